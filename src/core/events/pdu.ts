@@ -1,0 +1,46 @@
+import type { EventId, RoomId, UserId } from '../ids.ts'
+
+/** What JSON can hold, as Matrix uses it: numbers are integers where canonical JSON is enforced. */
+export type Json = null | boolean | number | string | Json[] | { [key: string]: Json }
+export type JsonObject = { [key: string]: Json }
+
+/**
+ * An event as servers exchange it: https://spec.matrix.org/v1.19/server-server-api/#pdus
+ * Exactly the fields of the wire (unknown ones too); what Hearth knows beside them is in `StoredEvent`.
+ */
+export type Pdu = {
+  /** Only in room versions 1 and 2. */
+  event_id?: string
+  /** Absent in the create event of room version 12 and later. */
+  room_id?: RoomId
+  type: string
+  state_key?: string
+  sender: UserId
+  content: JsonObject
+  origin_server_ts: number
+  depth: number
+  /** Event ids; in room versions 1 and 2 pairs of event id and hashes. */
+  prev_events: EventId[] | [EventId, Record<string, string>][]
+  auth_events: EventId[] | [EventId, Record<string, string>][]
+  hashes: { sha256: string }
+  signatures: Record<string, Record<string, string>>
+  /** Of `m.room.redaction` before room version 11. */
+  redacts?: string
+  unsigned?: JsonObject
+}
+
+/** A PDU with its id and room at hand: what the algorithms of core work on. */
+export type Event = {
+  readonly event_id: EventId
+  readonly room_id: RoomId
+  readonly pdu: Pdu
+  /** The ids in `auth_events`, whatever the room version's form. */
+  readonly auth_event_ids: readonly EventId[]
+  /** The ids in `prev_events`, whatever the room version's form. */
+  readonly prev_event_ids: readonly EventId[]
+  /** Refused by the authorisation rules when it was received. */
+  readonly rejected: boolean
+}
+
+/** The key of one piece of room state. */
+export type StateKey = { type: string; state_key: string }
