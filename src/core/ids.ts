@@ -1,3 +1,5 @@
+import { InvalidParamError } from './errors.ts'
+
 declare const brand: unique symbol
 type Branded<Name extends string> = string & { readonly [brand]: Name }
 
@@ -13,3 +15,97 @@ export type EventId = Branded<'EventId'>
 export type ServerName = Branded<'ServerName'>
 /** The id of one device of a user; opaque. */
 export type DeviceId = Branded<'DeviceId'>
+
+/** The two halves of `&localpart:server`. */
+export type IdParts = { localpart: string; serverName: ServerName }
+
+/**
+ * The parts of a user id, or `undefined` if it is none. Lenient about the localpart (any code points but `:` and NUL, even none), as
+ * receivers have to be: https://spec.matrix.org/v1.19/appendices/#historical-user-ids
+ */
+export function parseUserId(id: string): IdParts | undefined {
+  return parseId('@', id)
+}
+
+/** The parts of a room alias, or `undefined` if it is none. https://spec.matrix.org/v1.19/appendices/#room-aliases */
+export function parseRoomAlias(id: string): IdParts | undefined {
+  return parseId('#', id)
+}
+
+/** Whether a user id is one that events may carry; new ones must also pass `isStrictLocalpart`. */
+export function isUserId(id: string): id is UserId {
+  return parseUserId(id) !== undefined
+}
+
+/** Whether a localpart is allowed for a new user: https://spec.matrix.org/v1.19/appendices/#user-identifiers */
+export function isStrictLocalpart(localpart: string): boolean {
+  return /^[a-z0-9._=\-/+]+$/.test(localpart)
+}
+
+/** Whether it is a room id of any room version, with or without domain: https://spec.matrix.org/v1.19/appendices/#room-ids */
+export function isRoomId(id: string): id is RoomId {
+  return /^![A-Za-z0-9_-]{43}$/.test(id) || parseId('!', id) !== undefined
+}
+
+/** Whether it is a room alias: https://spec.matrix.org/v1.19/appendices/#room-aliases */
+export function isRoomAlias(id: string): id is RoomAlias {
+  return parseRoomAlias(id) !== undefined
+}
+
+/** Whether it can be an event id of some room version; beyond sigil and length they are opaque. https://spec.matrix.org/v1.19/appendices/#event-ids */
+export function isEventId(id: string): id is EventId {
+  return id.length > 1 && id.startsWith('$') && isCleanId(id)
+}
+
+const DNS_NAME = /^[0-9A-Za-z.-]{1,255}$/
+const IPV4 = /^\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}$/
+const IPV6 = /^\[[0-9A-Fa-f:.]{2,45}\]$/
+
+/** Whether it names a homeserver: DNS name, IPv4 or `[IPv6]`, and optional port. https://spec.matrix.org/v1.19/appendices/#server-name */
+export function isServerName(name: string): name is ServerName {
+  const host = name.replace(/:\d{1,5}$/, '')
+  if (IPV4.test(host)) return host.split('.').every((part) => Number(part) <= 255)
+  // The grammar admits nonsense such as `[:::]`; the URL parser knows what an IPv6 address is.
+  return DNS_NAME.test(host) || (IPV6.test(host) && URL.canParse(`http://${host}/`))
+}
+
+/** The server that an id names. Throws InvalidParamError for an id without domain. */
+export function serverNameOf(id: UserId | RoomAlias): ServerName {
+  return id.slice(colonOf(id) + 1) as ServerName
+}
+
+/** The part of a user id between sigil and domain. */
+export function localpartOf(userId: UserId): string {
+  return userId.slice(1, colonOf(userId))
+}
+
+/** The server in any kind of id, or `undefined` if it has none (room ids since version 12, event ids since version 3) or no valid one. */
+export function domainOf(id: string): ServerName | undefined {
+  const colon = id.indexOf(':')
+  if (colon < 0) return undefined
+  const name = id.slice(colon + 1)
+  return isServerName(name) ? name : undefined
+}
+
+/** The limit for ids, event types and state keys, which counts UTF-8 bytes. */
+export function isWithin255Bytes(text: string): boolean {
+  // No UTF-16 code unit takes more than three bytes, so short strings need no counting.
+  return text.length <= 85 || (text.length <= 255 && Buffer.byteLength(text) <= 255)
+}
+
+function parseId(sigil: string, id: string): IdParts | undefined {
+  if (!id.startsWith(sigil) || !isCleanId(id)) return undefined
+  const serverName = domainOf(id)
+  return serverName === undefined ? undefined : { localpart: id.slice(1, id.indexOf(':')), serverName }
+}
+
+/** At most 255 bytes, without NUL and lone surrogates. */
+function isCleanId(id: string): boolean {
+  return isWithin255Bytes(id) && !id.includes('\0') && id.isWellFormed()
+}
+
+function colonOf(id: string): number {
+  const colon = id.indexOf(':')
+  if (colon < 0) throw new InvalidParamError(`${id} has no server name`)
+  return colon
+}

@@ -1,0 +1,92 @@
+import { hash } from 'node:crypto'
+import { canonicalJson } from '../canonical-json.ts'
+import { BadJsonError } from '../errors.ts'
+import type { EventId, RoomId, ServerName, UserId } from '../ids.ts'
+import type { RoomVersion } from '../room-versions.ts'
+import { encodeBase64, encodeBase64Url } from '../signing/base64.ts'
+import { type PrivateSigningKey, signText } from '../signing/sign-json.ts'
+import { essentialJson } from './essential-json.ts'
+import type { Event, JsonObject, Pdu } from './pdu.ts'
+import { hashedEventId } from './reference-hash.ts'
+import { checkFieldSizes, checkTotalSize } from './size-limits.ts'
+import { namesItsRoom, toEvent } from './to-event.ts'
+
+/** An event that is yet to be hashed and signed. */
+export type EventDraft = {
+  /** Left out of `m.room.create` in room version 12 and later. */
+  room_id?: RoomId
+  type: string
+  state_key?: string
+  sender: UserId
+  content: JsonObject
+  /** Milliseconds since the epoch. */
+  origin_server_ts: number
+  depth: number
+  prev_events: readonly EventId[]
+  auth_events: readonly EventId[]
+  /** Of a redaction in any room version: it goes to where the version has it. */
+  redacts?: EventId
+  /** By event id, the hashes to name beside it in `prev_events` and `auth_events`; only room versions 1 and 2 do. */
+  reference_hashes?: Readonly<Record<EventId, { sha256: string }>>
+}
+
+/** Our server and its key. */
+export type Signer = PrivateSigningKey & { serverName: ServerName }
+
+/**
+ * The hashed and signed event that a draft describes. Its content is serialised once, for the content hash; the essential part once, for both
+ * signature and event id. Throws BadJsonError for content without canonical JSON and TooLargeError for an event above the size limits.
+ * https://spec.matrix.org/v1.19/server-server-api/#adding-hashes-and-signatures-to-outgoing-events
+ */
+export function buildEvent(version: RoomVersion, draft: EventDraft, signer: Signer): Event {
+  const fields = unsignedFields(version, draft, signer.serverName)
+  checkFieldSizes(fields)
+  const text = canonicalJson(fields, { strict: version.strictCanonicalJson })
+  const pdu: Pdu = { ...fields, hashes: { sha256: encodeBase64(sha256(text)) }, signatures: {} }
+  const essential = essentialJson(version, pdu)
+  pdu.signatures = { [signer.serverName]: { [signer.keyId]: signText(essential, signer.privateKey) } }
+  checkTotalSize(Buffer.byteLength(text) + addedBytes(pdu))
+  return toEvent(version, pdu, { event_id: fields.event_id ?? hashedEventId(version, essential) })
+}
+
+type UnsignedFields = Omit<Pdu, 'hashes' | 'signatures' | 'event_id'> & { event_id?: EventId }
+
+function unsignedFields(version: RoomVersion, draft: EventDraft, serverName: ServerName): UnsignedFields {
+  const { room_id: roomId, state_key: stateKey, redacts } = draft
+  const fields: UnsignedFields = {
+    auth_events: references(version, draft, draft.auth_events),
+    content: redacts !== undefined && version.redactsInContent ? { ...draft.content, redacts } : draft.content,
+    depth: draft.depth,
+    origin_server_ts: draft.origin_server_ts,
+    prev_events: references(version, draft, draft.prev_events),
+    ...(redacts !== undefined && !version.redactsInContent && { redacts }),
+    ...(roomId !== undefined && { room_id: roomId }),
+    sender: draft.sender,
+    ...(stateKey !== undefined && { state_key: stateKey }),
+    type: draft.type,
+  }
+  if ((roomId === undefined) !== namesItsRoom(version, draft))
+    throw new BadJsonError('room_id: not of this room version')
+  return version.eventIdFormat === 'server-chosen' ? withChosenEventId(fields, serverName) : fields
+}
+
+/** In room versions 1 and 2 an event id is any that is new; a hash of the event is, without a source of randomness. */
+function withChosenEventId(fields: UnsignedFields, serverName: ServerName): UnsignedFields {
+  const opaqueId = encodeBase64Url(sha256(canonicalJson(fields, { strict: false })))
+  return { ...fields, event_id: `$${opaqueId}:${serverName}` as EventId }
+}
+
+function references(version: RoomVersion, draft: EventDraft, eventIds: readonly EventId[]): Pdu['prev_events'] {
+  if (version.eventIdFormat !== 'server-chosen') return [...eventIds]
+  return eventIds.map((id) => [id, draft.reference_hashes?.[id] ?? {}])
+}
+
+/** Bytes that hashes and signatures, which are ASCII, add to the canonical JSON of the event. */
+function addedBytes({ hashes, signatures }: Pdu): number {
+  // Two braces fewer, one comma more.
+  return JSON.stringify({ hashes, signatures }).length - 1
+}
+
+function sha256(text: string): Buffer {
+  return hash('sha256', text, 'buffer')
+}

@@ -1,0 +1,41 @@
+import type { EventId, RoomId, UserId } from '../ids.ts'
+import type { RoomVersion } from '../room-versions.ts'
+import type { Event, JsonObject, Pdu } from './pdu.ts'
+
+/** An event as clients get it; `unsigned` is for each endpoint to add. */
+export type ClientEvent = {
+  type: string
+  content: JsonObject
+  sender: UserId
+  origin_server_ts: number
+  event_id: EventId
+  room_id: RoomId
+  state_key?: string
+  /** Of redactions, for clients that look for it where it was before room version 11. */
+  redacts?: string
+  unsigned?: JsonObject
+}
+
+/** The event in the format for clients: https://spec.matrix.org/v1.19/client-server-api/#room-event-format */
+export function clientEvent(event: Event, version: RoomVersion): ClientEvent {
+  const { pdu } = event
+  const redacts = redactedEventId(version, pdu)
+  return {
+    type: pdu.type,
+    // Redactions of every room version say it in both places: https://spec.matrix.org/v1.19/rooms/v11/#moving-the-redacts-property-of-mroomredaction-events-to-a-content-property
+    content: redacts === undefined ? pdu.content : { ...pdu.content, redacts },
+    sender: pdu.sender,
+    origin_server_ts: pdu.origin_server_ts,
+    event_id: event.event_id,
+    room_id: event.room_id,
+    ...(pdu.state_key !== undefined && { state_key: pdu.state_key }),
+    ...(redacts !== undefined && { redacts }),
+  }
+}
+
+/** The id of the event that a redaction is aimed at; `undefined` for other events and for redactions that name none. */
+export function redactedEventId(version: RoomVersion, { type, content, redacts }: Pdu): string | undefined {
+  if (type !== 'm.room.redaction') return undefined
+  const eventId = version.redactsInContent ? content.redacts : redacts
+  return typeof eventId === 'string' ? eventId : undefined
+}

@@ -1,0 +1,28 @@
+import { hash } from 'node:crypto'
+import { canonicalJson } from '../canonical-json.ts'
+import { decodeBase64, encodeBase64 } from '../signing/base64.ts'
+import type { Pdu } from './pdu.ts'
+
+/**
+ * The SHA-256, in unpadded Base64, of the whole event before redaction, `hashes`, `signatures` and `unsigned` excepted. Throws BadJsonError.
+ * https://spec.matrix.org/v1.19/server-server-api/#calculating-the-content-hash-for-an-event
+ */
+export function contentHash(pdu: Pdu): string {
+  return encodeBase64(digest(hashableJson(pdu)))
+}
+
+/** Whether the event has the content that it was hashed with; if not, only its redacted form is to be trusted. Throws BadJsonError. */
+export function hasMatchingContentHash(pdu: Pdu): boolean {
+  // Compared as bytes, because Base64 has more than one way to write the last of them.
+  return decodeBase64(pdu.hashes.sha256)?.equals(digest(hashableJson(pdu))) ?? false
+}
+
+function hashableJson(pdu: Pdu): string {
+  const { hashes: _hashes, signatures: _signatures, unsigned: _unsigned, ...hashed } = pdu
+  // Whether numbers are in range is for `parsePdu` to say, which knows the room version.
+  return canonicalJson(hashed, { strict: false })
+}
+
+function digest(text: string): Buffer {
+  return hash('sha256', text, 'buffer')
+}

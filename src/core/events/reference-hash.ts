@@ -1,0 +1,35 @@
+import { hash } from 'node:crypto'
+import { BadJsonError } from '../errors.ts'
+import { type EventId, isEventId } from '../ids.ts'
+import type { RoomVersion } from '../room-versions.ts'
+import { encodeBase64, encodeBase64Url } from '../signing/base64.ts'
+import { essentialJson } from './essential-json.ts'
+import type { Pdu } from './pdu.ts'
+
+/**
+ * The 32 bytes that identify an event by all that redaction leaves of it. Throws BadJsonError.
+ * https://spec.matrix.org/v1.19/server-server-api/#calculating-the-reference-hash-for-an-event
+ */
+export function referenceHash(version: RoomVersion, pdu: Pdu): Buffer {
+  return hashOf(essentialJson(version, pdu))
+}
+
+/**
+ * The event's id: its reference hash, or in room versions 1 and 2 what it says itself. Throws BadJsonError.
+ * https://spec.matrix.org/v1.19/rooms/v4/#event-ids
+ */
+export function eventIdOf(version: RoomVersion, pdu: Pdu): EventId {
+  if (version.eventIdFormat !== 'server-chosen') return hashedEventId(version, essentialJson(version, pdu))
+  if (pdu.event_id === undefined || !isEventId(pdu.event_id)) throw new BadJsonError('The event has no event id')
+  return pdu.event_id
+}
+
+/** The event id since room version 3, of an event whose `essentialJson` is at hand. */
+export function hashedEventId(version: RoomVersion, essential: string): EventId {
+  const bytes = hashOf(essential)
+  return `$${version.eventIdFormat === 'hash-base64' ? encodeBase64(bytes) : encodeBase64Url(bytes)}` as EventId
+}
+
+function hashOf(text: string): Buffer {
+  return hash('sha256', text, 'buffer')
+}

@@ -1,0 +1,29 @@
+import { canonicalJson } from '../canonical-json.ts'
+import { TooLargeError } from '../errors.ts'
+import { isWithin255Bytes } from '../ids.ts'
+import type { RoomVersion } from '../room-versions.ts'
+import type { Pdu } from './pdu.ts'
+
+/** Bytes of canonical JSON that an event may have, signatures included. */
+const MAX_EVENT_BYTES = 65_536
+
+const LIMITED_FIELDS = ['type', 'state_key', 'sender', 'room_id', 'event_id'] as const
+
+/** Throws TooLargeError if the event, or one of its ids, its type or its state key, is too long. https://spec.matrix.org/v1.19/client-server-api/#size-limits */
+export function checkEventSize(version: RoomVersion, pdu: Pdu): void {
+  checkFieldSizes(pdu)
+  checkTotalSize(Buffer.byteLength(canonicalJson(pdu, { strict: version.strictCanonicalJson })))
+}
+
+/** Throws TooLargeError if one of the fields has more than 255 bytes. */
+export function checkFieldSizes(event: Partial<Pick<Pdu, (typeof LIMITED_FIELDS)[number]>>): void {
+  for (const field of LIMITED_FIELDS) {
+    const value = event[field]
+    if (value !== undefined && !isWithin255Bytes(value)) throw new TooLargeError(`${field} exceeds 255 bytes`)
+  }
+}
+
+/** Throws TooLargeError if an event of so many bytes of canonical JSON is too large. */
+export function checkTotalSize(bytes: number): void {
+  if (bytes > MAX_EVENT_BYTES) throw new TooLargeError(`The event exceeds ${MAX_EVENT_BYTES} bytes`)
+}

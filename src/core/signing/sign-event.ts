@@ -1,0 +1,14 @@
+import { essentialJson } from '../events/essential-json.ts'
+import type { Pdu } from '../events/pdu.ts'
+import type { ServerName } from '../ids.ts'
+import type { RoomVersion } from '../room-versions.ts'
+import { addSignature, type PrivateSigningKey, signText } from './sign-json.ts'
+
+/**
+ * A copy of a hashed event with our signature beside those that it has, as for an invite or restricted join that another server made.
+ * Throws BadJsonError. https://spec.matrix.org/v1.19/server-server-api/#adding-hashes-and-signatures-to-outgoing-events
+ */
+export function signEvent(version: RoomVersion, pdu: Pdu, signer: PrivateSigningKey & { serverName: ServerName }): Pdu {
+  const signature = signText(essentialJson(version, pdu), signer.privateKey)
+  return { ...pdu, signatures: addSignature(pdu.signatures, signer.serverName, signer.keyId, signature) }
+}

@@ -1,0 +1,58 @@
+import { BadJsonError } from '../errors.ts'
+import type { Pdu } from '../events/pdu.ts'
+import { redact } from '../events/redaction.ts'
+import { domainOf, type ServerName } from '../ids.ts'
+import type { RoomVersion } from '../room-versions.ts'
+import { type SignatureCheck, signatureCheck, verifyJson } from './verify-json.ts'
+
+/** A server's key that is said to have signed an event. */
+export type EventSigner = { serverName: string; keyId: string; publicKey: string }
+
+/**
+ * Whether a server signed an event with a key (its public part in Base64). Whether the key was valid then is for the caller to know.
+ * False for anything malformed. https://spec.matrix.org/v1.19/server-server-api/#validating-hashes-and-signatures-on-received-events
+ */
+export function verifyEventSignature(
+  version: RoomVersion,
+  pdu: Pdu,
+  serverName: string,
+  keyId: string,
+  publicKey: string,
+): boolean {
+  return verifyJson(redact(version, pdu), serverName, keyId, publicKey)
+}
+
+/** `verifyEventSignature` as a check for the thread pool; `undefined` where it fails already. */
+export function eventSignatureCheck(version: RoomVersion, pdu: Pdu, signer: EventSigner): SignatureCheck | undefined {
+  return signatureCheck(redact(version, pdu), signer.serverName, signer.keyId, signer.publicKey)
+}
+
+/**
+ * The servers that must have signed an event, each once. Throws BadJsonError where an id that names one has no server name, for nobody
+ * can have signed as it should be. https://spec.matrix.org/v1.19/server-server-api/#validating-hashes-and-signatures-on-received-events
+ */
+export function requiredSigners(version: RoomVersion, pdu: Pdu): ServerName[] {
+  const signers = new Set<ServerName>()
+  // The server that swaps a third-party invite for a real one need not be the inviter's.
+  if (!isThirdPartyInvite(pdu)) signers.add(domainOrThrow(pdu.sender))
+  if (version.eventIdFormat === 'server-chosen') signers.add(domainOrThrow(pdu.event_id))
+  // A resident server vouches for the membership in another room: https://spec.matrix.org/v1.19/rooms/v8/#authorisation-rules (4.2)
+  const authorisingUser = pdu.content.join_authorised_via_users_server
+  if (version.restrictedJoins && isJoin(pdu) && authorisingUser !== undefined)
+    signers.add(domainOrThrow(authorisingUser))
+  return [...signers]
+}
+
+function isThirdPartyInvite({ type, content }: Pdu): boolean {
+  return type === 'm.room.member' && content.membership === 'invite' && content.third_party_invite !== undefined
+}
+
+function isJoin({ type, content }: Pdu): boolean {
+  return type === 'm.room.member' && content.membership === 'join'
+}
+
+function domainOrThrow(id: unknown): ServerName {
+  const domain = typeof id === 'string' ? domainOf(id) : undefined
+  if (domain === undefined) throw new BadJsonError('An id in the event has no server name')
+  return domain
+}
