@@ -1,0 +1,70 @@
+import { accessSync, constants } from 'node:fs'
+import type { z } from 'zod'
+import { type Config, completeConfig } from './config/complete.ts'
+import { applyEnvironment, CONFIG_FILE_VARIABLE, type Environment } from './config/environment.ts'
+import { type ConfigTree, readConfigFile, whyUnreadable } from './config/file.ts'
+import { ConfigError, describeIssue, type Locate, problemAt } from './config/problems.ts'
+import { configSchema } from './config/schema.ts'
+
+export type { Config, ListenerConfig } from './config/complete.ts'
+export { ConfigError } from './config/problems.ts'
+
+/** Reads the configuration: the file, if one is named here or in HEARTH_CONFIG, and over it the HEARTH_ variables. Throws ConfigError when either is wrong or a file named in it is unreadable. */
+export function loadConfig(from: { configFile?: string | undefined; env?: Environment } = {}): Config {
+  const env = from.env ?? process.env
+  const file = from.configFile ?? env[CONFIG_FILE_VARIABLE]
+  const { tree, locate: locateInFile } = file === undefined ? nothing() : readConfigFile(file)
+  const { setBy, problems } = applyEnvironment(tree, env)
+  const locate: Locate = (path) => variableFor(path, setBy) ?? locateInFile(path)
+  const parsed = configSchema.safeParse(tree)
+  problems.push(...(parsed.error?.issues ?? []).flatMap((issue) => describeIssue(issue, locate)))
+  if (!parsed.success || problems.length > 0) throw new ConfigError(problems)
+  const config = completeConfig(parsed.data)
+  const faults = [...unreadableFiles(config, locate), ...repeatedListeners(config, locate)]
+  if (faults.length > 0) throw new ConfigError(faults)
+  return config
+}
+
+/** The configuration with these keys, written as in the file, and defaults for all others; for tests and benchmarks. */
+export function defaultConfig(overrides: z.input<typeof configSchema> = {}): Config {
+  return completeConfig(configSchema.parse(overrides))
+}
+
+function nothing(): { tree: ConfigTree; locate: Locate } {
+  return { tree: {}, locate: () => 'configuration' }
+}
+
+function variableFor(path: readonly PropertyKey[], setBy: ReadonlyMap<string, string>): string | undefined {
+  for (let length = path.length; length > 0; length--) {
+    const variable = setBy.get(path.slice(0, length).join('.'))
+    if (variable) return variable
+  }
+  return undefined
+}
+
+function unreadableFiles(config: Config, locate: Locate): string[] {
+  const certificates = config.listeners.flatMap(({ tls }, index) =>
+    tls ? Object.entries(tls).map(([name, file]) => ({ path: ['listeners', index, 'tls', name], file })) : [],
+  )
+  const trusted = config.federation.trusted_certificates.map((file, index) => ({
+    path: ['federation', 'trusted_certificates', index],
+    file,
+  }))
+  const appservices = config.appservices.map((file, index) => ({ path: ['appservices', index], file }))
+  return [...certificates, ...trusted, ...appservices].flatMap(({ path, file }) => {
+    try {
+      accessSync(file, constants.R_OK)
+      return []
+    } catch (error) {
+      return [problemAt(locate, path, `cannot read ${file}: ${whyUnreadable(error)}`)]
+    }
+  })
+}
+
+function repeatedListeners({ listeners }: Config, locate: Locate): string[] {
+  return listeners.flatMap(({ bind, port }, index) => {
+    const first = listeners.findIndex((other) => other.bind === bind && other.port === port)
+    if (port === 0 || first === index) return []
+    return [problemAt(locate, ['listeners', index], `listens on ${bind}:${port} like listeners.${first}`)]
+  })
+}

@@ -1,0 +1,52 @@
+import { join, resolve } from 'node:path'
+import type { z } from 'zod'
+import type { configSchema } from './schema.ts'
+
+type Parsed = z.output<typeof configSchema>
+type ParsedListener = Parsed['listeners'][number]
+
+/** One address to listen on. */
+export type ListenerConfig = ParsedListener & { trust_forwarded_for: boolean }
+
+/** The whole configuration with every default filled in: paths absolute, sizes in bytes, lengths of time in milliseconds, URLs without a slash at the end. */
+export type Config = Omit<Parsed, 'listeners' | 'public_base_url' | 'signing_key' | 'media'> & {
+  listeners: ListenerConfig[]
+  public_base_url: string
+  signing_key: string
+  media: Parsed['media'] & { storage_dir: string }
+}
+
+/** Fills in the defaults that depend on other keys. */
+export function completeConfig(parsed: Parsed): Config {
+  const dataDir = resolve(parsed.data_dir)
+  return {
+    ...parsed,
+    data_dir: dataDir,
+    listeners: parsed.listeners.map(completeListener),
+    public_base_url: parsed.public_base_url ?? usualBaseUrl(parsed),
+    signing_key: resolve(parsed.signing_key ?? join(dataDir, 'signing.key')),
+    appservices: parsed.appservices.map((file) => resolve(file)),
+    federation: {
+      ...parsed.federation,
+      trusted_certificates: parsed.federation.trusted_certificates.map((file) => resolve(file)),
+    },
+    media: { ...parsed.media, storage_dir: resolve(parsed.media.storage_dir ?? join(dataDir, 'media')) },
+  }
+}
+
+/** Whether only this machine can connect to an address. */
+export function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || host === '[::1]' || /^127\.\d+\.\d+\.\d+$/.test(host)
+}
+
+function completeListener(listener: ParsedListener): ListenerConfig {
+  const tls = listener.tls && { certificate: resolve(listener.tls.certificate), key: resolve(listener.tls.key) }
+  return { ...listener, tls, trust_forwarded_for: listener.trust_forwarded_for ?? isLoopback(listener.bind) }
+}
+
+function usualBaseUrl({ server_name, listeners }: Parsed): string {
+  const host = server_name.replace(/:\d+$/, '')
+  if (!isLoopback(host)) return `https://${host}`
+  const listener = listeners.find(({ serves }) => serves.includes('client')) ?? listeners[0]!
+  return `${listener.tls ? 'https' : 'http'}://${host}:${listener.port}`
+}

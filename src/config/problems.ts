@@ -1,0 +1,45 @@
+import type { z } from 'zod'
+import { CONFIG_KEYS, keysInside } from './keys.ts'
+import { nearest } from './nearest.ts'
+
+/** Says where the value at a path comes from, such as `hearth.yaml:12` or an environment variable's name. */
+export type Locate = (path: readonly PropertyKey[]) => string
+
+/** The configuration cannot be used. The message has one line for each problem, each with its source and key; it never repeats a secret. */
+export class ConfigError extends Error {
+  constructor(problems: readonly string[]) {
+    super(problems.join('\n'))
+    this.name = 'ConfigError'
+  }
+}
+
+/** One line about a value, such as "hearth.yaml:3: log.level: expected …". */
+export function problemAt(locate: Locate, path: readonly PropertyKey[], message: string): string {
+  return `${locate(path)}: ${path.join('.')}: ${message}`
+}
+
+/** One line for each thing that zod found wrong. */
+export function describeIssue(issue: z.core.$ZodIssue, locate: Locate): string[] {
+  if (issue.code !== 'unrecognized_keys') return [problemAt(locate, issue.path, plainMessage(issue))]
+  return issue.keys.map((key) => {
+    const meant = nearestKey(issue.path, key)
+    return problemAt(locate, [...issue.path, key], `no such key${meant ? `; did you mean ${meant}?` : ''}`)
+  })
+}
+
+/** A misspelt key of the same section or, failing that, a key that belongs in another section. */
+function nearestKey(section: readonly PropertyKey[], key: string): string | undefined {
+  const sibling = nearest(key, keysInside(section))
+  if (sibling) return [...section, sibling].join('.')
+  const elsewhere = nearest(
+    key,
+    CONFIG_KEYS.map(({ path }) => path.at(-1)!),
+  )
+  return CONFIG_KEYS.find(({ path }) => path.at(-1) === elsewhere)?.path.join('.')
+}
+
+function plainMessage(issue: z.core.$ZodIssue): string {
+  if (issue.code === 'invalid_type' && issue.message.endsWith('received undefined')) return 'is missing'
+  const message = issue.message.replace(/^Invalid (input|option): /, '')
+  return message.replace('expected boolean', 'expected true or false')
+}

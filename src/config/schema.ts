@@ -1,0 +1,207 @@
+import { z } from 'zod'
+import type { ServerName } from '../core/ids.ts'
+import { ROOM_VERSIONS, type RoomVersionId } from '../core/room-versions.ts'
+import { rateLimits } from './rate-limits.ts'
+import { byteSize, duration } from './units.ts'
+
+const file = z.string().min(1)
+const count = z.int().positive()
+
+const NOT_A_ROOM_VERSION = `expected one of ${[...ROOM_VERSIONS.keys()].join(', ')}`
+
+/** https://spec.matrix.org/v1.19/appendices/#server-name; lower case only, for names that differ in case alone are different servers to others. */
+const serverName = z
+  .string()
+  .regex(
+    /^(\[[0-9a-f:.]{2,45}\]|[a-z0-9.-]{1,230})(:\d{1,5})?$/,
+    "expected a host name in lower case with an optional port, such as 'example.org' (no 'https://', no path)",
+  )
+  .transform((name) => name as ServerName)
+
+const baseUrl = z
+  .string()
+  .refine((text) => /^https?:$/.test(urlProtocol(text)), "expected a URL such as 'https://matrix.example.org'")
+  .transform((text) => text.replace(/\/+$/, ''))
+
+const databaseUrl = z
+  .string()
+  .refine(
+    (text) => /^postgres(ql)?:$/.test(urlProtocol(text)),
+    "expected a URL such as 'postgresql://user:password@host:5432/hearth'",
+  )
+
+const roomVersion = z
+  .union([z.string(), z.int()], { error: NOT_A_ROOM_VERSION })
+  .transform(String)
+  .refine((id) => ROOM_VERSIONS.has(id), NOT_A_ROOM_VERSION)
+  .transform((id) => id as RoomVersionId)
+
+const listener = z.strictObject({
+  bind: z.string().min(1).prefault('127.0.0.1'),
+  port: z.int().min(0).max(65_535),
+  tls: z.strictObject({ certificate: file, key: file }).optional(),
+  serves: z
+    .array(z.enum(['client', 'federation', 'media', 'metrics', 'admin']))
+    .min(1)
+    .prefault(['client', 'federation', 'media', 'admin']),
+  trust_forwarded_for: z.boolean().optional(),
+})
+
+const thumbnailSize = z.strictObject({ width: count, height: count, method: z.enum(['crop', 'scale']) })
+
+const database = z
+  .strictObject({
+    url: databaseUrl.optional().meta({
+      description:
+        'The PostgreSQL database. Absent: an embedded database in data_dir, for one process. Any number of Hearth processes may share one PostgreSQL.',
+      example: 'postgresql://hearth:secret@localhost:5432/hearth',
+    }),
+    pool_size: count.prefault(10).describe('How many connections each process opens to PostgreSQL at most.'),
+    cache_size: byteSize.prefault('128M').describe('How much memory each process uses to cache events and room state.'),
+  })
+  .prefault({})
+  .describe('Where accounts, rooms and events are kept.')
+
+const registration = z
+  .strictObject({
+    enabled: z.boolean().prefault(false).describe('Whether people may register accounts themselves, in a client.'),
+    requires_token: z
+      .boolean()
+      .prefault(false)
+      .describe('Whether those who register need a registration token, which an administrator makes for them.'),
+    shared_secret: z.string().min(1).optional().meta({
+      description:
+        'With this secret, tools register accounts at /_synapse/admin/v1/register even while registration is disabled. Absent: Hearth makes one in data_dir/registration.secret, for its own create-user command.',
+      example: 'a long random text',
+    }),
+  })
+  .prefault({})
+  .describe('Who may make accounts. There is always: hearth create-user.')
+
+const federation = z
+  .strictObject({
+    enabled: z.boolean().prefault(true).describe('Whether to exchange events with other homeservers.'),
+    trusted_certificates: z
+      .array(file)
+      .prefault([])
+      .describe('Files (PEM) of certificate authorities to trust besides the usual ones, for private federations.'),
+    allow_private_addresses: z
+      .boolean()
+      .prefault(false)
+      .describe(
+        'Whether to connect to private and loopback addresses. With it, other servers can make Hearth send requests into your network: only for private federations and tests.',
+      ),
+  })
+  .prefault({})
+  .describe('Other homeservers.')
+
+const media = z
+  .strictObject({
+    max_upload_size: byteSize.prefault('50M').describe('The largest file that may be uploaded.'),
+    storage_dir: file
+      .optional()
+      .meta({ description: 'Where files are kept. Absent: media inside data_dir.', example: '/srv/hearth/media' }),
+    thumbnail_sizes: z
+      .array(thumbnailSize)
+      .prefault([
+        { width: 32, height: 32, method: 'crop' },
+        { width: 96, height: 96, method: 'crop' },
+        { width: 320, height: 240, method: 'scale' },
+        { width: 640, height: 480, method: 'scale' },
+        { width: 800, height: 600, method: 'scale' },
+      ])
+      .describe('The sizes of thumbnails, in pixels. A client gets the next one up from the size it asks for.'),
+    max_image_pixels: count
+      .prefault(100_000_000)
+      .describe('Images with more pixels (width times height) get no thumbnails, as these could exhaust the memory.'),
+    unauthenticated_downloads: z
+      .boolean()
+      .prefault(false)
+      .describe('Whether anyone may download any file without logging in, as clients and servers from before 2024 do.'),
+    async_upload_expiry: duration
+      .prefault('24h')
+      .describe('How long after reserving a media id its file may be uploaded.'),
+    max_pending_uploads: count.prefault(5).describe('How many reserved media ids each user may have at a time.'),
+  })
+  .prefault({})
+  .describe('Files that users send.')
+
+const passwords = z
+  .strictObject({
+    minimum_length: count.prefault(8).describe('The fewest characters that a new password may have.'),
+    memory_kib: z.int().min(8).prefault(19_456).describe('Memory for hashing one password with Argon2id, in KiB.'),
+    iterations: count.prefault(2).describe('Passes over that memory.'),
+    parallelism: z.int().min(1).max(255).prefault(1).describe('Threads for hashing one password.'),
+  })
+  .prefault({})
+  .describe('How passwords are kept. Passwords set before a change of the costs keep working.')
+
+const limits = z
+  .strictObject({
+    request_size: byteSize.prefault('10M').describe('The largest body of a request, uploads of media aside.'),
+    request_timeout: duration.prefault('60s').describe('How long a client may take to send its request.'),
+  })
+  .prefault({})
+  .describe('Bounds for every request.')
+
+const log = z
+  .strictObject({
+    level: z
+      .enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'])
+      .prefault('info')
+      .describe('The least severe messages to write: trace, debug, info, warn, error, fatal or silent.'),
+    format: z
+      .enum(['pretty', 'json'])
+      .optional()
+      .meta({ description: 'pretty or json. Absent: pretty in a terminal, otherwise json.', example: 'json' }),
+  })
+  .prefault({})
+  .describe('What is written to standard output.')
+
+/** Every key of the configuration with its type, default and description: the one source of Config, of the file's and the variables' validation, and of config.example.yaml. */
+export const configSchema = z.strictObject({
+  server_name: serverName
+    .prefault('localhost')
+    .describe(
+      'The name of this server: the part behind the colon in @user:example.org. It is in every account and event: it cannot be changed later.',
+    ),
+  public_base_url: baseUrl.optional().meta({
+    description:
+      'Where clients reach this server from outside. Absent: https:// and server_name, or the first listener when server_name is localhost.',
+    example: 'https://matrix.example.org',
+  }),
+  data_dir: file
+    .prefault('./data')
+    .describe('The folder for everything Hearth keeps. Like all paths here it is relative to the working directory.'),
+  signing_key: file.optional().meta({
+    description:
+      "The file with the key that signs this server's events; Hearth makes it when it is missing. Absent: signing.key inside data_dir.",
+    example: '/etc/hearth/signing.key',
+  }),
+  listeners: z
+    .array(listener)
+    .min(1)
+    .prefault([{ bind: '127.0.0.1', port: 8008 }])
+    .describe(
+      'Addresses to listen on. bind: an address (127.0.0.1: only this machine, which is the default; 0.0.0.0 or "::": every interface). tls: {certificate: FILE, key: FILE} (absent: plain HTTP, for a reverse proxy). serves: any of client, federation, media, admin (the default is these four) and metrics. trust_forwarded_for: whether X-Forwarded-For names the client (default: only on loopback addresses).',
+    ),
+  default_room_version: roomVersion
+    .prefault('12')
+    .describe('The version of new rooms, unless their creator asks for another.'),
+  database,
+  registration,
+  passwords,
+  federation,
+  appservices: z
+    .array(file)
+    .prefault([])
+    .describe('Registration files (YAML) of application services, such as bridges.'),
+  media,
+  rate_limits: rateLimits,
+  limits,
+  log,
+})
+
+function urlProtocol(text: string): string {
+  return URL.canParse(text) ? new URL(text).protocol : ''
+}
