@@ -1,0 +1,27 @@
+import { LRUCache } from 'lru-cache'
+import type { TrieNode } from '../core/state-trie.ts'
+import type { StoredEvent } from './stored-event.ts'
+
+/** Things that never change, by id, bounded by memory. One exception: an event's redaction, told to `events` by `forgetEvent`. */
+export type Caches = {
+  /** By nid. */
+  readonly events: LRUCache<number, StoredEvent>
+  /** Event id to nid, of events in `events`. */
+  readonly eventNids: LRUCache<string, number>
+  /** State trie nodes by address. */
+  readonly stateNodes: LRUCache<number, TrieNode>
+  readonly counts: Record<'events' | 'state_nodes', { hits: number; misses: number }>
+}
+
+/** `bytes`: roughly how much memory the caches may take together. */
+export function createCaches(bytes: number): Caches {
+  return {
+    events: new LRUCache({ maxSize: Math.ceil(bytes * 0.75), sizeCalculation: (event) => 600 + event.size * 3 }),
+    eventNids: new LRUCache({ max: Math.max(1000, Math.ceil(bytes / 3000)) }),
+    stateNodes: new LRUCache({
+      maxSize: Math.ceil(bytes * 0.2),
+      sizeCalculation: (node) => 100 + (node.kind === 'leaf' ? node.entries.size * 70 : node.children.length * 8),
+    }),
+    counts: { events: { hits: 0, misses: 0 }, state_nodes: { hits: 0, misses: 0 } },
+  }
+}

@@ -1,0 +1,57 @@
+import { closeSync, openSync, readFileSync, unlinkSync, writeSync } from 'node:fs'
+import { join } from 'node:path'
+
+/** Another living process has the embedded data folder. */
+export class DataFolderLockedError extends Error {
+  constructor(folder: string, pid: number) {
+    super(
+      `The data folder ${folder} is in use by another Hearth (process ${pid}). Stop that one first; the embedded database allows one process. For several, set database.url.`,
+    )
+    this.name = 'DataFolderLockedError'
+  }
+}
+
+/** Keeps other processes away from an embedded data folder until the returned function is called. A lock that a dead process left is taken over. */
+export function lockDataFolder(folder: string): () => void {
+  const file = join(folder, 'hearth.lock')
+  if (!create(file)) {
+    const [pid, start] = readFileSync(file, 'utf8').trim().split(' ')
+    const holder = Number(pid)
+    if (isAlive(holder) && (!start || startOf(holder) === start)) throw new DataFolderLockedError(folder, holder)
+    unlinkSync(file)
+    if (!create(file)) throw new DataFolderLockedError(folder, Number.parseInt(readFileSync(file, 'utf8'), 10))
+  }
+  return () => unlinkSync(file)
+}
+
+function create(file: string): boolean {
+  try {
+    const handle = openSync(file, 'wx', 0o600)
+    writeSync(handle, `${process.pid} ${startOf(process.pid)}\n`)
+    closeSync(handle)
+    return true
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false
+    throw error
+  }
+}
+
+function isAlive(pid: number): boolean {
+  if (!Number.isInteger(pid) || pid <= 0 || pid === process.pid) return false
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM'
+  }
+}
+
+/** The kernel's start time of a process: a pid that was given to another process since does not hold the lock. Empty where there is no /proc. */
+function startOf(pid: number): string {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? ''
+  } catch {
+    return ''
+  }
+}

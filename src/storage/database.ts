@@ -1,0 +1,105 @@
+import { type Kysely, sql } from 'kysely'
+import type { Caches } from './caches.ts'
+import type { Tables } from './schema.ts'
+import { appendStreamRows, type NewStreamRow } from './stream-append.ts'
+
+/** What reading functions take: `sql` is kysely on the pool or on the transaction. */
+export type Db = {
+  readonly sql: Kysely<Tables>
+  readonly caches: Caches
+}
+
+/** What writing functions take: only `write` makes one, so a write outside a transaction does not compile. */
+export type Tx = Db & {
+  readonly [inTransaction]: true
+  /** Runs after the commit, in order; never when the transaction is rolled back. Errors go to the log, not to the caller. */
+  afterCommit(hook: (committed: Committed) => void): void
+  /** Rows for the stream; they get their positions as the transaction's last write. */
+  readonly streamRows: NewStreamRow[]
+}
+
+/** What a commit did to the stream. */
+export type Committed = {
+  /** The position of the last stream row that the transaction wrote; undefined when it wrote none. */
+  lastPosition: number | undefined
+}
+
+declare const inTransaction: unique symbol
+
+export type Database = Db & {
+  readonly engine: 'postgresql' | 'pglite'
+  /** The only way to write. Runs `work` in a transaction, again from the start when the database asks for a retry, so it must have no other effects. */
+  write<Result>(work: (tx: Tx) => Promise<Result>): Promise<Result>
+  /** Called after every commit that wrote to the stream. */
+  onCommit(listener: (committed: Committed & { rows: readonly NewStreamRow[] }) => void): void
+  /** Listens for other processes' hints that the stream has grown; PGlite has no other processes. Returns how to stop. */
+  listen(channel: string, onHint: (payload: string) => void): Promise<() => Promise<void>>
+  /** Pool figures for metrics: connections open, idle, and callers waiting for one. */
+  poolStatus(): { total: number; idle: number; waiting: number }
+  close(): Promise<void>
+}
+
+const RETRIES = 8
+
+/** Makes `write` for an open kysely. `reportHookError` hears of failed afterCommit hooks. */
+export function makeWrite(
+  kysely: Kysely<Tables>,
+  caches: Caches,
+  reportHookError: (error: unknown) => void,
+): Pick<Database, 'write' | 'onCommit'> {
+  const listeners: Parameters<Database['onCommit']>[0][] = []
+
+  async function write<Result>(work: (tx: Tx) => Promise<Result>): Promise<Result> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await attemptWrite(work)
+      } catch (error) {
+        if (attempt >= RETRIES || !asksForRetry(error)) throw error
+      }
+    }
+  }
+
+  async function attemptWrite<Result>(work: (tx: Tx) => Promise<Result>): Promise<Result> {
+    const hooks: ((committed: Committed) => void)[] = []
+    const streamRows: NewStreamRow[] = []
+    let lastPosition: number | undefined
+    const result = await kysely.transaction().execute(async (transaction) => {
+      const tx = { sql: transaction, caches, streamRows, afterCommit: (hook: (typeof hooks)[number]) => hooks.push(hook) } as unknown as Tx
+      const value = await work(tx)
+      if (streamRows.length > 0) lastPosition = await appendStreamRows(tx.sql, streamRows)
+      return value
+    })
+    for (const hook of hooks) runHook(() => hook({ lastPosition }))
+    if (lastPosition !== undefined) {
+      for (const listener of listeners) runHook(() => listener({ lastPosition, rows: streamRows }))
+    }
+    return result
+  }
+
+  function runHook(hook: () => void): void {
+    try {
+      hook()
+    } catch (error) {
+      reportHookError(error)
+    }
+  }
+
+  return { write, onCommit: (listener) => listeners.push(listener) }
+}
+
+/** Serialisation failures and deadlocks: the same work may well succeed when it is done again. */
+function asksForRetry(error: unknown): boolean {
+  const code = (error as { code?: unknown } | null)?.code
+  return code === '40001' || code === '40P01'
+}
+
+/** Whether a database error says that a unique constraint or index of this name refused a row. */
+export function violatesUnique(error: unknown, constraint: string): boolean {
+  const fault = error as { code?: unknown; constraint?: unknown } | null
+  return fault?.code === '23505' && fault.constraint === constraint
+}
+
+/** Whether the database answers. Throws what the driver throws. */
+export async function pingDatabase(db: Db): Promise<void> {
+  await sql`select 1`.execute(db.sql)
+}

@@ -1,0 +1,127 @@
+import { sql } from 'kysely'
+import type { EventId, RoomId } from '../core/ids.ts'
+import type { Pdu } from '../core/events/pdu.ts'
+import type { Db } from './database.ts'
+import type { EventRow } from './schema.ts'
+import type { StoredEvent } from './stored-event.ts'
+
+/** Loads events by nid: from the cache what is there, the rest in one query. Unknown nids are absent from the answer. */
+export async function loadEvents(db: Db, nids: readonly number[]): Promise<Map<number, StoredEvent>> {
+  const found = new Map<number, StoredEvent>()
+  const absent: number[] = []
+  for (const nid of nids) {
+    const cached = db.caches.events.get(nid)
+    if (cached) found.set(nid, cached)
+    else absent.push(nid)
+  }
+  db.caches.counts.events.hits += found.size
+  db.caches.counts.events.misses += absent.length
+  if (absent.length === 0) return found
+  const { rows } = await sql<EventRow>`select * from events where event_nid = any(${absent}::bigint[])`.execute(db.sql)
+  for (const row of rows) found.set(row.event_nid, cacheEvent(db, row))
+  return found
+}
+
+/** Loads events by id, in the order asked for; unknown ones are left out. */
+export async function loadEventsById(db: Db, eventIds: readonly string[]): Promise<StoredEvent[]> {
+  const found = new Map<string, StoredEvent>()
+  for (const eventId of eventIds) {
+    const cached = db.caches.events.get(db.caches.eventNids.get(eventId) ?? 0)
+    if (cached) found.set(eventId, cached)
+  }
+  const absent = eventIds.filter((eventId) => !found.has(eventId))
+  db.caches.counts.events.hits += found.size
+  db.caches.counts.events.misses += absent.length
+  if (absent.length > 0) {
+    const { rows } = await sql<EventRow>`select * from events where event_id = any(${absent}::text[])`.execute(db.sql)
+    for (const row of rows) found.set(row.event_id, cacheEvent(db, row))
+  }
+  return eventIds.flatMap((eventId) => found.get(eventId) ?? [])
+}
+
+/** One event of a room by id; undefined when it is not known, is of another room, or was rejected. */
+export async function findRoomEvent(db: Db, roomId: RoomId, eventId: string): Promise<StoredEvent | undefined> {
+  const [event] = await loadEventsById(db, [eventId])
+  return event?.room_id === roomId && !event.rejected ? event : undefined
+}
+
+export type TimelineRange = {
+  roomId: RoomId
+  /** Exclusive bounds on event_order. */
+  after?: number | undefined
+  before?: number | undefined
+  direction: 'forwards' | 'backwards'
+  limit: number
+}
+
+/** A stretch of a room's timeline, without soft-failed events. */
+export async function loadTimeline(db: Db, range: TimelineRange): Promise<StoredEvent[]> {
+  const after = range.after ?? -Number.MAX_SAFE_INTEGER
+  const before = range.before ?? Number.MAX_SAFE_INTEGER
+  const query =
+    range.direction === 'forwards'
+      ? sql<{ event_nid: number }>`select event_nid from events where room_id = ${range.roomId} and event_order > ${after}::bigint
+          and event_order < ${before}::bigint and not soft_failed order by event_order limit ${range.limit}::int`
+      : sql<{ event_nid: number }>`select event_nid from events where room_id = ${range.roomId} and event_order > ${after}::bigint
+          and event_order < ${before}::bigint and not soft_failed order by event_order desc limit ${range.limit}::int`
+  const { rows } = await query.execute(db.sql)
+  const events = await loadEvents(
+    db,
+    rows.map((row) => row.event_nid),
+  )
+  return rows.flatMap((row) => events.get(row.event_nid) ?? [])
+}
+
+/** The event that this client transaction sent before, if it did. */
+export async function findTransactionEvent(
+  db: Db,
+  transaction: { sender: string; deviceId: string; roomId: RoomId; type: string; txnId: string },
+): Promise<EventId | undefined> {
+  const { rows } = await sql<{ event_id: EventId }>`select event_id from events where sender = ${transaction.sender}
+    and txn_device_id = ${transaction.deviceId} and room_id = ${transaction.roomId} and type = ${transaction.type}
+    and txn_id = ${transaction.txnId}`.execute(db.sql)
+  return rows[0]?.event_id
+}
+
+/** Drops an event from the caches: its content was redacted. */
+export function forgetEvent(db: Db, eventId: string): void {
+  const nid = db.caches.eventNids.get(eventId)
+  if (nid !== undefined) db.caches.events.delete(nid)
+}
+
+/** Puts an event that has been committed into the cache. */
+export function cacheStoredEvent(db: Db, event: StoredEvent): void {
+  db.caches.events.set(event.event_nid, event)
+  db.caches.eventNids.set(event.event_id, event.event_nid)
+}
+
+function cacheEvent(db: Db, row: EventRow): StoredEvent {
+  const event = storedEvent(row)
+  cacheStoredEvent(db, event)
+  return event
+}
+
+function storedEvent(row: EventRow): StoredEvent {
+  const pdu = JSON.parse(row.json) as Pdu
+  return {
+    event_id: row.event_id,
+    room_id: row.room_id,
+    pdu,
+    auth_event_ids: referencedIds(pdu.auth_events),
+    prev_event_ids: referencedIds(pdu.prev_events),
+    rejected: row.rejected !== null,
+    event_nid: row.event_nid,
+    event_order: row.event_order,
+    state_before: row.state_before,
+    state_after: row.state_after,
+    soft_failed: row.soft_failed,
+    redacted_by: row.redacted_by,
+    txn_device_id: row.txn_device_id,
+    txn_id: row.txn_id,
+    size: row.json.length,
+  }
+}
+
+function referencedIds(references: Pdu['auth_events']): EventId[] {
+  return references.map((reference) => (typeof reference === 'string' ? reference : reference[0]))
+}

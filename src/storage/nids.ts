@@ -1,0 +1,20 @@
+import { sql } from 'kysely'
+import type { Db } from './database.ts'
+
+const BLOCK = 256
+
+/** Gives `count` numeric ids for events or state packs; seldom asks the database. Ids of a transaction that is rolled back are skipped. */
+export type TakeNids = (db: Db, count: number) => Promise<number[]>
+
+/** A source of nids on the database's sequence, which gives each process blocks of its own. */
+export function createNidSource(): TakeNids {
+  const spare: number[] = []
+  return async (db, count) => {
+    while (spare.length < count) {
+      const blocks = Math.ceil((count - spare.length) / BLOCK)
+      const result = await sql<{ nid: number }>`select nextval('nids') as nid from generate_series(1, ${blocks}::int)`.execute(db.sql)
+      for (const { nid } of result.rows) for (let i = 0; i < BLOCK; i++) spare.push(nid + i)
+    }
+    return spare.splice(0, count)
+  }
+}

@@ -1,0 +1,64 @@
+import { sql } from 'kysely'
+import type { RoomId, UserId } from '../core/ids.ts'
+import type { Db, Tx } from './database.ts'
+import type { Membership, RoomMembershipRow } from './schema.ts'
+import type { StoredEvent } from './stored-event.ts'
+
+/** How a room's member counts changed. */
+export type MemberCountChange = { room_id: RoomId; joined: number; invited: number }
+
+/** Follows member events into the table of current memberships; returns how each room's counts changed. */
+export async function storeMemberships(tx: Tx, events: readonly StoredEvent[]): Promise<MemberCountChange[]> {
+  if (events.length === 0) return []
+  const text = (event: StoredEvent, key: string): string | null => {
+    const value = event.pdu.content[key]
+    return typeof value === 'string' ? value : null
+  }
+  const rooms = events.map((event) => event.room_id)
+  const users = events.map((event) => event.pdu.state_key!)
+  const { rows } = await sql<MemberCountChange>`with new as (
+      select * from unnest(${rooms}::text[], ${users}::text[], ${events.map((event) => text(event, 'membership'))}::text[],
+        ${events.map((event) => event.event_nid)}::bigint[], ${events.map((event) => text(event, 'displayname'))}::text[],
+        ${events.map((event) => text(event, 'avatar_url'))}::text[]) as new(room_id, user_id, membership, event_nid, displayname, avatar_url)
+    ), old as (
+      select room_id, user_id, membership from room_memberships join new using (room_id, user_id)
+    ), stored as (
+      insert into room_memberships (room_id, user_id, membership, event_nid, displayname, avatar_url) select * from new
+      on conflict (room_id, user_id) do update set membership = excluded.membership, event_nid = excluded.event_nid,
+        displayname = excluded.displayname, avatar_url = excluded.avatar_url, forgotten = false
+    ), changes as (
+      select room_id, membership, 1 as by from new union all select room_id, membership, -1 from old
+    )
+    select room_id, coalesce(sum(by) filter (where membership = 'join'), 0)::int as joined,
+      coalesce(sum(by) filter (where membership = 'invite'), 0)::int as invited from changes group by room_id`.execute(tx.sql)
+  return rows
+}
+
+/** A user's membership of a room now; undefined when there never was one. */
+export async function findMembership(db: Db, roomId: RoomId, userId: UserId): Promise<RoomMembershipRow | undefined> {
+  const { rows } = await sql<RoomMembershipRow>`select * from room_memberships where room_id = ${roomId} and user_id = ${userId}`.execute(db.sql)
+  return rows[0]
+}
+
+/** All memberships of a user, or those of some kinds; forgotten rooms are left out. */
+export async function loadUserMemberships(
+  db: Db,
+  userId: UserId,
+  memberships: readonly Membership[] = ['join', 'invite', 'knock', 'leave', 'ban'],
+): Promise<RoomMembershipRow[]> {
+  const { rows } = await sql<RoomMembershipRow>`select * from room_memberships where user_id = ${userId}
+    and membership = any(${memberships}::text[]) and not forgotten`.execute(db.sql)
+  return rows
+}
+
+/** The members of a room with one of these memberships. */
+export async function loadRoomMemberships(db: Db, roomId: RoomId, memberships: readonly Membership[]): Promise<RoomMembershipRow[]> {
+  const { rows } = await sql<RoomMembershipRow>`select * from room_memberships where room_id = ${roomId}
+    and membership = any(${memberships}::text[])`.execute(db.sql)
+  return rows
+}
+
+/** Hides a left room from the user's lists. */
+export async function forgetRoom(tx: Tx, roomId: RoomId, userId: UserId): Promise<void> {
+  await sql`update room_memberships set forgotten = true where room_id = ${roomId} and user_id = ${userId}`.execute(tx.sql)
+}

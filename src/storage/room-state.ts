@@ -1,0 +1,152 @@
+import { sql } from 'kysely'
+import type { StateKey } from '../core/events/pdu.ts'
+import type { RoomId } from '../core/ids.ts'
+import {
+  type Missing,
+  type NodeSource,
+  type TrieChange,
+  type TrieNode,
+  type TriePart,
+  trieDiff,
+  trieEvents,
+  trieLookup,
+  trieUpdate,
+} from '../core/state-trie.ts'
+import { decodePack, encodePack, NODES_PER_PACK } from '../core/state-trie-codec.ts'
+import type { Db, Tx } from './database.ts'
+import { loadEvents } from './events.ts'
+import type { TakeNids } from './nids.ts'
+import type { StoredEvent } from './stored-event.ts'
+
+/** Nodes and events that a transaction has made but not stored yet; they come before the caches and the database. */
+export type StateOverlay = { nodes: ReadonlyMap<number, TrieNode>; events: ReadonlyMap<number, StoredEvent> }
+
+/** The events of some keys in the state at `root`; absent keys are undefined. In the order of `keys`. */
+export async function readStateEvents(
+  db: Db,
+  root: number,
+  keys: readonly StateKey[],
+  overlay?: StateOverlay,
+): Promise<(StoredEvent | undefined)[]> {
+  const { found } = await withNodes(db, overlay, (source) => trieLookup(root, keys, source))
+  const events = await loadWithOverlay(db, [...found.values()], overlay)
+  return keys.map((_, place) => events.get(found.get(place) ?? 0))
+}
+
+/** One piece of state at `root`. */
+export async function readStateEvent(db: Db, root: number, type: string, stateKey = ''): Promise<StoredEvent | undefined> {
+  const [event] = await readStateEvents(db, root, [{ type, state_key: stateKey }])
+  return event
+}
+
+/** All state at `root`, or only its members, or all but its members. */
+export async function readAllState(db: Db, root: number, part: TriePart = 'all'): Promise<StoredEvent[]> {
+  const { nids } = await withNodes(db, undefined, (source) => trieEvents(root, part, source))
+  return [...(await loadEvents(db, nids)).values()]
+}
+
+/** What changed from one state to another: the events that are only in `to`, and those only in `from`. */
+export async function readStateDiff(
+  db: Db,
+  from: number,
+  to: number,
+  part: TriePart = 'all',
+): Promise<{ added: StoredEvent[]; removed: StoredEvent[] }> {
+  if (from === to) return { added: [], removed: [] }
+  const { added, removed } = await withNodes(db, undefined, (source) => trieDiff(from, to, part, source))
+  const events = await loadEvents(db, [...added, ...removed])
+  const pick = (nids: number[]) => nids.flatMap((nid) => events.get(nid) ?? [])
+  return { added: pick(added), removed: pick(removed) }
+}
+
+/** Applies changes to a state without storing it: the new root and the nodes that `storeStateNodes` has to write. */
+export async function changeState(command: {
+  db: Db
+  takeNids: TakeNids
+  root: number
+  changes: readonly TrieChange[]
+  overlay?: StateOverlay
+}): Promise<{ root: number; created: Map<number, TrieNode> }> {
+  const { db, root, changes } = command
+  const packs = await command.takeNids(db, 1 + Math.ceil(changes.length / 8))
+  return withNodes(db, command.overlay, (source) => trieUpdate(root, changes, source, addressesIn(packs)))
+}
+
+/** Writes new nodes, as packs of those whose addresses say so. */
+export async function storeStateNodes(tx: Tx, nodes: readonly { roomId: RoomId; nodes: ReadonlyMap<number, TrieNode> }[]): Promise<void> {
+  const packs = nodes.flatMap((entry) => packNodes(entry.nodes).map((pack) => ({ ...pack, room_id: entry.roomId })))
+  if (packs.length === 0) return
+  await sql`insert into state_packs (pack_nid, room_id, nodes)
+    select pack_nid, room_id, decode(nodes, 'base64') from unnest(${packs.map((pack) => pack.pack_nid)}::bigint[],
+      ${packs.map((pack) => pack.room_id)}::text[], ${packs.map((pack) => pack.nodes)}::text[]) as packs(pack_nid, room_id, nodes)`.execute(tx.sql)
+}
+
+function packNodes(nodes: ReadonlyMap<number, TrieNode>): { pack_nid: number; nodes: string }[] {
+  const packs = new Map<number, TrieNode[]>()
+  for (const [address, node] of nodes) {
+    const nid = Math.floor(address / NODES_PER_PACK)
+    const pack = packs.get(nid) ?? []
+    pack[address % NODES_PER_PACK] = node
+    packs.set(nid, pack)
+  }
+  return [...packs].map(([pack_nid, pack]) => ({ pack_nid, nodes: encodePack(pack).toString('base64') }))
+}
+
+function addressesIn(packs: readonly number[]): () => number {
+  let taken = 0
+  return () => {
+    const pack = packs[Math.floor(taken / NODES_PER_PACK)]
+    if (pack === undefined) throw new Error('a state change needs more packs than were taken for it')
+    return pack * NODES_PER_PACK + (taken++ % NODES_PER_PACK)
+  }
+}
+
+/** Repeats a trie operation, each time with the nodes loaded that it lacked. */
+async function withNodes<Result extends object>(
+  db: Db,
+  overlay: StateOverlay | undefined,
+  operation: (source: NodeSource) => Result | Missing,
+): Promise<Result> {
+  const loaded = new Map<number, TrieNode>()
+  const source: NodeSource = (address) => {
+    const node = overlay?.nodes.get(address) ?? loaded.get(address)
+    if (node) return node
+    const cached = db.caches.stateNodes.get(address)
+    if (cached) db.caches.counts.state_nodes.hits++
+    return cached
+  }
+  for (;;) {
+    const result = operation(source)
+    if (!('missing' in result)) return result
+    await loadNodes(db, result.missing, loaded)
+  }
+}
+
+async function loadNodes(db: Db, addresses: readonly number[], into: Map<number, TrieNode>): Promise<void> {
+  const packNids = [...new Set(addresses.map((address) => Math.floor(address / NODES_PER_PACK)))]
+  db.caches.counts.state_nodes.misses += addresses.length
+  const { rows } = await sql<{ pack_nid: number; nodes: Uint8Array }>`select pack_nid, nodes from state_packs
+    where pack_nid = any(${packNids}::bigint[])`.execute(db.sql)
+  for (const row of rows) {
+    for (const [index, node] of decodePack(row.nodes).entries()) {
+      const address = row.pack_nid * NODES_PER_PACK + index
+      into.set(address, node)
+      db.caches.stateNodes.set(address, node)
+    }
+  }
+  const lost = addresses.find((address) => !into.has(address))
+  if (lost !== undefined) throw new Error(`state node ${lost} is not in the database`)
+}
+
+async function loadWithOverlay(db: Db, nids: number[], overlay?: StateOverlay): Promise<Map<number, StoredEvent>> {
+  if (!overlay) return loadEvents(db, nids)
+  const events = await loadEvents(
+    db,
+    nids.filter((nid) => !overlay.events.has(nid)),
+  )
+  for (const nid of nids) {
+    const event = overlay.events.get(nid)
+    if (event) events.set(nid, event)
+  }
+  return events
+}

@@ -1,0 +1,81 @@
+import { sql } from 'kysely'
+import type { RoomId } from '../core/ids.ts'
+import type { Db, Tx } from './database.ts'
+import { type AppendedEvent, headOf, type LockedRoom } from './locked-room.ts'
+import type { MemberCountChange } from './room-memberships.ts'
+import type { RoomRow } from './schema.ts'
+
+type SummaryField =
+  | 'name'
+  | 'topic'
+  | 'canonical_alias'
+  | 'avatar_url'
+  | 'join_rule'
+  | 'guest_access'
+  | 'history_visibility'
+  | 'encryption'
+  | 'tombstone'
+
+/** Which state event, and which key of its content, gives each field. */
+const SOURCES: Record<string, { field: SummaryField; key: string }> = {
+  'm.room.name': { field: 'name', key: 'name' },
+  'm.room.topic': { field: 'topic', key: 'topic' },
+  'm.room.canonical_alias': { field: 'canonical_alias', key: 'alias' },
+  'm.room.avatar': { field: 'avatar_url', key: 'url' },
+  'm.room.join_rules': { field: 'join_rule', key: 'join_rule' },
+  'm.room.guest_access': { field: 'guest_access', key: 'guest_access' },
+  'm.room.history_visibility': { field: 'history_visibility', key: 'history_visibility' },
+  'm.room.encryption': { field: 'encryption', key: 'algorithm' },
+  'm.room.tombstone': { field: 'tombstone', key: 'replacement_room' },
+}
+
+/** Keeps `rooms` in step with new state: rows for new rooms, changed fields, changed counts. */
+export async function storeRoomSummaries(
+  tx: Tx,
+  rooms: readonly LockedRoom[],
+  stateEvents: readonly { room: LockedRoom; event: AppendedEvent }[],
+  counts: readonly MemberCountChange[],
+): Promise<void> {
+  for (const room of rooms) if (room.isNew) await insertRoom(tx, room)
+  for (const { event } of stateEvents) {
+    const source = event.pdu.state_key === '' ? SOURCES[event.pdu.type] : undefined
+    if (!source) continue
+    const value = event.pdu.content[source.key]
+    await tx.sql
+      .updateTable('rooms')
+      .set({ [source.field]: typeof value === 'string' && value !== '' ? value : null })
+      .where('room_id', '=', event.room_id)
+      .execute()
+  }
+  for (const count of counts) {
+    if (count.joined === 0 && count.invited === 0) continue
+    await sql`update rooms set joined_members = joined_members + ${count.joined}::int, invited_members = invited_members + ${count.invited}::int
+      where room_id = ${count.room_id}`.execute(tx.sql)
+  }
+}
+
+async function insertRoom(tx: Tx, room: LockedRoom): Promise<void> {
+  const head = headOf(room)
+  const create = room.events.find((event) => event.pdu.type === 'm.room.create')
+  if (!create) throw new Error(`the new room ${head.room_id} has no create event`)
+  const roomType = create.pdu.content.type
+  await sql`insert into rooms (room_id, room_version, creator, room_type) values (${head.room_id}, ${head.version.id}, ${create.pdu.sender},
+    ${typeof roomType === 'string' ? roomType : null})`.execute(tx.sql)
+}
+
+/** What lists show of a room; undefined when this server does not have it. */
+export async function findRoom(db: Db, roomId: RoomId): Promise<RoomRow | undefined> {
+  return (await loadRooms(db, [roomId])).get(roomId)
+}
+
+/** What lists show of some rooms. */
+export async function loadRooms(db: Db, roomIds: readonly RoomId[]): Promise<Map<RoomId, RoomRow>> {
+  const { rows } = await sql<RoomRow>`select * from rooms where room_id = any(${roomIds}::text[])`.execute(db.sql)
+  return new Map(rows.map((row) => [row.room_id, row]))
+}
+
+/** Sets or clears that the directory of public rooms lists a room. */
+export async function setInDirectory(tx: Tx, roomId: RoomId, listed: boolean): Promise<void> {
+  await sql`update rooms set in_directory = ${listed} where room_id = ${roomId}`.execute(tx.sql)
+}
+

@@ -1,0 +1,149 @@
+import { sql } from 'kysely'
+import { ROOM_VERSIONS } from '../core/room-versions.ts'
+import type { RoomId } from '../core/ids.ts'
+import type { Database, Tx } from './database.ts'
+import { cacheStoredEvent, forgetEvent } from './events.ts'
+import { type LockedRoom, snapshotOf } from './locked-room.ts'
+import type { RoomHeadRow } from './schema.ts'
+import { storeRooms } from './store-rooms.ts'
+
+/** Runs commands that change rooms, many to a transaction under load. */
+export type RoomTransactions = {
+  /**
+   * Runs `command` with the room locked; `roomId` null: a room that the command creates. Resolves when its events are committed.
+   * Rejects with what the command throws, or with a `RoomNotFound` mark (undefined head) left to the command to judge.
+   * The command must do no I/O but reads through the room, for others wait in the same transaction; it may run more than once.
+   */
+  run<Result>(roomId: RoomId | null, command: (room: LockedRoom) => Promise<Result>): Promise<Result>
+  /** Resolves when nothing is queued or running. */
+  drained(): Promise<void>
+}
+
+type Job = {
+  roomId: RoomId | null
+  command: (room: LockedRoom) => Promise<unknown>
+  resolve(value: unknown): void
+  reject(error: unknown): void
+}
+type Outcome = { value: unknown } | { error: unknown }
+
+const MAX_BATCH = 64
+
+/** `lanes`: how many transactions may run side by side (1 on the embedded database, which has one connection). */
+export function createRoomTransactions(database: Database, lanes: number): RoomTransactions {
+  let queue: Job[] = []
+  let running = 0
+  const busyRooms = new Set<RoomId>()
+  let idleWaiters: (() => void)[] = []
+
+  function run<Result>(roomId: RoomId | null, command: (room: LockedRoom) => Promise<Result>): Promise<Result> {
+    return new Promise<Result>((resolve, reject) => {
+      queue.push({ roomId, command, resolve: resolve as (value: unknown) => void, reject })
+      // Commands of the same tick share a transaction.
+      if (queue.length === 1) setImmediate(startLanes)
+    })
+  }
+
+  function startLanes(): void {
+    while (running < lanes) {
+      const batch = takeBatch()
+      if (batch.length === 0) return
+      running++
+      for (const job of batch) if (job.roomId) busyRooms.add(job.roomId)
+      runBatch(database, batch).finally(() => {
+        running--
+        for (const job of batch) if (job.roomId) busyRooms.delete(job.roomId)
+        startLanes()
+        if (running === 0 && queue.length === 0) for (const wake of idleWaiters.splice(0)) wake()
+      })
+    }
+  }
+
+  function takeBatch(): Job[] {
+    const batch: Job[] = []
+    const rest: Job[] = []
+    for (const job of queue) {
+      const free = batch.length < MAX_BATCH && !(job.roomId && busyRooms.has(job.roomId))
+      if (free) batch.push(job)
+      else rest.push(job)
+    }
+    queue = rest
+    return batch
+  }
+
+  return {
+    run,
+    drained: () =>
+      running === 0 && queue.length === 0 ? Promise.resolve() : new Promise((resolve) => idleWaiters.push(resolve)),
+  }
+}
+
+/** Runs the jobs in one transaction; when the database refuses it, each in its own, so that only the culprit fails. */
+async function runBatch(database: Database, jobs: readonly Job[]): Promise<void> {
+  try {
+    const outcomes = await database.write((tx) => runInTransaction(tx, jobs))
+    for (const [place, job] of jobs.entries()) settle(job, outcomes[place]!)
+  } catch (error) {
+    if (jobs.length === 1) return jobs[0]!.reject(error)
+    for (const job of jobs) await runBatch(database, [job])
+  }
+}
+
+function settle(job: Job, outcome: Outcome): void {
+  if ('error' in outcome) job.reject(outcome.error)
+  else job.resolve(outcome.value)
+}
+
+async function runInTransaction(tx: Tx, jobs: readonly Job[]): Promise<Outcome[]> {
+  const known = await lockRooms(tx, [...new Set(jobs.flatMap((job) => job.roomId ?? []))])
+  const rooms = [...known.values()]
+  const outcomes: Outcome[] = []
+  for (const job of jobs) {
+    const room = (job.roomId && known.get(job.roomId)) || emptyRoom(tx)
+    if (!job.roomId) rooms.push(room)
+    outcomes.push(await runJob(job, room))
+  }
+  await storeRooms(
+    tx,
+    rooms.filter((room) => room.events.length > 0),
+  )
+  for (const room of rooms) for (const write of room.writes) await write(tx)
+  tx.afterCommit(() => publishToCaches(tx, rooms))
+  return outcomes
+}
+
+async function runJob(job: Job, room: LockedRoom): Promise<Outcome> {
+  const restore = snapshotOf(room)
+  try {
+    return { value: await job.command(room) }
+  } catch (error) {
+    restore()
+    return { error }
+  }
+}
+
+/** Locks in the order of room ids, as everyone does, so that two processes cannot wait for each other. */
+async function lockRooms(tx: Tx, roomIds: readonly RoomId[]): Promise<Map<RoomId, LockedRoom>> {
+  if (roomIds.length === 0) return new Map()
+  const { rows } = await sql<RoomHeadRow>`select * from room_heads where room_id = any(${roomIds}::text[])
+    order by room_id for update`.execute(tx.sql)
+  return new Map(
+    rows.map((row) => {
+      const version = ROOM_VERSIONS.get(row.room_version)
+      if (!version) throw new Error(`room ${row.room_id} has the unknown version ${row.room_version}`)
+      return [row.room_id, { ...emptyRoom(tx), isNew: false, head: { ...row, version } }]
+    }),
+  )
+}
+
+function emptyRoom(tx: Tx): LockedRoom {
+  return { db: tx, head: undefined, isNew: true, events: [], nodes: new Map(), redactions: [], writes: [] }
+}
+
+function publishToCaches(tx: Tx, rooms: readonly LockedRoom[]): void {
+  for (const room of rooms) {
+    for (const event of room.events) cacheStoredEvent(tx, event)
+    for (const [address, node] of room.nodes) tx.caches.stateNodes.set(address, node)
+    for (const { event_id } of room.redactions) forgetEvent(tx, event_id)
+  }
+}

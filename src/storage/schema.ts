@@ -1,0 +1,85 @@
+import type { DeviceId, EventId, RoomAlias, RoomId, UserId } from '../core/ids.ts'
+
+/** The tables as kysely sees them; `migrations/` has their meaning. bigint columns arrive as numbers (all stay below 2^53). */
+export type Tables = {
+  server_secrets: { name: string; value: string }
+  room_heads: RoomHeadRow
+  rooms: RoomRow
+  events: EventRow
+  state_packs: { pack_nid: number; room_id: RoomId; nodes: Uint8Array }
+  room_memberships: RoomMembershipRow
+  room_aliases: { room_alias: RoomAlias; room_id: RoomId; creator: UserId }
+  stream: StreamRow
+}
+
+export type RoomHeadRow = {
+  room_id: RoomId
+  room_version: string
+  create_nid: number
+  state_root: number
+  depth: number
+  next_order: number
+  forward_extremities: EventId[]
+}
+
+export type RoomRow = {
+  room_id: RoomId
+  room_version: string
+  creator: UserId
+  in_directory: boolean
+  name: string | null
+  topic: string | null
+  canonical_alias: RoomAlias | null
+  avatar_url: string | null
+  join_rule: string | null
+  guest_access: string | null
+  history_visibility: string | null
+  room_type: string | null
+  encryption: string | null
+  tombstone: RoomId | null
+  joined_members: number
+  invited_members: number
+}
+
+export type EventRow = {
+  event_nid: number
+  event_id: EventId
+  room_id: RoomId
+  event_order: number | null
+  type: string
+  state_key: string | null
+  sender: UserId
+  origin_server_ts: number
+  depth: number
+  json: string
+  state_before: number | null
+  state_after: number | null
+  rejected: string | null
+  soft_failed: boolean
+  redacted_by: EventId | null
+  relates_to: string | null
+  rel_type: string | null
+  txn_device_id: DeviceId | null
+  txn_id: string | null
+}
+
+export type Membership = 'join' | 'invite' | 'leave' | 'ban' | 'knock'
+
+export type RoomMembershipRow = {
+  room_id: RoomId
+  user_id: UserId
+  membership: Membership
+  event_nid: number
+  displayname: string | null
+  avatar_url: string | null
+  forgotten: boolean
+}
+
+export type StreamRow = {
+  stream_position: number
+  kind: string
+  room_id: RoomId | null
+  user_id: UserId | null
+  ref: number | null
+  detail: string | null
+}

@@ -1,0 +1,20 @@
+import type { Event } from '../core/events/pdu.ts'
+import type { DeviceId, EventId } from '../core/ids.ts'
+
+/** An event with what this server knows of it beside the PDU. */
+export type StoredEvent = Event & {
+  readonly event_nid: number
+  /** Place in the room's timeline; null for outliers and rejected events. */
+  readonly event_order: number | null
+  /** Roots of the room's state before and after the event; null for outliers. */
+  readonly state_before: number | null
+  readonly state_after: number | null
+  readonly soft_failed: boolean
+  /** The redaction that emptied this event. */
+  readonly redacted_by: EventId | null
+  /** The client transaction that sent it, for `unsigned.transaction_id`. */
+  readonly txn_device_id: DeviceId | null
+  readonly txn_id: string | null
+  /** Length of the PDU's JSON in characters. */
+  readonly size: number
+}

@@ -1,0 +1,40 @@
+import { type Kysely, sql } from 'kysely'
+import type { RoomId, UserId } from '../core/ids.ts'
+import type { Tx } from './database.ts'
+import type { Tables } from './schema.ts'
+
+/** The kinds of stream rows. Each says something changed; the thing itself is read from its own table. */
+export type StreamKind =
+  | 'event'
+  | 'receipt'
+  | 'typing'
+  | 'account_data'
+  | 'presence'
+  | 'to_device'
+  | 'device_list'
+  | 'profile'
+
+/** A row before it has its position. `room_id`: whom it concerns are the room's members; `user_id`: this user beyond that. */
+export type NewStreamRow = {
+  kind: StreamKind
+  room_id: RoomId | null
+  user_id: UserId | null
+  ref: number | null
+  detail: string | null
+}
+
+/** Notes that something happened; the row gets its position when the transaction commits (storage/database.ts). */
+export function appendToStream(tx: Tx, row: { kind: StreamKind } & Partial<NewStreamRow>): void {
+  tx.streamRows.push({ room_id: null, user_id: null, ref: null, detail: null, ...row })
+}
+
+/**
+ * Writes the rows and returns the position of the last one. The transaction's last write: from here until the commit the stream lock is held.
+ * Invariant of the lock: when position n can be seen, all positions below it that will ever exist can be seen.
+ */
+export async function appendStreamRows(transaction: Kysely<Tables>, rows: readonly NewStreamRow[]): Promise<number> {
+  const result = await sql<{ position: number }>`select append_to_stream(
+    ${rows.map((row) => row.kind)}::text[], ${rows.map((row) => row.room_id)}::text[], ${rows.map((row) => row.user_id)}::text[],
+    ${rows.map((row) => row.ref)}::bigint[], ${rows.map((row) => row.detail)}::text[]) as position`.execute(transaction)
+  return result.rows[0]!.position
+}
