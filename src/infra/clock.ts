@@ -1,0 +1,19 @@
+/** Where the time comes from, so that tests can set it. */
+export type Clock = {
+  /** Milliseconds since 1970. */
+  now(): number
+}
+
+/** The machine's clock. */
+export const systemClock: Clock = { now: () => Date.now() }
+
+/** A clock that stands still at `start` (milliseconds since 1970) until it is put forward. */
+export function fixedClock(start: number): Clock & { advance(milliseconds: number): void } {
+  let time = start
+  return {
+    now: () => time,
+    advance: (milliseconds) => {
+      time += milliseconds
+    },
+  }
+}

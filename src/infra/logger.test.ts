@@ -1,0 +1,69 @@
+import { stripVTControlCharacters } from 'node:util'
+import { describe, expect, test } from 'vitest'
+import { createLogger, type Logger } from './logger.ts'
+
+function record(format: 'json' | 'pretty' = 'json', level: 'info' | 'warn' = 'info') {
+  const lines: string[] = []
+  const logger = createLogger({ format, level }, { write: (line) => lines.push(line) })
+  return { lines, logger }
+}
+
+function logged(write: (logger: Logger) => void): Record<string, unknown> {
+  const { lines, logger } = record()
+  write(logger)
+  return JSON.parse(lines.join(''))
+}
+
+test('a line has level, time and the fields of its child logger', () => {
+  const line = logged((logger) => logger.child({ request_id: 'r1' }).info({ status: 200 }, 'done'))
+  expect(line).toEqual({ level: 'info', time: expect.any(String), request_id: 'r1', status: 200, msg: 'done' })
+  expect(new Date(line.time as string).getTime()).toBeGreaterThan(0)
+})
+
+test('less severe messages are left out', () => {
+  const { lines, logger } = record('json', 'warn')
+  logger.info('no')
+  logger.warn('yes')
+  expect(lines).toHaveLength(1)
+})
+
+describe('secrets do not reach the log', () => {
+  test.each([
+    [{ password: 's3cret' }],
+    [{ body: { password: 's3cret', auth: { password: 's3cret' } } }],
+    [{ headers: { authorization: 'Bearer s3cret' } }],
+    [{ access_token: 's3cret' }],
+    [{ url: '/_matrix/client/v3/sync?since=1&access_token=s3cret&timeout=0' }],
+    [{ url: '/login?loginToken=s3cret' }],
+    [{ err: new Error('GET https://a/?access_token=s3cret failed') }],
+  ])('%j', (fields) => {
+    const line = JSON.stringify(logged((logger) => logger.info(fields, 'x')))
+    expect(line).not.toContain('s3cret')
+    expect(line).toContain('[hidden]')
+  })
+
+  test('while the rest of the URL stays', () => {
+    const line = logged((logger) => logger.info({ url: '/sync?since=1&access_token=x&timeout=0' }))
+    expect(line.url).toBe('/sync?since=1&access_token=[hidden]&timeout=0')
+  })
+})
+
+test('an error keeps its name, code and stack', () => {
+  const error = Object.assign(new TypeError('broke'), { code: 'EBROKE' })
+  expect(logged((logger) => logger.error({ err: error }, 'x')).err).toMatchObject({
+    type: 'TypeError',
+    message: 'broke',
+    code: 'EBROKE',
+    stack: expect.stringContaining('logger.test.ts'),
+  })
+})
+
+test('the pretty format reads as one line, with stacks below', () => {
+  const { lines, logger } = record('pretty')
+  logger.info({ room_id: '!r:a', note: 'two words' }, 'joined')
+  logger.error({ err: new Error('broke') }, 'failed')
+  expect(stripVTControlCharacters(lines[0]!)).toMatch(
+    /^\d\d:\d\d:\d\d\.\d{3} info {2}joined room_id=!r:a note="two words"\n$/,
+  )
+  expect(stripVTControlCharacters(lines[1]!)).toMatch(/error failed\n {4}Error: broke\n {8}at /)
+})

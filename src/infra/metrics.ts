@@ -1,0 +1,91 @@
+import { monitorEventLoopDelay } from 'node:perf_hooks'
+import { Counter, Gauge, Histogram, Registry } from 'prom-client'
+
+/** The figures that one server keeps about itself, for Prometheus. Each server has its own, so that tests can run several. */
+export type Metrics = ReturnType<typeof createMetrics>
+
+/** Connections open and idle, and callers who wait for one. */
+type PoolStatus = { total: number; idle: number; waiting: number }
+
+const REQUEST_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30]
+const NANOSECONDS = 1e9
+const MICROSECONDS = 1e6
+
+/** Makes the instruments; `close` ends their watching of the event loop. */
+export function createMetrics() {
+  const registry = new Registry()
+  const registers = [registry]
+  const close = watchProcess(registers)
+  return {
+    registry,
+    /** How long requests took, by route (its pattern, never the path), method and status. */
+    requestSeconds: new Histogram({
+      name: 'hearth_http_request_duration_seconds',
+      help: 'Time to answer requests.',
+      labelNames: ['route', 'method', 'status'],
+      buckets: REQUEST_SECONDS,
+      registers,
+    }),
+    /** Bytes of bodies received, by route. */
+    requestBytes: counter(registers, 'hearth_http_request_bytes_total', 'Bytes of bodies received.', ['route']),
+    /** Bytes of bodies sent, by route. */
+    responseBytes: counter(registers, 'hearth_http_response_bytes_total', 'Bytes of bodies sent.', ['route']),
+    /** Sync requests that wait for something to happen. */
+    syncWaiters: new Gauge({ name: 'hearth_sync_waiters', help: 'Sync requests that wait.', registers }),
+    /** Look-ups in a cache, by cache; result is hit or miss. */
+    cacheLookups: counter(registers, 'hearth_cache_lookups_total', 'Look-ups in caches.', ['cache', 'result']),
+    /** Shows a database pool's status, read whenever the figures are collected. */
+    watchPool: (read: () => PoolStatus) => watchPool(registers, read),
+    close,
+  }
+}
+
+function counter<Label extends string>(registers: Registry[], name: string, help: string, labelNames: Label[]) {
+  return new Counter({ name, help, labelNames, registers })
+}
+
+function watchPool(registers: Registry[], read: () => PoolStatus): void {
+  new Gauge({
+    name: 'hearth_database_pool',
+    help: 'Connections to the database (total, idle), and callers waiting for one.',
+    labelNames: ['state'],
+    registers,
+    collect() {
+      for (const [state, value] of Object.entries(read())) this.set({ state }, value)
+    },
+  })
+}
+
+function watchProcess(registers: Registry[]): () => void {
+  const loop = monitorEventLoopDelay({ resolution: 10 })
+  loop.enable()
+  new Gauge({
+    name: 'hearth_event_loop_delay_seconds',
+    help: 'Delay of the event loop since the figures were last collected.',
+    labelNames: ['quantile'],
+    registers,
+    collect() {
+      for (const percent of [50, 99, 100]) this.set({ quantile: percent / 100 }, loop.percentile(percent) / NANOSECONDS)
+      loop.reset()
+    },
+  })
+  new Gauge({
+    name: 'process_resident_memory_bytes',
+    help: 'Memory of the process.',
+    registers,
+    collect() {
+      this.set(process.memoryUsage.rss())
+    },
+  })
+  new Counter({
+    name: 'process_cpu_seconds_total',
+    help: 'CPU time of the process, in user and system mode.',
+    registers,
+    collect() {
+      const { user, system } = process.cpuUsage()
+      this.reset()
+      this.inc((user + system) / MICROSECONDS)
+    },
+  })
+  return () => loop.disable()
+}
