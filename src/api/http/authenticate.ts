@@ -1,0 +1,38 @@
+import type { IncomingMessage } from 'node:http'
+import type { App } from '../../app.ts'
+import { ForbiddenError, MatrixError } from '../../core/errors.ts'
+import { findSession } from '../../services/users/sessions.ts'
+import type { AnyEndpoint, Session } from './route.ts'
+
+/** Who makes the request, as far as the endpoint asks. Throws M_MISSING_TOKEN, M_UNKNOWN_TOKEN, M_GUEST_ACCESS_FORBIDDEN, M_FORBIDDEN. */
+export async function authenticate(
+  app: App,
+  endpoint: AnyEndpoint,
+  request: { raw: IncomingMessage; query: URLSearchParams; ip: string },
+): Promise<Session | undefined> {
+  if (endpoint.auth === 'none') return undefined
+  const token = accessTokenOf(request)
+  if (token === undefined) {
+    if (endpoint.auth === 'optional') return undefined
+    throw new MatrixError(401, 'M_MISSING_TOKEN', 'An access token is needed')
+  }
+  const session = await findSession(app, {
+    accessToken: token,
+    asUserId: request.query.get('user_id') ?? undefined,
+    asDeviceId: request.query.get('device_id') ?? request.query.get('org.matrix.msc3202.device_id') ?? undefined,
+    ip: request.ip,
+    userAgent: request.raw.headers['user-agent'],
+  })
+  if (session.isGuest && !endpoint.guests && endpoint.auth !== 'optional') {
+    throw new MatrixError(403, 'M_GUEST_ACCESS_FORBIDDEN', 'Guests may not do this')
+  }
+  if (endpoint.auth === 'admin' && !session.isAdmin) throw new ForbiddenError('Only server administrators may do this')
+  return session
+}
+
+/** https://spec.matrix.org/v1.19/client-server-api/#using-access-tokens; in the query it is deprecated, but old clients and bots do it. */
+function accessTokenOf({ raw, query }: { raw: IncomingMessage; query: URLSearchParams }): string | undefined {
+  const header = raw.headers.authorization
+  if (header?.slice(0, 7).toLowerCase() === 'bearer ') return header.slice(7).trim()
+  return query.get('access_token') ?? undefined
+}

@@ -1,0 +1,40 @@
+import type { ZodError, z } from 'zod'
+import { BadJsonError, InvalidParamError, MatrixError, MissingParamError } from '../../core/errors.ts'
+
+/** The answer for anything that was thrown; what is not a MatrixError is a fault of ours: 500 and nothing of it is told. */
+export function errorResponse(error: unknown): { status: number; body: Record<string, unknown>; headers: Record<string, string> } {
+  if (!(error instanceof MatrixError)) {
+    return { status: 500, body: { errcode: 'M_UNKNOWN', error: 'Internal server error' }, headers: {} }
+  }
+  const retryAfter = error.extra.retry_after_ms
+  const headers: Record<string, string> =
+    typeof retryAfter === 'number' ? { 'Retry-After': String(Math.max(1, Math.ceil(retryAfter / 1000))) } : {}
+  return { status: error.status, body: error.toJSON(), headers }
+}
+
+/** Validates one part of a request; throws the error that names what is wrong with it. */
+export function parsePart<Schema extends z.ZodType>(part: 'path' | 'query' | 'body', schema: Schema, value: unknown): z.output<Schema> {
+  const result = schema.safeParse(value)
+  if (result.success) return result.data
+  throw partError(part, result.error, value)
+}
+
+function partError(part: 'path' | 'query' | 'body', error: ZodError, value: unknown): MatrixError {
+  const issue = error.issues[0]
+  if (!issue) return new BadJsonError(`The ${part} is not valid`)
+  const name = issue.path.join('.')
+  const message = name === '' ? `The ${part} ${issue.message}` : `${name}: ${issue.message}`
+  const missing = name !== '' && !isPresent(value, issue.path)
+  if (missing) return new MissingParamError(message)
+  return part === 'body' ? new BadJsonError(message) : new InvalidParamError(message)
+}
+
+function isPresent(value: unknown, path: readonly PropertyKey[]): boolean {
+  let current: unknown = value
+  for (const key of path) {
+    if (typeof current !== 'object' || current === null || !(key in current)) return false
+    current = (current as Record<PropertyKey, unknown>)[key]
+  }
+  return current !== undefined
+}
+

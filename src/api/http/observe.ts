@@ -1,0 +1,63 @@
+import type { Middleware } from 'koa'
+import type { App } from '../../app.ts'
+import { MatrixError } from '../../core/errors.ts'
+import { CORS_HEADERS } from './cors.ts'
+import { errorResponse } from './errors.ts'
+import type { AnyEndpoint } from './route.ts'
+
+/** The outermost frame of every request: its id, CORS, errors as answers, one line of log, metrics. */
+export function observe(app: App): Middleware {
+  return async (context, next) => {
+    const started = performance.now()
+    const requestId = app.random.token(10)
+    context.set(CORS_HEADERS)
+    context.res.once('close', () => record(app, context, requestId, started))
+    if (context.method === 'OPTIONS') {
+      context.status = 204
+      return
+    }
+    try {
+      await next()
+    } catch (error) {
+      answerError(app, context, error, requestId)
+    }
+  }
+}
+
+type Context = Parameters<Middleware>[0]
+
+function answerError(app: App, context: Context, error: unknown, requestId: string): void {
+  const clientLeft = context.req.destroyed && !context.req.complete
+  if (!(error instanceof MatrixError) && !clientLeft) {
+    app.logger.error({ err: error, request_id: requestId, method: context.method, url: context.url }, 'a request failed')
+  }
+  // What is left of the body is not read: the connection ends with the answer.
+  if (!context.req.complete) context.set('Connection', 'close')
+  if (context.res.headersSent) {
+    context.res.destroy()
+    return
+  }
+  const { status, body, headers } = errorResponse(error)
+  context.respond = true
+  context.status = status
+  context.set(headers)
+  context.set('Content-Type', 'application/json')
+  context.body = JSON.stringify(body)
+}
+
+function record(app: App, context: Context, requestId: string, started: number): void {
+  const endpoint = context.state.endpoint as AnyEndpoint | undefined
+  const route = endpoint ? [endpoint.path].flat()[0]! : 'unknown'
+  const seconds = (performance.now() - started) / 1000
+  const { status } = context.res.headersSent ? { status: context.res.statusCode } : { status: 499 }
+  app.metrics.requestSeconds.observe({ route, method: context.method, status }, seconds)
+  const received = Number(context.req.headers['content-length'] ?? 0)
+  const sent = Number(context.res.getHeader('content-length') ?? 0)
+  if (received > 0) app.metrics.requestBytes.inc({ route }, received)
+  if (sent > 0) app.metrics.responseBytes.inc({ route }, sent)
+  if (!app.logger.isLevelEnabled('debug')) return
+  app.logger.debug(
+    { request_id: requestId, method: context.method, url: context.url, status, user_id: context.state.userId, ms: Math.round(seconds * 1000) },
+    'request',
+  )
+}

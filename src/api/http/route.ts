@@ -1,0 +1,97 @@
+import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http'
+import type { z } from 'zod'
+import type { App } from '../../app.ts'
+import type { Config } from '../../config.ts'
+import type { DeviceId, UserId } from '../../core/ids.ts'
+
+/** Who makes a request. `deviceId` is null for application services that act without a device. */
+export type Session = {
+  userId: UserId
+  deviceId: DeviceId | null
+  isAdmin: boolean
+  isGuest: boolean
+  /** Not subject to rate limits (application services that ask for it, exempted users). */
+  exemptFromRateLimits: boolean
+  /** SHA-256 of the access token, its key in storage. */
+  tokenHash: string
+}
+
+/** `none`: anyone; `optional`: with or without a token; `user`: a token of a user, guests included where `guests` says so; `admin`: of a server administrator. */
+export type Auth = 'none' | 'optional' | 'user' | 'admin'
+
+/** Categories of `rate_limits` in the configuration. */
+export type RateLimit = 'none' | Exclude<keyof Config['rate_limits'], 'enabled'>
+
+type Parsed<Schema> = Schema extends z.ZodType ? z.output<Schema> : undefined
+
+export type Call<Params, Query, Body, S> = {
+  params: Parsed<Params>
+  query: Parsed<Query>
+  /** The parsed body; for `body: 'stream'` read `request` instead. */
+  body: Body extends 'stream' ? undefined : Parsed<Body>
+  session: S
+  request: { headers: IncomingHttpHeaders; ip: string; userAgent: string | undefined; raw: IncomingMessage; path: string }
+  /** Aborted when the client has gone away or the server stops. */
+  signal: AbortSignal
+  /** For answers that are not JSON: write here and return `RESPONDED`. */
+  response: ServerResponse
+}
+
+/** Returned by a handler that has written its answer itself. */
+export const RESPONDED = Symbol('responded')
+
+/** An answer whose JSON text is at hand already. */
+export class RawJson {
+  readonly text: string
+  constructor(text: string) {
+    this.text = text
+  }
+}
+
+/** An answer with another status than 200, or with headers. */
+export class Reply {
+  readonly status: number
+  readonly body: unknown
+  readonly headers: Record<string, string>
+  constructor(status: number, body: unknown, headers: Record<string, string> = {}) {
+    this.status = status
+    this.body = body
+    this.headers = headers
+  }
+}
+
+type SessionOf<A extends Auth> = A extends 'none' ? undefined : A extends 'optional' ? Session | undefined : Session
+
+export type Endpoint<
+  A extends Auth = Auth,
+  Params extends z.ZodType | undefined = z.ZodType | undefined,
+  Query extends z.ZodType | undefined = z.ZodType | undefined,
+  Body extends z.ZodType | 'stream' | undefined = z.ZodType | 'stream' | undefined,
+> = {
+  method: 'GET' | 'PUT' | 'POST' | 'DELETE' | 'HEAD' | 'PATCH'
+  /** Path with `:parameters`; `*name` as the last segment takes the rest. A list: the same endpoint under several names (r0, v3, unstable). */
+  path: string | string[]
+  auth: A
+  /** Whether guests may call it; default false. */
+  guests?: boolean
+  rateLimit?: RateLimit
+  params?: Params
+  query?: Query
+  /** Absent: the body is not read. A schema gets `{}` for an empty body. 'stream': the handler reads `request.raw`. */
+  body?: Body
+  handle(call: Call<Params, Query, Body, SessionOf<A>>, app: App): Promise<unknown> | unknown
+}
+
+/** One endpoint of any kind, as the router mounts it. */
+// biome-ignore lint/suspicious/noExplicitAny: endpoints of all types of parameters live in one list
+export type AnyEndpoint = Endpoint<any, any, any, any>
+
+/** Declares an endpoint: data, so that tests and documentation can list all of them. */
+export function route<
+  const A extends Auth,
+  Params extends z.ZodType | undefined = undefined,
+  Query extends z.ZodType | undefined = undefined,
+  Body extends z.ZodType | 'stream' | undefined = undefined,
+>(endpoint: Endpoint<A, Params, Query, Body>): Endpoint<A, Params, Query, Body> {
+  return endpoint
+}

@@ -1,0 +1,95 @@
+import type { Context, Middleware } from 'koa'
+import type { App } from '../../app.ts'
+import { MatrixError } from '../../core/errors.ts'
+import { authenticate } from './authenticate.ts'
+import { readJsonBody } from './body.ts'
+import { parsePart } from './errors.ts'
+import type { RateLimiter } from './rate-limit.ts'
+import { type AnyEndpoint, RawJson, Reply, RESPONDED, type Session } from './route.ts'
+
+/** The middleware that runs one endpoint: authenticate, limit, validate, handle, answer. */
+export function serveEndpoint(app: App, limiter: RateLimiter, endpoint: AnyEndpoint): Middleware {
+  return async (context) => {
+    context.state.endpoint = endpoint
+    const query = new URLSearchParams(context.querystring)
+    const session = await authenticate(app, endpoint, { raw: context.req, query, ip: context.ip })
+    context.state.userId = session?.userId
+    if (!session?.exemptFromRateLimits) await limiter.take(endpoint.rateLimit ?? 'default', whoOf(endpoint, session, context.ip))
+    const result = await endpoint.handle(await callOf(app, endpoint, context, query, session), app)
+    if (result !== RESPONDED) answer(context, result)
+    else context.respond = false
+  }
+}
+
+/** Attempts to get in are counted by address, all else by user where there is one. */
+function whoOf(endpoint: AnyEndpoint, session: Session | undefined, ip: string): string {
+  return session && endpoint.rateLimit !== 'login' && endpoint.rateLimit !== 'registration' ? session.userId : ip
+}
+
+async function callOf(app: App, endpoint: AnyEndpoint, context: Context, query: URLSearchParams, session: Session | undefined) {
+  const { params, query: querySchema, body } = endpoint
+  return {
+    session,
+    params: params && parsePart('path', params, context.params),
+    query: querySchema && parsePart('query', querySchema, queryObject(query)),
+    body: body && body !== 'stream' ? parsePart('body', body, await readJsonBody(context.req, app.config.limits.request_size)) : undefined,
+    request: {
+      headers: context.req.headers,
+      ip: context.ip,
+      userAgent: context.req.headers['user-agent'],
+      raw: context.req,
+      path: context.path,
+    },
+    // Made only for those who ask: few do.
+    get signal() {
+      return goneSignal(app, context)
+    },
+    response: context.res,
+  }
+}
+
+/** A parameter that is given several times is a list. */
+function queryObject(query: URLSearchParams): Record<string, string | string[]> {
+  const result: Record<string, string | string[]> = {}
+  for (const name of new Set(query.keys())) {
+    const values = query.getAll(name)
+    Object.defineProperty(result, name, { value: values.length === 1 ? values[0]! : values, enumerable: true })
+  }
+  return result
+}
+
+function goneSignal(app: App, context: Context): AbortSignal {
+  const gone = new AbortController()
+  context.res.once('close', () => gone.abort())
+  return AbortSignal.any([gone.signal, app.stopping])
+}
+
+function answer(context: Context, result: unknown): void {
+  if (result instanceof Reply) {
+    context.status = result.status
+    context.set(result.headers)
+    writeBody(context, result.body)
+    return
+  }
+  context.status = 200
+  writeBody(context, result)
+}
+
+function writeBody(context: Context, body: unknown): void {
+  if (typeof body === 'string' || Buffer.isBuffer(body)) {
+    if (!context.response.get('Content-Type')) context.type = 'text/plain; charset=utf-8'
+    context.body = body
+    return
+  }
+  const text = body instanceof RawJson ? body.text : JSON.stringify(body ?? {})
+  context.set('Content-Type', 'application/json')
+  context.body = text
+}
+
+/** What a path that nobody serves gets: https://spec.matrix.org/v1.19/client-server-api/#common-error-codes */
+export function unrecognized(allowed: readonly string[]): MatrixError {
+  return allowed.length > 0
+    ? new MatrixError(405, 'M_UNRECOGNIZED', `This path takes ${allowed.join(', ')} only`)
+    : new MatrixError(404, 'M_UNRECOGNIZED', 'Unrecognized request')
+}
+

@@ -1,0 +1,29 @@
+import type { Config } from './config.ts'
+import type { ServerName } from './core/ids.ts'
+import type { SigningKey } from './core/signing/signing-key.ts'
+import type { Clock } from './infra/clock.ts'
+import type { Logger } from './infra/logger.ts'
+import type { Metrics } from './infra/metrics.ts'
+import type { Random } from './infra/random.ts'
+import type { StreamTail } from './infra/stream-tail.ts'
+import type { Database } from './storage/database.ts'
+import type { TakeNids } from './storage/nids.ts'
+import type { RoomTransactions } from './storage/room-transactions.ts'
+
+/** The capabilities that services receive; `server.ts` makes one for each running server. */
+export type App = {
+  readonly config: Config
+  readonly serverName: ServerName
+  readonly database: Database
+  readonly rooms: RoomTransactions
+  readonly takeNids: TakeNids
+  readonly stream: StreamTail
+  /** This server's key: signs events and requests. */
+  readonly signingKey: SigningKey
+  readonly clock: Clock
+  readonly random: Random
+  readonly logger: Logger
+  readonly metrics: Metrics
+  /** Aborted when the server begins to stop: waiting requests answer with what they have. */
+  readonly stopping: AbortSignal
+}

@@ -1,0 +1,152 @@
+import { sql } from 'kysely'
+import type { Database } from '../storage/database.ts'
+import { forgetEvent } from '../storage/events.ts'
+import type { StreamRow } from '../storage/schema.ts'
+import type { Logger } from './logger.ts'
+
+/** The newest part of the stream in memory, kept in step with all processes of the server. */
+export type StreamTail = {
+  /** The newest position this process has seen; all rows up to it have been told to subscribers. */
+  position(): number
+  /** Reads what other processes have committed by now; returns the position after it. Concurrent calls share a query. */
+  refresh(): Promise<number>
+  /** The rows after `from` up to and including `to`, oldest first: from memory, or from the database when they are too old for that. */
+  rowsBetween(range: { from: number; to: number; roomIds: readonly string[]; userId: string }): Promise<StreamRow[]>
+  /** Hears of all rows, in order, once each. Returns how to stop. */
+  subscribe(listener: (rows: readonly StreamRow[]) => void): () => void
+  stop(): Promise<void>
+}
+
+const CHANNEL = 'hearth_stream'
+const POLL_MS = 1000
+/** A hint to the other processes is sent at most this often. */
+const HINT_MS = 10
+const KEPT_ROWS = 20_000
+
+/** Starts following the stream from its present end. */
+export async function startStreamTail(database: Database, logger: Logger): Promise<StreamTail> {
+  let position = await lastPosition(database)
+  /** Rows above `floor` are all in `rows`. */
+  let floor = position
+  let rows: StreamRow[] = []
+  let reading: Promise<number> | undefined
+  let readAgain = false
+  let hintTimer: NodeJS.Timeout | undefined
+  let stopped = false
+  const listeners = new Set<(rows: readonly StreamRow[]) => void>()
+
+  function accept(fresh: readonly StreamRow[]): void {
+    const unseen = fresh.filter((row) => row.stream_position > position)
+    if (unseen.length === 0) return
+    position = unseen.at(-1)!.stream_position
+    rows.push(...unseen)
+    if (rows.length > 2 * KEPT_ROWS) {
+      rows = rows.slice(-KEPT_ROWS)
+      floor = rows[0]!.stream_position - 1
+    }
+    for (const row of unseen) {
+      if (row.kind === 'event' && row.detail?.startsWith('redacts ')) forgetEvent(database, row.detail.slice('redacts '.length))
+    }
+    for (const listener of listeners) listener(unseen)
+  }
+
+  function refresh(): Promise<number> {
+    // A query under way may have started before the commit that the caller wants to see.
+    if (reading) {
+      readAgain = true
+      return reading
+    }
+    reading = read().finally(() => {
+      reading = undefined
+    })
+    return reading
+  }
+
+  async function read(): Promise<number> {
+    do {
+      readAgain = false
+      const result = await sql<StreamRow>`select * from stream where stream_position > ${position}::bigint
+        order by stream_position limit 5000`.execute(database.sql)
+      accept(result.rows)
+      if (result.rows.length === 5000) readAgain = true
+    } while (readAgain && !stopped)
+    return position
+  }
+
+  function refreshLater(): void {
+    if (!stopped) refresh().catch((error) => logger.warn({ err: error }, 'reading the stream failed; it is tried again'))
+  }
+
+  function hintOthers(): void {
+    if (database.engine === 'pglite' || hintTimer || stopped) return
+    hintTimer = setTimeout(() => {
+      hintTimer = undefined
+      sql`select pg_notify(${CHANNEL}, '')`.execute(database.sql).catch((error) => logger.warn({ err: error }, 'notifying other processes failed'))
+    }, HINT_MS)
+  }
+
+  database.onCommit(({ lastPosition: last, rows: committed }) => {
+    hintOthers()
+    if (last === undefined) return
+    const first = last - committed.length + 1
+    // Positions of one transaction are consecutive; when they follow on from what we have, no query is needed.
+    if (first === position + 1) accept(committed.map((row, place) => ({ ...row, stream_position: first + place })))
+    else if (last > position) refreshLater()
+  })
+
+  const stopListening = await database.listen(CHANNEL, refreshLater)
+  const poll = setInterval(refreshLater, POLL_MS)
+
+  return {
+    position: () => position,
+    refresh,
+    async rowsBetween({ from, to, roomIds, userId }) {
+      if (from >= to) return []
+      if (from >= floor) return inMemory(rows, { from, to, roomIds, userId })
+      const result = await sql<StreamRow>`select * from stream where stream_position > ${from}::bigint and stream_position <= ${to}::bigint
+        and (room_id = any(${roomIds}::text[]) or user_id = ${userId}) order by stream_position`.execute(database.sql)
+      return result.rows
+    },
+    subscribe(listener) {
+      listeners.add(listener)
+      return () => listeners.delete(listener)
+    },
+    async stop() {
+      stopped = true
+      clearInterval(poll)
+      clearTimeout(hintTimer)
+      await stopListening()
+      await reading?.catch(() => {})
+    },
+  }
+}
+
+function inMemory(
+  rows: readonly StreamRow[],
+  { from, to, roomIds, userId }: { from: number; to: number; roomIds: readonly string[]; userId: string },
+): StreamRow[] {
+  const wanted = new Set(roomIds)
+  const found: StreamRow[] = []
+  for (let i = firstAfter(rows, from); i < rows.length && rows[i]!.stream_position <= to; i++) {
+    const row = rows[i]!
+    if (row.user_id === userId || (row.room_id !== null && wanted.has(row.room_id))) found.push(row)
+  }
+  return found
+}
+
+/** Index of the first row above a position. */
+function firstAfter(rows: readonly StreamRow[], position: number): number {
+  let low = 0
+  let high = rows.length
+  while (low < high) {
+    const middle = (low + high) >> 1
+    if (rows[middle]!.stream_position <= position) low = middle + 1
+    else high = middle
+  }
+  return low
+}
+
+async function lastPosition(database: Database): Promise<number> {
+  const { rows } = await sql<{ last: number | null }>`select max(stream_position) as last from stream`.execute(database.sql)
+  return rows[0]?.last ?? 0
+}

@@ -1,0 +1,135 @@
+import { readFileSync } from 'node:fs'
+import { createServer as createHttpServer, type Server } from 'node:http'
+import { createServer as createHttpsServer } from 'node:https'
+import type { AddressInfo } from 'node:net'
+import { endpointsFor } from './api/endpoints.ts'
+import { createHttpApp } from './api/http/http-app.ts'
+import { createRateLimiter } from './api/http/rate-limit.ts'
+import type { App } from './app.ts'
+import type { Config, ListenerConfig } from './config.ts'
+import { systemClock } from './infra/clock.ts'
+import { createLogger } from './infra/logger.ts'
+import { createMetrics } from './infra/metrics.ts'
+import { systemRandom } from './infra/random.ts'
+import { loadSigningKey } from './infra/signing-key.ts'
+import { startStreamTail } from './infra/stream-tail.ts'
+import { migrate } from './storage/migrate.ts'
+import { createNidSource } from './storage/nids.ts'
+import { openDatabase } from './storage/open-database.ts'
+import { createRoomTransactions } from './storage/room-transactions.ts'
+
+/** A server that runs. */
+export type RunningServer = {
+  addresses: { bind: string; port: number; tls: boolean }[]
+  /** Stops gracefully: waiting requests are answered, writes finish, then the database closes. */
+  close(): Promise<void>
+}
+
+/** How long requests under way may take once the server stops. */
+const GRACE_MS = 10_000
+
+/** Starts a server as configured. Throws when a port is taken, the data folder is in use, or the database cannot be reached. */
+export async function startServer(config: Config): Promise<RunningServer> {
+  const logger = createLogger(config.log)
+  const database = await openDatabase({
+    url: config.database.url,
+    folder: config.data_dir,
+    poolSize: config.database.pool_size,
+    cacheBytes: config.database.cache_size,
+    reportError: (error) => logger.error({ err: error }, 'database trouble'),
+  })
+  const stopping = new AbortController()
+  const cleanUp: (() => Promise<unknown> | unknown)[] = [() => database.close()]
+  try {
+    await migrate(database)
+    const metrics = createMetrics()
+    metrics.watchPool(database.poolStatus)
+    cleanUp.push(() => metrics.close())
+    const stream = await startStreamTail(database, logger)
+    cleanUp.push(() => stream.stop())
+    const rooms = createRoomTransactions(database, database.engine === 'pglite' ? 1 : 2)
+    cleanUp.push(() => rooms.drained())
+    const app: App = {
+      config,
+      serverName: config.server_name,
+      database,
+      rooms,
+      takeNids: createNidSource(),
+      stream,
+      signingKey: await loadSigningKey(database, config.signing_key, systemRandom),
+      clock: systemClock,
+      random: systemRandom,
+      logger,
+      metrics,
+      stopping: stopping.signal,
+    }
+    const servers = await listenOnAll(app, config)
+    cleanUp.push(() => Promise.all(servers.map(({ server }) => closeServer(server))))
+    return {
+      addresses: servers.map(({ listener, server }) => ({
+        bind: listener.bind,
+        port: (server.address() as AddressInfo).port,
+        tls: listener.tls !== undefined,
+      })),
+      close: async () => {
+        stopping.abort()
+        await runAll(cleanUp)
+      },
+    }
+  } catch (error) {
+    stopping.abort()
+    await runAll(cleanUp)
+    throw error
+  }
+}
+
+async function runAll(cleanUp: (() => Promise<unknown> | unknown)[]): Promise<void> {
+  for (const step of cleanUp.splice(0).reverse()) await step()
+}
+
+async function listenOnAll(app: App, config: Config): Promise<{ listener: ListenerConfig; server: Server }[]> {
+  const limiter = createRateLimiter(config.rate_limits)
+  const servers: { listener: ListenerConfig; server: Server }[] = []
+  try {
+    for (const listener of config.listeners) {
+      const http = createHttpApp(app, limiter, { endpoints: endpointsFor(listener.serves), trustForwardedFor: listener.trust_forwarded_for })
+      servers.push({ listener, server: await listen(listener, http.callback(), config) })
+    }
+    return servers
+  } catch (error) {
+    await Promise.all(servers.map(({ server }) => closeServer(server)))
+    throw error
+  }
+}
+
+function listen(listener: ListenerConfig, handler: ReturnType<import('koa')['callback']>, config: Config): Promise<Server> {
+  const timeouts = {
+    requestTimeout: config.limits.request_timeout,
+    headersTimeout: Math.min(config.limits.request_timeout, 20_000),
+    keepAliveTimeout: 75_000,
+  }
+  const server = listener.tls
+    ? createHttpsServer(
+        { ...timeouts, cert: readFileSync(listener.tls.certificate), key: readFileSync(listener.tls.key) },
+        handler,
+      )
+    : createHttpServer(timeouts, handler)
+  return new Promise((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(listener.port, listener.bind, () => {
+      server.off('error', reject)
+      resolve(server)
+    })
+  })
+}
+
+function closeServer(server: Server): Promise<void> {
+  return new Promise((resolve) => {
+    const force = setTimeout(() => server.closeAllConnections(), GRACE_MS)
+    server.close(() => {
+      clearTimeout(force)
+      resolve()
+    })
+    server.closeIdleConnections()
+  })
+}

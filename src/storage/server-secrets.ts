@@ -1,0 +1,17 @@
+import { sql } from 'kysely'
+import type { Db } from './database.ts'
+
+/**
+ * A secret that all processes of this server share. `make` gives its value the first time; when several processes start at once, the first one's counts.
+ */
+export async function serverSecret(db: Db, name: string, make: () => string): Promise<string> {
+  const known = await read(db, name)
+  if (known !== undefined) return known
+  await sql`insert into server_secrets (name, value) values (${name}, ${make()}) on conflict (name) do nothing`.execute(db.sql)
+  return (await read(db, name))!
+}
+
+async function read(db: Db, name: string): Promise<string | undefined> {
+  const { rows } = await sql<{ value: string }>`select value from server_secrets where name = ${name}`.execute(db.sql)
+  return rows[0]?.value
+}
