@@ -1,0 +1,72 @@
+import { z } from 'zod'
+import { BadJsonError } from '../errors.ts'
+
+const userIds = z.array(z.string().startsWith('@', 'must be a user id'))
+const roomIds = z.array(z.string().startsWith('!', 'must be a room id'))
+const strings = z.array(z.string())
+
+const eventFilterShape = {
+  /** How many events at most; what 0 means is for the endpoint to say, some clients ask for no events by it. */
+  limit: z.int().nonnegative().exactOptional(),
+  senders: userIds.exactOptional(),
+  not_senders: userIds.exactOptional(),
+  types: strings.exactOptional(),
+  not_types: strings.exactOptional(),
+}
+
+const roomEventFilter = z.looseObject({
+  ...eventFilterShape,
+  rooms: roomIds.exactOptional(),
+  not_rooms: roomIds.exactOptional(),
+  contains_url: z.boolean().exactOptional(),
+  lazy_load_members: z.boolean().exactOptional(),
+  include_redundant_members: z.boolean().exactOptional(),
+  unread_thread_notifications: z.boolean().exactOptional(),
+  /** Events that others of these relation types, or by these users, relate to. Says nothing about the event alone, so it is for the query. */
+  related_by_rel_types: strings.exactOptional(),
+  related_by_senders: userIds.exactOptional(),
+})
+
+const eventFilter = z.looseObject(eventFilterShape)
+
+const filter = z.looseObject({
+  event_fields: strings.exactOptional(),
+  event_format: z.enum(['client', 'federation']).exactOptional(),
+  presence: eventFilter.exactOptional(),
+  account_data: eventFilter.exactOptional(),
+  room: z
+    .looseObject({
+      rooms: roomIds.exactOptional(),
+      not_rooms: roomIds.exactOptional(),
+      include_leave: z.boolean().exactOptional(),
+      ephemeral: roomEventFilter.exactOptional(),
+      state: roomEventFilter.exactOptional(),
+      timeline: roomEventFilter.exactOptional(),
+      account_data: roomEventFilter.exactOptional(),
+    })
+    .exactOptional(),
+})
+
+/** For events outside rooms: presence and account data. */
+export type EventFilter = z.infer<typeof eventFilter>
+/** For events in rooms; also the `filter` of `/messages`, `/context` and `/search`. */
+export type RoomEventFilter = z.infer<typeof roomEventFilter>
+/** For `/sync`. */
+export type Filter = z.infer<typeof filter>
+
+/** Checks a filter of `/sync`; keys that the specification does not name stay. Throws BadJsonError, saying where. https://spec.matrix.org/v1.19/client-server-api/#filtering */
+export function parseFilter(json: unknown): Filter {
+  return parse(filter, json)
+}
+
+/** Checks the filter that `/messages`, `/context` and `/search` take, likewise. */
+export function parseRoomEventFilter(json: unknown): RoomEventFilter {
+  return parse(roomEventFilter, json)
+}
+
+function parse<Out>(schema: z.ZodType<Out>, json: unknown): Out {
+  const parsed = schema.safeParse(json)
+  if (parsed.success) return parsed.data
+  const { path, message } = parsed.error.issues[0] as z.core.$ZodIssue
+  throw new BadJsonError(`Not a filter: ${[...path, message].join(': ')}`)
+}

@@ -1,0 +1,54 @@
+import type { Json, JsonObject } from '../events/pdu.ts'
+import { parsePropertyPath } from '../property-path.ts'
+
+/**
+ * What a filter's `event_fields` leave of an event: the properties at those paths, where it has them. Gives a new object that shares
+ * the picked values. https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3useruseridfilter
+ */
+export function pickFields(event: JsonObject, event_fields: readonly string[]): JsonObject {
+  let tree = trees.get(event_fields)
+  if (!tree) {
+    tree = treeOf(event_fields)
+    trees.set(event_fields, tree)
+  }
+  return pick(event, tree)
+}
+
+/** The parsed paths of a filter's list, kept with the list. */
+const trees = new WeakMap<readonly string[], Tree>()
+
+/** Under each property name what to take of it: everything, or a part. */
+type Tree = Map<string, Tree | 'everything'>
+
+function treeOf(paths: readonly string[]): Tree {
+  const root: Tree = new Map()
+  for (const path of paths) {
+    const names = parsePropertyPath(path)
+    const last = names.pop() as string
+    let tree: Tree | 'everything' = root
+    for (const name of names) tree = tree === 'everything' ? tree : branch(tree, name)
+    if (tree !== 'everything') tree.set(last, 'everything')
+  }
+  return root
+}
+
+function branch(tree: Tree, name: string): Tree | 'everything' {
+  const existing = tree.get(name)
+  if (existing) return existing
+  const created: Tree = new Map()
+  tree.set(name, created)
+  return created
+}
+
+function pick(source: JsonObject, tree: Tree): JsonObject {
+  // Entries, since assigning to a key such as `__proto__` would not make a property.
+  const entries: [string, Json][] = []
+  for (const [name, part] of tree) {
+    const value = Object.hasOwn(source, name) ? source[name] : undefined
+    if (value === undefined) continue
+    if (part === 'everything') entries.push([name, value])
+    else if (typeof value === 'object' && value !== null && !Array.isArray(value))
+      entries.push([name, pick(value, part)])
+  }
+  return Object.fromEntries(entries)
+}

@@ -1,0 +1,113 @@
+import { compileGlob, compileWordGlob, containsWords } from '../glob.ts'
+import { parsePropertyPath } from '../property-path.ts'
+import { arrayMembers, loweredString, type PreparedEvent, type PropertyPath, propertyValue } from './prepare-event.ts'
+import type { PushCondition } from './push-rule.ts'
+
+/** The user whose rules are evaluated. */
+export type PushUser = { readonly userId: string; readonly displayName?: string | undefined }
+
+/** Whether an event meets a condition for that user. */
+export type CompiledCondition = (event: PreparedEvent, user: PushUser) => boolean
+
+/**
+ * Makes a condition ready to be put to many events: https://spec.matrix.org/v1.19/client-server-api/#conditions-1
+ * Where it names `userId`, it asks for whichever user it is put to, so that users with the same rules can share them.
+ * Undefined for a condition that can never hold: one of unknown kind, or with parameters missing or of the wrong type.
+ */
+export function compileCondition(condition: PushCondition, userId: string): CompiledCondition | undefined {
+  switch (condition.kind) {
+    case 'event_match':
+      return eventMatch(condition, userId)
+    case 'event_property_is':
+      return eventPropertyIs(condition, userId)
+    case 'event_property_contains':
+      return eventPropertyContains(condition, userId)
+    case 'contains_display_name':
+      return containsDisplayName
+    case 'room_member_count':
+      return roomMemberCount(condition)
+    case 'sender_notification_permission':
+      return senderNotificationPermission(condition)
+    default:
+      return undefined
+  }
+}
+
+/** A `content` rule's condition: its pattern, somewhere in the body. */
+export function matchesBody(pattern: string): CompiledCondition {
+  const matches = compileWordGlob(pattern.toLowerCase())
+  return (event) => {
+    const body = loweredString(event, bodyPath)
+    return body !== undefined && matches(body)
+  }
+}
+
+const bodyPath = pathOf('content.body')
+
+function eventMatch({ key, pattern }: PushCondition, userId: string): CompiledCondition | undefined {
+  if (typeof key !== 'string' || typeof pattern !== 'string') return undefined
+  const path = pathOf(key)
+  if (path.names.length === 2 && path.names[0] === 'content' && path.names[1] === 'body') return matchesBody(pattern)
+  if (pattern === userId) return (event, user) => isSameIgnoringCase(propertyValue(event, path), user.userId)
+  const matches = compileGlob(pattern.toLowerCase())
+  return (event) => {
+    const value = loweredString(event, path)
+    return value !== undefined && matches(value)
+  }
+}
+
+function eventPropertyIs({ key, value }: PushCondition, userId: string): CompiledCondition | undefined {
+  if (typeof key !== 'string' || !isScalar(value)) return undefined
+  const path = pathOf(key)
+  if (value === userId) return (event, user) => propertyValue(event, path) === user.userId
+  return (event) => propertyValue(event, path) === value
+}
+
+function eventPropertyContains({ key, value }: PushCondition, userId: string): CompiledCondition | undefined {
+  if (typeof key !== 'string' || !isScalar(value)) return undefined
+  const path = pathOf(key)
+  if (value === userId) return (event, user) => arrayMembers(event, path).has(user.userId)
+  return (event) => arrayMembers(event, path).has(value)
+}
+
+const containsDisplayName: CompiledCondition = (event, { displayName }) => {
+  const body = loweredString(event, bodyPath)
+  return !!displayName && body !== undefined && containsWords(body, displayName.toLowerCase())
+}
+
+function roomMemberCount({ is }: PushCondition): CompiledCondition | undefined {
+  const parsed = typeof is === 'string' ? /^(==|<=|>=|<|>)?(\d+)$/.exec(is) : null
+  if (!parsed) return undefined
+  const bound = Number(parsed[2])
+  switch (parsed[1]) {
+    case '<':
+      return ({ memberCount }) => memberCount < bound
+    case '>':
+      return ({ memberCount }) => memberCount > bound
+    case '<=':
+      return ({ memberCount }) => memberCount <= bound
+    case '>=':
+      return ({ memberCount }) => memberCount >= bound
+    default:
+      return ({ memberCount }) => memberCount === bound
+  }
+}
+
+function senderNotificationPermission({ key }: PushCondition): CompiledCondition | undefined {
+  if (typeof key !== 'string') return undefined
+  return (event) => event.senderPowerLevel >= event.notificationLevel(key)
+}
+
+function pathOf(key: string): PropertyPath {
+  return { key, names: parsePropertyPath(key) }
+}
+
+/** The values that can be compared exactly; other numbers than integers are not among canonical JSON's. */
+function isScalar(value: unknown): boolean {
+  return value === null || typeof value === 'string' || typeof value === 'boolean' || Number.isSafeInteger(value)
+}
+
+function isSameIgnoringCase(value: unknown, other: string): boolean {
+  if (value === other) return true
+  return typeof value === 'string' && value.length === other.length && value.toLowerCase() === other.toLowerCase()
+}

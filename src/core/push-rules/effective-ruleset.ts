@@ -1,0 +1,29 @@
+import { defaultPushRules } from './default-rules.ts'
+import type { PushRule, PushRuleset } from './push-rule.ts'
+import type { CustomRule, PushRuleOverlay } from './rule-schema.ts'
+
+/**
+ * All rules of a user, as `GET /pushrules/global/` and `m.push_rules` show them. The user's own come before the default ones, except that
+ * nothing comes before `.m.rule.master`. https://spec.matrix.org/v1.19/client-server-api/#predefined-rules
+ */
+export function effectiveRuleset(userId: string, overlay: PushRuleOverlay): PushRuleset {
+  const defaults = defaultPushRules(userId)
+  const changed = (rules: PushRule[]) => rules.map((rule) => withChanges(rule, overlay))
+  const [master, ...override] = changed(defaults.override)
+  const { custom } = overlay
+  return {
+    override: [master as PushRule, ...custom.override.map(asPushRule), ...override],
+    content: [...custom.content.map(asPushRule), ...changed(defaults.content)],
+    room: [...custom.room.map(asPushRule), ...changed(defaults.room)],
+    sender: [...custom.sender.map(asPushRule), ...changed(defaults.sender)],
+    underride: [...custom.underride.map(asPushRule), ...changed(defaults.underride)],
+  }
+}
+
+function withChanges(rule: PushRule, { defaults }: PushRuleOverlay): PushRule {
+  return Object.hasOwn(defaults, rule.rule_id) ? { ...rule, ...defaults[rule.rule_id] } : rule
+}
+
+function asPushRule(rule: CustomRule): PushRule {
+  return { ...rule, default: false }
+}

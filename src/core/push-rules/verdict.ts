@@ -1,0 +1,41 @@
+import type { Json } from '../events/pdu.ts'
+import type { PushAction } from './push-rule.ts'
+
+/** What a user is to be told of an event. */
+export type PushVerdict = {
+  /** Counts as unread, and goes to the user's pushers. */
+  readonly notify: boolean
+  /** Counts as a highlight; only where `notify`. */
+  readonly highlight: boolean
+  /** The sound to play; only where `notify`. */
+  readonly sound?: string
+  /** Every tweak, as a push gateway is sent them: https://spec.matrix.org/v1.19/push-gateway-api/#post_matrixpushv1notify */
+  readonly tweaks: Readonly<Record<string, Json>>
+  /** The actions of the rule that matched, without historical ones, as `GET /notifications` has them. */
+  readonly actions: readonly PushAction[]
+}
+
+/**
+ * What a rule's actions come to: https://spec.matrix.org/v1.19/client-server-api/#actions
+ * `dont_notify` and `coalesce` do nothing; a tweak without value is `true`; of two for the same tweak the last holds.
+ */
+export function verdictOf(actions: readonly PushAction[]): PushVerdict {
+  const recognised = actions.filter((action) => action === 'notify' || typeof action === 'object')
+  if (!recognised.includes('notify')) return SILENT
+  const tweaks = Object.fromEntries(
+    recognised.flatMap((action) =>
+      typeof action === 'object' ? [[action.set_tweak, action.value ?? true] as const] : [],
+    ),
+  )
+  const { sound, highlight = false } = tweaks
+  return {
+    notify: true,
+    highlight: highlight !== false,
+    ...(typeof sound === 'string' && { sound }),
+    tweaks,
+    actions: recognised,
+  }
+}
+
+/** No rule matched, or the one that did says nothing. */
+export const SILENT: PushVerdict = { notify: false, highlight: false, tweaks: {}, actions: [] }

@@ -1,0 +1,76 @@
+import type { Json, JsonObject } from './events/pdu.ts'
+import type { EventId } from './ids.ts'
+
+/** How an event relates to its parent. */
+export type Relation = {
+  rel_type: string
+  event_id: EventId
+  /** Of an annotation: what it annotates with. */
+  key?: string
+}
+
+/**
+ * The relation that an event's content declares: https://spec.matrix.org/v1.19/client-server-api/#forming-relationships-between-events
+ * Undefined where there is none, or it is not of the specification's form, which makes it none. A reply is no such relation: see `repliedTo`.
+ */
+export function relationOf(content: JsonObject): Relation | undefined {
+  const relatesTo = objectAt(content, 'm.relates_to')
+  const rel_type = property(relatesTo, 'rel_type')
+  const event_id = eventIdAt(relatesTo)
+  const key = property(relatesTo, 'key')
+  if (typeof rel_type !== 'string' || rel_type === '' || !event_id) return undefined
+  return { rel_type, event_id, ...(typeof key === 'string' && { key }) }
+}
+
+/**
+ * The event that this one replies to, also within a thread. Undefined for a thread's fallback, which only looks like a reply.
+ * https://spec.matrix.org/v1.19/client-server-api/#rich-replies
+ */
+export function repliedTo(content: JsonObject): EventId | undefined {
+  const relatesTo = objectAt(content, 'm.relates_to')
+  const isFallback = property(relatesTo, 'rel_type') === 'm.thread' && property(relatesTo, 'is_falling_back') === true
+  return isFallback ? undefined : eventIdAt(objectAt(relatesTo, 'm.in_reply_to'))
+}
+
+/** What edits are judged by. */
+export type EditedEvent = {
+  event_id: string
+  room_id: string
+  type: string
+  sender: string
+  state_key?: string | undefined
+  content: JsonObject
+}
+
+/**
+ * Whether an event replaces the original's content: https://spec.matrix.org/v1.19/client-server-api/#validity-of-replacement-events
+ * Of an encrypted one, the new content is for the clients to check.
+ */
+export function isValidEdit(original: EditedEvent, edit: EditedEvent): boolean {
+  const relation = relationOf(edit.content)
+  return (
+    relation?.rel_type === 'm.replace' &&
+    relation.event_id === original.event_id &&
+    edit.room_id === original.room_id &&
+    edit.sender === original.sender &&
+    edit.type === original.type &&
+    edit.state_key === undefined &&
+    original.state_key === undefined &&
+    relationOf(original.content)?.rel_type !== 'm.replace' &&
+    (edit.type === 'm.room.encrypted' || objectAt(edit.content, 'm.new_content') !== undefined)
+  )
+}
+
+function eventIdAt(object: JsonObject | undefined): EventId | undefined {
+  const id = property(object, 'event_id')
+  return typeof id === 'string' && id.startsWith('$') ? (id as EventId) : undefined
+}
+
+function objectAt(object: JsonObject | undefined, name: string): JsonObject | undefined {
+  const value = property(object, name)
+  return typeof value === 'object' && value !== null && !Array.isArray(value) ? value : undefined
+}
+
+function property(object: JsonObject | undefined, name: string): Json | undefined {
+  return object && Object.hasOwn(object, name) ? object[name] : undefined
+}
