@@ -2,8 +2,8 @@
  * Globs as Matrix defines them: `*` stands for any run of characters, `?` for exactly one.
  * https://spec.matrix.org/v1.19/appendices/#glob-style-matching
  *
- * Patterns come from users and other servers, so they are not turned into regular expressions: one with many `*` would backtrack for
- * minutes. Taking the leftmost place of each piece between two `*` is enough, and never goes back.
+ * Patterns come from users and other servers, so they are not turned into regular expressions: one with many `*` would
+ * backtrack for minutes. Taking the leftmost place of each piece between two `*` is enough, and never goes back.
  * All of them compare case by case: who wants otherwise lower-cases the pattern and the text.
  */
 export type Glob = (text: string) => boolean
@@ -15,7 +15,10 @@ export function compileGlob(pattern: string): Glob {
   return (text) => matchPieces(pieces, text, isAtStart, isAtEnd)
 }
 
-/** Matches the whole text against `*` alone, as the event types of a filter: https://spec.matrix.org/v1.19/client-server-api/#filtering */
+/**
+ * Matches the whole text against `*` alone, as the event types of a filter:
+ * https://spec.matrix.org/v1.19/client-server-api/#filtering
+ */
 export function compileWildcard(pattern: string): Glob {
   if (!pattern.includes('*')) return (text) => text === pattern
   const pieces = pattern.split('*').map((text) => ({ text, characters: undefined }))
@@ -33,7 +36,10 @@ export function compileWordGlob(pattern: string): Glob {
   return (text) => matchPieces(pieces, text, isWordBoundary, isWordBoundary)
 }
 
-/** Whether the words stand somewhere in the text between two word boundaries, as for `contains_display_name`; `*` and `?` mean themselves. */
+/**
+ * Whether the words stand somewhere in the text between two word boundaries, as for `contains_display_name`; `*` and
+ * `?` mean themselves.
+ */
 export function containsWords(text: string, words: string): boolean {
   const piece = { text: words, characters: undefined }
   return findPiece(piece, text, { from: 0, mayStart: isWordBoundary, mayEnd: isWordBoundary }) !== -1

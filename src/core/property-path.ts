@@ -1,6 +1,6 @@
 /**
- * Splits a dot-separated property path into property names; a backslash escapes a dot or a backslash, and stands for itself elsewhere.
- * https://spec.matrix.org/v1.19/appendices/#dot-separated-property-paths
+ * Splits a dot-separated property path into property names; a backslash escapes a dot or a backslash, and stands for
+ * itself elsewhere. https://spec.matrix.org/v1.19/appendices/#dot-separated-property-paths
  */
 export function parsePropertyPath(path: string): string[] {
   const names = ['']

@@ -10,8 +10,9 @@ export type Relation = {
 }
 
 /**
- * The relation that an event's content declares: https://spec.matrix.org/v1.19/client-server-api/#forming-relationships-between-events
- * Undefined where there is none, or it is not of the specification's form, which makes it none. A reply is no such relation: see `repliedTo`.
+ * The relation that an event's content declares:
+ * https://spec.matrix.org/v1.19/client-server-api/#forming-relationships-between-events Undefined where there is none,
+ * or it is not of the specification's form, which makes it none. A reply is no such relation: see `repliedTo`.
  */
 export function relationOf(content: JsonObject): Relation | undefined {
   const relatesTo = objectAt(content, 'm.relates_to')
@@ -23,8 +24,8 @@ export function relationOf(content: JsonObject): Relation | undefined {
 }
 
 /**
- * The event that this one replies to, also within a thread. Undefined for a thread's fallback, which only looks like a reply.
- * https://spec.matrix.org/v1.19/client-server-api/#rich-replies
+ * The event that this one replies to, also within a thread. Undefined for a thread's fallback, which only looks like a
+ * reply. https://spec.matrix.org/v1.19/client-server-api/#rich-replies
  */
 export function repliedTo(content: JsonObject): EventId | undefined {
   const relatesTo = objectAt(content, 'm.relates_to')
@@ -43,8 +44,9 @@ export type EditedEvent = {
 }
 
 /**
- * Whether an event replaces the original's content: https://spec.matrix.org/v1.19/client-server-api/#validity-of-replacement-events
- * Of an encrypted one, the new content is for the clients to check.
+ * Whether an event replaces the original's content:
+ * https://spec.matrix.org/v1.19/client-server-api/#validity-of-replacement-events Of an encrypted one, the new content
+ * is for the clients to check.
  */
 export function isValidEdit(original: EditedEvent, edit: EditedEvent): boolean {
   const relation = relationOf(edit.content)

@@ -17,11 +17,17 @@ export type UserAtEvent = {
   membership: Membership | undefined
   /** By the state after it, where the event is the user's own `m.room.member`. */
   membershipAfter?: Membership | undefined
-  /** The user joined at some point after the event was sent, whether or not they have left again. Who is joined now and was not at the event, did. */
+  /**
+   * The user joined at some point after the event was sent, whether or not they have left again. Who is joined now and
+   * was not at the event, did.
+   */
   joinedLater: boolean
 }
 
-/** What an `m.room.history_visibility` event says; `shared` where there is none or its value is not understood. https://spec.matrix.org/v1.19/client-server-api/#room-history-visibility */
+/**
+ * What an `m.room.history_visibility` event says; `shared` where there is none or its value is not understood.
+ * https://spec.matrix.org/v1.19/client-server-api/#room-history-visibility
+ */
 export function historyVisibilityOf(content: JsonObject | undefined): HistoryVisibility {
   const value = content && Object.hasOwn(content, 'history_visibility') ? content.history_visibility : undefined
   return value === 'world_readable' || value === 'invited' || value === 'joined' ? value : 'shared'
@@ -29,8 +35,8 @@ export function historyVisibilityOf(content: JsonObject | undefined): HistoryVis
 
 /**
  * Whether a user may see an event: https://spec.matrix.org/v1.19/client-server-api/#room-history-visibility
- * This is all there is to it for members, invited users, those who left or were banned, peekers and guests alike: who left sees what was
- * sent until then, since rule 2 looks at the event's own time.
+ * This is all there is to it for members, invited users, those who left or were banned, peekers and guests alike: who
+ * left sees what was sent until then, since rule 2 looks at the event's own time.
  */
 export function isEventVisible(event: VisibilityAtEvent, user: UserAtEvent): boolean {
   return (
@@ -41,8 +47,9 @@ export function isEventVisible(event: VisibilityAtEvent, user: UserAtEvent): boo
 }
 
 /**
- * Whether another server may have an event: if any of its users may see it, as it will show it to them. `users` are those of its users
- * that the room knows. That the server is in the room, where an endpoint asks for it, is to be checked beside this.
+ * Whether another server may have an event: if any of its users may see it, as it will show it to them. `users` are
+ * those of its users that the room knows. That the server is in the room, where an endpoint asks for it, is to be
+ * checked beside this.
  */
 export function isEventVisibleToServer(event: VisibilityAtEvent, users: Iterable<UserAtEvent>): boolean {
   if (event.visibility === 'world_readable' || event.visibilityAfter === 'world_readable') return true

@@ -22,7 +22,10 @@ const roomEventFilter = z.looseObject({
   lazy_load_members: z.boolean().exactOptional(),
   include_redundant_members: z.boolean().exactOptional(),
   unread_thread_notifications: z.boolean().exactOptional(),
-  /** Events that others of these relation types, or by these users, relate to. Says nothing about the event alone, so it is for the query. */
+  /**
+   * Events that others of these relation types, or by these users, relate to. Says nothing about the event alone, so it
+   * is for the query.
+   */
   related_by_rel_types: strings.exactOptional(),
   related_by_senders: userIds.exactOptional(),
 })
@@ -54,7 +57,10 @@ export type RoomEventFilter = z.infer<typeof roomEventFilter>
 /** For `/sync`. */
 export type Filter = z.infer<typeof filter>
 
-/** Checks a filter of `/sync`; keys that the specification does not name stay. Throws BadJsonError, saying where. https://spec.matrix.org/v1.19/client-server-api/#filtering */
+/**
+ * Checks a filter of `/sync`; keys that the specification does not name stay. Throws BadJsonError, saying where.
+ * https://spec.matrix.org/v1.19/client-server-api/#filtering
+ */
 export function parseFilter(json: unknown): Filter {
   return parse(filter, json)
 }

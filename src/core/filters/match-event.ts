@@ -9,7 +9,10 @@ export type FilteredEvent = {
   readonly content: object
 }
 
-/** Whether the types and senders of a filter take an event. Compile once for each request. https://spec.matrix.org/v1.19/client-server-api/#filtering */
+/**
+ * Whether the types and senders of a filter take an event. Compile once for each request.
+ * https://spec.matrix.org/v1.19/client-server-api/#filtering
+ */
 export function compileEventFilter(filter: EventFilter): (event: FilteredEvent) => boolean {
   const takesType = compileList(filter.types, filter.not_types, anyOfTypes)
   const takesSender = compileList(filter.senders, filter.not_senders, anyOfIds)
@@ -17,8 +20,8 @@ export function compileEventFilter(filter: EventFilter): (event: FilteredEvent) 
 }
 
 /**
- * Whether a room event filter takes an event, `limit`, lazy loading and `related_by_*` aside: those are no matter of one event.
- * Compile once for each request.
+ * Whether a room event filter takes an event, `limit`, lazy loading and `related_by_*` aside: those are no matter of
+ * one event. Compile once for each request.
  */
 export function compileRoomEventFilter(filter: RoomEventFilter): (event: FilteredEvent) => boolean {
   const takesEvent = compileEventFilter(filter)

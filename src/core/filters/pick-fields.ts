@@ -2,8 +2,9 @@ import type { Json, JsonObject } from '../events/pdu.ts'
 import { parsePropertyPath } from '../property-path.ts'
 
 /**
- * What a filter's `event_fields` leave of an event: the properties at those paths, where it has them. Gives a new object that shares
- * the picked values. https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3useruseridfilter
+ * What a filter's `event_fields` leave of an event: the properties at those paths, where it has them. Gives a new
+ * object that shares the picked values.
+ * https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3useruseridfilter
  */
 export function pickFields(event: JsonObject, event_fields: readonly string[]): JsonObject {
   let tree = trees.get(event_fields)

@@ -4,7 +4,10 @@ import { defaultPushRules } from './default-rules.ts'
 import type { PushCondition, PushRule, PushRuleset } from './push-rule.ts'
 import { type PushVerdict, verdictOf } from './verdict.ts'
 
-/** A ruleset made ready to be put to many events. Depends on the rules only, so it can be kept as long as they do not change. */
+/**
+ * A ruleset made ready to be put to many events. Depends on the rules only, so it can be kept as long as they do not
+ * change.
+ */
 export type CompiledRuleset = {
   readonly override: CompiledRule[]
   readonly content: CompiledRule[]
@@ -28,8 +31,8 @@ export type CompiledRule = {
 }
 
 /**
- * Compiles a user's enabled rules. `userId` is the one that the rules were made for: where they name it, they ask for the user they are
- * put to, so rulesets that differ in nothing else need compiling once.
+ * Compiles a user's enabled rules. `userId` is the one that the rules were made for: where they name it, they ask for
+ * the user they are put to, so rulesets that differ in nothing else need compiling once.
  */
 export function compileRuleset(ruleset: PushRuleset, userId: string): CompiledRuleset {
   return {
@@ -45,7 +48,9 @@ export function compileRuleset(ruleset: PushRuleset, userId: string): CompiledRu
 /** The ruleset of every user who has changed nothing. */
 export const compiledDefaultRuleset: CompiledRuleset = compileRuleset(defaultPushRules('@user:server'), '@user:server')
 
-/** The rules that an event of that type can match: most conditions ask for a type, so few remain to be put to each user. */
+/**
+ * The rules that an event of that type can match: most conditions ask for a type, so few remain to be put to each user.
+ */
 export function rulesForType(ruleset: CompiledRuleset, type: string): TypedRules {
   let rules = ruleset.byType.get(type)
   if (!rules) {

@@ -2,8 +2,8 @@ import type { PushAction, PushCondition, PushRule, PushRuleset } from './push-ru
 
 /**
  * The server-default rules of a user: https://spec.matrix.org/v1.19/client-server-api/#predefined-rules
- * and those of polls (MSC3930), which the specification has accepted but not yet taken in: under the names that clients ask for and for
- * the event types that they send.
+ * and those of polls (MSC3930), which the specification has accepted but not yet taken in: under the names that clients
+ * ask for and for the event types that they send.
  */
 export function defaultPushRules(userId: string): PushRuleset {
   return { override: overrideRules(userId), content: [], room: [], sender: [], underride: underrideRules() }

@@ -17,14 +17,18 @@ export function findPushRule(ruleset: PushRuleset, { kind, ruleId }: PushRuleNam
   return rule
 }
 
-/** `before` and `after` name one of the user's own rules of the same kind, to stand right above or below it; `before` holds where both are given. */
+/**
+ * `before` and `after` name one of the user's own rules of the same kind, to stand right above or below it; `before`
+ * holds where both are given.
+ */
 export type PutPushRule = PushRuleName & { body: unknown; before?: string | undefined; after?: string | undefined }
 
 /**
- * Adds a rule, or replaces and moves it: https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3pushrulesglobalkindruleid
- * A new rule is enabled and goes to the top of its kind; a replaced one stays as enabled as it was, and where it was.
- * Gives the changed overlay. Throws InvalidParamError for an unknown kind or a forbidden rule id, BadJsonError for a body that is no such
- * rule, M_UNKNOWN where `before` or `after` name no rule, TooLargeError where the user's rules become too much to evaluate.
+ * Adds a rule, or replaces and moves it. A new rule is enabled and goes to the top of its kind; a replaced one stays as
+ * enabled as it was, and where it was. Gives the changed overlay.
+ * Throws InvalidParamError for an unknown kind or a forbidden rule id, BadJsonError for a body that is no such rule,
+ * M_UNKNOWN where `before` or `after` name no rule, TooLargeError where the user's rules become too much to evaluate.
+ * https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3pushrulesglobalkindruleid
  */
 export function putPushRule(
   overlay: PushRuleOverlay,
@@ -39,7 +43,8 @@ export function putPushRule(
 }
 
 /**
- * Enables or disables a rule, a default one too. Gives the changed overlay; throws InvalidParamError (kind) or NotFoundError (rule).
+ * Enables or disables a rule, a default one too. Gives the changed overlay; throws InvalidParamError (kind) or
+ * NotFoundError (rule).
  * https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3pushrulesglobalkindruleidenabled
  */
 export function setPushRuleEnabled(
@@ -50,8 +55,8 @@ export function setPushRuleEnabled(
 }
 
 /**
- * Sets the actions of a rule, a default one too. Gives the changed overlay; throws InvalidParamError (kind), NotFoundError (rule),
- * BadJsonError (no list of actions) or TooLargeError.
+ * Sets the actions of a rule, a default one too. Gives the changed overlay; throws InvalidParamError (kind),
+ * NotFoundError (rule), BadJsonError (no list of actions) or TooLargeError.
  * https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3pushrulesglobalkindruleidactions
  */
 export function setPushRuleActions(
@@ -63,8 +68,9 @@ export function setPushRuleActions(
 }
 
 /**
- * Deletes one of the user's own rules. Gives the changed overlay; throws InvalidParamError for an unknown kind or a default rule,
- * NotFoundError where there is no such rule. https://spec.matrix.org/v1.19/client-server-api/#delete_matrixclientv3pushrulesglobalkindruleid
+ * Deletes one of the user's own rules. Gives the changed overlay; throws InvalidParamError for an unknown kind or a
+ * default rule, NotFoundError where there is no such rule.
+ * https://spec.matrix.org/v1.19/client-server-api/#delete_matrixclientv3pushrulesglobalkindruleid
  */
 export function deletePushRule(overlay: PushRuleOverlay, { kind: sentKind, ruleId }: PushRuleName): PushRuleOverlay {
   const kind = asKind(sentKind)
@@ -151,7 +157,10 @@ function unlessTooDeep<Out>(walk: () => Out): Out {
   }
 }
 
-/** All of a user's rules go to each of their devices at every change, and each event of each of their rooms is put to them. */
+/**
+ * All of a user's rules go to each of their devices at every change, and each event of each of their rooms is put to
+ * them.
+ */
 const maxOverlayCharacters = 512 * 1024
 /** Searching a long message takes time in proportion to these. */
 const maxPatternCharacters = 8 * 1024

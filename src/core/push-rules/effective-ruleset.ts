@@ -3,8 +3,9 @@ import type { PushRule, PushRuleset } from './push-rule.ts'
 import type { CustomRule, PushRuleOverlay } from './rule-schema.ts'
 
 /**
- * All rules of a user, as `GET /pushrules/global/` and `m.push_rules` show them. The user's own come before the default ones, except that
- * nothing comes before `.m.rule.master`. https://spec.matrix.org/v1.19/client-server-api/#predefined-rules
+ * All rules of a user, as `GET /pushrules/global/` and `m.push_rules` show them. The user's own come before the default
+ * ones, except that nothing comes before `.m.rule.master`.
+ * https://spec.matrix.org/v1.19/client-server-api/#predefined-rules
  */
 export function effectiveRuleset(userId: string, overlay: PushRuleOverlay): PushRuleset {
   const defaults = defaultPushRules(userId)

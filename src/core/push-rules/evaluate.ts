@@ -13,9 +13,9 @@ type EvaluatePushRules = {
 }
 
 /**
- * What an event means to one user: the actions of the first rule that matches, override, content, room, sender, underride in turn.
- * Nobody is notified of what they sent themselves. Never throws, whatever the event and the rules hold.
- * https://spec.matrix.org/v1.19/client-server-api/#push-rules
+ * What an event means to one user: the actions of the first rule that matches, override, content, room, sender,
+ * underride in turn. Nobody is notified of what they sent themselves. Never throws, whatever the event and the rules
+ * hold. https://spec.matrix.org/v1.19/client-server-api/#push-rules
  */
 export function evaluatePushRules({ rules, event, ...user }: EvaluatePushRules): PushVerdict {
   const { type, sender, room_id } = event.event

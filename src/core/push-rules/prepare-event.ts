@@ -27,7 +27,10 @@ export type PreparedEvent = {
 /** A property of the event, and what comparing it needs, made at first use. */
 type Property = { readonly value: unknown; lowered?: string; members?: ReadonlySet<unknown> }
 
-/** Takes what does not depend on the user, so that each further user costs little. Pure; the outcome lives as long as the event's evaluation. */
+/**
+ * Takes what does not depend on the user, so that each further user costs little. Pure; the outcome lives as long as
+ * the event's evaluation.
+ */
 export function prepareEvent(input: Omit<PreparedEvent, 'properties'>): PreparedEvent {
   return { ...input, properties: new Map() }
 }

@@ -9,7 +9,7 @@ export type PushCondition = { [parameter: string]: unknown; kind: string }
 
 /** `"notify"`, a historical action that does nothing, or a tweak. */
 export type PushAction = string | PushTweak
-export type PushTweak = { [parameter: string]: unknown; set_tweak: string; value?: Json }
+type PushTweak = { [parameter: string]: unknown; set_tweak: string; value?: Json }
 
 /** A rule in the form of the API. */
 export type PushRule = {

@@ -1,7 +1,10 @@
 import { z } from 'zod'
 import type { PushAction, PushCondition } from './push-rule.ts'
 
-/** An action: `notify`, the historical ones (kept as they are, and ignored), or a tweak with any value. https://spec.matrix.org/v1.19/client-server-api/#actions */
+/**
+ * An action: `notify`, the historical ones (kept as they are, and ignored), or a tweak with any value.
+ * https://spec.matrix.org/v1.19/client-server-api/#actions
+ */
 export const pushAction: z.ZodType<PushAction> = z.union(
   [
     z.enum(['notify', 'dont_notify', 'coalesce']),
@@ -29,7 +32,7 @@ const parameters: ReadonlyMap<string, z.ZodType> = new Map<string, z.ZodType>([
 ])
 
 /** A condition: https://spec.matrix.org/v1.19/client-server-api/#conditions-1 */
-export const pushCondition: z.ZodType<PushCondition> = z
+const pushCondition: z.ZodType<PushCondition> = z
   .looseObject({ kind: z.string() })
   .superRefine((condition, context) => {
     for (const issue of parameters.get(condition.kind)?.safeParse(condition).error?.issues ?? []) {
@@ -53,7 +56,10 @@ const customRule = z.object({
 })
 const customRules = z.array(customRule)
 
-/** What a user changed about the push rules: what is stored. The default rules come from the program, so that users get new ones. */
+/**
+ * What a user changed about the push rules: what is stored. The default rules come from the program, so that users get
+ * new ones.
+ */
 export const pushRuleOverlay = z.object({
   /** The user's own rules by kind, the most important first. */
   custom: z.object({

@@ -9,7 +9,10 @@ export type PushVerdict = {
   readonly highlight: boolean
   /** The sound to play; only where `notify`. */
   readonly sound?: string
-  /** Every tweak, as a push gateway is sent them: https://spec.matrix.org/v1.19/push-gateway-api/#post_matrixpushv1notify */
+  /**
+   * Every tweak, as a push gateway is sent them:
+   * https://spec.matrix.org/v1.19/push-gateway-api/#post_matrixpushv1notify
+   */
   readonly tweaks: Readonly<Record<string, Json>>
   /** The actions of the rule that matched, without historical ones, as `GET /notifications` has them. */
   readonly actions: readonly PushAction[]
