@@ -1,0 +1,108 @@
+import type { RoomVersion } from '../room-versions.ts'
+
+/** Where the authorisation rules stand on a room version's page; they moved whenever one came or went. */
+export type RuleNumbers = {
+  /** What refuses an event of a room without create event. */
+  noCreate: string
+  authEvents: string
+  federate: string
+  aliases: string
+  member: string
+  authorisedVia: string
+  join: string
+  invite: string
+  leave: string
+  ban: string
+  knock: string
+  unknownMembership: string
+  notJoined: string
+  thirdPartyInvite: string
+  requiredPower: string
+  foreignStateKey: string
+  powerLevels: PowerLevelsRuleNumbers
+  redaction: string
+}
+
+export type PowerLevelsRuleNumbers = {
+  namedMalformed: string
+  entriesMalformed: string
+  usersMalformed: string
+  listsCreator: string
+  named: string
+  entriesCurrent: string
+  entriesNew: string
+  usersCurrent: string
+  usersNew: string
+}
+
+/** The numbers of a room version's rules, such as `5.2` for joins in version 1. Rules that a version lacks have the number of the next. */
+export function ruleNumbers(version: RoomVersion): RuleNumbers {
+  const known = numbersOf.get(version)
+  if (known !== undefined) return known
+  const numbers = number(version)
+  numbersOf.set(version, numbers)
+  return numbers
+}
+
+const numbersOf = new WeakMap<RoomVersion, RuleNumbers>()
+
+function number(version: RoomVersion): RuleNumbers {
+  const rule = counter()
+  rule() // 1: m.room.create
+  const room = rule(version.roomIdIsCreateHash)
+  const authEvents = rule()
+  const top = { authEvents, federate: rule(), aliases: rule(version.specialAliases), member: rule() }
+  return {
+    noCreate: version.roomIdIsCreateHash ? room : `${authEvents}.4`,
+    ...top,
+    ...membershipNumbers(version, top.member),
+    notJoined: rule(),
+    thirdPartyInvite: rule(),
+    requiredPower: rule(),
+    foreignStateKey: rule(),
+    powerLevels: powerLevelsNumbers(version, rule()),
+    redaction: rule(version.redactionByEventIdDomain),
+  }
+}
+
+function membershipNumbers(version: RoomVersion, member: string) {
+  const rule = counter(`${member}.`)
+  rule() // .1: state_key and membership
+  return {
+    authorisedVia: rule(version.restrictedJoins),
+    join: rule(),
+    invite: rule(),
+    leave: rule(),
+    ban: rule(),
+    knock: rule(version.knock),
+    unknownMembership: rule(),
+  }
+}
+
+function powerLevelsNumbers(version: RoomVersion, powerLevels: string): PowerLevelsRuleNumbers {
+  const rule = counter(`${powerLevels}.`)
+  const shape = {
+    namedMalformed: rule(version.integerPowerLevels),
+    entriesMalformed: rule(version.integerPowerLevels),
+    usersMalformed: rule(),
+    listsCreator: rule(version.privilegedCreators),
+  }
+  rule() // no previous m.room.power_levels
+  return {
+    ...shape,
+    named: rule(),
+    entriesCurrent: rule(),
+    entriesNew: rule(),
+    usersCurrent: rule(),
+    usersNew: rule(),
+  }
+}
+
+/** Counts the rules that a version has; an absent one is given the next number without using it up. */
+function counter(prefix = ''): (present?: boolean) => string {
+  let last = 0
+  return (present = true) => {
+    if (present) last++
+    return `${prefix}${present ? last : last + 1}`
+  }
+}
