@@ -1,0 +1,73 @@
+import type { Event, JsonObject } from '../../events/pdu.ts'
+import { ROOM_VERSIONS, type RoomVersion } from '../../room-versions.ts'
+import { checkEventAuth } from '../check-event-auth.ts'
+import type { AuthState } from '../verdict.ts'
+import { type TestEvent, testEvent } from './test-event.ts'
+
+/** A room that @alice:a created, as a test wants it. */
+export type TestRoom = {
+  create?: JsonObject
+  join_rule?: string
+  power_levels?: JsonObject
+  /** Memberships by user id; @alice:a has joined unless it says otherwise. */
+  members?: Record<string, string>
+  others?: TestEvent[]
+}
+
+/** The room version with an id, which has to exist. */
+export function versionOf(id: string): RoomVersion {
+  return ROOM_VERSIONS.get(id)!
+}
+
+/** The id of the test room in a version. */
+export function roomIdOf(version: RoomVersion): string {
+  return version.roomIdIsCreateHash ? '!create:a' : '!room:a'
+}
+
+/** The state of the room in a version. */
+export function roomState(version: RoomVersion, room: TestRoom): AuthState {
+  return stateOf(roomEvents(version, room))
+}
+
+/** The events that make up the state of the room. */
+export function roomEvents(version: RoomVersion, room: TestRoom): Event[] {
+  const creator: JsonObject = version.implicitCreator ? {} : { creator: '@alice:a' }
+  const events: TestEvent[] = [
+    {
+      event_id: '$create:a',
+      room_id: version.roomIdIsCreateHash ? null : '!room:a',
+      type: 'm.room.create',
+      state_key: '',
+      content: { ...creator, room_version: version.id, ...room.create },
+      prev_events: [],
+    },
+  ]
+  if (room.join_rule !== undefined) events.push(state('m.room.join_rules', '', { join_rule: room.join_rule }))
+  if (room.power_levels !== undefined) events.push(state('m.room.power_levels', '', room.power_levels))
+  for (const [userId, membership] of Object.entries({ '@alice:a': 'join', ...room.members })) {
+    events.push({ ...state('m.room.member', userId, { membership }), event_id: `$member-${userId}` })
+  }
+  return [...events, ...(room.others ?? [])].map((event) => testEvent({ room_id: roomIdOf(version), ...event }))
+}
+
+/** `ok`, or the number of the rule that refuses an event in the room. */
+export function verdictOf(versionId: string, room: TestRoom, event: TestEvent): string {
+  const version = versionOf(versionId)
+  const verdict = checkEventAuth(version, testEvent({ room_id: roomIdOf(version), ...event }), roomState(version, room))
+  return verdict.allowed ? 'ok' : verdict.rule
+}
+
+/** A membership event: of its sender unless `of` names another. */
+export function member(sender: string, membership: string, of = sender, content: JsonObject = {}): TestEvent {
+  return { type: 'm.room.member', sender, state_key: of, content: { membership, ...content } }
+}
+
+/** A state event. */
+export function state(type: string, stateKey: string, content: JsonObject, sender = '@alice:a'): TestEvent {
+  return { type, state_key: stateKey, content, sender }
+}
+
+function stateOf(events: readonly Event[]): AuthState {
+  const byKey = new Map(events.map((event) => [JSON.stringify([event.pdu.type, event.pdu.state_key]), event]))
+  return { get: (type, stateKey) => byKey.get(JSON.stringify([type, stateKey])) }
+}
