@@ -22,6 +22,8 @@ export type LockedRoom = {
   /** Undefined until the create event of a new room is appended. */
   head: RoomHead | undefined
   readonly isNew: boolean
+  /** The id that the creating command chose for a new room; unused in room version 12 and later, where it follows from the create event. */
+  newRoomId: RoomId | undefined
   /** In the order of appending. */
   events: AppendedEvent[]
   nodes: Map<number, TrieNode>
@@ -30,9 +32,6 @@ export type LockedRoom = {
   /** Further writes of the commands, made after the events are stored, in the same transaction. They must not fail for reasons of input: check before. */
   writes: ((tx: Tx) => Promise<void>)[]
 }
-
-/** Proof that the room's row is locked: what needs a room serialised asks for one. */
-export type RoomLock = { readonly room: LockedRoom }
 
 /** A room that a command may change. Throws when the room has no create event yet. */
 export function headOf(room: LockedRoom): RoomHead {
@@ -54,7 +53,7 @@ export function readLockedState(room: LockedRoom, keys: readonly StateKey[]): Pr
 
 /** Remembers the room as it is, to `restore` it when a command fails. */
 export function snapshotOf(room: LockedRoom): () => void {
-  const { head, events, nodes, redactions, writes } = room
-  const kept = { head, events: [...events], nodes: new Map(nodes), redactions: [...redactions], writes: [...writes] }
+  const { head, newRoomId, events, nodes, redactions, writes } = room
+  const kept = { head, newRoomId, events: [...events], nodes: new Map(nodes), redactions: [...redactions], writes: [...writes] }
   return () => Object.assign(room, kept)
 }

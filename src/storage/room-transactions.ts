@@ -11,7 +11,7 @@ import { storeRooms } from './store-rooms.ts'
 export type RoomTransactions = {
   /**
    * Runs `command` with the room locked; `roomId` null: a room that the command creates. Resolves when its events are committed.
-   * Rejects with what the command throws, or with a `RoomNotFound` mark (undefined head) left to the command to judge.
+   * A room that this server does not have reaches the command with an undefined head. Rejects with what the command throws.
    * The command must do no I/O but reads through the room, for others wait in the same transaction; it may run more than once.
    */
   run<Result>(roomId: RoomId | null, command: (room: LockedRoom) => Promise<Result>): Promise<Result>
@@ -137,7 +137,7 @@ async function lockRooms(tx: Tx, roomIds: readonly RoomId[]): Promise<Map<RoomId
 }
 
 function emptyRoom(tx: Tx): LockedRoom {
-  return { db: tx, head: undefined, isNew: true, events: [], nodes: new Map(), redactions: [], writes: [] }
+  return { db: tx, head: undefined, isNew: true, newRoomId: undefined, events: [], nodes: new Map(), redactions: [], writes: [] }
 }
 
 function publishToCaches(tx: Tx, rooms: readonly LockedRoom[]): void {
