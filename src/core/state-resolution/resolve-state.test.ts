@@ -1,0 +1,63 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { versionOf } from '../auth-rules/testing/test-room.ts'
+import type { Event } from '../events/pdu.ts'
+import type { EventId } from '../ids.ts'
+import type { RoomVersion } from '../room-versions.ts'
+import { resolveState } from './resolve-state.ts'
+import type { StateMap } from './state-map.ts'
+import { oracle } from './testing/oracle.ts'
+import { actions, play } from './testing/random-room.ts'
+
+/** Resolves as a server does that has nothing at hand; what was asked for is `asked`. */
+function resolve(version: RoomVersion, sets: readonly StateMap[], events: ReadonlyMap<EventId, Event>) {
+  const asked = new Set<EventId>()
+  for (;;) {
+    const resolution = resolveState(version, sets, (id) => (asked.has(id) ? events.get(id) : undefined))
+    if ('state' in resolution) return { state: resolution.state, asked }
+    expect(resolution.missing.length).toBeGreaterThan(0)
+    for (const id of resolution.missing) {
+      expect(asked.has(id)).toBe(false)
+      expect(events.has(id)).toBe(true)
+      asked.add(id)
+    }
+  }
+}
+
+const sorted = (state: StateMap) => [...state].sort()
+
+describe.each(['1', '2', '6', '9', '11', '12'])('version %s', (id) => {
+  const version = versionOf(id)
+
+  test('random histories resolve as the specification says, whatever the order of the states', () => {
+    fc.assert(
+      fc.property(actions, fc.integer({ min: 2, max: 4 }), fc.nat(23), (history, count, permutation) => {
+        const room = play(version, history)
+        const sets = room.states.slice(-count)
+        const expected = sorted(oracle({ version, events: room.events }, sets))
+        expect(sorted(resolve(version, sets, room.events).state)).toEqual(expected)
+        expect(sorted(resolve(version, permuted(sets, permutation), room.events).state)).toEqual(expected)
+      }),
+      { numRuns: 150, seed: Number(id) },
+    )
+  })
+
+  test('one state, or states that agree, resolve to themselves without a look at any event', () => {
+    const { states } = play(version, [])
+    const state = states.at(-1)!
+    const never = () => expect.unreachable()
+    expect(resolveState(version, [], never)).toEqual({ state: new Map() })
+    expect(resolveState(version, [state], never)).toEqual({ state })
+    expect(resolveState(version, [state, new Map(state), new Map([...state].reverse())], never)).toEqual({ state })
+  })
+})
+
+/** The items in the order of a number, which counts all of them. */
+function permuted<Item>(items: readonly Item[], permutation: number): Item[] {
+  const left = [...items]
+  const order: Item[] = []
+  for (let rest = permutation; left.length > 0; rest = Math.floor(rest / items.length)) {
+    order.push(...left.splice(rest % left.length, 1))
+  }
+  return order
+}
