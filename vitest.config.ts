@@ -1,5 +1,24 @@
 import { defineConfig } from 'vitest/config'
 
+const SPEC_TESTS = ['spec-tests/*/*.test.ts']
+const timeouts = { testTimeout: 60_000, hookTimeout: 120_000 }
+
+/** `unit`: beside the code. The others run the same black-box tests against a server on each kind of database, and against three processes. `whole`: tests that start servers themselves. */
 export default defineConfig({
-  test: { include: ['src/**/*.test.ts'], testTimeout: 30_000, hookTimeout: 60_000, pool: 'forks' },
+  test: {
+    pool: 'forks',
+    projects: [
+      { test: { name: 'unit', include: ['src/**/*.test.ts'], ...timeouts } },
+      { test: { name: 'whole', include: ['spec-tests/whole/*.test.ts'], ...timeouts } },
+      ...['pglite', 'postgresql', 'three-processes'].map((where) => ({
+        test: {
+          name: where,
+          include: SPEC_TESTS,
+          exclude: ['spec-tests/whole/*'],
+          globalSetup: `spec-tests/setup/on-${where}.ts`,
+          ...timeouts,
+        },
+      })),
+    ],
+  },
 })

@@ -4,7 +4,8 @@ import { sql } from 'kysely'
 import { Migrator } from 'kysely/migration'
 import type { Db } from './database.ts'
 
-const FOLDER = join(import.meta.dirname, '..', '..', 'migrations')
+/** Where the migrations are. */
+export const MIGRATIONS_FOLDER = join(import.meta.dirname, '..', '..', 'migrations')
 
 /**
  * Brings the database to the newest migration; several processes may do so at once, one works and the others wait.
@@ -27,10 +28,10 @@ function migratorOf(db: Db): Migrator {
 }
 
 function readMigrations() {
-  const files = readdirSync(FOLDER).filter((file) => file.endsWith('.sql'))
+  const files = readdirSync(MIGRATIONS_FOLDER).filter((file) => file.endsWith('.sql'))
   return Object.fromEntries(
     files.map((file) => {
-      const statements = splitStatements(readFileSync(join(FOLDER, file), 'utf8'))
+      const statements = splitStatements(readFileSync(join(MIGRATIONS_FOLDER, file), 'utf8'))
       const up = async (transaction: Db['sql']) => {
         for (const statement of statements) await sql.raw(statement).execute(transaction)
       }

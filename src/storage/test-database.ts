@@ -1,19 +1,47 @@
+import { createHash } from 'node:crypto'
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { PGlite } from '@electric-sql/pglite'
 import { Kysely, PGliteDialect } from 'kysely'
 import { createCaches } from './caches.ts'
 import { type Database, makeWrite } from './database.ts'
-import { migrate } from './migrate.ts'
+import { MIGRATIONS_FOLDER, migrate } from './migrate.ts'
 import type { Tables } from './schema.ts'
 
-let template: Promise<File | Blob> | undefined
+const CACHE = join(import.meta.dirname, '..', '..', 'node_modules', '.cache', 'hearth')
+let template: Promise<Blob> | undefined
 
-/** A fresh migrated database in memory, for unit tests: a copy of a template, not migrated each time. */
+/** A fresh migrated database in memory, for unit tests: a copy of a template that is made once for each state of the migrations. */
 export async function createTestDatabase(): Promise<Database> {
-  template ??= makeTemplate()
+  template ??= loadTemplate()
   return wrap(await PGlite.create({ loadDataDir: await template, parsers: { 20: Number } }))
 }
 
-async function makeTemplate(): Promise<File | Blob> {
+async function loadTemplate(): Promise<Blob> {
+  const file = join(CACHE, `template-${migrationsHash()}.tar`)
+  try {
+    return new Blob([readFileSync(file)])
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+  }
+  const dump = await makeTemplate()
+  mkdirSync(CACHE, { recursive: true })
+  const part = `${file}.${process.pid}`
+  writeFileSync(part, Buffer.from(await dump.arrayBuffer()))
+  renameSync(part, file)
+  for (const old of readdirSync(CACHE)) {
+    if (old.endsWith('.tar') && join(CACHE, old) !== file) rmSync(join(CACHE, old), { force: true })
+  }
+  return dump
+}
+
+function migrationsHash(): string {
+  const hash = createHash('sha256')
+  for (const file of readdirSync(MIGRATIONS_FOLDER).sort()) hash.update(file).update(readFileSync(join(MIGRATIONS_FOLDER, file)))
+  return hash.digest('hex').slice(0, 16)
+}
+
+async function makeTemplate(): Promise<Blob> {
   const pglite = await PGlite.create({ parsers: { 20: Number } })
   await migrate(wrap(pglite))
   const dump = await pglite.dumpDataDir('none')

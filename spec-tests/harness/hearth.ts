@@ -1,0 +1,98 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { freePort } from './free-port.ts'
+import { pollUntil } from './poll-until.ts'
+
+const ROOT = join(import.meta.dirname, '..', '..')
+const NODE = join(ROOT, 'node_modules', '.bin', 'node')
+
+/** A Hearth in a process of its own. */
+export type TestHearth = {
+  url: string
+  pid: number
+  /** What it has printed. */
+  output(): string
+  /** Ends it with a signal and waits for its end. SIGTERM: gracefully. */
+  kill(signal: NodeJS.Signals): Promise<void>
+  /** Starts it again on the same data and port, after `kill`. */
+  restart(): Promise<void>
+  /** Ends it and removes its data. */
+  dispose(): Promise<void>
+}
+
+export type HearthOptions = {
+  /** PostgreSQL; absent: the embedded database. */
+  databaseUrl?: string
+  /** Further keys of the configuration file. */
+  config?: Record<string, unknown>
+  /** Arguments for node itself, such as `--cpu-prof`. */
+  nodeArguments?: string[]
+  serverName?: string
+}
+
+/** Registration shared secret of test servers. */
+export const SHARED_SECRET = 'a secret that only tests know'
+
+/** Starts `hearth start` with open registration, cheap passwords and no rate limits; returns once it answers. */
+export async function startHearth(options: HearthOptions = {}): Promise<TestHearth> {
+  const folder = mkdtempSync(join(tmpdir(), 'hearth-test-'))
+  const port = await freePort()
+  const url = `http://127.0.0.1:${port}`
+  const configFile = join(folder, 'hearth.yaml')
+  writeFileSync(configFile, JSON.stringify(configuration(options, { folder, port, url })))
+  let child: ChildProcess
+  let output = ''
+
+  async function start(): Promise<void> {
+    child = spawn(NODE, [...(options.nodeArguments ?? []), 'src/main.ts', 'start', '--config', configFile], {
+      cwd: ROOT,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
+    for (const stream of [child.stdout!, child.stderr!]) stream.on('data', (chunk) => (output += chunk))
+    await pollUntil('Hearth answers', async () => {
+      if (child.exitCode !== null) throw new Error(`Hearth ended with ${child.exitCode}:\n${output}`)
+      return (await fetch(`${url}/_matrix/client/versions`)).ok
+    }).catch((error) => {
+      throw new Error(`Hearth does not start:\n${output}`, { cause: error })
+    })
+  }
+
+  async function kill(signal: NodeJS.Signals): Promise<void> {
+    if (child.exitCode !== null || child.signalCode !== null) return
+    const ended = new Promise((resolve) => child.once('exit', resolve))
+    child.kill(signal)
+    await ended
+  }
+
+  await start()
+  return {
+    url,
+    get pid() {
+      return child.pid!
+    },
+    output: () => output,
+    kill,
+    restart: start,
+    async dispose() {
+      await kill('SIGTERM')
+      rmSync(folder, { recursive: true, force: true })
+    },
+  }
+}
+
+function configuration(options: HearthOptions, at: { folder: string; port: number; url: string }): object {
+  return {
+    server_name: options.serverName ?? 'hearth.test',
+    data_dir: join(at.folder, 'data'),
+    public_base_url: at.url,
+    listeners: [{ bind: '127.0.0.1', port: at.port, serves: ['client', 'media', 'admin', 'metrics'] }],
+    ...(options.databaseUrl && { database: { url: options.databaseUrl } }),
+    registration: { enabled: true, shared_secret: SHARED_SECRET },
+    passwords: { memory_kib: 64, iterations: 1 },
+    rate_limits: { enabled: false },
+    log: { level: 'warn' },
+    ...options.config,
+  }
+}

@@ -1,0 +1,23 @@
+import type { TestProject } from 'vitest/node'
+import { startHearth } from '../harness/hearth.ts'
+import { startPostgres } from '../harness/postgres.ts'
+import { startRoundRobinProxy } from '../harness/round-robin-proxy.ts'
+import { provideHomeserver } from './homeserver.ts'
+
+/** Three Hearths on one PostgreSQL behind a proxy that takes them in turn, started at once so that they migrate at once. */
+export default function setup(project: TestProject): Promise<() => Promise<void>> {
+  return provideHomeserver(project, async () => {
+    const postgres = await startPostgres()
+    const databaseUrl = await postgres.createDatabase()
+    const hearths = await Promise.all([1, 2, 3].map(() => startHearth({ databaseUrl })))
+    const proxy = await startRoundRobinProxy(hearths.map((hearth) => hearth.url))
+    return {
+      url: proxy.url,
+      async dispose() {
+        await proxy.close()
+        await Promise.all(hearths.map((hearth) => hearth.dispose()))
+        await postgres.stop()
+      },
+    }
+  })
+}
