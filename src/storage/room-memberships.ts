@@ -21,7 +21,7 @@ export async function storeMemberships(tx: Tx, events: readonly StoredEvent[]): 
         ${events.map((event) => event.event_nid)}::bigint[], ${events.map((event) => text(event, 'displayname'))}::text[],
         ${events.map((event) => text(event, 'avatar_url'))}::text[]) as new(room_id, user_id, membership, event_nid, displayname, avatar_url)
     ), old as (
-      select room_id, user_id, membership from room_memberships join new using (room_id, user_id)
+      select room_id, user_id, room_memberships.membership from room_memberships join new using (room_id, user_id)
     ), stored as (
       insert into room_memberships (room_id, user_id, membership, event_nid, displayname, avatar_url) select * from new
       on conflict (room_id, user_id) do update set membership = excluded.membership, event_nid = excluded.event_nid,
