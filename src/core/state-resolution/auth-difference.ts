@@ -4,50 +4,48 @@ import type { EventLookup } from './event-lookup.ts'
 import type { Partition } from './partition.ts'
 import type { StateMap } from './state-map.ts'
 
-/** How many events of the unconflicted state are asked for at first; each further round asks for so many times as many as are at hand. */
-const FIRST_BATCH = 64
-const BATCH_GROWTH = 8
+/** The auth difference, as far as it can be told. */
+export type AuthDifference = {
+  /** All that is in it, and, as long as `unsearched` is not empty, maybe more. */
+  events: ReadonlySet<EventId>
+  /** Events of the unconflicted state that are not at hand, whose auth chains may have some of `events` in them. */
+  unsearched: readonly EventId[]
+}
 
 /**
  * The auth difference, without those events that are in `known` anyway: all that are in the auth chain of some state but not of every one.
  * https://spec.matrix.org/v1.19/rooms/v2/#definitions
  *
- * What all states have in common has its auth chain in every state's. So only chains of conflicted events are walked at first, and the
- * unconflicted state (perhaps of many thousand members) only for as long as it is open whether one of their events is in its chain too.
+ * What all states have in common has its auth chain in every state's. So only chains of conflicted events are compared, and what they differ
+ * in is then looked for in those of the unconflicted state, of which only what is at hand is searched: it may be that of many thousand members.
  */
 export function authDifference(
   stateSets: readonly StateMap[],
   { unconflicted, conflicts }: Partition,
   known: ReadonlySet<EventId>,
   lookup: EventLookup,
-): Set<EventId> {
+): AuthDifference {
   const counts = new Map<EventId, number>()
   for (const states of stateSets) {
     const conflicted = [...conflicts.keys()].map((key) => states.get(key)).filter((id) => id !== undefined)
     for (const id of authChain(conflicted, lookup)) counts.set(id, (counts.get(id) ?? 0) + 1)
   }
-  const difference = new Set<EventId>()
-  for (const [id, count] of counts) if (count < stateSets.length && !known.has(id)) difference.add(id)
-  if (lookup.missing.size === 0) removeChain(difference, unconflicted.values(), lookup)
-  return difference
+  const events = new Set<EventId>()
+  for (const [id, count] of counts) if (count < stateSets.length && !known.has(id)) events.add(id)
+  const unsearched = removeChains(events, unconflicted.values(), lookup)
+  return { events, unsearched: events.size > 0 ? unsearched : [] }
 }
 
-/** Removes the events that are in the auth chain of any of `roots`, and stops as soon as none are left. */
-function removeChain(events: Set<EventId>, roots: Iterable<EventId>, lookup: EventLookup): void {
+/** Removes the events that are in the auth chain of any of `roots`, until none are left; gives the roots that are not at hand. */
+function removeChains(events: Set<EventId>, roots: Iterable<EventId>, lookup: EventLookup): EventId[] {
   const visited = new Set<EventId>()
+  const stack: EventId[] = []
   const absent: EventId[] = []
   for (const root of roots) {
-    if (events.size === 0) return
-    if (lookup.has(root)) walk(root)
-    else absent.push(root)
-  }
-  const batch = Math.max(FIRST_BATCH, visited.size * BATCH_GROWTH)
-  if (events.size > 0) for (const root of absent.slice(0, batch)) lookup.find(root)
-
-  function walk(root: EventId): void {
-    const stack = [root]
+    if (events.size === 0) return []
+    if (!lookup.has(root)) absent.push(root)
+    else if (!visited.has(root)) stack.push(root)
     for (let id = stack.pop(); id !== undefined && events.size > 0; id = stack.pop()) {
-      if (visited.has(id)) continue
       visited.add(id)
       for (const authId of lookup.find(id)?.auth_event_ids ?? []) {
         events.delete(authId)
@@ -55,4 +53,5 @@ function removeChain(events: Set<EventId>, roots: Iterable<EventId>, lookup: Eve
       }
     }
   }
+  return absent
 }

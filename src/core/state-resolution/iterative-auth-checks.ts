@@ -4,30 +4,34 @@ import type { EventId } from '../ids.ts'
 import type { RoomVersion } from '../room-versions.ts'
 import { authEventOf, createOf } from './auth-event-of.ts'
 import type { EventLookup } from './event-lookup.ts'
-import { stateKeyId } from './state-map.ts'
+import { type StateMap, stateKeyId } from './state-map.ts'
+
+/** A room state, as a base and what was put upon it. */
+export type StateInProgress = { base: StateMap; changes: Map<string, EventId> }
 
 /**
- * The iterative auth checks algorithm: puts each event in turn into `state`, which it changes, if the rules allow it there.
+ * The iterative auth checks algorithm: puts each event in turn into the changes of `state`, if the rules allow it there.
  * https://spec.matrix.org/v1.19/rooms/v2/#definitions
  */
 export function iterativeAuthChecks(
   version: RoomVersion,
-  state: Map<string, EventId>,
+  state: StateInProgress,
   events: readonly Event[],
   lookup: EventLookup,
 ): void {
   for (const event of events) {
     const get = (type: string, stateKey: string) => stateFor({ version, state, event, lookup }, type, stateKey)
     if (!checkEventAuth(version, event, { get }).allowed) continue
-    state.set(stateKeyId(event.pdu.type, event.pdu.state_key ?? ''), event.event_id)
+    state.changes.set(stateKeyId(event.pdu.type, event.pdu.state_key ?? ''), event.event_id)
   }
 }
 
-type Check = { version: RoomVersion; state: ReadonlyMap<string, EventId>; event: Event; lookup: EventLookup }
+type Check = { version: RoomVersion; state: StateInProgress; event: Event; lookup: EventLookup }
 
 /** What the state has, else what the event itself cites. */
 function stateFor({ version, state, event, lookup }: Check, type: string, stateKey: string): Event | undefined {
-  const id = state.get(stateKeyId(type, stateKey))
+  const key = stateKeyId(type, stateKey)
+  const id = state.changes.get(key) ?? state.base.get(key)
   if (id !== undefined) return lookup.find(id)
   const cited = type === 'm.room.create' ? createOf(version, event, lookup) : authEventOf(event, type, stateKey, lookup)
   return cited?.rejected ? undefined : cited

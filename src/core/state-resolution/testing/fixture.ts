@@ -1,0 +1,56 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { type TestEvent, testEvent } from '../../auth-rules/testing/test-event.ts'
+import type { Event } from '../../events/pdu.ts'
+import type { EventId } from '../../ids.ts'
+import type { RoomVersion } from '../../room-versions.ts'
+import { type StateMap, stateKeyId } from '../state-map.ts'
+
+/**
+ * A recorded graph: events beside those of `room.json`, some states of that room and, by room version, what they resolve to. A state is given
+ * by the events that it has in place of those of the room or beside them, and by `-` and an id for one that it lacks.
+ */
+export type Fixture = {
+  title: string
+  events: TestEvent[]
+  states: string[][]
+  resolved: Record<string, string[]>
+}
+
+const FOLDER = new URL('fixtures/', import.meta.url)
+
+/** Every recorded graph. */
+export function fixtures(): Fixture[] {
+  const files = readdirSync(FOLDER).filter((file) => file !== 'room.json')
+  return files.map((file) => readJson(file) as Fixture)
+}
+
+/** The events of a recorded graph as a room of some version has them, by id. */
+export function fixtureEvents(version: RoomVersion, fixture: Fixture): Map<EventId, Event> {
+  const events = [...roomEvents(), ...fixture.events].map((fields) => {
+    const isCreate = fields.type === 'm.room.create'
+    const roomId = version.roomIdIsCreateHash ? (isCreate ? null : '!create') : '!room:a'
+    const authEvents = (fields.auth_events ?? []).filter((id) => !version.roomIdIsCreateHash || id !== '$create')
+    return testEvent({ ...fields, room_id: roomId, auth_events: authEvents })
+  })
+  return new Map(events.map((event) => [event.event_id, event]))
+}
+
+/** A state of a recorded graph. */
+export function fixtureState(events: ReadonlyMap<EventId, Event>, changes: readonly string[]): StateMap {
+  const state = new Map<string, EventId>()
+  const present = [...roomEvents().map(({ event_id: id }) => id!), ...changes.filter((id) => !id.startsWith('-'))]
+  for (const id of present) {
+    const { event_id: eventId, pdu } = events.get(id as EventId)!
+    state.set(stateKeyId(pdu.type, pdu.state_key!), eventId)
+  }
+  for (const [key, id] of state) if (changes.includes(`-${id}`)) state.delete(key)
+  return state
+}
+
+function roomEvents(): TestEvent[] {
+  return (readJson('room.json') as { events: TestEvent[] }).events
+}
+
+function readJson(file: string): unknown {
+  return JSON.parse(readFileSync(new URL(file, FOLDER), 'utf8'))
+}

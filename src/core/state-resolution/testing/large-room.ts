@@ -1,0 +1,50 @@
+import { type TestEvent, testEvent } from '../../auth-rules/testing/test-event.ts'
+import type { Event } from '../../events/pdu.ts'
+import type { EventId } from '../../ids.ts'
+import type { RoomVersion } from '../../room-versions.ts'
+import { stateKeyId } from '../state-map.ts'
+
+/** A room with many members whose power levels were changed often, each change citing the one before. */
+export type LargeRoom = { events: Map<EventId, Event>; state: Map<string, EventId> }
+
+/** Makes the room; @alice:a made it and may do everything. */
+export function largeRoom(version: RoomVersion, size: { members: number; levelChanges: number }): LargeRoom {
+  const room: LargeRoom = { events: new Map(), state: new Map() }
+  const alice = { membership: 'join' }
+  addTo(version, room, {
+    event_id: '$create',
+    type: 'm.room.create',
+    content: { creator: '@alice:a' },
+    prev_events: [],
+  })
+  addTo(version, room, { event_id: '$alice', type: 'm.room.member', state_key: '@alice:a', content: alice }, [])
+  addTo(version, room, { event_id: '$rules', type: 'm.room.join_rules', content: { join_rule: 'public' } }, ['$alice'])
+  const users = version.privilegedCreators ? {} : { '@alice:a': 100 }
+  for (let change = 0; change < size.levelChanges; change++) {
+    const cited = change === 0 ? ['$alice'] : ['$alice', `$levels-${change - 1}`]
+    const content = { users, ban: change % 100 }
+    addTo(version, room, { event_id: `$levels-${change}`, type: 'm.room.power_levels', content }, cited)
+  }
+  for (let member = 0; member < size.members; member++) {
+    const sender = `@user-${member}:b`
+    const cited = ['$rules', `$levels-${Math.floor((member * size.levelChanges) / size.members)}`]
+    const fields = { event_id: `$join-${member}`, type: 'm.room.member', state_key: sender, sender, content: alice }
+    addTo(version, room, fields, cited)
+  }
+  return room
+}
+
+/** Adds a state event that cites the create event, as far as the version wants it, and others. */
+export function addTo(version: RoomVersion, room: LargeRoom, fields: TestEvent, cited: string[] = []): void {
+  const isCreate = fields.type === 'm.room.create'
+  const event = testEvent({
+    room_id: version.roomIdIsCreateHash ? (isCreate ? null : '!create') : '!room:a',
+    state_key: '',
+    auth_events: version.roomIdIsCreateHash || isCreate ? cited : ['$create', ...cited],
+    origin_server_ts: room.events.size,
+    depth: room.events.size,
+    ...fields,
+  })
+  room.events.set(event.event_id, event)
+  room.state.set(stateKeyId(event.pdu.type, event.pdu.state_key!), event.event_id)
+}
