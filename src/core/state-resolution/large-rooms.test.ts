@@ -50,6 +50,25 @@ describe.each(['2', '11', '12'])('30,000 members and 5,000 changes of power leve
     expect(state.get(stateKeyId('m.room.power_levels', ''))).toBe(LAST)
   })
 
+  test('power levels in between, which members build on, are replayed by version 12 alone', () => {
+    const branch = { events: room.events, state: new Map(room.state) }
+    const levels = (eventId: string, sender: string): TestEvent => {
+      const users = { ...(version.privilegedCreators ? {} : { '@alice:a': 100 }), '@bob:b': 100 }
+      return { event_id: eventId, type: 'm.room.power_levels', sender, content: { users, ban: eventId.length } }
+    }
+    const join = (name: string): TestEvent => ({
+      ...{ event_id: `$${name}`, type: 'm.room.member', sender: `@${name}:b`, state_key: `@${name}:b` },
+      content: { membership: 'join' },
+    })
+    addTo(version, branch, join('bob'), ['$rules', LAST])
+    addTo(version, branch, levels('$bobs-0', '@alice:a'), ['$alice', LAST])
+    for (let i = 1; i < 10; i++) addTo(version, branch, levels(`$bobs-${i}`, '@bob:b'), ['$bob', `$bobs-${i - 1}`])
+    addTo(version, branch, join('late'), ['$rules', '$bobs-9'])
+    const behind = new Map(branch.state).set(stateKeyId('m.room.power_levels', ''), LAST as EventId)
+    const { state } = resolve(version, [behind, branch.state], room)
+    expect(state.get(stateKeyId('m.room.power_levels', ''))).toBe(version.id === '12' ? '$bobs-9' : LAST)
+  })
+
   test('events of one side alone are looked for among all members in few queries', () => {
     const levels = (eventId: string): TestEvent => ({
       event_id: eventId,
