@@ -108,6 +108,7 @@ describe('a wrong file', () => {
     ['- a', "FILE: expected keys and values such as 'server_name: example.org'"],
     ['a: [', 'FILE:1: not valid YAML: '],
     ['listeners: [{port: 80}, {port: 80}]', 'FILE:1: listeners.1: listens on 127.0.0.1:80 like listeners.0'],
+    ['signing_key: /nowhere/signing.key', 'FILE:1: signing_key: cannot read /nowhere/signing.key: no such file'],
     ['appservices: [/nowhere/bridge.yaml]', 'FILE:1: appservices.0: cannot read /nowhere/bridge.yaml: no such file'],
     [
       'listeners:\n- port: 80\n  tls:\n    certificate: /nowhere/c.pem\n    key: /\n',

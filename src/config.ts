@@ -20,7 +20,7 @@ export function loadConfig(from: { configFile?: string | undefined; env?: Enviro
   problems.push(...(parsed.error?.issues ?? []).flatMap((issue) => describeIssue(issue, locate)))
   if (!parsed.success || problems.length > 0) throw new ConfigError(problems)
   const config = completeConfig(parsed.data)
-  const faults = [...unreadableFiles(config, locate), ...repeatedListeners(config, locate)]
+  const faults = [...unreadableFiles(config, tree, locate), ...repeatedListeners(config, locate)]
   if (faults.length > 0) throw new ConfigError(faults)
   return config
 }
@@ -42,7 +42,9 @@ function variableFor(path: readonly PropertyKey[], setBy: ReadonlyMap<string, st
   return undefined
 }
 
-function unreadableFiles(config: Config, locate: Locate): string[] {
+/** The signing key counts only where it is named: there may be none at its usual place. */
+function unreadableFiles(config: Config, tree: ConfigTree, locate: Locate): string[] {
+  const key = tree.signing_key === undefined ? [] : [{ path: ['signing_key'], file: config.signing_key }]
   const certificates = config.listeners.flatMap(({ tls }, index) =>
     tls ? Object.entries(tls).map(([name, file]) => ({ path: ['listeners', index, 'tls', name], file })) : [],
   )
@@ -51,7 +53,7 @@ function unreadableFiles(config: Config, locate: Locate): string[] {
     file,
   }))
   const appservices = config.appservices.map((file, index) => ({ path: ['appservices', index], file }))
-  return [...certificates, ...trusted, ...appservices].flatMap(({ path, file }) => {
+  return [...key, ...certificates, ...trusted, ...appservices].flatMap(({ path, file }) => {
     try {
       accessSync(file, constants.R_OK)
       return []

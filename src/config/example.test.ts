@@ -24,7 +24,7 @@ test('no two keys share an environment variable', () => {
 })
 
 test('the defaults that the example shows are the defaults', () => {
-  const uncommented = exampleConfig().replace(/^( *)#(?=\w|  - )/gm, '$1')
+  const uncommented = exampleConfig().replace(/^( *)#(?=\w| {2}- )/gm, '$1')
   const shown = parse(uncommented)
   expect(Object.keys(shown)).toEqual(CONFIG_KEYS.filter(({ path }) => path.length === 1).map(({ path }) => path[0]))
   for (const { path, defaultValue, isSection } of CONFIG_KEYS) {

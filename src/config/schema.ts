@@ -175,7 +175,7 @@ export const configSchema = z.strictObject({
     .describe('The folder for everything Hearth keeps. Like all paths here it is relative to the working directory.'),
   signing_key: file.optional().meta({
     description:
-      "The file with the key that signs this server's events; Hearth makes it when it is missing. Absent: signing.key inside data_dir.",
+      "A file with this server's signing key, such as the signing.key of a Synapse. Absent: signing.key inside data_dir if there is one, otherwise the key in the database, which Hearth makes at its first start.",
     example: '/etc/hearth/signing.key',
   }),
   listeners: z

@@ -26,7 +26,6 @@ const QUERY_SECRET = /([?&](?:access_token|loginToken|login_token|token|client_s
 
 /** Writes to standard output, or to `destination`. Values under keys that hold secrets are hidden, up to three levels deep, and so are those in a `url`'s query. */
 export function createLogger(log: Config['log'], destination: DestinationStream = process.stdout): Logger {
-  const format = log.format ?? (process.stdout.isTTY ? 'pretty' : 'json')
   const options: LoggerOptions = {
     level: log.level,
     base: null,
@@ -34,7 +33,15 @@ export function createLogger(log: Config['log'], destination: DestinationStream 
     formatters: { level: (level) => ({ level }), log: (fields) => hideSecrets(fields, DEPTH) },
     serializers: { err: errorSerializer, url: hideQuerySecrets },
   }
-  return pino(options, format === 'json' ? destination : { write: (line) => destination.write(prettyLine(line)) })
+  return pino(
+    options,
+    logFormat(log) === 'json' ? destination : { write: (line) => destination.write(prettyLine(line)) },
+  )
+}
+
+/** As configured; otherwise for people in a terminal, and for machines elsewhere. */
+export function logFormat(log: Config['log']): 'pretty' | 'json' {
+  return log.format ?? (process.stdout.isTTY ? 'pretty' : 'json')
 }
 
 /** pino's own redaction does this at fifteen times the cost of writing the line. */

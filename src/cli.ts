@@ -1,0 +1,87 @@
+import { readFileSync } from 'node:fs'
+import { type Command, CommandError, commandHelp, UsageError } from './cli/command.ts'
+import { explainError } from './cli/explain-error.ts'
+import { nearest } from './config/nearest.ts'
+import { ConfigError } from './config.ts'
+
+type Entry = { summary: string; load(): Promise<Command> }
+
+const COMMANDS: Readonly<Record<string, Entry>> = {
+  start: {
+    summary: 'start the server (also without a command)',
+    load: async () => (await import('./cli/start.ts')).start,
+  },
+  'generate-config': {
+    summary: 'print a configuration file with every key explained',
+    load: async () => (await import('./cli/generate-config.ts')).generateConfig,
+  },
+  migrate: {
+    summary: 'bring the database up to date without starting the server',
+    load: async () => (await import('./cli/migrate.ts')).migrateDatabase,
+  },
+  doctor: {
+    summary: 'check the configuration and the installation, and say how to mend them',
+    load: async () => (await import('./cli/doctor.ts')).doctor,
+  },
+}
+
+/** Runs a command line (without `node` and the file). Gives the exit code: 0 done, 1 failed, 2 wrong command line or configuration. */
+export async function runCommandLine(words: readonly string[]): Promise<number> {
+  try {
+    return await dispatch(words)
+  } catch (error) {
+    console.error(explain(error))
+    return error instanceof UsageError || error instanceof ConfigError ? 2 : 1
+  }
+}
+
+async function dispatch(words: readonly string[]): Promise<number> {
+  const named = words[0] !== undefined && !words[0].startsWith('-')
+  const name = named ? words[0]! : 'start'
+  const rest = named ? words.slice(1) : words
+  if (words[0] === '--version') return print(version())
+  if (name === 'help') return print(rest[0] === undefined ? overview() : await helpOf(rest[0]))
+  if (words[0] === '--help' || words[0] === '-h') return print(overview())
+  if (rest.includes('--help') || rest.includes('-h')) return print(await helpOf(name))
+  return (await load(name)).run([...rest])
+}
+
+function print(text: string): number {
+  console.log(text)
+  return 0
+}
+
+async function helpOf(name: string): Promise<string> {
+  return commandHelp(name, await load(name))
+}
+
+function load(name: string): Promise<Command> {
+  const entry = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined
+  if (entry) return entry.load()
+  const meant = nearest(name, Object.keys(COMMANDS))
+  throw new UsageError(`There is no command ${name}${meant ? `; did you mean ${meant}?` : ''} See: hearth --help`)
+}
+
+function overview(): string {
+  const lines = Object.entries(COMMANDS).map(([name, { summary }]) => `  ${name.padEnd(18)}${summary}`)
+  return `Hearth ${version()}, a Matrix homeserver
+
+Usage: hearth [command] [options]
+
+Commands:
+${lines.join('\n')}
+
+hearth COMMAND --help explains a command and its options.
+From a checkout: npm start -- --config FILE, and npm run hearth COMMAND -- [options].`
+}
+
+function version(): string {
+  return JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')).version
+}
+
+/** What people can mend they get as one line; a mistake of ours with its stack. */
+function explain(error: unknown): string {
+  if (error instanceof ConfigError) return `Hearth cannot use this configuration:\n${error.message}`
+  if (error instanceof UsageError || error instanceof CommandError) return error.message
+  return explainError(error) ?? `This should not have happened: ${(error as Error).stack ?? error}`
+}

@@ -1,0 +1,63 @@
+import { type Config, ConfigError, loadConfig } from '../config.ts'
+import { CONFIG_OPTION, defineCommand } from './command.ts'
+import { checkClients } from './doctor/clients.ts'
+import { checkDatabase } from './doctor/database.ts'
+import { checkFederation } from './doctor/federation.ts'
+import { type Finding, good, problem } from './doctor/finding.ts'
+import { checkListeners } from './doctor/listeners.ts'
+import { checkMachine } from './doctor/machine.ts'
+
+const MARKS = { good: '✓', warning: '!', problem: '✗' }
+
+export const doctor = defineCommand({
+  about:
+    'Checks the configuration, the machine, the database, the listeners, and what clients and other servers need; says for each problem how to mend it. Exit code 1 when there is a problem. Run it on the machine of the server, while the server runs.',
+  options: CONFIG_OPTION,
+  examples: [
+    ['doctor', 'check an installation without configuration'],
+    ['doctor --config hearth.yaml', 'check yours'],
+  ],
+  async run({ config: configFile }) {
+    const counts = { good: 0, warning: 0, problem: 0 }
+    for await (const { title, findings } of examine(configFile)) {
+      console.log(`\n${title}`)
+      for (const finding of findings) {
+        counts[finding.level]++
+        console.log(render(finding))
+      }
+    }
+    console.log(`\n${counts.problem} problems, ${counts.warning} warnings`)
+    return counts.problem === 0 ? 0 : 1
+  },
+})
+
+async function* examine(configFile: string | undefined): AsyncGenerator<{ title: string; findings: Finding[] }> {
+  const config = tryConfig(configFile)
+  if (config instanceof ConfigError) {
+    const findings = config.message
+      .split('\n')
+      .map((line) => problem(line, 'hearth generate-config explains every key.'))
+    return yield { title: 'Configuration', findings }
+  }
+  yield { title: 'Configuration', findings: [good(configFile ?? 'None: the defaults and environment variables')] }
+  yield { title: 'Machine', findings: await checkMachine(config, false) }
+  const { findings, running } = await checkListeners(config)
+  yield { title: 'Listeners', findings }
+  yield { title: 'Database', findings: await checkDatabase(config, running) }
+  yield { title: 'Clients', findings: await checkClients(config, running) }
+  yield { title: 'Federation', findings: await checkFederation(config, running) }
+}
+
+function tryConfig(configFile: string | undefined): Config | ConfigError {
+  try {
+    return loadConfig({ configFile })
+  } catch (error) {
+    if (error instanceof ConfigError) return error
+    throw error
+  }
+}
+
+function render(finding: Finding): string {
+  const line = `  ${MARKS[finding.level]} ${finding.what}`
+  return finding.level === 'good' ? line : `${line}\n    → ${finding.mend}`
+}

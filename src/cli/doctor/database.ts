@@ -1,0 +1,81 @@
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { sql } from 'kysely'
+import type { Config } from '../../config.ts'
+import { DataFolderLockedError } from '../../storage/data-folder-lock.ts'
+import type { Database } from '../../storage/database.ts'
+import { pendingMigrations } from '../../storage/migrate.ts'
+import { explainError } from '../explain-error.ts'
+import { withConfiguredDatabase } from '../open-configured-database.ts'
+import { type Check, type Finding, good, problem, warning } from './finding.ts'
+
+const NEEDED_MAJOR = 14
+const TOLERATED_SKEW_MS = 2000
+
+/** The database can be reached, is recent enough, in UTF-8, up to date, and agrees on the time. */
+export const checkDatabase: Check = async (config, running) => {
+  if (config.database.url === undefined && !existsSync(join(config.data_dir, 'database'))) {
+    return [good('There is no embedded database yet; Hearth makes it at its first start')]
+  }
+  try {
+    return await withConfiguredDatabase(config, (database) => examine(database, config))
+  } catch (error) {
+    if (error instanceof DataFolderLockedError && running) {
+      return [good('The embedded database is in use by the Hearth that runs; stop it to have the database checked too')]
+    }
+    const explained = explainError(error)
+    if (explained) return [problem(explained, 'Until then Hearth cannot start.')]
+    throw error
+  }
+}
+
+async function examine(database: Database, config: Config): Promise<Finding[]> {
+  const before = Date.now()
+  const { rows } = await sql<Facts>`
+    select current_setting('server_version') as version, current_setting('server_encoding') as encoding,
+           current_setting('max_connections')::int as max_connections,
+           (extract(epoch from clock_timestamp()) * 1000)::float8 as now`.execute(database.sql)
+  const facts = rows[0]!
+  const pending = await pendingMigrations(database)
+  return [
+    checkVersion(facts),
+    ...(facts.encoding === 'UTF8' ? [] : [wrongEncoding(facts)]),
+    pending.length === 0 ? good('The database is up to date') : toMigrate(pending),
+    ...(database.engine === 'postgresql' ? [checkSkew(facts.now - before), checkConnections(facts, config)] : []),
+  ]
+}
+
+type Facts = { version: string; encoding: string; max_connections: number; now: number }
+
+function checkVersion({ version }: Facts): Finding {
+  if (Number.parseInt(version, 10) >= NEEDED_MAJOR) return good(`PostgreSQL ${version} answers`)
+  return problem(`PostgreSQL ${version} is too old.`, `Upgrade it to ${NEEDED_MAJOR} or later.`)
+}
+
+function wrongEncoding({ encoding }: Facts): Finding {
+  return problem(
+    `The database is encoded in ${encoding}.`,
+    'Make one for Hearth with: createdb --encoding=UTF8 --template=template0 hearth',
+  )
+}
+
+function toMigrate(pending: readonly string[]): Finding {
+  return warning(
+    `${pending.length} migrations have not run yet.`,
+    'The server runs them when it starts, or now: hearth migrate',
+  )
+}
+
+function checkSkew(skew: number): Finding {
+  const seconds = Math.abs(skew / 1000).toFixed(1)
+  if (Math.abs(skew) <= TOLERATED_SKEW_MS) return good('The database agrees on the time')
+  return problem(`The database's clock is ${seconds} s off ours.`, 'Keep both machines right with NTP.')
+}
+
+function checkConnections({ max_connections }: Facts, { database }: Config): Finding {
+  if (database.pool_size < max_connections) return good(`PostgreSQL allows ${max_connections} connections`)
+  return warning(
+    `PostgreSQL allows ${max_connections} connections, database.pool_size is ${database.pool_size}.`,
+    'Lower database.pool_size, or raise max_connections.',
+  )
+}

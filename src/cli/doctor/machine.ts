@@ -1,0 +1,52 @@
+import { accessSync, constants, existsSync, statfsSync, statSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { type Check, type Finding, good, problem, warning } from './finding.ts'
+
+const NEEDED_NODE = 24
+const LITTLE_SPACE = 1024 ** 3
+const OTHERS_MAY_READ = 0o004
+/** No Hearth is older than this, so a clock that shows less is wrong. */
+const EARLIEST = Date.UTC(2026, 0, 1)
+
+/** Node's version, the clock, and the data folder. */
+export const checkMachine: Check = async (config) => [
+  checkNode(process.versions.node),
+  checkClock(Date.now()),
+  ...checkDataFolder(config.data_dir),
+]
+
+function checkNode(version: string): Finding {
+  if (Number.parseInt(version, 10) >= NEEDED_NODE) return good(`Node ${version}`)
+  return problem(`Node ${version} is too old.`, `Use Node ${NEEDED_NODE}: npm start brings its own.`)
+}
+
+function checkClock(now: number): Finding {
+  const shown = new Date(now).toISOString()
+  if (now > EARLIEST) return good(`The clock says ${shown}`)
+  return problem(`The clock says ${shown}.`, 'Set it, and keep it right with NTP (timedatectl set-ntp true).')
+}
+
+function checkDataFolder(folder: string): Finding[] {
+  const existing = nearestExisting(folder)
+  try {
+    accessSync(existing, constants.W_OK)
+  } catch {
+    return [
+      problem(`${existing} is not writable.`, `Give it to Hearth's user (chown), or set data_dir to another folder.`),
+    ]
+  }
+  const { bavail, bsize } = statfsSync(existing)
+  const free = bavail * bsize
+  return [
+    free < LITTLE_SPACE
+      ? warning(`${folder} has only ${Math.round(free / 1024 ** 2)} MB left.`, 'Free some space, or move data_dir.')
+      : good(`${folder} is writable, with ${Math.round(free / 1024 ** 3)} GB free`),
+    ...(folder === existing && (statSync(folder).mode & OTHERS_MAY_READ) !== 0
+      ? [warning(`Everyone on this machine can read ${folder}.`, `chmod 700 ${folder}`)]
+      : []),
+  ]
+}
+
+function nearestExisting(folder: string): string {
+  return existsSync(folder) ? folder : nearestExisting(dirname(folder))
+}

@@ -1,0 +1,46 @@
+import { DataFolderLockedError } from '../storage/data-folder-lock.ts'
+
+type SystemError = {
+  code?: unknown
+  syscall?: unknown
+  address?: unknown
+  port?: unknown
+  path?: unknown
+  message: string
+}
+
+/** The errors of PostgreSQL that an administrator can mend: https://www.postgresql.org/docs/current/errcodes-appendix.html */
+const DATABASE_ADVICE: Readonly<Record<string, string>> = {
+  '28P01': 'Check the user and password in database.url.',
+  '28000': 'Check the user in database.url and pg_hba.conf.',
+  '3D000': 'Make it with: createdb --encoding=UTF8 --template=template0 NAME, or mend database.url.',
+  '42501': 'Its user may not do this: grant it the database, or make it the owner.',
+  '53300': 'Lower database.pool_size, or raise max_connections in PostgreSQL.',
+  '57P03': 'PostgreSQL is starting up or shutting down: try again soon.',
+}
+
+/** One line about an error that the administrator can mend, with how; undefined for any other. */
+export function explainError(error: unknown): string | undefined {
+  if (error instanceof DataFolderLockedError) return error.message
+  if (error instanceof AggregateError) return error.errors.map(explainError).find((line) => line !== undefined)
+  if (!(error instanceof Error)) return undefined
+  const { code, syscall, address, port, path, message } = error as SystemError
+  const advice = DATABASE_ADVICE[String(code)]
+  if (advice) return `PostgreSQL refuses: ${message}. ${advice}`
+  if (syscall === 'listen') return explainListen(String(code), `${address}:${port}`)
+  if (syscall === 'connect' || syscall === 'getaddrinfo') {
+    return `Cannot reach PostgreSQL: ${message}. Is it running, and is database.url right?`
+  }
+  if (typeof path === 'string' && typeof syscall === 'string') return `Cannot use ${path}: ${message}`
+  return undefined
+}
+
+function explainListen(code: string, where: string): string {
+  if (code === 'EADDRINUSE')
+    return `${where} is in use by another program. Stop it, or choose another port in listeners.`
+  if (code === 'EACCES')
+    return `Not allowed to listen on ${where}. Choose a port above 1023, and a reverse proxy for 443.`
+  if (code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND')
+    return `${where} is not an address of this machine. Mend bind in listeners.`
+  return `Cannot listen on ${where}: ${code}. Mend listeners.`
+}

@@ -1,0 +1,31 @@
+import { randomBytes } from 'node:crypto'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Config } from '../config.ts'
+
+/** The configuration with a shared secret for registration: the configured one or, so that create-user can ask a running server, one kept in the data folder for whoever may read that. */
+export function withRegistrationSecret(config: Config): Config {
+  const secret = config.registration.shared_secret ?? readRegistrationSecret(config) ?? makeSecret(config)
+  return { ...config, registration: { ...config.registration, shared_secret: secret } }
+}
+
+/** The secret that a server with this data folder has made; undefined when none has yet. */
+export function readRegistrationSecret(config: Config): string | undefined {
+  try {
+    return readFileSync(secretFile(config), 'utf8').trim() || undefined
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    throw error
+  }
+}
+
+function makeSecret(config: Config): string {
+  const secret = randomBytes(32).toString('base64url')
+  mkdirSync(config.data_dir, { recursive: true, mode: 0o700 })
+  writeFileSync(secretFile(config), `${secret}\n`, { mode: 0o600 })
+  return secret
+}
+
+function secretFile(config: Config): string {
+  return join(config.data_dir, 'registration.secret')
+}

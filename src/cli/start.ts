@@ -1,0 +1,50 @@
+import { type Config, loadConfig } from '../config.ts'
+import { logFormat } from '../infra/logger.ts'
+import { CONFIG_OPTION, defineCommand } from './command.ts'
+import { withRegistrationSecret } from './registration-secret.ts'
+import { welcome } from './welcome.ts'
+
+const INTERRUPTED = 130
+const SAME_SIGNAL_MS = 1000
+
+export const start = defineCommand({
+  about:
+    'Starts the server and runs until it gets SIGTERM or SIGINT (Ctrl-C). Without a configuration it serves http://localhost:8008 and keeps everything in ./data.',
+  options: CONFIG_OPTION,
+  examples: [
+    ['start', 'try it'],
+    ['start --config hearth.yaml', 'run it with a configuration of your own'],
+    ['generate-config --output hearth.yaml', 'make such a configuration'],
+  ],
+  async run({ config: configFile }) {
+    const config = withRegistrationSecret(loadConfig({ configFile }))
+    const stopSignal = nextStopSignal()
+    // Only now: a mistake in the configuration should show at once.
+    const { startServer } = await import('../server.ts')
+    const server = await startServer(config)
+    announce(config, welcome(config, server.addresses, configFile))
+    await stopSignal
+    await server.close()
+    return 0
+  },
+})
+
+/** Logs in JSON are for machines: then the welcome keeps out of their way. */
+function announce(config: Config, text: string): void {
+  const stream = logFormat(config.log) === 'json' ? process.stderr : process.stdout
+  stream.write(text)
+}
+
+/** Resolves with the first SIGTERM or SIGINT. A later one ends the process at once, unless it follows so closely that it is the same one: npm passes on what the terminal has sent to the whole group. */
+function nextStopSignal(): Promise<void> {
+  let firstAt: number | undefined
+  return new Promise((resolve) => {
+    const stop = () => {
+      firstAt ??= Date.now()
+      if (Date.now() - firstAt > SAME_SIGNAL_MS) process.exit(INTERRUPTED)
+      resolve()
+    }
+    process.on('SIGTERM', stop)
+    process.on('SIGINT', stop)
+  })
+}

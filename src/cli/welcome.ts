@@ -1,0 +1,34 @@
+import { isLoopback } from '../config/complete.ts'
+import type { Config } from '../config.ts'
+import type { RunningServer } from '../server.ts'
+
+/** What the administrator sees once the server runs: where it is, what to do next. */
+export function welcome(config: Config, addresses: RunningServer['addresses'], configFile: string | undefined): string {
+  const options = ['--admin', ...(configFile === undefined ? [] : ['--config', configFile])].join(' ')
+  const facts = [
+    ['For clients', `${config.public_base_url}   (the homeserver to name in Element or another Matrix client)`],
+    ['Listens on', addresses.map(({ bind, port, tls }) => `${bind} port ${port}${tls ? ' (TLS)' : ''}`).join(', ')],
+    [
+      'Data',
+      config.database.url === undefined
+        ? `${config.data_dir} (embedded database)`
+        : `PostgreSQL, and ${config.data_dir}`,
+    ],
+    ['Registration', describeRegistration(config)],
+    ['First account', `npm run hearth create-user -- ${options}   (in another terminal)`],
+    ['Check-up', 'npm run hearth doctor'],
+  ]
+  const lines = facts.map(([name, fact]) => `  ${name!.padEnd(15)}${fact}`)
+  return `\nHearth runs as ${config.server_name}. Ctrl-C stops it.\n\n${lines.join('\n')}\n${warnings(config)}\n`
+}
+
+function describeRegistration({ registration }: Config): string {
+  if (!registration.enabled) return 'closed; registration.enabled opens it'
+  return registration.requires_token ? 'open to those who have a token' : 'open'
+}
+
+function warnings({ registration, listeners }: Config): string {
+  const reachable = listeners.some(({ bind }) => !isLoopback(bind))
+  if (!registration.enabled || registration.requires_token || !reachable) return ''
+  return '\n  Anyone who can reach this server can make an account: open registration attracts spam.\n  Set registration.requires_token unless you mean it.\n'
+}
