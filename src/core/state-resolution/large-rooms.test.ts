@@ -5,7 +5,7 @@ import type { EventId } from '../ids.ts'
 import type { RoomVersion } from '../room-versions.ts'
 import { resolveState } from './resolve-state.ts'
 import { type StateMap, stateKeyId } from './state-map.ts'
-import { addTo, type LargeRoom, largeRoom } from './testing/large-room.ts'
+import { addTo, type LargeRoom, largeRoom } from './testing/test-large-room.ts'
 
 const LAST = '$levels-4999'
 

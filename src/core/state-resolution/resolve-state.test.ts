@@ -6,8 +6,8 @@ import type { EventId } from '../ids.ts'
 import type { RoomVersion } from '../room-versions.ts'
 import { resolveState } from './resolve-state.ts'
 import type { StateMap } from './state-map.ts'
-import { oracle } from './testing/oracle.ts'
-import { actions, play } from './testing/random-room.ts'
+import { oracle } from './testing/test-oracle.ts'
+import { actions, play } from './testing/test-random-room.ts'
 
 /** Resolves as a server does that has nothing at hand; what was asked for is `asked`. */
 function resolve(version: RoomVersion, sets: readonly StateMap[], events: ReadonlyMap<EventId, Event>) {

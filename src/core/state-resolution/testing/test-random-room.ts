@@ -6,7 +6,7 @@ import type { Event, JsonObject } from '../../events/pdu.ts'
 import type { EventId } from '../../ids.ts'
 import type { RoomVersion } from '../../room-versions.ts'
 import { type StateMap, stateKeyId } from '../state-map.ts'
-import { oracle } from './oracle.ts'
+import { oracle } from './test-oracle.ts'
 
 /** One thing that somebody does, as numbers that `play` makes sense of. */
 type Action = {
