@@ -1,0 +1,65 @@
+import { startHearth } from '../spec-tests/harness/hearth.ts'
+import { startPostgres } from '../spec-tests/harness/postgres.ts'
+import { residentMiB } from './cpu-time.ts'
+import type { Target } from './measure.ts'
+import { delivery, type Figure, fanOut, media, reading, sends } from './scenarios.ts'
+
+/**
+ * Measures Hearth on both databases and prints a table: `npm run bench`. `npm run bench -- pglite` measures one.
+ * HOMESERVER_URL and HOMESERVER_PIDS (comma-separated, its database's included) measure another homeserver with the same requests.
+ */
+async function scenariosOn(target: Target): Promise<Figure[]> {
+  return [
+    ...(await sends(target, 16, 4000)),
+    ...(await sends(target, 1, 3000)),
+    ...(await delivery(target, 100)),
+    ...(await fanOut(target, 100, 10)),
+    ...(await reading(target, 50, 15)),
+    ...(await media(target)),
+    { name: 'memory afterwards', value: residentMiB(target.pids[0]!), unit: 'MiB' },
+  ]
+}
+
+async function onPglite(): Promise<Figure[]> {
+  const hearth = await startHearth()
+  try {
+    return await scenariosOn({ url: hearth.url, pids: [hearth.pid] })
+  } finally {
+    await hearth.dispose()
+  }
+}
+
+async function onPostgresql(): Promise<Figure[]> {
+  const postgres = await startPostgres()
+  const hearth = await startHearth({ databaseUrl: await postgres.createDatabase() })
+  try {
+    return await scenariosOn({ url: hearth.url, pids: [hearth.pid, postgres.pid] })
+  } finally {
+    await hearth.dispose()
+    await postgres.stop()
+  }
+}
+
+function onGiven(): Promise<Figure[]> {
+  const pids = (process.env.HOMESERVER_PIDS ?? '').split(',').map(Number)
+  return scenariosOn({ url: process.env.HOMESERVER_URL!, pids })
+}
+
+function printTable(columns: Record<string, Figure[]>): void {
+  const names = Object.keys(columns)
+  console.log(`| | ${names.join(' | ')} |\n|---|${names.map(() => '---:').join('|')}|`)
+  for (const [row, { name, unit }] of columns[names[0]!]!.entries()) {
+    const cells = names.map((column) => columns[column]![row]!.value.toPrecision(3))
+    console.log(`| ${name} (${unit}) | ${cells.join(' | ')} |`)
+  }
+}
+
+const wanted = process.argv.slice(2)
+const columns: Record<string, Figure[]> = {}
+if (process.env.HOMESERVER_URL) columns.given = await onGiven()
+else {
+  if (wanted.length === 0 || wanted.includes('pglite')) columns['PGlite'] = await onPglite()
+  if (wanted.length === 0 || wanted.includes('postgresql')) columns['PostgreSQL'] = await onPostgresql()
+}
+printTable(columns)
+process.exit(0)

@@ -1,0 +1,135 @@
+import sharp from 'sharp'
+import { registerUser, sendText, type TestUser } from '../spec-tests/harness/client.ts'
+import { inParallel, measure, percentile, type Target } from './measure.ts'
+
+/** One line of the table. */
+export type Figure = { name: string; value: number; unit: string }
+
+const roomPath = (roomId: string) => `/_matrix/client/v3/rooms/${encodeURIComponent(roomId)}`
+
+async function createRoom(user: TestUser): Promise<string> {
+  return (await user.post('/_matrix/client/v3/createRoom', { preset: 'public_chat' })).room_id
+}
+
+/** Events sent by 32 clients at once into some rooms. */
+export async function sends(target: Target, rooms: number, events: number): Promise<Figure[]> {
+  const users = await Promise.all(Array.from({ length: rooms }, () => registerUser(target.url)))
+  const roomIds = await Promise.all(users.map(createRoom))
+  const send = (number: number) => sendText(users[number % rooms]!, roomIds[number % rooms]!, `message ${number}`)
+  await inParallel(200, 32, send)
+  const { wall, cpu } = await measure(target, () => inParallel(events, 32, send))
+  const where = rooms === 1 ? 'one room' : `${rooms} rooms`
+  return [
+    { name: `CPU per sent event, ${where}`, value: cpu / events, unit: 'ms' },
+    { name: `events per second, ${where}`, value: (events / wall) * 1000, unit: '1/s' },
+  ]
+}
+
+/** From the sender's request until the answer of a sync that waited. */
+export async function delivery(target: Target, messages: number): Promise<Figure[]> {
+  const user = await registerUser(target.url)
+  const roomId = await createRoom(user)
+  let { next_batch: since } = await user.get('/_matrix/client/v3/sync?timeout=0')
+  const times: number[] = []
+  for (let i = 0; i < messages; i++) {
+    const waiting = user.get(`/_matrix/client/v3/sync?timeout=30000&since=${since}`).then((answer) => ({ answer, at: performance.now() }))
+    await new Promise((resolve) => setTimeout(resolve, 15))
+    const started = performance.now()
+    await sendText(user, roomId, `message ${i}`)
+    const { answer, at } = await waiting
+    times.push(at - started)
+    since = answer.next_batch
+  }
+  return [
+    { name: 'delivery to a waiting sync, p50', value: percentile(times, 0.5), unit: 'ms' },
+    { name: 'delivery to a waiting sync, p95', value: percentile(times, 0.95), unit: 'ms' },
+  ]
+}
+
+/** Joins of many users, then messages to all of them while they wait in sync. */
+export async function fanOut(target: Target, members: number, messages: number): Promise<Figure[]> {
+  const owner = await registerUser(target.url)
+  const roomId = await createRoom(owner)
+  const users: TestUser[] = []
+  await inParallel(members, 8, async () => users.push(await registerUser(target.url)))
+  const joins = await measure(target, () =>
+    inParallel(members, 8, (number) => users[number]!.post(`/_matrix/client/v3/join/${encodeURIComponent(roomId)}`)),
+  )
+  const tokens = new Map<TestUser, string>()
+  await inParallel(members, 8, async (number) => {
+    tokens.set(users[number]!, (await users[number]!.get('/_matrix/client/v3/sync?timeout=0')).next_batch)
+  })
+  let cpu = 0
+  for (let i = 0; i < messages; i++) {
+    const waiting = users.map(async (user) => {
+      const answer = await user.get(`/_matrix/client/v3/sync?timeout=30000&since=${tokens.get(user)}`)
+      tokens.set(user, answer.next_batch)
+    })
+    await new Promise((resolve) => setTimeout(resolve, 300))
+    cpu += (
+      await measure(target, async () => {
+        await sendText(owner, roomId, `message ${i}`)
+        await Promise.all(waiting)
+      })
+    ).cpu
+  }
+  return [
+    { name: 'CPU per join', value: joins.cpu / members, unit: 'ms' },
+    { name: `CPU per member for a message to ${members} waiting syncs`, value: cpu / messages / members, unit: 'ms' },
+  ]
+}
+
+/** Initial and incremental sync of an account in many rooms, and a page of history. */
+export async function reading(target: Target, rooms: number, repeats: number): Promise<Figure[]> {
+  const user = await registerUser(target.url)
+  const roomIds: string[] = []
+  for (let i = 0; i < rooms; i++) roomIds.push(await createRoom(user))
+  await inParallel(rooms * 10, 16, (number) => sendText(user, roomIds[number % rooms]!, `message ${number}`))
+  await inParallel(120, 16, (number) => sendText(user, roomIds[0]!, `history ${number}`))
+  const { next_batch: since } = await user.get('/_matrix/client/v3/sync?timeout=0')
+  await sendText(user, roomIds[0]!, 'one more')
+  const time = async (path: string) => {
+    const times: number[] = []
+    for (let i = 0; i < repeats; i++) {
+      const started = performance.now()
+      await user.get(path)
+      times.push(performance.now() - started)
+    }
+    return percentile(times, 0.5)
+  }
+  return [
+    { name: `initial sync of ${rooms} rooms, p50`, value: await time('/_matrix/client/v3/sync?timeout=0'), unit: 'ms' },
+    { name: 'incremental sync with one event, p50', value: await time(`/_matrix/client/v3/sync?timeout=0&since=${since}`), unit: 'ms' },
+    { name: '100 events of history, p50', value: await time(`${roomPath(roomIds[0]!)}/messages?dir=b&limit=100`), unit: 'ms' },
+  ]
+}
+
+/** Upload and download of a file, and the first thumbnail of a photograph. */
+export async function media(target: Target): Promise<Figure[]> {
+  const user = await registerUser(target.url)
+  const headers = { Authorization: `Bearer ${user.accessToken}` }
+  const upload = async (bytes: Buffer, type: string): Promise<string> => {
+    const answer = await fetch(`${target.url}/_matrix/media/v3/upload`, { method: 'POST', headers: { ...headers, 'Content-Type': type }, body: new Uint8Array(bytes) })
+    return ((await answer.json()) as { content_uri: string }).content_uri.slice('mxc://'.length)
+  }
+  const files = Array.from({ length: 20 }, (_, i) => Buffer.alloc(1_000_000, `file ${i} ${Math.random()}`))
+  let ids: string[] = []
+  const up = await measure(target, async () => {
+    ids = await Promise.all(files.map((file) => upload(file, 'application/octet-stream')))
+  })
+  const down = await measure(target, async () => {
+    for (const id of ids) await (await fetch(`${target.url}/_matrix/client/v1/media/download/${id}`, { headers })).arrayBuffer()
+  })
+  const photograph = await sharp({ create: { width: 4000, height: 3000, channels: 3, background: '#888', noise: { type: 'gaussian', mean: 128, sigma: 40 } } })
+    .jpeg()
+    .toBuffer()
+  const photo = await upload(photograph, 'image/jpeg')
+  const thumbnail = await measure(target, async () => {
+    await (await fetch(`${target.url}/_matrix/client/v1/media/thumbnail/${photo}?width=320&height=240`, { headers })).arrayBuffer()
+  })
+  return [
+    { name: 'CPU per uploaded megabyte', value: up.cpu / files.length, unit: 'ms' },
+    { name: 'CPU per downloaded megabyte', value: down.cpu / files.length, unit: 'ms' },
+    { name: 'first thumbnail of a 12-megapixel photograph', value: thumbnail.wall, unit: 'ms' },
+  ]
+}

@@ -1,0 +1,108 @@
+import { createHmac } from 'node:crypto'
+import { SHARED_SECRET } from './hearth.ts'
+
+type JsonBody = Record<string, unknown>
+
+/** An answer of the homeserver. */
+// biome-ignore lint/suspicious/noExplicitAny: tests look into answers of every shape
+export type Answer = { status: number; body: any; headers: Headers }
+
+/** A user of a homeserver, by plain HTTP. */
+export type TestUser = {
+  url: string
+  userId: string
+  deviceId: string
+  accessToken: string
+  /** A request as this user; answers of every status come back. */
+  ask(method: string, path: string, body?: unknown): Promise<Answer>
+  /** A request that must succeed; its body. */
+  // biome-ignore lint/suspicious/noExplicitAny: see Answer
+  get(path: string): Promise<any>
+  // biome-ignore lint/suspicious/noExplicitAny: see Answer
+  put(path: string, body?: unknown): Promise<any>
+  // biome-ignore lint/suspicious/noExplicitAny: see Answer
+  post(path: string, body?: unknown): Promise<any>
+}
+
+let made = 0
+/** A localpart that no other test uses. */
+export function uniqueName(prefix = 'user'): string {
+  return `${prefix}-${process.pid}-${Date.now().toString(36)}-${++made}`
+}
+
+/** A request to a homeserver; answers of every status come back. */
+export async function ask(url: string, request: { method: string; path: string; body?: unknown; token?: string }): Promise<Answer> {
+  const response = await fetch(url + request.path, {
+    method: request.method,
+    headers: {
+      ...(request.body !== undefined && { 'Content-Type': 'application/json' }),
+      ...(request.token !== undefined && { Authorization: `Bearer ${request.token}` }),
+    },
+    ...(request.body !== undefined && { body: JSON.stringify(request.body) }),
+  })
+  const text = await response.text()
+  return { status: response.status, body: parse(text), headers: response.headers }
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return text
+  }
+}
+
+/** Registers a user with a name of its own, as a client does where registration is open. */
+export async function registerUser(url: string, name = uniqueName(), more: JsonBody = {}): Promise<TestUser> {
+  const body = { username: name, password: 'correct horse battery', ...more }
+  const first = await ask(url, { method: 'POST', path: '/_matrix/client/v3/register', body })
+  const answer =
+    first.status === 401
+      ? await ask(url, {
+          method: 'POST',
+          path: '/_matrix/client/v3/register',
+          body: { ...body, auth: { type: 'm.login.dummy', session: first.body.session } },
+        })
+      : first
+  if (answer.status !== 200) throw new Error(`registering ${name}: ${answer.status} ${JSON.stringify(answer.body)}`)
+  return asUser(url, answer.body)
+}
+
+/** Registers an administrator by the shared secret, as Synapse's tools do. */
+export async function registerAdmin(url: string, sharedSecret = SHARED_SECRET, name = uniqueName('admin')): Promise<TestUser> {
+  const path = '/_synapse/admin/v1/register'
+  const { nonce } = (await ask(url, { method: 'GET', path })).body
+  const password = 'correct horse battery'
+  const mac = createHmac('sha1', sharedSecret).update([nonce, name, password, 'admin'].join('\0')).digest('hex')
+  const answer = await ask(url, { method: 'POST', path, body: { nonce, username: name, password, admin: true, mac } })
+  if (answer.status !== 200) throw new Error(`registering ${name}: ${answer.status} ${JSON.stringify(answer.body)}`)
+  return asUser(url, answer.body)
+}
+
+/** A user from what `/register` or `/login` answered. */
+export function asUser(url: string, login: { user_id: string; device_id: string; access_token: string }): TestUser {
+  const asking = (method: string, path: string, body?: unknown) => ask(url, { method, path, body, token: login.access_token })
+  const succeed = async (method: string, path: string, body?: unknown) => {
+    const answer = await asking(method, path, body)
+    if (answer.status !== 200) throw new Error(`${method} ${path}: ${answer.status} ${JSON.stringify(answer.body)}`)
+    return answer.body
+  }
+  return {
+    url,
+    userId: login.user_id,
+    deviceId: login.device_id,
+    accessToken: login.access_token,
+    ask: asking,
+    get: (path) => succeed('GET', path),
+    put: (path, body = {}) => succeed('PUT', path, body),
+    post: (path, body = {}) => succeed('POST', path, body),
+  }
+}
+
+let transactions = 0
+
+/** Sends a text message; returns its event id. */
+export async function sendText(user: TestUser, roomId: string, body: string, txnId = `t${process.pid}.${++transactions}`): Promise<string> {
+  const path = `/_matrix/client/v3/rooms/${encodeURIComponent(roomId)}/send/m.room.message/${txnId}`
+  return (await user.put(path, { msgtype: 'm.text', body })).event_id
+}

@@ -1,0 +1,28 @@
+import { ClientEvent, createClient, type MatrixClient, MemoryStore, SyncState } from 'matrix-js-sdk'
+import type { Logger } from 'matrix-js-sdk/lib/logger.js'
+import type { TestUser } from './client.ts'
+
+const silence = () => {}
+const silent: Logger = { trace: silence, debug: silence, info: silence, warn: silence, error: silence, getChild: () => silent }
+
+/** matrix-js-sdk signed in as a user and in sync, as Element Web runs it. Stop it with `stopClient()`. */
+export async function startSdk(user: TestUser): Promise<MatrixClient> {
+  const client = createClient({
+    baseUrl: user.url,
+    userId: user.userId,
+    deviceId: user.deviceId,
+    accessToken: user.accessToken,
+    store: new MemoryStore(),
+    timelineSupport: true,
+    logger: silent,
+  })
+  const synced = new Promise<void>((resolve, reject) => {
+    client.on(ClientEvent.Sync, (state, _previous, data) => {
+      if (state === SyncState.Prepared) resolve()
+      if (state === SyncState.Error) reject(data?.error ?? new Error('sync failed'))
+    })
+  })
+  await client.startClient({ initialSyncLimit: 20, lazyLoadMembers: true, threadSupport: true })
+  await synced
+  return client
+}

@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# Installs what the tests need beside npm's packages. Debian with root; each part that cannot be had is named.
+set -euo pipefail
+
+need() { # need PROGRAM-OR-GLOB PACKAGE
+  compgen -G "$1" > /dev/null && return
+  [ "$(id -u)" = 0 ] || { echo "The tests need Debian's package $2. Install it, or run this as root." >&2; exit 1; }
+  [ -n "${updated:-}" ] || { apt-get update -qq; updated=yes; }
+  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$2" > /dev/null \
+    || { echo "The tests need Debian's package $2, which could not be installed." >&2; exit 1; }
+}
+
+need '/usr/lib/postgresql/*/bin/initdb' postgresql

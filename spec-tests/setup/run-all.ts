@@ -1,0 +1,48 @@
+import { spawnSync } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+/** Runs every check and every test, and closes with `N passed, N failed`. Exit status 1 when anything failed. */
+const folder = mkdtempSync(join(tmpdir(), 'hearth-results-'))
+let passed = 0
+let failed = 0
+
+function step(name: string, command: string[]): void {
+  console.log(`\n== ${name}`)
+  const { status } = spawnSync(command[0]!, command.slice(1), { stdio: 'inherit' })
+  if (status === 0) passed++
+  else failed++
+}
+
+/** Vitest's own counts; a run that ends without a report is one failure. */
+function tests(name: string, projects: string[]): void {
+  console.log(`\n== ${name}`)
+  const report = join(folder, `${name}.json`)
+  const { status } = spawnSync(
+    'vitest',
+    ['run', ...projects.flatMap((project) => ['--project', project]), '--reporter=default', '--reporter=json', `--outputFile=${report}`],
+    { stdio: 'inherit' },
+  )
+  try {
+    const { numPassedTests, numFailedTests } = JSON.parse(readFileSync(report, 'utf8'))
+    passed += numPassedTests
+    failed += numFailedTests
+    if (status !== 0 && numFailedTests === 0) failed++
+    if (numPassedTests + numFailedTests === 0) failed++
+  } catch {
+    failed++
+  }
+}
+
+step('types', ['tsc', '--noEmit'])
+step('lint', ['biome', 'check', '.'])
+step('dead code', ['knip'])
+tests('unit', ['unit'])
+tests('on-pglite', ['pglite'])
+tests('on-postgresql', ['postgresql'])
+tests('on-three-processes', ['three-processes'])
+tests('whole', ['whole'])
+rmSync(folder, { recursive: true, force: true })
+console.log(`\n${passed} passed, ${failed} failed`)
+process.exit(failed === 0 ? 0 : 1)

@@ -1,0 +1,60 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { registerUser, sendText } from '../harness/client.ts'
+import { startHearth, type TestHearth } from '../harness/hearth.ts'
+import { startPostgres, type TestPostgres } from '../harness/postgres.ts'
+
+let postgres: TestPostgres
+beforeAll(async () => {
+  postgres = await startPostgres()
+})
+afterAll(() => postgres.stop())
+
+describe.each(['pglite', 'postgresql'])('on %s', (database) => {
+  let hearth: TestHearth
+  beforeAll(async () => {
+    hearth = await startHearth(database === 'postgresql' ? { databaseUrl: await postgres.createDatabase() } : {})
+  })
+  afterAll(() => hearth.dispose())
+
+  test('after a stop and a start all is still there, and the same access tokens work', async () => {
+    const [alice, bob] = await Promise.all([registerUser(hearth.url), registerUser(hearth.url)])
+    const { room_id: roomId } = await alice.post('/_matrix/client/v3/createRoom', { preset: 'private_chat', name: 'Tea', invite: [bob.userId] })
+    await bob.post(`/_matrix/client/v3/join/${encodeURIComponent(roomId)}`)
+    const first = await sendText(alice, roomId, 'before', 'txn-1')
+    const { next_batch: since } = await bob.get('/_matrix/client/v3/sync?timeout=0')
+    const uploaded = await fetch(`${hearth.url}/_matrix/media/v3/upload?filename=a.txt`, {
+      method: 'POST',
+      headers: { Authorization: `Bearer ${alice.accessToken}`, 'Content-Type': 'text/plain' },
+      body: 'some text',
+    })
+    const { content_uri: uri } = (await uploaded.json()) as { content_uri: string }
+    const room = `/_matrix/client/v3/rooms/${encodeURIComponent(roomId)}`
+    const state = await bob.get(`${room}/state`)
+
+    await hearth.kill('SIGTERM')
+    await hearth.restart()
+
+    expect((await alice.get('/_matrix/client/v3/account/whoami')).user_id).toBe(alice.userId)
+    expect(await bob.get(`${room}/state`)).toEqual(state)
+    expect(await sendText(alice, roomId, 'before', 'txn-1')).toBe(first)
+    const { chunk } = await bob.get(`${room}/messages?dir=b&limit=5`)
+    expect(chunk[0].event_id).toBe(first)
+    const second = await sendText(alice, roomId, 'after')
+    const sync = await bob.get(`/_matrix/client/v3/sync?timeout=0&since=${since}`)
+    expect(sync.rooms.join[roomId].timeline.events.map((event: { event_id: string }) => event.event_id)).toEqual([second])
+    const media = await fetch(`${hearth.url}/_matrix/client/v1/media/download/${uri.slice('mxc://'.length)}`, {
+      headers: { Authorization: `Bearer ${bob.accessToken}` },
+    })
+    expect(await media.text()).toBe('some text')
+  })
+
+  test('a sync that waits is answered when the server stops', async () => {
+    const alice = await registerUser(hearth.url)
+    const { next_batch: since } = await alice.get('/_matrix/client/v3/sync?timeout=0')
+    const waiting = alice.ask('GET', `/_matrix/client/v3/sync?timeout=60000&since=${since}`)
+    await new Promise((resolve) => setTimeout(resolve, 200))
+    await hearth.kill('SIGTERM')
+    expect((await waiting).status).toBe(200)
+    await hearth.restart()
+  })
+})
