@@ -1,4 +1,5 @@
 import { type ParseArgsConfig, parseArgs } from 'node:util'
+import { nearest } from '../config/nearest.ts'
 
 /** One option of a command line, such as `--config FILE`. */
 type Option = { type: 'boolean'; about: string } | { type: 'string'; value: string; about: string }
@@ -73,6 +74,13 @@ function parse(words: string[], options: Options) {
     )
     return parseArgs({ args: words, options: known, allowPositionals: true })
   } catch (error) {
-    throw new UsageError((error as Error).message.split('. To specify')[0])
+    throw new UsageError(describeMistake((error as Error).message, Object.keys(options)))
   }
+}
+
+/** parseArgs adds advice about positional arguments that start with a dash: there are none here. */
+function describeMistake(message: string, names: readonly string[]): string {
+  const unknown = /^Unknown option '--(.+?)'/.exec(message)?.[1]
+  const meant = unknown && nearest(unknown, names)
+  return `${message.split('. To specify')[0]}${meant ? `; did you mean --${meant}?` : ''}`
 }
