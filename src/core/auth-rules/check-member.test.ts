@@ -48,6 +48,7 @@ describe.each(VERSIONS)('version %s', (version, rule, offset) => {
     const kick = (sender: string, target: string) => verdictOf(version, moderated, member(sender, 'leave', target))
     expect(kick('@mod:a', '@bob:b')).toBe('ok')
     expect(kick('@mod:a', '@unheard:b')).toBe('ok')
+    expect(kick('@mod:a', '@banned:b')).toBe('ok')
     expect(kick('@boss:a', '@mod:a')).toBe('ok')
     expect(kick('@mod:a', '@peer:a')).toBe(`${rule}.${4 + offset}.5`)
     expect(kick('@mod:a', '@boss:a')).toBe(`${rule}.${4 + offset}.5`)

@@ -5,8 +5,8 @@ import type { EventId } from '../ids.ts'
 export type EventLookup = {
   /** The event, or `undefined` if it is now in `missing`. */
   find(id: EventId): Event | undefined
-  /** Whether the event is at hand; does not note it. */
-  has(id: EventId): boolean
+  /** The event if it is at hand; does not note it if not. */
+  peek(id: EventId): Event | undefined
   readonly missing: ReadonlySet<EventId>
 }
 
@@ -15,7 +15,7 @@ export function eventLookup(get: (id: EventId) => Event | undefined): EventLooku
   const missing = new Set<EventId>()
   return {
     missing,
-    has: (id) => get(id) !== undefined,
+    peek: get,
     find(id) {
       const event = get(id)
       if (event === undefined) missing.add(id)

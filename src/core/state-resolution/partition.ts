@@ -3,7 +3,8 @@ import type { StateMap } from './state-map.ts'
 
 /** What several states agree about, and what not. */
 export type Partition = {
-  unconflicted: StateMap
+  /** A map of its own, which may be changed. */
+  unconflicted: Map<string, EventId>
   /** For each key, the events that any of the states has for it. */
   conflicts: ReadonlyMap<string, ReadonlySet<EventId>>
 }
@@ -13,39 +14,36 @@ export type Partition = {
  * and was not in version 1 (`absence`). https://spec.matrix.org/v1.19/rooms/v2/#definitions
  */
 export function partition(stateSets: readonly StateMap[], absence: 'conflicts' | 'agrees'): Partition {
-  const unconflicted = new Map<string, EventId>()
+  const [first = new Map<string, EventId>(), ...others] = stateSets
   const conflicts = new Map<string, Set<EventId>>()
-  for (const [index, states] of stateSets.entries()) {
-    for (const [key, id] of states) {
-      if (conflicts.get(key)?.add(id) !== undefined) continue
-      const known = unconflicted.get(key)
-      if (known === id) continue
-      if (known === undefined && (index === 0 || absence === 'agrees')) {
-        unconflicted.set(key, id)
-      } else {
-        unconflicted.delete(key)
-        conflicts.set(key, new Set(known === undefined ? [id] : [known, id]))
-      }
+  for (const states of others) compare(first, states, conflicts)
+  const unconflicted = new Map(first)
+  for (const [key, ids] of conflicts) {
+    const [only, another] = ids
+    if (absence === 'agrees' && another === undefined) {
+      unconflicted.set(key, only!)
+      conflicts.delete(key)
+    } else {
+      unconflicted.delete(key)
     }
   }
-  if (absence === 'conflicts') moveAbsent(stateSets, unconflicted, conflicts)
   return { unconflicted, conflicts }
 }
 
-/** Makes conflicts of the keys that not every state has. */
-function moveAbsent(
-  stateSets: readonly StateMap[],
-  unconflicted: Map<string, EventId>,
-  conflicts: Map<string, Set<EventId>>,
-): void {
-  for (const states of stateSets) {
-    // Mostly no key is absent, which counting tells faster than looking for each of perhaps many thousand members.
-    const conflicted = conflicts.keys().filter((key) => states.has(key))
-    if (states.size - [...conflicted].length === unconflicted.size) continue
-    for (const [key, id] of unconflicted) {
-      if (states.has(key)) continue
-      unconflicted.delete(key)
-      conflicts.set(key, new Set([id]))
-    }
+/** Notes the keys for which a state differs from the first one. Nearly all of perhaps many thousand agree: these take one look-up each. */
+function compare(first: StateMap, states: StateMap, conflicts: Map<string, Set<EventId>>): void {
+  let shared = 0
+  for (const [key, id] of states) {
+    const known = first.get(key)
+    if (known !== undefined) shared++
+    if (known !== id) note(conflicts, key, known === undefined ? [id] : [known, id])
   }
+  if (shared === first.size) return
+  for (const [key, id] of first) if (!states.has(key)) note(conflicts, key, [id])
+}
+
+function note(conflicts: Map<string, Set<EventId>>, key: string, ids: readonly EventId[]): void {
+  const noted = conflicts.get(key)
+  if (noted === undefined) conflicts.set(key, new Set(ids))
+  else for (const id of ids) noted.add(id)
 }

@@ -2,7 +2,7 @@ import { authEventKeys } from '../auth-rules/auth-event-keys.ts'
 import type { Event } from '../events/pdu.ts'
 import type { EventId } from '../ids.ts'
 import type { RoomVersion } from '../room-versions.ts'
-import { type AuthDifference, authDifference } from './auth-difference.ts'
+import { differingEvents, removeShared } from './auth-difference.ts'
 import { createOf } from './auth-event-of.ts'
 import { conflictedSubgraph } from './conflicted-subgraph.ts'
 import { type EventLookup, findAll } from './event-lookup.ts'
@@ -10,7 +10,7 @@ import { type Partition, partition } from './partition.ts'
 import { POWER_LEVELS, resolveConflicts } from './resolve-conflicts.ts'
 import { type StateMap, stateKeyId } from './state-map.ts'
 
-/** How many open questions about the auth difference are answered by trying both ways. */
+/** Of how many events it is tried out first whether their being in the auth difference matters. */
 const MAX_TRIED = 4
 /** How many events of the unconflicted state are asked for at once: at first, and after that in relation to those at hand. */
 const FIRST_BATCH = 64
@@ -26,18 +26,23 @@ export function resolveV2(
   lookup: EventLookup,
 ): StateMap | undefined {
   const parts = partition(stateSets, 'conflicts')
-  if (parts.conflicts.size === 0) return parts.unconflicted
+  const { unconflicted, conflicts } = parts
+  if (conflicts.size === 0) return unconflicted
   const known = knownConflictedSet(version, parts, lookup)
-  const difference = authDifference(stateSets, parts, known, lookup)
-  const base: StateMap = version.stateResolution === 'v2.1' ? new Map() : parts.unconflicted
-  requestBase(version, base, findAll([...known, ...difference.events], lookup), lookup)
+  const differing = differingEvents(stateSets, parts, known, lookup)
+  // First by those that can be told without a search, which are often all that matter: the current power levels, say, and what led to them.
+  const current = findAll(differing, lookup).filter((event) => unconflicted.get(keyOf(event)) === event.event_id)
+  removeShared(differing, current, lookup)
+  const base: StateMap = version.stateResolution === 'v2.1' ? new Map() : unconflicted
+  requestBase(version, base, findAll([...known, ...differing], lookup), lookup)
   if (lookup.missing.size > 0) return undefined
-  const outcome = (differing: Iterable<EventId>) =>
-    withUnconflicted(resolveConflicts({ version, full: new Set([...known, ...differing]), base, lookup }), parts)
-  const changes = outcome(difference.events)
-  if (!isSettled(difference, changes, outcome)) requestUnsearched(difference, parts, lookup)
+  const outcome = (difference: Iterable<EventId>) =>
+    withoutKeys(resolveConflicts({ version, full: new Set([...known, ...difference]), base, lookup }), unconflicted)
+  const changes = outcomeOfAnyPart(differing, outcome) ?? outcomeOfSearch(differing, unconflicted, { outcome, lookup })
   if (lookup.missing.size > 0) return undefined
-  return new Map([...parts.unconflicted, ...changes])
+  // 5, the other way round, for the unconflicted state is our own copy and may be large.
+  for (const [key, id] of changes) unconflicted.set(key, id)
+  return unconflicted
 }
 
 /** The full conflicted set without the auth difference: https://spec.matrix.org/v1.19/rooms/v12/#definitions */
@@ -58,36 +63,50 @@ function requestBase(version: RoomVersion, base: StateMap, events: readonly Even
   if (version.roomIdIsCreateHash && events[0] !== undefined) createOf(version, events[0], lookup)
 }
 
-/** Step 5, only that the unconflicted state is not copied yet: it goes before all that was resolved. */
-function withUnconflicted(changes: StateMap, { unconflicted }: Partition): StateMap {
-  return new Map([...changes].filter(([key]) => !unconflicted.has(key)))
+/**
+ * What the conflicts resolve to, if that is the same for whatever part of the differing events the auth difference may be; else `undefined`.
+ * Mostly it is, for the question is whether, say, the current power levels are in the difference, and finding out would take every member.
+ */
+function outcomeOfAnyPart(differing: ReadonlySet<EventId>, outcome: Outcome): StateMap | undefined {
+  if (differing.size > MAX_TRIED) return undefined
+  const events = [...differing]
+  const expected = outcome(events)
+  for (let chosen = 0; chosen < 2 ** events.length - 1; chosen++) {
+    const part = events.filter((_, index) => (chosen >> index) & 1)
+    if (!isSame(outcome(part), expected)) return undefined
+  }
+  return expected
 }
 
-/**
- * Whether the outcome is the same whatever the unsearched part of the unconflicted state holds. Mostly it is, for the open question is
- * whether, say, the current power levels are in the auth difference, and finding out would take every member.
- */
-function isSettled(
-  { events, unsearched }: AuthDifference,
-  expected: StateMap,
-  outcome: (differing: EventId[]) => StateMap,
-): boolean {
-  if (unsearched.length === 0) return true
-  if (events.size > MAX_TRIED) return false
-  const open = [...events]
-  for (let chosen = 0; chosen < 2 ** open.length - 1; chosen++) {
-    const differing = open.filter((_, index) => (chosen >> index) & 1)
-    if (!isSame(outcome(differing), expected)) return false
+/** What the conflicts resolve to once the auth difference is known. If the unconflicted state is not all at hand, asks for more of it. */
+function outcomeOfSearch(
+  differing: Set<EventId>,
+  unconflicted: StateMap,
+  { outcome, lookup }: { outcome: Outcome; lookup: EventLookup },
+): StateMap {
+  const atHand: Event[] = []
+  const absent: EventId[] = []
+  for (const id of unconflicted.values()) {
+    const event = lookup.peek(id)
+    if (event === undefined) absent.push(id)
+    else atHand.push(event)
   }
-  return true
+  removeShared(differing, atHand, lookup)
+  if (differing.size > 0) findAll(absent.slice(0, Math.max(FIRST_BATCH, atHand.length * BATCH_GROWTH)), lookup)
+  return lookup.missing.size > 0 ? new Map() : outcome(differing)
+}
+
+/** What the conflicts resolve to if the auth difference is this. */
+type Outcome = (difference: Iterable<EventId>) => StateMap
+
+function keyOf({ pdu }: Event): string {
+  return stateKeyId(pdu.type, pdu.state_key ?? '')
+}
+
+function withoutKeys(changes: StateMap, keys: StateMap): StateMap {
+  return new Map([...changes].filter(([key]) => !keys.has(key)))
 }
 
 function isSame(a: StateMap, b: StateMap): boolean {
   return a.size === b.size && a.entries().every(([key, id]) => b.get(key) === id)
-}
-
-/** Asks for some more of the unconflicted state, each time for many times as much as before. */
-function requestUnsearched({ unsearched }: AuthDifference, { unconflicted }: Partition, lookup: EventLookup): void {
-  const atHand = unconflicted.size - unsearched.length
-  findAll(unsearched.slice(0, Math.max(FIRST_BATCH, atHand * BATCH_GROWTH)), lookup)
 }
