@@ -1,7 +1,8 @@
 import type { DeviceId, EventId, RoomAlias, RoomId, UserId } from '../core/ids.ts'
+import type { UserTables } from './users-schema.ts'
 
 /** The tables as kysely sees them; `migrations/` has their meaning. bigint columns arrive as numbers (all stay below 2^53). */
-export type Tables = {
+export type Tables = UserTables & {
   server_secrets: { name: string; value: string }
   room_heads: RoomHeadRow
   rooms: RoomRow

@@ -4,7 +4,7 @@ import { ForbiddenError, MatrixError } from '../../core/errors.ts'
 import { findSession } from '../../services/users/sessions.ts'
 import type { AnyEndpoint, Session } from './route.ts'
 
-/** Who makes the request, as far as the endpoint asks. Throws M_MISSING_TOKEN, M_UNKNOWN_TOKEN, M_GUEST_ACCESS_FORBIDDEN, M_FORBIDDEN. */
+/** Who makes the request, as far as the endpoint asks. Throws M_MISSING_TOKEN, M_UNKNOWN_TOKEN, M_USER_LOCKED, M_USER_SUSPENDED, M_GUEST_ACCESS_FORBIDDEN, M_FORBIDDEN. */
 export async function authenticate(
   app: App,
   endpoint: AnyEndpoint,
@@ -23,6 +23,12 @@ export async function authenticate(
     ip: request.ip,
     userAgent: request.raw.headers['user-agent'],
   })
+  if (session.isLocked && !endpoint.lockedUsers) {
+    throw new MatrixError(401, 'M_USER_LOCKED', 'This account has been locked', { soft_logout: true })
+  }
+  if (session.isSuspended && endpoint.refusesSuspended) {
+    throw new MatrixError(403, 'M_USER_SUSPENDED', 'This account is suspended')
+  }
   if (session.isGuest && !endpoint.guests && endpoint.auth !== 'optional') {
     throw new MatrixError(403, 'M_GUEST_ACCESS_FORBIDDEN', 'Guests may not do this')
   }

@@ -2,19 +2,9 @@ import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:
 import type { z } from 'zod'
 import type { App } from '../../app.ts'
 import type { Config } from '../../config.ts'
-import type { DeviceId, UserId } from '../../core/ids.ts'
+import type { Session } from '../../services/users/session.ts'
 
-/** Who makes a request. `deviceId` is null for application services that act without a device. */
-export type Session = {
-  userId: UserId
-  deviceId: DeviceId | null
-  isAdmin: boolean
-  isGuest: boolean
-  /** Not subject to rate limits (application services that ask for it, exempted users). */
-  exemptFromRateLimits: boolean
-  /** SHA-256 of the access token, its key in storage. */
-  tokenHash: string
-}
+export type { Session } from '../../services/users/session.ts'
 
 /** `none`: anyone; `optional`: with or without a token; `user`: a token of a user, guests included where `guests` says so; `admin`: of a server administrator. */
 export type Auth = 'none' | 'optional' | 'user' | 'admin'
@@ -74,6 +64,10 @@ export type Endpoint<
   auth: A
   /** Whether guests may call it; default false. */
   guests?: boolean
+  /** Whether locked users may call it (logging out); default false. https://spec.matrix.org/v1.19/client-server-api/#account-locking */
+  lockedUsers?: boolean
+  /** Whether it is among what suspended users may not do; default false. https://spec.matrix.org/v1.19/client-server-api/#account-suspension */
+  refusesSuspended?: boolean
   rateLimit?: RateLimit
   params?: Params
   query?: Query

@@ -1,0 +1,17 @@
+import type { DeviceId, UserId } from '../../core/ids.ts'
+
+/** Who makes a request. `deviceId` is null for application services that act without a device. */
+export type Session = {
+  userId: UserId
+  deviceId: DeviceId | null
+  isAdmin: boolean
+  isGuest: boolean
+  /** https://spec.matrix.org/v1.19/client-server-api/#account-locking */
+  isLocked: boolean
+  /** https://spec.matrix.org/v1.19/client-server-api/#account-suspension */
+  isSuspended: boolean
+  /** Not subject to rate limits (application services that ask for it, exempted users). */
+  exemptFromRateLimits: boolean
+  /** SHA-256 of the access token, its key in storage. */
+  tokenHash: string
+}

@@ -1,0 +1,67 @@
+import type { App } from '../../app.ts'
+import { MatrixError } from '../../core/errors.ts'
+import { findTokenHolder, type TokenHolder } from '../../storage/access-tokens.ts'
+import { updateLastSeen } from '../../storage/devices.ts'
+import { confirmRefreshToken } from '../../storage/refresh-tokens.ts'
+import type { Session } from './session.ts'
+import { hashToken } from './tokens.ts'
+
+/** How old the note of when a device was last seen may be. */
+const LAST_SEEN_INTERVAL_MS = 3 * 60_000
+
+type Request = {
+  accessToken: string
+  /** Whom an application service acts as; for other tokens they mean nothing. */
+  asUserId?: string | undefined
+  asDeviceId?: string | undefined
+  ip: string
+  userAgent: string | undefined
+}
+
+/**
+ * Who holds an access token; the device's last-seen note follows outside the request's path. Locked and suspended users have sessions: the caller decides.
+ * Throws 401 M_UNKNOWN_TOKEN, with `soft_logout` when a refresh token can still give a new one.
+ * https://spec.matrix.org/v1.19/client-server-api/#using-access-tokens
+ */
+export async function findSession(app: Pick<App, 'database' | 'clock' | 'logger'>, request: Request): Promise<Session> {
+  const tokenHash = hashToken(request.accessToken)
+  const holder = await findTokenHolder(app.database, tokenHash)
+  const now = app.clock.now()
+  if (!holder || holder.deactivated) throw unknownToken(false)
+  if (holder.expires_ts !== null && holder.expires_ts <= now) throw unknownToken(true)
+  if (holder.refresh_token_to_confirm) await confirm(app, holder.refresh_token_to_confirm)
+  noteLastSeen(app, holder, { ...request, now })
+  return {
+    userId: holder.user_id,
+    deviceId: holder.device_id,
+    isAdmin: holder.is_admin,
+    isGuest: holder.is_guest,
+    isLocked: holder.locked,
+    isSuspended: holder.suspended,
+    exemptFromRateLimits: holder.exempt_from_rate_limits,
+    tokenHash,
+  }
+}
+
+/** https://spec.matrix.org/v1.19/client-server-api/#soft-logout */
+function unknownToken(softLogout: boolean): MatrixError {
+  const message = softLogout ? 'The access token has expired' : 'The access token is not known'
+  return new MatrixError(401, 'M_UNKNOWN_TOKEN', message, { soft_logout: softLogout })
+}
+
+async function confirm(app: Pick<App, 'database'>, refreshTokenHash: string): Promise<void> {
+  await app.database.write((tx) => confirmRefreshToken(tx, refreshTokenHash))
+}
+
+function noteLastSeen(
+  app: Pick<App, 'database' | 'logger'>,
+  { user_id, device_id, last_seen_ts }: TokenHolder,
+  { ip, userAgent, now }: Request & { now: number },
+): void {
+  const unlessSince = now - LAST_SEEN_INTERVAL_MS
+  if (device_id === null || (last_seen_ts !== null && last_seen_ts > unlessSince)) return
+  const seen = { userId: user_id, deviceId: device_id, ip, userAgent, now, unlessSince }
+  app.database
+    .write((tx) => updateLastSeen(tx, seen))
+    .catch((error) => app.logger.warn({ err: error }, 'noting when a device was seen failed'))
+}

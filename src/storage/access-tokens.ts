@@ -1,0 +1,56 @@
+import { sql } from 'kysely'
+import type { DeviceId, UserId } from '../core/ids.ts'
+import type { Db, Tx } from './database.ts'
+import type { DeviceKey } from './devices.ts'
+import type { AccessTokenRow } from './users-schema.ts'
+
+/** What a request has to know about its token, its user and its device. */
+export type TokenHolder = {
+  user_id: UserId
+  device_id: DeviceId | null
+  expires_ts: number | null
+  is_admin: boolean
+  is_guest: boolean
+  deactivated: boolean
+  locked: boolean
+  suspended: boolean
+  exempt_from_rate_limits: boolean
+  last_seen_ts: number | null
+  /** The token's refresh token, as long as that one stands in for an older one. */
+  refresh_token_to_confirm: string | null
+}
+
+/** Finds a token by its hash: one query for everything a request needs. */
+export async function findTokenHolder(db: Db, tokenHash: string): Promise<TokenHolder | undefined> {
+  const { rows } = await sql<TokenHolder>`select token.user_id, token.device_id, token.expires_ts, is_admin, is_guest,
+      deactivated_ts is not null as deactivated, locked, suspended, exempt_from_rate_limits, last_seen_ts,
+      refresh.token_hash as refresh_token_to_confirm
+    from access_tokens token join users using (user_id)
+    left join devices on devices.user_id = token.user_id and devices.device_id = token.device_id
+    left join refresh_tokens refresh on refresh.token_hash = token.refresh_token_hash and refresh.replaces is not null
+    where token.token_hash = ${tokenHash}`.execute(db.sql)
+  return rows[0]
+}
+
+/** Adds an access token; the device must exist. */
+export async function insertAccessToken(tx: Tx, token: AccessTokenRow): Promise<void> {
+  await sql`insert into access_tokens (token_hash, user_id, device_id, expires_ts, refresh_token_hash)
+    values (${token.token_hash}, ${token.user_id}, ${token.device_id}, ${token.expires_ts}::bigint,
+      ${token.refresh_token_hash})`.execute(tx.sql)
+}
+
+/** Ends all tokens of a device. */
+export async function deleteDeviceTokens(tx: Tx, { userId, deviceId }: DeviceKey): Promise<void> {
+  await sql`delete from access_tokens where user_id = ${userId} and device_id = ${deviceId}`.execute(tx.sql)
+  await sql`delete from refresh_tokens where user_id = ${userId} and device_id = ${deviceId}`.execute(tx.sql)
+}
+
+/** Ends all access tokens of a user that belong to no device. */
+export async function deleteDevicelessTokens(tx: Tx, userId: UserId): Promise<void> {
+  await sql`delete from access_tokens where user_id = ${userId} and device_id is null`.execute(tx.sql)
+}
+
+/** Ends one access token. */
+export async function deleteAccessToken(tx: Tx, tokenHash: string): Promise<void> {
+  await sql`delete from access_tokens where token_hash = ${tokenHash}`.execute(tx.sql)
+}

@@ -1,0 +1,72 @@
+import { sql } from 'kysely'
+import type { DeviceId, UserId } from '../core/ids.ts'
+import type { Db, Tx } from './database.ts'
+import { appendToStream } from './stream-append.ts'
+import type { DeviceRow } from './users-schema.ts'
+
+/** A device of a user. */
+export type DeviceKey = { userId: UserId; deviceId: DeviceId }
+
+/** Makes a device known, with this name if it is new. The user's device list changes when it is. */
+export async function ensureDevice(
+  tx: Tx,
+  device: DeviceKey & { displayName: string | null; now: number },
+): Promise<void> {
+  const result = await sql`insert into devices (user_id, device_id, display_name, created_ts)
+    values (${device.userId}, ${device.deviceId}, ${device.displayName}, ${device.now}::bigint)
+    on conflict (user_id, device_id) do nothing`.execute(tx.sql)
+  if (result.numAffectedRows === 1n) noteDeviceChange(tx, device)
+}
+
+/** A user's devices, by id. */
+export async function loadDevices(db: Db, userId: UserId): Promise<DeviceRow[]> {
+  const { rows } = await sql<DeviceRow>`select * from devices where user_id = ${userId} order by device_id`.execute(
+    db.sql,
+  )
+  return rows
+}
+
+/** One device; undefined when the user has none of that id. */
+export async function findDevice(db: Db, { userId, deviceId }: DeviceKey): Promise<DeviceRow | undefined> {
+  const { rows } =
+    await sql<DeviceRow>`select * from devices where user_id = ${userId} and device_id = ${deviceId}`.execute(db.sql)
+  return rows[0]
+}
+
+/** Names a device; false when there is none of that id. */
+export async function renameDevice(tx: Tx, device: DeviceKey & { displayName: string | null }): Promise<boolean> {
+  const result = await sql`update devices set display_name = ${device.displayName}
+    where user_id = ${device.userId} and device_id = ${device.deviceId}`.execute(tx.sql)
+  if (result.numAffectedRows === 0n) return false
+  noteDeviceChange(tx, device)
+  return true
+}
+
+/** Removes devices and all that hangs on them, tokens first of all; ids that do not exist are ignored. `which`: a list, or all but some. */
+export async function deleteDevices(
+  tx: Tx,
+  userId: UserId,
+  which: { only: readonly DeviceId[] } | { except: readonly DeviceId[] },
+): Promise<DeviceId[]> {
+  const matches =
+    'only' in which ? sql`device_id = any(${which.only}::text[])` : sql`device_id <> all(${which.except}::text[])`
+  const { rows } = await sql<{ device_id: DeviceId }>`delete from devices where user_id = ${userId} and ${matches}
+    returning device_id`.execute(tx.sql)
+  for (const { device_id } of rows) noteDeviceChange(tx, { userId, deviceId: device_id })
+  return rows.map(({ device_id }) => device_id)
+}
+
+/** When and from where a device was last seen; nothing happens if somebody wrote that after `unlessSince`. */
+export async function updateLastSeen(
+  tx: Tx,
+  seen: DeviceKey & { ip: string; userAgent: string | undefined; now: number; unlessSince: number },
+): Promise<void> {
+  await sql`update devices set last_seen_ts = ${seen.now}::bigint, last_seen_ip = ${seen.ip},
+      last_seen_user_agent = ${seen.userAgent ?? null}
+    where user_id = ${seen.userId} and device_id = ${seen.deviceId}
+      and (last_seen_ts is null or last_seen_ts <= ${seen.unlessSince}::bigint)`.execute(tx.sql)
+}
+
+function noteDeviceChange(tx: Tx, { userId, deviceId }: DeviceKey): void {
+  appendToStream(tx, { kind: 'device_list', user_id: userId, detail: deviceId })
+}

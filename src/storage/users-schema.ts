@@ -1,0 +1,68 @@
+import type { DeviceId, RoomId, UserId } from '../core/ids.ts'
+
+/** The tables of accounts and what belongs to a user alone; `migrations/0002_users.sql` has their meaning. */
+export type UserTables = {
+  users: UserRow
+  devices: DeviceRow
+  refresh_tokens: { token_hash: string; user_id: UserId; device_id: DeviceId; replaces: string | null }
+  access_tokens: AccessTokenRow
+  login_tokens: ExpiringToken
+  openid_tokens: ExpiringToken
+  uia_sessions: UiaSessionRow
+  registration_nonces: { nonce: string; expires_ts: number }
+  registration_tokens: RegistrationTokenRow
+  profiles: ProfileRow
+  account_data: { user_id: UserId; room_id: RoomId | ''; type: string; content: string }
+  push_rules: { user_id: UserId; overlay: string }
+  filters: { user_id: UserId; filter_id: string; filter: string }
+}
+
+export type UserRow = {
+  user_id: UserId
+  password_hash: string | null
+  is_admin: boolean
+  is_guest: boolean
+  created_ts: number
+  deactivated_ts: number | null
+  erased: boolean
+  locked: boolean
+  suspended: boolean
+  exempt_from_rate_limits: boolean
+}
+
+export type DeviceRow = {
+  user_id: UserId
+  device_id: DeviceId
+  display_name: string | null
+  created_ts: number
+  last_seen_ts: number | null
+  last_seen_ip: string | null
+  last_seen_user_agent: string | null
+}
+
+export type AccessTokenRow = {
+  token_hash: string
+  user_id: UserId
+  device_id: DeviceId | null
+  expires_ts: number | null
+  refresh_token_hash: string | null
+}
+
+export type UiaSessionRow = {
+  session_id: string
+  operation: string
+  body: string
+  completed: string
+  expires_ts: number
+}
+
+export type RegistrationTokenRow = {
+  token: string
+  uses_allowed: number | null
+  uses_completed: number
+  expires_ts: number | null
+}
+
+export type ProfileRow = { user_id: UserId; displayname: string | null; avatar_url: string | null; fields: string }
+
+type ExpiringToken = { token_hash: string; user_id: UserId; expires_ts: number }

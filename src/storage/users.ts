@@ -1,0 +1,31 @@
+import { sql } from 'kysely'
+import type { UserId } from '../core/ids.ts'
+import type { Db, Tx } from './database.ts'
+import type { UserRow } from './users-schema.ts'
+
+export type NewUser = Pick<UserRow, 'user_id' | 'password_hash' | 'is_admin' | 'is_guest' | 'created_ts'>
+
+/** Adds a user; false when the name is taken (by a deactivated user too). */
+export async function insertUser(tx: Tx, user: NewUser): Promise<boolean> {
+  const result = await sql`insert into users (user_id, password_hash, is_admin, is_guest, created_ts)
+    values (${user.user_id}, ${user.password_hash}, ${user.is_admin}, ${user.is_guest}, ${user.created_ts}::bigint)
+    on conflict (user_id) do nothing`.execute(tx.sql)
+  return result.numAffectedRows === 1n
+}
+
+/** A user of this server; undefined when there is none of that id. */
+export async function findUser(db: Db, userId: UserId): Promise<UserRow | undefined> {
+  const { rows } = await sql<UserRow>`select * from users where user_id = ${userId}`.execute(db.sql)
+  return rows[0]
+}
+
+/** Replaces the password's hash; null: no password login. */
+export async function updatePasswordHash(tx: Tx, userId: UserId, hash: string | null): Promise<void> {
+  await sql`update users set password_hash = ${hash} where user_id = ${userId}`.execute(tx.sql)
+}
+
+/** Marks a user as gone: no password, no rights; `erased` stays once it is set. */
+export async function markDeactivated(tx: Tx, user: { userId: UserId; erase: boolean; now: number }): Promise<void> {
+  await sql`update users set password_hash = null, is_admin = false, erased = erased or ${user.erase}::boolean,
+    deactivated_ts = coalesce(deactivated_ts, ${user.now}::bigint) where user_id = ${user.userId}`.execute(tx.sql)
+}
