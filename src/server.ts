@@ -7,16 +7,7 @@ import { createHttpApp } from './api/http/http-app.ts'
 import { createRateLimiter } from './api/http/rate-limit.ts'
 import type { App } from './app.ts'
 import type { Config, ListenerConfig } from './config.ts'
-import { systemClock } from './infra/clock.ts'
-import { createLogger } from './infra/logger.ts'
-import { createMetrics } from './infra/metrics.ts'
-import { systemRandom } from './infra/random.ts'
-import { loadSigningKey } from './infra/signing-key.ts'
-import { startStreamTail } from './infra/stream-tail.ts'
-import { migrate } from './storage/migrate.ts'
-import { createNidSource } from './storage/nids.ts'
-import { openDatabase } from './storage/open-database.ts'
-import { createRoomTransactions } from './storage/room-transactions.ts'
+import { openApp } from './open-app.ts'
 
 /** A server that runs. */
 export type RunningServer = {
@@ -30,41 +21,9 @@ const GRACE_MS = 10_000
 
 /** Starts a server as configured. Throws when a port is taken, the data folder is in use, or the database cannot be reached. */
 export async function startServer(config: Config): Promise<RunningServer> {
-  const logger = createLogger(config.log)
-  const database = await openDatabase({
-    url: config.database.url,
-    folder: config.data_dir,
-    poolSize: config.database.pool_size,
-    cacheBytes: config.database.cache_size,
-    reportError: (error) => logger.error({ err: error }, 'database trouble'),
-  })
-  const stopping = new AbortController()
-  const cleanUp: (() => Promise<unknown> | unknown)[] = [() => database.close()]
+  const { app, stop, close } = await openApp(config)
   try {
-    await migrate(database)
-    const metrics = createMetrics()
-    metrics.watchPool(database.poolStatus)
-    cleanUp.push(() => metrics.close())
-    const stream = await startStreamTail(database, logger)
-    cleanUp.push(() => stream.stop())
-    const rooms = createRoomTransactions(database, database.engine === 'pglite' ? 1 : 2)
-    cleanUp.push(() => rooms.drained())
-    const app: App = {
-      config,
-      serverName: config.server_name,
-      database,
-      rooms,
-      takeNids: createNidSource(),
-      stream,
-      signingKey: await loadSigningKey(database, config.signing_key, systemRandom),
-      clock: systemClock,
-      random: systemRandom,
-      logger,
-      metrics,
-      stopping: stopping.signal,
-    }
     const servers = await listenOnAll(app, config)
-    cleanUp.push(() => Promise.all(servers.map(({ server }) => closeServer(server))))
     return {
       addresses: servers.map(({ listener, server }) => ({
         bind: listener.bind,
@@ -72,19 +31,15 @@ export async function startServer(config: Config): Promise<RunningServer> {
         tls: listener.tls !== undefined,
       })),
       close: async () => {
-        stopping.abort()
-        await runAll(cleanUp)
+        stop()
+        await Promise.all(servers.map(({ server }) => closeServer(server)))
+        await close()
       },
     }
   } catch (error) {
-    stopping.abort()
-    await runAll(cleanUp)
+    await close()
     throw error
   }
-}
-
-async function runAll(cleanUp: (() => Promise<unknown> | unknown)[]): Promise<void> {
-  for (const step of cleanUp.splice(0).reverse()) await step()
 }
 
 async function listenOnAll(app: App, config: Config): Promise<{ listener: ListenerConfig; server: Server }[]> {

@@ -1,0 +1,61 @@
+import type { App } from './app.ts'
+import type { Config } from './config.ts'
+import { systemClock } from './infra/clock.ts'
+import { createLogger } from './infra/logger.ts'
+import { createMetrics } from './infra/metrics.ts'
+import { systemRandom } from './infra/random.ts'
+import { loadSigningKey } from './infra/signing-key.ts'
+import { startStreamTail } from './infra/stream-tail.ts'
+import { migrate } from './storage/migrate.ts'
+import { createNidSource } from './storage/nids.ts'
+import { openDatabase } from './storage/open-database.ts'
+import { createRoomTransactions } from './storage/room-transactions.ts'
+
+/** What services need, open. `close` lets writes finish, then closes the database; `stop` tells those who wait that the end is near. */
+export type OpenApp = { app: App; stop(): void; close(): Promise<void> }
+
+/** Opens and migrates the database and makes what services need, without listening. Throws when the data folder is in use, or the database cannot be reached. */
+export async function openApp(config: Config): Promise<OpenApp> {
+  const logger = createLogger(config.log)
+  const database = await openDatabase({
+    url: config.database.url,
+    folder: config.data_dir,
+    poolSize: config.database.pool_size,
+    cacheBytes: config.database.cache_size,
+    reportError: (error) => logger.error({ err: error }, 'database trouble'),
+  })
+  const stopping = new AbortController()
+  const cleanUp: (() => Promise<unknown> | unknown)[] = [() => database.close()]
+  const close = async () => {
+    stopping.abort()
+    for (const step of cleanUp.splice(0).reverse()) await step()
+  }
+  try {
+    await migrate(database)
+    const metrics = createMetrics()
+    metrics.watchPool(database.poolStatus)
+    cleanUp.push(() => metrics.close())
+    const stream = await startStreamTail(database, logger)
+    cleanUp.push(() => stream.stop())
+    const rooms = createRoomTransactions(database, database.engine === 'pglite' ? 1 : 2)
+    cleanUp.push(() => rooms.drained())
+    const app: App = {
+      config,
+      serverName: config.server_name,
+      database,
+      rooms,
+      takeNids: createNidSource(),
+      stream,
+      signingKey: await loadSigningKey(database, config.signing_key, systemRandom),
+      clock: systemClock,
+      random: systemRandom,
+      logger,
+      metrics,
+      stopping: stopping.signal,
+    }
+    return { app, stop: () => stopping.abort(), close }
+  } catch (error) {
+    await close()
+    throw error
+  }
+}
