@@ -1,11 +1,12 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { testEvent } from '../auth-rules/testing/test-event.ts'
 import { versionOf } from '../auth-rules/testing/test-room.ts'
 import type { Event } from '../events/pdu.ts'
 import type { EventId } from '../ids.ts'
 import type { RoomVersion } from '../room-versions.ts'
 import { resolveState } from './resolve-state.ts'
-import type { StateMap } from './state-map.ts'
+import { type StateMap, stateKeyId } from './state-map.ts'
 import { oracle } from './testing/test-oracle.ts'
 import { actions, play } from './testing/test-random-room.ts'
 
@@ -50,6 +51,23 @@ describe.each(['1', '2', '6', '9', '11', '12'])('version %s', (id) => {
     expect(resolveState(version, [state], never)).toEqual({ state })
     expect(resolveState(version, [state, new Map(state), new Map([...state].reverse())], never)).toEqual({ state })
   })
+})
+
+test('events that cite each other, which servers could make in version 2, come to nothing', () => {
+  const version = versionOf('2')
+  const { events, states } = play(version, [])
+  const levels = (eventId: string, cited: string): [EventId, Event] => {
+    const content = { users: { '@alice:a': 100 } }
+    const auth = ['$0000', '$0619', cited]
+    const fields = { event_id: eventId, type: 'm.room.power_levels', state_key: '', content, auth_events: auth }
+    return [eventId as EventId, testEvent(fields)]
+  }
+  const all = new Map([...events, levels('$one', '$two'), levels('$two', '$one'), levels('$self', '$self')])
+  const state = states.at(-1)!
+  const sets = ['$one', '$two', '$self'].map((eventId) =>
+    new Map(state).set(stateKeyId('m.room.power_levels', ''), eventId as EventId),
+  )
+  expect(resolve(version, [state, ...sets], all).state).toEqual(state)
 })
 
 /** The items in the order of a number, which counts all of them. */
