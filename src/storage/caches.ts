@@ -1,4 +1,6 @@
 import { LRUCache } from 'lru-cache'
+import type { RoomId } from '../core/ids.ts'
+import type { RoomVersion } from '../core/room-versions.ts'
 import type { TrieNode } from '../core/state-trie.ts'
 import type { StoredEvent } from './stored-event.ts'
 
@@ -10,6 +12,7 @@ export type Caches = {
   readonly eventNids: LRUCache<string, number>
   /** State trie nodes by address. */
   readonly stateNodes: LRUCache<number, TrieNode>
+  readonly roomVersions: LRUCache<RoomId, RoomVersion>
   readonly counts: Record<'events' | 'state_nodes', { hits: number; misses: number }>
 }
 
@@ -22,6 +25,7 @@ export function createCaches(bytes: number): Caches {
       maxSize: Math.ceil(bytes * 0.2),
       sizeCalculation: (node) => 100 + (node.kind === 'leaf' ? node.entries.size * 70 : node.children.length * 8),
     }),
+    roomVersions: new LRUCache({ max: 10_000 }),
     counts: { events: { hits: 0, misses: 0 }, state_nodes: { hits: 0, misses: 0 } },
   }
 }

@@ -40,6 +40,13 @@ export async function findMembership(db: Db, roomId: RoomId, userId: UserId): Pr
   return rows[0]
 }
 
+/** A user's memberships of some rooms now; rooms without one are left out. */
+export async function findMemberships(db: Db, userId: UserId, roomIds: readonly RoomId[]): Promise<RoomMembershipRow[]> {
+  const { rows } = await sql<RoomMembershipRow>`select * from room_memberships where user_id = ${userId}
+    and room_id = any(${roomIds}::text[])`.execute(db.sql)
+  return rows
+}
+
 /** All memberships of a user, or those of some kinds; forgotten rooms are left out. */
 export async function loadUserMemberships(
   db: Db,

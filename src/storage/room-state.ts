@@ -39,6 +39,28 @@ export async function readStateEvent(db: Db, root: number, type: string, stateKe
   return event
 }
 
+/** Single pieces of many states at once: for each look-up the event of its key in the state at its root. In the order of `lookups`. */
+export async function readEventsOfStates(
+  db: Db,
+  lookups: readonly (StateKey & { root: number })[],
+): Promise<(StoredEvent | undefined)[]> {
+  if (lookups.length === 0) return []
+  const { nids } = await withNodes(db, undefined, (source) => lookUpEach(lookups, source))
+  const events = await loadEvents(db, [...new Set(nids)].filter(Boolean))
+  return nids.map((nid) => events.get(nid))
+}
+
+function lookUpEach(lookups: readonly (StateKey & { root: number })[], source: NodeSource): { nids: number[] } | Missing {
+  const nids: number[] = []
+  const missing: number[] = []
+  for (const lookup of lookups) {
+    const result = trieLookup(lookup.root, [lookup], source)
+    if ('missing' in result) missing.push(...result.missing)
+    else nids.push(result.found.get(0) ?? 0)
+  }
+  return missing.length > 0 ? { missing } : { nids }
+}
+
 /** All state at `root`, or only its members, or all but its members. */
 export async function readAllState(db: Db, root: number, part: TriePart = 'all'): Promise<StoredEvent[]> {
   const { nids } = await withNodes(db, undefined, (source) => trieEvents(root, part, source))

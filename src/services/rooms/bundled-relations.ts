@@ -1,0 +1,147 @@
+import type { App } from '../../app.ts'
+import type { EventId, RoomId, UserId } from '../../core/ids.ts'
+import { type EditedEvent, isValidEdit, relationOf } from '../../core/relations.ts'
+import { loadEvents } from '../../storage/events.ts'
+import { loadIgnoredUsers } from '../../storage/ignored-users.ts'
+import {
+  type BundledRelType,
+  findEdits,
+  findReferences,
+  findRelations,
+  type RelationParent,
+  summariseThreads,
+} from '../../storage/relations.ts'
+import type { StoredEvent } from '../../storage/stored-event.ts'
+import { loadJoinSpans } from './join-spans.ts'
+import { visibleEvents } from './visible-events.ts'
+
+/** What relates to an event, as far as a user may see it. */
+export type Bundle = {
+  /** The latest valid edit. */
+  edit?: StoredEvent
+  thread?: { latest: StoredEvent; count: number; participated: boolean }
+  references?: EventId[]
+}
+
+export type BundleCommand = { events: readonly StoredEvent[]; userId: UserId; relTypes: readonly BundledRelType[] }
+
+/**
+ * Sums up the events that relate to these, by event id; events without relations are absent. One query finds which have any, and then
+ * there is one for each type found, whatever the number of events. State events get none.
+ * https://spec.matrix.org/v1.19/client-server-api/#aggregations-of-child-events
+ */
+export async function loadBundles(app: Pick<App, 'database'>, command: BundleCommand): Promise<Map<EventId, Bundle>> {
+  const { userId, relTypes } = command
+  const candidates = new Map(
+    command.events.flatMap((event) => (event.pdu.state_key === undefined ? [[event.event_id, event] as const] : [])),
+  )
+  if (candidates.size === 0 || relTypes.length === 0) return new Map()
+  const found = await findRelations(app.database, [...candidates.keys()], relTypes)
+  if (found.length === 0) return new Map()
+
+  const rooms = new Set(found.map(({ parent }) => candidates.get(parent)!.room_id))
+  const spans = await loadJoinSpans(app, userId, rooms)
+  const ignored = await loadIgnoredUsers(app.database, userId)
+  const parentsWith = (relType: BundledRelType): RelationParent[] =>
+    found.flatMap(({ parent, rel_type }) => {
+      const event = candidates.get(parent)!
+      return rel_type === relType && mayHave(relType, event) ? relationParent(event, spans.get(event.room_id)?.end) : []
+    })
+  const bundles = new Map<EventId, Bundle>()
+  const reader = { userId, ignored, candidates, bundles }
+  await bundleEdits(app, parentsWith('m.replace'), reader)
+  await bundleThreads(app, parentsWith('m.thread'), reader)
+  await bundleReferences(app, parentsWith('m.reference'), reader)
+  return bundles
+}
+
+type Reader = {
+  userId: UserId
+  ignored: ReadonlySet<string>
+  candidates: ReadonlyMap<EventId, StoredEvent>
+  bundles: Map<EventId, Bundle>
+}
+
+/** A redacted event shows no edits, and a thread cannot start at an event that is a child itself. */
+function mayHave(relType: BundledRelType, event: StoredEvent): boolean {
+  if (relType === 'm.replace') return event.redacted_by === null
+  return relType !== 'm.thread' || relationOf(event.pdu.content) === undefined
+}
+
+/** Who has left the room does not hear of what came after. */
+function relationParent(event: StoredEvent, leave: StoredEvent | undefined): RelationParent {
+  const { event_id, room_id, pdu } = event
+  return {
+    event_id,
+    room_id: room_id as RoomId,
+    sender: pdu.sender,
+    type: pdu.type,
+    lastOrder: leave?.event_order ?? undefined,
+  }
+}
+
+async function bundleEdits(
+  app: Pick<App, 'database'>,
+  parents: readonly RelationParent[],
+  reader: Reader,
+): Promise<void> {
+  const unignored = parents.filter((parent) => !reader.ignored.has(parent.sender))
+  if (unignored.length === 0) return
+  const rows = await findEdits(app.database, unignored)
+  for (const { parent, child } of await visibleChildren(app, rows, reader.userId)) {
+    const isFirst = reader.bundles.get(parent)?.edit === undefined
+    if (isFirst && isValidEdit(editedEvent(reader.candidates.get(parent)!), editedEvent(child)))
+      add(reader, parent, { edit: child })
+  }
+}
+
+async function bundleThreads(
+  app: Pick<App, 'database'>,
+  parents: readonly RelationParent[],
+  reader: Reader,
+): Promise<void> {
+  if (parents.length === 0) return
+  const threads = await summariseThreads(app.database, parents, reader)
+  const rows = threads.map(({ parent, latest_nid }) => ({ parent, event_nid: latest_nid }))
+  const latest = new Map((await visibleChildren(app, rows, reader.userId)).map(({ parent, child }) => [parent, child]))
+  for (const { parent, count, participated } of threads) {
+    const event = latest.get(parent)
+    if (event) add(reader, parent, { thread: { latest: event, count, participated } })
+  }
+}
+
+async function bundleReferences(
+  app: Pick<App, 'database'>,
+  parents: readonly RelationParent[],
+  reader: Reader,
+): Promise<void> {
+  if (parents.length === 0) return
+  const rows = await findReferences(app.database, parents, reader.ignored)
+  for (const { parent, child } of await visibleChildren(app, rows, reader.userId)) {
+    add(reader, parent, { references: [...(reader.bundles.get(parent)?.references ?? []), child.event_id] })
+  }
+}
+
+function add(reader: Reader, parent: EventId, part: Bundle): void {
+  reader.bundles.set(parent, { ...reader.bundles.get(parent), ...part })
+}
+
+async function visibleChildren(
+  app: Pick<App, 'database'>,
+  rows: readonly { parent: EventId; event_nid: number }[],
+  userId: UserId,
+): Promise<{ parent: EventId; child: StoredEvent }[]> {
+  const events = await loadEvents(
+    app.database,
+    rows.map((row) => row.event_nid),
+  )
+  const visible = new Set(await visibleEvents(app, userId, [...events.values()]))
+  return rows.flatMap(({ parent, event_nid }) => {
+    const child = events.get(event_nid)
+    return child && visible.has(child) ? { parent, child } : []
+  })
+}
+
+function editedEvent({ event_id, room_id, pdu }: StoredEvent): EditedEvent {
+  return { event_id, room_id, type: pdu.type, sender: pdu.sender, state_key: pdu.state_key, content: pdu.content }
+}

@@ -1,0 +1,46 @@
+import type { App } from '../../app.ts'
+import type { RoomId, UserId } from '../../core/ids.ts'
+import { loadEvents } from '../../storage/events.ts'
+import { findMemberships } from '../../storage/room-memberships.ts'
+import { readStateEvent } from '../../storage/room-state.ts'
+import type { RoomMembershipRow } from '../../storage/schema.ts'
+import type { StoredEvent } from '../../storage/stored-event.ts'
+
+/** The last time that a user was in a room. */
+export type JoinSpan = {
+  /** event_order of the last `join` event of that time; infinite while the user is joined. */
+  lastJoinOrder: number
+  /** The event that ended it; undefined while the user is joined. */
+  end: StoredEvent | undefined
+}
+
+/** When a user was last in each of these rooms; rooms that the user never joined are absent. */
+export async function loadJoinSpans(
+  app: Pick<App, 'database'>,
+  userId: UserId,
+  roomIds: ReadonlySet<RoomId>,
+): Promise<Map<RoomId, JoinSpan>> {
+  if (roomIds.size === 0) return new Map()
+  const spans = new Map<RoomId, JoinSpan>()
+  for (const membership of await findMemberships(app.database, userId, [...roomIds])) {
+    const span = await joinSpanOf(app, membership)
+    if (span) spans.set(membership.room_id, span)
+  }
+  return spans
+}
+
+/** The last time in the room of a user with this membership now. */
+export async function joinSpanOf(
+  app: Pick<App, 'database'>,
+  membership: RoomMembershipRow,
+): Promise<JoinSpan | undefined> {
+  if (membership.membership === 'join') return { lastJoinOrder: Number.POSITIVE_INFINITY, end: undefined }
+  let later = (await loadEvents(app.database, [membership.event_nid])).get(membership.event_nid)
+  // Back from leave over ban, invite or knock to the join before them: seldom more than two steps.
+  while (later?.state_before) {
+    const earlier = await readStateEvent(app.database, later.state_before, 'm.room.member', membership.user_id)
+    if (earlier?.pdu.content.membership === 'join') return { lastJoinOrder: earlier.event_order ?? 0, end: later }
+    later = earlier
+  }
+  return undefined
+}

@@ -1,0 +1,151 @@
+import type { App } from '../../app.ts'
+import { type ClientEvent, clientEvent } from '../../core/events/client-event.ts'
+import type { JsonObject } from '../../core/events/pdu.ts'
+import type { DeviceId, EventId, RoomId, UserId } from '../../core/ids.ts'
+import { ROOM_VERSIONS, type RoomVersion } from '../../core/room-versions.ts'
+import { loadEventsById } from '../../storage/events.ts'
+import type { BundledRelType } from '../../storage/relations.ts'
+import { readEventsOfStates } from '../../storage/room-state.ts'
+import { loadRoomVersions } from '../../storage/room-versions.ts'
+import type { StoredEvent } from '../../storage/stored-event.ts'
+import { type Bundle, loadBundles } from './bundled-relations.ts'
+
+type Serving = Pick<App, 'database' | 'clock'>
+
+export type ServeCommand = {
+  events: readonly StoredEvent[]
+  /** Who gets them, and on which device; the device sees its own transaction ids. */
+  userId: UserId
+  deviceId: DeviceId | null
+}
+
+/**
+ * Turns events of a timeline into what clients get, with `unsigned`: age, transaction_id, redacted_because, prev_content and
+ * replaces_state, membership, and if `bundle` is set `m.relations`. In the order given; what the user may see is for the caller to decide.
+ * Costs one query for each kind of thing that some event asks for and that no cache has; for plain fresh messages there is none.
+ * `bundle`: for /sync only where the timeline is limited. https://spec.matrix.org/v1.19/client-server-api/#room-event-format
+ */
+export async function serveEvents(app: Serving, command: ServeCommand & { bundle?: boolean }): Promise<ClientEvent[]> {
+  return serveTimeline(app, command, command.bundle ? ['m.replace', 'm.thread', 'm.reference'] : [])
+}
+
+/**
+ * Turns events that make up a state, such as the members of a room, into what clients get: as `serveEvents`, but without what only
+ * matters for an event's place in the timeline, so that nothing is read for each of them.
+ */
+export async function serveStateEvents(app: Serving, command: ServeCommand): Promise<ClientEvent[]> {
+  return assemble(app, command, [await redactionsOf(app, command)])
+}
+
+/** What one kind of look-up adds to `unsigned`, by place in the list. */
+type Additions = (event: StoredEvent, place: number) => JsonObject | undefined
+const NOTHING: Additions = () => undefined
+
+async function serveTimeline(
+  app: Serving,
+  command: ServeCommand,
+  relTypes: readonly BundledRelType[],
+): Promise<ClientEvent[]> {
+  if (command.events.length === 0) return []
+  return assemble(app, command, [
+    await redactionsOf(app, command),
+    await statesOf(app, command),
+    await relationsOf(app, command, relTypes),
+  ])
+}
+
+async function assemble(app: Serving, command: ServeCommand, additions: readonly Additions[]): Promise<ClientEvent[]> {
+  const versions = await loadRoomVersions(app.database, new Set(command.events.map((event) => event.room_id)))
+  const now = app.clock.now()
+  return command.events.map((event, place) => {
+    const unsigned: JsonObject = { age: now - event.pdu.origin_server_ts }
+    if (event.txn_id !== null && event.txn_device_id === command.deviceId && event.pdu.sender === command.userId) {
+      unsigned.transaction_id = event.txn_id
+    }
+    for (const addition of additions) Object.assign(unsigned, addition(event, place))
+    return { ...clientEvent(event, versionOf(versions, event.room_id)), unsigned }
+  })
+}
+
+/** Events of rooms that this server has left for good have no version here; it only matters for redactions, which then take the newest form. */
+function versionOf(versions: Map<RoomId, RoomVersion>, roomId: RoomId): RoomVersion {
+  return versions.get(roomId) ?? ROOM_VERSIONS.get('12')!
+}
+
+/** https://spec.matrix.org/v1.19/client-server-api/#redactions */
+async function redactionsOf(app: Serving, command: ServeCommand): Promise<Additions> {
+  const ids = command.events.flatMap((event) => event.redacted_by ?? [])
+  if (ids.length === 0) return NOTHING
+  const redactions = await loadEventsById(app.database, ids)
+  const served = await assemble(app, { ...command, events: redactions }, [])
+  const byId = new Map<EventId | null, ClientEvent>(served.map((redaction) => [redaction.event_id, redaction]))
+  return (event) => {
+    const redaction = byId.get(event.redacted_by)
+    return redaction && { redacted_because: redaction as JsonObject }
+  }
+}
+
+/** The user's membership at each event, and what each state event replaced. */
+async function statesOf(app: Serving, command: ServeCommand): Promise<Additions> {
+  const { events, userId } = command
+  const roots = [...new Set(events.flatMap((event) => event.state_after ?? []))]
+  const stateEvents = events.filter((event) => event.pdu.state_key !== undefined && event.state_before !== null)
+  const found = await readEventsOfStates(app.database, [
+    ...roots.map((root) => ({ root, type: 'm.room.member', state_key: userId as string })),
+    ...stateEvents.map(({ state_before, pdu }) => ({ root: state_before!, type: pdu.type, state_key: pdu.state_key! })),
+  ])
+  const members = new Map<number | null, StoredEvent | undefined>(roots.map((root, place) => [root, found[place]]))
+  const previous = new Map(stateEvents.map((event, place) => [event, found[roots.length + place]]))
+  return (event) => ({
+    ...(event.state_after !== null && {
+      membership: members.get(event.state_after)?.pdu.content.membership ?? 'leave',
+    }),
+    ...replacedBy(previous.get(event)),
+  })
+}
+
+function replacedBy(previous: StoredEvent | undefined): JsonObject | undefined {
+  return (
+    previous && {
+      prev_content: previous.pdu.content,
+
+      replaces_state: previous.event_id,
+    }
+  )
+}
+
+async function relationsOf(
+  app: Serving,
+  command: ServeCommand,
+  relTypes: readonly BundledRelType[],
+): Promise<Additions> {
+  const bundles = await loadBundles(app, { ...command, relTypes })
+  if (bundles.size === 0) return NOTHING
+  const pick = (choose: (bundle: Bundle) => StoredEvent | undefined) =>
+    [...bundles.values()].flatMap((bundle) => choose(bundle) ?? [])
+  const edits = await serveTimeline(app, { ...command, events: pick((bundle) => bundle.edit) }, [])
+  // Without threads, for which there is no place inside a thread, this ends here.
+  const latest = await serveTimeline(app, { ...command, events: pick((bundle) => bundle.thread?.latest) }, [
+    'm.replace',
+    'm.reference',
+  ])
+  const served = new Map([...edits, ...latest].map((event) => [event.event_id, event as JsonObject]))
+  return (event) => {
+    const bundle = bundles.get(event.event_id)
+    return bundle && { 'm.relations': relationsJson(bundle, served) }
+  }
+}
+
+function relationsJson({ edit, thread, references }: Bundle, served: Map<EventId, JsonObject>): JsonObject {
+  return {
+    ...(edit && { 'm.replace': served.get(edit.event_id)! }),
+    ...(thread && {
+      'm.thread': {
+        latest_event: served.get(thread.latest.event_id)!,
+        count: thread.count,
+        current_user_participated: thread.participated,
+      },
+    }),
+    ...(references && { 'm.reference': { chunk: references.map((event_id) => ({ event_id })) } }),
+  }
+}

@@ -1,0 +1,78 @@
+import type { App } from '../../app.ts'
+import type { UserId } from '../../core/ids.ts'
+import {
+  historyVisibilityOf,
+  isEventVisible,
+  type Membership,
+  type UserAtEvent,
+  type VisibilityAtEvent,
+} from '../../core/visibility.ts'
+import { readEventsOfStates } from '../../storage/room-state.ts'
+import type { StoredEvent } from '../../storage/stored-event.ts'
+import { loadJoinSpans } from './join-spans.ts'
+
+/**
+ * Of these events, of any rooms, the ones that a user may see, in the same order. Says nothing about whether the user has any business in the
+ * room now: see room-access.ts. Reads state once for each distinct state, and the user's memberships only where they matter.
+ * https://spec.matrix.org/v1.19/client-server-api/#room-history-visibility
+ */
+export async function visibleEvents(
+  app: Pick<App, 'database'>,
+  userId: UserId,
+  events: readonly StoredEvent[],
+): Promise<StoredEvent[]> {
+  const states = await statesBefore(app, userId, events)
+  const verdicts = events.map((event) => verdictOn(event, userId, states))
+  const undecided = events.filter((_, place) => verdicts[place] === 'if-joined-later')
+  const spans = await loadJoinSpans(app, userId, new Set(undecided.map((event) => event.room_id)))
+  return events.filter((event, place) => {
+    if (verdicts[place] !== 'if-joined-later') return verdicts[place] === 'visible'
+    const span = spans.get(event.room_id)
+    return span !== undefined && span.lastJoinOrder > event.event_order!
+  })
+}
+
+type StateBefore = { visibility: VisibilityAtEvent['visibility']; membership: Membership | undefined }
+
+/** By root. */
+async function statesBefore(
+  app: Pick<App, 'database'>,
+  userId: UserId,
+  events: readonly StoredEvent[],
+): Promise<Map<number, StateBefore>> {
+  const roots = [...new Set(events.flatMap((event) => event.state_before ?? []))]
+  const found = await readEventsOfStates(
+    app.database,
+    roots.flatMap((root) => [
+      { root, type: 'm.room.history_visibility', state_key: '' },
+      { root, type: 'm.room.member', state_key: userId },
+    ]),
+  )
+  return new Map(
+    roots.map((root, place) => [
+      root,
+      {
+        visibility: historyVisibilityOf(found[place * 2]?.pdu.content),
+        membership: found[place * 2 + 1]?.pdu.content.membership as Membership | undefined,
+      },
+    ]),
+  )
+}
+
+type Verdict = 'visible' | 'hidden' | 'if-joined-later'
+
+function verdictOn(event: StoredEvent, userId: UserId, states: Map<number, StateBefore>): Verdict {
+  const before = event.state_before === null ? undefined : states.get(event.state_before)
+  if (!before || event.event_order === null) return 'hidden'
+  const { type, state_key, content } = event.pdu
+  const at: VisibilityAtEvent = {
+    visibility: before.visibility,
+    ...(type === 'm.room.history_visibility' && state_key === '' && { visibilityAfter: historyVisibilityOf(content) }),
+  }
+  const user: Omit<UserAtEvent, 'joinedLater'> = {
+    membership: before.membership,
+    ...(type === 'm.room.member' && state_key === userId && { membershipAfter: content.membership as Membership }),
+  }
+  if (isEventVisible(at, { ...user, joinedLater: false })) return 'visible'
+  return isEventVisible(at, { ...user, joinedLater: true }) ? 'if-joined-later' : 'hidden'
+}
