@@ -4,8 +4,10 @@ import type { SigningKey } from './core/signing/signing-key.ts'
 import type { Clock } from './infra/clock.ts'
 import type { Logger } from './infra/logger.ts'
 import type { Metrics } from './infra/metrics.ts'
+import type { PasswordHasher } from './infra/password-hasher.ts'
 import type { Random } from './infra/random.ts'
 import type { StreamTail } from './infra/stream-tail.ts'
+import type { MediaStore } from './services/media/media-store.ts'
 import type { Database } from './storage/database.ts'
 import type { TakeNids } from './storage/nids.ts'
 import type { RoomTransactions } from './storage/room-transactions.ts'
@@ -20,6 +22,9 @@ export type App = {
   readonly stream: StreamTail
   /** This server's key: signs events and requests. */
   readonly signingKey: SigningKey
+  readonly passwordHasher: PasswordHasher
+  /** Where files that users send are kept. */
+  readonly media: MediaStore
   readonly clock: Clock
   readonly random: Random
   readonly logger: Logger

@@ -3,9 +3,11 @@ import type { Config } from './config.ts'
 import { systemClock } from './infra/clock.ts'
 import { createLogger } from './infra/logger.ts'
 import { createMetrics } from './infra/metrics.ts'
+import { createPasswordHasher } from './infra/password-hasher.ts'
 import { systemRandom } from './infra/random.ts'
 import { loadSigningKey } from './infra/signing-key.ts'
 import { startStreamTail } from './infra/stream-tail.ts'
+import { createMediaStore } from './services/media/media-store.ts'
 import { migrate } from './storage/migrate.ts'
 import { createNidSource } from './storage/nids.ts'
 import { openDatabase } from './storage/open-database.ts'
@@ -47,6 +49,8 @@ export async function openApp(config: Config): Promise<OpenApp> {
       takeNids: createNidSource(),
       stream,
       signingKey: await loadSigningKey(database, config.signing_key, systemRandom),
+      passwordHasher: createPasswordHasher(config.passwords),
+      media: createMediaStore(config.media),
       clock: systemClock,
       random: systemRandom,
       logger,

@@ -1,14 +1,17 @@
 import type { ListenerConfig } from '../config.ts'
+import { getAdminRegister, postAdminRegister } from './admin/register.ts'
+import { userEndpoints } from './client/users-routes.ts'
 import { getHealth } from './health.ts'
 import type { AnyEndpoint } from './http/route.ts'
+import { mediaEndpoints } from './media/media-routes.ts'
 import { getMetrics } from './metrics.ts'
 
 /** The endpoints of each part of the API that a listener can serve. */
 export const ENDPOINTS: Record<ListenerConfig['serves'][number], readonly AnyEndpoint[]> = {
-  client: [],
+  client: [...userEndpoints],
   federation: [],
-  media: [],
-  admin: [],
+  media: mediaEndpoints,
+  admin: [getAdminRegister, postAdminRegister],
   metrics: [getMetrics],
 }
 

@@ -74,6 +74,10 @@ const registration = z
         'With this secret, tools register accounts at /_synapse/admin/v1/register even while registration is disabled. Absent: Hearth makes one in data_dir/registration.secret, for its own create-user command.',
       example: 'a long random text',
     }),
+    guests: z
+      .boolean()
+      .prefault(false)
+      .describe('Whether guests may look around in rooms that allow it, without an account.'),
   })
   .prefault({})
   .describe('Who may make accounts. There is always: hearth create-user.')
@@ -136,6 +140,20 @@ const passwords = z
   .prefault({})
   .describe('How passwords are kept. Passwords set before a change of the costs keep working.')
 
+const sessions = z
+  .strictObject({
+    access_token_lifetime: duration
+      .prefault('5m')
+      .describe(
+        'How long an access token works, for clients that can refresh it. Those of other clients last until they log out.',
+      ),
+    login_token_lifetime: duration
+      .prefault('2m')
+      .describe('How long a token works that a client gets to log in another one, for instance by a QR code.'),
+  })
+  .prefault({})
+  .describe('How long those who logged in stay so.')
+
 const limits = z
   .strictObject({
     request_size: byteSize.prefault('10M').describe('The largest body of a request, uploads of media aside.'),
@@ -191,6 +209,7 @@ export const configSchema = z.strictObject({
   database,
   registration,
   passwords,
+  sessions,
   federation,
   appservices: z
     .array(file)

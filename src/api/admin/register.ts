@@ -1,0 +1,32 @@
+import { z } from 'zod'
+import { newRegistrationNonce, registerBySharedSecret } from '../../services/users/shared-secret-registration.ts'
+import { route } from '../http/route.ts'
+
+const path = '/_synapse/admin/v1/register'
+
+/** The nonce for one registration by shared secret, as Synapse's tools ask for it. */
+export const getAdminRegister = route({
+  method: 'GET',
+  path,
+  auth: 'none',
+  rateLimit: 'registration',
+  handle: async (_call, app) => ({ nonce: await newRegistrationNonce(app) }),
+})
+
+/** Registers an account for somebody who proves to know the shared secret. */
+export const postAdminRegister = route({
+  method: 'POST',
+  path,
+  auth: 'none',
+  rateLimit: 'registration',
+  body: z.object({
+    nonce: z.string(),
+    username: z.string(),
+    password: z.string(),
+    displayname: z.string().max(256).optional(),
+    admin: z.boolean().default(false),
+    user_type: z.string().optional(),
+    mac: z.string(),
+  }),
+  handle: ({ body }, app) => registerBySharedSecret(app, body),
+})

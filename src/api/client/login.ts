@@ -1,0 +1,59 @@
+import { z } from 'zod'
+import { BadJsonError, MatrixError, MissingParamError } from '../../core/errors.ts'
+import { logInWithPassword, logInWithToken } from '../../services/users/log-in.ts'
+import { deviceId } from '../http/fields.ts'
+import { route } from '../http/route.ts'
+import { v3 } from './client-paths.ts'
+
+/** https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3login */
+export const getLogin = route({
+  method: 'GET',
+  path: v3('/login'),
+  auth: 'none',
+  handle: () => ({ flows: [{ type: 'm.login.password' }, { type: 'm.login.token', get_login_token: true }] }),
+})
+
+const loginBody = z.object({
+  type: z.string(),
+  identifier: z.looseObject({ type: z.string(), user: z.string().optional() }).optional(),
+  user: z.string().optional(),
+  password: z.string().optional(),
+  token: z.string().optional(),
+  device_id: deviceId.optional(),
+  initial_device_display_name: z.string().max(255).optional(),
+  refresh_token: z.boolean().optional(),
+})
+
+/** https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3login */
+export const postLogin = route({
+  method: 'POST',
+  path: v3('/login'),
+  auth: 'none',
+  rateLimit: 'login',
+  body: loginBody,
+  async handle({ body }, app) {
+    const device = {
+      deviceId: body.device_id,
+      displayName: body.initial_device_display_name,
+      wantsRefreshToken: body.refresh_token ?? false,
+    }
+    if (body.type === 'm.login.password') {
+      const password = required('password', body.password)
+      return logInWithPassword(app, { user: userOf(body), password, device })
+    }
+    if (body.type === 'm.login.token') return logInWithToken(app, { token: required('token', body.token), device })
+    throw new MatrixError(400, 'M_UNKNOWN', 'There is no login of this type here')
+  },
+})
+
+/** https://spec.matrix.org/v1.19/client-server-api/#identifier-types; `user` is how it was before there were identifiers. */
+function userOf({ identifier, user }: z.output<typeof loginBody>): string {
+  if (!identifier) return required('identifier', user)
+  if (identifier.type !== 'm.id.user') throw new BadJsonError('identifier.type: only m.id.user is supported')
+  return required('identifier.user', identifier.user)
+}
+
+function required(name: string, value: string | undefined): string {
+  if (value === undefined) throw new MissingParamError(`${name}: it is needed for this type of login`)
+  return value
+}

@@ -1,0 +1,13 @@
+import { z } from 'zod'
+import { refreshTokens } from '../../services/users/refresh.ts'
+import { route } from '../http/route.ts'
+import { v3 } from './client-paths.ts'
+
+/** https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3refresh */
+export const postRefresh = route({
+  method: 'POST',
+  path: [...v3('/refresh'), '/_matrix/client/v1/refresh'],
+  auth: 'none',
+  body: z.object({ refresh_token: z.string() }),
+  handle: ({ body }, app) => refreshTokens(app, body.refresh_token),
+})

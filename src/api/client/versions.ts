@@ -1,0 +1,22 @@
+import { route } from '../http/route.ts'
+
+/** Each version whose mandatory parts are all served, without holes: clients look for any of them. */
+export const SPEC_VERSIONS = [
+  ...['r0.0.1', 'r0.1.0', 'r0.2.0', 'r0.3.0', 'r0.4.0', 'r0.5.0', 'r0.6.0', 'r0.6.1'],
+  ...Array.from({ length: 13 }, (_, minor) => `v1.${minor + 1}`),
+]
+
+/** What works beyond the specification, under the names that clients look for. */
+const UNSTABLE_FEATURES = {
+  'uk.tcpip.msc4133': true,
+  'uk.tcpip.msc4133.stable': true,
+  'org.matrix.msc3391': true,
+} as const
+
+/** https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientversions */
+export const getVersions = route({
+  method: 'GET',
+  path: '/_matrix/client/versions',
+  auth: 'optional',
+  handle: () => ({ versions: SPEC_VERSIONS, unstable_features: UNSTABLE_FEATURES }),
+})

@@ -1,0 +1,32 @@
+import { expect, test } from 'vitest'
+import { defaultConfig } from '../config.ts'
+import { createPasswordHasher } from './password-hasher.ts'
+
+const { passwords } = defaultConfig({ passwords: { memory_kib: 64, iterations: 1 } })
+const hasher = createPasswordHasher(passwords)
+
+test('a password is stored as argon2id with the configured costs, and verified', async () => {
+  const hash = await hasher.hash('correct horse')
+  expect(hash).toMatch(/^\$argon2id\$v=19\$m=64,t=1,p=1\$/)
+  expect(await hasher.verify(hash, 'correct horse')).toBe(true)
+  expect(await hasher.verify(hash, 'wrong horse')).toBe(false)
+})
+
+test('the same password in another Unicode form is the same password', async () => {
+  expect(await hasher.verify(await hasher.hash('caf\u00e9'), 'cafe\u0301')).toBe(true)
+})
+
+test('nothing matches where there is no hash, not even the empty password', async () => {
+  expect(await hasher.verify(null, '')).toBe(false)
+  expect(await hasher.verify(undefined, 'x')).toBe(false)
+})
+
+test('a hash that is none matches nothing', async () => {
+  expect(await hasher.verify('rubbish', 'rubbish')).toBe(false)
+})
+
+test('many at once all finish', async () => {
+  const hash = await hasher.hash('one')
+  const results = await Promise.all(Array.from({ length: 20 }, (_, i) => hasher.verify(hash, i % 2 ? 'one' : 'two')))
+  expect(results).toEqual(Array.from({ length: 20 }, (_, i) => i % 2 === 1))
+})

@@ -1,0 +1,58 @@
+import type { App } from '../../app.ts'
+import { MatrixError } from '../../core/errors.ts'
+import { localpartOf, type UserId } from '../../core/ids.ts'
+import type { Tx } from '../../storage/database.ts'
+import { storeProfileField } from '../../storage/profiles.ts'
+import { takeRegistrationToken } from '../../storage/registration-tokens.ts'
+import { insertUser } from '../../storage/users.ts'
+import { checkNewPassword } from './new-password.ts'
+import { userIdForNewName, userInUse } from './user-names.ts'
+
+export type NewAccount = {
+  localpart: string
+  /** Absent: an account without password login. */
+  password?: string | undefined
+  admin?: boolean
+  guest?: boolean
+  /** Default: the localpart; guests have none. */
+  displayName?: string | undefined
+  /** Counts one use of this registration token; without one left there is no account. */
+  registrationToken?: string | undefined
+}
+
+type Capabilities = Pick<App, 'config' | 'serverName' | 'clock' | 'database' | 'passwordHasher'>
+
+/**
+ * Makes an account; `andThen` runs in the same transaction. Whether anybody may register is for the caller to say.
+ * Throws M_INVALID_USERNAME, M_USER_IN_USE, M_WEAK_PASSWORD, and M_FORBIDDEN for a used-up registration token.
+ */
+export async function createUser(
+  app: Capabilities,
+  account: NewAccount,
+  andThen: (tx: Tx, userId: UserId) => Promise<void> = async () => {},
+): Promise<UserId> {
+  const userId = userIdForNewName(app, account.localpart)
+  if (account.password !== undefined) checkNewPassword(app, account.password)
+  const passwordHash = account.password === undefined ? null : await app.passwordHasher.hash(account.password)
+  const now = app.clock.now()
+  await app.database.write(async (tx) => {
+    const inserted = await insertUser(tx, {
+      user_id: userId,
+      password_hash: passwordHash,
+      is_admin: account.admin ?? false,
+      is_guest: account.guest ?? false,
+      created_ts: now,
+    })
+    if (!inserted) throw userInUse()
+    if (account.registrationToken !== undefined) await useToken(tx, account.registrationToken, now)
+    const displayName = account.displayName ?? (account.guest ? undefined : localpartOf(userId))
+    if (displayName !== undefined) await storeProfileField(tx, { userId, field: 'displayname', value: displayName })
+    await andThen(tx, userId)
+  })
+  return userId
+}
+
+async function useToken(tx: Tx, token: string, now: number): Promise<void> {
+  if (await takeRegistrationToken(tx, token, now)) return
+  throw new MatrixError(403, 'M_FORBIDDEN', 'The registration token has been used up')
+}

@@ -1,0 +1,64 @@
+import type { App } from '../../app.ts'
+import type { DeviceId, UserId } from '../../core/ids.ts'
+import { deleteDeviceTokens, insertAccessToken } from '../../storage/access-tokens.ts'
+import type { Tx } from '../../storage/database.ts'
+import { ensureDevice } from '../../storage/devices.ts'
+import { insertRefreshToken } from '../../storage/refresh-tokens.ts'
+import { hashToken, newToken } from './tokens.ts'
+
+/** What a client says about itself when it logs in. */
+export type ClientDevice = {
+  /** Absent: the server makes one up. */
+  deviceId?: DeviceId | undefined
+  /** The name of the device if it is new. */
+  displayName?: string | undefined
+  /** Whether the client can refresh tokens; if so its access tokens expire. */
+  wantsRefreshToken: boolean
+}
+
+/** Tokens as `/login`, `/register` and `/refresh` give them. */
+export type TokenPair = { access_token: string; refresh_token?: string; expires_in_ms?: number }
+
+const DEVICE_ID_LENGTH = 10
+
+/** Logs a device in; a device that exists loses its former tokens. https://spec.matrix.org/v1.19/client-server-api/#relationship-between-access-tokens-and-devices */
+export async function logInDevice(
+  app: Pick<App, 'random' | 'clock' | 'config'>,
+  tx: Tx,
+  { userId, device }: { userId: UserId; device: ClientDevice },
+): Promise<TokenPair & { device_id: DeviceId }> {
+  const deviceId = device.deviceId ?? (app.random.token(DEVICE_ID_LENGTH).toUpperCase() as DeviceId)
+  const key = { userId, deviceId }
+  await ensureDevice(tx, { ...key, displayName: device.displayName ?? null, now: app.clock.now() })
+  await deleteDeviceTokens(tx, key)
+  return { ...(await issueTokens(app, tx, { ...key, refreshable: device.wantsRefreshToken })), device_id: deviceId }
+}
+
+/** Gives a device tokens. `replaces`: the hash of the refresh token that they take the place of once they are used. */
+export async function issueTokens(
+  app: Pick<App, 'random' | 'clock' | 'config'>,
+  tx: Tx,
+  { userId, deviceId, ...how }: { userId: UserId; deviceId: DeviceId; refreshable: boolean; replaces?: string },
+): Promise<TokenPair> {
+  const accessToken = newToken(app, 'access')
+  const access = { token_hash: hashToken(accessToken), user_id: userId, device_id: deviceId }
+  if (!how.refreshable) {
+    await insertAccessToken(tx, { ...access, expires_ts: null, refresh_token_hash: null })
+    return { access_token: accessToken }
+  }
+  const refreshToken = newToken(app, 'refresh')
+  const refreshHash = hashToken(refreshToken)
+  const lifetime = app.config.sessions.access_token_lifetime
+  await insertRefreshToken(tx, {
+    token_hash: refreshHash,
+    user_id: userId,
+    device_id: deviceId,
+    replaces: how.replaces ?? null,
+  })
+  await insertAccessToken(tx, {
+    ...access,
+    expires_ts: app.clock.now() + lifetime,
+    refresh_token_hash: refreshHash,
+  })
+  return { access_token: accessToken, refresh_token: refreshToken, expires_in_ms: lifetime }
+}

@@ -1,0 +1,62 @@
+import type { App } from '../../app.ts'
+import { ForbiddenError, MatrixError } from '../../core/errors.ts'
+import type { ServerName, UserId } from '../../core/ids.ts'
+import { takeLoginToken } from '../../storage/login-tokens.ts'
+import { findUser } from '../../storage/users.ts'
+import type { UserRow } from '../../storage/users-schema.ts'
+import { type ClientDevice, logInDevice } from './device-login.ts'
+import { hashToken } from './tokens.ts'
+import { localUserId } from './user-names.ts'
+
+/** What `/login` and `/register` answer. */
+export type LoginResult = Awaited<ReturnType<typeof logInDevice>> & {
+  user_id: UserId
+  /** Deprecated, but old clients want it. */
+  home_server: ServerName
+}
+
+type Capabilities = Pick<App, 'database' | 'clock' | 'random' | 'config' | 'serverName' | 'passwordHasher'>
+
+/** Logs in with a password. `user`: a user id or a localpart. Throws M_FORBIDDEN, M_USER_DEACTIVATED, M_USER_LOCKED. */
+export async function logInWithPassword(
+  app: Capabilities,
+  { user, password, device }: { user: string; password: string; device: ClientDevice },
+): Promise<LoginResult> {
+  const found = await findByName(app, user)
+  const matches = await app.passwordHasher.verify(found?.password_hash, password)
+  if (found && isGone(found)) throw new MatrixError(403, 'M_USER_DEACTIVATED', 'This account has been deactivated')
+  if (!found || !matches) throw new ForbiddenError('Invalid user name or password')
+  return openSession(app, found, device)
+}
+
+/** Logs in with a token that another session, or single sign-on, got for the user. Throws as logInWithPassword. */
+export async function logInWithToken(
+  app: Capabilities,
+  { token, device }: { token: string; device: ClientDevice },
+): Promise<LoginResult> {
+  const userId = await app.database.write((tx) => takeLoginToken(tx, hashToken(token), app.clock.now()))
+  const user = userId && (await findUser(app.database, userId))
+  if (!user || isGone(user)) throw new ForbiddenError('Invalid login token')
+  return openSession(app, user, device)
+}
+
+/** Names of old accounts may have capitals: those who type one are meant by it exactly, or else the name in small letters is. */
+async function findByName(app: Capabilities, name: string): Promise<UserRow | undefined> {
+  const exact = localUserId(app, name)
+  const lower = localUserId(app, name.toLowerCase())
+  const found = exact && (await findUser(app.database, exact))
+  return found ?? (lower && lower !== exact ? findUser(app.database, lower) : undefined)
+}
+
+async function openSession(app: Capabilities, user: UserRow, device: ClientDevice): Promise<LoginResult> {
+  if (user.locked) {
+    throw new MatrixError(401, 'M_USER_LOCKED', 'This account has been locked', { soft_logout: true })
+  }
+  const userId = user.user_id
+  const tokens = await app.database.write((tx) => logInDevice(app, tx, { userId, device }))
+  return { user_id: userId, home_server: app.serverName, ...tokens }
+}
+
+function isGone(user: UserRow): boolean {
+  return user.deactivated_ts !== null
+}

@@ -1,0 +1,87 @@
+import type { App } from '../../app.ts'
+import { ForbiddenError, MissingParamError } from '../../core/errors.ts'
+import type { DeviceId } from '../../core/ids.ts'
+import { createUser } from './create-user.ts'
+import { type ClientDevice, logInDevice } from './device-login.ts'
+import type { LoginResult } from './log-in.ts'
+import { checkNewPassword } from './new-password.ts'
+import type { AuthData } from './uia-stages.ts'
+import { requireUserInteractiveAuth, type UiaFlow } from './user-interactive-auth.ts'
+import { requireAvailable, userIdForNewName } from './user-names.ts'
+
+/** The body of `POST /register`. */
+export type RegistrationRequest = {
+  username?: string | undefined
+  password?: string | undefined
+  device_id?: DeviceId | undefined
+  initial_device_display_name?: string | undefined
+  inhibit_login?: boolean | undefined
+  refresh_token?: boolean | undefined
+}
+
+type Capabilities = Pick<App, 'database' | 'clock' | 'random' | 'config' | 'serverName' | 'passwordHasher'>
+
+/** What `/register` answers: with tokens unless the client asked for none. */
+export type RegistrationResult = LoginResult | Pick<LoginResult, 'user_id' | 'home_server'>
+
+const GENERATED_NAME_LENGTH = 12
+
+/**
+ * Registers an account for whoever may have one by the configuration.
+ * Throws M_FORBIDDEN, M_INVALID_USERNAME, M_USER_IN_USE, M_WEAK_PASSWORD and the 401 of user-interactive authentication.
+ */
+export async function registerUser(
+  app: Capabilities,
+  { request, auth, operation }: { request: RegistrationRequest; auth: AuthData | undefined; operation: string },
+): Promise<RegistrationResult> {
+  if (!app.config.registration.enabled) throw new ForbiddenError('Registration is disabled')
+  if (request.username !== undefined) await requireAvailable(app, userIdForNewName(app, request.username))
+  if (request.password !== undefined) checkNewPassword(app, request.password)
+  const { password } = request
+  if (auth && password === undefined) throw new MissingParamError('password: a password is needed')
+  const flows = registrationFlows(app.config)
+  const proven = await requireUserInteractiveAuth(app, { operation, userId: undefined, flows, auth, body: {} })
+  return makeAccount(app, request, proven.completed['m.login.registration_token'])
+}
+
+/** https://spec.matrix.org/v1.19/client-server-api/#guest-access */
+export async function registerGuest(app: Capabilities, displayName: string | undefined): Promise<RegistrationResult> {
+  const { enabled, guests } = app.config.registration
+  if (!guests) throw new ForbiddenError(enabled ? 'This server has no guest accounts' : 'Registration is disabled')
+  return logInNew(app, { localpart: generatedName(app), guest: true }, { displayName, wantsRefreshToken: false })
+}
+
+function registrationFlows({ registration }: App['config']): UiaFlow[] {
+  return [[registration.requires_token ? 'm.login.registration_token' : 'm.login.dummy']]
+}
+
+async function makeAccount(
+  app: Capabilities,
+  request: RegistrationRequest,
+  registrationToken: string | undefined,
+): Promise<RegistrationResult> {
+  const localpart = request.username ?? generatedName(app)
+  const account = { localpart, password: request.password, registrationToken }
+  if (request.inhibit_login) return { user_id: await createUser(app, account), home_server: app.serverName }
+  return logInNew(app, account, {
+    deviceId: request.device_id,
+    displayName: request.initial_device_display_name,
+    wantsRefreshToken: request.refresh_token ?? false,
+  })
+}
+
+async function logInNew(
+  app: Capabilities,
+  account: Parameters<typeof createUser>[1],
+  device: ClientDevice,
+): Promise<LoginResult> {
+  let tokens: Awaited<ReturnType<typeof logInDevice>> | undefined
+  const userId = await createUser(app, account, async (tx, id) => {
+    tokens = await logInDevice(app, tx, { userId: id, device })
+  })
+  return { user_id: userId, home_server: app.serverName, ...tokens! }
+}
+
+function generatedName(app: Pick<App, 'random'>): string {
+  return app.random.token(GENERATED_NAME_LENGTH).toLowerCase()
+}

@@ -1,0 +1,69 @@
+import { createHmac, timingSafeEqual } from 'node:crypto'
+import type { App } from '../../app.ts'
+import { ForbiddenError, InvalidParamError } from '../../core/errors.ts'
+import { insertRegistrationNonce, takeRegistrationNonce } from '../../storage/registration-nonces.ts'
+import { createUser } from './create-user.ts'
+import { logInDevice } from './device-login.ts'
+import type { LoginResult } from './log-in.ts'
+
+export type SharedSecretRegistration = {
+  nonce: string
+  username: string
+  password: string
+  displayname?: string | undefined
+  admin: boolean
+  user_type?: string | undefined
+  /** HMAC-SHA1 of what is registered, in hexadecimal. */
+  mac: string
+}
+
+type Capabilities = Pick<App, 'database' | 'clock' | 'random' | 'config' | 'serverName' | 'passwordHasher'>
+
+const NONCE_LIFETIME_MS = 60_000
+const NONCE_LENGTH = 64
+
+/** A nonce for one registration within a minute, at any process of this server. Throws M_UNKNOWN without a shared secret. */
+export async function newRegistrationNonce(app: Capabilities): Promise<string> {
+  sharedSecret(app)
+  const now = app.clock.now()
+  const nonce = app.random.token(NONCE_LENGTH)
+  await app.database.write((tx) => insertRegistrationNonce(tx, { nonce, expiresTs: now + NONCE_LIFETIME_MS, now }))
+  return nonce
+}
+
+/**
+ * Registers an account for somebody who knows the shared secret, as Synapse's tools do, and logs in.
+ * Throws M_FORBIDDEN for a wrong mac, M_INVALID_PARAM for an unknown nonce, and as createUser.
+ */
+export async function registerBySharedSecret(
+  app: Capabilities,
+  request: SharedSecretRegistration,
+): Promise<LoginResult> {
+  const secret = sharedSecret(app)
+  const isKnown = await app.database.write((tx) => takeRegistrationNonce(tx, request.nonce, app.clock.now()))
+  if (!isKnown) throw new InvalidParamError('The nonce is not known, or has been used or expired')
+  if (!isMac(request.mac, macOf(secret, request))) throw new ForbiddenError('The mac is wrong')
+  const { username: localpart, password, displayname: displayName, admin } = request
+  let tokens: Awaited<ReturnType<typeof logInDevice>> | undefined
+  const userId = await createUser(app, { localpart, password, displayName, admin }, async (tx, id) => {
+    tokens = await logInDevice(app, tx, { userId: id, device: { wantsRefreshToken: false } })
+  })
+  return { user_id: userId, home_server: app.serverName, ...tokens! }
+}
+
+function sharedSecret(app: Pick<App, 'config'>): string {
+  const secret = app.config.registration.shared_secret
+  if (secret === undefined) throw new ForbiddenError('Registration by shared secret is not enabled')
+  return secret
+}
+
+function macOf(secret: string, request: SharedSecretRegistration): Buffer {
+  const { nonce, username, password, admin, user_type } = request
+  const signed = [nonce, username, password, admin ? 'admin' : 'notadmin', ...(user_type ? [user_type] : [])]
+  return createHmac('sha1', secret).update(signed.join('\0')).digest()
+}
+
+function isMac(given: string, expected: Buffer): boolean {
+  const bytes = Buffer.from(given, 'hex')
+  return bytes.length === expected.length && timingSafeEqual(bytes, expected)
+}

@@ -1,0 +1,18 @@
+import { sql } from 'kysely'
+import type { Tx } from './database.ts'
+
+/** Adds a nonce for registration by shared secret; those that have expired by `now` go. */
+export async function insertRegistrationNonce(
+  tx: Tx,
+  { nonce, expiresTs, now }: { nonce: string; expiresTs: number; now: number },
+): Promise<void> {
+  await sql`delete from registration_nonces where expires_ts <= ${now}::bigint`.execute(tx.sql)
+  await sql`insert into registration_nonces (nonce, expires_ts) values (${nonce}, ${expiresTs}::bigint)`.execute(tx.sql)
+}
+
+/** Uses a nonce up; false when it is not known, expired, or used already. */
+export async function takeRegistrationNonce(tx: Tx, nonce: string, now: number): Promise<boolean> {
+  const { rows } = await sql<{ expires_ts: number }>`delete from registration_nonces where nonce = ${nonce}
+    returning expires_ts`.execute(tx.sql)
+  return rows[0] !== undefined && rows[0].expires_ts > now
+}
