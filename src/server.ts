@@ -8,6 +8,7 @@ import { createRateLimiter } from './api/http/rate-limit.ts'
 import type { App } from './app.ts'
 import type { Config, ListenerConfig } from './config.ts'
 import { openApp } from './open-app.ts'
+import { startMediaSweeps } from './services/media/sweep-media.ts'
 
 /** A server that runs. */
 export type RunningServer = {
@@ -24,6 +25,7 @@ export async function startServer(config: Config): Promise<RunningServer> {
   const { app, stop, close } = await openApp(config)
   try {
     const servers = await listenOnAll(app, config)
+    const sweeps = startMediaSweeps(app)
     return {
       addresses: servers.map(({ listener, server }) => ({
         bind: listener.bind,
@@ -33,6 +35,7 @@ export async function startServer(config: Config): Promise<RunningServer> {
       close: async () => {
         stop()
         await Promise.all(servers.map(({ server }) => closeServer(server)))
+        await sweeps.stop()
         await close()
       },
     }

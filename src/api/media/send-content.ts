@@ -1,0 +1,81 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { pipeline } from 'node:stream/promises'
+import { create as contentDisposition } from 'content-disposition'
+import type { App } from '../../app.ts'
+import { openFile } from '../../services/media/open-file.ts'
+import { RESPONDED } from '../http/route.ts'
+import { matchesEtag, requestedRange } from './byte-range.ts'
+
+/** What to send, and how browsers are to treat it. */
+export type Content = {
+  objectKey: string
+  size: number
+  /** Without quotes. */
+  etag: string
+  contentType: string
+  disposition: 'inline' | 'attachment'
+  filename: string | undefined
+  /** `private`: only the client itself may keep it. */
+  cache: 'private' | 'public'
+}
+
+/** https://spec.matrix.org/v1.19/client-server-api/#content-repository: what a file says must not act in the name of this origin. */
+const SAFETY = {
+  'Content-Security-Policy':
+    "sandbox; default-src 'none'; script-src 'none'; plugin-types application/pdf; style-src 'unsafe-inline'; object-src 'self';",
+  'Cross-Origin-Resource-Policy': 'cross-origin',
+  'X-Content-Type-Options': 'nosniff',
+}
+
+const CLIENT_LEFT = ['ERR_STREAM_PREMATURE_CLOSE', 'ERR_STREAM_UNABLE_TO_PIPE', 'ERR_STREAM_DESTROYED']
+
+/**
+ * Answers with stored bytes, as fast as the client takes them: all of them or one range, none for HEAD and when the client has them already.
+ * Throws M_NOT_FOUND when the store has lost them.
+ */
+export async function sendContent(
+  app: App,
+  { request: { raw: request }, response }: { request: { raw: IncomingMessage }; response: ServerResponse },
+  content: Content,
+): Promise<typeof RESPONDED> {
+  const etag = `"${content.etag}"`
+  const headers = headersOf(content, etag)
+  if (matchesEtag(request.headers['if-none-match'], etag)) return end(response, 304, headers)
+  const range = rangeOf(request, content.size, etag)
+  if (range === 'unsatisfiable') return end(response, 416, { ...SAFETY, 'Content-Range': `bytes */${content.size}` })
+  const length = range ? range.end - range.start + 1 : content.size
+  const contentRange = range && { 'Content-Range': `bytes ${range.start}-${range.end}/${content.size}` }
+  const status = range ? 206 : 200
+  const allHeaders = { ...headers, ...describe(content), ...contentRange, 'Content-Length': length }
+  if (request.method === 'HEAD') return end(response, status, allHeaders)
+  const stream = await openFile(app, content.objectKey, range)
+  response.writeHead(status, allHeaders)
+  await pipeline(stream, response).catch((error) => {
+    // A client that has seen enough is no fault.
+    if (!CLIENT_LEFT.includes(error.code)) throw error
+  })
+  return RESPONDED
+}
+
+function headersOf(content: Content, etag: string): Record<string, string> {
+  return { ...SAFETY, ETag: etag, 'Cache-Control': `${content.cache}, max-age=31536000, immutable` }
+}
+
+function describe(content: Content): Record<string, string> {
+  return {
+    'Content-Type': content.contentType,
+    'Content-Disposition': contentDisposition(content.filename, { type: content.disposition }),
+    'Accept-Ranges': 'bytes',
+  }
+}
+
+/** With If-Range, a part counts only of the content that the client knows. */
+function rangeOf(request: IncomingMessage, size: number, etag: string) {
+  const ifRange = request.headers['if-range']
+  return ifRange === undefined || ifRange === etag ? requestedRange(request.headers.range, size) : undefined
+}
+
+function end(response: ServerResponse, status: number, headers: Record<string, string | number>): typeof RESPONDED {
+  response.writeHead(status, headers).end()
+  return RESPONDED
+}

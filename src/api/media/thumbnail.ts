@@ -1,0 +1,55 @@
+import { z } from 'zod'
+import type { App } from '../../app.ts'
+import { findMedia } from '../../services/media/find-media.ts'
+import { thumbnailMedia } from '../../services/media/thumbnail-media.ts'
+import { queryBoolean, queryInteger } from '../http/fields.ts'
+import { type Call, type RESPONDED, route } from '../http/route.ts'
+import { checkUnauthenticatedAccess } from './download.ts'
+import { mediaPath, waitQuery } from './media-fields.ts'
+import { sendContent } from './send-content.ts'
+
+const thumbnailQuery = waitQuery.extend({
+  width: queryInteger.min(1),
+  height: queryInteger.min(1),
+  method: z.enum(['crop', 'scale']).default('scale'),
+  animated: queryBoolean.default(false),
+})
+
+type ThumbnailCall = Pick<
+  Call<typeof mediaPath, typeof thumbnailQuery, undefined, unknown>,
+  'params' | 'query' | 'request' | 'response' | 'signal'
+>
+
+/** https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv1mediathumbnailservernamemediaid */
+export const getThumbnail = route({
+  method: 'GET',
+  path: '/_matrix/client/v1/media/thumbnail/:serverName/:mediaId',
+  auth: 'user',
+  guests: true,
+  rateLimit: 'media',
+  params: mediaPath,
+  query: thumbnailQuery,
+  handle: (call, app) => thumbnail(app, call, 'private'),
+})
+
+/** The thumbnail of before Matrix 1.11: https://spec.matrix.org/v1.19/client-server-api/#get_matrixmediav3thumbnailservernamemediaid */
+export const getUnauthenticatedThumbnail = route({
+  method: 'GET',
+  path: ['v3', 'r0', 'v1'].map((version) => `/_matrix/media/${version}/thumbnail/:serverName/:mediaId`),
+  auth: 'none',
+  rateLimit: 'media',
+  params: mediaPath,
+  query: thumbnailQuery,
+  handle(call, app) {
+    checkUnauthenticatedAccess(app)
+    return thumbnail(app, call, 'public')
+  },
+})
+
+async function thumbnail(app: App, call: ThumbnailCall, cache: 'private' | 'public'): Promise<typeof RESPONDED> {
+  const { params, query, signal } = call
+  const { file } = await findMedia(app, params, { timeoutMs: query.timeout_ms, signal })
+  const { contentType, ...content } = await thumbnailMedia(app, file, query)
+  const filename = `thumbnail.${contentType.replace('image/', '').replace('jpeg', 'jpg')}`
+  return sendContent(app, call, { ...content, contentType, disposition: 'inline', filename, cache })
+}

@@ -1,0 +1,82 @@
+import type { IncomingMessage } from 'node:http'
+import { z } from 'zod'
+import type { App } from '../../app.ts'
+import { TooLargeError } from '../../core/errors.ts'
+import type { UserId } from '../../core/ids.ts'
+import { reserveMedia } from '../../services/media/reserve-media.ts'
+import { type Upload, uploadMedia, uploadReservedMedia } from '../../services/media/upload-media.ts'
+import type { MediaName } from '../../storage/media.ts'
+import { route } from '../http/route.ts'
+import { mediaPath } from './media-fields.ts'
+import { discardRest, readUpload } from './read-upload.ts'
+
+const uploadQuery = z.object({ filename: z.string().optional() })
+
+/** https://spec.matrix.org/v1.19/client-server-api/#post_matrixmediav3upload */
+export const postUpload = route({
+  method: 'POST',
+  path: ['/_matrix/media/v3/upload', '/_matrix/media/r0/upload', '/_matrix/media/v1/upload'],
+  auth: 'user',
+  rateLimit: 'media',
+  query: uploadQuery,
+  body: 'stream',
+  async handle({ request, query, session }, app) {
+    const name = await receive(app, request.raw, (source) =>
+      uploadMedia(app, { ...describe(request.raw, query.filename, session.userId), source }),
+    )
+    return { content_uri: mxcUri(name) }
+  },
+})
+
+/** https://spec.matrix.org/v1.19/client-server-api/#post_matrixmediav1create */
+export const postCreateMedia = route({
+  method: 'POST',
+  path: '/_matrix/media/v1/create',
+  auth: 'user',
+  rateLimit: 'media',
+  async handle({ session }, app) {
+    const { name, expiresTs } = await reserveMedia(app, session.userId)
+    return { content_uri: mxcUri(name), unused_expires_at: expiresTs }
+  },
+})
+
+/** https://spec.matrix.org/v1.19/client-server-api/#put_matrixmediav3uploadservernamemediaid */
+export const putUpload = route({
+  method: 'PUT',
+  path: '/_matrix/media/v3/upload/:serverName/:mediaId',
+  auth: 'user',
+  rateLimit: 'media',
+  params: mediaPath,
+  query: uploadQuery,
+  body: 'stream',
+  async handle({ request, params, query, session }, app) {
+    await receive(app, request.raw, (source) =>
+      uploadReservedMedia(app, params, { ...describe(request.raw, query.filename, session.userId), source }),
+    )
+    return {}
+  },
+})
+
+async function receive<Result>(
+  app: App,
+  request: IncomingMessage,
+  store: (source: AsyncIterable<Buffer>) => Promise<Result>,
+): Promise<Result> {
+  const { max_upload_size: limit } = app.config.media
+  try {
+    if (Number(request.headers['content-length'] ?? 0) > limit)
+      throw new TooLargeError(`The file is larger than ${limit} bytes`)
+    return await store(readUpload(request, app.config.limits.request_timeout))
+  } catch (error) {
+    await discardRest(request)
+    throw error
+  }
+}
+
+function describe(request: IncomingMessage, filename: string | undefined, uploader: UserId): Omit<Upload, 'source'> {
+  return { uploader, contentType: request.headers['content-type'], filename }
+}
+
+function mxcUri({ serverName, mediaId }: MediaName): string {
+  return `mxc://${serverName}/${mediaId}`
+}

@@ -1,0 +1,47 @@
+import { mkdir, open, rename, rm } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import type { ObjectStore } from './object-store.ts'
+
+/** Keeps objects as files in a folder, which processes on several machines have to share. Keys are letters, digits, `-` and `_`. */
+export function createDiskStore(folder: string): ObjectStore {
+  const pathOf = (key: string) => {
+    if (!/^[\w-]{5,}$/.test(key)) throw new Error(`${JSON.stringify(key)} is not an object key`)
+    return join(folder, 'objects', key.slice(0, 2), key.slice(2, 4), key)
+  }
+  return {
+    // In the same file system, so that `put` is a rename.
+    stagingFolder: join(folder, 'staging'),
+    async put(key, file) {
+      const path = pathOf(key)
+      await mkdir(dirname(path), { recursive: true, mode: 0o700 })
+      await rename(file.path, path)
+      for (const parent of [dirname(path), dirname(dirname(path)), join(folder, 'objects')]) await syncFolder(parent)
+    },
+    async get(key, range) {
+      const file = await openIfThere(pathOf(key))
+      return file?.createReadStream(range)
+    },
+    async delete(key) {
+      await rm(pathOf(key), { force: true })
+    },
+  }
+}
+
+/** A new name is durable once its folder is, and so on upwards. */
+async function syncFolder(path: string): Promise<void> {
+  const folder = await open(path)
+  try {
+    await folder.sync()
+  } finally {
+    await folder.close()
+  }
+}
+
+async function openIfThere(path: string) {
+  try {
+    return await open(path)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    throw error
+  }
+}

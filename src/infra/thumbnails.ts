@@ -1,0 +1,109 @@
+import type { Readable } from 'node:stream'
+import { buffer } from 'node:stream/consumers'
+import sharp, { type Metadata, type Sharp } from 'sharp'
+import { MatrixError, TooLargeError } from '../core/errors.ts'
+import { createConcurrencyLimit } from './concurrency-limit.ts'
+import { thumbnailSize } from './thumbnail-size.ts'
+
+/** What a thumbnail should be: a box in pixels, https://spec.matrix.org/v1.19/client-server-api/#thumbnails */
+export type ThumbnailSpec = { width: number; height: number; method: 'crop' | 'scale'; animated: boolean }
+
+/** `bytes` null: the image itself serves, for a thumbnail would be the same. */
+export type RenderedThumbnail = { bytes: Buffer | null; contentType: string }
+
+export type Thumbnailer = {
+  /**
+   * Makes a thumbnail of an image, upright and without the metadata, which may tell where a photograph was taken. Throws M_TOO_LARGE for an
+   * image of more pixels than allowed and M_UNKNOWN for what cannot be read as an image.
+   */
+  render(load: () => Promise<Readable>, spec: ThumbnailSpec): Promise<RenderedThumbnail>
+}
+
+/** Types of images that have thumbnails, as their content shows them. */
+export const IMAGE_TYPES: readonly string[] = [
+  'image/jpeg',
+  'image/png',
+  'image/apng',
+  'image/gif',
+  'image/webp',
+  'image/avif',
+]
+
+/** Formats that may be served as thumbnails as they are. */
+const SERVED_FORMATS = new Map([
+  ['jpeg', 'image/jpeg'],
+  ['png', 'image/png'],
+  ['gif', 'image/gif'],
+  ['webp', 'image/webp'],
+])
+const LOADERS = ['JpegBuffer', 'PngBuffer', 'WebpBuffer', 'NsgifBuffer', 'HeifBuffer']
+// Each takes a thread of libuv's four, which file system and DNS need as well.
+const AT_ONCE = 2
+const TIMEOUT_SECONDS = 20
+
+/** `maxPixels`: images of more are refused; for animated ones all frames count, and beyond it they are shown still. */
+export function createThumbnailer(maxPixels: number): Thumbnailer {
+  restrictLibrary()
+  const inTurn = createConcurrencyLimit(AT_ONCE)
+  return {
+    render: (load, spec) =>
+      inTurn(async () => {
+        const input = await buffer(await load())
+        try {
+          return await render(input, spec, maxPixels)
+        } catch (error) {
+          throw asMatrixError(error)
+        }
+      }),
+  }
+}
+
+/** Only the formats above are decoded at all, and nothing is kept in memory between images. */
+function restrictLibrary(): void {
+  sharp.block({ operation: ['VipsForeignLoad'] })
+  sharp.unblock({ operation: LOADERS.map((loader) => `VipsForeignLoad${loader}`) })
+  sharp.concurrency(1)
+  sharp.cache(false)
+}
+
+async function render(input: Buffer, spec: ThumbnailSpec, maxPixels: number): Promise<RenderedThumbnail> {
+  const metadata = await sharp(input, { limitInputPixels: false }).metadata()
+  const { width, height } = metadata.autoOrient
+  if (width * height > maxPixels) throw new TooLargeError('The image has too many pixels for a thumbnail')
+  const frames = metadata.pages ?? 1
+  const animated = spec.animated && frames > 1 && isUpright(metadata) && width * height * frames <= maxPixels
+  const target = thumbnailSize({ width, height }, spec)
+  const sameSize = target.width === width && target.height === height
+  const type = SERVED_FORMATS.get(metadata.format)
+  if (sameSize && type !== undefined && (animated || frames === 1) && !hasPersonalMetadata(metadata)) {
+    return { bytes: null, contentType: type }
+  }
+  const image = sharp(input, { animated, limitInputPixels: maxPixels, failOn: 'error' })
+    .timeout({ seconds: TIMEOUT_SECONDS })
+    .autoOrient()
+    .resize({ ...target, fit: spec.method === 'crop' ? 'cover' : 'fill' })
+  return encode(image, metadata, animated)
+}
+
+function isUpright({ orientation }: Metadata): boolean {
+  return (orientation ?? 1) === 1
+}
+
+function hasPersonalMetadata({ exif, xmp, iptc, comments }: Metadata): boolean {
+  return [exif, xmp, iptc, comments].some((found) => found !== undefined)
+}
+
+async function encode(image: Sharp, metadata: Metadata, animated: boolean): Promise<RenderedThumbnail> {
+  if (animated) return { bytes: await image.webp().toBuffer(), contentType: 'image/webp' }
+  // Drawings come as PNG and GIF: they stay sharp, as does what is transparent.
+  const keepSharp = metadata.hasAlpha || metadata.format === 'png' || metadata.format === 'gif'
+  if (keepSharp) return { bytes: await image.png().toBuffer(), contentType: 'image/png' }
+  return { bytes: await image.jpeg({ quality: 82 }).toBuffer(), contentType: 'image/jpeg' }
+}
+
+function asMatrixError(error: unknown): MatrixError {
+  if (error instanceof MatrixError) return error
+  const message = error instanceof Error ? error.message : ''
+  if (/pixel limit|timeout/.test(message)) return new TooLargeError('The image is too large for a thumbnail')
+  return new MatrixError(400, 'M_UNKNOWN', 'Thumbnails of this content cannot be made')
+}

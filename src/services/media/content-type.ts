@@ -1,0 +1,36 @@
+/** What content is called that has no type, or none that makes sense. */
+const UNKNOWN = 'application/octet-stream'
+
+const TOKEN = "[\\w!#$%&'*+.^`|~-]+"
+const MEDIA_TYPE = new RegExp(
+  `^${TOKEN}/${TOKEN}(\\s*;\\s*${TOKEN}=(${TOKEN}|"[^"\\\\\\x00-\\x1f\\x7f-\\uffff]*"))*\\s*$`,
+)
+const MAX_LENGTH = 255
+
+/** https://spec.matrix.org/v1.19/client-server-api/#serving-inline-content */
+const INLINE_TYPES: ReadonlySet<string> = new Set([
+  ...['text/css', 'text/plain', 'text/csv', 'application/json', 'application/ld+json'],
+  ...['image/jpeg', 'image/gif', 'image/png', 'image/apng', 'image/webp', 'image/avif'],
+  ...['video/mp4', 'video/webm', 'video/ogg', 'video/quicktime'],
+  ...['audio/mp4', 'audio/webm', 'audio/aac', 'audio/mpeg', 'audio/ogg', 'audio/wave', 'audio/wav', 'audio/x-wav'],
+  ...['audio/x-pn-wav', 'audio/flac', 'audio/x-flac'],
+])
+
+/** The type that an uploader gives, as it may stand in a header; application/octet-stream for none and for nonsense. */
+export function acceptedContentType(claimed: string | undefined): string {
+  return claimed !== undefined && claimed.length <= MAX_LENGTH && MEDIA_TYPE.test(claimed) ? claimed.trim() : UNKNOWN
+}
+
+/** The type to serve content with: as the uploader said, unless that is an image and the content shows that it is none (`detected`). */
+export function servedContentType(claimed: string, detected: string | null): string {
+  return essence(claimed).startsWith('image/') && !detected?.startsWith('image/') ? UNKNOWN : claimed
+}
+
+/** Whether a browser may show content of this type itself. */
+export function mayShowInline(contentType: string): boolean {
+  return INLINE_TYPES.has(essence(contentType))
+}
+
+function essence(contentType: string): string {
+  return contentType.split(';', 1)[0]!.trim().toLowerCase()
+}

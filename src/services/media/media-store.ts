@@ -1,0 +1,23 @@
+import type { Config } from '../../config.ts'
+import { createDiskStore } from '../../infra/object-store/disk.ts'
+import type { ObjectStore } from '../../infra/object-store/object-store.ts'
+import { createSingleFlight, type SingleFlight } from '../../infra/single-flight.ts'
+import { createThumbnailer, type Thumbnailer } from '../../infra/thumbnails.ts'
+import type { ThumbnailRow } from '../../storage/media-schema.ts'
+
+/** What a server keeps files in and makes their thumbnails with. */
+export type MediaStore = {
+  objects: ObjectStore
+  thumbnailer: Thumbnailer
+  /** By what tells thumbnails apart, so that a thumbnail that many ask for is made once. */
+  thumbnailsUnderWay: SingleFlight<ThumbnailRow>
+}
+
+/** The store as configured; touches nothing yet. */
+export function createMediaStore(config: Config['media']): MediaStore {
+  return {
+    objects: createDiskStore(config.storage_dir),
+    thumbnailer: createThumbnailer(config.max_image_pixels),
+    thumbnailsUnderWay: createSingleFlight(),
+  }
+}

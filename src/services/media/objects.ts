@@ -1,0 +1,25 @@
+import type { App } from '../../app.ts'
+import type { StagedFile } from '../../infra/object-store/staged-file.ts'
+import { announceObject, doomUnclaimedObjects, forgetObjects } from '../../storage/unclaimed-objects.ts'
+
+/** Puts a staged file into the store; returns its key. Until a transaction claims the object it counts as unclaimed, so that a crash leaves no orphan. */
+export async function putObject(app: App, staged: StagedFile): Promise<string> {
+  const objectKey = app.random.token(32)
+  await app.database.write((tx) => announceObject(tx, objectKey, app.clock.now()))
+  await app.media.objects.put(objectKey, staged)
+  return objectKey
+}
+
+/** Deletes an object that nobody claimed. */
+export async function dropObject(app: App, objectKey: string): Promise<void> {
+  await app.media.objects.delete(objectKey)
+  await app.database.write((tx) => forgetObjects(tx, [objectKey]))
+}
+
+/** Deletes up to `limit` objects that have been unclaimed since before `cutoff`; returns how many these were. */
+export async function dropUnclaimedObjects(app: App, command: { cutoff: number; limit: number }): Promise<number> {
+  const keys = await app.database.write((tx) => doomUnclaimedObjects(tx, command))
+  for (const key of keys) await app.media.objects.delete(key)
+  if (keys.length > 0) await app.database.write((tx) => forgetObjects(tx, keys))
+  return keys.length
+}

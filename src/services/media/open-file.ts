@@ -1,0 +1,12 @@
+import type { Readable } from 'node:stream'
+import type { App } from '../../app.ts'
+import { NotFoundError } from '../../core/errors.ts'
+import type { ByteRange } from '../../infra/object-store/object-store.ts'
+
+/** The bytes of a stored object, or a range of them. Throws M_NOT_FOUND (and tells the administrator) when the store has lost it. */
+export async function openFile(app: App, objectKey: string, range?: ByteRange): Promise<Readable> {
+  const stream = await app.media.objects.get(objectKey, range)
+  if (stream) return stream
+  app.logger.error({ object_key: objectKey }, 'a file is missing in the media store')
+  throw new NotFoundError('The server has lost this file')
+}

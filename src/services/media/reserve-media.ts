@@ -1,0 +1,22 @@
+import type { App } from '../../app.ts'
+import { MatrixError } from '../../core/errors.ts'
+import type { UserId } from '../../core/ids.ts'
+import { type MediaName, reserveMediaName } from '../../storage/media.ts'
+import { newMediaName } from './upload-media.ts'
+
+/**
+ * Reserves a name for a file that the user uploads later, until `expiresTs` (milliseconds since 1970). Throws M_LIMIT_EXCEEDED when the user has
+ * too many names without a file. https://spec.matrix.org/v1.19/client-server-api/#post_matrixmediav1create
+ */
+export async function reserveMedia(app: App, uploader: UserId): Promise<{ name: MediaName; expiresTs: number }> {
+  const { async_upload_expiry: expiry, max_pending_uploads: limit } = app.config.media
+  const name = newMediaName(app)
+  const createdTs = app.clock.now()
+  const expiresTs = createdTs + expiry
+  const reserved = await app.database.write((tx) =>
+    reserveMediaName(tx, { ...name, uploader, createdTs, expiresTs, limit }),
+  )
+  if (!reserved)
+    throw new MatrixError(429, 'M_LIMIT_EXCEEDED', `You have ${limit} uploads to finish before the next one`)
+  return { name, expiresTs }
+}

@@ -1,0 +1,45 @@
+import { fileTypeFromBuffer } from 'file-type'
+import type { App } from '../../app.ts'
+import { discardStagedFile, type StagedFile, stageFile } from '../../infra/object-store/staged-file.ts'
+import type { Tx } from '../../storage/database.ts'
+import { claimFile, lockFile } from '../../storage/media-files.ts'
+import { dropObject, putObject } from './objects.ts'
+
+/**
+ * Stores what arrives from `source` (once, if the same content is there already) and calls `record` in the transaction that makes it known;
+ * its errors undo everything. Throws M_TOO_LARGE beyond the configured size, as soon as it is reached.
+ */
+export async function storeFile(
+  app: App,
+  source: AsyncIterable<Buffer>,
+  record: (tx: Tx, sha256: string) => Promise<void>,
+): Promise<void> {
+  const staged = await stageFile(app.media.objects.stagingFolder, source, app.config.media.max_upload_size)
+  try {
+    const known = await app.database.write(async (tx) => {
+      const found = await lockFile(tx, staged.sha256)
+      if (found) await record(tx, staged.sha256)
+      return found
+    })
+    if (!known) await storeNewFile(app, staged, record)
+  } finally {
+    await discardStagedFile(staged)
+  }
+}
+
+async function storeNewFile(
+  app: App,
+  staged: StagedFile,
+  record: (tx: Tx, sha256: string) => Promise<void>,
+): Promise<void> {
+  const { sha256, size, head } = staged
+  const detectedType = (await fileTypeFromBuffer(head))?.mime ?? null
+  const objectKey = await putObject(app, staged)
+  const claimed = await app.database.write(async (tx) => {
+    const isFirst = await claimFile(tx, { sha256, size, objectKey, detectedType, now: app.clock.now() })
+    await record(tx, sha256)
+    return isFirst
+  })
+  // Not when the transaction throws: it may be the answer that got lost, and the file in use. What was rolled back is swept.
+  if (!claimed) await dropObject(app, objectKey)
+}

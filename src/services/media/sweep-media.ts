@@ -1,0 +1,43 @@
+import type { App } from '../../app.ts'
+import { removeAbandonedFiles } from '../../infra/object-store/staged-file.ts'
+import { deleteExpiredReservations } from '../../storage/media.ts'
+import { deleteUnusedFiles } from '../../storage/media-files.ts'
+import { dropUnclaimedObjects } from './objects.ts'
+
+const INTERVAL_MS = 60 * 60 * 1000
+const BATCH = 100
+/** Longer than any upload takes between writing its object and its row. */
+const UNCLAIMED_MS = 60 * 60 * 1000
+
+/** Sweeps now and every hour until the server stops. `stop` waits for a sweep that is under way. */
+export function startMediaSweeps(app: App): { stop(): Promise<void> } {
+  let underWay = Promise.resolve()
+  const sweep = () => {
+    underWay = underWay
+      .then(() => sweepMedia(app))
+      .catch((error) => app.logger.error({ err: error }, 'sweeping the media failed'))
+  }
+  const timer = setInterval(sweep, INTERVAL_MS)
+  sweep()
+  return {
+    stop: () => {
+      clearInterval(timer)
+      return underWay
+    },
+  }
+}
+
+/**
+ * Removes what nobody can reach any more: expired reservations, files without media, and what crashes have left. Several processes may do so
+ * at the same time.
+ */
+export async function sweepMedia(app: App): Promise<void> {
+  const now = app.clock.now()
+  await removeAbandonedFiles(app.media.objects.stagingFolder, now)
+  await app.database.write((tx) => deleteExpiredReservations(tx, now))
+  while (!app.stopping.aborted && (await app.database.write((tx) => deleteUnusedFiles(tx, BATCH))) === BATCH);
+  while (
+    !app.stopping.aborted &&
+    (await dropUnclaimedObjects(app, { cutoff: now - UNCLAIMED_MS, limit: BATCH })) === BATCH
+  );
+}

@@ -1,0 +1,54 @@
+import { Readable } from 'node:stream'
+import type { App } from '../../app.ts'
+import { MatrixError } from '../../core/errors.ts'
+import { discardStagedFile, stageFile } from '../../infra/object-store/staged-file.ts'
+import { IMAGE_TYPES, type ThumbnailSpec } from '../../infra/thumbnails.ts'
+import type { StoredFile } from '../../storage/media.ts'
+import type { ThumbnailRow } from '../../storage/media-schema.ts'
+import { findStoredThumbnail, insertThumbnail, type ThumbnailKey } from '../../storage/media-thumbnails.ts'
+import { dropObject, putObject } from './objects.ts'
+import { openFile } from './open-file.ts'
+import { thumbnailStep } from './thumbnail-step.ts'
+
+/** A thumbnail in the object store; `etag` names it among all files and thumbnails. */
+export type Thumbnail = { objectKey: string; contentType: string; size: number; etag: string }
+
+/**
+ * The thumbnail of a file, made at the first request for it and kept. Throws M_UNKNOWN for a file that is no image and M_TOO_LARGE for an image
+ * of too many pixels. https://spec.matrix.org/v1.19/client-server-api/#thumbnails
+ */
+export async function thumbnailMedia(app: App, file: StoredFile, request: ThumbnailSpec): Promise<Thumbnail> {
+  if (!IMAGE_TYPES.includes(file.detectedType ?? ''))
+    throw new MatrixError(400, 'M_UNKNOWN', 'Only images have thumbnails')
+  const key = { sha256: file.sha256, ...thumbnailStep(request, app.config.media.thumbnail_sizes) }
+  const etag = `${key.sha256}.${key.width}x${key.height}${key.method}${key.animated ? '.animated' : ''}`
+  const stored =
+    (await findStoredThumbnail(app.database, key)) ??
+    (await app.media.thumbnailsUnderWay(etag, () => makeThumbnail(app, file, key)))
+  return { objectKey: stored.object_key ?? file.objectKey, contentType: stored.content_type, size: stored.size, etag }
+}
+
+async function makeThumbnail(app: App, file: StoredFile, key: ThumbnailKey): Promise<ThumbnailRow> {
+  const { bytes, contentType } = await app.media.thumbnailer.render(() => openFile(app, file.objectKey), key)
+  const row = { ...key, object_key: null, content_type: contentType, size: bytes?.length ?? file.size }
+  if (bytes) return storeThumbnail(app, bytes, row)
+  await app.database.write((tx) => insertThumbnail(tx, row))
+  return row
+}
+
+async function storeThumbnail(app: App, bytes: Buffer, row: ThumbnailRow): Promise<ThumbnailRow> {
+  const staged = await stageFile(app.media.objects.stagingFolder, Readable.from([bytes]), bytes.length)
+  try {
+    const objectKey = await putObject(app, staged)
+    const made = { ...row, object_key: objectKey }
+    if (await app.database.write((tx) => insertThumbnail(tx, made))) return made
+    // Another process was faster.
+    await dropObject(app, objectKey)
+    const { sha256, width, height, method, animated } = row
+    const other = await findStoredThumbnail(app.database, { sha256, width, height, method, animated })
+    if (other) return other
+    throw new MatrixError(404, 'M_NOT_FOUND', 'The file has been deleted')
+  } finally {
+    await discardStagedFile(staged)
+  }
+}

@@ -1,0 +1,37 @@
+import type { ServerName, UserId } from '../core/ids.ts'
+
+/** The tables of files that users send; `migrations/0003_media.sql` has their meaning. */
+export type MediaTables = {
+  media_files: {
+    sha256: string
+    size: number
+    object_key: string
+    detected_type: string | null
+    created_ts: number
+  }
+  media: MediaRow
+  media_thumbnails: ThumbnailRow
+  unclaimed_objects: { object_key: string; since_ts: number; doomed: boolean }
+}
+
+export type MediaRow = {
+  server_name: ServerName
+  media_id: string
+  uploader: UserId | null
+  sha256: string | null
+  content_type: string
+  filename: string | null
+  created_ts: number
+  expires_ts: number | null
+}
+
+export type ThumbnailRow = {
+  sha256: string
+  width: number
+  height: number
+  method: 'crop' | 'scale'
+  animated: boolean
+  object_key: string | null
+  content_type: string
+  size: number
+}

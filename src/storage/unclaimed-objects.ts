@@ -1,0 +1,36 @@
+import { sql } from 'kysely'
+import type { Tx } from './database.ts'
+
+/** Says that an object is about to be written; without `claimObject` it will be swept. */
+export async function announceObject(tx: Tx, objectKey: string, now: number): Promise<void> {
+  await tx.sql.insertInto('unclaimed_objects').values({ object_key: objectKey, since_ts: now, doomed: false }).execute()
+}
+
+/** Takes an announced object into use: a row of the same transaction names it. Throws when it was swept meanwhile. */
+export async function claimObject(tx: Tx, objectKey: string): Promise<void> {
+  const { numDeletedRows } = await tx.sql
+    .deleteFrom('unclaimed_objects')
+    .where('object_key', '=', objectKey)
+    .where('doomed', '=', false)
+    .executeTakeFirst()
+  if (numDeletedRows !== 1n) throw new Error(`object ${objectKey} was swept before it was claimed`)
+}
+
+/** Up to `limit` objects that have been unclaimed since before `cutoff`; from now on they cannot be claimed. */
+export async function doomUnclaimedObjects(
+  tx: Tx,
+  { cutoff, limit }: { cutoff: number; limit: number },
+): Promise<string[]> {
+  const { rows } = await sql<{ object_key: string }>`
+    update unclaimed_objects set doomed = true
+    where object_key in (
+      select object_key from unclaimed_objects where since_ts < ${cutoff} order by since_ts limit ${limit} for update skip locked
+    )
+    returning object_key`.execute(tx.sql)
+  return rows.map((row) => row.object_key)
+}
+
+/** Forgets objects that have been deleted from the store. */
+export async function forgetObjects(tx: Tx, objectKeys: readonly string[]): Promise<void> {
+  await tx.sql.deleteFrom('unclaimed_objects').where('object_key', 'in', objectKeys).execute()
+}
