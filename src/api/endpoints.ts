@@ -1,5 +1,6 @@
 import type { ListenerConfig } from '../config.ts'
 import { getAdminRegister, postAdminRegister } from './admin/register.ts'
+import { roomReadingEndpoints } from './client/room-reading-routes.ts'
 import { userEndpoints } from './client/users-routes.ts'
 import { getHealth } from './health.ts'
 import type { AnyEndpoint } from './http/route.ts'
@@ -8,7 +9,7 @@ import { getMetrics } from './metrics.ts'
 
 /** The endpoints of each part of the API that a listener can serve. */
 export const ENDPOINTS: Record<ListenerConfig['serves'][number], readonly AnyEndpoint[]> = {
-  client: [...userEndpoints],
+  client: [...userEndpoints, ...roomReadingEndpoints],
   federation: [],
   media: mediaEndpoints,
   admin: [getAdminRegister, postAdminRegister],

@@ -1,9 +1,10 @@
 import type { DeviceId, EventId, RoomAlias, RoomId, UserId } from '../core/ids.ts'
+import type { EphemeralTables } from './ephemeral-schema.ts'
 import type { MediaTables } from './media-schema.ts'
 import type { UserTables } from './users-schema.ts'
 
 /** The tables as kysely sees them; `migrations/` has their meaning. bigint columns arrive as numbers (all stay below 2^53). */
-export type Tables = UserTables & MediaTables & {
+export type Tables = UserTables & MediaTables & EphemeralTables & {
   server_secrets: { name: string; value: string }
   room_heads: RoomHeadRow
   rooms: RoomRow

@@ -1,0 +1,18 @@
+import { z } from 'zod'
+import { readContext } from '../../services/rooms/read-context.ts'
+import { filterFromQuery } from '../../services/rooms/timeline-filter.ts'
+import { queryInteger, roomId } from '../http/fields.ts'
+import { route } from '../http/route.ts'
+import { v3 } from './client-paths.ts'
+
+/** https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3roomsroomidcontexteventid */
+export const getContext = route({
+  method: 'GET',
+  path: v3('/rooms/:roomId/context/:eventId'),
+  auth: 'user',
+  guests: true,
+  params: z.object({ roomId, eventId: z.string() }),
+  query: z.object({ limit: queryInteger.optional(), filter: z.string().optional() }),
+  handle: ({ params, query: { limit, filter }, session: { userId, deviceId } }, app) =>
+    readContext(app, { ...params, userId, deviceId, limit, filter: filterFromQuery(filter) }),
+})

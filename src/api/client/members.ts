@@ -1,0 +1,31 @@
+import { z } from 'zod'
+import { readJoinedMembers, readMembers } from '../../services/rooms/read-members.ts'
+import { roomId } from '../http/fields.ts'
+import { route } from '../http/route.ts'
+import { v3 } from './client-paths.ts'
+
+const membership = z.enum(['join', 'invite', 'knock', 'leave', 'ban']).optional()
+
+/** https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3roomsroomidmembers */
+export const getMembers = route({
+  method: 'GET',
+  path: v3('/rooms/:roomId/members'),
+  auth: 'user',
+  guests: true,
+  params: z.object({ roomId }),
+  query: z.object({ at: z.string().optional(), membership, not_membership: membership }),
+  async handle({ params, query, session: { userId, deviceId } }, app) {
+    const { at, membership, not_membership } = query
+    const chunk = await readMembers(app, { ...params, userId, deviceId, at, membership, notMembership: not_membership })
+    return { chunk }
+  },
+})
+
+/** https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3roomsroomidjoined_members */
+export const getJoinedMembers = route({
+  method: 'GET',
+  path: v3('/rooms/:roomId/joined_members'),
+  auth: 'user',
+  params: z.object({ roomId }),
+  handle: async ({ params, session }, app) => ({ joined: await readJoinedMembers(app, params.roomId, session.userId) }),
+})

@@ -1,0 +1,25 @@
+import { z } from 'zod'
+import { setMarkers } from '../../services/rooms/receipts.ts'
+import { roomId } from '../http/fields.ts'
+import { route } from '../http/route.ts'
+import { v3 } from './client-paths.ts'
+
+const MARKERS = ['m.fully_read', 'm.read', 'm.read.private'] as const
+const eventId = z.string().optional()
+
+/** https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3roomsroomidread_markers */
+export const postReadMarkers = route({
+  method: 'POST',
+  path: v3('/rooms/:roomId/read_markers'),
+  auth: 'user',
+  params: z.object({ roomId }),
+  body: z.object({ 'm.fully_read': eventId, 'm.read': eventId, 'm.read.private': eventId }),
+  async handle({ params: { roomId }, body, session }, app) {
+    const markers = MARKERS.flatMap((type) => {
+      const eventId = body[type]
+      return eventId === undefined ? [] : { type, eventId }
+    })
+    await setMarkers(app, { roomId, userId: session.userId, markers })
+    return {}
+  },
+})

@@ -1,0 +1,26 @@
+import { z } from 'zod'
+import { InvalidParamError } from '../../core/errors.ts'
+import { setMarkers } from '../../services/rooms/receipts.ts'
+import { roomId } from '../http/fields.ts'
+import { route } from '../http/route.ts'
+import { v3 } from './client-paths.ts'
+
+/** https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3roomsroomidreceiptreceipttypeeventid */
+export const postReceipt = route({
+  method: 'POST',
+  path: v3('/rooms/:roomId/receipt/:receiptType/:eventId'),
+  auth: 'user',
+  params: z.object({ roomId, receiptType: z.enum(['m.read', 'm.read.private', 'm.fully_read']), eventId: z.string() }),
+  body: z.object({ thread_id: z.unknown().optional() }),
+  async handle({ params: { roomId, receiptType, eventId }, body, session }, app) {
+    const threadId = threadIdOf(body.thread_id)
+    await setMarkers(app, { roomId, userId: session.userId, markers: [{ type: receiptType, eventId, threadId }] })
+    return {}
+  },
+})
+
+/** Of this field the specification wants another error than of others. */
+function threadIdOf(value: unknown): string | undefined {
+  if (value === undefined || (typeof value === 'string' && value !== '')) return value
+  throw new InvalidParamError('thread_id must be a string that is not empty')
+}

@@ -1,0 +1,24 @@
+import { z } from 'zod'
+import { readRelations } from '../../services/rooms/relations.ts'
+import { queryBoolean, queryInteger, roomId } from '../http/fields.ts'
+import { route } from '../http/route.ts'
+import { direction } from './pagination-fields.ts'
+
+const PATH = '/_matrix/client/v1/rooms/:roomId/relations/:eventId'
+
+/** https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv1roomsroomidrelationseventid and the two after it */
+export const getRelations = route({
+  method: 'GET',
+  path: [PATH, `${PATH}/:relType`, `${PATH}/:relType/:eventType`],
+  auth: 'user',
+  params: z.object({ roomId, eventId: z.string(), relType: z.string().optional(), eventType: z.string().optional() }),
+  query: z.object({
+    from: z.string().optional(),
+    to: z.string().optional(),
+    limit: queryInteger.optional(),
+    dir: direction.default('backwards'),
+    recurse: queryBoolean.optional(),
+  }),
+  handle: ({ params, query: { dir, ...range }, session: { userId, deviceId } }, app) =>
+    readRelations(app, { ...params, ...range, userId, deviceId, direction: dir }),
+})

@@ -1,0 +1,27 @@
+import { z } from 'zod'
+import { readState, readStateAt } from '../../services/rooms/read-state.ts'
+import { roomId } from '../http/fields.ts'
+import { route } from '../http/route.ts'
+import { v3 } from './client-paths.ts'
+
+/** https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3roomsroomidstate */
+export const getRoomState = route({
+  method: 'GET',
+  path: v3('/rooms/:roomId/state'),
+  auth: 'user',
+  guests: true,
+  params: z.object({ roomId }),
+  handle: ({ params, session: { userId, deviceId } }, app) => readState(app, { ...params, userId, deviceId }),
+})
+
+/** https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3roomsroomidstateeventtypestatekey */
+export const getRoomStateAt = route({
+  method: 'GET',
+  path: [...v3('/rooms/:roomId/state/:eventType'), ...v3('/rooms/:roomId/state/:eventType/:stateKey')],
+  auth: 'user',
+  guests: true,
+  params: z.object({ roomId, eventType: z.string(), stateKey: z.string().default('') }),
+  query: z.object({ format: z.enum(['content', 'event']).default('content') }),
+  handle: ({ params, query, session: { userId, deviceId } }, app) =>
+    readStateAt(app, { ...params, ...query, userId, deviceId }),
+})

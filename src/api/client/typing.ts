@@ -1,0 +1,20 @@
+import { z } from 'zod'
+import { ForbiddenError } from '../../core/errors.ts'
+import { setTyping } from '../../services/rooms/typing.ts'
+import { roomId, userId } from '../http/fields.ts'
+import { route } from '../http/route.ts'
+import { v3 } from './client-paths.ts'
+
+/** https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3roomsroomidtypinguserid */
+export const putTyping = route({
+  method: 'PUT',
+  path: v3('/rooms/:roomId/typing/:userId'),
+  auth: 'user',
+  params: z.object({ roomId, userId }),
+  body: z.object({ typing: z.boolean(), timeout: z.number().optional() }),
+  async handle({ params, body, session }, app) {
+    if (params.userId !== session.userId) throw new ForbiddenError('You can only say of yourself that you are typing')
+    await setTyping(app, { ...params, ...body })
+    return {}
+  },
+})

@@ -1,0 +1,28 @@
+import type { App } from '../../app.ts'
+import { NotFoundError } from '../../core/errors.ts'
+import type { EventId, RoomId, UserId } from '../../core/ids.ts'
+import { loadEventsNearTime } from '../../storage/timeline-pages.ts'
+import { accessRoom } from './room-access.ts'
+import { visibleEvents } from './visible-events.ts'
+
+const BATCH = 20
+/** How many events that the user may not see are passed over at most. */
+const MAX_SKIPPED = 1000
+
+/**
+ * The event nearest to a time (milliseconds since 1970) that the user may see. Throws M_FORBIDDEN, and M_NOT_FOUND when there is none.
+ * https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv1roomsroomidtimestamp_to_event
+ */
+export async function findEventAtTime(
+  app: Pick<App, 'database'>,
+  command: { roomId: RoomId; userId: UserId; ts: number; direction: 'forwards' | 'backwards' },
+): Promise<{ event_id: EventId; origin_server_ts: number }> {
+  const { lastOrder } = await accessRoom(app, command.roomId, command.userId)
+  for (let skip = 0; skip < MAX_SKIPPED; skip += BATCH) {
+    const events = await loadEventsNearTime(app.database, { ...command, lastOrder, skip, limit: BATCH })
+    const [nearest] = await visibleEvents(app, command.userId, events)
+    if (nearest) return { event_id: nearest.event_id, origin_server_ts: nearest.pdu.origin_server_ts }
+    if (events.length < BATCH) break
+  }
+  throw new NotFoundError(`There is no event ${command.direction} from this time`)
+}

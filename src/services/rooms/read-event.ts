@@ -1,0 +1,56 @@
+import type { App } from '../../app.ts'
+import { ForbiddenError, NotFoundError } from '../../core/errors.ts'
+import type { ClientEvent } from '../../core/events/client-event.ts'
+import type { DeviceId, RoomId, UserId } from '../../core/ids.ts'
+import { findRoomEvent } from '../../storage/events.ts'
+import { loadIgnoredUsers } from '../../storage/ignored-users.ts'
+import type { StoredEvent } from '../../storage/stored-event.ts'
+import { accessRoom, type RoomAccess } from './room-access.ts'
+import { serveEvents } from './serve-events.ts'
+import { visibleEvents } from './visible-events.ts'
+
+export type EventCommand = { roomId: RoomId; eventId: string; userId: UserId }
+
+/**
+ * One event. Throws M_NOT_FOUND also when the user may not see it.
+ * https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3roomsroomideventeventid
+ */
+export async function readEvent(
+  app: Pick<App, 'database' | 'clock'>,
+  command: EventCommand & { deviceId: DeviceId | null },
+): Promise<ClientEvent> {
+  const { event } = await findVisibleEvent(app, command)
+  const [served] = await serveEvents(app, { ...command, events: [event], bundle: true })
+  return served!
+}
+
+/** An event that the user may see, and how the user reads its room. Throws M_NOT_FOUND. */
+export async function findVisibleEvent(
+  app: Pick<App, 'database'>,
+  command: EventCommand,
+): Promise<{ event: StoredEvent; access: RoomAccess }> {
+  const access = await accessOrNothing(app, command)
+  const event = access && (await findRoomEvent(app.database, command.roomId, command.eventId))
+  const isVisible = event && !event.soft_failed && (await visibleEvents(app, command.userId, [event])).length > 0
+  if (!isVisible || (await isIgnored(app, event, command.userId)))
+    throw new NotFoundError('There is no such event, or you may not see it')
+  return { event, access }
+}
+
+/** Whether the room exists must not show in the answer either. */
+async function accessOrNothing(
+  app: Pick<App, 'database'>,
+  { roomId, userId }: EventCommand,
+): Promise<RoomAccess | undefined> {
+  try {
+    return await accessRoom(app, roomId, userId)
+  } catch (error) {
+    if (error instanceof ForbiddenError) return undefined
+    throw error
+  }
+}
+
+async function isIgnored(app: Pick<App, 'database'>, event: StoredEvent, userId: UserId): Promise<boolean> {
+  if (event.pdu.state_key !== undefined || event.pdu.sender === userId) return false
+  return (await loadIgnoredUsers(app.database, userId)).has(event.pdu.sender)
+}

@@ -1,0 +1,74 @@
+import type { App } from '../../app.ts'
+import { ForbiddenError } from '../../core/errors.ts'
+import type { ClientEvent } from '../../core/events/client-event.ts'
+import type { RoomId, UserId } from '../../core/ids.ts'
+import { findMembership, loadRoomMemberships } from '../../storage/room-memberships.ts'
+import { readAllState } from '../../storage/room-state.ts'
+import type { Membership } from '../../storage/schema.ts'
+import { findEventAtOrder, loadTimelinePage } from '../../storage/timeline-pages.ts'
+import type { StateCommand } from './read-state.ts'
+import { accessState, type RoomAccess } from './room-access.ts'
+import { orderOfToken } from './room-points.ts'
+import { serveStateEvents } from './serve-events.ts'
+
+export type MembersCommand = StateCommand & {
+  /** A token for the point of time; default: now, or when the user left. */
+  at?: string | undefined
+  membership?: Membership | undefined
+  notMembership?: Membership | undefined
+}
+
+/**
+ * The member events of a room. Throws M_FORBIDDEN, and M_INVALID_PARAM for an unknown token.
+ * https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3roomsroomidmembers
+ */
+export async function readMembers(
+  app: Pick<App, 'database' | 'clock'>,
+  command: MembersCommand,
+): Promise<ClientEvent[]> {
+  const { membership, notMembership } = command
+  const access = await accessState(app, command.roomId, command.userId)
+  const root = command.at === undefined ? access.stateRoot : await rootAt(app, access, command.at)
+  const members = await readAllState(app.database, root, 'members')
+  const isWanted = (value: unknown) =>
+    membership === undefined && notMembership === undefined
+      ? true
+      : (membership !== undefined && value === membership) || (notMembership !== undefined && value !== notMembership)
+  return serveStateEvents(app, { ...command, events: members.filter(({ pdu }) => isWanted(pdu.content.membership)) })
+}
+
+/** The root of the state at a token, not newer than what the user may read. */
+async function rootAt(app: Pick<App, 'database'>, access: RoomAccess, token: string): Promise<number> {
+  const order = await orderOfToken(app, access.roomId, token)
+  if (order >= access.lastOrder) return access.stateRoot
+  const event = await findEventAtOrder(app.database, access.roomId, order)
+  if (event && event.pdu.type !== 'm.room.create') return event.state_after ?? access.stateRoot
+  // A timeline that was given whole begins before the room had anyone in it; who made it is the answer that helps.
+  const page = {
+    roomId: access.roomId,
+    after: event?.event_order ?? -Number.MAX_SAFE_INTEGER,
+    before: access.lastOrder + 1,
+  }
+  const [first, second] = await loadTimelinePage(app.database, { ...page, direction: 'forwards', limit: 2 })
+  const founding = first?.pdu.type === 'm.room.create' ? second : first
+  return founding?.state_after ?? access.stateRoot
+}
+
+export type JoinedMember = { display_name: string | null; avatar_url: string | null }
+
+/**
+ * Who is in a room, for users who are. Throws M_FORBIDDEN.
+ * https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3roomsroomidjoined_members
+ */
+export async function readJoinedMembers(
+  app: Pick<App, 'database'>,
+  roomId: RoomId,
+  userId: UserId,
+): Promise<Record<UserId, JoinedMember>> {
+  const own = await findMembership(app.database, roomId, userId)
+  if (own?.membership !== 'join') throw new ForbiddenError(`You are not in the room ${roomId}`)
+  const members = await loadRoomMemberships(app.database, roomId, ['join'])
+  return Object.fromEntries(
+    members.map((member) => [member.user_id, { display_name: member.displayname, avatar_url: member.avatar_url }]),
+  )
+}

@@ -1,0 +1,82 @@
+import type { App } from '../../app.ts'
+import type { ClientEvent } from '../../core/events/client-event.ts'
+import type { RoomEventFilter } from '../../core/filters/filter-schema.ts'
+import type { DeviceId, RoomId, UserId } from '../../core/ids.ts'
+import { paginationToken } from '../../core/pagination-token.ts'
+import { readStateEvents } from '../../storage/room-state.ts'
+import type { StoredEvent } from '../../storage/stored-event.ts'
+import { accessRoom } from './room-access.ts'
+import { orderOfToken } from './room-points.ts'
+import { serveEvents, serveStateEvents } from './serve-events.ts'
+import { readVisiblePage } from './visible-pages.ts'
+
+export type MessagesCommand = {
+  roomId: RoomId
+  userId: UserId
+  deviceId: DeviceId | null
+  direction: 'forwards' | 'backwards'
+  /** Tokens; default: from the end or the beginning on, without a stop. */
+  from?: string | undefined
+  to?: string | undefined
+  limit?: number | undefined
+  filter: RoomEventFilter
+}
+
+export type Messages = { start: string; end?: string; chunk: ClientEvent[]; state?: ClientEvent[] }
+
+const DEFAULT_LIMIT = 10
+const MAX_LIMIT = 1000
+
+/**
+ * One page of a room's history, as far as the user may see it. Throws M_FORBIDDEN, and M_INVALID_PARAM for unknown tokens.
+ * https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3roomsroomidmessages
+ */
+export async function readMessages(app: Pick<App, 'database' | 'clock'>, command: MessagesCommand): Promise<Messages> {
+  const { roomId, direction, filter } = command
+  const access = await accessRoom(app, roomId, command.userId)
+  const from = command.from === undefined ? undefined : await orderOfToken(app, roomId, command.from)
+  const to = command.to === undefined ? undefined : await orderOfToken(app, roomId, command.to)
+  const end = direction === 'backwards' ? access.lastOrder : -Number.MAX_SAFE_INTEGER
+  const limit = Math.min(command.limit ?? filter.limit ?? DEFAULT_LIMIT, MAX_LIMIT)
+  const page = await readVisiblePage(app, {
+    access,
+    userId: command.userId,
+    direction,
+    from: from ?? end,
+    to,
+    limit,
+    filter,
+  })
+  return {
+    start: command.from ?? startToken(direction, access.lastOrder, page.events[0]),
+    ...(page.next !== undefined && { end: paginationToken(page.next) }),
+    chunk: await serveEvents(app, { ...command, events: page.events, bundle: true }),
+    ...(filter.lazy_load_members && { state: await membersFor(app, command, page.events) }),
+  }
+}
+
+function startToken(
+  direction: MessagesCommand['direction'],
+  lastOrder: number,
+  first: StoredEvent | undefined,
+): string {
+  if (direction === 'backwards') return paginationToken(lastOrder)
+  return paginationToken(first ? first.event_order! - 1 : 0)
+}
+
+/** The members who sent a page's events, as they were at its first one. */
+async function membersFor(
+  app: Pick<App, 'database' | 'clock'>,
+  command: MessagesCommand,
+  events: readonly StoredEvent[],
+): Promise<ClientEvent[]> {
+  const root = events[0]?.state_after
+  if (!root) return []
+  const senders = new Set(events.map((event) => event.pdu.sender))
+  const members = await readStateEvents(
+    app.database,
+    root,
+    [...senders].map((sender) => ({ type: 'm.room.member', state_key: sender })),
+  )
+  return serveStateEvents(app, { ...command, events: members.filter((member) => member !== undefined) })
+}

@@ -1,0 +1,107 @@
+import type { App } from '../../app.ts'
+import { ForbiddenError, InvalidParamError, NotFoundError } from '../../core/errors.ts'
+import type { JsonObject } from '../../core/events/pdu.ts'
+import type { RoomId, UserId } from '../../core/ids.ts'
+import { relationOf } from '../../core/relations.ts'
+import { findAccountData, storeAccountData } from '../../storage/account-data.ts'
+import type { Db, Tx } from '../../storage/database.ts'
+import type { ReceiptRow, ReceiptType } from '../../storage/ephemeral-schema.ts'
+import { findRoomEvent } from '../../storage/events.ts'
+import { storeReceipt } from '../../storage/receipts.ts'
+import { findMembership } from '../../storage/room-memberships.ts'
+import type { StoredEvent } from '../../storage/stored-event.ts'
+
+/** How far a user has read: receipts, and the marker that is kept as account data. */
+export type MarkerType = ReceiptType | 'm.fully_read'
+export type Marker = { type: MarkerType; eventId: string; threadId?: string | undefined }
+
+/**
+ * Moves a user's receipts and fully read marker in a room forward, all or none; those that would go back stay where they are.
+ * Throws M_FORBIDDEN for who is not in the room, M_NOT_FOUND for events that the room does not have, and M_INVALID_PARAM for a thread that
+ * the event is not in. https://spec.matrix.org/v1.19/client-server-api/#receipts
+ */
+export async function setMarkers(
+  app: Pick<App, 'database' | 'clock'>,
+  command: { roomId: RoomId; userId: UserId; markers: readonly Marker[] },
+): Promise<void> {
+  const { roomId, userId, markers } = command
+  const membership = await findMembership(app.database, roomId, userId)
+  if (membership?.membership !== 'join') throw new ForbiddenError('You are not in this room')
+  const events = await Promise.all(markers.map((marker) => markedEvent(app.database, roomId, marker)))
+  const ts = app.clock.now()
+  await app.database.write(async (tx) => {
+    for (const [place, { type, threadId }] of markers.entries()) {
+      const event = events[place]!
+      if (type === 'm.fully_read') await moveFullyRead(tx, { roomId, userId, event })
+      else
+        await storeReceipt(tx, {
+          ...receiptRow(roomId, userId, event),
+          receipt_type: type,
+          thread_id: threadId ?? '',
+          ts,
+        })
+    }
+  })
+}
+
+function receiptRow(room_id: RoomId, user_id: UserId, event: StoredEvent) {
+  return { room_id, user_id, event_id: event.event_id, event_order: event.event_order! }
+}
+
+async function markedEvent(db: Db, roomId: RoomId, { type, eventId, threadId }: Marker): Promise<StoredEvent> {
+  const event = await findRoomEvent(db, roomId, eventId)
+  if (!event || event.event_order === null) throw new NotFoundError(`The room has no event ${eventId}`)
+  if (threadId === undefined) return event
+  if (type === 'm.fully_read') throw new InvalidParamError('m.fully_read has no thread_id')
+  if (!(await isInThread(db, event, threadId)))
+    throw new InvalidParamError(`The event is not in the thread ${threadId}`)
+  return event
+}
+
+/** How far relations are followed to find the thread that an event belongs to. */
+const MAX_HOPS = 3
+
+/** https://spec.matrix.org/v1.19/client-server-api/#threaded-read-receipts */
+async function isInThread(db: Db, event: StoredEvent, threadId: string): Promise<boolean> {
+  // The root is in the main timeline; clients mark it read in its thread as well.
+  if (event.event_id === threadId) return true
+  return (await threadOf(db, event)) === threadId
+}
+
+async function threadOf(db: Db, event: StoredEvent): Promise<string> {
+  let current: StoredEvent | undefined = event
+  for (let hop = 0; current && hop <= MAX_HOPS; hop++) {
+    const relation = relationOf(current.pdu.content)
+    if (!relation) return 'main'
+    if (relation.rel_type === 'm.thread') return relation.event_id
+    current = await findRoomEvent(db, current.room_id, relation.event_id)
+  }
+  return 'main'
+}
+
+/** https://spec.matrix.org/v1.19/client-server-api/#fully-read-markers */
+async function moveFullyRead(
+  tx: Tx,
+  { roomId, userId, event }: { roomId: RoomId; userId: UserId; event: StoredEvent },
+): Promise<void> {
+  const key = { roomId, type: 'm.fully_read' }
+  const old = await findAccountData(tx, userId, key)
+  const oldEvent = old === undefined ? undefined : await findRoomEvent(tx, roomId, String(JSON.parse(old).event_id))
+  if (oldEvent && (oldEvent.event_order ?? 0) >= event.event_order!) return
+  await storeAccountData(tx, userId, { ...key, content: JSON.stringify({ event_id: event.event_id }) })
+}
+
+/**
+ * The contents of a room's `m.receipt` events: one, or more where a user has receipts of several threads at the same event, for which one
+ * content has no place. https://spec.matrix.org/v1.19/client-server-api/#mreceipt
+ */
+export function receiptContents(receipts: readonly ReceiptRow[]): JsonObject[] {
+  const contents: Record<string, Record<string, JsonObject>>[] = []
+  for (const { event_id, receipt_type, user_id, thread_id, ts } of receipts) {
+    let content = contents.find((candidate) => candidate[event_id]?.[receipt_type]?.[user_id] === undefined)
+    if (!content) contents.push((content = {}))
+    const types = (content[event_id] ??= {})
+    types[receipt_type] = { ...types[receipt_type], [user_id]: { ts, ...(thread_id !== '' && { thread_id }) } }
+  }
+  return contents
+}

@@ -1,0 +1,70 @@
+import type { App } from '../../app.ts'
+import type { ClientEvent } from '../../core/events/client-event.ts'
+import { redact } from '../../core/events/redaction.ts'
+import type { DeviceId, RoomId, UserId } from '../../core/ids.ts'
+import { paginationToken } from '../../core/pagination-token.ts'
+import { loadIgnoredUsers } from '../../storage/ignored-users.ts'
+import { loadThreads } from '../../storage/related-events.ts'
+import { loadRoomVersions } from '../../storage/room-versions.ts'
+import type { StoredEvent } from '../../storage/stored-event.ts'
+import { accessRoom } from './room-access.ts'
+import { orderOfToken } from './room-points.ts'
+import { serveEvents } from './serve-events.ts'
+import { visibleEvents } from './visible-events.ts'
+
+export type ThreadsCommand = {
+  roomId: RoomId
+  userId: UserId
+  deviceId: DeviceId | null
+  include: 'all' | 'participated'
+  from?: string | undefined
+  limit?: number | undefined
+}
+
+export type Threads = { chunk: ClientEvent[]; next_batch?: string }
+
+const DEFAULT_LIMIT = 20
+const MAX_LIMIT = 100
+
+/**
+ * The roots of a room's threads, the one with the newest event first. Throws M_FORBIDDEN, and M_INVALID_PARAM for an unknown token.
+ * https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv1roomsroomidthreads
+ */
+export async function readThreads(app: Pick<App, 'database' | 'clock'>, command: ThreadsCommand): Promise<Threads> {
+  const { roomId, userId } = command
+  const access = await accessRoom(app, roomId, userId)
+  const from = command.from === undefined ? access.lastOrder : await orderOfToken(app, roomId, command.from)
+  const limit = Math.min(command.limit ?? DEFAULT_LIMIT, MAX_LIMIT)
+  const ignored = await loadIgnoredUsers(app.database, userId)
+  const threads = await loadThreads(app.database, {
+    roomId,
+    before: Math.min(from, access.lastOrder) + 1,
+    limit: limit + 1,
+    participant: command.include === 'participated' ? userId : undefined,
+    ignored,
+  })
+  const page = threads.slice(0, limit)
+  const roots = await visibleEvents(
+    app,
+    userId,
+    page.map((thread) => thread.root),
+  )
+  const shown = await withoutIgnored(app, roots, ignored)
+  return {
+    chunk: await serveEvents(app, { ...command, events: shown, bundle: true }),
+    ...(threads.length > limit && { next_batch: paginationToken(page.at(-1)!.latestOrder - 1) }),
+  }
+}
+
+/** The root that an ignored user sent is shown redacted, for the sake of its thread. */
+async function withoutIgnored(
+  app: Pick<App, 'database'>,
+  roots: readonly StoredEvent[],
+  ignored: ReadonlySet<string>,
+): Promise<readonly StoredEvent[]> {
+  if (!roots.some((root) => ignored.has(root.pdu.sender))) return roots
+  const versions = await loadRoomVersions(app.database, new Set(roots.map((root) => root.room_id)))
+  return roots.map((root) =>
+    ignored.has(root.pdu.sender) ? { ...root, pdu: redact(versions.get(root.room_id)!, root.pdu) } : root,
+  )
+}

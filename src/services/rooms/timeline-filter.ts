@@ -1,0 +1,57 @@
+import { BadJsonError } from '../../core/errors.ts'
+import { parseRoomEventFilter, type RoomEventFilter } from '../../core/filters/filter-schema.ts'
+import { compileRoomEventFilter, compileRoomFilter } from '../../core/filters/match-event.ts'
+import type { RoomId } from '../../core/ids.ts'
+import type { StoredEvent } from '../../storage/stored-event.ts'
+import type { TimelinePage } from '../../storage/timeline-pages.ts'
+
+/** The `filter` in a query string. Throws M_BAD_JSON. https://spec.matrix.org/v1.19/client-server-api/#filtering */
+export function filterFromQuery(filter: string | undefined): RoomEventFilter {
+  if (filter === undefined) return {}
+  let json: unknown
+  try {
+    json = JSON.parse(filter)
+  } catch {
+    throw new BadJsonError('The filter is not JSON')
+  }
+  return parseRoomEventFilter(json)
+}
+
+/** Whether a filter wants anything of a room. */
+export function wantsRoom(filter: RoomEventFilter, roomId: RoomId): boolean {
+  return compileRoomFilter(filter)(roomId)
+}
+
+/** The part of a filter that the database applies; what it lets through still has to pass `eventFilter`. */
+export function pageConditions(filter: RoomEventFilter): Partial<TimelinePage> {
+  return {
+    types: filter.types?.map(likePattern),
+    notTypes: nonEmpty(filter.not_types)?.map(likePattern),
+    senders: filter.senders,
+    notSenders: nonEmpty(filter.not_senders),
+    relatedByRelTypes: filter.related_by_rel_types,
+    relatedBySenders: filter.related_by_senders,
+    // MSC3874, which clients use to read a room without its threads.
+    relTypes: stringList(filter['org.matrix.msc3874.rel_types']),
+    notRelTypes: stringList(filter['org.matrix.msc3874.not_rel_types']),
+    ...(filter.contains_url && { mentionsUrl: true }),
+  }
+}
+
+/** Whether a filter takes an event, as far as the event alone says. */
+export function eventFilter(filter: RoomEventFilter): (event: StoredEvent) => boolean {
+  const takes = compileRoomEventFilter(filter)
+  return ({ room_id, pdu }) => takes({ type: pdu.type, sender: pdu.sender, room_id, content: pdu.content })
+}
+
+function likePattern(type: string): string {
+  return type.replace(/[\\%_]/g, '\\$&').replaceAll('*', '%')
+}
+
+function nonEmpty<Item>(list: Item[] | undefined): Item[] | undefined {
+  return list && list.length > 0 ? list : undefined
+}
+
+function stringList(value: unknown): string[] | undefined {
+  return Array.isArray(value) && value.every((item) => typeof item === 'string') ? value : undefined
+}

@@ -1,0 +1,85 @@
+import type { App } from '../../app.ts'
+import type { RoomEventFilter } from '../../core/filters/filter-schema.ts'
+import type { UserId } from '../../core/ids.ts'
+import { loadIgnoredUsers } from '../../storage/ignored-users.ts'
+import type { StoredEvent } from '../../storage/stored-event.ts'
+import { loadTimelinePage } from '../../storage/timeline-pages.ts'
+import type { RoomAccess } from './room-access.ts'
+import { eventFilter, pageConditions, wantsRoom } from './timeline-filter.ts'
+import { visibleEvents } from './visible-events.ts'
+
+export type PageCommand = {
+  access: RoomAccess
+  userId: UserId
+  direction: 'forwards' | 'backwards'
+  /** Where to start and where to stop: points right after the events with these orders. */
+  from: number
+  to?: number | undefined
+  limit: number
+  filter: RoomEventFilter
+}
+
+export type VisiblePage = {
+  /** In the page's direction. */
+  events: StoredEvent[]
+  /** Where the next page starts; undefined when there is nothing more for the user to see. */
+  next: number | undefined
+}
+
+/** One request looks through at most this many events that the user may not see; then the client has to ask again. */
+const MAX_HIDDEN = 1000
+
+/**
+ * The next events of a room that a filter takes and the user may see and has not ignored. Usually one query: it asks for one event more
+ * than the limit, to know whether there is one. https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3roomsroomidmessages
+ */
+export async function readVisiblePage(app: Pick<App, 'database'>, command: PageCommand): Promise<VisiblePage> {
+  if (!wantsRoom(command.filter, command.access.roomId)) return { events: [], next: undefined }
+  const ignored = await loadIgnoredUsers(app.database, command.userId)
+  const takes = eventFilter(command.filter)
+  const wanted = command.limit + 1
+  const events: StoredEvent[] = []
+  let from = command.from
+  let looked = 0
+  for (;;) {
+    const limit = Math.max(wanted - events.length, looked > 0 ? 100 : 0)
+    const loaded = await loadNext(app, command, { from, limit, ignored })
+    looked += loaded.length
+    const visible = await visibleEvents(app, command.userId, loaded.filter(takes))
+    events.push(...visible)
+    if (events.length >= wanted) return pageOf(command, events)
+    if (loaded.length < limit) return { events, next: undefined }
+    from = beyond(command, loaded.at(-1)!)
+    if (looked >= command.limit + MAX_HIDDEN) return { events, next: from }
+  }
+}
+
+function pageOf(command: PageCommand, events: StoredEvent[]): VisiblePage {
+  const kept = events.slice(0, command.limit)
+  const last = kept.at(-1)
+  return { events: kept, next: last ? beyond(command, last) : command.from }
+}
+
+/** The point on the far side of an event. */
+function beyond({ direction }: PageCommand, event: StoredEvent): number {
+  return direction === 'forwards' ? event.event_order! : event.event_order! - 1
+}
+
+function loadNext(
+  app: Pick<App, 'database'>,
+  command: PageCommand,
+  { from, limit, ignored }: { from: number; limit: number; ignored: ReadonlySet<string> },
+): Promise<StoredEvent[]> {
+  const { access, direction, to, filter } = command
+  const after = direction === 'forwards' ? from : (to ?? -Number.MAX_SAFE_INTEGER)
+  const before = direction === 'forwards' ? (to ?? access.lastOrder) + 1 : from + 1
+  return loadTimelinePage(app.database, {
+    ...pageConditions(filter),
+    ...(ignored.size > 0 && { ignored: [...ignored] }),
+    roomId: access.roomId,
+    direction,
+    limit,
+    after,
+    before: Math.min(before, access.lastOrder + 1),
+  })
+}

@@ -1,0 +1,19 @@
+import type { EventId, RoomId, UserId } from '../core/ids.ts'
+
+/** The tables of receipts and typing; `migrations/0004_receipts_typing.sql` has their meaning. */
+export type EphemeralTables = {
+  receipts: ReceiptRow
+  typing: { room_id: RoomId; user_id: UserId; expires_ts: number }
+}
+
+export type ReceiptType = 'm.read' | 'm.read.private'
+
+export type ReceiptRow = {
+  room_id: RoomId
+  user_id: UserId
+  receipt_type: ReceiptType
+  thread_id: string
+  event_id: EventId
+  event_order: number
+  ts: number
+}

@@ -1,0 +1,55 @@
+import { sql } from 'kysely'
+import type { RoomId, UserId } from '../core/ids.ts'
+import type { Db, Tx } from './database.ts'
+import type { ReceiptRow } from './ephemeral-schema.ts'
+import { appendToStream } from './stream-append.ts'
+
+/**
+ * Moves a receipt forward and puts it on the stream; one that would go back or stay changes nothing. Stream rows of kind 'receipt' say
+ * whose receipts changed where: public ones have `room_id` and the user in `detail`, private ones `user_id` and the room in `detail`.
+ */
+export async function storeReceipt(tx: Tx, receipt: ReceiptRow): Promise<void> {
+  const { rows } = await sql`insert into receipts (room_id, user_id, receipt_type, thread_id, event_id, event_order, ts)
+    values (${receipt.room_id}, ${receipt.user_id}, ${receipt.receipt_type}, ${receipt.thread_id}, ${receipt.event_id},
+      ${receipt.event_order}, ${receipt.ts})
+    on conflict (room_id, user_id, receipt_type, thread_id) do update
+      set event_id = excluded.event_id, event_order = excluded.event_order, ts = excluded.ts
+      where receipts.event_order < excluded.event_order
+    returning 1`.execute(tx.sql)
+  if (rows.length === 0) return
+  const { room_id, user_id } = receipt
+  if (receipt.receipt_type === 'm.read.private') appendToStream(tx, { kind: 'receipt', user_id, detail: room_id })
+  else appendToStream(tx, { kind: 'receipt', room_id, detail: user_id })
+}
+
+/** All receipts of some rooms that a user may see: everyone's public ones, and the user's own private ones. */
+export async function loadRoomReceipts(db: Db, roomIds: readonly RoomId[], userId: UserId): Promise<ReceiptRow[]> {
+  if (roomIds.length === 0) return []
+  const { rows } = await sql<ReceiptRow>`select * from receipts where room_id = any(${roomIds}::text[])
+    and (receipt_type <> 'm.read.private' or user_id = ${userId})`.execute(db.sql)
+  return rows
+}
+
+/** The receipts of some users in some rooms, as stream rows name them, that `readerId` may see. */
+export async function loadReceiptsOf(
+  db: Db,
+  owners: readonly { roomId: RoomId; userId: UserId }[],
+  readerId: UserId,
+): Promise<ReceiptRow[]> {
+  if (owners.length === 0) return []
+  const { rows } = await sql<ReceiptRow>`select receipts.* from receipts
+    join (select distinct * from unnest(${owners.map((owner) => owner.roomId)}::text[], ${owners.map((owner) => owner.userId)}::text[])
+      as owners(room_id, user_id)) as owners using (room_id, user_id)
+    where receipt_type <> 'm.read.private' or user_id = ${readerId}`.execute(db.sql)
+  return rows
+}
+
+/** A user's own receipts in some rooms, private ones included: what notification counts go by. */
+export async function loadOwnReceipts(db: Db, userId: UserId, roomIds: readonly RoomId[]): Promise<ReceiptRow[]> {
+  if (roomIds.length === 0) return []
+  const { rows } =
+    await sql<ReceiptRow>`select * from receipts where user_id = ${userId} and room_id = any(${roomIds}::text[])`.execute(
+      db.sql,
+    )
+  return rows
+}

@@ -1,0 +1,113 @@
+import { sql } from 'kysely'
+import type { RoomId } from '../core/ids.ts'
+import type { Db } from './database.ts'
+import { loadEvents } from './events.ts'
+import type { StoredEvent } from './stored-event.ts'
+
+/** A stretch of a room's timeline and what of it is wanted; bounds on event_order are exclusive, lists that are absent let everything pass. */
+export type TimelinePage = {
+  roomId: RoomId
+  after: number
+  before: number
+  direction: 'forwards' | 'backwards'
+  limit: number
+  /** Patterns for `like`. */
+  types?: readonly string[] | undefined
+  notTypes?: readonly string[] | undefined
+  senders?: readonly string[] | undefined
+  notSenders?: readonly string[] | undefined
+  /** Users of whom only state events are wanted. */
+  ignored?: readonly string[] | undefined
+  relTypes?: readonly string[] | undefined
+  notRelTypes?: readonly string[] | undefined
+  relatedByRelTypes?: readonly string[] | undefined
+  relatedBySenders?: readonly string[] | undefined
+  /** The content has the key `url`; a rough test, for the caller to repeat. */
+  mentionsUrl?: boolean | undefined
+}
+
+/** The events of a page, without soft-failed ones, in the page's direction. */
+export async function loadTimelinePage(db: Db, page: TimelinePage): Promise<StoredEvent[]> {
+  const { rows } = await sql<{ event_nid: number }>`select event_nid from events where room_id = ${page.roomId}
+    and event_order > ${page.after}::bigint and event_order < ${page.before}::bigint and not soft_failed
+    ${ownConditions(page)} ${relationConditions(page)}
+    order by event_order ${page.direction === 'forwards' ? sql`asc` : sql`desc`} limit ${page.limit}::int`.execute(
+    db.sql,
+  )
+  const events = await loadEvents(
+    db,
+    rows.map((row) => row.event_nid),
+  )
+  return rows.flatMap((row) => events.get(row.event_nid) ?? [])
+}
+
+/** Only the conditions that a page has: planners do badly with `$1 is null or …`. */
+function ownConditions({ types, notTypes, senders, notSenders, ignored, mentionsUrl }: TimelinePage) {
+  return sql`${types ? sql`and type like any(${types}::text[])` : sql``}
+    ${notTypes ? sql`and not type like any(${notTypes}::text[])` : sql``}
+    ${senders ? sql`and sender = any(${senders}::text[])` : sql``}
+    ${notSenders ? sql`and not sender = any(${notSenders}::text[])` : sql``}
+    ${ignored ? sql`and (state_key is not null or not sender = any(${ignored}::text[]))` : sql``}
+    ${mentionsUrl ? sql`and json like '%"url"%'` : sql``}`
+}
+
+function relationConditions({ relTypes, notRelTypes, relatedByRelTypes, relatedBySenders }: TimelinePage) {
+  const isRelated = relatedByRelTypes || relatedBySenders
+  return sql`${relTypes ? sql`and rel_type = any(${relTypes}::text[])` : sql``}
+    ${notRelTypes ? sql`and (rel_type is null or not rel_type = any(${notRelTypes}::text[]))` : sql``}
+    ${
+      isRelated
+        ? sql`and exists (select 1 from events as child where child.relates_to = events.event_id and child.room_id = events.room_id
+            and child.event_order is not null and not child.soft_failed
+            ${relatedByRelTypes ? sql`and child.rel_type = any(${relatedByRelTypes}::text[])` : sql``}
+            ${relatedBySenders ? sql`and child.sender = any(${relatedBySenders}::text[])` : sql``})`
+        : sql``
+    }`
+}
+
+/** The event that is at this order of a room, or the nearest before it. */
+export async function findEventAtOrder(db: Db, roomId: RoomId, order: number): Promise<StoredEvent | undefined> {
+  const page = { roomId, after: -Number.MAX_SAFE_INTEGER, before: order + 1, limit: 1, direction: 'backwards' as const }
+  return (await loadTimelinePage(db, page))[0]
+}
+
+/** The order of a room's newest event when the stream was at `position`; 0 when there was none of which this server knows. */
+export async function findOrderAtPosition(db: Db, roomId: RoomId, position: number): Promise<number> {
+  const { rows } = await sql<{ event_order: number }>`select event_order from stream join events on event_nid = ref
+    where stream.room_id = ${roomId} and kind = 'event' and stream_position <= ${position}::bigint and event_order is not null
+    order by stream_position desc limit 1`.execute(db.sql)
+  return rows[0]?.event_order ?? 0
+}
+
+/** Events of a room nearest in time to `ts` (milliseconds since 1970), in one direction, `skip` of them left out. */
+export async function loadEventsNearTime(
+  db: Db,
+  search: {
+    roomId: RoomId
+    ts: number
+    direction: 'forwards' | 'backwards'
+    lastOrder: number
+    skip: number
+    limit: number
+  },
+): Promise<StoredEvent[]> {
+  const { roomId, ts, lastOrder, skip, limit } = search
+  const query =
+    search.direction === 'forwards'
+      ? sql<{
+          event_nid: number
+        }>`select event_nid from events where room_id = ${roomId} and origin_server_ts >= ${ts}::bigint
+          and event_order <= ${lastOrder}::bigint and not soft_failed
+          order by origin_server_ts, event_order offset ${skip}::int limit ${limit}::int`
+      : sql<{
+          event_nid: number
+        }>`select event_nid from events where room_id = ${roomId} and origin_server_ts <= ${ts}::bigint
+          and event_order <= ${lastOrder}::bigint and not soft_failed
+          order by origin_server_ts desc, event_order desc offset ${skip}::int limit ${limit}::int`
+  const { rows } = await query.execute(db.sql)
+  const events = await loadEvents(
+    db,
+    rows.map((row) => row.event_nid),
+  )
+  return rows.flatMap((row) => events.get(row.event_nid) ?? [])
+}

@@ -1,0 +1,53 @@
+import { sql } from 'kysely'
+import type { RoomId, UserId } from '../core/ids.ts'
+import type { Db, Tx } from './database.ts'
+import { appendToStream } from './stream-append.ts'
+
+/** Notes that a user types until `expiresTs`; the room hears of it on the stream (kind 'typing') only if that is news. Times: ms since 1970. */
+export async function startTyping(
+  tx: Tx,
+  typing: { roomId: RoomId; userId: UserId; now: number; expiresTs: number },
+): Promise<void> {
+  const { rows } = await sql<{ known_until: number | null }>`with known as (
+      select expires_ts from typing where room_id = ${typing.roomId} and user_id = ${typing.userId}
+    ), stored as (
+      insert into typing (room_id, user_id, expires_ts) values (${typing.roomId}, ${typing.userId}, ${typing.expiresTs})
+      on conflict (room_id, user_id) do update set expires_ts = excluded.expires_ts
+    )
+    select (select expires_ts from known) as known_until`.execute(tx.sql)
+  if ((rows[0]?.known_until ?? 0) <= typing.now) appendToStream(tx, { kind: 'typing', room_id: typing.roomId })
+}
+
+/** Notes that a user has stopped typing. */
+export async function stopTyping(tx: Tx, roomId: RoomId, userId: UserId): Promise<void> {
+  const { rows } = await sql`delete from typing where room_id = ${roomId} and user_id = ${userId} returning 1`.execute(
+    tx.sql,
+  )
+  if (rows.length > 0) appendToStream(tx, { kind: 'typing', room_id: roomId })
+}
+
+/** Ends all typing that has expired by `now` and tells the rooms. */
+export async function expireTyping(tx: Tx, now: number): Promise<void> {
+  const { rows } = await sql<{
+    room_id: RoomId
+  }>`delete from typing where expires_ts <= ${now}::bigint returning room_id`.execute(tx.sql)
+  for (const roomId of new Set(rows.map((row) => row.room_id))) appendToStream(tx, { kind: 'typing', room_id: roomId })
+}
+
+/** When the next typing expires; undefined while nobody types. */
+export async function nextTypingExpiry(db: Db): Promise<number | undefined> {
+  const { rows } = await sql<{ next: number | null }>`select min(expires_ts) as next from typing`.execute(db.sql)
+  return rows[0]?.next ?? undefined
+}
+
+/** Who types at `now` in these rooms, members only; rooms where nobody does are absent. */
+export async function loadTypingUsers(db: Db, roomIds: readonly RoomId[], now: number): Promise<Map<RoomId, UserId[]>> {
+  const typing = new Map<RoomId, UserId[]>()
+  if (roomIds.length === 0) return typing
+  const { rows } = await sql<{ room_id: RoomId; user_id: UserId }>`select room_id, user_id from typing
+    join room_memberships using (room_id, user_id)
+    where room_id = any(${roomIds}::text[]) and expires_ts > ${now}::bigint and membership = 'join'
+    order by user_id`.execute(db.sql)
+  for (const { room_id, user_id } of rows) typing.set(room_id, [...(typing.get(room_id) ?? []), user_id])
+  return typing
+}
