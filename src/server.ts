@@ -19,6 +19,7 @@ export type RunningServer = {
 
 /** How long requests under way may take once the server stops. */
 const GRACE_MS = 10_000
+const LONGEST_UPLOAD_MS = 6 * 60 * 60 * 1000
 
 /** Starts a server as configured. Throws when a port is taken, the data folder is in use, or the database cannot be reached. */
 export async function startServer(config: Config): Promise<RunningServer> {
@@ -62,7 +63,8 @@ async function listenOnAll(app: App, config: Config): Promise<{ listener: Listen
 
 function listen(listener: ListenerConfig, handler: ReturnType<import('koa')['callback']>, config: Config): Promise<Server> {
   const timeouts = {
-    requestTimeout: config.limits.request_timeout,
+    // Uploads may take long; for other bodies http/body.ts keeps to the configured time.
+    requestTimeout: Math.max(config.limits.request_timeout, LONGEST_UPLOAD_MS),
     headersTimeout: Math.min(config.limits.request_timeout, 20_000),
     keepAliveTimeout: 75_000,
   }

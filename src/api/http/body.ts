@@ -1,11 +1,13 @@
 import type { IncomingMessage } from 'node:http'
+import type { Config } from '../../config.ts'
 import { MatrixError, TooLargeError } from '../../core/errors.ts'
 
 const utf8 = new TextDecoder('utf-8', { fatal: true })
 
-/** Reads a JSON body of at most `limit` bytes; an empty body is `{}`. Throws M_TOO_LARGE and M_NOT_JSON. */
-export async function readJsonBody(request: IncomingMessage, limit: number): Promise<unknown> {
-  const bytes = await readBody(request, limit)
+/** Reads a JSON body of at most `request_size` bytes within `request_timeout` milliseconds; an empty body is `{}`. Throws M_TOO_LARGE and M_NOT_JSON. */
+export async function readJsonBody(request: IncomingMessage, limits: Config['limits']): Promise<unknown> {
+  const timer = setTimeout(() => request.destroy(new MatrixError(408, 'M_UNKNOWN', 'The request took too long')), limits.request_timeout)
+  const bytes = await readBody(request, limits.request_size).finally(() => clearTimeout(timer))
   if (bytes.length === 0) return {}
   try {
     return JSON.parse(utf8.decode(bytes))
@@ -19,7 +21,8 @@ async function readBody(request: IncomingMessage, limit: number): Promise<Buffer
   if (Number(request.headers['content-length'] ?? 0) > limit) throw tooLarge()
   const chunks: Buffer[] = []
   let size = 0
-  for await (const chunk of request) {
+  // An iterator that is left early must not close the connection, for the error is to be answered.
+  for await (const chunk of request.iterator({ destroyOnReturn: false })) {
     size += chunk.length
     if (size > limit) throw tooLarge()
     chunks.push(chunk)

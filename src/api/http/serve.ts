@@ -32,7 +32,7 @@ async function callOf(app: App, endpoint: AnyEndpoint, context: Context, query: 
     session,
     params: params && parsePart('path', params, context.params),
     query: querySchema && parsePart('query', querySchema, queryObject(query)),
-    body: body && body !== 'stream' ? parsePart('body', body, await readJsonBody(context.req, app.config.limits.request_size)) : undefined,
+    body: body && body !== 'stream' ? parsePart('body', body, await readJsonBody(context.req, app.config.limits)) : undefined,
     request: {
       headers: context.req.headers,
       ip: context.ip,

@@ -6,6 +6,10 @@ const MAX_LENGTH = 255
  */
 export function safeFileName(name: string | undefined): string | undefined {
   const last = name?.split(/[/\\]/).at(-1) ?? ''
-  const clean = last.replace(/\p{Cc}/gu, '').slice(0, MAX_LENGTH).toWellFormed().trim()
+  const clean = last
+    .replace(/\p{Cc}/gu, '')
+    .slice(0, MAX_LENGTH)
+    .toWellFormed()
+    .trim()
   return /^\.*$/.test(clean) ? undefined : clean
 }
