@@ -1,11 +1,10 @@
 import type { App } from '../../app.ts'
 import { ForbiddenError, InvalidParamError, NotFoundError } from '../../core/errors.ts'
-import type { JsonObject } from '../../core/events/pdu.ts'
 import type { RoomId, UserId } from '../../core/ids.ts'
 import { relationOf } from '../../core/relations.ts'
 import { findAccountData, storeAccountData } from '../../storage/account-data.ts'
 import type { Db, Tx } from '../../storage/database.ts'
-import type { ReceiptRow, ReceiptType } from '../../storage/ephemeral-schema.ts'
+import type { ReceiptType } from '../../storage/ephemeral-schema.ts'
 import { findRoomEvent } from '../../storage/events.ts'
 import { storeReceipt } from '../../storage/receipts.ts'
 import { findMembership } from '../../storage/room-memberships.ts'
@@ -89,19 +88,4 @@ async function moveFullyRead(
   const oldEvent = old === undefined ? undefined : await findRoomEvent(tx, roomId, String(JSON.parse(old).event_id))
   if (oldEvent && (oldEvent.event_order ?? 0) >= event.event_order!) return
   await storeAccountData(tx, userId, { ...key, content: JSON.stringify({ event_id: event.event_id }) })
-}
-
-/**
- * The contents of a room's `m.receipt` events: one, or more where a user has receipts of several threads at the same event, for which one
- * content has no place. https://spec.matrix.org/v1.19/client-server-api/#mreceipt
- */
-export function receiptContents(receipts: readonly ReceiptRow[]): JsonObject[] {
-  const contents: Record<string, Record<string, JsonObject>>[] = []
-  for (const { event_id, receipt_type, user_id, thread_id, ts } of receipts) {
-    let content = contents.find((candidate) => candidate[event_id]?.[receipt_type]?.[user_id] === undefined)
-    if (!content) contents.push((content = {}))
-    const types = (content[event_id] ??= {})
-    types[receipt_type] = { ...types[receipt_type], [user_id]: { ts, ...(thread_id !== '' && { thread_id }) } }
-  }
-  return contents
 }
