@@ -15,6 +15,14 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
     summary: 'print a configuration file with every key explained',
     load: async () => (await import('./cli/generate-config.ts')).generateConfig,
   },
+  'create-user': {
+    summary: 'make an account',
+    load: async () => (await import('./cli/create-user.ts')).createUser,
+  },
+  'reset-password': {
+    summary: 'give an account a new password',
+    load: async () => (await import('./cli/reset-password.ts')).resetPassword,
+  },
   migrate: {
     summary: 'bring the database up to date without starting the server',
     load: async () => (await import('./cli/migrate.ts')).migrateDatabase,
@@ -59,7 +67,7 @@ function load(name: string): Promise<Command> {
   const entry = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined
   if (entry) return entry.load()
   const meant = nearest(name, Object.keys(COMMANDS))
-  throw new UsageError(`There is no command ${name}${meant ? `; did you mean ${meant}?` : ''} See: hearth --help`)
+  throw new UsageError(`There is no command ${name}${meant ? `; did you mean ${meant}?` : '.'} See: hearth --help`)
 }
 
 function overview(): string {

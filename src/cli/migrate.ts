@@ -1,7 +1,7 @@
 import { loadConfig } from '../config.ts'
 import { migrate } from '../storage/migrate.ts'
 import { CONFIG_OPTION, defineCommand } from './command.ts'
-import { withConfiguredDatabase } from './open-configured-database.ts'
+import { withConfiguredDatabase } from './open-configured.ts'
 
 export const migrateDatabase = defineCommand({
   about:

@@ -4,6 +4,10 @@ import { Writable } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { CommandError } from './command.ts'
 
+export const PASSWORD_OPTION = {
+  'password-file': { type: 'string', value: 'FILE', about: 'read the password from the first line of FILE' },
+} as const
+
 /** The first line of `file` or, without one, what is typed (unseen, and twice) in a terminal or else the first line of standard input. Throws CommandError when it is empty or the two differ. */
 export async function readPassword(file: string | undefined): Promise<string> {
   const password = file === undefined ? await readFromUser() : firstLine(readFileSync(file, 'utf8'))
@@ -14,34 +18,34 @@ export async function readPassword(file: string | undefined): Promise<string> {
 /** Asks in a terminal; elsewhere there is nobody to ask: CommandError with `otherwise`. */
 export async function ask(question: string, otherwise: string): Promise<string> {
   if (!process.stdin.isTTY) throw new CommandError(otherwise)
-  const terminal = createInterface({ input: process.stdin, output: process.stderr })
-  try {
-    return (await terminal.question(question)).trim()
-  } finally {
-    terminal.close()
-  }
+  return (await prompt(question, 'seen')).trim()
 }
 
 async function readFromUser(): Promise<string> {
   if (!process.stdin.isTTY) return firstLine(await text(process.stdin))
-  const password = await askUnseen('Password: ')
-  if (password !== (await askUnseen('Again: '))) throw new CommandError('The two passwords differ.')
+  const password = await prompt('Password: ', 'unseen')
+  if (password !== (await prompt('Again: ', 'unseen'))) throw new CommandError('The two passwords differ.')
   return password
 }
 
-/** readline writes what is typed to its output, which here goes nowhere. */
-async function askUnseen(question: string): Promise<string> {
-  process.stderr.write(question)
+/** Ctrl-C and Ctrl-D cancel. */
+async function prompt(question: string, typing: 'seen' | 'unseen'): Promise<string> {
+  const unseen = typing === 'unseen'
+  // readline writes what is typed to its output, which may go nowhere.
   const nowhere = new Writable({ write: (_chunk, _encoding, done) => done() })
-  const terminal = createInterface({ input: process.stdin, output: nowhere, terminal: true })
+  const terminal = createInterface({ input: process.stdin, output: unseen ? nowhere : process.stderr, terminal: true })
   const cancelled = new Promise<never>((_, reject) => {
-    terminal.once('SIGINT', () => reject(new CommandError('\nCancelled.')))
+    terminal.once('close', () => reject(new CommandError(`${unseen ? '' : '\n'}Cancelled.`)))
+    terminal.once('SIGINT', () => terminal.close())
   })
+  cancelled.catch(() => {})
   try {
-    return await Promise.race([terminal.question(''), cancelled])
+    // Only once readline has the terminal, which till then would show what is typed.
+    if (unseen) process.stderr.write(question)
+    return await Promise.race([terminal.question(unseen ? '' : question), cancelled])
   } finally {
     terminal.close()
-    process.stderr.write('\n')
+    if (unseen) process.stderr.write('\n')
   }
 }
 

@@ -1,5 +1,5 @@
 import { createHmac } from 'node:crypto'
-import { Agent, fetch } from 'undici'
+import { Agent, fetch, type RequestInit } from 'undici'
 import { CommandError } from './command.ts'
 
 const PATH = '/_synapse/admin/v1/register'
@@ -14,21 +14,21 @@ export async function registerOverHttp(account: {
 }): Promise<string> {
   // The server is this machine's own, reached by an address that its certificate does not name.
   const dispatcher = new Agent({ connect: { rejectUnauthorized: false } })
-  const call = async (body?: object): Promise<Record<string, unknown>> => {
-    const options = body && { method: 'POST', body: JSON.stringify(body) }
-    const response = await fetch(account.url + PATH, {
-      dispatcher,
-      headers: { 'content-type': 'application/json' },
-      ...options,
-    })
+  const call = async (path: string, options: RequestInit = {}): Promise<Record<string, unknown>> => {
+    const response = await fetch(account.url + path, { dispatcher, ...options })
     const answer = (await response.json()) as Record<string, unknown>
     if (!response.ok) throw new CommandError(`The running server refuses: ${answer.error}`)
     return answer
   }
   try {
-    const nonce = String((await call()).nonce)
+    const nonce = String((await call(PATH)).nonce)
     const { username, password, admin } = account
-    return String((await call({ nonce, username, password, admin, mac: macOf(account, nonce) })).user_id)
+    const body = JSON.stringify({ nonce, username, password, admin, mac: macOf(account, nonce) })
+    const { user_id, access_token } = await call(PATH, { method: 'POST', body })
+    // Nobody will use the session that comes with the account.
+    const headers = { authorization: `Bearer ${access_token}` }
+    await call('/_matrix/client/v3/logout', { method: 'POST', headers }).catch(() => {})
+    return String(user_id)
   } finally {
     await dispatcher.close()
   }

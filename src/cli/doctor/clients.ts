@@ -38,7 +38,12 @@ async function checkPublicUrl(config: Config): Promise<Finding[]> {
         ]),
     ...(features?.[SLIDING_SYNC] === true
       ? []
-      : [problem('Element X cannot use it: sliding sync is missing.', 'Does another server answer? Upgrade Hearth.')]),
+      : [
+          warning(
+            'Element X cannot use it: this server has no sliding sync.',
+            'Use another client, or a newer Hearth.',
+          ),
+        ]),
     ...(login.ok && Array.isArray(login.body.flows)
       ? [good('Clients can log in')]
       : [problem(`Clients cannot log in: ${login.ok ? 'no flows' : login.why}.`, 'Look into the log of Hearth.')]),

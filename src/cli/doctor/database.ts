@@ -6,7 +6,7 @@ import { DataFolderLockedError } from '../../storage/data-folder-lock.ts'
 import type { Database } from '../../storage/database.ts'
 import { pendingMigrations } from '../../storage/migrate.ts'
 import { explainError } from '../explain-error.ts'
-import { withConfiguredDatabase } from '../open-configured-database.ts'
+import { withConfiguredDatabase } from '../open-configured.ts'
 import { type Check, type Finding, good, problem, warning } from './finding.ts'
 
 const NEEDED_MAJOR = 14

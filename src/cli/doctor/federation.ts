@@ -1,9 +1,11 @@
 import { isLoopback } from '../../config/complete.ts'
 import type { Config } from '../../config.ts'
+import { listenerUrl } from '../listener-url.ts'
 import { fetchJson } from './fetch-json.ts'
 import { type Check, good, problem, warning } from './finding.ts'
 
 const DEFAULT_PORT = 8448
+const VERSION = '/_matrix/federation/v1/version'
 
 /** Other servers reach this one. https://spec.matrix.org/v1.19/server-server-api/#resolving-server-names */
 export const checkFederation: Check = async (config, running) => {
@@ -12,8 +14,15 @@ export const checkFederation: Check = async (config, running) => {
   if (isLoopback(host)) return [warning(`Other servers cannot reach ${host}.`, federationNeedsName)]
   if (!running)
     return [warning('Federation is not checked, as Hearth does not run.', 'Start it, then run the doctor again.')]
+  const listener = config.listeners.find(({ serves }) => serves.includes('federation'))
+  const here = listener && (await fetchJson(config, listenerUrl(listener) + VERSION, { anyCertificate: true }))
+  if (!here?.ok) {
+    return [
+      warning('This Hearth does not serve federation.', 'See which version supports it, and serves in listeners.'),
+    ]
+  }
   const address = await federationAddress(config)
-  const url = `https://${address}/_matrix/federation/v1/version`
+  const url = `https://${address}${VERSION}`
   const answer = await fetchJson(config, url)
   if (answer.ok && answer.body.server) return [good(`Other servers reach ${address}`)]
   const why = answer.ok ? 'something else answers' : answer.why

@@ -1,0 +1,134 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { freePort } from '../harness/free-port.ts'
+import { pollUntil } from '../harness/poll-until.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'hearth-commands-'))
+const PASSWORD = 'correct horse'
+const CHEAP = 'passwords: {memory_kib: 8, iterations: 1}'
+
+type Result = { code: number | null; stdout: string; stderr: string }
+type Launched = { child: ChildProcess; output: { stdout: string; stderr: string }; ended: Promise<Result> }
+
+function launch(words: string[], stdin = ''): Launched {
+  const child = spawn(join(import.meta.dirname, '../../bin/hearth'), words, { cwd: folder })
+  const output = { stdout: '', stderr: '' }
+  child.stdout.on('data', (chunk) => {
+    output.stdout += chunk
+  })
+  child.stderr.on('data', (chunk) => {
+    output.stderr += chunk
+  })
+  child.stdin.end(stdin)
+  return { child, output, ended: once(child, 'close').then(([code]) => ({ code, ...output })) }
+}
+
+function hearth(words: string[], stdin?: string): Promise<Result> {
+  return launch(words, stdin).ended
+}
+
+function configuration(name: string, listens: number): string {
+  const file = join(folder, `${name}.yaml`)
+  writeFileSync(
+    file,
+    `data_dir: ${join(folder, name)}\nlisteners: [{port: ${listens}}]\nlog: {level: warn}\n${CHEAP}\n`,
+  )
+  return file
+}
+
+let port: number
+let config: string
+let server: Launched
+
+beforeAll(async () => {
+  port = await freePort()
+  config = configuration('one', port)
+  server = launch(['--config', config])
+  await pollUntil('Hearth greets', async () => {
+    if (server.child.exitCode !== null) throw new Error(server.output.stderr)
+    return server.output.stderr.includes('Ctrl-C stops it')
+  })
+})
+
+afterAll(async () => {
+  server.child.kill('SIGKILL')
+  await server.ended
+  rmSync(folder, { recursive: true })
+})
+
+async function logIn(user: string, password: string): Promise<number> {
+  const body = JSON.stringify({ type: 'm.login.password', identifier: { type: 'm.id.user', user }, password })
+  return (await fetch(`http://127.0.0.1:${port}/_matrix/client/v3/login`, { method: 'POST', body })).status
+}
+
+test('start greets with what to do next', async () => {
+  expect(server.output.stderr).toContain(`http://localhost:${port} `)
+  expect(server.output.stderr).toContain(`create-user -- --admin --config ${config}`)
+})
+
+test('start refuses a data folder in use, in one line', async () => {
+  const { code, stderr } = await hearth(['--config', config])
+  expect(code).toBe(1)
+  expect(stderr).toMatch(/^The data folder .* is in use by another Hearth \(process \d+\).*\n$/)
+})
+
+test('start refuses a port in use, in one line', async () => {
+  const { code, stderr } = await hearth(['--config', configuration('two', port)])
+  expect(code).toBe(1)
+  expect(stderr).toBe(`127.0.0.1:${port} is in use by another program. Stop it, or choose another port in listeners.\n`)
+})
+
+test('create-user makes accounts at a server that runs', async () => {
+  const { code, stdout } = await hearth(['create-user', 'alice', '--admin', '--config', config], `${PASSWORD}\n`)
+  expect(stdout).toContain('Made the account @alice:localhost, an administrator.')
+  expect(code).toBe(0)
+  expect(await logIn('alice', PASSWORD)).toBe(200)
+  const again = await hearth(['create-user', 'alice', '--config', config], `${PASSWORD}\n`)
+  expect(again).toMatchObject({
+    code: 1,
+    stdout: '',
+    stderr: expect.stringMatching(/^The running server refuses: .*\n$/),
+  })
+})
+
+test('reset-password has a server on the embedded database stopped', async () => {
+  const { code, stderr } = await hearth(['reset-password', 'alice', '--config', config], 'another horse\n')
+  expect(code).toBe(1)
+  expect(stderr).toBe('A running Hearth has the embedded database. Stop it, run this again, and start it.\n')
+})
+
+test('doctor finds the server that runs', async () => {
+  const { stdout } = await hearth(['doctor', '--config', config])
+  expect(stdout).toContain(`✓ Hearth answers on http://127.0.0.1:${port}`)
+  expect(stdout).toContain('✓ The embedded database is in use by the Hearth that runs')
+  expect(stdout).toContain(`✓ Clients reach http://localhost:${port}`)
+  expect(stdout).toContain('✓ Clients can log in')
+})
+
+test('SIGTERM ends the server with 0; then accounts are made and passwords reset without it', async () => {
+  server.child.kill('SIGTERM')
+  expect((await server.ended).code).toBe(0)
+  const made = await hearth(['create-user', '@bob:localhost', '--config', config], `${PASSWORD}\n`)
+  expect(made).toMatchObject({ code: 0, stdout: expect.stringContaining('Made the account @bob:localhost.') })
+  const weak = await hearth(['create-user', 'carl', '--config', config], 'short\n')
+  expect(weak).toMatchObject({ code: 1, stderr: 'A password needs at least 8 characters.\n' })
+  const reset = await hearth(['reset-password', 'alice', '--config', config], 'another horse\n')
+  expect(reset).toMatchObject({ code: 0, stdout: '@alice:localhost has a new password.\n' })
+
+  server = launch(['--config', config])
+  await pollUntil('the new password works', async () => (await logIn('alice', 'another horse')) === 200)
+  expect(await logIn('alice', PASSWORD)).toBe(403)
+  expect(await logIn('bob', PASSWORD)).toBe(200)
+})
+
+test('migrate says what it did', async () => {
+  const file = configuration('three', 0)
+  expect((await hearth(['migrate', '--config', file])).stdout).toMatch(
+    /^(Applied \d{4}_\w+\n)+The database is up to date.\n$/,
+  )
+  expect((await hearth(['migrate', '--config', file])).stdout).toBe('The database is up to date.\n')
+})

@@ -1,0 +1,137 @@
+import { once } from 'node:events'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { type AddressInfo, createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, afterEach, describe, expect, test, vi } from 'vitest'
+import { runCommandLine } from './cli.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'hearth-cli-'))
+afterAll(() => rmSync(folder, { recursive: true }))
+afterEach(() => {
+  vi.restoreAllMocks()
+  vi.unstubAllEnvs()
+})
+
+/** Runs a command line in this process, with these variables. */
+async function hearth(words: string[], env: Record<string, string> = {}) {
+  const printed = { stdout: '', stderr: '' }
+  vi.spyOn(console, 'log').mockImplementation((line) => {
+    printed.stdout += `${line}\n`
+  })
+  vi.spyOn(console, 'error').mockImplementation((line) => {
+    printed.stderr += `${line}\n`
+  })
+  vi.spyOn(process.stdout, 'write').mockImplementation((text) => {
+    printed.stdout += text
+    return true
+  })
+  for (const [name, value] of Object.entries(env)) vi.stubEnv(name, value)
+  return { code: await runCommandLine(words), ...printed }
+}
+
+describe('help', () => {
+  test.each([['--help'], ['-h'], ['help']])('%s lists the commands', async (word) => {
+    const { code, stdout } = await hearth([word])
+    expect(code).toBe(0)
+    expect(stdout).toMatch(/start.*generate-config.*create-user.*reset-password.*migrate.*doctor/s)
+  })
+
+  test.each(['start', 'generate-config', 'create-user', 'reset-password', 'migrate', 'doctor'])(
+    'explains %s with examples',
+    async (command) => {
+      const { code, stdout } = await hearth([command, '--help'])
+      expect(code).toBe(0)
+      expect(stdout).toContain(`Usage: hearth ${command}`)
+      expect(stdout).toMatch(/Examples:\n {2}# .*\n {2}hearth /)
+    },
+  )
+
+  test('--version', async () => {
+    expect(await hearth(['--version'])).toMatchObject({ code: 0, stdout: expect.stringMatching(/^\d+\.\d+\.\d+\n$/) })
+  })
+})
+
+describe('a wrong command line ends with 2 and one line', () => {
+  test.each([
+    [['strat'], 'There is no command strat; did you mean start? See: hearth --help\n'],
+    [['constructor'], 'There is no command constructor. See: hearth --help\n'],
+    [['start', '--confg', 'x'], "Unknown option '--confg'; did you mean --config?\n"],
+    [['--confg', 'x'], "Unknown option '--confg'; did you mean --config?\n"],
+    [['doctor', 'x'], 'Unexpected argument: x\n'],
+    [['create-user', 'x', 'y'], 'Unexpected argument: y\n'],
+    [['start', '--config'], "Option '--config <value>' argument missing\n"],
+  ])('%j', async (words, expected) => {
+    expect(await hearth(words)).toEqual({ code: 2, stdout: '', stderr: expected })
+  })
+})
+
+test('a wrong configuration ends with 2 and a line for each problem', async () => {
+  const file = join(folder, 'wrong.yaml')
+  writeFileSync(file, 'log:\n  levle: info\n')
+  const { code, stderr } = await hearth(['start', '--config', file], { HEARTH_SERVERNAME: 'a' })
+  expect(code).toBe(2)
+  expect(stderr).toBe(
+    `Hearth cannot use this configuration:
+HEARTH_SERVERNAME: no such variable; did you mean HEARTH_SERVER_NAME?
+${file}:2: log.levle: no such key; did you mean log.level?
+`,
+  )
+})
+
+describe('generate-config', () => {
+  test('prints the example', async () => {
+    const { code, stdout } = await hearth(['generate-config'])
+    expect(code).toBe(0)
+    expect(stdout).toBe(readFileSync('config.example.yaml', 'utf8'))
+  })
+
+  test('writes a new file, and not over an old one', async () => {
+    const file = join(folder, 'new.yaml')
+    const words = ['generate-config', '--server-name', 'a.org', '--output', file]
+    expect((await hearth(words)).code).toBe(0)
+    expect(readFileSync(file, 'utf8')).toContain('\nserver_name: a.org\n')
+    expect(await hearth(words)).toMatchObject({
+      code: 1,
+      stderr: `${file} exists already. Name another file, or move that one away.\n`,
+    })
+  })
+})
+
+describe('doctor', () => {
+  test('approves of the defaults before the first start, and leaves nothing behind', async () => {
+    const dataDir = join(folder, 'unborn')
+    const { code, stdout } = await hearth(['doctor'], { HEARTH_DATA_DIR: dataDir, HEARTH_LISTENERS: '[{port: 0}]' })
+    expect(stdout).not.toContain('✗')
+    expect(code).toBe(0)
+    expect(existsSync(dataDir)).toBe(false)
+  })
+
+  test('finds what is wrong, says how to mend it, and ends with 1', async () => {
+    const foreign = createServer((socket) => socket.end('no')).listen(0, '127.0.0.1')
+    await once(foreign, 'listening')
+    const { port } = foreign.address() as AddressInfo
+    const { code, stdout } = await hearth(['doctor'], {
+      HEARTH_LISTENERS: JSON.stringify([{ port, serves: ['federation'] }]),
+      HEARTH_DATABASE_URL: 'postgresql://127.0.0.1:1/a',
+    })
+    foreign.close()
+    expect(code).toBe(1)
+    expect(stdout).toContain(`✗ What listens on http://127.0.0.1:${port} is not a healthy Hearth.\n    → `)
+    expect(stdout).toContain('✗ No listener serves clients.\n    → ')
+    expect(stdout).toContain('✗ Cannot reach PostgreSQL: ')
+  })
+
+  test('reports a wrong configuration', async () => {
+    const { code, stdout } = await hearth(['doctor'], { HEARTH_LOG_LEVEL: 'loud' })
+    expect(code).toBe(1)
+    expect(stdout).toContain('✗ HEARTH_LOG_LEVEL: log.level: expected one of')
+  })
+})
+
+test('an unreachable PostgreSQL is told in one line, without its password', async () => {
+  const { code, stderr } = await hearth(['migrate'], { HEARTH_DATABASE_URL: 'postgresql://a:hunter2@127.0.0.1:1/a' })
+  expect(code).toBe(1)
+  expect(stderr).toMatch(/^Cannot reach PostgreSQL: .*Is it running, and is database.url right\?\n$/)
+  expect(stderr).not.toContain('hunter2')
+})

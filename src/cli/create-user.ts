@@ -1,0 +1,67 @@
+import { type Config, loadConfig } from '../config.ts'
+import { createUser as createAccount } from '../services/users/create-user.ts'
+import { DataFolderLockedError } from '../storage/data-folder-lock.ts'
+import { CONFIG_OPTION, CommandError, defineCommand } from './command.ts'
+import { listenerUrl } from './listener-url.ts'
+import { withApp } from './open-configured.ts'
+import { ask, PASSWORD_OPTION, readPassword } from './read-password.ts'
+import { registerOverHttp } from './register-over-http.ts'
+import { readRegistrationSecret } from './registration-secret.ts'
+
+type Account = { localpart: string; password: string; admin: boolean }
+
+export const createUser = defineCommand({
+  argument: '[USERNAME]',
+  about:
+    'Makes an account, whether or not registration is open, and whether or not the server runs. Asks for what is not given; a password from standard input is its first line.',
+  options: {
+    ...CONFIG_OPTION,
+    ...PASSWORD_OPTION,
+    admin: { type: 'boolean', about: 'make the account an administrator of the server' },
+  },
+  examples: [
+    ['create-user --admin', 'make the first account'],
+    ['create-user alice --config hearth.yaml --password-file alice.txt', 'make one in a script'],
+  ],
+  async run({ config: configFile, 'password-file': passwordFile, admin = false }, username) {
+    const config = loadConfig({ configFile })
+    const name = username ?? (await ask('User name: ', 'Say which account: hearth create-user USERNAME'))
+    const account = { localpart: localpartOf(name, config), password: await readPassword(passwordFile), admin }
+    const userId = await createAnywhere(config, account)
+    console.log(
+      `Made the account ${userId}${admin ? ', an administrator' : ''}. It can log in at ${config.public_base_url}`,
+    )
+    return 0
+  },
+})
+
+/** A running server has the embedded database to itself: then it is asked to make the account. */
+async function createAnywhere(config: Config, account: Account): Promise<string> {
+  try {
+    return await withApp(config, (app) => createAccount(app, account))
+  } catch (error) {
+    if (!(error instanceof DataFolderLockedError)) throw error
+    return askRunningServer(config, account)
+  }
+}
+
+function askRunningServer(config: Config, { localpart, password, admin }: Account): Promise<string> {
+  const sharedSecret = config.registration.shared_secret ?? readRegistrationSecret(config)
+  const listener = config.listeners.find(({ serves }) => serves.includes('admin'))
+  if (sharedSecret === undefined || listener === undefined) {
+    const missing =
+      listener === undefined ? 'none of its listeners serves admin' : 'registration.shared_secret is not set'
+    throw new CommandError(
+      `A running Hearth has the embedded database, and it cannot be asked, as ${missing}. Mend that, or stop it while you make the account.`,
+    )
+  }
+  return registerOverHttp({ url: listenerUrl(listener), sharedSecret, username: localpart, password, admin })
+}
+
+/** Somebody may give the whole user id. */
+function localpartOf(name: string, { server_name }: Config): string {
+  const [, localpart, server] = /^@([^:]*):(.*)$/.exec(name) ?? []
+  if (localpart === undefined) return name
+  if (server === server_name) return localpart
+  throw new CommandError(`${name} is not an account of this server, which is ${server_name}.`)
+}

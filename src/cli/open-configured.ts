@@ -1,0 +1,40 @@
+import type { App } from '../app.ts'
+import type { Config } from '../config.ts'
+import { MatrixError } from '../core/errors.ts'
+import { openApp } from '../open-app.ts'
+import type { Database } from '../storage/database.ts'
+import { openDatabase } from '../storage/open-database.ts'
+import { CommandError } from './command.ts'
+
+const ONE_COMMAND = { poolSize: 1, cacheBytes: 16 * 1024 ** 2 }
+
+/** Runs `work` on the configured database, for a command, and closes it. Does not migrate. Throws DataFolderLockedError when a server has the embedded one. */
+export async function withConfiguredDatabase<Result>(
+  config: Config,
+  work: (database: Database) => Promise<Result>,
+): Promise<Result> {
+  const database = await openDatabase({
+    url: config.database.url,
+    folder: config.data_dir,
+    ...ONE_COMMAND,
+    reportError: (error) => console.error(error),
+  })
+  try {
+    return await work(database)
+  } finally {
+    await database.close()
+  }
+}
+
+/** Runs `work` with all that services need, on the migrated database. What a service refuses becomes a CommandError. Throws DataFolderLockedError when a server has the embedded database. */
+export async function withApp<Result>(config: Config, work: (app: App) => Promise<Result>): Promise<Result> {
+  const { app, close } = await openApp({ ...config, log: { ...config.log, level: 'warn' } })
+  try {
+    return await work(app)
+  } catch (error) {
+    if (error instanceof MatrixError) throw new CommandError(`${error.message}.`)
+    throw error
+  } finally {
+    await close()
+  }
+}
