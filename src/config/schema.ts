@@ -154,6 +154,27 @@ const sessions = z
   .prefault({})
   .describe('How long those who logged in stay so.')
 
+const contact = z
+  .strictObject({
+    role: z.string().min(1).prefault('m.role.admin'),
+    matrix_id: z.string().startsWith('@', "expected a user such as '@admin:example.org'").optional(),
+    email_address: z.email('expected an email address').optional(),
+  })
+  .refine(({ matrix_id, email_address }) => matrix_id ?? email_address, 'expected matrix_id or email_address')
+
+const support = z
+  .strictObject({
+    contacts: z
+      .array(contact)
+      .prefault([])
+      .describe(
+        'Whom users and other administrators can turn to. role: m.role.admin (the default) or m.role.security. matrix_id or email_address: how to reach them.',
+      ),
+    page: z.url('expected a URL').optional().meta({ description: 'A web page with help.', example: 'https://example.org/help' }),
+  })
+  .prefault({})
+  .describe('Who helps: clients find it at /.well-known/matrix/support.')
+
 const limits = z
   .strictObject({
     request_size: byteSize.prefault('10M').describe('The largest body of a request, uploads of media aside.'),
@@ -210,6 +231,7 @@ export const configSchema = z.strictObject({
   registration,
   passwords,
   sessions,
+  support,
   federation,
   appservices: z
     .array(file)

@@ -19,17 +19,17 @@ export async function loadProfiles(db: Db, userIds: readonly UserId[]): Promise<
   return new Map(rows.map((row) => [row.user_id, profileOf(row)]))
 }
 
-/** Sets a field, or removes it (`value` null), and tells the stream. */
-export async function storeProfileField(
+/** Replaces a profile, in which `changedField` is what is new, and tells the stream. */
+export async function storeProfile(
   tx: Tx,
-  { userId, field, value }: { userId: UserId; field: string; value: Json | null },
+  { userId, profile, changedField }: { userId: UserId; profile: Profile; changedField: string },
 ): Promise<void> {
-  await sql`insert into profiles (user_id) values (${userId}) on conflict do nothing`.execute(tx.sql)
-  const { rows } = await sql<ProfileRow>`select * from profiles where user_id = ${userId} for update`.execute(tx.sql)
-  const { displayname = null, avatar_url = null, ...others } = withField(profileOf(rows[0]!), field, value)
-  await sql`update profiles set displayname = ${displayname}, avatar_url = ${avatar_url},
-    fields = ${JSON.stringify(others)} where user_id = ${userId}`.execute(tx.sql)
-  appendToStream(tx, { kind: 'profile', user_id: userId, detail: field })
+  const { displayname = null, avatar_url = null, ...others } = profile
+  await sql`insert into profiles (user_id, displayname, avatar_url, fields)
+    values (${userId}, ${displayname}, ${avatar_url}, ${JSON.stringify(others)})
+    on conflict (user_id) do update set displayname = excluded.displayname, avatar_url = excluded.avatar_url,
+      fields = excluded.fields`.execute(tx.sql)
+  appendToStream(tx, { kind: 'profile', user_id: userId, detail: changedField })
 }
 
 /** Removes a profile altogether. */
@@ -44,9 +44,4 @@ function profileOf({ displayname, avatar_url, fields }: ProfileRow): Profile {
     ...(avatar_url !== null && { avatar_url }),
     ...JSON.parse(fields),
   }
-}
-
-function withField(profile: Profile, field: string, value: Json | null): Profile {
-  const others = Object.entries(profile).filter(([name]) => name !== field)
-  return Object.fromEntries(value === null ? others : [...others, [field, value]])
 }

@@ -29,3 +29,18 @@ export async function markDeactivated(tx: Tx, user: { userId: UserId; erase: boo
   await sql`update users set password_hash = null, is_admin = false, erased = erased or ${user.erase}::boolean,
     deactivated_ts = coalesce(deactivated_ts, ${user.now}::bigint) where user_id = ${user.userId}`.execute(tx.sql)
 }
+
+/** Keeps others from changing what belongs to a user until the transaction ends. Invariant: who reads and then writes a user's push rules, profile or tags holds it. */
+export async function lockUser(tx: Tx, userId: UserId): Promise<void> {
+  await sql`select 1 from users where user_id = ${userId} for no key update`.execute(tx.sql)
+}
+
+/** Locks or unlocks an account: https://spec.matrix.org/v1.19/client-server-api/#account-locking */
+export async function updateLocked(tx: Tx, userId: UserId, locked: boolean): Promise<void> {
+  await sql`update users set locked = ${locked} where user_id = ${userId}`.execute(tx.sql)
+}
+
+/** Suspends an account or lifts that: https://spec.matrix.org/v1.19/client-server-api/#account-suspension */
+export async function updateSuspended(tx: Tx, userId: UserId, suspended: boolean): Promise<void> {
+  await sql`update users set suspended = ${suspended} where user_id = ${userId}`.execute(tx.sql)
+}

@@ -2,7 +2,7 @@ import type { App } from '../../app.ts'
 import { MatrixError } from '../../core/errors.ts'
 import { localpartOf, type UserId } from '../../core/ids.ts'
 import type { Tx } from '../../storage/database.ts'
-import { storeProfileField } from '../../storage/profiles.ts'
+import { storeProfile } from '../../storage/profiles.ts'
 import { takeRegistrationToken } from '../../storage/registration-tokens.ts'
 import { insertUser } from '../../storage/users.ts'
 import { checkNewPassword } from './new-password.ts'
@@ -46,7 +46,9 @@ export async function createUser(
     if (!inserted) throw userInUse()
     if (account.registrationToken !== undefined) await useToken(tx, account.registrationToken, now)
     const displayName = account.displayName ?? (account.guest ? undefined : localpartOf(userId))
-    if (displayName !== undefined) await storeProfileField(tx, { userId, field: 'displayname', value: displayName })
+    if (displayName !== undefined) {
+      await storeProfile(tx, { userId, profile: { displayname: displayName }, changedField: 'displayname' })
+    }
     await andThen(tx, userId)
   })
   return userId

@@ -1,0 +1,27 @@
+import { ROOM_VERSIONS } from '../../core/room-versions.ts'
+import { route } from '../http/route.ts'
+import { v3 } from './client-paths.ts'
+
+/** https://spec.matrix.org/v1.19/client-server-api/#capabilities-negotiation */
+export const getCapabilities = route({
+  method: 'GET',
+  path: v3('/capabilities'),
+  auth: 'user',
+  handle: ({ session }, app) => ({
+    capabilities: {
+      'm.room_versions': {
+        default: app.config.default_room_version,
+        available: Object.fromEntries([...ROOM_VERSIONS.keys()].map((id) => [id, 'stable'])),
+      },
+      'm.change_password': { enabled: true },
+      'm.set_displayname': { enabled: true },
+      'm.set_avatar_url': { enabled: true },
+      'm.profile_fields': { enabled: true },
+      'uk.tcpip.msc4133.profile_fields': { enabled: true },
+      'm.3pid_changes': { enabled: false },
+      'm.get_login_token': { enabled: true },
+      'm.forget_forced_upon_leave': { enabled: false },
+      ...(session.isAdmin && { 'm.account_moderation': { suspend: true, lock: true } }),
+    },
+  }),
+})

@@ -1,0 +1,23 @@
+import { z } from 'zod'
+import { leaveAllRooms } from '../../services/rooms/leave-all-rooms.ts'
+import { deactivateUser } from '../../services/users/deactivate.ts'
+import { route } from '../http/route.ts'
+import { authData } from './auth-data.ts'
+import { v3 } from './client-paths.ts'
+import { requirePassword } from './password-proof.ts'
+
+/** https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3accountdeactivate */
+export const postDeactivate = route({
+  method: 'POST',
+  path: v3('/account/deactivate'),
+  auth: 'user',
+  rateLimit: 'login',
+  body: z.object({ auth: authData.optional(), erase: z.boolean().default(false), id_server: z.string().optional() }),
+  async handle({ session, body }, app) {
+    await requirePassword(app, session, { operation: 'POST /account/deactivate', auth: body.auth })
+    await deactivateUser(app, { userId: session.userId, erase: body.erase })
+    await leaveAllRooms(app, session.userId)
+    // Hearth binds nothing at identity servers, so there is nothing left to unbind.
+    return { id_server_unbind_result: 'success' }
+  },
+})

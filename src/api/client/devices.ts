@@ -1,0 +1,77 @@
+import { z } from 'zod'
+import { MissingParamError } from '../../core/errors.ts'
+import type { DeviceId } from '../../core/ids.ts'
+import { getDevice, listDevices, nameDevice, removeDevices } from '../../services/devices/devices.ts'
+import { deviceId } from '../http/fields.ts'
+import { route } from '../http/route.ts'
+import { authData } from './auth-data.ts'
+import { v3 } from './client-paths.ts'
+import { requirePassword } from './password-proof.ts'
+
+const params = z.object({ deviceId })
+
+/** https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3devices */
+export const getDevices = route({
+  method: 'GET',
+  path: v3('/devices'),
+  auth: 'user',
+  guests: true,
+  handle: async ({ session }, app) => ({ devices: await listDevices(app, session.userId) }),
+})
+
+/** https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3devicesdeviceid */
+export const getOneDevice = route({
+  method: 'GET',
+  path: v3('/devices/:deviceId'),
+  auth: 'user',
+  guests: true,
+  params,
+  handle: ({ params, session }, app) => getDevice(app, { userId: session.userId, ...params }),
+})
+
+/** https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3devicesdeviceid */
+export const putDevice = route({
+  method: 'PUT',
+  path: v3('/devices/:deviceId'),
+  auth: 'user',
+  guests: true,
+  params,
+  body: z.object({ display_name: z.string().max(255).nullish() }),
+  async handle({ params, session, body }, app) {
+    const key = { userId: session.userId, ...params }
+    if (body.display_name === undefined) await getDevice(app, key)
+    else await nameDevice(app, { ...key, displayName: body.display_name })
+    return {}
+  },
+})
+
+/** https://spec.matrix.org/v1.19/client-server-api/#delete_matrixclientv3devicesdeviceid */
+export const deleteDevice = route({
+  method: 'DELETE',
+  path: v3('/devices/:deviceId'),
+  auth: 'user',
+  rateLimit: 'login',
+  params,
+  body: z.object({ auth: authData.optional() }),
+  async handle({ params, session, body }, app) {
+    await requirePassword(app, session, { operation: `DELETE /devices/${params.deviceId}`, auth: body.auth })
+    await removeDevices(app, session.userId, [params.deviceId])
+    return {}
+  },
+})
+
+/** https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3delete_devices */
+export const postDeleteDevices = route({
+  method: 'POST',
+  path: v3('/delete_devices'),
+  auth: 'user',
+  rateLimit: 'login',
+  body: z.object({ auth: authData.optional(), devices: z.array(deviceId).optional() }),
+  async handle({ session, body: { auth, devices } }, app) {
+    if (!devices && auth?.session === undefined) throw new MissingParamError('devices: it is needed')
+    const request = { operation: 'POST /delete_devices', auth, body: { devices } }
+    const original = await requirePassword(app, session, request)
+    await removeDevices(app, session.userId, devices ?? (original.devices as DeviceId[]))
+    return {}
+  },
+})

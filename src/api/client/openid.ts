@@ -1,0 +1,18 @@
+import { z } from 'zod'
+import { newOpenIdToken } from '../../services/users/openid-tokens.ts'
+import { userId } from '../http/fields.ts'
+import { route } from '../http/route.ts'
+import { v3 } from './client-paths.ts'
+import { requireOwn } from './own-user.ts'
+
+/** https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3useruseridopenidrequest_token */
+export const postOpenIdToken = route({
+  method: 'POST',
+  path: v3('/user/:userId/openid/request_token'),
+  auth: 'user',
+  params: z.object({ userId }),
+  handle({ params, session }, app) {
+    requireOwn(session, params.userId)
+    return newOpenIdToken(app, params.userId)
+  },
+})

@@ -1,0 +1,87 @@
+import { z } from 'zod'
+import type { App } from '../../app.ts'
+import { ForbiddenError, MissingParamError, NotFoundError } from '../../core/errors.ts'
+import type { Json } from '../../core/events/pdu.ts'
+import { serverNameOf, type UserId } from '../../core/ids.ts'
+import { updateMemberProfiles } from '../../services/rooms/member-profiles.ts'
+import { getProfile, getProfileField, setProfileField } from '../../services/users/profile.ts'
+import { jsonObject, userId } from '../http/fields.ts'
+import { route, type Session } from '../http/route.ts'
+import { v3 } from './client-paths.ts'
+import { requireOwn } from './own-user.ts'
+
+const fieldPaths = [
+  ...v3('/profile/:userId/:keyName'),
+  '/_matrix/client/unstable/uk.tcpip.msc4133/profile/:userId/:keyName',
+]
+const fieldParams = z.object({ userId, keyName: z.string() })
+
+/** https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3profileuserid */
+export const getWholeProfile = route({
+  method: 'GET',
+  path: [...v3('/profile/:userId'), '/_matrix/client/unstable/uk.tcpip.msc4133/profile/:userId'],
+  auth: 'none',
+  params: z.object({ userId }),
+  handle({ params }, app) {
+    requireLocal(app, params.userId)
+    return getProfile(app, params.userId)
+  },
+})
+
+/** https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3profileuseridkeyname */
+export const getOneProfileField = route({
+  method: 'GET',
+  path: fieldPaths,
+  auth: 'none',
+  params: fieldParams,
+  async handle({ params }, app) {
+    requireLocal(app, params.userId)
+    return { [params.keyName]: await getProfileField(app, params.userId, params.keyName) }
+  },
+})
+
+/** https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3profileuseridkeyname */
+export const putProfileField = route({
+  method: 'PUT',
+  path: fieldPaths,
+  auth: 'user',
+  guests: true,
+  refusesSuspended: true,
+  params: fieldParams,
+  body: jsonObject,
+  handle({ params: { keyName, ...params }, body, session }, app) {
+    requireOwn(session, params.userId)
+    const value = Object.hasOwn(body, keyName) ? body[keyName] : undefined
+    if (value === undefined) throw new MissingParamError(`${keyName}: the body has to have it`)
+    return changeField(app, session, { field: keyName, value })
+  },
+})
+
+/** https://spec.matrix.org/v1.19/client-server-api/#delete_matrixclientv3profileuseridkeyname */
+export const deleteProfileField = route({
+  method: 'DELETE',
+  path: fieldPaths,
+  auth: 'user',
+  guests: true,
+  refusesSuspended: true,
+  params: fieldParams,
+  handle({ params, session }, app) {
+    requireOwn(session, params.userId)
+    return changeField(app, session, { field: params.keyName, value: null })
+  },
+})
+
+async function changeField(
+  app: App,
+  { userId, isGuest }: Session,
+  { field, value }: { field: string; value: Json },
+): Promise<Record<string, never>> {
+  if (isGuest && field !== 'displayname') throw new ForbiddenError('Guests may only change their display name')
+  const isChanged = await setProfileField(app, { userId, field, value })
+  if (isChanged && (field === 'displayname' || field === 'avatar_url')) await updateMemberProfiles(app, userId)
+  return {}
+}
+
+function requireLocal(app: App, id: UserId): void {
+  if (serverNameOf(id) !== app.serverName) throw new NotFoundError('There is no profile for this user')
+}

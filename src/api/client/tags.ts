@@ -1,0 +1,47 @@
+import { z } from 'zod'
+import { deleteTag, getTags, putTag } from '../../services/users/tags.ts'
+import { roomId, userId } from '../http/fields.ts'
+import { route } from '../http/route.ts'
+import { v3 } from './client-paths.ts'
+import { requireOwn } from './own-user.ts'
+
+const tagParams = z.object({ userId, roomId, tag: z.string() })
+
+/** https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3useruseridroomsroomidtags */
+export const getRoomTags = route({
+  method: 'GET',
+  path: v3('/user/:userId/rooms/:roomId/tags'),
+  auth: 'user',
+  params: tagParams.omit({ tag: true }),
+  async handle({ params, session }, app) {
+    requireOwn(session, params.userId)
+    return { tags: await getTags(app, params) }
+  },
+})
+
+/** https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3useruseridroomsroomidtagstag */
+export const putRoomTag = route({
+  method: 'PUT',
+  path: v3('/user/:userId/rooms/:roomId/tags/:tag'),
+  auth: 'user',
+  params: tagParams,
+  body: z.looseObject({ order: z.number().min(0).max(1).exactOptional() }).catchall(z.json()),
+  async handle({ params, body, session }, app) {
+    requireOwn(session, params.userId)
+    await putTag(app, params, { tag: params.tag, content: body })
+    return {}
+  },
+})
+
+/** https://spec.matrix.org/v1.19/client-server-api/#delete_matrixclientv3useruseridroomsroomidtagstag */
+export const deleteRoomTag = route({
+  method: 'DELETE',
+  path: v3('/user/:userId/rooms/:roomId/tags/:tag'),
+  auth: 'user',
+  params: tagParams,
+  async handle({ params, session }, app) {
+    requireOwn(session, params.userId)
+    await deleteTag(app, params, params.tag)
+    return {}
+  },
+})

@@ -1,0 +1,20 @@
+import { z } from 'zod'
+import { ForbiddenError } from '../../core/errors.ts'
+import { describeConnections } from '../../services/devices/connections.ts'
+import { userId } from '../http/fields.ts'
+import { route } from '../http/route.ts'
+import { v3 } from './client-paths.ts'
+
+/** https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3adminwhoisuserid */
+export const getWhois = route({
+  method: 'GET',
+  path: v3('/admin/whois/:userId'),
+  auth: 'user',
+  params: z.object({ userId }),
+  handle({ params, session }, app) {
+    if (session.userId !== params.userId && !session.isAdmin) {
+      throw new ForbiddenError('Only server administrators may ask this about others')
+    }
+    return describeConnections(app, params.userId)
+  },
+})

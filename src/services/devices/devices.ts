@@ -1,0 +1,56 @@
+import type { App } from '../../app.ts'
+import { NotFoundError } from '../../core/errors.ts'
+import type { DeviceId, UserId } from '../../core/ids.ts'
+import { type DeviceKey, deleteDevices, findDevice, loadDevices, renameDevice } from '../../storage/devices.ts'
+import type { DeviceRow } from '../../storage/users-schema.ts'
+
+/** A device as its user sees it. https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3devices */
+export type ClientDevice = {
+  device_id: DeviceId
+  display_name?: string
+  last_seen_ts?: number
+  last_seen_ip?: string
+}
+
+/** A user's devices. */
+export async function listDevices(app: Pick<App, 'database'>, userId: UserId): Promise<ClientDevice[]> {
+  return (await loadDevices(app.database, userId)).map(clientDevice)
+}
+
+/** One device. Throws M_NOT_FOUND. */
+export async function getDevice(app: Pick<App, 'database'>, key: DeviceKey): Promise<ClientDevice> {
+  const device = await findDevice(app.database, key)
+  if (!device) throw noSuchDevice()
+  return clientDevice(device)
+}
+
+/** Gives a device another name. Throws M_NOT_FOUND. */
+export async function nameDevice(
+  app: Pick<App, 'database'>,
+  { displayName, ...key }: DeviceKey & { displayName: string | null },
+): Promise<void> {
+  const exists = await app.database.write((tx) => renameDevice(tx, { ...key, displayName }))
+  if (!exists) throw noSuchDevice()
+}
+
+/** Removes devices with their tokens: they are logged out. Ones that do not exist are as good as removed. */
+export async function removeDevices(
+  app: Pick<App, 'database'>,
+  userId: UserId,
+  deviceIds: readonly DeviceId[],
+): Promise<void> {
+  await app.database.write((tx) => deleteDevices(tx, userId, { only: deviceIds }))
+}
+
+function noSuchDevice(): NotFoundError {
+  return new NotFoundError('There is no such device')
+}
+
+function clientDevice({ device_id, display_name, last_seen_ts, last_seen_ip }: DeviceRow): ClientDevice {
+  return {
+    device_id,
+    ...(display_name !== null && { display_name }),
+    ...(last_seen_ts !== null && { last_seen_ts }),
+    ...(last_seen_ip !== null && { last_seen_ip }),
+  }
+}

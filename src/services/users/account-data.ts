@@ -1,0 +1,56 @@
+import type { App } from '../../app.ts'
+import { canonicalJson } from '../../core/canonical-json.ts'
+import { InvalidParamError, MatrixError, NotFoundError } from '../../core/errors.ts'
+import type { JsonObject } from '../../core/events/pdu.ts'
+import { isWithin255Bytes, type UserId } from '../../core/ids.ts'
+import {
+  type AccountDataKey,
+  deleteAccountData,
+  findAccountData,
+  storeAccountData,
+} from '../../storage/account-data.ts'
+import { pushRulesOf } from './push-rules.ts'
+
+/** These change by endpoints of their own. */
+const MANAGED_BY_SERVER = ['m.push_rules', 'm.fully_read']
+
+/** The content of a piece of account data, as JSON text. Throws M_NOT_FOUND. */
+export async function getAccountData(app: Pick<App, 'database'>, userId: UserId, key: AccountDataKey): Promise<string> {
+  if (key.roomId === '' && key.type === 'm.push_rules') {
+    return JSON.stringify({ global: await pushRulesOf(app, userId) })
+  }
+  const content = await findAccountData(app.database, userId, key)
+  if (content === undefined) throw new NotFoundError('There is no account data of this type')
+  return content
+}
+
+/**
+ * Sets a piece of account data. Throws 405 M_BAD_JSON for what the server itself manages.
+ * https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3useruseridaccount_datatype
+ */
+export async function putAccountData(
+  app: Pick<App, 'database'>,
+  userId: UserId,
+  { roomId, type, content }: AccountDataKey & { content: JsonObject },
+): Promise<void> {
+  checkType(type)
+  const text = canonicalJson(content, { strict: false })
+  await app.database.write((tx) => storeAccountData(tx, userId, { roomId, type, content: text }))
+}
+
+/** Removes a piece of account data, if it is there: https://github.com/matrix-org/matrix-spec-proposals/pull/3391. Throws as putAccountData. */
+export async function removeAccountData(
+  app: Pick<App, 'database'>,
+  userId: UserId,
+  key: AccountDataKey,
+): Promise<void> {
+  checkType(key.type)
+  await app.database.write((tx) => deleteAccountData(tx, userId, key))
+}
+
+function checkType(type: string): void {
+  if (MANAGED_BY_SERVER.includes(type)) {
+    throw new MatrixError(405, 'M_BAD_JSON', `${type} cannot be changed as account data`)
+  }
+  if (!isWithin255Bytes(type)) throw new InvalidParamError('Types of account data have at most 255 bytes')
+}

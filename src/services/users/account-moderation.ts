@@ -1,0 +1,31 @@
+import type { App } from '../../app.ts'
+import { ForbiddenError, InvalidParamError, NotFoundError } from '../../core/errors.ts'
+import { serverNameOf, type UserId } from '../../core/ids.ts'
+import { findUser, updateLocked, updateSuspended } from '../../storage/users.ts'
+import type { UserRow } from '../../storage/users-schema.ts'
+
+type Capabilities = Pick<App, 'database' | 'serverName'>
+
+/**
+ * An account that administrators may lock and suspend. Throws M_INVALID_PARAM for users of other servers, M_NOT_FOUND for none, M_FORBIDDEN for
+ * administrators. https://spec.matrix.org/v1.19/client-server-api/#server-administration
+ */
+export async function findModerated(app: Capabilities, userId: UserId): Promise<UserRow> {
+  if (serverNameOf(userId) !== app.serverName) throw new InvalidParamError('This user is not on this server')
+  const user = await findUser(app.database, userId)
+  if (!user || user.deactivated_ts !== null) throw new NotFoundError('There is no such user')
+  if (user.is_admin) throw new ForbiddenError('This user is an administrator')
+  return user
+}
+
+/** Locks an account or unlocks it. Throws as findModerated. */
+export async function setLocked(app: Capabilities, userId: UserId, locked: boolean): Promise<void> {
+  await findModerated(app, userId)
+  await app.database.write((tx) => updateLocked(tx, userId, locked))
+}
+
+/** Suspends an account or lifts that. Throws as findModerated. */
+export async function setSuspended(app: Capabilities, userId: UserId, suspended: boolean): Promise<void> {
+  await findModerated(app, userId)
+  await app.database.write((tx) => updateSuspended(tx, userId, suspended))
+}

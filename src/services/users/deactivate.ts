@@ -1,0 +1,39 @@
+import type { App } from '../../app.ts'
+import type { UserId } from '../../core/ids.ts'
+import { deleteDevicelessTokens } from '../../storage/access-tokens.ts'
+import { deleteAllAccountData } from '../../storage/account-data.ts'
+import type { Tx } from '../../storage/database.ts'
+import { deleteDevices } from '../../storage/devices.ts'
+import { deleteFilters } from '../../storage/filters.ts'
+import { deleteLoginTokens } from '../../storage/login-tokens.ts'
+import { deleteOpenIdTokens } from '../../storage/openid-tokens.ts'
+import { deleteProfile } from '../../storage/profiles.ts'
+import { deletePushRules } from '../../storage/push-rules.ts'
+import { lockUser, markDeactivated } from '../../storage/users.ts'
+
+/**
+ * Ends an account for good: nobody can log in to it, and nobody else can have its name. `erase`: what it stored goes too.
+ * Leaving its rooms is a step of its own. https://spec.matrix.org/v1.19/client-server-api/#account-deactivation
+ */
+export async function deactivateUser(
+  app: Pick<App, 'database' | 'clock'>,
+  { userId, erase }: { userId: UserId; erase: boolean },
+): Promise<void> {
+  const now = app.clock.now()
+  await app.database.write(async (tx) => {
+    await lockUser(tx, userId)
+    await markDeactivated(tx, { userId, erase, now })
+    await deleteDevices(tx, userId, { except: [] })
+    await deleteDevicelessTokens(tx, userId)
+    await deleteLoginTokens(tx, userId)
+    await deleteOpenIdTokens(tx, userId)
+    if (erase) await eraseBelongings(tx, userId)
+  })
+}
+
+async function eraseBelongings(tx: Tx, userId: UserId): Promise<void> {
+  await deleteProfile(tx, userId)
+  await deleteAllAccountData(tx, userId)
+  await deletePushRules(tx, userId)
+  await deleteFilters(tx, userId)
+}

@@ -1,0 +1,29 @@
+import { createHash } from 'node:crypto'
+import type { App } from '../../app.ts'
+import { canonicalJson } from '../../core/canonical-json.ts'
+import { NotFoundError } from '../../core/errors.ts'
+import type { JsonObject } from '../../core/events/pdu.ts'
+import { parseFilter } from '../../core/filters/filter-schema.ts'
+import type { UserId } from '../../core/ids.ts'
+import { findFilter, storeFilter } from '../../storage/filters.ts'
+
+/** Starts with a letter, since `/sync` takes filters themselves as well, which start with a brace. */
+const ID_PREFIX = 'f'
+const ID_LENGTH = 16
+
+/** Stores a filter and gives its id; the same filter has the same id. Throws M_BAD_JSON. https://spec.matrix.org/v1.19/client-server-api/#filtering */
+export async function addFilter(app: Pick<App, 'database'>, userId: UserId, filter: JsonObject): Promise<string> {
+  parseFilter(filter)
+  const text = canonicalJson(filter, { strict: false })
+  const hash = createHash('sha256').update(text).digest('base64url')
+  const filterId = ID_PREFIX + hash.slice(0, ID_LENGTH)
+  await app.database.write((tx) => storeFilter(tx, { userId, filterId }, text))
+  return filterId
+}
+
+/** A stored filter, as JSON text. Throws M_NOT_FOUND. */
+export async function getFilter(app: Pick<App, 'database'>, userId: UserId, filterId: string): Promise<string> {
+  const filter = await findFilter(app.database, { userId, filterId })
+  if (filter === undefined) throw new NotFoundError('There is no such filter')
+  return filter
+}

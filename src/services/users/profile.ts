@@ -1,0 +1,81 @@
+import type { App } from '../../app.ts'
+import { canonicalJson } from '../../core/canonical-json.ts'
+import { InvalidParamError, MatrixError, NotFoundError } from '../../core/errors.ts'
+import type { Json } from '../../core/events/pdu.ts'
+import { isWithin255Bytes, type UserId } from '../../core/ids.ts'
+import { loadProfile, type Profile, storeProfile } from '../../storage/profiles.ts'
+import { findUser, lockUser } from '../../storage/users.ts'
+
+const MAX_PROFILE_BYTES = 64 * 1024
+const MAX_DISPLAYNAME_CHARACTERS = 256
+const MAX_AVATAR_URL_CHARACTERS = 1000
+/** The specification's own fields, and others by the grammar for namespaced identifiers. */
+const FIELD_NAME = /^(displayname|avatar_url|[a-z][a-z0-9_-]*(\.[a-z][a-z0-9_-]*)+)$/
+
+/** The profile of a user of this server. Throws M_NOT_FOUND. https://spec.matrix.org/v1.19/client-server-api/#profiles */
+export async function getProfile(app: Pick<App, 'database'>, userId: UserId): Promise<Profile> {
+  const user = await findUser(app.database, userId)
+  if (!user || user.erased) throw new NotFoundError('There is no profile for this user')
+  return loadProfile(app.database, userId)
+}
+
+/** One field of the profile of a user of this server. Throws M_NOT_FOUND. */
+export async function getProfileField(app: Pick<App, 'database'>, userId: UserId, field: string): Promise<Json> {
+  const profile = await getProfile(app, userId)
+  if (!Object.hasOwn(profile, field)) throw new NotFoundError('The profile has no such field')
+  return profile[field]!
+}
+
+/**
+ * Sets a field of a profile; `undefined`, null and, for names and avatars, the empty text remove it. Gives whether anything changed: names and
+ * avatars must then reach the user's rooms. Throws M_KEY_TOO_LARGE, M_PROFILE_TOO_LARGE and M_INVALID_PARAM.
+ * https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3profileuseridkeyname
+ */
+export async function setProfileField(
+  app: Pick<App, 'database'>,
+  { userId, field, value }: { userId: UserId; field: string; value: Json | undefined },
+): Promise<boolean> {
+  checkFieldName(field)
+  checkValue(field, value ?? null)
+  return app.database.write(async (tx) => {
+    await lockUser(tx, userId)
+    const before = await loadProfile(tx, userId)
+    const profile = withField(before, field, value ?? null)
+    const text = canonicalJson(profile, { strict: false })
+    if (text === canonicalJson(before, { strict: false })) return false
+    if (Buffer.byteLength(text) > MAX_PROFILE_BYTES) {
+      throw new MatrixError(400, 'M_PROFILE_TOO_LARGE', 'A profile can have 64 KiB at most')
+    }
+    await storeProfile(tx, { userId, profile, changedField: field })
+    return true
+  })
+}
+
+function checkFieldName(field: string): void {
+  if (!isWithin255Bytes(field)) {
+    throw new MatrixError(400, 'M_KEY_TOO_LARGE', 'Names of profile fields have at most 255 bytes')
+  }
+  if (!FIELD_NAME.test(field)) throw new InvalidParamError('This is not a name for a profile field')
+}
+
+function checkValue(field: string, value: Json): void {
+  if (value === null) return
+  const limits: Record<string, number> = {
+    displayname: MAX_DISPLAYNAME_CHARACTERS,
+    avatar_url: MAX_AVATAR_URL_CHARACTERS,
+    'm.tz': 255,
+  }
+  const limit = limits[field]
+  if (limit === undefined) return
+  if (typeof value !== 'string') throw new InvalidParamError(`${field}: must be a string`)
+  if (value.length > limit) throw new InvalidParamError(`${field}: has at most ${limit} characters`)
+  if (field === 'avatar_url' && value !== '' && !value.startsWith('mxc://')) {
+    throw new InvalidParamError('avatar_url: must be an mxc:// URI')
+  }
+}
+
+function withField(profile: Profile, field: string, value: Json): Profile {
+  const { [field]: _replaced, ...others } = profile
+  const isEmpty = value === null || (value === '' && (field === 'displayname' || field === 'avatar_url'))
+  return isEmpty ? others : { ...others, [field]: value }
+}

@@ -1,0 +1,24 @@
+import type { App } from '../../app.ts'
+import type { UserId } from '../../core/ids.ts'
+import { effectiveRuleset } from '../../core/push-rules/effective-ruleset.ts'
+import type { PushRuleset } from '../../core/push-rules/push-rule.ts'
+import type { PushRuleOverlay } from '../../core/push-rules/rule-schema.ts'
+import { loadPushRuleOverlay, storePushRuleOverlay } from '../../storage/push-rules.ts'
+import { lockUser } from '../../storage/users.ts'
+
+/** All push rules of a user, the default ones with the user's changes. */
+export async function pushRulesOf(app: Pick<App, 'database'>, userId: UserId): Promise<PushRuleset> {
+  return effectiveRuleset(userId, await loadPushRuleOverlay(app.database, userId))
+}
+
+/** Changes a user's push rules by one of the functions of core/push-rules/edit-rules.ts; throws what that throws. */
+export async function changePushRules(
+  app: Pick<App, 'database'>,
+  userId: UserId,
+  change: (overlay: PushRuleOverlay) => PushRuleOverlay,
+): Promise<void> {
+  await app.database.write(async (tx) => {
+    await lockUser(tx, userId)
+    await storePushRuleOverlay(tx, userId, change(await loadPushRuleOverlay(tx, userId)))
+  })
+}

@@ -1,0 +1,50 @@
+import type { App } from '../../app.ts'
+import { canonicalJson } from '../../core/canonical-json.ts'
+import { InvalidParamError } from '../../core/errors.ts'
+import type { JsonObject } from '../../core/events/pdu.ts'
+import { isWithin255Bytes, type RoomId, type UserId } from '../../core/ids.ts'
+import { findAccountData, storeAccountData } from '../../storage/account-data.ts'
+import type { Db } from '../../storage/database.ts'
+import { lockUser } from '../../storage/users.ts'
+
+/** A room's tags with what is known of each. https://spec.matrix.org/v1.19/client-server-api/#room-tagging */
+type Tags = { [tag: string]: JsonObject }
+
+/** Whose tags of which room. */
+type TagOwner = { userId: UserId; roomId: RoomId }
+
+/** The tags that a user gave a room. */
+export async function getTags(app: Pick<App, 'database'>, owner: TagOwner): Promise<Tags> {
+  return readTags(app.database, owner)
+}
+
+/** Adds or changes a tag. Throws M_INVALID_PARAM for names that are too long. */
+export async function putTag(
+  app: Pick<App, 'database'>,
+  owner: TagOwner,
+  { tag, content }: { tag: string; content: JsonObject },
+): Promise<void> {
+  if (!isWithin255Bytes(tag)) throw new InvalidParamError('Tags have at most 255 bytes')
+  await changeTags(app, owner, (tags) => ({ ...tags, [tag]: content }))
+}
+
+/** Takes a tag away, if it is there. */
+export async function deleteTag(app: Pick<App, 'database'>, owner: TagOwner, tag: string): Promise<void> {
+  await changeTags(app, owner, ({ [tag]: _removed, ...others }) => others)
+}
+
+async function changeTags(app: Pick<App, 'database'>, owner: TagOwner, change: (tags: Tags) => Tags): Promise<void> {
+  const { userId, roomId } = owner
+  await app.database.write(async (tx) => {
+    await lockUser(tx, userId)
+    const content = canonicalJson({ tags: change(await readTags(tx, owner)) }, { strict: false })
+    await storeAccountData(tx, userId, { roomId, type: 'm.tag', content })
+  })
+}
+
+/** Clients can also write m.tag as account data, with any content. */
+async function readTags(db: Db, { userId, roomId }: TagOwner): Promise<Tags> {
+  const text = await findAccountData(db, userId, { roomId, type: 'm.tag' })
+  const tags: unknown = text && JSON.parse(text).tags
+  return typeof tags === 'object' && tags !== null && !Array.isArray(tags) ? (tags as Tags) : {}
+}

@@ -1,0 +1,70 @@
+import { sql } from 'kysely'
+import type { RoomId, UserId } from '../core/ids.ts'
+import type { Db, Tx } from './database.ts'
+import { appendToStream } from './stream-append.ts'
+import type { UserTables } from './users-schema.ts'
+
+/** Names a piece of account data; `roomId` is '' for global ones. */
+export type AccountDataKey = { roomId: RoomId | ''; type: string }
+
+/** A piece of account data; `content` is JSON text, to be served as it is. */
+export type AccountDataRow = Omit<UserTables['account_data'], 'user_id'>
+
+/** The content (JSON text) of one piece; undefined when it is not set. */
+export async function findAccountData(
+  db: Db,
+  userId: UserId,
+  { roomId, type }: AccountDataKey,
+): Promise<string | undefined> {
+  const { rows } = await sql<{ content: string }>`select content from account_data
+    where user_id = ${userId} and room_id = ${roomId} and type = ${type}`.execute(db.sql)
+  return rows[0]?.content
+}
+
+/** Everything that a user has stored, global and of all rooms. */
+export async function loadAllAccountData(db: Db, userId: UserId): Promise<AccountDataRow[]> {
+  const { rows } = await sql<AccountDataRow>`select room_id, type, content from account_data
+    where user_id = ${userId} order by room_id, type`.execute(db.sql)
+  return rows
+}
+
+/** Some pieces, such as those that stream rows name; ones that are not (any more) set are absent. */
+export async function loadAccountData(
+  db: Db,
+  userId: UserId,
+  keys: readonly AccountDataKey[],
+): Promise<AccountDataRow[]> {
+  if (keys.length === 0) return []
+  const { rows } = await sql<AccountDataRow>`select room_id, type, content from account_data
+    join (select distinct * from unnest(${keys.map((key) => key.roomId)}::text[], ${keys.map((key) => key.type)}::text[])
+      as wanted(room_id, type)) as wanted using (room_id, type)
+    where user_id = ${userId}`.execute(db.sql)
+  return rows
+}
+
+/** Sets a piece of account data (`content` is JSON text) and tells the user's devices. */
+export async function storeAccountData(
+  tx: Tx,
+  userId: UserId,
+  { roomId, type, content }: AccountDataKey & { content: string },
+): Promise<void> {
+  await sql`insert into account_data (user_id, room_id, type, content) values (${userId}, ${roomId}, ${type}, ${content})
+    on conflict (user_id, room_id, type) do update set content = excluded.content`.execute(tx.sql)
+  noteChange(tx, userId, { roomId, type })
+}
+
+/** Removes a piece of account data and, if it was there, tells the user's devices: to them it is empty from then on. */
+export async function deleteAccountData(tx: Tx, userId: UserId, { roomId, type }: AccountDataKey): Promise<void> {
+  const result = await sql`delete from account_data
+    where user_id = ${userId} and room_id = ${roomId} and type = ${type}`.execute(tx.sql)
+  if (result.numAffectedRows === 1n) noteChange(tx, userId, { roomId, type })
+}
+
+/** Removes everything that a user has stored; for accounts that end. */
+export async function deleteAllAccountData(tx: Tx, userId: UserId): Promise<void> {
+  await sql`delete from account_data where user_id = ${userId}`.execute(tx.sql)
+}
+
+function noteChange(tx: Tx, userId: UserId, { roomId, type }: AccountDataKey): void {
+  appendToStream(tx, { kind: 'account_data', user_id: userId, room_id: roomId === '' ? null : roomId, detail: type })
+}

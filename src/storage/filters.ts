@@ -1,0 +1,23 @@
+import { sql } from 'kysely'
+import type { UserId } from '../core/ids.ts'
+import type { Db, Tx } from './database.ts'
+
+type FilterKey = { userId: UserId; filterId: string }
+
+/** Stores a filter (JSON text) under an id. */
+export async function storeFilter(tx: Tx, { userId, filterId }: FilterKey, filter: string): Promise<void> {
+  await sql`insert into filters (user_id, filter_id, filter) values (${userId}, ${filterId}, ${filter})
+    on conflict (user_id, filter_id) do nothing`.execute(tx.sql)
+}
+
+/** A stored filter (JSON text). */
+export async function findFilter(db: Db, { userId, filterId }: FilterKey): Promise<string | undefined> {
+  const { rows } = await sql<{ filter: string }>`select filter from filters
+    where user_id = ${userId} and filter_id = ${filterId}`.execute(db.sql)
+  return rows[0]?.filter
+}
+
+/** Forgets a user's filters; for accounts that end. */
+export async function deleteFilters(tx: Tx, userId: UserId): Promise<void> {
+  await sql`delete from filters where user_id = ${userId}`.execute(tx.sql)
+}
