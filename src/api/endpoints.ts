@@ -1,5 +1,6 @@
 import type { ListenerConfig } from '../config.ts'
 import { getAdminRegister, postAdminRegister } from './admin/register.ts'
+import { roomEndpoints } from './client/room-routes.ts'
 import { roomReadingEndpoints } from './client/room-reading-routes.ts'
 import { userEndpoints } from './client/users-routes.ts'
 import { getHealth } from './health.ts'
@@ -9,7 +10,7 @@ import { getMetrics } from './metrics.ts'
 
 /** The endpoints of each part of the API that a listener can serve. */
 export const ENDPOINTS: Record<ListenerConfig['serves'][number], readonly AnyEndpoint[]> = {
-  client: [...userEndpoints, ...roomReadingEndpoints],
+  client: [...userEndpoints, ...roomEndpoints, ...roomReadingEndpoints],
   federation: [],
   media: mediaEndpoints,
   admin: [getAdminRegister, postAdminRegister],

@@ -1,7 +1,8 @@
 import { sql } from 'kysely'
-import type { RoomId, UserId } from '../core/ids.ts'
+import type { RoomId, ServerName, UserId } from '../core/ids.ts'
 import type { Db, Tx } from './database.ts'
 import type { Membership, RoomMembershipRow } from './schema.ts'
+import { storableText } from './storable-text.ts'
 import type { StoredEvent } from './stored-event.ts'
 
 /** How a room's member counts changed. */
@@ -12,7 +13,7 @@ export async function storeMemberships(tx: Tx, events: readonly StoredEvent[]): 
   if (events.length === 0) return []
   const text = (event: StoredEvent, key: string): string | null => {
     const value = event.pdu.content[key]
-    return typeof value === 'string' ? value : null
+    return typeof value === 'string' ? storableText(value) : null
   }
   const rooms = events.map((event) => event.room_id)
   const users = events.map((event) => event.pdu.state_key!)
@@ -25,7 +26,8 @@ export async function storeMemberships(tx: Tx, events: readonly StoredEvent[]): 
     ), stored as (
       insert into room_memberships (room_id, user_id, membership, event_nid, displayname, avatar_url) select * from new
       on conflict (room_id, user_id) do update set membership = excluded.membership, event_nid = excluded.event_nid,
-        displayname = excluded.displayname, avatar_url = excluded.avatar_url, forgotten = false
+        displayname = excluded.displayname, avatar_url = excluded.avatar_url,
+        forgotten = room_memberships.forgotten and excluded.membership in ('leave', 'ban')
     ), changes as (
       select room_id, membership, 1 as by from new union all select room_id, membership, -1 from old
     )
@@ -65,7 +67,37 @@ export async function loadRoomMemberships(db: Db, roomId: RoomId, memberships: r
   return rows
 }
 
-/** Hides a left room from the user's lists. */
+/** Hides a room from the user's lists, if the user has left it. */
 export async function forgetRoom(tx: Tx, roomId: RoomId, userId: UserId): Promise<void> {
-  await sql`update room_memberships set forgotten = true where room_id = ${roomId} and user_id = ${userId}`.execute(tx.sql)
+  await sql`update room_memberships set forgotten = true where room_id = ${roomId} and user_id = ${userId}
+    and membership in ('leave', 'ban')`.execute(tx.sql)
+}
+
+/** Whether a user has joined at least one of some rooms. */
+export async function isJoinedToAny(db: Db, userId: UserId, roomIds: readonly RoomId[]): Promise<boolean> {
+  if (roomIds.length === 0) return false
+  const { rows } = await sql`select 1 from room_memberships where user_id = ${userId} and room_id = any(${roomIds}::text[])
+    and membership = 'join' limit 1`.execute(db.sql)
+  return rows.length > 0
+}
+
+/** Some joined member of a room: one of those in `among`, or one of a server who is not in `except`. */
+export async function findJoinedUser(
+  db: Db,
+  query: { roomId: RoomId } & ({ among: readonly UserId[] } | { server: ServerName; except: readonly UserId[] }),
+): Promise<UserId | undefined> {
+  const chosen =
+    'among' in query
+      ? sql`user_id = any(${query.among}::text[])`
+      : sql`substr(user_id, strpos(user_id, ':') + 1) = ${query.server} and not user_id = any(${query.except}::text[])`
+  const { rows } = await sql<{ user_id: UserId }>`select user_id from room_memberships where room_id = ${query.roomId}
+    and membership = 'join' and ${chosen} limit 1`.execute(db.sql)
+  return rows[0]?.user_id
+}
+
+/** The guests of this server who have joined a room. */
+export async function loadJoinedGuests(db: Db, roomId: RoomId): Promise<UserId[]> {
+  const { rows } = await sql<{ user_id: UserId }>`select user_id from users join room_memberships using (user_id)
+    where is_guest and room_id = ${roomId} and membership = 'join'`.execute(db.sql)
+  return rows.map((row) => row.user_id)
 }

@@ -4,6 +4,7 @@ import type { Db, Tx } from './database.ts'
 import { type AppendedEvent, headOf, type LockedRoom } from './locked-room.ts'
 import type { MemberCountChange } from './room-memberships.ts'
 import type { RoomRow } from './schema.ts'
+import { storableText } from './storable-text.ts'
 
 type SummaryField =
   | 'name'
@@ -43,7 +44,7 @@ export async function storeRoomSummaries(
     const value = event.pdu.content[source.key]
     await tx.sql
       .updateTable('rooms')
-      .set({ [source.field]: typeof value === 'string' && value !== '' ? value : null })
+      .set({ [source.field]: typeof value === 'string' && value !== '' ? storableText(value) : null })
       .where('room_id', '=', event.room_id)
       .execute()
   }
@@ -60,7 +61,7 @@ async function insertRoom(tx: Tx, room: LockedRoom): Promise<void> {
   if (!create) throw new Error(`the new room ${head.room_id} has no create event`)
   const roomType = create.pdu.content.type
   await sql`insert into rooms (room_id, room_version, creator, room_type) values (${head.room_id}, ${head.version.id}, ${create.pdu.sender},
-    ${typeof roomType === 'string' ? roomType : null})`.execute(tx.sql)
+    ${typeof roomType === 'string' ? storableText(roomType) : null})`.execute(tx.sql)
 }
 
 /** What lists show of a room; undefined when this server does not have it. */

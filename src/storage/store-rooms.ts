@@ -4,6 +4,7 @@ import { type AppendedEvent, headOf, type LockedRoom, roomIdOf } from './locked-
 import { storeMemberships } from './room-memberships.ts'
 import { storeStateNodes } from './room-state.ts'
 import { storeRoomSummaries } from './room-summaries.ts'
+import { storableText } from './storable-text.ts'
 import { appendToStream } from './stream-append.ts'
 
 /** Writes what the commands of a transaction appended: one statement for each table, whatever the number of rooms and events. */
@@ -47,7 +48,7 @@ function streamRowOf(event: AppendedEvent) {
     room_id: event.room_id,
     user_id: isMember ? (state_key as typeof event.pdu.sender) : null,
     ref: event.event_nid,
-    detail: isMember ? String(content.membership) : redacted ? `redacts ${redacted}` : null,
+    detail: isMember ? storableText(String(content.membership)) : redacted ? storableText(`redacts ${redacted}`) : null,
   }
 }
 
@@ -73,7 +74,7 @@ function relationColumns(event: AppendedEvent): { relates_to: string | null; rel
   if (typeof relation !== 'object' || relation === null || Array.isArray(relation)) return { relates_to: null, rel_type: null }
   const { event_id, rel_type } = relation
   if (typeof event_id !== 'string' || typeof rel_type !== 'string') return { relates_to: null, rel_type: null }
-  return { relates_to: event_id, rel_type }
+  return { relates_to: storableText(event_id), rel_type: storableText(rel_type) }
 }
 
 async function storeHeads(tx: Tx, rooms: readonly LockedRoom[]): Promise<void> {

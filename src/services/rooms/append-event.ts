@@ -1,7 +1,8 @@
 import type { App } from '../../app.ts'
 import { authEventKeys } from '../../core/auth-rules/auth-event-keys.ts'
 import { checkEventAuth } from '../../core/auth-rules/check-event-auth.ts'
-import { ForbiddenError } from '../../core/errors.ts'
+import { ruleNumbers } from '../../core/auth-rules/rule-numbers.ts'
+import { BadJsonError, ForbiddenError, type MatrixError } from '../../core/errors.ts'
 import { buildEvent, type EventDraft } from '../../core/events/build-event.ts'
 import type { JsonObject, StateKey } from '../../core/events/pdu.ts'
 import { referenceHash } from '../../core/events/reference-hash.ts'
@@ -23,6 +24,8 @@ export type NewEvent = {
   content: JsonObject
   /** The event that a redaction empties; its place in the PDU depends on the room version. */
   redacts?: EventId
+  /** Whether the sender redacts as a server administrator: also what others of this server sent. */
+  asAdmin?: boolean
   /** Milliseconds since the epoch; default: now. Only application services may set it. */
   origin_server_ts?: number
   /** The client's transaction. */
@@ -36,10 +39,12 @@ const MAX_PREV_EVENTS = 20
 
 /**
  * Makes the next event of a room: selects its auth events, checks the authorisation rules, signs it and advances the room's head and state.
- * It is stored when the command that holds `room` ends well. Throws M_FORBIDDEN when the rules refuse it and M_TOO_LARGE when it is too big.
+ * It is stored when the command that holds `room` ends well. Throws M_FORBIDDEN when the rules refuse it, M_BAD_JSON when they cannot read it,
+ * and M_TOO_LARGE when it is too big.
  */
 export async function appendEvent(app: AppendCapabilities, room: LockedRoom, event: NewEvent): Promise<StoredEvent> {
   const version = versionFor(room, event)
+  requireStorable(event)
   const authKeys = authEventKeys(version, event)
   const createKey = { type: 'm.room.create', state_key: '' }
   const known = stateBy([...authKeys, createKey], await readLockedState(room, [...authKeys, createKey]))
@@ -49,7 +54,7 @@ export async function appendEvent(app: AppendCapabilities, room: LockedRoom, eve
     ...app.signingKey,
   })
   const verdict = checkEventAuth(version, built, known)
-  if (!verdict.allowed) throw new ForbiddenError(verdict.reason)
+  if (!verdict.allowed) throw refusal(version, event, verdict)
 
   const [nid] = (await app.takeNids(room.db, 1)) as [number]
   const stateBefore = room.head?.state_root ?? 0
@@ -67,10 +72,29 @@ export async function appendEvent(app: AppendCapabilities, room: LockedRoom, eve
     txn_id: event.txn?.id ?? null,
     ...jsonOf(built.pdu),
   }
-  await applyRedaction(room, version, appended)
+  await applyRedaction(room, appended, { version, asAdmin: event.asAdmin ?? false })
   room.events.push(appended)
   room.head = nextHead(room, version, appended)
   return appended
+}
+
+/** PostgreSQL has no place for NUL in text. */
+function requireStorable({ type, state_key: stateKey = '', txn }: NewEvent): void {
+  if ([type, stateKey, txn?.id ?? ''].some((text) => text.includes('\0'))) {
+    throw new BadJsonError('A type, state key or transaction id must not contain NUL')
+  }
+}
+
+/** Power levels that are malformed are the client's mistake, no matter of permission. */
+function refusal(
+  version: RoomVersion,
+  event: NewEvent,
+  { rule, reason }: { rule: string; reason: string },
+): MatrixError {
+  const levels = ruleNumbers(version).powerLevels
+  const malformed = [levels.namedMalformed, levels.entriesMalformed, levels.usersMalformed, levels.listsCreator]
+  const isMalformed = event.type === 'm.room.power_levels' && malformed.includes(rule)
+  return isMalformed ? new BadJsonError(reason) : new ForbiddenError(reason)
 }
 
 function jsonOf(pdu: object): { json: string; size: number } {
@@ -79,9 +103,11 @@ function jsonOf(pdu: object): { json: string; size: number } {
 }
 
 function versionFor(room: LockedRoom, event: NewEvent): RoomVersion {
+  if (room.head && event.type === 'm.room.create') throw new ForbiddenError('A room has only one m.room.create')
   if (room.head) return room.head.version
   const version = ROOM_VERSIONS.get(String(event.content.room_version ?? '1'))
-  if (event.type !== 'm.room.create' || !version) throw new ForbiddenError('The first event of a room must be m.room.create with a known room_version')
+  if (event.type !== 'm.room.create' || !version)
+    throw new ForbiddenError('The first event of a room must be m.room.create with a known room_version')
   return version
 }
 

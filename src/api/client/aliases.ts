@@ -1,0 +1,54 @@
+import { z } from 'zod'
+import { createRoomAlias, listRoomAliases, removeRoomAlias, resolveRoomAlias } from '../../services/rooms/aliases.ts'
+import { roomAlias, roomId } from '../http/fields.ts'
+import { route } from '../http/route.ts'
+import { v3 } from './client-paths.ts'
+
+const params = z.object({ roomAlias })
+
+/** https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3directoryroomroomalias */
+export const getRoomAlias = route({
+  method: 'GET',
+  path: v3('/directory/room/:roomAlias'),
+  auth: 'none',
+  params,
+  handle: ({ params }, app) => resolveRoomAlias(app, params.roomAlias),
+})
+
+/** https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3directoryroomroomalias */
+export const putRoomAlias = route({
+  method: 'PUT',
+  path: v3('/directory/room/:roomAlias'),
+  auth: 'user',
+  refusesSuspended: true,
+  params,
+  body: z.object({ room_id: roomId }),
+  async handle({ params, body, session: { userId, isAdmin } }, app) {
+    await createRoomAlias(app, { alias: params.roomAlias, roomId: body.room_id, userId, isAdmin })
+    return {}
+  },
+})
+
+/** https://spec.matrix.org/v1.19/client-server-api/#delete_matrixclientv3directoryroomroomalias */
+export const deleteRoomAlias = route({
+  method: 'DELETE',
+  path: v3('/directory/room/:roomAlias'),
+  auth: 'user',
+  refusesSuspended: true,
+  params,
+  async handle({ params, session: { userId, isAdmin } }, app) {
+    await removeRoomAlias(app, { alias: params.roomAlias, userId, isAdmin })
+    return {}
+  },
+})
+
+/** https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3roomsroomidaliases */
+export const getRoomAliases = route({
+  method: 'GET',
+  path: v3('/rooms/:roomId/aliases'),
+  auth: 'user',
+  params: z.object({ roomId }),
+  handle: async ({ params, session: { userId, isAdmin } }, app) => ({
+    aliases: await listRoomAliases(app, { roomId: params.roomId, userId, isAdmin }),
+  }),
+})

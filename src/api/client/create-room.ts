@@ -1,0 +1,50 @@
+import { z } from 'zod'
+import { MatrixError } from '../../core/errors.ts'
+import { createRoom } from '../../services/rooms/create-room.ts'
+import { jsonObject, userId } from '../http/fields.ts'
+import { route } from '../http/route.ts'
+import { v3 } from './client-paths.ts'
+
+/** https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3createroom */
+export const postCreateRoom = route({
+  method: 'POST',
+  path: v3('/createRoom'),
+  auth: 'user',
+  refusesSuspended: true,
+  rateLimit: 'room_creation',
+  body: z.object({
+    visibility: z.enum(['public', 'private']).nullish(),
+    room_alias_name: z.string().nullish(),
+    name: z.string().nullish(),
+    topic: z.string().nullish(),
+    invite: z.array(userId).nullish(),
+    invite_3pid: z.array(z.unknown()).nullish(),
+    room_version: z.string().nullish(),
+    creation_content: jsonObject.nullish(),
+    initial_state: z
+      .array(z.object({ type: z.string(), state_key: z.string().default(''), content: jsonObject }))
+      .nullish(),
+    preset: z.enum(['private_chat', 'trusted_private_chat', 'public_chat']).nullish(),
+    is_direct: z.boolean().nullish(),
+    power_level_content_override: jsonObject.nullish(),
+  }),
+  async handle({ body, session }, app) {
+    if (body.invite_3pid?.length) {
+      throw new MatrixError(403, 'M_THREEPID_DENIED', 'This server invites by user id only, not by email or telephone')
+    }
+    const roomId = await createRoom(app, session.userId, {
+      visibility: body.visibility,
+      preset: body.preset,
+      aliasName: body.room_alias_name,
+      name: body.name,
+      topic: body.topic,
+      invite: body.invite,
+      isDirect: body.is_direct,
+      roomVersion: body.room_version,
+      creationContent: body.creation_content,
+      initialState: body.initial_state,
+      powerLevelOverride: body.power_level_content_override,
+    })
+    return { room_id: roomId }
+  },
+})

@@ -1,0 +1,43 @@
+import { z } from 'zod'
+import type { JsonObject } from '../../core/events/pdu.ts'
+import type { RoomAlias, RoomId } from '../../core/ids.ts'
+import { joinRoom } from '../../services/rooms/join.ts'
+import { jsonObject, roomAlias, roomId } from '../http/fields.ts'
+import { route, type Session } from '../http/route.ts'
+import { v3 } from './client-paths.ts'
+
+/** https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3joinroomidoralias */
+export const postJoin = route({
+  method: 'POST',
+  path: v3('/join/:roomIdOrAlias'),
+  auth: 'user',
+  guests: true,
+  refusesSuspended: true,
+  rateLimit: 'join',
+  params: z.object({ roomIdOrAlias: z.union([roomId, roomAlias], 'is neither a room id nor an alias') }),
+  body: jsonObject,
+  handle: async ({ params, body, session }, app) => ({
+    room_id: await joinRoom(app, joinRequest(session, params.roomIdOrAlias, body)),
+  }),
+})
+
+/** https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3roomsroomidjoin */
+export const postRoomJoin = route({
+  method: 'POST',
+  path: v3('/rooms/:roomId/join'),
+  auth: 'user',
+  guests: true,
+  refusesSuspended: true,
+  rateLimit: 'join',
+  params: z.object({ roomId }),
+  body: jsonObject,
+  handle: async ({ params, body, session }, app) => ({
+    room_id: await joinRoom(app, joinRequest(session, params.roomId, body)),
+  }),
+})
+
+/** Clients may add keys of their own to the member event, beside the specified `reason`. */
+function joinRequest({ userId, isGuest }: Session, room: RoomId | RoomAlias, body: JsonObject) {
+  const { third_party_signed: _, ...content } = body
+  return { userId, isGuest, room, content }
+}

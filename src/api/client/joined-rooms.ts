@@ -1,0 +1,14 @@
+import { loadUserMemberships } from '../../storage/room-memberships.ts'
+import { route } from '../http/route.ts'
+import { v3 } from './client-paths.ts'
+
+/** https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3joined_rooms */
+export const getJoinedRooms = route({
+  method: 'GET',
+  path: v3('/joined_rooms'),
+  auth: 'user',
+  async handle({ session }, app) {
+    const memberships = await loadUserMemberships(app.database, session.userId, ['join'])
+    return { joined_rooms: memberships.map(({ room_id }) => room_id) }
+  },
+})

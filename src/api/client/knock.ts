@@ -1,0 +1,21 @@
+import { z } from 'zod'
+import { knockOnRoom } from '../../services/rooms/knock.ts'
+import { roomAlias, roomId } from '../http/fields.ts'
+import { route } from '../http/route.ts'
+import { v3 } from './client-paths.ts'
+import { contentWithReason, reason } from './reason.ts'
+
+/** https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3knockroomidoralias */
+export const postKnock = route({
+  method: 'POST',
+  path: v3('/knock/:roomIdOrAlias'),
+  auth: 'user',
+  refusesSuspended: true,
+  rateLimit: 'join',
+  params: z.object({ roomIdOrAlias: z.union([roomId, roomAlias], 'is neither a room id nor an alias') }),
+  body: z.object({ reason }),
+  async handle({ params, body, session }, app) {
+    const content = contentWithReason(body)
+    return { room_id: await knockOnRoom(app, { userId: session.userId, room: params.roomIdOrAlias, content }) }
+  },
+})

@@ -1,0 +1,33 @@
+import { z } from 'zod'
+import { forgetRoom } from '../../services/rooms/forget.ts'
+import { leaveRoom } from '../../services/rooms/leave.ts'
+import { roomId } from '../http/fields.ts'
+import { route } from '../http/route.ts'
+import { v3 } from './client-paths.ts'
+import { contentWithReason, reason } from './reason.ts'
+
+/** https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3roomsroomidleave */
+export const postLeave = route({
+  method: 'POST',
+  path: v3('/rooms/:roomId/leave'),
+  auth: 'user',
+  guests: true,
+  params: z.object({ roomId }),
+  body: z.object({ reason }),
+  async handle({ params, body, session }, app) {
+    await leaveRoom(app, { userId: session.userId, roomId: params.roomId, content: contentWithReason(body) })
+    return {}
+  },
+})
+
+/** https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3roomsroomidforget */
+export const postForget = route({
+  method: 'POST',
+  path: v3('/rooms/:roomId/forget'),
+  auth: 'user',
+  params: z.object({ roomId }),
+  async handle({ params, session }, app) {
+    await forgetRoom(app, params.roomId, session.userId)
+    return {}
+  },
+})

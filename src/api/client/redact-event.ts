@@ -1,0 +1,28 @@
+import { z } from 'zod'
+import { redactEvent } from '../../services/rooms/redact-event.ts'
+import { eventId, jsonObject, roomId } from '../http/fields.ts'
+import { route } from '../http/route.ts'
+import { v3 } from './client-paths.ts'
+
+/** https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3roomsroomidredacteventidtxnid */
+export const putRoomRedact = route({
+  method: 'PUT',
+  path: v3('/rooms/:roomId/redact/:eventId/:txnId'),
+  auth: 'user',
+  rateLimit: 'message',
+  params: z.object({ roomId, eventId, txnId: z.string().max(255) }),
+  body: jsonObject,
+  async handle({ params, body, session }, app) {
+    const { redacts: _, ...content } = body
+    const redactionId = await redactEvent(app, {
+      roomId: params.roomId,
+      sender: session.userId,
+      redacts: params.eventId,
+      content,
+      txn: { deviceId: session.deviceId, id: params.txnId },
+      isAdmin: session.isAdmin,
+      isSuspended: session.isSuspended,
+    })
+    return { event_id: redactionId }
+  },
+})

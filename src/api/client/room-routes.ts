@@ -1,0 +1,39 @@
+import type { AnyEndpoint } from '../http/route.ts'
+import { deleteRoomAlias, getRoomAlias, getRoomAliases, putRoomAlias } from './aliases.ts'
+import { postCreateRoom } from './create-room.ts'
+import { getDirectoryVisibility, putDirectoryVisibility } from './directory.ts'
+import { postJoin, postRoomJoin } from './join.ts'
+import { getJoinedRooms } from './joined-rooms.ts'
+import { postKnock } from './knock.ts'
+import { postForget, postLeave } from './leave.ts'
+import { postBan, postInvite, postKick, postUnban } from './moderate-member.ts'
+import { getPublicRooms, postPublicRooms } from './public-rooms.ts'
+import { putRoomRedact } from './redact-event.ts'
+import { putRoomSend } from './send-event.ts'
+import { putRoomState } from './send-state.ts'
+
+/** The life of a room: creation, members, sending, and how it is found. */
+export const roomEndpoints: AnyEndpoint[] = [
+  putRoomSend,
+  putRoomState,
+  putRoomRedact,
+  postCreateRoom,
+  postJoin,
+  postRoomJoin,
+  postKnock,
+  postInvite,
+  postLeave,
+  postForget,
+  postKick,
+  postBan,
+  postUnban,
+  getJoinedRooms,
+  getRoomAlias,
+  putRoomAlias,
+  deleteRoomAlias,
+  getRoomAliases,
+  getDirectoryVisibility,
+  putDirectoryVisibility,
+  getPublicRooms,
+  postPublicRooms,
+]

@@ -1,0 +1,142 @@
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { pino } from 'pino'
+import type { App } from '../../app.ts'
+import { defaultConfig } from '../../config.ts'
+import type { DeviceId, RoomId, ServerName, UserId } from '../../core/ids.ts'
+import { signingKeyFromSeed } from '../../core/signing/signing-key.ts'
+import { systemClock } from '../../infra/clock.ts'
+import { createMetrics } from '../../infra/metrics.ts'
+import { createPasswordHasher } from '../../infra/password-hasher.ts'
+import { systemRandom } from '../../infra/random.ts'
+import { startStreamTail } from '../../infra/stream-tail.ts'
+import { hashToken } from '../../services/users/tokens.ts'
+import type { Database } from '../../storage/database.ts'
+import { createNidSource } from '../../storage/nids.ts'
+import { findRoomHead } from '../../storage/room-heads.ts'
+import { readAllState } from '../../storage/room-state.ts'
+import { createRoomTransactions } from '../../storage/room-transactions.ts'
+import { createTestDatabase } from '../../storage/test-database.ts'
+import { insertUser } from '../../storage/users.ts'
+import { createHttpApp } from '../http/http-app.ts'
+import type { AnyEndpoint } from '../http/route.ts'
+import { roomEndpoints } from './room-routes.ts'
+
+// biome-ignore lint/suspicious/noExplicitAny: tests look into answers of every shape
+type Answer = { status: number; body: any }
+
+/** A user with a device, who speaks HTTP to the server under test. */
+export type TestClient = {
+  userId: UserId
+  ask(method: string, path: string, body?: unknown): Promise<Answer>
+  /** A request that must succeed; its body. */
+  // biome-ignore lint/suspicious/noExplicitAny: see Answer
+  ok(method: string, path: string, body?: unknown): Promise<any>
+  createRoom(options?: object): Promise<RoomId>
+}
+
+/** The endpoints of rooms on a database in memory; `database`: one that another server has too, as processes share it. */
+export async function startClientApi(options: { database?: Database; endpoints?: readonly AnyEndpoint[] } = {}) {
+  const app = await createApp(options.database ?? (await createTestDatabase()))
+  const endpoints = options.endpoints ?? roomEndpoints
+  const limiter = { take: async () => {} }
+  const server = createServer(createHttpApp(app, limiter, { endpoints, trustForwardedFor: false }).callback())
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/_matrix/client/v3`
+  return {
+    app,
+    client: (name: string, account: Account = {}) => createClient(app, url, name, account),
+    /** Current state of a room as `type|state_key` → content. */
+    state: (roomId: RoomId) => stateOf(app, roomId),
+    /** How many events, rooms and aliases there are in all. */
+    counts: () => countRows(app),
+    async close() {
+      server.closeAllConnections()
+      await new Promise((resolve) => server.close(resolve))
+      await app.rooms.drained()
+      await app.stream.stop()
+      app.metrics.close()
+      if (!options.database) await app.database.close()
+    },
+  }
+}
+
+type Account = { deviceId?: string; guest?: boolean; admin?: boolean; suspended?: boolean }
+
+async function createApp(database: Database): Promise<App> {
+  const logger = pino({ level: 'error' })
+  const config = defaultConfig({ server_name: 'hearth.test' })
+  return {
+    config,
+    serverName: 'hearth.test' as ServerName,
+    database,
+    rooms: createRoomTransactions(database, 1),
+    takeNids: createNidSource(),
+    stream: await startStreamTail(database, logger),
+    signingKey: signingKeyFromSeed('a', Buffer.alloc(32, 1)),
+    passwordHasher: createPasswordHasher(config.passwords),
+    clock: systemClock,
+    random: systemRandom,
+    logger,
+    metrics: createMetrics(),
+    stopping: new AbortController().signal,
+  } as Partial<App> as App
+}
+
+async function createClient(app: App, url: string, name: string, account: Account): Promise<TestClient> {
+  const userId = `@${name}:hearth.test` as UserId
+  const token = systemRandom.token(20)
+  const deviceId = (account.deviceId ?? systemRandom.token(8)) as DeviceId
+  await app.database.write(async (tx) => {
+    const { guest = false, admin = false, suspended = false } = account
+    const user = { user_id: userId, password_hash: null, is_guest: guest, is_admin: admin, created_ts: 0 }
+    await insertUser(tx, user)
+    await tx.sql.updateTable('users').set({ suspended }).where('user_id', '=', userId).execute()
+    const device = { user_id: userId, device_id: deviceId, created_ts: 0 } as never
+    await tx.sql
+      .insertInto('devices')
+      .values(device)
+      .onConflict((conflict) => conflict.doNothing())
+      .execute()
+    const access = { token_hash: hashToken(token), user_id: userId, device_id: deviceId } as never
+    await tx.sql.insertInto('access_tokens').values(access).execute()
+  })
+  const ask = async (method: string, path: string, body?: unknown): Promise<Answer> => {
+    const response = await fetch(url + path, {
+      method,
+      headers: { Authorization: `Bearer ${token}` },
+      ...(body !== undefined && { body: typeof body === 'string' ? body : JSON.stringify(body) }),
+    })
+    return { status: response.status, body: await response.json() }
+  }
+  const ok: TestClient['ok'] = async (method, path, body) => {
+    const answer = await ask(method, path, body)
+    if (answer.status !== 200) throw new Error(`${method} ${path}: ${answer.status} ${JSON.stringify(answer.body)}`)
+    return answer.body
+  }
+  return { userId, ask, ok, createRoom: async (options = {}) => (await ok('POST', '/createRoom', options)).room_id }
+}
+
+async function stateOf(app: App, roomId: RoomId) {
+  const head = await findRoomHead(app.database, roomId)
+  const events = await readAllState(app.database, head?.state_root ?? 0)
+  return Object.fromEntries(events.map(({ pdu }) => [`${pdu.type}|${pdu.state_key}`, pdu.content]))
+}
+
+async function countRows(app: App) {
+  const count = async (table: 'events' | 'rooms' | 'room_aliases' | 'room_heads' | 'stream' | 'state_packs') =>
+    (
+      await app.database.sql
+        .selectFrom(table)
+        .select(({ fn }) => fn.countAll<number>().as('count'))
+        .executeTakeFirstOrThrow()
+    ).count
+  return {
+    events: await count('events'),
+    rooms: await count('rooms'),
+    heads: await count('room_heads'),
+    aliases: await count('room_aliases'),
+    stream: await count('stream'),
+    packs: await count('state_packs'),
+  }
+}

@@ -1,0 +1,88 @@
+import type { App } from '../../app.ts'
+import { ForbiddenError, MatrixError, NotFoundError } from '../../core/errors.ts'
+import type { RoomAlias, RoomId, ServerName, UserId } from '../../core/ids.ts'
+import { violatesUnique } from '../../storage/database.ts'
+import {
+  deleteRoomAlias,
+  findRoomAlias,
+  insertRoomAlias,
+  loadRoomAliases,
+  ROOM_ALIAS_KEY,
+} from '../../storage/room-aliases.ts'
+import { findRoomHead } from '../../storage/room-heads.ts'
+import { findMembership } from '../../storage/room-memberships.ts'
+import { loadRoomServers } from '../../storage/room-servers.ts'
+import { findRoom } from '../../storage/room-summaries.ts'
+import { withdrawCanonicalAlias } from './canonical-alias.ts'
+import { requireLocalAlias } from './new-alias.ts'
+import { mayCurate } from './room-curators.ts'
+import { runInRoom } from './run-in-room.ts'
+
+/** How many servers to name: enough to join through some of them. */
+const MAX_SERVERS = 50
+
+type Requester = { userId: UserId; isAdmin: boolean }
+
+/** What an alias points to, and servers in that room. Throws M_NOT_FOUND. https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3directoryroomroomalias */
+export async function resolveRoomAlias(
+  app: Pick<App, 'database' | 'serverName'>,
+  alias: RoomAlias,
+): Promise<{ room_id: RoomId; servers: ServerName[] }> {
+  const found = await findRoomAlias(app.database, alias)
+  if (!found) throw new NotFoundError(`The alias ${alias} is not known to this server, which does not federate yet`)
+  const servers = await loadRoomServers(app.database, found.room_id, MAX_SERVERS)
+  return { room_id: found.room_id, servers: [...new Set([app.serverName, ...servers])] }
+}
+
+/**
+ * Makes an alias for a room that the user is in. Throws M_INVALID_PARAM, M_FORBIDDEN, M_NOT_FOUND for an unknown room, and 409 M_UNKNOWN
+ * for an alias that exists. https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3directoryroomroomalias
+ */
+export async function createRoomAlias(
+  app: Pick<App, 'database' | 'serverName'>,
+  { alias, roomId, userId, isAdmin }: { alias: RoomAlias; roomId: RoomId } & Requester,
+): Promise<void> {
+  const room_alias = requireLocalAlias(app, alias)
+  const membership = await findMembership(app.database, roomId, userId)
+  if (membership?.membership !== 'join' && !isAdmin) throw new ForbiddenError('You are not in this room')
+  if (!(await findRoomHead(app.database, roomId))) throw new NotFoundError('This room is not known')
+  try {
+    await app.database.write((tx) => insertRoomAlias(tx, { room_alias, room_id: roomId, creator: userId }))
+  } catch (error) {
+    if (!violatesUnique(error, ROOM_ALIAS_KEY)) throw error
+    throw new MatrixError(409, 'M_UNKNOWN', `The alias ${alias} exists already`)
+  }
+}
+
+/**
+ * Removes an alias, from the room's canonical aliases too where the user may change these. For its creator, who may set the room's canonical
+ * alias, and administrators. Throws M_INVALID_PARAM, M_NOT_FOUND and M_FORBIDDEN.
+ * https://spec.matrix.org/v1.19/client-server-api/#delete_matrixclientv3directoryroomroomalias
+ */
+export async function removeRoomAlias(
+  app: App,
+  { alias, userId, isAdmin }: { alias: RoomAlias } & Requester,
+): Promise<void> {
+  const found = await findRoomAlias(app.database, requireLocalAlias(app, alias))
+  if (!found) throw new NotFoundError(`The alias ${alias} does not exist`)
+  await runInRoom(app, found.room_id, async (room) => {
+    if (found.creator !== userId && !isAdmin && !(await mayCurate(room, userId))) {
+      throw new ForbiddenError('Only its creator, moderators of the room and administrators may remove an alias')
+    }
+    await withdrawCanonicalAlias(app, room, { alias, userId })
+    room.writes.push((tx) => deleteRoomAlias(tx, found))
+  })
+}
+
+/** This server's aliases of a room. Throws M_FORBIDDEN for those who may not see the room. https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3roomsroomidaliases */
+export async function listRoomAliases(
+  app: Pick<App, 'database'>,
+  { roomId, userId, isAdmin }: { roomId: RoomId } & Requester,
+): Promise<RoomAlias[]> {
+  const membership = await findMembership(app.database, roomId, userId)
+  if (membership?.membership !== 'join' && !isAdmin) {
+    const room = await findRoom(app.database, roomId)
+    if (room?.history_visibility !== 'world_readable') throw new ForbiddenError('You are not in this room')
+  }
+  return loadRoomAliases(app.database, roomId)
+}

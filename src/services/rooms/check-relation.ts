@@ -1,0 +1,40 @@
+import { MatrixError } from '../../core/errors.ts'
+import { type Relation, relationOf } from '../../core/relations.ts'
+import { findAnnotations } from '../../storage/annotations.ts'
+import { findRoomEvent, loadEvents } from '../../storage/events.ts'
+import { type LockedRoom, roomIdOf } from '../../storage/locked-room.ts'
+import type { StoredEvent } from '../../storage/stored-event.ts'
+
+/**
+ * Checks how an event that has just been appended relates to others. Throws M_DUPLICATE_ANNOTATION for a reaction that the sender has given
+ * already, and M_UNKNOWN for a thread that starts at an event which is itself related to another.
+ * https://spec.matrix.org/v1.19/client-server-api/#avoiding-duplicate-annotations
+ * https://spec.matrix.org/v1.19/client-server-api/#validation-of-mthread-relationships
+ */
+export async function checkRelation(room: LockedRoom, event: StoredEvent): Promise<void> {
+  const relation = relationOf(event.pdu.content)
+  if (relation?.rel_type === 'm.annotation') await checkAnnotation(room, event, relation)
+  if (relation?.rel_type === 'm.thread') await checkThread(room, relation)
+}
+
+async function checkAnnotation(room: LockedRoom, event: StoredEvent, relation: Relation): Promise<void> {
+  if (relation.key === undefined) return
+  const { sender, type } = event.pdu
+  const stored = await loadEvents(room.db, await findAnnotations(room.db, { parent: relation.event_id, sender, type }))
+  const appended = room.events.filter((other) => other !== event && other.pdu.sender === sender)
+  const redacted = new Set<string>(room.redactions.map((redaction) => redaction.event_id))
+  const duplicate = [...stored.values(), ...appended].some((other) => {
+    const { event_id, key, rel_type } = relationOf(other.pdu.content) ?? {}
+    const isSame = rel_type === 'm.annotation' && event_id === relation.event_id && key === relation.key
+    return isSame && other.pdu.type === type && !redacted.has(other.event_id)
+  })
+  if (duplicate) throw new MatrixError(400, 'M_DUPLICATE_ANNOTATION', 'You have given this reaction already')
+}
+
+async function checkThread(room: LockedRoom, relation: Relation): Promise<void> {
+  const appended = room.events.find((event) => event.event_id === relation.event_id)
+  const root = appended ?? (await findRoomEvent(room.db, roomIdOf(room), relation.event_id))
+  if (root && relationOf(root.pdu.content) !== undefined) {
+    throw new MatrixError(400, 'M_UNKNOWN', 'A thread cannot start at an event that is related to another')
+  }
+}

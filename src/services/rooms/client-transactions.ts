@@ -1,0 +1,70 @@
+import { LRUCache } from 'lru-cache'
+import type { App } from '../../app.ts'
+import { MatrixError } from '../../core/errors.ts'
+import type { DeviceId, EventId, RoomId, UserId } from '../../core/ids.ts'
+import { violatesUnique } from '../../storage/database.ts'
+import { findTransactionEvent, loadEventsById } from '../../storage/events.ts'
+
+/** A request that its client may repeat: https://spec.matrix.org/v1.19/client-server-api/#transaction-identifiers */
+export type ClientTransaction = {
+  sender: UserId
+  /** Null: an application service without a device. */
+  deviceId: DeviceId | null
+  roomId: RoomId
+  type: string
+  txnId: string
+  /** The event that the request's path names, if it does. */
+  redacts?: EventId
+}
+
+type StoredTransaction = { deviceId: DeviceId; id: string }
+type Send = (txn: StoredTransaction | undefined) => Promise<EventId>
+
+/** So many of the newest transactions a process remembers; for older ones, and those of other processes, the database does. */
+const REMEMBERED = 20_000
+const recentTransactions = new WeakMap<App['rooms'], LRUCache<string, Promise<EventId>>>()
+
+/**
+ * Sends the event of a client's transaction once, however often and to however many processes the request comes; returns its id each time.
+ * Nothing is looked up beforehand: a repetition that this process does not remember is refused by the index events_transaction.
+ */
+export function oncePerTransaction(app: App, transaction: ClientTransaction, send: Send): Promise<EventId> {
+  const recent = recentOf(app)
+  const { sender, deviceId, roomId, type, txnId, redacts } = transaction
+  const key = JSON.stringify([sender, deviceId, roomId, type, txnId, redacts])
+  const known = recent.get(key)
+  if (known) return known
+  const sending = sendOrFind(app, transaction, send)
+  recent.set(key, sending)
+  sending.catch(() => recent.delete(key))
+  return sending
+}
+
+async function sendOrFind(app: App, transaction: ClientTransaction, send: Send): Promise<EventId> {
+  const { txnId, ...scope } = transaction
+  const deviceId = scope.deviceId ?? ('' as DeviceId)
+  try {
+    return await send({ deviceId, id: txnId })
+  } catch (error) {
+    // A repetition may also be refused for what has changed since: the sender has left the room, say.
+    if (!(error instanceof MatrixError) && !violatesUnique(error, 'events_transaction')) throw error
+    const eventId = await findTransactionEvent(app.database, { ...scope, deviceId, txnId })
+    if (eventId === undefined) throw error
+    // The id of another redaction's transaction, under another path.
+    return (await isOfTransaction(app, eventId, transaction)) ? eventId : send(undefined)
+  }
+}
+
+async function isOfTransaction(app: App, eventId: EventId, { redacts }: ClientTransaction): Promise<boolean> {
+  if (redacts === undefined) return true
+  const [event] = await loadEventsById(app.database, [eventId])
+  return event?.pdu.redacts === redacts || event?.pdu.content.redacts === redacts
+}
+
+function recentOf(app: App): LRUCache<string, Promise<EventId>> {
+  const known = recentTransactions.get(app.rooms)
+  if (known) return known
+  const recent = new LRUCache<string, Promise<EventId>>({ max: REMEMBERED })
+  recentTransactions.set(app.rooms, recent)
+  return recent
+}

@@ -1,0 +1,130 @@
+import type { App } from '../../app.ts'
+import { BadJsonError, ForbiddenError, MatrixError } from '../../core/errors.ts'
+import type { JsonObject } from '../../core/events/pdu.ts'
+import type { RoomAlias, RoomId, UserId } from '../../core/ids.ts'
+import { ROOM_VERSIONS, type RoomVersion } from '../../core/room-versions.ts'
+import { violatesUnique } from '../../storage/database.ts'
+import { type LockedRoom, roomIdOf } from '../../storage/locked-room.ts'
+import { loadProfiles } from '../../storage/profiles.ts'
+import { findRoomAlias, insertRoomAlias, ROOM_ALIAS_KEY } from '../../storage/room-aliases.ts'
+import { setInDirectory } from '../../storage/room-summaries.ts'
+import { appendEvent } from './append-event.ts'
+import type { DirectoryVisibility } from './directory.ts'
+import { type InitialEvent, initialEvents, type RoomPlan } from './initial-events.ts'
+import { requireInvitable } from './invitable.ts'
+import { newAlias } from './new-alias.ts'
+import type { Preset } from './presets.ts'
+
+/** What the creator of a room asks for: https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3createroom */
+export type RoomRequest = {
+  /** Whether the directory lists the room; default: private. */
+  visibility?: DirectoryVisibility | null | undefined
+  /** Default: follows from the visibility. */
+  preset?: Preset | null | undefined
+  /** Local part of the canonical alias. */
+  aliasName?: string | null | undefined
+  name?: string | null | undefined
+  topic?: string | null | undefined
+  invite?: readonly UserId[] | null | undefined
+  isDirect?: boolean | null | undefined
+  /** Default: as configured. */
+  roomVersion?: string | null | undefined
+  creationContent?: JsonObject | null | undefined
+  initialState?: readonly InitialEvent[] | null | undefined
+  powerLevelOverride?: JsonObject | null | undefined
+}
+
+/**
+ * How often to try again, a little later by the event's own time, when a room's id is taken: it is the hash of the first event, and that is
+ * the same for rooms that one user creates alike in the same millisecond.
+ */
+const ATTEMPTS = 10
+
+/**
+ * Creates a room with all that the request asks for, or nothing at all. Throws M_UNSUPPORTED_ROOM_VERSION, M_INVALID_PARAM, M_BAD_JSON,
+ * M_TOO_LARGE, M_INVITE_BLOCKED, M_ROOM_IN_USE for a taken alias, and M_INVALID_ROOM_STATE for events that the authorisation rules refuse.
+ */
+export async function createRoom(app: App, creator: UserId, request: RoomRequest): Promise<RoomId> {
+  const plan = await planRoom(app, creator, request)
+  for (let attempt = 0; ; attempt++) {
+    try {
+      return await buildRoom(app, plan, { attempt, isListed: request.visibility === 'public' })
+    } catch (error) {
+      if (violatesUnique(error, ROOM_ALIAS_KEY)) throw aliasInUse()
+      if (attempt === ATTEMPTS || !violatesUnique(error, 'events_event_id_key')) throw error
+    }
+  }
+}
+
+async function planRoom(app: App, creator: UserId, request: RoomRequest): Promise<RoomPlan> {
+  const { visibility, preset, aliasName, name, topic, initialState } = request
+  const invitees = [...new Set(request.invite)]
+  const version = roomVersion(request.roomVersion ?? app.config.default_room_version)
+  for (const event of initialState ?? []) requireMemberless(event)
+  await requireInvitable(app, invitees)
+  return {
+    creator,
+    version,
+    preset: preset ?? (visibility === 'public' ? 'public_chat' : 'private_chat'),
+    alias: aliasName ? newAlias(app, aliasName) : undefined,
+    name: name ?? undefined,
+    topic: topic ?? undefined,
+    invitees,
+    isDirect: request.isDirect ?? false,
+    creationContent: request.creationContent ?? {},
+    initialState: initialState ?? [],
+    powerLevelOverride: request.powerLevelOverride ?? {},
+    profiles: await loadProfiles(app.database, [creator, ...invitees]),
+  }
+}
+
+function roomVersion(id: string): RoomVersion {
+  const version = ROOM_VERSIONS.get(id)
+  if (!version) throw new MatrixError(400, 'M_UNSUPPORTED_ROOM_VERSION', `The room version ${id} is not supported`)
+  return version
+}
+
+/** Invites have a parameter of their own, where they are checked; all that is left to set is a ban. */
+function requireMemberless({ type, content }: InitialEvent): void {
+  if (type !== 'm.room.member' || content.membership === 'ban') return
+  throw new BadJsonError('initial_state: members are invited by invite; only bans can be set here')
+}
+
+function buildRoom(app: App, plan: RoomPlan, how: { attempt: number; isListed: boolean }): Promise<RoomId> {
+  // The command may run twice.
+  const newRoomId = `!${app.random.token(18)}:${app.serverName}` as RoomId
+  const createdAt = app.clock.now() + (how.attempt === 0 ? 0 : 1 + app.random.bytes(1)[0]!)
+  return app.rooms.run(null, async (room) => {
+    if (!plan.version.roomIdIsCreateHash) room.newRoomId = newRoomId
+    for (const event of initialEvents(plan)) {
+      const timestamp = event.type === 'm.room.create' ? { origin_server_ts: createdAt } : {}
+      await appendInitial(app, room, { ...event, ...timestamp, sender: plan.creator })
+    }
+    const roomId = roomIdOf(room)
+    if (plan.alias !== undefined)
+      await addAlias(room, { room_alias: plan.alias, room_id: roomId, creator: plan.creator })
+    if (how.isListed) room.writes.push((tx) => setInDirectory(tx, roomId, true))
+    return roomId
+  })
+}
+
+async function appendInitial(app: App, room: LockedRoom, event: Parameters<typeof appendEvent>[2]): Promise<void> {
+  try {
+    await appendEvent(app, room, event)
+  } catch (error) {
+    if (!(error instanceof ForbiddenError)) throw error
+    throw new MatrixError(400, 'M_INVALID_ROOM_STATE', `${event.type}: ${error.message}`)
+  }
+}
+
+async function addAlias(
+  room: LockedRoom,
+  alias: { room_alias: RoomAlias; room_id: RoomId; creator: UserId },
+): Promise<void> {
+  if (await findRoomAlias(room.db, alias.room_alias)) throw aliasInUse()
+  room.writes.push((tx) => insertRoomAlias(tx, alias))
+}
+
+function aliasInUse(): MatrixError {
+  return new MatrixError(400, 'M_ROOM_IN_USE', 'The alias is taken')
+}

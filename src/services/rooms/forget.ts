@@ -1,0 +1,16 @@
+import type { App } from '../../app.ts'
+import { MatrixError } from '../../core/errors.ts'
+import type { RoomId, UserId } from '../../core/ids.ts'
+import { findMembership, forgetRoom as storeForgotten } from '../../storage/room-memberships.ts'
+
+/**
+ * Hides a room that the user has left, until they are in touch with it again. Throws M_UNKNOWN for who has not left.
+ * https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3roomsroomidforget
+ */
+export async function forgetRoom(app: Pick<App, 'database'>, roomId: RoomId, userId: UserId): Promise<void> {
+  const membership = (await findMembership(app.database, roomId, userId))?.membership ?? 'leave'
+  if (membership !== 'leave' && membership !== 'ban') {
+    throw new MatrixError(400, 'M_UNKNOWN', 'Only rooms that you have left can be forgotten')
+  }
+  await app.database.write((tx) => storeForgotten(tx, roomId, userId))
+}

@@ -1,0 +1,32 @@
+import type { App } from '../../app.ts'
+import { MatrixError } from '../../core/errors.ts'
+import { type LockedRoom, readLockedState, roomIdOf } from '../../storage/locked-room.ts'
+import { loadJoinedGuests } from '../../storage/room-memberships.ts'
+import { appendEvent } from './append-event.ts'
+import { membershipIn, readMember } from './room-member.ts'
+
+/** Throws M_GUEST_ACCESS_FORBIDDEN unless guests may join the room. https://spec.matrix.org/v1.19/client-server-api/#guest-access */
+export async function requireGuestAccess(room: LockedRoom): Promise<void> {
+  if (!(await admitsGuests(room))) {
+    throw new MatrixError(403, 'M_GUEST_ACCESS_FORBIDDEN', 'Guests may not join this room')
+  }
+}
+
+/** Makes the guests of this server leave a room that does not admit guests any more. */
+export async function removeGuests(app: App, room: LockedRoom): Promise<void> {
+  if (await admitsGuests(room)) return
+  for (const guest of await loadJoinedGuests(room.db, roomIdOf(room))) {
+    if (membershipIn(await readMember(room, guest)) !== 'join') continue
+    await appendEvent(app, room, {
+      type: 'm.room.member',
+      state_key: guest,
+      sender: guest,
+      content: { membership: 'leave' },
+    })
+  }
+}
+
+async function admitsGuests(room: LockedRoom): Promise<boolean> {
+  const [guestAccess] = await readLockedState(room, [{ type: 'm.room.guest_access', state_key: '' }])
+  return guestAccess?.pdu.content.guest_access === 'can_join'
+}

@@ -1,0 +1,30 @@
+import type { App } from '../../app.ts'
+import type { JsonObject } from '../../core/events/pdu.ts'
+import type { RoomAlias, RoomId, UserId } from '../../core/ids.ts'
+import { changeMembership } from './change-membership.ts'
+import { resolveRoom } from './resolve-room.ts'
+
+export type JoinRequest = {
+  userId: UserId
+  isGuest: boolean
+  room: RoomId | RoomAlias
+  /** Further keys of the member event, such as `reason`. */
+  content: JsonObject
+}
+
+/**
+ * Joins a room; returns its id. Does nothing for who has joined already. Throws M_NOT_FOUND, M_FORBIDDEN, M_GUEST_ACCESS_FORBIDDEN.
+ * https://spec.matrix.org/v1.19/client-server-api/#joining-rooms
+ */
+export async function joinRoom(app: App, { userId, isGuest, room, content }: JoinRequest): Promise<RoomId> {
+  const roomId = await resolveRoom(app, room)
+  await changeMembership(app, roomId, {
+    sender: userId,
+    senderIsGuest: isGuest,
+    target: userId,
+    membership: 'join',
+    content,
+    idempotent: true,
+  })
+  return roomId
+}

@@ -1,0 +1,18 @@
+import type { App } from '../../app.ts'
+import type { JsonObject } from '../../core/events/pdu.ts'
+import type { RoomAlias, RoomId, UserId } from '../../core/ids.ts'
+import { changeMembership } from './change-membership.ts'
+import { resolveRoom } from './resolve-room.ts'
+
+/**
+ * Asks to be let into a room; returns its id. Throws M_NOT_FOUND and M_FORBIDDEN.
+ * https://spec.matrix.org/v1.19/client-server-api/#knocking-on-rooms
+ */
+export async function knockOnRoom(
+  app: App,
+  { userId, room, content }: { userId: UserId; room: RoomId | RoomAlias; content: JsonObject },
+): Promise<RoomId> {
+  const roomId = await resolveRoom(app, room)
+  await changeMembership(app, roomId, { sender: userId, target: userId, membership: 'knock', content })
+  return roomId
+}

@@ -1,0 +1,39 @@
+import { isDeepStrictEqual } from 'node:util'
+import type { App } from '../../app.ts'
+import type { RoomId, UserId } from '../../core/ids.ts'
+import type { LockedRoom } from '../../storage/locked-room.ts'
+import { loadProfile } from '../../storage/profiles.ts'
+import { loadUserMemberships } from '../../storage/room-memberships.ts'
+import { appendEvent } from './append-event.ts'
+import { inBatches } from './in-batches.ts'
+import { memberContent } from './member-content.ts'
+import { membershipIn, readMember } from './room-member.ts'
+import { runInRoom } from './run-in-room.ts'
+
+/**
+ * Tells all rooms that a user has joined of the user's new display name and avatar, a few rooms at a time. A room that refuses is logged
+ * and skipped. https://spec.matrix.org/v1.19/client-server-api/#events-on-change-of-profile-information
+ */
+export async function updateMemberProfiles(app: App, userId: UserId): Promise<void> {
+  const memberships = await loadUserMemberships(app.database, userId, ['join'])
+  await inBatches(memberships, async ({ room_id: roomId }) => {
+    try {
+      await updateMemberProfile(app, roomId, userId)
+    } catch (error) {
+      app.logger.warn({ err: error, room_id: roomId, user_id: userId }, 'updating the profile in a room failed')
+    }
+  })
+}
+
+function updateMemberProfile(app: App, roomId: RoomId, userId: UserId): Promise<void> {
+  return runInRoom(app, roomId, async (room: LockedRoom) => {
+    const member = await readMember(room, userId)
+    if (!member || membershipIn(member) !== 'join') return
+    // Read under the room's lock: of two changes at once, the later one also comes last here.
+    const profile = await loadProfile(room.db, userId)
+    const { displayname: _name, avatar_url: _avatar, reason: _reason, ...kept } = member.pdu.content
+    const content = memberContent('join', kept, profile)
+    if (isDeepStrictEqual(content, member.pdu.content)) return
+    await appendEvent(app, room, { type: 'm.room.member', state_key: userId, sender: userId, content })
+  })
+}

@@ -1,0 +1,22 @@
+import type { App } from '../../app.ts'
+import { InvalidParamError } from '../../core/errors.ts'
+import { isRoomAlias, parseRoomAlias, type RoomAlias } from '../../core/ids.ts'
+
+/**
+ * An alias of this server with this local part. Throws M_INVALID_PARAM for one that cannot be typed or linked to.
+ * https://spec.matrix.org/v1.19/appendices/#room-aliases
+ */
+export function newAlias(app: Pick<App, 'serverName'>, localpart: string): RoomAlias {
+  const alias = `#${localpart}:${app.serverName}`
+  if (localpart === '' || /[\s:\p{Cc}]/u.test(localpart) || !isRoomAlias(alias)) {
+    throw new InvalidParamError('An alias has no spaces and no colon before the server name, and at most 255 bytes')
+  }
+  return alias
+}
+
+/** The same for a complete alias. Throws M_INVALID_PARAM also for one of another server. */
+export function requireLocalAlias(app: Pick<App, 'serverName'>, alias: RoomAlias): RoomAlias {
+  const parts = parseRoomAlias(alias)
+  if (parts?.serverName !== app.serverName) throw new InvalidParamError(`${alias} is not an alias of this server`)
+  return newAlias(app, parts.localpart)
+}

@@ -1,0 +1,87 @@
+import type { App } from '../../app.ts'
+import { InvalidParamError } from '../../core/errors.ts'
+import { isRoomId, type RoomAlias, type RoomId } from '../../core/ids.ts'
+import { countPublicRooms, type DirectoryPlace, loadPublicRooms } from '../../storage/public-rooms.ts'
+import type { RoomRow } from '../../storage/schema.ts'
+
+export type PublicRoomsQuery = {
+  limit?: number | undefined
+  /** `next_batch` or `prev_batch` of another answer. */
+  since?: string | undefined
+  searchTerm?: string | undefined
+  roomTypes?: readonly (string | null)[] | undefined
+  /** A network that application services bring: none has rooms here. */
+  thirdPartyInstance?: string | undefined
+}
+
+/** What the directory shows of a room: https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3publicrooms */
+export type PublishedRoom = {
+  room_id: RoomId
+  num_joined_members: number
+  world_readable: boolean
+  guest_can_join: boolean
+  name?: string
+  topic?: string
+  canonical_alias?: RoomAlias
+  avatar_url?: string
+  join_rule?: string
+  room_type?: string
+}
+
+export type PublicRooms = {
+  chunk: PublishedRoom[]
+  next_batch?: string
+  prev_batch?: string
+  total_room_count_estimate: number
+}
+
+const MAX_LIMIT = 500
+
+/** A page of this server's directory, most members first. Throws M_INVALID_PARAM for a token that is not ours. */
+export async function listPublicRooms(app: Pick<App, 'database'>, query: PublicRoomsQuery): Promise<PublicRooms> {
+  const total = await countPublicRooms(app.database)
+  if (query.thirdPartyInstance !== undefined) return { chunk: [], total_room_count_estimate: 0 }
+  const since = query.since === undefined ? undefined : parseToken(query.since)
+  const limit = Math.min(query.limit || MAX_LIMIT, MAX_LIMIT)
+  const direction = since?.direction ?? 'forwards'
+  // One more than asked for tells whether there is another page.
+  const found = await loadPublicRooms(app.database, { ...query, from: since?.place, direction, limit: limit + 1 })
+  const hasMore = found.length > limit
+  const rooms = direction === 'forwards' ? found.slice(0, limit) : found.slice(-limit)
+  const [first, last] = [rooms[0], rooms.at(-1)]
+  const hasNext = direction === 'forwards' ? hasMore : true
+  const hasPrevious = direction === 'backwards' ? hasMore : since !== undefined
+  return {
+    chunk: rooms.map(publishedRoom),
+    ...(last && hasNext && { next_batch: formatToken('n', last) }),
+    ...(first && hasPrevious && { prev_batch: formatToken('p', first) }),
+    total_room_count_estimate: total,
+  }
+}
+
+/** What the directory shows of a room. */
+export function publishedRoom(room: RoomRow): PublishedRoom {
+  return {
+    room_id: room.room_id,
+    num_joined_members: room.joined_members,
+    world_readable: room.history_visibility === 'world_readable',
+    guest_can_join: room.guest_access === 'can_join',
+    ...(room.name !== null && { name: room.name }),
+    ...(room.topic !== null && { topic: room.topic }),
+    ...(room.canonical_alias !== null && { canonical_alias: room.canonical_alias }),
+    ...(room.avatar_url !== null && { avatar_url: room.avatar_url }),
+    ...(room.join_rule !== null && { join_rule: room.join_rule }),
+    ...(room.room_type !== null && { room_type: room.room_type }),
+  }
+}
+
+/** A token is a direction and the room that it leads away from: `n5_!room:server`, five being its members. */
+function formatToken(kind: 'n' | 'p', { joined_members, room_id }: RoomRow): string {
+  return `${kind}${joined_members}_${room_id}`
+}
+
+function parseToken(token: string): { direction: 'forwards' | 'backwards'; place: DirectoryPlace } {
+  const [, kind, members, roomId = ''] = /^([np])(\d{1,9})_(.*)$/s.exec(token) ?? []
+  if (!isRoomId(roomId)) throw new InvalidParamError('since: is not a token of this list')
+  return { direction: kind === 'n' ? 'forwards' : 'backwards', place: { joinedMembers: Number(members), roomId } }
+}

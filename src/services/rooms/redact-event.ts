@@ -1,0 +1,45 @@
+import type { App } from '../../app.ts'
+import { MatrixError } from '../../core/errors.ts'
+import type { JsonObject } from '../../core/events/pdu.ts'
+import type { DeviceId, EventId, RoomId, UserId } from '../../core/ids.ts'
+import { findRoomEvent } from '../../storage/events.ts'
+import { appendEvent, type NewEvent } from './append-event.ts'
+import { oncePerTransaction } from './client-transactions.ts'
+import { runInRoom } from './run-in-room.ts'
+
+export type Redaction = {
+  roomId: RoomId
+  sender: UserId
+  /** The event to empty. */
+  redacts: EventId
+  /** Further keys of the redaction's content, such as `reason`. */
+  content: JsonObject
+  /** As for `EventToSend`. */
+  txn?: { deviceId: DeviceId | null; id: string }
+  isAdmin?: boolean
+  /** Suspended users may redact only what they sent. */
+  isSuspended?: boolean
+}
+
+/**
+ * Empties an event; returns the id of the redaction. Throws M_FORBIDDEN, M_USER_SUSPENDED, M_BAD_JSON, M_TOO_LARGE.
+ * https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3roomsroomidredacteventidtxnid
+ */
+export async function redactEvent(app: App, redaction: Redaction): Promise<EventId> {
+  const { roomId, sender, redacts, content, txn, isAdmin = false } = redaction
+  if (redaction.isSuspended) await requireOwn(app, redaction)
+  const type = 'm.room.redaction'
+  const send = (stored: NewEvent['txn']) =>
+    runInRoom(app, roomId, async (room) => {
+      const event: NewEvent = { type, sender, content, redacts, asAdmin: isAdmin, ...(stored && { txn: stored }) }
+      return (await appendEvent(app, room, event)).event_id
+    })
+  if (!txn) return send(undefined)
+  return oncePerTransaction(app, { sender, deviceId: txn.deviceId, roomId, type, txnId: txn.id, redacts }, send)
+}
+
+/** https://spec.matrix.org/v1.19/client-server-api/#account-suspension */
+async function requireOwn(app: App, { roomId, redacts, sender }: Redaction): Promise<void> {
+  const target = await findRoomEvent(app.database, roomId, redacts)
+  if (target?.pdu.sender !== sender) throw new MatrixError(403, 'M_USER_SUSPENDED', 'This account is suspended')
+}

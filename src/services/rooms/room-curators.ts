@@ -1,0 +1,15 @@
+import type { UserId } from '../../core/ids.ts'
+import { powerLevels } from '../../core/power-levels.ts'
+import { headOf, type LockedRoom, readLockedState } from '../../storage/locked-room.ts'
+import { membershipIn, readMember } from './room-member.ts'
+
+/** Whether a user may say how the room can be found: is joined and has the power to set its canonical alias. */
+export async function mayCurate(room: LockedRoom, userId: UserId): Promise<boolean> {
+  if (membershipIn(await readMember(room, userId)) !== 'join') return false
+  const [create, levelsEvent] = await readLockedState(room, [
+    { type: 'm.room.create', state_key: '' },
+    { type: 'm.room.power_levels', state_key: '' },
+  ])
+  const levels = powerLevels(headOf(room).version, create!, levelsEvent)
+  return levels.of(userId) >= levels.required('m.room.canonical_alias', true)
+}

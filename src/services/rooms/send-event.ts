@@ -1,0 +1,45 @@
+import type { App } from '../../app.ts'
+import { BadJsonError } from '../../core/errors.ts'
+import type { JsonObject } from '../../core/events/pdu.ts'
+import type { DeviceId, EventId, RoomId, UserId } from '../../core/ids.ts'
+import { appendEvent, type NewEvent } from './append-event.ts'
+import { checkRelation } from './check-relation.ts'
+import { oncePerTransaction } from './client-transactions.ts'
+import { redactEvent } from './redact-event.ts'
+import { runInRoom } from './run-in-room.ts'
+
+/** An event that is no state event, as a client wants to send it. */
+export type EventToSend = {
+  roomId: RoomId
+  sender: UserId
+  type: string
+  content: JsonObject
+  /** The client's transaction: the event is sent once for it. Absent: each call sends an event. */
+  txn?: { deviceId: DeviceId | null; id: string }
+  /** Whether the sender is a server administrator, who may redact events of others of this server. */
+  isAdmin?: boolean
+}
+
+/**
+ * Sends an event to a room; returns its id. Throws M_FORBIDDEN, M_BAD_JSON, M_TOO_LARGE, M_DUPLICATE_ANNOTATION.
+ * https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3roomsroomidsendeventtypetxnid
+ */
+export function sendEvent(app: App, event: EventToSend): Promise<EventId> {
+  const { roomId, sender, type, content, txn } = event
+  if (type === 'm.room.redaction') return sendRedaction(app, event)
+  const send = (stored: NewEvent['txn']) =>
+    runInRoom(app, roomId, async (room) => {
+      const appended = await appendEvent(app, room, { type, sender, content, ...(stored && { txn: stored }) })
+      if (content['m.relates_to'] !== undefined) await checkRelation(room, appended)
+      return appended.event_id
+    })
+  if (!txn) return send(undefined)
+  return oncePerTransaction(app, { sender, deviceId: txn.deviceId, roomId, type, txnId: txn.id }, send)
+}
+
+/** A redaction may be sent like any event: https://spec.matrix.org/v1.19/client-server-api/#redactions */
+async function sendRedaction(app: App, { content, type: _, ...event }: EventToSend): Promise<EventId> {
+  const { redacts, ...rest } = content
+  if (typeof redacts !== 'string') throw new BadJsonError('redacts: must be the id of an event')
+  return redactEvent(app, { ...event, redacts: redacts as EventId, content: rest })
+}

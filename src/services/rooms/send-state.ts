@@ -1,0 +1,57 @@
+import { isDeepStrictEqual } from 'node:util'
+import type { App } from '../../app.ts'
+import { BadJsonError, InvalidParamError } from '../../core/errors.ts'
+import type { JsonObject } from '../../core/events/pdu.ts'
+import { type EventId, isUserId, type RoomId, type UserId } from '../../core/ids.ts'
+import { readLockedState } from '../../storage/locked-room.ts'
+import type { Membership } from '../../storage/schema.ts'
+import { appendEvent } from './append-event.ts'
+import { checkCanonicalAlias } from './canonical-alias.ts'
+import { changeMembership } from './change-membership.ts'
+import { removeGuests } from './guest-access.ts'
+import { membershipIn } from './room-member.ts'
+import { runInRoom } from './run-in-room.ts'
+
+/** A state event as a client wants to send it. */
+export type StateToSend = {
+  roomId: RoomId
+  sender: UserId
+  senderIsGuest?: boolean
+  type: string
+  stateKey: string
+  content: JsonObject
+}
+
+/**
+ * Sets a piece of room state; returns the event's id: that of the present one when the same sender set the same content.
+ * Member events are subject to what the membership endpoints check. Throws M_FORBIDDEN, M_BAD_JSON, M_TOO_LARGE, M_BAD_ALIAS, M_INVALID_PARAM.
+ * https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3roomsroomidstateeventtypestatekey
+ */
+export function sendState(app: App, state: StateToSend): Promise<EventId> {
+  if (state.type === 'm.room.member') return sendMember(app, state)
+  return runInRoom(app, state.roomId, async (room) => {
+    const { type, stateKey: state_key, sender, content } = state
+    const [current, member] = await readLockedState(room, [
+      { type, state_key },
+      { type: 'm.room.member', state_key: sender },
+    ])
+    const isSame = current?.pdu.sender === sender && isDeepStrictEqual(current.pdu.content, content)
+    if (isSame && membershipIn(member) === 'join') return current.event_id
+    const { event_id } = await appendEvent(app, room, { type, state_key, sender, content })
+    if (type === 'm.room.canonical_alias' && state_key === '') await checkCanonicalAlias(room, content, current)
+    if (type === 'm.room.guest_access' && state_key === '') await removeGuests(app, room)
+    return event_id
+  })
+}
+
+async function sendMember(app: App, { roomId, stateKey, content, ...change }: StateToSend): Promise<EventId> {
+  const { membership } = content
+  if (!isUserId(stateKey)) throw new InvalidParamError('The state key of m.room.member must be a user id')
+  if (!isMembership(membership)) throw new BadJsonError('membership: must be join, invite, leave, ban or knock')
+  const { sender, senderIsGuest = false } = change
+  return changeMembership(app, roomId, { sender, senderIsGuest, target: stateKey, membership, content })
+}
+
+function isMembership(value: unknown): value is Membership {
+  return ['join', 'invite', 'leave', 'ban', 'knock'].includes(value as string)
+}

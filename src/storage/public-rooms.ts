@@ -1,0 +1,56 @@
+import { sql } from 'kysely'
+import type { RoomId } from '../core/ids.ts'
+import type { Db } from './database.ts'
+import type { RoomRow } from './schema.ts'
+import { storableText } from './storable-text.ts'
+
+/** A place in the directory: between the rooms that sort before and after this one. */
+export type DirectoryPlace = { joinedMembers: number; roomId: RoomId }
+
+export type DirectoryQuery = {
+  /** A part of name, topic or canonical alias, in any case. */
+  searchTerm?: string | undefined
+  /** Types of rooms; null: rooms without one. Absent: all. */
+  roomTypes?: readonly (string | null)[] | undefined
+  /** Exclusive. */
+  from?: DirectoryPlace | undefined
+  direction: 'forwards' | 'backwards'
+  limit: number
+}
+
+/** What can be found in the directory: rooms with somebody in them who can be joined, or at least read. */
+const LISTED = sql`in_directory and joined_members > 0
+  and (join_rule in ('public', 'knock', 'restricted', 'knock_restricted') or history_visibility = 'world_readable')`
+
+/** A stretch of the directory in its order, most members first; `backwards`: the stretch that ends before `from`. */
+export async function loadPublicRooms(db: Db, query: DirectoryQuery): Promise<RoomRow[]> {
+  const forwards = query.direction === 'forwards'
+  const order = forwards ? sql`joined_members desc, room_id` : sql`joined_members, room_id desc`
+  const { rows } = await sql<RoomRow>`select * from rooms where ${LISTED} and ${matching(query)} and ${beyond(query)}
+    order by ${order} limit ${query.limit}::int`.execute(db.sql)
+  return forwards ? rows : rows.reverse()
+}
+
+/** How many rooms the directory has in all. */
+export async function countPublicRooms(db: Db): Promise<number> {
+  const { rows } = await sql<{ count: number }>`select count(*)::int as count from rooms where ${LISTED}`.execute(
+    db.sql,
+  )
+  return rows[0]!.count
+}
+
+function beyond({ from, direction }: DirectoryQuery) {
+  if (!from) return sql`true`
+  const { joinedMembers, roomId } = from
+  return direction === 'forwards'
+    ? sql`(joined_members < ${joinedMembers}::int or (joined_members = ${joinedMembers}::int and room_id > ${roomId}))`
+    : sql`(joined_members > ${joinedMembers}::int or (joined_members = ${joinedMembers}::int and room_id < ${roomId}))`
+}
+
+function matching({ searchTerm, roomTypes }: DirectoryQuery) {
+  const pattern = searchTerm === undefined ? null : `%${storableText(searchTerm).replace(/[\\%_]/g, '\\$&')}%`
+  const found = pattern === null ? sql`true` : sql`concat_ws(E'\\n', name, topic, canonical_alias) ilike ${pattern}`
+  if (!roomTypes) return found
+  const named = roomTypes.flatMap((type) => (type === null ? [] : storableText(type)))
+  return sql`(${found} and (room_type = any(${named}::text[]) or (room_type is null and ${roomTypes.includes(null)}::boolean)))`
+}

@@ -1,0 +1,40 @@
+import { sql } from 'kysely'
+import type { RoomAlias, RoomId, UserId } from '../core/ids.ts'
+import type { Db, Tx } from './database.ts'
+
+/** An alias of this server, and who made it. */
+export type RoomAliasRow = { room_alias: RoomAlias; room_id: RoomId; creator: UserId }
+
+/** The name of the constraint that keeps aliases unique, for `violatesUnique`. */
+export const ROOM_ALIAS_KEY = 'room_aliases_pkey'
+
+/** What an alias of this server points to; undefined when there is no such alias. */
+export async function findRoomAlias(db: Db, alias: RoomAlias): Promise<RoomAliasRow | undefined> {
+  const { rows } = await sql<RoomAliasRow>`select * from room_aliases where room_alias = ${alias}`.execute(db.sql)
+  return rows[0]
+}
+
+/** Those of some aliases that point to a room. */
+export async function filterAliasesOf(db: Db, roomId: RoomId, aliases: readonly string[]): Promise<Set<string>> {
+  const { rows } = await sql<{ room_alias: string }>`select room_alias from room_aliases
+    where room_id = ${roomId} and room_alias = any(${aliases}::text[])`.execute(db.sql)
+  return new Set(rows.map((row) => row.room_alias))
+}
+
+/** The aliases of this server that point to a room, in the order of their names. */
+export async function loadRoomAliases(db: Db, roomId: RoomId): Promise<RoomAlias[]> {
+  const { rows } = await sql<{ room_alias: RoomAlias }>`select room_alias from room_aliases
+    where room_id = ${roomId} order by room_alias`.execute(db.sql)
+  return rows.map((row) => row.room_alias)
+}
+
+/** Adds an alias. Violates `ROOM_ALIAS_KEY` when it is taken. */
+export async function insertRoomAlias(tx: Tx, alias: RoomAliasRow): Promise<void> {
+  await sql`insert into room_aliases (room_alias, room_id, creator)
+    values (${alias.room_alias}, ${alias.room_id}, ${alias.creator})`.execute(tx.sql)
+}
+
+/** Removes an alias, if it still points to that room. */
+export async function deleteRoomAlias(tx: Tx, { room_alias, room_id }: RoomAliasRow): Promise<void> {
+  await sql`delete from room_aliases where room_alias = ${room_alias} and room_id = ${room_id}`.execute(tx.sql)
+}
