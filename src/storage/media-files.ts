@@ -61,7 +61,7 @@ export async function deleteUnusedFiles(tx: Tx, limit: number): Promise<number> 
       select sha256, object_key from media_files
       where sha256 = any(${hashes}::text[]) and not exists (select from media where media.sha256 = media_files.sha256)
     ), thumbnails as (
-      select object_key from media_thumbnails join unused using (sha256) where media_thumbnails.object_key is not null
+      select t.object_key from media_thumbnails t join unused using (sha256) where t.object_key is not null
     ), objects as (
       insert into unclaimed_objects (object_key, since_ts) select object_key, 0 from unused union all select object_key, 0 from thumbnails
     )

@@ -43,11 +43,12 @@ export async function loadRelatedEvents(db: Db, page: RelatedPage): Promise<Stor
 /** A thread's root, and the place of its newest event. */
 export type ThreadPlace = { root: StoredEvent; latestOrder: number }
 
-/** The threads of a room by their newest event before the event_order `before`, newest first. */
+/** The threads of a room as they were at the event_order `lastOrder`, by their newest event, newest first, from below `before` on. */
 export async function loadThreads(
   db: Db,
   page: {
     roomId: RoomId
+    lastOrder: number
     before: number
     limit: number
     participant: UserId | undefined
@@ -57,7 +58,7 @@ export async function loadThreads(
   const { roomId, participant } = page
   const { rows } = await sql<{ event_nid: number; latest: number }>`select root.event_nid, threads.latest from (
       select relates_to, max(event_order) as latest ${participant === undefined ? sql`` : sql`, bool_or(sender = ${participant}) as replied`}
-      from events where room_id = ${roomId} and rel_type = 'm.thread' and event_order is not null and not soft_failed
+      from events where room_id = ${roomId} and rel_type = 'm.thread' and event_order <= ${page.lastOrder}::bigint and not soft_failed
         and not sender = any(${[...page.ignored]}::text[])
       group by relates_to
     ) as threads join events as root on root.event_id = threads.relates_to

@@ -1,0 +1,129 @@
+import type { App } from '../../app.ts'
+import type { RoomId, UserId } from '../../core/ids.ts'
+import { loadIgnoredUsers } from '../../storage/ignored-users.ts'
+import type { Membership, StreamRow } from '../../storage/schema.ts'
+import { loadMembershipsAtPosition } from '../../storage/sync-memberships.ts'
+
+/** What this process remembers of a user who syncs, true at exactly the stream's position in this process. */
+export type ConnectedUser = {
+  readonly userId: UserId
+  /** Rooms that the user has joined, is invited to or knocks at. */
+  readonly rooms: Map<RoomId, { membership: Membership; event_nid: number }>
+  ignored: ReadonlySet<string>
+  /** Called when a row that concerns the user arrives. */
+  readonly wakers: Set<() => void>
+}
+
+/** The users whose clients sync with this process, kept in step with the stream so that a message wakes its room's members and nobody else. */
+export type ConnectedUsers = {
+  /** The user as of the stream's position at the moment it resolves. */
+  get(userId: UserId): Promise<ConnectedUser>
+}
+
+type Capabilities = Pick<App, 'database' | 'stream' | 'logger'>
+
+/** Users kept; those who wait are never dropped. */
+const KEPT_USERS = 20_000
+const connected = new WeakMap<App['stream'], ConnectedUsers>()
+
+/** The connected users of a running server. */
+export function connectedUsersOf(app: Capabilities): ConnectedUsers {
+  const known = connected.get(app.stream)
+  if (known) return known
+  const made = createConnectedUsers(app)
+  connected.set(app.stream, made)
+  return made
+}
+
+function createConnectedUsers(app: Capabilities): ConnectedUsers {
+  const users = new Map<UserId, ConnectedUser>()
+  const members = new Map<RoomId, Set<ConnectedUser>>()
+  const loading = new Map<UserId, { user: Promise<ConnectedUser>; early: StreamRow[] }>()
+
+  app.stream.subscribe((rows) => {
+    const woken = new Set<ConnectedUser>()
+    for (const row of rows) {
+      if (row.user_id !== null) {
+        loading.get(row.user_id)?.early.push(row)
+        const user = users.get(row.user_id)
+        if (user) {
+          follow(user, row)
+          woken.add(user)
+        }
+      }
+      // Account data of a room is its owner's alone.
+      if (row.room_id === null || row.kind === 'account_data') continue
+      for (const user of members.get(row.room_id) ?? []) woken.add(user)
+    }
+    for (const user of woken) for (const wake of user.wakers) wake()
+  })
+
+  /** Takes over what a row about the user says. */
+  function follow(user: ConnectedUser, row: StreamRow): void {
+    if (row.kind === 'event' && row.room_id !== null && row.ref !== null) {
+      setMembership(user, row.room_id, { membership: row.detail as Membership, event_nid: row.ref })
+    }
+    if (row.kind === 'account_data' && row.detail === 'm.ignored_user_list') {
+      loadIgnoredUsers(app.database, user.userId).then(
+        (ignored) => {
+          user.ignored = ignored
+        },
+        (error) => app.logger.warn({ err: error }, 'reading who is ignored failed'),
+      )
+    }
+  }
+
+  function setMembership(user: ConnectedUser, roomId: RoomId, to: { membership: Membership; event_nid: number }): void {
+    if (to.membership === 'leave' || to.membership === 'ban') user.rooms.delete(roomId)
+    else user.rooms.set(roomId, to)
+    if (to.membership === 'join') {
+      const present = members.get(roomId) ?? new Set()
+      members.set(roomId, present.add(user))
+    } else leaveIndex(user, roomId)
+  }
+
+  function leaveIndex(user: ConnectedUser, roomId: RoomId): void {
+    const present = members.get(roomId)
+    present?.delete(user)
+    if (present?.size === 0) members.delete(roomId)
+  }
+
+  async function load(userId: UserId, early: StreamRow[]): Promise<ConnectedUser> {
+    const ignored = await loadIgnoredUsers(app.database, userId)
+    const { position, memberships } = await loadMembershipsAtPosition(app.database, userId)
+    while (app.stream.position() < position) await app.stream.refresh()
+    const user: ConnectedUser = { userId, rooms: new Map(), ignored, wakers: new Set() }
+    for (const { room_id, membership, event_nid } of memberships) setMembership(user, room_id, { membership, event_nid })
+    for (const row of early) if (row.stream_position > position || row.kind !== 'event') follow(user, row)
+    users.set(userId, user)
+    dropOldest()
+    return user
+  }
+
+  function dropOldest(): void {
+    if (users.size <= KEPT_USERS) return
+    for (const user of users.values()) {
+      if (user.wakers.size > 0) continue
+      users.delete(user.userId)
+      for (const roomId of user.rooms.keys()) leaveIndex(user, roomId)
+      if (users.size <= KEPT_USERS) return
+    }
+  }
+
+  return {
+    get(userId) {
+      const known = users.get(userId)
+      if (known) {
+        users.delete(userId)
+        users.set(userId, known)
+        return Promise.resolve(known)
+      }
+      const under = loading.get(userId)
+      if (under) return under.user
+      const early: StreamRow[] = []
+      const user = load(userId, early).finally(() => loading.delete(userId))
+      loading.set(userId, { user, early })
+      return user
+    },
+  }
+}

@@ -1,0 +1,186 @@
+import type { App } from '../../app.ts'
+import type { RoomId } from '../../core/ids.ts'
+import { syncToken } from '../../core/sync-token.ts'
+import { loadEvents } from '../../storage/events.ts'
+import { loadRoomSummaries } from '../../storage/room-heroes.ts'
+import { readStateEvent } from '../../storage/room-state.ts'
+import type { StreamRow } from '../../storage/schema.ts'
+import type { StoredEvent } from '../../storage/stored-event.ts'
+import type { ConnectedUser } from './connected-users.ts'
+import { departedRoom, strippedRooms } from './initial-sync.ts'
+import { changedAccountData } from './sync-account-data.ts'
+import { allEphemeral, changedEphemeral } from './sync-ephemeral.ts'
+import { syncResponse, type SyncedRooms } from './sync-response.ts'
+import { type SyncViewer, syncRoom } from './sync-room.ts'
+
+type Reading = Pick<App, 'database' | 'clock' | 'stream'>
+
+/** One room's part of the rows of a sync: its events, oldest first, and what became of the user there. */
+type RoomChange = {
+  roomId: RoomId
+  events: StoredEvent[]
+  /** The user's own first and last member event among them. */
+  firstOwn: StoredEvent | undefined
+  lastOwn: StoredEvent | undefined
+}
+
+/** What happened after position `from` up to `to`, for a client that knows all before; `body` undefined: nothing. `to` must be the stream's position at the call. */
+export async function incrementalSync(
+  app: Reading,
+  viewer: SyncViewer,
+  { user, from, to }: { user: ConnectedUser; from: number; to: number },
+): Promise<Record<string, unknown> | undefined> {
+  // The user's rooms as of `to`: taken before anything is awaited, for they move on with the stream.
+  const present = new Map(user.rooms)
+  const joined = new Set([...present].flatMap(([roomId, { membership }]) => (membership === 'join' ? roomId : [])))
+  const rows = await rowsOf(app, { user, from, to, joined })
+  if (rows.length === 0) return undefined
+
+  const changes = (await roomChanges(app, viewer, rows)).filter(({ roomId }) => viewer.filter.takesRoom(roomId))
+  const newlyJoined = await newlyJoinedRooms(app, viewer, changes, joined)
+  const stripped = changes.flatMap(({ roomId, lastOwn }) => {
+    const now = present.get(roomId)
+    return lastOwn && now && now.membership !== 'join' ? { roomId, memberNid: now.event_nid, membership: now.membership } : []
+  })
+  const known = new Set([...joined].filter((roomId) => !newlyJoined.has(roomId) && viewer.filter.takesRoom(roomId)))
+  const [changed, fresh, accountData] = await Promise.all([
+    changedEphemeral(app, viewer, { rows, joined: known }),
+    allEphemeral(app, viewer, [...newlyJoined]),
+    changedAccountData(app, viewer, rows),
+  ])
+  const synced: SyncedRooms = {
+    join: await joinedRooms(app, viewer, changes.filter(({ roomId }) => joined.has(roomId)), newlyJoined),
+    leave: await departedRooms(app, viewer, changes.filter(({ roomId }) => !present.has(roomId))),
+    invite: await strippedRooms(app, viewer, stripped.filter(({ membership }) => membership === 'invite')),
+    knock: await strippedRooms(app, viewer, stripped.filter(({ membership }) => membership === 'knock')),
+    ephemeral: new Map([...changed, ...fresh]),
+    accountData,
+  }
+  addQuietRooms(synced, known, to)
+  const isNews =
+    accountData.global.length > 0 || [synced.join, synced.leave, synced.invite, synced.knock].some((section) => section.size > 0)
+  return isNews ? syncResponse(synced, syncToken(to)) : undefined
+}
+
+/** The rows that concern the user: of joined rooms, of the user, and of rooms that the user has left meanwhile. */
+async function rowsOf(
+  app: Reading,
+  { user, from, to, joined }: { user: ConnectedUser; from: number; to: number; joined: ReadonlySet<RoomId> },
+): Promise<StreamRow[]> {
+  const rows = await app.stream.rowsBetween({ from, to, roomIds: [...joined], userId: user.userId })
+  const left = new Set<RoomId>()
+  for (const row of rows) if (row.kind === 'event' && row.room_id !== null && !joined.has(row.room_id)) left.add(row.room_id)
+  const own = rows.filter((row) => !(row.kind === 'event' && left.has(row.room_id!)))
+  if (left.size === 0) return own.filter((row) => row.kind !== 'account_data' || row.user_id === user.userId)
+  const ofLeft = await app.stream.rowsBetween({ from, to, roomIds: [...left], userId: '' })
+  return [...own, ...ofLeft.filter((row) => row.kind === 'event')].filter(
+    (row) => row.kind !== 'account_data' || row.user_id === user.userId,
+  )
+}
+
+async function roomChanges(app: Reading, viewer: SyncViewer, rows: readonly StreamRow[]): Promise<RoomChange[]> {
+  const nids = new Map<RoomId, number[]>()
+  for (const row of rows) {
+    if (row.kind !== 'event' || row.room_id === null || row.ref === null) continue
+    const ofRoom = nids.get(row.room_id)
+    if (ofRoom) ofRoom.push(row.ref)
+    else nids.set(row.room_id, [row.ref])
+  }
+  const ownNids = new Set(rows.flatMap((row) => (row.kind === 'event' && row.user_id === viewer.userId ? (row.ref ?? []) : [])))
+  const events = await loadEvents(app.database, [...nids.values()].flatMap((ofRoom) => wantedOf(ofRoom, ownNids, viewer)))
+  return [...nids].map(([roomId, ofRoom]) => {
+    const loaded = ofRoom.flatMap((nid) => events.get(nid) ?? [])
+    const own = loaded.filter((event) => ownNids.has(event.event_nid))
+    return { roomId, events: loaded, firstOwn: own[0], lastOwn: own.at(-1) }
+  })
+}
+
+/** Of a long absence only the ends are loaded: the first event for the state before it, the newest for the timeline, the user's own. */
+function wantedOf(nids: readonly number[], own: ReadonlySet<number>, viewer: SyncViewer): number[] {
+  const newest = viewer.filter.timelineLimit * 2 + 20
+  if (nids.length <= newest + 1) return [...nids]
+  return [nids[0]!, ...nids.slice(1, -newest).filter((nid) => own.has(nid)), ...nids.slice(-newest)]
+}
+
+/** Joined rooms that the client does not know as such: the user was not joined before the first of these events. */
+async function newlyJoinedRooms(
+  app: Reading,
+  viewer: SyncViewer,
+  changes: readonly RoomChange[],
+  joined: ReadonlySet<RoomId>,
+): Promise<Set<RoomId>> {
+  const newly = new Set<RoomId>()
+  for (const { roomId, firstOwn } of changes) {
+    if (joined.has(roomId) && firstOwn && !(await wasJoinedBefore(app, viewer, firstOwn))) newly.add(roomId)
+  }
+  return newly
+}
+
+async function wasJoinedBefore(app: Reading, viewer: SyncViewer, ownEvent: StoredEvent): Promise<boolean> {
+  if (!ownEvent.state_before) return false
+  const before = await readStateEvent(app.database, ownEvent.state_before, 'm.room.member', viewer.userId)
+  return before?.pdu.content.membership === 'join'
+}
+
+async function joinedRooms(
+  app: Reading,
+  viewer: SyncViewer,
+  changes: readonly RoomChange[],
+  newlyJoined: ReadonlySet<RoomId>,
+): Promise<SyncedRooms['join']> {
+  const withMembers = changes.filter(({ events, roomId }) => newlyJoined.has(roomId) || events.some(changesSummary))
+  const summaries = await loadRoomSummaries(app.database, withMembers.map(({ roomId }) => roomId), viewer.userId)
+  const synced: SyncedRooms['join'] = new Map()
+  for (const { roomId, events } of changes) {
+    const first = events[0]
+    const last = events.at(-1)
+    if (!first || !last) continue
+    const isNew = newlyJoined.has(roomId)
+    synced.set(
+      roomId,
+      await syncRoom(app, viewer, {
+        roomId,
+        since: isNew ? undefined : (first.state_before ?? undefined),
+        end: last.state_after ?? 0,
+        after: isNew ? -Number.MAX_SAFE_INTEGER : first.event_order! - 1,
+        last: last.event_order!,
+        newest: contiguousEnd(events),
+        summary: summaries.get(roomId),
+      }),
+    )
+  }
+  return synced
+}
+
+/** The events at the end without a gap in their order: what was not loaded comes from the database when it is wanted. */
+function contiguousEnd(events: readonly StoredEvent[]): StoredEvent[] {
+  let start = events.length - 1
+  while (start > 0 && events[start - 1]!.event_order === events[start]!.event_order! - 1) start--
+  return events.slice(start)
+}
+
+function changesSummary({ pdu }: StoredEvent): boolean {
+  return pdu.state_key !== undefined && ['m.room.member', 'm.room.name', 'm.room.canonical_alias'].includes(pdu.type)
+}
+
+async function departedRooms(app: Reading, viewer: SyncViewer, changes: readonly RoomChange[]): Promise<SyncedRooms['leave']> {
+  const synced: SyncedRooms['leave'] = new Map()
+  for (const { roomId, events, firstOwn, lastOwn } of changes) {
+    if (!firstOwn || !lastOwn || viewer.ignored.has(lastOwn.pdu.sender)) continue
+    const knewRoom = await wasJoinedBefore(app, viewer, firstOwn)
+    const first = events[0]!
+    const span = knewRoom
+      ? { since: first.state_before ?? undefined, after: first.event_order! - 1 }
+      : { since: undefined, after: -Number.MAX_SAFE_INTEGER }
+    synced.set(roomId, await departedRoom(app, viewer, { end: lastOwn, ...span }))
+  }
+  return synced
+}
+
+/** Rooms of which there is only typing, a receipt or account data to tell. */
+function addQuietRooms(synced: SyncedRooms, known: ReadonlySet<RoomId>, to: number): void {
+  for (const roomId of new Set([...synced.ephemeral.keys(), ...synced.accountData.rooms.keys()])) {
+    if (!known.has(roomId) || synced.join.has(roomId)) continue
+    synced.join.set(roomId, { timeline: { events: [], limited: false, prev_batch: syncToken(to) }, state: { events: [] } })
+  }
+}

@@ -1,0 +1,51 @@
+import type { App } from '../../app.ts'
+import type { RoomId } from '../../core/ids.ts'
+import { type AccountDataRow, loadAccountData, loadAllAccountData } from '../../storage/account-data.ts'
+import type { StreamRow } from '../../storage/schema.ts'
+import { pushRulesOf } from '../users/push-rules.ts'
+import type { SyncViewer } from './sync-room.ts'
+
+type AccountDataEvent = { type: string; content: object }
+
+/** Account data for /sync, that of rooms by room. */
+export type SyncedAccountData = { global: AccountDataEvent[]; rooms: Map<RoomId, AccountDataEvent[]> }
+
+const PUSH_RULES = 'm.push_rules'
+
+/** All that the user has stored, and the push rules. */
+export async function allAccountData(app: Pick<App, 'database'>, viewer: SyncViewer): Promise<SyncedAccountData> {
+  const rows = await loadAllAccountData(app.database, viewer.userId)
+  return assemble(viewer, [...rows, await pushRules(app, viewer)])
+}
+
+/** What stream rows say has changed; what was removed is empty. */
+export async function changedAccountData(app: Pick<App, 'database'>, viewer: SyncViewer, rows: readonly StreamRow[]): Promise<SyncedAccountData> {
+  const keys = new Map<string, { roomId: RoomId | ''; type: string }>()
+  for (const row of rows) {
+    if (row.kind !== 'account_data' || row.user_id !== viewer.userId || row.detail === null) continue
+    keys.set(`${row.room_id ?? ''}\0${row.detail}`, { roomId: row.room_id ?? '', type: row.detail })
+  }
+  const changedRules = keys.delete(`\0${PUSH_RULES}`)
+  if (keys.size === 0 && !changedRules) return { global: [], rooms: new Map() }
+  const found = await loadAccountData(app.database, viewer.userId, [...keys.values()])
+  for (const { room_id, type } of found) keys.delete(`${room_id}\0${type}`)
+  const removed = [...keys.values()].map(({ roomId, type }) => ({ room_id: roomId, type, content: '{}' }))
+  return assemble(viewer, [...found, ...removed, ...(changedRules ? [await pushRules(app, viewer)] : [])])
+}
+
+async function pushRules(app: Pick<App, 'database'>, viewer: SyncViewer): Promise<AccountDataRow> {
+  return { room_id: '', type: PUSH_RULES, content: JSON.stringify({ global: await pushRulesOf(app, viewer.userId) }) }
+}
+
+function assemble({ filter }: SyncViewer, rows: readonly AccountDataRow[]): SyncedAccountData {
+  const result: SyncedAccountData = { global: [], rooms: new Map() }
+  for (const { room_id, type, content } of rows) {
+    const event = { type, content: JSON.parse(content) as object }
+    if (room_id === '') {
+      if (filter.takesAccountData(event)) result.global.push(event)
+    } else if (filter.takesRoomAccountData(event, room_id)) {
+      result.rooms.set(room_id, [...(result.rooms.get(room_id) ?? []), event])
+    }
+  }
+  return result
+}

@@ -1,0 +1,54 @@
+import type { App } from '../../app.ts'
+import type { RoomId, UserId } from '../../core/ids.ts'
+import { loadReceiptsOf, loadRoomReceipts } from '../../storage/receipts.ts'
+import type { ReceiptRow } from '../../storage/ephemeral-schema.ts'
+import type { StreamRow } from '../../storage/schema.ts'
+import { loadTypingUsers } from '../../storage/typing.ts'
+import { receiptContents } from '../rooms/receipt-contents.ts'
+import type { SyncViewer } from './sync-room.ts'
+
+type EphemeralEvent = { type: string; content: object }
+type Ephemeral = Map<RoomId, EphemeralEvent[]>
+
+/** Who types now and all receipts, for rooms that the client does not know yet. */
+export async function allEphemeral(app: Pick<App, 'database' | 'clock'>, viewer: SyncViewer, roomIds: readonly RoomId[]): Promise<Ephemeral> {
+  const typing = await loadTypingUsers(app.database, roomIds, app.clock.now())
+  const receipts = await loadRoomReceipts(app.database, roomIds, viewer.userId)
+  return assemble(viewer, typing, receipts)
+}
+
+/** What stream rows say about typing and receipts in some joined rooms. When nobody types any more the list is empty, and is told. */
+export async function changedEphemeral(
+  app: Pick<App, 'database' | 'clock'>,
+  viewer: SyncViewer,
+  { rows, joined }: { rows: readonly StreamRow[]; joined: ReadonlySet<RoomId> },
+): Promise<Ephemeral> {
+  const typingRooms = new Set(rows.flatMap((row) => (row.kind === 'typing' && row.room_id && joined.has(row.room_id) ? row.room_id : [])))
+  const owners = rows.flatMap((row) => (row.kind === 'receipt' ? ownerOf(row) : [])).filter(({ roomId }) => joined.has(roomId))
+  const typing = await loadTypingUsers(app.database, [...typingRooms], app.clock.now())
+  for (const roomId of typingRooms) if (!typing.has(roomId)) typing.set(roomId, [])
+  return assemble(viewer, typing, await loadReceiptsOf(app.database, owners, viewer.userId))
+}
+
+/** Public receipts name their owner in `detail`, private ones their room. */
+function ownerOf(row: StreamRow): { roomId: RoomId; userId: UserId }[] {
+  const detail = row.detail ?? ''
+  if (row.room_id !== null) return [{ roomId: row.room_id, userId: detail as UserId }]
+  return row.user_id === null ? [] : [{ roomId: detail as RoomId, userId: row.user_id }]
+}
+
+function assemble({ filter, ignored }: SyncViewer, typing: ReadonlyMap<RoomId, UserId[]>, receipts: readonly ReceiptRow[]): Ephemeral {
+  const events: Ephemeral = new Map()
+  const add = (roomId: RoomId, event: EphemeralEvent) => {
+    if (filter.takesEphemeral(event, roomId)) events.set(roomId, [...(events.get(roomId) ?? []), event])
+  }
+  for (const [roomId, users] of typing) {
+    add(roomId, { type: 'm.typing', content: { user_ids: users.filter((user) => !ignored.has(user)) } })
+  }
+  const byRoom = new Map<RoomId, ReceiptRow[]>()
+  for (const receipt of receipts) byRoom.set(receipt.room_id, [...(byRoom.get(receipt.room_id) ?? []), receipt])
+  for (const [roomId, ofRoom] of byRoom) {
+    for (const content of receiptContents(ofRoom)) add(roomId, { type: 'm.receipt', content })
+  }
+  return events
+}

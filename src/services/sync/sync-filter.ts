@@ -1,0 +1,60 @@
+import { compileEventFilter, compileRoomEventFilter, compileRoomFilter } from '../../core/filters/match-event.ts'
+import type { EventFilter, Filter, RoomEventFilter } from '../../core/filters/filter-schema.ts'
+import type { StoredEvent } from '../../storage/stored-event.ts'
+
+type TypedEvent = { type: string; sender?: string }
+
+/** A filter of /sync, ready to be asked. https://spec.matrix.org/v1.19/client-server-api/#filtering */
+export type SyncFilter = {
+  takesRoom(roomId: string): boolean
+  includeLeave: boolean
+  timelineLimit: number
+  takesTimeline(event: StoredEvent): boolean
+  takesState(event: StoredEvent): boolean
+  takesEphemeral(event: TypedEvent, roomId: string): boolean
+  takesRoomAccountData(event: TypedEvent, roomId: string): boolean
+  takesAccountData(event: TypedEvent): boolean
+  lazyLoadMembers: boolean
+  unreadThreadNotifications: boolean
+  eventFields: readonly string[] | undefined
+  format: 'client' | 'federation'
+}
+
+const DEFAULT_LIMIT = 10
+const MAX_LIMIT = 1000
+
+/** Prepares a filter; `{}` wants everything. */
+export function compileSyncFilter(filter: Filter): SyncFilter {
+  const room = filter.room ?? {}
+  const timeline = room.timeline ?? {}
+  const state = room.state ?? {}
+  return {
+    takesRoom: compileRoomFilter(room),
+    includeLeave: room.include_leave ?? false,
+    timelineLimit: Math.min(timeline.limit ?? DEFAULT_LIMIT, MAX_LIMIT),
+    takesTimeline: storedEventFilter(timeline),
+    takesState: storedEventFilter(state),
+    takesEphemeral: inRoom(room.ephemeral),
+    takesRoomAccountData: inRoom(room.account_data),
+    takesAccountData: withoutRoom(filter.account_data),
+    lazyLoadMembers: state.lazy_load_members ?? timeline.lazy_load_members ?? false,
+    unreadThreadNotifications: timeline.unread_thread_notifications ?? false,
+    eventFields: filter.event_fields && filter.event_fields.length > 0 ? filter.event_fields : undefined,
+    format: filter.event_format ?? 'client',
+  }
+}
+
+function storedEventFilter(filter: RoomEventFilter): (event: StoredEvent) => boolean {
+  const takes = compileRoomEventFilter(filter)
+  return ({ room_id, pdu }) => takes({ type: pdu.type, sender: pdu.sender, room_id, content: pdu.content })
+}
+
+function inRoom(filter: RoomEventFilter = {}): (event: TypedEvent, roomId: string) => boolean {
+  const takes = compileRoomEventFilter(filter)
+  return ({ type, sender }, roomId) => takes({ type, sender, room_id: roomId, content: {} })
+}
+
+function withoutRoom(filter: EventFilter = {}): (event: TypedEvent) => boolean {
+  const takes = compileEventFilter(filter)
+  return ({ type, sender }) => takes({ type, sender, content: {} })
+}

@@ -1,0 +1,39 @@
+import type { JsonObject } from '../../core/events/pdu.ts'
+import type { RoomId } from '../../core/ids.ts'
+import type { SyncedAccountData } from './sync-account-data.ts'
+import type { SyncedRoom } from './sync-room.ts'
+
+/** The rooms that one sync tells of, before they become JSON. */
+export type SyncedRooms = {
+  join: Map<RoomId, SyncedRoom>
+  leave: Map<RoomId, SyncedRoom>
+  invite: Map<RoomId, JsonObject[]>
+  knock: Map<RoomId, JsonObject[]>
+  ephemeral: Map<RoomId, object[]>
+  accountData: SyncedAccountData
+}
+
+/** The answer to /sync, its `next_batch` aside; keys without content are left out, as Synapse does. */
+export function syncResponse(rooms: SyncedRooms, nextBatch: string): Record<string, unknown> {
+  const join = Object.fromEntries([...rooms.join].map(([roomId, room]) => [roomId, withExtras(rooms, roomId, room)]))
+  const sections = {
+    join,
+    leave: Object.fromEntries([...rooms.leave].map(([roomId, room]) => [roomId, withExtras(rooms, roomId, room)])),
+    invite: Object.fromEntries([...rooms.invite].map(([roomId, events]) => [roomId, { invite_state: { events } }])),
+    knock: Object.fromEntries([...rooms.knock].map(([roomId, events]) => [roomId, { knock_state: { events } }])),
+  }
+  const told = Object.fromEntries(Object.entries(sections).filter(([, section]) => Object.keys(section).length > 0))
+  return {
+    next_batch: nextBatch,
+    ...(rooms.accountData.global.length > 0 && { account_data: { events: rooms.accountData.global } }),
+    ...(Object.keys(told).length > 0 && { rooms: told }),
+  }
+}
+
+function withExtras(rooms: SyncedRooms, roomId: RoomId, room: SyncedRoom): object {
+  return {
+    ...room,
+    ephemeral: { events: rooms.ephemeral.get(roomId) ?? [] },
+    account_data: { events: rooms.accountData.rooms.get(roomId) ?? [] },
+  }
+}

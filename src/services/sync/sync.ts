@@ -1,0 +1,121 @@
+import type { App } from '../../app.ts'
+import type { Filter } from '../../core/filters/filter-schema.ts'
+import { InvalidParamError } from '../../core/errors.ts'
+import type { DeviceId, UserId } from '../../core/ids.ts'
+import { parseSyncToken, syncToken } from '../../core/sync-token.ts'
+import { type ConnectedUser, connectedUsersOf } from './connected-users.ts'
+import { incrementalSync } from './incremental-sync.ts'
+import { initialSync } from './initial-sync.ts'
+import { compileSyncFilter } from './sync-filter.ts'
+import type { SyncViewer } from './sync-room.ts'
+
+export type SyncCommand = {
+  userId: UserId
+  deviceId: DeviceId | null
+  /** The token of the last answer; undefined: an initial sync. */
+  since: string | undefined
+  /** How long to wait for something to tell, in milliseconds. */
+  timeout: number
+  filter: Filter
+  /** Whether to tell all state of all rooms, whatever the client has. */
+  fullState: boolean
+  stateAfter: SyncViewer['stateAfter']
+  /** Ends the waiting. */
+  signal: AbortSignal
+}
+
+type Capabilities = Pick<App, 'database' | 'clock' | 'stream' | 'logger' | 'metrics'>
+
+/** Longer waiting than this gains nothing and ties up proxies. */
+const MAX_TIMEOUT_MS = 10 * 60_000
+
+/**
+ * One round of /sync: https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3sync
+ * Throws M_INVALID_PARAM for a token that this server has not given out.
+ */
+export async function sync(app: Capabilities, command: SyncCommand): Promise<Record<string, unknown>> {
+  const user = await connectedUsersOf(app).get(command.userId)
+  const viewer: SyncViewer = {
+    userId: command.userId,
+    deviceId: command.deviceId,
+    ignored: user.ignored,
+    filter: compileSyncFilter(command.filter),
+    stateAfter: command.stateAfter,
+  }
+  if (command.since === undefined || command.fullState) {
+    if (command.since !== undefined) parseSyncToken(command.since)
+    return withDeviceFields((await initialSync(app, viewer)).body)
+  }
+  return withDeviceFields(await changesSince(app, viewer, { ...command, user, from: parseSyncToken(command.since) }))
+}
+
+async function changesSince(
+  app: Capabilities,
+  viewer: SyncViewer,
+  { user, from, timeout, signal }: SyncCommand & { user: ConnectedUser; from: number },
+): Promise<Record<string, unknown>> {
+  const deadline = app.clock.now() + Math.min(timeout, MAX_TIMEOUT_MS)
+  // What this user did through another process is told from here on.
+  await app.stream.refresh()
+  if (from > app.stream.position()) throw new InvalidParamError('since: is a token from another time or server; sync anew without it')
+  const waker = createWaker(user)
+  try {
+    for (;;) {
+      waker.reset()
+      const to = app.stream.position()
+      const body = await incrementalSync(app, viewer, { user, from, to })
+      if (body) return body
+      const left = deadline - app.clock.now()
+      if (left <= 0 || signal.aborted) return { next_batch: syncToken(to) }
+      app.metrics.syncWaiters.inc()
+      await waker.wait(left, signal).finally(() => app.metrics.syncWaiters.dec())
+    }
+  } finally {
+    waker.close()
+  }
+}
+
+type Waker = {
+  /** Forgets what happened until now. */
+  reset(): void
+  /** Resolves when something happened since `reset`, after `ms`, or when the signal is aborted. */
+  wait(ms: number, signal: AbortSignal): Promise<void>
+  close(): void
+}
+
+function createWaker(user: ConnectedUser): Waker {
+  let happened = false
+  let resume = () => {}
+  const wake = () => {
+    happened = true
+    resume()
+  }
+  user.wakers.add(wake)
+  return {
+    reset() {
+      happened = false
+    },
+    wait(ms, signal) {
+      if (happened || signal.aborted) return Promise.resolve()
+      return new Promise((resolve) => {
+        const done = () => {
+          clearTimeout(timer)
+          signal.removeEventListener('abort', done)
+          resume = () => {}
+          resolve()
+        }
+        const timer = setTimeout(done, ms)
+        signal.addEventListener('abort', done)
+        resume = done
+      })
+    },
+    close() {
+      user.wakers.delete(wake)
+    },
+  }
+}
+
+/** Clients with encryption expect these in every answer: they upload keys when a count is missing or low. */
+function withDeviceFields(body: Record<string, unknown>): Record<string, unknown> {
+  return { device_one_time_keys_count: {}, ...body }
+}

@@ -1,0 +1,19 @@
+import { sql } from 'kysely'
+import type { RoomId, UserId } from '../core/ids.ts'
+import type { Db } from './database.ts'
+import type { Membership } from './schema.ts'
+
+/** A user's rooms (joined, invited, knocked) and the stream position at which this was so, read in one snapshot. */
+export async function loadMembershipsAtPosition(
+  db: Db,
+  userId: UserId,
+): Promise<{ position: number; memberships: { room_id: RoomId; membership: Membership; event_nid: number }[] }> {
+  const { rows } = await sql<{ position: number; room_id: RoomId | null; membership: Membership; event_nid: number }>`
+    select position, room_id, membership, event_nid
+    from (select coalesce(max(stream_position), 0) as position from stream) as newest
+    left join room_memberships on user_id = ${userId} and membership in ('join', 'invite', 'knock')`.execute(db.sql)
+  return {
+    position: rows[0]?.position ?? 0,
+    memberships: rows.flatMap(({ room_id, membership, event_nid }) => (room_id === null ? [] : [{ room_id, membership, event_nid }])),
+  }
+}
