@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { readContext } from '../../services/rooms/read-context.ts'
 import { filterFromQuery } from '../../services/rooms/timeline-filter.ts'
-import { queryInteger, roomId } from '../http/fields.ts'
+import { eventId, queryInteger, roomId } from '../http/fields.ts'
 import { route } from '../http/route.ts'
 import { v3 } from './client-paths.ts'
 
@@ -11,7 +11,7 @@ export const getContext = route({
   path: v3('/rooms/:roomId/context/:eventId'),
   auth: 'user',
   guests: true,
-  params: z.object({ roomId, eventId: z.string() }),
+  params: z.object({ roomId, eventId }),
   query: z.object({ limit: queryInteger.optional(), filter: z.string().optional() }),
   handle: ({ params, query: { limit, filter }, session: { userId, deviceId } }, app) =>
     readContext(app, { ...params, userId, deviceId, limit, filter: filterFromQuery(filter) }),

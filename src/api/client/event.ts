@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { readEvent } from '../../services/rooms/read-event.ts'
-import { roomId } from '../http/fields.ts'
+import { eventId, roomId } from '../http/fields.ts'
 import { route } from '../http/route.ts'
 import { v3 } from './client-paths.ts'
 
@@ -10,6 +10,6 @@ export const getEvent = route({
   path: v3('/rooms/:roomId/event/:eventId'),
   auth: 'user',
   guests: true,
-  params: z.object({ roomId, eventId: z.string() }),
+  params: z.object({ roomId, eventId }),
   handle: ({ params, session: { userId, deviceId } }, app) => readEvent(app, { ...params, userId, deviceId }),
 })

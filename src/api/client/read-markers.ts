@@ -1,11 +1,10 @@
 import { z } from 'zod'
 import { setMarkers } from '../../services/rooms/receipts.ts'
-import { roomId } from '../http/fields.ts'
+import { eventId, roomId } from '../http/fields.ts'
 import { route } from '../http/route.ts'
 import { v3 } from './client-paths.ts'
 
 const MARKERS = ['m.fully_read', 'm.read', 'm.read.private'] as const
-const eventId = z.string().optional()
 
 /** https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3roomsroomidread_markers */
 export const postReadMarkers = route({
@@ -13,7 +12,11 @@ export const postReadMarkers = route({
   path: v3('/rooms/:roomId/read_markers'),
   auth: 'user',
   params: z.object({ roomId }),
-  body: z.object({ 'm.fully_read': eventId, 'm.read': eventId, 'm.read.private': eventId }),
+  body: z.object({
+    'm.fully_read': eventId.optional(),
+    'm.read': eventId.optional(),
+    'm.read.private': eventId.optional(),
+  }),
   async handle({ params: { roomId }, body, session }, app) {
     const markers = MARKERS.flatMap((type) => {
       const eventId = body[type]

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { InvalidParamError } from '../../core/errors.ts'
 import { setMarkers } from '../../services/rooms/receipts.ts'
-import { roomId } from '../http/fields.ts'
+import { eventId, roomId } from '../http/fields.ts'
 import { route } from '../http/route.ts'
 import { v3 } from './client-paths.ts'
 
@@ -10,7 +10,7 @@ export const postReceipt = route({
   method: 'POST',
   path: v3('/rooms/:roomId/receipt/:receiptType/:eventId'),
   auth: 'user',
-  params: z.object({ roomId, receiptType: z.enum(['m.read', 'm.read.private', 'm.fully_read']), eventId: z.string() }),
+  params: z.object({ roomId, receiptType: z.enum(['m.read', 'm.read.private', 'm.fully_read']), eventId }),
   body: z.object({ thread_id: z.unknown().optional() }),
   async handle({ params: { roomId, receiptType, eventId }, body, session }, app) {
     const threadId = threadIdOf(body.thread_id)

@@ -1,9 +1,11 @@
 import { z } from 'zod'
 import { readRelations } from '../../services/rooms/relations.ts'
-import { queryBoolean, queryInteger, roomId } from '../http/fields.ts'
+import { eventId, queryBoolean, queryInteger, roomId } from '../http/fields.ts'
 import { route } from '../http/route.ts'
 import { direction } from './pagination-fields.ts'
 
+/** The database has no place for NUL. */
+const text = z.string().refine((value) => !value.includes('\0'), 'must not contain NUL')
 const PATH = '/_matrix/client/v1/rooms/:roomId/relations/:eventId'
 
 /** https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv1roomsroomidrelationseventid and the two after it */
@@ -11,7 +13,7 @@ export const getRelations = route({
   method: 'GET',
   path: [PATH, `${PATH}/:relType`, `${PATH}/:relType/:eventType`],
   auth: 'user',
-  params: z.object({ roomId, eventId: z.string(), relType: z.string().optional(), eventType: z.string().optional() }),
+  params: z.object({ roomId, eventId, relType: text.optional(), eventType: text.optional() }),
   query: z.object({
     from: z.string().optional(),
     to: z.string().optional(),

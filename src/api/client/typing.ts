@@ -11,7 +11,7 @@ export const putTyping = route({
   path: v3('/rooms/:roomId/typing/:userId'),
   auth: 'user',
   params: z.object({ roomId, userId }),
-  body: z.object({ typing: z.boolean(), timeout: z.number().optional() }),
+  body: z.object({ typing: z.boolean(), timeout: z.int().optional() }),
   async handle({ params, body, session }, app) {
     if (params.userId !== session.userId) throw new ForbiddenError('You can only say of yourself that you are typing')
     await setTyping(app, { ...params, ...body })

@@ -38,7 +38,8 @@ export async function readThreads(app: Pick<App, 'database' | 'clock'>, command:
   const ignored = await loadIgnoredUsers(app.database, userId)
   const threads = await loadThreads(app.database, {
     roomId,
-    before: Math.min(from, access.lastOrder) + 1,
+    lastOrder: access.lastOrder,
+    before: from + 1,
     limit: limit + 1,
     participant: command.include === 'participated' ? userId : undefined,
     ignored,

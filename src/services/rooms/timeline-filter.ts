@@ -25,15 +25,15 @@ export function wantsRoom(filter: RoomEventFilter, roomId: RoomId): boolean {
 /** The part of a filter that the database applies; what it lets through still has to pass `eventFilter`. */
 export function pageConditions(filter: RoomEventFilter): Partial<TimelinePage> {
   return {
-    types: filter.types?.map(likePattern),
+    types: stringList(filter.types)?.map(likePattern),
     notTypes: nonEmpty(filter.not_types)?.map(likePattern),
-    senders: filter.senders,
+    senders: stringList(filter.senders),
     notSenders: nonEmpty(filter.not_senders),
-    relatedByRelTypes: filter.related_by_rel_types,
-    relatedBySenders: filter.related_by_senders,
+    relatedByRelTypes: stringList(filter.related_by_rel_types),
+    relatedBySenders: stringList(filter.related_by_senders),
     // MSC3874, which clients use to read a room without its threads.
     relTypes: stringList(filter['org.matrix.msc3874.rel_types']),
-    notRelTypes: stringList(filter['org.matrix.msc3874.not_rel_types']),
+    notRelTypes: nonEmpty(filter['org.matrix.msc3874.not_rel_types']),
     ...(filter.contains_url && { mentionsUrl: true }),
   }
 }
@@ -48,10 +48,13 @@ function likePattern(type: string): string {
   return type.replace(/[\\%_]/g, '\\$&').replaceAll('*', '%')
 }
 
-function nonEmpty<Item>(list: Item[] | undefined): Item[] | undefined {
+function nonEmpty(value: unknown): string[] | undefined {
+  const list = stringList(value)
   return list && list.length > 0 ? list : undefined
 }
 
+/** Without what no event can have and the database has no place for. */
 function stringList(value: unknown): string[] | undefined {
-  return Array.isArray(value) && value.every((item) => typeof item === 'string') ? value : undefined
+  if (!Array.isArray(value) || !value.every((item) => typeof item === 'string')) return undefined
+  return value.filter((item) => !item.includes('\0'))
 }

@@ -1,0 +1,102 @@
+import { afterAll, beforeAll, beforeEach, expect, test, vi } from 'vitest'
+import type { UserId } from '../../core/ids.ts'
+import { loadTypingUsers } from '../../storage/typing.ts'
+import {
+  ALICE,
+  BOB,
+  CAROL,
+  createReadingApp,
+  createReadingRoom,
+  type ReadingApp,
+  type ReadingRoom,
+} from './test-reading-room.ts'
+import { endExpiredTyping, setTyping } from './typing.ts'
+
+let app: ReadingApp
+let room: ReadingRoom
+beforeAll(async () => {
+  app = await createReadingApp()
+})
+beforeEach(async () => {
+  room = await createReadingRoom(app)
+  await room.member(BOB, 'join')
+})
+afterAll(() => app.database.close())
+
+const type = (userId: UserId, timeout?: number) =>
+  setTyping(app, { roomId: room.roomId, userId, typing: true, timeout })
+const stop = (userId: UserId) => setTyping(app, { roomId: room.roomId, userId, typing: false })
+const typing = async () => (await loadTypingUsers(app.database, [room.roomId], app.clock.now())).get(room.roomId)
+/** How often the room was told. */
+const told = async () => {
+  const rows = app.database.sql
+    .selectFrom('stream')
+    .selectAll()
+    .where('kind', '=', 'typing')
+    .where('room_id', '=', room.roomId)
+  return (await rows.execute()).length
+}
+
+test('the room is told when somebody begins and stops, not when they go on', async () => {
+  await type(ALICE, 5000)
+  await type(BOB, 5000)
+  expect(await typing()).toEqual([ALICE, BOB])
+  app.clock.advance(4000)
+  await type(ALICE, 5000)
+  expect(await told()).toBe(2)
+  app.clock.advance(4000)
+  expect(await typing()).toEqual([ALICE])
+  await stop(ALICE)
+  await stop(ALICE)
+  expect(await typing()).toBeUndefined()
+  expect(await told()).toBe(3)
+})
+
+test('typing that nobody has renewed is ended, once, and the room is told', async () => {
+  await type(ALICE, 5000)
+  await endExpiredTyping(app)
+  expect(await told()).toBe(1)
+  app.clock.advance(5000)
+  expect(await typing()).toBeUndefined()
+  await endExpiredTyping(app)
+  await endExpiredTyping(app)
+  expect(await told()).toBe(2)
+  expect(await app.database.sql.selectFrom('typing').selectAll().execute()).toEqual([])
+})
+
+test('who begins again after it has expired is news', async () => {
+  await type(ALICE, 5000)
+  app.clock.advance(6000)
+  await type(ALICE, 5000)
+  expect(await told()).toBe(2)
+})
+
+test('a timer ends it without anyone asking', async () => {
+  await type(ALICE, 1)
+  app.clock.advance(1000)
+  await vi.waitFor(async () => expect(await told()).toBe(2), { timeout: 4000, interval: 50 })
+})
+
+test.each([
+  [undefined, 30_000],
+  [0, 30_000],
+  [-5, 1000],
+  [1, 1000],
+  [1e9, 120_000],
+])('a timeout of %s ms lasts %d ms', async (timeout, lasts) => {
+  await type(ALICE, timeout)
+  const row = await app.database.sql
+    .selectFrom('typing')
+    .selectAll()
+    .where('room_id', '=', room.roomId)
+    .executeTakeFirst()
+  expect(row!.expires_ts - app.clock.now()).toBe(lasts)
+})
+
+test('only members type, and who leaves does no more', async () => {
+  await expect(type(CAROL)).rejects.toMatchObject({ status: 403, errcode: 'M_FORBIDDEN' })
+  await expect(stop(CAROL)).rejects.toMatchObject({ status: 403, errcode: 'M_FORBIDDEN' })
+  await type(BOB)
+  await room.member(BOB, 'leave')
+  expect(await typing()).toBeUndefined()
+})
