@@ -37,6 +37,12 @@ const told = async () => {
   return (await rows.execute()).length
 }
 
+test('a timer ends it without anyone asking', async () => {
+  await type(ALICE, 1)
+  app.clock.advance(1000)
+  await vi.waitFor(async () => expect(await told()).toBe(2), { timeout: 4000, interval: 50 })
+})
+
 test('the room is told when somebody begins and stops, not when they go on', async () => {
   await type(ALICE, 5000)
   await type(BOB, 5000)
@@ -69,12 +75,6 @@ test('who begins again after it has expired is news', async () => {
   app.clock.advance(6000)
   await type(ALICE, 5000)
   expect(await told()).toBe(2)
-})
-
-test('a timer ends it without anyone asking', async () => {
-  await type(ALICE, 1)
-  app.clock.advance(1000)
-  await vi.waitFor(async () => expect(await told()).toBe(2), { timeout: 4000, interval: 50 })
 })
 
 test.each([
