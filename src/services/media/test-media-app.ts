@@ -1,0 +1,42 @@
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { pino } from 'pino'
+import type { App } from '../../app.ts'
+import { defaultConfig } from '../../config.ts'
+import type { ServerName } from '../../core/ids.ts'
+import { fixedClock } from '../../infra/clock.ts'
+import { createMetrics } from '../../infra/metrics.ts'
+import { systemRandom } from '../../infra/random.ts'
+import { createTestDatabase } from '../../storage/test-database.ts'
+import { createMediaStore } from './media-store.ts'
+
+/** What media services need, on a database and a folder of its own. `files` are those in the store and on their way there. */
+export async function createMediaTestApp(media: Partial<App['config']['media']> = {}) {
+  const folder = mkdtempSync(join(tmpdir(), 'hearth-media-'))
+  const database = await createTestDatabase()
+  const clock = fixedClock(1_700_000_000_000)
+  const defaults = defaultConfig()
+  const config = { ...defaults, media: { ...defaults.media, storage_dir: folder, ...media } }
+  const app = {
+    config,
+    serverName: 'hearth.test' as ServerName,
+    database,
+    clock,
+    random: systemRandom,
+    media: createMediaStore(config.media),
+    metrics: createMetrics(),
+    logger: pino({ level: 'silent' }),
+    stopping: new AbortController().signal,
+  } as unknown as App
+  const files = () =>
+    readdirSync(folder, { recursive: true, withFileTypes: true })
+      .filter((entry) => entry.isFile())
+      .map((entry) => join(entry.parentPath, entry.name))
+  const close = async () => {
+    app.metrics.close()
+    await database.close()
+    rmSync(folder, { recursive: true, force: true })
+  }
+  return { app, clock, files, close }
+}
