@@ -13,7 +13,11 @@ export async function measure(target: Target, work: () => Promise<void>): Promis
 }
 
 /** Runs `count` tasks, `parallel` of them at a time. */
-export async function inParallel(count: number, parallel: number, task: (number: number) => Promise<unknown>): Promise<void> {
+export async function inParallel(
+  count: number,
+  parallel: number,
+  task: (number: number) => Promise<unknown>,
+): Promise<void> {
   let next = 0
   await Promise.all(
     Array.from({ length: parallel }, async () => {

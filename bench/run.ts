@@ -58,8 +58,8 @@ const wanted = process.argv.slice(2)
 const columns: Record<string, Figure[]> = {}
 if (process.env.HOMESERVER_URL) columns.given = await onGiven()
 else {
-  if (wanted.length === 0 || wanted.includes('pglite')) columns['PGlite'] = await onPglite()
-  if (wanted.length === 0 || wanted.includes('postgresql')) columns['PostgreSQL'] = await onPostgresql()
+  if (wanted.length === 0 || wanted.includes('pglite')) columns.PGlite = await onPglite()
+  if (wanted.length === 0 || wanted.includes('postgresql')) columns.PostgreSQL = await onPostgresql()
 }
 printTable(columns)
 process.exit(0)

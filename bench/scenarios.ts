@@ -32,7 +32,9 @@ export async function delivery(target: Target, messages: number): Promise<Figure
   let { next_batch: since } = await user.get('/_matrix/client/v3/sync?timeout=0')
   const times: number[] = []
   for (let i = 0; i < messages; i++) {
-    const waiting = user.get(`/_matrix/client/v3/sync?timeout=30000&since=${since}`).then((answer) => ({ answer, at: performance.now() }))
+    const waiting = user
+      .get(`/_matrix/client/v3/sync?timeout=30000&since=${since}`)
+      .then((answer) => ({ answer, at: performance.now() }))
     await new Promise((resolve) => setTimeout(resolve, 15))
     const started = performance.now()
     await sendText(user, roomId, `message ${i}`)
@@ -99,8 +101,16 @@ export async function reading(target: Target, rooms: number, repeats: number): P
   }
   return [
     { name: `initial sync of ${rooms} rooms, p50`, value: await time('/_matrix/client/v3/sync?timeout=0'), unit: 'ms' },
-    { name: 'incremental sync with one event, p50', value: await time(`/_matrix/client/v3/sync?timeout=0&since=${since}`), unit: 'ms' },
-    { name: '100 events of history, p50', value: await time(`${roomPath(roomIds[0]!)}/messages?dir=b&limit=100`), unit: 'ms' },
+    {
+      name: 'incremental sync with one event, p50',
+      value: await time(`/_matrix/client/v3/sync?timeout=0&since=${since}`),
+      unit: 'ms',
+    },
+    {
+      name: '100 events of history, p50',
+      value: await time(`${roomPath(roomIds[0]!)}/messages?dir=b&limit=100`),
+      unit: 'ms',
+    },
   ]
 }
 
@@ -109,7 +119,11 @@ export async function media(target: Target): Promise<Figure[]> {
   const user = await registerUser(target.url)
   const headers = { Authorization: `Bearer ${user.accessToken}` }
   const upload = async (bytes: Buffer, type: string): Promise<string> => {
-    const answer = await fetch(`${target.url}/_matrix/media/v3/upload`, { method: 'POST', headers: { ...headers, 'Content-Type': type }, body: new Uint8Array(bytes) })
+    const answer = await fetch(`${target.url}/_matrix/media/v3/upload`, {
+      method: 'POST',
+      headers: { ...headers, 'Content-Type': type },
+      body: new Uint8Array(bytes),
+    })
     return ((await answer.json()) as { content_uri: string }).content_uri.slice('mxc://'.length)
   }
   const files = Array.from({ length: 20 }, (_, i) => Buffer.alloc(1_000_000, `file ${i} ${Math.random()}`))
@@ -118,14 +132,25 @@ export async function media(target: Target): Promise<Figure[]> {
     ids = await Promise.all(files.map((file) => upload(file, 'application/octet-stream')))
   })
   const down = await measure(target, async () => {
-    for (const id of ids) await (await fetch(`${target.url}/_matrix/client/v1/media/download/${id}`, { headers })).arrayBuffer()
+    for (const id of ids)
+      await (await fetch(`${target.url}/_matrix/client/v1/media/download/${id}`, { headers })).arrayBuffer()
   })
-  const photograph = await sharp({ create: { width: 4000, height: 3000, channels: 3, background: '#888', noise: { type: 'gaussian', mean: 128, sigma: 40 } } })
+  const photograph = await sharp({
+    create: {
+      width: 4000,
+      height: 3000,
+      channels: 3,
+      background: '#888',
+      noise: { type: 'gaussian', mean: 128, sigma: 40 },
+    },
+  })
     .jpeg()
     .toBuffer()
   const photo = await upload(photograph, 'image/jpeg')
   const thumbnail = await measure(target, async () => {
-    await (await fetch(`${target.url}/_matrix/client/v1/media/thumbnail/${photo}?width=320&height=240`, { headers })).arrayBuffer()
+    await (
+      await fetch(`${target.url}/_matrix/client/v1/media/thumbnail/${photo}?width=320&height=240`, { headers })
+    ).arrayBuffer()
   })
   return [
     { name: 'CPU per uploaded megabyte', value: up.cpu / files.length, unit: 'ms' },

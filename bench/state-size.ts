@@ -1,10 +1,10 @@
 import { sql } from 'kysely'
+import { startPostgres } from '../spec-tests/harness/postgres.ts'
 import type { RoomId } from '../src/core/ids.ts'
-import { openDatabase } from '../src/storage/open-database.ts'
 import { migrate } from '../src/storage/migrate.ts'
 import { createNidSource } from '../src/storage/nids.ts'
+import { openDatabase } from '../src/storage/open-database.ts'
 import { changeState, storeStateNodes } from '../src/storage/room-state.ts'
-import { startPostgres } from '../spec-tests/harness/postgres.ts'
 
 /** Prints how many bytes of PostgreSQL one state change costs in rooms of several sizes, indexes included: `node bench/state-size.ts`. */
 const CHANGES = 2000
@@ -12,7 +12,13 @@ const postgres = await startPostgres()
 console.log('| members | bytes per state change |\n|---:|---:|')
 for (const members of [10, 1000, 10_000, 100_000]) {
   const url = await postgres.createDatabase()
-  const database = await openDatabase({ url, folder: '', poolSize: 2, cacheBytes: 256_000_000, reportError: console.error })
+  const database = await openDatabase({
+    url,
+    folder: '',
+    poolSize: 2,
+    cacheBytes: 256_000_000,
+    reportError: console.error,
+  })
   await migrate(database)
   const takeNids = createNidSource()
   const roomId = '!room:bench' as RoomId
@@ -24,10 +30,16 @@ for (const members of [10, 1000, 10_000, 100_000]) {
       for (const [address, node] of created) tx.caches.stateNodes.set(address, node)
       root = next
     })
-  const member = (i: number, nid: number) => ({ type: 'm.room.member', state_key: `@user${i}:example.org`, event_nid: nid })
+  const member = (i: number, nid: number) => ({
+    type: 'm.room.member',
+    state_key: `@user${i}:example.org`,
+    event_nid: nid,
+  })
   await change(Array.from({ length: members }, (_, i) => member(i, i + 1)))
   const size = async () => {
-    const { rows } = await sql<{ size: number }>`select pg_total_relation_size('state_packs')::bigint as size`.execute(database.sql)
+    const { rows } = await sql<{ size: number }>`select pg_total_relation_size('state_packs')::bigint as size`.execute(
+      database.sql,
+    )
     return rows[0]!.size
   }
   const before = await size()

@@ -26,7 +26,7 @@ function send(
       ...(type !== undefined && { 'Content-Type': type }),
       ...headers,
     },
-    ...(content && { body: content.body as BodyInit }),
+    ...(content && { body: content.body as NonNullable<RequestInit['body']> }),
   })
 }
 

@@ -27,7 +27,11 @@ function roomOf(client: MatrixClient): Room {
 }
 
 /** The event once it is in the client's timeline. */
-function seen(client: MatrixClient, eventId: string, holds: (event: MatrixEvent) => boolean = () => true): Promise<MatrixEvent> {
+function seen(
+  client: MatrixClient,
+  eventId: string,
+  holds: (event: MatrixEvent) => boolean = () => true,
+): Promise<MatrixEvent> {
   return pollUntil(`${client.getUserId()} sees ${eventId}`, () => {
     const event = roomOf(client).findEventById(eventId)
     return event && holds(event) ? event : undefined
@@ -35,7 +39,11 @@ function seen(client: MatrixClient, eventId: string, holds: (event: MatrixEvent)
 }
 
 test('one creates a room and invites, the other joins', async () => {
-  ;({ room_id: roomId } = await alice.createRoom({ preset: Preset.PrivateChat, name: 'Tea', invite: [bob.getUserId()!] }))
+  ;({ room_id: roomId } = await alice.createRoom({
+    preset: Preset.PrivateChat,
+    name: 'Tea',
+    invite: [bob.getUserId()!],
+  }))
   await pollUntil('Bob is invited', () => bob.getRoom(roomId)?.getMyMembership() === 'invite')
   expect(roomOf(bob).name).toBe('Tea')
   await bob.joinRoom(roomId)
@@ -64,7 +72,11 @@ test('an edit replaces, a reaction is counted, a redaction empties', async () =>
     'm.relates_to': { rel_type: RelationType.Annotation, event_id: eventId, key: '👍' },
   })
   await pollUntil('Alice sees the reaction', () => {
-    const reactions = roomOf(alice).relations.getChildEventsForEvent(eventId, RelationType.Annotation, EventType.Reaction)
+    const reactions = roomOf(alice).relations.getChildEventsForEvent(
+      eventId,
+      RelationType.Annotation,
+      EventType.Reaction,
+    )
     return reactions?.getSortedAnnotationsByKey()?.some(([key]) => key === '👍')
   })
   await alice.redactEvent(roomId, eventId)
@@ -83,7 +95,9 @@ test('a newcomer to the room pages back to its beginning', async () => {
   const timeline = room.getLiveTimeline().getEvents()
   expect(timeline[0]!.getType()).toBe('m.room.create')
   const bodies = timeline.map((event) => event.getContent().body)
-  expect(bodies.filter((body) => /^message \d+$/.test(body ?? ''))).toEqual(Array.from({ length: 45 }, (_, i) => `message ${i}`))
+  expect(bodies.filter((body) => /^message \d+$/.test(body ?? ''))).toEqual(
+    Array.from({ length: 45 }, (_, i) => `message ${i}`),
+  )
   fresh.stopClient()
 })
 
@@ -92,7 +106,9 @@ async function userOf(client: MatrixClient) {
 }
 
 test('an image arrives, with a thumbnail of the size asked for', async () => {
-  const picture = await sharp({ create: { width: 1200, height: 900, channels: 3, background: '#c06020' } }).png().toBuffer()
+  const picture = await sharp({ create: { width: 1200, height: 900, channels: 3, background: '#c06020' } })
+    .png()
+    .toBuffer()
   const { content_uri: uri } = await alice.uploadContent(picture, { type: 'image/png', name: 'tea.png' })
   const { event_id: eventId } = await alice.sendMessage(roomId, {
     msgtype: MsgType.Image,
@@ -102,14 +118,19 @@ test('an image arrives, with a thumbnail of the size asked for', async () => {
   })
   const image = await seen(bob, eventId)
   const headers = { Authorization: `Bearer ${bob.getAccessToken()}` }
-  const whole = await fetch(bob.mxcUrlToHttp(image.getContent().url, undefined, undefined, undefined, true, true, true)!, { headers })
+  const whole = await fetch(
+    bob.mxcUrlToHttp(image.getContent().url, undefined, undefined, undefined, true, true, true)!,
+    { headers },
+  )
   expect(whole.headers.get('content-type')).toBe('image/png')
   expect(Buffer.from(await whole.arrayBuffer()).equals(picture)).toBe(true)
   const small = await fetch(bob.mxcUrlToHttp(image.getContent().url, 320, 240, 'scale', true, true, true)!, { headers })
   expect(small.status).toBe(200)
   const size = await sharp(Buffer.from(await small.arrayBuffer())).metadata()
   expect([size.width, size.height]).toEqual([320, 240])
-  const stranger = await fetch(bob.mxcUrlToHttp(image.getContent().url, undefined, undefined, undefined, true, true, true)!)
+  const stranger = await fetch(
+    bob.mxcUrlToHttp(image.getContent().url, undefined, undefined, undefined, true, true, true)!,
+  )
   expect(stranger.status).toBe(401)
 })
 

@@ -1,221 +1,213 @@
-import { describe, expect, inject, test } from 'vitest'
-import { type Answer, ask, asUser, registerAdmin, registerUser, type TestUser, uniqueName } from '../harness/client.ts'
+import { beforeAll, expect, inject, test } from 'vitest'
+import { type Answer, ask, asUser, registerUser, type TestUser, uniqueName } from '../harness/client.ts'
 
-const { url, sharedSecret } = inject('homeserver')
+/** https://spec.matrix.org/v1.19/client-server-api/#legacy-login */
+const { url } = inject('homeserver')
 const password = 'correct horse battery'
+const v3 = '/_matrix/client/v3'
+const whoami = `${v3}/account/whoami`
 
-const post = (path: string, body: unknown, token?: string) =>
-  ask(url, { method: 'POST', path: `/_matrix/client/v3${path}`, body, ...(token && { token }) })
+const post = (path: string, body: unknown, token?: string): Promise<Answer> =>
+  ask(url, { method: 'POST', path, body, ...(token !== undefined && { token }) })
+const logIn = (user: string, more: Record<string, unknown> = {}): Promise<Answer> =>
+  post(`${v3}/login`, { type: 'm.login.password', identifier: { type: 'm.id.user', user }, password, ...more })
+const statusOf = async (token: string) => (await ask(url, { method: 'GET', path: whoami, token })).status
 
-function logIn(user: string, more: Record<string, unknown> = {}): Promise<Answer> {
-  return post('/login', { type: 'm.login.password', identifier: { type: 'm.id.user', user }, password, ...more })
-}
+let alice: TestUser
+beforeAll(async () => {
+  alice = await registerUser(url)
+})
+const localpart = () => alice.userId.slice(1, alice.userId.indexOf(':'))
 
-const whoami = (token: string) => ask(url, { method: 'GET', path: '/_matrix/client/v3/account/whoami', token })
-
-/** A request behind user-interactive authentication, with the password. */
-async function proven(user: TestUser, request: { method: string; path: string; body?: object; password?: string }) {
-  const path = `/_matrix/client/v3${request.path}`
-  const { status, body } = await user.ask(request.method, path, request.body ?? {})
-  expect(status).toBe(401)
+/** A request that a password protects, with the password. */
+async function withPassword(
+  user: TestUser,
+  path: string,
+  body: Record<string, unknown> = {},
+  secret = password,
+): Promise<Answer> {
+  const { session } = (await user.ask('POST', path, body)).body
   const identifier = { type: 'm.id.user', user: user.userId }
-  const auth = { type: 'm.login.password', identifier, password: request.password ?? password, session: body.session }
-  return user.ask(request.method, path, { ...request.body, auth })
+  return user.ask('POST', path, { ...body, auth: { type: 'm.login.password', identifier, password: secret, session } })
 }
 
-describe('https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3login', () => {
-  test('with the localpart, the user id, and as it was before identifiers', async () => {
-    const name = uniqueName()
-    const { userId } = await registerUser(url, name)
-    for (const user of [name, userId, name.toUpperCase()]) expect((await logIn(user)).body.user_id).toBe(userId)
-    const old = await post('/login', { type: 'm.login.password', user: name, password })
-    expect(old.body.user_id).toBe(userId)
-  })
-
-  test.each([
-    ['a wrong password', { password: 'wrong' }, 403, 'M_FORBIDDEN'],
-    ['no password', { password: undefined }, 400, 'M_MISSING_PARAM'],
-    ['an unknown type', { type: 'm.login.dance' }, 400, 'M_UNKNOWN'],
-    ['no type', { type: undefined }, 400, 'M_MISSING_PARAM'],
-    ['a wrong token', { type: 'm.login.token', token: 'x' }, 403, 'M_FORBIDDEN'],
-  ])('%s', async (_, more, status, errcode) => {
-    const { userId } = await registerUser(url)
-    const answer = await logIn(userId, more)
-    expect([answer.status, answer.body.errcode]).toEqual([status, errcode])
-  })
-
-  test.each(['nobody-of-that-name', '@nobody:elsewhere.example', '@@', ''])('the unknown user %j', async (user) => {
-    const answer = await logIn(user)
-    expect([answer.status, answer.body.errcode]).toEqual([403, 'M_FORBIDDEN'])
-  })
-
-  test('a device that logs in again keeps its name and loses its former token', async () => {
-    const user = await registerUser(url)
-    await logIn(user.userId, { device_id: 'D', initial_device_display_name: 'one' })
-    const first = await logIn(user.userId, { device_id: 'D', initial_device_display_name: 'two' })
-    const second = await logIn(user.userId, { device_id: 'D' })
-    expect((await whoami(first.body.access_token)).body).toMatchObject({ errcode: 'M_UNKNOWN_TOKEN', soft_logout: false })
-    expect((await whoami(second.body.access_token)).body.device_id).toBe('D')
-    expect((await user.get('/_matrix/client/v3/devices/D')).display_name).toBe('one')
-  })
-
-  test('the flows say what there is', async () => {
-    const { body } = await ask(url, { method: 'GET', path: '/_matrix/client/v3/login' })
-    expect(body.flows).toContainEqual({ type: 'm.login.password' })
-    expect(body.flows).toContainEqual({ type: 'm.login.token', get_login_token: true })
-  })
+test('the flows', async () => {
+  const { body } = await ask(url, { method: 'GET', path: `${v3}/login` })
+  expect(body.flows).toContainEqual({ type: 'm.login.password' })
 })
 
-describe('logging out', () => {
-  test('ends one session with its device', async () => {
-    const user = await registerUser(url)
-    const other = asUser(url, (await logIn(user.userId)).body)
-    await user.post('/_matrix/client/v3/logout')
-    expect((await whoami(user.accessToken)).status).toBe(401)
-    const { devices } = await other.get('/_matrix/client/v3/devices')
-    expect(devices.map((device: { device_id: string }) => device.device_id)).toEqual([other.deviceId])
-  })
-
-  test('ends all sessions', async () => {
-    const user = await registerUser(url)
-    const other = asUser(url, (await logIn(user.userId)).body)
-    await user.post('/_matrix/client/v3/logout/all')
-    for (const { accessToken } of [user, other]) expect((await whoami(accessToken)).status).toBe(401)
-  })
+test('a user id, a localpart and the old way of writing it log in', async () => {
+  for (const answer of [
+    await logIn(alice.userId),
+    await logIn(localpart()),
+    await logIn(localpart().toUpperCase()),
+    await post(`${v3}/login`, { type: 'm.login.password', user: localpart(), password }),
+    await post('/_matrix/client/r0/login', { type: 'm.login.password', user: alice.userId, password }),
+  ]) {
+    expect(answer.status).toBe(200)
+    expect(answer.body.user_id).toBe(alice.userId)
+    expect(await statusOf(answer.body.access_token)).toBe(200)
+  }
 })
 
-describe('https://spec.matrix.org/v1.19/client-server-api/#refreshing-access-tokens', () => {
-  const refresh = (token: string) => post('/refresh', { refresh_token: token })
-
-  test('the old pair works until the new one is used', async () => {
-    const user = await registerUser(url)
-    const first = (await logIn(user.userId, { refresh_token: true })).body
-    const second = (await refresh(first.refresh_token)).body
-    expect(second.expires_in_ms).toBeGreaterThan(0)
-    expect((await whoami(first.access_token)).status).toBe(200)
-    expect((await whoami(second.access_token)).status).toBe(200)
-    expect((await whoami(first.access_token)).status).toBe(401)
-    expect((await refresh(first.refresh_token)).body.errcode).toBe('M_UNKNOWN_TOKEN')
-  })
-
-  test('a lost answer can be asked for again, and the first answer is void', async () => {
-    const user = await registerUser(url)
-    const first = (await logIn(user.userId, { refresh_token: true })).body
-    const lost = (await refresh(first.refresh_token)).body
-    const second = (await refresh(first.refresh_token)).body
-    expect((await whoami(lost.access_token)).status).toBe(401)
-    const third = (await refresh(second.refresh_token)).body
-    expect((await refresh(first.refresh_token)).status).toBe(401)
-    expect((await whoami(third.access_token)).body.device_id).toBe(first.device_id)
-  })
-
-  test('an unknown token', async () => {
-    expect((await refresh('none')).body.errcode).toBe('M_UNKNOWN_TOKEN')
-    expect((await post('/refresh', {})).body.errcode).toBe('M_MISSING_PARAM')
-  })
+test('a wrong password, an unknown user and a user elsewhere look the same', async () => {
+  const answers = [
+    await logIn(alice.userId, { password: 'wrong horse battery' }),
+    await logIn(uniqueName('nobody')),
+    await logIn('@somebody:elsewhere.example'),
+  ]
+  for (const { status, body } of answers) {
+    expect(status).toBe(403)
+    expect(body).toEqual(answers[0]!.body)
+  }
+  expect(answers[0]!.body.errcode).toBe('M_FORBIDDEN')
 })
 
-describe('https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv1loginget_token', () => {
-  test('the password gets a token, which logs in once', async () => {
-    const user = await registerUser(url)
-    const path = '/_matrix/client/v1/login/get_token'
-    const { session } = (await user.ask('POST', path, {})).body
-    const auth = { type: 'm.login.password', identifier: { type: 'm.id.user', user: user.userId }, password, session }
-    const { login_token: token, expires_in_ms: lifetime } = await user.post(path, { auth })
-    expect(lifetime).toBeGreaterThan(0)
-    expect((await post('/login', { type: 'm.login.token', token })).body.user_id).toBe(user.userId)
-    expect((await post('/login', { type: 'm.login.token', token })).status).toBe(403)
-  })
+test.each([
+  [{ type: 'm.login.nonsense' }, 'M_UNKNOWN'],
+  [{}, 'M_MISSING_PARAM'],
+  [{ type: 'm.login.password', password }, 'M_MISSING_PARAM'],
+  [{ type: 'm.login.password', identifier: { type: 'm.id.user', user: 'x' } }, 'M_MISSING_PARAM'],
+  [{ type: 'm.login.password', identifier: 'x', password }, 'M_BAD_JSON'],
+  [{ type: 'm.login.token' }, 'M_MISSING_PARAM'],
+])('%j is no login', async (body, errcode) => {
+  const answer = await post(`${v3}/login`, body)
+  expect([answer.status, answer.body.errcode]).toEqual([400, errcode])
 })
 
-describe('https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3accountpassword', () => {
-  const change = { method: 'POST', path: '/account/password' }
-  const newPassword = 'another good password'
-
-  test('a new password, and the other sessions end', async () => {
-    const user = await registerUser(url)
-    const other = asUser(url, (await logIn(user.userId)).body)
-    expect((await proven(user, { ...change, body: { new_password: newPassword } })).status).toBe(200)
-    expect((await whoami(user.accessToken)).status).toBe(200)
-    expect((await whoami(other.accessToken)).status).toBe(401)
-    expect((await logIn(user.userId)).status).toBe(403)
-    expect((await logIn(user.userId, { password: newPassword })).status).toBe(200)
-  })
-
-  test('logout_devices false keeps them', async () => {
-    const user = await registerUser(url)
-    const other = asUser(url, (await logIn(user.userId)).body)
-    await proven(user, { ...change, body: { new_password: newPassword, logout_devices: false } })
-    expect((await whoami(other.accessToken)).status).toBe(200)
-  })
-
-  test('the wrong password: 401 with the flows and what is wrong, and a second try', async () => {
-    const user = await registerUser(url)
-    const answer = await proven(user, { ...change, body: { new_password: newPassword }, password: 'wrong' })
-    expect(answer.status).toBe(401)
-    expect(answer.body).toMatchObject({ errcode: 'M_FORBIDDEN', flows: [{ stages: ['m.login.password'] }], completed: [] })
-    const auth = { type: 'm.login.password', user: user.userId, password, session: answer.body.session }
-    const again = await user.ask('POST', '/_matrix/client/v3/account/password', { new_password: newPassword, auth })
-    expect(again.status).toBe(200)
-  })
-
-  test("another user's password proves nothing", async () => {
-    const [user, other] = await Promise.all([registerUser(url), registerUser(url)])
-    const auth = { type: 'm.login.password', identifier: { type: 'm.id.user', user: other.userId }, password }
-    const answer = await user.ask('POST', '/_matrix/client/v3/account/password', { new_password: newPassword, auth })
-    expect(answer.status).toBe(401)
-  })
+test('a new login on a device ends its former token', async () => {
+  const first = (await logIn(alice.userId, { device_id: 'PHONE', initial_device_display_name: 'Phone' })).body
+  const second = (await logIn(alice.userId, { device_id: 'PHONE', initial_device_display_name: 'Renamed' })).body
+  expect(second.device_id).toBe('PHONE')
+  expect(await statusOf(first.access_token)).toBe(401)
+  expect(await statusOf(second.access_token)).toBe(200)
+  expect((await alice.get(`${v3}/devices/PHONE`)).display_name).toBe('Phone')
 })
 
-describe('https://spec.matrix.org/v1.19/client-server-api/#account-deactivation', () => {
-  test('ends sessions and logins, keeps the name taken, leaves rooms', async () => {
-    const name = uniqueName()
-    const [user, friend] = await Promise.all([registerUser(url, name), registerUser(url)])
-    const { room_id: roomId } = await friend.post('/_matrix/client/v3/createRoom', { invite: [user.userId] })
-    await user.post(`/_matrix/client/v3/rooms/${encodeURIComponent(roomId)}/join`)
-    const answer = await proven(user, { method: 'POST', path: '/account/deactivate', body: { erase: true } })
-    expect(answer.body).toEqual({ id_server_unbind_result: 'success' })
-    expect((await whoami(user.accessToken)).body.errcode).toBe('M_UNKNOWN_TOKEN')
-    expect((await logIn(user.userId)).body.errcode).toBe('M_USER_DEACTIVATED')
-    expect((await post('/register', { username: name, password })).body.errcode).toBe('M_USER_IN_USE')
-    const { joined } = await friend.get(`/_matrix/client/v3/rooms/${encodeURIComponent(roomId)}/joined_members`)
-    expect(Object.keys(joined)).toEqual([friend.userId])
-    const profile = await friend.ask('GET', `/_matrix/client/v3/profile/${encodeURIComponent(user.userId)}`)
-    expect(profile.status).toBe(404)
-  })
+test('logging out ends the token and the device', async () => {
+  const session = asUser(url, (await logIn(alice.userId)).body)
+  await session.post(`${v3}/logout`)
+  const { status, body } = await session.ask('GET', whoami)
+  expect([status, body.errcode]).toEqual([401, 'M_UNKNOWN_TOKEN'])
+  expect((await alice.ask('GET', `${v3}/devices/${session.deviceId}`)).status).toBe(404)
 })
 
-describe('administrators', () => {
-  const of = (what: string, userId: string) => `/_matrix/client/v1/admin/${what}/${encodeURIComponent(userId)}`
+test('logging out everywhere ends all sessions', async () => {
+  const user = await registerUser(url)
+  const other = asUser(url, (await logIn(user.userId)).body)
+  await other.post(`${v3}/logout/all`)
+  expect(await statusOf(user.accessToken)).toBe(401)
+  expect(await statusOf(other.accessToken)).toBe(401)
+})
 
-  test('lock accounts, which then can only log out', async () => {
-    const [admin, user] = await Promise.all([registerAdmin(url, sharedSecret), registerUser(url)])
-    await admin.put(of('lock', user.userId), { locked: true })
-    expect(await admin.get(of('lock', user.userId))).toEqual({ locked: true })
-    expect((await whoami(user.accessToken)).body).toMatchObject({ errcode: 'M_USER_LOCKED', soft_logout: true })
-    expect((await logIn(user.userId)).body.errcode).toBe('M_USER_LOCKED')
-    await admin.put(of('lock', user.userId), { locked: false })
-    expect((await whoami(user.accessToken)).status).toBe(200)
-    await admin.put(of('lock', user.userId), { locked: true })
-    await user.post('/_matrix/client/v3/logout')
-  })
+test('no token, a made-up one, and the token in the query', async () => {
+  const none = await ask(url, { method: 'GET', path: whoami })
+  expect([none.status, none.body.errcode]).toEqual([401, 'M_MISSING_TOKEN'])
+  const madeUp = await ask(url, { method: 'GET', path: whoami, token: 'made-up' })
+  expect([madeUp.status, madeUp.body.errcode]).toEqual([401, 'M_UNKNOWN_TOKEN'])
+  expect((await ask(url, { method: 'GET', path: `${whoami}?access_token=${alice.accessToken}` })).status).toBe(200)
+})
 
-  test('suspend accounts, which then cannot change their profile', async () => {
-    const [admin, user] = await Promise.all([registerAdmin(url, sharedSecret), registerUser(url)])
-    await admin.put(of('suspend', user.userId), { suspended: true })
-    const path = `/_matrix/client/v3/profile/${encodeURIComponent(user.userId)}/displayname`
-    const answer = await user.ask('PUT', path, { displayname: 'x' })
-    expect([answer.status, answer.body.errcode]).toEqual([403, 'M_USER_SUSPENDED'])
-    await admin.put(of('suspend', user.userId), { suspended: false })
-    await user.put(path, { displayname: 'x' })
-  })
+const refresh = (token: string) => post(`${v3}/refresh`, { refresh_token: token })
 
-  test('others may not, and there are users they may not touch', async () => {
-    const [admin, user] = await Promise.all([registerAdmin(url, sharedSecret), registerUser(url)])
-    expect((await user.ask('PUT', of('lock', user.userId), { locked: true })).body.errcode).toBe('M_FORBIDDEN')
-    expect((await admin.ask('PUT', of('lock', admin.userId), { locked: true })).body.errcode).toBe('M_FORBIDDEN')
-    expect((await admin.ask('GET', of('lock', '@x:elsewhere.example'))).body.errcode).toBe('M_INVALID_PARAM')
-    const nobody = user.userId.replace(/^@[^:]*/, '@nobody-at-all')
-    expect((await admin.ask('GET', of('suspend', nobody))).body.errcode).toBe('M_NOT_FOUND')
-  })
+test('refreshing: the old pair works until the new one is used', async () => {
+  const first = (await logIn(alice.userId, { refresh_token: true })).body
+  expect(first.expires_in_ms).toBeGreaterThan(0)
+  const lost = (await refresh(first.refresh_token)).body
+  const second = (await refresh(first.refresh_token)).body
+  expect(await statusOf(first.access_token)).toBe(200)
+  expect(await statusOf(lost.access_token)).toBe(401)
+  expect(await statusOf(second.access_token)).toBe(200)
+  expect(await statusOf(first.access_token)).toBe(401)
+  const stale = await refresh(first.refresh_token)
+  expect([stale.status, stale.body.errcode]).toEqual([401, 'M_UNKNOWN_TOKEN'])
+  expect((await refresh(second.refresh_token)).status).toBe(200)
+})
+
+test('refreshing with the new refresh token confirms it too', async () => {
+  const first = (await logIn(alice.userId, { refresh_token: true })).body
+  const second = (await refresh(first.refresh_token)).body
+  expect((await refresh(second.refresh_token)).status).toBe(200)
+  expect((await refresh(first.refresh_token)).status).toBe(401)
+  expect(await statusOf(first.access_token)).toBe(401)
+})
+
+test('logging out ends the refresh token', async () => {
+  const session = (await logIn(alice.userId, { refresh_token: true })).body
+  await post(`${v3}/logout`, {}, session.access_token)
+  expect((await refresh(session.refresh_token)).status).toBe(401)
+})
+
+test('a session lets another client in, once, with the password', async () => {
+  const path = '/_matrix/client/v1/login/get_token'
+  expect((await alice.ask('POST', path, {})).status).toBe(401)
+  const { status, body } = await withPassword(alice, path)
+  expect(status).toBe(200)
+  expect(body.expires_in_ms).toBeGreaterThan(0)
+  const byToken = () => post(`${v3}/login`, { type: 'm.login.token', token: body.login_token })
+  const answers = await Promise.all([byToken(), byToken(), byToken()])
+  expect(answers.map(({ status }) => status).sort()).toEqual([200, 403, 403])
+  expect(answers.find(({ status }) => status === 200)!.body.user_id).toBe(alice.userId)
+})
+
+test('a wrong password proves nothing, and the session goes on', async () => {
+  const path = '/_matrix/client/v1/login/get_token'
+  const wrong = await withPassword(alice, path, {}, 'wrong horse battery')
+  expect([wrong.status, wrong.body.errcode]).toEqual([401, 'M_FORBIDDEN'])
+  const identifier = { type: 'm.id.user', user: alice.userId }
+  const auth = { type: 'm.login.password', identifier, password, session: wrong.body.session }
+  expect((await alice.ask('POST', path, { auth })).status).toBe(200)
+})
+
+test("another user's password proves nothing", async () => {
+  const bob = await registerUser(url, uniqueName(), { password: 'another long password' })
+  const path = '/_matrix/client/v1/login/get_token'
+  const { session } = (await alice.ask('POST', path, {})).body
+  const identifier = { type: 'm.id.user', user: bob.userId }
+  const auth = { type: 'm.login.password', identifier, password: 'another long password', session }
+  expect((await alice.ask('POST', path, { auth })).status).toBe(401)
+})
+
+test('a new password replaces the old, ends other sessions and keeps this one', async () => {
+  const user = await registerUser(url)
+  const other = asUser(url, (await logIn(user.userId)).body)
+  const changed = await withPassword(user, `${v3}/account/password`, { new_password: 'a new long password' })
+  expect(changed.status).toBe(200)
+  expect(await statusOf(user.accessToken)).toBe(200)
+  expect(await statusOf(other.accessToken)).toBe(401)
+  expect((await logIn(user.userId)).status).toBe(403)
+  expect((await logIn(user.userId, { password: 'a new long password' })).status).toBe(200)
+})
+
+test('with logout_devices false other sessions stay', async () => {
+  const user = await registerUser(url)
+  const other = asUser(url, (await logIn(user.userId)).body)
+  await withPassword(user, `${v3}/account/password`, { new_password: 'a new long password', logout_devices: false })
+  expect(await statusOf(other.accessToken)).toBe(200)
+})
+
+test('a weak new password changes nothing', async () => {
+  const user = await registerUser(url)
+  const weak = await withPassword(user, `${v3}/account/password`, { new_password: 'short' })
+  expect([weak.status, weak.body.errcode]).toEqual([400, 'M_WEAK_PASSWORD'])
+  expect((await logIn(user.userId)).status).toBe(200)
+})
+
+test('deactivation ends the account for good', async () => {
+  const user = await registerUser(url)
+  const stranger = await registerUser(url)
+  const { room_id: roomId } = await stranger.post(`${v3}/createRoom`, { preset: 'public_chat' })
+  await user.post(`${v3}/join/${encodeURIComponent(roomId)}`)
+  expect((await user.ask('POST', `${v3}/account/deactivate`, {})).status).toBe(401)
+  const gone = await withPassword(user, `${v3}/account/deactivate`, { erase: true })
+  expect(gone.status).toBe(200)
+  expect(gone.body.id_server_unbind_result).toEqual(expect.stringMatching(/^(success|no-support)$/))
+  expect(await statusOf(user.accessToken)).toBe(401)
+  expect((await logIn(user.userId)).status).toBe(403)
+  const name = user.userId.slice(1, user.userId.indexOf(':'))
+  const again = await post(`${v3}/register`, { username: name, password })
+  expect([again.status, again.body.errcode]).toEqual([400, 'M_USER_IN_USE'])
+  const { joined } = await stranger.get(`${v3}/rooms/${encodeURIComponent(roomId)}/joined_members`)
+  expect(Object.keys(joined)).toEqual([stranger.userId])
+  expect((await stranger.ask('GET', `${v3}/profile/${encodeURIComponent(user.userId)}`)).status).toBe(404)
 })

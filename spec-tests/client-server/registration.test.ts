@@ -1,164 +1,232 @@
 import { createHmac } from 'node:crypto'
-import { describe, expect, inject, test } from 'vitest'
-import { ask, registerAdmin, registerUser, uniqueName } from '../harness/client.ts'
+import { expect, inject, test } from 'vitest'
+import { type Answer, ask, asUser, registerAdmin, registerUser, uniqueName } from '../harness/client.ts'
 
+/** https://spec.matrix.org/v1.19/client-server-api/#account-registration-and-management */
 const { url, sharedSecret } = inject('homeserver')
-const REGISTER = '/_matrix/client/v3/register'
+const path = '/_matrix/client/v3/register'
 const password = 'correct horse battery'
 
-const register = (body: Record<string, unknown>, query = '') =>
-  ask(url, { method: 'POST', path: REGISTER + query, body })
+const post = (body: unknown, at = path): Promise<Answer> => ask(url, { method: 'POST', path: at, body })
 
-describe('https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3register', () => {
-  test('without auth: 401 with flows and a session, and no error', async () => {
-    const { status, body } = await register({ username: uniqueName(), password })
-    expect(status).toBe(401)
-    expect(body.flows).toEqual([{ stages: ['m.login.dummy'] }])
-    expect(body.session).toEqual(expect.any(String))
-    expect(body.params).toEqual({})
-    expect(body.errcode).toBeUndefined()
+/** Registers through all of user-interactive authentication; the last answer. */
+async function register(body: Record<string, unknown>): Promise<Answer> {
+  const { session } = (await post(body)).body
+  return post({ ...body, auth: { type: 'm.login.dummy', session } })
+}
+
+test('the first answer says how to authenticate', async () => {
+  const { status, body } = await post({ username: uniqueName(), password })
+  expect(status).toBe(401)
+  expect(body.flows).toContainEqual({ stages: ['m.login.dummy'] })
+  expect(body.params).toEqual({})
+  expect(body.session).toEqual(expect.any(String))
+  expect(body.errcode).toBeUndefined()
+})
+
+test('an account gets its name, a device and a token that works', async () => {
+  const name = uniqueName()
+  const { status, body } = await register({
+    username: name,
+    password,
+    device_id: 'LAPTOP',
+    initial_device_display_name: 'My laptop',
   })
+  expect(status).toBe(200)
+  expect(body.user_id).toMatch(new RegExp(`^@${name}:`))
+  expect(body.device_id).toBe('LAPTOP')
+  const user = asUser(url, body)
+  expect(await user.get('/_matrix/client/v3/account/whoami')).toEqual({
+    user_id: body.user_id,
+    device_id: 'LAPTOP',
+    is_guest: false,
+  })
+  expect((await user.get('/_matrix/client/v3/devices/LAPTOP')).display_name).toBe('My laptop')
+})
 
-  test('with the stage done: an account and a session that work', async () => {
-    const user = await registerUser(url, uniqueName(), { device_id: 'MYDEVICE', initial_device_display_name: 'Phone' })
-    expect(user.deviceId).toBe('MYDEVICE')
-    expect(await user.get('/_matrix/client/v3/account/whoami')).toEqual({
-      user_id: user.userId,
-      device_id: 'MYDEVICE',
-      is_guest: false,
+test('the old path registers too', async () => {
+  const old = '/_matrix/client/r0/register'
+  const request = { username: uniqueName(), password }
+  const { session } = (await post(request, old)).body
+  const answer = await post({ ...request, auth: { type: 'm.login.dummy', session } }, old)
+  expect(answer.status).toBe(200)
+})
+
+test('without a name the server makes one up', async () => {
+  const [one, other] = await Promise.all([register({ password }), register({ password })])
+  expect(one.body.user_id).toMatch(/^@[a-z0-9._=/+-]+:/)
+  expect(other.body.user_id).not.toBe(one.body.user_id)
+})
+
+test('capital letters become small ones', async () => {
+  const name = uniqueName()
+  const { body } = await register({ username: name.toUpperCase(), password })
+  expect(body.user_id).toMatch(new RegExp(`^@${name}:`))
+})
+
+test('inhibit_login makes an account and no token', async () => {
+  const name = uniqueName()
+  const { status, body } = await register({ username: name, password, inhibit_login: true })
+  expect(status).toBe(200)
+  expect(body.access_token).toBeUndefined()
+  expect(body.device_id).toBeUndefined()
+  const login = await ask(url, {
+    method: 'POST',
+    path: '/_matrix/client/v3/login',
+    body: { type: 'm.login.password', identifier: { type: 'm.id.user', user: name }, password },
+  })
+  expect(login.status).toBe(200)
+})
+
+test('with refresh_token the access token expires', async () => {
+  const { body } = await register({ username: uniqueName(), password, refresh_token: true })
+  expect(body.refresh_token).toEqual(expect.any(String))
+  expect(body.expires_in_ms).toBeGreaterThan(0)
+})
+
+test('a name can be had once, and the second finds out before authenticating', async () => {
+  const name = uniqueName()
+  await registerUser(url, name)
+  for (const answer of [
+    await post({ username: name, password }),
+    await post({ username: name.toUpperCase(), password }),
+  ]) {
+    expect(answer.status).toBe(400)
+    expect(answer.body.errcode).toBe('M_USER_IN_USE')
+  }
+})
+
+test('of many who register one name at once, one gets it', async () => {
+  const name = uniqueName()
+  const answers = await Promise.all(Array.from({ length: 6 }, () => register({ username: name, password })))
+  expect(answers.filter(({ status }) => status === 200)).toHaveLength(1)
+  const refusals = answers.filter(({ status }) => status !== 200).map(({ body }) => body.errcode)
+  expect(new Set(refusals)).toEqual(new Set(['M_USER_IN_USE']))
+})
+
+test.each(['space inside', 'ümlaut', 'at@sign', 'co:lon', '', 'x'.repeat(256)])(
+  '%j is not a user name',
+  async (username) => {
+    const { status, body } = await post({ username, password })
+    expect([status, body.errcode]).toEqual([400, 'M_INVALID_USERNAME'])
+    const available = await ask(url, {
+      method: 'GET',
+      path: `${path}/available?username=${encodeURIComponent(username)}`,
     })
-    expect((await user.get('/_matrix/client/v3/devices/MYDEVICE')).display_name).toBe('Phone')
-  })
+    expect([available.status, available.body.errcode]).toEqual([400, 'M_INVALID_USERNAME'])
+  },
+)
 
-  test('capitals in a name become small letters', async () => {
-    const name = uniqueName()
-    const user = await registerUser(url, name.toUpperCase())
-    expect(user.userId.startsWith(`@${name}:`)).toBe(true)
-  })
-
-  test.each(['sp ace', 'ümlaut', 'co:lon', '@at', 'excl!', ''])('%j is no user name', async (username) => {
-    const { status, body } = await register({ username, password })
-    expect([status, body.errcode]).toEqual([400, 'M_INVALID_USERNAME'])
-  })
-
-  test('a name that is too long is none', async () => {
-    const { status, body } = await register({ username: 'a'.repeat(250), password })
-    expect([status, body.errcode]).toEqual([400, 'M_INVALID_USERNAME'])
-  })
-
-  test('a taken name is refused before authentication', async () => {
-    const name = uniqueName()
-    await registerUser(url, name)
-    const { status, body } = await register({ username: name, password })
-    expect([status, body.errcode]).toEqual([400, 'M_USER_IN_USE'])
-  })
-
-  test('a weak password is refused', async () => {
-    const { status, body } = await register({ username: uniqueName(), password: 'short' })
-    expect([status, body.errcode]).toEqual([400, 'M_WEAK_PASSWORD'])
-  })
-
-  test('without a name the server makes one up', async () => {
-    const { status, body } = await register({ password, auth: { type: 'm.login.dummy' } })
-    expect(status).toBe(200)
-    expect(body.user_id).toMatch(/^@[a-z0-9]+:/)
-  })
-
-  test('inhibit_login: an account, but no session', async () => {
-    const username = uniqueName()
-    const { body } = await register({ username, password, inhibit_login: true, auth: { type: 'm.login.dummy' } })
-    expect(body.user_id).toContain(username)
-    expect(body.access_token).toBeUndefined()
-    expect(body.device_id).toBeUndefined()
-  })
-
-  test('refresh_token: a pair, and when it expires', async () => {
-    const { body } = await register({ password, refresh_token: true, auth: { type: 'm.login.dummy' } })
-    expect(body.refresh_token).toEqual(expect.any(String))
-    expect(body.expires_in_ms).toBeGreaterThan(0)
-  })
-
-  test('an authentication session is for one operation and one use', async () => {
-    const username = uniqueName()
-    const { session } = (await register({ username, password })).body
-    const auth = { type: 'm.login.dummy', session }
-    const user = await registerUser(url)
-    const elsewhere = await user.ask('POST', '/_matrix/client/v3/account/password', { new_password: password, auth })
-    expect(elsewhere.status).toBe(403)
-    expect((await register({ username, password, auth })).status).toBe(200)
-    expect((await register({ username: uniqueName(), password, auth })).status).toBe(400)
-  })
-
-  test('of two registrations of one name at once, one succeeds', async () => {
-    const username = uniqueName()
-    const answers = await Promise.all(
-      Array.from({ length: 5 }, () => register({ username, password, auth: { type: 'm.login.dummy' } })),
-    )
-    expect(answers.map(({ status }) => status).sort()).toEqual([200, 400, 400, 400, 400])
-  })
-
-  test('guests are refused where there are none', async () => {
-    const { status, body } = await register({}, '?kind=guest')
-    expect([status, body.errcode]).toEqual([403, 'M_FORBIDDEN'])
-  })
-
-  test.each([
-    ['M_BAD_JSON', { username: 1 }],
-    ['M_BAD_JSON', { password: [] }],
-    ['M_BAD_JSON', []],
-    ['M_BAD_JSON', { auth: 'x' }],
-  ])('%s for %j', async (errcode, body) => {
-    const answer = await ask(url, { method: 'POST', path: REGISTER, body })
-    expect([answer.status, answer.body.errcode]).toEqual([400, errcode])
-  })
-
-  test('text with NUL is refused, not a fault of the server', async () => {
-    const body = { password, initial_device_display_name: 'a\0b', auth: { type: 'm.login.dummy' } }
-    expect((await register(body)).status).toBe(400)
-  })
+test('short passwords are refused', async () => {
+  const { status, body } = await post({ username: uniqueName(), password: 'short' })
+  expect([status, body.errcode]).toEqual([400, 'M_WEAK_PASSWORD'])
 })
 
-describe('https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3registeravailable', () => {
-  const available = (name: string) =>
-    ask(url, { method: 'GET', path: `${REGISTER}/available?username=${encodeURIComponent(name)}` })
-
-  test('says whether a name is free', async () => {
-    const name = uniqueName()
-    expect((await available(name)).body).toEqual({ available: true })
-    await registerUser(url, name)
-    expect((await available(name)).body.errcode).toBe('M_USER_IN_USE')
-    expect((await available('no spaces')).body.errcode).toBe('M_INVALID_USERNAME')
-  })
+test('an account without a password cannot be had', async () => {
+  const answer = await register({ username: uniqueName() })
+  expect([answer.status, answer.body.errcode]).toEqual([400, 'M_MISSING_PARAM'])
 })
 
-test('a registration token that nobody made is not valid', async () => {
-  const path = '/_matrix/client/v1/register/m.login.registration_token/validity?token=none'
-  expect((await ask(url, { method: 'GET', path })).body).toEqual({ valid: false })
+test('names can be asked for', async () => {
+  const name = uniqueName()
+  const available = () => ask(url, { method: 'GET', path: `${path}/available?username=${name}` })
+  expect((await available()).body).toEqual({ available: true })
+  await registerUser(url, name)
+  const taken = await available()
+  expect([taken.status, taken.body.errcode]).toEqual([400, 'M_USER_IN_USE'])
 })
 
-describe('registration by shared secret, as Synapse has it', () => {
-  const path = '/_synapse/admin/v1/register'
+test('an authentication session serves once, and for nothing else', async () => {
+  const first = { username: uniqueName(), password }
+  const { session } = (await post(first)).body
+  expect((await post({ ...first, auth: { type: 'm.login.dummy', session } })).status).toBe(200)
+  const again = await post({ username: uniqueName(), password, auth: { type: 'm.login.dummy', session } })
+  expect(again.status).not.toBe(200)
+  const unknown = await post({ ...first, username: uniqueName(), auth: { type: 'm.login.dummy', session: 'made-up' } })
+  expect(unknown.status).toBeGreaterThanOrEqual(400)
+  expect(unknown.status).toBeLessThan(500)
 
-  test('makes administrators', async () => {
-    const admin = await registerAdmin(url, sharedSecret)
-    const other = await registerUser(url)
-    const whois = await admin.get(`/_matrix/client/v3/admin/whois/${encodeURIComponent(other.userId)}`)
-    expect(whois.user_id).toBe(other.userId)
-  })
-
-  test('refuses a wrong mac, and a nonce that was used', async () => {
-    const { nonce } = (await ask(url, { method: 'GET', path })).body
-    const username = uniqueName()
-    const mac = createHmac('sha1', sharedSecret).update([nonce, username, password, 'notadmin'].join('\0')).digest('hex')
-    const send = (body: object) => ask(url, { method: 'POST', path, body })
-    expect((await send({ nonce, username, password, admin: true, mac })).status).toBe(403)
-    expect((await send({ nonce, username, password, mac })).status).toBe(400)
-    expect((await send({ nonce: 'none', username, password, mac })).status).toBe(400)
-  })
-})
-
-test('a token in the query works too', async () => {
   const user = await registerUser(url)
-  const answer = await ask(url, { method: 'GET', path: `/_matrix/client/r0/account/whoami?access_token=${user.accessToken}` })
-  expect(answer.body.user_id).toBe(user.userId)
+  const { session: forRegistering } = (await post({ username: uniqueName(), password })).body
+  const elsewhere = await user.ask('DELETE', `/_matrix/client/v3/devices/${user.deviceId}`, {
+    auth: { type: 'm.login.dummy', session: forRegistering },
+  })
+  expect(elsewhere.status).not.toBe(200)
+  expect((await user.ask('GET', '/_matrix/client/v3/account/whoami')).status).toBe(200)
+})
+
+test('a stage that is not offered completes nothing', async () => {
+  const request = { username: uniqueName(), password }
+  const { session } = (await post(request)).body
+  const { status, body } = await post({ ...request, auth: { type: 'm.login.email.identity', session } })
+  expect(status).toBe(401)
+  expect(body.session).toBe(session)
+  expect(body.flows).toBeDefined()
+  expect(body.errcode).toEqual(expect.any(String))
+})
+
+test.each([
+  [{ username: 7, password }, 'M_BAD_JSON'],
+  [{ username: 'someone', password: {} }, 'M_BAD_JSON'],
+  [{ auth: 'm.login.dummy' }, 'M_BAD_JSON'],
+  [{ auth: { session: 5 } }, 'M_BAD_JSON'],
+  [[], 'M_BAD_JSON'],
+])('%j is not a registration', async (body, errcode) => {
+  const answer = await post(body)
+  expect([answer.status, answer.body.errcode]).toEqual([400, errcode])
+})
+
+test('an unknown kind of account is refused', async () => {
+  const answer = await post({}, `${path}?kind=robot`)
+  expect(answer.status).toBe(400)
+})
+
+test('the validity of a registration token that was never made', async () => {
+  const answer = await ask(url, {
+    method: 'GET',
+    path: '/_matrix/client/v1/register/m.login.registration_token/validity?token=nope',
+  })
+  expect(answer.body).toEqual({ valid: false })
+})
+
+/** https://element-hq.github.io/synapse/latest/admin_api/register_api.html */
+const shared = '/_synapse/admin/v1/register'
+const getNonce = async () => (await ask(url, { method: 'GET', path: shared })).body.nonce
+const macOf = (secret: string, ...fields: string[]) =>
+  createHmac('sha1', secret).update(fields.join('\0')).digest('hex')
+
+test('whoever knows the shared secret registers, administrators too', async () => {
+  expect((await registerAdmin(url, sharedSecret)).accessToken).toEqual(expect.any(String))
+  const [nonce, username] = [await getNonce(), uniqueName()]
+  const mac = macOf(sharedSecret, nonce, username, password, 'notadmin')
+  const { status, body } = await post({ nonce, username, password, displayname: 'Shared', mac }, shared)
+  expect(status).toBe(200)
+  expect(
+    (await ask(url, { method: 'GET', path: `/_matrix/client/v3/profile/${body.user_id}/displayname` })).body,
+  ).toEqual({
+    displayname: 'Shared',
+  })
+})
+
+test('a nonce serves once, a wrong secret never', async () => {
+  const [nonce, username] = [await getNonce(), uniqueName()]
+  const mac = macOf(sharedSecret, nonce, username, password, 'notadmin')
+  expect((await post({ nonce, username, password, mac }, shared)).status).toBe(200)
+  const other = uniqueName()
+  const again = await post(
+    { nonce, username: other, password, mac: macOf(sharedSecret, nonce, other, password, 'notadmin') },
+    shared,
+  )
+  expect(again.status).toBe(400)
+  const fresh = await getNonce()
+  const wrong = await post(
+    { nonce: fresh, username: other, password, mac: macOf('guess', fresh, other, password, 'notadmin') },
+    shared,
+  )
+  expect(wrong.status).toBe(403)
+  const promoted = await getNonce()
+  const notAdmin = macOf(sharedSecret, promoted, other, password, 'notadmin')
+  expect((await post({ nonce: promoted, username: other, password, admin: true, mac: notAdmin }, shared)).status).toBe(
+    403,
+  )
 })

@@ -31,7 +31,10 @@ export function uniqueName(prefix = 'user'): string {
 }
 
 /** A request to a homeserver; answers of every status come back. */
-export async function ask(url: string, request: { method: string; path: string; body?: unknown; token?: string }): Promise<Answer> {
+export async function ask(
+  url: string,
+  request: { method: string; path: string; body?: unknown; token?: string },
+): Promise<Answer> {
   const response = await fetch(url + request.path, {
     method: request.method,
     headers: {
@@ -69,7 +72,11 @@ export async function registerUser(url: string, name = uniqueName(), more: JsonB
 }
 
 /** Registers an administrator by the shared secret, as Synapse's tools do. */
-export async function registerAdmin(url: string, sharedSecret = SHARED_SECRET, name = uniqueName('admin')): Promise<TestUser> {
+export async function registerAdmin(
+  url: string,
+  sharedSecret = SHARED_SECRET,
+  name = uniqueName('admin'),
+): Promise<TestUser> {
   const path = '/_synapse/admin/v1/register'
   const { nonce } = (await ask(url, { method: 'GET', path })).body
   const password = 'correct horse battery'
@@ -81,7 +88,8 @@ export async function registerAdmin(url: string, sharedSecret = SHARED_SECRET, n
 
 /** A user from what `/register` or `/login` answered. */
 export function asUser(url: string, login: { user_id: string; device_id: string; access_token: string }): TestUser {
-  const asking = (method: string, path: string, body?: unknown) => ask(url, { method, path, body, token: login.access_token })
+  const asking = (method: string, path: string, body?: unknown) =>
+    ask(url, { method, path, body, token: login.access_token })
   const succeed = async (method: string, path: string, body?: unknown) => {
     const answer = await asking(method, path, body)
     if (answer.status !== 200) throw new Error(`${method} ${path}: ${answer.status} ${JSON.stringify(answer.body)}`)
@@ -102,7 +110,12 @@ export function asUser(url: string, login: { user_id: string; device_id: string;
 let transactions = 0
 
 /** Sends a text message; returns its event id. */
-export async function sendText(user: TestUser, roomId: string, body: string, txnId = `t${process.pid}.${++transactions}`): Promise<string> {
+export async function sendText(
+  user: TestUser,
+  roomId: string,
+  body: string,
+  txnId = `t${process.pid}.${++transactions}`,
+): Promise<string> {
   const path = `/_matrix/client/v3/rooms/${encodeURIComponent(roomId)}/send/m.room.message/${txnId}`
   return (await user.put(path, { msgtype: 'm.text', body })).event_id
 }

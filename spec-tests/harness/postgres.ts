@@ -23,12 +23,27 @@ export async function startPostgres(): Promise<TestPostgres> {
   const folder = mkdtempSync(join(tmpdir(), 'hearth-postgres-'))
   const data = join(folder, 'data')
   const asPostgres = dropRoot(folder)
-  execFileSync(join(binaries, 'initdb'), ['-D', data, '-U', 'hearth', '-A', 'trust', '--no-sync', '-E', 'UTF8', '--locale', 'C'], {
-    stdio: 'ignore',
-    ...asPostgres,
-  })
+  execFileSync(
+    join(binaries, 'initdb'),
+    ['-D', data, '-U', 'hearth', '-A', 'trust', '--no-sync', '-E', 'UTF8', '--locale', 'C'],
+    {
+      stdio: 'ignore',
+      ...asPostgres,
+    },
+  )
   const port = await freePort()
-  const options = ['-D', data, '-p', String(port), '-c', 'listen_addresses=127.0.0.1', '-c', `unix_socket_directories=${folder}`, '-c', 'max_connections=300']
+  const options = [
+    '-D',
+    data,
+    '-p',
+    String(port),
+    '-c',
+    'listen_addresses=127.0.0.1',
+    '-c',
+    `unix_socket_directories=${folder}`,
+    '-c',
+    'max_connections=300',
+  ]
   const server = spawn(join(binaries, 'postgres'), options, { stdio: 'ignore', ...asPostgres })
   const url = (database: string) => `postgresql://hearth@127.0.0.1:${port}/${database}`
   await pollUntil('PostgreSQL answers', () => query(url('postgres'), 'select 1').then(() => true))
@@ -50,7 +65,9 @@ export async function startPostgres(): Promise<TestPostgres> {
 }
 
 function findBinaries(): string {
-  const versions = existsSync(DEBIAN) ? readdirSync(DEBIAN).filter((name) => existsSync(join(DEBIAN, name, 'bin', 'initdb'))) : []
+  const versions = existsSync(DEBIAN)
+    ? readdirSync(DEBIAN).filter((name) => existsSync(join(DEBIAN, name, 'bin', 'initdb')))
+    : []
   const newest = versions.sort((a, b) => Number(b) - Number(a))[0]
   if (!newest) throw new Error('PostgreSQL is not installed: apt-get install postgresql')
   return join(DEBIAN, newest, 'bin')

@@ -2,12 +2,20 @@ import { createServer, request, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 
 /** A plain HTTP proxy that sends each request to the next backend in turn. */
-export async function startRoundRobinProxy(backends: readonly string[]): Promise<{ url: string; close(): Promise<void> }> {
+export async function startRoundRobinProxy(
+  backends: readonly string[],
+): Promise<{ url: string; close(): Promise<void> }> {
   let next = 0
   const server: Server = createServer((incoming, outgoing) => {
     const backend = new URL(backends[next++ % backends.length]!)
     const forward = request(
-      { host: backend.hostname, port: backend.port, method: incoming.method, path: incoming.url, headers: incoming.headers },
+      {
+        host: backend.hostname,
+        port: backend.port,
+        method: incoming.method,
+        path: incoming.url,
+        headers: incoming.headers,
+      },
       (answer) => {
         outgoing.writeHead(answer.statusCode!, answer.headers)
         answer.pipe(outgoing)

@@ -3,7 +3,14 @@ import type { Logger } from 'matrix-js-sdk/lib/logger.js'
 import type { TestUser } from './client.ts'
 
 const silence = () => {}
-const silent: Logger = { trace: silence, debug: silence, info: silence, warn: silence, error: silence, getChild: () => silent }
+const silent: Logger = {
+  trace: silence,
+  debug: silence,
+  info: silence,
+  warn: silence,
+  error: silence,
+  getChild: () => silent,
+}
 
 /** matrix-js-sdk signed in as a user and in sync, as Element Web runs it. Stop it with `stopClient()`. */
 export async function startSdk(user: TestUser): Promise<MatrixClient> {

@@ -21,7 +21,13 @@ function tests(name: string, projects: string[]): void {
   const report = join(folder, `${name}.json`)
   const { status } = spawnSync(
     'vitest',
-    ['run', ...projects.flatMap((project) => ['--project', project]), '--reporter=default', '--reporter=json', `--outputFile=${report}`],
+    [
+      'run',
+      ...projects.flatMap((project) => ['--project', project]),
+      '--reporter=default',
+      '--reporter=json',
+      `--outputFile=${report}`,
+    ],
     { stdio: 'inherit' },
   )
   try {

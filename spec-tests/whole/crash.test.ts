@@ -65,41 +65,45 @@ describe.each(['pglite', 'postgresql'])('on %s', (database) => {
   })
   afterAll(() => hearth.dispose())
 
-  test(`kill -9 while ${CLIENTS} clients send, ${ROUNDS} times: no acknowledged event is lost or doubled`, async () => {
-    const reader = await registerUser(hearth.url)
-    const senders = await Promise.all(Array.from({ length: CLIENTS }, () => registerUser(hearth.url)))
-    const { room_id: roomId } = await reader.post('/_matrix/client/v3/createRoom', { preset: 'public_chat' })
-    for (const sender of senders) await sender.post(`/_matrix/client/v3/join/${encodeURIComponent(roomId)}`)
-    let { next_batch: token } = await reader.get('/_matrix/client/v3/sync?timeout=0')
-    let acknowledged = 0
+  test(
+    `kill -9 while ${CLIENTS} clients send, ${ROUNDS} times: no acknowledged event is lost or doubled`,
+    async () => {
+      const reader = await registerUser(hearth.url)
+      const senders = await Promise.all(Array.from({ length: CLIENTS }, () => registerUser(hearth.url)))
+      const { room_id: roomId } = await reader.post('/_matrix/client/v3/createRoom', { preset: 'public_chat' })
+      for (const sender of senders) await sender.post(`/_matrix/client/v3/join/${encodeURIComponent(roomId)}`)
+      let { next_batch: token } = await reader.get('/_matrix/client/v3/sync?timeout=0')
+      let acknowledged = 0
 
-    for (let round = 0; round < ROUNDS; round++) {
-      const sending = senders.map((sender, number) => sendUntilKilled(sender, roomId, `${round}.${number}`))
-      await new Promise((resolve) => setTimeout(resolve, 150 + Math.random() * 700))
-      await hearth.kill('SIGKILL')
-      const sent = await Promise.all(sending)
-      await hearth.restart()
+      for (let round = 0; round < ROUNDS; round++) {
+        const sending = senders.map((sender, number) => sendUntilKilled(sender, roomId, `${round}.${number}`))
+        await new Promise((resolve) => setTimeout(resolve, 150 + Math.random() * 700))
+        await hearth.kill('SIGKILL')
+        const sent = await Promise.all(sending)
+        await hearth.restart()
 
-      for (const [number, entries] of sent.entries()) {
-        const sender = asUser(hearth.url, {
-          user_id: senders[number]!.userId,
-          device_id: senders[number]!.deviceId,
-          access_token: senders[number]!.accessToken,
-        })
-        // A client that got no answer sends again; so does one that got one, here: the event must be the same.
-        for (const entry of [...entries.slice(-3), entries[0]!]) {
-          const again = await sendText(sender, roomId, entry.txnId, entry.txnId)
-          if (entry.eventId !== undefined) expect(again).toBe(entry.eventId)
-          entry.eventId = again
+        for (const [number, entries] of sent.entries()) {
+          const sender = asUser(hearth.url, {
+            user_id: senders[number]!.userId,
+            device_id: senders[number]!.deviceId,
+            access_token: senders[number]!.accessToken,
+          })
+          // A client that got no answer sends again; so does one that got one, here: the event must be the same.
+          for (const entry of [...entries.slice(-3), entries[0]!]) {
+            const again = await sendText(sender, roomId, entry.txnId, entry.txnId)
+            if (entry.eventId !== undefined) expect(again).toBe(entry.eventId)
+            entry.eventId = again
+          }
         }
+        const { ids, token: next } = await syncAll(reader, roomId, token)
+        token = next
+        const wanted = sent.flatMap((entries) => entries.map((entry) => entry.eventId!))
+        acknowledged += wanted.length
+        expect(new Set(ids).size, 'no event comes twice').toBe(ids.length)
+        expect([...ids].sort(), 'sync has every acknowledged event and nothing else').toEqual([...wanted].sort())
       }
-      const { ids, token: next } = await syncAll(reader, roomId, token)
-      token = next
-      const wanted = sent.flatMap((entries) => entries.map((entry) => entry.eventId!))
-      acknowledged += wanted.length
-      expect(new Set(ids).size, 'no event comes twice').toBe(ids.length)
-      expect([...ids].sort(), 'sync has every acknowledged event and nothing else').toEqual([...wanted].sort())
-    }
-    expect(acknowledged).toBeGreaterThan(ROUNDS * CLIENTS)
-  }, ROUNDS * 60_000)
+      expect(acknowledged).toBeGreaterThan(ROUNDS * CLIENTS)
+    },
+    ROUNDS * 60_000,
+  )
 })

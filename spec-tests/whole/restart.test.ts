@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { registerUser, sendText } from '../harness/client.ts'
 import { startHearth, type TestHearth } from '../harness/hearth.ts'
+import { pollUntil } from '../harness/poll-until.ts'
 import { startPostgres, type TestPostgres } from '../harness/postgres.ts'
 
 let postgres: TestPostgres
@@ -18,7 +19,11 @@ describe.each(['pglite', 'postgresql'])('on %s', (database) => {
 
   test('after a stop and a start all is still there, and the same access tokens work', async () => {
     const [alice, bob] = await Promise.all([registerUser(hearth.url), registerUser(hearth.url)])
-    const { room_id: roomId } = await alice.post('/_matrix/client/v3/createRoom', { preset: 'private_chat', name: 'Tea', invite: [bob.userId] })
+    const { room_id: roomId } = await alice.post('/_matrix/client/v3/createRoom', {
+      preset: 'private_chat',
+      name: 'Tea',
+      invite: [bob.userId],
+    })
     await bob.post(`/_matrix/client/v3/join/${encodeURIComponent(roomId)}`)
     const first = await sendText(alice, roomId, 'before', 'txn-1')
     const { next_batch: since } = await bob.get('/_matrix/client/v3/sync?timeout=0')
@@ -29,19 +34,23 @@ describe.each(['pglite', 'postgresql'])('on %s', (database) => {
     })
     const { content_uri: uri } = (await uploaded.json()) as { content_uri: string }
     const room = `/_matrix/client/v3/rooms/${encodeURIComponent(roomId)}`
-    const state = await bob.get(`${room}/state`)
+    const eventIds = async () =>
+      (await bob.get(`${room}/state`)).map((event: { event_id: string }) => event.event_id).sort()
+    const state = await eventIds()
 
     await hearth.kill('SIGTERM')
     await hearth.restart()
 
     expect((await alice.get('/_matrix/client/v3/account/whoami')).user_id).toBe(alice.userId)
-    expect(await bob.get(`${room}/state`)).toEqual(state)
+    expect(await eventIds()).toEqual(state)
     expect(await sendText(alice, roomId, 'before', 'txn-1')).toBe(first)
     const { chunk } = await bob.get(`${room}/messages?dir=b&limit=5`)
     expect(chunk[0].event_id).toBe(first)
     const second = await sendText(alice, roomId, 'after')
     const sync = await bob.get(`/_matrix/client/v3/sync?timeout=0&since=${since}`)
-    expect(sync.rooms.join[roomId].timeline.events.map((event: { event_id: string }) => event.event_id)).toEqual([second])
+    expect(sync.rooms.join[roomId].timeline.events.map((event: { event_id: string }) => event.event_id)).toEqual([
+      second,
+    ])
     const media = await fetch(`${hearth.url}/_matrix/client/v1/media/download/${uri.slice('mxc://'.length)}`, {
       headers: { Authorization: `Bearer ${bob.accessToken}` },
     })
@@ -52,7 +61,10 @@ describe.each(['pglite', 'postgresql'])('on %s', (database) => {
     const alice = await registerUser(hearth.url)
     const { next_batch: since } = await alice.get('/_matrix/client/v3/sync?timeout=0')
     const waiting = alice.ask('GET', `/_matrix/client/v3/sync?timeout=60000&since=${since}`)
-    await new Promise((resolve) => setTimeout(resolve, 200))
+    await pollUntil('the sync waits', async () => {
+      const metrics = await (await fetch(`${hearth.url}/metrics`)).text()
+      return /^hearth_sync_waiters 1$/m.test(metrics)
+    })
     await hearth.kill('SIGTERM')
     expect((await waiting).status).toBe(200)
     await hearth.restart()

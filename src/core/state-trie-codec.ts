@@ -63,7 +63,10 @@ function decodeLeaf(buffer: Buffer, start: number, count: number): TrieNode {
   const entries = new Map<string, number>()
   for (let i = 0; i < count; i++) {
     const offset = start + i * (KEY_BYTES + NUMBER_BYTES)
-    entries.set(buffer.toString('latin1', offset, offset + KEY_BYTES), buffer.readUIntBE(offset + KEY_BYTES, NUMBER_BYTES))
+    entries.set(
+      buffer.toString('latin1', offset, offset + KEY_BYTES),
+      buffer.readUIntBE(offset + KEY_BYTES, NUMBER_BYTES),
+    )
   }
   return { kind: 'leaf', entries }
 }

@@ -34,7 +34,13 @@ test('a trie holds what a map holds, every earlier version stays readable, and d
         const last = versions.at(-1)!
         const map = new Map(last.map)
         for (const { key: k, event_nid } of changes) map.set(idOf(k), { ...k, nid: event_nid })
-        versions.push({ root: put(last.root, changes.map((c) => ({ ...c.key, event_nid: c.event_nid }))), map })
+        versions.push({
+          root: put(
+            last.root,
+            changes.map((c) => ({ ...c.key, event_nid: c.event_nid })),
+          ),
+          map,
+        })
       }
       for (const { root, map } of versions) {
         const keys = [...map.values()]
@@ -64,7 +70,11 @@ test('a change that changes nothing keeps the root', () => {
 
 test('one change in a large state makes few nodes, and shared branches are not read by a diff', () => {
   const { nodes, source, put } = world()
-  const many = Array.from({ length: 10_000 }, (_, i) => ({ type: 'm.room.member', state_key: `@u${i}:x`, event_nid: i + 1 }))
+  const many = Array.from({ length: 10_000 }, (_, i) => ({
+    type: 'm.room.member',
+    state_key: `@u${i}:x`,
+    event_nid: i + 1,
+  }))
   const root = put(EMPTY, many)
   const before = nodes.size
   const changed = put(root, [{ type: 'm.room.member', state_key: '@u77:x', event_nid: 99_999 }])

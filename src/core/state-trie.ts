@@ -99,7 +99,8 @@ export function trieDiff(
   if (from !== to) {
     const fromRoots = partRoots(from, part, source, missing)
     const toRoots = partRoots(to, part, source, missing)
-    for (const [place, fromRoot] of fromRoots.entries()) diffInto(fromRoot, toRoots[place]!, source, missing, removed, added)
+    for (const [place, fromRoot] of fromRoots.entries())
+      diffInto(fromRoot, toRoots[place]!, source, missing, removed, added)
   }
   if (missing.size > 0) return { missing: [...missing] }
   for (const [key, nid] of removed) {
@@ -123,14 +124,20 @@ function diffInto(
   const toNode = to === EMPTY ? undefined : nodeOr(to, source, missing)
   if ((from !== EMPTY && !fromNode) || (to !== EMPTY && !toNode)) return
   if (fromNode?.kind === 'inner' && toNode?.kind === 'inner') {
-    for (let i = 0; i < FAN_OUT; i++) diffInto(fromNode.children[i]!, toNode.children[i]!, source, missing, removed, added)
+    for (let i = 0; i < FAN_OUT; i++)
+      diffInto(fromNode.children[i]!, toNode.children[i]!, source, missing, removed, added)
     return
   }
   collect(fromNode, source, missing, removed)
   collect(toNode, source, missing, added)
 }
 
-function collect(node: TrieNode | undefined, source: NodeSource, missing: Set<number>, into: Map<string, number>): void {
+function collect(
+  node: TrieNode | undefined,
+  source: NodeSource,
+  missing: Set<number>,
+  into: Map<string, number>,
+): void {
   if (!node) return
   if (node.kind === 'leaf') {
     for (const [key, nid] of node.entries) into.set(key, nid)

@@ -45,7 +45,8 @@ export async function startStreamTail(database: Database, logger: Logger): Promi
       floor = rows[0]!.stream_position - 1
     }
     for (const row of unseen) {
-      if (row.kind === 'event' && row.detail?.startsWith('redacts ')) forgetEvent(database, row.detail.slice('redacts '.length))
+      if (row.kind === 'event' && row.detail?.startsWith('redacts '))
+        forgetEvent(database, row.detail.slice('redacts '.length))
     }
     for (const listener of listeners) listener(unseen)
   }
@@ -74,14 +75,17 @@ export async function startStreamTail(database: Database, logger: Logger): Promi
   }
 
   function refreshLater(): void {
-    if (!stopped) refresh().catch((error) => logger.warn({ err: error }, 'reading the stream failed; it is tried again'))
+    if (!stopped)
+      refresh().catch((error) => logger.warn({ err: error }, 'reading the stream failed; it is tried again'))
   }
 
   function hintOthers(): void {
     if (database.engine === 'pglite' || hintTimer || stopped) return
     hintTimer = setTimeout(() => {
       hintTimer = undefined
-      sql`select pg_notify(${CHANNEL}, '')`.execute(database.sql).catch((error) => logger.warn({ err: error }, 'notifying other processes failed'))
+      sql`select pg_notify(${CHANNEL}, '')`
+        .execute(database.sql)
+        .catch((error) => logger.warn({ err: error }, 'notifying other processes failed'))
     }, HINT_MS)
   }
 
@@ -103,7 +107,8 @@ export async function startStreamTail(database: Database, logger: Logger): Promi
     async rowsBetween({ from, to, roomIds, userId }) {
       if (from >= to) return []
       if (from >= floor) return inMemory(rows, { from, to, roomIds, userId })
-      const result = await sql<StreamRow>`select * from stream where stream_position > ${from}::bigint and stream_position <= ${to}::bigint
+      const result =
+        await sql<StreamRow>`select * from stream where stream_position > ${from}::bigint and stream_position <= ${to}::bigint
         and (room_id = any(${roomIds}::text[]) or user_id = ${userId}) order by stream_position`.execute(database.sql)
       return result.rows
     },
@@ -147,6 +152,8 @@ function firstAfter(rows: readonly StreamRow[], position: number): number {
 }
 
 async function lastPosition(database: Database): Promise<number> {
-  const { rows } = await sql<{ last: number | null }>`select max(stream_position) as last from stream`.execute(database.sql)
+  const { rows } = await sql<{ last: number | null }>`select max(stream_position) as last from stream`.execute(
+    database.sql,
+  )
   return rows[0]?.last ?? 0
 }

@@ -64,7 +64,12 @@ export function makeWrite(
     const streamRows: NewStreamRow[] = []
     let lastPosition: number | undefined
     const result = await kysely.transaction().execute(async (transaction) => {
-      const tx = { sql: transaction, caches, streamRows, afterCommit: (hook: (typeof hooks)[number]) => hooks.push(hook) } as unknown as Tx
+      const tx = {
+        sql: transaction,
+        caches,
+        streamRows,
+        afterCommit: (hook: (typeof hooks)[number]) => hooks.push(hook),
+      } as unknown as Tx
       const value = await work(tx)
       if (streamRows.length > 0) lastPosition = await appendStreamRows(tx.sql, streamRows)
       return value
@@ -97,6 +102,11 @@ function asksForRetry(error: unknown): boolean {
 export function violatesUnique(error: unknown, constraint: string): boolean {
   const fault = error as { code?: unknown; constraint?: unknown } | null
   return fault?.code === '23505' && fault.constraint === constraint
+}
+
+/** Whether the database refused text that it cannot hold, which is what it does with the character NUL. */
+export function refusesText(error: unknown): boolean {
+  return (error as { code?: unknown } | null)?.code === '22021'
 }
 
 /** Whether the database answers. Throws what the driver throws. */

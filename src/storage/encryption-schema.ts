@@ -8,7 +8,13 @@ export type EncryptionTables = {
   cross_signing_keys: CrossSigningKeyRow
   cross_signing_signatures: CrossSigningSignatureRow
   to_device_messages: ToDeviceMessageRow
-  to_device_transactions: { user_id: UserId; device_id: DeviceId | ''; type: string; txn_id: string; created_ts: number }
+  to_device_transactions: {
+    user_id: UserId
+    device_id: DeviceId | ''
+    type: string
+    txn_id: string
+    created_ts: number
+  }
   key_backups: KeyBackupRow
   key_backup_sessions: KeyBackupSessionRow
   dehydrated_devices: { user_id: UserId; device_id: DeviceId; device_data: string }

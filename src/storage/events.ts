@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
-import type { EventId, RoomId } from '../core/ids.ts'
 import type { Pdu } from '../core/events/pdu.ts'
+import type { EventId, RoomId } from '../core/ids.ts'
 import type { Db } from './database.ts'
 import type { EventRow } from './schema.ts'
 import type { StoredEvent } from './stored-event.ts'
@@ -60,9 +60,13 @@ export async function loadTimeline(db: Db, range: TimelineRange): Promise<Stored
   const before = range.before ?? Number.MAX_SAFE_INTEGER
   const query =
     range.direction === 'forwards'
-      ? sql<{ event_nid: number }>`select event_nid from events where room_id = ${range.roomId} and event_order > ${after}::bigint
+      ? sql<{
+          event_nid: number
+        }>`select event_nid from events where room_id = ${range.roomId} and event_order > ${after}::bigint
           and event_order < ${before}::bigint and not soft_failed order by event_order limit ${range.limit}::int`
-      : sql<{ event_nid: number }>`select event_nid from events where room_id = ${range.roomId} and event_order > ${after}::bigint
+      : sql<{
+          event_nid: number
+        }>`select event_nid from events where room_id = ${range.roomId} and event_order > ${after}::bigint
           and event_order < ${before}::bigint and not soft_failed order by event_order desc limit ${range.limit}::int`
   const { rows } = await query.execute(db.sql)
   const events = await loadEvents(

@@ -1,5 +1,5 @@
-import type { EventId, RoomId } from '../core/ids.ts'
 import type { StateKey } from '../core/events/pdu.ts'
+import type { EventId, RoomId } from '../core/ids.ts'
 import type { RoomVersion } from '../core/room-versions.ts'
 import type { TrieNode } from '../core/state-trie.ts'
 import type { Db, Tx } from './database.ts'
@@ -54,6 +54,13 @@ export function readLockedState(room: LockedRoom, keys: readonly StateKey[]): Pr
 /** Remembers the room as it is, to `restore` it when a command fails. */
 export function snapshotOf(room: LockedRoom): () => void {
   const { head, newRoomId, events, nodes, redactions, writes } = room
-  const kept = { head, newRoomId, events: [...events], nodes: new Map(nodes), redactions: [...redactions], writes: [...writes] }
+  const kept = {
+    head,
+    newRoomId,
+    events: [...events],
+    nodes: new Map(nodes),
+    redactions: [...redactions],
+    writes: [...writes],
+  }
   return () => Object.assign(room, kept)
 }

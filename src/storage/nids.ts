@@ -12,7 +12,9 @@ export function createNidSource(): TakeNids {
   return async (db, count) => {
     while (spare.length < count) {
       const blocks = Math.ceil((count - spare.length) / BLOCK)
-      const result = await sql<{ nid: number }>`select nextval('nids') as nid from generate_series(1, ${blocks}::int)`.execute(db.sql)
+      const result = await sql<{
+        nid: number
+      }>`select nextval('nids') as nid from generate_series(1, ${blocks}::int)`.execute(db.sql)
       for (const { nid } of result.rows) for (let i = 0; i < BLOCK; i++) spare.push(nid + i)
     }
     return spare.splice(0, count)

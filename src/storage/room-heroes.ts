@@ -12,7 +12,11 @@ export type RoomSummary = {
 }
 
 /** Summaries of some rooms, as a user sees them. https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3sync (RoomSummary) */
-export async function loadRoomSummaries(db: Db, roomIds: readonly RoomId[], userId: UserId): Promise<Map<RoomId, RoomSummary>> {
+export async function loadRoomSummaries(
+  db: Db,
+  roomIds: readonly RoomId[],
+  userId: UserId,
+): Promise<Map<RoomId, RoomSummary>> {
   if (roomIds.length === 0) return new Map()
   const { rows } = await sql<RoomSummary>`select room_id, joined_members, invited_members,
       case when name is null and canonical_alias is null then coalesce(present.users, '{}') || coalesce(departed.users, '{}') end as heroes

@@ -32,18 +32,27 @@ export async function storeMemberships(tx: Tx, events: readonly StoredEvent[]): 
       select room_id, membership, 1 as by from new union all select room_id, membership, -1 from old
     )
     select room_id, coalesce(sum(by) filter (where membership = 'join'), 0)::int as joined,
-      coalesce(sum(by) filter (where membership = 'invite'), 0)::int as invited from changes group by room_id`.execute(tx.sql)
+      coalesce(sum(by) filter (where membership = 'invite'), 0)::int as invited from changes group by room_id`.execute(
+    tx.sql,
+  )
   return rows
 }
 
 /** A user's membership of a room now; undefined when there never was one. */
 export async function findMembership(db: Db, roomId: RoomId, userId: UserId): Promise<RoomMembershipRow | undefined> {
-  const { rows } = await sql<RoomMembershipRow>`select * from room_memberships where room_id = ${roomId} and user_id = ${userId}`.execute(db.sql)
+  const { rows } =
+    await sql<RoomMembershipRow>`select * from room_memberships where room_id = ${roomId} and user_id = ${userId}`.execute(
+      db.sql,
+    )
   return rows[0]
 }
 
 /** A user's memberships of some rooms now; rooms without one are left out. */
-export async function findMemberships(db: Db, userId: UserId, roomIds: readonly RoomId[]): Promise<RoomMembershipRow[]> {
+export async function findMemberships(
+  db: Db,
+  userId: UserId,
+  roomIds: readonly RoomId[],
+): Promise<RoomMembershipRow[]> {
   const { rows } = await sql<RoomMembershipRow>`select * from room_memberships where user_id = ${userId}
     and room_id = any(${roomIds}::text[])`.execute(db.sql)
   return rows
@@ -61,7 +70,11 @@ export async function loadUserMemberships(
 }
 
 /** The members of a room with one of these memberships. */
-export async function loadRoomMemberships(db: Db, roomId: RoomId, memberships: readonly Membership[]): Promise<RoomMembershipRow[]> {
+export async function loadRoomMemberships(
+  db: Db,
+  roomId: RoomId,
+  memberships: readonly Membership[],
+): Promise<RoomMembershipRow[]> {
   const { rows } = await sql<RoomMembershipRow>`select * from room_memberships where room_id = ${roomId}
     and membership = any(${memberships}::text[])`.execute(db.sql)
   return rows
@@ -76,7 +89,8 @@ export async function forgetRoom(tx: Tx, roomId: RoomId, userId: UserId): Promis
 /** Whether a user has joined at least one of some rooms. */
 export async function isJoinedToAny(db: Db, userId: UserId, roomIds: readonly RoomId[]): Promise<boolean> {
   if (roomIds.length === 0) return false
-  const { rows } = await sql`select 1 from room_memberships where user_id = ${userId} and room_id = any(${roomIds}::text[])
+  const { rows } =
+    await sql`select 1 from room_memberships where user_id = ${userId} and room_id = any(${roomIds}::text[])
     and membership = 'join' limit 1`.execute(db.sql)
   return rows.length > 0
 }

@@ -34,7 +34,12 @@ export async function readStateEvents(
 }
 
 /** One piece of state at `root`. */
-export async function readStateEvent(db: Db, root: number, type: string, stateKey = ''): Promise<StoredEvent | undefined> {
+export async function readStateEvent(
+  db: Db,
+  root: number,
+  type: string,
+  stateKey = '',
+): Promise<StoredEvent | undefined> {
   const [event] = await readStateEvents(db, root, [{ type, state_key: stateKey }])
   return event
 }
@@ -50,7 +55,10 @@ export async function readEventsOfStates(
   return nids.map((nid) => events.get(nid))
 }
 
-function lookUpEach(lookups: readonly (StateKey & { root: number })[], source: NodeSource): { nids: number[] } | Missing {
+function lookUpEach(
+  lookups: readonly (StateKey & { root: number })[],
+  source: NodeSource,
+): { nids: number[] } | Missing {
   const nids: number[] = []
   const missing: number[] = []
   for (const lookup of lookups) {
@@ -95,12 +103,17 @@ export async function changeState(command: {
 }
 
 /** Writes new nodes, as packs of those whose addresses say so. */
-export async function storeStateNodes(tx: Tx, nodes: readonly { roomId: RoomId; nodes: ReadonlyMap<number, TrieNode> }[]): Promise<void> {
+export async function storeStateNodes(
+  tx: Tx,
+  nodes: readonly { roomId: RoomId; nodes: ReadonlyMap<number, TrieNode> }[],
+): Promise<void> {
   const packs = nodes.flatMap((entry) => packNodes(entry.nodes).map((pack) => ({ ...pack, room_id: entry.roomId })))
   if (packs.length === 0) return
   await sql`insert into state_packs (pack_nid, room_id, nodes)
     select pack_nid, room_id, decode(nodes, 'base64') from unnest(${packs.map((pack) => pack.pack_nid)}::bigint[],
-      ${packs.map((pack) => pack.room_id)}::text[], ${packs.map((pack) => pack.nodes)}::text[]) as packs(pack_nid, room_id, nodes)`.execute(tx.sql)
+      ${packs.map((pack) => pack.room_id)}::text[], ${packs.map((pack) => pack.nodes)}::text[]) as packs(pack_nid, room_id, nodes)`.execute(
+    tx.sql,
+  )
 }
 
 function packNodes(nodes: ReadonlyMap<number, TrieNode>): { pack_nid: number; nodes: string }[] {

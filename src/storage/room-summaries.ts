@@ -79,4 +79,3 @@ export async function loadRooms(db: Db, roomIds: readonly RoomId[]): Promise<Map
 export async function setInDirectory(tx: Tx, roomId: RoomId, listed: boolean): Promise<void> {
   await sql`update rooms set in_directory = ${listed} where room_id = ${roomId}`.execute(tx.sql)
 }
-

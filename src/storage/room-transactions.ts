@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
-import { ROOM_VERSIONS } from '../core/room-versions.ts'
 import type { RoomId } from '../core/ids.ts'
+import { ROOM_VERSIONS } from '../core/room-versions.ts'
 import type { Database, Tx } from './database.ts'
 import { cacheStoredEvent, forgetEvent } from './events.ts'
 import { type LockedRoom, snapshotOf } from './locked-room.ts'
@@ -34,7 +34,7 @@ export function createRoomTransactions(database: Database, lanes: number): RoomT
   let queue: Job[] = []
   let running = 0
   const busyRooms = new Set<RoomId>()
-  let idleWaiters: (() => void)[] = []
+  const idleWaiters: (() => void)[] = []
 
   function run<Result>(roomId: RoomId | null, command: (room: LockedRoom) => Promise<Result>): Promise<Result> {
     return new Promise<Result>((resolve, reject) => {
@@ -137,7 +137,16 @@ async function lockRooms(tx: Tx, roomIds: readonly RoomId[]): Promise<Map<RoomId
 }
 
 function emptyRoom(tx: Tx): LockedRoom {
-  return { db: tx, head: undefined, isNew: true, newRoomId: undefined, events: [], nodes: new Map(), redactions: [], writes: [] }
+  return {
+    db: tx,
+    head: undefined,
+    isNew: true,
+    newRoomId: undefined,
+    events: [],
+    nodes: new Map(),
+    redactions: [],
+    writes: [],
+  }
 }
 
 function publishToCaches(tx: Tx, rooms: readonly LockedRoom[]): void {

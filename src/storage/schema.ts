@@ -1,19 +1,22 @@
 import type { DeviceId, EventId, RoomAlias, RoomId, UserId } from '../core/ids.ts'
+import type { EncryptionTables } from './encryption-schema.ts'
 import type { EphemeralTables } from './ephemeral-schema.ts'
 import type { MediaTables } from './media-schema.ts'
 import type { UserTables } from './users-schema.ts'
 
 /** The tables as kysely sees them; `migrations/` has their meaning. bigint columns arrive as numbers (all stay below 2^53). */
-export type Tables = UserTables & MediaTables & EphemeralTables & {
-  server_secrets: { name: string; value: string }
-  room_heads: RoomHeadRow
-  rooms: RoomRow
-  events: EventRow
-  state_packs: { pack_nid: number; room_id: RoomId; nodes: Uint8Array }
-  room_memberships: RoomMembershipRow
-  room_aliases: { room_alias: RoomAlias; room_id: RoomId; creator: UserId }
-  stream: StreamRow
-}
+export type Tables = UserTables &
+  MediaTables &
+  EphemeralTables & {
+    server_secrets: { name: string; value: string }
+    room_heads: RoomHeadRow
+    rooms: RoomRow
+    events: EventRow
+    state_packs: { pack_nid: number; room_id: RoomId; nodes: Uint8Array }
+    room_memberships: RoomMembershipRow
+    room_aliases: { room_alias: RoomAlias; room_id: RoomId; creator: UserId }
+    stream: StreamRow
+  }
 
 export type RoomHeadRow = {
   room_id: RoomId

@@ -7,7 +7,9 @@ import type { Db } from './database.ts'
 export async function serverSecret(db: Db, name: string, make: () => string): Promise<string> {
   const known = await read(db, name)
   if (known !== undefined) return known
-  await sql`insert into server_secrets (name, value) values (${name}, ${make()}) on conflict (name) do nothing`.execute(db.sql)
+  await sql`insert into server_secrets (name, value) values (${name}, ${make()}) on conflict (name) do nothing`.execute(
+    db.sql,
+  )
   return (await read(db, name))!
 }
 

@@ -25,7 +25,8 @@ export async function storeRooms(tx: Tx, rooms: readonly LockedRoom[]): Promise<
     members.map(({ event }) => event),
   )
   await storeRoomSummaries(tx, rooms, stateEvents, counts)
-  for (const event of events) if (event.event_order !== null && !event.soft_failed) appendToStream(tx, streamRowOf(event))
+  for (const event of events)
+    if (event.event_order !== null && !event.soft_failed) appendToStream(tx, streamRowOf(event))
 }
 
 /** The last event for each piece of state, of those that became part of the state. */
@@ -71,7 +72,8 @@ async function storeEvents(tx: Tx, events: readonly AppendedEvent[]): Promise<vo
 /** https://spec.matrix.org/v1.19/client-server-api/#forming-relationships-between-events */
 function relationColumns(event: AppendedEvent): { relates_to: string | null; rel_type: string | null } {
   const relation = event.pdu.content['m.relates_to']
-  if (typeof relation !== 'object' || relation === null || Array.isArray(relation)) return { relates_to: null, rel_type: null }
+  if (typeof relation !== 'object' || relation === null || Array.isArray(relation))
+    return { relates_to: null, rel_type: null }
   const { event_id, rel_type } = relation
   if (typeof event_id !== 'string' || typeof rel_type !== 'string') return { relates_to: null, rel_type: null }
   return { relates_to: storableText(event_id), rel_type: storableText(rel_type) }

@@ -1,6 +1,7 @@
 import { type Kysely, sql } from 'kysely'
 import type { RoomId, UserId } from '../core/ids.ts'
 import type { Tx } from './database.ts'
+import { addDeviceListRooms } from './device-list-rooms.ts'
 import type { Tables } from './schema.ts'
 
 /** The kinds of stream rows. Each says something changed; the thing itself is read from its own table. */
@@ -11,6 +12,7 @@ export type StreamKind =
   | 'account_data'
   | 'presence'
   | 'to_device'
+  | 'one_time_keys'
   | 'device_list'
   | 'profile'
 
@@ -32,7 +34,8 @@ export function appendToStream(tx: Tx, row: { kind: StreamKind } & Partial<NewSt
  * Writes the rows and returns the position of the last one. The transaction's last write: from here until the commit the stream lock is held.
  * Invariant of the lock: when position n can be seen, all positions below it that will ever exist can be seen.
  */
-export async function appendStreamRows(transaction: Kysely<Tables>, rows: readonly NewStreamRow[]): Promise<number> {
+export async function appendStreamRows(transaction: Kysely<Tables>, rows: NewStreamRow[]): Promise<number> {
+  await addDeviceListRooms(transaction, rows)
   const result = await sql<{ position: number }>`select append_to_stream(
     ${rows.map((row) => row.kind)}::text[], ${rows.map((row) => row.room_id)}::text[], ${rows.map((row) => row.user_id)}::text[],
     ${rows.map((row) => row.ref)}::bigint[], ${rows.map((row) => row.detail)}::text[]) as position`.execute(transaction)

@@ -53,7 +53,12 @@ async function race(writer: Database, reader: Database): Promise<{ seen: string[
   const seen: string[] = []
   let position = 0
   const read = async () => {
-    const rows = await reader.sql.selectFrom('stream').selectAll().where('stream_position', '>', position).orderBy('stream_position').execute()
+    const rows = await reader.sql
+      .selectFrom('stream')
+      .selectAll()
+      .where('stream_position', '>', position)
+      .orderBy('stream_position')
+      .execute()
     for (const row of rows) seen.push(row.detail!)
     position = rows.at(-1)?.stream_position ?? position
   }

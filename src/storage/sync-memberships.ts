@@ -14,6 +14,8 @@ export async function loadMembershipsAtPosition(
     left join room_memberships on user_id = ${userId} and membership in ('join', 'invite', 'knock')`.execute(db.sql)
   return {
     position: rows[0]?.position ?? 0,
-    memberships: rows.flatMap(({ room_id, membership, event_nid }) => (room_id === null ? [] : [{ room_id, membership, event_nid }])),
+    memberships: rows.flatMap(({ room_id, membership, event_nid }) =>
+      room_id === null ? [] : [{ room_id, membership, event_nid }],
+    ),
   }
 }

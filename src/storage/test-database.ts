@@ -37,7 +37,8 @@ async function loadTemplate(): Promise<Blob> {
 
 function migrationsHash(): string {
   const hash = createHash('sha256')
-  for (const file of readdirSync(MIGRATIONS_FOLDER).sort()) hash.update(file).update(readFileSync(join(MIGRATIONS_FOLDER, file)))
+  for (const file of readdirSync(MIGRATIONS_FOLDER).sort())
+    hash.update(file).update(readFileSync(join(MIGRATIONS_FOLDER, file)))
   return hash.digest('hex').slice(0, 16)
 }
 

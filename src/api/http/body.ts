@@ -6,7 +6,10 @@ const utf8 = new TextDecoder('utf-8', { fatal: true })
 
 /** Reads a JSON body of at most `request_size` bytes within `request_timeout` milliseconds; an empty body is `{}`. Throws M_TOO_LARGE and M_NOT_JSON. */
 export async function readJsonBody(request: IncomingMessage, limits: Config['limits']): Promise<unknown> {
-  const timer = setTimeout(() => request.destroy(new MatrixError(408, 'M_UNKNOWN', 'The request took too long')), limits.request_timeout)
+  const timer = setTimeout(
+    () => request.destroy(new MatrixError(408, 'M_UNKNOWN', 'The request took too long')),
+    limits.request_timeout,
+  )
   const bytes = await readBody(request, limits.request_size).finally(() => clearTimeout(timer))
   if (bytes.length === 0) return {}
   try {

@@ -1,8 +1,18 @@
 import type { ZodError, z } from 'zod'
 import { BadJsonError, InvalidParamError, MatrixError, MissingParamError } from '../../core/errors.ts'
+import { refusesText } from '../../storage/database.ts'
+
+/** What was thrown, as the client's mistake where it is that: text of any endpoint can hold a NUL, and only the database minds. */
+export function blameClient(error: unknown): unknown {
+  return refusesText(error) ? new InvalidParamError('Text cannot contain the character NUL') : error
+}
 
 /** The answer for anything that was thrown; what is not a MatrixError is a fault of ours: 500 and nothing of it is told. */
-export function errorResponse(error: unknown): { status: number; body: Record<string, unknown>; headers: Record<string, string> } {
+export function errorResponse(error: unknown): {
+  status: number
+  body: Record<string, unknown>
+  headers: Record<string, string>
+} {
   if (!(error instanceof MatrixError)) {
     return { status: 500, body: { errcode: 'M_UNKNOWN', error: 'Internal server error' }, headers: {} }
   }
@@ -13,7 +23,11 @@ export function errorResponse(error: unknown): { status: number; body: Record<st
 }
 
 /** Validates one part of a request; throws the error that names what is wrong with it. */
-export function parsePart<Schema extends z.ZodType>(part: 'path' | 'query' | 'body', schema: Schema, value: unknown): z.output<Schema> {
+export function parsePart<Schema extends z.ZodType>(
+  part: 'path' | 'query' | 'body',
+  schema: Schema,
+  value: unknown,
+): z.output<Schema> {
   const result = schema.safeParse(value)
   if (result.success) return result.data
   throw partError(part, result.error, value)
@@ -37,4 +51,3 @@ function isPresent(value: unknown, path: readonly PropertyKey[]): boolean {
   }
   return current !== undefined
 }
-

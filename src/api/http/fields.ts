@@ -1,15 +1,34 @@
 import { z } from 'zod'
 import type { JsonObject } from '../../core/events/pdu.ts'
-import { isEventId, isRoomAlias, isRoomId, isServerName, isUserId } from '../../core/ids.ts'
 import type { DeviceId, EventId, RoomAlias, RoomId, ServerName, UserId } from '../../core/ids.ts'
+import { isEventId, isRoomAlias, isRoomId, isServerName, isUserId } from '../../core/ids.ts'
 
 /** Schemas of the specification's identifiers for paths, queries and bodies: https://spec.matrix.org/v1.19/appendices/#identifier-grammar */
-export const userId = z.custom<UserId>((value) => typeof value === 'string' && isUserId(value), 'is not a user id (@name:server)')
-export const roomId = z.custom<RoomId>((value) => typeof value === 'string' && isRoomId(value), 'is not a room id (!id:server)')
-export const roomAlias = z.custom<RoomAlias>((value) => typeof value === 'string' && isRoomAlias(value), 'is not a room alias (#name:server)')
-export const eventId = z.custom<EventId>((value) => typeof value === 'string' && isEventId(value), 'is not an event id ($id)')
-export const serverName = z.custom<ServerName>((value) => typeof value === 'string' && isServerName(value), 'is not a server name')
-export const deviceId = z.string().min(1).max(512).transform((value) => value as DeviceId)
+export const userId = z.custom<UserId>(
+  (value) => typeof value === 'string' && isUserId(value),
+  'is not a user id (@name:server)',
+)
+export const roomId = z.custom<RoomId>(
+  (value) => typeof value === 'string' && isRoomId(value),
+  'is not a room id (!id:server)',
+)
+export const roomAlias = z.custom<RoomAlias>(
+  (value) => typeof value === 'string' && isRoomAlias(value),
+  'is not a room alias (#name:server)',
+)
+export const eventId = z.custom<EventId>(
+  (value) => typeof value === 'string' && isEventId(value),
+  'is not an event id ($id)',
+)
+export const serverName = z.custom<ServerName>(
+  (value) => typeof value === 'string' && isServerName(value),
+  'is not a server name',
+)
+export const deviceId = z
+  .string()
+  .min(1)
+  .max(512)
+  .transform((value) => value as DeviceId)
 
 /** A JSON object of any content, such as an event's; passed on as it was parsed, unknown depths and keys included. */
 export const jsonObject = z.custom<JsonObject>(

@@ -2,8 +2,8 @@ import Koa from 'koa'
 import type { App } from '../../app.ts'
 import { observe } from './observe.ts'
 import type { RateLimiter } from './rate-limit.ts'
-import { createRouter, methodsFor } from './router.ts'
 import type { AnyEndpoint } from './route.ts'
+import { createRouter, methodsFor } from './router.ts'
 import { serveEndpoint, unrecognized } from './serve.ts'
 
 /** The koa application that serves some endpoints. `trustForwardedFor`: the client's address is in X-Forwarded-For. */

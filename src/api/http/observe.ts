@@ -2,7 +2,7 @@ import type { Middleware } from 'koa'
 import type { App } from '../../app.ts'
 import { MatrixError } from '../../core/errors.ts'
 import { CORS_HEADERS } from './cors.ts'
-import { errorResponse } from './errors.ts'
+import { blameClient, errorResponse } from './errors.ts'
 import type { AnyEndpoint } from './route.ts'
 
 /** The outermost frame of every request: its id, CORS, errors as answers, one line of log, metrics. */
@@ -19,7 +19,7 @@ export function observe(app: App): Middleware {
     try {
       await next()
     } catch (error) {
-      answerError(app, context, error, requestId)
+      answerError(app, context, blameClient(error), requestId)
     }
   }
 }
@@ -29,7 +29,10 @@ type Context = Parameters<Middleware>[0]
 function answerError(app: App, context: Context, error: unknown, requestId: string): void {
   const clientLeft = context.req.destroyed && !context.req.complete
   if (!(error instanceof MatrixError) && !clientLeft) {
-    app.logger.error({ err: error, request_id: requestId, method: context.method, url: context.url }, 'a request failed')
+    app.logger.error(
+      { err: error, request_id: requestId, method: context.method, url: context.url },
+      'a request failed',
+    )
   }
   // What is left of the body is not read: the connection ends with the answer.
   if (!context.req.complete) context.set('Connection', 'close')
@@ -57,7 +60,14 @@ function record(app: App, context: Context, requestId: string, started: number):
   if (sent > 0) app.metrics.responseBytes.inc({ route }, sent)
   if (!app.logger.isLevelEnabled('debug')) return
   app.logger.debug(
-    { request_id: requestId, method: context.method, url: context.url, status, user_id: context.state.userId, ms: Math.round(seconds * 1000) },
+    {
+      request_id: requestId,
+      method: context.method,
+      url: context.url,
+      status,
+      user_id: context.state.userId,
+      ms: Math.round(seconds * 1000),
+    },
     'request',
   )
 }

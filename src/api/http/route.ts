@@ -20,7 +20,13 @@ export type Call<Params, Query, Body, S> = {
   /** The parsed body; for `body: 'stream'` read `request` instead. */
   body: Body extends 'stream' ? undefined : Parsed<Body>
   session: S
-  request: { headers: IncomingHttpHeaders; ip: string; userAgent: string | undefined; raw: IncomingMessage; path: string }
+  request: {
+    headers: IncomingHttpHeaders
+    ip: string
+    userAgent: string | undefined
+    raw: IncomingMessage
+    path: string
+  }
   /** Aborted when the client has gone away or the server stops. */
   signal: AbortSignal
   /** For answers that are not JSON: write here and return `RESPONDED`. */

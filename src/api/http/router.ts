@@ -6,13 +6,19 @@ import type { AnyEndpoint } from './route.ts'
  * Finds the endpoint of a request. @koa/router tries its routes one after the other, so there is a router for each fixed beginning of a path
  * (`/_matrix/client/v3/rooms`), found by a map.
  */
-export function createRouter(endpoints: readonly AnyEndpoint[], serve: (endpoint: AnyEndpoint) => Middleware): Middleware {
+export function createRouter(
+  endpoints: readonly AnyEndpoint[],
+  serve: (endpoint: AnyEndpoint) => Middleware,
+): Middleware {
   const routers = new Map<string, Router>()
   for (const endpoint of endpoints) {
     for (const path of [endpoint.path].flat()) {
       const head = fixedHead(path)
       const router = routers.get(head) ?? new Router()
-      routers.set(head, router.register(path.replace(/\/\*(\w+)$/, '/{*$1}'), methodsOf(endpoint), serve(endpoint)) && router)
+      routers.set(
+        head,
+        router.register(path.replace(/\/\*(\w+)$/, '/{*$1}'), methodsOf(endpoint), serve(endpoint)) && router,
+      )
     }
   }
   const middleware = new Map([...routers].map(([head, router]) => [head, router.routes()]))
@@ -52,7 +58,9 @@ function headsOf(path: string): string[] {
 }
 
 function patternOf(path: string): RegExp {
-  const source = path.split('/').map((segment) => (segment.startsWith(':') ? '[^/]+' : segment.startsWith('*') ? '.*' : escapeText(segment)))
+  const source = path
+    .split('/')
+    .map((segment) => (segment.startsWith(':') ? '[^/]+' : segment.startsWith('*') ? '.*' : escapeText(segment)))
   return new RegExp(`^${source.join('/')}/?$`)
 }
 

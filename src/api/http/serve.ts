@@ -5,7 +5,7 @@ import { authenticate } from './authenticate.ts'
 import { readJsonBody } from './body.ts'
 import { parsePart } from './errors.ts'
 import type { RateLimiter } from './rate-limit.ts'
-import { type AnyEndpoint, RawJson, Reply, RESPONDED, type Session } from './route.ts'
+import { type AnyEndpoint, RawJson, RESPONDED, Reply, type Session } from './route.ts'
 
 /** The middleware that runs one endpoint: authenticate, limit, validate, handle, answer. */
 export function serveEndpoint(app: App, limiter: RateLimiter, endpoint: AnyEndpoint): Middleware {
@@ -14,7 +14,8 @@ export function serveEndpoint(app: App, limiter: RateLimiter, endpoint: AnyEndpo
     const query = new URLSearchParams(context.querystring)
     const session = await authenticate(app, endpoint, { raw: context.req, query, ip: context.ip })
     context.state.userId = session?.userId
-    if (!session?.exemptFromRateLimits) await limiter.take(endpoint.rateLimit ?? 'default', whoOf(endpoint, session, context.ip))
+    if (!session?.exemptFromRateLimits)
+      await limiter.take(endpoint.rateLimit ?? 'default', whoOf(endpoint, session, context.ip))
     const result = await endpoint.handle(await callOf(app, endpoint, context, query, session), app)
     if (result !== RESPONDED) answer(context, result)
     else context.respond = false
@@ -26,13 +27,22 @@ function whoOf(endpoint: AnyEndpoint, session: Session | undefined, ip: string):
   return session && endpoint.rateLimit !== 'login' && endpoint.rateLimit !== 'registration' ? session.userId : ip
 }
 
-async function callOf(app: App, endpoint: AnyEndpoint, context: Context, query: URLSearchParams, session: Session | undefined) {
+async function callOf(
+  app: App,
+  endpoint: AnyEndpoint,
+  context: Context,
+  query: URLSearchParams,
+  session: Session | undefined,
+) {
   const { params, query: querySchema, body } = endpoint
   return {
     session,
     params: params && parsePart('path', params, context.params),
     query: querySchema && parsePart('query', querySchema, queryObject(query)),
-    body: body && body !== 'stream' ? parsePart('body', body, await readJsonBody(context.req, app.config.limits)) : undefined,
+    body:
+      body && body !== 'stream'
+        ? parsePart('body', body, await readJsonBody(context.req, app.config.limits))
+        : undefined,
     request: {
       headers: context.req.headers,
       ip: context.ip,
@@ -92,4 +102,3 @@ export function unrecognized(allowed: readonly string[]): MatrixError {
     ? new MatrixError(405, 'M_UNRECOGNIZED', `This path takes ${allowed.join(', ')} only`)
     : new MatrixError(404, 'M_UNRECOGNIZED', 'Unrecognized request')
 }
-

@@ -1,0 +1,43 @@
+import { sql } from 'kysely'
+import type { DeviceId, UserId } from '../core/ids.ts'
+import type { Db, Tx } from './database.ts'
+import { noteDeviceListChange } from './device-lists.ts'
+import type { DeviceKey } from './devices.ts'
+
+/** Identity keys of a device, with the name that its user gave it. */
+export type StoredDeviceKeys = { user_id: UserId; device_id: DeviceId; key_json: string; display_name: string | null }
+
+/** Keeps the device from being deleted, and its other uploads waiting, until the transaction ends; false when there is no such device. */
+export async function lockDevice(tx: Tx, { userId, deviceId }: DeviceKey): Promise<boolean> {
+  const { rows } = await sql`select 1 from devices where user_id = ${userId} and device_id = ${deviceId}
+    for no key update`.execute(tx.sql)
+  return rows.length > 0
+}
+
+/** Publishes a device's identity keys (canonical JSON). If they differ from the former ones, those who track the user's devices hear of it. */
+export async function storeDeviceKeys(tx: Tx, { userId, deviceId }: DeviceKey, keyJson: string): Promise<void> {
+  const result = await sql`insert into device_keys (user_id, device_id, key_json) values (${userId}, ${deviceId}, ${keyJson})
+    on conflict (user_id, device_id) do update set key_json = excluded.key_json
+    where device_keys.key_json <> excluded.key_json`.execute(tx.sql)
+  if (result.numAffectedRows === 0n) return
+  await sql`delete from cross_signing_signatures where target_user_id = ${userId} and target_key = ${deviceId}`.execute(
+    tx.sql,
+  )
+  noteDeviceListChange(tx, userId, `device ${deviceId}`)
+}
+
+/** Identity keys of local users' devices, in one query. `deviceIds` undefined: all devices of the user. Devices without keys are left out. */
+export async function loadDeviceKeys(
+  db: Db,
+  wanted: readonly { userId: UserId; deviceIds?: readonly string[] | undefined }[],
+): Promise<StoredDeviceKeys[]> {
+  const pairs = wanted.flatMap(({ userId, deviceIds = [null] }) => deviceIds.map((deviceId) => ({ userId, deviceId })))
+  const { rows } = await sql<StoredDeviceKeys>`select device_keys.*, devices.display_name
+    from unnest(${pairs.map((pair) => pair.userId)}::text[], ${pairs.map((pair) => pair.deviceId)}::text[])
+      as wanted(user_id, device_id)
+    join device_keys on device_keys.user_id = wanted.user_id
+      and (wanted.device_id is null or device_keys.device_id = wanted.device_id)
+    join devices on devices.user_id = device_keys.user_id and devices.device_id = device_keys.device_id
+    order by device_keys.user_id, device_keys.device_id`.execute(db.sql)
+  return rows
+}

@@ -1,0 +1,49 @@
+import { sql } from 'kysely'
+import type { Db, Tx } from './database.ts'
+import type { DeviceKey } from './devices.ts'
+import { type ClaimedKey, type KeyClaim, noteKeyCountChange, type UploadedKey } from './one-time-keys.ts'
+
+/** Replaces a device's fallback keys of the algorithms of `keys`. A key that is there already stays as used as it is. */
+export async function replaceFallbackKeys(
+  tx: Tx,
+  { userId, deviceId }: DeviceKey,
+  keys: readonly UploadedKey[],
+): Promise<void> {
+  if (keys.length === 0) return
+  await sql`insert into fallback_keys as old (user_id, device_id, algorithm, key_id, key_json)
+    select ${userId}, ${deviceId}, algorithm, key_id, key_json
+    from unnest(${keys.map((key) => key.algorithm)}::text[], ${keys.map((key) => key.key_id)}::text[],
+      ${keys.map((key) => key.key_json)}::text[]) as uploaded(algorithm, key_id, key_json)
+    on conflict (user_id, device_id, algorithm) do update set key_id = excluded.key_id, key_json = excluded.key_json,
+      used = old.used and old.key_id = excluded.key_id and old.key_json = excluded.key_json`.execute(tx.sql)
+  noteKeyCountChange(tx, { userId, deviceId })
+}
+
+/** The fallback keys for claims that found no one-time key; they count as used from now on. Claims without one are left out. */
+export async function useFallbackKeys(tx: Tx, claims: readonly KeyClaim[]): Promise<ClaimedKey[]> {
+  if (claims.length === 0) return []
+  const { rows } = await sql<ClaimedKey & { used: boolean }>`select user_id, device_id, algorithm, key_id, key_json, used
+    from fallback_keys join unnest(${claims.map((claim) => claim.user_id)}::text[],
+        ${claims.map((claim) => claim.device_id)}::text[], ${claims.map((claim) => claim.algorithm)}::text[])
+      as wanted(user_id, device_id, algorithm) using (user_id, device_id, algorithm)`.execute(tx.sql)
+  const fresh = rows.filter((row) => !row.used)
+  if (fresh.length > 0) await markUsed(tx, fresh)
+  return rows.map(({ used: _used, ...key }) => key)
+}
+
+/** The algorithms of which a device has a fallback key that has not been given out. */
+export async function loadUnusedFallbackKeyTypes(db: Db, { userId, deviceId }: DeviceKey): Promise<string[]> {
+  const { rows } = await sql<{ algorithm: string }>`select algorithm from fallback_keys
+    where user_id = ${userId} and device_id = ${deviceId} and not used order by algorithm`.execute(db.sql)
+  return rows.map(({ algorithm }) => algorithm)
+}
+
+async function markUsed(tx: Tx, keys: readonly ClaimedKey[]): Promise<void> {
+  await sql`update fallback_keys set used = true
+    from unnest(${keys.map((key) => key.user_id)}::text[], ${keys.map((key) => key.device_id)}::text[],
+      ${keys.map((key) => key.algorithm)}::text[], ${keys.map((key) => key.key_id)}::text[])
+      as given(user_id, device_id, algorithm, key_id)
+    where (fallback_keys.user_id, fallback_keys.device_id, fallback_keys.algorithm, fallback_keys.key_id)
+      = (given.user_id, given.device_id, given.algorithm, given.key_id)`.execute(tx.sql)
+  for (const { user_id, device_id } of keys) noteKeyCountChange(tx, { userId: user_id, deviceId: device_id })
+}

@@ -1,0 +1,75 @@
+import { sql } from 'kysely'
+import type { DeviceId, UserId } from '../core/ids.ts'
+import type { Db, Tx } from './database.ts'
+import type { DeviceKey } from './devices.ts'
+import { appendToStream } from './stream-append.ts'
+
+/** A one-time or fallback key; `key_json` is canonical JSON. */
+export type UploadedKey = { algorithm: string; key_id: string; key_json: string }
+
+/** A key that somebody wants, and one that somebody got. */
+export type KeyClaim = { user_id: UserId; device_id: DeviceId; algorithm: string }
+export type ClaimedKey = KeyClaim & { key_id: string; key_json: string }
+
+/** Adds keys to a device's store; those that it has already are left as they are. Returns the ones whose id is taken by another key. */
+export async function addOneTimeKeys(
+  tx: Tx,
+  { userId, deviceId }: DeviceKey,
+  keys: readonly UploadedKey[],
+): Promise<UploadedKey[]> {
+  if (keys.length === 0) return []
+  const uploaded = sql`unnest(${keys.map((key) => key.algorithm)}::text[], ${keys.map((key) => key.key_id)}::text[],
+    ${keys.map((key) => key.key_json)}::text[]) as uploaded(algorithm, key_id, key_json)`
+  const result = await sql`insert into one_time_keys (user_id, device_id, algorithm, key_id, key_json)
+    select ${userId}, ${deviceId}, algorithm, key_id, key_json from ${uploaded} on conflict do nothing`.execute(tx.sql)
+  const added = Number(result.numAffectedRows)
+  if (added > 0) noteKeyCountChange(tx, { userId, deviceId })
+  return added === keys.length ? [] : differing(tx, uploaded, { userId, deviceId })
+}
+
+async function differing(tx: Tx, uploaded: ReturnType<typeof sql>, { userId, deviceId }: DeviceKey): Promise<UploadedKey[]> {
+  const { rows } = await sql<UploadedKey>`select uploaded.* from ${uploaded} join one_time_keys known
+      on known.user_id = ${userId} and known.device_id = ${deviceId}
+      and known.algorithm = uploaded.algorithm and known.key_id = uploaded.key_id
+    where known.key_json <> uploaded.key_json`.execute(tx.sql)
+  return rows
+}
+
+/**
+ * Takes one key for each claim out of the stores, the oldest first; claims that find none are left out. Claims that run at the same time,
+ * in whatever process, never get the same key: each passes over the keys that another has locked.
+ */
+export async function takeOneTimeKeys(tx: Tx, claims: readonly KeyClaim[]): Promise<ClaimedKey[]> {
+  const { rows } = await sql<ClaimedKey>`with picked as (
+      select key.* from unnest(${claims.map((claim) => claim.user_id)}::text[],
+          ${claims.map((claim) => claim.device_id)}::text[], ${claims.map((claim) => claim.algorithm)}::text[])
+        as wanted(user_id, device_id, algorithm)
+      cross join lateral (
+        select user_id, device_id, algorithm, key_id from one_time_keys
+        where (user_id, device_id, algorithm) = (wanted.user_id, wanted.device_id, wanted.algorithm)
+        order by upload_order limit 1 for update skip locked
+      ) key
+    )
+    delete from one_time_keys using picked
+    where (one_time_keys.user_id, one_time_keys.device_id, one_time_keys.algorithm, one_time_keys.key_id)
+      = (picked.user_id, picked.device_id, picked.algorithm, picked.key_id)
+    returning one_time_keys.user_id, one_time_keys.device_id, one_time_keys.algorithm, one_time_keys.key_id,
+      one_time_keys.key_json`.execute(tx.sql)
+  for (const { user_id, device_id } of rows) noteKeyCountChange(tx, { userId: user_id, deviceId: device_id })
+  return rows
+}
+
+/** How many one-time keys a device has, by algorithm. */
+export async function countOneTimeKeys(db: Db, { userId, deviceId }: DeviceKey): Promise<Record<string, number>> {
+  const { rows } = await sql<{ algorithm: string; count: number }>`select algorithm, count(*)::int as count
+    from one_time_keys where user_id = ${userId} and device_id = ${deviceId} group by algorithm`.execute(db.sql)
+  return Object.fromEntries(rows.map(({ algorithm, count }) => [algorithm, count]))
+}
+
+/** Tells the stream that the device has other numbers of keys than before. */
+export function noteKeyCountChange(tx: Tx, { userId, deviceId }: DeviceKey): void {
+  const isNoted = tx.streamRows.some(
+    (row) => row.kind === 'one_time_keys' && row.user_id === userId && row.detail === deviceId,
+  )
+  if (!isNoted) appendToStream(tx, { kind: 'one_time_keys', user_id: userId, detail: deviceId })
+}
