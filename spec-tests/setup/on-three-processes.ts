@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import type { TestProject } from 'vitest/node'
 import { startHearth } from '../harness/hearth.ts'
 import { startPostgres } from '../harness/postgres.ts'
@@ -9,7 +12,9 @@ export default function setup(project: TestProject): Promise<() => Promise<void>
   return provideHomeserver(project, async () => {
     const postgres = await startPostgres()
     const databaseUrl = await postgres.createDatabase()
-    const hearths = await Promise.all([1, 2, 3].map(() => startHearth({ databaseUrl })))
+    const media = mkdtempSync(join(tmpdir(), 'hearth-media-'))
+    const config = { media: { storage_dir: media } }
+    const hearths = await Promise.all([1, 2, 3].map(() => startHearth({ databaseUrl, config })))
     const proxy = await startRoundRobinProxy(hearths.map((hearth) => hearth.url))
     return {
       url: proxy.url,
@@ -17,6 +22,7 @@ export default function setup(project: TestProject): Promise<() => Promise<void>
         await proxy.close()
         await Promise.all(hearths.map((hearth) => hearth.dispose()))
         await postgres.stop()
+        rmSync(media, { recursive: true, force: true })
       },
     }
   })

@@ -104,7 +104,10 @@ const media = z
     max_upload_size: byteSize.prefault('50M').describe('The largest file that may be uploaded.'),
     storage_dir: file
       .optional()
-      .meta({ description: 'Where files are kept. Absent: media inside data_dir.', example: '/srv/hearth/media' }),
+      .meta({
+        description: 'Where files are kept; all processes have to share it. Absent: media inside data_dir.',
+        example: '/srv/hearth/media',
+      }),
     thumbnail_sizes: z
       .array(thumbnailSize)
       .prefault([
@@ -170,7 +173,10 @@ const support = z
       .describe(
         'Whom users and other administrators can turn to. role: m.role.admin (the default) or m.role.security. matrix_id or email_address: how to reach them.',
       ),
-    page: z.url('expected a URL').optional().meta({ description: 'A web page with help.', example: 'https://example.org/help' }),
+    page: z
+      .url('expected a URL')
+      .optional()
+      .meta({ description: 'A web page with help.', example: 'https://example.org/help' }),
   })
   .prefault({})
   .describe('Who helps: clients find it at /.well-known/matrix/support.')

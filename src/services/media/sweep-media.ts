@@ -2,6 +2,7 @@ import type { App } from '../../app.ts'
 import { removeAbandonedFiles } from '../../infra/object-store/staged-file.ts'
 import { deleteExpiredReservations } from '../../storage/media.ts'
 import { deleteUnusedFiles } from '../../storage/media-files.ts'
+import { checkMediaStore } from './check-media-store.ts'
 import { dropUnclaimedObjects } from './objects.ts'
 
 const INTERVAL_MS = 60 * 60 * 1000
@@ -9,12 +10,17 @@ const BATCH = 100
 /** Longer than any upload takes between writing its object and its row. */
 const UNCLAIMED_MS = 60 * 60 * 1000
 
-/** Sweeps now and every hour until the server stops. `stop` waits for a sweep that is under way. */
+/**
+ * Sweeps now and every hour until the server stops; not in another store than the server's, where forgetting objects would not delete them.
+ * `stop` waits for a sweep that is under way.
+ */
 export function startMediaSweeps(app: App): { stop(): Promise<void> } {
   let underWay = Promise.resolve()
   const sweep = () => {
     underWay = underWay
-      .then(() => sweepMedia(app))
+      .then(async () => {
+        if (await checkMediaStore(app)) await sweepMedia(app)
+      })
       .catch((error) => app.logger.error({ err: error }, 'sweeping the media failed'))
   }
   const timer = setInterval(sweep, INTERVAL_MS)

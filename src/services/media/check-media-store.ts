@@ -1,0 +1,40 @@
+import type { App } from '../../app.ts'
+import { discardStagedFile, stageFile } from '../../infra/object-store/staged-file.ts'
+import { serverSecret } from '../../storage/server-secrets.ts'
+
+const KEY_LENGTH = 32
+
+/**
+ * Finds out whether this process has the store that the server's files are in: a mount may be missing, or a folder not be shared. The first
+ * process to start puts a mark there, which all others look for. Returns whether it is there; the log tells the administrator if not.
+ */
+export async function checkMediaStore(app: App): Promise<boolean> {
+  const mine = app.random.token(KEY_LENGTH)
+  // Before the others can know of it, so that they never miss it for being early.
+  await putMark(app, mine)
+  const mark = await serverSecret(app.database, 'media_store_mark', () => mine)
+  if (mark === mine) return true
+  await app.media.objects.delete(mine)
+  const found = await app.media.objects.get(mark)
+  if (found) {
+    found.destroy()
+    return true
+  }
+  app.logger.error(
+    "media.storage_dir is not the folder that this server's files are in: is it mounted, and shared by all processes?",
+  )
+  return false
+}
+
+async function putMark(app: App, key: string): Promise<void> {
+  const content = Buffer.from(`The media of ${app.serverName}\n`)
+  async function* source(): AsyncGenerator<Buffer> {
+    yield content
+  }
+  const staged = await stageFile(app.media.objects.stagingFolder, source(), content.length)
+  try {
+    await app.media.objects.put(key, staged)
+  } finally {
+    await discardStagedFile(staged)
+  }
+}
