@@ -4,7 +4,11 @@ import type { Db, Tx } from './database.ts'
 import type { DeviceKey } from './devices.ts'
 
 /** Makes a device the user's dehydrated one; `deviceData` is JSON. */
-export async function storeDehydratedDevice(tx: Tx, { userId, deviceId }: DeviceKey, deviceData: string): Promise<void> {
+export async function storeDehydratedDevice(
+  tx: Tx,
+  { userId, deviceId }: DeviceKey,
+  deviceData: string,
+): Promise<void> {
   await sql`insert into dehydrated_devices (user_id, device_id, device_data) values (${userId}, ${deviceId}, ${deviceData})
     on conflict (user_id) do update set device_id = excluded.device_id, device_data = excluded.device_data`.execute(
     tx.sql,

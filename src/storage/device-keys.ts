@@ -16,7 +16,8 @@ export async function lockDevice(tx: Tx, { userId, deviceId }: DeviceKey): Promi
 
 /** Publishes a device's identity keys (canonical JSON). If they differ from the former ones, those who track the user's devices hear of it. */
 export async function storeDeviceKeys(tx: Tx, { userId, deviceId }: DeviceKey, keyJson: string): Promise<void> {
-  const result = await sql`insert into device_keys (user_id, device_id, key_json) values (${userId}, ${deviceId}, ${keyJson})
+  const result =
+    await sql`insert into device_keys (user_id, device_id, key_json) values (${userId}, ${deviceId}, ${keyJson})
     on conflict (user_id, device_id) do update set key_json = excluded.key_json
     where device_keys.key_json <> excluded.key_json`.execute(tx.sql)
   if (result.numAffectedRows === 0n) return

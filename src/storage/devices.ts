@@ -1,21 +1,20 @@
 import { sql } from 'kysely'
 import type { DeviceId, UserId } from '../core/ids.ts'
 import type { Db, Tx } from './database.ts'
-import { appendToStream } from './stream-append.ts'
+import { noteDeviceListChange } from './device-lists.ts'
 import type { DeviceRow } from './users-schema.ts'
 
 /** A device of a user. */
 export type DeviceKey = { userId: UserId; deviceId: DeviceId }
 
-/** Makes a device known, with this name if it is new. The user's device list changes when it is. */
+/** Makes a device known, with this name if it is new. Others learn of it when it has keys. */
 export async function ensureDevice(
   tx: Tx,
   device: DeviceKey & { displayName: string | null; now: number },
 ): Promise<void> {
-  const result = await sql`insert into devices (user_id, device_id, display_name, created_ts)
+  await sql`insert into devices (user_id, device_id, display_name, created_ts)
     values (${device.userId}, ${device.deviceId}, ${device.displayName}, ${device.now}::bigint)
     on conflict (user_id, device_id) do nothing`.execute(tx.sql)
-  if (result.numAffectedRows === 1n) noteDeviceChange(tx, device)
 }
 
 /** A user's devices, by id. */
@@ -35,11 +34,12 @@ export async function findDevice(db: Db, { userId, deviceId }: DeviceKey): Promi
 
 /** Names a device; false when there is none of that id. */
 export async function renameDevice(tx: Tx, device: DeviceKey & { displayName: string | null }): Promise<boolean> {
-  const result = await sql`update devices set display_name = ${device.displayName}
-    where user_id = ${device.userId} and device_id = ${device.deviceId}`.execute(tx.sql)
-  if (result.numAffectedRows === 0n) return false
-  noteDeviceChange(tx, device)
-  return true
+  const { rows } = await sql<ChangedDevice>`update devices set display_name = ${device.displayName}
+    where user_id = ${device.userId} and device_id = ${device.deviceId} returning device_id, ${HAS_KEYS}`.execute(
+    tx.sql,
+  )
+  noteChanges(tx, device.userId, rows)
+  return rows.length > 0
 }
 
 /** Removes devices and all that hangs on them, tokens first of all; ids that do not exist are ignored. `which`: a list, or all but some. */
@@ -50,9 +50,9 @@ export async function deleteDevices(
 ): Promise<DeviceId[]> {
   const matches =
     'only' in which ? sql`device_id = any(${which.only}::text[])` : sql`device_id <> all(${which.except}::text[])`
-  const { rows } = await sql<{ device_id: DeviceId }>`delete from devices where user_id = ${userId} and ${matches}
-    returning device_id`.execute(tx.sql)
-  for (const { device_id } of rows) noteDeviceChange(tx, { userId, deviceId: device_id })
+  const { rows } = await sql<ChangedDevice>`delete from devices where user_id = ${userId} and ${matches}
+    returning device_id, ${HAS_KEYS}`.execute(tx.sql)
+  noteChanges(tx, userId, rows)
   return rows.map(({ device_id }) => device_id)
 }
 
@@ -67,6 +67,15 @@ export async function updateLastSeen(
       and (last_seen_ts is null or last_seen_ts <= ${seen.unlessSince}::bigint)`.execute(tx.sql)
 }
 
-function noteDeviceChange(tx: Tx, { userId, deviceId }: DeviceKey): void {
-  appendToStream(tx, { kind: 'device_list', user_id: userId, detail: deviceId })
+type ChangedDevice = { device_id: DeviceId; has_keys: boolean }
+
+/** As of before the statement, so of devices that it deletes too. */
+const HAS_KEYS = sql`exists (select 1 from device_keys
+  where device_keys.user_id = devices.user_id and device_keys.device_id = devices.device_id) as has_keys`
+
+/** Devices without identity keys are in nobody's list. */
+function noteChanges(tx: Tx, userId: UserId, devices: readonly ChangedDevice[]): void {
+  for (const { device_id, has_keys } of devices) {
+    if (has_keys) noteDeviceListChange(tx, userId, `device ${device_id}`)
+  }
 }

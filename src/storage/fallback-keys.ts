@@ -22,7 +22,9 @@ export async function replaceFallbackKeys(
 /** The fallback keys for claims that found no one-time key; they count as used from now on. Claims without one are left out. */
 export async function useFallbackKeys(tx: Tx, claims: readonly KeyClaim[]): Promise<ClaimedKey[]> {
   if (claims.length === 0) return []
-  const { rows } = await sql<ClaimedKey & { used: boolean }>`select user_id, device_id, algorithm, key_id, key_json, used
+  const { rows } = await sql<
+    ClaimedKey & { used: boolean }
+  >`select user_id, device_id, algorithm, key_id, key_json, used
     from fallback_keys join unnest(${claims.map((claim) => claim.user_id)}::text[],
         ${claims.map((claim) => claim.device_id)}::text[], ${claims.map((claim) => claim.algorithm)}::text[])
       as wanted(user_id, device_id, algorithm) using (user_id, device_id, algorithm)`.execute(tx.sql)

@@ -27,7 +27,11 @@ export async function addOneTimeKeys(
   return added === keys.length ? [] : differing(tx, uploaded, { userId, deviceId })
 }
 
-async function differing(tx: Tx, uploaded: ReturnType<typeof sql>, { userId, deviceId }: DeviceKey): Promise<UploadedKey[]> {
+async function differing(
+  tx: Tx,
+  uploaded: ReturnType<typeof sql>,
+  { userId, deviceId }: DeviceKey,
+): Promise<UploadedKey[]> {
   const { rows } = await sql<UploadedKey>`select uploaded.* from ${uploaded} join one_time_keys known
       on known.user_id = ${userId} and known.device_id = ${deviceId}
       and known.algorithm = uploaded.algorithm and known.key_id = uploaded.key_id
