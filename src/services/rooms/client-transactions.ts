@@ -46,13 +46,18 @@ async function sendOrFind(app: App, transaction: ClientTransaction, send: Send):
   try {
     return await send({ deviceId, id: txnId })
   } catch (error) {
-    // A repetition may also be refused for what has changed since: the sender has left the room, say.
-    if (!(error instanceof MatrixError) && !violatesUnique(error, 'events_transaction')) throw error
+    if (!mayMeanRepetition(error)) throw error
     const eventId = await findTransactionEvent(app.database, { ...scope, deviceId, txnId })
     if (eventId === undefined) throw error
     // The id of another redaction's transaction, under another path.
     return (await isOfTransaction(app, eventId, transaction)) ? eventId : send(undefined)
   }
+}
+
+/** Besides the index, what has changed since may refuse a repetition: the sender has left the room, or has given this very reaction. */
+function mayMeanRepetition(error: unknown): boolean {
+  if (error instanceof MatrixError) return error.status === 403 || error.errcode === 'M_DUPLICATE_ANNOTATION'
+  return violatesUnique(error, 'events_transaction')
 }
 
 async function isOfTransaction(app: App, eventId: EventId, { redacts }: ClientTransaction): Promise<boolean> {
