@@ -34,6 +34,7 @@ async function withPassword(
 test('the flows', async () => {
   const { body } = await ask(url, { method: 'GET', path: `${v3}/login` })
   expect(body.flows).toContainEqual({ type: 'm.login.password' })
+  expect(body.flows).toContainEqual({ type: 'm.login.token', get_login_token: true })
 })
 
 test('a user id, a localpart and the old way of writing it log in', async () => {
@@ -73,6 +74,16 @@ test.each([
 ])('%j is no login', async (body, errcode) => {
   const answer = await post(`${v3}/login`, body)
   expect([answer.status, answer.body.errcode]).toEqual([400, errcode])
+})
+
+test.each(['@@', '', 'a\0b', '@nobody'])('there is no user %j', async (user) => {
+  const answer = await logIn(user)
+  expect([answer.status, answer.body.errcode]).toEqual([403, 'M_FORBIDDEN'])
+})
+
+test('a made-up login token', async () => {
+  const answer = await post(`${v3}/login`, { type: 'm.login.token', token: 'made-up' })
+  expect([answer.status, answer.body.errcode]).toEqual([403, 'M_FORBIDDEN'])
 })
 
 test('a new login on a device ends its former token', async () => {
@@ -130,6 +141,13 @@ test('refreshing with the new refresh token confirms it too', async () => {
   expect((await refresh(second.refresh_token)).status).toBe(200)
   expect((await refresh(first.refresh_token)).status).toBe(401)
   expect(await statusOf(first.access_token)).toBe(401)
+})
+
+test('a refresh token that was never given out, and none', async () => {
+  const unknown = await refresh('made-up')
+  expect([unknown.status, unknown.body.errcode]).toEqual([401, 'M_UNKNOWN_TOKEN'])
+  const none = await post(`${v3}/refresh`, {})
+  expect([none.status, none.body.errcode]).toEqual([400, 'M_MISSING_PARAM'])
 })
 
 test('logging out ends the refresh token', async () => {

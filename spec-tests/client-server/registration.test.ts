@@ -176,6 +176,16 @@ test.each([
   expect([answer.status, answer.body.errcode]).toEqual([400, errcode])
 })
 
+test('text with NUL is refused, not a fault of the server', async () => {
+  const body = { password, initial_device_display_name: 'a\0b', auth: { type: 'm.login.dummy' } }
+  expect((await post(body)).status).toBe(400)
+})
+
+test('guests are refused where there are none', async () => {
+  const answer = await post({}, `${path}?kind=guest`)
+  expect([answer.status, answer.body.errcode]).toEqual([403, 'M_FORBIDDEN'])
+})
+
 test('an unknown kind of account is refused', async () => {
   const answer = await post({}, `${path}?kind=robot`)
   expect(answer.status).toBe(400)
