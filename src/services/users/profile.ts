@@ -69,9 +69,6 @@ function checkValue(field: string, value: Json): void {
   if (limit === undefined) return
   if (typeof value !== 'string') throw new InvalidParamError(`${field}: must be a string`)
   if (value.length > limit) throw new InvalidParamError(`${field}: has at most ${limit} characters`)
-  if (field === 'avatar_url' && value !== '' && !value.startsWith('mxc://')) {
-    throw new InvalidParamError('avatar_url: must be an mxc:// URI')
-  }
 }
 
 function withField(profile: Profile, field: string, value: Json): Profile {

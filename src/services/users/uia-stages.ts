@@ -22,6 +22,13 @@ export const UIA_STAGES = {
 
 export type UiaStageType = keyof typeof UIA_STAGES
 
+/** Someone proves to be another user than the one whom the operation is about: no further attempt is of use. */
+export class WrongUserError extends ForbiddenError {
+  constructor() {
+    super('The authentication is of another user')
+  }
+}
+
 /** https://spec.matrix.org/v1.19/client-server-api/#password-based */
 async function provePassword(
   app: StageCapabilities,
@@ -31,9 +38,10 @@ async function provePassword(
   const name = (auth.identifier as { user?: unknown } | undefined)?.user ?? auth.user
   if (typeof password !== 'string') throw new MissingParamError('auth.password: a password is needed')
   const claimed = typeof name === 'string' ? localUserId(app, name) : userId
+  if (userId && claimed !== userId) throw new WrongUserError()
   const user = userId && (await findUser(app.database, userId))
   const matches = await app.passwordHasher.verify(user?.password_hash, password)
-  if (!userId || claimed !== userId || !matches) throw new ForbiddenError('Invalid password')
+  if (!userId || !matches) throw new ForbiddenError('Invalid password')
   return userId
 }
 

@@ -1,0 +1,61 @@
+import { sql } from 'kysely'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import type { UserId } from '../../core/ids.ts'
+import { putAccountData } from './account-data.ts'
+import { createUser } from './create-user.ts'
+import { deactivateUser } from './deactivate.ts'
+import { addFilter } from './filters.ts'
+import { logInWithPassword } from './log-in.ts'
+import { newLoginToken } from './login-tokens.ts'
+import { newOpenIdToken } from './openid-tokens.ts'
+import { changePushRules } from './push-rules.ts'
+import { findSession } from './sessions.ts'
+import { createUsersTestApp, type UsersTestApp } from './test-users-app.ts'
+
+let app: UsersTestApp
+beforeAll(async () => {
+  app = await createUsersTestApp()
+})
+afterAll(() => app.database.close())
+
+/** A user with something in every table. */
+async function settledUser(localpart: string): Promise<{ userId: UserId; accessToken: string }> {
+  const password = 'correct horse'
+  const userId = await createUser(app, { localpart, password, admin: true })
+  const device = { wantsRefreshToken: true }
+  const { access_token: accessToken } = await logInWithPassword(app, { user: localpart, password, device })
+  await newLoginToken(app, userId)
+  await newOpenIdToken(app, userId)
+  await putAccountData(app, userId, { roomId: '', type: 't', content: {} })
+  await addFilter(app, userId, {})
+  await changePushRules(app, userId, (overlay) => overlay)
+  return { userId, accessToken }
+}
+
+async function tablesWith(userId: UserId): Promise<string[]> {
+  const { rows } = await sql<{ table: string }>`select c.table_name as "table" from information_schema.columns c
+    join information_schema.tables t using (table_schema, table_name)
+    where c.table_schema = 'public' and c.column_name = 'user_id' and t.table_type = 'BASE TABLE'`.execute(
+    app.database.sql,
+  )
+  const found: string[] = []
+  for (const { table } of rows) {
+    const result = await sql`select 1 from ${sql.table(table)} where user_id = ${userId}`.execute(app.database.sql)
+    if (result.rows.length > 0) found.push(table)
+  }
+  return found.sort()
+}
+
+test('access ends, what was stored stays', async () => {
+  const { userId, accessToken } = await settledUser('alice')
+  await deactivateUser(app, { userId, erase: false })
+  expect(await tablesWith(userId)).toEqual(['account_data', 'filters', 'profiles', 'push_rules', 'stream', 'users'])
+  const session = findSession(app, { accessToken, ip: '::1', userAgent: undefined })
+  await expect(session).rejects.toMatchObject({ errcode: 'M_UNKNOWN_TOKEN' })
+})
+
+test('with erase nothing stays but the name', async () => {
+  const { userId } = await settledUser('bob')
+  await deactivateUser(app, { userId, erase: true })
+  expect(await tablesWith(userId)).toEqual(['stream', 'users'])
+})

@@ -1,0 +1,107 @@
+import { sql } from 'kysely'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { loadProfile } from '../../storage/profiles.ts'
+import { findUser } from '../../storage/users.ts'
+import { type RegistrationRequest, registerGuest, registerUser } from './register.ts'
+import { isValidRegistrationToken } from './registration-token-validity.ts'
+import { createUsersTestApp, type UsersTestApp } from './test-users-app.ts'
+import type { AuthData } from './uia-stages.ts'
+
+const password = 'correct horse'
+let app: UsersTestApp
+afterEach(() => app.database.close())
+
+function register(request: RegistrationRequest, auth?: AuthData) {
+  return registerUser(app, { request: { password, ...request }, auth, operation: 'POST /register' })
+}
+
+async function addToken(token: string, limits: { uses?: number; expiresTs?: number } = {}): Promise<void> {
+  await sql`insert into registration_tokens (token, uses_allowed, expires_ts)
+    values (${token}, ${limits.uses ?? null}, ${limits.expiresTs ?? null})`.execute(app.database.sql)
+}
+
+describe('where registration needs a token', () => {
+  beforeEach(async () => {
+    app = await createUsersTestApp({ registration: { enabled: true, requires_token: true } })
+  })
+
+  const withToken = (token: string) => ({ type: 'm.login.registration_token', token })
+
+  test('that is the flow, and a dummy stage is not enough', async () => {
+    const flows = [{ stages: ['m.login.registration_token'] }]
+    await expect(register({ username: 'a' })).rejects.toMatchObject({ status: 401, extra: { flows } })
+    await expect(register({ username: 'a' }, { type: 'm.login.dummy' })).rejects.toMatchObject({ status: 401 })
+  })
+
+  test('a token serves as often as it may', async () => {
+    await addToken('twice', { uses: 2 })
+    expect(await isValidRegistrationToken(app, 'twice')).toBe(true)
+    await register({ username: 'a' }, withToken('twice'))
+    await register({ username: 'b', inhibit_login: true }, withToken('twice'))
+    expect(await isValidRegistrationToken(app, 'twice')).toBe(false)
+    await expect(register({ username: 'c' }, withToken('twice'))).rejects.toMatchObject({ errcode: 'M_UNAUTHORIZED' })
+    expect(await findUser(app.database, '@c:hearth.test' as never)).toBeUndefined()
+  })
+
+  test('of many at once, only as many as it may', async () => {
+    await addToken('once', { uses: 1 })
+    const attempts = ['a', 'b', 'c', 'd'].map((username) => register({ username }, withToken('once')))
+    const results = await Promise.allSettled(attempts)
+    expect(results.filter(({ status }) => status === 'fulfilled')).toHaveLength(1)
+    const { rows } = await sql`select 1 from users`.execute(app.database.sql)
+    expect(rows).toHaveLength(1)
+  })
+
+  test('a failed registration costs no use', async () => {
+    await addToken('once', { uses: 1 })
+    await expect(register({ username: 'A B' }, withToken('once'))).rejects.toMatchObject({
+      errcode: 'M_INVALID_USERNAME',
+    })
+    expect(await isValidRegistrationToken(app, 'once')).toBe(true)
+  })
+
+  test('tokens expire', async () => {
+    await addToken('old', { expiresTs: app.clock.now() + 1000 })
+    expect(await isValidRegistrationToken(app, 'old')).toBe(true)
+    app.clock.advance(1000)
+    expect(await isValidRegistrationToken(app, 'old')).toBe(false)
+  })
+})
+
+describe('where registration is closed', () => {
+  beforeEach(async () => {
+    app = await createUsersTestApp()
+  })
+
+  test('nobody registers, by whatever way', async () => {
+    const forbidden = { status: 403, errcode: 'M_FORBIDDEN' }
+    await expect(register({ username: 'a' }, { type: 'm.login.dummy' })).rejects.toMatchObject(forbidden)
+    await expect(registerGuest(app, undefined)).rejects.toMatchObject(forbidden)
+    await expect(isValidRegistrationToken(app, 'x')).rejects.toMatchObject(forbidden)
+  })
+})
+
+describe('where registration is open', () => {
+  beforeEach(async () => {
+    app = await createUsersTestApp({ registration: { enabled: true, guests: true } })
+  })
+
+  test('a new account is named after its localpart', async () => {
+    const { user_id: userId } = await register({ username: 'Alice' }, { type: 'm.login.dummy' })
+    expect(await loadProfile(app.database, userId)).toEqual({ displayname: 'alice' })
+  })
+
+  test('guests get an account without password', async () => {
+    const { user_id: userId } = await registerGuest(app, 'Phone')
+    expect(await findUser(app.database, userId)).toMatchObject({ is_guest: true, password_hash: null })
+  })
+
+  test('the password is not kept while authentication is under way', async () => {
+    await register({ username: 'alice', password: 'visible secret' }).catch(() => {})
+    const { rows } = await sql<{ text: string }>`select uia_sessions::text as text from uia_sessions`.execute(
+      app.database.sql,
+    )
+    expect(rows).toHaveLength(1)
+    expect(rows[0]!.text).not.toContain('visible secret')
+  })
+})

@@ -1,0 +1,55 @@
+import { createHmac } from 'node:crypto'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { findUser } from '../../storage/users.ts'
+import { newRegistrationNonce, registerBySharedSecret } from './shared-secret-registration.ts'
+import { createUsersTestApp, type UsersTestApp } from './test-users-app.ts'
+
+const SECRET = 'shared'
+let app: UsersTestApp
+beforeAll(async () => {
+  app = await createUsersTestApp({ registration: { shared_secret: SECRET } })
+})
+afterAll(() => app.database.close())
+
+const account = { username: 'root', password: 'correct horse', admin: true }
+
+function macOf(parts: readonly string[]): string {
+  return createHmac('sha1', SECRET).update(parts.join('\0')).digest('hex')
+}
+
+test('makes the account, whether or not registration is open', async () => {
+  const nonce = await newRegistrationNonce(app)
+  const mac = macOf([nonce, 'root', 'correct horse', 'admin'])
+  const login = await registerBySharedSecret(app, { ...account, nonce, mac })
+  expect(login).toMatchObject({ user_id: '@root:hearth.test', access_token: expect.any(String) })
+  expect(await findUser(app.database, login.user_id)).toMatchObject({ is_admin: true })
+})
+
+test('the kind of user is signed too, where it is given', async () => {
+  const nonce = await newRegistrationNonce(app)
+  const mac = macOf([nonce, 'helper', 'correct horse', 'notadmin', 'support'])
+  const request = { nonce, username: 'helper', password: 'correct horse', admin: false, user_type: 'support', mac }
+  expect((await registerBySharedSecret(app, request)).user_id).toBe('@helper:hearth.test')
+})
+
+test('a nonce expires within a minute', async () => {
+  const nonce = await newRegistrationNonce(app)
+  app.clock.advance(60_000)
+  const mac = macOf([nonce, 'late', 'correct horse', 'admin'])
+  const late = registerBySharedSecret(app, { ...account, username: 'late', nonce, mac })
+  await expect(late).rejects.toMatchObject({ errcode: 'M_INVALID_PARAM' })
+})
+
+test.each(['', 'zz', '00'.repeat(20)])('%j is no mac', async (mac) => {
+  const nonce = await newRegistrationNonce(app)
+  const forged = registerBySharedSecret(app, { ...account, username: 'forged', nonce, mac })
+  await expect(forged).rejects.toMatchObject({ errcode: 'M_FORBIDDEN' })
+})
+
+test('without a secret there is no such registration', async () => {
+  const closed = {
+    ...app,
+    config: { ...app.config, registration: { ...app.config.registration, shared_secret: undefined } },
+  }
+  await expect(newRegistrationNonce(closed)).rejects.toMatchObject({ errcode: 'M_FORBIDDEN' })
+})
