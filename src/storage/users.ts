@@ -30,7 +30,7 @@ export async function markDeactivated(tx: Tx, user: { userId: UserId; erase: boo
     deactivated_ts = coalesce(deactivated_ts, ${user.now}::bigint) where user_id = ${user.userId}`.execute(tx.sql)
 }
 
-/** Keeps others from changing what belongs to a user until the transaction ends. Invariant: who reads and then writes a user's push rules, profile or tags holds it. */
+/** Keeps others from changing what belongs to a user until the transaction ends. Invariant: who reads and then writes a user's push rules, profile, tags or sessions holds it. */
 export async function lockUser(tx: Tx, userId: UserId): Promise<void> {
   await sql`select 1 from users where user_id = ${userId} for no key update`.execute(tx.sql)
 }

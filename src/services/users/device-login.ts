@@ -21,7 +21,10 @@ export type TokenPair = { access_token: string; refresh_token?: string; expires_
 
 const DEVICE_ID_LENGTH = 10
 
-/** Logs a device in; a device that exists loses its former tokens. https://spec.matrix.org/v1.19/client-server-api/#relationship-between-access-tokens-and-devices */
+/**
+ * Logs a device in; a device that exists loses its former tokens. The caller has locked the user or just made them, so that of two logins on one
+ * device one keeps its tokens. https://spec.matrix.org/v1.19/client-server-api/#relationship-between-access-tokens-and-devices
+ */
 export async function logInDevice(
   app: Pick<App, 'random' | 'clock' | 'config'>,
   tx: Tx,

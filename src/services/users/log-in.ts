@@ -1,8 +1,9 @@
 import type { App } from '../../app.ts'
 import { ForbiddenError, MatrixError } from '../../core/errors.ts'
 import type { ServerName, UserId } from '../../core/ids.ts'
+import type { Tx } from '../../storage/database.ts'
 import { takeLoginToken } from '../../storage/login-tokens.ts'
-import { findUser } from '../../storage/users.ts'
+import { findUser, lockUser } from '../../storage/users.ts'
 import type { UserRow } from '../../storage/users-schema.ts'
 import { type ClientDevice, logInDevice } from './device-login.ts'
 import { hashToken } from './tokens.ts'
@@ -53,8 +54,20 @@ async function openSession(app: Capabilities, user: UserRow, device: ClientDevic
     throw new MatrixError(401, 'M_USER_LOCKED', 'This account has been locked', { soft_logout: true })
   }
   const userId = user.user_id
-  const tokens = await app.database.write((tx) => logInDevice(app, tx, { userId, device }))
+  const tokens = await app.database.write(async (tx) => {
+    await requireUnchanged(tx, user)
+    return logInDevice(app, tx, { userId, device })
+  })
   return { user_id: userId, home_server: app.serverName, ...tokens }
+}
+
+/** A password that changed, or an account that ended, while it was being checked: what was proven holds no more. */
+async function requireUnchanged(tx: Tx, checked: UserRow): Promise<void> {
+  await lockUser(tx, checked.user_id)
+  const user = await findUser(tx, checked.user_id)
+  if (!user || isGone(user) || user.password_hash !== checked.password_hash) {
+    throw new ForbiddenError('The account has changed since it was checked')
+  }
 }
 
 function isGone(user: UserRow): boolean {

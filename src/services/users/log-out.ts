@@ -1,7 +1,9 @@
 import type { App } from '../../app.ts'
 import { deleteAccessToken, deleteDevicelessTokens } from '../../storage/access-tokens.ts'
+import type { Tx } from '../../storage/database.ts'
 import { deleteDevices } from '../../storage/devices.ts'
 import { deleteLoginTokens } from '../../storage/login-tokens.ts'
+import { lockUser } from '../../storage/users.ts'
 import type { Session } from './session.ts'
 
 /** Ends a session: its device goes with all its tokens. */
@@ -13,15 +15,19 @@ export async function logOut(app: Pick<App, 'database'>, session: Session): Prom
   })
 }
 
+/** Whose sessions end, all `keep` aside. */
+type AllSessions = { userId: Session['userId']; keep?: Session | undefined }
+
 /** Ends all sessions of a user, those that a login token could still begin too; `keep`: but for this one. */
-export async function logOutEverywhere(
-  app: Pick<App, 'database'>,
-  { userId, keep }: { userId: Session['userId']; keep?: Session | undefined },
-): Promise<void> {
+export async function logOutEverywhere(app: Pick<App, 'database'>, which: AllSessions): Promise<void> {
+  await app.database.write((tx) => endSessions(tx, which))
+}
+
+/** The same as a part of a larger change. A login that is under way comes wholly before or after it. */
+export async function endSessions(tx: Tx, { userId, keep }: AllSessions): Promise<void> {
   const kept = keep?.deviceId
-  await app.database.write(async (tx) => {
-    await deleteDevices(tx, userId, { except: kept ? [kept] : [] })
-    if (!keep || kept) await deleteDevicelessTokens(tx, userId)
-    await deleteLoginTokens(tx, userId)
-  })
+  await lockUser(tx, userId)
+  await deleteDevices(tx, userId, { except: kept ? [kept] : [] })
+  if (!keep || kept) await deleteDevicelessTokens(tx, userId)
+  await deleteLoginTokens(tx, userId)
 }

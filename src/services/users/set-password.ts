@@ -1,8 +1,8 @@
 import type { App } from '../../app.ts'
 import { NotFoundError } from '../../core/errors.ts'
 import type { UserId } from '../../core/ids.ts'
-import { findUser, updatePasswordHash } from '../../storage/users.ts'
-import { logOutEverywhere } from './log-out.ts'
+import { findUser, lockUser, updatePasswordHash } from '../../storage/users.ts'
+import { endSessions } from './log-out.ts'
 import { checkNewPassword } from './new-password.ts'
 import type { Session } from './session.ts'
 
@@ -20,9 +20,13 @@ export async function setPassword(
   { userId, password, logOutDevices, keep }: NewPassword,
 ): Promise<void> {
   checkNewPassword(app, password)
-  const user = await findUser(app.database, userId)
-  if (!user || user.deactivated_ts !== null) throw new NotFoundError(`There is no account ${userId}`)
   const hash = await app.passwordHasher.hash(password)
-  await app.database.write((tx) => updatePasswordHash(tx, userId, hash))
-  if (logOutDevices) await logOutEverywhere(app, { userId, keep })
+  await app.database.write(async (tx) => {
+    await lockUser(tx, userId)
+    const user = await findUser(tx, userId)
+    if (!user || user.deactivated_ts !== null) throw new NotFoundError(`There is no account ${userId}`)
+    await updatePasswordHash(tx, userId, hash)
+    // Together: whoever knew the old password must not keep a session by a crash in between.
+    if (logOutDevices) await endSessions(tx, { userId, keep })
+  })
 }
