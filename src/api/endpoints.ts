@@ -1,9 +1,10 @@
 import type { ListenerConfig } from '../config.ts'
 import { getAdminRegister, postAdminRegister } from './admin/register.ts'
-import { roomEndpoints } from './client/room-routes.ts'
 import { roomReadingEndpoints } from './client/room-reading-routes.ts'
+import { roomEndpoints } from './client/room-routes.ts'
 import { getSync } from './client/sync.ts'
 import { userEndpoints } from './client/users-routes.ts'
+import { getOpenIdUserinfo } from './federation/openid-userinfo.ts'
 import { getHealth } from './health.ts'
 import type { AnyEndpoint } from './http/route.ts'
 import { mediaEndpoints } from './media/media-routes.ts'
@@ -12,7 +13,7 @@ import { getMetrics } from './metrics.ts'
 /** The endpoints of each part of the API that a listener can serve. */
 export const ENDPOINTS: Record<ListenerConfig['serves'][number], readonly AnyEndpoint[]> = {
   client: [...userEndpoints, ...roomEndpoints, ...roomReadingEndpoints, getSync],
-  federation: [],
+  federation: [getOpenIdUserinfo],
   media: mediaEndpoints,
   admin: [getAdminRegister, postAdminRegister],
   metrics: [getMetrics],

@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
 import type { UserId } from '../core/ids.ts'
-import type { Tx } from './database.ts'
+import type { Db, Tx } from './database.ts'
 
 /** Adds a proof of who its holder is, for others to check; those that have expired by `now` go. */
 export async function insertOpenIdToken(
@@ -10,6 +10,13 @@ export async function insertOpenIdToken(
   await sql`delete from openid_tokens where expires_ts <= ${token.now}::bigint`.execute(tx.sql)
   await sql`insert into openid_tokens (token_hash, user_id, expires_ts)
     values (${token.tokenHash}, ${token.userId}, ${token.expiresTs}::bigint)`.execute(tx.sql)
+}
+
+/** Whom a proof that has not expired is of. */
+export async function findOpenIdTokenUser(db: Db, tokenHash: string, now: number): Promise<UserId | undefined> {
+  const { rows } = await sql<{ user_id: UserId }>`select user_id from openid_tokens
+    where token_hash = ${tokenHash} and expires_ts > ${now}::bigint`.execute(db.sql)
+  return rows[0]?.user_id
 }
 
 /** Ends all of a user's proofs. */

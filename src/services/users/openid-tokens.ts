@@ -1,6 +1,7 @@
 import type { App } from '../../app.ts'
+import { MatrixError } from '../../core/errors.ts'
 import type { UserId } from '../../core/ids.ts'
-import { insertOpenIdToken } from '../../storage/openid-tokens.ts'
+import { findOpenIdTokenUser, insertOpenIdToken } from '../../storage/openid-tokens.ts'
 import { hashToken, newToken } from './tokens.ts'
 
 const LIFETIME_SECONDS = 3600
@@ -23,4 +24,11 @@ export async function newOpenIdToken(
     matrix_server_name: app.serverName,
     expires_in: LIFETIME_SECONDS,
   }
+}
+
+/** Who got a token. Throws 401 M_UNKNOWN_TOKEN for tokens that were never given out, or have expired. https://spec.matrix.org/v1.19/server-server-api/#openid */
+export async function findOpenIdUser(app: Pick<App, 'database' | 'clock'>, token: string): Promise<UserId> {
+  const userId = await findOpenIdTokenUser(app.database, hashToken(token), app.clock.now())
+  if (userId === undefined) throw new MatrixError(401, 'M_UNKNOWN_TOKEN', 'The token is not known, or has expired')
+  return userId
 }
