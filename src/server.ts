@@ -51,7 +51,10 @@ async function listenOnAll(app: App, config: Config): Promise<{ listener: Listen
   const servers: { listener: ListenerConfig; server: Server }[] = []
   try {
     for (const listener of config.listeners) {
-      const http = createHttpApp(app, limiter, { endpoints: endpointsFor(listener.serves), trustForwardedFor: listener.trust_forwarded_for })
+      const http = createHttpApp(app, limiter, {
+        endpoints: endpointsFor(listener.serves),
+        trustForwardedFor: listener.trust_forwarded_for,
+      })
       servers.push({ listener, server: await listen(listener, http.callback(), config) })
     }
     return servers
@@ -61,7 +64,11 @@ async function listenOnAll(app: App, config: Config): Promise<{ listener: Listen
   }
 }
 
-function listen(listener: ListenerConfig, handler: ReturnType<import('koa')['callback']>, config: Config): Promise<Server> {
+function listen(
+  listener: ListenerConfig,
+  handler: ReturnType<import('koa')['callback']>,
+  config: Config,
+): Promise<Server> {
   const timeouts = {
     // Uploads may take long; for other bodies http/body.ts keeps to the configured time.
     requestTimeout: Math.max(config.limits.request_timeout, LONGEST_UPLOAD_MS),
@@ -86,10 +93,12 @@ function listen(listener: ListenerConfig, handler: ReturnType<import('koa')['cal
 function closeServer(server: Server): Promise<void> {
   return new Promise((resolve) => {
     const force = setTimeout(() => server.closeAllConnections(), GRACE_MS)
+    // Connections that are kept alive go idle as soon as their last answer is sent.
+    const sweep = setInterval(() => server.closeIdleConnections(), 50)
     server.close(() => {
       clearTimeout(force)
+      clearInterval(sweep)
       resolve()
     })
-    server.closeIdleConnections()
   })
 }

@@ -47,12 +47,23 @@ export async function readMessages(app: Pick<App, 'database' | 'clock'>, command
     limit,
     filter,
   })
+  // Beyond the last event that a filter takes there are others, which are no longer looked for: there the next page starts, if only to be empty.
+  const next = page.next ?? (isSelective(filter) ? pointBeyond(direction, page.events.at(-1)) : undefined)
   return {
     start: command.from ?? startToken(direction, access.lastOrder, page.events[0]),
-    ...(page.next !== undefined && { end: paginationToken(page.next) }),
+    ...(next !== undefined && { end: paginationToken(next) }),
     chunk: await serveEvents(app, { ...command, events: page.events, bundle: true }),
     ...(filter.lazy_load_members && { state: await membersFor(app, command, page.events) }),
   }
+}
+
+function isSelective({ limit, lazy_load_members, include_redundant_members, ...selection }: RoomEventFilter): boolean {
+  return Object.keys(selection).length > 0
+}
+
+function pointBeyond(direction: MessagesCommand['direction'], last: StoredEvent | undefined): number | undefined {
+  if (!last) return undefined
+  return direction === 'forwards' ? last.event_order! : last.event_order! - 1
 }
 
 function startToken(

@@ -93,7 +93,8 @@ function createConnectedUsers(app: Capabilities): ConnectedUsers {
     const { position, memberships } = await loadMembershipsAtPosition(app.database, userId)
     while (app.stream.position() < position) await app.stream.refresh()
     const user: ConnectedUser = { userId, rooms: new Map(), ignored, wakers: new Set() }
-    for (const { room_id, membership, event_nid } of memberships) setMembership(user, room_id, { membership, event_nid })
+    for (const { room_id, membership, event_nid } of memberships)
+      setMembership(user, room_id, { membership, event_nid })
     for (const row of early) if (row.stream_position > position || row.kind !== 'event') follow(user, row)
     users.set(userId, user)
     dropOldest()

@@ -6,11 +6,12 @@ import { loadRoomSummaries } from '../../storage/room-heroes.ts'
 import { readStateEvent } from '../../storage/room-state.ts'
 import type { StreamRow } from '../../storage/schema.ts'
 import type { StoredEvent } from '../../storage/stored-event.ts'
+import { loadNewestOfRooms } from '../../storage/sync-rooms.ts'
 import type { ConnectedUser } from './connected-users.ts'
 import { departedRoom, strippedRooms } from './initial-sync.ts'
 import { changedAccountData } from './sync-account-data.ts'
 import { allEphemeral, changedEphemeral } from './sync-ephemeral.ts'
-import { syncResponse, type SyncedRooms } from './sync-response.ts'
+import { type SyncedRooms, syncResponse } from './sync-response.ts'
 import { type SyncViewer, syncRoom } from './sync-room.ts'
 
 type Reading = Pick<App, 'database' | 'clock' | 'stream'>
@@ -28,19 +29,21 @@ type RoomChange = {
 export async function incrementalSync(
   app: Reading,
   viewer: SyncViewer,
-  { user, from, to }: { user: ConnectedUser; from: number; to: number },
+  { user, from, to, fullState }: { user: ConnectedUser; from: number; to: number; fullState: boolean },
 ): Promise<Record<string, unknown> | undefined> {
   // The user's rooms as of `to`: taken before anything is awaited, for they move on with the stream.
   const present = new Map(user.rooms)
   const joined = new Set([...present].flatMap(([roomId, { membership }]) => (membership === 'join' ? roomId : [])))
-  const rows = await rowsOf(app, { user, from, to, joined })
-  if (rows.length === 0) return undefined
+  const rows = await rowsOf(app, { user, from, to, joined, present })
+  if (rows.length === 0 && !fullState) return undefined
 
   const changes = (await roomChanges(app, viewer, rows)).filter(({ roomId }) => viewer.filter.takesRoom(roomId))
   const newlyJoined = await newlyJoinedRooms(app, viewer, changes, joined)
   const stripped = changes.flatMap(({ roomId, lastOwn }) => {
     const now = present.get(roomId)
-    return lastOwn && now && now.membership !== 'join' ? { roomId, memberNid: now.event_nid, membership: now.membership } : []
+    return lastOwn && now && now.membership !== 'join'
+      ? { roomId, memberNid: now.event_nid, membership: now.membership }
+      : []
   })
   const known = new Set([...joined].filter((roomId) => !newlyJoined.has(roomId) && viewer.filter.takesRoom(roomId)))
   const [changed, fresh, accountData] = await Promise.all([
@@ -49,27 +52,60 @@ export async function incrementalSync(
     changedAccountData(app, viewer, rows),
   ])
   const synced: SyncedRooms = {
-    join: await joinedRooms(app, viewer, changes.filter(({ roomId }) => joined.has(roomId)), newlyJoined),
-    leave: await departedRooms(app, viewer, changes.filter(({ roomId }) => !present.has(roomId))),
-    invite: await strippedRooms(app, viewer, stripped.filter(({ membership }) => membership === 'invite')),
-    knock: await strippedRooms(app, viewer, stripped.filter(({ membership }) => membership === 'knock')),
+    join: await joinedRooms(
+      app,
+      viewer,
+      changes.filter(({ roomId }) => joined.has(roomId)),
+      { newlyJoined, fullState },
+    ),
+    leave: await departedRooms(
+      app,
+      viewer,
+      changes.filter(({ roomId }) => !present.has(roomId)),
+    ),
+    invite: await strippedRooms(
+      app,
+      viewer,
+      stripped.filter(({ membership }) => membership === 'invite'),
+    ),
+    knock: await strippedRooms(
+      app,
+      viewer,
+      stripped.filter(({ membership }) => membership === 'knock'),
+    ),
     ephemeral: new Map([...changed, ...fresh]),
     accountData,
   }
+  if (fullState) await addUnchangedRooms(app, viewer, synced)
   addQuietRooms(synced, known, to)
   const isNews =
-    accountData.global.length > 0 || [synced.join, synced.leave, synced.invite, synced.knock].some((section) => section.size > 0)
+    fullState ||
+    accountData.global.length > 0 ||
+    [synced.join, synced.leave, synced.invite, synced.knock].some((section) => section.size > 0)
   return isNews ? syncResponse(synced, syncToken(to)) : undefined
 }
 
 /** The rows that concern the user: of joined rooms, of the user, and of rooms that the user has left meanwhile. */
 async function rowsOf(
   app: Reading,
-  { user, from, to, joined }: { user: ConnectedUser; from: number; to: number; joined: ReadonlySet<RoomId> },
+  {
+    user,
+    from,
+    to,
+    joined,
+    present,
+  }: {
+    user: ConnectedUser
+    from: number
+    to: number
+    joined: ReadonlySet<RoomId>
+    present: ReadonlyMap<RoomId, unknown>
+  },
 ): Promise<StreamRow[]> {
   const rows = await app.stream.rowsBetween({ from, to, roomIds: [...joined], userId: user.userId })
   const left = new Set<RoomId>()
-  for (const row of rows) if (row.kind === 'event' && row.room_id !== null && !joined.has(row.room_id)) left.add(row.room_id)
+  for (const row of rows)
+    if (row.kind === 'event' && row.room_id !== null && !present.has(row.room_id)) left.add(row.room_id)
   const own = rows.filter((row) => !(row.kind === 'event' && left.has(row.room_id!)))
   if (left.size === 0) return own.filter((row) => row.kind !== 'account_data' || row.user_id === user.userId)
   const ofLeft = await app.stream.rowsBetween({ from, to, roomIds: [...left], userId: '' })
@@ -86,8 +122,13 @@ async function roomChanges(app: Reading, viewer: SyncViewer, rows: readonly Stre
     if (ofRoom) ofRoom.push(row.ref)
     else nids.set(row.room_id, [row.ref])
   }
-  const ownNids = new Set(rows.flatMap((row) => (row.kind === 'event' && row.user_id === viewer.userId ? (row.ref ?? []) : [])))
-  const events = await loadEvents(app.database, [...nids.values()].flatMap((ofRoom) => wantedOf(ofRoom, ownNids, viewer)))
+  const ownNids = new Set(
+    rows.flatMap((row) => (row.kind === 'event' && row.user_id === viewer.userId ? (row.ref ?? []) : [])),
+  )
+  const events = await loadEvents(
+    app.database,
+    [...nids.values()].flatMap((ofRoom) => wantedOf(ofRoom, ownNids, viewer)),
+  )
   return [...nids].map(([roomId, ofRoom]) => {
     const loaded = ofRoom.flatMap((nid) => events.get(nid) ?? [])
     const own = loaded.filter((event) => ownNids.has(event.event_nid))
@@ -126,10 +167,14 @@ async function joinedRooms(
   app: Reading,
   viewer: SyncViewer,
   changes: readonly RoomChange[],
-  newlyJoined: ReadonlySet<RoomId>,
+  { newlyJoined, fullState }: { newlyJoined: ReadonlySet<RoomId>; fullState: boolean },
 ): Promise<SyncedRooms['join']> {
   const withMembers = changes.filter(({ events, roomId }) => newlyJoined.has(roomId) || events.some(changesSummary))
-  const summaries = await loadRoomSummaries(app.database, withMembers.map(({ roomId }) => roomId), viewer.userId)
+  const summaries = await loadRoomSummaries(
+    app.database,
+    withMembers.map(({ roomId }) => roomId),
+    viewer.userId,
+  )
   const synced: SyncedRooms['join'] = new Map()
   for (const { roomId, events } of changes) {
     const first = events[0]
@@ -140,12 +185,13 @@ async function joinedRooms(
       roomId,
       await syncRoom(app, viewer, {
         roomId,
-        since: isNew ? undefined : (first.state_before ?? undefined),
+        since: isNew || fullState ? undefined : (first.state_before ?? undefined),
         end: last.state_after ?? 0,
         after: isNew ? -Number.MAX_SAFE_INTEGER : first.event_order! - 1,
         last: last.event_order!,
         newest: contiguousEnd(events),
         summary: summaries.get(roomId),
+        isNewlyJoined: isNew,
       }),
     )
   }
@@ -163,7 +209,11 @@ function changesSummary({ pdu }: StoredEvent): boolean {
   return pdu.state_key !== undefined && ['m.room.member', 'm.room.name', 'm.room.canonical_alias'].includes(pdu.type)
 }
 
-async function departedRooms(app: Reading, viewer: SyncViewer, changes: readonly RoomChange[]): Promise<SyncedRooms['leave']> {
+async function departedRooms(
+  app: Reading,
+  viewer: SyncViewer,
+  changes: readonly RoomChange[],
+): Promise<SyncedRooms['leave']> {
   const synced: SyncedRooms['leave'] = new Map()
   for (const { roomId, events, firstOwn, lastOwn } of changes) {
     if (!firstOwn || !lastOwn || viewer.ignored.has(lastOwn.pdu.sender)) continue
@@ -177,10 +227,23 @@ async function departedRooms(app: Reading, viewer: SyncViewer, changes: readonly
   return synced
 }
 
+/** With `full_state`, the state of joined rooms where nothing happened. */
+async function addUnchangedRooms(app: Reading, viewer: SyncViewer, synced: SyncedRooms): Promise<void> {
+  const { rooms } = await loadNewestOfRooms(app.database, { userId: viewer.userId, memberships: ['join'], limit: 0 })
+  for (const { roomId, stateRoot, lastOrder } of rooms) {
+    if (synced.join.has(roomId) || !viewer.filter.takesRoom(roomId)) continue
+    const span = { roomId, since: undefined, end: stateRoot, after: lastOrder, last: lastOrder, newest: [] }
+    synced.join.set(roomId, await syncRoom(app, viewer, { ...span, summary: undefined }))
+  }
+}
+
 /** Rooms of which there is only typing, a receipt or account data to tell. */
 function addQuietRooms(synced: SyncedRooms, known: ReadonlySet<RoomId>, to: number): void {
   for (const roomId of new Set([...synced.ephemeral.keys(), ...synced.accountData.rooms.keys()])) {
     if (!known.has(roomId) || synced.join.has(roomId)) continue
-    synced.join.set(roomId, { timeline: { events: [], limited: false, prev_batch: syncToken(to) }, state: { events: [] } })
+    synced.join.set(roomId, {
+      timeline: { events: [], limited: false, prev_batch: syncToken(to) },
+      state: { events: [] },
+    })
   }
 }

@@ -1,16 +1,16 @@
 import type { App } from '../../app.ts'
 import type { RoomId } from '../../core/ids.ts'
 import { syncToken } from '../../core/sync-token.ts'
+import { loadEvents } from '../../storage/events.ts'
 import { loadRoomSummaries } from '../../storage/room-heroes.ts'
 import type { Membership } from '../../storage/schema.ts'
 import type { StoredEvent } from '../../storage/stored-event.ts'
-import { loadEvents } from '../../storage/events.ts'
 import { loadNewestOfRooms, type NewestOfRoom } from '../../storage/sync-rooms.ts'
 import { loadJoinSpans } from '../rooms/join-spans.ts'
 import { strippedState } from './stripped-state.ts'
 import { allAccountData } from './sync-account-data.ts'
 import { allEphemeral } from './sync-ephemeral.ts'
-import { syncResponse, type SyncedRooms } from './sync-response.ts'
+import { type SyncedRooms, syncResponse } from './sync-response.ts'
 import { type SyncViewer, syncRoom } from './sync-room.ts'
 
 type Reading = Pick<App, 'database' | 'clock'>
@@ -19,7 +19,10 @@ const PRESENT: readonly Membership[] = ['join', 'invite', 'knock']
 const ALL: readonly Membership[] = [...PRESENT, 'leave', 'ban']
 
 /** Everything, for a client that knows nothing; `position` is the stream position up to which it is told. */
-export async function initialSync(app: Reading, viewer: SyncViewer): Promise<{ position: number; body: Record<string, unknown> }> {
+export async function initialSync(
+  app: Reading,
+  viewer: SyncViewer,
+): Promise<{ position: number; body: Record<string, unknown> }> {
   const { filter, userId } = viewer
   const { position, rooms: all } = await loadNewestOfRooms(app.database, {
     userId,
@@ -30,20 +33,43 @@ export async function initialSync(app: Reading, viewer: SyncViewer): Promise<{ p
   const rooms = all.filter(({ roomId }) => filter.takesRoom(roomId))
   const joined = rooms.filter(({ membership }) => membership === 'join')
   const joinedIds = joined.map(({ roomId }) => roomId)
-  const [ephemeral, accountData] = await Promise.all([allEphemeral(app, viewer, joinedIds), allAccountData(app, viewer)])
+  const [ephemeral, accountData] = await Promise.all([
+    allEphemeral(app, viewer, joinedIds),
+    allAccountData(app, viewer),
+  ])
   const synced: SyncedRooms = {
     join: await joinedRooms(app, viewer, joined),
-    leave: await departedRooms(app, viewer, rooms.filter(({ membership }) => membership === 'leave' || membership === 'ban')),
-    invite: await strippedRooms(app, viewer, rooms.filter(({ membership }) => membership === 'invite')),
-    knock: await strippedRooms(app, viewer, rooms.filter(({ membership }) => membership === 'knock')),
+    leave: await departedRooms(
+      app,
+      viewer,
+      rooms.filter(({ membership }) => membership === 'leave' || membership === 'ban'),
+    ),
+    invite: await strippedRooms(
+      app,
+      viewer,
+      rooms.filter(({ membership }) => membership === 'invite'),
+    ),
+    knock: await strippedRooms(
+      app,
+      viewer,
+      rooms.filter(({ membership }) => membership === 'knock'),
+    ),
     ephemeral,
     accountData,
   }
   return { position, body: syncResponse(synced, syncToken(position)) }
 }
 
-async function joinedRooms(app: Reading, viewer: SyncViewer, rooms: readonly NewestOfRoom[]): Promise<SyncedRooms['join']> {
-  const summaries = await loadRoomSummaries(app.database, rooms.map(({ roomId }) => roomId), viewer.userId)
+async function joinedRooms(
+  app: Reading,
+  viewer: SyncViewer,
+  rooms: readonly NewestOfRoom[],
+): Promise<SyncedRooms['join']> {
+  const summaries = await loadRoomSummaries(
+    app.database,
+    rooms.map(({ roomId }) => roomId),
+    viewer.userId,
+  )
   const synced: SyncedRooms['join'] = new Map()
   for (const { roomId, stateRoot, lastOrder, newest } of rooms) {
     const span = { roomId, since: undefined, end: stateRoot, after: -Number.MAX_SAFE_INTEGER, last: lastOrder, newest }
@@ -53,12 +79,20 @@ async function joinedRooms(app: Reading, viewer: SyncViewer, rooms: readonly New
 }
 
 /** Rooms that the user has left, up to the leaving; of those that the user never was in only that. */
-async function departedRooms(app: Reading, viewer: SyncViewer, rooms: readonly NewestOfRoom[]): Promise<SyncedRooms['leave']> {
-  const ends = await loadEvents(app.database, rooms.map(({ memberNid }) => memberNid))
+async function departedRooms(
+  app: Reading,
+  viewer: SyncViewer,
+  rooms: readonly NewestOfRoom[],
+): Promise<SyncedRooms['leave']> {
+  const ends = await loadEvents(
+    app.database,
+    rooms.map(({ memberNid }) => memberNid),
+  )
   const synced: SyncedRooms['leave'] = new Map()
   for (const { roomId, memberNid } of rooms) {
     const end = ends.get(memberNid)
-    if (end) synced.set(roomId, await departedRoom(app, viewer, { end, since: undefined, after: -Number.MAX_SAFE_INTEGER }))
+    if (end)
+      synced.set(roomId, await departedRoom(app, viewer, { end, since: undefined, after: -Number.MAX_SAFE_INTEGER }))
   }
   return synced
 }

@@ -28,7 +28,11 @@ async function stateAround(app: Pick<App, 'database'>, member: StoredEvent): Pro
   if (member.state_before === null) return []
   const keys = STRIPPED_TYPES.map((type) => ({ type, state_key: '' }))
   const sender = { type: 'm.room.member', state_key: member.pdu.sender }
-  const state = await readStateEvents(app.database, member.state_before, sender.state_key === member.pdu.state_key ? keys : [...keys, sender])
+  const state = await readStateEvents(
+    app.database,
+    member.state_before,
+    sender.state_key === member.pdu.state_key ? keys : [...keys, sender],
+  )
   return state.flatMap((event) => (event ? [stripped(event)] : []))
 }
 

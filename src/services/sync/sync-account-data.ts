@@ -19,7 +19,11 @@ export async function allAccountData(app: Pick<App, 'database'>, viewer: SyncVie
 }
 
 /** What stream rows say has changed; what was removed is empty. */
-export async function changedAccountData(app: Pick<App, 'database'>, viewer: SyncViewer, rows: readonly StreamRow[]): Promise<SyncedAccountData> {
+export async function changedAccountData(
+  app: Pick<App, 'database'>,
+  viewer: SyncViewer,
+  rows: readonly StreamRow[],
+): Promise<SyncedAccountData> {
   const keys = new Map<string, { roomId: RoomId | ''; type: string }>()
   for (const row of rows) {
     if (row.kind !== 'account_data' || row.user_id !== viewer.userId || row.detail === null) continue

@@ -1,7 +1,7 @@
 import type { App } from '../../app.ts'
 import type { RoomId, UserId } from '../../core/ids.ts'
-import { loadReceiptsOf, loadRoomReceipts } from '../../storage/receipts.ts'
 import type { ReceiptRow } from '../../storage/ephemeral-schema.ts'
+import { loadReceiptsOf, loadRoomReceipts } from '../../storage/receipts.ts'
 import type { StreamRow } from '../../storage/schema.ts'
 import { loadTypingUsers } from '../../storage/typing.ts'
 import { receiptContents } from '../rooms/receipt-contents.ts'
@@ -11,7 +11,11 @@ type EphemeralEvent = { type: string; content: object }
 type Ephemeral = Map<RoomId, EphemeralEvent[]>
 
 /** Who types now and all receipts, for rooms that the client does not know yet. */
-export async function allEphemeral(app: Pick<App, 'database' | 'clock'>, viewer: SyncViewer, roomIds: readonly RoomId[]): Promise<Ephemeral> {
+export async function allEphemeral(
+  app: Pick<App, 'database' | 'clock'>,
+  viewer: SyncViewer,
+  roomIds: readonly RoomId[],
+): Promise<Ephemeral> {
   const typing = await loadTypingUsers(app.database, roomIds, app.clock.now())
   const receipts = await loadRoomReceipts(app.database, roomIds, viewer.userId)
   return assemble(viewer, typing, receipts)
@@ -23,8 +27,12 @@ export async function changedEphemeral(
   viewer: SyncViewer,
   { rows, joined }: { rows: readonly StreamRow[]; joined: ReadonlySet<RoomId> },
 ): Promise<Ephemeral> {
-  const typingRooms = new Set(rows.flatMap((row) => (row.kind === 'typing' && row.room_id && joined.has(row.room_id) ? row.room_id : [])))
-  const owners = rows.flatMap((row) => (row.kind === 'receipt' ? ownerOf(row) : [])).filter(({ roomId }) => joined.has(roomId))
+  const typingRooms = new Set(
+    rows.flatMap((row) => (row.kind === 'typing' && row.room_id && joined.has(row.room_id) ? row.room_id : [])),
+  )
+  const owners = rows
+    .flatMap((row) => (row.kind === 'receipt' ? ownerOf(row) : []))
+    .filter(({ roomId }) => joined.has(roomId))
   const typing = await loadTypingUsers(app.database, [...typingRooms], app.clock.now())
   for (const roomId of typingRooms) if (!typing.has(roomId)) typing.set(roomId, [])
   return assemble(viewer, typing, await loadReceiptsOf(app.database, owners, viewer.userId))
@@ -37,7 +45,11 @@ function ownerOf(row: StreamRow): { roomId: RoomId; userId: UserId }[] {
   return row.user_id === null ? [] : [{ roomId: detail as RoomId, userId: row.user_id }]
 }
 
-function assemble({ filter, ignored }: SyncViewer, typing: ReadonlyMap<RoomId, UserId[]>, receipts: readonly ReceiptRow[]): Ephemeral {
+function assemble(
+  { filter, ignored }: SyncViewer,
+  typing: ReadonlyMap<RoomId, UserId[]>,
+  receipts: readonly ReceiptRow[],
+): Ephemeral {
   const events: Ephemeral = new Map()
   const add = (roomId: RoomId, event: EphemeralEvent) => {
     if (filter.takesEphemeral(event, roomId)) events.set(roomId, [...(events.get(roomId) ?? []), event])

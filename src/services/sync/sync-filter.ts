@@ -1,5 +1,5 @@
-import { compileEventFilter, compileRoomEventFilter, compileRoomFilter } from '../../core/filters/match-event.ts'
 import type { EventFilter, Filter, RoomEventFilter } from '../../core/filters/filter-schema.ts'
+import { compileEventFilter, compileRoomEventFilter, compileRoomFilter } from '../../core/filters/match-event.ts'
 import type { StoredEvent } from '../../storage/stored-event.ts'
 
 type TypedEvent = { type: string; sender?: string }

@@ -1,7 +1,7 @@
 import type { App } from '../../app.ts'
-import { pickFields } from '../../core/filters/pick-fields.ts'
 import type { ClientEvent } from '../../core/events/client-event.ts'
 import type { JsonObject } from '../../core/events/pdu.ts'
+import { pickFields } from '../../core/filters/pick-fields.ts'
 import type { DeviceId, RoomId } from '../../core/ids.ts'
 import { paginationToken } from '../../core/pagination-token.ts'
 import type { RoomSummary } from '../../storage/room-heroes.ts'
@@ -23,6 +23,8 @@ export type RoomSpan = {
   /** The newest events up to `last`, oldest first, where they are at hand. */
   newest: readonly StoredEvent[]
   summary: RoomSummary | undefined
+  /** The user has just joined: whatever is not in the timeline is a gap, even if a filter left it out. */
+  isNewlyJoined?: boolean
 }
 
 export type SyncViewer = Viewer & {
@@ -37,7 +39,11 @@ export type SyncedRoom = {
 } & Partial<Record<'state' | 'state_after' | 'org.matrix.msc4222.state_after', { events: object[] }>>
 
 /** The timeline, state and summary of a room for /sync. */
-export async function syncRoom(app: Pick<App, 'database' | 'clock'>, viewer: SyncViewer, span: RoomSpan): Promise<SyncedRoom> {
+export async function syncRoom(
+  app: Pick<App, 'database' | 'clock'>,
+  viewer: SyncViewer,
+  span: RoomSpan,
+): Promise<SyncedRoom> {
   const timeline = await syncTimeline(app, viewer, {
     roomId: span.roomId,
     after: span.after,
@@ -60,7 +66,7 @@ export async function syncRoom(app: Pick<App, 'database' | 'clock'>, viewer: Syn
   return {
     timeline: {
       events: format(viewer, timeline.events, events),
-      limited: timeline.limited,
+      limited: timeline.limited || (span.isNewlyJoined === true && first?.pdu.type !== 'm.room.create'),
       prev_batch: paginationToken((first?.event_order ?? span.last + 1) - 1),
     },
     [viewer.stateAfter ?? 'state']: { events: format(viewer, state, stateEvents) },

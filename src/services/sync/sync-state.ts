@@ -20,7 +20,12 @@ export async function syncState(
 async function neededState(
   app: Pick<App, 'database'>,
   { userId, filter }: Viewer,
-  { from, to, timeline, heroes }: { from: number | undefined; to: number; timeline: readonly StoredEvent[]; heroes: readonly UserId[] },
+  {
+    from,
+    to,
+    timeline,
+    heroes,
+  }: { from: number | undefined; to: number; timeline: readonly StoredEvent[]; heroes: readonly UserId[] },
 ): Promise<StoredEvent[]> {
   const senders = timeline.map((event) => event.pdu.sender)
   if (from === undefined) {
@@ -32,7 +37,14 @@ async function neededState(
   const { added } = await readStateDiff(app.database, from, to)
   if (!filter.lazyLoadMembers) return added
   const told = new Set(added.map((event) => event.pdu.state_key))
-  return [...added, ...(await membersAt(app, to, [...senders, ...heroes].filter((sender) => !told.has(sender))))]
+  return [
+    ...added,
+    ...(await membersAt(
+      app,
+      to,
+      [...senders, ...heroes].filter((sender) => !told.has(sender)),
+    )),
+  ]
 }
 
 async function membersAt(app: Pick<App, 'database'>, root: number, userIds: readonly UserId[]): Promise<StoredEvent[]> {

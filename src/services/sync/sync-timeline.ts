@@ -27,7 +27,11 @@ export type SyncTimeline = {
 const MAX_PAGES = 8
 
 /** The newest events of a window that pass the filter and that the viewer may see, up to the filter's limit. */
-export async function syncTimeline(app: Pick<App, 'database'>, viewer: Viewer, window: TimelineWindow): Promise<SyncTimeline> {
+export async function syncTimeline(
+  app: Pick<App, 'database'>,
+  viewer: Viewer,
+  window: TimelineWindow,
+): Promise<SyncTimeline> {
   const limit = viewer.filter.timelineLimit
   let before = window.before
   let page = window.newest
@@ -45,13 +49,22 @@ export async function syncTimeline(app: Pick<App, 'database'>, viewer: Viewer, w
   return { events: taken.slice(-limit), limited: true }
 }
 
-async function pageBefore(app: Pick<App, 'database'>, window: TimelineWindow, before: number, limit: number): Promise<StoredEvent[]> {
+async function pageBefore(
+  app: Pick<App, 'database'>,
+  window: TimelineWindow,
+  before: number,
+  limit: number,
+): Promise<StoredEvent[]> {
   const { roomId, after } = window
   const events = await loadTimelinePage(app.database, { roomId, after, before, direction: 'backwards', limit })
   return events.reverse()
 }
 
-async function takenOf(app: Pick<App, 'database'>, viewer: Viewer, page: readonly StoredEvent[]): Promise<StoredEvent[]> {
+async function takenOf(
+  app: Pick<App, 'database'>,
+  viewer: Viewer,
+  page: readonly StoredEvent[],
+): Promise<StoredEvent[]> {
   const wanted = page.filter((event) => viewer.filter.takesTimeline(event) && !isIgnored(event, viewer))
   const visible = new Set(await visibleEvents(app, viewer.userId, wanted))
   // Who is sent away, or says no to an invite, learns of it whatever the history visibility.

@@ -1,6 +1,6 @@
 import type { App } from '../../app.ts'
-import type { Filter } from '../../core/filters/filter-schema.ts'
 import { InvalidParamError } from '../../core/errors.ts'
+import type { Filter } from '../../core/filters/filter-schema.ts'
 import type { DeviceId, UserId } from '../../core/ids.ts'
 import { parseSyncToken, syncToken } from '../../core/sync-token.ts'
 import { type ConnectedUser, connectedUsersOf } from './connected-users.ts'
@@ -42,28 +42,26 @@ export async function sync(app: Capabilities, command: SyncCommand): Promise<Rec
     filter: compileSyncFilter(command.filter),
     stateAfter: command.stateAfter,
   }
-  if (command.since === undefined || command.fullState) {
-    if (command.since !== undefined) parseSyncToken(command.since)
-    return withDeviceFields((await initialSync(app, viewer)).body)
-  }
+  if (command.since === undefined) return withDeviceFields((await initialSync(app, viewer)).body)
   return withDeviceFields(await changesSince(app, viewer, { ...command, user, from: parseSyncToken(command.since) }))
 }
 
 async function changesSince(
   app: Capabilities,
   viewer: SyncViewer,
-  { user, from, timeout, signal }: SyncCommand & { user: ConnectedUser; from: number },
+  { user, from, timeout, signal, fullState }: SyncCommand & { user: ConnectedUser; from: number },
 ): Promise<Record<string, unknown>> {
   const deadline = app.clock.now() + Math.min(timeout, MAX_TIMEOUT_MS)
   // What this user did through another process is told from here on.
   await app.stream.refresh()
-  if (from > app.stream.position()) throw new InvalidParamError('since: is a token from another time or server; sync anew without it')
+  if (from > app.stream.position())
+    throw new InvalidParamError('since: is a token from another time or server; sync anew without it')
   const waker = createWaker(user)
   try {
     for (;;) {
       waker.reset()
       const to = app.stream.position()
-      const body = await incrementalSync(app, viewer, { user, from, to })
+      const body = await incrementalSync(app, viewer, { user, from, to, fullState })
       if (body) return body
       const left = deadline - app.clock.now()
       if (left <= 0 || signal.aborted) return { next_batch: syncToken(to) }

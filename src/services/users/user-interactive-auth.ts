@@ -2,7 +2,7 @@ import type { App } from '../../app.ts'
 import { ForbiddenError, InvalidParamError, MatrixError } from '../../core/errors.ts'
 import type { UserId } from '../../core/ids.ts'
 import { deleteUiaSession, findUiaSession, saveUiaSession, type UiaSession } from '../../storage/uia-sessions.ts'
-import { type AuthData, UIA_STAGES, type UiaStageType } from './uia-stages.ts'
+import { type AuthData, UIA_STAGES, type UiaStageType, WrongUserError } from './uia-stages.ts'
 
 /** The stages of one way to authenticate, in any order. */
 export type UiaFlow = readonly UiaStageType[]
@@ -89,7 +89,7 @@ async function attemptStage(
     session.completed[type] = await UIA_STAGES[type](app, { auth, userId })
     return undefined
   } catch (error) {
-    if (error instanceof MatrixError) return error
+    if (error instanceof MatrixError && !(error instanceof WrongUserError)) return error
     throw error
   }
 }
