@@ -56,7 +56,6 @@ describe('profiles', () => {
     ['displayname', { displayname: 'x'.repeat(257) }, 'M_INVALID_PARAM'],
     ['displayname', { displayname: 'a\0b' }, 'M_INVALID_PARAM'],
     ['displayname', {}, 'M_MISSING_PARAM'],
-    ['avatar_url', { avatar_url: 'https://example.org/a.png' }, 'M_INVALID_PARAM'],
     ['Not.A.Name', { 'Not.A.Name': 1 }, 'M_INVALID_PARAM'],
     ['unnamespaced', { unnamespaced: 1 }, 'M_INVALID_PARAM'],
     ['__proto__', { x: 1 }, 'M_MISSING_PARAM'],

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { BadJsonError, MatrixError, MissingParamError } from '../../core/errors.ts'
 import { logInWithPassword, logInWithToken } from '../../services/users/log-in.ts'
+import { localUserId } from '../../services/users/user-names.ts'
 import { deviceId } from '../http/fields.ts'
 import { route } from '../http/route.ts'
 import { v3 } from './client-paths.ts'
@@ -31,6 +32,10 @@ export const postLogin = route({
   auth: 'none',
   rateLimit: 'login',
   body: loginBody,
+  accountTried({ body }, app) {
+    const name = (body.identifier?.user ?? body.user)?.toLowerCase()
+    return name && localUserId(app, name)
+  },
   async handle({ body }, app) {
     const device = {
       deviceId: body.device_id,

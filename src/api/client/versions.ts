@@ -1,9 +1,12 @@
 import { route } from '../http/route.ts'
 
-/** Each version whose mandatory parts are all served, without holes: clients look for any of them. */
-export const SPEC_VERSIONS = [
+/** The newest version 1.x whose mandatory parts are all served. */
+const NEWEST_MINOR = 13
+
+/** Without holes: clients look for any of them. */
+const SPEC_VERSIONS = [
   ...['r0.0.1', 'r0.1.0', 'r0.2.0', 'r0.3.0', 'r0.4.0', 'r0.5.0', 'r0.6.0', 'r0.6.1'],
-  ...Array.from({ length: 13 }, (_, minor) => `v1.${minor + 1}`),
+  ...Array.from({ length: NEWEST_MINOR }, (_, index) => `v1.${index + 1}`),
 ]
 
 /** What works beyond the specification, under the names that clients look for. */
@@ -11,6 +14,8 @@ const UNSTABLE_FEATURES = {
   'uk.tcpip.msc4133': true,
   'uk.tcpip.msc4133.stable': true,
   'org.matrix.msc3391': true,
+  'uk.timedout.msc4323': true,
+  'uk.timedout.msc4323.stable': true,
 } as const
 
 /** https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientversions */

@@ -75,6 +75,8 @@ export type Endpoint<
   /** Whether it is among what suspended users may not do; default false. https://spec.matrix.org/v1.19/client-server-api/#account-suspension */
   refusesSuspended?: boolean
   rateLimit?: RateLimit
+  /** The account that somebody tries to get in to: attempts count for it as well, from wherever they come. Default: the session's user. */
+  accountTried?(call: Call<Params, Query, Body, SessionOf<A>>, app: App): string | undefined
   params?: Params
   query?: Query
   /** Absent: the body is not read. A schema gets `{}` for an empty body. 'stream': the handler reads `request.raw`. */

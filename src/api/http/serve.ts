@@ -16,10 +16,18 @@ export function serveEndpoint(app: App, limiter: RateLimiter, endpoint: AnyEndpo
     context.state.userId = session?.userId
     if (!session?.exemptFromRateLimits)
       await limiter.take(endpoint.rateLimit ?? 'default', whoOf(endpoint, session, context.ip))
-    const result = await endpoint.handle(await callOf(app, endpoint, context, query, session), app)
+    const call = await callOf(app, endpoint, context, query, session)
+    if (endpoint.rateLimit === 'login')
+      await limitAccount(limiter, endpoint.accountTried?.(call, app) ?? session?.userId)
+    const result = await endpoint.handle(call, app)
     if (result !== RESPONDED) answer(context, result)
     else context.respond = false
   }
+}
+
+/** Attempts to get in to an account from many addresses are as many as from one. */
+async function limitAccount(limiter: RateLimiter, account: string | undefined): Promise<void> {
+  if (account !== undefined) await limiter.take('login', account)
 }
 
 /** Attempts to get in are counted by address, all else by user where there is one. */
