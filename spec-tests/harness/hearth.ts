@@ -55,6 +55,7 @@ export async function startHearth(options: HearthOptions = {}): Promise<TestHear
       if (child.exitCode !== null) throw new Error(`Hearth ended with ${child.exitCode}:\n${output}`)
       return (await fetch(`${url}/_matrix/client/versions`)).ok
     }).catch((error) => {
+      child.kill('SIGKILL')
       throw new Error(`Hearth does not start:\n${output}`, { cause: error })
     })
   }
