@@ -39,8 +39,7 @@ export async function changeMembership(app: App, roomId: RoomId, change: Members
   return runInRoom(app, roomId, (room) => changeMembershipIn(app, room, change))
 }
 
-/** The same in a room that is locked already; for invites `requireInvitable` has to come first. */
-export async function changeMembershipIn(app: App, room: LockedRoom, change: MembershipChange): Promise<EventId> {
+async function changeMembershipIn(app: App, room: LockedRoom, change: MembershipChange): Promise<EventId> {
   const current = await readMember(room, change.target)
   const before = membershipIn(current)
   if (change.sender !== change.target) await requireJoined(room, change.sender)

@@ -59,8 +59,7 @@ export async function listPublicRooms(app: Pick<App, 'database'>, query: PublicR
   }
 }
 
-/** What the directory shows of a room. */
-export function publishedRoom(room: RoomRow): PublishedRoom {
+function publishedRoom(room: RoomRow): PublishedRoom {
   return {
     room_id: room.room_id,
     num_joined_members: room.joined_members,
