@@ -14,6 +14,13 @@ const UNSTABLE_FEATURES = {
   'uk.tcpip.msc4133': true,
   'uk.tcpip.msc4133.stable': true,
   'org.matrix.msc3391': true,
+  'org.matrix.msc2285.stable': true,
+  'org.matrix.msc3440.stable': true,
+  'org.matrix.msc3827.stable': true,
+  'org.matrix.msc3916.stable': true,
+  'org.matrix.msc3981': true,
+  'org.matrix.msc4222': true,
+  'fi.mau.msc2246.stable': true,
   'uk.timedout.msc4323': true,
   'uk.timedout.msc4323.stable': true,
 } as const
