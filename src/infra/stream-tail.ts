@@ -22,6 +22,7 @@ const POLL_MS = 1000
 /** A hint to the other processes is sent at most this often. */
 const HINT_MS = 10
 const KEPT_ROWS = 20_000
+const READ_ROWS = 5000
 
 /** Starts following the stream from its present end. */
 export async function startStreamTail(database: Database, logger: Logger): Promise<StreamTail> {
@@ -53,25 +54,25 @@ export async function startStreamTail(database: Database, logger: Logger): Promi
 
   function refresh(): Promise<number> {
     // A query under way may have started before the commit that the caller wants to see.
-    if (reading) {
-      readAgain = true
-      return reading
-    }
-    reading = read().finally(() => {
-      reading = undefined
-    })
+    if (reading) readAgain = true
+    else reading = read()
     return reading
   }
 
   async function read(): Promise<number> {
-    do {
-      readAgain = false
-      const result = await sql<StreamRow>`select * from stream where stream_position > ${position}::bigint
-        order by stream_position limit 5000`.execute(database.sql)
-      accept(result.rows)
-      if (result.rows.length === 5000) readAgain = true
-    } while (readAgain && !stopped)
-    return position
+    try {
+      do {
+        readAgain = false
+        const result = await sql<StreamRow>`select * from stream where stream_position > ${position}::bigint
+          order by stream_position limit ${READ_ROWS}::int`.execute(database.sql)
+        accept(result.rows)
+        if (result.rows.length === READ_ROWS) readAgain = true
+      } while (readAgain && !stopped)
+      return position
+    } finally {
+      // Here and not later: who asks from now on needs a new query.
+      reading = undefined
+    }
   }
 
   function refreshLater(): void {

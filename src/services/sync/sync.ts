@@ -52,12 +52,13 @@ async function changesSince(
   { user, from, timeout, signal, fullState }: SyncCommand & { user: ConnectedUser; from: number },
 ): Promise<Record<string, unknown>> {
   const deadline = app.clock.now() + Math.min(timeout, MAX_TIMEOUT_MS)
-  // What this user did through another process is told from here on.
-  await app.stream.refresh()
-  if (from > app.stream.position())
-    throw new InvalidParamError('since: is a token from another time or server; sync anew without it')
   const waker = createWaker(user)
   try {
+    // What this user did through another process is told from here on.
+    await app.stream.refresh()
+    if (from > app.stream.position()) {
+      throw new InvalidParamError('since: is a token from another time or server; sync anew without it')
+    }
     for (;;) {
       waker.reset()
       const to = app.stream.position()

@@ -1,0 +1,141 @@
+import type { App } from '../../app.ts'
+import type { RoomId, UserId } from '../../core/ids.ts'
+import { loadMembersOfRooms, loadRoomSharers } from '../../storage/device-lists.ts'
+import { loadEvents } from '../../storage/events.ts'
+import { readEventsOfStates } from '../../storage/room-state.ts'
+import type { StreamRow } from '../../storage/schema.ts'
+
+/** Whose keys a client has to ask for again, and whose it need not follow any more. https://spec.matrix.org/v1.19/client-server-api/#e2e-extensions-to-sync */
+export type DeviceLists = { changed: UserId[]; left: UserId[] }
+
+/** What became of a user in a room within the rows. */
+type Move = {
+  /** The nid of the first member event: the state before it tells the membership at the beginning. */
+  firstNid: number
+  wasJoined: boolean
+  isJoined: boolean
+  /** Whether the user was out of the room in between. */
+  isBroken: boolean
+}
+
+type Moves = Map<RoomId, Map<UserId, Move>>
+
+/** Users who may have come to share a room with the user, or to share none any more. */
+type Encounters = {
+  newRooms: RoomId[]
+  newMembers: { roomId: RoomId; userId: UserId }[]
+  met: Set<UserId>
+  parted: Set<UserId>
+}
+
+/**
+ * What stream rows mean for the device lists that `userId` follows. `rows`: all that concern the user, of rooms left meanwhile too; `joined`: the
+ * rooms that the user is in at their end. In `changed` are users who share a room with the user now and whose keys changed, or who shared none
+ * before (or not all the time, for then a change in between was not told); in `left` those who shared one and now share none.
+ */
+export async function deviceListChanges(
+  app: Pick<App, 'database'>,
+  userId: UserId,
+  { rows, joined }: { rows: readonly StreamRow[]; joined: ReadonlySet<RoomId> },
+): Promise<DeviceLists> {
+  const reported = reportedUsers(rows, userId)
+  const moves = await membershipMoves(app, rows, { userId, joined })
+  if (reported.own.size === 0 && reported.others.size === 0 && moves.size === 0) return { changed: [], left: [] }
+  const encounters = await encountersOf(app, moves, { userId, joined })
+  const sharers = await loadRoomSharers(app.database, {
+    ...encounters,
+    roomIds: [...joined],
+    candidates: [...new Set([...reported.others, ...encounters.met, ...encounters.parted])],
+  })
+  const changed = sharers.filter(
+    ({ user_id, throughout }) => reported.others.has(user_id) || (encounters.met.has(user_id) && !throughout),
+  )
+  const sharing = new Set(sharers.map(({ user_id }) => user_id))
+  return {
+    changed: [...new Set([...reported.own, ...changed.map(({ user_id }) => user_id)])],
+    left: [...encounters.parted].filter((other) => !sharing.has(other)),
+  }
+}
+
+/** Users that rows of kind 'device_list' name. `own`: the user, and those whose keys the user has signed. */
+function reportedUsers(rows: readonly StreamRow[], userId: UserId): { own: Set<UserId>; others: Set<UserId> } {
+  const own = new Set<UserId>()
+  const others = new Set<UserId>()
+  for (const { kind, user_id, detail } of rows) {
+    if (kind !== 'device_list' || user_id === null) continue
+    if (user_id !== userId) others.add(user_id)
+    else own.add(detail?.startsWith('signatures ') ? (detail.slice('signatures '.length) as UserId) : userId)
+  }
+  return { own, others }
+}
+
+async function membershipMoves(
+  app: Pick<App, 'database'>,
+  rows: readonly StreamRow[],
+  { userId, joined }: { userId: UserId; joined: ReadonlySet<RoomId> },
+): Promise<Moves> {
+  const moves: Moves = new Map()
+  for (const { kind, room_id, user_id, ref, detail } of rows) {
+    if (kind !== 'event' || room_id === null || user_id === null || ref === null) continue
+    const ofRoom = moves.get(room_id) ?? new Map<UserId, Move>()
+    const isJoined = detail === 'join'
+    const known = ofRoom.get(user_id)
+    ofRoom.set(user_id, {
+      firstNid: known?.firstNid ?? ref,
+      wasJoined: false,
+      isJoined,
+      isBroken: known?.isBroken || !isJoined,
+    })
+    moves.set(room_id, ofRoom)
+  }
+  for (const [roomId, users] of moves) if (!joined.has(roomId) && !users.has(userId)) moves.delete(roomId)
+  await findBeginnings(app, moves)
+  return moves
+}
+
+/** Fills in `wasJoined`. */
+async function findBeginnings(app: Pick<App, 'database'>, moves: Moves): Promise<void> {
+  const all = [...moves.values()].flatMap((users) => [...users].map(([userId, move]) => ({ userId, move })))
+  const events = await loadEvents(
+    app.database,
+    all.map(({ move }) => move.firstNid),
+  )
+  const lookups = all.map(({ userId, move }) => ({
+    root: events.get(move.firstNid)?.state_before ?? 0,
+    type: 'm.room.member',
+    state_key: userId,
+  }))
+  const before = await readEventsOfStates(app.database, lookups)
+  for (const [place, { move }] of all.entries()) move.wasJoined = before[place]?.pdu.content.membership === 'join'
+}
+
+async function encountersOf(
+  app: Pick<App, 'database'>,
+  moves: Moves,
+  { userId, joined }: { userId: UserId; joined: ReadonlySet<RoomId> },
+): Promise<Encounters> {
+  const encounters: Encounters = { newRooms: [], newMembers: [], met: new Set(), parted: new Set() }
+  const leftRooms: RoomId[] = []
+  const strangers = new Set<UserId>()
+  for (const [roomId, users] of moves) {
+    const own = users.get(userId)
+    const knew = own ? own.wasJoined : true
+    if (!joined.has(roomId) && knew) leftRooms.push(roomId)
+    if (joined.has(roomId) && own && (!own.wasJoined || own.isBroken)) encounters.newRooms.push(roomId)
+    for (const [other, move] of users) {
+      if (other === userId) continue
+      if (knew && move.wasJoined && !(move.isJoined && joined.has(roomId))) encounters.parted.add(other)
+      if (knew && !move.wasJoined && !joined.has(roomId)) strangers.add(other)
+      if (!joined.has(roomId) || !move.isJoined || (move.wasJoined && !move.isBroken)) continue
+      encounters.newMembers.push({ roomId, userId: other })
+      encounters.met.add(other)
+    }
+  }
+  for (const other of await loadMembersOfRooms(app.database, encounters.newRooms)) encounters.met.add(other)
+  for (const other of await loadMembersOfRooms(app.database, leftRooms)) {
+    if (!strangers.has(other)) encounters.parted.add(other)
+  }
+  encounters.met.delete(userId)
+  encounters.parted.delete(userId)
+  return encounters
+}

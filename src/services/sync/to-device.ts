@@ -1,0 +1,47 @@
+import type { App } from '../../app.ts'
+import type { JsonObject } from '../../core/events/pdu.ts'
+import type { StreamRow } from '../../storage/schema.ts'
+import { deleteToDeviceMessages, loadToDeviceMessages } from '../../storage/to-device.ts'
+import type { DeviceKey } from '../../storage/devices.ts'
+
+/** Messages to a device, in the order of their arrival. */
+export type ToDeviceSection = {
+  events: { sender: string; type: string; content: JsonObject }[]
+  /** The position up to which they are told: what the client acknowledges with the next token. Undefined: there are none. */
+  upTo: number | undefined
+}
+
+/** As many as the specification recommends. https://spec.matrix.org/v1.19/client-server-api/#send-to-device-messaging */
+const MESSAGES_AT_ONCE = 100
+
+/**
+ * The oldest messages that wait for a device up to position `to`. `acknowledged`: up to where the last answer told messages, undefined if it had
+ * none; then, without a row about one since `from`, nothing waits and nothing is read. `from` 0: all that wait.
+ */
+export async function syncToDevice(
+  app: Pick<App, 'database'>,
+  device: DeviceKey,
+  span: { acknowledged: number | undefined; from: number; to: number; rows: readonly StreamRow[] },
+): Promise<ToDeviceSection> {
+  const start = span.acknowledged ?? span.from
+  const isLagging = start === 0 || start < span.from
+  if (!isLagging && !span.rows.some((row) => row.kind === 'to_device' && row.detail === device.deviceId)) {
+    return { events: [], upTo: undefined }
+  }
+  const range = { from: start, to: span.to, limit: MESSAGES_AT_ONCE + 1 }
+  const waiting = await loadToDeviceMessages(app.database, device, range)
+  const told = waiting.slice(0, MESSAGES_AT_ONCE)
+  return {
+    events: told.map(({ sender, type, content }) => ({ sender, type, content: JSON.parse(content) })),
+    upTo: waiting.length > told.length ? told.at(-1)!.position : told.length > 0 ? span.to : undefined,
+  }
+}
+
+/** Drops the messages that a client has got: it came back with the token of the answer that had them. */
+export async function acknowledgeToDevice(
+  app: Pick<App, 'database'>,
+  device: DeviceKey,
+  acknowledged: number,
+): Promise<void> {
+  await app.database.write((tx) => deleteToDeviceMessages(tx, device, acknowledged))
+}
