@@ -4,11 +4,6 @@ import type { Db, Tx } from './database.ts'
 import { noteDeviceListChange } from './device-lists.ts'
 import type { CrossSigningKeyRow, CrossSigningSignatureRow } from './encryption-schema.ts'
 
-/** Makes other changes of the user's cross-signing keys wait until the transaction ends. */
-export async function lockCrossSigningKeys(tx: Tx, userId: UserId): Promise<void> {
-  await sql`select 1 from users where user_id = ${userId} for no key update`.execute(tx.sql)
-}
-
 /** Publishes cross-signing keys in the place of those with the same usage; signatures by keys that go, go with them. */
 export async function storeCrossSigningKeys(
   tx: Tx,

@@ -2,6 +2,7 @@ import { sql } from 'kysely'
 import type { DeviceId, UserId } from '../core/ids.ts'
 import type { Db, Tx } from './database.ts'
 import { noteDeviceListChange } from './device-lists.ts'
+import { noteKeyCountChange } from './one-time-keys.ts'
 import type { DeviceRow } from './users-schema.ts'
 
 /** A device of a user. */
@@ -53,6 +54,7 @@ export async function deleteDevices(
   const { rows } = await sql<ChangedDevice>`delete from devices where user_id = ${userId} and ${matches}
     returning device_id, ${HAS_KEYS}`.execute(tx.sql)
   noteChanges(tx, userId, rows)
+  for (const { device_id } of rows) noteKeyCountChange(tx, { userId, deviceId: device_id })
   return rows.map(({ device_id }) => device_id)
 }
 

@@ -2,6 +2,7 @@ import { sql } from 'kysely'
 import type { UserId } from '../core/ids.ts'
 import type { Db, Tx } from './database.ts'
 import type { KeyBackupRow } from './encryption-schema.ts'
+import { lockUser } from './users.ts'
 
 /** One version of a user's key backup. */
 export type BackupKey = { userId: UserId; version: number }
@@ -11,7 +12,7 @@ export async function insertKeyBackup(
   tx: Tx,
   { userId, algorithm, authData }: { userId: UserId; algorithm: string; authData: string },
 ): Promise<number> {
-  await sql`select 1 from users where user_id = ${userId} for no key update`.execute(tx.sql)
+  await lockUser(tx, userId)
   const { rows } = await sql<{ version: number }>`insert into key_backups (user_id, version, algorithm, auth_data)
     select ${userId}, coalesce(max(version), 0) + 1, ${algorithm}, ${authData} from key_backups where user_id = ${userId}
     returning version`.execute(tx.sql)

@@ -28,6 +28,7 @@ export const deviceId = z
   .string()
   .min(1)
   .max(512)
+  .regex(/^[^\0]*$/, 'must not contain NUL')
   .transform((value) => value as DeviceId)
 
 /** A JSON object of any content, such as an event's; passed on as it was parsed, unknown depths and keys included. */

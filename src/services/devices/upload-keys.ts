@@ -56,7 +56,8 @@ export async function storeKeys(tx: Tx, device: DeviceKey, upload: ParsedUpload)
   if (upload.deviceKeys !== undefined) await storeDeviceKeys(tx, device, upload.deviceKeys)
   const [taken] = await addOneTimeKeys(tx, device, upload.oneTimeKeys)
   // Clients recognise this fault of theirs by the beginning of the message.
-  if (taken) throw new InvalidParamError(`One time key ${taken.algorithm}:${taken.key_id} already exists, and is another key`)
+  if (taken)
+    throw new InvalidParamError(`One time key ${taken.algorithm}:${taken.key_id} already exists, and is another key`)
   await replaceFallbackKeys(tx, device, upload.fallbackKeys)
 }
 

@@ -17,7 +17,10 @@ const NONE: KeyCounts = { device_one_time_keys_count: {}, device_unused_fallback
 const countsOf = new WeakMap<App['stream'], Counts>()
 
 /** The keys that a device has left. Every answer of every sync has them, so they are remembered until the stream says that they changed. */
-export async function keyCounts(app: Pick<App, 'database' | 'stream'>, device: DeviceKey | undefined): Promise<KeyCounts> {
+export async function keyCounts(
+  app: Pick<App, 'database' | 'stream'>,
+  device: DeviceKey | undefined,
+): Promise<KeyCounts> {
   if (!device) return NONE
   const known = knownCounts(app)
   const place = placeOf(device.userId, device.deviceId)

@@ -1,8 +1,8 @@
 import type { App } from '../../app.ts'
 import type { JsonObject } from '../../core/events/pdu.ts'
+import type { DeviceKey } from '../../storage/devices.ts'
 import type { StreamRow } from '../../storage/schema.ts'
 import { deleteToDeviceMessages, loadToDeviceMessages } from '../../storage/to-device.ts'
-import type { DeviceKey } from '../../storage/devices.ts'
 
 /** Messages to a device, in the order of their arrival. */
 export type ToDeviceSection = {

@@ -1,0 +1,31 @@
+import { z } from 'zod'
+import { type CrossSigningUpload, uploadCrossSigningKeys } from '../../services/devices/upload-cross-signing-keys.ts'
+import { jsonObject } from '../http/fields.ts'
+import { route } from '../http/route.ts'
+import { authData } from './auth-data.ts'
+import { v3 } from './client-paths.ts'
+import { requirePassword } from './password-proof.ts'
+
+/** https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3keysdevice_signingupload */
+export const postDeviceSigningUpload = route({
+  method: 'POST',
+  path: v3('/keys/device_signing/upload'),
+  auth: 'user',
+  body: z.object({
+    auth: authData.nullish().transform((auth) => auth ?? undefined),
+    master_key: jsonObject.nullish(),
+    self_signing_key: jsonObject.nullish(),
+    user_signing_key: jsonObject.nullish(),
+  }),
+  async handle({ session, body: { auth, ...keys } }, app) {
+    const { userId } = session
+    const isGiven = Object.values(keys).some((key) => key)
+    // Who goes on with an authentication may send nothing but that; else the first try shows whether any is needed.
+    if (isGiven && (await uploadCrossSigningKeys(app, { userId, upload: keys, authenticated: false }))) return {}
+    const operation = 'POST /keys/device_signing/upload'
+    const original = await requirePassword(app, session, { operation, auth, body: keys })
+    const upload: CrossSigningUpload = isGiven ? keys : original
+    await uploadCrossSigningKeys(app, { userId, upload, authenticated: true })
+    return {}
+  },
+})

@@ -1,0 +1,37 @@
+import { z } from 'zod'
+import { assertCanonical } from '../../core/canonical-json.ts'
+import { MissingParamError } from '../../core/errors.ts'
+import type { JsonObject } from '../../core/events/pdu.ts'
+import type { DeviceId, UserId } from '../../core/ids.ts'
+import { jsonObject, userId } from '../http/fields.ts'
+import type { Session } from '../http/route.ts'
+
+/** A name that clients choose: of a session, an algorithm, a transaction. NUL has no place in databases. */
+export const opaqueName = z
+  .string()
+  .min(1)
+  .max(255)
+  .regex(/^[^\0]*$/, 'must not contain NUL')
+
+/** A JSON object to keep: not nested beyond reason. */
+export const storableObject = jsonObject.refine(isStorable, 'is nested too deeply, or holds malformed text')
+
+/** An object by user id. */
+export function byUser<Schema extends z.ZodType>(schema: Schema) {
+  return z.record(userId, schema).transform((object) => new Map(Object.entries(object) as [UserId, z.output<Schema>][]))
+}
+
+/** The device that a session belongs to. Throws M_MISSING_PARAM for application services that act without one. */
+export function deviceOf({ userId, deviceId }: Session): { userId: UserId; deviceId: DeviceId } {
+  if (deviceId === null) throw new MissingParamError('device_id: is needed for a request about a device')
+  return { userId, deviceId }
+}
+
+function isStorable(object: JsonObject): boolean {
+  try {
+    assertCanonical(object, { strict: false })
+    return true
+  } catch {
+    return false
+  }
+}

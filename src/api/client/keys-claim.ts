@@ -1,0 +1,25 @@
+import { z } from 'zod'
+import type { DeviceId } from '../../core/ids.ts'
+import { claimKeys } from '../../services/devices/claim-keys.ts'
+import { route } from '../http/route.ts'
+import { v3 } from './client-paths.ts'
+import { byUser, opaqueName } from './encryption-fields.ts'
+
+/** https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3keysclaim */
+export const postKeysClaim = route({
+  method: 'POST',
+  path: v3('/keys/claim'),
+  auth: 'user',
+  guests: true,
+  body: z.object({ one_time_keys: byUser(z.record(opaqueName, opaqueName)) }),
+  handle({ body }, app) {
+    const claims = [...body.one_time_keys].flatMap(([userId, devices]) =>
+      Object.entries(devices).map(([deviceId, algorithm]) => ({
+        user_id: userId,
+        device_id: deviceId as DeviceId,
+        algorithm,
+      })),
+    )
+    return claimKeys(app, claims)
+  },
+})

@@ -1,0 +1,15 @@
+import { z } from 'zod'
+import { queryKeys } from '../../services/devices/query-keys.ts'
+import { route } from '../http/route.ts'
+import { v3 } from './client-paths.ts'
+import { byUser, opaqueName } from './encryption-fields.ts'
+
+/** https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3keysquery */
+export const postKeysQuery = route({
+  method: 'POST',
+  path: v3('/keys/query'),
+  auth: 'user',
+  guests: true,
+  body: z.object({ device_keys: byUser(z.array(opaqueName)) }),
+  handle: ({ session, body }, app) => queryKeys(app, session.userId, body.device_keys),
+})

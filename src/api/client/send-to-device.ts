@@ -1,0 +1,26 @@
+import { z } from 'zod'
+import { sendToDevice } from '../../services/devices/send-to-device.ts'
+import { route } from '../http/route.ts'
+import { v3 } from './client-paths.ts'
+import { byUser, opaqueName, storableObject } from './encryption-fields.ts'
+
+/** https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3sendtodeviceeventtypetxnid */
+export const putSendToDevice = route({
+  method: 'PUT',
+  path: v3('/sendToDevice/:eventType/:txnId'),
+  auth: 'user',
+  guests: true,
+  rateLimit: 'message',
+  params: z.object({ eventType: opaqueName, txnId: opaqueName }),
+  body: z.object({ messages: byUser(z.record(opaqueName, storableObject)) }),
+  async handle({ session, params, body }, app) {
+    await sendToDevice(app, {
+      sender: session.userId,
+      deviceId: session.deviceId,
+      type: params.eventType,
+      txnId: params.txnId,
+      messages: body.messages,
+    })
+    return {}
+  },
+})

@@ -1,0 +1,14 @@
+import { z } from 'zod'
+import { uploadSignatures } from '../../services/devices/upload-signatures.ts'
+import { route } from '../http/route.ts'
+import { v3 } from './client-paths.ts'
+import { byUser, storableObject } from './encryption-fields.ts'
+
+/** https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3keyssignaturesupload */
+export const postSignaturesUpload = route({
+  method: 'POST',
+  path: v3('/keys/signatures/upload'),
+  auth: 'user',
+  body: byUser(z.record(z.string(), storableObject)),
+  handle: async ({ session, body }, app) => ({ failures: await uploadSignatures(app, session.userId, body) }),
+})

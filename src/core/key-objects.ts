@@ -1,0 +1,68 @@
+import { z } from 'zod'
+import { canonicalJson } from './canonical-json.ts'
+import { BadJsonError } from './errors.ts'
+import type { JsonObject } from './events/pdu.ts'
+
+/** A short text that names something; NUL has no place in databases. */
+const name = z
+  .string()
+  .min(1)
+  .max(255)
+  .regex(/^[^\0]*$/u, 'must not contain NUL')
+const signatures = z.record(z.string(), z.record(z.string(), z.string()))
+
+const deviceKeys = z.looseObject({
+  user_id: z.string(),
+  device_id: z.string(),
+  algorithms: z.array(z.string()),
+  keys: z.record(z.string(), z.string()),
+  signatures,
+})
+
+const crossSigningKey = z.looseObject({
+  user_id: z.string(),
+  usage: z.array(z.string()),
+  keys: z.record(name, z.string()),
+  signatures: signatures.optional(),
+})
+
+/** https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3keysupload: DeviceKeys */
+export type DeviceKeysObject = z.output<typeof deviceKeys>
+/** https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3keysdevice_signingupload: CrossSigningKey */
+export type CrossSigningKeyObject = z.output<typeof crossSigningKey>
+
+/** The identity keys of a device as a client uploads them. Throws BadJsonError. */
+export function parseDeviceKeys(object: unknown): DeviceKeysObject {
+  return parse(deviceKeys, object, 'device_keys')
+}
+
+/** A cross-signing key as a client uploads it, and its public part: it has exactly one, named after itself. Throws BadJsonError. */
+export function parseCrossSigningKey(object: unknown): { key: CrossSigningKeyObject; publicKey: string } {
+  const key = parse(crossSigningKey, object, 'key')
+  const [entry, ...others] = Object.entries(key.keys)
+  if (!entry || others.length > 0 || entry[0] !== `ed25519:${entry[1]}`) {
+    throw new BadJsonError('keys: needs exactly one entry, ed25519:<public key> with the public key')
+  }
+  return { key, publicKey: entry[1] }
+}
+
+/** The two parts of the name of a one-time or fallback key, `<algorithm>:<key_id>`. Throws BadJsonError. */
+export function parseKeyName(text: string): { algorithm: string; key_id: string } {
+  const [, algorithm, id] = /^([^:\0]{1,255}):([^\0]{1,255})$/.exec(text) ?? []
+  if (algorithm === undefined || id === undefined) throw new BadJsonError(`${text}: is not <algorithm>:<key id>`)
+  return { algorithm, key_id: id }
+}
+
+/** The text to store a key as: canonical JSON, so that the same key has the same text, and without `unsigned`, which belongs to servers. Throws BadJsonError. */
+export function keyText(key: string | JsonObject | DeviceKeysObject | CrossSigningKeyObject): string {
+  if (typeof key === 'string') return canonicalJson(key)
+  const { unsigned: _unsigned, ...rest } = key
+  return canonicalJson(rest, { strict: false })
+}
+
+function parse<Schema extends z.ZodType>(schema: Schema, object: unknown, what: string): z.output<Schema> {
+  const result = schema.safeParse(object)
+  if (result.success) return result.data
+  const issue = result.error.issues[0]
+  throw new BadJsonError(`${[what, ...(issue?.path ?? [])].join('.')}: ${issue?.message ?? 'is not valid'}`)
+}

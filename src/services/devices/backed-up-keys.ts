@@ -1,0 +1,125 @@
+import type { App } from '../../app.ts'
+import { MatrixError, NotFoundError } from '../../core/errors.ts'
+import type { JsonObject } from '../../core/events/pdu.ts'
+import type { RoomId } from '../../core/ids.ts'
+import type { Tx } from '../../storage/database.ts'
+import type { KeyBackupRow } from '../../storage/encryption-schema.ts'
+import {
+  type BackedUpSession,
+  countBackupSessions,
+  deleteBackupSessions,
+  loadBackupSessions,
+  type SessionRange,
+  storeBackupSessions,
+} from '../../storage/key-backup-sessions.ts'
+import {
+  advanceBackupEtag,
+  type BackupKey,
+  findCurrentKeyBackup,
+  findKeyBackup,
+  lockKeyBackup,
+} from '../../storage/key-backups.ts'
+import { unknownBackup } from './key-backups.ts'
+
+/** The key of a session as clients send and get it. */
+export type SessionKey = {
+  first_message_index: number
+  forwarded_count: number
+  is_verified: boolean
+  session_data: JsonObject
+}
+
+/** Keys by room, and by session below that. */
+export type BackedUpRooms = Record<RoomId, { sessions: Record<string, SessionKey> }>
+
+/** What a backup holds after a change. */
+export type BackupState = { count: number; etag: string }
+
+/**
+ * Stores keys in the current backup; of two for a session the better one stays. Throws M_NOT_FOUND, and M_WRONG_ROOM_KEYS_VERSION with
+ * `current_version` for a backup that is not the current one. https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3room_keyskeys
+ */
+export async function backUpKeys(
+  app: Pick<App, 'database'>,
+  key: BackupKey,
+  sessions: readonly (SessionKey & { room_id: RoomId; session_id: string })[],
+): Promise<BackupState> {
+  const rows: BackedUpSession[] = sessions.map((session) => ({
+    ...session,
+    session_data: JSON.stringify(session.session_data),
+  }))
+  return changeKeys(app, key, async (tx) => {
+    await requireCurrent(tx, key)
+    return storeBackupSessions(tx, key, rows)
+  })
+}
+
+/** Removes keys: all, a room's, or one session's. Throws M_NOT_FOUND for an unknown backup. https://spec.matrix.org/v1.19/client-server-api/#delete_matrixclientv3room_keyskeys */
+export async function deleteBackedUpKeys(
+  app: Pick<App, 'database'>,
+  key: BackupKey,
+  range: SessionRange,
+): Promise<BackupState> {
+  return changeKeys(app, key, (tx) => deleteBackupSessions(tx, key, range))
+}
+
+/** The keys of a backup by room and session: all, or a room's. Throws M_NOT_FOUND for an unknown backup. https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3room_keyskeys */
+export async function readBackedUpKeys(
+  app: Pick<App, 'database'>,
+  key: BackupKey,
+  range: SessionRange,
+): Promise<BackedUpRooms> {
+  const backup = await findKeyBackup(app.database, key)
+  if (!backup || backup.deleted) throw unknownBackup()
+  const rooms = new Map<RoomId, [string, SessionKey][]>()
+  for (const { room_id, session_id, ...row } of await loadBackupSessions(app.database, key, range)) {
+    const sessions = rooms.get(room_id) ?? []
+    sessions.push([session_id, { ...row, session_data: JSON.parse(row.session_data) }])
+    rooms.set(room_id, sessions)
+  }
+  return Object.fromEntries([...rooms].map(([roomId, keys]) => [roomId, { sessions: Object.fromEntries(keys) }]))
+}
+
+/** One session's key. Throws M_NOT_FOUND. https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3room_keyskeysroomidsessionid */
+export async function readBackedUpKey(
+  app: Pick<App, 'database'>,
+  key: BackupKey,
+  { roomId, sessionId }: { roomId: RoomId; sessionId: string },
+): Promise<SessionKey> {
+  const rooms = await readBackedUpKeys(app, key, { roomId, sessionId })
+  const session = rooms[roomId]?.sessions[sessionId]
+  if (!session) throw new NotFoundError('There is no such key in the backup')
+  return session
+}
+
+/** Runs a change under the backup's lock; its etag moves if the change says that it changed any keys. */
+async function changeKeys(
+  app: Pick<App, 'database'>,
+  key: BackupKey,
+  change: (tx: Tx) => Promise<number>,
+): Promise<BackupState> {
+  return app.database.write(async (tx) => {
+    const backup = await lockKeyBackup(tx, key)
+    if (!backup || backup.deleted) throw await missingBackup(tx, key, backup)
+    const changed = await change(tx)
+    if (changed > 0) await advanceBackupEtag(tx, key)
+    return { count: await countBackupSessions(tx, key), etag: String(backup.etag + (changed > 0 ? 1 : 0)) }
+  })
+}
+
+async function requireCurrent(tx: Tx, { userId, version }: BackupKey): Promise<void> {
+  const current = await findCurrentKeyBackup(tx, userId)
+  if (current && current.version !== version) throw wrongVersion(current)
+}
+
+/** A client that writes to a version that was deleted has to learn which one took its place. */
+async function missingBackup(tx: Tx, { userId }: BackupKey, backup: KeyBackupRow | undefined): Promise<MatrixError> {
+  const current = backup && (await findCurrentKeyBackup(tx, userId))
+  return current ? wrongVersion(current) : unknownBackup()
+}
+
+function wrongVersion(current: KeyBackupRow): MatrixError {
+  return new MatrixError(403, 'M_WRONG_ROOM_KEYS_VERSION', 'This is not the current backup version', {
+    current_version: String(current.version),
+  })
+}

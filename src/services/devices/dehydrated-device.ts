@@ -1,0 +1,79 @@
+import type { App } from '../../app.ts'
+import { ForbiddenError, InvalidParamError, NotFoundError } from '../../core/errors.ts'
+import type { JsonObject } from '../../core/events/pdu.ts'
+import type { DeviceId, UserId } from '../../core/ids.ts'
+import { parseSyncToken, syncToken } from '../../core/sync-token.ts'
+import { findDehydratedDevice, storeDehydratedDevice } from '../../storage/dehydrated-devices.ts'
+import { type DeviceKey, deleteDevices, ensureDevice, findDevice } from '../../storage/devices.ts'
+import { loadToDeviceMessages } from '../../storage/to-device.ts'
+import { lockUser } from '../../storage/users.ts'
+import { type KeyUpload, parseUpload, storeKeys } from './upload-keys.ts'
+
+/** A device that nobody is logged in at: it collects messages until a client of its user takes it over. */
+export type DehydratedDevice = { device_id: DeviceId; device_data: JsonObject }
+
+/** Events of a dehydrated device in the format of /sync, and where the next ones are. */
+export type DehydratedEvents = { events: object[]; next_batch: string; hasMore: boolean }
+
+const EVENTS_AT_ONCE = 100
+
+/**
+ * Makes a device and its keys the user's dehydrated device, in the place of the former one. Throws M_INVALID_PARAM when the id is that of a device
+ * that is in use. https://github.com/matrix-org/matrix-spec-proposals/pull/3814
+ */
+export async function replaceDehydratedDevice(
+  app: Pick<App, 'database' | 'clock'>,
+  key: DeviceKey,
+  device: { displayName: string | null; deviceData: JsonObject; keys: KeyUpload },
+): Promise<void> {
+  const keys = parseUpload(key, device.keys)
+  await app.database.write(async (tx) => {
+    await lockUser(tx, key.userId)
+    const former = await findDehydratedDevice(tx, key.userId)
+    if (former) await deleteDevices(tx, key.userId, { only: [former.device_id] })
+    if (await findDevice(tx, key)) throw new InvalidParamError('device_id: is that of a device that is in use')
+    await ensureDevice(tx, { ...key, displayName: device.displayName, now: app.clock.now() })
+    await storeKeys(tx, key, keys)
+    await storeDehydratedDevice(tx, key, JSON.stringify(device.deviceData))
+  })
+}
+
+/** The user's dehydrated device. Throws M_NOT_FOUND. */
+export async function getDehydratedDevice(app: Pick<App, 'database'>, userId: UserId): Promise<DehydratedDevice> {
+  const device = await findDehydratedDevice(app.database, userId)
+  if (!device) throw noDehydratedDevice()
+  return { device_id: device.device_id, device_data: JSON.parse(device.device_data) }
+}
+
+/** Removes the user's dehydrated device with its keys and events, and returns its id. Throws M_NOT_FOUND. */
+export async function deleteDehydratedDevice(app: Pick<App, 'database'>, userId: UserId): Promise<DeviceId> {
+  return app.database.write(async (tx) => {
+    const device = await findDehydratedDevice(tx, userId)
+    if (!device) throw noDehydratedDevice()
+    await deleteDevices(tx, userId, { only: [device.device_id] })
+    return device.device_id
+  })
+}
+
+/** The events that the dehydrated device has got, after `from`; they stay until the device goes. Throws M_FORBIDDEN for other devices. */
+export async function readDehydratedEvents(
+  app: Pick<App, 'database'>,
+  { userId, deviceId }: DeviceKey,
+  from: string | undefined,
+): Promise<DehydratedEvents> {
+  const device = await findDehydratedDevice(app.database, userId)
+  if (device?.device_id !== deviceId) throw new ForbiddenError('This is not your dehydrated device')
+  const start = from === undefined ? 0 : parseSyncToken(from)
+  const range = { from: start, to: Number.MAX_SAFE_INTEGER, limit: EVENTS_AT_ONCE + 1 }
+  const messages = await loadToDeviceMessages(app.database, { userId, deviceId }, range)
+  const told = messages.slice(0, EVENTS_AT_ONCE)
+  return {
+    events: told.map(({ sender, type, content }) => ({ sender, type, content: JSON.parse(content) })),
+    next_batch: syncToken(told.at(-1)?.position ?? start),
+    hasMore: messages.length > told.length,
+  }
+}
+
+function noDehydratedDevice(): NotFoundError {
+  return new NotFoundError('There is no dehydrated device')
+}

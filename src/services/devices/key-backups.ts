@@ -1,0 +1,72 @@
+import type { App } from '../../app.ts'
+import { InvalidParamError, NotFoundError } from '../../core/errors.ts'
+import type { JsonObject } from '../../core/events/pdu.ts'
+import type { UserId } from '../../core/ids.ts'
+import { countBackupSessions } from '../../storage/key-backup-sessions.ts'
+import {
+  type BackupKey,
+  deleteKeyBackup,
+  findCurrentKeyBackup,
+  findKeyBackup,
+  insertKeyBackup,
+  lockKeyBackup,
+  updateKeyBackup,
+} from '../../storage/key-backups.ts'
+
+/** A version of a backup as clients see it. */
+export type KeyBackup = { algorithm: string; auth_data: JsonObject; count: number; etag: string; version: string }
+
+/** Begins a new version and returns its number. https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3room_keysversion */
+export async function createKeyBackup(
+  app: Pick<App, 'database'>,
+  { userId, algorithm, authData }: { userId: UserId; algorithm: string; authData: JsonObject },
+): Promise<string> {
+  const authJson = JSON.stringify(authData)
+  return String(await app.database.write((tx) => insertKeyBackup(tx, { userId, algorithm, authData: authJson })))
+}
+
+/** A version, or the current one. Throws M_NOT_FOUND. https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3room_keysversionversion */
+export async function describeKeyBackup(
+  app: Pick<App, 'database'>,
+  { userId, version }: { userId: UserId; version: number | undefined },
+): Promise<KeyBackup> {
+  const backup =
+    version === undefined
+      ? await findCurrentKeyBackup(app.database, userId)
+      : await findKeyBackup(app.database, { userId, version })
+  if (!backup || backup.deleted) throw unknownBackup()
+  return {
+    algorithm: backup.algorithm,
+    auth_data: JSON.parse(backup.auth_data),
+    count: await countBackupSessions(app.database, { userId, version: backup.version }),
+    etag: String(backup.etag),
+    version: String(backup.version),
+  }
+}
+
+/** Replaces the `auth_data` of a version. Throws M_NOT_FOUND, and M_INVALID_PARAM for another algorithm. https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3room_keysversionversion */
+export async function changeKeyBackup(
+  app: Pick<App, 'database'>,
+  key: BackupKey,
+  { algorithm, authData }: { algorithm: string; authData: JsonObject },
+): Promise<void> {
+  await app.database.write(async (tx) => {
+    const backup = await lockKeyBackup(tx, key)
+    if (!backup || backup.deleted) throw unknownBackup()
+    if (backup.algorithm !== algorithm) throw new InvalidParamError('algorithm: is not that of the backup')
+    await updateKeyBackup(tx, key, JSON.stringify(authData))
+  })
+}
+
+/** Deletes a version with its keys; one that is deleted already stays so. Throws M_NOT_FOUND. https://spec.matrix.org/v1.19/client-server-api/#delete_matrixclientv3room_keysversionversion */
+export async function removeKeyBackup(app: Pick<App, 'database'>, key: BackupKey): Promise<void> {
+  await app.database.write(async (tx) => {
+    if (!(await lockKeyBackup(tx, key))) throw unknownBackup()
+    await deleteKeyBackup(tx, key)
+  })
+}
+
+/** 404 for a version that is not there. */
+export function unknownBackup(): NotFoundError {
+  return new NotFoundError('There is no such backup version')
+}

@@ -1,0 +1,71 @@
+import type { App } from '../../app.ts'
+import { ForbiddenError, InvalidParamError, MatrixError, MissingParamError } from '../../core/errors.ts'
+import type { UserId } from '../../core/ids.ts'
+import { type CrossSigningKeyObject, keyText, parseCrossSigningKey } from '../../core/key-objects.ts'
+import { verifyJson } from '../../core/signing/verify-json.ts'
+import { loadCrossSigningKeys, storeCrossSigningKeys } from '../../storage/cross-signing-keys.ts'
+import { loadDevices } from '../../storage/devices.ts'
+import type { CrossSigningKeyRow, CrossSigningUsage } from '../../storage/encryption-schema.ts'
+import { lockUser } from '../../storage/users.ts'
+
+/** The keys of an upload, as the client sends them. */
+export type CrossSigningUpload = Partial<Record<`${CrossSigningUsage}_key`, unknown>>
+
+type NewKey = { usage: CrossSigningUsage; publicKey: string; key: CrossSigningKeyObject }
+
+const USAGES: readonly CrossSigningUsage[] = ['master', 'self_signing', 'user_signing']
+
+/**
+ * Publishes cross-signing keys, all or none. False, and nothing is stored, when the upload changes keys that exist and the user is not
+ * `authenticated` for that: then the caller has to see to it. Keys that are there already change nothing.
+ * Throws M_BAD_JSON, M_INVALID_PARAM, M_INVALID_SIGNATURE, M_MISSING_PARAM (no master key) and M_FORBIDDEN (a key is named like a device).
+ * https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3keysdevice_signingupload
+ */
+export async function uploadCrossSigningKeys(
+  app: Pick<App, 'database'>,
+  { userId, upload, authenticated }: { userId: UserId; upload: CrossSigningUpload; authenticated: boolean },
+): Promise<boolean> {
+  const keys = parseUpload(userId, upload)
+  return app.database.write(async (tx) => {
+    await lockUser(tx, userId)
+    const stored = await loadCrossSigningKeys(tx, [userId])
+    const master = keys.find(isMaster)?.publicKey ?? stored.find(isMaster)?.public_key
+    if (master === undefined) throw new MissingParamError('master_key: there is no master key yet')
+    const changed = keys.filter((key) => !stored.some((old) => isSame(old, key)))
+    if (changed.length === 0) return true
+    if (stored.some(isMaster) && !authenticated) return false
+    for (const key of changed) if (key.usage !== 'master') checkSignature(userId, key, master)
+    const deviceIds = new Set<string>((await loadDevices(tx, userId)).map((device) => device.device_id))
+    if (changed.some((key) => deviceIds.has(key.publicKey))) throw new ForbiddenError('A key is named like a device')
+    await storeCrossSigningKeys(tx, userId, changed.map(rowOf))
+    return true
+  })
+}
+
+function parseUpload(userId: UserId, upload: CrossSigningUpload): NewKey[] {
+  return USAGES.flatMap((usage) => {
+    const object = upload[`${usage}_key`]
+    if (object === undefined || object === null) return []
+    const { key, publicKey } = parseCrossSigningKey(object)
+    if (key.user_id !== userId) throw new InvalidParamError(`${usage}_key.user_id: is not the user who uploads`)
+    if (!key.usage.includes(usage)) throw new InvalidParamError(`${usage}_key.usage: does not have ${usage}`)
+    return [{ usage, publicKey, key }]
+  })
+}
+
+function isMaster({ usage }: { usage: CrossSigningUsage }): boolean {
+  return usage === 'master'
+}
+
+function isSame(old: CrossSigningKeyRow, key: NewKey): boolean {
+  return old.usage === key.usage && old.public_key === key.publicKey
+}
+
+function checkSignature(userId: UserId, { usage, key }: NewKey, master: string): void {
+  if (verifyJson(key, userId, `ed25519:${master}`, master)) return
+  throw new MatrixError(400, 'M_INVALID_SIGNATURE', `${usage}_key: is not signed by the master key`)
+}
+
+function rowOf({ usage, publicKey, key }: NewKey): Omit<CrossSigningKeyRow, 'user_id'> {
+  return { usage, public_key: publicKey, key_json: keyText(key) }
+}

@@ -1,0 +1,120 @@
+import type { App } from '../../app.ts'
+import { InvalidParamError, MatrixError, NotFoundError } from '../../core/errors.ts'
+import type { JsonObject } from '../../core/events/pdu.ts'
+import type { UserId } from '../../core/ids.ts'
+import { keyText } from '../../core/key-objects.ts'
+import { verifyJson } from '../../core/signing/verify-json.ts'
+import { loadCrossSigningKeys, storeSignatures } from '../../storage/cross-signing-keys.ts'
+import type { Tx } from '../../storage/database.ts'
+import { loadDeviceKeys } from '../../storage/device-keys.ts'
+import type {
+  CrossSigningKeyRow,
+  CrossSigningSignatureRow,
+  CrossSigningUsage,
+} from '../../storage/encryption-schema.ts'
+
+/** Signed keys by user id, and by device id or public key of a master key. */
+export type SignatureUpload = ReadonlyMap<UserId, Record<string, JsonObject>>
+
+type Failures = Record<string, Record<string, { errcode: string; error: string }>>
+
+/** The keys that signatures of a user are about and made with. */
+type KnownKeys = { devices: Map<string, JsonObject>; crossSigning: readonly CrossSigningKeyRow[] }
+
+/** A key that was signed, and with which keys the uploader may have done it: key id to public key. */
+type Target = { signer: UserId; userId: UserId; keyId: string; stored: JsonObject; signingKeys: Map<string, string> }
+
+/**
+ * Adds signatures by `signer` to keys: on own devices (by the self-signing key), the own master key (by own devices), and the master keys of
+ * others (by the user-signing key). Each must be valid and about the key as it is stored. Returns what is wrong with the others.
+ * https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3keyssignaturesupload
+ */
+export async function uploadSignatures(
+  app: Pick<App, 'database'>,
+  signer: UserId,
+  upload: SignatureUpload,
+): Promise<Failures> {
+  return app.database.write(async (tx) => {
+    const known = await loadKnownKeys(tx, signer, [...upload.keys()])
+    const failures: Failures = {}
+    const valid: CrossSigningSignatureRow[] = []
+    for (const [userId, keys] of upload) {
+      for (const [keyId, signed] of Object.entries(keys)) {
+        try {
+          valid.push(...checkSigned(targetOf(known, { signer, userId, keyId }), signed))
+        } catch (error) {
+          if (!(error instanceof MatrixError)) throw error
+          failures[userId] = { ...failures[userId], [keyId]: { errcode: error.errcode, error: error.message } }
+        }
+      }
+    }
+    await storeSignatures(tx, valid)
+    return failures
+  })
+}
+
+async function loadKnownKeys(tx: Tx, signer: UserId, userIds: readonly UserId[]): Promise<KnownKeys> {
+  const devices = await loadDeviceKeys(tx, [{ userId: signer }])
+  return {
+    devices: new Map(devices.map(({ device_id, key_json }) => [device_id, JSON.parse(key_json)])),
+    crossSigning: await loadCrossSigningKeys(tx, [...new Set([signer, ...userIds])]),
+  }
+}
+
+function targetOf(
+  known: KnownKeys,
+  { signer, userId, keyId }: { signer: UserId; userId: UserId; keyId: string },
+): Target {
+  const target = { signer, userId, keyId }
+  const device = userId === signer ? known.devices.get(keyId) : undefined
+  if (device) return { ...target, stored: device, signingKeys: ownKey(known, signer, 'self_signing') }
+  const master = findKey(known, userId, 'master')
+  if (!master || master.public_key !== keyId) throw new NotFoundError('There is no such key')
+  const signingKeys = userId === signer ? deviceSigningKeys(known) : ownKey(known, signer, 'user_signing')
+  return { ...target, stored: JSON.parse(master.key_json), signingKeys }
+}
+
+function findKey(known: KnownKeys, userId: UserId, usage: CrossSigningUsage): CrossSigningKeyRow | undefined {
+  return known.crossSigning.find((key) => key.user_id === userId && key.usage === usage)
+}
+
+function ownKey(known: KnownKeys, signer: UserId, usage: CrossSigningUsage): Map<string, string> {
+  const key = findKey(known, signer, usage)
+  if (!key) throw new NotFoundError(`There is no ${usage} key to have signed with`)
+  return new Map([[`ed25519:${key.public_key}`, key.public_key]])
+}
+
+function deviceSigningKeys({ devices }: KnownKeys): Map<string, string> {
+  return new Map(
+    [...devices].map(([deviceId, { keys }]) => {
+      const keyId = `ed25519:${deviceId}`
+      return [keyId, String((keys as JsonObject)[keyId])]
+    }),
+  )
+}
+
+/** The signatures on a key that the signer could make; those of other keys are passed over. Throws when there is none, one is not valid, or it is another key. */
+function checkSigned(
+  { signer, userId, keyId, stored, signingKeys }: Target,
+  signed: JsonObject,
+): CrossSigningSignatureRow[] {
+  if (unsignedText(signed) !== unsignedText(stored)) throw new InvalidParamError('This is not the key as it is stored')
+  const made = Object.entries((signed.signatures as Record<string, JsonObject> | undefined)?.[signer] ?? {})
+  const signatures = made.filter(([id]) => signingKeys.has(id))
+  const isValid = signatures.every(([id]) => verifyJson(signed, signer, id, signingKeys.get(id) ?? ''))
+  if (signatures.length === 0 || !isValid) {
+    throw new MatrixError(400, 'M_INVALID_SIGNATURE', 'The signature is missing or not valid')
+  }
+  return signatures.map(([id, signature]) => ({
+    signer,
+    signing_key_id: id,
+    target_user_id: userId,
+    target_key: keyId,
+    signature: String(signature),
+  }))
+}
+
+function unsignedText(key: JsonObject): string {
+  const { signatures: _signatures, ...rest } = key
+  return keyText(rest)
+}
