@@ -45,37 +45,6 @@ export async function findRoomEvent(db: Db, roomId: RoomId, eventId: string): Pr
   return event?.room_id === roomId && !event.rejected ? event : undefined
 }
 
-export type TimelineRange = {
-  roomId: RoomId
-  /** Exclusive bounds on event_order. */
-  after?: number | undefined
-  before?: number | undefined
-  direction: 'forwards' | 'backwards'
-  limit: number
-}
-
-/** A stretch of a room's timeline, without soft-failed events. */
-export async function loadTimeline(db: Db, range: TimelineRange): Promise<StoredEvent[]> {
-  const after = range.after ?? -Number.MAX_SAFE_INTEGER
-  const before = range.before ?? Number.MAX_SAFE_INTEGER
-  const query =
-    range.direction === 'forwards'
-      ? sql<{
-          event_nid: number
-        }>`select event_nid from events where room_id = ${range.roomId} and event_order > ${after}::bigint
-          and event_order < ${before}::bigint and not soft_failed order by event_order limit ${range.limit}::int`
-      : sql<{
-          event_nid: number
-        }>`select event_nid from events where room_id = ${range.roomId} and event_order > ${after}::bigint
-          and event_order < ${before}::bigint and not soft_failed order by event_order desc limit ${range.limit}::int`
-  const { rows } = await query.execute(db.sql)
-  const events = await loadEvents(
-    db,
-    rows.map((row) => row.event_nid),
-  )
-  return rows.flatMap((row) => events.get(row.event_nid) ?? [])
-}
-
 /** The event that this client transaction sent before, if it did. */
 export async function findTransactionEvent(
   db: Db,

@@ -41,7 +41,7 @@ function readMigrations() {
 }
 
 /** Cuts a script at semicolons that end a line, but not inside `$$ … $$`: PGlite takes one statement at a time. */
-export function splitStatements(script: string): string[] {
+function splitStatements(script: string): string[] {
   const parts = script.split('$$')
   const statements: string[] = []
   let current = ''

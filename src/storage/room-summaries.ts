@@ -70,7 +70,7 @@ export async function findRoom(db: Db, roomId: RoomId): Promise<RoomRow | undefi
 }
 
 /** What lists show of some rooms. */
-export async function loadRooms(db: Db, roomIds: readonly RoomId[]): Promise<Map<RoomId, RoomRow>> {
+async function loadRooms(db: Db, roomIds: readonly RoomId[]): Promise<Map<RoomId, RoomRow>> {
   const { rows } = await sql<RoomRow>`select * from rooms where room_id = any(${roomIds}::text[])`.execute(db.sql)
   return new Map(rows.map((row) => [row.room_id, row]))
 }

@@ -8,11 +8,12 @@ import type { StreamRow } from '../../storage/schema.ts'
 import type { StoredEvent } from '../../storage/stored-event.ts'
 import { loadNewestOfRooms } from '../../storage/sync-rooms.ts'
 import type { ConnectedUser } from './connected-users.ts'
-import { departedRoom, strippedRooms } from './initial-sync.ts'
+import { encryptionChanges } from './encryption-changes.ts'
+import { departedSpan, strippedRooms } from './initial-sync.ts'
 import { changedAccountData } from './sync-account-data.ts'
 import { allEphemeral, changedEphemeral } from './sync-ephemeral.ts'
 import { type SyncedRooms, syncResponse } from './sync-response.ts'
-import { type SyncViewer, syncRoom } from './sync-room.ts'
+import { type RoomSpan, type SyncViewer, syncRooms } from './sync-room.ts'
 
 type Reading = Pick<App, 'database' | 'clock' | 'stream'>
 
@@ -25,17 +26,27 @@ type RoomChange = {
   lastOwn: StoredEvent | undefined
 }
 
+type IncrementalSpan = {
+  user: ConnectedUser
+  from: number
+  to: number
+  fullState: boolean
+  /** The position up to which the client has messages to its device, where that is another than `from`. */
+  acknowledged: number | undefined
+}
+
 /** What happened after position `from` up to `to`, for a client that knows all before; `body` undefined: nothing. `to` must be the stream's position at the call. */
 export async function incrementalSync(
   app: Reading,
   viewer: SyncViewer,
-  { user, from, to, fullState }: { user: ConnectedUser; from: number; to: number; fullState: boolean },
+  { user, from, to, fullState, acknowledged }: IncrementalSpan,
 ): Promise<Record<string, unknown> | undefined> {
   // The user's rooms as of `to`: taken before anything is awaited, for they move on with the stream.
   const present = new Map(user.rooms)
   const joined = new Set([...present].flatMap(([roomId, { membership }]) => (membership === 'join' ? roomId : [])))
   const rows = await rowsOf(app, { user, from, to, joined, present })
-  if (rows.length === 0 && !fullState) return undefined
+  const isLagging = acknowledged !== undefined && acknowledged < from
+  if (rows.length === 0 && !fullState && !isLagging) return undefined
 
   const changes = (await roomChanges(app, viewer, rows)).filter(({ roomId }) => viewer.filter.takesRoom(roomId))
   const newlyJoined = await newlyJoinedRooms(app, viewer, changes, joined)
@@ -46,10 +57,11 @@ export async function incrementalSync(
       : []
   })
   const known = new Set([...joined].filter((roomId) => !newlyJoined.has(roomId) && viewer.filter.takesRoom(roomId)))
-  const [changed, fresh, accountData] = await Promise.all([
+  const [changed, fresh, accountData, encryption] = await Promise.all([
     changedEphemeral(app, viewer, { rows, joined: known }),
     allEphemeral(app, viewer, [...newlyJoined]),
     changedAccountData(app, viewer, rows),
+    encryptionChanges(app, { ...viewer, acknowledged, from, to, rows, joined }),
   ])
   const synced: SyncedRooms = {
     join: await joinedRooms(
@@ -81,13 +93,14 @@ export async function incrementalSync(
   const isNews =
     fullState ||
     accountData.global.length > 0 ||
+    Object.keys(encryption.sections).length > 0 ||
     [synced.join, synced.leave, synced.invite, synced.knock].some((section) => section.size > 0)
-  return isNews ? syncResponse(synced, syncToken(to)) : undefined
+  return isNews ? { ...syncResponse(synced, syncToken(to, encryption.toDevice)), ...encryption.sections } : undefined
 }
 
 /** The rows that concern the user: of joined rooms, of the user, and of rooms that the user has left meanwhile. */
-async function rowsOf(
-  app: Reading,
+export async function rowsOf(
+  app: Pick<App, 'stream'>,
   {
     user,
     from,
@@ -175,27 +188,24 @@ async function joinedRooms(
     withMembers.map(({ roomId }) => roomId),
     viewer.userId,
   )
-  const synced: SyncedRooms['join'] = new Map()
+  const spans: RoomSpan[] = []
   for (const { roomId, events } of changes) {
     const first = events[0]
     const last = events.at(-1)
     if (!first || !last) continue
     const isNew = newlyJoined.has(roomId)
-    synced.set(
+    spans.push({
       roomId,
-      await syncRoom(app, viewer, {
-        roomId,
-        since: isNew || fullState ? undefined : (first.state_before ?? undefined),
-        end: last.state_after ?? 0,
-        after: isNew ? -Number.MAX_SAFE_INTEGER : first.event_order! - 1,
-        last: last.event_order!,
-        newest: contiguousEnd(events),
-        summary: summaries.get(roomId),
-        isNewlyJoined: isNew,
-      }),
-    )
+      since: isNew || fullState ? undefined : (first.state_before ?? undefined),
+      end: last.state_after ?? 0,
+      after: isNew ? -Number.MAX_SAFE_INTEGER : first.event_order! - 1,
+      last: last.event_order!,
+      newest: contiguousEnd(events),
+      summary: summaries.get(roomId),
+      isNewlyJoined: isNew,
+    })
   }
-  return synced
+  return syncRooms(app, viewer, spans)
 }
 
 /** The events at the end without a gap in their order: what was not loaded comes from the database when it is wanted. */
@@ -214,27 +224,29 @@ async function departedRooms(
   viewer: SyncViewer,
   changes: readonly RoomChange[],
 ): Promise<SyncedRooms['leave']> {
-  const synced: SyncedRooms['leave'] = new Map()
-  for (const { roomId, events, firstOwn, lastOwn } of changes) {
+  const spans: RoomSpan[] = []
+  for (const { events, firstOwn, lastOwn } of changes) {
     if (!firstOwn || !lastOwn || viewer.ignored.has(lastOwn.pdu.sender)) continue
     const knewRoom = await wasJoinedBefore(app, viewer, firstOwn)
     const first = events[0]!
     const span = knewRoom
       ? { since: first.state_before ?? undefined, after: first.event_order! - 1 }
       : { since: undefined, after: -Number.MAX_SAFE_INTEGER }
-    synced.set(roomId, await departedRoom(app, viewer, { end: lastOwn, ...span }))
+    spans.push(await departedSpan(app, viewer, { end: lastOwn, ...span }))
   }
-  return synced
+  return syncRooms(app, viewer, spans)
 }
 
 /** With `full_state`, the state of joined rooms where nothing happened. */
 async function addUnchangedRooms(app: Reading, viewer: SyncViewer, synced: SyncedRooms): Promise<void> {
   const { rooms } = await loadNewestOfRooms(app.database, { userId: viewer.userId, memberships: ['join'], limit: 0 })
-  for (const { roomId, stateRoot, lastOrder } of rooms) {
-    if (synced.join.has(roomId) || !viewer.filter.takesRoom(roomId)) continue
-    const span = { roomId, since: undefined, end: stateRoot, after: lastOrder, last: lastOrder, newest: [] }
-    synced.join.set(roomId, await syncRoom(app, viewer, { ...span, summary: undefined }))
-  }
+  const spans = rooms
+    .filter(({ roomId }) => !synced.join.has(roomId) && viewer.filter.takesRoom(roomId))
+    .map(({ roomId, stateRoot, lastOrder }) => {
+      const bounds = { since: undefined, end: stateRoot, after: lastOrder, last: lastOrder }
+      return { roomId, ...bounds, newest: [], summary: undefined }
+    })
+  for (const [roomId, room] of await syncRooms(app, viewer, spans)) synced.join.set(roomId, room)
 }
 
 /** Rooms of which there is only typing, a receipt or account data to tell. */

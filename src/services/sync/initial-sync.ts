@@ -11,7 +11,7 @@ import { strippedState } from './stripped-state.ts'
 import { allAccountData } from './sync-account-data.ts'
 import { allEphemeral } from './sync-ephemeral.ts'
 import { type SyncedRooms, syncResponse } from './sync-response.ts'
-import { type SyncViewer, syncRoom } from './sync-room.ts'
+import { type RoomSpan, type SyncViewer, syncRooms } from './sync-room.ts'
 
 type Reading = Pick<App, 'database' | 'clock'>
 
@@ -70,12 +70,11 @@ async function joinedRooms(
     rooms.map(({ roomId }) => roomId),
     viewer.userId,
   )
-  const synced: SyncedRooms['join'] = new Map()
-  for (const { roomId, stateRoot, lastOrder, newest } of rooms) {
-    const span = { roomId, since: undefined, end: stateRoot, after: -Number.MAX_SAFE_INTEGER, last: lastOrder, newest }
-    synced.set(roomId, await syncRoom(app, viewer, { ...span, summary: summaries.get(roomId) }))
-  }
-  return synced
+  const spans = rooms.map(({ roomId, stateRoot, lastOrder, newest }) => {
+    const bounds = { since: undefined, end: stateRoot, after: -Number.MAX_SAFE_INTEGER, last: lastOrder }
+    return { roomId, ...bounds, newest, summary: summaries.get(roomId) }
+  })
+  return syncRooms(app, viewer, spans)
 }
 
 /** Rooms that the user has left, up to the leaving; of those that the user never was in only that. */
@@ -88,28 +87,27 @@ async function departedRooms(
     app.database,
     rooms.map(({ memberNid }) => memberNid),
   )
-  const synced: SyncedRooms['leave'] = new Map()
-  for (const { roomId, memberNid } of rooms) {
+  const spans: RoomSpan[] = []
+  for (const { memberNid } of rooms) {
     const end = ends.get(memberNid)
-    if (end)
-      synced.set(roomId, await departedRoom(app, viewer, { end, since: undefined, after: -Number.MAX_SAFE_INTEGER }))
+    if (end) spans.push(await departedSpan(app, viewer, { end, since: undefined, after: -Number.MAX_SAFE_INTEGER }))
   }
-  return synced
+  return syncRooms(app, viewer, spans)
 }
 
-/** One room that the user has left by `end`; `since` and `after` as in RoomSpan. Who was only invited or knocked is shown nothing of the room. */
-export async function departedRoom(
+/** What to tell of a room that the user has left by `end`; `since` and `after` as in RoomSpan. Who was only invited or knocked is shown nothing of the room. */
+export async function departedSpan(
   app: Reading,
   viewer: SyncViewer,
   { end, since, after }: { end: StoredEvent; since: number | undefined; after: number },
-): Promise<NonNullable<ReturnType<SyncedRooms['leave']['get']>>> {
+): Promise<RoomSpan> {
   const last = end.event_order ?? 0
   const root = end.state_after ?? 0
   const wasJoined = await wasIn(app, viewer, end)
   const span = wasJoined
     ? { since, end: root, after, newest: [] }
     : { since: root, end: root, after: last - 1, newest: [end] }
-  return syncRoom(app, viewer, { roomId: end.room_id, last, summary: undefined, ...span })
+  return { roomId: end.room_id, last, summary: undefined, ...span }
 }
 
 async function wasIn(app: Reading, viewer: SyncViewer, end: StoredEvent): Promise<boolean> {

@@ -8,7 +8,7 @@ import type { RoomSummary } from '../../storage/room-heroes.ts'
 import type { StoredEvent } from '../../storage/stored-event.ts'
 import { serveEvents, serveStateEvents } from '../rooms/serve-events.ts'
 import { syncState } from './sync-state.ts'
-import { syncTimeline, type Viewer } from './sync-timeline.ts'
+import { type SyncTimeline, syncTimeline, type Viewer } from './sync-timeline.ts'
 
 /** What a sync tells of a room that the user is or was in. */
 export type RoomSpan = {
@@ -38,47 +38,72 @@ export type SyncedRoom = {
   summary?: JsonObject
 } & Partial<Record<'state' | 'state_after' | 'org.matrix.msc4222.state_after', { events: object[] }>>
 
-/** The timeline, state and summary of a room for /sync. */
-export async function syncRoom(
+/** The timeline, state and summary of rooms for /sync. What all of them need from the database is asked for at once. */
+export async function syncRooms(
   app: Pick<App, 'database' | 'clock'>,
   viewer: SyncViewer,
-  span: RoomSpan,
-): Promise<SyncedRoom> {
+  spans: readonly RoomSpan[],
+): Promise<Map<RoomId, SyncedRoom>> {
+  const contents: RoomContent[] = []
+  for (const span of spans) contents.push(await contentOf(app, viewer, span))
+  const { userId, deviceId } = viewer
+  const serve = (events: readonly StoredEvent[], bundle: boolean) =>
+    serveEvents(app, { events, userId, deviceId, bundle })
+  const ofTimelines = (limited: boolean) =>
+    contents.flatMap(({ timeline }) => (timeline.limited === limited ? timeline.events : []))
+  const [bundled, plain, state] = await Promise.all([
+    serve(ofTimelines(true), true),
+    serve(ofTimelines(false), false),
+    serveStateEvents(app, { events: contents.flatMap((content) => content.state), userId, deviceId }),
+  ])
+  const timelineEvents = new Map([...bundled, ...plain].map((event) => [event.event_id, event]))
+  const stateEvents = new Map(state.map((event) => [event.event_id, event]))
+  return new Map(
+    contents.map((content) => [content.span.roomId, syncedRoom(viewer, content, { timelineEvents, stateEvents })]),
+  )
+}
+
+type RoomContent = { span: RoomSpan; timeline: SyncTimeline; state: StoredEvent[] }
+type Served = ReadonlyMap<string, ClientEvent>
+
+async function contentOf(app: Pick<App, 'database'>, viewer: SyncViewer, span: RoomSpan): Promise<RoomContent> {
   const timeline = await syncTimeline(app, viewer, {
     roomId: span.roomId,
     after: span.after,
     before: span.last + 1,
     newest: span.newest,
   })
-  const first = timeline.events[0]
-  const to = viewer.stateAfter ? span.end : (first?.state_before ?? span.end)
   const state = await syncState(app, viewer, {
     from: span.since,
-    to,
+    to: viewer.stateAfter ? span.end : (timeline.events[0]?.state_before ?? span.end),
     timeline: timeline.events,
     heroes: span.summary?.heroes ?? [],
   })
-  const { userId, deviceId } = viewer
-  const [events, stateEvents] = await Promise.all([
-    serveEvents(app, { events: timeline.events, userId, deviceId, bundle: timeline.limited }),
-    serveStateEvents(app, { events: state, userId, deviceId }),
-  ])
+  return { span, timeline, state }
+}
+
+function syncedRoom(
+  viewer: SyncViewer,
+  { span, timeline, state }: RoomContent,
+  served: { timelineEvents: Served; stateEvents: Served },
+): SyncedRoom {
+  const first = timeline.events[0]
   return {
     timeline: {
-      events: format(viewer, timeline.events, events),
+      events: format(viewer, timeline.events, served.timelineEvents),
       limited: timeline.limited || (span.isNewlyJoined === true && first?.pdu.type !== 'm.room.create'),
       prev_batch: paginationToken((first?.event_order ?? span.last + 1) - 1),
     },
-    [viewer.stateAfter ?? 'state']: { events: format(viewer, state, stateEvents) },
+    [viewer.stateAfter ?? 'state']: { events: format(viewer, state, served.stateEvents) },
     ...(span.summary && { summary: summaryJson(span.summary) }),
   }
 }
 
 /** https://spec.matrix.org/v1.19/client-server-api/#filtering: `event_format` and `event_fields`. In /sync events do not name their room. */
-function format({ filter }: SyncViewer, stored: readonly StoredEvent[], served: readonly ClientEvent[]): object[] {
-  const formatted = served.map(({ room_id, ...event }, place) => {
+function format({ filter }: SyncViewer, stored: readonly StoredEvent[], served: Served): object[] {
+  const formatted = stored.map(({ pdu, event_id }) => {
+    const { room_id, ...event } = served.get(event_id)!
     if (filter.format === 'client') return event
-    const { pdu, event_id } = stored[place]!
     return { ...pdu, event_id, room_id, unsigned: { ...pdu.unsigned, ...event.unsigned } }
   })
   const fields = filter.eventFields
