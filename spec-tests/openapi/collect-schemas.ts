@@ -1,0 +1,41 @@
+import type { Documents, Node, Place } from './resolve-references.ts'
+
+/** What says nothing about which JSON is valid. */
+const DROPPED = ['description', 'example', 'examples', 'title', 'format', 'default', 'deprecated', 'externalDocs']
+/** Keywords whose values are maps of schemas, so that the keys in them are names. */
+const MAPS = ['properties', 'patternProperties', 'definitions', '$defs', 'dependentSchemas']
+
+export type SchemaCollection = {
+  /** A schema without texts; what it refers to is put among the definitions. */
+  take(place: Place): object
+  definitions: Record<string, object>
+}
+
+/** Gathers schemas and all that they refer to. */
+export function collectSchemas(documents: Documents): SchemaCollection {
+  const definitions: Record<string, object> = {}
+  function take({ file, node }: Place): Node {
+    if (Array.isArray(node)) return node.map((each) => take({ file, node: each }))
+    if (typeof node !== 'object' || node === null) return node
+    const kept: Record<string, Node> = {}
+    for (const [key, value] of Object.entries<Node>(node)) {
+      if (DROPPED.includes(key) || key.startsWith('x-')) continue
+      if (key === '$ref') kept.$ref = refer(file, value)
+      else if (MAPS.includes(key)) kept[key] = takeMap(file, value)
+      else kept[key] = key === 'enum' || key === 'const' || key === 'required' ? value : take({ file, node: value })
+    }
+    return kept
+  }
+  function takeMap(file: string, map: Node): Node {
+    return Object.fromEntries(Object.entries(map ?? {}).map(([name, node]) => [name, take({ file, node })]))
+  }
+  function refer(from: string, reference: string): string {
+    const { name, ...place } = documents.resolve(from, reference)
+    if (!definitions[name]) {
+      definitions[name] = {}
+      definitions[name] = take(place)
+    }
+    return `#/$defs/${name}`
+  }
+  return { take, definitions }
+}

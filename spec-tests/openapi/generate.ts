@@ -1,0 +1,118 @@
+import { readdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { collectSchemas, type SchemaCollection } from './collect-schemas.ts'
+import type { BodyProperty, Operation, Responses } from './operations.ts'
+import { type Documents, type Node, openDocuments, type Place } from './resolve-references.ts'
+
+/**
+ * Writes client-server.json (the operations) and client-server-responses.json (their answers' schemas) from the OpenAPI files of the specification:
+ * `node spec-tests/openapi/generate.ts ../shared/matrix-spec`
+ */
+const METHODS = ['get', 'put', 'post', 'delete', 'patch', 'head'] as const
+
+const folder = process.argv[2]
+if (folder === undefined)
+  throw new Error('Usage: node spec-tests/openapi/generate.ts FOLDER-WITH-api-AND-event-schemas')
+generate(folder)
+
+function generate(root: string): void {
+  const documents = openDocuments(root)
+  const schemas = collectSchemas(documents)
+  const found = new Map<string, Operation>()
+  const responses: Responses = {}
+  const files = readdirSync(join(root, 'api/client-server')).filter((name) => name.endsWith('.yaml'))
+  for (const file of files.sort().map((name) => `api/client-server/${name}`)) {
+    const document = documents.read(file)
+    const base: string = document.servers[0].variables.basePath.default
+    for (const [path, item] of Object.entries<Node>(document.paths)) {
+      for (const method of METHODS.filter((name) => item[name])) {
+        const at: Place = { file, node: item[method] }
+        // A space at the end keeps apart the descriptions of one operation's two uses.
+        const operation = describeOperation(documents, at, { method: method.toUpperCase(), path: base + path.trim() })
+        const key = `${operation.method} ${operation.path}`
+        found.set(key, bothUses(found.get(key), operation))
+        responses[key] ??= describeResponses(documents, schemas, at)
+      }
+    }
+  }
+  const operations = [...found.values()].sort((a, b) => compare(a.path, b.path) || compare(a.method, b.method))
+  const lines = (rows: string[]) => rows.map((row) => `  ${row}`).join(',\n')
+  const here = (name: string) => join(import.meta.dirname, name)
+  writeFileSync(here('client-server.json'), `[\n${lines(operations.map((row) => JSON.stringify(row)))}\n]\n`)
+  const entries = (of: Record<string, unknown>) =>
+    lines(
+      Object.entries(of)
+        .sort(([a], [b]) => compare(a, b))
+        .map(([key, value]) => `${JSON.stringify(key)}: ${JSON.stringify(value)}`),
+    )
+  writeFileSync(
+    here('client-server-responses.json'),
+    `{\n"operations": {\n${entries(responses)}\n},\n"$defs": {\n${entries(schemas.definitions)}\n}\n}\n`,
+  )
+}
+
+function compare(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0
+}
+
+function describeOperation(
+  documents: Documents,
+  at: Place,
+  { method, path }: { method: string; path: string },
+): Operation {
+  const { node } = at
+  const parameters = (node.parameters ?? []).map((each: Node) => documents.follow({ file: at.file, node: each }).node)
+  const security: Node[] = node.security ?? []
+  const body = bodyOf(documents, at)
+  return {
+    method,
+    path,
+    ...(node['x-addedInMatrixVersion'] && { since: node['x-addedInMatrixVersion'] }),
+    auth: security.length === 0 ? 'none' : security.some((way) => Object.keys(way).length === 0) ? 'optional' : 'user',
+    ...(node.deprecated && { deprecated: true }),
+    query: parameters.filter((each: Node) => each.in === 'query').map((each: Node) => each.name),
+    ...(body && { body }),
+  }
+}
+
+function bothUses(one: Operation | undefined, other: Operation): Operation {
+  if (!one) return other
+  const optional = Object.entries({ ...one.body, ...other.body }).map(([name, { types }]) => [name, { types }])
+  return { ...one, query: [...new Set([...one.query, ...other.query])], body: Object.fromEntries(optional) }
+}
+
+function bodyOf(documents: Documents, at: Place): Operation['body'] {
+  if (!at.node.requestBody) return undefined
+  const request = documents.follow({ file: at.file, node: at.node.requestBody })
+  const schema = request.node.content['application/json']?.schema
+  return schema && mergedProperties(documents, { file: request.file, node: schema })
+}
+
+/** The properties of an object, with those of all that it is composed of. */
+function mergedProperties(documents: Documents, place: Place): Record<string, BodyProperty> {
+  const { file, node } = documents.follow(place)
+  const found: Record<string, BodyProperty> = {}
+  for (const part of node.allOf ?? []) Object.assign(found, mergedProperties(documents, { file, node: part }))
+  for (const [name, schema] of Object.entries<Node>(node.properties ?? {})) {
+    const types = typesOf(documents, { file, node: schema })
+    found[name] = { types, ...(node.required?.includes(name) && { required: true }) }
+  }
+  return found
+}
+
+function typesOf(documents: Documents, place: Place): string[] {
+  const { file, node } = documents.follow(place)
+  if (node.type) return [node.type].flat()
+  const parts: Node[] = node.allOf?.slice(0, 1) ?? node.oneOf ?? node.anyOf ?? []
+  return [...new Set(parts.flatMap((part) => typesOf(documents, { file, node: part })))]
+}
+
+function describeResponses(documents: Documents, schemas: SchemaCollection, at: Place): Responses[string] {
+  const found: Responses[string] = {}
+  for (const [status, answer] of Object.entries<Node>(at.node.responses)) {
+    const response = documents.follow({ file: at.file, node: answer })
+    const schema = response.node.content?.['application/json']?.schema
+    if (schema) found[status] = schemas.take({ file: response.file, node: schema })
+  }
+  return found
+}

@@ -1,0 +1,52 @@
+import { expect, test } from 'vitest'
+import { loadOperations } from '../../spec-tests/openapi/operations.ts'
+import { ENDPOINTS } from './endpoints.ts'
+
+/** Operations of the client-server API that Hearth does not serve, each with the reason. Who mounts one takes its line away. */
+const NOT_SERVED: Record<string, string> = {
+  'GET /.well-known/matrix/policy_server': 'for policy servers, which Hearth is not',
+  'POST /_matrix/client/v1/appservice/{}/ping': 'application services are to come',
+  'PUT /_matrix/client/v3/directory/list/appservice/{}/{}': 'application services are to come',
+  'GET /_matrix/client/v1/auth_metadata': 'the OAuth 2.0 API is to come; without it a server has no metadata',
+  'GET /_matrix/client/v1/media/preview_url': 'previews of URLs are to come',
+  'GET /_matrix/media/v3/preview_url': 'previews of URLs are to come',
+  'GET /_matrix/client/v1/mutual_rooms': 'rooms in common are to come',
+  'GET /_matrix/client/v1/room_summary/{}': 'room summaries are to come',
+  'GET /_matrix/client/v1/rooms/{}/hierarchy': 'spaces are to come',
+  'GET /_matrix/client/v3/events': 'deprecated; no client in use calls it, /sync took its place',
+  'GET /_matrix/client/v3/events/{}': 'deprecated; no client in use calls it',
+  'GET /_matrix/client/v3/initialSync': 'deprecated; /sync took its place',
+  'GET /_matrix/client/v3/rooms/{}/initialSync': 'no client in use calls it; /sync took its place',
+  'GET /_matrix/client/v3/login/sso/redirect': 'single sign-on is to come, and no login flow offers it',
+  'GET /_matrix/client/v3/login/sso/redirect/{}': 'single sign-on is to come, and no login flow offers it',
+  'GET /_matrix/client/v3/notifications': 'notifications are to come',
+  'GET /_matrix/client/v3/pushers': 'pushers are to come',
+  'POST /_matrix/client/v3/pushers/set': 'pushers are to come',
+  'GET /_matrix/client/v3/presence/{}/status': 'presence is to come',
+  'PUT /_matrix/client/v3/presence/{}/status': 'presence is to come',
+  'POST /_matrix/client/v3/rooms/{}/report': 'reports are to come',
+  'POST /_matrix/client/v3/rooms/{}/report/{}': 'reports are to come',
+  'POST /_matrix/client/v3/users/{}/report': 'reports are to come',
+  'POST /_matrix/client/v3/rooms/{}/upgrade': 'room upgrades are to come',
+  'POST /_matrix/client/v3/search': 'search is to come',
+  'POST /_matrix/client/v3/user_directory/search': 'the user directory is to come',
+}
+
+const nameOf = ({ method, path }: { method: string; path: string }) =>
+  `${method} ${path.replace(/\{\w+\}|:\w+|\*\w+/g, '{}').replace(/\/$/, '')}`
+const operations = loadOperations().map(nameOf)
+const mounted = new Set(
+  Object.values(ENDPOINTS).flatMap((endpoints) =>
+    endpoints.flatMap(({ method, path }) => [path].flat().map((each: string) => nameOf({ method, path: each }))),
+  ),
+)
+
+/** https://spec.matrix.org/v1.19/client-server-api/ */
+test('every operation of the client-server API is mounted, or said not to be', () => {
+  expect(operations.length).toBeGreaterThan(150)
+  expect(operations.filter((name) => !mounted.has(name) && !NOT_SERVED[name])).toEqual([])
+})
+
+test('what is said not to be served is an operation, and not mounted', () => {
+  expect(Object.keys(NOT_SERVED).filter((name) => mounted.has(name) || !operations.includes(name))).toEqual([])
+})
