@@ -7,6 +7,7 @@ import {
   postDehydratedDeviceEvents,
   putDehydratedDevice,
 } from './dehydrated-device.ts'
+import { getKeysChanges } from './keys-changes.ts'
 import { postKeysClaim } from './keys-claim.ts'
 import { postKeysQuery } from './keys-query.ts'
 import { postKeysUpload } from './keys-upload.ts'
@@ -36,6 +37,7 @@ export const encryptionEndpoints: AnyEndpoint[] = [
   postKeysUpload,
   postKeysQuery,
   postKeysClaim,
+  getKeysChanges,
   postDeviceSigningUpload,
   postSignaturesUpload,
   putSendToDevice,

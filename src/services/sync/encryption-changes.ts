@@ -1,20 +1,18 @@
 import type { App } from '../../app.ts'
-import type { DeviceId, RoomId, UserId } from '../../core/ids.ts'
+import type { RoomId } from '../../core/ids.ts'
 import type { StreamRow } from '../../storage/schema.ts'
 import { type DeviceLists, deviceListChanges } from './device-lists.ts'
-import { syncToDevice, type ToDeviceSection } from './to-device.ts'
+import { type SyncingDevice, syncToDevice, type ToDeviceSection } from './to-device.ts'
 
 /** What encryption adds to an answer of /sync; sections without content are left out. */
-export type EncryptionChanges = {
+type EncryptionChanges = {
   sections: { to_device?: { events: ToDeviceSection['events'] }; device_lists?: DeviceLists }
   /** What the next token acknowledges. */
   toDevice: number | undefined
 }
 
 /** Who syncs, and from where to where; see `syncToDevice` and `deviceListChanges`. */
-export type EncryptionSpan = {
-  userId: UserId
-  deviceId: DeviceId | null
+type EncryptionSpan = SyncingDevice & {
   acknowledged: number | undefined
   from: number
   to: number
@@ -24,7 +22,10 @@ export type EncryptionSpan = {
 
 /** Messages to the device, and changes of device lists, within the span of an incremental sync. */
 export async function encryptionChanges(app: Pick<App, 'database'>, span: EncryptionSpan): Promise<EncryptionChanges> {
-  const [messages, lists] = await Promise.all([toDeviceOf(app, span), deviceListChanges(app, span.userId, span)])
+  const [messages, lists] = await Promise.all([
+    syncToDevice(app, span, span),
+    deviceListChanges(app, span.userId, span),
+  ])
   return {
     sections: {
       ...(messages.events.length > 0 && { to_device: { events: messages.events } }),
@@ -37,19 +38,11 @@ export async function encryptionChanges(app: Pick<App, 'database'>, span: Encryp
 /** All messages that wait for the device, for its first sync. */
 export async function waitingMessages(
   app: Pick<App, 'database'>,
-  { userId, deviceId, to }: Pick<EncryptionSpan, 'userId' | 'deviceId' | 'to'>,
+  { to, ...device }: SyncingDevice & { to: number },
 ): Promise<EncryptionChanges> {
-  const span = { userId, deviceId, acknowledged: undefined, from: 0, to, rows: [] }
-  const messages = await toDeviceOf(app, span)
+  const messages = await syncToDevice(app, device, { acknowledged: undefined, from: 0, to, rows: [] })
   return {
     sections: messages.events.length > 0 ? { to_device: { events: messages.events } } : {},
     toDevice: messages.upTo,
   }
-}
-
-async function toDeviceOf(
-  app: Pick<App, 'database'>,
-  { userId, deviceId, ...span }: Omit<EncryptionSpan, 'joined'>,
-): Promise<ToDeviceSection> {
-  return deviceId === null ? { events: [], upTo: undefined } : syncToDevice(app, { userId, deviceId }, span)
 }

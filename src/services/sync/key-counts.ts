@@ -3,6 +3,7 @@ import type { App } from '../../app.ts'
 import type { DeviceKey } from '../../storage/devices.ts'
 import { loadUnusedFallbackKeyTypes } from '../../storage/fallback-keys.ts'
 import { countOneTimeKeys } from '../../storage/one-time-keys.ts'
+import type { SyncingDevice } from './to-device.ts'
 
 /** What each answer of /sync says about a device's keys. https://spec.matrix.org/v1.19/client-server-api/#e2e-extensions-to-sync */
 export type KeyCounts = {
@@ -19,15 +20,15 @@ const countsOf = new WeakMap<App['stream'], Counts>()
 /** The keys that a device has left. Every answer of every sync has them, so they are remembered until the stream says that they changed. */
 export async function keyCounts(
   app: Pick<App, 'database' | 'stream'>,
-  device: DeviceKey | undefined,
+  { userId, deviceId }: SyncingDevice,
 ): Promise<KeyCounts> {
-  if (!device) return NONE
+  if (deviceId === null) return NONE
   const known = knownCounts(app)
-  const place = placeOf(device.userId, device.deviceId)
+  const place = placeOf(userId, deviceId)
   const remembered = known.get(place)
   if (remembered) return remembered
   // Remembered before it is read: news that come meanwhile make it forgotten.
-  const counts = loadCounts(app, device)
+  const counts = loadCounts(app, { userId, deviceId })
   known.set(place, counts)
   counts.catch(() => known.delete(place))
   return counts

@@ -2,12 +2,15 @@ import type { App } from '../../app.ts'
 import { InvalidParamError } from '../../core/errors.ts'
 import type { Filter } from '../../core/filters/filter-schema.ts'
 import type { DeviceId, UserId } from '../../core/ids.ts'
-import { parseSyncToken, syncToken } from '../../core/sync-token.ts'
+import { acknowledgedIn, parseSyncToken, syncToken } from '../../core/sync-token.ts'
 import { type ConnectedUser, connectedUsersOf } from './connected-users.ts'
+import { waitingMessages } from './encryption-changes.ts'
 import { incrementalSync } from './incremental-sync.ts'
 import { initialSync } from './initial-sync.ts'
+import { keyCounts } from './key-counts.ts'
 import { compileSyncFilter } from './sync-filter.ts'
 import type { SyncViewer } from './sync-room.ts'
+import { acknowledgeToDevice } from './to-device.ts'
 
 export type SyncCommand = {
   userId: UserId
@@ -42,15 +45,25 @@ export async function sync(app: Capabilities, command: SyncCommand): Promise<Rec
     filter: compileSyncFilter(command.filter),
     stateAfter: command.stateAfter,
   }
-  if (command.since === undefined) return withDeviceFields((await initialSync(app, viewer)).body)
-  return withDeviceFields(await changesSince(app, viewer, { ...command, user, from: parseSyncToken(command.since) }))
+  const { since } = command
+  const body =
+    since === undefined ? await everything(app, viewer) : await changesSince(app, viewer, { ...command, since, user })
+  return { ...(await keyCounts(app, viewer)), ...body }
+}
+
+async function everything(app: Capabilities, viewer: SyncViewer): Promise<Record<string, unknown>> {
+  const { position, body } = await initialSync(app, viewer)
+  const { sections, toDevice } = await waitingMessages(app, { ...viewer, to: position })
+  return { ...body, ...sections, next_batch: syncToken(position, toDevice) }
 }
 
 async function changesSince(
   app: Capabilities,
   viewer: SyncViewer,
-  { user, from, timeout, signal, fullState }: SyncCommand & { user: ConnectedUser; from: number },
+  { user, since, timeout, signal, fullState }: SyncCommand & { user: ConnectedUser; since: string },
 ): Promise<Record<string, unknown>> {
+  const from = parseSyncToken(since)
+  const acknowledged = acknowledgedIn(since)
   const deadline = app.clock.now() + Math.min(timeout, MAX_TIMEOUT_MS)
   const waker = createWaker(user)
   try {
@@ -59,10 +72,11 @@ async function changesSince(
     if (from > app.stream.position()) {
       throw new InvalidParamError('since: is a token from another time or server; sync anew without it')
     }
+    if (acknowledged !== undefined) await acknowledgeToDevice(app, viewer, acknowledged)
     for (;;) {
       waker.reset()
       const to = app.stream.position()
-      const body = await incrementalSync(app, viewer, { user, from, to, fullState })
+      const body = await incrementalSync(app, viewer, { user, from, to, fullState, acknowledged })
       if (body) return body
       const left = deadline - app.clock.now()
       if (left <= 0 || signal.aborted) return { next_batch: syncToken(to) }
@@ -112,9 +126,4 @@ function createWaker(user: ConnectedUser): Waker {
       user.wakers.delete(wake)
     },
   }
-}
-
-/** Clients with encryption expect these in every answer: they upload keys when a count is missing or low. */
-function withDeviceFields(body: Record<string, unknown>): Record<string, unknown> {
-  return { device_one_time_keys_count: {}, ...body }
 }

@@ -1,6 +1,6 @@
 import type { App } from '../../app.ts'
 import type { JsonObject } from '../../core/events/pdu.ts'
-import type { DeviceKey } from '../../storage/devices.ts'
+import type { DeviceId, UserId } from '../../core/ids.ts'
 import type { StreamRow } from '../../storage/schema.ts'
 import { deleteToDeviceMessages, loadToDeviceMessages } from '../../storage/to-device.ts'
 
@@ -11,6 +11,11 @@ export type ToDeviceSection = {
   upTo: number | undefined
 }
 
+/** Who syncs; application services may do so without a device, and then have no messages. */
+export type SyncingDevice = { userId: UserId; deviceId: DeviceId | null }
+
+const NOTHING: ToDeviceSection = { events: [], upTo: undefined }
+
 /** As many as the specification recommends. https://spec.matrix.org/v1.19/client-server-api/#send-to-device-messaging */
 const MESSAGES_AT_ONCE = 100
 
@@ -20,16 +25,15 @@ const MESSAGES_AT_ONCE = 100
  */
 export async function syncToDevice(
   app: Pick<App, 'database'>,
-  device: DeviceKey,
+  { userId, deviceId }: SyncingDevice,
   span: { acknowledged: number | undefined; from: number; to: number; rows: readonly StreamRow[] },
 ): Promise<ToDeviceSection> {
+  if (deviceId === null) return NOTHING
   const start = span.acknowledged ?? span.from
   const isLagging = start === 0 || start < span.from
-  if (!isLagging && !span.rows.some((row) => row.kind === 'to_device' && row.detail === device.deviceId)) {
-    return { events: [], upTo: undefined }
-  }
+  if (!isLagging && !span.rows.some((row) => row.kind === 'to_device' && row.detail === deviceId)) return NOTHING
   const range = { from: start, to: span.to, limit: MESSAGES_AT_ONCE + 1 }
-  const waiting = await loadToDeviceMessages(app.database, device, range)
+  const waiting = await loadToDeviceMessages(app.database, { userId, deviceId }, range)
   const told = waiting.slice(0, MESSAGES_AT_ONCE)
   return {
     events: told.map(({ sender, type, content }) => ({ sender, type, content: JSON.parse(content) })),
@@ -40,8 +44,10 @@ export async function syncToDevice(
 /** Drops the messages that a client has got: it came back with the token of the answer that had them. */
 export async function acknowledgeToDevice(
   app: Pick<App, 'database'>,
-  device: DeviceKey,
+  { userId, deviceId }: SyncingDevice,
   acknowledged: number,
 ): Promise<void> {
+  if (deviceId === null) return
+  const device = { userId, deviceId }
   await app.database.write((tx) => deleteToDeviceMessages(tx, device, acknowledged))
 }

@@ -1,0 +1,23 @@
+import type { App } from '../../app.ts'
+import type { UserId } from '../../core/ids.ts'
+import { parseSyncToken } from '../../core/sync-token.ts'
+import { connectedUsersOf } from './connected-users.ts'
+import { type DeviceLists, deviceListChanges } from './device-lists.ts'
+import { rowsOf } from './incremental-sync.ts'
+
+/**
+ * Whose keys changed between two sync tokens, as far as that concerns the user now. Throws M_INVALID_PARAM for what is no token.
+ * https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3keyschanges
+ */
+export async function keyChanges(
+  app: Pick<App, 'database' | 'stream' | 'logger'>,
+  { userId, from, to }: { userId: UserId; from: string; to: string },
+): Promise<DeviceLists> {
+  const span = { from: parseSyncToken(from), to: parseSyncToken(to) }
+  const user = await connectedUsersOf(app).get(userId)
+  await app.stream.refresh()
+  const present = new Map(user.rooms)
+  const joined = new Set([...present].flatMap(([roomId, { membership }]) => (membership === 'join' ? roomId : [])))
+  const rows = await rowsOf(app, { user, ...span, joined, present })
+  return deviceListChanges(app, userId, { rows, joined })
+}
