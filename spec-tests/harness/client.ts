@@ -1,4 +1,5 @@
 import { createHmac } from 'node:crypto'
+import { checkAnswer } from './check-answer.ts'
 import { SHARED_SECRET } from './hearth.ts'
 
 type JsonBody = Record<string, unknown>
@@ -30,7 +31,7 @@ export function uniqueName(prefix = 'user'): string {
   return `${prefix}-${process.pid}-${Date.now().toString(36)}-${++made}`
 }
 
-/** A request to a homeserver; answers of every status come back. */
+/** A request to a homeserver; answers of every status come back, and each must be what the specification's schema says. */
 export async function ask(
   url: string,
   request: { method: string; path: string; body?: unknown; token?: string },
@@ -44,7 +45,9 @@ export async function ask(
     ...(request.body !== undefined && { body: JSON.stringify(request.body) }),
   })
   const text = await response.text()
-  return { status: response.status, body: parse(text), headers: response.headers }
+  const answer = { status: response.status, body: parse(text), headers: response.headers }
+  checkAnswer(request, answer)
+  return answer
 }
 
 function parse(text: string): unknown {

@@ -54,7 +54,8 @@ async function rootAt(app: Pick<App, 'database'>, access: RoomAccess, token: str
   return founding?.state_after ?? access.stateRoot
 }
 
-export type JoinedMember = { display_name: string | null; avatar_url: string | null }
+/** Without what the member has not set. */
+export type JoinedMember = { display_name?: string; avatar_url?: string }
 
 /**
  * Who is in a room, for users who are. Throws M_FORBIDDEN.
@@ -69,6 +70,9 @@ export async function readJoinedMembers(
   if (own?.membership !== 'join') throw new ForbiddenError(`You are not in the room ${roomId}`)
   const members = await loadRoomMemberships(app.database, roomId, ['join'])
   return Object.fromEntries(
-    members.map((member) => [member.user_id, { display_name: member.displayname, avatar_url: member.avatar_url }]),
+    members.map(({ user_id, displayname, avatar_url }) => [
+      user_id,
+      { ...(displayname !== null && { display_name: displayname }), ...(avatar_url !== null && { avatar_url }) },
+    ]),
   )
 }

@@ -1,0 +1,73 @@
+import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js'
+import { findOperation } from '../openapi/find-operation.ts'
+import { loadResponses } from '../openapi/operations.ts'
+
+/** Any error: https://spec.matrix.org/v1.19/client-server-api/#standard-error-response */
+const ERROR = {
+  type: 'object',
+  properties: {
+    errcode: { type: 'string', pattern: '^(M_[A-Z0-9_]+|[a-z0-9_]+\\.[\\w.]+)$' },
+    error: { type: 'string' },
+  },
+  required: ['errcode', 'error'],
+}
+
+/** A 401 that asks for (more) authentication need not be an error: https://spec.matrix.org/v1.19/client-server-api/#user-interactive-authentication-api */
+const AUTHENTICATION = { anyOf: [{ type: 'object', required: ['flows', 'session'] }, ERROR] }
+
+/** Answers whose schema asks for what Hearth does not do on purpose, each with the reason. */
+const UNLIKE_SCHEMA: Record<string, string> = {
+  'GET /_matrix/client/v3/voip/turnServer 200': 'without TURN servers it is {}, which every client takes for "none"',
+}
+
+type Schemas = { ajv: Ajv2020; operations: ReturnType<typeof loadResponses>['operations'] }
+let schemas: Schemas | undefined
+const compiled = new Map<string, ValidateFunction | undefined>()
+
+/** Throws when an answer is not what the specification's schema for the operation and status says, or an error has not the standard shape. */
+export function checkAnswer(
+  request: { method: string; path: string },
+  answer: { status: number; body: unknown },
+): void {
+  if (!request.path.startsWith('/_matrix/client/') && !request.path.startsWith('/_matrix/media/')) return
+  const operation = findOperation(request.method, request.path)
+  const name = operation ? `${operation.method} ${operation.path}` : undefined
+  for (const validate of [name && validatorOf(name, answer.status), errorValidator(answer.status)]) {
+    if (!validate || validate(answer.body)) continue
+    const faults = schemas!.ajv.errorsText(validate.errors, { dataVar: 'body' })
+    const text = JSON.stringify(answer.body)?.slice(0, 500)
+    throw new Error(`${request.method} ${request.path} answers ${answer.status} against the schema: ${faults}\n${text}`)
+  }
+}
+
+function validatorOf(name: string, status: number): ValidateFunction | undefined {
+  const key = `${name} ${status}`
+  return UNLIKE_SCHEMA[key] ? undefined : compileOnce(key, ({ operations }) => operations[name]?.[status])
+}
+
+function errorValidator(status: number): ValidateFunction | undefined {
+  if (status < 400) return undefined
+  return status === 401 ? compileOnce('authentication', () => AUTHENTICATION) : compileOnce('error', () => ERROR)
+}
+
+function compileOnce(key: string, schemaOf: (from: Schemas) => object | undefined): ValidateFunction | undefined {
+  if (compiled.has(key)) return compiled.get(key)
+  schemas ??= openSchemas()
+  const schema = schemaOf(schemas)
+  const validate = schema && schemas.ajv.compile(rebased(schema))
+  compiled.set(key, validate)
+  return validate
+}
+
+const DEFINITIONS = 'definitions.json'
+
+function openSchemas(): Schemas {
+  const { operations, $defs } = loadResponses()
+  const ajv = new Ajv2020({ strict: false, validateFormats: false, allErrors: true })
+  ajv.addSchema({ $id: DEFINITIONS, $defs })
+  return { ajv, operations }
+}
+
+function rebased(schema: object): object {
+  return JSON.parse(JSON.stringify(schema).replaceAll('"#/$defs/', `"${DEFINITIONS}#/$defs/`))
+}

@@ -1,0 +1,28 @@
+import { loadOperations, type Operation } from './operations.ts'
+
+type Pattern = { operation: Operation; pattern: RegExp; fixed: number }
+
+let byMethod: Map<string, Pattern[]> | undefined
+
+/** The operation that a request is of: the one with the most fixed segments, where several templates fit. `path` may have a query. */
+export function findOperation(method: string, path: string): Operation | undefined {
+  byMethod ??= groupPatterns()
+  const [plain = ''] = path.split('?')
+  // r0 is what v3 was called before the specification had versions.
+  const current = plain.replace(/^(\/_matrix\/(?:client|media))\/r0\//, '$1/v3/')
+  return byMethod.get(method)?.find(({ pattern }) => pattern.test(current))?.operation
+}
+
+function groupPatterns(): Map<string, Pattern[]> {
+  const groups = new Map<string, Pattern[]>()
+  for (const operation of loadOperations()) {
+    const segments = operation.path.replace(/\/$/, '').split('/')
+    const open = segments.filter((segment) => segment.startsWith('{'))
+    const source = segments.map((segment) => (open.includes(segment) ? '[^/]+' : segment.replaceAll('.', '\\.')))
+    const group = groups.get(operation.method) ?? []
+    group.push({ operation, pattern: new RegExp(`^${source.join('/')}/?$`), fixed: segments.length - open.length })
+    groups.set(operation.method, group)
+  }
+  for (const group of groups.values()) group.sort((a, b) => b.fixed - a.fixed)
+  return groups
+}
