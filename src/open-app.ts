@@ -36,6 +36,7 @@ export async function openApp(config: Config): Promise<OpenApp> {
     await migrate(database)
     const metrics = createMetrics()
     metrics.watchPool(database.poolStatus)
+    metrics.watchCaches(database.caches.counts)
     cleanUp.push(() => metrics.close())
     const stream = await startStreamTail(database, logger)
     cleanUp.push(() => stream.stop())

@@ -47,3 +47,15 @@ test('two servers in one process do not share figures', async () => {
   expect(await one.registry.metrics()).toContain('hearth_sync_waiters 1')
   expect(await other.registry.metrics()).toContain('hearth_sync_waiters 0')
 })
+
+test('look-ups in caches are counted as they are when the figures are collected', async () => {
+  const metrics = createMetrics()
+  const counts = { events: { hits: 1, misses: 2 } }
+  metrics.watchCaches(counts)
+  counts.events.hits = 5
+  await metrics.registry.metrics()
+  const text = await metrics.registry.metrics()
+  expect(text).toContain('hearth_cache_lookups_total{cache="events",result="hit"} 5')
+  expect(text).toContain('hearth_cache_lookups_total{cache="events",result="miss"} 2')
+  metrics.close()
+})

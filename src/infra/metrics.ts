@@ -7,6 +7,9 @@ export type Metrics = ReturnType<typeof createMetrics>
 /** Connections open and idle, and callers who wait for one. */
 type PoolStatus = { total: number; idle: number; waiting: number }
 
+/** By cache, how often it had what was asked for, and how often not; counted on by the caches. */
+type CacheCounts = Readonly<Record<string, { hits: number; misses: number }>>
+
 const REQUEST_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30]
 const NANOSECONDS = 1e9
 const MICROSECONDS = 1e6
@@ -32,8 +35,8 @@ export function createMetrics() {
     responseBytes: counter(registers, 'hearth_http_response_bytes_total', 'Bytes of bodies sent.', ['route']),
     /** Sync requests that wait for something to happen. */
     syncWaiters: new Gauge({ name: 'hearth_sync_waiters', help: 'Sync requests that wait.', registers }),
-    /** Look-ups in a cache, by cache; result is hit or miss. */
-    cacheLookups: counter(registers, 'hearth_cache_lookups_total', 'Look-ups in caches.', ['cache', 'result']),
+    /** Shows how often caches were asked, by cache; result is hit or miss. Read whenever the figures are collected. */
+    watchCaches: (counts: CacheCounts) => watchCaches(registers, counts),
     /** Shows a database pool's status, read whenever the figures are collected. */
     watchPool: (read: () => PoolStatus) => watchPool(registers, read),
     close,
@@ -52,6 +55,22 @@ function watchPool(registers: Registry[], read: () => PoolStatus): void {
     registers,
     collect() {
       for (const [state, value] of Object.entries(read())) this.set({ state }, value)
+    },
+  })
+}
+
+function watchCaches(registers: Registry[], counts: CacheCounts): void {
+  new Counter({
+    name: 'hearth_cache_lookups_total',
+    help: 'Look-ups in caches.',
+    labelNames: ['cache', 'result'],
+    registers,
+    collect() {
+      this.reset()
+      for (const [cache, { hits, misses }] of Object.entries(counts)) {
+        this.inc({ cache, result: 'hit' }, hits)
+        this.inc({ cache, result: 'miss' }, misses)
+      }
     },
   })
 }
