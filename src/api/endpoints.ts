@@ -1,6 +1,7 @@
 import type { ListenerConfig } from '../config.ts'
 import { getAdminRegister, postAdminRegister } from './admin/register.ts'
 import { encryptionEndpoints } from './client/encryption-routes.ts'
+import { pushEndpoints } from './client/push-routes.ts'
 import { roomReadingEndpoints } from './client/room-reading-routes.ts'
 import { roomEndpoints } from './client/room-routes.ts'
 import { getSync } from './client/sync.ts'
@@ -13,7 +14,14 @@ import { getMetrics } from './metrics.ts'
 
 /** The endpoints of each part of the API that a listener can serve. */
 export const ENDPOINTS: Record<ListenerConfig['serves'][number], readonly AnyEndpoint[]> = {
-  client: [...userEndpoints, ...roomEndpoints, ...roomReadingEndpoints, ...encryptionEndpoints, getSync],
+  client: [
+    ...userEndpoints,
+    ...roomEndpoints,
+    ...roomReadingEndpoints,
+    ...encryptionEndpoints,
+    ...pushEndpoints,
+    getSync,
+  ],
   federation: [getOpenIdUserinfo],
   media: mediaEndpoints,
   admin: [getAdminRegister, postAdminRegister],

@@ -1,4 +1,5 @@
 import { compileGlob, compileWordGlob, containsWords } from '../glob.ts'
+import { localpartOf, type UserId } from '../ids.ts'
 import { parsePropertyPath } from '../property-path.ts'
 import { arrayMembers, loweredString, type PreparedEvent, type PropertyPath, propertyValue } from './prepare-event.ts'
 import type { PushCondition } from './push-rule.ts'
@@ -43,6 +44,17 @@ export function matchesBody(pattern: string): CompiledCondition {
 }
 
 const bodyPath = pathOf('content.body')
+const mentionsPath = pathOf('content.m\\.mentions')
+
+/** Whether an event leaves open whom it mentions. */
+export const hasNoMentions: CompiledCondition = (event) => propertyValue(event, mentionsPath) === undefined
+
+/** Whether the user's localpart stands in the body. */
+export const containsUserName: CompiledCondition = (event, { userId }) => {
+  const body = loweredString(event, bodyPath)
+  const localpart = localpartOf(userId as UserId)
+  return body !== undefined && localpart !== '' && containsWords(body, localpart.toLowerCase())
+}
 
 function eventMatch({ key, pattern }: PushCondition, userId: string): CompiledCondition | undefined {
   if (typeof key !== 'string' || typeof pattern !== 'string') return undefined

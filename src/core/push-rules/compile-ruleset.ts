@@ -1,6 +1,12 @@
 import { compileGlob } from '../glob.ts'
-import { type CompiledCondition, compileCondition, matchesBody } from './compile-condition.ts'
-import { defaultPushRules } from './default-rules.ts'
+import {
+  type CompiledCondition,
+  compileCondition,
+  containsUserName,
+  hasNoMentions,
+  matchesBody,
+} from './compile-condition.ts'
+import { defaultPushRules, NAME_RULES } from './default-rules.ts'
 import type { PushCondition, PushRule, PushRuleset } from './push-rule.ts'
 import { type PushVerdict, verdictOf } from './verdict.ts'
 
@@ -69,7 +75,7 @@ const maxTypes = 64
 function compileConditional(rule: PushRule, userId: string): CompiledRule[] {
   if (!rule.enabled) return []
   const types: ((type: string) => boolean)[] = []
-  const conditions: CompiledCondition[] = []
+  const conditions: CompiledCondition[] = rule.rule_id === NAME_RULES.displayName ? [hasNoMentions] : []
   for (const condition of rule.conditions ?? []) {
     const type = compileTypeCondition(condition)
     if (type) {
@@ -93,7 +99,9 @@ function compileTypeCondition({ kind, key, pattern, value }: PushCondition): ((t
 
 function compileContent(rule: PushRule): CompiledRule[] {
   if (!rule.enabled || rule.pattern === undefined) return []
-  return [{ types: [], conditions: [matchesBody(rule.pattern)], verdict: verdictOf(rule.actions) }]
+  const conditions =
+    rule.rule_id === NAME_RULES.userName ? [hasNoMentions, containsUserName] : [matchesBody(rule.pattern)]
+  return [{ types: [], conditions, verdict: verdictOf(rule.actions) }]
 }
 
 function verdictsById(rules: PushRule[]): Map<string, PushVerdict> {

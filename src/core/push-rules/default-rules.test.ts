@@ -22,7 +22,7 @@ function judge(event: Partial<PushEvent>, room: { memberCount?: number; senderPo
     notificationLevel: () => 50,
     ...room,
   })
-  return evaluatePushRules({ rules: compiledDefaultRuleset, event: prepared, userId: me })
+  return evaluatePushRules({ rules: compiledDefaultRuleset, event: prepared, userId: me, displayName: 'Miss Me' })
 }
 
 /** As `notify sound highlight`. */
@@ -39,6 +39,7 @@ describe('defaultPushRules', () => {
       '.m.rule.invite_for_me',
       '.m.rule.member_event',
       '.m.rule.is_user_mention',
+      '.m.rule.contains_display_name',
       '.m.rule.is_room_mention',
       '.m.rule.tombstone',
       '.m.rule.reaction',
@@ -57,7 +58,10 @@ describe('defaultPushRules', () => {
       '.org.matrix.msc3930.rule.poll_end_one_to_one',
       '.org.matrix.msc3930.rule.poll_end',
     ])
-    expect([rules.content, rules.room, rules.sender]).toEqual([[], [], []])
+    expect(rules.content.map(({ rule_id, pattern }) => [rule_id, pattern])).toEqual([
+      ['.m.rule.contains_user_name', 'me'],
+    ])
+    expect([rules.room, rules.sender]).toEqual([[], []])
   })
 
   it('are marked as default, and all but master are enabled', () => {
@@ -118,7 +122,11 @@ describe('what the default rules say of', () => {
       { senderPowerLevel: 100 },
       'notify',
     ],
-    ['my name in the body alone', { content: { body: 'me, @me:x @room' } }, { senderPowerLevel: 100 }, 'notify'],
+    ['my name in the body alone', { content: { body: 'hi @ME:x' } }, {}, 'notify default highlight'],
+    ['my display name in the body alone', { content: { body: 'hi miss me-myself' } }, {}, 'notify default highlight'],
+    ['my name inside a word', { content: { body: 'some meat' } }, {}, 'notify'],
+    ['my name beside a mention of another', { content: { body: 'me', 'm.mentions': {} } }, {}, 'notify'],
+    ['@room in the body alone', { content: { body: '@room' } }, { senderPowerLevel: 100 }, 'notify'],
     [
       'an invite for me',
       { type: 'm.room.member', state_key: me, content: { membership: 'invite' } },

@@ -3,11 +3,21 @@ import type { PushAction, PushCondition, PushRule, PushRuleset } from './push-ru
 /**
  * The server-default rules of a user: https://spec.matrix.org/v1.19/client-server-api/#predefined-rules
  * and those of polls (MSC3930), which the specification has accepted but not yet taken in: under the names that clients
- * ask for and for the event types that they send.
+ * ask for and for the event types that they send. The two that look for the user's names are gone from the specification
+ * (since m.mentions), but IRC and old clients mention people by nothing else: see `NAME_RULES`.
  */
 export function defaultPushRules(userId: string): PushRuleset {
-  return { override: overrideRules(userId), content: [], room: [], sender: [], underride: underrideRules() }
+  return {
+    override: overrideRules(userId),
+    content: [userNameRule(userId)],
+    room: [],
+    sender: [],
+    underride: underrideRules(),
+  }
 }
+
+/** Rules that look for names in the body: where an event says whom it mentions (`m.mentions`) they do not apply. */
+export const NAME_RULES = { displayName: '.m.rule.contains_display_name', userName: '.m.rule.contains_user_name' }
 
 const sound: PushAction = { set_tweak: 'sound', value: 'default' }
 const highlight: PushAction = { set_tweak: 'highlight' }
@@ -27,6 +37,7 @@ function overrideRules(userId: string): PushRule[] {
       [{ kind: 'event_property_contains', key: 'content.m\\.mentions.user_ids', value: userId }],
       ['notify', sound, highlight],
     ),
+    rule(NAME_RULES.displayName, [{ kind: 'contains_display_name' }], ['notify', sound, highlight]),
     rule(
       '.m.rule.is_room_mention',
       [
@@ -62,6 +73,11 @@ function underrideRules(): PushRule[] {
     rule('.org.matrix.msc3930.rule.poll_end_one_to_one', [oneToOne, pollEnd], ['notify', sound]),
     rule('.org.matrix.msc3930.rule.poll_end', [pollEnd], ['notify']),
   ]
+}
+
+function userNameRule(userId: string): PushRule {
+  const { conditions: _, ...rest } = rule(NAME_RULES.userName, [], ['notify', sound, highlight])
+  return { ...rest, pattern: userId.slice(1, userId.indexOf(':')) }
 }
 
 function rule(rule_id: string, conditions: PushCondition[], actions: PushAction[]): PushRule {

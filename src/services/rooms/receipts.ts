@@ -1,7 +1,6 @@
 import type { App } from '../../app.ts'
 import { ForbiddenError, InvalidParamError, NotFoundError } from '../../core/errors.ts'
 import type { RoomId, UserId } from '../../core/ids.ts'
-import { relationOf } from '../../core/relations.ts'
 import { findAccountData, storeAccountData } from '../../storage/account-data.ts'
 import type { Db, Tx } from '../../storage/database.ts'
 import type { ReceiptType } from '../../storage/ephemeral-schema.ts'
@@ -9,6 +8,7 @@ import { findRoomEvent } from '../../storage/events.ts'
 import { storeReceipt } from '../../storage/receipts.ts'
 import { findMembership } from '../../storage/room-memberships.ts'
 import type { StoredEvent } from '../../storage/stored-event.ts'
+import { isShownInThread } from './thread-of.ts'
 
 /** How far a user has read: receipts, and the marker that is kept as account data. */
 export type MarkerType = ReceiptType | 'm.fully_read'
@@ -52,30 +52,9 @@ async function markedEvent(db: Db, roomId: RoomId, { type, eventId, threadId }: 
   if (!event || event.event_order === null) throw new NotFoundError(`The room has no event ${eventId}`)
   if (threadId === undefined) return event
   if (type === 'm.fully_read') throw new InvalidParamError('m.fully_read has no thread_id')
-  if (!(await isInThread(db, event, threadId)))
+  if (!(await isShownInThread(db, event, threadId)))
     throw new InvalidParamError(`The event is not in the thread ${threadId}`)
   return event
-}
-
-/** How far relations are followed to find the thread that an event belongs to. */
-const MAX_HOPS = 3
-
-/** https://spec.matrix.org/v1.19/client-server-api/#threaded-read-receipts */
-async function isInThread(db: Db, event: StoredEvent, threadId: string): Promise<boolean> {
-  // The root is in the main timeline; clients mark it read in its thread as well.
-  if (event.event_id === threadId) return true
-  return (await threadOf(db, event)) === threadId
-}
-
-async function threadOf(db: Db, event: StoredEvent): Promise<string> {
-  let current: StoredEvent | undefined = event
-  for (let hop = 0; current && hop <= MAX_HOPS; hop++) {
-    const relation = relationOf(current.pdu.content)
-    if (!relation) return 'main'
-    if (relation.rel_type === 'm.thread') return relation.event_id
-    current = await findRoomEvent(db, current.room_id, relation.event_id)
-  }
-  return 'main'
 }
 
 /** https://spec.matrix.org/v1.19/client-server-api/#fully-read-markers */

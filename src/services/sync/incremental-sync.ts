@@ -14,6 +14,7 @@ import { changedAccountData } from './sync-account-data.ts'
 import { allEphemeral, changedEphemeral } from './sync-ephemeral.ts'
 import { type SyncedRooms, syncResponse } from './sync-response.ts'
 import { type RoomSpan, type SyncViewer, syncRooms } from './sync-room.ts'
+import { roomsRead, syncUnread } from './sync-unread.ts'
 
 type Reading = Pick<App, 'database' | 'clock' | 'stream'>
 
@@ -63,6 +64,7 @@ export async function incrementalSync(
     changedAccountData(app, viewer, rows),
     encryptionChanges(app, { ...viewer, acknowledged, from, to, rows, joined }),
   ])
+  const ephemeral = new Map([...changed, ...fresh])
   const synced: SyncedRooms = {
     join: await joinedRooms(
       app,
@@ -85,11 +87,19 @@ export async function incrementalSync(
       viewer,
       stripped.filter(({ membership }) => membership === 'knock'),
     ),
-    ephemeral: new Map([...changed, ...fresh]),
+    ephemeral,
     accountData,
+    unread: new Map(),
   }
   if (fullState) await addUnchangedRooms(app, viewer, synced)
-  addQuietRooms(synced, known, to)
+  const quiet = [...ephemeral.keys(), ...accountData.rooms.keys(), ...roomsRead(rows, viewer.userId)]
+  addQuietRooms(synced, new Set(quiet.filter((roomId) => known.has(roomId))), to)
+  const events = new Map(changes.map((change) => [change.roomId, change.events]))
+  synced.unread = await syncUnread(
+    app,
+    viewer,
+    new Map([...synced.join.keys()].map((roomId) => [roomId, events.get(roomId) ?? []])),
+  )
   const isNews =
     fullState ||
     accountData.global.length > 0 ||
@@ -250,9 +260,9 @@ async function addUnchangedRooms(app: Reading, viewer: SyncViewer, synced: Synce
 }
 
 /** Rooms of which there is only typing, a receipt or account data to tell. */
-function addQuietRooms(synced: SyncedRooms, known: ReadonlySet<RoomId>, to: number): void {
-  for (const roomId of new Set([...synced.ephemeral.keys(), ...synced.accountData.rooms.keys()])) {
-    if (!known.has(roomId) || synced.join.has(roomId)) continue
+function addQuietRooms(synced: SyncedRooms, roomIds: ReadonlySet<RoomId>, to: number): void {
+  for (const roomId of roomIds) {
+    if (synced.join.has(roomId)) continue
     synced.join.set(roomId, {
       timeline: { events: [], limited: false, prev_batch: syncToken(to) },
       state: { events: [] },

@@ -12,8 +12,9 @@ import { allAccountData } from './sync-account-data.ts'
 import { allEphemeral } from './sync-ephemeral.ts'
 import { type SyncedRooms, syncResponse } from './sync-response.ts'
 import { type RoomSpan, type SyncViewer, syncRooms } from './sync-room.ts'
+import { syncUnread } from './sync-unread.ts'
 
-type Reading = Pick<App, 'database' | 'clock'>
+type Reading = Pick<App, 'database' | 'clock' | 'stream'>
 
 const PRESENT: readonly Membership[] = ['join', 'invite', 'knock']
 const ALL: readonly Membership[] = [...PRESENT, 'leave', 'ban']
@@ -33,9 +34,10 @@ export async function initialSync(
   const rooms = all.filter(({ roomId }) => filter.takesRoom(roomId))
   const joined = rooms.filter(({ membership }) => membership === 'join')
   const joinedIds = joined.map(({ roomId }) => roomId)
-  const [ephemeral, accountData] = await Promise.all([
+  const [ephemeral, accountData, unread] = await Promise.all([
     allEphemeral(app, viewer, joinedIds),
     allAccountData(app, viewer),
+    syncUnread(app, viewer, new Map(joined.map(({ roomId, newest }) => [roomId, newest]))),
   ])
   const synced: SyncedRooms = {
     join: await joinedRooms(app, viewer, joined),
@@ -56,6 +58,7 @@ export async function initialSync(
     ),
     ephemeral,
     accountData,
+    unread,
   }
   return { position, body: syncResponse(synced, syncToken(position)) }
 }

@@ -31,15 +31,15 @@ export async function changedEphemeral(
     rows.flatMap((row) => (row.kind === 'typing' && row.room_id && joined.has(row.room_id) ? row.room_id : [])),
   )
   const owners = rows
-    .flatMap((row) => (row.kind === 'receipt' ? ownerOf(row) : []))
+    .flatMap((row) => (row.kind === 'receipt' ? receiptOwner(row) : []))
     .filter(({ roomId }) => joined.has(roomId))
   const typing = await loadTypingUsers(app.database, [...typingRooms], app.clock.now())
   for (const roomId of typingRooms) if (!typing.has(roomId)) typing.set(roomId, [])
   return assemble(viewer, typing, await loadReceiptsOf(app.database, owners, viewer.userId))
 }
 
-/** Public receipts name their owner in `detail`, private ones their room. */
-function ownerOf(row: StreamRow): { roomId: RoomId; userId: UserId }[] {
+/** Whose receipts in which room a row tells of: public receipts name their owner in `detail`, private ones their room. */
+export function receiptOwner(row: StreamRow): { roomId: RoomId; userId: UserId }[] {
   const detail = row.detail ?? ''
   if (row.room_id !== null) return [{ roomId: row.room_id, userId: detail as UserId }]
   return row.user_id === null ? [] : [{ roomId: detail as RoomId, userId: row.user_id }]

@@ -2,6 +2,7 @@ import type { JsonObject } from '../../core/events/pdu.ts'
 import type { RoomId } from '../../core/ids.ts'
 import type { SyncedAccountData } from './sync-account-data.ts'
 import type { SyncedRoom } from './sync-room.ts'
+import type { SyncedUnread } from './sync-unread.ts'
 
 /** The rooms that one sync tells of, before they become JSON. */
 export type SyncedRooms = {
@@ -11,6 +12,8 @@ export type SyncedRooms = {
   knock: Map<RoomId, JsonObject[]>
   ephemeral: Map<RoomId, object[]>
   accountData: SyncedAccountData
+  /** Of joined rooms. */
+  unread: Map<RoomId, SyncedUnread>
 }
 
 /** The answer to /sync, its `next_batch` aside; keys without content are left out, as Synapse does. */
@@ -33,6 +36,7 @@ export function syncResponse(rooms: SyncedRooms, nextBatch: string): Record<stri
 function withExtras(rooms: SyncedRooms, roomId: RoomId, room: SyncedRoom): object {
   return {
     ...room,
+    ...rooms.unread.get(roomId),
     ephemeral: { events: rooms.ephemeral.get(roomId) ?? [] },
     account_data: { events: rooms.accountData.rooms.get(roomId) ?? [] },
   }

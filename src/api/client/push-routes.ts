@@ -1,0 +1,5 @@
+import type { AnyEndpoint } from '../http/route.ts'
+import { getNotifications } from './notifications.ts'
+
+/** Notifications and where they go; push rules are with the user's other belongings. */
+export const pushEndpoints: AnyEndpoint[] = [getNotifications]

@@ -1,0 +1,55 @@
+import type { UserId } from '../../core/ids.ts'
+import { compiledDefaultRuleset } from '../../core/push-rules/compile-ruleset.ts'
+import { evaluatePushRules } from '../../core/push-rules/evaluate.ts'
+import { type PushVerdict, SILENT } from '../../core/push-rules/verdict.ts'
+import type { StreamTail } from '../../infra/stream-tail.ts'
+import type { Db } from '../../storage/database.ts'
+import { readEventsOfStates } from '../../storage/room-state.ts'
+import type { StoredEvent } from '../../storage/stored-event.ts'
+import { prepareEvents } from './prepare-events.ts'
+import { type PushProfile, pushProfileOf } from './push-profile.ts'
+
+/** What events mean to a user by the user's push rules, in the same order. Of redacted events and of what ignored users send nobody is notified. */
+export async function judgeEvents(
+  app: { database: Db; stream: StreamTail },
+  userId: UserId,
+  events: readonly StoredEvent[],
+): Promise<PushVerdict[]> {
+  if (events.length === 0) return []
+  const profile = await pushProfileOf(app, userId)
+  const candidates = events.filter(
+    ({ redacted_by, pdu }) => redacted_by === null && pdu.sender !== userId && !profile.ignored.has(pdu.sender),
+  )
+  const prepared = await prepareEvents(app.database, candidates)
+  const names = await displayNames(app.database, { userId, profile, candidates })
+  const verdicts = new Map(
+    candidates.map((event, place) => [
+      event,
+      evaluatePushRules({ rules: profile.rules, event: prepared[place]!, userId, displayName: names.get(event) }),
+    ]),
+  )
+  return events.map((event) => verdicts.get(event) ?? SILENT)
+}
+
+/** The user's name at each event, where a rule may ask for it: the default one only does for events that do not say whom they mention. */
+async function displayNames(
+  db: Db,
+  { userId, profile, candidates }: { userId: UserId; profile: PushProfile; candidates: readonly StoredEvent[] },
+): Promise<Map<StoredEvent, string>> {
+  const asked = candidates.filter(
+    ({ pdu, state_before }) =>
+      state_before &&
+      typeof pdu.content.body === 'string' &&
+      (profile.rules !== compiledDefaultRuleset || pdu.content['m.mentions'] === undefined),
+  )
+  const members = await readEventsOfStates(
+    db,
+    asked.map((event) => ({ root: event.state_before!, type: 'm.room.member', state_key: userId })),
+  )
+  return new Map(
+    asked.flatMap((event, place) => {
+      const name = members[place]?.pdu.content.displayname
+      return typeof name === 'string' ? [[event, name] as const] : []
+    }),
+  )
+}

@@ -1,0 +1,42 @@
+import type { UserId } from '../../core/ids.ts'
+import type { StreamTail } from '../../infra/stream-tail.ts'
+import type { Db } from '../../storage/database.ts'
+import { readEventsOfStates } from '../../storage/room-state.ts'
+import type { StoredEvent } from '../../storage/stored-event.ts'
+import { threadOf } from '../rooms/thread-of.ts'
+import { judgeEvents } from './judge-events.ts'
+import type { JudgedEvent } from './unread-room.ts'
+
+/** What events mean for a user's unread counts. */
+export async function judgeRoomEvents(
+  app: { database: Db; stream: StreamTail },
+  userId: UserId,
+  events: readonly StoredEvent[],
+): Promise<JudgedEvent[]> {
+  const verdicts = await judgeEvents(app, userId, events)
+  const crossings = await crossingsAmong(app.database, userId, events)
+  const judged: JudgedEvent[] = []
+  for (const [place, event] of events.entries()) {
+    const verdict = verdicts[place]!
+    const matters = verdict.notify || event.pdu.sender === userId
+    const thread = matters ? await threadOf(app.database, event) : 'main'
+    judged.push({ event, thread, verdict, crossing: crossings.has(event) })
+  }
+  return judged
+}
+
+/** The events by which the user comes or goes; by those from join to join only the profile changes. */
+async function crossingsAmong(
+  db: Db,
+  userId: UserId,
+  events: readonly StoredEvent[],
+): Promise<ReadonlySet<StoredEvent>> {
+  const own = events.filter(({ pdu }) => pdu.type === 'm.room.member' && pdu.state_key === userId)
+  if (own.length === 0) return new Set()
+  const before = await readEventsOfStates(
+    db,
+    own.map((event) => ({ root: event.state_before ?? 0, type: 'm.room.member', state_key: userId })),
+  )
+  const isJoin = (event: StoredEvent | undefined) => event?.pdu.content.membership === 'join'
+  return new Set(own.filter((event, place) => !isJoin(event) || !isJoin(before[place])))
+}

@@ -1,0 +1,49 @@
+import type { App } from '../../app.ts'
+import { InvalidParamError } from '../../core/errors.ts'
+import type { DeviceId, UserId } from '../../core/ids.ts'
+import { loadEvents } from '../../storage/events.ts'
+import { loadNotificationPage } from '../../storage/notifications.ts'
+import { loadUserMemberships } from '../../storage/room-memberships.ts'
+import { serveEvents } from '../rooms/serve-events.ts'
+import { storeUnread } from './unread-counts.ts'
+
+type Page = {
+  userId: UserId
+  deviceId: DeviceId | null
+  /** The token of the page before; undefined: the newest. */
+  from: string | undefined
+  limit: number
+  highlightsOnly: boolean
+}
+
+/**
+ * What a user was notified of, the newest first. Throws M_INVALID_PARAM for a token that no page has.
+ * https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3notifications
+ */
+export async function listNotifications(app: Pick<App, 'database' | 'stream' | 'clock'>, page: Page): Promise<object> {
+  const { userId, deviceId, from, limit, highlightsOnly } = page
+  const before = from === undefined ? Number.MAX_SAFE_INTEGER : Number(/^n(\d{1,15})$/.exec(from)?.[1])
+  if (Number.isNaN(before)) throw new InvalidParamError('from: is no token of a page of notifications')
+  const joined = await loadUserMemberships(app.database, userId, ['join'])
+  await storeUnread(
+    app,
+    userId,
+    joined.map((membership) => membership.room_id),
+  )
+  const rows = await loadNotificationPage(app.database, { userId, before, highlightsOnly, limit: limit + 1 })
+  const shown = rows.slice(0, limit)
+  const loaded = await loadEvents(
+    app.database,
+    shown.map((row) => row.event_nid),
+  )
+  const events = shown.flatMap((row) => loaded.get(row.event_nid) ?? [])
+  const served = await serveEvents(app, { events, userId, deviceId })
+  const notifications = served.map(({ room_id, ...event }, place) => ({
+    room_id,
+    event,
+    actions: JSON.parse(shown[place]!.actions),
+    read: !shown[place]!.unread,
+    ts: event.origin_server_ts,
+  }))
+  return { notifications, ...(rows.length > limit && { next_token: `n${shown.at(-1)!.event_nid}` }) }
+}

@@ -1,0 +1,99 @@
+import type { RoomId, UserId } from '../../core/ids.ts'
+import type { StreamTail } from '../../infra/stream-tail.ts'
+import type { Db } from '../../storage/database.ts'
+import type { ReceiptRow } from '../../storage/ephemeral-schema.ts'
+import { loadEvents } from '../../storage/events.ts'
+import { loadCountedOrders, loadEventsAfter, loadUnreadNotifications } from '../../storage/notifications.ts'
+import { loadOwnReceipts } from '../../storage/receipts.ts'
+import { findMemberships } from '../../storage/room-memberships.ts'
+import { readEventsOfStates } from '../../storage/room-state.ts'
+import type { StoredEvent } from '../../storage/stored-event.ts'
+import { judgeRoomEvents } from './judge-room-events.ts'
+import { NOTHING_UNSTORED, type UnreadEvent, type UnreadRoom, withEvents } from './unread-room.ts'
+
+type Reading = { database: Db; stream: StreamTail }
+
+/** Events of one room that are put to the rules at once at most: of more, the newest. */
+export const MOST_EVENTS = 1000
+
+/**
+ * What a user has not read in some rooms that the user has joined, up to their newest events: what the database has noted, and
+ * what came since put to the push rules. A fixed number of queries for any number of rooms.
+ */
+export async function loadUnreadRooms(
+  app: Reading,
+  userId: UserId,
+  roomIds: readonly RoomId[],
+): Promise<Map<RoomId, UnreadRoom>> {
+  const reads = readOrders(await loadOwnReceipts(app.database, userId, roomIds))
+  const starts = await startingPlaces(app.database, userId, roomIds)
+  const noted = await loadUnreadNotifications(app.database, userId, roomIds)
+  const places = await loadEventsAfter(app.database, starts, MOST_EVENTS)
+  const events = await loadEvents(
+    app.database,
+    places.map((place) => place.event_nid),
+  )
+  const judged = await judgeRoomEvents(
+    app,
+    userId,
+    places.flatMap((place) => events.get(place.event_nid) ?? []),
+  )
+  const rooms = new Map<RoomId, UnreadRoom>()
+  for (const roomId of roomIds) {
+    const unread = noted.filter((row) => row.room_id === roomId)
+    rooms.set(roomId, { upTo: starts.get(roomId) ?? 0, unread, unstored: NOTHING_UNSTORED })
+  }
+  for (const [roomId, ofRoom] of Map.groupBy(judged, ({ event }) => event.room_id)) {
+    const last = ofRoom.at(-1)!.event.event_order!
+    rooms.set(roomId, withEvents(rooms.get(roomId)!, userId, { events: ofRoom, last }))
+  }
+  return withoutRead(rooms, reads)
+}
+
+/** From where events have to be put to the rules: where that ended, or where the user came in. */
+async function startingPlaces(db: Db, userId: UserId, roomIds: readonly RoomId[]): Promise<Map<RoomId, number>> {
+  const counted = await loadCountedOrders(db, userId, roomIds)
+  const uncounted = roomIds.filter((roomId) => !counted.has(roomId))
+  const joins = await joinOrders(db, userId, uncounted)
+  return new Map(roomIds.map((roomId) => [roomId, counted.get(roomId) ?? joins.get(roomId) ?? 0]))
+}
+
+async function joinOrders(db: Db, userId: UserId, roomIds: readonly RoomId[]): Promise<Map<RoomId, number>> {
+  if (roomIds.length === 0) return new Map()
+  const memberships = await findMemberships(db, userId, roomIds)
+  const loaded = await loadEvents(
+    db,
+    memberships.map((membership) => membership.event_nid),
+  )
+  const members = [...loaded.values()]
+  const before = await readEventsOfStates(
+    db,
+    members.map((member) => ({ root: member.state_before ?? 0, type: 'm.room.member', state_key: userId })),
+  )
+  // A later profile change hides the place of the join; then the join itself is met on the way.
+  const entered = members.filter((_, place) => before[place]?.pdu.content.membership !== 'join')
+  return new Map(entered.map((member: StoredEvent) => [member.room_id, member.event_order ?? 0]))
+}
+
+/** event_order up to which a user has read a thread of a room by receipts; thread '': the whole room. */
+type ReadOrders = (roomId: RoomId, thread: string) => number
+
+function readOrders(receipts: readonly ReceiptRow[]): ReadOrders {
+  const orders = new Map<string, number>()
+  for (const { room_id, thread_id, event_order } of receipts) {
+    const key = `${room_id}\0${thread_id}`
+    orders.set(key, Math.max(event_order, orders.get(key) ?? 0))
+  }
+  return (roomId, thread) => orders.get(`${roomId}\0${thread}`) ?? 0
+}
+
+/** What was found just now may have been read long ago. */
+function withoutRead(rooms: ReadonlyMap<RoomId, UnreadRoom>, reads: ReadOrders): Map<RoomId, UnreadRoom> {
+  return new Map(
+    [...rooms].map(([roomId, room]) => {
+      const isUnread = ({ thread_id, event_order }: UnreadEvent) =>
+        event_order > Math.max(reads(roomId, ''), reads(roomId, thread_id))
+      return [roomId, { ...room, unread: room.unread.filter(isUnread) }]
+    }),
+  )
+}

@@ -1,0 +1,59 @@
+import type { RoomId } from '../../core/ids.ts'
+import { powerLevels } from '../../core/power-levels.ts'
+import { type PreparedEvent, prepareEvent } from '../../core/push-rules/prepare-event.ts'
+import type { Db } from '../../storage/database.ts'
+import { loadJoinedCounts } from '../../storage/notifications.ts'
+import { readEventsOfStates } from '../../storage/room-state.ts'
+import { loadRoomVersions } from '../../storage/room-versions.ts'
+import type { StoredEvent } from '../../storage/stored-event.ts'
+
+/** By the cached event, so that a message is read once for all who are told of it. */
+const prepared = new WeakMap<StoredEvent, Promise<PreparedEvent>>()
+
+/** Events as push rules look at them, in the same order; each is prepared once in a process, whoever asks. */
+export async function prepareEvents(db: Db, events: readonly StoredEvent[]): Promise<PreparedEvent[]> {
+  const fresh = events.filter((event) => !prepared.has(event))
+  if (fresh.length > 0) {
+    const made = prepareAll(db, fresh)
+    for (const [place, event] of fresh.entries()) {
+      const one = made.then((all) => all[place]!)
+      prepared.set(event, one)
+      one.catch(() => prepared.delete(event))
+    }
+  }
+  return Promise.all(events.map((event) => prepared.get(event)!))
+}
+
+async function prepareAll(db: Db, events: readonly StoredEvent[]): Promise<PreparedEvent[]> {
+  const roomIds = new Set<RoomId>(events.map((event) => event.room_id))
+  const [versions, counts] = await Promise.all([loadRoomVersions(db, roomIds), loadJoinedCounts(db, [...roomIds])])
+  const roots = [...new Set(events.flatMap((event) => event.state_before || []))]
+  const state = await readEventsOfStates(
+    db,
+    roots.flatMap((root) => [
+      { root, type: 'm.room.create', state_key: '' },
+      { root, type: 'm.room.power_levels', state_key: '' },
+    ]),
+  )
+  const byRoot = new Map(roots.map((root, place) => [root, { create: state[2 * place], levels: state[2 * place + 1] }]))
+  return events.map((event) => {
+    const { create, levels } = byRoot.get(event.state_before ?? 0) ?? {}
+    const version = versions.get(event.room_id)
+    const power = create && version && powerLevels(version, create, levels)
+    const { type, sender, state_key, redacts, content } = event.pdu
+    return prepareEvent({
+      event: {
+        event_id: event.event_id,
+        room_id: event.room_id,
+        type,
+        sender,
+        content,
+        ...(state_key !== undefined && { state_key }),
+        ...(redacts !== undefined && { redacts }),
+      },
+      memberCount: counts.get(event.room_id) ?? 0,
+      senderPowerLevel: power?.of(sender) ?? 0,
+      notificationLevel: (key) => power?.notification(key) ?? 50,
+    })
+  })
+}

@@ -1,0 +1,51 @@
+import type { UserId } from '../../core/ids.ts'
+import { type CompiledRuleset, compiledDefaultRuleset, compileRuleset } from '../../core/push-rules/compile-ruleset.ts'
+import { effectiveRuleset } from '../../core/push-rules/effective-ruleset.ts'
+import type { StreamTail } from '../../infra/stream-tail.ts'
+import type { Db } from '../../storage/database.ts'
+import { loadIgnoredUsers } from '../../storage/ignored-users.ts'
+import { loadPushRuleOverlays } from '../../storage/push-rules.ts'
+import type { StreamRow } from '../../storage/schema.ts'
+import { createStreamCache, type StreamCache } from './stream-cache.ts'
+
+/** What of a user decides about notifications. */
+export type PushProfile = { rules: CompiledRuleset; ignored: ReadonlySet<string> }
+
+type Reading = { database: Db; stream: StreamTail }
+
+const KEPT_USERS = 20_000
+const PARTS: readonly (string | null)[] = ['m.push_rules', 'm.ignored_user_list']
+const caches = new WeakMap<StreamTail, StreamCache<PushProfile>>()
+
+/** The push rules of a user, compiled, and whom the user ignores; kept until one of them changes. */
+export async function pushProfileOf(app: Reading, userId: UserId): Promise<PushProfile> {
+  const cache = cacheOf(app)
+  const kept = cache.get(userId)
+  if (kept) return kept
+  const readAt = app.stream.position()
+  const [overlays, ignored] = await Promise.all([
+    loadPushRuleOverlays(app.database, [userId]),
+    loadIgnoredUsers(app.database, userId),
+  ])
+  const overlay = overlays.get(userId)
+  const rules = overlay ? compileRuleset(effectiveRuleset(userId, overlay), userId) : compiledDefaultRuleset
+  const profile = { rules, ignored }
+  cache.set(userId, profile, readAt)
+  return profile
+}
+
+function cacheOf({ stream }: Reading): StreamCache<PushProfile> {
+  const known = caches.get(stream)
+  if (known) return known
+  const made = createStreamCache<PushProfile>(stream, {
+    max: KEPT_USERS,
+    sizeOf: () => 1,
+    changedBy: (row: StreamRow) =>
+      row.kind === 'account_data' && row.room_id === null && PARTS.includes(row.detail)
+        ? (row.user_id ?? undefined)
+        : undefined,
+    dependsOn: (userId) => [userId],
+  })
+  caches.set(stream, made)
+  return made
+}

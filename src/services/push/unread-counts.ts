@@ -1,0 +1,121 @@
+import type { RoomId, UserId } from '../../core/ids.ts'
+import type { StreamTail } from '../../infra/stream-tail.ts'
+import type { Database } from '../../storage/database.ts'
+import { storeNotifications } from '../../storage/notifications.ts'
+import type { StreamRow } from '../../storage/schema.ts'
+import type { StoredEvent } from '../../storage/stored-event.ts'
+import { loadTimelinePage } from '../../storage/timeline-pages.ts'
+import { judgeRoomEvents } from './judge-room-events.ts'
+import { loadUnreadRooms, MOST_EVENTS } from './load-unread-rooms.ts'
+import { createStreamCache, type StreamCache } from './stream-cache.ts'
+import { countByThread, NOTHING_UNSTORED, type UnreadCount, type UnreadRoom, withEvents } from './unread-room.ts'
+
+type Capabilities = { database: Database; stream: StreamTail }
+
+/** Unread events, and rooms of users, that a process keeps in mind; some 200 bytes each. */
+const KEPT = 250_000
+/** Events put to the rules again after a restart at most, for each room of a user; so often their outcome is stored. */
+const UNSTORED_EVENTS = 50
+const caches = new WeakMap<StreamTail, StreamCache<UnreadRoom>>()
+
+/**
+ * A user's unread notifications in some joined rooms by thread, `main` being the main timeline; threads without any are left out.
+ * `rooms`: with each room those of its newest events that are at hand, oldest first. The user's rules are put to each event once;
+ * nothing is done when it is sent, so that its cost does not grow with the room.
+ */
+export async function unreadCounts(
+  app: Capabilities,
+  userId: UserId,
+  rooms: ReadonlyMap<RoomId, readonly StoredEvent[]>,
+): Promise<Map<RoomId, Map<string, UnreadCount>>> {
+  const current = await currentRooms(app, userId, rooms)
+  await storeRooms(app, userId, { rooms: current, least: UNSTORED_EVENTS })
+  return new Map([...current].map(([roomId, room]) => [roomId, countByThread(room)]))
+}
+
+/** Stores what was found in some joined rooms of a user and is not stored yet, for who reads the table. */
+export async function storeUnread(app: Capabilities, userId: UserId, roomIds: readonly RoomId[]): Promise<void> {
+  const current = await currentRooms(app, userId, new Map(roomIds.map((roomId) => [roomId, []])))
+  await storeRooms(app, userId, { rooms: current, least: 1 })
+}
+
+async function currentRooms(
+  app: Capabilities,
+  userId: UserId,
+  rooms: ReadonlyMap<RoomId, readonly StoredEvent[]>,
+): Promise<Map<RoomId, UnreadRoom>> {
+  const cache = cacheOf(app)
+  const readAt = app.stream.position()
+  const current = new Map<RoomId, UnreadRoom>()
+  for (const [roomId, events] of rooms) {
+    const kept = cache.get(keyOf(userId, roomId))
+    if (kept) current.set(roomId, await broughtUpToDate(app, userId, { roomId, kept, events }))
+  }
+  const absent = [...rooms.keys()].filter((roomId) => !current.has(roomId))
+  if (absent.length === 0) return current
+  for (const [roomId, room] of await loadUnreadRooms(app, userId, absent)) {
+    cache.set(keyOf(userId, roomId), room, readAt)
+    current.set(roomId, room)
+  }
+  return current
+}
+
+async function broughtUpToDate(
+  app: Capabilities,
+  userId: UserId,
+  { roomId, kept, events }: { roomId: RoomId; kept: UnreadRoom; events: readonly StoredEvent[] },
+): Promise<UnreadRoom> {
+  const last = events.at(-1)?.event_order ?? 0
+  if (last <= kept.upTo) return kept
+  const known = events.filter((event) => event.event_order! > kept.upTo)
+  const range = { roomId, after: kept.upTo, before: last + 1 }
+  const fresh =
+    known.length === last - kept.upTo
+      ? known
+      : (await loadTimelinePage(app.database, { ...range, direction: 'backwards', limit: MOST_EVENTS })).reverse()
+  const room = withEvents(kept, userId, { events: await judgeRoomEvents(app, userId, fresh), last })
+  cacheOf(app).replace(keyOf(userId, roomId), kept, room)
+  return room
+}
+
+/** Stores what was found in the rooms where at least `least` events were put to the rules since the last time. */
+async function storeRooms(
+  app: Capabilities,
+  userId: UserId,
+  { rooms, least }: { rooms: ReadonlyMap<RoomId, UnreadRoom>; least: number },
+): Promise<void> {
+  const due = [...rooms].filter(([, room]) => room.unstored.judged >= least)
+  if (due.length === 0) return
+  await app.database.write(async (tx) => {
+    for (const [roomId, { upTo, unstored }] of due) {
+      const { notifying, ownReads } = unstored
+      await storeNotifications(tx, { userId, roomId, countedOrder: upTo, notifying, ownReads })
+    }
+  })
+  for (const [roomId, room] of due)
+    cacheOf(app).replace(keyOf(userId, roomId), room, { ...room, unstored: NOTHING_UNSTORED })
+}
+
+function cacheOf({ stream }: Capabilities): StreamCache<UnreadRoom> {
+  const known = caches.get(stream)
+  if (known) return known
+  const made = createStreamCache<UnreadRoom>(stream, {
+    max: KEPT,
+    sizeOf: ({ unread, unstored }) => 1 + unread.length + unstored.notifying.length,
+    changedBy,
+    dependsOn: (key) => [key, key.slice(key.indexOf('\0'))],
+  })
+  caches.set(stream, made)
+  return made
+}
+
+function keyOf(userId: UserId, roomId: RoomId): string {
+  return `${userId}\0${roomId}`
+}
+
+/** A user's receipt changes what that user has not read in the room, a redaction what anyone has not. */
+function changedBy(row: StreamRow): string | undefined {
+  if (row.kind === 'receipt')
+    return row.room_id === null ? `${row.user_id}\0${row.detail}` : `${row.detail}\0${row.room_id}`
+  return row.kind === 'event' && row.detail?.startsWith('redacts ') ? `\0${row.room_id}` : undefined
+}

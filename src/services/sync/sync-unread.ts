@@ -1,0 +1,51 @@
+import type { App } from '../../app.ts'
+import type { RoomId, UserId } from '../../core/ids.ts'
+import type { StreamRow } from '../../storage/schema.ts'
+import type { StoredEvent } from '../../storage/stored-event.ts'
+import { unreadCounts } from '../push/unread-counts.ts'
+import type { UnreadCount } from '../push/unread-room.ts'
+import { receiptOwner } from './sync-ephemeral.ts'
+import type { SyncViewer } from './sync-room.ts'
+
+/** A joined room's counts, as /sync has them. */
+export type SyncedUnread = {
+  unread_notifications: UnreadCount
+  unread_thread_notifications?: Record<string, UnreadCount>
+}
+
+/**
+ * The unread counts of some joined rooms, with those of their newest events that are at hand: of the main timeline and each thread if
+ * the filter asks for threads, otherwise of both together. https://spec.matrix.org/v1.19/client-server-api/#receiving-notifications
+ */
+export async function syncUnread(
+  app: Pick<App, 'database' | 'stream'>,
+  { userId, filter }: SyncViewer,
+  rooms: ReadonlyMap<RoomId, readonly StoredEvent[]>,
+): Promise<Map<RoomId, SyncedUnread>> {
+  const counts = await unreadCounts(app, userId, rooms)
+  const tell = filter.unreadThreadNotifications ? threadsApart : together
+  return new Map([...counts].map(([roomId, ofRoom]) => [roomId, tell(ofRoom)]))
+}
+
+function together(counts: ReadonlyMap<string, UnreadCount>): SyncedUnread {
+  const sum = { notification_count: 0, highlight_count: 0 }
+  for (const { notification_count, highlight_count } of counts.values()) {
+    sum.notification_count += notification_count
+    sum.highlight_count += highlight_count
+  }
+  return { unread_notifications: sum }
+}
+
+function threadsApart(counts: ReadonlyMap<string, UnreadCount>): SyncedUnread {
+  const { main = { notification_count: 0, highlight_count: 0 }, ...threads } = Object.fromEntries(counts)
+  return {
+    unread_notifications: main,
+    ...(Object.keys(threads).length > 0 && { unread_thread_notifications: threads }),
+  }
+}
+
+/** The rooms in which the user has read something, from any device. */
+export function roomsRead(rows: readonly StreamRow[], userId: UserId): Set<RoomId> {
+  const owned = rows.flatMap((row) => (row.kind === 'receipt' ? receiptOwner(row) : []))
+  return new Set(owned.filter((owner) => owner.userId === userId).map((owner) => owner.roomId))
+}

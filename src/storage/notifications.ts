@@ -1,0 +1,111 @@
+import { sql } from 'kysely'
+import type { RoomId, UserId } from '../core/ids.ts'
+import type { Db, Tx } from './database.ts'
+import type { NotificationRow } from './notifications-schema.ts'
+
+/** How far a user's events of some rooms have been put to the push rules; rooms of which none has are absent. */
+export async function loadCountedOrders(
+  db: Db,
+  userId: UserId,
+  roomIds: readonly RoomId[],
+): Promise<Map<RoomId, number>> {
+  const { rows } = await sql<{
+    room_id: RoomId
+    counted_order: number
+  }>`select room_id, counted_order from notification_progress
+    where user_id = ${userId} and room_id = any(${roomIds}::text[])`.execute(db.sql)
+  return new Map(rows.map((row) => [row.room_id, row.counted_order]))
+}
+
+/** Whether the user has not read the event of the row `noted`: by no receipt of the whole room or of the event's thread, and by no own event. */
+const IS_UNREAD = sql`(not noted.is_read and not exists (select 1 from receipts where receipts.room_id = noted.room_id
+  and receipts.user_id = noted.user_id and receipts.thread_id in ('', noted.thread_id)
+  and receipts.event_order >= noted.event_order))`
+
+/** What a user has not read of the notifying events in some rooms, redacted ones left out; oldest first in each room. */
+export async function loadUnreadNotifications(
+  db: Db,
+  userId: UserId,
+  roomIds: readonly RoomId[],
+): Promise<NotificationRow[]> {
+  const { rows } = await sql<NotificationRow>`select noted.* from notifications as noted join events using (event_nid)
+    where noted.user_id = ${userId} and noted.room_id = any(${roomIds}::text[]) and events.redacted_by is null and ${IS_UNREAD}
+    order by noted.room_id, noted.event_order`.execute(db.sql)
+  return rows
+}
+
+/** The newest events of each room after a place in it, `limit` for each room at most; by nid, oldest first in each room. */
+export async function loadEventsAfter(
+  db: Db,
+  places: ReadonlyMap<RoomId, number>,
+  limit: number,
+): Promise<{ room_id: RoomId; event_nid: number; event_order: number }[]> {
+  const { rows } = await sql<{
+    room_id: RoomId
+    event_nid: number
+    event_order: number
+  }>`select place.room_id, newest.event_nid, newest.event_order
+    from unnest(${[...places.keys()]}::text[], ${[...places.values()]}::bigint[]) as place(room_id, event_order)
+    cross join lateral (select event_nid, event_order from events where events.room_id = place.room_id
+      and events.event_order > place.event_order and not soft_failed order by event_order desc limit ${limit}::int) as newest
+    order by place.room_id, newest.event_order`.execute(db.sql)
+  return rows
+}
+
+/** Up to where an event of the user's own reads a thread (empty: the whole room). */
+export type OwnRead = { thread_id: string; event_order: number }
+
+/** What was found in one room: the notifying events, and what the user's own events read. */
+export type FoundNotifications = {
+  userId: UserId
+  roomId: RoomId
+  countedOrder: number
+  notifying: readonly Omit<NotificationRow, 'user_id' | 'room_id' | 'is_read'>[]
+  ownReads: readonly OwnRead[]
+}
+
+/** Events of a room that stay noted for a user; older ones no longer count, so that who never reads does not fill the database. */
+const KEPT_EVENTS = 20_000
+
+/** Notes what was found, so that it need not be found again; what another process has noted already stays. */
+export async function storeNotifications(tx: Tx, found: FoundNotifications): Promise<void> {
+  const { userId, roomId, countedOrder, notifying, ownReads } = found
+  await sql`insert into notifications (user_id, room_id, event_order, event_nid, thread_id, highlight, actions)
+    select ${userId}::text, ${roomId}::text, * from unnest(${notifying.map((each) => each.event_order)}::bigint[],
+      ${notifying.map((each) => each.event_nid)}::bigint[], ${notifying.map((each) => each.thread_id)}::text[],
+      ${notifying.map((each) => each.highlight)}::boolean[], ${notifying.map((each) => each.actions)}::text[])
+    on conflict do nothing`.execute(tx.sql)
+  await sql`update notifications set is_read = true
+    from unnest(${ownReads.map((read) => read.thread_id)}::text[], ${ownReads.map((read) => read.event_order)}::bigint[])
+      as own(thread_id, event_order)
+    where user_id = ${userId} and room_id = ${roomId} and not is_read and notifications.event_order <= own.event_order
+      and own.thread_id in ('', notifications.thread_id)`.execute(tx.sql)
+  await sql`delete from notifications where user_id = ${userId} and room_id = ${roomId}
+    and event_order < ${countedOrder - KEPT_EVENTS}::bigint`.execute(tx.sql)
+  await sql`insert into notification_progress (user_id, room_id, counted_order)
+    values (${userId}, ${roomId}, ${countedOrder}::bigint)
+    on conflict (user_id, room_id) do update
+      set counted_order = greatest(notification_progress.counted_order, excluded.counted_order)`.execute(tx.sql)
+}
+
+/** A page of the events that a user was notified of, newest first; `before`: a nid, exclusive. */
+export async function loadNotificationPage(
+  db: Db,
+  page: { userId: UserId; before: number; highlightsOnly: boolean; limit: number },
+): Promise<(NotificationRow & { unread: boolean })[]> {
+  const { rows } = await sql<NotificationRow & { unread: boolean }>`select noted.*, ${IS_UNREAD} as unread
+    from notifications as noted join events using (event_nid)
+    where noted.user_id = ${page.userId} and noted.event_nid < ${page.before}::bigint and events.redacted_by is null
+      ${page.highlightsOnly ? sql`and noted.highlight` : sql``}
+    order by noted.event_nid desc limit ${page.limit}::int`.execute(db.sql)
+  return rows
+}
+
+/** How many have joined each of these rooms. */
+export async function loadJoinedCounts(db: Db, roomIds: readonly RoomId[]): Promise<Map<RoomId, number>> {
+  const { rows } = await sql<{
+    room_id: RoomId
+    joined_members: number
+  }>`select room_id, joined_members from rooms where room_id = any(${roomIds}::text[])`.execute(db.sql)
+  return new Map(rows.map((row) => [row.room_id, row.joined_members]))
+}
