@@ -12,9 +12,6 @@ const ERROR = {
   required: ['errcode', 'error'],
 }
 
-/** A 401 that asks for (more) authentication need not be an error: https://spec.matrix.org/v1.19/client-server-api/#user-interactive-authentication-api */
-const AUTHENTICATION = { anyOf: [{ type: 'object', required: ['flows', 'session'] }, ERROR] }
-
 /** Answers whose schema asks for what Hearth does not do on purpose, each with the reason. */
 const UNLIKE_SCHEMA: Record<string, string> = {
   'GET /_matrix/client/v3/voip/turnServer 200': 'without TURN servers it is {}, which every client takes for "none"',
@@ -32,7 +29,12 @@ export function checkAnswer(
   if (!request.path.startsWith('/_matrix/client/') && !request.path.startsWith('/_matrix/media/')) return
   const operation = findOperation(request.method, request.path)
   const name = operation ? `${operation.method} ${operation.path}` : undefined
-  for (const validate of [name && validatorOf(name, answer.status), errorValidator(answer.status)]) {
+  const isError = answer.status >= 400 && !asksForAuthentication(answer.body)
+  const validators = [
+    name && !(isError && answer.status === 401) && validatorOf(name, answer.status),
+    isError && errorValidator(),
+  ]
+  for (const validate of validators) {
     if (!validate || validate(answer.body)) continue
     const faults = schemas!.ajv.errorsText(validate.errors, { dataVar: 'body' })
     const text = JSON.stringify(answer.body)?.slice(0, 500)
@@ -40,14 +42,18 @@ export function checkAnswer(
   }
 }
 
+/** Such a 401 need not be an error: https://spec.matrix.org/v1.19/client-server-api/#user-interactive-authentication-api */
+function asksForAuthentication(body: unknown): boolean {
+  return typeof body === 'object' && body !== null && 'flows' in body
+}
+
 function validatorOf(name: string, status: number): ValidateFunction | undefined {
   const key = `${name} ${status}`
   return UNLIKE_SCHEMA[key] ? undefined : compileOnce(key, ({ operations }) => operations[name]?.[status])
 }
 
-function errorValidator(status: number): ValidateFunction | undefined {
-  if (status < 400) return undefined
-  return status === 401 ? compileOnce('authentication', () => AUTHENTICATION) : compileOnce('error', () => ERROR)
+function errorValidator(): ValidateFunction | undefined {
+  return compileOnce('error', () => ERROR)
 }
 
 function compileOnce(key: string, schemaOf: (from: Schemas) => object | undefined): ValidateFunction | undefined {

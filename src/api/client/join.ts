@@ -5,6 +5,12 @@ import { joinRoom } from '../../services/rooms/join.ts'
 import { jsonObject, roomAlias, roomId } from '../http/fields.ts'
 import { route, type Session } from '../http/route.ts'
 import { v3 } from './client-paths.ts'
+import { contentWithOptionalReason } from './reason.ts'
+
+const joinBody = contentWithOptionalReason.refine(
+  ({ third_party_signed: signed }) => signed === undefined || jsonObject.safeParse(signed).success,
+  { path: ['third_party_signed'], message: 'is not a JSON object' },
+)
 
 /** https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3joinroomidoralias */
 export const postJoin = route({
@@ -15,7 +21,7 @@ export const postJoin = route({
   refusesSuspended: true,
   rateLimit: 'join',
   params: z.object({ roomIdOrAlias: z.union([roomId, roomAlias], 'is neither a room id nor an alias') }),
-  body: jsonObject,
+  body: joinBody,
   handle: async ({ params, body, session }, app) => ({
     room_id: await joinRoom(app, joinRequest(session, params.roomIdOrAlias, body)),
   }),
@@ -30,7 +36,7 @@ export const postRoomJoin = route({
   refusesSuspended: true,
   rateLimit: 'join',
   params: z.object({ roomId }),
-  body: jsonObject,
+  body: joinBody,
   handle: async ({ params, body, session }, app) => ({
     room_id: await joinRoom(app, joinRequest(session, params.roomId, body)),
   }),

@@ -10,6 +10,6 @@ export const postKeysQuery = route({
   path: v3('/keys/query'),
   auth: 'user',
   guests: true,
-  body: z.object({ device_keys: byUser(z.array(opaqueName)) }),
+  body: z.object({ device_keys: byUser(z.array(opaqueName)), timeout: z.int().optional() }),
   handle: ({ session, body }, app) => queryKeys(app, session.userId, body.device_keys),
 })

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { newOpenIdToken } from '../../services/users/openid-tokens.ts'
-import { userId } from '../http/fields.ts'
+import { jsonObject, userId } from '../http/fields.ts'
 import { route } from '../http/route.ts'
 import { v3 } from './client-paths.ts'
 import { requireOwn } from './own-user.ts'
@@ -11,6 +11,7 @@ export const postOpenIdToken = route({
   path: v3('/user/:userId/openid/request_token'),
   auth: 'user',
   params: z.object({ userId }),
+  body: jsonObject,
   handle({ params, session }, app) {
     requireOwn(session, params.userId)
     return newOpenIdToken(app, params.userId)

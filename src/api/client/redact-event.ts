@@ -1,8 +1,9 @@
 import { z } from 'zod'
 import { redactEvent } from '../../services/rooms/redact-event.ts'
-import { eventId, jsonObject, roomId } from '../http/fields.ts'
+import { eventId, roomId } from '../http/fields.ts'
 import { route } from '../http/route.ts'
 import { v3 } from './client-paths.ts'
+import { contentWithOptionalReason } from './reason.ts'
 
 /** https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3roomsroomidredacteventidtxnid */
 export const putRoomRedact = route({
@@ -11,7 +12,7 @@ export const putRoomRedact = route({
   auth: 'user',
   rateLimit: 'message',
   params: z.object({ roomId, eventId, txnId: z.string().max(255) }),
-  body: jsonObject,
+  body: contentWithOptionalReason,
   async handle({ params, body, session }, app) {
     const { redacts: _, ...content } = body
     const redactionId = await redactEvent(app, {

@@ -1,10 +1,15 @@
 import { z } from 'zod'
 import { deleteTag, getTags, putTag } from '../../services/users/tags.ts'
-import { roomId, userId } from '../http/fields.ts'
+import { jsonObject, roomId, userId } from '../http/fields.ts'
 import { route } from '../http/route.ts'
 import { v3 } from './client-paths.ts'
 import { requireOwn } from './own-user.ts'
 
+const order = z.number().min(0).max(1).optional()
+const tagContent = jsonObject.refine((content) => order.safeParse(content.order).success, {
+  path: ['order'],
+  message: 'is not a number from 0 to 1',
+})
 const tagParams = z.object({ userId, roomId, tag: z.string() })
 
 /** https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3useruseridroomsroomidtags */
@@ -25,7 +30,7 @@ export const putRoomTag = route({
   path: v3('/user/:userId/rooms/:roomId/tags/:tag'),
   auth: 'user',
   params: tagParams,
-  body: z.looseObject({ order: z.number().min(0).max(1).exactOptional() }).catchall(z.json()),
+  body: tagContent,
   async handle({ params, body, session }, app) {
     requireOwn(session, params.userId)
     await putTag(app, params, { tag: params.tag, content: body })

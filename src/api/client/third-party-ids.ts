@@ -1,3 +1,4 @@
+import { z } from 'zod'
 import { MatrixError } from '../../core/errors.ts'
 import { route } from '../http/route.ts'
 import { v3 } from './client-paths.ts'
@@ -23,6 +24,7 @@ export const postThirdPartyIdDelete = route({
   method: 'POST',
   path: [...v3('/account/3pid/delete'), ...v3('/account/3pid/unbind')],
   auth: 'user',
+  body: z.object({ address: z.string(), medium: z.string(), id_server: z.string().optional() }),
   handle: () => ({ id_server_unbind_result: 'no-support' }),
 })
 

@@ -1,0 +1,199 @@
+import { beforeAll, describe, expect, inject, test } from 'vitest'
+import {
+  type BadRequest,
+  fillPath,
+  type PathValues,
+  parametersOf,
+  requestsToRefuse,
+  requestsToSurvive,
+  sampleBody,
+} from '../harness/bad-requests.ts'
+import { checkAnswer } from '../harness/check-answer.ts'
+import { registerUser, sendText, type TestUser, uniqueName } from '../harness/client.ts'
+import { loadOperations, type Operation } from '../openapi/operations.ts'
+
+/** What every operation of the API answers to nonsense: errors of the client, at once, and nothing has changed. */
+const { url } = inject('homeserver')
+const LONGEST_MS = 5000
+const v3 = '/_matrix/client/v3'
+
+type Outcome = { status: number; errcode: string | undefined; fault: string | undefined }
+
+/** Properties of bodies that Hearth does not read, so that any value passes, with the reason. */
+const UNREAD: Record<string, string> = {
+  'PUT /_matrix/client/v3/pushrules/global/{kind}/{ruleId} pattern': 'for content rules only, and this is another kind',
+}
+/** What others may ask for, with its answer to them. */
+const OPEN_TO_OTHERS: Record<string, string> = {
+  'GET /_matrix/client/v3/directory/list/room/{roomId}': 'whether a room is published is public',
+  'GET /_matrix/client/v3/profile/{userId}': 'profiles are public',
+  'GET /_matrix/client/v3/profile/{userId}/{keyName}': 'profiles are public',
+  'POST /_matrix/client/v3/rooms/{roomId}/forget': 'who never was in a room has forgotten it',
+}
+
+async function send(request: BadRequest, token?: string): Promise<Outcome> {
+  try {
+    const response = await fetch(url + request.path, {
+      method: request.method,
+      headers: {
+        ...(request.body !== undefined && { 'Content-Type': 'application/json' }),
+        ...(token !== undefined && { Authorization: `Bearer ${token}` }),
+      },
+      ...(request.body !== undefined && { body: request.body as string }),
+      redirect: 'manual',
+      signal: AbortSignal.timeout(LONGEST_MS),
+    })
+    return outcomeOf(request, response.status, await response.text())
+  } catch (error) {
+    return { status: 0, errcode: undefined, fault: `no answer: ${error} ${(error as Error).cause ?? ''}` }
+  }
+}
+
+function outcomeOf(request: BadRequest, status: number, text: string): Outcome {
+  if (status >= 500 || status < 200) return { status, errcode: undefined, fault: `answers ${status}: ${text}` }
+  if (status < 400) return { status, errcode: undefined, fault: undefined }
+  try {
+    const body = JSON.parse(text)
+    checkAnswer(request, { status, body })
+    return { status, errcode: body.errcode, fault: undefined }
+  } catch (error) {
+    return { status, errcode: undefined, fault: `${error}` }
+  }
+}
+
+/** Sends all, a few at a time; a line for each that was not answered as `expected` says. */
+async function faultsOf(
+  requests: readonly BadRequest[],
+  token: string | undefined,
+  expected: (outcome: Outcome) => boolean,
+): Promise<string[]> {
+  const faults: string[] = []
+  const waiting = [...requests]
+  async function work(): Promise<void> {
+    for (let next = waiting.shift(); next; next = waiting.shift()) {
+      const outcome = await send(next, token)
+      const fault = outcome.fault ?? (expected(outcome) ? undefined : `answers ${outcome.status} ${outcome.errcode}`)
+      if (fault) faults.push(`${next.method} ${next.path.slice(0, 200)} with ${next.what}: ${fault.slice(0, 300)}`)
+    }
+  }
+  await Promise.all([work(), work(), work()])
+  return faults
+}
+
+/** A user with a room, an event and all else that a path can name. */
+async function createOwner(user: TestUser): Promise<PathValues> {
+  const { room_id: roomId } = await user.post(`${v3}/createRoom`, { name: 'Tea' })
+  const eventId = await sendText(user, roomId, 'hello')
+  return {
+    roomId,
+    eventId,
+    roomIdOrAlias: roomId,
+    roomAlias: `#${uniqueName()}:${user.userId.split(':')[1]}`,
+    userId: user.userId,
+    deviceId: user.deviceId,
+    eventType: 'org.example.type',
+    stateKey: 'key',
+    txnId: uniqueName(),
+    type: 'org.example.type',
+    keyName: 'displayname',
+    relType: 'm.thread',
+    receiptType: 'm.read',
+    kind: 'override',
+    ruleId: 'rule',
+    serverName: user.userId.split(':')[1]!,
+    version: '1',
+  }
+}
+
+/** All that the API shows of a user, without what changes by itself. */
+async function snapshot(user: TestUser): Promise<unknown> {
+  const { next_batch: _, presence: __, ...sync } = await user.get(`${v3}/sync?timeout=0`)
+  const { devices } = await user.get(`${v3}/devices`)
+  const rooms = await user.get(`${v3}/joined_rooms`)
+  const profile = await user.get(`${v3}/profile/${encodeURIComponent(user.userId)}`)
+  const rules = await user.get(`${v3}/pushrules/`)
+  const backup = await user.ask('GET', `${v3}/room_keys/version`)
+  const keys = await user.post(`${v3}/keys/query`, { device_keys: { [user.userId]: [] } })
+  const named = devices.map(({ device_id, display_name }: Record<string, unknown>) => ({ device_id, display_name }))
+  return { sync: withoutAges(sync), devices: named, rooms, profile, rules, backup: backup.body, keys }
+}
+
+function withoutAges(value: unknown): unknown {
+  return JSON.parse(JSON.stringify(value, (key, inner) => (key === 'age' ? undefined : inner)))
+}
+
+async function isServed(operation: Operation): Promise<boolean> {
+  const response = await fetch(url + fillPath(operation, {}), { method: operation.method, redirect: 'manual' })
+  const text = await response.text()
+  return !text.includes('M_UNRECOGNIZED')
+}
+
+const all = loadOperations()
+const served = await Promise.all(all.map(isServed))
+const operations = all
+  .filter((_, place) => served[place])
+  .map((operation) => ({ name: `${operation.method} ${operation.path}`, operation }))
+
+let alice: TestUser
+let mallory: TestUser
+let values: PathValues
+let before: unknown
+
+beforeAll(async () => {
+  ;[alice, mallory] = await Promise.all([registerUser(url), registerUser(url)])
+  values = await createOwner(alice)
+  before = await snapshot(alice)
+})
+
+test('there are operations to try', () => {
+  expect(operations.length).toBeGreaterThan(130)
+})
+
+describe.concurrent.each(operations)('$name', ({ name, operation }) => {
+  const { method } = operation
+
+  test('without a token, and with one that is none', async () => {
+    const body = operation.body && { body: JSON.stringify(sampleBody(operation)) }
+    const request = { what: 'no token', method, path: fillPath(operation, values), ...body }
+    if (operation.auth !== 'user') {
+      expect(await faultsOf([request], undefined, () => true)).toEqual([])
+      return
+    }
+    const refused = (errcode: string) => (outcome: Outcome) => outcome.status === 401 && outcome.errcode === errcode
+    expect(await faultsOf([request], undefined, refused('M_MISSING_TOKEN'))).toEqual([])
+    const garbage = { ...request, what: 'a garbage token' }
+    expect(await faultsOf([garbage], 'garbage', refused('M_UNKNOWN_TOKEN'))).toEqual([])
+  })
+
+  test('by another method', async () => {
+    const request = { what: 'PATCH', method: 'PATCH', path: fillPath(operation, values) }
+    const refused = ({ status, errcode }: Outcome) => status === 405 && errcode === 'M_UNRECOGNIZED'
+    expect(await faultsOf([request], alice.accessToken, refused)).toEqual([])
+  })
+
+  test('with a body that it cannot mean', async () => {
+    const requests = requestsToRefuse(operation, values).filter(({ what }) => !UNREAD[`${name} ${what.split(':')[0]}`])
+    expect(await faultsOf(requests, alice.accessToken, ({ status }) => status >= 400)).toEqual([])
+  })
+
+  test('with odd values, from somebody else', async () => {
+    const actor = operation.path.includes('/logout') ? await registerUser(url) : mallory
+    const own = await createOwner(actor)
+    expect(await faultsOf(requestsToSurvive(operation, own), actor.accessToken, () => true)).toEqual([])
+  })
+
+  test("with another's ids", async () => {
+    const body = operation.body && { body: JSON.stringify(sampleBody(operation)) }
+    if (
+      OPEN_TO_OTHERS[name] ||
+      !parametersOf(operation).some((parameter) => ['userId', 'roomId', 'deviceId'].includes(parameter))
+    )
+      return
+    const request = { what: "Alice's", method, path: fillPath(operation, values), ...body }
+    expect(await faultsOf([request], mallory.accessToken, ({ status }) => status >= 400)).toEqual([])
+  })
+})
+
+test('after all that, nothing of Alice has changed', async () => {
+  expect(await snapshot(alice)).toEqual(before)
+})
