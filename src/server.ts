@@ -69,10 +69,12 @@ function listen(
   handler: ReturnType<import('koa')['callback']>,
   config: Config,
 ): Promise<Server> {
+  const headersTimeout = Math.min(config.limits.request_timeout, 20_000)
   const timeouts = {
     // Uploads may take long; for other bodies http/body.ts keeps to the configured time.
     requestTimeout: Math.max(config.limits.request_timeout, LONGEST_UPLOAD_MS),
-    headersTimeout: Math.min(config.limits.request_timeout, 20_000),
+    headersTimeout,
+    connectionsCheckingInterval: headersTimeout / 4,
     keepAliveTimeout: 75_000,
   }
   const server = listener.tls

@@ -4,19 +4,22 @@ import { MatrixError, TooLargeError } from '../../core/errors.ts'
 
 const utf8 = new TextDecoder('utf-8', { fatal: true })
 
-/** Reads a JSON body of at most `request_size` bytes within `request_timeout` milliseconds; an empty body is `{}`. Throws M_TOO_LARGE and M_NOT_JSON. */
+/** Reads a JSON body of at most `request_size` bytes within `request_timeout` milliseconds; an empty body is `{}`. Throws M_TOO_LARGE, M_NOT_JSON and, for what takes too long, 408. */
 export async function readJsonBody(request: IncomingMessage, limits: Config['limits']): Promise<unknown> {
-  const timer = setTimeout(
-    () => request.destroy(new MatrixError(408, 'M_UNKNOWN', 'The request took too long')),
-    limits.request_timeout,
-  )
-  const bytes = await readBody(request, limits.request_size).finally(() => clearTimeout(timer))
+  const bytes = await within(limits.request_timeout, readBody(request, limits.request_size))
   if (bytes.length === 0) return {}
   try {
     return JSON.parse(utf8.decode(bytes))
   } catch {
     throw new MatrixError(400, 'M_NOT_JSON', 'The request body is not JSON in UTF-8')
   }
+}
+
+/** The connection is left open, for the error is to be answered; it ends with the answer, and with it what still reads. */
+function within<Result>(limit: number, work: Promise<Result>): Promise<Result> {
+  const { promise: tooLong, reject } = Promise.withResolvers<never>()
+  const timer = setTimeout(() => reject(new MatrixError(408, 'M_UNKNOWN', 'The request took too long')), limit)
+  return Promise.race([work, tooLong]).finally(() => clearTimeout(timer))
 }
 
 async function readBody(request: IncomingMessage, limit: number): Promise<Buffer> {
