@@ -96,4 +96,5 @@ test('what is not at hand is asked for', () => {
   expect(trieEvents(root, 'all', nothing)).toEqual({ missing: [root] })
   expect(trieUpdate(root, [{ type: 'a', state_key: '', event_nid: 1 }], nothing, () => 1)).toEqual({ missing: [root] })
   expect(trieDiff(root, EMPTY, 'all', nothing)).toEqual({ missing: [root] })
+  expect(trieDiff(EMPTY, root, 'all', nothing)).toEqual({ missing: [root] })
 })

@@ -99,6 +99,7 @@ export function trieDiff(
   if (from !== to) {
     const fromRoots = partRoots(from, part, source, missing)
     const toRoots = partRoots(to, part, source, missing)
+    if (missing.size > 0) return { missing: [...missing] }
     for (const [place, fromRoot] of fromRoots.entries())
       diffInto(fromRoot, toRoots[place]!, source, missing, removed, added)
   }
