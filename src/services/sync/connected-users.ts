@@ -9,7 +9,10 @@ export type ConnectedUser = {
   readonly userId: UserId
   /** Rooms that the user has joined, is invited to or knocks at. */
   readonly rooms: Map<RoomId, { membership: Membership; event_nid: number }>
-  ignored: ReadonlySet<string>
+  /** Undefined: changed, and not read again yet. */
+  ignored: ReadonlySet<string> | undefined
+  /** How often that has changed. */
+  ignoredVersion: number
   /** Called when a row that concerns the user arrives. */
   readonly wakers: Set<() => void>
 }
@@ -18,11 +21,13 @@ export type ConnectedUser = {
 export type ConnectedUsers = {
   /** The user as of the stream's position at the moment it resolves. */
   get(userId: UserId): Promise<ConnectedUser>
+  /** Whom the user ignores as of the stream's position at the moment it resolves. */
+  ignoredBy(user: ConnectedUser): Promise<ReadonlySet<string>>
 }
 
-type Capabilities = Pick<App, 'database' | 'stream' | 'logger'>
+type Capabilities = Pick<App, 'database' | 'stream'>
 
-/** Users kept; those who wait are never dropped. */
+/** Users kept at least; those who wait are never dropped. */
 const KEPT_USERS = 20_000
 const connected = new WeakMap<App['stream'], ConnectedUsers>()
 
@@ -35,9 +40,11 @@ export function connectedUsersOf(app: Capabilities): ConnectedUsers {
   return made
 }
 
-function createConnectedUsers(app: Capabilities): ConnectedUsers {
+/** As `connectedUsersOf`, apart from all others; `kept`: how many users are remembered. */
+export function createConnectedUsers(app: Capabilities, kept = KEPT_USERS): ConnectedUsers {
   const users = new Map<UserId, ConnectedUser>()
   const members = new Map<RoomId, Set<ConnectedUser>>()
+  let isDropping = false
   const loading = new Map<UserId, { user: Promise<ConnectedUser>; early: StreamRow[] }>()
 
   app.stream.subscribe((rows) => {
@@ -64,12 +71,8 @@ function createConnectedUsers(app: Capabilities): ConnectedUsers {
       setMembership(user, row.room_id, { membership: row.detail as Membership, event_nid: row.ref })
     }
     if (row.kind === 'account_data' && row.detail === 'm.ignored_user_list') {
-      loadIgnoredUsers(app.database, user.userId).then(
-        (ignored) => {
-          user.ignored = ignored
-        },
-        (error) => app.logger.warn({ err: error }, 'reading who is ignored failed'),
-      )
+      user.ignored = undefined
+      user.ignoredVersion++
     }
   }
 
@@ -89,29 +92,39 @@ function createConnectedUsers(app: Capabilities): ConnectedUsers {
   }
 
   async function load(userId: UserId, early: StreamRow[]): Promise<ConnectedUser> {
-    const ignored = await loadIgnoredUsers(app.database, userId)
     const { position, memberships } = await loadMembershipsAtPosition(app.database, userId)
     while (app.stream.position() < position) await app.stream.refresh()
-    const user: ConnectedUser = { userId, rooms: new Map(), ignored, wakers: new Set() }
+    const user: ConnectedUser = { userId, rooms: new Map(), ignored: undefined, ignoredVersion: 0, wakers: new Set() }
     for (const { room_id, membership, event_nid } of memberships)
       setMembership(user, room_id, { membership, event_nid })
     for (const row of early) if (row.stream_position > position || row.kind !== 'event') follow(user, row)
     users.set(userId, user)
-    dropOldest()
+    // Later, for whoever has asked for a user begins to wait before anything else happens.
+    if (users.size > kept && !isDropping) setImmediate(dropOldest)
+    isDropping = users.size > kept
     return user
   }
 
   function dropOldest(): void {
-    if (users.size <= KEPT_USERS) return
+    isDropping = false
+    if (users.size <= kept) return
     for (const user of users.values()) {
       if (user.wakers.size > 0) continue
       users.delete(user.userId)
       for (const roomId of user.rooms.keys()) leaveIndex(user, roomId)
-      if (users.size <= KEPT_USERS) return
+      if (users.size <= kept) return
     }
   }
 
   return {
+    async ignoredBy(user) {
+      while (!user.ignored) {
+        const version = user.ignoredVersion
+        const ignored = await loadIgnoredUsers(app.database, user.userId)
+        if (version === user.ignoredVersion) user.ignored = ignored
+      }
+      return user.ignored
+    },
     get(userId) {
       const known = users.get(userId)
       if (known) {

@@ -8,12 +8,14 @@ import type { StreamRow } from '../../storage/schema.ts'
 import type { StoredEvent } from '../../storage/stored-event.ts'
 import { loadNewestOfRooms } from '../../storage/sync-rooms.ts'
 import type { ConnectedUser } from './connected-users.ts'
+import { type Departure, departedRooms } from './departed-rooms.ts'
 import { encryptionChanges } from './encryption-changes.ts'
-import { departedSpan, strippedRooms } from './initial-sync.ts'
+import { strippedRooms } from './initial-sync.ts'
 import { changedAccountData } from './sync-account-data.ts'
 import { allEphemeral, changedEphemeral } from './sync-ephemeral.ts'
 import { type SyncedRooms, syncResponse } from './sync-response.ts'
-import { type RoomSpan, type SyncViewer, syncRooms } from './sync-room.ts'
+import { type SyncedRoom, type SyncViewer, syncRooms } from './sync-room.ts'
+import type { RoomSpan } from './sync-room-content.ts'
 import { roomsRead, syncUnread } from './sync-unread.ts'
 
 type Reading = Pick<App, 'database' | 'clock' | 'stream'>
@@ -22,9 +24,8 @@ type Reading = Pick<App, 'database' | 'clock' | 'stream'>
 type RoomChange = {
   roomId: RoomId
   events: StoredEvent[]
-  /** The user's own first and last member event among them. */
-  firstOwn: StoredEvent | undefined
-  lastOwn: StoredEvent | undefined
+  /** The user's own member events among them. */
+  own: StoredEvent[]
 }
 
 type IncrementalSpan = {
@@ -51,9 +52,9 @@ export async function incrementalSync(
 
   const changes = (await roomChanges(app, viewer, rows)).filter(({ roomId }) => viewer.filter.takesRoom(roomId))
   const newlyJoined = await newlyJoinedRooms(app, viewer, changes, joined)
-  const stripped = changes.flatMap(({ roomId, lastOwn }) => {
+  const stripped = changes.flatMap(({ roomId, own }) => {
     const now = present.get(roomId)
-    return lastOwn && now && now.membership !== 'join'
+    return own.length > 0 && now && now.membership !== 'join'
       ? { roomId, memberNid: now.event_nid, membership: now.membership }
       : []
   })
@@ -61,7 +62,7 @@ export async function incrementalSync(
   const [changed, fresh, accountData, encryption] = await Promise.all([
     changedEphemeral(app, viewer, { rows, joined: known }),
     allEphemeral(app, viewer, [...newlyJoined]),
-    changedAccountData(app, viewer, rows),
+    changedAccountData(app, viewer, rows, newlyJoined),
     encryptionChanges(app, { ...viewer, acknowledged, from, to, rows, joined }),
   ])
   const ephemeral = new Map([...changed, ...fresh])
@@ -75,7 +76,11 @@ export async function incrementalSync(
     leave: await departedRooms(
       app,
       viewer,
-      changes.filter(({ roomId }) => !present.has(roomId)),
+      await departuresFrom(
+        app,
+        viewer,
+        changes.filter(({ roomId }) => !present.has(roomId)),
+      ),
     ),
     invite: await strippedRooms(
       app,
@@ -93,7 +98,7 @@ export async function incrementalSync(
   }
   if (fullState) await addUnchangedRooms(app, viewer, synced)
   const quiet = [...ephemeral.keys(), ...accountData.rooms.keys(), ...roomsRead(rows, viewer.userId)]
-  addQuietRooms(synced, new Set(quiet.filter((roomId) => known.has(roomId))), to)
+  addQuietRooms(viewer, synced, new Set(quiet.filter((roomId) => known.has(roomId))), to)
   const events = new Map(changes.map((change) => [change.roomId, change.events]))
   synced.unread = await syncUnread(
     app,
@@ -155,7 +160,7 @@ async function roomChanges(app: Reading, viewer: SyncViewer, rows: readonly Stre
   return [...nids].map(([roomId, ofRoom]) => {
     const loaded = ofRoom.flatMap((nid) => events.get(nid) ?? [])
     const own = loaded.filter((event) => ownNids.has(event.event_nid))
-    return { roomId, events: loaded, firstOwn: own[0], lastOwn: own.at(-1) }
+    return { roomId, events: loaded, own }
   })
 }
 
@@ -174,7 +179,8 @@ async function newlyJoinedRooms(
   joined: ReadonlySet<RoomId>,
 ): Promise<Set<RoomId>> {
   const newly = new Set<RoomId>()
-  for (const { roomId, firstOwn } of changes) {
+  for (const { roomId, own } of changes) {
+    const firstOwn = own[0]
     if (joined.has(roomId) && firstOwn && !(await wasJoinedBefore(app, viewer, firstOwn))) newly.add(roomId)
   }
   return newly
@@ -215,7 +221,17 @@ async function joinedRooms(
       isNewlyJoined: isNew,
     })
   }
-  return syncRooms(app, viewer, spans)
+  const synced = await syncRooms(app, viewer, spans)
+  for (const [roomId, room] of synced) {
+    if (!fullState && !newlyJoined.has(roomId) && isSilent(viewer, room)) synced.delete(roomId)
+  }
+  return synced
+}
+
+/** Whether nothing is left of what happened, as the filter or the user ignores it: that must wake nobody. */
+function isSilent({ stateAfter }: SyncViewer, { timeline, summary, ...room }: SyncedRoom): boolean {
+  const state = room[stateAfter ?? 'state']?.events ?? []
+  return timeline.events.length === 0 && !timeline.limited && !summary && state.length === 0
 }
 
 /** The events at the end without a gap in their order: what was not loaded comes from the database when it is wanted. */
@@ -229,22 +245,26 @@ function changesSummary({ pdu }: StoredEvent): boolean {
   return pdu.state_key !== undefined && ['m.room.member', 'm.room.name', 'm.room.canonical_alias'].includes(pdu.type)
 }
 
-async function departedRooms(
-  app: Reading,
-  viewer: SyncViewer,
-  changes: readonly RoomChange[],
-): Promise<SyncedRooms['leave']> {
-  const spans: RoomSpan[] = []
-  for (const { events, firstOwn, lastOwn } of changes) {
-    if (!firstOwn || !lastOwn || viewer.ignored.has(lastOwn.pdu.sender)) continue
+async function departuresFrom(app: Reading, viewer: SyncViewer, changes: readonly RoomChange[]): Promise<Departure[]> {
+  const departures: Departure[] = []
+  for (const { events, own } of changes) {
+    const [first, firstOwn, last] = [events[0], own[0], own.at(-1)]
+    if (!first || !firstOwn || !last) continue
     const knewRoom = await wasJoinedBefore(app, viewer, firstOwn)
-    const first = events[0]!
-    const span = knewRoom
+    const known = knewRoom
       ? { since: first.state_before ?? undefined, after: first.event_order! - 1 }
       : { since: undefined, after: -Number.MAX_SAFE_INTEGER }
-    spans.push(await departedSpan(app, viewer, { end: lastOwn, ...span }))
+    departures.push({ last, ended: await endOf(app, viewer, own), ...known })
   }
-  return syncRooms(app, viewer, spans)
+  return departures
+}
+
+/** Of a user's member events, oldest first, the one that ended the last time in the room. */
+async function endOf(app: Reading, viewer: SyncViewer, own: readonly StoredEvent[]): Promise<StoredEvent | undefined> {
+  for (const event of own.toReversed()) {
+    if (event.pdu.content.membership !== 'join' && (await wasJoinedBefore(app, viewer, event))) return event
+  }
+  return undefined
 }
 
 /** With `full_state`, the state of joined rooms where nothing happened. */
@@ -260,12 +280,12 @@ async function addUnchangedRooms(app: Reading, viewer: SyncViewer, synced: Synce
 }
 
 /** Rooms of which there is only typing, a receipt or account data to tell. */
-function addQuietRooms(synced: SyncedRooms, roomIds: ReadonlySet<RoomId>, to: number): void {
+function addQuietRooms(viewer: SyncViewer, synced: SyncedRooms, roomIds: ReadonlySet<RoomId>, to: number): void {
   for (const roomId of roomIds) {
     if (synced.join.has(roomId)) continue
     synced.join.set(roomId, {
       timeline: { events: [], limited: false, prev_batch: syncToken(to) },
-      state: { events: [] },
+      [viewer.stateAfter ?? 'state']: { events: [] },
     })
   }
 }

@@ -4,14 +4,14 @@ import { syncToken } from '../../core/sync-token.ts'
 import { loadEvents } from '../../storage/events.ts'
 import { loadRoomSummaries } from '../../storage/room-heroes.ts'
 import type { Membership } from '../../storage/schema.ts'
-import type { StoredEvent } from '../../storage/stored-event.ts'
 import { loadNewestOfRooms, type NewestOfRoom } from '../../storage/sync-rooms.ts'
 import { loadJoinSpans } from '../rooms/join-spans.ts'
+import { type Departure, departedRooms } from './departed-rooms.ts'
 import { strippedState } from './stripped-state.ts'
 import { allAccountData } from './sync-account-data.ts'
 import { allEphemeral } from './sync-ephemeral.ts'
 import { type SyncedRooms, syncResponse } from './sync-response.ts'
-import { type RoomSpan, type SyncViewer, syncRooms } from './sync-room.ts'
+import { type SyncViewer, syncRooms } from './sync-room.ts'
 import { syncUnread } from './sync-unread.ts'
 
 type Reading = Pick<App, 'database' | 'clock' | 'stream'>
@@ -44,7 +44,11 @@ export async function initialSync(
     leave: await departedRooms(
       app,
       viewer,
-      rooms.filter(({ membership }) => membership === 'leave' || membership === 'ban'),
+      await departuresFrom(
+        app,
+        viewer,
+        rooms.filter(({ membership }) => membership === 'leave' || membership === 'ban'),
+      ),
     ),
     invite: await strippedRooms(
       app,
@@ -80,42 +84,18 @@ async function joinedRooms(
   return syncRooms(app, viewer, spans)
 }
 
-/** Rooms that the user has left, up to the leaving; of those that the user never was in only that. */
-async function departedRooms(
-  app: Reading,
-  viewer: SyncViewer,
-  rooms: readonly NewestOfRoom[],
-): Promise<SyncedRooms['leave']> {
-  const ends = await loadEvents(
-    app.database,
-    rooms.map(({ memberNid }) => memberNid),
-  )
-  const spans: RoomSpan[] = []
-  for (const { memberNid } of rooms) {
-    const end = ends.get(memberNid)
-    if (end) spans.push(await departedSpan(app, viewer, { end, since: undefined, after: -Number.MAX_SAFE_INTEGER }))
-  }
-  return syncRooms(app, viewer, spans)
-}
-
-/** What to tell of a room that the user has left by `end`; `since` and `after` as in RoomSpan. Who was only invited or knocked is shown nothing of the room. */
-export async function departedSpan(
-  app: Reading,
-  viewer: SyncViewer,
-  { end, since, after }: { end: StoredEvent; since: number | undefined; after: number },
-): Promise<RoomSpan> {
-  const last = end.event_order ?? 0
-  const root = end.state_after ?? 0
-  const wasJoined = await wasIn(app, viewer, end)
-  const span = wasJoined
-    ? { since, end: root, after, newest: [] }
-    : { since: root, end: root, after: last - 1, newest: [end] }
-  return { roomId: end.room_id, last, summary: undefined, ...span }
-}
-
-async function wasIn(app: Reading, viewer: SyncViewer, end: StoredEvent): Promise<boolean> {
-  const spans = await loadJoinSpans(app, viewer.userId, new Set<RoomId>([end.room_id]))
-  return spans.has(end.room_id)
+/** Rooms that the user has left at any time. */
+async function departuresFrom(app: Reading, viewer: SyncViewer, rooms: readonly NewestOfRoom[]): Promise<Departure[]> {
+  const nids = rooms.map(({ memberNid }) => memberNid)
+  const [newest, spans] = await Promise.all([
+    loadEvents(app.database, nids),
+    loadJoinSpans(app, viewer.userId, new Set(rooms.map(({ roomId }) => roomId))),
+  ])
+  return nids.flatMap((nid) => {
+    const last = newest.get(nid)
+    if (!last) return []
+    return { last, ended: spans.get(last.room_id)?.end, since: undefined, after: -Number.MAX_SAFE_INTEGER }
+  })
 }
 
 /** What those who are invited or knock see of the rooms. */

@@ -24,7 +24,7 @@ export async function strippedState(app: Pick<App, 'database'>, memberNid: numbe
 
 async function stateAround(app: Pick<App, 'database'>, member: StoredEvent): Promise<JsonObject[]> {
   const received = member.pdu.unsigned?.invite_room_state ?? member.pdu.unsigned?.knock_room_state
-  if (Array.isArray(received)) return received.flatMap((event) => (isJsonObject(event) ? [event] : []))
+  if (Array.isArray(received)) return received.flatMap((event) => (isJsonObject(event) ? pruned(event) : []))
   if (member.state_before === null) return []
   const keys = STRIPPED_TYPES.map((type) => ({ type, state_key: '' }))
   const sender = { type: 'm.room.member', state_key: member.pdu.sender }
@@ -38,6 +38,12 @@ async function stateAround(app: Pick<App, 'database'>, member: StoredEvent): Pro
 
 function stripped({ pdu }: StoredEvent): JsonObject {
   return { type: pdu.type, state_key: pdu.state_key ?? '', sender: pdu.sender, content: pdu.content }
+}
+
+/** Other servers may send anything; clients get what stripped state consists of. */
+function pruned({ type, state_key, sender, content }: JsonObject): JsonObject[] {
+  const isEvent = [type, state_key, sender].every((value) => typeof value === 'string') && isJsonObject(content ?? null)
+  return isEvent ? [{ type: type!, state_key: state_key!, sender: sender!, content: content! }] : []
 }
 
 function isJsonObject(value: Json): value is JsonObject {

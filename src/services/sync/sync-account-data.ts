@@ -18,23 +18,26 @@ export async function allAccountData(app: Pick<App, 'database'>, viewer: SyncVie
   return assemble(viewer, [...rows, await pushRules(app, viewer)])
 }
 
-/** What stream rows say has changed; what was removed is empty. */
+/** What stream rows say has changed; what was removed is empty. And all of rooms that the client does not know yet. */
 export async function changedAccountData(
   app: Pick<App, 'database'>,
   viewer: SyncViewer,
   rows: readonly StreamRow[],
+  newRooms: ReadonlySet<RoomId>,
 ): Promise<SyncedAccountData> {
+  const ofNewRooms = newRooms.size > 0 ? await loadAllAccountData(app.database, viewer.userId) : []
+  const known = ofNewRooms.filter(({ room_id }) => room_id !== '' && newRooms.has(room_id))
   const keys = new Map<string, { roomId: RoomId | ''; type: string }>()
   for (const row of rows) {
     if (row.kind !== 'account_data' || row.user_id !== viewer.userId || row.detail === null) continue
+    if (row.room_id !== null && newRooms.has(row.room_id)) continue
     keys.set(`${row.room_id ?? ''}\0${row.detail}`, { roomId: row.room_id ?? '', type: row.detail })
   }
   const changedRules = keys.delete(`\0${PUSH_RULES}`)
-  if (keys.size === 0 && !changedRules) return { global: [], rooms: new Map() }
   const found = await loadAccountData(app.database, viewer.userId, [...keys.values()])
   for (const { room_id, type } of found) keys.delete(`${room_id}\0${type}`)
   const removed = [...keys.values()].map(({ roomId, type }) => ({ room_id: roomId, type, content: '{}' }))
-  return assemble(viewer, [...found, ...removed, ...(changedRules ? [await pushRules(app, viewer)] : [])])
+  return assemble(viewer, [...known, ...found, ...removed, ...(changedRules ? [await pushRules(app, viewer)] : [])])
 }
 
 async function pushRules(app: Pick<App, 'database'>, viewer: SyncViewer): Promise<AccountDataRow> {

@@ -9,6 +9,8 @@ export type SyncFilter = {
   takesRoom(roomId: string): boolean
   includeLeave: boolean
   timelineLimit: number
+  /** Whether it can take any event at all of a room's timeline. */
+  takesTimelineOf(roomId: string): boolean
   takesTimeline(event: StoredEvent): boolean
   takesState(event: StoredEvent): boolean
   takesEphemeral(event: TypedEvent, roomId: string): boolean
@@ -32,6 +34,7 @@ export function compileSyncFilter(filter: Filter): SyncFilter {
     takesRoom: compileRoomFilter(room),
     includeLeave: room.include_leave ?? false,
     timelineLimit: Math.min(timeline.limit ?? DEFAULT_LIMIT, MAX_LIMIT),
+    takesTimelineOf: timelineRoomFilter(timeline),
     takesTimeline: storedEventFilter(timeline),
     takesState: storedEventFilter(state),
     takesEphemeral: inRoom(room.ephemeral),
@@ -42,6 +45,11 @@ export function compileSyncFilter(filter: Filter): SyncFilter {
     eventFields: filter.event_fields && filter.event_fields.length > 0 ? filter.event_fields : undefined,
     format: filter.event_format ?? 'client',
   }
+}
+
+function timelineRoomFilter(filter: RoomEventFilter): (roomId: string) => boolean {
+  if (filter.types?.length === 0 || filter.senders?.length === 0) return () => false
+  return compileRoomFilter(filter)
 }
 
 function storedEventFilter(filter: RoomEventFilter): (event: StoredEvent) => boolean {

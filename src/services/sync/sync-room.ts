@@ -7,25 +7,8 @@ import { paginationToken } from '../../core/pagination-token.ts'
 import type { RoomSummary } from '../../storage/room-heroes.ts'
 import type { StoredEvent } from '../../storage/stored-event.ts'
 import { serveEvents, serveStateEvents } from '../rooms/serve-events.ts'
-import { syncState } from './sync-state.ts'
-import { type SyncTimeline, syncTimeline, type Viewer } from './sync-timeline.ts'
-
-/** What a sync tells of a room that the user is or was in. */
-export type RoomSpan = {
-  roomId: RoomId
-  /** Root of the state that the client has; undefined: it does not know the room, and gets all state. */
-  since: number | undefined
-  /** Root of the state at the end. */
-  end: number
-  /** event_order of the last event that the client has (0: none), and of the last one to tell. */
-  after: number
-  last: number
-  /** The newest events up to `last`, oldest first, where they are at hand. */
-  newest: readonly StoredEvent[]
-  summary: RoomSummary | undefined
-  /** The user has just joined: whatever is not in the timeline is a gap, even if a filter left it out. */
-  isNewlyJoined?: boolean
-}
+import { type RoomContent, type RoomSpan, roomContent } from './sync-room-content.ts'
+import type { Viewer } from './sync-timeline.ts'
 
 export type SyncViewer = Viewer & {
   deviceId: DeviceId | null
@@ -45,7 +28,7 @@ export async function syncRooms(
   spans: readonly RoomSpan[],
 ): Promise<Map<RoomId, SyncedRoom>> {
   const contents: RoomContent[] = []
-  for (const span of spans) contents.push(await contentOf(app, viewer, span))
+  for (const span of spans) contents.push(await roomContent(app, viewer, span))
   const { userId, deviceId } = viewer
   const serve = (events: readonly StoredEvent[], bundle: boolean) =>
     serveEvents(app, { events, userId, deviceId, bundle })
@@ -63,28 +46,11 @@ export async function syncRooms(
   )
 }
 
-type RoomContent = { span: RoomSpan; timeline: SyncTimeline; state: StoredEvent[] }
 type Served = ReadonlyMap<string, ClientEvent>
-
-async function contentOf(app: Pick<App, 'database'>, viewer: SyncViewer, span: RoomSpan): Promise<RoomContent> {
-  const timeline = await syncTimeline(app, viewer, {
-    roomId: span.roomId,
-    after: span.after,
-    before: span.last + 1,
-    newest: span.newest,
-  })
-  const state = await syncState(app, viewer, {
-    from: span.since,
-    to: viewer.stateAfter ? span.end : (timeline.events[0]?.state_before ?? span.end),
-    timeline: timeline.events,
-    heroes: span.summary?.heroes ?? [],
-  })
-  return { span, timeline, state }
-}
 
 function syncedRoom(
   viewer: SyncViewer,
-  { span, timeline, state }: RoomContent,
+  { span, timeline, previous, state }: RoomContent,
   served: { timelineEvents: Served; stateEvents: Served },
 ): SyncedRoom {
   const first = timeline.events[0]
@@ -92,7 +58,7 @@ function syncedRoom(
     timeline: {
       events: format(viewer, timeline.events, served.timelineEvents),
       limited: timeline.limited || (span.isNewlyJoined === true && first?.pdu.type !== 'm.room.create'),
-      prev_batch: paginationToken((first?.event_order ?? span.last + 1) - 1),
+      prev_batch: paginationToken(previous),
     },
     [viewer.stateAfter ?? 'state']: { events: format(viewer, state, served.stateEvents) },
     ...(span.summary && { summary: summaryJson(span.summary) }),

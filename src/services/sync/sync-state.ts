@@ -36,7 +36,7 @@ async function neededState(
   // A gap's changes are all told, members included: clients have to know whose devices to track.
   const { added } = await readStateDiff(app.database, from, to)
   if (!filter.lazyLoadMembers) return added
-  const told = new Set(added.map((event) => event.pdu.state_key))
+  const told = new Set(added.flatMap(({ pdu }) => (pdu.type === 'm.room.member' ? pdu.state_key : [])))
   return [
     ...added,
     ...(await membersAt(

@@ -32,6 +32,7 @@ export async function syncTimeline(
   viewer: Viewer,
   window: TimelineWindow,
 ): Promise<SyncTimeline> {
+  if (!viewer.filter.takesTimelineOf(window.roomId)) return { events: [], limited: false }
   const limit = viewer.filter.timelineLimit
   let before = window.before
   let page = window.newest
@@ -42,7 +43,8 @@ export async function syncTimeline(
       before = page[0]!.event_order!
     }
     if (taken.length > limit) return { events: limit === 0 ? [] : taken.slice(-limit), limited: true }
-    if (before <= window.after + 1) return { events: taken, limited: false }
+    // Before the room's creation there is nothing.
+    if (before <= window.after + 1 || page[0]?.pdu.type === 'm.room.create') return { events: taken, limited: false }
     page = await pageBefore(app, window, before, Math.max(20, 2 * limit))
     if (page.length === 0) return { events: taken, limited: false }
   }

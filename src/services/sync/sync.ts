@@ -3,6 +3,7 @@ import { InvalidParamError } from '../../core/errors.ts'
 import type { Filter } from '../../core/filters/filter-schema.ts'
 import type { DeviceId, UserId } from '../../core/ids.ts'
 import { acknowledgedIn, parseSyncToken, syncToken } from '../../core/sync-token.ts'
+import { loadIgnoredUsers } from '../../storage/ignored-users.ts'
 import { type ConnectedUser, connectedUsersOf } from './connected-users.ts'
 import { waitingMessages } from './encryption-changes.ts'
 import { incrementalSync } from './incremental-sync.ts'
@@ -37,34 +38,40 @@ const MAX_TIMEOUT_MS = 10 * 60_000
  * Throws M_INVALID_PARAM for a token that this server has not given out.
  */
 export async function sync(app: Capabilities, command: SyncCommand): Promise<Record<string, unknown>> {
-  const user = await connectedUsersOf(app).get(command.userId)
-  const viewer: SyncViewer = {
+  const viewer = {
     userId: command.userId,
     deviceId: command.deviceId,
-    ignored: user.ignored,
     filter: compileSyncFilter(command.filter),
     stateAfter: command.stateAfter,
   }
   const { since } = command
   const body =
-    since === undefined ? await everything(app, viewer) : await changesSince(app, viewer, { ...command, since, user })
+    since === undefined ? await everything(app, viewer) : await changesSince(app, viewer, { ...command, since })
   return { ...(await keyCounts(app, viewer)), ...body }
 }
 
-async function everything(app: Capabilities, viewer: SyncViewer): Promise<Record<string, unknown>> {
-  const { position, body } = await initialSync(app, viewer)
+/** Whom the user ignores is known when it is asked for: it changes while a sync waits. */
+type NewViewer = Omit<SyncViewer, 'ignored'>
+
+async function everything(app: Capabilities, viewer: NewViewer): Promise<Record<string, unknown>> {
+  const ignored = await loadIgnoredUsers(app.database, viewer.userId)
+  const { position, body } = await initialSync(app, { ...viewer, ignored })
+  // What is remembered of the device's keys is as old as this process's view of the stream.
+  while (app.stream.position() < position) await app.stream.refresh()
   const { sections, toDevice } = await waitingMessages(app, { ...viewer, to: position })
   return { ...body, ...sections, next_batch: syncToken(position, toDevice) }
 }
 
 async function changesSince(
   app: Capabilities,
-  viewer: SyncViewer,
-  { user, since, timeout, signal, fullState }: SyncCommand & { user: ConnectedUser; since: string },
+  viewer: NewViewer,
+  { since, timeout, signal, fullState }: SyncCommand & { since: string },
 ): Promise<Record<string, unknown>> {
   const from = parseSyncToken(since)
   const acknowledged = acknowledgedIn(since)
   const deadline = app.clock.now() + Math.min(timeout, MAX_TIMEOUT_MS)
+  const connected = connectedUsersOf(app)
+  const user = await connected.get(viewer.userId)
   const waker = createWaker(user)
   try {
     // What this user did through another process is told from here on.
@@ -75,8 +82,9 @@ async function changesSince(
     if (acknowledged !== undefined) await acknowledgeToDevice(app, viewer, acknowledged)
     for (;;) {
       waker.reset()
+      const ignored = await connected.ignoredBy(user)
       const to = app.stream.position()
-      const body = await incrementalSync(app, viewer, { user, from, to, fullState, acknowledged })
+      const body = await incrementalSync(app, { ...viewer, ignored }, { user, from, to, fullState, acknowledged })
       if (body) return body
       const left = deadline - app.clock.now()
       if (left <= 0 || signal.aborted) return { next_batch: syncToken(to) }

@@ -1,0 +1,110 @@
+import type { App } from '../../app.ts'
+import type { RoomId } from '../../core/ids.ts'
+import type { RoomSummary } from '../../storage/room-heroes.ts'
+import { readStateDiff } from '../../storage/room-state.ts'
+import type { StoredEvent } from '../../storage/stored-event.ts'
+import { syncState } from './sync-state.ts'
+import { type SyncTimeline, syncTimeline, type Viewer } from './sync-timeline.ts'
+
+/** What a sync tells of a room that the user is or was in. */
+export type RoomSpan = {
+  roomId: RoomId
+  /** Root of the state that the client has; undefined: it does not know the room, and gets all state. */
+  since: number | undefined
+  /** Root of the state at the end. */
+  end: number
+  /** event_order of the event with that state after it, where that is not `last`: the user is shown no state of after it. */
+  endOrder?: number
+  /** The user has no business with the room's state. */
+  hidesState?: boolean
+  /** event_order of the last event that the client has (0: none), and of the last one to tell. */
+  after: number
+  last: number
+  /** The newest events up to `last`, oldest first, where they are at hand. */
+  newest: readonly StoredEvent[]
+  summary: RoomSummary | undefined
+  /** The user has just joined: whatever is not in the timeline is a gap, even if a filter left it out. */
+  isNewlyJoined?: boolean
+}
+
+/** What a sync tells of a room, before it is formatted. */
+export type RoomContent = {
+  span: RoomSpan
+  timeline: SyncTimeline
+  /** The point where the history before the timeline ends: the order of the event before it. */
+  previous: number
+  state: StoredEvent[]
+}
+
+/** Reads the timeline of a span, and the state that goes with it: at the timeline's start, or at its end if the client wants that. */
+export async function roomContent(
+  app: Pick<App, 'database'>,
+  viewer: Viewer & { stateAfter: string | undefined },
+  span: RoomSpan,
+): Promise<RoomContent> {
+  const { roomId, after, last, newest } = span
+  const whole = await syncTimeline(app, viewer, { roomId, after, before: last + 1, newest })
+  if (span.hidesState) return { span, timeline: whole, previous: previousOf(whole, last), state: [] }
+  const heroes = span.summary?.heroes ?? []
+  if (viewer.stateAfter) {
+    const state = await syncState(app, viewer, { from: span.since, to: span.end, timeline: whole.events, heroes })
+    return { span, timeline: whole, previous: previousOf(whole, last), state }
+  }
+  const { timeline, previous, omitted } = await withoutConflicts(app, viewer, { span, whole })
+  const stateAtStart = await syncState(app, viewer, {
+    from: span.since,
+    to: startRoot(span, timeline),
+    timeline: timeline.events,
+    heroes,
+  })
+  const replaced = new Set(omitted.map(keyOf))
+  const state = [...stateAtStart.filter((event) => !replaced.has(keyOf(event))), ...omitted]
+  return { span, timeline, previous, state }
+}
+
+function previousOf(timeline: SyncTimeline, last: number): number {
+  return (timeline.events[0]?.event_order ?? last + 1) - 1
+}
+
+/** The state before the timeline, or at its end when that is empty or after what the user may see of the state. */
+function startRoot(span: RoomSpan, { events }: SyncTimeline): number {
+  const first = events[0]
+  if (!first || first.event_order! > (span.endOrder ?? span.last)) return span.end
+  return first.state_before ?? span.end
+}
+
+/**
+ * What changed in the state during the timeline by events that are not in it, as the filter left them out or the user may not see them there, is told
+ * with the state. Since clients apply the timeline after the state, the timeline must then not have an older event for the same piece of state: it
+ * is cut after that.
+ */
+async function withoutConflicts(
+  app: Pick<App, 'database'>,
+  viewer: Viewer,
+  { span, whole }: { span: RoomSpan; whole: SyncTimeline },
+): Promise<{ timeline: SyncTimeline; previous: number; omitted: StoredEvent[] }> {
+  const omitted = await omittedState(app, viewer, { span, timeline: whole })
+  const keys = new Set(omitted.map(keyOf))
+  const conflict = whole.events.findLast((event) => event.pdu.state_key !== undefined && keys.has(keyOf(event)))
+  if (!conflict) return { timeline: whole, previous: previousOf(whole, span.last), omitted }
+  const timeline = { events: whole.events.slice(whole.events.indexOf(conflict) + 1), limited: true }
+  return {
+    timeline,
+    previous: timeline.events[0] ? previousOf(timeline, span.last) : conflict.event_order!,
+    omitted: await omittedState(app, viewer, { span, timeline }),
+  }
+}
+
+async function omittedState(
+  app: Pick<App, 'database'>,
+  { filter }: Viewer,
+  { span, timeline }: { span: RoomSpan; timeline: SyncTimeline },
+): Promise<StoredEvent[]> {
+  const { added } = await readStateDiff(app.database, startRoot(span, timeline), span.end)
+  const told = new Set(timeline.events.map((event) => event.event_nid))
+  return added.filter((event) => !told.has(event.event_nid) && filter.takesState(event))
+}
+
+function keyOf({ pdu }: StoredEvent): string {
+  return `${pdu.type}\0${pdu.state_key}`
+}
