@@ -13,7 +13,7 @@ let roomId: string
 
 beforeAll(async () => {
   const users = await Promise.all([registerUser(url), registerUser(url)])
-  ;[alice, bob] = (await Promise.all(users.map(startSdk))) as [MatrixClient, MatrixClient]
+  ;[alice, bob] = (await Promise.all(users.map((user) => startSdk(user)))) as [MatrixClient, MatrixClient]
 })
 afterAll(() => {
   alice?.stopClient()

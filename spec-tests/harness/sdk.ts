@@ -1,4 +1,5 @@
 import { ClientEvent, createClient, type MatrixClient, MemoryStore, SyncState } from 'matrix-js-sdk'
+import type { CryptoCallbacks } from 'matrix-js-sdk/lib/crypto-api/index.js'
 import type { Logger } from 'matrix-js-sdk/lib/logger.js'
 import type { TestUser } from './client.ts'
 
@@ -12,8 +13,8 @@ const silent: Logger = {
   getChild: () => silent,
 }
 
-/** matrix-js-sdk signed in as a user and in sync, as Element Web runs it. Stop it with `stopClient()`. */
-export async function startSdk(user: TestUser): Promise<MatrixClient> {
+/** matrix-js-sdk signed in as a user and in sync, as Element Web runs it; `crypto`: with encryption. Stop it with `stopClient()`. */
+export async function startSdk(user: TestUser, crypto?: CryptoCallbacks): Promise<MatrixClient> {
   const client = createClient({
     baseUrl: user.url,
     userId: user.userId,
@@ -22,7 +23,9 @@ export async function startSdk(user: TestUser): Promise<MatrixClient> {
     store: new MemoryStore(),
     timelineSupport: true,
     logger: silent,
+    ...(crypto && { cryptoCallbacks: crypto }),
   })
+  if (crypto) await client.initRustCrypto({ useIndexedDB: false })
   const synced = new Promise<void>((resolve, reject) => {
     client.on(ClientEvent.Sync, (state, _previous, data) => {
       if (state === SyncState.Prepared) resolve()
