@@ -9,6 +9,7 @@ import type { App } from './app.ts'
 import type { Config, ListenerConfig } from './config.ts'
 import { openApp } from './open-app.ts'
 import { startMediaSweeps } from './services/media/sweep-media.ts'
+import { startPush } from './services/push/start-push.ts'
 
 /** A server that runs. */
 export type RunningServer = {
@@ -27,6 +28,7 @@ export async function startServer(config: Config): Promise<RunningServer> {
   try {
     const servers = await listenOnAll(app, config)
     const sweeps = startMediaSweeps(app)
+    const push = await startPush(app)
     return {
       addresses: servers.map(({ listener, server }) => ({
         bind: listener.bind,
@@ -37,6 +39,7 @@ export async function startServer(config: Config): Promise<RunningServer> {
         stop()
         await Promise.all(servers.map(({ server }) => closeServer(server)))
         await sweeps.stop()
+        await push.stop()
         await close()
       },
     }

@@ -109,3 +109,12 @@ export async function loadJoinedCounts(db: Db, roomIds: readonly RoomId[]): Prom
   }>`select room_id, joined_members from rooms where room_id = any(${roomIds}::text[])`.execute(db.sql)
   return new Map(rows.map((row) => [row.room_id, row.joined_members]))
 }
+
+/** The rooms that a user has joined, each with the event_order of its newest event. */
+export async function loadLastOrders(db: Db, userId: UserId): Promise<{ room_id: RoomId; last_order: number }[]> {
+  const { rows } = await sql<{ room_id: RoomId; last_order: number }>`select room_id, next_order - 1 as last_order
+    from room_memberships join room_heads using (room_id) where user_id = ${userId} and membership = 'join'`.execute(
+    db.sql,
+  )
+  return rows
+}

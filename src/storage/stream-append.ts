@@ -15,6 +15,7 @@ export type StreamKind =
   | 'one_time_keys'
   | 'device_list'
   | 'profile'
+  | 'pusher'
 
 /** A row before it has its position. `room_id`: whom it concerns are the room's members; `user_id`: this user beyond that. */
 export type NewStreamRow = {

@@ -1,5 +1,6 @@
 import type { AnyEndpoint } from '../http/route.ts'
 import { getNotifications } from './notifications.ts'
+import { getPushers, postPushersSet } from './pushers.ts'
 
 /** Notifications and where they go; push rules are with the user's other belongings. */
-export const pushEndpoints: AnyEndpoint[] = [getNotifications]
+export const pushEndpoints: AnyEndpoint[] = [getNotifications, getPushers, postPushersSet]

@@ -3,7 +3,6 @@ import { InvalidParamError } from '../../core/errors.ts'
 import type { DeviceId, UserId } from '../../core/ids.ts'
 import { loadEvents } from '../../storage/events.ts'
 import { loadNotificationPage } from '../../storage/notifications.ts'
-import { loadUserMemberships } from '../../storage/room-memberships.ts'
 import { serveEvents } from '../rooms/serve-events.ts'
 import { storeUnread } from './unread-counts.ts'
 
@@ -24,12 +23,7 @@ export async function listNotifications(app: Pick<App, 'database' | 'stream' | '
   const { userId, deviceId, from, limit, highlightsOnly } = page
   const before = from === undefined ? Number.MAX_SAFE_INTEGER : Number(/^n(\d{1,15})$/.exec(from)?.[1])
   if (Number.isNaN(before)) throw new InvalidParamError('from: is no token of a page of notifications')
-  const joined = await loadUserMemberships(app.database, userId, ['join'])
-  await storeUnread(
-    app,
-    userId,
-    joined.map((membership) => membership.room_id),
-  )
+  await storeUnread(app, userId)
   const rows = await loadNotificationPage(app.database, { userId, before, highlightsOnly, limit: limit + 1 })
   const shown = rows.slice(0, limit)
   const loaded = await loadEvents(

@@ -1,7 +1,7 @@
 import type { RoomId, UserId } from '../../core/ids.ts'
 import type { StreamTail } from '../../infra/stream-tail.ts'
 import type { Database } from '../../storage/database.ts'
-import { storeNotifications } from '../../storage/notifications.ts'
+import { loadLastOrders, storeNotifications } from '../../storage/notifications.ts'
 import type { StreamRow } from '../../storage/schema.ts'
 import type { StoredEvent } from '../../storage/stored-event.ts'
 import { loadTimelinePage } from '../../storage/timeline-pages.ts'
@@ -18,38 +18,53 @@ const KEPT = 250_000
 const UNSTORED_EVENTS = 50
 const caches = new WeakMap<StreamTail, StreamCache<UnreadRoom>>()
 
+/** Up to which event_order a room's events are to count, and those of its newest events that are at hand, oldest first. */
+export type NewestEvents = { last: number; events: readonly StoredEvent[] }
+
 /**
- * A user's unread notifications in some joined rooms by thread, `main` being the main timeline; threads without any are left out.
- * `rooms`: with each room those of its newest events that are at hand, oldest first. The user's rules are put to each event once;
+ * A user's unread notifications in some joined rooms by thread, `main` being the main timeline; threads without any are left out. The user's rules are put to each event once;
  * nothing is done when it is sent, so that its cost does not grow with the room.
  */
 export async function unreadCounts(
   app: Capabilities,
   userId: UserId,
-  rooms: ReadonlyMap<RoomId, readonly StoredEvent[]>,
+  rooms: ReadonlyMap<RoomId, NewestEvents>,
 ): Promise<Map<RoomId, Map<string, UnreadCount>>> {
   const current = await currentRooms(app, userId, rooms)
   await storeRooms(app, userId, { rooms: current, least: UNSTORED_EVENTS })
   return new Map([...current].map(([roomId, room]) => [roomId, countByThread(room)]))
 }
 
-/** Stores what was found in some joined rooms of a user and is not stored yet, for who reads the table. */
-export async function storeUnread(app: Capabilities, userId: UserId, roomIds: readonly RoomId[]): Promise<void> {
-  const current = await currentRooms(app, userId, new Map(roomIds.map((roomId) => [roomId, []])))
+/** Brings a user's counts of all joined rooms up to their newest events, and stores what was found, for who reads the table. */
+export async function storeUnread(app: Capabilities, userId: UserId): Promise<void> {
+  const current = await currentRooms(app, userId, await allRooms(app, userId))
   await storeRooms(app, userId, { rooms: current, least: 1 })
+}
+
+/** How many unread notifications a user has in all joined rooms. */
+export async function unreadTotal(app: Capabilities, userId: UserId): Promise<number> {
+  let total = 0
+  for (const threads of (await unreadCounts(app, userId, await allRooms(app, userId))).values())
+    for (const { notification_count } of threads.values()) total += notification_count
+  return total
+}
+
+async function allRooms(app: Capabilities, userId: UserId): Promise<Map<RoomId, NewestEvents>> {
+  const rooms = await loadLastOrders(app.database, userId)
+  return new Map(rooms.map(({ room_id, last_order }) => [room_id, { last: last_order, events: [] }]))
 }
 
 async function currentRooms(
   app: Capabilities,
   userId: UserId,
-  rooms: ReadonlyMap<RoomId, readonly StoredEvent[]>,
+  rooms: ReadonlyMap<RoomId, NewestEvents>,
 ): Promise<Map<RoomId, UnreadRoom>> {
   const cache = cacheOf(app)
   const readAt = app.stream.position()
   const current = new Map<RoomId, UnreadRoom>()
-  for (const [roomId, events] of rooms) {
+  for (const [roomId, newest] of rooms) {
     const kept = cache.get(keyOf(userId, roomId))
-    if (kept) current.set(roomId, await broughtUpToDate(app, userId, { roomId, kept, events }))
+    if (kept) current.set(roomId, await broughtUpToDate(app, userId, { roomId, kept, newest }))
   }
   const absent = [...rooms.keys()].filter((roomId) => !current.has(roomId))
   if (absent.length === 0) return current
@@ -63,9 +78,9 @@ async function currentRooms(
 async function broughtUpToDate(
   app: Capabilities,
   userId: UserId,
-  { roomId, kept, events }: { roomId: RoomId; kept: UnreadRoom; events: readonly StoredEvent[] },
+  { roomId, kept, newest }: { roomId: RoomId; kept: UnreadRoom; newest: NewestEvents },
 ): Promise<UnreadRoom> {
-  const last = events.at(-1)?.event_order ?? 0
+  const { last, events } = newest
   if (last <= kept.upTo) return kept
   const known = events.filter((event) => event.event_order! > kept.upTo)
   const range = { roomId, after: kept.upTo, before: last + 1 }

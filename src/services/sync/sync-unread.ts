@@ -2,7 +2,7 @@ import type { App } from '../../app.ts'
 import type { RoomId, UserId } from '../../core/ids.ts'
 import type { StreamRow } from '../../storage/schema.ts'
 import type { StoredEvent } from '../../storage/stored-event.ts'
-import { unreadCounts } from '../push/unread-counts.ts'
+import { type NewestEvents, unreadCounts } from '../push/unread-counts.ts'
 import type { UnreadCount } from '../push/unread-room.ts'
 import { receiptOwner } from './sync-ephemeral.ts'
 import type { SyncViewer } from './sync-room.ts'
@@ -22,7 +22,11 @@ export async function syncUnread(
   { userId, filter }: SyncViewer,
   rooms: ReadonlyMap<RoomId, readonly StoredEvent[]>,
 ): Promise<Map<RoomId, SyncedUnread>> {
-  const counts = await unreadCounts(app, userId, rooms)
+  const newest = [...rooms].map(([roomId, events]): [RoomId, NewestEvents] => [
+    roomId,
+    { last: events.at(-1)?.event_order ?? 0, events },
+  ])
+  const counts = await unreadCounts(app, userId, new Map(newest))
   const tell = filter.unreadThreadNotifications ? threadsApart : together
   return new Map([...counts].map(([roomId, ofRoom]) => [roomId, tell(ofRoom)]))
 }

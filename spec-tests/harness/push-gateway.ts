@@ -1,0 +1,44 @@
+import { createServer, type IncomingMessage } from 'node:http'
+import type { AddressInfo } from 'node:net'
+
+/** What a homeserver sends to a push gateway. */
+// biome-ignore lint/suspicious/noExplicitAny: tests look into messages of every shape
+export type Notification = Record<string, any>
+
+/** A push gateway that keeps what it gets. */
+export type PushGateway = {
+  /** For `data.url` of a pusher. */
+  url: string
+  /** Every notification that came, refused ones too. */
+  received: Notification[]
+  /** How it answers the next ones: with a status, and with the keys that it rejects. */
+  answer: { status: number; rejected: string[] }
+  close(): Promise<void>
+}
+
+export async function startPushGateway(): Promise<PushGateway> {
+  const received: Notification[] = []
+  const answer: PushGateway['answer'] = { status: 200, rejected: [] }
+  const server = createServer(async (request, response) => {
+    received.push((await bodyOf(request)).notification)
+    response.writeHead(answer.status, { 'content-type': 'application/json' })
+    response.end(JSON.stringify({ rejected: answer.rejected }))
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/_matrix/push/v1/notify`,
+    received,
+    answer,
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve())
+        server.closeAllConnections()
+      }),
+  }
+}
+
+async function bodyOf(request: IncomingMessage): Promise<{ notification: Notification }> {
+  let text = ''
+  for await (const chunk of request) text += chunk
+  return JSON.parse(text)
+}

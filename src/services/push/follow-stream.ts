@@ -1,0 +1,73 @@
+import type { App } from '../../app.ts'
+import {
+  advancePushProgress,
+  enqueuePushes,
+  leasePushProgress,
+  loadStreamAfter,
+  releasePushProgress,
+} from '../../storage/push-queue.ts'
+import type { StreamRow } from '../../storage/schema.ts'
+import { pushesFor } from './queue-pushes.ts'
+
+type Capabilities = Pick<App, 'database' | 'stream' | 'clock' | 'random' | 'stopping'>
+
+/** Puts the stream to the rules of users with pushers: in one process at a time, whichever holds the lease. */
+export type Follower = {
+  /** Goes on to the end of the stream, if this process may; returns whether there is something to send now. */
+  follow(): Promise<boolean>
+  /** Whether another process did so when this one last tried. */
+  isOther(): boolean
+  /** Lets another process go on at once. */
+  release(): Promise<void>
+}
+
+/** How long a process has the stream to itself unless it asks again; when it dies, another goes on after this. */
+const LEASE_MS = 5000
+const PAGE = 500
+
+export function createFollower(app: Capabilities): Follower {
+  const holder = app.random.token(12)
+  let lease: { position: number; until: number } | undefined
+  let isOther = false
+
+  /** From where to go on; undefined: it is another process's. Most of the time no query is needed. */
+  async function position(): Promise<number | undefined> {
+    const now = app.clock.now()
+    if (lease && lease.until - now > LEASE_MS / 2) return lease.position
+    const until = now + LEASE_MS
+    const leased = await app.database.write((tx) => leasePushProgress(tx, { holder, now, until }))
+    lease = leased === undefined ? undefined : { position: leased, until }
+    isOther = leased === undefined
+    return leased
+  }
+
+  /** Position and queue move together, so that each notification is queued once whatever fails. */
+  async function queue(from: number, rows: readonly StreamRow[]): Promise<boolean> {
+    const pushes = await pushesFor(app, rows)
+    const to = rows.at(-1)!.stream_position
+    const now = app.clock.now()
+    const moved = await app.database.write(async (tx) => {
+      const isOurs = await advancePushProgress(tx, { from, to })
+      if (isOurs) await enqueuePushes(tx, pushes, now)
+      return isOurs
+    })
+    lease = moved && lease ? { ...lease, position: to } : undefined
+    return moved && pushes.length > 0
+  }
+
+  return {
+    async follow() {
+      let hasQueued = false
+      for (;;) {
+        const from = app.stopping.aborted ? undefined : await position()
+        if (from === undefined) return hasQueued
+        const rows = await loadStreamAfter(app.database, from, PAGE)
+        if (rows.length === 0) return hasQueued
+        if (await queue(from, rows)) hasQueued = true
+        if (rows.length < PAGE) return hasQueued
+      }
+    },
+    isOther: () => isOther,
+    release: () => app.database.write((tx) => releasePushProgress(tx, holder)),
+  }
+}

@@ -1,0 +1,92 @@
+import type { RoomId, UserId } from '../../core/ids.ts'
+import type { StreamTail } from '../../infra/stream-tail.ts'
+import type { Db } from '../../storage/database.ts'
+import { loadEvents } from '../../storage/events.ts'
+import type { QueuedPush } from '../../storage/push-queue.ts'
+import { loadPushersOf, loadRoomPushers } from '../../storage/pushers.ts'
+import type { StreamRow } from '../../storage/schema.ts'
+import type { StoredEvent } from '../../storage/stored-event.ts'
+import { judgeEvents } from './judge-events.ts'
+
+type Reading = { database: Db; stream: StreamTail }
+type Happening = { position: number; event: StoredEvent }
+type Pusher = { pusher_nid: number; since_position: number }
+
+/** What rows of the stream make pushers send: events by their users' rules, and unread counts where a user has read something. */
+export async function pushesFor(app: Reading, rows: readonly StreamRow[]): Promise<QueuedPush[]> {
+  const happenings = await eventsAmong(app.database, rows)
+  const readers = new Set<UserId>(happenings.map(({ event }) => event.pdu.sender))
+  for (const row of rows) if (row.kind === 'receipt') readers.add(readerOf(row))
+  return [...(await notifications(app, happenings)), ...(await badges(app.database, readers))]
+}
+
+async function eventsAmong(db: Db, rows: readonly StreamRow[]): Promise<Happening[]> {
+  const ofEvents = rows.filter((row) => row.kind === 'event' && row.ref !== null)
+  const events = await loadEvents(
+    db,
+    ofEvents.map((row) => row.ref!),
+  )
+  return ofEvents.flatMap((row) => {
+    const event = events.get(row.ref!)
+    return event ? [{ position: row.stream_position, event }] : []
+  })
+}
+
+/** Private receipts name their owner as the row's user, public ones in `detail`. */
+function readerOf(row: StreamRow): UserId {
+  return row.room_id === null ? row.user_id! : (row.detail as UserId)
+}
+
+async function notifications(app: Reading, happenings: readonly Happening[]): Promise<QueuedPush[]> {
+  const pushes: QueuedPush[] = []
+  for (const [userId, { pushers, concerned }] of await concernedUsers(app.database, happenings)) {
+    const ofUser = [...concerned]
+    const verdicts = await judgeEvents(
+      app,
+      userId,
+      ofUser.map(({ event }) => event),
+    )
+    for (const [place, { position, event }] of ofUser.entries()) {
+      const { notify, tweaks, highlight } = verdicts[place]!
+      if (!notify) continue
+      for (const { pusher_nid, since_position } of pushers.values()) {
+        if (since_position >= position) continue
+        pushes.push({ pusher_nid, event_nid: event.event_nid, tweaks: JSON.stringify(tweaks), highlight })
+      }
+    }
+  }
+  return pushes
+}
+
+type Concerned = Map<UserId, { pushers: Map<number, Pusher>; concerned: Set<Happening> }>
+
+/** Users with pushers whom events may concern: those in the room, and who is invited. */
+async function concernedUsers(db: Db, happenings: readonly Happening[]): Promise<Concerned> {
+  const byRoom = Map.groupBy(happenings, ({ event }) => event.room_id)
+  const invites = happenings.filter(({ event }) => isInvite(event))
+  const users: Concerned = new Map()
+  const add = (userId: UserId, pusher: Pusher, some: readonly Happening[]) => {
+    const user = users.get(userId) ?? { pushers: new Map(), concerned: new Set() }
+    users.set(userId, user)
+    user.pushers.set(pusher.pusher_nid, pusher)
+    for (const happening of some) user.concerned.add(happening)
+  }
+  for (const { room_id, user_id, ...pusher } of await loadRoomPushers(db, [...byRoom.keys()] as RoomId[]))
+    add(user_id, pusher, byRoom.get(room_id) ?? [])
+  const invited = invites.map(({ event }) => event.pdu.state_key as UserId)
+  for (const { user_id, ...pusher } of await loadPushersOf(db, invited)) {
+    const own = invites.filter(({ event }) => event.pdu.state_key === user_id)
+    add(user_id, pusher, own)
+  }
+  return users
+}
+
+function isInvite({ pdu }: StoredEvent): boolean {
+  return pdu.type === 'm.room.member' && pdu.content.membership === 'invite'
+}
+
+async function badges(db: Db, readers: ReadonlySet<UserId>): Promise<QueuedPush[]> {
+  if (readers.size === 0) return []
+  const pushers = await loadPushersOf(db, [...readers])
+  return pushers.map(({ pusher_nid }) => ({ pusher_nid, event_nid: null, tweaks: '{}', highlight: false }))
+}

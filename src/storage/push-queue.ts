@@ -1,0 +1,108 @@
+import { sql } from 'kysely'
+import type { Db, Tx } from './database.ts'
+import type { PusherRow, PushQueueRow } from './notifications-schema.ts'
+import type { StreamRow } from './schema.ts'
+
+/**
+ * Takes or keeps the right to put the stream to the users' rules until `until`; returns the position from where to go on, or undefined
+ * while another process has it. What happened before the oldest pusher was set is passed over.
+ */
+export async function leasePushProgress(
+  tx: Tx,
+  { holder, now, until }: { holder: string; now: number; until: number },
+): Promise<number | undefined> {
+  const { rows } = await sql<{
+    stream_position: number
+  }>`update push_progress set leased_by = ${holder}, leased_until = ${until}::bigint,
+      stream_position = greatest(stream_position, (select min(since_position) from pushers))
+    where leased_by = ${holder} or leased_until <= ${now}::bigint returning stream_position`.execute(tx.sql)
+  return rows[0]?.stream_position
+}
+
+/** Gives the right back, so that another process goes on at once. */
+export async function releasePushProgress(tx: Tx, holder: string): Promise<void> {
+  await sql`update push_progress set leased_until = 0, leased_by = null where leased_by = ${holder}`.execute(tx.sql)
+}
+
+/** Moves on; false if meanwhile another process did, which then has queued the same. */
+export async function advancePushProgress(tx: Tx, { from, to }: { from: number; to: number }): Promise<boolean> {
+  const { rows } = await sql`update push_progress set stream_position = ${to}::bigint
+    where stream_position = ${from}::bigint returning 1`.execute(tx.sql)
+  return rows.length > 0
+}
+
+/** The stream after a position, oldest first. */
+export async function loadStreamAfter(db: Db, position: number, limit: number): Promise<StreamRow[]> {
+  const { rows } = await sql<StreamRow>`select * from stream where stream_position > ${position}::bigint
+    order by stream_position limit ${limit}::int`.execute(db.sql)
+  return rows
+}
+
+/** Something to send; without an event: the unread count. */
+export type QueuedPush = Omit<PushQueueRow, 'queue_nid' | 'queued_ts'>
+
+/** Queues what is to be sent; one unread count for each pusher is enough, and pushers that are gone need nothing. */
+export async function enqueuePushes(tx: Tx, pushes: readonly QueuedPush[], now: number): Promise<void> {
+  if (pushes.length === 0) return
+  await sql`insert into push_queue (pusher_nid, event_nid, tweaks, highlight, queued_ts)
+    select new.*, ${now}::bigint from unnest(${pushes.map((push) => push.pusher_nid)}::bigint[],
+      ${pushes.map((push) => push.event_nid)}::bigint[], ${pushes.map((push) => push.tweaks)}::text[],
+      ${pushes.map((push) => push.highlight)}::boolean[]) as new(pusher_nid, event_nid, tweaks, highlight)
+    join pushers using (pusher_nid)
+    on conflict do nothing`.execute(tx.sql)
+}
+
+/** Takes pushers with something to send, which are this process's until `until`; those that rest after a failure are left out. */
+export async function leaseDuePushers(
+  tx: Tx,
+  { now, until, limit }: { now: number; until: number; limit: number },
+): Promise<PusherRow[]> {
+  const { rows } = await sql<PusherRow>`update pushers set leased_until = ${until}::bigint where pusher_nid in (
+      select pusher_nid from pushers where leased_until <= ${now}::bigint and retry_ts <= ${now}::bigint
+        and exists (select 1 from push_queue where push_queue.pusher_nid = pushers.pusher_nid)
+      order by pusher_nid limit ${limit}::int for update skip locked) returning *`.execute(tx.sql)
+  return rows
+}
+
+/** What waits for a pusher, oldest first, with whether the user has read it meanwhile. */
+export async function loadPushQueue(
+  db: Db,
+  pusher: PusherRow,
+  limit: number,
+): Promise<(PushQueueRow & { is_read: boolean })[]> {
+  const { rows } = await sql<PushQueueRow & { is_read: boolean }>`select push_queue.*, exists (
+      select 1 from events join receipts using (room_id) where events.event_nid = push_queue.event_nid
+        and receipts.user_id = ${pusher.user_id} and receipts.thread_id = '' and receipts.event_order >= events.event_order
+    ) as is_read
+    from push_queue where pusher_nid = ${pusher.pusher_nid} order by queue_nid limit ${limit}::int`.execute(db.sql)
+  return rows
+}
+
+/** Notes that something was sent or need not be, and keeps the pusher for this process until `until`. `unread`: the count that was sent. */
+export async function finishPush(
+  tx: Tx,
+  push: PushQueueRow,
+  { until, unread }: { until: number; unread: number | undefined },
+): Promise<void> {
+  await sql`delete from push_queue where queue_nid = ${push.queue_nid}`.execute(tx.sql)
+  await sql`update pushers set leased_until = ${until}::bigint, failures = 0,
+      told_unread = coalesce(${unread ?? null}::int, told_unread)
+    where pusher_nid = ${push.pusher_nid}`.execute(tx.sql)
+}
+
+/** Gives a pusher back; after a failure it rests until `retryAt`, and what waits since before `dropBefore` is given up. */
+export async function releasePusher(
+  tx: Tx,
+  pusherNid: number,
+  failure?: { retryAt: number; dropBefore: number },
+): Promise<void> {
+  if (!failure) {
+    await sql`update pushers set leased_until = 0 where pusher_nid = ${pusherNid}`.execute(tx.sql)
+    return
+  }
+  await sql`update pushers set leased_until = 0, failures = failures + 1, retry_ts = ${failure.retryAt}::bigint
+    where pusher_nid = ${pusherNid}`.execute(tx.sql)
+  await sql`delete from push_queue where pusher_nid = ${pusherNid} and queued_ts < ${failure.dropBefore}::bigint`.execute(
+    tx.sql,
+  )
+}

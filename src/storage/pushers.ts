@@ -1,0 +1,68 @@
+import { sql } from 'kysely'
+import type { RoomId, UserId } from '../core/ids.ts'
+import type { Db, Tx } from './database.ts'
+import type { PusherRow } from './notifications-schema.ts'
+import { appendToStream } from './stream-append.ts'
+
+/** A pusher as its user sets it. */
+export type NewPusher = Omit<
+  PusherRow,
+  'pusher_nid' | 'since_position' | 'leased_until' | 'retry_ts' | 'failures' | 'told_unread'
+>
+
+/** A user's pushers, the oldest first. */
+export async function loadPushers(db: Db, userId: UserId): Promise<PusherRow[]> {
+  const { rows } = await sql<PusherRow>`select * from pushers where user_id = ${userId} order by pusher_nid`.execute(
+    db.sql,
+  )
+  return rows
+}
+
+/** Whether any user has a pusher. */
+export async function hasPushers(db: Db): Promise<boolean> {
+  const { rows } = await sql`select 1 from pushers limit 1`.execute(db.sql)
+  return rows.length > 0
+}
+
+/** Adds a pusher, or replaces what a known one says. A new one is for what happens from now on. */
+export async function storePusher(tx: Tx, pusher: NewPusher): Promise<void> {
+  await sql`insert into pushers (user_id, app_id, pushkey, token_hash, device_id, kind, app_display_name, device_display_name,
+      profile_tag, lang, data, pushkey_ts, since_position)
+    values (${pusher.user_id}, ${pusher.app_id}, ${pusher.pushkey}, ${pusher.token_hash}, ${pusher.device_id}, ${pusher.kind},
+      ${pusher.app_display_name}, ${pusher.device_display_name}, ${pusher.profile_tag}, ${pusher.lang}, ${pusher.data},
+      ${pusher.pushkey_ts}::bigint, (select coalesce(max(stream_position), 0) from stream))
+    on conflict (user_id, app_id, pushkey) do update set token_hash = excluded.token_hash, device_id = excluded.device_id,
+      kind = excluded.kind, app_display_name = excluded.app_display_name, device_display_name = excluded.device_display_name,
+      profile_tag = excluded.profile_tag, lang = excluded.lang, data = excluded.data, pushkey_ts = excluded.pushkey_ts,
+      retry_ts = 0, failures = 0`.execute(tx.sql)
+  appendToStream(tx, { kind: 'pusher', user_id: pusher.user_id })
+}
+
+/** Removes the pushers with this key: a user's, everyone's but a user's, or everyone's. */
+export async function deletePushers(
+  tx: Tx,
+  { app_id, pushkey }: { app_id: string; pushkey: string },
+  whose: { of: UserId } | { except: UserId } | 'everyone',
+): Promise<void> {
+  const condition =
+    whose === 'everyone' ? sql`true` : 'of' in whose ? sql`user_id = ${whose.of}` : sql`user_id <> ${whose.except}`
+  await sql`delete from pushers where app_id = ${app_id} and pushkey = ${pushkey} and ${condition}`.execute(tx.sql)
+}
+
+/** A pusher, and a room that its user has joined. */
+export type PusherInRoom = { room_id: RoomId; user_id: UserId; pusher_nid: number; since_position: number }
+
+/** The pushers of those who have joined some rooms. */
+export async function loadRoomPushers(db: Db, roomIds: readonly RoomId[]): Promise<PusherInRoom[]> {
+  const { rows } = await sql<PusherInRoom>`select room_id, user_id, pusher_nid, since_position
+    from room_memberships join pushers using (user_id)
+    where room_id = any(${roomIds}::text[]) and membership = 'join'`.execute(db.sql)
+  return rows
+}
+
+/** The pushers of some users. */
+export async function loadPushersOf(db: Db, userIds: readonly UserId[]): Promise<Omit<PusherInRoom, 'room_id'>[]> {
+  const { rows } = await sql<Omit<PusherInRoom, 'room_id'>>`select user_id, pusher_nid, since_position from pushers
+    where user_id = any(${userIds}::text[])`.execute(db.sql)
+  return rows
+}
