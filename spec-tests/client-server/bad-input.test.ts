@@ -23,12 +23,14 @@ type Outcome = { status: number; errcode: string | undefined; fault: string | un
 const UNREAD: Record<string, string> = {
   'PUT /_matrix/client/v3/pushrules/global/{kind}/{ruleId} pattern': 'for content rules only, and this is another kind',
 }
-/** What others may ask for, with its answer to them. */
+/** What others may do with an id, with the reason. */
 const OPEN_TO_OTHERS: Record<string, string> = {
   'GET /_matrix/client/v3/directory/list/room/{roomId}': 'whether a room is published is public',
   'GET /_matrix/client/v3/profile/{userId}': 'profiles are public',
   'GET /_matrix/client/v3/profile/{userId}/{keyName}': 'profiles are public',
   'POST /_matrix/client/v3/rooms/{roomId}/forget': 'who never was in a room has forgotten it',
+  'POST /_matrix/client/v3/rooms/{roomId}/report': 'rooms can be reported without being in them',
+  'POST /_matrix/client/v3/users/{userId}/report': 'any user can be reported',
 }
 
 async function send(request: BadRequest, token?: string): Promise<Outcome> {
