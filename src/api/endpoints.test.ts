@@ -19,8 +19,6 @@ const NOT_SERVED: Record<string, string> = {
   'GET /_matrix/client/v3/rooms/{}/initialSync': 'no client in use calls it; /sync took its place',
   'GET /_matrix/client/v3/login/sso/redirect': 'single sign-on is to come, and no login flow offers it',
   'GET /_matrix/client/v3/login/sso/redirect/{}': 'single sign-on is to come, and no login flow offers it',
-  'GET /_matrix/client/v3/pushers': 'pushers are to come',
-  'POST /_matrix/client/v3/pushers/set': 'pushers are to come',
   'GET /_matrix/client/v3/presence/{}/status': 'presence is to come',
   'PUT /_matrix/client/v3/presence/{}/status': 'presence is to come',
   'POST /_matrix/client/v3/rooms/{}/report': 'reports are to come',
