@@ -1,0 +1,62 @@
+import { type Filter, parseFilter } from '../../core/filters/filter-schema.ts'
+import type { DeviceId, UserId } from '../../core/ids.ts'
+import { createMetrics } from '../../infra/metrics.ts'
+import { startStreamTail } from '../../infra/stream-tail.ts'
+import { createReadingApp, DEVICE } from '../rooms/test-reading-room.ts'
+import { type SyncCommand, sync } from './sync.ts'
+
+/** What sync needs, on a database of its own, and a clock that the test sets. */
+export async function createSyncApp() {
+  const app = await createReadingApp()
+  const metrics = createMetrics()
+  const stream = await startStreamTail(app.database, app.logger)
+  return {
+    ...app,
+    metrics,
+    stream,
+    async close() {
+      await app.rooms.drained()
+      await stream.stop()
+      metrics.close()
+      await app.database.close()
+    },
+  }
+}
+
+export type SyncApp = Awaited<ReturnType<typeof createSyncApp>>
+
+// biome-ignore lint/suspicious/noExplicitAny: tests look into answers of every shape
+export type SyncBody = { next_batch: string } & Record<string, any>
+
+/** A client that syncs on and on: each call goes on where the last one ended. */
+export function clientOf(app: SyncApp, userId: UserId, settings: { filter?: Filter; deviceId?: DeviceId } = {}) {
+  let since: string | undefined
+  return {
+    async sync(options: Partial<SyncCommand> = {}): Promise<SyncBody> {
+      const command: SyncCommand = {
+        userId,
+        deviceId: settings.deviceId ?? DEVICE,
+        since,
+        timeout: 0,
+        filter: parseFilter(settings.filter ?? {}),
+        fullState: false,
+        stateAfter: undefined,
+        signal: new AbortController().signal,
+        ...options,
+      }
+      const body = (await sync(app, command)) as SyncBody
+      since = body.next_batch
+      return body
+    },
+  }
+}
+
+/** Types of events, state keys after a slash, for short expectations. */
+export function named(events: { type: string; state_key?: string }[]): string[] {
+  return events.map(({ type, state_key }) => (state_key ? `${type}/${state_key}` : type))
+}
+
+/** What the messages of a timeline say. */
+export function bodies(events: { content: { body?: string } }[]): string[] {
+  return events.flatMap(({ content }) => content.body ?? [])
+}
