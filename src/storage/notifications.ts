@@ -88,16 +88,25 @@ export async function storeNotifications(tx: Tx, found: FoundNotifications): Pro
       set counted_order = greatest(notification_progress.counted_order, excluded.counted_order)`.execute(tx.sql)
 }
 
-/** A page of the events that a user was notified of, newest first; `before`: a nid, exclusive. */
+/** What a user was notified of, with when that was sent and whether the user has not read it. */
+export type ListedNotification = NotificationRow & { origin_server_ts: number; unread: boolean }
+
+/** A page of the events that a user was notified of, newest first; `before`: the last one of the page before. */
 export async function loadNotificationPage(
   db: Db,
-  page: { userId: UserId; before: number; highlightsOnly: boolean; limit: number },
-): Promise<(NotificationRow & { unread: boolean })[]> {
-  const { rows } = await sql<NotificationRow & { unread: boolean }>`select noted.*, ${IS_UNREAD} as unread
+  page: {
+    userId: UserId
+    before: { origin_server_ts: number; event_nid: number } | undefined
+    highlightsOnly: boolean
+    limit: number
+  },
+): Promise<ListedNotification[]> {
+  const { before } = page
+  const { rows } = await sql<ListedNotification>`select noted.*, events.origin_server_ts, ${IS_UNREAD} as unread
     from notifications as noted join events using (event_nid)
-    where noted.user_id = ${page.userId} and noted.event_nid < ${page.before}::bigint and events.redacted_by is null
-      ${page.highlightsOnly ? sql`and noted.highlight` : sql``}
-    order by noted.event_nid desc limit ${page.limit}::int`.execute(db.sql)
+    where noted.user_id = ${page.userId} and events.redacted_by is null ${page.highlightsOnly ? sql`and noted.highlight` : sql``}
+      ${before ? sql`and (events.origin_server_ts, noted.event_nid) < (${before.origin_server_ts}::bigint, ${before.event_nid}::bigint)` : sql``}
+    order by events.origin_server_ts desc, noted.event_nid desc limit ${page.limit}::int`.execute(db.sql)
   return rows
 }
 

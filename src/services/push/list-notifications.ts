@@ -21,8 +21,9 @@ type Page = {
  */
 export async function listNotifications(app: Pick<App, 'database' | 'stream' | 'clock'>, page: Page): Promise<object> {
   const { userId, deviceId, from, limit, highlightsOnly } = page
-  const before = from === undefined ? Number.MAX_SAFE_INTEGER : Number(/^n(\d{1,15})$/.exec(from)?.[1])
-  if (Number.isNaN(before)) throw new InvalidParamError('from: is no token of a page of notifications')
+  const before = from === undefined ? undefined : parseToken(from)
+  // What the user has done through another process counts.
+  await app.stream.refresh()
   await storeUnread(app, userId)
   const rows = await loadNotificationPage(app.database, { userId, before, highlightsOnly, limit: limit + 1 })
   const shown = rows.slice(0, limit)
@@ -39,5 +40,18 @@ export async function listNotifications(app: Pick<App, 'database' | 'stream' | '
     read: !shown[place]!.unread,
     ts: event.origin_server_ts,
   }))
-  return { notifications, ...(rows.length > limit && { next_token: `n${shown.at(-1)!.event_nid}` }) }
+  return { notifications, ...(rows.length > limit && { next_token: tokenOf(shown.at(-1)!) }) }
+}
+
+/** The place of a notification in the list: its time and nid. */
+type Place = { origin_server_ts: number; event_nid: number }
+
+function tokenOf({ origin_server_ts, event_nid }: Place): string {
+  return `n${origin_server_ts}_${event_nid}`
+}
+
+function parseToken(token: string): Place {
+  const [, ts, nid] = /^n(-?\d{1,15})_(\d{1,15})$/.exec(token) ?? []
+  if (ts === undefined || nid === undefined) throw new InvalidParamError('from: is no token of a page of notifications')
+  return { origin_server_ts: Number(ts), event_nid: Number(nid) }
 }

@@ -10,11 +10,12 @@ import { type Departure, departedRooms } from './departed-rooms.ts'
 import { strippedState } from './stripped-state.ts'
 import { allAccountData } from './sync-account-data.ts'
 import { allEphemeral } from './sync-ephemeral.ts'
+import { allPresence } from './sync-presence.ts'
 import { type SyncedRooms, syncResponse } from './sync-response.ts'
 import { type SyncViewer, syncRooms } from './sync-room.ts'
 import { syncUnread } from './sync-unread.ts'
 
-type Reading = Pick<App, 'database' | 'clock' | 'stream'>
+type Reading = Pick<App, 'config' | 'database' | 'clock' | 'stream'>
 
 const PRESENT: readonly Membership[] = ['join', 'invite', 'knock']
 const ALL: readonly Membership[] = [...PRESENT, 'leave', 'ban']
@@ -31,13 +32,16 @@ export async function initialSync(
     // One more tells whether the timeline is limited.
     limit: filter.timelineLimit + 1,
   })
+  // What is remembered of unread events is as old as this process's view of the stream.
+  while (app.stream.position() < position) await app.stream.refresh()
   const rooms = all.filter(({ roomId }) => filter.takesRoom(roomId))
   const joined = rooms.filter(({ membership }) => membership === 'join')
   const joinedIds = joined.map(({ roomId }) => roomId)
-  const [ephemeral, accountData, unread] = await Promise.all([
+  const [ephemeral, accountData, unread, presence] = await Promise.all([
     allEphemeral(app, viewer, joinedIds),
     allAccountData(app, viewer),
     syncUnread(app, viewer, new Map(joined.map(({ roomId, newest }) => [roomId, newest]))),
+    allPresence(app, viewer, joinedIds),
   ])
   const synced: SyncedRooms = {
     join: await joinedRooms(app, viewer, joined),
@@ -64,7 +68,7 @@ export async function initialSync(
     accountData,
     unread,
   }
-  return { position, body: syncResponse(synced, syncToken(position)) }
+  return { position, body: { ...syncResponse(synced, syncToken(position)), ...presence } }
 }
 
 async function joinedRooms(
