@@ -54,6 +54,7 @@ create table cross_signing_signatures (
   signature text not null,
   primary key (target_user_id, target_key, signer, signing_key_id)
 );
+create index cross_signing_signatures_signer on cross_signing_signatures (signer, signing_key_id);
 
 -- Messages that their device has not yet acknowledged. The stream row of kind 'to_device' whose `ref` is the message_nid gives the place in line.
 create table to_device_messages (

@@ -24,6 +24,13 @@ export async function storeCrossSigningKeys(
   noteDeviceListChange(tx, userId, 'cross_signing')
 }
 
+/** Withdraws a user's cross-signing keys, and all signatures that the user made. */
+export async function deleteCrossSigningKeys(tx: Tx, userId: UserId): Promise<void> {
+  await sql`delete from cross_signing_signatures where signer = ${userId}`.execute(tx.sql)
+  const result = await sql`delete from cross_signing_keys where user_id = ${userId}`.execute(tx.sql)
+  if (result.numAffectedRows !== 0n) noteDeviceListChange(tx, userId, 'cross_signing')
+}
+
 /** The cross-signing keys of some users. */
 export async function loadCrossSigningKeys(db: Db, userIds: readonly UserId[]): Promise<CrossSigningKeyRow[]> {
   const { rows } = await sql<CrossSigningKeyRow>`select * from cross_signing_keys

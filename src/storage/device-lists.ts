@@ -28,6 +28,7 @@ export async function loadRoomSharers(
   },
 ): Promise<{ user_id: UserId; throughout: boolean }[]> {
   const { roomIds, candidates, newRooms, newMembers } = question
+  if (candidates.length === 0) return []
   const { rows } = await sql<{ user_id: UserId; throughout: boolean }>`select members.user_id,
       bool_or(fresh.room_id is null and members.room_id <> all(${newRooms}::text[])) as throughout
     from room_memberships members

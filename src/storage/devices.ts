@@ -3,6 +3,7 @@ import type { DeviceId, UserId } from '../core/ids.ts'
 import type { Db, Tx } from './database.ts'
 import { noteDeviceListChange } from './device-lists.ts'
 import { noteKeyCountChange } from './one-time-keys.ts'
+import { forgetDeviceTransactions } from './to-device.ts'
 import type { DeviceRow } from './users-schema.ts'
 
 /** A device of a user. */
@@ -54,8 +55,10 @@ export async function deleteDevices(
   const { rows } = await sql<ChangedDevice>`delete from devices where user_id = ${userId} and ${matches}
     returning device_id, ${HAS_KEYS}`.execute(tx.sql)
   noteChanges(tx, userId, rows)
-  for (const { device_id } of rows) noteKeyCountChange(tx, { userId, deviceId: device_id })
-  return rows.map(({ device_id }) => device_id)
+  const deviceIds = rows.map(({ device_id }) => device_id)
+  for (const deviceId of deviceIds) noteKeyCountChange(tx, { userId, deviceId })
+  await forgetDeviceTransactions(tx, userId, deviceIds)
+  return deviceIds
 }
 
 /** When and from where a device was last seen; nothing happens if somebody wrote that after `unlessSince`. */

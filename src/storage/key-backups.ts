@@ -59,3 +59,9 @@ export async function deleteKeyBackup(tx: Tx, { userId, version }: BackupKey): P
   await sql`update key_backups set deleted = true, auth_data = '{}'
     where user_id = ${userId} and version = ${version}::bigint`.execute(tx.sql)
 }
+
+/** Deletes all versions that a user ever had, with their keys. */
+export async function deleteKeyBackups(tx: Tx, userId: UserId): Promise<void> {
+  await sql`delete from key_backup_sessions where user_id = ${userId}`.execute(tx.sql)
+  await sql`delete from key_backups where user_id = ${userId}`.execute(tx.sql)
+}

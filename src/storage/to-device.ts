@@ -69,6 +69,12 @@ export async function claimToDeviceTransaction(
   return result.numAffectedRows === 1n
 }
 
+/** Forgets the transactions of devices that go: another device may get the same id. */
+export async function forgetDeviceTransactions(tx: Tx, userId: UserId, deviceIds: readonly DeviceId[]): Promise<void> {
+  await sql`delete from to_device_transactions
+    where user_id = ${userId} and device_id = any(${deviceIds}::text[])`.execute(tx.sql)
+}
+
 /** Forgets transactions from before `before` (milliseconds since 1970), of all devices. */
 export async function deleteToDeviceTransactions(tx: Tx, before: number): Promise<void> {
   await sql`delete from to_device_transactions where created_ts < ${before}::bigint`.execute(tx.sql)

@@ -1,6 +1,14 @@
 import { sql } from 'kysely'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import type { UserId } from '../../core/ids.ts'
+import type { DeviceId, RoomId, UserId } from '../../core/ids.ts'
+import { storeCrossSigningKeys } from '../../storage/cross-signing-keys.ts'
+import type { Tx } from '../../storage/database.ts'
+import { storeDeviceKeys } from '../../storage/device-keys.ts'
+import { replaceFallbackKeys } from '../../storage/fallback-keys.ts'
+import { storeBackupSessions } from '../../storage/key-backup-sessions.ts'
+import { insertKeyBackup } from '../../storage/key-backups.ts'
+import { addOneTimeKeys } from '../../storage/one-time-keys.ts'
+import { claimToDeviceTransaction, storeToDeviceMessages } from '../../storage/to-device.ts'
 import { putAccountData } from './account-data.ts'
 import { createUser } from './create-user.ts'
 import { deactivateUser } from './deactivate.ts'
@@ -23,13 +31,28 @@ async function settledUser(localpart: string): Promise<{ userId: UserId; accessT
   const password = 'correct horse'
   const userId = await createUser(app, { localpart, password, admin: true })
   const device = { wantsRefreshToken: true }
-  const { access_token: accessToken } = await logInWithPassword(app, { user: localpart, password, device })
+  const { access_token: accessToken, device_id } = await logInWithPassword(app, { user: localpart, password, device })
   await newLoginToken(app, userId)
   await newOpenIdToken(app, userId)
   await putAccountData(app, userId, { roomId: '', type: 't', content: {} })
   await addFilter(app, userId, {})
   await changePushRules(app, userId, (overlay) => overlay)
+  await app.database.write((tx) => addEncryption(tx, { userId, deviceId: device_id }))
   return { userId, accessToken }
+}
+
+async function addEncryption(tx: Tx, device: { userId: UserId; deviceId: DeviceId }): Promise<void> {
+  const { userId } = device
+  const key = { algorithm: 'a', key_id: 'k', key_json: '{}' }
+  await storeDeviceKeys(tx, device, '{}')
+  await addOneTimeKeys(tx, device, [key])
+  await replaceFallbackKeys(tx, device, [key])
+  await storeCrossSigningKeys(tx, userId, [{ usage: 'master', public_key: 'p', key_json: '{}' }])
+  await storeToDeviceMessages(tx, [{ ...device, sender: userId, type: 't', content: '{}' }])
+  await claimToDeviceTransaction(tx, { ...device, type: 't', txnId: 'x', now: 0 })
+  const version = await insertKeyBackup(tx, { userId, algorithm: 'a', authData: '{}' })
+  const session = { first_message_index: 0, forwarded_count: 0, is_verified: true, session_data: '{}' }
+  await storeBackupSessions(tx, { userId, version }, [{ ...session, room_id: '!r:x' as RoomId, session_id: 's' }])
 }
 
 async function tablesWith(userId: UserId): Promise<string[]> {
@@ -49,7 +72,17 @@ async function tablesWith(userId: UserId): Promise<string[]> {
 test('access ends, what was stored stays', async () => {
   const { userId, accessToken } = await settledUser('alice')
   await deactivateUser(app, { userId, erase: false })
-  expect(await tablesWith(userId)).toEqual(['account_data', 'filters', 'profiles', 'push_rules', 'stream', 'users'])
+  expect(await tablesWith(userId)).toEqual([
+    'account_data',
+    'cross_signing_keys',
+    'filters',
+    'key_backup_sessions',
+    'key_backups',
+    'profiles',
+    'push_rules',
+    'stream',
+    'users',
+  ])
   const session = findSession(app, { accessToken, ip: '::1', userAgent: undefined })
   await expect(session).rejects.toMatchObject({ errcode: 'M_UNKNOWN_TOKEN' })
 })

@@ -2,9 +2,11 @@ import type { App } from '../../app.ts'
 import type { UserId } from '../../core/ids.ts'
 import { deleteDevicelessTokens } from '../../storage/access-tokens.ts'
 import { deleteAllAccountData } from '../../storage/account-data.ts'
+import { deleteCrossSigningKeys } from '../../storage/cross-signing-keys.ts'
 import type { Tx } from '../../storage/database.ts'
 import { deleteDevices } from '../../storage/devices.ts'
 import { deleteFilters } from '../../storage/filters.ts'
+import { deleteKeyBackups } from '../../storage/key-backups.ts'
 import { deleteLoginTokens } from '../../storage/login-tokens.ts'
 import { deleteOpenIdTokens } from '../../storage/openid-tokens.ts'
 import { deleteProfile } from '../../storage/profiles.ts'
@@ -36,4 +38,6 @@ async function eraseBelongings(tx: Tx, userId: UserId): Promise<void> {
   await deleteAllAccountData(tx, userId)
   await deletePushRules(tx, userId)
   await deleteFilters(tx, userId)
+  await deleteKeyBackups(tx, userId)
+  await deleteCrossSigningKeys(tx, userId)
 }
