@@ -10,7 +10,9 @@ export const startSyncApi = () => startClientApi({ endpoints: ENDPOINTS.client }
 
 // biome-ignore lint/suspicious/noExplicitAny: tests look into answers of every shape
 export function sync(client: TestClient, { filter, ...options }: SyncOptions = {}): Promise<any> {
-  const query = new URLSearchParams(Object.entries(options).map(([name, value]) => [name, String(value)]))
+  const query = new URLSearchParams(
+    Object.entries(options).map(([name, value]) => [name, String(value)] as [string, string]),
+  )
   if (filter !== undefined) query.set('filter', typeof filter === 'string' ? filter : JSON.stringify(filter))
   return client.ok('GET', `/sync?${query}`)
 }
