@@ -2,6 +2,7 @@ import { z } from 'zod'
 import type { ServerName } from '../core/ids.ts'
 import { ROOM_VERSIONS, type RoomVersionId } from '../core/room-versions.ts'
 import { rateLimits } from './rate-limits.ts'
+import { turn } from './turn.ts'
 import { byteSize, duration } from './units.ts'
 
 const file = z.string().min(1)
@@ -102,12 +103,10 @@ const federation = z
 const media = z
   .strictObject({
     max_upload_size: byteSize.prefault('50M').describe('The largest file that may be uploaded.'),
-    storage_dir: file
-      .optional()
-      .meta({
-        description: 'Where files are kept; all processes have to share it. Absent: media inside data_dir.',
-        example: '/srv/hearth/media',
-      }),
+    storage_dir: file.optional().meta({
+      description: 'Where files are kept; all processes have to share it. Absent: media inside data_dir.',
+      example: '/srv/hearth/media',
+    }),
     thumbnail_sizes: z
       .array(thumbnailSize)
       .prefault([
@@ -189,6 +188,16 @@ const limits = z
   .prefault({})
   .describe('Bounds for every request.')
 
+const presence = z
+  .strictObject({
+    enabled: z
+      .boolean()
+      .prefault(true)
+      .describe('Whether people see who is online. Without it the server has less to do, most of all in large rooms.'),
+  })
+  .prefault({})
+  .describe('Who is online, idle or away.')
+
 const log = z
   .strictObject({
     level: z
@@ -244,6 +253,8 @@ export const configSchema = z.strictObject({
     .prefault([])
     .describe('Registration files (YAML) of application services, such as bridges.'),
   media,
+  turn,
+  presence,
   rate_limits: rateLimits,
   limits,
   log,

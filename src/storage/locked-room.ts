@@ -31,6 +31,30 @@ export type LockedRoom = {
   redactions: { event_id: EventId; json: string; redacted_by: EventId }[]
   /** Further writes of the commands, made after the events are stored, in the same transaction. They must not fail for reasons of input: check before. */
   writes: ((tx: Tx) => Promise<void>)[]
+  /** Rooms that commands in this one have created: all become real together, or nothing does. */
+  newRooms: LockedRoom[]
+}
+
+/** A room that is to be created. */
+export function emptyRoom(db: Db): LockedRoom {
+  return {
+    db,
+    head: undefined,
+    isNew: true,
+    newRoomId: undefined,
+    events: [],
+    nodes: new Map(),
+    redactions: [],
+    writes: [],
+    newRooms: [],
+  }
+}
+
+/** A room that a command creates in the same transaction as its changes to `room`; its first event has to follow. */
+export function createRoomBeside(room: LockedRoom): LockedRoom {
+  const created = emptyRoom(room.db)
+  room.newRooms.push(created)
+  return created
 }
 
 /** A room that a command may change. Throws when the room has no create event yet. */
@@ -53,7 +77,7 @@ export function readLockedState(room: LockedRoom, keys: readonly StateKey[]): Pr
 
 /** Remembers the room as it is, to `restore` it when a command fails. */
 export function snapshotOf(room: LockedRoom): () => void {
-  const { head, newRoomId, events, nodes, redactions, writes } = room
+  const { head, newRoomId, events, nodes, redactions, writes, newRooms } = room
   const kept = {
     head,
     newRoomId,
@@ -61,6 +85,7 @@ export function snapshotOf(room: LockedRoom): () => void {
     nodes: new Map(nodes),
     redactions: [...redactions],
     writes: [...writes],
+    newRooms: [...newRooms],
   }
   return () => Object.assign(room, kept)
 }

@@ -115,3 +115,9 @@ export async function loadJoinedGuests(db: Db, roomId: RoomId): Promise<UserId[]
     where is_guest and room_id = ${roomId} and membership = 'join'`.execute(db.sql)
   return rows.map((row) => row.user_id)
 }
+
+/** Whether a user is, or ever was, anything to a room that this server has. */
+export async function isInAnyRoom(db: Db, userId: UserId): Promise<boolean> {
+  const { rows } = await sql`select 1 from room_memberships where user_id = ${userId} limit 1`.execute(db.sql)
+  return rows.length > 0
+}

@@ -3,7 +3,7 @@ import type { RoomId } from '../core/ids.ts'
 import { ROOM_VERSIONS } from '../core/room-versions.ts'
 import type { Database, Tx } from './database.ts'
 import { cacheStoredEvent, forgetEvent } from './events.ts'
-import { type LockedRoom, snapshotOf } from './locked-room.ts'
+import { emptyRoom, type LockedRoom, snapshotOf } from './locked-room.ts'
 import type { RoomHeadRow } from './schema.ts'
 import { storeRooms } from './store-rooms.ts'
 
@@ -103,12 +103,13 @@ async function runInTransaction(tx: Tx, jobs: readonly Job[]): Promise<Outcome[]
     if (!job.roomId) rooms.push(room)
     outcomes.push(await runJob(job, room))
   }
+  const all = rooms.flatMap((room) => [room, ...room.newRooms])
   await storeRooms(
     tx,
-    rooms.filter((room) => room.events.length > 0),
+    all.filter((room) => room.events.length > 0),
   )
-  for (const room of rooms) for (const write of room.writes) await write(tx)
-  tx.afterCommit(() => publishToCaches(tx, rooms))
+  for (const room of all) for (const write of room.writes) await write(tx)
+  tx.afterCommit(() => publishToCaches(tx, all))
   return outcomes
 }
 
@@ -134,19 +135,6 @@ async function lockRooms(tx: Tx, roomIds: readonly RoomId[]): Promise<Map<RoomId
       return [row.room_id, { ...emptyRoom(tx), isNew: false, head: { ...row, version } }]
     }),
   )
-}
-
-function emptyRoom(tx: Tx): LockedRoom {
-  return {
-    db: tx,
-    head: undefined,
-    isNew: true,
-    newRoomId: undefined,
-    events: [],
-    nodes: new Map(),
-    redactions: [],
-    writes: [],
-  }
 }
 
 function publishToCaches(tx: Tx, rooms: readonly LockedRoom[]): void {

@@ -7,10 +7,15 @@ import { getJoinedRooms } from './joined-rooms.ts'
 import { postKnock } from './knock.ts'
 import { postForget, postLeave } from './leave.ts'
 import { postBan, postInvite, postKick, postUnban } from './moderate-member.ts'
+import { getMutualRooms, getUnstableMutualRooms } from './mutual-rooms.ts'
 import { getPublicRooms, postPublicRooms } from './public-rooms.ts'
 import { putRoomRedact } from './redact-event.ts'
+import { postReportEvent, postReportRoom, postReportUser } from './reporting.ts'
+import { getRoomSummary, getUnstableRoomSummary } from './room-summary.ts'
 import { putRoomSend } from './send-event.ts'
 import { putRoomState } from './send-state.ts'
+import { getSpaceHierarchy } from './space-hierarchy.ts'
+import { postUpgradeRoom } from './upgrade-room.ts'
 
 /** The life of a room: creation, members, sending, and how it is found. */
 export const roomEndpoints: AnyEndpoint[] = [
@@ -36,4 +41,13 @@ export const roomEndpoints: AnyEndpoint[] = [
   putDirectoryVisibility,
   getPublicRooms,
   postPublicRooms,
+  postUpgradeRoom,
+  getRoomSummary,
+  getUnstableRoomSummary,
+  getSpaceHierarchy,
+  postReportEvent,
+  postReportRoom,
+  postReportUser,
+  getMutualRooms,
+  getUnstableMutualRooms,
 ]

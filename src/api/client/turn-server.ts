@@ -1,10 +1,12 @@
+import { turnCredentials } from '../../services/rtc/turn-credentials.ts'
 import { route } from '../http/route.ts'
 import { v3 } from './client-paths.ts'
 
-/** https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3voipturnserver; empty: there is no TURN server, calls go directly. */
+/** https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3voipturnserver */
 export const getTurnServer = route({
   method: 'GET',
   path: v3('/voip/turnServer'),
   auth: 'user',
-  handle: () => ({}),
+  guests: true,
+  handle: ({ session }, app) => turnCredentials(app, session),
 })

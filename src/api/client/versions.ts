@@ -21,6 +21,10 @@ const UNSTABLE_FEATURES = {
   'org.matrix.msc3981': true,
   'org.matrix.msc4222': true,
   'fi.mau.msc2246.stable': true,
+  'uk.half-shot.msc2666.query_mutual_rooms': true,
+  'uk.half-shot.msc2666.query_mutual_rooms.stable': true,
+  'org.matrix.msc4151': true,
+  'org.matrix.msc4260.stable': true,
   'uk.timedout.msc4323': true,
   'uk.timedout.msc4323.stable': true,
 } as const

@@ -14,6 +14,7 @@ import { type AppendedEvent, type LockedRoom, type RoomHead, readLockedState } f
 import { changeState } from '../../storage/room-state.ts'
 import type { StoredEvent } from '../../storage/stored-event.ts'
 import { applyRedaction } from './apply-redaction.ts'
+import { followUpgrade } from './follow-upgrade.ts'
 
 /** An event that one of our users sends. */
 export type NewEvent = {
@@ -75,6 +76,8 @@ export async function appendEvent(app: AppendCapabilities, room: LockedRoom, eve
   await applyRedaction(room, appended, { version, asAdmin: event.asAdmin ?? false })
   room.events.push(appended)
   room.head = nextHead(room, version, appended)
+  const before = known.get('m.room.member', event.state_key ?? '')
+  followUpgrade(app, room, { event: appended, before, create: known.get('m.room.create', '') })
   return appended
 }
 

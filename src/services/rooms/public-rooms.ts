@@ -59,7 +59,8 @@ export async function listPublicRooms(app: Pick<App, 'database'>, query: PublicR
   }
 }
 
-function publishedRoom(room: RoomRow): PublishedRoom {
+/** What anybody may know of a room that can be found. */
+export function publishedRoom(room: RoomRow): PublishedRoom {
   return {
     room_id: room.room_id,
     num_joined_members: room.joined_members,

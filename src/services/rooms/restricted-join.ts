@@ -34,8 +34,8 @@ function isRestricted(room: LockedRoom, joinRule: Json | undefined): boolean {
   )
 }
 
-/** Conditions of kinds that are not known, or malformed, are not met. */
-function allowedRooms({ allow }: JsonObject): RoomId[] {
+/** The rooms whose members may join, by the content of `m.room.join_rules`: conditions of kinds that are not known, or malformed, are not met. */
+export function allowedRooms({ allow }: JsonObject): RoomId[] {
   if (!Array.isArray(allow)) return []
   return allow.flatMap((condition) => {
     const { type, room_id } = (condition ?? {}) as { type?: Json; room_id?: Json }

@@ -1,0 +1,25 @@
+import { z } from 'zod'
+import { upgradeRoom } from '../../services/rooms/upgrade-room.ts'
+import { roomId, userId } from '../http/fields.ts'
+import { route } from '../http/route.ts'
+import { v3 } from './client-paths.ts'
+
+/** https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3roomsroomidupgrade */
+export const postUpgradeRoom = route({
+  method: 'POST',
+  path: v3('/rooms/:roomId/upgrade'),
+  auth: 'user',
+  refusesSuspended: true,
+  rateLimit: 'room_creation',
+  params: z.object({ roomId }),
+  body: z.object({ new_version: z.string(), additional_creators: z.array(userId).default([]) }),
+  async handle({ params, body, session }, app) {
+    const replacement = await upgradeRoom(app, {
+      ...params,
+      userId: session.userId,
+      newVersion: body.new_version,
+      additionalCreators: body.additional_creators,
+    })
+    return { replacement_room: replacement }
+  },
+})

@@ -1,0 +1,39 @@
+import type { Event, JsonObject } from './events/pdu.ts'
+import { isRoomId, type RoomId } from './ids.ts'
+
+/** A room in a space. */
+export type SpaceChild = { roomId: RoomId; suggested: boolean; event: Event }
+
+/**
+ * The rooms that the `m.space.child` events of a space's state name, in their order; other events, and children without `via`, are left out.
+ * https://spec.matrix.org/v1.19/client-server-api/#ordering-of-children-within-a-space
+ */
+export function spaceChildren(state: readonly Event[]): SpaceChild[] {
+  return state
+    .flatMap((event): SpaceChild[] => {
+      const { type, state_key: roomId = '', content } = event.pdu
+      if (type !== 'm.space.child' || !isRoomId(roomId) || !hasVia(content)) return []
+      return [{ roomId, suggested: content.suggested === true, event }]
+    })
+    .sort(compare)
+}
+
+function hasVia({ via }: JsonObject): boolean {
+  return Array.isArray(via) && via.some((server) => typeof server === 'string')
+}
+
+function compare(one: SpaceChild, other: SpaceChild): number {
+  const [order, otherOrder] = [orderOf(one), orderOf(other)]
+  if (order !== otherOrder) {
+    if (order === undefined || otherOrder === undefined) return order === undefined ? 1 : -1
+    return order < otherOrder ? -1 : 1
+  }
+  const byTime = one.event.pdu.origin_server_ts - other.event.pdu.origin_server_ts
+  return byTime || (one.roomId < other.roomId ? -1 : 1)
+}
+
+/** https://spec.matrix.org/v1.19/client-server-api/#mspacechild */
+function orderOf({ event }: SpaceChild): string | undefined {
+  const { order } = event.pdu.content
+  return typeof order === 'string' && /^[\x20-\x7e]{1,50}$/.test(order) ? order : undefined
+}

@@ -1,0 +1,82 @@
+import type { App } from '../../app.ts'
+import type { Event } from '../../core/events/pdu.ts'
+import { domainOf, isRoomId, type RoomId, type UserId } from '../../core/ids.ts'
+import { copyRoomRules } from '../../core/push-rules/copy-room-rules.ts'
+import { findAccountData, storeAccountData } from '../../storage/account-data.ts'
+import type { Tx } from '../../storage/database.ts'
+import { loadEvents } from '../../storage/events.ts'
+import { type LockedRoom, roomIdOf } from '../../storage/locked-room.ts'
+import { loadPushRuleOverlay, storePushRuleOverlay } from '../../storage/push-rules.ts'
+import { findRoomHead } from '../../storage/room-heads.ts'
+import { loadRoomMemberships } from '../../storage/room-memberships.ts'
+import { isReplacedBy } from '../../storage/upgraded-rooms.ts'
+import { lockUser } from '../../storage/users.ts'
+
+/** An event that was appended, the same user's member event before it, and the room's `m.room.create`. */
+type Appended = { event: Event; before: Event | undefined; create: Event | undefined }
+
+/**
+ * Takes along what our users set for a room when it is upgraded: their tags, push rules and whether it is a direct chat. Happens when they join the new room, or
+ * are in it when the old one gets its tombstone; only where both rooms say that one replaces the other, for anybody can claim that.
+ * https://spec.matrix.org/v1.19/client-server-api/#server-behaviour-19
+ */
+export function followUpgrade(
+  app: Pick<App, 'serverName'>,
+  room: LockedRoom,
+  { event: { pdu }, before, create }: Appended,
+): void {
+  if (pdu.type === 'm.room.member' && pdu.content.membership === 'join') {
+    const userId = pdu.state_key as UserId
+    const from = predecessorOf(create)
+    if (from === undefined || before?.pdu.content.membership === 'join' || domainOf(userId) !== app.serverName) return
+    const to = roomIdOf(room)
+    room.writes.push(async (tx) => {
+      if (await isReplacedBy(tx, from, to)) await takeAlong(tx, userId, { from, to })
+    })
+  }
+  const to = pdu.content.replacement_room
+  if (pdu.type !== 'm.room.tombstone' || pdu.state_key !== '' || typeof to !== 'string' || !isRoomId(to)) return
+  const from = roomIdOf(room)
+  room.writes.push((tx) => takeAllAlong(tx, app, { from, to }))
+}
+
+async function takeAllAlong(tx: Tx, app: Pick<App, 'serverName'>, rooms: { from: RoomId; to: RoomId }): Promise<void> {
+  const head = await findRoomHead(tx, rooms.to)
+  const create = head && (await loadEvents(tx, [head.create_nid])).get(head.create_nid)
+  if (predecessorOf(create) !== rooms.from) return
+  const members = (await loadRoomMemberships(tx, rooms.to, ['join'])).map(({ user_id }) => user_id)
+  const ours = members.filter((userId) => domainOf(userId) === app.serverName)
+  // In one order, so that two transactions never wait for each other.
+  for (const userId of ours.sort()) await takeAlong(tx, userId, rooms)
+}
+
+function predecessorOf(create: Event | undefined): RoomId | undefined {
+  const predecessor = (create?.pdu.content.predecessor ?? {}) as { room_id?: unknown }
+  return typeof predecessor.room_id === 'string' && isRoomId(predecessor.room_id) ? predecessor.room_id : undefined
+}
+
+async function takeAlong(tx: Tx, userId: UserId, { from, to }: { from: RoomId; to: RoomId }): Promise<void> {
+  await lockUser(tx, userId)
+  const tags = await findAccountData(tx, userId, { roomId: from, type: 'm.tag' })
+  const isTagged = (await findAccountData(tx, userId, { roomId: to, type: 'm.tag' })) !== undefined
+  if (tags !== undefined && !isTagged) {
+    await storeAccountData(tx, userId, { roomId: to, type: 'm.tag', content: tags })
+  }
+  const rules = await loadPushRuleOverlay(tx, userId)
+  const changed = copyRoomRules(rules, from, to)
+  if (changed !== rules) await storePushRuleOverlay(tx, userId, changed)
+  const direct = withDirectRoom(await findAccountData(tx, userId, { roomId: '', type: 'm.direct' }), { from, to })
+  if (direct) await storeAccountData(tx, userId, { roomId: '', type: 'm.direct', content: direct })
+}
+
+/** The `m.direct` of a user (JSON text) with the new room where the old one is; undefined when nothing changes. */
+function withDirectRoom(text: string | undefined, { from, to }: { from: RoomId; to: RoomId }): string | undefined {
+  if (text === undefined) return undefined
+  let isChanged = false
+  const entries = Object.entries(JSON.parse(text) as Record<string, unknown>).map(([userId, rooms]) => {
+    if (!Array.isArray(rooms) || !rooms.includes(from) || rooms.includes(to)) return [userId, rooms]
+    isChanged = true
+    return [userId, [...rooms, to]]
+  })
+  return isChanged ? JSON.stringify(Object.fromEntries(entries)) : undefined
+}

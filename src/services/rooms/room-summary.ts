@@ -1,0 +1,93 @@
+import type { App } from '../../app.ts'
+import { NotFoundError } from '../../core/errors.ts'
+import { isRoomAlias, type RoomAlias, type RoomId, type UserId } from '../../core/ids.ts'
+import { ROOM_VERSIONS } from '../../core/room-versions.ts'
+import { findMemberships } from '../../storage/room-memberships.ts'
+import { readEventsOfStates } from '../../storage/room-state.ts'
+import type { Membership } from '../../storage/schema.ts'
+import { loadSummarisedRooms, type SummarisedRoom } from '../../storage/summarised-rooms.ts'
+import { resolveRoomAlias } from './aliases.ts'
+import { type PublishedRoom, publishedRoom } from './public-rooms.ts'
+import { allowedRooms } from './restricted-join.ts'
+
+/** https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv1room_summaryroomidoralias */
+export type RoomSummary = PublishedRoom & { room_version: string; encryption?: string; allowed_room_ids?: RoomId[] }
+
+/** A room that somebody may know about. */
+export type VisibleRoom = { summary: RoomSummary; stateRoot: number; membership: Membership | undefined }
+
+/**
+ * The summary of a room for a user, or for anybody when undefined, who may know about it. Throws M_NOT_FOUND.
+ * https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv1room_summaryroomidoralias
+ */
+export async function readRoomSummary(
+  app: Pick<App, 'database' | 'serverName'>,
+  room: RoomId | RoomAlias,
+  userId: UserId | undefined,
+): Promise<RoomSummary & { membership?: Membership }> {
+  const roomId = isRoomAlias(room) ? (await resolveRoomAlias(app, room)).room_id : room
+  const found = (await visibleRooms(app, [roomId], userId)).get(roomId)
+  if (!found) throw new NotFoundError('There is no such room, or you may not know about it')
+  return { ...found.summary, ...(userId !== undefined && { membership: found.membership ?? 'leave' }) }
+}
+
+/** Of some rooms those that a user may know about; the rules are those of https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv1roomsroomidhierarchy */
+export async function visibleRooms(
+  app: Pick<App, 'database'>,
+  roomIds: readonly RoomId[],
+  userId: UserId | undefined,
+): Promise<Map<RoomId, VisibleRoom>> {
+  const rooms = await loadSummarisedRooms(app.database, roomIds)
+  const allowed = await loadAllowedRooms(app, rooms)
+  const memberships = await membershipsIn(app, userId, [...roomIds, ...[...allowed.values()].flat()])
+  const visible = new Map<RoomId, VisibleRoom>()
+  for (const room of rooms) {
+    const rooms = allowed.get(room.room_id) ?? []
+    const membership = memberships.get(room.room_id)
+    const meetsCondition = rooms.some((roomId) => memberships.get(roomId) === 'join')
+    if (!mayKnow(room, membership, meetsCondition)) continue
+    visible.set(room.room_id, { summary: summaryOf(room, rooms), stateRoot: room.state_root, membership })
+  }
+  return visible
+}
+
+function mayKnow(room: SummarisedRoom, membership: Membership | undefined, meetsCondition: boolean): boolean {
+  if (room.history_visibility === 'world_readable' || membership === 'join') return true
+  if (membership === 'ban') return false
+  const version = ROOM_VERSIONS.get(room.room_version)
+  if (membership === 'invite' || room.join_rule === 'public') return true
+  if (room.join_rule === 'knock') return version?.knock === true
+  if (room.join_rule === 'knock_restricted') return version?.knockRestricted === true
+  return room.join_rule === 'restricted' && version?.restrictedJoins === true && meetsCondition
+}
+
+function summaryOf(room: SummarisedRoom, allowed: RoomId[]): RoomSummary {
+  return {
+    ...publishedRoom(room),
+    room_version: room.room_version,
+    ...(room.encryption !== null && { encryption: room.encryption }),
+    ...(allowed.length > 0 && { allowed_room_ids: allowed }),
+  }
+}
+
+/** The rooms whose members may join, of each room with such a rule. */
+async function loadAllowedRooms(
+  app: Pick<App, 'database'>,
+  rooms: readonly SummarisedRoom[],
+): Promise<Map<RoomId, RoomId[]>> {
+  const restricted = rooms.filter(({ join_rule }) => join_rule === 'restricted' || join_rule === 'knock_restricted')
+  const rules = await readEventsOfStates(
+    app.database,
+    restricted.map(({ state_root: root }) => ({ root, type: 'm.room.join_rules', state_key: '' })),
+  )
+  return new Map(restricted.map(({ room_id }, place) => [room_id, allowedRooms(rules[place]?.pdu.content ?? {})]))
+}
+
+async function membershipsIn(
+  app: Pick<App, 'database'>,
+  userId: UserId | undefined,
+  roomIds: readonly RoomId[],
+): Promise<Map<RoomId, Membership>> {
+  const rows = userId === undefined ? [] : await findMemberships(app.database, userId, roomIds)
+  return new Map(rows.map(({ room_id, membership }) => [room_id, membership]))
+}

@@ -1,0 +1,20 @@
+import { sql } from 'kysely'
+import type { RoomId } from '../core/ids.ts'
+import type { Db, Tx } from './database.ts'
+
+/** Whether a room's tombstone names another as its replacement. */
+export async function isReplacedBy(db: Db, roomId: RoomId, replacement: RoomId): Promise<boolean> {
+  const { rows } = await sql`select 1 from rooms where room_id = ${roomId} and tombstone = ${replacement}`.execute(
+    db.sql,
+  )
+  return rows.length > 0
+}
+
+/** Lets this server's aliases of a room, and its place in the directory, be those of another. */
+export async function moveAliases(tx: Tx, from: RoomId, to: RoomId): Promise<void> {
+  await sql`update room_aliases set room_id = ${to} where room_id = ${from}`.execute(tx.sql)
+  await sql`update rooms set in_directory = (select in_directory from rooms where room_id = ${from}) where room_id = ${to}`.execute(
+    tx.sql,
+  )
+  await sql`update rooms set in_directory = false where room_id = ${from}`.execute(tx.sql)
+}
