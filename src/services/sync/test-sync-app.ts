@@ -1,6 +1,8 @@
+import { defaultConfig } from '../../config.ts'
 import { type Filter, parseFilter } from '../../core/filters/filter-schema.ts'
 import type { DeviceId, UserId } from '../../core/ids.ts'
 import { createMetrics } from '../../infra/metrics.ts'
+import { systemRandom } from '../../infra/random.ts'
 import { startStreamTail } from '../../infra/stream-tail.ts'
 import { createReadingApp, DEVICE } from '../rooms/test-reading-room.ts'
 import { type SyncCommand, sync } from './sync.ts'
@@ -12,6 +14,8 @@ export async function createSyncApp() {
   const stream = await startStreamTail(app.database, app.logger)
   return {
     ...app,
+    config: defaultConfig({ server_name: 'x' }),
+    random: systemRandom,
     metrics,
     stream,
     async close() {
