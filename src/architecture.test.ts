@@ -12,6 +12,8 @@ const SERVICES = [
   'devices',
   'media',
   'rooms',
+  'presence',
+  'search',
   'federation',
   'push',
   'appservices',

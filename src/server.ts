@@ -9,6 +9,7 @@ import type { App } from './app.ts'
 import type { Config, ListenerConfig } from './config.ts'
 import { openApp } from './open-app.ts'
 import { startMediaSweeps } from './services/media/sweep-media.ts'
+import { startPresence } from './services/presence/start-presence.ts'
 import { startPush } from './services/push/start-push.ts'
 
 /** A server that runs. */
@@ -28,6 +29,7 @@ export async function startServer(config: Config): Promise<RunningServer> {
   try {
     const servers = await listenOnAll(app, config)
     const sweeps = startMediaSweeps(app)
+    const presence = await startPresence(app)
     const push = await startPush(app)
     return {
       addresses: servers.map(({ listener, server }) => ({
@@ -39,6 +41,7 @@ export async function startServer(config: Config): Promise<RunningServer> {
         stop()
         await Promise.all(servers.map(({ server }) => closeServer(server)))
         await sweeps.stop()
+        await presence.stop()
         await push.stop()
         await close()
       },

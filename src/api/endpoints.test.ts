@@ -16,8 +16,6 @@ const NOT_SERVED: Record<string, string> = {
   'GET /_matrix/client/v3/rooms/{}/initialSync': 'no client in use calls it; /sync took its place',
   'GET /_matrix/client/v3/login/sso/redirect': 'single sign-on is to come, and no login flow offers it',
   'GET /_matrix/client/v3/login/sso/redirect/{}': 'single sign-on is to come, and no login flow offers it',
-  'GET /_matrix/client/v3/presence/{}/status': 'presence is to come',
-  'PUT /_matrix/client/v3/presence/{}/status': 'presence is to come',
   'POST /_matrix/client/v3/search': 'search is to come',
   'POST /_matrix/client/v3/user_directory/search': 'the user directory is to come',
 }

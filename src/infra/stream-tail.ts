@@ -1,6 +1,8 @@
 import { sql } from 'kysely'
+import type { UserId } from '../core/ids.ts'
 import type { Database } from '../storage/database.ts'
 import { forgetEvent } from '../storage/events.ts'
+import { loadPresenceChanges } from '../storage/presence.ts'
 import type { StreamRow } from '../storage/schema.ts'
 import type { Logger } from './logger.ts'
 
@@ -12,6 +14,8 @@ export type StreamTail = {
   refresh(): Promise<number>
   /** The rows after `from` up to and including `to`, oldest first: from memory, or from the database when they are too old for that. */
   rowsBetween(range: { from: number; to: number; roomIds: readonly string[]; userId: string }): Promise<StreamRow[]>
+  /** Whose presence changed after `from` up to and including `to`. */
+  presencesBetween(from: number, to: number): Promise<UserId[]>
   /** Hears of all rows, in order, once each. Returns how to stop. */
   subscribe(listener: (rows: readonly StreamRow[]) => void): () => void
   stop(): Promise<void>
@@ -113,6 +117,10 @@ export async function startStreamTail(database: Database, logger: Logger): Promi
         and (room_id = any(${roomIds}::text[]) or user_id = ${userId}) order by stream_position`.execute(database.sql)
       return result.rows
     },
+    async presencesBetween(from, to) {
+      if (from >= to) return []
+      return from >= floor ? presencesInMemory(rows, from, to) : loadPresenceChanges(database, from, to)
+    },
     subscribe(listener) {
       listeners.add(listener)
       return () => listeners.delete(listener)
@@ -138,6 +146,15 @@ function inMemory(
     if (row.user_id === userId || (row.room_id !== null && wanted.has(row.room_id))) found.push(row)
   }
   return found
+}
+
+function presencesInMemory(rows: readonly StreamRow[], from: number, to: number): UserId[] {
+  const users = new Set<UserId>()
+  for (let i = firstAfter(rows, from); i < rows.length && rows[i]!.stream_position <= to; i++) {
+    const { kind, user_id } = rows[i]!
+    if (kind === 'presence' && user_id !== null) users.add(user_id)
+  }
+  return [...users]
 }
 
 /** Index of the first row above a position. */

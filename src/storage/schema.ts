@@ -3,7 +3,9 @@ import type { EncryptionTables } from './encryption-schema.ts'
 import type { EphemeralTables } from './ephemeral-schema.ts'
 import type { MediaTables } from './media-schema.ts'
 import type { NotificationTables } from './notifications-schema.ts'
+import type { PresenceTables } from './presence-schema.ts'
 import type { ReportTables } from './reports-schema.ts'
+import type { SearchTables } from './search-schema.ts'
 import type { UserTables } from './users-schema.ts'
 
 /** The tables as kysely sees them; `migrations/` has their meaning. bigint columns arrive as numbers (all stay below 2^53). */
@@ -12,6 +14,8 @@ export type Tables = UserTables &
   EphemeralTables &
   EncryptionTables &
   NotificationTables &
+  PresenceTables &
+  SearchTables &
   ReportTables & {
     server_secrets: { name: string; value: string }
     room_heads: RoomHeadRow

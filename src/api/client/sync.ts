@@ -1,10 +1,10 @@
 import { z } from 'zod'
+import type { App } from '../../app.ts'
 import { BadJsonError } from '../../core/errors.ts'
 import { type Filter, parseFilter } from '../../core/filters/filter-schema.ts'
-import type { App } from '../../app.ts'
 import type { UserId } from '../../core/ids.ts'
-import { getFilter } from '../../services/users/filters.ts'
 import { sync } from '../../services/sync/sync.ts'
+import { getFilter } from '../../services/users/filters.ts'
 import { queryBoolean, queryInteger } from '../http/fields.ts'
 import { route } from '../http/route.ts'
 
@@ -36,6 +36,7 @@ export const getSync = route({
         : query['org.matrix.msc4222.use_state_after']
           ? 'org.matrix.msc4222.state_after'
           : undefined,
+      presence: query.set_presence ?? 'online',
       signal,
     })
   },

@@ -13,6 +13,7 @@ import { postLoginToken } from './login-token.ts'
 import { postLogout, postLogoutAll } from './logout.ts'
 import { postOpenIdToken } from './openid.ts'
 import { postPassword } from './password.ts'
+import { getPresence, putPresence } from './presence.ts'
 import { deleteProfileField, getOneProfileField, getWholeProfile, putProfileField } from './profile.ts'
 import {
   deleteOnePushRule,
@@ -82,6 +83,8 @@ const belongings: AnyEndpoint[] = [
   getOneProfileField,
   putProfileField,
   deleteProfileField,
+  getPresence,
+  putPresence,
   getOneAccountData,
   putOneAccountData,
   deleteOneAccountData,

@@ -18,6 +18,7 @@ async function start(kept?: number) {
     position: () => position,
     refresh: async () => position,
     rowsBetween: async () => [],
+    presencesBetween: async () => [],
     subscribe(listener: typeof tell) {
       tell = listener
       return () => {}

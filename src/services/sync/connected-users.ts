@@ -3,6 +3,7 @@ import type { RoomId, UserId } from '../../core/ids.ts'
 import { loadIgnoredUsers } from '../../storage/ignored-users.ts'
 import type { Membership, StreamRow } from '../../storage/schema.ts'
 import { loadMembershipsAtPosition } from '../../storage/sync-memberships.ts'
+import { gatherPresence } from './presence-wakes.ts'
 
 /** What this process remembers of a user who syncs, true at exactly the stream's position in this process. */
 export type ConnectedUser = {
@@ -29,6 +30,8 @@ type Capabilities = Pick<App, 'database' | 'stream'>
 
 /** Users kept at least; those who wait are never dropped. */
 const KEPT_USERS = 20_000
+/** In rooms with more users than this a change of presence wakes nobody: it comes with the next answer. */
+const MAX_WOKEN_BY_PRESENCE = 500
 const connected = new WeakMap<App['stream'], ConnectedUsers>()
 
 /** The connected users of a running server. */
@@ -47,10 +50,17 @@ export function createConnectedUsers(app: Capabilities, kept = KEPT_USERS): Conn
   let isDropping = false
   const loading = new Map<UserId, { user: Promise<ConnectedUser>; early: StreamRow[] }>()
 
+  const notePresence = gatherPresence(app, (roomId) => {
+    const present = members.get(roomId)
+    if (!present || present.size > MAX_WOKEN_BY_PRESENCE) return
+    for (const user of present) for (const wake of user.wakers) wake()
+  })
+
   app.stream.subscribe((rows) => {
     const woken = new Set<ConnectedUser>()
     for (const row of rows) {
       if (row.user_id !== null) {
+        if (row.kind === 'presence' && members.size > 0) notePresence(row.user_id)
         loading.get(row.user_id)?.early.push(row)
         const user = users.get(row.user_id)
         if (user) {

@@ -13,12 +13,13 @@ import { encryptionChanges } from './encryption-changes.ts'
 import { strippedRooms } from './initial-sync.ts'
 import { changedAccountData } from './sync-account-data.ts'
 import { allEphemeral, changedEphemeral } from './sync-ephemeral.ts'
+import { presenceChanges } from './sync-presence.ts'
 import { type SyncedRooms, syncResponse } from './sync-response.ts'
 import { type SyncedRoom, type SyncViewer, syncRooms } from './sync-room.ts'
 import type { RoomSpan } from './sync-room-content.ts'
 import { roomsRead, syncUnread } from './sync-unread.ts'
 
-type Reading = Pick<App, 'database' | 'clock' | 'stream'>
+type Reading = Pick<App, 'config' | 'database' | 'clock' | 'stream'>
 
 /** One room's part of the rows of a sync: its events, oldest first, and what became of the user there. */
 type RoomChange = {
@@ -48,7 +49,8 @@ export async function incrementalSync(
   const joined = new Set([...present].flatMap(([roomId, { membership }]) => (membership === 'join' ? roomId : [])))
   const rows = await rowsOf(app, { user, from, to, joined, present })
   const isLagging = acknowledged !== undefined && acknowledged < from
-  if (rows.length === 0 && !fullState && !isLagging) return undefined
+  const presences = await app.stream.presencesBetween(from, to)
+  if (rows.length === 0 && presences.length === 0 && !fullState && !isLagging) return undefined
 
   const changes = (await roomChanges(app, viewer, rows)).filter(({ roomId }) => viewer.filter.takesRoom(roomId))
   const newlyJoined = await newlyJoinedRooms(app, viewer, changes, joined)
@@ -59,11 +61,12 @@ export async function incrementalSync(
       : []
   })
   const known = new Set([...joined].filter((roomId) => !newlyJoined.has(roomId) && viewer.filter.takesRoom(roomId)))
-  const [changed, fresh, accountData, encryption] = await Promise.all([
+  const [changed, fresh, accountData, encryption, presence] = await Promise.all([
     changedEphemeral(app, viewer, { rows, joined: known }),
     allEphemeral(app, viewer, [...newlyJoined]),
     changedAccountData(app, viewer, rows, newlyJoined),
     encryptionChanges(app, { ...viewer, acknowledged, from, to, rows, joined }),
+    presenceChanges(app, viewer, { changed: presences, rows, joined, newlyJoined }),
   ])
   const ephemeral = new Map([...changed, ...fresh])
   const synced: SyncedRooms = {
@@ -109,8 +112,11 @@ export async function incrementalSync(
     fullState ||
     accountData.global.length > 0 ||
     Object.keys(encryption.sections).length > 0 ||
+    presence.presence !== undefined ||
     [synced.join, synced.leave, synced.invite, synced.knock].some((section) => section.size > 0)
-  return isNews ? { ...syncResponse(synced, syncToken(to, encryption.toDevice)), ...encryption.sections } : undefined
+  return isNews
+    ? { ...syncResponse(synced, syncToken(to, encryption.toDevice)), ...encryption.sections, ...presence }
+    : undefined
 }
 
 /** The rows that concern the user: of joined rooms, of the user, and of rooms that the user has left meanwhile. */

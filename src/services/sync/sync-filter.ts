@@ -16,6 +16,7 @@ export type SyncFilter = {
   takesEphemeral(event: TypedEvent, roomId: string): boolean
   takesRoomAccountData(event: TypedEvent, roomId: string): boolean
   takesAccountData(event: TypedEvent): boolean
+  takesPresence(event: TypedEvent): boolean
   lazyLoadMembers: boolean
   unreadThreadNotifications: boolean
   eventFields: readonly string[] | undefined
@@ -40,6 +41,7 @@ export function compileSyncFilter(filter: Filter): SyncFilter {
     takesEphemeral: inRoom(room.ephemeral),
     takesRoomAccountData: inRoom(room.account_data),
     takesAccountData: withoutRoom(filter.account_data),
+    takesPresence: withoutRoom(filter.presence),
     lazyLoadMembers: state.lazy_load_members ?? timeline.lazy_load_members ?? false,
     unreadThreadNotifications: timeline.unread_thread_notifications ?? false,
     eventFields: filter.event_fields && filter.event_fields.length > 0 ? filter.event_fields : undefined,

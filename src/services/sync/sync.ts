@@ -4,6 +4,8 @@ import type { Filter } from '../../core/filters/filter-schema.ts'
 import type { DeviceId, UserId } from '../../core/ids.ts'
 import { acknowledgedIn, parseSyncToken, syncToken } from '../../core/sync-token.ts'
 import { loadIgnoredUsers } from '../../storage/ignored-users.ts'
+import type { PresenceState } from '../../storage/presence-schema.ts'
+import { devicePresenceOf } from '../presence/device-presence.ts'
 import { type ConnectedUser, connectedUsersOf } from './connected-users.ts'
 import { waitingMessages } from './encryption-changes.ts'
 import { incrementalSync } from './incremental-sync.ts'
@@ -24,11 +26,13 @@ export type SyncCommand = {
   /** Whether to tell all state of all rooms, whatever the client has. */
   fullState: boolean
   stateAfter: SyncViewer['stateAfter']
+  /** What the device says of its user meanwhile; undefined: nothing. */
+  presence?: PresenceState | undefined
   /** Ends the waiting. */
   signal: AbortSignal
 }
 
-type Capabilities = Pick<App, 'database' | 'clock' | 'stream' | 'logger' | 'metrics'>
+type Capabilities = Pick<App, 'config' | 'database' | 'clock' | 'random' | 'stream' | 'logger' | 'metrics'>
 
 /** Longer waiting than this gains nothing and ties up proxies. */
 const MAX_TIMEOUT_MS = 10 * 60_000
@@ -38,6 +42,19 @@ const MAX_TIMEOUT_MS = 10 * 60_000
  * Throws M_INVALID_PARAM for a token that this server has not given out.
  */
 export async function sync(app: Capabilities, command: SyncCommand): Promise<Record<string, unknown>> {
+  const { presence } = command
+  if (presence === undefined || !app.config.presence.enabled) return answer(app, command)
+  const present = devicePresenceOf(app).beginSync({ ...command, presence })
+  try {
+    // A first answer has the user's own presence in it, so that it is not news to the next one.
+    if (command.since === undefined) await present.settled
+    return await answer(app, command)
+  } finally {
+    present.end()
+  }
+}
+
+async function answer(app: Capabilities, command: SyncCommand): Promise<Record<string, unknown>> {
   const viewer = {
     userId: command.userId,
     deviceId: command.deviceId,

@@ -1,0 +1,49 @@
+import type { App } from '../../app.ts'
+import { ForbiddenError } from '../../core/errors.ts'
+import type { JsonObject } from '../../core/events/pdu.ts'
+import type { DeviceId, UserId } from '../../core/ids.ts'
+import { findPresence, shareRoom } from '../../storage/presence.ts'
+import type { PresenceRow, PresenceState } from '../../storage/presence-schema.ts'
+import { storableText } from '../../storage/storable-text.ts'
+import { devicePresenceOf } from './device-presence.ts'
+import type { PresenceApp } from './presence-writer.ts'
+
+/** Sets a user's presence through a device. Without effect where the configuration turns presence off. https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3presenceuseridstatus */
+export async function setPresenceStatus(
+  app: PresenceApp,
+  {
+    statusMsg,
+    ...device
+  }: {
+    userId: UserId
+    deviceId: DeviceId | null
+    presence: PresenceState
+    statusMsg: string | null | undefined
+  },
+): Promise<void> {
+  if (!app.config.presence.enabled) return
+  await devicePresenceOf(app).set({ ...device, statusMsg: statusMsg ? storableText(statusMsg) : null })
+}
+
+/** What a user may know of another's presence. Throws M_FORBIDDEN when they share no room. https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3presenceuseridstatus */
+export async function getPresenceStatus(
+  app: Pick<App, 'config' | 'database' | 'clock'>,
+  userId: UserId,
+  other: UserId,
+): Promise<JsonObject> {
+  if (userId !== other && !(await shareRoom(app.database, userId, other))) {
+    throw new ForbiddenError('You share no room with this user')
+  }
+  const known = app.config.presence.enabled ? await findPresence(app.database, other) : undefined
+  return known ? presenceContent(known, app.clock.now()) : { presence: 'offline' }
+}
+
+/** The content of `m.presence`. Who is online has been active in the last minutes, or would be unavailable. https://spec.matrix.org/v1.19/client-server-api/#mpresence */
+export function presenceContent({ presence, status_msg, last_active_ts }: PresenceRow, now: number): JsonObject {
+  return {
+    presence,
+    ...(last_active_ts > 0 && { last_active_ago: Math.max(0, now - last_active_ts) }),
+    ...(status_msg !== null && { status_msg }),
+    currently_active: presence === 'online',
+  }
+}

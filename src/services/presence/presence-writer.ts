@@ -1,0 +1,52 @@
+import type { App } from '../../app.ts'
+import { type PresenceChange, type PresenceWrite, storePresence } from '../../storage/presence.ts'
+
+export type PresenceApp = Pick<App, 'config' | 'database' | 'stream' | 'clock' | 'random' | 'logger'>
+
+/** Writes what becomes known of users' presence: one transaction for all that came while the last one was under way. */
+export type PresenceWriter = {
+  readonly processId: string
+  /** Resolves when it is stored, and others can see it. */
+  write(change: PresenceChange): Promise<void>
+  /** The figures of a write at this moment. */
+  now(): PresenceWrite
+  /** Resolves when nothing is under way. */
+  drained(): Promise<void>
+}
+
+/** https://spec.matrix.org/v1.19/client-server-api/#idle-timeout */
+const IDLE_MS = 5 * 60_000
+
+/** Makes the writer of one process. */
+export function createPresenceWriter(app: PresenceApp): PresenceWriter {
+  const processId = app.random.token(16)
+  let waiting: PresenceChange[] = []
+  let next: Promise<void> | undefined
+  let underWay: Promise<void> = Promise.resolve()
+
+  const now = () => ({ processId, now: app.clock.now(), idleMs: IDLE_MS })
+
+  async function flush(previous: Promise<void>): Promise<void> {
+    await previous.catch(() => {})
+    const changes = waiting
+    waiting = []
+    next = undefined
+    await app.database.write((tx) => storePresence(tx, changes, now()))
+  }
+
+  return {
+    processId,
+    now,
+    write(change) {
+      waiting.push(change)
+      if (!next) {
+        next = flush(underWay)
+        underWay = next
+      }
+      return next
+    },
+    async drained() {
+      await underWay.catch(() => {})
+    },
+  }
+}

@@ -1,0 +1,122 @@
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { defaultConfig } from '../../config.ts'
+import type { DeviceId, UserId } from '../../core/ids.ts'
+import { systemRandom } from '../../infra/random.ts'
+import { startStreamTail } from '../../infra/stream-tail.ts'
+import { findPresence } from '../../storage/presence.ts'
+import { createReadingApp, type ReadingApp } from '../rooms/test-reading-room.ts'
+import { devicePresenceOf } from './device-presence.ts'
+import { noteActivity } from './note-activity.ts'
+import { getPresenceStatus, setPresenceStatus } from './presence-status.ts'
+import { sweepPresence } from './start-presence.ts'
+
+const MINUTE = 60_000
+const PHONE = 'PHONE' as DeviceId
+const LAPTOP = 'LAPTOP' as DeviceId
+
+type PresenceTestApp = Awaited<ReturnType<typeof createPresenceApp>>
+let app: PresenceTestApp
+beforeAll(async () => {
+  app = await createPresenceApp()
+  await sweepPresence(app)
+})
+afterAll(async () => {
+  await app.stream.stop()
+  await app.database.close()
+})
+
+/** A process; `shared`: of the same server as this one. */
+async function createPresenceApp(shared?: ReadingApp) {
+  const base = shared ?? (await createReadingApp())
+  const config = defaultConfig({ server_name: 'hearth.test' })
+  return { ...base, config, random: systemRandom, stream: await startStreamTail(base.database, base.logger) }
+}
+
+let made = 0
+const newUser = () => `@presence${++made}:hearth.test` as UserId
+const stateOf = async (userId: UserId) => (await findPresence(app.database, userId))?.presence
+const sync = async (userId: UserId, presence: 'online' | 'unavailable' | 'offline', deviceId = PHONE, on = app) => {
+  const present = devicePresenceOf(on).beginSync({ userId, deviceId, presence })
+  await present.settled
+  return present
+}
+const streamRows = async (userId: UserId) =>
+  (await app.database.sql.selectFrom('stream').selectAll().where('user_id', '=', userId).execute()).length
+
+test('who syncs is online, and goes half a minute after the last sync', async () => {
+  const user = newUser()
+  const first = await sync(user, 'online')
+  expect(await stateOf(user)).toBe('online')
+  app.clock.advance(10 * MINUTE)
+  await devicePresenceOf(app).sweep()
+  expect(await stateOf(user)).toBe('online')
+  first.end()
+  app.clock.advance(29_000)
+  await devicePresenceOf(app).sweep()
+  expect(await stateOf(user)).toBe('online')
+  app.clock.advance(2000)
+  await devicePresenceOf(app).sweep()
+  expect(await stateOf(user)).toBe('offline')
+})
+
+test('the same sync again writes nothing', async () => {
+  const user = newUser()
+  for (let i = 0; i < 3; i++) (await sync(user, 'online')).end()
+  expect(await streamRows(user)).toBe(1)
+})
+
+test('the most present device counts', async () => {
+  const user = newUser()
+  await sync(user, 'unavailable', LAPTOP)
+  expect(await stateOf(user)).toBe('unavailable')
+  await sync(user, 'online', PHONE)
+  expect(await stateOf(user)).toBe('online')
+  await sync(user, 'offline', PHONE)
+  expect(await stateOf(user)).toBe('unavailable')
+})
+
+test('who does nothing for five minutes is unavailable, until the next activity', async () => {
+  const user = newUser()
+  await sync(user, 'online')
+  app.clock.advance(5 * MINUTE)
+  await sweepPresence(app)
+  expect(await stateOf(user)).toBe('unavailable')
+  noteActivity(app, user)
+  await devicePresenceOf(app).writer.drained()
+  expect(await stateOf(user)).toBe('online')
+})
+
+test('the status message stays while the presence follows the syncs, and only it is told when it alone changes', async () => {
+  const user = newUser()
+  const say = (statusMsg: string) =>
+    setPresenceStatus(app, { userId: user, deviceId: PHONE, presence: 'online', statusMsg })
+  await say('tea')
+  await say('coffee')
+  await sync(user, 'unavailable')
+  expect(await getPresenceStatus(app, user, user)).toMatchObject({ presence: 'unavailable', status_msg: 'coffee' })
+  expect(await streamRows(user)).toBe(3)
+})
+
+test('strangers are told nothing', async () => {
+  await expect(getPresenceStatus(app, newUser(), newUser())).rejects.toThrow('You share no room')
+})
+
+test('what a device says through another process counts at once, and a dead process takes its devices with it', async () => {
+  const user = newUser()
+  const other = await createPresenceApp(app)
+  await sweepPresence(other)
+  await sync(user, 'online', PHONE, other)
+  await sync(user, 'unavailable', PHONE, app)
+  expect(await stateOf(user)).toBe('unavailable')
+  await other.stream.refresh()
+  await sync(user, 'online', PHONE, other)
+  expect(await stateOf(user)).toBe('online')
+  await sync(user, 'offline', PHONE, app)
+  expect(await stateOf(user)).toBe('online')
+  app.clock.advance(MINUTE)
+  await sweepPresence(app)
+  app.clock.advance(MINUTE)
+  await sweepPresence(app)
+  expect(await stateOf(user)).toBe('offline')
+  await other.stream.stop()
+})

@@ -1,0 +1,48 @@
+import type { App } from '../../app.ts'
+import { beatPresence, dropDeadPresence, settleAllPresence } from '../../storage/presence.ts'
+import { devicePresenceOf } from './device-presence.ts'
+import type { PresenceApp } from './presence-writer.ts'
+
+/** How often to look for devices that are gone, in this process. */
+const SWEEP_MS = 5000
+/** How often to say that this process lives, and to look for idle users and dead processes. */
+const BEAT_MS = 30_000
+/** A process that has not been seen for this long is dead. */
+const DEAD_MS = 3 * BEAT_MS
+
+/** Keeps presence true while time passes. `stop` lets the devices go that this process had; others sweep for it if it crashes. */
+export async function startPresence(app: PresenceApp & Pick<App, 'stopping'>): Promise<{ stop(): Promise<void> }> {
+  if (!app.config.presence.enabled) return { stop: async () => {} }
+  const { writer } = devicePresenceOf(app)
+  await sweepPresence(app)
+  let underWay = Promise.resolve()
+  const run = (work: () => Promise<void>) => {
+    underWay = underWay
+      .then(work)
+      .catch((error) => app.logger.warn({ err: error }, 'sweeping presence failed; it is tried again'))
+  }
+  const sweep = setInterval(() => run(() => devicePresenceOf(app).sweep()), SWEEP_MS)
+  const beat = setInterval(() => run(() => sweepPresence(app)), BEAT_MS)
+  return {
+    async stop() {
+      clearInterval(sweep)
+      clearInterval(beat)
+      await underWay
+      await writer.drained()
+      await app.database.write((tx) => dropDeadPresence(tx, { before: 0, gone: writer.processId }))
+    },
+  }
+}
+
+/** Says that this process lives, makes idle users unavailable, and those offline whose devices all went with a process that died. */
+export async function sweepPresence(app: PresenceApp): Promise<void> {
+  const presence = devicePresenceOf(app)
+  const write = presence.writer.now()
+  const wasKnown = await app.database.write(async (tx) => {
+    const isKnown = await beatPresence(tx, write)
+    await dropDeadPresence(tx, { before: write.now - DEAD_MS, gone: '' })
+    await settleAllPresence(tx, write)
+    return isKnown
+  })
+  if (!wasKnown) presence.forget()
+}

@@ -1,0 +1,187 @@
+import { sql } from 'kysely'
+import type { DeviceId, RoomId, UserId } from '../core/ids.ts'
+import type { Db, Tx } from './database.ts'
+import type { PresenceRow, PresenceState } from './presence-schema.ts'
+import { appendToStream } from './stream-append.ts'
+
+/** What became known of a user's presence through this process. */
+export type PresenceChange = {
+  userId: UserId
+  /** What a device of the user says now; 'offline': that it is gone. Undefined: nothing new. */
+  device?: { deviceId: DeviceId | null; presence: PresenceState } | undefined
+  /** A new status message, null for none; undefined: it stays. */
+  statusMsg?: string | null | undefined
+  /** Whether the user did something just now. */
+  isActive: boolean
+}
+
+/** Which process writes, when (milliseconds since 1970), and how long without activity makes a user unavailable. */
+export type PresenceWrite = { processId: string; now: number; idleMs: number }
+
+/** Stores changes, the newest last, and tells the stream (kind 'presence', user_id: whose, detail: the writing process) where others see another presence now. */
+export async function storePresence(tx: Tx, changes: readonly PresenceChange[], write: PresenceWrite): Promise<void> {
+  const userIds = [...new Set(changes.map((change) => change.userId))]
+  await storeDevices(tx, changes, write)
+  const changed = new Set(await storeStatuses(tx, userIds, changes, write))
+  for (const userId of await settle(tx, sql`user_id = any(${userIds}::text[])`, write)) changed.add(userId)
+  tellStream(tx, changed, write)
+}
+
+/** Makes those unavailable who have been idle for long, and those offline whose devices are all gone. */
+export async function settleAllPresence(tx: Tx, write: PresenceWrite): Promise<void> {
+  tellStream(tx, await settle(tx, sql`presence <> 'offline'`, write), write)
+}
+
+function tellStream(tx: Tx, userIds: Iterable<UserId>, { processId }: PresenceWrite): void {
+  for (const userId of userIds) appendToStream(tx, { kind: 'presence', user_id: userId, detail: processId })
+}
+
+async function storeDevices(tx: Tx, changes: readonly PresenceChange[], { processId }: PresenceWrite): Promise<void> {
+  const newest = new Map(
+    changes.flatMap(({ userId, device }) =>
+      device ? [[`${userId} ${device.deviceId}`, { userId, ...device }] as const] : [],
+    ),
+  )
+  const devices = [...newest.values()]
+  const gone = devices.filter(({ presence }) => presence === 'offline')
+  const present = devices.filter(({ presence }) => presence !== 'offline')
+  const columns = (of: typeof devices) =>
+    sql`${of.map((device) => device.userId)}::text[], ${of.map((device) => device.deviceId ?? '')}::text[]`
+  if (gone.length > 0) {
+    await sql`delete from presence_devices using unnest(${columns(gone)}) as gone(user_id, device_id)
+      where presence_devices.user_id = gone.user_id and presence_devices.device_id = gone.device_id
+        and process_id = ${processId}`.execute(tx.sql)
+  }
+  if (present.length === 0) return
+  const said = sql`unnest(${columns(present)}, ${present.map((device) => device.presence)}::text[]) as said(user_id, device_id, presence)`
+  await sql`insert into presence_devices (user_id, device_id, process_id, presence)
+    select user_id, device_id, ${processId}, presence from ${said}
+    on conflict (user_id, device_id, process_id) do update set presence = excluded.presence`.execute(tx.sql)
+  // What the device said through other processes before is outdated.
+  await sql`update presence_devices set presence = said.presence from ${said}
+    where presence_devices.user_id = said.user_id and presence_devices.device_id = said.device_id
+      and presence_devices.presence <> said.presence`.execute(tx.sql)
+}
+
+/** Whose status message is another now. */
+async function storeStatuses(
+  tx: Tx,
+  userIds: readonly UserId[],
+  changes: readonly PresenceChange[],
+  { now }: PresenceWrite,
+): Promise<UserId[]> {
+  const users = userIds.map((userId) => {
+    const own = changes.filter((change) => change.userId === userId)
+    const status = own.findLast((change) => change.statusMsg !== undefined)
+    return { hasStatus: status !== undefined, statusMsg: status?.statusMsg ?? null, isActive: own.some(isActive) }
+  })
+  const { rows } = await sql<{ user_id: UserId }>`with said as (
+      select * from unnest(${userIds}::text[], ${users.map((user) => user.hasStatus)}::boolean[],
+        ${users.map((user) => user.statusMsg)}::text[], ${users.map((user) => user.isActive)}::boolean[])
+        as said(user_id, has_status, status_msg, is_active)
+    ), known as (
+      select said.*, presence.user_id is not null as is_known, presence.status_msg as old_status
+      from said left join presence using (user_id)
+    ), stored as (
+      insert into presence (user_id, presence, status_msg, last_active_ts)
+      select user_id, 'offline', case when has_status then status_msg else old_status end,
+        case when is_active then ${now}::bigint else 0 end from known order by user_id
+      on conflict (user_id) do update set status_msg = excluded.status_msg,
+        last_active_ts = greatest(presence.last_active_ts, excluded.last_active_ts)
+    )
+    select user_id from known where has_status and status_msg is distinct from old_status`.execute(tx.sql)
+  return rows.map((row) => row.user_id)
+}
+
+function isActive(change: PresenceChange): boolean {
+  return change.isActive
+}
+
+/** Derives what others are told from what the devices say. */
+async function settle(tx: Tx, whose: ReturnType<typeof sql>, { now, idleMs }: PresenceWrite): Promise<UserId[]> {
+  const { rows } = await sql<{ user_id: UserId }>`update presence set presence = derived.presence from (
+      select user_id, case
+        when bool_or(presence_devices.presence = 'online') and last_active_ts > ${now - idleMs}::bigint then 'online'
+        when bool_or(presence_devices.presence is not null) then 'unavailable'
+        else 'offline' end as presence
+      from (select * from presence where ${whose} order by user_id for update) as presence
+        left join presence_devices using (user_id)
+      group by user_id, last_active_ts
+    ) as derived
+    where presence.user_id = derived.user_id and presence.presence <> derived.presence
+    returning presence.user_id`.execute(tx.sql)
+  return rows.map((row) => row.user_id)
+}
+
+/** Says that a process lives; false: it was taken for dead, and what devices said through it is forgotten. */
+export async function beatPresence(tx: Tx, { processId, now }: PresenceWrite): Promise<boolean> {
+  const { rows } = await sql<{ is_new: boolean }>`insert into presence_processes (process_id, seen_ts)
+    values (${processId}, ${now}::bigint) on conflict (process_id) do update set seen_ts = excluded.seen_ts
+    returning xmax = 0 as is_new`.execute(tx.sql)
+  return rows[0]?.is_new === false
+}
+
+/** Forgets processes that have not been seen since `before`, and `gone`, with what devices said through them. */
+export async function dropDeadPresence(tx: Tx, { before, gone }: { before: number; gone: string }): Promise<void> {
+  await sql`delete from presence_processes where seen_ts < ${before}::bigint or process_id = ${gone}`.execute(tx.sql)
+  await sql`delete from presence_devices where not exists (
+    select 1 from presence_processes where presence_processes.process_id = presence_devices.process_id)`.execute(tx.sql)
+}
+
+/** A user's presence; undefined when nothing was ever known of it. */
+export async function findPresence(db: Db, userId: UserId): Promise<PresenceRow | undefined> {
+  const { rows } = await sql<PresenceRow>`select * from presence where user_id = ${userId}`.execute(db.sql)
+  return rows[0]
+}
+
+/** Whether two users are in a room together. */
+export async function shareRoom(db: Db, userId: UserId, other: UserId): Promise<boolean> {
+  const { rows } = await sql`select 1 from room_memberships as mine join room_memberships as theirs using (room_id)
+    where mine.user_id = ${userId} and mine.membership = 'join' and theirs.user_id = ${other} and theirs.membership = 'join'
+    limit 1`.execute(db.sql)
+  return rows.length > 0
+}
+
+/** The presence of all who are there and share one of these rooms, `userId` included. */
+export async function loadPresentUsers(db: Db, userId: UserId, roomIds: readonly RoomId[]): Promise<PresenceRow[]> {
+  const { rows } = await sql<PresenceRow>`select * from presence where presence <> 'offline'
+    and (user_id = ${userId} or exists (select 1 from room_memberships where room_memberships.user_id = presence.user_id
+      and membership = 'join' and room_id = any(${roomIds}::text[])))`.execute(db.sql)
+  return rows
+}
+
+/** The presence of those of `changed` who share one of `roomIds`; of `met`, who do, and of the members of `newRooms` if they are there. */
+export async function loadPresenceNews(
+  db: Db,
+  userId: UserId,
+  news: {
+    roomIds: readonly RoomId[]
+    changed: readonly UserId[]
+    met: readonly UserId[]
+    newRooms: readonly RoomId[]
+  },
+): Promise<PresenceRow[]> {
+  const { rows } = await sql<PresenceRow>`select * from presence where user_id = any(${news.changed}::text[])
+      and (user_id = ${userId} or exists (select 1 from room_memberships where room_memberships.user_id = presence.user_id
+        and membership = 'join' and room_id = any(${news.roomIds}::text[])))
+    union
+    select * from presence where presence <> 'offline' and user_id = any(${news.met}::text[])
+    union
+    select presence.* from room_memberships join presence using (user_id) where room_id = any(${news.newRooms}::text[])
+      and membership = 'join' and presence <> 'offline' and user_id <> ${userId}`.execute(db.sql)
+  return rows
+}
+
+/** Whose presence changed after position `from` up to `to`. */
+export async function loadPresenceChanges(db: Db, from: number, to: number): Promise<UserId[]> {
+  const { rows } = await sql<{ user_id: UserId }>`select distinct user_id from stream where kind = 'presence'
+    and stream_position > ${from}::bigint and stream_position <= ${to}::bigint`.execute(db.sql)
+  return rows.map((row) => row.user_id)
+}
+
+/** The rooms that any of these users has joined. */
+export async function loadRoomsOfUsers(db: Db, userIds: readonly UserId[]): Promise<RoomId[]> {
+  const { rows } = await sql<{ room_id: RoomId }>`select distinct room_id from room_memberships
+    where user_id = any(${userIds}::text[]) and membership = 'join'`.execute(db.sql)
+  return rows.map((row) => row.room_id)
+}
