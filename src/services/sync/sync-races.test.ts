@@ -20,9 +20,9 @@ import type { SyncBody } from './test-sync-app.ts'
 
 const ALICE = '@alice:x' as UserId
 const BOB = '@bob:x' as UserId
-const WRITERS = 6
+const WRITERS = 12
 const MESSAGES = 25
-const ROOMS = 3
+const ROOMS = 8
 
 let postgres: TestPostgres
 let first: Process
@@ -146,6 +146,21 @@ function take(told: Map<RoomId, Told>, roomId: RoomId, { timeline, state }: Sync
   room.order.push(...timeline.events.map(({ event_id }: { event_id: string }) => event_id))
 }
 
+/** One sync that does not wait. */
+async function ask(process: Process, since: string | undefined): Promise<SyncBody> {
+  const command: SyncCommand = {
+    userId: ALICE,
+    deviceId: null,
+    since,
+    timeout: 0,
+    filter: {},
+    fullState: false,
+    stateAfter: undefined,
+    signal: new AbortController().signal,
+  }
+  return (await sync(process, command)) as SyncBody
+}
+
 async function timelineOf(roomId: RoomId) {
   const whole = { after: 0, before: Number.MAX_SAFE_INTEGER, direction: 'forwards', limit: 10_000 } as const
   return loadTimelinePage(first.database, { roomId, ...whole })
@@ -193,19 +208,35 @@ function withGapsFilled({ order, gaps }: Told, all: readonly string[]): string[]
   return filled
 }
 
+test('what follows an initial sync goes on where that ended, while others write', async () => {
+  const roomIds = await Promise.all(Array.from({ length: ROOMS }, createRoom))
+  let writing = true
+  const newcomer = async (process: Process) => {
+    const starts: [initial: SyncBody, next: SyncBody][] = []
+    while (writing) {
+      const initial = await ask(process, undefined)
+      starts.push([initial, await ask(process, initial.next_batch)])
+    }
+    return starts
+  }
+  const newcomers = Promise.all([newcomer(first), newcomer(second)])
+  await write(roomIds)
+  writing = false
+  const starts = (await newcomers).flat()
+  expect(starts.length).toBeGreaterThan(5)
+  for (const roomId of roomIds) {
+    const all = (await timelineOf(roomId)).map((event) => event.event_id)
+    const idsIn = (body: SyncBody) =>
+      (body.rooms?.join?.[roomId]?.timeline.events ?? []).map(({ event_id }: { event_id: string }) => event_id)
+    for (const [initial, next] of starts) {
+      const told = [...idsIn(initial), ...idsIn(next)]
+      expect(told).toEqual(all.slice(all.indexOf(told[0]), all.indexOf(told.at(-1)) + 1))
+    }
+  }
+})
+
 test('what a user did through one process is in the next sync of another, without waiting', async () => {
   const roomId = await createRoom()
-  const ask = async (process: Process, since: string | undefined) =>
-    (await sync(process, {
-      userId: ALICE,
-      deviceId: null,
-      since,
-      timeout: 0,
-      filter: {},
-      fullState: false,
-      stateAfter: undefined,
-      signal: new AbortController().signal,
-    })) as SyncBody
   let { next_batch: since } = await ask(first, undefined)
   for (let i = 0; i < 20; i++) {
     const [writer, reader] = i % 2 ? [first, second] : [second, first]
