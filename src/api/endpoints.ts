@@ -1,6 +1,7 @@
 import type { ListenerConfig } from '../config.ts'
 import { getAdminRegister, postAdminRegister } from './admin/register.ts'
 import { encryptionEndpoints } from './client/encryption-routes.ts'
+import { oldSyncEndpoints } from './client/old-sync.ts'
 import { pushEndpoints } from './client/push-routes.ts'
 import { roomReadingEndpoints } from './client/room-reading-routes.ts'
 import { roomEndpoints } from './client/room-routes.ts'
@@ -21,6 +22,7 @@ export const ENDPOINTS: Record<ListenerConfig['serves'][number], readonly AnyEnd
     ...encryptionEndpoints,
     ...pushEndpoints,
     getSync,
+    ...oldSyncEndpoints,
   ],
   federation: [getOpenIdUserinfo],
   media: mediaEndpoints,

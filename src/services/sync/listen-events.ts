@@ -1,0 +1,93 @@
+import type { App } from '../../app.ts'
+import { InvalidParamError } from '../../core/errors.ts'
+import type { ClientEvent } from '../../core/events/client-event.ts'
+import type { DeviceId, RoomId, UserId } from '../../core/ids.ts'
+import { parseSyncToken, syncToken } from '../../core/sync-token.ts'
+import { loadEvents } from '../../storage/events.ts'
+import { loadUserMemberships } from '../../storage/room-memberships.ts'
+import { accessRoom } from '../rooms/room-access.ts'
+import { serveEvents } from '../rooms/serve-events.ts'
+import { visibleEvents } from '../rooms/visible-events.ts'
+
+export type ListenCommand = {
+  userId: UserId
+  deviceId: DeviceId | null
+  /** One room, perhaps only peeked at; undefined: all rooms that the user has joined. */
+  roomId?: RoomId | undefined
+  from?: string | undefined
+  /** How long to wait for an event, in milliseconds. */
+  timeout: number
+  signal: AbortSignal
+}
+
+type Listening = Pick<App, 'database' | 'clock' | 'stream'>
+
+const MAX_TIMEOUT_MS = 10 * 60_000
+
+/**
+ * Events as they happen; without `from` those from now on. Throws M_FORBIDDEN for a room that the user may not read, and M_INVALID_PARAM for a token that is not ours.
+ * https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3events
+ */
+export async function listenEvents(
+  app: Listening,
+  command: ListenCommand,
+): Promise<{ start: string; end: string; chunk: ClientEvent[] }> {
+  const now = await app.stream.refresh()
+  const from = command.from === undefined ? now : parseSyncToken(command.from)
+  if (from > now) throw new InvalidParamError('from: is a token from another time or server')
+  const deadline = app.clock.now() + Math.min(command.timeout, MAX_TIMEOUT_MS)
+  for (;;) {
+    const rooms = await roomsOf(app, command)
+    const to = app.stream.position()
+    const chunk = await eventsBetween(app, command, { from, to, rooms })
+    const left = deadline - app.clock.now()
+    if (chunk.length > 0 || left <= 0 || command.signal.aborted) {
+      return { start: syncToken(from), end: syncToken(to), chunk }
+    }
+    await nextRow(app, { rooms: new Set(rooms), userId: command.userId, after: to, left, signal: command.signal })
+  }
+}
+
+async function roomsOf(app: Listening, { roomId, userId }: ListenCommand): Promise<RoomId[]> {
+  if (roomId === undefined) {
+    return (await loadUserMemberships(app.database, userId, ['join'])).map(({ room_id }) => room_id)
+  }
+  await accessRoom(app, roomId, userId)
+  return [roomId]
+}
+
+async function eventsBetween(
+  app: Listening,
+  command: ListenCommand,
+  { from, to, rooms }: { from: number; to: number; rooms: readonly RoomId[] },
+): Promise<ClientEvent[]> {
+  const rows = await app.stream.rowsBetween({ from, to, roomIds: rooms, userId: command.userId })
+  const nids = rows.flatMap(({ kind, ref, room_id }) =>
+    kind === 'event' && ref !== null && (command.roomId === undefined || room_id === command.roomId) ? ref : [],
+  )
+  const events = await loadEvents(app.database, nids)
+  const found = nids.flatMap((nid) => events.get(nid) ?? [])
+  return serveEvents(app, { ...command, events: await visibleEvents(app, command.userId, found) })
+}
+
+/** Resolves when something happens in the rooms or to the user, when the time is over, or when the signal is aborted. */
+function nextRow(
+  app: Listening,
+  wait: { rooms: ReadonlySet<RoomId>; userId: UserId; after: number; left: number; signal: AbortSignal },
+): Promise<void> {
+  return new Promise((resolve) => {
+    const done = () => {
+      clearTimeout(timer)
+      unsubscribe()
+      wait.signal.removeEventListener('abort', done)
+      resolve()
+    }
+    const timer = setTimeout(done, wait.left)
+    const unsubscribe = app.stream.subscribe((rows) => {
+      if (rows.some((row) => row.user_id === wait.userId || wait.rooms.has(row.room_id as RoomId))) done()
+    })
+    wait.signal.addEventListener('abort', done)
+    // What came while the caller looked.
+    if (app.stream.position() > wait.after || wait.signal.aborted) done()
+  })
+}

@@ -1,0 +1,76 @@
+import type { App } from '../../app.ts'
+import type { JsonObject } from '../../core/events/pdu.ts'
+import type { DeviceId, RoomId, UserId } from '../../core/ids.ts'
+import { paginationToken } from '../../core/pagination-token.ts'
+import { syncToken } from '../../core/sync-token.ts'
+import { loadAllAccountData } from '../../storage/account-data.ts'
+import { findMembership, loadUserMemberships } from '../../storage/room-memberships.ts'
+import { readAllState } from '../../storage/room-state.ts'
+import { directoryVisibility } from '../rooms/directory.ts'
+import { accessState } from '../rooms/room-access.ts'
+import { serveEvents, serveStateEvents } from '../rooms/serve-events.ts'
+import { readVisiblePage } from '../rooms/visible-pages.ts'
+import { strippedState } from './stripped-state.ts'
+
+type Reading = Pick<App, 'database' | 'clock' | 'stream'>
+type Reader = { userId: UserId; deviceId: DeviceId | null; limit: number }
+
+/**
+ * A room as it is now, for its members and those who peek; `messages.end` is also a token for /events. Throws M_FORBIDDEN.
+ * https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3roomsroomidinitialsync
+ */
+export async function roomInitialSync(
+  app: Reading,
+  { roomId, ...reader }: Reader & { roomId: RoomId },
+): Promise<JsonObject> {
+  const { userId, limit } = reader
+  // First, so that nothing is missed between this answer and what /events tells.
+  const end = syncToken(await app.stream.refresh())
+  const access = await accessState(app, roomId, userId)
+  const from = access.lastOrder
+  const page = await readVisiblePage(app, { access, userId, direction: 'backwards', from, limit, filter: {} })
+  const state = await readAllState(app.database, access.stateRoot)
+  const membership = await findMembership(app.database, roomId, userId)
+  const accountData = (await loadAllAccountData(app.database, userId)).filter((piece) => piece.room_id === roomId)
+  return {
+    room_id: roomId,
+    ...(membership && { membership: membership.membership }),
+    messages: {
+      ...(page.next !== undefined && { start: paginationToken(page.next) }),
+      end,
+      chunk: (await serveEvents(app, { ...reader, events: page.events.toReversed() })) as JsonObject[],
+    },
+    state: (await serveStateEvents(app, { ...reader, events: state })) as JsonObject[],
+    visibility: await directoryVisibility(app, roomId),
+    account_data: accountData.map(({ type, content }) => ({ type, content: JSON.parse(content) })),
+    presence: [],
+    receipts: [],
+  }
+}
+
+/** All rooms of a user, as clients of before /sync ask for them. https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3initialsync */
+export async function wholeInitialSync(
+  app: Reading,
+  { archived, ...reader }: Reader & { archived: boolean },
+): Promise<JsonObject> {
+  const end = syncToken(await app.stream.refresh())
+  const memberships = await loadUserMemberships(
+    app.database,
+    reader.userId,
+    archived ? ['join', 'invite', 'leave'] : ['join', 'invite'],
+  )
+  const rooms: JsonObject[] = []
+  for (const { room_id: roomId, membership, event_nid } of memberships) {
+    if (membership === 'invite') {
+      const state = (await strippedState(app, event_nid)) ?? []
+      rooms.push({ room_id: roomId, membership, state })
+    } else rooms.push(await roomInitialSync(app, { ...reader, roomId }))
+  }
+  const accountData = (await loadAllAccountData(app.database, reader.userId)).filter(({ room_id }) => room_id === '')
+  return {
+    end,
+    rooms,
+    presence: [],
+    account_data: accountData.map(({ type, content }) => ({ type, content: JSON.parse(content) })),
+  }
+}
