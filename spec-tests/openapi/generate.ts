@@ -78,7 +78,8 @@ function describeOperation(
 function bothUses(one: Operation | undefined, other: Operation): Operation {
   if (!one) return other
   const optional = Object.entries({ ...one.body, ...other.body }).map(([name, { types }]) => [name, { types }])
-  return { ...one, query: [...new Set([...one.query, ...other.query])], body: Object.fromEntries(optional) }
+  const body = (one.body || other.body) && { body: Object.fromEntries(optional) }
+  return { ...one, query: [...new Set([...one.query, ...other.query])], ...body }
 }
 
 function bodyOf(documents: Documents, at: Place): Operation['body'] {
