@@ -29,8 +29,6 @@ const TOKEN_OPTIONAL: Record<string, string> = {
 }
 /** What others may do with an id, with the reason. */
 const OPEN_TO_OTHERS: Record<string, string> = {
-  'POST /_matrix/client/v3/rooms/{roomId}/report': 'anybody may report a room',
-  'POST /_matrix/client/v3/users/{userId}/report': 'anybody may report a user',
   'GET /_matrix/client/v3/directory/list/room/{roomId}': 'whether a room is published is public',
   'GET /_matrix/client/v3/profile/{userId}': 'profiles are public',
   'GET /_matrix/client/v3/profile/{userId}/{keyName}': 'profiles are public',
