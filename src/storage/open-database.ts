@@ -22,6 +22,7 @@ export type DatabaseOptions = {
 }
 
 const INT8 = 20
+const INT8_ARRAY = 1016
 
 /** Opens PostgreSQL or the embedded PGlite. Does not migrate. Throws `DataFolderLockedError` when another process has the folder. */
 export async function openDatabase(options: DatabaseOptions): Promise<Database> {
@@ -31,6 +32,7 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
 async function openPostgres(options: DatabaseOptions, url: string): Promise<Database> {
   const types = new pg.TypeOverrides()
   types.setTypeParser(INT8, Number)
+  types.setTypeParser(INT8_ARRAY, (text) => (text === '{}' ? [] : text.slice(1, -1).split(',').map(Number)))
   const pool = new pg.Pool({ connectionString: url, max: options.poolSize, types, application_name: 'hearth' })
   pool.on('error', options.reportError)
   const kysely = new Kysely<Tables>({ dialect: new PostgresDialect({ pool: nameStatements(pool) }) })
