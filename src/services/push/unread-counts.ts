@@ -5,6 +5,7 @@ import { loadLastOrders, storeNotifications } from '../../storage/notifications.
 import type { StreamRow } from '../../storage/schema.ts'
 import type { StoredEvent } from '../../storage/stored-event.ts'
 import { loadTimelinePage } from '../../storage/timeline-pages.ts'
+import { lockUser } from '../../storage/users.ts'
 import { judgeRoomEvents } from './judge-room-events.ts'
 import { loadUnreadRooms, MOST_EVENTS } from './load-unread-rooms.ts'
 import { createStreamCache, type StreamCache } from './stream-cache.ts'
@@ -102,6 +103,8 @@ async function storeRooms(
   const due = [...rooms].filter(([, room]) => room.unstored.judged >= least)
   if (due.length === 0) return
   await app.database.write(async (tx) => {
+    // Two requests of one user would store the same rooms, and wait for each other.
+    await lockUser(tx, userId)
     for (const [roomId, { upTo, unstored }] of due) {
       const { notifying, ownReads } = unstored
       await storeNotifications(tx, { userId, roomId, countedOrder: upTo, notifying, ownReads })
