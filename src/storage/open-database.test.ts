@@ -20,7 +20,8 @@ afterAll(async () => {
 
 test('both databases give bigints, and lists of them, as numbers', async () => {
   for (const { sql: kysely } of databases) {
-    const { rows } = await sql`select 4503599627370497::bigint as one, array[1, 2]::bigint[] as list, array[]::bigint[] as none,
+    const { rows } =
+      await sql`select 4503599627370497::bigint as one, array[1, 2]::bigint[] as list, array[]::bigint[] as none,
       null::bigint[] as absent`.execute(kysely)
     expect(rows).toEqual([{ one: 4503599627370497, list: [1, 2], none: [], absent: null }])
   }
