@@ -11,6 +11,7 @@ import { openApp } from './open-app.ts'
 import { startMediaSweeps } from './services/media/sweep-media.ts'
 import { startPresence } from './services/presence/start-presence.ts'
 import { startPush } from './services/push/start-push.ts'
+import { startIndexing } from './services/search/start-indexing.ts'
 
 /** A server that runs. */
 export type RunningServer = {
@@ -30,6 +31,7 @@ export async function startServer(config: Config): Promise<RunningServer> {
     const servers = await listenOnAll(app, config)
     const sweeps = startMediaSweeps(app)
     const presence = await startPresence(app)
+    const indexing = startIndexing(app)
     const push = await startPush(app)
     return {
       addresses: servers.map(({ listener, server }) => ({
@@ -42,6 +44,7 @@ export async function startServer(config: Config): Promise<RunningServer> {
         await Promise.all(servers.map(({ server }) => closeServer(server)))
         await sweeps.stop()
         await presence.stop()
+        await indexing.stop()
         await push.stop()
         await close()
       },

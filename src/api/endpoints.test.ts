@@ -12,8 +12,6 @@ const NOT_SERVED: Record<string, string> = {
   'GET /_matrix/media/v3/preview_url': 'previews of URLs are to come',
   'GET /_matrix/client/v3/login/sso/redirect': 'single sign-on is to come, and no login flow offers it',
   'GET /_matrix/client/v3/login/sso/redirect/{}': 'single sign-on is to come, and no login flow offers it',
-  'POST /_matrix/client/v3/search': 'search is to come',
-  'POST /_matrix/client/v3/user_directory/search': 'the user directory is to come',
 }
 
 const nameOf = ({ method, path }: { method: string; path: string }) =>

@@ -7,9 +7,11 @@ import { postReadMarkers } from './read-markers.ts'
 import { postReceipt } from './receipts.ts'
 import { getRelations } from './relations.ts'
 import { getRoomState, getRoomStateAt } from './room-state.ts'
+import { postSearch } from './search.ts'
 import { getThreads } from './threads.ts'
 import { getTimestampToEvent } from './timestamp-to-event.ts'
 import { putTyping } from './typing.ts'
+import { postUserDirectorySearch } from './user-directory.ts'
 
 /** Reading rooms, and how far one has read them. */
 export const roomReadingEndpoints: AnyEndpoint[] = [
@@ -26,4 +28,6 @@ export const roomReadingEndpoints: AnyEndpoint[] = [
   postReceipt,
   postReadMarkers,
   putTyping,
+  postSearch,
+  postUserDirectorySearch,
 ]

@@ -1,0 +1,88 @@
+import type { App } from '../../app.ts'
+import { ForbiddenError } from '../../core/errors.ts'
+import type { RoomEventFilter } from '../../core/filters/filter-schema.ts'
+import type { RoomId, UserId } from '../../core/ids.ts'
+import { containsRuns } from '../../core/search-tokens.ts'
+import { searchableText } from '../../core/searchable-text.ts'
+import { loadEvents } from '../../storage/events.ts'
+import { type EventSearch, findEvents, type SearchHit, type SearchPlace } from '../../storage/search-index.ts'
+import type { StoredEvent } from '../../storage/stored-event.ts'
+import { accessRoom, type RoomAccess } from '../rooms/room-access.ts'
+import { eventFilter } from '../rooms/timeline-filter.ts'
+import { visibleEvents } from '../rooms/visible-events.ts'
+
+/** A result, before it becomes JSON. */
+export type FoundMessage = { event: StoredEvent; access: RoomAccess; place: SearchPlace; wordCount: number }
+
+export type FindCommand = {
+  userId: UserId
+  search: EventSearch
+  /** What the events have to have literally. */
+  runs: readonly string[]
+  filter: RoomEventFilter
+  limit: number
+}
+
+/** So many events that the user may not see are looked through for one answer at most. */
+const MAX_LOOKED_AT = 2000
+
+/** The next events that match, that the filter takes, and that the user may see. */
+export async function findMessages(app: Pick<App, 'database'>, command: FindCommand): Promise<FoundMessage[]> {
+  const { limit } = command
+  const accesses = new Map<RoomId, RoomAccess | undefined>()
+  const found: FoundMessage[] = []
+  let after = command.search.after
+  for (let looked = 0; looked < MAX_LOOKED_AT; ) {
+    const batch = Math.max(limit - found.length, looked === 0 ? 0 : 100)
+    const hits = await findEvents(app.database, { ...command.search, after }, batch)
+    found.push(...(await takenOf(app, command, hits, accesses)))
+    const last = hits.at(-1)
+    if (found.length >= limit || hits.length < batch || !last) break
+    after = placeOf(last)
+    looked += hits.length
+  }
+  return found.slice(0, limit)
+}
+
+async function takenOf(
+  app: Pick<App, 'database'>,
+  { userId, filter, runs }: FindCommand,
+  hits: readonly SearchHit[],
+  accesses: Map<RoomId, RoomAccess | undefined>,
+): Promise<FoundMessage[]> {
+  const takes = eventFilter(filter)
+  const loaded = await loadEvents(
+    app.database,
+    hits.map((hit) => hit.event_nid),
+  )
+  const wanted = [...loaded.values()].filter((event) => takes(event) && isMatch(event, runs))
+  const visible = new Set(await visibleEvents(app, userId, wanted))
+  const found: FoundMessage[] = []
+  for (const hit of hits) {
+    const event = loaded.get(hit.event_nid)
+    if (!event || !visible.has(event)) continue
+    if (!accesses.has(event.room_id)) accesses.set(event.room_id, await accessOf(app, event.room_id, userId))
+    const access = accesses.get(event.room_id)
+    if (access) found.push({ event, access, place: placeOf(hit), wordCount: hit.word_count })
+  }
+  return found
+}
+
+/** Events that were redacted a moment ago may still be in the index. */
+function isMatch(event: StoredEvent, runs: readonly string[]): boolean {
+  const text = event.redacted_by === null ? searchableText(event.pdu)?.text : undefined
+  return text !== undefined && containsRuns(text, runs)
+}
+
+async function accessOf(app: Pick<App, 'database'>, roomId: RoomId, userId: UserId): Promise<RoomAccess | undefined> {
+  try {
+    return await accessRoom(app, roomId, userId)
+  } catch (error) {
+    if (error instanceof ForbiddenError) return undefined
+    throw error
+  }
+}
+
+function placeOf(hit: SearchHit): SearchPlace {
+  return { value: hit.value, nid: hit.event_nid }
+}

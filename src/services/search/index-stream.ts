@@ -1,0 +1,82 @@
+import type { App } from '../../app.ts'
+import { localpartOf, type UserId } from '../../core/ids.ts'
+import { searchTokens } from '../../core/search-tokens.ts'
+import { searchableText } from '../../core/searchable-text.ts'
+import type { Tx } from '../../storage/database.ts'
+import { loadEvents } from '../../storage/events.ts'
+import { loadProfiles } from '../../storage/profiles.ts'
+import type { StreamRow } from '../../storage/schema.ts'
+import {
+  deleteSearchEntries,
+  loadRowsAfter,
+  loadSearchProgress,
+  lockSearchProgress,
+  type SearchEntry,
+  storeSearchEntries,
+  storeSearchProgress,
+} from '../../storage/search-index.ts'
+import { loadMemberNames, storeUserWords } from '../../storage/user-directory.ts'
+
+type Indexing = Pick<App, 'database' | 'stream' | 'clock'>
+
+const ROWS_AT_ONCE = 1000
+/** How long a search waits for the index to have what was sent before it. */
+const PATIENCE_MS = 2000
+
+/**
+ * Takes the next rows of the stream into the index, in one transaction whose lock keeps all other processes from doing so; `wait`: for that lock.
+ * Returns whether there is more to do for this process.
+ */
+export async function indexNextRows(app: Pick<App, 'database'>, { wait }: { wait: boolean }): Promise<boolean> {
+  return app.database.write(async (tx) => {
+    const position = await lockSearchProgress(tx, wait)
+    if (position === undefined) return false
+    const rows = await loadRowsAfter(tx, position, ROWS_AT_ONCE)
+    const last = rows.at(-1)
+    if (!last) return false
+    await indexEvents(tx, rows)
+    await indexUsers(tx, rows)
+    await storeSearchProgress(tx, last.stream_position)
+    return rows.length === ROWS_AT_ONCE
+  })
+}
+
+/** Waits until the index has what this process has seen of the stream, and helps; where it lags far behind, only for a moment. */
+export async function catchUpIndex(app: Indexing): Promise<void> {
+  const target = await app.stream.refresh()
+  const deadline = app.clock.now() + PATIENCE_MS
+  while ((await loadSearchProgress(app.database)) < target && app.clock.now() < deadline) {
+    await indexNextRows(app, { wait: true })
+  }
+}
+
+async function indexEvents(tx: Tx, rows: readonly StreamRow[]): Promise<void> {
+  const nids = rows.flatMap(({ kind, ref }) => (kind === 'event' && ref !== null ? ref : []))
+  const entries: SearchEntry[] = []
+  for (const event of (await loadEvents(tx, nids)).values()) {
+    const found = event.redacted_by === null && !event.rejected ? searchableText(event.pdu) : undefined
+    const words = found ? searchTokens(found.text) : []
+    if (!found || words.length === 0) continue
+    const { event_nid: eventNid, room_id: roomId, pdu } = event
+    entries.push({ eventNid, roomId, sender: pdu.sender, originServerTs: pdu.origin_server_ts, key: found.key, words })
+  }
+  await storeSearchEntries(tx, entries)
+  const redacted = rows.flatMap(({ kind, detail }) =>
+    kind === 'event' && detail?.startsWith('redacts ') ? detail.slice('redacts '.length) : [],
+  )
+  await deleteSearchEntries(tx, redacted)
+}
+
+/** Users are found from their first room on. */
+async function indexUsers(tx: Tx, rows: readonly StreamRow[]): Promise<void> {
+  const isAbout = ({ kind, detail }: StreamRow) => kind === 'profile' || (kind === 'event' && detail === 'join')
+  const userIds = [...new Set(rows.flatMap((row) => (row.user_id !== null && isAbout(row) ? row.user_id : [])))]
+  if (userIds.length === 0) return
+  const [profiles, memberNames] = [await loadProfiles(tx, userIds), await loadMemberNames(tx, userIds)]
+  const words = (userId: UserId) => {
+    const names = [profiles.get(userId)?.displayname, ...(memberNames.get(userId) ?? [])]
+    const texts = names.filter((name) => typeof name === 'string')
+    return searchTokens([localpartOf(userId), ...texts].join('\n'))
+  }
+  await storeUserWords(tx, new Map(userIds.map((userId) => [userId, words(userId)])))
+}

@@ -1,0 +1,66 @@
+import type { App } from '../../app.ts'
+import type { ClientEvent } from '../../core/events/client-event.ts'
+import type { DeviceId, UserId } from '../../core/ids.ts'
+import { paginationToken } from '../../core/pagination-token.ts'
+import { readStateEvents } from '../../storage/room-state.ts'
+import type { StoredEvent } from '../../storage/stored-event.ts'
+import { serveEvents } from '../rooms/serve-events.ts'
+import { readVisiblePage } from '../rooms/visible-pages.ts'
+import type { FoundMessage } from './find-messages.ts'
+
+/** What of a result's surroundings is asked for. */
+export type ContextWanted = { before: number; after: number; withProfiles: boolean }
+
+export type ResultContext = {
+  start: string
+  end: string
+  events_before: ClientEvent[]
+  events_after: ClientEvent[]
+  profile_info?: Record<string, { displayname?: string; avatar_url?: string }>
+}
+
+/** What happened around a result, nearest first, and as whom its people showed themselves then. */
+export async function resultContext(
+  app: Pick<App, 'database' | 'clock'>,
+  { event, access }: FoundMessage,
+  command: { userId: UserId; deviceId: DeviceId | null; context: ContextWanted },
+): Promise<ResultContext> {
+  const { context, userId, deviceId } = command
+  const order = event.event_order!
+  const around = { access, userId, filter: {} }
+  const before = await readVisiblePage(app, {
+    ...around,
+    direction: 'backwards',
+    from: order - 1,
+    limit: context.before,
+  })
+  const after = await readVisiblePage(app, { ...around, direction: 'forwards', from: order, limit: context.after })
+  const events = [...before.events, ...after.events]
+  const served = await serveEvents(app, { events, userId, deviceId, bundle: true })
+  return {
+    start: paginationToken((before.events.at(-1) ?? event).event_order! - 1),
+    end: paginationToken((after.events.at(-1) ?? event).event_order!),
+    events_before: served.slice(0, before.events.length),
+    events_after: served.slice(before.events.length),
+    ...(context.withProfiles && { profile_info: await profilesAt(app, event, [event, ...events]) }),
+  }
+}
+
+async function profilesAt(
+  app: Pick<App, 'database'>,
+  { state_after }: StoredEvent,
+  events: readonly StoredEvent[],
+): Promise<NonNullable<ResultContext['profile_info']>> {
+  const senders = [...new Set(events.map((event) => event.pdu.sender))]
+  const keys = senders.map((sender) => ({ type: 'm.room.member', state_key: sender }))
+  const members = await readStateEvents(app.database, state_after ?? 0, keys)
+  return Object.fromEntries(senders.map((sender, place) => [sender, profileOf(members[place])]))
+}
+
+function profileOf(member: StoredEvent | undefined): { displayname?: string; avatar_url?: string } {
+  const { displayname, avatar_url } = member?.pdu.content ?? {}
+  return {
+    ...(typeof displayname === 'string' && { displayname }),
+    ...(typeof avatar_url === 'string' && avatar_url.startsWith('mxc://') && { avatar_url }),
+  }
+}

@@ -1,0 +1,54 @@
+import type { App } from '../../app.ts'
+import { localpartOf, type UserId } from '../../core/ids.ts'
+import { searchQuery, searchTokens } from '../../core/search-tokens.ts'
+import { type FoundUser, findUsers } from '../../storage/user-directory.ts'
+import { catchUpIndex } from './index-stream.ts'
+
+export type UserDirectoryAnswer = {
+  results: { user_id: UserId; display_name?: string; avatar_url?: string }[]
+  limited: boolean
+}
+
+const DEFAULT_LIMIT = 10
+const MAX_LIMIT = 100
+/** Words of a search term beyond these are ignored. */
+const MAX_WORDS = 8
+
+/**
+ * Users whose id or display name has words that begin with those of the term: of those who share a room with the searcher or are in a public room.
+ * Names that a user of this server has only in some room are not looked at. https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3user_directorysearch
+ */
+export async function searchUsers(
+  app: Pick<App, 'database' | 'stream' | 'clock'>,
+  { userId, term, limit = DEFAULT_LIMIT }: { userId: UserId; term: string; limit?: number | undefined },
+): Promise<UserDirectoryAnswer> {
+  const [name, server] = splitUserId(term.trim())
+  const prefixes = searchQuery(name).tokens.slice(0, MAX_WORDS)
+  if (prefixes.length === 0) return { results: [], limited: false }
+  await catchUpIndex(app)
+  const wanted = Math.min(limit, MAX_LIMIT)
+  // The words in the index include names from rooms that the searcher is not in.
+  const found = await findUsers(app.database, { searcher: userId, prefixes, server, limit: 2 * wanted + 50 })
+  const matching = found.filter((user) => hasWords(user, prefixes))
+  return { results: matching.slice(0, wanted).map(resultOf), limited: matching.length > wanted }
+}
+
+/** The parts of what may be a user id, or its beginning. */
+function splitUserId(term: string): [string, string | undefined] {
+  const colon = term.indexOf(':')
+  if (!term.startsWith('@') || colon < 0) return [term, undefined]
+  return [term.slice(1, colon), term.slice(colon + 1).replaceAll('\0', '')]
+}
+
+function hasWords({ user_id, display_name }: FoundUser, prefixes: readonly string[]): boolean {
+  const words = searchTokens(`${localpartOf(user_id)}\n${display_name ?? ''}`)
+  return prefixes.every((prefix) => words.some((word) => word.startsWith(prefix)))
+}
+
+function resultOf({ user_id, display_name, avatar_url }: FoundUser): UserDirectoryAnswer['results'][number] {
+  return {
+    user_id,
+    ...(display_name !== null && { display_name }),
+    ...(avatar_url?.startsWith('mxc://') && { avatar_url }),
+  }
+}
