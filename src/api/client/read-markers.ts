@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { noteActivity } from '../../services/presence/note-activity.ts'
 import { setMarkers } from '../../services/rooms/receipts.ts'
 import { eventId, roomId } from '../http/fields.ts'
 import { route } from '../http/route.ts'
@@ -23,6 +24,7 @@ export const postReadMarkers = route({
       return eventId === undefined ? [] : { type, eventId }
     })
     await setMarkers(app, { roomId, userId: session.userId, markers })
+    noteActivity(app, session.userId)
     return {}
   },
 })

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { InvalidParamError } from '../../core/errors.ts'
+import { noteActivity } from '../../services/presence/note-activity.ts'
 import { setMarkers } from '../../services/rooms/receipts.ts'
 import { eventId, roomId } from '../http/fields.ts'
 import { route } from '../http/route.ts'
@@ -15,6 +16,7 @@ export const postReceipt = route({
   async handle({ params: { roomId, receiptType, eventId }, body, session }, app) {
     const threadId = threadIdOf(body.thread_id)
     await setMarkers(app, { roomId, userId: session.userId, markers: [{ type: receiptType, eventId, threadId }] })
+    noteActivity(app, session.userId)
     return {}
   },
 })

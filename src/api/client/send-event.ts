@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { noteActivity } from '../../services/presence/note-activity.ts'
 import { sendEvent } from '../../services/rooms/send-event.ts'
 import { jsonObject, roomId } from '../http/fields.ts'
 import { route } from '../http/route.ts'
@@ -23,6 +24,7 @@ export const putRoomSend = route({
       txn: { deviceId: session.deviceId, id: params.txnId },
       isAdmin: session.isAdmin,
     })
+    noteActivity(app, session.userId)
     return { event_id: eventId }
   },
 })

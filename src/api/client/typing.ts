@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { ForbiddenError } from '../../core/errors.ts'
+import { noteActivity } from '../../services/presence/note-activity.ts'
 import { setTyping } from '../../services/rooms/typing.ts'
 import { roomId, userId } from '../http/fields.ts'
 import { route } from '../http/route.ts'
@@ -15,6 +16,7 @@ export const putTyping = route({
   async handle({ params, body, session }, app) {
     if (params.userId !== session.userId) throw new ForbiddenError('You can only say of yourself that you are typing')
     await setTyping(app, { ...params, ...body })
+    noteActivity(app, session.userId)
     return {}
   },
 })
