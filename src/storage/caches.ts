@@ -13,6 +13,8 @@ export type Caches = {
   /** State trie nodes by address. */
   readonly stateNodes: LRUCache<number, TrieNode>
   readonly roomVersions: LRUCache<RoomId, RoomVersion>
+  /** How often an event was forgotten: what began to be read before that may be out of date. */
+  readonly forgotten: { times: number }
   readonly counts: Record<'events' | 'state_nodes', { hits: number; misses: number }>
 }
 
@@ -26,6 +28,7 @@ export function createCaches(bytes: number): Caches {
       sizeCalculation: (node) => 100 + (node.kind === 'leaf' ? node.entries.size * 70 : node.children.length * 8),
     }),
     roomVersions: new LRUCache({ max: 10_000 }),
+    forgotten: { times: 0 },
     counts: { events: { hits: 0, misses: 0 }, state_nodes: { hits: 0, misses: 0 } },
   }
 }

@@ -3,6 +3,7 @@ import type { Pdu } from '../core/events/pdu.ts'
 import type { EventId, RoomId } from '../core/ids.ts'
 import type { Db } from './database.ts'
 import type { EventRow } from './schema.ts'
+import { sharedLoads } from './shared-loads.ts'
 import type { StoredEvent } from './stored-event.ts'
 
 /** Loads events by nid: from the cache what is there, the rest in one query. Unknown nids are absent from the answer. */
@@ -17,10 +18,18 @@ export async function loadEvents(db: Db, nids: readonly number[]): Promise<Map<n
   db.caches.counts.events.hits += found.size
   db.caches.counts.events.misses += absent.length
   if (absent.length === 0) return found
-  const { rows } = await sql<EventRow>`select * from events where event_nid = any(${absent}::bigint[])`.execute(db.sql)
-  for (const row of rows) found.set(row.event_nid, cacheEvent(db, row))
+  for (const [nid, event] of await loadByNid(db, absent)) found.set(nid, event)
   return found
 }
+
+const loadByNid = sharedLoads<number, StoredEvent>(
+  async (db, nids) => {
+    const { times } = db.caches.forgotten
+    const { rows } = await sql<EventRow>`select * from events where event_nid = any(${nids}::bigint[])`.execute(db.sql)
+    return new Map(rows.map((row) => [row.event_nid, cacheEvent(db, row, times)]))
+  },
+  (db) => db.caches.forgotten.times,
+)
 
 /** Loads events by id, in the order asked for; unknown ones are left out. */
 export async function loadEventsById(db: Db, eventIds: readonly string[]): Promise<StoredEvent[]> {
@@ -33,8 +42,9 @@ export async function loadEventsById(db: Db, eventIds: readonly string[]): Promi
   db.caches.counts.events.hits += found.size
   db.caches.counts.events.misses += absent.length
   if (absent.length > 0) {
+    const { times } = db.caches.forgotten
     const { rows } = await sql<EventRow>`select * from events where event_id = any(${absent}::text[])`.execute(db.sql)
-    for (const row of rows) found.set(row.event_id, cacheEvent(db, row))
+    for (const row of rows) found.set(row.event_id, cacheEvent(db, row, times))
   }
   return eventIds.flatMap((eventId) => found.get(eventId) ?? [])
 }
@@ -58,6 +68,7 @@ export async function findTransactionEvent(
 
 /** Drops an event from the caches: its content was redacted. */
 export function forgetEvent(db: Db, eventId: string): void {
+  db.caches.forgotten.times++
   const nid = db.caches.eventNids.get(eventId)
   if (nid !== undefined) db.caches.events.delete(nid)
 }
@@ -68,9 +79,10 @@ export function cacheStoredEvent(db: Db, event: StoredEvent): void {
   db.caches.eventNids.set(event.event_id, event.event_nid)
 }
 
-function cacheEvent(db: Db, row: EventRow): StoredEvent {
+/** `forgotten`: how often events had been forgotten when the reading began. */
+function cacheEvent(db: Db, row: EventRow, forgotten: number): StoredEvent {
   const event = storedEvent(row)
-  cacheStoredEvent(db, event)
+  if (forgotten === db.caches.forgotten.times) cacheStoredEvent(db, event)
   return event
 }
 

@@ -16,6 +16,7 @@ import { decodePack, encodePack, NODES_PER_PACK } from '../core/state-trie-codec
 import type { Db, Tx } from './database.ts'
 import { loadEvents } from './events.ts'
 import type { TakeNids } from './nids.ts'
+import { sharedLoads } from './shared-loads.ts'
 import type { StoredEvent } from './stored-event.ts'
 
 /** Nodes and events that a transaction has made but not stored yet; they come before the caches and the database. */
@@ -160,18 +161,24 @@ async function withNodes<Result extends object>(
 async function loadNodes(db: Db, addresses: readonly number[], into: Map<number, TrieNode>): Promise<void> {
   const packNids = [...new Set(addresses.map((address) => Math.floor(address / NODES_PER_PACK)))]
   db.caches.counts.state_nodes.misses += addresses.length
-  const { rows } = await sql<{ pack_nid: number; nodes: Uint8Array }>`select pack_nid, nodes from state_packs
-    where pack_nid = any(${packNids}::bigint[])`.execute(db.sql)
-  for (const row of rows) {
-    for (const [index, node] of decodePack(row.nodes).entries()) {
-      const address = row.pack_nid * NODES_PER_PACK + index
-      into.set(address, node)
-      db.caches.stateNodes.set(address, node)
-    }
+  for (const [packNid, nodes] of await loadPacks(db, packNids)) {
+    for (const [index, node] of nodes.entries()) into.set(packNid * NODES_PER_PACK + index, node)
   }
   const lost = addresses.find((address) => !into.has(address))
   if (lost !== undefined) throw new Error(`state node ${lost} is not in the database`)
 }
+
+const loadPacks = sharedLoads<number, TrieNode[]>(async (db, packNids) => {
+  const { rows } = await sql<{ pack_nid: number; nodes: Uint8Array }>`select pack_nid, nodes from state_packs
+    where pack_nid = any(${packNids}::bigint[])`.execute(db.sql)
+  return new Map(
+    rows.map((row) => {
+      const nodes = decodePack(row.nodes)
+      for (const [index, node] of nodes.entries()) db.caches.stateNodes.set(row.pack_nid * NODES_PER_PACK + index, node)
+      return [row.pack_nid, nodes]
+    }),
+  )
+})
 
 async function loadWithOverlay(db: Db, nids: number[], overlay?: StateOverlay): Promise<Map<number, StoredEvent>> {
   if (!overlay) return loadEvents(db, nids)

@@ -21,6 +21,9 @@ export type SyncedRoom = {
   summary?: JsonObject
 } & Partial<Record<'state' | 'state_after' | 'org.matrix.msc4222.state_after', { events: object[] }>>
 
+/** Rooms that are read side by side: what they ask the database for in the same turn is one query (storage/shared-loads.ts). */
+const ROOMS_AT_ONCE = 100
+
 /** The timeline, state and summary of rooms for /sync. What all of them need from the database is asked for at once. */
 export async function syncRooms(
   app: Pick<App, 'database' | 'clock'>,
@@ -28,7 +31,10 @@ export async function syncRooms(
   spans: readonly RoomSpan[],
 ): Promise<Map<RoomId, SyncedRoom>> {
   const contents: RoomContent[] = []
-  for (const span of spans) contents.push(await roomContent(app, viewer, span))
+  for (let start = 0; start < spans.length; start += ROOMS_AT_ONCE) {
+    const some = spans.slice(start, start + ROOMS_AT_ONCE)
+    contents.push(...(await Promise.all(some.map((span) => roomContent(app, viewer, span)))))
+  }
   const { userId, deviceId } = viewer
   const serve = (events: readonly StoredEvent[], bundle: boolean) =>
     serveEvents(app, { events, userId, deviceId, bundle })

@@ -1,0 +1,40 @@
+import { sql } from 'kysely'
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
+import type { Database } from './database.ts'
+import { forgetEvent, loadEvents, loadEventsById } from './events.ts'
+import { createTestDatabase } from './test-database.ts'
+
+let database: Database
+beforeAll(async () => {
+  database = await createTestDatabase()
+  const json = JSON.stringify({ type: 'm.room.message', content: { body: 'x' }, auth_events: [], prev_events: [] })
+  for (const nid of [1, 2]) {
+    await sql`insert into events (event_nid, event_id, room_id, event_order, type, sender, origin_server_ts, depth, json)
+      values (${nid}, ${`$${nid}`}, '!r:x', ${nid}, 'm.room.message', '@a:x', 1, 1, ${json})`.execute(database.sql)
+  }
+})
+beforeEach(() => database.caches.events.clear())
+afterAll(() => database.close())
+
+test.each([
+  ['by nid', () => loadEvents(database, [1])],
+  ['by id', () => loadEventsById(database, ['$1'])],
+])('what was being read %s while an event was redacted is not remembered', async (_, load) => {
+  const { promise: gate, resolve: open } = Promise.withResolvers<void>()
+  const writing = database.write(() => gate)
+  await new Promise((resolve) => setImmediate(resolve))
+  const loading = load()
+  await new Promise((resolve) => setImmediate(resolve))
+  forgetEvent(database, '$1')
+  open()
+  await Promise.all([loading, writing])
+  expect(database.caches.events.has(1)).toBe(false)
+  await load()
+  expect(database.caches.events.has(1)).toBe(true)
+})
+
+test('unknown events are left out; by id, the order is as asked', async () => {
+  expect([...(await loadEvents(database, [2, 3])).keys()]).toEqual([2])
+  const events = await loadEventsById(database, ['$2', '$3', '$1'])
+  expect(events.map((event) => event.event_id)).toEqual(['$2', '$1'])
+})

@@ -1,0 +1,92 @@
+import { expect, test } from 'vitest'
+import type { Db } from './database.ts'
+import { sharedLoads } from './shared-loads.ts'
+
+const connection = () => ({ sql: {} }) as unknown as Db
+
+/** A loader that answers when the test says so, and knows all keys but 0. */
+function createLoader(versionOf?: (db: Db) => number) {
+  const queries: { keys: number[]; answer(): void; fail(error: Error): void }[] = []
+  const load = sharedLoads<number, string>(
+    (_, keys) =>
+      new Promise((resolve, reject) => {
+        const answer = () => resolve(new Map(keys.filter(Boolean).map((key) => [key, `value ${key}`])))
+        queries.push({ keys, answer, fail: reject })
+      }),
+    versionOf,
+  )
+  return { queries, load }
+}
+
+const turn = () => new Promise((resolve) => setImmediate(resolve))
+
+test('what is asked for in one turn is one query, each key once, and everyone gets their part', async () => {
+  const { queries, load } = createLoader()
+  const db = connection()
+  const asked = [load(db, [1, 2]), load(db, [2, 3, 0]), Promise.resolve().then(() => load(db, [4]))]
+  await turn()
+  expect(queries.map(({ keys }) => keys)).toEqual([[1, 2, 3, 0, 4]])
+  queries[0]!.answer()
+  expect(await Promise.all(asked)).toEqual([
+    new Map([[1, 'value 1'], [2, 'value 2']]), // biome-ignore format: one line each
+    new Map([[2, 'value 2'], [3, 'value 3']]), // biome-ignore format: one line each
+    new Map([[4, 'value 4']]),
+  ])
+})
+
+test('what is under way is not asked for again; afterwards it is', async () => {
+  const { queries, load } = createLoader()
+  const db = connection()
+  const early = load(db, [1])
+  await turn()
+  const late = load(db, [1, 2])
+  await turn()
+  expect(queries.map(({ keys }) => keys)).toEqual([[1], [2]])
+  for (const query of queries) query.answer()
+  expect((await early).get(1)).toBe('value 1')
+  expect([...(await late).keys()]).toEqual([1, 2])
+  const again = load(db, [1])
+  await turn()
+  expect(queries).toHaveLength(3)
+  queries[2]!.answer()
+  await again
+})
+
+test('connections share nothing', async () => {
+  const { queries, load } = createLoader()
+  const asked = [load(connection(), [1]), load(connection(), [1])]
+  await turn()
+  expect(queries).toHaveLength(2)
+  for (const query of queries) query.answer()
+  await Promise.all(asked)
+})
+
+test('what began before the version changed is not shared with who asks after that', async () => {
+  let version = 1
+  const { queries, load } = createLoader(() => version)
+  const db = connection()
+  const asked = [load(db, [1])]
+  version++
+  asked.push(load(db, [1]))
+  await turn()
+  version++
+  asked.push(load(db, [1]))
+  await turn()
+  expect(queries.map(({ keys }) => keys)).toEqual([[1], [1], [1]])
+  for (const query of queries) query.answer()
+  for (const values of await Promise.all(asked)) expect(values.get(1)).toBe('value 1')
+})
+
+test('a failure reaches all who share it, and is not remembered', async () => {
+  const { queries, load } = createLoader()
+  const db = connection()
+  const asked = [load(db, [1]), load(db, [1, 2])]
+  const failed = Promise.allSettled(asked)
+  await turn()
+  queries[0]!.fail(new Error('lost'))
+  expect((await failed).map(({ status }) => status)).toEqual(['rejected', 'rejected'])
+  const again = load(db, [1])
+  await turn()
+  queries[1]!.answer()
+  expect((await again).get(1)).toBe('value 1')
+})

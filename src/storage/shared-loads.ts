@@ -1,0 +1,70 @@
+import type { Db } from './database.ts'
+
+/** Loads things by key; keys of which there is nothing are absent from the answer. */
+type Load<Key, Value> = (db: Db, keys: Key[]) => Promise<Map<Key, Value>>
+
+type Batch<Key, Value> = { keys: Key[]; values: Promise<Map<Key, Value>> }
+type UnderWay<Key, Value> = {
+  version: number
+  byKey: Map<Key, Batch<Key, Value>>
+  /** The batch that has not begun yet. */
+  next: Batch<Key, Value> | undefined
+}
+
+/**
+ * Makes a loader whose callers share queries: what is asked for in the same turn of the event loop is one query, and what is being loaded
+ * already is not asked for again. So a hundred syncs that wake for one event load it once. A transaction shares with nobody, for it may see other
+ * things. `versionOf`: when this number changes, what began before is not shared any more with who asks from then on.
+ */
+export function sharedLoads<Key, Value>(load: Load<Key, Value>, versionOf: (db: Db) => number = () => 0) {
+  const connections = new WeakMap<Db['sql'], UnderWay<Key, Value>>()
+
+  function underWayOn(db: Db): UnderWay<Key, Value> {
+    const version = versionOf(db)
+    const known = connections.get(db.sql)
+    if (known?.version === version) return known
+    const made: UnderWay<Key, Value> = { version, byKey: new Map(), next: undefined }
+    connections.set(db.sql, made)
+    return made
+  }
+
+  function begin(db: Db, underWay: UnderWay<Key, Value>): Batch<Key, Value> {
+    const keys: Key[] = []
+    const begun = afterThisTurn().then(() => {
+      if (underWay.next === batch) underWay.next = undefined
+      return load(db, keys)
+    })
+    const values = begun.finally(() => {
+      for (const key of keys) underWay.byKey.delete(key)
+    })
+    const batch = { keys, values }
+    return batch
+  }
+
+  return async (db: Db, keys: readonly Key[]): Promise<Map<Key, Value>> => {
+    const underWay = underWayOn(db)
+    const batches = new Set<Batch<Key, Value>>()
+    for (const key of keys) {
+      let batch = underWay.byKey.get(key)
+      if (!batch) {
+        underWay.next ??= begin(db, underWay)
+        batch = underWay.next
+        batch.keys.push(key)
+        underWay.byKey.set(key, batch)
+      }
+      batches.add(batch)
+    }
+    const results = await Promise.all([...batches].map(({ values }) => values))
+    return new Map(
+      keys.flatMap((key) => {
+        const values = results.find((result) => result.has(key))
+        return values ? [[key, values.get(key)!] as const] : []
+      }),
+    )
+  }
+}
+
+/** When all that can go on without waiting for the outside world has done so. */
+function afterThisTurn(): Promise<void> {
+  return new Promise((resolve) => Promise.resolve().then(() => process.nextTick(resolve)))
+}
