@@ -84,12 +84,18 @@ function createDevicePresence(app: PresenceApp): DevicePresence {
     }
   }
 
-  const leave = (known: Known): Promise<void> => {
+  const leave = async (known: Known): Promise<void> => {
     const { userId, deviceId } = known.device
     const ofUser = devices.get(userId)
     ofUser?.delete(deviceId)
     if (ofUser?.size === 0) devices.delete(userId)
-    return write({ ...known, device: { ...known.device, presence: 'offline' } }, { isActive: false })
+    try {
+      await writer.write({ userId, device: { deviceId, presence: 'offline' }, isActive: false })
+    } catch (error) {
+      // The next sweep tries again.
+      if (!devices.get(userId)?.has(deviceId)) remember(known.device).lastTs = known.lastTs
+      throw error
+    }
   }
 
   const warn = (error: unknown) => app.logger.warn({ err: error }, 'writing presence failed')

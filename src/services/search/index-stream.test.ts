@@ -1,0 +1,60 @@
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import type { JsonObject } from '../../core/events/pdu.ts'
+import { startStreamTail } from '../../infra/stream-tail.ts'
+import { countEvents, loadSearchProgress } from '../../storage/search-index.ts'
+import {
+  ALICE,
+  createReadingApp,
+  createReadingRoom,
+  type ReadingApp,
+  type ReadingRoom,
+} from '../rooms/test-reading-room.ts'
+import { catchUpIndex, indexNextRows } from './index-stream.ts'
+
+let app: ReadingApp
+let room: ReadingRoom
+beforeAll(async () => {
+  app = await createReadingApp()
+  room = await createReadingRoom(app)
+})
+afterAll(() => app.database.close())
+
+const count = (word: string) =>
+  countEvents(app.database, { tokens: [word], roomIds: [room.roomId], keys: ['content.body'], order: 'recent' }, 100)
+const send = (body: string, content: JsonObject = {}, type = 'm.room.message') =>
+  room.message(ALICE, body, content, { type })
+
+test('many who index at once put each event in once, and none is left out', async () => {
+  for (let i = 0; i < 20; i++) await send('gingko')
+  await Promise.all(Array.from({ length: 5 }, () => indexNextRows(app, { wait: true })))
+  expect(await count('gingko')).toBe(20)
+  const before = await loadSearchProgress(app.database)
+  expect(await indexNextRows(app, { wait: false })).toBe(false)
+  expect(await loadSearchProgress(app.database)).toBe(before)
+})
+
+test('catching up brings in all that was committed before', async () => {
+  const stream = await startStreamTail(app.database, app.logger)
+  await send('sequoia')
+  await catchUpIndex({ ...app, stream })
+  expect(await count('sequoia')).toBe(1)
+  await stream.stop()
+})
+
+test('a redacted message goes, whether it was indexed before or not', async () => {
+  const indexed = await send('baobab')
+  await indexNextRows(app, { wait: true })
+  expect(await count('baobab')).toBe(1)
+  const notYet = await send('baobab')
+  for (const { event_id } of [indexed, notYet]) await room.redact(ALICE, event_id)
+  await indexNextRows(app, { wait: true })
+  expect(await count('baobab')).toBe(0)
+})
+
+test('what is encrypted, and what has no text, is not there', async () => {
+  await send('mangrove', {}, 'm.room.encrypted')
+  await send('', { body: 7 })
+  await send('\0 …')
+  await indexNextRows(app, { wait: true })
+  expect(await count('mangrove')).toBe(0)
+})
