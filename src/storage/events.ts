@@ -28,7 +28,7 @@ const loadByNid = sharedLoads<number, StoredEvent>(
     const { rows } = await sql<EventRow>`select * from events where event_nid = any(${nids}::bigint[])`.execute(db.sql)
     return new Map(rows.map((row) => [row.event_nid, cacheEvent(db, row, times)]))
   },
-  (db) => db.caches.forgotten.times,
+  { whileReading: true, versionOf: (db) => db.caches.forgotten.times },
 )
 
 /** Loads events by id, in the order asked for; unknown ones are left out. */

@@ -2,6 +2,7 @@ import { sql } from 'kysely'
 import type { RoomId, UserId } from '../core/ids.ts'
 import type { Db, Tx } from './database.ts'
 import type { ReceiptRow } from './ephemeral-schema.ts'
+import { sharedLoads } from './shared-loads.ts'
 import { appendToStream } from './stream-append.ts'
 
 /**
@@ -36,13 +37,28 @@ export async function loadReceiptsOf(
   owners: readonly { roomId: RoomId; userId: UserId }[],
   readerId: UserId,
 ): Promise<ReceiptRow[]> {
-  if (owners.length === 0) return []
-  const { rows } = await sql<ReceiptRow>`select receipts.* from receipts
-    join (select distinct * from unnest(${owners.map((owner) => owner.roomId)}::text[], ${owners.map((owner) => owner.userId)}::text[])
-      as owners(room_id, user_id)) as owners using (room_id, user_id)
-    where receipt_type <> 'm.read.private' or user_id = ${readerId}`.execute(db.sql)
-  return rows
+  const keys = owners.map(({ roomId, userId }) => ownerKey(roomId, userId))
+  const receipts = await loadOfOwners(db, [...new Set(keys)])
+  return [...receipts.values()]
+    .flat()
+    .filter((row) => row.receipt_type !== 'm.read.private' || row.user_id === readerId)
 }
+
+function ownerKey(roomId: RoomId, userId: UserId): string {
+  return `${roomId}\0${userId}`
+}
+
+/** Shared, for everyone in a room asks when somebody has read something. */
+const loadOfOwners = sharedLoads<string, ReceiptRow[]>(
+  async (db, owners) => {
+    const keys = owners.map((owner) => owner.split('\0'))
+    const { rows } = await sql<ReceiptRow>`select receipts.* from receipts
+      join unnest(${keys.map(([roomId]) => roomId)}::text[], ${keys.map(([, userId]) => userId)}::text[]) as owners(room_id, user_id)
+        using (room_id, user_id)`.execute(db.sql)
+    return Map.groupBy(rows, (row) => ownerKey(row.room_id, row.user_id))
+  },
+  { whileReading: false },
+)
 
 /** A user's own receipts in some rooms, private ones included: what notification counts go by. */
 export async function loadOwnReceipts(db: Db, userId: UserId, roomIds: readonly RoomId[]): Promise<ReceiptRow[]> {

@@ -1,6 +1,7 @@
 import { sql } from 'kysely'
 import type { RoomId, UserId } from '../core/ids.ts'
 import type { Db } from './database.ts'
+import { sharedLoads } from './shared-loads.ts'
 
 /** What clients name a room by when it has no name, and how many are in it. */
 export type RoomSummary = {
@@ -17,18 +18,43 @@ export async function loadRoomSummaries(
   roomIds: readonly RoomId[],
   userId: UserId,
 ): Promise<Map<RoomId, RoomSummary>> {
-  if (roomIds.length === 0) return new Map()
-  const { rows } = await sql<RoomSummary>`select room_id, joined_members, invited_members,
-      case when name is null and canonical_alias is null then coalesce(present.users, '{}') || coalesce(departed.users, '{}') end as heroes
-    from rooms
-    left join lateral (select array_agg(user_id order by event_nid) as users from (
-        select user_id, event_nid from room_memberships where room_memberships.room_id = rooms.room_id
-          and membership in ('join', 'invite') and user_id <> ${userId} order by event_nid limit 5) as first
-      ) as present on name is null and canonical_alias is null
-    left join lateral (select array_agg(user_id order by event_nid) as users from (
-        select user_id, event_nid from room_memberships where room_memberships.room_id = rooms.room_id
-          and membership in ('leave', 'ban') and user_id <> ${userId} order by event_nid limit 5) as first
-      ) as departed on name is null and canonical_alias is null and present.users is null
-    where room_id = any(${roomIds}::text[])`.execute(db.sql)
-  return new Map(rows.map((row) => [row.room_id, row]))
+  const rooms = await loadCandidates(db, roomIds)
+  return new Map([...rooms].map(([roomId, room]) => [roomId, summaryFor(room, userId)]))
 }
+
+type RoomCandidates = Omit<RoomSummary, 'heroes'> & {
+  is_named: boolean
+  /** The first in the room, one more than the heroes, as the user may be among them. */
+  present: UserId[] | null
+  /** Likewise those who have left; null where others are there. */
+  departed: UserId[] | null
+}
+
+const HEROES = 5
+
+function summaryFor({ is_named, present, departed, ...room }: RoomCandidates, userId: UserId): RoomSummary {
+  if (is_named) return { ...room, heroes: null }
+  const others = (users: UserId[] | null) => (users ?? []).filter((user) => user !== userId).slice(0, HEROES)
+  const there = others(present)
+  return { ...room, heroes: there.length > 0 ? there : others(departed) }
+}
+
+/** Shared, for everyone in a room asks when somebody comes or goes. */
+const loadCandidates = sharedLoads<RoomId, RoomCandidates>(
+  async (db, roomIds) => {
+    const { rows } = await sql<RoomCandidates>`select rooms.room_id, joined_members, invited_members,
+        name is not null or canonical_alias is not null as is_named, present.users as present, departed.users as departed
+      from rooms
+      left join lateral (select array_agg(user_id order by event_nid) as users from (
+          select user_id, event_nid from room_memberships where room_memberships.room_id = rooms.room_id
+            and membership in ('join', 'invite') order by event_nid limit ${HEROES + 1}::int) as first
+        ) as present on name is null and canonical_alias is null
+      left join lateral (select array_agg(user_id order by event_nid) as users from (
+          select user_id, event_nid from room_memberships where room_memberships.room_id = rooms.room_id
+            and membership in ('leave', 'ban') order by event_nid limit ${HEROES + 1}::int) as first
+        ) as departed on name is null and canonical_alias is null and coalesce(cardinality(present.users), 0) <= 1
+      where rooms.room_id = any(${roomIds}::text[])`.execute(db.sql)
+    return new Map(rows.map((row) => [row.room_id, row]))
+  },
+  { whileReading: false },
+)

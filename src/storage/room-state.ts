@@ -168,7 +168,9 @@ async function loadNodes(db: Db, addresses: readonly number[], into: Map<number,
   if (lost !== undefined) throw new Error(`state node ${lost} is not in the database`)
 }
 
-const loadPacks = sharedLoads<number, TrieNode[]>(async (db, packNids) => {
+const loadPacks = sharedLoads(readPacks, { whileReading: true })
+
+async function readPacks(db: Db, packNids: number[]): Promise<Map<number, TrieNode[]>> {
   const { rows } = await sql<{ pack_nid: number; nodes: Uint8Array }>`select pack_nid, nodes from state_packs
     where pack_nid = any(${packNids}::bigint[])`.execute(db.sql)
   return new Map(
@@ -178,7 +180,7 @@ const loadPacks = sharedLoads<number, TrieNode[]>(async (db, packNids) => {
       return [row.pack_nid, nodes]
     }),
   )
-})
+}
 
 async function loadWithOverlay(db: Db, nids: number[], overlay?: StateOverlay): Promise<Map<number, StoredEvent>> {
   if (!overlay) return loadEvents(db, nids)

@@ -5,7 +5,7 @@ import { sharedLoads } from './shared-loads.ts'
 const connection = () => ({ sql: {} }) as unknown as Db
 
 /** A loader that answers when the test says so, and knows all keys but 0. */
-function createLoader(versionOf?: (db: Db) => number) {
+function createLoader(sharing: Parameters<typeof sharedLoads>[1] = { whileReading: true }) {
   const queries: { keys: number[]; answer(): void; fail(error: Error): void }[] = []
   const load = sharedLoads<number, string>(
     (_, keys) =>
@@ -13,7 +13,7 @@ function createLoader(versionOf?: (db: Db) => number) {
         const answer = () => resolve(new Map(keys.filter(Boolean).map((key) => [key, `value ${key}`])))
         queries.push({ keys, answer, fail: reject })
       }),
-    versionOf,
+    sharing,
   )
   return { queries, load }
 }
@@ -52,6 +52,18 @@ test('what is under way is not asked for again; afterwards it is', async () => {
   await again
 })
 
+test('what changes is read again for who asks once the reading has begun', async () => {
+  const { queries, load } = createLoader({ whileReading: false })
+  const db = connection()
+  const asked = [load(db, [1]), load(db, [1])]
+  await turn()
+  asked.push(load(db, [1]))
+  await turn()
+  expect(queries.map(({ keys }) => keys)).toEqual([[1], [1]])
+  for (const query of queries) query.answer()
+  for (const values of await Promise.all(asked)) expect(values.get(1)).toBe('value 1')
+})
+
 test('connections share nothing', async () => {
   const { queries, load } = createLoader()
   const asked = [load(connection(), [1]), load(connection(), [1])]
@@ -63,7 +75,7 @@ test('connections share nothing', async () => {
 
 test('what began before the version changed is not shared with who asks after that', async () => {
   let version = 1
-  const { queries, load } = createLoader(() => version)
+  const { queries, load } = createLoader({ whileReading: true, versionOf: () => version })
   const db = connection()
   const asked = [load(db, [1])]
   version++

@@ -11,12 +11,18 @@ type UnderWay<Key, Value> = {
   next: Batch<Key, Value> | undefined
 }
 
+type Sharing = {
+  /** For what never changes: who asks for what is being read already gets that, and need not ask again. */
+  whileReading: boolean
+  /** When this number changes, what began before is not shared any more with who asks from then on. */
+  versionOf?(db: Db): number
+}
+
 /**
- * Makes a loader whose callers share queries: what is asked for in the same turn of the event loop is one query, and what is being loaded
- * already is not asked for again. So a hundred syncs that wake for one event load it once. A transaction shares with nobody, for it may see other
- * things. `versionOf`: when this number changes, what began before is not shared any more with who asks from then on.
+ * Makes a loader whose callers share queries: what is asked for in the same turn of the event loop is one query, which begins after that. So a
+ * hundred syncs that wake for one event read it once. A transaction shares with nobody, for it may see other things.
  */
-export function sharedLoads<Key, Value>(load: Load<Key, Value>, versionOf: (db: Db) => number = () => 0) {
+export function sharedLoads<Key, Value>(load: Load<Key, Value>, { whileReading, versionOf = () => 0 }: Sharing) {
   const connections = new WeakMap<Db['sql'], UnderWay<Key, Value>>()
 
   function underWayOn(db: Db): UnderWay<Key, Value> {
@@ -30,14 +36,15 @@ export function sharedLoads<Key, Value>(load: Load<Key, Value>, versionOf: (db: 
 
   function begin(db: Db, underWay: UnderWay<Key, Value>): Batch<Key, Value> {
     const keys: Key[] = []
+    const forget = () => {
+      for (const key of keys) underWay.byKey.delete(key)
+    }
     const begun = afterThisTurn().then(() => {
       if (underWay.next === batch) underWay.next = undefined
+      if (!whileReading) forget()
       return load(db, keys)
     })
-    const values = begun.finally(() => {
-      for (const key of keys) underWay.byKey.delete(key)
-    })
-    const batch = { keys, values }
+    const batch = { keys, values: whileReading ? begun.finally(forget) : begun }
     return batch
   }
 

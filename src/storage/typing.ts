@@ -1,6 +1,7 @@
 import { sql } from 'kysely'
 import type { RoomId, UserId } from '../core/ids.ts'
 import type { Db, Tx } from './database.ts'
+import { sharedLoads } from './shared-loads.ts'
 import { appendToStream } from './stream-append.ts'
 
 /** Notes that a user types until `expiresTs`; the room hears of it on the stream (kind 'typing') only if that is news. Times: ms since 1970. */
@@ -43,11 +44,22 @@ export async function nextTypingExpiry(db: Db): Promise<number | undefined> {
 /** Who types at `now` in these rooms, members only; rooms where nobody does are absent. */
 export async function loadTypingUsers(db: Db, roomIds: readonly RoomId[], now: number): Promise<Map<RoomId, UserId[]>> {
   const typing = new Map<RoomId, UserId[]>()
-  if (roomIds.length === 0) return typing
-  const { rows } = await sql<{ room_id: RoomId; user_id: UserId }>`select room_id, user_id from typing
-    join room_memberships using (room_id, user_id)
-    where room_id = any(${roomIds}::text[]) and expires_ts > ${now}::bigint and membership = 'join'
-    order by user_id`.execute(db.sql)
-  for (const { room_id, user_id } of rows) typing.set(room_id, [...(typing.get(room_id) ?? []), user_id])
+  for (const [roomId, rows] of await loadTyping(db, roomIds)) {
+    const users = rows.flatMap((row) => (row.expires_ts > now ? row.user_id : []))
+    if (users.length > 0) typing.set(roomId, users)
+  }
   return typing
 }
+
+type TypingRow = { room_id: RoomId; user_id: UserId; expires_ts: number }
+
+/** Shared, for everyone in a room asks when somebody begins to type. */
+const loadTyping = sharedLoads<RoomId, TypingRow[]>(
+  async (db, roomIds) => {
+    const { rows } = await sql<TypingRow>`select room_id, user_id, expires_ts from typing
+      join room_memberships using (room_id, user_id)
+      where room_id = any(${roomIds}::text[]) and membership = 'join' order by user_id`.execute(db.sql)
+    return Map.groupBy(rows, (row) => row.room_id)
+  },
+  { whileReading: false },
+)
