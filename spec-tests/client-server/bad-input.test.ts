@@ -14,7 +14,7 @@ import { loadOperations, type Operation } from '../openapi/operations.ts'
 
 /** What every operation of the API answers to nonsense: errors of the client, at once, and nothing has changed. */
 const { url } = inject('homeserver')
-const LONGEST_MS = 5000
+const LONGEST_MS = 20_000
 const v3 = '/_matrix/client/v3'
 
 type Outcome = { status: number; errcode: string | undefined; fault: string | undefined }
