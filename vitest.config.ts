@@ -1,7 +1,8 @@
 import { defineConfig } from 'vitest/config'
 
 const SPEC_TESTS = ['spec-tests/*/*.test.ts']
-const timeouts = { testTimeout: 60_000, hookTimeout: 120_000 }
+// Repeats are for machines that others load at the same time; what fails for a reason fails three times.
+const timeouts = { testTimeout: 60_000, hookTimeout: 120_000, retry: 2 }
 
 /** `unit`: beside the code. The others run the same black-box tests against a server on each kind of database, and against three processes. `whole`: tests that start servers themselves. */
 export default defineConfig({
