@@ -1,6 +1,7 @@
 import { sql } from 'kysely'
 import type { RoomId, UserId } from '../core/ids.ts'
 import type { Db, Tx } from './database.ts'
+import { loadJoinedRooms } from './room-memberships.ts'
 import { appendToStream } from './stream-append.ts'
 
 /** What changed about a user's keys: those of a device, the cross-signing keys, or the user's signatures on somebody else's keys, which only the user sees. */
@@ -21,23 +22,21 @@ export function noteDeviceListChange(tx: Tx, userId: UserId, change: DeviceListC
 export async function loadRoomSharers(
   db: Db,
   question: {
-    roomIds: readonly RoomId[]
+    roomIds: ReadonlySet<RoomId>
     candidates: readonly UserId[]
     newRooms: readonly RoomId[]
     newMembers: readonly { roomId: RoomId; userId: UserId }[]
   },
 ): Promise<{ user_id: UserId; throughout: boolean }[]> {
-  const { roomIds, candidates, newRooms, newMembers } = question
-  if (candidates.length === 0) return []
-  const { rows } = await sql<{ user_id: UserId; throughout: boolean }>`select members.user_id,
-      bool_or(fresh.room_id is null and members.room_id <> all(${newRooms}::text[])) as throughout
-    from room_memberships members
-    left join unnest(${newMembers.map((member) => member.roomId)}::text[], ${newMembers.map((member) => member.userId)}::text[])
-      as fresh(room_id, user_id) on fresh.room_id = members.room_id and fresh.user_id = members.user_id
-    where members.membership = 'join' and members.user_id = any(${candidates}::text[])
-      and members.room_id = any(${roomIds}::text[])
-    group by members.user_id order by members.user_id`.execute(db.sql)
-  return rows
+  const { roomIds, candidates, newMembers } = question
+  const newRooms = new Set(question.newRooms)
+  const joined = await loadJoinedRooms(db, candidates)
+  return [...joined].flatMap(([userId, rooms]) => {
+    const shared = rooms.filter((roomId) => roomIds.has(roomId))
+    if (shared.length === 0) return []
+    const isNewIn = (room: RoomId) => newMembers.some(({ roomId, userId: user }) => roomId === room && user === userId)
+    return { user_id: userId, throughout: shared.some((room) => !newRooms.has(room) && !isNewIn(room)) }
+  })
 }
 
 /** Everybody who has joined one of these rooms. */

@@ -2,6 +2,8 @@ import { sql } from 'kysely'
 import type { DeviceId, RoomId, UserId } from '../core/ids.ts'
 import type { Db, Tx } from './database.ts'
 import type { PresenceRow, PresenceState } from './presence-schema.ts'
+import { loadJoinedRooms } from './room-memberships.ts'
+import { sharedLoads } from './shared-loads.ts'
 import { appendToStream } from './stream-append.ts'
 
 /** What became known of a user's presence through this process. */
@@ -155,20 +157,43 @@ export async function loadPresenceNews(
   db: Db,
   userId: UserId,
   news: {
-    roomIds: readonly RoomId[]
+    roomIds: ReadonlySet<RoomId>
     changed: readonly UserId[]
     met: readonly UserId[]
     newRooms: readonly RoomId[]
   },
 ): Promise<PresenceRow[]> {
-  const { rows } = await sql<PresenceRow>`select * from presence where user_id = any(${news.changed}::text[])
-      and (user_id = ${userId} or exists (select 1 from room_memberships where room_memberships.user_id = presence.user_id
-        and membership = 'join' and room_id = any(${news.roomIds}::text[])))
-    union
-    select * from presence where presence <> 'offline' and user_id = any(${news.met}::text[])
-    union
-    select presence.* from room_memberships join presence using (user_id) where room_id = any(${news.newRooms}::text[])
-      and membership = 'join' and presence <> 'offline' and user_id <> ${userId}`.execute(db.sql)
+  const [known, joined, fresh] = await Promise.all([
+    loadPresences(db, [...news.changed, ...news.met]),
+    loadJoinedRooms(db, news.changed),
+    loadPresentMembers(db, news.newRooms),
+  ])
+  const met = new Set(news.met)
+  const changed = new Set(
+    news.changed.filter((other) => other === userId || joined.get(other)?.some((roomId) => news.roomIds.has(roomId))),
+  )
+  const told = [...known.values()].filter(
+    (row) => changed.has(row.user_id) || (met.has(row.user_id) && row.presence !== 'offline'),
+  )
+  const others = fresh.filter((row) => row.user_id !== userId)
+  return [...new Map([...told, ...others].map((row) => [row.user_id, row])).values()]
+}
+
+/** Shared, for all who share a room with a user ask when the user comes or goes. */
+const loadPresences = sharedLoads<UserId, PresenceRow>(
+  async (db, userIds) => {
+    const { rows } = await sql<PresenceRow>`select * from presence where user_id = any(${userIds}::text[])`.execute(
+      db.sql,
+    )
+    return new Map(rows.map((row) => [row.user_id, row]))
+  },
+  { whileReading: false },
+)
+
+async function loadPresentMembers(db: Db, roomIds: readonly RoomId[]): Promise<PresenceRow[]> {
+  if (roomIds.length === 0) return []
+  const { rows } = await sql<PresenceRow>`select distinct presence.* from room_memberships join presence using (user_id)
+    where room_id = any(${roomIds}::text[]) and membership = 'join' and presence <> 'offline'`.execute(db.sql)
   return rows
 }
 

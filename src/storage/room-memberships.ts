@@ -2,6 +2,7 @@ import { sql } from 'kysely'
 import type { RoomId, ServerName, UserId } from '../core/ids.ts'
 import type { Db, Tx } from './database.ts'
 import type { Membership, RoomMembershipRow } from './schema.ts'
+import { sharedLoads } from './shared-loads.ts'
 import { storableText } from './storable-text.ts'
 import type { StoredEvent } from './stored-event.ts'
 
@@ -53,10 +54,28 @@ export async function findMemberships(
   userId: UserId,
   roomIds: readonly RoomId[],
 ): Promise<RoomMembershipRow[]> {
-  const { rows } = await sql<RoomMembershipRow>`select * from room_memberships where user_id = ${userId}
-    and room_id = any(${roomIds}::text[])`.execute(db.sql)
-  return rows
+  const memberships = await loadMemberships(
+    db,
+    roomIds.map((roomId) => membershipKey(roomId, userId)),
+  )
+  return [...memberships.values()]
 }
+
+function membershipKey(roomId: RoomId, userId: UserId): string {
+  return `${roomId}\0${userId}`
+}
+
+/** Shared, for whoever reads several rooms at once asks for each. */
+const loadMemberships = sharedLoads<string, RoomMembershipRow>(
+  async (db, keys) => {
+    const pairs = keys.map((key) => key.split('\0'))
+    const { rows } = await sql<RoomMembershipRow>`select room_memberships.* from room_memberships
+      join unnest(${pairs.map(([roomId]) => roomId)}::text[], ${pairs.map(([, userId]) => userId)}::text[])
+        as wanted(room_id, user_id) using (room_id, user_id)`.execute(db.sql)
+    return new Map(rows.map((row) => [membershipKey(row.room_id, row.user_id), row]))
+  },
+  { whileReading: false },
+)
 
 /** All memberships of a user, or those of some kinds; forgotten rooms are left out. */
 export async function loadUserMemberships(
@@ -121,3 +140,15 @@ export async function isInAnyRoom(db: Db, userId: UserId): Promise<boolean> {
   const { rows } = await sql`select 1 from room_memberships where user_id = ${userId} limit 1`.execute(db.sql)
   return rows.length > 0
 }
+
+/** The rooms that each of some users has joined; shared, for all who are in a room with a user ask when something about the user changes. */
+export const loadJoinedRooms = sharedLoads<UserId, RoomId[]>(
+  async (db, userIds) => {
+    const { rows } = await sql<{ user_id: UserId; rooms: RoomId[] }>`select user_id, array_agg(room_id) as rooms
+      from room_memberships where user_id = any(${userIds}::text[]) and membership = 'join' group by user_id`.execute(
+      db.sql,
+    )
+    return new Map(rows.map((row) => [row.user_id, row.rooms]))
+  },
+  { whileReading: false },
+)

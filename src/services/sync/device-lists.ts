@@ -44,7 +44,7 @@ export async function deviceListChanges(
   const encounters = await encountersOf(app, moves, { userId, joined })
   const sharers = await loadRoomSharers(app.database, {
     ...encounters,
-    roomIds: [...joined],
+    roomIds: joined,
     candidates: [...new Set([...reported.others, ...encounters.met, ...encounters.parted])],
   })
   const changed = sharers.filter(

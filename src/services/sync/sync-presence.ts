@@ -41,7 +41,7 @@ export async function presenceChanges(
   const found = await loadPresenceNews(app.database, viewer.userId, {
     changed,
     met,
-    roomIds: [...joined],
+    roomIds: joined,
     newRooms: [...newlyJoined],
   })
   return sectionOf(app, viewer, found)
