@@ -3,8 +3,9 @@ import { MatrixError } from '../../core/errors.ts'
 import type { JsonObject } from '../../core/events/pdu.ts'
 import type { DeviceId, EventId, RoomId, UserId } from '../../core/ids.ts'
 import { findRoomEvent } from '../../storage/events.ts'
-import { appendEvent, type NewEvent } from './append-event.ts'
+import { appendEvent } from './append-event.ts'
 import { oncePerTransaction } from './client-transactions.ts'
+import type { NewEvent } from './draft-event.ts'
 import { runInRoom } from './run-in-room.ts'
 
 export type Redaction = {

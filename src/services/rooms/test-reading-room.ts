@@ -8,7 +8,8 @@ import { createNidSource } from '../../storage/nids.ts'
 import { createRoomTransactions } from '../../storage/room-transactions.ts'
 import type { StoredEvent } from '../../storage/stored-event.ts'
 import { createTestDatabase } from '../../storage/test-database.ts'
-import { appendEvent, type NewEvent } from './append-event.ts'
+import { appendEvent } from './append-event.ts'
+import type { NewEvent } from './draft-event.ts'
 
 export const ALICE = '@alice:x' as UserId
 export const BOB = '@bob:x' as UserId

@@ -1,0 +1,113 @@
+import type { App } from '../../app.ts'
+import { authEventKeys } from '../../core/auth-rules/auth-event-keys.ts'
+import { BadJsonError, ForbiddenError } from '../../core/errors.ts'
+import type { EventDraft } from '../../core/events/build-event.ts'
+import type { JsonObject, StateKey } from '../../core/events/pdu.ts'
+import { referenceHash } from '../../core/events/reference-hash.ts'
+import type { DeviceId, EventId, UserId } from '../../core/ids.ts'
+import { ROOM_VERSIONS, type RoomVersion } from '../../core/room-versions.ts'
+import { encodeBase64 } from '../../core/signing/base64.ts'
+import { loadEventsById } from '../../storage/events.ts'
+import { type LockedRoom, readLockedState } from '../../storage/locked-room.ts'
+import type { StoredEvent } from '../../storage/stored-event.ts'
+
+/** An event that one of our users sends. */
+export type NewEvent = {
+  type: string
+  /** Present: a state event. */
+  state_key?: string
+  sender: UserId
+  content: JsonObject
+  /** The event that a redaction empties; its place in the PDU depends on the room version. */
+  redacts?: EventId
+  /** Whether the sender redacts as a server administrator: also what others of this server sent. */
+  asAdmin?: boolean
+  /** Milliseconds since the epoch; default: now. Only application services may set it. */
+  origin_server_ts?: number
+  /** The client's transaction. */
+  txn?: { deviceId: DeviceId; id: string }
+}
+
+/** An event that is to follow the newest ones of a room, and what decides whether it may. */
+export type DraftedEvent = {
+  version: RoomVersion
+  draft: EventDraft
+  /** The room's `m.room.create` and the state that permits the event. */
+  known: { get(type: string, stateKey: string): StoredEvent | undefined }
+}
+
+/** The most events that one event names as its predecessors; the specification's upper bound is 20. */
+const MAX_PREV_EVENTS = 20
+
+/**
+ * Drafts the next event of a room: chooses its predecessors, its auth events and its depth. Throws M_BAD_JSON for what cannot be stored, and
+ * M_FORBIDDEN for a first event that is no `m.room.create`.
+ */
+export async function draftEvent(app: Pick<App, 'clock'>, room: LockedRoom, event: NewEvent): Promise<DraftedEvent> {
+  const version = versionFor(room, event)
+  requireStorable(event)
+  const authKeys = authEventKeys(version, event)
+  const createKey = { type: 'm.room.create', state_key: '' }
+  const known = stateBy([...authKeys, createKey], await readLockedState(room, [...authKeys, createKey]))
+  const authEvents = authKeys.flatMap((key) => known.get(key.type, key.state_key) ?? [])
+  return { version, draft: await draftOf(app, room, version, { event, authEvents }), known }
+}
+
+/** PostgreSQL has no place for NUL in text. */
+function requireStorable({ type, state_key: stateKey = '', txn }: NewEvent): void {
+  if ([type, stateKey, txn?.id ?? ''].some((text) => text.includes('\0'))) {
+    throw new BadJsonError('A type, state key or transaction id must not contain NUL')
+  }
+}
+
+function versionFor(room: LockedRoom, event: NewEvent): RoomVersion {
+  if (room.head && event.type === 'm.room.create') throw new ForbiddenError('A room has only one m.room.create')
+  if (room.head) return room.head.version
+  const version = ROOM_VERSIONS.get(String(event.content.room_version ?? '1'))
+  if (event.type !== 'm.room.create' || !version)
+    throw new ForbiddenError('The first event of a room must be m.room.create with a known room_version')
+  return version
+}
+
+async function draftOf(
+  app: Pick<App, 'clock'>,
+  room: LockedRoom,
+  version: RoomVersion,
+  { event, authEvents }: { event: NewEvent; authEvents: readonly StoredEvent[] },
+): Promise<EventDraft> {
+  const prevEvents = (room.head?.forward_extremities ?? []).slice(-MAX_PREV_EVENTS)
+  const roomId = room.head?.room_id ?? room.newRoomId
+  const draft: EventDraft = {
+    ...(roomId !== undefined && { room_id: roomId }),
+    type: event.type,
+    ...(event.state_key !== undefined && { state_key: event.state_key }),
+    sender: event.sender,
+    content: event.content,
+    origin_server_ts: event.origin_server_ts ?? app.clock.now(),
+    depth: Math.min((room.head?.depth ?? 0) + 1, Number.MAX_SAFE_INTEGER),
+    prev_events: prevEvents,
+    auth_events: authEvents.map((authEvent) => authEvent.event_id),
+    ...(event.redacts !== undefined && { redacts: event.redacts }),
+  }
+  if (version.eventIdFormat !== 'server-chosen') return draft
+  return { ...draft, reference_hashes: await referenceHashes(room, version, { prevEvents, authEvents }) }
+}
+
+/** Room versions 1 and 2 name the hash of each referenced event beside its id. */
+async function referenceHashes(
+  room: LockedRoom,
+  version: RoomVersion,
+  { prevEvents, authEvents }: { prevEvents: readonly EventId[]; authEvents: readonly StoredEvent[] },
+): Promise<Record<EventId, { sha256: string }>> {
+  const own = room.events.filter((event) => prevEvents.includes(event.event_id))
+  const absent = prevEvents.filter((id) => !own.some((event) => event.event_id === id))
+  const referenced = [...own, ...authEvents, ...(await loadEventsById(room.db, absent))]
+  return Object.fromEntries(
+    referenced.map((event) => [event.event_id, { sha256: encodeBase64(referenceHash(version, event.pdu)) }]),
+  )
+}
+
+function stateBy(keys: readonly StateKey[], events: readonly (StoredEvent | undefined)[]) {
+  const byKey = new Map(keys.map((key, place) => [`${key.type}\0${key.state_key}`, events[place]]))
+  return { get: (type: string, stateKey: string) => byKey.get(`${type}\0${stateKey}`) }
+}
