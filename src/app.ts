@@ -2,6 +2,7 @@ import type { Config } from './config.ts'
 import type { ServerName } from './core/ids.ts'
 import type { SigningKey } from './core/signing/signing-key.ts'
 import type { Clock } from './infra/clock.ts'
+import type { JobRunner } from './infra/job-runner.ts'
 import type { Logger } from './infra/logger.ts'
 import type { Metrics } from './infra/metrics.ts'
 import type { PasswordHasher } from './infra/password-hasher.ts'
@@ -25,6 +26,8 @@ export type App = {
   readonly passwordHasher: PasswordHasher
   /** Where files that users send are kept. */
   readonly media: MediaStore
+  /** What is done after the transaction that asks for it, and done even if the process dies. */
+  readonly jobs: JobRunner
   readonly clock: Clock
   readonly random: Random
   readonly logger: Logger

@@ -1,6 +1,7 @@
 import type { App } from './app.ts'
 import type { Config } from './config.ts'
 import { systemClock } from './infra/clock.ts'
+import { createJobRunner } from './infra/job-runner.ts'
 import { createLogger } from './infra/logger.ts'
 import { createMetrics } from './infra/metrics.ts'
 import { createPasswordHasher } from './infra/password-hasher.ts'
@@ -42,6 +43,14 @@ export async function openApp(config: Config): Promise<OpenApp> {
     cleanUp.push(() => stream.stop())
     const rooms = createRoomTransactions(database, database.engine === 'pglite' ? 1 : 2)
     cleanUp.push(() => rooms.drained())
+    const jobs = createJobRunner({
+      database,
+      clock: systemClock,
+      random: systemRandom,
+      logger,
+      stopping: stopping.signal,
+    })
+    cleanUp.push(() => jobs.stop())
     const app: App = {
       config,
       serverName: config.server_name,
@@ -52,6 +61,7 @@ export async function openApp(config: Config): Promise<OpenApp> {
       signingKey: await loadSigningKey(database, config.signing_key, systemRandom),
       passwordHasher: createPasswordHasher(config.passwords),
       media: createMediaStore(config.media),
+      jobs,
       clock: systemClock,
       random: systemRandom,
       logger,

@@ -8,6 +8,7 @@ import { createRateLimiter } from './api/http/rate-limit.ts'
 import type { App } from './app.ts'
 import type { Config, ListenerConfig } from './config.ts'
 import { openApp } from './open-app.ts'
+import { jobHandlers } from './services/admin/job-handlers.ts'
 import { startMediaSweeps } from './services/media/sweep-media.ts'
 import { startPresence } from './services/presence/start-presence.ts'
 import { startPush } from './services/push/start-push.ts'
@@ -33,6 +34,7 @@ export async function startServer(config: Config): Promise<RunningServer> {
     const presence = await startPresence(app)
     const indexing = startIndexing(app)
     const push = await startPush(app)
+    app.jobs.start(jobHandlers(app))
     return {
       addresses: servers.map(({ listener, server }) => ({
         bind: listener.bind,
@@ -46,6 +48,7 @@ export async function startServer(config: Config): Promise<RunningServer> {
         await presence.stop()
         await indexing.stop()
         await push.stop()
+        await app.jobs.stop()
         await close()
       },
     }

@@ -1,6 +1,7 @@
 import type { DeviceId, EventId, RoomAlias, RoomId, UserId } from '../core/ids.ts'
 import type { EncryptionTables } from './encryption-schema.ts'
 import type { EphemeralTables } from './ephemeral-schema.ts'
+import type { JobTables } from './jobs-schema.ts'
 import type { MediaTables } from './media-schema.ts'
 import type { NotificationTables } from './notifications-schema.ts'
 import type { PresenceTables } from './presence-schema.ts'
@@ -16,6 +17,7 @@ export type Tables = UserTables &
   NotificationTables &
   PresenceTables &
   SearchTables &
+  JobTables &
   ReportTables & {
     server_secrets: { name: string; value: string }
     room_heads: RoomHeadRow

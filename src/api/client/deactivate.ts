@@ -1,5 +1,4 @@
 import { z } from 'zod'
-import { leaveAllRooms } from '../../services/rooms/leave-all-rooms.ts'
 import { deactivateUser } from '../../services/users/deactivate.ts'
 import { route } from '../http/route.ts'
 import { authData } from './auth-data.ts'
@@ -15,8 +14,7 @@ export const postDeactivate = route({
   body: z.object({ auth: authData.optional(), erase: z.boolean().default(false), id_server: z.string().optional() }),
   async handle({ session, body }, app) {
     await requirePassword(app, session, { operation: 'POST /account/deactivate', auth: body.auth })
-    await deactivateUser(app, { userId: session.userId, erase: body.erase })
-    await leaveAllRooms(app, session.userId)
+    await app.jobs.attend(await deactivateUser(app, { userId: session.userId, erase: body.erase }))
     // Hearth binds nothing at identity servers, so there is nothing left to unbind.
     return { id_server_unbind_result: 'success' }
   },

@@ -3,7 +3,6 @@ import type { App } from '../../app.ts'
 import { ForbiddenError, MissingParamError, NotFoundError } from '../../core/errors.ts'
 import type { Json } from '../../core/events/pdu.ts'
 import { serverNameOf, type UserId } from '../../core/ids.ts'
-import { updateMemberProfiles } from '../../services/rooms/member-profiles.ts'
 import { getProfile, getProfileField, setProfileField } from '../../services/users/profile.ts'
 import { jsonObject, userId } from '../http/fields.ts'
 import { route, type Session } from '../http/route.ts'
@@ -77,8 +76,8 @@ async function changeField(
   { field, value }: { field: string; value: Json },
 ): Promise<Record<string, never>> {
   if (isGuest && field !== 'displayname') throw new ForbiddenError('Guests may only change their display name')
-  const isChanged = await setProfileField(app, { userId, field, value })
-  if (isChanged && (field === 'displayname' || field === 'avatar_url')) await updateMemberProfiles(app, userId)
+  const job = await setProfileField(app, { userId, field, value })
+  if (job !== undefined) await app.jobs.attend(job)
   return {}
 }
 

@@ -6,10 +6,12 @@ import { defaultConfig } from '../../config.ts'
 import type { DeviceId, RoomId, ServerName, UserId } from '../../core/ids.ts'
 import { signingKeyFromSeed } from '../../core/signing/signing-key.ts'
 import { systemClock } from '../../infra/clock.ts'
+import { createJobRunner } from '../../infra/job-runner.ts'
 import { createMetrics } from '../../infra/metrics.ts'
 import { createPasswordHasher } from '../../infra/password-hasher.ts'
 import { systemRandom } from '../../infra/random.ts'
 import { startStreamTail } from '../../infra/stream-tail.ts'
+import { jobHandlers } from '../../services/admin/job-handlers.ts'
 import { hashToken } from '../../services/users/tokens.ts'
 import type { Database } from '../../storage/database.ts'
 import { createNidSource } from '../../storage/nids.ts'
@@ -53,6 +55,7 @@ export async function startClientApi(options: { database?: Database; endpoints?:
     async close() {
       server.closeAllConnections()
       await new Promise((resolve) => server.close(resolve))
+      await app.jobs.stop()
       await app.rooms.drained()
       await app.stream.stop()
       app.metrics.close()
@@ -66,7 +69,8 @@ type Account = { deviceId?: string; guest?: boolean; admin?: boolean; suspended?
 async function createApp(database: Database): Promise<App> {
   const logger = pino({ level: 'error' })
   const config = defaultConfig({ server_name: 'hearth.test' })
-  return {
+  const stopping = new AbortController().signal
+  const app = {
     config,
     serverName: 'hearth.test' as ServerName,
     database,
@@ -79,8 +83,11 @@ async function createApp(database: Database): Promise<App> {
     random: systemRandom,
     logger,
     metrics: createMetrics(),
-    stopping: new AbortController().signal,
+    jobs: createJobRunner({ database, clock: systemClock, random: systemRandom, logger, stopping }),
+    stopping,
   } as Partial<App> as App
+  app.jobs.start(jobHandlers(app))
+  return app
 }
 
 async function createClient(app: App, url: string, name: string, account: Account): Promise<TestClient> {

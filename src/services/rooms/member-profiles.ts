@@ -3,26 +3,20 @@ import type { App } from '../../app.ts'
 import type { RoomId, UserId } from '../../core/ids.ts'
 import type { LockedRoom } from '../../storage/locked-room.ts'
 import { loadProfile } from '../../storage/profiles.ts'
-import { loadUserMemberships } from '../../storage/room-memberships.ts'
 import { appendEvent } from './append-event.ts'
-import { inBatches } from './in-batches.ts'
+import { inEveryRoom } from './in-every-room.ts'
 import { memberContent } from './member-content.ts'
 import { membershipIn, readMember } from './room-member.ts'
 import { runInRoom } from './run-in-room.ts'
 
 /**
- * Tells all rooms that a user has joined of the user's new display name and avatar, a few rooms at a time. A room that refuses is logged
- * and skipped. https://spec.matrix.org/v1.19/client-server-api/#events-on-change-of-profile-information
+ * Tells all rooms that a user has joined of the user's display name and avatar as they are now, a few rooms at a time. Rejects when that is to be
+ * tried again. https://spec.matrix.org/v1.19/client-server-api/#events-on-change-of-profile-information
  */
-export async function updateMemberProfiles(app: App, userId: UserId): Promise<void> {
-  const memberships = await loadUserMemberships(app.database, userId, ['join'])
-  await inBatches(memberships, async ({ room_id: roomId }) => {
-    try {
-      await updateMemberProfile(app, roomId, userId)
-    } catch (error) {
-      app.logger.warn({ err: error, room_id: roomId, user_id: userId }, 'updating the profile in a room failed')
-    }
-  })
+export function updateMemberProfiles(app: App, userId: UserId): Promise<void> {
+  return inEveryRoom(app, { userId, memberships: ['join'], what: 'updating a profile' }, (roomId) =>
+    updateMemberProfile(app, roomId, userId),
+  )
 }
 
 function updateMemberProfile(app: App, roomId: RoomId, userId: UserId): Promise<void> {

@@ -6,6 +6,7 @@ import { deleteCrossSigningKeys } from '../../storage/cross-signing-keys.ts'
 import type { Tx } from '../../storage/database.ts'
 import { deleteDevices } from '../../storage/devices.ts'
 import { deleteFilters } from '../../storage/filters.ts'
+import { enqueueJob } from '../../storage/jobs.ts'
 import { deleteKeyBackups } from '../../storage/key-backups.ts'
 import { deleteLoginTokens } from '../../storage/login-tokens.ts'
 import { deleteOpenIdTokens } from '../../storage/openid-tokens.ts'
@@ -13,16 +14,19 @@ import { deleteProfile } from '../../storage/profiles.ts'
 import { deletePushRules } from '../../storage/push-rules.ts'
 import { lockUser, markDeactivated } from '../../storage/users.ts'
 
+/** The job of leaving all rooms of a user. */
+export const LEAVE_ALL_ROOMS = 'leave_all_rooms'
+
 /**
  * Ends an account for good: nobody can log in to it, and nobody else can have its name. `erase`: what it stored goes too.
- * Leaving its rooms is a step of its own. https://spec.matrix.org/v1.19/client-server-api/#account-deactivation
+ * Leaving its rooms is a job, which this returns. https://spec.matrix.org/v1.19/client-server-api/#account-deactivation
  */
 export async function deactivateUser(
   app: Pick<App, 'database' | 'clock'>,
   { userId, erase }: { userId: UserId; erase: boolean },
-): Promise<void> {
+): Promise<number> {
   const now = app.clock.now()
-  await app.database.write(async (tx) => {
+  return app.database.write(async (tx) => {
     await lockUser(tx, userId)
     await markDeactivated(tx, { userId, erase, now })
     await deleteDevices(tx, userId, { except: [] })
@@ -30,6 +34,7 @@ export async function deactivateUser(
     await deleteLoginTokens(tx, userId)
     await deleteOpenIdTokens(tx, userId)
     if (erase) await eraseBelongings(tx, userId)
+    return enqueueJob(tx, { kind: LEAVE_ALL_ROOMS, key: userId, payload: { user_id: userId }, now })
   })
 }
 

@@ -3,8 +3,12 @@ import { canonicalJson } from '../../core/canonical-json.ts'
 import { InvalidParamError, MatrixError, NotFoundError } from '../../core/errors.ts'
 import type { Json } from '../../core/events/pdu.ts'
 import { isWithin255Bytes, type UserId } from '../../core/ids.ts'
+import { enqueueJob } from '../../storage/jobs.ts'
 import { loadProfile, type Profile, storeProfile } from '../../storage/profiles.ts'
 import { findUser, lockUser } from '../../storage/users.ts'
+
+/** The job of telling a user's rooms of a new name or avatar. */
+export const UPDATE_MEMBER_PROFILES = 'update_member_profiles'
 
 const MAX_PROFILE_BYTES = 64 * 1024
 const MAX_DISPLAYNAME_CHARACTERS = 256
@@ -27,14 +31,14 @@ export async function getProfileField(app: Pick<App, 'database'>, userId: UserId
 }
 
 /**
- * Sets a field of a profile; `undefined`, null and, for names and avatars, the empty text remove it. Gives whether anything changed: names and
- * avatars must then reach the user's rooms. Throws M_KEY_TOO_LARGE, M_PROFILE_TOO_LARGE and M_INVALID_PARAM.
+ * Sets a field of a profile; `undefined`, null and, for names and avatars, the empty text remove it. New names and
+ * avatars must reach the user's rooms: gives the job that does it, if there is one. Throws M_KEY_TOO_LARGE, M_PROFILE_TOO_LARGE and M_INVALID_PARAM.
  * https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3profileuseridkeyname
  */
 export async function setProfileField(
-  app: Pick<App, 'database'>,
+  app: Pick<App, 'database' | 'clock'>,
   { userId, field, value }: { userId: UserId; field: string; value: Json | undefined },
-): Promise<boolean> {
+): Promise<number | undefined> {
   checkFieldName(field)
   checkValue(field, value ?? null)
   return app.database.write(async (tx) => {
@@ -42,12 +46,14 @@ export async function setProfileField(
     const before = await loadProfile(tx, userId)
     const profile = withField(before, field, value ?? null)
     const text = canonicalJson(profile, { strict: false })
-    if (text === canonicalJson(before, { strict: false })) return false
+    if (text === canonicalJson(before, { strict: false })) return undefined
     if (Buffer.byteLength(text) > MAX_PROFILE_BYTES) {
       throw new MatrixError(400, 'M_PROFILE_TOO_LARGE', 'A profile can have 64 KiB at most')
     }
     await storeProfile(tx, { userId, profile, changedField: field })
-    return true
+    if (field !== 'displayname' && field !== 'avatar_url') return undefined
+    const payload = { user_id: userId }
+    return enqueueJob(tx, { kind: UPDATE_MEMBER_PROFILES, key: userId, payload, now: app.clock.now() })
   })
 }
 

@@ -1,0 +1,118 @@
+import { pino } from 'pino'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { pollUntil } from '../../spec-tests/harness/poll-until.ts'
+import type { Database } from '../storage/database.ts'
+import { enqueueJob, isJobPending } from '../storage/jobs.ts'
+import { createTestDatabase } from '../storage/test-database.ts'
+import { fixedClock } from './clock.ts'
+import { createJobRunner, type JobHandlers, type JobRunner } from './job-runner.ts'
+import { systemRandom } from './random.ts'
+
+let database: Database
+let clock: ReturnType<typeof fixedClock>
+let runners: JobRunner[]
+let stopping: AbortController
+beforeEach(async () => {
+  database = await createTestDatabase()
+  clock = fixedClock(1_700_000_000_000)
+  runners = []
+  stopping = new AbortController()
+})
+afterEach(async () => {
+  stopping.abort()
+  await Promise.all(runners.map((runner) => runner.stop()))
+  await database.close()
+})
+
+function startRunner(handlers: JobHandlers, signal = stopping.signal): JobRunner {
+  const logger = pino({ level: 'silent' })
+  const runner = createJobRunner({ database, clock, random: systemRandom, logger, stopping: signal })
+  runner.start(handlers)
+  runners.push(runner)
+  return runner
+}
+
+const enqueue = (key: string, payload = 1) =>
+  database.write((tx) => enqueueJob(tx, { kind: 'count', key, payload, now: clock.now() }))
+
+/** A promise and what resolves it. */
+const gate = () => Promise.withResolvers<void>()
+
+test('a job runs once, in one of several processes, and is gone', async () => {
+  const done: unknown[] = []
+  const runner = [1, 2, 3].map(() => startRunner({ count: async (payload) => void done.push(payload) }))
+  const job = await enqueue('a', 7)
+  await Promise.all(runner.map((each) => each.attend(job)))
+  expect(done).toEqual([7])
+  expect(await isJobPending(database, job)).toBe(false)
+})
+
+test('a job that fails is tried again after a rest', async () => {
+  let tries = 0
+  const runner = startRunner({
+    count: async () => {
+      if (++tries === 1) throw new Error('not yet')
+    },
+  })
+  const job = await enqueue('a')
+  await pollUntil('it is tried', () => runner.attend(job).then(() => tries === 1))
+  expect(await isJobPending(database, job)).toBe(true)
+  clock.advance(2000)
+  await pollUntil('it is done', async () => !(await isJobPending(database, job)))
+  expect(tries).toBe(2)
+})
+
+test('a job that is asked for while it runs runs once more, with what was asked last', async () => {
+  const done: unknown[] = []
+  const { promise: mayEnd, resolve: end } = gate()
+  const runner = startRunner({
+    count: async (payload) => {
+      done.push(payload)
+      await mayEnd
+    },
+  })
+  const job = await enqueue('a', 1)
+  const attending = runner.attend(job)
+  await pollUntil('it runs', () => done.length === 1)
+  expect(await enqueue('a', 2)).toBe(job)
+  expect(await enqueue('a', 3)).toBe(job)
+  end()
+  await attending
+  await pollUntil('it is done', async () => !(await isJobPending(database, job)))
+  expect(done).toEqual([1, 3])
+})
+
+test('of a process that died, another one goes on when the lease has ended', async () => {
+  const { promise: never } = gate()
+  const dead = startRunner({ count: () => never })
+  const job = await enqueue('a')
+  await dead.attend(job)
+  const done: unknown[] = []
+  const alive = startRunner({ count: async (payload) => void done.push(payload) })
+  await alive.attend(job)
+  expect(done).toEqual([])
+  // The dead one asks for no more time.
+  runners = runners.filter((runner) => runner !== dead)
+  void dead.stop()
+  clock.advance(10_000)
+  await alive.attend(job)
+  expect(done).toEqual([1])
+})
+
+test('when the server stops, a job goes to another process at once', async () => {
+  const leaving = new AbortController()
+  let runs = 0
+  const untilStopped = () => {
+    runs++
+    return new Promise<void>((_, reject) => leaving.signal.addEventListener('abort', reject))
+  }
+  const first = startRunner({ count: untilStopped }, leaving.signal)
+  const job = await enqueue('a')
+  const attending = first.attend(job)
+  await pollUntil('it runs', () => runs === 1)
+  leaving.abort()
+  await Promise.all([attending, first.stop()])
+  const done: unknown[] = []
+  await startRunner({ count: async (payload) => void done.push(payload) }).attend(job)
+  expect(done).toEqual([1])
+})

@@ -1,0 +1,130 @@
+import { setTimeout as pause } from 'node:timers/promises'
+import type { Json } from '../core/events/pdu.ts'
+import type { Database } from '../storage/database.ts'
+import { finishJob, isJobPending, leaseJobs, releaseJob, renewJobLeases } from '../storage/jobs.ts'
+import type { JobRow } from '../storage/jobs-schema.ts'
+import type { Clock } from './clock.ts'
+import type { Logger } from './logger.ts'
+import type { Random } from './random.ts'
+
+/** What to do for each kind of job. Whatever a handler does may have been done before, by a process that died: it must bear that. */
+export type JobHandlers = Readonly<Record<string, (payload: Json) => Promise<void>>>
+
+/** Runs the jobs in the database: each in one process at a time, again when it fails or its process dies. */
+export type JobRunner = {
+  /** Begins to run jobs, own ones and those that others left. */
+  start(handlers: JobHandlers): void
+  /** Runs a job that has just been committed, if nobody does yet, and waits for its end: for two seconds at most, then it goes on by itself. */
+  attend(jobNid: number): Promise<void>
+  /** Waits for what is under way; handlers see by `app.stopping` that they should give up, and another process goes on. */
+  stop(): Promise<void>
+}
+
+type Capabilities = {
+  database: Database
+  clock: Clock
+  random: Random
+  logger: Logger
+  stopping: AbortSignal
+}
+
+const LOOK_MS = 1000
+/** When a process dies, others take its jobs after this time. */
+const LEASE_MS = 6000
+const RENEW_MS = LEASE_MS / 3
+const AT_ONCE = 4
+const PATIENCE_MS = 2000
+const ATTENDING_PAUSE_MS = 20
+const FIRST_RETRY_MS = 1000
+const LONGEST_REST_MS = 60 * 60_000
+/** Some four days with the rests between; then it is of no use. */
+const MOST_ATTEMPTS = 100
+
+/** Makes the runner; it does nothing before `start`. */
+export function createJobRunner(app: Capabilities): JobRunner {
+  const holder = app.random.token(12)
+  const running = new Map<number, Promise<void>>()
+  const looks = new Set<Promise<void>>()
+  const timers: NodeJS.Timeout[] = []
+  let handlers: JobHandlers = {}
+
+  /** Remembered, so that `stop` waits for jobs that are just being taken. */
+  function take(only?: number): Promise<void> {
+    const look = lookForJobs(only).finally(() => looks.delete(look))
+    looks.add(look)
+    return look
+  }
+
+  async function lookForJobs(only: number | undefined): Promise<void> {
+    const free = AT_ONCE - running.size
+    if (app.stopping.aborted || timers.length === 0 || (free <= 0 && only === undefined)) return
+    const now = app.clock.now()
+    const lease = { holder, now, until: now + LEASE_MS, limit: Math.max(1, free), only }
+    for (const job of await app.database.write((tx) => leaseJobs(tx, lease))) {
+      const run = runJob(app, handlers, job).finally(() => running.delete(job.job_nid))
+      running.set(job.job_nid, run)
+    }
+  }
+
+  async function renew(): Promise<void> {
+    if (running.size === 0) return
+    const until = app.clock.now() + LEASE_MS
+    await app.database.write((tx) => renewJobLeases(tx, { holder, until, jobNids: [...running.keys()] }))
+  }
+
+  function regularly(work: () => Promise<void>, every: number): void {
+    const report = (error: unknown) => app.logger.warn({ err: error }, 'looking for jobs failed; it is tried again')
+    timers.push(setInterval(() => work().catch(report), every))
+  }
+
+  return {
+    start(given) {
+      handlers = given
+      regularly(() => take(), LOOK_MS)
+      regularly(renew, RENEW_MS)
+    },
+    async attend(jobNid) {
+      await take(jobNid)
+      const patience = AbortSignal.any([AbortSignal.timeout(PATIENCE_MS), app.stopping])
+      while (timers.length > 0 && !patience.aborted) {
+        const own = running.get(jobNid)
+        if (own) await Promise.race([own, pause(PATIENCE_MS, undefined, { signal: patience }).catch(() => {})])
+        if (!(await isJobPending(app.database, jobNid))) return
+        await pause(ATTENDING_PAUSE_MS)
+        await take(jobNid)
+      }
+    },
+    async stop() {
+      for (const timer of timers.splice(0)) clearInterval(timer)
+      await Promise.allSettled(looks)
+      await Promise.allSettled(running.values())
+    },
+  }
+}
+
+async function runJob(app: Capabilities, handlers: JobHandlers, job: JobRow): Promise<void> {
+  try {
+    const handle = handlers[job.kind]
+    if (!handle) throw new Error(`this version of Hearth knows no job ${job.kind}`)
+    await handle(JSON.parse(job.payload))
+    await app.database.write((tx) => finishJob(tx, job))
+  } catch (error) {
+    await giveBack(app, job, error).catch((fault) =>
+      app.logger.error({ err: fault }, 'giving a job back failed; its lease ends by itself'),
+    )
+  }
+}
+
+async function giveBack(app: Capabilities, job: JobRow, error: unknown): Promise<void> {
+  if (app.stopping.aborted) return app.database.write((tx) => releaseJob(tx, job))
+  if (job.attempts >= MOST_ATTEMPTS) {
+    app.logger.error({ err: error, job: job.kind, key: job.key }, 'a job failed too often; it is given up')
+    return app.database.write((tx) => finishJob(tx, job))
+  }
+  app.logger.warn({ err: error, job: job.kind, key: job.key }, 'a job failed; it is tried again')
+  const rest = Math.min(FIRST_RETRY_MS * 2 ** Math.min(job.attempts, 20), LONGEST_REST_MS)
+  // Spread, so that what failed together does not come back together.
+  const jitter = 1 + app.random.bytes(1)[0]! / 1024
+  const until = Math.floor(app.clock.now() + rest * jitter)
+  await app.database.write((tx) => releaseJob(tx, job, until))
+}

@@ -1,0 +1,64 @@
+import { sql } from 'kysely'
+import type { Json } from '../core/events/pdu.ts'
+import type { Db, Tx } from './database.ts'
+import type { JobRow } from './jobs-schema.ts'
+
+/**
+ * Asks for something to be done after this transaction; returns the job. A job of the same kind and key that waits is the same job, with the
+ * new payload; one that runs will run once more.
+ */
+export async function enqueueJob(
+  tx: Tx,
+  { kind, key, payload, now }: { kind: string; key: string; payload: Json; now: number },
+): Promise<number> {
+  const { rows } = await sql<{ job_nid: number }>`insert into jobs (kind, key, payload, created_ts, due_ts)
+    values (${kind}, ${key}, ${JSON.stringify(payload)}, ${now}::bigint, ${now}::bigint)
+    on conflict (kind, key) do update set payload = excluded.payload, version = jobs.version + 1,
+      due_ts = excluded.due_ts, attempts = 0 returning job_nid`.execute(tx.sql)
+  return rows[0]!.job_nid
+}
+
+/** Which jobs to take, and for whom until when. */
+export type JobLease = { holder: string; now: number; until: number }
+
+/** Takes jobs that are due and that no living process has, oldest first; `only`: this one or none. */
+export async function leaseJobs(
+  tx: Tx,
+  { holder, now, until, limit, only }: JobLease & { limit: number; only?: number | undefined },
+): Promise<JobRow[]> {
+  const { rows } = await sql<JobRow>`update jobs set leased_by = ${holder}, leased_until = ${until}::bigint
+    where job_nid in (select job_nid from jobs where due_ts <= ${now}::bigint and leased_until <= ${now}::bigint
+      ${only === undefined ? sql`` : sql`and job_nid = ${only}::bigint`}
+      order by due_ts limit ${limit}::int for update skip locked) returning *`.execute(tx.sql)
+  return rows
+}
+
+/** Keeps the jobs that a process runs until `until`. */
+export async function renewJobLeases(
+  tx: Tx,
+  { holder, until, jobNids }: { holder: string; until: number; jobNids: readonly number[] },
+): Promise<void> {
+  await sql`update jobs set leased_until = ${until}::bigint
+    where leased_by = ${holder} and job_nid = any(${jobNids}::bigint[])`.execute(tx.sql)
+}
+
+/** Removes a job that is done. One that was asked for again meanwhile stays, free for anyone. */
+export async function finishJob(tx: Tx, { job_nid, version, leased_by }: JobRow): Promise<void> {
+  const isOurs = sql`job_nid = ${job_nid}::bigint and leased_by = ${leased_by}`
+  const { numAffectedRows } = await sql`delete from jobs where ${isOurs} and version = ${version}::int`.execute(tx.sql)
+  if (numAffectedRows === 1n) return
+  await sql`update jobs set leased_by = null, leased_until = 0 where ${isOurs}`.execute(tx.sql)
+}
+
+/** Gives back a job that was not finished; `failedUntil`: it failed and rests until then. */
+export async function releaseJob(tx: Tx, { job_nid, leased_by }: JobRow, failedUntil?: number): Promise<void> {
+  const failure = failedUntil === undefined ? sql`` : sql`, attempts = attempts + 1, due_ts = ${failedUntil}::bigint`
+  await sql`update jobs set leased_by = null, leased_until = 0 ${failure}
+    where job_nid = ${job_nid}::bigint and leased_by = ${leased_by}`.execute(tx.sql)
+}
+
+/** Whether a job waits or runs. */
+export async function isJobPending(db: Db, jobNid: number): Promise<boolean> {
+  const { rows } = await sql`select 1 from jobs where job_nid = ${jobNid}::bigint`.execute(db.sql)
+  return rows.length > 0
+}
