@@ -10,12 +10,18 @@ export default defineConfig({
     pool: 'forks',
     projects: [
       { test: { name: 'unit', include: ['src/**/*.test.ts'], ...timeouts } },
-      { test: { name: 'whole', include: ['spec-tests/whole/*.test.ts'], ...timeouts } },
+      {
+        test: {
+          name: 'whole',
+          include: ['spec-tests/whole/*.test.ts', 'spec-tests/server-server/*.test.ts'],
+          ...timeouts,
+        },
+      },
       ...['pglite', 'postgresql', 'three-processes'].map((where) => ({
         test: {
           name: where,
           include: SPEC_TESTS,
-          exclude: ['spec-tests/whole/*'],
+          exclude: ['spec-tests/whole/*', 'spec-tests/server-server/*'],
           globalSetup: `spec-tests/setup/on-${where}.ts`,
           ...timeouts,
         },

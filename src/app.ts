@@ -2,7 +2,9 @@ import type { Config } from './config.ts'
 import type { ServerName } from './core/ids.ts'
 import type { SigningKey } from './core/signing/signing-key.ts'
 import type { Clock } from './infra/clock.ts'
+import type { FederationClient } from './infra/federation-client.ts'
 import type { JobRunner } from './infra/job-runner.ts'
+import type { KeyRing } from './infra/key-ring.ts'
 import type { Logger } from './infra/logger.ts'
 import type { Metrics } from './infra/metrics.ts'
 import type { PasswordHasher } from './infra/password-hasher.ts'
@@ -23,6 +25,10 @@ export type App = {
   readonly stream: StreamTail
   /** This server's key: signs events and requests. */
   readonly signingKey: SigningKey
+  /** Signed requests to other servers. */
+  readonly federation: FederationClient
+  /** The keys that servers sign with. */
+  readonly keyRing: KeyRing
   readonly passwordHasher: PasswordHasher
   /** Where files that users send are kept. */
   readonly media: MediaStore

@@ -1,8 +1,8 @@
-import { readFileSync } from 'node:fs'
 import { type Command, CommandError, commandHelp, UsageError } from './cli/command.ts'
 import { explainError } from './cli/explain-error.ts'
 import { nearest } from './config/nearest.ts'
 import { ConfigError } from './config.ts'
+import { HEARTH_VERSION } from './infra/hearth-version.ts'
 
 type Entry = { summary: string; load(): Promise<Command> }
 
@@ -47,7 +47,7 @@ async function dispatch(words: readonly string[]): Promise<number> {
   const named = words[0] !== undefined && !words[0].startsWith('-')
   const name = named ? words[0]! : 'start'
   const rest = named ? words.slice(1) : words
-  if (words[0] === '--version') return print(version())
+  if (words[0] === '--version') return print(HEARTH_VERSION)
   if (name === 'help') return print(rest[0] === undefined ? overview() : await helpOf(rest[0]))
   if (words[0] === '--help' || words[0] === '-h') return print(overview())
   if (rest.includes('--help') || rest.includes('-h')) return print(await helpOf(name))
@@ -72,7 +72,7 @@ function load(name: string): Promise<Command> {
 
 function overview(): string {
   const lines = Object.entries(COMMANDS).map(([name, { summary }]) => `  ${name.padEnd(18)}${summary}`)
-  return `Hearth ${version()}, a Matrix homeserver
+  return `Hearth ${HEARTH_VERSION}, a Matrix homeserver
 
 Usage: hearth [command] [options]
 
@@ -81,10 +81,6 @@ ${lines.join('\n')}
 
 hearth COMMAND --help explains a command and its options.
 From a checkout: npm start -- --config FILE, and npm run hearth COMMAND -- [options].`
-}
-
-function version(): string {
-  return JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')).version
 }
 
 /** What people can mend they get as one line; a mistake of ours with its stack. */

@@ -1,12 +1,15 @@
 import type { App } from './app.ts'
 import type { Config } from './config.ts'
 import { systemClock } from './infra/clock.ts'
+import { createFederationClient } from './infra/federation-client.ts'
+import { createFederationConnections, type FederationConnections } from './infra/federation-connections.ts'
 import { createJobRunner } from './infra/job-runner.ts'
+import { createKeyRing } from './infra/key-ring.ts'
 import { createLogger } from './infra/logger.ts'
 import { createMetrics } from './infra/metrics.ts'
 import { createPasswordHasher } from './infra/password-hasher.ts'
 import { systemRandom } from './infra/random.ts'
-import { loadSigningKey } from './infra/signing-key.ts'
+import { loadSigningKey, recordOwnKey } from './infra/signing-key.ts'
 import { startStreamTail } from './infra/stream-tail.ts'
 import { createMediaStore } from './services/media/media-store.ts'
 import { migrate } from './storage/migrate.ts'
@@ -43,6 +46,12 @@ export async function openApp(config: Config): Promise<OpenApp> {
     cleanUp.push(() => stream.stop())
     const rooms = createRoomTransactions(database, database.engine === 'pglite' ? 1 : 2)
     cleanUp.push(() => rooms.drained())
+    const signingKey = await loadSigningKey(database, config.signing_key, systemRandom)
+    await recordOwnKey(database, signingKey, systemClock)
+    const connections = openConnections(config)
+    cleanUp.push(() => connections.close())
+    const peers = { serverName: config.server_name, signingKey, clock: systemClock, database }
+    const federation = createFederationClient({ ...peers, enabled: config.federation.enabled, connections })
     const jobs = createJobRunner({
       database,
       clock: systemClock,
@@ -58,7 +67,9 @@ export async function openApp(config: Config): Promise<OpenApp> {
       rooms,
       takeNids: createNidSource(),
       stream,
-      signingKey: await loadSigningKey(database, config.signing_key, systemRandom),
+      signingKey,
+      federation,
+      keyRing: createKeyRing({ ...peers, federation, notaries: config.federation.trusted_notaries }),
       passwordHasher: createPasswordHasher(config.passwords),
       media: createMediaStore(config.media),
       jobs,
@@ -73,4 +84,9 @@ export async function openApp(config: Config): Promise<OpenApp> {
     await close()
     throw error
   }
+}
+
+function openConnections({ federation }: Config): FederationConnections {
+  const { trusted_certificates: trustedCertificates, allow_private_addresses: allowPrivateAddresses } = federation
+  return createFederationConnections({ trustedCertificates, allowPrivateAddresses }, systemClock)
 }

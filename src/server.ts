@@ -64,7 +64,7 @@ async function listenOnAll(app: App, config: Config): Promise<{ listener: Listen
   try {
     for (const listener of config.listeners) {
       const http = createHttpApp(app, limiter, {
-        endpoints: endpointsFor(listener.serves),
+        endpoints: endpointsFor(listener.serves, config.federation.enabled),
         trustForwardedFor: listener.trust_forwarded_for,
       })
       servers.push({ listener, server: await listen(listener, http.callback(), config) })

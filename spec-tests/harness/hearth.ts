@@ -11,6 +11,7 @@ const NODE = join(ROOT, 'node_modules', '.bin', 'node')
 /** A Hearth in a process of its own. */
 export type TestHearth = {
   url: string
+  serverName: string
   pid: number
   /** What it has printed. */
   output(): string
@@ -30,6 +31,8 @@ export type HearthOptions = {
   /** Arguments for node itself, such as `--cpu-prof`. */
   nodeArguments?: string[]
   serverName?: string
+  /** Where other servers reach it: a port of localhost, with TLS. */
+  federation?: { port: number; tls: { certificate: string; key: string } }
 }
 
 /** Registration shared secret of test servers. */
@@ -37,6 +40,7 @@ export const SHARED_SECRET = 'a secret that only tests know'
 
 /** Starts `hearth start` with open registration, cheap passwords and no rate limits; returns once it answers. */
 export async function startHearth(options: HearthOptions = {}): Promise<TestHearth> {
+  const serverName = options.serverName ?? 'hearth.test'
   const folder = mkdtempSync(join(tmpdir(), 'hearth-test-'))
   const port = await freePort()
   const url = `http://127.0.0.1:${port}`
@@ -70,6 +74,7 @@ export async function startHearth(options: HearthOptions = {}): Promise<TestHear
   await start()
   return {
     url,
+    serverName,
     get pid() {
       return child.pid!
     },
@@ -88,7 +93,10 @@ function configuration(options: HearthOptions, at: { folder: string; port: numbe
     server_name: options.serverName ?? 'hearth.test',
     data_dir: join(at.folder, 'data'),
     public_base_url: at.url,
-    listeners: [{ bind: '127.0.0.1', port: at.port, serves: ['client', 'media', 'admin', 'metrics'] }],
+    listeners: [
+      { bind: '127.0.0.1', port: at.port, serves: ['client', 'media', 'admin', 'metrics'] },
+      ...(options.federation ? [{ bind: 'localhost', serves: ['federation', 'media'], ...options.federation }] : []),
+    ],
     ...(options.databaseUrl && { database: { url: options.databaseUrl } }),
     registration: { enabled: true, shared_secret: SHARED_SECRET },
     passwords: { memory_kib: 64, iterations: 1 },

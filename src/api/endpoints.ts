@@ -7,6 +7,7 @@ import { roomReadingEndpoints } from './client/room-reading-routes.ts'
 import { roomEndpoints } from './client/room-routes.ts'
 import { getSync } from './client/sync.ts'
 import { userEndpoints } from './client/users-routes.ts'
+import { federationEndpoints } from './federation/federation-routes.ts'
 import { getOpenIdUserinfo } from './federation/openid-userinfo.ts'
 import { getHealth } from './health.ts'
 import type { AnyEndpoint } from './http/route.ts'
@@ -24,13 +25,15 @@ export const ENDPOINTS: Record<ListenerConfig['serves'][number], readonly AnyEnd
     getSync,
     ...oldSyncEndpoints,
   ],
-  federation: [getOpenIdUserinfo],
+  federation: [...federationEndpoints, getOpenIdUserinfo],
   media: mediaEndpoints,
   admin: [getAdminRegister, postAdminRegister],
   metrics: [getMetrics],
 }
 
-/** What a listener serves; `/health` is on every one. */
-export function endpointsFor(serves: ListenerConfig['serves']): AnyEndpoint[] {
-  return [getHealth, ...new Set(serves.flatMap((part) => ENDPOINTS[part]))]
+/** What a listener serves; `/health` is on every one. Without federation nothing that is for other servers. */
+export function endpointsFor(serves: ListenerConfig['serves'], federationEnabled: boolean): AnyEndpoint[] {
+  const endpoints = [getHealth, ...new Set(serves.flatMap((part) => ENDPOINTS[part]))]
+  const forServers = new Set<AnyEndpoint>(federationEnabled ? [] : federationEndpoints)
+  return endpoints.filter((endpoint) => !forServers.has(endpoint))
 }

@@ -86,6 +86,12 @@ const registration = z
 const federation = z
   .strictObject({
     enabled: z.boolean().prefault(true).describe('Whether to exchange events with other homeservers.'),
+    trusted_notaries: z
+      .array(serverName)
+      .prefault([])
+      .describe(
+        'Servers to ask for the keys of servers that are down. They are trusted to tell them rightly: name only those that you trust, such as matrix.org.',
+      ),
     trusted_certificates: z
       .array(file)
       .prefault([])

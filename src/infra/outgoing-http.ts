@@ -46,7 +46,7 @@ export function isPrivateAddress(host: string): boolean {
 }
 
 /** Looks a name up when the connection is made, so that it cannot change between a check and the use. */
-const publicLookup: LookupFunction = (hostname, options, callback) => {
+export const publicLookup: LookupFunction = (hostname, options, callback) => {
   lookupName(hostname, { ...options, all: true }, (error, addresses) => {
     if (error) return callback(error, '', 0)
     const allowed = addresses.filter(({ address }) => !isPrivateAddress(address))

@@ -1,7 +1,9 @@
 import { readFileSync } from 'node:fs'
 import { formatSigningKey, parseSigningKey, type SigningKey, signingKeyFromSeed } from '../core/signing/signing-key.ts'
-import type { Db } from '../storage/database.ts'
+import type { Database, Db } from '../storage/database.ts'
+import { loadOwnKeys, useOwnKey } from '../storage/own-keys.ts'
 import { serverSecret } from '../storage/server-secrets.ts'
+import type { Clock } from './clock.ts'
 import type { Random } from './random.ts'
 
 /**
@@ -11,6 +13,17 @@ import type { Random } from './random.ts'
 export async function loadSigningKey(db: Db, file: string, random: Random): Promise<SigningKey> {
   const text = readIfThere(file) ?? (await serverSecret(db, 'signing_key', () => newKey(random)))
   return parseSigningKey(text)
+}
+
+/** How long other processes may go on signing with the key before. */
+const CHANGE_MS = 3_600_000
+
+/** Remembers the key in use, and the end of the one before if this is a new one: events signed with that one stay verifiable. */
+export async function recordOwnKey(database: Database, { keyId, publicKey }: SigningKey, clock: Clock): Promise<void> {
+  const known = await loadOwnKeys(database)
+  const inUse = known.filter((key) => key.expired_ts === null)
+  if (inUse.length === 1 && inUse[0]?.key_id === keyId && inUse[0].public_key === publicKey) return
+  await database.write((tx) => useOwnKey(tx, { keyId, publicKey }, clock.now() + CHANGE_MS))
 }
 
 function newKey(random: Random): string {

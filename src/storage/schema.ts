@@ -7,6 +7,7 @@ import type { NotificationTables } from './notifications-schema.ts'
 import type { PresenceTables } from './presence-schema.ts'
 import type { ReportTables } from './reports-schema.ts'
 import type { SearchTables } from './search-schema.ts'
+import type { ServerKeyTables } from './server-keys-schema.ts'
 import type { UserTables } from './users-schema.ts'
 
 /** The tables as kysely sees them; `migrations/` has their meaning. bigint columns arrive as numbers (all stay below 2^53). */
@@ -18,6 +19,7 @@ export type Tables = UserTables &
   PresenceTables &
   SearchTables &
   JobTables &
+  ServerKeyTables &
   ReportTables & {
     server_secrets: { name: string; value: string }
     room_heads: RoomHeadRow

@@ -6,8 +6,13 @@ const utf8 = new TextDecoder('utf-8', { fatal: true })
 
 /** Reads a JSON body of at most `request_size` bytes within `request_timeout` milliseconds; an empty body is `{}`. Throws M_TOO_LARGE, M_NOT_JSON and, for what takes too long, 408. */
 export async function readJsonBody(request: IncomingMessage, limits: Config['limits']): Promise<unknown> {
+  return (await readJson(request, limits)) ?? {}
+}
+
+/** As `readJsonBody`, but an empty body is undefined. */
+export async function readJson(request: IncomingMessage, limits: Config['limits']): Promise<unknown> {
   const bytes = await within(limits.request_timeout, readBody(request, limits.request_size))
-  if (bytes.length === 0) return {}
+  if (bytes.length === 0) return undefined
   try {
     return JSON.parse(utf8.decode(bytes))
   } catch {

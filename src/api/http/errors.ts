@@ -1,9 +1,14 @@
 import type { ZodError, z } from 'zod'
 import { BadJsonError, InvalidParamError, MatrixError, MissingParamError } from '../../core/errors.ts'
+import { FederationError } from '../../infra/federation-error.ts'
 import { refusesText } from '../../storage/database.ts'
 
-/** What was thrown, as the client's mistake where it is that: text of any endpoint can hold a NUL, and only the database minds. */
-export function blameClient(error: unknown): unknown {
+/**
+ * What was thrown, as the client's mistake where it is that: text of any endpoint can hold a NUL, and only the database minds. What another
+ * server refused is told, what it failed in is a bad gateway.
+ */
+export function blameOthers(error: unknown): unknown {
+  if (error instanceof FederationError) return error.toMatrixError()
   return refusesText(error) ? new InvalidParamError('Text cannot contain the character NUL') : error
 }
 

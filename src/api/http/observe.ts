@@ -2,7 +2,7 @@ import type { Middleware } from 'koa'
 import type { App } from '../../app.ts'
 import { MatrixError } from '../../core/errors.ts'
 import { CORS_HEADERS } from './cors.ts'
-import { blameClient, errorResponse } from './errors.ts'
+import { blameOthers, errorResponse } from './errors.ts'
 import type { AnyEndpoint } from './route.ts'
 
 /** The outermost frame of every request: its id, CORS, errors as answers, one line of log, metrics. */
@@ -19,7 +19,7 @@ export function observe(app: App): Middleware {
     try {
       await next()
     } catch (error) {
-      answerError(app, context, blameClient(error), requestId)
+      answerError(app, context, blameOthers(error), requestId)
     }
   }
 }

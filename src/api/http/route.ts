@@ -2,12 +2,13 @@ import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:
 import type { z } from 'zod'
 import type { App } from '../../app.ts'
 import type { Config } from '../../config.ts'
+import type { ServerSession } from '../../services/federation/authenticate-server.ts'
 import type { Session } from '../../services/users/session.ts'
 
 export type { Session } from '../../services/users/session.ts'
 
-/** `none`: anyone; `optional`: with or without a token; `user`: a token of a user, guests included where `guests` says so; `admin`: of a server administrator. */
-export type Auth = 'none' | 'optional' | 'user' | 'admin'
+/** `none`: anyone; `optional`: with or without a token; `user`: a token of a user, guests included where `guests` says so; `admin`: of a server administrator; `server`: signed by another server. */
+export type Auth = 'none' | 'optional' | 'user' | 'admin' | 'server'
 
 /** Categories of `rate_limits` in the configuration. */
 export type RateLimit = 'none' | Exclude<keyof Config['rate_limits'], 'enabled'>
@@ -56,7 +57,13 @@ export class Reply {
   }
 }
 
-type SessionOf<A extends Auth> = A extends 'none' ? undefined : A extends 'optional' ? Session | undefined : Session
+type SessionOf<A extends Auth> = A extends 'none'
+  ? undefined
+  : A extends 'optional'
+    ? Session | undefined
+    : A extends 'server'
+      ? ServerSession
+      : Session
 
 export type Endpoint<
   A extends Auth = Auth,

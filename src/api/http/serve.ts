@@ -1,7 +1,9 @@
 import type { Context, Middleware } from 'koa'
 import type { App } from '../../app.ts'
 import { MatrixError } from '../../core/errors.ts'
+import type { ServerSession } from '../../services/federation/authenticate-server.ts'
 import { authenticate } from './authenticate.ts'
+import { receiveSigned } from './authenticate-server.ts'
 import { readJsonBody } from './body.ts'
 import { parsePart } from './errors.ts'
 import type { RateLimiter } from './rate-limit.ts'
@@ -12,17 +14,26 @@ export function serveEndpoint(app: App, limiter: RateLimiter, endpoint: AnyEndpo
   return async (context) => {
     context.state.endpoint = endpoint
     const query = new URLSearchParams(context.querystring)
+    if (endpoint.auth === 'server') {
+      const { session, body } = await receiveSigned(app, context.req)
+      context.state.userId = session.origin
+      return respond(context, await endpoint.handle(callOf(app, endpoint, context, { query, session, body }), app))
+    }
     const session = await authenticate(app, endpoint, { raw: context.req, query, ip: context.ip })
     context.state.userId = session?.userId
     if (!session?.exemptFromRateLimits)
       await limiter.take(endpoint.rateLimit ?? 'default', whoOf(endpoint, session, context.ip))
-    const call = await callOf(app, endpoint, context, query, session)
+    const body = endpoint.body && endpoint.body !== 'stream' ? await readJsonBody(context.req, app.config.limits) : {}
+    const call = callOf(app, endpoint, context, { query, session, body })
     if (endpoint.rateLimit === 'login')
       await limitAccount(limiter, endpoint.accountTried?.(call, app) ?? session?.userId)
-    const result = await endpoint.handle(call, app)
-    if (result !== RESPONDED) answer(context, result)
-    else context.respond = false
+    respond(context, await endpoint.handle(call, app))
   }
+}
+
+function respond(context: Context, result: unknown): void {
+  if (result !== RESPONDED) answer(context, result)
+  else context.respond = false
 }
 
 /** Attempts to get in to an account from many addresses are as many as from one. */
@@ -35,22 +46,22 @@ function whoOf(endpoint: AnyEndpoint, session: Session | undefined, ip: string):
   return session && endpoint.rateLimit !== 'login' && endpoint.rateLimit !== 'registration' ? session.userId : ip
 }
 
-async function callOf(
+function callOf(
   app: App,
   endpoint: AnyEndpoint,
   context: Context,
-  query: URLSearchParams,
-  session: Session | undefined,
+  {
+    query,
+    session,
+    body: json,
+  }: { query: URLSearchParams; session: Session | ServerSession | undefined; body: unknown },
 ) {
   const { params, query: querySchema, body } = endpoint
   return {
     session,
     params: params && parsePart('path', params, context.params),
     query: querySchema && parsePart('query', querySchema, queryObject(query)),
-    body:
-      body && body !== 'stream'
-        ? parsePart('body', body, await readJsonBody(context.req, app.config.limits))
-        : undefined,
+    body: body && body !== 'stream' ? parsePart('body', body, json) : undefined,
     request: {
       headers: context.req.headers,
       ip: context.ip,

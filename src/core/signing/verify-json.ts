@@ -37,8 +37,8 @@ export function signatureCheck(
   }
 }
 
-/** The key for node:crypto; `undefined` if the Base64 does not hold 32 bytes. */
-function publicKeyObject(publicKey: string): KeyObject | undefined {
+/** A public key (in Base64) for node:crypto; `undefined` if the Base64 does not hold 32 bytes. */
+export function publicKeyObject(publicKey: string): KeyObject | undefined {
   const bytes = decodeBase64(publicKey)
   if (bytes?.length !== 32) return undefined
   return createPublicKey({ key: { kty: 'OKP', crv: 'Ed25519', x: bytes.toString('base64url') }, format: 'jwk' })

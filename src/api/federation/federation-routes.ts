@@ -1,0 +1,11 @@
+import type { AnyEndpoint } from '../http/route.ts'
+import { getKeyQuery, getServerKeys, postKeyQuery } from './server-keys.ts'
+import { getFederationVersion } from './version.ts'
+
+/** The endpoints for other servers: https://spec.matrix.org/v1.19/server-server-api/ */
+export const federationEndpoints: readonly AnyEndpoint[] = [
+  getFederationVersion,
+  getServerKeys,
+  getKeyQuery,
+  postKeyQuery,
+]

@@ -1,0 +1,49 @@
+import { z } from 'zod'
+import type { ServerName } from '../../core/ids.ts'
+import { askNotary } from '../../services/federation/notary.ts'
+import { ownKeyAnswer } from '../../services/federation/own-key-answer.ts'
+import { queryInteger, serverName } from '../http/fields.ts'
+import { route } from '../http/route.ts'
+
+/** https://spec.matrix.org/v1.19/server-server-api/#get_matrixkeyv2server; the key id that old servers append is of no account. */
+export const getServerKeys = route({
+  method: 'GET',
+  path: ['/_matrix/key/v2/server', '/_matrix/key/v2/server/:keyId'],
+  auth: 'none',
+  handle: (_call, app) => ownKeyAnswer(app),
+})
+
+/** https://spec.matrix.org/v1.19/server-server-api/#get_matrixkeyv2queryservername */
+export const getKeyQuery = route({
+  method: 'GET',
+  path: ['/_matrix/key/v2/query/:serverName', '/_matrix/key/v2/query/:serverName/:keyId'],
+  auth: 'none',
+  params: z.object({ serverName }),
+  query: z.object({ minimum_valid_until_ts: queryInteger.optional() }),
+  handle: ({ params, query }, app) =>
+    askNotary(app, new Map([[params.serverName, query.minimum_valid_until_ts ?? app.clock.now()]])),
+})
+
+const criteria = z.looseObject({ minimum_valid_until_ts: z.int().min(0).optional() })
+const MAX_SERVERS = 500
+
+/** https://spec.matrix.org/v1.19/server-server-api/#post_matrixkeyv2query */
+export const postKeyQuery = route({
+  method: 'POST',
+  path: '/_matrix/key/v2/query',
+  auth: 'none',
+  body: z.looseObject({
+    server_keys: z
+      .record(z.string(), z.record(z.string(), criteria))
+      .refine((servers) => Object.keys(servers).length <= MAX_SERVERS, `names more than ${MAX_SERVERS} servers`),
+  }),
+  handle({ body }, app) {
+    const wanted = new Map<ServerName, number>()
+    for (const [server, keys] of Object.entries(body.server_keys)) {
+      const name = serverName.safeParse(server)
+      const times = Object.values(keys).map((key) => key.minimum_valid_until_ts ?? app.clock.now())
+      if (name.success) wanted.set(name.data, times.length > 0 ? Math.max(...times) : app.clock.now())
+    }
+    return askNotary(app, wanted)
+  },
+})

@@ -1,0 +1,22 @@
+import type { IncomingMessage } from 'node:http'
+import type { App } from '../../app.ts'
+import { canonicalJson } from '../../core/canonical-json.ts'
+import {
+  authenticateServer,
+  readCredentials,
+  type ServerSession,
+} from '../../services/federation/authenticate-server.ts'
+import { readJson } from './body.ts'
+
+/** A request of another server: who it is, and its body, which the signature covers. Throws 401 M_UNAUTHORIZED, M_NOT_JSON, M_TOO_LARGE. */
+export async function receiveSigned(
+  app: App,
+  request: IncomingMessage,
+): Promise<{ session: ServerSession; body: unknown }> {
+  const credentials = readCredentials(app, request.headersDistinct.authorization ?? [])
+  const body =
+    request.method === 'GET' || request.method === 'HEAD' ? undefined : await readJson(request, app.config.limits)
+  const content = body === undefined ? undefined : canonicalJson(body as object, { strict: false })
+  const session = await authenticateServer(app, credentials, { method: request.method!, uri: request.url!, content })
+  return { session, body: body ?? {} }
+}

@@ -1,0 +1,69 @@
+import { z } from 'zod'
+import type { ServerName } from '../ids.ts'
+import { decodeBase64 } from './base64.ts'
+import type { Signatures } from './sign-json.ts'
+import { verifyJson } from './verify-json.ts'
+
+/** A key that a server says is its own. */
+export type PublishedKey = {
+  keyId: string
+  /** Base64 */
+  publicKey: string
+  /** Milliseconds since 1970: what the key signs later than this does not count. */
+  validUntil: number
+  /** No longer in use: good for old events, not for requests. */
+  retired: boolean
+}
+
+/** https://spec.matrix.org/v1.19/server-server-api/#get_matrixkeyv2server */
+export type ServerKeyResponse = {
+  server_name: ServerName
+  valid_until_ts: number
+  verify_keys: Record<string, { key: string }>
+  old_verify_keys: Record<string, { key: string; expired_ts: number }>
+  signatures: Signatures
+}
+
+const MAX_TRUST_MS = 7 * 24 * 3_600_000
+const isKey = (text: string) => decodeBase64(text)?.length === 32
+const publicKey = z.string().refine(isKey, 'is not a key')
+const keyId = z.string().regex(/^ed25519:[^\0]{1,247}$/u)
+const timestamp = z.int().min(0)
+
+const schema = z.looseObject({
+  server_name: z.string(),
+  valid_until_ts: timestamp,
+  verify_keys: z.record(keyId, z.looseObject({ key: publicKey })),
+  old_verify_keys: z.record(keyId, z.looseObject({ key: publicKey, expired_ts: timestamp })).default({}),
+  signatures: z.record(z.string(), z.record(z.string(), z.string())),
+})
+
+/**
+ * The keys in a server's own answer; `undefined` where it is malformed, another server's, or not signed with one of the keys in use that it names.
+ * A key counts for at most seven days from `now` without asking again.
+ */
+export function readServerKeys(answer: unknown, serverName: ServerName, now: number): PublishedKey[] | undefined {
+  const { success, data } = schema.safeParse(withoutUnknownAlgorithms(answer))
+  if (!success || data.server_name !== serverName) return undefined
+  const inUse = Object.entries(data.verify_keys)
+  if (!inUse.some(([keyId, { key }]) => verifyJson(answer, serverName, keyId, key))) return undefined
+  const validUntil = Math.min(data.valid_until_ts, now + MAX_TRUST_MS)
+  return [
+    ...Object.entries(data.old_verify_keys)
+      .filter(([keyId]) => !Object.hasOwn(data.verify_keys, keyId))
+      .map(([keyId, { key, expired_ts }]) => ({ keyId, publicKey: key, validUntil: expired_ts, retired: true })),
+    ...inUse.map(([keyId, { key }]) => ({ keyId, publicKey: key, validUntil, retired: false })),
+  ]
+}
+
+/** Keys of algorithms to come are not looked at. */
+function withoutUnknownAlgorithms(answer: unknown): unknown {
+  if (typeof answer !== 'object' || answer === null) return answer
+  const { verify_keys, old_verify_keys } = answer as Record<string, unknown>
+  return { ...answer, verify_keys: ed25519Only(verify_keys), old_verify_keys: ed25519Only(old_verify_keys) }
+}
+
+function ed25519Only(keys: unknown): unknown {
+  if (typeof keys !== 'object' || keys === null) return keys
+  return Object.fromEntries(Object.entries(keys).filter(([keyId]) => keyId.startsWith('ed25519:')))
+}

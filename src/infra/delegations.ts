@@ -1,0 +1,98 @@
+import { LRUCache } from 'lru-cache'
+import { type Dispatcher, request } from 'undici'
+import type { ServerName } from '../core/ids.ts'
+import type { Clock } from './clock.ts'
+import { readBounded } from './read-bounded.ts'
+import { parseDelegation } from './server-discovery.ts'
+import { createSingleFlight } from './single-flight.ts'
+
+/** Finds the server that a host delegates to: undefined where there is none. */
+export type DelegationLookUp = (hostname: string) => Promise<ServerName | undefined>
+
+/** What a host said: a name that holds until `refreshAt`, and may be used until `usableUntil` when the host cannot be asked any more. */
+type Known = { delegated: ServerName | undefined; refreshAt: number; usableUntil: number; failures: number }
+
+const HOUR_MS = 3_600_000
+/** https://spec.matrix.org/v1.19/server-server-api/#resolving-server-names: a day where the answer says nothing, two at most, an hour for errors. */
+const DEFAULT_CACHE_MS = 24 * HOUR_MS
+const MAX_CACHE_MS = 48 * HOUR_MS
+const MAX_ERROR_CACHE_MS = HOUR_MS
+const FIRST_ERROR_CACHE_MS = 60_000
+const TIMEOUT_MS = 10_000
+const MAX_REDIRECTS = 5
+const MAX_BYTES = 50 * 1024
+
+/**
+ * Asks `https://<hostname>/.well-known/matrix/server` and remembers what it says as long as its cache control allows. What said so once counts
+ * on when the host fails later, for at most two days. `dispatcher` connects; `port`: for tests.
+ */
+export function createDelegationLookUp(from: {
+  dispatcher: Dispatcher
+  clock: Clock
+  port?: number
+}): DelegationLookUp {
+  const cache = new LRUCache<string, Known>({ max: 50_000 })
+  const singleFlight = createSingleFlight<Known>()
+  return async (hostname) => {
+    const known = cache.get(hostname)
+    const now = from.clock.now()
+    if (known && known.refreshAt > now) return known.delegated
+    const fresh = await singleFlight(hostname, async () => {
+      const next = after(known, await ask(from, hostname), now)
+      cache.set(hostname, next)
+      return next
+    })
+    return fresh.delegated
+  }
+}
+
+type Said = { delegated: ServerName; cacheMs: number } | undefined
+
+function after(known: Known | undefined, said: Said, now: number): Known {
+  if (said) {
+    const refreshAt = now + said.cacheMs
+    return { delegated: said.delegated, refreshAt, usableUntil: now + MAX_CACHE_MS, failures: 0 }
+  }
+  const failures = (known?.failures ?? 0) + 1
+  const refreshAt = now + Math.min(FIRST_ERROR_CACHE_MS * 2 ** (failures - 1), MAX_ERROR_CACHE_MS)
+  const stillUsable = known?.delegated !== undefined && known.usableUntil > now
+  return {
+    delegated: stillUsable ? known.delegated : undefined,
+    refreshAt,
+    usableUntil: stillUsable ? known.usableUntil : 0,
+    failures,
+  }
+}
+
+/** undefined: no answer, or none that is valid. */
+async function ask(from: { dispatcher: Dispatcher; port?: number }, hostname: string): Promise<Said> {
+  const signal = AbortSignal.timeout(TIMEOUT_MS)
+  let url = new URL(`https://${hostname}:${from.port ?? 443}/.well-known/matrix/server`)
+  try {
+    for (let hops = 0; hops <= MAX_REDIRECTS; hops++) {
+      const answer = await request(url, { dispatcher: from.dispatcher, signal })
+      const { location } = answer.headers
+      if (answer.statusCode >= 300 && answer.statusCode < 400 && typeof location === 'string') {
+        await answer.body.dump()
+        url = new URL(location, url)
+        if (url.protocol !== 'https:') return undefined
+        continue
+      }
+      const text = await readBounded(answer.body, MAX_BYTES)
+      const delegated = answer.statusCode === 200 ? parseDelegation(JSON.parse(text.toString())) : undefined
+      return delegated === undefined ? undefined : { delegated, cacheMs: cacheMs(answer.headers) }
+    }
+  } catch {
+    // Whatever the reason is, the specification goes on without a delegation.
+  }
+  return undefined
+}
+
+/** How long an answer may be kept: Cache-Control before Expires (RFC 9111). */
+function cacheMs(headers: Record<string, string | string[] | undefined>): number {
+  const control = [headers['cache-control']].flat().join(',').toLowerCase()
+  const maxAge = /(?:^|[\s,])max-age="?(\d+)/.exec(control)?.[1]
+  const expires = Date.parse(String(headers.expires)) - Date.parse(String(headers.date))
+  const said = /\bno-(store|cache)\b/.test(control) ? 0 : maxAge !== undefined ? Number(maxAge) * 1000 : expires
+  return Number.isNaN(said) ? DEFAULT_CACHE_MS : Math.min(Math.max(said, FIRST_ERROR_CACHE_MS), MAX_CACHE_MS)
+}

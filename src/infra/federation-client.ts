@@ -1,0 +1,179 @@
+import type { Dispatcher } from 'undici'
+import { canonicalJson } from '../core/canonical-json.ts'
+import type { ServerName } from '../core/ids.ts'
+import { signText } from '../core/signing/sign-json.ts'
+import type { SigningKey } from '../core/signing/signing-key.ts'
+import { formatXMatrix, requestText } from '../core/signing/x-matrix.ts'
+import type { FederationConnections } from './federation-connections.ts'
+import { FederationError } from './federation-error.ts'
+import { BodyTooLargeError, bounded, readBounded } from './read-bounded.ts'
+
+export type FederationRequest = {
+  destination: ServerName
+  method: 'GET' | 'PUT' | 'POST' | 'DELETE'
+  /** From `/_matrix/…`, its parts percent-encoded. */
+  path: string
+  /** Parameters; those that are undefined are left out, lists are repeated. */
+  query?: Record<string, string | number | boolean | readonly string[] | undefined>
+  /** JSON */
+  body?: unknown
+  /** For the whole request with its answer; default 30 s, for streams 10 minutes. */
+  timeoutMs?: number
+  /** Of the answer; default 32 MiB, for streams 1 GiB. */
+  maxBytes?: number
+  /** Ends the request early. */
+  signal?: AbortSignal
+}
+
+/** An answer (2xx) whose body is still on its way. Read it to its end or leave the loop: either frees the connection. */
+export type FederationStream = {
+  headers: Record<string, string | string[] | undefined>
+  body: AsyncIterable<Buffer>
+}
+
+/** Signed requests to other servers. https://spec.matrix.org/v1.19/server-server-api/#request-authentication */
+export type FederationClient = {
+  /**
+   * The JSON that a server answers, whatever it is: callers validate it. Throws FederationError when there is no answer, or none that is
+   * JSON within the bounds, or the server refuses.
+   */
+  request(command: FederationRequest): Promise<unknown>
+  /** An answer that is large or no JSON. Throws FederationError; reading it throws one too. */
+  stream(command: FederationRequest): Promise<FederationStream>
+}
+
+const TIMEOUT_MS = 30_000
+const STREAM_TIMEOUT_MS = 600_000
+const MAX_BYTES = 32 * 1024 * 1024
+const MAX_STREAM_BYTES = 1024 * 1024 * 1024
+const MAX_ERROR_BYTES = 64 * 1024
+const CONNECTION_TIMEOUT = 'UND_ERR_CONNECT_TIMEOUT'
+
+export function createFederationClient(from: {
+  serverName: ServerName
+  signingKey: SigningKey
+  enabled: boolean
+  connections: FederationConnections
+}): FederationClient {
+  async function stream(command: FederationRequest): Promise<FederationStream> {
+    const { destination } = command
+    if (!from.enabled) throw new FederationError('Federation is switched off', { retryable: false })
+    if (destination === from.serverName) throw new Error(`${command.path}: this server does not ask itself`)
+    const signal = signalOf(command.signal, command.timeoutMs ?? STREAM_TIMEOUT_MS)
+    const answer = await send(from, command, signal)
+    if (answer.statusCode >= 200 && answer.statusCode < 300) {
+      const body = explained(destination, bounded(answer.body, command.maxBytes ?? MAX_STREAM_BYTES))
+      return { headers: answer.headers, body }
+    }
+    throw await refusal(destination, answer)
+  }
+  return {
+    stream,
+    async request(command) {
+      const maxBytes = command.maxBytes ?? MAX_BYTES
+      const { body } = await stream({ ...command, timeoutMs: command.timeoutMs ?? TIMEOUT_MS, maxBytes })
+      const text = await readBounded(body, maxBytes)
+      try {
+        return JSON.parse(text.toString())
+      } catch (error) {
+        throw new FederationError(`${command.destination} does not answer JSON`, { cause: error })
+      }
+    },
+  }
+}
+
+function signalOf(signal: AbortSignal | undefined, timeoutMs: number): AbortSignal {
+  const timeout = AbortSignal.timeout(timeoutMs)
+  return signal ? AbortSignal.any([signal, timeout]) : timeout
+}
+
+async function send(
+  from: Parameters<typeof createFederationClient>[0],
+  command: FederationRequest,
+  signal: AbortSignal,
+): Promise<Dispatcher.ResponseData> {
+  const { destination, method, path, query, body } = command
+  const uri = path + queryText(query)
+  // The same text is signed and sent.
+  const content = body === undefined ? undefined : canonicalJson(body as object, { strict: false })
+  const { serverName: origin, signingKey } = from
+  const signature = signText(requestText({ method, uri, origin, destination, content }), signingKey.privateKey)
+  const authorization = formatXMatrix({ origin, destination, keyId: signingKey.keyId, signature })
+  try {
+    const { target, dispatcher } = await from.connections.to(destination)
+    return await dispatcher.request({
+      path: uri,
+      method,
+      headers: {
+        host: target.hostHeader,
+        authorization,
+        'user-agent': 'Hearth',
+        ...(content !== undefined && { 'content-type': 'application/json' }),
+      },
+      ...(content !== undefined && { body: content }),
+      signal,
+    })
+  } catch (error) {
+    throw unreachable(destination, error)
+  }
+}
+
+function queryText(query: FederationRequest['query'] = {}): string {
+  const parameters = new URLSearchParams()
+  for (const [name, value] of Object.entries(query)) {
+    for (const each of value === undefined ? [] : [value].flat()) parameters.append(name, String(each))
+  }
+  // A blank as %20, which nobody takes for a plus sign.
+  return parameters.size === 0 ? '' : `?${parameters.toString().replaceAll('+', '%20')}`
+}
+
+async function* explained(destination: ServerName, body: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  try {
+    yield* body
+  } catch (error) {
+    throw unreachable(destination, error)
+  }
+}
+
+function unreachable(destination: ServerName, error: unknown): FederationError {
+  if (error instanceof FederationError) return error
+  if (error instanceof BodyTooLargeError) {
+    return new FederationError(`${destination} answers too much`, { cause: error, retryable: false })
+  }
+  return new FederationError(`${destination} cannot be reached: ${reason(error)}`, { cause: error })
+}
+
+function reason(error: unknown): string {
+  const { name, code, message } = error as Error & { code?: string }
+  if (name === 'TimeoutError' || code === CONNECTION_TIMEOUT) return 'no answer in time'
+  const inner = error instanceof AggregateError ? error.errors[0] : undefined
+  return inner ? reason(inner) : message
+}
+
+/** The error that an answer other than 2xx is. */
+async function refusal(destination: ServerName, answer: Dispatcher.ResponseData): Promise<FederationError> {
+  const status = answer.statusCode
+  const text = await readBounded(answer.body, MAX_ERROR_BYTES).catch(() => undefined)
+  const { errcode, error, ...extra } = parseObject(text)
+  const said = typeof error === 'string' ? `: ${error}` : ''
+  return new FederationError(`${destination} answers ${status}${said}`, {
+    status,
+    ...(typeof errcode === 'string' && { errcode }),
+    retryAfterMs: retryAfter(answer.headers['retry-after'], extra.retry_after_ms),
+    extra,
+  })
+}
+
+function parseObject(text: Buffer | undefined): Record<string, unknown> {
+  try {
+    const value: unknown = JSON.parse(text?.toString() ?? '')
+    return typeof value === 'object' && value !== null && !Array.isArray(value) ? { ...value } : {}
+  } catch {
+    return {}
+  }
+}
+
+function retryAfter(header: string | string[] | undefined, field: unknown): number | undefined {
+  if (typeof header === 'string' && /^\d+$/.test(header)) return Number(header) * 1000
+  return typeof field === 'number' && field >= 0 ? field : undefined
+}

@@ -1,0 +1,95 @@
+import { LRUCache } from 'lru-cache'
+import { type Agent, type buildConnector, type Dispatcher, Pool } from 'undici'
+import type { ServerName } from '../core/ids.ts'
+import type { Clock } from './clock.ts'
+import { createDelegationLookUp } from './delegations.ts'
+import { findServer, type ServerTarget } from './server-discovery.ts'
+import { createSrvLookUp } from './srv-records.ts'
+import {
+  type Connect,
+  type ConnectionRules,
+  createConnect,
+  createGuardedAgent,
+  createTrust,
+} from './trusted-connections.ts'
+
+/** Connections to other servers, kept alive between requests. */
+export type FederationConnections = {
+  /** Where a server is, and the connections to it. Throws what stops its discovery. */
+  to(serverName: ServerName): Promise<{ target: ServerTarget; dispatcher: Dispatcher }>
+  /** For requests to other hosts by HTTPS, under the same rules. */
+  anywhere: Agent
+  close(): Promise<void>
+}
+
+/** Connections to one server at a time; what does not find one free waits. */
+const CONNECTIONS = 8
+const MAX_DESTINATIONS = 5000
+const IDLE_MS = 60_000
+/** Time without a byte of the answer, or of its beginning. */
+const SILENCE_MS = 60_000
+
+export function createFederationConnections(rules: ConnectionRules, clock: Clock): FederationConnections {
+  const secureContext = createTrust(rules)
+  const anywhere = createGuardedAgent(rules, secureContext)
+  const sources = {
+    delegationOf: createDelegationLookUp({ dispatcher: anywhere, clock }),
+    srvAddresses: createSrvLookUp(),
+  }
+  const pools = new LRUCache<string, Pool>({
+    max: MAX_DESTINATIONS,
+    // Requests under way go on to their end.
+    dispose: (pool) => void pool.close().catch(() => {}),
+  })
+  return {
+    async to(serverName) {
+      const target = await findServer(sources, serverName)
+      const key = [target.hostHeader, target.certificateName].join(' ')
+      const pool = pools.get(key) ?? openPool(target, createConnect(rules, secureContext))
+      pools.set(key, pool)
+      current.set(pool, target)
+      return { target, dispatcher: pool }
+    },
+    anywhere,
+    async close() {
+      const open = [...pools.values()]
+      pools.clear()
+      await Promise.all([anywhere.destroy(), ...open.map((pool) => pool.destroy())])
+    },
+  }
+}
+
+/** What a pool connects to next: records change while connections live on. */
+const current = new WeakMap<Pool, ServerTarget>()
+
+function openPool(target: ServerTarget, connect: Connect): Pool {
+  const pool = new Pool(`https://${target.hostHeader}`, {
+    connections: CONNECTIONS,
+    keepAliveTimeout: IDLE_MS,
+    headersTimeout: SILENCE_MS,
+    bodyTimeout: SILENCE_MS,
+    connect: (_to, callback) => {
+      const { addresses, certificateName } = current.get(pool) ?? target
+      const hosts = addresses.map((address) => ({ ...address, certificateName }))
+      connectToFirst(connect, hosts, callback)
+    },
+  })
+  return pool
+}
+
+/** Tries the addresses in order; the last one's error counts. */
+function connectToFirst(
+  connect: Connect,
+  [first, ...others]: readonly Parameters<Connect>[0][],
+  callback: buildConnector.Callback,
+): void {
+  if (!first) {
+    callback(new Error('The server says that it offers no federation'), null)
+    return
+  }
+  connect(first, (error, socket) => {
+    if (!error) callback(null, socket)
+    else if (others.length > 0) connectToFirst(connect, others, callback)
+    else callback(error, null)
+  })
+}

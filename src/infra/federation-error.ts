@@ -1,0 +1,33 @@
+import { MatrixError } from '../core/errors.ts'
+
+/** Another server could not be asked, or refused. */
+export class FederationError extends Error {
+  /** What the server answered; undefined: there was no (usable) answer. */
+  readonly status: number | undefined
+  readonly errcode: string
+  /** Whether the same request may succeed at another time: there was no answer, or one that says so. */
+  readonly retryable: boolean
+  /** How long the server asked to be left alone, in milliseconds. */
+  readonly retryAfterMs: number | undefined
+  /** Further keys of the server's error, such as `room_version`. */
+  readonly extra: Record<string, unknown>
+
+  constructor(message: string, answer: Partial<FederationError> = {}) {
+    super(message, { cause: answer.cause })
+    this.name = new.target.name
+    this.status = answer.status
+    this.errcode = answer.errcode ?? 'M_UNKNOWN'
+    this.retryable = answer.retryable ?? (answer.status === undefined || answer.status >= 500 || answer.status === 429)
+    this.retryAfterMs = answer.retryAfterMs
+    this.extra = answer.extra ?? {}
+  }
+
+  /** What a client whose request needed the other server is told. Refusals of who we are (401) and troubles of the other server are not the client's. */
+  toMatrixError(): MatrixError {
+    const { status } = this
+    if (status === undefined || status === 401 || status < 400 || status >= 500) {
+      return new MatrixError(502, 'M_UNKNOWN', this.message)
+    }
+    return new MatrixError(status, this.errcode, this.message, this.extra)
+  }
+}

@@ -1,0 +1,128 @@
+import { LRUCache } from 'lru-cache'
+import { z } from 'zod'
+import { canonicalJson } from '../core/canonical-json.ts'
+import type { ServerName } from '../core/ids.ts'
+import { readServerKeys } from '../core/signing/server-key-response.ts'
+import { verifyJson } from '../core/signing/verify-json.ts'
+import type { ServerKeyRow } from '../storage/server-keys-schema.ts'
+import type { Clock } from './clock.ts'
+import { createConcurrencyLimit } from './concurrency-limit.ts'
+import type { FederationClient } from './federation-client.ts'
+import type { WantedKey } from './key-ring.ts'
+import { createSingleFlight } from './single-flight.ts'
+
+/** Asks servers for their keys, or notaries for those of servers that do not answer. */
+export type KeyFetcher = {
+  /** All keys that the servers of these keys publish. Servers that failed lately are left alone. */
+  fetch(missing: readonly WantedKey[]): Promise<ServerKeyRow[]>
+}
+
+const AT_A_TIME = 32
+const TIMEOUT_MS = 10_000
+const MAX_BYTES = 64 * 1024
+const MAX_NOTARY_BYTES = 8 * 1024 * 1024
+/** However many requests bear keys that nobody knows, a server is not asked more often. */
+const SHORTEST_PAUSE_MS = 5000
+const LONGEST_PAUSE_MS = 3_600_000
+
+/** When a server was last asked in vain, and how often running. */
+type Trouble = { at: number; failures: number }
+
+export function createKeyFetcher(from: {
+  federation: FederationClient
+  serverName: ServerName
+  notaries: readonly ServerName[]
+  clock: Clock
+}): KeyFetcher {
+  const asked = new LRUCache<ServerName, Trouble>({ max: 50_000 })
+  const singleFlight = createSingleFlight<ServerKeyRow[]>()
+  const limit = createConcurrencyLimit(AT_A_TIME)
+
+  /** Who makes a request is most likely there: servers are asked again soon. For old events one must not wait on every dead server each time. */
+  function mayAsk({ serverName, inUse }: WantedKey): boolean {
+    const last = asked.get(serverName)
+    if (!last) return true
+    const pause = inUse ? SHORTEST_PAUSE_MS : Math.min(SHORTEST_PAUSE_MS * 2 ** last.failures, LONGEST_PAUSE_MS)
+    return from.clock.now() >= last.at + pause
+  }
+
+  function askServer(serverName: ServerName): Promise<ServerKeyRow[]> {
+    return singleFlight(serverName, () =>
+      limit(async () => {
+        const rows = await fetchFromServer(from, serverName).catch(() => [])
+        const failures = rows.length > 0 ? 0 : (asked.get(serverName)?.failures ?? 0) + 1
+        asked.set(serverName, { at: from.clock.now(), failures })
+        return rows
+      }),
+    )
+  }
+
+  return {
+    async fetch(missing) {
+      const servers = [...new Set(missing.filter(mayAsk).map(({ serverName }) => serverName))]
+      const rows = (await Promise.all(servers.map(askServer))).flat()
+      const silent = new Set(servers)
+      for (const { server_name } of rows) silent.delete(server_name)
+      for (const notary of from.notaries) {
+        const wanted = missing.filter(({ serverName }) => silent.has(serverName) && serverName !== notary)
+        if (wanted.length === 0) break
+        const told = await fetchFromNotary(from, notary, wanted).catch(() => [])
+        rows.push(...told)
+        for (const { server_name } of told) silent.delete(server_name)
+      }
+      return rows
+    },
+  }
+}
+
+type From = { federation: FederationClient; clock: Clock }
+
+/** https://spec.matrix.org/v1.19/server-server-api/#get_matrixkeyv2server */
+async function fetchFromServer({ federation, clock }: From, destination: ServerName): Promise<ServerKeyRow[]> {
+  const path = '/_matrix/key/v2/server'
+  const limits = { timeoutMs: TIMEOUT_MS, maxBytes: MAX_BYTES }
+  const answer = await federation.request({ destination, method: 'GET', path, ...limits })
+  return rowsOf(answer, destination, clock.now())
+}
+
+const notaryAnswer = z.object({ server_keys: z.array(z.looseObject({ server_name: z.string() })) })
+
+/** Keys of several servers in one request; the notary has to sign each answer, besides the server. https://spec.matrix.org/v1.19/server-server-api/#post_matrixkeyv2query */
+async function fetchFromNotary(from: From, notary: ServerName, wanted: readonly WantedKey[]): Promise<ServerKeyRow[]> {
+  const criteria: Record<string, Record<string, object>> = {}
+  for (const { serverName, keyId, validAt } of wanted) {
+    criteria[serverName] ??= {}
+    if (keyId !== '') criteria[serverName][keyId] = { minimum_valid_until_ts: validAt }
+  }
+  const { federation, clock } = from
+  const [notaryKeys, answer] = await Promise.all([
+    fetchFromServer(from, notary),
+    federation.request({
+      destination: notary,
+      method: 'POST',
+      path: '/_matrix/key/v2/query',
+      body: { server_keys: criteria },
+      timeoutMs: TIMEOUT_MS,
+      maxBytes: MAX_NOTARY_BYTES,
+    }),
+  ])
+  const { server_keys: answers } = notaryAnswer.parse(answer)
+  return answers
+    .filter((each) => Object.hasOwn(criteria, each.server_name))
+    .filter((each) => notaryKeys.some((key) => !key.retired && verifyJson(each, notary, key.key_id, key.public_key)))
+    .flatMap((each) => rowsOf(each, each.server_name as ServerName, clock.now()))
+}
+
+function rowsOf(answer: unknown, serverName: ServerName, now: number): ServerKeyRow[] {
+  const keys = readServerKeys(answer, serverName, now) ?? []
+  const response = keys.length > 0 ? canonicalJson(answer as object, { strict: false }) : ''
+  return keys.map(({ keyId, publicKey, validUntil, retired }) => ({
+    server_name: serverName,
+    key_id: keyId,
+    public_key: publicKey,
+    valid_until_ts: validUntil,
+    retired,
+    fetched_ts: now,
+    response,
+  }))
+}

@@ -1,0 +1,122 @@
+import type { KeyObject } from 'node:crypto'
+import { LRUCache } from 'lru-cache'
+import type { ServerName } from '../core/ids.ts'
+import type { PublishedKey } from '../core/signing/server-key-response.ts'
+import type { SigningKey } from '../core/signing/signing-key.ts'
+import { publicKeyObject } from '../core/signing/verify-json.ts'
+import type { Database } from '../storage/database.ts'
+import { loadOwnKeys } from '../storage/own-keys.ts'
+import { loadServerKeys, storeServerKeys } from '../storage/server-keys.ts'
+import type { ServerKeyRow } from '../storage/server-keys-schema.ts'
+import type { Clock } from './clock.ts'
+import type { FederationClient } from './federation-client.ts'
+import { createKeyFetcher } from './key-fetcher.ts'
+
+/** A key that something claims to be signed with. */
+export type WantedKey = {
+  serverName: ServerName
+  keyId: string
+  /** The key has to be valid at this time, in milliseconds since 1970; 0: at any. */
+  validAt: number
+  /** For requests: keys that the server has retired do not count. */
+  inUse?: boolean
+}
+
+/** The verify keys of all servers: from memory, the database, the servers themselves or notaries, in this order. Not inside transactions. */
+export type KeyRing = {
+  /** For each wanted key the key, in the same order; undefined for those that cannot be had. Asks each server at most once for all of its keys. */
+  find(wanted: readonly WantedKey[]): Promise<(KeyObject | undefined)[]>
+  /** The servers' signed answers by which their keys are known, brought up to date where they do not hold until `validUntil` (by server). */
+  answers(validUntil: ReadonlyMap<ServerName, number>): Promise<Map<ServerName, string[]>>
+}
+
+type KnownKey = PublishedKey & { key: KeyObject }
+type KnownKeys = ReadonlyMap<string, KnownKey>
+
+const MAX_SERVERS = 20_000
+
+export function createKeyRing(from: {
+  database: Database
+  federation: FederationClient
+  serverName: ServerName
+  signingKey: SigningKey
+  /** Servers that are asked about the keys of those that cannot be reached. */
+  notaries: readonly ServerName[]
+  clock: Clock
+}): KeyRing {
+  const cache = new LRUCache<ServerName, KnownKeys>({ max: MAX_SERVERS })
+  const fetcher = createKeyFetcher(from)
+
+  async function find(wanted: readonly WantedKey[]): Promise<(KeyObject | undefined)[]> {
+    const known = await load([...new Set(wanted.map(({ serverName }) => serverName))])
+    const missing = wanted.filter((want) => want.serverName !== from.serverName && !keyFor(known, want))
+    if (missing.length > 0) for (const [server, keys] of await refresh(missing)) known.set(server, keys)
+    return wanted.map((want) => keyFor(known, want)?.key)
+  }
+
+  /** What is known without asking anybody. */
+  async function load(servers: readonly ServerName[]): Promise<Map<ServerName, KnownKeys>> {
+    const known = new Map(servers.map((server) => [server, cache.get(server)] as const))
+    const unknown = servers.filter((server) => !known.get(server) && server !== from.serverName)
+    const rows = unknown.length > 0 ? await loadServerKeys(from.database, unknown) : []
+    for (const [server, keys] of Map.groupBy(rows, (row) => row.server_name)) remember(server, keys, known)
+    if (known.has(from.serverName)) known.set(from.serverName, await ownKeys())
+    return new Map([...known].map(([server, keys]) => [server, keys ?? new Map()]))
+  }
+
+  function remember(server: ServerName, rows: readonly ServerKeyRow[], known: Map<ServerName, KnownKeys | undefined>) {
+    const keys = new Map(rows.flatMap(knownKey))
+    cache.set(server, keys)
+    known.set(server, keys)
+  }
+
+  async function ownKeys(): Promise<KnownKeys> {
+    const { keyId, publicKey } = from.signingKey
+    const rows = [...(await loadOwnKeys(from.database)), { key_id: keyId, public_key: publicKey, expired_ts: null }]
+    return new Map(
+      rows.flatMap(({ key_id, public_key, expired_ts }) => {
+        const valid_until_ts = expired_ts ?? Number.MAX_SAFE_INTEGER
+        return knownKey({ key_id, public_key, valid_until_ts, retired: expired_ts !== null })
+      }),
+    )
+  }
+
+  /** Asks the servers of these keys for all that they have, and keeps it. */
+  async function refresh(missing: readonly WantedKey[]): Promise<Map<ServerName, KnownKeys>> {
+    const fetched = await fetcher.fetch(missing)
+    if (fetched.length > 0) await from.database.write((tx) => storeServerKeys(tx, fetched))
+    for (const row of fetched) cache.delete(row.server_name)
+    return load([...new Set(missing.map(({ serverName }) => serverName))])
+  }
+
+  return {
+    find,
+    async answers(validUntil) {
+      const servers = [...validUntil.keys()]
+      const holds = (row: ServerKeyRow) => !row.retired && row.valid_until_ts >= validUntil.get(row.server_name)!
+      const rows = await loadServerKeys(from.database, servers)
+      const held = new Set(rows.filter(holds).map((row) => row.server_name))
+      const stale = servers.filter((server) => !held.has(server))
+      if (stale.length > 0) {
+        await refresh(stale.map((serverName) => ({ serverName, keyId: '', validAt: 0 })))
+      }
+      const fresh = stale.length > 0 ? await loadServerKeys(from.database, servers) : rows
+      const byServer = Map.groupBy(fresh, (row) => row.server_name)
+      return new Map([...byServer].map(([server, keys]) => [server, [...new Set(keys.map((row) => row.response))]]))
+    },
+  }
+}
+
+function keyFor(known: ReadonlyMap<ServerName, KnownKeys>, want: WantedKey): KnownKey | undefined {
+  const key = known.get(want.serverName)?.get(want.keyId)
+  return key && key.validUntil >= want.validAt && !(want.inUse && key.retired) ? key : undefined
+}
+
+function knownKey(
+  row: Pick<ServerKeyRow, 'key_id' | 'public_key' | 'valid_until_ts' | 'retired'>,
+): [string, KnownKey][] {
+  const key = publicKeyObject(row.public_key)
+  if (!key) return []
+  const { key_id: keyId, public_key: publicKey, valid_until_ts: validUntil, retired } = row
+  return [[keyId, { keyId, publicKey, validUntil, retired, key }]]
+}

@@ -1,0 +1,54 @@
+import { type KeyObject, verify } from 'node:crypto'
+import type { App } from '../../app.ts'
+import { MatrixError } from '../../core/errors.ts'
+import type { ServerName } from '../../core/ids.ts'
+import { decodeBase64 } from '../../core/signing/base64.ts'
+import { parseXMatrix, requestText, type XMatrixCredentials } from '../../core/signing/x-matrix.ts'
+
+/** The server that makes a request. */
+export type ServerSession = { origin: ServerName }
+
+/**
+ * What a request's Authorization headers say of its sender, before anything of it is verified. Throws 401 M_UNAUTHORIZED where they say
+ * nothing, or the request is for another server. https://spec.matrix.org/v1.19/server-server-api/#request-authentication
+ */
+export function readCredentials(
+  app: Pick<App, 'serverName'>,
+  headers: readonly string[],
+): [XMatrixCredentials, ...XMatrixCredentials[]] {
+  const [first, ...others] = headers.flatMap((header) => parseXMatrix(header) ?? [])
+  if (!first) throw unauthorized('The request is not signed by a server')
+  for (const { destination } of [first, ...others]) {
+    if (destination !== undefined && destination !== app.serverName) {
+      throw unauthorized(`The request is for ${destination}, this is ${app.serverName}`)
+    }
+  }
+  return [first, ...others]
+}
+
+/** Whose request it is, once one of the signatures is verified. `content`: canonical JSON of its body. Throws 401 M_UNAUTHORIZED. */
+export async function authenticateServer(
+  app: Pick<App, 'serverName' | 'keyRing' | 'clock'>,
+  credentials: readonly XMatrixCredentials[],
+  request: { method: string; uri: string; content: string | undefined },
+): Promise<ServerSession> {
+  const validAt = app.clock.now()
+  const wanted = credentials.map(({ origin, keyId }) => ({ serverName: origin, keyId, validAt, inUse: true }))
+  const keys = await app.keyRing.find(wanted)
+  for (const [place, { origin, signature }] of credentials.entries()) {
+    const key = keys[place]
+    const text = requestText({ ...request, origin, destination: app.serverName })
+    if (key && origin !== app.serverName && isSigned(text, signature, key)) return { origin }
+  }
+  const [{ origin, keyId } = { origin: '', keyId: '' }] = credentials
+  throw unauthorized(keys.some(Boolean) ? `The signature is not of ${origin}` : `No key ${keyId} of ${origin} is known`)
+}
+
+function isSigned(text: string, signature: string, key: KeyObject): boolean {
+  const bytes = decodeBase64(signature)
+  return bytes !== undefined && verify(null, Buffer.from(text), key, bytes)
+}
+
+function unauthorized(message: string): MatrixError {
+  return new MatrixError(401, 'M_UNAUTHORIZED', message)
+}

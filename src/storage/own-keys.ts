@@ -1,0 +1,19 @@
+import { sql } from 'kysely'
+import type { Db, Tx } from './database.ts'
+
+/** A key of this server; `expired_ts` (milliseconds since 1970) is null while it is in use. */
+export type OwnKey = { key_id: string; public_key: string; expired_ts: number | null }
+
+/** Every key that this server has signed with. */
+export async function loadOwnKeys(db: Db): Promise<OwnKey[]> {
+  return (await sql<OwnKey>`select * from own_keys order by key_id`.execute(db.sql)).rows
+}
+
+/** Makes one key the one in use; the one before ends at `expiredTs`. */
+export async function useOwnKey(tx: Tx, key: { keyId: string; publicKey: string }, expiredTs: number): Promise<void> {
+  await sql`update own_keys set expired_ts = ${expiredTs} where expired_ts is null and key_id <> ${key.keyId}`.execute(
+    tx.sql,
+  )
+  await sql`insert into own_keys (key_id, public_key, expired_ts) values (${key.keyId}, ${key.publicKey}, null)
+    on conflict (key_id) do update set public_key = excluded.public_key, expired_ts = null`.execute(tx.sql)
+}
