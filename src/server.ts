@@ -12,6 +12,7 @@ import { jobHandlers } from './services/admin/job-handlers.ts'
 import { startMediaSweeps } from './services/media/sweep-media.ts'
 import { startPresence } from './services/presence/start-presence.ts'
 import { startPush } from './services/push/start-push.ts'
+import { startDelayedEvents } from './services/rooms/start-delayed-events.ts'
 import { startIndexing } from './services/search/start-indexing.ts'
 
 /** A server that runs. */
@@ -35,6 +36,7 @@ export async function startServer(config: Config): Promise<RunningServer> {
     const indexing = startIndexing(app)
     const push = await startPush(app)
     app.jobs.start(jobHandlers(app))
+    const delayedEvents = startDelayedEvents(app)
     return {
       addresses: servers.map(({ listener, server }) => ({
         bind: listener.bind,
@@ -49,6 +51,7 @@ export async function startServer(config: Config): Promise<RunningServer> {
         await indexing.stop()
         await push.stop()
         await app.jobs.stop()
+        await delayedEvents.stop()
         await close()
       },
     }

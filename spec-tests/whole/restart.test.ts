@@ -57,6 +57,27 @@ describe.each(['pglite', 'postgresql'])('on %s', (database) => {
     expect(await media.text()).toBe('some text')
   })
 
+  test('delayed events outlive a crash: one that came due meanwhile is sent once, another can still be managed', async () => {
+    const alice = await registerUser(hearth.url)
+    const { room_id: roomId } = await alice.post('/_matrix/client/v3/createRoom')
+    const room = `/_matrix/client/v3/rooms/${encodeURIComponent(roomId)}`
+    const delay = (name: string, milliseconds: number) =>
+      alice.put(`${room}/send/m.room.message/${name}?org.matrix.msc4140.delay=${milliseconds}`, { body: name })
+    await delay('soon', 300)
+    const { delay_id: later } = await delay('later', 3_600_000)
+    await hearth.kill('SIGKILL')
+    await hearth.restart()
+    const path = `/_matrix/client/unstable/org.matrix.msc4140/delayed_events/${later}`
+    expect(await alice.get(path)).toMatchObject({ room_id: roomId, delay_ms: 3_600_000 })
+    await alice.post(`${path}/send`)
+    const bodies = async (): Promise<string[]> => {
+      const { chunk } = await alice.get(`${room}/messages?dir=b&limit=20`)
+      return chunk.flatMap((event: { content: { body?: string } }) => event.content.body ?? [])
+    }
+    await pollUntil('both are sent', async () => (await bodies()).length >= 2)
+    expect((await bodies()).sort()).toEqual(['later', 'soon'])
+  })
+
   test('a sync that waits is answered when the server stops', async () => {
     const alice = await registerUser(hearth.url)
     const { next_batch: since } = await alice.get('/_matrix/client/v3/sync?timeout=0')

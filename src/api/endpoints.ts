@@ -1,5 +1,6 @@
 import type { ListenerConfig } from '../config.ts'
 import { getAdminRegister, postAdminRegister } from './admin/register.ts'
+import { delayedEventEndpoints } from './client/delayed-events.ts'
 import { encryptionEndpoints } from './client/encryption-routes.ts'
 import { oldSyncEndpoints } from './client/old-sync.ts'
 import { pushEndpoints } from './client/push-routes.ts'
@@ -20,6 +21,7 @@ export const ENDPOINTS: Record<ListenerConfig['serves'][number], readonly AnyEnd
     ...userEndpoints,
     ...roomEndpoints,
     ...roomReadingEndpoints,
+    ...delayedEventEndpoints,
     ...encryptionEndpoints,
     ...pushEndpoints,
     getSync,

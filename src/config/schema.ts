@@ -194,6 +194,14 @@ const limits = z
   .prefault({})
   .describe('Bounds for every request.')
 
+const delayedEvents = z
+  .strictObject({
+    max_delay: duration.prefault('7d').describe('The longest delay. Calls ask for hours; 0s: nothing can be delayed.'),
+    max_scheduled: count.prefault(100).describe('How many events each user may have scheduled at a time.'),
+  })
+  .prefault({})
+  .describe('Events that clients ask to be sent later (MSC4140); calls need them to end when a participant is lost.')
+
 const presence = z
   .strictObject({
     enabled: z
@@ -260,6 +268,7 @@ export const configSchema = z.strictObject({
     .describe('Registration files (YAML) of application services, such as bridges.'),
   media,
   turn,
+  delayed_events: delayedEvents,
   presence,
   rate_limits: rateLimits,
   limits,

@@ -103,6 +103,7 @@ function storedEvent(row: EventRow): StoredEvent {
     redacted_by: row.redacted_by,
     txn_device_id: row.txn_device_id,
     txn_id: row.txn_id,
+    delay_id: row.delay_id,
     size: row.json.length,
   }
 }

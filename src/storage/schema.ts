@@ -1,4 +1,5 @@
 import type { DeviceId, EventId, RoomAlias, RoomId, UserId } from '../core/ids.ts'
+import type { DelayedEventTables } from './delayed-events-schema.ts'
 import type { EncryptionTables } from './encryption-schema.ts'
 import type { EphemeralTables } from './ephemeral-schema.ts'
 import type { JobTables } from './jobs-schema.ts'
@@ -20,7 +21,8 @@ export type Tables = UserTables &
   SearchTables &
   JobTables &
   ServerKeyTables &
-  ReportTables & {
+  ReportTables &
+  DelayedEventTables & {
     server_secrets: { name: string; value: string }
     room_heads: RoomHeadRow
     rooms: RoomRow
@@ -80,6 +82,7 @@ export type EventRow = {
   rel_type: string | null
   txn_device_id: DeviceId | null
   txn_id: string | null
+  delay_id: string | null
 }
 
 export type Membership = 'join' | 'invite' | 'leave' | 'ban' | 'knock'

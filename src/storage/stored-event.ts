@@ -15,6 +15,8 @@ export type StoredEvent = Event & {
   /** The client transaction that sent it, for `unsigned.transaction_id`. */
   readonly txn_device_id: DeviceId | null
   readonly txn_id: string | null
+  /** The delayed event that it was. */
+  readonly delay_id?: string | null
   /** Length of the PDU's JSON in characters. */
   readonly size: number
 }

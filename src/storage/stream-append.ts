@@ -16,6 +16,7 @@ export type StreamKind =
   | 'device_list'
   | 'profile'
   | 'pusher'
+  | 'delayed_event'
 
 /** A row before it has its position. `room_id`: whom it concerns are the room's members; `user_id`: this user beyond that. */
 export type NewStreamRow = {

@@ -21,6 +21,10 @@ export const getCapabilities = route({
       'm.3pid_changes': { enabled: false },
       'm.get_login_token': { enabled: true },
       'm.forget_forced_upon_leave': { enabled: false },
+      'org.matrix.msc4140.delayed_events': {
+        max_delay_ms: app.config.delayed_events.max_delay,
+        max_scheduled: app.config.delayed_events.max_scheduled,
+      },
       ...(session.isAdmin && { 'm.account_moderation': { suspend: true, lock: true } }),
     },
   }),

@@ -1,8 +1,10 @@
 import { z } from 'zod'
+import { scheduleEvent } from '../../services/rooms/schedule-event.ts'
 import { sendState } from '../../services/rooms/send-state.ts'
 import { jsonObject, roomId } from '../http/fields.ts'
 import { route } from '../http/route.ts'
 import { v3 } from './client-paths.ts'
+import { delayQuery } from './delayed-events.ts'
 
 /** https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3roomsroomidstateeventtypestatekey */
 export const putRoomState = route({
@@ -13,8 +15,15 @@ export const putRoomState = route({
   refusesSuspended: true,
   rateLimit: 'message',
   params: z.object({ roomId, eventType: z.string(), stateKey: z.string().default('') }),
+  query: delayQuery,
   body: jsonObject,
-  async handle({ params, body, session }, app) {
+  async handle({ params, query, body, session }, app) {
+    const { 'org.matrix.msc4140.delay': delay } = query
+    if (delay !== undefined) {
+      const { eventType: type, ...at } = params
+      const { userId: sender, deviceId } = session
+      return { delay_id: await scheduleEvent(app, { ...at, sender, deviceId, type, content: body, delay }) }
+    }
     const eventId = await sendState(app, {
       roomId: params.roomId,
       sender: session.userId,

@@ -62,6 +62,9 @@ async function assemble(app: Serving, command: ServeCommand, additions: readonly
     if (event.txn_id !== null && event.txn_device_id === command.deviceId && event.pdu.sender === command.userId) {
       unsigned.transaction_id = event.txn_id
     }
+    if (event.delay_id != null && event.pdu.sender === command.userId) {
+      unsigned['org.matrix.msc4140.delay_id'] = event.delay_id
+    }
     for (const addition of additions) Object.assign(unsigned, addition(event, place))
     return { ...clientEvent(event, versionOf(versions, event.room_id)), unsigned }
   })

@@ -4,6 +4,7 @@ import { deleteDevicelessTokens } from '../../storage/access-tokens.ts'
 import { deleteAllAccountData } from '../../storage/account-data.ts'
 import { deleteCrossSigningKeys } from '../../storage/cross-signing-keys.ts'
 import type { Tx } from '../../storage/database.ts'
+import { deleteDelayedEvents } from '../../storage/delayed-events.ts'
 import { deleteDevices } from '../../storage/devices.ts'
 import { deleteFilters } from '../../storage/filters.ts'
 import { enqueueJob } from '../../storage/jobs.ts'
@@ -33,6 +34,7 @@ export async function deactivateUser(
     await deleteDevicelessTokens(tx, userId)
     await deleteLoginTokens(tx, userId)
     await deleteOpenIdTokens(tx, userId)
+    await deleteDelayedEvents(tx, userId)
     if (erase) await eraseBelongings(tx, userId)
     return enqueueJob(tx, { kind: LEAVE_ALL_ROOMS, key: userId, payload: { user_id: userId }, now })
   })

@@ -1,0 +1,98 @@
+import { z } from 'zod'
+import { listDelayedEvents, readDelayedEvent } from '../../services/rooms/list-delayed-events.ts'
+import { DELAYED_EVENT_ACTIONS, manageDelayedEvent } from '../../services/rooms/manage-delayed-event.ts'
+import { scheduleEvent } from '../../services/rooms/schedule-event.ts'
+import { jsonObject, roomId } from '../http/fields.ts'
+import { route } from '../http/route.ts'
+
+/** https://github.com/matrix-org/matrix-spec-proposals/pull/4140 */
+const UNSTABLE = '/_matrix/client/unstable/org.matrix.msc4140'
+
+const delayId = z.string().max(255)
+const params = z.object({ delayId })
+const delay = z.int().positive()
+
+/** `?org.matrix.msc4140.delay=` of the endpoints that send events at once otherwise: milliseconds. */
+export const delayQuery = z.object({ 'org.matrix.msc4140.delay': z.coerce.number().pipe(delay).optional() })
+
+/** Schedules a message or, with `state_key`, a state event. Earlier drafts called `delay_ms` `delay`. */
+const putDelayedEvent = route({
+  method: 'PUT',
+  path: `${UNSTABLE}/rooms/:roomId/delayed_event/:eventType/:txnId`,
+  auth: 'user',
+  guests: true,
+  refusesSuspended: true,
+  rateLimit: 'delayed_event',
+  params: z.object({ roomId, eventType: z.string(), txnId: z.string().max(255) }),
+  body: z
+    .object({
+      delay_ms: delay.optional(),
+      delay: delay.optional(),
+      state_key: z.string().optional(),
+      content: jsonObject,
+    })
+    .refine((body) => body.delay_ms ?? body.delay, { path: ['delay_ms'], error: 'is missing' }),
+  async handle({ params: { eventType: type, ...at }, body, session }, app) {
+    const { content, state_key: stateKey, delay_ms: delayMs, delay: olderName } = body
+    const { userId: sender, deviceId } = session
+    const event = { ...at, sender, deviceId, type, content, delay: (delayMs ?? olderName)! }
+    return { delay_id: await scheduleEvent(app, { ...event, ...(stateKey !== undefined && { stateKey }) }) }
+  },
+})
+
+const getDelayedEvents = route({
+  method: 'GET',
+  path: `${UNSTABLE}/delayed_events`,
+  auth: 'user',
+  guests: true,
+  rateLimit: 'delayed_event',
+  query: z.object({ status: z.enum(['scheduled', 'finalised']).optional() }),
+  handle: ({ query, session }, app) => listDelayedEvents(app, session.userId, query.status),
+})
+
+const getDelayedEvent = route({
+  method: 'GET',
+  path: `${UNSTABLE}/delayed_events/:delayId`,
+  auth: 'user',
+  guests: true,
+  rateLimit: 'delayed_event',
+  params,
+  handle: ({ params, session }, app) => readDelayedEvent(app, session.userId, params.delayId),
+})
+
+/** Needs no token: whoever the client has given the `delay_id` may act in its place. */
+const actionEndpoints = DELAYED_EVENT_ACTIONS.map((action) =>
+  route({
+    method: 'POST',
+    path: `${UNSTABLE}/delayed_events/:delayId/${action}`,
+    auth: 'optional',
+    rateLimit: 'delayed_event',
+    params,
+    async handle({ params }, app) {
+      await manageDelayedEvent(app, params.delayId, action)
+      return {}
+    },
+  }),
+)
+
+/** The form of earlier drafts, which the Rust SDK's widget driver uses. */
+const postDelayedEvent = route({
+  method: 'POST',
+  path: `${UNSTABLE}/delayed_events/:delayId`,
+  auth: 'optional',
+  rateLimit: 'delayed_event',
+  params,
+  body: z.object({ action: z.enum(DELAYED_EVENT_ACTIONS) }),
+  async handle({ params, body }, app) {
+    await manageDelayedEvent(app, params.delayId, body.action)
+    return {}
+  },
+})
+
+export const delayedEventEndpoints = [
+  putDelayedEvent,
+  getDelayedEvents,
+  getDelayedEvent,
+  ...actionEndpoints,
+  postDelayedEvent,
+]

@@ -1,0 +1,69 @@
+import type { App } from '../../app.ts'
+import { NotFoundError } from '../../core/errors.ts'
+import type { UserId } from '../../core/ids.ts'
+import { findDelayedEvent, loadDelayedEvents } from '../../storage/delayed-events.ts'
+import type { DelayedEventRow } from '../../storage/delayed-events-schema.ts'
+
+/** One delayed event of a user, with `finalised` if it is scheduled no more. Throws M_NOT_FOUND. https://github.com/matrix-org/matrix-spec-proposals/pull/4140 */
+export async function readDelayedEvent(app: Pick<App, 'database'>, userId: UserId, delayId: string): Promise<object> {
+  const row = await findDelayedEvent(app.database, delayId)
+  if (row?.user_id !== userId) throw new NotFoundError('You have no such delayed event')
+  const { finalised_ts, event_id, error } = row
+  const finalised = finalised_ts !== null && {
+    finalised: {
+      finalised_ts,
+      ...(event_id !== null && { event_id }),
+      ...(error !== null && { error: JSON.parse(error) }),
+    },
+  }
+  return { ...present(row), ...finalised }
+}
+
+/**
+ * The delayed events of a user: `delayed_events`, those scheduled, as Synapse lists them; `scheduled` and `finalised` in the form of
+ * earlier drafts, which matrix-js-sdk reads. There are so few that one page has them all.
+ */
+export async function listDelayedEvents(
+  app: Pick<App, 'database'>,
+  userId: UserId,
+  status?: 'scheduled' | 'finalised',
+): Promise<object> {
+  const rows = await loadDelayedEvents(app.database, userId)
+  const scheduled = rows.filter((row) => row.finalised_ts === null).map(presentBothWays)
+  const finalised = rows.filter((row) => row.finalised_ts !== null).map(presentEnd)
+  return {
+    delayed_events: status === 'finalised' ? [] : scheduled,
+    ...(status !== 'finalised' && { scheduled }),
+    ...(status !== 'scheduled' && { finalised }),
+  }
+}
+
+function present(row: DelayedEventRow): object {
+  return {
+    delay_id: row.delay_id,
+    room_id: row.room_id,
+    type: row.type,
+    ...(row.state_key !== null && { state_key: row.state_key }),
+    delay_ms: row.delay_ms,
+    delayed_since_ts: row.since_ts,
+    content: JSON.parse(row.content),
+  }
+}
+
+/** With the names that earlier drafts had. */
+function presentBothWays(row: DelayedEventRow): object {
+  return { ...present(row), delay: row.delay_ms, running_since: row.since_ts }
+}
+
+function presentEnd(row: DelayedEventRow): object {
+  const { event_id, error, finalised_ts, since_ts, delay_ms } = row
+  const reason = error !== null ? 'error' : (finalised_ts ?? 0) < since_ts + delay_ms ? 'action' : 'delay'
+  return {
+    delayed_event: presentBothWays(row),
+    outcome: event_id === null ? 'cancel' : 'send',
+    reason,
+    ...(error !== null && { error: JSON.parse(error) }),
+    ...(event_id !== null && { event_id }),
+    origin_server_ts: finalised_ts,
+  }
+}

@@ -1,0 +1,108 @@
+import type { App } from '../../app.ts'
+import { canonicalJson } from '../../core/canonical-json.ts'
+import { BadJsonError, ForbiddenError, MatrixError } from '../../core/errors.ts'
+import type { JsonObject } from '../../core/events/pdu.ts'
+import { checkFieldSizes, checkTotalSize } from '../../core/events/size-limits.ts'
+import type { DeviceId, RoomId, UserId } from '../../core/ids.ts'
+import type { Tx } from '../../storage/database.ts'
+import {
+  countScheduled,
+  findDelayedTransaction,
+  forgetFinalisedEvents,
+  insertDelayedEvent,
+  type NewDelayedEvent,
+} from '../../storage/delayed-events.ts'
+import { lockUser } from '../../storage/users.ts'
+
+/** An event as a client wants to have it sent later. */
+export type EventToDelay = {
+  roomId: RoomId
+  sender: UserId
+  deviceId: DeviceId | null
+  type: string
+  /** Present: a state event. */
+  stateKey?: string
+  content: JsonObject
+  /** Milliseconds. */
+  delay: number
+  /** The client's transaction: the event is scheduled once for it. Absent: each call schedules one. */
+  txnId?: string
+}
+
+/** 32 letters and digits are not to be guessed: who knows the id may send, restart or cancel the event. */
+const DELAY_ID_LENGTH = 32
+const FINALISED_KEPT_MS = 7 * 24 * 60 * 60_000
+const FINALISED_KEPT = 100
+
+/**
+ * Schedules an event to be sent after a delay; returns its `delay_id`. Whether the sender may send it is only known then.
+ * Throws M_FORBIDDEN where nothing may be delayed, M_UNKNOWN for a delay that is too long, M_LIMIT_EXCEEDED, M_BAD_JSON, M_TOO_LARGE.
+ * https://github.com/matrix-org/matrix-spec-proposals/pull/4140
+ */
+export async function scheduleEvent(
+  app: Pick<App, 'config' | 'database' | 'clock' | 'random'>,
+  { roomId, sender, deviceId, type, stateKey, content, delay, txnId }: EventToDelay,
+): Promise<string> {
+  requireDelay(app, delay)
+  requireSendable({ type, stateKey, content, txnId })
+  const now = app.clock.now()
+  const event: NewDelayedEvent = {
+    delay_id: app.random.token(DELAY_ID_LENGTH),
+    user_id: sender,
+    device_id: deviceId ?? '',
+    room_id: roomId,
+    type,
+    state_key: stateKey ?? null,
+    content: JSON.stringify(content),
+    delay_ms: delay,
+    since_ts: now,
+    txn_id: txnId ?? null,
+  }
+  return app.database.write(async (tx) => {
+    await lockUser(tx, sender)
+    const repeated = txnId === undefined ? undefined : await findDelayedTransaction(tx, event)
+    if (repeated !== undefined) return repeated
+    await forgetFinalisedEvents(tx, { userId: sender, before: now - FINALISED_KEPT_MS, keep: FINALISED_KEPT })
+    await requireRoomForOneMore(tx, app.config.delayed_events.max_scheduled, event)
+    await insertDelayedEvent(tx, event)
+    return event.delay_id
+  })
+}
+
+/** The error is the one that matrix-js-sdk understands. */
+function requireDelay({ config }: Pick<App, 'config'>, delay: number): void {
+  const { max_delay: maxDelay } = config.delayed_events
+  if (maxDelay === 0) throw new ForbiddenError('Events cannot be delayed on this server')
+  if (delay <= maxDelay) return
+  throw new MatrixError(400, 'M_UNKNOWN', `The longest delay is ${maxDelay} ms`, {
+    'org.matrix.msc4140.errcode': 'M_MAX_DELAY_EXCEEDED',
+    'org.matrix.msc4140.max_delay': maxDelay,
+  })
+}
+
+type SendableParts = Pick<EventToDelay, 'type' | 'content'> & {
+  stateKey: string | undefined
+  txnId: string | undefined
+}
+
+/** What could never be sent is refused at once. */
+function requireSendable(event: SendableParts): void {
+  const { type, stateKey, content, txnId } = event
+  if ([type, stateKey ?? '', txnId ?? ''].some((text) => text.includes('\0'))) {
+    throw new BadJsonError('A type, state key or transaction id must not contain NUL')
+  }
+  checkFieldSizes({ type, ...(stateKey !== undefined && { state_key: stateKey }) })
+  checkTotalSize(Buffer.byteLength(canonicalJson(content)))
+}
+
+async function requireRoomForOneMore(
+  tx: Tx,
+  maximum: number,
+  { user_id, since_ts: now }: NewDelayedEvent,
+): Promise<void> {
+  const { count, firstDue } = await countScheduled(tx, user_id)
+  if (count < maximum) return
+  throw new MatrixError(429, 'M_LIMIT_EXCEEDED', `Only ${maximum} events can be scheduled at a time`, {
+    retry_after_ms: Math.max(1, (firstDue ?? now) - now),
+  })
+}

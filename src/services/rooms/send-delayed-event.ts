@@ -1,0 +1,72 @@
+import type { App } from '../../app.ts'
+import { MatrixError, NotFoundError } from '../../core/errors.ts'
+import type { JsonObject } from '../../core/events/pdu.ts'
+import type { EventId } from '../../core/ids.ts'
+import { claimDelayedEvent, finaliseDelayedEvent, markDelayedEvent } from '../../storage/delayed-events.ts'
+import type { DelayedEventRow } from '../../storage/delayed-events-schema.ts'
+import type { LockedRoom } from '../../storage/locked-room.ts'
+import type { RoomTransactions } from '../../storage/room-transactions.ts'
+import { findUser } from '../../storage/users.ts'
+import { sendEvent } from './send-event.ts'
+import { sendState } from './send-state.ts'
+
+/**
+ * Sends a delayed event now and notes so in the same transaction, unless somebody else has sent or cancelled it; `dueBy` (milliseconds since
+ * 1970): or if it is not due by then. Returns whether it did. Throws what sending an event throws; the event then stays scheduled.
+ */
+export async function sendDelayedEvent(app: App, event: DelayedEventRow, dueBy: number | null): Promise<boolean> {
+  const { user_id: sender, room_id: roomId, type, state_key: stateKey } = event
+  const user = await requireActive(app, event)
+  const content = JSON.parse(event.content) as JsonObject
+  const once = { ...app, rooms: sendingOnce(app, event, dueBy) }
+  try {
+    if (stateKey !== null)
+      await sendState(once, { roomId, sender, senderIsGuest: user.is_guest, type, stateKey, content })
+    else await sendEvent(once, { roomId, sender, type, content, isAdmin: user.is_admin })
+    return true
+  } catch (error) {
+    if (error instanceof NoLongerScheduled) return false
+    throw error
+  }
+}
+
+/** What would not be taken from the user any more is not sent for them either. */
+async function requireActive({ database }: App, { user_id: userId }: DelayedEventRow) {
+  const user = await findUser(database, userId)
+  if (!user || user.deactivated_ts !== null) throw new NotFoundError('The account is gone')
+  if (user.locked) throw new MatrixError(401, 'M_USER_LOCKED', 'This account has been locked')
+  if (user.suspended) throw new MatrixError(403, 'M_USER_SUSPENDED', 'This account is suspended')
+  return user
+}
+
+class NoLongerScheduled extends Error {}
+
+/**
+ * Room transactions whose commands send this event: each first makes sure that it is still to be sent, and ends its schedule when it is.
+ * As all who send it lock the same room, it is sent once, whichever processes try.
+ */
+function sendingOnce(app: App, { delay_id: delayId }: DelayedEventRow, dueBy: number | null): RoomTransactions {
+  return {
+    ...app.rooms,
+    run: (roomId, command) =>
+      app.rooms.run(roomId, async (room) => {
+        // What a command before this one in the same transaction sent is not written yet.
+        const isSent = room.events.some((event) => event.delay_id === delayId)
+        if (isSent || !(await claimDelayedEvent(room.db, { delayId, dueBy }))) throw new NoLongerScheduled()
+        const result = await command(room)
+        if (typeof result === 'string') noteSent(app, room, { delayId, eventId: result as unknown as EventId })
+        return result
+      }),
+  }
+}
+
+/** The event may be one from before: state that is as it should be is not sent again. */
+function noteSent(app: App, room: LockedRoom, { delayId, eventId }: { delayId: string; eventId: EventId }): void {
+  const now = app.clock.now()
+  room.events = room.events.map((event) => (event.event_id === eventId ? { ...event, delay_id: delayId } : event))
+  room.writes.push(async (tx) => {
+    const sent = room.events.find((event) => event.event_id === eventId)
+    if (sent) await markDelayedEvent(tx, sent, delayId)
+    await finaliseDelayedEvent(tx, { delayId, now, eventId })
+  })
+}

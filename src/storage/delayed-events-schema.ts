@@ -1,0 +1,21 @@
+import type { DeviceId, EventId, RoomId, UserId } from '../core/ids.ts'
+
+/** The table of delayed events; `migrations/0021_delayed_events.sql` has its meaning. */
+export type DelayedEventTables = { delayed_events: DelayedEventRow }
+
+export type DelayedEventRow = {
+  delay_id: string
+  user_id: UserId
+  device_id: DeviceId | ''
+  room_id: RoomId
+  type: string
+  state_key: string | null
+  content: string
+  delay_ms: number
+  since_ts: number
+  txn_id: string | null
+  ready_ts: number
+  finalised_ts: number | null
+  event_id: EventId | null
+  error: string | null
+}
