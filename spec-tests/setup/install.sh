@@ -11,3 +11,5 @@ need() { # need PROGRAM-OR-GLOB PACKAGE
 }
 
 need '/usr/lib/postgresql/*/bin/initdb' postgresql
+need /usr/bin/turnserver coturn
+need /usr/bin/chromium chromium

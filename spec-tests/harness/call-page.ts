@@ -1,0 +1,98 @@
+import { existsSync } from 'node:fs'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { extname, join } from 'node:path'
+import { type Browser, chromium } from 'playwright-core'
+import { rolldown } from 'rolldown'
+import type { TestUser } from './client.ts'
+
+/** A page in Chromium that holds calls by matrix-js-sdk; see `spec-tests/clients/call-page.js`. */
+export type CallPage = {
+  /** Calls what the page offers; returns its answer. */
+  // biome-ignore lint/suspicious/noExplicitAny: answers of every shape
+  run(action: string, ...values: unknown[]): Promise<any>
+  /** What has happened there, in order. */
+  seen(): Promise<{ state?: string; error?: string; at: number }[]>
+}
+
+/** A browser with cameras and microphones that are not real. */
+export type CallBrowser = {
+  /** A new page, signed in as a user and in sync; media goes by the TURN servers only. */
+  open(user: TestUser): Promise<CallPage>
+  close(): Promise<void>
+}
+
+const CHROMIUM = '/usr/bin/chromium'
+const CLIENT = join(import.meta.dirname, '..', 'clients', 'call-page.js')
+
+/** Starts Debian's Chromium without a window. Throws when it is not installed. */
+export async function startCallBrowser(): Promise<CallBrowser> {
+  if (!existsSync(CHROMIUM))
+    throw new Error('The tests need Debian’s package chromium: bash spec-tests/setup/install.sh')
+  const site = await serveClient()
+  const browser = await chromium.launch({
+    executablePath: CHROMIUM,
+    args: [
+      '--no-sandbox',
+      '--use-fake-device-for-media-stream',
+      '--use-fake-ui-for-media-stream',
+      // The TURN server is on this machine.
+      '--allow-loopback-in-peer-connection',
+    ],
+  })
+  return {
+    open: (user) => openPage(browser, site.url, user),
+    async close() {
+      await browser.close()
+      await site.close()
+    },
+  }
+}
+
+async function openPage(browser: Browser, url: string, user: TestUser): Promise<CallPage> {
+  const context = await browser.newContext({ permissions: ['camera', 'microphone'] })
+  const tab = await context.newPage()
+  await tab.goto(url)
+  await tab.waitForFunction('globalThis.page !== undefined')
+  const page: CallPage = {
+    run: (action, ...values) =>
+      tab.evaluate(`globalThis.page[${JSON.stringify(action)}](...${JSON.stringify(values)})`),
+    seen: () => tab.evaluate('globalThis.page.seen'),
+  }
+  const { userId, deviceId, accessToken } = user
+  await page.run('start', { baseUrl: user.url, userId, deviceId, accessToken })
+  return page
+}
+
+const TYPES: Record<string, string> = { '.js': 'text/javascript', '.wasm': 'application/wasm' }
+
+/** The page and its scripts, bundled for the browser, on a port of this machine. */
+async function serveClient(): Promise<{ url: string; close(): Promise<void> }> {
+  const folder = await mkdtemp(join(tmpdir(), 'hearth-call-page-'))
+  const bundle = await rolldown({ input: CLIENT, platform: 'browser', logLevel: 'silent' })
+  await bundle.write({ dir: folder, format: 'esm', entryFileNames: 'page.js' })
+  const server = createServer(async (request, response) => {
+    if (request.url === '/') {
+      response.setHeader('content-type', 'text/html')
+      return response.end('<!doctype html><script type="module" src="/page.js"></script>')
+    }
+    try {
+      const script = await readFile(join(folder, new URL(request.url!, 'http://localhost').pathname))
+      response.setHeader('content-type', TYPES[extname(request.url!)] ?? 'application/octet-stream')
+      response.end(script)
+    } catch {
+      response.writeHead(404).end()
+    }
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/`,
+    async close() {
+      server.closeAllConnections()
+      await new Promise((resolve) => server.close(resolve))
+      await rm(folder, { recursive: true })
+    },
+  }
+}
