@@ -1,8 +1,7 @@
 import { defineConfig } from 'vitest/config'
 
 const SPEC_TESTS = ['spec-tests/*/*.test.ts']
-// Repeats are for machines that others load at the same time; what fails for a reason fails three times.
-const timeouts = { testTimeout: 60_000, hookTimeout: 120_000, retry: 2 }
+const timeouts = { testTimeout: 60_000, hookTimeout: 120_000 }
 
 /** `unit`: beside the code. The others run the same black-box tests against a server on each kind of database, and against three processes. `whole`: tests that start servers themselves. */
 export default defineConfig({

@@ -25,6 +25,8 @@ export async function startRoundRobinProxy(
     outgoing.on('close', () => forward.destroy())
     incoming.pipe(forward)
   })
+  // Longer than any pause of a busy test: a client must not send on a connection that is just being closed.
+  server.keepAliveTimeout = 120_000
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,

@@ -77,6 +77,16 @@ describe('a body that', () => {
     await answersAndCloses(connection, 413, 'M_TOO_LARGE')
   })
 
+  test('comes after the answer is forgotten, and the connection goes on', async () => {
+    const connection = await openConnection(hearth.url)
+    const half = 'x'.repeat(LIMIT / 2)
+    connection.send(head([`Content-Length: ${2 * half.length}`]).replace(user.accessToken, 'garbage') + half)
+    await pollUntil('the answer comes', () => connection.received().includes('M_UNKNOWN_TOKEN'), PATIENCE_MS)
+    connection.send(`${half}GET /_matrix/client/versions HTTP/1.1\r\nHost: hearth.test\r\n\r\n`)
+    await pollUntil('the next answer comes', () => connection.received().includes('unstable_features'), PATIENCE_MS)
+    connection.cut()
+  })
+
   test('is of an upload and stops', async () => {
     const connection = await openConnection(hearth.url)
     connection.send(`${head(['Content-Length: 20', 'Content-Type: text/plain'], '/_matrix/media/v3/upload')}half`)

@@ -41,14 +41,15 @@ export async function loadStreamAfter(db: Db, position: number, limit: number): 
 /** Something to send; without an event: the unread count. */
 export type QueuedPush = Omit<PushQueueRow, 'queue_nid' | 'queued_ts'>
 
-/** Queues what is to be sent; one unread count for each pusher is enough, and pushers that are gone need nothing. */
+/** Queues what is to be sent, in this order; one unread count for each pusher is enough, and pushers that are gone need nothing. */
 export async function enqueuePushes(tx: Tx, pushes: readonly QueuedPush[], now: number): Promise<void> {
   if (pushes.length === 0) return
   await sql`insert into push_queue (pusher_nid, event_nid, tweaks, highlight, queued_ts)
-    select new.*, ${now}::bigint from unnest(${pushes.map((push) => push.pusher_nid)}::bigint[],
+    select pusher_nid, event_nid, new.tweaks, new.highlight, ${now}::bigint from unnest(${pushes.map((push) => push.pusher_nid)}::bigint[],
       ${pushes.map((push) => push.event_nid)}::bigint[], ${pushes.map((push) => push.tweaks)}::text[],
-      ${pushes.map((push) => push.highlight)}::boolean[]) as new(pusher_nid, event_nid, tweaks, highlight)
-    join pushers using (pusher_nid)
+      ${pushes.map((push) => push.highlight)}::boolean[])
+      with ordinality as new(pusher_nid, event_nid, tweaks, highlight, place)
+    join pushers using (pusher_nid) order by place
     on conflict do nothing`.execute(tx.sql)
 }
 

@@ -3,6 +3,7 @@ import type { App } from '../../app.ts'
 import { MatrixError } from '../../core/errors.ts'
 import { CORS_HEADERS } from './cors.ts'
 import { blameOthers, errorResponse } from './errors.ts'
+import { forgetRest } from './forget-rest.ts'
 import type { AnyEndpoint } from './route.ts'
 
 /** The outermost frame of every request: its id, CORS, errors as answers, one line of log, metrics. */
@@ -11,6 +12,7 @@ export function observe(app: App): Middleware {
     const started = performance.now()
     const requestId = app.random.token(10)
     context.set(CORS_HEADERS)
+    forgetRest(context.req, context.res)
     context.res.once('close', () => record(app, context, requestId, started))
     if (context.method === 'OPTIONS') {
       context.status = 204
@@ -34,8 +36,8 @@ function answerError(app: App, context: Context, error: unknown, requestId: stri
       'a request failed',
     )
   }
-  // What is left of the body is not read: the connection ends with the answer.
-  if (!context.req.complete) context.set('Connection', 'close')
+  // A client that was too slow is not waited for again.
+  if (isTimeout(error)) context.set('Connection', 'close')
   if (context.res.headersSent) {
     context.res.destroy()
     return
@@ -46,6 +48,10 @@ function answerError(app: App, context: Context, error: unknown, requestId: stri
   context.set(headers)
   context.set('Content-Type', 'application/json')
   context.body = JSON.stringify(body)
+}
+
+function isTimeout(error: unknown): boolean {
+  return error instanceof MatrixError && error.status === 408
 }
 
 function record(app: App, context: Context, requestId: string, started: number): void {

@@ -8,7 +8,7 @@ import { type Upload, uploadMedia, uploadReservedMedia } from '../../services/me
 import type { MediaName } from '../../storage/media.ts'
 import { route } from '../http/route.ts'
 import { mediaPath } from './media-fields.ts'
-import { discardRest, readUpload } from './read-upload.ts'
+import { readUpload } from './read-upload.ts'
 
 const uploadQuery = z.object({ filename: z.string().optional() })
 
@@ -63,14 +63,9 @@ async function receive<Result>(
   store: (source: AsyncIterable<Buffer>) => Promise<Result>,
 ): Promise<Result> {
   const { max_upload_size: limit } = app.config.media
-  try {
-    if (Number(request.headers['content-length'] ?? 0) > limit)
-      throw new TooLargeError(`The file is larger than ${limit} bytes`)
-    return await store(readUpload(request, app.config.limits.request_timeout))
-  } catch (error) {
-    await discardRest(request)
-    throw error
-  }
+  if (Number(request.headers['content-length'] ?? 0) > limit)
+    throw new TooLargeError(`The file is larger than ${limit} bytes`)
+  return store(readUpload(request, app.config.limits.request_timeout))
 }
 
 function describe(request: IncomingMessage, filename: string | undefined, uploader: UserId): Omit<Upload, 'source'> {

@@ -63,6 +63,8 @@ export function createFollower(app: Capabilities): Follower {
         if (from === undefined) return hasQueued
         const rows = await loadStreamAfter(app.database, from, PAGE)
         if (rows.length === 0) return hasQueued
+        // The rules that they are put to must not be older than they are.
+        while (app.stream.position() < rows.at(-1)!.stream_position) await app.stream.refresh()
         if (await queue(from, rows)) hasQueued = true
         if (rows.length < PAGE) return hasQueued
       }

@@ -33,6 +33,8 @@ export async function loadUnreadRooms(
     app.database,
     places.map((place) => place.event_nid),
   )
+  // The rules that they are put to must not be older than they are.
+  await app.stream.refresh()
   const judged = await judgeRoomEvents(
     app,
     userId,

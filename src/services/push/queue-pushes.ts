@@ -15,8 +15,10 @@ type Pusher = { pusher_nid: number; since_position: number }
 /** What rows of the stream make pushers send: events by their users' rules, and unread counts where a user has read something. */
 export async function pushesFor(app: Reading, rows: readonly StreamRow[]): Promise<QueuedPush[]> {
   const happenings = await eventsAmong(app.database, rows)
-  const readers = new Set<UserId>(happenings.map(({ event }) => event.pdu.sender))
-  for (const row of rows) if (row.kind === 'receipt') readers.add(readerOf(row))
+  const readers = new Map<UserId, number>()
+  const note = (userId: UserId, position: number) => readers.set(userId, Math.max(position, readers.get(userId) ?? 0))
+  for (const { event, position } of happenings) note(event.pdu.sender, position)
+  for (const row of rows) if (row.kind === 'receipt') note(readerOf(row), row.stream_position)
   return [...(await notifications(app, happenings)), ...(await badges(app.database, readers))]
 }
 
@@ -85,8 +87,10 @@ function isInvite({ pdu }: StoredEvent): boolean {
   return pdu.type === 'm.room.member' && pdu.content.membership === 'invite'
 }
 
-async function badges(db: Db, readers: ReadonlySet<UserId>): Promise<QueuedPush[]> {
+/** `readers`: who may have read something, and where in the stream they last did. */
+async function badges(db: Db, readers: ReadonlyMap<UserId, number>): Promise<QueuedPush[]> {
   if (readers.size === 0) return []
-  const pushers = await loadPushersOf(db, [...readers])
-  return pushers.map(({ pusher_nid }) => ({ pusher_nid, event_nid: null, tweaks: '{}', highlight: false }))
+  const pushers = await loadPushersOf(db, [...readers.keys()])
+  const told = pushers.filter(({ user_id, since_position }) => since_position < readers.get(user_id)!)
+  return told.map(({ pusher_nid }) => ({ pusher_nid, event_nid: null, tweaks: '{}', highlight: false }))
 }

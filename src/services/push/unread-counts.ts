@@ -51,6 +51,8 @@ export async function unreadTotal(app: Capabilities, userId: UserId): Promise<nu
 }
 
 async function allRooms(app: Capabilities, userId: UserId): Promise<Map<RoomId, NewestEvents>> {
+  // What is remembered of unread events is as old as this process's view of the stream.
+  await app.stream.refresh()
   const rooms = await loadLastOrders(app.database, userId)
   return new Map(rooms.map(({ room_id, last_order }) => [room_id, { last: last_order, events: [] }]))
 }
@@ -85,10 +87,12 @@ async function broughtUpToDate(
   if (last <= kept.upTo) return kept
   const known = events.filter((event) => event.event_order! > kept.upTo)
   const range = { roomId, after: kept.upTo, before: last + 1 }
-  const fresh =
-    known.length === last - kept.upTo
-      ? known
-      : (await loadTimelinePage(app.database, { ...range, direction: 'backwards', limit: MOST_EVENTS })).reverse()
+  const isKnown = known.length === last - kept.upTo
+  const fresh = isKnown
+    ? known
+    : (await loadTimelinePage(app.database, { ...range, direction: 'backwards', limit: MOST_EVENTS })).reverse()
+  // The rules that they are put to must not be older than they are.
+  if (!isKnown) await app.stream.refresh()
   const room = withEvents(kept, userId, { events: await judgeRoomEvents(app, userId, fresh), last })
   cacheOf(app).replace(keyOf(userId, roomId), kept, room)
   return room

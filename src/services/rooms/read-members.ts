@@ -54,8 +54,8 @@ async function rootAt(app: Pick<App, 'database'>, access: RoomAccess, token: str
   return founding?.state_after ?? access.stateRoot
 }
 
-/** Without what the member has not set. */
-export type JoinedMember = { display_name?: string; avatar_url?: string }
+/** What the member has not set is null: clients are used to both names being there. */
+export type JoinedMember = { display_name: string | null; avatar_url: string | null }
 
 /**
  * Who is in a room, for users who are. Throws M_FORBIDDEN.
@@ -70,9 +70,6 @@ export async function readJoinedMembers(
   if (own?.membership !== 'join') throw new ForbiddenError(`You are not in the room ${roomId}`)
   const members = await loadRoomMemberships(app.database, roomId, ['join'])
   return Object.fromEntries(
-    members.map(({ user_id, displayname, avatar_url }) => [
-      user_id,
-      { ...(displayname !== null && { display_name: displayname }), ...(avatar_url !== null && { avatar_url }) },
-    ]),
+    members.map(({ user_id, displayname, avatar_url }) => [user_id, { display_name: displayname, avatar_url }]),
   )
 }

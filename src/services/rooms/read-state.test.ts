@@ -107,7 +107,7 @@ test('joined members come with their profiles', async () => {
   await room.member(BOB, 'join', BOB, { displayname: 'Bob', avatar_url: 'mxc://x/b' })
   await room.member(CAROL, 'invite', ALICE)
   expect(await readJoinedMembers(app, room.roomId, ALICE)).toEqual({
-    [ALICE]: {},
+    [ALICE]: { display_name: null, avatar_url: null },
     [BOB]: { display_name: 'Bob', avatar_url: 'mxc://x/b' },
   })
 })
