@@ -20,6 +20,8 @@ const UNSTABLE_FEATURES = {
   'org.matrix.msc3916.stable': true,
   'org.matrix.msc3981': true,
   'org.matrix.msc4140': true,
+  'org.matrix.msc4155': true,
+  'org.matrix.msc4380.stable': true,
   'org.matrix.msc4222': true,
   'fi.mau.msc2246.stable': true,
   'uk.half-shot.msc2666.query_mutual_rooms': true,

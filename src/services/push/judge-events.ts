@@ -9,7 +9,7 @@ import type { StoredEvent } from '../../storage/stored-event.ts'
 import { prepareEvents } from './prepare-events.ts'
 import { type PushProfile, pushProfileOf } from './push-profile.ts'
 
-/** What events mean to a user by the user's push rules, in the same order. Of redacted events and of what ignored users send nobody is notified. */
+/** What events mean to a user by the user's push rules, in the same order. Of redacted events of what ignored users send and of unwanted invites nobody is notified. */
 export async function judgeEvents(
   app: { database: Db; stream: StreamTail },
   userId: UserId,
@@ -17,9 +17,7 @@ export async function judgeEvents(
 ): Promise<PushVerdict[]> {
   if (events.length === 0) return []
   const profile = await pushProfileOf(app, userId)
-  const candidates = events.filter(
-    ({ redacted_by, pdu }) => redacted_by === null && pdu.sender !== userId && !profile.ignored.has(pdu.sender),
-  )
+  const candidates = events.filter((event) => mayNotify(profile, userId, event))
   const prepared = await prepareEvents(app.database, candidates)
   const names = await displayNames(app.database, { userId, profile, candidates })
   const verdicts = new Map(
@@ -29,6 +27,12 @@ export async function judgeEvents(
     ]),
   )
   return events.map((event) => verdicts.get(event) ?? SILENT)
+}
+
+function mayNotify({ ignored, inviting }: PushProfile, userId: UserId, { redacted_by, pdu }: StoredEvent): boolean {
+  if (redacted_by !== null || pdu.sender === userId || ignored.has(pdu.sender)) return false
+  const isInvite = pdu.type === 'm.room.member' && pdu.state_key === userId && pdu.content.membership === 'invite'
+  return !isInvite || inviting(pdu.sender) === 'allow'
 }
 
 /** The user's name at each event, where a rule may ask for it: the default one only does for events that do not say whom they mention. */

@@ -1,35 +1,38 @@
 import type { UserId } from '../../core/ids.ts'
+import type { InvitePermission } from '../../core/invite-permission.ts'
 import { type CompiledRuleset, compiledDefaultRuleset, compileRuleset } from '../../core/push-rules/compile-ruleset.ts'
 import { effectiveRuleset } from '../../core/push-rules/effective-ruleset.ts'
 import type { StreamTail } from '../../infra/stream-tail.ts'
 import type { Db } from '../../storage/database.ts'
 import { loadIgnoredUsers } from '../../storage/ignored-users.ts'
+import { INVITE_PERMISSION_TYPES, loadInvitePermission } from '../../storage/invite-permissions.ts'
 import { loadPushRuleOverlays } from '../../storage/push-rules.ts'
 import type { StreamRow } from '../../storage/schema.ts'
 import { createStreamCache, type StreamCache } from './stream-cache.ts'
 
 /** What of a user decides about notifications. */
-export type PushProfile = { rules: CompiledRuleset; ignored: ReadonlySet<string> }
+export type PushProfile = { rules: CompiledRuleset; ignored: ReadonlySet<string>; inviting: InvitePermission }
 
 type Reading = { database: Db; stream: StreamTail }
 
 const KEPT_USERS = 20_000
-const PARTS: readonly (string | null)[] = ['m.push_rules', 'm.ignored_user_list']
+const PARTS: readonly (string | null)[] = ['m.push_rules', 'm.ignored_user_list', ...INVITE_PERMISSION_TYPES]
 const caches = new WeakMap<StreamTail, StreamCache<PushProfile>>()
 
-/** The push rules of a user, compiled, and whom the user ignores; kept until one of them changes. */
+/** The push rules of a user, compiled, whom the user ignores and who may invite the user; kept until one of them changes. */
 export async function pushProfileOf(app: Reading, userId: UserId): Promise<PushProfile> {
   const cache = cacheOf(app)
   const kept = cache.get(userId)
   if (kept) return kept
   const readAt = app.stream.position()
-  const [overlays, ignored] = await Promise.all([
+  const [overlays, ignored, inviting] = await Promise.all([
     loadPushRuleOverlays(app.database, [userId]),
     loadIgnoredUsers(app.database, userId),
+    loadInvitePermission(app.database, userId),
   ])
   const overlay = overlays.get(userId)
   const rules = overlay ? compileRuleset(effectiveRuleset(userId, overlay), userId) : compiledDefaultRuleset
-  const profile = { rules, ignored }
+  const profile = { rules, ignored, inviting }
   cache.set(userId, profile, readAt)
   return profile
 }

@@ -35,7 +35,7 @@ export type MembershipChange = {
  * https://spec.matrix.org/v1.19/client-server-api/#room-membership
  */
 export async function changeMembership(app: App, roomId: RoomId, change: MembershipChange): Promise<EventId> {
-  if (change.membership === 'invite') await requireInvitable(app, [change.target])
+  if (change.membership === 'invite') await requireInvitable(app, change.sender, [change.target])
   return runInRoom(app, roomId, (room) => changeMembershipIn(app, room, change))
 }
 

@@ -61,7 +61,7 @@ async function planRoom(app: App, creator: UserId, request: RoomRequest): Promis
   const invitees = [...new Set(request.invite)]
   const version = roomVersion(request.roomVersion ?? app.config.default_room_version)
   for (const event of initialState ?? []) requireMemberless(event)
-  await requireInvitable(app, invitees)
+  await requireInvitable(app, creator, invitees)
   return {
     creator,
     version,

@@ -3,6 +3,7 @@ import type { StoredEvent } from '../../storage/stored-event.ts'
 import type { SyncedRooms } from './sync-response.ts'
 import { type SyncViewer, syncRooms } from './sync-room.ts'
 import type { RoomSpan } from './sync-room-content.ts'
+import { unwantedInviters } from './unwanted-inviters.ts'
 
 /** How a user came to be outside a room. */
 export type Departure = {
@@ -24,12 +25,18 @@ export async function departedRooms(
   viewer: SyncViewer,
   departures: readonly Departure[],
 ): Promise<SyncedRooms['leave']> {
-  return syncRooms(app, viewer, departures.filter((departure) => isTold(viewer, departure)).map(spanOf))
+  return syncRooms(app, viewer, (await toldOf(app, viewer, departures)).map(spanOf))
 }
 
-/** An invite by an ignored user is not told, nor is its end. Who was in the room has to know, whoever ended it. */
-function isTold({ ignored }: SyncViewer, { last, ended }: Departure): boolean {
-  return ended !== undefined || !ignored.has(last.pdu.sender)
+/** An unwanted invite is not told, nor is its end. Who was in the room has to know, whoever ended it. */
+async function toldOf(
+  app: Pick<App, 'database'>,
+  viewer: SyncViewer,
+  departures: readonly Departure[],
+): Promise<readonly Departure[]> {
+  if (departures.every(({ ended }) => ended !== undefined)) return departures
+  const isUnwanted = await unwantedInviters(app, viewer)
+  return departures.filter(({ last, ended }) => ended !== undefined || !isUnwanted(last.pdu.sender))
 }
 
 function spanOf({ last, ended, since, after }: Departure): RoomSpan {

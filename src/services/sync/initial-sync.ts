@@ -1,5 +1,5 @@
 import type { App } from '../../app.ts'
-import type { RoomId } from '../../core/ids.ts'
+import type { RoomId, UserId } from '../../core/ids.ts'
 import { syncToken } from '../../core/sync-token.ts'
 import { loadEvents } from '../../storage/events.ts'
 import { loadRoomSummaries } from '../../storage/room-heroes.ts'
@@ -14,6 +14,7 @@ import { allPresence } from './sync-presence.ts'
 import { type SyncedRooms, syncResponse } from './sync-response.ts'
 import { type SyncViewer, syncRooms } from './sync-room.ts'
 import { syncUnread } from './sync-unread.ts'
+import { unwantedInviters } from './unwanted-inviters.ts'
 
 type Reading = Pick<App, 'config' | 'database' | 'clock' | 'stream'>
 
@@ -102,17 +103,19 @@ async function departuresFrom(app: Reading, viewer: SyncViewer, rooms: readonly 
   })
 }
 
-/** What those who are invited or knock see of the rooms. */
+/** What those who knock see of the rooms, and those who are invited, if they want that invite. */
 export async function strippedRooms(
   app: Reading,
   viewer: SyncViewer,
   rooms: readonly { roomId: RoomId; memberNid: number }[],
 ): Promise<SyncedRooms['invite']> {
   const synced: SyncedRooms['invite'] = new Map()
+  if (rooms.length === 0) return synced
+  const isUnwanted = await unwantedInviters(app, viewer)
   for (const { roomId, memberNid } of rooms) {
     const state = await strippedState(app, memberNid)
     const sender = state?.at(-1)?.sender
-    if (state && !(typeof sender === 'string' && viewer.ignored.has(sender))) synced.set(roomId, state)
+    if (state && !isUnwanted(sender as UserId)) synced.set(roomId, state)
   }
   return synced
 }

@@ -1,0 +1,34 @@
+import { sql } from 'kysely'
+import type { UserId } from '../core/ids.ts'
+import {
+  allowAllInvites,
+  compileInvitePermission,
+  type InvitePermission,
+  type InvitePermissionConfigs,
+} from '../core/invite-permission.ts'
+import type { Db } from './database.ts'
+
+/** Where users store whose invites they want, besides which servers look for them. */
+export const INVITE_PERMISSION_TYPES = ['m.invite_permission_config', 'org.matrix.msc4155.invite_permission_config']
+
+/** Who may invite some users, where they have said so. */
+export async function loadInvitePermissions(
+  db: Db,
+  userIds: readonly UserId[],
+): Promise<ReadonlyMap<UserId, InvitePermission>> {
+  if (userIds.length === 0) return new Map()
+  const { rows } = await sql<{ user_id: UserId; type: string; content: string }>`select user_id, type, content
+    from account_data where user_id = any(${userIds}::text[]) and room_id = ''
+      and type = any(${INVITE_PERMISSION_TYPES}::text[])`.execute(db.sql)
+  const configs = new Map<UserId, InvitePermissionConfigs>()
+  for (const { user_id, type, content } of rows) {
+    const part = type === INVITE_PERMISSION_TYPES[0] ? 'permission' : 'filter'
+    configs.set(user_id, { ...configs.get(user_id), [part]: JSON.parse(content) })
+  }
+  return new Map([...configs].map(([userId, config]) => [userId, compileInvitePermission(config)]))
+}
+
+/** Who may invite one user. */
+export async function loadInvitePermission(db: Db, userId: UserId): Promise<InvitePermission> {
+  return (await loadInvitePermissions(db, [userId])).get(userId) ?? allowAllInvites
+}
