@@ -17,6 +17,7 @@ const LEAF_MAX = 24
 export type NodeSource = (address: number) => TrieNode | undefined
 export type Missing = { missing: number[] }
 export type TriePart = 'all' | 'members' | 'rest'
+/** `event_nid` 0 takes the key out of the state. */
 export type TrieChange = { type: string; state_key: string; event_nid: number }
 
 /** Thrown inside an operation to end it when a node is not at hand; never leaves this file. */
@@ -199,7 +200,11 @@ function insert(
   const node = address === EMPTY ? undefined : need(address, look)
   if (node?.kind === 'inner') return insertIntoInner(address, node.children, entries, depth, look, make)
   const merged = new Map(node?.entries)
-  for (const [key, nid] of entries) merged.set(key, nid)
+  for (const [key, nid] of entries) {
+    if (nid === EMPTY) merged.delete(key)
+    else merged.set(key, nid)
+  }
+  if (merged.size === 0) return EMPTY
   if (node && sameEntries(node.entries, merged)) return address
   if (merged.size <= LEAF_MAX) return make({ kind: 'leaf', entries: merged })
   return insertIntoInner(EMPTY, new Array(FAN_OUT).fill(EMPTY), merged, depth, look, make)
@@ -221,6 +226,7 @@ function insertIntoInner(
   }
   const children = [...oldChildren]
   for (const [place, group] of groups) children[place] = insert(children[place]!, group, depth + 1, look, make)
+  if (children.every((child) => child === EMPTY)) return EMPTY
   return children.every((child, place) => child === oldChildren[place]) ? address : make({ kind: 'inner', children })
 }
 

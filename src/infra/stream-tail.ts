@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
 import type { UserId } from '../core/ids.ts'
 import type { Database } from '../storage/database.ts'
-import { forgetEvent } from '../storage/events.ts'
+import { forgetEvent, forgetIfElsewhere } from '../storage/events.ts'
 import { loadPresenceChanges } from '../storage/presence.ts'
 import type { StreamRow } from '../storage/schema.ts'
 import type { Logger } from './logger.ts'
@@ -49,10 +49,7 @@ export async function startStreamTail(database: Database, logger: Logger): Promi
       rows = rows.slice(-KEPT_ROWS)
       floor = rows[0]!.stream_position - 1
     }
-    for (const row of unseen) {
-      if (row.kind === 'event' && row.detail?.startsWith('redacts '))
-        forgetEvent(database, row.detail.slice('redacts '.length))
-    }
+    for (const row of unseen) forgetWhatChanged(database, row)
     for (const listener of listeners) listener(unseen)
   }
 
@@ -133,6 +130,13 @@ export async function startStreamTail(database: Database, logger: Logger): Promi
       await reading?.catch(() => {})
     },
   }
+}
+
+/** Events never change in the caches but for this. */
+function forgetWhatChanged(database: Database, { kind, ref, detail }: StreamRow): void {
+  if (kind === 'event' && detail?.startsWith('redacts ')) forgetEvent(database, detail.slice('redacts '.length))
+  // It was an outlier or rejected when it was cached.
+  if ((kind === 'event' || kind === 'event_changed') && ref !== null) forgetIfElsewhere(database, ref)
 }
 
 function inMemory(

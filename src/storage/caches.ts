@@ -12,6 +12,8 @@ export type Caches = {
   readonly eventNids: LRUCache<string, number>
   /** State trie nodes by address. */
   readonly stateNodes: LRUCache<number, TrieNode>
+  /** Root of what some states resolve to, by their roots in ascending order. */
+  readonly resolutions: LRUCache<string, number>
   readonly roomVersions: LRUCache<RoomId, RoomVersion>
   /** How often an event was forgotten: what began to be read before that may be out of date. */
   readonly forgotten: { times: number }
@@ -27,6 +29,7 @@ export function createCaches(bytes: number): Caches {
       maxSize: Math.ceil(bytes * 0.2),
       sizeCalculation: (node) => 100 + (node.kind === 'leaf' ? node.entries.size * 70 : node.children.length * 8),
     }),
+    resolutions: new LRUCache({ max: 10_000 }),
     roomVersions: new LRUCache({ max: 10_000 }),
     forgotten: { times: 0 },
     counts: { events: { hits: 0, misses: 0 }, state_nodes: { hits: 0, misses: 0 } },

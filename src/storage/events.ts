@@ -73,6 +73,12 @@ export function forgetEvent(db: Db, eventId: string): void {
   if (nid !== undefined) db.caches.events.delete(nid)
 }
 
+/** Drops an event from the caches if they have it as one outside of the timeline. */
+export function forgetIfElsewhere(db: Db, nid: number): void {
+  const event = db.caches.events.peek(nid)
+  if (event && event.event_order === null) forgetEvent(db, event.event_id)
+}
+
 /** Puts an event that has been committed into the cache. */
 export function cacheStoredEvent(db: Db, event: StoredEvent): void {
   db.caches.events.set(event.event_nid, event)
@@ -99,6 +105,8 @@ function storedEvent(row: EventRow): StoredEvent {
     event_order: row.event_order,
     state_before: row.state_before,
     state_after: row.state_after,
+    room_before: row.room_before ?? row.state_before,
+    room_after: row.room_after ?? row.state_after,
     soft_failed: row.soft_failed,
     redacted_by: row.redacted_by,
     txn_device_id: row.txn_device_id,

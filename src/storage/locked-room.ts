@@ -3,12 +3,23 @@ import type { EventId, RoomId } from '../core/ids.ts'
 import type { RoomVersion } from '../core/room-versions.ts'
 import type { TrieNode } from '../core/state-trie.ts'
 import type { Db, Tx } from './database.ts'
-import { readStateEvents } from './room-state.ts'
+import { loadEventsById } from './events.ts'
+import { readStateEvents, type StateOverlay } from './room-state.ts'
 import type { RoomHeadRow } from './schema.ts'
 import type { StoredEvent } from './stored-event.ts'
 
-/** What one event changes beside adding itself. */
-export type AppendedEvent = StoredEvent & { readonly json: string; readonly rejected_reason: string | null }
+/** One piece of a room's current state that changed; `event` undefined: it is no more. */
+export type StateChange = StateKey & { event: StoredEvent | undefined }
+
+/** An event that a command adds, with what it changes. */
+export type AppendedEvent = StoredEvent & {
+  readonly json: string
+  readonly rejected_reason: string | null
+  /** How it changed the room's current state, where that is anything else than being the newest piece of it. */
+  readonly current_changes?: readonly StateChange[]
+  /** It was here before, as an outlier or rejected. */
+  readonly was_stored?: boolean
+}
 
 /** The head of a room as a command sees and advances it; a new object after each event, so that a failed command leaves no trace. */
 export type RoomHead = Omit<RoomHeadRow, 'room_version'> & { version: RoomVersion }
@@ -27,6 +38,8 @@ export type LockedRoom = {
   /** In the order of appending. */
   events: AppendedEvent[]
   nodes: Map<number, TrieNode>
+  /** Roots of what some states resolved to, by their roots in ascending order. */
+  resolutions: Map<string, number>
   /** Events that a redaction in `events` empties, with their new JSON. */
   redactions: { event_id: EventId; json: string; redacted_by: EventId }[]
   /** Further writes of the commands, made after the events are stored, in the same transaction. They must not fail for reasons of input: check before. */
@@ -44,6 +57,7 @@ export function emptyRoom(db: Db): LockedRoom {
     newRoomId: undefined,
     events: [],
     nodes: new Map(),
+    resolutions: new Map(),
     redactions: [],
     writes: [],
     newRooms: [],
@@ -70,19 +84,42 @@ export function roomIdOf(room: LockedRoom): RoomId {
 
 /** Reads the room's current state, events appended in this transaction included. */
 export function readLockedState(room: LockedRoom, keys: readonly StateKey[]): Promise<(StoredEvent | undefined)[]> {
-  const root = room.head?.state_root ?? 0
-  const events = new Map(room.events.map((event) => [event.event_nid, event]))
-  return readStateEvents(room.db, root, keys, { nodes: room.nodes, events })
+  return readLockedStateAt(room, room.head?.state_root ?? 0, keys)
+}
+
+/** As `readLockedState`, of the state at a root. */
+export function readLockedStateAt(
+  room: LockedRoom,
+  root: number,
+  keys: readonly StateKey[],
+): Promise<(StoredEvent | undefined)[]> {
+  return readStateEvents(room.db, root, keys, overlayOf(room))
+}
+
+/** What this transaction has made in a room, for reading its states. */
+export function overlayOf(room: LockedRoom): StateOverlay {
+  return { nodes: room.nodes, events: new Map(room.events.map((event) => [event.event_nid, event])) }
+}
+
+/** Events by id, those appended in this transaction included; unknown ones are left out. */
+export async function findLockedEvents(room: LockedRoom, ids: readonly EventId[]): Promise<StoredEvent[]> {
+  // The last one counts: an event may be appended again when what it was refused for is known to be otherwise.
+  const own = new Map(room.events.map((event) => [event.event_id, event]))
+  const absent = ids.filter((id) => !own.has(id))
+  const stored = absent.length > 0 ? await loadEventsById(room.db, absent) : []
+  for (const event of stored) own.set(event.event_id, event as AppendedEvent)
+  return ids.flatMap((id) => own.get(id) ?? [])
 }
 
 /** Remembers the room as it is, to `restore` it when a command fails. */
 export function snapshotOf(room: LockedRoom): () => void {
-  const { head, newRoomId, events, nodes, redactions, writes, newRooms } = room
+  const { head, newRoomId, events, nodes, resolutions, redactions, writes, newRooms } = room
   const kept = {
     head,
     newRoomId,
     events: [...events],
     nodes: new Map(nodes),
+    resolutions: new Map(resolutions),
     redactions: [...redactions],
     writes: [...writes],
     newRooms: [...newRooms],

@@ -9,19 +9,40 @@ import type { StoredEvent } from './stored-event.ts'
 /** How a room's member counts changed. */
 export type MemberCountChange = { room_id: RoomId; joined: number; invited: number }
 
-/** Follows member events into the table of current memberships; returns how each room's counts changed. */
-export async function storeMemberships(tx: Tx, events: readonly StoredEvent[]): Promise<MemberCountChange[]> {
-  if (events.length === 0) return []
-  const text = (event: StoredEvent, key: string): string | null => {
+/** What became of a user's membership of a room; `event` undefined: there is none any more. */
+export type MemberChange = { room_id: RoomId; state_key: string; event: StoredEvent | undefined }
+
+/** Follows changes of members into the table of current memberships; returns how each room's counts changed. */
+export async function storeMemberships(tx: Tx, changes: readonly MemberChange[]): Promise<MemberCountChange[]> {
+  const present = changes.filter(
+    (change): change is MemberChange & { event: StoredEvent } => change.event !== undefined,
+  )
+  const counts = await upsertMemberships(tx, present)
+  if (present.length === changes.length) return counts
+  return [
+    ...counts,
+    ...(await deleteMemberships(
+      tx,
+      changes.filter(({ event }) => event === undefined),
+    )),
+  ]
+}
+
+async function upsertMemberships(
+  tx: Tx,
+  changes: readonly (MemberChange & { event: StoredEvent })[],
+): Promise<MemberCountChange[]> {
+  if (changes.length === 0) return []
+  const text = ({ event }: { event: StoredEvent }, key: string): string | null => {
     const value = event.pdu.content[key]
     return typeof value === 'string' ? storableText(value) : null
   }
-  const rooms = events.map((event) => event.room_id)
-  const users = events.map((event) => event.pdu.state_key!)
+  const rooms = changes.map((change) => change.room_id)
+  const users = changes.map((change) => change.state_key)
   const { rows } = await sql<MemberCountChange>`with new as (
-      select * from unnest(${rooms}::text[], ${users}::text[], ${events.map((event) => text(event, 'membership'))}::text[],
-        ${events.map((event) => event.event_nid)}::bigint[], ${events.map((event) => text(event, 'displayname'))}::text[],
-        ${events.map((event) => text(event, 'avatar_url'))}::text[]) as new(room_id, user_id, membership, event_nid, displayname, avatar_url)
+      select * from unnest(${rooms}::text[], ${users}::text[], ${changes.map((change) => text(change, 'membership'))}::text[],
+        ${changes.map(({ event }) => event.event_nid)}::bigint[], ${changes.map((change) => text(change, 'displayname'))}::text[],
+        ${changes.map((change) => text(change, 'avatar_url'))}::text[]) as new(room_id, user_id, membership, event_nid, displayname, avatar_url)
     ), old as (
       select room_id, user_id, room_memberships.membership from room_memberships join new using (room_id, user_id)
     ), stored as (
@@ -34,6 +55,20 @@ export async function storeMemberships(tx: Tx, events: readonly StoredEvent[]): 
     )
     select room_id, coalesce(sum(by) filter (where membership = 'join'), 0)::int as joined,
       coalesce(sum(by) filter (where membership = 'invite'), 0)::int as invited from changes group by room_id`.execute(
+    tx.sql,
+  )
+  return rows
+}
+
+async function deleteMemberships(tx: Tx, changes: readonly MemberChange[]): Promise<MemberCountChange[]> {
+  const { rows } = await sql<MemberCountChange>`with gone as (
+      delete from room_memberships using unnest(${changes.map(({ room_id }) => room_id)}::text[],
+        ${changes.map(({ state_key }) => state_key)}::text[]) as old(room_id, user_id)
+      where room_memberships.room_id = old.room_id and room_memberships.user_id = old.user_id
+      returning room_memberships.room_id, room_memberships.membership
+    )
+    select room_id, -coalesce(count(*) filter (where membership = 'join'), 0)::int as joined,
+      -coalesce(count(*) filter (where membership = 'invite'), 0)::int as invited from gone group by room_id`.execute(
     tx.sql,
   )
   return rows

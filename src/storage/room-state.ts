@@ -82,12 +82,27 @@ export async function readStateDiff(
   from: number,
   to: number,
   part: TriePart = 'all',
+  overlay?: StateOverlay,
 ): Promise<{ added: StoredEvent[]; removed: StoredEvent[] }> {
-  if (from === to) return { added: [], removed: [] }
-  const { added, removed } = await withNodes(db, undefined, (source) => trieDiff(from, to, part, source))
-  const events = await loadEvents(db, [...added, ...removed])
+  const { added, removed } = await readNidDiff(db, { from, to, part }, overlay)
+  const events = await loadWithOverlay(db, [...added, ...removed], overlay)
   const pick = (nids: number[]) => nids.flatMap((nid) => events.get(nid) ?? [])
   return { added: pick(added), removed: pick(removed) }
+}
+
+/** As `readStateDiff`, only the nids. */
+export async function readNidDiff(
+  db: Db,
+  { from, to, part }: { from: number; to: number; part: TriePart },
+  overlay?: StateOverlay,
+): Promise<{ added: number[]; removed: number[] }> {
+  if (from === to) return { added: [], removed: [] }
+  return withNodes(db, overlay, (source) => trieDiff(from, to, part, source))
+}
+
+/** The nids of all events of the state at `root`. */
+export async function readStateNids(db: Db, root: number, overlay?: StateOverlay): Promise<number[]> {
+  return (await withNodes(db, overlay, (source) => trieEvents(root, 'all', source))).nids
 }
 
 /** Applies changes to a state without storing it: the new root and the nodes that `storeStateNodes` has to write. */

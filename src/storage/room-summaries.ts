@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
 import type { RoomId } from '../core/ids.ts'
 import type { Db, Tx } from './database.ts'
-import { type AppendedEvent, headOf, type LockedRoom } from './locked-room.ts'
+import { headOf, type LockedRoom, roomIdOf, type StateChange } from './locked-room.ts'
 import type { MemberCountChange } from './room-memberships.ts'
 import type { RoomRow } from './schema.ts'
 import { storableText } from './storable-text.ts'
@@ -34,18 +34,18 @@ const SOURCES: Record<string, { field: SummaryField; key: string }> = {
 export async function storeRoomSummaries(
   tx: Tx,
   rooms: readonly LockedRoom[],
-  stateEvents: readonly { room: LockedRoom; event: AppendedEvent }[],
+  changes: readonly { room: LockedRoom; change: StateChange }[],
   counts: readonly MemberCountChange[],
 ): Promise<void> {
   for (const room of rooms) if (room.isNew) await insertRoom(tx, room)
-  for (const { event } of stateEvents) {
-    const source = event.pdu.state_key === '' ? SOURCES[event.pdu.type] : undefined
+  for (const { room, change } of changes) {
+    const source = change.state_key === '' ? SOURCES[change.type] : undefined
     if (!source) continue
-    const value = event.pdu.content[source.key]
+    const value = change.event?.pdu.content[source.key]
     await tx.sql
       .updateTable('rooms')
       .set({ [source.field]: typeof value === 'string' && value !== '' ? storableText(value) : null })
-      .where('room_id', '=', event.room_id)
+      .where('room_id', '=', roomIdOf(room))
       .execute()
   }
   for (const count of counts) {
@@ -57,7 +57,9 @@ export async function storeRoomSummaries(
 
 async function insertRoom(tx: Tx, room: LockedRoom): Promise<void> {
   const head = headOf(room)
-  const create = room.events.find((event) => event.pdu.type === 'm.room.create')
+  const create = room.events
+    .flatMap((event) => [event, ...(event.current_changes ?? []).map((change) => change.event)])
+    .find((event) => event?.pdu.type === 'm.room.create')
   if (!create) throw new Error(`the new room ${head.room_id} has no create event`)
   const roomType = create.pdu.content.type
   await sql`insert into rooms (room_id, room_version, creator, room_type) values (${head.room_id}, ${head.version.id}, ${create.pdu.sender},

@@ -11,7 +11,8 @@ import { storeRooms } from './store-rooms.ts'
 export type RoomTransactions = {
   /**
    * Runs `command` with the room locked; `roomId` null: a room that the command creates. Resolves when its events are committed.
-   * A room that this server does not have reaches the command with an undefined head. Rejects with what the command throws.
+   * A room that this server does not have reaches the command with an undefined head; whoever begins it there finds by a refused
+   * transaction, and is tried again, when another process has done so meanwhile. Rejects with what the command throws.
    * The command must do no I/O but reads through the room, for others wait in the same transaction; it may run more than once.
    */
   run<Result>(roomId: RoomId | null, command: (room: LockedRoom) => Promise<Result>): Promise<Result>
@@ -99,8 +100,11 @@ async function runInTransaction(tx: Tx, jobs: readonly Job[]): Promise<Outcome[]
   const rooms = [...known.values()]
   const outcomes: Outcome[] = []
   for (const job of jobs) {
-    const room = (job.roomId && known.get(job.roomId)) || emptyRoom(tx)
-    if (!job.roomId) rooms.push(room)
+    const found = job.roomId && known.get(job.roomId)
+    const room = found || emptyRoom(tx)
+    if (!found) rooms.push(room)
+    // Another command of this transaction may find there what this one makes.
+    if (job.roomId) known.set(job.roomId, room)
     outcomes.push(await runJob(job, room))
   }
   const all = rooms.flatMap((room) => [room, ...room.newRooms])
@@ -141,6 +145,7 @@ function publishToCaches(tx: Tx, rooms: readonly LockedRoom[]): void {
   for (const room of rooms) {
     for (const event of room.events) cacheStoredEvent(tx, event)
     for (const [address, node] of room.nodes) tx.caches.stateNodes.set(address, node)
+    for (const [roots, root] of room.resolutions) tx.caches.resolutions.set(roots, root)
     for (const { event_id } of room.redactions) forgetEvent(tx, event_id)
   }
 }

@@ -29,6 +29,8 @@ export type Tables = UserTables &
     events: EventRow
     state_packs: { pack_nid: number; room_id: RoomId; nodes: Uint8Array }
     room_memberships: RoomMembershipRow
+    missing_prev_events: { room_id: RoomId; event_id: EventId; referrer_order: number }
+    early_redactions: { redacts: string; event_id: EventId }
     room_aliases: { room_alias: RoomAlias; room_id: RoomId; creator: UserId }
     stream: StreamRow
   }
@@ -75,6 +77,8 @@ export type EventRow = {
   json: string
   state_before: number | null
   state_after: number | null
+  room_before: number | null
+  room_after: number | null
   rejected: string | null
   soft_failed: boolean
   redacted_by: EventId | null

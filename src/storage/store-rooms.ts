@@ -1,44 +1,73 @@
 import { sql } from 'kysely'
+import type { UserId } from '../core/ids.ts'
 import type { Tx } from './database.ts'
-import { type AppendedEvent, headOf, type LockedRoom, roomIdOf } from './locked-room.ts'
+import { type AppendedEvent, headOf, type LockedRoom, roomIdOf, type StateChange } from './locked-room.ts'
 import { storeMemberships } from './room-memberships.ts'
 import { storeStateNodes } from './room-state.ts'
 import { storeRoomSummaries } from './room-summaries.ts'
 import { storableText } from './storable-text.ts'
-import { appendToStream } from './stream-append.ts'
+import { appendToStream, type NewStreamRow } from './stream-append.ts'
 
 /** Writes what the commands of a transaction appended: one statement for each table, whatever the number of rooms and events. */
 export async function storeRooms(tx: Tx, rooms: readonly LockedRoom[]): Promise<void> {
   if (rooms.length === 0) return
   const events = rooms.flatMap((room) => room.events)
-  await storeEvents(tx, events)
+  // One that was refused and then not may be here twice.
+  await storeEvents(tx, [...new Map(events.map((event) => [event.event_nid, event])).values()])
   await storeStateNodes(
     tx,
     rooms.map((room) => ({ roomId: roomIdOf(room), nodes: room.nodes })),
   )
   await storeHeads(tx, rooms)
   await storeRedactions(tx, rooms)
-  const stateEvents = rooms.flatMap((room) => currentStateEvents(room).map((event) => ({ room, event })))
-  const members = stateEvents.filter(({ event }) => event.pdu.type === 'm.room.member')
+  const changes = rooms.flatMap((room) => currentStateChanges(room).map((change) => ({ room, change })))
+  const members = changes.filter(({ change }) => change.type === 'm.room.member')
   const counts = await storeMemberships(
     tx,
-    members.map(({ event }) => event),
+    members.map(({ room, change }) => ({ ...change, room_id: roomIdOf(room) })),
   )
-  await storeRoomSummaries(tx, rooms, stateEvents, counts)
-  for (const event of events)
-    if (event.event_order !== null && !event.soft_failed) appendToStream(tx, streamRowOf(event))
+  await storeRoomSummaries(tx, rooms, changes, counts)
+  for (const event of events) for (const row of streamRowsOf(event)) appendToStream(tx, row)
 }
 
-/** The last event for each piece of state, of those that became part of the state. */
-function currentStateEvents(room: LockedRoom): AppendedEvent[] {
-  const last = new Map<string, AppendedEvent>()
+/** What became of each piece of the current state that changed. */
+function currentStateChanges(room: LockedRoom): StateChange[] {
+  const last = new Map<string, StateChange>()
   for (const event of room.events) {
-    const { type, state_key } = event.pdu
-    if (state_key === undefined || event.rejected || event.soft_failed || event.event_order === null) continue
-    last.set(`${type}\0${state_key}`, event)
+    for (const change of event.current_changes ?? ownChange(event))
+      last.set(`${change.type}\0${change.state_key}`, change)
   }
   return [...last.values()]
 }
+
+/** Where a room has no forks, an accepted state event becomes part of the current state, and nothing else changes. */
+function ownChange(event: AppendedEvent): StateChange[] {
+  const { type, state_key } = event.pdu
+  if (state_key === undefined || event.rejected || event.soft_failed || event.event_order === null) return []
+  return [{ type, state_key, event }]
+}
+
+/** A row for the event, and one for each member whose current membership is now another by it, without being its own. */
+function streamRowsOf(event: AppendedEvent): NewStreamRow[] {
+  const isTold = event.event_order !== null && !event.soft_failed
+  // Other processes may have it in their caches as it was before.
+  if (!isTold) return event.was_stored ? [{ ...NO_ROW, kind: 'event_changed', ref: event.event_nid }] : []
+  const rows: NewStreamRow[] = [streamRowOf(event)]
+  for (const { type, state_key, event: member } of event.current_changes ?? []) {
+    if (type !== 'm.room.member' || member?.event_nid === event.event_nid) continue
+    const membership = storableText(String(member?.pdu.content.membership ?? 'leave'))
+    rows.push({
+      kind: 'state',
+      room_id: event.room_id,
+      user_id: storableText(state_key) as UserId,
+      ref: member?.event_nid ?? null,
+      detail: membership,
+    })
+  }
+  return rows
+}
+
+const NO_ROW = { room_id: null, user_id: null, ref: null, detail: null }
 
 function streamRowOf(event: AppendedEvent) {
   const { type, state_key, content, redacts } = event.pdu
@@ -53,20 +82,27 @@ function streamRowOf(event: AppendedEvent) {
   }
 }
 
+/** One that was an outlier or rejected until now keeps its nid: states name it. */
 async function storeEvents(tx: Tx, events: readonly AppendedEvent[]): Promise<void> {
   const column = <Value>(pick: (event: AppendedEvent) => Value): Value[] => events.map(pick)
   const relations = events.map((event) => relationColumns(event))
   await sql`insert into events (event_nid, event_id, room_id, event_order, type, state_key, sender, origin_server_ts, depth, json,
-      state_before, state_after, rejected, soft_failed, relates_to, rel_type, txn_device_id, txn_id)
+      state_before, state_after, room_before, room_after, rejected, soft_failed, relates_to, rel_type, txn_device_id, txn_id)
     select * from unnest(${column((event) => event.event_nid)}::bigint[], ${column((event) => event.event_id)}::text[],
       ${column((event) => event.room_id)}::text[], ${column((event) => event.event_order)}::bigint[],
       ${column((event) => event.pdu.type)}::text[], ${column((event) => event.pdu.state_key ?? null)}::text[],
       ${column((event) => event.pdu.sender)}::text[], ${column((event) => event.pdu.origin_server_ts)}::bigint[],
       ${column((event) => event.pdu.depth)}::bigint[], ${column((event) => event.json)}::text[],
       ${column((event) => event.state_before)}::bigint[], ${column((event) => event.state_after)}::bigint[],
+      ${column((event) => (event.room_before === event.state_before ? null : event.room_before))}::bigint[],
+      ${column((event) => (event.room_after === event.state_after ? null : event.room_after))}::bigint[],
       ${column((event) => event.rejected_reason)}::text[], ${column((event) => event.soft_failed)}::boolean[],
       ${relations.map((relation) => relation.relates_to)}::text[], ${relations.map((relation) => relation.rel_type)}::text[],
-      ${column((event) => event.txn_device_id)}::text[], ${column((event) => event.txn_id)}::text[])`.execute(tx.sql)
+      ${column((event) => event.txn_device_id)}::text[], ${column((event) => event.txn_id)}::text[])
+    on conflict (event_nid) do update set event_order = excluded.event_order, json = excluded.json,
+      state_before = excluded.state_before, state_after = excluded.state_after, room_before = excluded.room_before,
+      room_after = excluded.room_after, rejected = excluded.rejected, soft_failed = excluded.soft_failed,
+      relates_to = excluded.relates_to, rel_type = excluded.rel_type`.execute(tx.sql)
 }
 
 /** https://spec.matrix.org/v1.19/client-server-api/#forming-relationships-between-events */

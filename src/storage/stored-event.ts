@@ -1,4 +1,4 @@
-import type { Event } from '../core/events/pdu.ts'
+import type { Event, Pdu } from '../core/events/pdu.ts'
 import type { DeviceId, EventId } from '../core/ids.ts'
 
 /** An event with what this server knows of it beside the PDU. */
@@ -9,6 +9,9 @@ export type StoredEvent = Event & {
   /** Roots of the room's state before and after the event; null for outliers. */
   readonly state_before: number | null
   readonly state_after: number | null
+  /** Roots of the room's current state when the event was added, before and after that: other than the above where the room had forked. */
+  readonly room_before: number | null
+  readonly room_after: number | null
   readonly soft_failed: boolean
   /** The redaction that emptied this event. */
   readonly redacted_by: EventId | null
@@ -19,4 +22,11 @@ export type StoredEvent = Event & {
   readonly delay_id?: string | null
   /** Length of the PDU's JSON in characters. */
   readonly size: number
+}
+
+/** A PDU as it is kept: what other servers say in `unsigned` is worth nothing. */
+export function withoutUnsigned(pdu: Pdu): Pdu {
+  if (pdu.unsigned === undefined) return pdu
+  const { unsigned: _unsigned, ...kept } = pdu
+  return kept
 }

@@ -7,6 +7,10 @@ import type { Tables } from './schema.ts'
 /** The kinds of stream rows. Each says something changed; the thing itself is read from its own table. */
 export type StreamKind =
   | 'event'
+  /** A member's event became current, or ceased to be, other than by just having been sent: forks were resolved. `ref`: the event, if any. */
+  | 'state'
+  /** What is known of an event beside the PDU is other than it was. */
+  | 'event_changed'
   | 'receipt'
   | 'typing'
   | 'account_data'

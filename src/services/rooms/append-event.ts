@@ -3,14 +3,14 @@ import { checkEventAuth } from '../../core/auth-rules/check-event-auth.ts'
 import { ruleNumbers } from '../../core/auth-rules/rule-numbers.ts'
 import { BadJsonError, ForbiddenError, type MatrixError } from '../../core/errors.ts'
 import { buildEvent } from '../../core/events/build-event.ts'
-import type { RoomId } from '../../core/ids.ts'
 import type { RoomVersion } from '../../core/room-versions.ts'
-import type { AppendedEvent, LockedRoom, RoomHead } from '../../storage/locked-room.ts'
-import { changeState } from '../../storage/room-state.ts'
+import type { AppendedEvent, LockedRoom } from '../../storage/locked-room.ts'
 import type { StoredEvent } from '../../storage/stored-event.ts'
 import { applyRedaction } from './apply-redaction.ts'
+import { changeLockedState } from './change-locked-state.ts'
 import { draftEvent, type NewEvent } from './draft-event.ts'
 import { followUpgrade } from './follow-upgrade.ts'
+import { placeEvent } from './place-event.ts'
 
 type AppendCapabilities = Pick<App, 'clock' | 'signingKey' | 'serverName' | 'takeNids'>
 
@@ -20,20 +20,23 @@ type AppendCapabilities = Pick<App, 'clock' | 'signingKey' | 'serverName' | 'tak
  * and M_TOO_LARGE when it is too big.
  */
 export async function appendEvent(app: AppendCapabilities, room: LockedRoom, event: NewEvent): Promise<StoredEvent> {
-  const { version, draft, known } = await draftEvent(app, room, event)
+  const { version, draft, known, stateBefore } = await draftEvent(app, room, event)
   const built = buildEvent(version, draft, { serverName: app.serverName, ...app.signingKey })
   const verdict = checkEventAuth(version, built, known)
   if (!verdict.allowed) throw refusal(version, event, verdict)
 
   const [nid] = (await app.takeNids(room.db, 1)) as [number]
-  const stateBefore = room.head?.state_root ?? 0
-  const stateAfter = await stateAfterEvent(app, room, { event, nid, stateBefore })
+  const { type, state_key } = event
+  const changes = state_key === undefined ? [] : [{ type, state_key, event_nid: nid }]
+  const stateAfter = await changeLockedState(app, room, { root: stateBefore, changes })
   const appended: AppendedEvent = {
     ...built,
     event_nid: nid,
     event_order: room.head?.next_order ?? 1,
     state_before: stateBefore,
     state_after: stateAfter,
+    room_before: stateBefore,
+    room_after: stateAfter,
     soft_failed: false,
     redacted_by: null,
     rejected_reason: null,
@@ -42,11 +45,10 @@ export async function appendEvent(app: AppendCapabilities, room: LockedRoom, eve
     ...jsonOf(built.pdu),
   }
   await applyRedaction(room, appended, { version, asAdmin: event.asAdmin ?? false })
-  room.events.push(appended)
-  room.head = nextHead(room, version, appended)
+  const placed = await placeEvent(app, room, { version, event: appended })
   const before = known.get('m.room.member', event.state_key ?? '')
-  followUpgrade(app, room, { event: appended, before, create: known.get('m.room.create', '') })
-  return appended
+  followUpgrade(app, room, { event: placed, before, create: known.get('m.room.create', '') })
+  return placed
 }
 
 /** Power levels that are malformed are the client's mistake, no matter of permission. */
@@ -64,34 +66,4 @@ function refusal(
 function jsonOf(pdu: object): { json: string; size: number } {
   const json = JSON.stringify(pdu)
   return { json, size: json.length }
-}
-
-async function stateAfterEvent(
-  app: AppendCapabilities,
-  room: LockedRoom,
-  { event, nid, stateBefore }: { event: NewEvent; nid: number; stateBefore: number },
-): Promise<number> {
-  if (event.state_key === undefined) return stateBefore
-  const { root, created } = await changeState({
-    db: room.db,
-    takeNids: app.takeNids,
-    root: stateBefore,
-    changes: [{ type: event.type, state_key: event.state_key, event_nid: nid }],
-    overlay: { nodes: room.nodes, events: new Map() },
-  })
-  for (const [address, node] of created) room.nodes.set(address, node)
-  return root
-}
-
-function nextHead(room: LockedRoom, version: RoomVersion, event: AppendedEvent): RoomHead {
-  const kept = (room.head?.forward_extremities ?? []).filter((id) => !event.prev_event_ids.includes(id))
-  return {
-    room_id: event.room_id as RoomId,
-    version,
-    create_nid: room.head?.create_nid ?? event.event_nid,
-    state_root: event.state_after ?? 0,
-    depth: event.pdu.depth,
-    next_order: (event.event_order ?? 0) + 1,
-    forward_extremities: [...kept, event.event_id],
-  }
 }

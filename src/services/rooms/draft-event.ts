@@ -7,9 +7,9 @@ import { referenceHash } from '../../core/events/reference-hash.ts'
 import type { DeviceId, EventId, UserId } from '../../core/ids.ts'
 import { ROOM_VERSIONS, type RoomVersion } from '../../core/room-versions.ts'
 import { encodeBase64 } from '../../core/signing/base64.ts'
-import { loadEventsById } from '../../storage/events.ts'
-import { type LockedRoom, readLockedState } from '../../storage/locked-room.ts'
+import { findLockedEvents, type LockedRoom, readLockedStateAt } from '../../storage/locked-room.ts'
 import type { StoredEvent } from '../../storage/stored-event.ts'
+import { resolveStates } from './resolve-states.ts'
 
 /** An event that one of our users sends. */
 export type NewEvent = {
@@ -32,9 +32,13 @@ export type NewEvent = {
 export type DraftedEvent = {
   version: RoomVersion
   draft: EventDraft
+  /** Root of the state before the event. */
+  stateBefore: number
   /** The room's `m.room.create` and the state that permits the event. */
   known: { get(type: string, stateKey: string): StoredEvent | undefined }
 }
+
+type Capabilities = Pick<App, 'clock' | 'takeNids'>
 
 /** The most events that one event names as its predecessors; the specification's upper bound is 20. */
 const MAX_PREV_EVENTS = 20
@@ -43,14 +47,29 @@ const MAX_PREV_EVENTS = 20
  * Drafts the next event of a room: chooses its predecessors, its auth events and its depth. Throws M_BAD_JSON for what cannot be stored, and
  * M_FORBIDDEN for a first event that is no `m.room.create`.
  */
-export async function draftEvent(app: Pick<App, 'clock'>, room: LockedRoom, event: NewEvent): Promise<DraftedEvent> {
+export async function draftEvent(app: Capabilities, room: LockedRoom, event: NewEvent): Promise<DraftedEvent> {
   const version = versionFor(room, event)
   requireStorable(event)
   const authKeys = authEventKeys(version, event)
   const createKey = { type: 'm.room.create', state_key: '' }
-  const known = stateBy([...authKeys, createKey], await readLockedState(room, [...authKeys, createKey]))
+  const { prevEvents, stateBefore } = await tipsOf(app, room, version)
+  const known = stateBy([...authKeys, createKey], await readLockedStateAt(room, stateBefore, [...authKeys, createKey]))
   const authEvents = authKeys.flatMap((key) => known.get(key.type, key.state_key) ?? [])
-  return { version, draft: await draftOf(app, room, version, { event, authEvents }), known }
+  const draft = await draftOf(app, room, version, { event, prevEvents, authEvents })
+  return { version, draft, stateBefore, known }
+}
+
+/** What the next event follows, and the state before it: the room's current state, but for rooms with very many forks. */
+async function tipsOf(
+  app: Capabilities,
+  room: LockedRoom,
+  version: RoomVersion,
+): Promise<{ prevEvents: EventId[]; stateBefore: number }> {
+  const extremities = room.head?.forward_extremities ?? []
+  if (extremities.length <= MAX_PREV_EVENTS) return { prevEvents: extremities, stateBefore: room.head?.state_root ?? 0 }
+  const prevEvents = extremities.slice(-MAX_PREV_EVENTS)
+  const roots = (await findLockedEvents(room, prevEvents)).flatMap((event) => event.state_after ?? [])
+  return { prevEvents, stateBefore: await resolveStates(app, room, { version, roots }) }
 }
 
 /** PostgreSQL has no place for NUL in text. */
@@ -70,12 +89,11 @@ function versionFor(room: LockedRoom, event: NewEvent): RoomVersion {
 }
 
 async function draftOf(
-  app: Pick<App, 'clock'>,
+  app: Capabilities,
   room: LockedRoom,
   version: RoomVersion,
-  { event, authEvents }: { event: NewEvent; authEvents: readonly StoredEvent[] },
+  { event, prevEvents, authEvents }: { event: NewEvent; prevEvents: EventId[]; authEvents: readonly StoredEvent[] },
 ): Promise<EventDraft> {
-  const prevEvents = (room.head?.forward_extremities ?? []).slice(-MAX_PREV_EVENTS)
   const roomId = room.head?.room_id ?? room.newRoomId
   const draft: EventDraft = {
     ...(roomId !== undefined && { room_id: roomId }),
@@ -99,9 +117,7 @@ async function referenceHashes(
   version: RoomVersion,
   { prevEvents, authEvents }: { prevEvents: readonly EventId[]; authEvents: readonly StoredEvent[] },
 ): Promise<Record<EventId, { sha256: string }>> {
-  const own = room.events.filter((event) => prevEvents.includes(event.event_id))
-  const absent = prevEvents.filter((id) => !own.some((event) => event.event_id === id))
-  const referenced = [...own, ...authEvents, ...(await loadEventsById(room.db, absent))]
+  const referenced = [...authEvents, ...(await findLockedEvents(room, prevEvents))]
   return Object.fromEntries(
     referenced.map((event) => [event.event_id, { sha256: encodeBase64(referenceHash(version, event.pdu)) }]),
   )

@@ -1,0 +1,183 @@
+import type { App } from '../../app.ts'
+import type { Event } from '../../core/events/pdu.ts'
+import type { EventId, RoomId } from '../../core/ids.ts'
+import type { RoomVersion } from '../../core/room-versions.ts'
+import { type AppendedEvent, findLockedEvents, type LockedRoom, readLockedStateAt } from '../../storage/locked-room.ts'
+import { forgetMissingPrev, isMissingPrev, noteMissingPrevs } from '../../storage/missing-prev-events.ts'
+import { type StoredEvent, withoutUnsigned } from '../../storage/stored-event.ts'
+import { applyEarlyRedaction, applyRemoteRedaction } from './apply-remote-redaction.ts'
+import { changeLockedState } from './change-locked-state.ts'
+import { judgeRemoteEvent, type RemoteVerdict } from './judge-remote-event.ts'
+import { placeEvent } from './place-event.ts'
+import { resolveStates } from './resolve-states.ts'
+
+/** What a caller knows that the room does not. */
+export type RemoteEventContext = {
+  /** Roots of the states after predecessors that are not in the timeline, as other servers told them. */
+  prevStates?: ReadonlyMap<EventId, number>
+  /** Root of the state before the event, whatever its predecessors are: who joins gets it from the resident server. */
+  stateBefore?: number
+  /** Of a room that this server does not have yet; the state before the event has its create event. */
+  newRoom?: { version: RoomVersion }
+  /** The room's own end is out of date, for this server has not been in it: the event is the only one now. */
+  replacesHead?: boolean
+}
+
+export type RemoteOutcome = {
+  /** known: it is here already, and stays as it is. */
+  outcome: 'accepted' | 'soft-failed' | 'rejected' | 'known'
+  event: StoredEvent
+  /** Why it was refused. */
+  reason?: string
+}
+
+/** Events that are referred to and not here: to be fetched, and then tried again. */
+export class MissingEventsError extends Error {
+  readonly prevIds: readonly EventId[]
+  readonly authIds: readonly EventId[]
+  constructor(prevIds: readonly EventId[], authIds: readonly EventId[]) {
+    super(`events are missing: ${[...prevIds, ...authIds].join(' ')}`)
+    this.prevIds = prevIds
+    this.authIds = authIds
+  }
+}
+
+type Capabilities = Pick<App, 'takeNids'>
+
+/**
+ * Adds an event of another server, whose signatures and hash are verified, to the end of a room: finds the state before it from its
+ * predecessors, checks the authorisation rules, and advances the room's head and current state. It is stored when the command that holds `room`
+ * ends well, also if it is rejected. Throws MissingEventsError, having changed nothing, when events that it refers to are not here.
+ * https://spec.matrix.org/v1.19/server-server-api/#checks-performed-on-receipt-of-a-pdu
+ */
+export async function appendRemoteEvent(
+  app: Capabilities,
+  room: LockedRoom,
+  event: Event,
+  context: RemoteEventContext = {},
+): Promise<RemoteOutcome> {
+  const [known] = await findLockedEvents(room, [event.event_id])
+  if (known && known.event_order !== null) return { outcome: 'known', event: known }
+  const version = room.head?.version ?? context.newRoom?.version
+  if (!version) throw new Error(`this server does not have the room ${event.room_id}`)
+  const { authEvents, stateBefore, gaps } = await loadReferences(app, room, { version, event, context })
+  if (context.newRoom || context.replacesHead) await renewHead(room, { version, event, stateBefore })
+  const verdict = await judgeRemoteEvent(room, { version, event, authEvents, stateBefore })
+  const appended = await store(app, room, { version, event, known, stateBefore, gaps, verdict })
+  const reason = verdict.outcome === 'accepted' ? {} : { reason: verdict.reason }
+  return { outcome: verdict.outcome, event: appended, ...reason }
+}
+
+type References = {
+  authEvents: StoredEvent[]
+  /** Root of the state before the event. */
+  stateBefore: number
+  /** Predecessors of which nothing but perhaps the state after them is known. */
+  gaps: EventId[]
+}
+
+async function loadReferences(
+  app: Capabilities,
+  room: LockedRoom,
+  { version, event, context }: { version: RoomVersion; event: Event; context: RemoteEventContext },
+): Promise<References> {
+  const authEvents = await findLockedEvents(room, event.auth_event_ids)
+  const prevEvents = await findLockedEvents(room, event.prev_event_ids)
+  const roots = new Map(
+    prevEvents.flatMap(({ event_id, state_after: root }) => (root === null ? [] : [[event_id, root]])),
+  )
+  const gaps = event.prev_event_ids.filter((id) => !roots.has(id))
+  for (const [id, root] of context.prevStates ?? []) if (!roots.has(id)) roots.set(id, root)
+  const missingPrev = context.stateBefore === undefined ? gaps.filter((id) => !roots.has(id)) : []
+  const authIds = new Set(authEvents.map(({ event_id }) => event_id))
+  const missingAuth = event.auth_event_ids.filter((id) => !authIds.has(id))
+  if (missingPrev.length + missingAuth.length > 0) throw new MissingEventsError(missingPrev, missingAuth)
+  const stateBefore =
+    context.stateBefore ??
+    (await resolveStates(app, room, { version, roots: event.prev_event_ids.map((id) => roots.get(id)!) }))
+  return { authEvents, stateBefore, gaps }
+}
+
+/** The head of a room that begins, or goes on after a gap, with this event. */
+async function renewHead(
+  room: LockedRoom,
+  { version, event, stateBefore }: { version: RoomVersion; event: Event; stateBefore: number },
+): Promise<void> {
+  const [create] = await readLockedStateAt(room, stateBefore, [{ type: 'm.room.create', state_key: '' }])
+  if (!create) throw new Error(`the state before ${event.event_id} has no m.room.create`)
+  room.head = {
+    room_id: event.room_id as RoomId,
+    version,
+    create_nid: create.event_nid,
+    state_root: room.head?.state_root ?? 0,
+    depth: 0,
+    next_order: room.head?.next_order ?? 1,
+    forward_extremities: [],
+  }
+}
+
+type Judged = {
+  version: RoomVersion
+  event: Event
+  known: StoredEvent | undefined
+  stateBefore: number
+  gaps: readonly EventId[]
+  verdict: RemoteVerdict
+}
+
+async function store(app: Capabilities, room: LockedRoom, judged: Judged): Promise<AppendedEvent> {
+  const { version, event, known, stateBefore, verdict } = judged
+  const nid = known?.event_nid ?? ((await app.takeNids(room.db, 1)) as [number])[0]
+  const draft = draftOf(room, judged, nid)
+  if (verdict.outcome === 'rejected') {
+    room.events.push(draft)
+    return draft
+  }
+  const { type, state_key } = event.pdu
+  const changes = state_key === undefined ? [] : [{ type, state_key, event_nid: nid }]
+  const state_after = await changeLockedState(app, room, { root: stateBefore, changes })
+  const appended = { ...draft, state_after, room_after: state_after }
+  await applyEarlyRedaction(room, version, appended)
+  if (verdict.outcome === 'accepted') await applyRemoteRedaction(room, version, appended)
+  if (verdict.outcome === 'soft-failed') return placeBeside(room, appended)
+  noteMissingPrevs(room, appended, judged.gaps)
+  if (!(await isMissingPrev(room, appended))) return placeEvent(app, room, { version, event: appended })
+  // It is late: what follows it has been here before it, and has decided what the room is now.
+  forgetMissingPrev(room, appended)
+  return placeBeside(room, appended)
+}
+
+/** Adds an event that changes nothing but that it is there. */
+function placeBeside(room: LockedRoom, event: AppendedEvent): AppendedEvent {
+  const root = room.head!.state_root
+  const placed = { ...event, room_before: root, room_after: root, current_changes: [] }
+  room.events.push(placed)
+  room.head = { ...room.head!, next_order: room.head!.next_order + 1 }
+  return placed
+}
+
+function draftOf(room: LockedRoom, { event, known, stateBefore, verdict }: Judged, nid: number): AppendedEvent {
+  const isRejected = verdict.outcome === 'rejected'
+  // A redaction of what was an outlier holds for it still.
+  const pdu = known?.redacted_by ? known.pdu : withoutUnsigned(event.pdu)
+  const json = JSON.stringify(pdu)
+  return {
+    ...event,
+    pdu,
+    event_nid: nid,
+    event_order: isRejected ? null : room.head!.next_order,
+    state_before: stateBefore,
+    state_after: stateBefore,
+    room_before: stateBefore,
+    room_after: stateBefore,
+    soft_failed: verdict.outcome === 'soft-failed',
+    redacted_by: known?.redacted_by ?? null,
+    rejected: isRejected,
+    rejected_reason: isRejected ? verdict.reason : null,
+    txn_device_id: null,
+    txn_id: null,
+    was_stored: known !== undefined,
+    json,
+    size: json.length,
+  }
+}

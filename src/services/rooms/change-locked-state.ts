@@ -1,0 +1,17 @@
+import type { App } from '../../app.ts'
+import type { TrieChange } from '../../core/state-trie.ts'
+import { type LockedRoom, overlayOf } from '../../storage/locked-room.ts'
+import { changeState } from '../../storage/room-state.ts'
+
+/** The root of a state with changes; what is made for it is stored with the room. */
+export async function changeLockedState(
+  app: Pick<App, 'takeNids'>,
+  room: LockedRoom,
+  { root, changes }: { root: number; changes: readonly TrieChange[] },
+): Promise<number> {
+  if (changes.length === 0) return root
+  const overlay = overlayOf(room)
+  const changed = await changeState({ db: room.db, takeNids: app.takeNids, root, changes, overlay })
+  for (const [address, node] of changed.created) room.nodes.set(address, node)
+  return changed.root
+}

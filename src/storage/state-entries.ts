@@ -1,0 +1,31 @@
+import { sql } from 'kysely'
+import type { EventId } from '../core/ids.ts'
+import type { Db } from './database.ts'
+import type { StoredEvent } from './stored-event.ts'
+
+/** Which piece of state an event is. */
+export type StateEntry = { event_nid: number; event_id: EventId; type: string; state_key: string }
+
+/** What pieces of state events are, by nid, without reading all of each: states may have many thousand. */
+export async function loadStateEntries(
+  db: Db,
+  nids: Iterable<number>,
+  appended: ReadonlyMap<number, StoredEvent>,
+): Promise<Map<number, StateEntry>> {
+  const entries = new Map<number, StateEntry>()
+  const absent: number[] = []
+  for (const nid of nids) {
+    const event = appended.get(nid) ?? db.caches.events.peek(nid)
+    if (event) entries.set(nid, entryOf(event))
+    else absent.push(nid)
+  }
+  if (absent.length === 0) return entries
+  const { rows } = await sql<StateEntry>`select event_nid, event_id, type, state_key from events
+    where event_nid = any(${absent}::bigint[])`.execute(db.sql)
+  for (const row of rows) entries.set(row.event_nid, row)
+  return entries
+}
+
+function entryOf({ event_nid, event_id, pdu }: StoredEvent): StateEntry {
+  return { event_nid, event_id, type: pdu.type, state_key: pdu.state_key ?? '' }
+}
