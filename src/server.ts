@@ -12,6 +12,7 @@ import { jobHandlers } from './services/admin/job-handlers.ts'
 import { startMediaSweeps } from './services/media/sweep-media.ts'
 import { startPresence } from './services/presence/start-presence.ts'
 import { startPush } from './services/push/start-push.ts'
+import { prepareNoticesUser } from './services/rooms/server-notices.ts'
 import { startDelayedEvents } from './services/rooms/start-delayed-events.ts'
 import { startIndexing } from './services/search/start-indexing.ts'
 
@@ -30,6 +31,7 @@ const LONGEST_UPLOAD_MS = 6 * 60 * 60 * 1000
 export async function startServer(config: Config): Promise<RunningServer> {
   const { app, stop, close } = await openApp(config)
   try {
+    await prepareNoticesUser(app)
     const servers = await listenOnAll(app, config)
     const sweeps = startMediaSweeps(app)
     const presence = await startPresence(app)

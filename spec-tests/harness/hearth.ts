@@ -101,6 +101,7 @@ function configuration(options: HearthOptions, at: { folder: string; port: numbe
     registration: { enabled: true, shared_secret: SHARED_SECRET },
     passwords: { memory_kib: 64, iterations: 1 },
     rate_limits: { enabled: false },
+    server_notices: { localpart: 'notices' },
     // The servers that tests start for Hearth to talk to are on this machine.
     federation: { allow_private_addresses: true },
     log: { level: 'warn' },

@@ -1,5 +1,6 @@
 import type { ListenerConfig } from '../config.ts'
 import { getAdminRegister, postAdminRegister } from './admin/register.ts'
+import { postServerNotice, putServerNotice } from './admin/server-notices.ts'
 import { delayedEventEndpoints } from './client/delayed-events.ts'
 import { encryptionEndpoints } from './client/encryption-routes.ts'
 import { oldSyncEndpoints } from './client/old-sync.ts'
@@ -29,7 +30,7 @@ export const ENDPOINTS: Record<ListenerConfig['serves'][number], readonly AnyEnd
   ],
   federation: [...federationEndpoints, getOpenIdUserinfo],
   media: mediaEndpoints,
-  admin: [getAdminRegister, postAdminRegister],
+  admin: [getAdminRegister, postAdminRegister, postServerNotice, putServerNotice],
   metrics: [getMetrics],
 }
 

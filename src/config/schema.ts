@@ -2,6 +2,7 @@ import { z } from 'zod'
 import type { ServerName } from '../core/ids.ts'
 import { ROOM_VERSIONS, type RoomVersionId } from '../core/room-versions.ts'
 import { rateLimits } from './rate-limits.ts'
+import { serverNotices } from './server-notices.ts'
 import { turn } from './turn.ts'
 import { byteSize, duration } from './units.ts'
 
@@ -270,6 +271,7 @@ export const configSchema = z.strictObject({
   turn,
   delayed_events: delayedEvents,
   presence,
+  server_notices: serverNotices,
   rate_limits: rateLimits,
   limits,
   log,

@@ -4,6 +4,7 @@ import type { EncryptionTables } from './encryption-schema.ts'
 import type { EphemeralTables } from './ephemeral-schema.ts'
 import type { JobTables } from './jobs-schema.ts'
 import type { MediaTables } from './media-schema.ts'
+import type { NoticesAndMailTables } from './notices-and-mail-schema.ts'
 import type { NotificationTables } from './notifications-schema.ts'
 import type { PresenceTables } from './presence-schema.ts'
 import type { ReportTables } from './reports-schema.ts'
@@ -17,6 +18,7 @@ export type Tables = UserTables &
   EphemeralTables &
   EncryptionTables &
   NotificationTables &
+  NoticesAndMailTables &
   PresenceTables &
   SearchTables &
   JobTables &

@@ -10,6 +10,7 @@ import { appendEvent } from './append-event.ts'
 import { requireGuestAccess } from './guest-access.ts'
 import { requireInvitable } from './invitable.ts'
 import { memberContent } from './member-content.ts'
+import { requireRejectable } from './notices-user.ts'
 import { authoriserOfJoin } from './restricted-join.ts'
 import { membershipIn, readMember, requireJoined } from './room-member.ts'
 import { runInRoom } from './run-in-room.ts'
@@ -45,6 +46,8 @@ async function changeMembershipIn(app: App, room: LockedRoom, change: Membership
   if (change.sender !== change.target) await requireJoined(room, change.sender)
   if (change.from && !change.from.memberships.includes(before)) throw change.from.otherwise
   if (change.idempotent && current && before === change.membership) return current.event_id
+  const isRejecting = before === 'invite' && change.membership === 'leave' && change.sender === change.target
+  if (isRejecting) await requireRejectable(app, room, current!)
   const isJoining = change.membership === 'join' && before !== 'join'
   if (isJoining && change.senderIsGuest) await requireGuestAccess(room)
 

@@ -3,7 +3,7 @@ import { BadJsonError, ForbiddenError, MatrixError } from '../../core/errors.ts'
 import type { JsonObject } from '../../core/events/pdu.ts'
 import type { RoomAlias, RoomId, UserId } from '../../core/ids.ts'
 import { ROOM_VERSIONS, type RoomVersion } from '../../core/room-versions.ts'
-import { violatesUnique } from '../../storage/database.ts'
+import { type Tx, violatesUnique } from '../../storage/database.ts'
 import { type LockedRoom, roomIdOf } from '../../storage/locked-room.ts'
 import { loadProfiles } from '../../storage/profiles.ts'
 import { findRoomAlias, insertRoomAlias, ROOM_ALIAS_KEY } from '../../storage/room-aliases.ts'
@@ -32,6 +32,8 @@ export type RoomRequest = {
   creationContent?: JsonObject | null | undefined
   initialState?: readonly InitialEvent[] | null | undefined
   powerLevelOverride?: JsonObject | null | undefined
+  /** A further write of the same transaction. */
+  alongWith?: (tx: Tx, roomId: RoomId) => Promise<void>
 }
 
 /**
@@ -48,7 +50,11 @@ export async function createRoom(app: App, creator: UserId, request: RoomRequest
   const plan = await planRoom(app, creator, request)
   for (let attempt = 0; ; attempt++) {
     try {
-      return await buildRoom(app, plan, { attempt, isListed: request.visibility === 'public' })
+      return await buildRoom(app, plan, {
+        attempt,
+        isListed: request.visibility === 'public',
+        alongWith: request.alongWith,
+      })
     } catch (error) {
       if (violatesUnique(error, ROOM_ALIAS_KEY)) throw aliasInUse()
       if (attempt === ATTEMPTS || !violatesUnique(error, 'events_event_id_key')) throw error
@@ -90,7 +96,11 @@ function requireMemberless({ type, content }: InitialEvent): void {
   throw new BadJsonError('initial_state: members are invited by invite; only bans can be set here')
 }
 
-function buildRoom(app: App, plan: RoomPlan, how: { attempt: number; isListed: boolean }): Promise<RoomId> {
+function buildRoom(
+  app: App,
+  plan: RoomPlan,
+  how: { attempt: number; isListed: boolean; alongWith: RoomRequest['alongWith'] },
+): Promise<RoomId> {
   // The command may run twice.
   const newRoomId = `!${app.random.token(18)}:${app.serverName}` as RoomId
   const createdAt = app.clock.now() + (how.attempt === 0 ? 0 : 1 + app.random.bytes(1)[0]!)
@@ -104,6 +114,8 @@ function buildRoom(app: App, plan: RoomPlan, how: { attempt: number; isListed: b
     if (plan.alias !== undefined)
       await addAlias(room, { room_alias: plan.alias, room_id: roomId, creator: plan.creator })
     if (how.isListed) room.writes.push((tx) => setInDirectory(tx, roomId, true))
+    const { alongWith } = how
+    if (alongWith) room.writes.push((tx) => alongWith(tx, roomId))
     return roomId
   })
 }

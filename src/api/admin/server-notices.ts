@@ -1,0 +1,40 @@
+import { z } from 'zod'
+import type { App } from '../../app.ts'
+import { sendServerNotice } from '../../services/rooms/server-notices.ts'
+import { jsonObject, userId } from '../http/fields.ts'
+import { route } from '../http/route.ts'
+
+const path = '/_synapse/admin/v1/send_server_notice'
+const body = z.object({
+  user_id: userId,
+  type: z.string().max(255).default('m.room.message'),
+  state_key: z.string().max(255).optional(),
+  content: jsonObject,
+})
+
+/** Sends a notice to a user, as Synapse's administrators' tools ask for it. */
+export const postServerNotice = route({
+  method: 'POST',
+  path,
+  auth: 'admin',
+  body,
+  handle: ({ body: notice }, app) => send(app, notice),
+})
+
+/** The same, once for each transaction id. */
+export const putServerNotice = route({
+  method: 'PUT',
+  path: `${path}/:txnId`,
+  auth: 'admin',
+  params: z.object({ txnId: z.string().max(255) }),
+  body,
+  handle: ({ params, body: notice, session }, app) => send(app, notice, { sender: session.userId, id: params.txnId }),
+})
+
+async function send(
+  app: App,
+  { user_id: target, type, state_key: stateKey, content }: z.output<typeof body>,
+  txn?: { sender: z.output<typeof userId>; id: string },
+) {
+  return { event_id: await sendServerNotice(app, { target, type, stateKey, content, ...(txn && { txn }) }) }
+}

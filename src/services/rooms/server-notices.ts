@@ -1,0 +1,104 @@
+import type { App } from '../../app.ts'
+import { canonicalJson } from '../../core/canonical-json.ts'
+import { MatrixError, NotFoundError } from '../../core/errors.ts'
+import type { JsonObject } from '../../core/events/pdu.ts'
+import { type EventId, type RoomId, serverNameOf, type UserId } from '../../core/ids.ts'
+import { storeAccountData } from '../../storage/account-data.ts'
+import { type Tx, violatesUnique } from '../../storage/database.ts'
+import { loadProfile } from '../../storage/profiles.ts'
+import { findMembership } from '../../storage/room-memberships.ts'
+import { findNoticesRoom, insertNoticesRoom, ONE_NOTICES_ROOM } from '../../storage/server-notices.ts'
+import { findUser, lockUser } from '../../storage/users.ts'
+import { createUser } from '../users/create-user.ts'
+import { setProfileField } from '../users/profile.ts'
+import { changeMembership } from './change-membership.ts'
+import { createRoom } from './create-room.ts'
+import { noticesUser } from './notices-user.ts'
+import { sendEvent } from './send-event.ts'
+import { sendState } from './send-state.ts'
+
+/** What an administrator has to say to a user. */
+export type ServerNotice = {
+  target: UserId
+  type: string
+  /** Present: a state event. */
+  stateKey?: string | undefined
+  content: JsonObject
+  /** With the administrator who sends it, for a request that may come twice. */
+  txn?: { sender: UserId; id: string }
+}
+
+/** Makes the account that speaks for the server, and gives it its name and avatar as configured. Nothing without configuration. */
+export async function prepareNoticesUser(app: App): Promise<void> {
+  const userId = noticesUser(app)
+  if (userId === undefined) return
+  const { localpart, display_name: displayName, avatar_url: avatar } = app.config.server_notices
+  if (!(await findUser(app.database, userId))) {
+    // Another process may be making it at the same time.
+    await createUser(app, { localpart: localpart!, displayName }).catch((error) => {
+      if (!(error instanceof MatrixError) || error.errcode !== 'M_USER_IN_USE') throw error
+    })
+  }
+  const wanted = { displayname: displayName, avatar_url: avatar ?? null }
+  const profile = await loadProfile(app.database, userId)
+  for (const [field, value] of Object.entries(wanted))
+    if ((profile[field] ?? null) !== value) await setProfileField(app, { userId, field, value })
+}
+
+/**
+ * Sends a notice to a user of this server, in the room that this user has for notices: made at the first one, and the user is invited again after leaving. Returns
+ * the event's id. Throws M_UNKNOWN when notices are not configured or the user is of another server, M_NOT_FOUND for unknown users, and as sendEvent.
+ * https://spec.matrix.org/v1.19/client-server-api/#server-notices
+ */
+export async function sendServerNotice(app: App, { target, txn, ...event }: ServerNotice): Promise<EventId> {
+  const sender = noticesUser(app)
+  if (sender === undefined) throw new MatrixError(400, 'M_UNKNOWN', 'Server notices are not configured on this server')
+  await requireOwnUser(app, target)
+  const roomId = await roomFor(app, sender, target)
+  const { type, stateKey, content } = event
+  if (stateKey !== undefined) return sendState(app, { roomId, sender, type, stateKey, content })
+  const once = txn && { txn: { deviceId: null, id: `${txn.sender} ${txn.id}` } }
+  return sendEvent(app, { roomId, sender, type, content, ...once })
+}
+
+async function requireOwnUser(app: App, target: UserId): Promise<void> {
+  if (serverNameOf(target) !== app.serverName)
+    throw new MatrixError(400, 'M_UNKNOWN', 'Server notices can only be sent to users of this server')
+  const user = await findUser(app.database, target)
+  if (!user || user.deactivated_ts !== null) throw new NotFoundError('There is no such user')
+}
+
+async function roomFor(app: App, sender: UserId, target: UserId): Promise<RoomId> {
+  const known = await findNoticesRoom(app.database, target)
+  if (known === undefined) return newRoom(app, sender, target)
+  const membership = (await findMembership(app.database, known, target))?.membership
+  if (membership !== 'join' && membership !== 'invite')
+    await changeMembership(app, known, { sender, target, membership: 'invite' })
+  return known
+}
+
+/** The user cannot write there, but read and leave. Of two requests at the same time one makes the room. */
+async function newRoom(app: App, sender: UserId, target: UserId): Promise<RoomId> {
+  const { room_name: name, room_topic: topic, avatar_url: avatar } = app.config.server_notices
+  try {
+    return await createRoom(app, sender, {
+      preset: 'private_chat',
+      name,
+      topic,
+      invite: [target],
+      initialState: avatar ? [{ type: 'm.room.avatar', state_key: '', content: { url: avatar } }] : [],
+      powerLevelOverride: { users_default: -10 },
+      alongWith: (tx, roomId) => settle(tx, target, roomId),
+    })
+  } catch (error) {
+    if (!violatesUnique(error, ONE_NOTICES_ROOM)) throw error
+    return (await findNoticesRoom(app.database, target))!
+  }
+}
+
+async function settle(tx: Tx, userId: UserId, roomId: RoomId): Promise<void> {
+  await insertNoticesRoom(tx, userId, roomId)
+  await lockUser(tx, userId)
+  const content = canonicalJson({ tags: { 'm.server_notice': {} } })
+  await storeAccountData(tx, userId, { roomId, type: 'm.tag', content })
+}
