@@ -44,7 +44,10 @@ export async function openApp(config: Config): Promise<OpenApp> {
     cleanUp.push(() => metrics.close())
     const stream = await startStreamTail(database, logger)
     cleanUp.push(() => stream.stop())
-    const rooms = createRoomTransactions(database, database.engine === 'pglite' ? 1 : 2)
+    const rooms = createRoomTransactions(database, {
+      lanes: database.engine === 'pglite' ? 1 : 2,
+      serverName: config.server_name,
+    })
     cleanUp.push(() => rooms.drained())
     const signingKey = await loadSigningKey(database, config.signing_key, systemRandom)
     await recordOwnKey(database, signingKey, systemClock)

@@ -9,6 +9,7 @@ import type { App } from './app.ts'
 import type { Config, ListenerConfig } from './config.ts'
 import { openApp } from './open-app.ts'
 import { jobHandlers } from './services/admin/job-handlers.ts'
+import { startSending } from './services/federation/start-sending.ts'
 import { startMediaSweeps } from './services/media/sweep-media.ts'
 import { startPresence } from './services/presence/start-presence.ts'
 import { startPush } from './services/push/start-push.ts'
@@ -37,6 +38,7 @@ export async function startServer(config: Config): Promise<RunningServer> {
     const presence = await startPresence(app)
     const indexing = startIndexing(app)
     const push = await startPush(app)
+    const sending = startSending(app)
     app.jobs.start(jobHandlers(app))
     const delayedEvents = startDelayedEvents(app)
     return {
@@ -52,6 +54,7 @@ export async function startServer(config: Config): Promise<RunningServer> {
         await presence.stop()
         await indexing.stop()
         await push.stop()
+        await sending.stop()
         await app.jobs.stop()
         await delayedEvents.stop()
         await close()

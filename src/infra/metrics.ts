@@ -10,6 +10,9 @@ type PoolStatus = { total: number; idle: number; waiting: number }
 /** By cache, how often it had what was asked for, and how often not; counted on by the caches. */
 type CacheCounts = Readonly<Record<string, { hits: number; misses: number }>>
 
+/** What waits for other servers: events, EDUs, servers that do not answer, and those of them that have been down for long. */
+type OutboxCounts = { events: number; edus: number; failing: number; lagging: number }
+
 const REQUEST_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30]
 const NANOSECONDS = 1e9
 const MICROSECONDS = 1e6
@@ -35,6 +38,26 @@ export function createMetrics() {
     responseBytes: counter(registers, 'hearth_http_response_bytes_total', 'Bytes of bodies sent.', ['route']),
     /** Sync requests that wait for something to happen. */
     syncWaiters: new Gauge({ name: 'hearth_sync_waiters', help: 'Sync requests that wait.', registers }),
+    /** Transactions to other servers; result is sent or failed. */
+    federationTransactions: counter(
+      registers,
+      'hearth_federation_transactions_total',
+      'Transactions sent to other servers.',
+      ['result'],
+    ),
+    /** What they contained; kind is pdu or edu. */
+    federationSent: counter(registers, 'hearth_federation_sent_total', 'Events and EDUs sent to other servers.', [
+      'kind',
+    ]),
+    /** How long other servers took to answer them. */
+    federationSeconds: new Histogram({
+      name: 'hearth_federation_transaction_duration_seconds',
+      help: 'Time until other servers have taken a transaction.',
+      buckets: REQUEST_SECONDS,
+      registers,
+    }),
+    /** Shows what waits for other servers, read whenever the figures are collected. */
+    watchFederation: (read: () => Promise<OutboxCounts>) => watchFederation(registers, read),
     /** Shows how often caches were asked, by cache; result is hit or miss. Read whenever the figures are collected. */
     watchCaches: (counts: CacheCounts) => watchCaches(registers, counts),
     /** Shows a database pool's status, read whenever the figures are collected. */
@@ -55,6 +78,18 @@ function watchPool(registers: Registry[], read: () => PoolStatus): void {
     registers,
     collect() {
       for (const [state, value] of Object.entries(read())) this.set({ state }, value)
+    },
+  })
+}
+
+function watchFederation(registers: Registry[], read: () => Promise<OutboxCounts>): void {
+  new Gauge({
+    name: 'hearth_federation_waiting',
+    help: 'What waits for other servers (events, edus), and servers that do not answer (failing; lagging: for long).',
+    labelNames: ['what'],
+    registers,
+    async collect() {
+      for (const [what, value] of Object.entries(await read())) this.set({ what }, value)
     },
   })
 }

@@ -22,7 +22,7 @@ export type AppendedEvent = StoredEvent & {
 }
 
 /** The head of a room as a command sees and advances it; a new object after each event, so that a failed command leaves no trace. */
-export type RoomHead = Omit<RoomHeadRow, 'room_version'> & { version: RoomVersion }
+export type RoomHead = Omit<RoomHeadRow, 'room_version' | 'has_other_servers'> & { version: RoomVersion }
 
 /**
  * A room whose row lock this transaction holds, with the events that its commands have appended so far.
@@ -37,6 +37,10 @@ export type LockedRoom = {
   newRoomId: RoomId | undefined
   /** In the order of appending. */
   events: AppendedEvent[]
+  /** Whether other servers were in the room before this transaction. */
+  readonly hasOtherServers: boolean
+  /** The nids of those of `events` that this server has to send to the others in the room. */
+  outgoing: number[]
   nodes: Map<number, TrieNode>
   /** Roots of what some states resolved to, by their roots in ascending order. */
   resolutions: Map<string, number>
@@ -56,6 +60,8 @@ export function emptyRoom(db: Db): LockedRoom {
     isNew: true,
     newRoomId: undefined,
     events: [],
+    hasOtherServers: false,
+    outgoing: [],
     nodes: new Map(),
     resolutions: new Map(),
     redactions: [],
@@ -111,13 +117,22 @@ export async function findLockedEvents(room: LockedRoom, ids: readonly EventId[]
   return ids.flatMap((id) => own.get(id) ?? [])
 }
 
+/**
+ * Sends another server's event on to the other servers in the room, as the resident server of a join, leave or knock has to.
+ * https://spec.matrix.org/v1.19/server-server-api/#joining-rooms
+ */
+export function sendOn(room: LockedRoom, event: StoredEvent): void {
+  room.outgoing.push(event.event_nid)
+}
+
 /** Remembers the room as it is, to `restore` it when a command fails. */
 export function snapshotOf(room: LockedRoom): () => void {
-  const { head, newRoomId, events, nodes, resolutions, redactions, writes, newRooms } = room
+  const { head, newRoomId, events, outgoing, nodes, resolutions, redactions, writes, newRooms } = room
   const kept = {
     head,
     newRoomId,
     events: [...events],
+    outgoing: [...outgoing],
     nodes: new Map(nodes),
     resolutions: new Map(resolutions),
     redactions: [...redactions],

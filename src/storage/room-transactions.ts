@@ -1,5 +1,5 @@
 import { sql } from 'kysely'
-import type { RoomId } from '../core/ids.ts'
+import type { RoomId, ServerName } from '../core/ids.ts'
 import { ROOM_VERSIONS } from '../core/room-versions.ts'
 import type { Database, Tx } from './database.ts'
 import { cacheStoredEvent, forgetEvent } from './events.ts'
@@ -31,7 +31,10 @@ type Outcome = { value: unknown } | { error: unknown }
 const MAX_BATCH = 64
 
 /** `lanes`: how many transactions may run side by side (1 on the embedded database, which has one connection). */
-export function createRoomTransactions(database: Database, lanes: number): RoomTransactions {
+export function createRoomTransactions(
+  database: Database,
+  { lanes, serverName }: { lanes: number; serverName: ServerName },
+): RoomTransactions {
   let queue: Job[] = []
   let running = 0
   const busyRooms = new Set<RoomId>()
@@ -51,7 +54,7 @@ export function createRoomTransactions(database: Database, lanes: number): RoomT
       if (batch.length === 0) return
       running++
       for (const job of batch) if (job.roomId) busyRooms.add(job.roomId)
-      runBatch(database, batch).finally(() => {
+      runBatch(database, serverName, batch).finally(() => {
         running--
         for (const job of batch) if (job.roomId) busyRooms.delete(job.roomId)
         startLanes()
@@ -80,13 +83,13 @@ export function createRoomTransactions(database: Database, lanes: number): RoomT
 }
 
 /** Runs the jobs in one transaction; when the database refuses it, each in its own, so that only the culprit fails. */
-async function runBatch(database: Database, jobs: readonly Job[]): Promise<void> {
+async function runBatch(database: Database, serverName: ServerName, jobs: readonly Job[]): Promise<void> {
   try {
-    const outcomes = await database.write((tx) => runInTransaction(tx, jobs))
+    const outcomes = await database.write((tx) => runInTransaction(tx, serverName, jobs))
     for (const [place, job] of jobs.entries()) settle(job, outcomes[place]!)
   } catch (error) {
     if (jobs.length === 1) return jobs[0]!.reject(error)
-    for (const job of jobs) await runBatch(database, [job])
+    for (const job of jobs) await runBatch(database, serverName, [job])
   }
 }
 
@@ -95,7 +98,7 @@ function settle(job: Job, outcome: Outcome): void {
   else job.resolve(outcome.value)
 }
 
-async function runInTransaction(tx: Tx, jobs: readonly Job[]): Promise<Outcome[]> {
+async function runInTransaction(tx: Tx, serverName: ServerName, jobs: readonly Job[]): Promise<Outcome[]> {
   const known = await lockRooms(tx, [...new Set(jobs.flatMap((job) => job.roomId ?? []))])
   const rooms = [...known.values()]
   const outcomes: Outcome[] = []
@@ -110,6 +113,7 @@ async function runInTransaction(tx: Tx, jobs: readonly Job[]): Promise<Outcome[]
   const all = rooms.flatMap((room) => [room, ...room.newRooms])
   await storeRooms(
     tx,
+    serverName,
     all.filter((room) => room.events.length > 0),
   )
   for (const room of all) for (const write of room.writes) await write(tx)
@@ -136,7 +140,8 @@ async function lockRooms(tx: Tx, roomIds: readonly RoomId[]): Promise<Map<RoomId
     rows.map((row) => {
       const version = ROOM_VERSIONS.get(row.room_version)
       if (!version) throw new Error(`room ${row.room_id} has the unknown version ${row.room_version}`)
-      return [row.room_id, { ...emptyRoom(tx), isNew: false, head: { ...row, version } }]
+      const { has_other_servers: hasOtherServers, ...head } = row
+      return [row.room_id, { ...emptyRoom(tx), isNew: false, hasOtherServers, head: { ...head, version } }]
     }),
   )
 }

@@ -2,6 +2,7 @@ import type { DeviceId, EventId, RoomAlias, RoomId, UserId } from '../core/ids.t
 import type { DelayedEventTables } from './delayed-events-schema.ts'
 import type { EncryptionTables } from './encryption-schema.ts'
 import type { EphemeralTables } from './ephemeral-schema.ts'
+import type { FederationTables } from './federation-schema.ts'
 import type { JobTables } from './jobs-schema.ts'
 import type { MediaTables } from './media-schema.ts'
 import type { NoticesAndMailTables } from './notices-and-mail-schema.ts'
@@ -23,6 +24,7 @@ export type Tables = UserTables &
   SearchTables &
   JobTables &
   ServerKeyTables &
+  FederationTables &
   ReportTables &
   DelayedEventTables & {
     server_secrets: { name: string; value: string }
@@ -45,6 +47,7 @@ export type RoomHeadRow = {
   depth: number
   next_order: number
   forward_extremities: EventId[]
+  has_other_servers: boolean
 }
 
 export type RoomRow = {

@@ -1,7 +1,9 @@
 import { sql } from 'kysely'
-import type { UserId } from '../core/ids.ts'
+import type { ServerName, UserId } from '../core/ids.ts'
 import type { Tx } from './database.ts'
+import { queueEvents } from './federation-outbox.ts'
 import { type AppendedEvent, headOf, type LockedRoom, roomIdOf, type StateChange } from './locked-room.ts'
+import { readServerChanges, storeServerChanges } from './other-servers.ts'
 import { storeMemberships } from './room-memberships.ts'
 import { storeStateNodes } from './room-state.ts'
 import { storeRoomSummaries } from './room-summaries.ts'
@@ -9,7 +11,7 @@ import { storableText } from './storable-text.ts'
 import { appendToStream, type NewStreamRow } from './stream-append.ts'
 
 /** Writes what the commands of a transaction appended: one statement for each table, whatever the number of rooms and events. */
-export async function storeRooms(tx: Tx, rooms: readonly LockedRoom[]): Promise<void> {
+export async function storeRooms(tx: Tx, ourName: ServerName, rooms: readonly LockedRoom[]): Promise<void> {
   if (rooms.length === 0) return
   const events = rooms.flatMap((room) => room.events)
   // One that was refused and then not may be here twice.
@@ -21,12 +23,14 @@ export async function storeRooms(tx: Tx, rooms: readonly LockedRoom[]): Promise<
   await storeHeads(tx, rooms)
   await storeRedactions(tx, rooms)
   const changes = rooms.flatMap((room) => currentStateChanges(room).map((change) => ({ room, change })))
-  const members = changes.filter(({ change }) => change.type === 'm.room.member')
-  const counts = await storeMemberships(
-    tx,
-    members.map(({ room, change }) => ({ ...change, room_id: roomIdOf(room) })),
-  )
+  const members = changes
+    .filter(({ change }) => change.type === 'm.room.member')
+    .map(({ room, change }) => ({ ...change, room_id: roomIdOf(room) }))
+  const serverChanges = await readServerChanges(tx, ourName, members)
+  const counts = await storeMemberships(tx, members)
   await storeRoomSummaries(tx, rooms, changes, counts)
+  const departed = await storeServerChanges(tx, serverChanges)
+  await queueEvents(tx, ourName, rooms, { changes: serverChanges, departed })
   for (const event of events) for (const row of streamRowsOf(event)) appendToStream(tx, row)
 }
 

@@ -74,7 +74,7 @@ async function createApp(database: Database): Promise<App> {
     config,
     serverName: 'hearth.test' as ServerName,
     database,
-    rooms: createRoomTransactions(database, 1),
+    rooms: createRoomTransactions(database, { lanes: 1, serverName: 'hearth.test' as ServerName }),
     takeNids: createNidSource(),
     stream: await startStreamTail(database, logger),
     signingKey: signingKeyFromSeed('a', Buffer.alloc(32, 1)),

@@ -6,6 +6,7 @@ import {
   readCredentials,
   type ServerSession,
 } from '../../services/federation/authenticate-server.ts'
+import { noteServerAlive } from '../../services/federation/note-server-alive.ts'
 import { readJson } from './body.ts'
 
 /** A request of another server: who it is, and its body, which the signature covers. Throws 401 M_UNAUTHORIZED, M_NOT_JSON, M_TOO_LARGE. */
@@ -18,5 +19,6 @@ export async function receiveSigned(
     request.method === 'GET' || request.method === 'HEAD' ? undefined : await readJson(request, app.config.limits)
   const content = body === undefined ? undefined : canonicalJson(body as object, { strict: false })
   const session = await authenticateServer(app, credentials, { method: request.method!, uri: request.url!, content })
+  noteServerAlive(app, session.origin)
   return { session, body: body ?? {} }
 }

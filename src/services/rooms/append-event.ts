@@ -46,6 +46,7 @@ export async function appendEvent(app: AppendCapabilities, room: LockedRoom, eve
   }
   await applyRedaction(room, appended, { version, asAdmin: event.asAdmin ?? false })
   const placed = await placeEvent(app, room, { version, event: appended })
+  room.outgoing.push(nid)
   const before = known.get('m.room.member', event.state_key ?? '')
   followUpgrade(app, room, { event: placed, before, create: known.get('m.room.create', '') })
   return placed

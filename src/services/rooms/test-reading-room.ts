@@ -32,7 +32,7 @@ export async function createReadingApp() {
     clock: fixedClock(START),
     logger: { warn: vi.fn() } as unknown as App['logger'],
     stopping: new AbortController().signal,
-    rooms: createRoomTransactions(database, 1),
+    rooms: createRoomTransactions(database, { lanes: 1, serverName: 'x' as ServerName }),
     takeNids: createNidSource(),
     serverName: 'x' as ServerName,
     signingKey: signingKeyFromSeed('a', Buffer.alloc(32, 1)),

@@ -58,7 +58,7 @@ async function startProcess(url: string) {
     clock: systemClock,
     random: systemRandom,
     stream: await startStreamTail(database, logger),
-    rooms: createRoomTransactions(database, 3),
+    rooms: createRoomTransactions(database, { lanes: 3, serverName: 'x' as ServerName }),
     takeNids: createNidSource(),
     serverName: 'x' as ServerName,
     signingKey: signingKeyFromSeed('a', Buffer.alloc(32, 1)),

@@ -1,0 +1,127 @@
+import type { App } from '../../app.ts'
+import type { ServerName } from '../../core/ids.ts'
+import { FederationError } from '../../infra/federation-error.ts'
+import { loadEvents } from '../../storage/events.ts'
+import { loadEdus } from '../../storage/federation-outbox.ts'
+import {
+  failTransaction,
+  finishTransaction,
+  type OutgoingTransaction,
+  takeTransaction,
+} from '../../storage/federation-transactions.ts'
+
+export type SendingApp = Pick<
+  App,
+  'database' | 'federation' | 'serverName' | 'clock' | 'random' | 'logger' | 'metrics' | 'stopping'
+>
+
+/** Longer than the time between two extensions: when a process dies, another goes on after this. */
+export const LEASE_MS = 6000
+const REQUEST_TIMEOUT_MS = 60_000
+const MAX_ANSWER_BYTES = 1_000_000
+const FIRST_REST_MS = 1000
+const LONGEST_REST_MS = 24 * 60 * 60_000
+const LAGGING_AFTER_MS = 60 * 60_000
+/** What these statuses say is about the transaction, so that sending it again and again helps nobody. */
+const REFUSALS: readonly (number | undefined)[] = [400, 413, 422]
+const PATIENCE = 3
+
+/**
+ * Sends what waits for a destination, in order, one transaction at a time, until nothing does or it fails. Does nothing while another process
+ * sends to it, or it rests. `holder` is this process. https://spec.matrix.org/v1.19/server-server-api/#transactions
+ */
+export async function sendTransactions(app: SendingApp, holder: string, destination: ServerName): Promise<void> {
+  const lease = () => {
+    const now = app.clock.now()
+    return { destination, holder, now, until: now + LEASE_MS }
+  }
+  const txnId = () => app.random.token(16)
+  let next = await app.database.write((tx) => takeTransaction(tx, lease(), txnId()))
+  while (next && !app.stopping.aborted) {
+    const sent = next
+    try {
+      await sendOne(app, destination, sent)
+    } catch (error) {
+      // Whoever goes on sends the same again.
+      if (app.stopping.aborted) return
+      return await rest(app, { destination, holder, failures: sent.failures, error })
+    }
+    next = await app.database.write((tx) => finishTransaction(tx, lease(), { sent, txnId: txnId() }))
+  }
+}
+
+async function sendOne(app: SendingApp, destination: ServerName, transaction: OutgoingTransaction): Promise<void> {
+  const [events, edus] = await Promise.all([
+    loadEvents(app.database, transaction.events),
+    loadEdus(app.database, transaction.edus),
+  ])
+  const pdus = transaction.events.flatMap((nid) => events.get(nid)?.pdu ?? [])
+  if (pdus.length === 0 && edus.length === 0) return
+  const stopTimer = app.metrics.federationSeconds.startTimer()
+  const answer = await app.federation.request({
+    destination,
+    method: 'PUT',
+    path: `/_matrix/federation/v1/send/${transaction.txnId}`,
+    body: {
+      origin: app.serverName,
+      origin_server_ts: app.clock.now(),
+      pdus,
+      edus: edus.map(({ edu_type, content }) => ({ edu_type, content: JSON.parse(content) })),
+    },
+    timeoutMs: REQUEST_TIMEOUT_MS,
+    maxBytes: MAX_ANSWER_BYTES,
+    signal: app.stopping,
+  })
+  stopTimer()
+  app.metrics.federationTransactions.inc({ result: 'sent' })
+  app.metrics.federationSent.inc({ kind: 'pdu' }, pdus.length)
+  app.metrics.federationSent.inc({ kind: 'edu' }, edus.length)
+  reportRefused(app, destination, answer)
+}
+
+/** What the other server says of single events is of interest to administrators; there is nothing to be done about it. */
+function reportRefused(app: SendingApp, destination: ServerName, answer: unknown): void {
+  const results = (answer as { pdus?: unknown } | null)?.pdus
+  if (typeof results !== 'object' || results === null) return
+  for (const [event_id, result] of Object.entries(results)) {
+    const error = (result as { error?: unknown } | null)?.error
+    if (error !== undefined) app.logger.info({ destination, event_id, error }, 'another server refuses an event')
+  }
+}
+
+async function rest(
+  app: SendingApp,
+  {
+    destination,
+    holder,
+    failures,
+    error,
+  }: { destination: ServerName; holder: string; failures: number; error: unknown },
+): Promise<void> {
+  const refusal = error instanceof FederationError ? error : undefined
+  app.metrics.federationTransactions.inc({ result: 'failed' })
+  app.logger.info(
+    { err: error, destination, failures: failures + 1 },
+    'sending to another server failed; it is tried again',
+  )
+  const now = app.clock.now()
+  const pause = Math.max(restAfter(failures, app.random), Math.min(refusal?.retryAfterMs ?? 0, LONGEST_REST_MS))
+  await app.database.write((tx) =>
+    failTransaction(
+      tx,
+      { destination, holder },
+      {
+        now,
+        retryAt: now + pause,
+        lagsIfBefore: now - LAGGING_AFTER_MS,
+        isRefused: REFUSALS.includes(refusal?.status) && failures >= PATIENCE,
+      },
+    ),
+  )
+}
+
+/** From a second to a day, with the exponent; at random between half of it and all, so that not all servers come back at the same time. */
+function restAfter(failures: number, random: App['random']): number {
+  const longest = Math.min(FIRST_REST_MS * 2 ** Math.min(failures, 30), LONGEST_REST_MS)
+  return Math.round(longest * (0.5 + random.bytes(1)[0]! / 512))
+}

@@ -1,0 +1,121 @@
+import type { App } from '../../app.ts'
+import type { ServerName } from '../../core/ids.ts'
+import { onQueued } from '../../storage/federation-outbox.ts'
+import {
+  countOutbox,
+  extendLeases,
+  findDueDestinations,
+  findForgottenDestinations,
+  releaseDestinations,
+} from '../../storage/federation-transactions.ts'
+import { LEASE_MS, type SendingApp, sendTransactions } from './send-transactions.ts'
+
+/** Destinations at once; those that failed have places of their own, so that they cannot keep the others waiting. */
+const AT_ONCE = 200
+const RETRIES_AT_ONCE = 20
+/** How often to look whether a destination has rested long enough, or another process has died. */
+const LOOK_MS = 1000
+const EXTEND_MS = LEASE_MS / 3
+/** How often to look for what a process queued that died before sending it. */
+const SWEEP_MS = 5000
+const COUNTED_ROWS = 100_000
+
+/**
+ * Sends what is queued for other servers: at once what this process queued, and what has been left by others. `stop` ends what is under way;
+ * others go on. https://spec.matrix.org/v1.19/server-server-api/#transactions
+ */
+export function startSending(app: SendingApp & Pick<App, 'config'>): { stop(): Promise<void> } {
+  if (!app.config.federation.enabled) return { stop: async () => {} }
+  app.metrics.watchFederation(() => countOutbox(app.database, COUNTED_ROWS))
+  const holder = app.random.token(12)
+  const send = async (destination: ServerName) => {
+    try {
+      await sendTransactions(app, holder, destination)
+    } catch (error) {
+      app.logger.error({ err: error, destination }, 'sending to another server failed')
+    }
+  }
+  const first = createQueue(AT_ONCE, send)
+  const retries = createQueue(RETRIES_AT_ONCE, send)
+  const stopListening = onQueued(app.database, first.add)
+  const looks = [
+    repeat(app, LOOK_MS, async () => {
+      const free = RETRIES_AT_ONCE - retries.active().length
+      if (free > 0) retries.add(await findDueDestinations(app.database, app.clock.now(), free))
+    }),
+    repeat(app, SWEEP_MS, async () => first.add(await findForgottenDestinations(app.database))),
+    repeat(app, EXTEND_MS, async () => {
+      const destinations = [...first.active(), ...retries.active()]
+      const until = app.clock.now() + LEASE_MS
+      if (destinations.length > 0) await app.database.write((tx) => extendLeases(tx, { holder, destinations, until }))
+    }),
+  ]
+  return {
+    async stop() {
+      stopListening()
+      await Promise.all(looks.map((look) => look.stop()))
+      await Promise.all([first.drained(), retries.drained()])
+      await app.database.write((tx) => releaseDestinations(tx, holder))
+    },
+  }
+}
+
+/** Works on names, each one at a time and a limited number at once; a name that comes again while it is worked on is worked on once more. */
+function createQueue(limit: number, work: (name: ServerName) => Promise<void>) {
+  const waiting = new Set<ServerName>()
+  const active = new Map<ServerName, Promise<void>>()
+  let isStopped = false
+
+  function pump(): void {
+    for (const name of waiting) {
+      if (isStopped || active.size >= limit) return
+      if (active.has(name)) continue
+      waiting.delete(name)
+      active.set(
+        name,
+        work(name).finally(() => {
+          active.delete(name)
+          pump()
+        }),
+      )
+    }
+  }
+
+  return {
+    add(names: readonly ServerName[]) {
+      for (const name of names) waiting.add(name)
+      pump()
+    },
+    active: () => [...active.keys()],
+    async drained() {
+      isStopped = true
+      await Promise.all(active.values())
+    },
+  }
+}
+
+/** Does something now and then every `interval` milliseconds, never twice at a time. */
+function repeat(
+  { logger, stopping }: Pick<App, 'logger' | 'stopping'>,
+  interval: number,
+  work: () => Promise<unknown>,
+): { stop(): Promise<void> } {
+  let underWay: Promise<void> | undefined
+  const run = () => {
+    if (stopping.aborted) return
+    underWay ??= work()
+      .then(() => {})
+      .catch((error) => logger.warn({ err: error }, 'looking after other servers failed; it is tried again'))
+      .finally(() => {
+        underWay = undefined
+      })
+  }
+  run()
+  const timer = setInterval(run, interval)
+  return {
+    async stop() {
+      clearInterval(timer)
+      await underWay
+    },
+  }
+}

@@ -1,0 +1,253 @@
+import { sql } from 'kysely'
+import type { EventId, RoomId, ServerName } from '../core/ids.ts'
+import type { Db, Tx } from './database.ts'
+
+/** Who sends, and until when nobody else may (milliseconds since 1970). */
+export type Lease = { destination: ServerName; holder: string; now: number; until: number }
+
+/** A transaction to be sent: events and EDUs by number. `failures`: how often in a row the destination has failed by now. */
+export type OutgoingTransaction = { txnId: string; events: number[]; edus: number[]; failures: number }
+
+/** https://spec.matrix.org/v1.19/server-server-api/#transactions */
+const MAX_EVENTS = 50
+const MAX_EDUS = 100
+/** Characters of EDUs in a transaction, unless a single one is longer. */
+const MAX_EDU_SIZE = 1_000_000
+/** Rooms that a destination is brought up to date with at once, and how many of the latest events of each. */
+const CATCH_UP_ROOMS = 16
+const CATCH_UP_EVENTS = 3
+
+type Taken = {
+  txn_id: string | null
+  txn_events: number[] | null
+  txn_edus: number[] | null
+  failures: number
+  has_notes: boolean
+}
+
+const HAS_NOTES = sql`exists (select 1 from federation_room_notes as notes
+  where notes.destination = federation_destinations.destination) as has_notes`
+
+/**
+ * Takes a destination and what is to be sent next: the transaction that was under way when its last holder failed, or a new one called `txnId`.
+ * Undefined while another process has the destination, it rests after a failure, or nothing waits.
+ */
+export async function takeTransaction(tx: Tx, lease: Lease, txnId: string): Promise<OutgoingTransaction | undefined> {
+  const { destination, holder, now, until } = lease
+  const { rows } = await sql<Taken>`insert into federation_destinations (destination, leased_by, leased_until, wake_ts)
+    values (${destination}, ${holder}, ${until}::bigint, ${until}::bigint)
+    on conflict (destination) do update set leased_by = excluded.leased_by, leased_until = excluded.leased_until,
+      wake_ts = excluded.wake_ts
+    where federation_destinations.leased_until <= ${now}::bigint and federation_destinations.retry_ts <= ${now}::bigint
+    returning txn_id, txn_events, txn_edus, failures, ${HAS_NOTES}`.execute(tx.sql)
+  const taken = rows[0]
+  if (!taken) return undefined
+  if (taken.txn_id === null) return chooseNext(tx, lease, { txnId, ...taken })
+  const { txn_id, txn_events, txn_edus, failures } = taken
+  return { txnId: txn_id, events: txn_events ?? [], edus: txn_edus ?? [], failures }
+}
+
+/** The transaction `sent` has been taken by the destination; returns the next, called `txnId`. Undefined: nothing waits, and the destination is free again. */
+export async function finishTransaction(
+  tx: Tx,
+  lease: Lease,
+  { sent, txnId }: { sent: OutgoingTransaction; txnId: string },
+): Promise<OutgoingTransaction | undefined> {
+  const { destination, holder, until } = lease
+  // From here until the commit nobody else looks whether something waits: who queues while we do finds the destination free afterwards.
+  const { rows } =
+    await sql<Taken>`update federation_destinations set txn_id = null, txn_events = null, txn_edus = null,
+      failures = 0, failing_since = null, retry_ts = 0, leased_until = ${until}::bigint, wake_ts = ${until}::bigint
+    where destination = ${destination} and leased_by = ${holder} and txn_id = ${sent.txnId}
+    returning txn_id, txn_events, txn_edus, failures, ${HAS_NOTES}`.execute(tx.sql)
+  const taken = rows[0]
+  if (!taken) return undefined
+  if (sent.edus.length > 0) {
+    await sql`delete from federation_edus where edu_nid = any(${sent.edus}::bigint[])`.execute(tx.sql)
+  }
+  return chooseNext(tx, lease, { txnId, ...taken })
+}
+
+async function chooseNext(
+  tx: Tx,
+  { destination }: Lease,
+  { txnId, failures, has_notes }: { txnId: string; failures: number; has_notes: boolean },
+): Promise<OutgoingTransaction | undefined> {
+  const noted = has_notes ? await takeNotes(tx, destination) : []
+  // Events leave the queue for the transaction; EDUs stay, but nothing replaces them any more.
+  const { rows } = await sql<{ txn_events: number[] | null; txn_edus: number[] | null }>`with queued as (
+      delete from federation_queue where queue_nid = any(array(select queue_nid from federation_queue
+        where destination = ${destination} order by queue_nid limit ${MAX_EVENTS - noted.length}::int))
+      returning queue_nid, event_nid
+    ), edus as (
+      update federation_edus set edu_key = null where edu_nid = any(array(
+        select edu_nid from (
+          select edu_nid, sum(length(content)) over (order by edu_nid) - length(content) as size_before
+          from (select edu_nid, content from federation_edus where destination = ${destination}
+            order by edu_nid limit ${MAX_EDUS}::int) as waiting
+        ) as sized where size_before < ${MAX_EDU_SIZE}::int))
+      returning edu_nid
+    ), chosen as (
+      select array(select event_nid from queued order by queue_nid) || ${noted}::bigint[] as events,
+        array(select edu_nid from edus order by edu_nid) as edus
+    )
+    update federation_destinations set txn_id = ${txnId}, txn_events = chosen.events, txn_edus = chosen.edus
+    from chosen where destination = ${destination} and (cardinality(chosen.events) > 0 or cardinality(chosen.edus) > 0)
+    returning txn_events, txn_edus`.execute(tx.sql)
+  const chosen = rows[0]
+  if (chosen) return { txnId, events: chosen.txn_events ?? [], edus: chosen.txn_edus ?? [], failures }
+  await sql`update federation_destinations set leased_by = null, leased_until = 0, wake_ts = null, is_lagging = false
+    where destination = ${destination}`.execute(tx.sql)
+  return undefined
+}
+
+/** The latest events of some rooms in which a destination missed something; what came before is for the destination to ask for. */
+async function takeNotes(tx: Tx, destination: ServerName): Promise<number[]> {
+  await sql`delete from federation_room_notes as notes where destination = ${destination} and not exists (
+    select 1 from room_servers where room_servers.room_id = notes.room_id and server_name = ${destination})`.execute(
+    tx.sql,
+  )
+  const { rows: notes } = await sql<{ room_id: RoomId }>`select room_id from federation_room_notes
+    where destination = ${destination} order by room_id limit ${CATCH_UP_ROOMS}::int`.execute(tx.sql)
+  const rooms = notes.map((note) => note.room_id)
+  // Waits for those who are adding events, as they may have found a note that is taken away here; nobody who has a room waits for a destination.
+  const { rows: heads } = await sql<{
+    extremities: EventId[]
+  }>`select forward_extremities as extremities from room_heads
+    where room_id = any(${rooms}::text[]) order by room_id for share`.execute(tx.sql)
+  await sql`delete from federation_room_notes where destination = ${destination}
+    and room_id = any(${rooms}::text[])`.execute(tx.sql)
+  const latest = heads.flatMap(({ extremities }) => extremities.slice(-CATCH_UP_EVENTS))
+  const { rows } = await sql<{ event_nid: number }>`select event_nid from events where event_id = any(${latest}::text[])
+    order by depth, event_nid`.execute(tx.sql)
+  return rows.map((row) => row.event_nid)
+}
+
+/** What a failure means for a destination; times in milliseconds since 1970. */
+export type SendingFailure = {
+  now: number
+  retryAt: number
+  /** Down since before this: from now on rooms are only noted. */
+  lagsIfBefore: number
+  /** The destination does not want the transaction: its EDUs are dropped, its events only noted. */
+  isRefused: boolean
+}
+
+/** Lets a destination rest after a failure. The transaction stays as it is, unless the destination has been down for long. */
+export async function failTransaction(
+  tx: Tx,
+  { destination, holder }: Pick<Lease, 'destination' | 'holder'>,
+  failure: SendingFailure,
+): Promise<void> {
+  const { rows } = await sql<{ failing_since: number; txn_edus: number[] | null }>`update federation_destinations
+    set leased_by = null, leased_until = 0, failures = failures + 1, retry_ts = ${failure.retryAt}::bigint,
+      wake_ts = ${failure.retryAt}::bigint, failing_since = coalesce(failing_since, ${failure.now}::bigint)
+    where destination = ${destination} and leased_by = ${holder} returning failing_since, txn_edus`.execute(tx.sql)
+  const state = rows[0]
+  if (!state) return
+  await sql`delete from federation_edus where destination = ${destination} and is_ephemeral`.execute(tx.sql)
+  if (failure.isRefused) {
+    await sql`delete from federation_edus where edu_nid = any(${state.txn_edus ?? []}::bigint[])`.execute(tx.sql)
+  }
+  if (failure.isRefused || state.failing_since <= failure.lagsIfBefore || (await hasLongQueue(tx, destination))) {
+    await startLagging(tx, destination)
+  }
+}
+
+/** Events for a destination that are kept one by one while it fails. */
+const MAX_QUEUED = 500
+/** Messages to devices, and changes of devices, that are kept for a destination that is down for long. */
+const MAX_KEPT_EDUS = 5000
+
+async function hasLongQueue(tx: Tx, destination: ServerName): Promise<boolean> {
+  const { rows } = await sql`select 1 from federation_queue where destination = ${destination}
+    order by queue_nid offset ${MAX_QUEUED}::int limit 1`.execute(tx.sql)
+  return rows.length > 0
+}
+
+/** Turns what waits into a note for each room, but where the destination is in the room no more: there it is the last thing that it has to know. */
+async function startLagging(tx: Tx, destination: ServerName): Promise<void> {
+  await sql`with waiting as (
+      select queue_nid, room_id, event_nid from federation_queue where destination = ${destination}
+      union all
+      select null, events.room_id, events.event_nid from federation_destinations, unnest(txn_events) as chosen(event_nid)
+        join events using (event_nid) where destination = ${destination}
+    ), present as (
+      select waiting.* from waiting join room_servers using (room_id) where server_name = ${destination}
+    ), noted as (
+      insert into federation_room_notes (destination, room_id) select distinct ${destination}, room_id from present
+      on conflict do nothing
+    ), requeued as (
+      insert into federation_queue (destination, room_id, event_nid) select ${destination}, room_id, event_nid from waiting
+      where queue_nid is null and not exists (select 1 from present where present.event_nid = waiting.event_nid)
+    )
+    delete from federation_queue where queue_nid in (select queue_nid from present)`.execute(tx.sql)
+  await sql`update federation_destinations set is_lagging = true, txn_id = null, txn_events = null, txn_edus = null
+    where destination = ${destination}`.execute(tx.sql)
+  await sql`delete from federation_edus where destination = ${destination} and (edu_type = 'm.receipt'
+    or exists (select 1 from federation_edus as newer where newer.destination = ${destination}
+      and newer.subject = federation_edus.subject and newer.edu_type = federation_edus.edu_type
+      and newer.edu_nid > federation_edus.edu_nid)
+    or edu_nid <= (select edu_nid from federation_edus where destination = ${destination}
+      order by edu_nid desc offset ${MAX_KEPT_EDUS}::int limit 1))`.execute(tx.sql)
+}
+
+/** Gives destinations back at once, with the transactions under way: this process stops. */
+export async function releaseDestinations(tx: Tx, holder: string): Promise<void> {
+  await sql`update federation_destinations set leased_by = null, leased_until = 0, wake_ts = 0
+    where leased_by = ${holder}`.execute(tx.sql)
+}
+
+/** Keeps destinations whose requests take long. */
+export async function extendLeases(
+  tx: Tx,
+  { holder, destinations, until }: { holder: string; destinations: readonly ServerName[]; until: number },
+): Promise<void> {
+  await sql`update federation_destinations set leased_until = ${until}::bigint, wake_ts = ${until}::bigint
+    where destination = any(${destinations}::text[]) and leased_by = ${holder}`.execute(tx.sql)
+}
+
+/** Destinations that have rested long enough, or whose holder has died. */
+export async function findDueDestinations(db: Db, now: number, limit: number): Promise<ServerName[]> {
+  const { rows } = await sql<{ destination: ServerName }>`select destination from federation_destinations
+    where wake_ts <= ${now}::bigint order by wake_ts limit ${limit}::int`.execute(db.sql)
+  return rows.map((row) => row.destination)
+}
+
+/** Destinations for which something waits and that nobody looks after: who queued it died before sending. */
+export async function findForgottenDestinations(db: Db): Promise<ServerName[]> {
+  const { rows } = await sql<{ destination: ServerName }>`with recursive waiting as (
+      select least((select min(destination) from federation_queue), (select min(destination) from federation_edus),
+        (select min(destination) from federation_room_notes)) as destination
+      union all
+      select least((select min(destination) from federation_queue where destination > waiting.destination),
+        (select min(destination) from federation_edus where destination > waiting.destination),
+        (select min(destination) from federation_room_notes where destination > waiting.destination))
+      from waiting where destination is not null
+    )
+    select destination from waiting left join federation_destinations using (destination)
+    where destination is not null and wake_ts is null`.execute(db.sql)
+  return rows.map((row) => row.destination)
+}
+
+/** Ends a destination's rest: it is alive. False if it was not resting. */
+export async function endRest(tx: Tx, destination: ServerName): Promise<boolean> {
+  const { rows } = await sql`update federation_destinations set retry_ts = 0, wake_ts = 0
+    where destination = ${destination} and retry_ts > 0 and leased_by is null returning 1`.execute(tx.sql)
+  return rows.length > 0
+}
+
+/** What waits, for the figures that a server keeps of itself; rows are counted up to `limit`. */
+export async function countOutbox(
+  db: Db,
+  limit: number,
+): Promise<{ events: number; edus: number; failing: number; lagging: number }> {
+  const { rows } = await sql<{ events: number; edus: number; failing: number; lagging: number }>`select
+    (select count(*)::int from (select 1 from federation_queue limit ${limit}::int) as queued) as events,
+    (select count(*)::int from (select 1 from federation_edus limit ${limit}::int) as queued) as edus,
+    (select count(*)::int from federation_destinations where wake_ts is not null and failures > 0) as failing,
+    (select count(*)::int from federation_destinations where wake_ts is not null and is_lagging) as lagging`.execute(
+    db.sql,
+  )
+  return rows[0]!
+}

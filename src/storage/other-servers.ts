@@ -1,0 +1,77 @@
+import { sql } from 'kysely'
+import { domainOf, type RoomId, type ServerName } from '../core/ids.ts'
+import type { Tx } from './database.ts'
+import type { MemberChange } from './room-memberships.ts'
+
+/** How many joined members of another server a room gains (or loses, below 0). */
+export type ServerChange = { room_id: RoomId; server_name: ServerName; by: number }
+
+/**
+ * What changes of members mean for the numbers of members by server, to be stored after them by `storeServerChanges`. Costs nothing where all
+ * are users of this server. Call it before the changes are stored: it compares with what is.
+ */
+export async function readServerChanges(
+  tx: Tx,
+  ourName: ServerName,
+  members: readonly MemberChange[],
+): Promise<ServerChange[]> {
+  const foreign = members.flatMap((member) => {
+    const server = domainOf(member.state_key)
+    return server === undefined || server === ourName ? [] : [{ ...member, server }]
+  })
+  if (foreign.length === 0) return []
+  const { rows } = await sql<{ room_id: string; user_id: string }>`select room_id, user_id from room_memberships
+    join unnest(${foreign.map((member) => member.room_id)}::text[], ${foreign.map((member) => member.state_key)}::text[])
+      as changed(room_id, user_id) using (room_id, user_id)
+    where membership = 'join'`.execute(tx.sql)
+  const joined = new Set(rows.map((row) => `${row.room_id} ${row.user_id}`))
+  const changes = new Map<string, ServerChange>()
+  for (const { room_id, state_key, server, event } of foreign) {
+    const was = joined.has(`${room_id} ${state_key}`)
+    const is = event?.pdu.content.membership === 'join'
+    if (was === is) continue
+    const key = `${room_id} ${server}`
+    const by = (changes.get(key)?.by ?? 0) + (is ? 1 : -1)
+    changes.set(key, { room_id: room_id as RoomId, server_name: server, by })
+  }
+  return [...changes.values()]
+}
+
+/** Keeps the numbers; returns which servers have nobody left in which rooms. */
+export async function storeServerChanges(
+  tx: Tx,
+  changes: readonly ServerChange[],
+): Promise<{ room_id: RoomId; server_name: ServerName }[]> {
+  if (changes.length === 0) return []
+  const rooms = changes.map((change) => change.room_id)
+  await sql`insert into room_servers (room_id, server_name, joined_members)
+    select * from unnest(${rooms}::text[], ${changes.map((change) => change.server_name)}::text[],
+      ${changes.map((change) => change.by)}::int[])
+    on conflict (room_id, server_name) do update
+      set joined_members = room_servers.joined_members + excluded.joined_members`.execute(tx.sql)
+  const { rows } = await sql<{ room_id: RoomId; server_name: ServerName }>`delete from room_servers
+    where room_id = any(${rooms}::text[]) and joined_members <= 0 returning room_id, server_name`.execute(tx.sql)
+  await markHeads(tx, rooms)
+  return rows
+}
+
+/** Counts the members of rooms anew, by server: after their memberships were written in bulk. */
+export async function recountRoomServers(tx: Tx, ourName: ServerName, roomIds: readonly RoomId[]): Promise<void> {
+  await sql`delete from room_servers where room_id = any(${roomIds}::text[])`.execute(tx.sql)
+  await sql`insert into room_servers (room_id, server_name, joined_members)
+    select room_id, substr(user_id, strpos(user_id, ':') + 1) as server_name, count(*) from room_memberships
+    where room_id = any(${roomIds}::text[]) and membership = 'join'
+      and substr(user_id, strpos(user_id, ':') + 1) <> ${ourName}
+    group by room_id, server_name`.execute(tx.sql)
+  await markHeads(tx, roomIds)
+}
+
+async function markHeads(tx: Tx, roomIds: readonly string[]): Promise<void> {
+  await sql`update room_heads set has_other_servers = found.has_other_servers from (
+      select room_id, exists (select 1 from room_servers where room_servers.room_id = rooms.room_id) as has_other_servers
+      from (select distinct unnest(${roomIds}::text[]) as room_id) as rooms
+    ) as found
+    where room_heads.room_id = found.room_id and room_heads.has_other_servers <> found.has_other_servers`.execute(
+    tx.sql,
+  )
+}
