@@ -7,6 +7,7 @@ import { oldSyncEndpoints } from './client/old-sync.ts'
 import { pushEndpoints } from './client/push-routes.ts'
 import { roomReadingEndpoints } from './client/room-reading-routes.ts'
 import { roomEndpoints } from './client/room-routes.ts'
+import { postSlidingSync, postUnstableSlidingSync } from './client/sliding-sync.ts'
 import { getSync } from './client/sync.ts'
 import { userEndpoints } from './client/users-routes.ts'
 import { federationEndpoints } from './federation/federation-routes.ts'
@@ -26,6 +27,8 @@ export const ENDPOINTS: Record<ListenerConfig['serves'][number], readonly AnyEnd
     ...encryptionEndpoints,
     ...pushEndpoints,
     getSync,
+    postUnstableSlidingSync,
+    postSlidingSync,
     ...oldSyncEndpoints,
   ],
   federation: [...federationEndpoints, getOpenIdUserinfo],

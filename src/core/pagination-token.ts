@@ -6,10 +6,10 @@ export function paginationToken(order: number): string {
   return `t1_${order}`
 }
 
-/** What a client gave as a token: one of ours for a room, or one of /sync, which all endpoints of a room take as well. Undefined: none of them. */
+/** What a client gave as a token: one of ours for a room, or one of either /sync, which all endpoints of a room take as well. Undefined: none of them. */
 export function parseRoomPoint(token: string): RoomPoint | undefined {
   const order = /^t1_(-?\d{1,15})$/.exec(token)?.[1]
   if (order !== undefined) return { kind: 'order', order: Number(order) }
-  const position = /^s1_(\d{1,15})(?:_|$)/.exec(token)?.[1]
+  const position = /^s1_(\d{1,15})(?:_|$)/.exec(token)?.[1] ?? /^l1_\d{1,15}_\d{1,15}_(\d{1,15})$/.exec(token)?.[1]
   return position === undefined ? undefined : { kind: 'position', position: Number(position) }
 }

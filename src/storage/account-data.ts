@@ -28,6 +28,25 @@ export async function loadAllAccountData(db: Db, userId: UserId): Promise<Accoun
   return rows
 }
 
+/** All pieces of one type, those of rooms as well as the global one. */
+export async function loadAccountDataOfType(db: Db, userId: UserId, type: string): Promise<AccountDataRow[]> {
+  const { rows } = await sql<AccountDataRow>`select room_id, type, content from account_data
+    where user_id = ${userId} and type = ${type}`.execute(db.sql)
+  return rows
+}
+
+/** Everything that a user has stored for some rooms; '' stands for the global ones. */
+export async function loadAccountDataOfRooms(
+  db: Db,
+  userId: UserId,
+  roomIds: readonly (RoomId | '')[],
+): Promise<AccountDataRow[]> {
+  if (roomIds.length === 0) return []
+  const { rows } = await sql<AccountDataRow>`select room_id, type, content from account_data
+    where user_id = ${userId} and room_id = any(${roomIds}::text[]) order by room_id, type`.execute(db.sql)
+  return rows
+}
+
 /** Some pieces, such as those that stream rows name; ones that are not (any more) set are absent. */
 export async function loadAccountData(
   db: Db,

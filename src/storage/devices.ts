@@ -3,6 +3,7 @@ import type { DeviceId, UserId } from '../core/ids.ts'
 import type { Db, Tx } from './database.ts'
 import { noteDeviceListChange } from './device-lists.ts'
 import { noteKeyCountChange } from './one-time-keys.ts'
+import { closeConnections } from './sliding-connections.ts'
 import { forgetDeviceTransactions } from './to-device.ts'
 import type { DeviceRow } from './users-schema.ts'
 
@@ -58,6 +59,7 @@ export async function deleteDevices(
   const deviceIds = rows.map(({ device_id }) => device_id)
   for (const deviceId of deviceIds) noteKeyCountChange(tx, { userId, deviceId })
   await forgetDeviceTransactions(tx, userId, deviceIds)
+  await closeConnections(tx, userId, deviceIds)
   return deviceIds
 }
 

@@ -149,6 +149,14 @@ export async function isJoinedToAny(db: Db, userId: UserId, roomIds: readonly Ro
   return rows.length > 0
 }
 
+/** Those of some rooms that a user has joined. */
+export async function loadJoinedAmong(db: Db, userId: UserId, roomIds: readonly RoomId[]): Promise<RoomId[]> {
+  if (roomIds.length === 0) return []
+  const { rows } = await sql<{ room_id: RoomId }>`select room_id from room_memberships where user_id = ${userId}
+    and room_id = any(${roomIds}::text[]) and membership = 'join'`.execute(db.sql)
+  return rows.map((row) => row.room_id)
+}
+
 /** Some joined member of a room: one of those in `among`, or one of a server who is not in `except`. */
 export async function findJoinedUser(
   db: Db,

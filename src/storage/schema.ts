@@ -11,6 +11,7 @@ import type { PresenceTables } from './presence-schema.ts'
 import type { ReportTables } from './reports-schema.ts'
 import type { SearchTables } from './search-schema.ts'
 import type { ServerKeyTables } from './server-keys-schema.ts'
+import type { SlidingSyncTables } from './sliding-sync-schema.ts'
 import type { UserTables } from './users-schema.ts'
 
 /** The tables as kysely sees them; `migrations/` has their meaning. bigint columns arrive as numbers (all stay below 2^53). */
@@ -26,7 +27,8 @@ export type Tables = UserTables &
   ServerKeyTables &
   FederationTables &
   ReportTables &
-  DelayedEventTables & {
+  DelayedEventTables &
+  SlidingSyncTables & {
     server_secrets: { name: string; value: string }
     room_heads: RoomHeadRow
     rooms: RoomRow

@@ -1,4 +1,5 @@
 import { sql } from 'kysely'
+import { BUMP_TYPES } from '../core/bump-types.ts'
 import type { ServerName, UserId } from '../core/ids.ts'
 import type { Tx } from './database.ts'
 import { queueEvents } from './federation-outbox.ts'
@@ -121,15 +122,28 @@ function relationColumns(event: AppendedEvent): { relates_to: string | null; rel
 
 async function storeHeads(tx: Tx, rooms: readonly LockedRoom[]): Promise<void> {
   const heads = rooms.map(headOf)
-  await sql`insert into room_heads (room_id, room_version, create_nid, state_root, depth, next_order, forward_extremities)
-    select room_id, room_version, create_nid, state_root, depth, next_order, string_to_array(forward_extremities, ' ')
+  const activities = rooms.map(activityOf)
+  await sql`with heads as (select *, case when is_active then nextval('room_activity') else 0 end as activity
     from unnest(${heads.map((head) => head.room_id)}::text[], ${heads.map((head) => head.version.id)}::text[],
       ${heads.map((head) => head.create_nid)}::bigint[], ${heads.map((head) => head.state_root)}::bigint[],
       ${heads.map((head) => head.depth)}::bigint[], ${heads.map((head) => head.next_order)}::bigint[],
-      ${heads.map((head) => head.forward_extremities.join(' '))}::text[])
-      as heads(room_id, room_version, create_nid, state_root, depth, next_order, forward_extremities)
+      ${heads.map((head) => head.forward_extremities.join(' '))}::text[], ${activities.map(({ isActive }) => isActive)}::boolean[],
+      ${activities.map(({ isBumped }) => isBumped)}::boolean[])
+      as heads(room_id, room_version, create_nid, state_root, depth, next_order, forward_extremities, is_active, is_bumped))
+    insert into room_heads (room_id, room_version, create_nid, state_root, depth, next_order, forward_extremities, activity, bump)
+    select room_id, room_version, create_nid, state_root, depth, next_order, string_to_array(forward_extremities, ' '), activity,
+      case when is_bumped then activity else 0 end from heads
     on conflict (room_id) do update set state_root = excluded.state_root, depth = excluded.depth,
-      next_order = excluded.next_order, forward_extremities = excluded.forward_extremities`.execute(tx.sql)
+      next_order = excluded.next_order, forward_extremities = excluded.forward_extremities,
+      activity = greatest(room_heads.activity, excluded.activity), bump = greatest(room_heads.bump, excluded.bump)`.execute(
+    tx.sql,
+  )
+}
+
+/** Whether the new events move the room up in lists by their last event, and in those by bump events. */
+function activityOf({ events }: LockedRoom): { isActive: boolean; isBumped: boolean } {
+  const told = events.filter((event) => event.event_order !== null && !event.soft_failed)
+  return { isActive: told.length > 0, isBumped: told.some(({ pdu }) => BUMP_TYPES.has(pdu.type)) }
 }
 
 async function storeRedactions(tx: Tx, rooms: readonly LockedRoom[]): Promise<void> {

@@ -11,7 +11,7 @@ export async function loadMembershipsAtPosition(
   const { rows } = await sql<{ position: number; room_id: RoomId | null; membership: Membership; event_nid: number }>`
     select position, room_id, membership, event_nid
     from (select coalesce(max(stream_position), 0) as position from stream) as newest
-    left join room_memberships on user_id = ${userId} and membership in ('join', 'invite', 'knock')`.execute(db.sql)
+    left join room_lists on user_id = ${userId} and membership in ('join', 'invite', 'knock')`.execute(db.sql)
   return {
     position: rows[0]?.position ?? 0,
     memberships: rows.flatMap(({ room_id, membership, event_nid }) =>

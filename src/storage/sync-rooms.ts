@@ -32,7 +32,7 @@ export async function loadNewestOfRooms(
 ): Promise<{ position: number; rooms: NewestOfRoom[] }> {
   const { rows } = await sql<Row>`select position, member.room_id, membership, event_nid, state_root, next_order, newest
     from (select coalesce(max(stream_position), 0) as position from stream) as now
-    left join room_memberships as member on user_id = ${userId} and membership = any(${memberships}::text[]) and not forgotten
+    left join room_lists as member on user_id = ${userId} and membership = any(${memberships}::text[]) and not forgotten
     left join room_heads as head on head.room_id = member.room_id
     left join lateral (select array_agg(event_nid order by event_order) as newest from (
         select events.event_nid, event_order from events where events.room_id = member.room_id and event_order < head.next_order

@@ -23,6 +23,7 @@ const UNSTABLE_FEATURES = {
   'org.matrix.msc4155': true,
   'org.matrix.msc4380.stable': true,
   'org.matrix.msc4222': true,
+  'org.matrix.simplified_msc3575': true,
   'fi.mau.msc2246.stable': true,
   'uk.half-shot.msc2666.query_mutual_rooms': true,
   'uk.half-shot.msc2666.query_mutual_rooms.stable': true,

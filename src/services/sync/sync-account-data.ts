@@ -1,6 +1,11 @@
 import type { App } from '../../app.ts'
 import type { RoomId } from '../../core/ids.ts'
-import { type AccountDataRow, loadAccountData, loadAllAccountData } from '../../storage/account-data.ts'
+import {
+  type AccountDataRow,
+  loadAccountData,
+  loadAccountDataOfRooms,
+  loadAllAccountData,
+} from '../../storage/account-data.ts'
 import type { StreamRow } from '../../storage/schema.ts'
 import { pushRulesOf } from '../users/push-rules.ts'
 import type { SyncViewer } from './sync-room.ts'
@@ -18,6 +23,16 @@ export async function allAccountData(app: Pick<App, 'database'>, viewer: SyncVie
   return assemble(viewer, [...rows, await pushRules(app, viewer)])
 }
 
+/** The global account data, the push rules, and what the user has stored for some rooms. */
+export async function accountDataOfRooms(
+  app: Pick<App, 'database'>,
+  viewer: SyncViewer,
+  roomIds: ReadonlySet<RoomId>,
+): Promise<SyncedAccountData> {
+  const rows = await loadAccountDataOfRooms(app.database, viewer.userId, ['', ...roomIds])
+  return assemble(viewer, [...rows, await pushRules(app, viewer)])
+}
+
 /** What stream rows say has changed; what was removed is empty. And all of rooms that the client does not know yet. */
 export async function changedAccountData(
   app: Pick<App, 'database'>,
@@ -25,8 +40,7 @@ export async function changedAccountData(
   rows: readonly StreamRow[],
   newRooms: ReadonlySet<RoomId>,
 ): Promise<SyncedAccountData> {
-  const ofNewRooms = newRooms.size > 0 ? await loadAllAccountData(app.database, viewer.userId) : []
-  const known = ofNewRooms.filter(({ room_id }) => room_id !== '' && newRooms.has(room_id))
+  const known = await loadAccountDataOfRooms(app.database, viewer.userId, [...newRooms])
   const keys = new Map<string, { roomId: RoomId | ''; type: string }>()
   for (const row of rows) {
     if (row.kind !== 'account_data' || row.user_id !== viewer.userId || row.detail === null) continue

@@ -14,6 +14,7 @@ import { createNidSource } from '../../storage/nids.ts'
 import { openDatabase } from '../../storage/open-database.ts'
 import { createRoomTransactions } from '../../storage/room-transactions.ts'
 import { loadTimelinePage } from '../../storage/timeline-pages.ts'
+import { insertUser } from '../../storage/users.ts'
 import { appendEvent } from '../rooms/append-event.ts'
 import type { NewEvent } from '../rooms/draft-event.ts'
 import { type SyncCommand, sync } from './sync.ts'
@@ -33,6 +34,10 @@ beforeAll(async () => {
   const url = await postgres.createDatabase()
   first = await startProcess(url)
   second = await startProcess(url)
+  await first.database.write(async (tx) => {
+    for (const user_id of [ALICE, BOB])
+      await insertUser(tx, { user_id, password_hash: null, is_admin: false, is_guest: false, created_ts: 0 })
+  })
 })
 afterAll(async () => {
   for (const process of [first, second]) await process.close()

@@ -6,7 +6,7 @@ import { acknowledgedIn, parseSyncToken, syncToken } from '../../core/sync-token
 import { loadIgnoredUsers } from '../../storage/ignored-users.ts'
 import type { PresenceState } from '../../storage/presence-schema.ts'
 import { devicePresenceOf } from '../presence/device-presence.ts'
-import { type ConnectedUser, connectedUsersOf } from './connected-users.ts'
+import { connectedUsersOf } from './connected-users.ts'
 import { waitingMessages } from './encryption-changes.ts'
 import { incrementalSync } from './incremental-sync.ts'
 import { initialSync } from './initial-sync.ts'
@@ -14,6 +14,7 @@ import { keyCounts } from './key-counts.ts'
 import { compileSyncFilter } from './sync-filter.ts'
 import type { SyncViewer } from './sync-room.ts'
 import { acknowledgeToDevice } from './to-device.ts'
+import { createWaker } from './waker.ts'
 
 export type SyncCommand = {
   userId: UserId
@@ -110,45 +111,5 @@ async function changesSince(
     }
   } finally {
     waker.close()
-  }
-}
-
-type Waker = {
-  /** Forgets what happened until now. */
-  reset(): void
-  /** Resolves when something happened since `reset`, after `ms`, or when the signal is aborted. */
-  wait(ms: number, signal: AbortSignal): Promise<void>
-  close(): void
-}
-
-function createWaker(user: ConnectedUser): Waker {
-  let happened = false
-  let resume = () => {}
-  const wake = () => {
-    happened = true
-    resume()
-  }
-  user.wakers.add(wake)
-  return {
-    reset() {
-      happened = false
-    },
-    wait(ms, signal) {
-      if (happened || signal.aborted) return Promise.resolve()
-      return new Promise((resolve) => {
-        const done = () => {
-          clearTimeout(timer)
-          signal.removeEventListener('abort', done)
-          resume = () => {}
-          resolve()
-        }
-        const timer = setTimeout(done, ms)
-        signal.addEventListener('abort', done)
-        resume = done
-      })
-    },
-    close() {
-      user.wakers.delete(wake)
-    },
   }
 }

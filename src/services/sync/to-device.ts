@@ -21,20 +21,21 @@ const MESSAGES_AT_ONCE = 100
 
 /**
  * The oldest messages that wait for a device up to position `to`. `acknowledged`: up to where the last answer told messages, undefined if it had
- * none; then, without a row about one since `from`, nothing waits and nothing is read. `from` 0: all that wait.
+ * none; then, without a row about one since `from`, nothing waits and nothing is read. `from` 0: all that wait. `limit`: tells no more than so many.
  */
 export async function syncToDevice(
   app: Pick<App, 'database'>,
   { userId, deviceId }: SyncingDevice,
-  span: { acknowledged: number | undefined; from: number; to: number; rows: readonly StreamRow[] },
+  span: { acknowledged: number | undefined; from: number; to: number; rows: readonly StreamRow[]; limit?: number },
 ): Promise<ToDeviceSection> {
   if (deviceId === null) return NOTHING
   const start = span.acknowledged ?? span.from
   const isLagging = start === 0 || start < span.from
   if (!isLagging && !span.rows.some((row) => row.kind === 'to_device' && row.detail === deviceId)) return NOTHING
-  const range = { from: start, to: span.to, limit: MESSAGES_AT_ONCE + 1 }
+  const limit = Math.min(span.limit ?? MESSAGES_AT_ONCE, MESSAGES_AT_ONCE)
+  const range = { from: start, to: span.to, limit: limit + 1 }
   const waiting = await loadToDeviceMessages(app.database, { userId, deviceId }, range)
-  const told = waiting.slice(0, MESSAGES_AT_ONCE)
+  const told = waiting.slice(0, limit)
   return {
     events: told.map(({ sender, type, content }) => ({ sender, type, content: JSON.parse(content) })),
     upTo: waiting.length > told.length ? told.at(-1)!.position : told.length > 0 ? span.to : undefined,

@@ -1,0 +1,134 @@
+import { z } from 'zod'
+import type { RequiredState } from '../../core/room-config.ts'
+import type { ExtensionScope, SlidingExtensions, SlidingFilter } from '../../services/sync/sliding-request.ts'
+
+/** Text that goes to the database. */
+export const slidingText = z
+  .string()
+  .max(255)
+  .regex(/^[^\0]*$/, 'must not contain NUL')
+
+const place = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER)
+export const windowSchema = z.tuple([place, place])
+/** Larger limits are cut. */
+export const timelineLimit = z
+  .number()
+  .int()
+  .min(0)
+  .max(Number.MAX_SAFE_INTEGER)
+  .transform((limit) => Math.min(limit, 1000))
+
+const names = z.array(slidingText).max(1000)
+const types = z.array(slidingText.nullable()).max(1000)
+
+/** The filters of both forms of sliding sync; each names the one for invites in its own way. */
+export const filterFields = {
+  is_dm: z.boolean().nullish(),
+  spaces: names.nullish(),
+  is_encrypted: z.boolean().nullish(),
+  room_types: types.nullish(),
+  not_room_types: types.nullish(),
+  tags: names.nullish(),
+  not_tags: names.nullish(),
+  room_name_like: slidingText.nullish(),
+}
+const common = z.object(filterFields)
+
+/** Filters as the services know them. */
+export function slidingFilter(
+  filters: z.output<typeof common> | null | undefined,
+  isInvite: boolean | null | undefined,
+) {
+  const filter: SlidingFilter = {
+    isDm: filters?.is_dm ?? undefined,
+    spaces: filters?.spaces ?? undefined,
+    isEncrypted: filters?.is_encrypted ?? undefined,
+    isInvite: isInvite ?? undefined,
+    roomTypes: filters?.room_types ?? undefined,
+    notRoomTypes: filters?.not_room_types ?? undefined,
+    tags: filters?.tags ?? undefined,
+    notTags: filters?.not_tags ?? undefined,
+    name: filters?.room_name_like ?? undefined,
+  }
+  return filter
+}
+
+const scope = z
+  .object({
+    enabled: z.boolean().nullish(),
+    lists: names.nullish(),
+    rooms: names.nullish(),
+  })
+  .nullish()
+
+/** The extensions that a request asks for; unknown ones are left alone. */
+export const extensionsSchema = z
+  .object({
+    to_device: z
+      .object({
+        enabled: z.boolean().nullish(),
+        limit: z.number().int().min(1).max(Number.MAX_SAFE_INTEGER).nullish(),
+        since: z.string().nullish(),
+      })
+      .nullish(),
+    e2ee: z.object({ enabled: z.boolean().nullish() }).nullish(),
+    account_data: scope,
+    receipts: scope,
+    typing: scope,
+  })
+  .nullish()
+
+/** Extensions as the services know them. */
+export function slidingExtensions(given: z.output<typeof extensionsSchema>): SlidingExtensions {
+  const { to_device, e2ee, account_data, receipts, typing } = given ?? {}
+  return {
+    ...(to_device?.enabled && {
+      toDevice: { since: to_device.since || undefined, limit: to_device.limit ?? 100 },
+    }),
+    ...(e2ee?.enabled && { e2ee: true }),
+    ...(account_data?.enabled && { accountData: scopeOf(account_data) }),
+    ...(receipts?.enabled && { receipts: scopeOf(receipts) }),
+    ...(typing?.enabled && { typing: scopeOf(typing) }),
+  }
+}
+
+function scopeOf({
+  lists,
+  rooms,
+}: {
+  lists?: string[] | null | undefined
+  rooms?: string[] | null | undefined
+}): ExtensionScope {
+  return { lists: lists ?? ['*'], rooms: rooms ?? ['*'] }
+}
+
+/** The `required_state` of the merged proposal. */
+const element = z.object({ type: z.string().optional(), state_key: z.string().optional() })
+export const requiredStateObject = z
+  .object({
+    include: z.array(element).max(1000).nullish(),
+    exclude: z.array(element).max(1000).nullish(),
+    lazy_members: z.boolean().nullish(),
+  })
+  .transform(
+    ({ include, exclude, lazy_members }): RequiredState => ({
+      include: include ?? [],
+      exclude: exclude ?? [],
+      lazyMembers: lazy_members ?? false,
+    }),
+  )
+
+/** The `required_state` of the form that is deployed: pairs of type and state key, either of which may be `*`, and `$LAZY` and `$ME`. */
+export const requiredStatePairs = z.array(z.tuple([z.string(), z.string()])).max(1000)
+
+/** What pairs mean for a user. */
+export function requiredStateOf(pairs: z.output<typeof requiredStatePairs>, userId: string): RequiredState {
+  const isLazy = ([type, key]: readonly [string, string]) => type === 'm.room.member' && key === '$LAZY'
+  const include = pairs
+    .filter((pair) => !isLazy(pair))
+    .map(([type, key]) => ({
+      ...(type !== '*' && { type }),
+      ...(key !== '*' && { state_key: key === '$ME' ? userId : key }),
+    }))
+  return { include, exclude: [], lazyMembers: pairs.some(isLazy) }
+}

@@ -1,0 +1,15 @@
+/**
+ * Types of events by which a room rises in the lists of its members:
+ * https://github.com/matrix-org/matrix-spec-proposals/blob/main/proposals/4186-simplified-sliding-sync.md (`bump_stamp`), and their unstable names.
+ */
+export const BUMP_TYPES: ReadonlySet<string> = new Set([
+  'm.room.create',
+  'm.room.message',
+  'm.room.encrypted',
+  'm.sticker',
+  'm.call.invite',
+  'm.poll.start',
+  'org.matrix.msc3381.poll.start',
+  'm.beacon_info',
+  'org.matrix.msc3672.beacon_info',
+])

@@ -1,0 +1,243 @@
+import { createHash } from 'node:crypto'
+import type { App } from '../../app.ts'
+import type { RoomId } from '../../core/ids.ts'
+import { type ListedRoom, type ListReader, loadListedRooms } from '../../storage/room-lists.ts'
+import type { StreamRow } from '../../storage/schema.ts'
+import { type ConnectionState, loadFlaggedRooms, loadKnownRooms } from '../../storage/sliding-connections.ts'
+import { KNOWN, type KnownRoom } from '../../storage/sliding-sync-schema.ts'
+import {
+  type ExtensionResults,
+  extensionResults,
+  hasExtensionNews,
+  roomsWithEphemeralNews,
+} from './sliding-extensions.ts'
+import { directRooms } from './sliding-filters.ts'
+import { type ConfigPlaces, configPlaces, planRooms, type RoomPlan, wasDirect } from './sliding-plan.ts'
+import type { SlidingRequest } from './sliding-request.ts'
+import type { SlidingContent } from './sliding-room-content.ts'
+import { loadUnread, type SlidingRoom, slidingRooms } from './sliding-rooms.ts'
+import { findWindows, type MatchedRoom } from './sliding-windows.ts'
+import type { SyncViewer } from './sync-room.ts'
+import { roomsRead } from './sync-unread.ts'
+
+type Reading = Pick<App, 'database' | 'clock' | 'stream' | 'logger'>
+
+/** What has happened since a connection's last answer; a new connection has no `from`, and no rows. */
+export type SlidingNews = {
+  from: number | undefined
+  to: number
+  rows: readonly StreamRow[]
+  /** The rooms that the user is in. */
+  joined: ReadonlySet<RoomId>
+}
+
+/** An answer before it has a `pos`. */
+export type SlidingAnswer = {
+  counts: ReadonlyMap<string, number>
+  rooms: ReadonlyMap<RoomId, SlidingRoom & { lists: readonly string[] }>
+  extensions: ExtensionResults
+  /** Whether a client that waits should have it at once. */
+  isNews: boolean
+  /** What is to be noted of the connection with it; undefined: nothing has changed. */
+  changes: { rooms: ReadonlyMap<RoomId, KnownRoom>; configs: string; shape: string } | undefined
+}
+
+/** Works out what to tell a connection. `connection` undefined: a new one. */
+export async function slidingAnswer(
+  app: Reading,
+  viewer: SyncViewer,
+  {
+    request,
+    connection,
+    news,
+  }: { request: SlidingRequest; connection: ConnectionState | undefined; news: SlidingNews },
+): Promise<SlidingAnswer> {
+  const shape = shapeOf(request)
+  const places = configPlaces(connection?.configs ?? '[]')
+  const reader = { userId: viewer.userId, connection: connection?.connection_nid }
+  const direct = await directRooms(app, viewer.userId)
+  const isAsBefore = connection?.shape === shape
+  const newsOnly = isAsBefore && !news.rows.some(({ kind, detail }) => kind === 'account_data' && detail === 'm.direct')
+  const { counts, matched } = await findWindows(app, reader, request, { direct, newsOnly })
+  await addDepartures(app, viewer, { matched, news, reader, places })
+  const plans = planRooms(matched, { places, direct, extensions: request.extensions })
+  const live = new Set(news.rows.flatMap(({ kind, ref }) => (kind === 'event' ? (ref ?? []) : [])))
+  const told = await slidingRooms(app, viewer, {
+    spans: plans.filter(({ isNews }) => isNews).map(({ span }) => span),
+    live,
+  })
+  const rooms = toldRooms(plans, told.rooms)
+  await addReadRooms(app, viewer, { rooms, plans, news, reader })
+  const flags = await flagsOf(app, { plans, news, connection, isAsBefore })
+  const extensions = await extensionResults(app, viewer, {
+    extensions: request.extensions,
+    ...news,
+    ...flags,
+    toldEvents: new Set(
+      [...rooms.values()].flatMap(({ timeline }) => timeline?.events.map(({ event_id }) => event_id) ?? []),
+    ),
+  })
+  const known = knownAfterwards(plans, told.contents)
+  for (const [roomId, room] of flags.unflagged) if (!known.has(roomId)) known.set(roomId, room)
+  return {
+    counts,
+    rooms,
+    extensions,
+    isNews: !isAsBefore || rooms.size > 0 || hasExtensionNews(extensions),
+    changes: isAsBefore && known.size === 0 ? undefined : { rooms: known, configs: storedConfigs(places), shape },
+  }
+}
+
+/** What a client asks for, all but from where on: when that changes, it is answered at once. */
+function shapeOf({ lists, subscriptions, extensions }: SlidingRequest): string {
+  const { accountData, receipts, typing } = extensions
+  const asked = [[...lists], [...subscriptions].sort(([a], [b]) => (a < b ? -1 : 1)), accountData, receipts, typing]
+  return createHash('sha256').update(JSON.stringify(asked)).digest('base64url').slice(0, 22)
+}
+
+function storedConfigs({ configs }: ConfigPlaces): string {
+  return JSON.stringify(configs)
+}
+
+/** Rooms of which the connection knows and that the user has left since: that is told once, wherever they were in lists. */
+async function addDepartures(
+  app: Reading,
+  viewer: SyncViewer,
+  {
+    matched,
+    news,
+    reader,
+    places,
+  }: { matched: Map<RoomId, MatchedRoom>; news: SlidingNews; reader: ListReader; places: ConfigPlaces },
+): Promise<void> {
+  const own = news.rows.flatMap(({ kind, room_id, user_id }) =>
+    (kind === 'event' || kind === 'state') && user_id === viewer.userId && room_id !== null ? room_id : [],
+  )
+  const moved = [...new Set(own)].filter((roomId) => !matched.has(roomId))
+  if (moved.length === 0 || reader.connection === undefined) return
+  const known = await loadKnownRooms(app.database, reader.connection, moved)
+  const rooms = new Map((await loadListedRooms(app.database, reader, moved)).map((room) => [room.roomId, room]))
+  for (const [roomId, knownRoom] of known) {
+    const room = rooms.get(roomId) ?? lostRoom(roomId, knownRoom)
+    if (room.membership !== 'leave' && room.membership !== 'ban') continue
+    matched.set(roomId, { room, lists: [], isSubscribed: false, config: places.configs[knownRoom.config]! })
+  }
+}
+
+function lostRoom(roomId: RoomId, known: KnownRoom): ListedRoom {
+  const nothing = { memberNid: null, since: 0, bump: 0, stateRoot: 0, lastOrder: 0 }
+  return { roomId, membership: 'leave', ...nothing, known }
+}
+
+function toldRooms(
+  plans: readonly RoomPlan[],
+  rooms: ReadonlyMap<RoomId, SlidingRoom>,
+): Map<RoomId, SlidingRoom & { lists: readonly string[] }> {
+  const told = new Map<RoomId, SlidingRoom & { lists: readonly string[] }>()
+  for (const { room, known, isDirect, lists } of plans) {
+    const content = rooms.get(room.roomId)
+    if (!content) continue
+    const changed = content.isInitial ? isDirect : isDirect !== wasDirect(known)
+    const isTold = content.isInitial || changed || known?.membership !== room.membership || !isSilent(content)
+    if (isTold) told.set(room.roomId, { ...content, lists, ...(changed && { isDirect }) })
+  }
+  return told
+}
+
+/** Whether nothing is left of what happened, as the user ignores it: that must wake nobody. */
+function isSilent({ timeline, requiredState, deletedState, name, avatar, joinedCount }: SlidingRoom): boolean {
+  return (
+    (timeline?.events.length ?? 0) === 0 &&
+    requiredState.length + deletedState.length === 0 &&
+    name === undefined &&
+    avatar === undefined &&
+    joinedCount === undefined
+  )
+}
+
+/** Rooms that the user has read on another device, where nothing else is new: their counts. */
+async function addReadRooms(
+  app: Reading,
+  viewer: SyncViewer,
+  {
+    rooms,
+    plans,
+    news,
+    reader,
+  }: {
+    rooms: Map<RoomId, SlidingRoom & { lists: readonly string[] }>
+    plans: readonly RoomPlan[]
+    news: SlidingNews
+    reader: ListReader
+  },
+): Promise<void> {
+  const read = [...roomsRead(news.rows, viewer.userId)].filter(
+    (roomId) => !rooms.has(roomId) && news.joined.has(roomId),
+  )
+  if (read.length === 0) return
+  const listed = (await loadListedRooms(app.database, reader, read)).filter(
+    ({ membership, known }) => membership === 'join' && known?.membership === 'join',
+  )
+  const unread = await loadUnread(
+    app,
+    viewer.userId,
+    listed.map(({ roomId, lastOrder }) => ({ roomId, last: lastOrder, events: [] })),
+  )
+  for (const [roomId, counts] of unread) {
+    const lists = plans.find((plan) => plan.room.roomId === roomId)?.lists ?? []
+    const quiet = { isInitial: false, isExpanded: false, requiredState: [], deletedState: [] }
+    rooms.set(roomId, { membership: 'join', ...quiet, unread: counts, lists })
+  }
+}
+
+/** For which rooms extensions tell all, and for which only news; and the rooms that they no longer follow. */
+async function flagsOf(
+  app: Reading,
+  {
+    plans,
+    news,
+    connection,
+    isAsBefore,
+  }: { plans: readonly RoomPlan[]; news: SlidingNews; connection: ConnectionState | undefined; isAsBefore: boolean },
+) {
+  const planned = new Map(plans.map((plan) => [plan.room.roomId, plan]))
+  const others = [...roomsWithEphemeralNews(news.rows)].filter((roomId) => !planned.has(roomId))
+  const [known, flagged] = await Promise.all([
+    connection ? loadKnownRooms(app.database, connection.connection_nid, others) : new Map<RoomId, KnownRoom>(),
+    connection && !isAsBefore
+      ? loadFlaggedRooms(app.database, connection.connection_nid, { flags: FOLLOWED, except: [...planned.keys()] })
+      : new Map<RoomId, KnownRoom>(),
+  ])
+  const isFresh = (plan: RoomPlan, flag: number) => (plan.flags & flag) !== 0 && ((plan.known?.flags ?? 0) & flag) === 0
+  return {
+    unflagged: new Map([...flagged].map(([roomId, room]) => [roomId, { ...room, flags: room.flags & KNOWN.dm }])),
+    fresh: (flag: number) => new Set(plans.filter((plan) => isFresh(plan, flag)).map((plan) => plan.room.roomId)),
+    live: (flag: number) => {
+      const stays = plans
+        .filter((plan) => (plan.flags & flag) !== 0 && !isFresh(plan, flag))
+        .map((plan) => plan.room.roomId)
+      const rest = [...known].filter(([roomId, { flags }]) => (flags & flag) !== 0 && !flagged.has(roomId))
+      return new Set([...stays, ...rest.map(([roomId]) => roomId)].filter((roomId) => news.joined.has(roomId)))
+    },
+  }
+}
+
+const FOLLOWED = KNOWN.accountData | KNOWN.receipts | KNOWN.typing
+
+/** What the client knows once it has the answer, of rooms of which that is something else than before. */
+function knownAfterwards(plans: readonly RoomPlan[], contents: readonly SlidingContent[]): Map<RoomId, KnownRoom> {
+  const read = new Map(contents.map((content) => [content.span.room.roomId, content.nowKnown]))
+  const changed = new Map<RoomId, KnownRoom>()
+  for (const { room, known, isNews, configPlace, flags } of plans) {
+    const now = read.get(room.roomId)
+    // What could not be read stays unknown.
+    if (isNews && !now) continue
+    const next = { ...(now ?? known!), config: configPlace, flags }
+    if (!known || JSON.stringify(entries(known)) !== JSON.stringify(entries(next))) changed.set(room.roomId, next)
+  }
+  return changed
+}
+
+function entries({ membership, state_root, event_order, events, config, flags }: KnownRoom): unknown[] {
+  return [membership, state_root, event_order, events, config, flags]
+}

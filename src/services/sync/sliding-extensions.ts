@@ -1,0 +1,175 @@
+import type { App } from '../../app.ts'
+import type { JsonObject } from '../../core/events/pdu.ts'
+import type { RoomId, UserId } from '../../core/ids.ts'
+import { acknowledgedIn, parseSyncToken, syncToken } from '../../core/sync-token.ts'
+import type { StreamRow } from '../../storage/schema.ts'
+import { KNOWN } from '../../storage/sliding-sync-schema.ts'
+import { type DeviceLists, deviceListChanges } from './device-lists.ts'
+import { type KeyCounts, keyCounts } from './key-counts.ts'
+import type { SlidingExtensions } from './sliding-request.ts'
+import { accountDataOfRooms, changedAccountData, type SyncedAccountData } from './sync-account-data.ts'
+import { allEphemeral, changedEphemeral, receiptOwner } from './sync-ephemeral.ts'
+import type { SyncViewer } from './sync-room.ts'
+import { syncToDevice, type ToDeviceSection } from './to-device.ts'
+
+/** What the extensions of an answer tell; those that the client does not want are undefined. */
+export type ExtensionResults = {
+  toDevice?: { next_batch: string; events: ToDeviceSection['events'] }
+  e2ee?: KeyCounts & { device_lists?: DeviceLists }
+  accountData?: SyncedAccountData
+  /** One event for each room. */
+  receipts?: Map<RoomId, object>
+  typing?: Map<RoomId, object>
+}
+
+/** What the extensions have to know. `fresh`: rooms of which all is to be told; `live`: rooms of which what the rows say is to be told. */
+export type ExtensionNews = {
+  extensions: SlidingExtensions
+  /** undefined: the connection is new. */
+  from: number | undefined
+  to: number
+  rows: readonly StreamRow[]
+  joined: ReadonlySet<RoomId>
+  fresh(flag: number): ReadonlySet<RoomId>
+  live(flag: number): ReadonlySet<RoomId>
+  /** Ids of the events that the answer tells: receipts of others at older events are not for a room that is new. */
+  toldEvents: ReadonlySet<string>
+}
+
+type Reading = Pick<App, 'database' | 'clock' | 'stream'>
+
+/** Reads what the extensions tell. */
+export async function extensionResults(
+  app: Reading,
+  viewer: SyncViewer,
+  news: ExtensionNews,
+): Promise<ExtensionResults> {
+  const [toDevice, e2ee, accountData, ephemeral] = await Promise.all([
+    toDeviceResult(app, viewer, news),
+    e2eeResult(app, viewer, news),
+    accountDataResult(app, viewer, news),
+    ephemeralResults(app, viewer, news),
+  ])
+  return { ...(toDevice && { toDevice }), ...(e2ee && { e2ee }), ...(accountData && { accountData }), ...ephemeral }
+}
+
+/** Whether there is something in it for which a client that waits should be answered. */
+export function hasExtensionNews({ toDevice, e2ee, accountData, receipts, typing }: ExtensionResults): boolean {
+  const lists = e2ee?.device_lists
+  return (
+    (toDevice?.events.length ?? 0) > 0 ||
+    (lists?.changed.length ?? 0) + (lists?.left.length ?? 0) > 0 ||
+    (accountData?.global.length ?? 0) + (accountData?.rooms.size ?? 0) > 0 ||
+    (receipts?.size ?? 0) + (typing?.size ?? 0) > 0
+  )
+}
+
+/** https://github.com/matrix-org/matrix-spec-proposals/pull/3885 */
+async function toDeviceResult(app: Reading, viewer: SyncViewer, { extensions, from, to, rows }: ExtensionNews) {
+  const { toDevice } = extensions
+  if (!toDevice) return undefined
+  const { since } = toDevice
+  const acknowledged = since === undefined ? 0 : (acknowledgedIn(since) ?? parseSyncToken(since))
+  const span = { acknowledged, from: from ?? acknowledged + 1, to, rows, limit: toDevice.limit }
+  const { events, upTo } = acknowledged >= to ? { events: [], upTo: undefined } : await syncToDevice(app, viewer, span)
+  return { next_batch: syncToken(Math.max(to, acknowledged), upTo), events }
+}
+
+/** https://github.com/matrix-org/matrix-spec-proposals/pull/3884 */
+async function e2eeResult(app: Reading, viewer: SyncViewer, { extensions, from, rows, joined }: ExtensionNews) {
+  if (!extensions.e2ee) return undefined
+  const counts = await keyCounts(app, viewer)
+  if (from === undefined) return counts
+  return { ...counts, device_lists: await deviceListChanges(app, viewer.userId, { rows, joined }) }
+}
+
+/** https://github.com/matrix-org/matrix-spec-proposals/pull/3959 */
+async function accountDataResult(
+  app: Reading,
+  viewer: SyncViewer,
+  { extensions, from, rows, fresh, live }: ExtensionNews,
+): Promise<SyncedAccountData | undefined> {
+  if (!extensions.accountData) return undefined
+  const newRooms = fresh(KNOWN.accountData)
+  if (from === undefined) return accountDataOfRooms(app, viewer, newRooms)
+  const liveRooms = live(KNOWN.accountData)
+  const wanted = rows.filter(({ room_id }) => room_id === null || liveRooms.has(room_id))
+  return changedAccountData(app, viewer, wanted, newRooms)
+}
+
+/** https://github.com/matrix-org/matrix-spec-proposals/pull/3960 and https://github.com/matrix-org/matrix-spec-proposals/pull/3961 */
+async function ephemeralResults(
+  app: Reading,
+  viewer: SyncViewer,
+  { extensions, rows, fresh, live, toldEvents }: ExtensionNews,
+): Promise<Pick<ExtensionResults, 'receipts' | 'typing'>> {
+  if (!extensions.receipts && !extensions.typing) return {}
+  const flagOf = { 'm.typing': KNOWN.typing, 'm.receipt': KNOWN.receipts }
+  const seenBy = (rooms: (flag: number) => ReadonlySet<RoomId>): SyncViewer => ({
+    ...viewer,
+    filter: {
+      ...viewer.filter,
+      takesEphemeral: ({ type }, roomId) => rooms(flagOf[type as keyof typeof flagOf]).has(roomId as RoomId),
+    },
+  })
+  const both = (rooms: (flag: number) => ReadonlySet<RoomId>) => [...rooms(KNOWN.typing), ...rooms(KNOWN.receipts)]
+  const [initial, changed] = await Promise.all([
+    allEphemeral(app, seenBy(fresh), [...new Set(both(fresh))]),
+    changedEphemeral(app, seenBy(live), { rows, joined: new Set(both(live)) }),
+  ])
+  const of = (type: string) => {
+    const events = new Map<RoomId, object>()
+    for (const [roomId, ofRoom] of [...initial, ...changed]) {
+      const contents = ofRoom.filter((event) => event.type === type).map((event) => event.content as JsonObject)
+      const isNew = initial.has(roomId) && type === 'm.receipt'
+      const content = merged(isNew ? contents.map((one) => relevant(one, viewer.userId, toldEvents)) : contents)
+      if (contents.length > 0 && (!isNew || Object.keys(content).length > 0)) events.set(roomId, { type, content })
+    }
+    return events
+  }
+  return {
+    ...(extensions.receipts && { receipts: of('m.receipt') }),
+    ...(extensions.typing && { typing: of('m.typing') }),
+  }
+}
+
+/** Of the receipts of a room that the client did not know, those at events that it is told, and the user's own. */
+function relevant(content: JsonObject, userId: UserId, toldEvents: ReadonlySet<string>): JsonObject {
+  const kept = Object.entries(content as Record<string, Record<string, JsonObject>>).flatMap(([eventId, types]) => {
+    if (toldEvents.has(eventId)) return [[eventId, types] as const]
+    const own = Object.entries(types).flatMap(([type, users]) =>
+      Object.hasOwn(users, userId) ? [[type, { [userId]: users[userId]! }] as const] : [],
+    )
+    return own.length > 0 ? [[eventId, Object.fromEntries(own)] as const] : []
+  })
+  return Object.fromEntries(kept) as JsonObject
+}
+
+/**
+ * One content of several, as there is room for only one event. Where a user has receipts of several threads at the same event, that of the main timeline
+ * or of no thread stays.
+ */
+function merged(contents: readonly JsonObject[]): JsonObject {
+  const result: Record<string, Record<string, Record<string, JsonObject>>> = {}
+  for (const content of contents as (typeof result)[])
+    for (const [eventId, types] of Object.entries(content))
+      for (const [type, users] of Object.entries(types)) {
+        const ofEvent = result[eventId] ?? {}
+        const known = ofEvent[type] ?? {}
+        for (const [user, receipt] of Object.entries(users)) {
+          if (!known[user] || receipt.thread_id === undefined || receipt.thread_id === 'main') known[user] = receipt
+        }
+        result[eventId] = { ...ofEvent, [type]: known }
+      }
+  return result as JsonObject
+}
+
+/** The rooms of which rows tell typing, receipts or account data. */
+export function roomsWithEphemeralNews(rows: readonly StreamRow[]): Set<RoomId> {
+  const rooms = new Set<RoomId>()
+  for (const row of rows) {
+    if (row.kind === 'receipt') for (const { roomId } of receiptOwner(row)) rooms.add(roomId)
+    if ((row.kind === 'typing' || row.kind === 'account_data') && row.room_id !== null) rooms.add(row.room_id)
+  }
+  return rooms
+}

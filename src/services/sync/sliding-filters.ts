@@ -1,0 +1,58 @@
+import type { App } from '../../app.ts'
+import type { RoomId, UserId } from '../../core/ids.ts'
+import { findAccountData, loadAccountDataOfType } from '../../storage/account-data.ts'
+import type { RoomListFilter } from '../../storage/room-lists.ts'
+import { loadJoinedAmong } from '../../storage/room-memberships.ts'
+import { readAllState } from '../../storage/room-state.ts'
+import { loadSummarisedRooms } from '../../storage/summarised-rooms.ts'
+import type { SlidingFilter } from './sliding-request.ts'
+
+type Reading = Pick<App, 'database'>
+
+/** What a filter means for the table of rooms: direct chats, tags and spaces are looked up and become sets of rooms. */
+export async function listFilter(
+  app: Reading,
+  userId: UserId,
+  { filter, direct }: { filter: SlidingFilter; direct: ReadonlySet<RoomId> },
+): Promise<RoomListFilter> {
+  const only: ReadonlySet<RoomId>[] = []
+  const except: ReadonlySet<RoomId>[] = []
+  if (filter.isDm !== undefined) (filter.isDm ? only : except).push(direct)
+  if (filter.tags) only.push(await taggedRooms(app, userId, filter.tags))
+  if (filter.notTags) except.push(await taggedRooms(app, userId, filter.notTags))
+  if (filter.spaces) only.push(await childRooms(app, userId, filter.spaces))
+  return {
+    isInvite: filter.isInvite,
+    isEncrypted: filter.isEncrypted,
+    types: filter.roomTypes,
+    notTypes: filter.notRoomTypes,
+    name: filter.name,
+    only: only.length > 0 ? [...only[0]!].filter((room) => only.every((rooms) => rooms.has(room))) : undefined,
+    except: except.length > 0 ? except.flatMap((rooms) => [...rooms]) : undefined,
+  }
+}
+
+/** The rooms that the user's `m.direct` names: https://spec.matrix.org/v1.19/client-server-api/#direct-messaging */
+export async function directRooms(app: Reading, userId: UserId): Promise<ReadonlySet<RoomId>> {
+  const content = await findAccountData(app.database, userId, { roomId: '', type: 'm.direct' })
+  const byUser: unknown[] = content === undefined ? [] : Object.values(JSON.parse(content))
+  return new Set(byUser.flatMap((rooms) => (Array.isArray(rooms) ? (rooms as RoomId[]) : [])))
+}
+
+async function taggedRooms(app: Reading, userId: UserId, tags: readonly string[]): Promise<ReadonlySet<RoomId>> {
+  const rows = await loadAccountDataOfType(app.database, userId, 'm.tag')
+  const tagged = rows.filter(({ content }) => {
+    const { tags: ofRoom } = JSON.parse(content)
+    return typeof ofRoom === 'object' && ofRoom !== null && tags.some((tag) => Object.hasOwn(ofRoom, tag))
+  })
+  return new Set(tagged.map(({ room_id }) => room_id as RoomId))
+}
+
+/** https://spec.matrix.org/v1.19/client-server-api/#mspacechild: one without servers is none. */
+async function childRooms(app: Reading, userId: UserId, spaces: readonly string[]): Promise<ReadonlySet<RoomId>> {
+  const joined = await loadJoinedAmong(app.database, userId, spaces as readonly RoomId[])
+  const heads = await loadSummarisedRooms(app.database, joined)
+  const states = await Promise.all(heads.map(({ state_root }) => readAllState(app.database, state_root, 'rest')))
+  const children = states.flat().filter(({ pdu }) => pdu.type === 'm.space.child' && Array.isArray(pdu.content.via))
+  return new Set(children.map(({ pdu }) => pdu.state_key as RoomId))
+}

@@ -1,0 +1,95 @@
+import type { RoomId } from '../../core/ids.ts'
+import type { RoomConfig } from '../../core/room-config.ts'
+import { KNOWN, type KnownRoom } from '../../storage/sliding-sync-schema.ts'
+import type { ExtensionScope, SlidingExtensions } from './sliding-request.ts'
+import type { SlidingSpan } from './sliding-room-content.ts'
+import type { MatchedRoom } from './sliding-windows.ts'
+
+/** A room that matches, and what is to be done about it. */
+export type RoomPlan = MatchedRoom & {
+  known: KnownRoom | undefined
+  /** What the client will know beside the room's content. */
+  config: RoomConfig
+  configPlace: number
+  flags: number
+  isDirect: boolean
+  /** Whether there may be something to tell. */
+  isNews: boolean
+  span: Omit<SlidingSpan, 'newest'>
+}
+
+/** The room configurations of a connection, each by its place, by which rooms name them. */
+export type ConfigPlaces = { readonly configs: RoomConfig[]; placeOf(config: RoomConfig): number }
+
+/** From how it is stored. */
+export function configPlaces(stored: string): ConfigPlaces {
+  const configs = JSON.parse(stored) as RoomConfig[]
+  const places = new Map(configs.map((config, place) => [JSON.stringify(config), place]))
+  return {
+    configs,
+    placeOf(config) {
+      const key = JSON.stringify(config)
+      const known = places.get(key)
+      if (known !== undefined) return known
+      places.set(key, configs.length)
+      return configs.push(config) - 1
+    },
+  }
+}
+
+/** Decides what is to be done about each room that matches. */
+export function planRooms(
+  matched: ReadonlyMap<RoomId, MatchedRoom>,
+  { places, direct, extensions }: { places: ConfigPlaces; direct: ReadonlySet<RoomId>; extensions: SlidingExtensions },
+): RoomPlan[] {
+  return [...matched.values()].map((match) => {
+    const { room, config } = match
+    const known = room.known
+    const oldConfig = known && places.configs[known.config]
+    const isDirect = direct.has(room.roomId)
+    const isExpanded =
+      known?.membership === 'join' &&
+      room.membership === 'join' &&
+      oldConfig !== undefined &&
+      config.timelineLimit > oldConfig.timelineLimit &&
+      known.events < config.timelineLimit
+    const wantsOther = JSON.stringify(oldConfig?.requiredState) !== JSON.stringify(config.requiredState)
+    return {
+      ...match,
+      known,
+      configPlace: places.placeOf(config),
+      flags: (isDirect ? KNOWN.dm : 0) | (room.membership === 'join' ? extensionFlags(match, extensions) : 0),
+      isDirect,
+      isNews: isContentNew(match) || isExpanded || wantsOther || isDirect !== wasDirect(known),
+      span: { room, config, known, oldConfig, isExpanded },
+    }
+  })
+}
+
+/** Whether a client was told that a room is a direct chat. */
+export function wasDirect(known: KnownRoom | undefined): boolean {
+  return ((known?.flags ?? 0) & KNOWN.dm) !== 0
+}
+
+function isContentNew({ room }: MatchedRoom): boolean {
+  const { known } = room
+  if (known?.membership !== room.membership) return true
+  if (room.membership !== 'join') return known.event_order !== (room.memberNid ?? 0)
+  return known.state_root !== room.stateRoot || known.event_order !== room.lastOrder
+}
+
+function extensionFlags(match: MatchedRoom, { accountData, receipts, typing }: SlidingExtensions): number {
+  return (
+    (isInScope(match, accountData) ? KNOWN.accountData : 0) |
+    (isInScope(match, receipts) ? KNOWN.receipts : 0) |
+    (isInScope(match, typing) ? KNOWN.typing : 0)
+  )
+}
+
+function isInScope({ room, lists, isSubscribed }: MatchedRoom, scope: ExtensionScope | undefined): boolean {
+  if (!scope) return false
+  return (
+    (isSubscribed && (scope.rooms.includes('*') || scope.rooms.includes(room.roomId))) ||
+    lists.some((list) => scope.lists.includes('*') || scope.lists.includes(list))
+  )
+}

@@ -1,0 +1,219 @@
+import type { App } from '../../app.ts'
+import type { ClientEvent } from '../../core/events/client-event.ts'
+import type { JsonObject, StateKey } from '../../core/events/pdu.ts'
+import type { RoomId } from '../../core/ids.ts'
+import { paginationToken } from '../../core/pagination-token.ts'
+import { loadMemberProfiles, type MemberProfile } from '../../storage/member-profiles.ts'
+import { loadNewestEvents } from '../../storage/newest-events.ts'
+import { loadRoomSummaries, type RoomSummary } from '../../storage/room-heroes.ts'
+import type { Membership } from '../../storage/schema.ts'
+import type { StoredEvent } from '../../storage/stored-event.ts'
+import { unreadCounts } from '../push/unread-counts.ts'
+import type { UnreadCount } from '../push/unread-room.ts'
+import { serveEvents, serveStateEvents } from '../rooms/serve-events.ts'
+import { BEFORE_EVERYTHING, type SlidingContent, type SlidingSpan, slidingContent } from './sliding-room-content.ts'
+import type { SyncViewer } from './sync-room.ts'
+
+type Served = Omit<ClientEvent, 'room_id'>
+
+/** What an answer tells of a room; what is undefined has not changed. Which of it goes under which name is for the endpoint to know. */
+export type SlidingRoom = {
+  membership: Membership
+  isInitial: boolean
+  isExpanded: boolean
+  /** null: it has none any more. */
+  name?: string | null
+  avatar?: string | null
+  heroes?: MemberProfile[]
+  isDirect?: boolean
+  requiredState: Served[]
+  deletedState: StateKey[]
+  timeline?: { events: Served[]; limited: boolean; prevBatch: string; numLive: number }
+  stripped?: JsonObject[]
+  bumpStamp?: number
+  joinedCount?: number
+  invitedCount?: number
+  unread?: UnreadCount
+}
+
+type Reading = Pick<App, 'database' | 'clock' | 'stream' | 'logger'>
+
+/** Rooms that are read side by side: what they ask the database for in the same turn is one query (storage/shared-loads.ts). */
+const ROOMS_AT_ONCE = 100
+
+/**
+ * Reads what is to be told of rooms. `live`: nids of events that have happened since the last answer. A room that cannot be read is logged and left
+ * out, so that the client learns of it another time.
+ */
+export async function slidingRooms(
+  app: Reading,
+  viewer: SyncViewer,
+  { spans, live }: { spans: readonly Omit<SlidingSpan, 'newest'>[]; live: ReadonlySet<number> },
+): Promise<{ contents: SlidingContent[]; rooms: Map<RoomId, SlidingRoom> }> {
+  const contents: SlidingContent[] = []
+  for (let start = 0; start < spans.length; start += ROOMS_AT_ONCE)
+    contents.push(...(await readContents(app, viewer, spans.slice(start, start + ROOMS_AT_ONCE))))
+  const [served, shown, unread] = await Promise.all([
+    serveAll(app, viewer, contents),
+    describeMembers(app, viewer, contents),
+    unreadOf(app, viewer, contents),
+  ])
+  return {
+    contents,
+    rooms: new Map(
+      contents.map((content) => [content.span.room.roomId, slidingRoom(content, { served, live, unread, ...shown })]),
+    ),
+  }
+}
+
+async function readContents(
+  app: Reading,
+  viewer: SyncViewer,
+  spans: readonly Omit<SlidingSpan, 'newest'>[],
+): Promise<SlidingContent[]> {
+  const wanted = spans.filter(({ room, config }) => room.membership === 'join' && config.timelineLimit > 0)
+  const newest = await loadNewestEvents(
+    app.database,
+    wanted.map(({ room, known, isExpanded, config }) => ({
+      roomId: room.roomId,
+      after: known?.membership === 'join' && !isExpanded ? known.event_order : BEFORE_EVERYTHING,
+      last: room.lastOrder,
+      // One more tells whether the timeline is limited.
+      limit: config.timelineLimit + 1,
+    })),
+  )
+  const contents = spans.map((span) =>
+    slidingContent(app, viewer, { ...span, newest: newest.get(span.room.roomId) ?? [] }).catch((error: unknown) => {
+      app.logger.warn({ err: error, room_id: span.room.roomId }, 'reading a room for sliding sync failed')
+      return undefined
+    }),
+  )
+  return (await Promise.all(contents)).filter((content) => content !== undefined)
+}
+
+/** All events of an answer as clients get them, by nid; their room is where they are. */
+async function serveAll(app: Reading, { userId, deviceId }: SyncViewer, contents: readonly SlidingContent[]) {
+  const reader = { userId, deviceId }
+  const timelines = contents.flatMap(({ timeline }) => timeline ?? [])
+  const ofTimelines = (limited: boolean) =>
+    timelines.flatMap((timeline) => (timeline.limited === limited ? timeline.events : []))
+  const serve = async (events: StoredEvent[], serving: Promise<ClientEvent[]>) => {
+    const served = await serving
+    return events.map((event, place): [number, Served] => {
+      const { room_id: _, ...withoutRoom } = served[place]!
+      return [event.event_nid, withoutRoom]
+    })
+  }
+  const state = contents.flatMap((content) => content.state.required)
+  const [bundled, plain, ofState] = await Promise.all([
+    serve(ofTimelines(true), serveEvents(app, { events: ofTimelines(true), ...reader, bundle: true })),
+    serve(ofTimelines(false), serveEvents(app, { events: ofTimelines(false), ...reader })),
+    serve(state, serveStateEvents(app, { events: state, ...reader })),
+  ])
+  return { timeline: new Map([...bundled, ...plain]), state: new Map(ofState) }
+}
+
+/** How many are in rooms whose members have changed, and by whom rooms without a name are known. */
+async function describeMembers(app: Reading, { userId }: SyncViewer, contents: readonly SlidingContent[]) {
+  const changed = contents.filter(({ span, state }) => span.room.membership === 'join' && state.changes.members)
+  const summaries = await loadRoomSummaries(
+    app.database,
+    changed.map(({ span }) => span.room.roomId),
+    userId,
+  )
+  const heroes = [...summaries.values()].flatMap(({ room_id, heroes: users }) =>
+    (users ?? []).map((hero) => ({ roomId: room_id, userId: hero })),
+  )
+  return { summaries, heroes: await loadMemberProfiles(app.database, heroes) }
+}
+
+async function unreadOf(
+  app: Reading,
+  { userId }: SyncViewer,
+  contents: readonly SlidingContent[],
+): Promise<Map<RoomId, UnreadCount>> {
+  const joined = contents.filter(({ span }) => span.room.membership === 'join')
+  return loadUnread(
+    app,
+    userId,
+    joined.map(({ span }) => ({ roomId: span.room.roomId, last: span.room.lastOrder, events: span.newest })),
+  )
+}
+
+/** What a user has not read in some rooms, all threads together. `events`: their newest, where at hand. */
+export async function loadUnread(
+  app: Reading,
+  userId: SyncViewer['userId'],
+  rooms: readonly { roomId: RoomId; last: number; events: readonly StoredEvent[] }[],
+): Promise<Map<RoomId, UnreadCount>> {
+  const counts = await unreadCounts(app, userId, new Map(rooms.map(({ roomId, ...newest }) => [roomId, newest])))
+  return new Map(
+    [...counts].map(([roomId, threads]) => {
+      const sum = { notification_count: 0, highlight_count: 0 }
+      for (const { notification_count, highlight_count } of threads.values()) {
+        sum.notification_count += notification_count
+        sum.highlight_count += highlight_count
+      }
+      return [roomId, sum]
+    }),
+  )
+}
+
+type Found = {
+  served: Awaited<ReturnType<typeof serveAll>>
+  summaries: ReadonlyMap<RoomId, RoomSummary>
+  heroes: ReadonlyMap<RoomId, MemberProfile[]>
+  unread: ReadonlyMap<RoomId, UnreadCount>
+  live: ReadonlySet<number>
+}
+
+function slidingRoom(content: SlidingContent, found: Found): SlidingRoom {
+  const { span, isInitial, state, stripped } = content
+  const { room, isExpanded } = span
+  const summary = found.summaries.get(room.roomId)
+  const unread = found.unread.get(room.roomId)
+  return {
+    membership: room.membership,
+    isInitial,
+    isExpanded,
+    ...namesOf(content),
+    ...(summary?.heroes && { heroes: found.heroes.get(room.roomId) ?? [] }),
+    requiredState: state.required.map((event) => found.served.state.get(event.event_nid)!),
+    deletedState: state.deleted,
+    ...timelineOf(content, found),
+    ...(stripped && { stripped }),
+    bumpStamp: room.membership === 'join' ? room.bump : room.since,
+    ...(summary && { joinedCount: summary.joined_members, invitedCount: summary.invited_members }),
+    ...(unread && { unread }),
+  }
+}
+
+function namesOf({
+  isInitial,
+  state: { changes },
+  name,
+  avatar,
+}: SlidingContent): Pick<SlidingRoom, 'name' | 'avatar'> {
+  const text = (value: unknown) => (typeof value === 'string' && value !== '' ? value : null)
+  const names: Pick<SlidingRoom, 'name' | 'avatar'> = {}
+  if (changes.name) names.name = text(name?.pdu.content.name)
+  if (changes.avatar) names.avatar = text(avatar?.pdu.content.url)
+  // What a new room does not have need not be said.
+  if (isInitial && names.name === null) delete names.name
+  if (isInitial && names.avatar === null) delete names.avatar
+  return names
+}
+
+function timelineOf({ timeline, previous }: SlidingContent, { served, live }: Found): Pick<SlidingRoom, 'timeline'> {
+  if (!timeline) return {}
+  const { events, limited } = timeline
+  const lastOld = events.findLastIndex((event) => !live.has(event.event_nid))
+  return {
+    timeline: {
+      events: events.map((event) => served.timeline.get(event.event_nid)!),
+      limited,
+      prevBatch: paginationToken(previous),
+      numLive: events.length - 1 - lastOld,
+    },
+  }
+}

@@ -1,0 +1,114 @@
+import type { App } from '../../app.ts'
+import type { StateKey } from '../../core/events/pdu.ts'
+import type { UserId } from '../../core/ids.ts'
+import { isLazy, type RoomConfig, stateToRead, takesState } from '../../core/room-config.ts'
+import { readAllState, readStateDiff, readStateEvents } from '../../storage/room-state.ts'
+import type { StoredEvent } from '../../storage/stored-event.ts'
+
+type Reading = Pick<App, 'database'>
+
+/** How the state changed for a client; all of it is new where it knows nothing. */
+export type StateNews = {
+  /** What the client's configuration takes. */
+  required: StoredEvent[]
+  /** What it takes and is no more. */
+  deleted: StateKey[]
+  /** Whether a member, the name, or the avatar may have changed. */
+  changes: { members: boolean; name: boolean; avatar: boolean }
+}
+
+/** A stretch of a room's state: `from` undefined for a client that knows nothing. */
+export type StateSpan = {
+  from: number | undefined
+  to: number
+  config: RoomConfig
+  /** What the client has been told by; undefined: as `config`. */
+  oldConfig: RoomConfig | undefined
+  timeline: readonly StoredEvent[]
+  /** Whether events are missing between what the client has and the timeline. */
+  limited: boolean
+}
+
+/**
+ * The state that a room's configuration asks for: all of it or what changed, and what it did not ask for before. Members that are loaded lazily: those
+ * who matter for the timeline, and where it has no gap all who changed.
+ * https://github.com/matrix-org/matrix-spec-proposals/blob/main/proposals/4186-simplified-sliding-sync.md#lazy-loaded-memberships
+ */
+export async function stateNews(app: Reading, span: StateSpan): Promise<StateNews> {
+  return span.from === undefined ? allState(app, span) : changedState(app, { ...span, from: span.from })
+}
+
+async function allState(app: Reading, { to, config, timeline }: StateSpan): Promise<StateNews> {
+  const [wanted, members] = await Promise.all([
+    wantedState(app, to, config),
+    lazyMembers(app, { to, config, timeline }),
+  ])
+  return {
+    required: unique([...wanted, ...members]),
+    deleted: [],
+    changes: { members: true, name: true, avatar: true },
+  }
+}
+
+async function changedState(app: Reading, span: StateSpan & { from: number }): Promise<StateNews> {
+  const { from, to, config, oldConfig, timeline, limited } = span
+  const [{ added, removed }, members, expansion] = await Promise.all([
+    readStateDiff(app.database, from, to),
+    lazyMembers(app, { to, config, timeline }),
+    oldConfig ? expandedState(app, to, { config, oldConfig }) : [],
+  ])
+  const takesAllMembers = isLazy(config) && !limited
+  const wanted = added.filter(
+    (event) => takesState(config, keyOf(event)) || (takesAllMembers && event.pdu.type === 'm.room.member'),
+  )
+  const present = new Set(added.map((event) => JSON.stringify(keyOf(event))))
+  const changed = [...added, ...removed]
+  const has = (type: string) => changed.some(({ pdu }) => pdu.type === type)
+  return {
+    required: unique([...wanted, ...members, ...expansion]),
+    deleted: removed.map(keyOf).filter((key) => !present.has(JSON.stringify(key)) && takesState(config, key)),
+    changes: { members: has('m.room.member'), name: has('m.room.name'), avatar: has('m.room.avatar') },
+  }
+}
+
+/** What the new configuration takes of a state and the old one did not. */
+export async function expandedState(
+  app: Reading,
+  root: number,
+  { config, oldConfig }: { config: RoomConfig; oldConfig: RoomConfig },
+): Promise<StoredEvent[]> {
+  if (JSON.stringify(config.requiredState) === JSON.stringify(oldConfig.requiredState)) return []
+  return (await wantedState(app, root, config)).filter((event) => !takesState(oldConfig, keyOf(event)))
+}
+
+async function wantedState(app: Reading, root: number, config: RoomConfig): Promise<StoredEvent[]> {
+  const { keys, bulk } = stateToRead(config)
+  const [single, many] = await Promise.all([
+    readStateEvents(app.database, root, keys),
+    bulk === 'none' ? [] : readAllState(app.database, root, bulk),
+  ])
+  const found = unique([...single.flatMap((event) => event ?? []), ...many])
+  return found.filter((event) => takesState(config, keyOf(event)))
+}
+
+/** The senders in a timeline, and those whose membership changes in it. */
+async function lazyMembers(
+  app: Reading,
+  { to, config, timeline }: Pick<StateSpan, 'to' | 'config' | 'timeline'>,
+): Promise<StoredEvent[]> {
+  if (!isLazy(config)) return []
+  const users = timeline.flatMap(({ pdu }) =>
+    pdu.type === 'm.room.member' && pdu.state_key !== undefined ? [pdu.sender, pdu.state_key as UserId] : pdu.sender,
+  )
+  const keys = [...new Set(users)].map((state_key) => ({ type: 'm.room.member', state_key }))
+  const members = await readStateEvents(app.database, to, keys)
+  return members.flatMap((member) => member ?? [])
+}
+
+function unique(events: readonly StoredEvent[]): StoredEvent[] {
+  return [...new Map(events.map((event) => [event.event_nid, event])).values()]
+}
+
+function keyOf({ pdu }: StoredEvent): StateKey {
+  return { type: pdu.type, state_key: pdu.state_key ?? '' }
+}

@@ -1,0 +1,161 @@
+import type { App } from '../../app.ts'
+import { parseSlidingPos, slidingPos, unknownPos } from '../../core/sliding-pos.ts'
+import { acknowledgedIn, parseSyncToken } from '../../core/sync-token.ts'
+import { loadIgnoredUsers } from '../../storage/ignored-users.ts'
+import {
+  type ConnectionState,
+  findConnection,
+  openConnection,
+  returnToAnswer,
+  storeAnswer,
+  touchConnection,
+} from '../../storage/sliding-connections.ts'
+import { devicePresenceOf } from '../presence/device-presence.ts'
+import { type ConnectedUser, connectedUsersOf } from './connected-users.ts'
+import { rowsOf } from './incremental-sync.ts'
+import { type SlidingAnswer, slidingAnswer } from './sliding-answer.ts'
+import type { SlidingRequest } from './sliding-request.ts'
+import { compileSyncFilter } from './sync-filter.ts'
+import type { SyncViewer } from './sync-room.ts'
+import { acknowledgeToDevice } from './to-device.ts'
+import { createWaker } from './waker.ts'
+
+type Capabilities = Pick<App, 'config' | 'database' | 'clock' | 'random' | 'stream' | 'logger' | 'metrics'>
+export type SlidingReply = Omit<SlidingAnswer, 'isNews' | 'changes'> & { pos: string }
+
+/** Longer waiting than this gains nothing and ties up proxies. */
+const MAX_TIMEOUT_MS = 10 * 60_000
+/** So many different room configurations, and the client has to begin anew. */
+const MAX_CONFIGS = 200
+const TOUCH_MS = 60 * 60 * 1000
+const EVERYTHING = compileSyncFilter({})
+
+/**
+ * One round of sliding sync. Throws M_UNKNOWN_POS for a `pos` that is not of this connection's last answer, or of the one before when the client did
+ * not get that. https://github.com/matrix-org/matrix-spec-proposals/blob/main/proposals/4186-simplified-sliding-sync.md
+ */
+export async function slidingSync(app: Capabilities, request: SlidingRequest): Promise<SlidingReply> {
+  const { presence } = request
+  if (presence === undefined || !app.config.presence.enabled) return answer(app, request)
+  const present = devicePresenceOf(app).beginSync({ ...request, presence })
+  try {
+    return await answer(app, request)
+  } finally {
+    present.end()
+  }
+}
+
+async function answer(app: Capabilities, request: SlidingRequest): Promise<SlidingReply> {
+  const since = request.extensions.toDevice?.since
+  const acknowledged = since === undefined ? undefined : acknowledgedIn(since)
+  if (since !== undefined) parseSyncToken(since)
+  const reply = request.pos === undefined ? begin : goOn
+  if (acknowledged !== undefined) await acknowledgeToDevice(app, request, acknowledged)
+  return reply(app, request)
+}
+
+/** The first answer of a connection. */
+async function begin(app: Capabilities, request: SlidingRequest): Promise<SlidingReply> {
+  const to = await app.stream.refresh()
+  const viewer = viewerOf(request, await loadIgnoredUsers(app.database, request.userId))
+  const news = { from: undefined, to, rows: [], joined: new Set<never>() }
+  const { changes, isNews: _, ...told } = await slidingAnswer(app, viewer, { request, connection: undefined, news })
+  const connection = await app.database.write(async (tx) => {
+    const now = app.clock.now()
+    const opened = await openConnection(tx, request, now)
+    await storeAnswer(tx, { connection: opened, base: 0, ...changes!, now })
+    return opened
+  })
+  return { ...told, pos: slidingPos({ connection, answer: 1, position: to }) }
+}
+
+async function goOn(app: Capabilities, request: SlidingRequest): Promise<SlidingReply> {
+  const pos = parseSlidingPos(request.pos!)
+  const connection = await connectionAt(app, request, pos)
+  const deadline = app.clock.now() + Math.min(request.timeout, MAX_TIMEOUT_MS)
+  const user = await connectedUsersOf(app).get(request.userId)
+  const waker = createWaker(user)
+  try {
+    // What this user did through another process is told from here on.
+    await app.stream.refresh()
+    if (pos.position > app.stream.position()) throw unknownPos()
+    for (;;) {
+      waker.reset()
+      const to = app.stream.position()
+      const told = await newsAnswer(app, { request, connection, user, from: pos.position, to })
+      const left = deadline - app.clock.now()
+      if (told.isNews || left <= 0 || request.signal.aborted) return await reply(app, { request, connection, told, to })
+      app.metrics.syncWaiters.inc()
+      await waker.wait(left, request.signal).finally(() => app.metrics.syncWaiters.dec())
+    }
+  } finally {
+    waker.close()
+  }
+}
+
+/** The connection as of the answer that the client has. */
+async function connectionAt(
+  app: Capabilities,
+  request: SlidingRequest,
+  pos: { connection: number; answer: number },
+): Promise<ConnectionState> {
+  const connection = await findConnection(app.database, request)
+  if (connection?.connection_nid !== pos.connection) throw unknownPos()
+  const now = app.clock.now()
+  if (connection.answer === pos.answer) {
+    if (connection.used_ts < now - TOUCH_MS) {
+      await app.database.write((tx) => touchConnection(tx, pos.connection, now))
+    }
+    return connection
+  }
+  if (!(await app.database.write((tx) => returnToAnswer(tx, pos.connection, pos.answer)))) throw unknownPos()
+  // Configurations that only the lost answer used do no harm; what was asked for with it is taken for changed, and answered at once.
+  return { ...connection, answer: pos.answer, shape: '' }
+}
+
+async function newsAnswer(
+  app: Capabilities,
+  {
+    request,
+    connection,
+    user,
+    from,
+    to,
+  }: { request: SlidingRequest; connection: ConnectionState; user: ConnectedUser; from: number; to: number },
+): Promise<SlidingAnswer> {
+  // The user's rooms as of `to`: taken before anything is awaited, for they move on with the stream.
+  const present = new Map(user.rooms)
+  const joined = new Set([...present].flatMap(([roomId, { membership }]) => (membership === 'join' ? roomId : [])))
+  const viewer = viewerOf(request, await connectedUsersOf(app).ignoredBy(user))
+  const rows = await rowsOf(app, { user, from, to, joined, present })
+  return slidingAnswer(app, viewer, { request, connection, news: { from, to, rows, joined } })
+}
+
+/** Notes what is told, and gives it its `pos`. */
+async function reply(
+  app: Capabilities,
+  {
+    request,
+    connection,
+    told,
+    to,
+  }: { request: SlidingRequest; connection: ConnectionState; told: SlidingAnswer; to: number },
+): Promise<SlidingReply> {
+  const { changes, isNews: _, ...rest } = told
+  const { connection_nid: nid } = connection
+  // A client that has gone away asks again, and gets what it would have got.
+  if (!changes || request.signal.aborted) {
+    return { ...rest, pos: slidingPos({ connection: nid, answer: connection.answer, position: to }) }
+  }
+  if (JSON.parse(changes.configs).length > MAX_CONFIGS) throw unknownPos()
+  const now = app.clock.now()
+  const number = await app.database.write((tx) =>
+    storeAnswer(tx, { connection: nid, base: connection.answer, ...changes, now }),
+  )
+  if (number === undefined) throw unknownPos()
+  return { ...rest, pos: slidingPos({ connection: nid, answer: number, position: to }) }
+}
+
+function viewerOf({ userId, deviceId }: SlidingRequest, ignored: ReadonlySet<string>): SyncViewer {
+  return { userId, deviceId, ignored, filter: EVERYTHING, stateAfter: undefined }
+}

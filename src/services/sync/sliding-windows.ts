@@ -1,0 +1,63 @@
+import type { App } from '../../app.ts'
+import type { RoomId } from '../../core/ids.ts'
+import type { RoomConfig } from '../../core/room-config.ts'
+import { combineConfigs } from '../../core/room-config.ts'
+import { type ListedRoom, type ListReader, loadListedRooms, loadListWindow } from '../../storage/room-lists.ts'
+import { listFilter } from './sliding-filters.ts'
+import type { SlidingRequest } from './sliding-request.ts'
+
+/** A room that some list or subscription of a request matches. */
+export type MatchedRoom = {
+  room: ListedRoom
+  /** The lists in whose windows it is. */
+  lists: string[]
+  isSubscribed: boolean
+  config: RoomConfig
+}
+
+/** How many rooms each list has, and the rooms in windows and subscriptions. */
+export type Windows = { counts: Map<string, number>; matched: Map<RoomId, MatchedRoom> }
+
+/** Looks up what a request asks for. `newsOnly`: leaves rooms out of which the connection knows all, and what it asked for is the same as before. */
+export async function findWindows(
+  app: Pick<App, 'database'>,
+  reader: ListReader,
+  request: Pick<SlidingRequest, 'lists' | 'subscriptions'>,
+  { direct, newsOnly }: { direct: ReadonlySet<RoomId>; newsOnly: boolean },
+): Promise<Windows> {
+  const lists = [...request.lists]
+  const [subscribed, ...windows] = await Promise.all([
+    loadListedRooms(app.database, reader, [...request.subscriptions.keys()]),
+    ...lists.map(async ([, { filter, windows }]) =>
+      loadListWindow(app.database, reader, {
+        filter: await listFilter(app, reader.userId, { filter, direct }),
+        windows,
+        newsOnly,
+      }),
+    ),
+  ])
+  const matches = new Map<RoomId, { room: ListedRoom; lists: string[]; configs: RoomConfig[] }>()
+  const match = (room: ListedRoom, list: string | undefined, config: RoomConfig) => {
+    const known = matches.get(room.roomId) ?? { room, lists: [], configs: [] }
+    matches.set(room.roomId, known)
+    if (list !== undefined) known.lists.push(list)
+    known.configs.push(config)
+  }
+  for (const [place, [name, { config }]] of lists.entries())
+    for (const room of windows[place]!.rooms) match(room, name, config)
+  for (const room of subscribed) match(room, undefined, request.subscriptions.get(room.roomId)!)
+  return {
+    counts: new Map(lists.map(([name], place) => [name, windows[place]!.count])),
+    matched: new Map(
+      [...matches].map(([roomId, { room, lists: names, configs }]) => [
+        roomId,
+        {
+          room,
+          lists: names,
+          isSubscribed: request.subscriptions.has(roomId),
+          config: combineConfigs(configs),
+        },
+      ]),
+    ),
+  }
+}

@@ -1,0 +1,20 @@
+import { sql } from 'kysely'
+import type { RoomId, UserId } from '../core/ids.ts'
+import type { Db } from './database.ts'
+
+/** What a user is called in a room. */
+export type MemberProfile = { user_id: UserId; displayname: string | null; avatar_url: string | null }
+
+/** The profiles of some members of some rooms, by room; in the order of asking. */
+export async function loadMemberProfiles(
+  db: Db,
+  members: readonly { roomId: RoomId; userId: UserId }[],
+): Promise<Map<RoomId, MemberProfile[]>> {
+  if (members.length === 0) return new Map()
+  const { rows } = await sql<MemberProfile & { room_id: RoomId }>`select room_id, user_id, displayname, avatar_url
+    from unnest(${members.map(({ roomId }) => roomId)}::text[], ${members.map(({ userId }) => userId)}::text[])
+      with ordinality as wanted(room_id, user_id, place) join room_memberships using (room_id, user_id) order by place`.execute(
+    db.sql,
+  )
+  return Map.groupBy(rows, (row) => row.room_id)
+}

@@ -1,0 +1,150 @@
+import { type RawBuilder, sql } from 'kysely'
+import type { RoomId, UserId } from '../core/ids.ts'
+import type { Db } from './database.ts'
+import type { Membership } from './schema.ts'
+import type { KnownRoom } from './sliding-sync-schema.ts'
+
+/** A room in a user's list, and what a connection of sliding sync knows of it. */
+export type ListedRoom = {
+  roomId: RoomId
+  membership: Membership
+  /** The user's member event; null where the room lost it. */
+  memberNid: number | null
+  /** When the membership began, on the line of bump stamps. */
+  since: number
+  bump: number
+  /** Root of the room's current state, and event_order of its last event. */
+  stateRoot: number
+  lastOrder: number
+  known: KnownRoom | undefined
+}
+
+/** Which rooms a list takes; what is undefined takes all. */
+export type RoomListFilter = {
+  isInvite?: boolean | undefined
+  isEncrypted?: boolean | undefined
+  /** null: rooms without a type. */
+  types?: readonly (string | null)[] | undefined
+  notTypes?: readonly (string | null)[] | undefined
+  /** A part of the name, whatever its case. */
+  name?: string | undefined
+  only?: readonly RoomId[] | undefined
+  except?: readonly RoomId[] | undefined
+}
+
+/** The first and last place of a window, which are both in it. */
+export type Window = readonly [first: number, last: number]
+
+/** Whose list it is, and which connection's knowledge is of interest. */
+export type ListReader = { userId: UserId; connection: number | undefined }
+
+/**
+ * How many rooms a filtered list has, and which are in a window of it, the one with the newest event first. `newsOnly`: only those of which the
+ * connection does not know all.
+ */
+export async function loadListWindow(
+  db: Db,
+  reader: ListReader,
+  { filter, windows, newsOnly }: { filter: RoomListFilter; windows: readonly Window[]; newsOnly: boolean },
+): Promise<{ count: number; rooms: ListedRoom[] }> {
+  const { rows } = await sql<Row & { count: number }>`with listed as (
+      select room_lists.*, state_root, next_order, bump,
+        case when membership = 'join' then coalesce(room_heads.activity, room_lists.activity) else room_lists.activity end as place_by
+      from room_lists left join room_heads using (room_id)
+      where user_id = ${reader.userId} and is_listed ${conditions(filter)}
+    ), placed as (select listed.*, row_number() over (order by place_by desc, room_id) - 1 as place from listed),
+    shown as (
+      select ${COLUMNS}, place from placed as listed ${joinKnown(reader)}
+      where exists (select 1 from unnest(${windows.map(([first]) => first)}::bigint[], ${windows.map(([, last]) => last)}::bigint[])
+        as ranges(first, last) where place between first and last) ${newsOnly ? IS_NEWS : sql``}
+    )
+    select count, shown.* from (select count(*)::int as count from listed) as counted left join shown on true order by place`.execute(
+    db.sql,
+  )
+  return { count: rows[0]?.count ?? 0, rooms: rows.filter((row) => row.room_id !== null).map(listedRoom) }
+}
+
+/** Some rooms of a user, whether or not in lists. A room with which the user has nothing to do is left out. */
+export async function loadListedRooms(db: Db, reader: ListReader, roomIds: readonly RoomId[]): Promise<ListedRoom[]> {
+  if (roomIds.length === 0) return []
+  const { rows } = await sql<Row>`select ${COLUMNS} from (select room_lists.*, state_root, next_order, bump
+      from room_lists left join room_heads using (room_id)) as listed ${joinKnown(reader)}
+    where user_id = ${reader.userId} and listed.room_id = any(${roomIds}::text[])
+      and (is_listed or was_joined or known.membership <> '')`.execute(db.sql)
+  return rows.map(listedRoom)
+}
+
+type Row = {
+  room_id: RoomId
+  membership: Membership
+  event_nid: number
+  activity: number
+  bump: number | null
+  state_root: number | null
+  next_order: number | null
+  known_membership: Membership | '' | null
+  known_root: number
+  known_order: number
+  known_events: number
+  known_config: number
+  known_flags: number
+}
+
+const COLUMNS = sql`listed.room_id, listed.membership, event_nid, listed.activity, bump, listed.state_root, next_order,
+  known.membership as known_membership, known.state_root as known_root, known.event_order as known_order,
+  known.events as known_events, known.config as known_config, known.flags as known_flags`
+
+function joinKnown({ connection }: ListReader): RawBuilder<unknown> {
+  return sql`left join sliding_rooms as known on known.connection_nid = ${connection ?? 0}::bigint and known.room_id = listed.room_id`
+}
+
+/** Of rooms that the user is not in, connections know the member event. */
+const IS_NEWS = sql`and (known.membership is distinct from listed.membership
+  or listed.membership = 'join' and (known.state_root <> listed.state_root or known.event_order <> next_order - 1)
+  or listed.membership <> 'join' and known.event_order <> event_nid)`
+
+function conditions(filter: RoomListFilter): RawBuilder<unknown> {
+  const { isInvite, isEncrypted, types, notTypes, name, only, except } = filter
+  const parts = [
+    ...(isInvite === undefined ? [] : [sql`and (membership = 'invite') = ${isInvite}`]),
+    ...(isEncrypted === undefined ? [] : [sql`and is_encrypted = ${isEncrypted}`]),
+    ...(types ? [sql`and ${isOfType(types)}`] : []),
+    ...(notTypes ? [sql`and not ${isOfType(notTypes)}`] : []),
+    ...(name === undefined
+      ? []
+      : [
+          sql`and exists (select 1 from rooms where rooms.room_id = room_lists.room_id and strpos(lower(name), lower(${name})) > 0)`,
+        ]),
+    ...(only ? [sql`and room_id = any(${only}::text[])`] : []),
+    ...(except ? [sql`and not room_id = any(${except}::text[])`] : []),
+  ]
+  return sql.join(parts, sql` `)
+}
+
+function isOfType(types: readonly (string | null)[]): RawBuilder<unknown> {
+  const named = types.filter((type) => type !== null)
+  return sql`(coalesce(room_type = any(${named}::text[]), false) or ${types.includes(null)} and room_type is null)`
+}
+
+function listedRoom(row: Row): ListedRoom {
+  const { known_membership } = row
+  return {
+    roomId: row.room_id,
+    membership: row.membership,
+    memberNid: row.event_nid,
+    since: row.activity,
+    bump: row.bump ?? 0,
+    stateRoot: row.state_root ?? 0,
+    lastOrder: (row.next_order ?? 1) - 1,
+    known: known_membership
+      ? {
+          membership: known_membership,
+          state_root: row.known_root,
+          event_order: row.known_order,
+          events: row.known_events,
+          config: row.known_config,
+          flags: row.known_flags,
+        }
+      : undefined,
+  }
+}

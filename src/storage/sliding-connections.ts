@@ -1,0 +1,152 @@
+import { sql } from 'kysely'
+import type { DeviceId, RoomId, UserId } from '../core/ids.ts'
+import type { Db, Tx } from './database.ts'
+import type { KnownRoom, SlidingConnectionRow } from './sliding-sync-schema.ts'
+
+/** Names a connection of sliding sync: its client chooses `connId`. */
+export type ConnectionKey = { userId: UserId; deviceId: DeviceId | null; connId: string }
+
+/** What a connection knows beside rooms. */
+export type ConnectionState = Pick<SlidingConnectionRow, 'connection_nid' | 'answer' | 'configs' | 'shape'>
+
+/** Connections of one device; when there are more, the one that was not used for the longest time ends. */
+const MAX_CONNECTIONS = 16
+const EXPIRY_MS = 30 * 24 * 60 * 60 * 1000
+
+/** Begins a connection, which ends an earlier one of that name, and those of any user that have expired, a few at a time. */
+export async function openConnection(
+  tx: Tx,
+  { userId, deviceId, connId }: ConnectionKey,
+  now: number,
+): Promise<number> {
+  const device = deviceId ?? ''
+  await sql`delete from sliding_connections where user_id = ${userId} and device_id = ${device} and (conn_id = ${connId}
+    or connection_nid in (select connection_nid from sliding_connections where user_id = ${userId} and device_id = ${device}
+      and conn_id <> ${connId} order by used_ts desc offset ${MAX_CONNECTIONS - 1}::int))`.execute(tx.sql)
+  await sql`delete from sliding_connections where connection_nid in (select connection_nid from sliding_connections
+    where used_ts < ${now - EXPIRY_MS}::bigint order by used_ts limit 4 for update skip locked)`.execute(tx.sql)
+  const { rows } = await sql<{
+    connection_nid: number
+  }>`insert into sliding_connections (user_id, device_id, conn_id, used_ts)
+    values (${userId}, ${device}, ${connId}, ${now}::bigint)
+    on conflict (user_id, device_id, conn_id) do update set used_ts = excluded.used_ts returning connection_nid`.execute(
+    tx.sql,
+  )
+  return rows[0]!.connection_nid
+}
+
+/** The connection of this name; undefined when there is none. */
+export async function findConnection(db: Db, { userId, deviceId, connId }: ConnectionKey) {
+  const { rows } = await sql<SlidingConnectionRow>`select * from sliding_connections
+    where user_id = ${userId} and device_id = ${deviceId ?? ''} and conn_id = ${connId}`.execute(db.sql)
+  return rows[0]
+}
+
+/** Notes that a connection is in use. */
+export async function touchConnection(tx: Tx, connection: number, now: number): Promise<void> {
+  await sql`update sliding_connections set used_ts = ${now}::bigint where connection_nid = ${connection}::bigint`.execute(
+    tx.sql,
+  )
+}
+
+/**
+ * Goes back to an answer that the client has: it did not get the one after that. False when that is none of the two that can be gone back to.
+ */
+export async function returnToAnswer(tx: Tx, connection: number, answer: number): Promise<boolean> {
+  const { rows } = await sql<SlidingConnectionRow>`select * from sliding_connections
+    where connection_nid = ${connection}::bigint for update`.execute(tx.sql)
+  const row = rows[0]
+  if (!row || (row.answer !== answer && row.base_answer !== answer)) return false
+  if (row.answer === answer) return true
+  await sql`update sliding_connections set answer = ${answer}::bigint where connection_nid = ${connection}::bigint`.execute(
+    tx.sql,
+  )
+  await sql`update sliding_rooms set answer = ${answer}::bigint, membership = old_membership, state_root = old_state_root,
+      event_order = old_event_order, events = old_events, config = old_config, flags = old_flags
+    where connection_nid = ${connection}::bigint and answer > ${answer}::bigint`.execute(tx.sql)
+  return true
+}
+
+/**
+ * Notes what an answer tells a connection that has the answer `base`; returns the new answer's number, or undefined when the connection has gone on or
+ * ended meanwhile.
+ */
+export async function storeAnswer(
+  tx: Tx,
+  answer: {
+    connection: number
+    base: number
+    rooms: ReadonlyMap<RoomId, KnownRoom>
+    configs: string
+    shape: string
+    now: number
+  },
+): Promise<number | undefined> {
+  const { connection, base } = answer
+  if (!(await returnToAnswer(tx, connection, base))) return undefined
+  const { rows } = await sql<{
+    issued: number
+  }>`update sliding_connections set issued = issued + 1, answer = issued + 1,
+      base_answer = ${base}::bigint, configs = ${answer.configs}, shape = ${answer.shape}, used_ts = ${answer.now}::bigint
+    where connection_nid = ${connection}::bigint returning issued`.execute(tx.sql)
+  const number = rows[0]!.issued
+  await storeKnownRooms(tx, connection, number, answer.rooms)
+  return number
+}
+
+async function storeKnownRooms(
+  tx: Tx,
+  connection: number,
+  answer: number,
+  rooms: ReadonlyMap<RoomId, KnownRoom>,
+): Promise<void> {
+  if (rooms.size === 0) return
+  const known = [...rooms.values()]
+  await sql`insert into sliding_rooms (connection_nid, room_id, answer, membership, state_root, event_order, events, config, flags)
+    select ${connection}::bigint, room_id, ${answer}::bigint, membership, state_root, event_order, events, config, flags
+    from unnest(${[...rooms.keys()]}::text[], ${known.map((room) => room.membership)}::text[],
+        ${known.map((room) => room.state_root)}::bigint[], ${known.map((room) => room.event_order)}::bigint[],
+        ${known.map((room) => room.events)}::int[], ${known.map((room) => room.config)}::int[],
+        ${known.map((room) => room.flags)}::int[])
+      as told(room_id, membership, state_root, event_order, events, config, flags)
+    on conflict (connection_nid, room_id) do update set answer = excluded.answer, membership = excluded.membership,
+      state_root = excluded.state_root, event_order = excluded.event_order, events = excluded.events, config = excluded.config,
+      flags = excluded.flags, old_membership = sliding_rooms.membership, old_state_root = sliding_rooms.state_root,
+      old_event_order = sliding_rooms.event_order, old_events = sliding_rooms.events, old_config = sliding_rooms.config,
+      old_flags = sliding_rooms.flags`.execute(tx.sql)
+}
+
+/** What a connection knows of some rooms; those of which it knows nothing are left out. */
+export async function loadKnownRooms(
+  db: Db,
+  connection: number,
+  roomIds: readonly RoomId[],
+): Promise<Map<RoomId, KnownRoom>> {
+  if (roomIds.length === 0) return new Map()
+  const { rows } = await sql<KnownRoom & { room_id: RoomId }>`select room_id, ${KNOWN_COLUMNS} from sliding_rooms
+    where connection_nid = ${connection}::bigint and room_id = any(${roomIds}::text[]) and membership <> ''`.execute(
+    db.sql,
+  )
+  return new Map(rows.map(({ room_id, ...known }) => [room_id, known]))
+}
+
+/** The rooms of which any of the `flags` is set, all others than those in `except`. */
+export async function loadFlaggedRooms(
+  db: Db,
+  connection: number,
+  { flags, except }: { flags: number; except: readonly RoomId[] },
+): Promise<Map<RoomId, KnownRoom>> {
+  const { rows } = await sql<KnownRoom & { room_id: RoomId }>`select room_id, ${KNOWN_COLUMNS} from sliding_rooms
+    where connection_nid = ${connection}::bigint and flags & ${flags}::int <> 0 and membership <> ''
+      and not room_id = any(${except}::text[])`.execute(db.sql)
+  return new Map(rows.map(({ room_id, ...known }) => [room_id, known]))
+}
+
+const KNOWN_COLUMNS = sql`membership, state_root, event_order, events, config, flags`
+
+/** Ends the connections of devices that go. */
+export async function closeConnections(tx: Tx, userId: UserId, deviceIds: readonly DeviceId[]): Promise<void> {
+  await sql`delete from sliding_connections where user_id = ${userId} and device_id = any(${deviceIds}::text[])`.execute(
+    tx.sql,
+  )
+}

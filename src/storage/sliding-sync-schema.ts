@@ -1,0 +1,59 @@
+import type { RoomId, UserId } from '../core/ids.ts'
+import type { Membership } from './schema.ts'
+
+export type RoomListRow = {
+  user_id: UserId
+  room_id: RoomId
+  membership: Membership
+  event_nid: number
+  forgotten: boolean
+  was_joined: boolean
+  is_listed: boolean
+  activity: number
+  room_type: string | null
+  is_encrypted: boolean
+}
+
+export type SlidingConnectionRow = {
+  connection_nid: number
+  user_id: UserId
+  device_id: string
+  conn_id: string
+  issued: number
+  answer: number
+  base_answer: number
+  configs: string
+  shape: string
+  used_ts: number
+}
+
+/** What a client knows of a room. */
+export type KnownRoom = {
+  /** ''; nothing any more. */
+  membership: Membership | ''
+  /** Root of the state. */
+  state_root: number
+  /** event_order of the last event; in rooms that the user is not in, the nid of the user's member event. */
+  event_order: number
+  /** How many events it has at the end of the timeline without a gap. */
+  events: number
+  /** The place of the room's configuration among those of the connection. */
+  config: number
+  /** See `KNOWN`. */
+  flags: number
+}
+
+/** Bits of KnownRoom.flags. */
+export const KNOWN = {
+  /** It was told to be a direct chat. */
+  dm: 1,
+  /** Account data, receipts and typing are up to date, and their changes are told. */
+  accountData: 2,
+  receipts: 4,
+  typing: 8,
+} as const
+
+export type SlidingSyncTables = {
+  room_lists: RoomListRow
+  sliding_connections: SlidingConnectionRow
+}
