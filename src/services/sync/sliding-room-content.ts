@@ -137,7 +137,12 @@ async function departedContent(app: Reading, viewer: Viewer, span: SlidingSpan):
   const ended = (await loadJoinSpans(app, viewer.userId, new Set([room.roomId]))).get(room.roomId)?.end
   const wasInside = span.known === undefined || span.known.membership === 'join'
   if (ended && wasInside && own.event_order !== null) {
-    return insideContent(app, viewer, { ...span, newest: [] }, { end: ended.room_after ?? ended.state_after ?? 0, last: own.event_order })
+    return insideContent(
+      app,
+      viewer,
+      { ...span, newest: [] },
+      { end: ended.room_after ?? ended.state_after ?? 0, last: own.event_order },
+    )
   }
   return { ...nothing(span), timeline: { events: [own], limited: false }, state: { ...NO_NEWS, required: [own] } }
 }

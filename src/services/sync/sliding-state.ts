@@ -72,7 +72,7 @@ async function changedState(app: Reading, span: StateSpan & { from: number }): P
 }
 
 /** What the new configuration takes of a state and the old one did not. */
-export async function expandedState(
+async function expandedState(
   app: Reading,
   root: number,
   { config, oldConfig }: { config: RoomConfig; oldConfig: RoomConfig },
