@@ -3,11 +3,19 @@ import { Agent, request } from 'undici'
 import type { Answer } from './client.ts'
 import type { TestFederation } from './federation.ts'
 
-/** An unsigned request to a server of a test federation, as from another server. */
-export async function get(federation: TestFederation, serverName: string, path: string): Promise<Answer> {
+/** A request to a server of a test federation, as from another server; unsigned, so only for what needs no signature. A body makes it a POST. */
+export async function askServer(
+  federation: TestFederation,
+  serverName: string,
+  path: string,
+  body?: unknown,
+): Promise<Answer> {
   const dispatcher = new Agent({ connect: { ca: readFileSync(federation.authority.certificate) } })
   try {
-    const answer = await request(`https://${serverName}${path}`, { dispatcher })
+    const answer = await request(`https://${serverName}${path}`, {
+      dispatcher,
+      ...(body !== undefined && { method: 'POST', body: JSON.stringify(body) }),
+    })
     return { status: answer.statusCode, body: await answer.body.json(), headers: new Headers(answer.headers as never) }
   } finally {
     await dispatcher.close()

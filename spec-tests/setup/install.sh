@@ -13,3 +13,14 @@ need() { # need PROGRAM-OR-GLOB PACKAGE
 need '/usr/lib/postgresql/*/bin/initdb' postgresql
 need /usr/bin/turnserver coturn
 need /usr/bin/chromium chromium
+need /usr/bin/openssl openssl
+
+# Synapse is the other server in the tests of federation: in a virtualenv outside the tree, unless SYNAPSE_PYTHON names a Python that has it.
+synapse_version=1.163.0
+synapse=$HOME/.cache/hearth/synapse-$synapse_version
+if [ -z "${SYNAPSE_PYTHON:-}" ] && ! "$synapse/bin/python" -c 'import synapse' 2> /dev/null; then
+  need "/usr/lib/python3*/ensurepip" python3-venv
+  rm -rf "$synapse" && python3 -m venv "$synapse" \
+    && "$synapse/bin/pip" install --quiet --disable-pip-version-check "matrix-synapse==$synapse_version" \
+    || { echo "The tests need Synapse $synapse_version, which could not be installed from PyPI into $synapse." >&2; exit 1; }
+fi

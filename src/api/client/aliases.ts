@@ -1,5 +1,6 @@
 import { z } from 'zod'
-import { createRoomAlias, listRoomAliases, removeRoomAlias, resolveRoomAlias } from '../../services/rooms/aliases.ts'
+import { findRoomAlias } from '../../services/federation/find-alias.ts'
+import { createRoomAlias, listRoomAliases, removeRoomAlias } from '../../services/rooms/aliases.ts'
 import { roomAlias, roomId } from '../http/fields.ts'
 import { route } from '../http/route.ts'
 import { v3 } from './client-paths.ts'
@@ -12,7 +13,7 @@ export const getRoomAlias = route({
   path: v3('/directory/room/:roomAlias'),
   auth: 'none',
   params,
-  handle: ({ params }, app) => resolveRoomAlias(app, params.roomAlias),
+  handle: ({ params }, app) => findRoomAlias(app, params.roomAlias),
 })
 
 /** https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3directoryroomroomalias */

@@ -1,9 +1,9 @@
 import { z } from 'zod'
 import type { App } from '../../app.ts'
-import { ForbiddenError, MissingParamError, NotFoundError } from '../../core/errors.ts'
+import { ForbiddenError, MissingParamError } from '../../core/errors.ts'
 import type { Json } from '../../core/events/pdu.ts'
-import { serverNameOf, type UserId } from '../../core/ids.ts'
-import { getProfile, getProfileField, setProfileField } from '../../services/users/profile.ts'
+import { findProfile, findProfileField } from '../../services/federation/find-profile.ts'
+import { setProfileField } from '../../services/users/profile.ts'
 import { jsonObject, userId } from '../http/fields.ts'
 import { route, type Session } from '../http/route.ts'
 import { v3 } from './client-paths.ts'
@@ -21,10 +21,7 @@ export const getWholeProfile = route({
   path: [...v3('/profile/:userId'), '/_matrix/client/unstable/uk.tcpip.msc4133/profile/:userId'],
   auth: 'none',
   params: z.object({ userId }),
-  handle({ params }, app) {
-    requireLocal(app, params.userId)
-    return getProfile(app, params.userId)
-  },
+  handle: ({ params }, app) => findProfile(app, params.userId),
 })
 
 /** https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3profileuseridkeyname */
@@ -33,10 +30,9 @@ export const getOneProfileField = route({
   path: fieldPaths,
   auth: 'none',
   params: fieldParams,
-  async handle({ params }, app) {
-    requireLocal(app, params.userId)
-    return { [params.keyName]: await getProfileField(app, params.userId, params.keyName) }
-  },
+  handle: async ({ params }, app) => ({
+    [params.keyName]: await findProfileField(app, params.userId, params.keyName),
+  }),
 })
 
 /** https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3profileuseridkeyname */
@@ -79,8 +75,4 @@ async function changeField(
   const job = await setProfileField(app, { userId, field, value })
   if (job !== undefined) await app.jobs.attend(job)
   return {}
-}
-
-function requireLocal(app: App, id: UserId): void {
-  if (serverNameOf(id) !== app.serverName) throw new NotFoundError('There is no profile for this user')
 }

@@ -1,4 +1,5 @@
 import type { AnyEndpoint } from '../http/route.ts'
+import { getDirectoryQuery, getProfileQuery } from './query.ts'
 import { getKeyQuery, getServerKeys, postKeyQuery } from './server-keys.ts'
 import { getFederationVersion } from './version.ts'
 
@@ -8,4 +9,6 @@ export const federationEndpoints: readonly AnyEndpoint[] = [
   getServerKeys,
   getKeyQuery,
   postKeyQuery,
+  getProfileQuery,
+  getDirectoryQuery,
 ]

@@ -23,13 +23,13 @@ const MAX_SERVERS = 50
 
 type Requester = { userId: UserId; isAdmin: boolean }
 
-/** What an alias points to, and servers in that room. Throws M_NOT_FOUND. https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3directoryroomroomalias */
+/** What an alias of this server points to, and servers in that room. Throws M_NOT_FOUND. https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3directoryroomroomalias */
 export async function resolveRoomAlias(
   app: Pick<App, 'database' | 'serverName'>,
   alias: RoomAlias,
 ): Promise<{ room_id: RoomId; servers: ServerName[] }> {
   const found = await findRoomAlias(app.database, alias)
-  if (!found) throw new NotFoundError(`The alias ${alias} is not known to this server, which does not federate yet`)
+  if (!found) throw new NotFoundError(`The alias ${alias} does not exist`)
   const servers = await loadRoomServers(app.database, found.room_id, MAX_SERVERS)
   return { room_id: found.room_id, servers: [...new Set([app.serverName, ...servers])] }
 }

@@ -1,0 +1,128 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { homedir, tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { TestFederation } from './federation.ts'
+import { freePort } from './free-port.ts'
+import { pollUntil } from './poll-until.ts'
+
+/** The version that the tests are written against; `setup/install.sh` installs it. */
+const VERSION = '1.163.0'
+const PYTHON = process.env.SYNAPSE_PYTHON ?? join(homedir(), '.cache', 'hearth', `synapse-${VERSION}`, 'bin', 'python')
+
+/** A Synapse in a process of its own, with SQLite. */
+export type TestSynapse = {
+  /** For clients; registration is open. */
+  url: string
+  /** `localhost:PORT`, where other servers reach it. */
+  serverName: string
+  /** What it has logged. */
+  output(): string
+  /** Ends it at once, as a crash would; `restart` starts it again on the same data. */
+  kill(): Promise<void>
+  restart(): Promise<void>
+}
+
+/** Starts a Synapse that federates with the others of a test federation; it ends with them. `config`: further keys of homeserver.yaml. */
+export async function startSynapse(federation: TestFederation, config: object = {}): Promise<TestSynapse> {
+  if (!existsSync(PYTHON)) {
+    throw new Error(`There is no Synapse ${VERSION}: ${PYTHON} is missing. spec-tests/setup/install.sh installs it.`)
+  }
+  const folder = mkdtempSync(join(tmpdir(), 'hearth-synapse-'))
+  const [clientPort, serverPort] = [await freePort(), await freePort()]
+  const serverName = `localhost:${serverPort}`
+  const url = `http://127.0.0.1:${clientPort}`
+  const configFile = join(folder, 'homeserver.yaml')
+  writeFileSync(join(folder, 'signing.key'), `ed25519 a_test ${randomBytes(32).toString('base64').replace('=', '')}\n`)
+  writeFileSync(join(folder, 'log.yaml'), JSON.stringify(LOGGING))
+  const settings = { ...settingsFor(federation, { folder, serverName, clientPort, serverPort }), ...config }
+  writeFileSync(configFile, JSON.stringify(settings))
+  let child: ChildProcess
+  let output = ''
+
+  async function start(): Promise<void> {
+    child = spawn(PYTHON, ['-m', 'synapse.app.homeserver', '--config-path', configFile], {
+      cwd: folder,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
+    for (const stream of [child.stdout!, child.stderr!]) stream.on('data', (chunk) => (output += chunk))
+    await pollUntil('Synapse answers', async () => {
+      if (child.exitCode !== null) throw new Error(`Synapse ended with ${child.exitCode}:\n${output}`)
+      return (await fetch(`${url}/_matrix/client/versions`)).ok
+    }).catch((error) => {
+      child.kill('SIGKILL')
+      throw new Error(`Synapse does not start:\n${output}`, { cause: error })
+    })
+  }
+
+  async function kill(): Promise<void> {
+    if (child.exitCode !== null || child.signalCode !== null) return
+    const ended = new Promise((resolve) => child.once('exit', resolve))
+    child.kill('SIGKILL')
+    await ended
+  }
+
+  await start()
+  federation.onDispose(async () => {
+    await kill()
+    rmSync(folder, { recursive: true, force: true })
+  })
+  return { url, serverName, output: () => output, kill, restart: start }
+}
+
+const LOGGING = {
+  version: 1,
+  formatters: { line: { format: '%(asctime)s %(levelname)s %(name)s %(message)s' } },
+  handlers: { console: { class: 'logging.StreamHandler', formatter: 'line' } },
+  root: { level: 'INFO', handlers: ['console'] },
+  disable_existing_loggers: false,
+}
+
+const UNLIMITED = { per_second: 9999, burst_count: 9999 }
+
+function settingsFor(
+  { authority }: TestFederation,
+  at: { folder: string; serverName: string; clientPort: number; serverPort: number },
+): object {
+  const { certificate, key } = authority.issue('localhost')
+  const resources = [{ names: ['client', 'federation'] }]
+  return {
+    server_name: at.serverName,
+    public_baseurl: `http://127.0.0.1:${at.clientPort}/`,
+    pid_file: join(at.folder, 'homeserver.pid'),
+    log_config: join(at.folder, 'log.yaml'),
+    signing_key_path: join(at.folder, 'signing.key'),
+    media_store_path: join(at.folder, 'media'),
+    macaroon_secret_key: 'only for tests',
+    database: { name: 'sqlite3', args: { database: join(at.folder, 'homeserver.db') } },
+    listeners: [
+      { port: at.clientPort, type: 'http', bind_addresses: ['127.0.0.1'], resources },
+      { port: at.serverPort, type: 'http', tls: true, bind_addresses: ['127.0.0.1', '::1'], resources },
+    ],
+    tls_certificate_path: certificate,
+    tls_private_key_path: key,
+    federation_custom_ca_list: [authority.certificate],
+    ip_range_blacklist: [],
+    federation_ip_range_blacklist: [],
+    trusted_key_servers: [],
+    suppress_key_server_warning: true,
+    report_stats: false,
+    bcrypt_rounds: 4,
+    enable_registration: true,
+    enable_registration_without_verification: true,
+    allow_device_name_lookup_over_federation: true,
+    allow_public_rooms_over_federation: true,
+    enable_room_list_search: true,
+    room_list_publication_rules: [{ action: 'allow' }],
+    soft_file_limit: 0,
+    rc_federation: { window_size: 1000, sleep_limit: 1000, sleep_delay: 500, reject_limit: 9999, concurrent: 100 },
+    federation_rr_transactions_per_room_per_second: 9999,
+    rc_message: UNLIMITED,
+    rc_registration: UNLIMITED,
+    rc_login: { address: UNLIMITED, account: UNLIMITED, failed_attempts: UNLIMITED },
+    rc_joins: { local: UNLIMITED, remote: UNLIMITED },
+    rc_joins_per_room: UNLIMITED,
+    rc_invites: { per_room: UNLIMITED, per_user: UNLIMITED, per_issuer: UNLIMITED },
+  }
+}

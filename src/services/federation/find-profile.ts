@@ -1,0 +1,58 @@
+import { z } from 'zod'
+import type { App } from '../../app.ts'
+import { NotFoundError } from '../../core/errors.ts'
+import type { Json } from '../../core/events/pdu.ts'
+import { serverNameOf, type UserId } from '../../core/ids.ts'
+import type { Profile } from '../../storage/profiles.ts'
+import { getProfile, getProfileField } from '../users/profile.ts'
+
+const TIMEOUT_MS = 10_000
+const MAX_BYTES = 128 * 1024
+
+const answer = z.record(z.string(), z.json().optional())
+const text = z.string()
+
+/** The profile of any user: from this server, or asked of theirs. Throws M_NOT_FOUND and FederationError. https://spec.matrix.org/v1.19/server-server-api/#get_matrixfederationv1queryprofile */
+export async function findProfile(
+  app: Pick<App, 'database' | 'serverName' | 'federation'>,
+  userId: UserId,
+): Promise<Profile> {
+  return isOurs(app, userId) ? getProfile(app, userId) : askForProfile(app, userId)
+}
+
+/** One field of a profile. Throws as `findProfile`, and M_NOT_FOUND where there is no such field. */
+export async function findProfileField(
+  app: Pick<App, 'database' | 'serverName' | 'federation'>,
+  userId: UserId,
+  field: string,
+): Promise<Json> {
+  if (isOurs(app, userId)) return getProfileField(app, userId, field)
+  const profile = await askForProfile(app, userId, field)
+  if (!Object.hasOwn(profile, field)) throw new NotFoundError('The profile has no such field')
+  return profile[field]!
+}
+
+function isOurs(app: Pick<App, 'serverName'>, userId: UserId): boolean {
+  return serverNameOf(userId) === app.serverName
+}
+
+async function askForProfile(app: Pick<App, 'federation'>, userId: UserId, field?: string): Promise<Profile> {
+  const profile = await app.federation.request({
+    destination: serverNameOf(userId),
+    method: 'GET',
+    path: '/_matrix/federation/v1/query/profile',
+    query: { user_id: userId, field },
+    timeoutMs: TIMEOUT_MS,
+    maxBytes: MAX_BYTES,
+  })
+  const fields = Object.entries(answer.catch({}).parse(profile)).flatMap(([name, value]) =>
+    isPresentable(name, value) ? [[name, value] as const] : [],
+  )
+  return Object.fromEntries(fields)
+}
+
+/** null stands for a field that is not set; clients take names and avatars for text. */
+function isPresentable(name: string, value: Json | undefined): value is Json {
+  if (value === null || value === undefined) return false
+  return (name !== 'displayname' && name !== 'avatar_url') || text.safeParse(value).success
+}
