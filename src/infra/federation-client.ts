@@ -47,6 +47,7 @@ const STREAM_TIMEOUT_MS = 600_000
 const MAX_BYTES = 32 * 1024 * 1024
 const MAX_STREAM_BYTES = 1024 * 1024 * 1024
 const MAX_ERROR_BYTES = 64 * 1024
+const NOTHING_THERE = { status: 404, errcode: 'M_NOT_FOUND' }
 const CONNECTION_TIMEOUT = 'UND_ERR_CONNECT_TIMEOUT'
 
 export function createFederationClient(from: {
@@ -57,7 +58,8 @@ export function createFederationClient(from: {
 }): FederationClient {
   async function stream(command: FederationRequest): Promise<FederationStream> {
     const { destination } = command
-    if (!from.enabled) throw new FederationError('Federation is switched off', { retryable: false })
+    // Without federation there is nothing of other servers.
+    if (!from.enabled) throw new FederationError('This server does not federate', NOTHING_THERE)
     if (destination === from.serverName) throw new Error(`${command.path}: this server does not ask itself`)
     const signal = signalOf(command.signal, command.timeoutMs ?? STREAM_TIMEOUT_MS)
     const answer = await send(from, command, signal)

@@ -11,6 +11,7 @@ import { createMetrics } from '../../infra/metrics.ts'
 import { createPasswordHasher } from '../../infra/password-hasher.ts'
 import { systemRandom } from '../../infra/random.ts'
 import { startStreamTail } from '../../infra/stream-tail.ts'
+import { createNoFederation } from '../../infra/test-federation.ts'
 import { jobHandlers } from '../../services/admin/job-handlers.ts'
 import { hashToken } from '../../services/users/tokens.ts'
 import type { Database } from '../../storage/database.ts'
@@ -78,6 +79,7 @@ async function createApp(database: Database): Promise<App> {
     takeNids: createNidSource(),
     stream: await startStreamTail(database, logger),
     signingKey: signingKeyFromSeed('a', Buffer.alloc(32, 1)),
+    federation: createNoFederation('hearth.test' as ServerName),
     passwordHasher: createPasswordHasher(config.passwords),
     clock: systemClock,
     random: systemRandom,

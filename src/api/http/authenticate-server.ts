@@ -20,5 +20,5 @@ export async function receiveSigned(
   const content = body === undefined ? undefined : canonicalJson(body as object, { strict: false })
   const session = await authenticateServer(app, credentials, { method: request.method!, uri: request.url!, content })
   noteServerAlive(app, session.origin)
-  return { session, body: body ?? {} }
+  return { session, body: body === undefined ? {} : body }
 }

@@ -6,7 +6,8 @@ const utf8 = new TextDecoder('utf-8', { fatal: true })
 
 /** Reads a JSON body of at most `request_size` bytes within `request_timeout` milliseconds; an empty body is `{}`. Throws M_TOO_LARGE, M_NOT_JSON and, for what takes too long, 408. */
 export async function readJsonBody(request: IncomingMessage, limits: Config['limits']): Promise<unknown> {
-  return (await readJson(request, limits)) ?? {}
+  const body = await readJson(request, limits)
+  return body === undefined ? {} : body
 }
 
 /** As `readJsonBody`, but an empty body is undefined. */

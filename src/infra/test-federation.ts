@@ -1,0 +1,15 @@
+import type { ServerName } from '../core/ids.ts'
+import { signingKeyFromSeed } from '../core/signing/signing-key.ts'
+import { systemClock } from './clock.ts'
+import { createFederationClient, type FederationClient } from './federation-client.ts'
+import { createFederationConnections } from './federation-connections.ts'
+
+/** The client of a server that does not federate, for tests of a server alone. */
+export function createNoFederation(serverName: ServerName): FederationClient {
+  const connections = createFederationConnections(
+    { trustedCertificates: [], allowPrivateAddresses: false },
+    systemClock,
+  )
+  const signingKey = signingKeyFromSeed('a', Buffer.alloc(32, 1))
+  return createFederationClient({ serverName, signingKey, enabled: false, connections })
+}
