@@ -1,7 +1,8 @@
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { ELEMENT_X } from '../clients/element-x-build.ts'
 
 /** Runs every check and every test, and closes with `N passed, N failed`. Exit status 1 when anything failed. */
 const folder = mkdtempSync(join(tmpdir(), 'hearth-results-'))
@@ -49,6 +50,9 @@ tests('on-pglite', ['pglite'])
 tests('on-postgresql', ['postgresql'])
 tests('on-three-processes', ['three-processes'])
 tests('whole', ['whole'])
+if (existsSync(ELEMENT_X)) step("Element X's SDK", ['npm', 'run', 'test:element-x'])
+else
+  console.log("\n== Element X's SDK: not tried, as it is not built here; `npm run test:element-x` builds and tries it")
 rmSync(folder, { recursive: true, force: true })
 console.log(`\n${passed} passed, ${failed} failed`)
 process.exit(failed === 0 ? 0 : 1)

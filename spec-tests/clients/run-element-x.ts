@@ -1,0 +1,31 @@
+import { spawnSync } from 'node:child_process'
+import { join } from 'node:path'
+import { registerUser, uniqueName } from '../harness/client.ts'
+import { startHearth } from '../harness/hearth.ts'
+import { ELEMENT_X, ELEMENT_X_TARGET } from './element-x-build.ts'
+
+/**
+ * `npm run test:element-x`: builds the program in rust/ with cargo and lets it talk to a Hearth, or to the homeserver at HOMESERVER_URL. The build takes
+ * minutes the first time and some 2 GB; it lies in CARGO_TARGET_DIR, by default in ~/.cache/hearth-element-x.
+ */
+const folder = join(import.meta.dirname, 'rust')
+const build = spawnSync('cargo', ['build', '--locked'], {
+  cwd: folder,
+  env: { ...process.env, CARGO_TARGET_DIR: ELEMENT_X_TARGET },
+  stdio: 'inherit',
+})
+if (build.status !== 0) process.exit(build.status ?? 1)
+
+const hearth = process.env.HOMESERVER_URL ? undefined : await startHearth()
+const url = hearth?.url ?? process.env.HOMESERVER_URL!
+try {
+  const names = [uniqueName('alice'), uniqueName('bob')]
+  for (const name of names) await registerUser(url, name)
+  const run = spawnSync(ELEMENT_X, [url, ...names, 'correct horse battery'], {
+    stdio: 'inherit',
+    timeout: 5 * 60_000,
+  })
+  process.exitCode = run.status ?? 1
+} finally {
+  await hearth?.dispose()
+}
