@@ -20,20 +20,26 @@ export type RelatedPage = {
   ignored: ReadonlySet<string>
 }
 
-/** The events of a page, in its direction. What is left out leads to no others either. */
+/** The events of a page, in its direction. Types say what is given of all that was found; what ignored users sent leads to no others either. */
 export async function loadRelatedEvents(db: Db, page: RelatedPage): Promise<StoredEvent[]> {
+  const ofTypes = (
+    table: string,
+  ) => sql`${page.relType === undefined ? sql`` : sql`and ${sql.ref(table)}.rel_type = ${page.relType}`}
+    ${page.eventType === undefined ? sql`` : sql`and ${sql.ref(table)}.type = ${page.eventType}`}`
+  // Without steps in between, the index on relations finds those of a type.
   const wanted = sql`child.room_id = ${page.roomId} and child.event_order is not null and not child.soft_failed
-    ${page.relType === undefined ? sql`` : sql`and child.rel_type = ${page.relType}`}
-    ${page.eventType === undefined ? sql`` : sql`and child.type = ${page.eventType}`}
+    ${page.depth === 1 ? ofTypes('child') : sql``}
     ${page.ignored.size === 0 ? sql`` : sql`and not child.sender = any(${[...page.ignored]}::text[])`}`
-  const { rows } = await sql<{ event_nid: number }>`with recursive related(event_nid, event_id, event_order, depth) as (
-      select event_nid, event_id, event_order, 1 from events as child where child.relates_to = ${page.eventId} and ${wanted}
+  const { rows } = await sql<{
+    event_nid: number
+  }>`with recursive related(event_nid, event_id, event_order, rel_type, type, depth) as (
+      select event_nid, event_id, event_order, rel_type, type, 1 from events as child where child.relates_to = ${page.eventId} and ${wanted}
       union
-      select child.event_nid, child.event_id, child.event_order, related.depth + 1
+      select child.event_nid, child.event_id, child.event_order, child.rel_type, child.type, related.depth + 1
       from related join events as child on child.relates_to = related.event_id
       where related.depth < ${page.depth}::int and ${wanted}
     )
-    select event_nid from related where event_order > ${page.after}::bigint and event_order < ${page.before}::bigint
+    select event_nid from related where event_order > ${page.after}::bigint and event_order < ${page.before}::bigint ${ofTypes('related')}
     order by event_order ${page.direction === 'forwards' ? sql`asc` : sql`desc`} limit ${page.limit}::int`.execute(
     db.sql,
   )
@@ -63,7 +69,7 @@ export async function loadThreads(
       group by relates_to
     ) as threads join events as root on root.event_id = threads.relates_to
     where root.room_id = ${roomId} and root.rel_type is null and root.event_order is not null and root.state_key is null
-      and threads.latest < ${page.before}::bigint
+      and not root.sender = any(${[...page.ignored]}::text[]) and threads.latest < ${page.before}::bigint
       ${participant === undefined ? sql`` : sql`and (threads.replied or root.sender = ${participant})`}
     order by threads.latest desc limit ${page.limit}::int`.execute(db.sql)
   const roots = new Map((await inOrder(db, rows)).map((root) => [root.event_nid, root]))

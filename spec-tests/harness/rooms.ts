@@ -1,0 +1,115 @@
+import { sendText, type TestUser } from './client.ts'
+import { pollUntil } from './poll-until.ts'
+
+export const v1 = '/_matrix/client/v1'
+export const v3 = '/_matrix/client/v3'
+
+/** A path below a room of the client API. */
+export function roomPath(roomId: string, rest: string, base = v3): string {
+  return `${base}/rooms/${encodeURIComponent(roomId)}/${rest}`
+}
+
+/** Below an event of a room. */
+export function eventPath(verb: string, eventId: string): string {
+  return `${verb}/${encodeURIComponent(eventId)}`
+}
+
+/** A new room, public unless `options` say otherwise; returns its id. */
+export async function createRoom(user: TestUser, options: object = {}): Promise<string> {
+  return (await user.post(`${v3}/createRoom`, { preset: 'public_chat', ...options })).room_id
+}
+
+/** Others join a room, one after the other. */
+export async function joinRoom(roomId: string, ...users: TestUser[]): Promise<void> {
+  for (const user of users) await user.post(roomPath(roomId, 'join'))
+}
+
+/** Sends a state event; returns its id. */
+export async function sendState(
+  user: TestUser,
+  roomId: string,
+  { type, key = '', content }: { type: string; key?: string; content: object },
+): Promise<string> {
+  const path = roomPath(roomId, `state/${encodeURIComponent(type)}/${encodeURIComponent(key)}`)
+  return (await user.put(path, content)).event_id
+}
+
+let transactions = 0
+
+/** Sends an event; returns its id. */
+export async function sendEvent(user: TestUser, roomId: string, content: object, type = 'm.room.message') {
+  const txnId = `r${process.pid}.${++transactions}`
+  return (await user.put(roomPath(roomId, `send/${type}/${txnId}`), content)).event_id as string
+}
+
+/** The content of a message that relates to another event. */
+export function relating(rel_type: string, event_id: string, more: object = {}): object {
+  return { msgtype: 'm.text', body: 'related', 'm.relates_to': { rel_type, event_id, ...more } }
+}
+
+/** Sends messages with these bodies; returns their ids. */
+export async function sendTexts(user: TestUser, roomId: string, bodies: readonly string[]): Promise<string[]> {
+  const ids: string[] = []
+  for (const body of bodies) ids.push(await sendText(user, roomId, body))
+  return ids
+}
+
+/** An event as a client gets it. */
+// biome-ignore lint/suspicious/noExplicitAny: tests look into events of every shape
+export type ClientEvent = Record<string, any>
+
+/** The whole history that somebody gets of a room, oldest first, page after page. */
+export async function historyOf(user: TestUser, roomId: string, query = ''): Promise<ClientEvent[]> {
+  const events: ClientEvent[] = []
+  let from = ''
+  do {
+    const page = await user.get(roomPath(roomId, `messages?dir=b&limit=50${from && `&from=${from}`}${query}`))
+    events.push(...page.chunk)
+    from = page.end
+  } while (from)
+  return events.reverse()
+}
+
+/** The texts of messages among events. */
+export function bodiesOf(events: readonly ClientEvent[]): string[] {
+  return events.flatMap(({ content }) => content.body ?? [])
+}
+
+/** What an initial sync tells of a room that the user has joined. */
+// biome-ignore lint/suspicious/noExplicitAny: see ClientEvent
+export async function syncedRoom(user: TestUser, roomId: string, query = ''): Promise<any> {
+  return (await user.get(`${v3}/sync?${query}`)).rooms.join[roomId]
+}
+
+/** Syncs on from a token until what is asked for is found; returns it. */
+export async function syncUntil<Result>(
+  user: TestUser,
+  since: string,
+  // biome-ignore lint/suspicious/noExplicitAny: see ClientEvent
+  find: (body: any) => Result | undefined | false,
+): Promise<Result> {
+  let next = since
+  return pollUntil('a sync tells it', async () => {
+    const body = await user.get(`${v3}/sync?since=${next}&timeout=1000`)
+    next = body.next_batch
+    return find(body)
+  })
+}
+
+/** Sets whom a user ignores. */
+export async function ignore(user: TestUser, ...others: TestUser[]): Promise<void> {
+  await user.put(`${v3}/user/${encodeURIComponent(user.userId)}/account_data/m.ignored_user_list`, {
+    ignored_users: Object.fromEntries(others.map(({ userId }) => [userId, {}])),
+  })
+}
+
+/** The status and errcode of a request that is refused. */
+export async function refusal(
+  user: TestUser,
+  method: string,
+  path: string,
+  body?: object,
+): Promise<[number, string | undefined]> {
+  const answer = await user.ask(method, path, body ?? (method === 'GET' ? undefined : {}))
+  return [answer.status, answer.body?.errcode]
+}
