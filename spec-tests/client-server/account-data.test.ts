@@ -1,5 +1,5 @@
 import { describe, expect, inject, test } from 'vitest'
-import { registerUser, type TestUser } from '../harness/client.ts'
+import { ask, asUser, registerUser, type TestUser } from '../harness/client.ts'
 
 const { url } = inject('homeserver')
 const roomId = '!somewhere:example.org'
@@ -19,10 +19,28 @@ describe('account data', () => {
     await user.put(path, content)
     expect(await user.get(path)).toEqual(content)
     await user.put(path, {})
-    expect(await user.get(path)).toEqual({})
+    expect((await user.ask('GET', path)).status).toBe(404)
+    await user.put(path, content)
     const unstable = path.replace('/v3/', '/unstable/org.matrix.msc3391/')
     expect((await user.ask('DELETE', unstable)).status).toBe(200)
     expect((await user.ask('GET', path)).status).toBe(404)
+  })
+
+  test('settings of a device go with it', async () => {
+    const user = await registerUser(url)
+    const body = {
+      type: 'm.login.password',
+      identifier: { type: 'm.id.user', user: user.userId },
+      password: 'correct horse battery',
+    }
+    const other = asUser(url, (await ask(url, { method: 'POST', path: '/_matrix/client/v3/login', body })).body)
+    const path = (deviceId: string) =>
+      `${base(user)}/account_data/org.matrix.msc3890.local_notification_settings.${deviceId}`
+    await user.put(path(user.deviceId), { is_silenced: true })
+    await user.put(path(other.deviceId), { is_silenced: true })
+    await other.post('/_matrix/client/v3/logout')
+    expect((await user.ask('GET', path(other.deviceId))).body.errcode).toBe('M_NOT_FOUND')
+    expect(await user.get(path(user.deviceId))).toEqual({ is_silenced: true })
   })
 
   test('global and of a room are apart', async () => {

@@ -10,7 +10,7 @@ describe('push rules', () => {
   test('there are default ones, with and without a slash at the end', async () => {
     const user = await registerUser(url)
     const { global } = await user.get(RULES)
-    expect(Object.keys(global).sort()).toEqual(['content', 'override', 'room', 'sender', 'underride'])
+    expect(Object.keys(global).sort()).toEqual(['content', 'override', 'postcontent', 'room', 'sender', 'underride'])
     expect(await user.get(`${RULES}global/`)).toEqual(global)
     expect(await user.get('/_matrix/client/r0/pushrules/global')).toEqual(global)
     expect(await user.get(rule('underride', '.m.rule.message'))).toMatchObject({ default: true, enabled: true })

@@ -9,6 +9,7 @@ import { roomReadingEndpoints } from './client/room-reading-routes.ts'
 import { roomEndpoints } from './client/room-routes.ts'
 import { postSlidingSync, postUnstableSlidingSync } from './client/sliding-sync.ts'
 import { getSync } from './client/sync.ts'
+import { threadSubscriptionEndpoints } from './client/thread-subscriptions.ts'
 import { userEndpoints } from './client/users-routes.ts'
 import { federationEndpoints } from './federation/federation-routes.ts'
 import { getOpenIdUserinfo } from './federation/openid-userinfo.ts'
@@ -24,6 +25,7 @@ export const ENDPOINTS: Record<ListenerConfig['serves'][number], readonly AnyEnd
     ...roomEndpoints,
     ...roomReadingEndpoints,
     ...delayedEventEndpoints,
+    ...threadSubscriptionEndpoints,
     ...encryptionEndpoints,
     ...pushEndpoints,
     getSync,

@@ -36,9 +36,25 @@ export type RoomVersion = {
   readonly roomIdIsCreateHash: boolean
   /** v12: creators have infinite power and may not be listed in `users` (MSC4289). */
   readonly privilegedCreators: boolean
+  /** MSC3757: a state key may be a user id with a suffix, and belongs to that user and to those with more power. */
+  readonly ownedState: boolean
 }
 
-export type RoomVersionId = '1' | '2' | '3' | '4' | '5' | '6' | '7' | '8' | '9' | '10' | '11' | '12'
+export type RoomVersionId =
+  | '1'
+  | '2'
+  | '3'
+  | '4'
+  | '5'
+  | '6'
+  | '7'
+  | '8'
+  | '9'
+  | '10'
+  | '11'
+  | '12'
+  | 'org.matrix.msc3757.10'
+  | 'org.matrix.msc3757.11'
 
 const v1: RoomVersion = {
   id: '1',
@@ -60,6 +76,7 @@ const v1: RoomVersion = {
   updatedRedactions: false,
   roomIdIsCreateHash: false,
   privilegedCreators: false,
+  ownedState: false,
 }
 const v2: RoomVersion = { ...v1, id: '2', stateResolution: 'v2' }
 const v3: RoomVersion = { ...v2, id: '3', eventIdFormat: 'hash-base64', redactionByEventIdDomain: false }
@@ -91,7 +108,15 @@ const v12: RoomVersion = {
   privilegedCreators: true,
 }
 
-/** Every room version that Hearth speaks, by id. */
+const ownedV10: RoomVersion = { ...v10, id: 'org.matrix.msc3757.10', ownedState: true }
+const ownedV11: RoomVersion = { ...v11, id: 'org.matrix.msc3757.11', ownedState: true }
+
+/** Every room version that Hearth speaks, by id; those that the specification has not taken in are last. */
 export const ROOM_VERSIONS: ReadonlyMap<string, RoomVersion> = new Map(
-  [v1, v2, v3, v4, v5, v6, v7, v8, v9, v10, v11, v12].map((version) => [version.id, version]),
+  [v1, v2, v3, v4, v5, v6, v7, v8, v9, v10, v11, v12, ownedV10, ownedV11].map((version) => [version.id, version]),
 )
+
+/** Whether the specification has a room version: https://spec.matrix.org/v1.19/rooms/#complete-list-of-room-versions */
+export function isStableRoomVersion(id: string): boolean {
+  return /^\d+$/.test(id)
+}

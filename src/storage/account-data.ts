@@ -79,6 +79,14 @@ export async function deleteAccountData(tx: Tx, userId: UserId, { roomId, type }
   if (result.numAffectedRows === 1n) noteChange(tx, userId, { roomId, type })
 }
 
+/** Removes pieces of global account data that are there, likewise. */
+export async function deleteGlobalAccountData(tx: Tx, userId: UserId, types: readonly string[]): Promise<void> {
+  if (types.length === 0) return
+  const { rows } = await sql<{ type: string }>`delete from account_data
+    where user_id = ${userId} and room_id = '' and type = any(${types}::text[]) returning type`.execute(tx.sql)
+  for (const { type } of rows) noteChange(tx, userId, { roomId: '', type })
+}
+
 /** Removes everything that a user has stored; for accounts that end. */
 export async function deleteAllAccountData(tx: Tx, userId: UserId): Promise<void> {
   await sql`delete from account_data where user_id = ${userId}`.execute(tx.sql)

@@ -1,5 +1,6 @@
 import { sql } from 'kysely'
 import type { DeviceId, UserId } from '../core/ids.ts'
+import { deleteGlobalAccountData } from './account-data.ts'
 import type { Db, Tx } from './database.ts'
 import { noteDeviceListChange } from './device-lists.ts'
 import { noteKeyCountChange } from './one-time-keys.ts'
@@ -58,10 +59,19 @@ export async function deleteDevices(
   noteChanges(tx, userId, rows)
   const deviceIds = rows.map(({ device_id }) => device_id)
   for (const deviceId of deviceIds) noteKeyCountChange(tx, { userId, deviceId })
+  await deleteDeviceSettings(tx, userId, deviceIds)
   await forgetDeviceTransactions(tx, userId, deviceIds)
   await closeConnections(tx, userId, deviceIds)
   return deviceIds
 }
+
+/** Account data about devices goes with them: https://github.com/matrix-org/matrix-spec-proposals/pull/3890 */
+async function deleteDeviceSettings(tx: Tx, userId: UserId, deviceIds: readonly DeviceId[]): Promise<void> {
+  const types = deviceIds.flatMap((deviceId) => DEVICE_SETTINGS.map((type) => `${type}.${deviceId}`))
+  await deleteGlobalAccountData(tx, userId, types)
+}
+
+const DEVICE_SETTINGS = ['m.local_notification_settings', 'org.matrix.msc3890.local_notification_settings']
 
 /** When and from where a device was last seen; nothing happens if somebody wrote that after `unlessSince`. */
 export async function updateLastSeen(

@@ -12,6 +12,7 @@ import type { ReportTables } from './reports-schema.ts'
 import type { SearchTables } from './search-schema.ts'
 import type { ServerKeyTables } from './server-keys-schema.ts'
 import type { SlidingSyncTables } from './sliding-sync-schema.ts'
+import type { ThreadSubscriptionRow } from './thread-subscriptions.ts'
 import type { UserTables } from './users-schema.ts'
 
 /** The tables as kysely sees them; `migrations/` has their meaning. bigint columns arrive as numbers (all stay below 2^53). */
@@ -39,6 +40,7 @@ export type Tables = UserTables &
     early_redactions: { redacts: string; event_id: EventId }
     room_aliases: { room_alias: RoomAlias; room_id: RoomId; creator: UserId }
     stream: StreamRow
+    thread_subscriptions: ThreadSubscriptionRow
   }
 
 export type RoomHeadRow = {

@@ -21,6 +21,7 @@ export type StreamKind =
   | 'profile'
   | 'pusher'
   | 'delayed_event'
+  | 'thread_subscription'
 
 /** A row before it has its position. `room_id`: whom it concerns are the room's members; `user_id`: this user beyond that. */
 export type NewStreamRow = {

@@ -1,4 +1,4 @@
-import { ROOM_VERSIONS } from '../../core/room-versions.ts'
+import { isStableRoomVersion, ROOM_VERSIONS } from '../../core/room-versions.ts'
 import { route } from '../http/route.ts'
 import { v3 } from './client-paths.ts'
 
@@ -11,7 +11,9 @@ export const getCapabilities = route({
     capabilities: {
       'm.room_versions': {
         default: app.config.default_room_version,
-        available: Object.fromEntries([...ROOM_VERSIONS.keys()].map((id) => [id, 'stable'])),
+        available: Object.fromEntries(
+          [...ROOM_VERSIONS.keys()].map((id) => [id, isStableRoomVersion(id) ? 'stable' : 'unstable']),
+        ),
       },
       'm.change_password': { enabled: true },
       'm.set_displayname': { enabled: true },

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import type { JsonObject } from '../events/pdu.ts'
 import { ROOM_VERSIONS } from '../room-versions.ts'
 import type { TestEvent } from './testing/test-event.ts'
-import { verdictOf } from './testing/test-room.ts'
+import { verdictOf, versionOf } from './testing/test-room.ts'
 
 function create(versionId: string, changes: Partial<TestEvent> = {}, content: JsonObject = {}): TestEvent {
   return {
@@ -10,7 +10,7 @@ function create(versionId: string, changes: Partial<TestEvent> = {}, content: Js
     state_key: '',
     room_id: versionId === '12' ? null : '!room:a',
     prev_events: [],
-    content: { ...(Number(versionId) < 11 ? { creator: '@alice:a' } : {}), ...content },
+    content: { ...(!versionOf(versionId).implicitCreator ? { creator: '@alice:a' } : {}), ...content },
     ...changes,
   }
 }
@@ -44,7 +44,7 @@ describe('rule 1: m.room.create', () => {
     const verdicts = [...ROOM_VERSIONS.keys()].map((version) =>
       verdictOf(version, {}, create(version, { content: {} })),
     )
-    expect(verdicts).toEqual([...Array(10).fill('1.4'), 'ok', 'ok'])
+    expect(verdicts).toEqual([...Array(10).fill('1.4'), 'ok', 'ok', '1.4', 'ok'])
   })
 
   test('additional_creators must be user ids in version 12, and mean nothing before', () => {

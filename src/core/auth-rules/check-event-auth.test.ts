@@ -125,3 +125,27 @@ describe('m.room.redaction', () => {
     expect(verdictOf(version, withBob, { ...redaction, redacts: '$message:a' })).toBe('ok')
   })
 })
+
+describe('state that belongs to somebody (MSC3757)', () => {
+  const room: TestRoom = {
+    members: { '@bob:b': 'join', '@carol:b': 'join' },
+    power_levels: { users: { '@alice:a': 100 }, events: { seat: 0 } },
+  }
+  const judge = (sender: string, stateKey: string, version = 'org.matrix.msc3757.11') =>
+    verdictOf(version, room, state('seat', stateKey, {}, sender))
+
+  test.each([
+    ['its owner', '@bob:b', '@bob:b_DEVICE_m.call', 'ok'],
+    ['with a port', '@bob:b', '@bob:b:8448_x', '8'],
+    ['somebody with more power', '@alice:a', '@bob:b_x', 'ok'],
+    ['somebody with as much power', '@carol:b', '@bob:b_x', '8'],
+    ['without an underscore', '@bob:b', '@bob:bx', '8'],
+    ['what is no user id', '@alice:a', '@bob', '8.1'],
+  ])('is set by %s', (_who, sender, stateKey, verdict) => {
+    expect(judge(sender, stateKey)).toBe(verdict)
+  })
+
+  test('other room versions have none', () => {
+    expect([judge('@bob:b', '@bob:b_x', '11'), judge('@alice:a', '@bob:b_x', '11')]).toEqual(['8', '8'])
+  })
+})

@@ -1,5 +1,5 @@
 import type { Event } from '../events/pdu.ts'
-import { domainOf } from '../ids.ts'
+import { domainOf, isUserId } from '../ids.ts'
 import { powerLevels } from '../power-levels.ts'
 import type { RoomVersion } from '../room-versions.ts'
 import { checkAliases } from './check-aliases.ts'
@@ -63,7 +63,12 @@ function checkPower(
   }
   // 8
   if (stateKey?.startsWith('@') && stateKey !== sender) {
-    return refuse(rule.foreignStateKey, 'The state_key is the id of another user')
+    if (!version.ownedState) return refuse(rule.foreignStateKey, 'The state_key is the id of another user')
+    const owner = ownerOf(stateKey)
+    if (owner === undefined) return refuse(rule.malformedStateKey, 'The state_key does not begin with a user id')
+    if (owner !== sender && levels.of(owner) >= power) {
+      return refuse(rule.foreignStateKey, 'The state_key belongs to another user, who has as much power')
+    }
   }
   // 9
   if (type === 'm.room.power_levels') return checkPowerLevels(version, event, room)
@@ -71,6 +76,13 @@ function checkPower(
   if (version.redactionByEventIdDomain && type === 'm.room.redaction') return checkRedaction(event, levels)
   // 10
   return ALLOWED
+}
+
+/** https://github.com/matrix-org/matrix-spec-proposals/pull/3757: a user id, alone or followed by an underscore and anything. */
+function ownerOf(stateKey: string): string | undefined {
+  const suffix = stateKey.indexOf('_', stateKey.indexOf(':') + 1)
+  const owner = suffix === -1 ? stateKey : stateKey.slice(0, suffix)
+  return isUserId(owner) ? owner : undefined
 }
 
 function isRoomOf(event: Event, create: Event): boolean {

@@ -19,6 +19,8 @@ export type RuleNumbers = {
   thirdPartyInvite: string
   requiredPower: string
   foreignStateKey: string
+  /** MSC3757: a state key that begins as a user id and is none. */
+  malformedStateKey: string
   powerLevels: PowerLevelsRuleNumbers
   redaction: string
 }
@@ -52,7 +54,7 @@ function number(version: RoomVersion): RuleNumbers {
   const room = rule(version.roomIdIsCreateHash)
   const authEvents = rule()
   const top = { authEvents, federate: rule(), aliases: rule(version.specialAliases), member: rule() }
-  return {
+  const numbers = {
     noCreate: version.roomIdIsCreateHash ? room : `${authEvents}.4`,
     ...top,
     ...membershipNumbers(version, top.member),
@@ -63,6 +65,7 @@ function number(version: RoomVersion): RuleNumbers {
     powerLevels: powerLevelsNumbers(version, rule()),
     redaction: rule(version.redactionByEventIdDomain),
   }
+  return { ...numbers, malformedStateKey: `${numbers.foreignStateKey}.1` }
 }
 
 function membershipNumbers(version: RoomVersion, member: string) {

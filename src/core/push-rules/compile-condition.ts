@@ -29,6 +29,8 @@ export function compileCondition(condition: PushCondition, userId: string): Comp
       return roomMemberCount(condition)
     case 'sender_notification_permission':
       return senderNotificationPermission(condition)
+    case 'io.element.msc4306.thread_subscription':
+      return threadSubscription(condition)
     default:
       return undefined
   }
@@ -108,6 +110,12 @@ function roomMemberCount({ is }: PushCondition): CompiledCondition | undefined {
 function senderNotificationPermission({ key }: PushCondition): CompiledCondition | undefined {
   if (typeof key !== 'string') return undefined
   return (event) => event.senderPowerLevel >= event.notificationLevel(key)
+}
+
+/** https://github.com/matrix-org/matrix-spec-proposals/pull/4306: holds for no event outside threads. */
+function threadSubscription({ subscribed }: PushCondition): CompiledCondition | undefined {
+  if (typeof subscribed !== 'boolean') return undefined
+  return ({ threadSubscribers }, { userId }) => threadSubscribers?.has(userId) === subscribed
 }
 
 function pathOf(key: string): PropertyPath {

@@ -17,6 +17,7 @@ import { type PushVerdict, verdictOf } from './verdict.ts'
 export type CompiledRuleset = {
   readonly override: CompiledRule[]
   readonly content: CompiledRule[]
+  readonly postcontent: CompiledRule[]
   /** By room id. */
   readonly room: ReadonlyMap<string, PushVerdict>
   /** By user id. */
@@ -44,6 +45,7 @@ export function compileRuleset(ruleset: PushRuleset, userId: string): CompiledRu
   return {
     override: ruleset.override.flatMap((rule) => compileConditional(rule, userId)),
     content: ruleset.content.flatMap(compileContent),
+    postcontent: ruleset.postcontent.flatMap((rule) => compileConditional(rule, userId)),
     room: verdictsById(ruleset.room),
     sender: verdictsById(ruleset.sender),
     underride: ruleset.underride.flatMap((rule) => compileConditional(rule, userId)),

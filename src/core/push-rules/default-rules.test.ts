@@ -64,10 +64,20 @@ describe('defaultPushRules', () => {
     expect([rules.room, rules.sender]).toEqual([[], []])
   })
 
-  it('are marked as default, and all but master are enabled', () => {
+  it('leave threads without a subscription as they are, until a client asks otherwise', () => {
+    expect(defaultPushRules(me).postcontent.map(({ rule_id, enabled }) => [rule_id, enabled])).toEqual([
+      ['.io.element.msc4306.rule.unsubscribed_thread', false],
+      ['.io.element.msc4306.rule.subscribed_thread', true],
+    ])
+  })
+
+  it('are marked as default, and all but two are enabled', () => {
     const rules = Object.values(defaultPushRules(me)).flat()
     expect(rules.every((rule) => rule.default && rule.rule_id.startsWith('.'))).toBe(true)
-    expect(rules.filter((rule) => !rule.enabled).map(({ rule_id }) => rule_id)).toEqual(['.m.rule.master'])
+    expect(rules.filter((rule) => !rule.enabled).map(({ rule_id }) => rule_id)).toEqual([
+      '.m.rule.master',
+      '.io.element.msc4306.rule.unsubscribed_thread',
+    ])
   })
 
   it('name the user', () => {

@@ -4,12 +4,13 @@ import type { PushAction, PushCondition, PushRule, PushRuleset } from './push-ru
  * The server-default rules of a user: https://spec.matrix.org/v1.19/client-server-api/#predefined-rules
  * and those of polls (MSC3930), which the specification has accepted but not yet taken in: under the names that clients
  * ask for and for the event types that they send. The two that look for the user's names are gone from the specification
- * (since m.mentions), but IRC and old clients mention people by nothing else: see `NAME_RULES`.
+ * (since m.mentions), but IRC and old clients mention people by nothing else: see `NAME_RULES`. Those of threads are MSC4306's.
  */
 export function defaultPushRules(userId: string): PushRuleset {
   return {
     override: overrideRules(userId),
     content: [userNameRule(userId)],
+    postcontent: threadRules(),
     room: [],
     sender: [],
     underride: underrideRules(),
@@ -55,6 +56,18 @@ function overrideRules(userId: string): PushRule[] {
       [{ kind: 'event_property_is', key: 'content.m\\.relates_to.rel_type', value: 'm.replace' }],
       [],
     ),
+  ]
+}
+
+/**
+ * The rule that silences threads without a subscription is for users of clients that subscribe: in others' hands they would
+ * miss every thread, so it is off until a client switches it on.
+ */
+function threadRules(): PushRule[] {
+  const isSubscribed = (subscribed: boolean) => ({ kind: 'io.element.msc4306.thread_subscription', subscribed })
+  return [
+    { ...rule('.io.element.msc4306.rule.unsubscribed_thread', [isSubscribed(false)], []), enabled: false },
+    rule('.io.element.msc4306.rule.subscribed_thread', [isSubscribed(true)], ['notify', sound]),
   ]
 }
 

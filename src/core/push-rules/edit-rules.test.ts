@@ -3,12 +3,11 @@ import { describe, expect, it } from 'vitest'
 import { MatrixError } from '../errors.ts'
 import { deletePushRule, findPushRule, putPushRule, setPushRuleActions, setPushRuleEnabled } from './edit-rules.ts'
 import { effectiveRuleset } from './effective-ruleset.ts'
-import type { PushRuleKind } from './push-rule.ts'
-import { emptyOverlay, type PushRuleOverlay, pushRuleOverlay } from './rule-schema.ts'
+import { type CustomRuleKind, emptyOverlay, type PushRuleOverlay, pushRuleOverlay } from './rule-schema.ts'
 
 const me = '@me:x'
 const actions = ['notify']
-const ids = (overlay: PushRuleOverlay, kind: PushRuleKind = 'room') =>
+const ids = (overlay: PushRuleOverlay, kind: CustomRuleKind = 'room') =>
   overlay.custom[kind].map(({ rule_id }) => rule_id)
 const put = (overlay: PushRuleOverlay, ruleId: string, place: { before?: string; after?: string } = {}) =>
   putPushRule(overlay, { kind: 'room', ruleId, body: { actions }, ...place })
@@ -73,7 +72,7 @@ describe('putPushRule', () => {
     ],
   ])('takes for %s: %j', (kind, body, expected) => {
     const overlay = putPushRule(emptyOverlay, { kind, ruleId: 'id', body })
-    const stored = overlay.custom[kind as PushRuleKind][0]
+    const stored = overlay.custom[kind as CustomRuleKind][0]
     expect(stored).toMatchObject({ rule_id: 'id', enabled: true, ...expected })
     expect(stored).not.toHaveProperty(kind === 'content' ? 'conditions' : 'pattern')
     expect(pushRuleOverlay.parse(JSON.parse(JSON.stringify(overlay)))).toEqual(overlay)

@@ -2,7 +2,7 @@ import type { z } from 'zod'
 import { BadJsonError, InvalidParamError, MatrixError, NotFoundError, TooLargeError } from '../errors.ts'
 import { defaultPushRules } from './default-rules.ts'
 import { PUSH_RULE_KINDS, type PushRule, type PushRuleKind, type PushRuleset } from './push-rule.ts'
-import { type CustomRule, type PushRuleOverlay, pushAction, ruleBody } from './rule-schema.ts'
+import { type CustomRule, type CustomRuleKind, type PushRuleOverlay, pushAction, ruleBody } from './rule-schema.ts'
 
 /** Names a rule as the path of the API does; `kind` as it was sent. */
 export type PushRuleName = { kind: string; ruleId: string }
@@ -12,8 +12,6 @@ export type PushRuleName = { kind: string; ruleId: string }
  * Throws InvalidParamError where there is no such kind, NotFoundError where there is no such rule.
  */
 export function findPushRule(ruleset: PushRuleset, { kind, ruleId }: PushRuleName): PushRule {
-  // MSC4306 adds a kind; clients and tests ask whether it has rules here before they use it.
-  if (kind === 'postcontent') throw ruleNotFound()
   const rule = ruleset[asKind(kind)].find(({ rule_id }) => rule_id === ruleId)
   if (!rule) throw ruleNotFound()
   return rule
@@ -37,6 +35,7 @@ export function putPushRule(
   { kind: sentKind, ruleId, body, before, after }: PutPushRule,
 ): PushRuleOverlay {
   const kind = asKind(sentKind)
+  if (kind === 'postcontent') throw new InvalidParamError(`Rules of kind ${kind} are the server's own`)
   checkRuleId(ruleId)
   const rules = overlay.custom[kind]
   const existing = rules.find((rule) => rule.rule_id === ruleId)
@@ -77,6 +76,7 @@ export function setPushRuleActions(
 export function deletePushRule(overlay: PushRuleOverlay, { kind: sentKind, ruleId }: PushRuleName): PushRuleOverlay {
   const kind = asKind(sentKind)
   if (isDefault(kind, ruleId)) throw new InvalidParamError('A default push rule cannot be deleted, only disabled')
+  if (kind === 'postcontent') throw ruleNotFound()
   const rules = overlay.custom[kind].filter((rule) => rule.rule_id !== ruleId)
   if (rules.length === overlay.custom[kind].length) throw ruleNotFound()
   return withRules(overlay, kind, rules)
@@ -92,12 +92,12 @@ function change(
   if (isDefault(kind, ruleId)) {
     return { ...overlay, defaults: { ...overlay.defaults, [ruleId]: { ...overlay.defaults[ruleId], ...changes } } }
   }
-  if (!overlay.custom[kind].some((rule) => rule.rule_id === ruleId)) throw ruleNotFound()
+  if (kind === 'postcontent' || !overlay.custom[kind].some((rule) => rule.rule_id === ruleId)) throw ruleNotFound()
   const rules = overlay.custom[kind].map((rule) => (rule.rule_id === ruleId ? { ...rule, ...changes } : rule))
   return withRules(overlay, kind, rules)
 }
 
-function withRules(overlay: PushRuleOverlay, kind: PushRuleKind, rules: CustomRule[]): PushRuleOverlay {
+function withRules(overlay: PushRuleOverlay, kind: CustomRuleKind, rules: CustomRule[]): PushRuleOverlay {
   return { ...overlay, custom: { ...overlay.custom, [kind]: rules } }
 }
 
@@ -137,7 +137,7 @@ function ruleNotFound(): NotFoundError {
   return new NotFoundError('The push rule was not found')
 }
 
-function parseBody(kind: PushRuleKind, body: unknown): Omit<CustomRule, 'rule_id' | 'enabled'> {
+function parseBody(kind: CustomRuleKind, body: unknown): Omit<CustomRule, 'rule_id' | 'enabled'> {
   if (kind === 'content') return parse(ruleBody.content, body)
   return parse(kind === 'override' || kind === 'underride' ? ruleBody.conditional : ruleBody.plain, body)
 }

@@ -15,6 +15,7 @@ export function effectiveRuleset(userId: string, overlay: PushRuleOverlay): Push
   return {
     override: [master as PushRule, ...custom.override.map(asPushRule), ...override],
     content: [...custom.content.map(asPushRule), ...changed(defaults.content)],
+    postcontent: changed(defaults.postcontent),
     room: [...custom.room.map(asPushRule), ...changed(defaults.room)],
     sender: [...custom.sender.map(asPushRule), ...changed(defaults.sender)],
     underride: [...custom.underride.map(asPushRule), ...changed(defaults.underride)],

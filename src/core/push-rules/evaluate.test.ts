@@ -39,7 +39,7 @@ const rule = (rule_id: string, more: Partial<PushRule> = {}): PushRule => ({
   actions: ['notify', { set_tweak: 'sound', value: rule_id }],
   ...more,
 })
-const noRules: PushRuleset = { override: [], content: [], room: [], sender: [], underride: [] }
+const noRules: PushRuleset = { override: [], content: [], postcontent: [], room: [], sender: [], underride: [] }
 
 /** The id of the rule that was chosen. */
 function chosen(rules: Partial<PushRuleset>, event = prepare({}), displayName?: string): string | undefined {
@@ -48,6 +48,27 @@ function chosen(rules: Partial<PushRuleset>, event = prepare({}), displayName?: 
 }
 const meets = (condition: PushCondition, event?: PreparedEvent, displayName?: string) =>
   chosen({ underride: [rule('it', { conditions: [condition] })] }, event, displayName) === 'it'
+
+describe('thread_subscription', () => {
+  const condition = (subscribed: unknown) => ({ kind: 'io.element.msc4306.thread_subscription', subscribed })
+  const inThread = (...threadSubscribers: string[]) => prepare({}, { threadSubscribers: new Set(threadSubscribers) })
+  it('asks whether the user follows the thread, and holds for nothing outside threads', () => {
+    expect([true, false].map((value) => meets(condition(value), inThread(me)))).toEqual([true, false])
+    expect([true, false].map((value) => meets(condition(value), inThread('@other:x')))).toEqual([false, true])
+    expect([true, false, 'yes'].map((value) => meets(condition(value)))).toEqual([false, false, false])
+  })
+
+  it('comes after words and before rooms', () => {
+    const rules = {
+      content: [rule('word', { pattern: 'tea' })],
+      postcontent: [rule('thread', { conditions: [condition(true)] })],
+      room: [rule('!Room:x')],
+    }
+    expect(chosen(rules, inThread(me))).toBe('word')
+    expect(chosen({ ...rules, content: [] }, inThread(me))).toBe('thread')
+    expect(chosen(rules, prepare({ content: { body: 'x' } }))).toBe('!Room:x')
+  })
+})
 
 describe('event_match', () => {
   it.each<[string, string, boolean]>([
@@ -209,13 +230,14 @@ describe('evaluatePushRules', () => {
     const all: PushRuleset = {
       override: [rule('override')],
       content: [rule('content', { pattern: 'tea' })],
+      postcontent: [rule('postcontent')],
       room: [rule('!Room:x')],
       sender: [rule('@other:x')],
       underride: [rule('underride')],
     }
-    for (const expected of ['override', 'content', '!Room:x', '@other:x', 'underride', undefined]) {
+    for (const expected of ['override', 'content', 'postcontent', '!Room:x', '@other:x', 'underride', undefined]) {
       expect(chosen(all)).toBe(expected)
-      for (const kind of ['override', 'content', 'room', 'sender', 'underride'] as const) {
+      for (const kind of ['override', 'content', 'postcontent', 'room', 'sender', 'underride'] as const) {
         if (all[kind][0]?.rule_id === expected) all[kind] = []
       }
     }

@@ -13,8 +13,8 @@ type EvaluatePushRules = {
 }
 
 /**
- * What an event means to one user: the actions of the first rule that matches, override, content, room, sender,
- * underride in turn. Nobody is notified of what they sent themselves. Never throws, whatever the event and the rules
+ * What an event means to one user: the actions of the first rule that matches, override, content, postcontent,
+ * room, sender, underride in turn. Nobody is notified of what they sent themselves. Never throws, whatever the event and the rules
  * hold. https://spec.matrix.org/v1.19/client-server-api/#push-rules
  */
 export function evaluatePushRules({ rules, event, ...user }: EvaluatePushRules): PushVerdict {
@@ -24,6 +24,7 @@ export function evaluatePushRules({ rules, event, ...user }: EvaluatePushRules):
   return (
     firstMatch(override, event, user) ??
     firstMatch(rules.content, event, user) ??
+    firstMatch(rules.postcontent, event, user) ??
     rules.room.get(room_id) ??
     rules.sender.get(sender) ??
     firstMatch(underride, event, user) ??

@@ -20,6 +20,8 @@ export type PreparedEvent = {
   readonly senderPowerLevel: number
   /** The power that a notification of that name takes, as `room`; the default where the power levels name none. */
   readonly notificationLevel: (key: string) => number
+  /** Who is subscribed to the thread that the event is in; absent: it is in none. */
+  readonly threadSubscribers?: ReadonlySet<string> | undefined
   /** By path; filled as conditions ask. */
   readonly properties: Map<string, Property>
 }

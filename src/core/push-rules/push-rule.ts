@@ -1,7 +1,10 @@
 import type { Json } from '../events/pdu.ts'
 
-/** The kinds of rules, most important first. https://spec.matrix.org/v1.19/client-server-api/#push-rules */
-export const PUSH_RULE_KINDS = ['override', 'content', 'room', 'sender', 'underride'] as const
+/**
+ * The kinds of rules, most important first. https://spec.matrix.org/v1.19/client-server-api/#push-rules; `postcontent` is
+ * that of threads (MSC4306), with default rules only.
+ */
+export const PUSH_RULE_KINDS = ['override', 'content', 'postcontent', 'room', 'sender', 'underride'] as const
 export type PushRuleKind = (typeof PUSH_RULE_KINDS)[number]
 
 /** A condition as clients write it; `kind` says which parameters it has. Unknown kinds are kept, and never match. */
@@ -17,7 +20,7 @@ export type PushRule = {
   default: boolean
   enabled: boolean
   actions: PushAction[]
-  /** Of `override` and `underride` rules. */
+  /** Of `override`, `postcontent` and `underride` rules. */
   conditions?: PushCondition[]
   /** Of `content` rules. */
   pattern?: string

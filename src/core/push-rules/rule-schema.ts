@@ -29,6 +29,7 @@ const parameters: ReadonlyMap<string, z.ZodType> = new Map<string, z.ZodType>([
     }),
   ],
   ['sender_notification_permission', z.looseObject({ key: z.string() })],
+  ['io.element.msc4306.thread_subscription', z.looseObject({ subscribed: z.boolean() })],
 ])
 
 /** A condition: https://spec.matrix.org/v1.19/client-server-api/#conditions-1 */
@@ -78,6 +79,8 @@ export const pushRuleOverlay = z.object({
 
 export type PushRuleOverlay = z.infer<typeof pushRuleOverlay>
 export type CustomRule = z.infer<typeof customRule>
+/** The kinds of rules that users may have of their own. */
+export type CustomRuleKind = keyof PushRuleOverlay['custom']
 
 /** Of a user who has changed nothing. */
 export const emptyOverlay: PushRuleOverlay = {

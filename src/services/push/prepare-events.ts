@@ -1,11 +1,13 @@
-import type { RoomId } from '../../core/ids.ts'
+import type { RoomId, UserId } from '../../core/ids.ts'
 import { powerLevels } from '../../core/power-levels.ts'
 import { type PreparedEvent, prepareEvent } from '../../core/push-rules/prepare-event.ts'
+import { relationOf } from '../../core/relations.ts'
 import type { Db } from '../../storage/database.ts'
 import { loadJoinedCounts } from '../../storage/notifications.ts'
 import { readEventsOfStates } from '../../storage/room-state.ts'
 import { loadRoomVersions } from '../../storage/room-versions.ts'
 import type { StoredEvent } from '../../storage/stored-event.ts'
+import { loadThreadSubscribers, type ThreadKey } from '../../storage/thread-subscriptions.ts'
 
 /** By the cached event, so that a message is read once for all who are told of it. */
 const prepared = new WeakMap<StoredEvent, Promise<PreparedEvent>>()
@@ -36,6 +38,7 @@ async function prepareAll(db: Db, events: readonly StoredEvent[]): Promise<Prepa
     ]),
   )
   const byRoot = new Map(roots.map((root, place) => [root, { create: state[2 * place], levels: state[2 * place + 1] }]))
+  const subscribers = await threadSubscribersOf(db, events)
   return events.map((event) => {
     const { create, levels } = byRoot.get(event.state_before ?? 0) ?? {}
     const version = versions.get(event.room_id)
@@ -54,6 +57,21 @@ async function prepareAll(db: Db, events: readonly StoredEvent[]): Promise<Prepa
       memberCount: counts.get(event.room_id) ?? 0,
       senderPowerLevel: power?.of(sender) ?? 0,
       notificationLevel: (key) => power?.notification(key) ?? 50,
+      threadSubscribers: subscribers.get(event),
     })
   })
+}
+
+/** Who was subscribed, when they were asked about, to the threads that events are in; events in the main timeline are absent. */
+async function threadSubscribersOf(
+  db: Db,
+  events: readonly StoredEvent[],
+): Promise<ReadonlyMap<StoredEvent, ReadonlySet<UserId>>> {
+  const threads = new Map<StoredEvent, ThreadKey>()
+  for (const event of events) {
+    const relation = relationOf(event.pdu.content)
+    if (relation?.rel_type === 'm.thread') threads.set(event, { roomId: event.room_id, threadId: relation.event_id })
+  }
+  const subscribers = await loadThreadSubscribers(db, [...threads.values()])
+  return new Map([...threads].map(([event, { threadId }]) => [event, subscribers.get(threadId) ?? new Set()]))
 }

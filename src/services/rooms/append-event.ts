@@ -52,16 +52,16 @@ export async function appendEvent(app: AppendCapabilities, room: LockedRoom, eve
   return placed
 }
 
-/** Power levels that are malformed are the client's mistake, no matter of permission. */
+/** Power levels and owners of state that are malformed are the client's mistake, no matter of permission. */
 function refusal(
   version: RoomVersion,
   event: NewEvent,
   { rule, reason }: { rule: string; reason: string },
 ): MatrixError {
-  const levels = ruleNumbers(version).powerLevels
+  const { powerLevels: levels, malformedStateKey } = ruleNumbers(version)
   const malformed = [levels.namedMalformed, levels.entriesMalformed, levels.usersMalformed, levels.listsCreator]
   const isMalformed = event.type === 'm.room.power_levels' && malformed.includes(rule)
-  return isMalformed ? new BadJsonError(reason) : new ForbiddenError(reason)
+  return isMalformed || rule === malformedStateKey ? new BadJsonError(reason) : new ForbiddenError(reason)
 }
 
 function jsonOf(pdu: object): { json: string; size: number } {

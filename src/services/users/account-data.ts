@@ -25,7 +25,7 @@ export async function getAccountData(app: Pick<App, 'database'>, userId: UserId,
 }
 
 /**
- * Sets a piece of account data. Throws 405 M_BAD_JSON for what the server itself manages.
+ * Sets a piece of account data; `{}` removes it, as MSC3391 has it. Throws 405 M_BAD_JSON for what the server itself manages.
  * https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3useruseridaccount_datatype
  */
 export async function putAccountData(
@@ -34,6 +34,7 @@ export async function putAccountData(
   { roomId, type, content }: AccountDataKey & { content: JsonObject },
 ): Promise<void> {
   checkType(type)
+  if (Object.keys(content).length === 0) return removeAccountData(app, userId, { roomId, type })
   const text = canonicalJson(content, { strict: false })
   await app.database.write((tx) => storeAccountData(tx, userId, { roomId, type, content: text }))
 }

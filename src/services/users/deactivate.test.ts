@@ -34,7 +34,7 @@ async function settledUser(localpart: string): Promise<{ userId: UserId; accessT
   const { access_token: accessToken, device_id } = await logInWithPassword(app, { user: localpart, password, device })
   await newLoginToken(app, userId)
   await newOpenIdToken(app, userId)
-  await putAccountData(app, userId, { roomId: '', type: 't', content: {} })
+  await putAccountData(app, userId, { roomId: '', type: 't', content: { a: 1 } })
   await addFilter(app, userId, {})
   await changePushRules(app, userId, (overlay) => overlay)
   await app.database.write((tx) => addEncryption(tx, { userId, deviceId: device_id }))

@@ -1,0 +1,70 @@
+import type { App } from '../../app.ts'
+import { MatrixError, NotFoundError } from '../../core/errors.ts'
+import type { EventId, UserId } from '../../core/ids.ts'
+import { relationOf } from '../../core/relations.ts'
+import { findThreadSubscription, storeThreadSubscription, type ThreadKey } from '../../storage/thread-subscriptions.ts'
+import { lockUser } from '../../storage/users.ts'
+import { findVisibleEvent } from './read-event.ts'
+
+type Capabilities = Pick<App, 'database'>
+export type ThreadCommand = ThreadKey & { userId: UserId }
+
+/** A user's subscription to a thread. Throws M_NOT_FOUND where there is none, and for threads that the user may not see. */
+export async function readThreadSubscription(
+  app: Capabilities,
+  command: ThreadCommand,
+): Promise<{ automatic: boolean }> {
+  await findVisibleEvent(app, { ...command, eventId: command.threadId })
+  const subscription = await findThreadSubscription(app.database, command.userId, command)
+  if (!subscription?.subscribed) throw new NotFoundError('You are not subscribed to this thread')
+  return { automatic: subscription.automatic }
+}
+
+/**
+ * Subscribes a user to a thread; `cause`: the event in the thread because of which the client does so by itself. What the user has decided
+ * stands: such a subscription makes none automatic, and cannot follow an end that came after its cause.
+ * Throws M_NOT_FOUND, IO.ELEMENT.MSC4306.M_NOT_IN_THREAD and 409 IO.ELEMENT.MSC4306.M_CONFLICTING_UNSUBSCRIPTION.
+ * https://github.com/matrix-org/matrix-spec-proposals/pull/4306
+ */
+export async function subscribeToThread(
+  app: Capabilities,
+  { cause, ...command }: ThreadCommand & { cause?: EventId | undefined },
+): Promise<void> {
+  const { userId, threadId } = command
+  await findVisibleEvent(app, { ...command, eventId: threadId })
+  const causeOrder = cause === undefined ? undefined : await orderOfCause(app, { ...command, cause })
+  await app.database.write(async (tx) => {
+    await lockUser(tx, userId)
+    const known = await findThreadSubscription(tx, userId, command)
+    const automatic = causeOrder !== undefined
+    if (known?.subscribed && (automatic || !known.automatic)) return
+    if (automatic && !known?.subscribed && causeOrder <= (known?.ended_order ?? 0)) throw conflict()
+    await storeThreadSubscription(tx, userId, { ...command, subscribed: true, automatic })
+  })
+}
+
+/** Ends a user's subscription, if there is one. Throws M_NOT_FOUND for threads that the user may not see. */
+export async function unsubscribeFromThread(app: Capabilities, command: ThreadCommand): Promise<void> {
+  const { userId, threadId } = command
+  await findVisibleEvent(app, { ...command, eventId: threadId })
+  await app.database.write(async (tx) => {
+    await lockUser(tx, userId)
+    const known = await findThreadSubscription(tx, userId, command)
+    if (known && !known.subscribed) return
+    await storeThreadSubscription(tx, userId, { ...command, subscribed: false, automatic: false })
+  })
+}
+
+async function orderOfCause(app: Capabilities, command: ThreadCommand & { cause: EventId }): Promise<number> {
+  const { event } = await findVisibleEvent(app, { ...command, eventId: command.cause })
+  const relation = relationOf(event.pdu.content)
+  if (relation?.rel_type !== 'm.thread' || relation.event_id !== command.threadId) {
+    throw new MatrixError(400, 'IO.ELEMENT.MSC4306.M_NOT_IN_THREAD', 'automatic: must be an event in the thread')
+  }
+  return event.event_order ?? 0
+}
+
+function conflict(): MatrixError {
+  const message = 'The subscription was ended after the event because of which it should begin'
+  return new MatrixError(409, 'IO.ELEMENT.MSC4306.M_CONFLICTING_UNSUBSCRIPTION', message)
+}

@@ -1,0 +1,79 @@
+import { sql } from 'kysely'
+import type { EventId, RoomId, UserId } from '../core/ids.ts'
+import type { Db, Tx } from './database.ts'
+import { appendToStream } from './stream-append.ts'
+
+/** A thread by its room and its root. */
+export type ThreadKey = { roomId: RoomId; threadId: EventId }
+
+/** `migrations/0022_threads_rendezvous.sql` has its meaning. */
+export type ThreadSubscriptionRow = {
+  user_id: UserId
+  room_id: RoomId
+  thread_id: EventId
+  subscribed: boolean
+  automatic: boolean
+  ended_order: number | null
+  change_nid: number
+}
+
+/** What a user has said of a thread; undefined: never anything. */
+export async function findThreadSubscription(
+  db: Db,
+  userId: UserId,
+  { roomId, threadId }: ThreadKey,
+): Promise<ThreadSubscriptionRow | undefined> {
+  const { rows } = await sql<ThreadSubscriptionRow>`select * from thread_subscriptions
+    where user_id = ${userId} and room_id = ${roomId} and thread_id = ${threadId}`.execute(db.sql)
+  return rows[0]
+}
+
+/** Begins, changes or ends a subscription and tells the user's devices. An end is remembered as of the room's newest event. */
+export async function storeThreadSubscription(
+  tx: Tx,
+  userId: UserId,
+  { roomId, threadId, subscribed, automatic }: ThreadKey & { subscribed: boolean; automatic: boolean },
+): Promise<void> {
+  const { rows } = await sql<{ change_nid: number }>`insert into thread_subscriptions
+      (user_id, room_id, thread_id, subscribed, automatic, ended_order)
+    values (${userId}, ${roomId}, ${threadId}, ${subscribed}, ${automatic},
+      case when not ${subscribed} then (select next_order - 1 from room_heads where room_id = ${roomId}) end)
+    on conflict (user_id, room_id, thread_id) do update set subscribed = excluded.subscribed, automatic = excluded.automatic,
+      ended_order = coalesce(excluded.ended_order, thread_subscriptions.ended_order), change_nid = default
+    returning change_nid`.execute(tx.sql)
+  appendToStream(tx, { kind: 'thread_subscription', user_id: userId, ref: rows[0]!.change_nid })
+}
+
+/** Who is subscribed to some threads, by the id of the thread's root. */
+export async function loadThreadSubscribers(
+  db: Db,
+  threads: readonly ThreadKey[],
+): Promise<ReadonlyMap<EventId, ReadonlySet<UserId>>> {
+  if (threads.length === 0) return new Map()
+  const { rows } = await sql<{ thread_id: EventId; users: UserId[] }>`select thread_id, array_agg(user_id) as users
+    from thread_subscriptions join (select distinct * from unnest(${threads.map(({ roomId }) => roomId)}::text[],
+      ${threads.map(({ threadId }) => threadId)}::text[]) as wanted(room_id, thread_id)) as wanted using (room_id, thread_id)
+    where subscribed group by thread_id`.execute(db.sql)
+  return new Map(rows.map(({ thread_id, users }) => [thread_id, new Set(users)]))
+}
+
+/** A change of a subscription as of the last one; `position`: where in the stream. */
+export type ThreadSubscriptionChange = Pick<
+  ThreadSubscriptionRow,
+  'room_id' | 'thread_id' | 'subscribed' | 'automatic'
+> & { position: number }
+
+/** What a user's subscriptions have come to that changed last after `from` and up to `to`: the `limit` latest, latest first. */
+export async function loadThreadSubscriptionChanges(
+  db: Db,
+  userId: UserId,
+  { from, to, limit }: { from: number; to: number; limit: number },
+): Promise<ThreadSubscriptionChange[]> {
+  const { rows } = await sql<ThreadSubscriptionChange>`select room_id, thread_id, subscribed, automatic,
+      stream_position as position
+    from thread_subscriptions join lateral (
+      select stream_position from stream where kind = 'thread_subscription' and ref = change_nid) as place on true
+    where user_id = ${userId} and stream_position > ${from}::bigint and stream_position <= ${to}::bigint
+    order by stream_position desc limit ${limit}::int`.execute(db.sql)
+  return rows
+}
