@@ -76,6 +76,26 @@ test('all changes are listed page by page, the latest first and each thread once
   expect((await carol.ask('GET', list.replace('dir=b', 'dir=f'))).body.errcode).toBe('M_INVALID_PARAM')
 })
 
+test('sliding sync tells all subscriptions first, then changes at once', async () => {
+  const root = await sendText(bob, roomId, 'root')
+  const erin = await registerUser(url)
+  await erin.post(`${room}/join`)
+  await erin.put(subscription(root), {})
+  const sync = async (pos?: string) => {
+    const query = pos === undefined ? '' : `?pos=${pos}&timeout=20000`
+    const extensions = { 'io.element.msc4308.thread_subscriptions': { enabled: true } }
+    const body = await erin.post(`/_matrix/client/unstable/org.matrix.simplified_msc3575/sync${query}`, { extensions })
+    return { pos: body.pos, threads: body.extensions['io.element.msc4308.thread_subscriptions'] }
+  }
+  const first = await sync()
+  expect(first.threads.subscribed[roomId][root]).toMatchObject({ automatic: false, bump_stamp: expect.any(Number) })
+  const waiting = sync(first.pos)
+  await erin.ask('DELETE', subscription(root))
+  const { threads } = await waiting
+  expect(Object.keys(threads.unsubscribed[roomId])).toEqual([root])
+  expect(threads).not.toHaveProperty('subscribed')
+})
+
 test('a thread with a subscription notifies in a muted room; one without is silent once the user wants that', async () => {
   const [followed, other] = [await sendText(bob, roomId, 'followed'), await sendText(bob, roomId, 'other')]
   const dave = await registerUser(url)

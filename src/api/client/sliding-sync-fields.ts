@@ -61,6 +61,10 @@ const scope = z
   })
   .nullish()
 
+/** The extension of MSC4308. */
+export const THREAD_SUBSCRIPTIONS = 'io.element.msc4308.thread_subscriptions'
+const MAX_THREAD_SUBSCRIPTIONS = 512
+
 /** The extensions that a request asks for; unknown ones are left alone. */
 export const extensionsSchema = z
   .object({
@@ -75,12 +79,15 @@ export const extensionsSchema = z
     account_data: scope,
     receipts: scope,
     typing: scope,
+    [THREAD_SUBSCRIPTIONS]: z
+      .object({ enabled: z.boolean().nullish(), limit: z.number().int().min(1).max(Number.MAX_SAFE_INTEGER).nullish() })
+      .nullish(),
   })
   .nullish()
 
 /** Extensions as the services know them. */
 export function slidingExtensions(given: z.output<typeof extensionsSchema>): SlidingExtensions {
-  const { to_device, e2ee, account_data, receipts, typing } = given ?? {}
+  const { to_device, e2ee, account_data, receipts, typing, [THREAD_SUBSCRIPTIONS]: threads } = given ?? {}
   return {
     ...(to_device?.enabled && {
       toDevice: { since: to_device.since || undefined, limit: to_device.limit ?? 100 },
@@ -89,6 +96,9 @@ export function slidingExtensions(given: z.output<typeof extensionsSchema>): Sli
     ...(account_data?.enabled && { accountData: scopeOf(account_data) }),
     ...(receipts?.enabled && { receipts: scopeOf(receipts) }),
     ...(typing?.enabled && { typing: scopeOf(typing) }),
+    ...(threads?.enabled && {
+      threadSubscriptions: { limit: Math.min(threads.limit ?? 100, MAX_THREAD_SUBSCRIPTIONS) },
+    }),
   }
 }
 

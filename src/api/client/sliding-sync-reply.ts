@@ -1,6 +1,8 @@
 import type { ExtensionResults } from '../../services/sync/sliding-extensions.ts'
 import type { SlidingRoom } from '../../services/sync/sliding-rooms.ts'
 import type { SlidingReply } from '../../services/sync/sliding-sync.ts'
+import { THREAD_SUBSCRIPTIONS } from './sliding-sync-fields.ts'
+import { threadSubscriptionToken } from './thread-subscriptions.ts'
 
 type Room = SlidingRoom & { lists: readonly string[] }
 
@@ -63,7 +65,7 @@ function heroOf({ user_id, displayname, avatar_url }: NonNullable<SlidingRoom['h
   return { user_id, ...(displayname !== null && { displayname }), ...(avatar_url !== null && { avatar_url }) }
 }
 
-function extensionsOf({ toDevice, e2ee, accountData, receipts, typing }: ExtensionResults): object {
+function extensionsOf({ toDevice, e2ee, accountData, receipts, typing, threads }: ExtensionResults): object {
   return {
     ...(toDevice && { to_device: toDevice }),
     ...(e2ee && { e2ee }),
@@ -72,5 +74,11 @@ function extensionsOf({ toDevice, e2ee, accountData, receipts, typing }: Extensi
     }),
     ...(receipts && { receipts: { rooms: Object.fromEntries(receipts) } }),
     ...(typing && { typing: { rooms: Object.fromEntries(typing) } }),
+    ...(threads && {
+      [THREAD_SUBSCRIPTIONS]: {
+        ...threads.changes,
+        ...(threads.rest !== undefined && { prev_batch: threadSubscriptionToken(threads.rest) }),
+      },
+    }),
   }
 }

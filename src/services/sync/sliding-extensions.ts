@@ -10,6 +10,7 @@ import type { SlidingExtensions } from './sliding-request.ts'
 import { accountDataOfRooms, changedAccountData, type SyncedAccountData } from './sync-account-data.ts'
 import { allEphemeral, changedEphemeral, receiptOwner } from './sync-ephemeral.ts'
 import type { SyncViewer } from './sync-room.ts'
+import { type ThreadSubscriptionChanges, threadSubscriptionChanges } from './thread-subscription-changes.ts'
 import { syncToDevice, type ToDeviceSection } from './to-device.ts'
 
 /** What the extensions of an answer tell; those that the client does not want are undefined. */
@@ -20,6 +21,8 @@ export type ExtensionResults = {
   /** One event for each room. */
   receipts?: Map<RoomId, object>
   typing?: Map<RoomId, object>
+  /** Absent: nothing has changed. */
+  threads?: ThreadSubscriptionChanges
 }
 
 /** What the extensions have to know. `fresh`: rooms of which all is to be told; `live`: rooms of which what the rows say is to be told. */
@@ -44,19 +47,34 @@ export async function extensionResults(
   viewer: SyncViewer,
   news: ExtensionNews,
 ): Promise<ExtensionResults> {
-  const [toDevice, e2ee, accountData, ephemeral] = await Promise.all([
+  const [toDevice, e2ee, accountData, ephemeral, threads] = await Promise.all([
     toDeviceResult(app, viewer, news),
     e2eeResult(app, viewer, news),
     accountDataResult(app, viewer, news),
     ephemeralResults(app, viewer, news),
+    threadSubscriptionsResult(app, viewer, news),
   ])
-  return { ...(toDevice && { toDevice }), ...(e2ee && { e2ee }), ...(accountData && { accountData }), ...ephemeral }
+  return {
+    ...(toDevice && { toDevice }),
+    ...(e2ee && { e2ee }),
+    ...(accountData && { accountData }),
+    ...ephemeral,
+    ...(threads && { threads }),
+  }
 }
 
 /** Whether there is something in it for which a client that waits should be answered. */
-export function hasExtensionNews({ toDevice, e2ee, accountData, receipts, typing }: ExtensionResults): boolean {
+export function hasExtensionNews({
+  toDevice,
+  e2ee,
+  accountData,
+  receipts,
+  typing,
+  threads,
+}: ExtensionResults): boolean {
   const lists = e2ee?.device_lists
   return (
+    threads !== undefined ||
     (toDevice?.events.length ?? 0) > 0 ||
     (lists?.changed.length ?? 0) + (lists?.left.length ?? 0) > 0 ||
     (accountData?.global.length ?? 0) + (accountData?.rooms.size ?? 0) > 0 ||
@@ -81,6 +99,18 @@ async function e2eeResult(app: Reading, viewer: SyncViewer, { extensions, from, 
   const counts = await keyCounts(app, viewer)
   if (from === undefined) return counts
   return { ...counts, device_lists: await deviceListChanges(app, viewer.userId, { rows, joined }) }
+}
+
+/** https://github.com/matrix-org/matrix-spec-proposals/pull/4308 */
+async function threadSubscriptionsResult(
+  app: Reading,
+  { userId }: SyncViewer,
+  { extensions: { threadSubscriptions }, from, to, rows }: ExtensionNews,
+): Promise<ThreadSubscriptionChanges | undefined> {
+  const isChanged = from === undefined || rows.some((row) => row.kind === 'thread_subscription')
+  if (!threadSubscriptions || !isChanged) return undefined
+  const result = await threadSubscriptionChanges(app, userId, { from: from ?? 0, to, ...threadSubscriptions })
+  return Object.keys(result.changes).length > 0 ? result : undefined
 }
 
 /** https://github.com/matrix-org/matrix-spec-proposals/pull/3959 */

@@ -29,6 +29,7 @@ export type SlidingExtensions = {
   accountData?: ExtensionScope | undefined
   receipts?: ExtensionScope | undefined
   typing?: ExtensionScope | undefined
+  threadSubscriptions?: { limit: number } | undefined
 }
 
 /** A request of sliding sync, whichever of its two forms the client speaks. */

@@ -2,6 +2,9 @@ import type { App } from '../../app.ts'
 import type { RoomId, UserId } from '../../core/ids.ts'
 import { loadThreadSubscriptionChanges } from '../../storage/thread-subscriptions.ts'
 
+/** `rest`: the position up to which there are others; undefined: none. */
+export type ThreadSubscriptionChanges = { changes: Changes; rest: number | undefined }
+
 type Changes = {
   subscribed?: Record<RoomId, Record<string, { automatic: boolean; bump_stamp: number }>>
   unsubscribed?: Record<RoomId, Record<string, { bump_stamp: number }>>
@@ -15,7 +18,7 @@ export async function threadSubscriptionChanges(
   app: Pick<App, 'database'>,
   userId: UserId,
   { limit, ...range }: { from: number; to: number; limit: number },
-): Promise<{ changes: Changes; rest: number | undefined }> {
+): Promise<ThreadSubscriptionChanges> {
   const rows = await loadThreadSubscriptionChanges(app.database, userId, { ...range, limit: limit + 1 })
   const page = rows.slice(0, limit)
   const changes: Changes = {}
