@@ -9,6 +9,7 @@ import type { App } from './app.ts'
 import type { Config, ListenerConfig } from './config.ts'
 import { openApp } from './open-app.ts'
 import { jobHandlers } from './services/admin/job-handlers.ts'
+import { startReceiving } from './services/federation/start-receiving.ts'
 import { startSending } from './services/federation/start-sending.ts'
 import { startMediaSweeps } from './services/media/sweep-media.ts'
 import { startPresence } from './services/presence/start-presence.ts'
@@ -40,6 +41,7 @@ export async function startServer(config: Config): Promise<RunningServer> {
     const push = await startPush(app)
     const sending = startSending(app)
     app.jobs.start(jobHandlers(app))
+    const receiving = startReceiving(app)
     const delayedEvents = startDelayedEvents(app)
     return {
       addresses: servers.map(({ listener, server }) => ({
@@ -56,6 +58,7 @@ export async function startServer(config: Config): Promise<RunningServer> {
         await push.stop()
         await sending.stop()
         await app.jobs.stop()
+        await receiving.stop()
         await delayedEvents.stop()
         await close()
       },

@@ -1,5 +1,6 @@
 import type { AnyEndpoint } from '../http/route.ts'
 import { getDirectoryQuery, getProfileQuery } from './query.ts'
+import { putSend } from './send-transaction.ts'
 import { getKeyQuery, getServerKeys, postKeyQuery } from './server-keys.ts'
 import { getFederationVersion } from './version.ts'
 
@@ -11,4 +12,5 @@ export const federationEndpoints: readonly AnyEndpoint[] = [
   postKeyQuery,
   getProfileQuery,
   getDirectoryQuery,
+  putSend,
 ]

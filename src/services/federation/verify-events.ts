@@ -2,7 +2,7 @@ import { type KeyObject, verify } from 'node:crypto'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import type { App } from '../../app.ts'
-import { MatrixError } from '../../core/errors.ts'
+import { BadJsonError, MatrixError } from '../../core/errors.ts'
 import { hasMatchingContentHash } from '../../core/events/content-hash.ts'
 import { essentialJson } from '../../core/events/essential-json.ts'
 import { parsePdu } from '../../core/events/parse-pdu.ts'
@@ -67,6 +67,7 @@ function examine(version: RoomVersion, json: unknown): Candidate | Refused {
   let eventId: EventId | undefined
   try {
     const pdu = parsePdu(version, json)
+    requireStorable(pdu)
     const essential = essentialJson(version, pdu)
     eventId = version.eventIdFormat === 'server-chosen' ? eventIdOf(version, pdu) : hashedEventId(version, essential)
     checkEventSize(version, pdu)
@@ -75,6 +76,11 @@ function examine(version: RoomVersion, json: unknown): Candidate | Refused {
     if (!(error instanceof MatrixError)) throw error
     return { ok: false, ...(eventId && { eventId }), reason: error.message }
   }
+}
+
+/** PostgreSQL has no place for NUL in text. */
+function requireStorable({ type, state_key: stateKey = '' }: Pdu): void {
+  if (type.includes('\0') || stateKey.includes('\0')) throw new BadJsonError('type, state_key: must not contain NUL')
 }
 
 function claimsOf(version: RoomVersion, pdu: Pdu): Candidate['claims'] {

@@ -1,0 +1,22 @@
+import { z } from 'zod'
+import { receiveTransaction } from '../../services/federation/receive-transaction.ts'
+import { RawJson, route } from '../http/route.ts'
+
+const MAX_PDUS = 50
+const MAX_EDUS = 100
+
+/** https://spec.matrix.org/v1.19/server-server-api/#put_matrixfederationv1sendtxnid */
+export const putSend = route({
+  method: 'PUT',
+  path: '/_matrix/federation/v1/send/:txnId',
+  auth: 'server',
+  params: z.object({ txnId: z.string().max(255) }),
+  body: z.looseObject({
+    pdus: z.array(z.unknown()).max(MAX_PDUS).default([]),
+    edus: z.array(z.unknown()).max(MAX_EDUS).default([]),
+  }),
+  async handle({ params, body, session }, app) {
+    const { origin } = session
+    return new RawJson(await receiveTransaction(app, { origin, txnId: params.txnId, pdus: body.pdus }))
+  },
+})

@@ -1,0 +1,36 @@
+import { expect, test } from 'vitest'
+import type { ServerName } from './ids.ts'
+import { isAllowedByAcl } from './server-acl.ts'
+
+const allows = (content: Parameters<typeof isAllowedByAcl>[0], server: string) =>
+  isAllowedByAcl(content, server as ServerName)
+
+test('a room without an ACL lets every server take part', () => {
+  expect(allows(undefined, 'evil.com')).toBe(true)
+})
+
+test('who is denied stays out, even if allowed as well, and so does who is not allowed', () => {
+  const acl = { allow: ['*'], deny: ['*.evil.com', 'evil.com'] }
+  expect(allows(acl, 'good.org')).toBe(true)
+  expect(allows(acl, 'evil.com')).toBe(false)
+  expect(allows(acl, 'very.EVIL.com:8448')).toBe(false)
+  expect(allows({ allow: ['good.org'] }, 'other.org')).toBe(false)
+  expect(allows({ allow: ['good.org'] }, 'good.org:1234')).toBe(true)
+})
+
+test('patterns know * and ? and nothing else', () => {
+  expect(allows({ allow: ['go?d.org'] }, 'good.org')).toBe(true)
+  expect(allows({ allow: ['go.d.org'] }, 'good.org')).toBe(false)
+})
+
+test('IP literals are let in unless they are not', () => {
+  expect(allows({ allow: ['*'] }, '1.2.3.4:80')).toBe(true)
+  for (const server of ['1.2.3.4', '1.2.3.4:80', '[::1]', '[::1]:8448'])
+    expect(allows({ allow: ['*'], allow_ip_literals: false }, server)).toBe(false)
+})
+
+test('lists that are malformed allow nobody', () => {
+  expect(allows({}, 'good.org')).toBe(false)
+  expect(allows({ allow: 'good.org' }, 'good.org')).toBe(false)
+  expect(allows({ allow: [1, '*'], deny: 'good.org' }, 'good.org')).toBe(true)
+})

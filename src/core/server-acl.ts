@@ -1,0 +1,35 @@
+import type { JsonObject } from './events/pdu.ts'
+import { compileGlob, type Glob } from './glob.ts'
+import type { ServerName } from './ids.ts'
+
+type Acl = { allowsIpLiterals: boolean; allow: Glob[]; deny: Glob[] }
+
+/** What has been compiled, for as long as the event that says it is at hand. */
+const compiled = new WeakMap<JsonObject, Acl>()
+
+/**
+ * Whether an `m.room.server_acl` lets a server take part in its room; `undefined`: the room has none.
+ * https://spec.matrix.org/v1.19/client-server-api/#mroomserver_acl
+ */
+export function isAllowedByAcl(content: JsonObject | undefined, server: ServerName): boolean {
+  if (content === undefined) return true
+  const acl = compiled.get(content) ?? compile(content)
+  compiled.set(content, acl)
+  const host = server.replace(/:\d{1,5}$/, '').toLowerCase()
+  if (!acl.allowsIpLiterals && isIpLiteral(host)) return false
+  if (acl.deny.some((matches) => matches(host))) return false
+  return acl.allow.some((matches) => matches(host))
+}
+
+function compile({ allow_ip_literals: allowsIpLiterals, allow, deny }: JsonObject): Acl {
+  return { allowsIpLiterals: allowsIpLiterals !== false, allow: globs(allow), deny: globs(deny) }
+}
+
+function globs(patterns: JsonObject[string] | undefined): Glob[] {
+  if (!Array.isArray(patterns)) return []
+  return patterns.flatMap((pattern) => (typeof pattern === 'string' ? compileGlob(pattern.toLowerCase()) : []))
+}
+
+function isIpLiteral(host: string): boolean {
+  return host.startsWith('[') || /^\d{1,3}(\.\d{1,3}){3}$/.test(host)
+}

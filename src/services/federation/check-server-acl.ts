@@ -1,0 +1,31 @@
+import type { App } from '../../app.ts'
+import { ForbiddenError } from '../../core/errors.ts'
+import type { RoomId, ServerName } from '../../core/ids.ts'
+import { isAllowedByAcl } from '../../core/server-acl.ts'
+import { findRoomHead } from '../../storage/room-heads.ts'
+import { readStateEvent } from '../../storage/room-state.ts'
+
+/**
+ * Throws M_FORBIDDEN when the current ACL of a room keeps a server out. Rooms that this server does not have keep nobody out.
+ * https://spec.matrix.org/v1.19/server-server-api/#server-access-control-lists-acls
+ */
+export async function requireAllowedByAcl(
+  app: Pick<App, 'database'>,
+  roomId: RoomId,
+  origin: ServerName,
+): Promise<void> {
+  if (await isServerAllowed(app, roomId, origin)) return
+  throw new ForbiddenError(`The room ${roomId} does not let the server ${origin} take part`)
+}
+
+/** Whether the current ACL of a room lets a server take part. */
+export async function isServerAllowed(
+  app: Pick<App, 'database'>,
+  roomId: RoomId,
+  origin: ServerName,
+): Promise<boolean> {
+  const head = await findRoomHead(app.database, roomId)
+  if (!head) return true
+  const acl = await readStateEvent(app.database, head.state_root, 'm.room.server_acl')
+  return isAllowedByAcl(acl?.pdu.content, origin)
+}

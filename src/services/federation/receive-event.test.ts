@@ -1,0 +1,111 @@
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { ForbiddenError, InvalidParamError, NotFoundError } from '../../core/errors.ts'
+import type { Event } from '../../core/events/pdu.ts'
+import type { RoomId, ServerName } from '../../core/ids.ts'
+import { FederationError } from '../../infra/federation-error.ts'
+import { loadEventsById } from '../../storage/events.ts'
+import { findRoomHead } from '../../storage/room-heads.ts'
+import { readAllState } from '../../storage/room-state.ts'
+import { ALICE } from '../rooms/test-reading-room.ts'
+import { requireAllowedByAcl } from './check-server-acl.ts'
+import { receiveEvent } from './receive-event.ts'
+import { BORIS, createReceivingApp, createSharedRoom, REMOTE, type ReceivingApp } from './test-remote-server.ts'
+
+let app: ReceivingApp
+beforeAll(async () => {
+  app = await createReceivingApp()
+})
+afterAll(() => app.database.close())
+
+/** Messages of Boris's, each of which follows the one before it. */
+async function chain(room: Awaited<ReturnType<typeof createSharedRoom>>, length: number): Promise<Event[]> {
+  const events: Event[] = []
+  for (let count = 0; count < length; count++) {
+    const last = events.at(-1)
+    events.push(await room.make({ content: { body: `${count}` }, ...(last && { prev_events: [last.event_id] }) }))
+  }
+  return events
+}
+
+const isStored = async (event: Event) => {
+  const [stored] = await loadEventsById(app.database, [event.event_id])
+  return stored !== undefined && stored.event_order !== null
+}
+
+test('what is no valid event of the room is refused', async () => {
+  const room = await createSharedRoom(app)
+  const event = await room.make()
+  const forged = { ...event.pdu, content: { body: 'else' }, depth: 77 }
+  await expect(receiveEvent(app, { origin: REMOTE, roomId: room.roomId, pdu: forged })).rejects.toThrow(
+    InvalidParamError,
+  )
+  await expect(receiveEvent(app, { origin: REMOTE, roomId: '!no:x' as RoomId, pdu: event.pdu })).rejects.toThrow(
+    NotFoundError,
+  )
+  expect((await room.receive(event)).outcome).toBe('accepted')
+})
+
+test('a gap is filled from the server that sent what comes after it', async () => {
+  const room = await createSharedRoom(app)
+  const events = await chain(room, 45)
+  const place = new Map(events.map(({ event_id }, index) => [event_id, index]))
+  app.answerWith(({ path, body }) => {
+    if (!path.includes('/get_missing_events/')) return undefined
+    const { latest_events, limit } = body as { latest_events: Event['event_id'][]; limit: number }
+    const end = place.get(latest_events[0]!)!
+    return { events: events.slice(Math.max(0, end - limit), end).map(({ pdu }) => pdu) }
+  })
+  expect((await room.receive(events.at(-1)!)).outcome).toBe('accepted')
+  for (const event of events) expect(await isStored(event)).toBe(true)
+  expect((await findRoomHead(app.database, room.roomId))?.forward_extremities).toEqual([events.at(-1)!.event_id])
+})
+
+test('what follows events that nobody tells of is not taken in, and no state is asked for it', async () => {
+  const room = await createSharedRoom(app)
+  const [, second] = (await chain(room, 2)) as [Event, Event]
+  app.asked.length = 0
+  app.answerWith(({ path }) => (path.includes('/get_missing_events/') ? { events: [] } : undefined))
+  await expect(room.receive(second)).rejects.toThrow(FederationError)
+  expect(app.asked.map(({ path }) => path.split('/')[4])).toEqual(['get_missing_events'])
+})
+
+test('before a gap that is too long, the state is taken from the other server', async () => {
+  const room = await createSharedRoom(app)
+  const name = await room.make({ type: 'm.room.topic', state_key: '', content: { topic: 'fine' }, sender: BORIS })
+  const lost = await room.make({ content: { body: 'lost' }, prev_events: [name.event_id] })
+  const missed = await room.make({ content: { body: 'missed' }, prev_events: [lost.event_id] })
+  const last = await room.make({ content: { body: 'last' }, prev_events: [missed.event_id] })
+  const head = await findRoomHead(app.database, room.roomId)
+  const stateIds = await stateIdsOf(room.roomId)
+  app.answerWith(({ path, body }) => {
+    const latest = (body as { latest_events?: string[] } | undefined)?.latest_events?.[0]
+    if (path.includes('/get_missing_events/')) return { events: latest === last.event_id ? [missed.pdu] : [] }
+    if (path.includes('/state_ids/')) return { pdu_ids: stateIds, auth_chain_ids: [] }
+    if (path.includes(`/event/${encodeURIComponent(lost.event_id)}`)) return { pdus: [lost.pdu] }
+    return undefined
+  })
+  expect((await room.receive(last)).outcome).toBe('accepted')
+  expect(await isStored(missed)).toBe(true)
+  expect(await isStored(lost)).toBe(false)
+  const now = await findRoomHead(app.database, room.roomId)
+  expect(now?.forward_extremities).toContain(last.event_id)
+  expect(now?.state_root).toBe(head?.state_root)
+  // What was lost and comes after all is told, but changes nothing.
+  app.answerWith(() => undefined)
+  await room.receive(name)
+  expect((await room.receive(lost)).outcome).toBe('accepted')
+  expect((await findRoomHead(app.database, room.roomId))?.forward_extremities).not.toContain(lost.event_id)
+})
+
+async function stateIdsOf(roomId: RoomId) {
+  const head = await findRoomHead(app.database, roomId)
+  return (await readAllState(app.database, head!.state_root)).map(({ event_id }) => event_id)
+}
+
+test('an ACL keeps servers out', async () => {
+  const room = await createSharedRoom(app)
+  await expect(requireAllowedByAcl(app, room.roomId, REMOTE)).resolves.toBeUndefined()
+  await room.state('m.room.server_acl', { allow: ['*'], deny: [REMOTE] }, ALICE)
+  await expect(requireAllowedByAcl(app, room.roomId, REMOTE)).rejects.toThrow(ForbiddenError)
+  await expect(requireAllowedByAcl(app, room.roomId, 'else' as ServerName)).resolves.toBeUndefined()
+})

@@ -1,0 +1,23 @@
+import type { App } from '../../app.ts'
+import { InvalidParamError, NotFoundError } from '../../core/errors.ts'
+import type { RoomId, ServerName } from '../../core/ids.ts'
+import { loadRoomVersions } from '../../storage/room-versions.ts'
+import type { RemoteOutcome } from '../rooms/append-remote-event.ts'
+import { type TakingApp, takeEvent } from './take-event.ts'
+import { verifyEvents } from './verify-events.ts'
+
+/**
+ * Takes an event of another server from its arrival to where it is stored, with what it refers to. Throws M_NOT_FOUND for a room that this
+ * server does not have, M_INVALID_PARAM for what is no valid event of it, and FederationError when what it refers to cannot be had.
+ */
+export async function receiveEvent(
+  app: TakingApp & Pick<App, 'database'>,
+  { origin, roomId, pdu }: { origin: ServerName; roomId: RoomId; pdu: unknown },
+): Promise<RemoteOutcome> {
+  const version = (await loadRoomVersions(app.database, [roomId])).get(roomId)
+  if (!version) throw new NotFoundError('This server is not in that room')
+  const [verified] = await verifyEvents(app, version, [pdu])
+  if (!verified?.ok) throw new InvalidParamError(`The event is not valid: ${verified?.reason}`)
+  if (verified.event.room_id !== roomId) throw new InvalidParamError('The event is of another room')
+  return takeEvent(app, { origin, roomId, version, event: verified.event })
+}

@@ -1,0 +1,90 @@
+import type { Event } from '../../core/events/pdu.ts'
+import { isRoomId, type RoomId, type ServerName } from '../../core/ids.ts'
+import type { RoomVersion } from '../../core/room-versions.ts'
+import { findTransactionAnswer, storeInInbox, storeTransaction } from '../../storage/federation-inbox.ts'
+import { findJoinedUser } from '../../storage/room-memberships.ts'
+import { loadRoomVersions } from '../../storage/room-versions.ts'
+import { isServerAllowed } from './check-server-acl.ts'
+import { verifyEvents } from './verify-events.ts'
+import { type InboxApp, inboxOf } from './work-inbox.ts'
+
+/** What another server sends. */
+export type ReceivedTransaction = { origin: ServerName; txnId: string; pdus: readonly unknown[] }
+
+/** By event id: an error for what is refused at once, nothing for what has been stored to be worked off. */
+type Results = Record<string, { error?: string }>
+
+/**
+ * Stores what another server sends; when this resolves, none of it can be lost. Returns the answer as JSON text, for the same transaction always
+ * the same. https://spec.matrix.org/v1.19/server-server-api/#put_matrixfederationv1sendtxnid
+ */
+export async function receiveTransaction(app: InboxApp, transaction: ReceivedTransaction): Promise<string> {
+  const { origin, txnId, pdus } = transaction
+  const known = await findTransactionAnswer(app.database, origin, txnId)
+  if (known !== undefined) return known
+  const { accepted, results } = await sort(app, origin, pdus)
+  const answer = JSON.stringify({ pdus: results })
+  const rows = accepted.map(({ event_id, room_id, pdu }) => ({ event_id, room_id, origin, pdu: JSON.stringify(pdu) }))
+  const now = app.clock.now()
+  await app.database.write(async (tx) => {
+    await storeTransaction(tx, { origin, txnId, now, answer })
+    await storeInInbox(tx, rows, now)
+  })
+  if (rows.length > 0)
+    inboxOf(app)
+      .look()
+      .catch((error) => app.logger.warn({ err: error }, 'taking in events failed; it is tried again'))
+  return answer
+}
+
+type Sorted = { accepted: Event[]; results: Results }
+
+/** Checks all that can be told without the room's history. */
+async function sort(app: InboxApp, origin: ServerName, pdus: readonly unknown[]): Promise<Sorted> {
+  const ofRooms = new Map<RoomId, unknown[]>()
+  for (const pdu of pdus) {
+    const roomId = roomIdOf(pdu)
+    if (roomId !== undefined) ofRooms.set(roomId, [...(ofRooms.get(roomId) ?? []), pdu])
+  }
+  const versions = await loadRoomVersions(app.database, ofRooms.keys())
+  const sorted: Sorted = { accepted: [], results: {} }
+  for (const [roomId, ofRoom] of ofRooms) {
+    const version = versions.get(roomId)
+    const refusal = version ? await refusalOf(app, roomId, origin) : 'This server is not in that room'
+    await sortRoom(app, { version, roomId, pdus: ofRoom, refusal }, sorted)
+  }
+  return sorted
+}
+
+async function sortRoom(
+  app: InboxApp,
+  room: { version: RoomVersion | undefined; roomId: RoomId; pdus: unknown[]; refusal: string | undefined },
+  { accepted, results }: Sorted,
+): Promise<void> {
+  // Without the room there is no telling the ids of its events, but for those that say so.
+  if (!room.version) {
+    for (const pdu of room.pdus) {
+      const { event_id: id } = pdu as { event_id?: unknown }
+      if (typeof id === 'string') results[id] = { error: room.refusal ?? '' }
+    }
+    return
+  }
+  for (const verified of await verifyEvents(app, room.version, room.pdus)) {
+    const id = verified.ok ? verified.event.event_id : verified.eventId
+    const error = verified.ok ? room.refusal : verified.reason
+    if (id !== undefined) results[id] = error === undefined ? {} : { error }
+    if (verified.ok && error === undefined && verified.event.room_id === room.roomId) accepted.push(verified.event)
+  }
+}
+
+/** Why a server may send nothing into a room. https://spec.matrix.org/v1.19/server-server-api/#server-access-control-lists-acls */
+async function refusalOf(app: InboxApp, roomId: RoomId, origin: ServerName): Promise<string | undefined> {
+  if (!(await isServerAllowed(app, roomId, origin))) return 'The room does not let your server take part'
+  const user = await findJoinedUser(app.database, { roomId, server: app.serverName, except: [] })
+  return user === undefined ? 'This server is not in that room' : undefined
+}
+
+function roomIdOf(pdu: unknown): RoomId | undefined {
+  const roomId = (pdu as { room_id?: unknown } | null)?.room_id
+  return typeof roomId === 'string' && isRoomId(roomId) ? roomId : undefined
+}

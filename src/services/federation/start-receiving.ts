@@ -1,0 +1,31 @@
+import type { App } from '../../app.ts'
+import { forgetTransactions } from '../../storage/federation-inbox.ts'
+import { type InboxApp, inboxOf } from './work-inbox.ts'
+
+/** How often to look whether another process has died, or an event has rested long enough. */
+const LOOK_MS = 1000
+const RENEW_MS = 5000
+const FORGET_MS = 10 * 60_000
+/** Nobody repeats a transaction for longer. */
+const KEPT_MS = 24 * 60 * 60_000
+
+/** Works off what other servers have sent, also to processes that died. `stop` waits for what is under way. */
+export function startReceiving(app: InboxApp & Pick<App, 'database'>): { stop(): Promise<void> } {
+  const inbox = inboxOf(app)
+  const regularly = (work: () => Promise<void>, every: number) =>
+    setInterval(
+      () => work().catch((error) => app.logger.warn({ err: error }, 'taking in events failed; it is tried again')),
+      every,
+    )
+  const timers = [
+    regularly(() => inbox.look(), LOOK_MS),
+    regularly(() => inbox.renew(), RENEW_MS),
+    regularly(() => app.database.write((tx) => forgetTransactions(tx, app.clock.now() - KEPT_MS)), FORGET_MS),
+  ]
+  return {
+    async stop() {
+      for (const timer of timers) clearInterval(timer)
+      await inbox.stop()
+    },
+  }
+}

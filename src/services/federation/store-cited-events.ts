@@ -1,0 +1,62 @@
+import type { App } from '../../app.ts'
+import { checkAuthEvents } from '../../core/auth-rules/check-auth-events.ts'
+import { type AuthState, checkEventAuth } from '../../core/auth-rules/check-event-auth.ts'
+import type { Event } from '../../core/events/pdu.ts'
+import type { EventId } from '../../core/ids.ts'
+import type { RoomVersion } from '../../core/room-versions.ts'
+import { topologicalOrder } from '../../core/topological-order.ts'
+import { loadEventsById } from '../../storage/events.ts'
+import { type Outlier, storeOutliers } from '../../storage/outliers.ts'
+
+/**
+ * Checks verified events by the events that they cite, cited ones first, and stores them outside of the timeline, the rejected ones too. Events
+ * that cite what nobody has are left out. https://spec.matrix.org/v1.19/server-server-api/#checks-performed-on-receipt-of-a-pdu (4)
+ */
+export async function storeCitedEvents(
+  app: Pick<App, 'database' | 'takeNids'>,
+  version: RoomVersion,
+  events: readonly Event[],
+): Promise<void> {
+  const known = await loadCited(app, version, events)
+  const fresh = new Map(events.filter(({ event_id }) => !known.has(event_id)).map((event) => [event.event_id, event]))
+  const judged: Outlier[] = []
+  for (const event of topologicalOrder(fresh, (citing) => citedBy(version, citing))) {
+    const needed = citedBy(version, event).map((id) => known.get(id))
+    if (needed.includes(undefined)) continue
+    const outlier = judge(version, event, needed as Event[])
+    known.set(outlier.event_id, outlier)
+    judged.push(outlier)
+  }
+  if (judged.length > 0) await app.database.write((tx) => storeOutliers(tx, app.takeNids, judged))
+}
+
+/** What has to be known to judge an event; since room version 12 the room id cites the create event. */
+function citedBy(version: RoomVersion, event: Event): EventId[] {
+  if (event.pdu.type === 'm.room.create') return []
+  const createId = `$${event.room_id.slice(1)}` as EventId
+  return version.roomIdIsCreateHash ? [...event.auth_event_ids, createId] : [...event.auth_event_ids]
+}
+
+async function loadCited(
+  app: Pick<App, 'database'>,
+  version: RoomVersion,
+  events: readonly Event[],
+): Promise<Map<EventId, Event>> {
+  const ids = new Set(events.flatMap((event) => [event.event_id, ...citedBy(version, event)]))
+  const stored = await loadEventsById(app.database, [...ids])
+  return new Map(stored.map((event) => [event.event_id, event]))
+}
+
+function judge(version: RoomVersion, event: Event, needed: readonly Event[]): Outlier {
+  const cited = needed.filter(({ event_id }) => event.auth_event_ids.includes(event_id))
+  const citing = checkAuthEvents(version, event, cited)
+  const verdict = citing.allowed ? checkEventAuth(version, event, stateOf(needed)) : citing
+  if (verdict.allowed) return event
+  const reason = `by its auth events: ${verdict.rule} ${verdict.reason}`
+  return { ...event, rejected: true, rejected_reason: reason }
+}
+
+function stateOf(events: readonly Event[]): AuthState {
+  const byKey = new Map(events.map((event) => [`${event.pdu.type}\0${event.pdu.state_key}`, event]))
+  return { get: (type, stateKey) => byKey.get(`${type}\0${stateKey}`) }
+}

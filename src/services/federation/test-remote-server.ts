@@ -1,0 +1,92 @@
+import { buildEvent } from '../../core/events/build-event.ts'
+import type { Event } from '../../core/events/pdu.ts'
+import type { EventId, RoomId, ServerName, UserId } from '../../core/ids.ts'
+import { ROOM_VERSIONS } from '../../core/room-versions.ts'
+import { signingKeyFromSeed } from '../../core/signing/signing-key.ts'
+import type { FederationClient } from '../../infra/federation-client.ts'
+import { FederationError } from '../../infra/federation-error.ts'
+import { createKeyRing } from '../../infra/key-ring.ts'
+import { systemRandom } from '../../infra/random.ts'
+import { headOf } from '../../storage/locked-room.ts'
+import { storeServerKeys } from '../../storage/server-keys.ts'
+import { draftEvent, type NewEvent } from '../rooms/draft-event.ts'
+import { createReadingApp, createReadingRoom } from '../rooms/test-reading-room.ts'
+import { receiveEvent } from './receive-event.ts'
+
+export const REMOTE = 'remote' as ServerName
+export const BORIS = '@boris:remote' as UserId
+const signer = { ...signingKeyFromSeed('r', Buffer.alloc(32, 7)), serverName: REMOTE }
+
+type Request = Parameters<FederationClient['request']>[0]
+
+/** What taking in events needs, and a server `remote` that answers as the test says. */
+export async function createReceivingApp() {
+  const reading = await createReadingApp()
+  const asked: Request[] = []
+  let respond = (_request: Request): unknown => undefined
+  const federation: FederationClient = {
+    async request(request) {
+      asked.push(request)
+      const answer = await respond(request)
+      if (answer === undefined) throw new FederationError('not found', { status: 404, retryable: false })
+      return answer
+    },
+    stream: async () => {
+      throw new FederationError('unreachable')
+    },
+  }
+  const { database, clock, serverName, signingKey } = reading
+  const keyRing = createKeyRing({ database, federation, serverName, signingKey, notaries: [], clock })
+  await database.write((tx) =>
+    storeServerKeys(tx, [
+      {
+        server_name: REMOTE,
+        key_id: signer.keyId,
+        public_key: signer.publicKey,
+        valid_until_ts: 9_000_000_000_000,
+        retired: false,
+        fetched_ts: 0,
+        response: '{}',
+      },
+    ]),
+  )
+  const logger = { debug() {}, info() {}, warn() {}, error() {} } as never
+  return {
+    ...reading,
+    logger,
+    federation,
+    keyRing,
+    random: systemRandom,
+    asked,
+    answerWith(answer: typeof respond) {
+      respond = answer
+    },
+  }
+}
+
+export type ReceivingApp = Awaited<ReturnType<typeof createReceivingApp>>
+
+/** A room of Alice's that Boris of the remote server has joined. */
+export async function createSharedRoom(app: ReceivingApp) {
+  const room = await createReadingRoom(app)
+  const { roomId } = room
+
+  /** An event that the remote server makes, following the room's present end unless the test says otherwise. */
+  const make = (
+    fields: Partial<NewEvent> & { prev_events?: EventId[]; auth_events?: EventId[] } = {},
+  ): Promise<Event> =>
+    app.rooms.run(roomId, async (locked) => {
+      const { prev_events, auth_events, ...event } = fields
+      const { draft } = await draftEvent(app, locked, {
+        type: 'm.room.message',
+        sender: BORIS,
+        content: { body: 'hello' },
+        ...event,
+      })
+      const overrides = { ...(prev_events && { prev_events }), ...(auth_events && { auth_events }) }
+      return buildEvent(headOf(locked).version, { ...draft, ...overrides }, signer)
+    })
+  const receive = (event: Event) => receiveEvent(app, { origin: REMOTE, roomId, pdu: event.pdu })
+  await receive(await make({ type: 'm.room.member', state_key: BORIS, content: { membership: 'join' } }))
+  return { ...room, roomId: roomId as RoomId, version: ROOM_VERSIONS.get('12')!, make, receive }
+}

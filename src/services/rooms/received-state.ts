@@ -1,0 +1,34 @@
+import type { App } from '../../app.ts'
+import { type LockedRoom, overlayOf } from '../../storage/locked-room.ts'
+import { readStateNids } from '../../storage/room-state.ts'
+import { loadStateEntries } from '../../storage/state-entries.ts'
+import { changeLockedState } from './change-locked-state.ts'
+
+/**
+ * The root of a state that another server told, as the nids of its events; of two for the same piece the later one counts. It shares with the
+ * room's current state what both have in common.
+ */
+export async function receivedState(
+  app: Pick<App, 'takeNids'>,
+  room: LockedRoom,
+  nids: readonly number[],
+): Promise<number> {
+  const overlay = overlayOf(room)
+  const root = room.head?.state_root ?? 0
+  const current = new Set(await readStateNids(room.db, root, overlay))
+  const wanted = new Set(nids)
+  const removed = [...current].filter((nid) => !wanted.has(nid))
+  const entries = await loadStateEntries(room.db, [...nids, ...removed], overlay.events)
+  const changes = new Map<string, { type: string; state_key: string; event_nid: number }>()
+  for (const nid of removed) {
+    const entry = entries.get(nid)!
+    changes.set(`${entry.type}\0${entry.state_key}`, { ...entry, event_nid: 0 })
+  }
+  for (const nid of nids) {
+    const entry = entries.get(nid)
+    if (!entry) continue
+    const key = `${entry.type}\0${entry.state_key}`
+    if (!current.has(nid) || changes.has(key)) changes.set(key, entry)
+  }
+  return changeLockedState(app, room, { root, changes: [...changes.values()] })
+}

@@ -1,0 +1,20 @@
+import { sql } from 'kysely'
+import type { EventId } from '../core/ids.ts'
+import type { Db } from './database.ts'
+
+/** What states are made of, without the event itself. */
+export type EventNid = {
+  event_id: EventId
+  event_nid: number
+  rejected: boolean
+  is_state: boolean
+  event_order: number | null
+}
+
+/** Which of some events are here, and under which nid; there may be many thousand. */
+export async function findEventNids(db: Db, ids: readonly EventId[]): Promise<Map<EventId, EventNid>> {
+  if (ids.length === 0) return new Map()
+  const { rows } = await sql<EventNid>`select event_id, event_nid, rejected is not null as rejected,
+    state_key is not null as is_state, event_order from events where event_id = any(${ids}::text[])`.execute(db.sql)
+  return new Map(rows.map((row) => [row.event_id, row]))
+}

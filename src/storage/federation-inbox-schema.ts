@@ -1,0 +1,14 @@
+import type { EventId, RoomId, ServerName } from '../core/ids.ts'
+
+/** See `migrations/0016_federation_inbox.sql`. */
+export type InboxRow = {
+  inbox_nid: number
+  room_id: RoomId
+  event_id: EventId
+  origin: ServerName
+  pdu: string
+  received_ts: number
+  arrivals: number
+  attempts: number
+  retry_ts: number
+}

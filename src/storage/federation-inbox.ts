@@ -1,0 +1,122 @@
+import { sql } from 'kysely'
+import type { EventId, RoomId, ServerName } from '../core/ids.ts'
+import type { Db, Tx } from './database.ts'
+import type { InboxRow } from './federation-inbox-schema.ts'
+
+/** A verified event that has just arrived. */
+export type NewInboxRow = Pick<InboxRow, 'room_id' | 'event_id' | 'origin' | 'pdu'>
+
+/** The answer to a transaction that has been received before. */
+export async function findTransactionAnswer(db: Db, origin: ServerName, txnId: string): Promise<string | undefined> {
+  const { rows } = await sql<{ answer: string }>`select answer from federation_transactions
+    where origin = ${origin} and txn_id = ${txnId}`.execute(db.sql)
+  return rows[0]?.answer
+}
+
+/** Notes that a transaction has been received. */
+export async function storeTransaction(
+  tx: Tx,
+  transaction: { origin: ServerName; txnId: string; now: number; answer: string },
+): Promise<void> {
+  const { origin, txnId, now, answer } = transaction
+  await sql`insert into federation_transactions (origin, txn_id, received_ts, answer)
+    values (${origin}, ${txnId}, ${now}::bigint, ${answer}) on conflict do nothing`.execute(tx.sql)
+}
+
+/** Forgets transactions of before `before`: nobody repeats them any more. */
+export async function forgetTransactions(tx: Tx, before: number): Promise<void> {
+  await sql`delete from federation_transactions where received_ts < ${before}::bigint`.execute(tx.sql)
+}
+
+/** Queues events; one that waits already is tried again at once, and from the server that sent it last. */
+export async function storeInInbox(tx: Tx, events: readonly NewInboxRow[], now: number): Promise<void> {
+  if (events.length === 0) return
+  await sql`insert into federation_inbox (room_id, event_id, origin, pdu, received_ts)
+    select room_id, event_id, origin, pdu, ${now}::bigint from unnest(${events.map((event) => event.room_id)}::text[],
+      ${events.map((event) => event.event_id)}::text[], ${events.map((event) => event.origin)}::text[],
+      ${events.map((event) => event.pdu)}::text[]) with ordinality as new(room_id, event_id, origin, pdu, place) order by place
+    on conflict (event_id) do update set origin = excluded.origin, retry_ts = 0,
+      arrivals = federation_inbox.arrivals + 1`.execute(tx.sql)
+  const rooms = [...new Set(events.map((event) => event.room_id))].sort()
+  await sql`insert into federation_inbox_rooms (room_id) select * from unnest(${rooms}::text[])
+    on conflict (room_id) do update set arrivals = federation_inbox_rooms.arrivals + 1,
+      leased_until = case when federation_inbox_rooms.leased_by is null then 0 else federation_inbox_rooms.leased_until end`.execute(
+    tx.sql,
+  )
+}
+
+type Lease = { holder: string; now: number; until: number }
+
+/** Takes rooms that nobody works on, those that have waited longest first. */
+export async function leaseInboxRooms(
+  tx: Tx,
+  { holder, now, until, limit }: Lease & { limit: number },
+): Promise<RoomId[]> {
+  const { rows } = await sql<{ room_id: RoomId }>`update federation_inbox_rooms
+    set leased_by = ${holder}, leased_until = ${until}::bigint where room_id in (
+      select room_id from federation_inbox_rooms where leased_until <= ${now}::bigint
+      order by leased_until limit ${limit}::int for update skip locked) returning room_id`.execute(tx.sql)
+  return rows.map((row) => row.room_id)
+}
+
+/** Keeps the rooms that are held. */
+export async function renewInboxLeases(tx: Tx, { holder, until }: Pick<Lease, 'holder' | 'until'>): Promise<void> {
+  await sql`update federation_inbox_rooms set leased_until = ${until}::bigint where leased_by = ${holder}`.execute(
+    tx.sql,
+  )
+}
+
+/** Gives all rooms that are held back: this process stops. */
+export async function releaseInboxRooms(tx: Tx, holder: string): Promise<void> {
+  await sql`update federation_inbox_rooms set leased_by = null, leased_until = 0 where leased_by = ${holder}`.execute(
+    tx.sql,
+  )
+}
+
+/** The next events of a room that do not rest, and how many arrivals there had been before they were looked for. */
+export async function loadInbox(
+  db: Db,
+  { roomId, now, limit }: { roomId: RoomId; now: number; limit: number },
+): Promise<{ arrivals: number; events: InboxRow[] }> {
+  const room = await sql<{
+    arrivals: number
+  }>`select arrivals from federation_inbox_rooms where room_id = ${roomId}`.execute(db.sql)
+  const { rows } = await sql<InboxRow>`select * from federation_inbox where room_id = ${roomId}
+    and retry_ts <= ${now}::bigint order by inbox_nid limit ${limit}::int`.execute(db.sql)
+  return { arrivals: room.rows[0]?.arrivals ?? 0, events: rows }
+}
+
+/** Ends the work on a room, until the next event has rested. False when something has arrived since `arrivals` was read. */
+export async function finishInboxRoom(
+  tx: Tx,
+  { roomId, holder, arrivals }: { roomId: RoomId; holder: string; arrivals: number },
+): Promise<boolean> {
+  const next = await sql<{ retry_ts: number | null }>`select min(retry_ts) as retry_ts from federation_inbox
+    where room_id = ${roomId}`.execute(tx.sql)
+  const retryTs = next.rows[0]?.retry_ts ?? null
+  const { rows } =
+    retryTs === null
+      ? await sql`delete from federation_inbox_rooms where room_id = ${roomId} and leased_by = ${holder}
+          and arrivals = ${arrivals}::bigint returning 1`.execute(tx.sql)
+      : await sql`update federation_inbox_rooms set leased_by = null, leased_until = ${retryTs}::bigint
+          where room_id = ${roomId} and leased_by = ${holder} and arrivals = ${arrivals}::bigint returning 1`.execute(
+          tx.sql,
+        )
+  return rows.length > 0
+}
+
+/** Takes events out of the inbox; one that has arrived again meanwhile stays. */
+export async function removeFromInbox(
+  tx: Tx,
+  events: readonly Pick<InboxRow, 'inbox_nid' | 'arrivals'>[],
+): Promise<void> {
+  await sql`delete from federation_inbox using unnest(${events.map((event) => event.inbox_nid)}::bigint[],
+      ${events.map((event) => event.arrivals)}::int[]) as done(inbox_nid, arrivals)
+    where federation_inbox.inbox_nid = done.inbox_nid and federation_inbox.arrivals = done.arrivals`.execute(tx.sql)
+}
+
+/** Lets an event rest after a failure. */
+export async function restInInbox(tx: Tx, event: { event_id: EventId; retryTs: number }): Promise<void> {
+  await sql`update federation_inbox set attempts = attempts + 1, retry_ts = ${event.retryTs}::bigint
+    where event_id = ${event.event_id}`.execute(tx.sql)
+}
