@@ -2,7 +2,7 @@ import { startHearth } from '../spec-tests/harness/hearth.ts'
 import { startPostgres } from '../spec-tests/harness/postgres.ts'
 import { residentMiB } from './cpu-time.ts'
 import type { Target } from './measure.ts'
-import { delivery, type Figure, fanOut, media, reading, sends } from './scenarios.ts'
+import { delivery, type Figure, fanOut, media, reading, roomSizes, sends } from './scenarios.ts'
 
 /**
  * Measures Hearth on both databases and prints a table: `npm run bench`. `npm run bench -- pglite` measures one.
@@ -14,6 +14,7 @@ async function scenariosOn(target: Target): Promise<Figure[]> {
     ...(await sends(target, 1, 3000)),
     ...(await delivery(target, 100)),
     ...(await fanOut(target, 100, 10)),
+    ...(await roomSizes(target, { few: 10, many: 1000, messages: 2000 })),
     ...(await reading(target, 50, 15)),
     ...(await media(target)),
     { name: 'memory afterwards', value: residentMiB(target.pids[0]!), unit: 'MiB' },

@@ -5,6 +5,9 @@ import { inParallel, measure, percentile, type Target } from './measure.ts'
 /** One line of the table. */
 export type Figure = { name: string; value: number; unit: string }
 
+/** Parts in which messages are sent where things are compared. */
+const ROUNDS = 10
+
 const roomPath = (roomId: string) => `/_matrix/client/v3/rooms/${encodeURIComponent(roomId)}`
 
 async function createRoom(user: TestUser): Promise<string> {
@@ -78,6 +81,34 @@ export async function fanOut(target: Target, members: number, messages: number):
   return [
     { name: 'CPU per join', value: joins.cpu / members, unit: 'ms' },
     { name: `CPU per member for a message to ${members} waiting syncs`, value: cpu / messages / members, unit: 'ms' },
+  ]
+}
+
+/** Messages into a room with many members and into one with few, in turns, so that the state of the machine is the same for both. */
+export async function roomSizes(
+  target: Target,
+  { few, many, messages }: { few: number; many: number; messages: number },
+): Promise<Figure[]> {
+  const owner = await registerUser(target.url)
+  const rooms = [await createRoom(owner), await createRoom(owner)] as const
+  await inParallel(many - 1, 8, async (number) => {
+    const user = await registerUser(target.url)
+    for (const roomId of number < few - 1 ? rooms : [rooms[1]])
+      await user.post(`/_matrix/client/v3/join/${encodeURIComponent(roomId)}`)
+  })
+  const cpu = [0, 0]
+  const batch = messages / ROUNDS
+  for (let round = -1; round < ROUNDS; round++) {
+    for (const [place, roomId] of rooms.entries()) {
+      const sent = await measure(target, () => inParallel(batch, 8, (i) => sendText(owner, roomId, `message ${i}`)))
+      // The first round warms up.
+      if (round >= 0) cpu[place]! += sent.cpu
+    }
+  }
+  return [
+    { name: `CPU per message in a room of ${few}`, value: cpu[0]! / messages, unit: 'ms' },
+    { name: `CPU per message in a room of ${many}`, value: cpu[1]! / messages, unit: 'ms' },
+    { name: `their ratio`, value: cpu[1]! / cpu[0]!, unit: '×' },
   ]
 }
 

@@ -69,7 +69,7 @@ export async function loadThreads(
       group by relates_to
     ) as threads join events as root on root.event_id = threads.relates_to
     where root.room_id = ${roomId} and root.rel_type is null and root.event_order is not null and root.state_key is null
-      and not root.sender = any(${[...page.ignored]}::text[]) and threads.latest < ${page.before}::bigint
+      and threads.latest < ${page.before}::bigint
       ${participant === undefined ? sql`` : sql`and (threads.replied or root.sender = ${participant})`}
     order by threads.latest desc limit ${page.limit}::int`.execute(db.sql)
   const roots = new Map((await inOrder(db, rows)).map((root) => [root.event_nid, root]))
