@@ -27,6 +27,7 @@ const UNSTABLE_FEATURES = {
   'org.matrix.msc4306': true,
   'com.beeper.msc4169': true,
   'org.matrix.msc3874': true,
+  'org.matrix.msc3912': true,
   'fi.mau.msc2246.stable': true,
   'uk.half-shot.msc2666.query_mutual_rooms': true,
   'uk.half-shot.msc2666.query_mutual_rooms.stable': true,

@@ -2,7 +2,9 @@ import type { App } from '../../app.ts'
 import { MatrixError } from '../../core/errors.ts'
 import type { JsonObject } from '../../core/events/pdu.ts'
 import type { DeviceId, EventId, RoomId, UserId } from '../../core/ids.ts'
+import type { Tx } from '../../storage/database.ts'
 import { findRoomEvent } from '../../storage/events.ts'
+import { enqueueJob } from '../../storage/jobs.ts'
 import { appendEvent } from './append-event.ts'
 import { oncePerTransaction } from './client-transactions.ts'
 import type { NewEvent } from './draft-event.ts'
@@ -20,7 +22,12 @@ export type Redaction = {
   isAdmin?: boolean
   /** Suspended users may redact only what they sent. */
   isSuspended?: boolean
+  /** Also what relates to the event in one of these ways, `*`: in any; https://github.com/matrix-org/matrix-spec-proposals/pull/3912 */
+  withRelTypes?: readonly string[]
 }
+
+/** The job that does so. */
+export const REDACT_RELATED = 'redact_related'
 
 /**
  * Empties an event; returns the id of the redaction. Throws M_FORBIDDEN, M_USER_SUSPENDED, M_BAD_JSON, M_TOO_LARGE.
@@ -33,10 +40,25 @@ export async function redactEvent(app: App, redaction: Redaction): Promise<Event
   const send = (stored: NewEvent['txn']) =>
     runInRoom(app, roomId, async (room) => {
       const event: NewEvent = { type, sender, content, redacts, asAdmin: isAdmin, ...(stored && { txn: stored }) }
-      return (await appendEvent(app, room, event)).event_id
+      const { event_id } = await appendEvent(app, room, event)
+      if (redaction.withRelTypes) room.writes.push((tx) => leaveJob(app, tx, { redaction, redactionId: event_id }))
+      return event_id
     })
   if (!txn) return send(undefined)
   return oncePerTransaction(app, { sender, deviceId: txn.deviceId, roomId, type, txnId: txn.id, redacts }, send)
+}
+
+async function leaveJob(
+  app: App,
+  tx: Tx,
+  { redaction, redactionId }: { redaction: Redaction; redactionId: EventId },
+): Promise<void> {
+  const { roomId, sender, redacts, content, withRelTypes = [], isAdmin = false, isSuspended = false } = redaction
+  const payload = {
+    ...{ room_id: roomId, sender, redacts, content, rel_types: [...withRelTypes] },
+    ...{ is_admin: isAdmin, is_suspended: isSuspended },
+  }
+  await enqueueJob(tx, { kind: REDACT_RELATED, key: redactionId, payload, now: app.clock.now() })
 }
 
 /** https://spec.matrix.org/v1.19/client-server-api/#account-suspension */
