@@ -1,6 +1,7 @@
 import { sql } from 'kysely'
-import type { RoomId, ServerName } from '../core/ids.ts'
+import type { RoomId, ServerName, UserId } from '../core/ids.ts'
 import type { Db } from './database.ts'
+import type { Membership } from './schema.ts'
 
 /** The servers that have joined members in a room, those with most of them first. */
 export async function loadRoomServers(db: Db, roomId: RoomId, limit: number): Promise<ServerName[]> {
@@ -8,4 +9,26 @@ export async function loadRoomServers(db: Db, roomId: RoomId, limit: number): Pr
     from room_memberships where room_id = ${roomId} and membership = 'join'
     group by server order by count(*) desc, server limit ${limit}::int`.execute(db.sql)
   return rows.map((row) => row.server)
+}
+
+/** Whether another server has joined members in a room. */
+export async function isServerInRoom(db: Db, roomId: RoomId, server: ServerName): Promise<boolean> {
+  const { rows } = await sql`select 1 from room_servers where room_id = ${roomId} and server_name = ${server}`.execute(
+    db.sql,
+  )
+  return rows.length > 0
+}
+
+/** Users of a server whom a room knows, those who are in it now first. */
+export async function loadUsersOfServer(
+  db: Db,
+  { roomId, server, limit }: { roomId: RoomId; server: ServerName; limit: number },
+): Promise<{ user_id: UserId; membership: Membership }[]> {
+  const { rows } = await sql<{
+    user_id: UserId
+    membership: Membership
+  }>`select user_id, membership from room_memberships
+    where room_id = ${roomId} and substr(user_id, strpos(user_id, ':') + 1) = ${server}
+    order by membership = 'join' desc, user_id limit ${limit}::int`.execute(db.sql)
+  return rows
 }

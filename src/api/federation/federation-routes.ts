@@ -1,5 +1,14 @@
 import type { AnyEndpoint } from '../http/route.ts'
 import { getDirectoryQuery, getProfileQuery } from './query.ts'
+import {
+  getBackfill,
+  getFederationEvent,
+  getFederationEventAuth,
+  getFederationState,
+  getFederationStateIds,
+  getFederationTimestampToEvent,
+  postGetMissingEvents,
+} from './read-room.ts'
 import { putSend } from './send-transaction.ts'
 import { getKeyQuery, getServerKeys, postKeyQuery } from './server-keys.ts'
 import { getFederationVersion } from './version.ts'
@@ -13,4 +22,11 @@ export const federationEndpoints: readonly AnyEndpoint[] = [
   getProfileQuery,
   getDirectoryQuery,
   putSend,
+  getFederationEvent,
+  getFederationState,
+  getFederationStateIds,
+  getFederationEventAuth,
+  postGetMissingEvents,
+  getBackfill,
+  getFederationTimestampToEvent,
 ]

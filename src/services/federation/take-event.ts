@@ -113,7 +113,8 @@ async function fetchGap(app: TakingApp, source: Sources, event: Event): Promise<
     const page = await askMissingEvents(app, source, { earliest, latest, limit: PAGE })
     const fresh = page.filter(({ event_id }) => event_id !== event.event_id && !gap.has(event_id))
     for (const missed of fresh) gap.set(missed.event_id, missed)
-    latest = await openEnds(app, gap, fresh)
+    // Fewer than asked for: the server has no more, or does not want to tell.
+    latest = page.length < PAGE ? [] : await openEnds(app, gap, fresh)
   }
   const here = await findEventNids(app.database, [...gap.keys()])
   return topologicalOrder(gap, (missed) => missed.prev_event_ids).filter(

@@ -1,6 +1,7 @@
 import type { App } from '../../app.ts'
 import { NotFoundError } from '../../core/errors.ts'
 import type { EventId, RoomId, UserId } from '../../core/ids.ts'
+import type { StoredEvent } from '../../storage/stored-event.ts'
 import { loadEventsNearTime } from '../../storage/timeline-pages.ts'
 import { accessRoom } from './room-access.ts'
 import { visibleEvents } from './visible-events.ts'
@@ -25,4 +26,18 @@ export async function findEventAtTime(
     if (events.length < BATCH) break
   }
   throw new NotFoundError(`There is no event ${command.direction} from this time`)
+}
+
+/** The event of a room nearest to a time, whoever may see it. */
+export async function findEventNear(
+  app: Pick<App, 'database'>,
+  search: { roomId: RoomId; ts: number; direction: 'forwards' | 'backwards' },
+): Promise<StoredEvent | undefined> {
+  const [event] = await loadEventsNearTime(app.database, {
+    ...search,
+    lastOrder: Number.MAX_SAFE_INTEGER,
+    skip: 0,
+    limit: 1,
+  })
+  return event
 }

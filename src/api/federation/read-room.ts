@@ -1,0 +1,111 @@
+import { z } from 'zod'
+import {
+  serveBackfill,
+  serveEvent,
+  serveEventAtTime,
+  serveMissingEvents,
+} from '../../services/federation/serve-history.ts'
+import { serveEventAuth, serveState } from '../../services/federation/serve-state.ts'
+import { direction } from '../client/pagination-fields.ts'
+import { eventId, queryInteger, roomId } from '../http/fields.ts'
+import { route } from '../http/route.ts'
+
+const MAX_IDS = 100
+const eventIds = z.array(eventId).max(MAX_IDS)
+
+/** https://spec.matrix.org/v1.19/server-server-api/#get_matrixfederationv1eventeventid */
+export const getFederationEvent = route({
+  method: 'GET',
+  path: '/_matrix/federation/v1/event/:eventId',
+  auth: 'server',
+  params: z.object({ eventId }),
+  handle: async ({ params, session }, app) => ({
+    origin: app.serverName,
+    origin_server_ts: app.clock.now(),
+    pdus: [await serveEvent(app, session.origin, params.eventId)],
+  }),
+})
+
+/** https://spec.matrix.org/v1.19/server-server-api/#get_matrixfederationv1stateroomid */
+export const getFederationState = route({
+  method: 'GET',
+  path: '/_matrix/federation/v1/state/:roomId',
+  auth: 'server',
+  params: z.object({ roomId }),
+  query: z.object({ event_id: eventId }),
+  async handle({ params, query, session }, app) {
+    const request = { origin: session.origin, roomId: params.roomId, eventId: query.event_id }
+    const { state, authChain } = await serveState(app, request)
+    return { pdus: state.map((event) => event.pdu), auth_chain: authChain.map((event) => event.pdu) }
+  },
+})
+
+/** https://spec.matrix.org/v1.19/server-server-api/#get_matrixfederationv1state_idsroomid */
+export const getFederationStateIds = route({
+  method: 'GET',
+  path: '/_matrix/federation/v1/state_ids/:roomId',
+  auth: 'server',
+  params: z.object({ roomId }),
+  query: z.object({ event_id: eventId }),
+  async handle({ params, query, session }, app) {
+    const request = { origin: session.origin, roomId: params.roomId, eventId: query.event_id }
+    const { state, authChain } = await serveState(app, request)
+    return { pdu_ids: state.map((event) => event.event_id), auth_chain_ids: authChain.map((event) => event.event_id) }
+  },
+})
+
+/** https://spec.matrix.org/v1.19/server-server-api/#get_matrixfederationv1event_authroomideventid */
+export const getFederationEventAuth = route({
+  method: 'GET',
+  path: '/_matrix/federation/v1/event_auth/:roomId/:eventId',
+  auth: 'server',
+  params: z.object({ roomId, eventId }),
+  async handle({ params, session }, app) {
+    const chain = await serveEventAuth(app, { origin: session.origin, ...params })
+    return { auth_chain: chain.map((event) => event.pdu) }
+  },
+})
+
+/** https://spec.matrix.org/v1.19/server-server-api/#post_matrixfederationv1get_missing_eventsroomid */
+export const postGetMissingEvents = route({
+  method: 'POST',
+  path: '/_matrix/federation/v1/get_missing_events/:roomId',
+  auth: 'server',
+  params: z.object({ roomId }),
+  body: z.looseObject({
+    earliest_events: eventIds,
+    latest_events: eventIds,
+    limit: z.int().min(0).default(10),
+    min_depth: z.int().default(0),
+  }),
+  async handle({ params, body, session }, app) {
+    const { earliest_events: earliest, latest_events: latest, limit, min_depth: minDepth } = body
+    const gap = { earliest, latest, limit, minDepth }
+    return { events: await serveMissingEvents(app, { origin: session.origin, roomId: params.roomId }, gap) }
+  },
+})
+
+/** https://spec.matrix.org/v1.19/server-server-api/#get_matrixfederationv1backfillroomid */
+export const getBackfill = route({
+  method: 'GET',
+  path: '/_matrix/federation/v1/backfill/:roomId',
+  auth: 'server',
+  params: z.object({ roomId }),
+  query: z.object({ v: z.union([eventId, z.array(eventId).max(MAX_IDS)]), limit: queryInteger }),
+  async handle({ params, query, session }, app) {
+    const asking = { origin: session.origin, roomId: params.roomId }
+    const pdus = await serveBackfill(app, asking, { from: [query.v].flat(), limit: query.limit })
+    return { origin: app.serverName, origin_server_ts: app.clock.now(), pdus }
+  },
+})
+
+/** https://spec.matrix.org/v1.19/server-server-api/#get_matrixfederationv1timestamp_to_eventroomid */
+export const getFederationTimestampToEvent = route({
+  method: 'GET',
+  path: '/_matrix/federation/v1/timestamp_to_event/:roomId',
+  auth: 'server',
+  params: z.object({ roomId }),
+  query: z.object({ ts: queryInteger, dir: direction }),
+  handle: ({ params, query, session }, app) =>
+    serveEventAtTime(app, { origin: session.origin, roomId: params.roomId }, { ts: query.ts, direction: query.dir }),
+})

@@ -1,0 +1,96 @@
+import type { App } from '../../app.ts'
+import type { Pdu } from '../../core/events/pdu.ts'
+import { redact } from '../../core/events/redaction.ts'
+import type { RoomId, ServerName, UserId } from '../../core/ids.ts'
+import type { RoomVersion } from '../../core/room-versions.ts'
+import {
+  historyVisibilityOf,
+  isEventVisibleToServer,
+  type Membership,
+  type UserAtEvent,
+  type VisibilityAtEvent,
+} from '../../core/visibility.ts'
+import { loadUsersOfServer } from '../../storage/room-servers.ts'
+import { readEventsOfStates } from '../../storage/room-state.ts'
+import type { StoredEvent } from '../../storage/stored-event.ts'
+
+/** Who asks for events of which room. */
+export type AskingServer = { origin: ServerName; roomId: RoomId; version: RoomVersion }
+
+/** Whether a server's users could see an event is looked up for this many of them at once, and at most. */
+const USERS_AT_ONCE = 50
+const MAX_USERS = 1000
+
+/**
+ * Events of a room as another server that is in it gets them, in the same order: those that none of its users may see as redaction leaves them,
+ * for the server needs them all the same. https://spec.matrix.org/v1.19/server-server-api/#backfilling-and-retrieving-missing-events
+ */
+export async function pdusForServer(
+  app: Pick<App, 'database'>,
+  { origin, roomId, version }: AskingServer,
+  events: readonly StoredEvent[],
+): Promise<Pdu[]> {
+  const visibilities = await visibilitiesOf(app, events)
+  // Of what counts for users who joined later, those who are in the room now may see all.
+  const joined: UserAtEvent = { membership: undefined, joinedLater: true }
+  const isOpen = (place: number) => isEventVisibleToServer(visibilities[place]!, [joined])
+  const closed = events.filter((_, place) => !isOpen(place))
+  const seen = closed.length > 0 ? await seenByUsers(app, { origin, roomId }, closed) : new Set()
+  return events.map((event, place) => (isOpen(place) || seen.has(event) ? event.pdu : redact(version, event.pdu)))
+}
+
+async function visibilitiesOf(
+  app: Pick<App, 'database'>,
+  events: readonly StoredEvent[],
+): Promise<VisibilityAtEvent[]> {
+  const key = { type: 'm.room.history_visibility', state_key: '' }
+  const states = await readEventsOfStates(
+    app.database,
+    events.map((event) => ({ ...key, root: event.state_before ?? 0 })),
+  )
+  return events.map(({ pdu, state_before }, place) => {
+    // Outliers are known as parts of states, which servers in the room get whole.
+    if (state_before === null) return { visibility: 'shared' }
+    const changes = pdu.type === key.type && pdu.state_key === ''
+    return {
+      visibility: historyVisibilityOf(states[place]?.pdu.content),
+      ...(changes && { visibilityAfter: historyVisibilityOf(pdu.content) }),
+    }
+  })
+}
+
+/** Those of the events of rooms with a closed history at which some user of the server was there to see them. */
+async function seenByUsers(
+  app: Pick<App, 'database'>,
+  { origin, roomId }: { origin: ServerName; roomId: RoomId },
+  events: readonly StoredEvent[],
+): Promise<Set<StoredEvent>> {
+  const users = await loadUsersOfServer(app.database, { roomId, server: origin, limit: MAX_USERS })
+  const seen = new Set<StoredEvent>()
+  const visibilities = await visibilitiesOf(app, events)
+  for (let start = 0; start < users.length && seen.size < events.length; start += USERS_AT_ONCE) {
+    const some = users.slice(start, start + USERS_AT_ONCE).map(({ user_id }) => user_id)
+    const left = events.filter((event) => !seen.has(event))
+    const members = await readEventsOfStates(
+      app.database,
+      left.flatMap((event) =>
+        some.map((user) => ({ type: 'm.room.member', state_key: user, root: event.state_before ?? 0 })),
+      ),
+    )
+    for (const [place, event] of left.entries()) {
+      const before = members.slice(place * some.length, (place + 1) * some.length)
+      const present = some.map((user, index) => userAt(event, user, before[index]))
+      if (isEventVisibleToServer(visibilities[events.indexOf(event)]!, present)) seen.add(event)
+    }
+  }
+  return seen
+}
+
+function userAt({ pdu }: StoredEvent, userId: UserId, member: StoredEvent | undefined): UserAtEvent {
+  const isOwn = pdu.type === 'm.room.member' && pdu.state_key === userId
+  return {
+    membership: member?.pdu.content.membership as Membership | undefined,
+    ...(isOwn && { membershipAfter: pdu.content.membership as Membership }),
+    joinedLater: false,
+  }
+}

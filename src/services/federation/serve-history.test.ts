@@ -1,0 +1,87 @@
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { ForbiddenError, NotFoundError } from '../../core/errors.ts'
+import type { EventId, ServerName } from '../../core/ids.ts'
+import { ALICE } from '../rooms/test-reading-room.ts'
+import { serveBackfill, serveEvent, serveMissingEvents } from './serve-history.ts'
+import { serveEventAuth, serveState } from './serve-state.ts'
+import { createReceivingApp, createSharedRoom, REMOTE, type ReceivingApp } from './test-remote-server.ts'
+
+let app: ReceivingApp
+beforeAll(async () => {
+  app = await createReceivingApp()
+})
+afterAll(() => app.database.close())
+
+const STRANGER = 'stranger' as ServerName
+
+test('missing events come oldest first, without those named, and not more than asked for', async () => {
+  const { roomId, message } = await createSharedRoom(app)
+  const sent = []
+  for (const body of ['1', '2', '3', '4', '5']) sent.push(await message(ALICE, body))
+  const ids = sent.map(({ event_id }) => event_id)
+  const ask = (limit: number, minDepth = 0) =>
+    serveMissingEvents(app, { origin: REMOTE, roomId }, { earliest: [ids[0]!], latest: [ids[4]!], limit, minDepth })
+  expect((await ask(10)).map(({ content }) => content.body)).toEqual(['2', '3', '4'])
+  expect((await ask(2)).map(({ content }) => content.body)).toEqual(['3', '4'])
+  expect((await ask(10, sent[2]!.pdu.depth)).map(({ content }) => content.body)).toEqual(['3', '4'])
+  await expect(
+    serveMissingEvents(app, { origin: STRANGER, roomId }, { earliest: [], latest: ids, limit: 9, minDepth: 0 }),
+  ).rejects.toThrow(ForbiddenError)
+})
+
+test('backfill gives what is named and what came before it, newest first', async () => {
+  const { roomId, message } = await createSharedRoom(app)
+  await message(ALICE, '1')
+  const { event_id } = await message(ALICE, '2')
+  const pdus = await serveBackfill(app, { origin: REMOTE, roomId }, { from: [event_id], limit: 3 })
+  expect(pdus.map(({ type, content }) => content.body ?? type)).toEqual(['2', '1', 'm.room.member'])
+  const all = await serveBackfill(app, { origin: REMOTE, roomId }, { from: [event_id], limit: 1000 })
+  expect(all.at(-1)?.type).toBe('m.room.create')
+})
+
+test('what no user of the server could see comes redacted', async () => {
+  const room = await createSharedRoom(app)
+  const open = await room.message(ALICE, 'open')
+  await room.state('m.room.history_visibility', { history_visibility: 'joined' })
+  const seen = await room.message(ALICE, 'seen')
+  expect((await serveEvent(app, REMOTE, open.event_id)).content.body).toBe('open')
+  expect((await serveEvent(app, REMOTE, seen.event_id)).content.body).toBe('seen')
+
+  const closed = await createClosedRoom()
+  const [message] = await serveBackfill(
+    app,
+    { origin: REMOTE, roomId: closed.roomId },
+    { from: [closed.hidden], limit: 1 },
+  )
+  expect(message).toMatchObject({ type: 'm.room.message', content: {} })
+})
+
+/** Where Boris joined after something was said that only those who were there may read. */
+async function createClosedRoom(): Promise<{ roomId: Parameters<typeof serveBackfill>[1]['roomId']; hidden: EventId }> {
+  const room = await createSharedRoom(app)
+  await room.state('m.room.history_visibility', { history_visibility: 'joined' })
+  await room.receive(
+    await room.make({ type: 'm.room.member', state_key: '@boris:remote', content: { membership: 'leave' } }),
+  )
+  const hidden = await room.message(ALICE, 'hidden')
+  await room.receive(
+    await room.make({ type: 'm.room.member', state_key: '@boris:remote', content: { membership: 'join' } }),
+  )
+  return { roomId: room.roomId, hidden: hidden.event_id }
+}
+
+test('state and auth chain are those before the event; strangers get nothing', async () => {
+  const { roomId, state, create } = await createSharedRoom(app)
+  const topic = await state('m.room.topic', { topic: 'new' })
+  const request = { origin: REMOTE, roomId, eventId: topic.event_id }
+  const { state: before, authChain } = await serveState(app, request)
+  expect(before.map(({ pdu }) => pdu.type)).not.toContain('m.room.topic')
+  expect(before.map(({ event_id }) => event_id)).toContain(create.event_id)
+  expect(authChain.length).toBeGreaterThan(0)
+  expect((await serveEventAuth(app, request)).map(({ event_id }) => event_id)).toEqual(
+    expect.arrayContaining([...topic.auth_event_ids]),
+  )
+  await expect(serveState(app, { ...request, origin: STRANGER })).rejects.toThrow(ForbiddenError)
+  await expect(serveState(app, { ...request, eventId: '$no' as EventId })).rejects.toThrow(NotFoundError)
+  await expect(serveEvent(app, STRANGER, topic.event_id)).rejects.toThrow(ForbiddenError)
+})

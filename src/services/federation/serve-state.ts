@@ -1,0 +1,40 @@
+import type { App } from '../../app.ts'
+import { NotFoundError } from '../../core/errors.ts'
+import type { EventId, RoomId, ServerName } from '../../core/ids.ts'
+import { loadEventsById } from '../../storage/events.ts'
+import { readAllState } from '../../storage/room-state.ts'
+import type { StoredEvent } from '../../storage/stored-event.ts'
+import { loadAuthChain } from './load-auth-chain.ts'
+import { requireInRoom } from './require-in-room.ts'
+
+export type StateRequest = { origin: ServerName; roomId: RoomId; eventId: EventId }
+
+/**
+ * The state before an event, and its auth chain, for another server in the room. Throws M_FORBIDDEN, and M_NOT_FOUND where the state is not known.
+ * https://spec.matrix.org/v1.19/server-server-api/#get_matrixfederationv1stateroomid
+ */
+export async function serveState(
+  app: Pick<App, 'database'>,
+  { origin, roomId, eventId }: StateRequest,
+): Promise<{ state: StoredEvent[]; authChain: StoredEvent[] }> {
+  await requireInRoom(app, roomId, origin)
+  const event = await requireEvent(app, roomId, eventId)
+  if (event.state_before === null) throw new NotFoundError(`The state at ${eventId} is not known`)
+  const state = await readAllState(app.database, event.state_before)
+  return { state, authChain: await loadAuthChain(app, state) }
+}
+
+/** The events that permit an event. https://spec.matrix.org/v1.19/server-server-api/#get_matrixfederationv1event_authroomideventid */
+export async function serveEventAuth(
+  app: Pick<App, 'database'>,
+  { origin, roomId, eventId }: StateRequest,
+): Promise<StoredEvent[]> {
+  await requireInRoom(app, roomId, origin)
+  return loadAuthChain(app, [await requireEvent(app, roomId, eventId)])
+}
+
+async function requireEvent(app: Pick<App, 'database'>, roomId: RoomId, eventId: EventId): Promise<StoredEvent> {
+  const [event] = await loadEventsById(app.database, [eventId])
+  if (event?.room_id !== roomId) throw new NotFoundError(`The room has no event ${eventId}`)
+  return event
+}
