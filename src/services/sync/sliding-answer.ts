@@ -73,8 +73,10 @@ export async function slidingAnswer(
     extensions: request.extensions,
     ...news,
     ...flags,
-    toldEvents: new Set(
-      [...rooms.values()].flatMap(({ timeline }) => timeline?.events.map(({ event_id }) => event_id) ?? []),
+    newRooms: new Map(
+      [...rooms]
+        .filter(([, { isInitial }]) => isInitial)
+        .map(([roomId, { timeline }]) => [roomId, new Set(timeline?.events.map(({ event_id }) => event_id))]),
     ),
   })
   const known = knownAfterwards(plans, told.contents)

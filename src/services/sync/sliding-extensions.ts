@@ -8,7 +8,7 @@ import { type DeviceLists, deviceListChanges } from './device-lists.ts'
 import { type KeyCounts, keyCounts } from './key-counts.ts'
 import type { SlidingExtensions } from './sliding-request.ts'
 import { accountDataOfRooms, changedAccountData, type SyncedAccountData } from './sync-account-data.ts'
-import { allEphemeral, changedEphemeral, receiptOwner } from './sync-ephemeral.ts'
+import { allEphemeral, changedEphemeral, type Ephemeral, receiptOwner } from './sync-ephemeral.ts'
 import type { SyncViewer } from './sync-room.ts'
 import { type ThreadSubscriptionChanges, threadSubscriptionChanges } from './thread-subscription-changes.ts'
 import { syncToDevice, type ToDeviceSection } from './to-device.ts'
@@ -35,8 +35,8 @@ export type ExtensionNews = {
   joined: ReadonlySet<RoomId>
   fresh(flag: number): ReadonlySet<RoomId>
   live(flag: number): ReadonlySet<RoomId>
-  /** Ids of the events that the answer tells: receipts of others at older events are not for a room that is new. */
-  toldEvents: ReadonlySet<string>
+  /** The rooms that the answer tells for the first time, and the ids of their events: at older ones, only the user's own receipts are told. */
+  newRooms: ReadonlyMap<RoomId, ReadonlySet<string>>
 }
 
 type Reading = Pick<App, 'database' | 'clock' | 'stream'>
@@ -131,7 +131,7 @@ async function accountDataResult(
 async function ephemeralResults(
   app: Reading,
   viewer: SyncViewer,
-  { extensions, rows, fresh, live, toldEvents }: ExtensionNews,
+  { extensions, rows, fresh, live, newRooms }: ExtensionNews,
 ): Promise<Pick<ExtensionResults, 'receipts' | 'typing'>> {
   if (!extensions.receipts && !extensions.typing) return {}
   const flagOf = { 'm.typing': KNOWN.typing, 'm.receipt': KNOWN.receipts }
@@ -147,23 +147,37 @@ async function ephemeralResults(
     allEphemeral(app, seenBy(fresh), [...new Set(both(fresh))]),
     changedEphemeral(app, seenBy(live), { rows, joined: new Set(both(live)) }),
   ])
-  const of = (type: string) => {
-    const events = new Map<RoomId, object>()
-    for (const [roomId, ofRoom] of [...initial, ...changed]) {
-      const contents = ofRoom.filter((event) => event.type === type).map((event) => event.content as JsonObject)
-      const isNew = initial.has(roomId) && type === 'm.receipt'
-      const content = merged(isNew ? contents.map((one) => relevant(one, viewer.userId, toldEvents)) : contents)
-      if (contents.length > 0 && (!isNew || Object.keys(content).length > 0)) events.set(roomId, { type, content })
-    }
-    return events
-  }
   return {
-    ...(extensions.receipts && { receipts: of('m.receipt') }),
-    ...(extensions.typing && { typing: of('m.typing') }),
+    ...(extensions.receipts && { receipts: receiptEvents(viewer, { initial, changed, newRooms }) }),
+    ...(extensions.typing && { typing: new Map([...only(initial, 'm.typing'), ...only(changed, 'm.typing')]) }),
   }
 }
 
-/** Of the receipts of a room that the client did not know, those at events that it is told, and the user's own. */
+/** The first event of a type of each room. */
+function only(rooms: Ephemeral, type: string): [RoomId, object][] {
+  return [...rooms].flatMap(([roomId, events]): [RoomId, object][] => {
+    const event = events.find((one) => one.type === type)
+    return event ? [[roomId, event]] : []
+  })
+}
+
+function receiptEvents(
+  { userId }: SyncViewer,
+  { initial, changed, newRooms }: { initial: Ephemeral; changed: Ephemeral } & Pick<ExtensionNews, 'newRooms'>,
+): Map<RoomId, object> {
+  const contentsIn = (events: Ephemeral, roomId: RoomId) =>
+    (events.get(roomId) ?? []).filter(({ type }) => type === 'm.receipt').map(({ content }) => content as JsonObject)
+  const events = new Map<RoomId, object>()
+  for (const roomId of new Set([...initial.keys(), ...changed.keys()])) {
+    const told = newRooms.get(roomId)
+    const all = contentsIn(initial, roomId).map((content) => (told ? relevant(content, userId, told) : content))
+    const content = merged([...all, ...contentsIn(changed, roomId)])
+    if (Object.keys(content).length > 0) events.set(roomId, { type: 'm.receipt', content })
+  }
+  return events
+}
+
+/** Of the receipts of a room that the client does not know, those at events that it is told, and the user's own. */
 function relevant(content: JsonObject, userId: UserId, toldEvents: ReadonlySet<string>): JsonObject {
   const kept = Object.entries(content as Record<string, Record<string, JsonObject>>).flatMap(([eventId, types]) => {
     if (toldEvents.has(eventId)) return [[eventId, types] as const]

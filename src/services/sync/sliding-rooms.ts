@@ -204,16 +204,24 @@ function namesOf({
   return names
 }
 
-function timelineOf({ timeline, previous }: SlidingContent, { served, live }: Found): Pick<SlidingRoom, 'timeline'> {
+function timelineOf(content: SlidingContent, { served, live }: Found): Pick<SlidingRoom, 'timeline'> {
+  const { timeline, previous } = content
   if (!timeline) return {}
   const { events, limited } = timeline
-  const lastOld = events.findLastIndex((event) => !live.has(event.event_nid))
   return {
     timeline: {
       events: events.map((event) => served.timeline.get(event.event_nid)!),
       limited,
       prevBatch: paginationToken(previous),
-      numLive: events.length - 1 - lastOld,
+      numLive: events.length - 1 - events.findLastIndex(isOld(content, live)),
     },
   }
+}
+
+/** Of what a client had before, it knows to where it had come; of other rooms, the stream knows what has just happened. */
+function isOld({ span: { known }, isInitial, timeline }: SlidingContent, live: ReadonlySet<number>) {
+  if (known && !isInitial) return (event: StoredEvent) => event.event_order! <= known.event_order
+  const newest = timeline?.events.findLast((event) => live.has(event.event_nid))
+  // The database may be ahead of the stream.
+  return (event: StoredEvent) => !live.has(event.event_nid) && (!newest || event.event_order! < newest.event_order!)
 }

@@ -8,7 +8,8 @@ import { receiptContents } from '../rooms/receipt-contents.ts'
 import type { SyncViewer } from './sync-room.ts'
 
 type EphemeralEvent = { type: string; content: object }
-type Ephemeral = Map<RoomId, EphemeralEvent[]>
+/** Typing and receipts, by room. */
+export type Ephemeral = Map<RoomId, EphemeralEvent[]>
 
 /** Who types now and all receipts, for rooms that the client does not know yet. */
 export async function allEphemeral(
