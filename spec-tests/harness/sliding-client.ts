@@ -1,7 +1,7 @@
 import type { Answer, TestUser } from './client.ts'
 
 export const UNSTABLE_SLIDING_SYNC = '/_matrix/client/unstable/org.matrix.simplified_msc3575/sync'
-export const SLIDING_SYNC = '/_matrix/client/v4/sync'
+const SLIDING_SYNC = '/_matrix/client/v4/sync'
 
 // biome-ignore lint/suspicious/noExplicitAny: tests look into answers of every shape
 export type SlidingBody = { pos: string; lists: any; rooms: any; extensions: any }
