@@ -5,10 +5,12 @@ import { delayedEventEndpoints } from './client/delayed-events.ts'
 import { encryptionEndpoints } from './client/encryption-routes.ts'
 import { oldSyncEndpoints } from './client/old-sync.ts'
 import { pushEndpoints } from './client/push-routes.ts'
+import { rendezvousEndpoints } from './client/rendezvous.ts'
 import { roomReadingEndpoints } from './client/room-reading-routes.ts'
 import { roomEndpoints } from './client/room-routes.ts'
 import { postSlidingSync, postUnstableSlidingSync } from './client/sliding-sync.ts'
 import { getSync } from './client/sync.ts'
+import { textRendezvousEndpoints } from './client/text-rendezvous.ts'
 import { threadSubscriptionEndpoints } from './client/thread-subscriptions.ts'
 import { userEndpoints } from './client/users-routes.ts'
 import { federationEndpoints } from './federation/federation-routes.ts'
@@ -26,6 +28,8 @@ export const ENDPOINTS: Record<ListenerConfig['serves'][number], readonly AnyEnd
     ...roomReadingEndpoints,
     ...delayedEventEndpoints,
     ...threadSubscriptionEndpoints,
+    ...rendezvousEndpoints,
+    ...textRendezvousEndpoints,
     ...encryptionEndpoints,
     ...pushEndpoints,
     getSync,

@@ -8,6 +8,7 @@ import type { MediaTables } from './media-schema.ts'
 import type { NoticesAndMailTables } from './notices-and-mail-schema.ts'
 import type { NotificationTables } from './notifications-schema.ts'
 import type { PresenceTables } from './presence-schema.ts'
+import type { RendezvousTables } from './rendezvous.ts'
 import type { ReportTables } from './reports-schema.ts'
 import type { SearchTables } from './search-schema.ts'
 import type { ServerKeyTables } from './server-keys-schema.ts'
@@ -28,6 +29,7 @@ export type Tables = UserTables &
   ServerKeyTables &
   FederationTables &
   ReportTables &
+  RendezvousTables &
   DelayedEventTables &
   SlidingSyncTables & {
     server_secrets: { name: string; value: string }

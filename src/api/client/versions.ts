@@ -19,6 +19,8 @@ const UNSTABLE_FEATURES = {
   'org.matrix.msc3827.stable': true,
   'org.matrix.msc3916.stable': true,
   'org.matrix.msc3981': true,
+  'org.matrix.msc4108': true,
+  'io.element.msc4388': true,
   'org.matrix.msc4140': true,
   'org.matrix.msc4155': true,
   'org.matrix.msc4380.stable': true,

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import type { Config } from '../../config.ts'
-import { MatrixError, TooLargeError } from '../../core/errors.ts'
+import { BadJsonError, MatrixError, TooLargeError } from '../../core/errors.ts'
 
 const utf8 = new TextDecoder('utf-8', { fatal: true })
 
@@ -18,6 +18,16 @@ export async function readJson(request: IncomingMessage, limits: Config['limits'
     return JSON.parse(utf8.decode(bytes))
   } catch {
     throw new MatrixError(400, 'M_NOT_JSON', 'The request body is not JSON in UTF-8')
+  }
+}
+
+/** Reads text likewise. Throws M_TOO_LARGE, M_BAD_JSON for what is not UTF-8, and 408. */
+export async function readTextBody(request: IncomingMessage, limits: Config['limits']): Promise<string> {
+  const bytes = await within(limits.request_timeout, readBody(request, limits.request_size))
+  try {
+    return utf8.decode(bytes)
+  } catch {
+    throw new BadJsonError('The request body is not text in UTF-8')
   }
 }
 

@@ -1,0 +1,103 @@
+import type { IncomingMessage } from 'node:http'
+import { z } from 'zod'
+import type { App } from '../../app.ts'
+import { InvalidParamError, MatrixError, MissingParamError } from '../../core/errors.ts'
+import {
+  createRendezvous,
+  endRendezvous,
+  MAX_RENDEZVOUS_BYTES,
+  readRendezvous,
+  writeRendezvous,
+} from '../../services/devices/rendezvous.ts'
+import type { RendezvousRow } from '../../storage/rendezvous.ts'
+import { readTextBody } from '../http/body.ts'
+import { Reply, route } from '../http/route.ts'
+import { creatorOf } from './rendezvous.ts'
+
+/** https://github.com/matrix-org/matrix-spec-proposals/pull/4108, the form of 2024: plain text, and HTTP's own means against lost writes. */
+const PATH = '/_matrix/client/unstable/org.matrix.msc4108/rendezvous'
+
+/** matrix-js-sdk wants exactly this. */
+const TYPE = 'text/plain'
+const params = z.object({ sessionId: z.string().max(255) })
+
+const postTextRendezvous = route({
+  method: 'POST',
+  path: PATH,
+  auth: 'optional',
+  body: 'stream',
+  async handle(call, app) {
+    const content = await readText(app, call.request.raw)
+    const session = await createRendezvous(app, { creator: creatorOf(call), content, contentType: TYPE })
+    const url = `${app.config.public_base_url}${PATH}/${session.session_id}`
+    return new Reply(201, { url }, headersOf(session))
+  },
+})
+
+const getTextRendezvous = route({
+  method: 'GET',
+  path: `${PATH}/:sessionId`,
+  auth: 'none',
+  params,
+  async handle({ params, request }, app) {
+    const session = await readRendezvous(app, params.sessionId)
+    const isKnown = tagsIn(request.headers['if-none-match']).some(
+      (tag) => tag === '*' || tag === session.sequence_token,
+    )
+    if (isKnown) return new Reply(304, '', headersOf(session))
+    return new Reply(200, session.content, { ...headersOf(session), 'Content-Type': TYPE })
+  },
+})
+
+const putTextRendezvous = route({
+  method: 'PUT',
+  path: `${PATH}/:sessionId`,
+  auth: 'none',
+  params,
+  body: 'stream',
+  async handle({ params: { sessionId }, request }, app) {
+    const [replaces] = tagsIn(request.headers['if-match'])
+    if (replaces === undefined) throw new MissingParamError('If-Match: is missing')
+    const content = await readText(app, request.raw)
+    const written = await writeRendezvous(app, { sessionId, replaces, content, contentType: TYPE })
+    if (written) return new Reply(202, '', headersOf(written))
+    throw new MatrixError(412, 'M_UNKNOWN', 'If-Match: is not the tag of the last payload', {
+      'org.matrix.msc4108.errcode': 'M_CONCURRENT_WRITE',
+    })
+  },
+})
+
+const deleteTextRendezvous = route({
+  method: 'DELETE',
+  path: `${PATH}/:sessionId`,
+  auth: 'none',
+  params,
+  async handle({ params }, app) {
+    await endRendezvous(app, params.sessionId)
+    return new Reply(204, '')
+  },
+})
+
+async function readText({ config }: App, request: IncomingMessage): Promise<string> {
+  const [type] = (request.headers['content-type'] ?? '').split(';')
+  if (type?.trim().toLowerCase() !== TYPE) throw new InvalidParamError(`Content-Type: must be ${TYPE}`)
+  return readTextBody(request, { ...config.limits, request_size: MAX_RENDEZVOUS_BYTES })
+}
+
+function headersOf(session: RendezvousRow): Record<string, string> {
+  return {
+    ETag: `"${session.sequence_token}"`,
+    Expires: new Date(session.expires_ts).toUTCString(),
+    'Last-Modified': new Date(session.changed_ts).toUTCString(),
+    'Cache-Control': 'no-store',
+    Pragma: 'no-cache',
+  }
+}
+
+/** The tags of If-Match or If-None-Match, without their quotes. */
+function tagsIn(header: string | undefined): string[] {
+  const tags = header?.split(',').map((tag) => tag.trim().replace(/^(?:W\/)?"(.*)"$/, '$1')) ?? []
+  return tags.filter((tag) => tag !== '')
+}
+
+export const textRendezvousEndpoints = [postTextRendezvous, getTextRendezvous, putTextRendezvous, deleteTextRendezvous]

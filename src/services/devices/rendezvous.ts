@@ -1,0 +1,119 @@
+import type { App } from '../../app.ts'
+import { MatrixError, NotFoundError, TooLargeError } from '../../core/errors.ts'
+import {
+  countRendezvous,
+  deleteRendezvous,
+  findRendezvous,
+  findRendezvousWrite,
+  insertRendezvous,
+  lockRendezvous,
+  type RendezvousRow,
+  storeRendezvousWrite,
+  updateRendezvous,
+} from '../../storage/rendezvous.ts'
+
+type Capabilities = Pick<App, 'database' | 'clock' | 'random'>
+
+/** Bytes that a session holds at most. */
+export const MAX_RENDEZVOUS_BYTES = 4096
+const LIFETIME_MS = 5 * 60_000
+/** So many sessions somebody may have at a time, and so many all together, for anyone may begin one. */
+const MAX_OWN = 10
+const MAX_ALL = 10_000
+/** A sign-in takes a handful of writes. */
+const REMEMBERED_WRITES = 200
+/** Not to be guessed: who knows the id may read and write. */
+const ID_LENGTH = 32
+const TOKEN_LENGTH = 16
+
+/**
+ * A place where two devices leave messages for each other, one replacing the other, while one of them signs the other in. `creator`: the
+ * user or address that begins it. Throws M_TOO_LARGE and M_LIMIT_EXCEEDED.
+ * https://github.com/matrix-org/matrix-spec-proposals/pull/4108 and https://github.com/matrix-org/matrix-spec-proposals/pull/4388
+ */
+export async function createRendezvous(
+  app: Capabilities,
+  { creator, content, contentType }: { creator: string; content: string; contentType: string },
+): Promise<RendezvousRow> {
+  requireFitting(content)
+  const now = app.clock.now()
+  const session: RendezvousRow = {
+    session_id: app.random.token(ID_LENGTH),
+    creator,
+    content,
+    content_type: contentType,
+    sequence_token: app.random.token(TOKEN_LENGTH),
+    changed_ts: now,
+    expires_ts: now + LIFETIME_MS,
+  }
+  await app.database.write(async (tx) => {
+    const { all, own } = await countRendezvous(tx, { creator, now })
+    if (own >= MAX_OWN || all >= MAX_ALL) throw tooMany()
+    await insertRendezvous(tx, session)
+  })
+  return session
+}
+
+/** What the devices have left last. Throws M_NOT_FOUND, also when the session has expired. */
+export async function readRendezvous(app: Capabilities, sessionId: string): Promise<RendezvousRow> {
+  const session = await findRendezvous(app.database, sessionId, app.clock.now())
+  if (!session) throw notFound()
+  return session
+}
+
+/** A message for the other device, in place of the one that the writer has seen. */
+export type RendezvousWrite = {
+  sessionId: string
+  /** The token of the message that is replaced. */
+  replaces: string
+  content: string
+  contentType: string
+  /** The client's transaction: a write that is repeated with it ends as before. */
+  txnId?: string
+}
+
+/** Leaves a message; undefined when it would replace another one than the writer has seen. Throws M_NOT_FOUND, M_TOO_LARGE. */
+export async function writeRendezvous(app: Capabilities, write: RendezvousWrite): Promise<RendezvousRow | undefined> {
+  requireFitting(write.content)
+  const { sessionId, txnId } = write
+  const now = app.clock.now()
+  return app.database.write(async (tx) => {
+    const session = await lockRendezvous(tx, sessionId, now)
+    if (!session) throw notFound()
+    const before = txnId === undefined ? undefined : await findRendezvousWrite(tx, sessionId, txnId)
+    if (before !== undefined) return before === null ? undefined : { ...session, sequence_token: before }
+    const written: RendezvousRow | undefined =
+      session.sequence_token === write.replaces
+        ? {
+            ...session,
+            content: write.content,
+            content_type: write.contentType,
+            sequence_token: app.random.token(TOKEN_LENGTH),
+            changed_ts: now,
+          }
+        : undefined
+    if (written) await updateRendezvous(tx, sessionId, written)
+    const token = written?.sequence_token ?? null
+    if (txnId !== undefined) await storeRendezvousWrite(tx, { sessionId, txnId, token, kept: REMEMBERED_WRITES })
+    return written
+  })
+}
+
+/** Ends a session. Throws M_NOT_FOUND. */
+export async function endRendezvous(app: Capabilities, sessionId: string): Promise<void> {
+  if (!(await app.database.write((tx) => deleteRendezvous(tx, sessionId, app.clock.now())))) throw notFound()
+}
+
+function requireFitting(content: string): void {
+  if (Buffer.byteLength(content) > MAX_RENDEZVOUS_BYTES) {
+    throw new TooLargeError(`A rendezvous session holds at most ${MAX_RENDEZVOUS_BYTES} bytes`)
+  }
+}
+
+function notFound(): NotFoundError {
+  return new NotFoundError('There is no such rendezvous session, or it has expired')
+}
+
+function tooMany(): MatrixError {
+  return new MatrixError(429, 'M_LIMIT_EXCEEDED', 'Too many rendezvous sessions', { retry_after_ms: LIFETIME_MS })
+}

@@ -1,0 +1,91 @@
+import { sql } from 'kysely'
+import type { Db, Tx } from './database.ts'
+
+/** The tables of rendezvous sessions; `migrations/0022_threads_rendezvous.sql` and `0026_rendezvous_transactions.sql` have their meaning. */
+export type RendezvousTables = {
+  rendezvous_sessions: RendezvousRow
+  rendezvous_transactions: { session_id: string; txn_id: string; sequence_token: string | null }
+}
+
+export type RendezvousRow = {
+  session_id: string
+  creator: string
+  content: string
+  content_type: string
+  sequence_token: string
+  changed_ts: number
+  expires_ts: number
+}
+
+/**
+ * How many sessions there are, and how many of them somebody has begun; those that have expired go first. Nobody else begins one until the
+ * transaction ends, so that the bounds hold.
+ */
+export async function countRendezvous(
+  tx: Tx,
+  { creator, now }: { creator: string; now: number },
+): Promise<{ all: number; own: number }> {
+  await sql`select pg_advisory_xact_lock(hashtext('rendezvous_sessions'))`.execute(tx.sql)
+  await sql`delete from rendezvous_sessions where expires_ts <= ${now}::bigint`.execute(tx.sql)
+  const { rows } = await sql<{ all: number; own: number }>`select count(*)::int as all,
+      (count(*) filter (where creator = ${creator}))::int as own
+    from rendezvous_sessions`.execute(tx.sql)
+  return rows[0]!
+}
+
+export async function insertRendezvous(tx: Tx, session: RendezvousRow): Promise<void> {
+  await sql`insert into rendezvous_sessions
+      (session_id, creator, content, content_type, sequence_token, changed_ts, expires_ts)
+    values (${session.session_id}, ${session.creator}, ${session.content}, ${session.content_type},
+      ${session.sequence_token}, ${session.changed_ts}::bigint, ${session.expires_ts}::bigint)`.execute(tx.sql)
+}
+
+/** A session that has not expired. */
+export async function findRendezvous(db: Db, sessionId: string, now: number): Promise<RendezvousRow | undefined> {
+  const { rows } = await sql<RendezvousRow>`select * from rendezvous_sessions
+    where session_id = ${sessionId} and expires_ts > ${now}::bigint`.execute(db.sql)
+  return rows[0]
+}
+
+/** The same, which nobody else can change until the transaction ends. */
+export async function lockRendezvous(tx: Tx, sessionId: string, now: number): Promise<RendezvousRow | undefined> {
+  const { rows } = await sql<RendezvousRow>`select * from rendezvous_sessions
+    where session_id = ${sessionId} and expires_ts > ${now}::bigint for update`.execute(tx.sql)
+  return rows[0]
+}
+
+export type RendezvousContent = Pick<RendezvousRow, 'content' | 'content_type' | 'sequence_token' | 'changed_ts'>
+
+export async function updateRendezvous(tx: Tx, sessionId: string, changed: RendezvousContent): Promise<void> {
+  await sql`update rendezvous_sessions set content = ${changed.content}, content_type = ${changed.content_type},
+      sequence_token = ${changed.sequence_token}, changed_ts = ${changed.changed_ts}::bigint
+    where session_id = ${sessionId}`.execute(tx.sql)
+}
+
+/** Ends a session; false when there was none. */
+export async function deleteRendezvous(tx: Tx, sessionId: string, now: number): Promise<boolean> {
+  const result = await sql`delete from rendezvous_sessions
+    where session_id = ${sessionId} and expires_ts > ${now}::bigint`.execute(tx.sql)
+  return result.numAffectedRows === 1n
+}
+
+/** How a write ended before: with which token, or null for one that was refused; undefined: it is the first of its id. */
+export async function findRendezvousWrite(
+  db: Db,
+  sessionId: string,
+  txnId: string,
+): Promise<string | null | undefined> {
+  const { rows } = await sql<{ sequence_token: string | null }>`select sequence_token from rendezvous_transactions
+    where session_id = ${sessionId} and txn_id = ${txnId}`.execute(db.sql)
+  return rows[0]?.sequence_token
+}
+
+/** Remembers how a write ended, and of the session's other writes as many as fit: `kept`. */
+export async function storeRendezvousWrite(
+  tx: Tx,
+  { sessionId, txnId, token, kept }: { sessionId: string; txnId: string; token: string | null; kept: number },
+): Promise<void> {
+  await sql`insert into rendezvous_transactions (session_id, txn_id, sequence_token)
+    select ${sessionId}, ${txnId}, ${token}
+    where (select count(*) from rendezvous_transactions where session_id = ${sessionId}) < ${kept}`.execute(tx.sql)
+}
