@@ -9,6 +9,7 @@ import type { App } from './app.ts'
 import type { Config, ListenerConfig } from './config.ts'
 import { openApp } from './open-app.ts'
 import { jobHandlers } from './services/admin/job-handlers.ts'
+import { startEdus } from './services/federation/start-edus.ts'
 import { startReceiving } from './services/federation/start-receiving.ts'
 import { startSending } from './services/federation/start-sending.ts'
 import { startMediaSweeps } from './services/media/sweep-media.ts'
@@ -40,6 +41,7 @@ export async function startServer(config: Config): Promise<RunningServer> {
     const indexing = startIndexing(app)
     const push = await startPush(app)
     const sending = startSending(app)
+    const edus = await startEdus(app)
     app.jobs.start(jobHandlers(app))
     const receiving = startReceiving(app)
     const delayedEvents = startDelayedEvents(app)
@@ -56,6 +58,7 @@ export async function startServer(config: Config): Promise<RunningServer> {
         await presence.stop()
         await indexing.stop()
         await push.stop()
+        await edus.stop()
         await sending.stop()
         await app.jobs.stop()
         await receiving.stop()

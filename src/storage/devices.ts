@@ -29,6 +29,13 @@ export async function loadDevices(db: Db, userId: UserId): Promise<DeviceRow[]> 
   return rows
 }
 
+/** The devices of some users. */
+export async function loadDevicesOfUsers(db: Db, userIds: readonly UserId[]): Promise<DeviceRow[]> {
+  const { rows } = await sql<DeviceRow>`select * from devices where user_id = any(${userIds}::text[])
+    order by user_id, device_id`.execute(db.sql)
+  return rows
+}
+
 /** One device; undefined when the user has none of that id. */
 export async function findDevice(db: Db, { userId, deviceId }: DeviceKey): Promise<DeviceRow | undefined> {
   const { rows } =

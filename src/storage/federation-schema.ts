@@ -1,18 +1,33 @@
-import type { RoomId, ServerName } from '../core/ids.ts'
+import type { DeviceId, RoomId, ServerName, UserId } from '../core/ids.ts'
 
-/** The tables of what goes to other servers; `migrations/0013_federation_outbox.sql` has their meaning. */
+/** The tables of what goes to other servers and comes from them; `migrations/0013_federation_outbox.sql` and `0014_federation_edus.sql` have their meaning. */
 export type FederationTables = {
   room_servers: { room_id: RoomId; server_name: ServerName; joined_members: number }
   federation_destinations: DestinationRow
   federation_queue: { queue_nid: number; destination: ServerName; room_id: RoomId; event_nid: number }
   federation_room_notes: { destination: ServerName; room_id: RoomId }
   federation_edus: EduRow
-  federation_progress: {
-    only_row: boolean
-    stream_position: number | null
-    leased_by: string | null
-    leased_until: number
+  federation_progress: { only_row: boolean; stream_position: number | null; presence_ts: number }
+  received_messages: { origin: ServerName; message_id: string; received_ts: number }
+  device_list_streams: { user_id: UserId; stream_id: number }
+  remote_device_lists: RemoteDeviceListRow
+  remote_device_keys: {
+    user_id: UserId
+    device_id: DeviceId
+    key_json: string
+    display_name: string | null
   }
+}
+
+export type RemoteDeviceListRow = {
+  user_id: UserId
+  server_name: ServerName
+  stream_id: number | null
+  is_stale: boolean
+  version: number
+  leased_until: number
+  retry_ts: number
+  failures: number
 }
 
 export type DestinationRow = {

@@ -1,7 +1,8 @@
 import { sql } from 'kysely'
-import { domainOf, type RoomId, type ServerName } from '../core/ids.ts'
-import type { Tx } from './database.ts'
+import { domainOf, type RoomId, type ServerName, type UserId } from '../core/ids.ts'
+import type { Db, Tx } from './database.ts'
 import type { MemberChange } from './room-memberships.ts'
+import { sharedLoads } from './shared-loads.ts'
 
 /** How many joined members of another server a room gains (or loses, below 0). */
 export type ServerChange = { room_id: RoomId; server_name: ServerName; by: number }
@@ -74,4 +75,52 @@ async function markHeads(tx: Tx, roomIds: readonly string[]): Promise<void> {
     where room_heads.room_id = found.room_id and room_heads.has_other_servers <> found.has_other_servers`.execute(
     tx.sql,
   )
+}
+
+/** The other servers with members in some rooms; rooms without any are absent. Shared, for typing and receipts ask often. */
+export const loadOtherServers = sharedLoads<RoomId, ServerName[]>(
+  async (db, roomIds) => {
+    const { rows } = await sql<{
+      room_id: RoomId
+      servers: ServerName[]
+    }>`select room_id, array_agg(server_name) as servers
+      from room_servers where room_id = any(${roomIds}::text[]) group by room_id`.execute(db.sql)
+    return new Map(rows.map((row) => [row.room_id, row.servers]))
+  },
+  { whileReading: false },
+)
+
+/** The other servers that share a room with some users; users who share none are absent. */
+export async function loadServersOfUsers(db: Db, userIds: readonly UserId[]): Promise<Map<UserId, ServerName[]>> {
+  if (userIds.length === 0) return new Map()
+  const { rows } = await sql<UserServers>`select user_id, array_agg(distinct server_name) as servers
+    from room_memberships join room_servers using (room_id)
+    where user_id = any(${userIds}::text[]) and membership = 'join' group by user_id`.execute(db.sql)
+  return new Map(rows.map((row) => [row.user_id, row.servers]))
+}
+
+/** The other servers with which users share a room only since they joined these rooms; users of whom there are none are absent. */
+export async function loadNewServersOfUsers(
+  db: Db,
+  joins: readonly { userId: UserId; roomId: RoomId }[],
+): Promise<Map<UserId, ServerName[]>> {
+  if (joins.length === 0) return new Map()
+  const { rows } = await sql<UserServers>`with joins as (
+      select * from unnest(${joins.map((join) => join.userId)}::text[], ${joins.map((join) => join.roomId)}::text[])
+        as joins(user_id, room_id)
+    )
+    select user_id, array_agg(distinct server_name) as servers from joins join room_servers using (room_id)
+    where not exists (select 1 from room_memberships as others join room_servers as theirs using (room_id)
+      where others.user_id = joins.user_id and others.membership = 'join' and theirs.server_name = room_servers.server_name
+        and not exists (select 1 from joins as new where new.user_id = others.user_id and new.room_id = others.room_id))
+    group by user_id`.execute(db.sql)
+  return new Map(rows.map((row) => [row.user_id, row.servers]))
+}
+
+type UserServers = { user_id: UserId; servers: ServerName[] }
+
+/** Whether any other server is in any room of this one. */
+export async function hasOtherServers(db: Db): Promise<boolean> {
+  const { rows } = await sql`select 1 from room_servers limit 1`.execute(db.sql)
+  return rows.length > 0
 }

@@ -19,4 +19,5 @@ export type PresenceRow = {
   presence: PresenceState
   status_msg: string | null
   last_active_ts: number
+  heard_ts: number | null
 }

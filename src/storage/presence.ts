@@ -29,9 +29,19 @@ export async function storePresence(tx: Tx, changes: readonly PresenceChange[], 
   tellStream(tx, changed, write)
 }
 
-/** Makes those unavailable who have been idle for long, and those offline whose devices are all gone. */
-export async function settleAllPresence(tx: Tx, write: PresenceWrite): Promise<void> {
-  tellStream(tx, await settle(tx, sql`presence <> 'offline'`, write), write)
+/**
+ * Makes those unavailable who have been idle for long, and those offline whose devices are all gone, or of whom their server has told nothing
+ * since `heardBefore`.
+ */
+export async function settleAllPresence(tx: Tx, write: PresenceWrite, heardBefore: number): Promise<void> {
+  tellStream(tx, await settle(tx, sql`presence <> 'offline' and heard_ts is null`, write), write)
+  const { rows } = await sql<{ user_id: UserId }>`update presence set presence = 'offline'
+    where heard_ts < ${heardBefore}::bigint and presence <> 'offline' returning user_id`.execute(tx.sql)
+  tellStream(
+    tx,
+    rows.map((row) => row.user_id),
+    write,
+  )
 }
 
 function tellStream(tx: Tx, userIds: Iterable<UserId>, { processId }: PresenceWrite): void {

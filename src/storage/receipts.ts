@@ -6,21 +6,25 @@ import { sharedLoads } from './shared-loads.ts'
 import { appendToStream } from './stream-append.ts'
 
 /**
- * Moves a receipt forward and puts it on the stream; one that would go back or stay changes nothing. Stream rows of kind 'receipt' say
- * whose receipts changed where: public ones have `room_id` and the user in `detail`, private ones `user_id` and the room in `detail`.
+ * Moves receipts forward and puts them on the stream; ones that would go back or stay change nothing. Stream rows of kind 'receipt' say
+ * whose receipts changed where: public ones have `room_id` and the user in `detail`, private ones `user_id` and the room in `detail`; `ref` is
+ * the event's place in the room. No two receipts may be for the same user, room, type and thread.
  */
-export async function storeReceipt(tx: Tx, receipt: ReceiptRow): Promise<void> {
-  const { rows } = await sql`insert into receipts (room_id, user_id, receipt_type, thread_id, event_id, event_order, ts)
-    values (${receipt.room_id}, ${receipt.user_id}, ${receipt.receipt_type}, ${receipt.thread_id}, ${receipt.event_id},
-      ${receipt.event_order}, ${receipt.ts})
+export async function storeReceipts(tx: Tx, receipts: readonly ReceiptRow[]): Promise<void> {
+  const { rows } = await sql<ReceiptRow>`insert into receipts
+      (room_id, user_id, receipt_type, thread_id, event_id, event_order, ts)
+    select * from unnest(${receipts.map((row) => row.room_id)}::text[], ${receipts.map((row) => row.user_id)}::text[],
+      ${receipts.map((row) => row.receipt_type)}::text[], ${receipts.map((row) => row.thread_id)}::text[],
+      ${receipts.map((row) => row.event_id)}::text[], ${receipts.map((row) => row.event_order)}::bigint[],
+      ${receipts.map((row) => row.ts)}::bigint[])
     on conflict (room_id, user_id, receipt_type, thread_id) do update
       set event_id = excluded.event_id, event_order = excluded.event_order, ts = excluded.ts
       where receipts.event_order < excluded.event_order
-    returning 1`.execute(tx.sql)
-  if (rows.length === 0) return
-  const { room_id, user_id } = receipt
-  if (receipt.receipt_type === 'm.read.private') appendToStream(tx, { kind: 'receipt', user_id, detail: room_id })
-  else appendToStream(tx, { kind: 'receipt', room_id, detail: user_id })
+    returning room_id, user_id, receipt_type, event_order`.execute(tx.sql)
+  for (const { room_id, user_id, receipt_type, event_order: ref } of rows) {
+    if (receipt_type === 'm.read.private') appendToStream(tx, { kind: 'receipt', user_id, ref, detail: room_id })
+    else appendToStream(tx, { kind: 'receipt', room_id, ref, detail: user_id })
+  }
 }
 
 /** All receipts of some rooms that a user may see: everyone's public ones, and the user's own private ones. */

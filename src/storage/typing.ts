@@ -4,19 +4,25 @@ import type { Db, Tx } from './database.ts'
 import { sharedLoads } from './shared-loads.ts'
 import { appendToStream } from './stream-append.ts'
 
-/** Notes that a user types until `expiresTs`; the room hears of it on the stream (kind 'typing') only if that is news. Times: ms since 1970. */
+/** Other servers take it that a user types no more unless they are told again. */
+const TELL_AGAIN_MS = 30_000
+
+/**
+ * Notes that a user types until `expiresTs`; the room hears of it on the stream (kind 'typing', the user in `detail`) if that is news, or old news.
+ * Times: ms since 1970.
+ */
 export async function startTyping(
   tx: Tx,
   typing: { roomId: RoomId; userId: UserId; now: number; expiresTs: number },
 ): Promise<void> {
-  const { rows } = await sql<{ known_until: number | null }>`with known as (
-      select expires_ts from typing where room_id = ${typing.roomId} and user_id = ${typing.userId}
-    ), stored as (
-      insert into typing (room_id, user_id, expires_ts) values (${typing.roomId}, ${typing.userId}, ${typing.expiresTs})
-      on conflict (room_id, user_id) do update set expires_ts = excluded.expires_ts
-    )
-    select (select expires_ts from known) as known_until`.execute(tx.sql)
-  if ((rows[0]?.known_until ?? 0) <= typing.now) appendToStream(tx, { kind: 'typing', room_id: typing.roomId })
+  const { roomId, userId, now, expiresTs } = typing
+  const { rows } = await sql<{ told_ts: number }>`insert into typing (room_id, user_id, expires_ts, told_ts)
+    values (${roomId}, ${userId}, ${expiresTs}::bigint, ${now}::bigint)
+    on conflict (room_id, user_id) do update set expires_ts = excluded.expires_ts,
+      told_ts = case when typing.expires_ts <= ${now}::bigint or typing.told_ts <= ${now - TELL_AGAIN_MS}::bigint
+        then excluded.told_ts else typing.told_ts end
+    returning told_ts`.execute(tx.sql)
+  if (rows[0]?.told_ts === now) tellRoom(tx, roomId, userId)
 }
 
 /** Notes that a user has stopped typing. */
@@ -24,15 +30,20 @@ export async function stopTyping(tx: Tx, roomId: RoomId, userId: UserId): Promis
   const { rows } = await sql`delete from typing where room_id = ${roomId} and user_id = ${userId} returning 1`.execute(
     tx.sql,
   )
-  if (rows.length > 0) appendToStream(tx, { kind: 'typing', room_id: roomId })
+  if (rows.length > 0) tellRoom(tx, roomId, userId)
+}
+
+function tellRoom(tx: Tx, roomId: RoomId, userId: UserId): void {
+  appendToStream(tx, { kind: 'typing', room_id: roomId, detail: userId })
 }
 
 /** Ends all typing that has expired by `now` and tells the rooms. */
 export async function expireTyping(tx: Tx, now: number): Promise<void> {
   const { rows } = await sql<{
     room_id: RoomId
-  }>`delete from typing where expires_ts <= ${now}::bigint returning room_id`.execute(tx.sql)
-  for (const roomId of new Set(rows.map((row) => row.room_id))) appendToStream(tx, { kind: 'typing', room_id: roomId })
+    user_id: UserId
+  }>`delete from typing where expires_ts <= ${now}::bigint returning room_id, user_id`.execute(tx.sql)
+  for (const { room_id, user_id } of rows) tellRoom(tx, room_id, user_id)
 }
 
 /** When the next typing expires; undefined while nobody types. */

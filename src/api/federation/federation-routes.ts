@@ -11,6 +11,7 @@ import {
 } from './read-room.ts'
 import { putSend } from './send-transaction.ts'
 import { getKeyQuery, getServerKeys, postKeyQuery } from './server-keys.ts'
+import { getUserDevices } from './user-devices.ts'
 import { getFederationVersion } from './version.ts'
 
 /** The endpoints for other servers: https://spec.matrix.org/v1.19/server-server-api/ */
@@ -29,4 +30,5 @@ export const federationEndpoints: readonly AnyEndpoint[] = [
   postGetMissingEvents,
   getBackfill,
   getFederationTimestampToEvent,
+  getUserDevices,
 ]

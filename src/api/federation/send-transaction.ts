@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { receiveEdus } from '../../services/federation/receive-edu.ts'
 import { receiveTransaction } from '../../services/federation/receive-transaction.ts'
 import { RawJson, route } from '../http/route.ts'
 
@@ -17,6 +18,8 @@ export const putSend = route({
   }),
   async handle({ params, body, session }, app) {
     const { origin } = session
+    // Before the transaction is noted as received: if this process dies in between, they come again, which does no harm.
+    await receiveEdus(app, origin, body.edus)
     return new RawJson(await receiveTransaction(app, { origin, txnId: params.txnId, pdus: body.pdus }))
   },
 })

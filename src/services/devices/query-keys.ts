@@ -2,6 +2,7 @@ import type { App } from '../../app.ts'
 import type { JsonObject } from '../../core/events/pdu.ts'
 import { serverNameOf, type UserId } from '../../core/ids.ts'
 import { loadCrossSigningKeys, loadSignatures } from '../../storage/cross-signing-keys.ts'
+import type { Db } from '../../storage/database.ts'
 import { loadDeviceKeys } from '../../storage/device-keys.ts'
 import type { CrossSigningSignatureRow } from '../../storage/encryption-schema.ts'
 import { unreachableServers } from './unreachable-servers.ts'
@@ -26,23 +27,23 @@ export async function queryKeys(
   wanted: ReadonlyMap<UserId, readonly string[]>,
 ): Promise<QueriedKeys & { failures: Record<string, object> }> {
   const local = new Map([...wanted].filter(([userId]) => serverNameOf(userId) === app.serverName))
-  return { failures: unreachableServers(app, wanted.keys()), ...(await loadKeys(app, viewer, local)) }
+  return { failures: unreachableServers(app, wanted.keys()), ...(await loadKeys(app.database, viewer, local)) }
 }
 
 /** As `queryKeys`, of users of this server. `viewer` undefined: another server, which sees what everybody may see. */
-async function loadKeys(
-  app: Pick<App, 'database'>,
+export async function loadKeys(
+  db: Db,
   viewer: UserId | undefined,
   wanted: ReadonlyMap<UserId, readonly string[]>,
 ): Promise<QueriedKeys> {
   const userIds = [...wanted.keys()]
   const [devices, crossSigning, signatures] = await Promise.all([
     loadDeviceKeys(
-      app.database,
+      db,
       [...wanted].map(([userId, ids]) => ({ userId, deviceIds: ids.length > 0 ? ids : undefined })),
     ),
-    loadCrossSigningKeys(app.database, userIds),
-    loadSignatures(app.database, userIds, viewer),
+    loadCrossSigningKeys(db, userIds),
+    loadSignatures(db, userIds, viewer),
   ])
   const signaturesOf = bySignedKey(signatures)
   const ofUsage = (usage: string, visible = (_userId: UserId) => true) =>

@@ -1,6 +1,7 @@
 import type { App } from '../../app.ts'
 import type { JsonObject } from '../../core/events/pdu.ts'
 import { type DeviceId, serverNameOf, type UserId } from '../../core/ids.ts'
+import { type NewEdu, queueEdus } from '../../storage/federation-outbox.ts'
 import {
   claimToDeviceTransaction,
   deleteToDeviceTransactions,
@@ -24,9 +25,15 @@ const TRANSACTIONS_KEPT_MS = 24 * 60 * 60_000
 /** One in so many requests clears away old transactions. */
 const CLEARING_INTERVAL = 256
 
+/** Characters of messages in one EDU, unless a single one is longer. */
+const MAX_EDU_SIZE = 50_000
+const MESSAGE_ID_LENGTH = 24
+
+type Message = { userId: UserId; deviceId: string; content: JsonObject }
+
 /**
- * Puts messages into the inboxes of local users' devices, all or none; a request that is repeated sends nothing again.
- * https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3sendtodeviceeventtypetxnid
+ * Puts messages into the inboxes of local users' devices, and queues them for the servers of others, all or none; a request that is repeated
+ * sends nothing again. https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3sendtodeviceeventtypetxnid
  */
 export async function sendToDevice(
   app: Pick<App, 'database' | 'serverName' | 'clock' | 'random'>,
@@ -34,26 +41,61 @@ export async function sendToDevice(
 ): Promise<void> {
   const now = app.clock.now()
   const clears = app.random.bytes(1)[0]! % CLEARING_INTERVAL === 0
+  const { sender, deviceId, type, txnId } = request
+  const { local, edus } = split(app, request)
   await app.database.write(async (tx) => {
     if (clears) await deleteToDeviceTransactions(tx, now - TRANSACTIONS_KEPT_MS)
-    const { sender: userId, deviceId, type, txnId } = request
-    if (!(await claimToDeviceTransaction(tx, { userId, deviceId, type, txnId, now }))) return
-    await storeToDeviceMessages(tx, localMessages(app, request))
+    if (!(await claimToDeviceTransaction(tx, { userId: sender, deviceId, type, txnId, now }))) return
+    await storeToDeviceMessages(tx, local)
+    await queueEdus(tx, edus)
   })
 }
 
-function localMessages(
-  app: Pick<App, 'serverName'>,
+function split(
+  app: Pick<App, 'serverName' | 'random'>,
   { sender, type, messages }: ToDeviceRequest,
-): NewToDeviceMessage[] {
-  const local = [...messages].filter(([userId]) => serverNameOf(userId) === app.serverName)
-  return local.flatMap(([userId, byDevice]) =>
-    Object.entries(byDevice).map(([deviceId, content]) => ({
+): { local: NewToDeviceMessage[]; edus: NewEdu[] } {
+  const all = [...messages].flatMap(([userId, byDevice]) =>
+    Object.entries(byDevice).map(([deviceId, content]): Message => ({ userId, deviceId, content })),
+  )
+  const byServer = Map.groupBy(all, ({ userId }) => serverNameOf(userId))
+  const local = (byServer.get(app.serverName) ?? []).map(({ content, ...message }) => ({
+    ...message,
+    sender,
+    type,
+    content: JSON.stringify(content),
+  }))
+  byServer.delete(app.serverName)
+  const edus = [...byServer].flatMap(([destination, theirs]) =>
+    inParts(theirs).map((part) => {
+      const message_id = app.random.token(MESSAGE_ID_LENGTH)
+      return { destination, type: 'm.direct_to_device', content: { sender, type, message_id, messages: tree(part) } }
+    }),
+  )
+  return { local, edus }
+}
+
+function inParts(messages: readonly Message[]): Message[][] {
+  const parts: Message[][] = []
+  let size = Number.POSITIVE_INFINITY
+  for (const message of messages) {
+    const length = JSON.stringify(message.content).length
+    if (size + length > MAX_EDU_SIZE) {
+      parts.push([])
+      size = 0
+    }
+    parts.at(-1)!.push(message)
+    size += length
+  }
+  return parts
+}
+
+function tree(messages: readonly Message[]): JsonObject {
+  const ofUsers = Map.groupBy(messages, ({ userId }) => userId)
+  return Object.fromEntries(
+    [...ofUsers].map(([userId, theirs]) => [
       userId,
-      deviceId,
-      sender,
-      type,
-      content: JSON.stringify(content),
-    })),
+      Object.fromEntries(theirs.map(({ deviceId, content }) => [deviceId, content])),
+    ]),
   )
 }

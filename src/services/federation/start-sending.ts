@@ -8,6 +8,7 @@ import {
   findForgottenDestinations,
   releaseDestinations,
 } from '../../storage/federation-transactions.ts'
+import { repeat } from './repeat.ts'
 import { LEASE_MS, type SendingApp, sendTransactions } from './send-transactions.ts'
 
 /** Destinations at once; those that failed have places of their own, so that they cannot keep the others waiting. */
@@ -90,32 +91,6 @@ function createQueue(limit: number, work: (name: ServerName) => Promise<void>) {
     async drained() {
       isStopped = true
       await Promise.all(active.values())
-    },
-  }
-}
-
-/** Does something now and then every `interval` milliseconds, never twice at a time. */
-function repeat(
-  { logger, stopping }: Pick<App, 'logger' | 'stopping'>,
-  interval: number,
-  work: () => Promise<unknown>,
-): { stop(): Promise<void> } {
-  let underWay: Promise<void> | undefined
-  const run = () => {
-    if (stopping.aborted) return
-    underWay ??= work()
-      .then(() => {})
-      .catch((error) => logger.warn({ err: error }, 'looking after other servers failed; it is tried again'))
-      .finally(() => {
-        underWay = undefined
-      })
-  }
-  run()
-  const timer = setInterval(run, interval)
-  return {
-    async stop() {
-      clearInterval(timer)
-      await underWay
     },
   }
 }

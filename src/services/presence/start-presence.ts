@@ -9,6 +9,8 @@ const SWEEP_MS = 5000
 const BEAT_MS = 30_000
 /** A process that has not been seen for this long is dead. */
 const DEAD_MS = 3 * BEAT_MS
+/** Other servers repeat who is there; those who were not told of for so long are not. */
+const HEARD_MS = 30 * 60_000
 
 /** Keeps presence true while time passes. `stop` lets the devices go that this process had; others sweep for it if it crashes. */
 export async function startPresence(app: PresenceApp & Pick<App, 'stopping'>): Promise<{ stop(): Promise<void> }> {
@@ -41,7 +43,7 @@ export async function sweepPresence(app: PresenceApp): Promise<void> {
   const wasKnown = await app.database.write(async (tx) => {
     const isKnown = await beatPresence(tx, write)
     await dropDeadPresence(tx, { before: write.now - DEAD_MS, gone: '' })
-    await settleAllPresence(tx, write)
+    await settleAllPresence(tx, write, write.now - HEARD_MS)
     return isKnown
   })
   if (!wasKnown) presence.forget()

@@ -5,7 +5,7 @@ import { findAccountData, storeAccountData } from '../../storage/account-data.ts
 import type { Db, Tx } from '../../storage/database.ts'
 import type { ReceiptType } from '../../storage/ephemeral-schema.ts'
 import { findRoomEvent } from '../../storage/events.ts'
-import { storeReceipt } from '../../storage/receipts.ts'
+import { storeReceipts } from '../../storage/receipts.ts'
 import { findMembership } from '../../storage/room-memberships.ts'
 import type { StoredEvent } from '../../storage/stored-event.ts'
 import { isShownInThread } from './thread-of.ts'
@@ -33,12 +33,9 @@ export async function setMarkers(
       const event = events[place]!
       if (type === 'm.fully_read') await moveFullyRead(tx, { roomId, userId, event })
       else
-        await storeReceipt(tx, {
-          ...receiptRow(roomId, userId, event),
-          receipt_type: type,
-          thread_id: threadId ?? '',
-          ts,
-        })
+        await storeReceipts(tx, [
+          { ...receiptRow(roomId, userId, event), receipt_type: type, thread_id: threadId ?? '', ts },
+        ])
     }
   })
 }

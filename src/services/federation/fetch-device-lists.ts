@@ -1,0 +1,152 @@
+import { z } from 'zod'
+import type { App } from '../../app.ts'
+import { type ServerName, serverNameOf, type UserId } from '../../core/ids.ts'
+import { FederationError } from '../../infra/federation-error.ts'
+import { createSingleFlight, type SingleFlight } from '../../infra/single-flight.ts'
+import type { RemoteDeviceListRow } from '../../storage/federation-schema.ts'
+import {
+  type FetchedDeviceList,
+  filterUsersInRooms,
+  findStaleLists,
+  leaseStaleList,
+  loadRemoteDevices,
+  type RemoteDevice,
+  restStaleList,
+  storeDeviceList,
+  wantDeviceLists,
+} from '../../storage/remote-devices.ts'
+import { remoteCrossSigningKeys, remoteDevice } from './remote-keys.ts'
+
+export type FetchingApp = Pick<App, 'database' | 'federation' | 'clock' | 'random' | 'logger' | 'stopping'>
+
+const REQUEST_TIMEOUT_MS = 20_000
+/** Longer than a request and what follows: when a process dies, another goes on after this. */
+const LEASE_MS = 30_000
+const MAX_DEVICES = 2000
+const MAX_ANSWER_BYTES = 20_000_000
+const FIRST_REST_MS = 1000
+const LONGEST_REST_MS = 60 * 60_000
+/** Lists at once, of one server and in all. */
+const PER_SERVER = 2
+const AT_ONCE = 20
+const LOOKED_AT = 200
+/** Of how many users of a server the lists are fetched because somebody asks for their keys; others are only asked for. */
+const FETCHED_FOR_QUERY = 10
+
+const flights = new WeakMap<App['database'], SingleFlight<void>>()
+
+/**
+ * The devices of other servers' users who share a room with somebody here, fetched where need be and then kept up to date. Users of whom that
+ * cannot be had at once are absent: their servers may be asked, or cannot be reached.
+ */
+export async function freshDeviceLists(
+  app: FetchingApp,
+  userIds: readonly UserId[],
+): Promise<Map<UserId, RemoteDevice[]>> {
+  const known = await loadRemoteDevices(app.database, userIds)
+  const absent = userIds.filter((userId) => !known.has(userId))
+  if (absent.length === 0) return known
+  const sharing = [...(await filterUsersInRooms(app.database, absent))]
+  const byServer = Map.groupBy(sharing, serverNameOf)
+  const wanted = [...byServer].flatMap(([server, users]) =>
+    users.length <= FETCHED_FOR_QUERY ? users.map((userId) => ({ userId, server })) : [],
+  )
+  if (wanted.length === 0) return known
+  await app.database.write((tx) => wantDeviceLists(tx, wanted))
+  await Promise.all(wanted.map(({ userId }) => fetchDeviceList(app, userId)))
+  const fetched = await loadRemoteDevices(
+    app.database,
+    wanted.map(({ userId }) => userId),
+  )
+  return new Map([...known, ...fetched])
+}
+
+/** What a process fetches at the moment, by user. */
+export type Fetches = Map<UserId, { server: ServerName; ended: Promise<void> }>
+
+/** Begins to fetch lists that are stale, some at a time; `active`: what is under way, to which it adds. */
+export async function fetchStaleLists(app: FetchingApp, active: Fetches): Promise<void> {
+  if (active.size >= AT_ONCE) return
+  const stale = await findStaleLists(app.database, app.clock.now(), LOOKED_AT)
+  for (const { user_id, server_name } of stale) {
+    const ofServer = [...active.values()].filter(({ server }) => server === server_name).length
+    if (active.size >= AT_ONCE) return
+    if (active.has(user_id) || ofServer >= PER_SERVER) continue
+    const ended = fetchDeviceList(app, user_id).finally(() => active.delete(user_id))
+    active.set(user_id, { server: server_name, ended })
+  }
+}
+
+/** Fetches a user's list if it is stale and nobody else does; it rests if that fails. Never rejects. */
+function fetchDeviceList(app: FetchingApp, userId: UserId): Promise<void> {
+  const flight = flights.get(app.database) ?? createSingleFlight<void>()
+  flights.set(app.database, flight)
+  return flight(userId, async () => {
+    try {
+      const now = app.clock.now()
+      const list = await app.database.write((tx) => leaseStaleList(tx, userId, { now, until: now + LEASE_MS }))
+      if (list) await fetchLeased(app, list)
+    } catch (error) {
+      app.logger.warn({ err: error, user_id: userId }, 'fetching a device list failed; it is tried again')
+    }
+  })
+}
+
+async function fetchLeased(app: FetchingApp, list: RemoteDeviceListRow): Promise<void> {
+  try {
+    const fetched = await askForList(app, list)
+    await app.database.write((tx) => storeDeviceList(tx, fetched, list.version))
+  } catch (error) {
+    if (!(error instanceof FederationError || error instanceof z.ZodError)) throw error
+    app.logger.info({ err: error, user_id: list.user_id }, 'fetching a device list failed; it is tried again')
+    const rest = Math.min(FIRST_REST_MS * 2 ** Math.min(list.failures, 20), LONGEST_REST_MS)
+    const retryAt = app.clock.now() + Math.round(rest * (0.5 + app.random.bytes(1)[0]! / 512))
+    await app.database.write((tx) => restStaleList(tx, list.user_id, retryAt))
+  }
+}
+
+/** https://spec.matrix.org/v1.19/server-server-api/#get_matrixfederationv1userdevicesuserid; devices whose keys are not valid are left out. */
+async function askForList(
+  app: FetchingApp,
+  { user_id: userId, server_name: destination }: RemoteDeviceListRow,
+): Promise<FetchedDeviceList> {
+  const answer = await app.federation.request({
+    destination,
+    method: 'GET',
+    path: `/_matrix/federation/v1/user/devices/${encodeURIComponent(userId)}`,
+    timeoutMs: REQUEST_TIMEOUT_MS,
+    maxBytes: MAX_ANSWER_BYTES,
+    signal: app.stopping,
+  })
+  const told = z
+    .looseObject({
+      user_id: z.literal(userId),
+      stream_id: z.int(),
+      devices: z.array(z.unknown()).max(MAX_DEVICES),
+      master_key: z.unknown().optional(),
+      self_signing_key: z.unknown().optional(),
+    })
+    .parse(answer)
+  const device = remoteDevice(userId)
+  const devices = new Map(
+    told.devices.flatMap((each) => {
+      const { data } = device.safeParse(each)
+      return data ? [[data.device_id, data] as const] : []
+    }),
+  )
+  return {
+    userId,
+    streamId: told.stream_id,
+    devices: [...devices.values()],
+    crossSigning: crossSigningOf(userId, told),
+  }
+}
+
+function crossSigningOf(userId: UserId, told: Parameters<typeof remoteCrossSigningKeys>[1]) {
+  try {
+    return remoteCrossSigningKeys(userId, told)
+  } catch {
+    // Malformed keys are as good as none.
+    return []
+  }
+}

@@ -1,0 +1,44 @@
+import { type RoomId, type ServerName, serverNameOf, type UserId } from '../../core/ids.ts'
+import type { Db } from '../../storage/database.ts'
+import { loadEvents } from '../../storage/events.ts'
+import { loadOtherServers } from '../../storage/other-servers.ts'
+import { readEventsOfStates } from '../../storage/room-state.ts'
+import type { StreamRow } from '../../storage/schema.ts'
+
+/** Somebody came into a room that other servers are in or were in, or left it. */
+export type MemberMove = { roomId: RoomId; userId: UserId; server: ServerName; isOurs: boolean; isJoined: boolean }
+
+/** Who joined or left rooms by rows of the stream; changes of names and the like are none. Rooms that only this server knows are left out. */
+export async function memberMoves(db: Db, ourName: ServerName, rows: readonly StreamRow[]): Promise<MemberMove[]> {
+  const members = rows.flatMap(({ kind, room_id, user_id, ref, detail }) => {
+    const isMember = (kind === 'event' || kind === 'state') && room_id !== null && user_id !== null
+    if (!isMember || !user_id.includes(':')) return []
+    const server = serverNameOf(user_id)
+    const isJoined = detail === 'join'
+    return [{ roomId: room_id, userId: user_id, server, isOurs: server === ourName, isJoined, kind, ref }]
+  })
+  const shared = await loadOtherServers(db, [...new Set(members.map((member) => member.roomId))])
+  const concerned = members.filter(({ roomId, isOurs }) => shared.has(roomId) || !isOurs)
+  const before = await membershipsBefore(db, concerned)
+  // What the resolution of a fork changed is a change.
+  return concerned.filter(({ kind, isJoined }, place) => kind === 'state' || (before[place] === 'join') !== isJoined)
+}
+
+async function membershipsBefore(
+  db: Db,
+  members: readonly { userId: UserId; ref: number | null }[],
+): Promise<unknown[]> {
+  const events = await loadEvents(
+    db,
+    members.flatMap(({ ref }) => ref ?? []),
+  )
+  const states = await readEventsOfStates(
+    db,
+    members.map(({ ref, userId }) => ({
+      root: events.get(ref ?? 0)?.state_before ?? 0,
+      type: 'm.room.member',
+      state_key: userId,
+    })),
+  )
+  return states.map((event) => event?.pdu.content.membership)
+}

@@ -1,0 +1,68 @@
+import { z } from 'zod'
+import type { DeviceId } from '../../core/ids.ts'
+import { storeCrossSigningKeys } from '../../storage/cross-signing-keys.ts'
+import { noteDeviceListChange } from '../../storage/device-lists.ts'
+import {
+  filterUsersInRooms,
+  lockDeviceList,
+  markDeviceListStale,
+  type RemoteDevice,
+  storeDeviceChange,
+} from '../../storage/remote-devices.ts'
+import { deviceId, userId } from './edu-fields.ts'
+import type { ReceiveEdu } from './receive-edu.ts'
+import { remoteCrossSigningKeys, remoteDevice } from './remote-keys.ts'
+import { requireOwnUser } from './require-own-user.ts'
+
+const streamId = z.int()
+const deviceUpdate = z.looseObject({
+  user_id: userId,
+  device_id: deviceId,
+  stream_id: streamId,
+  prev_id: z.array(streamId).max(100).optional(),
+  deleted: z.boolean().optional(),
+})
+const signingKeyUpdate = z.looseObject({
+  user_id: userId,
+  master_key: z.unknown().optional(),
+  self_signing_key: z.unknown().optional(),
+})
+
+/**
+ * A device of another server's user is new, gone or not what it was. Followed if nothing before it was missed; else the list is marked to be
+ * fetched again. https://spec.matrix.org/v1.19/server-server-api/#mdevice_list_update
+ */
+export const receiveDeviceListUpdate: ReceiveEdu = async (app, origin, received) => {
+  const update = deviceUpdate.parse(received)
+  const { user_id: user, device_id: device, stream_id, prev_id: previous = [] } = update
+  requireOwnUser(origin, user)
+  if (!(await filterUsersInRooms(app.database, [user])).has(user)) return
+  await app.database.write(async (tx) => {
+    const list = await lockDeviceList(tx, user)
+    // Nobody has asked for the user's devices: there is nothing to keep true, but clients want to know.
+    if (!list) return noteDeviceListChange(tx, user, `device ${device}`)
+    if (!list.is_stale && list.stream_id === stream_id) return
+    const isNext = !list.is_stale && previous.length > 0 && previous.every((id) => id === list.stream_id)
+    const change = changeOf(update)
+    if (isNext && change) return storeDeviceChange(tx, { userId: user, streamId: stream_id, ...change })
+    await markDeviceListStale(tx, user)
+    noteDeviceListChange(tx, user, `device ${device}`)
+  })
+}
+
+/** Undefined where the update does not say enough to follow it. */
+function changeOf(update: z.output<typeof deviceUpdate>): { deleted: DeviceId } | { device: RemoteDevice } | undefined {
+  if (update.deleted) return { deleted: update.device_id }
+  const { data } = remoteDevice(update.user_id).safeParse(update)
+  return data && { device: data }
+}
+
+/** The cross-signing keys of another server's user are new. https://spec.matrix.org/v1.19/server-server-api/#msigning_key_update */
+export const receiveSigningKeyUpdate: ReceiveEdu = async (app, origin, received) => {
+  const update = signingKeyUpdate.parse(received)
+  const { user_id: user } = update
+  requireOwnUser(origin, user)
+  const keys = remoteCrossSigningKeys(user, update)
+  if (keys.length === 0 || !(await filterUsersInRooms(app.database, [user])).has(user)) return
+  await app.database.write((tx) => storeCrossSigningKeys(tx, user, keys))
+}

@@ -1,0 +1,37 @@
+import { z } from 'zod'
+import { serverNameOf } from '../../core/ids.ts'
+import { storeRemotePresence } from '../../storage/remote-presence.ts'
+import { storableText } from '../../storage/storable-text.ts'
+import { userId } from './edu-fields.ts'
+import type { ReceiveEdu } from './receive-edu.ts'
+
+const MAX_USERS = 1000
+const MAX_STATUS = 1000
+
+const presence = z.looseObject({
+  user_id: userId,
+  presence: z.enum(['online', 'unavailable', 'offline']),
+  status_msg: z.string().nullish(),
+  last_active_ago: z.number().min(0).optional(),
+})
+const content = z.looseObject({ push: z.array(z.unknown()).max(MAX_USERS) })
+
+/** Who is there, of those who share a room with somebody here. https://spec.matrix.org/v1.19/server-server-api/#presence */
+export const receivePresence: ReceiveEdu = async (app, origin, received) => {
+  if (!app.config.presence.enabled) return
+  const now = app.clock.now()
+  const told = new Map(
+    content.parse(received).push.flatMap((each) => {
+      const { data } = presence.safeParse(each)
+      if (!data || serverNameOf(data.user_id) !== origin) return []
+      const row = {
+        user_id: data.user_id,
+        presence: data.presence,
+        status_msg: data.status_msg ? storableText(data.status_msg).slice(0, MAX_STATUS) : null,
+        last_active_ts: Math.max(0, Math.round(now - (data.last_active_ago ?? now))),
+      }
+      return [[data.user_id, row] as const]
+    }),
+  )
+  if (told.size > 0) await app.database.write((tx) => storeRemotePresence(tx, [...told.values()], { origin, now }))
+}

@@ -1,0 +1,69 @@
+import { z } from 'zod'
+import type { RoomId, UserId } from '../../core/ids.ts'
+import { serverNameOf } from '../../core/ids.ts'
+import { loadEventsById } from '../../storage/events.ts'
+import { loadJoinedRooms } from '../../storage/room-memberships.ts'
+import { isServerAllowed } from './check-server-acl.ts'
+import { earlyReceiptsOf, storeTold, type ToldReceipt } from './early-receipts.ts'
+import { roomId, text, userId } from './edu-fields.ts'
+import type { ReceiveEdu } from './receive-edu.ts'
+
+const receipt = z.looseObject({
+  event_ids: z.array(text).min(1).max(20),
+  data: z.looseObject({ ts: z.number().optional(), thread_id: text.min(1).optional() }).optional(),
+})
+const room = z.looseObject({ 'm.read': z.record(z.string(), z.unknown()).optional() })
+const content = z.record(z.string(), room)
+
+/** Receipts in one EDU that are looked at. */
+const MAX_RECEIPTS = 1000
+
+/** How far users of another server have read. https://spec.matrix.org/v1.19/server-server-api/#receipts */
+export const receiveReceipts: ReceiveEdu = async (app, origin, received) => {
+  const now = app.clock.now()
+  const told = receiptsOf(received, now).filter((each) => serverNameOf(each.userId) === origin)
+  const joined = await loadJoinedRooms(app.database, [...new Set(told.map((each) => each.userId))])
+  const present = told.filter((each) => joined.get(each.userId)?.includes(each.roomId))
+  const rooms = [...new Set(present.map((each) => each.roomId))]
+  const allowed = new Map(
+    await Promise.all(rooms.map(async (id) => [id, await isServerAllowed(app, id, origin)] as const)),
+  )
+  const events = new Map(
+    (
+      await loadEventsById(
+        app.database,
+        present.map((each) => each.eventId),
+      )
+    ).map((event) => [event.event_id as string, event]),
+  )
+  const valid = present.filter((each) => allowed.get(each.roomId))
+  await storeTold(app, valid, events)
+  const early = valid.filter(({ eventId }) => events.get(eventId)?.event_order == null)
+  if (early.length > 0) earlyReceiptsOf(app).add(early)
+}
+
+/** One for each user, room and thread: the last. */
+function receiptsOf(received: unknown, now: number): ToldReceipt[] {
+  const told = new Map<string, ToldReceipt>()
+  for (const [id, types] of Object.entries(content.parse(received))) {
+    for (const [user, each] of Object.entries(types['m.read'] ?? {})) {
+      const { data } = receipt.safeParse(each)
+      if (!data || !roomId.safeParse(id).success || !userId.safeParse(user).success) continue
+      if (told.size >= MAX_RECEIPTS) return [...told.values()]
+      const threadId = data.data?.thread_id ?? ''
+      told.set(`${id} ${user} ${threadId}`, {
+        roomId: id as RoomId,
+        userId: user as UserId,
+        eventId: data.event_ids.at(-1)!,
+        threadId,
+        ts: timeOf(data.data?.ts, now),
+      })
+    }
+  }
+  return [...told.values()]
+}
+
+/** A time that is a whole number and not in the future. */
+function timeOf(ts: number | undefined, now: number): number {
+  return Number.isSafeInteger(ts) ? Math.min(Math.max(ts!, 0), now) : now
+}

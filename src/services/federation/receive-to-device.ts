@@ -1,0 +1,54 @@
+import { z } from 'zod'
+import type { JsonObject } from '../../core/events/pdu.ts'
+import { serverNameOf, type UserId } from '../../core/ids.ts'
+import { claimReceivedMessage, deleteReceivedMessages } from '../../storage/received-messages.ts'
+import { type NewToDeviceMessage, storeToDeviceMessages } from '../../storage/to-device.ts'
+import { text, userId } from './edu-fields.ts'
+import type { EduApp, ReceiveEdu } from './receive-edu.ts'
+import { requireOwnUser } from './require-own-user.ts'
+
+const MAX_MESSAGES = 5000
+/** How long repeated messages are recognised. */
+const KEPT_MS = 7 * 24 * 60 * 60_000
+/** One in so many clears away old ones. */
+const CLEARING_INTERVAL = 256
+
+const contents = z.custom<JsonObject>((value) => typeof value === 'object' && value !== null && !Array.isArray(value))
+const content = z.looseObject({
+  sender: userId,
+  type: text,
+  message_id: text,
+  messages: z.record(z.string(), z.record(z.string(), contents)),
+})
+
+/** Messages to devices of users of this server; `*`: all that a user has. The same once more sends nothing again. https://spec.matrix.org/v1.19/server-server-api/#send-to-device-messaging */
+export const receiveToDevice: ReceiveEdu = async (app, origin, received) => {
+  const { sender, type, message_id: messageId, messages: byUser } = content.parse(received)
+  requireOwnUser(origin, sender)
+  const messages = Object.entries(byUser)
+    .filter(([user]) => isOurs(app, user))
+    .flatMap(([user, byDevice]) =>
+      Object.entries(byDevice).map(
+        ([deviceId, each]): NewToDeviceMessage => ({
+          userId: user as UserId,
+          deviceId,
+          sender,
+          type,
+          content: JSON.stringify(each),
+        }),
+      ),
+    )
+    .filter((message) => !message.deviceId.includes('\0'))
+    .slice(0, MAX_MESSAGES)
+  if (messages.length === 0) return
+  const now = app.clock.now()
+  const clears = app.random.bytes(1)[0]! % CLEARING_INTERVAL === 0
+  await app.database.write(async (tx) => {
+    if (clears) await deleteReceivedMessages(tx, now - KEPT_MS)
+    if (await claimReceivedMessage(tx, { origin, messageId, now })) await storeToDeviceMessages(tx, messages)
+  })
+}
+
+function isOurs({ serverName }: Pick<EduApp, 'serverName'>, user: string): boolean {
+  return userId.safeParse(user).success && serverNameOf(user as UserId) === serverName
+}

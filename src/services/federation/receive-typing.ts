@@ -1,0 +1,19 @@
+import { z } from 'zod'
+import { setTyping } from '../rooms/typing.ts'
+import { requireAllowedByAcl } from './check-server-acl.ts'
+import { roomId, userId } from './edu-fields.ts'
+import type { ReceiveEdu } from './receive-edu.ts'
+import { requireOwnUser } from './require-own-user.ts'
+
+const content = z.looseObject({ room_id: roomId, user_id: userId, typing: z.boolean() })
+
+/** Servers repeat it while somebody goes on typing. */
+const TIMEOUT_MS = 60_000
+
+/** Somebody in a room types, or does no more. https://spec.matrix.org/v1.19/server-server-api/#typing-notifications */
+export const receiveTyping: ReceiveEdu = async (app, origin, received) => {
+  const { room_id: room, user_id: user, typing } = content.parse(received)
+  requireOwnUser(origin, user)
+  await requireAllowedByAcl(app, room, origin)
+  await setTyping(app, { roomId: room, userId: user, typing, timeout: TIMEOUT_MS })
+}

@@ -1,0 +1,50 @@
+import { z } from 'zod'
+import { InvalidParamError, MatrixError } from '../../core/errors.ts'
+import type { UserId } from '../../core/ids.ts'
+import { keyText, parseCrossSigningKey, parseDeviceKeys } from '../../core/key-objects.ts'
+import type { CrossSigningKeyRow } from '../../storage/encryption-schema.ts'
+import type { RemoteDevice } from '../../storage/remote-devices.ts'
+import { storableText } from '../../storage/storable-text.ts'
+import { deviceId } from './edu-fields.ts'
+
+const MAX_NAME = 255
+
+/** A device of a user with its keys, as another server tells it. */
+export function remoteDevice(userId: UserId) {
+  return z
+    .looseObject({ device_id: deviceId, device_display_name: z.string().nullish(), keys: z.unknown() })
+    .transform((told, context): RemoteDevice => {
+      const { device_id, device_display_name: name, keys } = told
+      try {
+        const display_name = name ? storableText(name).slice(0, MAX_NAME) : null
+        return { device_id, key_json: deviceKeysText({ userId, device_id }, keys), display_name }
+      } catch (error) {
+        if (!(error instanceof MatrixError)) throw error
+        context.addIssue(error.message)
+        return z.NEVER
+      }
+    })
+}
+
+function deviceKeysText({ userId, device_id }: { userId: UserId; device_id: string }, object: unknown): string {
+  const keys = parseDeviceKeys(object)
+  if (keys.user_id !== userId || keys.device_id !== device_id)
+    throw new InvalidParamError('keys: are of another device')
+  return keyText(keys)
+}
+
+/** The cross-signing keys that another server tells of its user. Throws M_BAD_JSON or M_INVALID_PARAM for what are none. */
+export function remoteCrossSigningKeys(
+  userId: UserId,
+  told: { master_key?: unknown; self_signing_key?: unknown },
+): Omit<CrossSigningKeyRow, 'user_id'>[] {
+  return (['master', 'self_signing'] as const).flatMap((usage) => {
+    const object = told[`${usage}_key`]
+    if (object === undefined || object === null) return []
+    const { key, publicKey } = parseCrossSigningKey(object)
+    if (key.user_id !== userId || !key.usage.includes(usage)) {
+      throw new InvalidParamError(`${usage}_key: is no such key of the user`)
+    }
+    return [{ usage, public_key: publicKey, key_json: keyText(key) }]
+  })
+}

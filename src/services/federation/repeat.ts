@@ -1,0 +1,47 @@
+import type { App } from '../../app.ts'
+
+export type Repeated = {
+  /** Does it now; once more if it is under way. */
+  now(): void
+  stop(): Promise<void>
+}
+
+/** Does something at once, every `interval` milliseconds and whenever it is called for, never twice at a time. What it throws goes to the log. */
+export function repeat(
+  { logger, stopping }: Pick<App, 'logger' | 'stopping'>,
+  interval: number,
+  work: () => Promise<unknown>,
+): Repeated {
+  let underWay: Promise<void> | undefined
+  let again = false
+  let isStopped = false
+
+  const run = async () => {
+    do {
+      again = false
+      try {
+        await work()
+      } catch (error) {
+        logger.warn({ err: error }, 'looking after other servers failed; it is tried again')
+      }
+    } while (again && !isStopped && !stopping.aborted)
+    underWay = undefined
+  }
+  const now = () => {
+    if (isStopped || stopping.aborted) return
+    again = true
+    underWay ??= run()
+  }
+  now()
+  const timer = setInterval(() => {
+    if (!underWay) now()
+  }, interval)
+  return {
+    now,
+    async stop() {
+      isStopped = true
+      clearInterval(timer)
+      await underWay
+    },
+  }
+}

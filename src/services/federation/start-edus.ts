@@ -1,0 +1,68 @@
+import type { App } from '../../app.ts'
+import { serverNameOf } from '../../core/ids.ts'
+import { beginFollowing } from '../../storage/federation-progress.ts'
+import { hasOtherServers } from '../../storage/other-servers.ts'
+import type { StreamRow } from '../../storage/schema.ts'
+import { type Fetches, type FetchingApp, fetchStaleLists } from './fetch-device-lists.ts'
+import { type FollowingApp, followNextRows } from './follow-stream.ts'
+import { repeat } from './repeat.ts'
+import { tellPresenceAgain } from './tell-presence.ts'
+
+type Capabilities = FollowingApp & FetchingApp & Pick<App, 'stream'>
+
+/** How often to look whether another process has died in the middle of it. */
+const LOOK_MS = 1000
+const PRESENCE_MS = 60_000
+const CAUSES: readonly string[] = ['typing', 'receipt', 'presence', 'device_list']
+
+/**
+ * Tells other servers what of our users is no event, as the stream says it, and fetches device lists of theirs that are out of date. While no
+ * other server is in any room nothing is done. `stop` waits for what is under way.
+ */
+export async function startEdus(app: Capabilities): Promise<{ stop(): Promise<void> }> {
+  if (!app.config.federation.enabled) return { stop: async () => {} }
+  let isNeeded = await hasOtherServers(app.database)
+  if (isNeeded) await app.database.write((tx) => beginFollowing(tx, app.stream.position()))
+  const fetches: Fetches = new Map()
+
+  const follow = repeat(app, LOOK_MS, async () => {
+    while (isNeeded && !app.stopping.aborted && (await followNextRows(app)));
+    if (isNeeded) await fetchStaleLists(app, fetches)
+  })
+  const presence = repeat(app, PRESENCE_MS, async () => {
+    if (isNeeded) await tellPresenceAgain(app)
+  })
+  const stopListening = app.stream.subscribe((rows) => {
+    if (isNeeded) {
+      if (rows.some(isCause)) follow.now()
+    } else if (rows.some(isJoin)) {
+      const before = rows[0]!.stream_position - 1
+      hasOtherServers(app.database)
+        .then(async (has) => {
+          if (!has || isNeeded) return
+          await app.database.write((tx) => beginFollowing(tx, before))
+          isNeeded = true
+          follow.now()
+        })
+        .catch((error) => app.logger.warn({ err: error }, 'looking for other servers failed'))
+    }
+  })
+
+  return {
+    async stop() {
+      stopListening()
+      await Promise.all([follow.stop(), presence.stop()])
+      await Promise.all([...fetches.values()].map(({ ended }) => ended))
+    },
+  }
+
+  function isJoin({ kind, detail }: StreamRow): boolean {
+    return (kind === 'event' || kind === 'state') && detail === 'join'
+  }
+
+  function isCause({ kind, room_id, user_id }: StreamRow): boolean {
+    if (kind === 'presence') return user_id !== null && serverNameOf(user_id) === app.serverName
+    if (kind === 'device_list') return room_id === null
+    return CAUSES.includes(kind) || ((kind === 'event' || kind === 'state') && user_id !== null)
+  }
+}

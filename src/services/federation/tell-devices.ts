@@ -1,0 +1,131 @@
+import type { JsonObject } from '../../core/events/pdu.ts'
+import { type DeviceId, type ServerName, serverNameOf, type UserId } from '../../core/ids.ts'
+import type { Tx } from '../../storage/database.ts'
+import { loadDevicesOfUsers } from '../../storage/devices.ts'
+import type { NewEdu } from '../../storage/federation-outbox.ts'
+import { loadDeviceStreams, storeDeviceStreams } from '../../storage/federation-progress.ts'
+import { loadNewServersOfUsers, loadServersOfUsers } from '../../storage/other-servers.ts'
+import type { StreamRow } from '../../storage/schema.ts'
+import type { DeviceRow } from '../../storage/users-schema.ts'
+import { loadKeys, type QueriedKeys } from '../devices/query-keys.ts'
+import type { FollowingApp } from './follow-stream.ts'
+import type { MemberMove } from './member-moves.ts'
+
+/** A device that is not what it was, as of a change in the stream. */
+type Change = { userId: UserId; deviceId: DeviceId; position: number }
+
+/**
+ * Devices and cross-signing keys of our users that changed, for the servers that share a room with them. Each change names the one before it, so
+ * that a server that missed one notices. https://spec.matrix.org/v1.19/server-server-api/#device-management
+ */
+export async function tellDevices(
+  app: Pick<FollowingApp, 'serverName'>,
+  tx: Tx,
+  rows: readonly StreamRow[],
+): Promise<NewEdu[]> {
+  const { devices, signing } = changesOf(rows, app.serverName)
+  const users = [...new Set([...devices.map(({ userId }) => userId), ...signing.keys()])]
+  const servers = await loadServersOfUsers(tx, users)
+  if (servers.size === 0) return []
+  const shared = [...servers.keys()]
+  const keys = await loadKeys(tx, undefined, new Map(shared.map((userId) => [userId, []])))
+  const known = await loadDevicesOfUsers(tx, shared)
+  // A new signature may be on any of the devices.
+  for (const [userId, position] of signing) {
+    const deviceIds = Object.keys(keys.device_keys[userId] ?? {}) as DeviceId[]
+    devices.push(...deviceIds.map((deviceId) => ({ userId, deviceId, position })))
+  }
+  const streams = await loadDeviceStreams(tx, shared)
+  const edus = lastOfEach(devices).flatMap((change) => {
+    const destinations = servers.get(change.userId) ?? []
+    if (destinations.length === 0) return []
+    const previous = streams.get(change.userId)
+    // Several devices may change at one position.
+    const streamId = Math.max(change.position, (previous ?? 0) + 1)
+    streams.set(change.userId, streamId)
+    const content = { ...deviceContent(change, known, keys), stream_id: streamId, prev_id: previous ? [previous] : [] }
+    return destinations.map((destination) => deviceEdu(destination, change.userId, content))
+  })
+  if (edus.length > 0) await storeDeviceStreams(tx, streams)
+  return [...edus, ...signingEdus(signing, servers, keys)]
+}
+
+/**
+ * All devices of a user who comes into a room, for its servers that did not share one with the user before.
+ * https://spec.matrix.org/v1.19/server-server-api/#device-management
+ */
+export async function devicesForNewServers(tx: Tx, moves: readonly MemberMove[]): Promise<NewEdu[]> {
+  const joins = moves.filter((move) => move.isOurs && move.isJoined)
+  const servers = await loadNewServersOfUsers(tx, joins)
+  if (servers.size === 0) return []
+  const users = [...servers.keys()]
+  const devices = await loadDevicesOfUsers(tx, users)
+  const keys = await loadKeys(tx, undefined, new Map(users.map((userId) => [userId, []])))
+  const streams = await loadDeviceStreams(tx, users)
+  return devices.flatMap(({ user_id: userId, device_id: deviceId }) => {
+    const stream_id = streams.get(userId) ?? 0
+    const content = { ...deviceContent({ userId, deviceId }, devices, keys), stream_id, prev_id: [] }
+    return (servers.get(userId) ?? []).map((destination) => deviceEdu(destination, userId, content))
+  })
+}
+
+function changesOf(rows: readonly StreamRow[], ourName: ServerName) {
+  const devices: Change[] = []
+  const signing = new Map<UserId, number>()
+  for (const { kind, room_id, user_id: userId, detail, stream_position: position } of rows) {
+    if (kind !== 'device_list' || room_id !== null || userId === null || serverNameOf(userId) !== ourName) continue
+    if (detail === 'cross_signing') signing.set(userId, position)
+    else if (detail?.startsWith('device ')) {
+      devices.push({ userId, deviceId: detail.slice('device '.length) as DeviceId, position })
+    }
+  }
+  return { devices, signing }
+}
+
+/** One for each device, in the order of the stream. */
+function lastOfEach(changes: readonly Change[]): Change[] {
+  const last = new Map(changes.map((change) => [`${change.userId} ${change.deviceId}`, change]))
+  return [...last.values()].sort((a, b) => a.position - b.position)
+}
+
+function deviceContent(
+  { userId, deviceId }: { userId: UserId; deviceId: DeviceId },
+  known: readonly DeviceRow[],
+  all: QueriedKeys,
+): JsonObject {
+  const device = known.find((row) => row.user_id === userId && row.device_id === deviceId)
+  const base = { user_id: userId, device_id: deviceId }
+  if (!device) return { ...base, deleted: true }
+  const { unsigned: _unsigned, ...keys } = all.device_keys[userId]?.[deviceId] ?? {}
+  return {
+    ...base,
+    ...(device.display_name !== null && { device_display_name: device.display_name }),
+    ...(Object.keys(keys).length > 0 && { keys }),
+  }
+}
+
+function deviceEdu(destination: ServerName, subject: UserId, content: JsonObject): NewEdu {
+  return { destination, type: 'm.device_list_update', content, subject }
+}
+
+function signingEdus(
+  signing: ReadonlyMap<UserId, number>,
+  servers: ReadonlyMap<UserId, readonly ServerName[]>,
+  keys: QueriedKeys,
+): NewEdu[] {
+  return [...signing.keys()].flatMap((userId) => {
+    const master = keys.master_keys[userId]
+    const selfSigning = keys.self_signing_keys[userId]
+    const content = {
+      user_id: userId,
+      ...(master && { master_key: master }),
+      ...(selfSigning && { self_signing_key: selfSigning }),
+    }
+    return (servers.get(userId) ?? []).map((destination) => ({
+      destination,
+      type: 'm.signing_key_update',
+      content,
+      key: `m.signing_key_update ${userId}`,
+    }))
+  })
+}

@@ -1,0 +1,84 @@
+import { type ServerName, serverNameOf, type UserId } from '../../core/ids.ts'
+import type { Db } from '../../storage/database.ts'
+import { type NewEdu, queueEdus } from '../../storage/federation-outbox.ts'
+import { claimPresenceRound, filterNewServers, loadPresentLocals } from '../../storage/federation-progress.ts'
+import { loadNewServersOfUsers, loadServersOfUsers } from '../../storage/other-servers.ts'
+import type { PresenceRow } from '../../storage/presence-schema.ts'
+import { loadOwnPresence, loadPresentOwnUsers } from '../../storage/remote-presence.ts'
+import type { StreamRow } from '../../storage/schema.ts'
+import { presenceContent } from '../presence/presence-status.ts'
+import type { FollowingApp } from './follow-stream.ts'
+import type { MemberMove } from './member-moves.ts'
+
+type Telling = Pick<FollowingApp, 'config' | 'serverName' | 'clock'>
+
+/** Other servers forget who is there when they have not been told for half an hour. */
+const ROUND_MS = 20 * 60_000
+const USERS_AT_ONCE = 200
+/** Of a room's members who are there, as many are told to a server that comes into it. */
+const MAX_MET = 100
+
+/** Whose presence changed of our users, for the servers that share a room with them. https://spec.matrix.org/v1.19/server-server-api/#presence */
+export async function tellPresence(app: Telling, db: Db, rows: readonly StreamRow[]): Promise<NewEdu[]> {
+  if (!app.config.presence.enabled) return []
+  const changed = rows.flatMap(({ kind, user_id }) => (kind === 'presence' && user_id !== null ? user_id : []))
+  const own = [...new Set(changed)].filter((userId) => serverNameOf(userId) === app.serverName)
+  return presenceEdus(app, db, await loadServersOfUsers(db, own))
+}
+
+/** The presence of our users for servers that had no room in common with them until now. */
+export async function presenceForNewServers(app: Telling, db: Db, moves: readonly MemberMove[]): Promise<NewEdu[]> {
+  if (!app.config.presence.enabled) return []
+  const joins = moves.filter((move) => move.isJoined)
+  const ours = joins.filter((join) => join.isOurs)
+  const known = await loadNewServersOfUsers(db, ours)
+  const newServers = await filterNewServers(
+    db,
+    joins.filter((join) => !join.isOurs),
+  )
+  const present = await loadPresentLocals(db, [...new Set(newServers.map(({ roomId }) => roomId))], MAX_MET)
+  for (const { room_id, user_id } of present) {
+    const servers = newServers.filter(({ roomId }) => roomId === room_id).map(({ server }) => server)
+    known.set(user_id, [...new Set([...(known.get(user_id) ?? []), ...servers])])
+  }
+  const edus = await presenceEdus(app, db, known)
+  return edus.filter(({ content }) => content.push[0]?.presence !== 'offline')
+}
+
+/** Tells other servers again who is there, if nobody did so within the last while. */
+export async function tellPresenceAgain(app: FollowingApp): Promise<void> {
+  if (!app.config.presence.enabled) return
+  const now = app.clock.now()
+  if (!(await app.database.write((tx) => claimPresenceRound(tx, { now, before: now - ROUND_MS })))) return
+  let after: string | undefined = ''
+  while (after !== undefined) {
+    const users: UserId[] = await loadPresentOwnUsers(app.database, after, USERS_AT_ONCE)
+    const edus = await presenceEdus(app, app.database, await loadServersOfUsers(app.database, users))
+    await app.database.write((tx) => queueEdus(tx, edus))
+    after = users.length === USERS_AT_ONCE ? users.at(-1) : undefined
+  }
+}
+
+async function presenceEdus(app: Telling, db: Db, servers: ReadonlyMap<UserId, readonly ServerName[]>) {
+  if (servers.size === 0) return []
+  const now = app.clock.now()
+  return (await loadOwnPresence(db, [...servers.keys()])).flatMap((row) => {
+    const content = { push: [{ user_id: row.user_id, ...toldPresence(row, now) }] }
+    return (servers.get(row.user_id) ?? []).map((destination) => ({
+      destination,
+      type: 'm.presence',
+      content,
+      key: `m.presence ${row.user_id}`,
+      isEphemeral: true,
+    }))
+  })
+}
+
+/** Other servers require `last_active_ago`. */
+function toldPresence(row: PresenceRow, now: number) {
+  return {
+    ...presenceContent(row, now),
+    presence: row.presence,
+    last_active_ago: Math.max(0, now - row.last_active_ts),
+  }
+}

@@ -1,0 +1,38 @@
+import { type RoomId, serverNameOf, type UserId } from '../../core/ids.ts'
+import type { Db } from '../../storage/database.ts'
+import type { NewEdu } from '../../storage/federation-outbox.ts'
+import { loadOtherServers } from '../../storage/other-servers.ts'
+import { loadReceiptsOf } from '../../storage/receipts.ts'
+import type { StreamRow } from '../../storage/schema.ts'
+import type { FollowingApp } from './follow-stream.ts'
+
+const NOBODY = '' as UserId
+
+/** How far our users have read, for the other servers in their rooms; never what they read privately. https://spec.matrix.org/v1.19/server-server-api/#receipts */
+export async function tellReceipts(
+  app: Pick<FollowingApp, 'serverName'>,
+  db: Db,
+  rows: readonly StreamRow[],
+): Promise<NewEdu[]> {
+  const moved = new Map<string, { roomId: RoomId; userId: UserId; orders: Set<number | null> }>()
+  for (const { kind, room_id: roomId, ref, detail } of rows) {
+    if (kind !== 'receipt' || roomId === null || detail === null) continue
+    const userId = detail as UserId
+    if (serverNameOf(userId) !== app.serverName) continue
+    const known = moved.get(`${roomId} ${userId}`) ?? { roomId, userId, orders: new Set() }
+    moved.set(`${roomId} ${userId}`, known)
+    known.orders.add(ref)
+  }
+  if (moved.size === 0) return []
+  const servers = await loadOtherServers(db, [...new Set([...moved.values()].map(({ roomId }) => roomId))])
+  const owners = [...moved.values()].filter(({ roomId }) => servers.has(roomId))
+  const receipts = await loadReceiptsOf(db, owners, NOBODY)
+  return receipts
+    .filter(({ room_id, user_id, event_order }) => moved.get(`${room_id} ${user_id}`)?.orders.has(event_order))
+    .flatMap(({ room_id, user_id, thread_id, event_id, ts }) => {
+      const data = { ts, ...(thread_id !== '' && { thread_id }) }
+      const content = { [room_id]: { 'm.read': { [user_id]: { event_ids: [event_id], data } } } }
+      const key = `m.receipt ${room_id} ${user_id} ${thread_id}`
+      return (servers.get(room_id) ?? []).map((destination) => ({ destination, type: 'm.receipt', content, key }))
+    })
+}

@@ -1,0 +1,34 @@
+import { type RoomId, serverNameOf, type UserId } from '../../core/ids.ts'
+import type { Db } from '../../storage/database.ts'
+import type { NewEdu } from '../../storage/federation-outbox.ts'
+import { loadOtherServers } from '../../storage/other-servers.ts'
+import type { StreamRow } from '../../storage/schema.ts'
+import { loadTypingUsers } from '../../storage/typing.ts'
+import type { FollowingApp } from './follow-stream.ts'
+
+/** Which of our users type now, or do no more, for the other servers in their rooms. https://spec.matrix.org/v1.19/server-server-api/#typing-notifications */
+export async function tellTyping(
+  app: Pick<FollowingApp, 'serverName' | 'clock'>,
+  db: Db,
+  rows: readonly StreamRow[],
+): Promise<NewEdu[]> {
+  const changed = new Map<string, { roomId: RoomId; userId: UserId }>()
+  for (const { kind, room_id: roomId, detail } of rows) {
+    if (kind !== 'typing' || roomId === null || detail === null) continue
+    const userId = detail as UserId
+    if (serverNameOf(userId) === app.serverName) changed.set(`${roomId} ${userId}`, { roomId, userId })
+  }
+  if (changed.size === 0) return []
+  const rooms = [...new Set([...changed.values()].map(({ roomId }) => roomId))]
+  const servers = await loadOtherServers(db, rooms)
+  const typing = await loadTypingUsers(db, [...servers.keys()], app.clock.now())
+  return [...changed.values()].flatMap(({ roomId, userId }) =>
+    (servers.get(roomId) ?? []).map((destination) => ({
+      destination,
+      type: 'm.typing',
+      content: { room_id: roomId, user_id: userId, typing: typing.get(roomId)?.includes(userId) ?? false },
+      key: `m.typing ${roomId} ${userId}`,
+      isEphemeral: true,
+    })),
+  )
+}

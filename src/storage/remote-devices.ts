@@ -1,0 +1,183 @@
+import { sql } from 'kysely'
+import type { DeviceId, RoomId, ServerName, UserId } from '../core/ids.ts'
+import { storeCrossSigningKeys } from './cross-signing-keys.ts'
+import type { Db, Tx } from './database.ts'
+import { noteDeviceListChange } from './device-lists.ts'
+import type { CrossSigningKeyRow } from './encryption-schema.ts'
+import type { RemoteDeviceListRow } from './federation-schema.ts'
+
+/** A device of another server's user; `key_json`: canonical JSON. */
+export type RemoteDevice = { device_id: DeviceId; key_json: string; display_name: string | null }
+
+/** Which of some users share a room with anybody of this server. */
+export async function filterUsersInRooms(db: Db, userIds: readonly UserId[]): Promise<Set<UserId>> {
+  const { rows } = await sql<{ user_id: UserId }>`select user_id from unnest(${userIds}::text[]) as wanted(user_id)
+    where exists (select 1 from room_memberships as theirs where theirs.user_id = wanted.user_id
+      and theirs.membership = 'join' and exists (select 1 from room_memberships as ours join users using (user_id)
+        where ours.room_id = theirs.room_id and ours.membership = 'join'))`.execute(db.sql)
+  return new Set(rows.map((row) => row.user_id))
+}
+
+/**
+ * The devices of those of some users whose lists are up to date here; the others have to be asked for (`wantDeviceLists`, or a query of their
+ * server). The cross-signing keys of these users are up to date as well.
+ */
+export async function loadRemoteDevices(db: Db, userIds: readonly UserId[]): Promise<Map<UserId, RemoteDevice[]>> {
+  if (userIds.length === 0) return new Map()
+  const { rows } = await sql<{ user_id: UserId } & (RemoteDevice | { device_id: null })>`select lists.user_id,
+      device_id, key_json, display_name
+    from remote_device_lists as lists left join remote_device_keys using (user_id)
+    where lists.user_id = any(${userIds}::text[]) and not is_stale order by lists.user_id, device_id`.execute(db.sql)
+  const devices = new Map<UserId, RemoteDevice[]>()
+  for (const { user_id, ...device } of rows) {
+    const known = devices.get(user_id) ?? []
+    devices.set(user_id, known)
+    if (device.device_id !== null) known.push(device)
+  }
+  return devices
+}
+
+/** What is known of a user's device list, kept from changing until the transaction ends; undefined when nobody has asked for it. */
+export async function lockDeviceList(tx: Tx, userId: UserId): Promise<RemoteDeviceListRow | undefined> {
+  const { rows } = await sql<RemoteDeviceListRow>`select * from remote_device_lists where user_id = ${userId}
+    for update`.execute(tx.sql)
+  return rows[0]
+}
+
+/** Wants the device lists of some users: those that are not here are fetched, and then kept up to date. */
+export async function wantDeviceLists(tx: Tx, users: readonly { userId: UserId; server: ServerName }[]): Promise<void> {
+  await sql`insert into remote_device_lists (user_id, server_name, is_stale)
+    select user_id, server_name, true from unnest(${users.map((user) => user.userId)}::text[],
+      ${users.map((user) => user.server)}::text[]) as wanted(user_id, server_name) order by user_id
+    on conflict do nothing`.execute(tx.sql)
+}
+
+/** A change of a list has been missed: it is fetched again. */
+export async function markDeviceListStale(tx: Tx, userId: UserId): Promise<void> {
+  await sql`update remote_device_lists set is_stale = true, version = version + 1,
+      retry_ts = case when is_stale then retry_ts else 0 end where user_id = ${userId}`.execute(tx.sql)
+}
+
+/** Follows one change of a list that is up to date; those who share a room with the user hear of it. */
+export async function storeDeviceChange(
+  tx: Tx,
+  change: { userId: UserId; streamId: number } & ({ deleted: DeviceId } | { device: RemoteDevice }),
+): Promise<void> {
+  const { userId, streamId } = change
+  await sql`update remote_device_lists set stream_id = ${streamId}::bigint, version = version + 1
+    where user_id = ${userId}`.execute(tx.sql)
+  if ('deleted' in change) {
+    await sql`delete from remote_device_keys where user_id = ${userId} and device_id = ${change.deleted}`.execute(
+      tx.sql,
+    )
+  } else {
+    const { device_id, key_json, display_name } = change.device
+    await sql`insert into remote_device_keys (user_id, device_id, key_json, display_name)
+      values (${userId}, ${device_id}, ${key_json}, ${display_name})
+      on conflict (user_id, device_id) do update set key_json = excluded.key_json, display_name = excluded.display_name`.execute(
+      tx.sql,
+    )
+  }
+  noteDeviceListChange(tx, userId, `device ${'deleted' in change ? change.deleted : change.device.device_id}`)
+}
+
+/** A device list as its server told it; cross-signing keys that are absent there are no more. */
+export type FetchedDeviceList = {
+  userId: UserId
+  streamId: number
+  devices: readonly RemoteDevice[]
+  crossSigning: readonly Omit<CrossSigningKeyRow, 'user_id'>[]
+}
+
+/** Stores a list that was fetched since it had `version`. If it changed meanwhile it stays stale. Those who share a room with the user hear of it if it is news. */
+export async function storeDeviceList(tx: Tx, list: FetchedDeviceList, version: number): Promise<void> {
+  const { userId, streamId, devices } = list
+  const { rows } = await sql<RemoteDeviceListRow>`update remote_device_lists set stream_id = ${streamId}::bigint,
+      is_stale = version <> ${version}::bigint, failures = 0, retry_ts = 0, leased_until = 0
+    where user_id = ${userId} returning *`.execute(tx.sql)
+  // Nobody shares a room with the user any more.
+  if (rows.length === 0) return
+  const gone = await sql`delete from remote_device_keys where user_id = ${userId}
+    and device_id <> all(${devices.map((device) => device.device_id)}::text[])`.execute(tx.sql)
+  const stored = await sql`insert into remote_device_keys (user_id, device_id, key_json, display_name)
+    select ${userId}, device_id, key_json, display_name from unnest(${devices.map((device) => device.device_id)}::text[],
+      ${devices.map((device) => device.key_json)}::text[], ${devices.map((device) => device.display_name)}::text[])
+      as devices(device_id, key_json, display_name)
+    on conflict (user_id, device_id) do update set key_json = excluded.key_json, display_name = excluded.display_name
+      where (remote_device_keys.key_json, remote_device_keys.display_name)
+        is distinct from (excluded.key_json, excluded.display_name)`.execute(tx.sql)
+  const signed = await replaceRemoteCrossSigning(tx, userId, list.crossSigning)
+  const isNews = signed || gone.numAffectedRows !== 0n || stored.numAffectedRows !== 0n
+  if (isNews) noteDeviceListChange(tx, userId, 'cross_signing')
+}
+
+/** Whether that changed anything. */
+async function replaceRemoteCrossSigning(
+  tx: Tx,
+  userId: UserId,
+  keys: readonly Omit<CrossSigningKeyRow, 'user_id'>[],
+): Promise<boolean> {
+  const { rows } = await sql<CrossSigningKeyRow>`select * from cross_signing_keys where user_id = ${userId}`.execute(
+    tx.sql,
+  )
+  const isSame = (old: CrossSigningKeyRow) =>
+    keys.some((key) => key.usage === old.usage && key.key_json === old.key_json)
+  if (rows.length === keys.length && rows.every(isSame)) return false
+  await sql`delete from cross_signing_keys where user_id = ${userId}
+    and usage <> all(${keys.map((key) => key.usage)}::text[])`.execute(tx.sql)
+  if (keys.length > 0) await storeCrossSigningKeys(tx, userId, keys)
+  return true
+}
+
+/** Lists that have to be fetched and that nobody fetches, those that have waited longest first. */
+export async function findStaleLists(db: Db, now: number, limit: number): Promise<RemoteDeviceListRow[]> {
+  const { rows } = await sql<RemoteDeviceListRow>`select * from remote_device_lists where is_stale
+    and retry_ts <= ${now}::bigint and leased_until <= ${now}::bigint order by retry_ts limit ${limit}::int`.execute(
+    db.sql,
+  )
+  return rows
+}
+
+/** Takes a list to be fetched, which is this process's until `until`; undefined when another process has it, or it is up to date or resting. */
+export async function leaseStaleList(
+  tx: Tx,
+  userId: UserId,
+  { now, until }: { now: number; until: number },
+): Promise<RemoteDeviceListRow | undefined> {
+  const { rows } = await sql<RemoteDeviceListRow>`update remote_device_lists set leased_until = ${until}::bigint
+    where user_id = ${userId} and is_stale and retry_ts <= ${now}::bigint and leased_until <= ${now}::bigint
+    returning *`.execute(tx.sql)
+  return rows[0]
+}
+
+/** Lets a list rest until `retryAt` that could not be fetched. */
+export async function restStaleList(tx: Tx, userId: UserId, retryAt: number): Promise<void> {
+  await sql`update remote_device_lists set failures = failures + 1, retry_ts = ${retryAt}::bigint, leased_until = 0
+    where user_id = ${userId}`.execute(tx.sql)
+}
+
+/**
+ * Forgets the device lists of users who came into a room or left it, or who are in a room of which the same is true of the last user of ours:
+ * if they share no other room, their server has not told of changes all the time, or will not.
+ */
+export async function forgetUnsharedLists(
+  tx: Tx,
+  moves: readonly { roomId: RoomId; userId: UserId; isOurs: boolean }[],
+): Promise<void> {
+  const users = moves.filter((move) => !move.isOurs)
+  const rooms = [...new Set(moves.filter((move) => move.isOurs).map((move) => move.roomId))]
+  await sql`with concerned as (
+      select * from unnest(${users.map((user) => user.userId)}::text[], ${users.map((user) => user.roomId)}::text[])
+        as moved(user_id, room_id)
+      union
+      select members.user_id, room_id from room_memberships as members join remote_device_lists using (user_id)
+      where room_id = any(${rooms}::text[]) and membership = 'join'
+        and (select count(*) from (select 1 from room_memberships as ours join users using (user_id)
+          where ours.room_id = members.room_id and ours.membership = 'join' limit 2) as counted) < 2
+    )
+    delete from remote_device_lists using concerned where remote_device_lists.user_id = concerned.user_id
+      and not exists (select 1 from room_memberships as theirs where theirs.user_id = concerned.user_id
+        and theirs.membership = 'join' and theirs.room_id <> concerned.room_id
+        and exists (select 1 from room_memberships as ours join users using (user_id)
+          where ours.room_id = theirs.room_id and ours.membership = 'join'))`.execute(tx.sql)
+}

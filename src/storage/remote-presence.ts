@@ -1,0 +1,49 @@
+import { sql } from 'kysely'
+import type { ServerName, UserId } from '../core/ids.ts'
+import type { Db, Tx } from './database.ts'
+import type { PresenceRow } from './presence-schema.ts'
+import { appendToStream } from './stream-append.ts'
+
+/** Activity that is no more than this ahead of what was known is no news by itself, in milliseconds. */
+const NEWS_MS = 60_000
+
+/** Stores what another server tells of its users, each once; the stream (kind 'presence') hears of those of whom that is news. Who shares no room with anybody here is left out. */
+export async function storeRemotePresence(
+  tx: Tx,
+  told: readonly Omit<PresenceRow, 'heard_ts'>[],
+  { origin, now }: { origin: ServerName; now: number },
+): Promise<void> {
+  const { rows } = await sql<{ user_id: UserId; is_news: boolean }>`with told as (
+      select * from unnest(${told.map((row) => row.user_id)}::text[], ${told.map((row) => row.presence)}::text[],
+        ${told.map((row) => row.status_msg)}::text[], ${told.map((row) => row.last_active_ts)}::bigint[])
+        as told(user_id, presence, status_msg, last_active_ts)
+      where exists (select 1 from room_memberships where room_memberships.user_id = told.user_id and membership = 'join')
+    ), known as (
+      select told.*, old.presence is distinct from told.presence or old.status_msg is distinct from told.status_msg
+        or old.last_active_ts < told.last_active_ts - ${NEWS_MS}::bigint as is_news
+      from told left join presence as old using (user_id)
+    ), stored as (
+      insert into presence (user_id, presence, status_msg, last_active_ts, heard_ts)
+      select user_id, presence, status_msg, last_active_ts, ${now}::bigint from known order by user_id
+      on conflict (user_id) do update set presence = excluded.presence, status_msg = excluded.status_msg,
+        last_active_ts = excluded.last_active_ts, heard_ts = excluded.heard_ts
+    )
+    select user_id, is_news from known`.execute(tx.sql)
+  for (const { user_id, is_news } of rows) {
+    if (is_news) appendToStream(tx, { kind: 'presence', user_id, detail: origin })
+  }
+}
+
+/** The presence of some users of this server. */
+export async function loadOwnPresence(db: Db, userIds: readonly UserId[]): Promise<PresenceRow[]> {
+  const { rows } = await sql<PresenceRow>`select * from presence where user_id = any(${userIds}::text[])
+    and heard_ts is null`.execute(db.sql)
+  return rows
+}
+
+/** Users of this server who are there, after a user id in order. */
+export async function loadPresentOwnUsers(db: Db, after: string, limit: number): Promise<UserId[]> {
+  const { rows } = await sql<{ user_id: UserId }>`select user_id from presence where presence <> 'offline'
+    and heard_ts is null and user_id > ${after} order by user_id limit ${limit}::int`.execute(db.sql)
+  return rows.map((row) => row.user_id)
+}
