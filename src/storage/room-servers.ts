@@ -32,3 +32,25 @@ export async function loadUsersOfServer(
     order by membership = 'join' desc, user_id limit ${limit}::int`.execute(db.sql)
   return rows
 }
+
+/** Those of some rooms in which a server has joined members. */
+export async function filterRoomsOfServer(
+  db: Db,
+  roomIds: readonly RoomId[],
+  serverName: ServerName,
+): Promise<RoomId[]> {
+  if (roomIds.length === 0) return []
+  const { rows } = await sql<{
+    room_id: RoomId
+  }>`select wanted.room_id from unnest(${roomIds}::text[]) as wanted(room_id)
+    where exists (select 1 from room_memberships as members where members.room_id = wanted.room_id and membership = 'join'
+      and substr(user_id, strpos(user_id, ':') + 1) = ${serverName})`.execute(db.sql)
+  return rows.map((row) => row.room_id)
+}
+
+/** All servers with joined members in a room, as it would be without one of these. */
+export async function loadRoomServersWithout(db: Db, roomId: RoomId, userId: UserId): Promise<ServerName[]> {
+  const { rows } = await sql<{ server: ServerName }>`select distinct substr(user_id, strpos(user_id, ':') + 1) as server
+    from room_memberships where room_id = ${roomId} and membership = 'join' and user_id <> ${userId}`.execute(db.sql)
+  return rows.map((row) => row.server)
+}

@@ -48,6 +48,11 @@ export async function storeRoomSummaries(
       .where('room_id', '=', roomIdOf(room))
       .execute()
   }
+  await addMemberCounts(tx, counts)
+}
+
+/** Follows changes of a room's members. */
+export async function addMemberCounts(tx: Tx, counts: readonly MemberCountChange[]): Promise<void> {
   for (const count of counts) {
     if (count.joined === 0 && count.invited === 0) continue
     await sql`update rooms set joined_members = joined_members + ${count.joined}::int, invited_members = invited_members + ${count.invited}::int

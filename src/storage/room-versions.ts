@@ -1,9 +1,12 @@
 import { sql } from 'kysely'
 import type { RoomId } from '../core/ids.ts'
 import { ROOM_VERSIONS, type RoomVersion } from '../core/room-versions.ts'
-import type { Db } from './database.ts'
+import type { Db, Tx } from './database.ts'
 
-/** The versions of rooms, which never change: from the cache, the rest in one query. Rooms that this server does not have are absent. */
+/**
+ * The versions of rooms, which never change: from the cache, the rest in one query. Of rooms that this server is not in it is what other servers
+ * say; unknown rooms are absent.
+ */
 export async function loadRoomVersions(db: Db, roomIds: Iterable<RoomId>): Promise<Map<RoomId, RoomVersion>> {
   const found = new Map<RoomId, RoomVersion>()
   const absent: RoomId[] = []
@@ -13,13 +16,23 @@ export async function loadRoomVersions(db: Db, roomIds: Iterable<RoomId>): Promi
     else absent.push(roomId)
   }
   if (absent.length === 0) return found
-  const { rows } = await sql<{ room_id: RoomId; room_version: string }>`select room_id, room_version from room_heads
-    where room_id = any(${absent}::text[])`.execute(db.sql)
-  for (const { room_id, room_version } of rows) {
+  const { rows } = await sql<{ room_id: RoomId; room_version: string; is_here: boolean }>`
+    select room_id, room_version, true as is_here from room_heads where room_id = any(${absent}::text[])
+    union all
+    select room_id, room_version, false from outside_rooms where room_id = any(${absent}::text[])
+      and not exists (select 1 from room_heads where room_heads.room_id = outside_rooms.room_id)`.execute(db.sql)
+  for (const { room_id, room_version, is_here } of rows) {
     const version = ROOM_VERSIONS.get(room_version)
     if (!version) throw new Error(`room ${room_id} has the unknown version ${room_version}`)
-    db.caches.roomVersions.set(room_id, version)
+    // What others say may turn out to be wrong.
+    if (is_here) db.caches.roomVersions.set(room_id, version)
     found.set(room_id, version)
   }
   return found
+}
+
+/** Remembers which version a room that this server is not in is said to have. */
+export async function storeOutsideVersion(tx: Tx, roomId: RoomId, version: RoomVersion): Promise<void> {
+  await sql`insert into outside_rooms (room_id, room_version) values (${roomId}, ${version.id})
+    on conflict (room_id) do update set room_version = excluded.room_version`.execute(tx.sql)
 }

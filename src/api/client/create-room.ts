@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { MatrixError } from '../../core/errors.ts'
-import { createRoom } from '../../services/rooms/create-room.ts'
+import { createRoom } from '../../services/federation/create-room.ts'
 import { jsonObject, userId } from '../http/fields.ts'
 import { route } from '../http/route.ts'
 import { v3 } from './client-paths.ts'

@@ -1,11 +1,12 @@
 import { z } from 'zod'
 import type { JsonObject } from '../../core/events/pdu.ts'
 import type { RoomAlias, RoomId } from '../../core/ids.ts'
-import { joinRoom } from '../../services/rooms/join.ts'
+import { joinRoom } from '../../services/federation/join-room.ts'
 import { jsonObject, roomAlias, roomId } from '../http/fields.ts'
 import { route, type Session } from '../http/route.ts'
 import { v3 } from './client-paths.ts'
 import { contentWithOptionalReason } from './reason.ts'
+import { viaQuery, viaServers } from './via.ts'
 
 const joinBody = contentWithOptionalReason.refine(
   ({ third_party_signed: signed }) => signed === undefined || jsonObject.safeParse(signed).success,
@@ -21,9 +22,10 @@ export const postJoin = route({
   refusesSuspended: true,
   rateLimit: 'join',
   params: z.object({ roomIdOrAlias: z.union([roomId, roomAlias], 'is neither a room id nor an alias') }),
+  query: viaQuery,
   body: joinBody,
-  handle: async ({ params, body, session }, app) => ({
-    room_id: await joinRoom(app, joinRequest(session, params.roomIdOrAlias, body)),
+  handle: async ({ params, query, body, session }, app) => ({
+    room_id: await joinRoom(app, { ...joinRequest(session, params.roomIdOrAlias, body), via: viaServers(query) }),
   }),
 })
 
@@ -38,7 +40,7 @@ export const postRoomJoin = route({
   params: z.object({ roomId }),
   body: joinBody,
   handle: async ({ params, body, session }, app) => ({
-    room_id: await joinRoom(app, joinRequest(session, params.roomId, body)),
+    room_id: await joinRoom(app, { ...joinRequest(session, params.roomId, body), via: [] }),
   }),
 })
 

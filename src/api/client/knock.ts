@@ -1,9 +1,10 @@
 import { z } from 'zod'
-import { knockOnRoom } from '../../services/rooms/knock.ts'
+import { knockOnRoom } from '../../services/federation/knock-room.ts'
 import { roomAlias, roomId } from '../http/fields.ts'
 import { route } from '../http/route.ts'
 import { v3 } from './client-paths.ts'
 import { contentWithReason, reason } from './reason.ts'
+import { viaQuery, viaServers } from './via.ts'
 
 /** https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3knockroomidoralias */
 export const postKnock = route({
@@ -13,9 +14,11 @@ export const postKnock = route({
   refusesSuspended: true,
   rateLimit: 'join',
   params: z.object({ roomIdOrAlias: z.union([roomId, roomAlias], 'is neither a room id nor an alias') }),
+  query: viaQuery,
   body: z.object({ reason }),
-  async handle({ params, body, session }, app) {
+  async handle({ params, query, body, session }, app) {
     const content = contentWithReason(body)
-    return { room_id: await knockOnRoom(app, { userId: session.userId, room: params.roomIdOrAlias, content }) }
+    const request = { userId: session.userId, room: params.roomIdOrAlias, via: viaServers(query), content }
+    return { room_id: await knockOnRoom(app, request) }
   },
 })

@@ -1,6 +1,6 @@
 import { z } from 'zod'
+import { leaveRoom } from '../../services/federation/leave-room.ts'
 import { forgetRoom } from '../../services/rooms/forget.ts'
-import { leaveRoom } from '../../services/rooms/leave.ts'
 import { roomId } from '../http/fields.ts'
 import { route } from '../http/route.ts'
 import { v3 } from './client-paths.ts'

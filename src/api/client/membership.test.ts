@@ -224,7 +224,7 @@ describe('member events as state', () => {
     await refused(setMember(alice, roomId, bob, { membership: 'join' }))
     await refused(setMember(bob, roomId, bob, { membership: 'join' }))
     const remote = { ...bob, userId: '@bob:elsewhere.test' } as TestClient
-    await refused(setMember(alice, roomId, remote, { membership: 'invite' }), 400, 'M_UNKNOWN')
+    await refused(setMember(alice, roomId, remote, { membership: 'invite' }), 404, 'M_NOT_FOUND')
     expect((await setMember(alice, roomId, bob, { membership: 'invite' })).status).toBe(200)
     expect((await setMember(bob, roomId, bob, { membership: 'join', displayname: 'B' })).status).toBe(200)
     expect(await membership(roomId, bob)).toEqual({ membership: 'join', displayname: 'B' })

@@ -1,7 +1,8 @@
 import { z } from 'zod'
 import type { App } from '../../app.ts'
 import { MatrixError } from '../../core/errors.ts'
-import { ban, invite, kick, type Moderation, unban } from '../../services/rooms/moderate-member.ts'
+import { inviteUser } from '../../services/federation/invite-user.ts'
+import { ban, kick, type Moderation, unban } from '../../services/rooms/moderate-member.ts'
 import { roomId, userId } from '../http/fields.ts'
 import { route } from '../http/route.ts'
 import { v3 } from './client-paths.ts'
@@ -19,7 +20,7 @@ export const postInvite = route({
   async handle({ params, body, session }, app) {
     if (body.user_id === undefined) throw uninvitable(body.medium)
     const { roomId } = params
-    await invite(app, { roomId, sender: session.userId, target: body.user_id, content: contentWithReason(body) })
+    await inviteUser(app, { roomId, sender: session.userId, target: body.user_id, content: contentWithReason(body) })
     return {}
   },
 })

@@ -1,6 +1,6 @@
 import { z } from 'zod'
+import { sendState } from '../../services/federation/send-state.ts'
 import { scheduleEvent } from '../../services/rooms/schedule-event.ts'
-import { sendState } from '../../services/rooms/send-state.ts'
 import { jsonObject, roomId } from '../http/fields.ts'
 import { route } from '../http/route.ts'
 import { v3 } from './client-paths.ts'

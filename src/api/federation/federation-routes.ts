@@ -1,4 +1,5 @@
 import type { AnyEndpoint } from '../http/route.ts'
+import { membershipEndpoints } from './membership-routes.ts'
 import { getDirectoryQuery, getProfileQuery } from './query.ts'
 import {
   getBackfill,
@@ -31,4 +32,5 @@ export const federationEndpoints: readonly AnyEndpoint[] = [
   getBackfill,
   getFederationTimestampToEvent,
   getUserDevices,
+  ...membershipEndpoints,
 ]

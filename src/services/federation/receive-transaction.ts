@@ -5,6 +5,7 @@ import { findTransactionAnswer, storeInInbox, storeTransaction } from '../../sto
 import { findJoinedUser } from '../../storage/room-memberships.ts'
 import { loadRoomVersions } from '../../storage/room-versions.ts'
 import { isServerAllowed } from './check-server-acl.ts'
+import { receiveFarewell } from './receive-farewell.ts'
 import { verifyEvents } from './verify-events.ts'
 import { type InboxApp, inboxOf } from './work-inbox.ts'
 
@@ -71,10 +72,21 @@ async function sortRoom(
   }
   for (const verified of await verifyEvents(app, room.version, room.pdus)) {
     const id = verified.ok ? verified.event.event_id : verified.eventId
-    const error = verified.ok ? room.refusal : verified.reason
+    const error = verified.ok ? await refusalOfEvent(app, verified.event, room) : verified.reason
     if (id !== undefined) results[id] = error === undefined ? {} : { error }
-    if (verified.ok && error === undefined && verified.event.room_id === room.roomId) accepted.push(verified.event)
+    const isTaken = verified.ok && room.refusal === undefined && verified.event.room_id === room.roomId
+    if (isTaken) accepted.push(verified.event)
   }
+}
+
+/** From rooms that this server is not in, its users hear that they are invited no more. */
+async function refusalOfEvent(
+  app: InboxApp,
+  event: Event,
+  { version, roomId, refusal }: { version: RoomVersion | undefined; roomId: RoomId; refusal: string | undefined },
+): Promise<string | undefined> {
+  if (refusal === undefined || !version || event.room_id !== roomId) return refusal
+  return (await receiveFarewell(app, version, event)) ? undefined : refusal
 }
 
 /** Why a server may send nothing into a room. https://spec.matrix.org/v1.19/server-server-api/#server-access-control-lists-acls */

@@ -1,7 +1,7 @@
 import type { App } from '../../app.ts'
 import { BadJsonError, ForbiddenError, MatrixError } from '../../core/errors.ts'
 import type { JsonObject } from '../../core/events/pdu.ts'
-import type { RoomAlias, RoomId, UserId } from '../../core/ids.ts'
+import { type RoomAlias, type RoomId, serverNameOf, type UserId } from '../../core/ids.ts'
 import { ROOM_VERSIONS, type RoomVersion } from '../../core/room-versions.ts'
 import { type Tx, violatesUnique } from '../../storage/database.ts'
 import { type LockedRoom, roomIdOf } from '../../storage/locked-room.ts'
@@ -43,7 +43,7 @@ export type RoomRequest = {
 const ATTEMPTS = 10
 
 /**
- * Creates a room with all that the request asks for, or nothing at all. Throws M_UNSUPPORTED_ROOM_VERSION, M_INVALID_PARAM, M_BAD_JSON,
+ * Creates a room with all that the request asks for, or nothing at all; users of other servers are not invited yet. Throws M_UNSUPPORTED_ROOM_VERSION, M_INVALID_PARAM, M_BAD_JSON,
  * M_TOO_LARGE, M_INVITE_BLOCKED, M_ROOM_IN_USE for a taken alias, and M_INVALID_ROOM_STATE for events that the authorisation rules refuse.
  */
 export async function createRoom(app: App, creator: UserId, request: RoomRequest): Promise<RoomId> {
@@ -76,6 +76,7 @@ async function planRoom(app: App, creator: UserId, request: RoomRequest): Promis
     name: name ?? undefined,
     topic: topic ?? undefined,
     invitees,
+    ownInvitees: invitees.filter((userId) => serverNameOf(userId) === app.serverName),
     isDirect: request.isDirect ?? false,
     creationContent: request.creationContent ?? {},
     initialState: initialState ?? [],

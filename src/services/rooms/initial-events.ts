@@ -18,6 +18,8 @@ export type RoomPlan = {
   name: string | undefined
   topic: string | undefined
   invitees: readonly UserId[]
+  /** Those of them who are users of this server: the others' servers have to be asked first. */
+  ownInvitees: readonly UserId[]
   isDirect: boolean
   creationContent: JsonObject
   initialState: readonly InitialEvent[]
@@ -38,7 +40,7 @@ export function initialEvents(plan: RoomPlan): InitialEvent[] {
     ...plan.initialState,
     ...(name === undefined ? [] : [state('m.room.name', { name })]),
     ...(topic === undefined ? [] : [state('m.room.topic', topicContent(topic))]),
-    ...plan.invitees.map((userId) => member(plan, userId, 'invite')),
+    ...plan.ownInvitees.map((userId) => member(plan, userId, 'invite')),
   ]
 }
 

@@ -13,5 +13,5 @@ export async function resolveRoom(
 ): Promise<RoomId> {
   const roomId = isRoomAlias(roomIdOrAlias) ? (await resolveRoomAlias(app, roomIdOrAlias)).room_id : roomIdOrAlias
   if (await findRoomHead(app.database, roomId)) return roomId
-  throw new NotFoundError('This server is not in that room, and does not federate yet')
+  throw new NotFoundError('This server is not in that room')
 }

@@ -1,14 +1,16 @@
-import { ForbiddenError } from '../../core/errors.ts'
+import { ForbiddenError, MatrixError } from '../../core/errors.ts'
 import type { Json, JsonObject } from '../../core/events/pdu.ts'
-import { domainOf, isRoomId, type RoomId, type ServerName, type UserId } from '../../core/ids.ts'
+import { domainOf, isRoomId, type RoomId, type ServerName, serverNameOf, type UserId } from '../../core/ids.ts'
 import { creatorsOf, powerLevels, statedLevels } from '../../core/power-levels.ts'
 import { headOf, type LockedRoom, readLockedState } from '../../storage/locked-room.ts'
 import { findJoinedUser, isJoinedToAny } from '../../storage/room-memberships.ts'
+import { filterRoomsOfServer } from '../../storage/room-servers.ts'
 
 /**
  * The user of this server in whose name somebody without an invite may join a room with the join rule `restricted` or `knock_restricted`;
- * undefined for rooms with other join rules. Throws M_FORBIDDEN when the user is in none of the rooms that the rule names, or nobody here
- * may invite. https://spec.matrix.org/v1.19/client-server-api/#restricted-rooms
+ * undefined for rooms with other join rules. Throws M_FORBIDDEN when the user is in none of the rooms that the rule names,
+ * M_UNABLE_TO_AUTHORISE_JOIN when this server cannot tell, as it is not in all of these rooms, and M_UNABLE_TO_GRANT_JOIN when nobody here may
+ * invite. https://spec.matrix.org/v1.19/server-server-api/#restricted-rooms
  */
 export async function authoriserOfJoin(
   room: LockedRoom,
@@ -18,12 +20,26 @@ export async function authoriserOfJoin(
   const [joinRules] = await readLockedState(room, [{ type: 'm.room.join_rules', state_key: '' }])
   const content = joinRules?.pdu.content ?? {}
   if (!isRestricted(room, content.join_rule)) return undefined
-  if (!(await isJoinedToAny(room.db, userId, allowedRooms(content)))) {
-    throw new ForbiddenError('You are in none of the rooms whose members may join this room')
-  }
+  const allowed = allowedRooms(content)
+  if (!(await isJoinedToAny(room.db, userId, allowed))) throw await refusal(room, userId, { allowed, serverName })
   const authoriser = await findAuthoriser(room, serverName)
-  if (authoriser === undefined) throw new ForbiddenError('Nobody of this server in the room may let you in')
-  return authoriser
+  if (authoriser !== undefined) return authoriser
+  throw new MatrixError(400, 'M_UNABLE_TO_GRANT_JOIN', 'Nobody of this server in the room may let you in')
+}
+
+/** Of its own users a server knows in which rooms they are, of others only where it is itself. */
+async function refusal(
+  room: LockedRoom,
+  userId: UserId,
+  { allowed, serverName }: { allowed: readonly RoomId[]; serverName: ServerName },
+): Promise<MatrixError> {
+  const isOurs = serverNameOf(userId) === serverName
+  const known = isOurs ? allowed : await filterRoomsOfServer(room.db, allowed, serverName)
+  if (known.length === allowed.length) {
+    return new ForbiddenError('You are in none of the rooms whose members may join this room')
+  }
+  const message = 'This server is not in all of the rooms whose members may join this room'
+  return new MatrixError(400, 'M_UNABLE_TO_AUTHORISE_JOIN', message)
 }
 
 function isRestricted(room: LockedRoom, joinRule: Json | undefined): boolean {
@@ -37,10 +53,11 @@ function isRestricted(room: LockedRoom, joinRule: Json | undefined): boolean {
 /** The rooms whose members may join, by the content of `m.room.join_rules`: conditions of kinds that are not known, or malformed, are not met. */
 export function allowedRooms({ allow }: JsonObject): RoomId[] {
   if (!Array.isArray(allow)) return []
-  return allow.flatMap((condition) => {
+  const rooms = allow.flatMap((condition) => {
     const { type, room_id } = (condition ?? {}) as { type?: Json; room_id?: Json }
     return type === 'm.room_membership' && typeof room_id === 'string' && isRoomId(room_id) ? [room_id] : []
   })
+  return [...new Set(rooms)]
 }
 
 /** Anybody of ours who is joined and has the power to invite. */

@@ -1,7 +1,7 @@
 import type { App } from '../../app.ts'
 import type { UserId } from '../../core/ids.ts'
-import { inEveryRoom } from './in-every-room.ts'
-import { leaveRoom } from './leave.ts'
+import { inEveryRoom } from '../rooms/in-every-room.ts'
+import { leaveRoom } from './leave-room.ts'
 
 /**
  * Makes a user leave every room, reject every invite and take back every knock, as deactivation does. Rejects when that is to be tried

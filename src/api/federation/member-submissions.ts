@@ -1,0 +1,90 @@
+import type { ServerResponse } from 'node:http'
+import { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { z } from 'zod'
+import { acceptMember } from '../../services/federation/accept-member.ts'
+import { joinAnswer } from '../../services/federation/join-answer.ts'
+import { knockAnswer } from '../../services/federation/knock-answer.ts'
+import { eventId, jsonObject, roomId } from '../http/fields.ts'
+import { RESPONDED, route } from '../http/route.ts'
+
+const params = z.object({ roomId, eventId })
+
+/** https://spec.matrix.org/v1.19/server-server-api/#put_matrixfederationv1send_joinroomideventid */
+export const putSendJoinV1 = route({
+  method: 'PUT',
+  path: '/_matrix/federation/v1/send_join/:roomId/:eventId',
+  auth: 'server',
+  params,
+  body: jsonObject,
+  async handle({ params, body, session, response }, app) {
+    const join = await acceptMember(app, { ...session, ...params, membership: 'join', pdu: body })
+    return sendPieces(response, inListWithStatus(joinAnswer(app, join, { omitMembers: false })))
+  },
+})
+
+/** https://spec.matrix.org/v1.19/server-server-api/#put_matrixfederationv2send_joinroomideventid */
+export const putSendJoin = route({
+  method: 'PUT',
+  path: '/_matrix/federation/v2/send_join/:roomId/:eventId',
+  auth: 'server',
+  params,
+  query: z.object({ omit_members: z.enum(['true', 'false']).prefault('false') }),
+  body: jsonObject,
+  async handle({ params, query, body, session, response }, app) {
+    const join = await acceptMember(app, { ...session, ...params, membership: 'join', pdu: body })
+    return sendPieces(response, joinAnswer(app, join, { omitMembers: query.omit_members === 'true' }))
+  },
+})
+
+/** https://spec.matrix.org/v1.19/server-server-api/#put_matrixfederationv1send_knockroomideventid */
+export const putSendKnock = route({
+  method: 'PUT',
+  path: '/_matrix/federation/v1/send_knock/:roomId/:eventId',
+  auth: 'server',
+  params,
+  body: jsonObject,
+  async handle({ params, body, session }, app) {
+    const knock = await acceptMember(app, { ...session, ...params, membership: 'knock', pdu: body })
+    return { knock_room_state: await knockAnswer(app, knock) }
+  },
+})
+
+/** https://spec.matrix.org/v1.19/server-server-api/#put_matrixfederationv1send_leaveroomideventid */
+export const putSendLeaveV1 = route({
+  method: 'PUT',
+  path: '/_matrix/federation/v1/send_leave/:roomId/:eventId',
+  auth: 'server',
+  params,
+  body: jsonObject,
+  async handle({ params, body, session }, app) {
+    await acceptMember(app, { ...session, ...params, membership: 'leave', pdu: body })
+    return [200, {}]
+  },
+})
+
+/** https://spec.matrix.org/v1.19/server-server-api/#put_matrixfederationv2send_leaveroomideventid */
+export const putSendLeave = route({
+  method: 'PUT',
+  path: '/_matrix/federation/v2/send_leave/:roomId/:eventId',
+  auth: 'server',
+  params,
+  body: jsonObject,
+  async handle({ params, body, session }, app) {
+    await acceptMember(app, { ...session, ...params, membership: 'leave', pdu: body })
+    return {}
+  },
+})
+
+/** Sends JSON as fast as the other server takes it. What fails on the way ends the connection, so that nobody takes a part for the whole. */
+async function sendPieces(response: ServerResponse, pieces: AsyncIterable<string>): Promise<typeof RESPONDED> {
+  response.writeHead(200, { 'Content-Type': 'application/json' })
+  await pipeline(Readable.from(pieces), response)
+  return RESPONDED
+}
+
+async function* inListWithStatus(pieces: AsyncIterable<string>): AsyncGenerator<string> {
+  yield '[200,'
+  yield* pieces
+  yield ']'
+}

@@ -1,0 +1,86 @@
+import type { App } from '../../app.ts'
+import { ForbiddenError, InvalidParamError, MatrixError, NotFoundError } from '../../core/errors.ts'
+import type { JsonObject, Pdu } from '../../core/events/pdu.ts'
+import { domainOf, type EventId, isUserId, type RoomId, type ServerName } from '../../core/ids.ts'
+import type { RoomVersion } from '../../core/room-versions.ts'
+import { signEvent } from '../../core/signing/sign-event.ts'
+import { loadEventsById } from '../../storage/events.ts'
+import type { LockedRoom } from '../../storage/locked-room.ts'
+import { loadRoomVersions } from '../../storage/room-versions.ts'
+import type { StoredEvent } from '../../storage/stored-event.ts'
+import { appendRemoteEvent } from '../rooms/append-remote-event.ts'
+import { requireAllowedByAcl } from './check-server-acl.ts'
+import { authoriserFor, requireResident } from './member-template.ts'
+import { verifyEvents } from './verify-events.ts'
+
+/** A member event that another server made from our template and wants in the room. */
+export type MemberSubmission = {
+  origin: ServerName
+  roomId: RoomId
+  /** As the path of the request has it; undefined in what has no path. */
+  eventId: EventId
+  membership: 'join' | 'leave' | 'knock'
+  pdu: JsonObject
+}
+
+/**
+ * Takes a member event of another server's user into a room that this server is in; returns it as it is stored, our signature added where it
+ * needs one. The same event again is the same answer. Throws M_INVALID_PARAM for anything but such an event, M_NOT_FOUND, M_FORBIDDEN,
+ * M_UNABLE_TO_AUTHORISE_JOIN and M_UNABLE_TO_GRANT_JOIN. https://spec.matrix.org/v1.19/server-server-api/#put_matrixfederationv2send_joinroomideventid
+ */
+export async function acceptMember(app: App, submission: MemberSubmission): Promise<StoredEvent> {
+  const { origin, roomId, eventId, membership } = submission
+  await requireResident(app, roomId)
+  await requireAllowedByAcl(app, roomId, origin)
+  const version = (await loadRoomVersions(app.database, [roomId])).get(roomId)
+  if (!version) throw new NotFoundError('This server is not in that room')
+  requireMemberEvent(submission)
+  if (membership === 'knock' && !version.knock) throw new ForbiddenError('Rooms of this version have no knocks')
+  const pdu = withOurSignature(app, version, submission.pdu as unknown as Pdu)
+  const [verified] = await verifyEvents(app, version, [pdu])
+  if (!verified?.ok) throw new InvalidParamError(`The event is not valid: ${verified?.reason}`)
+  const { event } = verified
+  if (event.event_id !== eventId || event.room_id !== roomId) {
+    throw new InvalidParamError('The event is another one, or of another room, than the path says')
+  }
+  const [known] = await loadEventsById(app.database, [eventId])
+  if (known && known.event_order !== null && !known.rejected && !known.soft_failed) return known
+  return app.rooms.run(roomId, async (room) => {
+    await requireAuthorised(app, room, submission)
+    const { outcome, event: stored, reason } = await appendRemoteEvent(app, room, event)
+    // Those in the room hear of it from here.
+    if (outcome === 'accepted') room.outgoing.push(stored.event_nid)
+    if (outcome === 'accepted' || (outcome === 'known' && !stored.soft_failed)) return stored
+    throw new ForbiddenError(`The room does not allow this: ${reason ?? 'it has refused it before'}`)
+  })
+}
+
+function requireMemberEvent({ origin, membership, pdu }: MemberSubmission): void {
+  const { type, sender, state_key: stateKey, content } = pdu
+  if (type !== 'm.room.member') throw new InvalidParamError('The event is no m.room.member')
+  if ((content as JsonObject | undefined)?.membership !== membership) {
+    throw new InvalidParamError(`The membership of the event is not ${membership}`)
+  }
+  if (typeof sender !== 'string' || !isUserId(sender) || domainOf(sender) !== origin) {
+    throw new InvalidParamError('The sender is not a user of the server that sends the event')
+  }
+  if (stateKey !== sender) throw new InvalidParamError('The state_key is not the sender')
+}
+
+/** A restricted join in the name of one of our users needs our signature; whether it deserves it is for `requireAuthorised` to say before it gets anywhere. */
+function withOurSignature(app: App, version: RoomVersion, pdu: Pdu): Pdu {
+  if (!version.restrictedJoins || authoriserServer(pdu.content) !== app.serverName) return pdu
+  return signEvent(version, pdu, { serverName: app.serverName, ...app.signingKey })
+}
+
+/** https://spec.matrix.org/v1.19/server-server-api/#restricted-rooms */
+async function requireAuthorised(app: App, room: LockedRoom, { membership, pdu }: MemberSubmission): Promise<void> {
+  if (membership !== 'join') return
+  const authoriser = await authoriserFor(app, room, pdu.sender as StoredEvent['pdu']['sender'])
+  if (authoriser === undefined || authoriserServer(pdu.content as JsonObject) !== undefined) return
+  throw new MatrixError(400, 'M_UNABLE_TO_GRANT_JOIN', 'The join names nobody who lets the user in')
+}
+
+function authoriserServer({ join_authorised_via_users_server: authoriser }: JsonObject): ServerName | undefined {
+  return typeof authoriser === 'string' ? domainOf(authoriser) : undefined
+}

@@ -1,0 +1,149 @@
+import { LRUCache } from 'lru-cache'
+import type { App } from '../../app.ts'
+import { checkAuthEvents } from '../../core/auth-rules/check-auth-events.ts'
+import { type AuthState, checkEventAuth } from '../../core/auth-rules/check-event-auth.ts'
+import type { Event, Pdu } from '../../core/events/pdu.ts'
+import { toEvent } from '../../core/events/to-event.ts'
+import type { EventId, RoomId } from '../../core/ids.ts'
+import type { RoomVersion } from '../../core/room-versions.ts'
+import { loadEventsById } from '../../storage/events.ts'
+import { storeOutliers } from '../../storage/outliers.ts'
+import type { JoinAnswer } from './read-join-answer.ts'
+
+/** A piece of the state of a room, with what lists of members need of it. */
+export type ReceivedState = { event: Pick<Event, 'event_id' | 'pdu'>; event_nid: number }
+
+/** Events that are checked and stored at once. */
+const CHUNK = 1000
+/** Events that others cite and that are kept in memory: they are few, and cited by most. */
+const MAX_CITED = 10_000
+
+/**
+ * Checks received events by the events that they cite, those that are cited first, and stores them outside of the timeline, the rejected ones
+ * too. Events that cite unknown ones are left out. Calls `onState` for each accepted piece of the state.
+ * https://spec.matrix.org/v1.19/server-server-api/#checks-performed-on-receipt-of-a-pdu (4)
+ */
+export async function acceptReceived(
+  app: Pick<App, 'database' | 'takeNids' | 'logger'>,
+  room: { version: RoomVersion; roomId: RoomId },
+  answer: JoinAnswer,
+  onState: (state: ReceivedState) => void,
+): Promise<void> {
+  const checker = createChecker(app, room, answer)
+  let count = 0
+  for await (const chunk of inOrderOfCitation(app, answer)) {
+    const events = await checker.check(chunk)
+    const nids = await app.database.write((tx) => storeOutliers(tx, app.takeNids, events))
+    for (const event of events) {
+      if (event.rejected || !answer.state.has(event.event_id)) continue
+      onState({ event, event_nid: nids.get(event.event_id)! })
+    }
+    count += chunk.length
+  }
+  const left = answer.events.size - count
+  if (left > 0) app.logger.warn({ room_id: room.roomId, left }, 'events of a room to join cite unknown ones')
+}
+
+/** The ids of all events of which all that they cite is known, cited before citing. */
+async function* inOrderOfCitation(app: Pick<App, 'database'>, answer: JoinAnswer): AsyncGenerator<EventId[]> {
+  const stored = await findStored(app, answer)
+  const citing = new Map<EventId, EventId[]>()
+  const open = new Map<EventId, number>()
+  let ready: EventId[] = []
+  for (const [eventId, { authIds }] of answer.events) {
+    const missing = authIds.filter((id) => answer.events.has(id) || !stored.has(id))
+    if (missing.length === 0) ready.push(eventId)
+    else open.set(eventId, missing.length)
+    for (const id of missing) {
+      const others = citing.get(id)
+      if (others) others.push(eventId)
+      else citing.set(id, [eventId])
+    }
+  }
+  while (ready.length > 0) {
+    const chunk = ready.slice(0, CHUNK)
+    ready = ready.slice(CHUNK)
+    yield chunk
+    for (const id of chunk.flatMap((done) => citing.get(done) ?? [])) {
+      const left = open.get(id)! - 1
+      open.set(id, left)
+      if (left === 0) ready.push(id)
+    }
+  }
+}
+
+/** Those of the cited events that the answer lacks and this server has, from when it was in the room before. */
+async function findStored(app: Pick<App, 'database'>, { events }: JoinAnswer): Promise<Set<EventId>> {
+  const absent = new Set<EventId>()
+  for (const { authIds } of events.values()) for (const id of authIds) if (!events.has(id)) absent.add(id)
+  const ids = [...absent]
+  const stored = new Set<EventId>()
+  for (let start = 0; start < ids.length; start += CHUNK) {
+    for (const event of await loadEventsById(app.database, ids.slice(start, start + CHUNK))) stored.add(event.event_id)
+  }
+  return stored
+}
+
+type CheckedEvent = Event & { rejected_reason?: string }
+
+function createChecker(
+  app: Pick<App, 'database'>,
+  { version, roomId }: { version: RoomVersion; roomId: RoomId },
+  { events, spool }: JoinAnswer,
+) {
+  const cited = new LRUCache<EventId, CheckedEvent>({ max: MAX_CITED })
+  const rejected = new Map<EventId, string>()
+  const createId = version.roomIdIsCreateHash ? (`$${roomId.slice(1)}` as EventId) : undefined
+
+  async function read(eventId: EventId): Promise<CheckedEvent> {
+    const pdu = JSON.parse(await spool.read(events.get(eventId)!.text)) as Pdu
+    return toEvent(version, pdu, { event_id: eventId, rejected: rejected.has(eventId) })
+  }
+
+  /** Events that the chunk cites, from memory, the spool or the database. */
+  async function loadCited(chunk: readonly CheckedEvent[]): Promise<Map<EventId, CheckedEvent>> {
+    const wanted = new Set(chunk.flatMap((event) => event.auth_event_ids))
+    if (createId !== undefined) wanted.add(createId)
+    for (const { event_id } of chunk) wanted.delete(event_id)
+    const found = new Map<EventId, CheckedEvent>()
+    const stored: EventId[] = []
+    await Promise.all(
+      [...wanted].map(async (id) => {
+        const known = cited.get(id)
+        if (known) found.set(id, known)
+        else if (events.has(id)) found.set(id, await read(id))
+        else stored.push(id)
+      }),
+    )
+    for (const event of await loadEventsById(app.database, stored)) found.set(event.event_id, event)
+    for (const [id, event] of found) cited.set(id, event)
+    return found
+  }
+
+  function judge(event: CheckedEvent, others: ReadonlyMap<EventId, CheckedEvent>): CheckedEvent {
+    const authEvents = event.auth_event_ids.flatMap((id) => others.get(id) ?? [])
+    const create = createId === undefined ? undefined : others.get(createId)
+    const citing = checkAuthEvents(version, event, authEvents)
+    const verdict = citing.allowed ? checkEventAuth(version, event, stateOf([...authEvents, create])) : citing
+    if (verdict.allowed) return event
+    const reason = `by its auth events: ${verdict.rule} ${verdict.reason}`
+    rejected.set(event.event_id, reason)
+    return { ...event, rejected: true, rejected_reason: reason }
+  }
+
+  return {
+    /** Of a chunk none cites another. */
+    async check(chunk: readonly EventId[]): Promise<CheckedEvent[]> {
+      const events = await Promise.all(chunk.map(read))
+      const others = await loadCited(events)
+      return events.map((event) => judge(event, others))
+    },
+  }
+}
+
+function stateOf(events: readonly (Event | undefined)[]): AuthState {
+  const byKey = new Map(
+    events.flatMap((event) => (event ? [[`${event.pdu.type}\0${event.pdu.state_key}`, event]] : [])),
+  )
+  return { get: (type, stateKey) => byKey.get(`${type}\0${stateKey}`) }
+}

@@ -1,0 +1,36 @@
+import { MatrixError } from '../../core/errors.ts'
+import type { ServerName } from '../../core/ids.ts'
+import { FederationError } from '../../infra/federation-error.ts'
+
+/** Refusals that say no more than that this server cannot help. */
+const SERVERS_OWN = new Set(['M_NOT_FOUND', 'M_UNRECOGNIZED', 'M_UNABLE_TO_AUTHORISE_JOIN', 'M_UNABLE_TO_GRANT_JOIN'])
+/** The request was ours: the user can do nothing about what it lacks. https://spec.matrix.org/v1.19/server-server-api/#get_matrixfederationv1make_joinroomiduserid */
+const OUR_FAULT = new Set(['M_MISSING_PARAM', 'M_INVALID_PARAM'])
+
+/**
+ * What the first of some servers says that can help. Throws what one of them refused for good, such as M_FORBIDDEN; when none could help, the
+ * last refusal, or 502 when none could be reached.
+ */
+export async function askInTurn<Result>(
+  servers: readonly ServerName[],
+  ask: (server: ServerName) => Promise<Result>,
+): Promise<Result> {
+  let refusal: MatrixError | undefined
+  let failure: MatrixError | undefined
+  for (const server of servers) {
+    try {
+      return await ask(server)
+    } catch (error) {
+      if (!(error instanceof FederationError)) throw error
+      if (!isRefusal(error)) failure = new MatrixError(502, 'M_UNKNOWN', error.message)
+      else if (SERVERS_OWN.has(error.errcode)) refusal = error.toMatrixError()
+      else throw error.toMatrixError()
+    }
+  }
+  throw refusal ?? failure ?? new MatrixError(404, 'M_NOT_FOUND', 'No server is known that is in the room')
+}
+
+/** Whether the server decided about the user's wish; else it may as well not have answered. */
+function isRefusal({ status, retryable, errcode }: FederationError): boolean {
+  return status !== undefined && status !== 401 && !retryable && !OUR_FAULT.has(errcode)
+}

@@ -1,0 +1,108 @@
+import { z } from 'zod'
+import type { App } from '../../app.ts'
+import { checkEventAuth } from '../../core/auth-rules/check-event-auth.ts'
+import { ForbiddenError } from '../../core/errors.ts'
+import { buildEvent } from '../../core/events/build-event.ts'
+import type { Event, JsonObject, Pdu } from '../../core/events/pdu.ts'
+import { eventIdOf } from '../../core/events/reference-hash.ts'
+import { type ServerName, serverNameOf } from '../../core/ids.ts'
+import type { RoomVersion } from '../../core/room-versions.ts'
+import { FederationError } from '../../infra/federation-error.ts'
+import { overlayOf } from '../../storage/locked-room.ts'
+import { appendRemoteEvent } from '../rooms/append-remote-event.ts'
+import { draftEvent } from '../rooms/draft-event.ts'
+import { invite as inviteOwnUser, type Moderation } from '../rooms/moderate-member.ts'
+import { readRoomIdentity } from '../rooms/room-identity.ts'
+import { requireJoined } from '../rooms/room-member.ts'
+import { runInRoom } from '../rooms/run-in-room.ts'
+import { askInTurn } from './ask-in-turn.ts'
+
+/**
+ * Invites somebody of any server; who is invited already may be told again. The server of another's user has to sign the invite first, and may
+ * refuse. Throws M_FORBIDDEN, M_INVITE_BLOCKED, what the other server refuses for, and 502 when it cannot be reached.
+ * https://spec.matrix.org/v1.19/server-server-api/#inviting-to-a-room
+ */
+export async function inviteUser(app: App, moderation: Moderation): Promise<void> {
+  if (serverNameOf(moderation.target) === app.serverName) await inviteOwnUser(app, moderation)
+  else await inviteForeigner(app, moderation)
+}
+
+/** As `inviteUser`, of a user of another server. `content` has the further keys of the event. */
+export async function inviteForeigner(app: App, moderation: Moderation): Promise<Event['event_id']> {
+  const { roomId, target } = moderation
+  const draft = await draftInvite(app, moderation)
+  const pdu = await askInTurn([serverNameOf(target)], (server) => requestSignature(app, server, draft))
+  const event = { ...draft.event, pdu }
+  return runInRoom(app, roomId, async (room) => {
+    const { outcome, event: stored, reason } = await appendRemoteEvent(app, room, event)
+    // The room may have changed while the other server was asked.
+    if (outcome !== 'accepted') throw new ForbiddenError(reason ?? 'The invite was sent already')
+    room.outgoing.push(stored.event_nid)
+    return stored.event_id
+  })
+}
+
+type DraftedInvite = { version: RoomVersion; event: Event; roomState: Pdu[] }
+
+function draftInvite(app: App, { roomId, sender, target, content }: Moderation): Promise<DraftedInvite> {
+  return runInRoom(app, roomId, async (room) => {
+    await requireJoined(room, sender)
+    const { version, draft, known } = await draftEvent(app, room, {
+      type: 'm.room.member',
+      state_key: target,
+      sender,
+      content: { ...content, membership: 'invite' },
+    })
+    const event = buildEvent(version, draft, { serverName: app.serverName, ...app.signingKey })
+    const verdict = checkEventAuth(version, event, known)
+    if (!verdict.allowed) throw new ForbiddenError(verdict.reason)
+    const root = room.head?.state_root ?? 0
+    const identity = await readRoomIdentity(room.db, { root, inviter: sender, overlay: overlayOf(room) })
+    return { version, event, roomState: identity.map(({ pdu }) => pdu) }
+  })
+}
+
+const TIMEOUT_MS = 60_000
+
+const signedInvite = z.looseObject({ signatures: z.record(z.string(), z.record(z.string(), z.string())) })
+const answerV2 = z.object({ event: signedInvite })
+const answerV1 = z.tuple([z.literal(200), answerV2])
+
+/** The event with the signature of the server of who is invited. */
+async function requestSignature(app: App, server: ServerName, invite: DraftedInvite): Promise<Pdu> {
+  const { version, event } = invite
+  const parsed = z.union([answerV2, answerV1]).safeParse(await sendInvite(app, server, invite))
+  if (!parsed.success) throw new FederationError(`${server} does not answer the invite as it should`)
+  const { event: said } = Array.isArray(parsed.data) ? parsed.data[1] : parsed.data
+  const signed = { ...event.pdu, ...said } as Pdu
+  const signature = said.signatures[server]
+  if (eventIdOf(version, signed) !== event.event_id || signature === undefined) {
+    throw new FederationError(`${server} does not return the invite with its signature`)
+  }
+  return { ...event.pdu, signatures: { ...event.pdu.signatures, [server]: signature } }
+}
+
+/** Servers from before there were room versions only know the first form. */
+async function sendInvite(
+  app: App,
+  server: ServerName,
+  { version, event, roomState }: DraftedInvite,
+): Promise<unknown> {
+  const path = `invite/${encodeURIComponent(event.room_id)}/${encodeURIComponent(event.event_id)}`
+  const put = (form: 'v1' | 'v2', body: object) =>
+    app.federation.request({
+      destination: server,
+      method: 'PUT',
+      path: `/_matrix/federation/${form}/${path}`,
+      body,
+      timeoutMs: TIMEOUT_MS,
+    })
+  try {
+    return await put('v2', { room_version: version.id, event: event.pdu, invite_room_state: roomState })
+  } catch (error) {
+    const isOld = version.eventIdFormat === 'server-chosen'
+    if (!isOld || !(error instanceof FederationError) || (error.status !== 400 && error.status !== 404)) throw error
+    const unsigned: JsonObject = { invite_room_state: roomState as unknown as JsonObject[] }
+    return put('v1', { ...event.pdu, unsigned })
+  }
+}

@@ -1,0 +1,93 @@
+import type { App } from '../../app.ts'
+import type { Pdu } from '../../core/events/pdu.ts'
+import type { EventId, RoomId, ServerName, UserId } from '../../core/ids.ts'
+import { type EventText, loadEventTexts, loadEventTextsById } from '../../storage/event-texts.ts'
+import { loadRoomSummaries } from '../../storage/room-heroes.ts'
+import { loadRoomServersWithout } from '../../storage/room-servers.ts'
+import { readNidDiff, readStateEvents } from '../../storage/room-state.ts'
+import type { StoredEvent } from '../../storage/stored-event.ts'
+
+type Reading = Pick<App, 'database' | 'serverName'>
+
+/** Events that are read and written at once. */
+const CHUNK = 500
+
+/**
+ * The JSON that answers `send_join`, piece by piece, so that a huge room takes no more memory than a small one: the joiner's event, the room's state
+ * before it, and the events that permit all these. `omitMembers`: only the members who name the room, and no event twice.
+ * https://spec.matrix.org/v1.19/server-server-api/#put_matrixfederationv2send_joinroomideventid
+ */
+export async function* joinAnswer(
+  app: Reading,
+  join: StoredEvent,
+  { omitMembers }: { omitMembers: boolean },
+): AsyncGenerator<string> {
+  const servers: ServerName[] = await loadRoomServersWithout(app.database, join.room_id, join.pdu.state_key as UserId)
+  yield `{"origin":${JSON.stringify(app.serverName)},"members_omitted":${omitMembers},"servers_in_room":${JSON.stringify(servers)}`
+  yield `,"event":${JSON.stringify(join.pdu)},"state":[`
+  const seen = new Set<EventId>()
+  const wanted = new Set<EventId>(join.auth_event_ids)
+  yield* list(stateTexts(app, join, omitMembers), (text) => {
+    seen.add(text.event_id)
+    for (const id of authIdsOf(text)) wanted.add(id)
+  })
+  yield '],"auth_chain":['
+  if (omitMembers) for (const id of seen) wanted.delete(id)
+  yield* list(chainTexts(app, wanted, omitMembers ? seen : new Set()), () => {})
+  yield ']}'
+}
+
+/** The items of a JSON list, a chunk of them at a time. */
+async function* list(chunks: AsyncIterable<EventText[]>, note: (text: EventText) => void): AsyncGenerator<string> {
+  let separator = ''
+  for await (const texts of chunks) {
+    if (texts.length === 0) continue
+    for (const text of texts) note(text)
+    yield separator + texts.map(({ json }) => json).join(',')
+    separator = ','
+  }
+}
+
+async function* stateTexts(app: Reading, join: StoredEvent, omitMembers: boolean): AsyncGenerator<EventText[]> {
+  const root = join.state_before ?? 0
+  const { added } = await readNidDiff(app.database, { from: 0, to: root, part: omitMembers ? 'rest' : 'all' })
+  const nids = omitMembers ? [...added, ...(await heroNids(app, join, root))] : added
+  for (let start = 0; start < nids.length; start += CHUNK) {
+    yield await loadEventTexts(app.database, nids.slice(start, start + CHUNK))
+  }
+}
+
+/** The members that clients name the room by, where it has no name. */
+async function heroNids(app: Reading, join: StoredEvent, root: number): Promise<number[]> {
+  const roomId: RoomId = join.room_id
+  const summaries = await loadRoomSummaries(app.database, [roomId], join.pdu.state_key as UserId)
+  const keys = (summaries.get(roomId)?.heroes ?? []).map((userId) => ({ type: 'm.room.member', state_key: userId }))
+  const members = await readStateEvents(app.database, root, keys)
+  return members.flatMap((member) => member?.event_nid ?? [])
+}
+
+/** Events with all that their `auth_events` lead to, except those in `known`. */
+async function* chainTexts(
+  app: Reading,
+  first: ReadonlySet<EventId>,
+  known: ReadonlySet<EventId>,
+): AsyncGenerator<EventText[]> {
+  const found = new Set<EventId>([...known, ...first])
+  let pending = [...first]
+  while (pending.length > 0) {
+    const chunk = pending.slice(0, CHUNK)
+    pending = pending.slice(CHUNK)
+    const texts = await loadEventTextsById(app.database, chunk)
+    for (const id of texts.flatMap(authIdsOf)) {
+      if (found.has(id)) continue
+      found.add(id)
+      pending.push(id)
+    }
+    yield texts
+  }
+}
+
+function authIdsOf({ json }: EventText): EventId[] {
+  const { auth_events } = JSON.parse(json) as Pdu
+  return auth_events.map((reference) => (typeof reference === 'string' ? reference : reference[0]))
+}

@@ -1,0 +1,105 @@
+import type { App } from '../../app.ts'
+import { ForbiddenError } from '../../core/errors.ts'
+import type { Event, JsonObject } from '../../core/events/pdu.ts'
+import type { RoomId, ServerName, UserId } from '../../core/ids.ts'
+import type { RoomVersion } from '../../core/room-versions.ts'
+import { FederationError } from '../../infra/federation-error.ts'
+import { acceptReceived, type ReceivedState } from './accept-received.ts'
+import { askInTurn } from './ask-in-turn.ts'
+import { prepareMember } from './member-handshake.ts'
+import { requireResident } from './member-template.ts'
+import { type JoinAnswer, readJoinAnswer } from './read-join-answer.ts'
+import { receiveEvent } from './receive-event.ts'
+import { storeJoinedRoom } from './store-joined-room.ts'
+import { verifyEvents } from './verify-events.ts'
+
+/** A join through other servers. */
+export type RemoteJoin = {
+  roomId: RoomId
+  userId: UserId
+  /** Of the member event, with `membership`. */
+  content: JsonObject
+  /** Servers that may be in the room, the best first. */
+  servers: readonly ServerName[]
+}
+
+/** Large rooms take their time on the other side too. */
+const SEND_TIMEOUT_MS = 600_000
+
+/**
+ * Joins a room by way of the first server that can help, and stores the room as that server has it. Throws what the servers refuse for, 404
+ * M_NOT_FOUND when no server is known, 502 when none can be reached or answers what it should.
+ * https://spec.matrix.org/v1.19/server-server-api/#joining-rooms
+ */
+export async function joinRemoteRoom(app: App, join: RemoteJoin): Promise<void> {
+  await askInTurn(join.servers, async (server) => {
+    const { version, event } = await prepareMember(app, server, { ...join, membership: 'join' })
+    const { body } = await app.federation.stream({
+      destination: server,
+      method: 'PUT',
+      path: `/_matrix/federation/v2/send_join/${encodeURIComponent(join.roomId)}/${encodeURIComponent(event.event_id)}`,
+      body: event.pdu,
+      timeoutMs: SEND_TIMEOUT_MS,
+    })
+    const answer = await readJoinAnswer(app, { version, roomId: join.roomId }, body)
+    try {
+      await takeOver(app, { version, server, event, answer })
+    } finally {
+      await answer.spool.close()
+    }
+  })
+}
+
+type Joined = { version: RoomVersion; server: ServerName; event: Event; answer: JoinAnswer }
+
+async function takeOver(app: App, { version, server, event, answer }: Joined): Promise<void> {
+  const signed = await signedByResident(app, { version, server, event, answer })
+  const state = new Map<string, ReceivedState>()
+  await acceptReceived(app, { version, roomId: event.room_id }, answer, (piece) => {
+    state.set(`${piece.event.pdu.type}\0${piece.event.pdu.state_key}`, piece)
+  })
+  const outcome = await storeJoinedRoom(app, { version, event: signed, state: [...state.values()] })
+  if (outcome === 'stored') return
+  // Somebody else has brought this server into the room meanwhile: the event is one of many now.
+  await receiveOwnJoin(app, server, signed)
+}
+
+/** The event as the room has it, with the signature of who authorised it, where that is needed. */
+async function signedByResident(app: App, { version, server, event, answer }: Joined): Promise<Event> {
+  if (answer.join === undefined) {
+    if (event.pdu.content.join_authorised_via_users_server === undefined) return event
+    throw new FederationError(`${server} does not return the event that it has authorised`)
+  }
+  const [verified] = await verifyEvents(app, version, [answer.join])
+  if (verified?.ok && verified.event.event_id === event.event_id) return verified.event
+  throw new FederationError(`${server} returns another event than that of the join`)
+}
+
+/**
+ * Joins a room that this server is in already, but may let nobody into, through a server that may.
+ * https://spec.matrix.org/v1.19/server-server-api/#restricted-rooms
+ */
+export async function joinThroughOthers(app: App, join: RemoteJoin): Promise<void> {
+  await requireResident(app, join.roomId)
+  await askInTurn(join.servers, async (server) => {
+    const { version, event } = await prepareMember(app, server, { ...join, membership: 'join' })
+    const { body } = await app.federation.stream({
+      destination: server,
+      method: 'PUT',
+      path: `/_matrix/federation/v2/send_join/${encodeURIComponent(join.roomId)}/${encodeURIComponent(event.event_id)}`,
+      // What there is to know of the room is known here.
+      query: { omit_members: true },
+      body: event.pdu,
+      timeoutMs: SEND_TIMEOUT_MS,
+    })
+    const answer = await readJoinAnswer(app, { version, roomId: join.roomId }, body)
+    await answer.spool.close()
+    await receiveOwnJoin(app, server, await signedByResident(app, { version, server, event, answer }))
+  })
+}
+
+async function receiveOwnJoin(app: App, server: ServerName, event: Event): Promise<void> {
+  const { outcome, reason } = await receiveEvent(app, { origin: server, roomId: event.room_id, pdu: event.pdu })
+  if (outcome === 'accepted' || outcome === 'known') return
+  throw new ForbiddenError(`The room does not allow the join: ${reason}`)
+}

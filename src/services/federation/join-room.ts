@@ -1,0 +1,71 @@
+import type { App } from '../../app.ts'
+import { ForbiddenError, MatrixError } from '../../core/errors.ts'
+import type { JsonObject } from '../../core/events/pdu.ts'
+import type { RoomAlias, RoomId, ServerName, UserId } from '../../core/ids.ts'
+import { loadProfile } from '../../storage/profiles.ts'
+import { joinRoom as joinOwnRoom } from '../rooms/join.ts'
+import { memberContent } from '../rooms/member-content.ts'
+import { joinRemoteRoom, joinThroughOthers } from './join-remote-room.ts'
+import { locateRoom, type RoomLocation } from './locate-room.ts'
+
+export type JoinRequest = {
+  userId: UserId
+  isGuest: boolean
+  room: RoomId | RoomAlias
+  /** Servers that the client says are in the room. */
+  via: readonly ServerName[]
+  /** Further keys of the member event, such as `reason`. */
+  content: JsonObject
+}
+
+/**
+ * Joins a room, wherever it is; returns its id. Does nothing for who has joined already. Throws M_NOT_FOUND, M_FORBIDDEN, M_GUEST_ACCESS_FORBIDDEN,
+ * what other servers refuse for, and 502 when none can be reached. https://spec.matrix.org/v1.19/client-server-api/#joining-rooms
+ */
+export async function joinRoom(app: App, request: JoinRequest): Promise<RoomId> {
+  const location = await locateRoom(app, request)
+  await (location.isHere ? joinHere(app, request, location) : joinElsewhere(app, request, location))
+  return location.roomId
+}
+
+async function joinHere(app: App, { userId, isGuest, content }: JoinRequest, location: RoomLocation): Promise<void> {
+  try {
+    await joinOwnRoom(app, { userId, isGuest, room: location.roomId, content })
+  } catch (error) {
+    if (!(error instanceof MatrixError && error.errcode === 'M_UNABLE_TO_GRANT_JOIN')) throw error
+    if (location.servers.length === 0) throw new ForbiddenError(error.message)
+    await joinThroughOthers(app, { ...location, userId, content: await joinContent(app, userId, content) })
+  }
+}
+
+/** Those who join a room at once get there one after the other: for the second it is here already. */
+async function joinElsewhere(app: App, request: JoinRequest, { roomId, servers }: RoomLocation): Promise<void> {
+  const { userId, isGuest, content } = request
+  if (isGuest) throw new MatrixError(403, 'M_GUEST_ACCESS_FORBIDDEN', 'Guests may not join rooms of other servers')
+  const joins = joinsOf(app)
+  const other = joins.get(roomId)
+  if (other) {
+    await other.catch(() => {})
+    await joinRoom(app, { ...request, room: roomId, via: servers })
+    return
+  }
+  const profiled = joinContent(app, userId, content)
+  const join = profiled.then((whole) => joinRemoteRoom(app, { roomId, userId, servers, content: whole }))
+  joins.set(roomId, join)
+  await join.finally(() => joins.delete(roomId))
+}
+
+type Joins = Map<RoomId, Promise<void>>
+
+const joinsOfServers = new WeakMap<App['rooms'], Joins>()
+
+/** The joins of a running server that are under way, by room. */
+function joinsOf(app: Pick<App, 'rooms'>): Joins {
+  const joins = joinsOfServers.get(app.rooms) ?? new Map()
+  joinsOfServers.set(app.rooms, joins)
+  return joins
+}
+
+async function joinContent(app: Pick<App, 'database'>, userId: UserId, content: JsonObject): Promise<JsonObject> {
+  return memberContent('join', content, await loadProfile(app.database, userId))
+}

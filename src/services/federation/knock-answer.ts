@@ -1,0 +1,13 @@
+import type { App } from '../../app.ts'
+import type { Pdu } from '../../core/events/pdu.ts'
+import type { StoredEvent } from '../../storage/stored-event.ts'
+import { readRoomIdentity } from '../rooms/room-identity.ts'
+
+/**
+ * What somebody who knocks gets to know of the room: the events as servers exchange them, `m.room.create` among them.
+ * https://spec.matrix.org/v1.19/server-server-api/#put_matrixfederationv1send_knockroomideventid
+ */
+export async function knockAnswer(app: Pick<App, 'database'>, knock: StoredEvent): Promise<Pdu[]> {
+  const identity = await readRoomIdentity(app.database, { root: knock.state_before ?? 0 })
+  return identity.map(({ pdu }) => pdu)
+}

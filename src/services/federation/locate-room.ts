@@ -1,0 +1,43 @@
+import type { App } from '../../app.ts'
+import { domainOf, isRoomAlias, type RoomAlias, type RoomId, type ServerName, type UserId } from '../../core/ids.ts'
+import { loadRoomContacts } from '../../storage/room-contacts.ts'
+import { findRoomHead } from '../../storage/room-heads.ts'
+import { filterRoomsOfServer, loadRoomServers } from '../../storage/room-servers.ts'
+import { findRoomAlias } from './find-alias.ts'
+
+/** Where a room is. */
+export type RoomLocation = {
+  roomId: RoomId
+  /** Whether this server can act in it by itself: a user of it has joined, or nobody at all is there. */
+  isHere: boolean
+  /** Other servers that may be in it, the best first. */
+  servers: ServerName[]
+}
+
+/** Enough to find one that can help; each may cost the client a time-out. */
+const MAX_SERVERS = 12
+
+/**
+ * Finds the room that an id or an alias means, and servers that are in it: those of the alias, those that the client names (`via`), those that one
+ * of our users had to do with, the one that its id names. Throws M_NOT_FOUND for an alias that does not exist, and 502 when its server is down.
+ */
+export async function locateRoom(
+  app: App,
+  { room, via, userId }: { room: RoomId | RoomAlias; via: readonly ServerName[]; userId: UserId },
+): Promise<RoomLocation> {
+  const target = isRoomAlias(room) ? await findRoomAlias(app, room) : { room_id: room, servers: [] }
+  const id = target.room_id
+  const isHere = (await filterRoomsOfServer(app.database, [id], app.serverName)).length > 0
+  const domain = domainOf(id)
+  const known = [
+    ...target.servers,
+    ...via,
+    ...(await loadRoomContacts(app.database, id, userId)),
+    ...(await loadRoomServers(app.database, id, MAX_SERVERS)),
+    ...(domain === undefined ? [] : [domain]),
+  ]
+  const servers = [...new Set(known)].filter((server) => server !== app.serverName)
+  // Where everybody has left and nobody else can have the room, it is still here.
+  const isAbandoned = !isHere && servers.length === 0 && (await findRoomHead(app.database, id)) !== undefined
+  return { roomId: id, isHere: isHere || isAbandoned, servers: servers.slice(0, MAX_SERVERS) }
+}

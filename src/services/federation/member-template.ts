@@ -1,0 +1,86 @@
+import type { App } from '../../app.ts'
+import { checkEventAuth } from '../../core/auth-rules/check-event-auth.ts'
+import { ForbiddenError, MatrixError, NotFoundError } from '../../core/errors.ts'
+import { buildEvent } from '../../core/events/build-event.ts'
+import type { JsonObject } from '../../core/events/pdu.ts'
+import { type RoomId, type ServerName, serverNameOf, type UserId } from '../../core/ids.ts'
+import type { RoomVersion } from '../../core/room-versions.ts'
+import type { LockedRoom } from '../../storage/locked-room.ts'
+import { filterRoomsOfServer } from '../../storage/room-servers.ts'
+import { draftEvent } from '../rooms/draft-event.ts'
+import { authoriserOfJoin } from '../rooms/restricted-join.ts'
+import { membershipIn, readMember } from '../rooms/room-member.ts'
+import { requireAllowedByAcl } from './check-server-acl.ts'
+
+/** What another server asks for to make a member event of one of its users. */
+export type TemplateRequest = {
+  origin: ServerName
+  roomId: RoomId
+  userId: UserId
+  membership: 'join' | 'leave' | 'knock'
+  /** The room versions that the other server speaks; undefined: it can only be that of the room, as the user is in touch with it already. */
+  versions?: readonly string[]
+}
+
+/**
+ * An event for another server to complete and sign, and the version of its room. Throws M_NOT_FOUND unless this server is in the room,
+ * M_FORBIDDEN, M_INCOMPATIBLE_ROOM_VERSION, M_UNABLE_TO_AUTHORISE_JOIN and M_UNABLE_TO_GRANT_JOIN.
+ * https://spec.matrix.org/v1.19/server-server-api/#joining-rooms
+ */
+export async function makeMemberTemplate(
+  app: App,
+  request: TemplateRequest,
+): Promise<{ room_version: string; event: JsonObject }> {
+  const { origin, roomId, userId } = request
+  if (serverNameOf(userId) !== origin) throw new ForbiddenError('A server may only ask on behalf of its own users')
+  await requireResident(app, roomId)
+  await requireAllowedByAcl(app, roomId, origin)
+  return app.rooms.run(roomId, async (room) => {
+    if (!room.head) throw new NotFoundError('This server is not in that room')
+    requireSpoken(room.head.version, request)
+    return { room_version: room.head.version.id, event: await templateIn(app, room, request) }
+  })
+}
+
+/** Throws M_NOT_FOUND unless a user of this server has joined the room. */
+export async function requireResident(app: Pick<App, 'database' | 'serverName'>, roomId: RoomId): Promise<void> {
+  const rooms = await filterRoomsOfServer(app.database, [roomId], app.serverName)
+  if (rooms.length === 0) throw new NotFoundError('This server is not in that room')
+}
+
+function requireSpoken(version: RoomVersion, { versions, membership }: TemplateRequest): void {
+  if (versions && !versions.includes(version.id)) {
+    throw new MatrixError(400, 'M_INCOMPATIBLE_ROOM_VERSION', `The room has version ${version.id}`, {
+      room_version: version.id,
+    })
+  }
+  if (membership === 'knock' && !version.knock) throw new ForbiddenError('Rooms of this version have no knocks')
+}
+
+async function templateIn(app: App, room: LockedRoom, { userId, membership }: TemplateRequest): Promise<JsonObject> {
+  const authoriser = membership === 'join' ? await authoriserFor(app, room, userId) : undefined
+  const { version, draft, known } = await draftEvent(app, room, {
+    type: 'm.room.member',
+    state_key: userId,
+    sender: userId,
+    content: { membership, ...(authoriser !== undefined && { join_authorised_via_users_server: authoriser }) },
+  })
+  // Signed only to be an event that the rules can be asked about: what is the user's server's to sign does not leave here.
+  const event = buildEvent(version, draft, { serverName: app.serverName, ...app.signingKey })
+  const verdict = checkEventAuth(version, event, known)
+  if (!verdict.allowed) throw new ForbiddenError(verdict.reason)
+  const { hashes: _hashes, signatures: _signatures, event_id: _eventId, ...template } = event.pdu
+  return { ...template, origin: app.serverName } as JsonObject
+}
+
+/** The user of this server in whose name a user may join, where the join needs one. Throws as `authoriserOfJoin` does. */
+export async function authoriserFor(
+  app: Pick<App, 'serverName'>,
+  room: LockedRoom,
+  userId: UserId,
+): Promise<UserId | undefined> {
+  const before = membershipIn(await readMember(room, userId))
+  // The banned are for the authorisation rules to refuse.
+  if (before === 'join' || before === 'invite' || before === 'ban') return undefined
+  return authoriserOfJoin(room, userId, app.serverName)
+}

@@ -1,0 +1,30 @@
+import type { App } from '../../app.ts'
+import type { Event } from '../../core/events/pdu.ts'
+import { domainOf, isUserId } from '../../core/ids.ts'
+import type { RoomVersion } from '../../core/room-versions.ts'
+import { loadEvents } from '../../storage/events.ts'
+import { findMembership } from '../../storage/room-memberships.ts'
+import { storeOutsideMember } from './store-outside-member.ts'
+
+/**
+ * Takes the event that ends an invite or a knock of one of our users in a room that this server is not in; returns whether it is one. Without
+ * the room nobody can tell who has the power to do that: an invite is taken back by who made it, and a knock is refused by an event that follows from it.
+ * https://spec.matrix.org/v1.19/server-server-api/#inviting-to-a-room
+ */
+export async function receiveFarewell(
+  app: Pick<App, 'database' | 'takeNids' | 'serverName'>,
+  version: RoomVersion,
+  event: Event,
+): Promise<boolean> {
+  const { type, state_key: target, sender, content } = event.pdu
+  const isFarewell = type === 'm.room.member' && (content.membership === 'leave' || content.membership === 'ban')
+  if (!isFarewell || target === undefined || target === sender) return false
+  if (!isUserId(target) || domainOf(target) !== app.serverName) return false
+  const current = await findMembership(app.database, event.room_id, target)
+  if (current?.membership !== 'invite' && current?.membership !== 'knock') return false
+  const member = (await loadEvents(app.database, [current.event_nid])).get(current.event_nid)
+  if (!member || !event.auth_event_ids.includes(member.event_id)) return false
+  if (current.membership === 'invite' && member.pdu.sender !== sender) return false
+  await storeOutsideMember(app, event, { version })
+  return true
+}

@@ -1,0 +1,84 @@
+import type { App } from '../../app.ts'
+import { ForbiddenError, InvalidParamError, MatrixError } from '../../core/errors.ts'
+import type { Event, JsonObject, Pdu } from '../../core/events/pdu.ts'
+import { domainOf, type EventId, isUserId, type RoomId, type ServerName, type UserId } from '../../core/ids.ts'
+import { ROOM_VERSIONS, type RoomVersion } from '../../core/room-versions.ts'
+import { signEvent } from '../../core/signing/sign-event.ts'
+import { findMembership } from '../../storage/room-memberships.ts'
+import { findUser } from '../../storage/users.ts'
+import { requireInvitable } from '../rooms/invitable.ts'
+import { requireToldState } from './received-identity.ts'
+import { storeOutsideMember } from './store-outside-member.ts'
+import { verifyEvents } from './verify-events.ts'
+
+/** An invite of one of our users that another server wants signed. */
+export type ReceivedInvite = {
+  origin: ServerName
+  roomId: RoomId
+  eventId: EventId
+  roomVersion: string
+  pdu: JsonObject
+  /** What tells the user which room it is; of any shape. */
+  roomState: readonly unknown[]
+}
+
+/**
+ * Shows an invite to the user whom it is for; returns it with our signature. Throws M_INCOMPATIBLE_ROOM_VERSION, M_INVALID_PARAM for what is no
+ * such invite, M_FORBIDDEN and M_INVITE_BLOCKED. https://spec.matrix.org/v1.19/server-server-api/#put_matrixfederationv2inviteroomideventid
+ */
+export async function receiveInvite(app: App, invite: ReceivedInvite): Promise<Pdu> {
+  const version = ROOM_VERSIONS.get(invite.roomVersion)
+  if (!version) {
+    const message = `This server does not know the room version ${invite.roomVersion}`
+    throw new MatrixError(400, 'M_INCOMPATIBLE_ROOM_VERSION', message, { room_version: invite.roomVersion })
+  }
+  const target = requireInvite(app, invite)
+  const event = await requireValid(app, version, invite)
+  const roomState = await requireToldState(app, { version, roomId: invite.roomId, events: invite.roomState })
+  await requireWelcome(app, target, event.pdu.sender)
+  const signed = signEvent(version, event.pdu, { serverName: app.serverName, ...app.signingKey })
+  const membership = await findMembership(app.database, invite.roomId, target)
+  // Who is in the room, or banned from it as far as is known here, gets to know what the room itself has to say.
+  if (membership?.membership !== 'join' && membership?.membership !== 'ban') {
+    await storeOutsideMember(
+      app,
+      { ...event, pdu: signed },
+      {
+        version,
+        told: roomState,
+        contact: invite.origin,
+      },
+    )
+  }
+  return signed
+}
+
+function requireInvite(app: Pick<App, 'serverName'>, { origin, pdu }: ReceivedInvite): UserId {
+  const { type, sender, state_key: target, content } = pdu
+  if (type !== 'm.room.member' || (content as JsonObject | undefined)?.membership !== 'invite') {
+    throw new InvalidParamError('The event is no invite')
+  }
+  if (typeof sender !== 'string' || domainOf(sender) !== origin) {
+    throw new InvalidParamError('The sender is not a user of the server that sends the invite')
+  }
+  if (typeof target !== 'string' || !isUserId(target) || domainOf(target) !== app.serverName) {
+    throw new InvalidParamError('The invite is not for a user of this server')
+  }
+  return target
+}
+
+async function requireValid(app: App, version: RoomVersion, { roomId, eventId, pdu }: ReceivedInvite): Promise<Event> {
+  const [verified] = await verifyEvents(app, version, [pdu])
+  if (!verified?.ok) throw new InvalidParamError(`The invite is not valid: ${verified?.reason}`)
+  if (verified.event.event_id !== eventId || verified.event.room_id !== roomId) {
+    throw new InvalidParamError('The invite is another one, or to another room, than the path says')
+  }
+  return verified.event
+}
+
+/** The sender is not told whether there is such a user, only that nobody is to be invited. */
+async function requireWelcome(app: App, target: UserId, inviter: UserId): Promise<void> {
+  const user = await findUser(app.database, target)
+  if (!user || user.deactivated_ts !== null) throw new ForbiddenError(`${target} cannot be invited`)
+  await requireInvitable(app, inviter, [target])
+}

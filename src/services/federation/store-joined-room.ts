@@ -1,0 +1,175 @@
+import type { App } from '../../app.ts'
+import { authEventKeys } from '../../core/auth-rules/auth-event-keys.ts'
+import { checkEventAuth } from '../../core/auth-rules/check-event-auth.ts'
+import { ForbiddenError } from '../../core/errors.ts'
+import type { Event } from '../../core/events/pdu.ts'
+import { domainOf, type UserId } from '../../core/ids.ts'
+import type { RoomVersion } from '../../core/room-versions.ts'
+import type { Tx } from '../../storage/database.ts'
+import { type JoinedRoomMember, loadOwnMembers, replaceMembers } from '../../storage/joined-room-members.ts'
+import {
+  type AppendedEvent,
+  type LockedRoom,
+  overlayOf,
+  readLockedStateAt,
+  type StateChange,
+} from '../../storage/locked-room.ts'
+import { noteMissingPrevs } from '../../storage/missing-prev-events.ts'
+import { changeState, readStateDiff } from '../../storage/room-state.ts'
+import type { StoredEvent } from '../../storage/stored-event.ts'
+import { appendToStream } from '../../storage/stream-append.ts'
+import { changeLockedState } from '../rooms/change-locked-state.ts'
+import { followUpgrade } from '../rooms/follow-upgrade.ts'
+import type { ReceivedState } from './accept-received.ts'
+
+/** A room as a resident server hands it over, with the event by which a user of ours joins it. */
+export type JoinedRoom = {
+  version: RoomVersion
+  event: Event
+  /** The accepted state before the event: each piece once. */
+  state: readonly ReceivedState[]
+}
+
+/**
+ * Begins a room that this server was not in, or goes on with it after a time outside: its state becomes what the resident server says, with the
+ * join as the only event at its end. Returns 'present', having changed nothing, when this server is in the room already. Throws M_FORBIDDEN when
+ * the state does not allow the join.
+ */
+export async function storeJoinedRoom(app: App, joined: JoinedRoom): Promise<'stored' | 'present'> {
+  return app.rooms.run(joined.event.room_id, async (room) => {
+    const own = await loadOwnMembers(room.db, app.serverName, joined.event.room_id)
+    if (room.head && [...own.values()].some(({ membership }) => membership === 'join')) return 'present'
+    await begin(app, room, joined)
+    return 'stored'
+  })
+}
+
+async function begin(app: App, room: LockedRoom, { version, event, state }: JoinedRoom): Promise<void> {
+  const stateBefore = await buildState(app, room, state)
+  const create = await requireAllowed(room, { version, event, stateBefore })
+  const roomBefore = room.head?.state_root ?? 0
+  const [nid] = (await app.takeNids(room.db, 1)) as [number]
+  const stateAfter = await changeLockedState(app, room, {
+    root: stateBefore,
+    changes: [{ type: 'm.room.member', state_key: event.pdu.state_key!, event_nid: nid }],
+  })
+  const bare = appendedEvent(event, {
+    event_nid: nid,
+    event_order: room.head?.next_order ?? 1,
+    state_before: stateBefore,
+    state_after: stateAfter,
+    room_before: roomBefore,
+    room_after: stateAfter,
+  })
+  // Members are replaced as a whole below.
+  const { added, removed } = await readStateDiff(room.db, roomBefore, stateBefore, 'rest', overlayOf(room))
+  const join = { ...bare, current_changes: [...changesOf(removed, added), ...changesOf([], [bare])] }
+  room.events.push(join)
+  room.head = {
+    room_id: event.room_id,
+    version,
+    create_nid: create.event_nid,
+    state_root: stateAfter,
+    depth: event.pdu.depth,
+    next_order: join.event_order! + 1,
+    forward_extremities: [event.event_id],
+  }
+  noteMissingPrevs(room, join, event.prev_event_ids)
+  room.writes.push((tx) => storeMembers(tx, app, { join, state }))
+  followUpgrade(app, room, { event: join, before: undefined, create })
+}
+
+async function buildState(app: App, room: LockedRoom, state: readonly ReceivedState[]): Promise<number> {
+  const changes = state.map(({ event: { pdu }, event_nid }) => ({
+    type: pdu.type,
+    state_key: pdu.state_key!,
+    event_nid,
+  }))
+  const { root, created } = await changeState({ db: room.db, takeNids: app.takeNids, root: 0, changes })
+  for (const [address, node] of created) room.nodes.set(address, node)
+  return root
+}
+
+async function requireAllowed(
+  room: LockedRoom,
+  { version, event, stateBefore }: { version: RoomVersion; event: Event; stateBefore: number },
+): Promise<StoredEvent> {
+  const keys = [{ type: 'm.room.create', state_key: '' }, ...authEventKeys(version, event.pdu)]
+  const found = await readLockedStateAt(room, stateBefore, keys)
+  const create = found[0]
+  if (!create || (create.pdu.content.room_version ?? '1') !== version.id) {
+    throw new ForbiddenError('The other server tells of no such room')
+  }
+  const byKey = new Map(keys.map((key, place) => [`${key.type}\0${key.state_key}`, found[place]]))
+  const verdict = checkEventAuth(version, event, { get: (type, stateKey) => byKey.get(`${type}\0${stateKey}`) })
+  if (!verdict.allowed) throw new ForbiddenError(`The room does not allow the join: ${verdict.reason}`)
+  return create
+}
+
+function changesOf(removed: readonly StoredEvent[], added: readonly StoredEvent[]): StateChange[] {
+  const changes = new Map<string, StateChange>()
+  for (const event of [...removed, ...added]) {
+    const key = { type: event.pdu.type, state_key: event.pdu.state_key! }
+    changes.set(`${key.type}\0${key.state_key}`, { ...key, event: removed.includes(event) ? undefined : event })
+  }
+  return [...changes.values()]
+}
+
+type Placement = Pick<
+  AppendedEvent,
+  'event_nid' | 'event_order' | 'state_before' | 'state_after' | 'room_before' | 'room_after'
+>
+
+function appendedEvent(event: Event, placement: Placement): AppendedEvent {
+  const json = JSON.stringify(event.pdu)
+  return {
+    ...event,
+    ...placement,
+    soft_failed: false,
+    redacted_by: null,
+    rejected_reason: null,
+    txn_device_id: null,
+    txn_id: null,
+    json,
+    size: json.length,
+  }
+}
+
+async function storeMembers(
+  tx: Tx,
+  app: Pick<App, 'serverName'>,
+  { join, state }: { join: AppendedEvent; state: readonly ReceivedState[] },
+): Promise<void> {
+  const { room_id: roomId } = join
+  const members = [...state, { event: join, event_nid: join.event_nid }].flatMap(memberOf)
+  const unique = [...new Map(members.map((member) => [member.user_id, member])).values()]
+  const before = await loadOwnMembers(tx, app.serverName, roomId)
+  await replaceMembers(tx, app.serverName, { roomId, members: unique })
+  // Others of ours may have been invited, or sent away, while nobody of ours was there to see.
+  for (const { user_id, event_nid, membership } of unique) {
+    const isOurs = domainOf(user_id) === app.serverName && user_id !== join.pdu.state_key
+    if (!isOurs || before.get(user_id as UserId)?.membership === membership) continue
+    appendToStream(tx, {
+      kind: 'state',
+      room_id: roomId,
+      user_id: user_id as UserId,
+      ref: event_nid,
+      detail: membership,
+    })
+  }
+}
+
+function memberOf({ event: { pdu }, event_nid }: ReceivedState): JoinedRoomMember[] {
+  if (pdu.type !== 'm.room.member' || pdu.state_key === undefined) return []
+  const { membership, displayname, avatar_url } = pdu.content
+  const text = (value: unknown) => (typeof value === 'string' ? value : null)
+  return [
+    {
+      user_id: pdu.state_key,
+      event_nid,
+      membership: String(membership),
+      displayname: text(displayname),
+      avatar_url: text(avatar_url),
+    },
+  ]
+}

@@ -1,0 +1,51 @@
+import type { App } from '../../app.ts'
+import type { Event, JsonObject } from '../../core/events/pdu.ts'
+import type { ServerName, UserId } from '../../core/ids.ts'
+import type { RoomVersion } from '../../core/room-versions.ts'
+import type { Tx } from '../../storage/database.ts'
+import { loadEvents } from '../../storage/events.ts'
+import { storeOutliers } from '../../storage/outliers.ts'
+import { addRoomContact, removeRoomContacts } from '../../storage/room-contacts.ts'
+import { storeMemberships } from '../../storage/room-memberships.ts'
+import { addMemberCounts } from '../../storage/room-summaries.ts'
+import { storeOutsideVersion } from '../../storage/room-versions.ts'
+import { appendToStream } from '../../storage/stream-append.ts'
+import { storeToldState } from '../../storage/told-states.ts'
+
+/** What there is to know of a room that this server is not in. */
+export type OutsideRoom = {
+  version: RoomVersion
+  /** What it told of itself: https://spec.matrix.org/v1.19/client-server-api/#stripped-state */
+  told?: readonly JsonObject[]
+  /** A server that is in it. */
+  contact?: ServerName
+}
+
+/**
+ * Stores the member event of one of our users in a room that this server is not in (an invite, a knock, and what ends them): it becomes what the
+ * user is to the room, and /sync tells it. The caller has verified that the event may be believed.
+ */
+export async function storeOutsideMember(
+  app: Pick<App, 'database' | 'takeNids'>,
+  event: Event,
+  room: OutsideRoom,
+): Promise<void> {
+  await app.database.write(async (tx) => {
+    const nids = await storeOutliers(tx, app.takeNids, [event])
+    const nid = nids.get(event.event_id)!
+    await storeOutsideVersion(tx, event.room_id, room.version)
+    if (room.told) await storeToldState(tx, nid, room.told)
+    await becomeCurrent(tx, nid, room.contact)
+  })
+}
+
+async function becomeCurrent(tx: Tx, nid: number, contact: ServerName | undefined): Promise<void> {
+  const event = (await loadEvents(tx, [nid])).get(nid)!
+  const { room_id: roomId, pdu } = event
+  const userId = pdu.state_key as UserId
+  const membership = String(pdu.content.membership)
+  await addMemberCounts(tx, await storeMemberships(tx, [{ room_id: roomId, state_key: userId, event }]))
+  if (membership === 'leave' || membership === 'ban') await removeRoomContacts(tx, roomId, userId)
+  else if (contact !== undefined) await addRoomContact(tx, { roomId, userId, serverName: contact })
+  appendToStream(tx, { kind: 'event', room_id: roomId, user_id: userId, ref: nid, detail: membership })
+}

@@ -1,0 +1,29 @@
+import type { UserId } from '../../core/ids.ts'
+import type { Db } from '../../storage/database.ts'
+import { readStateEvents, type StateOverlay } from '../../storage/room-state.ts'
+import type { StoredEvent } from '../../storage/stored-event.ts'
+
+/** https://spec.matrix.org/v1.19/client-server-api/#stripped-state */
+const IDENTIFYING_TYPES = [
+  'm.room.create',
+  'm.room.name',
+  'm.room.avatar',
+  'm.room.topic',
+  'm.room.join_rules',
+  'm.room.canonical_alias',
+  'm.room.encryption',
+]
+
+/**
+ * The events of a state that tell somebody outside what room it is: `m.room.create`, name, avatar and the like, and the member event of who
+ * invites.
+ */
+export async function readRoomIdentity(
+  db: Db,
+  { root, inviter, overlay }: { root: number; inviter?: UserId | undefined; overlay?: StateOverlay },
+): Promise<StoredEvent[]> {
+  const keys = IDENTIFYING_TYPES.map((type) => ({ type, state_key: '' }))
+  if (inviter !== undefined) keys.push({ type: 'm.room.member', state_key: inviter })
+  const events = await readStateEvents(db, root, keys, overlay)
+  return events.flatMap((event) => event ?? [])
+}
