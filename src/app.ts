@@ -6,6 +6,7 @@ import type { FederationClient } from './infra/federation-client.ts'
 import type { JobRunner } from './infra/job-runner.ts'
 import type { KeyRing } from './infra/key-ring.ts'
 import type { Logger } from './infra/logger.ts'
+import type { Mailer } from './infra/mailer.ts'
 import type { Metrics } from './infra/metrics.ts'
 import type { PasswordHasher } from './infra/password-hasher.ts'
 import type { Random } from './infra/random.ts'
@@ -34,6 +35,8 @@ export type App = {
   readonly media: MediaStore
   /** What is done after the transaction that asks for it, and done even if the process dies. */
   readonly jobs: JobRunner
+  /** Undefined when no mail server is configured. */
+  readonly mailer: Mailer | undefined
   readonly clock: Clock
   readonly random: Random
   readonly logger: Logger

@@ -6,6 +6,7 @@ import { createFederationConnections, type FederationConnections } from './infra
 import { createJobRunner } from './infra/job-runner.ts'
 import { createKeyRing } from './infra/key-ring.ts'
 import { createLogger } from './infra/logger.ts'
+import { createMailer } from './infra/mailer.ts'
 import { createMetrics } from './infra/metrics.ts'
 import { createPasswordHasher } from './infra/password-hasher.ts'
 import { systemRandom } from './infra/random.ts'
@@ -63,6 +64,8 @@ export async function openApp(config: Config): Promise<OpenApp> {
       stopping: stopping.signal,
     })
     cleanUp.push(() => jobs.stop())
+    const mailer = createMailer(config.email)
+    cleanUp.push(() => mailer?.close())
     const app: App = {
       config,
       serverName: config.server_name,
@@ -76,6 +79,7 @@ export async function openApp(config: Config): Promise<OpenApp> {
       passwordHasher: createPasswordHasher(config.passwords),
       media: createMediaStore(config.media),
       jobs,
+      mailer,
       clock: systemClock,
       random: systemRandom,
       logger,

@@ -39,6 +39,10 @@ test('what a server without bridges, TURN and email answers', async () => {
   expect(await user.get('/_matrix/client/v3/thirdparty/user')).toEqual([])
   expect((await user.ask('GET', '/_matrix/client/v3/voip/turnServer')).status).toBe(200)
   expect(await user.get('/_matrix/client/v3/account/3pid')).toEqual({ threepids: [] })
-  const asked = await user.ask('POST', '/_matrix/client/v3/account/3pid/email/requestToken', {})
+  const asked = await user.ask('POST', '/_matrix/client/v3/account/3pid/email/requestToken', {
+    email: 'alice@example.org',
+    client_secret: 'secret',
+    send_attempt: 1,
+  })
   expect([asked.status, asked.body.errcode]).toEqual([403, 'M_THREEPID_DENIED'])
 })

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import type { ServerName } from '../core/ids.ts'
 import { ROOM_VERSIONS, type RoomVersionId } from '../core/room-versions.ts'
+import { email } from './email.ts'
 import { rateLimits } from './rate-limits.ts'
 import { serverNotices } from './server-notices.ts'
 import { turn } from './turn.ts'
@@ -271,6 +272,7 @@ export const configSchema = z.strictObject({
   turn,
   delayed_events: delayedEvents,
   presence,
+  email,
   server_notices: serverNotices,
   rate_limits: rateLimits,
   limits,

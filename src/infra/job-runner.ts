@@ -1,14 +1,17 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Json } from '../core/events/pdu.ts'
 import type { Database } from '../storage/database.ts'
-import { finishJob, isJobPending, leaseJobs, releaseJob, renewJobLeases } from '../storage/jobs.ts'
+import { finishJob, isJobPending, leaseJobs, postponeJob, releaseJob, renewJobLeases } from '../storage/jobs.ts'
 import type { JobRow } from '../storage/jobs-schema.ts'
 import type { Clock } from './clock.ts'
 import type { Logger } from './logger.ts'
 import type { Random } from './random.ts'
 
+/** What became of a job: it is done, or there is more to do later (milliseconds since 1970). */
+export type JobOutcome = { again: number } | undefined
+
 /** What to do for each kind of job. Whatever a handler does may have been done before, by a process that died: it must bear that. */
-export type JobHandlers = Readonly<Record<string, (payload: Json) => Promise<void>>>
+export type JobHandlers = Readonly<Record<string, (payload: Json) => Promise<JobOutcome> | Promise<void>>>
 
 /** Runs the jobs in the database: each in one process at a time, again when it fails or its process dies. */
 export type JobRunner = {
@@ -106,8 +109,8 @@ async function runJob(app: Capabilities, handlers: JobHandlers, job: JobRow): Pr
   try {
     const handle = handlers[job.kind]
     if (!handle) throw new Error(`this version of Hearth knows no job ${job.kind}`)
-    await handle(JSON.parse(job.payload))
-    await app.database.write((tx) => finishJob(tx, job))
+    const outcome = await handle(JSON.parse(job.payload))
+    await app.database.write((tx) => (outcome ? postponeJob(tx, job, outcome.again) : finishJob(tx, job)))
   } catch (error) {
     await giveBack(app, job, error).catch((fault) =>
       app.logger.error({ err: fault }, 'giving a job back failed; its lease ends by itself'),

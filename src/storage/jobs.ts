@@ -50,6 +50,12 @@ export async function finishJob(tx: Tx, { job_nid, version, leased_by }: JobRow)
   await sql`update jobs set leased_by = null, leased_until = 0 where ${isOurs}`.execute(tx.sql)
 }
 
+/** Lets a job rest until `dueTs`, as there is more to do then. */
+export async function postponeJob(tx: Tx, { job_nid, leased_by }: JobRow, dueTs: number): Promise<void> {
+  await sql`update jobs set leased_by = null, leased_until = 0, attempts = 0, due_ts = ${dueTs}::bigint
+    where job_nid = ${job_nid}::bigint and leased_by = ${leased_by}`.execute(tx.sql)
+}
+
 /** Gives back a job that was not finished; `failedUntil`: it failed and rests until then. */
 export async function releaseJob(tx: Tx, { job_nid, leased_by }: JobRow, failedUntil?: number): Promise<void> {
   const failure = failedUntil === undefined ? sql`` : sql`, attempts = attempts + 1, due_ts = ${failedUntil}::bigint`

@@ -34,6 +34,21 @@ export async function loadUnreadNotifications(
   return rows
 }
 
+/** Those of some events that notify a user and are unread. What was put to the user's rules has to be stored. */
+export async function loadUnreadAmong(db: Db, userId: UserId, eventNids: readonly number[]): Promise<number[]> {
+  const { rows } = await sql<{ event_nid: number }>`select noted.event_nid from notifications as noted
+    where noted.user_id = ${userId} and noted.event_nid = any(${eventNids}::bigint[]) and ${IS_UNREAD}`.execute(db.sql)
+  return rows.map((row) => row.event_nid)
+}
+
+/** Whether anything is unread that was sent to a user before a time (milliseconds since 1970). */
+export async function hasUnreadBefore(db: Db, userId: UserId, time: number): Promise<boolean> {
+  const { rows } = await sql`select 1 from notifications as noted join events using (event_nid)
+    where noted.user_id = ${userId} and events.origin_server_ts < ${time}::bigint and events.redacted_by is null
+      and ${IS_UNREAD} limit 1`.execute(db.sql)
+  return rows.length > 0
+}
+
 /** The newest events of each room after a place in it, `limit` for each room at most; by nid, oldest first in each room. */
 export async function loadEventsAfter(
   db: Db,

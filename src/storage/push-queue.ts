@@ -53,13 +53,13 @@ export async function enqueuePushes(tx: Tx, pushes: readonly QueuedPush[], now: 
     on conflict do nothing`.execute(tx.sql)
 }
 
-/** Takes pushers with something to send, which are this process's until `until`; those that rest after a failure are left out. */
+/** Takes pushers of gateways with something to send, which are this process's until `until`; those that rest after a failure are left out. */
 export async function leaseDuePushers(
   tx: Tx,
   { now, until, limit }: { now: number; until: number; limit: number },
 ): Promise<PusherRow[]> {
   const { rows } = await sql<PusherRow>`update pushers set leased_until = ${until}::bigint where pusher_nid in (
-      select pusher_nid from pushers where leased_until <= ${now}::bigint and retry_ts <= ${now}::bigint
+      select pusher_nid from pushers where kind = 'http' and leased_until <= ${now}::bigint and retry_ts <= ${now}::bigint
         and exists (select 1 from push_queue where push_queue.pusher_nid = pushers.pusher_nid)
       order by pusher_nid limit ${limit}::int for update skip locked) returning *`.execute(tx.sql)
   return rows

@@ -50,11 +50,17 @@ export async function deletePushers(
 }
 
 /** A pusher, and a room that its user has joined. */
-export type PusherInRoom = { room_id: RoomId; user_id: UserId; pusher_nid: number; since_position: number }
+export type PusherInRoom = {
+  room_id: RoomId
+  user_id: UserId
+  pusher_nid: number
+  kind: string
+  since_position: number
+}
 
 /** The pushers of those who have joined some rooms. */
 export async function loadRoomPushers(db: Db, roomIds: readonly RoomId[]): Promise<PusherInRoom[]> {
-  const { rows } = await sql<PusherInRoom>`select room_id, user_id, pusher_nid, since_position
+  const { rows } = await sql<PusherInRoom>`select room_id, user_id, pusher_nid, kind, since_position
     from room_memberships join pushers using (user_id)
     where room_id = any(${roomIds}::text[]) and membership = 'join'`.execute(db.sql)
   return rows
@@ -62,7 +68,9 @@ export async function loadRoomPushers(db: Db, roomIds: readonly RoomId[]): Promi
 
 /** The pushers of some users. */
 export async function loadPushersOf(db: Db, userIds: readonly UserId[]): Promise<Omit<PusherInRoom, 'room_id'>[]> {
-  const { rows } = await sql<Omit<PusherInRoom, 'room_id'>>`select user_id, pusher_nid, since_position from pushers
+  const { rows } = await sql<
+    Omit<PusherInRoom, 'room_id'>
+  >`select user_id, pusher_nid, kind, since_position from pushers
     where user_id = any(${userIds}::text[])`.execute(db.sql)
   return rows
 }

@@ -20,7 +20,7 @@ export const getCapabilities = route({
       'm.set_avatar_url': { enabled: true },
       'm.profile_fields': { enabled: true },
       'uk.tcpip.msc4133.profile_fields': { enabled: true },
-      'm.3pid_changes': { enabled: false },
+      'm.3pid_changes': { enabled: app.mailer !== undefined },
       'm.get_login_token': { enabled: true },
       'm.forget_forced_upon_leave': { enabled: false },
       'org.matrix.msc4140.delayed_events': {

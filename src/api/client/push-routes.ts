@@ -1,6 +1,13 @@
 import type { AnyEndpoint } from '../http/route.ts'
 import { getNotifications } from './notifications.ts'
 import { getPushers, postPushersSet } from './pushers.ts'
+import { getUnsubscribe, postUnsubscribe } from './unsubscribe.ts'
 
 /** Notifications and where they go; push rules are with the user's other belongings. */
-export const pushEndpoints: AnyEndpoint[] = [getNotifications, getPushers, postPushersSet]
+export const pushEndpoints: AnyEndpoint[] = [
+  getNotifications,
+  getPushers,
+  postPushersSet,
+  getUnsubscribe,
+  postUnsubscribe,
+]

@@ -1,44 +1,135 @@
 import { z } from 'zod'
+import type { App } from '../../app.ts'
 import { MatrixError } from '../../core/errors.ts'
-import { route } from '../http/route.ts'
+import { type ProofPurpose, requestEmailProof } from '../../services/users/email-proof.ts'
+import { addThreepid, removeThreepid } from '../../services/users/third-party-ids.ts'
+import { loadThreepids } from '../../storage/threepids.ts'
+import { type AnyEndpoint, route } from '../http/route.ts'
+import { authData } from './auth-data.ts'
 import { v3 } from './client-paths.ts'
+import { requirePassword } from './password-proof.ts'
 
-/** https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3account3pid; Hearth knows accounts by their user ids only. */
-export const getThirdPartyIds = route({
+/** https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3account3pid */
+const getThirdPartyIds = route({
   method: 'GET',
   path: v3('/account/3pid'),
   auth: 'user',
-  handle: () => ({ threepids: [] }),
+  async handle({ session }, app) {
+    const threepids = await loadThreepids(app.database, session.userId)
+    return {
+      threepids: threepids.map(({ medium, address, validated_ts, added_ts }) => ({
+        medium,
+        address,
+        validated_at: validated_ts,
+        added_at: added_ts,
+      })),
+    }
+  },
 })
 
-/** https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3account3pidadd and the others that add one, as `m.3pid_changes` says */
-export const postThirdPartyId = route({
+const clientSecret = z.string().regex(/^[0-9a-zA-Z.=_-]{1,255}$/, 'has characters that are not allowed')
+const credentials = { sid: z.string().max(255), client_secret: clientSecret }
+
+/** https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3account3pidadd */
+const postThirdPartyIdAdd = route({
   method: 'POST',
-  path: [...v3('/account/3pid'), ...v3('/account/3pid/add'), ...v3('/account/3pid/bind')],
+  path: v3('/account/3pid/add'),
   auth: 'user',
-  handle: refuse,
+  rateLimit: 'login',
+  body: z.object({ auth: authData.optional(), ...credentials }),
+  async handle({ session, body: { auth, ...proof } }, app) {
+    requireMailer(app)
+    await requirePassword(app, session, { operation: 'POST /account/3pid/add', auth })
+    await addThreepid(app, session.userId, proof)
+    return {}
+  },
 })
 
-/** https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3account3piddelete, and unbinding; an id that nobody has is as good as removed. */
-export const postThirdPartyIdDelete = route({
+/** https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3account3pidbind and the old way to add; both are about identity servers, with which Hearth does not speak. */
+const postThirdPartyIdBind = route({
   method: 'POST',
-  path: [...v3('/account/3pid/delete'), ...v3('/account/3pid/unbind')],
+  path: [...v3('/account/3pid'), ...v3('/account/3pid/bind')],
+  auth: 'user',
+  handle: () => {
+    throw new MatrixError(403, 'M_THREEPID_DENIED', 'This server does not use identity servers')
+  },
+})
+
+/** https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3account3piddelete, and unbinding; an id that the user does not have is as good as removed. */
+const postThirdPartyIdDelete = route({
+  method: 'POST',
+  path: v3('/account/3pid/delete'),
+  auth: 'user',
+  body: z.object({ address: z.string(), medium: z.string(), id_server: z.string().optional() }),
+  async handle({ session, body }, app) {
+    await removeThreepid(app, session.userId, body)
+    return { id_server_unbind_result: 'no-support' }
+  },
+})
+
+/** https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3account3pidunbind; nothing is bound. */
+const postThirdPartyIdUnbind = route({
+  method: 'POST',
+  path: v3('/account/3pid/unbind'),
   auth: 'user',
   body: z.object({ address: z.string(), medium: z.string(), id_server: z.string().optional() }),
   handle: () => ({ id_server_unbind_result: 'no-support' }),
 })
 
-/** https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3registeremailrequesttoken, and all that ask for a message with a code */
-export const postRequestToken = route({
+const webLink = z
+  .url()
+  .max(2000)
+  .refine((text) => URL.canParse(text) && /^https?:$/.test(new URL(text).protocol), 'must begin with https://')
+
+/** https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3registeremailrequesttoken and its like */
+function requestEmailToken(place: string, purpose: ProofPurpose) {
+  return route({
+    method: 'POST',
+    path: v3(`${place}/email/requestToken`),
+    auth: 'none',
+    rateLimit: 'login',
+    body: z.object({
+      email: z.string().max(255),
+      client_secret: clientSecret,
+      send_attempt: z.int().min(0),
+      next_link: webLink.optional(),
+    }),
+    accountTried: ({ body }) => body.email.toLowerCase(),
+    async handle({ body }, app) {
+      requireMailer(app)
+      if (purpose === 'register' && !app.config.registration.enabled)
+        throw new MatrixError(403, 'M_THREEPID_DENIED', 'Registration is disabled')
+      const { email, client_secret, send_attempt: sendAttempt, next_link: nextLink } = body
+      const sid = await requestEmailProof(app, { purpose, email, clientSecret: client_secret, sendAttempt, nextLink })
+      return { sid }
+    },
+  })
+}
+
+/** https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3registermsisdnrequesttoken and its like */
+const postPhoneToken = route({
   method: 'POST',
-  path: ['/register', '/account/password', '/account/3pid'].flatMap((place) => [
-    ...v3(`${place}/email/requestToken`),
-    ...v3(`${place}/msisdn/requestToken`),
-  ]),
+  path: ['/register', '/account/password', '/account/3pid'].flatMap((place) => v3(`${place}/msisdn/requestToken`)),
   auth: 'none',
-  handle: refuse,
+  handle: () => {
+    throw new MatrixError(403, 'M_THREEPID_DENIED', 'This server does not use phone numbers')
+  },
 })
 
-function refuse(): never {
-  throw new MatrixError(403, 'M_THREEPID_DENIED', 'This server does not use email addresses or phone numbers')
+/** Before anything else: where there is no mail, clients need not be told what is wrong with a request. */
+function requireMailer(app: App): void {
+  if (!app.mailer) throw new MatrixError(403, 'M_THREEPID_DENIED', 'This server does not use email addresses')
 }
+
+/** Addresses outside of Matrix that users have. */
+export const thirdPartyIdEndpoints: AnyEndpoint[] = [
+  getThirdPartyIds,
+  postThirdPartyIdAdd,
+  postThirdPartyIdBind,
+  postThirdPartyIdDelete,
+  postThirdPartyIdUnbind,
+  requestEmailToken('/register', 'register'),
+  requestEmailToken('/account/password', 'password'),
+  requestEmailToken('/account/3pid', 'add'),
+  postPhoneToken,
+]

@@ -5,6 +5,7 @@ import { getWellKnownSupport } from '../well-known/support.ts'
 import { deleteOneAccountData, getOneAccountData, putOneAccountData } from './account-data.ts'
 import { getLock, getSuspend, putLock, putSuspend } from './account-moderation.ts'
 import { getCapabilities } from './capabilities.ts'
+import { getConfirmEmail, postConfirmEmail } from './confirm-email.ts'
 import { postDeactivate } from './deactivate.ts'
 import { deleteDevice, getDevices, getOneDevice, postDeleteDevices, putDevice } from './devices.ts'
 import { getOneFilter, postFilter } from './filters.ts'
@@ -30,7 +31,7 @@ import { postRefresh } from './refresh.ts'
 import { getRegisterAvailable, postRegister } from './register.ts'
 import { getRegistrationTokenValidity } from './registration-tokens.ts'
 import { deleteRoomTag, getRoomTags, putRoomTag } from './tags.ts'
-import { getThirdPartyIds, postRequestToken, postThirdPartyId, postThirdPartyIdDelete } from './third-party-ids.ts'
+import { thirdPartyIdEndpoints } from './third-party-ids.ts'
 import { getThirdPartyMatches, getThirdPartyProtocol, getThirdPartyProtocols } from './third-party-networks.ts'
 import { getTurnServer } from './turn-server.ts'
 import { getVersions } from './versions.ts'
@@ -62,10 +63,9 @@ const accounts: AnyEndpoint[] = [
   getWhoami,
   postPassword,
   postDeactivate,
-  getThirdPartyIds,
-  postThirdPartyId,
-  postThirdPartyIdDelete,
-  postRequestToken,
+  ...thirdPartyIdEndpoints,
+  getConfirmEmail,
+  postConfirmEmail,
   getLock,
   putLock,
   getSuspend,

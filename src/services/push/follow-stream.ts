@@ -1,15 +1,18 @@
 import type { App } from '../../app.ts'
+import type { Tx } from '../../storage/database.ts'
+import { scheduleDigests } from '../../storage/email-digests.ts'
 import {
   advancePushProgress,
   enqueuePushes,
   leasePushProgress,
   loadStreamAfter,
+  type QueuedPush,
   releasePushProgress,
 } from '../../storage/push-queue.ts'
 import type { StreamRow } from '../../storage/schema.ts'
 import { pushesFor } from './queue-pushes.ts'
 
-type Capabilities = Pick<App, 'database' | 'stream' | 'clock' | 'random' | 'stopping'>
+type Capabilities = Pick<App, 'config' | 'database' | 'stream' | 'clock' | 'random' | 'stopping'>
 
 /** Puts the stream to the rules of users with pushers: in one process at a time, whichever holds the lease. */
 export type Follower = {
@@ -48,11 +51,18 @@ export function createFollower(app: Capabilities): Follower {
     const now = app.clock.now()
     const moved = await app.database.write(async (tx) => {
       const isOurs = await advancePushProgress(tx, { from, to })
-      if (isOurs) await enqueuePushes(tx, pushes, now)
+      if (isOurs) await enqueue(tx, pushes, now)
       return isOurs
     })
     lease = moved && lease ? { ...lease, position: to } : undefined
     return moved && pushes.length > 0
+  }
+
+  async function enqueue(tx: Tx, pushes: readonly QueuedPush[], now: number): Promise<void> {
+    const { smtp_url: mailServer, digest_delay: delay } = app.config.email
+    await enqueuePushes(tx, pushes, now)
+    if (mailServer === undefined || pushes.length === 0) return
+    await scheduleDigests(tx, { pusherNids: pushes.map(({ pusher_nid }) => pusher_nid), now, delay })
   }
 
   return {

@@ -1,7 +1,10 @@
 import type { App } from '../../app.ts'
-import { InvalidParamError, MissingParamError } from '../../core/errors.ts'
+import { InvalidParamError, MatrixError, MissingParamError } from '../../core/errors.ts'
 import type { JsonObject } from '../../core/events/pdu.ts'
+import type { UserId } from '../../core/ids.ts'
 import { deletePushers, storePusher } from '../../storage/pushers.ts'
+import { findThreepidOwner } from '../../storage/threepids.ts'
+import { emailAddress } from '../users/email-address.ts'
 import type { Session } from '../users/session.ts'
 
 /** A pusher as a client sends it. */
@@ -20,7 +23,7 @@ export type PusherToSet = {
 const REQUIRED = ['app_display_name', 'device_display_name', 'lang', 'data'] as const
 
 /**
- * Makes notifications of a user go to a push gateway, until the session ends. Throws M_MISSING_PARAM for what a pusher lacks, and
+ * Makes notifications of a user go to a push gateway, or to an e-mail address of the user, until the session ends. Throws M_MISSING_PARAM for what a pusher lacks, and
  * M_INVALID_PARAM for kinds and addresses that there are none of. https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3pushersset
  */
 export async function setPusher(
@@ -30,9 +33,8 @@ export async function setPusher(
 ): Promise<void> {
   const missing = REQUIRED.filter((name) => pusher[name] === undefined)
   if (missing.length > 0) throw new MissingParamError(`Missing parameters: ${missing.join(', ')}`)
-  if (pusher.kind !== 'http') throw new InvalidParamError(`There are no pushers of kind ${pusher.kind} here`)
-  checkUrl(app, pusher.data?.url)
-  const { app_id, pushkey, append } = pusher
+  const { app_id, append } = pusher
+  const pushkey = await checkedPushkey(app, userId, pusher)
   await app.database.write(async (tx) => {
     if (!append) await deletePushers(tx, { app_id, pushkey }, { except: userId })
     await storePusher(tx, {
@@ -58,7 +60,30 @@ export async function removePusher(
   { userId }: Session,
   key: { app_id: string; pushkey: string },
 ): Promise<void> {
-  await app.database.write((tx) => deletePushers(tx, key, { of: userId }))
+  // The keys of those of kind email are in canonical form.
+  const pushkeys = new Set([key.pushkey, emailAddress(key.pushkey) ?? key.pushkey])
+  await app.database.write(async (tx) => {
+    for (const pushkey of pushkeys) await deletePushers(tx, { ...key, pushkey }, { of: userId })
+  })
+}
+
+/** A gateway must be one, and an e-mail address the user's own. */
+async function checkedPushkey(
+  app: Pick<App, 'database' | 'config'>,
+  userId: UserId,
+  { kind, pushkey, data }: PusherToSet,
+): Promise<string> {
+  if (kind === 'http') {
+    checkUrl(app, data?.url)
+    return pushkey
+  }
+  if (kind !== 'email' || app.config.email.smtp_url === undefined)
+    throw new InvalidParamError(`There are no pushers of kind ${kind} here`)
+  const address = emailAddress(pushkey)
+  const owner = address && (await findThreepidOwner(app.database, { medium: 'email', address }))
+  if (!address || owner !== userId)
+    throw new MatrixError(400, 'M_THREEPID_NOT_FOUND', 'pushkey: your account has no such e-mail address')
+  return address
 }
 
 /** Without encryption only where private addresses are allowed, that is in tests and closed networks. */

@@ -13,6 +13,7 @@ import { deleteLoginTokens } from '../../storage/login-tokens.ts'
 import { deleteOpenIdTokens } from '../../storage/openid-tokens.ts'
 import { deleteProfile } from '../../storage/profiles.ts'
 import { deletePushRules } from '../../storage/push-rules.ts'
+import { deleteAllThreepids } from '../../storage/threepids.ts'
 import { lockUser, markDeactivated } from '../../storage/users.ts'
 
 /** The job of leaving all rooms of a user. */
@@ -34,6 +35,7 @@ export async function deactivateUser(
     await deleteDevicelessTokens(tx, userId)
     await deleteLoginTokens(tx, userId)
     await deleteOpenIdTokens(tx, userId)
+    await deleteAllThreepids(tx, userId)
     await deleteDelayedEvents(tx, userId)
     if (erase) await eraseBelongings(tx, userId)
     return enqueueJob(tx, { kind: LEAVE_ALL_ROOMS, key: userId, payload: { user_id: userId }, now })

@@ -1,0 +1,229 @@
+import { chromium } from 'playwright-core'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { registerUser, sendText, type TestUser, uniqueName } from '../harness/client.ts'
+import { startHearth, type TestHearth } from '../harness/hearth.ts'
+import { type MailServer, startMailServer } from '../harness/mail-server.ts'
+import { pollUntil } from '../harness/poll-until.ts'
+import { startPostgres, type TestPostgres } from '../harness/postgres.ts'
+
+/** Mail of two processes on one database, taken by a real SMTP server. */
+const v3 = '/_matrix/client/v3'
+const inRoom = (roomId: string, rest: string) => `${v3}/rooms/${encodeURIComponent(roomId)}/${rest}`
+const DELAY_MS = 400
+
+let postgres: TestPostgres
+let mails: MailServer
+let hearths: TestHearth[]
+let url: string
+beforeAll(async () => {
+  ;[postgres, mails] = await Promise.all([startPostgres(), startMailServer()])
+  const email = {
+    smtp_url: mails.url,
+    from: 'Hearth <hearth@hearth.test>',
+    require_tls: false,
+    client_url: 'https://app.example.org/',
+    digest_delay: `${DELAY_MS}ms`,
+  }
+  const databaseUrl = await postgres.createDatabase()
+  hearths = [await startHearth({ databaseUrl, config: { email } })]
+  hearths.push(await startHearth({ databaseUrl, config: { email, public_base_url: hearths[0]!.url } }))
+  url = hearths[0]!.url
+})
+afterAll(async () => {
+  await Promise.all((hearths ?? []).map((hearth) => hearth.dispose()))
+  await mails?.stop()
+  await postgres?.stop()
+})
+
+const mailsTo = (address: string, count: number) =>
+  pollUntil(`${count} mails arrive`, () => mails.to(address).length >= count && mails.to(address))
+const linkIn = (text: string | undefined) => /http:\/\/\S+/.exec(text ?? '')![0]
+
+async function requestToken(user: TestUser, email: string, attempt = 1) {
+  const body = { email, client_secret: 'secret', send_attempt: attempt }
+  return user.ask('POST', `${v3}/account/3pid/email/requestToken`, body)
+}
+
+const addAddress = (user: TestUser, sid: string) =>
+  user.ask('POST', `${v3}/account/3pid/add`, {
+    sid,
+    client_secret: 'secret',
+    auth: { type: 'm.login.password', user: user.userId, password: 'correct horse battery' },
+  })
+
+/** A user with a proven address. */
+async function withAddress(): Promise<{ user: TestUser; address: string }> {
+  const user = await registerUser(url)
+  const address = `${uniqueName()}@example.org`
+  const { sid } = (await requestToken(user, address)).body
+  const [mail] = await mailsTo(address, 1)
+  await fetch(linkIn(mail!.text), { method: 'POST' })
+  expect((await addAddress(user, sid)).status).toBe(200)
+  mails.received.splice(mails.received.indexOf(mail!), 1)
+  return { user, address }
+}
+
+/** Bob, who gets mail, in a room with Alice. */
+async function withPusher() {
+  const { user: bob, address } = await withAddress()
+  const alice = await registerUser(url)
+  const { room_id: roomId } = await alice.post(`${v3}/createRoom`, { preset: 'public_chat', name: 'Tea & cake' })
+  await bob.post(inRoom(roomId, 'join'))
+  const pusher = {
+    app_id: 'm.email',
+    pushkey: address.toUpperCase(),
+    kind: 'email',
+    app_display_name: 'Email Notifications',
+    device_display_name: address,
+    lang: 'en',
+    data: { brand: 'Teapot' },
+  }
+  await bob.post(`${v3}/pushers/set`, pusher)
+  return { alice, bob, address, roomId: roomId as string }
+}
+
+const pushersOf = async (user: TestUser) => (await user.get(`${v3}/pushers`)).pushers
+
+/** https://spec.matrix.org/v1.19/client-server-api/#adding-account-administrative-contact-information */
+describe('addresses', () => {
+  test('are proven by a link, then added, listed and removed', async () => {
+    const user = await registerUser(url)
+    const address = `${uniqueName()}@example.org`
+    const { sid } = (await requestToken(user, ` ${address.toUpperCase()} `)).body
+    const [mail] = await mailsTo(address, 1)
+    expect(mail!.subject).toContain('hearth.test')
+    expect((await addAddress(user, sid)).body.errcode).toBe('M_THREEPID_AUTH_FAILED')
+
+    const page = await fetch(linkIn(mail!.text))
+    expect([page.status, page.headers.get('content-type')]).toEqual([200, 'text/html; charset=utf-8'])
+    expect(page.headers.get('content-security-policy')).toContain("default-src 'none'")
+    expect((await addAddress(user, sid)).body.errcode).toBe('M_THREEPID_AUTH_FAILED')
+    expect((await fetch(linkIn(mail!.text), { method: 'POST' })).status).toBe(200)
+    expect((await addAddress(user, sid)).status).toBe(200)
+    const listed = { medium: 'email', address, validated_at: expect.any(Number), added_at: expect.any(Number) }
+    expect((await user.get(`${v3}/account/3pid`)).threepids).toEqual([listed])
+
+    const other = await registerUser(url)
+    expect((await requestToken(other, address)).body.errcode).toBe('M_THREEPID_IN_USE')
+    await user.post(`${v3}/account/3pid/delete`, { medium: 'email', address })
+    expect((await user.get(`${v3}/account/3pid`)).threepids).toEqual([])
+    expect((await requestToken(other, address)).status).toBe(200)
+  })
+
+  test('get one mail for each attempt', async () => {
+    const user = await registerUser(url)
+    const address = `${uniqueName()}@example.org`
+    const first = (await requestToken(user, address, 1)).body
+    const [old] = await mailsTo(address, 1)
+    expect((await requestToken(user, address, 1)).body).toEqual(first)
+    expect((await requestToken(user, address, 2)).body).toEqual(first)
+    const [, mail] = await mailsTo(address, 2)
+    expect(linkIn(mail!.text)).not.toBe(linkIn(old!.text))
+    expect((await fetch(linkIn(old!.text), { method: 'POST' })).status).toBe(404)
+    expect((await fetch(linkIn(mail!.text), { method: 'POST' })).status).toBe(200)
+    expect(mails.to(address)).toHaveLength(2)
+  })
+
+  test.each(['nobody', 'a@b@c', ''])('%j is none', async (email) => {
+    const user = await registerUser(url)
+    expect((await requestToken(user, email)).body.errcode).toBe('M_INVALID_PARAM')
+  })
+})
+
+/** https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3pushersset */
+describe('pushers of kind email', () => {
+  test('are for own addresses only', async () => {
+    const [{ address }, mallory] = [await withAddress(), await registerUser(url)]
+    const pusher = {
+      app_id: 'm.email',
+      pushkey: address,
+      kind: 'email',
+      app_display_name: 'Mail',
+      lang: 'en',
+      data: {},
+    }
+    const answer = await mallory.ask('POST', `${v3}/pushers/set`, { ...pusher, device_display_name: 'Mail' })
+    expect([answer.status, answer.body.errcode]).toEqual([400, 'M_THREEPID_NOT_FOUND'])
+  })
+
+  test('tell once, by one mail, what stayed unread, and nothing that was read', async () => {
+    const { alice, bob, address, roomId } = await withPusher()
+    const read = await sendText(alice, roomId, 'You have read this')
+    await bob.post(inRoom(roomId, `receipt/m.read/${encodeURIComponent(read)}`))
+    await sendText(alice, roomId, 'Is <there> any tea?')
+    const mention = { msgtype: 'm.text', body: 'Bob?', 'm.mentions': { user_ids: [bob.userId] } }
+    await alice.put(inRoom(roomId, 'send/m.room.message/1'), mention)
+    const redacted = await sendText(alice, roomId, 'No, forget it')
+    await alice.put(inRoom(roomId, `redact/${encodeURIComponent(redacted)}/2`), {})
+
+    const [mail] = await mailsTo(address, 1)
+    expect(mail!.subject).toBe('[Teapot] 2 unread notifications in Tea & cake')
+    expect(mail!.text).toMatch(/Is <there> any tea\?[\s\S]*Bob\?/)
+    expect(mail!.html).toMatch(/Is &#60;there&#62; any tea\?[\s\S]*Bob\?/)
+    expect(mail!.text).toContain(`https://app.example.org/#/room/${encodeURIComponent(roomId)}`)
+    for (const part of [mail!.text, mail!.html]) expect(part).not.toMatch(/You have read this|forget it/)
+    expect(mail!.from?.address).toBe('hearth@hearth.test')
+
+    // The next one tells nothing of the first.
+    await bob.post(inRoom(roomId, `receipt/m.read/${encodeURIComponent(redacted)}`))
+    await sendText(alice, roomId, 'Some is left')
+    const [, second] = await mailsTo(address, 2)
+    expect(second!.subject).toBe('[Teapot] 1 unread notification in Tea & cake')
+    expect(second!.text).not.toContain('any tea')
+    expect(mails.to(address)).toHaveLength(2)
+  })
+
+  test('reach a mail server that was down when it is back', async () => {
+    const { alice, bob, address, roomId } = await withPusher()
+    await mails.stop()
+    await sendText(alice, roomId, 'First')
+    await pollUntil('the mail server is missed', () =>
+      hearths.some((hearth) => hearth.output().includes('ECONNREFUSED')),
+    )
+    await sendText(alice, roomId, 'Second')
+    await mails.start()
+    const [mail] = await mailsTo(address, 1)
+    expect(mail!.subject).toBe('[Teapot] 2 unread notifications in Tea & cake')
+    expect(mails.to(address)).toHaveLength(1)
+    expect(await pushersOf(bob)).toHaveLength(1)
+  })
+
+  test('tell of invites', async () => {
+    const { alice, bob, address } = await withPusher()
+    await alice.post(`${v3}/createRoom`, { invite: [bob.userId], name: 'Coffee' })
+    const [mail] = await mailsTo(address, 1)
+    expect(mail!.subject).toBe('[Teapot] 1 unread notification in Coffee')
+    expect(mail!.text).toContain('invited you')
+  })
+
+  test('end by one click of the mail program’s own button', async () => {
+    const { alice, bob, address, roomId } = await withPusher()
+    await sendText(alice, roomId, 'hello')
+    const [mail] = await mailsTo(address, 1)
+    const headers = new Map(mail!.headers.map(({ key, value }) => [key, value]))
+    expect(headers.get('list-unsubscribe-post')).toBe('List-Unsubscribe=One-Click')
+    const link = /^<(.*)>$/.exec(headers.get('list-unsubscribe')!)![1]!
+    expect((await fetch(link)).status).toBe(200)
+    expect((await fetch(`${link}x`, { method: 'POST' })).status).toBe(403)
+    expect(await pushersOf(bob)).toHaveLength(1)
+    const body = new URLSearchParams({ 'List-Unsubscribe': 'One-Click' })
+    expect((await fetch(link, { method: 'POST', body })).status).toBe(200)
+    expect(await pushersOf(bob)).toEqual([])
+  })
+
+  test('end by one click on the link in the mail', async () => {
+    const { alice, bob, address, roomId } = await withPusher()
+    await sendText(alice, roomId, 'hello')
+    const [mail] = await mailsTo(address, 1)
+    const link = /https?:\/\/\S+unsubscribe\S+/.exec(mail!.text!)![0]
+    const browser = await chromium.launch({ executablePath: '/usr/bin/chromium', args: ['--no-sandbox'] })
+    try {
+      const page = await browser.newPage()
+      await page.goto(link)
+      await page.getByText('You get no more mails').waitFor()
+    } finally {
+      await browser.close()
+    }
+    expect(await pushersOf(bob)).toEqual([])
+  })
+})

@@ -1,0 +1,41 @@
+import { z } from 'zod'
+import { html } from '../../core/html.ts'
+import { CONFIRM_PATH, confirmEmail, findEmailProof } from '../../services/users/email-proof.ts'
+import { asPage } from '../http/html-page.ts'
+import { route } from '../http/route.ts'
+
+const path = `${CONFIRM_PATH}/:sessionId/:token`
+const params = z.object({ sessionId: z.string(), token: z.string() })
+
+/** The link in mails that ask for a proof of an address. It takes a click more: programs that look at links must not confirm anything. */
+export const getConfirmEmail = route({
+  method: 'GET',
+  path,
+  auth: 'none',
+  rateLimit: 'login',
+  params,
+  handle: (call, app) =>
+    asPage(async () => {
+      const { address } = await findEmailProof(app, call.params)
+      const body = html`<p>Is <b>${address}</b> your address, and did you give it to ${app.serverName}?</p>
+<form method="post"><button>Yes, confirm it</button></form>
+<p>If not, close this page.</p>`
+      return { title: 'Confirm your address', body }
+    }),
+})
+
+/** What that page's button sends. */
+export const postConfirmEmail = route({
+  method: 'POST',
+  path,
+  auth: 'none',
+  rateLimit: 'login',
+  params,
+  handle: (call, app) =>
+    asPage(async () => {
+      const { next_link: next } = await confirmEmail(app, call.params)
+      // No redirect: whoever asked for the mail chose where to, and it would seem to come from here.
+      const on = next === null ? '' : html`<p><a href="${next}">Go on at ${new URL(next).host}</a></p>`
+      return { title: 'Your address is confirmed', body: html`<p>You can go back to your client.</p>${on}` }
+    }),
+})

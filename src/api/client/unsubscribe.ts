@@ -1,0 +1,36 @@
+import { z } from 'zod'
+import { html } from '../../core/html.ts'
+import { requireUnsubscribeToken, UNSUBSCRIBE_PATH, unsubscribe } from '../../services/push/unsubscribe.ts'
+import { asPage } from '../http/html-page.ts'
+import { route } from '../http/route.ts'
+
+const path = `${UNSUBSCRIBE_PATH}/:pusherId/:token`
+const params = z.object({ pusherId: z.coerce.number().int().min(0).max(Number.MAX_SAFE_INTEGER), token: z.string() })
+
+/** The link in mails: its page sends the form by itself, so that it takes one click; programs that only look at links end nothing. */
+export const getUnsubscribe = route({
+  method: 'GET',
+  path,
+  auth: 'none',
+  params,
+  handle: ({ params: { pusherId, token } }, app) =>
+    asPage(async () => {
+      await requireUnsubscribeToken(app, pusherId, token)
+      const body = html`<p>You will get no more mails about unread messages at this address.</p>
+<form method="post"><button>Get no more mails</button></form>`
+      return { title: 'No more mails', body, script: 'document.forms[0].submit()' }
+    }),
+})
+
+/** Also what mail programs send for their own button: https://www.rfc-editor.org/rfc/rfc8058 */
+export const postUnsubscribe = route({
+  method: 'POST',
+  path,
+  auth: 'none',
+  params,
+  handle: ({ params: { pusherId, token } }, app) =>
+    asPage(async () => {
+      await unsubscribe(app, pusherId, token)
+      return { title: 'No more mails', body: html`<p>You get no more mails. Your client can turn them on again.</p>` }
+    }),
+})

@@ -1,0 +1,55 @@
+import { createHash } from 'node:crypto'
+import { MatrixError } from '../../core/errors.ts'
+import { Html, html } from '../../core/html.ts'
+import { Reply } from './route.ts'
+
+/** A page for people; `script` runs in it. */
+export type Page = { title: string; body: Html; script?: string; status?: number }
+
+const STYLE = `:root { color-scheme: light dark; font: 1.1rem/1.5 system-ui, sans-serif }
+body { max-width: 34rem; margin: 10vh auto; padding: 0 1rem }
+input, button { font: inherit; padding: .5rem .8rem; margin: .2rem 0 }
+input[type=text], input[type=password] { width: 100%; box-sizing: border-box }
+[role=alert] { border-left: .3rem solid #c0392b; padding-left: .7rem }`
+
+/** An answer that browsers show. Nothing but what is in it runs or is loaded, no other page may frame it, and its address goes nowhere. */
+function htmlPage({ title, body, script, status = 200 }: Page): Reply {
+  const policy = [
+    "default-src 'none'",
+    `style-src ${hashOf(STYLE)}`,
+    ...(script === undefined ? [] : [`script-src ${hashOf(script)}`]),
+    "form-action 'self'",
+    "base-uri 'none'",
+    "frame-ancestors 'none'",
+  ]
+  const page = html`<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>${title}</title>
+<style>${new Html(STYLE)}</style></head><body><main>
+<h1>${title}</h1>
+${body}
+</main>${script === undefined ? '' : html`<script>${new Html(script)}</script>`}</body></html>
+`
+  return new Reply(status, page.text, {
+    'Content-Type': 'text/html; charset=utf-8',
+    'Content-Security-Policy': policy.join('; '),
+    'X-Frame-Options': 'DENY',
+    'X-Content-Type-Options': 'nosniff',
+    'Referrer-Policy': 'no-referrer',
+    'Cache-Control': 'no-store',
+  })
+}
+
+/** Shows people what went wrong, too, as a page. */
+export async function asPage(make: () => Promise<Page>): Promise<Reply> {
+  try {
+    return htmlPage(await make())
+  } catch (error) {
+    if (!(error instanceof MatrixError)) throw error
+    const body = html`<p role="alert">${error.message}.</p>`
+    return htmlPage({ title: 'This did not work', body, status: error.status })
+  }
+}
+
+function hashOf(text: string): string {
+  return `'sha256-${createHash('sha256').update(text).digest('base64')}'`
+}

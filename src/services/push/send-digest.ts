@@ -1,0 +1,66 @@
+import type { App } from '../../app.ts'
+import {
+  type EmailPusher,
+  findEmailPusher,
+  finishDigest,
+  loadOpenInvites,
+  loadWaiting,
+} from '../../storage/email-digests.ts'
+import { loadEvents } from '../../storage/events.ts'
+import { hasUnreadBefore, loadUnreadAmong } from '../../storage/notifications.ts'
+import type { PushQueueRow } from '../../storage/notifications-schema.ts'
+import type { StoredEvent } from '../../storage/stored-event.ts'
+import { digestMail } from './digest-mail.ts'
+import { storeUnread } from './unread-counts.ts'
+
+type Capabilities = Pick<App, 'config' | 'database' | 'stream' | 'clock' | 'random' | 'mailer' | 'serverName'>
+
+/** So much is told in one mail at most; more comes in the next. */
+const MOST_EVENTS = 200
+
+/**
+ * Mails a user what has been unread for the configured delay; what the user has read meanwhile, or was redacted, is left out, and without anything there is no mail. Returns when
+ * to look again, if there is something to come. Rejects when the mail server does not take it. https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3pushersset
+ */
+export async function sendDigest(app: Capabilities, pusherNid: number): Promise<{ again: number } | undefined> {
+  const pusher = await findEmailPusher(app.database, pusherNid)
+  const waiting = pusher ? await loadWaiting(app.database, pusherNid, MOST_EVENTS) : []
+  if (!pusher || waiting.length === 0 || !app.mailer) return undefined
+  await storeUnread(app, pusher.user_id)
+  const inRow = (await hasReadLastMail(app, pusher)) ? 0 : pusher.mails_in_row
+  const now = app.clock.now()
+  const dueAt = Math.max(waiting[0]!.queued_ts + app.config.email.digest_delay, inRow === 0 ? 0 : pusher.next_ts)
+  if (now < dueAt) return { again: dueAt }
+
+  const unread = await unreadAmong(app, pusher, waiting)
+  if (unread.length > 0) await app.mailer.send(await digestMail(app, pusher, { waiting, unread }))
+  const mailsInRow = unread.length > 0 ? inRow + 1 : inRow
+  const nextTs = unread.length > 0 ? now + restAfter(app, mailsInRow) : pusher.next_ts
+  const lastNid = waiting.at(-1)!.queue_nid
+  await app.database.write((tx) => finishDigest(tx, { pusherNid, lastNid, mailsInRow, nextTs }))
+  const [next] = await loadWaiting(app.database, pusherNid, 1)
+  return next && { again: Math.max(next.queued_ts + app.config.email.digest_delay, nextTs) }
+}
+
+function restAfter({ config }: Pick<App, 'config'>, mailsInRow: number): number {
+  const { digest_delay: delay, digest_longest_delay: longest } = config.email
+  return Math.min(delay * 2 ** Math.min(mailsInRow, 20), longest)
+}
+
+/** Whether nothing is unread any more of what there was when the last mail went out. */
+async function hasReadLastMail(app: Capabilities, { user_id, mails_in_row, next_ts }: EmailPusher): Promise<boolean> {
+  if (mails_in_row === 0) return true
+  return !(await hasUnreadBefore(app.database, user_id, next_ts - restAfter(app, mails_in_row)))
+}
+
+async function unreadAmong(
+  { database }: Pick<App, 'database'>,
+  { user_id }: EmailPusher,
+  waiting: readonly PushQueueRow[],
+): Promise<StoredEvent[]> {
+  const nids = waiting.flatMap(({ event_nid }) => event_nid ?? [])
+  const messages = await loadUnreadAmong(database, user_id, nids)
+  const invites = await loadOpenInvites(database, user_id, nids)
+  const events = await loadEvents(database, [...messages, ...invites])
+  return nids.flatMap((nid) => events.get(nid) ?? []).filter(({ redacted_by }) => redacted_by === null)
+}

@@ -1,0 +1,102 @@
+import { sql } from 'kysely'
+import type { UserId } from '../core/ids.ts'
+import type { Db, Tx } from './database.ts'
+import type { ThreepidRow, ThreepidSessionRow } from './notices-and-mail-schema.ts'
+
+/** An address outside of Matrix; `address` in its canonical form. */
+export type Threepid = Pick<ThreepidRow, 'medium' | 'address'>
+
+/** A user's addresses, the oldest first. */
+export async function loadThreepids(db: Db, userId: UserId): Promise<ThreepidRow[]> {
+  const { rows } = await sql<ThreepidRow>`select * from threepids where user_id = ${userId}
+    order by added_ts, address`.execute(db.sql)
+  return rows
+}
+
+/** Whose an address is; undefined when it is nobody's. */
+export async function findThreepidOwner(db: Db, { medium, address }: Threepid): Promise<UserId | undefined> {
+  const { rows } = await sql<{ user_id: UserId }>`select user_id from threepids
+    where medium = ${medium} and address = ${address}`.execute(db.sql)
+  return rows[0]?.user_id
+}
+
+/** Gives a user an address; false when it is another's. */
+export async function insertThreepid(tx: Tx, threepid: ThreepidRow): Promise<boolean> {
+  const { medium, address, user_id, validated_ts, added_ts } = threepid
+  const { rows } = await sql<{
+    user_id: UserId
+  }>`insert into threepids (medium, address, user_id, validated_ts, added_ts)
+    values (${medium}, ${address}, ${user_id}, ${validated_ts}::bigint, ${added_ts}::bigint)
+    on conflict (medium, address) do update set address = excluded.address returning user_id`.execute(tx.sql)
+  return rows[0]?.user_id === user_id
+}
+
+/** Takes an address from a user, and with it the mails that go there. */
+export async function deleteThreepid(tx: Tx, userId: UserId, { medium, address }: Threepid): Promise<void> {
+  await sql`delete from threepids where user_id = ${userId} and medium = ${medium} and address = ${address}`.execute(
+    tx.sql,
+  )
+  if (medium !== 'email') return
+  await sql`delete from pushers where user_id = ${userId} and kind = 'email' and pushkey = ${address}`.execute(tx.sql)
+}
+
+/** Takes all addresses from a user. */
+export async function deleteAllThreepids(tx: Tx, userId: UserId): Promise<void> {
+  await sql`delete from threepids where user_id = ${userId}`.execute(tx.sql)
+}
+
+/** The proof of an address under way, by what it is for and who asked. */
+export async function findThreepidSession(
+  db: Db,
+  { purpose, medium, address, client_secret }: Omit<ThreepidSessionKey, 'session_id'>,
+  now: number,
+): Promise<ThreepidSessionRow | undefined> {
+  const { rows } = await sql<ThreepidSessionRow>`select * from threepid_sessions
+    where purpose = ${purpose} and medium = ${medium} and address = ${address} and client_secret = ${client_secret}
+      and expires_ts > ${now}::bigint`.execute(db.sql)
+  return rows[0]
+}
+
+type ThreepidSessionKey = Pick<ThreepidSessionRow, 'session_id' | 'purpose' | 'medium' | 'address' | 'client_secret'>
+
+/** Stores a proof under way, in place of an older one for the same; those that have expired by `now` go. */
+export async function storeThreepidSession(
+  tx: Tx,
+  session: Omit<ThreepidSessionRow, 'validated_ts'>,
+  now: number,
+): Promise<void> {
+  await sql`delete from threepid_sessions where expires_ts <= ${now}::bigint`.execute(tx.sql)
+  await sql`insert into threepid_sessions (session_id, purpose, medium, address, client_secret, token_hash, send_attempt, next_link, expires_ts)
+    values (${session.session_id}, ${session.purpose}, ${session.medium}, ${session.address}, ${session.client_secret},
+      ${session.token_hash}, ${session.send_attempt}::bigint, ${session.next_link}, ${session.expires_ts}::bigint)
+    on conflict (purpose, medium, address, client_secret) do update set session_id = excluded.session_id,
+      token_hash = excluded.token_hash, send_attempt = excluded.send_attempt, next_link = excluded.next_link,
+      validated_ts = null, expires_ts = excluded.expires_ts`.execute(tx.sql)
+}
+
+/** The proof that a link is of, if it has not expired. */
+export async function findLinkedSession(
+  db: Db,
+  { sessionId, tokenHash, now }: { sessionId: string; tokenHash: string; now: number },
+): Promise<ThreepidSessionRow | undefined> {
+  const { rows } = await sql<ThreepidSessionRow>`select * from threepid_sessions
+    where session_id = ${sessionId} and token_hash = ${tokenHash} and expires_ts > ${now}::bigint`.execute(db.sql)
+  return rows[0]
+}
+
+/** Notes that the link was followed. */
+export async function markThreepidValidated(tx: Tx, sessionId: string, now: number): Promise<void> {
+  await sql`update threepid_sessions set validated_ts = coalesce(validated_ts, ${now}::bigint)
+    where session_id = ${sessionId}`.execute(tx.sql)
+}
+
+/** Uses up a proof: gives the address, undefined when its link was not followed or the secret is another. */
+export async function takeThreepidSession(
+  tx: Tx,
+  { sessionId, clientSecret, now }: { sessionId: string; clientSecret: string; now: number },
+): Promise<(Threepid & { validated_ts: number }) | undefined> {
+  const { rows } = await sql<Threepid & { validated_ts: number }>`delete from threepid_sessions
+    where session_id = ${sessionId} and client_secret = ${clientSecret} and validated_ts is not null
+      and expires_ts > ${now}::bigint returning medium, address, validated_ts`.execute(tx.sql)
+  return rows[0]
+}
