@@ -13,6 +13,13 @@ export async function insertUser(tx: Tx, user: NewUser): Promise<boolean> {
   return result.numAffectedRows === 1n
 }
 
+/** Makes a guest a user; false when there is no such guest. */
+export async function makeGuestUser(tx: Tx, userId: UserId, passwordHash: string | null): Promise<boolean> {
+  const result = await sql`update users set is_guest = false, password_hash = ${passwordHash}
+    where user_id = ${userId} and is_guest and deactivated_ts is null`.execute(tx.sql)
+  return result.numAffectedRows === 1n
+}
+
 /** A user of this server; undefined when there is none of that id. */
 export async function findUser(db: Db, userId: UserId): Promise<UserRow | undefined> {
   const { rows } = await sql<UserRow>`select * from users where user_id = ${userId}`.execute(db.sql)

@@ -21,6 +21,7 @@ export const postRegister = route({
     initial_device_display_name: z.string().max(255).optional(),
     inhibit_login: z.boolean().optional(),
     refresh_token: z.boolean().optional(),
+    guest_access_token: z.string().optional(),
   }),
   handle({ query, body: { auth, ...request } }, app) {
     if (query.kind === 'guest') return registerGuest(app, request.initial_device_display_name)

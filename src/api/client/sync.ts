@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import type { App } from '../../app.ts'
-import { BadJsonError } from '../../core/errors.ts'
+import { BadJsonError, InvalidParamError, NotFoundError } from '../../core/errors.ts'
 import { type Filter, parseFilter } from '../../core/filters/filter-schema.ts'
 import type { UserId } from '../../core/ids.ts'
 import { sync } from '../../services/sync/sync.ts'
@@ -45,7 +45,7 @@ export const getSync = route({
 /** A filter's id, or the filter itself. */
 async function filterOf(app: App, userId: UserId, given: string | undefined): Promise<Filter> {
   if (given === undefined) return {}
-  if (!given.startsWith('{')) return parseFilter(JSON.parse(await getFilter(app, userId, given)))
+  if (!given.startsWith('{')) return storedFilter(app, userId, given)
   let json: unknown
   try {
     json = JSON.parse(given)
@@ -53,4 +53,13 @@ async function filterOf(app: App, userId: UserId, given: string | undefined): Pr
     throw new BadJsonError('filter: is not JSON')
   }
   return parseFilter(json)
+}
+
+async function storedFilter(app: App, userId: UserId, filterId: string): Promise<Filter> {
+  try {
+    return parseFilter(JSON.parse(await getFilter(app, userId, filterId)))
+  } catch (error) {
+    // The path of /sync is there: what is not found is what a parameter names.
+    throw error instanceof NotFoundError ? new InvalidParamError('filter: there is no such filter') : error
+  }
 }

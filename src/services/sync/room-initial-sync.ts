@@ -4,13 +4,14 @@ import type { DeviceId, RoomId, UserId } from '../../core/ids.ts'
 import { paginationToken } from '../../core/pagination-token.ts'
 import { syncToken } from '../../core/sync-token.ts'
 import { loadAllAccountData } from '../../storage/account-data.ts'
+import { loadEvents } from '../../storage/events.ts'
+import { loadIgnoredUsers } from '../../storage/ignored-users.ts'
 import { findMembership, loadUserMemberships } from '../../storage/room-memberships.ts'
 import { readAllState } from '../../storage/room-state.ts'
 import { directoryVisibility } from '../rooms/directory.ts'
 import { accessState } from '../rooms/room-access.ts'
 import { serveEvents, serveStateEvents } from '../rooms/serve-events.ts'
 import { readVisiblePage } from '../rooms/visible-pages.ts'
-import { strippedState } from './stripped-state.ts'
 
 type Reading = Pick<App, 'database' | 'clock' | 'stream'>
 type Reader = { userId: UserId; deviceId: DeviceId | null; limit: number }
@@ -61,10 +62,8 @@ export async function wholeInitialSync(
   )
   const rooms: JsonObject[] = []
   for (const { room_id: roomId, membership, event_nid } of memberships) {
-    if (membership === 'invite') {
-      const state = (await strippedState(app, event_nid)) ?? []
-      rooms.push({ room_id: roomId, membership, state })
-    } else rooms.push(await roomInitialSync(app, { ...reader, roomId }))
+    if (membership === 'invite') rooms.push(...(await invitation(app, reader, { roomId, event_nid })))
+    else rooms.push(await roomInitialSync(app, { ...reader, roomId }))
   }
   const accountData = (await loadAllAccountData(app.database, reader.userId)).filter(({ room_id }) => room_id === '')
   return {
@@ -73,4 +72,16 @@ export async function wholeInitialSync(
     presence: [],
     account_data: accountData.map(({ type, content }) => ({ type, content: JSON.parse(content) })),
   }
+}
+
+/** A room to which the user is invited, unless by somebody whom the user ignores. */
+async function invitation(
+  app: Reading,
+  reader: Reader,
+  { roomId, event_nid }: { roomId: RoomId; event_nid: number },
+): Promise<JsonObject[]> {
+  const event = (await loadEvents(app.database, [event_nid])).get(event_nid)
+  if (!event || (await loadIgnoredUsers(app.database, reader.userId)).has(event.pdu.sender)) return []
+  const [invite] = await serveStateEvents(app, { ...reader, events: [event] })
+  return [{ room_id: roomId, membership: 'invite', invite: invite as JsonObject }]
 }

@@ -4,7 +4,7 @@ import { localpartOf, type UserId } from '../../core/ids.ts'
 import type { Tx } from '../../storage/database.ts'
 import { storeProfile } from '../../storage/profiles.ts'
 import { takeRegistrationToken } from '../../storage/registration-tokens.ts'
-import { insertUser } from '../../storage/users.ts'
+import { insertUser, makeGuestUser } from '../../storage/users.ts'
 import { checkNewPassword } from './new-password.ts'
 import { userIdForNewName, userInUse } from './user-names.ts'
 
@@ -14,7 +14,9 @@ export type NewAccount = {
   password?: string | undefined
   admin?: boolean
   guest?: boolean
-  /** Default: the localpart; guests have none. */
+  /** Makes the guest of this name a user instead of adding one. */
+  replacesGuest?: boolean
+  /** Default: the localpart; guests have none, or the one that they gave themselves. */
   displayName?: string | undefined
   /** Counts one use of this registration token; without one left there is no account. */
   registrationToken?: string | undefined
@@ -36,16 +38,19 @@ export async function createUser(
   const passwordHash = account.password === undefined ? null : await app.passwordHasher.hash(account.password)
   const now = app.clock.now()
   await app.database.write(async (tx) => {
-    const inserted = await insertUser(tx, {
-      user_id: userId,
-      password_hash: passwordHash,
-      is_admin: account.admin ?? false,
-      is_guest: account.guest ?? false,
-      created_ts: now,
-    })
-    if (!inserted) throw userInUse()
+    const isMade = account.replacesGuest
+      ? await makeGuestUser(tx, userId, passwordHash)
+      : await insertUser(tx, {
+          user_id: userId,
+          password_hash: passwordHash,
+          is_admin: account.admin ?? false,
+          is_guest: account.guest ?? false,
+          created_ts: now,
+        })
+    if (!isMade) throw userInUse()
     if (account.registrationToken !== undefined) await useToken(tx, account.registrationToken, now)
-    const displayName = account.displayName ?? (account.guest ? undefined : localpartOf(userId))
+    const isNameless = account.guest || account.replacesGuest
+    const displayName = account.displayName ?? (isNameless ? undefined : localpartOf(userId))
     if (displayName !== undefined) {
       await storeProfile(tx, { userId, profile: { displayname: displayName }, changedField: 'displayname' })
     }

@@ -1,10 +1,12 @@
 import type { App } from '../../app.ts'
 import { ForbiddenError, MissingParamError } from '../../core/errors.ts'
 import type { DeviceId } from '../../core/ids.ts'
+import { findTokenHolder } from '../../storage/access-tokens.ts'
 import { createUser } from './create-user.ts'
 import { type ClientDevice, logInDevice } from './device-login.ts'
 import type { LoginResult } from './log-in.ts'
 import { checkNewPassword } from './new-password.ts'
+import { hashToken } from './tokens.ts'
 import type { AuthData } from './uia-stages.ts'
 import { requireUserInteractiveAuth, type UiaFlow } from './user-interactive-auth.ts'
 import { requireAvailable, userIdForNewName } from './user-names.ts'
@@ -17,6 +19,8 @@ export type RegistrationRequest = {
   initial_device_display_name?: string | undefined
   inhibit_login?: boolean | undefined
   refresh_token?: boolean | undefined
+  /** The access token of the guest who registers; `username` is then the guest's. https://spec.matrix.org/v1.19/client-server-api/#guest-access */
+  guest_access_token?: string | undefined
 }
 
 type Capabilities = Pick<App, 'database' | 'clock' | 'random' | 'config' | 'serverName' | 'passwordHasher'>
@@ -35,7 +39,8 @@ export async function registerUser(
   { request, auth, operation }: { request: RegistrationRequest; auth: AuthData | undefined; operation: string },
 ): Promise<RegistrationResult> {
   if (!app.config.registration.enabled) throw new ForbiddenError('Registration is disabled')
-  if (request.username !== undefined) await requireAvailable(app, userIdForNewName(app, request.username))
+  if (request.guest_access_token !== undefined) await requireGuest(app, request, request.guest_access_token)
+  else if (request.username !== undefined) await requireAvailable(app, userIdForNewName(app, request.username))
   if (request.password !== undefined) checkNewPassword(app, request.password)
   const { password } = request
   if (auth && password === undefined) throw new MissingParamError('password: a password is needed')
@@ -51,6 +56,16 @@ export async function registerGuest(app: Capabilities, displayName: string | und
   return logInNew(app, { localpart: generatedName(app), guest: true }, { displayName, wantsRefreshToken: false })
 }
 
+async function requireGuest(
+  app: Capabilities,
+  { username }: RegistrationRequest,
+  guestAccessToken: string,
+): Promise<void> {
+  const guest = await findTokenHolder(app.database, hashToken(guestAccessToken))
+  const isWhoRegisters = guest?.is_guest && username !== undefined && guest.user_id === userIdForNewName(app, username)
+  if (!isWhoRegisters) throw new ForbiddenError('guest_access_token: is not the token of the guest of this name')
+}
+
 function registrationFlows({ registration }: App['config']): UiaFlow[] {
   return [[registration.requires_token ? 'm.login.registration_token' : 'm.login.dummy']]
 }
@@ -61,7 +76,8 @@ async function makeAccount(
   registrationToken: string | undefined,
 ): Promise<RegistrationResult> {
   const localpart = request.username ?? generatedName(app)
-  const account = { localpart, password: request.password, registrationToken }
+  const replacesGuest = request.guest_access_token !== undefined
+  const account = { localpart, password: request.password, registrationToken, replacesGuest }
   if (request.inhibit_login) return { user_id: await createUser(app, account), home_server: app.serverName }
   return logInNew(app, account, {
     deviceId: request.device_id,
