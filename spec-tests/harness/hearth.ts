@@ -35,6 +35,9 @@ export type HearthOptions = {
   federation?: { port: number; tls: { certificate: string; key: string } }
 }
 
+/** How long a start may take on a machine that others load. */
+export const START_MS = 100_000
+
 /** Registration shared secret of test servers. */
 export const SHARED_SECRET = 'a secret that only tests know'
 
@@ -55,10 +58,14 @@ export async function startHearth(options: HearthOptions = {}): Promise<TestHear
       stdio: ['ignore', 'pipe', 'pipe'],
     })
     for (const stream of [child.stdout!, child.stderr!]) stream.on('data', (chunk) => (output += chunk))
-    await pollUntil('Hearth answers', async () => {
-      if (child.exitCode !== null) throw new Error(`Hearth ended with ${child.exitCode}:\n${output}`)
-      return (await fetch(`${url}/_matrix/client/versions`)).ok
-    }).catch((error) => {
+    await pollUntil(
+      'Hearth answers',
+      async () => {
+        if (child.exitCode !== null) throw new Error(`Hearth ended with ${child.exitCode}:\n${output}`)
+        return (await fetch(`${url}/_matrix/client/versions`)).ok
+      },
+      START_MS,
+    ).catch((error) => {
       child.kill('SIGKILL')
       throw new Error(`Hearth does not start:\n${output}`, { cause: error })
     })

@@ -5,6 +5,7 @@ import { homedir, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestFederation } from './federation.ts'
 import { freePort } from './free-port.ts'
+import { START_MS } from './hearth.ts'
 import { pollUntil } from './poll-until.ts'
 
 /** The version that the tests are written against; `setup/install.sh` installs it. */
@@ -47,10 +48,14 @@ export async function startSynapse(federation: TestFederation, config: object = 
       stdio: ['ignore', 'pipe', 'pipe'],
     })
     for (const stream of [child.stdout!, child.stderr!]) stream.on('data', (chunk) => (output += chunk))
-    await pollUntil('Synapse answers', async () => {
-      if (child.exitCode !== null) throw new Error(`Synapse ended with ${child.exitCode}:\n${output}`)
-      return (await fetch(`${url}/_matrix/client/versions`)).ok
-    }).catch((error) => {
+    await pollUntil(
+      'Synapse answers',
+      async () => {
+        if (child.exitCode !== null) throw new Error(`Synapse ended with ${child.exitCode}:\n${output}`)
+        return (await fetch(`${url}/_matrix/client/versions`)).ok
+      },
+      START_MS,
+    ).catch((error) => {
       child.kill('SIGKILL')
       throw new Error(`Synapse does not start:\n${output}`, { cause: error })
     })

@@ -132,6 +132,9 @@ const media = z
       .boolean()
       .prefault(false)
       .describe('Whether anyone may download any file without logging in, as clients and servers from before 2024 do.'),
+    remote_cache_lifetime: duration
+      .prefault('30d')
+      .describe('How long files of other servers are kept here after somebody last looked at them.'),
     async_upload_expiry: duration
       .prefault('24h')
       .describe('How long after reserving a media id its file may be uploaded.'),

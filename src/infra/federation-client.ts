@@ -1,4 +1,4 @@
-import type { Dispatcher } from 'undici'
+import { type Dispatcher, request } from 'undici'
 import { canonicalJson } from '../core/canonical-json.ts'
 import type { ServerName } from '../core/ids.ts'
 import { signText } from '../core/signing/sign-json.ts'
@@ -40,12 +40,19 @@ export type FederationClient = {
   request(command: FederationRequest): Promise<unknown>
   /** An answer that is large or no JSON. Throws FederationError; reading it throws one too. */
   stream(command: FederationRequest): Promise<FederationStream>
+  /** What is at an HTTPS address that `destination` has told, unsigned. Throws as `stream`. */
+  download(
+    destination: ServerName,
+    url: string,
+    bounds: { timeoutMs: number; maxBytes: number },
+  ): Promise<FederationStream>
 }
 
 const TIMEOUT_MS = 30_000
 const STREAM_TIMEOUT_MS = 600_000
 const MAX_BYTES = 32 * 1024 * 1024
 const MAX_STREAM_BYTES = 1024 * 1024 * 1024
+const MAX_REDIRECTS = 4
 const MAX_ERROR_BYTES = 64 * 1024
 const NOTHING_THERE = { status: 404, errcode: 'M_NOT_FOUND' }
 const CONNECTION_TIMEOUT = 'UND_ERR_CONNECT_TIMEOUT'
@@ -69,8 +76,35 @@ export function createFederationClient(from: {
     }
     throw await refusal(destination, answer)
   }
+  async function download(
+    destination: ServerName,
+    url: string,
+    { timeoutMs, maxBytes }: { timeoutMs: number; maxBytes: number },
+  ): Promise<FederationStream> {
+    const signal = AbortSignal.timeout(timeoutMs)
+    try {
+      for (let hops = 0, at = new URL(url); hops < MAX_REDIRECTS && at.protocol === 'https:'; hops++) {
+        const answer = await request(at, {
+          dispatcher: from.connections.anywhere,
+          signal,
+          headers: { 'user-agent': 'Hearth' },
+        })
+        if (answer.statusCode === 200)
+          return { headers: answer.headers, body: explained(destination, bounded(answer.body, maxBytes)) }
+        const { location } = answer.headers
+        if (answer.statusCode < 300 || answer.statusCode > 399 || typeof location !== 'string')
+          throw await refusal(destination, answer)
+        await answer.body.dump()
+        at = new URL(location, at)
+      }
+    } catch (error) {
+      throw unreachable(destination, error)
+    }
+    throw new FederationError(`${destination} sends us to nowhere`, { retryable: false })
+  }
   return {
     stream,
+    download,
     async request(command) {
       const maxBytes = command.maxBytes ?? MAX_BYTES
       const { body } = await stream({ ...command, timeoutMs: command.timeoutMs ?? TIMEOUT_MS, maxBytes })

@@ -23,6 +23,7 @@ export type MediaRow = {
   filename: string | null
   created_ts: number
   expires_ts: number | null
+  accessed_ts: number | null
 }
 
 export type ThumbnailRow = {

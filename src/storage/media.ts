@@ -10,6 +10,8 @@ export type MediaContent = { contentType: string; filename: string | null; sha25
 
 /** A medium and the file behind it; `file` is null while it is reserved only. */
 export type StoredMedia = {
+  /** When a medium of another server was last asked for; null for our own. */
+  accessedTs: number | null
   uploader: UserId | null
   contentType: string
   filename: string | null
@@ -24,7 +26,7 @@ export async function findStoredMedia(db: Db, { serverName, mediaId }: MediaName
   const row = await db.sql
     .selectFrom('media')
     .leftJoin('media_files', 'media_files.sha256', 'media.sha256')
-    .select(['uploader', 'content_type', 'filename', 'expires_ts'])
+    .select(['uploader', 'content_type', 'filename', 'expires_ts', 'accessed_ts'])
     .select(['media_files.sha256', 'media_files.size', 'media_files.object_key', 'media_files.detected_type'])
     .where('server_name', '=', serverName)
     .where('media_id', '=', mediaId)
@@ -39,6 +41,7 @@ export async function findStoredMedia(db: Db, { serverName, mediaId }: MediaName
     contentType: row.content_type,
     filename: row.filename,
     expiresTs: row.expires_ts,
+    accessedTs: row.accessed_ts,
     file,
   }
 }
@@ -59,6 +62,7 @@ export async function insertMedia(
       filename: media.filename,
       created_ts: media.createdTs,
       expires_ts: null,
+      accessed_ts: null,
     })
     .execute()
 }
@@ -92,6 +96,7 @@ export async function reserveMediaName(
       filename: null,
       created_ts: createdTs,
       expires_ts: reservation.expiresTs,
+      accessed_ts: null,
     })
     .execute()
   return true

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import type { DeviceId } from '../../core/ids.ts'
-import { claimKeys } from '../../services/devices/claim-keys.ts'
+import { claimKeys } from '../../services/federation/claim-keys.ts'
 import { route } from '../http/route.ts'
 import { v3 } from './client-paths.ts'
 import { byUser, opaqueName } from './encryption-fields.ts'
@@ -20,6 +20,6 @@ export const postKeysClaim = route({
         algorithm,
       })),
     )
-    return claimKeys(app, claims)
+    return claimKeys(app, claims, body.timeout)
   },
 })

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { queryKeys } from '../../services/devices/query-keys.ts'
+import { queryKeys } from '../../services/federation/query-keys.ts'
 import { route } from '../http/route.ts'
 import { v3 } from './client-paths.ts'
 import { byUser, opaqueName } from './encryption-fields.ts'
@@ -11,5 +11,6 @@ export const postKeysQuery = route({
   auth: 'user',
   guests: true,
   body: z.object({ device_keys: byUser(z.array(opaqueName)), timeout: z.int().optional() }),
-  handle: ({ session, body }, app) => queryKeys(app, session.userId, body.device_keys),
+  handle: ({ session, body }, app) =>
+    queryKeys(app, { viewer: session.userId, wanted: body.device_keys, timeout: body.timeout }),
 })

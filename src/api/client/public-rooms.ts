@@ -1,7 +1,7 @@
 import { z } from 'zod'
-import type { App } from '../../app.ts'
-import { InvalidParamError, NotFoundError } from '../../core/errors.ts'
-import { listPublicRooms } from '../../services/rooms/public-rooms.ts'
+import { InvalidParamError } from '../../core/errors.ts'
+import { findPublicRooms } from '../../services/federation/find-public-rooms.ts'
+import type { PublicRoomsQuery } from '../../services/rooms/public-rooms.ts'
 import { queryInteger, serverName } from '../http/fields.ts'
 import { route } from '../http/route.ts'
 import { v3 } from './client-paths.ts'
@@ -9,6 +9,15 @@ import { v3 } from './client-paths.ts'
 const filter = z.object({
   generic_search_term: z.string().nullish(),
   room_types: z.array(z.string().nullable()).nullish(),
+})
+
+/** What clients and servers may ask of a directory. */
+export const publicRoomsBody = z.object({
+  limit: z.int().min(0).nullish(),
+  since: z.string().nullish(),
+  filter: filter.nullish(),
+  include_all_networks: z.boolean().nullish(),
+  third_party_instance_id: z.string().nullish(),
 })
 
 /** https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3publicrooms */
@@ -22,10 +31,7 @@ export const getPublicRooms = route({
     since: z.string().optional(),
     server: serverName.optional(),
   }),
-  handle({ query: { limit, since, server } }, app) {
-    requireOwnServer(app, server)
-    return listPublicRooms(app, { limit, since })
-  },
+  handle: ({ query: { limit, since, server } }, app) => findPublicRooms(app, server, { limit, since }),
 })
 
 /** https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3publicrooms */
@@ -35,30 +41,20 @@ export const postPublicRooms = route({
   auth: 'user',
   rateLimit: 'search',
   query: z.object({ server: serverName.optional() }),
-  body: z.object({
-    limit: z.int().min(0).nullish(),
-    since: z.string().nullish(),
-    filter: filter.nullish(),
-    include_all_networks: z.boolean().nullish(),
-    third_party_instance_id: z.string().nullish(),
-  }),
-  handle({ query, body }, app) {
-    requireOwnServer(app, query.server)
-    if (body.include_all_networks && body.third_party_instance_id) {
-      throw new InvalidParamError('third_party_instance_id: cannot be given together with include_all_networks')
-    }
-    return listPublicRooms(app, {
-      limit: body.limit ?? undefined,
-      since: body.since ?? undefined,
-      searchTerm: body.filter?.generic_search_term || undefined,
-      roomTypes: body.filter?.room_types ?? undefined,
-      thirdPartyInstance: body.third_party_instance_id || undefined,
-    })
-  },
+  body: publicRoomsBody,
+  handle: ({ query, body }, app) => findPublicRooms(app, query.server, publicRoomsQuery(body)),
 })
 
-function requireOwnServer(app: App, server: string | undefined): void {
-  if (server !== undefined && server !== app.serverName) {
-    throw new NotFoundError(`The directory of ${server} is out of reach: this server does not federate yet`)
+/** What a body asks for. Throws M_INVALID_PARAM. */
+export function publicRoomsQuery(body: z.output<typeof publicRoomsBody>): PublicRoomsQuery {
+  if (body.include_all_networks && body.third_party_instance_id) {
+    throw new InvalidParamError('third_party_instance_id: cannot be given together with include_all_networks')
+  }
+  return {
+    limit: body.limit ?? undefined,
+    since: body.since ?? undefined,
+    searchTerm: body.filter?.generic_search_term || undefined,
+    roomTypes: body.filter?.room_types ?? undefined,
+    thirdPartyInstance: body.third_party_instance_id || undefined,
   }
 }

@@ -1,5 +1,7 @@
 import type { AnyEndpoint } from '../http/route.ts'
+import { getFederationDownload, getFederationThumbnail } from './media.ts'
 import { membershipEndpoints } from './membership-routes.ts'
+import { getFederationPublicRooms, postFederationPublicRooms } from './public-rooms.ts'
 import { getDirectoryQuery, getProfileQuery } from './query.ts'
 import {
   getBackfill,
@@ -13,6 +15,7 @@ import {
 import { putSend } from './send-transaction.ts'
 import { getKeyQuery, getServerKeys, postKeyQuery } from './server-keys.ts'
 import { getUserDevices } from './user-devices.ts'
+import { postUserKeysClaim, postUserKeysQuery } from './user-keys.ts'
 import { getFederationVersion } from './version.ts'
 
 /** The endpoints for other servers: https://spec.matrix.org/v1.19/server-server-api/ */
@@ -33,4 +36,10 @@ export const federationEndpoints: readonly AnyEndpoint[] = [
   getFederationTimestampToEvent,
   getUserDevices,
   ...membershipEndpoints,
+  getFederationDownload,
+  getFederationThumbnail,
+  getFederationPublicRooms,
+  postFederationPublicRooms,
+  postUserKeysQuery,
+  postUserKeysClaim,
 ]

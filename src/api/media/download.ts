@@ -1,11 +1,11 @@
 import { z } from 'zod'
 import type { App } from '../../app.ts'
 import { NotFoundError } from '../../core/errors.ts'
+import { findMedia } from '../../services/federation/find-media.ts'
 import { mayShowInline } from '../../services/media/content-type.ts'
 import { safeFileName } from '../../services/media/file-name.ts'
-import { findMedia } from '../../services/media/find-media.ts'
 import { type Call, type RESPONDED, route } from '../http/route.ts'
-import { mediaPath, waitQuery } from './media-fields.ts'
+import { mediaPath, remoteQuery, waitQuery } from './media-fields.ts'
 import { sendContent } from './send-content.ts'
 
 const downloadPath = mediaPath.extend({ fileName: z.string().optional() })
@@ -27,7 +27,7 @@ export const getDownload = route({
   rateLimit: 'media',
   params: downloadPath,
   query: waitQuery,
-  handle: (call, app) => download(app, call, 'private'),
+  handle: (call, app) => download(app, call, { cache: 'private' }),
 })
 
 /** The download of before Matrix 1.11: https://spec.matrix.org/v1.19/client-server-api/#get_matrixmediav3downloadservernamemediaid and …/{fileName} */
@@ -40,10 +40,10 @@ export const getUnauthenticatedDownload = route({
   auth: 'none',
   rateLimit: 'media',
   params: downloadPath,
-  query: waitQuery,
+  query: remoteQuery,
   handle(call, app) {
     checkUnauthenticatedAccess(app)
-    return download(app, call, 'public')
+    return download(app, call, { cache: 'public', allowRemote: call.query.allow_remote })
   },
 })
 
@@ -54,9 +54,17 @@ export function checkUnauthenticatedAccess(app: App): void {
   }
 }
 
-async function download(app: App, call: DownloadCall, cache: 'private' | 'public'): Promise<typeof RESPONDED> {
+async function download(
+  app: App,
+  call: DownloadCall,
+  { cache, allowRemote = true }: { cache: 'private' | 'public'; allowRemote?: boolean },
+): Promise<typeof RESPONDED> {
   const { params, query, signal } = call
-  const { contentType, filename, file } = await findMedia(app, params, { timeoutMs: query.timeout_ms, signal })
+  const { contentType, filename, file } = await findMedia(app, params, {
+    timeoutMs: query.timeout_ms,
+    signal,
+    allowRemote,
+  })
   return sendContent(app, call, {
     objectKey: file.objectKey,
     size: file.size,

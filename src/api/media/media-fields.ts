@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { queryInteger, serverName } from '../http/fields.ts'
+import { queryBoolean, queryInteger, serverName } from '../http/fields.ts'
 
 const DEFAULT_WAIT_MS = 20_000
 const LONGEST_WAIT_MS = 60_000
@@ -14,3 +14,6 @@ export const mediaPath = z.object({
 export const waitQuery = z.object({
   timeout_ms: queryInteger.default(DEFAULT_WAIT_MS).transform((timeout) => Math.min(timeout, LONGEST_WAIT_MS)),
 })
+
+/** As `waitQuery`, and whether to ask other servers for their files; only the endpoints of before Matrix 1.11 have it. */
+export const remoteQuery = waitQuery.extend({ allow_remote: queryBoolean.default(true) })

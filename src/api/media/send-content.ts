@@ -51,10 +51,14 @@ export async function sendContent(
   const stream = await openFile(app, content.objectKey, range)
   response.writeHead(status, allHeaders)
   await pipeline(stream, response).catch((error) => {
-    // A client that has seen enough is no fault.
-    if (!CLIENT_LEFT.includes(error.code)) throw error
+    if (!isClientGone(error)) throw error
   })
   return RESPONDED
+}
+
+/** Whether sending ended because the client has seen enough, which is no fault. */
+export function isClientGone(error: unknown): boolean {
+  return CLIENT_LEFT.includes((error as { code?: string }).code ?? '')
 }
 
 function headersOf(content: Content, etag: string): Record<string, string> {

@@ -1,19 +1,22 @@
 import { z } from 'zod'
 import type { App } from '../../app.ts'
-import { findMedia } from '../../services/media/find-media.ts'
+import { findMedia } from '../../services/federation/find-media.ts'
 import { thumbnailMedia } from '../../services/media/thumbnail-media.ts'
 import { queryBoolean, queryInteger } from '../http/fields.ts'
 import { type Call, type RESPONDED, route } from '../http/route.ts'
 import { checkUnauthenticatedAccess } from './download.ts'
-import { mediaPath, waitQuery } from './media-fields.ts'
+import { mediaPath, remoteQuery, waitQuery } from './media-fields.ts'
 import { sendContent } from './send-content.ts'
 
-const thumbnailQuery = waitQuery.extend({
+const thumbnailFields = {
   width: queryInteger.min(1),
   height: queryInteger.min(1),
   method: z.enum(['crop', 'scale']).default('scale'),
   animated: queryBoolean.default(false),
-})
+}
+
+/** https://spec.matrix.org/v1.19/client-server-api/#thumbnails */
+export const thumbnailQuery = waitQuery.extend(thumbnailFields)
 
 type ThumbnailCall = Pick<
   Call<typeof mediaPath, typeof thumbnailQuery, undefined, unknown>,
@@ -29,7 +32,7 @@ export const getThumbnail = route({
   rateLimit: 'media',
   params: mediaPath,
   query: thumbnailQuery,
-  handle: (call, app) => thumbnail(app, call, 'private'),
+  handle: (call, app) => thumbnail(app, call, { cache: 'private' }),
 })
 
 /** The thumbnail of before Matrix 1.11: https://spec.matrix.org/v1.19/client-server-api/#get_matrixmediav3thumbnailservernamemediaid */
@@ -39,17 +42,31 @@ export const getUnauthenticatedThumbnail = route({
   auth: 'none',
   rateLimit: 'media',
   params: mediaPath,
-  query: thumbnailQuery,
+  query: remoteQuery.extend(thumbnailFields),
   handle(call, app) {
     checkUnauthenticatedAccess(app)
-    return thumbnail(app, call, 'public')
+    return thumbnail(app, call, { cache: 'public', allowRemote: call.query.allow_remote })
   },
 })
 
-async function thumbnail(app: App, call: ThumbnailCall, cache: 'private' | 'public'): Promise<typeof RESPONDED> {
+async function thumbnail(
+  app: App,
+  call: ThumbnailCall,
+  { cache, allowRemote = true }: { cache: 'private' | 'public'; allowRemote?: boolean },
+): Promise<typeof RESPONDED> {
   const { params, query, signal } = call
-  const { file } = await findMedia(app, params, { timeoutMs: query.timeout_ms, signal })
+  const { file } = await findMedia(app, params, { timeoutMs: query.timeout_ms, signal, allowRemote })
   const { contentType, ...content } = await thumbnailMedia(app, file, query)
-  const filename = `thumbnail.${contentType.replace('image/', '').replace('jpeg', 'jpg')}`
-  return sendContent(app, call, { ...content, contentType, disposition: 'inline', filename, cache })
+  return sendContent(app, call, {
+    ...content,
+    contentType,
+    disposition: 'inline',
+    filename: thumbnailName(contentType),
+    cache,
+  })
+}
+
+/** What a thumbnail is called when somebody saves it. */
+export function thumbnailName(contentType: string): string {
+  return `thumbnail.${contentType.replace('image/', '').replace('jpeg', 'jpg')}`
 }

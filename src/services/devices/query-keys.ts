@@ -1,11 +1,9 @@
-import type { App } from '../../app.ts'
 import type { JsonObject } from '../../core/events/pdu.ts'
-import { serverNameOf, type UserId } from '../../core/ids.ts'
+import type { UserId } from '../../core/ids.ts'
 import { loadCrossSigningKeys, loadSignatures } from '../../storage/cross-signing-keys.ts'
 import type { Db } from '../../storage/database.ts'
 import { loadDeviceKeys } from '../../storage/device-keys.ts'
 import type { CrossSigningSignatureRow } from '../../storage/encryption-schema.ts'
-import { unreachableServers } from './unreachable-servers.ts'
 
 /** Keys of users, by user id; those of devices by device id below that. */
 export type QueriedKeys = {
@@ -18,19 +16,9 @@ export type QueriedKeys = {
 type Signatures = Record<string, Record<string, string>>
 
 /**
- * The identity and cross-signing keys of users as `viewer` may see them; `wanted`: for each user the devices, none for all of them.
- * https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3keysquery
+ * The identity and cross-signing keys of users of this server as `viewer` may see them; `wanted`: for each user the devices, none for all of
+ * them. `viewer` undefined: another server, which sees what everybody may see.
  */
-export async function queryKeys(
-  app: Pick<App, 'database' | 'serverName'>,
-  viewer: UserId,
-  wanted: ReadonlyMap<UserId, readonly string[]>,
-): Promise<QueriedKeys & { failures: Record<string, object> }> {
-  const local = new Map([...wanted].filter(([userId]) => serverNameOf(userId) === app.serverName))
-  return { failures: unreachableServers(app, wanted.keys()), ...(await loadKeys(app.database, viewer, local)) }
-}
-
-/** As `queryKeys`, of users of this server. `viewer` undefined: another server, which sees what everybody may see. */
 export async function loadKeys(
   db: Db,
   viewer: UserId | undefined,
@@ -50,11 +38,14 @@ export async function loadKeys(
     Object.fromEntries(
       crossSigning
         .filter((key) => key.usage === usage && visible(key.user_id))
-        .map((key) => [key.user_id, signed(key.key_json, signaturesOf(key.user_id, key.public_key))]),
+        .map((key) => [
+          key.user_id,
+          withSignatures(JSON.parse(key.key_json), signaturesOf(key.user_id, key.public_key)),
+        ]),
     )
   const deviceKeys = new Map(userIds.map((userId) => [userId, {} as Record<string, JsonObject>]))
   for (const { user_id, device_id, key_json, display_name } of devices) {
-    const keys = signed(key_json, signaturesOf(user_id, device_id))
+    const keys = withSignatures(JSON.parse(key_json), signaturesOf(user_id, device_id))
     if (display_name !== null) keys.unsigned = { device_display_name: display_name }
     Object.defineProperty(deviceKeys.get(user_id), device_id, { value: keys, enumerable: true })
   }
@@ -66,7 +57,8 @@ export async function loadKeys(
   }
 }
 
-function bySignedKey(rows: readonly CrossSigningSignatureRow[]): (userId: UserId, key: string) => Signatures {
+/** Signatures by the user and the key that they are on. */
+export function bySignedKey(rows: readonly CrossSigningSignatureRow[]): (userId: UserId, key: string) => Signatures {
   const signatures = new Map<string, Signatures>()
   for (const { target_user_id, target_key, signer, signing_key_id, signature } of rows) {
     const place = `${target_user_id} ${target_key}`
@@ -77,8 +69,7 @@ function bySignedKey(rows: readonly CrossSigningSignatureRow[]): (userId: UserId
 }
 
 /** A key with further signatures beside those that it came with. */
-function signed(keyJson: string, added: Signatures): JsonObject {
-  const key = JSON.parse(keyJson) as JsonObject
+export function withSignatures(key: JsonObject, added: Signatures): JsonObject {
   const merged = { ...(key.signatures as Signatures | undefined) }
   for (const [signer, signatures] of Object.entries(added)) merged[signer] = { ...merged[signer], ...signatures }
   return Object.keys(merged).length > 0 ? { ...key, signatures: merged } : key

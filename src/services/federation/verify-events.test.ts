@@ -33,9 +33,8 @@ const federation: FederationClient = {
     asked.push(destination)
     throw new FederationError('unreachable')
   },
-  stream: async () => {
-    throw new FederationError('unreachable')
-  },
+  stream: () => Promise.reject(new FederationError('unreachable')),
+  download: () => Promise.reject(new FederationError('unreachable')),
 }
 
 beforeAll(async () => {

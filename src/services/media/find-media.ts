@@ -5,13 +5,13 @@ import { findStoredMedia, type MediaName, type StoredFile, type StoredMedia } fr
 import { servedContentType } from './content-type.ts'
 
 /** A medium with its file. `contentType` is the one to serve it with. */
-export type Media = { contentType: string; filename: string | null; file: StoredFile }
+export type Media = { contentType: string; filename: string | null; accessedTs: number | null; file: StoredFile }
 
 const FIRST_PAUSE_MS = 50
 const LONGEST_PAUSE_MS = 1000
 
 /**
- * Finds a medium. One that is reserved is waited for up to `timeoutMs`, whichever process it is uploaded to, or until `signal` aborts.
+ * Finds a medium of this server. One that is reserved is waited for up to `timeoutMs`, whichever process it is uploaded to, or until `signal` aborts.
  * Throws M_NOT_FOUND, and M_NOT_YET_UPLOADED when the time is over.
  */
 export async function findMedia(
@@ -19,7 +19,6 @@ export async function findMedia(
   name: MediaName,
   wait: { timeoutMs: number; signal: AbortSignal },
 ): Promise<Media> {
-  if (name.serverName !== app.serverName) throw new NotFoundError('This server has no media of other servers')
   for (let waited = 0, step = FIRST_PAUSE_MS; ; step = Math.min(step * 2, LONGEST_PAUSE_MS)) {
     const media = await findStoredMedia(app.database, name)
     if (media?.file) return describe(media, media.file)
@@ -32,6 +31,13 @@ export async function findMedia(
   }
 }
 
+/** A medium of any server that is here, if it is. */
+export async function findKeptMedia(app: Pick<App, 'database'>, name: MediaName): Promise<Media | undefined> {
+  const media = await findStoredMedia(app.database, name)
+  return media?.file ? describe(media, media.file) : undefined
+}
+
 function describe(media: StoredMedia, file: StoredFile): Media {
-  return { contentType: servedContentType(media.contentType, file.detectedType), filename: media.filename, file }
+  const { filename, accessedTs } = media
+  return { contentType: servedContentType(media.contentType, file.detectedType), filename, accessedTs, file }
 }

@@ -11,6 +11,8 @@ export type MediaStore = {
   thumbnailer: Thumbnailer
   /** By what tells thumbnails apart, so that a thumbnail that many ask for is made once. */
   thumbnailsUnderWay: SingleFlight<ThumbnailRow>
+  /** By name, so that a file of another server that many ask for is fetched once. */
+  fetches: SingleFlight<void>
 }
 
 /** The store as configured; touches nothing yet. */
@@ -19,5 +21,6 @@ export function createMediaStore(config: Config['media']): MediaStore {
     objects: createDiskStore(config.storage_dir),
     thumbnailer: createThumbnailer(config.max_image_pixels),
     thumbnailsUnderWay: createSingleFlight(),
+    fetches: createSingleFlight(),
   }
 }

@@ -2,6 +2,7 @@ import type { App } from '../../app.ts'
 import { removeAbandonedFiles } from '../../infra/object-store/staged-file.ts'
 import { deleteExpiredReservations } from '../../storage/media.ts'
 import { deleteUnusedFiles } from '../../storage/media-files.ts'
+import { deleteUnusedRemoteMedia } from '../../storage/remote-media.ts'
 import { checkMediaStore } from './check-media-store.ts'
 import { dropUnclaimedObjects } from './objects.ts'
 
@@ -34,13 +35,18 @@ export function startMediaSweeps(app: App): { stop(): Promise<void> } {
 }
 
 /**
- * Removes what nobody can reach any more: expired reservations, files without media, and what crashes have left. Several processes may do so
+ * Removes what nobody can reach any more: expired reservations, media of other servers that nobody asks for, files without media, and what crashes have left. Several processes may do so
  * at the same time.
  */
 export async function sweepMedia(app: App): Promise<void> {
   const now = app.clock.now()
   await removeAbandonedFiles(app.media.objects.stagingFolder, now)
   await app.database.write((tx) => deleteExpiredReservations(tx, now))
+  const unused = now - app.config.media.remote_cache_lifetime
+  while (
+    !app.stopping.aborted &&
+    (await app.database.write((tx) => deleteUnusedRemoteMedia(tx, unused, BATCH))) === BATCH
+  );
   while (!app.stopping.aborted && (await app.database.write((tx) => deleteUnusedFiles(tx, BATCH))) === BATCH);
   while (
     !app.stopping.aborted &&

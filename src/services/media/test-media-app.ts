@@ -8,6 +8,7 @@ import type { ServerName } from '../../core/ids.ts'
 import { fixedClock } from '../../infra/clock.ts'
 import { createMetrics } from '../../infra/metrics.ts'
 import { systemRandom } from '../../infra/random.ts'
+import { createNoFederation } from '../../infra/test-federation.ts'
 import { createTestDatabase } from '../../storage/test-database.ts'
 import { createMediaStore } from './media-store.ts'
 
@@ -22,6 +23,7 @@ export async function createMediaTestApp(media: Partial<App['config']['media']> 
     config,
     serverName: 'hearth.test' as ServerName,
     database,
+    federation: createNoFederation('hearth.test' as ServerName),
     clock,
     random: systemRandom,
     media: createMediaStore(config.media),

@@ -1,0 +1,73 @@
+import type { ServerResponse } from 'node:http'
+import { pipeline } from 'node:stream/promises'
+import { create as contentDisposition } from 'content-disposition'
+import type { App } from '../../app.ts'
+import { mayShowInline } from '../../services/media/content-type.ts'
+import { findMedia } from '../../services/media/find-media.ts'
+import { openFile } from '../../services/media/open-file.ts'
+import { thumbnailMedia } from '../../services/media/thumbnail-media.ts'
+import { RESPONDED, route } from '../http/route.ts'
+import { mediaPath, waitQuery } from '../media/media-fields.ts'
+import { isClientGone } from '../media/send-content.ts'
+import { thumbnailName, thumbnailQuery } from '../media/thumbnail.ts'
+
+const ownMediaPath = mediaPath.pick({ mediaId: true })
+
+/** https://spec.matrix.org/v1.19/server-server-api/#get_matrixfederationv1mediadownloadmediaid */
+export const getFederationDownload = route({
+  method: 'GET',
+  path: '/_matrix/federation/v1/media/download/:mediaId',
+  auth: 'server',
+  params: ownMediaPath,
+  query: waitQuery,
+  async handle({ params, query, signal, response }, app) {
+    const name = { serverName: app.serverName, ...params }
+    const { contentType, filename, file } = await findMedia(app, name, { timeoutMs: query.timeout_ms, signal })
+    const disposition = contentDisposition(filename ?? undefined, {
+      type: mayShowInline(contentType) ? 'inline' : 'attachment',
+    })
+    return sendParts(app, response, { ...file, contentType, disposition })
+  },
+})
+
+/** https://spec.matrix.org/v1.19/server-server-api/#get_matrixfederationv1mediathumbnailmediaid */
+export const getFederationThumbnail = route({
+  method: 'GET',
+  path: '/_matrix/federation/v1/media/thumbnail/:mediaId',
+  auth: 'server',
+  params: ownMediaPath,
+  query: thumbnailQuery,
+  async handle({ params, query, signal, response }, app) {
+    const name = { serverName: app.serverName, ...params }
+    const { file } = await findMedia(app, name, { timeoutMs: query.timeout_ms, signal })
+    const thumbnail = await thumbnailMedia(app, file, query)
+    const disposition = contentDisposition(thumbnailName(thumbnail.contentType), { type: 'inline' })
+    return sendParts(app, response, { ...thumbnail, disposition })
+  },
+})
+
+type Content = { objectKey: string; size: number; contentType: string; disposition: string }
+
+/** Answers with two parts: what is known of the file, which is nothing yet, and the file. */
+async function sendParts(app: App, response: ServerResponse, content: Content): Promise<typeof RESPONDED> {
+  const boundary = app.random.token(32)
+  const head = Buffer.from(
+    `--${boundary}\r\nContent-Type: application/json\r\n\r\n{}\r\n--${boundary}\r\nContent-Type: ${content.contentType}\r\nContent-Disposition: ${content.disposition}\r\n\r\n`,
+    'latin1',
+  )
+  const tail = Buffer.from(`\r\n--${boundary}--\r\n`)
+  const stream = await openFile(app, content.objectKey)
+  response.writeHead(200, {
+    'Content-Type': `multipart/mixed; boundary=${boundary}`,
+    'Content-Length': head.length + content.size + tail.length,
+  })
+  async function* body(): AsyncGenerator<Buffer> {
+    yield head
+    yield* stream
+    yield tail
+  }
+  await pipeline(body, response).catch((error) => {
+    if (!isClientGone(error)) throw error
+  })
+  return RESPONDED
+}

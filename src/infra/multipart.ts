@@ -1,0 +1,121 @@
+/** One part of a multipart body; its content has to be read before the next part can be. */
+export type Part = { headers: ReadonlyMap<string, string>; content: AsyncIterable<Buffer> }
+
+/** Thrown for what is no multipart body. */
+export class MalformedMultipartError extends Error {
+  constructor(message: string) {
+    super(`The multipart body is malformed: ${message}`)
+    this.name = new.target.name
+  }
+}
+
+const MAX_HEADER_BYTES = 16 * 1024
+const NEWLINE = Buffer.from('\r\n')
+const CLOSE = Buffer.from('--')
+const BLANK_LINE = Buffer.from('\r\n\r\n')
+
+/** The parts of a multipart body (RFC 2046, section 5.1), one after the other; what is before the first and after the last is not looked at. */
+export async function* readParts(contentType: string, body: AsyncIterable<Buffer>): AsyncGenerator<Part> {
+  const delimiter = Buffer.from(`\r\n--${boundaryOf(contentType)}`)
+  const reader = createReader(body)
+  try {
+    // The first delimiter may be at the very start, where no line ends before it.
+    reader.putBack(NEWLINE)
+    for await (const _ of reader.until(delimiter));
+    while (true) {
+      if (await reader.startsWith(CLOSE)) return
+      await reader.take(NEWLINE, MAX_HEADER_BYTES)
+      // A part without headers begins with the blank line.
+      reader.putBack(NEWLINE)
+      const headers = parseHeaders(await reader.take(BLANK_LINE, MAX_HEADER_BYTES))
+      const content = reader.until(delimiter)
+      yield { headers, content }
+      for await (const _ of content);
+    }
+  } finally {
+    await reader.close()
+  }
+}
+
+function boundaryOf(contentType: string): string {
+  const [, quoted, plain] =
+    /^multipart\/[\w-]+\s*;(?:.*;)?\s*boundary=(?:"([^"]+)"|([^\s;"]+))/i.exec(contentType) ?? []
+  const boundary = quoted ?? plain
+  if (boundary === undefined || boundary.length > 70) throw new MalformedMultipartError('it names no boundary')
+  return boundary
+}
+
+function parseHeaders(block: Buffer): Map<string, string> {
+  const headers = new Map<string, string>()
+  for (const line of block
+    .toString('utf8')
+    .replace(/\r\n[ \t]+/g, ' ')
+    .split('\r\n')) {
+    const colon = line.indexOf(':')
+    if (colon > 0) headers.set(line.slice(0, colon).trim().toLowerCase(), line.slice(colon + 1).trim())
+  }
+  return headers
+}
+
+/** Reads a stream up to one text after the other. */
+function createReader(body: AsyncIterable<Buffer>) {
+  const source = body[Symbol.asyncIterator]()
+  let held: Buffer = Buffer.alloc(0)
+  let ended = false
+
+  async function fill(): Promise<void> {
+    const { done, value } = await source.next()
+    if (done) {
+      ended = true
+      throw new MalformedMultipartError('it ends too early')
+    }
+    held = held.length === 0 ? value : Buffer.concat([held, value])
+  }
+
+  /** The chunks before `end`, which is taken off too. Once it has come to its end it gives nothing. */
+  async function* until(end: Buffer): AsyncGenerator<Buffer> {
+    for (;;) {
+      const place = held.indexOf(end)
+      if (place >= 0) {
+        const last = held.subarray(0, place)
+        held = held.subarray(place + end.length)
+        if (last.length > 0) yield last
+        return
+      }
+      // The last bytes may be the beginning of the end.
+      const certain = held.length - end.length + 1
+      if (certain > 0) {
+        const chunk = held.subarray(0, certain)
+        held = held.subarray(certain)
+        yield chunk
+      }
+      await fill()
+    }
+  }
+
+  return {
+    until,
+    async take(end: Buffer, limit: number): Promise<Buffer> {
+      for (;;) {
+        const place = held.indexOf(end)
+        if (place >= 0) {
+          const taken = held.subarray(0, place)
+          held = held.subarray(place + end.length)
+          return taken
+        }
+        if (held.length > limit) throw new MalformedMultipartError('its headers are too long')
+        await fill()
+      }
+    },
+    async startsWith(bytes: Buffer): Promise<boolean> {
+      while (held.length < bytes.length) await fill()
+      return held.subarray(0, bytes.length).equals(bytes)
+    },
+    putBack(bytes: Buffer): void {
+      held = Buffer.concat([bytes, held])
+    },
+    async close(): Promise<void> {
+      if (!ended) await source.return?.()
+    },
+  }
+}

@@ -1,0 +1,95 @@
+import { parse as parseDisposition } from 'content-disposition'
+import type { App } from '../../app.ts'
+import type { FederationStream } from '../../infra/federation-client.ts'
+import { FederationError } from '../../infra/federation-error.ts'
+import { MalformedMultipartError, readParts } from '../../infra/multipart.ts'
+import type { MediaName } from '../../storage/media.ts'
+
+/** A file on its way; nothing of it is held in memory. */
+export type RemoteFile = {
+  contentType: string | undefined
+  filename: string | undefined
+  content: AsyncIterable<Buffer>
+}
+
+/** Beyond what the other server may wait for an upload. */
+const TRANSFER_MS = 10 * 60_000
+
+/** Asks a server for a file of its own. Throws FederationError, also while the content is read. https://spec.matrix.org/v1.19/server-server-api/#get_matrixfederationv1mediadownloadmediaid */
+export async function askForMedia(app: App, { serverName, mediaId }: MediaName, waitMs: number): Promise<RemoteFile> {
+  const bounds = { timeoutMs: waitMs + TRANSFER_MS, maxBytes: maxBytes(app) }
+  const request = { destination: serverName, method: 'GET', ...bounds } as const
+  try {
+    const path = `/_matrix/federation/v1/media/download/${mediaId}`
+    return await readAnswer(
+      app,
+      serverName,
+      await app.federation.stream({ ...request, path, query: { timeout_ms: waitMs } }),
+    )
+  } catch (error) {
+    if (!(error instanceof FederationError) || !isUnknownEndpoint(error)) throw error
+    // Servers of before Matrix 1.11.
+    const path = `/_matrix/media/v3/download/${serverName}/${mediaId}`
+    const query = { timeout_ms: waitMs, allow_remote: false }
+    return describe(await app.federation.stream({ ...request, path, query }))
+  }
+}
+
+/** With room for what is around a file of the largest size. */
+function maxBytes(app: App): number {
+  return app.config.media.max_upload_size + 64 * 1024
+}
+
+function isUnknownEndpoint({ status, errcode }: FederationError): boolean {
+  return errcode === 'M_UNRECOGNIZED' || ((status === 404 || status === 405) && errcode === 'M_UNKNOWN')
+}
+
+/** Two parts: what is known of the file, which is nothing yet, and the file or where it is. */
+async function readAnswer(
+  app: App,
+  serverName: MediaName['serverName'],
+  answer: FederationStream,
+): Promise<RemoteFile> {
+  const parts = readParts(String(answer.headers['content-type']), answer.body)
+  try {
+    await parts.next()
+    const { value: file } = await parts.next()
+    if (!file) throw new MalformedMultipartError('the file is missing')
+    const location = file.headers.get('location')
+    if (location === undefined)
+      return describe({ headers: Object.fromEntries(file.headers), body: whole(parts, file.content) })
+    await parts.return(undefined)
+    const bounds = { timeoutMs: TRANSFER_MS, maxBytes: maxBytes(app) }
+    return describe(await app.federation.download(serverName, location, bounds))
+  } catch (error) {
+    await parts.return(undefined)
+    if (!(error instanceof MalformedMultipartError)) throw error
+    throw new FederationError(`${serverName} does not send media as it should: ${error.message}`, { retryable: false })
+  }
+}
+
+/** The content of the last part; however reading it ends, the connection is free again. */
+async function* whole(parts: AsyncGenerator, content: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  try {
+    yield* content
+  } finally {
+    await parts.return(undefined)
+  }
+}
+
+function describe({ headers, body }: FederationStream): RemoteFile {
+  const { 'content-type': contentType, 'content-disposition': disposition } = headers
+  return {
+    contentType: typeof contentType === 'string' ? contentType : undefined,
+    filename: typeof disposition === 'string' ? fileNameOf(disposition) : undefined,
+    content: body,
+  }
+}
+
+function fileNameOf(disposition: string): string | undefined {
+  try {
+    return parseDisposition(disposition).parameters.filename
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,56 @@
+import { z } from 'zod'
+import type { App } from '../../app.ts'
+import type { Json } from '../../core/events/pdu.ts'
+import { type ServerName, serverNameOf } from '../../core/ids.ts'
+import type { KeyClaim } from '../../storage/one-time-keys.ts'
+import { type ClaimedKeys, claimOwnUsersKeys } from '../devices/claim-keys.ts'
+import { askServers, type Failures } from './ask-servers.ts'
+import { keyTimeout } from './query-keys.ts'
+
+/**
+ * A one-time or fallback key for each claim, of users of any server. Claims that cannot be served are left out; servers that do not answer in
+ * `timeout` milliseconds are among the failures. https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3keysclaim
+ */
+export async function claimKeys(
+  app: Pick<App, 'database' | 'serverName' | 'federation' | 'logger'>,
+  claims: readonly KeyClaim[],
+  timeout?: number | undefined,
+): Promise<{ failures: Failures; one_time_keys: ClaimedKeys }> {
+  const byServer = Map.groupBy(claims, (claim) => serverNameOf(claim.user_id))
+  const ours = byServer.get(app.serverName) ?? []
+  byServer.delete(app.serverName)
+  const timeoutMs = keyTimeout(timeout)
+  const [own, { answers, failures }] = await Promise.all([
+    claimOwnUsersKeys(app, ours),
+    askServers(app, byServer.keys(), (server) =>
+      askForKeys(app, server, { claims: byServer.get(server) ?? [], timeoutMs }),
+    ),
+  ])
+  return { failures, one_time_keys: Object.assign({}, own, ...answers) }
+}
+
+const answer = z
+  .object({ one_time_keys: z.record(z.string(), z.record(z.string(), z.record(z.string(), z.json()))) })
+  .catch({ one_time_keys: {} })
+
+/** https://spec.matrix.org/v1.19/server-server-api/#post_matrixfederationv1userkeysclaim; only what was asked for is passed on. */
+async function askForKeys(
+  app: Pick<App, 'federation'>,
+  destination: ServerName,
+  { claims, timeoutMs }: { claims: readonly KeyClaim[]; timeoutMs: number },
+): Promise<ClaimedKeys> {
+  const wanted: Record<string, Record<string, string>> = {}
+  for (const { user_id, device_id, algorithm } of claims)
+    wanted[user_id] = { ...wanted[user_id], [device_id]: algorithm }
+  const path = '/_matrix/federation/v1/user/keys/claim'
+  const body = { one_time_keys: wanted }
+  const { one_time_keys: told } = answer.parse(
+    await app.federation.request({ destination, method: 'POST', path, body, timeoutMs }),
+  )
+  const found: ClaimedKeys = {}
+  for (const { user_id, device_id, algorithm } of claims) {
+    const keys = Object.entries(told[user_id]?.[device_id] ?? {}).filter(([name]) => name.startsWith(`${algorithm}:`))
+    if (keys.length > 0) found[user_id] = { ...found[user_id], [device_id]: Object.fromEntries<Json>(keys) }
+  }
+  return found
+}

@@ -1,0 +1,73 @@
+import type { App } from '../../app.ts'
+import { MatrixError, NotFoundError } from '../../core/errors.ts'
+import { FederationError } from '../../infra/federation-error.ts'
+import type { MediaName } from '../../storage/media.ts'
+import { insertRemoteMedia, noteMediaAccess } from '../../storage/remote-media.ts'
+import { acceptedContentType } from '../media/content-type.ts'
+import { safeFileName } from '../media/file-name.ts'
+import { findKeptMedia, findMedia as findOwnMedia, type Media } from '../media/find-media.ts'
+import { storeFile } from '../media/store-file.ts'
+import { askForMedia } from './ask-for-media.ts'
+
+type Wait = {
+  timeoutMs: number
+  signal: AbortSignal
+  /** Whether to ask other servers; default true. */
+  allowRemote?: boolean
+}
+
+/** Accesses are noted so often: their time decides about weeks. */
+const NOTE_AFTER_MS = 24 * 3_600_000
+
+/**
+ * Finds a medium of any server; those of others are fetched once and kept. Throws as `findMedia` of services/media, M_TOO_LARGE for what is larger
+ * than our own may be, and FederationError. https://spec.matrix.org/v1.19/server-server-api/#content-repository
+ */
+export async function findMedia(app: App, name: MediaName, wait: Wait): Promise<Media> {
+  if (name.serverName === app.serverName) return findOwnMedia(app, name, wait)
+  const known = await findRemote(app, name)
+  if (known) return known
+  if (wait.allowRemote === false) throw new NotFoundError('This server does not have that file of another server')
+  await app.media.fetches(`${name.serverName}/${name.mediaId}`, () => fetchMedia(app, name, wait.timeoutMs))
+  const fetched = await findRemote(app, name)
+  if (!fetched) throw new NotFoundError('There is no such media')
+  return fetched
+}
+
+async function findRemote(app: App, name: MediaName): Promise<Media | undefined> {
+  const media = await findKeptMedia(app, name)
+  const now = app.clock.now()
+  const noteAfter = now - NOTE_AFTER_MS
+  if (media && (media.accessedTs ?? now) < noteAfter) {
+    await app.database.write((tx) => noteMediaAccess(tx, name, { now, noteAfter }))
+  }
+  return media
+}
+
+async function fetchMedia(app: App, name: MediaName, timeoutMs: number): Promise<void> {
+  const { contentType, filename, content } = await askForMedia(app, name, timeoutMs).catch((error) => {
+    throw asMediaError(error)
+  })
+  const described = { contentType: acceptedContentType(contentType), filename: safeFileName(filename) ?? null }
+  try {
+    await storeFile(app, content, (tx, sha256) =>
+      insertRemoteMedia(tx, { ...name, ...described, sha256, now: app.clock.now() }),
+    )
+  } catch (error) {
+    throw asMediaError(error)
+  }
+}
+
+/** What other servers have too much of is no mistake of the client, who is told with 502. */
+function asMediaError(error: unknown): unknown {
+  if (error instanceof MatrixError && error.errcode === 'M_TOO_LARGE') return tooLarge()
+  if (!(error instanceof FederationError)) return error
+  if (error.errcode === 'M_TOO_LARGE') return tooLarge()
+  if (error.errcode === 'M_NOT_YET_UPLOADED') return new MatrixError(504, error.errcode, error.message)
+  if (error.status === 404) return new NotFoundError('There is no such media')
+  return error
+}
+
+function tooLarge(): MatrixError {
+  return new MatrixError(502, 'M_TOO_LARGE', 'The file is larger than this server takes')
+}

@@ -1,0 +1,76 @@
+import { z } from 'zod'
+import type { App } from '../../app.ts'
+import { isRoomAlias, isRoomId, type ServerName } from '../../core/ids.ts'
+import { FederationError } from '../../infra/federation-error.ts'
+import { listPublicRooms, type PublicRooms, type PublicRoomsQuery } from '../rooms/public-rooms.ts'
+
+const TIMEOUT_MS = 20_000
+const MAX_BYTES = 8 * 1024 * 1024
+/** What servers that list many rooms are asked for where the client asks for all. */
+const DEFAULT_LIMIT = 500
+
+const optionalText = z.string().optional().catch(undefined)
+const optionalFlag = z.boolean().catch(false)
+const optionalToken = z
+  .string()
+  .nullish()
+  .transform((token) => token || undefined)
+  .catch(undefined)
+
+const room = z.looseObject({
+  room_id: z.string().refine(isRoomId),
+  num_joined_members: z.int().catch(0),
+  world_readable: optionalFlag,
+  guest_can_join: optionalFlag,
+  name: optionalText,
+  topic: optionalText,
+  canonical_alias: z.string().refine(isRoomAlias).optional().catch(undefined),
+  avatar_url: optionalText,
+  join_rule: optionalText,
+  room_type: optionalText,
+})
+
+const answer = z.object({
+  chunk: z.array(z.unknown()).transform((rooms) => rooms.flatMap((each) => room.safeParse(each).data ?? [])),
+  next_batch: optionalToken,
+  prev_batch: optionalToken,
+  total_room_count_estimate: z.int().min(0).catch(0),
+})
+
+/** A page of this or another server's directory. Throws M_INVALID_PARAM and FederationError. https://spec.matrix.org/v1.19/server-server-api/#published-room-directory */
+export async function findPublicRooms(
+  app: Pick<App, 'database' | 'serverName' | 'federation'>,
+  server: ServerName | undefined,
+  query: PublicRoomsQuery,
+): Promise<PublicRooms> {
+  if (server === undefined || server === app.serverName) return listPublicRooms(app, query)
+  const told = answer.safeParse(await ask(app, server, query))
+  if (!told.success) throw new FederationError(`${server} does not list rooms as it should`, { retryable: false })
+  return told.data as PublicRooms
+}
+
+/** Old servers know only GET, which cannot search. */
+function ask(
+  { federation }: Pick<App, 'federation'>,
+  destination: ServerName,
+  query: PublicRoomsQuery,
+): Promise<unknown> {
+  const { searchTerm, roomTypes, since, thirdPartyInstance: third_party_instance_id, limit = DEFAULT_LIMIT } = query
+  const path = '/_matrix/federation/v1/publicRooms'
+  const bounds = { timeoutMs: TIMEOUT_MS, maxBytes: MAX_BYTES }
+  if (searchTerm === undefined && roomTypes === undefined) {
+    const parameters = { limit, since, third_party_instance_id }
+    return federation.request({ destination, method: 'GET', path, query: parameters, ...bounds })
+  }
+  const filter = {
+    ...(searchTerm !== undefined && { generic_search_term: searchTerm }),
+    ...(roomTypes && { room_types: roomTypes }),
+  }
+  const body = {
+    limit,
+    filter,
+    ...(since !== undefined && { since }),
+    ...(third_party_instance_id !== undefined && { third_party_instance_id }),
+  }
+  return federation.request({ destination, method: 'POST', path, body, ...bounds })
+}

@@ -1,0 +1,133 @@
+import { z } from 'zod'
+import type { App } from '../../app.ts'
+import type { JsonObject } from '../../core/events/pdu.ts'
+import { type ServerName, serverNameOf, type UserId } from '../../core/ids.ts'
+import { parseCrossSigningKey, parseDeviceKeys } from '../../core/key-objects.ts'
+import { loadSignatures } from '../../storage/cross-signing-keys.ts'
+import { bySignedKey, loadKeys, type QueriedKeys, withSignatures } from '../devices/query-keys.ts'
+import { askServers, type Failures } from './ask-servers.ts'
+
+type Wanted = ReadonlyMap<UserId, readonly string[]>
+
+/** How long clients may let us wait for other servers, in milliseconds, and how long where they say nothing. */
+const MAX_TIMEOUT_MS = 20_000
+const TIMEOUT_MS = 10_000
+
+/**
+ * The identity and cross-signing keys of users as `viewer` may see them; `wanted`: for each user the devices, none for all of them. Servers that
+ * do not answer in `timeout` milliseconds are among the failures. https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3keysquery
+ */
+export async function queryKeys(
+  app: Pick<App, 'database' | 'serverName' | 'federation' | 'logger'>,
+  { viewer, wanted, timeout }: { viewer: UserId; wanted: Wanted; timeout?: number | undefined },
+): Promise<QueriedKeys & { failures: Failures }> {
+  const byServer = Map.groupBy(wanted, ([userId]) => serverNameOf(userId))
+  const ours = new Map(byServer.get(app.serverName))
+  byServer.delete(app.serverName)
+  const timeoutMs = keyTimeout(timeout)
+  const [own, { answers, failures }] = await Promise.all([
+    loadKeys(app.database, viewer, ours),
+    askServers(app, byServer.keys(), (server) =>
+      askForKeys(app, server, { wanted: new Map(byServer.get(server)), timeoutMs }),
+    ),
+  ])
+  const others = await withOwnSignatures(app, viewer, merge(answers))
+  return { ...merge([own, others]), user_signing_keys: own.user_signing_keys, failures }
+}
+
+/** How long to wait for other servers when a client says so long, in milliseconds. */
+export function keyTimeout(timeout: number | undefined): number {
+  return Math.min(Math.max(timeout ?? TIMEOUT_MS, 1), MAX_TIMEOUT_MS)
+}
+
+type PublicKeys = Omit<QueriedKeys, 'user_signing_keys'>
+
+const byUser = <Schema extends z.ZodType>(schema: Schema) => z.record(z.string(), schema)
+const answer = z.object({
+  device_keys: byUser(byUser(z.unknown())).catch({}),
+  master_keys: byUser(z.unknown()).catch({}),
+  self_signing_keys: byUser(z.unknown()).catch({}),
+})
+
+/** https://spec.matrix.org/v1.19/server-server-api/#post_matrixfederationv1userkeysquery; only keys that can be those of the users asked for are passed on. */
+async function askForKeys(
+  app: Pick<App, 'federation'>,
+  destination: ServerName,
+  { wanted, timeoutMs }: { wanted: Wanted; timeoutMs: number },
+): Promise<PublicKeys> {
+  const path = '/_matrix/federation/v1/user/keys/query'
+  const body = { device_keys: Object.fromEntries(wanted) }
+  const told = answer
+    .catch({ device_keys: {}, master_keys: {}, self_signing_keys: {} })
+    .parse(await app.federation.request({ destination, method: 'POST', path, body, timeoutMs }))
+  const asked = <Value>(of: Record<string, Value>) =>
+    Object.entries(of).filter(([userId]) => wanted.has(userId as UserId))
+  return {
+    device_keys: Object.fromEntries(
+      asked(told.device_keys).map(([userId, devices]) => [
+        userId,
+        ownEntries(devices, (id, keys) => isDeviceOf(keys, userId, id)),
+      ]),
+    ),
+    master_keys: Object.fromEntries(
+      asked(told.master_keys).filter(([userId, key]) => isKeyOf(key, userId, 'master')),
+    ) as Record<string, JsonObject>,
+    self_signing_keys: Object.fromEntries(
+      asked(told.self_signing_keys).filter(([userId, key]) => isKeyOf(key, userId, 'self_signing')),
+    ) as Record<string, JsonObject>,
+  }
+}
+
+function ownEntries(
+  object: Record<string, unknown>,
+  keep: (id: string, value: unknown) => boolean,
+): Record<string, JsonObject> {
+  return Object.fromEntries(Object.entries(object).filter(([id, value]) => keep(id, value))) as Record<
+    string,
+    JsonObject
+  >
+}
+
+function isDeviceOf(keys: unknown, userId: string, deviceId: string): boolean {
+  return passes(() => {
+    const { user_id, device_id } = parseDeviceKeys(keys)
+    return user_id === userId && device_id === deviceId
+  })
+}
+
+function isKeyOf(object: unknown, userId: string, usage: string): boolean {
+  return passes(() => {
+    const { key } = parseCrossSigningKey(object)
+    return key.user_id === userId && key.usage.includes(usage)
+  })
+}
+
+function passes(check: () => boolean): boolean {
+  try {
+    return check()
+  } catch {
+    return false
+  }
+}
+
+function merge(parts: readonly PublicKeys[]): PublicKeys {
+  const all = (pick: 'master_keys' | 'self_signing_keys') => Object.assign({}, ...parts.map((part) => part[pick]))
+  return {
+    device_keys: Object.assign({}, ...parts.map((part) => part.device_keys)),
+    master_keys: all('master_keys'),
+    self_signing_keys: all('self_signing_keys'),
+  }
+}
+
+/** The viewer's own signatures on others' keys are known here only. */
+async function withOwnSignatures(app: Pick<App, 'database'>, viewer: UserId, keys: PublicKeys): Promise<PublicKeys> {
+  const users = Object.keys(keys.master_keys) as UserId[]
+  if (users.length === 0) return keys
+  const signaturesOf = bySignedKey(await loadSignatures(app.database, users, viewer))
+  const signed = users.map((userId) => {
+    const key = keys.master_keys[userId]!
+    const [publicKey = ''] = Object.values((key.keys ?? {}) as Record<string, string>)
+    return [userId, withSignatures(key, signaturesOf(userId, publicKey))] as const
+  })
+  return { ...keys, master_keys: Object.fromEntries(signed) }
+}
