@@ -38,7 +38,11 @@ test('files of the other server come whole, with type and name', async () => {
     const name = await upload(owner, content, 'text/plain', 'größe.txt')
     for (const _ of ['fetched', 'kept']) {
       const answer = await get(viewer, `download/${name}`)
-      expect([answer.status, answer.headers.get('content-type'), way]).toEqual([200, 'text/plain', way])
+      expect([answer.status, answer.headers.get('content-type'), way]).toEqual([
+        200,
+        expect.stringMatching(/^text\/plain/),
+        way,
+      ])
       expect(decodeURIComponent(answer.headers.get('content-disposition')!)).toContain('größe.txt')
       expect(Buffer.from(await answer.arrayBuffer()).equals(content)).toBe(true)
     }

@@ -31,9 +31,8 @@ export async function createReceivingApp() {
       if (answer === undefined) throw new FederationError('not found', { status: 404, retryable: false })
       return answer
     },
-    stream: async () => {
-      throw new FederationError('unreachable')
-    },
+    stream: () => Promise.reject(new FederationError('unreachable')),
+    download: () => Promise.reject(new FederationError('unreachable')),
   }
   const { database, clock, serverName, signingKey } = reading
   const keyRing = createKeyRing({ database, federation, serverName, signingKey, notaries: [], clock })
