@@ -1,4 +1,3 @@
-import { logger } from 'matrix-js-sdk/lib/logger.js'
 import { MSC4108RendezvousSession } from 'matrix-js-sdk/lib/rendezvous/index.js'
 import { beforeAll, expect, inject, test } from 'vitest'
 import { ask, registerUser, type TestUser } from '../harness/client.ts'
@@ -109,7 +108,6 @@ test('text: with tags and the headers that browsers need', async () => {
 })
 
 test('text: two devices talk by matrix-js-sdk', async () => {
-  ;(logger as unknown as { disableAll(): void }).disableAll()
   const client = await startSdk(alice)
   const failures: string[] = []
   const onFailure = (reason: string) => failures.push(reason)

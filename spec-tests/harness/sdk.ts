@@ -1,6 +1,6 @@
 import { ClientEvent, createClient, type MatrixClient, MemoryStore, SyncState } from 'matrix-js-sdk'
 import type { CryptoCallbacks } from 'matrix-js-sdk/lib/crypto-api/index.js'
-import type { Logger } from 'matrix-js-sdk/lib/logger.js'
+import { type Logger, logger as sdkLogger } from 'matrix-js-sdk/lib/logger.js'
 import type { TestUser } from './client.ts'
 
 const silence = () => {}
@@ -12,6 +12,10 @@ const silent: Logger = {
   error: silence,
   getChild: () => silent,
 }
+
+// Parts of the SDK do not ask for the logger that they are given, and make their own from its methods.
+for (const method of ['trace', 'debug', 'info', 'warn', 'error', 'log'])
+  Object.assign(sdkLogger, { [method]: silence, getChild: () => silent })
 
 /** matrix-js-sdk signed in as a user and in sync, as Element Web runs it; `crypto`: with encryption. Stop it with `stopClient()`. */
 export async function startSdk(user: TestUser, crypto?: CryptoCallbacks): Promise<MatrixClient> {
