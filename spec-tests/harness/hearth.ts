@@ -12,6 +12,8 @@ const NODE = join(ROOT, 'node_modules', '.bin', 'node')
 export type TestHearth = {
   url: string
   serverName: string
+  /** Where it listens for other servers, if it does. */
+  federationPort: number | undefined
   pid: number
   /** What it has printed. */
   output(): string
@@ -82,6 +84,7 @@ export async function startHearth(options: HearthOptions = {}): Promise<TestHear
   return {
     url,
     serverName,
+    federationPort: options.federation?.port,
     get pid() {
       return child.pid!
     },

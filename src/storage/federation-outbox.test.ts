@@ -5,6 +5,7 @@ import { ALICE, createReadingApp, createReadingRoom, START } from '../services/r
 import { loadEvents } from './events.ts'
 import { onQueued, queueEdus } from './federation-outbox.ts'
 import {
+  endRest,
   failTransaction,
   findDueDestinations,
   findForgottenDestinations,
@@ -144,6 +145,19 @@ test('a destination rests after a failure and gets the same transaction then', a
   expect(await take(Y)).toEqual({ ...first, failures: 1 })
   const rows = await database.sql.selectFrom('federation_edus').select('content').orderBy('edu_nid').execute()
   expect(rows.map((row) => row.content)).toEqual(['{"value":3}', '{"value":5}'])
+})
+
+test('a destination that shows that it is alive rests no longer', async () => {
+  const { database, member, message, take, fail, due } = await setUp()
+  await member(DORA, 'join')
+  await message(ALICE, 'one')
+  await take(Y)
+  expect(await database.write((tx) => endRest(tx, Y))).toBe(false)
+  await fail(Y, HOUR)
+  expect(await due()).toEqual([])
+  expect(await database.write((tx) => endRest(tx, Y))).toBe(true)
+  expect(await due()).toEqual(['y'])
+  expect((await take(Y))?.failures).toBe(1)
 })
 
 test('of a destination that is down for long only the rooms are noted, and the latest event of each is sent first', async () => {

@@ -1,0 +1,80 @@
+import { readFileSync } from 'node:fs'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { createServer, request } from 'node:https'
+import type { AddressInfo } from 'node:net'
+import type { TestFederation } from './federation.ts'
+
+/**
+ * `down`: connections end at once. `error`: 500. `garbage`: an answer that is no JSON. `slow`: nothing is answered until the fault ends. `deaf`: the
+ * server behind gets the request, and the connection ends before its answer.
+ */
+export type Fault = 'none' | 'down' | 'error' | 'garbage' | 'slow' | 'deaf'
+
+/** Where other servers think that a homeserver is. */
+export type FaultyProxy = {
+  port: number
+  /** Where to pass requests on to: a port of localhost. */
+  passTo(port: number): void
+  /** What happens to requests from now on; those that wait go on. */
+  setFault(fault: Fault): void
+  /** Transactions that came, by id, as often as they came. */
+  transactions(): string[]
+}
+
+/** Stands before a homeserver of a test federation and lets requests of other servers fail. */
+export async function startFaultyProxy(federation: TestFederation): Promise<FaultyProxy> {
+  const tls = federation.authority.issue('localhost')
+  const ca = readFileSync(federation.authority.certificate)
+  const transactions: string[] = []
+  let waiting: (() => void)[] = []
+  let fault: Fault = 'none'
+  let target = 0
+
+  async function handle(incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
+    const [, txnId] = /^\/_matrix\/federation\/v1\/send\/([^/?]+)/.exec(incoming.url ?? '') ?? []
+    if (txnId !== undefined) transactions.push(txnId)
+    if (fault === 'slow') await new Promise<void>((resolve) => waiting.push(resolve))
+    if (fault === 'down') return void outgoing.destroy()
+    if (fault === 'error') return void outgoing.writeHead(500).end('{}')
+    if (fault === 'garbage') return void outgoing.writeHead(200).end('<html>')
+    pass(incoming, outgoing, fault === 'deaf')
+  }
+
+  function pass(incoming: IncomingMessage, outgoing: ServerResponse, isDeaf: boolean): void {
+    const { method, url: path, headers } = incoming
+    const onward = request({ host: 'localhost', port: target, ca, method, path, headers }, (answer) => {
+      if (isDeaf) {
+        answer.resume().on('end', () => outgoing.destroy())
+        return
+      }
+      outgoing.writeHead(answer.statusCode!, answer.headers)
+      answer.pipe(outgoing)
+    })
+    onward.on('error', () => outgoing.destroy())
+    incoming.pipe(onward)
+  }
+
+  const server = createServer(
+    { cert: readFileSync(tls.certificate), key: readFileSync(tls.key) },
+    (incoming, outgoing) => {
+      handle(incoming, outgoing).catch(() => outgoing.destroy())
+    },
+  )
+  await new Promise<void>((resolve) => server.listen(0, 'localhost', resolve))
+  federation.onDispose(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  return {
+    port: (server.address() as AddressInfo).port,
+    passTo: (port) => {
+      target = port
+    },
+    setFault(next) {
+      fault = next
+      for (const go of waiting.splice(0)) go()
+      waiting = []
+    },
+    transactions: () => transactions,
+  }
+}
