@@ -77,8 +77,8 @@ export function createConnectedUsers(app: Capabilities, kept = KEPT_USERS): Conn
 
   /** Takes over what a row about the user says. */
   function follow(user: ConnectedUser, row: StreamRow): void {
-    if (row.kind === 'event' && row.room_id !== null && row.ref !== null) {
-      setMembership(user, row.room_id, { membership: row.detail as Membership, event_nid: row.ref })
+    if ((row.kind === 'event' || row.kind === 'state') && row.room_id !== null) {
+      setMembership(user, row.room_id, { membership: row.detail as Membership, event_nid: row.ref ?? 0 })
     }
     if (row.kind === 'account_data' && row.detail === 'm.ignored_user_list') {
       user.ignored = undefined
@@ -107,7 +107,7 @@ export function createConnectedUsers(app: Capabilities, kept = KEPT_USERS): Conn
     const user: ConnectedUser = { userId, rooms: new Map(), ignored: undefined, ignoredVersion: 0, wakers: new Set() }
     for (const { room_id, membership, event_nid } of memberships)
       setMembership(user, room_id, { membership, event_nid })
-    for (const row of early) if (row.stream_position > position || row.kind !== 'event') follow(user, row)
+    for (const row of early) if (row.stream_position > position || row.kind === 'account_data') follow(user, row)
     users.set(userId, user)
     // Later, for whoever has asked for a user begins to wait before anything else happens.
     if (users.size > kept && !isDropping) setImmediate(dropOldest)

@@ -1,5 +1,6 @@
 import type { App } from '../../app.ts'
-import type { StoredEvent } from '../../storage/stored-event.ts'
+import type { RoomId } from '../../core/ids.ts'
+import type { OwnChange } from './room-changes.ts'
 import type { SyncedRooms } from './sync-response.ts'
 import { type SyncViewer, syncRooms } from './sync-room.ts'
 import type { RoomSpan } from './sync-room-content.ts'
@@ -7,10 +8,11 @@ import { unwantedInviters } from './unwanted-inviters.ts'
 
 /** How a user came to be outside a room. */
 export type Departure = {
-  /** The user's newest member event there: a leave or a ban. */
-  last: StoredEvent
-  /** The event that ended the user's last time in the room; undefined when there was none that the client has not heard of. */
-  ended: StoredEvent | undefined
+  roomId: RoomId
+  /** The newest change of the user's membership there, to leave or ban. */
+  last: OwnChange
+  /** The change that ended the user's last time in the room; undefined when there was none that the client has not heard of. */
+  ended: OwnChange | undefined
   /** What the client has of the room: see RoomSpan. */
   since: number | undefined
   after: number
@@ -36,14 +38,17 @@ async function toldOf(
 ): Promise<readonly Departure[]> {
   if (departures.every(({ ended }) => ended !== undefined)) return departures
   const isUnwanted = await unwantedInviters(app, viewer)
-  return departures.filter(({ last, ended }) => ended !== undefined || !isUnwanted(last.pdu.sender))
+  return departures.filter(
+    ({ last, ended }) => ended !== undefined || !last.event || !isUnwanted(last.event.pdu.sender),
+  )
 }
 
-function spanOf({ last, ended, since, after }: Departure): RoomSpan {
-  const until = { roomId: last.room_id, last: last.event_order ?? 0, summary: undefined }
-  if (!ended) {
-    return { ...until, since: undefined, end: 0, after: until.last - 1, newest: [last], hidesState: true }
-  }
-  const end = { end: ended.state_after ?? 0, endOrder: ended.event_order ?? 0 }
-  return { ...until, ...end, since, after, newest: ended === last ? [last] : [] }
+function spanOf({ roomId, last, ended, since, after }: Departure): RoomSpan {
+  const until = { roomId, last: last.order ?? 0, summary: undefined }
+  const newest = last.event ? [last.event] : []
+  if (!ended) return { ...until, since: undefined, end: 0, after: until.last - 1, newest, hidesState: true }
+  const end = { end: ended.after ?? 0, endOrder: ended.order ?? 0 }
+  // Where forks were resolved, the event that counts now may be any.
+  const isNewest = ended.event === last.event && last.event?.event_order === last.order
+  return { ...until, ...end, since, after, newest: isNewest ? newest : [] }
 }

@@ -10,7 +10,7 @@ export type DeviceLists = { changed: UserId[]; left: UserId[] }
 
 /** What became of a user in a room within the rows. */
 type Move = {
-  /** The nid of the first member event: the state before it tells the membership at the beginning. */
+  /** The nid of the event that brought about the first change: the room's state before it tells the membership at the beginning. */
   firstNid: number
   wasJoined: boolean
   isJoined: boolean
@@ -75,13 +75,17 @@ async function membershipMoves(
   { userId, joined }: { userId: UserId; joined: ReadonlySet<RoomId> },
 ): Promise<Moves> {
   const moves: Moves = new Map()
+  const causes = new Map<RoomId, number>()
   for (const { kind, room_id, user_id, ref, detail } of rows) {
-    if (kind !== 'event' || room_id === null || user_id === null || ref === null) continue
+    if (kind === 'event' && room_id !== null && ref !== null) causes.set(room_id, ref)
+    // Where forks were resolved, what changes by that follows the event that did so.
+    const cause = kind === 'event' || kind === 'state' ? causes.get(room_id as RoomId) : undefined
+    if (cause === undefined || room_id === null || user_id === null) continue
     const ofRoom = moves.get(room_id) ?? new Map<UserId, Move>()
     const isJoined = detail === 'join'
     const known = ofRoom.get(user_id)
     ofRoom.set(user_id, {
-      firstNid: known?.firstNid ?? ref,
+      firstNid: known?.firstNid ?? cause,
       wasJoined: false,
       isJoined,
       isBroken: known?.isBroken || !isJoined,
@@ -101,7 +105,7 @@ async function findBeginnings(app: Pick<App, 'database'>, moves: Moves): Promise
     all.map(({ move }) => move.firstNid),
   )
   const lookups = all.map(({ userId, move }) => ({
-    root: events.get(move.firstNid)?.state_before ?? 0,
+    root: events.get(move.firstNid)?.room_before ?? 0,
     type: 'm.room.member',
     state_key: userId,
   }))

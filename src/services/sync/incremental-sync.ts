@@ -1,9 +1,7 @@
 import type { App } from '../../app.ts'
 import type { RoomId } from '../../core/ids.ts'
 import { syncToken } from '../../core/sync-token.ts'
-import { loadEvents } from '../../storage/events.ts'
 import { loadRoomSummaries } from '../../storage/room-heroes.ts'
-import { readStateEvent } from '../../storage/room-state.ts'
 import type { StreamRow } from '../../storage/schema.ts'
 import type { StoredEvent } from '../../storage/stored-event.ts'
 import { loadNewestOfRooms } from '../../storage/sync-rooms.ts'
@@ -11,6 +9,7 @@ import type { ConnectedUser } from './connected-users.ts'
 import { type Departure, departedRooms } from './departed-rooms.ts'
 import { encryptionChanges } from './encryption-changes.ts'
 import { strippedRooms } from './initial-sync.ts'
+import { type OwnChange, type RoomChange, roomChanges, wasJoinedAt } from './room-changes.ts'
 import { changedAccountData } from './sync-account-data.ts'
 import { allEphemeral, changedEphemeral } from './sync-ephemeral.ts'
 import { presenceChanges } from './sync-presence.ts'
@@ -20,14 +19,6 @@ import type { RoomSpan } from './sync-room-content.ts'
 import { roomsRead, syncUnread } from './sync-unread.ts'
 
 type Reading = Pick<App, 'config' | 'database' | 'clock' | 'stream'>
-
-/** One room's part of the rows of a sync: its events, oldest first, and what became of the user there. */
-type RoomChange = {
-  roomId: RoomId
-  events: StoredEvent[]
-  /** The user's own member events among them. */
-  own: StoredEvent[]
-}
 
 type IncrementalSpan = {
   user: ConnectedUser
@@ -138,43 +129,17 @@ export async function rowsOf(
 ): Promise<StreamRow[]> {
   const rows = await app.stream.rowsBetween({ from, to, roomIds: [...joined], userId: user.userId })
   const left = new Set<RoomId>()
-  for (const row of rows)
-    if (row.kind === 'event' && row.room_id !== null && !present.has(row.room_id)) left.add(row.room_id)
-  const own = rows.filter((row) => !(row.kind === 'event' && left.has(row.room_id!)))
+  for (const row of rows) if (isOfState(row) && row.room_id !== null && !present.has(row.room_id)) left.add(row.room_id)
+  const own = rows.filter((row) => !(isOfState(row) && left.has(row.room_id!)))
   if (left.size === 0) return own.filter((row) => row.kind !== 'account_data' || row.user_id === user.userId)
   const ofLeft = await app.stream.rowsBetween({ from, to, roomIds: [...left], userId: '' })
-  return [...own, ...ofLeft.filter((row) => row.kind === 'event')].filter(
+  return [...own, ...ofLeft.filter(isOfState)].filter(
     (row) => row.kind !== 'account_data' || row.user_id === user.userId,
   )
 }
 
-async function roomChanges(app: Reading, viewer: SyncViewer, rows: readonly StreamRow[]): Promise<RoomChange[]> {
-  const nids = new Map<RoomId, number[]>()
-  for (const row of rows) {
-    if (row.kind !== 'event' || row.room_id === null || row.ref === null) continue
-    const ofRoom = nids.get(row.room_id)
-    if (ofRoom) ofRoom.push(row.ref)
-    else nids.set(row.room_id, [row.ref])
-  }
-  const ownNids = new Set(
-    rows.flatMap((row) => (row.kind === 'event' && row.user_id === viewer.userId ? (row.ref ?? []) : [])),
-  )
-  const events = await loadEvents(
-    app.database,
-    [...nids.values()].flatMap((ofRoom) => wantedOf(ofRoom, ownNids, viewer)),
-  )
-  return [...nids].map(([roomId, ofRoom]) => {
-    const loaded = ofRoom.flatMap((nid) => events.get(nid) ?? [])
-    const own = loaded.filter((event) => ownNids.has(event.event_nid))
-    return { roomId, events: loaded, own }
-  })
-}
-
-/** Of a long absence only the ends are loaded: the first event for the state before it, the newest for the timeline, the user's own. */
-function wantedOf(nids: readonly number[], own: ReadonlySet<number>, viewer: SyncViewer): number[] {
-  const newest = viewer.filter.timelineLimit * 2 + 20
-  if (nids.length <= newest + 1) return [...nids]
-  return [nids[0]!, ...nids.slice(1, -newest).filter((nid) => own.has(nid)), ...nids.slice(-newest)]
+function isOfState({ kind }: StreamRow): boolean {
+  return kind === 'event' || kind === 'state'
 }
 
 /** Joined rooms that the client does not know as such: the user was not joined before the first of these events. */
@@ -187,15 +152,9 @@ async function newlyJoinedRooms(
   const newly = new Set<RoomId>()
   for (const { roomId, own } of changes) {
     const firstOwn = own[0]
-    if (joined.has(roomId) && firstOwn && !(await wasJoinedBefore(app, viewer, firstOwn))) newly.add(roomId)
+    if (joined.has(roomId) && firstOwn && !(await wasJoinedAt(app, viewer, firstOwn.before))) newly.add(roomId)
   }
   return newly
-}
-
-async function wasJoinedBefore(app: Reading, viewer: SyncViewer, ownEvent: StoredEvent): Promise<boolean> {
-  if (!ownEvent.state_before) return false
-  const before = await readStateEvent(app.database, ownEvent.state_before, 'm.room.member', viewer.userId)
-  return before?.pdu.content.membership === 'join'
 }
 
 async function joinedRooms(
@@ -204,7 +163,10 @@ async function joinedRooms(
   changes: readonly RoomChange[],
   { newlyJoined, fullState }: { newlyJoined: ReadonlySet<RoomId>; fullState: boolean },
 ): Promise<SyncedRooms['join']> {
-  const withMembers = changes.filter(({ events, roomId }) => newlyJoined.has(roomId) || events.some(changesSummary))
+  const withMembers = changes.filter(
+    ({ events, roomId, hasResolvedMembers }) =>
+      newlyJoined.has(roomId) || hasResolvedMembers || events.some(changesSummary),
+  )
   const summaries = await loadRoomSummaries(
     app.database,
     withMembers.map(({ roomId }) => roomId),
@@ -218,8 +180,8 @@ async function joinedRooms(
     const isNew = newlyJoined.has(roomId)
     spans.push({
       roomId,
-      since: isNew || fullState ? undefined : (first.state_before ?? undefined),
-      end: last.state_after ?? 0,
+      since: isNew || fullState ? undefined : (first.room_before ?? undefined),
+      end: last.room_after ?? 0,
       after: isNew ? -Number.MAX_SAFE_INTEGER : first.event_order! - 1,
       last: last.event_order!,
       newest: contiguousEnd(events),
@@ -247,28 +209,30 @@ function contiguousEnd(events: readonly StoredEvent[]): StoredEvent[] {
   return events.slice(start)
 }
 
-function changesSummary({ pdu }: StoredEvent): boolean {
+function changesSummary({ pdu, state_after, room_after }: StoredEvent): boolean {
+  if (state_after !== room_after) return true
   return pdu.state_key !== undefined && ['m.room.member', 'm.room.name', 'm.room.canonical_alias'].includes(pdu.type)
 }
 
 async function departuresFrom(app: Reading, viewer: SyncViewer, changes: readonly RoomChange[]): Promise<Departure[]> {
   const departures: Departure[] = []
-  for (const { events, own } of changes) {
+  for (const { roomId, events, own } of changes) {
     const [first, firstOwn, last] = [events[0], own[0], own.at(-1)]
-    if (!first || !firstOwn || !last) continue
-    const knewRoom = await wasJoinedBefore(app, viewer, firstOwn)
-    const known = knewRoom
-      ? { since: first.state_before ?? undefined, after: first.event_order! - 1 }
-      : { since: undefined, after: -Number.MAX_SAFE_INTEGER }
-    departures.push({ last, ended: await endOf(app, viewer, own), ...known })
+    if (!firstOwn || !last) continue
+    const knewRoom = await wasJoinedAt(app, viewer, firstOwn.before)
+    const known =
+      knewRoom && first
+        ? { since: first.room_before ?? undefined, after: first.event_order! - 1 }
+        : { since: undefined, after: -Number.MAX_SAFE_INTEGER }
+    departures.push({ roomId, last, ended: await endOf(app, viewer, own), ...known })
   }
   return departures
 }
 
-/** Of a user's member events, oldest first, the one that ended the last time in the room. */
-async function endOf(app: Reading, viewer: SyncViewer, own: readonly StoredEvent[]): Promise<StoredEvent | undefined> {
-  for (const event of own.toReversed()) {
-    if (event.pdu.content.membership !== 'join' && (await wasJoinedBefore(app, viewer, event))) return event
+/** Of the changes of a user's membership, oldest first, the one that ended the last time in the room. */
+async function endOf(app: Reading, viewer: SyncViewer, own: readonly OwnChange[]): Promise<OwnChange | undefined> {
+  for (const change of own.toReversed()) {
+    if (change.membership !== 'join' && (await wasJoinedAt(app, viewer, change.before))) return change
   }
   return undefined
 }

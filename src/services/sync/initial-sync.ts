@@ -7,6 +7,7 @@ import type { Membership } from '../../storage/schema.ts'
 import { loadNewestOfRooms, type NewestOfRoom } from '../../storage/sync-rooms.ts'
 import { loadJoinSpans } from '../rooms/join-spans.ts'
 import { type Departure, departedRooms } from './departed-rooms.ts'
+import { changeBy } from './room-changes.ts'
 import { strippedState } from './stripped-state.ts'
 import { allAccountData } from './sync-account-data.ts'
 import { allEphemeral } from './sync-ephemeral.ts'
@@ -99,7 +100,9 @@ async function departuresFrom(app: Reading, viewer: SyncViewer, rooms: readonly 
   return nids.flatMap((nid) => {
     const last = newest.get(nid)
     if (!last) return []
-    return { last, ended: spans.get(last.room_id)?.end, since: undefined, after: -Number.MAX_SAFE_INTEGER }
+    const end = spans.get(last.room_id)?.end
+    const ended = end && changeBy(end)
+    return { roomId: last.room_id, last: changeBy(last), ended, since: undefined, after: -Number.MAX_SAFE_INTEGER }
   })
 }
 

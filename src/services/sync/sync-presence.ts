@@ -33,7 +33,7 @@ export async function presenceChanges(
 ): Promise<PresenceSection> {
   if (!app.config.presence.enabled) return {}
   const met = news.rows.flatMap(({ kind, room_id, user_id, detail }) => {
-    const isJoin = kind === 'event' && detail === 'join' && room_id !== null && user_id !== null
+    const isJoin = (kind === 'event' || kind === 'state') && detail === 'join' && room_id !== null && user_id !== null
     return isJoin && user_id !== viewer.userId && news.joined.has(room_id) ? user_id : []
   })
   if (news.changed.length === 0 && met.length === 0 && news.newlyJoined.size === 0) return {}

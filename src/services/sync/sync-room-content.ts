@@ -1,7 +1,7 @@
 import type { App } from '../../app.ts'
 import type { RoomId } from '../../core/ids.ts'
 import type { RoomSummary } from '../../storage/room-heroes.ts'
-import { readStateDiff } from '../../storage/room-state.ts'
+import { readStateDiff, readStateEvents } from '../../storage/room-state.ts'
 import type { StoredEvent } from '../../storage/stored-event.ts'
 import { syncState } from './sync-state.ts'
 import { type SyncTimeline, syncTimeline, type Viewer } from './sync-timeline.ts'
@@ -70,7 +70,7 @@ function previousOf(timeline: SyncTimeline, last: number): number {
 function startRoot(span: RoomSpan, { events }: SyncTimeline): number {
   const first = events[0]
   if (!first || first.event_order! > (span.endOrder ?? span.last)) return span.end
-  return first.state_before ?? span.end
+  return first.room_before ?? span.end
 }
 
 /**
@@ -100,9 +100,25 @@ async function omittedState(
   { filter }: Viewer,
   { span, timeline }: { span: RoomSpan; timeline: SyncTimeline },
 ): Promise<StoredEvent[]> {
+  const last = new Map(timeline.events.filter(isState).map((event) => [keyOf(event), event.event_nid]))
   const { added } = await readStateDiff(app.database, startRoot(span, timeline), span.end)
-  const told = new Set(timeline.events.map((event) => event.event_nid))
-  return added.filter((event) => !told.has(event.event_nid) && filter.takesState(event))
+  const current = timeline.events.some(isForked) ? await currentOf(app, span.end, timeline) : []
+  const omitted = new Set([...added, ...current])
+  return [...omitted].filter((event) => last.get(keyOf(event)) !== event.event_nid && filter.takesState(event))
+}
+
+/** What is current of the pieces of state that a timeline has events for: with forks it need not be the last of these. */
+async function currentOf(app: Pick<App, 'database'>, end: number, timeline: SyncTimeline): Promise<StoredEvent[]> {
+  const keys = timeline.events.filter(isState).map(({ pdu }) => ({ type: pdu.type, state_key: pdu.state_key! }))
+  return (await readStateEvents(app.database, end, keys)).flatMap((event) => event ?? [])
+}
+
+function isState({ pdu }: StoredEvent): boolean {
+  return pdu.state_key !== undefined
+}
+
+function isForked(event: StoredEvent): boolean {
+  return event.room_after !== event.state_after
 }
 
 function keyOf({ pdu }: StoredEvent): string {

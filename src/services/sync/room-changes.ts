@@ -1,0 +1,110 @@
+import type { App } from '../../app.ts'
+import type { RoomId, UserId } from '../../core/ids.ts'
+import { loadEvents } from '../../storage/events.ts'
+import { readStateEvent } from '../../storage/room-state.ts'
+import type { StreamRow } from '../../storage/schema.ts'
+import type { StoredEvent } from '../../storage/stored-event.ts'
+import type { SyncViewer } from './sync-room.ts'
+
+/** A change of the user's own membership: by an event of this span, or as forks were resolved. */
+export type OwnChange = {
+  membership: string
+  /** The member event that counts since then; undefined where there is none any more. */
+  event: StoredEvent | undefined
+  /** event_order of the room's newest event then; null when this server is not in the room. */
+  order: number | null
+  /** Roots of the room's state, before the change and after. */
+  before: number | null
+  after: number | null
+}
+
+/** One room's part of the rows of a sync: its events, oldest first, and what became of the user there. */
+export type RoomChange = {
+  roomId: RoomId
+  events: StoredEvent[]
+  own: OwnChange[]
+  /** Memberships changed as forks were resolved, without events that say so. */
+  hasResolvedMembers: boolean
+}
+
+/** What happened in each room, by the rows of a sync. */
+export async function roomChanges(
+  app: Pick<App, 'database'>,
+  viewer: SyncViewer,
+  rows: readonly StreamRow[],
+): Promise<RoomChange[]> {
+  const ofRooms = new Map<RoomId, StreamRow[]>()
+  for (const row of rows) {
+    if ((row.kind !== 'event' && row.kind !== 'state') || row.room_id === null) continue
+    const ofRoom = ofRooms.get(row.room_id)
+    if (ofRoom) ofRoom.push(row)
+    else ofRooms.set(row.room_id, [row])
+  }
+  const wanted = [...ofRooms.values()].flatMap((ofRoom) => wantedOf(ofRoom, viewer))
+  const events = await loadEvents(app.database, [...new Set(wanted)])
+  return [...ofRooms].map(([roomId, ofRoom]) => changeOf(roomId, ofRoom, { viewer, events }))
+}
+
+function changeOf(
+  roomId: RoomId,
+  rows: readonly StreamRow[],
+  { viewer, events }: { viewer: SyncViewer; events: ReadonlyMap<number, StoredEvent> },
+): RoomChange {
+  const change: RoomChange = { roomId, events: [], own: [], hasResolvedMembers: false }
+  let last: StoredEvent | undefined
+  for (const row of rows) {
+    const event = row.ref === null ? undefined : events.get(row.ref)
+    if (row.kind === 'event') last = event
+    if (row.kind === 'event' && event) change.events.push(event)
+    if (row.kind === 'state') change.hasResolvedMembers = true
+    if (isOwn(row, viewer.userId)) change.own.push(ownChange(row, event, last))
+  }
+  return change
+}
+
+/** The row of an event has the event that was sent; others follow the row of the event that brought them about. */
+function ownChange(row: StreamRow, event: StoredEvent | undefined, last: StoredEvent | undefined): OwnChange {
+  return {
+    membership: row.detail ?? 'leave',
+    event,
+    order: last?.event_order ?? null,
+    before: last?.room_before ?? null,
+    after: last?.room_after ?? null,
+  }
+}
+
+/** The change that a member event is, where no forks are in play. */
+export function changeBy(event: StoredEvent): OwnChange {
+  const { event_order: order, room_before: before, room_after: after } = event
+  return { membership: String(event.pdu.content.membership), event, order, before, after }
+}
+
+function isOwn({ kind, user_id }: StreamRow, userId: UserId): boolean {
+  return user_id === userId && (kind === 'event' || kind === 'state')
+}
+
+/**
+ * Of a long absence only the ends are loaded: the first event for the state before it, the newest for the timeline, the user's own and what
+ * brought them about.
+ */
+function wantedOf(rows: readonly StreamRow[], viewer: SyncViewer): number[] {
+  const nids = rows.flatMap((row) => (row.kind === 'event' ? (row.ref ?? []) : []))
+  const own = rows.flatMap((row, place) => {
+    if (!isOwn(row, viewer.userId)) return []
+    const cause = row.kind === 'state' ? rows.slice(0, place).findLast(({ kind }) => kind === 'event') : undefined
+    return [row.ref ?? [], cause?.ref ?? []].flat()
+  })
+  const newest = viewer.filter.timelineLimit * 2 + 20
+  return nids.length <= newest + 1 ? [...nids, ...own] : [nids[0]!, ...own, ...nids.slice(-newest)]
+}
+
+/** Whether a user was joined in the state at a root. */
+export async function wasJoinedAt(
+  app: Pick<App, 'database'>,
+  { userId }: { userId: UserId },
+  root: number | null,
+): Promise<boolean> {
+  if (!root) return false
+  const member = await readStateEvent(app.database, root, 'm.room.member', userId)
+  return member?.pdu.content.membership === 'join'
+}
