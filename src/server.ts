@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net'
 import { endpointsFor } from './api/endpoints.ts'
 import { createHttpApp } from './api/http/http-app.ts'
 import { createRateLimiter } from './api/http/rate-limit.ts'
+import { serveUpgrades } from './api/http/upgrades.ts'
 import type { App } from './app.ts'
 import type { Config, ListenerConfig } from './config.ts'
 import { openApp } from './open-app.ts'
@@ -81,7 +82,11 @@ async function listenOnAll(app: App, config: Config): Promise<{ listener: Listen
         endpoints: endpointsFor(listener.serves, config.federation.enabled),
         trustForwardedFor: listener.trust_forwarded_for,
       })
-      servers.push({ listener, server: await listen(listener, http.callback(), config) })
+      const server = await listen(listener, http.callback(), config)
+      servers.push({ listener, server })
+      if (listener.serves.includes('client')) {
+        serveUpgrades(app, limiter, { server, trustForwardedFor: listener.trust_forwarded_for })
+      }
     }
     return servers
   } catch (error) {

@@ -5,7 +5,8 @@ const SLIDING_SYNC = '/_matrix/client/v4/sync'
 
 // biome-ignore lint/suspicious/noExplicitAny: tests look into answers of every shape
 export type SlidingBody = { pos: string; lists: any; rooms: any; extensions: any }
-type Options = { pos?: string | undefined; timeout?: number }
+/** `pos` null: a new connection. */
+type Options = { pos?: string | null; timeout?: number }
 
 /** A connection of sliding sync: `sync` goes on where the last one ended. */
 export type SlidingClient = {
@@ -24,9 +25,9 @@ export function slidingClient(
 ): SlidingClient {
   let current: string | undefined
   let asked: object = {}
-  const ask: SlidingClient['ask'] = (body, { pos = current, timeout = 0 } = {}) => {
+  const ask: SlidingClient['ask'] = (body, { pos = current ?? null, timeout = 0 } = {}) => {
     if (form === 'stable') return user.ask('POST', SLIDING_SYNC, { conn_id: connId, pos, timeout, ...body })
-    const query = new URLSearchParams({ timeout: String(timeout), ...(pos !== undefined && { pos }) })
+    const query = new URLSearchParams({ timeout: String(timeout), ...(pos !== null && { pos }) })
     return user.ask('POST', `${UNSTABLE_SLIDING_SYNC}?${query}`, { conn_id: connId, ...body })
   }
   const sync: SlidingClient['sync'] = async (body, options) => {

@@ -112,7 +112,8 @@ function subscriptionsOf<Given>(
 }
 
 const stableConfig = { required_state: requiredStateObject, timeline_limit: timelineLimit }
-const stableBody = z.object({
+/** A request of the merged proposal's form. */
+export const stableBody = z.object({
   conn_id: slidingText.nullish(),
   pos: z.string().nullish(),
   timeout: z.number().int().min(0).max(Number.MAX_SAFE_INTEGER).nullish(),
@@ -141,9 +142,10 @@ export const postSlidingSync = route({
   },
 })
 
-function stableRequest(
+/** Such a request, as the services know it. */
+export function stableRequest(
   body: z.output<typeof stableBody>,
-  { session, signal }: { session: Session; signal: AbortSignal },
+  { session, signal }: { session: Pick<Session, 'userId' | 'deviceId'>; signal: AbortSignal },
 ): SlidingRequest {
   const configOf = (given: z.output<z.ZodObject<typeof stableConfig>>): RoomConfig => ({
     timelineLimit: given.timeline_limit,

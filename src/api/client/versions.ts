@@ -26,6 +26,7 @@ const UNSTABLE_FEATURES = {
   'org.matrix.msc4380.stable': true,
   'org.matrix.msc4222': true,
   'org.matrix.simplified_msc3575': true,
+  'hearth.sliding_sync_websocket': true,
   'org.matrix.msc4306': true,
   'com.beeper.msc4169': true,
   'org.matrix.msc3874': true,

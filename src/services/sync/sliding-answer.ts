@@ -91,7 +91,7 @@ export async function slidingAnswer(
 }
 
 /** What a client asks for, all but from where on: when that changes, it is answered at once. */
-function shapeOf({ lists, subscriptions, extensions }: SlidingRequest): string {
+export function shapeOf({ lists, subscriptions, extensions }: SlidingRequest): string {
   const { accountData, receipts, typing } = extensions
   const asked = [[...lists], [...subscriptions].sort(([a], [b]) => (a < b ? -1 : 1)), accountData, receipts, typing]
   return createHash('sha256').update(JSON.stringify(asked)).digest('base64url').slice(0, 22)

@@ -13,7 +13,7 @@ import {
 import { devicePresenceOf } from '../presence/device-presence.ts'
 import { type ConnectedUser, connectedUsersOf } from './connected-users.ts'
 import { rowsOf } from './incremental-sync.ts'
-import { type SlidingAnswer, slidingAnswer } from './sliding-answer.ts'
+import { type SlidingAnswer, type SlidingNews, shapeOf, slidingAnswer } from './sliding-answer.ts'
 import type { SlidingRequest } from './sliding-request.ts'
 import { compileSyncFilter } from './sync-filter.ts'
 import type { SyncViewer } from './sync-room.ts'
@@ -21,7 +21,8 @@ import { acknowledgeToDevice } from './to-device.ts'
 import { createWaker } from './waker.ts'
 
 type Capabilities = Pick<App, 'config' | 'database' | 'clock' | 'random' | 'stream' | 'logger' | 'metrics'>
-export type SlidingReply = Omit<SlidingAnswer, 'isNews' | 'changes'> & { pos: string }
+/** An answer; `isNews` false: there was nothing to tell until the time was over. */
+export type SlidingReply = Omit<SlidingAnswer, 'changes'> & { pos: string }
 
 /** Longer waiting than this gains nothing and ties up proxies. */
 const MAX_TIMEOUT_MS = 10 * 60_000
@@ -59,7 +60,7 @@ async function begin(app: Capabilities, request: SlidingRequest): Promise<Slidin
   const to = await app.stream.refresh()
   const viewer = viewerOf(request, await loadIgnoredUsers(app.database, request.userId))
   const news = { from: undefined, to, rows: [], joined: new Set<never>() }
-  const { changes, isNews: _, ...told } = await slidingAnswer(app, viewer, { request, connection: undefined, news })
+  const { changes, ...told } = await slidingAnswer(app, viewer, { request, connection: undefined, news })
   const connection = await app.database.write(async (tx) => {
     const now = app.clock.now()
     const opened = await openConnection(tx, request, now)
@@ -82,9 +83,14 @@ async function goOn(app: Capabilities, request: SlidingRequest): Promise<Sliding
     for (;;) {
       waker.reset()
       const to = app.stream.position()
-      const told = await newsAnswer(app, { request, connection, user, from: pos.position, to })
+      const news = await newsOf(app, { user, from: pos.position, to })
       const left = deadline - app.clock.now()
-      if (told.isNews || left <= 0 || request.signal.aborted) return await reply(app, { request, connection, told, to })
+      const isOver = left <= 0 || request.signal.aborted
+      if (isOver || news.rows.length > 0 || !knowsAll(request, connection, pos.position)) {
+        const viewer = viewerOf(request, await connectedUsersOf(app).ignoredBy(user))
+        const told = await slidingAnswer(app, viewer, { request, connection, news })
+        if (told.isNews || isOver) return await reply(app, { request, connection, told, to })
+      }
       app.metrics.syncWaiters.inc()
       await waker.wait(left, request.signal).finally(() => app.metrics.syncWaiters.dec())
     }
@@ -113,22 +119,22 @@ async function connectionAt(
   return { ...connection, answer: pos.answer, shape: '' }
 }
 
-async function newsAnswer(
+async function newsOf(
   app: Capabilities,
-  {
-    request,
-    connection,
-    user,
-    from,
-    to,
-  }: { request: SlidingRequest; connection: ConnectionState; user: ConnectedUser; from: number; to: number },
-): Promise<SlidingAnswer> {
+  { user, from, to }: { user: ConnectedUser; from: number; to: number },
+): Promise<SlidingNews> {
   // The user's rooms as of `to`: taken before anything is awaited, for they move on with the stream.
   const present = new Map(user.rooms)
   const joined = new Set([...present].flatMap(([roomId, { membership }]) => (membership === 'join' ? roomId : [])))
-  const viewer = viewerOf(request, await connectedUsersOf(app).ignoredBy(user))
-  const rows = await rowsOf(app, { user, from, to, joined, present })
-  return slidingAnswer(app, viewer, { request, connection, news: { from, to, rows, joined } })
+  return { from, to, joined, rows: await rowsOf(app, { user, from, to, joined, present }) }
+}
+
+/** Whether there can only be news to a client if something happens: it asks for what it asked for before, and has got that. */
+function knowsAll(request: SlidingRequest, connection: ConnectionState, from: number): boolean {
+  const { toDevice } = request.extensions
+  if (connection.shape !== shapeOf(request)) return false
+  if (!toDevice) return true
+  return toDevice.since !== undefined && (acknowledgedIn(toDevice.since) ?? parseSyncToken(toDevice.since)) >= from
 }
 
 /** Notes what is told, and gives it its `pos`. */
@@ -141,7 +147,7 @@ async function reply(
     to,
   }: { request: SlidingRequest; connection: ConnectionState; told: SlidingAnswer; to: number },
 ): Promise<SlidingReply> {
-  const { changes, isNews: _, ...rest } = told
+  const { changes, ...rest } = told
   const { connection_nid: nid } = connection
   // A client that has gone away asks again, and gets what it would have got.
   if (!changes || request.signal.aborted) {

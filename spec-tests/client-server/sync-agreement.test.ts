@@ -1,0 +1,153 @@
+import fc from 'fast-check'
+import { expect, inject, test } from 'vitest'
+import { registerUser, sendText, type TestUser } from '../harness/client.ts'
+import { classicPainter, type Painter, type RoomPicture, slidingPainter } from '../harness/room-pictures.ts'
+
+/** Whatever happens, clients that sync in any of the ways have the same picture of their rooms, and it is what /state and /messages say. */
+const { url } = inject('homeserver')
+const v3 = '/_matrix/client/v3'
+const USERS = 3
+const ROOMS = 3
+const RUNS = Number(process.env.AGREEMENT_RUNS ?? 4)
+
+type Action = {
+  kind: 'send' | 'state' | 'join' | 'leave' | 'invite' | 'kick' | 'read' | 'look' | 'rename'
+  user: number
+  other: number
+  room: number
+  number: number
+  loses: boolean
+}
+const kinds = [
+  'send',
+  'send',
+  'send',
+  'state',
+  'join',
+  'join',
+  'leave',
+  'invite',
+  'kick',
+  'read',
+  'look',
+  'look',
+  'rename',
+] as const
+const action: fc.Arbitrary<Action> = fc.record({
+  kind: fc.constantFrom(...kinds),
+  user: fc.nat(USERS - 1),
+  other: fc.nat(USERS - 1),
+  room: fc.nat(ROOMS - 1),
+  number: fc.nat(4),
+  loses: fc.boolean(),
+})
+
+type World = {
+  users: TestUser[]
+  rooms: string[]
+  painters: { user: TestUser; all: Painter[]; sliding: ReturnType<typeof slidingPainter>[] }[]
+}
+
+test(
+  'sync v3, sliding sync, /state and /messages agree',
+  async () => {
+    const property = fc.asyncProperty(fc.array(action, { minLength: 8, maxLength: 24 }), async (actions) => {
+      const world = await createWorld()
+      for (const one of actions) {
+        await perform(world, one)
+        for (const { user, all } of world.painters) await compare(world, user, all)
+      }
+    })
+    const seed = process.env.AGREEMENT_SEED
+    await fc.assert(property, { numRuns: RUNS, endOnFailure: true, ...(seed !== undefined && { seed: Number(seed) }) })
+  },
+  60_000 + 20_000 * RUNS,
+)
+
+async function createWorld(): Promise<World> {
+  const users = await Promise.all(Array.from({ length: USERS }, () => registerUser(url)))
+  const rooms: string[] = []
+  for (let i = 0; i < ROOMS; i++) {
+    const options = { preset: 'public_chat', power_level_content_override: { state_default: 0, kick: 0 } }
+    rooms.push((await users[i % USERS]!.post(`${v3}/createRoom`, options)).room_id)
+  }
+  const painters = users.map((user) => {
+    const sliding = [slidingPainter(user, 'stable'), slidingPainter(user, 'unstable')]
+    return { user, sliding, all: [classicPainter(user), ...sliding] }
+  })
+  return { users, rooms, painters }
+}
+
+/** What is refused, as the user is not in the room, changes nothing. */
+async function perform({ users, rooms, painters }: World, { kind, number, loses, ...who }: Action): Promise<void> {
+  const [user, other, roomId] = [users[who.user]!, users[who.other]!, rooms[who.room]!]
+  const at = `${v3}/rooms/${roomId}`
+  switch (kind) {
+    case 'send':
+      for (let i = 0; i <= number; i++) await sendText(user, roomId, `${i}`).catch(() => {})
+      return
+    case 'state':
+      await user.ask('PUT', `${at}/state/org.test/${number}`, { at: Math.random() })
+      return
+    case 'rename':
+      await user.ask('PUT', `${at}/state/m.room.name`, { name: `name ${number}` })
+      return
+    case 'join':
+    case 'leave':
+      await user.ask('POST', `${at}/${kind}`, {})
+      return
+    case 'invite':
+    case 'kick':
+      await user.ask('POST', `${at}/${kind}`, { user_id: other.userId })
+      return
+    case 'read': {
+      const { body } = await user.ask('GET', `${at}/messages?dir=b&limit=${number + 1}`)
+      const event = body.chunk?.at(-1)
+      if (event) await user.ask('POST', `${at}/receipt/m.read/${encodeURIComponent(event.event_id)}`, {})
+      return
+    }
+    case 'look':
+      await painters[who.user]!.sliding[number % 2]!.look({ window: number % 3, limit: 1 + number, loses })
+  }
+}
+
+async function compare({ rooms, users }: World, user: TestUser, painters: readonly Painter[]): Promise<void> {
+  for (const painter of painters) await painter.update()
+  const { joined_rooms: joined } = await user.get(`${v3}/joined_rooms`)
+  for (const [place, roomId] of rooms.entries()) {
+    const pictures = painters.map(({ name, rooms: known }) => ({ name, picture: known.get(roomId) }))
+    const here = (name: string) => `room ${place} as user ${users.indexOf(user)} knows it by ${name}`
+    const memberships = pictures.map(({ picture }) => picture?.membership ?? 'leave')
+    expect(new Set(memberships), here('all')).toEqual(new Set([memberships[0]]))
+    expect(memberships[0] === 'join', here('/joined_rooms')).toBe(joined.includes(roomId))
+    if (memberships[0] === 'join') await compareJoined(user, roomId, pictures as Named[], here)
+  }
+}
+
+type Named = { name: string; picture: RoomPicture }
+
+async function compareJoined(
+  user: TestUser,
+  roomId: string,
+  pictures: readonly Named[],
+  here: (name: string) => string,
+) {
+  const [state, { chunk }] = await Promise.all([
+    user.get(`${v3}/rooms/${roomId}/state`),
+    user.get(`${v3}/rooms/${roomId}/messages?dir=b&limit=100`),
+  ])
+  type Event = { event_id: string; type: string; state_key: string; content: { membership?: string } }
+  const truth = new Map((state as Event[]).map((event) => [`${event.type}|${event.state_key}`, event.event_id]))
+  const history = (chunk as Event[]).map(({ event_id }) => event_id).reverse()
+  const members = (state as Event[]).filter(({ content }) => content.membership === 'join').length
+  for (const { name, picture } of pictures) {
+    expect(new Map([...picture.state].sort()), here(name)).toEqual(new Map([...truth].sort()))
+    expect(picture.tail, here(name)).toEqual(history.slice(-picture.tail.length))
+    expect(picture.joined, here(name)).toBe(members)
+  }
+  const [classic, stable, unstable] = pictures as [Named, Named, Named]
+  expect(unstable.picture.unread, here(unstable.name)).toBe(classic.picture.unread)
+  for (const { name, picture } of [stable, unstable])
+    for (const [reader, eventId] of picture.receipts)
+      expect(eventId, `receipt of ${reader} in ${here(name)}`).toBe(classic.picture.receipts.get(reader))
+}

@@ -1,0 +1,109 @@
+import { z } from 'zod'
+import type { App } from '../../app.ts'
+import { BadJsonError, MatrixError } from '../../core/errors.ts'
+import { slidingSync } from '../../services/sync/sliding-sync.ts'
+import { parsePart } from '../http/errors.ts'
+import type { Session } from '../http/route.ts'
+import { stableBody, stableRequest } from './sliding-sync.ts'
+import { stableReply } from './sliding-sync-reply.ts'
+
+/** What clients say; docs/websocket.md has the meaning. */
+const messageSchema = z.discriminatedUnion('type', [
+  z.object({ type: z.literal('authenticate'), access_token: z.string().min(1).max(4096) }),
+  z.object({ type: z.literal('request'), request: stableBody }),
+  z.object({ type: z.literal('ack'), pos: z.string() }),
+])
+export type ClientMessage = z.output<typeof messageSchema>
+
+/** Reads a message. Throws M_NOT_JSON and M_BAD_JSON for what is none. */
+export function parseMessage(text: string): ClientMessage {
+  let json: unknown
+  try {
+    json = JSON.parse(text)
+  } catch {
+    throw new MatrixError(400, 'M_NOT_JSON', 'The message is not JSON')
+  }
+  return parsePart('body', messageSchema, json)
+}
+
+export type Conversation = {
+  /** Asks for something else, or from another position: what was waited for is given up. */
+  request(body: z.output<typeof stableBody>): void
+  /** The client has got the answer with this position, and wants the next one. Throws M_BAD_JSON when that was not the last one. */
+  ack(pos: string): void
+  close(): void
+}
+
+/** One wait of a conversation; after it the next begins. */
+const ROUND_MS = 10 * 60_000
+
+/**
+ * Tells a client what is new, one answer after the other: the next one is not made before the client has acknowledged the last, so a slow client costs
+ * one answer. `send` is given what to send, `fail` an error after which the client has to ask anew.
+ */
+export function startConversation(
+  app: App,
+  session: Session,
+  { send, fail }: { send(response: object): void; fail(error: unknown): void },
+): Conversation {
+  let asked: z.output<typeof stableBody> | undefined
+  /** The answer that the client has not acknowledged yet. */
+  let unacknowledged: { pos: string; toDevice: string | undefined } | undefined
+  let round = new AbortController()
+  let running: Promise<void> = Promise.resolve()
+
+  async function tellNext(signal: AbortSignal): Promise<void> {
+    while (asked && !signal.aborted) {
+      const request = stableRequest({ ...asked, timeout: ROUND_MS }, { session, signal })
+      const reply = await slidingSync(app, request)
+      if (signal.aborted) return
+      const since = reply.extensions.toDevice?.next_batch
+      if (reply.isNews) {
+        unacknowledged = { pos: reply.pos, toDevice: since }
+        return send(stableReply(reply))
+      }
+      asked = goneOn(asked, { pos: reply.pos, toDevice: since })
+    }
+  }
+
+  function start(): void {
+    round.abort()
+    round = new AbortController()
+    const signal = AbortSignal.any([round.signal, app.stopping])
+    running = running
+      .then(() => tellNext(signal))
+      .catch((error: unknown) => {
+        if (signal.aborted) return
+        asked = undefined
+        fail(error)
+      })
+  }
+
+  return {
+    request(body) {
+      asked = body
+      unacknowledged = undefined
+      start()
+    },
+    ack(pos) {
+      if (!asked || unacknowledged?.pos !== pos) throw new BadJsonError('pos: is not that of the last response')
+      asked = goneOn(asked, unacknowledged)
+      unacknowledged = undefined
+      start()
+    },
+    close() {
+      asked = undefined
+      round.abort()
+    },
+  }
+}
+
+/** The same request from a later position; what an extension counts for itself goes on too. */
+function goneOn(
+  asked: z.output<typeof stableBody>,
+  { pos, toDevice }: { pos: string; toDevice: string | undefined },
+): z.output<typeof stableBody> {
+  const { extensions } = asked
+  if (toDevice === undefined || !extensions?.to_device) return { ...asked, pos }
+  return { ...asked, pos, extensions: { ...extensions, to_device: { ...extensions.to_device, since: toDevice } } }
+}
