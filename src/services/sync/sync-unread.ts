@@ -1,5 +1,6 @@
 import type { App } from '../../app.ts'
 import type { RoomId, UserId } from '../../core/ids.ts'
+import { loadLastOrdersOf } from '../../storage/last-orders.ts'
 import type { StreamRow } from '../../storage/schema.ts'
 import type { StoredEvent } from '../../storage/stored-event.ts'
 import { type NewestEvents, unreadCounts } from '../push/unread-counts.ts'
@@ -22,9 +23,12 @@ export async function syncUnread(
   { userId, filter }: SyncViewer,
   rooms: ReadonlyMap<RoomId, readonly StoredEvent[]>,
 ): Promise<Map<RoomId, SyncedUnread>> {
+  // What this process remembers may be older than the newest event, which another process has told.
+  const quiet = [...rooms].flatMap(([roomId, events]) => (events.length === 0 ? roomId : []))
+  const lastOrders = await loadLastOrdersOf(app.database, quiet)
   const newest = [...rooms].map(([roomId, events]): [RoomId, NewestEvents] => [
     roomId,
-    { last: events.at(-1)?.event_order ?? 0, events },
+    { last: events.at(-1)?.event_order ?? lastOrders.get(roomId) ?? 0, events },
   ])
   const counts = await unreadCounts(app, userId, new Map(newest))
   const tell = filter.unreadThreadNotifications ? threadsApart : together
