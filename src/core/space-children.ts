@@ -1,19 +1,22 @@
-import type { Event, JsonObject } from './events/pdu.ts'
-import { isRoomId, type RoomId } from './ids.ts'
+import type { JsonObject, Pdu } from './events/pdu.ts'
+import { isRoomId, isServerName, type RoomId, type ServerName } from './ids.ts'
 
-/** A room in a space. */
-export type SpaceChild = { roomId: RoomId; suggested: boolean; event: Event }
+/** What servers tell each other of an event that puts a room into a space. */
+export type ChildEvent = Pick<Pdu, 'type' | 'state_key' | 'sender' | 'content' | 'origin_server_ts'>
+
+/** A room in a space; `via`: servers that may be in it. */
+export type SpaceChild = { roomId: RoomId; suggested: boolean; via: ServerName[]; event: ChildEvent }
 
 /**
  * The rooms that the `m.space.child` events of a space's state name, in their order; other events, and children without `via`, are left out.
  * https://spec.matrix.org/v1.19/client-server-api/#ordering-of-children-within-a-space
  */
-export function spaceChildren(state: readonly Event[]): SpaceChild[] {
+export function spaceChildren(state: readonly ChildEvent[]): SpaceChild[] {
   return state
     .flatMap((event): SpaceChild[] => {
-      const { type, state_key: roomId = '', content } = event.pdu
+      const { type, state_key: roomId = '', content } = event
       if (type !== 'm.space.child' || !isRoomId(roomId) || !hasVia(content)) return []
-      return [{ roomId, suggested: content.suggested === true, event }]
+      return [{ roomId, suggested: content.suggested === true, via: serversOf(content), event }]
     })
     .sort(compare)
 }
@@ -22,18 +25,23 @@ function hasVia({ via }: JsonObject): boolean {
   return Array.isArray(via) && via.some((server) => typeof server === 'string')
 }
 
+function serversOf({ via }: JsonObject): ServerName[] {
+  const names = Array.isArray(via) ? via : []
+  return names.flatMap((name) => (typeof name === 'string' && isServerName(name) ? [name] : []))
+}
+
 function compare(one: SpaceChild, other: SpaceChild): number {
   const [order, otherOrder] = [orderOf(one), orderOf(other)]
   if (order !== otherOrder) {
     if (order === undefined || otherOrder === undefined) return order === undefined ? 1 : -1
     return order < otherOrder ? -1 : 1
   }
-  const byTime = one.event.pdu.origin_server_ts - other.event.pdu.origin_server_ts
+  const byTime = one.event.origin_server_ts - other.event.origin_server_ts
   return byTime || (one.roomId < other.roomId ? -1 : 1)
 }
 
 /** https://spec.matrix.org/v1.19/client-server-api/#mspacechild */
 function orderOf({ event }: SpaceChild): string | undefined {
-  const { order } = event.pdu.content
+  const { order } = event.content
   return typeof order === 'string' && /^[\x20-\x7e]{1,50}$/.test(order) ? order : undefined
 }

@@ -54,3 +54,21 @@ export async function loadRoomServersWithout(db: Db, roomId: RoomId, userId: Use
     from room_memberships where room_id = ${roomId} and membership = 'join' and user_id <> ${userId}`.execute(db.sql)
   return rows.map((row) => row.server)
 }
+
+/** What another server's users are at best in some rooms, joined or invited; rooms in which nobody is either are left out. */
+export async function loadServerMemberships(
+  db: Db,
+  server: ServerName,
+  roomIds: readonly RoomId[],
+): Promise<{ room_id: RoomId; membership: 'join' | 'invite' }[]> {
+  if (roomIds.length === 0) return []
+  const { rows } = await sql<{ room_id: RoomId; membership: 'join' | 'invite' }>`
+    select room_id, 'join' as membership from room_servers where room_id = any(${roomIds}::text[]) and server_name = ${server}
+    union all
+    select distinct room_id, 'invite' from room_memberships where room_id = any(${roomIds}::text[]) and membership = 'invite'
+      and substr(user_id, strpos(user_id, ':') + 1) = ${server}
+      and not exists (select 1 from room_servers where room_servers.room_id = room_memberships.room_id and server_name = ${server})`.execute(
+    db.sql,
+  )
+  return rows
+}

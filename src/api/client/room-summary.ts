@@ -1,7 +1,8 @@
 import { z } from 'zod'
-import { readRoomSummary } from '../../services/rooms/room-summary.ts'
+import { findRoomSummary } from '../../services/federation/find-room-summary.ts'
 import { roomAlias, roomId } from '../http/fields.ts'
 import { route } from '../http/route.ts'
+import { viaQuery, viaServers } from './via.ts'
 
 const params = z.object({ roomIdOrAlias: z.union([roomId, roomAlias], 'is neither a room id nor an alias') })
 
@@ -11,7 +12,9 @@ export const getRoomSummary = route({
   path: '/_matrix/client/v1/room_summary/:roomIdOrAlias',
   auth: 'optional',
   params,
-  handle: ({ params, session }, app) => readRoomSummary(app, params.roomIdOrAlias, session?.userId),
+  query: viaQuery,
+  handle: ({ params, query, session }, app) =>
+    findRoomSummary(app, { room: params.roomIdOrAlias, via: viaServers(query), userId: session?.userId }),
 })
 
 /** MSC3266 before it was stable, which matrix-js-sdk asks for: https://github.com/matrix-org/matrix-spec-proposals/pull/3266 */
@@ -23,8 +26,10 @@ export const getUnstableRoomSummary = route({
   ],
   auth: 'optional',
   params,
-  async handle({ params, session }, app) {
-    const summary = await readRoomSummary(app, params.roomIdOrAlias, session?.userId)
+  query: viaQuery,
+  async handle({ params, query, session }, app) {
+    const { roomIdOrAlias: room } = params
+    const summary = await findRoomSummary(app, { room, via: viaServers(query), userId: session?.userId })
     return {
       ...summary,
       'im.nheko.summary.room_version': summary.room_version,

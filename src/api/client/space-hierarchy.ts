@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { readSpaceHierarchy } from '../../services/rooms/space-hierarchy.ts'
+import { findSpaceHierarchy } from '../../services/federation/find-space.ts'
 import { queryBoolean, queryInteger, roomId } from '../http/fields.ts'
 import { route } from '../http/route.ts'
 
@@ -20,7 +20,7 @@ export const getSpaceHierarchy = route({
     from: z.string().optional(),
   }),
   handle: ({ params, query, session: { userId } }, app) =>
-    readSpaceHierarchy(app, {
+    findSpaceHierarchy(app, {
       ...params,
       userId,
       suggestedOnly: query.suggested_only,

@@ -1,4 +1,5 @@
 import type { AnyEndpoint } from '../http/route.ts'
+import { getFederationHierarchy } from './hierarchy.ts'
 import { getFederationDownload, getFederationThumbnail } from './media.ts'
 import { membershipEndpoints } from './membership-routes.ts'
 import { getFederationPublicRooms, postFederationPublicRooms } from './public-rooms.ts'
@@ -36,6 +37,7 @@ export const federationEndpoints: readonly AnyEndpoint[] = [
   getFederationTimestampToEvent,
   getUserDevices,
   ...membershipEndpoints,
+  getFederationHierarchy,
   getFederationDownload,
   getFederationThumbnail,
   getFederationPublicRooms,

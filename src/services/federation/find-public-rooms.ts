@@ -1,37 +1,23 @@
 import { z } from 'zod'
 import type { App } from '../../app.ts'
-import { isRoomAlias, isRoomId, type ServerName } from '../../core/ids.ts'
+import type { ServerName } from '../../core/ids.ts'
 import { FederationError } from '../../infra/federation-error.ts'
 import { listPublicRooms, type PublicRooms, type PublicRoomsQuery } from '../rooms/public-rooms.ts'
+import { toldRoom } from './told-room.ts'
 
 const TIMEOUT_MS = 20_000
 const MAX_BYTES = 8 * 1024 * 1024
 /** What servers that list many rooms are asked for where the client asks for all. */
 const DEFAULT_LIMIT = 500
 
-const optionalText = z.string().optional().catch(undefined)
-const optionalFlag = z.boolean().catch(false)
 const optionalToken = z
   .string()
   .nullish()
   .transform((token) => token || undefined)
   .catch(undefined)
 
-const room = z.looseObject({
-  room_id: z.string().refine(isRoomId),
-  num_joined_members: z.int().catch(0),
-  world_readable: optionalFlag,
-  guest_can_join: optionalFlag,
-  name: optionalText,
-  topic: optionalText,
-  canonical_alias: z.string().refine(isRoomAlias).optional().catch(undefined),
-  avatar_url: optionalText,
-  join_rule: optionalText,
-  room_type: optionalText,
-})
-
 const answer = z.object({
-  chunk: z.array(z.unknown()).transform((rooms) => rooms.flatMap((each) => room.safeParse(each).data ?? [])),
+  chunk: z.array(z.unknown()).transform((rooms) => rooms.flatMap((each) => toldRoom.safeParse(each).data ?? [])),
   next_batch: optionalToken,
   prev_batch: optionalToken,
   total_room_count_estimate: z.int().min(0).catch(0),

@@ -1,11 +1,14 @@
+import { setTimeout as pause } from 'node:timers/promises'
 import { z } from 'zod'
 import type { App } from '../../app.ts'
 import type { JsonObject } from '../../core/events/pdu.ts'
 import { type ServerName, serverNameOf, type UserId } from '../../core/ids.ts'
 import { parseCrossSigningKey, parseDeviceKeys } from '../../core/key-objects.ts'
 import { loadSignatures } from '../../storage/cross-signing-keys.ts'
+import type { RemoteDevice } from '../../storage/remote-devices.ts'
 import { bySignedKey, loadKeys, type QueriedKeys, withSignatures } from '../devices/query-keys.ts'
 import { askServers, type Failures } from './ask-servers.ts'
+import { type FetchingApp, freshDeviceLists } from './fetch-device-lists.ts'
 
 type Wanted = ReadonlyMap<UserId, readonly string[]>
 
@@ -18,21 +21,40 @@ const TIMEOUT_MS = 10_000
  * do not answer in `timeout` milliseconds are among the failures. https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3keysquery
  */
 export async function queryKeys(
-  app: Pick<App, 'database' | 'serverName' | 'federation' | 'logger'>,
+  app: FetchingApp & Pick<App, 'serverName'>,
   { viewer, wanted, timeout }: { viewer: UserId; wanted: Wanted; timeout?: number | undefined },
 ): Promise<QueriedKeys & { failures: Failures }> {
-  const byServer = Map.groupBy(wanted, ([userId]) => serverNameOf(userId))
-  const ours = new Map(byServer.get(app.serverName))
-  byServer.delete(app.serverName)
   const timeoutMs = keyTimeout(timeout)
-  const [own, { answers, failures }] = await Promise.all([
-    loadKeys(app.database, viewer, ours),
+  const others = [...wanted.keys()].filter((userId) => serverNameOf(userId) !== app.serverName)
+  // Lists that are not here in time are asked for like those that nobody keeps.
+  const kept = await Promise.race([
+    freshDeviceLists(app, others),
+    pause(timeoutMs, new Map<UserId, RemoteDevice[]>(), { ref: false }),
+  ])
+  const unknown = [...wanted].filter(([userId]) => serverNameOf(userId) !== app.serverName && !kept.has(userId))
+  const byServer = Map.groupBy(unknown, ([userId]) => serverNameOf(userId))
+  const known = new Map([...wanted].filter(([userId]) => !byServer.has(serverNameOf(userId)) || kept.has(userId)))
+  const [here, { answers, failures }] = await Promise.all([
+    loadKeys(app.database, viewer, known),
     askServers(app, byServer.keys(), (server) =>
       askForKeys(app, server, { wanted: new Map(byServer.get(server)), timeoutMs }),
     ),
   ])
-  const others = await withOwnSignatures(app, viewer, merge(answers))
-  return { ...merge([own, others]), user_signing_keys: own.user_signing_keys, failures }
+  for (const [userId, devices] of kept) here.device_keys[userId] = keptKeys(devices, wanted.get(userId) ?? [])
+  const told = await withOwnSignatures(app, viewer, merge(answers))
+  return { ...merge([here, told]), user_signing_keys: here.user_signing_keys, failures }
+}
+
+/** Of a list that is kept here the devices that are wanted, which is all where none is named. */
+function keptKeys(devices: readonly RemoteDevice[], deviceIds: readonly string[]): Record<string, JsonObject> {
+  const wanted = devices.filter(({ device_id }) => deviceIds.length === 0 || deviceIds.includes(device_id))
+  return Object.fromEntries(
+    wanted.flatMap(({ device_id, key_json, display_name }) => {
+      if (key_json === null) return []
+      const unsigned = display_name === null ? {} : { unsigned: { device_display_name: display_name } }
+      return [[device_id, { ...JSON.parse(key_json), ...unsigned }]]
+    }),
+  )
 }
 
 /** How long to wait for other servers when a client says so long, in milliseconds. */

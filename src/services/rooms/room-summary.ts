@@ -1,8 +1,9 @@
 import type { App } from '../../app.ts'
 import { NotFoundError } from '../../core/errors.ts'
-import { isRoomAlias, type RoomAlias, type RoomId, type UserId } from '../../core/ids.ts'
+import { isRoomAlias, type RoomAlias, type RoomId, type ServerName, type UserId } from '../../core/ids.ts'
 import { ROOM_VERSIONS } from '../../core/room-versions.ts'
 import { findMemberships } from '../../storage/room-memberships.ts'
+import { loadServerMemberships } from '../../storage/room-servers.ts'
 import { readEventsOfStates } from '../../storage/room-state.ts'
 import type { Membership } from '../../storage/schema.ts'
 import { loadSummarisedRooms, type SummarisedRoom } from '../../storage/summarised-rooms.ts'
@@ -31,15 +32,18 @@ export async function readRoomSummary(
   return { ...found.summary, ...(userId !== undefined && { membership: found.membership ?? 'leave' }) }
 }
 
-/** Of some rooms those that a user may know about; the rules are those of https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv1roomsroomidhierarchy */
+/** Who wants to know about rooms: a user, a server for any of its users, or anybody. */
+export type Viewer = UserId | { server: ServerName } | undefined
+
+/** Of some rooms those that a viewer may know about; the rules are those of https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv1roomsroomidhierarchy */
 export async function visibleRooms(
   app: Pick<App, 'database'>,
   roomIds: readonly RoomId[],
-  userId: UserId | undefined,
+  viewer: Viewer,
 ): Promise<Map<RoomId, VisibleRoom>> {
   const rooms = await loadSummarisedRooms(app.database, roomIds)
   const allowed = await loadAllowedRooms(app, rooms)
-  const memberships = await membershipsIn(app, userId, [...roomIds, ...[...allowed.values()].flat()])
+  const memberships = await membershipsIn(app, viewer, [...roomIds, ...[...allowed.values()].flat()])
   const visible = new Map<RoomId, VisibleRoom>()
   for (const room of rooms) {
     const rooms = allowed.get(room.room_id) ?? []
@@ -85,9 +89,13 @@ async function loadAllowedRooms(
 
 async function membershipsIn(
   app: Pick<App, 'database'>,
-  userId: UserId | undefined,
+  viewer: Viewer,
   roomIds: readonly RoomId[],
 ): Promise<Map<RoomId, Membership>> {
-  const rows = userId === undefined ? [] : await findMemberships(app.database, userId, roomIds)
+  if (viewer === undefined) return new Map()
+  const rows =
+    typeof viewer === 'string'
+      ? await findMemberships(app.database, viewer, roomIds)
+      : await loadServerMemberships(app.database, viewer.server, roomIds)
   return new Map(rows.map(({ room_id, membership }) => [room_id, membership]))
 }

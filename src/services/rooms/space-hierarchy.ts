@@ -1,8 +1,8 @@
 import type { App } from '../../app.ts'
 import { ForbiddenError, InvalidParamError } from '../../core/errors.ts'
-import type { JsonObject } from '../../core/events/pdu.ts'
-import type { RoomId, UserId } from '../../core/ids.ts'
-import { type SpaceChild, spaceChildren } from '../../core/space-children.ts'
+import type { RoomId, ServerName, UserId } from '../../core/ids.ts'
+import { type ChildEvent, type SpaceChild, spaceChildren } from '../../core/space-children.ts'
+import { filterRoomsOfServer } from '../../storage/room-servers.ts'
 import { readAllState } from '../../storage/room-state.ts'
 import { type RoomSummary, type VisibleRoom, visibleRooms } from './room-summary.ts'
 
@@ -16,8 +16,30 @@ export type HierarchyCommand = {
   from?: string | undefined
 }
 
-type HierarchyRoom = RoomSummary & { children_state: JsonObject[] }
-type Walk = { userId: UserId; suggestedOnly: boolean; maxDepth: number }
+/** A room that this server is not in, as others tell of it. */
+export type ForeignRoom = {
+  summary: RoomSummary
+  children: ChildEvent[]
+  /** Who told. */
+  server: ServerName
+  /** What was told about the children at the same time; null: nobody may know about that room. */
+  told: ReadonlyMap<RoomId, RoomSummary | null>
+}
+
+/** Finds rooms that this server is not in, as far as a user may know about them. */
+export type FindForeignRoom = (place: ForeignPlace) => Promise<ForeignRoom | undefined>
+export type ForeignPlace = {
+  roomId: RoomId
+  /** Servers that may be in it. */
+  via: readonly ServerName[]
+  /** What is known of it already. */
+  summary: RoomSummary | undefined
+}
+
+type HierarchyRoom = RoomSummary & { children_state: ChildEvent[] }
+type Walk = { userId: UserId; suggestedOnly: boolean; maxDepth: number; findForeign: FindForeignRoom }
+type Place = { depth: number; here: VisibleRoom } | { depth: number; elsewhere: ForeignPlace }
+type FoundRoom = { summary: RoomSummary; children: SpaceChild[]; foreign?: ForeignRoom }
 
 const DEFAULT_LIMIT = 50
 const MAX_LIMIT = 100
@@ -28,26 +50,48 @@ const MAX_DEPTH = 50
  * M_INVALID_PARAM for a token of other parameters. https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv1roomsroomidhierarchy
  */
 export async function readSpaceHierarchy(
-  app: Pick<App, 'database'>,
+  app: Pick<App, 'database' | 'serverName'>,
   command: HierarchyCommand,
+  findForeign: FindForeignRoom,
 ): Promise<{ rooms: HierarchyRoom[]; next_batch?: string }> {
   const { roomId, userId, suggestedOnly } = command
-  const root = (await visibleRooms(app, [roomId], userId)).get(roomId)
-  if (!root) throw new ForbiddenError('You may not see this room')
   const limit = Math.min(command.limit ?? DEFAULT_LIMIT, MAX_LIMIT)
-  const walk: Walk = { userId, suggestedOnly, maxDepth: Math.min(command.maxDepth ?? MAX_DEPTH, MAX_DEPTH) }
+  const maxDepth = Math.min(command.maxDepth ?? MAX_DEPTH, MAX_DEPTH)
+  const walk: Walk = { userId, suggestedOnly, maxDepth, findForeign }
   const last = command.from === undefined ? undefined : roomOfToken(command.from, walk)
   const rooms: HierarchyRoom[] = []
+  let isEmpty = true
   let isBeyond = last === undefined
-  for await (const room of walkSpace(app, root, walk)) {
+  for await (const room of walkSpace(app, roomId, walk)) {
+    isEmpty = false
     if (isBeyond) rooms.push(room)
     isBeyond ||= room.room_id === last
     if (rooms.length > limit) break
   }
+  if (isEmpty) throw new ForbiddenError('You may not see this room')
   if (!isBeyond) throw new InvalidParamError('from: is not a token of this space as it is now')
   if (rooms.length <= limit) return { rooms }
   const page = rooms.slice(0, limit)
   return { rooms: page, next_batch: `${tokenPrefix(walk)}${page.at(-1)!.room_id}` }
+}
+
+/** The children of a space of this server in their order; other rooms have none. */
+export async function childrenOf(
+  app: Pick<App, 'database'>,
+  room: VisibleRoom,
+  suggestedOnly: boolean,
+): Promise<SpaceChild[]> {
+  if (room.summary.room_type !== 'm.space') return []
+  const state = await readAllState(app.database, room.stateRoot, 'rest')
+  return wantedChildren(
+    state.map(({ pdu }) => pdu),
+    suggestedOnly,
+  )
+}
+
+/** The event as it is told with a space. */
+export function strippedChild({ type, state_key, sender, content, origin_server_ts }: ChildEvent): ChildEvent {
+  return { type, ...(state_key !== undefined && { state_key }), sender, content, origin_server_ts }
 }
 
 /** A token says after which room to go on, so that it holds for any process and however long. */
@@ -62,32 +106,63 @@ function roomOfToken(token: string, walk: Walk): string {
 }
 
 /** Every page walks from the start: loops and rooms in several places are only known from what came before. */
-async function* walkSpace(app: Pick<App, 'database'>, root: VisibleRoom, walk: Walk): AsyncGenerator<HierarchyRoom> {
+async function* walkSpace(
+  app: Pick<App, 'database' | 'serverName'>,
+  rootId: RoomId,
+  walk: Walk,
+): AsyncGenerator<HierarchyRoom> {
   const seen = new Set<RoomId>()
-  const stack = [{ room: root, depth: 0 }]
-  for (let next = stack.pop(); next; next = stack.pop()) {
-    const { room, depth } = next
-    if (seen.has(room.summary.room_id)) continue
-    seen.add(room.summary.room_id)
-    const children = await childrenOf(app, room, walk)
-    yield { ...room.summary, children_state: children.map(strippedChild) }
-    if (depth >= walk.maxDepth) continue
-    const ids = children.map(({ roomId }) => roomId).filter((roomId) => !seen.has(roomId))
-    const visible = await visibleRooms(app, ids, walk.userId)
-    for (const roomId of ids.reverse()) {
-      const child = visible.get(roomId)
-      if (child) stack.push({ room: child, depth: depth + 1 })
-    }
+  const stack = await placesOf(app, walk, { children: [{ roomId: rootId, via: [] }], depth: 0 })
+  for (let place = stack.pop(); place; place = stack.pop()) {
+    const roomId = 'here' in place ? place.here.summary.room_id : place.elsewhere.roomId
+    if (seen.has(roomId)) continue
+    seen.add(roomId)
+    const room = await findRoom(app, walk, place)
+    if (!room) continue
+    yield { ...room.summary, children_state: room.children.map(({ event }) => strippedChild(event)) }
+    if (place.depth >= walk.maxDepth) continue
+    const children = room.children.filter((child) => !seen.has(child.roomId))
+    stack.push(...(await placesOf(app, walk, { children, depth: place.depth + 1, foreign: room.foreign })))
   }
 }
 
-async function childrenOf(app: Pick<App, 'database'>, room: VisibleRoom, walk: Walk): Promise<SpaceChild[]> {
-  if (room.summary.room_type !== 'm.space') return []
-  const children = spaceChildren(await readAllState(app.database, room.stateRoot, 'rest'))
-  return walk.suggestedOnly ? children.filter(({ suggested }) => suggested) : children
+async function findRoom(app: Pick<App, 'database'>, walk: Walk, place: Place): Promise<FoundRoom | undefined> {
+  if ('here' in place) {
+    return { summary: place.here.summary, children: await childrenOf(app, place.here, walk.suggestedOnly) }
+  }
+  const foreign = await walk.findForeign(place.elsewhere)
+  return (
+    foreign && { summary: foreign.summary, children: wantedChildren(foreign.children, walk.suggestedOnly), foreign }
+  )
 }
 
-function strippedChild({ event: { pdu } }: SpaceChild): JsonObject {
-  const { type, state_key = '', sender, content, origin_server_ts } = pdu
-  return { type, state_key, sender, content, origin_server_ts }
+function wantedChildren(events: readonly ChildEvent[], suggestedOnly: boolean): SpaceChild[] {
+  const children = spaceChildren(events)
+  return suggestedOnly ? children.filter(({ suggested }) => suggested) : children
+}
+
+/** Where to look for some rooms, the first of them last. Of those that this server is in, those that the user may not know about are left out. */
+async function placesOf(
+  app: Pick<App, 'database' | 'serverName'>,
+  { userId }: Walk,
+  {
+    children,
+    depth,
+    foreign,
+  }: { children: readonly Pick<SpaceChild, 'roomId' | 'via'>[]; depth: number; foreign?: ForeignRoom | undefined },
+): Promise<Place[]> {
+  const ids = children.map(({ roomId }) => roomId)
+  const [visible, here] = await Promise.all([
+    visibleRooms(app, ids, userId),
+    filterRoomsOfServer(app.database, ids, app.serverName).then((rooms) => new Set(rooms)),
+  ])
+  const places = children.flatMap(({ roomId, via }): Place[] => {
+    const room = visible.get(roomId)
+    if (here.has(roomId)) return room ? [{ depth, here: room }] : []
+    const summary = foreign?.told.get(roomId)
+    if (summary === null) return []
+    const servers = [...new Set([...(foreign ? [foreign.server] : []), ...via])]
+    return [{ depth, elsewhere: { roomId, via: servers, summary } }]
+  })
+  return places.reverse()
 }

@@ -89,13 +89,13 @@ export function transferredState(upgrade: Upgrade): InitialEvent[] {
     return Object.keys(content).length === 0 ? [] : [{ type, state_key: '', content: contentFor(to, type, content) }]
   })
   const isSpace = find(state, 'm.room.create')?.pdu.content.type === 'm.space'
-  const children = isSpace ? spaceChildren(state) : []
+  const children = isSpace ? spaceChildren(state.map(({ pdu }) => pdu)) : []
   return [
     ...copied,
     ...children.map(({ roomId, event }) => ({
       type: 'm.space.child',
       state_key: roomId,
-      content: event.pdu.content,
+      content: event.content,
     })),
     ...state.flatMap((event) => banOf(upgrade, event)),
   ]

@@ -1,0 +1,31 @@
+import type { App } from '../../app.ts'
+import { NotFoundError } from '../../core/errors.ts'
+import { isRoomAlias, type RoomAlias, type RoomId, type ServerName, type UserId } from '../../core/ids.ts'
+import { findMembership } from '../../storage/room-memberships.ts'
+import { filterRoomsOfServer } from '../../storage/room-servers.ts'
+import type { Membership } from '../../storage/schema.ts'
+import { type RoomSummary, readRoomSummary } from '../rooms/room-summary.ts'
+import { findRoomAlias } from './find-alias.ts'
+import { askForSpace, mayKnow } from './find-space.ts'
+
+/**
+ * The summary of any room for a user, or for anybody when undefined, who may know about it; rooms that this server is not in are asked for of
+ * the servers in `via` and those of the alias. Throws M_NOT_FOUND. https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv1room_summaryroomidoralias
+ */
+export async function findRoomSummary(
+  app: Pick<App, 'database' | 'serverName' | 'federation' | 'logger'>,
+  { room, via, userId }: { room: RoomId | RoomAlias; via: readonly ServerName[]; userId: UserId | undefined },
+): Promise<RoomSummary & { membership?: Membership }> {
+  const target = isRoomAlias(room) ? await findRoomAlias(app, room) : { room_id: room, servers: [] }
+  const roomId = target.room_id
+  if ((await filterRoomsOfServer(app.database, [roomId], app.serverName)).length > 0) {
+    return readRoomSummary(app, roomId, userId)
+  }
+  const found = await askForSpace(app, roomId, [...via, ...target.servers])
+  if (!found || !(await mayKnow(app, found.summary, userId))) {
+    throw new NotFoundError('There is no such room, or you may not know about it')
+  }
+  if (userId === undefined) return found.summary
+  const membership = await findMembership(app.database, roomId, userId)
+  return { ...found.summary, membership: membership?.membership ?? 'leave' }
+}

@@ -1,0 +1,133 @@
+import { LRUCache } from 'lru-cache'
+import { z } from 'zod'
+import type { App } from '../../app.ts'
+import { domainOf, isUserId, type RoomId, type ServerName, type UserId } from '../../core/ids.ts'
+import type { ChildEvent } from '../../core/space-children.ts'
+import { FederationError } from '../../infra/federation-error.ts'
+import { findMembership, isJoinedToAny } from '../../storage/room-memberships.ts'
+import type { RoomSummary } from '../rooms/room-summary.ts'
+import {
+  type FindForeignRoom,
+  type ForeignRoom,
+  type HierarchyCommand,
+  readSpaceHierarchy,
+} from '../rooms/space-hierarchy.ts'
+import { toldSummary } from './told-room.ts'
+
+type SpaceApp = Pick<App, 'database' | 'serverName' | 'federation' | 'logger'>
+
+const TIMEOUT_MS = 10_000
+const MAX_BYTES = 8 * 1024 * 1024
+const MAX_SERVERS = 3
+/** In one request of a client: spaces may name any number of servers that are down. */
+const MAX_FAILURES = 8
+const KEPT_MS = 5 * 60_000
+const MAX_KEPT = 500
+
+/** As `readSpaceHierarchy`, with the rooms that only other servers know. */
+export function findSpaceHierarchy(app: SpaceApp, command: HierarchyCommand): ReturnType<typeof readSpaceHierarchy> {
+  let failures = 0
+  const findForeign: FindForeignRoom = async ({ roomId, via, summary }) => {
+    // Told by the server of the space; only spaces have more to tell.
+    const told = summary && summary.room_type !== 'm.space' ? alone(summary) : undefined
+    if (!told && failures >= MAX_FAILURES) return undefined
+    const room = told ?? (await askForSpace(app, roomId, via))
+    if (!room) failures++
+    const found = room ?? (summary && alone(summary))
+    return found && (await mayKnow(app, found.summary, command.userId)) ? found : undefined
+  }
+  return readSpaceHierarchy(app, command, findForeign)
+}
+
+/** What is told of a room without what is in it. */
+function alone(summary: RoomSummary): ForeignRoom {
+  return { summary, children: [], server: '' as ServerName, told: new Map() }
+}
+
+const kept = new WeakMap<App['database'], LRUCache<string, ForeignRoom>>()
+
+/** A space, or a room, as one of some servers tells of it; undefined where none does. Kept for some minutes. */
+export async function askForSpace(
+  app: SpaceApp,
+  roomId: RoomId,
+  via: readonly ServerName[],
+): Promise<ForeignRoom | undefined> {
+  const cache = kept.get(app.database) ?? new LRUCache<string, ForeignRoom>({ max: MAX_KEPT, ttl: KEPT_MS })
+  kept.set(app.database, cache)
+  const known = cache.get(roomId)
+  if (known) return known
+  const domain = domainOf(roomId)
+  const servers = [...new Set([...via, ...(domain ? [domain] : [])])].filter((server) => server !== app.serverName)
+  for (const server of servers.slice(0, MAX_SERVERS)) {
+    const room = await ask(app, server, roomId)
+    if (!room) continue
+    cache.set(roomId, room)
+    return room
+  }
+  return undefined
+}
+
+const childEvent = z.looseObject({
+  type: z.string(),
+  state_key: z.string(),
+  sender: z.string().refine(isUserId),
+  content: z.record(z.string(), z.json()),
+  origin_server_ts: z.int().catch(0),
+})
+const listOf = <Schema extends z.ZodType>(schema: Schema) =>
+  z
+    .array(z.unknown())
+    .transform((all) => all.flatMap((each) => schema.safeParse(each).data ?? []))
+    .catch([])
+const answer = z.object({
+  room: toldSummary.extend({ children_state: listOf(childEvent) }),
+  children: listOf(toldSummary),
+  inaccessible_children: z.array(z.string()).catch([]),
+})
+
+/** https://spec.matrix.org/v1.19/server-server-api/#get_matrixfederationv1hierarchyroomid */
+async function ask(app: SpaceApp, server: ServerName, roomId: RoomId): Promise<ForeignRoom | undefined> {
+  const path = `/_matrix/federation/v1/hierarchy/${encodeURIComponent(roomId)}`
+  const query = { suggested_only: false }
+  try {
+    const told = answer.parse(
+      await app.federation.request({
+        destination: server,
+        method: 'GET',
+        path,
+        query,
+        timeoutMs: TIMEOUT_MS,
+        maxBytes: MAX_BYTES,
+      }),
+    )
+    const { children_state, ...summary } = told.room
+    if (summary.room_id !== roomId) return undefined
+    return {
+      summary: summary as RoomSummary,
+      children: children_state as ChildEvent[],
+      server,
+      told: new Map([
+        ...told.inaccessible_children.map((id) => [id as RoomId, null] as const),
+        ...told.children.map((child) => [child.room_id as RoomId, child as RoomSummary] as const),
+      ]),
+    }
+  } catch (error) {
+    if (!(error instanceof FederationError || error instanceof z.ZodError)) throw error
+    app.logger.debug({ err: error, server, room_id: roomId }, 'a server does not tell of a space')
+    return undefined
+  }
+}
+
+/** Whether a user may know about a room that other servers tell us of, who do not know the user. */
+export async function mayKnow(
+  app: Pick<App, 'database'>,
+  summary: RoomSummary,
+  userId: UserId | undefined,
+): Promise<boolean> {
+  if (summary.world_readable || ['public', 'knock', 'knock_restricted'].includes(summary.join_rule ?? 'public'))
+    return true
+  if (userId === undefined) return false
+  if (await isJoinedToAny(app.database, userId, summary.allowed_room_ids ?? [])) return true
+  const membership = await findMembership(app.database, summary.room_id, userId)
+  return membership?.membership === 'invite' || membership?.membership === 'join'
+}

@@ -1,0 +1,41 @@
+import type { App } from '../../app.ts'
+import { NotFoundError } from '../../core/errors.ts'
+import type { RoomId, ServerName } from '../../core/ids.ts'
+import type { ChildEvent } from '../../core/space-children.ts'
+import { filterRoomsOfServer } from '../../storage/room-servers.ts'
+import { type RoomSummary, visibleRooms } from '../rooms/room-summary.ts'
+import { childrenOf, strippedChild } from '../rooms/space-hierarchy.ts'
+
+export type ServedSpace = {
+  room: RoomSummary & { children_state: ChildEvent[] }
+  children: RoomSummary[]
+  inaccessible_children: RoomId[]
+}
+
+const MAX_CHILDREN = 1000
+
+/**
+ * A space and the rooms in it, as far as this server knows them and the users of another could join or read them. Throws M_NOT_FOUND.
+ * https://spec.matrix.org/v1.19/server-server-api/#get_matrixfederationv1hierarchyroomid
+ */
+export async function serveSpace(
+  app: Pick<App, 'database' | 'serverName'>,
+  { roomId, origin, suggestedOnly }: { roomId: RoomId; origin: ServerName; suggestedOnly: boolean },
+): Promise<ServedSpace> {
+  const viewer = { server: origin }
+  const isHere = (await filterRoomsOfServer(app.database, [roomId], app.serverName)).length > 0
+  const room = isHere ? (await visibleRooms(app, [roomId], viewer)).get(roomId) : undefined
+  if (!room) throw new NotFoundError('There is no such room, or your server may not know about it')
+  const children = (await childrenOf(app, room, suggestedOnly)).slice(0, MAX_CHILDREN)
+  const here = await filterRoomsOfServer(
+    app.database,
+    children.map((child) => child.roomId),
+    app.serverName,
+  )
+  const visible = await visibleRooms(app, here, viewer)
+  return {
+    room: { ...room.summary, children_state: children.map(({ event }) => strippedChild(event)) },
+    children: children.flatMap((child) => visible.get(child.roomId)?.summary ?? []),
+    inaccessible_children: here.filter((id) => !visible.has(id)),
+  }
+}
