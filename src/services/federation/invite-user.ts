@@ -53,6 +53,9 @@ function draftInvite(app: App, { roomId, sender, target, content }: Moderation):
       sender,
       content: { ...content, membership: 'invite' },
     })
+    if (known.get('m.room.create', '')?.pdu.content['m.federate'] === false) {
+      throw new ForbiddenError('The room is for users of this server only')
+    }
     const event = buildEvent(version, draft, { serverName: app.serverName, ...app.signingKey })
     const verdict = checkEventAuth(version, event, known)
     if (!verdict.allowed) throw new ForbiddenError(verdict.reason)

@@ -4,7 +4,7 @@ import type { Event, JsonObject, Pdu } from '../../core/events/pdu.ts'
 import { domainOf, type EventId, isUserId, type RoomId, type ServerName, type UserId } from '../../core/ids.ts'
 import { ROOM_VERSIONS, type RoomVersion } from '../../core/room-versions.ts'
 import { signEvent } from '../../core/signing/sign-event.ts'
-import { findMembership } from '../../storage/room-memberships.ts'
+import { filterRoomsOfServer } from '../../storage/room-servers.ts'
 import { findUser } from '../../storage/users.ts'
 import { requireInvitable } from '../rooms/invitable.ts'
 import { requireToldState } from './received-identity.ts'
@@ -37,9 +37,9 @@ export async function receiveInvite(app: App, invite: ReceivedInvite): Promise<P
   const roomState = await requireToldState(app, { version, roomId: invite.roomId, events: invite.roomState })
   await requireWelcome(app, target, event.pdu.sender)
   const signed = signEvent(version, event.pdu, { serverName: app.serverName, ...app.signingKey })
-  const membership = await findMembership(app.database, invite.roomId, target)
-  // Who is in the room, or banned from it as far as is known here, gets to know what the room itself has to say.
-  if (membership?.membership !== 'join' && membership?.membership !== 'ban') {
+  // To rooms that this server is in, the invite comes as an event of the room.
+  const isHere = (await filterRoomsOfServer(app.database, [invite.roomId], app.serverName)).length > 0
+  if (!isHere) {
     await storeOutsideMember(
       app,
       { ...event, pdu: signed },

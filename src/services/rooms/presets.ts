@@ -10,10 +10,10 @@ const PRIVATE: PresetState = [
   { type: 'm.room.history_visibility', content: { history_visibility: 'shared' } },
   { type: 'm.room.guest_access', content: { guest_access: 'can_join' } },
 ]
+/** Guests are forbidden, as they are where no event says anything of them. */
 const PUBLIC: PresetState = [
   { type: 'm.room.join_rules', content: { join_rule: 'public' } },
   { type: 'm.room.history_visibility', content: { history_visibility: 'shared' } },
-  { type: 'm.room.guest_access', content: { guest_access: 'forbidden' } },
 ]
 
 /** What a room is like from the start: https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3createroom */

@@ -62,7 +62,11 @@ test('a state event shows what it replaced', async () => {
   const first = await room.state('m.room.topic', { topic: 'one' })
   const second = await room.state('m.room.topic', { topic: 'two' })
   expect((await unsignedOf(first)).prev_content).toBeUndefined()
-  expect(await unsignedOf(second)).toMatchObject({ prev_content: { topic: 'one' }, replaces_state: first.event_id })
+  expect(await unsignedOf(second)).toMatchObject({
+    prev_content: { topic: 'one' },
+    prev_sender: ALICE,
+    replaces_state: first.event_id,
+  })
 })
 
 test('a redacted event shows the redaction', async () => {

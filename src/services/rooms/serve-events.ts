@@ -111,7 +111,8 @@ function replacedBy(previous: StoredEvent | undefined): JsonObject | undefined {
   return (
     previous && {
       prev_content: previous.pdu.content,
-
+      // Not of the specification, but clients and tests go by it since Synapse has it.
+      prev_sender: previous.pdu.sender,
       replaces_state: previous.event_id,
     }
   )
