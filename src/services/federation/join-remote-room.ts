@@ -6,7 +6,8 @@ import type { RoomVersion } from '../../core/room-versions.ts'
 import { FederationError } from '../../infra/federation-error.ts'
 import { acceptReceived, type ReceivedState } from './accept-received.ts'
 import { askInTurn } from './ask-in-turn.ts'
-import { prepareMember } from './member-handshake.ts'
+import { whileJoining } from './joins-under-way.ts'
+import { type PreparedMember, prepareMember } from './member-handshake.ts'
 import { requireResident } from './member-template.ts'
 import { type JoinAnswer, readJoinAnswer } from './read-join-answer.ts'
 import { receiveEvent } from './receive-event.ts'
@@ -33,21 +34,35 @@ const SEND_TIMEOUT_MS = 600_000
  */
 export async function joinRemoteRoom(app: App, join: RemoteJoin): Promise<void> {
   await askInTurn(join.servers, async (server) => {
-    const { version, event } = await prepareMember(app, server, { ...join, membership: 'join' })
-    const { body } = await app.federation.stream({
-      destination: server,
-      method: 'PUT',
-      path: `/_matrix/federation/v2/send_join/${encodeURIComponent(join.roomId)}/${encodeURIComponent(event.event_id)}`,
-      body: event.pdu,
-      timeoutMs: SEND_TIMEOUT_MS,
-    })
-    const answer = await readJoinAnswer(app, { version, roomId: join.roomId }, body)
-    try {
-      await takeOver(app, { version, server, event, answer })
-    } finally {
-      await answer.spool.close()
-    }
+    const prepared = await prepareMember(app, server, { ...join, membership: 'join' })
+    await whileJoining(app, join.roomId, () => joinThrough(app, server, prepared))
   })
+}
+
+async function joinThrough(app: App, server: ServerName, { version, event }: PreparedMember): Promise<void> {
+  const answer = await sendJoin(app, server, { version, event, omitMembers: false })
+  try {
+    await takeOver(app, { version, server, event, answer })
+  } finally {
+    await answer.spool.close()
+  }
+}
+
+async function sendJoin(
+  app: App,
+  server: ServerName,
+  { version, event, omitMembers }: PreparedMember & { omitMembers: boolean },
+): Promise<JoinAnswer> {
+  const { room_id: roomId, event_id: eventId } = event
+  const { body } = await app.federation.stream({
+    destination: server,
+    method: 'PUT',
+    path: `/_matrix/federation/v2/send_join/${encodeURIComponent(roomId)}/${encodeURIComponent(eventId)}`,
+    query: { omit_members: omitMembers || undefined },
+    body: event.pdu,
+    timeoutMs: SEND_TIMEOUT_MS,
+  })
+  return readJoinAnswer(app, { version, roomId }, body)
 }
 
 type Joined = { version: RoomVersion; server: ServerName; event: Event; answer: JoinAnswer }
@@ -83,16 +98,8 @@ export async function joinThroughOthers(app: App, join: RemoteJoin): Promise<voi
   await requireResident(app, join.roomId)
   await askInTurn(join.servers, async (server) => {
     const { version, event } = await prepareMember(app, server, { ...join, membership: 'join' })
-    const { body } = await app.federation.stream({
-      destination: server,
-      method: 'PUT',
-      path: `/_matrix/federation/v2/send_join/${encodeURIComponent(join.roomId)}/${encodeURIComponent(event.event_id)}`,
-      // What there is to know of the room is known here.
-      query: { omit_members: true },
-      body: event.pdu,
-      timeoutMs: SEND_TIMEOUT_MS,
-    })
-    const answer = await readJoinAnswer(app, { version, roomId: join.roomId }, body)
+    // What there is to know of the room is known here.
+    const answer = await sendJoin(app, server, { version, event, omitMembers: true })
     await answer.spool.close()
     await receiveOwnJoin(app, server, await signedByResident(app, { version, server, event, answer }))
   })

@@ -34,8 +34,9 @@ export async function locateRoom(
     ...via,
     ...(await loadRoomContacts(app.database, id, userId)),
     ...(await loadRoomServers(app.database, id, MAX_SERVERS)),
-    ...(domain === undefined ? [] : [domain]),
   ]
+  // Where somebody made the room long ago is no more than a guess.
+  if (known.length === 0 && domain !== undefined) known.push(domain)
   const servers = [...new Set(known)].filter((server) => server !== app.serverName)
   // Where everybody has left and nobody else can have the room, it is still here.
   const isAbandoned = !isHere && servers.length === 0 && (await findRoomHead(app.database, id)) !== undefined

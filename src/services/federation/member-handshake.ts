@@ -16,6 +16,9 @@ export type MemberWish = {
   content: JsonObject
 }
 
+/** A member event of our user, ready to be sent, and the version of its room. */
+export type PreparedMember = { version: RoomVersion; event: Event }
+
 const TIMEOUT_MS = 20_000
 
 const eventId = z.custom<EventId>((value) => typeof value === 'string' && isEventId(value))
@@ -42,11 +45,7 @@ type Template = z.output<typeof answer>['event']
  * Asks a resident server for the template of a member event, and completes and signs it. Throws FederationError when the server cannot be
  * reached, refuses, or answers something else, and M_UNSUPPORTED_ROOM_VERSION. https://spec.matrix.org/v1.19/server-server-api/#joining-rooms
  */
-export async function prepareMember(
-  app: App,
-  server: ServerName,
-  wish: MemberWish,
-): Promise<{ version: RoomVersion; event: Event }> {
+export async function prepareMember(app: App, server: ServerName, wish: MemberWish): Promise<PreparedMember> {
   const { roomId, userId, membership } = wish
   const said = await app.federation.request({
     destination: server,

@@ -5,6 +5,7 @@ import { findTransactionAnswer, storeInInbox, storeTransaction } from '../../sto
 import { findJoinedUser } from '../../storage/room-memberships.ts'
 import { loadRoomVersions } from '../../storage/room-versions.ts'
 import { isServerAllowed } from './check-server-acl.ts'
+import { awaitJoins } from './joins-under-way.ts'
 import { receiveFarewell } from './receive-farewell.ts'
 import { verifyEvents } from './verify-events.ts'
 import { type InboxApp, inboxOf } from './work-inbox.ts'
@@ -47,6 +48,7 @@ async function sort(app: InboxApp, origin: ServerName, pdus: readonly unknown[])
     const roomId = roomIdOf(pdu)
     if (roomId !== undefined) ofRooms.set(roomId, [...(ofRooms.get(roomId) ?? []), pdu])
   }
+  await awaitJoins(app, [...ofRooms.keys()])
   const versions = await loadRoomVersions(app.database, ofRooms.keys())
   const sorted: Sorted = { accepted: [], results: {} }
   for (const [roomId, ofRoom] of ofRooms) {
