@@ -1,6 +1,6 @@
 import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js'
 import { findOperation } from '../openapi/find-operation.ts'
-import { loadResponses } from '../openapi/operations.ts'
+import { APIS, loadResponses } from '../openapi/operations.ts'
 
 /** Any error: https://spec.matrix.org/v1.19/client-server-api/#standard-error-response */
 const ERROR = {
@@ -22,6 +22,8 @@ const UNLIKE_SCHEMA: Record<string, string> = {
 /** Parameters of proposals that make another operation of one: a delayed event has no event id yet. */
 const OTHER_OPERATIONS = /[?&]org\.matrix\.msc4140\.delay=/
 
+const SPECIFIED = /^\/_matrix\/(client|media|federation|key)\//
+
 type Schemas = { ajv: Ajv2020; operations: ReturnType<typeof loadResponses>['operations'] }
 let schemas: Schemas | undefined
 const compiled = new Map<string, ValidateFunction | undefined>()
@@ -31,7 +33,7 @@ export function checkAnswer(
   request: { method: string; path: string },
   answer: { status: number; body: unknown },
 ): void {
-  if (!request.path.startsWith('/_matrix/client/') && !request.path.startsWith('/_matrix/media/')) return
+  if (!SPECIFIED.test(request.path)) return
   const operation = OTHER_OPERATIONS.test(request.path) ? undefined : findOperation(request.method, request.path)
   const name = operation ? `${operation.method} ${operation.path}` : undefined
   const isError = answer.status >= 400 && !asksForAuthentication(answer.body)
@@ -73,7 +75,9 @@ function compileOnce(key: string, schemaOf: (from: Schemas) => object | undefine
 const DEFINITIONS = 'definitions.json'
 
 function openSchemas(): Schemas {
-  const { operations, $defs } = loadResponses()
+  const [client, server] = APIS.map(loadResponses)
+  const operations = { ...client!.operations, ...server!.operations }
+  const $defs = { ...client!.$defs, ...server!.$defs }
   const ajv = new Ajv2020({ strict: false, validateFormats: false, allErrors: true })
   ajv.addSchema({ $id: DEFINITIONS, $defs })
   return { ajv, operations }

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { Agent, request } from 'undici'
+import { checkAnswer } from './check-answer.ts'
 import type { Answer } from './client.ts'
 import type { TestFederation } from './federation.ts'
 
@@ -16,7 +17,10 @@ export async function askServer(
       dispatcher,
       ...(body !== undefined && { method: 'POST', body: JSON.stringify(body) }),
     })
-    return { status: answer.statusCode, body: await answer.body.json(), headers: new Headers(answer.headers as never) }
+    const status = answer.statusCode
+    const result = { status, body: await answer.body.json(), headers: new Headers(answer.headers as never) }
+    checkAnswer({ method: body === undefined ? 'GET' : 'POST', path }, result)
+    return result
   } finally {
     await dispatcher.close()
   }

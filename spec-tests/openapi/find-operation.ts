@@ -1,4 +1,4 @@
-import { loadOperations, type Operation } from './operations.ts'
+import { APIS, loadOperations, type Operation } from './operations.ts'
 
 type Pattern = { operation: Operation; pattern: RegExp; fixed: number }
 
@@ -15,7 +15,7 @@ export function findOperation(method: string, path: string): Operation | undefin
 
 function groupPatterns(): Map<string, Pattern[]> {
   const groups = new Map<string, Pattern[]>()
-  for (const operation of loadOperations()) {
+  for (const operation of APIS.flatMap(loadOperations)) {
     const segments = operation.path.replace(/\/$/, '').split('/')
     const open = segments.filter((segment) => segment.startsWith('{'))
     const source = segments.map((segment) => (open.includes(segment) ? '[^/]+' : segment.replaceAll('.', '\\.')))

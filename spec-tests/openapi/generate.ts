@@ -1,11 +1,12 @@
 import { readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { collectSchemas, type SchemaCollection } from './collect-schemas.ts'
-import type { BodyProperty, Operation, Responses } from './operations.ts'
+import { APIS, type Api, type BodyProperty, type Operation, type Responses } from './operations.ts'
 import { type Documents, type Node, openDocuments, type Place } from './resolve-references.ts'
 
 /**
- * Writes client-server.json (the operations) and client-server-responses.json (their answers' schemas) from the OpenAPI files of the specification:
+ * Writes for each API, such as the client-server one, client-server.json (the operations) and client-server-responses.json (their answers' schemas)
+ * from the OpenAPI files of the specification:
  * `node spec-tests/openapi/generate.ts ../shared/matrix-spec`
  */
 const METHODS = ['get', 'put', 'post', 'delete', 'patch', 'head'] as const
@@ -13,22 +14,26 @@ const METHODS = ['get', 'put', 'post', 'delete', 'patch', 'head'] as const
 const folder = process.argv[2]
 if (folder === undefined)
   throw new Error('Usage: node spec-tests/openapi/generate.ts FOLDER-WITH-api-AND-event-schemas')
-generate(folder)
+for (const api of APIS) generate(folder, api)
 
-function generate(root: string): void {
+function generate(root: string, api: Api): void {
   const documents = openDocuments(root)
   const schemas = collectSchemas(documents)
   const found = new Map<string, Operation>()
   const responses: Responses = {}
-  const files = readdirSync(join(root, 'api/client-server')).filter((name) => name.endsWith('.yaml'))
-  for (const file of files.sort().map((name) => `api/client-server/${name}`)) {
+  const files = readdirSync(join(root, 'api', api)).filter((name) => name.endsWith('.yaml'))
+  for (const file of files.sort().map((name) => `api/${api}/${name}`)) {
     const document = documents.read(file)
     const base: string = document.servers[0].variables.basePath.default
     for (const [path, item] of Object.entries<Node>(document.paths)) {
       for (const method of METHODS.filter((name) => item[name])) {
         const at: Place = { file, node: item[method] }
         // A space at the end keeps apart the descriptions of one operation's two uses.
-        const operation = describeOperation(documents, at, { method: method.toUpperCase(), path: base + path.trim() })
+        const operation = describeOperation(documents, at, {
+          api,
+          method: method.toUpperCase(),
+          path: base + path.trim(),
+        })
         const key = `${operation.method} ${operation.path}`
         found.set(key, bothUses(found.get(key), operation))
         responses[key] ??= describeResponses(documents, schemas, at)
@@ -38,7 +43,7 @@ function generate(root: string): void {
   const operations = [...found.values()].sort((a, b) => compare(a.path, b.path) || compare(a.method, b.method))
   const lines = (rows: string[]) => rows.map((row) => `  ${row}`).join(',\n')
   const here = (name: string) => join(import.meta.dirname, name)
-  writeFileSync(here('client-server.json'), `[\n${lines(operations.map((row) => JSON.stringify(row)))}\n]\n`)
+  writeFileSync(here(`${api}.json`), `[\n${lines(operations.map((row) => JSON.stringify(row)))}\n]\n`)
   const entries = (of: Record<string, unknown>) =>
     lines(
       Object.entries(of)
@@ -46,7 +51,7 @@ function generate(root: string): void {
         .map(([key, value]) => `${JSON.stringify(key)}: ${JSON.stringify(value)}`),
     )
   writeFileSync(
-    here('client-server-responses.json'),
+    here(`${api}-responses.json`),
     `{\n"operations": {\n${entries(responses)}\n},\n"$defs": {\n${entries(schemas.definitions)}\n}\n}\n`,
   )
 }
@@ -58,21 +63,27 @@ function compare(a: string, b: string): number {
 function describeOperation(
   documents: Documents,
   at: Place,
-  { method, path }: { method: string; path: string },
+  { api, method, path }: { api: Api; method: string; path: string },
 ): Operation {
   const { node } = at
   const parameters = (node.parameters ?? []).map((each: Node) => documents.follow({ file: at.file, node: each }).node)
-  const security: Node[] = node.security ?? []
   const body = bodyOf(documents, at)
   return {
     method,
     path,
     ...(node['x-addedInMatrixVersion'] && { since: node['x-addedInMatrixVersion'] }),
-    auth: security.length === 0 ? 'none' : security.some((way) => Object.keys(way).length === 0) ? 'optional' : 'user',
+    auth: authOf(api, node.security ?? []),
     ...(node.deprecated && { deprecated: true }),
     query: parameters.filter((each: Node) => each.in === 'query').map((each: Node) => each.name),
     ...(body && { body }),
   }
+}
+
+function authOf(api: Api, security: Node[]): Operation['auth'] {
+  if (security.length === 0) return 'none'
+  if (security.some((way) => Object.keys(way).length === 0)) return 'optional'
+  // The client-server API says so of one operation too, but means users.
+  return api === 'server-server' && security.every((way) => way.signedRequest) ? 'server' : 'user'
 }
 
 function bothUses(one: Operation | undefined, other: Operation): Operation {

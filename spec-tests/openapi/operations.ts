@@ -3,14 +3,14 @@ import { join } from 'node:path'
 
 export type BodyProperty = { types: string[]; required?: true }
 
-/** An operation of the client-server API, as the specification's OpenAPI has it. */
+/** An operation of an API, as the specification's OpenAPI has it. */
 export type Operation = {
   method: string
   /** With `{parameters}`. */
   path: string
   /** The version of the specification that has it first, where that is said. */
   since?: string
-  auth: 'none' | 'optional' | 'user'
+  auth: 'none' | 'optional' | 'user' | 'server'
   deprecated?: true
   /** Names of the parameters of its query. */
   query: string[]
@@ -21,14 +21,18 @@ export type Operation = {
 /** JSON schemas by `METHOD /path` and status. */
 export type Responses = Record<string, Record<string, object>>
 
-/** All operations of the client-server API; generate.ts writes them. */
-export function loadOperations(): Operation[] {
-  return read('client-server.json') as Operation[]
+/** The APIs of the specification that Hearth serves. */
+export const APIS = ['client-server', 'server-server'] as const
+export type Api = (typeof APIS)[number]
+
+/** All operations of an API; generate.ts writes them. */
+export function loadOperations(api: Api = 'client-server'): Operation[] {
+  return read(`${api}.json`) as Operation[]
 }
 
 /** The schemas of their JSON answers, and the definitions that these refer to as `#/$defs/…`. */
-export function loadResponses(): { operations: Responses; $defs: Record<string, object> } {
-  return read('client-server-responses.json') as { operations: Responses; $defs: Record<string, object> }
+export function loadResponses(api: Api = 'client-server'): { operations: Responses; $defs: Record<string, object> } {
+  return read(`${api}-responses.json`) as { operations: Responses; $defs: Record<string, object> }
 }
 
 function read(name: string): unknown {
