@@ -4,10 +4,13 @@ import {
   fillPath,
   type PathValues,
   parametersOf,
+  properBody,
+  properQuery,
   requestsToRefuse,
   requestsToSurvive,
   sampleBody,
 } from '../harness/bad-requests.ts'
+import { UNREADABLE_BODIES } from '../harness/bad-values.ts'
 import { checkAnswer } from '../harness/check-answer.ts'
 import { registerUser, sendText, type TestUser, uniqueName } from '../harness/client.ts'
 import { loadOperations, type Operation } from '../openapi/operations.ts'
@@ -36,6 +39,28 @@ const OPEN_TO_OTHERS: Record<string, string> = {
   'POST /_matrix/client/v3/rooms/{roomId}/forget': 'who never was in a room has forgotten it',
   'POST /_matrix/client/v3/rooms/{roomId}/report': 'rooms can be reported without being in them',
   'POST /_matrix/client/v3/users/{userId}/report': 'any user can be reported',
+}
+
+const NO_JSON = Object.entries(UNREADABLE_BODIES)
+  .filter(([, body]) => !isJson(body))
+  .map(([what]) => what)
+const NO_OBJECT = Object.keys(UNREADABLE_BODIES).filter((what) => !NO_JSON.includes(what))
+const OF_NO_JSON = ['M_NOT_JSON']
+const OF_WRONG_JSON = ['M_BAD_JSON', 'M_INVALID_PARAM', 'M_MISSING_PARAM']
+
+function isJson(body: string | Buffer): boolean {
+  try {
+    JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(Buffer.from(body as string)))
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** The errcodes of which one is right for a request with this wrong. https://spec.matrix.org/v1.19/client-server-api/#common-error-codes */
+function errorsFor(what: string): readonly string[] | undefined {
+  if (NO_JSON.includes(what)) return OF_NO_JSON
+  return NO_OBJECT.includes(what) ? OF_WRONG_JSON : undefined
 }
 
 async function send(request: BadRequest, token?: string): Promise<Outcome> {
@@ -180,7 +205,12 @@ describe.concurrent.each(operations)('$name', ({ name, operation }) => {
 
   test('with a body that it cannot mean', async () => {
     const requests = requestsToRefuse(operation, values).filter(({ what }) => !UNREAD[`${name} ${what.split(':')[0]}`])
-    expect(await faultsOf(requests, alice.accessToken, ({ status }) => status >= 400)).toEqual([])
+    for (const [expected, some] of Map.groupBy(requests, ({ what }) => errorsFor(what))) {
+      // Who may not do it at all need not be told what is wrong with how it was asked for.
+      const refused = ({ status, errcode }: Outcome) =>
+        status === 403 || (status >= 400 && (!expected || expected.includes(errcode!)))
+      expect(await faultsOf(some, alice.accessToken, refused)).toEqual([])
+    }
   })
 
   test('with odd values, from somebody else', async () => {
@@ -190,14 +220,16 @@ describe.concurrent.each(operations)('$name', ({ name, operation }) => {
   })
 
   test("with another's ids", async () => {
-    const body = operation.body && { body: JSON.stringify(sampleBody(operation)) }
+    const body = operation.body && { body: JSON.stringify(properBody(operation)) }
     if (
       OPEN_TO_OTHERS[name] ||
       !parametersOf(operation).some((parameter) => ['userId', 'roomId', 'deviceId'].includes(parameter))
     )
       return
-    const request = { what: "Alice's", method, path: fillPath(operation, values), ...body }
-    expect(await faultsOf([request], mallory.accessToken, ({ status }) => status >= 400)).toEqual([])
+    const path = fillPath(operation, values) + properQuery(operation)
+    const request = { what: "Alice's", method, path, ...body }
+    const refused = ({ status }: Outcome) => [401, 403, 404].includes(status)
+    expect(await faultsOf([request], mallory.accessToken, refused)).toEqual([])
   })
 })
 

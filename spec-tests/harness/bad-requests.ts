@@ -84,6 +84,20 @@ export function fillPath(operation: Operation, values: PathValues, encoded: Path
   )
 }
 
+/** A body with which an operation does something. */
+export function properBody(operation: Operation): Record<string, unknown> {
+  const sample = sampleBody(operation)
+  // It takes one of two bodies, so that nothing is required of both.
+  return operation.path.endsWith('/invite') ? { ...sample, user_id: '@nobody:hearth.test' } : sample
+}
+
+/** The parameters of the query that an operation may need, as they are sent. */
+export function properQuery(operation: Operation): string {
+  const needed: Record<string, string> = { version: '1', ts: '0', dir: 'f' }
+  const given = operation.query.filter((name) => needed[name]).map((name) => `${name}=${needed[name]}`)
+  return given.length > 0 ? `?${given.join('&')}` : ''
+}
+
 /** The names of the parameters of its path. */
 export function parametersOf(operation: Operation): string[] {
   return [...operation.path.matchAll(/\{(\w+)\}/g)].map(([, name]) => name!)
@@ -99,6 +113,8 @@ function sampleValue(name: string, type: string | undefined): unknown {
   if (name === 'user_id') return '@nobody:hearth.test'
   if (name === 'actions') return ['notify']
   if (name === 'visibility') return 'private'
+  if (name === 'presence') return 'online'
+  if (name === 'new_version') return '11'
   const samples: Record<string, unknown> = {
     string: 'text',
     integer: 1,
