@@ -19,6 +19,7 @@ import { startPush } from './services/push/start-push.ts'
 import { prepareNoticesUser } from './services/rooms/server-notices.ts'
 import { startDelayedEvents } from './services/rooms/start-delayed-events.ts'
 import { startIndexing } from './services/search/start-indexing.ts'
+import { startSettling } from './services/sync/settle-room-lists.ts'
 
 /** A server that runs. */
 export type RunningServer = {
@@ -46,6 +47,7 @@ export async function startServer(config: Config): Promise<RunningServer> {
     app.jobs.start(jobHandlers(app))
     const receiving = startReceiving(app)
     const delayedEvents = startDelayedEvents(app)
+    const settling = startSettling(app)
     return {
       addresses: servers.map(({ listener, server }) => ({
         bind: listener.bind,
@@ -64,6 +66,7 @@ export async function startServer(config: Config): Promise<RunningServer> {
         await app.jobs.stop()
         await receiving.stop()
         await delayedEvents.stop()
+        await settling.stop()
         await close()
       },
     }

@@ -47,28 +47,37 @@ export async function loadListWindow(
   reader: ListReader,
   { filter, windows, newsOnly }: { filter: RoomListFilter; windows: readonly Window[]; newsOnly: boolean },
 ): Promise<{ count: number; rooms: ListedRoom[] }> {
-  const { rows } = await sql<Row & { count: number }>`with listed as (
-      select room_lists.*, state_root, next_order, bump,
-        case when membership = 'join' then coalesce(room_heads.activity, room_lists.activity) else room_lists.activity end as place_by
-      from room_lists left join room_heads using (room_id)
-      where user_id = ${reader.userId} and is_listed ${conditions(filter)}
-    ), placed as (select listed.*, row_number() over (order by place_by desc, room_id) - 1 as place from listed),
-    shown as (
-      select ${COLUMNS}, place from placed as listed ${joinKnown(reader)}
-      where exists (select 1 from unnest(${windows.map(([first]) => first)}::bigint[], ${windows.map(([, last]) => last)}::bigint[])
-        as ranges(first, last) where place between first and last) ${newsOnly ? IS_NEWS : sql``}
+  const end = Math.max(0, ...windows.map(([, last]) => last + 1))
+  const { rows } = await sql<Row & { count: number }>`with settled as (
+      select room_id, activity as place_by from room_lists where user_id = ${reader.userId} and is_listed ${conditions(filter)}
+        and not (membership = 'join' and room_id in (select room_id from active_rooms))
+      order by activity desc, room_id limit ${Math.min(end, MOST_ROOMS)}::bigint
+    ), active as (
+      select room_id, room_heads.activity as place_by from active_rooms join room_lists using (room_id) join room_heads using (room_id)
+      where user_id = ${reader.userId} and is_listed and membership = 'join' ${conditions(filter)}
+    ), placed as (
+      select room_id, row_number() over (order by place_by desc, room_id) - 1 as place
+      from (select * from settled union all select * from active) as both_kinds
+    ), shown as (
+      select ${COLUMNS}, place from placed join (${LISTED}) as listed using (room_id) ${joinKnown(reader)}
+      where listed.user_id = ${reader.userId}
+        and exists (select 1 from unnest(${windows.map(([first]) => first)}::bigint[], ${windows.map(([, last]) => last)}::bigint[])
+          as ranges(first, last) where place between first and last) ${newsOnly ? IS_NEWS : sql``}
     )
-    select count, shown.* from (select count(*)::int as count from listed) as counted left join shown on true order by place`.execute(
+    select count, shown.* from (select count(*)::int as count from room_lists
+      where user_id = ${reader.userId} and is_listed ${conditions(filter)}) as counted left join shown on true order by place`.execute(
     db.sql,
   )
   return { count: rows[0]?.count ?? 0, rooms: rows.filter((row) => row.room_id !== null).map(listedRoom) }
 }
 
+/** More than anybody is in. */
+const MOST_ROOMS = 1_000_000
+
 /** Some rooms of a user, whether or not in lists. A room with which the user has nothing to do is left out. */
 export async function loadListedRooms(db: Db, reader: ListReader, roomIds: readonly RoomId[]): Promise<ListedRoom[]> {
   if (roomIds.length === 0) return []
-  const { rows } = await sql<Row>`select ${COLUMNS} from (select room_lists.*, state_root, next_order, bump
-      from room_lists left join room_heads using (room_id)) as listed ${joinKnown(reader)}
+  const { rows } = await sql<Row>`select ${COLUMNS} from (${LISTED}) as listed ${joinKnown(reader)}
     where user_id = ${reader.userId} and listed.room_id = any(${roomIds}::text[])
       and (is_listed or was_joined or known.membership <> '')`.execute(db.sql)
   return rows.map(listedRoom)
@@ -90,6 +99,7 @@ type Row = {
   known_flags: number
 }
 
+const LISTED = sql`select room_lists.*, state_root, next_order, bump from room_lists left join room_heads using (room_id)`
 const COLUMNS = sql`listed.room_id, listed.membership, event_nid, listed.activity, bump, listed.state_root, next_order,
   known.membership as known_membership, known.state_root as known_root, known.event_order as known_order,
   known.events as known_events, known.config as known_config, known.flags as known_flags`

@@ -129,7 +129,8 @@ async function storeHeads(tx: Tx, rooms: readonly LockedRoom[]): Promise<void> {
       ${heads.map((head) => head.depth)}::bigint[], ${heads.map((head) => head.next_order)}::bigint[],
       ${heads.map((head) => head.forward_extremities.join(' '))}::text[], ${activities.map(({ isActive }) => isActive)}::boolean[],
       ${activities.map(({ isBumped }) => isBumped)}::boolean[])
-      as heads(room_id, room_version, create_nid, state_root, depth, next_order, forward_extremities, is_active, is_bumped))
+      as heads(room_id, room_version, create_nid, state_root, depth, next_order, forward_extremities, is_active, is_bumped)),
+    active as (insert into active_rooms select room_id from heads where is_active on conflict do nothing)
     insert into room_heads (room_id, room_version, create_nid, state_root, depth, next_order, forward_extremities, activity, bump)
     select room_id, room_version, create_nid, state_root, depth, next_order, string_to_array(forward_extremities, ' '), activity,
       case when is_bumped then activity else 0 end from heads

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { settleRooms } from '../../storage/active-rooms.ts'
 import type { TestClient } from './test-client-api.ts'
 import { LIST, slidingClient } from './test-sliding-sync.ts'
 import { act, brief, send, setAccountData, setState, startSyncApi } from './test-sync.ts'
@@ -191,4 +192,30 @@ test('a window shows its part of the list, and a wider one the rest', async () =
   expect(Object.keys((await sliding.sync()).rooms)).toEqual([roomIds[2]])
   const rest = await sliding.sync(window(3))
   expect(bodies(rest.rooms[roomIds[3]!])).toEqual(['up'])
+})
+
+test('lists are in the order of the last events, whether or not they have been settled', async () => {
+  const [alice, bob] = [await client('alice'), await client('bob')]
+  const [a, b, c] = [
+    await alice.createRoom(),
+    await alice.createRoom(),
+    await bob.createRoom({ invite: [alice.userId] }),
+  ]
+  const settle = (most: number) => api.app.database.write((tx) => settleRooms(tx, { most, limit: 1000 }))
+  const order = async () => Object.keys((await slidingClient(alice).sync()).rooms)
+  const news = slidingClient(alice, 'news')
+  await news.sync()
+  expect(await order()).toEqual([c, b, a])
+  for (const most of [1, 0]) {
+    await settle(most)
+    expect(await order()).toEqual([c, b, a])
+  }
+  await send(alice, a, 'up')
+  expect(await order()).toEqual([a, c, b])
+  await act(alice, c, 'join')
+  await send(bob, c, 'higher')
+  expect(await order()).toEqual([c, a, b])
+  await settle(1)
+  expect(await order()).toEqual([c, a, b])
+  expect(Object.keys((await news.sync()).rooms)).toEqual([c, a])
 })

@@ -1,0 +1,35 @@
+import type { App } from '../../app.ts'
+import { settleRooms } from '../../storage/active-rooms.ts'
+
+const INTERVAL_MS = 5000
+/** So many rooms may have events that lists of rooms do not know; each list that is read looks at these. */
+const MOST_ACTIVE = 200
+/** Rooms in one transaction: none of them can have an event meanwhile. */
+const BATCH = 20
+
+/** Keeps the number of rooms small that lists of rooms have to look at one by one, until the server stops. `stop` waits for what is under way. */
+export function startSettling(app: Pick<App, 'database' | 'logger' | 'stopping'>): { stop(): Promise<void> } {
+  let underWay = Promise.resolve()
+  let isBusy = false
+  const settle = async () => {
+    while (
+      !app.stopping.aborted &&
+      (await app.database.write((tx) => settleRooms(tx, { most: MOST_ACTIVE, limit: BATCH }))) === BATCH
+    );
+  }
+  const timer = setInterval(() => {
+    if (isBusy) return
+    isBusy = true
+    underWay = settle()
+      .catch((error: unknown) => app.logger.error({ err: error }, 'settling the lists of rooms failed'))
+      .finally(() => {
+        isBusy = false
+      })
+  }, INTERVAL_MS)
+  return {
+    stop: () => {
+      clearInterval(timer)
+      return underWay
+    },
+  }
+}
