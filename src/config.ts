@@ -20,7 +20,11 @@ export function loadConfig(from: { configFile?: string | undefined; env?: Enviro
   problems.push(...(parsed.error?.issues ?? []).flatMap((issue) => describeIssue(issue, locate)))
   if (!parsed.success || problems.length > 0) throw new ConfigError(problems)
   const config = completeConfig(parsed.data)
-  const faults = [...unreadableFiles(config, tree, locate), ...repeatedListeners(config, locate)]
+  const faults = [
+    ...unreadableFiles(config, tree, locate),
+    ...repeatedListeners(config, locate),
+    ...missingMailServer(config, locate),
+  ]
   if (faults.length > 0) throw new ConfigError(faults)
   return config
 }
@@ -69,4 +73,9 @@ function repeatedListeners({ listeners }: Config, locate: Locate): string[] {
     if (port === 0 || first === index) return []
     return [problemAt(locate, ['listeners', index], `listens on ${bind}:${port} like listeners.${first}`)]
   })
+}
+
+function missingMailServer({ registration, email }: Config, locate: Locate): string[] {
+  if (!registration.requires_email || email.smtp_url !== undefined) return []
+  return [problemAt(locate, ['registration', 'requires_email'], 'needs email.smtp_url, to send the proofs')]
 }

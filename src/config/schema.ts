@@ -3,6 +3,7 @@ import type { ServerName } from '../core/ids.ts'
 import { ROOM_VERSIONS, type RoomVersionId } from '../core/room-versions.ts'
 import { email } from './email.ts'
 import { rateLimits } from './rate-limits.ts'
+import { registration } from './registration.ts'
 import { serverNotices } from './server-notices.ts'
 import { turn } from './turn.ts'
 import { byteSize, duration } from './units.ts'
@@ -64,26 +65,6 @@ const database = z
   })
   .prefault({})
   .describe('Where accounts, rooms and events are kept.')
-
-const registration = z
-  .strictObject({
-    enabled: z.boolean().prefault(false).describe('Whether people may register accounts themselves, in a client.'),
-    requires_token: z
-      .boolean()
-      .prefault(false)
-      .describe('Whether those who register need a registration token, which an administrator makes for them.'),
-    shared_secret: z.string().min(1).optional().meta({
-      description:
-        'With this secret, tools register accounts at /_synapse/admin/v1/register even while registration is disabled. Absent: Hearth makes one in data_dir/registration.secret, for its own create-user command.',
-      example: 'a long random text',
-    }),
-    guests: z
-      .boolean()
-      .prefault(false)
-      .describe('Whether guests may look around in rooms that allow it, without an account.'),
-  })
-  .prefault({})
-  .describe('Who may make accounts. There is always: hearth create-user.')
 
 const federation = z
   .strictObject({

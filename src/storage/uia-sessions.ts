@@ -12,13 +12,14 @@ export type UiaSession = {
   expiresTs: number
 }
 
-/** Stores a session as it is now; those that have expired by `now` go. */
+/** Stores a session as it is now, with what others have completed of it at the same time; those that have expired by `now` go. */
 export async function saveUiaSession(tx: Tx, session: UiaSession, now: number): Promise<void> {
   await sql`delete from uia_sessions where expires_ts <= ${now}::bigint`.execute(tx.sql)
   await sql`insert into uia_sessions (session_id, operation, body, completed, expires_ts)
     values (${session.sessionId}, ${session.operation}, ${JSON.stringify(session.body)},
       ${JSON.stringify(session.completed)}, ${session.expiresTs}::bigint)
-    on conflict (session_id) do update set completed = excluded.completed`.execute(tx.sql)
+    on conflict (session_id) do update
+      set completed = (uia_sessions.completed::jsonb || excluded.completed::jsonb)::text`.execute(tx.sql)
 }
 
 /** Finds a session that has not expired. */

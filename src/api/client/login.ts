@@ -1,7 +1,10 @@
 import { z } from 'zod'
+import type { App } from '../../app.ts'
 import { BadJsonError, MatrixError, MissingParamError } from '../../core/errors.ts'
+import { emailAddress } from '../../services/users/email-address.ts'
 import { logInWithPassword, logInWithToken } from '../../services/users/log-in.ts'
 import { localUserId } from '../../services/users/user-names.ts'
+import { findThreepidOwner } from '../../storage/threepids.ts'
 import { deviceId } from '../http/fields.ts'
 import { route } from '../http/route.ts'
 import { v3 } from './client-paths.ts'
@@ -16,7 +19,14 @@ export const getLogin = route({
 
 const loginBody = z.object({
   type: z.string(),
-  identifier: z.looseObject({ type: z.string(), user: z.string().optional() }).optional(),
+  identifier: z
+    .looseObject({
+      type: z.string(),
+      user: z.string().optional(),
+      medium: z.string().optional(),
+      address: z.string().optional(),
+    })
+    .optional(),
   user: z.string().optional(),
   password: z.string().optional(),
   token: z.string().optional(),
@@ -34,7 +44,7 @@ export const postLogin = route({
   body: loginBody,
   accountTried({ body }, app) {
     const name = (body.identifier?.user ?? body.user)?.toLowerCase()
-    return name && localUserId(app, name)
+    return (name && localUserId(app, name)) ?? body.identifier?.address?.toLowerCase()
   },
   async handle({ body }, app) {
     const device = {
@@ -44,7 +54,7 @@ export const postLogin = route({
     }
     if (body.type === 'm.login.password') {
       const password = required('password', body.password)
-      return logInWithPassword(app, { user: userOf(body), password, device })
+      return logInWithPassword(app, { user: await userOf(app, body), password, device })
     }
     if (body.type === 'm.login.token') return logInWithToken(app, { token: required('token', body.token), device })
     throw new MatrixError(400, 'M_UNKNOWN', 'There is no login of this type here')
@@ -52,10 +62,16 @@ export const postLogin = route({
 })
 
 /** https://spec.matrix.org/v1.19/client-server-api/#identifier-types; `user` is how it was before there were identifiers. */
-function userOf({ identifier, user }: z.output<typeof loginBody>): string {
+async function userOf(app: App, { identifier, user }: z.output<typeof loginBody>): Promise<string> {
   if (!identifier) return required('identifier', user)
-  if (identifier.type !== 'm.id.user') throw new BadJsonError('identifier.type: only m.id.user is supported')
-  return required('identifier.user', identifier.user)
+  if (identifier.type === 'm.id.user') return required('identifier.user', identifier.user)
+  if (identifier.type !== 'm.id.thirdparty')
+    throw new BadJsonError('identifier.type: only m.id.user and m.id.thirdparty are supported')
+  const medium = required('identifier.medium', identifier.medium)
+  const address = emailAddress(required('identifier.address', identifier.address))
+  const owner = address && (await findThreepidOwner(app.database, { medium, address }))
+  // What is nobody's fails like a wrong password, so that nobody learns which addresses have accounts.
+  return owner ?? ''
 }
 
 function required(name: string, value: string | undefined): string {

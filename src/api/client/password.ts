@@ -1,6 +1,12 @@
 import { z } from 'zod'
+import type { App } from '../../app.ts'
+import { MatrixError } from '../../core/errors.ts'
+import type { UserId } from '../../core/ids.ts'
 import { checkNewPassword } from '../../services/users/new-password.ts'
 import { setPassword } from '../../services/users/set-password.ts'
+import type { AuthData } from '../../services/users/uia-stages.ts'
+import { requireUserInteractiveAuth } from '../../services/users/user-interactive-auth.ts'
+import { findThreepidOwner } from '../../storage/threepids.ts'
 import { route } from '../http/route.ts'
 import { authData } from './auth-data.ts'
 import { v3 } from './client-paths.ts'
@@ -10,18 +16,29 @@ import { requirePassword } from './password-proof.ts'
 export const postPassword = route({
   method: 'POST',
   path: v3('/account/password'),
-  auth: 'user',
+  auth: 'optional',
   rateLimit: 'login',
   body: z.object({ auth: authData.optional(), new_password: z.string(), logout_devices: z.boolean().default(true) }),
   async handle({ session, body }, app) {
+    if (session?.isGuest) throw new MatrixError(403, 'M_GUEST_ACCESS_FORBIDDEN', 'Guests have no password')
+    if (!session && !app.mailer) throw new MatrixError(401, 'M_MISSING_TOKEN', 'An access token is needed')
     checkNewPassword(app, body.new_password)
-    await requirePassword(app, session, { operation: 'POST /account/password', auth: body.auth })
-    await setPassword(app, {
-      userId: session.userId,
-      password: body.new_password,
-      logOutDevices: body.logout_devices,
-      keep: session,
-    })
+    const operation = 'POST /account/password'
+    const userId = session
+      ? await requirePassword(app, session, { operation, auth: body.auth }).then(() => session.userId)
+      : await requireEmail(app, { operation, auth: body.auth })
+    const { new_password: password, logout_devices: logOutDevices } = body
+    await setPassword(app, { userId, password, logOutDevices, keep: session })
     return {}
   },
 })
+
+/** Who has forgotten the password proves to have an address of the account. */
+async function requireEmail(app: App, request: { operation: string; auth: AuthData | undefined }): Promise<UserId> {
+  const flows = [['m.login.email.identity'] as const]
+  const { completed } = await requireUserInteractiveAuth(app, { ...request, userId: undefined, flows, body: {} })
+  const address = completed['m.login.email.identity']!
+  const owner = await findThreepidOwner(app.database, { medium: 'email', address })
+  if (owner === undefined) throw new MatrixError(400, 'M_THREEPID_NOT_FOUND', 'No account has this e-mail address')
+  return owner
+}

@@ -4,12 +4,14 @@ import { getWellKnownServer } from '../well-known/server.ts'
 import { getWellKnownSupport } from '../well-known/support.ts'
 import { deleteOneAccountData, getOneAccountData, putOneAccountData } from './account-data.ts'
 import { getLock, getSuspend, putLock, putSuspend } from './account-moderation.ts'
+import { getAuthFallback, postAuthFallback } from './auth-fallback.ts'
 import { getCapabilities } from './capabilities.ts'
 import { getConfirmEmail, postConfirmEmail } from './confirm-email.ts'
 import { postDeactivate } from './deactivate.ts'
 import { deleteDevice, getDevices, getOneDevice, postDeleteDevices, putDevice } from './devices.ts'
 import { getOneFilter, postFilter } from './filters.ts'
 import { getLogin, postLogin } from './login.ts'
+import { getLoginFallback } from './login-fallback.ts'
 import { postLoginToken } from './login-token.ts'
 import { postLogout, postLogoutAll } from './logout.ts'
 import { postOpenIdToken } from './openid.ts'
@@ -64,6 +66,9 @@ const accounts: AnyEndpoint[] = [
   postPassword,
   postDeactivate,
   ...thirdPartyIdEndpoints,
+  getAuthFallback,
+  postAuthFallback,
+  getLoginFallback,
   getConfirmEmail,
   postConfirmEmail,
   getLock,

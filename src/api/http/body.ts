@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import type { Config } from '../../config.ts'
 import { BadJsonError, MatrixError, TooLargeError } from '../../core/errors.ts'
 
+const MAX_FORM_BYTES = 64 * 1024
 const utf8 = new TextDecoder('utf-8', { fatal: true })
 
 /** Reads a JSON body of at most `request_size` bytes within `request_timeout` milliseconds; an empty body is `{}`. Throws M_TOO_LARGE, M_NOT_JSON and, for what takes too long, 408. */
@@ -29,6 +30,12 @@ export async function readTextBody(request: IncomingMessage, limits: Config['lim
   } catch {
     throw new BadJsonError('The request body is not text in UTF-8')
   }
+}
+
+/** Reads what the form of a web page sends. Throws as `readJsonBody`. */
+export async function readFormBody(request: IncomingMessage, limits: Config['limits']): Promise<URLSearchParams> {
+  const bytes = await within(limits.request_timeout, readBody(request, Math.min(limits.request_size, MAX_FORM_BYTES)))
+  return new URLSearchParams(bytes.toString('latin1'))
 }
 
 /** The connection is left open, for the error is to be answered; it ends with the answer, and with it what still reads. */

@@ -3,8 +3,8 @@ import { MatrixError } from '../../core/errors.ts'
 import { Html, html } from '../../core/html.ts'
 import { Reply } from './route.ts'
 
-/** A page for people; `script` runs in it. */
-export type Page = { title: string; body: Html; script?: string; status?: number }
+/** A page for people; `script` runs in it, and may ask this server if it `connects`. */
+export type Page = { title: string; body: Html; script?: string; connects?: boolean; status?: number }
 
 const STYLE = `:root { color-scheme: light dark; font: 1.1rem/1.5 system-ui, sans-serif }
 body { max-width: 34rem; margin: 10vh auto; padding: 0 1rem }
@@ -13,11 +13,12 @@ input[type=text], input[type=password] { width: 100%; box-sizing: border-box }
 [role=alert] { border-left: .3rem solid #c0392b; padding-left: .7rem }`
 
 /** An answer that browsers show. Nothing but what is in it runs or is loaded, no other page may frame it, and its address goes nowhere. */
-function htmlPage({ title, body, script, status = 200 }: Page): Reply {
+function htmlPage({ title, body, script, connects = false, status = 200 }: Page): Reply {
   const policy = [
     "default-src 'none'",
     `style-src ${hashOf(STYLE)}`,
     ...(script === undefined ? [] : [`script-src ${hashOf(script)}`]),
+    ...(connects ? ["connect-src 'self'"] : []),
     "form-action 'self'",
     "base-uri 'none'",
     "frame-ancestors 'none'",

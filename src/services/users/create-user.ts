@@ -4,6 +4,7 @@ import { localpartOf, type UserId } from '../../core/ids.ts'
 import type { Tx } from '../../storage/database.ts'
 import { storeProfile } from '../../storage/profiles.ts'
 import { takeRegistrationToken } from '../../storage/registration-tokens.ts'
+import { insertThreepid } from '../../storage/threepids.ts'
 import { insertUser, makeGuestUser } from '../../storage/users.ts'
 import { checkNewPassword } from './new-password.ts'
 import { userIdForNewName, userInUse } from './user-names.ts'
@@ -20,13 +21,15 @@ export type NewAccount = {
   displayName?: string | undefined
   /** Counts one use of this registration token; without one left there is no account. */
   registrationToken?: string | undefined
+  /** An e-mail address that was proven to be theirs. */
+  email?: string | undefined
 }
 
 type Capabilities = Pick<App, 'config' | 'serverName' | 'clock' | 'database' | 'passwordHasher'>
 
 /**
  * Makes an account; `andThen` runs in the same transaction. Whether anybody may register is for the caller to say.
- * Throws M_INVALID_USERNAME, M_USER_IN_USE, M_WEAK_PASSWORD, and M_FORBIDDEN for a used-up registration token.
+ * Throws M_INVALID_USERNAME, M_USER_IN_USE, M_WEAK_PASSWORD, M_THREEPID_IN_USE, and M_FORBIDDEN for a used-up registration token.
  */
 export async function createUser(
   app: Capabilities,
@@ -49,6 +52,7 @@ export async function createUser(
         })
     if (!isMade) throw userInUse()
     if (account.registrationToken !== undefined) await useToken(tx, account.registrationToken, now)
+    if (account.email !== undefined) await giveEmail(tx, userId, { address: account.email, now })
     const isNameless = account.guest || account.replacesGuest
     const displayName = account.displayName ?? (isNameless ? undefined : localpartOf(userId))
     if (displayName !== undefined) {
@@ -62,4 +66,10 @@ export async function createUser(
 async function useToken(tx: Tx, token: string, now: number): Promise<void> {
   if (await takeRegistrationToken(tx, token, now)) return
   throw new MatrixError(403, 'M_FORBIDDEN', 'The registration token has been used up')
+}
+
+async function giveEmail(tx: Tx, userId: UserId, { address, now }: { address: string; now: number }): Promise<void> {
+  const threepid = { medium: 'email', address, user_id: userId, validated_ts: now, added_ts: now }
+  if (await insertThreepid(tx, threepid)) return
+  throw new MatrixError(400, 'M_THREEPID_IN_USE', 'This e-mail address belongs to an account')
 }

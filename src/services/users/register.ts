@@ -1,14 +1,16 @@
 import type { App } from '../../app.ts'
 import { ForbiddenError, MissingParamError } from '../../core/errors.ts'
-import type { DeviceId } from '../../core/ids.ts'
+import type { DeviceId, UserId } from '../../core/ids.ts'
 import { findTokenHolder } from '../../storage/access-tokens.ts'
+import type { Tx } from '../../storage/database.ts'
 import { createUser } from './create-user.ts'
 import { type ClientDevice, logInDevice } from './device-login.ts'
 import type { LoginResult } from './log-in.ts'
 import { checkNewPassword } from './new-password.ts'
+import { type CompletedStages, noteAcceptedTerms, registrationFlows } from './registration-flows.ts'
 import { hashToken } from './tokens.ts'
 import type { AuthData } from './uia-stages.ts'
-import { requireUserInteractiveAuth, type UiaFlow } from './user-interactive-auth.ts'
+import { requireUserInteractiveAuth } from './user-interactive-auth.ts'
 import { requireAvailable, userIdForNewName } from './user-names.ts'
 
 /** The body of `POST /register`. */
@@ -44,16 +46,27 @@ export async function registerUser(
   if (request.password !== undefined) checkNewPassword(app, request.password)
   const { password } = request
   if (auth && password === undefined) throw new MissingParamError('password: a password is needed')
-  const flows = registrationFlows(app.config)
-  const proven = await requireUserInteractiveAuth(app, { operation, userId: undefined, flows, auth, body: {} })
-  return makeAccount(app, request, proven.completed['m.login.registration_token'])
+  const { flows, params } = registrationFlows(app.config)
+  const { completed } = await requireUserInteractiveAuth(app, {
+    operation,
+    userId: undefined,
+    flows,
+    params,
+    auth,
+    body: {},
+  })
+  return makeAccount(app, request, completed)
 }
 
 /** https://spec.matrix.org/v1.19/client-server-api/#guest-access */
 export async function registerGuest(app: Capabilities, displayName: string | undefined): Promise<RegistrationResult> {
   const { enabled, guests } = app.config.registration
   if (!guests) throw new ForbiddenError(enabled ? 'This server has no guest accounts' : 'Registration is disabled')
-  return logInNew(app, { localpart: generatedName(app), guest: true }, { displayName, wantsRefreshToken: false })
+  return logInNew(
+    app,
+    { localpart: generatedName(app), guest: true },
+    { device: { displayName, wantsRefreshToken: false } },
+  )
 }
 
 async function requireGuest(
@@ -66,34 +79,39 @@ async function requireGuest(
   if (!isWhoRegisters) throw new ForbiddenError('guest_access_token: is not the token of the guest of this name')
 }
 
-function registrationFlows({ registration }: App['config']): UiaFlow[] {
-  return [[registration.requires_token ? 'm.login.registration_token' : 'm.login.dummy']]
-}
-
 async function makeAccount(
   app: Capabilities,
   request: RegistrationRequest,
-  registrationToken: string | undefined,
+  completed: CompletedStages,
 ): Promise<RegistrationResult> {
   const localpart = request.username ?? generatedName(app)
-  const replacesGuest = request.guest_access_token !== undefined
-  const account = { localpart, password: request.password, registrationToken, replacesGuest }
-  if (request.inhibit_login) return { user_id: await createUser(app, account), home_server: app.serverName }
-  return logInNew(app, account, {
+  const registrationToken = completed['m.login.registration_token']
+  const account = {
+    localpart,
+    password: request.password,
+    registrationToken,
+    replacesGuest: request.guest_access_token !== undefined,
+    email: completed['m.login.email.identity'],
+  }
+  const noteTerms = (tx: Tx, userId: UserId) => noteAcceptedTerms(app, tx, { userId, completed })
+  if (request.inhibit_login) return { user_id: await createUser(app, account, noteTerms), home_server: app.serverName }
+  const device = {
     deviceId: request.device_id,
     displayName: request.initial_device_display_name,
     wantsRefreshToken: request.refresh_token ?? false,
-  })
+  }
+  return logInNew(app, account, { device, andThen: noteTerms })
 }
 
 async function logInNew(
   app: Capabilities,
   account: Parameters<typeof createUser>[1],
-  device: ClientDevice,
+  { device, andThen }: { device: ClientDevice; andThen?: (tx: Tx, userId: UserId) => Promise<void> },
 ): Promise<LoginResult> {
   let tokens: Awaited<ReturnType<typeof logInDevice>> | undefined
   const userId = await createUser(app, account, async (tx, id) => {
     tokens = await logInDevice(app, tx, { userId: id, device })
+    await andThen?.(tx, id)
   })
   return { user_id: userId, home_server: app.serverName, ...tokens! }
 }

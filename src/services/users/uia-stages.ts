@@ -2,6 +2,7 @@ import type { App } from '../../app.ts'
 import { ForbiddenError, MatrixError, MissingParamError } from '../../core/errors.ts'
 import type { UserId } from '../../core/ids.ts'
 import { isRegistrationTokenUsable } from '../../storage/registration-tokens.ts'
+import { takeThreepidSession } from '../../storage/threepids.ts'
 import { findUser } from '../../storage/users.ts'
 import { localUserId } from './user-names.ts'
 
@@ -18,6 +19,8 @@ export const UIA_STAGES = {
   'm.login.dummy': async () => 'true',
   'm.login.password': provePassword,
   'm.login.registration_token': proveRegistrationToken,
+  'm.login.terms': async () => 'true',
+  'm.login.email.identity': proveEmailAddress,
 } satisfies Record<string, Stage>
 
 export type UiaStageType = keyof typeof UIA_STAGES
@@ -51,4 +54,17 @@ async function proveRegistrationToken(app: StageCapabilities, { auth }: { auth: 
   if (typeof token !== 'string') throw new MissingParamError('auth.token: a registration token is needed')
   if (await isRegistrationTokenUsable(app.database, token, app.clock.now())) return token
   throw new MatrixError(401, 'M_UNAUTHORIZED', 'The registration token is not valid')
+}
+
+/** Gives the address. https://spec.matrix.org/v1.19/client-server-api/#email-based-identity--homeserver */
+async function proveEmailAddress(app: StageCapabilities, { auth }: { auth: AuthData }): Promise<string> {
+  // Old clients write it as one word.
+  const { sid, client_secret } = (auth.threepid_creds ?? auth.threepidCreds ?? {}) as Record<string, unknown>
+  if (typeof sid !== 'string' || typeof client_secret !== 'string')
+    throw new MissingParamError('auth.threepid_creds: sid and client_secret are needed')
+  const now = app.clock.now()
+  const proof = { sessionId: sid, clientSecret: client_secret, now }
+  const proven = await app.database.write((tx) => takeThreepidSession(tx, proof))
+  if (proven) return proven.address
+  throw new MatrixError(401, 'M_UNAUTHORIZED', 'The address has not been confirmed')
 }

@@ -13,6 +13,8 @@ export type UiaRequest = {
   /** Who has to prove to be themselves; undefined at registration. */
   userId: UserId | undefined
   flows: readonly UiaFlow[]
+  /** What clients need to know for some stages. */
+  params?: Partial<Record<UiaStageType, Record<string, unknown>>>
   auth: AuthData | undefined
   /** The request without `auth` and without secrets. It is kept for clients that afterwards send nothing but `auth`. */
   body: Record<string, unknown>
@@ -43,11 +45,15 @@ export async function requireUserInteractiveAuth(
 
 /** 401 with the flows: what there is to do, and what went wrong with the last attempt. */
 class AuthenticationNeeded extends MatrixError {
-  constructor({ flows }: UiaRequest, { sessionId, completed }: UiaSession, failure: MatrixError | undefined) {
+  constructor(
+    { flows, params = {} }: UiaRequest,
+    { sessionId, completed }: UiaSession,
+    failure: MatrixError | undefined,
+  ) {
     super(401, failure?.errcode ?? 'M_UNAUTHORIZED', failure?.message ?? 'Authentication is needed', {
       ...(failure && { errcode: failure.errcode, error: failure.message }),
       flows: flows.map((stages) => ({ stages })),
-      params: {},
+      params,
       session: sessionId,
       completed: Object.keys(completed),
     })

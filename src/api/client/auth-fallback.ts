@@ -1,0 +1,91 @@
+import { z } from 'zod'
+import type { App } from '../../app.ts'
+import { MatrixError, NotFoundError } from '../../core/errors.ts'
+import { Html, html } from '../../core/html.ts'
+import { completeStage, purposeOfSession } from '../../services/users/uia-fallback.ts'
+import type { UiaStageType } from '../../services/users/uia-stages.ts'
+import { readFormBody } from '../http/body.ts'
+import { asPage, type Page } from '../http/html-page.ts'
+import { route } from '../http/route.ts'
+import { FALLBACK_FORMS } from './auth-fallback-forms.ts'
+import { v3 } from './client-paths.ts'
+
+const path = v3('/auth/:authType/fallback/web')
+const params = z.object({ authType: z.string() })
+const query = z.object({ session: z.string().max(255) })
+
+/** https://spec.matrix.org/v1.19/client-server-api/#fallback */
+export const getAuthFallback = route({
+  method: 'GET',
+  path,
+  auth: 'none',
+  params,
+  query,
+  handle: (call, app) =>
+    asPage(async () => {
+      const stage = { sessionId: call.query.session, type: stageOf(call.params.authType) }
+      const { isComplete } = await purposeOfSession(app, stage)
+      return isComplete ? DONE : formPage(FALLBACK_FORMS[stage.type].fields(app))
+    }),
+})
+
+/** What that page's form sends. */
+export const postAuthFallback = route({
+  method: 'POST',
+  path,
+  auth: 'none',
+  rateLimit: 'login',
+  params,
+  query,
+  body: 'stream',
+  accountTried: (call) => call.query.session,
+  async handle(call, app) {
+    const filled = await readFormBody(call.request.raw, app.config.limits)
+    return asPage(() => attempt(app, { sessionId: call.query.session, type: stageOf(call.params.authType) }, filled))
+  },
+})
+
+/** The page that follows: the end, a further form, or the same form with what was wrong. */
+async function attempt(
+  app: App,
+  stage: { sessionId: string; type: UiaStageType },
+  filled: URLSearchParams,
+): Promise<Page> {
+  const form = FALLBACK_FORMS[stage.type]
+  const purpose = await purposeOfSession(app, stage)
+  try {
+    const read = await form.read(app, filled, purpose)
+    if (read instanceof Html) return formPage(read)
+    await completeStage(app, { ...stage, auth: read })
+    return DONE
+  } catch (error) {
+    if (!(error instanceof MatrixError)) throw error
+    // A form that is not the first comes again with what it held.
+    const kept = ['sid', 'client_secret'].flatMap((name) => {
+      const value = filled.get(name)
+      return value === null ? [] : [html`<input type="hidden" name="${name}" value="${value}">`]
+    })
+    const fields = kept.length > 0 ? html`${kept}<button>I have followed the link</button>` : form.fields(app)
+    return { ...formPage(html`<p role="alert">${error.message}.</p>${fields}`), status: error.status }
+  }
+}
+
+function stageOf(authType: string): UiaStageType {
+  if (Object.hasOwn(FALLBACK_FORMS, authType)) return authType as UiaStageType
+  throw new NotFoundError(`There is no authentication stage ${authType} here`)
+}
+
+function formPage(fields: Html): Page {
+  return { title: 'Prove that it is you', body: html`<form method="post">${fields}</form>` }
+}
+
+const DONE: Page = {
+  title: 'Thank you',
+  body: html`<p>You can close this page and go back to your client.</p>`,
+  // Word by word what the specification asks for.
+  script: `if (window.onAuthDone) {
+  window.onAuthDone();
+} else if (window.opener && window.opener.postMessage) {
+  window.opener.postMessage("authDone", "*");
+}`,
+}

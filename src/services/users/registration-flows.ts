@@ -1,0 +1,49 @@
+import type { App } from '../../app.ts'
+import { canonicalJson } from '../../core/canonical-json.ts'
+import type { UserId } from '../../core/ids.ts'
+import { storeAccountData } from '../../storage/account-data.ts'
+import type { Tx } from '../../storage/database.ts'
+import type { UiaStageType } from './uia-stages.ts'
+import type { UiaFlow, UiaRequest } from './user-interactive-auth.ts'
+
+/** What completed stages found out. */
+export type CompletedStages = Partial<Record<UiaStageType, string>>
+
+/** What who registers has to do, by the configuration; an e-mail address may be given where there is mail. */
+export function registrationFlows({
+  registration,
+  email,
+}: App['config']): Required<Pick<UiaRequest, 'flows' | 'params'>> {
+  const stages: UiaStageType[] = [
+    ...(registration.requires_token ? (['m.login.registration_token'] as const) : []),
+    ...(registration.terms.length > 0 ? (['m.login.terms'] as const) : []),
+  ]
+  const withoutEmail: UiaFlow = stages.length > 0 ? stages : ['m.login.dummy']
+  const withEmail: UiaFlow[] = email.smtp_url === undefined ? [] : [[...stages, 'm.login.email.identity']]
+  return {
+    flows: registration.requires_email ? withEmail : [withoutEmail, ...withEmail],
+    params: registration.terms.length > 0 ? { 'm.login.terms': { policies: policiesOf(registration.terms) } } : {},
+  }
+}
+
+/** https://spec.matrix.org/v1.19/client-server-api/#definition-mloginterms-params */
+function policiesOf(terms: App['config']['registration']['terms']): Record<string, unknown> {
+  const byId = Map.groupBy(terms, ({ id }) => id)
+  return Object.fromEntries(
+    [...byId].map(([id, translations]) => {
+      const languages = translations.map(({ language, name, url }) => [language, { name, url }])
+      return [id, { version: translations[0]!.version, ...Object.fromEntries(languages) }]
+    }),
+  )
+}
+
+/** Keeps which documents a new user has accepted, where clients keep those of other services. https://spec.matrix.org/v1.19/identity-service-api/#terms-of-service */
+export async function noteAcceptedTerms(
+  app: Pick<App, 'config'>,
+  tx: Tx,
+  { userId, completed }: { userId: UserId; completed: CompletedStages },
+): Promise<void> {
+  if (completed['m.login.terms'] === undefined) return
+  const accepted = app.config.registration.terms.map(({ url }) => url)
+  await storeAccountData(tx, userId, { roomId: '', type: 'm.accepted_terms', content: canonicalJson({ accepted }) })
+}
