@@ -214,20 +214,34 @@ export async function findDueDestinations(db: Db, now: number, limit: number): P
   return rows.map((row) => row.destination)
 }
 
-/** Destinations for which something waits and that nobody looks after: who queued it died before sending. */
-export async function findForgottenDestinations(db: Db): Promise<ServerName[]> {
-  const { rows } = await sql<{ destination: ServerName }>`with recursive waiting as (
-      select least((select min(destination) from federation_queue), (select min(destination) from federation_edus),
-        (select min(destination) from federation_room_notes)) as destination
-      union all
-      select least((select min(destination) from federation_queue where destination > waiting.destination),
-        (select min(destination) from federation_edus where destination > waiting.destination),
-        (select min(destination) from federation_room_notes where destination > waiting.destination))
-      from waiting where destination is not null
-    )
-    select destination from waiting left join federation_destinations using (destination)
-    where destination is not null and wake_ts is null`.execute(db.sql)
-  return rows.map((row) => row.destination)
+/** The numbers of the last event and EDU that were queued. */
+export type OutboxMark = { event: number; edu: number }
+
+/** What has been queued from the beginning on. */
+export const OUTBOX_START: OutboxMark = { event: 0, edu: 0 }
+
+/**
+ * Destinations for which something was queued after `since` and still waits, and that nobody looks after: who queued it died before sending.
+ * Also how far the outbox goes now.
+ */
+export async function findForgottenDestinations(
+  db: Db,
+  since: OutboxMark,
+): Promise<{ destinations: ServerName[]; mark: OutboxMark }> {
+  const marks = await sql<{ event: number | null; edu: number | null }>`select
+    (select max(queue_nid) from federation_queue) as event, (select max(edu_nid) from federation_edus) as edu`.execute(
+    db.sql,
+  )
+  const { event, edu } = marks.rows[0]!
+  const { rows } = await sql<{ destination: ServerName }>`select destination from (
+      select destination from federation_queue where queue_nid > ${since.event}::bigint
+      union select destination from federation_edus where edu_nid > ${since.edu}::bigint
+      union select destination from federation_room_notes where ${since === OUTBOX_START}
+    ) as waiting left join federation_destinations using (destination) where wake_ts is null`.execute(db.sql)
+  return {
+    destinations: rows.map((row) => row.destination),
+    mark: { event: Math.max(event ?? 0, since.event), edu: Math.max(edu ?? 0, since.edu) },
+  }
 }
 
 /** Ends a destination's rest: it is alive. False if it was not resting. */

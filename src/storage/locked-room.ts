@@ -39,7 +39,10 @@ export type LockedRoom = {
   events: AppendedEvent[]
   /** Whether other servers were in the room before this transaction. */
   readonly hasOtherServers: boolean
-  /** The nids of those of `events` that this server has to send to the others in the room. */
+  /**
+   * The nids of those of `events` that this server has to send to the others in the room: what our users make, and what others make of joins,
+   * leaves and knocks through us. https://spec.matrix.org/v1.19/server-server-api/#joining-rooms
+   */
   outgoing: number[]
   nodes: Map<number, TrieNode>
   /** Roots of what some states resolved to, by their roots in ascending order. */
@@ -115,14 +118,6 @@ export async function findLockedEvents(room: LockedRoom, ids: readonly EventId[]
   const stored = absent.length > 0 ? await loadEventsById(room.db, absent) : []
   for (const event of stored) own.set(event.event_id, event as AppendedEvent)
   return ids.flatMap((id) => own.get(id) ?? [])
-}
-
-/**
- * Sends another server's event on to the other servers in the room, as the resident server of a join, leave or knock has to.
- * https://spec.matrix.org/v1.19/server-server-api/#joining-rooms
- */
-export function sendOn(room: LockedRoom, event: StoredEvent): void {
-  room.outgoing.push(event.event_nid)
 }
 
 /** Remembers the room as it is, to `restore` it when a command fails. */

@@ -6,6 +6,8 @@ import {
   extendLeases,
   findDueDestinations,
   findForgottenDestinations,
+  OUTBOX_START,
+  type OutboxMark,
   releaseDestinations,
 } from '../../storage/federation-transactions.ts'
 import { repeat } from './repeat.ts'
@@ -19,6 +21,7 @@ const LOOK_MS = 1000
 const EXTEND_MS = LEASE_MS / 3
 /** How often to look for what a process queued that died before sending it. */
 const SWEEP_MS = 5000
+const FULL_SWEEP = 200
 const COUNTED_ROWS = 100_000
 
 /**
@@ -44,7 +47,7 @@ export function startSending(app: SendingApp & Pick<App, 'config'>): { stop(): P
       const free = RETRIES_AT_ONCE - retries.active().length
       if (free > 0) retries.add(await findDueDestinations(app.database, app.clock.now(), free))
     }),
-    repeat(app, SWEEP_MS, async () => first.add(await findForgottenDestinations(app.database))),
+    repeat(app, SWEEP_MS, createSweep(app, first.add)),
     repeat(app, EXTEND_MS, async () => {
       const destinations = [...first.active(), ...retries.active()]
       const until = app.clock.now() + LEASE_MS
@@ -58,6 +61,19 @@ export function startSending(app: SendingApp & Pick<App, 'config'>): { stop(): P
       await Promise.all([first.drained(), retries.drained()])
       await app.database.write((tx) => releaseDestinations(tx, holder))
     },
+  }
+}
+
+/** Looks for what was queued and forgotten: at first and now and then among all, otherwise only in what is new. */
+function createSweep(app: SendingApp, found: (destinations: readonly ServerName[]) => void): () => Promise<void> {
+  let sweeps = 0
+  // Transactions that commit late have lower numbers than others before them: the last two sweeps' news are looked through again.
+  let marks: OutboxMark[] = []
+  return async () => {
+    if (sweeps++ % FULL_SWEEP === 0) marks = [OUTBOX_START, OUTBOX_START]
+    const { destinations, mark } = await findForgottenDestinations(app.database, marks.shift()!)
+    marks.push(mark)
+    found(destinations)
   }
 }
 
