@@ -14,6 +14,8 @@ export type TestHearth = {
   serverName: string
   /** Where it listens for other servers, if it does. */
   federationPort: number | undefined
+  /** Its configuration file, for commands. */
+  configFile: string
   pid: number
   /** What it has printed. */
   output(): string
@@ -84,6 +86,7 @@ export async function startHearth(options: HearthOptions = {}): Promise<TestHear
   return {
     url,
     serverName,
+    configFile,
     federationPort: options.federation?.port,
     get pid() {
       return child.pid!

@@ -1,8 +1,10 @@
 import { type Config, ConfigError, loadConfig } from '../config.ts'
-import { CONFIG_OPTION, defineCommand } from './command.ts'
+import { isServerName, type ServerName } from '../core/ids.ts'
+import { CONFIG_OPTION, defineCommand, UsageError } from './command.ts'
 import { checkClients } from './doctor/clients.ts'
 import { checkDatabase } from './doctor/database.ts'
 import { checkFederation } from './doctor/federation.ts'
+import { checkPeer } from './doctor/federation-peer.ts'
 import { type Finding, good, problem } from './doctor/finding.ts'
 import { checkListeners } from './doctor/listeners.ts'
 import { checkMachine } from './doctor/machine.ts'
@@ -11,15 +13,23 @@ const MARKS = { good: '✓', warning: '!', problem: '✗' }
 
 export const doctor = defineCommand({
   about:
-    'Checks the configuration, the machine, the database, the listeners, and what clients and other servers need; says for each problem how to mend it. Exit code 1 when there is a problem. Run it on the machine of the server, while the server runs.',
-  options: CONFIG_OPTION,
+    'Checks the configuration, the machine, the database, the listeners, and what clients and other servers need; says for each problem how to mend it. Exit code 1 when there is a problem. Run it on the machine of the server, while the server runs. With --federation NAME it tests the way to another homeserver and back instead.',
+  options: {
+    ...CONFIG_OPTION,
+    federation: { type: 'string', value: 'NAME', about: 'another homeserver, to test federation with it' },
+  },
   examples: [
     ['doctor', 'check an installation without configuration'],
     ['doctor --config hearth.yaml', 'check yours'],
+    [
+      'doctor --config hearth.yaml --federation matrix.org',
+      'see why a server cannot be reached, or cannot reach yours',
+    ],
   ],
-  async run({ config: configFile }) {
+  async run({ config: configFile, federation: peer }) {
+    if (peer !== undefined && !isServerName(peer)) throw new UsageError(`${peer} is no name of a homeserver`)
     const counts = { good: 0, warning: 0, problem: 0 }
-    for await (const { title, findings } of examine(configFile)) {
+    for await (const { title, findings } of examine(configFile, peer)) {
       console.log(`\n${title}`)
       for (const finding of findings) {
         counts[finding.level]++
@@ -31,7 +41,10 @@ export const doctor = defineCommand({
   },
 })
 
-async function* examine(configFile: string | undefined): AsyncGenerator<{ title: string; findings: Finding[] }> {
+async function* examine(
+  configFile: string | undefined,
+  peer: ServerName | undefined,
+): AsyncGenerator<{ title: string; findings: Finding[] }> {
   const config = tryConfig(configFile)
   if (config instanceof ConfigError) {
     const findings = config.message
@@ -40,6 +53,7 @@ async function* examine(configFile: string | undefined): AsyncGenerator<{ title:
     return yield { title: 'Configuration', findings }
   }
   yield { title: 'Configuration', findings: [good(configFile ?? 'None: the defaults and environment variables')] }
+  if (peer !== undefined) return yield { title: `Federation with ${peer}`, findings: await checkPeer(config, peer) }
   yield { title: 'Machine', findings: await checkMachine(config, false) }
   const { findings, running } = await checkListeners(config)
   yield { title: 'Listeners', findings }

@@ -32,7 +32,7 @@ export async function findServer(sources: DiscoverySources, serverName: ServerNa
 }
 
 /** A server name's host, without the brackets of IPv6, and port. */
-function splitServerName(serverName: string): { host: string; port: number | undefined } {
+export function splitServerName(serverName: string): { host: string; port: number | undefined } {
   const [, host = '', port] = /^(.*?)(?::(\d{1,5}))?$/.exec(serverName) ?? []
   return { host: host.replace(/^\[|\]$/g, ''), port: port === undefined ? undefined : Number(port) }
 }

@@ -1,42 +1,71 @@
 import { isLoopback } from '../../config/complete.ts'
 import type { Config } from '../../config.ts'
+import { readServerKeys } from '../../core/signing/server-key-response.ts'
+import { systemClock } from '../../infra/clock.ts'
+import { createFederationConnections, type FederationConnections } from '../../infra/federation-connections.ts'
 import { listenerUrl } from '../listener-url.ts'
+import { askServer, describeTarget } from './ask-server.ts'
 import { fetchJson } from './fetch-json.ts'
-import { type Check, good, problem, warning } from './finding.ts'
+import { type Check, type Finding, good, problem, warning } from './finding.ts'
 
-const DEFAULT_PORT = 8448
-const VERSION = '/_matrix/federation/v1/version'
+const KEYS = '/_matrix/key/v2/server'
 
 /** Other servers reach this one. https://spec.matrix.org/v1.19/server-server-api/#resolving-server-names */
 export const checkFederation: Check = async (config, running) => {
   const host = config.server_name.replace(/:\d+$/, '')
   if (!config.federation.enabled) return [good('Federation is off')]
-  if (isLoopback(host)) return [warning(`Other servers cannot reach ${host}.`, federationNeedsName)]
+  if (isLoopback(host) && config.server_name === host) {
+    return [warning(`Other servers cannot reach ${host}.`, federationNeedsName)]
+  }
   if (!running)
     return [warning('Federation is not checked, as Hearth does not run.', 'Start it, then run the doctor again.')]
   const listener = config.listeners.find(({ serves }) => serves.includes('federation'))
-  const here = listener && (await fetchJson(config, listenerUrl(listener) + VERSION, { anyCertificate: true }))
+  const here = listener && (await fetchJson(config, listenerUrl(listener) + KEYS, { anyCertificate: true }))
   if (!here?.ok) {
     return [
-      warning('This Hearth does not serve federation.', 'See which version supports it, and serves in listeners.'),
+      problem('This Hearth does not serve federation.', 'Add federation to serves of a listener, and restart it.'),
     ]
   }
-  const address = await federationAddress(config)
-  const url = `https://${address}${VERSION}`
-  const answer = await fetchJson(config, url)
-  if (answer.ok && answer.body.server) return [good(`Other servers reach ${address}`)]
-  const why = answer.ok ? 'something else answers' : answer.why
-  const delegation = JSON.stringify({ 'm.server': `${new URL(config.public_base_url).hostname}:443` })
-  const mend = `Serve federation there with a valid certificate, or serve at https://${host}/.well-known/matrix/server what names the right place, such as ${delegation}. (A DNS SRV record _matrix-fed._tcp is not checked here.)`
-  return [problem(`Other servers cannot use ${url}: ${why}.`, mend)]
+  return withConnections(config, { toOurselves: true }, (connections) => checkOwnName(config, connections, here.body))
+}
+
+/** Connections under the rules of the configuration; to ourselves, which may be at a private address here, in any case. */
+export async function withConnections<Result>(
+  { federation }: Config,
+  { toOurselves = false }: { toOurselves?: boolean },
+  work: (connections: FederationConnections) => Promise<Result>,
+): Promise<Result> {
+  const rules = {
+    trustedCertificates: federation.trusted_certificates,
+    allowPrivateAddresses: federation.allow_private_addresses || toOurselves,
+  }
+  const connections = createFederationConnections(rules, systemClock)
+  try {
+    return await work(connections)
+  } finally {
+    await connections.close()
+  }
+}
+
+/** What others find under this server's name has to have this server's keys. */
+async function checkOwnName(
+  config: Config,
+  connections: FederationConnections,
+  here: Record<string, unknown>,
+): Promise<Finding[]> {
+  const name = config.server_name
+  const answer = await askServer(connections, name, { path: KEYS })
+  const place = answer.target ? describeTarget(name, answer.target) : name
+  if (!answer.ok) {
+    const delegation = JSON.stringify({ 'm.server': `${new URL(config.public_base_url).hostname}:443` })
+    const mend = `${answer.mend} Or serve at https://${name.replace(/:\d+$/, '')}/.well-known/matrix/server what names the right place, such as ${delegation}.`
+    return [problem(`Other servers cannot use ${name}, at ${place}: ${answer.why}.`, mend)]
+  }
+  const keys = readServerKeys(answer.body, name, Date.now())?.map(({ keyId, publicKey }) => keyId + publicKey)
+  const ours = readServerKeys(here, name, Date.now())?.map(({ keyId, publicKey }) => keyId + publicKey)
+  if (keys && ours?.some((key) => keys.includes(key))) return [good(`Other servers reach ${name}, at ${place}`)]
+  const what = `Other servers find another homeserver than this one at ${place}.`
+  return [problem(what, 'Let server_name, DNS and /.well-known/matrix/server lead to this server.')]
 }
 
 const federationNeedsName = 'Set server_name to a public name before you invite people, or federation.enabled to false.'
-
-async function federationAddress(config: Config): Promise<string> {
-  if (/:\d+$/.test(config.server_name)) return config.server_name
-  const answer = await fetchJson(config, `https://${config.server_name}/.well-known/matrix/server`)
-  const delegated = answer.ok ? answer.body['m.server'] : undefined
-  const address = typeof delegated === 'string' ? delegated : config.server_name
-  return /:\d+$/.test(address) ? address : `${address}:${DEFAULT_PORT}`
-}

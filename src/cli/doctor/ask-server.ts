@@ -1,0 +1,92 @@
+import type { ServerName } from '../../core/ids.ts'
+import type { FederationConnections } from '../../infra/federation-connections.ts'
+import { readBounded } from '../../infra/read-bounded.ts'
+import { type ServerTarget, splitServerName } from '../../infra/server-discovery.ts'
+
+/** What a homeserver answers, found as other servers find it. Not ok: `why`, and how to mend it; `target` undefined: it was not even found. */
+export type ServerAnswer =
+  | { ok: true; target: ServerTarget; body: Record<string, unknown>; date: number | undefined }
+  | { ok: false; target: ServerTarget | undefined; why: string; mend: string }
+
+const TIMEOUT_MS = 15_000
+const MAX_BYTES = 1024 * 1024
+
+/** A request to a homeserver, unsigned; `body` makes it a POST. */
+export async function askServer(
+  connections: FederationConnections,
+  serverName: ServerName,
+  { path, body }: { path: string; body?: unknown },
+): Promise<ServerAnswer> {
+  let target: ServerTarget | undefined
+  try {
+    const found = await connections.to(serverName)
+    target = found.target
+    const answer = await found.dispatcher.request({
+      path,
+      method: body === undefined ? 'GET' : 'POST',
+      headers: { host: target.hostHeader, 'content-type': 'application/json' },
+      ...(body !== undefined && { body: JSON.stringify(body) }),
+      signal: AbortSignal.timeout(TIMEOUT_MS),
+    })
+    const text = (await readBounded(answer.body, MAX_BYTES)).toString()
+    const failed = (why: string) => ({ ok: false, target, why, mend: NO_HOMESERVER }) as const
+    if (answer.statusCode !== 200) return failed(`${path} answers ${answer.statusCode}`)
+    const json = parseObject(text)
+    if (!json) return failed(`what ${path} answers is no JSON object`)
+    const date = Date.parse(String(answer.headers.date))
+    return { ok: true, target, body: json, date: Number.isNaN(date) ? undefined : date }
+  } catch (error) {
+    return { ok: false, target, ...explain(error as Error, target) }
+  }
+}
+
+/** How a server is found, in words. */
+export function describeTarget(serverName: string, { hostHeader, addresses }: ServerTarget): string {
+  const places = addresses.map(({ host, port }) => `${host}:${port}`).join(', ') || 'nowhere'
+  const delegated = hostHeader === serverName ? '' : `, to which .well-known/matrix/server sends`
+  const isSrv = addresses.some(({ host }) => host !== splitServerName(hostHeader).host)
+  return `${places}${isSrv ? ' (by SRV record)' : ''}${delegated}`
+}
+
+const NO_HOMESERVER =
+  'Something answers there, but no homeserver. Mend the reverse proxy, which must pass on /_matrix unchanged, or delegate to the right place at /.well-known/matrix/server.'
+
+const MENDS: Record<string, string> = {
+  ENOTFOUND: 'The name has no address: mend DNS, or the name.',
+  EAI_AGAIN: 'DNS does not answer: mend the resolvers of this machine.',
+  ECONNREFUSED:
+    'Nothing listens there: start the server, open the port, or delegate to the right place at /.well-known/matrix/server.',
+  UND_ERR_CONNECT_TIMEOUT: 'Nobody answers there: open the port in the firewall, and forward it.',
+  ETIMEDOUT: 'Nobody answers there: open the port in the firewall, and forward it.',
+  CERT_HAS_EXPIRED: 'Renew the certificate.',
+  ERR_TLS_CERT_ALTNAME_INVALID:
+    'The certificate has to be for the name that is delegated to, or without delegation for the server name itself.',
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE:
+    'Serve the whole chain: the certificate, then those of its authorities (fullchain.pem).',
+  DEPTH_ZERO_SELF_SIGNED_CERT:
+    'Get a certificate of a known authority. For a private federation, name its authority in federation.trusted_certificates.',
+  SELF_SIGNED_CERT_IN_CHAIN:
+    'Get a certificate of a known authority. For a private federation, name its authority in federation.trusted_certificates.',
+}
+
+function explain(error: Error & { code?: string }, target: ServerTarget | undefined): { why: string; mend: string } {
+  if (error.name === 'TimeoutError') return { why: `no answer in ${TIMEOUT_MS / 1000} s`, mend: MENDS.ETIMEDOUT! }
+  const inner = error instanceof AggregateError ? error.errors[0] : error.cause
+  if (inner instanceof Error) return explain(inner, target)
+  const wrongHost = `${MENDS.ERR_TLS_CERT_ALTNAME_INVALID} That is ${target?.certificateName}.`
+  const mend = error.code === 'ERR_TLS_CERT_ALTNAME_INVALID' ? wrongHost : MENDS[error.code ?? '']
+  const privateAddress = /private address|no public address/.test(error.message)
+  const otherwise = privateAddress
+    ? 'Servers are reached at public addresses only. For a private federation, set federation.allow_private_addresses.'
+    : 'Mend the network, or the other server.'
+  return { why: error.message, mend: mend ?? otherwise }
+}
+
+function parseObject(text: string): Record<string, unknown> | undefined {
+  try {
+    const value: unknown = JSON.parse(text)
+    return typeof value === 'object' && value !== null && !Array.isArray(value) ? { ...value } : undefined
+  } catch {
+    return undefined
+  }
+}
