@@ -42,7 +42,7 @@ export async function startServer(config: Config): Promise<RunningServer> {
     const presence = await startPresence(app)
     const indexing = startIndexing(app)
     const push = await startPush(app)
-    const sending = startSending(app)
+    const sending = await startSending(app)
     const edus = await startEdus(app)
     app.jobs.start(jobHandlers(app))
     const receiving = startReceiving(app)

@@ -89,7 +89,9 @@ function watchFederation(registers: Registry[], read: () => Promise<OutboxCounts
     labelNames: ['what'],
     registers,
     async collect() {
-      for (const [what, value] of Object.entries(await read())) this.set({ what }, value)
+      // The other figures are of use just when the database is away.
+      const counts = await read().catch(() => ({}))
+      for (const [what, value] of Object.entries(counts)) this.set({ what }, value)
     },
   })
 }

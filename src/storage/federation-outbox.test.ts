@@ -10,6 +10,7 @@ import {
   findDueDestinations,
   findForgottenDestinations,
   finishTransaction,
+  lagAllDestinations,
   OUTBOX_START,
   type OutboxMark,
   type OutgoingTransaction,
@@ -203,6 +204,16 @@ test('who was made to leave while the server was down learns of that, and of not
   await message(ALICE, 'secret')
   later(100)
   expect((await bodies(await take(Y)))?.sort()).toEqual(['ban', 'one'])
+})
+
+test('while federation is switched off rooms are only noted', async () => {
+  const { database, member, message, take, bodies } = await setUp()
+  await member(DORA, 'join')
+  await database.write(lagAllDestinations)
+  await message(ALICE, 'one')
+  await message(ALICE, 'two')
+  expect(await database.sql.selectFrom('federation_queue').selectAll().execute()).toEqual([])
+  expect(await bodies(await take(Y))).toEqual(['two'])
 })
 
 test('a transaction that is refused is not sent again', async () => {

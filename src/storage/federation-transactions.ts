@@ -192,6 +192,13 @@ async function startLagging(tx: Tx, destination: ServerName): Promise<void> {
       order by edu_nid desc offset ${MAX_KEPT_EDUS}::int limit 1))`.execute(tx.sql)
 }
 
+/** Takes all other servers for such as are down for long: while federation is switched off, rooms are only noted. */
+export async function lagAllDestinations(tx: Tx): Promise<void> {
+  await sql`insert into federation_destinations (destination, is_lagging)
+    select distinct server_name, true from room_servers
+    on conflict (destination) do update set is_lagging = true`.execute(tx.sql)
+}
+
 /** Gives destinations back at once, with the transactions under way: this process stops. */
 export async function releaseDestinations(tx: Tx, holder: string): Promise<void> {
   await sql`update federation_destinations set leased_by = null, leased_until = 0, wake_ts = 0

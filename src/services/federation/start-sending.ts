@@ -6,6 +6,7 @@ import {
   extendLeases,
   findDueDestinations,
   findForgottenDestinations,
+  lagAllDestinations,
   OUTBOX_START,
   type OutboxMark,
   releaseDestinations,
@@ -15,7 +16,7 @@ import { LEASE_MS, type SendingApp, sendTransactions } from './send-transactions
 
 /** Destinations at once; those that failed have places of their own, so that they cannot keep the others waiting. */
 const AT_ONCE = 200
-const RETRIES_AT_ONCE = 20
+const RETRIES_AT_ONCE = 50
 /** How often to look whether a destination has rested long enough, or another process has died. */
 const LOOK_MS = 1000
 const EXTEND_MS = LEASE_MS / 3
@@ -28,8 +29,11 @@ const COUNTED_ROWS = 100_000
  * Sends what is queued for other servers: at once what this process queued, and what has been left by others. `stop` ends what is under way;
  * others go on. https://spec.matrix.org/v1.19/server-server-api/#transactions
  */
-export function startSending(app: SendingApp & Pick<App, 'config'>): { stop(): Promise<void> } {
-  if (!app.config.federation.enabled) return { stop: async () => {} }
+export async function startSending(app: SendingApp & Pick<App, 'config'>): Promise<{ stop(): Promise<void> }> {
+  if (!app.config.federation.enabled) {
+    await app.database.write(lagAllDestinations)
+    return { stop: async () => {} }
+  }
   app.metrics.watchFederation(() => countOutbox(app.database, COUNTED_ROWS))
   const holder = app.random.token(12)
   const send = async (destination: ServerName) => {
