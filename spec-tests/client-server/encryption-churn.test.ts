@@ -1,0 +1,173 @@
+import { EventType, type IEvent, type MatrixClient, Preset } from 'matrix-js-sdk'
+import type { CryptoCallbacks } from 'matrix-js-sdk/lib/crypto-api/index.js'
+import { afterAll, beforeAll, expect, inject, test } from 'vitest'
+import { ask, asUser, registerUser, type TestUser } from '../harness/client.ts'
+import { pollUntil } from '../harness/poll-until.ts'
+import { startSdk } from '../harness/sdk.ts'
+
+/** An encrypted conversation while devices come and go: whoever is there in the end reads everything, live or by the key backup. */
+const { url } = inject('homeserver')
+const PASSWORD = 'correct horse battery'
+const MESSAGES = 500
+/** A device comes or goes after so many messages. */
+const MESSAGES_PER_CHANGE = 50
+const SENDING_AT_ONCE = 4
+
+type Person = { user: TestUser; recoveryKey: Uint8Array<ArrayBuffer> | undefined; devices: MatrixClient[] }
+let people: Person[]
+let roomId: string
+/** What devices are about to send. */
+const sending = new Map<MatrixClient, Promise<unknown>[]>()
+beforeAll(async () => {
+  people = await Promise.all([newPerson(), newPerson()])
+})
+afterAll(() => {
+  for (const device of devices()) device.stopClient()
+})
+
+const devices = () => people.flatMap((person) => person.devices)
+
+function callbacksOf(person: Person): CryptoCallbacks {
+  return { getSecretStorageKey: async ({ keys }) => [Object.keys(keys)[0]!, person.recoveryKey!] }
+}
+
+async function newPerson(): Promise<Person> {
+  const person: Person = { user: await registerUser(url), recoveryKey: undefined, devices: [] }
+  const device = await startSdk(person.user, callbacksOf(person))
+  person.devices.push(device)
+  const crypto = device.getCrypto()!
+  const key = await crypto.createRecoveryKeyFromPassphrase()
+  person.recoveryKey = key.privateKey
+  await crypto.bootstrapCrossSigning({
+    authUploadDeviceSigningKeys: async (upload) => {
+      await upload(null)
+    },
+  })
+  await crypto.bootstrapSecretStorage({ createSecretStorageKey: async () => key, setupNewKeyBackup: true })
+  return person
+}
+
+/** Signs in on another device, which gets its person's keys from secret storage. */
+async function addDevice(person: Person): Promise<void> {
+  const identifier = { type: 'm.id.user', user: person.user.userId }
+  const body = { type: 'm.login.password', identifier, password: PASSWORD }
+  const { body: login } = await ask(url, { method: 'POST', path: '/_matrix/client/v3/login', body })
+  const device = await startSdk(asUser(url, login), callbacksOf(person))
+  const crypto = device.getCrypto()!
+  await pollUntil('it knows whose it is', () => crypto.userHasCrossSigningKeys(person.user.userId, true))
+  await crypto.bootstrapCrossSigning({})
+  await crypto.loadSessionBackupPrivateKeyFromSecretStorage()
+  await crypto.checkKeyBackupAndEnable()
+  person.devices.push(device)
+}
+
+/** The oldest device goes, when it has sent all and put all its keys into the backup, as clients see to. */
+async function removeDevice(person: Person): Promise<void> {
+  const device = person.devices.shift()!
+  await Promise.all(sending.get(device) ?? [])
+  const known = (await device.getCrypto()!.exportRoomKeys()).map(({ session_id }) => session_id)
+  const login = {
+    user_id: device.getUserId()!,
+    device_id: device.getDeviceId()!,
+    access_token: device.getAccessToken()!,
+  }
+  const owner = asUser(url, login)
+  let seen: string | undefined
+  await pollUntil('its keys are backed up', async () => {
+    const { version, etag } = await owner.get('/_matrix/client/v3/room_keys/version')
+    if (etag === seen) return false
+    seen = etag
+    const { rooms } = await owner.get(`/_matrix/client/v3/room_keys/keys?version=${version}`)
+    const backedUp = new Set(Object.keys(rooms[roomId]?.sessions ?? {}))
+    return known.every((sessionId) => backedUp.has(sessionId))
+  })
+  await device.logout(true)
+}
+
+test('of 500 messages none stays undecryptable on any device', { timeout: 280_000 }, async () => {
+  roomId = await createRoom()
+  const sent: string[] = []
+  for (let round = 0; sent.length < MESSAGES; round++) {
+    const writing = write(sent, MESSAGES_PER_CHANGE)
+    const person = people[round % 2]!
+    await Promise.all([writing, person.devices.length < 3 ? addDevice(person) : removeDevice(person)])
+  }
+  expect(new Set(sent).size).toBe(MESSAGES)
+  for (const device of devices()) await readsAll(device, sent)
+})
+
+async function createRoom(): Promise<string> {
+  const [alice, bob] = people as [Person, Person]
+  const created = await alice.devices[0]!.createRoom({
+    preset: Preset.TrustedPrivateChat,
+    invite: [bob.user.userId],
+    initial_state: [
+      {
+        type: EventType.RoomEncryption,
+        // Keys are handed out anew so often that every change of devices meets some.
+        content: { algorithm: 'm.megolm.v1.aes-sha2', rotation_period_msgs: 20 },
+      },
+    ],
+  })
+  await bob.user.post(`/_matrix/client/v3/rooms/${encodeURIComponent(created.room_id)}/join`)
+  for (const device of devices())
+    await pollUntil('both are in', () => (device.getRoom(created.room_id)?.getJoinedMemberCount() ?? 0) === 2)
+  return created.room_id
+}
+
+/** Sends messages from whatever devices there are, some at the same time. */
+async function write(sent: string[], count: number): Promise<void> {
+  for (let done = 0; done < count; done += SENDING_AT_ONCE) {
+    const some = Math.min(SENDING_AT_ONCE, count - done)
+    const senders = Array.from({ length: some }, (_, place) => devices()[(done + place) % devices().length]!)
+    const messages = senders.map((device, place) => send(device, `message ${sent.length + place}`))
+    const answers = await Promise.all(messages)
+    sent.push(...answers.map((answer) => answer.event_id))
+  }
+}
+
+function send(device: MatrixClient, text: string): Promise<{ event_id: string }> {
+  const message = device.sendTextMessage(roomId, text)
+  sending.set(device, [...(sending.get(device) ?? []), message])
+  return message
+}
+
+/** What was sent before a device was known to the sender it reads by the backup, which it asks again until all keys are there. */
+async function readsAll(device: MatrixClient, sent: readonly string[]): Promise<void> {
+  const raw = new Map((await history(device)).map((event) => [event.event_id, event]))
+  const unread = new Set(sent)
+  await pollUntil(
+    `${device.getUserId()} reads all on ${device.getDeviceId()}`,
+    async () => {
+      for (const eventId of unread) {
+        const event = device.getEventMapper()({ ...raw.get(eventId)! })
+        await device.decryptEventIfNeeded(event)
+        if (event.getType() === EventType.RoomMessage && !event.isDecryptionFailure()) unread.delete(eventId)
+      }
+      if (unread.size > 0) await device.getCrypto()!.restoreKeyBackup()
+      return unread.size === 0
+    },
+    60_000,
+  ).catch((error) => {
+    throw new Error(`${unread.size} of ${sent.length} cannot be decrypted: ${[...unread].slice(0, 5)}`, {
+      cause: error,
+    })
+  })
+}
+
+/** All events of the room, as the server has them. */
+async function history(device: MatrixClient): Promise<IEvent[]> {
+  const events: IEvent[] = []
+  let from: string | undefined
+  do {
+    const page: { chunk: unknown[]; end?: string } = await device.createMessagesRequest(
+      roomId,
+      from ?? null,
+      100,
+      'b' as never,
+    )
+    events.push(...(page.chunk as IEvent[]))
+    from = page.end
+  } while (from !== undefined)
+  return events
+}
