@@ -3,6 +3,7 @@ import type { ServerName } from './core/ids.ts'
 import type { SigningKey } from './core/signing/signing-key.ts'
 import type { Clock } from './infra/clock.ts'
 import type { FederationClient } from './infra/federation-client.ts'
+import type { IdentityClient } from './infra/identity-client.ts'
 import type { JobRunner } from './infra/job-runner.ts'
 import type { KeyRing } from './infra/key-ring.ts'
 import type { Logger } from './infra/logger.ts'
@@ -28,6 +29,8 @@ export type App = {
   readonly signingKey: SigningKey
   /** Signed requests to other servers. */
   readonly federation: FederationClient
+  /** Requests to identity servers that clients name. */
+  readonly identity: IdentityClient
   /** The keys that servers sign with. */
   readonly keyRing: KeyRing
   readonly passwordHasher: PasswordHasher

@@ -3,6 +3,7 @@ import type { Config } from './config.ts'
 import { systemClock } from './infra/clock.ts'
 import { createFederationClient } from './infra/federation-client.ts'
 import { createFederationConnections, type FederationConnections } from './infra/federation-connections.ts'
+import { createIdentityClient } from './infra/identity-client.ts'
 import { createJobRunner } from './infra/job-runner.ts'
 import { createKeyRing } from './infra/key-ring.ts'
 import { createLogger } from './infra/logger.ts'
@@ -75,6 +76,7 @@ export async function openApp(config: Config): Promise<OpenApp> {
       stream,
       signingKey,
       federation,
+      identity: createIdentityClient(connections.anywhere),
       keyRing: createKeyRing({ ...peers, federation, notaries: config.federation.trusted_notaries }),
       passwordHasher: createPasswordHasher(config.passwords),
       media: createMediaStore(config.media),

@@ -4,18 +4,19 @@ import { checkAnswer } from './check-answer.ts'
 import type { Answer } from './client.ts'
 import type { TestFederation } from './federation.ts'
 
-/** A request to a server of a test federation, as from another server; unsigned, so only for what needs no signature. A body makes it a POST. */
+/** A request to a server of a test federation, as from another server; unsigned, so only for what needs no signature. A body makes it a POST, where no method is given. */
 export async function askServer(
   federation: TestFederation,
   serverName: string,
   path: string,
   body?: unknown,
+  method: 'POST' | 'PUT' = 'POST',
 ): Promise<Answer> {
   const dispatcher = new Agent({ connect: { ca: readFileSync(federation.authority.certificate) } })
   try {
     const answer = await request(`https://${serverName}${path}`, {
       dispatcher,
-      ...(body !== undefined && { method: 'POST', body: JSON.stringify(body) }),
+      ...(body !== undefined && { method, body: JSON.stringify(body) }),
     })
     const status = answer.statusCode
     const result = { status, body: await answer.body.json(), headers: new Headers(answer.headers as never) }

@@ -6,8 +6,6 @@ import { ENDPOINTS } from './endpoints.ts'
 const NOT_SERVED: Record<string, string> = {
   'POST /_matrix/policy/v1/sign': 'for policy servers, which Hearth is not',
   'GET /_matrix/federation/v1/query/{}': 'each kind of query is an endpoint of its own',
-  'PUT /_matrix/federation/v1/3pid/onbind': 'invites by e-mail address are to come',
-  'PUT /_matrix/federation/v1/exchange_third_party_invite/{}': 'invites by e-mail address are to come',
   'GET /.well-known/matrix/policy_server': 'for policy servers, which Hearth is not',
   'POST /_matrix/client/v1/appservice/{}/ping': 'application services are to come',
   'PUT /_matrix/client/v3/directory/list/appservice/{}/{}': 'application services are to come',

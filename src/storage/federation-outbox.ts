@@ -33,7 +33,7 @@ export async function queueEvents(
   if (events.length === 0) return
   const { rows } = await sql<{ destination: ServerName }>`with sent as (
       select * from unnest(${events.map((event) => event.event_nid)}::bigint[], ${events.map((event) => event.room_id)}::text[],
-        ${events.map((event) => serverNameOf(event.pdu.sender))}::text[]) with ordinality
+        ${events.map((event) => originOf(event, ourName))}::text[]) with ordinality
         as sent(event_nid, room_id, origin, place)
     ), targets as (
       select place, event_nid, room_id, server_name as destination, true as is_there
@@ -57,6 +57,12 @@ export async function queueEvents(
     tx,
     rows.map((row) => row.destination),
   )
+}
+
+/** The server that has the event already. Whoever swaps a third-party invite for a real one sends it in the name of who invited, who may be elsewhere. */
+function originOf({ pdu }: AppendedEvent, ourName: ServerName): ServerName {
+  const isSwapped = pdu.content.third_party_invite !== undefined && pdu.signatures[ourName] !== undefined
+  return isSwapped ? ourName : serverNameOf(pdu.sender)
 }
 
 function outgoingEvents(room: LockedRoom): AppendedEvent[] {

@@ -1,9 +1,9 @@
 import { z } from 'zod'
-import { MatrixError } from '../../core/errors.ts'
 import { createRoom } from '../../services/federation/create-room.ts'
 import { jsonObject, userId } from '../http/fields.ts'
 import { route } from '../http/route.ts'
 import { v3 } from './client-paths.ts'
+import { thirdParty } from './invite.ts'
 
 /** https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3createroom */
 export const postCreateRoom = route({
@@ -18,7 +18,7 @@ export const postCreateRoom = route({
     name: z.string().nullish(),
     topic: z.string().nullish(),
     invite: z.array(userId).nullish(),
-    invite_3pid: z.array(z.unknown()).nullish(),
+    invite_3pid: z.array(thirdParty).max(100).nullish(),
     room_version: z.string().nullish(),
     creation_content: jsonObject.nullish(),
     initial_state: z
@@ -29,9 +29,6 @@ export const postCreateRoom = route({
     power_level_content_override: jsonObject.nullish(),
   }),
   async handle({ body, session }, app) {
-    if (body.invite_3pid?.length) {
-      throw new MatrixError(403, 'M_THREEPID_DENIED', 'This server invites by user id only, not by email or telephone')
-    }
     const roomId = await createRoom(app, session.userId, {
       visibility: body.visibility,
       preset: body.preset,
@@ -39,6 +36,7 @@ export const postCreateRoom = route({
       name: body.name,
       topic: body.topic,
       invite: body.invite,
+      inviteThirdParties: body.invite_3pid,
       isDirect: body.is_direct,
       roomVersion: body.room_version,
       creationContent: body.creation_content,

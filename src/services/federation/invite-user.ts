@@ -5,7 +5,7 @@ import { ForbiddenError } from '../../core/errors.ts'
 import { buildEvent } from '../../core/events/build-event.ts'
 import type { Event, JsonObject, Pdu } from '../../core/events/pdu.ts'
 import { eventIdOf } from '../../core/events/reference-hash.ts'
-import { type ServerName, serverNameOf } from '../../core/ids.ts'
+import { type EventId, type ServerName, serverNameOf } from '../../core/ids.ts'
 import type { RoomVersion } from '../../core/room-versions.ts'
 import { FederationError } from '../../infra/federation-error.ts'
 import { overlayOf } from '../../storage/locked-room.ts'
@@ -28,7 +28,14 @@ export async function inviteUser(app: App, moderation: Moderation): Promise<void
 }
 
 /** As `inviteUser`, of a user of another server. `content` has the further keys of the event. */
-export async function inviteForeigner(app: App, moderation: Moderation): Promise<Event['event_id']> {
+export async function inviteForeigner(app: App, moderation: Moderation): Promise<EventId> {
+  const { roomId, sender, content } = moderation
+  await runInRoom(app, roomId, (room) => requireJoined(room, sender))
+  return inviteByDraft(app, { ...moderation, content: { ...content, membership: 'invite' } })
+}
+
+/** Sends an invite with exactly this content, if the rules allow it, once the server of who is invited has signed it. */
+export async function inviteByDraft(app: App, moderation: Moderation): Promise<EventId> {
   const { roomId, target } = moderation
   const draft = await draftInvite(app, moderation)
   const pdu = await askInTurn([serverNameOf(target)], (server) => requestSignature(app, server, draft))
@@ -46,12 +53,11 @@ type DraftedInvite = { version: RoomVersion; event: Event; roomState: Pdu[] }
 
 function draftInvite(app: App, { roomId, sender, target, content }: Moderation): Promise<DraftedInvite> {
   return runInRoom(app, roomId, async (room) => {
-    await requireJoined(room, sender)
     const { version, draft, known } = await draftEvent(app, room, {
       type: 'm.room.member',
       state_key: target,
       sender,
-      content: { ...content, membership: 'invite' },
+      content,
     })
     if (known.get('m.room.create', '')?.pdu.content['m.federate'] === false) {
       throw new ForbiddenError('The room is for users of this server only')

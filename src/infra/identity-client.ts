@@ -1,0 +1,51 @@
+import { type Dispatcher, request } from 'undici'
+import { MatrixError } from '../core/errors.ts'
+import { readBounded } from './read-bounded.ts'
+
+/** A request to an identity server that a client has named, with the token that the client has there. */
+export type IdentityRequest = {
+  /** Host name and optional port. */
+  server: string
+  accessToken: string
+  method: 'GET' | 'POST'
+  /** From `/_matrix/identity/…`. */
+  path: string
+  body?: object
+}
+
+/** Asks identity servers: https://spec.matrix.org/v1.19/identity-service-api/ */
+export type IdentityClient = {
+  /** The JSON that is answered, whatever it is. Throws what the server refuses for, and 502 when there is no answer. */
+  request(request: IdentityRequest): Promise<unknown>
+}
+
+const TIMEOUT_MS = 20_000
+const MAX_BYTES = 256 * 1024
+
+/** `dispatcher`: connections that lead only where requests of clients may lead. */
+export function createIdentityClient(dispatcher: Dispatcher): IdentityClient {
+  return {
+    async request({ server, accessToken, method, path, body }) {
+      const { status, json } = await send().catch((error: unknown) => {
+        throw new MatrixError(502, 'M_UNKNOWN', `The identity server ${server} cannot be reached: ${String(error)}`)
+      })
+      if (status >= 200 && status < 300) return json
+      const { errcode, error } = (json ?? {}) as { errcode?: unknown; error?: unknown }
+      const known = status >= 400 && status < 500 && typeof errcode === 'string' && /^[A-Z0-9_.]{1,255}$/.test(errcode)
+      const message = `The identity server ${server} answers ${status}: ${String(error ?? 'no reason')}`
+      throw known ? new MatrixError(403, errcode, message) : new MatrixError(502, 'M_UNKNOWN', message)
+
+      async function send(): Promise<{ status: number; json: unknown }> {
+        const answer = await request(`https://${server}${path}`, {
+          dispatcher,
+          method,
+          headers: { authorization: `Bearer ${accessToken}`, ...(body && { 'content-type': 'application/json' }) },
+          ...(body && { body: JSON.stringify(body) }),
+          signal: AbortSignal.timeout(TIMEOUT_MS),
+        })
+        const text = (await readBounded(answer.body, MAX_BYTES)).toString()
+        return { status: answer.statusCode, json: text === '' ? undefined : JSON.parse(text) }
+      }
+    },
+  }
+}

@@ -1,0 +1,39 @@
+import { createHash } from 'node:crypto'
+import { z } from 'zod'
+import type { App } from '../../app.ts'
+import { MatrixError } from '../../core/errors.ts'
+import { isUserId, type UserId } from '../../core/ids.ts'
+
+/** An address of somebody, at an identity server where the inviter has a token. */
+export type ThirdParty = { idServer: string; idAccessToken: string; medium: string; address: string }
+
+const hashDetails = z.object({ lookup_pepper: z.string(), algorithms: z.array(z.string()) })
+const mappings = z.object({ mappings: z.record(z.string(), z.string()) })
+
+/**
+ * The user who has bound an address, if anybody has; the identity server is not told the address for that. Throws what it refuses for, and 502.
+ * https://spec.matrix.org/v1.19/identity-service-api/#association-lookup
+ */
+export async function findThirdParty(
+  app: Pick<App, 'identity'>,
+  { idServer: server, idAccessToken: accessToken, medium, address }: ThirdParty,
+): Promise<UserId | undefined> {
+  const ask = { server, accessToken }
+  const said = await app.identity.request({ ...ask, method: 'GET', path: '/_matrix/identity/v2/hash_details' })
+  const details = hashDetails.safeParse(said)
+  if (!details.success || !details.data.algorithms.includes('sha256')) throw unusable(server)
+  const { lookup_pepper: pepper } = details.data
+  const hashed = createHash('sha256').update(`${address} ${medium} ${pepper}`).digest('base64url')
+  const body = { algorithm: 'sha256', pepper, addresses: [hashed] }
+  const found = mappings.safeParse(
+    await app.identity.request({ ...ask, method: 'POST', path: '/_matrix/identity/v2/lookup', body }),
+  )
+  if (!found.success) throw unusable(server)
+  const userId = found.data.mappings[hashed]
+  return userId !== undefined && isUserId(userId) ? userId : undefined
+}
+
+/** What is said of an identity server that does not answer as it should. */
+export function unusable(server: string): MatrixError {
+  return new MatrixError(502, 'M_UNKNOWN', `The identity server ${server} does not answer as it should`)
+}

@@ -1,0 +1,91 @@
+import { z } from 'zod'
+import type { App } from '../../app.ts'
+import { ForbiddenError } from '../../core/errors.ts'
+import type { JsonObject } from '../../core/events/pdu.ts'
+import type { RoomId, UserId } from '../../core/ids.ts'
+import { powerLevels } from '../../core/power-levels.ts'
+import { headOf, type LockedRoom, readLockedState } from '../../storage/locked-room.ts'
+import { loadProfile } from '../../storage/profiles.ts'
+import { appendEvent } from '../rooms/append-event.ts'
+import { requireJoined } from '../rooms/room-member.ts'
+import { runInRoom } from '../rooms/run-in-room.ts'
+import { findThirdParty, type ThirdParty, unusable } from './find-third-party.ts'
+import { inviteUser } from './invite-user.ts'
+
+export type ThirdPartyInvite = ThirdParty & { roomId: RoomId; sender: UserId; content: JsonObject }
+
+const storedInvite = z.object({
+  token: z.string().min(1).max(255),
+  display_name: z.string(),
+  public_keys: z.array(z.object({ public_key: z.string(), key_validity_url: z.string() })).min(1),
+})
+
+/**
+ * Invites whom an address belongs to: the user who has bound it, or whoever will, for which the identity server keeps the invite. Throws
+ * M_FORBIDDEN, and what the identity server or the user's server refuses for. https://spec.matrix.org/v1.19/client-server-api/#third-party-invites
+ */
+export async function inviteThirdParty(app: App, invite: ThirdPartyInvite): Promise<void> {
+  const { roomId, sender, content } = invite
+  const room = await runInRoom(app, roomId, (locked) => describeRoom(locked, sender))
+  const target = await findThirdParty(app, invite)
+  if (target !== undefined) return inviteUser(app, { roomId, sender, target, content })
+  const stored = await storeAtIdentityServer(app, invite, room)
+  const [first] = stored.public_keys
+  await runInRoom(app, roomId, (locked) =>
+    appendEvent(app, locked, {
+      type: 'm.room.third_party_invite',
+      state_key: stored.token,
+      sender,
+      content: { display_name: stored.display_name, ...first, public_keys: stored.public_keys },
+    }),
+  )
+}
+
+async function storeAtIdentityServer(
+  app: App,
+  { roomId, sender, idServer: server, idAccessToken: accessToken, medium, address }: ThirdPartyInvite,
+  room: JsonObject,
+): Promise<z.output<typeof storedInvite>> {
+  const { displayname, avatar_url } = await loadProfile(app.database, sender)
+  const body = {
+    medium,
+    address,
+    room_id: roomId,
+    sender,
+    ...(typeof displayname === 'string' && { sender_display_name: displayname }),
+    ...(typeof avatar_url === 'string' && { sender_avatar_url: avatar_url }),
+    ...room,
+  }
+  const path = '/_matrix/identity/v2/store-invite'
+  const parsed = storedInvite.safeParse(await app.identity.request({ server, accessToken, method: 'POST', path, body }))
+  if (!parsed.success) throw unusable(server)
+  return parsed.data
+}
+
+/** What the mail may say of the room, and under which name the identity server knows it. */
+const DESCRIBING = [
+  ['m.room.canonical_alias', 'alias', 'room_alias'],
+  ['m.room.avatar', 'url', 'room_avatar_url'],
+  ['m.room.join_rules', 'join_rule', 'room_join_rules'],
+  ['m.room.name', 'name', 'room_name'],
+  ['m.room.create', 'type', 'room_type'],
+] as const
+
+/** Throws M_FORBIDDEN unless the sender may invite: nobody is to be written to in vain. */
+async function describeRoom(room: LockedRoom, sender: UserId): Promise<JsonObject> {
+  await requireJoined(room, sender)
+  const types = [...DESCRIBING.map(([type]) => type), 'm.room.power_levels']
+  const events = await readLockedState(
+    room,
+    types.map((type) => ({ type, state_key: '' })),
+  )
+  const state = new Map(types.map((type, place) => [type as string, events[place]]))
+  const levels = powerLevels(headOf(room).version, state.get('m.room.create')!, state.get('m.room.power_levels'))
+  if (levels.of(sender) < levels.invite) throw new ForbiddenError('You have not the power to invite')
+  return Object.fromEntries(
+    DESCRIBING.flatMap(([type, key, name]) => {
+      const value = state.get(type)?.pdu.content[key]
+      return typeof value === 'string' ? [[name, value]] : []
+    }),
+  )
+}

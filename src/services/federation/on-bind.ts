@@ -1,0 +1,47 @@
+import type { App } from '../../app.ts'
+import { NotFoundError } from '../../core/errors.ts'
+import type { JsonObject } from '../../core/events/pdu.ts'
+import { type RoomId, serverNameOf, type UserId } from '../../core/ids.ts'
+import { FederationError } from '../../infra/federation-error.ts'
+import { filterRoomsOfServer } from '../../storage/room-servers.ts'
+import { findUser } from '../../storage/users.ts'
+import { type BoundInvite, issueThirdPartyInvite } from './issue-third-party-invite.ts'
+
+/** An invite that an identity server has kept until somebody bound the address. */
+export type KeptInvite = { roomId: RoomId; sender: UserId; signed: JsonObject }
+
+/**
+ * Invites a user of ours to all rooms to which an address was invited that the user has bound now. What cannot be done is logged: the identity server
+ * can do nothing about it. Throws M_NOT_FOUND for an unknown user. https://spec.matrix.org/v1.19/server-server-api/#put_matrixfederationv13pidonbind
+ */
+export async function onThirdPartyBound(app: App, target: UserId, invites: readonly KeptInvite[]): Promise<void> {
+  if (!(await findUser(app.database, target))) throw new NotFoundError(`There is no user ${target}`)
+  for (const invite of invites) {
+    try {
+      await exchange(app, { ...invite, target })
+    } catch (error) {
+      app.logger.warn({ err: error, room_id: invite.roomId, user_id: target }, 'an invite of an address led nowhere')
+    }
+  }
+}
+
+/** A server that is not in the room has to ask that of who invited. */
+async function exchange(app: App, invite: BoundInvite): Promise<void> {
+  const { roomId, sender, target, signed } = invite
+  const isHere = (await filterRoomsOfServer(app.database, [roomId], app.serverName)).length > 0
+  if (isHere) return issueThirdPartyInvite(app, invite)
+  const destination = serverNameOf(sender)
+  if (destination === app.serverName) throw new FederationError('Nobody of this server is in the room any more')
+  await app.federation.request({
+    destination,
+    method: 'PUT',
+    path: `/_matrix/federation/v1/exchange_third_party_invite/${encodeURIComponent(roomId)}`,
+    body: {
+      type: 'm.room.member',
+      room_id: roomId,
+      sender,
+      state_key: target,
+      content: { membership: 'invite', third_party_invite: { display_name: '', signed } },
+    },
+  })
+}
