@@ -132,7 +132,7 @@ describe('refused', () => {
       'M_TOO_LARGE',
     ],
     ['NUL in the state key', '/rooms/{}/state/org.example/%00', '{}', 400, 'M_BAD_JSON'],
-    ['another create event', '/rooms/{}/state/m.room.create', '{}', 403, 'M_FORBIDDEN'],
+    ['another create event', '/rooms/{}/state/m.room.create', '{}', 400, 'M_BAD_JSON'],
     ['a create event for an unknown room', '/rooms/!no:hearth.test/state/m.room.create', '{}', 403, 'M_FORBIDDEN'],
     ["another user's state", '/rooms/{}/state/org.example/@bob:hearth.test', '{}', 403, 'M_FORBIDDEN'],
     [

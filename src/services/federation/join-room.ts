@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises'
 import type { App } from '../../app.ts'
 import { ForbiddenError, MatrixError } from '../../core/errors.ts'
 import type { JsonObject } from '../../core/events/pdu.ts'
@@ -29,12 +30,27 @@ export async function joinRoom(app: App, request: JoinRequest): Promise<RoomId> 
 }
 
 async function joinHere(app: App, { userId, isGuest, content }: JoinRequest, location: RoomLocation): Promise<void> {
+  const join = () => joinOwnRoom(app, { userId, isGuest, room: location.roomId, content })
+  const refusal = await refusalOfGrant(join)
+  if (!refusal) return
+  if (location.servers.length === 0) throw new ForbiddenError(refusal.message)
+  // That somebody here may let others in since just now may still be on its way.
+  await pause(BEHIND_MS)
+  if (!(await refusalOfGrant(join))) return
+  await joinThroughOthers(app, { ...location, userId, content: await joinContent(app, userId, content) })
+}
+
+/** How far this server may be behind others of the room, beside which it costs little to wait. */
+const BEHIND_MS = 300
+
+/** Why nobody of this server may let a user into a room, if that keeps them out; anything else that does is thrown. */
+async function refusalOfGrant(join: () => Promise<unknown>): Promise<MatrixError | undefined> {
   try {
-    await joinOwnRoom(app, { userId, isGuest, room: location.roomId, content })
+    await join()
+    return undefined
   } catch (error) {
-    if (!(error instanceof MatrixError && error.errcode === 'M_UNABLE_TO_GRANT_JOIN')) throw error
-    if (location.servers.length === 0) throw new ForbiddenError(error.message)
-    await joinThroughOthers(app, { ...location, userId, content: await joinContent(app, userId, content) })
+    if (error instanceof MatrixError && error.errcode === 'M_UNABLE_TO_GRANT_JOIN') return error
+    throw error
   }
 }
 

@@ -29,13 +29,9 @@ export async function locateRoom(
   const id = target.room_id
   const isHere = (await filterRoomsOfServer(app.database, [id], app.serverName)).length > 0
   const domain = domainOf(id)
-  const known = [
-    ...target.servers,
-    ...via,
-    ...(await loadRoomContacts(app.database, id, userId)),
-    ...(await loadRoomServers(app.database, id, MAX_SERVERS)),
-  ]
-  // Where somebody made the room long ago is no more than a guess.
+  const known = [...target.servers, ...via, ...(await loadRoomContacts(app.database, id, userId))]
+  // Who was in the room when this server was, and where somebody made it long ago, is no more than a guess.
+  if (isHere || known.length === 0) known.push(...(await loadRoomServers(app.database, id, MAX_SERVERS)))
   if (known.length === 0 && domain !== undefined) known.push(domain)
   const servers = [...new Set(known)].filter((server) => server !== app.serverName)
   // Where everybody has left and nobody else can have the room, it is still here.

@@ -31,6 +31,7 @@ export function sendState(app: App, state: StateToSend): Promise<EventId> {
   if (state.type === 'm.room.member') return sendMember(app, state)
   return runInRoom(app, state.roomId, async (room) => {
     const { type, stateKey: state_key, sender, content } = state
+    if (type === 'm.room.create') throw new BadJsonError('A room has only one m.room.create')
     const [current, member] = await readLockedState(room, [
       { type, state_key },
       { type: 'm.room.member', state_key: sender },
