@@ -21,23 +21,17 @@ export async function authoriserOfJoin(
   const content = joinRules?.pdu.content ?? {}
   if (!isRestricted(room, content.join_rule)) return undefined
   const allowed = allowedRooms(content)
-  if (!(await isJoinedToAny(room.db, userId, allowed))) throw await refusal(room, userId, { allowed, serverName })
+  // Of its own users a server knows in which rooms they are, of others only where it still is itself.
+  const isOurs = serverNameOf(userId) === serverName
+  const known = isOurs ? allowed : await filterRoomsOfServer(room.db, allowed, serverName)
+  if (!(await isJoinedToAny(room.db, userId, known))) throw refusal(known.length === allowed.length)
   const authoriser = await findAuthoriser(room, serverName)
   if (authoriser !== undefined) return authoriser
   throw new MatrixError(400, 'M_UNABLE_TO_GRANT_JOIN', 'Nobody of this server in the room may let you in')
 }
 
-/** Of its own users a server knows in which rooms they are, of others only where it is itself. */
-async function refusal(
-  room: LockedRoom,
-  userId: UserId,
-  { allowed, serverName }: { allowed: readonly RoomId[]; serverName: ServerName },
-): Promise<MatrixError> {
-  const isOurs = serverNameOf(userId) === serverName
-  const known = isOurs ? allowed : await filterRoomsOfServer(room.db, allowed, serverName)
-  if (known.length === allowed.length) {
-    return new ForbiddenError('You are in none of the rooms whose members may join this room')
-  }
+function refusal(knowsAll: boolean): MatrixError {
+  if (knowsAll) return new ForbiddenError('You are in none of the rooms whose members may join this room')
   const message = 'This server is not in all of the rooms whose members may join this room'
   return new MatrixError(400, 'M_UNABLE_TO_AUTHORISE_JOIN', message)
 }
