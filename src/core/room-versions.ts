@@ -30,6 +30,8 @@ export type RoomVersion = {
   readonly redactsInContent: boolean
   /** v11: `m.room.create` has no `creator`; the sender is the creator. */
   readonly implicitCreator: boolean
+  /** v11: ids, types and state keys have at most 255 bytes; before that servers counted code points. */
+  readonly limitsFieldsInBytes: boolean
   /** v11: the updated redaction algorithm. */
   readonly updatedRedactions: boolean
   /** v12: the room id is the create event's reference hash, and create is not in `auth_events` (MSC4291). */
@@ -73,6 +75,7 @@ const v1: RoomVersion = {
   redactionKeepsJoinAuthorised: false,
   redactsInContent: false,
   implicitCreator: false,
+  limitsFieldsInBytes: false,
   updatedRedactions: false,
   roomIdIsCreateHash: false,
   privilegedCreators: false,
@@ -98,6 +101,7 @@ const v11: RoomVersion = {
   id: '11',
   redactsInContent: true,
   implicitCreator: true,
+  limitsFieldsInBytes: true,
   updatedRedactions: true,
 }
 const v12: RoomVersion = {

@@ -19,6 +19,8 @@ export type AppendedEvent = StoredEvent & {
   readonly current_changes?: readonly StateChange[]
   /** It was here before, as an outlier or rejected. */
   readonly was_stored?: boolean
+  /** It is older than what is here, and no news. */
+  readonly is_history?: boolean
 }
 
 /** The head of a room as a command sees and advances it; a new object after each event, so that a failed command leaves no trace. */

@@ -1,5 +1,6 @@
 import { sql } from 'kysely'
-import type { EventId } from '../core/ids.ts'
+import type { EventId, RoomId } from '../core/ids.ts'
+import type { Db } from './database.ts'
 import type { LockedRoom } from './locked-room.ts'
 import type { StoredEvent } from './stored-event.ts'
 
@@ -33,4 +34,42 @@ export function forgetMissingPrev(room: LockedRoom, event: StoredEvent): void {
 
 function isInTimeline({ event_order, soft_failed }: StoredEvent): boolean {
   return event_order !== null && !soft_failed
+}
+
+/** A predecessor that is not here. */
+export type MissingPrev = {
+  event_id: EventId
+  /** event_order of the newest event that names it. */
+  referrer_order: number
+}
+
+/** What is missing before events between two places of a room's timeline (the upper one included), the newest first. */
+export async function loadMissingPrevs(
+  db: Db,
+  { roomId, above, upTo, limit }: { roomId: RoomId; above: number; upTo: number; limit: number },
+): Promise<MissingPrev[]> {
+  const { rows } =
+    await sql<MissingPrev>`select event_id, referrer_order from missing_prev_events where room_id = ${roomId}
+    and referrer_order > ${above}::bigint and referrer_order <= ${upTo}::bigint
+    order by referrer_order desc, event_id limit ${limit}::int`.execute(db.sql)
+  return rows
+}
+
+/**
+ * Free places of a room's timeline before an event: `top` is the highest, `bottom` the lowest of them. Events that stand right before it count as
+ * its own.
+ */
+export async function findPlacesBefore(
+  db: Db,
+  roomId: RoomId,
+  order: number,
+): Promise<{ top: number; bottom: number }> {
+  const run = await sql<{ event_order: number }>`select event_order from events where room_id = ${roomId}
+    and event_order <= ${order}::bigint and not exists (select 1 from events as before
+      where before.room_id = ${roomId} and before.event_order = events.event_order - 1)
+    order by event_order desc limit 1`.execute(db.sql)
+  const top = (run.rows[0]?.event_order ?? order) - 1
+  const next = await sql<{ event_order: number }>`select event_order from events where room_id = ${roomId}
+    and event_order <= ${top}::bigint order by event_order desc limit 1`.execute(db.sql)
+  return { top, bottom: next.rows[0] ? next.rows[0].event_order + 1 : -Number.MAX_SAFE_INTEGER }
 }

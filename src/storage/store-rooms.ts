@@ -54,7 +54,7 @@ function ownChange(event: AppendedEvent): StateChange[] {
 
 /** A row for the event, and one for each member whose current membership is now another by it, without being its own. */
 function streamRowsOf(event: AppendedEvent): NewStreamRow[] {
-  const isTold = event.event_order !== null && !event.soft_failed
+  const isTold = event.event_order !== null && !event.soft_failed && !event.is_history
   // Other processes may have it in their caches as it was before.
   if (!isTold) return event.was_stored ? [{ ...NO_ROW, kind: 'event_changed', ref: event.event_nid }] : []
   const rows: NewStreamRow[] = [streamRowOf(event)]
@@ -143,7 +143,7 @@ async function storeHeads(tx: Tx, rooms: readonly LockedRoom[]): Promise<void> {
 
 /** Whether the new events move the room up in lists by their last event, and in those by bump events. */
 function activityOf({ events }: LockedRoom): { isActive: boolean; isBumped: boolean } {
-  const told = events.filter((event) => event.event_order !== null && !event.soft_failed)
+  const told = events.filter((event) => event.event_order !== null && !event.soft_failed && !event.is_history)
   return { isActive: told.length > 0, isBumped: told.some(({ pdu }) => BUMP_TYPES.has(pdu.type)) }
 }
 

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { readMessages } from '../../services/rooms/read-messages.ts'
+import { readHistory } from '../../services/federation/read-history.ts'
 import { filterFromQuery } from '../../services/rooms/timeline-filter.ts'
 import { queryInteger, roomId } from '../http/fields.ts'
 import { route } from '../http/route.ts'
@@ -21,5 +21,5 @@ export const getMessages = route({
     filter: z.string().optional(),
   }),
   handle: ({ params, query: { dir, filter, ...range }, session: { userId, deviceId } }, app) =>
-    readMessages(app, { ...params, ...range, userId, deviceId, direction: dir, filter: filterFromQuery(filter) }),
+    readHistory(app, { ...params, ...range, userId, deviceId, direction: dir, filter: filterFromQuery(filter) }),
 })

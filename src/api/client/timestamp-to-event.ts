@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { findEventAtTime } from '../../services/rooms/event-at-time.ts'
+import { findEventAtTimeAnywhere } from '../../services/federation/find-event-at-time.ts'
 import { queryInteger, roomId } from '../http/fields.ts'
 import { route } from '../http/route.ts'
 import { direction } from './pagination-fields.ts'
@@ -15,5 +15,5 @@ export const getTimestampToEvent = route({
   params: z.object({ roomId }),
   query: z.object({ ts: queryInteger, dir: direction }),
   handle: ({ params, query, session }, app) =>
-    findEventAtTime(app, { ...params, userId: session.userId, ts: query.ts, direction: query.dir }),
+    findEventAtTimeAnywhere(app, { ...params, userId: session.userId, ts: query.ts, direction: query.dir }),
 })

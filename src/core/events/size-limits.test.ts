@@ -34,6 +34,15 @@ describe('checkEventSize', () => {
     }
   })
 
+  it('counts code points before version 11, as others do', () => {
+    const before = ROOM_VERSIONS.get('10')!
+    expect(() => checkEventSize(before, { ...pdu, state_key: '💥'.repeat(255) })).not.toThrow()
+    expect(() => checkEventSize(before, { ...pdu, state_key: '💥'.repeat(256) })).toThrow(TooLargeError)
+    expect(() => checkEventSize(ROOM_VERSIONS.get('11')!, { ...pdu, state_key: '💥'.repeat(70) })).toThrow(
+      TooLargeError,
+    )
+  })
+
   it('measures floats only where they are allowed', () => {
     const floaty = { ...pdu, content: { n: 1.5 } }
     expect(() => checkEventSize(ROOM_VERSIONS.get('5')!, floaty)).not.toThrow()

@@ -11,7 +11,8 @@ const LIMITED_FIELDS = ['type', 'state_key', 'sender', 'room_id', 'event_id'] as
 
 /** Throws TooLargeError if the event, or one of its ids, its type or its state key, is too long. https://spec.matrix.org/v1.19/client-server-api/#size-limits */
 export function checkEventSize(version: RoomVersion, pdu: Pdu): void {
-  checkFieldSizes(pdu)
+  if (version.limitsFieldsInBytes) checkFieldSizes(pdu)
+  else checkFieldLengths(pdu)
   checkTotalSize(Buffer.byteLength(canonicalJson(pdu, { strict: version.strictCanonicalJson })))
 }
 
@@ -20,6 +21,15 @@ export function checkFieldSizes(event: Partial<Pick<Pdu, (typeof LIMITED_FIELDS)
   for (const field of LIMITED_FIELDS) {
     const value = event[field]
     if (value !== undefined && !isWithin255Bytes(value)) throw new TooLargeError(`${field} exceeds 255 bytes`)
+  }
+}
+
+/** Before room version 11 servers let others' events have 255 code points, which may be more bytes. */
+function checkFieldLengths(pdu: Pdu): void {
+  for (const field of LIMITED_FIELDS) {
+    const value = pdu[field]
+    if (value !== undefined && !isWithin255Bytes(value) && [...value].length > 255)
+      throw new TooLargeError(`${field} exceeds 255 characters`)
   }
 }
 

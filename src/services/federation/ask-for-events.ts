@@ -67,6 +67,17 @@ export async function askState(app: AskingApp, source: EventSource, eventId: Eve
   return verified(app, source, [...pdus, ...auth_chain])
 }
 
+/** Events that lead to some, newest first. https://spec.matrix.org/v1.19/server-server-api/#get_matrixfederationv1backfillroomid */
+export async function askBackfill(
+  app: AskingApp,
+  source: EventSource,
+  { from, limit }: { from: readonly EventId[]; limit: number },
+): Promise<Event[]> {
+  const path = `backfill/${encodeURIComponent(source.roomId)}`
+  const answer = await ask(app, source, { method: 'GET', path, query: { v: from, limit } })
+  return verified(app, source, parse(z.looseObject({ pdus: eventList }), answer).pdus.slice(0, 2 * limit))
+}
+
 /** Single events by id, from the first of some servers that has each. Those that none has are left out. https://spec.matrix.org/v1.19/server-server-api/#get_matrixfederationv1eventeventid */
 export async function askEvents(
   app: AskingApp,

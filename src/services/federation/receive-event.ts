@@ -3,7 +3,8 @@ import { InvalidParamError, NotFoundError } from '../../core/errors.ts'
 import type { RoomId, ServerName } from '../../core/ids.ts'
 import { loadRoomVersions } from '../../storage/room-versions.ts'
 import type { RemoteOutcome } from '../rooms/append-remote-event.ts'
-import { type TakingApp, takeEvent } from './take-event.ts'
+import type { TakingApp } from './append-with-help.ts'
+import { takeEvent } from './take-event.ts'
 import { verifyEvents } from './verify-events.ts'
 
 /**

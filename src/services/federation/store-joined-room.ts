@@ -5,6 +5,7 @@ import { ForbiddenError } from '../../core/errors.ts'
 import type { Event } from '../../core/events/pdu.ts'
 import { domainOf, type UserId } from '../../core/ids.ts'
 import type { RoomVersion } from '../../core/room-versions.ts'
+import { orderAfterGap } from '../../core/timeline-gaps.ts'
 import type { Tx } from '../../storage/database.ts'
 import { type JoinedRoomMember, loadOwnMembers, replaceMembers } from '../../storage/joined-room-members.ts'
 import {
@@ -55,7 +56,8 @@ async function begin(app: App, room: LockedRoom, { version, event, state }: Join
   })
   const bare = appendedEvent(event, {
     event_nid: nid,
-    event_order: room.head?.next_order ?? 1,
+    // What has happened since this server was in the room last is missing before it.
+    event_order: room.head ? orderAfterGap(room.head.next_order) : 1,
     state_before: stateBefore,
     state_after: stateAfter,
     room_before: roomBefore,

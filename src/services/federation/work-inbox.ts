@@ -16,7 +16,8 @@ import {
 import type { InboxRow } from '../../storage/federation-inbox-schema.ts'
 import { loadRoomVersions } from '../../storage/room-versions.ts'
 import { appendRemoteEvent, MissingEventsError } from '../rooms/append-remote-event.ts'
-import { type TakingApp, takeEvent } from './take-event.ts'
+import type { TakingApp } from './append-with-help.ts'
+import { takeEvent } from './take-event.ts'
 
 export type InboxApp = TakingApp & Pick<App, 'database' | 'clock' | 'random'>
 

@@ -2,6 +2,7 @@ import type { App } from '../../app.ts'
 import type { Event } from '../../core/events/pdu.ts'
 import type { EventId, RoomId } from '../../core/ids.ts'
 import type { RoomVersion } from '../../core/room-versions.ts'
+import { orderAfterGap } from '../../core/timeline-gaps.ts'
 import { type AppendedEvent, findLockedEvents, type LockedRoom, readLockedStateAt } from '../../storage/locked-room.ts'
 import { forgetMissingPrev, isMissingPrev, noteMissingPrevs } from '../../storage/missing-prev-events.ts'
 import { type StoredEvent, withoutUnsigned } from '../../storage/stored-event.ts'
@@ -19,6 +20,8 @@ export type RemoteEventContext = {
   stateBefore?: number
   /** Of a room that this server does not have yet; the state before the event has its create event. */
   newRoom?: { version: RoomVersion }
+  /** The event is history: it gets this place, and changes nothing but that it is there. */
+  historyOrder?: number
   /** The room's own end is out of date, for this server has not been in it: the event is the only one now. */
   replacesHead?: boolean
 }
@@ -62,8 +65,10 @@ export async function appendRemoteEvent(
   if (!version) throw new Error(`this server does not have the room ${event.room_id}`)
   const { authEvents, stateBefore, gaps } = await loadReferences(app, room, { version, event, context })
   if (context.newRoom || context.replacesHead) await renewHead(room, { version, event, stateBefore })
-  const verdict = await judgeRemoteEvent(room, { version, event, authEvents, stateBefore })
-  const appended = await store(app, room, { version, event, known, stateBefore, gaps, verdict })
+  const { historyOrder } = context
+  const isHistory = historyOrder !== undefined
+  const verdict = await judgeRemoteEvent(room, { version, event, authEvents, stateBefore, isHistory })
+  const appended = await store(app, room, { version, event, known, stateBefore, gaps, verdict, historyOrder })
   const reason = verdict.outcome === 'accepted' ? {} : { reason: verdict.reason }
   return { outcome: verdict.outcome, event: appended, ...reason }
 }
@@ -123,6 +128,7 @@ type Judged = {
   stateBefore: number
   gaps: readonly EventId[]
   verdict: RemoteVerdict
+  historyOrder: number | undefined
 }
 
 async function store(app: Capabilities, room: LockedRoom, judged: Judged): Promise<AppendedEvent> {
@@ -141,6 +147,7 @@ async function store(app: Capabilities, room: LockedRoom, judged: Judged): Promi
   if (verdict.outcome === 'accepted') await applyRemoteRedaction(room, version, appended)
   if (verdict.outcome === 'soft-failed') return placeBeside(room, appended)
   noteMissingPrevs(room, appended, judged.gaps)
+  if (judged.historyOrder !== undefined) return placeInHistory(room, appended)
   if (!(await isMissingPrev(room, appended))) return placeEvent(app, room, { version, event: appended })
   // It is late: what follows it has been here before it, and has decided what the room is now.
   forgetMissingPrev(room, appended)
@@ -152,12 +159,23 @@ function placeBeside(room: LockedRoom, event: AppendedEvent): AppendedEvent {
   const root = room.head!.state_root
   const placed = { ...event, room_before: root, room_after: root, current_changes: [] }
   room.events.push(placed)
-  room.head = { ...room.head!, next_order: room.head!.next_order + 1 }
+  room.head = { ...room.head!, next_order: event.event_order! + 1 }
   return placed
 }
 
-function draftOf(room: LockedRoom, { event, known, stateBefore, verdict }: Judged, nid: number): AppendedEvent {
+/** History makes no news: clients find it when they look. */
+function placeInHistory(room: LockedRoom, event: AppendedEvent): AppendedEvent {
+  const placed = { ...event, is_history: true, current_changes: [] }
+  room.events.push(placed)
+  forgetMissingPrev(room, placed)
+  return placed
+}
+
+function draftOf(room: LockedRoom, judged: Judged, nid: number): AppendedEvent {
+  const { event, known, stateBefore, verdict, gaps, historyOrder } = judged
   const isRejected = verdict.outcome === 'rejected'
+  const next = room.head!.next_order
+  const hasGap = gaps.length > 0 && next > 1
   // A redaction of what was an outlier holds for it still.
   const pdu = known?.redacted_by ? known.pdu : withoutUnsigned(event.pdu)
   const json = JSON.stringify(pdu)
@@ -165,7 +183,7 @@ function draftOf(room: LockedRoom, { event, known, stateBefore, verdict }: Judge
     ...event,
     pdu,
     event_nid: nid,
-    event_order: isRejected ? null : room.head!.next_order,
+    event_order: isRejected ? null : (historyOrder ?? (hasGap ? orderAfterGap(next) : next)),
     state_before: stateBefore,
     state_after: stateBefore,
     room_before: stateBefore,

@@ -9,14 +9,20 @@ import { findLockedEvents, headOf, type LockedRoom, readLockedStateAt } from '..
 /** Rejected: as if it had never been sent. Soft-failed: good for its place in the graph, but against what the room has become. */
 export type RemoteVerdict = { outcome: 'accepted' } | { outcome: 'rejected' | 'soft-failed'; reason: string }
 
-type RemoteEvent = { version: RoomVersion; event: Event; authEvents: readonly Event[]; stateBefore: number }
+type RemoteEvent = {
+  version: RoomVersion
+  event: Event
+  authEvents: readonly Event[]
+  stateBefore: number
+  isHistory: boolean
+}
 
 /**
  * What the authorisation rules say of an event of another server, in the specification's order: by its auth events, by the state before it, by
  * the current state. https://spec.matrix.org/v1.19/server-server-api/#checks-performed-on-receipt-of-a-pdu
  */
 export async function judgeRemoteEvent(room: LockedRoom, remote: RemoteEvent): Promise<RemoteVerdict> {
-  const { version, event, stateBefore } = remote
+  const { version, event, stateBefore, isHistory } = remote
   // 4
   const cited = await citedVerdict(room, remote)
   if (!cited.allowed) return rejected(cited, 'by its auth events')
@@ -25,7 +31,7 @@ export async function judgeRemoteEvent(room: LockedRoom, remote: RemoteEvent): P
   if (!before.allowed) return rejected(before, 'by the state before it')
   // 6
   const current = headOf(room).state_root
-  if (current === stateBefore || current === 0) return { outcome: 'accepted' }
+  if (isHistory || current === stateBefore || current === 0) return { outcome: 'accepted' }
   const now = checkEventAuth(version, event, await stateAt(room, version, event, current))
   return now.allowed
     ? { outcome: 'accepted' }

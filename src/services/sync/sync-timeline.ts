@@ -1,5 +1,6 @@
 import type { App } from '../../app.ts'
 import type { RoomId, UserId } from '../../core/ids.ts'
+import { followsGap } from '../../core/timeline-gaps.ts'
 import type { StoredEvent } from '../../storage/stored-event.ts'
 import { loadTimelinePage } from '../../storage/timeline-pages.ts'
 import { visibleEvents } from '../rooms/visible-events.ts'
@@ -38,6 +39,12 @@ export async function syncTimeline(
   let page = window.newest
   let taken: StoredEvent[] = []
   for (let pages = 0; pages < MAX_PAGES; pages++) {
+    const gap = page.findLastIndex((event) => followsGap(event.event_order))
+    if (gap >= 0) {
+      // What came before the gap is not what came before the events after it: the client has to ask for that.
+      const since = [...(await takenOf(app, viewer, page.slice(gap))), ...taken]
+      return { events: limit === 0 ? [] : since.slice(-limit), limited: true }
+    }
     if (page.length > 0) {
       taken = [...(await takenOf(app, viewer, page)), ...taken]
       before = page[0]!.event_order!

@@ -1,0 +1,109 @@
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { registerUser, sendText, type TestUser } from '../harness/client.ts'
+import { startFederation } from '../harness/federation.ts'
+import { pollUntil } from '../harness/poll-until.ts'
+
+let federation: Awaited<ReturnType<typeof startFederation>>
+let alice: TestUser
+let bob: TestUser
+let home: string
+beforeAll(async () => {
+  federation = await startFederation(2)
+  home = federation.servers[0]!.serverName
+  ;[alice, bob] = (await Promise.all(federation.servers.map((server) => registerUser(server.url)))) as [
+    TestUser,
+    TestUser,
+  ]
+})
+afterAll(() => federation.dispose())
+
+const CLIENT = '/_matrix/client/v3'
+const room = (roomId: string, rest: string) => `${CLIENT}/rooms/${encodeURIComponent(roomId)}/${rest}`
+const join = (user: TestUser, roomId: string) =>
+  user.post(`${CLIENT}/join/${encodeURIComponent(roomId)}?via=${encodeURIComponent(home)}`, {})
+
+type Event = { type: string; event_id: string; content: { body?: string; membership?: string } }
+
+/** All that a user gets by paging back from the end, newest first. */
+async function history(user: TestUser, roomId: string): Promise<Event[]> {
+  const events: Event[] = []
+  let from = ''
+  for (;;) {
+    const page = await user.get(room(roomId, `messages?dir=b&limit=30${from}`))
+    events.push(...page.chunk)
+    if (page.end === undefined) return events
+    from = `&from=${page.end}`
+  }
+}
+
+const bodies = (events: Event[]) => events.flatMap(({ content }) => content.body ?? [])
+
+async function createRoom(options: object = {}): Promise<string> {
+  return (await alice.post(`${CLIENT}/createRoom`, { preset: 'public_chat', ...options })).room_id
+}
+
+async function say(roomId: string, from: number, to: number): Promise<string[]> {
+  const said: string[] = []
+  for (let count = from; count < to; count++) {
+    await sendText(alice, roomId, `${count}`)
+    said.push(`${count}`)
+  }
+  return said
+}
+
+/** https://spec.matrix.org/v1.19/server-server-api/#backfilling-and-retrieving-missing-events */
+test('what was said before a server joined is fetched when somebody pages back to it, whole and in order', async () => {
+  const roomId = await createRoom()
+  const said = await say(roomId, 0, 140)
+  await join(bob, roomId)
+  const there = await history(bob, roomId)
+  expect(bodies(there).toReversed()).toEqual(said)
+  const ids = there.map(({ event_id }) => event_id)
+  expect(new Set(ids).size).toBe(ids.length)
+  expect(there.at(-1)?.type).toBe('m.room.create')
+  expect(ids).toEqual((await history(alice, roomId)).map(({ event_id }) => event_id))
+})
+
+test('of a room where only those who are there may read, nothing is shown of before', async () => {
+  const initial_state = [{ type: 'm.room.history_visibility', content: { history_visibility: 'joined' } }]
+  const roomId = await createRoom({ initial_state })
+  await say(roomId, 0, 5)
+  await join(bob, roomId)
+  await sendText(alice, roomId, 'welcome')
+  await pollUntil('bob hears alice', async () => bodies(await history(bob, roomId)).includes('welcome'))
+  expect(bodies(await history(bob, roomId))).toEqual(['welcome'])
+})
+
+test('what a server missed while nobody of it was there lies in its place', async () => {
+  const roomId = await createRoom()
+  await join(bob, roomId)
+  await sendText(alice, roomId, 'first')
+  await pollUntil('bob hears alice', async () => bodies(await history(bob, roomId)).includes('first'))
+  const { next_batch } = await bob.get(`${CLIENT}/sync`)
+  await bob.post(room(roomId, 'leave'))
+  await pollUntil('bob has gone', async () => {
+    return (
+      (await alice.get(room(roomId, `state/m.room.member/${encodeURIComponent(bob.userId)}`))).membership === 'leave'
+    )
+  })
+  const missed = await say(roomId, 0, 40)
+  await join(bob, roomId)
+  const { timeline } = (await bob.get(`${CLIENT}/sync?since=${next_batch}`)).rooms.join[roomId]
+  expect(timeline.limited).toBe(true)
+  expect(bodies(timeline.events)).toEqual([])
+  expect(bodies(await history(bob, roomId)).toReversed()).toEqual(['first', ...missed])
+})
+
+/** https://spec.matrix.org/v1.19/server-server-api/#get_matrixfederationv1timestamp_to_eventroomid */
+test('an event of before is found by its time, and what is around it', async () => {
+  const roomId = await createRoom()
+  await say(roomId, 0, 3)
+  const middle = Date.now()
+  const said = await say(roomId, 3, 6)
+  await join(bob, roomId)
+  const found = await bob.get(
+    `/_matrix/client/v1/rooms/${encodeURIComponent(roomId)}/timestamp_to_event?ts=${middle}&dir=f`,
+  )
+  const context = await bob.get(room(roomId, `context/${encodeURIComponent(found.event_id)}?limit=4`))
+  expect(context.event.content.body).toBe(said[0])
+})

@@ -1,0 +1,100 @@
+import type { App } from '../../app.ts'
+import { MatrixError, NotFoundError } from '../../core/errors.ts'
+import type { Event } from '../../core/events/pdu.ts'
+import type { EventId, RoomId } from '../../core/ids.ts'
+import { FederationError } from '../../infra/federation-error.ts'
+import { appendRemoteEvent, MissingEventsError, type RemoteOutcome } from '../rooms/append-remote-event.ts'
+import { receivedState } from '../rooms/received-state.ts'
+import { type FetchingApp, fetchAuthEvents, fetchStateAfter, type Sources } from './fetch-references.ts'
+
+export type TakingApp = FetchingApp & Pick<App, 'rooms' | 'serverName' | 'stopping'>
+
+/** An event to be appended; `historyOrder`: its place, if it is history. */
+export type AppendedItem = { event: Event; historyOrder?: number }
+/** How many states may still be fetched. */
+export type StatesLeft = { count: number }
+
+/**
+ * Appends an event, fetching what permits it, and, as often as is allowed, the state after predecessors that nobody needs to have. Throws
+ * FederationError when that cannot be had.
+ */
+export async function appendWithHelp(
+  app: TakingApp,
+  source: Sources,
+  { statesLeft, ...item }: AppendedItem & { statesLeft: StatesLeft },
+): Promise<RemoteOutcome> {
+  const { event_id: eventId } = item.event
+  const told = new Map<EventId, number[]>()
+  let hasAskedForAuth = false
+  for (;;) {
+    try {
+      return await appendTold(app, source.roomId, item, told)
+    } catch (error) {
+      if (!(error instanceof MissingEventsError)) throw error
+      // First the states, for what permits the event comes with them.
+      if (error.prevIds.length === 0) {
+        if (hasAskedForAuth) throw new FederationError(`${eventId} cites what nobody has`, { retryable: false })
+        hasAskedForAuth = true
+        await fetchAuthEvents(app, source, { eventId, missing: error.authIds })
+        continue
+      }
+      for (const id of error.prevIds) {
+        if (statesLeft.count-- <= 0)
+          throw new FederationError(`${eventId} follows what nobody has`, { retryable: false })
+        told.set(id, await fetchStateAfter(app, source, id))
+      }
+    }
+  }
+}
+
+function appendTold(
+  app: TakingApp,
+  roomId: RoomId,
+  { event, historyOrder }: AppendedItem,
+  told: ReadonlyMap<EventId, number[]>,
+): Promise<RemoteOutcome> {
+  return app.rooms.run(roomId, async (room) => {
+    if (!room.head) throw new NotFoundError('This server is not in that room')
+    const prevStates = new Map<EventId, number>()
+    for (const [id, nids] of told) prevStates.set(id, await receivedState(app, room, nids))
+    return appendRemoteEvent(app, room, event, { prevStates, ...(historyOrder !== undefined && { historyOrder }) })
+  })
+}
+
+/** Appends events in order, many to a transaction. Those that cannot be are left out: others may do without them, and if not, say so themselves. */
+export async function appendAll(
+  app: TakingApp,
+  source: Sources,
+  { items, statesLeft }: { items: readonly AppendedItem[]; statesLeft: StatesLeft },
+): Promise<void> {
+  let rest = items
+  while (rest.length > 0) {
+    const done = await appendReady(app, source.roomId, rest)
+    const [next] = rest.slice(done)
+    if (!next) return
+    try {
+      await appendWithHelp(app, source, { ...next, statesLeft })
+    } catch (error) {
+      if (!(error instanceof FederationError || error instanceof MatrixError)) throw error
+      app.logger.info({ err: error, room_id: source.roomId, event_id: next.event.event_id }, 'an event is left out')
+    }
+    rest = rest.slice(done + 1)
+  }
+}
+
+/** Appends the first events of which all that they refer to is here; returns how many. */
+function appendReady(app: TakingApp, roomId: RoomId, items: readonly AppendedItem[]): Promise<number> {
+  return app.rooms.run(roomId, async (room) => {
+    let done = 0
+    for (const { event, historyOrder } of items) {
+      try {
+        await appendRemoteEvent(app, room, event, historyOrder === undefined ? {} : { historyOrder })
+      } catch (error) {
+        if (error instanceof MissingEventsError) break
+        throw error
+      }
+      done++
+    }
+    return done
+  })
+}

@@ -1,0 +1,101 @@
+import type { App } from '../../app.ts'
+import type { Event } from '../../core/events/pdu.ts'
+import type { EventId, RoomId, ServerName } from '../../core/ids.ts'
+import type { RoomVersion } from '../../core/room-versions.ts'
+import { topologicalOrder } from '../../core/topological-order.ts'
+import { FederationError } from '../../infra/federation-error.ts'
+import { findEventNids } from '../../storage/event-nids.ts'
+import { findPlacesBefore, loadMissingPrevs, type MissingPrev } from '../../storage/missing-prev-events.ts'
+import { loadRoomServers } from '../../storage/room-servers.ts'
+import { loadRoomVersions } from '../../storage/room-versions.ts'
+import { appendAll, type TakingApp } from './append-with-help.ts'
+import { askBackfill } from './ask-for-events.ts'
+import { sourcesOf } from './sources-of.ts'
+
+export type BackfillingApp = TakingApp & Pick<App, 'clock'>
+
+const PAGE = 100
+const SERVERS = 4
+/** Events of which the predecessors are asked for at once. */
+const MAX_GAPS = 5
+const MAX_STATES = 4
+/** After nobody had anything for a gap, it is left alone for this long. */
+const REST_MS = 60_000
+const MAX_RESTING = 10_000
+
+const underWay = new WeakMap<App['database'], Map<RoomId, Promise<boolean>>>()
+const resting = new WeakMap<App['database'], Map<EventId, number>>()
+
+/**
+ * Fetches history that is missing before events between two places of a room's timeline (the upper one included); returns whether there is more
+ * now. Several servers are asked in turn. https://spec.matrix.org/v1.19/server-server-api/#backfilling-and-retrieving-missing-events
+ */
+export function backfillRoom(
+  app: BackfillingApp,
+  range: { roomId: RoomId; above: number; upTo: number },
+): Promise<boolean> {
+  const ofApp = underWay.get(app.database) ?? new Map<RoomId, Promise<boolean>>()
+  underWay.set(app.database, ofApp)
+  const known = ofApp.get(range.roomId)
+  if (known) return known
+  const work = backfill(app, range).finally(() => ofApp.delete(range.roomId))
+  ofApp.set(range.roomId, work)
+  return work
+}
+
+async function backfill(app: BackfillingApp, range: { roomId: RoomId; above: number; upTo: number }): Promise<boolean> {
+  const missing = await loadMissingPrevs(app.database, { ...range, limit: MAX_GAPS })
+  const gaps = missing.filter(({ event_id }) => !isResting(app, event_id))
+  const version = (await loadRoomVersions(app.database, [range.roomId])).get(range.roomId)
+  if (gaps.length === 0 || !version) return false
+  const servers = await loadRoomServers(app.database, range.roomId, SERVERS + 1)
+  for (const server of servers.filter((name) => name !== app.serverName).slice(0, SERVERS)) {
+    try {
+      if (await backfillFrom(app, server, { roomId: range.roomId, version, gaps })) return true
+    } catch (error) {
+      if (!(error instanceof FederationError)) throw error
+      app.logger.info({ err: error, server, room_id: range.roomId }, 'a server does not tell of earlier events')
+    }
+  }
+  for (const { event_id } of gaps) rest(app, event_id)
+  return false
+}
+
+async function backfillFrom(
+  app: BackfillingApp,
+  server: ServerName,
+  { roomId, version, gaps }: { roomId: RoomId; version: RoomVersion; gaps: readonly MissingPrev[] },
+): Promise<boolean> {
+  const source = await sourcesOf(app, { roomId, version }, server)
+  const from = gaps.map(({ event_id }) => event_id)
+  const events = await askBackfill(app, source, { from, limit: PAGE })
+  const fresh = await inOrder(app, events)
+  const order = Math.min(...gaps.map(({ referrer_order }) => referrer_order))
+  const { top, bottom } = await findPlacesBefore(app.database, roomId, order)
+  const kept = fresh.slice(-Math.max(0, top - bottom + 1))
+  const items = kept.map((event, place) => ({ event, historyOrder: top - kept.length + 1 + place }))
+  await appendAll(app, source, { items, statesLeft: { count: MAX_STATES } })
+  const ids = kept.map(({ event_id }) => event_id)
+  return [...(await findEventNids(app.database, ids)).values()].some(({ event_order }) => event_order !== null)
+}
+
+/** Those that are not in the timeline, oldest first. */
+async function inOrder(app: BackfillingApp, events: readonly Event[]): Promise<Event[]> {
+  const byId = new Map(events.map((event) => [event.event_id, event]))
+  const here = await findEventNids(app.database, [...byId.keys()])
+  // The answer is newest first: where nothing else says so, the order of its events is the other way round.
+  return topologicalOrder(new Map([...byId].reverse()), (event) => event.prev_event_ids).filter(
+    ({ event_id }) => typeof here.get(event_id)?.event_order !== 'number',
+  )
+}
+
+function isResting(app: BackfillingApp, eventId: EventId): boolean {
+  return (resting.get(app.database)?.get(eventId) ?? 0) > app.clock.now()
+}
+
+function rest(app: BackfillingApp, eventId: EventId): void {
+  const ofApp = resting.get(app.database) ?? new Map<EventId, number>()
+  resting.set(app.database, ofApp)
+  if (ofApp.size > MAX_RESTING) ofApp.clear()
+  ofApp.set(eventId, app.clock.now() + REST_MS)
+}

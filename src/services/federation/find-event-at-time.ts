@@ -1,0 +1,121 @@
+import { z } from 'zod'
+import type { App } from '../../app.ts'
+import { NotFoundError } from '../../core/errors.ts'
+import { type EventId, isEventId, type RoomId, type ServerName, type UserId } from '../../core/ids.ts'
+import type { RoomVersion } from '../../core/room-versions.ts'
+import { FederationError } from '../../infra/federation-error.ts'
+import { loadEventsById } from '../../storage/events.ts'
+import { findPlacesBefore, loadMissingPrevs } from '../../storage/missing-prev-events.ts'
+import { loadRoomServers } from '../../storage/room-servers.ts'
+import { loadRoomVersions } from '../../storage/room-versions.ts'
+import type { StoredEvent } from '../../storage/stored-event.ts'
+import { findEventAtTime } from '../rooms/event-at-time.ts'
+import { visibleEvents } from '../rooms/visible-events.ts'
+import { appendWithHelp, type TakingApp } from './append-with-help.ts'
+import { askEvents } from './ask-for-events.ts'
+import { sourcesOf } from './sources-of.ts'
+
+type Search = { roomId: RoomId; userId: UserId; ts: number; direction: 'forwards' | 'backwards' }
+type Found = { event_id: EventId; origin_server_ts: number }
+
+const SERVERS = 3
+const TIMEOUT_MS = 10_000
+const MAX_GAPS = 100
+const MAX_STATES = 3
+/** How far from its neighbours an event is placed of which nothing around is known. */
+const DISTANCE = 2 ** 19
+
+const answer = z.looseObject({ event_id: z.string().refine(isEventId), origin_server_ts: z.int() })
+
+/**
+ * As `findEventAtTime`; where history is missing that may have a nearer event, other servers in the room are asked, and the event is fetched.
+ * https://spec.matrix.org/v1.19/server-server-api/#get_matrixfederationv1timestamp_to_eventroomid
+ */
+export async function findEventAtTimeAnywhere(app: TakingApp & Pick<App, 'database'>, search: Search): Promise<Found> {
+  const local = await findEventAtTime(app, search).catch((error) => {
+    if (error instanceof NotFoundError) return undefined
+    throw error
+  })
+  const gap = await gapBeside(app, search, local)
+  const remote = gap === undefined ? undefined : await askOthers(app, search, { gap, local })
+  const found = remote ?? local
+  if (found) return found
+  throw new NotFoundError(`There is no event ${search.direction} from this time`)
+}
+
+/** The place after the gap in which a nearer event may be missing; undefined: there is none. */
+async function gapBeside(
+  app: TakingApp,
+  { roomId, direction }: Search,
+  local: Found | undefined,
+): Promise<number | undefined> {
+  const everywhere = { roomId, above: -Number.MAX_SAFE_INTEGER, upTo: Number.MAX_SAFE_INTEGER, limit: MAX_GAPS }
+  const gaps = (await loadMissingPrevs(app.database, everywhere)).map(({ referrer_order }) => referrer_order)
+  if (gaps.length === 0 || !local) return direction === 'forwards' ? gaps[0] : gaps.at(-1)
+  const order = (await loadEventsById(app.database, [local.event_id]))[0]?.event_order ?? 0
+  return direction === 'forwards' ? gaps.find((gap) => gap <= order) : gaps.findLast((gap) => gap > order)
+}
+
+async function askOthers(
+  app: TakingApp,
+  search: Search,
+  { gap, local }: { gap: number; local: Found | undefined },
+): Promise<Found | undefined> {
+  const { roomId } = search
+  const version = (await loadRoomVersions(app.database, [roomId])).get(roomId)
+  const servers = await loadRoomServers(app.database, roomId, SERVERS + 1)
+  if (!version) return undefined
+  for (const server of servers.filter((name) => name !== app.serverName).slice(0, SERVERS)) {
+    try {
+      const found = await ask(app, server, search)
+      if (!isNearer(search, found, local)) continue
+      const event = await fetchIntoGap(app, server, { version, search, gap, eventId: found.event_id })
+      if (event) return { event_id: event.event_id, origin_server_ts: event.pdu.origin_server_ts }
+    } catch (error) {
+      if (!(error instanceof FederationError)) throw error
+      app.logger.info({ err: error, server, room_id: roomId }, 'a server does not tell which event is near a time')
+    }
+  }
+  return undefined
+}
+
+async function ask(app: TakingApp, server: ServerName, { roomId, ts, direction }: Search): Promise<Found> {
+  const told = answer.safeParse(
+    await app.federation.request({
+      destination: server,
+      method: 'GET',
+      path: `/_matrix/federation/v1/timestamp_to_event/${encodeURIComponent(roomId)}`,
+      query: { ts, dir: direction === 'forwards' ? 'f' : 'b' },
+      timeoutMs: TIMEOUT_MS,
+    }),
+  )
+  if (!told.success) throw new FederationError('The answer is malformed', { retryable: false })
+  return told.data as Found
+}
+
+function isNearer({ ts, direction }: Search, { origin_server_ts: at }: Found, local: Found | undefined): boolean {
+  if (direction === 'forwards' ? at < ts : at > ts) return false
+  return !local || Math.abs(at - ts) < Math.abs(local.origin_server_ts - ts)
+}
+
+/** The event, if the user may see it; it is given a place in the midst of the gap. */
+async function fetchIntoGap(
+  app: TakingApp,
+  server: ServerName,
+  { version, search, gap, eventId }: { version: RoomVersion; search: Search; gap: number; eventId: EventId },
+): Promise<StoredEvent | undefined> {
+  const { roomId, userId } = search
+  const stored = async () => (await loadEventsById(app.database, [eventId]))[0]
+  if (typeof (await stored())?.event_order !== 'number') {
+    const source = await sourcesOf(app, { roomId, version }, server)
+    const [event] = await askEvents(app, source, [eventId])
+    if (!event) return undefined
+    const { top, bottom } = await findPlacesBefore(app.database, roomId, gap)
+    const historyOrder = Math.max(top - DISTANCE, Math.ceil((top + bottom) / 2))
+    if (historyOrder > top) return undefined
+    await appendWithHelp(app, source, { event, historyOrder, statesLeft: { count: MAX_STATES } })
+  }
+  const event = await stored()
+  const [visible] = event && !event.soft_failed ? await visibleEvents(app, userId, [event]) : []
+  return visible
+}

@@ -1,0 +1,57 @@
+import type { App } from '../../app.ts'
+import { paginationToken } from '../../core/pagination-token.ts'
+import { loadMissingPrevs } from '../../storage/missing-prev-events.ts'
+import { findRoomHead } from '../../storage/room-heads.ts'
+import { type Messages, type MessagesCommand, readMessages } from '../rooms/read-messages.ts'
+import { orderOfToken } from '../rooms/room-points.ts'
+import { type BackfillingApp, backfillRoom } from './backfill-room.ts'
+
+/** How often other servers are asked for one page. */
+const MAX_ROUNDS = 3
+const MAX_GAPS = 100
+
+/**
+ * As `readMessages`; what is missing of the history here is fetched from other servers in the room.
+ * https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3roomsroomidmessages
+ */
+export async function readHistory(
+  app: BackfillingApp & Pick<App, 'database'>,
+  command: MessagesCommand,
+): Promise<Messages> {
+  const { roomId } = command
+  let messages = await readMessages(app, command)
+  if (command.direction === 'forwards') return readOn(app, command, messages)
+  const upTo = (await topOf(app, command)) + 1
+  for (let round = 0; round < MAX_ROUNDS; round++) {
+    const above = messages.end === undefined ? -Number.MAX_SAFE_INTEGER : await orderOfToken(app, roomId, messages.end)
+    if (!(await backfillRoom(app, { roomId, above, upTo }))) break
+    messages = await readMessages(app, command)
+  }
+  return messages.end === undefined ? withEnd(app, command, { messages, upTo }) : messages
+}
+
+/** Forwards, what is missing between two events of a page is fetched once. */
+async function readOn(app: BackfillingApp, command: MessagesCommand, messages: Messages): Promise<Messages> {
+  const { roomId, from } = command
+  if (from === undefined || messages.chunk.length === 0) return messages
+  const above = await orderOfToken(app, roomId, from)
+  const upTo = messages.end === undefined ? Number.MAX_SAFE_INTEGER : await orderOfToken(app, roomId, messages.end)
+  return (await backfillRoom(app, { roomId, above, upTo })) ? readMessages(app, command) : messages
+}
+
+/** Where there are gaps that nobody could fill by now, the client may ask on. */
+async function withEnd(
+  app: Pick<App, 'database'>,
+  { roomId }: MessagesCommand,
+  { messages, upTo }: { messages: Messages; upTo: number },
+): Promise<Messages> {
+  if (messages.chunk.length === 0) return messages
+  const range = { roomId, above: -Number.MAX_SAFE_INTEGER, upTo, limit: MAX_GAPS }
+  const gap = (await loadMissingPrevs(app.database, range)).at(-1)
+  return gap ? { ...messages, end: paginationToken(gap.referrer_order - 1) } : messages
+}
+
+async function topOf(app: Pick<App, 'database'>, { roomId, from }: MessagesCommand): Promise<number> {
+  if (from !== undefined) return orderOfToken(app, roomId, from)
+  return ((await findRoomHead(app.database, roomId))?.next_order ?? 1) - 1
+}
