@@ -100,7 +100,9 @@ async function omittedState(
   { filter }: Viewer,
   { span, timeline }: { span: RoomSpan; timeline: SyncTimeline },
 ): Promise<StoredEvent[]> {
-  const last = new Map(timeline.events.filter(isState).map((event) => [keyOf(event), event.event_nid]))
+  // What came after the end of the state that is told, as a ban of who had left, has no part in it.
+  const until = timeline.events.filter((event) => event.event_order! <= (span.endOrder ?? span.last))
+  const last = new Map(until.filter(isState).map((event) => [keyOf(event), event.event_nid]))
   const { added } = await readStateDiff(app.database, startRoot(span, timeline), span.end)
   const current = timeline.events.some(isForked) ? await currentOf(app, span.end, timeline) : []
   const omitted = new Set([...added, ...current])
