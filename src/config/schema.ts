@@ -172,6 +172,23 @@ const support = z
   .prefault({})
   .describe('Who helps: clients find it at /.well-known/matrix/support.')
 
+const policyServer = z
+  .strictObject({
+    public_key: z
+      .string()
+      .regex(/^[A-Za-z0-9+/_-]{43}$/, 'expected an Ed25519 key in unpadded Base64')
+      .optional()
+      .meta({
+        description:
+          'The key by which the policy server at this server name signs events: clients that set it up for a room find it at /.well-known/matrix/policy_server.',
+        example: '6yhHGKhCiXTSEN2ksjV7kX/N6rBQZ3Xb+M7LlC6NS+s',
+      }),
+  })
+  .prefault({})
+  .describe(
+    'A program beside Hearth that checks events for rooms (a policy server), to which the proxy in front passes /_matrix/policy.',
+  )
+
 const limits = z
   .strictObject({
     request_size: byteSize.prefault('10M').describe('The largest body of a request, uploads of media aside.'),
@@ -258,6 +275,7 @@ export const configSchema = z.strictObject({
   presence,
   email,
   server_notices: serverNotices,
+  policy_server: policyServer,
   rate_limits: rateLimits,
   limits,
   log,

@@ -195,6 +195,7 @@ async function refusal(destination: ServerName, answer: Dispatcher.ResponseData)
   return new FederationError(`${destination} answers ${status}${said}`, {
     status,
     ...(typeof errcode === 'string' && { errcode }),
+    ...(typeof error === 'string' && { said: error }),
     retryAfterMs: retryAfter(answer.headers['retry-after'], extra.retry_after_ms),
     extra,
   })

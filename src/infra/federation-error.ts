@@ -5,6 +5,8 @@ export class FederationError extends Error {
   /** What the server answered; undefined: there was no (usable) answer. */
   readonly status: number | undefined
   readonly errcode: string
+  /** The server's own words, if it had any. */
+  readonly said: string | undefined
   /** Whether the same request may succeed at another time: there was no answer, or one that says so. */
   readonly retryable: boolean
   /** How long the server asked to be left alone, in milliseconds. */
@@ -17,6 +19,7 @@ export class FederationError extends Error {
     this.name = new.target.name
     this.status = answer.status
     this.errcode = answer.errcode ?? 'M_UNKNOWN'
+    this.said = answer.said
     this.retryable = answer.retryable ?? (answer.status === undefined || answer.status >= 500 || answer.status === 429)
     this.retryAfterMs = answer.retryAfterMs
     this.extra = answer.extra ?? {}

@@ -1,5 +1,6 @@
 import type { AnyEndpoint } from '../http/route.ts'
 import { getWellKnownClient } from '../well-known/client.ts'
+import { getWellKnownPolicyServer } from '../well-known/policy-server.ts'
 import { getWellKnownServer } from '../well-known/server.ts'
 import { getWellKnownSupport } from '../well-known/support.ts'
 import { deleteOneAccountData, getOneAccountData, putOneAccountData } from './account-data.ts'
@@ -46,6 +47,7 @@ const discovery: AnyEndpoint[] = [
   getWellKnownClient,
   getWellKnownServer,
   getWellKnownSupport,
+  getWellKnownPolicyServer,
   getThirdPartyProtocols,
   getThirdPartyProtocol,
   getThirdPartyMatches,

@@ -12,6 +12,7 @@ import { appendRemoteEvent } from '../rooms/append-remote-event.ts'
 import { requireAllowedByAcl } from './check-server-acl.ts'
 import { authoriserFor, requireResident } from './member-template.ts'
 import { verifyEvents } from './verify-events.ts'
+import { withPolicySignature } from './with-policy-signature.ts'
 
 /** A member event that another server made from our template and wants in the room. */
 export type MemberSubmission = {
@@ -45,14 +46,16 @@ export async function acceptMember(app: App, submission: MemberSubmission): Prom
   }
   const [known] = await loadEventsById(app.database, [eventId])
   if (known && known.event_order !== null && !known.rejected && !known.soft_failed) return known
-  return app.rooms.run(roomId, async (room) => {
-    await requireAuthorised(app, room, submission)
-    const { outcome, event: stored, reason } = await appendRemoteEvent(app, room, event)
-    // Those in the room hear of it from here.
-    if (outcome === 'accepted') room.outgoing.push(stored.event_nid)
-    if (outcome === 'accepted' || (outcome === 'known' && !stored.soft_failed)) return stored
-    throw new ForbiddenError(`The room does not allow this: ${reason ?? 'it has refused it before'}`)
-  })
+  return withPolicySignature(app, event, (signed, refusal) =>
+    app.rooms.run(roomId, async (room) => {
+      await requireAuthorised(app, room, submission)
+      const { outcome, event: stored, reason } = await appendRemoteEvent(app, room, signed, refusal)
+      // Those in the room hear of it from here.
+      if (outcome === 'accepted') room.outgoing.push(stored.event_nid)
+      if (outcome === 'accepted' || (outcome === 'known' && !stored.soft_failed)) return stored
+      throw new ForbiddenError(`The room does not allow this: ${reason ?? 'it has refused it before'}`)
+    }),
+  )
 }
 
 function requireMemberEvent({ origin, membership, pdu }: MemberSubmission): void {

@@ -4,8 +4,10 @@ import type { Event } from '../../core/events/pdu.ts'
 import type { EventId, RoomId } from '../../core/ids.ts'
 import { FederationError } from '../../infra/federation-error.ts'
 import { appendRemoteEvent, MissingEventsError, type RemoteOutcome } from '../rooms/append-remote-event.ts'
+import { PolicySignatureNeeded } from '../rooms/policy-server.ts'
 import { receivedState } from '../rooms/received-state.ts'
 import { type FetchingApp, fetchAuthEvents, fetchStateAfter, type Sources } from './fetch-references.ts'
+import { withPolicySignature } from './with-policy-signature.ts'
 
 export type TakingApp = FetchingApp & Pick<App, 'rooms' | 'serverName' | 'stopping'>
 
@@ -53,12 +55,15 @@ function appendTold(
   { event, historyOrder }: AppendedItem,
   told: ReadonlyMap<EventId, number[]>,
 ): Promise<RemoteOutcome> {
-  return app.rooms.run(roomId, async (room) => {
-    if (!room.head) throw new NotFoundError('This server is not in that room')
-    const prevStates = new Map<EventId, number>()
-    for (const [id, nids] of told) prevStates.set(id, await receivedState(app, room, nids))
-    return appendRemoteEvent(app, room, event, { prevStates, ...(historyOrder !== undefined && { historyOrder }) })
-  })
+  const place = historyOrder === undefined ? {} : { historyOrder }
+  return withPolicySignature(app, event, (signed, refusal) =>
+    app.rooms.run(roomId, async (room) => {
+      if (!room.head) throw new NotFoundError('This server is not in that room')
+      const prevStates = new Map<EventId, number>()
+      for (const [id, nids] of told) prevStates.set(id, await receivedState(app, room, nids))
+      return appendRemoteEvent(app, room, signed, { prevStates, ...place, ...refusal })
+    }),
+  )
 }
 
 /** Appends events in order, many to a transaction. Those that cannot be are left out: others may do without them, and if not, say so themselves. */
@@ -82,7 +87,7 @@ export async function appendAll(
   }
 }
 
-/** Appends the first events of which all that they refer to is here; returns how many. */
+/** Appends the first events of which all that they need is here; returns how many. */
 function appendReady(app: TakingApp, roomId: RoomId, items: readonly AppendedItem[]): Promise<number> {
   return app.rooms.run(roomId, async (room) => {
     let done = 0
@@ -90,7 +95,7 @@ function appendReady(app: TakingApp, roomId: RoomId, items: readonly AppendedIte
       try {
         await appendRemoteEvent(app, room, event, historyOrder === undefined ? {} : { historyOrder })
       } catch (error) {
-        if (error instanceof MissingEventsError) break
+        if (error instanceof MissingEventsError || error instanceof PolicySignatureNeeded) break
         throw error
       }
       done++

@@ -16,6 +16,7 @@ import { readRoomIdentity } from '../rooms/room-identity.ts'
 import { requireJoined } from '../rooms/room-member.ts'
 import { runInRoom } from '../rooms/run-in-room.ts'
 import { askInTurn } from './ask-in-turn.ts'
+import { withPolicySignature } from './with-policy-signature.ts'
 
 /**
  * Invites somebody of any server; who is invited already may be told again. The server of another's user has to sign the invite first, and may
@@ -40,13 +41,15 @@ export async function inviteByDraft(app: App, moderation: Moderation): Promise<E
   const draft = await draftInvite(app, moderation)
   const pdu = await askInTurn([serverNameOf(target)], (server) => requestSignature(app, server, draft))
   const event = { ...draft.event, pdu }
-  return runInRoom(app, roomId, async (room) => {
-    const { outcome, event: stored, reason } = await appendRemoteEvent(app, room, event)
-    // The room may have changed while the other server was asked.
-    if (outcome !== 'accepted') throw new ForbiddenError(reason ?? 'The invite was sent already')
-    room.outgoing.push(stored.event_nid)
-    return stored.event_id
-  })
+  return withPolicySignature(app, event, (signed, refusal) =>
+    app.rooms.run(roomId, async (room) => {
+      const { outcome, event: stored, reason } = await appendRemoteEvent(app, room, signed, refusal)
+      // The room may have changed while the other server was asked.
+      if (outcome !== 'accepted') throw new ForbiddenError(reason ?? 'The invite was sent already')
+      room.outgoing.push(stored.event_nid)
+      return stored.event_id
+    }),
+  )
 }
 
 type DraftedInvite = { version: RoomVersion; event: Event; roomState: Pdu[] }

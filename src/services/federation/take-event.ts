@@ -10,6 +10,7 @@ import { appendAll, appendWithHelp, type TakingApp } from './append-with-help.ts
 import { askMissingEvents } from './ask-for-events.ts'
 import type { Sources } from './fetch-references.ts'
 import { sourcesOf } from './sources-of.ts'
+import { withPolicySignature } from './with-policy-signature.ts'
 
 /** An event of another server whose signatures and hash are verified. */
 export type ArrivedEvent = { origin: ServerName; roomId: RoomId; version: RoomVersion; event: Event }
@@ -26,8 +27,12 @@ const MAX_STATES = 10
  */
 export async function takeEvent(app: TakingApp & Pick<App, 'stopping'>, arrived: ArrivedEvent): Promise<RemoteOutcome> {
   const { origin, event } = arrived
+  const append = () =>
+    withPolicySignature(app, event, (signed, refusal) =>
+      app.rooms.run(arrived.roomId, (room) => appendRemoteEvent(app, room, signed, refusal)),
+    )
   try {
-    return await app.rooms.run(arrived.roomId, (room) => appendRemoteEvent(app, room, event))
+    return await append()
   } catch (error) {
     if (!(error instanceof MissingEventsError)) throw error
     const source = await sourcesOf(app, arrived, origin)

@@ -16,6 +16,7 @@ import {
 import type { InboxRow } from '../../storage/federation-inbox-schema.ts'
 import { loadRoomVersions } from '../../storage/room-versions.ts'
 import { appendRemoteEvent, MissingEventsError } from '../rooms/append-remote-event.ts'
+import { PolicySignatureNeeded } from '../rooms/policy-server.ts'
 import type { TakingApp } from './append-with-help.ts'
 import { takeEvent } from './take-event.ts'
 
@@ -105,7 +106,7 @@ async function workOff(app: InboxApp, roomId: RoomId, holder: string): Promise<v
   }
 }
 
-/** Takes in, in one transaction, the first events of which all that they refer to is here; returns how many. */
+/** Takes in, in one transaction, the first events of which all that they need is here; returns how many. */
 async function takeMany(
   app: InboxApp,
   roomId: RoomId,
@@ -120,7 +121,7 @@ async function takeMany(
           noteOutcome(app, row, { outcome, reason })
           done.push(row)
         } catch (error) {
-          if (!(error instanceof MissingEventsError)) throw error
+          if (!(error instanceof MissingEventsError || error instanceof PolicySignatureNeeded)) throw error
           break
         }
       }

@@ -3,27 +3,30 @@ import { checkEventAuth } from '../../core/auth-rules/check-event-auth.ts'
 import { ruleNumbers } from '../../core/auth-rules/rule-numbers.ts'
 import { BadJsonError, ForbiddenError, type MatrixError } from '../../core/errors.ts'
 import { buildEvent } from '../../core/events/build-event.ts'
+import type { Event } from '../../core/events/pdu.ts'
 import type { RoomVersion } from '../../core/room-versions.ts'
-import type { AppendedEvent, LockedRoom } from '../../storage/locked-room.ts'
+import { type AppendedEvent, findLockedEvents, type LockedRoom } from '../../storage/locked-room.ts'
 import type { StoredEvent } from '../../storage/stored-event.ts'
 import { applyRedaction } from './apply-redaction.ts'
+import { takeApproved } from './approved-events.ts'
 import { changeLockedState } from './change-locked-state.ts'
-import { draftEvent, type NewEvent } from './draft-event.ts'
+import { type DraftedEvent, draftEvent, type NewEvent } from './draft-event.ts'
 import { followUpgrade } from './follow-upgrade.ts'
 import { placeEvent } from './place-event.ts'
+import { requirePolicySignature } from './policy-server.ts'
+import { resolveStates } from './resolve-states.ts'
 
 type AppendCapabilities = Pick<App, 'clock' | 'signingKey' | 'serverName' | 'takeNids'>
 
 /**
  * Makes the next event of a room: selects its auth events, checks the authorisation rules, signs it and advances the room's head and state.
  * It is stored when the command that holds `room` ends well. Throws M_FORBIDDEN when the rules refuse it, M_BAD_JSON when they cannot read it,
- * and M_TOO_LARGE when it is too big.
+ * M_TOO_LARGE when it is too big, and PolicySignatureNeeded, with which `runInRoom` deals, in rooms with a policy server.
  */
 export async function appendEvent(app: AppendCapabilities, room: LockedRoom, event: NewEvent): Promise<StoredEvent> {
-  const { version, draft, known, stateBefore } = await draftEvent(app, room, event)
-  const built = buildEvent(version, draft, { serverName: app.serverName, ...app.signingKey })
-  const verdict = checkEventAuth(version, built, known)
-  if (!verdict.allowed) throw refusal(version, event, verdict)
+  const { version, built, known, stateBefore } =
+    (await approvedEvent(app, room, event)) ?? (await newEvent(app, room, event))
+  await requirePolicySignature(room, built)
 
   const [nid] = (await app.takeNids(room.db, 1)) as [number]
   const { type, state_key } = event
@@ -50,6 +53,37 @@ export async function appendEvent(app: AppendCapabilities, room: LockedRoom, eve
   const before = known.get('m.room.member', event.state_key ?? '')
   followUpgrade(app, room, { event: placed, before, create: known.get('m.room.create', '') })
   return placed
+}
+
+type MadeEvent = Pick<DraftedEvent, 'version' | 'known' | 'stateBefore'> & { built: Event }
+
+async function newEvent(app: AppendCapabilities, room: LockedRoom, event: NewEvent): Promise<MadeEvent> {
+  const { draft, ...drafted } = await draftEvent(app, room, event)
+  const built = buildEvent(drafted.version, draft, { serverName: app.serverName, ...app.signingKey })
+  const verdict = checkEventAuth(drafted.version, built, drafted.known)
+  if (!verdict.allowed) throw refusal(drafted.version, event, verdict)
+  return { ...drafted, built }
+}
+
+/**
+ * The event as the room's policy server has signed it, when it was asked. Meanwhile the room may have gone on: then the event is a fork, and has
+ * to be allowed by what the room is now, too.
+ */
+async function approvedEvent(
+  app: AppendCapabilities,
+  room: LockedRoom,
+  event: NewEvent,
+): Promise<MadeEvent | undefined> {
+  const approved = room.head && takeApproved(app, room.head.room_id, event)
+  if (!room.head || !approved) return undefined
+  const { version } = room.head
+  const roots = (await findLockedEvents(room, approved.prev_event_ids)).flatMap(({ state_after }) => state_after ?? [])
+  // What it follows may never have been stored.
+  if (roots.length < approved.prev_event_ids.length) return undefined
+  const { known } = await draftEvent(app, room, event)
+  const verdict = checkEventAuth(version, approved, known)
+  if (!verdict.allowed) throw refusal(version, event, verdict)
+  return { version, built: approved, known, stateBefore: await resolveStates(app, room, { version, roots }) }
 }
 
 /** Power levels and owners of state that are malformed are the client's mistake, no matter of permission. */

@@ -10,6 +10,7 @@ import { applyEarlyRedaction, applyRemoteRedaction } from './apply-remote-redact
 import { changeLockedState } from './change-locked-state.ts'
 import { judgeRemoteEvent, type RemoteVerdict } from './judge-remote-event.ts'
 import { placeEvent } from './place-event.ts'
+import { requirePolicySignature } from './policy-server.ts'
 import { resolveStates } from './resolve-states.ts'
 
 /** What a caller knows that the room does not. */
@@ -24,6 +25,8 @@ export type RemoteEventContext = {
   historyOrder?: number
   /** The room's own end is out of date, for this server has not been in it: the event is the only one now. */
   replacesHead?: boolean
+  /** Why the room's policy server does not approve of the event, or cannot be asked. */
+  refusedByPolicy?: string
 }
 
 export type RemoteOutcome = {
@@ -50,7 +53,8 @@ type Capabilities = Pick<App, 'takeNids'>
 /**
  * Adds an event of another server, whose signatures and hash are verified, to the end of a room: finds the state before it from its
  * predecessors, checks the authorisation rules, and advances the room's head and current state. It is stored when the command that holds `room`
- * ends well, also if it is rejected. Throws MissingEventsError, having changed nothing, when events that it refers to are not here.
+ * ends well, also if it is rejected. Throws MissingEventsError, having changed nothing, when events that it refers to are not here, and
+ * PolicySignatureNeeded when the room's policy server has to be asked about it.
  * https://spec.matrix.org/v1.19/server-server-api/#checks-performed-on-receipt-of-a-pdu
  */
 export async function appendRemoteEvent(
@@ -67,10 +71,24 @@ export async function appendRemoteEvent(
   if (context.newRoom || context.replacesHead) await renewHead(room, { version, event, stateBefore })
   const { historyOrder } = context
   const isHistory = historyOrder !== undefined
-  const verdict = await judgeRemoteEvent(room, { version, event, authEvents, stateBefore, isHistory })
+  const judged = await judgeRemoteEvent(room, { version, event, authEvents, stateBefore, isHistory })
+  const verdict = await policyVerdict(room, event, { verdict: judged, context })
   const appended = await store(app, room, { version, event, known, stateBefore, gaps, verdict, historyOrder })
   const reason = verdict.outcome === 'accepted' ? {} : { reason: verdict.reason }
   return { outcome: verdict.outcome, event: appended, ...reason }
+}
+
+/** The last of the checks. Who comes into a room learns of its policy server only then, and history was checked by those who were there. */
+async function policyVerdict(
+  room: LockedRoom,
+  event: Event,
+  { verdict, context }: { verdict: RemoteVerdict; context: RemoteEventContext },
+): Promise<RemoteVerdict> {
+  const isExempt = context.newRoom || context.replacesHead || context.historyOrder !== undefined
+  if (verdict.outcome !== 'accepted' || isExempt) return verdict
+  if (context.refusedByPolicy !== undefined) return { outcome: 'soft-failed', reason: context.refusedByPolicy }
+  await requirePolicySignature(room, event)
+  return verdict
 }
 
 type References = {

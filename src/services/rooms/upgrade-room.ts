@@ -39,12 +39,14 @@ export async function upgradeRoom(app: App, command: UpgradeCommand): Promise<Ro
     throw new MatrixError(400, 'M_UNSUPPORTED_ROOM_VERSION', `The room version ${command.newVersion} is not supported`)
   }
   const newRoomId = `!${app.random.token(18)}:${app.serverName}` as RoomId
+  // The command may run twice, and what it sends to the old room has the id of the new one.
+  const createdAt = app.clock.now()
   return runInRoom(app, command.roomId, async (room) => {
     await requireMayUpgrade(room, command.userId)
     const upgrade = await planUpgrade(room, command, to)
     const created = createRoomBeside(room)
     if (!to.roomIdIsCreateHash) created.newRoomId = newRoomId
-    await fillNewRoom(app, created, upgrade)
+    await fillNewRoom(app, created, { upgrade, createdAt })
     await closeOldRoom(app, { room, created, userId: command.userId })
     return roomIdOf(created)
   })
@@ -84,13 +86,18 @@ async function planUpgrade(room: LockedRoom, command: UpgradeCommand, to: RoomVe
   }
 }
 
-async function fillNewRoom(app: App, created: LockedRoom, upgrade: Upgrade): Promise<void> {
+async function fillNewRoom(
+  app: App,
+  created: LockedRoom,
+  { upgrade, createdAt }: { upgrade: Upgrade; createdAt: number },
+): Promise<void> {
   const { upgrader: sender } = upgrade
   const send = (type: string, content: JsonObject, state_key = '') =>
     appendEvent(app, created, { type, state_key, sender, content })
   const levels = upgradedPowerLevels(upgrade)
   const raised = raisedPowerLevels(upgrade, levels)
-  await send('m.room.create', upgradedCreate(upgrade))
+  const create = { type: 'm.room.create', state_key: '', sender, content: upgradedCreate(upgrade) }
+  await appendEvent(app, created, { ...create, origin_server_ts: createdAt })
   await send('m.room.member', memberContent('join', {}, await loadProfile(created.db, sender)), sender)
   await send('m.room.power_levels', raised ?? levels)
   for (const { type, state_key, content } of transferredState(upgrade)) {

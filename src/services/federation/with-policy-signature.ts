@@ -1,0 +1,34 @@
+import type { App } from '../../app.ts'
+import { MatrixError } from '../../core/errors.ts'
+import type { Event } from '../../core/events/pdu.ts'
+import { askPolicyServer } from '../rooms/ask-policy-server.ts'
+import { PolicySignatureNeeded } from '../rooms/policy-server.ts'
+
+/** The room may change its policy server while that is asked. */
+const MOST_QUESTIONS = 3
+
+/**
+ * Does something with an event of another server, and where the room's policy server has to sign it first, again with the signature or with why there is
+ * none. https://spec.matrix.org/v1.19/server-server-api/#validating-policy-server-signatures
+ */
+export async function withPolicySignature<Result>(
+  app: Pick<App, 'federation'>,
+  event: Event,
+  work: (event: Event, refusal: { refusedByPolicy?: string }) => Promise<Result>,
+): Promise<Result> {
+  let signed = event
+  for (let questions = 0; questions < MOST_QUESTIONS; questions++) {
+    try {
+      return await work(signed, {})
+    } catch (error) {
+      if (!(error instanceof PolicySignatureNeeded)) throw error
+      try {
+        signed = await askPolicyServer(app, error)
+      } catch (refusal) {
+        if (!(refusal instanceof MatrixError)) throw refusal
+        return work(signed, { refusedByPolicy: `by the policy server: ${refusal.message}` })
+      }
+    }
+  }
+  return work(signed, { refusedByPolicy: 'by the policy server, which changes' })
+}

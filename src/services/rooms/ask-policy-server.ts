@@ -1,0 +1,49 @@
+import { z } from 'zod'
+import type { App } from '../../app.ts'
+import { ForbiddenError, MatrixError } from '../../core/errors.ts'
+import type { Event } from '../../core/events/pdu.ts'
+import { FederationError } from '../../infra/federation-error.ts'
+import { hasPolicySignature, POLICY_KEY_ID, type PolicySignatureNeeded } from './policy-server.ts'
+
+const TIMEOUT_MS = 10_000
+
+const answer = z.record(z.string(), z.record(z.string(), z.string()))
+
+/**
+ * The event with the signature of its room's policy server. Throws what that server answers when it refuses, M_FORBIDDEN when its signature
+ * is not by the room's key, and M_UNKNOWN (502) when it does not answer. https://spec.matrix.org/v1.19/server-server-api/#post_matrixpolicyv1sign
+ */
+export async function askPolicyServer(
+  app: Pick<App, 'federation'>,
+  { policyServer, version, event }: PolicySignatureNeeded,
+): Promise<Event> {
+  const { via } = policyServer
+  const { unsigned: _, ...body } = event.pdu
+  const signatures = answer.safeParse(await ask(app, via, body))
+  if (!signatures.success) throw new MatrixError(502, 'M_UNKNOWN', 'The policy server of the room makes no sense')
+  const signature = signatures.data[via]?.[POLICY_KEY_ID]
+  if (signature === undefined) throw new ForbiddenError('The policy server of the room has not signed the event')
+  const ofServer = { ...event.pdu.signatures[via], [POLICY_KEY_ID]: signature }
+  const pdu = { ...event.pdu, signatures: { ...event.pdu.signatures, [via]: ofServer } }
+  if (!hasPolicySignature(version, pdu, policyServer))
+    throw new ForbiddenError(
+      'The policy server of the room has not signed the event with the key that the room has of it',
+    )
+  return { ...event, pdu }
+}
+
+async function ask(
+  app: Pick<App, 'federation'>,
+  destination: PolicySignatureNeeded['policyServer']['via'],
+  body: object,
+) {
+  try {
+    const path = '/_matrix/policy/v1/sign'
+    return await app.federation.request({ destination, method: 'POST', path, body, timeoutMs: TIMEOUT_MS })
+  } catch (error) {
+    if (!(error instanceof FederationError)) throw error
+    const { status, errcode, message, extra } = error.toMatrixError()
+    // Who writes is to know why, in the policy server's own words.
+    throw new MatrixError(status, errcode, status < 500 ? (error.said ?? message) : message, extra)
+  }
+}
