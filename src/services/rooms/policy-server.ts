@@ -31,7 +31,7 @@ export class PolicySignatureNeeded extends Error {
  * The policy server that has to approve of an event by a room's current state; undefined when none does. Where that is this server's own name, others ask: it
  * does not ask itself. https://spec.matrix.org/v1.19/server-server-api/#determining-if-a-policy-server-is-enabled-in-a-room
  */
-export async function policyServerFor(
+async function policyServerFor(
   room: LockedRoom,
   { type, state_key }: Pick<Pdu, 'type'> & { state_key?: string | undefined },
 ): Promise<PolicyServer | undefined> {
