@@ -92,7 +92,7 @@ test('the same keys again are none', async () => {
   keys--
   await changeKeys(carol)
   expect(await listsSince(later)).toEqual(NOTHING)
-  expect(await listsSince(since)).toEqual(changed(carol))
+  expect(await listsSince(since)).toEqual(changed(alice, carol))
 })
 
 test('a device that logs in without keys is no change; one with keys that is renamed or logs out is', async () => {
@@ -126,12 +126,12 @@ test('who joins a room of ours is a change, unless we share one already', async 
   expect(await listsSince(since)).toEqual(changed(carol))
 })
 
-test('so are all in a room that we join', async () => {
+test('so are all in a room that we join, and we ourselves, of whom they hear', async () => {
   const roomId = await createRoom(bob, carol)
   await createRoom(alice, carol)
   const since = await now()
   await join(alice, roomId)
-  expect(await listsSince(since)).toEqual(changed(bob))
+  expect(await listsSince(since)).toEqual(changed(alice, bob))
 })
 
 test('a new name or avatar in a room is none', async () => {
@@ -179,7 +179,7 @@ test('when we leave and come back, those who went meanwhile have left, and the o
   await leave(carol, roomId)
   await changeKeys(bob)
   await join(alice, roomId)
-  expect(await listsSince(since)).toEqual({ changed: [bob.userId], left: [carol.userId] })
+  expect(await listsSince(since)).toEqual({ changed: [alice.userId, bob.userId], left: [carol.userId] })
 })
 
 test('who comes and goes between two syncs is none of ours', async () => {

@@ -1,5 +1,4 @@
 import { z } from 'zod'
-import { receiveEdus } from '../../services/federation/receive-edu.ts'
 import { receiveTransaction } from '../../services/federation/receive-transaction.ts'
 import { RawJson, route } from '../http/route.ts'
 
@@ -17,9 +16,7 @@ export const putSend = route({
     edus: z.array(z.unknown()).max(MAX_EDUS).default([]),
   }),
   async handle({ params, body, session }, app) {
-    const { origin } = session
-    // Before the transaction is noted as received: if this process dies in between, they come again, which does no harm.
-    await receiveEdus(app, origin, body.edus)
-    return new RawJson(await receiveTransaction(app, { origin, txnId: params.txnId, pdus: body.pdus }))
+    const { pdus, edus } = body
+    return new RawJson(await receiveTransaction(app, { origin: session.origin, txnId: params.txnId, pdus, edus }))
   },
 })

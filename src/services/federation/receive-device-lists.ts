@@ -21,6 +21,7 @@ const deviceUpdate = z.looseObject({
   stream_id: streamId,
   prev_id: z.array(streamId).max(100).optional(),
   deleted: z.boolean().optional(),
+  keys: z.unknown().optional(),
 })
 const signingKeyUpdate = z.looseObject({
   user_id: userId,
@@ -37,16 +38,19 @@ export const receiveDeviceListUpdate: ReceiveEdu = async (app, origin, received)
   const { user_id: user, device_id: device, stream_id, prev_id: previous = [] } = update
   requireOwnUser(origin, user)
   if (!(await filterUsersInRooms(app.database, [user])).has(user)) return
+  // A device that has no keys yet is nothing that clients could ask for.
+  const isVisible = update.deleted === true || update.keys !== undefined
   await app.database.write(async (tx) => {
+    const tell = () => isVisible && noteDeviceListChange(tx, user, `device ${device}`)
     const list = await lockDeviceList(tx, user)
     // Nobody has asked for the user's devices: there is nothing to keep true, but clients want to know.
-    if (!list) return noteDeviceListChange(tx, user, `device ${device}`)
+    if (!list) return tell()
     if (!list.is_stale && list.stream_id === stream_id) return
     const isNext = !list.is_stale && previous.length > 0 && previous.every((id) => id === list.stream_id)
     const change = changeOf(update)
     if (isNext && change) return storeDeviceChange(tx, { userId: user, streamId: stream_id, ...change })
     await markDeviceListStale(tx, user)
-    noteDeviceListChange(tx, user, `device ${device}`)
+    tell()
   })
 }
 

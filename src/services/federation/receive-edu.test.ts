@@ -155,9 +155,12 @@ test('a device list is fetched when somebody asks, follows changes, and is fetch
   await Promise.all([...fetches.values()].map((each) => each.ended))
   expect(await ids()).toEqual(['C', 'D'])
   expect(app.asked).toHaveLength(2)
+  const before = (await told('device_list')).length
+  await update('E', 20, [9], {})
+  expect((await told('device_list')).length).toBe(before)
   await edu('m.device_list_update', { user_id: STRANGER, device_id: 'X', stream_id: 1 })
   const lists = await database.sql.selectFrom('remote_device_lists').select(['user_id', 'is_stale']).execute()
-  expect(lists).toEqual([{ user_id: BORIS, is_stale: false }])
+  expect(lists).toEqual([{ user_id: BORIS, is_stale: true }])
 })
 
 test('a list that cannot be fetched is not taken for up to date, and tried again later', async () => {

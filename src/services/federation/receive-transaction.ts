@@ -6,12 +6,18 @@ import { findJoinedUser } from '../../storage/room-memberships.ts'
 import { loadRoomVersions } from '../../storage/room-versions.ts'
 import { isServerAllowed } from './check-server-acl.ts'
 import { awaitJoins } from './joins-under-way.ts'
+import { type EduApp, receiveEdus } from './receive-edu.ts'
 import { receiveFarewell } from './receive-farewell.ts'
 import { verifyEvents } from './verify-events.ts'
 import { type InboxApp, inboxOf } from './work-inbox.ts'
 
 /** What another server sends. */
-export type ReceivedTransaction = { origin: ServerName; txnId: string; pdus: readonly unknown[] }
+export type ReceivedTransaction = {
+  origin: ServerName
+  txnId: string
+  pdus: readonly unknown[]
+  edus: readonly unknown[]
+}
 
 /** By event id: an error for what is refused at once, nothing for what has been stored to be worked off. */
 type Results = Record<string, { error?: string }>
@@ -20,10 +26,12 @@ type Results = Record<string, { error?: string }>
  * Stores what another server sends; when this resolves, none of it can be lost. Returns the answer as JSON text, for the same transaction always
  * the same. https://spec.matrix.org/v1.19/server-server-api/#put_matrixfederationv1sendtxnid
  */
-export async function receiveTransaction(app: InboxApp, transaction: ReceivedTransaction): Promise<string> {
-  const { origin, txnId, pdus } = transaction
+export async function receiveTransaction(app: InboxApp & EduApp, transaction: ReceivedTransaction): Promise<string> {
+  const { origin, txnId, pdus, edus } = transaction
   const known = await findTransactionAnswer(app.database, origin, txnId)
   if (known !== undefined) return known
+  // Before the transaction is noted as received: if this process dies in between, they come again, which does no harm.
+  await receiveEdus(app, origin, edus)
   const { accepted, results } = await sort(app, origin, pdus)
   const answer = JSON.stringify({ pdus: results })
   const rows = accepted.map(({ event_id, room_id, pdu }) => ({ event_id, room_id, origin, pdu: JSON.stringify(pdu) }))

@@ -51,8 +51,12 @@ export async function deviceListChanges(
     ({ user_id, throughout }) => reported.others.has(user_id) || (encounters.met.has(user_id) && !throughout),
   )
   const sharing = new Set(sharers.map(({ user_id }) => user_id))
+  // Whom the user meets in a new room hears of the user's devices from now on: the user's own devices are to know what others see.
+  const isNewToOthers = encounters.newRooms.length > 0 && encounters.met.size > 0
   return {
-    changed: [...new Set([...reported.own, ...changed.map(({ user_id }) => user_id)])],
+    changed: [
+      ...new Set([...reported.own, ...(isNewToOthers ? [userId] : []), ...changed.map(({ user_id }) => user_id)]),
+    ],
     left: [...encounters.parted].filter((other) => !sharing.has(other)),
   }
 }
