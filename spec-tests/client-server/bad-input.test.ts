@@ -31,6 +31,8 @@ const UNREAD: Record<string, string> = {
 const TOKEN_OPTIONAL: Record<string, string> = {
   'GET /_matrix/client/v1/room_summary/{roomIdOrAlias}': 'servers may let anybody ask about public rooms',
 }
+/** Names of servers, which may be those of no server: that it cannot be reached is then no fault. */
+const NAMES_SERVER = /^\??(serverName|server)\b/
 /** What others may do with an id, with the reason. */
 const OPEN_TO_OTHERS: Record<string, string> = {
   'GET /_matrix/client/v3/directory/list/room/{roomId}': 'whether a room is published is public',
@@ -104,7 +106,10 @@ async function faultsOf(
   async function work(): Promise<void> {
     for (let next = waiting.shift(); next; next = waiting.shift()) {
       const outcome = await send(next, token)
-      const fault = outcome.fault ?? (expected(outcome) ? undefined : `answers ${outcome.status} ${outcome.errcode}`)
+      const isUnreachable = outcome.status === 502 && NAMES_SERVER.test(next.what)
+      const fault = isUnreachable
+        ? undefined
+        : (outcome.fault ?? (expected(outcome) ? undefined : `answers ${outcome.status} ${outcome.errcode}`))
       if (fault) faults.push(`${next.method} ${next.path.slice(0, 200)} with ${next.what}: ${fault.slice(0, 300)}`)
     }
   }

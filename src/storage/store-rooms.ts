@@ -153,5 +153,5 @@ async function storeRedactions(tx: Tx, rooms: readonly LockedRoom[]): Promise<vo
   await sql`update events set json = redactions.json, redacted_by = redactions.redacted_by, relates_to = null, rel_type = null
     from unnest(${redactions.map((redaction) => redaction.event_id)}::text[], ${redactions.map((redaction) => redaction.json)}::text[],
       ${redactions.map((redaction) => redaction.redacted_by)}::text[]) as redactions(event_id, json, redacted_by)
-    where events.event_id = redactions.event_id`.execute(tx.sql)
+    where events.event_id = redactions.event_id and events.redacted_by is null`.execute(tx.sql)
 }
