@@ -1,7 +1,7 @@
 import { createServer, request, type Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { type AddressInfo, connect, type Socket } from 'node:net'
 
-/** A plain HTTP proxy that sends each request to the next backend in turn. */
+/** A plain HTTP proxy that sends each request, and each connection that is upgraded (WebSockets), to the next backend in turn. */
 export async function startRoundRobinProxy(
   backends: readonly string[],
 ): Promise<{ url: string; close(): Promise<void> }> {
@@ -25,6 +25,29 @@ export async function startRoundRobinProxy(
     outgoing.on('close', () => forward.destroy())
     incoming.pipe(forward)
   })
+  const upgraded = new Set<Socket>()
+  server.on('upgrade', (incoming, client: Socket, head) => {
+    const backend = new URL(backends[next++ % backends.length]!)
+    const forward = connect(Number(backend.port), backend.hostname, () => {
+      const lines = [`${incoming.method} ${incoming.url} HTTP/1.1`]
+      for (let i = 0; i < incoming.rawHeaders.length; i += 2)
+        lines.push(`${incoming.rawHeaders[i]}: ${incoming.rawHeaders[i + 1]}`)
+      forward.write(`${lines.join('\r\n')}\r\n\r\n`)
+      forward.write(head)
+      forward.pipe(client).pipe(forward)
+    })
+    upgraded.add(client)
+    for (const [one, other] of [
+      [client, forward],
+      [forward, client],
+    ] as const) {
+      one.on('error', () => other.destroy())
+      one.on('close', () => {
+        other.destroy()
+        upgraded.delete(client)
+      })
+    }
+  })
   // Longer than any pause of a busy test: a client must not send on a connection that is just being closed.
   server.keepAliveTimeout = 120_000
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
@@ -34,6 +57,7 @@ export async function startRoundRobinProxy(
       new Promise((resolve) => {
         server.close(() => resolve())
         server.closeAllConnections()
+        for (const socket of upgraded) socket.destroy()
       }),
   }
 }
