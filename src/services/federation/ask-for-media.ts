@@ -40,8 +40,9 @@ function maxBytes(app: App): number {
   return app.config.media.max_upload_size + 64 * 1024
 }
 
-function isUnknownEndpoint({ status, errcode }: FederationError): boolean {
-  return errcode === 'M_UNRECOGNIZED' || ((status === 404 || status === 405) && errcode === 'M_UNKNOWN')
+/** Servers that know the endpoint name their errors; what answers for those that do not, such as a proxy, often does not. */
+function isUnknownEndpoint({ status = 0, errcode }: FederationError): boolean {
+  return errcode === 'M_UNRECOGNIZED' || (errcode === 'M_UNKNOWN' && [400, 404, 405].includes(status))
 }
 
 /** Two parts: what is known of the file, which is nothing yet, and the file or where it is. */

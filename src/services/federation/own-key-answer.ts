@@ -1,4 +1,5 @@
 import type { App } from '../../app.ts'
+import { canonicalJson } from '../../core/canonical-json.ts'
 import type { ServerKeyResponse } from '../../core/signing/server-key-response.ts'
 import { signJson } from '../../core/signing/sign-json.ts'
 import { loadOwnKeys } from '../../storage/own-keys.ts'
@@ -20,5 +21,10 @@ export async function ownKeyAnswer(
     else if (!verify_keys[key_id]) old_verify_keys[key_id] = { key: public_key, expired_ts }
   }
   const answer = { server_name: serverName, valid_until_ts: now + VALID_MS, verify_keys, old_verify_keys }
-  return signJson(answer, serverName, signingKey)
+  return inCanonicalOrder(signJson(answer, serverName, signingKey))
+}
+
+/** Some verify the text as it came, with only the signatures cut out, rather than order it anew. */
+function inCanonicalOrder(answer: ServerKeyResponse): ServerKeyResponse {
+  return JSON.parse(canonicalJson(answer)) as ServerKeyResponse
 }

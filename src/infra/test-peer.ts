@@ -1,0 +1,70 @@
+import { readFileSync } from 'node:fs'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { createServer } from 'node:https'
+import type { AddressInfo } from 'node:net'
+import { text } from 'node:stream/consumers'
+import { createTestAuthority } from '../../spec-tests/harness/test-ca.ts'
+import type { ServerName } from '../core/ids.ts'
+import { signingKeyFromSeed } from '../core/signing/signing-key.ts'
+import { systemClock } from './clock.ts'
+import { createFederationClient, type FederationClient } from './federation-client.ts'
+import { createFederationConnections } from './federation-connections.ts'
+
+type Asked = { method: string; uri: string; authorization: string; body: string }
+type Respond = (response: ServerResponse, asked: Asked) => unknown
+
+/** Another server on this machine, with TLS, which answers as a test says. */
+export type TestPeer = {
+  serverName: ServerName
+  /** What it was asked. */
+  asked: Asked[]
+  answerWith(respond: Respond): void
+}
+
+export const US = 'us.example' as ServerName
+export const OUR_KEY = signingKeyFromSeed('ours', Buffer.alloc(32, 4))
+
+/** Other servers, and how this one reaches them: over the network, as in earnest. `dispose` ends all. */
+export function createPeerNetwork() {
+  const authority = createTestAuthority()
+  const tls = authority.issue('localhost')
+  const ends: (() => unknown)[] = [() => authority.dispose()]
+
+  async function startPeer(): Promise<TestPeer> {
+    const asked: Asked[] = []
+    let respond: Respond = (response) => response.writeHead(404).end()
+    const handle = async (request: IncomingMessage, response: ServerResponse) => {
+      const { method = '', url: uri = '', headers } = request
+      asked.push({ method, uri, authorization: headers.authorization ?? '', body: await text(request) })
+      await respond(response, asked.at(-1)!)
+    }
+    const server = createServer({ cert: readFileSync(tls.certificate), key: readFileSync(tls.key) }, handle)
+    await new Promise<void>((resolve) => server.listen(0, 'localhost', resolve))
+    ends.push(() => {
+      server.closeAllConnections()
+      server.close()
+    })
+    const { port } = server.address() as AddressInfo
+    const answerWith = (next: Respond) => {
+      respond = next
+    }
+    return { serverName: `localhost:${port}` as ServerName, asked, answerWith }
+  }
+
+  function connect(more: { enabled?: boolean; trusting?: boolean; guarded?: boolean } = {}): FederationClient {
+    const { enabled = true, trusting = true, guarded = false } = more
+    const trustedCertificates = trusting ? [authority.certificate] : []
+    const rules = { trustedCertificates, allowPrivateAddresses: !guarded }
+    const connections = createFederationConnections(rules, systemClock)
+    ends.push(() => connections.close())
+    return createFederationClient({ serverName: US, signingKey: OUR_KEY, enabled, connections })
+  }
+
+  return {
+    startPeer,
+    connect,
+    async dispose() {
+      for (const end of ends.splice(0).reverse()) await end()
+    },
+  }
+}
