@@ -4,10 +4,10 @@ import { createServer as createHttpsServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { endpointsFor } from './api/endpoints.ts'
 import { createHttpApp } from './api/http/http-app.ts'
-import { createRateLimiter } from './api/http/rate-limit.ts'
 import { serveUpgrades } from './api/http/upgrades.ts'
 import type { App } from './app.ts'
 import type { Config, ListenerConfig } from './config.ts'
+import { createRateLimiter, type RateLimiter } from './infra/rate-limiter.ts'
 import { openApp } from './open-app.ts'
 import { jobHandlers } from './services/admin/job-handlers.ts'
 import { startEdus } from './services/federation/start-edus.ts'
@@ -37,7 +37,9 @@ export async function startServer(config: Config): Promise<RunningServer> {
   const { app, stop, close } = await openApp(config)
   try {
     await prepareNoticesUser(app)
-    const servers = await listenOnAll(app, config)
+    const { enabled, ...rates } = config.rate_limits
+    const limiter = createRateLimiter({ ...app, rates: enabled ? rates : {} })
+    const servers = await listenOnAll(app, limiter, config)
     const sweeps = startMediaSweeps(app)
     const presence = await startPresence(app)
     const indexing = startIndexing(app)
@@ -57,6 +59,7 @@ export async function startServer(config: Config): Promise<RunningServer> {
       close: async () => {
         stop()
         await Promise.all(servers.map(({ server }) => closeServer(server)))
+        await limiter.stop()
         await sweeps.stop()
         await presence.stop()
         await indexing.stop()
@@ -76,8 +79,11 @@ export async function startServer(config: Config): Promise<RunningServer> {
   }
 }
 
-async function listenOnAll(app: App, config: Config): Promise<{ listener: ListenerConfig; server: Server }[]> {
-  const limiter = createRateLimiter(config.rate_limits)
+async function listenOnAll(
+  app: App,
+  limiter: RateLimiter,
+  config: Config,
+): Promise<{ listener: ListenerConfig; server: Server }[]> {
   const servers: { listener: ListenerConfig; server: Server }[] = []
   try {
     for (const listener of config.listeners) {

@@ -1,7 +1,8 @@
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Answer, ask, registerUser, type TestUser } from '../harness/client.ts'
 import { startHearth, type TestHearth } from '../harness/hearth.ts'
 import { pollUntil } from '../harness/poll-until.ts'
+import { startPostgres, type TestPostgres } from '../harness/postgres.ts'
 import { createRoom, roomPath, v3 } from '../harness/rooms.ts'
 
 /** https://spec.matrix.org/v1.19/client-server-api/#rate-limiting */
@@ -63,4 +64,60 @@ test('attempts to log in count for the account, whoever makes them', async () =>
   const body = { type: 'm.login.password', user: user.userId, password: 'wrong' }
   const attempt = () => ask(hearth.url, { method: 'POST', path: `${v3}/login`, body })
   expectRetry(await refusedAfter(1, attempt))
+})
+
+describe('on two processes', () => {
+  const RARE = 0.001
+  let postgres: TestPostgres
+  let processes: TestHearth[]
+  beforeAll(async () => {
+    postgres = await startPostgres()
+    const databaseUrl = await postgres.createDatabase()
+    const rate_limits = {
+      registration: { per_second: RARE, burst: 4 },
+      login: { per_second: RARE, burst: 6 },
+      message: { per_second: RARE, burst: 40 },
+    }
+    processes = await Promise.all([1, 2].map(() => startHearth({ databaseUrl, config: { rate_limits } })))
+  })
+  afterAll(async () => {
+    await Promise.all(processes.map((each) => each.dispose()))
+    await postgres.stop()
+  })
+
+  /** Asks the two in turn, until both refuse; how many were let in. */
+  async function countAdmitted(send: (url: string, time: number) => Promise<Answer>): Promise<number> {
+    let [admitted, refusals] = [0, 0]
+    for (let time = 0; refusals < 10; time++) {
+      const answer = await send(processes[time % 2]!.url, time)
+      if (answer.status !== 429) admitted++
+      else {
+        refusals++
+        expectRetry(answer)
+      }
+    }
+    return admitted
+  }
+
+  test('messages, attempts to log in and registrations are counted together', async () => {
+    const user = await registerUser(processes[0]!.url)
+    const message = (url: string, time: number) =>
+      ask(url, {
+        method: 'PUT',
+        path: roomPath('!none:hearth.test', `send/m.room.message/${time}`),
+        body: {},
+        token: user.accessToken,
+      })
+    // Each alone would let 40 in; a few may pass before the other has heard of them.
+    expect(await countAdmitted(message)).toBeLessThan(75)
+
+    const login = { type: 'm.login.password', user: 'nobody', password: 'wrong' }
+    const guess = (url: string) => ask(url, { method: 'POST', path: `${v3}/login`, body: login })
+    // Each attempt is one from the address and one at the account.
+    expect(await countAdmitted(guess)).toBe(6)
+
+    // Two were taken above: one for the flows, one for the account.
+    const register = (url: string) => ask(url, { method: 'POST', path: `${v3}/register`, body: {} })
+    expect(await countAdmitted(register)).toBe(2)
+  })
 })

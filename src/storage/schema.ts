@@ -8,6 +8,7 @@ import type { MediaTables } from './media-schema.ts'
 import type { NoticesAndMailTables } from './notices-and-mail-schema.ts'
 import type { NotificationTables } from './notifications-schema.ts'
 import type { PresenceTables } from './presence-schema.ts'
+import type { RateLimitTables } from './rate-limits.ts'
 import type { RendezvousTables } from './rendezvous.ts'
 import type { ReportTables } from './reports-schema.ts'
 import type { SearchTables } from './search-schema.ts'
@@ -26,6 +27,7 @@ export type Tables = UserTables &
   PresenceTables &
   SearchTables &
   JobTables &
+  RateLimitTables &
   ServerKeyTables &
   FederationTables &
   ReportTables &

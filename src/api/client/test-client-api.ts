@@ -42,7 +42,7 @@ export type TestClient = {
 export async function startClientApi(options: { database?: Database; endpoints?: readonly AnyEndpoint[] } = {}) {
   const app = await createApp(options.database ?? (await createTestDatabase()))
   const endpoints = options.endpoints ?? roomEndpoints
-  const limiter = { take: async () => {} }
+  const limiter = { take: async () => {}, stop: async () => {} }
   const server = createServer(createHttpApp(app, limiter, { endpoints, trustForwardedFor: false }).callback())
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/_matrix/client/v3`

@@ -1,7 +1,7 @@
 import Koa from 'koa'
 import type { App } from '../../app.ts'
+import type { RateLimiter } from '../../infra/rate-limiter.ts'
 import { observe } from './observe.ts'
-import type { RateLimiter } from './rate-limit.ts'
 import type { AnyEndpoint } from './route.ts'
 import { createRouter, methodsFor } from './router.ts'
 import { serveEndpoint, unrecognized } from './serve.ts'

@@ -1,12 +1,13 @@
 import type { Context, Middleware } from 'koa'
 import type { App } from '../../app.ts'
 import { MatrixError } from '../../core/errors.ts'
+import type { RateLimiter } from '../../infra/rate-limiter.ts'
 import type { ServerSession } from '../../services/federation/authenticate-server.ts'
 import { authenticate } from './authenticate.ts'
 import { receiveSigned } from './authenticate-server.ts'
 import { readJsonBody } from './body.ts'
 import { parsePart } from './errors.ts'
-import type { RateLimiter } from './rate-limit.ts'
+import { networkOf } from './network-of.ts'
 import { type AnyEndpoint, RawJson, RESPONDED, Reply, type Session } from './route.ts'
 
 /** The middleware that runs one endpoint: authenticate, limit, validate, handle, answer. */
@@ -17,6 +18,7 @@ export function serveEndpoint(app: App, limiter: RateLimiter, endpoint: AnyEndpo
     if (endpoint.auth === 'server') {
       const { session, body } = await receiveSigned(app, context.req)
       context.state.userId = session.origin
+      await limiter.take('federation', session.origin)
       return respond(context, await endpoint.handle(callOf(app, endpoint, context, { query, session, body }), app))
     }
     const session = await authenticate(app, endpoint, { raw: context.req, query, ip: context.ip })
@@ -43,7 +45,8 @@ async function limitAccount(limiter: RateLimiter, account: string | undefined): 
 
 /** Attempts to get in are counted by address, all else by user where there is one. */
 function whoOf(endpoint: AnyEndpoint, session: Session | undefined, ip: string): string {
-  return session && endpoint.rateLimit !== 'login' && endpoint.rateLimit !== 'registration' ? session.userId : ip
+  const isGettingIn = endpoint.rateLimit === 'login' || endpoint.rateLimit === 'registration'
+  return session && !isGettingIn ? session.userId : networkOf(ip)
 }
 
 function callOf(

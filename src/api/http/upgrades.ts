@@ -3,8 +3,9 @@ import type { Duplex } from 'node:stream'
 import { WebSocketServer } from 'ws'
 import type { App } from '../../app.ts'
 import { MatrixError } from '../../core/errors.ts'
+import type { RateLimiter } from '../../infra/rate-limiter.ts'
 import { serveSlidingSocket } from '../client/sliding-sync-socket.ts'
-import type { RateLimiter } from './rate-limit.ts'
+import { networkOf } from './network-of.ts'
 
 /** Where clients find the conversation of sliding sync. */
 const SOCKET_PATH = '/_matrix/client/unstable/hearth.sliding_sync_websocket'
@@ -29,7 +30,7 @@ export function serveUpgrades(
 
 async function accept(limiter: RateLimiter, raw: IncomingMessage, ip: string): Promise<void> {
   if (raw.url?.split('?')[0] !== SOCKET_PATH) throw new MatrixError(404, 'M_UNRECOGNIZED', 'Unrecognized request')
-  await limiter.take('default', ip)
+  await limiter.take('default', networkOf(ip))
 }
 
 function reject(connection: Duplex, error: unknown): void {

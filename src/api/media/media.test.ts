@@ -5,10 +5,10 @@ import { parse as parseDisposition } from 'content-disposition'
 import sharp from 'sharp'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { UserId } from '../../core/ids.ts'
+import { createRateLimiter } from '../../infra/rate-limiter.ts'
 import { createMediaTestApp } from '../../services/media/test-media-app.ts'
 import { uploadMedia } from '../../services/media/upload-media.ts'
 import { createHttpApp } from '../http/http-app.ts'
-import { createRateLimiter } from '../http/rate-limit.ts'
 import { mediaEndpoints } from './media-routes.ts'
 
 /** The unauthenticated downloads behave like the others, and need no account. */
@@ -17,7 +17,7 @@ let server: Server
 let url: string
 beforeAll(async () => {
   world = await createMediaTestApp({ unauthenticated_downloads: true })
-  const limiter = createRateLimiter({ ...world.app.config.rate_limits, enabled: false })
+  const limiter = createRateLimiter({ ...world.app, rates: {} })
   const http = createHttpApp(world.app, limiter, { endpoints: mediaEndpoints, trustForwardedFor: false })
   server = createServer(http.callback()).listen(0, '127.0.0.1')
   await new Promise((resolve) => server.once('listening', resolve))

@@ -1,0 +1,80 @@
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import type { MatrixError } from '../core/errors.ts'
+import type { Database } from '../storage/database.ts'
+import { createTestDatabase } from '../storage/test-database.ts'
+import { systemClock } from './clock.ts'
+import { createLogger } from './logger.ts'
+import { createRateLimiter, type RateLimiter } from './rate-limiter.ts'
+
+/** Two processes on one database. */
+let database: Database
+let limiters: RateLimiter[]
+const HOUR_TO_REFILL = 1 / 3600
+
+beforeAll(async () => {
+  database = { ...(await createTestDatabase()), engine: 'postgresql' }
+  const rates = {
+    login: { per_second: HOUR_TO_REFILL, burst: 5 },
+    message: { per_second: HOUR_TO_REFILL, burst: 40 },
+    join: { per_second: 5, burst: 2 },
+  }
+  const logger = createLogger({ level: 'fatal', format: 'json' })
+  limiters = [1, 2].map(() => createRateLimiter({ rates, database, clock: systemClock, logger }))
+})
+afterAll(async () => {
+  for (const limiter of limiters) await limiter.stop()
+  await database.close()
+})
+
+/** 'taken', or what the refusal says. */
+async function take(process: number, category: string, who: string): Promise<unknown> {
+  try {
+    await limiters[process % 2]!.take(category, who)
+    return 'taken'
+  } catch (error) {
+    return (error as MatrixError).toJSON()
+  }
+}
+
+const REFUSED = { errcode: 'M_LIMIT_EXCEEDED', error: 'Too many requests', retry_after_ms: expect.any(Number) }
+
+test('attempts to log in are counted together at once, even when all come at once', async () => {
+  const attempts = await Promise.all(
+    Array.from({ length: 20 }, (_, process) => take(process, 'login', '@a:hearth.test')),
+  )
+  expect(attempts.filter((attempt) => attempt === 'taken')).toHaveLength(5)
+  const refusals = attempts.filter((attempt) => attempt !== 'taken') as { retry_after_ms: number }[]
+  for (const refusal of refusals) {
+    expect(refusal).toEqual(REFUSED)
+    expect(refusal.retry_after_ms).toBeGreaterThan(3_590_000)
+    expect(refusal.retry_after_ms).toBeLessThanOrEqual(3_600_000)
+  }
+  expect(await take(0, 'login', '@b:hearth.test')).toBe('taken')
+})
+
+test('what one process has counted, the other knows soon', async () => {
+  for (let time = 0; time < 40; time++) expect(await take(0, 'message', '@a:hearth.test')).toBe('taken')
+  expect(await take(0, 'message', '@a:hearth.test')).toEqual(REFUSED)
+  let taken = 0
+  await expect
+    .poll(
+      async () => {
+        const answer = await take(1, 'message', '@a:hearth.test')
+        if (answer === 'taken') taken++
+        return answer
+      },
+      { interval: 50, timeout: 20_000 },
+    )
+    .toEqual(REFUSED)
+  expect(taken).toBeLessThan(40)
+})
+
+test('it is refilled', async () => {
+  for (let time = 0; time < 2; time++) expect(await take(0, 'join', '@a:hearth.test')).toBe('taken')
+  expect(await take(0, 'join', '@a:hearth.test')).toEqual(REFUSED)
+  await expect.poll(() => take(0, 'join', '@a:hearth.test'), { timeout: 20_000 }).toBe('taken')
+})
+
+test('what has no limit is not counted', async () => {
+  for (let time = 0; time < 100; time++) expect(await take(0, 'none', '@a:hearth.test')).toBe('taken')
+})

@@ -1,0 +1,129 @@
+import { LRUCache } from 'lru-cache'
+import { MatrixError } from '../core/errors.ts'
+import { costOf, depthOf, type Rate, takeOne } from '../core/rate-bucket.ts'
+import type { Database } from '../storage/database.ts'
+import { addToRateLimits, forgetFullRateLimits, takeFromRateLimit } from '../storage/rate-limits.ts'
+import type { Clock } from './clock.ts'
+import type { Logger } from './logger.ts'
+
+export type RateLimiter = {
+  /** Counts a request of `who` (a user id, an address or a server). Throws M_LIMIT_EXCEEDED with `retry_after_ms`. */
+  take(category: string, who: string): Promise<void>
+  stop(): Promise<void>
+}
+
+/** `untold`: how many requests the other processes have not been told of. */
+type Bucket = { fullAt: number; untold: number }
+
+/** What is counted in the database at once, as guessing passwords and making accounts is worth the while of those who ask several processes at the same moment. */
+const STRICT: readonly string[] = ['login', 'registration']
+/** For how long other processes may not know what this one has counted. */
+const TELL_MS = 200
+/** A process keeps a twentieth of a burst to itself, so that those who ask for little cost no writing. */
+const KEPT_SHARE = 20
+const KEPT_BUCKETS = 200_000
+const FORGET_MS = 60_000
+
+/**
+ * Limits by category that hold over all processes. Each counts for itself, and adds what it has counted to common buckets in the database, all at once and
+ * after the requests, a few times a second at most; from there it learns what the others have counted. What a burst to several processes gets too
+ * much meanwhile it has to wait for afterwards. The embedded database has one process, which knows all.
+ */
+export function createRateLimiter(parts: {
+  rates: Readonly<Record<string, Rate>>
+  database: Database
+  clock: Clock
+  logger: Logger
+}): RateLimiter {
+  const { rates, database, clock, logger } = parts
+  const isShared = database.engine === 'postgresql'
+  const buckets = new LRUCache<string, Bucket>({ max: KEPT_BUCKETS })
+  /** Until when the database has refused more, so that who goes on after a refusal costs it nothing. */
+  const refused = new LRUCache<string, number>({ max: KEPT_BUCKETS })
+  const toTell = new Map<string, Rate>()
+  let timer: NodeJS.Timeout | undefined
+  let telling = Promise.resolve()
+  let forgotten = clock.now()
+
+  function takeHere(key: string, rate: Rate): void {
+    const now = clock.now()
+    const bucket = buckets.get(key) ?? { fullAt: now, untold: 0 }
+    // As long ago as that, nothing of it is missing anywhere.
+    if (bucket.fullAt + depthOf(rate) < now) bucket.untold = 0
+    const taken = takeOne(rate, bucket.fullAt, now)
+    if ('wait' in taken) throw tooMany(taken.wait)
+    bucket.fullAt = taken.fullAt
+    bucket.untold++
+    buckets.set(key, bucket)
+    if (isShared && bucket.untold >= rate.burst / KEPT_SHARE) tellSoon(key, rate)
+  }
+
+  async function takeFromAll(key: string, rate: Rate): Promise<void> {
+    const now = clock.now()
+    const until = refused.get(key) ?? now
+    if (until > now) throw tooMany(until - now)
+    const refusal = await database.write((tx) =>
+      takeFromRateLimit(tx, { key, cost: costOf(rate), depth: depthOf(rate) }),
+    )
+    if (!refusal) return
+    refused.set(key, now + refusal.wait)
+    throw tooMany(refusal.wait)
+  }
+
+  function tellSoon(key: string, rate: Rate): void {
+    toTell.set(key, rate)
+    timer ??= setTimeout(() => {
+      timer = undefined
+      telling = telling
+        .then(tell)
+        .catch((error) => logger.warn({ err: error }, 'sharing rate limits failed; it is tried again'))
+    }, TELL_MS).unref()
+  }
+
+  async function tell(): Promise<void> {
+    const told = [...toTell].flatMap(([key, rate]) => {
+      const bucket = buckets.get(key)
+      return bucket ? [{ key, rate, bucket, count: bucket.untold }] : []
+    })
+    toTell.clear()
+    for (const { bucket } of told) bucket.untold = 0
+    try {
+      const missing = await addTogether(new Map(told.map(({ key, rate, count }) => [key, count * costOf(rate)])))
+      const now = clock.now()
+      for (const { key, rate, bucket } of told) {
+        bucket.fullAt = Math.max(bucket.fullAt, now + missing.get(key)! + bucket.untold * costOf(rate))
+      }
+    } catch (error) {
+      for (const { bucket, count } of told) bucket.untold += count
+      throw error
+    }
+  }
+
+  function addTogether(costs: ReadonlyMap<string, number>): Promise<Map<string, number>> {
+    return database.write(async (tx) => {
+      if (clock.now() - forgotten > FORGET_MS) {
+        forgotten = clock.now()
+        await forgetFullRateLimits(tx)
+      }
+      return addToRateLimits(tx, costs)
+    })
+  }
+
+  return {
+    async take(category, who) {
+      const rate = rates[category]
+      if (!rate) return
+      const key = `${category} ${who}`
+      if (isShared && STRICT.includes(category)) await takeFromAll(key, rate)
+      else takeHere(key, rate)
+    },
+    async stop() {
+      clearTimeout(timer)
+      await telling
+    },
+  }
+}
+
+function tooMany(wait: number): MatrixError {
+  return new MatrixError(429, 'M_LIMIT_EXCEEDED', 'Too many requests', { retry_after_ms: Math.max(1, Math.ceil(wait)) })
+}
