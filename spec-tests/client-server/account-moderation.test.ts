@@ -1,5 +1,6 @@
 import { describe, expect, inject, test } from 'vitest'
-import { ask, registerAdmin, registerUser } from '../harness/client.ts'
+import { ask, registerAdmin, registerUser, sendText, type TestUser } from '../harness/client.ts'
+import { bodiesOf, createRoom, historyOf, joinRoom, roomPath, sendState } from '../harness/rooms.ts'
 
 const { url, sharedSecret } = inject('homeserver')
 const password = 'correct horse battery'
@@ -59,4 +60,36 @@ test('an account that ends leaves its rooms, and with erase its profile goes', a
   expect(Object.keys(joined)).toEqual([friend.userId])
   const profile = await friend.ask('GET', `/_matrix/client/v3/profile/${encodeURIComponent(user.userId)}`)
   expect(profile.body.errcode).toBe('M_NOT_FOUND')
+})
+
+test('what an erased account has sent is seen by those who could see it before, and redacted for who joins later', async () => {
+  const people = await Promise.all(Array.from({ length: 5 }, () => registerUser(url)))
+  const [user, witness, returning, formerly, newcomer] = people as [TestUser, TestUser, TestUser, TestUser, TestUser]
+  const roomId = await createRoom(user, { name: 'Tea' })
+  await joinRoom(roomId, witness, formerly)
+  const eventId = await sendText(user, roomId, 'mine')
+  await sendState(user, roomId, { type: 'm.room.topic', content: { topic: 'of the room' } })
+  await formerly.post(roomPath(roomId, 'leave'))
+  await joinRoom(roomId, returning)
+  await returning.post(roomPath(roomId, 'leave'))
+  await sendText(user, roomId, 'mine, later')
+  await sendText(witness, roomId, 'not theirs')
+  const auth = { type: 'm.login.password', identifier: { type: 'm.id.user', user: user.userId }, password }
+  await user.post('/_matrix/client/v3/account/deactivate', { erase: true, auth })
+  await joinRoom(roomId, returning, formerly, newcomer)
+
+  const texts = async (reader: TestUser) => bodiesOf(await historyOf(reader, roomId))
+  expect(await texts(witness)).toEqual(['mine', 'mine, later', 'not theirs'])
+  // Each sees what they could have seen while they were in the room.
+  expect(await texts(returning)).toEqual(['mine', 'not theirs'])
+  expect(await texts(formerly)).toEqual(['mine', 'not theirs'])
+  expect(await texts(newcomer)).toEqual(['not theirs'])
+
+  const event = await newcomer.get(roomPath(roomId, `event/${encodeURIComponent(eventId)}`))
+  expect(event).toMatchObject({ event_id: eventId, sender: user.userId, type: 'm.room.message', content: {} })
+  const { rooms } = await newcomer.get('/_matrix/client/v3/sync')
+  expect(bodiesOf(rooms.join[roomId].timeline.events)).toEqual(['not theirs'])
+  expect(await newcomer.get(roomPath(roomId, 'state/m.room.topic/'))).toEqual({ topic: 'of the room' })
+  const member = await newcomer.get(roomPath(roomId, `state/m.room.member/${encodeURIComponent(user.userId)}`))
+  expect(member).toEqual({ membership: 'leave' })
 })

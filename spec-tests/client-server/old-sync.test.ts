@@ -1,6 +1,7 @@
 import { beforeEach, expect, inject, test } from 'vitest'
 import { registerUser, sendText, type TestUser } from '../harness/client.ts'
-import { bodiesOf, type ClientEvent, createRoom, joinRoom, refusal, roomPath, v3 } from '../harness/rooms.ts'
+import { pollUntil } from '../harness/poll-until.ts'
+import { bodiesOf, type ClientEvent, createRoom, joinRoom, refusal, roomPath, sendState, v3 } from '../harness/rooms.ts'
 
 /** The ways to read rooms from before /sync, which are deprecated and still specified. */
 const { url } = inject('homeserver')
@@ -37,6 +38,41 @@ test('/initialSync has invites', async () => {
   const room = rooms.find(({ room_id }: ClientEvent) => room_id === invited)
   expect(room.membership).toBe('invite')
   expect(room.invite).toMatchObject({ type: 'm.room.member', sender: alice.userId, state_key: bob.userId })
+})
+
+test('/initialSync has left rooms only if asked, as they were then', async () => {
+  const declined = await createRoom(alice, { preset: 'private_chat', invite: [bob.userId] })
+  await bob.post(roomPath(declined, 'leave'))
+  const banned = await createRoom(alice)
+  await joinRoom(banned, bob)
+  await alice.post(roomPath(banned, 'ban'), { user_id: bob.userId })
+  const forgotten = await createRoom(alice)
+  await joinRoom(forgotten, bob)
+  await bob.post(roomPath(forgotten, 'leave'))
+  await bob.post(roomPath(forgotten, 'forget'))
+  await sendText(alice, roomId, 'seen')
+  await bob.post(roomPath(roomId, 'leave'))
+  await sendText(alice, roomId, 'too late')
+  await sendState(alice, roomId, { type: 'm.room.name', content: { name: 'Coffee' } })
+  expect((await bob.get(`${v3}/initialSync`)).rooms).toEqual([])
+
+  const { rooms } = await bob.get(`${v3}/initialSync?archived=true&limit=5`)
+  const memberships = rooms.map(({ room_id, membership }: ClientEvent) => [room_id, membership])
+  expect(Object.fromEntries(memberships)).toEqual({ [declined]: 'leave', [banned]: 'ban', [roomId]: 'leave' })
+  const left = rooms.find(({ room_id }: ClientEvent) => room_id === roomId)
+  expect(bodiesOf(left.messages.chunk)).toEqual(['seen'])
+  expect(left.state.find(({ type }: ClientEvent) => type === 'm.room.name').content.name).toBe('Tea')
+})
+
+test('/initialSync says who is there', async () => {
+  await bob.put(`${v3}/presence/${encodeURIComponent(bob.userId)}/status`, { presence: 'online' })
+  const others = await pollUntil('Bob is there', async () => {
+    const { presence } = await alice.get(`${v3}/initialSync`)
+    const found = presence.filter(({ sender }: ClientEvent) => sender === bob.userId)
+    return found.length > 0 && found
+  })
+  expect(others).toEqual([expect.objectContaining({ type: 'm.presence', sender: bob.userId })])
+  expect(others[0].content.presence).toBe('online')
 })
 
 /** https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3roomsroomidinitialsync */

@@ -1,6 +1,7 @@
 import { sql } from 'kysely'
 import type { UserId } from '../core/ids.ts'
 import type { Database } from '../storage/database.ts'
+import { loadErasedUsers } from '../storage/erasures.ts'
 import { forgetEvent, forgetIfElsewhere } from '../storage/events.ts'
 import { loadPresenceChanges } from '../storage/presence.ts'
 import type { StreamRow } from '../storage/schema.ts'
@@ -31,6 +32,7 @@ const READ_ROWS = 5000
 /** Starts following the stream from its present end. */
 export async function startStreamTail(database: Database, logger: Logger): Promise<StreamTail> {
   let position = await lastPosition(database)
+  for (const userId of await loadErasedUsers(database)) database.caches.erasedUsers.add(userId)
   /** Rows above `floor` are all in `rows`. */
   let floor = position
   let rows: StreamRow[] = []
@@ -132,8 +134,9 @@ export async function startStreamTail(database: Database, logger: Logger): Promi
   }
 }
 
-/** Events never change in the caches but for this. */
+/** What is in the caches never changes but for this. */
 function forgetWhatChanged(database: Database, { kind, ref, detail }: StreamRow): void {
+  if (kind === 'erasure') database.caches.erasedUsers.add(detail as UserId)
   if (kind === 'event' && detail?.startsWith('redacts ')) forgetEvent(database, detail.slice('redacts '.length))
   // It was an outlier or rejected when it was cached.
   if ((kind === 'event' || kind === 'event_changed') && ref !== null) forgetIfElsewhere(database, ref)

@@ -1,5 +1,5 @@
 import { LRUCache } from 'lru-cache'
-import type { RoomId } from '../core/ids.ts'
+import type { RoomId, UserId } from '../core/ids.ts'
 import type { RoomVersion } from '../core/room-versions.ts'
 import type { TrieNode } from '../core/state-trie.ts'
 import type { StoredEvent } from './stored-event.ts'
@@ -15,6 +15,8 @@ export type Caches = {
   /** Root of what some states resolve to, by their roots in ascending order. */
   readonly resolutions: LRUCache<string, number>
   readonly roomVersions: LRUCache<RoomId, RoomVersion>
+  /** Users whose content was erased: all of them, kept in step by the stream. */
+  readonly erasedUsers: Set<UserId>
   /** How often an event was forgotten: what began to be read before that may be out of date. */
   readonly forgotten: { times: number }
   readonly counts: Record<'events' | 'state_nodes', { hits: number; misses: number }>
@@ -31,6 +33,7 @@ export function createCaches(bytes: number): Caches {
     }),
     resolutions: new LRUCache({ max: 10_000 }),
     roomVersions: new LRUCache({ max: 10_000 }),
+    erasedUsers: new Set(),
     forgotten: { times: 0 },
     counts: { events: { hits: 0, misses: 0 }, state_nodes: { hits: 0, misses: 0 } },
   }

@@ -2,6 +2,7 @@ import type { DeviceId, EventId, RoomAlias, RoomId, UserId } from '../core/ids.t
 import type { DelayedEventTables } from './delayed-events-schema.ts'
 import type { EncryptionTables } from './encryption-schema.ts'
 import type { EphemeralTables } from './ephemeral-schema.ts'
+import type { ErasureTables } from './erasures.ts'
 import type { FederationTables } from './federation-schema.ts'
 import type { JobTables } from './jobs-schema.ts'
 import type { MediaTables } from './media-schema.ts'
@@ -27,6 +28,7 @@ export type Tables = UserTables &
   PresenceTables &
   SearchTables &
   JobTables &
+  ErasureTables &
   RateLimitTables &
   ServerKeyTables &
   FederationTables &

@@ -22,6 +22,8 @@ export type StreamKind =
   | 'pusher'
   | 'delayed_event'
   | 'thread_subscription'
+  /** What a user has sent is erased. `detail`: the user. */
+  | 'erasure'
 
 /** A row before it has its position. `room_id`: whom it concerns are the room's members; `user_id`: this user beyond that. */
 export type NewStreamRow = {

@@ -13,6 +13,7 @@ import {
 import { loadUsersOfServer } from '../../storage/room-servers.ts'
 import { readEventsOfStates } from '../../storage/room-state.ts'
 import type { StoredEvent } from '../../storage/stored-event.ts'
+import { erasedFor } from '../rooms/erased-events.ts'
 
 /** Who asks for events of which room. */
 export type AskingServer = { origin: ServerName; roomId: RoomId; version: RoomVersion }
@@ -36,7 +37,24 @@ export async function pdusForServer(
   const isOpen = (place: number) => isEventVisibleToServer(visibilities[place]!, [joined])
   const closed = events.filter((_, place) => !isOpen(place))
   const seen = closed.length > 0 ? await seenByUsers(app, { origin, roomId }, closed) : new Set()
-  return events.map((event, place) => (isOpen(place) || seen.has(event) ? event.pdu : redact(version, event.pdu)))
+  const erased = await erasedForServer(app, { origin, roomId }, events)
+  return events.map((event, place) =>
+    (isOpen(place) || seen.has(event)) && !erased.has(event) ? event.pdu : redact(version, event.pdu),
+  )
+}
+
+async function erasedForServer(
+  app: Pick<App, 'database'>,
+  { origin, roomId }: { origin: ServerName; roomId: RoomId },
+  events: readonly StoredEvent[],
+): Promise<ReadonlySet<StoredEvent>> {
+  if ((await erasedFor(app, [], events)).size === 0) return new Set()
+  const users = await loadUsersOfServer(app.database, { roomId, server: origin, limit: USERS_AT_ONCE })
+  return erasedFor(
+    app,
+    users.map(({ user_id }) => user_id),
+    events,
+  )
 }
 
 async function visibilitiesOf(

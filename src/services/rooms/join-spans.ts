@@ -35,10 +35,19 @@ export async function joinSpanOf(
   membership: RoomMembershipRow,
 ): Promise<JoinSpan | undefined> {
   if (membership.membership === 'join') return { lastJoinOrder: Number.POSITIVE_INFINITY, end: undefined }
-  let later = (await loadEvents(app.database, [membership.event_nid])).get(membership.event_nid)
+  return lastJoinBefore(app, (await loadEvents(app.database, [membership.event_nid])).get(membership.event_nid))
+}
+
+/** The last time in the room of a user with this `m.room.member` event in some state; undefined if there was none by then. */
+export async function lastJoinBefore(
+  app: Pick<App, 'database'>,
+  member: StoredEvent | undefined,
+): Promise<JoinSpan | undefined> {
+  if (member?.pdu.content.membership === 'join') return { lastJoinOrder: Number.POSITIVE_INFINITY, end: undefined }
+  let later = member
   // Back from leave over ban, invite or knock to the join before them: seldom more than two steps.
   while (later?.state_before) {
-    const earlier = await readStateEvent(app.database, later.state_before, 'm.room.member', membership.user_id)
+    const earlier = await readStateEvent(app.database, later.state_before, 'm.room.member', later.pdu.state_key)
     if (earlier?.pdu.content.membership === 'join') return { lastJoinOrder: earlier.event_order ?? 0, end: later }
     later = earlier
   }

@@ -29,7 +29,7 @@ export async function readStateAt(
   const { stateRoot } = await accessState(app, command.roomId, command.userId)
   const event = await readStateEvent(app.database, stateRoot, command.eventType, command.stateKey)
   if (!event) throw new NotFoundError(`The room has no state ${command.eventType} with the key '${command.stateKey}'`)
-  if (command.format === 'content') return event.pdu.content
+  if (command.format === 'content' && event.pdu.type !== 'm.room.member') return event.pdu.content
   const [served] = await serveEvents(app, { ...command, events: [event] })
-  return served!
+  return command.format === 'content' ? served!.content : served!
 }

@@ -1,6 +1,7 @@
 import type { App } from '../../app.ts'
 import { type ClientEvent, clientEvent } from '../../core/events/client-event.ts'
 import type { JsonObject } from '../../core/events/pdu.ts'
+import { redact } from '../../core/events/redaction.ts'
 import type { DeviceId, EventId, RoomId, UserId } from '../../core/ids.ts'
 import { ROOM_VERSIONS, type RoomVersion } from '../../core/room-versions.ts'
 import { loadEventsById } from '../../storage/events.ts'
@@ -9,6 +10,7 @@ import { readEventsOfStates } from '../../storage/room-state.ts'
 import { loadRoomVersions } from '../../storage/room-versions.ts'
 import type { StoredEvent } from '../../storage/stored-event.ts'
 import { type Bundle, loadBundles } from './bundled-relations.ts'
+import { erasedFor } from './erased-events.ts'
 
 type Serving = Pick<App, 'database' | 'clock'>
 
@@ -56,8 +58,10 @@ async function serveTimeline(
 
 async function assemble(app: Serving, command: ServeCommand, additions: readonly Additions[]): Promise<ClientEvent[]> {
   const versions = await loadRoomVersions(app.database, new Set(command.events.map((event) => event.room_id)))
+  const erased = await erasedFor(app, [command.userId], command.events)
   const now = app.clock.now()
   return command.events.map((event, place) => {
+    if (erased.has(event)) return erasedEvent(event, versionOf(versions, event.room_id), now)
     const unsigned: JsonObject = { age: now - event.pdu.origin_server_ts }
     if (event.txn_id !== null && event.txn_device_id === command.deviceId && event.pdu.sender === command.userId) {
       unsigned.transaction_id = event.txn_id
@@ -68,6 +72,11 @@ async function assemble(app: Serving, command: ServeCommand, additions: readonly
     for (const addition of additions) Object.assign(unsigned, addition(event, place))
     return { ...clientEvent(event, versionOf(versions, event.room_id)), unsigned }
   })
+}
+
+function erasedEvent(event: StoredEvent, version: RoomVersion, now: number): ClientEvent {
+  const redacted = { ...event, pdu: redact(version, event.pdu) }
+  return { ...clientEvent(redacted, version), unsigned: { age: now - event.pdu.origin_server_ts } }
 }
 
 /** Events of rooms that this server has left for good have no version here; it only matters for redactions, which then take the newest form. */

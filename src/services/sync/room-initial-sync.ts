@@ -6,14 +6,18 @@ import { syncToken } from '../../core/sync-token.ts'
 import { loadAllAccountData } from '../../storage/account-data.ts'
 import { loadEvents } from '../../storage/events.ts'
 import { loadIgnoredUsers } from '../../storage/ignored-users.ts'
+import { loadPresentUsers } from '../../storage/presence.ts'
 import { findMembership, loadUserMemberships } from '../../storage/room-memberships.ts'
 import { readAllState } from '../../storage/room-state.ts'
+import type { RoomMembershipRow } from '../../storage/schema.ts'
+import { presenceContent } from '../presence/presence-status.ts'
 import { directoryVisibility } from '../rooms/directory.ts'
+import { joinSpanOf } from '../rooms/join-spans.ts'
 import { accessState } from '../rooms/room-access.ts'
 import { serveEvents, serveStateEvents } from '../rooms/serve-events.ts'
 import { readVisiblePage } from '../rooms/visible-pages.ts'
 
-type Reading = Pick<App, 'database' | 'clock' | 'stream'>
+type Reading = Pick<App, 'config' | 'database' | 'clock' | 'stream'>
 type Reader = { userId: UserId; deviceId: DeviceId | null; limit: number }
 
 /**
@@ -44,8 +48,6 @@ export async function roomInitialSync(
     state: (await serveStateEvents(app, { ...reader, events: state })) as JsonObject[],
     visibility: await directoryVisibility(app, roomId),
     account_data: accountData.map(({ type, content }) => ({ type, content: JSON.parse(content) })),
-    presence: [],
-    receipts: [],
   }
 }
 
@@ -58,27 +60,41 @@ export async function wholeInitialSync(
   const memberships = await loadUserMemberships(
     app.database,
     reader.userId,
-    archived ? ['join', 'invite', 'leave'] : ['join', 'invite'],
+    archived ? ['join', 'invite', 'leave', 'ban'] : ['join', 'invite'],
   )
   const rooms: JsonObject[] = []
-  for (const { room_id: roomId, membership, event_nid } of memberships) {
-    if (membership === 'invite') rooms.push(...(await invitation(app, reader, { roomId, event_nid })))
-    else rooms.push(await roomInitialSync(app, { ...reader, roomId }))
+  for (const row of memberships) {
+    if (row.membership === 'invite') rooms.push(...(await invitation(app, reader, row)))
+    else if (row.membership === 'join' || (await joinSpanOf(app, row)))
+      rooms.push(await roomInitialSync(app, { ...reader, roomId: row.room_id }))
+    // Of a room that the user was never in, as after an invite that was declined, there is no more to tell.
+    else rooms.push({ room_id: row.room_id, membership: row.membership })
   }
+  const joined = memberships.flatMap((row) => (row.membership === 'join' ? row.room_id : []))
   const accountData = (await loadAllAccountData(app.database, reader.userId)).filter(({ room_id }) => room_id === '')
   return {
     end,
     rooms,
-    presence: [],
+    presence: await presenceIn(app, reader.userId, joined),
     account_data: accountData.map(({ type, content }) => ({ type, content: JSON.parse(content) })),
   }
+}
+
+async function presenceIn(app: Reading, userId: UserId, rooms: readonly RoomId[]): Promise<JsonObject[]> {
+  if (!app.config.presence.enabled) return []
+  const ignored = await loadIgnoredUsers(app.database, userId)
+  const present = await loadPresentUsers(app.database, userId, rooms)
+  const now = app.clock.now()
+  return present
+    .filter((row) => !ignored.has(row.user_id))
+    .map((row) => ({ type: 'm.presence', sender: row.user_id, content: presenceContent(row, now) }))
 }
 
 /** A room to which the user is invited, unless by somebody whom the user ignores. */
 async function invitation(
   app: Reading,
   reader: Reader,
-  { roomId, event_nid }: { roomId: RoomId; event_nid: number },
+  { room_id: roomId, event_nid }: RoomMembershipRow,
 ): Promise<JsonObject[]> {
   const event = (await loadEvents(app.database, [event_nid])).get(event_nid)
   if (!event || (await loadIgnoredUsers(app.database, reader.userId)).has(event.pdu.sender)) return []

@@ -6,6 +6,7 @@ import { deleteCrossSigningKeys } from '../../storage/cross-signing-keys.ts'
 import type { Tx } from '../../storage/database.ts'
 import { deleteDelayedEvents } from '../../storage/delayed-events.ts'
 import { deleteDevices } from '../../storage/devices.ts'
+import { noteErasure } from '../../storage/erasures.ts'
 import { deleteFilters } from '../../storage/filters.ts'
 import { enqueueJob } from '../../storage/jobs.ts'
 import { deleteKeyBackups } from '../../storage/key-backups.ts'
@@ -20,7 +21,8 @@ import { lockUser, markDeactivated } from '../../storage/users.ts'
 export const LEAVE_ALL_ROOMS = 'leave_all_rooms'
 
 /**
- * Ends an account for good: nobody can log in to it, and nobody else can have its name. `erase`: what it stored goes too.
+ * Ends an account for good: nobody can log in to it, and nobody else can have its name. `erase`: what it stored goes too, and who
+ * joins its rooms later does not get to see what it sent (rooms/erased-events.ts).
  * Leaving its rooms is a job, which this returns. https://spec.matrix.org/v1.19/client-server-api/#account-deactivation
  */
 export async function deactivateUser(
@@ -37,7 +39,10 @@ export async function deactivateUser(
     await deleteOpenIdTokens(tx, userId)
     await deleteAllThreepids(tx, userId)
     await deleteDelayedEvents(tx, userId)
-    if (erase) await eraseBelongings(tx, userId)
+    if (erase) {
+      await eraseBelongings(tx, userId)
+      await noteErasure(tx, userId)
+    }
     return enqueueJob(tx, { kind: LEAVE_ALL_ROOMS, key: userId, payload: { user_id: userId }, now })
   })
 }

@@ -1,0 +1,31 @@
+import { sql } from 'kysely'
+import type { RoomId, UserId } from '../core/ids.ts'
+import type { Db, Tx } from './database.ts'
+import { appendToStream } from './stream-append.ts'
+
+/** The table of erased users; `migrations/0043_erasures.sql` has its meaning. */
+export type ErasureTables = { erasures: { user_id: UserId; room_id: RoomId; state_root: number } }
+
+/** Notes that what a user has sent is erased, with the state of each of their rooms now. */
+export async function noteErasure(tx: Tx, userId: UserId): Promise<void> {
+  await sql`insert into erasures (user_id, room_id, state_root)
+    select ${userId}, room_id, state_root from room_memberships join room_heads using (room_id) where user_id = ${userId}
+    on conflict do nothing`.execute(tx.sql)
+  appendToStream(tx, { kind: 'erasure', detail: userId })
+}
+
+export async function loadErasedUsers(db: Db): Promise<UserId[]> {
+  const { rows } = await sql<{ user_id: UserId }>`select user_id from users where erased`.execute(db.sql)
+  return rows.map((row) => row.user_id)
+}
+
+/** The states of rooms when these users were erased. */
+export async function loadErasures(
+  db: Db,
+  userIds: readonly UserId[],
+  roomIds: readonly RoomId[],
+): Promise<ErasureTables['erasures'][]> {
+  const { rows } = await sql<ErasureTables['erasures']>`select * from erasures
+    where user_id = any(${userIds}::text[]) and room_id = any(${roomIds}::text[])`.execute(db.sql)
+  return rows
+}
