@@ -3,7 +3,7 @@ import { defineConfig } from 'vitest/config'
 const SPEC_TESTS = ['spec-tests/*/*.test.ts']
 const timeouts = { testTimeout: 60_000, hookTimeout: 120_000 }
 
-/** `unit`: beside the code. The others run the same black-box tests against a server on each kind of database, and against three processes. `whole`: tests that start servers themselves. */
+/** `unit`: beside the code. The others run the same black-box tests against a server on each kind of database, against three processes, and against Synapse. `whole`: tests that start servers themselves. */
 export default defineConfig({
   test: {
     pool: 'forks',
@@ -16,7 +16,7 @@ export default defineConfig({
           ...timeouts,
         },
       },
-      ...['pglite', 'postgresql', 'three-processes'].map((where) => ({
+      ...['pglite', 'postgresql', 'three-processes', 'synapse'].map((where) => ({
         test: {
           name: where,
           include: SPEC_TESTS,
