@@ -17,6 +17,8 @@ export type FaultyProxy = {
   passTo(port: number): void
   /** What happens to requests from now on; those that wait go on. */
   setFault(fault: Fault): void
+  /** From now on connections of these servers end at once, as far as they sign their requests. */
+  cutOff(servers: ReadonlySet<string>): void
   /** Transactions that came, by id, as often as they came. */
   transactions(): string[]
 }
@@ -28,11 +30,13 @@ export async function startFaultyProxy(federation: TestFederation): Promise<Faul
   const transactions: string[] = []
   let waiting: (() => void)[] = []
   let fault: Fault = 'none'
+  let cut: ReadonlySet<string> = new Set()
   let target = 0
 
   async function handle(incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
     const [, txnId] = /^\/_matrix\/federation\/v1\/send\/([^/?]+)/.exec(incoming.url ?? '') ?? []
     if (txnId !== undefined) transactions.push(txnId)
+    if (cut.has(originOf(incoming))) return void outgoing.destroy()
     if (fault === 'slow') await new Promise<void>((resolve) => waiting.push(resolve))
     if (fault === 'down') return void outgoing.destroy()
     if (fault === 'error') return void outgoing.writeHead(500).end('{}')
@@ -75,6 +79,14 @@ export async function startFaultyProxy(federation: TestFederation): Promise<Faul
       for (const go of waiting.splice(0)) go()
       waiting = []
     },
+    cutOff(servers) {
+      cut = servers
+    },
     transactions: () => transactions,
   }
+}
+
+/** The server that says that it has signed a request. */
+function originOf({ headers: { authorization = '' } }: IncomingMessage): string {
+  return /\borigin="?([^",]+)/.exec(authorization)?.[1] ?? ''
 }

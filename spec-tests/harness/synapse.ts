@@ -18,6 +18,8 @@ export type TestSynapse = {
   url: string
   /** `localhost:PORT`, where other servers reach it. */
   serverName: string
+  /** Where it listens for other servers: a port of localhost. */
+  federationPort: number
   /** What it has logged. */
   output(): string
   /** Ends it at once, as a crash would; `restart` starts it again on the same data. */
@@ -26,13 +28,16 @@ export type TestSynapse = {
 }
 
 /** Starts a Synapse that federates with the others of a test federation; it ends with them. `config`: further keys of homeserver.yaml. */
-export async function startSynapse(federation: TestFederation, config: object = {}): Promise<TestSynapse> {
+export async function startSynapse(
+  federation: TestFederation,
+  config: { server_name?: string; [key: string]: unknown } = {},
+): Promise<TestSynapse> {
   if (!existsSync(PYTHON)) {
     throw new Error(`There is no Synapse ${VERSION}: ${PYTHON} is missing. spec-tests/setup/install.sh installs it.`)
   }
   const folder = mkdtempSync(join(tmpdir(), 'hearth-synapse-'))
   const [clientPort, serverPort] = [await freePort(), await freePort()]
-  const serverName = `localhost:${serverPort}`
+  const serverName = config.server_name ?? `localhost:${serverPort}`
   const url = `http://127.0.0.1:${clientPort}`
   const configFile = join(folder, 'homeserver.yaml')
   writeFileSync(join(folder, 'signing.key'), `ed25519 a_test ${randomBytes(32).toString('base64').replace('=', '')}\n`)
@@ -73,7 +78,7 @@ export async function startSynapse(federation: TestFederation, config: object = 
     await kill()
     rmSync(folder, { recursive: true, force: true })
   })
-  return { url, serverName, output: () => output, kill, restart: start }
+  return { url, serverName, federationPort: serverPort, output: () => output, kill, restart: start }
 }
 
 const LOGGING = {

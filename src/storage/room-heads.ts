@@ -2,7 +2,7 @@ import { sql } from 'kysely'
 import type { RoomId } from '../core/ids.ts'
 import { ROOM_VERSIONS } from '../core/room-versions.ts'
 import type { Db } from './database.ts'
-import type { RoomHead } from './locked-room.ts'
+import type { LockedRoom, RoomHead } from './locked-room.ts'
 import type { RoomHeadRow } from './schema.ts'
 
 /** Where a room stands now, without locking it; undefined when this server does not have the room. */
@@ -13,4 +13,18 @@ export async function findRoomHead(db: Db, roomId: RoomId): Promise<RoomHead | u
   const version = ROOM_VERSIONS.get(row.room_version)
   if (!version) throw new Error(`room ${roomId} has the unknown version ${row.room_version}`)
   return { ...row, version }
+}
+
+/** Notes, when the room is stored, the depth of the event with which this server comes into it: what is older is history. */
+export function noteBeginning(room: LockedRoom, roomId: RoomId, depth: number): void {
+  room.writes.push(async (tx) => {
+    await sql`update room_heads set begin_depth = ${depth}::bigint where room_id = ${roomId}`.execute(tx.sql)
+  })
+}
+
+/** The depth of the event with which this server came into a room the last time; 0 for rooms that were made here. */
+export async function findBeginDepth(db: Db, roomId: RoomId): Promise<number> {
+  const { rows } = await sql<{ begin_depth: number }>`select begin_depth from room_heads
+    where room_id = ${roomId}`.execute(db.sql)
+  return rows[0]?.begin_depth ?? 0
 }

@@ -37,7 +37,7 @@ export type Tables = UserTables &
   DelayedEventTables &
   SlidingSyncTables & {
     server_secrets: { name: string; value: string }
-    room_heads: RoomHeadRow
+    room_heads: RoomHeadRow & { begin_depth: number }
     rooms: RoomRow
     events: EventRow
     state_packs: { pack_nid: number; room_id: RoomId; nodes: Uint8Array }

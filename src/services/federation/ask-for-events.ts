@@ -29,12 +29,12 @@ const idList = z.array(z.string()).transform((list) => list.slice(0, 2 * MAX_EVE
 export async function askMissingEvents(
   app: AskingApp,
   source: EventSource,
-  gap: { earliest: readonly EventId[]; latest: readonly EventId[]; limit: number },
+  gap: { earliest: readonly EventId[]; latest: readonly EventId[]; limit: number; minDepth: number },
 ): Promise<Event[]> {
   const answer = await ask(app, source, {
     method: 'POST',
     path: `get_missing_events/${encodeURIComponent(source.roomId)}`,
-    body: { earliest_events: gap.earliest, latest_events: gap.latest, limit: gap.limit, min_depth: 0 },
+    body: { earliest_events: gap.earliest, latest_events: gap.latest, limit: gap.limit, min_depth: gap.minDepth },
   })
   const { events } = parse(z.looseObject({ events: eventList.default([]) }), answer)
   return verified(app, source, events.slice(0, gap.limit))

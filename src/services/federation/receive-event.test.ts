@@ -4,7 +4,7 @@ import type { Event } from '../../core/events/pdu.ts'
 import type { RoomId, ServerName } from '../../core/ids.ts'
 import { FederationError } from '../../infra/federation-error.ts'
 import { loadEventsById } from '../../storage/events.ts'
-import { findRoomHead } from '../../storage/room-heads.ts'
+import { findRoomHead, noteBeginning } from '../../storage/room-heads.ts'
 import { readAllState } from '../../storage/room-state.ts'
 import { ALICE } from '../rooms/test-reading-room.ts'
 import { requireAllowedByAcl } from './check-server-acl.ts'
@@ -95,6 +95,28 @@ test('before a gap that is too long, the state is taken from the other server', 
   await room.receive(name)
   expect((await room.receive(lost)).outcome).toBe('accepted')
   expect((await findRoomHead(app.database, room.roomId))?.forward_extremities).not.toContain(lost.event_id)
+})
+
+test('history of before this server came into the room is not taken for a fork', async () => {
+  const room = await createSharedRoom(app)
+  const old = await room.make({ content: { body: 'old' }, prev_events: ['$older' as Event['event_id']] })
+  const next = await room.make({ content: { body: 'next' }, prev_events: [old.event_id] })
+  const minDepth = old.pdu.depth + 1
+  await app.rooms.run(room.roomId, async (locked) => noteBeginning(locked, room.roomId, minDepth))
+  const before = await findRoomHead(app.database, room.roomId)
+  const stateIds = await stateIdsOf(room.roomId)
+  app.asked.length = 0
+  app.answerWith(({ path }) => {
+    // It does not heed min_depth.
+    if (path.includes('/get_missing_events/')) return { events: [old.pdu] }
+    if (path.includes('/state_ids/')) return { pdu_ids: stateIds, auth_chain_ids: [] }
+    return path.includes(`/event/${encodeURIComponent(old.event_id)}`) ? { pdus: [old.pdu] } : undefined
+  })
+  expect((await room.receive(next)).outcome).toBe('accepted')
+  expect(app.asked[0]?.body).toMatchObject({ min_depth: minDepth })
+  expect(await isStored(old)).toBe(false)
+  const now = await findRoomHead(app.database, room.roomId)
+  expect(now?.forward_extremities).toEqual([...before!.forward_extremities, next.event_id])
 })
 
 async function stateIdsOf(roomId: RoomId) {

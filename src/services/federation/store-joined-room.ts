@@ -16,6 +16,7 @@ import {
   type StateChange,
 } from '../../storage/locked-room.ts'
 import { noteMissingPrevs } from '../../storage/missing-prev-events.ts'
+import { noteBeginning } from '../../storage/room-heads.ts'
 import { changeState, readStateDiff } from '../../storage/room-state.ts'
 import type { StoredEvent } from '../../storage/stored-event.ts'
 import { appendToStream } from '../../storage/stream-append.ts'
@@ -77,6 +78,7 @@ async function begin(app: App, room: LockedRoom, { version, event, state }: Join
     forward_extremities: [event.event_id],
   }
   noteMissingPrevs(room, join, event.prev_event_ids)
+  noteBeginning(room, event.room_id, event.pdu.depth)
   room.writes.push((tx) => storeMembers(tx, app, { join, state }))
   followUpgrade(app, room, { event: join, before: undefined, create })
 }

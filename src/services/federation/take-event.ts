@@ -4,10 +4,10 @@ import type { EventId, RoomId, ServerName } from '../../core/ids.ts'
 import type { RoomVersion } from '../../core/room-versions.ts'
 import { topologicalOrder } from '../../core/topological-order.ts'
 import { findEventNids } from '../../storage/event-nids.ts'
-import { findRoomHead } from '../../storage/room-heads.ts'
+import { findBeginDepth, findRoomHead } from '../../storage/room-heads.ts'
 import { appendRemoteEvent, MissingEventsError, type RemoteOutcome } from '../rooms/append-remote-event.ts'
 import { appendAll, appendWithHelp, type TakingApp } from './append-with-help.ts'
-import { askMissingEvents } from './ask-for-events.ts'
+import { askEvents, askMissingEvents } from './ask-for-events.ts'
 import type { Sources } from './fetch-references.ts'
 import { sourcesOf } from './sources-of.ts'
 import { withPolicySignature } from './with-policy-signature.ts'
@@ -36,25 +36,48 @@ export async function takeEvent(app: TakingApp & Pick<App, 'stopping'>, arrived:
   } catch (error) {
     if (!(error instanceof MissingEventsError)) throw error
     const source = await sourcesOf(app, arrived, origin)
-    if (error.prevIds.length > 0) await fillGap(app, source, event)
-    return appendWithHelp(app, source, { event, statesLeft: { count: 0 } })
+    if (error.prevIds.length === 0) return appendWithHelp(app, source, { event, statesLeft: { count: 0 } })
+    const minDepth = await findBeginDepth(app.database, arrived.roomId)
+    await fillGap(app, source, { event, minDepth })
+    return appendWithHelp(app, source, {
+      event,
+      statesLeft: { count: await countHistoric(app, source, { event, minDepth }) },
+    })
   }
 }
 
+/** An event that has arrived; what has less than this depth is history. */
+type Gap = { event: Event; minDepth: number }
+
+/** How many predecessors of an event are older than this server's time in the room: the state after these may be asked for. */
+async function countHistoric(app: TakingApp, source: Sources, { event, minDepth }: Gap): Promise<number> {
+  const here = await findEventNids(app.database, event.prev_event_ids)
+  const missing = event.prev_event_ids
+    .filter((id) => typeof here.get(id)?.event_order !== 'number')
+    .slice(0, MAX_STATES)
+  const events = minDepth > 0 ? await askEvents(app, source, missing) : []
+  return events.filter(({ pdu }) => pdu.depth < minDepth).length
+}
+
 /** Takes in what lies between the room's end, as it is here, and an event. */
-async function fillGap(app: TakingApp, source: Sources, event: Event): Promise<void> {
-  const missed = await fetchGap(app, source, event)
+async function fillGap(app: TakingApp, source: Sources, gap: Gap): Promise<void> {
+  const missed = await fetchGap(app, source, gap)
   await appendAll(app, source, { items: missed.map((each) => ({ event: each })), statesLeft: { count: MAX_STATES } })
 }
 
-/** The events of a gap, predecessors first. */
-async function fetchGap(app: TakingApp, source: Sources, event: Event): Promise<Event[]> {
+/**
+ * The events of a gap, predecessors first. History from before this server was in the room does not belong to it: what the room is now follows from
+ * it already, and if it were taken for the end of a fork, it would undo that.
+ */
+async function fetchGap(app: TakingApp, source: Sources, { event, minDepth }: Gap): Promise<Event[]> {
   const earliest = (await findRoomHead(app.database, source.roomId))?.forward_extremities ?? []
   const gap = new Map<EventId, Event>()
   let latest = [event.event_id]
   while (latest.length > 0 && gap.size < MAX_GAP) {
-    const page = await askMissingEvents(app, source, { earliest, latest, limit: PAGE })
-    const fresh = page.filter(({ event_id }) => event_id !== event.event_id && !gap.has(event_id))
+    const page = await askMissingEvents(app, source, { earliest, latest, limit: PAGE, minDepth })
+    const fresh = page.filter(
+      ({ event_id, pdu }) => event_id !== event.event_id && !gap.has(event_id) && pdu.depth >= minDepth,
+    )
     for (const missed of fresh) gap.set(missed.event_id, missed)
     // Fewer than asked for: the server has no more, or does not want to tell.
     latest = page.length < PAGE ? [] : await openEnds(app, gap, fresh)

@@ -5,6 +5,7 @@ import type { RoomVersion } from '../../core/room-versions.ts'
 import { orderAfterGap } from '../../core/timeline-gaps.ts'
 import { type AppendedEvent, findLockedEvents, type LockedRoom, readLockedStateAt } from '../../storage/locked-room.ts'
 import { forgetMissingPrev, isMissingPrev, noteMissingPrevs } from '../../storage/missing-prev-events.ts'
+import { noteBeginning } from '../../storage/room-heads.ts'
 import { type StoredEvent, withoutUnsigned } from '../../storage/stored-event.ts'
 import { applyEarlyRedaction, applyRemoteRedaction } from './apply-remote-redaction.ts'
 import { changeLockedState } from './change-locked-state.ts'
@@ -137,6 +138,7 @@ async function renewHead(
     next_order: room.head?.next_order ?? 1,
     forward_extremities: [],
   }
+  noteBeginning(room, event.room_id as RoomId, event.pdu.depth)
 }
 
 type Judged = {

@@ -1,0 +1,121 @@
+import type { Answer, TestUser } from './client.ts'
+import type { ForkServer } from './fork-network.ts'
+import { roomPath, v3 } from './rooms.ts'
+import type { Chance } from './seeded.ts'
+
+/** A room that users of all servers are in. */
+export type ForkRoom = { roomId: string; version: string; creator: ForkServer }
+
+const ANCHOR = 90
+const MODERATOR = 50
+
+/**
+ * A room with everybody in it. Its anchors have more power than anybody gets, so that the room can always be talked in on each server; one other
+ * user of each server is a moderator.
+ */
+export async function createForkRoom(
+  servers: readonly ForkServer[],
+  creator: ForkServer,
+  room_version: string,
+): Promise<ForkRoom> {
+  const rivals = servers.filter((server) => server !== creator).map(({ anchor }) => [anchor.userId, ANCHOR])
+  const moderators = servers.map(({ others }) => [others[0]!.userId, MODERATOR])
+  const own = room_version === '12' ? [] : [[creator.anchor.userId, 100]]
+  const { room_id: roomId } = await creator.anchor.post(`${v3}/createRoom`, {
+    preset: 'public_chat',
+    room_version,
+    // Moderators may change all state, power levels too.
+    power_level_content_override: { events: {}, users: Object.fromEntries([...own, ...rivals, ...moderators]) },
+  })
+  const via = `?server_name=${creator.name}&via=${creator.name}`
+  for (const { anchor, others } of servers) {
+    for (const user of [anchor, ...others]) {
+      if (user !== creator.anchor) await user.post(`${v3}/join/${encodeURIComponent(roomId)}${via}`, {})
+    }
+  }
+  return { roomId, version: room_version, creator }
+}
+
+/** What somebody does in a room by chance. */
+export type Acts = {
+  /** Lets a user of a server do something; what the server answered. */
+  act(server: ForkServer, room: ForkRoom): Promise<{ name: string; answer: Answer }>
+}
+
+const WEIGHTS = {
+  talk: 40,
+  topic: 10,
+  power: 10,
+  joinRules: 6,
+  ban: 9,
+  unban: 7,
+  kick: 6,
+  invite: 8,
+  leave: 3,
+  join: 9,
+}
+type Act = keyof typeof WEIGHTS
+
+/** Acts among the users of some servers. */
+export function createActs(chance: Chance, servers: readonly ForkServer[]): Acts {
+  const targets = servers.flatMap(({ others }) => others)
+  let count = 0
+
+  /** Each act draws all that it needs from chance before it asks anything, so that chance does not depend on who answers first. */
+  function draw(name: Act, user: TestUser, room: ForkRoom): () => Promise<Answer> {
+    const target = chance.pick(targets).userId
+    const number = ++count
+    const state = (type: string, content: object) => () =>
+      user.ask('PUT', roomPath(room.roomId, `state/${type}/`), content)
+    const moderate = (verb: string) => () => user.ask('POST', roomPath(room.roomId, verb), { user_id: target })
+    if (name === 'talk') return () => talk(user, room, `${number}`)
+    if (name === 'topic') return state('m.room.topic', { topic: `topic ${number}` })
+    if (name === 'joinRules') return state('m.room.join_rules', { join_rule: chance.pick(joinRules(room)) })
+    if (name === 'power') return power(user, room, target)
+    if (name === 'leave') return () => user.ask('POST', roomPath(room.roomId, 'leave'), {})
+    if (name === 'join') return () => user.ask('POST', roomPath(room.roomId, 'join'), {})
+    return moderate(name)
+  }
+
+  function power(user: TestUser, room: ForkRoom, target: string): () => Promise<Answer> {
+    const [level, threshold, limit] = [chance.pick([0, 0, 50, 60]), chance.pick([25, 50, 75]), chance.pick([0, 0, 10])]
+    const name = chance.pick(['invite', 'kick', 'ban', 'state_default'])
+    const change = chance.pick([
+      (levels: Levels) => ({ ...levels, users: { ...levels.users, [target]: level } }),
+      (levels: Levels) => ({ ...levels, [name]: threshold }),
+      (levels: Levels) => ({ ...levels, events_default: limit }),
+    ])
+    return async () => {
+      const path = roomPath(room.roomId, 'state/m.room.power_levels/')
+      const levels = await user.ask('GET', path)
+      return levels.status === 200 ? user.ask('PUT', path, change(levels.body)) : levels
+    }
+  }
+
+  /** Mostly somebody who may. */
+  function anyUser({ anchor, others }: ForkServer, name: Act): TestUser {
+    if (name === 'leave' || name === 'join') return chance.pick(others)
+    if (name === 'talk') return chance.pick([anchor, ...others])
+    return chance.pick([anchor, others[0]!, others[0]!, ...others])
+  }
+
+  return {
+    async act(server, room) {
+      const name = chance.weighted(WEIGHTS)
+      const user = anyUser(server, name)
+      return { name, answer: await draw(name, user, room)() }
+    },
+  }
+}
+
+type Levels = { users?: Record<string, number>; [name: string]: unknown }
+
+function joinRules({ version }: ForkRoom): readonly string[] {
+  return version === '6' ? ['public', 'invite'] : ['public', 'public', 'invite', 'knock']
+}
+
+let transactions = 0
+export function talk(user: TestUser, { roomId }: ForkRoom, body: string): Promise<Answer> {
+  const path = roomPath(roomId, `send/m.room.message/f${process.pid}.${++transactions}`)
+  return user.ask('PUT', path, { msgtype: 'm.text', body })
+}

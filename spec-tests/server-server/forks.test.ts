@@ -1,0 +1,139 @@
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { createActs, createForkRoom, type ForkRoom, talk } from '../harness/fork-acts.ts'
+import { followGraph, type Graph, mayBeSoftFailed, messagesOf, stateOf } from '../harness/fork-comparison.ts'
+import { anyCut, applyCut, type ForkNetwork, type ForkServer, startForkNetwork } from '../harness/fork-network.ts'
+import { pollUntil } from '../harness/poll-until.ts'
+import { eventPath, roomPath } from '../harness/rooms.ts'
+import { seeded } from '../harness/seeded.ts'
+
+/** How often the network is cut, which room versions there are, and by which seed; the defaults are for CI. */
+const CUTS = Number(process.env.FORK_CUTS ?? 6)
+const SEED = Number(process.env.FORK_SEED ?? 1)
+const VERSIONS = (process.env.FORK_VERSIONS ?? '6 10 11 12').split(' ')
+/** After so many cuts all is joined, and compared. */
+const CUTS_AT_ONCE = CUTS > 20 ? 10 : 3
+/** During a cut, in each room, users of each server do something so many times, or nothing. */
+const ACTS = 2
+const EAGERNESS = 0.7
+/** A folder for what the servers have logged; FORK_LOG_LEVEL says how much Hearth does. */
+const LOGS = process.env.FORK_LOGS
+const SETTLE_MS = 120_000
+
+let network: ForkNetwork
+beforeAll(async () => {
+  network = await startForkNetwork()
+}, 200_000)
+afterAll(async () => {
+  for (const [place, server] of (network?.servers ?? []).entries()) {
+    if (LOGS) writeFileSync(join(LOGS, `${place}-${server.kind}-${server.name}.log`), server.output())
+  }
+  await network?.dispose()
+})
+
+/**
+ * What is compared once all servers are joined again: the whole state of every room, by event ids; and the messages that a user gets who has been in
+ * the room from the beginning, by paging through the whole history. A message may be missing on a server only if that could have soft-failed it.
+ * https://spec.matrix.org/v1.19/server-server-api/#room-state-resolution
+ */
+test('servers that were cut off from one another agree on state and messages when they are joined again', {
+  timeout: 300_000 + CUTS * 20_000,
+}, async () => {
+  const { servers } = network
+  const chance = seeded(SEED)
+  const rooms = await Promise.all(
+    VERSIONS.map((version, place) => createForkRoom(servers, servers[(SEED + place) % servers.length]!, version)),
+  )
+  const graph = followGraph(servers)
+  await graph.follow()
+  const acts = createActs(chance, servers)
+  const counts: Record<string, number> = {}
+  const count = (what: string) => (counts[what] = (counts[what] ?? 0) + 1)
+
+  for (let cuts = 1; cuts <= CUTS; cuts++) {
+    const cut = anyCut(chance, servers)
+    count(`cut: ${cut.kind}`)
+    applyCut(servers, cut)
+    await cut.dies?.kill()
+    const living = servers.filter(({ isUp }) => isUp)
+    for (let round = 0; round < ACTS; round++) {
+      const busy = living.flatMap((server) => rooms.map((room) => ({ server, room })))
+      await Promise.all(
+        busy
+          .filter(() => chance.happens(EAGERNESS))
+          .map(async ({ server, room }) => {
+            const { name, answer } = await acts.act(server, room)
+            count(`${name}: ${answer.status}`)
+            if (answer.status === 500) throw new Error(`${server.kind}: ${name}: ${JSON.stringify(answer.body)}`)
+          }),
+      )
+    }
+    await cut.dies?.restart()
+    await graph.follow()
+    if (cuts % CUTS_AT_ONCE === 0 || cuts === CUTS) {
+      applyCut(servers, undefined)
+      await settle(servers, rooms)
+      await graph.follow()
+      await Promise.all(rooms.map((room) => expectSameState(servers, room)))
+    }
+  }
+  for (const room of rooms) await expectSameMessages(servers, room, { graph, count })
+  console.info(`seed ${SEED}, ${CUTS} cuts, ${graph.events.size} events:`, counts)
+})
+
+/** All servers get what the others have. When each has had its word after the others, the last word follows all forks. */
+async function settle(servers: readonly ForkServer[], rooms: readonly ForkRoom[]): Promise<void> {
+  for (const room of rooms) await Promise.all(servers.map(({ anchor }) => talk(anchor, room, 'Is anybody there?')))
+  await Promise.all(
+    rooms.map(async (room) => {
+      for (const server of servers) {
+        const { status, body } = await talk(server.anchor, room, `Here is ${server.name}`)
+        expect({ status, body }).toMatchObject({ status: 200 })
+        await Promise.all(servers.map((other) => expectToHave(other, room, body.event_id)))
+      }
+    }),
+  )
+}
+
+async function expectToHave({ anchor, kind, name }: ForkServer, { roomId }: ForkRoom, eventId: string): Promise<void> {
+  await pollUntil(
+    `${kind} ${name} has ${eventId}`,
+    async () => (await anchor.ask('GET', roomPath(roomId, eventPath('event', eventId)))).status === 200,
+    SETTLE_MS,
+  )
+}
+
+async function expectSameState(servers: readonly ForkServer[], room: ForkRoom): Promise<void> {
+  const [first, ...others] = await Promise.all(servers.map((server) => stateOf(server, room)))
+  for (const [place, other] of others.entries()) {
+    expect(other, `${room.version}: ${servers[place + 1]!.kind} has the state of ${servers[0]!.kind}`).toEqual(first)
+  }
+}
+
+async function expectSameMessages(
+  servers: readonly ForkServer[],
+  room: ForkRoom,
+  { graph, count }: { graph: Graph; count(what: string): void },
+): Promise<void> {
+  const lists = await Promise.all(servers.map((server) => messagesOf(server, room)))
+  const all = new Map(lists.flatMap((list) => [...list]))
+  for (const [id, message] of all) {
+    const { sender } = message
+    const without = servers.filter((_, place) => !lists[place]!.has(id))
+    if (without.length === 0) {
+      count('message: seen by all')
+      continue
+    }
+    const names = without.map(({ kind, name }) => `${kind} ${name}`).join(', ')
+    const what = `${room.version}: ${id} of ${sender} is missing on ${names}`
+    expect(
+      without.map(({ name }) => name),
+      what,
+    ).not.toContain(sender.slice(sender.indexOf(':') + 1))
+    const why = mayBeSoftFailed(graph, room.roomId, message)
+    expect(why, what).toBeDefined()
+    const place = graph.events.has(id) ? '' : ', its place is not known'
+    count(`message: soft-failed by ${without.length}, ${why}${place}`)
+  }
+}
