@@ -41,6 +41,9 @@ export type ListReader = { userId: UserId; connection: number | undefined }
 /**
  * How many rooms a filtered list has, and which are in a window of it, the one with the newest event first. `newsOnly`: only those of which the
  * connection does not know all.
+ *
+ * How the database goes about it must not depend on what it believes to know of the tables, which may be nothing yet: the limit is hidden in a query, which
+ * speaks for the index that has the order, and `offset 0` keeps it from anything but looking up one room after the other.
  */
 export async function loadListWindow(
   db: Db,
@@ -48,21 +51,23 @@ export async function loadListWindow(
   { filter, windows, newsOnly }: { filter: RoomListFilter; windows: readonly Window[]; newsOnly: boolean },
 ): Promise<{ count: number; rooms: ListedRoom[] }> {
   const end = Math.max(0, ...windows.map(([, last]) => last + 1))
+  const isShown = sql`exists (select 1 from unnest(${windows.map(([first]) => first)}::bigint[], ${windows.map(([, last]) => last)}::bigint[])
+    as ranges(first, last) where place between first and last)`
   const { rows } = await sql<Row & { count: number }>`with settled as (
       select room_id, activity as place_by from room_lists where user_id = ${reader.userId} and is_listed ${conditions(filter)}
         and not (membership = 'join' and room_id in (select room_id from active_rooms))
-      order by activity desc, room_id limit ${Math.min(end, MOST_ROOMS)}::bigint
+      order by activity desc, room_id limit (select ${Math.min(end, MOST_ROOMS)}::bigint)
     ), active as (
-      select room_id, room_heads.activity as place_by from active_rooms join room_lists using (room_id) join room_heads using (room_id)
-      where user_id = ${reader.userId} and is_listed and membership = 'join' ${conditions(filter)}
+      select mine.room_id, heads.activity as place_by from active_rooms
+      cross join lateral (select room_id from room_lists where user_id = ${reader.userId} and room_id = active_rooms.room_id
+        and is_listed and membership = 'join' ${conditions(filter)} offset 0) as mine
+      cross join lateral (select activity from room_heads where room_id = mine.room_id offset 0) as heads
     ), placed as (
       select room_id, row_number() over (order by place_by desc, room_id) - 1 as place
       from (select * from settled union all select * from active) as both_kinds
     ), shown as (
-      select ${COLUMNS}, place from placed join (${LISTED}) as listed using (room_id) ${joinKnown(reader)}
-      where listed.user_id = ${reader.userId}
-        and exists (select 1 from unnest(${windows.map(([first]) => first)}::bigint[], ${windows.map(([, last]) => last)}::bigint[])
-          as ranges(first, last) where place between first and last) ${newsOnly ? IS_NEWS : sql``}
+      select ${COLUMNS}, place from (select * from placed where ${isShown} offset 0) as wanted
+      cross join lateral (${listedRoomOf(reader)}) as listed ${joinKnown(reader)} ${newsOnly ? IS_NEWS : sql``}
     )
     select count, shown.* from (select count(*)::int as count from room_lists
       where user_id = ${reader.userId} and is_listed ${conditions(filter)}) as counted left join shown on true order by place`.execute(
@@ -77,9 +82,9 @@ const MOST_ROOMS = 1_000_000
 /** Some rooms of a user, whether or not in lists. A room with which the user has nothing to do is left out. */
 export async function loadListedRooms(db: Db, reader: ListReader, roomIds: readonly RoomId[]): Promise<ListedRoom[]> {
   if (roomIds.length === 0) return []
-  const { rows } = await sql<Row>`select ${COLUMNS} from (${LISTED}) as listed ${joinKnown(reader)}
-    where user_id = ${reader.userId} and listed.room_id = any(${roomIds}::text[])
-      and (is_listed or was_joined or known.membership <> '')`.execute(db.sql)
+  const { rows } = await sql<Row>`select ${COLUMNS} from unnest(${[...new Set(roomIds)]}::text[]) as wanted(room_id)
+    cross join lateral (${listedRoomOf(reader)}) as listed ${joinKnown(reader)}
+    where is_listed or was_joined or known.membership <> ''`.execute(db.sql)
   return rows.map(listedRoom)
 }
 
@@ -99,17 +104,24 @@ type Row = {
   known_flags: number
 }
 
-const LISTED = sql`select room_lists.*, state_root, next_order, bump from room_lists left join room_heads using (room_id)`
+/** The room that a row of `wanted` names. */
+function listedRoomOf({ userId }: ListReader): RawBuilder<unknown> {
+  return sql`select room_lists.*, heads.state_root, heads.next_order, heads.bump from room_lists left join lateral
+      (select state_root, next_order, bump from room_heads where room_heads.room_id = room_lists.room_id offset 0) as heads on true
+    where user_id = ${userId} and room_lists.room_id = wanted.room_id offset 0`
+}
+
 const COLUMNS = sql`listed.room_id, listed.membership, event_nid, listed.activity, bump, listed.state_root, next_order,
   known.membership as known_membership, known.state_root as known_root, known.event_order as known_order,
   known.events as known_events, known.config as known_config, known.flags as known_flags`
 
 function joinKnown({ connection }: ListReader): RawBuilder<unknown> {
-  return sql`left join sliding_rooms as known on known.connection_nid = ${connection ?? 0}::bigint and known.room_id = listed.room_id`
+  return sql`left join lateral (select * from sliding_rooms where connection_nid = ${connection ?? 0}::bigint
+    and sliding_rooms.room_id = listed.room_id offset 0) as known on true`
 }
 
 /** Of rooms that the user is not in, connections know the member event. */
-const IS_NEWS = sql`and (known.membership is distinct from listed.membership
+const IS_NEWS = sql`where (known.membership is distinct from listed.membership
   or listed.membership = 'join' and (known.state_root <> listed.state_root or known.event_order <> next_order - 1)
   or listed.membership <> 'join' and known.event_order <> event_nid)`
 
