@@ -1,0 +1,140 @@
+import { randomBytes } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { createServer } from 'node:https'
+import type { AddressInfo } from 'node:net'
+import { Agent, request } from 'undici'
+import { authEventKeys } from '../../src/core/auth-rules/auth-event-keys.ts'
+import { canonicalJson } from '../../src/core/canonical-json.ts'
+import { buildEvent, type EventDraft, type Signer } from '../../src/core/events/build-event.ts'
+import { contentHash } from '../../src/core/events/content-hash.ts'
+import type { Pdu } from '../../src/core/events/pdu.ts'
+import { redact } from '../../src/core/events/redaction.ts'
+import { toEvent } from '../../src/core/events/to-event.ts'
+import type { RoomId, ServerName, UserId } from '../../src/core/ids.ts'
+import { ROOM_VERSIONS } from '../../src/core/room-versions.ts'
+import { signableJson, signJson, signText } from '../../src/core/signing/sign-json.ts'
+import { signingKeyFromSeed } from '../../src/core/signing/signing-key.ts'
+import { formatXMatrix, requestText } from '../../src/core/signing/x-matrix.ts'
+import type { TestFederation } from './federation.ts'
+import type { TestHearth } from './hearth.ts'
+
+/** A request as it goes over the wire; `body` need not be JSON. */
+type PeerRequest = { method: string; path: string; body?: string | Buffer }
+
+/** How a request is signed other than rightly. */
+export type Forgery = 'unsigned' | 'with another key' | 'for another server'
+
+/** A server that has a key and nothing else: it sends what tests tell it to send. */
+export type SigningPeer = {
+  serverName: ServerName
+  /** A user of it. */
+  userId: UserId
+  send(hearth: TestHearth, request: PeerRequest, forgery?: Forgery): Promise<{ status: number; text: string }>
+  /** Joins a room with its user; returns an event of that user that follows. */
+  join(hearth: TestHearth, roomId: string): Promise<Pdu>
+  /** Hashes and signs an event, as far as that can be done with what is in it. */
+  sign(pdu: object, roomVersion: string): object
+}
+
+const HOUR_MS = 3_600_000
+
+/** Starts it as `localhost:PORT`. */
+export async function startSigningPeer(federation: TestFederation): Promise<SigningPeer> {
+  const tls = federation.authority.issue('localhost')
+  const dispatcher = new Agent({ connect: { ca: readFileSync(federation.authority.certificate) }, connections: 8 })
+  const key = signingKeyFromSeed('peer', randomBytes(32))
+  const other = signingKeyFromSeed('peer', randomBytes(32))
+  const server = createServer({ cert: readFileSync(tls.certificate), key: readFileSync(tls.key) }, (asked, answer) => {
+    const isKeys = asked.url?.startsWith('/_matrix/key/v2/server')
+    answer.writeHead(isKeys ? 200 : 404, { 'content-type': 'application/json' })
+    answer.end(JSON.stringify(isKeys ? ownKeys() : { errcode: 'M_NOT_FOUND', error: 'Not here' }))
+  })
+  await new Promise<void>((resolve) => server.listen(0, 'localhost', resolve))
+  const serverName = `localhost:${(server.address() as AddressInfo).port}` as ServerName
+  const signer: Signer = { ...key, serverName }
+  const userId = `@peer:${serverName}` as UserId
+  federation.onDispose(async () => {
+    server.closeAllConnections()
+    server.close()
+    await dispatcher.destroy()
+  })
+
+  function ownKeys(): object {
+    const verify_keys = { [key.keyId]: { key: key.publicKey } }
+    const keys = { server_name: serverName, valid_until_ts: Date.now() + HOUR_MS, verify_keys, old_verify_keys: {} }
+    return signJson(keys, serverName, key)
+  }
+
+  async function send(hearth: TestHearth, { method, path, body }: PeerRequest, forgery?: Forgery) {
+    const destination = (forgery === 'for another server' ? 'elsewhere.test' : hearth.serverName) as ServerName
+    const text = requestText({ method, uri: path, origin: serverName, destination, content: canonicalOf(body) })
+    const signature = signText(text, (forgery === 'with another key' ? other : key).privateKey)
+    const authorization = formatXMatrix({ origin: serverName, destination, keyId: key.keyId, signature })
+    const answer = await request(`https://localhost:${hearth.federationPort}${path}`, {
+      dispatcher,
+      method: method as 'GET',
+      headers: forgery === 'unsigned' ? {} : { authorization },
+      ...(body !== undefined && { body }),
+    })
+    return { status: answer.statusCode, text: await answer.body.text() }
+  }
+
+  async function ask(hearth: TestHearth, method: string, path: string, body?: object) {
+    const { status, text } = await send(hearth, { method, path, ...(body && { body: JSON.stringify(body) }) })
+    if (status !== 200) throw new Error(`${method} ${path}: ${status} ${text}`)
+    return JSON.parse(text)
+  }
+
+  async function join(hearth: TestHearth, roomId: string): Promise<Pdu> {
+    const [room, user] = [encodeURIComponent(roomId), encodeURIComponent(userId)]
+    const versions = [...ROOM_VERSIONS.keys()].map((version) => `ver=${version}`).join('&')
+    const template = await ask(hearth, 'GET', `/_matrix/federation/v1/make_join/${room}/${user}?${versions}`)
+    const version = ROOM_VERSIONS.get(template.room_version)!
+    const draft: EventDraft = { ...template.event, origin_server_ts: Date.now() }
+    const joined = buildEvent(version, draft, signer)
+    const path = `/_matrix/federation/v2/send_join/${room}/${encodeURIComponent(joined.event_id)}`
+    const { state } = (await ask(hearth, 'PUT', path, joined.pdu)) as { state: Pdu[] }
+    const current = new Map(
+      [...state.map((pdu) => toEvent(version, pdu)), joined].map((event) => [keyOf(event.pdu), event.event_id]),
+    )
+    const message = {
+      type: 'm.room.message',
+      sender: userId,
+      content: { msgtype: 'm.text', body: 'from the peer' },
+    }
+    const next: EventDraft = {
+      ...message,
+      room_id: roomId as RoomId,
+      origin_server_ts: Date.now(),
+      depth: joined.pdu.depth + 1,
+      prev_events: [joined.event_id],
+      auth_events: authEventKeys(version, message).flatMap((wanted) => current.get(keyOf(wanted)) ?? []),
+    }
+    return buildEvent(version, next, signer).pdu
+  }
+
+  function sign(pdu: object, roomVersion: string): object {
+    try {
+      const hashed = { ...pdu, hashes: { sha256: contentHash(pdu as Pdu) } } as Pdu
+      const text = signableJson(redact(ROOM_VERSIONS.get(roomVersion)!, hashed))
+      return { ...hashed, signatures: { [serverName]: { [key.keyId]: signText(text, key.privateKey) } } }
+    } catch {
+      return pdu
+    }
+  }
+
+  return { serverName, userId, send, join, sign }
+}
+
+function keyOf({ type, state_key }: { type: string; state_key?: string }): string {
+  return `${type}\0${state_key}`
+}
+
+/** What the signature of a request covers; undefined where a body is nothing that could be signed. */
+function canonicalOf(body: string | Buffer | undefined): string | undefined {
+  try {
+    return body === undefined ? undefined : canonicalJson(JSON.parse(body.toString()), { strict: false })
+  } catch {
+    return undefined
+  }
+}
