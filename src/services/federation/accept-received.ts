@@ -95,9 +95,11 @@ function createChecker(
   const rejected = new Map<EventId, string>()
   const createId = version.roomIdIsCreateHash ? (`$${roomId.slice(1)}` as EventId) : undefined
 
-  async function read(eventId: EventId): Promise<CheckedEvent> {
-    const pdu = JSON.parse(await spool.read(events.get(eventId)!.text)) as Pdu
-    return toEvent(version, pdu, { event_id: eventId, rejected: rejected.has(eventId) })
+  async function read(eventIds: readonly EventId[]): Promise<CheckedEvent[]> {
+    const texts = await spool.read(eventIds.map((id) => events.get(id)!.text))
+    return eventIds.map((id, place) =>
+      toEvent(version, JSON.parse(texts[place]!) as Pdu, { event_id: id, rejected: rejected.has(id) }),
+    )
   }
 
   /** Events that the chunk cites, from memory, the spool or the database. */
@@ -106,15 +108,15 @@ function createChecker(
     if (createId !== undefined) wanted.add(createId)
     for (const { event_id } of chunk) wanted.delete(event_id)
     const found = new Map<EventId, CheckedEvent>()
+    const spooled: EventId[] = []
     const stored: EventId[] = []
-    await Promise.all(
-      [...wanted].map(async (id) => {
-        const known = cited.get(id)
-        if (known) found.set(id, known)
-        else if (events.has(id)) found.set(id, await read(id))
-        else stored.push(id)
-      }),
-    )
+    for (const id of wanted) {
+      const known = cited.get(id)
+      if (known) found.set(id, known)
+      else if (events.has(id)) spooled.push(id)
+      else stored.push(id)
+    }
+    for (const event of await read(spooled)) found.set(event.event_id, event)
     for (const event of await loadEventsById(app.database, stored)) found.set(event.event_id, event)
     for (const [id, event] of found) cited.set(id, event)
     return found
@@ -134,7 +136,7 @@ function createChecker(
   return {
     /** Of a chunk none cites another. */
     async check(chunk: readonly EventId[]): Promise<CheckedEvent[]> {
-      const events = await Promise.all(chunk.map(read))
+      const events = await read(chunk)
       const others = await loadCited(events)
       return events.map((event) => judge(event, others))
     },
