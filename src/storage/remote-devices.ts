@@ -13,7 +13,7 @@ export type RemoteDevice = { device_id: DeviceId; key_json: string; display_name
 export async function filterUsersInRooms(db: Db, userIds: readonly UserId[]): Promise<Set<UserId>> {
   const { rows } = await sql<{ user_id: UserId }>`select user_id from unnest(${userIds}::text[]) as wanted(user_id)
     where exists (select 1 from room_memberships as theirs where theirs.user_id = wanted.user_id
-      and theirs.membership = 'join' and exists (select 1 from room_memberships as ours join users using (user_id)
+      and theirs.membership = 'join' and exists (select 1 from room_lists as ours
         where ours.room_id = theirs.room_id and ours.membership = 'join'))`.execute(db.sql)
   return new Set(rows.map((row) => row.user_id))
 }
@@ -166,18 +166,20 @@ export async function forgetUnsharedLists(
 ): Promise<void> {
   const users = moves.filter((move) => !move.isOurs)
   const rooms = [...new Set(moves.filter((move) => move.isOurs).map((move) => move.roomId))]
-  await sql`with concerned as (
+  await sql`with lonely as materialized (
+      select room_id from unnest(${rooms}::text[]) as moved(room_id)
+      where (select count(*) from (select 1 from room_lists as ours
+        where ours.room_id = moved.room_id and ours.membership = 'join' limit 2) as counted) < 2
+    ), concerned as (
       select * from unnest(${users.map((user) => user.userId)}::text[], ${users.map((user) => user.roomId)}::text[])
         as moved(user_id, room_id)
       union
-      select members.user_id, room_id from room_memberships as members join remote_device_lists using (user_id)
-      where room_id = any(${rooms}::text[]) and membership = 'join'
-        and (select count(*) from (select 1 from room_memberships as ours join users using (user_id)
-          where ours.room_id = members.room_id and ours.membership = 'join' limit 2) as counted) < 2
+      select members.user_id, room_id from lonely join room_memberships as members using (room_id)
+        join remote_device_lists using (user_id) where members.membership = 'join'
     )
     delete from remote_device_lists using concerned where remote_device_lists.user_id = concerned.user_id
       and not exists (select 1 from room_memberships as theirs where theirs.user_id = concerned.user_id
         and theirs.membership = 'join' and theirs.room_id <> concerned.room_id
-        and exists (select 1 from room_memberships as ours join users using (user_id)
+        and exists (select 1 from room_lists as ours
           where ours.room_id = theirs.room_id and ours.membership = 'join'))`.execute(tx.sql)
 }
