@@ -23,7 +23,16 @@ export function cpuMilliseconds(pids: readonly number[]): number {
 
 /** Resident memory of a process in MiB. */
 export function residentMiB(pid: number): number {
-  const line = /^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))
+  return statusMiB(pid, 'VmRSS')
+}
+
+/** The most memory that a process ever had resident, in MiB. */
+export function peakMiB(pid: number): number {
+  return statusMiB(pid, 'VmHWM')
+}
+
+function statusMiB(pid: number, field: string): number {
+  const line = new RegExp(`^${field}:\\s+(\\d+) kB`, 'm').exec(readFileSync(`/proc/${pid}/status`, 'utf8'))
   return Number(line?.[1] ?? 0) / 1024
 }
 

@@ -20,6 +20,7 @@ export type TestSynapse = {
   serverName: string
   /** Where it listens for other servers: a port of localhost. */
   federationPort: number
+  pid: number
   /** What it has logged. */
   output(): string
   /** Ends it at once, as a crash would; `restart` starts it again on the same data. */
@@ -78,7 +79,17 @@ export async function startSynapse(
     await kill()
     rmSync(folder, { recursive: true, force: true })
   })
-  return { url, serverName, federationPort: serverPort, output: () => output, kill, restart: start }
+  return {
+    url,
+    serverName,
+    federationPort: serverPort,
+    get pid() {
+      return child.pid!
+    },
+    output: () => output,
+    kill,
+    restart: start,
+  }
 }
 
 const LOGGING = {

@@ -1,0 +1,128 @@
+import { setTimeout as pause } from 'node:timers/promises'
+import { registerUser, sendText, type TestUser } from '../spec-tests/harness/client.ts'
+import { startFederation, type TestFederation } from '../spec-tests/harness/federation.ts'
+import { startPostgres } from '../spec-tests/harness/postgres.ts'
+import { startSynapse } from '../spec-tests/harness/synapse.ts'
+import { cpuMilliseconds, peakMiB } from './cpu-time.ts'
+import { makeLargeRoom } from './large-room.ts'
+import { startRoomServers } from './room-servers.ts'
+
+/**
+ * Joining a large room of another server: how long until the user can send, until all its members are known, and the peak of memory, for Hearth on
+ * both databases and for Synapse, each from the same resident Hearth: `npm run bench:large-join -- [hearth-postgresql] [hearth-pglite] [synapse]`.
+ * MEMBERS, EVENTS and SERVERS change the size, by default 10000 members and 30000 state and auth events of 100 servers.
+ */
+const { MEMBERS = 10_000, EVENTS = 30_000, SERVERS = 100 } = process.env
+const size = { members: Number(MEMBERS), events: Number(EVENTS) }
+const LOOK_MS = 100
+
+type Joiner = { url: string; pids: readonly number[]; end(): Promise<void> }
+type Figures = { send: number; sendCpu: number; whole: number; wholeCpu: number; peak: number; servingCpu: number }
+type Resident = { serverName: string; url: string; pids: readonly number[] }
+
+/** For profiles: arguments for the joining server's node. */
+const nodeArguments = process.env.NODE_ARGUMENTS?.split(' ') ?? []
+
+const joiners: Record<string, (federation: TestFederation) => Promise<Joiner>> = {
+  async 'hearth-postgresql'(federation) {
+    const postgres = await startPostgres()
+    const hearth = await federation.hearth({ databaseUrl: await postgres.createDatabase(), nodeArguments })
+    const end = async () => {
+      await hearth.dispose()
+      await postgres.stop()
+    }
+    return { url: hearth.url, pids: [hearth.pid, postgres.pid], end }
+  },
+  async 'hearth-pglite'(federation) {
+    const hearth = await federation.hearth({ nodeArguments })
+    return { url: hearth.url, pids: [hearth.pid], end: () => hearth.dispose() }
+  },
+  async synapse(federation) {
+    const synapse = await startSynapse(federation)
+    return { url: synapse.url, pids: [synapse.pid], end: () => synapse.kill() }
+  },
+}
+
+async function joinedMembers(user: TestUser, roomId: string): Promise<number> {
+  // Checking the answers against their schemas would cost more than the answers.
+  const answer = await fetch(`${user.url}/_matrix/client/v3/rooms/${encodeURIComponent(roomId)}/joined_members`, {
+    headers: { Authorization: `Bearer ${user.accessToken}` },
+  })
+  const { joined } = (await answer.json()) as { joined?: object }
+  return Object.keys(joined ?? {}).length
+}
+
+/** Until nothing has been done for a while: a server may have more to do after its start or after a join. */
+async function rest(pids: readonly number[]): Promise<void> {
+  for (let before = cpuMilliseconds(pids); ; ) {
+    await pause(1000)
+    const now = cpuMilliseconds(pids)
+    if (now - before < 50) return
+    before = now
+  }
+}
+
+async function measureJoin(joiner: Joiner, resident: Resident, roomId: string, members: number): Promise<Figures> {
+  const user = await registerUser(joiner.url)
+  await rest([...joiner.pids, ...resident.pids])
+  const [cpu, serving, started] = [cpuMilliseconds(joiner.pids), cpuMilliseconds(resident.pids), performance.now()]
+  const sofar = () => [performance.now() - started, cpuMilliseconds(joiner.pids) - cpu] as const
+  await user.post(`/_matrix/client/v3/join/${encodeURIComponent(roomId)}?server_name=${resident.serverName}`)
+  await sendText(user, roomId, 'I am here')
+  const [send, sendCpu] = sofar()
+  while ((await joinedMembers(user, roomId)) < members) await pause(LOOK_MS)
+  const [whole, wholeCpu] = sofar()
+  const servingCpu = cpuMilliseconds(resident.pids) - serving
+  return { send, sendCpu, whole, wholeCpu, servingCpu, peak: peakMiB(joiner.pids[0]!) }
+}
+
+async function makeResident(federation: TestFederation, databaseUrl: string, postgresPid: number) {
+  const peers = await startRoomServers(federation, Number(SERVERS))
+  const room = makeLargeRoom(peers.servers, size)
+  peers.serve(room)
+  const hearth = await federation.hearth({ databaseUrl })
+  const user = await registerUser(hearth.url)
+  const from = peers.servers[0]!.serverName
+  await user.post(`/_matrix/client/v3/join/${encodeURIComponent(room.roomId)}?server_name=${from}`)
+  const members = await joinedMembers(user, room.roomId)
+  const resident: Resident = { serverName: hearth.serverName, url: hearth.url, pids: [hearth.pid, postgresPid] }
+  return { resident, roomId: room.roomId, members }
+}
+
+function printTable(columns: Record<string, Figures>): void {
+  const rows: [string, string, (figures: Figures) => number][] = [
+    ['until the user can send', 's', ({ send }) => send / 1000],
+    ['CPU time until then', 's', ({ sendCpu }) => sendCpu / 1000],
+    ['until complete', 's', ({ whole }) => whole / 1000],
+    ['CPU time until then', 's', ({ wholeCpu }) => wholeCpu / 1000],
+    ['CPU time of the resident server', 's', ({ servingCpu }) => servingCpu / 1000],
+    ['peak of memory', 'MiB', ({ peak }) => peak],
+  ]
+  const names = Object.keys(columns)
+  console.log(`| | ${names.join(' | ')} |\n|---|${names.map(() => '---:').join('|')}|`)
+  for (const [name, unit, pick] of rows) {
+    console.log(`| ${name} (${unit}) | ${names.map((column) => pick(columns[column]!).toPrecision(3)).join(' | ')} |`)
+  }
+}
+
+const asked = process.argv.slice(2)
+const federation = await startFederation()
+const postgres = await startPostgres()
+try {
+  const { resident, roomId, members } = await makeResident(federation, await postgres.createDatabase(), postgres.pid)
+  console.error(`${members} members on the resident server`)
+  const columns: Record<string, Figures> = {}
+  let present = members
+  for (const [name, start] of Object.entries(joiners)) {
+    if (asked.length > 0 && !asked.includes(name)) continue
+    const joiner = await start(federation)
+    columns[name] = await measureJoin(joiner, resident, roomId, ++present)
+    console.error(name, columns[name])
+    await joiner.end()
+  }
+  printTable(columns)
+} finally {
+  await federation.dispose()
+  await postgres.stop()
+}
+process.exit(0)
