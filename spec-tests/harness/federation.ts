@@ -5,8 +5,8 @@ import { createTestAuthority, type TestAuthority } from './test-ca.ts'
 /** Servers that trust one certificate authority, and reach each other as `localhost:PORT`. */
 export type TestFederation = {
   authority: TestAuthority
-  /** Starts one more Hearth; its `serverName` is `localhost:PORT`, its `url` for clients is another port. */
-  hearth(options?: HearthOptions): Promise<TestHearth>
+  /** Starts one more Hearth; its `serverName` is `localhost:PORT` (or another host of this machine's), its `url` for clients is another port. */
+  hearth(options?: HearthOptions & { host?: string }): Promise<TestHearth>
   /** Calls this when all ends; what was added last goes first. */
   onDispose(end: () => Promise<void> | void): void
   /** Ends all servers and removes their data. */
@@ -41,12 +41,15 @@ export async function startFederation(
   }
 }
 
-async function federatedOptions(authority: TestAuthority, options: HearthOptions): Promise<HearthOptions> {
+async function federatedOptions(
+  authority: TestAuthority,
+  { host = 'localhost', ...options }: HearthOptions & { host?: string },
+): Promise<HearthOptions> {
   const port = await freePort()
   return {
     ...options,
-    serverName: options.serverName ?? `localhost:${port}`,
-    federation: { port, tls: authority.issue('localhost') },
+    serverName: options.serverName ?? `${host}:${port}`,
+    federation: { bind: host, port, tls: authority.issue(host) },
     config: {
       federation: { trusted_certificates: [authority.certificate], allow_private_addresses: true },
       ...options.config,

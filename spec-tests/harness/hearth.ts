@@ -35,8 +35,8 @@ export type HearthOptions = {
   /** Arguments for node itself, such as `--cpu-prof`. */
   nodeArguments?: string[]
   serverName?: string
-  /** Where other servers reach it: a port of localhost, with TLS. */
-  federation?: { port: number; tls: { certificate: string; key: string } }
+  /** Where other servers reach it: a port of localhost (or of what `bind` says), with TLS. */
+  federation?: { bind?: string; port: number; tls: { certificate: string; key: string } }
 }
 
 /** How long a start may take on a machine that others load. */
