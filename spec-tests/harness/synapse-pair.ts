@@ -24,7 +24,9 @@ export type SynapsePair = {
 }
 
 /** Starts both; `hearthHost`: how Hearth's name begins, in place of localhost; `synapse`: further keys of its configuration. */
-export async function startPair(options: { hearthHost?: string; synapse?: object } = {}): Promise<SynapsePair> {
+export async function startPair(
+  options: { hearthHost?: string; synapse?: Record<string, unknown> } = {},
+): Promise<SynapsePair> {
   const federation = await startFederation()
   try {
     const [hearth, synapse] = await Promise.all([
