@@ -1,12 +1,10 @@
-import type { ServerResponse } from 'node:http'
-import { Readable } from 'node:stream'
-import { pipeline } from 'node:stream/promises'
 import { z } from 'zod'
 import { acceptMember } from '../../services/federation/accept-member.ts'
 import { joinAnswer } from '../../services/federation/join-answer.ts'
 import { knockAnswer } from '../../services/federation/knock-answer.ts'
 import { eventId, jsonObject, roomId } from '../http/fields.ts'
-import { RESPONDED, route } from '../http/route.ts'
+import { route } from '../http/route.ts'
+import { sendPieces } from './send-pieces.ts'
 
 const params = z.object({ roomId, eventId })
 
@@ -75,13 +73,6 @@ export const putSendLeave = route({
     return {}
   },
 })
-
-/** Sends JSON as fast as the other server takes it. What fails on the way ends the connection, so that nobody takes a part for the whole. */
-async function sendPieces(response: ServerResponse, pieces: AsyncIterable<string>): Promise<typeof RESPONDED> {
-  response.writeHead(200, { 'Content-Type': 'application/json' })
-  await pipeline(Readable.from(pieces), response)
-  return RESPONDED
-}
 
 async function* inListWithStatus(pieces: AsyncIterable<string>): AsyncGenerator<string> {
   yield '[200,'

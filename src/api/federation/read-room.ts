@@ -5,10 +5,12 @@ import {
   serveEventAtTime,
   serveMissingEvents,
 } from '../../services/federation/serve-history.ts'
-import { serveEventAuth, serveState } from '../../services/federation/serve-state.ts'
+import { findStateBefore, serveEventAuth } from '../../services/federation/serve-state.ts'
+import { stateAnswer } from '../../services/federation/state-answer.ts'
 import { direction } from '../client/pagination-fields.ts'
 import { eventId, queryInteger, roomId } from '../http/fields.ts'
 import { route } from '../http/route.ts'
+import { sendPieces } from './send-pieces.ts'
 
 const MAX_IDS = 100
 const eventIds = z.array(eventId).max(MAX_IDS)
@@ -33,10 +35,9 @@ export const getFederationState = route({
   auth: 'server',
   params: z.object({ roomId }),
   query: z.object({ event_id: eventId }),
-  async handle({ params, query, session }, app) {
+  async handle({ params, query, session, response }, app) {
     const request = { origin: session.origin, roomId: params.roomId, eventId: query.event_id }
-    const { state, authChain } = await serveState(app, request)
-    return { pdus: state.map((event) => event.pdu), auth_chain: authChain.map((event) => event.pdu) }
+    return sendPieces(response, stateAnswer(app, await findStateBefore(app, request), 'events'))
   },
 })
 
@@ -47,10 +48,9 @@ export const getFederationStateIds = route({
   auth: 'server',
   params: z.object({ roomId }),
   query: z.object({ event_id: eventId }),
-  async handle({ params, query, session }, app) {
+  async handle({ params, query, session, response }, app) {
     const request = { origin: session.origin, roomId: params.roomId, eventId: query.event_id }
-    const { state, authChain } = await serveState(app, request)
-    return { pdu_ids: state.map((event) => event.event_id), auth_chain_ids: authChain.map((event) => event.event_id) }
+    return sendPieces(response, stateAnswer(app, await findStateBefore(app, request), 'ids'))
   },
 })
 

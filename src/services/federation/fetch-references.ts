@@ -11,6 +11,23 @@ export type Sources = EventSource & { others: readonly ServerName[] }
 /** More events than this are not asked for one by one. */
 const MAX_SINGLE = 100
 
+/**
+ * What the first of a room's servers tells that can be reached and does not refuse. Where all fail, throws what promises most: a failure after which
+ * it may be tried again, else that of the first.
+ */
+export async function fromAny<Result>(source: Sources, ask: (source: EventSource) => Promise<Result>): Promise<Result> {
+  let failure: FederationError | undefined
+  for (const server of [source.server, ...source.others]) {
+    try {
+      return await ask({ ...source, server })
+    } catch (error) {
+      if (!(error instanceof FederationError)) throw error
+      if (failure === undefined || (error.retryable && !failure.retryable)) failure = error
+    }
+  }
+  throw failure
+}
+
 /** Gets the events that permit an event, by the whole chain or one by one; what cannot be had stays missing. */
 export async function fetchAuthEvents(
   app: FetchingApp,
@@ -34,10 +51,10 @@ export async function fetchAuthEvents(
 
 /**
  * The nids of the state after an event that this server does not have in the timeline, as another server tells it. What is missing of it is
- * fetched and stored. Throws FederationError when the server does not tell, or nobody has the event itself.
+ * fetched and stored. Throws FederationError when no server tells, or nobody has the event itself.
  */
 export async function fetchStateAfter(app: FetchingApp, source: Sources, eventId: EventId): Promise<number[]> {
-  const { state, authChain } = await askStateIds(app, source, eventId)
+  const { state, authChain } = await fromAny(source, (one) => askStateIds(app, one, eventId))
   const wanted = [...new Set([...state, ...authChain, eventId])]
   let found = await findEventNids(app.database, wanted)
   const missing = wanted.filter((id) => !found.has(id))
@@ -61,6 +78,9 @@ async function fetchState(
     await storeCitedEvents(app, source.version, await askEvents(app, source, missing))
     return
   }
-  const [own, state] = await Promise.all([askEvents(app, source, [eventId]), askState(app, source, eventId)])
+  const [own, state] = await Promise.all([
+    askEvents(app, source, [eventId]),
+    fromAny(source, (one) => askState(app, one, eventId)),
+  ])
   await storeCitedEvents(app, source.version, [...state, ...own])
 }

@@ -33,17 +33,21 @@ export async function* joinAnswer(
   })
   yield '],"auth_chain":['
   if (omitMembers) for (const id of seen) wanted.delete(id)
-  yield* list(chainTexts(app, wanted, omitMembers ? seen : new Set()), () => {})
+  yield* list(chainTexts(app, wanted, omitMembers ? seen : new Set()))
   yield ']}'
 }
 
 /** The items of a JSON list, a chunk of them at a time. */
-async function* list(chunks: AsyncIterable<EventText[]>, note: (text: EventText) => void): AsyncGenerator<string> {
+export async function* list(
+  chunks: AsyncIterable<EventText[]>,
+  note: (text: EventText) => void = () => {},
+  write = ({ json }: EventText) => json,
+): AsyncGenerator<string> {
   let separator = ''
   for await (const texts of chunks) {
     if (texts.length === 0) continue
     for (const text of texts) note(text)
-    yield separator + texts.map(({ json }) => json).join(',')
+    yield separator + texts.map(write).join(',')
     separator = ','
   }
 }
@@ -51,7 +55,11 @@ async function* list(chunks: AsyncIterable<EventText[]>, note: (text: EventText)
 async function* stateTexts(app: Reading, join: StoredEvent, omitMembers: boolean): AsyncGenerator<EventText[]> {
   const root = join.state_before ?? 0
   const { added } = await readNidDiff(app.database, { from: 0, to: root, part: omitMembers ? 'rest' : 'all' })
-  const nids = omitMembers ? [...added, ...(await heroNids(app, join, root))] : added
+  yield* textsOf(app, omitMembers ? [...added, ...(await heroNids(app, join, root))] : added)
+}
+
+/** Events by nid, a chunk of them at a time. */
+export async function* textsOf(app: Pick<App, 'database'>, nids: readonly number[]): AsyncGenerator<EventText[]> {
   for (let start = 0; start < nids.length; start += CHUNK) {
     yield await loadEventTexts(app.database, nids.slice(start, start + CHUNK))
   }
@@ -67,8 +75,8 @@ async function heroNids(app: Reading, join: StoredEvent, root: number): Promise<
 }
 
 /** Events with all that their `auth_events` lead to, except those in `known`. */
-async function* chainTexts(
-  app: Reading,
+export async function* chainTexts(
+  app: Pick<App, 'database'>,
   first: ReadonlySet<EventId>,
   known: ReadonlySet<EventId>,
 ): AsyncGenerator<EventText[]> {
@@ -87,7 +95,7 @@ async function* chainTexts(
   }
 }
 
-function authIdsOf({ json }: EventText): EventId[] {
+export function authIdsOf({ json }: EventText): EventId[] {
   const { auth_events } = JSON.parse(json) as Pdu
   return auth_events.map((reference) => (typeof reference === 'string' ? reference : reference[0]))
 }

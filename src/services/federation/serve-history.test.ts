@@ -1,9 +1,11 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { ForbiddenError, NotFoundError } from '../../core/errors.ts'
+import type { Pdu } from '../../core/events/pdu.ts'
 import type { EventId, ServerName } from '../../core/ids.ts'
 import { ALICE } from '../rooms/test-reading-room.ts'
 import { serveBackfill, serveEvent, serveMissingEvents } from './serve-history.ts'
-import { serveEventAuth, serveState } from './serve-state.ts'
+import { findStateBefore, serveEventAuth } from './serve-state.ts'
+import { stateAnswer } from './state-answer.ts'
 import { createReceivingApp, createSharedRoom, REMOTE, type ReceivingApp } from './test-remote-server.ts'
 
 let app: ReceivingApp
@@ -74,14 +76,25 @@ test('state and auth chain are those before the event; strangers get nothing', a
   const { roomId, state, create } = await createSharedRoom(app)
   const topic = await state('m.room.topic', { topic: 'new' })
   const request = { origin: REMOTE, roomId, eventId: topic.event_id }
-  const { state: before, authChain } = await serveState(app, request)
-  expect(before.map(({ pdu }) => pdu.type)).not.toContain('m.room.topic')
-  expect(before.map(({ event_id }) => event_id)).toContain(create.event_id)
-  expect(authChain.length).toBeGreaterThan(0)
+  const root = await findStateBefore(app, request)
+  const answer = async (wanted: 'events' | 'ids') => {
+    let json = ''
+    for await (const piece of stateAnswer(app, root, wanted)) json += piece
+    return JSON.parse(json)
+  }
+  const [{ pdus, auth_chain }, ids] = [await answer('events'), await answer('ids')]
+  expect(pdus.map(({ type }: Pdu) => type)).not.toContain('m.room.topic')
+  expect(pdus).toContainEqual(create.pdu)
+  expect(ids.pdu_ids).toContain(create.event_id)
+  expect(ids.pdu_ids).toHaveLength(pdus.length)
+  // All that permits the state, each event once, with what permits that.
+  const cited = new Set(ids.auth_chain_ids)
+  expect(cited.size).toBe(auth_chain.length)
+  expect([...pdus, ...auth_chain].flatMap((pdu) => pdu.auth_events).filter((id) => !cited.has(id))).toEqual([])
   expect((await serveEventAuth(app, request)).map(({ event_id }) => event_id)).toEqual(
     expect.arrayContaining([...topic.auth_event_ids]),
   )
-  await expect(serveState(app, { ...request, origin: STRANGER })).rejects.toThrow(ForbiddenError)
-  await expect(serveState(app, { ...request, eventId: '$no' as EventId })).rejects.toThrow(NotFoundError)
+  await expect(findStateBefore(app, { ...request, origin: STRANGER })).rejects.toThrow(ForbiddenError)
+  await expect(findStateBefore(app, { ...request, eventId: '$no' as EventId })).rejects.toThrow(NotFoundError)
   await expect(serveEvent(app, STRANGER, topic.event_id)).rejects.toThrow(ForbiddenError)
 })

@@ -2,7 +2,6 @@ import type { App } from '../../app.ts'
 import { NotFoundError } from '../../core/errors.ts'
 import type { EventId, RoomId, ServerName } from '../../core/ids.ts'
 import { loadEventsById } from '../../storage/events.ts'
-import { readAllState } from '../../storage/room-state.ts'
 import type { StoredEvent } from '../../storage/stored-event.ts'
 import { loadAuthChain } from './load-auth-chain.ts'
 import { requireInRoom } from './require-in-room.ts'
@@ -10,18 +9,17 @@ import { requireInRoom } from './require-in-room.ts'
 export type StateRequest = { origin: ServerName; roomId: RoomId; eventId: EventId }
 
 /**
- * The state before an event, and its auth chain, for another server in the room. Throws M_FORBIDDEN, and M_NOT_FOUND where the state is not known.
+ * The root of the state before an event, of which another server in the room may know. Throws M_FORBIDDEN, and M_NOT_FOUND where the state is not known.
  * https://spec.matrix.org/v1.19/server-server-api/#get_matrixfederationv1stateroomid
  */
-export async function serveState(
+export async function findStateBefore(
   app: Pick<App, 'database'>,
   { origin, roomId, eventId }: StateRequest,
-): Promise<{ state: StoredEvent[]; authChain: StoredEvent[] }> {
+): Promise<number> {
   await requireInRoom(app, roomId, origin)
   const event = await requireEvent(app, roomId, eventId)
   if (event.state_before === null) throw new NotFoundError(`The state at ${eventId} is not known`)
-  const state = await readAllState(app.database, event.state_before)
-  return { state, authChain: await loadAuthChain(app, state) }
+  return event.state_before
 }
 
 /** The events that permit an event. https://spec.matrix.org/v1.19/server-server-api/#get_matrixfederationv1event_authroomideventid */

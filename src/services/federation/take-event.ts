@@ -3,12 +3,13 @@ import type { Event } from '../../core/events/pdu.ts'
 import type { EventId, RoomId, ServerName } from '../../core/ids.ts'
 import type { RoomVersion } from '../../core/room-versions.ts'
 import { topologicalOrder } from '../../core/topological-order.ts'
+import { FederationError } from '../../infra/federation-error.ts'
 import { findEventNids } from '../../storage/event-nids.ts'
 import { findBeginDepth, findRoomHead } from '../../storage/room-heads.ts'
 import { appendRemoteEvent, MissingEventsError, type RemoteOutcome } from '../rooms/append-remote-event.ts'
 import { appendAll, appendWithHelp, type TakingApp } from './append-with-help.ts'
 import { askEvents, askMissingEvents } from './ask-for-events.ts'
-import type { Sources } from './fetch-references.ts'
+import { fromAny, type Sources } from './fetch-references.ts'
 import { sourcesOf } from './sources-of.ts'
 import { withPolicySignature } from './with-policy-signature.ts'
 
@@ -74,7 +75,14 @@ async function fetchGap(app: TakingApp, source: Sources, { event, minDepth }: Ga
   const gap = new Map<EventId, Event>()
   let latest = [event.event_id]
   while (latest.length > 0 && gap.size < MAX_GAP) {
-    const page = await askMissingEvents(app, source, { earliest, latest, limit: PAGE, minDepth })
+    const wanted = { earliest, latest, limit: PAGE, minDepth }
+    const page = await fromAny(source, async (one) => {
+      const events = await askMissingEvents(app, one, wanted)
+      // It need not have the event yet: that says nothing of what comes before it.
+      const isAtLoss = events.length === 0 && one.server !== source.server
+      if (isAtLoss) throw new FederationError(`${one.server} tells of nothing`, { retryable: false })
+      return events
+    })
     const fresh = page.filter(
       ({ event_id, pdu }) => event_id !== event.event_id && !gap.has(event_id) && pdu.depth >= minDepth,
     )

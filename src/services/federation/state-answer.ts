@@ -1,0 +1,29 @@
+import type { App } from '../../app.ts'
+import type { EventId } from '../../core/ids.ts'
+import { readStateNids } from '../../storage/room-state.ts'
+import { authIdsOf, chainTexts, list, textsOf } from './join-answer.ts'
+
+/**
+ * The JSON that answers a question for the state at a root, piece by piece, so that a huge room takes no more memory than a small one: the events or
+ * their ids, and then those of what permits them. https://spec.matrix.org/v1.19/server-server-api/#retrieving-the-room-state
+ */
+export async function* stateAnswer(
+  app: Pick<App, 'database'>,
+  root: number,
+  wanted: 'events' | 'ids',
+): AsyncGenerator<string> {
+  const [state, chain] = wanted === 'ids' ? ['pdu_ids', 'auth_chain_ids'] : ['pdus', 'auth_chain']
+  const write = wanted === 'ids' ? ({ event_id }: { event_id: EventId }) => JSON.stringify(event_id) : undefined
+  const cited = new Set<EventId>()
+  yield `{"${state}":[`
+  yield* list(
+    textsOf(app, await readStateNids(app.database, root)),
+    (text) => {
+      for (const id of authIdsOf(text)) cited.add(id)
+    },
+    write,
+  )
+  yield `],"${chain}":[`
+  yield* list(chainTexts(app, cited, new Set()), undefined, write)
+  yield ']}'
+}
