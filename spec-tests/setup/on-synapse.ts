@@ -10,7 +10,8 @@ const UNLIMITED = { per_second: 9999, burst_count: 9999 }
 /** What Hearth has switched on, and Synapse has not unless it is told to. */
 const CONFIG = {
   registration_shared_secret: SHARED_SECRET,
-  allow_guest_access: true,
+  login_via_existing_session: { enabled: true },
+  password_config: { policy: { enabled: true, minimum_length: 8 } },
   max_event_delay_duration: '24h',
   caches: { sync_response_cache_duration: 0 },
   user_directory: { enabled: true, search_all_users: true },
