@@ -14,6 +14,7 @@ import { UNREADABLE_BODIES } from '../harness/bad-values.ts'
 import { checkAnswer } from '../harness/check-answer.ts'
 import { registerUser, sendText, type TestUser, uniqueName } from '../harness/client.ts'
 import { loadOperations, type Operation } from '../openapi/operations.ts'
+import { UNSTABLE_OPERATIONS } from '../openapi/unstable-operations.ts'
 
 /** What every operation of the API answers to nonsense: errors of the client, at once, and nothing has changed. */
 const { url } = inject('homeserver')
@@ -38,6 +39,8 @@ const OPEN_TO_OTHERS: Record<string, string> = {
   'GET /_matrix/client/v3/directory/list/room/{roomId}': 'whether a room is published is public',
   'GET /_matrix/client/v3/profile/{userId}': 'profiles are public',
   'GET /_matrix/client/v3/profile/{userId}/{keyName}': 'profiles are public',
+  'PUT /_matrix/client/unstable/org.matrix.msc4140/rooms/{roomId}/delayed_event/{eventType}/{txnId}':
+    'whether it may be sent is decided when it is due',
   'POST /_matrix/client/v3/rooms/{roomId}/forget': 'who never was in a room has forgotten it',
   'POST /_matrix/client/v3/rooms/{roomId}/report': 'rooms can be reported without being in them',
   'POST /_matrix/client/v3/users/{userId}/report': 'any user can be reported',
@@ -137,6 +140,9 @@ async function createOwner(user: TestUser): Promise<PathValues> {
     receiptType: 'm.read',
     kind: 'override',
     ruleId: 'rule',
+    threadId: eventId,
+    delayId: 'unknown',
+    sessionId: 'unknown',
     serverName: user.userId.split(':')[1]!,
     version: '1',
   }
@@ -165,7 +171,7 @@ async function isServed(operation: Operation): Promise<boolean> {
   return !text.includes('M_UNRECOGNIZED')
 }
 
-const all = loadOperations()
+const all = [...loadOperations(), ...UNSTABLE_OPERATIONS]
 const served = await Promise.all(all.map(isServed))
 const operations = all
   .filter((_, place) => served[place])
@@ -183,7 +189,7 @@ beforeAll(async () => {
 })
 
 test('there are operations to try', () => {
-  expect(operations.length).toBeGreaterThan(130)
+  expect(operations.length).toBeGreaterThan(160)
 })
 
 describe.concurrent.each(operations)('$name', ({ name, operation }) => {

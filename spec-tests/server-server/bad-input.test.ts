@@ -17,6 +17,7 @@ import { pollUntil } from '../harness/poll-until.ts'
 import { bodiesOf, type ClientEvent, createRoom, historyOf, roomPath, v3 } from '../harness/rooms.ts'
 import { type Forgery, type SigningPeer, startSigningPeer } from '../harness/signing-peer.ts'
 import { loadOperations, type Operation } from '../openapi/operations.ts'
+import { OLD_SERVER_OPERATIONS } from '../openapi/unstable-operations.ts'
 
 /** What every operation for servers answers to nonsense, signed and unsigned: errors of the sender, and nothing has changed. */
 const VERSION = '11'
@@ -111,7 +112,7 @@ const NOT_JSON = Object.keys(UNREADABLE_BODIES).filter((what) => {
   }
 })
 
-const operations = loadOperations('server-server')
+const operations = [...loadOperations('server-server'), ...OLD_SERVER_OPERATIONS]
   // Policy servers are what Hearth asks, and is none; the well-known file is not for this port.
   .filter(({ path }) => path !== '/_matrix/policy/v1/sign' && !path.startsWith('/.well-known/'))
   .map((operation) => ({ name: `${operation.method} ${operation.path}`, operation }))

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import { APIS, loadOperations } from '../../spec-tests/openapi/operations.ts'
+import { OLD_SERVER_OPERATIONS, UNSTABLE_OPERATIONS } from '../../spec-tests/openapi/unstable-operations.ts'
 import { ENDPOINTS } from './endpoints.ts'
 
 /** Operations that Hearth does not serve, each with the reason. Who mounts one takes its line away. */
@@ -35,6 +36,31 @@ test.each(APIS)('every operation of the %s API is mounted, or said not to be', (
 test('what is said not to be served is an operation, and not mounted', () => {
   const operations = APIS.flatMap(loadOperations).map(nameOf)
   expect(Object.keys(NOT_SERVED).filter((name) => mounted.has(name) || !operations.includes(name))).toEqual([])
+})
+
+/** What `spec-tests/client-server/bad-input.test.ts` cannot try, each with the reason. */
+const NOT_JSON: Record<string, string> = {
+  'GET /_matrix/client/v3/auth/{}/fallback/web': 'a page',
+  'POST /_matrix/client/v3/auth/{}/fallback/web': 'a form of a page',
+  'GET /_matrix/static/client/login': 'a page',
+  'GET /_matrix/client/unstable/hearth/confirm_email/{}/{}': 'a page',
+  'POST /_matrix/client/unstable/hearth/confirm_email/{}/{}': 'a form of a page',
+  'GET /_matrix/client/unstable/hearth/unsubscribe/{}/{}': 'a page',
+  'POST /_matrix/client/unstable/hearth/unsubscribe/{}/{}': 'what mail programs send, without a body',
+  'POST /_matrix/client/unstable/org.matrix.msc4108/rendezvous': 'plain text',
+  'PUT /_matrix/client/unstable/org.matrix.msc4108/rendezvous/{}': 'plain text',
+  'GET /metrics': 'plain text',
+}
+
+test('everything that is mounted is tried with bad input, under one of its names', () => {
+  const tried = new Set([...APIS.flatMap(loadOperations), ...UNSTABLE_OPERATIONS, ...OLD_SERVER_OPERATIONS].map(nameOf))
+  const untried = Object.values(ENDPOINTS).flatMap((endpoints) =>
+    endpoints.flatMap(({ method, path }) => {
+      const names = [path].flat().map((each: string) => nameOf({ method, path: each }))
+      return names.some((name) => tried.has(name) || NOT_JSON[name]) ? [] : names
+    }),
+  )
+  expect(untried).toEqual([])
 })
 
 /** https://spec.matrix.org/v1.19/server-server-api/#request-authentication */

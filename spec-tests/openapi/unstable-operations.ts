@@ -1,0 +1,101 @@
+import type { BodyProperty, Operation } from './operations.ts'
+
+const MEMBER_EVENT: Operation['body'] = {
+  sender: required('string'),
+  origin: required('string'),
+  origin_server_ts: required('integer'),
+  type: required('string'),
+  state_key: required('string'),
+  content: required('object'),
+}
+
+/** Operations for servers in their first versions, which old ones still use. */
+export const OLD_SERVER_OPERATIONS: readonly Operation[] = ['send_join', 'send_leave'].map((name) => ({
+  ...of('PUT', '', { auth: 'server', body: MEMBER_EVENT }),
+  path: `/_matrix/federation/v1/${name}/{roomId}/{eventId}`,
+}))
+
+/** Operations of proposals, and of Hearth's own, that the OpenAPI files do not have: for tests that try all there is. Pages for people and bodies that are no JSON are not among them. */
+export const UNSTABLE_OPERATIONS: readonly Operation[] = [
+  of('DELETE', 'org.matrix.msc3391/user/{userId}/account_data/{type}'),
+  of('GET', 'im.nheko.summary/rooms/{roomIdOrAlias}/summary', { auth: 'optional', query: ['via'] }),
+  of('GET', 'uk.half-shot.msc2666/user/mutual_rooms', { query: ['user_id', 'batch_token'] }),
+  of('PUT', 'org.matrix.msc4140/rooms/{roomId}/delayed_event/{eventType}/{txnId}', {
+    body: { content: required('object'), delay_ms: required('integer'), state_key: optional('string') },
+  }),
+  of('GET', 'org.matrix.msc4140/delayed_events', { query: ['status'] }),
+  of('GET', 'org.matrix.msc4140/delayed_events/{delayId}'),
+  of('POST', 'org.matrix.msc4140/delayed_events/{delayId}/send', { auth: 'optional' }),
+  of('POST', 'org.matrix.msc4140/delayed_events/{delayId}/cancel', { auth: 'optional' }),
+  of('POST', 'org.matrix.msc4140/delayed_events/{delayId}/restart', { auth: 'optional' }),
+  of('POST', 'org.matrix.msc4140/delayed_events/{delayId}', { auth: 'optional', body: { action: required('string') } }),
+  of('GET', 'io.element.msc4306/rooms/{roomId}/thread/{threadId}/subscription'),
+  of('PUT', 'io.element.msc4306/rooms/{roomId}/thread/{threadId}/subscription', {
+    body: { automatic: optional('string') },
+  }),
+  of('DELETE', 'io.element.msc4306/rooms/{roomId}/thread/{threadId}/subscription'),
+  of('GET', 'io.element.msc4308/thread_subscriptions', { query: ['dir', 'from', 'to', 'limit'] }),
+  of('GET', 'io.element.msc4388/rendezvous', { auth: 'optional' }),
+  of('POST', 'io.element.msc4388/rendezvous', { auth: 'optional', body: { data: required('string') } }),
+  of('GET', 'io.element.msc4388/rendezvous/{sessionId}', { auth: 'none' }),
+  of('PUT', 'io.element.msc4388/rendezvous/{sessionId}', {
+    auth: 'none',
+    body: { data: required('string'), sequence_token: required('string') },
+  }),
+  of('PUT', 'io.element.msc4388/rendezvous/{sessionId}/{txnId}', {
+    auth: 'none',
+    body: { data: required('string'), sequence_token: required('string') },
+  }),
+  of('DELETE', 'io.element.msc4388/rendezvous/{sessionId}', { auth: 'none' }),
+  of('GET', 'org.matrix.msc4108/rendezvous/{sessionId}', { auth: 'none' }),
+  of('DELETE', 'org.matrix.msc4108/rendezvous/{sessionId}', { auth: 'none' }),
+  of('PUT', 'org.matrix.msc3814.v1/dehydrated_device', {
+    body: {
+      device_id: required('string'),
+      device_data: required('object'),
+      device_keys: required('object'),
+      initial_device_display_name: optional('string'),
+      one_time_keys: optional('object'),
+      fallback_keys: optional('object'),
+    },
+  }),
+  of('GET', 'org.matrix.msc3814.v1/dehydrated_device'),
+  of('DELETE', 'org.matrix.msc3814.v1/dehydrated_device'),
+  of('GET', 'org.matrix.msc3814.v1/dehydrated_device/{deviceId}/events', { query: ['from', 'next_batch'] }),
+  of('POST', 'org.matrix.msc3814.v1/dehydrated_device/{deviceId}/events', { body: { next_batch: optional('string') } }),
+  of('POST', 'org.matrix.simplified_msc3575/sync', {
+    query: ['pos', 'timeout', 'set_presence'],
+    body: {
+      lists: optional('object'),
+      room_subscriptions: optional('object'),
+      extensions: optional('object'),
+      conn_id: optional('string'),
+    },
+  }),
+  { ...of('POST', '', { body: { lists: optional('object') } }), path: '/_matrix/client/v4/sync' },
+  { ...of('GET', '', { auth: 'none' }), path: '/_synapse/admin/v1/register' },
+  {
+    ...of('POST', '', { auth: 'none', body: { nonce: required('string'), username: required('string') } }),
+    path: '/_synapse/admin/v1/register',
+  },
+  {
+    ...of('POST', '', { body: { user_id: required('string'), content: required('object') } }),
+    path: '/_synapse/admin/v1/send_server_notice',
+  },
+  {
+    ...of('PUT', '', { body: { user_id: required('string'), content: required('object') } }),
+    path: '/_synapse/admin/v1/send_server_notice/{txnId}',
+  },
+]
+
+function of(method: string, path: string, more: Partial<Pick<Operation, 'auth' | 'query' | 'body'>> = {}): Operation {
+  return { method, path: `/_matrix/client/unstable/${path}`, auth: 'user', query: [], ...more }
+}
+
+function required(type: string): BodyProperty {
+  return { types: [type], required: true }
+}
+
+function optional(type: string): BodyProperty {
+  return { types: [type] }
+}
