@@ -1,4 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises'
+import { Agent, setGlobalDispatcher } from 'undici'
 import { registerUser, sendText, type TestUser } from '../spec-tests/harness/client.ts'
 import { startFederation, type TestFederation } from '../spec-tests/harness/federation.ts'
 import { startPostgres } from '../spec-tests/harness/postgres.ts'
@@ -105,6 +106,8 @@ function printTable(columns: Record<string, Figures>): void {
   }
 }
 
+// Joining may take as long as it likes.
+setGlobalDispatcher(new Agent({ headersTimeout: 0, bodyTimeout: 0 }))
 const asked = process.argv.slice(2)
 const federation = await startFederation()
 const postgres = await startPostgres()
