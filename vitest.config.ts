@@ -1,6 +1,7 @@
 import { defineConfig } from 'vitest/config'
 
 const SPEC_TESTS = ['spec-tests/*/*.test.ts']
+const STARTING_SERVERS = ['spec-tests/whole', 'spec-tests/server-server', 'spec-tests/application-service']
 const timeouts = { testTimeout: 60_000, hookTimeout: 120_000 }
 
 /** `unit`: beside the code. The others run the same black-box tests against a server on each kind of database, against three processes, and against Synapse. `whole`: tests that start servers themselves. */
@@ -12,7 +13,7 @@ export default defineConfig({
       {
         test: {
           name: 'whole',
-          include: ['spec-tests/whole/*.test.ts', 'spec-tests/server-server/*.test.ts'],
+          include: STARTING_SERVERS.map((folder) => `${folder}/*.test.ts`),
           ...timeouts,
         },
       },
@@ -20,7 +21,7 @@ export default defineConfig({
         test: {
           name: where,
           include: SPEC_TESTS,
-          exclude: ['spec-tests/whole/*', 'spec-tests/server-server/*'],
+          exclude: STARTING_SERVERS.map((folder) => `${folder}/*`),
           globalSetup: `spec-tests/setup/on-${where}.ts`,
           ...timeouts,
         },

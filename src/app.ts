@@ -1,6 +1,7 @@
 import type { Config } from './config.ts'
 import type { ServerName } from './core/ids.ts'
 import type { SigningKey } from './core/signing/signing-key.ts'
+import type { AppserviceClient } from './infra/appservice-client.ts'
 import type { Clock } from './infra/clock.ts'
 import type { FederationClient } from './infra/federation-client.ts'
 import type { IdentityClient } from './infra/identity-client.ts'
@@ -29,6 +30,8 @@ export type App = {
   readonly signingKey: SigningKey
   /** Signed requests to other servers. */
   readonly federation: FederationClient
+  /** Requests to application services. */
+  readonly appservices: AppserviceClient
   /** Requests to identity servers that clients name. */
   readonly identity: IdentityClient
   /** The keys that servers sign with. */

@@ -1,4 +1,5 @@
 import { accessSync, constants } from 'node:fs'
+import { resolve } from 'node:path'
 import type { z } from 'zod'
 import { type Config, completeConfig } from './config/complete.ts'
 import { applyEnvironment, CONFIG_FILE_VARIABLE, type Environment } from './config/environment.ts'
@@ -19,7 +20,9 @@ export function loadConfig(from: { configFile?: string | undefined; env?: Enviro
   const parsed = configSchema.safeParse(tree)
   problems.push(...(parsed.error?.issues ?? []).flatMap((issue) => describeIssue(issue, locate)))
   if (!parsed.success || problems.length > 0) throw new ConfigError(problems)
-  const config = completeConfig(parsed.data)
+  const missing = unreadableAppservices(parsed.data.appservices, locate)
+  if (missing.length > 0) throw new ConfigError(missing)
+  const config = completeConfig(parsed.data, locate)
   const faults = [
     ...unreadableFiles(config, tree, locate),
     ...repeatedListeners(config, locate),
@@ -31,7 +34,7 @@ export function loadConfig(from: { configFile?: string | undefined; env?: Enviro
 
 /** The configuration with these keys, written as in the file, and defaults for all others; for tests and benchmarks. */
 export function defaultConfig(overrides: z.input<typeof configSchema> = {}): Config {
-  return completeConfig(configSchema.parse(overrides))
+  return completeConfig(configSchema.parse(overrides), nothing().locate)
 }
 
 function nothing(): { tree: ConfigTree; locate: Locate } {
@@ -56,8 +59,18 @@ function unreadableFiles(config: Config, tree: ConfigTree, locate: Locate): stri
     path: ['federation', 'trusted_certificates', index],
     file,
   }))
-  const appservices = config.appservices.map((file, index) => ({ path: ['appservices', index], file }))
-  return [...key, ...certificates, ...trusted, ...appservices].flatMap(({ path, file }) => {
+  return problemsOf([...key, ...certificates, ...trusted], locate)
+}
+
+function unreadableAppservices(files: readonly string[], locate: Locate): string[] {
+  return problemsOf(
+    files.map((file, index) => ({ path: ['appservices', index], file: resolve(file) })),
+    locate,
+  )
+}
+
+function problemsOf(files: readonly { path: PropertyKey[]; file: string }[], locate: Locate): string[] {
+  return files.flatMap(({ path, file }) => {
     try {
       accessSync(file, constants.R_OK)
       return []

@@ -1,5 +1,6 @@
 import type { App } from './app.ts'
 import type { Config } from './config.ts'
+import { createAppserviceClient } from './infra/appservice-client.ts'
 import { systemClock } from './infra/clock.ts'
 import { createFederationClient } from './infra/federation-client.ts'
 import { createFederationConnections, type FederationConnections } from './infra/federation-connections.ts'
@@ -57,6 +58,8 @@ export async function openApp(config: Config): Promise<OpenApp> {
     cleanUp.push(() => connections.close())
     const peers = { serverName: config.server_name, signingKey, clock: systemClock, database }
     const federation = createFederationClient({ ...peers, enabled: config.federation.enabled, connections })
+    const appservices = createAppserviceClient(systemClock)
+    cleanUp.push(() => appservices.close())
     const jobs = createJobRunner({
       database,
       clock: systemClock,
@@ -76,6 +79,7 @@ export async function openApp(config: Config): Promise<OpenApp> {
       stream,
       signingKey,
       federation,
+      appservices,
       identity: createIdentityClient(connections.anywhere),
       keyRing: createKeyRing({ ...peers, federation, notaries: config.federation.trusted_notaries }),
       passwordHasher: createPasswordHasher(config.passwords),

@@ -10,6 +10,7 @@ import type { Config, ListenerConfig } from './config.ts'
 import { createRateLimiter, type RateLimiter } from './infra/rate-limiter.ts'
 import { openApp } from './open-app.ts'
 import { jobHandlers } from './services/admin/job-handlers.ts'
+import { startTelling } from './services/appservices/start-telling.ts'
 import { startEdus } from './services/federation/start-edus.ts'
 import { startReceiving } from './services/federation/start-receiving.ts'
 import { startSending } from './services/federation/start-sending.ts'
@@ -46,6 +47,7 @@ export async function startServer(config: Config): Promise<RunningServer> {
     const push = await startPush(app)
     const sending = await startSending(app)
     const edus = await startEdus(app)
+    const telling = await startTelling(app)
     app.jobs.start(jobHandlers(app))
     const receiving = startReceiving(app)
     const delayedEvents = startDelayedEvents(app)
@@ -66,6 +68,7 @@ export async function startServer(config: Config): Promise<RunningServer> {
         await push.stop()
         await edus.stop()
         await sending.stop()
+        await telling.stop()
         await app.jobs.stop()
         await receiving.stop()
         await delayedEvents.stop()

@@ -36,7 +36,8 @@ test('what a server without bridges, TURN and email answers', async () => {
   const user = await registerUser(url)
   expect(await user.get('/_matrix/client/v3/thirdparty/protocols')).toEqual({})
   expect((await user.ask('GET', '/_matrix/client/v3/thirdparty/protocol/irc')).status).toBe(404)
-  expect(await user.get('/_matrix/client/v3/thirdparty/user')).toEqual([])
+  const whose = `/_matrix/client/v3/thirdparty/user?userid=${encodeURIComponent(user.userId)}`
+  expect((await user.ask('GET', whose)).status).toBe(404)
   expect((await user.ask('GET', '/_matrix/client/v3/voip/turnServer')).status).toBe(200)
   expect(await user.get('/_matrix/client/v3/account/3pid')).toEqual({ threepids: [] })
   const asked = await user.ask('POST', '/_matrix/client/v3/account/3pid/email/requestToken', {

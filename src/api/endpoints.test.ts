@@ -7,8 +7,6 @@ import { ENDPOINTS } from './endpoints.ts'
 const NOT_SERVED: Record<string, string> = {
   'POST /_matrix/policy/v1/sign': 'for policy servers, which Hearth is not',
   'GET /_matrix/federation/v1/query/{}': 'each kind of query is an endpoint of its own',
-  'POST /_matrix/client/v1/appservice/{}/ping': 'application services are to come',
-  'PUT /_matrix/client/v3/directory/list/appservice/{}/{}': 'application services are to come',
   'GET /_matrix/client/v1/auth_metadata': 'the OAuth 2.0 API is to come; without it a server has no metadata',
   'GET /_matrix/client/v1/media/preview_url': 'previews of URLs are to come',
   'GET /_matrix/media/v3/preview_url': 'previews of URLs are to come',

@@ -1,5 +1,8 @@
 import { join, resolve } from 'node:path'
 import type { z } from 'zod'
+import type { Appservice } from '../core/appservice.ts'
+import { readAppservices } from './appservices.ts'
+import type { Locate } from './problems.ts'
 import type { configSchema } from './schema.ts'
 
 type Parsed = z.output<typeof configSchema>
@@ -9,15 +12,17 @@ type ParsedListener = Parsed['listeners'][number]
 export type ListenerConfig = ParsedListener & { trust_forwarded_for: boolean }
 
 /** The whole configuration with every default filled in: paths absolute, sizes in bytes, lengths of time in milliseconds, URLs without a slash at the end. */
-export type Config = Omit<Parsed, 'listeners' | 'public_base_url' | 'signing_key' | 'media'> & {
+export type Config = Omit<Parsed, 'listeners' | 'public_base_url' | 'signing_key' | 'media' | 'appservices'> & {
   listeners: ListenerConfig[]
   public_base_url: string
   signing_key: string
   media: Parsed['media'] & { storage_dir: string }
+  /** What the registration files say. */
+  appservices: Appservice[]
 }
 
-/** Fills in the defaults that depend on other keys. */
-export function completeConfig(parsed: Parsed): Config {
+/** Fills in the defaults that depend on other keys, and reads the registrations of application services. Throws ConfigError for these; `locate`: where keys stand. */
+export function completeConfig(parsed: Parsed, locate: Locate): Config {
   const dataDir = resolve(parsed.data_dir)
   return {
     ...parsed,
@@ -25,7 +30,11 @@ export function completeConfig(parsed: Parsed): Config {
     listeners: parsed.listeners.map(completeListener),
     public_base_url: parsed.public_base_url ?? usualBaseUrl(parsed),
     signing_key: resolve(parsed.signing_key ?? join(dataDir, 'signing.key')),
-    appservices: parsed.appservices.map((file) => resolve(file)),
+    appservices: readAppservices(
+      parsed.appservices.map((file) => resolve(file)),
+      parsed.server_name,
+      locate,
+    ),
     federation: {
       ...parsed.federation,
       trusted_certificates: parsed.federation.trusted_certificates.map((file) => resolve(file)),

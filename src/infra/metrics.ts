@@ -56,6 +56,13 @@ export function createMetrics() {
       buckets: REQUEST_SECONDS,
       registers,
     }),
+    /** Transactions to application services, by their id; result is sent or failed. */
+    appserviceTransactions: counter(
+      registers,
+      'hearth_appservice_transactions_total',
+      'Transactions sent to application services.',
+      ['appservice', 'result'],
+    ),
     /** Shows what waits for other servers, read whenever the figures are collected. */
     watchFederation: (read: () => Promise<OutboxCounts>) => watchFederation(registers, read),
     /** Shows how often caches were asked, by cache; result is hit or miss. Read whenever the figures are collected. */

@@ -32,6 +32,18 @@ export async function findTokenHolder(db: Db, tokenHash: string): Promise<TokenH
   return rows[0]
 }
 
+/** Who acts without a token of their own, through an application service; `device_id` null: the user has no such device. Undefined: there is no such user. */
+export async function findTokenlessHolder(
+  db: Db,
+  { userId, deviceId }: { userId: UserId; deviceId: string | null },
+): Promise<Omit<TokenHolder, 'expires_ts' | 'last_seen_ts' | 'refresh_token_to_confirm'> | undefined> {
+  const { rows } = await sql<TokenHolder>`select users.user_id, devices.device_id, is_admin, is_guest,
+      deactivated_ts is not null as deactivated, locked, suspended, exempt_from_rate_limits
+    from users left join devices on devices.user_id = users.user_id and devices.device_id = ${deviceId}
+    where users.user_id = ${userId}`.execute(db.sql)
+  return rows[0]
+}
+
 /** Adds an access token; the device must exist. */
 export async function insertAccessToken(tx: Tx, token: AccessTokenRow): Promise<void> {
   await sql`insert into access_tokens (token_hash, user_id, device_id, expires_ts, refresh_token_hash)

@@ -11,14 +11,15 @@ import type { DeviceRow } from './users-schema.ts'
 /** A device of a user. */
 export type DeviceKey = { userId: UserId; deviceId: DeviceId }
 
-/** Makes a device known, with this name if it is new. Others learn of it when it has keys. */
+/** Makes a device known, with this name if it is new; false when it is not. Others learn of it when it has keys. */
 export async function ensureDevice(
   tx: Tx,
   device: DeviceKey & { displayName: string | null; now: number },
-): Promise<void> {
-  await sql`insert into devices (user_id, device_id, display_name, created_ts)
+): Promise<boolean> {
+  const result = await sql`insert into devices (user_id, device_id, display_name, created_ts)
     values (${device.userId}, ${device.deviceId}, ${device.displayName}, ${device.now}::bigint)
     on conflict (user_id, device_id) do nothing`.execute(tx.sql)
+  return result.numAffectedRows === 1n
 }
 
 /** A user's devices, by id. */

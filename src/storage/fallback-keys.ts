@@ -40,6 +40,20 @@ export async function loadUnusedFallbackKeyTypes(db: Db, { userId, deviceId }: D
   return rows.map(({ algorithm }) => algorithm)
 }
 
+/** The same of several devices. */
+export async function loadUnusedFallbackKeyTypesOf(
+  db: Db,
+  devices: readonly DeviceKey[],
+): Promise<(DeviceKey & { algorithm: string })[]> {
+  const { rows } = await sql<
+    DeviceKey & { algorithm: string }
+  >`select user_id as "userId", device_id as "deviceId", algorithm
+    from fallback_keys join unnest(${devices.map((device) => device.userId)}::text[],
+      ${devices.map((device) => device.deviceId)}::text[]) as asked(user_id, device_id) using (user_id, device_id)
+    where not used order by algorithm`.execute(db.sql)
+  return rows
+}
+
 async function markUsed(tx: Tx, keys: readonly ClaimedKey[]): Promise<void> {
   await sql`update fallback_keys set used = true
     from unnest(${keys.map((key) => key.user_id)}::text[], ${keys.map((key) => key.device_id)}::text[],

@@ -70,6 +70,19 @@ export async function countOneTimeKeys(db: Db, { userId, deviceId }: DeviceKey):
   return Object.fromEntries(rows.map(({ algorithm, count }) => [algorithm, count]))
 }
 
+/** The same of several devices. */
+export async function countOneTimeKeysOf(
+  db: Db,
+  devices: readonly DeviceKey[],
+): Promise<(DeviceKey & { algorithm: string; count: number })[]> {
+  const { rows } = await sql<DeviceKey & { algorithm: string; count: number }>`select user_id as "userId",
+      device_id as "deviceId", algorithm, count(*)::int as count
+    from one_time_keys join unnest(${devices.map((device) => device.userId)}::text[],
+      ${devices.map((device) => device.deviceId)}::text[]) as asked(user_id, device_id) using (user_id, device_id)
+    group by user_id, device_id, algorithm`.execute(db.sql)
+  return rows
+}
+
 /** Tells the stream that the device has other numbers of keys than before. */
 export function noteKeyCountChange(tx: Tx, { userId, deviceId }: DeviceKey): void {
   const isNoted = tx.streamRows.some(

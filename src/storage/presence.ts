@@ -146,6 +146,15 @@ export async function findPresence(db: Db, userId: UserId): Promise<PresenceRow 
   return rows[0]
 }
 
+/** What is known of the presence of some users of any server. */
+export async function loadPresenceOf(db: Db, userIds: readonly UserId[]): Promise<PresenceRow[]> {
+  if (userIds.length === 0) return []
+  const { rows } = await sql<PresenceRow>`select * from presence where user_id = any(${userIds}::text[])`.execute(
+    db.sql,
+  )
+  return rows
+}
+
 /** Whether two users are in a room together. */
 export async function shareRoom(db: Db, userId: UserId, other: UserId): Promise<boolean> {
   const { rows } = await sql`select 1 from room_memberships as mine join room_memberships as theirs using (room_id)

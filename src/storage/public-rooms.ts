@@ -1,5 +1,6 @@
 import { sql } from 'kysely'
 import type { RoomId } from '../core/ids.ts'
+import type { Network } from './appservice-directory.ts'
 import type { Db } from './database.ts'
 import type { RoomRow } from './schema.ts'
 import { storableText } from './storable-text.ts'
@@ -12,6 +13,8 @@ export type DirectoryQuery = {
   searchTerm?: string | undefined
   /** Types of rooms; null: rooms without one. Absent: all. */
   roomTypes?: readonly (string | null)[] | undefined
+  /** Listed there instead; `all`: anywhere. Absent: in this server's own directory. */
+  network?: Network | 'all' | undefined
   /** Exclusive. */
   from?: DirectoryPlace | undefined
   direction: 'forwards' | 'backwards'
@@ -19,24 +22,32 @@ export type DirectoryQuery = {
 }
 
 /** What can be found in the directory: rooms with somebody in them who can be joined, or at least read. */
-const LISTED = sql`in_directory and joined_members > 0
+const FINDABLE = sql`joined_members > 0
   and (join_rule in ('public', 'knock', 'restricted', 'knock_restricted') or history_visibility = 'world_readable')`
 
 /** A stretch of the directory in its order, most members first; `backwards`: the stretch that ends before `from`. */
 export async function loadPublicRooms(db: Db, query: DirectoryQuery): Promise<RoomRow[]> {
   const forwards = query.direction === 'forwards'
   const order = forwards ? sql`joined_members desc, room_id` : sql`joined_members, room_id desc`
-  const { rows } = await sql<RoomRow>`select * from rooms where ${LISTED} and ${matching(query)} and ${beyond(query)}
+  const { rows } =
+    await sql<RoomRow>`select * from rooms where ${listed(query.network)} and ${FINDABLE} and ${matching(query)} and ${beyond(query)}
     order by ${order} limit ${query.limit}::int`.execute(db.sql)
   return forwards ? rows : rows.reverse()
 }
 
-/** How many rooms the directory has in all. */
-export async function countPublicRooms(db: Db): Promise<number> {
-  const { rows } = await sql<{ count: number }>`select count(*)::int as count from rooms where ${LISTED}`.execute(
-    db.sql,
-  )
+/** How many rooms a directory has in all. */
+export async function countPublicRooms(db: Db, network?: Network | 'all'): Promise<number> {
+  const { rows } = await sql<{ count: number }>`select count(*)::int as count from rooms
+    where ${listed(network)} and ${FINDABLE}`.execute(db.sql)
   return rows[0]!.count
+}
+
+function listed(network: Network | 'all' | undefined) {
+  if (network === undefined) return sql`in_directory`
+  if (network === 'all')
+    return sql`(in_directory or exists (select 1 from appservice_directory where appservice_directory.room_id = rooms.room_id))`
+  return sql`exists (select 1 from appservice_directory where appservice_directory.room_id = rooms.room_id
+    and appservice_id = ${storableText(network.appserviceId)} and network_id = ${storableText(network.networkId)})`
 }
 
 function beyond({ from, direction }: DirectoryQuery) {

@@ -1,6 +1,7 @@
 import { sql } from 'kysely'
 import type { RoomAlias, RoomId, UserId } from '../core/ids.ts'
 import type { Db, Tx } from './database.ts'
+import { appendToStream } from './stream-append.ts'
 
 /** An alias of this server, and who made it. */
 export type RoomAliasRow = { room_alias: RoomAlias; room_id: RoomId; creator: UserId }
@@ -32,9 +33,17 @@ export async function loadRoomAliases(db: Db, roomId: RoomId): Promise<RoomAlias
 export async function insertRoomAlias(tx: Tx, alias: RoomAliasRow): Promise<void> {
   await sql`insert into room_aliases (room_alias, room_id, creator)
     values (${alias.room_alias}, ${alias.room_id}, ${alias.creator})`.execute(tx.sql)
+  appendToStream(tx, { kind: 'alias', detail: alias.room_id })
 }
 
 /** Removes an alias, if it still points to that room. */
 export async function deleteRoomAlias(tx: Tx, { room_alias, room_id }: RoomAliasRow): Promise<void> {
   await sql`delete from room_aliases where room_alias = ${room_alias} and room_id = ${room_id}`.execute(tx.sql)
+  appendToStream(tx, { kind: 'alias', detail: room_id })
+}
+
+/** All aliases of this server. */
+export async function loadAllAliases(db: Db): Promise<Pick<RoomAliasRow, 'room_alias' | 'room_id'>[]> {
+  const { rows } = await sql<RoomAliasRow>`select room_alias, room_id from room_aliases`.execute(db.sql)
+  return rows
 }

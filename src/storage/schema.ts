@@ -1,4 +1,5 @@
 import type { DeviceId, EventId, RoomAlias, RoomId, UserId } from '../core/ids.ts'
+import type { AppserviceTables } from './appservices-schema.ts'
 import type { DelayedEventTables } from './delayed-events-schema.ts'
 import type { EncryptionTables } from './encryption-schema.ts'
 import type { EphemeralTables } from './ephemeral-schema.ts'
@@ -32,6 +33,7 @@ export type Tables = UserTables &
   RateLimitTables &
   ServerKeyTables &
   FederationTables &
+  AppserviceTables &
   ReportTables &
   RendezvousTables &
   DelayedEventTables &

@@ -19,6 +19,8 @@ export type StreamKind =
   | 'one_time_keys'
   | 'device_list'
   | 'profile'
+  /** A room has other aliases than before; `detail` is its id, for it concerns application services only. */
+  | 'alias'
   | 'pusher'
   | 'delayed_event'
   | 'thread_subscription'

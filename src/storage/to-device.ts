@@ -51,6 +51,19 @@ export async function loadToDeviceMessages(
   return rows
 }
 
+/** Messages that still wait, by number and in this order, with their devices. */
+export async function loadMessagesByNid(
+  db: Db,
+  nids: readonly number[],
+): Promise<(NewToDeviceMessage & { message_nid: number })[]> {
+  if (nids.length === 0) return []
+  const { rows } = await sql<NewToDeviceMessage & { message_nid: number }>`select message_nid, user_id as "userId",
+      device_id as "deviceId", sender, type, content
+    from to_device_messages where message_nid = any(${nids}::bigint[])
+    order by array_position(${nids}::bigint[], message_nid)`.execute(db.sql)
+  return rows
+}
+
 /** Drops the messages up to a position: the device has them. */
 export async function deleteToDeviceMessages(tx: Tx, { userId, deviceId }: DeviceKey, upTo: number): Promise<void> {
   await sql`delete from to_device_messages using stream

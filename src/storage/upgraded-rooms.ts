@@ -1,6 +1,7 @@
 import { sql } from 'kysely'
 import type { RoomId } from '../core/ids.ts'
 import type { Db, Tx } from './database.ts'
+import { appendToStream } from './stream-append.ts'
 
 /** Whether a room's tombstone names another as its replacement. */
 export async function isReplacedBy(db: Db, roomId: RoomId, replacement: RoomId): Promise<boolean> {
@@ -12,7 +13,8 @@ export async function isReplacedBy(db: Db, roomId: RoomId, replacement: RoomId):
 
 /** Lets this server's aliases of a room, and its place in the directory, be those of another. */
 export async function moveAliases(tx: Tx, from: RoomId, to: RoomId): Promise<void> {
-  await sql`update room_aliases set room_id = ${to} where room_id = ${from}`.execute(tx.sql)
+  const moved = await sql`update room_aliases set room_id = ${to} where room_id = ${from}`.execute(tx.sql)
+  if ((moved.numAffectedRows ?? 0n) > 0n) for (const detail of [from, to]) appendToStream(tx, { kind: 'alias', detail })
   await sql`update rooms set in_directory = (select in_directory from rooms where room_id = ${from}) where room_id = ${to}`.execute(
     tx.sql,
   )

@@ -26,6 +26,14 @@ export async function findUser(db: Db, userId: UserId): Promise<UserRow | undefi
   return rows[0]
 }
 
+/** Those of some ids that no user of this server has, or had. */
+export async function filterUnknownUsers(db: Db, userIds: readonly UserId[]): Promise<UserId[]> {
+  if (userIds.length === 0) return []
+  const { rows } = await sql<{ user_id: UserId }>`select user_id from unnest(${userIds}::text[]) as asked(user_id)
+    where not exists (select 1 from users where users.user_id = asked.user_id)`.execute(db.sql)
+  return rows.map((row) => row.user_id)
+}
+
 /** Replaces the password's hash; null: no password login. */
 export async function updatePasswordHash(tx: Tx, userId: UserId, hash: string | null): Promise<void> {
   await sql`update users set password_hash = ${hash} where user_id = ${userId}`.execute(tx.sql)

@@ -24,8 +24,8 @@ export const putRoomAlias = route({
   refusesSuspended: true,
   params,
   body: z.object({ room_id: roomId }),
-  async handle({ params, body, session: { userId, isAdmin } }, app) {
-    await createRoomAlias(app, { alias: params.roomAlias, roomId: body.room_id, userId, isAdmin })
+  async handle({ params, body, session: { userId, isAdmin, appservice } }, app) {
+    await createRoomAlias(app, { alias: params.roomAlias, roomId: body.room_id, userId, isAdmin, appservice })
     return {}
   },
 })
@@ -37,8 +37,8 @@ export const deleteRoomAlias = route({
   auth: 'user',
   refusesSuspended: true,
   params,
-  async handle({ params, session: { userId, isAdmin } }, app) {
-    await removeRoomAlias(app, { alias: params.roomAlias, userId, isAdmin })
+  async handle({ params, session: { userId, isAdmin, appservice } }, app) {
+    await removeRoomAlias(app, { alias: params.roomAlias, userId, isAdmin, appservice })
     return {}
   },
 })

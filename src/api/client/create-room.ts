@@ -41,6 +41,7 @@ export const postCreateRoom = route({
       roomVersion: body.room_version,
       creationContent: body.creation_content,
       initialState: body.initial_state,
+      appservice: session.appservice,
       powerLevelOverride: body.power_level_content_override,
     })
     return { room_id: roomId }

@@ -4,7 +4,7 @@ import { jsonObject } from '../http/fields.ts'
 import { route } from '../http/route.ts'
 import { authData } from './auth-data.ts'
 import { v3 } from './client-paths.ts'
-import { requirePassword } from './password-proof.ts'
+import { requirePasswordOfPeople } from './password-proof.ts'
 
 /** https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3keysdevice_signingupload */
 export const postDeviceSigningUpload = route({
@@ -23,7 +23,7 @@ export const postDeviceSigningUpload = route({
     // Who goes on with an authentication may send nothing but that; else the first try shows whether any is needed.
     if (isGiven && (await uploadCrossSigningKeys(app, { userId, upload: keys, authenticated: false }))) return {}
     const operation = 'POST /keys/device_signing/upload'
-    const original = await requirePassword(app, session, { operation, auth, body: keys })
+    const original = await requirePasswordOfPeople(app, session, { operation, auth, body: keys })
     const upload: CrossSigningUpload = isGiven ? keys : original
     await uploadCrossSigningKeys(app, { userId, upload, authenticated: true })
     return {}

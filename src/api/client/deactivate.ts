@@ -3,7 +3,7 @@ import { deactivateUser } from '../../services/users/deactivate.ts'
 import { route } from '../http/route.ts'
 import { authData } from './auth-data.ts'
 import { v3 } from './client-paths.ts'
-import { requirePassword } from './password-proof.ts'
+import { requirePasswordOfPeople } from './password-proof.ts'
 
 /** https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3accountdeactivate */
 export const postDeactivate = route({
@@ -13,7 +13,7 @@ export const postDeactivate = route({
   rateLimit: 'login',
   body: z.object({ auth: authData.optional(), erase: z.boolean().default(false), id_server: z.string().optional() }),
   async handle({ session, body }, app) {
-    await requirePassword(app, session, { operation: 'POST /account/deactivate', auth: body.auth })
+    await requirePasswordOfPeople(app, session, { operation: 'POST /account/deactivate', auth: body.auth })
     await app.jobs.attend(await deactivateUser(app, { userId: session.userId, erase: body.erase }))
     // Hearth binds nothing at identity servers, so there is nothing left to unbind.
     return { id_server_unbind_result: 'success' }

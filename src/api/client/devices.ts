@@ -1,12 +1,12 @@
 import { z } from 'zod'
 import { MissingParamError } from '../../core/errors.ts'
 import type { DeviceId } from '../../core/ids.ts'
-import { getDevice, listDevices, nameDevice, removeDevices } from '../../services/devices/devices.ts'
+import { addDevice, getDevice, listDevices, nameDevice, removeDevices } from '../../services/devices/devices.ts'
 import { deviceId } from '../http/fields.ts'
-import { route } from '../http/route.ts'
+import { Reply, route } from '../http/route.ts'
 import { authData } from './auth-data.ts'
 import { v3 } from './client-paths.ts'
-import { requirePassword } from './password-proof.ts'
+import { requirePasswordOfPeople } from './password-proof.ts'
 
 const params = z.object({ deviceId })
 
@@ -29,7 +29,7 @@ export const getOneDevice = route({
   handle: ({ params, session }, app) => getDevice(app, { userId: session.userId, ...params }),
 })
 
-/** https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3devicesdeviceid */
+/** https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3devicesdeviceid; only application services may make devices. */
 export const putDevice = route({
   method: 'PUT',
   path: v3('/devices/:deviceId'),
@@ -39,6 +39,9 @@ export const putDevice = route({
   body: z.object({ display_name: z.string().max(255).nullish() }),
   async handle({ params, session, body }, app) {
     const key = { userId: session.userId, ...params }
+    const isNew =
+      session.appservice !== null && (await addDevice(app, { ...key, displayName: body.display_name ?? null }))
+    if (isNew) return new Reply(201, {})
     if (body.display_name === undefined) await getDevice(app, key)
     else await nameDevice(app, { ...key, displayName: body.display_name })
     return {}
@@ -54,7 +57,7 @@ export const deleteDevice = route({
   params,
   body: z.object({ auth: authData.optional() }),
   async handle({ params, session, body }, app) {
-    await requirePassword(app, session, { operation: `DELETE /devices/${params.deviceId}`, auth: body.auth })
+    await requirePasswordOfPeople(app, session, { operation: `DELETE /devices/${params.deviceId}`, auth: body.auth })
     await removeDevices(app, session.userId, [params.deviceId])
     return {}
   },
@@ -68,9 +71,10 @@ export const postDeleteDevices = route({
   rateLimit: 'login',
   body: z.object({ auth: authData.optional(), devices: z.array(deviceId).optional() }),
   async handle({ session, body: { auth, devices } }, app) {
-    if (!devices && auth?.session === undefined) throw new MissingParamError('devices: it is needed')
+    if (!devices && (auth?.session === undefined || session.appservice))
+      throw new MissingParamError('devices: it is needed')
     const request = { operation: 'POST /delete_devices', auth, body: { devices } }
-    const original = await requirePassword(app, session, request)
+    const original = await requirePasswordOfPeople(app, session, request)
     await removeDevices(app, session.userId, devices ?? (original.devices as DeviceId[]))
     return {}
   },

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import type { App } from '../../app.ts'
 import { BadJsonError, MatrixError, MissingParamError } from '../../core/errors.ts'
+import { APPSERVICE_LOGIN, logInAppserviceUser } from '../../services/users/appservice-users.ts'
 import { emailAddress } from '../../services/users/email-address.ts'
 import { logInWithPassword, logInWithToken } from '../../services/users/log-in.ts'
 import { localUserId } from '../../services/users/user-names.ts'
@@ -14,7 +15,13 @@ export const getLogin = route({
   method: 'GET',
   path: v3('/login'),
   auth: 'none',
-  handle: () => ({ flows: [{ type: 'm.login.password' }, { type: 'm.login.token', get_login_token: true }] }),
+  handle: (_, { config }) => ({
+    flows: [
+      { type: 'm.login.password' },
+      { type: 'm.login.token', get_login_token: true },
+      ...(config.appservices.length > 0 ? [{ type: APPSERVICE_LOGIN }] : []),
+    ],
+  }),
 })
 
 const loginBody = z.object({
@@ -40,13 +47,14 @@ export const postLogin = route({
   method: 'POST',
   path: v3('/login'),
   auth: 'none',
+  appservices: true,
   rateLimit: 'login',
   body: loginBody,
   accountTried({ body }, app) {
     const name = (body.identifier?.user ?? body.user)?.toLowerCase()
     return (name && localUserId(app, name)) ?? body.identifier?.address?.toLowerCase()
   },
-  async handle({ body }, app) {
+  async handle({ body, appservice }, app) {
     const device = {
       deviceId: body.device_id,
       displayName: body.initial_device_display_name,
@@ -57,6 +65,10 @@ export const postLogin = route({
       return logInWithPassword(app, { user: await userOf(app, body), password, device })
     }
     if (body.type === 'm.login.token') return logInWithToken(app, { token: required('token', body.token), device })
+    if (body.type === APPSERVICE_LOGIN) {
+      const user = required('identifier.user', body.identifier?.user ?? body.user)
+      return logInAppserviceUser(app, appservice, { user, device })
+    }
     throw new MatrixError(400, 'M_UNKNOWN', 'There is no login of this type here')
   },
 })

@@ -56,5 +56,6 @@ export function publicRoomsQuery(body: z.output<typeof publicRoomsBody>): Public
     searchTerm: body.filter?.generic_search_term || undefined,
     roomTypes: body.filter?.room_types ?? undefined,
     thirdPartyInstance: body.third_party_instance_id || undefined,
+    allNetworks: body.include_all_networks ?? undefined,
   }
 }

@@ -1,5 +1,8 @@
 import { z } from 'zod'
-import { registerGuest, registerUser } from '../../services/users/register.ts'
+import { APPSERVICE_LOGIN, registerAppserviceUser } from '../../services/users/appservice-users.ts'
+import type { ClientDevice } from '../../services/users/device-login.ts'
+import { type RegistrationRequest, registerGuest, registerUser } from '../../services/users/register.ts'
+import { requireUnreserved } from '../../services/users/reserved-names.ts'
 import { requireAvailable, userIdForNewName } from '../../services/users/user-names.ts'
 import { deviceId } from '../http/fields.ts'
 import { route } from '../http/route.ts'
@@ -11,9 +14,11 @@ export const postRegister = route({
   method: 'POST',
   path: v3('/register'),
   auth: 'none',
+  appservices: true,
   rateLimit: 'registration',
   query: z.object({ kind: z.enum(['user', 'guest']).default('user') }),
   body: z.object({
+    type: z.string().optional(),
     auth: authData.optional(),
     username: z.string().optional(),
     password: z.string().optional(),
@@ -23,11 +28,23 @@ export const postRegister = route({
     refresh_token: z.boolean().optional(),
     guest_access_token: z.string().optional(),
   }),
-  handle({ query, body: { auth, ...request } }, app) {
+  handle({ query, body: { type, auth, ...request }, appservice }, app) {
+    if (type === APPSERVICE_LOGIN || auth?.type === APPSERVICE_LOGIN) {
+      const { username, inhibit_login: inhibited } = request
+      return registerAppserviceUser(app, appservice, { username, device: inhibited ? undefined : deviceOf(request) })
+    }
     if (query.kind === 'guest') return registerGuest(app, request.initial_device_display_name)
     return registerUser(app, { request, auth, operation: 'POST /register' })
   },
 })
+
+function deviceOf(request: RegistrationRequest): ClientDevice {
+  return {
+    deviceId: request.device_id,
+    displayName: request.initial_device_display_name,
+    wantsRefreshToken: request.refresh_token ?? false,
+  }
+}
 
 /** https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3registeravailable */
 export const getRegisterAvailable = route({
@@ -37,7 +54,9 @@ export const getRegisterAvailable = route({
   rateLimit: 'registration',
   query: z.object({ username: z.string() }),
   async handle({ query }, app) {
-    await requireAvailable(app, userIdForNewName(app, query.username))
+    const userId = userIdForNewName(app, query.username)
+    requireUnreserved(app, userId)
+    await requireAvailable(app, userId)
     return { available: true }
   },
 })

@@ -6,6 +6,7 @@ import { jsonObject, roomId } from '../http/fields.ts'
 import { route } from '../http/route.ts'
 import { v3 } from './client-paths.ts'
 import { delayQuery } from './delayed-events.ts'
+import { timestampOf, timestampQuery } from './timestamp.ts'
 
 /** https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3roomsroomidsendeventtypetxnid */
 export const putRoomSend = route({
@@ -16,7 +17,7 @@ export const putRoomSend = route({
   refusesSuspended: true,
   rateLimit: 'message',
   params: z.object({ roomId, eventType: z.string(), txnId: z.string().max(255) }),
-  query: delayQuery,
+  query: delayQuery.extend(timestampQuery.shape),
   body: jsonObject,
   async handle({ params, query, body, session }, app) {
     const { 'org.matrix.msc4140.delay': delay } = query
@@ -31,6 +32,7 @@ export const putRoomSend = route({
       type: params.eventType,
       content: body,
       txn: { deviceId: session.deviceId, id: params.txnId },
+      originServerTs: timestampOf(session, query),
       isAdmin: session.isAdmin,
     })
     noteActivity(app, session.userId)

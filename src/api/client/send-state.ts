@@ -5,6 +5,7 @@ import { jsonObject, roomId } from '../http/fields.ts'
 import { route } from '../http/route.ts'
 import { v3 } from './client-paths.ts'
 import { delayQuery } from './delayed-events.ts'
+import { timestampOf, timestampQuery } from './timestamp.ts'
 
 /** https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3roomsroomidstateeventtypestatekey */
 export const putRoomState = route({
@@ -15,7 +16,7 @@ export const putRoomState = route({
   refusesSuspended: true,
   rateLimit: 'message',
   params: z.object({ roomId, eventType: z.string(), stateKey: z.string().default('') }),
-  query: delayQuery,
+  query: delayQuery.extend(timestampQuery.shape),
   body: jsonObject,
   async handle({ params, query, body, session }, app) {
     const { 'org.matrix.msc4140.delay': delay } = query
@@ -31,6 +32,7 @@ export const putRoomState = route({
       type: params.eventType,
       stateKey: params.stateKey,
       content: body,
+      originServerTs: timestampOf(session, query),
     })
     return { event_id: eventId }
   },

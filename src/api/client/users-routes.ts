@@ -5,6 +5,7 @@ import { getWellKnownServer } from '../well-known/server.ts'
 import { getWellKnownSupport } from '../well-known/support.ts'
 import { deleteOneAccountData, getOneAccountData, putOneAccountData } from './account-data.ts'
 import { getLock, getSuspend, putLock, putSuspend } from './account-moderation.ts'
+import { deleteNetworkVisibility, postAppservicePing, putNetworkVisibility } from './appservices.ts'
 import { getAuthFallback, postAuthFallback } from './auth-fallback.ts'
 import { getCapabilities } from './capabilities.ts'
 import { getConfirmEmail, postConfirmEmail } from './confirm-email.ts'
@@ -35,7 +36,14 @@ import { getRegisterAvailable, postRegister } from './register.ts'
 import { getRegistrationTokenValidity } from './registration-tokens.ts'
 import { deleteRoomTag, getRoomTags, putRoomTag } from './tags.ts'
 import { thirdPartyIdEndpoints } from './third-party-ids.ts'
-import { getThirdPartyMatches, getThirdPartyProtocol, getThirdPartyProtocols } from './third-party-networks.ts'
+import {
+  getThirdPartyLocations,
+  getThirdPartyLocationsOfAlias,
+  getThirdPartyProtocol,
+  getThirdPartyProtocols,
+  getThirdPartyUsers,
+  getThirdPartyUsersOfId,
+} from './third-party-networks.ts'
 import { getTurnServer } from './turn-server.ts'
 import { getVersions } from './versions.ts'
 import { getWhoami } from './whoami.ts'
@@ -50,7 +58,13 @@ const discovery: AnyEndpoint[] = [
   getWellKnownPolicyServer,
   getThirdPartyProtocols,
   getThirdPartyProtocol,
-  getThirdPartyMatches,
+  getThirdPartyLocations,
+  getThirdPartyUsers,
+  getThirdPartyLocationsOfAlias,
+  getThirdPartyUsersOfId,
+  postAppservicePing,
+  putNetworkVisibility,
+  deleteNetworkVisibility,
   getTurnServer,
 ]
 

@@ -22,8 +22,8 @@ export const getFederationPublicRooms = route({
     if (query.include_all_networks && query.third_party_instance_id) {
       throw new InvalidParamError('third_party_instance_id: cannot be given together with include_all_networks')
     }
-    const { limit, since, third_party_instance_id } = query
-    return listPublicRooms(app, { limit, since, thirdPartyInstance: third_party_instance_id || undefined })
+    const { limit, since, third_party_instance_id, include_all_networks: allNetworks } = query
+    return listPublicRooms(app, { limit, since, allNetworks, thirdPartyInstance: third_party_instance_id || undefined })
   },
 })
 

@@ -1,6 +1,8 @@
 import type { IncomingMessage } from 'node:http'
 import type { App } from '../../app.ts'
+import type { Appservice } from '../../core/appservice.ts'
 import { ForbiddenError, MatrixError } from '../../core/errors.ts'
+import { findAppservice } from '../../services/users/appservice-sessions.ts'
 import { findSession } from '../../services/users/sessions.ts'
 import type { AnyEndpoint, Session } from './route.ts'
 
@@ -33,7 +35,20 @@ export async function authenticate(
     throw new MatrixError(403, 'M_GUEST_ACCESS_FORBIDDEN', 'Guests may not do this')
   }
   if (endpoint.auth === 'admin' && !session.isAdmin) throw new ForbiddenError('Only server administrators may do this')
+  if (endpoint.auth === 'appservice' && !session.appservice) {
+    throw new ForbiddenError('Only application services may do this')
+  }
   return session
+}
+
+/** The application service that calls an endpoint which others call without a token; unknown: another token, which means nothing there. */
+export function authenticateAppservice(
+  app: App,
+  endpoint: AnyEndpoint,
+  request: { raw: IncomingMessage; query: URLSearchParams },
+): Appservice | 'unknown' | undefined {
+  const token = endpoint.appservices ? accessTokenOf(request) : undefined
+  return token === undefined ? undefined : (findAppservice(app, token) ?? 'unknown')
 }
 
 /** https://spec.matrix.org/v1.19/client-server-api/#using-access-tokens; in the query it is deprecated, but old clients and bots do it. */

@@ -2,13 +2,14 @@ import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:
 import type { z } from 'zod'
 import type { App } from '../../app.ts'
 import type { Config } from '../../config.ts'
+import type { Appservice } from '../../core/appservice.ts'
 import type { ServerSession } from '../../services/federation/authenticate-server.ts'
-import type { Session } from '../../services/users/session.ts'
+import type { AppserviceSession, Session } from '../../services/users/session.ts'
 
 export type { Session } from '../../services/users/session.ts'
 
-/** `none`: anyone; `optional`: with or without a token; `user`: a token of a user, guests included where `guests` says so; `admin`: of a server administrator; `server`: signed by another server. */
-export type Auth = 'none' | 'optional' | 'user' | 'admin' | 'server'
+/** `none`: anyone; `optional`: with or without a token; `user`: a token of a user, guests included where `guests` says so; `admin`: of a server administrator; `appservice`: of an application service; `server`: signed by another server. */
+export type Auth = 'none' | 'optional' | 'user' | 'admin' | 'appservice' | 'server'
 
 /** Categories of `rate_limits` in the configuration. */
 export type RateLimit = 'none' | Exclude<keyof Config['rate_limits'], 'enabled'>
@@ -21,6 +22,8 @@ export type Call<Params, Query, Body, S> = {
   /** The parsed body; for `body: 'stream'` read `request` instead. */
   body: Body extends 'stream' ? undefined : Parsed<Body>
   session: S
+  /** The application service that makes the request, where the endpoint has `appservices`; unknown: somebody with another token. */
+  appservice: Appservice | 'unknown' | undefined
   request: {
     headers: IncomingHttpHeaders
     ip: string
@@ -63,7 +66,9 @@ type SessionOf<A extends Auth> = A extends 'none'
     ? Session | undefined
     : A extends 'server'
       ? ServerSession
-      : Session
+      : A extends 'appservice'
+        ? AppserviceSession
+        : Session
 
 export type Endpoint<
   A extends Auth = Auth,
@@ -75,6 +80,8 @@ export type Endpoint<
   /** Path with `:parameters`; `*name` as the last segment takes the rest. A list: the same endpoint under several names (r0, v3, unstable). */
   path: string | string[]
   auth: A
+  /** Whether application services may call it in their own name, by a token that others do not need; default false. */
+  appservices?: boolean
   /** Whether guests may call it; default false. */
   guests?: boolean
   /** Whether locked users may call it (logging out); default false. https://spec.matrix.org/v1.19/client-server-api/#account-locking */

@@ -1,9 +1,10 @@
 import type { Context, Middleware } from 'koa'
 import type { App } from '../../app.ts'
+import type { Appservice } from '../../core/appservice.ts'
 import { MatrixError } from '../../core/errors.ts'
 import type { RateLimiter } from '../../infra/rate-limiter.ts'
 import type { ServerSession } from '../../services/federation/authenticate-server.ts'
-import { authenticate } from './authenticate.ts'
+import { authenticate, authenticateAppservice } from './authenticate.ts'
 import { receiveSigned } from './authenticate-server.ts'
 import { readJsonBody } from './body.ts'
 import { parsePart } from './errors.ts'
@@ -23,11 +24,12 @@ export function serveEndpoint(app: App, limiter: RateLimiter, endpoint: AnyEndpo
     }
     const session = await authenticate(app, endpoint, { raw: context.req, query, ip: context.ip })
     context.state.userId = session?.userId
-    if (!session?.exemptFromRateLimits)
-      await limiter.take(endpoint.rateLimit ?? 'default', whoOf(endpoint, session, context.ip))
+    const appservice = authenticateAppservice(app, endpoint, { raw: context.req, query })
+    const isLimited = !session?.exemptFromRateLimits && (appservice ?? 'unknown') === 'unknown'
+    if (isLimited) await limiter.take(endpoint.rateLimit ?? 'default', whoOf(endpoint, session, context.ip))
     const body = endpoint.body && endpoint.body !== 'stream' ? await readJsonBody(context.req, app.config.limits) : {}
-    const call = callOf(app, endpoint, context, { query, session, body })
-    if (endpoint.rateLimit === 'login')
+    const call = callOf(app, endpoint, context, { query, session, appservice, body })
+    if (isLimited && endpoint.rateLimit === 'login')
       await limitAccount(limiter, endpoint.accountTried?.(call, app) ?? session?.userId)
     respond(context, await endpoint.handle(call, app))
   }
@@ -56,12 +58,19 @@ function callOf(
   {
     query,
     session,
+    appservice,
     body: json,
-  }: { query: URLSearchParams; session: Session | ServerSession | undefined; body: unknown },
+  }: {
+    query: URLSearchParams
+    session: Session | ServerSession | undefined
+    appservice?: Appservice | 'unknown' | undefined
+    body: unknown
+  },
 ) {
   const { params, query: querySchema, body } = endpoint
   return {
     session,
+    appservice,
     params: params && parsePart('path', params, context.params),
     query: querySchema && parsePart('query', querySchema, queryObject(query)),
     body: body && body !== 'stream' ? parsePart('body', body, json) : undefined,

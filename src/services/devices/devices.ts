@@ -1,7 +1,14 @@
 import type { App } from '../../app.ts'
 import { NotFoundError } from '../../core/errors.ts'
 import type { DeviceId, UserId } from '../../core/ids.ts'
-import { type DeviceKey, deleteDevices, findDevice, loadDevices, renameDevice } from '../../storage/devices.ts'
+import {
+  type DeviceKey,
+  deleteDevices,
+  ensureDevice,
+  findDevice,
+  loadDevices,
+  renameDevice,
+} from '../../storage/devices.ts'
 import type { DeviceRow } from '../../storage/users-schema.ts'
 
 /** A device as its user sees it. https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3devices */
@@ -22,6 +29,14 @@ export async function getDevice(app: Pick<App, 'database'>, key: DeviceKey): Pro
   const device = await findDevice(app.database, key)
   if (!device) throw noSuchDevice()
   return clientDevice(device)
+}
+
+/** Makes a device that nobody is logged in to; false when there is one of that id. https://spec.matrix.org/v1.19/application-service-api/#creating-devices */
+export async function addDevice(
+  app: Pick<App, 'database' | 'clock'>,
+  device: DeviceKey & { displayName: string | null },
+): Promise<boolean> {
+  return app.database.write((tx) => ensureDevice(tx, { ...device, now: app.clock.now() }))
 }
 
 /** Gives a device another name. Throws M_NOT_FOUND. */

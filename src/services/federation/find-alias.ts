@@ -3,7 +3,7 @@ import type { App } from '../../app.ts'
 import { NotFoundError } from '../../core/errors.ts'
 import { isRoomId, isServerName, type RoomAlias, type RoomId, type ServerName, serverNameOf } from '../../core/ids.ts'
 import { FederationError } from '../../infra/federation-error.ts'
-import { resolveRoomAlias } from '../rooms/aliases.ts'
+import { type ResolvingApp, resolveRoomAlias } from '../rooms/aliases.ts'
 
 const TIMEOUT_MS = 20_000
 const MAX_BYTES = 256 * 1024
@@ -21,7 +21,7 @@ const answer = z.object({
 
 /** What an alias of any server points to, and servers in that room. Throws M_NOT_FOUND and FederationError. https://spec.matrix.org/v1.19/server-server-api/#get_matrixfederationv1querydirectory */
 export async function findRoomAlias(
-  app: Pick<App, 'database' | 'serverName' | 'federation'>,
+  app: ResolvingApp & Pick<App, 'federation'>,
   alias: RoomAlias,
 ): Promise<{ room_id: RoomId; servers: ServerName[] }> {
   const destination = serverNameOf(alias)

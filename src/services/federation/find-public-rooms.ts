@@ -41,11 +41,18 @@ function ask(
   destination: ServerName,
   query: PublicRoomsQuery,
 ): Promise<unknown> {
-  const { searchTerm, roomTypes, since, thirdPartyInstance: third_party_instance_id, limit = DEFAULT_LIMIT } = query
+  const {
+    searchTerm,
+    roomTypes,
+    since,
+    thirdPartyInstance: third_party_instance_id,
+    allNetworks: include_all_networks,
+    limit = DEFAULT_LIMIT,
+  } = query
   const path = '/_matrix/federation/v1/publicRooms'
   const bounds = { timeoutMs: TIMEOUT_MS, maxBytes: MAX_BYTES }
   if (searchTerm === undefined && roomTypes === undefined) {
-    const parameters = { limit, since, third_party_instance_id }
+    const parameters = { limit, since, third_party_instance_id, include_all_networks }
     return federation.request({ destination, method: 'GET', path, query: parameters, ...bounds })
   }
   const filter = {
@@ -57,6 +64,7 @@ function ask(
     filter,
     ...(since !== undefined && { since }),
     ...(third_party_instance_id !== undefined && { third_party_instance_id }),
+    ...(include_all_networks !== undefined && { include_all_networks }),
   }
   return federation.request({ destination, method: 'POST', path, body, ...bounds })
 }

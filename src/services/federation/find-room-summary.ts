@@ -4,6 +4,7 @@ import { isRoomAlias, type RoomAlias, type RoomId, type ServerName, type UserId 
 import { findMembership } from '../../storage/room-memberships.ts'
 import { filterRoomsOfServer } from '../../storage/room-servers.ts'
 import type { Membership } from '../../storage/schema.ts'
+import type { ResolvingApp } from '../rooms/aliases.ts'
 import { type RoomSummary, readRoomSummary } from '../rooms/room-summary.ts'
 import { findRoomAlias } from './find-alias.ts'
 import { askForSpace, mayKnow } from './find-space.ts'
@@ -13,7 +14,7 @@ import { askForSpace, mayKnow } from './find-space.ts'
  * the servers in `via` and those of the alias. Throws M_NOT_FOUND. https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv1room_summaryroomidoralias
  */
 export async function findRoomSummary(
-  app: Pick<App, 'database' | 'serverName' | 'federation' | 'logger'>,
+  app: ResolvingApp & Pick<App, 'federation'>,
   { room, via, userId }: { room: RoomId | RoomAlias; via: readonly ServerName[]; userId: UserId | undefined },
 ): Promise<RoomSummary & { membership?: Membership }> {
   const target = isRoomAlias(room) ? await findRoomAlias(app, room) : { room_id: room, servers: [] }

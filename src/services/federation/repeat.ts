@@ -11,6 +11,7 @@ export function repeat(
   { logger, stopping }: Pick<App, 'logger' | 'stopping'>,
   interval: number,
   work: () => Promise<unknown>,
+  failure = 'looking after other servers failed; it is tried again',
 ): Repeated {
   let underWay: Promise<void> | undefined
   let again = false
@@ -22,7 +23,7 @@ export function repeat(
       try {
         await work()
       } catch (error) {
-        logger.warn({ err: error }, 'looking after other servers failed; it is tried again')
+        logger.warn({ err: error }, failure)
       }
     } while (again && !isStopped && !stopping.aborted)
     underWay = undefined

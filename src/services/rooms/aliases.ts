@@ -1,4 +1,5 @@
 import type { App } from '../../app.ts'
+import type { Appservice } from '../../core/appservice.ts'
 import { ForbiddenError, MatrixError, NotFoundError } from '../../core/errors.ts'
 import type { RoomAlias, RoomId, ServerName, UserId } from '../../core/ids.ts'
 import { violatesUnique } from '../../storage/database.ts'
@@ -13,38 +14,50 @@ import { findRoomHead } from '../../storage/room-heads.ts'
 import { findMembership } from '../../storage/room-memberships.ts'
 import { loadRoomServers } from '../../storage/room-servers.ts'
 import { findRoom } from '../../storage/room-summaries.ts'
+import { type AskingApp, askForAlias } from './ask-for-alias.ts'
 import { withdrawCanonicalAlias } from './canonical-alias.ts'
-import { requireLocalAlias } from './new-alias.ts'
+import { requireLocalAlias, requireUnreservedAlias } from './new-alias.ts'
 import { mayCurate } from './room-curators.ts'
 import { runInRoom } from './run-in-room.ts'
+
+export type ResolvingApp = AskingApp & Pick<App, 'database' | 'serverName'>
 
 /** How many servers to name: enough to join through some of them. */
 const MAX_SERVERS = 50
 
-type Requester = { userId: UserId; isAdmin: boolean }
+/** `appservice`: the application service that asks; it may do what it likes with the aliases in its namespace. */
+type Requester = { userId: UserId; isAdmin: boolean; appservice: Appservice | null }
 
-/** What an alias of this server points to, and servers in that room. Throws M_NOT_FOUND. https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3directoryroomroomalias */
+/**
+ * What an alias of this server points to, and servers in that room. Throws M_NOT_FOUND, and 408 when an application service that may know it does
+ * not answer. https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3directoryroomroomalias
+ */
 export async function resolveRoomAlias(
-  app: Pick<App, 'database' | 'serverName'>,
+  app: ResolvingApp,
   alias: RoomAlias,
 ): Promise<{ room_id: RoomId; servers: ServerName[] }> {
-  const found = await findRoomAlias(app.database, alias)
+  const found = (await findRoomAlias(app.database, alias)) ?? (await askedFor(app, alias))
   if (!found) throw new NotFoundError(`The alias ${alias} does not exist`)
   const servers = await loadRoomServers(app.database, found.room_id, MAX_SERVERS)
   return { room_id: found.room_id, servers: [...new Set([app.serverName, ...servers])] }
 }
 
+async function askedFor(app: ResolvingApp, alias: RoomAlias) {
+  return (await askForAlias(app, alias)) ? findRoomAlias(app.database, alias) : undefined
+}
+
 /**
- * Makes an alias for a room that the user is in. Throws M_INVALID_PARAM, M_FORBIDDEN, M_NOT_FOUND for an unknown room, and 409 M_UNKNOWN
+ * Makes an alias for a room that the user is in. Throws M_INVALID_PARAM, M_FORBIDDEN, M_EXCLUSIVE, M_NOT_FOUND for an unknown room, and 409 M_UNKNOWN
  * for an alias that exists. https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3directoryroomroomalias
  */
 export async function createRoomAlias(
-  app: Pick<App, 'database' | 'serverName'>,
-  { alias, roomId, userId, isAdmin }: { alias: RoomAlias; roomId: RoomId } & Requester,
+  app: Pick<App, 'config' | 'database' | 'serverName'>,
+  { alias, roomId, userId, isAdmin, appservice }: { alias: RoomAlias; roomId: RoomId } & Requester,
 ): Promise<void> {
   const room_alias = requireLocalAlias(app, alias)
+  requireUnreservedAlias(app, alias, appservice)
   const membership = await findMembership(app.database, roomId, userId)
-  if (membership?.membership !== 'join' && !isAdmin) throw new ForbiddenError('You are not in this room')
+  if (membership?.membership !== 'join' && !isAdmin && !appservice) throw new ForbiddenError('You are not in this room')
   if (!(await findRoomHead(app.database, roomId))) throw new NotFoundError('This room is not known')
   try {
     await app.database.write((tx) => insertRoomAlias(tx, { room_alias, room_id: roomId, creator: userId }))
@@ -61,12 +74,14 @@ export async function createRoomAlias(
  */
 export async function removeRoomAlias(
   app: App,
-  { alias, userId, isAdmin }: { alias: RoomAlias } & Requester,
+  { alias, userId, isAdmin, appservice }: { alias: RoomAlias } & Requester,
 ): Promise<void> {
-  const found = await findRoomAlias(app.database, requireLocalAlias(app, alias))
+  const room_alias = requireLocalAlias(app, alias)
+  if (!isAdmin) requireUnreservedAlias(app, room_alias, appservice)
+  const found = await findRoomAlias(app.database, room_alias)
   if (!found) throw new NotFoundError(`The alias ${alias} does not exist`)
   await runInRoom(app, found.room_id, async (room) => {
-    if (found.creator !== userId && !isAdmin && !(await mayCurate(room, userId))) {
+    if (found.creator !== userId && !isAdmin && !appservice && !(await mayCurate(room, userId))) {
       throw new ForbiddenError('Only its creator, moderators of the room and administrators may remove an alias')
     }
     await withdrawCanonicalAlias(app, room, { alias, userId })
@@ -77,7 +92,7 @@ export async function removeRoomAlias(
 /** This server's aliases of a room. Throws M_FORBIDDEN for those who may not see the room. https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3roomsroomidaliases */
 export async function listRoomAliases(
   app: Pick<App, 'database'>,
-  { roomId, userId, isAdmin }: { roomId: RoomId } & Requester,
+  { roomId, userId, isAdmin }: { roomId: RoomId } & Omit<Requester, 'appservice'>,
 ): Promise<RoomAlias[]> {
   const membership = await findMembership(app.database, roomId, userId)
   if (membership?.membership !== 'join' && !isAdmin) {

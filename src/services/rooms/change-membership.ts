@@ -24,6 +24,8 @@ export type MembershipChange = {
   membership: Membership
   /** Further keys of the event's content, such as `reason`. */
   content?: JsonObject
+  /** As for `NewEvent`. */
+  originServerTs?: number | undefined
   /** Default: any. Throws `otherwise` when the membership is another; undefined: never heard of in the room. */
   from?: { memberships: readonly (Membership | undefined)[]; otherwise: MatrixError }
   /** The membership is already what is wanted: nothing happens, whatever `content` says. */
@@ -61,6 +63,7 @@ async function changeMembershipIn(app: App, room: LockedRoom, change: Membership
     state_key: change.target,
     sender: change.sender,
     content,
+    ...(change.originServerTs !== undefined && { origin_server_ts: change.originServerTs }),
   })
   return event.event_id
 }

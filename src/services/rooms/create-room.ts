@@ -1,4 +1,5 @@
 import type { App } from '../../app.ts'
+import type { Appservice } from '../../core/appservice.ts'
 import { BadJsonError, ForbiddenError, MatrixError } from '../../core/errors.ts'
 import type { JsonObject } from '../../core/events/pdu.ts'
 import { type RoomAlias, type RoomId, serverNameOf, type UserId } from '../../core/ids.ts'
@@ -12,7 +13,7 @@ import { appendEvent } from './append-event.ts'
 import type { DirectoryVisibility } from './directory.ts'
 import { type InitialEvent, initialEvents, type RoomPlan } from './initial-events.ts'
 import { requireInvitable } from './invitable.ts'
-import { newAlias } from './new-alias.ts'
+import { newAlias, requireUnreservedAlias } from './new-alias.ts'
 import type { Preset } from './presets.ts'
 
 /** What the creator of a room asks for: https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3createroom */
@@ -32,6 +33,8 @@ export type RoomRequest = {
   creationContent?: JsonObject | null | undefined
   initialState?: readonly InitialEvent[] | null | undefined
   powerLevelOverride?: JsonObject | null | undefined
+  /** The application service that asks. */
+  appservice?: Appservice | null | undefined
   /** A further write of the same transaction. */
   alongWith?: (tx: Tx, roomId: RoomId) => Promise<void>
 }
@@ -44,7 +47,7 @@ const ATTEMPTS = 10
 
 /**
  * Creates a room with all that the request asks for, or nothing at all; users of other servers are not invited yet. Throws M_UNSUPPORTED_ROOM_VERSION, M_INVALID_PARAM, M_BAD_JSON,
- * M_TOO_LARGE, M_INVITE_BLOCKED, M_ROOM_IN_USE for a taken alias, and M_INVALID_ROOM_STATE for events that the authorisation rules refuse.
+ * M_TOO_LARGE, M_INVITE_BLOCKED, M_ROOM_IN_USE for a taken alias, M_EXCLUSIVE for a reserved one, and M_INVALID_ROOM_STATE for events that the authorisation rules refuse.
  */
 export async function createRoom(app: App, creator: UserId, request: RoomRequest): Promise<RoomId> {
   const plan = await planRoom(app, creator, request)
@@ -65,6 +68,8 @@ export async function createRoom(app: App, creator: UserId, request: RoomRequest
 async function planRoom(app: App, creator: UserId, request: RoomRequest): Promise<RoomPlan> {
   const { visibility, preset, aliasName, name, topic, initialState } = request
   const invitees = [...new Set(request.invite)]
+  const alias = aliasName ? newAlias(app, aliasName) : undefined
+  if (alias !== undefined) requireUnreservedAlias(app, alias, request.appservice ?? null)
   const version = roomVersion(request.roomVersion ?? app.config.default_room_version)
   for (const event of initialState ?? []) requireMemberless(event)
   await requireInvitable(app, creator, invitees)
@@ -72,7 +77,7 @@ async function planRoom(app: App, creator: UserId, request: RoomRequest): Promis
     creator,
     version,
     preset: preset ?? (visibility === 'public' ? 'public_chat' : 'private_chat'),
-    alias: aliasName ? newAlias(app, aliasName) : undefined,
+    alias,
     name: name ?? undefined,
     topic: topic ?? undefined,
     invitees,

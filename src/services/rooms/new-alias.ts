@@ -1,5 +1,6 @@
 import type { App } from '../../app.ts'
-import { InvalidParamError } from '../../core/errors.ts'
+import { type Appservice, isInNamespace, isReserved } from '../../core/appservice.ts'
+import { InvalidParamError, MatrixError } from '../../core/errors.ts'
 import { isRoomAlias, parseRoomAlias, type RoomAlias } from '../../core/ids.ts'
 
 /**
@@ -19,4 +20,21 @@ export function requireLocalAlias(app: Pick<App, 'serverName'>, alias: RoomAlias
   const parts = parseRoomAlias(alias)
   if (parts?.serverName !== app.serverName) throw new InvalidParamError(`${alias} is not an alias of this server`)
   return newAlias(app, parts.localpart)
+}
+
+/**
+ * Throws M_EXCLUSIVE for an alias that is for an application service alone, and for one that an application service wants to have outside of its
+ * namespace. https://spec.matrix.org/v1.19/application-service-api/#server-admin-style-permissions
+ */
+export function requireUnreservedAlias(
+  { config }: Pick<App, 'config'>,
+  alias: RoomAlias,
+  appservice: Appservice | null,
+): void {
+  if (isReserved(config.appservices, 'aliases', alias, appservice ?? undefined)) {
+    throw new MatrixError(400, 'M_EXCLUSIVE', 'This alias is reserved for an application service')
+  }
+  if (appservice && !isInNamespace(appservice, 'aliases', alias)) {
+    throw new MatrixError(400, 'M_EXCLUSIVE', "This alias is not in the application service's namespace")
+  }
 }

@@ -1,8 +1,10 @@
 import type { App } from '../../app.ts'
 import { InvalidParamError } from '../../core/errors.ts'
 import { isRoomId, type RoomAlias, type RoomId } from '../../core/ids.ts'
+import type { Network } from '../../storage/appservice-directory.ts'
 import { countPublicRooms, type DirectoryPlace, loadPublicRooms } from '../../storage/public-rooms.ts'
 import type { RoomRow } from '../../storage/schema.ts'
+import { parseNetworkInstance } from './network-directory.ts'
 
 export type PublicRoomsQuery = {
   limit?: number | undefined
@@ -10,8 +12,10 @@ export type PublicRoomsQuery = {
   since?: string | undefined
   searchTerm?: string | undefined
   roomTypes?: readonly (string | null)[] | undefined
-  /** A network that application services bring: none has rooms here. */
+  /** A network that an application service leads to: only what is listed there. */
   thirdPartyInstance?: string | undefined
+  /** Also what is listed in the networks of application services. */
+  allNetworks?: boolean | undefined
 }
 
 /** What the directory shows of a room: https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3publicrooms */
@@ -39,13 +43,20 @@ const MAX_LIMIT = 500
 
 /** A page of this server's directory, most members first. Throws M_INVALID_PARAM for a token that is not ours. */
 export async function listPublicRooms(app: Pick<App, 'database'>, query: PublicRoomsQuery): Promise<PublicRooms> {
-  const total = await countPublicRooms(app.database)
-  if (query.thirdPartyInstance !== undefined) return { chunk: [], total_room_count_estimate: 0 }
+  const network = networkOf(query)
+  if (network === 'unknown') return { chunk: [], total_room_count_estimate: 0 }
+  const total = await countPublicRooms(app.database, network)
   const since = query.since === undefined ? undefined : parseToken(query.since)
   const limit = Math.min(query.limit || MAX_LIMIT, MAX_LIMIT)
   const direction = since?.direction ?? 'forwards'
   // One more than asked for tells whether there is another page.
-  const found = await loadPublicRooms(app.database, { ...query, from: since?.place, direction, limit: limit + 1 })
+  const found = await loadPublicRooms(app.database, {
+    ...query,
+    network,
+    from: since?.place,
+    direction,
+    limit: limit + 1,
+  })
   const hasMore = found.length > limit
   const rooms = direction === 'forwards' ? found.slice(0, limit) : found.slice(-limit)
   const [first, last] = [rooms[0], rooms.at(-1)]
@@ -57,6 +68,11 @@ export async function listPublicRooms(app: Pick<App, 'database'>, query: PublicR
     ...(first && hasPrevious && { prev_batch: formatToken('p', first) }),
     total_room_count_estimate: total,
   }
+}
+
+function networkOf({ thirdPartyInstance, allNetworks }: PublicRoomsQuery): Network | 'all' | 'unknown' | undefined {
+  if (thirdPartyInstance === undefined) return allNetworks ? 'all' : undefined
+  return parseNetworkInstance(thirdPartyInstance) ?? 'unknown'
 }
 
 /** What anybody may know of a room that can be found. */

@@ -19,6 +19,7 @@ export type Redaction = {
   content: JsonObject
   /** As for `EventToSend`. */
   txn?: { deviceId: DeviceId | null; id: string }
+  originServerTs?: number | undefined
   isAdmin?: boolean
   /** Suspended users may redact only what they sent. */
   isSuspended?: boolean
@@ -34,12 +35,21 @@ export const REDACT_RELATED = 'redact_related'
  * https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3roomsroomidredacteventidtxnid
  */
 export async function redactEvent(app: App, redaction: Redaction): Promise<EventId> {
-  const { roomId, sender, redacts, content, txn, isAdmin = false } = redaction
+  const { roomId, sender, redacts, content, txn, originServerTs, isAdmin = false } = redaction
+  const time = originServerTs !== undefined && { origin_server_ts: originServerTs }
   if (redaction.isSuspended) await requireOwn(app, redaction)
   const type = 'm.room.redaction'
   const send = (stored: NewEvent['txn']) =>
     runInRoom(app, roomId, async (room) => {
-      const event: NewEvent = { type, sender, content, redacts, asAdmin: isAdmin, ...(stored && { txn: stored }) }
+      const event: NewEvent = {
+        type,
+        sender,
+        content,
+        redacts,
+        asAdmin: isAdmin,
+        ...time,
+        ...(stored && { txn: stored }),
+      }
       const { event_id } = await appendEvent(app, room, event)
       if (redaction.withRelTypes) room.writes.push((tx) => leaveJob(app, tx, { redaction, redactionId: event_id }))
       return event_id

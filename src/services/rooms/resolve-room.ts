@@ -1,16 +1,12 @@
-import type { App } from '../../app.ts'
 import { NotFoundError } from '../../core/errors.ts'
 import { isRoomAlias, type RoomAlias, type RoomId } from '../../core/ids.ts'
 import { findRoomHead } from '../../storage/room-heads.ts'
-import { resolveRoomAlias } from './aliases.ts'
+import { type ResolvingApp, resolveRoomAlias } from './aliases.ts'
 
 /**
  * The id of the room that a room id or an alias means, which this server has. Throws M_NOT_FOUND.
  */
-export async function resolveRoom(
-  app: Pick<App, 'database' | 'serverName'>,
-  roomIdOrAlias: RoomId | RoomAlias,
-): Promise<RoomId> {
+export async function resolveRoom(app: ResolvingApp, roomIdOrAlias: RoomId | RoomAlias): Promise<RoomId> {
   const roomId = isRoomAlias(roomIdOrAlias) ? (await resolveRoomAlias(app, roomIdOrAlias)).room_id : roomIdOrAlias
   if (await findRoomHead(app.database, roomId)) return roomId
   throw new NotFoundError('This server is not in that room')

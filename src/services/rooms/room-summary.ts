@@ -7,7 +7,7 @@ import { loadServerMemberships } from '../../storage/room-servers.ts'
 import { readEventsOfStates } from '../../storage/room-state.ts'
 import type { Membership } from '../../storage/schema.ts'
 import { loadSummarisedRooms, type SummarisedRoom } from '../../storage/summarised-rooms.ts'
-import { resolveRoomAlias } from './aliases.ts'
+import { type ResolvingApp, resolveRoomAlias } from './aliases.ts'
 import { type PublishedRoom, publishedRoom } from './public-rooms.ts'
 import { allowedRooms } from './restricted-join.ts'
 
@@ -22,7 +22,7 @@ export type VisibleRoom = { summary: RoomSummary; stateRoot: number; membership:
  * https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv1room_summaryroomidoralias
  */
 export async function readRoomSummary(
-  app: Pick<App, 'database' | 'serverName'>,
+  app: ResolvingApp,
   room: RoomId | RoomAlias,
   userId: UserId | undefined,
 ): Promise<RoomSummary & { membership?: Membership }> {

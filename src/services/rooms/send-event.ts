@@ -17,6 +17,8 @@ export type EventToSend = {
   content: JsonObject
   /** The client's transaction: the event is sent once for it. Absent: each call sends an event. */
   txn?: { deviceId: DeviceId | null; id: string }
+  /** As for `NewEvent`. */
+  originServerTs?: number | undefined
   /** Whether the sender is a server administrator, who may redact events of others of this server. */
   isAdmin?: boolean
 }
@@ -26,11 +28,12 @@ export type EventToSend = {
  * https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3roomsroomidsendeventtypetxnid
  */
 export function sendEvent(app: App, event: EventToSend): Promise<EventId> {
-  const { roomId, sender, type, content, txn } = event
+  const { roomId, sender, type, content, txn, originServerTs } = event
+  const time = originServerTs !== undefined && { origin_server_ts: originServerTs }
   if (type === 'm.room.redaction') return sendRedaction(app, event)
   const send = (stored: NewEvent['txn']) =>
     runInRoom(app, roomId, async (room) => {
-      const appended = await appendEvent(app, room, { type, sender, content, ...(stored && { txn: stored }) })
+      const appended = await appendEvent(app, room, { type, sender, content, ...time, ...(stored && { txn: stored }) })
       if (content['m.relates_to'] !== undefined) await checkRelation(room, appended)
       return appended.event_id
     })

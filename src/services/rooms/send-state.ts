@@ -20,6 +20,8 @@ export type StateToSend = {
   type: string
   stateKey: string
   content: JsonObject
+  /** As for `NewEvent`. */
+  originServerTs?: number | undefined
 }
 
 /**
@@ -30,7 +32,8 @@ export type StateToSend = {
 export function sendState(app: App, state: StateToSend): Promise<EventId> {
   if (state.type === 'm.room.member') return sendMember(app, state)
   return runInRoom(app, state.roomId, async (room) => {
-    const { type, stateKey: state_key, sender, content } = state
+    const { type, stateKey: state_key, sender, content, originServerTs } = state
+    const time = originServerTs !== undefined && { origin_server_ts: originServerTs }
     if (type === 'm.room.create') throw new BadJsonError('A room has only one m.room.create')
     const [current, member] = await readLockedState(room, [
       { type, state_key },
@@ -38,7 +41,7 @@ export function sendState(app: App, state: StateToSend): Promise<EventId> {
     ])
     const isSame = current?.pdu.sender === sender && isDeepStrictEqual(current.pdu.content, content)
     if (isSame && membershipIn(member) === 'join') return current.event_id
-    const { event_id } = await appendEvent(app, room, { type, state_key, sender, content })
+    const { event_id } = await appendEvent(app, room, { type, state_key, sender, content, ...time })
     if (type === 'm.room.canonical_alias' && state_key === '') await checkCanonicalAlias(room, content, current)
     if (type === 'm.room.guest_access' && state_key === '') await removeGuests(app, room)
     return event_id
@@ -49,8 +52,9 @@ async function sendMember(app: App, { roomId, stateKey, content, ...change }: St
   const { membership } = content
   if (!isUserId(stateKey)) throw new InvalidParamError('The state key of m.room.member must be a user id')
   if (!isMembership(membership)) throw new BadJsonError('membership: must be join, invite, leave, ban or knock')
-  const { sender, senderIsGuest = false } = change
-  return changeMembership(app, roomId, { sender, senderIsGuest, target: stateKey, membership, content })
+  const { sender, senderIsGuest = false, originServerTs } = change
+  const target = stateKey
+  return changeMembership(app, roomId, { sender, senderIsGuest, target, membership, content, originServerTs })
 }
 
 function isMembership(value: unknown): value is Membership {

@@ -16,8 +16,8 @@ type Serving = Pick<App, 'database' | 'clock'>
 
 export type ServeCommand = {
   events: readonly StoredEvent[]
-  /** Who gets them, and on which device; the device sees its own transaction ids. */
-  userId: UserId
+  /** Who gets them, and on which device; the device sees its own transaction ids. Null: nobody in particular, such as an application service. */
+  userId: UserId | null
   deviceId: DeviceId | null
 }
 
@@ -100,18 +100,19 @@ async function redactionsOf(app: Serving, command: ServeCommand): Promise<Additi
 /** The user's membership at each event, and what each state event replaced. */
 async function statesOf(app: Serving, command: ServeCommand): Promise<Additions> {
   const { events, userId } = command
-  const roots = [...new Set(events.flatMap((event) => event.state_after ?? []))]
+  const roots = userId === null ? [] : [...new Set(events.flatMap((event) => event.state_after ?? []))]
   const stateEvents = events.filter((event) => event.pdu.state_key !== undefined && event.state_before !== null)
   const found = await readEventsOfStates(app.database, [
-    ...roots.map((root) => ({ root, type: 'm.room.member', state_key: userId as string })),
+    ...roots.map((root) => ({ root, type: 'm.room.member', state_key: userId ?? '' })),
     ...stateEvents.map(({ state_before, pdu }) => ({ root: state_before!, type: pdu.type, state_key: pdu.state_key! })),
   ])
   const members = new Map<number | null, StoredEvent | undefined>(roots.map((root, place) => [root, found[place]]))
   const previous = new Map(stateEvents.map((event, place) => [event, found[roots.length + place]]))
   return (event) => ({
-    ...(event.state_after !== null && {
-      membership: members.get(event.state_after)?.pdu.content.membership ?? 'leave',
-    }),
+    ...(userId !== null &&
+      event.state_after !== null && {
+        membership: members.get(event.state_after)?.pdu.content.membership ?? 'leave',
+      }),
     ...replacedBy(previous.get(event)),
   })
 }
@@ -132,7 +133,8 @@ async function relationsOf(
   command: ServeCommand,
   relTypes: readonly BundledRelType[],
 ): Promise<Additions> {
-  const bundles = await loadBundles(app, { ...command, relTypes })
+  const { userId } = command
+  const bundles = userId === null ? new Map() : await loadBundles(app, { ...command, userId, relTypes })
   if (bundles.size === 0) return NOTHING
   const pick = (choose: (bundle: Bundle) => StoredEvent | undefined) =>
     [...bundles.values()].flatMap((bundle) => choose(bundle) ?? [])

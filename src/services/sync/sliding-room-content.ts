@@ -7,8 +7,8 @@ import { readStateEvents } from '../../storage/room-state.ts'
 import type { KnownRoom } from '../../storage/sliding-sync-schema.ts'
 import type { StoredEvent } from '../../storage/stored-event.ts'
 import { loadJoinSpans } from '../rooms/join-spans.ts'
+import { strippedState } from '../rooms/stripped-state.ts'
 import { type StateNews, stateNews } from './sliding-state.ts'
-import { strippedState } from './stripped-state.ts'
 import { type SyncTimeline, syncTimeline, type Viewer } from './sync-timeline.ts'
 
 /** A room of which something is to be told. */

@@ -8,6 +8,7 @@ import { type ClientDevice, logInDevice } from './device-login.ts'
 import type { LoginResult } from './log-in.ts'
 import { checkNewPassword } from './new-password.ts'
 import { type CompletedStages, noteAcceptedTerms, registrationFlows } from './registration-flows.ts'
+import { requireUnreserved } from './reserved-names.ts'
 import { hashToken } from './tokens.ts'
 import type { AuthData } from './uia-stages.ts'
 import { requireUserInteractiveAuth } from './user-interactive-auth.ts'
@@ -34,7 +35,7 @@ const GENERATED_NAME_LENGTH = 12
 
 /**
  * Registers an account for whoever may have one by the configuration.
- * Throws M_FORBIDDEN, M_INVALID_USERNAME, M_USER_IN_USE, M_WEAK_PASSWORD and the 401 of user-interactive authentication.
+ * Throws M_FORBIDDEN, M_INVALID_USERNAME, M_USER_IN_USE, M_EXCLUSIVE, M_WEAK_PASSWORD and the 401 of user-interactive authentication.
  */
 export async function registerUser(
   app: Capabilities,
@@ -42,7 +43,11 @@ export async function registerUser(
 ): Promise<RegistrationResult> {
   if (!app.config.registration.enabled) throw new ForbiddenError('Registration is disabled')
   if (request.guest_access_token !== undefined) await requireGuest(app, request, request.guest_access_token)
-  else if (request.username !== undefined) await requireAvailable(app, userIdForNewName(app, request.username))
+  else if (request.username !== undefined) {
+    const userId = userIdForNewName(app, request.username)
+    requireUnreserved(app, userId)
+    await requireAvailable(app, userId)
+  }
   if (request.password !== undefined) checkNewPassword(app, request.password)
   const { password } = request
   if (auth && password === undefined) throw new MissingParamError('password: a password is needed')

@@ -1,3 +1,4 @@
+import type { Appservice } from '../../core/appservice.ts'
 import type { DeviceId, UserId } from '../../core/ids.ts'
 
 /** Who makes a request. `deviceId` is null for application services that act without a device. */
@@ -14,4 +15,9 @@ export type Session = {
   exemptFromRateLimits: boolean
   /** SHA-256 of the access token, its key in storage. */
   tokenHash: string
+  /** The application service that makes the request; null: the user does. */
+  appservice: Appservice | null
 }
+
+/** The session of an application service. */
+export type AppserviceSession = Session & { appservice: Appservice }

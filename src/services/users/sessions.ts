@@ -3,6 +3,7 @@ import { MatrixError } from '../../core/errors.ts'
 import { findTokenHolder, type TokenHolder } from '../../storage/access-tokens.ts'
 import { updateLastSeen } from '../../storage/devices.ts'
 import { confirmRefreshToken } from '../../storage/refresh-tokens.ts'
+import { appserviceSession, findByHash } from './appservice-sessions.ts'
 import type { Session } from './session.ts'
 import { hashToken } from './tokens.ts'
 
@@ -23,8 +24,13 @@ type Request = {
  * Throws 401 M_UNKNOWN_TOKEN, with `soft_logout` when a refresh token can still give a new one.
  * https://spec.matrix.org/v1.19/client-server-api/#using-access-tokens
  */
-export async function findSession(app: Pick<App, 'database' | 'clock' | 'logger'>, request: Request): Promise<Session> {
+export async function findSession(
+  app: Pick<App, 'config' | 'database' | 'clock' | 'logger'>,
+  request: Request,
+): Promise<Session> {
   const tokenHash = hashToken(request.accessToken)
+  const appservice = findByHash(app.config.appservices, tokenHash)
+  if (appservice) return appserviceSession(app, appservice, request)
   const holder = await findTokenHolder(app.database, tokenHash)
   const now = app.clock.now()
   if (!holder || holder.deactivated) throw unknownToken(false)
@@ -40,6 +46,7 @@ export async function findSession(app: Pick<App, 'database' | 'clock' | 'logger'
     isSuspended: holder.suspended,
     exemptFromRateLimits: holder.exempt_from_rate_limits,
     tokenHash,
+    appservice: null,
   }
 }
 

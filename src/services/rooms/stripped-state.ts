@@ -3,7 +3,7 @@ import type { Json, JsonObject } from '../../core/events/pdu.ts'
 import { loadEvents } from '../../storage/events.ts'
 import type { StoredEvent } from '../../storage/stored-event.ts'
 import { findToldState } from '../../storage/told-states.ts'
-import { readRoomIdentity } from '../rooms/room-identity.ts'
+import { readRoomIdentity } from './room-identity.ts'
 
 /** What those who are invited to a room, or knock at it, see of it: by the nid of their member event. Undefined when that event is gone. */
 export async function strippedState(app: Pick<App, 'database'>, memberNid: number): Promise<JsonObject[] | undefined> {

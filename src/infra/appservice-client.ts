@@ -1,0 +1,101 @@
+import { Agent, request as send } from 'undici'
+import type { Appservice } from '../core/appservice.ts'
+import type { Clock } from './clock.ts'
+import { readBounded } from './read-bounded.ts'
+
+/** A request to an application service. */
+export type AppserviceRequest = {
+  method: 'GET' | 'PUT' | 'POST'
+  /** From behind `/_matrix/app/v1`, encoded. */
+  path: string
+  /** Where application services have it that know no versions of the API; absent: they have it not. */
+  legacyPath?: string
+  query?: Iterable<[string, string]>
+  /** JSON. */
+  body?: string
+  timeoutMs: number
+  signal?: AbortSignal
+}
+
+/** What it answers, of every status. */
+export type AppserviceAnswer = { status: number; text: string }
+
+/** Asks application services: https://spec.matrix.org/v1.19/application-service-api/#homeserver---application-service-api */
+export type AppserviceClient = {
+  /** Rejects with AppserviceSilence when there is no answer; an application service without URL never gives one. */
+  request(appservice: Appservice, request: AppserviceRequest): Promise<AppserviceAnswer>
+  close(): Promise<void>
+}
+
+/** There is no answer. */
+export class AppserviceSilence extends Error {
+  /** Whether time ran out, rather than that nobody listens. */
+  readonly isTimeout: boolean
+  constructor(id: string, cause: unknown) {
+    super(`the application service ${id} does not answer`, { cause })
+    this.name = 'AppserviceSilence'
+    this.isTimeout = cause instanceof Error && cause.name === 'TimeoutError'
+  }
+}
+
+const MAX_BYTES = 10_000_000
+const CONNECT_TIMEOUT_MS = 5000
+/** What an application service answers for a path that it does not know. */
+const UNKNOWN_PATH: readonly number[] = [404, 405, 501]
+/** Now and then one of the old kind is asked as a new one, for it may have been updated. */
+const OLD_MS = 10 * 60_000
+
+/** Makes the client; addresses come from the configuration, so they may be private ones. */
+export function createAppserviceClient(clock: Clock): AppserviceClient {
+  const dispatcher = new Agent({ connect: { timeout: CONNECT_TIMEOUT_MS } })
+  /** Of the old kind, and until when that is believed. */
+  const old = new Map<string, number>()
+
+  async function ask(appservice: Appservice, url: string, request: AppserviceRequest): Promise<AppserviceAnswer> {
+    const { method, body, timeoutMs, signal } = request
+    const limit = AbortSignal.timeout(timeoutMs)
+    try {
+      const answer = await send(url, {
+        dispatcher,
+        method,
+        headers: {
+          authorization: `Bearer ${appservice.hsToken}`,
+          ...(body !== undefined && { 'content-type': 'application/json' }),
+        },
+        ...(body !== undefined && { body }),
+        headersTimeout: timeoutMs,
+        bodyTimeout: timeoutMs,
+        signal: signal ? AbortSignal.any([signal, limit]) : limit,
+      })
+      return { status: answer.statusCode, text: (await readBounded(answer.body, MAX_BYTES)).toString() }
+    } catch (error) {
+      throw new AppserviceSilence(appservice.id, limit.aborted ? limit.reason : error)
+    }
+  }
+
+  return {
+    async request(appservice, request) {
+      const { id, url } = appservice
+      if (url === null) throw new AppserviceSilence(id, new Error('it has no URL'))
+      const query = [...(request.query ?? [])]
+      const askAsNew = () => ask(appservice, `${url}/_matrix/app/v1${request.path}${queryString(query)}`, request)
+      const { legacyPath } = request
+      if (legacyPath === undefined) return askAsNew()
+      // Those of the old kind look for the token in the query, where it does not belong.
+      const withToken: [string, string][] = [...query, ['access_token', appservice.hsToken]]
+      const askAsOld = () => ask(appservice, url + legacyPath + queryString(withToken), request)
+      if ((old.get(id) ?? 0) > clock.now()) return askAsOld()
+      const answer = await askAsNew()
+      if (!UNKNOWN_PATH.includes(answer.status)) return answer
+      const second = await askAsOld()
+      if (UNKNOWN_PATH.includes(second.status)) return answer
+      old.set(id, clock.now() + OLD_MS)
+      return second
+    },
+    close: () => dispatcher.destroy(),
+  }
+}
+
+function queryString(query: [string, string][]): string {
+  return query.length > 0 ? `?${new URLSearchParams(query)}` : ''
+}

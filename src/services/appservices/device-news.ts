@@ -1,0 +1,61 @@
+import { type Appservice, hasUser } from '../../core/appservice.ts'
+import type { JsonObject } from '../../core/events/pdu.ts'
+import type { DeviceId, UserId } from '../../core/ids.ts'
+import { filterRoommates } from '../../storage/appservices.ts'
+import { loadMembersOfRooms } from '../../storage/device-lists.ts'
+import type { DeviceKey } from '../../storage/devices.ts'
+import { loadUnusedFallbackKeyTypesOf } from '../../storage/fallback-keys.ts'
+import { countOneTimeKeysOf } from '../../storage/one-time-keys.ts'
+import type { NewToDeviceMessage } from '../../storage/to-device.ts'
+import type { News } from './gather-news.ts'
+import type { TellingApp } from './transaction-body.ts'
+
+/**
+ * Whose devices changed, and what keys are left on the devices that changed or get messages: as in /sync.
+ * https://github.com/matrix-org/matrix-spec-proposals/pull/3202
+ */
+export async function deviceNews(
+  app: TellingApp,
+  appservice: Appservice,
+  news: News,
+  messages: readonly NewToDeviceMessage[],
+): Promise<JsonObject> {
+  const devices = new Map(news.keyCounts)
+  for (const { userId, deviceId } of messages) {
+    devices.set(`${userId} ${deviceId}`, { userId, deviceId: deviceId as DeviceId })
+  }
+  return { ...(await deviceLists(app, appservice, news)), ...(await keysLeft(app, [...devices.values()])) }
+}
+
+async function deviceLists(app: TellingApp, appservice: Appservice, news: News): Promise<JsonObject> {
+  const isOther = (userId: UserId) => !hasUser(appservice, userId)
+  const met = (await loadMembersOfRooms(app.database, news.gained)).filter(isOther)
+  const parted = (await loadMembersOfRooms(app.database, news.lost)).filter(isOther)
+  const mayHaveChanged = new Set([...news.changedLists, ...met])
+  const mayHaveLeft = new Set([...news.parted, ...parted])
+  const asked = [...new Set([...mayHaveChanged, ...mayHaveLeft])]
+  const roommates = await filterRoommates(app.database, appservice.id, { ...news, userIds: asked })
+  const changed = [...news.ownLists, ...[...mayHaveChanged].filter((userId) => roommates.has(userId))]
+  const left = [...mayHaveLeft].filter((userId) => !roommates.has(userId))
+  return changed.length > 0 || left.length > 0 ? { 'org.matrix.msc3202.device_lists': { changed, left } } : {}
+}
+
+async function keysLeft(app: TellingApp, devices: readonly DeviceKey[]): Promise<JsonObject> {
+  if (devices.length === 0) return {}
+  const counts: Record<UserId, Record<DeviceId, Record<string, number>>> = {}
+  const unused: Record<UserId, Record<DeviceId, string[]>> = {}
+  for (const { userId, deviceId } of devices) {
+    counts[userId] = { ...counts[userId], [deviceId]: { signed_curve25519: 0 } }
+    unused[userId] = { ...unused[userId], [deviceId]: [] }
+  }
+  for (const { userId, deviceId, algorithm, count } of await countOneTimeKeysOf(app.database, devices))
+    counts[userId]![deviceId]![algorithm] = count
+  for (const { userId, deviceId, algorithm } of await loadUnusedFallbackKeyTypesOf(app.database, devices))
+    unused[userId]![deviceId]!.push(algorithm)
+  return {
+    'org.matrix.msc3202.device_one_time_keys_count': counts,
+    // As bridges from before it was renamed look for it.
+    'org.matrix.msc3202.device_one_time_key_counts': counts,
+    'org.matrix.msc3202.device_unused_fallback_key_types': unused,
+  }
+}

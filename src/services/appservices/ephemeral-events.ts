@@ -1,0 +1,65 @@
+import type { Appservice } from '../../core/appservice.ts'
+import { hasUser } from '../../core/appservice.ts'
+import type { JsonObject } from '../../core/events/pdu.ts'
+import type { UserId } from '../../core/ids.ts'
+import { filterRoommates } from '../../storage/appservices.ts'
+import { loadPresenceOf } from '../../storage/presence.ts'
+import { loadReceiptsOf } from '../../storage/receipts.ts'
+import { loadTypingUsers } from '../../storage/typing.ts'
+import { presenceContent } from '../presence/presence-status.ts'
+import { receiptContents } from '../rooms/receipt-contents.ts'
+import type { News } from './gather-news.ts'
+import type { TellingApp } from './transaction-body.ts'
+
+const NOBODY = '' as UserId
+
+/** Typing, receipts and presence as they are now. https://spec.matrix.org/v1.19/application-service-api/#pushing-ephemeral-data */
+export async function ephemeralEvents(app: TellingApp, appservice: Appservice, news: News): Promise<JsonObject[]> {
+  return [
+    ...(await typingEvents(app, news)),
+    ...(await receiptEvents(app, news)),
+    ...(await presenceEvents(app, appservice, news)),
+  ]
+}
+
+async function typingEvents(app: TellingApp, { typing }: News): Promise<JsonObject[]> {
+  if (typing.size === 0) return []
+  const users = await loadTypingUsers(app.database, [...typing], app.clock.now())
+  return [...typing].map((room_id) => ({
+    type: 'm.typing',
+    room_id,
+    content: { user_ids: users.get(room_id) ?? [] },
+  }))
+}
+
+async function receiptEvents(app: TellingApp, { receipts }: News): Promise<JsonObject[]> {
+  const ofPublic = [...receipts.values()].filter(({ isPrivate }) => !isPrivate)
+  const found = ofPublic.length > 0 ? await loadReceiptsOf(app.database, ofPublic, NOBODY) : []
+  for (const owner of receipts.values()) {
+    if (!owner.isPrivate) continue
+    const own = await loadReceiptsOf(app.database, [owner], owner.userId)
+    found.push(...own.filter((row) => row.receipt_type === 'm.read.private'))
+  }
+  const isNew = (row: (typeof found)[number]) =>
+    receipts
+      .get(`${row.room_id} ${row.user_id} ${row.receipt_type === 'm.read.private'}`)
+      ?.orders.has(row.event_order) === true
+  const byRoom = Map.groupBy(found.filter(isNew), (row) => row.room_id)
+  return [...byRoom].flatMap(([room_id, rows]) =>
+    receiptContents(rows).map((content) => ({ type: 'm.receipt', room_id, content })),
+  )
+}
+
+/** Of its own users, and of those who share a room with one. */
+async function presenceEvents(app: TellingApp, appservice: Appservice, news: News): Promise<JsonObject[]> {
+  if (news.presence.size === 0 || !app.config.presence.enabled) return []
+  const others = [...news.presence].filter((userId) => !hasUser(appservice, userId))
+  const roommates = await filterRoommates(app.database, appservice.id, { ...news, userIds: others })
+  const told = [...news.presence].filter((userId) => roommates.has(userId) || hasUser(appservice, userId))
+  const now = app.clock.now()
+  return (await loadPresenceOf(app.database, told)).map((row) => ({
+    type: 'm.presence',
+    sender: row.user_id,
+    content: presenceContent(row, now),
+  }))
+}

@@ -1,0 +1,132 @@
+import type { DeviceId, RoomId, UserId } from '../../core/ids.ts'
+import { filterMembers, type MemberChange, type RoomMoves } from '../../storage/appservices.ts'
+import type { Db } from '../../storage/database.ts'
+import type { DeviceKey } from '../../storage/devices.ts'
+import type { StreamRow } from '../../storage/schema.ts'
+import { type Interest, memberOf } from './interest.ts'
+
+type Owner = { roomId: RoomId; userId: UserId }
+
+/** What rows of the stream have for an application service. */
+export type News = RoomMoves & {
+  /** Up to where in the stream this goes. */
+  position: number
+  events: number[]
+  /** Which of its users have joined rooms or left them. */
+  members: MemberChange[]
+  typing: Set<RoomId>
+  /** Whose receipts are new, with the places of the events in their rooms. */
+  receipts: Map<string, Owner & { orders: Set<number | null>; isPrivate: boolean }>
+  presence: Set<UserId>
+  messages: number[]
+  /** Of which of its devices the numbers of keys changed. */
+  keyCounts: Map<string, DeviceKey>
+  /** Of its users, and of others, those whose devices may be others than before. */
+  ownLists: Set<UserId>
+  changedLists: Set<UserId>
+  /** Others who may be in none of its rooms any more. */
+  parted: Set<UserId>
+}
+
+/** Events, or messages to devices, in one transaction at most. */
+const MAX_EVENTS = 100
+
+/** Goes through rows of the stream, in order, and notes in `interest` what they change of it. `to`: up to where there are no others. */
+export async function gatherNews(
+  db: Db,
+  { appserviceId, interest }: { appserviceId: string; interest: Interest },
+  { rows, to }: { rows: readonly StreamRow[]; to: number },
+): Promise<News> {
+  const news = noNews()
+  const rooms = rows.flatMap(({ kind, detail }) => (kind === 'alias' && detail !== null ? [detail as RoomId] : []))
+  for (const roomId of new Set(rooms)) await interest.refreshAliases(roomId)
+  const own = rows.flatMap((row) => memberOf(row) ?? []).filter(({ userId }) => interest.hasUser(userId))
+  const joined = await filterMembers(db, appserviceId, own)
+  const before = new Map(own.map(({ roomId }) => [roomId, interest.membersOf(roomId)]))
+  let position = to
+  for (const row of rows) {
+    if (news.events.length >= MAX_EVENTS || news.messages.length >= MAX_EVENTS) {
+      position = row.stream_position - 1
+      break
+    }
+    noteEvent(news, interest, row)
+    noteMember(news, interest, { row, joined })
+    noteEphemeral(news, interest, row)
+    noteDevices(news, interest, row)
+  }
+  const moved = (isGained: boolean) =>
+    [...before].flatMap(([roomId, count]) =>
+      count > 0 !== interest.membersOf(roomId) > 0 && (count === 0) === isGained ? [roomId] : [],
+    )
+  return { ...news, position, gained: moved(true), lost: moved(false) }
+}
+
+function noNews(): News {
+  return {
+    position: 0,
+    events: [],
+    members: [],
+    typing: new Set(),
+    receipts: new Map(),
+    presence: new Set(),
+    messages: [],
+    keyCounts: new Map(),
+    ownLists: new Set(),
+    changedLists: new Set(),
+    parted: new Set(),
+    gained: [],
+    lost: [],
+  }
+}
+
+function noteEvent(news: News, interest: Interest, { kind, room_id, user_id, ref }: StreamRow): void {
+  if (kind !== 'event' || room_id === null || ref === null) return
+  if (interest.hasRoom(room_id) || (user_id !== null && interest.hasUser(user_id))) news.events.push(ref)
+}
+
+/** `joined`: who of its users is in which room, as `room user`. */
+function noteMember(news: News, interest: Interest, { row, joined }: { row: StreamRow; joined: Set<string> }): void {
+  const member = memberOf(row)
+  if (!member) return
+  const { roomId, userId, isJoined } = member
+  if (!interest.hasUser(userId)) {
+    if (interest.membersOf(roomId) === 0) return
+    if (isJoined) news.changedLists.add(userId)
+    else news.parted.add(userId)
+    return
+  }
+  const pair = `${roomId} ${userId}`
+  if (joined.has(pair) === isJoined) return
+  if (isJoined) joined.add(pair)
+  else joined.delete(pair)
+  interest.moveMember(roomId, isJoined)
+  news.members.push(member)
+}
+
+function noteEphemeral(news: News, interest: Interest, row: StreamRow): void {
+  const { kind, room_id: roomId, user_id: userId, ref, detail } = row
+  if (kind === 'presence' && userId !== null) news.presence.add(userId)
+  if (kind === 'typing' && roomId !== null && interest.hasRoom(roomId)) news.typing.add(roomId)
+  if (kind !== 'receipt') return
+  // Public receipts name their owner in `detail`, private ones their room.
+  const isPrivate = roomId === null
+  const owner = (isPrivate ? userId : detail) as UserId
+  const room = (isPrivate ? detail : roomId) as RoomId
+  if (isPrivate ? !interest.hasUser(owner) : !interest.hasRoom(room)) return
+  const key = `${room} ${owner} ${isPrivate}`
+  const known = news.receipts.get(key) ?? { roomId: room, userId: owner, orders: new Set(), isPrivate }
+  known.orders.add(ref)
+  news.receipts.set(key, known)
+}
+
+function noteDevices(news: News, interest: Interest, row: StreamRow): void {
+  const { kind, room_id: roomId, user_id: userId, ref, detail } = row
+  if (userId === null) return
+  const isOwn = interest.hasUser(userId)
+  if (kind === 'to_device' && ref !== null && isOwn) news.messages.push(ref)
+  if (kind === 'one_time_keys' && detail !== null && isOwn)
+    news.keyCounts.set(`${userId} ${detail}`, { userId, deviceId: detail as DeviceId })
+  if (kind !== 'device_list' || detail?.startsWith('signatures ')) return
+  if (isOwn) news.ownLists.add(userId)
+  else if (roomId !== null && interest.hasRoom(roomId)) news.changedLists.add(userId)
+}

@@ -1,0 +1,66 @@
+import type { App } from '../../app.ts'
+import { type Appservice, hasUser } from '../../core/appservice.ts'
+import type { UserId } from '../../core/ids.ts'
+import { beginAppservice, changeUsers, loadUserIds, resetMembers } from '../../storage/appservices.ts'
+import type { Tx } from '../../storage/database.ts'
+import { repeat } from '../federation/repeat.ts'
+import { prepareAppserviceSenders } from '../users/appservice-users.ts'
+import { createTeller, type SendingApp } from './tell-appservice.ts'
+
+/** How often to look whether an application service has rested long enough, or another process has died. */
+const LOOK_MS = 1000
+const KEEP_MS = 2000
+const USERS_AT_ONCE = 10_000
+const FAILURE = 'looking after an application service failed; it is tried again'
+
+/**
+ * Tells application services what happens that is of interest to them, in order, each by one process at a time. Without application services nothing
+ * is done. `stop` ends what is under way; others go on. https://spec.matrix.org/v1.19/application-service-api/#pushing-events
+ */
+export async function startTelling(app: SendingApp & Pick<App, 'stream'>): Promise<{ stop(): Promise<void> }> {
+  await prepareAppserviceSenders(app)
+  const told = app.config.appservices.filter(({ url }) => url !== null)
+  for (const appservice of told) await prepare(app, appservice)
+  const tellers = told.map((appservice) => {
+    const teller = createTeller(app, appservice)
+    const telling = repeat(app, LOOK_MS, teller.tell, FAILURE)
+    const keeping = repeat(app, KEEP_MS, teller.keep, FAILURE)
+    return { teller, telling, keeping }
+  })
+  const stopListening =
+    tellers.length === 0
+      ? () => {}
+      : app.stream.subscribe((rows) => {
+          for (const { teller, telling } of tellers) if (teller.concerns(rows)) telling.now()
+        })
+  return {
+    async stop() {
+      stopListening()
+      await Promise.all(tellers.flatMap(({ telling, keeping }) => [telling.stop(), keeping.stop()]))
+      await Promise.all(tellers.map(({ teller }) => teller.release()))
+    },
+  }
+}
+
+/** One that is new is told what comes from now on. Of one whose namespace is another than before, the members are found anew. */
+async function prepare(app: Pick<App, 'database' | 'stream'>, appservice: Appservice): Promise<void> {
+  const appserviceId = appservice.id
+  const users = JSON.stringify([appservice.sender, ...appservice.namespaces.users.map(({ regex }) => regex.source)])
+  const position = await app.stream.refresh()
+  await app.database.write(async (tx) => {
+    const isNew = await beginAppservice(tx, { appserviceId, position, users })
+    if (isNew || (await changeUsers(tx, appserviceId, users))) {
+      await resetMembers(tx, appserviceId, await usersOf(tx, appservice))
+    }
+  })
+}
+
+async function usersOf(tx: Tx, appservice: Appservice): Promise<UserId[]> {
+  const found: UserId[] = []
+  let page: UserId[] = []
+  do {
+    page = await loadUserIds(tx, page.at(-1) ?? '', USERS_AT_ONCE)
+    for (const userId of page) if (hasUser(appservice, userId)) found.push(userId)
+  } while (page.length === USERS_AT_ONCE)
+  return found
+}

@@ -1,0 +1,145 @@
+import { LRUCache } from 'lru-cache'
+import { z } from 'zod'
+import type { App } from '../../app.ts'
+import { type Appservice, hasUser, isInNamespace } from '../../core/appservice.ts'
+import { NotFoundError } from '../../core/errors.ts'
+import type { JsonObject } from '../../core/events/pdu.ts'
+import type { RoomAlias, UserId } from '../../core/ids.ts'
+import { networkInstance } from '../rooms/network-directory.ts'
+
+type AskingApp = Pick<App, 'config' | 'appservices' | 'logger'>
+type Query = Iterable<[string, string]>
+
+const TIMEOUT_MS = 10_000
+const KEPT_MS = 5 * 60_000
+
+const text = z.string()
+const fieldType = z.looseObject({ regexp: text, placeholder: text })
+const protocol = z.looseObject({
+  user_fields: z.array(text).default([]),
+  location_fields: z.array(text).default([]),
+  icon: text.default(''),
+  field_types: z.record(text, fieldType).default({}),
+  instances: z
+    .array(z.looseObject({ network_id: text, desc: text.default(''), fields: z.looseObject({}).default({}) }))
+    .default([]),
+})
+const location = z.looseObject({ alias: text, protocol: text, fields: z.looseObject({}) })
+const user = z.looseObject({ userid: text, protocol: text, fields: z.looseObject({}) })
+
+/** What a network is, as clients get it: https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3thirdpartyprotocolprotocol */
+type Protocol = z.output<typeof protocol>
+
+/** All networks that application services lead to; those that none of them describes are left out. */
+export async function listProtocols(app: AskingApp): Promise<Record<string, Protocol>> {
+  const names = [...new Set(app.config.appservices.flatMap(({ protocols }) => protocols))]
+  const found = await Promise.all(names.map((name) => describeProtocol(app, name)))
+  return Object.fromEntries(names.flatMap((name, place) => (found[place] ? [[name, found[place]]] : [])))
+}
+
+/** One network. Throws M_NOT_FOUND. */
+export async function getProtocol(app: AskingApp, name: string): Promise<Protocol> {
+  const found = await describeProtocol(app, name)
+  if (!found) throw unknownProtocol()
+  return found
+}
+
+/** Places of a network as rooms, by fields that the network knows. Throws M_NOT_FOUND for an unknown network, and when there are none. */
+export function findLocations(app: AskingApp, name: string, fields: Query): Promise<JsonObject[]> {
+  return findAll(app, leadingTo(app, name), {
+    path: `location/${encodeURIComponent(name)}`,
+    query: fields,
+    of: location,
+  })
+}
+
+/** Users of a network, likewise. */
+export function findUsers(app: AskingApp, name: string, fields: Query): Promise<JsonObject[]> {
+  return findAll(app, leadingTo(app, name), { path: `user/${encodeURIComponent(name)}`, query: fields, of: user })
+}
+
+/** The places of networks that an alias stands for. */
+export function locationsOfAlias(app: AskingApp, alias: RoomAlias): Promise<JsonObject[]> {
+  const asked = app.config.appservices.filter((appservice) => isInNamespace(appservice, 'aliases', alias))
+  return findAll(app, asked, { path: 'location', query: [['alias', alias]], of: location })
+}
+
+/** The users of networks whom a user stands for. */
+export function usersOfId(app: AskingApp, userId: UserId): Promise<JsonObject[]> {
+  const asked = app.config.appservices.filter((appservice) => hasUser(appservice, userId))
+  return findAll(app, asked, { path: 'user', query: [['userid', userId]], of: user })
+}
+
+function leadingTo({ config }: AskingApp, name: string): Appservice[] {
+  const leading = config.appservices.filter(({ protocols }) => protocols.includes(name))
+  if (leading.length === 0) throw unknownProtocol()
+  return leading
+}
+
+function unknownProtocol(): NotFoundError {
+  return new NotFoundError('No bridge for this protocol is known here')
+}
+
+async function describeProtocol(app: AskingApp, name: string): Promise<Protocol | undefined> {
+  const leading = app.config.appservices.filter(({ protocols }) => protocols.includes(name))
+  const described = await Promise.all(leading.map((appservice) => askForProtocol(app, appservice, name)))
+  const [first] = described.flatMap((one) => one ?? [])
+  return first && { ...first, instances: described.flatMap((one) => one?.instances ?? []) }
+}
+
+const descriptions = new WeakMap<AskingApp['appservices'], LRUCache<string, Protocol>>()
+
+/** Every client asks for all of them when it shows the directory, and they hardly ever change. */
+async function askForProtocol(app: AskingApp, appservice: Appservice, name: string): Promise<Protocol | undefined> {
+  const known = descriptions.get(app.appservices) ?? new LRUCache<string, Protocol>({ max: 200, ttl: KEPT_MS })
+  descriptions.set(app.appservices, known)
+  const key = `${appservice.id} ${name}`
+  const kept = known.get(key)
+  if (kept) return kept
+  const answer = protocol.safeParse(
+    await ask(app, appservice, { path: `protocol/${encodeURIComponent(name)}`, query: [] }),
+  )
+  if (!answer.success) return undefined
+  const instances = answer.data.instances.map((instance) => ({
+    ...instance,
+    instance_id: networkInstance({ appserviceId: appservice.id, networkId: instance.network_id }),
+  }))
+  const described = { ...answer.data, instances }
+  known.set(key, described)
+  return described
+}
+
+/** What does not answer as it should knows nothing. Throws M_NOT_FOUND when nobody knows anything. */
+async function findAll(
+  app: AskingApp,
+  asked: readonly Appservice[],
+  { path, query, of }: { path: string; query: Query; of: z.ZodType },
+): Promise<JsonObject[]> {
+  const answers = await Promise.all(asked.map((appservice) => ask(app, appservice, { path, query })))
+  const found = answers.flatMap((answer) => (Array.isArray(answer) ? answer : []))
+  const valid = found.filter((one) => of.safeParse(one).success)
+  if (valid.length === 0) throw new NotFoundError('No bridge knows it')
+  return valid
+}
+
+/** Undefined: no answer, or none of success. */
+async function ask(
+  app: AskingApp,
+  appservice: Appservice,
+  { path, query }: { path: string; query: Query },
+): Promise<unknown> {
+  if (appservice.url === null) return undefined
+  try {
+    const { status, text } = await app.appservices.request(appservice, {
+      method: 'GET',
+      path: `/thirdparty/${path}`,
+      legacyPath: `/_matrix/app/unstable/thirdparty/${path}`,
+      query,
+      timeoutMs: TIMEOUT_MS,
+    })
+    return status >= 200 && status < 300 ? JSON.parse(text) : undefined
+  } catch (error) {
+    app.logger.info({ err: error, appservice: appservice.id }, 'asking an application service for its network failed')
+    return undefined
+  }
+}

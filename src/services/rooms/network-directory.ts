@@ -1,0 +1,34 @@
+import type { App } from '../../app.ts'
+import type { Appservice } from '../../core/appservice.ts'
+import { NotFoundError } from '../../core/errors.ts'
+import type { RoomId } from '../../core/ids.ts'
+import { deleteNetworkRoom, insertNetworkRoom, type Network } from '../../storage/appservice-directory.ts'
+import { findRoomHead } from '../../storage/room-heads.ts'
+import type { DirectoryVisibility } from './directory.ts'
+
+/** How clients name a network of an application service, as in `third_party_instance_id`. */
+export function networkInstance({ appserviceId, networkId }: Network): string {
+  return `${appserviceId}|${networkId}`
+}
+
+/** The network that a name of that kind stands for; undefined when it cannot be one. */
+export function parseNetworkInstance(instance: string): Network | undefined {
+  const bar = instance.lastIndexOf('|')
+  return bar < 0 ? undefined : { appserviceId: instance.slice(0, bar), networkId: instance.slice(bar + 1) }
+}
+
+/**
+ * Lists a room in the directory of a network, or hides it. Throws M_NOT_FOUND for an unknown room.
+ * https://spec.matrix.org/v1.19/application-service-api/#published-room-directories
+ */
+export async function setNetworkVisibility(
+  app: Pick<App, 'database'>,
+  appservice: Appservice,
+  { networkId, roomId, visibility }: { networkId: string; roomId: RoomId; visibility: DirectoryVisibility },
+): Promise<void> {
+  if (!(await findRoomHead(app.database, roomId))) throw new NotFoundError('This room is not known')
+  const listing = { roomId, appserviceId: appservice.id, networkId }
+  await app.database.write((tx) =>
+    visibility === 'public' ? insertNetworkRoom(tx, listing) : deleteNetworkRoom(tx, listing),
+  )
+}

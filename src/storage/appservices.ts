@@ -1,0 +1,207 @@
+import { sql } from 'kysely'
+import type { RoomId, UserId } from '../core/ids.ts'
+import type { AppserviceRow } from './appservices-schema.ts'
+import type { Db, Tx } from './database.ts'
+import type { StreamRow } from './schema.ts'
+
+/** Who tells an application service, and until when nobody else may (milliseconds since 1970). */
+export type AppserviceLease = { appserviceId: string; holder: string; now: number; until: number }
+
+/** A transaction for an application service: its JSON, up to where it tells of the stream, and the messages to devices that end with it. */
+export type AppserviceTransaction = { txnId: string; body: string; position: number; messages: number[] }
+
+/** What a process that has the lease has to know. */
+export type AppserviceProgress = {
+  /** Everything up to there has been told, or is of no interest. */
+  position: number
+  retryTs: number
+  failures: number
+  /** The one under way, which an earlier holder may have begun to send. */
+  transaction: AppserviceTransaction | undefined
+}
+
+/** A user of an application service who has joined a room, or is not in it any more. */
+export type MemberChange = { roomId: RoomId; userId: UserId; isJoined: boolean }
+
+/** Begins with an application service that nobody has told anything yet: it is told what comes after `position`. False: that was begun before. */
+export async function beginAppservice(
+  tx: Tx,
+  { appserviceId, position, users }: { appserviceId: string; position: number; users: string },
+): Promise<boolean> {
+  const result = await sql`insert into appservices (appservice_id, stream_position, users)
+    values (${appserviceId}, ${position}::bigint, ${users}) on conflict do nothing`.execute(tx.sql)
+  return result.numAffectedRows === 1n
+}
+
+/** Notes by which namespace the members of an application service are known; false when that is how they are. */
+export async function changeUsers(tx: Tx, appserviceId: string, users: string): Promise<boolean> {
+  const result = await sql`update appservices set users = ${users}
+    where appservice_id = ${appserviceId} and users <> ${users}`.execute(tx.sql)
+  return result.numAffectedRows === 1n
+}
+
+/** Ids of this server's users, after one in order. */
+export async function loadUserIds(db: Db, after: string, limit: number): Promise<UserId[]> {
+  const { rows } = await sql<{ user_id: UserId }>`select user_id from users where user_id > ${after}
+    order by user_id limit ${limit}::int`.execute(db.sql)
+  return rows.map((row) => row.user_id)
+}
+
+/** Makes these users, as they have joined rooms now, the members of an application service. */
+export async function resetMembers(tx: Tx, appserviceId: string, userIds: readonly UserId[]): Promise<void> {
+  await sql`delete from appservice_members where appservice_id = ${appserviceId}`.execute(tx.sql)
+  await sql`insert into appservice_members (appservice_id, room_id, user_id)
+    select ${appserviceId}, room_id, user_id from room_memberships
+    where user_id = any(${userIds}::text[]) and membership = 'join'`.execute(tx.sql)
+}
+
+/** Takes or keeps an application service; undefined while another process has it. */
+export async function leaseAppservice(tx: Tx, lease: AppserviceLease): Promise<AppserviceProgress | undefined> {
+  const { appserviceId, holder, now, until } = lease
+  const { rows } =
+    await sql<AppserviceRow>`update appservices set leased_by = ${holder}, leased_until = ${until}::bigint
+    where appservice_id = ${appserviceId} and (leased_by = ${holder} or leased_until <= ${now}::bigint)
+    returning *`.execute(tx.sql)
+  const row = rows[0]
+  if (!row) return undefined
+  const { txn_id: txnId, txn_body: body, txn_position: position, txn_messages: messages } = row
+  const transaction = txnId === null ? undefined : { txnId, body: body!, position: position!, messages: messages ?? [] }
+  return { position: row.stream_position, retryTs: row.retry_ts, failures: row.failures, transaction }
+}
+
+type Held = Pick<AppserviceLease, 'appserviceId' | 'holder'>
+
+/** Gives an application service back, so that another process goes on at once from `position`. */
+export async function releaseAppservice(tx: Tx, { appserviceId, holder }: Held, position: number): Promise<void> {
+  await sql`update appservices set leased_by = null, leased_until = 0,
+      stream_position = greatest(stream_position, ${position}::bigint)
+    where appservice_id = ${appserviceId} and leased_by = ${holder}`.execute(tx.sql)
+}
+
+/** Moves on over what there is nothing to tell about; false when another process has the application service. */
+export async function advanceAppservice(
+  tx: Tx,
+  { appserviceId, holder }: Held,
+  { position, members }: { position: number; members: readonly MemberChange[] },
+): Promise<boolean> {
+  const result = await sql`update appservices set stream_position = greatest(stream_position, ${position}::bigint)
+    where appservice_id = ${appserviceId} and leased_by = ${holder} and txn_id is null`.execute(tx.sql)
+  if (result.numAffectedRows !== 1n) return false
+  await storeMembers(tx, appserviceId, members)
+  return true
+}
+
+/**
+ * Stores the next transaction with what it changes of the members: from now on whoever sends it sends the same. False when another process has
+ * the application service.
+ */
+export async function storeTransaction(
+  tx: Tx,
+  { appserviceId, holder }: Held,
+  { transaction, members }: { transaction: AppserviceTransaction; members: readonly MemberChange[] },
+): Promise<boolean> {
+  const { txnId, body, position, messages } = transaction
+  const result = await sql`update appservices set txn_id = ${txnId}, txn_body = ${body},
+      txn_position = ${position}::bigint, txn_messages = ${messages}::bigint[]
+    where appservice_id = ${appserviceId} and leased_by = ${holder} and txn_id is null`.execute(tx.sql)
+  if (result.numAffectedRows !== 1n) return false
+  await storeMembers(tx, appserviceId, members)
+  return true
+}
+
+/** The application service has taken its transaction. False when another process has the application service. */
+export async function finishTransaction(
+  tx: Tx,
+  { appserviceId, holder }: Held,
+  { txnId, messages }: AppserviceTransaction,
+): Promise<boolean> {
+  const result = await sql`update appservices set stream_position = txn_position, txn_id = null, txn_body = null,
+      txn_position = null, txn_messages = null, failures = 0, retry_ts = 0
+    where appservice_id = ${appserviceId} and leased_by = ${holder} and txn_id = ${txnId}`.execute(tx.sql)
+  if (result.numAffectedRows !== 1n) return false
+  if (messages.length > 0) {
+    await sql`delete from to_device_messages where message_nid = any(${messages}::bigint[])`.execute(tx.sql)
+  }
+  return true
+}
+
+/** Lets an application service rest after a failure, until `retryTs`. */
+export async function restAppservice(tx: Tx, { appserviceId, holder }: Held, retryTs: number): Promise<void> {
+  await sql`update appservices set failures = failures + 1, retry_ts = ${retryTs}::bigint
+    where appservice_id = ${appserviceId} and leased_by = ${holder}`.execute(tx.sql)
+}
+
+/** Ends the rest of an application service that shows that it is there. */
+export async function wakeAppservice(tx: Tx, appserviceId: string, now: number): Promise<void> {
+  await sql`update appservices set retry_ts = 0
+    where appservice_id = ${appserviceId} and retry_ts > ${now}::bigint`.execute(tx.sql)
+}
+
+/** Rows of the stream of some kinds after a position, oldest first, and the position up to which there are no others. */
+export async function loadRowsOfKinds(
+  db: Db,
+  { after, kinds, limit }: { after: number; kinds: readonly string[]; limit: number },
+): Promise<{ rows: StreamRow[]; to: number }> {
+  const last = await sql<{ to: number | null }>`select max(stream_position) as to from stream`.execute(db.sql)
+  const to = last.rows[0]?.to ?? after
+  const { rows } = await sql<StreamRow>`select * from stream
+    where stream_position > ${after}::bigint and stream_position <= ${to}::bigint and kind = any(${kinds}::text[])
+    order by stream_position limit ${limit}::int`.execute(db.sql)
+  return { rows, to: rows.length === limit ? rows.at(-1)!.stream_position : Math.max(to, after) }
+}
+
+/** How many users of an application service are in each of its rooms. */
+export async function countMembers(db: Db, appserviceId: string): Promise<Map<RoomId, number>> {
+  const { rows } = await sql<{ room_id: RoomId; count: number }>`select room_id, count(*)::int as count
+    from appservice_members where appservice_id = ${appserviceId} group by room_id`.execute(db.sql)
+  return new Map(rows.map((row) => [row.room_id, row.count]))
+}
+
+/** Those of some pairs that are members now, as `room user`. */
+export async function filterMembers(
+  db: Db,
+  appserviceId: string,
+  pairs: readonly { roomId: RoomId; userId: UserId }[],
+): Promise<Set<string>> {
+  if (pairs.length === 0) return new Set()
+  const { rows } = await sql<{ pair: string }>`select room_id || ' ' || user_id as pair from appservice_members
+    join unnest(${pairs.map(({ roomId }) => roomId)}::text[], ${pairs.map(({ userId }) => userId)}::text[])
+      as pairs(room_id, user_id) using (room_id, user_id)
+    where appservice_id = ${appserviceId}`.execute(db.sql)
+  return new Set(rows.map((row) => row.pair))
+}
+
+/** Rooms that an application service's users have come to since its members were stored, and those that all have left. */
+export type RoomMoves = { gained: readonly RoomId[]; lost: readonly RoomId[] }
+
+/** Those of some users who are in a room with a user of an application service. */
+export async function filterRoommates(
+  db: Db,
+  appserviceId: string,
+  { userIds, gained, lost }: { userIds: readonly UserId[] } & RoomMoves,
+): Promise<Set<UserId>> {
+  if (userIds.length === 0) return new Set()
+  const { rows } = await sql<{ user_id: UserId }>`select user_id from unnest(${userIds}::text[]) as asked(user_id)
+    where exists (select 1 from room_memberships as theirs
+      where theirs.user_id = asked.user_id and theirs.membership = 'join' and theirs.room_id <> all(${lost}::text[])
+        and (theirs.room_id = any(${gained}::text[]) or exists (select 1 from appservice_members as ours
+          where ours.appservice_id = ${appserviceId} and ours.room_id = theirs.room_id)))`.execute(db.sql)
+  return new Set(rows.map((row) => row.user_id))
+}
+
+async function storeMembers(tx: Tx, appserviceId: string, members: readonly MemberChange[]): Promise<void> {
+  const last = [...new Map(members.map((member) => [`${member.roomId} ${member.userId}`, member])).values()]
+  const joined = last.filter((member) => member.isJoined)
+  const gone = last.filter((member) => !member.isJoined)
+  if (joined.length > 0) {
+    await sql`insert into appservice_members (appservice_id, room_id, user_id)
+      select ${appserviceId}, * from unnest(${joined.map(({ roomId }) => roomId)}::text[],
+        ${joined.map(({ userId }) => userId)}::text[]) on conflict do nothing`.execute(tx.sql)
+  }
+  if (gone.length > 0) {
+    await sql`delete from appservice_members using unnest(${gone.map(({ roomId }) => roomId)}::text[],
+        ${gone.map(({ userId }) => userId)}::text[]) as gone(room_id, user_id)
+      where appservice_id = ${appserviceId} and appservice_members.room_id = gone.room_id
+        and appservice_members.user_id = gone.user_id`.execute(tx.sql)
+  }
+}
