@@ -180,7 +180,9 @@ describe('encryption', () => {
   test('messages to devices come with the keys that are left, once', async () => {
     const ghost = await newGhost()
     await as(ghost, 'PUT', `${v3}/devices/D`, {})
-    const upload = { device_keys: deviceOf(ghost, 'A'), one_time_keys: { 'signed_curve25519:1': { key: 'k' } } }
+    const signatures = { [ghost]: { 'ed25519:D': 'signature' } }
+    const oneTimeKeys = { 'signed_curve25519:1': { key: 'k', signatures } }
+    const upload = { device_keys: deviceOf(ghost, 'A'), one_time_keys: oneTimeKeys }
     const uploaded = await irc.ask(hearth.url, {
       method: 'POST',
       path: `${v3}/keys/upload`,

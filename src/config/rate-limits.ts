@@ -30,4 +30,6 @@ export const rateLimits = z
     federation: category(100, 500, 'Requests of one other homeserver.'),
   })
   .prefault({})
-  .describe('How much one user, address or server may ask for. Application services are not limited.')
+  .describe(
+    'How much one user, address or server may ask for. Application services whose registration says rate_limited: false are not limited.',
+  )

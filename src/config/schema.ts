@@ -268,7 +268,9 @@ export const configSchema = z.strictObject({
   appservices: z
     .array(file)
     .prefault([])
-    .describe('Registration files (YAML) of application services, such as bridges.'),
+    .describe(
+      'Registration files (YAML) of application services, such as bridges. They are read at the start: all processes need the same ones.',
+    ),
   media,
   turn,
   delayed_events: delayedEvents,
