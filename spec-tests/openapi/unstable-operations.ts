@@ -73,6 +73,7 @@ export const UNSTABLE_OPERATIONS: readonly Operation[] = [
     },
   }),
   { ...of('POST', '', { body: { lists: optional('object') } }), path: '/_matrix/client/v4/sync' },
+  { ...of('DELETE', ''), path: '/_matrix/client/v3/directory/list/appservice/{networkId}/{roomId}' },
   { ...of('GET', '', { auth: 'none' }), path: '/_synapse/admin/v1/register' },
   {
     ...of('POST', '', { auth: 'none', body: { nonce: required('string'), username: required('string') } }),

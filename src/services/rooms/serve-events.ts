@@ -58,7 +58,7 @@ async function serveTimeline(
 
 async function assemble(app: Serving, command: ServeCommand, additions: readonly Additions[]): Promise<ClientEvent[]> {
   const versions = await loadRoomVersions(app.database, new Set(command.events.map((event) => event.room_id)))
-  const erased = await erasedFor(app, [command.userId], command.events)
+  const erased = await erasedFor(app, command.userId === null ? [] : [command.userId], command.events)
   const now = app.clock.now()
   return command.events.map((event, place) => {
     if (erased.has(event)) return erasedEvent(event, versionOf(versions, event.room_id), now)
