@@ -20,7 +20,7 @@ export function canonicalJson(value: Json | object, options?: CanonicalJsonOptio
   return text
 }
 
-/** Written by hand, for all that is hashed or signed passes here: the library that did it before took three times as long. */
+/** Written by hand, for all that is hashed or signed passes here: the library `canonical-json`, to which a property test holds it, takes three times as long. */
 function write(value: unknown, strict: boolean, depth: number): string | undefined {
   switch (typeof value) {
     case 'string':
