@@ -9,8 +9,11 @@ import { ROOM_VERSIONS } from '../../src/core/room-versions.ts'
 import { signableJson } from '../../src/core/signing/sign-json.ts'
 import type { TestFederation } from './federation.ts'
 
-/** `away`: connections end at once. `forging`: signs with another key than it says. */
-type Mode = 'checking' | 'away' | 'forging'
+/** `away`: connections end at once. `forging`: signs with another key than it says. `of before`: knows the draft's path only. */
+type Mode = 'checking' | 'away' | 'forging' | 'of before'
+
+const PATH = '/_matrix/policy/v1/sign'
+const DRAFT_PATH = '/_matrix/policy/unstable/org.matrix.msc4284/sign'
 
 /** A policy server: it signs all events but those with the word spam in them. All else goes to a homeserver behind it. */
 export type TestPolicyServer = {
@@ -36,7 +39,7 @@ export async function startPolicyServer(federation: TestFederation, roomVersion:
   let target = 0
 
   async function handle(incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
-    if (incoming.url !== '/_matrix/policy/v1/sign') return pass(incoming, outgoing)
+    if (incoming.url !== (mode === 'of before' ? DRAFT_PATH : PATH)) return pass(incoming, outgoing)
     // biome-ignore lint/suspicious/noExplicitAny: events of every shape
     const event = (await json(incoming)) as any
     asked.push(event)

@@ -95,6 +95,23 @@ describe('in a room with a policy server', () => {
     expect((await say(alice, roomId, 'hello', '2')).status).toBe(200)
   })
 
+  test('rooms and policy servers by the names of MSC4284 are known', async () => {
+    const roomId = await protectedRoom()
+    await setPolicy(roomId, {})
+    policy.setMode('of before')
+    const draft = { via: `localhost:${policy.port}`, public_key: policy.publicKey }
+    await alice.put(inRoom(roomId, 'state/org.matrix.msc4284.policy/'), draft)
+    // An event of today's name counts before it, whatever it says.
+    expect((await say(alice, roomId, 'spam for a moment', '1')).status).toBe(200)
+    const other = await alice.post(`${CLIENT}/createRoom`, { preset: 'public_chat', room_version: '12' })
+    await guardian.post(`${CLIENT}/join/${encodeURIComponent(other.room_id)}?via=${home.serverName}`)
+    await alice.put(inRoom(other.room_id, 'state/org.matrix.msc4284.policy/'), draft)
+    policy.asked.length = 0
+    expect((await say(alice, other.room_id, 'hello', '1')).status).toBe(200)
+    expect((await say(alice, other.room_id, 'spam', '2')).body.errcode).toBe('M_FORBIDDEN')
+    expect(policy.asked.map(({ content }) => content.body)).toEqual(['hello', 'spam'])
+  })
+
   test('a room whose policy server has nobody in it has none', async () => {
     const roomId = await protectedRoom()
     await guardian.post(inRoom(roomId, 'leave'))

@@ -25,6 +25,12 @@ export class FederationError extends Error {
     this.extra = answer.extra ?? {}
   }
 
+  /** Whether the server does not have what was asked of it. Who knows an endpoint names its errors; what answers otherwise, such as a proxy, often does not. */
+  isUnknownEndpoint(): boolean {
+    const { status = 0, errcode } = this
+    return errcode === 'M_UNRECOGNIZED' || (errcode === 'M_UNKNOWN' && [400, 404, 405].includes(status))
+  }
+
   /** What a client whose request needed the other server is told. Refusals of who we are (401) and troubles of the other server are not the client's. */
   toMatrixError(): MatrixError {
     const { status } = this

@@ -27,7 +27,7 @@ export async function askForMedia(app: App, { serverName, mediaId }: MediaName, 
       await app.federation.stream({ ...request, path, query: { timeout_ms: waitMs } }),
     )
   } catch (error) {
-    if (!(error instanceof FederationError) || !isUnknownEndpoint(error)) throw error
+    if (!(error instanceof FederationError) || !error.isUnknownEndpoint()) throw error
     // Servers of before Matrix 1.11.
     const path = `/_matrix/media/v3/download/${serverName}/${mediaId}`
     const query = { timeout_ms: waitMs, allow_remote: false }
@@ -38,11 +38,6 @@ export async function askForMedia(app: App, { serverName, mediaId }: MediaName, 
 /** With room for what is around a file of the largest size. */
 function maxBytes(app: App): number {
   return app.config.media.max_upload_size + 64 * 1024
-}
-
-/** Servers that know the endpoint name their errors; what answers for those that do not, such as a proxy, often does not. */
-function isUnknownEndpoint({ status = 0, errcode }: FederationError): boolean {
-  return errcode === 'M_UNRECOGNIZED' || (errcode === 'M_UNKNOWN' && [400, 404, 405].includes(status))
 }
 
 /** Two parts: what is known of the file, which is nothing yet, and the file or where it is. */

@@ -6,6 +6,7 @@ import { FederationError } from '../../infra/federation-error.ts'
 import { hasPolicySignature, POLICY_KEY_ID, type PolicySignatureNeeded } from './policy-server.ts'
 
 const TIMEOUT_MS = 10_000
+const DRAFT_PATH = '/_matrix/policy/unstable/org.matrix.msc4284/sign'
 
 const answer = z.record(z.string(), z.record(z.string(), z.string()))
 
@@ -37,9 +38,14 @@ async function ask(
   destination: PolicySignatureNeeded['policyServer']['via'],
   body: object,
 ) {
+  const askAt = (path: string) =>
+    app.federation.request({ destination, method: 'POST', path, body, timeoutMs: TIMEOUT_MS })
   try {
-    const path = '/_matrix/policy/v1/sign'
-    return await app.federation.request({ destination, method: 'POST', path, body, timeoutMs: TIMEOUT_MS })
+    return await askAt('/_matrix/policy/v1/sign').catch((error: unknown) => {
+      // Policy servers of before the specification had them know its draft only.
+      if (error instanceof FederationError && error.isUnknownEndpoint()) return askAt(DRAFT_PATH)
+      throw error
+    })
   } catch (error) {
     if (!(error instanceof FederationError)) throw error
     const { status, errcode, message, extra } = error.toMatrixError()

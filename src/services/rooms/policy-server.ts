@@ -8,6 +8,9 @@ import { isServerInRoom } from '../../storage/room-servers.ts'
 /** The server that a room has chosen to check its events, and the key by which it approves of them (Base64). */
 export type PolicyServer = { via: ServerName; publicKey: string }
 
+/** Where a room says so: today, and in the drafts of MSC4284, whose rooms there still are. */
+const POLICY_TYPES = ['m.room.policy', 'org.matrix.msc4284.policy']
+
 /** Of every policy server. */
 export const POLICY_KEY_ID = 'ed25519:policy_server'
 
@@ -36,11 +39,13 @@ async function policyServerFor(
   { type, state_key }: Pick<Pdu, 'type'> & { state_key?: string | undefined },
 ): Promise<PolicyServer | undefined> {
   // The policy server is another one.
-  if (!room.head || !room.hasOtherServers || (type === 'm.room.policy' && state_key === '')) return undefined
-  const [policy] = await readLockedState(room, [{ type: 'm.room.policy', state_key: '' }])
-  if (!policy) return undefined
-  const { via, public_keys: keys } = policy.pdu.content
-  const publicKey = (keys as { ed25519?: unknown } | null | undefined)?.ed25519
+  if (!room.head || !room.hasOtherServers || (POLICY_TYPES.includes(type) && state_key === '')) return undefined
+  const keys = POLICY_TYPES.map((policyType) => ({ type: policyType, state_key: '' }))
+  const [policy, draft] = await readLockedState(room, keys)
+  const chosen = policy ?? draft
+  if (!chosen) return undefined
+  const { via, public_keys, public_key } = chosen.pdu.content
+  const publicKey = policy ? (public_keys as { ed25519?: unknown } | null | undefined)?.ed25519 : public_key
   if (typeof via !== 'string' || typeof publicKey !== 'string' || !isServerName(via)) return undefined
   return (await isServerInRoom(room.db, roomIdOf(room), via)) ? { via, publicKey } : undefined
 }
