@@ -1,7 +1,8 @@
-import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { templateFile } from '../../src/storage/test-database.ts'
 import { freePort } from './free-port.ts'
 import { pollUntil } from './poll-until.ts'
 
@@ -53,6 +54,7 @@ export async function startHearth(options: HearthOptions = {}): Promise<TestHear
   const url = `http://127.0.0.1:${port}`
   const configFile = join(folder, 'hearth.yaml')
   writeFileSync(configFile, JSON.stringify(configuration(options, { folder, port, url })))
+  if (!options.databaseUrl) await placeDatabase(join(folder, 'data', 'database'))
   let child: ChildProcess
   let output = ''
 
@@ -99,6 +101,13 @@ export async function startHearth(options: HearthOptions = {}): Promise<TestHear
       rmSync(folder, { recursive: true, force: true })
     },
   }
+}
+
+/** A migrated database without anything in it: to make one takes many times as long as to start a server on it. */
+async function placeDatabase(folder: string): Promise<void> {
+  const file = await templateFile()
+  mkdirSync(folder, { recursive: true, mode: 0o700 })
+  execFileSync('tar', ['-xf', file, '-C', folder], { stdio: 'pipe' })
 }
 
 function configuration(options: HearthOptions, at: { folder: string; port: number; url: string }): object {

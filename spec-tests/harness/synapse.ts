@@ -145,6 +145,7 @@ function settingsFor(
     rc_joins: { local: UNLIMITED, remote: UNLIMITED },
     rc_joins_per_room: UNLIMITED,
     rc_room_creation: UNLIMITED,
+    rc_user_directory: UNLIMITED,
     rc_invites: { per_room: UNLIMITED, per_user: UNLIMITED, per_issuer: UNLIMITED },
   }
 }

@@ -107,3 +107,27 @@ test('an event of before is found by its time, and what is around it', async () 
   const context = await bob.get(room(roomId, `context/${encodeURIComponent(found.event_id)}?limit=4`))
   expect(context.event.content.body).toBe(said[0])
 })
+
+test('where single events were found by their time, what is around them is fetched too, and all is in order', async () => {
+  const roomId = await createRoom()
+  const times: number[] = []
+  const said: string[] = []
+  for (let count = 0; count < 40; count++) {
+    const eventId = await sendText(alice, roomId, `${count}`)
+    said.push(`${count}`)
+    if (count % 10 === 5) {
+      times.push((await alice.get(room(roomId, `event/${encodeURIComponent(eventId)}`))).origin_server_ts)
+    }
+  }
+  await join(bob, roomId)
+  const found: string[] = []
+  for (const ts of times) {
+    const path = `/_matrix/client/v1/rooms/${encodeURIComponent(roomId)}/timestamp_to_event?ts=${ts}&dir=f`
+    found.push((await bob.get(path)).event_id)
+  }
+  const { events_before, event, events_after } = await bob.get(
+    room(roomId, `context/${encodeURIComponent(found[1]!)}?limit=6`),
+  )
+  expect(bodies([...events_before.toReversed(), event, ...events_after])).toEqual(said.slice(12, 19))
+  expect(bodies(await history(bob, roomId)).toReversed()).toEqual(said)
+})

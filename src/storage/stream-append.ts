@@ -26,6 +26,8 @@ export type StreamKind =
   | 'thread_subscription'
   /** What a user has sent is erased. `detail`: the user. */
   | 'erasure'
+  /** This server came into a room (again), whose members it was told all at once. `detail`: the room, whose members are not woken by it. */
+  | 'room_entered'
 
 /** A row before it has its position. `room_id`: whom it concerns are the room's members; `user_id`: this user beyond that. */
 export type NewStreamRow = {

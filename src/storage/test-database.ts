@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { PGlite } from '@electric-sql/pglite'
 import { Kysely, PGliteDialect } from 'kysely'
@@ -18,12 +18,13 @@ export async function createTestDatabase(): Promise<Database> {
 }
 
 async function loadTemplate(): Promise<Blob> {
+  return new Blob([readFileSync(await templateFile())])
+}
+
+/** A tar file of a migrated database's folder, for those who start servers too. */
+export async function templateFile(): Promise<string> {
   const file = join(CACHE, `template-${migrationsHash()}.tar`)
-  try {
-    return new Blob([readFileSync(file)])
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
-  }
+  if (existsSync(file)) return file
   const dump = await makeTemplate()
   mkdirSync(CACHE, { recursive: true })
   const part = `${file}.${process.pid}`
@@ -32,7 +33,7 @@ async function loadTemplate(): Promise<Blob> {
   for (const old of readdirSync(CACHE)) {
     if (old.endsWith('.tar') && join(CACHE, old) !== file) rmSync(join(CACHE, old), { force: true })
   }
-  return dump
+  return file
 }
 
 function migrationsHash(): string {

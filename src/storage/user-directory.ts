@@ -1,5 +1,5 @@
 import { sql } from 'kysely'
-import type { UserId } from '../core/ids.ts'
+import type { RoomId, UserId } from '../core/ids.ts'
 import type { Db, Tx } from './database.ts'
 
 /** Replaces the words by which users are found. */
@@ -10,6 +10,14 @@ export async function storeUserWords(tx: Tx, users: ReadonlyMap<UserId, readonly
   await sql`insert into search_user_words (user_id, word) select * from unnest(
     ${pairs.map((pair) => pair.userId)}::text[], ${pairs.map((pair) => pair.word)}::text[])
     on conflict do nothing`.execute(tx.sql)
+}
+
+/** Who has joined any of some rooms, each once. */
+export async function loadJoinedUsers(db: Db, roomIds: readonly RoomId[]): Promise<UserId[]> {
+  if (roomIds.length === 0) return []
+  const { rows } = await sql<{ user_id: UserId }>`select distinct user_id from room_memberships
+    where room_id = any(${roomIds}::text[]) and membership = 'join'`.execute(db.sql)
+  return rows.map(({ user_id }) => user_id)
 }
 
 /** The names that users have in any room, by user. */

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { readContext } from '../../services/rooms/read-context.ts'
+import { readHistoryAround } from '../../services/federation/read-history.ts'
 import { filterFromQuery } from '../../services/rooms/timeline-filter.ts'
 import { eventId, queryInteger, roomId } from '../http/fields.ts'
 import { route } from '../http/route.ts'
@@ -14,5 +14,5 @@ export const getContext = route({
   params: z.object({ roomId, eventId }),
   query: z.object({ limit: queryInteger.optional(), filter: z.string().optional() }),
   handle: ({ params, query: { limit, filter }, session: { userId, deviceId } }, app) =>
-    readContext(app, { ...params, userId, deviceId, limit, filter: filterFromQuery(filter) }),
+    readHistoryAround(app, { ...params, userId, deviceId, limit, filter: filterFromQuery(filter) }),
 })

@@ -67,11 +67,11 @@ async function backfillFrom(
   { roomId, version, gaps }: { roomId: RoomId; version: RoomVersion; gaps: readonly MissingPrev[] },
 ): Promise<boolean> {
   const source = await sourcesOf(app, { roomId, version }, server)
-  const from = gaps.map(({ event_id }) => event_id)
+  const { top, bottom } = await findPlacesBefore(app.database, roomId, gaps[0]!.referrer_order)
+  // What is missing further down has its place there.
+  const from = gaps.filter(({ referrer_order }) => referrer_order > top).map(({ event_id }) => event_id)
   const events = await askBackfill(app, source, { from, limit: PAGE })
   const fresh = await inOrder(app, events)
-  const order = Math.min(...gaps.map(({ referrer_order }) => referrer_order))
-  const { top, bottom } = await findPlacesBefore(app.database, roomId, order)
   const kept = fresh.slice(-Math.max(0, top - bottom + 1))
   const items = kept.map((event, place) => ({ event, historyOrder: top - kept.length + 1 + place }))
   await appendAll(app, source, { items, statesLeft: { count: MAX_STATES } })
@@ -79,14 +79,15 @@ async function backfillFrom(
   return [...(await findEventNids(app.database, ids)).values()].some(({ event_order }) => event_order !== null)
 }
 
-/** Those that are not in the timeline, oldest first. */
+/** Those that are not in the timeline, oldest first; where one among them is, only those after it, for the others belong before it. */
 async function inOrder(app: BackfillingApp, events: readonly Event[]): Promise<Event[]> {
   const byId = new Map(events.map((event) => [event.event_id, event]))
   const here = await findEventNids(app.database, [...byId.keys()])
+  const isHere = ({ event_id }: Event) => typeof here.get(event_id)?.event_order === 'number'
   // The answer is newest first: where nothing else says so, the order of its events is the other way round.
-  return topologicalOrder(new Map([...byId].reverse()), (event) => event.prev_event_ids).filter(
-    ({ event_id }) => typeof here.get(event_id)?.event_order !== 'number',
-  )
+  const sorted = topologicalOrder(new Map([...byId].reverse()), (event) => event.prev_event_ids)
+  const newest = sorted.slice(sorted.findLastIndex(isHere) + 1)
+  return newest.length > 0 ? newest : sorted.filter((event) => !isHere(event))
 }
 
 function isResting(app: BackfillingApp, eventId: EventId): boolean {

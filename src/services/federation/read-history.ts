@@ -2,6 +2,7 @@ import type { App } from '../../app.ts'
 import { paginationToken } from '../../core/pagination-token.ts'
 import { loadMissingPrevs } from '../../storage/missing-prev-events.ts'
 import { findRoomHead } from '../../storage/room-heads.ts'
+import { type ContextCommand, type EventContext, readContext } from '../rooms/read-context.ts'
 import { type Messages, type MessagesCommand, readMessages } from '../rooms/read-messages.ts'
 import { orderOfToken } from '../rooms/room-points.ts'
 import { type BackfillingApp, backfillRoom } from './backfill-room.ts'
@@ -28,6 +29,22 @@ export async function readHistory(
     messages = await readMessages(app, command)
   }
   return messages.end === undefined ? withEnd(app, command, { messages, upTo }) : messages
+}
+
+/**
+ * As `readContext`, with what is missing here between the events around.
+ * https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3roomsroomidcontexteventid
+ */
+export async function readHistoryAround(app: BackfillingApp, command: ContextCommand): Promise<EventContext> {
+  const { roomId } = command
+  let context = await readContext(app, command)
+  for (let round = 0; round < MAX_ROUNDS; round++) {
+    const above = await orderOfToken(app, roomId, context.start)
+    const upTo = await orderOfToken(app, roomId, context.end)
+    if (!(await backfillRoom(app, { roomId, above, upTo }))) break
+    context = await readContext(app, command)
+  }
+  return context
 }
 
 /** Forwards, what is missing between two events of a page is fetched once. */

@@ -149,6 +149,7 @@ async function storeMembers(
   const unique = [...new Map(members.map((member) => [member.user_id, member])).values()]
   const before = await loadOwnMembers(tx, app.serverName, roomId)
   await replaceMembers(tx, app.serverName, { roomId, members: unique })
+  appendToStream(tx, { kind: 'room_entered', detail: roomId })
   // Others of ours may have been invited, or sent away, while nobody of ours was there to see.
   for (const { user_id, event_nid, membership } of unique) {
     const isOurs = domainOf(user_id) === app.serverName && user_id !== join.pdu.state_key

@@ -1,5 +1,5 @@
 import type { App } from '../../app.ts'
-import { localpartOf, type UserId } from '../../core/ids.ts'
+import { localpartOf, type RoomId, type UserId } from '../../core/ids.ts'
 import { searchTokens } from '../../core/search-tokens.ts'
 import { searchableText } from '../../core/searchable-text.ts'
 import type { Tx } from '../../storage/database.ts'
@@ -15,11 +15,13 @@ import {
   storeSearchEntries,
   storeSearchProgress,
 } from '../../storage/search-index.ts'
-import { loadMemberNames, storeUserWords } from '../../storage/user-directory.ts'
+import { loadJoinedUsers, loadMemberNames, storeUserWords } from '../../storage/user-directory.ts'
 
 type Indexing = Pick<App, 'database' | 'stream' | 'clock'>
 
 const ROWS_AT_ONCE = 1000
+/** Rooms of other servers may have any number of members. */
+const USERS_AT_ONCE = 1000
 /** How long a search waits for the index to have what was sent before it. */
 const PATIENCE_MS = 2000
 
@@ -67,11 +69,19 @@ async function indexEvents(tx: Tx, rows: readonly StreamRow[]): Promise<void> {
   await deleteSearchEntries(tx, redacted)
 }
 
-/** Users are found from their first room on. */
+/** Users are found from their first room on, those of other servers from the time on when this one is told of it. */
 async function indexUsers(tx: Tx, rows: readonly StreamRow[]): Promise<void> {
-  const isAbout = ({ kind, detail }: StreamRow) => kind === 'profile' || (kind === 'event' && detail === 'join')
-  const userIds = [...new Set(rows.flatMap((row) => (row.user_id !== null && isAbout(row) ? row.user_id : [])))]
-  if (userIds.length === 0) return
+  const isAbout = ({ kind, detail }: StreamRow) =>
+    kind === 'profile' || ((kind === 'event' || kind === 'state') && detail === 'join')
+  const named = rows.flatMap((row) => (row.user_id !== null && isAbout(row) ? row.user_id : []))
+  const entered = rows.flatMap(({ kind, detail }) => (kind === 'room_entered' ? (detail as RoomId) : []))
+  const userIds = [...new Set([...named, ...(await loadJoinedUsers(tx, entered))])]
+  for (let place = 0; place < userIds.length; place += USERS_AT_ONCE) {
+    await storeWordsOf(tx, userIds.slice(place, place + USERS_AT_ONCE))
+  }
+}
+
+async function storeWordsOf(tx: Tx, userIds: readonly UserId[]): Promise<void> {
   const [profiles, memberNames] = [await loadProfiles(tx, userIds), await loadMemberNames(tx, userIds)]
   const words = (userId: UserId) => {
     const names = [profiles.get(userId)?.displayname, ...(memberNames.get(userId) ?? [])]
