@@ -7,7 +7,7 @@ import type { KnownRoom, SlidingConnectionRow } from './sliding-sync-schema.ts'
 export type ConnectionKey = { userId: UserId; deviceId: DeviceId | null; connId: string }
 
 /** What a connection knows beside rooms. */
-export type ConnectionState = Pick<SlidingConnectionRow, 'connection_nid' | 'answer' | 'configs' | 'shape'>
+export type ConnectionState = Pick<SlidingConnectionRow, 'connection_nid' | 'answer' | 'configs' | 'shape' | 'used_ts'>
 
 /** Connections of one device; when there are more, the one that was not used for the longest time ends. */
 const MAX_CONNECTIONS = 16
@@ -67,53 +67,49 @@ export async function returnToAnswer(tx: Tx, connection: number, answer: number)
   return true
 }
 
-/**
- * Notes what an answer tells a connection that has the answer `base`; returns the new answer's number, or undefined when the connection has gone on or
- * ended meanwhile.
- */
-export async function storeAnswer(
-  tx: Tx,
-  answer: {
-    connection: number
-    base: number
-    rooms: ReadonlyMap<RoomId, KnownRoom>
-    configs: string
-    shape: string
-    now: number
-  },
-): Promise<number | undefined> {
-  const { connection, base } = answer
-  if (!(await returnToAnswer(tx, connection, base))) return undefined
-  const { rows } = await sql<{
-    issued: number
-  }>`update sliding_connections set issued = issued + 1, answer = issued + 1,
-      base_answer = ${base}::bigint, configs = ${answer.configs}, shape = ${answer.shape}, used_ts = ${answer.now}::bigint
-    where connection_nid = ${connection}::bigint returning issued`.execute(tx.sql)
-  const number = rows[0]!.issued
-  await storeKnownRooms(tx, connection, number, answer.rooms)
-  return number
+/** What an answer tells a connection that has the answer `base`. */
+export type ToldAnswer = {
+  connection: number
+  base: number
+  rooms: ReadonlyMap<RoomId, KnownRoom>
+  configs: string
+  shape: string
+  now: number
 }
 
-async function storeKnownRooms(
-  tx: Tx,
-  connection: number,
-  answer: number,
-  rooms: ReadonlyMap<RoomId, KnownRoom>,
-): Promise<void> {
-  if (rooms.size === 0) return
-  const known = [...rooms.values()]
-  await sql`insert into sliding_rooms (connection_nid, room_id, answer, membership, state_root, event_order, events, config, flags)
-    select ${connection}::bigint, room_id, ${answer}::bigint, membership, state_root, event_order, events, config, flags
-    from unnest(${[...rooms.keys()]}::text[], ${known.map((room) => room.membership)}::text[],
-        ${known.map((room) => room.state_root)}::bigint[], ${known.map((room) => room.event_order)}::bigint[],
-        ${known.map((room) => room.events)}::int[], ${known.map((room) => room.config)}::int[],
-        ${known.map((room) => room.flags)}::int[])
-      as told(room_id, membership, state_root, event_order, events, config, flags)
-    on conflict (connection_nid, room_id) do update set answer = excluded.answer, membership = excluded.membership,
-      state_root = excluded.state_root, event_order = excluded.event_order, events = excluded.events, config = excluded.config,
-      flags = excluded.flags, old_membership = sliding_rooms.membership, old_state_root = sliding_rooms.state_root,
-      old_event_order = sliding_rooms.event_order, old_events = sliding_rooms.events, old_config = sliding_rooms.config,
-      old_flags = sliding_rooms.flags`.execute(tx.sql)
+/**
+ * Notes answers, at most one for each connection. Returns their numbers by connection; connections that have gone on or ended meanwhile are left out.
+ */
+export async function storeAnswers(tx: Tx, answers: readonly ToldAnswer[]): Promise<Map<number, number>> {
+  const told = answers.flatMap(({ connection, rooms }) =>
+    [...rooms].map(([roomId, known]) => ({ connection, roomId, known })),
+  )
+  const known = told.map((room) => room.known)
+  const { rows } = await sql<{ connection_nid: number; issued: number }>`with answered as (
+      update sliding_connections set issued = issued + 1, answer = issued + 1, base_answer = given.base, configs = given.configs,
+        shape = given.shape, used_ts = given.now
+      from unnest(${answers.map((answer) => answer.connection)}::bigint[], ${answers.map((answer) => answer.base)}::bigint[],
+          ${answers.map((answer) => answer.configs)}::text[], ${answers.map((answer) => answer.shape)}::text[],
+          ${answers.map((answer) => answer.now)}::bigint[]) as given(connection_nid, base, configs, shape, now)
+      where sliding_connections.connection_nid = given.connection_nid and sliding_connections.answer = given.base
+      returning sliding_connections.connection_nid, issued
+    ), stored as (
+      insert into sliding_rooms (connection_nid, room_id, answer, membership, state_root, event_order, events, config, flags)
+      select connection_nid, room_id, issued, membership, state_root, event_order, events, config, flags
+      from unnest(${told.map((room) => room.connection)}::bigint[], ${told.map((room) => room.roomId)}::text[],
+          ${known.map((room) => room.membership)}::text[], ${known.map((room) => room.state_root)}::bigint[],
+          ${known.map((room) => room.event_order)}::bigint[], ${known.map((room) => room.events)}::int[],
+          ${known.map((room) => room.config)}::int[], ${known.map((room) => room.flags)}::int[])
+        as told(connection_nid, room_id, membership, state_root, event_order, events, config, flags)
+      join answered using (connection_nid)
+      on conflict (connection_nid, room_id) do update set answer = excluded.answer, membership = excluded.membership,
+        state_root = excluded.state_root, event_order = excluded.event_order, events = excluded.events, config = excluded.config,
+        flags = excluded.flags, old_membership = sliding_rooms.membership, old_state_root = sliding_rooms.state_root,
+        old_event_order = sliding_rooms.event_order, old_events = sliding_rooms.events, old_config = sliding_rooms.config,
+        old_flags = sliding_rooms.flags
+    )
+    select connection_nid, issued from answered`.execute(tx.sql)
+  return new Map(rows.map(({ connection_nid, issued }) => [connection_nid, issued]))
 }
 
 /** What a connection knows of some rooms; those of which it knows nothing are left out. */

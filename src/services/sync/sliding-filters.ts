@@ -5,6 +5,7 @@ import type { RoomListFilter } from '../../storage/room-lists.ts'
 import { loadJoinedAmong } from '../../storage/room-memberships.ts'
 import { readAllState } from '../../storage/room-state.ts'
 import { loadSummarisedRooms } from '../../storage/summarised-rooms.ts'
+import { remembered } from './remembered.ts'
 import type { SlidingFilter } from './sliding-request.ts'
 
 type Reading = Pick<App, 'database'>
@@ -32,12 +33,17 @@ export async function listFilter(
   }
 }
 
-/** The rooms that the user's `m.direct` names: https://spec.matrix.org/v1.19/client-server-api/#direct-messaging */
-export async function directRooms(app: Reading, userId: UserId): Promise<ReadonlySet<RoomId>> {
-  const content = await findAccountData(app.database, userId, { roomId: '', type: 'm.direct' })
-  const byUser: unknown[] = content === undefined ? [] : Object.values(JSON.parse(content))
-  return new Set(byUser.flatMap((rooms) => (Array.isArray(rooms) ? (rooms as RoomId[]) : [])))
-}
+/** The rooms that a user's `m.direct` names: https://spec.matrix.org/v1.19/client-server-api/#direct-messaging */
+export const directRooms = remembered({
+  load: async (app, userId: UserId): Promise<ReadonlySet<RoomId>> => {
+    const content = await findAccountData(app.database, userId, { roomId: '', type: 'm.direct' })
+    const byUser: unknown[] = content === undefined ? [] : Object.values(JSON.parse(content))
+    return new Set(byUser.flatMap((rooms) => (Array.isArray(rooms) ? (rooms as RoomId[]) : [])))
+  },
+  placeOf: (userId) => userId,
+  changedBy: ({ kind, user_id, room_id, detail }) =>
+    kind === 'account_data' && room_id === null && detail === 'm.direct' ? (user_id ?? undefined) : undefined,
+})
 
 async function taggedRooms(app: Reading, userId: UserId, tags: readonly string[]): Promise<ReadonlySet<RoomId>> {
   const rows = await loadAccountDataOfType(app.database, userId, 'm.tag')

@@ -2,6 +2,7 @@ import type { DeviceId, RoomId, UserId } from '../../core/ids.ts'
 import type { RoomConfig } from '../../core/room-config.ts'
 import type { PresenceState } from '../../storage/presence-schema.ts'
 import type { Window } from '../../storage/room-lists.ts'
+import type { ConnectionState } from '../../storage/sliding-connections.ts'
 
 /** Which rooms a list of sliding sync takes; what is undefined takes all. */
 export type SlidingFilter = {
@@ -39,6 +40,8 @@ export type SlidingRequest = {
   connId: string
   /** The `pos` of the last answer; undefined: a new connection. */
   pos: string | undefined
+  /** What the caller knows of the connection as of `pos`, from the last reply; it is looked up otherwise. */
+  connection?: ConnectionState | undefined
   /** How long to wait for something to tell, in milliseconds. */
   timeout: number
   lists: ReadonlyMap<string, SlidingList>

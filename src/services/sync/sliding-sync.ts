@@ -7,7 +7,7 @@ import {
   findConnection,
   openConnection,
   returnToAnswer,
-  storeAnswer,
+  storeAnswers,
   touchConnection,
 } from '../../storage/sliding-connections.ts'
 import { devicePresenceOf } from '../presence/device-presence.ts'
@@ -15,6 +15,7 @@ import { type ConnectedUser, connectedUsersOf } from './connected-users.ts'
 import { rowsOf } from './incremental-sync.ts'
 import { type SlidingAnswer, type SlidingNews, shapeOf, slidingAnswer } from './sliding-answer.ts'
 import type { SlidingRequest } from './sliding-request.ts'
+import { storeAnswer } from './store-answers.ts'
 import { compileSyncFilter } from './sync-filter.ts'
 import type { SyncViewer } from './sync-room.ts'
 import { acknowledgeToDevice } from './to-device.ts'
@@ -22,7 +23,7 @@ import { createWaker } from './waker.ts'
 
 type Capabilities = Pick<App, 'config' | 'database' | 'clock' | 'random' | 'stream' | 'logger' | 'metrics'>
 /** An answer; `isNews` false: there was nothing to tell until the time was over. */
-export type SlidingReply = Omit<SlidingAnswer, 'changes'> & { pos: string }
+export type SlidingReply = Omit<SlidingAnswer, 'changes'> & { pos: string; connection: ConnectionState }
 
 /** Longer waiting than this gains nothing and ties up proxies. */
 const MAX_TIMEOUT_MS = 10 * 60_000
@@ -64,10 +65,10 @@ async function begin(app: Capabilities, request: SlidingRequest): Promise<Slidin
   const connection = await app.database.write(async (tx) => {
     const now = app.clock.now()
     const opened = await openConnection(tx, request, now)
-    await storeAnswer(tx, { connection: opened, base: 0, ...changes!, now })
-    return opened
+    await storeAnswers(tx, [{ connection: opened, base: 0, ...changes!, now }])
+    return { connection_nid: opened, answer: 1, configs: changes!.configs, shape: changes!.shape, used_ts: now }
   })
-  return { ...told, pos: slidingPos({ connection, answer: 1, position: to }) }
+  return { ...told, connection, pos: slidingPos({ connection: connection.connection_nid, answer: 1, position: to }) }
 }
 
 async function goOn(app: Capabilities, request: SlidingRequest): Promise<SlidingReply> {
@@ -105,18 +106,29 @@ async function connectionAt(
   request: SlidingRequest,
   pos: { connection: number; answer: number },
 ): Promise<ConnectionState> {
-  const connection = await findConnection(app.database, request)
+  const connection = isStillAt(request.connection, pos)
+    ? request.connection
+    : await findConnection(app.database, request)
   if (connection?.connection_nid !== pos.connection) throw unknownPos()
   const now = app.clock.now()
   if (connection.answer === pos.answer) {
     if (connection.used_ts < now - TOUCH_MS) {
       await app.database.write((tx) => touchConnection(tx, pos.connection, now))
+      return { ...connection, used_ts: now }
     }
     return connection
   }
   if (!(await app.database.write((tx) => returnToAnswer(tx, pos.connection, pos.answer)))) throw unknownPos()
   // Configurations that only the lost answer used do no harm; what was asked for with it is taken for changed, and answered at once.
   return { ...connection, answer: pos.answer, shape: '' }
+}
+
+/** Whether the caller's knowledge of the connection is that of this position. */
+function isStillAt(
+  connection: ConnectionState | undefined,
+  pos: { connection: number; answer: number },
+): connection is ConnectionState {
+  return connection?.connection_nid === pos.connection && connection.answer === pos.answer
 }
 
 async function newsOf(
@@ -151,15 +163,18 @@ async function reply(
   const { connection_nid: nid } = connection
   // A client that has gone away asks again, and gets what it would have got.
   if (!changes || request.signal.aborted) {
-    return { ...rest, pos: slidingPos({ connection: nid, answer: connection.answer, position: to }) }
+    return { ...rest, connection, pos: slidingPos({ connection: nid, answer: connection.answer, position: to }) }
   }
   if (JSON.parse(changes.configs).length > MAX_CONFIGS) throw unknownPos()
   const now = app.clock.now()
-  const number = await app.database.write((tx) =>
-    storeAnswer(tx, { connection: nid, base: connection.answer, ...changes, now }),
-  )
+  const number = await storeAnswer(app, { connection: nid, base: connection.answer, ...changes, now })
   if (number === undefined) throw unknownPos()
-  return { ...rest, pos: slidingPos({ connection: nid, answer: number, position: to }) }
+  const { configs, shape } = changes
+  return {
+    ...rest,
+    connection: { connection_nid: nid, answer: number, configs, shape, used_ts: now },
+    pos: slidingPos({ connection: nid, answer: number, position: to }),
+  }
 }
 
 function viewerOf({ userId, deviceId }: SlidingRequest, ignored: ReadonlySet<string>): SyncViewer {
