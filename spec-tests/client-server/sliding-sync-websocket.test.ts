@@ -1,6 +1,7 @@
 import { expect, inject, onTestFinished, test } from 'vitest'
 import { WebSocket } from 'ws'
 import { registerUser, sendText, type TestUser } from '../harness/client.ts'
+import { pollUntil } from '../harness/poll-until.ts'
 import type { SlidingBody } from '../harness/sliding-client.ts'
 import { openSlidingSocket } from '../harness/sliding-socket.ts'
 
@@ -72,6 +73,28 @@ test('asking for something else is answered at once', async () => {
   const more = await socket.next()
   expect(more.rooms[roomId].expanded_timeline).toBe(true)
   expect(bodies(more, roomId)).toEqual(['one', 'two'])
+})
+
+test('what was on its way when something else is asked comes again, and says which request it answers', async () => {
+  const alice = await registerUser(url)
+  const roomId = await createRoom(alice)
+  const headers = { Authorization: `Bearer ${alice.accessToken}` }
+  const raw = new WebSocket(url.replace(/^http/, 'ws') + PATH, { headers })
+  onTestFinished(() => raw.close())
+  const heard: { request: number; response: SlidingBody }[] = []
+  raw.on('message', (data) => heard.push(JSON.parse(String(data))))
+  await new Promise((resolve) => raw.on('open', resolve))
+  const ask = (request: object) => raw.send(JSON.stringify({ type: 'request', request }))
+  ask(ALL)
+  await pollUntil('the first answer comes', () => heard.length === 1)
+  const { pos } = heard[0]!.response
+  raw.send(JSON.stringify({ type: 'ack', pos }))
+  await sendText(alice, roomId, 'on its way')
+  await pollUntil('the message comes', () => heard.length === 2)
+  ask({ lists: { all: { ...LIST, timeline_limit: 9 } }, pos })
+  await pollUntil('the next answer comes', () => heard.length === 3)
+  expect(heard.map(({ request }) => request)).toEqual([1, 1, 2])
+  expect(heard.slice(1).map(({ response }) => bodies(response, roomId))).toEqual([['on its way'], ['on its way']])
 })
 
 test('messages to devices are told once each', async () => {

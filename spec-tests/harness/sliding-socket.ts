@@ -28,6 +28,8 @@ export function openSlidingSocket(user: Pick<TestUser, 'url' | 'accessToken'>, o
   let pos: string | undefined
   let toDevice: string | undefined
   let socket: WebSocket
+  /** How many times it has asked on this socket. */
+  let requests = 0
   let isClosed = false
   const responses: (SlidingBody | Error)[] = []
   const waiting: { resolve(body: SlidingBody): void; reject(error: Error): void }[] = []
@@ -42,6 +44,7 @@ export function openSlidingSocket(user: Pick<TestUser, 'url' | 'accessToken'>, o
   function connect(): void {
     const headers = authenticate === 'header' ? { Authorization: `Bearer ${user.accessToken}` } : {}
     socket = new WebSocket(user.url.replace(/^http/, 'ws') + PATH, { headers })
+    requests = 0
     socket.on('open', () => {
       if (authenticate === 'message') say({ type: 'authenticate', access_token: user.accessToken })
       ask()
@@ -59,16 +62,19 @@ export function openSlidingSocket(user: Pick<TestUser, 'url' | 'accessToken'>, o
   }
 
   function ask(): void {
-    if (!asked) return
+    if (!asked || socket.readyState !== socket.OPEN) return
+    responses.length = 0
+    requests++
     const { extensions } = asked as { extensions?: { to_device?: object } }
     const since = toDevice !== undefined && extensions?.to_device && { since: toDevice }
     const resumed = since ? { extensions: { ...extensions, to_device: { ...extensions.to_device, ...since } } } : {}
     say({ type: 'request', request: { ...asked, ...resumed, pos } })
   }
 
-  function hear(message: { type: string; response?: SlidingBody; errcode?: string }): void {
-    if (message.type === 'response') give(message.response!)
-    else if (message.errcode !== 'M_UNKNOWN_POS') give(new Error(message.errcode))
+  function hear(message: { type: string; request?: number; response?: SlidingBody; errcode?: string }): void {
+    if (message.type === 'response') {
+      if (message.request === requests) give(message.response!)
+    } else if (message.errcode !== 'M_UNKNOWN_POS') give(new Error(message.errcode))
     else {
       pos = undefined
       ask()

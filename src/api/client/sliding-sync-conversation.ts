@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import type { App } from '../../app.ts'
 import { BadJsonError, MatrixError } from '../../core/errors.ts'
-import { slidingSync } from '../../services/sync/sliding-sync.ts'
+import { type SlidingReply, slidingSync } from '../../services/sync/sliding-sync.ts'
 import { parsePart } from '../http/errors.ts'
 import type { Session } from '../http/route.ts'
 import { stableBody, stableRequest } from './sliding-sync.ts'
@@ -39,28 +39,33 @@ const ROUND_MS = 10 * 60_000
 
 /**
  * Tells a client what is new, one answer after the other: the next one is not made before the client has acknowledged the last, so a slow client costs
- * one answer. `send` is given what to send, `fail` an error after which the client has to ask anew.
+ * one answer. `send` is given what to send and the number of the request that it answers, `fail` an error after which the client has to ask anew.
  */
 export function startConversation(
   app: App,
   session: Session,
-  { send, fail }: { send(response: object): void; fail(error: unknown): void },
+  { send, fail }: { send(response: object, request: number): void; fail(error: unknown): void },
 ): Conversation {
   let asked: z.output<typeof stableBody> | undefined
+  /** How many requests there have been: a client must know which answers are not for the last one, for that began before them. */
+  let requests = 0
   /** The answer that the client has not acknowledged yet. */
   let unacknowledged: { pos: string; toDevice: string | undefined } | undefined
+  /** What the last reply left of the connection, so that it need not be looked up again. */
+  let connection: SlidingReply['connection'] | undefined
   let round = new AbortController()
   let running: Promise<void> = Promise.resolve()
 
   async function tellNext(signal: AbortSignal): Promise<void> {
     while (asked && !signal.aborted) {
       const request = stableRequest({ ...asked, timeout: ROUND_MS }, { session, signal })
-      const reply = await slidingSync(app, request)
+      const reply = await slidingSync(app, { ...request, connection })
       if (signal.aborted) return
+      connection = reply.connection
       const since = reply.extensions.toDevice?.next_batch
       if (reply.isNews) {
         unacknowledged = { pos: reply.pos, toDevice: since }
-        return send(stableReply(reply))
+        return send(stableReply(reply), requests)
       }
       asked = goneOn(asked, { pos: reply.pos, toDevice: since })
     }
@@ -82,7 +87,9 @@ export function startConversation(
   return {
     request(body) {
       asked = body
+      requests++
       unacknowledged = undefined
+      connection = undefined
       start()
     },
     ack(pos) {

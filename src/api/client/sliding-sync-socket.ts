@@ -24,7 +24,7 @@ export function serveSlidingSocket(
   let token = bearerOf(raw)
   let conversation: Conversation | undefined
   let isAlive = true
-  const deadline = setTimeout(() => refuse(unauthenticated()), AUTHENTICATION_MS)
+  const deadline = token === undefined ? setTimeout(() => refuse(unauthenticated()), AUTHENTICATION_MS) : undefined
   const ping = setInterval(checkUp, PING_MS)
   const stop = () => {
     socket.close(CLOSE.goingAway, 'the server stops')
@@ -54,19 +54,21 @@ export function serveSlidingSocket(
     return session
   }
 
-  async function begin(): Promise<Conversation> {
-    const session = await sessionNow()
+  async function authenticate(): Promise<void> {
     clearTimeout(deadline)
-    return startConversation(app, session, { send: (response) => send({ type: 'response', response }), fail: tell })
+    const session = await sessionNow()
+    conversation ??= startConversation(app, session, {
+      send: (response, request) => send({ type: 'response', request, response }),
+      fail: tell,
+    })
   }
 
   async function take(message: ClientMessage): Promise<void> {
     if (message.type === 'authenticate') {
       token = message.access_token
-      await sessionNow()
-      return
+      return authenticate()
     }
-    conversation ??= await begin()
+    if (!conversation) throw unauthenticated()
     if (message.type === 'ack') conversation.ack(message.pos)
     else conversation.request(message.request)
   }
@@ -79,7 +81,7 @@ export function serveSlidingSocket(
   }
 
   // One after the other: what comes while a token is looked up waits for that.
-  let taking: Promise<void> = Promise.resolve()
+  let taking = token === undefined ? Promise.resolve() : authenticate().catch(refuse)
   socket.on('message', (data: RawData, isBinary: boolean) => {
     taking = taking.then(async () => {
       if (isBinary) throw new MatrixError(400, 'M_NOT_JSON', 'Messages are text')
