@@ -1,5 +1,6 @@
 import type { TestUser } from './client.ts'
 import { type SlidingBody, type SlidingClient, slidingClient } from './sliding-client.ts'
+import { openSlidingSocket } from './sliding-socket.ts'
 
 type Event = { event_id: string; type: string; state_key?: string; sender: string; content: Record<string, unknown> }
 type Receipts = Record<string, Record<string, Record<string, unknown>>>
@@ -23,6 +24,7 @@ export type Painter = {
   rooms: Map<string, RoomPicture>
   /** Asks what is new, until nothing is. */
   update(): Promise<void>
+  close?(): void
 }
 
 const keyOf = ({ type, state_key }: Event) => `${type}|${state_key}`
@@ -104,6 +106,13 @@ type SlidingRoom = {
 /** Where a painter's attention is: how many rooms it watches, and how many events of each it wants. */
 export type Attention = { window: number; limit: number; loses: boolean }
 
+function asking(form: 'stable' | 'unstable', { window, limit }: Attention): object {
+  const state = form === 'stable' ? { include: [{}] } : [['*', '*']]
+  const range = form === 'stable' ? { range: [0, window] } : { ranges: [[0, window]] }
+  const extensions = { receipts: { enabled: true } }
+  return { lists: { all: { ...range, timeline_limit: limit, required_state: state } }, extensions }
+}
+
 /** By sliding sync. `look`: what its user looks at meanwhile, which may be less than everything; an answer may get lost. */
 export function slidingPainter(
   user: TestUser,
@@ -112,14 +121,8 @@ export function slidingPainter(
   const rooms = new Map<string, RoomPicture>()
   const client = slidingClient(user, { form, connId: form })
   let pos: string | null = null
-  const asking = ({ window, limit }: Attention) => {
-    const state = form === 'stable' ? { include: [{}] } : [['*', '*']]
-    const range = form === 'stable' ? { range: [0, window] } : { ranges: [[0, window]] }
-    const extensions = { receipts: { enabled: true } }
-    return { lists: { all: { ...range, timeline_limit: limit, required_state: state } }, extensions }
-  }
   const take = async (at: Attention) => {
-    const body = await client.sync(asking(at), { pos })
+    const body = await client.sync(asking(form, at), { pos })
     if (at.loses) return true
     pos = body.pos
     applySliding(rooms, user, body)
@@ -132,6 +135,28 @@ export function slidingPainter(
     async update() {
       while (await take({ window: 99, limit: 3, loses: false }));
     },
+  }
+}
+
+/** By sliding sync over a WebSocket. What has come by itself is forgotten when it asks, as if it had been on its way, and has to come again. */
+export function socketPainter(user: TestUser): Painter {
+  const rooms = new Map<string, RoomPicture>()
+  const socket = openSlidingSocket(user)
+  let round = 0
+  return {
+    name: 'sliding sync by WebSocket',
+    rooms,
+    async update() {
+      let isNews = true
+      while (isNews) {
+        // Whoever asks for something else is answered at once, though nothing be new.
+        socket.request({ ...asking('stable', { window: 98 + (++round % 2), limit: 3, loses: false }) })
+        const body = await socket.next()
+        applySliding(rooms, user, body)
+        isNews = Object.keys(body.rooms).length > 0
+      }
+    },
+    close: socket.close,
   }
 }
 
