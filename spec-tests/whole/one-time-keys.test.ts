@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { asUser, registerUser, type TestUser } from '../harness/client.ts'
-import { startHearth, type TestHearth } from '../harness/hearth.ts'
+import { START_MS, startHearth, type TestHearth } from '../harness/hearth.ts'
 import { startPostgres, type TestPostgres } from '../harness/postgres.ts'
 
 /** One-time keys while one of three processes dies: https://spec.matrix.org/v1.19/client-server-api/#one-time-and-fallback-keys */
@@ -17,7 +17,7 @@ beforeAll(async () => {
   const databaseUrl = await postgres.createDatabase()
   hearths = await Promise.all([1, 2, 3].map(() => startHearth({ databaseUrl })))
   alice = await registerUser(hearths[0]!.url)
-})
+}, 2 * START_MS)
 afterAll(async () => {
   await Promise.all(hearths.map((hearth) => hearth.dispose()))
   await postgres.stop()
@@ -35,7 +35,9 @@ async function claim(user: TestUser): Promise<string> {
   return Object.keys(one_time_keys[alice.userId][alice.deviceId])[0]!
 }
 
-test('64 claims while a process is killed: no key twice, no fallback key before all are gone, and it stays used', async () => {
+test('64 claims while a process is killed: no key twice, no fallback key before all are gone, and it stays used', {
+  timeout: 3 * START_MS,
+}, async () => {
   const key = (text: string, rest = {}) => ({ key: text, signatures: {}, ...rest })
   const names = Array.from({ length: COUNT }, (_, number) => `${ALGORITHM}:key${number}`)
   const fallback = `${ALGORITHM}:fallback`
