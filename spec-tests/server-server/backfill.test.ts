@@ -94,6 +94,23 @@ test('what a server missed while nobody of it was there lies in its place', asyn
   expect(bodies(await history(bob, roomId)).toReversed()).toEqual(['first', ...missed])
 })
 
+/** https://spec.matrix.org/v1.19/client-server-api/#server-side-search */
+test('what was fetched is found by searches, but for what was redacted', async () => {
+  const roomId = await createRoom()
+  await sendText(alice, roomId, 'an old gingko')
+  const redacted = await sendText(alice, roomId, 'a gingko that is gone')
+  await alice.put(room(roomId, `redact/${encodeURIComponent(redacted)}/r1`), {})
+  await join(bob, roomId)
+  const search = async () => {
+    const criteria = { search_term: 'gingko', filter: { rooms: [roomId] } }
+    const { search_categories } = await bob.post(`${CLIENT}/search`, { search_categories: { room_events: criteria } })
+    return search_categories.room_events.results.map(({ result }: { result: Event }) => result.content.body)
+  }
+  expect(await search()).toEqual([])
+  expect(bodies(await history(bob, roomId))).toEqual(['an old gingko'])
+  expect(await search()).toEqual(['an old gingko'])
+})
+
 /** https://spec.matrix.org/v1.19/server-server-api/#get_matrixfederationv1timestamp_to_eventroomid */
 test('an event of before is found by its time, and what is around it', async () => {
   const roomId = await createRoom()

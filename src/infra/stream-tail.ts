@@ -137,7 +137,8 @@ export async function startStreamTail(database: Database, logger: Logger): Promi
 /** What is in the caches never changes but for this. */
 function forgetWhatChanged(database: Database, { kind, ref, detail }: StreamRow): void {
   if (kind === 'erasure') database.caches.erasedUsers.add(detail as UserId)
-  if (kind === 'event' && detail?.startsWith('redacts ')) forgetEvent(database, detail.slice('redacts '.length))
+  const isEvent = kind === 'event' || kind === 'history'
+  if (isEvent && detail?.startsWith('redacts ')) forgetEvent(database, detail.slice('redacts '.length))
   // It was an outlier or rejected when it was cached.
   if ((kind === 'event' || kind === 'event_changed') && ref !== null) forgetIfElsewhere(database, ref)
 }

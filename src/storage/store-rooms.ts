@@ -1,6 +1,7 @@
 import { sql } from 'kysely'
 import { BUMP_TYPES } from '../core/bump-types.ts'
 import type { ServerName, UserId } from '../core/ids.ts'
+import { searchableText } from '../core/searchable-text.ts'
 import type { Tx } from './database.ts'
 import { queueEvents } from './federation-outbox.ts'
 import { type AppendedEvent, headOf, type LockedRoom, roomIdOf, type StateChange } from './locked-room.ts'
@@ -56,7 +57,10 @@ function ownChange(event: AppendedEvent): StateChange[] {
 function streamRowsOf(event: AppendedEvent): NewStreamRow[] {
   const isTold = event.event_order !== null && !event.soft_failed && !event.is_history
   // Other processes may have it in their caches as it was before.
-  if (!isTold) return event.was_stored ? [{ ...NO_ROW, kind: 'event_changed', ref: event.event_nid }] : []
+  if (!isTold) {
+    const changed = { ...NO_ROW, kind: 'event_changed' as const, ref: event.event_nid }
+    return [...(event.was_stored ? [changed] : []), ...historyRows(event)]
+  }
   const rows: NewStreamRow[] = [streamRowOf(event)]
   for (const { type, state_key, event: member } of event.current_changes ?? []) {
     if (type !== 'm.room.member' || member?.event_nid === event.event_nid) continue
@@ -70,6 +74,15 @@ function streamRowsOf(event: AppendedEvent): NewStreamRow[] {
     })
   }
   return rows
+}
+
+/** For the index of searches, and for the caches that have what an event of before redacts. */
+function historyRows(event: AppendedEvent): NewStreamRow[] {
+  if (!event.is_history) return []
+  const { detail } = streamRowOf(event)
+  const isRedaction = event.pdu.type === 'm.room.redaction'
+  if (!isRedaction && searchableText(event.pdu) === undefined) return []
+  return [{ ...NO_ROW, kind: 'history', ref: event.event_nid, detail: isRedaction ? detail : null }]
 }
 
 const NO_ROW = { room_id: null, user_id: null, ref: null, detail: null }

@@ -11,6 +11,8 @@ export type StreamKind =
   | 'state'
   /** What is known of an event beside the PDU is other than it was. */
   | 'event_changed'
+  /** An event of before was fetched into its place: no news for anybody, but searches may find it. `detail` as of events. */
+  | 'history'
   | 'receipt'
   | 'typing'
   | 'account_data'

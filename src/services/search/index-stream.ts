@@ -53,7 +53,8 @@ export async function catchUpIndex(app: Indexing): Promise<void> {
 }
 
 async function indexEvents(tx: Tx, rows: readonly StreamRow[]): Promise<void> {
-  const nids = rows.flatMap(({ kind, ref }) => (kind === 'event' && ref !== null ? ref : []))
+  const sent = rows.filter(({ kind }) => kind === 'event' || kind === 'history')
+  const nids = sent.flatMap(({ ref }) => ref ?? [])
   const entries: SearchEntry[] = []
   for (const event of (await loadEvents(tx, nids)).values()) {
     const found = event.redacted_by === null && !event.rejected ? searchableText(event.pdu) : undefined
@@ -63,9 +64,7 @@ async function indexEvents(tx: Tx, rows: readonly StreamRow[]): Promise<void> {
     entries.push({ eventNid, roomId, sender: pdu.sender, originServerTs: pdu.origin_server_ts, key: found.key, words })
   }
   await storeSearchEntries(tx, entries)
-  const redacted = rows.flatMap(({ kind, detail }) =>
-    kind === 'event' && detail?.startsWith('redacts ') ? detail.slice('redacts '.length) : [],
-  )
+  const redacted = sent.flatMap(({ detail }) => (detail?.startsWith('redacts ') ? detail.slice('redacts '.length) : []))
   await deleteSearchEntries(tx, redacted)
 }
 
