@@ -1,6 +1,6 @@
 import { describe, expect, inject, test } from 'vitest'
 import { ask, registerAdmin, registerUser, sendText, type TestUser } from '../harness/client.ts'
-import { bodiesOf, createRoom, historyOf, joinRoom, roomPath, sendState } from '../harness/rooms.ts'
+import { bodiesOf, createRoom, historyOf, joinRoom, refusal, roomPath, sendState } from '../harness/rooms.ts'
 
 const { url, sharedSecret } = inject('homeserver')
 const password = 'correct horse battery'
@@ -36,6 +36,43 @@ describe('administrators', () => {
     expect([answer.status, answer.body.errcode]).toEqual([403, 'M_USER_SUSPENDED'])
     await admin.put(of('suspend', user.userId), { suspended: false })
     await user.put(path, { displayname: 'x' })
+  })
+
+  test('suspend accounts, which can do what the specification leaves them', async () => {
+    const [admin, user, friend] = await Promise.all([
+      registerAdmin(url, sharedSecret),
+      registerUser(url),
+      registerUser(url),
+    ])
+    const [roomId, open, invited] = [await createRoom(friend), await createRoom(friend), await createRoom(friend)]
+    await joinRoom(roomId, user)
+    await friend.post(roomPath(invited, 'invite'), { user_id: user.userId })
+    const [own, foreign] = [await sendText(user, roomId, 'mine'), await sendText(friend, roomId, 'not mine')]
+    const levels = await friend.get(roomPath(roomId, 'state/m.room.power_levels/'))
+    const content = { ...levels, users: { ...levels.users, [user.userId]: 50 } }
+    await sendState(friend, roomId, { type: 'm.room.power_levels', content })
+    await admin.put(of('suspend', user.userId), { suspended: true })
+
+    const refused: [string, string, object][] = [
+      ['POST', roomPath(open, 'join'), {}],
+      ['POST', roomPath(invited, 'join'), {}],
+      ['POST', `/_matrix/client/v3/knock/${encodeURIComponent(open)}`, {}],
+      ['POST', roomPath(roomId, 'invite'), { user_id: admin.userId }],
+      ['PUT', roomPath(roomId, 'send/m.room.message/1'), { msgtype: 'm.text', body: 'x' }],
+      ['PUT', roomPath(roomId, 'state/m.room.topic/'), { topic: 'x' }],
+      ['PUT', roomPath(roomId, `redact/${encodeURIComponent(foreign)}/1`), {}],
+      ['POST', '/_matrix/client/v3/createRoom', {}],
+    ]
+    for (const [method, path, body] of refused)
+      expect([path, ...(await refusal(user, method, path, body))]).toEqual([path, 403, 'M_USER_SUSPENDED'])
+
+    expect((await logIn(user.userId)).status).toBe(200)
+    expect(bodiesOf(await historyOf(user, roomId))).toEqual(['mine', 'not mine'])
+    await user.put(roomPath(roomId, `redact/${encodeURIComponent(own)}/2`))
+    await user.post(roomPath(invited, 'leave'))
+    await user.post(roomPath(roomId, 'leave'))
+    await user.put('/_matrix/client/v3/sendToDevice/m.key.verification.request/1', { messages: {} })
+    await user.post('/_matrix/client/v3/logout')
   })
 
   test('others may not, and there are users they may not touch', async () => {
