@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { ForbiddenError, NotFoundError } from '../../core/errors.ts'
-import type { Pdu } from '../../core/events/pdu.ts'
+import type { Event, Pdu } from '../../core/events/pdu.ts'
 import type { EventId, ServerName } from '../../core/ids.ts'
+import { noteErasure } from '../../storage/erasures.ts'
 import { ALICE } from '../rooms/test-reading-room.ts'
 import { serveBackfill, serveEvent, serveMissingEvents } from './serve-history.ts'
 import { findStateBefore, serveEventAuth } from './serve-state.ts'
@@ -97,4 +98,20 @@ test('state and auth chain are those before the event; strangers get nothing', a
   await expect(findStateBefore(app, { ...request, origin: STRANGER })).rejects.toThrow(ForbiddenError)
   await expect(findStateBefore(app, { ...request, eventId: '$no' as EventId })).rejects.toThrow(NotFoundError)
   await expect(serveEvent(app, STRANGER, topic.event_id)).rejects.toThrow(ForbiddenError)
+})
+
+test('what an erased user has sent comes redacted to servers that came after that', async () => {
+  const room = await createSharedRoom(app)
+  const member = async (membership: string) =>
+    room.receive(await room.make({ type: 'm.room.member', state_key: '@boris:remote', content: { membership } }))
+  const shared = await room.message(ALICE, 'shared')
+  await member('leave')
+  const missed = await room.message(ALICE, 'missed')
+  await app.database.write((tx) => noteErasure(tx, ALICE))
+  // As the stream tells every process.
+  app.database.caches.erasedUsers.add(ALICE)
+  await member('join')
+  const bodyOf = async ({ event_id }: Event) => (await serveEvent(app, REMOTE, event_id)).content.body
+  expect(await bodyOf(shared)).toBe('shared')
+  expect(await bodyOf(missed)).toBeUndefined()
 })
