@@ -1,12 +1,14 @@
+import { setTimeout as pause } from 'node:timers/promises'
 import { type Dispatcher, request } from 'undici'
 import { canonicalJson } from '../core/canonical-json.ts'
 import type { ServerName } from '../core/ids.ts'
+import { ExcessiveJsonError, requireModestJson } from '../core/modest-json.ts'
 import { signText } from '../core/signing/sign-json.ts'
 import type { SigningKey } from '../core/signing/signing-key.ts'
 import { formatXMatrix, requestText } from '../core/signing/x-matrix.ts'
 import type { FederationConnections } from './federation-connections.ts'
 import { FederationError } from './federation-error.ts'
-import { BodyTooLargeError, bounded, readBounded } from './read-bounded.ts'
+import { BodyTooLargeError, bounded, paced, readBounded } from './read-bounded.ts'
 
 export type FederationRequest = {
   destination: ServerName
@@ -19,7 +21,9 @@ export type FederationRequest = {
   body?: unknown
   /** For the whole request with its answer; default 30 s, for streams 10 minutes. */
   timeoutMs?: number
-  /** Of the answer; default 32 MiB, for streams 1 GiB. */
+  /** Until the answer begins; default: a minute, if the whole request may take so long. */
+  beginsWithinMs?: number
+  /** Of the answer; default 1 MiB, for streams 1 GiB. */
   maxBytes?: number
   /** Ends the request early. */
   signal?: AbortSignal
@@ -50,10 +54,11 @@ export type FederationClient = {
 
 const TIMEOUT_MS = 30_000
 const STREAM_TIMEOUT_MS = 600_000
-const MAX_BYTES = 32 * 1024 * 1024
+const MAX_BYTES = 1024 * 1024
 const MAX_STREAM_BYTES = 1024 * 1024 * 1024
 const MAX_REDIRECTS = 4
 const MAX_ERROR_BYTES = 64 * 1024
+const ERROR_TIMEOUT_MS = 5000
 const NOTHING_THERE = { status: 404, errcode: 'M_NOT_FOUND' }
 const CONNECTION_TIMEOUT = 'UND_ERR_CONNECT_TIMEOUT'
 
@@ -69,9 +74,9 @@ export function createFederationClient(from: {
     if (!from.enabled) throw new FederationError('This server does not federate', NOTHING_THERE)
     if (destination === from.serverName) throw new Error(`${command.path}: this server does not ask itself`)
     const signal = signalOf(command.signal, command.timeoutMs ?? STREAM_TIMEOUT_MS)
-    const answer = await send(from, command, signal)
+    const answer = await begun(command, signal, (either) => send(from, command, either))
     if (answer.statusCode >= 200 && answer.statusCode < 300) {
-      const body = explained(destination, bounded(answer.body, command.maxBytes ?? MAX_STREAM_BYTES))
+      const body = explained(destination, bounded(paced(answer.body), command.maxBytes ?? MAX_STREAM_BYTES))
       return { headers: answer.headers, body }
     }
     throw await refusal(destination, answer)
@@ -90,7 +95,7 @@ export function createFederationClient(from: {
           headers: { 'user-agent': 'Hearth' },
         })
         if (answer.statusCode === 200)
-          return { headers: answer.headers, body: explained(destination, bounded(answer.body, maxBytes)) }
+          return { headers: answer.headers, body: explained(destination, bounded(paced(answer.body), maxBytes)) }
         const { location } = answer.headers
         if (answer.statusCode < 300 || answer.statusCode > 399 || typeof location !== 'string')
           throw await refusal(destination, answer)
@@ -110,9 +115,11 @@ export function createFederationClient(from: {
       const { body } = await stream({ ...command, timeoutMs: command.timeoutMs ?? TIMEOUT_MS, maxBytes })
       const text = await readBounded(body, maxBytes)
       try {
+        requireModestJson(text)
         return JSON.parse(text.toString())
       } catch (error) {
-        throw new FederationError(`${command.destination} does not answer JSON`, { cause: error })
+        const what = error instanceof ExcessiveJsonError ? 'JSON that is worth reading' : 'JSON'
+        throw new FederationError(`${command.destination} does not answer ${what}`, { cause: error })
       }
     },
   }
@@ -121,6 +128,23 @@ export function createFederationClient(from: {
 function signalOf(signal: AbortSignal | undefined, timeoutMs: number): AbortSignal {
   const timeout = AbortSignal.timeout(timeoutMs)
   return signal ? AbortSignal.any([signal, timeout]) : timeout
+}
+
+/** What `work` returns if it does so in time. */
+async function begun<Result>(
+  { beginsWithinMs }: FederationRequest,
+  signal: AbortSignal,
+  work: (signal: AbortSignal) => Promise<Result>,
+): Promise<Result> {
+  if (beginsWithinMs === undefined) return work(signal)
+  const late = new AbortController()
+  const error = new DOMException('The answer does not begin', 'TimeoutError')
+  const timer = setTimeout(() => late.abort(error), beginsWithinMs)
+  try {
+    return await work(AbortSignal.any([signal, late.signal]))
+  } finally {
+    clearTimeout(timer)
+  }
 }
 
 async function send(
@@ -189,7 +213,12 @@ function reason(error: unknown): string {
 /** The error that an answer other than 2xx is. */
 async function refusal(destination: ServerName, answer: Dispatcher.ResponseData): Promise<FederationError> {
   const status = answer.statusCode
-  const text = await readBounded(answer.body, MAX_ERROR_BYTES).catch(() => undefined)
+  // Who explains at length, or slowly, is not listened to.
+  const text = await Promise.race([
+    readBounded(answer.body, MAX_ERROR_BYTES).catch(() => undefined),
+    pause(ERROR_TIMEOUT_MS, undefined, { ref: false }),
+  ])
+  answer.body.on('error', () => {}).destroy()
   const { errcode, error, ...extra } = parseObject(text)
   const said = typeof error === 'string' ? `: ${error}` : ''
   return new FederationError(`${destination} answers ${status}${said}`, {

@@ -6,6 +6,18 @@ export class BodyTooLargeError extends Error {
   }
 }
 
+/** Thrown where a body comes so slowly that it may as well not come. */
+export class BodyTooSlowError extends Error {
+  constructor() {
+    super('the answer comes too slowly')
+    this.name = new.target.name
+  }
+}
+
+/** Time that a body may keep us waiting, and how many bytes buy a second more. */
+const PATIENCE_MS = 20_000
+const BYTES_PER_SECOND = 1024
+
 /** Reads a whole body. Throws BodyTooLargeError, and ends the connection, beyond `limit` bytes. */
 export async function readBounded(body: AsyncIterable<Buffer>, limit: number): Promise<Buffer> {
   const chunks: Buffer[] = []
@@ -21,5 +33,22 @@ export async function* bounded(body: AsyncIterable<Buffer>, limit: number): Asyn
     // Leaving the loop destroys the stream.
     if (size > limit) throw new BodyTooLargeError(limit)
     yield chunk
+  }
+}
+
+/**
+ * The chunks of a body that may take long as a whole, as long as it gets on. Throws BodyTooSlowError, and ends the connection, when it only trickles;
+ * total silence is for the connection to notice. What the reader does meanwhile does not count. `now`: milliseconds.
+ */
+export async function* paced(body: AsyncIterable<Buffer>, now = () => performance.now()): AsyncGenerator<Buffer> {
+  let waited = 0
+  let size = 0
+  let since = now()
+  for await (const chunk of body) {
+    waited += now() - since
+    size += chunk.length
+    if (waited > PATIENCE_MS + (size / BYTES_PER_SECOND) * 1000) throw new BodyTooSlowError()
+    yield chunk
+    since = now()
   }
 }

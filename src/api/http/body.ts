@@ -1,6 +1,13 @@
 import type { IncomingMessage } from 'node:http'
 import type { Config } from '../../config.ts'
 import { BadJsonError, MatrixError, TooLargeError } from '../../core/errors.ts'
+import { ExcessiveJsonError, requireModestJson } from '../../core/modest-json.ts'
+
+/** Of all bodies that this process is reading: beyond, those that are large themselves are refused. */
+const MAX_BEING_READ = 256 * 1024 * 1024
+const LARGE_BYTES = 1024 * 1024
+const RETRY_MS = 5000
+let beingRead = 0
 
 const MAX_FORM_BYTES = 64 * 1024
 const utf8 = new TextDecoder('utf-8', { fatal: true })
@@ -16,8 +23,12 @@ export async function readJson(request: IncomingMessage, limits: Config['limits'
   const bytes = await within(limits.request_timeout, readBody(request, limits.request_size))
   if (bytes.length === 0) return undefined
   try {
+    requireModestJson(bytes)
     return JSON.parse(utf8.decode(bytes))
-  } catch {
+  } catch (error) {
+    if (error instanceof ExcessiveJsonError) {
+      throw error.isTooDeep ? new BadJsonError(error.message) : new TooLargeError(error.message)
+    }
     throw new MatrixError(400, 'M_NOT_JSON', 'The request body is not JSON in UTF-8')
   }
 }
@@ -51,10 +62,21 @@ async function readBody(request: IncomingMessage, limit: number): Promise<Buffer
   const chunks: Buffer[] = []
   let size = 0
   // An iterator that is left early must not close the connection, for the error is to be answered.
-  for await (const chunk of request.iterator({ destroyOnReturn: false })) {
-    size += chunk.length
-    if (size > limit) throw tooLarge()
-    chunks.push(chunk)
+  try {
+    for await (const chunk of request.iterator({ destroyOnReturn: false })) {
+      size += chunk.length
+      beingRead += chunk.length
+      if (size > limit) throw tooLarge()
+      if (beingRead > MAX_BEING_READ && size > LARGE_BYTES) throw tooMany()
+      chunks.push(chunk)
+    }
+  } finally {
+    beingRead -= size
   }
   return chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)
+}
+
+function tooMany(): MatrixError {
+  const retry = { retry_after_ms: RETRY_MS }
+  return new MatrixError(503, 'M_UNKNOWN', 'There are too many large requests at this time', retry)
 }

@@ -5,7 +5,7 @@ import { type ServerName, serverNameOf } from '../../core/ids.ts'
 import type { KeyClaim } from '../../storage/one-time-keys.ts'
 import { type ClaimedKeys, claimOwnUsersKeys } from '../devices/claim-keys.ts'
 import { askServers, type Failures } from './ask-servers.ts'
-import { keyTimeout } from './query-keys.ts'
+import { keyTimeout, MAX_KEY_BYTES } from './query-keys.ts'
 
 /**
  * A one-time or fallback key for each claim, of users of any server. Claims that cannot be served are left out; servers that do not answer in
@@ -45,7 +45,7 @@ async function askForKeys(
   const path = '/_matrix/federation/v1/user/keys/claim'
   const body = { one_time_keys: wanted }
   const { one_time_keys: told } = answer.parse(
-    await app.federation.request({ destination, method: 'POST', path, body, timeoutMs }),
+    await app.federation.request({ destination, method: 'POST', path, body, timeoutMs, maxBytes: MAX_KEY_BYTES }),
   )
   const found: ClaimedKeys = {}
   for (const { user_id, device_id, algorithm } of claims) {

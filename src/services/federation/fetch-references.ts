@@ -2,7 +2,9 @@ import type { App } from '../../app.ts'
 import type { EventId, ServerName } from '../../core/ids.ts'
 import { FederationError } from '../../infra/federation-error.ts'
 import { type EventNid, findEventNids } from '../../storage/event-nids.ts'
-import { askEventAuth, askEvents, askState, askStateIds, type EventSource } from './ask-for-events.ts'
+import { acceptReceived } from './accept-received.ts'
+import { askEventAuth, askEvents, askStateIds, type EventSource } from './ask-for-events.ts'
+import { askState } from './ask-state.ts'
 import { storeCitedEvents } from './store-cited-events.ts'
 
 export type FetchingApp = Pick<App, 'federation' | 'keyRing' | 'logger' | 'database' | 'takeNids'>
@@ -78,9 +80,14 @@ async function fetchState(
     await storeCitedEvents(app, source.version, await askEvents(app, source, missing))
     return
   }
-  const [own, state] = await Promise.all([
+  const [own, told] = await Promise.all([
     askEvents(app, source, [eventId]),
     fromAny(source, (one) => askState(app, one, eventId)),
   ])
-  await storeCitedEvents(app, source.version, [...state, ...own])
+  try {
+    await acceptReceived(app, source, told, () => {})
+  } finally {
+    await told.spool.close()
+  }
+  await storeCitedEvents(app, source.version, own)
 }

@@ -15,6 +15,8 @@ type Wanted = ReadonlyMap<UserId, readonly string[]>
 /** How long clients may let us wait for other servers, in milliseconds, and how long where they say nothing. */
 const MAX_TIMEOUT_MS = 20_000
 const TIMEOUT_MS = 10_000
+/** Of what one server tells of keys. */
+export const MAX_KEY_BYTES = 16 * 1024 * 1024
 
 /**
  * The identity and cross-signing keys of users as `viewer` may see them; `wanted`: for each user the devices, none for all of them. Servers that
@@ -81,7 +83,9 @@ async function askForKeys(
   const body = { device_keys: Object.fromEntries(wanted) }
   const told = answer
     .catch({ device_keys: {}, master_keys: {}, self_signing_keys: {} })
-    .parse(await app.federation.request({ destination, method: 'POST', path, body, timeoutMs }))
+    .parse(
+      await app.federation.request({ destination, method: 'POST', path, body, timeoutMs, maxBytes: MAX_KEY_BYTES }),
+    )
   const asked = <Value>(of: Record<string, Value>) =>
     Object.entries(of).filter(([userId]) => wanted.has(userId as UserId))
   return {
