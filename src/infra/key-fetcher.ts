@@ -17,7 +17,8 @@ export type KeyFetcher = {
   fetch(missing: readonly WantedKey[]): Promise<ServerKeyRow[]>
 }
 
-const AT_A_TIME = 32
+/** Of those who make requests, and of those whose events come along. */
+const AT_A_TIME = 64
 const TIMEOUT_MS = 10_000
 const MAX_BYTES = 64 * 1024
 const MAX_NOTARY_BYTES = 8 * 1024 * 1024
@@ -36,7 +37,8 @@ export function createKeyFetcher(from: {
 }): KeyFetcher {
   const asked = new LRUCache<ServerName, Trouble>({ max: 50_000 })
   const singleFlight = createSingleFlight<ServerKeyRow[]>()
-  const limit = createConcurrencyLimit(AT_A_TIME)
+  // Whoever sends events of many servers that do not answer must not keep the others from being heard.
+  const [requestLane, eventLane] = [createConcurrencyLimit(AT_A_TIME), createConcurrencyLimit(AT_A_TIME)]
 
   /** Who makes a request is most likely there: servers are asked again soon. For old events one must not wait on every dead server each time. */
   function mayAsk({ serverName, inUse }: WantedKey): boolean {
@@ -46,9 +48,9 @@ export function createKeyFetcher(from: {
     return from.clock.now() >= last.at + pause
   }
 
-  function askServer(serverName: ServerName): Promise<ServerKeyRow[]> {
-    return singleFlight(serverName, () =>
-      limit(async () => {
+  function askServer({ serverName, inUse }: WantedKey): Promise<ServerKeyRow[]> {
+    return singleFlight(`${inUse} ${serverName}`, () =>
+      (inUse ? requestLane : eventLane)(async () => {
         const rows = await fetchFromServer(from, serverName).catch(() => [])
         const failures = rows.length > 0 ? 0 : (asked.get(serverName)?.failures ?? 0) + 1
         asked.set(serverName, { at: from.clock.now(), failures })
@@ -59,14 +61,14 @@ export function createKeyFetcher(from: {
 
   return {
     async fetch(missing) {
-      const servers = [...new Set(missing.filter(mayAsk).map(({ serverName }) => serverName))]
-      const rows = (await Promise.all(servers.map(askServer))).flat()
-      const silent = new Set(servers)
+      const wanted = new Map(missing.filter(mayAsk).map((key) => [key.serverName, key]))
+      const rows = (await Promise.all([...wanted.values()].map(askServer))).flat()
+      const silent = new Set(wanted.keys())
       for (const { server_name } of rows) silent.delete(server_name)
       for (const notary of from.notaries) {
-        const wanted = missing.filter(({ serverName }) => silent.has(serverName) && serverName !== notary)
-        if (wanted.length === 0) break
-        const told = await fetchFromNotary(from, notary, wanted).catch(() => [])
+        const left = missing.filter(({ serverName }) => silent.has(serverName) && serverName !== notary)
+        if (left.length === 0) break
+        const told = await fetchFromNotary(from, notary, left).catch(() => [])
         rows.push(...told)
         for (const { server_name } of told) silent.delete(server_name)
       }

@@ -1,5 +1,5 @@
 import { sql } from 'kysely'
-import type { EventId, RoomId, ServerName } from '../core/ids.ts'
+import type { RoomId, ServerName } from '../core/ids.ts'
 import type { Db, Tx } from './database.ts'
 import type { InboxRow } from './federation-inbox-schema.ts'
 
@@ -28,8 +28,9 @@ export async function forgetTransactions(tx: Tx, before: number): Promise<void> 
   await sql`delete from federation_transactions where received_ts < ${before}::bigint`.execute(tx.sql)
 }
 
-/** Queues events; one that waits already is tried again at once, and from the server that sent it last. */
-export async function storeInInbox(tx: Tx, events: readonly NewInboxRow[], now: number): Promise<void> {
+/** Queues events; one that waits already is tried again at once, and from the server that sent it last. Of those that are the same the first counts. */
+export async function storeInInbox(tx: Tx, arrived: readonly NewInboxRow[], now: number): Promise<void> {
+  const events = [...new Map(arrived.toReversed().map((event) => [event.event_id, event])).values()].reverse()
   if (events.length === 0) return
   await sql`insert into federation_inbox (room_id, event_id, origin, pdu, received_ts)
     select room_id, event_id, origin, pdu, ${now}::bigint from unnest(${events.map((event) => event.room_id)}::text[],
@@ -73,17 +74,25 @@ export async function releaseInboxRooms(tx: Tx, holder: string): Promise<void> {
   )
 }
 
-/** The next events of a room that do not rest, and how many arrivals there had been before they were looked for. */
+export type InboxPage = { roomId: RoomId; holder: string; now: number; limit: number; except: readonly ServerName[] }
+
+/**
+ * The next events of a room that do not rest and are not of certain servers, and how many arrivals there had been before they were looked for.
+ * undefined: the room is not held by `holder` any more, as happens to processes that have stood still for longer than a lease.
+ */
 export async function loadInbox(
   db: Db,
-  { roomId, now, limit }: { roomId: RoomId; now: number; limit: number },
-): Promise<{ arrivals: number; events: InboxRow[] }> {
-  const room = await sql<{
-    arrivals: number
-  }>`select arrivals from federation_inbox_rooms where room_id = ${roomId}`.execute(db.sql)
+  { roomId, holder, now, limit, except }: InboxPage,
+): Promise<{ arrivals: number; events: InboxRow[] } | undefined> {
+  const held = await sql<{ arrivals: number }>`select arrivals from federation_inbox_rooms
+    where room_id = ${roomId} and leased_by = ${holder}`.execute(db.sql)
+  const [room] = held.rows
+  if (!room) return undefined
   const { rows } = await sql<InboxRow>`select * from federation_inbox where room_id = ${roomId}
-    and retry_ts <= ${now}::bigint order by inbox_nid limit ${limit}::int`.execute(db.sql)
-  return { arrivals: room.rows[0]?.arrivals ?? 0, events: rows }
+    and retry_ts <= ${now}::bigint and origin <> all(${except}::text[]) order by inbox_nid limit ${limit}::int`.execute(
+    db.sql,
+  )
+  return { arrivals: room.arrivals, events: rows }
 }
 
 /** Ends the work on a room, until the next event has rested. False when something has arrived since `arrivals` was read. */
@@ -115,8 +124,18 @@ export async function removeFromInbox(
     where federation_inbox.inbox_nid = done.inbox_nid and federation_inbox.arrivals = done.arrivals`.execute(tx.sql)
 }
 
-/** Lets an event rest after a failure. */
-export async function restInInbox(tx: Tx, event: { event_id: EventId; retryTs: number }): Promise<void> {
-  await sql`update federation_inbox set attempts = attempts + 1, retry_ts = ${event.retryTs}::bigint
-    where event_id = ${event.event_id}`.execute(tx.sql)
+/** Lets what a server has sent into a room rest, after that server could not help with it. */
+export async function restInInbox(
+  tx: Tx,
+  { roomId, origin, retryTs }: { roomId: RoomId; origin: ServerName; retryTs: number },
+): Promise<void> {
+  await sql`update federation_inbox set attempts = attempts + 1, retry_ts = ${retryTs}::bigint
+    where room_id = ${roomId} and origin = ${origin}`.execute(tx.sql)
+}
+
+/** How much has arrived for each of some rooms since their inboxes were last empty. */
+export async function findInboxArrivals(db: Db, rooms: readonly RoomId[]): Promise<Map<RoomId, number>> {
+  const { rows } = await sql<{ room_id: RoomId; arrivals: number }>`select room_id, arrivals from federation_inbox_rooms
+    where room_id = any(${rooms}::text[])`.execute(db.sql)
+  return new Map(rows.map(({ room_id, arrivals }) => [room_id, arrivals]))
 }

@@ -1,0 +1,167 @@
+import type { App } from '../../app.ts'
+import type { Pdu } from '../../core/events/pdu.ts'
+import { toEvent } from '../../core/events/to-event.ts'
+import type { RoomId, ServerName } from '../../core/ids.ts'
+import type { RoomVersion } from '../../core/room-versions.ts'
+import { FederationError } from '../../infra/federation-error.ts'
+import { createKeyedLimit } from '../../infra/keyed-limit.ts'
+import { finishInboxRoom, loadInbox, removeFromInbox, restInInbox } from '../../storage/federation-inbox.ts'
+import type { InboxRow } from '../../storage/federation-inbox-schema.ts'
+import { loadRoomVersions } from '../../storage/room-versions.ts'
+import { appendRemoteEvent, MissingEventsError } from '../rooms/append-remote-event.ts'
+import { PolicySignatureNeeded } from '../rooms/policy-server.ts'
+import type { TakingApp } from './append-with-help.ts'
+import { takeEvent } from './take-event.ts'
+
+export type InboxApp = TakingApp & Pick<App, 'database' | 'clock' | 'random'>
+
+/** Takes in what waits for single rooms. */
+export type RoomWorker = {
+  /** Takes in the events of a room, which this process holds, until there are no more. Those of one server keep their order. */
+  workOff(roomId: RoomId): Promise<void>
+  /** How many rooms only wait for other servers. */
+  waitingRooms(): number
+  /** Lets rooms go on that wait, and for which something has arrived. */
+  tellArrivals(find: (rooms: readonly RoomId[]) => Promise<ReadonlyMap<RoomId, number>>): Promise<void>
+}
+
+const PAGE = 50
+const FIRST_REST_MS = 2000
+const LONGEST_REST_MS = 600_000
+/** About an hour with the rests between. */
+const MOST_ATTEMPTS = 14
+/** Rooms for which one server is asked at a time, and rooms that may wait for their turn; others rest. */
+const AT_ONCE_OF_SERVER = 8
+const WAITING_FOR_SERVER = 100
+const CROWDED_REST_MS = 5000
+
+/** A room that waits, and what had arrived for it by then. */
+type Waiting = { arrivals: number; goOn: () => void }
+
+export function createRoomWorker(app: InboxApp, holder: string): RoomWorker {
+  const waiting = new Map<RoomId, Waiting>()
+  const ofServer = createKeyedLimit<ServerName>({ limit: AT_ONCE_OF_SERVER, size: WAITING_FOR_SERVER })
+
+  async function workOff(roomId: RoomId): Promise<void> {
+    const version = (await loadRoomVersions(app.database, [roomId])).get(roomId)
+    // Servers that are being asked about what they have sent: what else they sent waits for that, and nobody else's does.
+    const asked = new Map<ServerName, Promise<void>>()
+    try {
+      while (!app.stopping.aborted) {
+        const page = { roomId, holder, now: app.clock.now(), limit: PAGE, except: [...asked.keys()] }
+        const found = await loadInbox(app.database, page)
+        if (!found) return
+        const { arrivals, events } = found
+        if (events.length === 0 && asked.size > 0) await somethingHappens(roomId, arrivals, asked)
+        else if (events.length === 0) {
+          if (await app.database.write((tx) => finishInboxRoom(tx, { roomId, holder, arrivals }))) return
+        } else if (!version) await app.database.write((tx) => removeFromInbox(tx, events))
+        else for (const row of await takeMany(app, roomId, { version, events })) ask(version, row, asked)
+      }
+    } finally {
+      await Promise.all(asked.values())
+    }
+  }
+
+  function ask(version: RoomVersion, row: InboxRow, asked: Map<ServerName, Promise<void>>): void {
+    const help =
+      ofServer(row.origin, () => takeOne(app, version, row)) ?? rest(app, row, app.clock.now() + CROWDED_REST_MS)
+    const settled = help
+      .catch((error) => app.logger.warn({ err: error, room_id: row.room_id }, 'an event could not be taken in'))
+      .finally(() => asked.delete(row.origin))
+    asked.set(row.origin, settled)
+  }
+
+  async function somethingHappens(
+    roomId: RoomId,
+    arrivals: number,
+    asked: ReadonlyMap<ServerName, Promise<void>>,
+  ): Promise<void> {
+    const arrived = new Promise<void>((resolve) => waiting.set(roomId, { arrivals, goOn: resolve }))
+    await Promise.race([arrived, ...asked.values()])
+    waiting.delete(roomId)
+  }
+
+  return {
+    workOff,
+    waitingRooms: () => waiting.size,
+    async tellArrivals(find) {
+      if (waiting.size === 0) return
+      const arrivals = await find([...waiting.keys()])
+      for (const [roomId, room] of waiting) if (arrivals.get(roomId) !== room.arrivals) room.goOn()
+    },
+  }
+}
+
+/**
+ * Takes in, in one transaction, those events of which all that they need is here. Returns, of each server, the first of which something is missing;
+ * what the server has sent after that is left for later.
+ */
+async function takeMany(
+  app: InboxApp,
+  roomId: RoomId,
+  { version, events }: { version: RoomVersion; events: readonly InboxRow[] },
+): Promise<InboxRow[]> {
+  try {
+    return await app.rooms.run(roomId, async (room) => {
+      const done: InboxRow[] = []
+      const stuck = new Map<ServerName, InboxRow>()
+      for (const row of events) {
+        if (stuck.has(row.origin)) continue
+        try {
+          const { outcome, reason } = await appendRemoteEvent(app, room, eventOf(version, row))
+          noteOutcome(app, row, { outcome, reason })
+          done.push(row)
+        } catch (error) {
+          if (!(error instanceof MissingEventsError || error instanceof PolicySignatureNeeded)) throw error
+          stuck.set(row.origin, row)
+        }
+      }
+      if (done.length > 0) room.writes.push((tx) => removeFromInbox(tx, done))
+      return [...stuck.values()]
+    })
+  } catch (error) {
+    app.logger.warn(
+      { err: error, room_id: roomId },
+      'events could not be taken in together; one by one they are tried again',
+    )
+    return events.slice(0, 1)
+  }
+}
+
+/** Takes in one event, with what it refers to; what fails for good is dropped, so that it holds up no other. */
+async function takeOne(app: InboxApp, version: RoomVersion, row: InboxRow): Promise<void> {
+  const { origin, room_id: roomId, event_id } = row
+  try {
+    const outcome = await takeEvent(app, { origin, roomId, version, event: eventOf(version, row) })
+    noteOutcome(app, row, outcome)
+  } catch (error) {
+    if (app.stopping.aborted) return
+    const mayHelp = !(error instanceof FederationError) || error.retryable
+    if (mayHelp && row.attempts < MOST_ATTEMPTS) {
+      app.logger.info(
+        { err: error, room_id: roomId, event_id, origin },
+        'an event cannot be taken in now; it is tried again',
+      )
+      return rest(app, row, app.clock.now() + Math.min(FIRST_REST_MS * 2 ** row.attempts, LONGEST_REST_MS))
+    }
+    app.logger.warn({ err: error, room_id: roomId, event_id, origin }, 'an event cannot be taken in and is dropped')
+  }
+  await app.database.write((tx) => removeFromInbox(tx, [row]))
+}
+
+function rest(app: InboxApp, { room_id: roomId, origin }: InboxRow, retryTs: number): Promise<void> {
+  return app.database.write((tx) => restInInbox(tx, { roomId, origin, retryTs }))
+}
+
+function eventOf(version: RoomVersion, row: InboxRow) {
+  return toEvent(version, JSON.parse(row.pdu) as Pdu, { event_id: row.event_id })
+}
+
+function noteOutcome(
+  app: InboxApp,
+  { room_id, event_id, origin }: InboxRow,
+  { outcome, reason }: { outcome: string; reason?: string | undefined },
+): void {
+  if (reason !== undefined) app.logger.info({ room_id, event_id, origin, reason }, `an event is ${outcome}`)
+}

@@ -1,0 +1,136 @@
+import { sql } from 'kysely'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { pollUntil } from '../../../spec-tests/harness/poll-until.ts'
+import type { Event } from '../../core/events/pdu.ts'
+import type { ServerName } from '../../core/ids.ts'
+import { FederationError } from '../../infra/federation-error.ts'
+import { loadEventsById } from '../../storage/events.ts'
+import { storeInInbox } from '../../storage/federation-inbox.ts'
+import { createReceivingApp, createSharedRoom, REMOTE, type ReceivingApp } from './test-remote-server.ts'
+import { inboxOf } from './work-inbox.ts'
+
+let app: ReceivingApp
+beforeAll(async () => {
+  app = await createReceivingApp()
+  inboxOf(app, { roomsAtOnce: AT_ONCE })
+})
+afterAll(() => app.database.close())
+
+type Room = Awaited<ReturnType<typeof createSharedRoom>>
+const AT_ONCE = 3
+const ELSE = 'else' as ServerName
+
+async function isStored(event: Event): Promise<boolean> {
+  const [stored] = await loadEventsById(app.database, [event.event_id])
+  return stored !== undefined && stored.event_order !== null
+}
+
+/** An event comes by way of a server. */
+async function arrive(event: Event, origin: ServerName): Promise<void> {
+  const { event_id, room_id } = event
+  const row = { event_id, room_id, origin, pdu: JSON.stringify(event.pdu) }
+  await app.database.write((tx) => storeInInbox(tx, [row], app.clock.now()))
+  await inboxOf(app).look()
+}
+
+/** Two events of which the first does not come; what answers for it. */
+async function gapIn(room: Room): Promise<{ missing: Event; late: Event }> {
+  const missing = await room.make({ content: { body: 'missing' } })
+  return { missing, late: await room.make({ content: { body: 'late' }, prev_events: [missing.event_id] }) }
+}
+
+async function waitingFor(event: Event): Promise<{ attempts: number; retry_ts: number } | undefined> {
+  const { rows } = await sql<{ attempts: number; retry_ts: number }>`select attempts, retry_ts from federation_inbox
+    where event_id = ${event.event_id}`.execute(app.database.sql)
+  return rows[0]
+}
+
+/** As the server does each second. */
+function pollLooking(what: string, holds: () => Promise<boolean>): Promise<boolean> {
+  return pollUntil(what, async () => {
+    await inboxOf(app).look()
+    return holds()
+  })
+}
+
+test('a server that does not answer holds up neither other rooms, however many it is asked about, nor others in its rooms', async () => {
+  const rooms = await Promise.all(Array.from({ length: 3 * AT_ONCE }, () => createSharedRoom(app)))
+  const other = await createSharedRoom(app)
+  const gaps = await Promise.all(rooms.map(gapIn))
+  const { promise: released, resolve: release } = Promise.withResolvers<void>()
+  app.answerWith(async ({ path }) => {
+    await released
+    const gap = gaps.find(({ late }) => path.includes(encodeURIComponent(late.room_id)))
+    return path.includes('/get_missing_events/') ? { events: [gap!.missing.pdu] } : undefined
+  })
+  for (const { late } of gaps) await arrive(late, REMOTE)
+  const elsewhere = await other.make()
+  await arrive(elsewhere, REMOTE)
+  await pollLooking('another room goes on', () => isStored(elsewhere))
+  const here = await rooms[0]!.make()
+  await arrive(here, ELSE)
+  await pollLooking('another server is heard in the same room', () => isStored(here))
+  expect(await isStored(gaps[0]!.late)).toBe(false)
+  release()
+  for (const { late, missing } of gaps) {
+    await pollLooking('what was missing is here', async () => (await isStored(late)) && isStored(missing))
+  }
+  await inboxOf(app).idle()
+})
+
+test('what cannot be had now is tried again, ever more seldom, with all that the server has sent, and given up after an hour', async () => {
+  const room = await createSharedRoom(app)
+  const { late } = await gapIn(room)
+  const next = await room.make({ content: { body: 'next' }, prev_events: [late.event_id] })
+  app.answerWith(() => {
+    throw new FederationError('it is down')
+  })
+  await arrive(late, REMOTE)
+  await inboxOf(app).idle()
+  await arrive(next, REMOTE)
+  await inboxOf(app).idle()
+  expect(await waitingFor(late)).toMatchObject({ attempts: 2 })
+  const began = app.clock.now()
+  while (await waitingFor(late)) {
+    const { retry_ts } = (await waitingFor(late))!
+    app.clock.advance(Math.max(0, retry_ts - app.clock.now()))
+    await inboxOf(app).look()
+    await inboxOf(app).idle()
+  }
+  const minutes = (app.clock.now() - began) / 60_000
+  expect(minutes).toBeGreaterThan(45)
+  expect(minutes).toBeLessThan(90)
+  expect(await isStored(late)).toBe(false)
+})
+
+test('others in the room are asked for what a server does not tell', async () => {
+  const room = await createSharedRoom(app)
+  const { missing, late } = await gapIn(room)
+  app.answerWith(({ path, destination }) => {
+    if (destination === ELSE) throw new FederationError('it is down')
+    return path.includes('/get_missing_events/') ? { events: [missing.pdu] } : undefined
+  })
+  await arrive(late, ELSE)
+  await inboxOf(app).idle()
+  expect(await isStored(missing)).toBe(true)
+  expect(await isStored(late)).toBe(true)
+})
+
+test('a room that another process has taken, for this one stood still, is let go', async () => {
+  const room = await createSharedRoom(app)
+  const { missing, late } = await gapIn(room)
+  const { promise: released, resolve: release } = Promise.withResolvers<void>()
+  app.answerWith(async ({ path }) => {
+    await released
+    return path.includes('/get_missing_events/') ? { events: [missing.pdu] } : undefined
+  })
+  await arrive(late, REMOTE)
+  const takeOver = sql`update federation_inbox_rooms set leased_by = 'another' where room_id = ${room.roomId}`
+  await app.database.write((tx) => takeOver.execute(tx.sql))
+  release()
+  await inboxOf(app).idle()
+  const { rows } = await sql`select leased_by from federation_inbox_rooms where room_id = ${room.roomId}`.execute(
+    app.database.sql,
+  )
+  expect(rows).toEqual([{ leased_by: 'another' }])
+})
