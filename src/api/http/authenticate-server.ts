@@ -3,6 +3,7 @@ import type { App } from '../../app.ts'
 import { canonicalJson } from '../../core/canonical-json.ts'
 import {
   authenticateServer,
+  findClaims,
   readCredentials,
   type ServerSession,
 } from '../../services/federation/authenticate-server.ts'
@@ -14,11 +15,12 @@ export async function receiveSigned(
   app: App,
   request: IncomingMessage,
 ): Promise<{ session: ServerSession; body: unknown }> {
-  const credentials = readCredentials(app, request.headersDistinct.authorization ?? [])
+  // Keys may take long to come; meanwhile nothing of the body is in memory.
+  const claims = await findClaims(app, readCredentials(app, request.headersDistinct.authorization ?? []))
   const body =
     request.method === 'GET' || request.method === 'HEAD' ? undefined : await readJson(request, app.config.limits)
   const content = body === undefined ? undefined : canonicalJson(body as object, { strict: false })
-  const session = await authenticateServer(app, credentials, { method: request.method!, uri: request.url!, content })
+  const session = authenticateServer(app, claims, { method: request.method!, uri: request.url!, content })
   noteServerAlive(app, session.origin)
   return { session, body: body === undefined ? {} : body }
 }

@@ -19,6 +19,7 @@ export function serveEndpoint(app: App, limiter: RateLimiter, endpoint: AnyEndpo
     if (endpoint.auth === 'server') {
       const { session, body } = await receiveSigned(app, context.req)
       context.state.userId = session.origin
+      // Only now is it known whose request it is; nobody uses up what others may ask for.
       await limiter.take('federation', session.origin)
       return respond(context, await endpoint.handle(callOf(app, endpoint, context, { query, session, body }), app))
     }

@@ -9,7 +9,7 @@ import { createNoFederation } from '../../infra/test-federation.ts'
 import type { Database } from '../../storage/database.ts'
 import { storeServerKeys } from '../../storage/server-keys.ts'
 import { createTestDatabase } from '../../storage/test-database.ts'
-import { authenticateServer, readCredentials } from './authenticate-server.ts'
+import { authenticateServer, findClaims, readCredentials } from './authenticate-server.ts'
 
 const NOW = 1_700_000_000_000
 const US = 'us' as ServerName
@@ -38,7 +38,8 @@ async function setUp() {
   const app = { ...from, keyRing: createKeyRing(from) }
   return {
     signingKey,
-    ask: async (headers: string[], asked = request) => authenticateServer(app, readCredentials(app, headers), asked),
+    ask: async (headers: string[], asked = request) =>
+      authenticateServer(app, await findClaims(app, readCredentials(app, headers)), asked),
   }
 }
 

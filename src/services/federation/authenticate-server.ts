@@ -26,22 +26,37 @@ export function readCredentials(
   return [first, ...others]
 }
 
-/** Whose request it is, once one of the signatures is verified. `content`: canonical JSON of its body. Throws 401 M_UNAUTHORIZED. */
-export async function authenticateServer(
+/** A server that a request claims to be from, and its key. */
+export type Claim = XMatrixCredentials & { key: KeyObject }
+
+/** What of the credentials could be true, for the keys are known or can be had. To be called before anything of the request's body is read. Throws 401 M_UNAUTHORIZED. */
+export async function findClaims(
   app: Pick<App, 'serverName' | 'keyRing' | 'clock'>,
-  credentials: readonly XMatrixCredentials[],
-  request: { method: string; uri: string; content: string | undefined },
-): Promise<ServerSession> {
+  credentials: readonly [XMatrixCredentials, ...XMatrixCredentials[]],
+): Promise<Claim[]> {
   const validAt = app.clock.now()
   const wanted = credentials.map(({ origin, keyId }) => ({ serverName: origin, keyId, validAt, inUse: true }))
   const keys = await app.keyRing.find(wanted)
-  for (const [place, { origin, signature }] of credentials.entries()) {
+  const claims = credentials.flatMap((each, place) => {
     const key = keys[place]
+    return key && each.origin !== app.serverName ? [{ ...each, key }] : []
+  })
+  const [{ origin, keyId }] = credentials
+  if (claims.length === 0) throw unauthorized(`No key ${keyId} of ${origin} is known`)
+  return claims
+}
+
+/** Whose request it is, once one of the signatures is verified. `content`: canonical JSON of its body. Throws 401 M_UNAUTHORIZED. */
+export function authenticateServer(
+  app: Pick<App, 'serverName'>,
+  claims: readonly Claim[],
+  request: { method: string; uri: string; content: string | undefined },
+): ServerSession {
+  for (const { origin, signature, key } of claims) {
     const text = requestText({ ...request, origin, destination: app.serverName })
-    if (key && origin !== app.serverName && isSigned(text, signature, key)) return { origin }
+    if (isSigned(text, signature, key)) return { origin }
   }
-  const [{ origin, keyId } = { origin: '', keyId: '' }] = credentials
-  throw unauthorized(keys.some(Boolean) ? `The signature is not of ${origin}` : `No key ${keyId} of ${origin} is known`)
+  throw unauthorized(`The signature is not of ${claims[0]?.origin}`)
 }
 
 function isSigned(text: string, signature: string, key: KeyObject): boolean {
