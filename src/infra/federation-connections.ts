@@ -3,7 +3,7 @@ import { type Agent, type buildConnector, type Dispatcher, Pool } from 'undici'
 import type { ServerName } from '../core/ids.ts'
 import type { Clock } from './clock.ts'
 import { createDelegationLookUp } from './delegations.ts'
-import { findServer, type ServerTarget } from './server-discovery.ts'
+import { type DiscoverySources, findServer, type ServerTarget } from './server-discovery.ts'
 import { createSrvLookUp } from './srv-records.ts'
 import {
   type Connect,
@@ -26,13 +26,20 @@ export type FederationConnections = {
 const CONNECTIONS = 8
 const MAX_DESTINATIONS = 5000
 const IDLE_MS = 60_000
-/** Time without a byte of the answer, or of its beginning. */
+/** Time until an answer begins: large rooms take theirs. */
 const SILENCE_MS = 60_000
+/** Time without a byte, once it has begun. */
+const PAUSE_MS = 30_000
 
-export function createFederationConnections(rules: ConnectionRules, clock: Clock): FederationConnections {
+/** `discovery`: where servers are looked for, if not in `.well-known` and DNS. */
+export function createFederationConnections(
+  rules: ConnectionRules,
+  clock: Clock,
+  discovery?: DiscoverySources,
+): FederationConnections {
   const secureContext = createTrust(rules)
   const anywhere = createGuardedAgent(rules, secureContext)
-  const sources = {
+  const sources = discovery ?? {
     delegationOf: createDelegationLookUp({ dispatcher: anywhere, clock }),
     srvAddresses: createSrvLookUp(),
   }
@@ -67,7 +74,7 @@ function openPool(target: ServerTarget, connect: Connect): Pool {
     connections: CONNECTIONS,
     keepAliveTimeout: IDLE_MS,
     headersTimeout: SILENCE_MS,
-    bodyTimeout: SILENCE_MS,
+    bodyTimeout: PAUSE_MS,
     connect: (_to, callback) => {
       const { addresses, certificateName } = current.get(pool) ?? target
       const hosts = addresses.map((address) => ({ ...address, certificateName }))

@@ -3,10 +3,21 @@ import type { AddressInfo } from 'node:net'
 import { expect, test } from 'vitest'
 import { createOutgoingHttp, isPrivateAddress } from './outgoing-http.ts'
 
-test.each(['127.0.0.1', '10.1.2.3', '169.254.169.254', '192.168.0.1', '::1', '::', 'fe80::1', 'fd00::1'])(
-  '%s is private',
-  (address) => expect(isPrivateAddress(address)).toBe(true),
-)
+test.each([
+  '127.0.0.1',
+  '10.1.2.3',
+  '169.254.169.254',
+  '192.168.0.1',
+  '::1',
+  '::',
+  'fe80::1',
+  'fd00::1',
+  'fec0::1',
+  '64:ff9b::7f00:1',
+  '64:ff9b:1::1',
+  '2001::1',
+  '2002:7f00:1::',
+])('%s is private', (address) => expect(isPrivateAddress(address)).toBe(true))
 
 test('addresses of the fourth version written as of the sixth are no way around', () => {
   expect(isPrivateAddress('::ffff:127.0.0.1')).toBe(true)

@@ -60,6 +60,19 @@ test.each<[string, string, World, [host: string, port: number], string, string]>
     'a.example',
   ],
   [
+    '4 before 5',
+    'a.example',
+    {
+      records: {
+        '_matrix-fed._tcp.a.example': { name: 'new.example', port: 1 },
+        '_matrix._tcp.a.example': { name: 'old.example', port: 2 },
+      },
+    },
+    ['new.example', 1],
+    'a.example',
+    'a.example',
+  ],
+  [
     '5',
     'a.example',
     { records: { '_matrix._tcp.a.example': { name: 'old.example', port: 2 } } },
@@ -97,4 +110,18 @@ test('records are tried by priority, within one by weight, and . says that there
   expect(counts.light).toBeGreaterThan(0)
   expect(await lookUp([record('.', 0, 0)])).toEqual([])
   expect(await lookUp([])).toBeUndefined()
+})
+
+test('records, and that there are none, are remembered for a while', async () => {
+  let asked = 0
+  const lookUp = createSrvLookUp(async (name) => {
+    asked++
+    if (name.endsWith('.none.example')) throw new Error('ENOTFOUND')
+    return [{ name: 'host.example', port: 1, priority: 1, weight: 1 }]
+  })
+  for (let time = 0; time < 3; time++) {
+    expect(await lookUp('_matrix-fed._tcp', 'a.example')).toEqual([{ host: 'host.example', port: 1 }])
+    expect(await lookUp('_matrix-fed._tcp', 'none.example')).toBeUndefined()
+  }
+  expect(asked).toBe(2)
 })
