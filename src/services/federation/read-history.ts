@@ -1,5 +1,6 @@
 import type { App } from '../../app.ts'
 import { paginationToken } from '../../core/pagination-token.ts'
+import { loadEventsById } from '../../storage/events.ts'
 import { loadMissingPrevs } from '../../storage/missing-prev-events.ts'
 import { findRoomHead } from '../../storage/room-heads.ts'
 import { type ContextCommand, type EventContext, readContext } from '../rooms/read-context.ts'
@@ -39,12 +40,29 @@ export async function readHistoryAround(app: BackfillingApp, command: ContextCom
   const { roomId } = command
   let context = await readContext(app, command)
   for (let round = 0; round < MAX_ROUNDS; round++) {
-    const above = await orderOfToken(app, roomId, context.start)
-    const upTo = await orderOfToken(app, roomId, context.end)
-    if (!(await backfillRoom(app, { roomId, above, upTo }))) break
+    const gaps = await nearestGaps(app, command, context)
+    let isMore = false
+    for (const upTo of gaps) if (await backfillRoom(app, { roomId, above: upTo - 1, upTo })) isMore = true
+    if (!isMore) break
     context = await readContext(app, command)
   }
   return context
+}
+
+/** The places after the gaps that are nearest to an event, before it and after it, among those in its context. */
+async function nearestGaps(
+  app: BackfillingApp,
+  { roomId, eventId }: ContextCommand,
+  { start, end }: EventContext,
+): Promise<number[]> {
+  const [above, upTo] = [await orderOfToken(app, roomId, start), await orderOfToken(app, roomId, end)]
+  const missing = await loadMissingPrevs(app.database, { roomId, above, upTo, limit: MAX_GAPS })
+  if (missing.length === 0) return []
+  const at = (await loadEventsById(app.database, [eventId]))[0]?.event_order ?? upTo
+  const places = missing.map(({ referrer_order }) => referrer_order)
+  return [places.find((place) => place <= at), places.findLast((place) => place > at)].filter(
+    (place) => place !== undefined,
+  )
 }
 
 /** Forwards, what is missing between two events of a page is fetched once. */
