@@ -20,6 +20,8 @@ export type TestSynapse = {
   serverName: string
   /** Where it listens for other servers: a port of localhost. */
   federationPort: number
+  /** Its homeserver.yaml, which is JSON. */
+  configFile: string
   pid: number
   /** What it has logged. */
   output(): string
@@ -83,6 +85,7 @@ export async function startSynapse(
     url,
     serverName,
     federationPort: serverPort,
+    configFile,
     get pid() {
       return child.pid!
     },

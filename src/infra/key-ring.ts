@@ -22,12 +22,15 @@ export type WantedKey = {
   inUse?: boolean
 }
 
+/** What a server's answer about its keys has to be: valid until a time (milliseconds since 1970), and with some keys. */
+export type WantedAnswer = { validUntil: number; keyIds: readonly string[] }
+
 /** The verify keys of all servers: from memory, the database, the servers themselves or notaries, in this order. Not inside transactions. */
 export type KeyRing = {
   /** For each wanted key the key, in the same order; undefined for those that cannot be had. Asks each server at most once for all of its keys. */
   find(wanted: readonly WantedKey[]): Promise<(KeyObject | undefined)[]>
-  /** The servers' signed answers by which their keys are known, brought up to date where they do not hold until `validUntil` (by server). */
-  answers(validUntil: ReadonlyMap<ServerName, number>): Promise<Map<ServerName, string[]>>
+  /** The servers' signed answers by which their keys are known, brought up to date where they do not hold long enough, or have not all keys that are wanted. */
+  answers(wanted: ReadonlyMap<ServerName, WantedAnswer>): Promise<Map<ServerName, string[]>>
 }
 
 type KnownKey = PublishedKey & { key: KeyObject }
@@ -91,12 +94,11 @@ export function createKeyRing(from: {
 
   return {
     find,
-    async answers(validUntil) {
-      const servers = [...validUntil.keys()]
-      const holds = (row: ServerKeyRow) => !row.retired && row.valid_until_ts >= validUntil.get(row.server_name)!
+    async answers(wanted) {
+      const servers = [...wanted.keys()]
       const rows = await loadServerKeys(from.database, servers)
-      const held = new Set(rows.filter(holds).map((row) => row.server_name))
-      const stale = servers.filter((server) => !held.has(server))
+      const known = Map.groupBy(rows, (row) => row.server_name)
+      const stale = servers.filter((server) => !suffices(known.get(server) ?? [], wanted.get(server)!))
       if (stale.length > 0) {
         await refresh(stale.map((serverName) => ({ serverName, keyId: '', validAt: 0 })))
       }
@@ -105,6 +107,11 @@ export function createKeyRing(from: {
       return new Map([...byServer].map(([server, keys]) => [server, [...new Set(keys.map((row) => row.response))]]))
     },
   }
+}
+
+function suffices(rows: readonly ServerKeyRow[], { validUntil, keyIds }: WantedAnswer): boolean {
+  const isCurrent = rows.some((row) => !row.retired && row.valid_until_ts >= validUntil)
+  return isCurrent && keyIds.every((keyId) => rows.some((row) => row.key_id === keyId))
 }
 
 function keyFor(known: ReadonlyMap<ServerName, KnownKeys>, want: WantedKey): KnownKey | undefined {

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import type { ServerName } from '../../core/ids.ts'
+import type { WantedAnswer } from '../../infra/key-ring.ts'
 import { askNotary } from '../../services/federation/notary.ts'
 import { ownKeyAnswer } from '../../services/federation/own-key-answer.ts'
 import { queryInteger, serverName } from '../http/fields.ts'
@@ -18,10 +19,13 @@ export const getKeyQuery = route({
   method: 'GET',
   path: ['/_matrix/key/v2/query/:serverName', '/_matrix/key/v2/query/:serverName/:keyId'],
   auth: 'none',
-  params: z.object({ serverName }),
+  params: z.object({ serverName, keyId: z.string().optional() }),
   query: z.object({ minimum_valid_until_ts: queryInteger.optional() }),
-  handle: ({ params, query }, app) =>
-    askNotary(app, new Map([[params.serverName, query.minimum_valid_until_ts ?? app.clock.now()]])),
+  handle({ params, query }, app) {
+    const validUntil = query.minimum_valid_until_ts ?? app.clock.now()
+    const keyIds = params.keyId === undefined ? [] : [params.keyId]
+    return askNotary(app, new Map([[params.serverName, { validUntil, keyIds }]]))
+  },
 })
 
 const criteria = z.looseObject({ minimum_valid_until_ts: z.int().min(0).optional() })
@@ -38,11 +42,12 @@ export const postKeyQuery = route({
       .refine((servers) => Object.keys(servers).length <= MAX_SERVERS, `names more than ${MAX_SERVERS} servers`),
   }),
   handle({ body }, app) {
-    const wanted = new Map<ServerName, number>()
+    const wanted = new Map<ServerName, WantedAnswer>()
     for (const [server, keys] of Object.entries(body.server_keys)) {
       const name = serverName.safeParse(server)
       const times = Object.values(keys).map((key) => key.minimum_valid_until_ts ?? app.clock.now())
-      if (name.success) wanted.set(name.data, times.length > 0 ? Math.max(...times) : app.clock.now())
+      const validUntil = times.length > 0 ? Math.max(...times) : app.clock.now()
+      if (name.success) wanted.set(name.data, { validUntil, keyIds: Object.keys(keys) })
     }
     return askNotary(app, wanted)
   },

@@ -1,19 +1,19 @@
 import type { App } from '../../app.ts'
 import type { ServerName } from '../../core/ids.ts'
 import { signJson } from '../../core/signing/sign-json.ts'
+import type { WantedAnswer } from '../../infra/key-ring.ts'
 import { ownKeyAnswer } from './own-key-answer.ts'
 
 /**
- * What servers say of their keys, each signed by us too, from memory where it holds until the wanted time (by server, in milliseconds since
- * 1970). Servers that are down come with what they said last; unknown ones not at all.
+ * What servers say of their keys, each signed by us too, from memory where that is what is wanted. Servers that are down come with what they said last; unknown ones not at all.
  * https://spec.matrix.org/v1.19/server-server-api/#querying-keys-through-another-server
  */
 export async function askNotary(
   app: Pick<App, 'keyRing' | 'database' | 'clock' | 'serverName' | 'signingKey'>,
-  validUntil: ReadonlyMap<ServerName, number>,
+  wanted: ReadonlyMap<ServerName, WantedAnswer>,
 ): Promise<{ server_keys: object[] }> {
-  const others = new Map([...validUntil].filter(([server]) => server !== app.serverName))
+  const others = new Map([...wanted].filter(([server]) => server !== app.serverName))
   const answers = [...(await app.keyRing.answers(others)).values()].flat().map((text) => JSON.parse(text) as object)
   const signed = answers.map((answer) => signJson(answer, app.serverName, app.signingKey))
-  return { server_keys: validUntil.has(app.serverName) ? [await ownKeyAnswer(app), ...signed] : signed }
+  return { server_keys: wanted.has(app.serverName) ? [await ownKeyAnswer(app), ...signed] : signed }
 }
