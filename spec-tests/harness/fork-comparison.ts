@@ -38,11 +38,11 @@ export function followGraph(servers: readonly ForkServer[]): Graph {
       `${v3}/sync?use_state_after=true&filter=${filter}${from ? `&since=${from}` : ''}`,
     )
     since.set(server, answer.next_batch)
-    for (const room of Object.values(answer.rooms?.join ?? {})) {
+    for (const [room_id, room] of Object.entries(answer.rooms?.join ?? {})) {
       // biome-ignore lint/suspicious/noExplicitAny: tests look into events of every shape
       const { timeline, state, state_after } = room as any
       for (const event of [state, state_after, timeline].flatMap((part) => part?.events ?? []))
-        events.set(event.event_id, event)
+        events.set(event.event_id, { ...event, room_id })
     }
   }
 
