@@ -1,0 +1,128 @@
+import { expect, test } from 'vitest'
+import { defaultConfig } from '../../config.ts'
+import type { Appservice } from '../../core/appservice.ts'
+import type { RoomId, UserId } from '../../core/ids.ts'
+import { type AppserviceClient, AppserviceSilence } from '../../infra/appservice-client.ts'
+import { createMetrics } from '../../infra/metrics.ts'
+import { systemRandom } from '../../infra/random.ts'
+import { beginAppservice } from '../../storage/appservices.ts'
+import { ALICE, CAROL, createReadingApp, createReadingRoom, type ReadingApp } from '../rooms/test-reading-room.ts'
+import { createTeller } from './tell-appservice.ts'
+
+/** Carol is the application service's; Alice is a person. */
+const bridge: Appservice = {
+  id: 'bridge',
+  url: 'http://bridge.test',
+  asToken: 'as',
+  hsToken: 'hs',
+  sender: '@bridge:x' as UserId,
+  namespaces: { users: [{ regex: /^(?:@carol)/, exclusive: true }], aliases: [], rooms: [] },
+  isRateLimited: true,
+  protocols: [],
+  ephemeralKeys: [],
+  receivesToDevice: false,
+  acknowledgesToDevice: false,
+  receivesDeviceLists: false,
+}
+
+/** A bridge as the tellers of several processes see it; while `isUp` is false it gets what it is sent, and its answer is lost. */
+async function setUp() {
+  const app = await createReadingApp()
+  const received: { txnId: string; body: string }[] = []
+  const remote = { isUp: true }
+  const appservices: AppserviceClient = {
+    async request(_appservice, { path, body = '' }) {
+      received.push({ txnId: path.replace('/transactions/', ''), body })
+      if (!remote.isUp) throw new AppserviceSilence('bridge', new Error('down'))
+      return { status: 200, text: '{}' }
+    },
+    close: async () => {},
+  }
+  await app.database.write((tx) => beginAppservice(tx, { appserviceId: 'bridge', position: 0, users: '' }))
+  const metrics = createMetrics()
+  metrics.close()
+  const config = defaultConfig({ server_name: 'x' })
+  const logger = { warn() {}, info() {} } as unknown as ReadingApp['logger']
+  const process = () => createTeller({ ...app, logger, config, appservices, metrics, random: systemRandom }, bridge)
+  const bodies = (of = received) =>
+    of.flatMap(({ body }) =>
+      JSON.parse(body).events.map((event: { content: { body?: string } }) => event.content.body ?? '-'),
+    )
+  return { app, received, remote, process, bodies, room: await createReadingRoom(app) }
+}
+
+async function rowsOfRoom(app: ReadingApp, roomId: RoomId) {
+  return app.database.sql
+    .selectFrom('stream')
+    .selectAll()
+    .where('room_id', '=', roomId)
+    .orderBy('stream_position')
+    .execute()
+}
+
+test('what its users were there for is told, even when they have left since', async () => {
+  const { room, process, bodies } = await setUp()
+  await room.message(ALICE, 'before')
+  await room.member(CAROL, 'join')
+  await room.message(ALICE, 'within')
+  await room.member(CAROL, 'leave')
+  await room.message(ALICE, 'after')
+  const teller = process()
+  await teller.tell()
+  expect(bodies()).toEqual(['-', 'within', '-'])
+  await room.message(ALICE, 'later')
+  await teller.tell()
+  expect(bodies()).toHaveLength(3)
+})
+
+test('a transaction stays the same until it is answered, whoever sends it', async () => {
+  const { app, room, process, received, remote, bodies } = await setUp()
+  const [first, second] = [process(), process()]
+  await room.member(CAROL, 'join')
+  await room.message(ALICE, '1')
+  remote.isUp = false
+  await first.tell()
+  await room.message(ALICE, '2')
+  // The first one rests, and has it still.
+  await second.tell()
+  expect(received).toHaveLength(1)
+  app.clock.advance(10_000)
+  remote.isUp = true
+  await second.tell()
+  expect(received[1]).toEqual(received[0])
+  expect(bodies(received.slice(1))).toEqual(['-', '1', '2'])
+  await first.tell()
+  expect(received).toHaveLength(3)
+})
+
+test('rests get longer while nothing is answered', async () => {
+  const { app, room, process, received, remote } = await setUp()
+  const teller = process()
+  await room.member(CAROL, 'join')
+  remote.isUp = false
+  await teller.tell()
+  for (const [tries, pause] of [1000, 2000, 4000].entries()) {
+    app.clock.advance(pause - 1)
+    await teller.tell()
+    expect(received).toHaveLength(tries + 1)
+    app.clock.advance(1)
+    await teller.tell()
+    expect(received).toHaveLength(tries + 2)
+  }
+})
+
+test('rows that are of no interest are passed over without a look at the database', async () => {
+  const { app, room, process } = await setUp()
+  const teller = process()
+  await teller.tell()
+  const read = (await rowsOfRoom(app, room.roomId)).length
+  await room.message(ALICE, 'dull')
+  const fresh = async () => (await rowsOfRoom(app, room.roomId)).slice(read)
+  expect(teller.concerns(await fresh())).toBe(false)
+  await room.member(CAROL, 'join')
+  const [, join] = await fresh()
+  expect(teller.concerns([join!])).toBe(true)
+  await teller.tell()
+  await room.message(ALICE, 'of interest')
+  expect(teller.concerns((await fresh()).slice(2))).toBe(true)
+})
