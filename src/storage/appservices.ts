@@ -55,13 +55,20 @@ export async function resetMembers(tx: Tx, appserviceId: string, userIds: readon
     where user_id = any(${userIds}::text[]) and membership = 'join'`.execute(tx.sql)
 }
 
-/** Takes or keeps an application service; undefined while another process has it. */
-export async function leaseAppservice(tx: Tx, lease: AppserviceLease): Promise<AppserviceProgress | undefined> {
-  const { appserviceId, holder, now, until } = lease
+/**
+ * Takes an application service; undefined while another process has it. `kept`: how far who has it already has come without finding anything to tell;
+ * then undefined also when another process had it meanwhile.
+ */
+export async function leaseAppservice(
+  tx: Tx,
+  { appserviceId, holder, now, until, kept }: AppserviceLease & { kept: number | undefined },
+): Promise<AppserviceProgress | undefined> {
+  const isMine =
+    kept === undefined ? sql`(leased_by = ${holder} or leased_until <= ${now}::bigint)` : sql`leased_by = ${holder}`
   const { rows } =
-    await sql<AppserviceRow>`update appservices set leased_by = ${holder}, leased_until = ${until}::bigint
-    where appservice_id = ${appserviceId} and (leased_by = ${holder} or leased_until <= ${now}::bigint)
-    returning *`.execute(tx.sql)
+    await sql<AppserviceRow>`update appservices set leased_by = ${holder}, leased_until = ${until}::bigint,
+      stream_position = case when txn_id is null then greatest(stream_position, ${kept ?? 0}::bigint) else stream_position end
+    where appservice_id = ${appserviceId} and ${isMine} returning *`.execute(tx.sql)
   const row = rows[0]
   if (!row) return undefined
   const { txn_id: txnId, txn_body: body, txn_position: position, txn_messages: messages } = row

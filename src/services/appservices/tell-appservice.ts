@@ -42,7 +42,7 @@ const FIRST_REST_MS = 1000
 const LONGEST_REST_MS = 5 * 60_000
 
 /** What this process knows of an application service that it has. */
-type Held = AppserviceProgress & { interest: Interest; isCurrent: boolean }
+type Held = AppserviceProgress & { until: number; interest: Interest; isCurrent: boolean }
 
 export function createTeller(app: SendingApp, appservice: Appservice): Teller {
   const id = { appserviceId: appservice.id, holder: app.random.token(12) }
@@ -54,14 +54,15 @@ export function createTeller(app: SendingApp, appservice: Appservice): Teller {
   async function take(): Promise<Held | undefined> {
     const before = held
     const now = app.clock.now()
-    const lease = { ...id, now, until: now + LEASE_MS, position: before?.position ?? 0 }
+    const until = now + LEASE_MS
+    const lease = { ...id, now, until, kept: before?.position }
     const progress = await app.database.write((tx) => leaseAppservice(tx, lease))
     if (!progress) {
       lose()
     } else if (held && held === before) {
-      Object.assign(held, { retryTs: progress.retryTs, failures: progress.failures })
+      Object.assign(held, { until, retryTs: progress.retryTs, failures: progress.failures })
     } else if (!before) {
-      held = { ...progress, interest: await loadInterest(app.database, appservice), isCurrent: true }
+      held = { ...progress, until, interest: await loadInterest(app.database, appservice), isCurrent: true }
     }
     return held
   }
@@ -138,6 +139,8 @@ export function createTeller(app: SendingApp, appservice: Appservice): Teller {
     async tell() {
       isTelling = true
       try {
+        // One that slept may find that others went on without it.
+        if (held && held.until <= app.clock.now()) await take()
         const own = held ?? (await take())
         while (own?.isCurrent && own.retryTs <= app.clock.now() && !app.stopping.aborted && (await tellNext(own)));
       } catch (error) {
