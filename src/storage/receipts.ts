@@ -5,6 +5,9 @@ import type { ReceiptRow } from './ephemeral-schema.ts'
 import { sharedLoads } from './shared-loads.ts'
 import { appendToStream } from './stream-append.ts'
 
+/** The place of events that are not here: anything else is further on. */
+export const UNKNOWN_ORDER = -Number.MAX_SAFE_INTEGER
+
 /**
  * Moves receipts forward and puts them on the stream; ones that would go back or stay change nothing. Stream rows of kind 'receipt' say
  * whose receipts changed where: public ones have `room_id` and the user in `detail`, private ones `user_id` and the room in `detail`; `ref` is
@@ -20,6 +23,7 @@ export async function storeReceipts(tx: Tx, receipts: readonly ReceiptRow[]): Pr
     on conflict (room_id, user_id, receipt_type, thread_id) do update
       set event_id = excluded.event_id, event_order = excluded.event_order, ts = excluded.ts
       where receipts.event_order < excluded.event_order
+        or (excluded.event_order = ${UNKNOWN_ORDER}::bigint and receipts.event_order = excluded.event_order and receipts.ts < excluded.ts)
     returning room_id, user_id, receipt_type, event_order`.execute(tx.sql)
   for (const { room_id, user_id, receipt_type, event_order: ref } of rows) {
     if (receipt_type === 'm.read.private') appendToStream(tx, { kind: 'receipt', user_id, ref, detail: room_id })

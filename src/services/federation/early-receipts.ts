@@ -1,9 +1,9 @@
 import { LRUCache } from 'lru-cache'
 import type { App } from '../../app.ts'
-import type { RoomId, UserId } from '../../core/ids.ts'
+import type { EventId, RoomId, UserId } from '../../core/ids.ts'
 import type { ReceiptRow } from '../../storage/ephemeral-schema.ts'
 import { loadEvents } from '../../storage/events.ts'
-import { storeReceipts } from '../../storage/receipts.ts'
+import { storeReceipts, UNKNOWN_ORDER } from '../../storage/receipts.ts'
 import type { StoredEvent } from '../../storage/stored-event.ts'
 
 /** A receipt as another server tells it; `threadId` empty: of no thread. */
@@ -44,7 +44,7 @@ function createEarlyReceipts(app: Capabilities): EarlyReceipts {
   }
 }
 
-/** Stores receipts of events that are in their rooms; passes over the others. */
+/** Stores receipts, also of events that are not here, as they were sent before this server was in the room; passes over those of what is no event of its room. */
 export async function storeTold(
   app: Pick<App, 'database'>,
   receipts: readonly ToldReceipt[],
@@ -52,9 +52,9 @@ export async function storeTold(
 ): Promise<void> {
   const rows = receipts.flatMap(({ roomId, userId, eventId, threadId, ts }): ReceiptRow[] => {
     const event = events.get(eventId)
-    if (event?.room_id !== roomId || event.event_order === null || event.rejected) return []
-    const { room_id, event_id, event_order } = event
-    return [{ room_id, user_id: userId, receipt_type: 'm.read', thread_id: threadId, event_id, event_order, ts }]
+    if (event && (event.room_id !== roomId || event.rejected)) return []
+    const at = { event_id: eventId as EventId, event_order: event?.event_order ?? UNKNOWN_ORDER }
+    return [{ room_id: roomId, user_id: userId, receipt_type: 'm.read', thread_id: threadId, ...at, ts }]
   })
   if (rows.length > 0) await app.database.write((tx) => storeReceipts(tx, rows))
 }

@@ -73,7 +73,7 @@ test('typing begins, ends, and is repeated for other servers after half a minute
   expect(await told('typing')).toEqual([BORIS, BORIS, BORIS])
 })
 
-test('receipts are stored with their threads, those of events on their way when these arrive', async () => {
+test('receipts are stored with their threads, those of events that are not here until one of an event that is', async () => {
   const { database, roomId, edu, make, receive, message } = await setUp()
   const event = await message(ALICE, 'hello')
   const late = await make()
@@ -87,9 +87,14 @@ test('receipts are stored with their threads, those of events on their way when 
   })
   await edu('m.receipt', { [roomId]: { 'm.read': 'nonsense' }, other: 7 })
   const rows = () => database.sql.selectFrom('receipts').selectAll().orderBy('thread_id').execute()
-  expect(await rows()).toMatchObject([{ user_id: BORIS, thread_id: 'main', event_id: event.event_id, ts: 1 }])
+  const main = { user_id: BORIS, thread_id: 'main', event_id: event.event_id, ts: 1 }
+  expect(await rows()).toMatchObject([{ event_id: late.event_id, event_order: -Number.MAX_SAFE_INTEGER }, main])
   await receive(late)
-  await expect.poll(rows).toMatchObject([{ thread_id: '', event_id: late.event_id }, { thread_id: 'main' }])
+  const order = expect.toSatisfy((value: number) => value > 0)
+  await expect.poll(rows).toMatchObject([{ thread_id: '', event_id: late.event_id, event_order: order }, main])
+  // What is not here cannot be said to come after what is.
+  await edu('m.receipt', { [roomId]: { 'm.read': { [BORIS]: receipt('$elsewhere') } } })
+  expect(await rows()).toMatchObject([{ event_id: late.event_id }, main])
 })
 
 test('presence of those who share a room is stored, and told when it is news', async () => {
