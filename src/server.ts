@@ -11,6 +11,7 @@ import { createRateLimiter, type RateLimiter } from './infra/rate-limiter.ts'
 import { openApp } from './open-app.ts'
 import { jobHandlers } from './services/admin/job-handlers.ts'
 import { startTelling } from './services/appservices/start-telling.ts'
+import { startCompleting } from './services/federation/start-completing.ts'
 import { startEdus } from './services/federation/start-edus.ts'
 import { startReceiving } from './services/federation/start-receiving.ts'
 import { startSending } from './services/federation/start-sending.ts'
@@ -50,6 +51,7 @@ export async function startServer(config: Config): Promise<RunningServer> {
     const telling = await startTelling(app)
     app.jobs.start(jobHandlers(app))
     const receiving = startReceiving(app)
+    const completing = startCompleting(app)
     const delayedEvents = startDelayedEvents(app)
     const settling = startSettling(app)
     return {
@@ -71,6 +73,7 @@ export async function startServer(config: Config): Promise<RunningServer> {
         await telling.stop()
         await app.jobs.stop()
         await receiving.stop()
+        await completing.stop()
         await delayedEvents.stop()
         await settling.stop()
         await close()

@@ -15,8 +15,10 @@ export type FaultyProxy = {
   port: number
   /** Where to pass requests on to: a port of localhost. */
   passTo(port: number): void
-  /** What happens to requests from now on; those that wait go on. */
-  setFault(fault: Fault): void
+  /** What happens to requests from now on, or to those whose path matches; those that wait go on. */
+  setFault(fault: Fault, path?: RegExp): void
+  /** How many requests wait. */
+  waiting(): number
   /** From now on connections of these servers end at once, as far as they sign their requests. */
   cutOff(servers: ReadonlySet<string>): void
   /** Transactions that came, by id, as often as they came. */
@@ -29,7 +31,7 @@ export async function startFaultyProxy(federation: TestFederation): Promise<Faul
   const ca = readFileSync(federation.authority.certificate)
   const transactions: string[] = []
   let waiting: (() => void)[] = []
-  let fault: Fault = 'none'
+  let set: { fault: Fault; path: RegExp } = { fault: 'none', path: /^/ }
   let cut: ReadonlySet<string> = new Set()
   let target = 0
 
@@ -37,6 +39,7 @@ export async function startFaultyProxy(federation: TestFederation): Promise<Faul
     const [, txnId] = /^\/_matrix\/federation\/v1\/send\/([^/?]+)/.exec(incoming.url ?? '') ?? []
     if (txnId !== undefined) transactions.push(txnId)
     if (cut.has(originOf(incoming))) return void outgoing.destroy()
+    const fault = set.path.test(incoming.url ?? '') ? set.fault : 'none'
     if (fault === 'slow') await new Promise<void>((resolve) => waiting.push(resolve))
     if (fault === 'down') return void outgoing.destroy()
     if (fault === 'error') return void outgoing.writeHead(500).end('{}')
@@ -74,8 +77,8 @@ export async function startFaultyProxy(federation: TestFederation): Promise<Faul
     passTo: (port) => {
       target = port
     },
-    setFault(next) {
-      fault = next
+    setFault(fault, path = /^/) {
+      set = { fault, path }
       for (const go of waiting.splice(0)) go()
       waiting = []
     },
@@ -83,6 +86,7 @@ export async function startFaultyProxy(federation: TestFederation): Promise<Faul
       cut = servers
     },
     transactions: () => transactions,
+    waiting: () => waiting.length,
   }
 }
 

@@ -88,6 +88,8 @@ test('what a server missed while nobody of it was there lies in its place', asyn
   })
   const missed = await say(roomId, 0, 40)
   await join(bob, roomId)
+  // Until they are known, clients that want all members do not have the room.
+  await bob.get(room(roomId, 'joined_members'))
   const { timeline } = (await bob.get(`${CLIENT}/sync?since=${next_batch}`)).rooms.join[roomId]
   expect(timeline.limited).toBe(true)
   expect(bodies(timeline.events)).toEqual([])

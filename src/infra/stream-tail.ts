@@ -2,7 +2,7 @@ import { sql } from 'kysely'
 import type { UserId } from '../core/ids.ts'
 import type { Database } from '../storage/database.ts'
 import { loadErasedUsers } from '../storage/erasures.ts'
-import { forgetEvent, forgetIfElsewhere } from '../storage/events.ts'
+import { forgetEvent, forgetIfElsewhere, forgetRoomEvents } from '../storage/events.ts'
 import { loadPresenceChanges } from '../storage/presence.ts'
 import type { StreamRow } from '../storage/schema.ts'
 import type { Logger } from './logger.ts'
@@ -135,8 +135,9 @@ export async function startStreamTail(database: Database, logger: Logger): Promi
 }
 
 /** What is in the caches never changes but for this. */
-function forgetWhatChanged(database: Database, { kind, ref, detail }: StreamRow): void {
+function forgetWhatChanged(database: Database, { kind, room_id, ref, detail }: StreamRow): void {
   if (kind === 'erasure') database.caches.erasedUsers.add(detail as UserId)
+  if (kind === 'room_complete' && room_id !== null) forgetRoomEvents(database, room_id)
   const isEvent = kind === 'event' || kind === 'history'
   if (isEvent && detail?.startsWith('redacts ')) forgetEvent(database, detail.slice('redacts '.length))
   // It was an outlier or rejected when it was cached.

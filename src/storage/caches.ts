@@ -17,6 +17,8 @@ export type Caches = {
   readonly roomVersions: LRUCache<RoomId, RoomVersion>
   /** Users whose content was erased: all of them, kept in step by the stream. */
   readonly erasedUsers: Set<UserId>
+  /** How often the states of a room's events were found anew, as of what is remembered of them; absent: never. */
+  readonly restatements: LRUCache<RoomId, number>
   /** How often an event was forgotten: what began to be read before that may be out of date. */
   readonly forgotten: { times: number }
   readonly counts: Record<'events' | 'state_nodes', { hits: number; misses: number }>
@@ -34,6 +36,7 @@ export function createCaches(bytes: number): Caches {
     resolutions: new LRUCache({ max: 10_000 }),
     roomVersions: new LRUCache({ max: 10_000 }),
     erasedUsers: new Set(),
+    restatements: new LRUCache({ max: 10_000 }),
     forgotten: { times: 0 },
     counts: { events: { hits: 0, misses: 0 }, state_nodes: { hits: 0, misses: 0 } },
   }

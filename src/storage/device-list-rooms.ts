@@ -17,7 +17,7 @@ export async function addDeviceListRooms(transaction: Kysely<Tables>, rows: NewS
   for (const room of rooms.rows) rows.push({ kind: 'device_list', ...room, ref: null, detail: null })
 }
 
-/** What a user signed of others' keys is only the user's own affair. */
+/** What a user signed of others' keys is only the user's own affair, and clients know no devices without keys. */
 function concernsRooms({ kind, detail }: NewStreamRow): boolean {
-  return kind === 'device_list' && !detail?.startsWith('signatures ')
+  return kind === 'device_list' && !/^(signatures|keyless) /.test(detail ?? '')
 }

@@ -4,8 +4,11 @@ import type { Db, Tx } from './database.ts'
 import { loadJoinedRooms } from './room-memberships.ts'
 import { appendToStream } from './stream-append.ts'
 
-/** What changed about a user's keys: those of a device, the cross-signing keys, or the user's signatures on somebody else's keys, which only the user sees. */
-export type DeviceListChange = `device ${string}` | 'cross_signing' | `signatures ${UserId}`
+/**
+ * What changed about a user's keys: those of a device, the cross-signing keys, or the user's signatures on somebody else's keys, which only the user sees;
+ * of a device without keys it is its name, or that it is gone, which only other servers hear of.
+ */
+export type DeviceListChange = `device ${string}` | `keyless ${string}` | 'cross_signing' | `signatures ${UserId}`
 
 /** Tells the stream that a user's devices or keys are not what they were; all who share a room with the user hear of it. */
 export function noteDeviceListChange(tx: Tx, userId: UserId, change: DeviceListChange): void {

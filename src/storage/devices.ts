@@ -98,9 +98,9 @@ type ChangedDevice = { device_id: DeviceId; has_keys: boolean }
 const HAS_KEYS = sql`exists (select 1 from device_keys
   where device_keys.user_id = devices.user_id and device_keys.device_id = devices.device_id) as has_keys`
 
-/** Devices without identity keys are in nobody's list. */
+/** Devices without identity keys are in no client's list, but other servers may keep all of them. */
 function noteChanges(tx: Tx, userId: UserId, devices: readonly ChangedDevice[]): void {
   for (const { device_id, has_keys } of devices) {
-    if (has_keys) noteDeviceListChange(tx, userId, `device ${device_id}`)
+    noteDeviceListChange(tx, userId, `${has_keys ? 'device' : 'keyless'} ${device_id}`)
   }
 }

@@ -79,6 +79,19 @@ export function forgetIfElsewhere(db: Db, nid: number): void {
   if (event && event.event_order === null) forgetEvent(db, event.event_id)
 }
 
+/** Drops all events of a room from the caches: their states were found anew. */
+export function forgetRoomEvents(db: Db, roomId: RoomId): void {
+  db.caches.forgotten.times++
+  for (const [nid, event] of db.caches.events.entries()) if (event.room_id === roomId) db.caches.events.delete(nid)
+}
+
+/** As `forgetRoomEvents`, unless that was done since `restatements`, as the locked head of the room tells them, was as high. */
+export function forgetIfRestated(db: Db, roomId: RoomId, restatements: number): void {
+  if (restatements === 0 || db.caches.restatements.get(roomId) === restatements) return
+  forgetRoomEvents(db, roomId)
+  db.caches.restatements.set(roomId, restatements)
+}
+
 /** Puts an event that has been committed into the cache. */
 export function cacheStoredEvent(db: Db, event: StoredEvent): void {
   db.caches.events.set(event.event_nid, event)

@@ -31,7 +31,7 @@ export async function loadRowsForServers(
   const { rows } = await sql<StreamRow>`select * from stream
     where stream_position > ${after}::bigint and stream_position <= ${to}::bigint
       and (kind in ('typing', 'receipt', 'presence') or (kind = 'device_list' and room_id is null)
-        or (kind in ('event', 'state') and user_id is not null))
+        or (kind in ('event', 'state') and user_id is not null) or kind = 'room_complete')
     order by stream_position limit ${limit}::int`.execute(db.sql)
   return { rows, to: rows.length === limit ? rows.at(-1)!.stream_position : to }
 }

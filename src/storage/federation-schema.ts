@@ -1,9 +1,11 @@
-import type { DeviceId, RoomId, ServerName, UserId } from '../core/ids.ts'
+import type { DeviceId, EventId, RoomId, ServerName, UserId } from '../core/ids.ts'
 
 /** The tables of what goes to other servers and comes from them; `migrations/0013_federation_outbox.sql` and `0014_federation_edus.sql` have their meaning. */
 export type FederationTables = {
   room_servers: { room_id: RoomId; server_name: ServerName; joined_members: number }
   federation_destinations: DestinationRow
+  partial_rooms: PartialRoomRow
+  partial_events: { place: number; room_id: RoomId; event_nid: number; told_states: string; is_entry: boolean }
   federation_queue: { queue_nid: number; destination: ServerName; room_id: RoomId; event_nid: number }
   federation_room_notes: { destination: ServerName; room_id: RoomId }
   federation_edus: EduRow
@@ -17,6 +19,21 @@ export type FederationTables = {
     key_json: string
     display_name: string | null
   }
+}
+
+/** Roots of states after events, by the events' ids. */
+export type ToldStates = Record<EventId, number>
+
+/** `migrations/0030_partial_rooms.sql` has the meaning. */
+export type PartialRoomRow = {
+  room_id: RoomId
+  via: ServerName
+  servers: ServerName[]
+  since_position: number
+  leased_by: string | null
+  leased_until: number
+  retry_ts: number
+  failures: number
 }
 
 export type RemoteDeviceListRow = {

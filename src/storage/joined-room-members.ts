@@ -1,4 +1,5 @@
 import { sql } from 'kysely'
+import type { Pdu } from '../core/events/pdu.ts'
 import type { RoomId, ServerName, UserId } from '../core/ids.ts'
 import type { Db, Tx } from './database.ts'
 import { recountRoomServers } from './other-servers.ts'
@@ -15,20 +16,52 @@ export type JoinedRoomMember = {
 
 const CHUNK = 5000
 
+/** The member that an event makes; undefined for events of other kinds. */
+export function joinedRoomMember(pdu: Pdu, event_nid: number): JoinedRoomMember | undefined {
+  if (pdu.type !== 'm.room.member' || pdu.state_key === undefined) return undefined
+  const { membership, displayname, avatar_url } = pdu.content
+  const text = (value: unknown) => (typeof value === 'string' ? value : null)
+  return {
+    user_id: pdu.state_key,
+    event_nid,
+    membership: String(membership),
+    displayname: text(displayname),
+    avatar_url: text(avatar_url),
+  }
+}
+
 /**
  * Makes these the members of a room and counts them: for rooms that another server hands over as a whole, with more members than there could be
- * single changes of. Each user is there once.
+ * single changes of. Each user is there once. `keepsOwn`: not all members are known, and what is known of users of this server stays.
  */
 export async function replaceMembers(
   tx: Tx,
   ourName: ServerName,
-  { roomId, members }: { roomId: RoomId; members: readonly JoinedRoomMember[] },
+  { roomId, members, keepsOwn }: { roomId: RoomId; members: readonly JoinedRoomMember[]; keepsOwn: boolean },
 ): Promise<void> {
   for (let start = 0; start < members.length; start += CHUNK) {
     await insertMembers(tx, roomId, members.slice(start, start + CHUNK))
   }
   await sql`delete from room_memberships where room_id = ${roomId}
-    and user_id not in (select unnest(${members.map((member) => member.user_id)}::text[]))`.execute(tx.sql)
+    and user_id not in (select unnest(${members.map((member) => member.user_id)}::text[]))
+    and (not ${keepsOwn}::boolean or substr(user_id, strpos(user_id, ':') + 1) <> ${ourName})`.execute(tx.sql)
+  await recount(tx, ourName, roomId)
+}
+
+/** Adds the members of a room that have become known, or that are not what they were taken for, and takes away those who are not there; counts them. */
+export async function storeFoundMembers(
+  tx: Tx,
+  ourName: ServerName,
+  { roomId, found, lost }: { roomId: RoomId; found: readonly JoinedRoomMember[]; lost: readonly string[] },
+): Promise<void> {
+  await sql`delete from room_memberships where room_id = ${roomId} and user_id = any(${lost}::text[])`.execute(tx.sql)
+  for (let start = 0; start < found.length; start += CHUNK) {
+    await insertMembers(tx, roomId, found.slice(start, start + CHUNK))
+  }
+  await recount(tx, ourName, roomId)
+}
+
+async function recount(tx: Tx, ourName: ServerName, roomId: RoomId): Promise<void> {
   await sql`update rooms set joined_members = counts.joined, invited_members = counts.invited
     from (select count(*) filter (where membership = 'join') as joined, count(*) filter (where membership = 'invite') as invited
       from room_memberships where room_id = ${roomId}) as counts
@@ -62,4 +95,17 @@ export async function loadOwnMembers(
     db.sql,
   )
   return new Map(rows.map(({ user_id, ...member }) => [user_id, member]))
+}
+
+/** The users of this server who have joined some rooms. */
+export async function loadJoinedOfServer(
+  db: Db,
+  ourName: ServerName,
+  roomIds: readonly RoomId[],
+): Promise<{ userId: UserId; roomId: RoomId }[]> {
+  if (roomIds.length === 0) return []
+  const { rows } = await sql<{ userId: UserId; roomId: RoomId }>`select user_id as "userId", room_id as "roomId"
+    from room_memberships where room_id = any(${roomIds}::text[]) and membership = 'join'
+      and substr(user_id, strpos(user_id, ':') + 1) = ${ourName}`.execute(db.sql)
+  return rows
 }

@@ -21,10 +21,18 @@ export type AppendedEvent = StoredEvent & {
   readonly was_stored?: boolean
   /** It is older than what is here, and no news. */
   readonly is_history?: boolean
+  /** It was in the timeline before; only its states were found anew, and perhaps that it is to be rejected. */
+  readonly is_restated?: boolean
+  /** Roots of the states after predecessors that are not in the timeline, as other servers told them; 0: they have to be fetched. */
+  readonly told_states?: ReadonlyMap<EventId, number>
+  /** It brought this server into a room of which not all state is known. */
+  readonly is_entry?: boolean
 }
 
 /** The head of a room as a command sees and advances it; a new object after each event, so that a failed command leaves no trace. */
-export type RoomHead = Omit<RoomHeadRow, 'room_version' | 'has_other_servers'> & { version: RoomVersion }
+export type RoomHead = Omit<RoomHeadRow, 'room_version' | 'has_other_servers' | 'restatements'> & {
+  version: RoomVersion
+}
 
 /**
  * A room whose row lock this transaction holds, with the events that its commands have appended so far.

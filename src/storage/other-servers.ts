@@ -67,6 +67,14 @@ export async function recountRoomServers(tx: Tx, ourName: ServerName, roomIds: r
   await markHeads(tx, roomIds)
 }
 
+/** Counts one member more for each of these servers: of rooms in which they have members whom this server does not know yet. */
+export async function raiseRoomServers(tx: Tx, roomId: RoomId, servers: readonly ServerName[]): Promise<void> {
+  await sql`insert into room_servers (room_id, server_name, joined_members)
+    select ${roomId}, server_name, 1 from unnest(${servers}::text[]) as told(server_name)
+    on conflict (room_id, server_name) do update set joined_members = room_servers.joined_members + 1`.execute(tx.sql)
+  await markHeads(tx, [roomId])
+}
+
 async function markHeads(tx: Tx, roomIds: readonly string[]): Promise<void> {
   await sql`update room_heads set has_other_servers = found.has_other_servers from (
       select room_id, exists (select 1 from room_servers where room_servers.room_id = rooms.room_id) as has_other_servers
@@ -89,6 +97,13 @@ export const loadOtherServers = sharedLoads<RoomId, ServerName[]>(
   },
   { whileReading: false },
 )
+
+/** The other servers in a room, as the transaction has it. */
+export async function loadOtherServersNow(tx: Tx, roomId: RoomId): Promise<ServerName[]> {
+  const { rows } = await sql<{ server_name: ServerName }>`select server_name from room_servers
+    where room_id = ${roomId}`.execute(tx.sql)
+  return rows.map((row) => row.server_name)
+}
 
 /** The other servers that share a room with some users; users who share none are absent. */
 export async function loadServersOfUsers(db: Db, userIds: readonly UserId[]): Promise<Map<UserId, ServerName[]>> {

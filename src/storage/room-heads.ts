@@ -12,7 +12,8 @@ export async function findRoomHead(db: Db, roomId: RoomId): Promise<RoomHead | u
   if (!row) return undefined
   const version = ROOM_VERSIONS.get(row.room_version)
   if (!version) throw new Error(`room ${roomId} has the unknown version ${row.room_version}`)
-  return { ...row, version }
+  const { has_other_servers: _others, restatements: _restatements, ...head } = row
+  return { ...head, version }
 }
 
 /** Notes, when the room is stored, the depth of the event with which this server comes into it: what is older is history. */

@@ -5,13 +5,16 @@ import type { Membership } from './schema.ts'
 
 /** The servers that have joined members in a room, those with most of them first. */
 export async function loadRoomServers(db: Db, roomId: RoomId, limit: number): Promise<ServerName[]> {
-  const { rows } = await sql<{ server: ServerName }>`select substr(user_id, strpos(user_id, ':') + 1) as server
-    from room_memberships where room_id = ${roomId} and membership = 'join'
-    group by server order by count(*) desc, server limit ${limit}::int`.execute(db.sql)
+  // Of a partial room more servers are known than members.
+  const { rows } = await sql<{ server: ServerName }>`select server from (
+      select substr(user_id, strpos(user_id, ':') + 1) as server, count(*) as members
+      from room_memberships where room_id = ${roomId} and membership = 'join' group by server
+      union all select server_name, joined_members from room_servers where room_id = ${roomId}
+    ) as servers group by server order by max(members) desc, server limit ${limit}::int`.execute(db.sql)
   return rows.map((row) => row.server)
 }
 
-/** Whether another server has joined members in a room. */
+/** Whether another server has joined members in a room, as far as this one knows. */
 export async function isServerInRoom(db: Db, roomId: RoomId, server: ServerName): Promise<boolean> {
   const { rows } = await sql`select 1 from room_servers where room_id = ${roomId} and server_name = ${server}`.execute(
     db.sql,

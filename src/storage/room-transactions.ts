@@ -2,7 +2,7 @@ import { sql } from 'kysely'
 import type { RoomId, ServerName } from '../core/ids.ts'
 import { ROOM_VERSIONS } from '../core/room-versions.ts'
 import type { Database, Tx } from './database.ts'
-import { cacheStoredEvent, forgetEvent } from './events.ts'
+import { cacheStoredEvent, forgetEvent, forgetIfRestated } from './events.ts'
 import { emptyRoom, type LockedRoom, snapshotOf } from './locked-room.ts'
 import type { RoomHeadRow } from './schema.ts'
 import { storeRooms } from './store-rooms.ts'
@@ -140,7 +140,8 @@ async function lockRooms(tx: Tx, roomIds: readonly RoomId[]): Promise<Map<RoomId
     rows.map((row) => {
       const version = ROOM_VERSIONS.get(row.room_version)
       if (!version) throw new Error(`room ${row.room_id} has the unknown version ${row.room_version}`)
-      const { has_other_servers: hasOtherServers, ...head } = row
+      const { has_other_servers: hasOtherServers, restatements, ...head } = row
+      forgetIfRestated(tx, row.room_id, restatements)
       return [row.room_id, { ...emptyRoom(tx), isNew: false, hasOtherServers, head: { ...head, version } }]
     }),
   )

@@ -60,6 +60,8 @@ export type RoomHeadRow = {
   next_order: number
   forward_extremities: EventId[]
   has_other_servers: boolean
+  is_partial: boolean
+  restatements: number
 }
 
 export type RoomRow = {

@@ -6,6 +6,7 @@ import type { Tx } from './database.ts'
 import { queueEvents } from './federation-outbox.ts'
 import { type AppendedEvent, headOf, type LockedRoom, roomIdOf, type StateChange } from './locked-room.ts'
 import { readServerChanges, storeServerChanges } from './other-servers.ts'
+import { storePartialEvents } from './partial-rooms.ts'
 import { storeMemberships } from './room-memberships.ts'
 import { storeStateNodes } from './room-state.ts'
 import { storeRoomSummaries } from './room-summaries.ts'
@@ -23,6 +24,7 @@ export async function storeRooms(tx: Tx, ourName: ServerName, rooms: readonly Lo
     rooms.map((room) => ({ roomId: roomIdOf(room), nodes: room.nodes })),
   )
   await storeHeads(tx, rooms)
+  await storePartialEvents(tx, rooms)
   await storeRedactions(tx, rooms)
   const changes = rooms.flatMap((room) => currentStateChanges(room).map((change) => ({ room, change })))
   const members = changes
@@ -55,6 +57,7 @@ function ownChange(event: AppendedEvent): StateChange[] {
 
 /** A row for the event, and one for each member whose current membership is now another by it, without being its own. */
 function streamRowsOf(event: AppendedEvent): NewStreamRow[] {
+  if (event.is_restated) return []
   const isTold = event.event_order !== null && !event.soft_failed && !event.is_history
   // Other processes may have it in their caches as it was before.
   if (!isTold) {
@@ -156,7 +159,9 @@ async function storeHeads(tx: Tx, rooms: readonly LockedRoom[]): Promise<void> {
 
 /** Whether the new events move the room up in lists by their last event, and in those by bump events. */
 function activityOf({ events }: LockedRoom): { isActive: boolean; isBumped: boolean } {
-  const told = events.filter((event) => event.event_order !== null && !event.soft_failed && !event.is_history)
+  const told = events.filter(
+    (event) => event.event_order !== null && !event.soft_failed && !event.is_history && !event.is_restated,
+  )
   return { isActive: told.length > 0, isBumped: told.some(({ pdu }) => BUMP_TYPES.has(pdu.type)) }
 }
 

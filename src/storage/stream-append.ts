@@ -30,6 +30,10 @@ export type StreamKind =
   | 'erasure'
   /** This server came into a room (again), whose members it was told all at once. `detail`: the room, whose members are not woken by it. */
   | 'room_entered'
+  /** This server came into a room without knowing all its members (storage/partial-rooms.ts). */
+  | 'room_partial'
+  /** All members of a room are known, and were written in bulk, without a row for each; `detail`: 'encrypted' if they encrypt. */
+  | 'room_complete'
 
 /** A row before it has its position. `room_id`: whom it concerns are the room's members; `user_id`: this user beyond that. */
 export type NewStreamRow = {

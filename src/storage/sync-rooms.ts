@@ -12,6 +12,8 @@ export type NewestOfRoom = {
   memberNid: number
   stateRoot: number
   lastOrder: number
+  /** Not all members are known. */
+  isPartial: boolean
   newest: StoredEvent[]
 }
 
@@ -22,6 +24,7 @@ type Row = {
   event_nid: number
   state_root: number | null
   next_order: number | null
+  is_partial: boolean | null
   newest: number[] | null
 }
 
@@ -30,7 +33,8 @@ export async function loadNewestOfRooms(
   db: Db,
   { userId, memberships, limit }: { userId: UserId; memberships: readonly Membership[]; limit: number },
 ): Promise<{ position: number; rooms: NewestOfRoom[] }> {
-  const { rows } = await sql<Row>`select position, member.room_id, membership, event_nid, state_root, next_order, newest
+  const { rows } =
+    await sql<Row>`select position, member.room_id, membership, event_nid, state_root, next_order, is_partial, newest
     from (select coalesce(max(stream_position), 0) as position from stream) as now
     left join room_lists as member on user_id = ${userId} and membership = any(${memberships}::text[]) and not forgotten
     left join room_heads as head on head.room_id = member.room_id
@@ -50,6 +54,7 @@ export async function loadNewestOfRooms(
       memberNid: row.event_nid,
       stateRoot: row.state_root ?? 0,
       lastOrder: (row.next_order ?? 1) - 1,
+      isPartial: row.is_partial ?? false,
       newest: (row.newest ?? []).flatMap((nid) => events.get(nid) ?? []),
     }
   })

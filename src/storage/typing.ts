@@ -52,7 +52,7 @@ export async function nextTypingExpiry(db: Db): Promise<number | undefined> {
   return rows[0]?.next ?? undefined
 }
 
-/** Who types at `now` in these rooms, members only; rooms where nobody does are absent. */
+/** Who types at `now` in these rooms, members only, as far as these are known; rooms where nobody does are absent. */
 export async function loadTypingUsers(db: Db, roomIds: readonly RoomId[], now: number): Promise<Map<RoomId, UserId[]>> {
   const typing = new Map<RoomId, UserId[]>()
   for (const [roomId, rows] of await loadTyping(db, roomIds)) {
@@ -68,8 +68,11 @@ type TypingRow = { room_id: RoomId; user_id: UserId; expires_ts: number }
 const loadTyping = sharedLoads<RoomId, TypingRow[]>(
   async (db, roomIds) => {
     const { rows } = await sql<TypingRow>`select room_id, user_id, expires_ts from typing
-      join room_memberships using (room_id, user_id)
-      where room_id = any(${roomIds}::text[]) and membership = 'join' order by user_id`.execute(db.sql)
+      left join room_memberships using (room_id, user_id)
+      where room_id = any(${roomIds}::text[]) and (membership = 'join' or (membership is null
+        and exists (select 1 from partial_rooms where partial_rooms.room_id = typing.room_id))) order by user_id`.execute(
+      db.sql,
+    )
     return Map.groupBy(rows, (row) => row.room_id)
   },
   { whileReading: false },

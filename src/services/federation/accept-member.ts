@@ -10,7 +10,7 @@ import { loadRoomVersions } from '../../storage/room-versions.ts'
 import type { StoredEvent } from '../../storage/stored-event.ts'
 import { appendRemoteEvent } from '../rooms/append-remote-event.ts'
 import { requireAllowedByAcl } from './check-server-acl.ts'
-import { authoriserFor, requireResident } from './member-template.ts'
+import { authoriserFor, requireKnowing } from './member-template.ts'
 import { verifyEvents } from './verify-events.ts'
 import { withPolicySignature } from './with-policy-signature.ts'
 
@@ -31,7 +31,7 @@ export type MemberSubmission = {
  */
 export async function acceptMember(app: App, submission: MemberSubmission): Promise<StoredEvent> {
   const { origin, roomId, eventId, membership } = submission
-  await requireResident(app, roomId)
+  await requireKnowing(app, roomId)
   await requireAllowedByAcl(app, roomId, origin)
   const version = (await loadRoomVersions(app.database, [roomId])).get(roomId)
   if (!version) throw new NotFoundError('This server is not in that room')

@@ -12,6 +12,8 @@ export type EventSource = {
   version: RoomVersion
   /** Ends what takes too long. */
   signal: AbortSignal
+  /** For each request; default: 30 s. */
+  timeoutMs?: number
 }
 
 /** Of all items of an answer, in its order. */
@@ -44,7 +46,7 @@ export async function* askForItems(
   const { body } = await app.federation.stream({
     destination: source.server,
     signal: source.signal,
-    timeoutMs: TIMEOUT_MS,
+    timeoutMs: source.timeoutMs ?? TIMEOUT_MS,
     maxBytes: MAX_BYTES,
     ...request,
     path: `/_matrix/federation/v1/${request.path}`,

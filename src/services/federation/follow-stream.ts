@@ -1,10 +1,13 @@
 import type { App } from '../../app.ts'
+import type { RoomId, UserId } from '../../core/ids.ts'
 import type { Tx } from '../../storage/database.ts'
 import { type NewEdu, queueEdus } from '../../storage/federation-outbox.ts'
 import { loadRowsForServers, lockProgress, storeProgress } from '../../storage/federation-progress.ts'
+import { loadJoinedOfServer } from '../../storage/joined-room-members.ts'
+import { filterPartialRooms } from '../../storage/partial-rooms.ts'
 import { forgetUnsharedLists } from '../../storage/remote-devices.ts'
 import type { StreamRow } from '../../storage/schema.ts'
-import { memberMoves } from './member-moves.ts'
+import { type MemberMove, memberMoves } from './member-moves.ts'
 import { devicesForNewServers, tellDevices } from './tell-devices.ts'
 import { presenceForNewServers, tellPresence } from './tell-presence.ts'
 import { tellReceipts } from './tell-receipts.ts'
@@ -40,6 +43,24 @@ async function edusOf(app: FollowingApp, tx: Tx, rows: readonly StreamRow[]): Pr
     ...(await tellPresence(app, tx, rows)),
     ...(await presenceForNewServers(app, tx, moves)),
     ...(await tellDevices(app, tx, rows)),
-    ...(await devicesForNewServers(tx, moves)),
+    ...(await devicesForNewServers(tx, await ownArrivals(app, tx, { rows, moves }))),
   ]
+}
+
+/**
+ * Our users who came into rooms. Where the servers of a room are not all known yet they are told of their devices when they are, if the room is
+ * encrypted; other servers ask for them in any case when they need them. https://github.com/matrix-org/matrix-spec-proposals/pull/3902
+ */
+async function ownArrivals(
+  app: FollowingApp,
+  tx: Tx,
+  { rows, moves }: { rows: readonly StreamRow[]; moves: readonly MemberMove[] },
+): Promise<{ userId: UserId; roomId: RoomId }[]> {
+  const joins = moves.filter((move) => move.isOurs && move.isJoined)
+  const partial = await filterPartialRooms(tx, [...new Set(joins.map(({ roomId }) => roomId))])
+  const completed = rows.flatMap(({ kind, room_id, detail }) =>
+    kind === 'room_complete' && detail === 'encrypted' && room_id !== null ? room_id : [],
+  )
+  const present = await loadJoinedOfServer(tx, app.serverName, completed)
+  return [...joins.filter(({ roomId }) => !partial.has(roomId)), ...present]
 }

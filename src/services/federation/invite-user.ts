@@ -10,6 +10,7 @@ import type { RoomVersion } from '../../core/room-versions.ts'
 import { FederationError } from '../../infra/federation-error.ts'
 import { overlayOf } from '../../storage/locked-room.ts'
 import { appendRemoteEvent } from '../rooms/append-remote-event.ts'
+import { awaitFullState } from '../rooms/await-full-state.ts'
 import { draftEvent } from '../rooms/draft-event.ts'
 import { invite as inviteOwnUser, type Moderation } from '../rooms/moderate-member.ts'
 import { readRoomIdentity } from '../rooms/room-identity.ts'
@@ -32,6 +33,7 @@ export async function inviteUser(app: App, moderation: Moderation): Promise<void
 export async function inviteForeigner(app: App, moderation: Moderation): Promise<EventId> {
   const { roomId, sender, content } = moderation
   await runInRoom(app, roomId, (room) => requireJoined(room, sender))
+  await awaitFullState(app, roomId)
   return inviteByDraft(app, { ...moderation, content: { ...content, membership: 'invite' } })
 }
 

@@ -4,6 +4,7 @@ import type { Event, JsonObject } from '../../core/events/pdu.ts'
 import type { RoomId, ServerName, UserId } from '../../core/ids.ts'
 import type { RoomVersion } from '../../core/room-versions.ts'
 import { FederationError } from '../../infra/federation-error.ts'
+import { loadEventsById } from '../../storage/events.ts'
 import { acceptReceived, type ReceivedState } from './accept-received.ts'
 import { askInTurn } from './ask-in-turn.ts'
 import { whileJoining } from './joins-under-way.ts'
@@ -28,7 +29,8 @@ export type RemoteJoin = {
 const SEND_TIMEOUT_MS = 600_000
 
 /**
- * Joins a room by way of the first server that can help, and stores the room as that server has it. Throws what the servers refuse for, 404
+ * Joins a room by way of the first server that can help, and stores the room as that server has it. If that leaves members out, the room can be used
+ * at once, and complete-room.ts gets them. Throws what the servers refuse for, 404
  * M_NOT_FOUND when no server is known, 502 when none can be reached or answers what it should.
  * https://spec.matrix.org/v1.19/server-server-api/#joining-rooms
  */
@@ -40,7 +42,7 @@ export async function joinRemoteRoom(app: App, join: RemoteJoin): Promise<void> 
 }
 
 async function joinThrough(app: App, server: ServerName, { version, event }: PreparedMember): Promise<void> {
-  const answer = await sendJoin(app, server, { version, event, omitMembers: false })
+  const answer = await sendJoin(app, server, { version, event, omitMembers: true })
   try {
     await takeOver(app, { version, server, event, answer })
   } finally {
@@ -73,10 +75,25 @@ async function takeOver(app: App, { version, server, event, answer }: Joined): P
   await acceptReceived(app, { version, roomId: event.room_id }, answer, (piece) => {
     state.set(`${piece.event.pdu.type}\0${piece.event.pdu.state_key}`, piece)
   })
-  const outcome = await storeJoinedRoom(app, { version, event: signed, state: [...state.values()] })
+  if (answer.membersOmitted) await addCitedMembers(app, signed, state)
+  const partial = answer.membersOmitted ? { via: server, servers: othersIn(app, server, answer) } : undefined
+  const outcome = await storeJoinedRoom(app, { version, event: signed, state: [...state.values()], partial })
   if (outcome === 'stored') return
   // Somebody else has brought this server into the room meanwhile: the event is one of many now.
   await receiveOwnJoin(app, server, signed)
+}
+
+/** Adds what the join says of members that the answer leaves out, such as that the user is banned. */
+async function addCitedMembers(app: App, { auth_event_ids }: Event, state: Map<string, ReceivedState>): Promise<void> {
+  for (const event of await loadEventsById(app.database, auth_event_ids)) {
+    const key = `${event.pdu.type}\0${event.pdu.state_key}`
+    if (event.pdu.type === 'm.room.member' && !event.rejected && !state.has(key))
+      state.set(key, { event, event_nid: event.event_nid })
+  }
+}
+
+function othersIn({ serverName }: App, via: ServerName, { servers }: JoinAnswer): ServerName[] {
+  return [...new Set([via, ...servers])].filter((server) => server !== serverName)
 }
 
 /** The event as the room has it, with the signature of who authorised it, where that is needed. */

@@ -3,7 +3,9 @@ import type { App } from '../../app.ts'
 import { ForbiddenError, MatrixError } from '../../core/errors.ts'
 import type { JsonObject } from '../../core/events/pdu.ts'
 import type { RoomAlias, RoomId, ServerName, UserId } from '../../core/ids.ts'
+import { findPartialRoom } from '../../storage/partial-rooms.ts'
 import { loadProfile } from '../../storage/profiles.ts'
+import { findMembership } from '../../storage/room-memberships.ts'
 import { joinRoom as joinOwnRoom } from '../rooms/join.ts'
 import { memberContent } from '../rooms/member-content.ts'
 import { joinRemoteRoom, joinThroughOthers } from './join-remote-room.ts'
@@ -29,7 +31,10 @@ export async function joinRoom(app: App, request: JoinRequest): Promise<RoomId> 
   return location.roomId
 }
 
-async function joinHere(app: App, { userId, isGuest, content }: JoinRequest, location: RoomLocation): Promise<void> {
+async function joinHere(app: App, request: JoinRequest, location: RoomLocation): Promise<void> {
+  const { userId, isGuest, content } = request
+  // Whether the user was invited or banned while nobody of ours was there is not known here yet.
+  if (await isUnknownIn(app, location.roomId, userId)) return joinByOthers(app, request, location)
   const join = () => joinOwnRoom(app, { userId, isGuest, room: location.roomId, content })
   const refusal = await refusalOfGrant(join)
   if (!refusal) return
@@ -37,6 +42,17 @@ async function joinHere(app: App, { userId, isGuest, content }: JoinRequest, loc
   // That somebody here may let others in since just now may still be on its way.
   await pause(BEHIND_MS)
   if (!(await refusalOfGrant(join))) return
+  await joinByOthers(app, request, location)
+}
+
+async function isUnknownIn(app: Pick<App, 'database'>, roomId: RoomId, userId: UserId): Promise<boolean> {
+  if (!(await findPartialRoom(app.database, roomId))) return false
+  return (await findMembership(app.database, roomId, userId))?.membership !== 'join'
+}
+
+async function joinByOthers(app: App, request: JoinRequest, location: RoomLocation): Promise<void> {
+  const { userId, isGuest, content } = request
+  if (isGuest) throw new MatrixError(403, 'M_GUEST_ACCESS_FORBIDDEN', 'Guests may not join rooms of other servers')
   await joinThroughOthers(app, { ...location, userId, content: await joinContent(app, userId, content) })
 }
 

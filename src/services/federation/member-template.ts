@@ -6,6 +6,7 @@ import type { JsonObject } from '../../core/events/pdu.ts'
 import { type RoomId, type ServerName, serverNameOf, type UserId } from '../../core/ids.ts'
 import type { RoomVersion } from '../../core/room-versions.ts'
 import type { LockedRoom } from '../../storage/locked-room.ts'
+import { findPartialRoom } from '../../storage/partial-rooms.ts'
 import { filterRoomsOfServer } from '../../storage/room-servers.ts'
 import { draftEvent } from '../rooms/draft-event.ts'
 import { authoriserOfJoin } from '../rooms/restricted-join.ts'
@@ -33,7 +34,7 @@ export async function makeMemberTemplate(
 ): Promise<{ room_version: string; event: JsonObject }> {
   const { origin, roomId, userId } = request
   if (serverNameOf(userId) !== origin) throw new ForbiddenError('A server may only ask on behalf of its own users')
-  await requireResident(app, roomId)
+  await requireKnowing(app, roomId)
   await requireAllowedByAcl(app, roomId, origin)
   return app.rooms.run(roomId, async (room) => {
     if (!room.head) throw new NotFoundError('This server is not in that room')
@@ -46,6 +47,13 @@ export async function makeMemberTemplate(
 export async function requireResident(app: Pick<App, 'database' | 'serverName'>, roomId: RoomId): Promise<void> {
   const rooms = await filterRoomsOfServer(app.database, [roomId], app.serverName)
   if (rooms.length === 0) throw new NotFoundError('This server is not in that room')
+}
+
+/** As `requireResident`, and M_NOT_FOUND where this server does not know all members of the room, and so cannot let anybody in. */
+export async function requireKnowing(app: Pick<App, 'database' | 'serverName'>, roomId: RoomId): Promise<void> {
+  await requireResident(app, roomId)
+  if (!(await findPartialRoom(app.database, roomId))) return
+  throw new NotFoundError('This server does not know all of that room yet')
 }
 
 function requireSpoken(version: RoomVersion, { versions, membership }: TemplateRequest): void {

@@ -1,7 +1,8 @@
 import { z } from 'zod'
-import type { DeviceId } from '../../core/ids.ts'
+import { type DeviceId, serverNameOf, type UserId } from '../../core/ids.ts'
 import { storeCrossSigningKeys } from '../../storage/cross-signing-keys.ts'
-import { noteDeviceListChange } from '../../storage/device-lists.ts'
+import { type DeviceListChange, noteDeviceListChange } from '../../storage/device-lists.ts'
+import { loadPartialRoomsOf } from '../../storage/partial-rooms.ts'
 import {
   filterUsersInRooms,
   lockDeviceList,
@@ -10,7 +11,7 @@ import {
   storeDeviceChange,
 } from '../../storage/remote-devices.ts'
 import { deviceId, userId } from './edu-fields.ts'
-import type { ReceiveEdu } from './receive-edu.ts'
+import type { EduApp, ReceiveEdu } from './receive-edu.ts'
 import { remoteCrossSigningKeys, remoteDevice } from './remote-keys.ts'
 import { requireOwnUser } from './require-own-user.ts'
 
@@ -37,7 +38,7 @@ export const receiveDeviceListUpdate: ReceiveEdu = async (app, origin, received)
   const update = deviceUpdate.parse(received)
   const { user_id: user, device_id: device, stream_id, prev_id: previous = [] } = update
   requireOwnUser(origin, user)
-  if (!(await filterUsersInRooms(app.database, [user])).has(user)) return
+  if (!(await sharesRoom(app, user, `device ${device}`))) return
   // A device that has no keys yet is nothing that clients could ask for.
   const isVisible = update.deleted === true || update.keys !== undefined
   await app.database.write(async (tx) => {
@@ -54,6 +55,17 @@ export const receiveDeviceListUpdate: ReceiveEdu = async (app, origin, received)
   })
 }
 
+/**
+ * Whether the user shares a room with somebody here. Where that is not known, as the members of a room are not, the change is noted, to be told to
+ * clients when they are.
+ */
+async function sharesRoom({ database }: EduApp, user: UserId, change: DeviceListChange): Promise<boolean> {
+  if ((await filterUsersInRooms(database, [user])).has(user)) return true
+  const mayShare = (await loadPartialRoomsOf(database, serverNameOf(user))).size > 0
+  if (mayShare) await database.write(async (tx) => noteDeviceListChange(tx, user, change))
+  return false
+}
+
 /** Undefined where the update does not say enough to follow it. */
 function changeOf(update: z.output<typeof deviceUpdate>): { deleted: DeviceId } | { device: RemoteDevice } | undefined {
   if (update.deleted) return { deleted: update.device_id }
@@ -67,6 +79,6 @@ export const receiveSigningKeyUpdate: ReceiveEdu = async (app, origin, received)
   const { user_id: user } = update
   requireOwnUser(origin, user)
   const keys = remoteCrossSigningKeys(user, update)
-  if (keys.length === 0 || !(await filterUsersInRooms(app.database, [user])).has(user)) return
+  if (keys.length === 0 || !(await sharesRoom(app, user, 'cross_signing'))) return
   await app.database.write((tx) => storeCrossSigningKeys(tx, user, keys))
 }

@@ -2,11 +2,11 @@ import { z } from 'zod'
 import type { RoomId, UserId } from '../../core/ids.ts'
 import { serverNameOf } from '../../core/ids.ts'
 import { loadEventsById } from '../../storage/events.ts'
-import { loadJoinedRooms } from '../../storage/room-memberships.ts'
 import { isServerAllowed } from './check-server-acl.ts'
 import { earlyReceiptsOf, storeTold, type ToldReceipt } from './early-receipts.ts'
 import { roomId, text, userId } from './edu-fields.ts'
 import type { ReceiveEdu } from './receive-edu.ts'
+import { roomsOfRemoteUsers } from './rooms-of-remote-users.ts'
 
 const receipt = z.looseObject({
   event_ids: z.array(text).min(1).max(20),
@@ -22,8 +22,8 @@ const MAX_RECEIPTS = 1000
 export const receiveReceipts: ReceiveEdu = async (app, origin, received) => {
   const now = app.clock.now()
   const told = receiptsOf(received, now).filter((each) => serverNameOf(each.userId) === origin)
-  const joined = await loadJoinedRooms(app.database, [...new Set(told.map((each) => each.userId))])
-  const present = told.filter((each) => joined.get(each.userId)?.includes(each.roomId))
+  const joined = await roomsOfRemoteUsers(app, origin, [...new Set(told.map((each) => each.userId))])
+  const present = told.filter((each) => joined.of(each.userId).has(each.roomId))
   const rooms = [...new Set(present.map((each) => each.roomId))]
   const allowed = new Map(
     await Promise.all(rooms.map(async (id) => [id, await isServerAllowed(app, id, origin)] as const)),

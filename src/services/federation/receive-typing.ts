@@ -1,9 +1,11 @@
 import { z } from 'zod'
-import { setTyping } from '../rooms/typing.ts'
+import { ForbiddenError } from '../../core/errors.ts'
+import { noteTyping } from '../rooms/typing.ts'
 import { requireAllowedByAcl } from './check-server-acl.ts'
 import { roomId, userId } from './edu-fields.ts'
 import type { ReceiveEdu } from './receive-edu.ts'
 import { requireOwnUser } from './require-own-user.ts'
+import { roomsOfRemoteUsers } from './rooms-of-remote-users.ts'
 
 const content = z.looseObject({ room_id: roomId, user_id: userId, typing: z.boolean() })
 
@@ -15,5 +17,7 @@ export const receiveTyping: ReceiveEdu = async (app, origin, received) => {
   const { room_id: room, user_id: user, typing } = content.parse(received)
   requireOwnUser(origin, user)
   await requireAllowedByAcl(app, room, origin)
-  await setTyping(app, { roomId: room, userId: user, typing, timeout: TIMEOUT_MS })
+  const present = await roomsOfRemoteUsers(app, origin, [user])
+  if (!present.of(user).has(room)) throw new ForbiddenError('The user is not in this room')
+  await noteTyping(app, { roomId: room, userId: user, typing, timeout: TIMEOUT_MS })
 }

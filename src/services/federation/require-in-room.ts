@@ -1,6 +1,7 @@
 import type { App } from '../../app.ts'
-import { ForbiddenError } from '../../core/errors.ts'
+import { ForbiddenError, MatrixError } from '../../core/errors.ts'
 import type { RoomId, ServerName } from '../../core/ids.ts'
+import { findPartialRoom } from '../../storage/partial-rooms.ts'
 import { isServerInRoom } from '../../storage/room-servers.ts'
 import { requireAllowedByAcl } from './check-server-acl.ts'
 
@@ -11,4 +12,13 @@ import { requireAllowedByAcl } from './check-server-acl.ts'
 export async function requireInRoom(app: Pick<App, 'database'>, roomId: RoomId, origin: ServerName): Promise<void> {
   if (!(await isServerInRoom(app.database, roomId, origin))) throw new ForbiddenError('Your server is not in that room')
   await requireAllowedByAcl(app, roomId, origin)
+}
+
+/**
+ * Throws M_UNABLE_DUE_TO_PARTIAL_STATE where this server does not know all members of a room, and so cannot tell its state, nor who may see it.
+ * https://github.com/matrix-org/matrix-spec-proposals/pull/3895
+ */
+export async function requireFullState(app: Pick<App, 'database'>, roomId: RoomId): Promise<void> {
+  if (!(await findPartialRoom(app.database, roomId))) return
+  throw new MatrixError(403, 'M_UNABLE_DUE_TO_PARTIAL_STATE', 'This server does not know all of the room yet')
 }

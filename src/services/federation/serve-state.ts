@@ -4,12 +4,13 @@ import type { EventId, RoomId, ServerName } from '../../core/ids.ts'
 import { loadEventsById } from '../../storage/events.ts'
 import type { StoredEvent } from '../../storage/stored-event.ts'
 import { loadAuthChain } from './load-auth-chain.ts'
-import { requireInRoom } from './require-in-room.ts'
+import { requireFullState, requireInRoom } from './require-in-room.ts'
 
 export type StateRequest = { origin: ServerName; roomId: RoomId; eventId: EventId }
 
 /**
- * The root of the state before an event, of which another server in the room may know. Throws M_FORBIDDEN, and M_NOT_FOUND where the state is not known.
+ * The root of the state before an event, of which another server in the room may know. Throws M_FORBIDDEN, M_UNABLE_DUE_TO_PARTIAL_STATE, and
+ * M_NOT_FOUND where the state is not known.
  * https://spec.matrix.org/v1.19/server-server-api/#get_matrixfederationv1stateroomid
  */
 export async function findStateBefore(
@@ -17,6 +18,7 @@ export async function findStateBefore(
   { origin, roomId, eventId }: StateRequest,
 ): Promise<number> {
   await requireInRoom(app, roomId, origin)
+  await requireFullState(app, roomId)
   const event = await requireEvent(app, roomId, eventId)
   if (event.state_before === null) throw new NotFoundError(`The state at ${eventId} is not known`)
   return event.state_before

@@ -13,7 +13,7 @@ type Capabilities = FollowingApp & FetchingApp & Pick<App, 'stream'>
 /** How often to look whether another process has died in the middle of it. */
 const LOOK_MS = 1000
 const PRESENCE_MS = 60_000
-const CAUSES: readonly string[] = ['typing', 'receipt', 'presence', 'device_list']
+const CAUSES: readonly string[] = ['typing', 'receipt', 'presence', 'device_list', 'room_complete']
 
 /**
  * Tells other servers what of our users is no event, as the stream says it, and fetches device lists of theirs that are out of date. While no

@@ -3,19 +3,21 @@ import { authEventKeys } from '../../core/auth-rules/auth-event-keys.ts'
 import { checkEventAuth } from '../../core/auth-rules/check-event-auth.ts'
 import { ForbiddenError } from '../../core/errors.ts'
 import type { Event } from '../../core/events/pdu.ts'
-import { domainOf, type UserId } from '../../core/ids.ts'
+import { domainOf, type ServerName, type UserId } from '../../core/ids.ts'
 import type { RoomVersion } from '../../core/room-versions.ts'
 import { orderAfterGap } from '../../core/timeline-gaps.ts'
 import type { Tx } from '../../storage/database.ts'
-import { type JoinedRoomMember, loadOwnMembers, replaceMembers } from '../../storage/joined-room-members.ts'
+import { joinedRoomMember, loadOwnMembers, replaceMembers } from '../../storage/joined-room-members.ts'
 import {
   type AppendedEvent,
+  findLockedEvents,
   type LockedRoom,
   overlayOf,
   readLockedStateAt,
   type StateChange,
 } from '../../storage/locked-room.ts'
 import { noteMissingPrevs } from '../../storage/missing-prev-events.ts'
+import { beginPartialRoom, endPartialRoom } from '../../storage/partial-rooms.ts'
 import { noteBeginning } from '../../storage/room-heads.ts'
 import { changeState, readStateDiff } from '../../storage/room-state.ts'
 import type { StoredEvent } from '../../storage/stored-event.ts'
@@ -30,26 +32,44 @@ export type JoinedRoom = {
   event: Event
   /** The accepted state before the event: each piece once. */
   state: readonly ReceivedState[]
+  /** Not all members are known; which server said so, and which servers it says are in the room. */
+  partial: { via: ServerName; servers: readonly ServerName[] } | undefined
 }
 
 /**
  * Begins a room that this server was not in, or goes on with it after a time outside: its state becomes what the resident server says, with the
- * join as the only event at its end. Returns 'present', having changed nothing, when this server is in the room already. Throws M_FORBIDDEN when
- * the state does not allow the join.
+ * join as the only event at its end. Returns 'present', having changed nothing, when this server is in the room already, or has only just left it and
+ * missed nothing. Throws M_FORBIDDEN when the state does not allow the join.
  */
 export async function storeJoinedRoom(app: App, joined: JoinedRoom): Promise<'stored' | 'present'> {
   return app.rooms.run(joined.event.room_id, async (room) => {
     const own = await loadOwnMembers(room.db, app.serverName, joined.event.room_id)
     if (room.head && [...own.values()].some(({ membership }) => membership === 'join')) return 'present'
+    if (joined.partial && (await goesOn(room, joined.event))) return 'present'
     await begin(app, room, joined)
     return 'stored'
   })
 }
 
-async function begin(app: App, room: LockedRoom, { version, event, state }: JoinedRoom): Promise<void> {
+/** Whether a room is still partial from the last time in it, and nothing has happened since then: so what was begun to be fetched will do. */
+async function goesOn(room: LockedRoom, { prev_event_ids }: Event): Promise<boolean> {
+  if (!room.head?.is_partial) return false
+  const known = await findLockedEvents(room, prev_event_ids)
+  return prev_event_ids.every((id) => known.some((prev) => prev.event_id === id && prev.state_after !== null))
+}
+
+/** What it takes to find the states of the event anew: those after predecessors that are not here have to be fetched. */
+async function entryOf(room: LockedRoom, { prev_event_ids }: Event): Promise<Partial<AppendedEvent>> {
+  const known = await findLockedEvents(room, prev_event_ids)
+  const absent = prev_event_ids.filter((id) => !known.some((prev) => prev.event_id === id && prev.state_after !== null))
+  return { is_entry: true, told_states: new Map(absent.map((id) => [id, 0])) }
+}
+
+async function begin(app: App, room: LockedRoom, { version, event, state, partial }: JoinedRoom): Promise<void> {
   const stateBefore = await buildState(app, room, state)
   const create = await requireAllowed(room, { version, event, stateBefore })
   const roomBefore = room.head?.state_root ?? 0
+  const wasPartial = room.head?.is_partial ?? false
   const [nid] = (await app.takeNids(room.db, 1)) as [number]
   const stateAfter = await changeLockedState(app, room, {
     root: stateBefore,
@@ -66,7 +86,8 @@ async function begin(app: App, room: LockedRoom, { version, event, state }: Join
   })
   // Members are replaced as a whole below.
   const { added, removed } = await readStateDiff(room.db, roomBefore, stateBefore, 'rest', overlayOf(room))
-  const join = { ...bare, current_changes: [...changesOf(removed, added), ...changesOf([], [bare])] }
+  const current_changes = [...changesOf(removed, added), ...changesOf([], [bare])]
+  const join = { ...bare, current_changes, ...(partial && (await entryOf(room, event))) }
   room.events.push(join)
   room.head = {
     room_id: event.room_id,
@@ -76,10 +97,11 @@ async function begin(app: App, room: LockedRoom, { version, event, state }: Join
     depth: event.pdu.depth,
     next_order: join.event_order! + 1,
     forward_extremities: [event.event_id],
+    is_partial: partial !== undefined,
   }
   noteMissingPrevs(room, join, event.prev_event_ids)
   noteBeginning(room, event.room_id, event.pdu.depth)
-  room.writes.push((tx) => storeMembers(tx, app, { join, state }))
+  room.writes.push((tx) => storeMembers(tx, app, { join, state, partial, wasPartial }))
   followUpgrade(app, room, { event: join, before: undefined, create })
 }
 
@@ -139,16 +161,20 @@ function appendedEvent(event: Event, placement: Placement): AppendedEvent {
   }
 }
 
+type JoinedMembers = { join: AppendedEvent; wasPartial: boolean } & Pick<JoinedRoom, 'state' | 'partial'>
+
 async function storeMembers(
   tx: Tx,
   app: Pick<App, 'serverName'>,
-  { join, state }: { join: AppendedEvent; state: readonly ReceivedState[] },
+  { join, state, partial, wasPartial }: JoinedMembers,
 ): Promise<void> {
   const { room_id: roomId } = join
-  const members = [...state, { event: join, event_nid: join.event_nid }].flatMap(memberOf)
+  const members = [...state, { event: join, event_nid: join.event_nid }].flatMap(
+    ({ event, event_nid }) => joinedRoomMember(event.pdu, event_nid) ?? [],
+  )
   const unique = [...new Map(members.map((member) => [member.user_id, member])).values()]
   const before = await loadOwnMembers(tx, app.serverName, roomId)
-  await replaceMembers(tx, app.serverName, { roomId, members: unique })
+  await replaceMembers(tx, app.serverName, { roomId, members: unique, keepsOwn: partial !== undefined })
   appendToStream(tx, { kind: 'room_entered', detail: roomId })
   // Others of ours may have been invited, or sent away, while nobody of ours was there to see.
   for (const { user_id, event_nid, membership } of unique) {
@@ -162,19 +188,6 @@ async function storeMembers(
       detail: membership,
     })
   }
-}
-
-function memberOf({ event: { pdu }, event_nid }: ReceivedState): JoinedRoomMember[] {
-  if (pdu.type !== 'm.room.member' || pdu.state_key === undefined) return []
-  const { membership, displayname, avatar_url } = pdu.content
-  const text = (value: unknown) => (typeof value === 'string' ? value : null)
-  return [
-    {
-      user_id: pdu.state_key,
-      event_nid,
-      membership: String(membership),
-      displayname: text(displayname),
-      avatar_url: text(avatar_url),
-    },
-  ]
+  if (partial) return beginPartialRoom(tx, { roomId, ...partial })
+  if (wasPartial) await endPartialRoom(tx, roomId, null)
 }

@@ -1,5 +1,5 @@
 import type { JsonObject } from '../../core/events/pdu.ts'
-import { type DeviceId, type ServerName, serverNameOf, type UserId } from '../../core/ids.ts'
+import { type DeviceId, type RoomId, type ServerName, serverNameOf, type UserId } from '../../core/ids.ts'
 import type { Tx } from '../../storage/database.ts'
 import { loadDevicesOfUsers } from '../../storage/devices.ts'
 import type { NewEdu } from '../../storage/federation-outbox.ts'
@@ -9,7 +9,6 @@ import type { StreamRow } from '../../storage/schema.ts'
 import type { DeviceRow } from '../../storage/users-schema.ts'
 import { loadKeys, type QueriedKeys } from '../devices/query-keys.ts'
 import type { FollowingApp } from './follow-stream.ts'
-import type { MemberMove } from './member-moves.ts'
 
 /** A device that is not what it was, as of a change in the stream. */
 type Change = { userId: UserId; deviceId: DeviceId; position: number }
@@ -51,12 +50,21 @@ export async function tellDevices(
 }
 
 /**
- * All devices of a user who comes into a room, for its servers that did not share one with the user before.
+ * All devices of our users who come into rooms, for the servers there that did not share one with the user before.
  * https://spec.matrix.org/v1.19/server-server-api/#device-management
  */
-export async function devicesForNewServers(tx: Tx, moves: readonly MemberMove[]): Promise<NewEdu[]> {
-  const joins = moves.filter((move) => move.isOurs && move.isJoined)
-  const servers = await loadNewServersOfUsers(tx, joins)
+export async function devicesForNewServers(
+  tx: Tx,
+  joins: readonly { userId: UserId; roomId: RoomId }[],
+): Promise<NewEdu[]> {
+  return devicesForServers(tx, await loadNewServersOfUsers(tx, joins))
+}
+
+/** All devices of our users, each for some servers. */
+export async function devicesForServers(
+  tx: Tx,
+  servers: ReadonlyMap<UserId, readonly ServerName[]>,
+): Promise<NewEdu[]> {
   if (servers.size === 0) return []
   const users = [...servers.keys()]
   const devices = await loadDevicesOfUsers(tx, users)
@@ -75,9 +83,8 @@ function changesOf(rows: readonly StreamRow[], ourName: ServerName) {
   for (const { kind, room_id, user_id: userId, detail, stream_position: position } of rows) {
     if (kind !== 'device_list' || room_id !== null || userId === null || serverNameOf(userId) !== ourName) continue
     if (detail === 'cross_signing') signing.set(userId, position)
-    else if (detail?.startsWith('device ')) {
-      devices.push({ userId, deviceId: detail.slice('device '.length) as DeviceId, position })
-    }
+    const [, deviceId] = /^(?:device|keyless) (.*)$/s.exec(detail ?? '') ?? []
+    if (deviceId !== undefined) devices.push({ userId, deviceId: deviceId as DeviceId, position })
   }
   return { devices, signing }
 }

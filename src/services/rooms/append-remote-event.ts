@@ -3,13 +3,20 @@ import type { Event } from '../../core/events/pdu.ts'
 import type { EventId, RoomId } from '../../core/ids.ts'
 import type { RoomVersion } from '../../core/room-versions.ts'
 import { orderAfterGap } from '../../core/timeline-gaps.ts'
-import { type AppendedEvent, findLockedEvents, type LockedRoom, readLockedStateAt } from '../../storage/locked-room.ts'
+import {
+  type AppendedEvent,
+  findLockedEvents,
+  headOf,
+  type LockedRoom,
+  readLockedStateAt,
+} from '../../storage/locked-room.ts'
 import { forgetMissingPrev, isMissingPrev, noteMissingPrevs } from '../../storage/missing-prev-events.ts'
 import { noteBeginning } from '../../storage/room-heads.ts'
 import { type StoredEvent, withoutUnsigned } from '../../storage/stored-event.ts'
 import { applyEarlyRedaction, applyRemoteRedaction } from './apply-remote-redaction.ts'
 import { changeLockedState } from './change-locked-state.ts'
 import { judgeRemoteEvent, type RemoteVerdict } from './judge-remote-event.ts'
+import { stateWithCited } from './partial-state.ts'
 import { placeEvent } from './place-event.ts'
 import { requirePolicySignature } from './policy-server.ts'
 import { resolveStates } from './resolve-states.ts'
@@ -72,9 +79,21 @@ export async function appendRemoteEvent(
   if (context.newRoom || context.replacesHead) await renewHead(room, { version, event, stateBefore })
   const { historyOrder } = context
   const isHistory = historyOrder !== undefined
-  const judged = await judgeRemoteEvent(room, { version, event, authEvents, stateBefore, isHistory })
+  // What is not known yet cannot speak against the event now; it is judged again when it is.
+  const skipsCurrent = isHistory || headOf(room).is_partial
+  const judged = await judgeRemoteEvent(room, { version, event, authEvents, stateBefore, skipsCurrent })
   const verdict = await policyVerdict(room, event, { verdict: judged, context })
-  const appended = await store(app, room, { version, event, known, stateBefore, gaps, verdict, historyOrder })
+  const told_states = context.prevStates
+  const appended = await store(app, room, {
+    version,
+    event,
+    known,
+    stateBefore,
+    gaps,
+    verdict,
+    historyOrder,
+    told_states,
+  })
   const reason = verdict.outcome === 'accepted' ? {} : { reason: verdict.reason }
   return { outcome: verdict.outcome, event: appended, ...reason }
 }
@@ -116,9 +135,9 @@ async function loadReferences(
   const authIds = new Set(authEvents.map(({ event_id }) => event_id))
   const missingAuth = event.auth_event_ids.filter((id) => !authIds.has(id))
   if (missingPrev.length + missingAuth.length > 0) throw new MissingEventsError(missingPrev, missingAuth)
-  const stateBefore =
-    context.stateBefore ??
-    (await resolveStates(app, room, { version, roots: event.prev_event_ids.map((id) => roots.get(id)!) }))
+  if (context.stateBefore !== undefined) return { authEvents, stateBefore: context.stateBefore, gaps }
+  const root = await resolveStates(app, room, { version, roots: event.prev_event_ids.map((id) => roots.get(id)!) })
+  const stateBefore = room.head?.is_partial ? await stateWithCited(app, room, { version, authEvents, root }) : root
   return { authEvents, stateBefore, gaps }
 }
 
@@ -137,6 +156,7 @@ async function renewHead(
     depth: 0,
     next_order: room.head?.next_order ?? 1,
     forward_extremities: [],
+    is_partial: room.head?.is_partial ?? false,
   }
   noteBeginning(room, event.room_id as RoomId, event.pdu.depth)
 }
@@ -149,6 +169,7 @@ type Judged = {
   gaps: readonly EventId[]
   verdict: RemoteVerdict
   historyOrder: number | undefined
+  told_states: ReadonlyMap<EventId, number> | undefined
 }
 
 async function store(app: Capabilities, room: LockedRoom, judged: Judged): Promise<AppendedEvent> {
@@ -192,7 +213,7 @@ function placeInHistory(room: LockedRoom, event: AppendedEvent): AppendedEvent {
 }
 
 function draftOf(room: LockedRoom, judged: Judged, nid: number): AppendedEvent {
-  const { event, known, stateBefore, verdict, gaps, historyOrder } = judged
+  const { event, known, stateBefore, verdict, gaps, historyOrder, told_states } = judged
   const isRejected = verdict.outcome === 'rejected'
   const next = room.head!.next_order
   const hasGap = gaps.length > 0 && next > 1
@@ -215,6 +236,7 @@ function draftOf(room: LockedRoom, judged: Judged, nid: number): AppendedEvent {
     txn_device_id: null,
     txn_id: null,
     was_stored: known !== undefined,
+    ...(told_states && { told_states }),
     json,
     size: json.length,
   }

@@ -7,6 +7,7 @@ import type { LockedRoom } from '../../storage/locked-room.ts'
 import { loadProfile, type Profile } from '../../storage/profiles.ts'
 import type { Membership } from '../../storage/schema.ts'
 import { appendEvent } from './append-event.ts'
+import { awaitFullState } from './await-full-state.ts'
 import { requireGuestAccess } from './guest-access.ts'
 import { requireInvitable } from './invitable.ts'
 import { memberContent } from './member-content.ts'
@@ -39,6 +40,8 @@ export type MembershipChange = {
  */
 export async function changeMembership(app: App, roomId: RoomId, change: MembershipChange): Promise<EventId> {
   if (change.membership === 'invite') await requireInvitable(app, change.sender, [change.target])
+  // What others are to the room is known only with all its members.
+  if (change.sender !== change.target) await awaitFullState(app, roomId)
   return runInRoom(app, roomId, (room) => changeMembershipIn(app, room, change))
 }
 

@@ -14,7 +14,8 @@ type RemoteEvent = {
   event: Event
   authEvents: readonly Event[]
   stateBefore: number
-  isHistory: boolean
+  /** It is judged by its own place only: it is history, or not all of the room's state is known. */
+  skipsCurrent: boolean
 }
 
 /**
@@ -22,7 +23,7 @@ type RemoteEvent = {
  * the current state. https://spec.matrix.org/v1.19/server-server-api/#checks-performed-on-receipt-of-a-pdu
  */
 export async function judgeRemoteEvent(room: LockedRoom, remote: RemoteEvent): Promise<RemoteVerdict> {
-  const { version, event, stateBefore, isHistory } = remote
+  const { version, event, stateBefore, skipsCurrent } = remote
   // 4
   const cited = await citedVerdict(room, remote)
   if (!cited.allowed) return rejected(cited, 'by its auth events')
@@ -31,7 +32,7 @@ export async function judgeRemoteEvent(room: LockedRoom, remote: RemoteEvent): P
   if (!before.allowed) return rejected(before, 'by the state before it')
   // 6
   const current = headOf(room).state_root
-  if (isHistory || current === stateBefore || current === 0) return { outcome: 'accepted' }
+  if (skipsCurrent || current === stateBefore || current === 0) return { outcome: 'accepted' }
   const now = checkEventAuth(version, event, await stateAt(room, version, event, current))
   return now.allowed
     ? { outcome: 'accepted' }

@@ -58,6 +58,7 @@ async function headWith(
     depth: Math.max(old?.depth ?? 0, event.pdu.depth),
     next_order: (event.event_order ?? 0) + 1,
     forward_extremities: [...kept, event.event_id],
+    is_partial: old?.is_partial ?? false,
   }
 }
 

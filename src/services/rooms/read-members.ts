@@ -6,8 +6,9 @@ import { findMembership, loadRoomMemberships } from '../../storage/room-membersh
 import { readAllState } from '../../storage/room-state.ts'
 import type { Membership } from '../../storage/schema.ts'
 import { findEventAtOrder, loadTimelinePage } from '../../storage/timeline-pages.ts'
+import { accessFullState, awaitFullState } from './await-full-state.ts'
 import type { StateCommand } from './read-state.ts'
-import { accessState, type RoomAccess } from './room-access.ts'
+import type { RoomAccess } from './room-access.ts'
 import { orderOfToken } from './room-points.ts'
 import { serveStateEvents } from './serve-events.ts'
 
@@ -23,11 +24,11 @@ export type MembersCommand = StateCommand & {
  * https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3roomsroomidmembers
  */
 export async function readMembers(
-  app: Pick<App, 'database' | 'clock'>,
+  app: Pick<App, 'database' | 'clock' | 'stream' | 'stopping'>,
   command: MembersCommand,
 ): Promise<ClientEvent[]> {
   const { membership, notMembership } = command
-  const access = await accessState(app, command.roomId, command.userId)
+  const access = await accessFullState(app, command.roomId, command.userId)
   const root = command.at === undefined ? access.stateRoot : await rootAt(app, access, command.at)
   const members = await readAllState(app.database, root, 'members')
   const isWanted = (value: unknown) =>
@@ -62,12 +63,13 @@ export type JoinedMember = { display_name: string | null; avatar_url: string | n
  * https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3roomsroomidjoined_members
  */
 export async function readJoinedMembers(
-  app: Pick<App, 'database'>,
+  app: Pick<App, 'database' | 'stream' | 'stopping'>,
   roomId: RoomId,
   userId: UserId,
 ): Promise<Record<UserId, JoinedMember>> {
   const own = await findMembership(app.database, roomId, userId)
   if (own?.membership !== 'join') throw new ForbiddenError(`You are not in the room ${roomId}`)
+  await awaitFullState(app, roomId)
   const members = await loadRoomMemberships(app.database, roomId, ['join'])
   return Object.fromEntries(
     members.map(({ user_id, displayname, avatar_url }) => [user_id, { display_name: displayname, avatar_url }]),

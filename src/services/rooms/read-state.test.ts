@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { UserId } from '../../core/ids.ts'
 import { paginationToken } from '../../core/pagination-token.ts'
+import { type StreamTail, startStreamTail } from '../../infra/stream-tail.ts'
 import { type MembersCommand, readJoinedMembers, readMembers } from './read-members.ts'
 import { readState, readStateAt } from './read-state.ts'
 import {
@@ -14,11 +15,15 @@ import {
   type ReadingRoom,
 } from './test-reading-room.ts'
 
-let app: ReadingApp
+let app: ReadingApp & { stream: StreamTail }
 beforeAll(async () => {
-  app = await createReadingApp()
+  const base = await createReadingApp()
+  app = { ...base, stream: await startStreamTail(base.database, base.logger) }
 })
-afterAll(() => app.database.close())
+afterAll(async () => {
+  await app.stream.stop()
+  await app.database.close()
+})
 
 const topic = (
   room: ReadingRoom,

@@ -3,6 +3,7 @@ import type { Json, JsonObject } from '../../core/events/pdu.ts'
 import { domainOf, isRoomId, type RoomId, type ServerName, serverNameOf, type UserId } from '../../core/ids.ts'
 import { creatorsOf, powerLevels, statedLevels } from '../../core/power-levels.ts'
 import { headOf, type LockedRoom, readLockedState } from '../../storage/locked-room.ts'
+import { filterPartialRooms } from '../../storage/partial-rooms.ts'
 import { findJoinedUser, isJoinedToAny } from '../../storage/room-memberships.ts'
 import { filterRoomsOfServer } from '../../storage/room-servers.ts'
 
@@ -23,11 +24,17 @@ export async function authoriserOfJoin(
   const allowed = allowedRooms(content)
   // Of its own users a server knows in which rooms they are, of others only where it still is itself.
   const isOurs = serverNameOf(userId) === serverName
-  const known = isOurs ? allowed : await filterRoomsOfServer(room.db, allowed, serverName)
+  const known = isOurs ? allowed : await knownRooms(room, allowed, serverName)
   if (!(await isJoinedToAny(room.db, userId, known))) throw refusal(known.length === allowed.length)
   const authoriser = await findAuthoriser(room, serverName)
   if (authoriser !== undefined) return authoriser
   throw new MatrixError(400, 'M_UNABLE_TO_GRANT_JOIN', 'Nobody of this server in the room may let you in')
+}
+
+/** Those of some rooms of which this server knows all members. */
+async function knownRooms({ db }: LockedRoom, roomIds: readonly RoomId[], serverName: ServerName): Promise<RoomId[]> {
+  const partial = await filterPartialRooms(db, roomIds)
+  return (await filterRoomsOfServer(db, roomIds, serverName)).filter((roomId) => !partial.has(roomId))
 }
 
 function refusal(knowsAll: boolean): MatrixError {

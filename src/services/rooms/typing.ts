@@ -5,6 +5,7 @@ import { findMembership } from '../../storage/room-memberships.ts'
 import { expireTyping, nextTypingExpiry, startTyping, stopTyping } from '../../storage/typing.ts'
 
 type Typing = Pick<App, 'database' | 'clock' | 'logger' | 'stopping'>
+type TypingChange = { roomId: RoomId; userId: UserId; typing: boolean; timeout?: number | undefined }
 
 const DEFAULT_TIMEOUT = 30_000
 const MIN_TIMEOUT = 1000
@@ -14,12 +15,14 @@ const MAX_TIMEOUT = 120_000
  * Notes that one of our users types in a room for the next `timeout` milliseconds, or has stopped. Throws M_FORBIDDEN for who is not in
  * the room. https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3roomsroomidtypinguserid
  */
-export async function setTyping(
-  app: Typing,
-  { roomId, userId, ...typing }: { roomId: RoomId; userId: UserId; typing: boolean; timeout?: number | undefined },
-): Promise<void> {
-  const membership = await findMembership(app.database, roomId, userId)
+export async function setTyping(app: Typing, typing: TypingChange): Promise<void> {
+  const membership = await findMembership(app.database, typing.roomId, typing.userId)
   if (membership?.membership !== 'join') throw new ForbiddenError('You are not in this room')
+  await noteTyping(app, typing)
+}
+
+/** As `setTyping`, of whoever it is. */
+export async function noteTyping(app: Typing, { roomId, userId, ...typing }: TypingChange): Promise<void> {
   if (!typing.typing) return app.database.write((tx) => stopTyping(tx, roomId, userId))
   const now = app.clock.now()
   const timeout = Math.min(Math.max(typing.timeout || DEFAULT_TIMEOUT, MIN_TIMEOUT), MAX_TIMEOUT)

@@ -73,7 +73,10 @@ async function indexUsers(tx: Tx, rows: readonly StreamRow[]): Promise<void> {
   const isAbout = ({ kind, detail }: StreamRow) =>
     kind === 'profile' || ((kind === 'event' || kind === 'state') && detail === 'join')
   const named = rows.flatMap((row) => (row.user_id !== null && isAbout(row) ? row.user_id : []))
-  const entered = rows.flatMap(({ kind, detail }) => (kind === 'room_entered' ? (detail as RoomId) : []))
+  const entered = rows.flatMap(({ kind, room_id, detail }) => {
+    if (kind === 'room_entered') return detail as RoomId
+    return kind === 'room_complete' && room_id !== null ? room_id : []
+  })
   const userIds = [...new Set([...named, ...(await loadJoinedUsers(tx, entered))])]
   for (let place = 0; place < userIds.length; place += USERS_AT_ONCE) {
     await storeWordsOf(tx, userIds.slice(place, place + USERS_AT_ONCE))

@@ -3,7 +3,7 @@ import { indexNextRows } from './index-stream.ts'
 
 /** What happens within this time is indexed together. */
 const GATHER_MS = 1000
-const CAUSES: readonly string[] = ['event', 'history', 'profile']
+const CAUSES: readonly string[] = ['event', 'history', 'profile', 'room_complete']
 
 /**
  * Keeps the index of messages and users up with the stream, apart from the sending of messages: it lags by a second, which searches make up for.

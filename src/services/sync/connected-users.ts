@@ -3,6 +3,7 @@ import type { RoomId, UserId } from '../../core/ids.ts'
 import { loadIgnoredUsers } from '../../storage/ignored-users.ts'
 import type { Membership, StreamRow } from '../../storage/schema.ts'
 import { loadMembershipsAtPosition } from '../../storage/sync-memberships.ts'
+import { followPartialRooms } from './partial-rooms.ts'
 import { gatherPresence } from './presence-wakes.ts'
 
 /** What this process remembers of a user who syncs, true at exactly the stream's position in this process. */
@@ -24,6 +25,8 @@ export type ConnectedUsers = {
   get(userId: UserId): Promise<ConnectedUser>
   /** Whom the user ignores as of the stream's position at the moment it resolves. */
   ignoredBy(user: ConnectedUser): Promise<ReadonlySet<string>>
+  /** The rooms of which not all members are known, as of the stream's position, for users who have been got. */
+  partialRooms(): ReadonlySet<RoomId>
 }
 
 type Capabilities = Pick<App, 'database' | 'stream'>
@@ -49,6 +52,8 @@ export function createConnectedUsers(app: Capabilities, kept = KEPT_USERS): Conn
   const members = new Map<RoomId, Set<ConnectedUser>>()
   let isDropping = false
   const loading = new Map<UserId, { user: Promise<ConnectedUser>; early: StreamRow[] }>()
+
+  const partialRooms = followPartialRooms(app)
 
   const notePresence = gatherPresence(app, (roomId) => {
     const present = members.get(roomId)
@@ -102,6 +107,7 @@ export function createConnectedUsers(app: Capabilities, kept = KEPT_USERS): Conn
   }
 
   async function load(userId: UserId, early: StreamRow[]): Promise<ConnectedUser> {
+    await partialRooms.ready()
     const { position, memberships } = await loadMembershipsAtPosition(app.database, userId)
     while (app.stream.position() < position) await app.stream.refresh()
     const user: ConnectedUser = { userId, rooms: new Map(), ignored: undefined, ignoredVersion: 0, wakers: new Set() }
@@ -127,6 +133,7 @@ export function createConnectedUsers(app: Capabilities, kept = KEPT_USERS): Conn
   }
 
   return {
+    partialRooms: () => partialRooms.now,
     async ignoredBy(user) {
       while (!user.ignored) {
         const version = user.ignoredVersion

@@ -40,8 +40,10 @@ export async function deviceListChanges(
 ): Promise<DeviceLists> {
   const reported = reportedUsers(rows, userId)
   const moves = await membershipMoves(app, rows, { userId, joined })
-  if (reported.own.size === 0 && reported.others.size === 0 && moves.size === 0) return { changed: [], left: [] }
-  const encounters = await encountersOf(app, moves, { userId, joined })
+  const completed = completedRooms(rows, joined)
+  const isQuiet = reported.own.size === 0 && reported.others.size === 0 && moves.size === 0 && completed.length === 0
+  if (isQuiet) return { changed: [], left: [] }
+  const encounters = await encountersOf(app, moves, { userId, joined, completed })
   const sharers = await loadRoomSharers(app.database, {
     ...encounters,
     roomIds: joined,
@@ -66,11 +68,18 @@ function reportedUsers(rows: readonly StreamRow[], userId: UserId): { own: Set<U
   const own = new Set<UserId>()
   const others = new Set<UserId>()
   for (const { kind, user_id, detail } of rows) {
-    if (kind !== 'device_list' || user_id === null) continue
+    if (kind !== 'device_list' || user_id === null || detail?.startsWith('keyless ')) continue
     if (user_id !== userId) others.add(user_id)
     else own.add(detail?.startsWith('signatures ') ? (detail.slice('signatures '.length) as UserId) : userId)
   }
   return { own, others }
+}
+
+/** Encrypted rooms whose members have become known. */
+function completedRooms(rows: readonly StreamRow[], joined: ReadonlySet<RoomId>): RoomId[] {
+  return rows.flatMap(({ kind, room_id, detail }) =>
+    kind === 'room_complete' && detail === 'encrypted' && room_id !== null && joined.has(room_id) ? room_id : [],
+  )
 }
 
 async function membershipMoves(
@@ -120,9 +129,9 @@ async function findBeginnings(app: Pick<App, 'database'>, moves: Moves): Promise
 async function encountersOf(
   app: Pick<App, 'database'>,
   moves: Moves,
-  { userId, joined }: { userId: UserId; joined: ReadonlySet<RoomId> },
+  { userId, joined, completed }: { userId: UserId; joined: ReadonlySet<RoomId>; completed: readonly RoomId[] },
 ): Promise<Encounters> {
-  const encounters: Encounters = { newRooms: [], newMembers: [], met: new Set(), parted: new Set() }
+  const encounters: Encounters = { newRooms: [...completed], newMembers: [], met: new Set(), parted: new Set() }
   const leftRooms: RoomId[] = []
   const strangers = new Set<UserId>()
   for (const [roomId, users] of moves) {

@@ -5,6 +5,7 @@ import { loadRoomSummaries } from '../../storage/room-heroes.ts'
 import type { StreamRow } from '../../storage/schema.ts'
 import type { StoredEvent } from '../../storage/stored-event.ts'
 import { loadNewestOfRooms } from '../../storage/sync-rooms.ts'
+import { findEventAtOrder, findOrderAtPosition } from '../../storage/timeline-pages.ts'
 import type { ConnectedUser } from './connected-users.ts'
 import { type Departure, departedRooms } from './departed-rooms.ts'
 import { encryptionChanges } from './encryption-changes.ts'
@@ -27,17 +28,23 @@ type IncrementalSpan = {
   fullState: boolean
   /** The position up to which the client has messages to its device, where that is another than `from`. */
   acknowledged: number | undefined
+  /** Rooms of which not all members are known, as of `to`. */
+  partial: ReadonlySet<RoomId>
 }
 
 /** What happened after position `from` up to `to`, for a client that knows all before; `body` undefined: nothing. `to` must be the stream's position at the call. */
 export async function incrementalSync(
   app: Reading,
   viewer: SyncViewer,
-  { user, from, to, fullState, acknowledged }: IncrementalSpan,
+  { user, from, to, fullState, acknowledged, partial }: IncrementalSpan,
 ): Promise<Record<string, unknown> | undefined> {
   // The user's rooms as of `to`: taken before anything is awaited, for they move on with the stream.
   const present = new Map(user.rooms)
-  const joined = new Set([...present].flatMap(([roomId, { membership }]) => (membership === 'join' ? roomId : [])))
+  // Clients that want all members get a room when these are known: https://github.com/matrix-org/matrix-spec-proposals/pull/3902
+  const isHidden = (roomId: RoomId) => partial.has(roomId) && !viewer.filter.lazyLoadMembers
+  const joined = new Set(
+    [...present].flatMap(([roomId, { membership }]) => (membership === 'join' && !isHidden(roomId) ? roomId : [])),
+  )
   const rows = await rowsOf(app, { user, from, to, joined, present })
   const isLagging = acknowledged !== undefined && acknowledged < from
   const presences = await app.stream.presencesBetween(from, to)
@@ -65,7 +72,7 @@ export async function incrementalSync(
       app,
       viewer,
       changes.filter(({ roomId }) => joined.has(roomId)),
-      { newlyJoined, fullState },
+      { newlyJoined, fullState, to },
     ),
     leave: await departedRooms(
       app,
@@ -150,9 +157,10 @@ async function newlyJoinedRooms(
   joined: ReadonlySet<RoomId>,
 ): Promise<Set<RoomId>> {
   const newly = new Set<RoomId>()
-  for (const { roomId, own } of changes) {
+  for (const { roomId, own, isCompleted } of changes) {
     const firstOwn = own[0]
-    if (joined.has(roomId) && firstOwn && !(await wasJoinedAt(app, viewer, firstOwn.before))) newly.add(roomId)
+    if (joined.has(roomId) && isCompleted && !viewer.filter.lazyLoadMembers) newly.add(roomId)
+    else if (joined.has(roomId) && firstOwn && !(await wasJoinedAt(app, viewer, firstOwn.before))) newly.add(roomId)
   }
   return newly
 }
@@ -161,11 +169,11 @@ async function joinedRooms(
   app: Reading,
   viewer: SyncViewer,
   changes: readonly RoomChange[],
-  { newlyJoined, fullState }: { newlyJoined: ReadonlySet<RoomId>; fullState: boolean },
+  { newlyJoined, fullState, to }: { newlyJoined: ReadonlySet<RoomId>; fullState: boolean; to: number },
 ): Promise<SyncedRooms['join']> {
   const withMembers = changes.filter(
-    ({ events, roomId, hasResolvedMembers }) =>
-      newlyJoined.has(roomId) || hasResolvedMembers || events.some(changesSummary),
+    ({ events, roomId, hasResolvedMembers, isCompleted }) =>
+      newlyJoined.has(roomId) || hasResolvedMembers || isCompleted || events.some(changesSummary),
   )
   const summaries = await loadRoomSummaries(
     app.database,
@@ -173,20 +181,22 @@ async function joinedRooms(
     viewer.userId,
   )
   const spans: RoomSpan[] = []
-  for (const { roomId, events } of changes) {
+  for (const { roomId, events, isCompleted, resolvedMembers } of changes) {
+    const last = events.at(-1) ?? (isCompleted ? await lastEventAt(app, roomId, to) : undefined)
+    if (!last) continue
     const first = events[0]
-    const last = events.at(-1)
-    if (!first || !last) continue
     const isNew = newlyJoined.has(roomId)
     spans.push({
       roomId,
-      since: isNew || fullState ? undefined : (first.room_before ?? undefined),
+      // Of a room that was completed all state is told anew: what the client has was found without knowing the members.
+      since: isNew || fullState || isCompleted ? undefined : (first?.room_before ?? undefined),
       end: last.room_after ?? 0,
-      after: isNew ? -Number.MAX_SAFE_INTEGER : first.event_order! - 1,
+      after: isNew ? -Number.MAX_SAFE_INTEGER : (first?.event_order ?? last.event_order! + 1) - 1,
       last: last.event_order!,
       newest: contiguousEnd(events),
       summary: summaries.get(roomId),
       isNewlyJoined: isNew,
+      ...(isCompleted && { members: resolvedMembers }),
     })
   }
   const synced = await syncRooms(app, viewer, spans)
@@ -194,6 +204,11 @@ async function joinedRooms(
     if (!fullState && !newlyJoined.has(roomId) && isSilent(viewer, room)) synced.delete(roomId)
   }
   return synced
+}
+
+/** A room's newest event when the stream was there. */
+async function lastEventAt(app: Reading, roomId: RoomId, position: number): Promise<StoredEvent | undefined> {
+  return findEventAtOrder(app.database, roomId, await findOrderAtPosition(app.database, roomId, position))
 }
 
 /** Whether nothing is left of what happened, as the filter or the user ignores it: that must wake nobody. */
@@ -204,7 +219,7 @@ function isSilent({ stateAfter }: SyncViewer, { timeline, summary, ...room }: Sy
 
 /** The events at the end without a gap in their order: what was not loaded comes from the database when it is wanted. */
 function contiguousEnd(events: readonly StoredEvent[]): StoredEvent[] {
-  let start = events.length - 1
+  let start = Math.max(events.length - 1, 0)
   while (start > 0 && events[start - 1]!.event_order === events[start]!.event_order! - 1) start--
   return events.slice(start)
 }

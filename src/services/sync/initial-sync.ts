@@ -36,7 +36,9 @@ export async function initialSync(
   })
   // What is remembered of unread events is as old as this process's view of the stream.
   while (app.stream.position() < position) await app.stream.refresh()
-  const rooms = all.filter(({ roomId }) => filter.takesRoom(roomId))
+  // Clients that want all members get the room when these are known: https://github.com/matrix-org/matrix-spec-proposals/pull/3902
+  const isHidden = (room: NewestOfRoom) => room.isPartial && room.membership === 'join' && !filter.lazyLoadMembers
+  const rooms = all.filter((room) => filter.takesRoom(room.roomId) && !isHidden(room))
   const joined = rooms.filter(({ membership }) => membership === 'join')
   const joinedIds = joined.map(({ roomId }) => roomId)
   const [ephemeral, accountData, unread, presence] = await Promise.all([

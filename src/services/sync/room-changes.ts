@@ -25,7 +25,13 @@ export type RoomChange = {
   own: OwnChange[]
   /** Memberships changed as forks were resolved, without events that say so. */
   hasResolvedMembers: boolean
+  /** Whose. */
+  resolvedMembers: UserId[]
+  /** All members of the room have become known. */
+  isCompleted: boolean
 }
+
+const KINDS: readonly string[] = ['event', 'state', 'room_complete']
 
 /** What happened in each room, by the rows of a sync. */
 export async function roomChanges(
@@ -35,7 +41,7 @@ export async function roomChanges(
 ): Promise<RoomChange[]> {
   const ofRooms = new Map<RoomId, StreamRow[]>()
   for (const row of rows) {
-    if ((row.kind !== 'event' && row.kind !== 'state') || row.room_id === null) continue
+    if (!KINDS.includes(row.kind) || row.room_id === null) continue
     const ofRoom = ofRooms.get(row.room_id)
     if (ofRoom) ofRoom.push(row)
     else ofRooms.set(row.room_id, [row])
@@ -50,13 +56,24 @@ function changeOf(
   rows: readonly StreamRow[],
   { viewer, events }: { viewer: SyncViewer; events: ReadonlyMap<number, StoredEvent> },
 ): RoomChange {
-  const change: RoomChange = { roomId, events: [], own: [], hasResolvedMembers: false }
+  const change: RoomChange = {
+    roomId,
+    events: [],
+    own: [],
+    hasResolvedMembers: false,
+    resolvedMembers: [],
+    isCompleted: false,
+  }
   let last: StoredEvent | undefined
   for (const row of rows) {
     const event = row.ref === null ? undefined : events.get(row.ref)
-    if (row.kind === 'event') last = event
-    if (row.kind === 'event' && event) change.events.push(event)
+    // An event that was rejected later, when more was known, is none.
+    const isThere = row.kind === 'event' && event !== undefined && event.event_order !== null
+    if (isThere) last = event
+    if (isThere) change.events.push(event)
+    if (row.kind === 'room_complete') change.isCompleted = true
     if (row.kind === 'state') change.hasResolvedMembers = true
+    if (row.kind === 'state' && row.user_id !== null) change.resolvedMembers.push(row.user_id)
     if (isOwn(row, viewer.userId)) change.own.push(ownChange(row, event, last))
   }
   return change

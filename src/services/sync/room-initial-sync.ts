@@ -11,13 +11,13 @@ import { findMembership, loadUserMemberships } from '../../storage/room-membersh
 import { readAllState } from '../../storage/room-state.ts'
 import type { RoomMembershipRow } from '../../storage/schema.ts'
 import { presenceContent } from '../presence/presence-status.ts'
+import { accessFullState } from '../rooms/await-full-state.ts'
 import { directoryVisibility } from '../rooms/directory.ts'
 import { joinSpanOf } from '../rooms/join-spans.ts'
-import { accessState } from '../rooms/room-access.ts'
 import { serveEvents, serveStateEvents } from '../rooms/serve-events.ts'
 import { readVisiblePage } from '../rooms/visible-pages.ts'
 
-type Reading = Pick<App, 'config' | 'database' | 'clock' | 'stream'>
+type Reading = Pick<App, 'config' | 'database' | 'clock' | 'stream' | 'stopping'>
 type Reader = { userId: UserId; deviceId: DeviceId | null; limit: number }
 
 /**
@@ -31,7 +31,7 @@ export async function roomInitialSync(
   const { userId, limit } = reader
   // First, so that nothing is missed between this answer and what /events tells.
   const end = syncToken(await app.stream.refresh())
-  const access = await accessState(app, roomId, userId)
+  const access = await accessFullState(app, roomId, userId)
   const from = access.lastOrder
   const page = await readVisiblePage(app, { access, userId, direction: 'backwards', from, limit, filter: {} })
   const state = await readAllState(app.database, access.stateRoot)

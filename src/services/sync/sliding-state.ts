@@ -7,6 +7,9 @@ import type { StoredEvent } from '../../storage/stored-event.ts'
 
 type Reading = Pick<App, 'database'>
 
+/** More change at once only where the members of a room that was joined without them have become known: then lazy clients look for themselves. */
+const MOST_LAZY_MEMBERS = 100
+
 /** How the state changed for a client; all of it is new where it knows nothing. */
 export type StateNews = {
   /** What the client's configuration takes. */
@@ -57,10 +60,9 @@ async function changedState(app: Reading, span: StateSpan & { from: number }): P
     lazyMembers(app, { to, config, timeline }),
     oldConfig ? expandedState(app, to, { config, oldConfig }) : [],
   ])
-  const takesAllMembers = isLazy(config) && !limited
-  const wanted = added.filter(
-    (event) => takesState(config, keyOf(event)) || (takesAllMembers && event.pdu.type === 'm.room.member'),
-  )
+  const isMember = ({ pdu }: StoredEvent) => pdu.type === 'm.room.member'
+  const takesAllMembers = isLazy(config) && !limited && added.filter(isMember).length <= MOST_LAZY_MEMBERS
+  const wanted = added.filter((event) => takesState(config, keyOf(event)) || (takesAllMembers && isMember(event)))
   const present = new Set(added.map((event) => JSON.stringify(keyOf(event))))
   const changed = [...added, ...removed]
   const has = (type: string) => changed.some(({ pdu }) => pdu.type === type)

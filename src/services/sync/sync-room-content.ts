@@ -1,5 +1,5 @@
 import type { App } from '../../app.ts'
-import type { RoomId } from '../../core/ids.ts'
+import type { RoomId, UserId } from '../../core/ids.ts'
 import type { RoomSummary } from '../../storage/room-heroes.ts'
 import { readStateDiff, readStateEvents } from '../../storage/room-state.ts'
 import type { StoredEvent } from '../../storage/stored-event.ts'
@@ -23,6 +23,8 @@ export type RoomSpan = {
   /** The newest events up to `last`, oldest first, where they are at hand. */
   newest: readonly StoredEvent[]
   summary: RoomSummary | undefined
+  /** Members to be told of, whatever the filter says. */
+  members?: readonly UserId[]
   /** The user has just joined: whatever is not in the timeline is a gap, even if a filter left it out. */
   isNewlyJoined?: boolean
 }
@@ -45,7 +47,7 @@ export async function roomContent(
   const { roomId, after, last, newest } = span
   const whole = await syncTimeline(app, viewer, { roomId, after, before: last + 1, newest })
   if (span.hidesState) return { span, timeline: whole, previous: previousOf(whole, last), state: [] }
-  const heroes = span.summary?.heroes ?? []
+  const heroes = [...(span.summary?.heroes ?? []), ...(span.members ?? [])]
   if (viewer.stateAfter) {
     const state = await syncState(app, viewer, { from: span.since, to: span.end, timeline: whole.events, heroes })
     return { span, timeline: whole, previous: previousOf(whole, last), state }

@@ -102,7 +102,18 @@ async function changesSince(
       waker.reset()
       const ignored = await connected.ignoredBy(user)
       const to = app.stream.position()
-      const body = await incrementalSync(app, { ...viewer, ignored }, { user, from, to, fullState, acknowledged })
+      const body = await incrementalSync(
+        app,
+        { ...viewer, ignored },
+        {
+          user,
+          from,
+          to,
+          fullState,
+          acknowledged,
+          partial: connected.partialRooms(),
+        },
+      )
       if (body) return body
       const left = deadline - app.clock.now()
       if (left <= 0 || signal.aborted) return { next_batch: syncToken(to) }

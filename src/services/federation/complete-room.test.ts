@@ -1,0 +1,170 @@
+import { sql } from 'kysely'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import type { Event } from '../../core/events/pdu.ts'
+import type { RoomId, ServerName, UserId } from '../../core/ids.ts'
+import { FederationError } from '../../infra/federation-error.ts'
+import { loadEventsById } from '../../storage/events.ts'
+import { findPartialRoom } from '../../storage/partial-rooms.ts'
+import { findRoomHead } from '../../storage/room-heads.ts'
+import { loadRoomServers } from '../../storage/room-servers.ts'
+import { readAllState } from '../../storage/room-state.ts'
+import { appendEvent } from '../rooms/append-event.ts'
+import { ALICE } from '../rooms/test-reading-room.ts'
+import { completeRoom, giveUpRoom } from './complete-room.ts'
+import { createRemoteRoom } from './test-remote-room.ts'
+import { BORIS, createReceivingApp, REMOTE, type ReceivingApp } from './test-remote-server.ts'
+
+const RITA = '@rita:remote' as UserId
+const DORA = '@dora:remote' as UserId
+
+let app: ReceivingApp
+beforeAll(async () => {
+  app = await createReceivingApp()
+})
+afterAll(() => app.database.close())
+
+const stored = async (event: Event) => (await loadEventsById(app.database, [event.event_id]))[0]!
+const complete = async (roomId: RoomId) => completeRoom(app, (await findPartialRoom(app.database, roomId))!)
+
+async function members(roomId: RoomId): Promise<Record<string, string>> {
+  const { rows } = await sql<{ user_id: string; membership: string }>`select user_id, membership from room_memberships
+    where room_id = ${roomId}`.execute(app.database.sql)
+  return Object.fromEntries(rows.map(({ user_id, membership }) => [user_id, membership]))
+}
+
+/** The ids of the room's current state, or of that before an event. */
+async function stateIds(roomId: RoomId, before?: Event): Promise<string[]> {
+  const root = before ? (await stored(before)).state_before : (await findRoomHead(app.database, roomId))?.state_root
+  return (await readAllState(app.database, root ?? 0)).map(({ event_id }) => event_id).sort()
+}
+
+const idsOf = (events: Iterable<Event>) => [...events].map(({ event_id }) => event_id).sort()
+
+test('a room is used with what is known of it, and knows everybody when it is complete', async () => {
+  const room = createRemoteRoom(app)
+  room.member(RITA, 'join')
+  room.member(DORA, 'join')
+  const join = await room.joinPartially()
+  app.answerWith(room.answer)
+  expect(await members(room.roomId)).toEqual({ [ALICE]: 'join' })
+  expect(await loadRoomServers(app.database, room.roomId, 10)).toContain(REMOTE)
+
+  const message = room.make({ sender: RITA, content: { body: 'hello' } })
+  expect((await room.receive(message)).outcome).toBe('accepted')
+  const own = await app.rooms.run(room.roomId, (locked) =>
+    appendEvent(app, locked, { type: 'm.room.message', sender: ALICE, content: { body: 'hello too' } }),
+  )
+  expect(await members(room.roomId)).toEqual({ [ALICE]: 'join', [RITA]: 'join' })
+
+  await complete(room.roomId)
+  expect(await findPartialRoom(app.database, room.roomId)).toBeUndefined()
+  expect(await members(room.roomId)).toEqual({ [ALICE]: 'join', [BORIS]: 'join', [RITA]: 'join', [DORA]: 'join' })
+  expect(await stateIds(room.roomId)).toEqual(idsOf(room.state.values()))
+  expect(await stateIds(room.roomId, own)).toEqual(idsOf(room.state.values()))
+  expect(await stateIds(room.roomId, join)).toEqual(idsOf([...room.state.values()].filter((event) => event !== join)))
+  const head = await findRoomHead(app.database, room.roomId)
+  expect(head).toMatchObject({ is_partial: false, forward_extremities: [own.event_id] })
+  const { rows } = await sql<{ joined_members: number; kinds: string[] }>`select joined_members,
+    (select array_agg(kind order by stream_position) from stream where stream.room_id = rooms.room_id) as kinds
+    from rooms where room_id = ${room.roomId}`.execute(app.database.sql)
+  expect(rows).toEqual([{ joined_members: 4, kinds: expect.arrayContaining(['room_partial', 'room_complete']) }])
+  // Nothing is left to do, also for a process that thinks so.
+  await completeRoom(app, { room_id: room.roomId } as never)
+})
+
+test('what was accepted or refused for want of knowing better is put right', async () => {
+  const room = createRemoteRoom(app)
+  const levels = { users: { [BORIS]: 100, [RITA]: 100, [DORA]: 50 }, state_default: 50 }
+  room.make({ type: 'm.room.power_levels', state_key: '', content: levels })
+  const ritaJoin = room.member(RITA, 'join')
+  room.member(RITA, 'leave')
+  const doraJoin = room.member(DORA, 'join')
+  await room.joinPartially()
+  app.answerWith(room.answer)
+  // Rita has left, and bans Dora as if she had not.
+  const [create, power] = [room.events[0]!, room.state.get('m.room.power_levels\0')!]
+  const ban = room.member(DORA, 'ban', { sender: RITA, auth: [create, power, ritaJoin, doraJoin], counts: false })
+  expect((await room.receive(ban)).outcome).toBe('accepted')
+  const topic = room.make({ type: 'm.room.topic', sender: DORA, state_key: '', content: { topic: 'x' }, prev: [ban] })
+  expect((await room.receive(topic)).outcome).toBe('rejected')
+  const last = room.make({ content: { body: 'last' } })
+  expect((await room.receive(last)).outcome).toBe('accepted')
+  expect(await members(room.roomId)).toMatchObject({ [DORA]: 'ban' })
+
+  await complete(room.roomId)
+  expect(await stored(ban)).toMatchObject({ rejected: true, event_order: null })
+  expect(await stored(topic)).toMatchObject({ rejected: false, event_order: expect.any(Number) })
+  expect(await stateIds(room.roomId)).toEqual(idsOf(room.state.values()))
+  expect(await stateIds(room.roomId, last)).toEqual(idsOf(room.state.values()))
+  expect(await members(room.roomId)).toEqual({ [ALICE]: 'join', [BORIS]: 'join', [RITA]: 'leave', [DORA]: 'join' })
+  const { rows } = await sql<{ topic: string }>`select topic from rooms where room_id = ${room.roomId}`.execute(
+    app.database.sql,
+  )
+  expect(rows).toEqual([{ topic: 'x' }])
+})
+
+test('who is banned stays so while not all is known', async () => {
+  const room = createRemoteRoom(app)
+  const doraJoin = room.member(DORA, 'join')
+  await room.joinPartially()
+  app.answerWith(room.answer)
+  expect((await room.receive(room.member(DORA, 'ban', { sender: BORIS }))).outcome).toBe('accepted')
+  const [create, power] = [room.events[0]!, room.state.get('m.room.power_levels\0')!]
+  const message = room.make({ sender: DORA, auth: [create, power, doraJoin], counts: false })
+  expect((await room.receive(message)).outcome).toBe('rejected')
+})
+
+test('while nobody tells, the room stays as it is; when nobody of ours is there it is given up', async () => {
+  const room = createRemoteRoom(app)
+  await room.joinPartially()
+  app.answerWith(() => undefined)
+  await expect(complete(room.roomId)).rejects.toThrow(FederationError)
+  expect(await findPartialRoom(app.database, room.roomId)).toMatchObject({ via: REMOTE })
+  await giveUpRoom(app, room.roomId)
+  expect(await findPartialRoom(app.database, room.roomId)).toBeUndefined()
+  expect((await findRoomHead(app.database, room.roomId))?.is_partial).toBe(false)
+})
+
+test('events that follow what is not here keep the states that were told of that', async () => {
+  const room = createRemoteRoom(app)
+  room.member(RITA, 'join')
+  await room.joinPartially()
+  const missed = room.make({ type: 'm.room.topic', state_key: '', content: { topic: 'missed' } })
+  const between = room.make({ content: { body: 'after a gap' } })
+  const next = room.make({ content: { body: 'after that' } })
+  const answers = [...room.state.values()]
+  app.answerWith((request) => {
+    if (request.path.includes('/get_missing_events/')) return { events: [between.pdu] }
+    if (request.path.includes('/state_ids/') && request.query?.event_id === missed.event_id) {
+      return { pdu_ids: answers.map(({ event_id }) => event_id), auth_chain_ids: [] }
+    }
+    return room.answer(request)
+  })
+  expect((await room.receive(next)).outcome).toBe('accepted')
+  // It comes late, when what follows it is here.
+  expect((await room.receive(missed)).outcome).toBe('accepted')
+  await complete(room.roomId)
+  expect(await stateIds(room.roomId)).toEqual(idsOf(room.state.values()))
+  const ends = (await findRoomHead(app.database, room.roomId))?.forward_extremities
+  expect(ends).toContain(next.event_id)
+  expect(ends).not.toContain(missed.event_id)
+})
+
+test('servers that this one did not know to be in the room get the devices that changed meanwhile', async () => {
+  const room = createRemoteRoom(app)
+  await room.joinPartially()
+  app.answerWith(room.answer)
+  const device = { user_id: ALICE, device_id: 'PHONE' }
+  await app.database.write(async (tx) => {
+    await sql`insert into devices (user_id, device_id, created_ts, last_seen_ts) values (${ALICE}, 'PHONE', 0, 0)
+      on conflict do nothing`.execute(tx.sql)
+    tx.streamRows.push({ kind: 'device_list', room_id: null, user_id: ALICE, ref: null, detail: 'device PHONE' })
+    // Somebody of another server was there and has left, without this server knowing of either.
+    await sql`update partial_rooms set servers = '{}' where room_id = ${room.roomId}`.execute(tx.sql)
+  })
+  await complete(room.roomId)
+  const { rows } = await sql<{ destination: ServerName; content: string }>`select destination, content
+    from federation_edus where edu_type = 'm.device_list_update'`.execute(app.database.sql)
+  expect(rows.map(({ destination }) => destination)).toEqual([REMOTE])
+  expect(JSON.parse(rows[0]!.content)).toMatchObject(device)
+})

@@ -1,0 +1,87 @@
+import type { App } from '../../app.ts'
+import type { RoomId } from '../../core/ids.ts'
+import type { PartialRoomRow } from '../../storage/federation-schema.ts'
+import {
+  leasePartialRooms,
+  releasePartialRooms,
+  renewPartialLeases,
+  restPartialRoom,
+} from '../../storage/partial-rooms.ts'
+import { filterRoomsOfServer } from '../../storage/room-servers.ts'
+import { type CompletingApp, completeRoom, giveUpRoom } from './complete-room.ts'
+import { repeat } from './repeat.ts'
+
+type Capabilities = CompletingApp & Pick<App, 'config' | 'random' | 'stream'>
+
+/** How often to look whether another process has died, or a room has rested long enough. */
+const LOOK_MS = 1000
+/** When a process dies, others take its rooms after this time. */
+const LEASE_MS = 15_000
+const RENEW_MS = LEASE_MS / 3
+const AT_ONCE = 8
+const FIRST_REST_MS = 1000
+const LONGEST_REST_MS = 10 * 60_000
+/** How often servers are asked for a room that nobody of this one is in any more. */
+const MOST_FAILURES_OUTSIDE = 8
+
+/**
+ * Completes rooms that were joined without knowing all their members, each in one process at a time, also those that another process has begun. `stop`
+ * waits for what is under way.
+ */
+export function startCompleting(app: Capabilities): { stop(): Promise<void> } {
+  if (!app.config.federation.enabled) return { stop: async () => {} }
+  const holder = app.random.token(12)
+  const working = new Map<RoomId, Promise<void>>()
+
+  const look = repeat(app, LOOK_MS, async () => {
+    const limit = AT_ONCE - working.size
+    if (limit <= 0) return
+    const now = app.clock.now()
+    const lease = { holder, now, until: now + LEASE_MS, limit }
+    for (const room of await app.database.write((tx) => leasePartialRooms(tx, lease))) {
+      const work = attempt(app, room, holder).finally(() => working.delete(room.room_id))
+      working.set(room.room_id, work)
+    }
+  })
+  const renew = repeat(app, RENEW_MS, async () => {
+    const until = app.clock.now() + LEASE_MS
+    if (working.size > 0) await app.database.write((tx) => renewPartialLeases(tx, { holder, until }))
+  })
+  const stopListening = app.stream.subscribe((rows) => {
+    if (rows.some(({ kind }) => kind === 'room_partial')) look.now()
+  })
+
+  return {
+    async stop() {
+      stopListening()
+      await Promise.all([look.stop(), renew.stop()])
+      await Promise.all(working.values())
+      await app.database.write((tx) => releasePartialRooms(tx, holder))
+    },
+  }
+}
+
+/** Never rejects: after a failure the room rests. */
+async function attempt(app: Capabilities, room: PartialRoomRow, holder: string): Promise<void> {
+  const { room_id: roomId, failures } = room
+  try {
+    await completeRoom(app, room)
+  } catch (error) {
+    if (app.stopping.aborted) return
+    app.logger.warn({ err: error, room_id: roomId }, 'the members of a room cannot be had now; it is tried again')
+    await rest(app, room, holder).catch((fault) =>
+      app.logger.error(
+        { err: fault, room_id: roomId, failures },
+        'giving a room back failed; its lease ends by itself',
+      ),
+    )
+  }
+}
+
+async function rest(app: Capabilities, { room_id: roomId, failures }: PartialRoomRow, holder: string): Promise<void> {
+  const isHere = (await filterRoomsOfServer(app.database, [roomId], app.serverName)).length > 0
+  if (!isHere && failures >= MOST_FAILURES_OUTSIDE) return giveUpRoom(app, roomId)
+  const pause = Math.min(FIRST_REST_MS * 2 ** Math.min(failures, 20), LONGEST_REST_MS)
+  const retryTs = app.clock.now() + Math.round(pause * (0.75 + app.random.bytes(1)[0]! / 512))
+  await app.database.write((tx) => restPartialRoom(tx, roomId, { holder, retryTs }))
+}

@@ -1,0 +1,110 @@
+import type { App } from '../../app.ts'
+import type { Pdu } from '../../core/events/pdu.ts'
+import { domainOf, type RoomId, type ServerName, serverNameOf, type UserId } from '../../core/ids.ts'
+import type { Tx } from '../../storage/database.ts'
+import { noteDeviceListChange } from '../../storage/device-lists.ts'
+import { loadEventTexts } from '../../storage/event-texts.ts'
+import { queueEdus } from '../../storage/federation-outbox.ts'
+import type { PartialRoomRow } from '../../storage/federation-schema.ts'
+import {
+  type JoinedRoomMember,
+  joinedRoomMember,
+  loadOwnMembers,
+  storeFoundMembers,
+} from '../../storage/joined-room-members.ts'
+import { type LockedRoom, overlayOf } from '../../storage/locked-room.ts'
+import { loadOtherServersNow } from '../../storage/other-servers.ts'
+import { loadMembersWithNewDevices } from '../../storage/partial-rooms.ts'
+import { readNidDiff } from '../../storage/room-state.ts'
+import { loadStateEntries } from '../../storage/state-entries.ts'
+import { storableText } from '../../storage/storable-text.ts'
+import { appendToStream } from '../../storage/stream-append.ts'
+import type { RestatedRoom } from '../rooms/restate-room.ts'
+import { devicesForServers } from './tell-devices.ts'
+
+type Capabilities = Pick<App, 'serverName'>
+type Completion = { partial: PartialRoomRow; restated: RestatedRoom }
+/** What became known of a room's members: those who are new or other than was thought, and those of whom that was wrong. */
+type FoundMembers = { found: JoinedRoomMember[]; lost: string[] }
+
+/** Events that are read at once. */
+const CHUNK = 1000
+
+/** Stores the members of a room that have become known, and tells whom it concerns, when the room is stored. */
+export async function tellOfCompletion(
+  app: Capabilities,
+  room: LockedRoom,
+  { partial, restated }: Completion,
+): Promise<void> {
+  const members = await findMembers(room, restated)
+  const { room_id: roomId } = partial
+  room.writes.push(async (tx) => {
+    const own = await loadOwnMembers(tx, app.serverName, roomId)
+    const found = members.found.map(({ user_id }) => user_id)
+    const lost = members.lost.filter((userId) => !found.includes(userId))
+    await storeFoundMembers(tx, app.serverName, { roomId, found: members.found, lost })
+    tellOfMembers(app, tx, roomId, { ...members, own })
+    await tellOfDevices(app, tx, { partial, restated })
+  })
+}
+
+async function findMembers(room: LockedRoom, { before, after }: RestatedRoom): Promise<FoundMembers> {
+  const { added, removed } = await readNidDiff(room.db, { from: before, to: after, part: 'members' }, overlayOf(room))
+  const found: JoinedRoomMember[] = []
+  for (let start = 0; start < added.length; start += CHUNK) {
+    for (const { event_nid, json } of await loadEventTexts(room.db, added.slice(start, start + CHUNK))) {
+      const member = joinedRoomMember(JSON.parse(json) as Pdu, event_nid)
+      if (member) found.push(member)
+    }
+  }
+  const lost = await loadStateEntries(room.db, removed, overlayOf(room).events)
+  return { found, lost: [...lost.values()].map(({ state_key }) => state_key) }
+}
+
+/** A row for each member of whom something else was thought; those who are merely new are told of by the room's completion. */
+function tellOfMembers(
+  { serverName }: Capabilities,
+  tx: Tx,
+  roomId: RoomId,
+  { found, lost, own }: FoundMembers & { own: ReadonlyMap<UserId, { membership: string }> },
+): void {
+  const now = new Map(found.map((member) => [member.user_id, member]))
+  const others = found.filter(({ user_id, membership }) => {
+    return domainOf(user_id) === serverName && own.get(user_id as UserId)?.membership !== membership
+  })
+  for (const userId of new Set([...lost, ...others.map(({ user_id }) => user_id)])) {
+    const member = now.get(userId)
+    appendToStream(tx, {
+      kind: 'state',
+      room_id: roomId,
+      user_id: storableText(userId) as UserId,
+      ref: member?.event_nid ?? null,
+      detail: storableText(member?.membership ?? 'leave'),
+    })
+  }
+}
+
+/**
+ * What changed in device lists while not all servers and members were known: of ours for the servers that were in the room without this one knowing
+ * all the time, of theirs for who shares the room with them.
+ */
+async function tellOfDevices(app: Capabilities, tx: Tx, { partial, restated }: Completion): Promise<void> {
+  const { room_id: roomId, since_position: since } = partial
+  const changed = await loadMembersWithNewDevices(tx, roomId, since)
+  const isOurs = (userId: UserId) => serverNameOf(userId) === app.serverName
+  for (const userId of changed) if (!isOurs(userId)) noteDeviceListChange(tx, userId, 'cross_signing')
+  const ours = changed.filter(isOurs)
+  if (ours.length === 0) return
+  const told = new Set([app.serverName, ...partial.servers])
+  const missed = [...(await serversSinceJoin(tx, roomId, restated))].filter((server) => !told.has(server))
+  await queueEdus(tx, await devicesForServers(tx, new Map(ours.map((userId) => [userId, missed]))))
+}
+
+/** The servers in a room now, and those that did something there or were made to leave. */
+async function serversSinceJoin(tx: Tx, roomId: RoomId, { events }: RestatedRoom): Promise<Set<ServerName>> {
+  const known = events.flatMap(({ pdu }) => [
+    serverNameOf(pdu.sender),
+    (pdu.type === 'm.room.member' && domainOf(pdu.state_key ?? '')) || [],
+  ])
+  return new Set([...(await loadOtherServersNow(tx, roomId)), ...known.flat()])
+}

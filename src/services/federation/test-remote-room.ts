@@ -1,0 +1,102 @@
+import type { App } from '../../app.ts'
+import { authEventKeys } from '../../core/auth-rules/auth-event-keys.ts'
+import { buildEvent } from '../../core/events/build-event.ts'
+import type { Event, JsonObject } from '../../core/events/pdu.ts'
+import { type EventId, type RoomId, serverNameOf, type UserId } from '../../core/ids.ts'
+import { ROOM_VERSIONS } from '../../core/room-versions.ts'
+import { signingKeyFromSeed } from '../../core/signing/signing-key.ts'
+import { storeOutliers } from '../../storage/outliers.ts'
+import { ALICE } from '../rooms/test-reading-room.ts'
+import { receiveEvent } from './receive-event.ts'
+import { storeJoinedRoom } from './store-joined-room.ts'
+import { BORIS, REMOTE, type ReceivingApp } from './test-remote-server.ts'
+
+export type MadeEvent = {
+  type?: string
+  sender?: UserId
+  state_key?: string
+  content?: JsonObject
+  /** Default: the room's newest event. */
+  prev?: readonly Event[]
+  /** Default: what the state is now. */
+  auth?: readonly Event[]
+  /** Whether it is what the room has as its state, and newest event, from then on. */
+  counts?: boolean
+}
+
+let rooms = 0
+
+/** A room of the remote server, made by Boris and open to everybody, of which our server has nothing yet. */
+export function createRemoteRoom(app: ReceivingApp) {
+  const version = ROOM_VERSIONS.get('11')!
+  const roomId = `!remote${rooms++}:${REMOTE}` as RoomId
+  const events: Event[] = []
+  const state = new Map<string, Event>()
+  const signers = { [REMOTE]: signingKeyFromSeed('r', Buffer.alloc(32, 7)), [app.serverName]: app.signingKey }
+  const keyOf = (type: string, stateKey: string) => `${type}\0${stateKey}`
+
+  function make({ type = 'm.room.message', sender = BORIS, content = {}, ...event }: MadeEvent): Event {
+    const { state_key, prev = events.slice(-1), counts = true } = event
+    const keyed = { type, sender, content, ...(state_key !== undefined && { state_key }) }
+    const cited = authEventKeys(version, keyed).flatMap((key) => state.get(keyOf(key.type, key.state_key)) ?? [])
+    const serverName = serverNameOf(sender)
+    const made = buildEvent(
+      version,
+      {
+        ...keyed,
+        room_id: roomId,
+        origin_server_ts: 1_700_000_000_000 + events.length,
+        depth: events.length + 1,
+        prev_events: prev.map(({ event_id }) => event_id),
+        auth_events: (event.auth ?? cited).map(({ event_id }) => event_id),
+      },
+      { ...signers[serverName]!, serverName },
+    )
+    if (!counts) return made
+    events.push(made)
+    if (state_key !== undefined) state.set(keyOf(type, state_key), made)
+    return made
+  }
+
+  const member = (userId: UserId, membership: string, more: MadeEvent = {}) =>
+    make({ type: 'm.room.member', sender: userId, state_key: userId, content: { membership }, ...more })
+
+  make({ type: 'm.room.create', state_key: '', content: { room_version: '11' } })
+  member(BORIS, 'join')
+  make({ type: 'm.room.power_levels', state_key: '', content: { users: { [BORIS]: 100 }, state_default: 50 } })
+  make({ type: 'm.room.join_rules', state_key: '', content: { join_rule: 'public' } })
+
+  /** Alice joins, and our server gets the state without members. What the state was then is what `answerState` tells. */
+  async function joinPartially(): Promise<Event> {
+    const before = events.at(-1)!
+    const stateThen = [...state.values()]
+    const join = member(ALICE, 'join')
+    const rest = stateThen.filter(({ pdu }) => pdu.type !== 'm.room.member')
+    const founder = events[1]!
+    const nids = await app.database.write((tx) => storeOutliers(tx, app.takeNids, [...rest, founder]))
+    const pieces = rest.map((event) => ({ event, event_nid: nids.get(event.event_id)! }))
+    const partial = { via: REMOTE, servers: [REMOTE] }
+    await storeJoinedRoom(app as unknown as App, { version, event: join, state: pieces, partial })
+    states.set(before.event_id, stateThen)
+    return join
+  }
+
+  /** The states after events, that the server tells as those before them: the event itself is part of it either way. */
+  const states = new Map<EventId, readonly Event[]>()
+
+  /** Answers what is asked about the room's events. */
+  function answer({ path, query }: { path: string; query?: Record<string, unknown> }): unknown {
+    if (path.includes('/get_missing_events/')) return { events: [] }
+    const [, what, id] = /\/v1\/(state_ids|event|event_auth)\/(?:.*\/)?([^/]+)$/.exec(decodeURIComponent(path)) ?? []
+    if (what === 'state_ids') {
+      const told = states.get(query?.event_id as EventId)
+      return told && { pdu_ids: told.map(({ event_id }) => event_id), auth_chain_ids: [] }
+    }
+    const found = events.filter(({ event_id }) => what === 'event_auth' || event_id === id).map(({ pdu }) => pdu)
+    return what === 'event_auth' ? { auth_chain: found } : found.length > 0 ? { pdus: found } : undefined
+  }
+
+  const receive = (event: Event) => receiveEvent(app, { origin: REMOTE, roomId, pdu: event.pdu })
+
+  return { roomId, version, events, state, make, member, joinPartially, answer, receive }
+}

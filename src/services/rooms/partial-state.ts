@@ -1,0 +1,34 @@
+import type { App } from '../../app.ts'
+import type { RoomVersion } from '../../core/room-versions.ts'
+import { type LockedRoom, readLockedStateAt } from '../../storage/locked-room.ts'
+import type { StoredEvent } from '../../storage/stored-event.ts'
+import { changeLockedState } from './change-locked-state.ts'
+import { resolveStates } from './resolve-states.ts'
+
+/**
+ * The root of the state before an event in a room of which not all members are known: that of what is known, with what the event cites. Members of
+ * whom nothing is known are believed; where it says something else than what is known, both are resolved, so that who is banned stays so.
+ * https://github.com/matrix-org/matrix-spec-proposals/pull/3902
+ */
+export async function stateWithCited(
+  app: Pick<App, 'takeNids'>,
+  room: LockedRoom,
+  { version, authEvents, root }: { version: RoomVersion; authEvents: readonly StoredEvent[]; root: number },
+): Promise<number> {
+  const cited = authEvents.filter(({ rejected, pdu }) => !rejected && pdu.state_key !== undefined)
+  const known = await readLockedStateAt(room, root, cited.map(keyOf))
+  const unknown = cited.filter((event, place) => !known[place] && event.pdu.type === 'm.room.member')
+  const base = await changeLockedState(app, room, { root, changes: unknown.map(changeTo) })
+  const other = cited.filter((event, place) => known[place] && known[place].event_nid !== event.event_nid)
+  if (other.length === 0) return base
+  const claimed = await changeLockedState(app, room, { root: base, changes: other.map(changeTo) })
+  return resolveStates(app, room, { version, roots: [base, claimed] })
+}
+
+function keyOf({ pdu }: StoredEvent) {
+  return { type: pdu.type, state_key: pdu.state_key! }
+}
+
+function changeTo(event: StoredEvent) {
+  return { ...keyOf(event), event_nid: event.event_nid }
+}
