@@ -39,7 +39,8 @@ const joiners: Record<string, (federation: TestFederation) => Promise<Joiner>> =
     return { url: hearth.url, pids: [hearth.pid], end: () => hearth.dispose() }
   },
   async synapse(federation) {
-    const synapse = await startSynapse(federation)
+    // On a busy machine a minute may be too short for so large an answer; then it never completes.
+    const synapse = await startSynapse(federation, { federation: { client_timeout: '60m' } })
     return { url: synapse.url, pids: [synapse.pid], end: () => synapse.kill() }
   },
 }
@@ -71,6 +72,7 @@ async function measureJoin(joiner: Joiner, resident: Resident, roomId: string, m
   await user.post(`/_matrix/client/v3/join/${encodeURIComponent(roomId)}?server_name=${resident.serverName}`)
   await sendText(user, roomId, 'I am here')
   const [send, sendCpu] = sofar()
+  console.error(`can send after ${Math.round(send)} ms`)
   while ((await joinedMembers(user, roomId)) < members) await pause(LOOK_MS)
   const [whole, wholeCpu] = sofar()
   const servingCpu = cpuMilliseconds(resident.pids) - serving

@@ -10,6 +10,7 @@ import { type LargeRoom, makeServer, type RoomServer } from './large-room.ts'
 /** Servers that tell their keys, hand over one room, and take without a word what they are sent. */
 export type RoomServers = { servers: RoomServer[]; serve(room: LargeRoom): void }
 
+/** Also how long connections may rest: Synapse asks nobody for keys twice whose connection ends while it asks. */
 const A_DAY = 24 * 3_600_000
 
 type Said = { status: number; body: unknown }
@@ -23,7 +24,7 @@ export async function startRoomServers(federation: TestFederation, count: number
   const servers: RoomServer[] = []
   for (let i = 0; i < count; i++) {
     let self: RoomServer | undefined
-    const server = createServer(tls, async (request, response) => {
+    const server = createServer({ ...tls, keepAliveTimeout: A_DAY }, async (request, response) => {
       const body = await text(request)
       const said = answer(self!, room, { path: request.url!, body })
       response.writeHead(said.status, { 'Content-Type': 'application/json' }).end(JSON.stringify(said.body))
