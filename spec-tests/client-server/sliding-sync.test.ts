@@ -277,6 +277,24 @@ const BAD: Record<string, object> = {
   '101 lists': { lists: Object.fromEntries(Array.from({ length: 101 }, (_, i) => [`l${i}`, LIST])) },
 }
 
+const CONFIG = { timeline_limit: 1, required_state: {} }
+const listsOf = (count: number) =>
+  Object.fromEntries(Array.from({ length: count }, (_, i) => [`l${i}`, { ...CONFIG, range: [0, 1] }]))
+const roomsOf = (count: number) =>
+  Object.fromEntries(Array.from({ length: count }, (_, i) => [`!room${i}:hearth.test`, CONFIG]))
+
+test.each([
+  ['101 lists', { lists: listsOf(101) }],
+  ['101 subscriptions', { room_subscriptions: roomsOf(101) }],
+  ['a presence that is none', { set_presence: 'asleep' }],
+])('the form of the merged proposal: %s is an invalid parameter', async (_what, body) => {
+  const alice = await registerUser(url)
+  expect(await alice.ask('POST', '/_matrix/client/v4/sync', body)).toMatchObject({
+    status: 400,
+    body: { errcode: 'M_INVALID_PARAM' },
+  })
+})
+
 test.each(Object.keys(BAD))('%s is refused', async (what) => {
   const alice = await registerUser(url)
   const { status, body } = await alice.ask('POST', UNSTABLE_SLIDING_SYNC, BAD[what])

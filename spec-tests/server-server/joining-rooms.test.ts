@@ -115,3 +115,26 @@ test('a room is found by its alias', async () => {
   const answer = await bob.ask('POST', `${CLIENT}/join/${encodeURIComponent(`#${name}:${home}`)}`, {})
   expect(answer).toMatchObject({ status: 200, body: { room_id: roomId } })
 })
+
+test('an invite from another server is in the lists of sliding sync that its stripped state belongs to', async () => {
+  const roomId = await createRoom({
+    preset: 'private_chat',
+    creation_content: { type: 'm.space' },
+    initial_state: [{ type: 'm.room.encryption', content: { algorithm: 'm.megolm.v1.aes-sha2' } }],
+    invite: [bobby.userId],
+  })
+  const plain = await createRoom({ preset: 'private_chat', invite: [bobby.userId] })
+  const list = (filters: object) => ({ filters, range: [0, 9], timeline_limit: 1, required_state: {} })
+  const lists = {
+    all: list({ is_invited: true }),
+    encrypted: list({ is_encrypted: true }),
+    spaces: list({ room_types: ['m.space'] }),
+    others: list({ not_room_types: ['m.space'] }),
+  }
+  const listsOf = await pollUntil('both invites have come', async () => {
+    const { rooms } = await bobby.post('/_matrix/client/v4/sync', { lists })
+    return roomId in rooms && plain in rooms && ((id: string) => [...rooms[id].lists].sort())
+  })
+  expect(listsOf(roomId)).toEqual(['all', 'encrypted', 'spaces'])
+  expect(listsOf(plain)).toEqual(['all', 'others'])
+})

@@ -1,6 +1,6 @@
 import { type RawBuilder, sql } from 'kysely'
 import type { RoomId, UserId } from '../core/ids.ts'
-import type { Db } from './database.ts'
+import type { Db, Tx } from './database.ts'
 import type { Membership } from './schema.ts'
 import type { KnownRoom } from './sliding-sync-schema.ts'
 
@@ -169,4 +169,15 @@ function listedRoom(row: Row): ListedRoom {
         }
       : undefined,
   }
+}
+
+/** Notes in a user's list what a room that this server is not in tells of itself, and lists filter by. */
+export async function noteOutsideRoom(
+  tx: Tx,
+  { roomId, userId, ...told }: { roomId: RoomId; userId: UserId; type: string | null; isEncrypted: boolean },
+): Promise<void> {
+  await sql`update room_lists set room_type = ${told.type}, is_encrypted = ${told.isEncrypted}
+    where user_id = ${userId} and room_id = ${roomId} and not exists (select 1 from rooms where rooms.room_id = ${roomId})`.execute(
+    tx.sql,
+  )
 }

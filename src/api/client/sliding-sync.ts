@@ -18,7 +18,14 @@ import {
 } from './sliding-sync-fields.ts'
 import { stableReply, unstableReply } from './sliding-sync-reply.ts'
 
-const presence = z.enum(['offline', 'online', 'unavailable']).nullish()
+const PRESENCES = ['offline', 'online', 'unavailable'] as const
+const invalid = { params: { errcode: 'M_INVALID_PARAM' } }
+const presence = z
+  .custom<(typeof PRESENCES)[number]>((value) => PRESENCES.some((known) => known === value), {
+    error: `must be one of ${PRESENCES.join(', ')}`,
+    ...invalid,
+  })
+  .nullish()
 /** Of lists, and of subscriptions. */
 const MOST = 100
 const ALL_ROOMS = [0, Number.MAX_SAFE_INTEGER] as const
@@ -26,7 +33,10 @@ const ALL_ROOMS = [0, Number.MAX_SAFE_INTEGER] as const
 function atMost<Value extends z.ZodType>(key: z.ZodType<string>, value: Value) {
   return z
     .record(key as z.ZodString, value)
-    .refine((entries) => Object.keys(entries).length <= MOST, `must not have more than ${MOST} entries`)
+    .refine((entries) => Object.keys(entries).length <= MOST, {
+      error: `must not have more than ${MOST} entries`,
+      ...invalid,
+    })
     .nullish()
 }
 
@@ -55,7 +65,7 @@ export const postUnstableSlidingSync = route({
   query: z.object({
     pos: z.string().optional(),
     timeout: queryInteger.default(0),
-    set_presence: z.enum(['offline', 'online', 'unavailable']).optional(),
+    set_presence: z.enum(PRESENCES).optional(),
   }),
   body: unstableBody,
   async handle({ query, body, session, signal }, app) {

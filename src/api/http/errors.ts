@@ -45,7 +45,8 @@ function partError(part: 'path' | 'query' | 'body', error: ZodError, value: unkn
   const message = name === '' ? `The ${part} ${issue.message}` : `${name}: ${issue.message}`
   const missing = name !== '' && !isPresent(value, issue.path)
   if (missing) return new MissingParamError(message)
-  return part === 'body' ? new BadJsonError(message) : new InvalidParamError(message)
+  const isOwn = issue.code === 'custom' && issue.params?.errcode === 'M_INVALID_PARAM'
+  return part === 'body' && !isOwn ? new BadJsonError(message) : new InvalidParamError(message)
 }
 
 function isPresent(value: unknown, path: readonly PropertyKey[]): boolean {

@@ -6,9 +6,11 @@ import type { Tx } from '../../storage/database.ts'
 import { loadEvents } from '../../storage/events.ts'
 import { storeOutliers } from '../../storage/outliers.ts'
 import { addRoomContact, removeRoomContacts } from '../../storage/room-contacts.ts'
+import { noteOutsideRoom } from '../../storage/room-lists.ts'
 import { storeMemberships } from '../../storage/room-memberships.ts'
 import { addMemberCounts } from '../../storage/room-summaries.ts'
 import { storeOutsideVersion } from '../../storage/room-versions.ts'
+import { storableText } from '../../storage/storable-text.ts'
 import { appendToStream } from '../../storage/stream-append.ts'
 import { storeToldState } from '../../storage/told-states.ts'
 
@@ -34,8 +36,24 @@ export async function storeOutsideMember(
     const nids = await storeOutliers(tx, app.takeNids, [event])
     const nid = nids.get(event.event_id)!
     await storeOutsideVersion(tx, event.room_id, room.version)
-    if (room.told) await storeToldState(tx, nid, room.told)
     await becomeCurrent(tx, nid, room.contact)
+    if (room.told) await storeTold(tx, nid, { event, told: room.told })
+  })
+}
+
+async function storeTold(
+  tx: Tx,
+  nid: number,
+  { event, told }: { event: Event; told: readonly JsonObject[] },
+): Promise<void> {
+  await storeToldState(tx, nid, told)
+  const contentOf = (type: string) => told.find((one) => one.type === type && one.state_key === '')?.content
+  const type = (contentOf('m.room.create') as JsonObject | undefined)?.type
+  await noteOutsideRoom(tx, {
+    roomId: event.room_id,
+    userId: event.pdu.state_key as UserId,
+    type: typeof type === 'string' ? storableText(type) : null,
+    isEncrypted: contentOf('m.room.encryption') !== undefined,
   })
 }
 
