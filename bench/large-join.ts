@@ -113,6 +113,7 @@ setGlobalDispatcher(new Agent({ headersTimeout: 0, bodyTimeout: 0 }))
 const asked = process.argv.slice(2)
 const federation = await startFederation()
 const postgres = await startPostgres()
+const ends: (() => Promise<void>)[] = []
 try {
   const { resident, roomId, members } = await makeResident(federation, await postgres.createDatabase(), postgres.pid)
   console.error(`${members} members on the resident server`)
@@ -123,10 +124,12 @@ try {
     const joiner = await start(federation)
     columns[name] = await measureJoin(joiner, resident, roomId, ++present)
     console.error(name, columns[name])
-    await joiner.end()
+    // The next ones have to be able to ask it for its keys, for theirs follow its events.
+    ends.push(joiner.end)
   }
   printTable(columns)
 } finally {
+  for (const end of ends) await end()
   await federation.dispose()
   await postgres.stop()
 }
