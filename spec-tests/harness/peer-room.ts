@@ -1,0 +1,187 @@
+import { randomUUID } from 'node:crypto'
+import { authEventKeys } from '../../src/core/auth-rules/auth-event-keys.ts'
+import { buildEvent, type EventDraft } from '../../src/core/events/build-event.ts'
+import type { Event, Pdu } from '../../src/core/events/pdu.ts'
+import { toEvent } from '../../src/core/events/to-event.ts'
+import type { EventId, RoomId, ServerName, UserId } from '../../src/core/ids.ts'
+import { ROOM_VERSIONS, type RoomVersion } from '../../src/core/room-versions.ts'
+import type { SigningKey } from '../../src/core/signing/signing-key.ts'
+
+/** A server and its key. */
+export type PeerSigner = SigningKey & { serverName: ServerName }
+
+/** By type and state key. */
+type State = ReadonlyMap<string, EventId>
+type Placed = { event: Event; stateBefore: State }
+
+export type PeerEvent = {
+  type?: string
+  state_key?: string
+  content?: object
+  sender?: string
+  /** Default: the room's latest event. */
+  prev_events?: EventId[]
+  /** Default: what the rules want of the state after the first predecessor. */
+  auth_events?: EventId[]
+  /** Default: the server whose room it is. */
+  signer?: PeerSigner
+}
+
+/** A room as a scripted server has it. Nothing is checked and nothing resolved: the state after an event is that of its first predecessor with its own. */
+export class PeerRoom {
+  readonly roomId: RoomId
+  readonly version: RoomVersion
+  readonly creator: UserId
+  readonly #signer: PeerSigner
+  readonly #placed = new Map<EventId, Placed>()
+  #head!: EventId
+  #time = Date.now()
+
+  constructor(signer: PeerSigner, { version = '12' } = {}) {
+    this.#signer = signer
+    this.version = ROOM_VERSIONS.get(version)!
+    this.creator = `@creator:${signer.serverName}` as UserId
+    const content = { room_version: version, ...(!this.version.implicitCreator && { creator: this.creator }) }
+    const named = this.version.roomIdIsCreateHash ? undefined : (`!${randomUUID()}:${signer.serverName}` as RoomId)
+    const create = this.#build({ type: 'm.room.create', state_key: '', content, prev_events: [] }, named)
+    this.roomId = create.room_id
+    this.#head = create.event_id
+    this.#placed.set(create.event_id, { event: create, stateBefore: new Map() })
+    this.add({ type: 'm.room.member', state_key: this.creator, content: { membership: 'join' } })
+    const users = this.version.privilegedCreators ? {} : { [this.creator]: 100 }
+    this.add({ type: 'm.room.power_levels', state_key: '', content: { users } })
+    this.add({ type: 'm.room.join_rules', state_key: '', content: { join_rule: 'public' } })
+  }
+
+  /** Makes an event, which becomes the latest. */
+  add(fields: PeerEvent): Event {
+    const event = this.make(fields)
+    this.#head = event.event_id
+    return event
+  }
+
+  /** Makes an event beside what is the latest. */
+  make(fields: PeerEvent): Event {
+    const event = this.#build(fields, this.roomId)
+    this.#place(event)
+    return event
+  }
+
+  /** As many messages, each after the one before it. */
+  say(count: number, prefix = 'message', more: object = {}): Event[] {
+    return Array.from({ length: count }, (_, i) =>
+      this.add({ content: { msgtype: 'm.text', body: `${prefix} ${i}`, ...more } }),
+    )
+  }
+
+  /** Takes in an event of another server, which becomes the latest. */
+  take(pdu: Pdu): Event {
+    const event = toEvent(this.version, pdu)
+    if (this.#placed.has(event.event_id)) return event
+    this.#place(event)
+    this.#head = event.event_id
+    return event
+  }
+
+  get latest(): Event {
+    return this.find(this.#head)!
+  }
+
+  find(id: EventId): Event | undefined {
+    return this.#placed.get(id)?.event
+  }
+
+  /** Makes what it has told of an event unknown to itself. */
+  forget(id: EventId): void {
+    this.#placed.delete(id)
+  }
+
+  stateBefore(id: EventId): Event[] {
+    return [...(this.#placed.get(id)?.stateBefore.values() ?? [])].map((each) => this.find(each)!)
+  }
+
+  stateNow(): Event[] {
+    return [...this.#stateAfter(this.#head).values()].map((each) => this.find(each)!)
+  }
+
+  /** The events that these cite, with all that those cite. */
+  authChain(events: readonly Event[]): Event[] {
+    const chain = new Map<EventId, Event>()
+    const pending = events.flatMap((event) => event.auth_event_ids)
+    for (let id = pending.pop(); id !== undefined; id = pending.pop()) {
+      const event = chain.has(id) ? undefined : this.find(id)
+      if (!event) continue
+      chain.set(id, event)
+      pending.push(...event.auth_event_ids)
+    }
+    return [...chain.values()]
+  }
+
+  /** Events before some, nearest first. */
+  before(ids: readonly EventId[], { limit, until = [] }: { limit: number; until?: readonly EventId[] }): Event[] {
+    const seen = new Set<EventId>(until)
+    const found: Event[] = []
+    const queue = ids.flatMap((id) => this.find(id)?.prev_event_ids ?? [])
+    for (let place = 0; place < queue.length && found.length < limit; place++) {
+      const id = queue[place]!
+      const event = seen.has(id) ? undefined : this.find(id)
+      seen.add(id)
+      if (!event) continue
+      found.push(event)
+      queue.push(...event.prev_event_ids)
+    }
+    return found
+  }
+
+  /** What a member of another server has to fill in to come, go or knock. */
+  template(userId: string, membership: string): object {
+    const member = { type: 'm.room.member', state_key: userId, sender: userId as UserId, content: { membership } }
+    const auth_events = this.#authIds(member, this.#stateAfter(this.#head))
+    return { ...member, room_id: this.roomId, depth: this.latest.pdu.depth + 1, prev_events: [this.#head], auth_events }
+  }
+
+  #build(fields: PeerEvent, roomId: RoomId | undefined): Event {
+    const prev_events = fields.prev_events ?? [this.#head]
+    const event = {
+      type: 'm.room.message',
+      ...(fields.state_key !== undefined && { state_key: fields.state_key }),
+      ...fields,
+      sender: (fields.sender ?? this.creator) as UserId,
+      content: (fields.content ?? {}) as EventDraft['content'],
+    }
+    const state = prev_events[0] === undefined ? new Map() : this.#stateAfter(prev_events[0])
+    const draft: EventDraft = {
+      ...event,
+      ...(roomId !== undefined && { room_id: roomId }),
+      origin_server_ts: ++this.#time,
+      depth: 1 + Math.max(0, ...prev_events.map((id) => this.find(id)?.pdu.depth ?? 0)),
+      prev_events,
+      auth_events: fields.auth_events ?? this.#authIds(event, state),
+    }
+    return buildEvent(this.version, draft, fields.signer ?? this.#signer)
+  }
+
+  #authIds(event: Pick<EventDraft, 'type' | 'sender' | 'content'> & { state_key?: string }, state: State): EventId[] {
+    return authEventKeys(this.version, event as never).flatMap(
+      ({ type, state_key }) => state.get(keyOf(type, state_key)) ?? [],
+    )
+  }
+
+  #place(event: Event): void {
+    const [first] = event.prev_event_ids
+    const stateBefore = first === undefined ? new Map() : this.#stateAfter(first)
+    this.#placed.set(event.event_id, { event, stateBefore })
+  }
+
+  #stateAfter(id: EventId): State {
+    const placed = this.#placed.get(id)
+    if (!placed) return new Map()
+    const { event, stateBefore } = placed
+    const { type, state_key } = event.pdu
+    return state_key === undefined ? stateBefore : new Map(stateBefore).set(keyOf(type, state_key), event.event_id)
+  }
+}
+
+function keyOf(type: string, stateKey: string): string {
+  return `${type}\0${stateKey}`
+}
