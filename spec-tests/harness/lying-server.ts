@@ -178,6 +178,21 @@ async function sendSigned(
   return { status: answer.statusCode, body: (await answer.body.json()) as any, headers: answer.headers }
 }
 
+/** A request that is signed with some key as that of `origin`, which need not be there. */
+export async function signedRequest(
+  federation: TestFederation,
+  hearth: TestHearth,
+  { origin, ...more }: SignedRequest & { origin: ServerName },
+) {
+  const dispatcher = new Agent({ connect: { ca: readFileSync(federation.authority.certificate) } })
+  try {
+    const signer = { ...signingKeyFromSeed('x', randomBytes(32)), serverName: origin }
+    return await sendSigned({ dispatcher, signer }, hearth, more)
+  } finally {
+    await dispatcher.close()
+  }
+}
+
 /** Returned by a lie that has answered by itself. */
 const ANSWERED = Symbol('answered')
 
