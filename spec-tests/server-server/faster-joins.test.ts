@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { registerUser, sendText, type TestUser } from '../harness/client.ts'
 import { type FaultyProxy, startFaultyProxy } from '../harness/faulty-proxy.ts'
 import { startFederation, type TestFederation } from '../harness/federation.ts'
-import type { TestHearth } from '../harness/hearth.ts'
+import { START_MS, type TestHearth } from '../harness/hearth.ts'
 import { pollUntil } from '../harness/poll-until.ts'
 import { startPostgres } from '../harness/postgres.ts'
 
@@ -34,7 +34,7 @@ beforeAll(async () => {
   ])
   proxy.passTo(home.federationPort!)
   ;[alice, anna, bob] = await Promise.all([registerUser(home.url), registerUser(home.url), registerUser(away.url)])
-})
+}, 2 * START_MS)
 afterAll(() => federation.dispose())
 
 const room = (roomId: string, rest: string) => `${CLIENT}/rooms/${encodeURIComponent(roomId)}/${rest}`
