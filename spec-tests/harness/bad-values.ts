@@ -14,6 +14,9 @@ export const HOSTILE_JSON: Record<string, string> = {
   'a list of everything': '[null,1e400,"\\u0000","\\udc00",{"type":"\\u0000","content":[]},[[]],{"type":5}]',
 }
 
+/** It is refused as too deep, before it is known whether it ever becomes JSON. */
+export const ENDLESS_NEST = 'an endless nest'
+
 /** Bodies that are not the JSON object which every operation takes. */
 export const UNREADABLE_BODIES: Record<string, string | Buffer> = {
   'half an object': '{"a":',
@@ -24,7 +27,7 @@ export const UNREADABLE_BODIES: Record<string, string | Buffer> = {
   'a text': '"text"',
   'a number': '5',
   null: 'null',
-  'an endless nest': '['.repeat(10_000),
+  [ENDLESS_NEST]: '['.repeat(10_000),
 }
 
 /** Texts for a path or a query, percent-encoded as they are sent. */
