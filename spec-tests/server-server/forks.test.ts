@@ -10,9 +10,9 @@ import { eventPath, roomPath } from '../harness/rooms.ts'
 import { seeded } from '../harness/seeded.ts'
 
 /** How often the network is cut, which room versions there are, and by which seed; the defaults are for CI. */
-const CUTS = Number(process.env.FORK_CUTS ?? 6)
+const CUTS = Number(process.env.FORK_CUTS ?? 3)
 const SEED = Number(process.env.FORK_SEED ?? 1)
-const VERSIONS = (process.env.FORK_VERSIONS ?? '6 10 11 12').split(' ')
+const VERSIONS = (process.env.FORK_VERSIONS ?? '10 12').split(' ')
 /** After so many cuts all is joined, and compared. */
 const CUTS_AT_ONCE = CUTS > 20 ? 8 : 3
 /** During a cut, in each room, users of each server do something so many times, or nothing. */

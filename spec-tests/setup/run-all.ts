@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { ELEMENT_X } from '../clients/element-x-build.ts'
 
@@ -16,8 +16,8 @@ function step(name: string, command: string[]): void {
   else failed++
 }
 
-/** Vitest's own counts; a run that ends without a report is one failure. */
-function tests(name: string, projects: string[]): void {
+/** Vitest's own counts; a run that ends without a report is one failure. Files that share no server run on all cores. */
+function tests(name: string, projects: string[], options: string[] = []): void {
   console.log(`\n== ${name}`)
   const report = join(folder, `${name}.json`)
   const { status } = spawnSync(
@@ -25,6 +25,7 @@ function tests(name: string, projects: string[]): void {
     [
       'run',
       ...projects.flatMap((project) => ['--project', project]),
+      ...options,
       '--reporter=default',
       '--reporter=json',
       `--outputFile=${report}`,
@@ -45,11 +46,12 @@ function tests(name: string, projects: string[]): void {
 step('types', ['tsc', '--noEmit'])
 step('lint', ['biome', 'check', '.'])
 step('dead code', ['knip'])
-tests('unit', ['unit'])
+const onAllCores = [`--maxWorkers=${availableParallelism()}`]
+tests('unit', ['unit'], onAllCores)
 tests('on-pglite', ['pglite'])
 tests('on-postgresql', ['postgresql'])
 tests('on-three-processes', ['three-processes'])
-tests('whole', ['whole'])
+tests('whole', ['whole'], onAllCores)
 if (existsSync(ELEMENT_X)) step("Element X's SDK", ['npm', 'run', 'test:element-x'])
 else
   console.log("\n== Element X's SDK: not tried, as it is not built here; `npm run test:element-x` builds and tries it")
