@@ -49,7 +49,7 @@ step('dead code', ['knip'])
 const onAllCores = [`--maxWorkers=${availableParallelism()}`]
 tests('unit', ['unit'], onAllCores)
 tests('on-pglite', ['pglite'])
-tests('on-postgresql', ['postgresql'])
+// Three processes share a PostgreSQL: what one does alone there (project `postgresql`) they do too.
 tests('on-three-processes', ['three-processes'])
 tests('whole', ['whole'], onAllCores)
 if (existsSync(ELEMENT_X)) step("Element X's SDK", ['npm', 'run', 'test:element-x'])
