@@ -33,7 +33,8 @@ test('users of public rooms are found by name and id, the beginnings of words ar
   expect(await found(searcher, user.userId)).toEqual([user.userId])
   expect(await found(searcher, `@${localpart}`)).toEqual([user.userId])
   expect(await found(searcher, `@${localpart}:elsewhere.example`)).toEqual([])
-  expect(await found(user, name)).toEqual([])
+  // Oneself as well as others.
+  expect(await found(user, name)).toEqual([user.userId])
 })
 
 test('Chinese names are found by any part', async () => {
