@@ -1,8 +1,7 @@
 import { registerUser, sendText, type TestUser } from '../spec-tests/harness/client.ts'
-import { startHearth } from '../spec-tests/harness/hearth.ts'
-import { startPostgres } from '../spec-tests/harness/postgres.ts'
 import { slidingClient } from '../spec-tests/harness/sliding-client.ts'
 import { inParallel, measure, percentile, type Target } from './measure.ts'
+import { onPglite, onPostgresql } from './on-databases.ts'
 
 /**
  * The first window of 20 rooms for an account in many rooms and for one in few, by sliding sync as Element X asks for it:
@@ -72,27 +71,7 @@ async function measureOn(target: Target): Promise<{ many: Times; few: Times }> {
   return { many: timesOf('many'), few: timesOf('few') }
 }
 
-async function onPglite() {
-  const hearth = await startHearth()
-  try {
-    return await measureOn({ url: hearth.url, pids: [hearth.pid] })
-  } finally {
-    await hearth.dispose()
-  }
-}
-
-async function onPostgresql() {
-  const postgres = await startPostgres()
-  const hearth = await startHearth({ databaseUrl: await postgres.createDatabase() })
-  try {
-    return await measureOn({ url: hearth.url, pids: [hearth.pid, postgres.pid] })
-  } finally {
-    await hearth.dispose()
-    await postgres.stop()
-  }
-}
-
-const results = { PGlite: await onPglite(), PostgreSQL: await onPostgresql() }
+const results = { PGlite: await onPglite(measureOn), PostgreSQL: await onPostgresql(measureOn) }
 console.log(`| first window of 20 (ms) | ${few} rooms | ${many} rooms | factor |\n|---|---:|---:|---:|`)
 for (const [name, times] of Object.entries(results))
   for (const kind of ['wall', 'cpu'] as const) {

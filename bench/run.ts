@@ -1,7 +1,6 @@
-import { startHearth } from '../spec-tests/harness/hearth.ts'
-import { startPostgres } from '../spec-tests/harness/postgres.ts'
 import { residentMiB } from './cpu-time.ts'
 import type { Target } from './measure.ts'
+import { onPglite, onPostgresql } from './on-databases.ts'
 import { delivery, type Figure, fanOut, media, reading, roomSizes, sends } from './scenarios.ts'
 
 /**
@@ -19,26 +18,6 @@ async function scenariosOn(target: Target): Promise<Figure[]> {
     ...(await media(target)),
     { name: 'memory afterwards', value: residentMiB(target.pids[0]!), unit: 'MiB' },
   ]
-}
-
-async function onPglite(): Promise<Figure[]> {
-  const hearth = await startHearth()
-  try {
-    return await scenariosOn({ url: hearth.url, pids: [hearth.pid] })
-  } finally {
-    await hearth.dispose()
-  }
-}
-
-async function onPostgresql(): Promise<Figure[]> {
-  const postgres = await startPostgres()
-  const hearth = await startHearth({ databaseUrl: await postgres.createDatabase() })
-  try {
-    return await scenariosOn({ url: hearth.url, pids: [hearth.pid, postgres.pid] })
-  } finally {
-    await hearth.dispose()
-    await postgres.stop()
-  }
 }
 
 function onGiven(): Promise<Figure[]> {
@@ -59,8 +38,8 @@ const wanted = process.argv.slice(2)
 const columns: Record<string, Figure[]> = {}
 if (process.env.HOMESERVER_URL) columns.given = await onGiven()
 else {
-  if (wanted.length === 0 || wanted.includes('pglite')) columns.PGlite = await onPglite()
-  if (wanted.length === 0 || wanted.includes('postgresql')) columns.PostgreSQL = await onPostgresql()
+  if (wanted.length === 0 || wanted.includes('pglite')) columns.PGlite = await onPglite(scenariosOn)
+  if (wanted.length === 0 || wanted.includes('postgresql')) columns.PostgreSQL = await onPostgresql(scenariosOn)
 }
 printTable(columns)
 process.exit(0)

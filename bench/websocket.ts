@@ -2,10 +2,9 @@ import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import { registerUser, sendText, type TestUser } from '../spec-tests/harness/client.ts'
-import { startHearth } from '../spec-tests/harness/hearth.ts'
-import { startPostgres } from '../spec-tests/harness/postgres.ts'
 import { cpuMilliseconds } from './cpu-time.ts'
 import { inParallel, percentile, type Target } from './measure.ts'
+import { onPglite, onPostgresql } from './on-databases.ts'
 import type { Crowd, CrowdNews } from './waiting-clients.ts'
 
 /**
@@ -95,33 +94,13 @@ async function measureOn(target: Target): Promise<Record<Way, Figures>> {
   return { 'long polling': medianOf(figures['long polling']), WebSocket: medianOf(figures.WebSocket) }
 }
 
-async function onPglite() {
-  const hearth = await startHearth()
-  try {
-    return await measureOn({ url: hearth.url, pids: [hearth.pid] })
-  } finally {
-    await hearth.dispose()
-  }
-}
-
-async function onPostgresql() {
-  const postgres = await startPostgres()
-  const hearth = await startHearth({ databaseUrl: await postgres.createDatabase() })
-  try {
-    return await measureOn({ url: hearth.url, pids: [hearth.pid, postgres.pid] })
-  } finally {
-    await hearth.dispose()
-    await postgres.stop()
-  }
-}
-
 const only = process.argv[4]
 const given = process.env.HOMESERVER_URL
 const pids = (process.env.HOMESERVER_PIDS ?? '').split(',').map(Number)
 const results = {
   ...(given !== undefined && { given: await measureOn({ url: given, pids }) }),
-  ...(given === undefined && only !== 'postgresql' && { PGlite: await onPglite() }),
-  ...(given === undefined && only !== 'pglite' && { PostgreSQL: await onPostgresql() }),
+  ...(given === undefined && only !== 'postgresql' && { PGlite: await onPglite(measureOn) }),
+  ...(given === undefined && only !== 'pglite' && { PostgreSQL: await onPostgresql(measureOn) }),
 }
 console.log(`| a message to ${clients} who wait (medians) | half have it, ms | all have it, ms | CPU per client, ms |`)
 console.log('|---|---:|---:|---:|')

@@ -8,10 +8,13 @@ import type { RoomHeadRow } from './schema.ts'
 /** Where a room stands now, without locking it; undefined when this server does not have the room. */
 export async function findRoomHead(db: Db, roomId: RoomId): Promise<RoomHead | undefined> {
   const { rows } = await sql<RoomHeadRow>`select * from room_heads where room_id = ${roomId}`.execute(db.sql)
-  const row = rows[0]
-  if (!row) return undefined
+  return rows[0] && roomHead(rows[0])
+}
+
+/** The head that a row is. */
+export function roomHead(row: RoomHeadRow): RoomHead {
   const version = ROOM_VERSIONS.get(row.room_version)
-  if (!version) throw new Error(`room ${roomId} has the unknown version ${row.room_version}`)
+  if (!version) throw new Error(`room ${row.room_id} has the unknown version ${row.room_version}`)
   const { has_other_servers: _others, restatements: _restatements, ...head } = row
   return { ...head, version }
 }

@@ -1,9 +1,9 @@
 import { sql } from 'kysely'
 import type { RoomId, ServerName } from '../core/ids.ts'
-import { ROOM_VERSIONS } from '../core/room-versions.ts'
 import type { Database, Tx } from './database.ts'
 import { cacheStoredEvent, forgetEvent, forgetIfRestated } from './events.ts'
 import { emptyRoom, type LockedRoom, snapshotOf } from './locked-room.ts'
+import { roomHead } from './room-heads.ts'
 import type { RoomHeadRow } from './schema.ts'
 import { storeRooms } from './store-rooms.ts'
 
@@ -138,11 +138,9 @@ async function lockRooms(tx: Tx, roomIds: readonly RoomId[]): Promise<Map<RoomId
     order by room_id for update`.execute(tx.sql)
   return new Map(
     rows.map((row) => {
-      const version = ROOM_VERSIONS.get(row.room_version)
-      if (!version) throw new Error(`room ${row.room_id} has the unknown version ${row.room_version}`)
-      const { has_other_servers: hasOtherServers, restatements, ...head } = row
-      forgetIfRestated(tx, row.room_id, restatements)
-      return [row.room_id, { ...emptyRoom(tx), isNew: false, hasOtherServers, head: { ...head, version } }]
+      const { room_id, has_other_servers: hasOtherServers, restatements } = row
+      forgetIfRestated(tx, room_id, restatements)
+      return [room_id, { ...emptyRoom(tx), isNew: false, hasOtherServers, head: roomHead(row) }]
     }),
   )
 }

@@ -8,7 +8,7 @@ import type { EventId, RoomId } from '../../core/ids.ts'
 import type { RoomVersion } from '../../core/room-versions.ts'
 import { loadEventsById } from '../../storage/events.ts'
 import { storeOutliers } from '../../storage/outliers.ts'
-import type { JoinAnswer } from './read-join-answer.ts'
+import type { ReceivedEvents } from './received-events.ts'
 
 /** A piece of the state of a room, with what lists of members need of it. */
 export type ReceivedState = { event: Pick<Event, 'event_id' | 'pdu'>; event_nid: number }
@@ -26,7 +26,7 @@ const MAX_CITED = 10_000
 export async function acceptReceived(
   app: Pick<App, 'database' | 'takeNids' | 'logger'>,
   room: { version: RoomVersion; roomId: RoomId },
-  answer: JoinAnswer,
+  answer: ReceivedEvents,
   onState: (state: ReceivedState) => void,
 ): Promise<void> {
   const checker = createChecker(app, room, answer)
@@ -45,7 +45,7 @@ export async function acceptReceived(
 }
 
 /** The ids of all events of which all that they cite is known, cited before citing. */
-async function* inOrderOfCitation(app: Pick<App, 'database'>, answer: JoinAnswer): AsyncGenerator<EventId[]> {
+async function* inOrderOfCitation(app: Pick<App, 'database'>, answer: ReceivedEvents): AsyncGenerator<EventId[]> {
   const stored = await findStored(app, answer)
   const citing = new Map<EventId, EventId[]>()
   const open = new Map<EventId, number>()
@@ -73,7 +73,7 @@ async function* inOrderOfCitation(app: Pick<App, 'database'>, answer: JoinAnswer
 }
 
 /** Those of the cited events that the answer lacks and this server has, from when it was in the room before. */
-async function findStored(app: Pick<App, 'database'>, { events }: JoinAnswer): Promise<Set<EventId>> {
+async function findStored(app: Pick<App, 'database'>, { events }: ReceivedEvents): Promise<Set<EventId>> {
   const absent = new Set<EventId>()
   for (const { authIds } of events.values()) for (const id of authIds) if (!events.has(id)) absent.add(id)
   const ids = [...absent]
@@ -89,7 +89,7 @@ type CheckedEvent = Event & { rejected_reason?: string }
 function createChecker(
   app: Pick<App, 'database'>,
   { version, roomId }: { version: RoomVersion; roomId: RoomId },
-  { events, spool }: JoinAnswer,
+  { events, spool }: ReceivedEvents,
 ) {
   const cited = new LRUCache<EventId, CheckedEvent>({ max: MAX_CITED })
   const rejected = new Map<EventId, string>()

@@ -5,26 +5,16 @@ import { type EventId, isServerName, type RoomId, type ServerName } from '../../
 import { JsonCutter, type JsonPart, MalformedJsonError } from '../../core/json-cutter.ts'
 import type { RoomVersion } from '../../core/room-versions.ts'
 import { FederationError } from '../../infra/federation-error.ts'
-import { createSpool, type Spool, type SpooledText } from '../../infra/spool.ts'
+import { createSpool } from '../../infra/spool.ts'
+import { addReceived, type ReceivedEvents } from './received-events.ts'
 import { verifyEvents } from './verify-events.ts'
 
-/** An event of an answer whose signatures are verified. */
-export type ReceivedEvent = {
-  /** The events that have to be accepted for it to be; since room version 12 `m.room.create` is among them, without being cited. */
-  authIds: EventId[]
-  text: SpooledText
-}
-
-/** What a resident server answers to `send_join`. The events' texts are in the spool, for there may be many more than memory holds. */
-export type JoinAnswer = {
-  /** State and auth chain together. */
-  events: Map<EventId, ReceivedEvent>
-  state: Set<EventId>
+/** What a resident server answers to `send_join`. */
+export type JoinAnswer = ReceivedEvents & {
   /** The joiner's event as the resident server has it. */
   join: JsonObject | undefined
   membersOmitted: boolean
   servers: ServerName[]
-  spool: Spool
 }
 
 /** Events that are verified at once; there is no need to have more of them in memory. */
@@ -111,8 +101,7 @@ async function noteEvents(
     version,
     parts.map(({ text }) => JSON.parse(text)),
   )
-  const fresh: Event[] = []
-  const added = new Set<EventId>()
+  const events: Event[] = []
   for (const [place, result] of verified.entries()) {
     if (!result.ok || result.event.room_id !== roomId) {
       const reason = result.ok ? 'It is of another room' : result.reason
@@ -120,18 +109,10 @@ async function noteEvents(
       continue
     }
     const { event } = result
-    const eventId = intern(event.event_id)
-    if (parts[place]!.key === 'state' && event.pdu.state_key !== undefined) answer.state.add(eventId)
-    if (answer.events.has(eventId) || added.has(eventId)) continue
-    added.add(eventId)
-    fresh.push(event)
+    if (parts[place]!.key === 'state' && event.pdu.state_key !== undefined) answer.state.add(intern(event.event_id))
+    events.push(event)
   }
-  const places = await answer.spool.add(fresh.map((event) => JSON.stringify(event.pdu)))
-  const createIds = version.roomIdIsCreateHash ? [`$${roomId.slice(1)}` as EventId] : []
-  for (const [place, event] of fresh.entries()) {
-    const authIds = event.pdu.type === 'm.room.create' ? [] : [...event.auth_event_ids, ...createIds].map(intern)
-    answer.events.set(intern(event.event_id), { authIds, text: places[place]! })
-  }
+  await addReceived(answer, { version, roomId }, { events, intern })
 }
 
 /** Keeps one string for each id, however often it is mentioned. */

@@ -14,7 +14,6 @@ import {
   type LockedRoom,
   overlayOf,
   readLockedStateAt,
-  type StateChange,
 } from '../../storage/locked-room.ts'
 import { noteMissingPrevs } from '../../storage/missing-prev-events.ts'
 import { beginPartialRoom, endPartialRoom } from '../../storage/partial-rooms.ts'
@@ -24,6 +23,7 @@ import type { StoredEvent } from '../../storage/stored-event.ts'
 import { appendToStream } from '../../storage/stream-append.ts'
 import { changeLockedState } from '../rooms/change-locked-state.ts'
 import { followUpgrade } from '../rooms/follow-upgrade.ts'
+import { stateChanges } from '../rooms/state-changes.ts'
 import type { ReceivedState } from './accept-received.ts'
 
 /** A room as a resident server hands it over, with the event by which a user of ours joins it. */
@@ -86,7 +86,7 @@ async function begin(app: App, room: LockedRoom, { version, event, state, partia
   })
   // Members are replaced as a whole below.
   const { added, removed } = await readStateDiff(room.db, roomBefore, stateBefore, 'rest', overlayOf(room))
-  const current_changes = [...changesOf(removed, added), ...changesOf([], [bare])]
+  const current_changes = [...stateChanges(removed, added), ...stateChanges([], [bare])]
   const join = { ...bare, current_changes, ...(partial && (await entryOf(room, event))) }
   room.events.push(join)
   room.head = {
@@ -130,15 +130,6 @@ async function requireAllowed(
   const verdict = checkEventAuth(version, event, { get: (type, stateKey) => byKey.get(`${type}\0${stateKey}`) })
   if (!verdict.allowed) throw new ForbiddenError(`The room does not allow the join: ${verdict.reason}`)
   return create
-}
-
-function changesOf(removed: readonly StoredEvent[], added: readonly StoredEvent[]): StateChange[] {
-  const changes = new Map<string, StateChange>()
-  for (const event of [...removed, ...added]) {
-    const key = { type: event.pdu.type, state_key: event.pdu.state_key! }
-    changes.set(`${key.type}\0${key.state_key}`, { ...key, event: removed.includes(event) ? undefined : event })
-  }
-  return [...changes.values()]
 }
 
 type Placement = Pick<

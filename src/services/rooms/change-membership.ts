@@ -66,7 +66,7 @@ async function changeMembershipIn(app: App, room: LockedRoom, change: Membership
     state_key: change.target,
     sender: change.sender,
     content,
-    ...(change.originServerTs !== undefined && { origin_server_ts: change.originServerTs }),
+    origin_server_ts: change.originServerTs,
   })
   return event.event_id
 }

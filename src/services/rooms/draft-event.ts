@@ -23,7 +23,7 @@ export type NewEvent = {
   /** Whether the sender redacts as a server administrator: also what others of this server sent. */
   asAdmin?: boolean
   /** Milliseconds since the epoch; default: now. Only application services may set it. */
-  origin_server_ts?: number
+  origin_server_ts?: number | undefined
   /** The client's transaction. */
   txn?: { deviceId: DeviceId; id: string }
 }

@@ -11,6 +11,7 @@ import {
 } from '../../storage/locked-room.ts'
 import { readStateDiff } from '../../storage/room-state.ts'
 import { resolveStates } from './resolve-states.ts'
+import { stateChanges } from './state-changes.ts'
 
 /**
  * Adds an accepted event to the end of a room, and advances the room's head. Where the room has forks, the current state before and after it is
@@ -80,14 +81,5 @@ async function withoutPassed(room: LockedRoom, open: EventId[], prevIds: readonl
 /** What differs in the current state between two roots. */
 async function changesOfState(room: LockedRoom, from: number, to: number): Promise<StateChange[]> {
   const { added, removed } = await readStateDiff(room.db, from, to, 'all', overlayOf(room))
-  const changes = new Map<string, StateChange>()
-  for (const { pdu } of removed) {
-    const key = { type: pdu.type, state_key: pdu.state_key! }
-    changes.set(`${key.type}\0${key.state_key}`, { ...key, event: undefined })
-  }
-  for (const event of added) {
-    const key = { type: event.pdu.type, state_key: event.pdu.state_key! }
-    changes.set(`${key.type}\0${key.state_key}`, { ...key, event })
-  }
-  return [...changes.values()]
+  return stateChanges(removed, added)
 }

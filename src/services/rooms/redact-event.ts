@@ -36,7 +36,6 @@ export const REDACT_RELATED = 'redact_related'
  */
 export async function redactEvent(app: App, redaction: Redaction): Promise<EventId> {
   const { roomId, sender, redacts, content, txn, originServerTs, isAdmin = false } = redaction
-  const time = originServerTs !== undefined && { origin_server_ts: originServerTs }
   if (redaction.isSuspended) await requireOwn(app, redaction)
   const type = 'm.room.redaction'
   const send = (stored: NewEvent['txn']) =>
@@ -47,7 +46,7 @@ export async function redactEvent(app: App, redaction: Redaction): Promise<Event
         content,
         redacts,
         asAdmin: isAdmin,
-        ...time,
+        origin_server_ts: originServerTs,
         ...(stored && { txn: stored }),
       }
       const { event_id } = await appendEvent(app, room, event)

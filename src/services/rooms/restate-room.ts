@@ -1,7 +1,7 @@
 import type { App } from '../../app.ts'
 import type { EventId } from '../../core/ids.ts'
 import { loadEvents, loadEventsById } from '../../storage/events.ts'
-import { type AppendedEvent, headOf, type LockedRoom, overlayOf, type StateChange } from '../../storage/locked-room.ts'
+import { type AppendedEvent, headOf, type LockedRoom, overlayOf } from '../../storage/locked-room.ts'
 import type { PartialEvent } from '../../storage/partial-rooms.ts'
 import { readStateDiff } from '../../storage/room-state.ts'
 import type { StoredEvent } from '../../storage/stored-event.ts'
@@ -9,6 +9,7 @@ import { applyEarlyRedaction, applyRemoteRedaction } from './apply-remote-redact
 import { changeLockedState } from './change-locked-state.ts'
 import { judgeRemoteEvent } from './judge-remote-event.ts'
 import { resolveStates } from './resolve-states.ts'
+import { stateChanges } from './state-changes.ts'
 
 type Capabilities = Pick<App, 'takeNids'>
 
@@ -173,13 +174,7 @@ async function finish(
   )
   const { added, removed } = await readStateDiff(room.db, before, after, 'rest', overlayOf(room))
   const last = events.at(-1)
-  if (last) events[events.length - 1] = { ...last, current_changes: changesOf(removed, added) }
+  if (last) events[events.length - 1] = { ...last, current_changes: stateChanges(removed, added) }
   room.events = events
   return { events, before, after }
-}
-
-function changesOf(removed: readonly StoredEvent[], added: readonly StoredEvent[]): StateChange[] {
-  const gone = removed.map(({ pdu }) => ({ type: pdu.type, state_key: pdu.state_key!, event: undefined }))
-  const come = added.map((event) => ({ type: event.pdu.type, state_key: event.pdu.state_key!, event }))
-  return [...new Map([...gone, ...come].map((change) => [`${change.type}\0${change.state_key}`, change])).values()]
 }

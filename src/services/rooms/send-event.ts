@@ -29,11 +29,17 @@ export type EventToSend = {
  */
 export function sendEvent(app: App, event: EventToSend): Promise<EventId> {
   const { roomId, sender, type, content, txn, originServerTs } = event
-  const time = originServerTs !== undefined && { origin_server_ts: originServerTs }
   if (type === 'm.room.redaction') return sendRedaction(app, event)
   const send = (stored: NewEvent['txn']) =>
     runInRoom(app, roomId, async (room) => {
-      const appended = await appendEvent(app, room, { type, sender, content, ...time, ...(stored && { txn: stored }) })
+      const event: NewEvent = {
+        type,
+        sender,
+        content,
+        origin_server_ts: originServerTs,
+        ...(stored && { txn: stored }),
+      }
+      const appended = await appendEvent(app, room, event)
       if (content['m.relates_to'] !== undefined) await checkRelation(room, appended)
       return appended.event_id
     })

@@ -33,7 +33,6 @@ export function sendState(app: App, state: StateToSend): Promise<EventId> {
   if (state.type === 'm.room.member') return sendMember(app, state)
   return runInRoom(app, state.roomId, async (room) => {
     const { type, stateKey: state_key, sender, content, originServerTs } = state
-    const time = originServerTs !== undefined && { origin_server_ts: originServerTs }
     if (type === 'm.room.create') throw new BadJsonError('A room has only one m.room.create')
     const [current, member] = await readLockedState(room, [
       { type, state_key },
@@ -41,7 +40,13 @@ export function sendState(app: App, state: StateToSend): Promise<EventId> {
     ])
     const isSame = current?.pdu.sender === sender && isDeepStrictEqual(current.pdu.content, content)
     if (isSame && membershipIn(member) === 'join') return current.event_id
-    const { event_id } = await appendEvent(app, room, { type, state_key, sender, content, ...time })
+    const { event_id } = await appendEvent(app, room, {
+      type,
+      state_key,
+      sender,
+      content,
+      origin_server_ts: originServerTs,
+    })
     if (type === 'm.room.canonical_alias' && state_key === '') await checkCanonicalAlias(room, content, current)
     if (type === 'm.room.guest_access' && state_key === '') await removeGuests(app, room)
     return event_id
