@@ -14,8 +14,13 @@ export type RoomTransactions = {
    * A room that this server does not have reaches the command with an undefined head; whoever begins it there finds by a refused
    * transaction, and is tried again, when another process has done so meanwhile. Rejects with what the command throws.
    * The command must do no I/O but reads through the room, for others wait in the same transaction; it may run more than once.
+   * `goesFirst`: it gets the room as it is stored, without what another command of the same transaction has made of it.
    */
-  run<Result>(roomId: RoomId | null, command: (room: LockedRoom) => Promise<Result>): Promise<Result>
+  run<Result>(
+    roomId: RoomId | null,
+    command: (room: LockedRoom) => Promise<Result>,
+    options?: { goesFirst: boolean },
+  ): Promise<Result>
   /** Resolves when nothing is queued or running. */
   drained(): Promise<void>
 }
@@ -23,6 +28,7 @@ export type RoomTransactions = {
 type Job = {
   roomId: RoomId | null
   command: (room: LockedRoom) => Promise<unknown>
+  goesFirst: boolean
   resolve(value: unknown): void
   reject(error: unknown): void
 }
@@ -40,9 +46,13 @@ export function createRoomTransactions(
   const busyRooms = new Set<RoomId>()
   const idleWaiters: (() => void)[] = []
 
-  function run<Result>(roomId: RoomId | null, command: (room: LockedRoom) => Promise<Result>): Promise<Result> {
+  function run<Result>(
+    roomId: RoomId | null,
+    command: (room: LockedRoom) => Promise<Result>,
+    { goesFirst } = { goesFirst: false },
+  ): Promise<Result> {
     return new Promise<Result>((resolve, reject) => {
-      queue.push({ roomId, command, resolve: resolve as (value: unknown) => void, reject })
+      queue.push({ roomId, command, goesFirst, resolve: resolve as (value: unknown) => void, reject })
       // Commands of the same tick share a transaction.
       if (queue.length === 1) setImmediate(startLanes)
     })
@@ -66,10 +76,18 @@ export function createRoomTransactions(
   function takeBatch(): Job[] {
     const batch: Job[] = []
     const rest: Job[] = []
+    const taken = new Set<RoomId | null>()
+    /** Rooms of which a command waits to go first: those behind it wait too, so that its turn comes. */
+    const held = new Set<RoomId | null>()
     for (const job of queue) {
-      const free = batch.length < MAX_BATCH && !(job.roomId && busyRooms.has(job.roomId))
-      if (free) batch.push(job)
-      else rest.push(job)
+      const { roomId, goesFirst } = job
+      if (goesFirst && taken.has(roomId)) held.add(roomId)
+      const isBusy = roomId !== null && (busyRooms.has(roomId) || held.has(roomId))
+      if (batch.length >= MAX_BATCH || isBusy) rest.push(job)
+      else {
+        batch.push(job)
+        taken.add(roomId)
+      }
     }
     queue = rest
     return batch

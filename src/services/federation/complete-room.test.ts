@@ -72,6 +72,31 @@ test('a room is used with what is known of it, and knows everybody when it is co
   await completeRoom(app, { room_id: room.roomId } as never)
 })
 
+test('what is sent in the same moment is kept', async () => {
+  const room = createRemoteRoom(app)
+  await room.joinPartially()
+  app.answerWith(room.answer)
+  let sent: ReturnType<typeof send> | undefined
+  const send = () =>
+    app.rooms.run(room.roomId, (locked) =>
+      appendEvent(app, locked, { type: 'm.room.message', sender: ALICE, content: { body: 'now' } }),
+    )
+  // Commands of the same tick share a transaction.
+  const rooms: typeof app.rooms = {
+    ...app.rooms,
+    run(...command) {
+      sent ??= send()
+      return app.rooms.run(...command)
+    },
+  }
+  await completeRoom({ ...app, rooms }, (await findPartialRoom(app.database, room.roomId))!)
+  const message = await sent!
+  expect(await stored(message)).toMatchObject({ event_id: message.event_id, rejected: false })
+  expect(await findPartialRoom(app.database, room.roomId)).toBeUndefined()
+  expect(await stateIds(room.roomId, message)).toEqual(idsOf(room.state.values()))
+  expect((await findRoomHead(app.database, room.roomId))?.forward_extremities).toEqual([message.event_id])
+})
+
 test('what was accepted or refused for want of knowing better is put right', async () => {
   const room = createRemoteRoom(app)
   const levels = { users: { [BORIS]: 100, [RITA]: 100, [DORA]: 50 }, state_default: 50 }

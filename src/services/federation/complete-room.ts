@@ -36,7 +36,9 @@ export async function completeRoom(app: CompletingApp, partial: PartialRoomRow):
     const wanted = unfetched(await loadPartialEvents(app.database, roomId), fetched)
     for (const id of wanted) fetched.set(id, await stateAfter(app, { partial, version: head.version }, id))
     // Meanwhile this server may have come into the room once more, by another event.
-    if (await app.rooms.run(roomId, (room) => complete(app, room, { partial, fetched }))) return
+    // It goes through the events that are stored: one that is only about to be would be lost.
+    const command = (room: LockedRoom) => complete(app, room, { partial, fetched })
+    if (await app.rooms.run(roomId, command, { goesFirst: true })) return
   }
 }
 
