@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises'
 import { LRUCache } from 'lru-cache'
 import { z } from 'zod'
 import { canonicalJson } from '../core/canonical-json.ts'
@@ -13,7 +14,7 @@ import { createSingleFlight } from './single-flight.ts'
 
 /** Asks servers for their keys, or notaries for those of servers that do not answer. */
 export type KeyFetcher = {
-  /** All keys that the servers of these keys publish. Servers that failed lately are left alone. */
+  /** All keys that the servers of these keys publish. Servers that failed lately are left alone; for requests they are asked all the same, a few seconds later. */
   fetch(missing: readonly WantedKey[]): Promise<ServerKeyRow[]>
 }
 
@@ -40,23 +41,29 @@ export function createKeyFetcher(from: {
   // Whoever sends events of many servers that do not answer must not keep the others from being heard.
   const [requestLane, eventLane] = [createConcurrencyLimit(AT_A_TIME), createConcurrencyLimit(AT_A_TIME)]
 
-  /** Who makes a request is most likely there: servers are asked again soon. For old events one must not wait on every dead server each time. */
+  /** For old events one must not wait on every dead server each time. */
   function mayAsk({ serverName, inUse }: WantedKey): boolean {
     const last = asked.get(serverName)
-    if (!last) return true
-    const pause = inUse ? SHORTEST_PAUSE_MS : Math.min(SHORTEST_PAUSE_MS * 2 ** last.failures, LONGEST_PAUSE_MS)
-    return from.clock.now() >= last.at + pause
+    if (!last || inUse) return true
+    return from.clock.now() >= last.at + Math.min(SHORTEST_PAUSE_MS * 2 ** last.failures, LONGEST_PAUSE_MS)
   }
 
   function askServer({ serverName, inUse }: WantedKey): Promise<ServerKeyRow[]> {
-    return singleFlight(`${inUse} ${serverName}`, () =>
-      (inUse ? requestLane : eventLane)(async () => {
+    return singleFlight(`${inUse} ${serverName}`, async () => {
+      if (inUse) await pause(untilNextAsking(serverName))
+      return (inUse ? requestLane : eventLane)(async () => {
         const rows = await fetchFromServer(from, serverName).catch(() => [])
         const failures = rows.length > 0 ? 0 : (asked.get(serverName)?.failures ?? 0) + 1
         asked.set(serverName, { at: from.clock.now(), failures })
         return rows
-      }),
-    )
+      })
+    })
+  }
+
+  /** Who makes a request is most likely there. It waits, for servers that are refused may not come again for minutes, even if all they did was to change their key just after it was asked for. */
+  function untilNextAsking(serverName: ServerName): number {
+    const last = asked.get(serverName)
+    return last ? Math.max(0, last.at + SHORTEST_PAUSE_MS - from.clock.now()) : 0
   }
 
   return {

@@ -112,6 +112,7 @@ test('after a server has changed its key the old one counts for what is older, a
   expect(await ring.find([wanted(peer, second, { validAt: NOW + HOUR, inUse: true })])).not.toContain(undefined)
   expect(await ring.find([wanted(peer, first)])).not.toContain(undefined)
   expect(await ring.find([wanted(peer, first, { validAt: NOW + HOUR + 1 })])).toEqual([undefined])
+  clock.advance(HOUR)
   expect(await ring.find([wanted(peer, first, { inUse: true })])).toEqual([undefined])
   // A server that forgets its old keys does not make its old events unverifiable.
   clock.advance(HOUR)
@@ -128,6 +129,18 @@ test('a server that does not answer is left alone for a while, and asked again',
   peer.answerWith((response) => response.end(JSON.stringify(keyAnswer(peer.serverName, { inUse: [first] }))))
   clock.advance(60_000)
   expect(await isKnown()).toBe(true)
+})
+
+test('a request with a key that came into use just after the server was asked waits until it is asked again', async () => {
+  const { ring, clock } = setUp()
+  let published: Published = { inUse: [first] }
+  const peer = await peerWith((name) => keyAnswer(name, published))
+  expect(await ring.find([wanted(peer, first, { inUse: true })])).not.toContain(undefined)
+  published = { inUse: [second] }
+  clock.advance(4900)
+  const asIfMany = Array.from({ length: 3 }, () => ring.find([wanted(peer, second, { inUse: true })]))
+  expect((await Promise.all(asIfMany)).flat()).not.toContain(undefined)
+  expect(peer.asked).toHaveLength(2)
 })
 
 /** https://spec.matrix.org/v1.19/server-server-api/#querying-keys-through-another-server */
