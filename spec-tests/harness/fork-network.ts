@@ -1,6 +1,7 @@
 import { registerUser, type TestUser, uniqueName } from './client.ts'
 import { type FaultyProxy, startFaultyProxy } from './faulty-proxy.ts'
 import { startFederation, type TestFederation } from './federation.ts'
+import { type ForkEvidence, hearthEvidence, synapseEvidence } from './fork-evidence.ts'
 import { startPostgres, type TestPostgres } from './postgres.ts'
 import type { Chance } from './seeded.ts'
 import { startSynapse } from './synapse.ts'
@@ -20,6 +21,8 @@ export type ForkServer = {
   kill(): Promise<void>
   restart(): Promise<void>
   output(): string
+  /** All that it holds of a room, also what it tells nobody. */
+  evidence(roomId: string): Promise<ForkEvidence>
 }
 
 export type ForkNetwork = { servers: ForkServer[]; dispose(): Promise<void> }
@@ -61,7 +64,7 @@ async function startServer(
 ): Promise<ForkServer> {
   const proxy = await startFaultyProxy(federation)
   const name = `localhost:${proxy.port}`
-  const { server, kill } = await (kind === 'hearth'
+  const { server, kill, evidence } = await (kind === 'hearth'
     ? startOurs(federation, name, await postgres.createDatabase())
     : startTheirs(federation, name))
   proxy.passTo(server.federationPort!)
@@ -86,13 +89,18 @@ async function startServer(
       made.isUp = true
     },
     output: () => server.output(),
+    evidence,
   }
   return made
 }
 
 async function startOurs(federation: TestFederation, serverName: string, databaseUrl: string) {
   const server = await federation.hearth({ serverName, databaseUrl, config: hearthConfig(federation) })
-  return { server, kill: () => server.kill('SIGKILL') }
+  return {
+    server,
+    kill: () => server.kill('SIGKILL'),
+    evidence: (roomId: string) => hearthEvidence(databaseUrl, roomId),
+  }
 }
 
 function hearthConfig({ authority }: TestFederation) {
@@ -104,7 +112,11 @@ function hearthConfig({ authority }: TestFederation) {
 
 async function startTheirs(federation: TestFederation, server_name: string) {
   const server = await startSynapse(federation, { ...SYNAPSE, server_name })
-  return { server, kill: () => server.kill() }
+  return {
+    server,
+    kill: () => server.kill(),
+    evidence: async (roomId: string) => synapseEvidence(server.databaseFile, roomId),
+  }
 }
 
 /** Which servers do not hear of which others, for a while. */

@@ -82,11 +82,13 @@ function dropRoot(folder: string): { uid?: number; gid?: number } {
   return ids
 }
 
-async function query(url: string, text: string): Promise<void> {
+/** Runs a statement in a database, by its URL; returns the rows. */
+// biome-ignore lint/suspicious/noExplicitAny: rows have every shape
+export async function query(url: string, text: string): Promise<any[]> {
   const client = new pg.Client({ connectionString: url })
   await client.connect()
   try {
-    await client.query(text)
+    return (await client.query(text)).rows
   } finally {
     await client.end()
   }

@@ -22,6 +22,8 @@ export type TestSynapse = {
   federationPort: number
   /** Its homeserver.yaml, which is JSON. */
   configFile: string
+  /** Its SQLite. */
+  databaseFile: string
   pid: number
   /** What it has logged. */
   output(): string
@@ -86,6 +88,7 @@ export async function startSynapse(
     serverName,
     federationPort: serverPort,
     configFile,
+    databaseFile: databaseIn(folder),
     get pid() {
       return child.pid!
     },
@@ -93,6 +96,10 @@ export async function startSynapse(
     kill,
     restart: start,
   }
+}
+
+function databaseIn(folder: string): string {
+  return join(folder, 'homeserver.db')
 }
 
 const LOGGING = {
@@ -119,7 +126,7 @@ function settingsFor(
     signing_key_path: join(at.folder, 'signing.key'),
     media_store_path: join(at.folder, 'media'),
     macaroon_secret_key: 'only for tests',
-    database: { name: 'sqlite3', args: { database: join(at.folder, 'homeserver.db') } },
+    database: { name: 'sqlite3', args: { database: databaseIn(at.folder) } },
     listeners: [
       { port: at.clientPort, type: 'http', bind_addresses: ['127.0.0.1'], resources },
       { port: at.serverPort, type: 'http', tls: true, bind_addresses: ['127.0.0.1', '::1'], resources },

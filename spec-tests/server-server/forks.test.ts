@@ -1,6 +1,5 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { isDeepStrictEqual } from 'node:util'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { createActs, createForkRoom, type ForkRoom, talk } from '../harness/fork-acts.ts'
 import { followGraph, type Graph, mayBeSoftFailed, messagesOf, stateOf } from '../harness/fork-comparison.ts'
@@ -18,7 +17,7 @@ const CUTS_AT_ONCE = CUTS > 20 ? 8 : 3
 /** During a cut, in each room, users of each server do something so many times, or nothing. */
 const ACTS = 2
 const EAGERNESS = 0.7
-/** A folder for what the servers have logged, and for the events of a room that they do not agree about; FORK_LOG_LEVEL says how much Hearth does. */
+/** A folder for what the servers have logged, and, when the test fails, for all that they hold of the rooms; FORK_LOG_LEVEL says how much Hearth does. */
 const LOGS = process.env.FORK_LOGS
 const SETTLE_MS = 300_000
 
@@ -40,12 +39,15 @@ afterAll(async () => {
  */
 test('servers that were cut off from one another agree on state and messages when they are joined again', {
   timeout: 300_000 + CUTS * 60_000,
-}, async () => {
+}, async ({ onTestFailed }) => {
   const { servers } = network
   const chance = seeded(SEED)
   const rooms = await Promise.all(
     VERSIONS.map((version, place) => createForkRoom(servers, servers[(SEED + place) % servers.length]!, version)),
   )
+  onTestFailed(async () => {
+    for (const room of rooms) if (LOGS) await keepEvidence(LOGS, servers, room)
+  })
   const graph = followGraph(servers)
   await graph.follow()
   const acts = createActs(chance, servers)
@@ -76,7 +78,7 @@ test('servers that were cut off from one another agree on state and messages whe
       applyCut(servers, undefined)
       await settle(servers, rooms)
       await graph.follow()
-      await Promise.all(rooms.map((room) => expectSameState(servers, room, graph)))
+      await Promise.all(rooms.map((room) => expectSameState(servers, room)))
       if (CUTS > 20) console.info(`seed ${SEED}: after ${cuts} cuts all servers have the same state`)
     }
   }
@@ -106,18 +108,24 @@ async function expectToHave({ anchor, kind, name }: ForkServer, { roomId }: Fork
   )
 }
 
-async function expectSameState(servers: readonly ForkServer[], room: ForkRoom, graph: Graph): Promise<void> {
+async function expectSameState(servers: readonly ForkServer[], room: ForkRoom): Promise<void> {
   const states = await Promise.all(servers.map((server) => stateOf(server, room)))
   const [first, ...others] = states
-  if (LOGS && others.some((other) => !isDeepStrictEqual(other, first))) {
-    // All that it takes to find out by hand who is right.
-    const events = [...graph.events.values()].filter((event) => event.room_id === room.roomId)
-    const owned = servers.map(({ name, kind }, place) => ({ name, kind, state: states[place] }))
-    writeFileSync(join(LOGS, 'difference.json'), JSON.stringify({ room, servers: owned, events }, null, 1))
-  }
   for (const [place, other] of others.entries()) {
     expect(other, `${room.version}: ${servers[place + 1]!.kind} has the state of ${servers[0]!.kind}`).toEqual(first)
   }
+}
+
+/** All that it takes to find out by hand who is right. */
+async function keepEvidence(folder: string, servers: readonly ForkServer[], room: ForkRoom): Promise<void> {
+  const { roomId, version } = room
+  const held = await Promise.all(
+    servers.map(async (server) => {
+      const state = await stateOf(server, room).catch(String)
+      return { name: server.name, kind: server.kind, state, ...(await server.evidence(roomId)) }
+    }),
+  )
+  writeFileSync(join(folder, `room-${version}.json`), JSON.stringify({ roomId, version, servers: held }, null, 1))
 }
 
 async function expectSameMessages(
