@@ -49,8 +49,9 @@ function authChain(room: Room, id: EventId): Set<EventId> {
   return new Set(direct.flatMap((authId) => [authId, ...authChain(room, authId)]))
 }
 
+/** The one deviation from the letter: with the state itself in its full auth chain, as Synapse has it. */
 function authDifference(room: Room, sets: readonly StateMap[]): EventId[] {
-  const chains = sets.map((set) => new Set([...set.values()].flatMap((id) => [...authChain(room, id)])))
+  const chains = sets.map((set) => new Set([...set.values()].flatMap((id) => [id, ...authChain(room, id)])))
   const union = new Set(chains.flatMap((chain) => [...chain]))
   return [...union].filter((id) => !chains.every((chain) => chain.has(id)))
 }
