@@ -35,7 +35,7 @@ const loadByNid = sharedLoads<number, StoredEvent>(
 export async function loadEventsById(db: Db, eventIds: readonly string[]): Promise<StoredEvent[]> {
   const found = new Map<string, StoredEvent>()
   for (const eventId of eventIds) {
-    const cached = db.caches.events.get(db.caches.eventNids.get(eventId) ?? 0)
+    const cached = cachedEvent(db, eventId as EventId)
     if (cached) found.set(eventId, cached)
   }
   const absent = eventIds.filter((eventId) => !found.has(eventId))
@@ -98,7 +98,16 @@ export function cacheStoredEvent(db: Db, event: StoredEvent): void {
   db.caches.eventNids.set(event.event_id, event.event_nid)
 }
 
-/** `forgotten`: how often events had been forgotten when the reading began. */
+/** An event from the cache, if it is there. */
+export function cachedEvent(db: Db, eventId: EventId): StoredEvent | undefined {
+  return db.caches.events.get(db.caches.eventNids.get(eventId) ?? 0)
+}
+
+/** The events that were read, each as the cache has it from now on. `forgotten`: how often events had been forgotten when the reading began. */
+export function cacheEvents(db: Db, rows: readonly EventRow[], forgotten: number): StoredEvent[] {
+  return rows.map((row) => cachedEvent(db, row.event_id) ?? cacheEvent(db, row, forgotten))
+}
+
 function cacheEvent(db: Db, row: EventRow, forgotten: number): StoredEvent {
   const event = storedEvent(row)
   if (forgotten === db.caches.forgotten.times) cacheStoredEvent(db, event)

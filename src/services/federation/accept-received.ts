@@ -44,12 +44,12 @@ export async function acceptReceived(
   if (left > 0) app.logger.warn({ room_id: room.roomId, left }, 'events of a room to join cite unknown ones')
 }
 
-/** The ids of all events of which all that they cite is known, cited before citing. */
+/** The ids of all events of which all that they cite is known, cited before citing, in chunks. */
 async function* inOrderOfCitation(app: Pick<App, 'database'>, answer: ReceivedEvents): AsyncGenerator<EventId[]> {
   const stored = await findStored(app, answer)
   const citing = new Map<EventId, EventId[]>()
   const open = new Map<EventId, number>()
-  let ready: EventId[] = []
+  const ready: EventId[] = []
   for (const [eventId, { authIds }] of answer.events) {
     const missing = authIds.filter((id) => answer.events.has(id) || !stored.has(id))
     if (missing.length === 0) ready.push(eventId)
@@ -60,16 +60,20 @@ async function* inOrderOfCitation(app: Pick<App, 'database'>, answer: ReceivedEv
       else citing.set(id, [eventId])
     }
   }
-  while (ready.length > 0) {
-    const chunk = ready.slice(0, CHUNK)
-    ready = ready.slice(CHUNK)
-    yield chunk
-    for (const id of chunk.flatMap((done) => citing.get(done) ?? [])) {
+  let chunk: EventId[] = []
+  // It grows meanwhile.
+  for (const eventId of ready) {
+    chunk.push(eventId)
+    for (const id of citing.get(eventId) ?? []) {
       const left = open.get(id)! - 1
       open.set(id, left)
       if (left === 0) ready.push(id)
     }
+    if (chunk.length < CHUNK) continue
+    yield chunk
+    chunk = []
   }
+  if (chunk.length > 0) yield chunk
 }
 
 /** Those of the cited events that the answer lacks and this server has, from when it was in the room before. */
@@ -102,7 +106,7 @@ function createChecker(
     )
   }
 
-  /** Events that the chunk cites, from memory, the spool or the database. */
+  /** Events outside of the chunk that it cites, from memory, the spool or the database. */
   async function loadCited(chunk: readonly CheckedEvent[]): Promise<Map<EventId, CheckedEvent>> {
     const wanted = new Set(chunk.flatMap((event) => event.auth_event_ids))
     if (createId !== undefined) wanted.add(createId)
@@ -122,9 +126,9 @@ function createChecker(
     return found
   }
 
-  function judge(event: CheckedEvent, others: ReadonlyMap<EventId, CheckedEvent>): CheckedEvent {
-    const authEvents = event.auth_event_ids.flatMap((id) => others.get(id) ?? [])
-    const create = createId === undefined ? undefined : others.get(createId)
+  function judge(event: CheckedEvent, known: ReadonlyMap<EventId, CheckedEvent>): CheckedEvent {
+    const authEvents = event.auth_event_ids.flatMap((id) => known.get(id) ?? [])
+    const create = createId === undefined ? undefined : known.get(createId)
     const citing = checkAuthEvents(version, event, authEvents)
     const verdict = citing.allowed ? checkEventAuth(version, event, stateOf([...authEvents, create])) : citing
     if (verdict.allowed) return event
@@ -134,11 +138,14 @@ function createChecker(
   }
 
   return {
-    /** Of a chunk none cites another. */
     async check(chunk: readonly EventId[]): Promise<CheckedEvent[]> {
       const events = await read(chunk)
-      const others = await loadCited(events)
-      return events.map((event) => judge(event, others))
+      const known = await loadCited(events)
+      return events.map((event) => {
+        const judged = judge(event, known)
+        known.set(event.event_id, judged)
+        return judged
+      })
     },
   }
 }

@@ -30,7 +30,7 @@ export async function serveEventAuth(
   { origin, roomId, eventId }: StateRequest,
 ): Promise<StoredEvent[]> {
   await requireInRoom(app, roomId, origin)
-  return loadAuthChain(app, [await requireEvent(app, roomId, eventId)])
+  return loadAuthChain(app, await requireEvent(app, roomId, eventId))
 }
 
 async function requireEvent(app: Pick<App, 'database'>, roomId: RoomId, eventId: EventId): Promise<StoredEvent> {

@@ -4,7 +4,8 @@ import type { EventId, RoomId, UserId } from '../../core/ids.ts'
 import type { RoomVersion } from '../../core/room-versions.ts'
 import { resolveState } from '../../core/state-resolution/resolve-state.ts'
 import { parseStateKeyId, type StateMap, stateKeyId } from '../../core/state-resolution/state-map.ts'
-import { findLockedEvents, type LockedRoom, overlayOf } from '../../storage/locked-room.ts'
+import { loadWithAuthChains } from '../../storage/auth-chains.ts'
+import { type LockedRoom, overlayOf } from '../../storage/locked-room.ts'
 import { readNidDiff, readStateNids } from '../../storage/room-state.ts'
 import { loadStateEntries, type StateEntry } from '../../storage/state-entries.ts'
 import type { StoredEvent } from '../../storage/stored-event.ts'
@@ -81,28 +82,14 @@ async function resolveLoaded(
   sets: readonly StateMap[],
 ): Promise<{ state: StateMap; events: ReadonlyMap<EventId, StoredEvent> }> {
   const events = new Map<EventId, StoredEvent>()
+  // The last one counts: an event may be appended again when what it was refused for is known to be otherwise.
+  const own = new Map(room.events.map((event) => [event.event_id, event]))
   const lost = new Map<EventId, Event>()
   for (;;) {
     const resolution = resolveState(version, sets, (id) => events.get(id) ?? lost.get(id))
     if ('state' in resolution) return { state: resolution.state, events }
-    await loadWithAuthChains(room, resolution.missing, events)
+    await loadWithAuthChains(room.db, resolution.missing, events, own)
     for (const id of resolution.missing) if (!events.has(id)) lost.set(id, lostEvent(id))
-  }
-}
-
-async function loadWithAuthChains(
-  room: LockedRoom,
-  ids: readonly EventId[],
-  into: Map<EventId, StoredEvent>,
-): Promise<void> {
-  const tried = new Set<EventId>()
-  let wanted = [...ids]
-  while (wanted.length > 0) {
-    for (const id of wanted) tried.add(id)
-    const loaded = await findLockedEvents(room, wanted)
-    for (const event of loaded) into.set(event.event_id, event)
-    const next = new Set(loaded.flatMap((event) => event.auth_event_ids))
-    wanted = [...next].filter((id) => !tried.has(id) && !into.has(id))
   }
 }
 
