@@ -106,3 +106,19 @@ test('a state event that loses against another branch does not leave clients wit
   expect(told.filter(({ event_id }) => event_id !== winner.event.event_id)).toEqual([])
   expect(timeline.limited).toBe(true)
 })
+
+test('a change of name that loses is told all the same, for it would leave a gap to keep it back', async () => {
+  const room = await createForkedRoom()
+  const alice = clientOf(app, ALICE)
+  await alice.sync()
+  const named = (displayname: string, origin_server_ts: number) => ({
+    ...{ type: 'm.room.member', state_key: BORIS, origin_server_ts },
+    content: { membership: 'join', displayname },
+  })
+  await room.send([room.fork], named('late', START + 9_000_000))
+  await alice.sync()
+  const { event: loser } = await room.send([room.fork], named('early', START + 1))
+  const { timeline } = (await alice.sync()).rooms.join[room.roomId]
+  expect(timeline.events).toMatchObject([{ event_id: loser.event_id }])
+  expect(timeline.limited).toBe(false)
+})

@@ -104,11 +104,17 @@ async function omittedState(
 ): Promise<StoredEvent[]> {
   // What came after the end of the state that is told, as a ban of who had left, has no part in it.
   const until = timeline.events.filter((event) => event.event_order! <= (span.endOrder ?? span.last))
-  const last = new Map(until.filter(isState).map((event) => [keyOf(event), event.event_nid]))
+  const last = new Map(until.filter(isState).map((event) => [keyOf(event), event]))
   const { added } = await readStateDiff(app.database, startRoot(span, timeline), span.end)
   const current = timeline.events.some(isForked) ? await currentOf(app, span.end, timeline) : []
   const omitted = new Set([...added, ...current])
-  return [...omitted].filter((event) => last.get(keyOf(event)) !== event.event_nid && filter.takesState(event))
+  return [...omitted].filter((event) => !isTold(event, last.get(keyOf(event))) && filter.takesState(event))
+}
+
+/** Whether a client that has `told` need not be told of `event` in its place: to show a former name does less harm than a gap in the timeline. */
+function isTold(event: StoredEvent, told: StoredEvent | undefined): boolean {
+  if (!told || event.event_nid === told.event_nid) return told !== undefined
+  return event.pdu.type === 'm.room.member' && event.pdu.content.membership === told.pdu.content.membership
 }
 
 /** What is current of the pieces of state that a timeline has events for: with forks it need not be the last of these. */
