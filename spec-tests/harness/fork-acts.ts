@@ -111,7 +111,7 @@ export function createActs(chance: Chance, servers: readonly ForkServer[]): Acts
 type Levels = { users?: Record<string, number>; [name: string]: unknown }
 
 function joinRules({ version }: ForkRoom): readonly string[] {
-  return version === '6' ? ['public', 'invite'] : ['public', 'public', 'invite', 'knock']
+  return version === '1' || version === '6' ? ['public', 'invite'] : ['public', 'public', 'invite', 'knock']
 }
 
 let transactions = 0

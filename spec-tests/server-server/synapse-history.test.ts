@@ -1,0 +1,95 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { registerUser, sendText, type TestUser } from '../harness/client.ts'
+import { pollUntil } from '../harness/poll-until.ts'
+import { createRoom, eventPath, historyOf, roomPath, sendState } from '../harness/rooms.ts'
+import { type SigningPeer, startSigningPeer } from '../harness/signing-peer.ts'
+import { agreeOnState, joinVia, type SynapsePair, seesEvent, seesMember, startPair, WAYS } from '../harness/synapse-pair.ts'
+
+/** What a third server that is in a room hears about it from Hearth and from Synapse, event by event. */
+const VERSIONS = ['1', '6', '10', '11', '12']
+const FEDERATION = '/_matrix/federation/v1'
+
+let pair: SynapsePair
+let peer: SigningPeer
+const users = new Map<string, TestUser>()
+beforeAll(async () => {
+  pair = await startPair()
+  peer = await startSigningPeer(pair.federation)
+  for (const side of ['Hearth', 'Synapse'] as const) users.set(side, await registerUser(pair[side].url))
+})
+afterAll(() => pair?.dispose())
+
+describe.each(WAYS)('a room of %s that %s is in', (here, there) => {
+  test.each(VERSIONS)('version %s: both tell another server the same of each event', async (version) => {
+    const [owner, guest] = [users.get(here)!, users.get(there)!]
+    const roomId = await createRoom(owner, { room_version: version })
+    await joinVia(guest, roomId, owner)
+    await seesMember(owner, roomId, { of: guest, membership: 'join' })
+    const first = await sendText(owner, roomId, 'from here on both have all')
+    await seesEvent(guest, roomId, first)
+    await peer.join(pair[here], roomId)
+    await Promise.all([owner, guest].map((user) => seesPeer(user, roomId)))
+    await fork(roomId, owner, guest)
+    const last = await sendText(owner, roomId, 'after the fork')
+    await seesEvent(guest, roomId, last)
+    await agreeOnState(roomId, owner, guest)
+
+    const history = (await historyOf(owner, roomId)).map(({ event_id }) => event_id as string)
+    const since = history.slice(history.indexOf(first))
+    expect(since.length).toBeGreaterThan(6)
+    const room = encodeURIComponent(roomId)
+    for (const eventId of since) {
+      const event = encodeURIComponent(eventId)
+      await bothTell(`${FEDERATION}/event/${event}`, ({ pdus }) => lasting(pdus))
+      await bothTell(`${FEDERATION}/event_auth/${room}/${event}`, ({ auth_chain }) => lasting(auth_chain))
+      await bothTell(`${FEDERATION}/state_ids/${room}?event_id=${event}`, (told) => [
+        told.pdu_ids.sort(),
+        told.auth_chain_ids.sort(),
+      ])
+      await bothTell(`${FEDERATION}/state/${room}?event_id=${event}`, ({ pdus, auth_chain }) => [
+        lasting(pdus),
+        lasting(auth_chain),
+      ])
+    }
+    const [from, to] = [first, last].map(encodeURIComponent)
+    for (const limit of [1, 100]) {
+      await bothTell(`${FEDERATION}/backfill/${room}?v=${to}&limit=${limit}`, ({ pdus }) => lasting(pdus))
+    }
+    await bothTell(`${FEDERATION}/backfill/${room}?v=${from}&limit=1`, ({ pdus }) => lasting(pdus))
+    const missing = { earliest_events: [first], latest_events: [last], limit: 20 }
+    await bothTell(`${FEDERATION}/get_missing_events/${room}`, ({ events }) => lasting(events), missing)
+  })
+})
+
+/** Both say things at the same time, so that the room has forks, which some of it has to be resolved for. */
+async function fork(roomId: string, owner: TestUser, guest: TestUser): Promise<void> {
+  const levels = await owner.get(roomPath(roomId, 'state/m.room.power_levels'))
+  const content = { ...levels, users: { ...levels.users, [guest.userId]: 50 } }
+  await seesEvent(guest, roomId, await sendState(owner, roomId, { type: 'm.room.power_levels', content }))
+  for (const topic of ['one', 'two']) {
+    const sent = await Promise.all(
+      [owner, guest].map((user) => sendState(user, roomId, { type: 'm.room.topic', content: { topic } })),
+    )
+    for (const eventId of sent) await Promise.all([owner, guest].map((user) => seesEvent(user, roomId, eventId)))
+  }
+}
+
+async function seesPeer(user: TestUser, roomId: string): Promise<void> {
+  await pollUntil(`${user.userId} sees that the third server has joined`, async () => {
+    const { membership } = await user.get(roomPath(roomId, eventPath('state/m.room.member', peer.userId)))
+    return membership === 'join'
+  })
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: answers have every shape
+async function bothTell(path: string, read: (answer: any) => unknown, body?: object): Promise<void> {
+  const ask = (side: 'Hearth' | 'Synapse') => peer.ask(pair[side], body ? 'POST' : 'GET', path, body)
+  const [ours, theirs] = (await Promise.all([ask('Hearth'), ask('Synapse')])).map(read)
+  expect(ours, path).toEqual(theirs)
+}
+
+/** Events without what each server adds, in an order that does not depend on it. */
+function lasting(pdus: { unsigned?: object; hashes: { sha256: string } }[]): object[] {
+  const kept = pdus.map(({ unsigned: _, ...pdu }) => pdu)
+  return kept.sort((a, b) => (a.hashes.sha256 < b.hashes.sha256 ? -1 : 1))
+}
