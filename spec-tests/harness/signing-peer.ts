@@ -10,13 +10,12 @@ import { contentHash } from '../../src/core/events/content-hash.ts'
 import type { Pdu } from '../../src/core/events/pdu.ts'
 import { redact } from '../../src/core/events/redaction.ts'
 import { toEvent } from '../../src/core/events/to-event.ts'
-import type { RoomId, ServerName, UserId } from '../../src/core/ids.ts'
+import type { EventId, RoomId, ServerName, UserId } from '../../src/core/ids.ts'
 import { ROOM_VERSIONS } from '../../src/core/room-versions.ts'
 import { signableJson, signJson, signText } from '../../src/core/signing/sign-json.ts'
 import { signingKeyFromSeed } from '../../src/core/signing/signing-key.ts'
 import { formatXMatrix, requestText } from '../../src/core/signing/x-matrix.ts'
 import type { TestFederation } from './federation.ts'
-import type { TestHearth } from './hearth.ts'
 
 /** A request as it goes over the wire; `body` need not be JSON. */
 type PeerRequest = { method: string; path: string; body?: string | Buffer }
@@ -24,14 +23,20 @@ type PeerRequest = { method: string; path: string; body?: string | Buffer }
 /** How a request is signed other than rightly. */
 export type Forgery = 'unsigned' | 'with another key' | 'for another server'
 
+/** Whom a peer asks. */
+export type Asked = { serverName: string; federationPort: number | undefined }
+
 /** A server that has a key and nothing else: it sends what tests tell it to send. */
 export type SigningPeer = {
   serverName: ServerName
   /** A user of it. */
   userId: UserId
-  send(hearth: TestHearth, request: PeerRequest, forgery?: Forgery): Promise<{ status: number; text: string }>
+  send(server: Asked, request: PeerRequest, forgery?: Forgery): Promise<{ status: number; text: string }>
+  /** Asks something for JSON; throws for any other answer than 200. */
+  // biome-ignore lint/suspicious/noExplicitAny: tests look into answers of every shape
+  ask(server: Asked, method: string, path: string, body?: object): Promise<any>
   /** Joins a room with its user; returns an event of that user that follows. */
-  join(hearth: TestHearth, roomId: string): Promise<Pdu>
+  join(server: Asked, roomId: string): Promise<Pdu>
   /** Hashes and signs an event, as far as that can be done with what is in it. */
   sign(pdu: object, roomVersion: string): object
 }
@@ -65,12 +70,12 @@ export async function startSigningPeer(federation: TestFederation): Promise<Sign
     return signJson(keys, serverName, key)
   }
 
-  async function send(hearth: TestHearth, { method, path, body }: PeerRequest, forgery?: Forgery) {
-    const destination = (forgery === 'for another server' ? 'elsewhere.test' : hearth.serverName) as ServerName
+  async function send(asked: Asked, { method, path, body }: PeerRequest, forgery?: Forgery) {
+    const destination = (forgery === 'for another server' ? 'elsewhere.test' : asked.serverName) as ServerName
     const text = requestText({ method, uri: path, origin: serverName, destination, content: canonicalOf(body) })
     const signature = signText(text, (forgery === 'with another key' ? other : key).privateKey)
     const authorization = formatXMatrix({ origin: serverName, destination, keyId: key.keyId, signature })
-    const answer = await request(`https://localhost:${hearth.federationPort}${path}`, {
+    const answer = await request(`https://localhost:${asked.federationPort}${path}`, {
       dispatcher,
       method: method as 'GET',
       headers: forgery === 'unsigned' ? {} : { authorization },
@@ -79,21 +84,23 @@ export async function startSigningPeer(federation: TestFederation): Promise<Sign
     return { status: answer.statusCode, text: await answer.body.text() }
   }
 
-  async function ask(hearth: TestHearth, method: string, path: string, body?: object) {
-    const { status, text } = await send(hearth, { method, path, ...(body && { body: JSON.stringify(body) }) })
+  async function ask(asked: Asked, method: string, path: string, body?: object) {
+    const { status, text } = await send(asked, { method, path, ...(body && { body: JSON.stringify(body) }) })
     if (status !== 200) throw new Error(`${method} ${path}: ${status} ${text}`)
     return JSON.parse(text)
   }
 
-  async function join(hearth: TestHearth, roomId: string): Promise<Pdu> {
+  async function join(asked: Asked, roomId: string): Promise<Pdu> {
     const [room, user] = [encodeURIComponent(roomId), encodeURIComponent(userId)]
     const versions = [...ROOM_VERSIONS.keys()].map((version) => `ver=${version}`).join('&')
-    const template = await ask(hearth, 'GET', `/_matrix/federation/v1/make_join/${room}/${user}?${versions}`)
+    const template = await ask(asked, 'GET', `/_matrix/federation/v1/make_join/${room}/${user}?${versions}`)
     const version = ROOM_VERSIONS.get(template.room_version)!
-    const draft: EventDraft = { ...template.event, origin_server_ts: Date.now() }
+    const { auth_event_ids, prev_event_ids } = toEvent(version, template.event, { event_id: '$none' as EventId })
+    const cited = { auth_events: auth_event_ids, prev_events: prev_event_ids }
+    const draft: EventDraft = { ...template.event, ...cited, origin_server_ts: Date.now() }
     const joined = buildEvent(version, draft, signer)
     const path = `/_matrix/federation/v2/send_join/${room}/${encodeURIComponent(joined.event_id)}`
-    const { state } = (await ask(hearth, 'PUT', path, joined.pdu)) as { state: Pdu[] }
+    const { state } = (await ask(asked, 'PUT', path, joined.pdu)) as { state: Pdu[] }
     const current = new Map(
       [...state.map((pdu) => toEvent(version, pdu)), joined].map((event) => [keyOf(event.pdu), event.event_id]),
     )
@@ -123,7 +130,7 @@ export async function startSigningPeer(federation: TestFederation): Promise<Sign
     }
   }
 
-  return { serverName, userId, send, join, sign }
+  return { serverName, userId, send, ask, join, sign }
 }
 
 function keyOf({ type, state_key }: { type: string; state_key?: string }): string {
