@@ -1,4 +1,4 @@
-import { createHmac } from 'node:crypto'
+import { createHmac, randomBytes } from 'node:crypto'
 import { checkAnswer } from './check-answer.ts'
 import { SHARED_SECRET } from './hearth.ts'
 
@@ -74,6 +74,13 @@ export async function registerUser(url: string, name = uniqueName(), more: JsonB
   return asUser(url, answer.body)
 }
 
+/** Logs a user of `registerUser` in on one more device. */
+export async function logIn(url: string, name: string, initial_device_display_name: string): Promise<TestUser> {
+  const identifier = { type: 'm.id.user', user: name }
+  const body = { type: 'm.login.password', identifier, password: 'correct horse battery', initial_device_display_name }
+  return asUser(url, (await ask(url, { method: 'POST', path: '/_matrix/client/v3/login', body })).body)
+}
+
 /** Registers an administrator by the shared secret, as Synapse's tools do. */
 export async function registerAdmin(
   url: string,
@@ -121,4 +128,16 @@ export async function sendText(
 ): Promise<string> {
   const path = `/_matrix/client/v3/rooms/${encodeURIComponent(roomId)}/send/m.room.message/${txnId}`
   return (await user.put(path, { msgtype: 'm.text', body })).event_id
+}
+
+/** Device keys that look right; nobody here checks the signature. */
+export function deviceKeysOf({ userId, deviceId }: TestUser): object {
+  const key = (bytes: number) => randomBytes(bytes).toString('base64').replace(/=+$/, '')
+  return {
+    user_id: userId,
+    device_id: deviceId,
+    algorithms: ['m.olm.v1.curve25519-aes-sha2'],
+    keys: { [`ed25519:${deviceId}`]: key(32), [`curve25519:${deviceId}`]: key(32) },
+    signatures: { [userId]: { [`ed25519:${deviceId}`]: key(64) } },
+  }
 }

@@ -2,13 +2,17 @@ import { readFileSync } from 'node:fs'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { createServer, request } from 'node:https'
 import type { AddressInfo } from 'node:net'
+import { json } from 'node:stream/consumers'
 import type { TestFederation } from './federation.ts'
 
 /**
  * `down`: connections end at once. `error`: 500. `garbage`: an answer that is no JSON. `slow`: nothing is answered until the fault ends. `deaf`: the
- * server behind gets the request, and the connection ends before its answer.
+ * server behind gets the request, and the connection ends before its answer. `lost`: transactions are answered as if they had been taken.
  */
-export type Fault = 'none' | 'down' | 'error' | 'garbage' | 'slow' | 'deaf'
+export type Fault = 'none' | 'down' | 'error' | 'garbage' | 'slow' | 'deaf' | 'lost'
+
+/** An EDU as it goes over the wire. */
+export type Edu = { edu_type: string; content: Record<string, unknown> }
 
 /** Where other servers think that a homeserver is. */
 export type FaultyProxy = {
@@ -23,6 +27,8 @@ export type FaultyProxy = {
   cutOff(servers: ReadonlySet<string>): void
   /** Transactions that came, by id, as often as they came. */
   transactions(): string[]
+  /** EDUs that were lost. */
+  lostEdus(): readonly Edu[]
 }
 
 /** Stands before a homeserver of a test federation and lets requests of other servers fail. */
@@ -30,6 +36,7 @@ export async function startFaultyProxy(federation: TestFederation): Promise<Faul
   const tls = federation.authority.issue('localhost')
   const ca = readFileSync(federation.authority.certificate)
   const transactions: string[] = []
+  const lost: Edu[] = []
   let waiting: (() => void)[] = []
   let set: { fault: Fault; path: RegExp } = { fault: 'none', path: /^/ }
   let cut: ReadonlySet<string> = new Set()
@@ -44,6 +51,11 @@ export async function startFaultyProxy(federation: TestFederation): Promise<Faul
     if (fault === 'down') return void outgoing.destroy()
     if (fault === 'error') return void outgoing.writeHead(500).end('{}')
     if (fault === 'garbage') return void outgoing.writeHead(200).end('<html>')
+    if (fault === 'lost' && txnId !== undefined) {
+      const { edus = [] } = (await json(incoming)) as { edus?: Edu[] }
+      lost.push(...edus)
+      return void outgoing.writeHead(200, { 'content-type': 'application/json' }).end('{"pdus":{}}')
+    }
     pass(incoming, outgoing, fault === 'deaf')
   }
 
@@ -86,6 +98,7 @@ export async function startFaultyProxy(federation: TestFederation): Promise<Faul
       cut = servers
     },
     transactions: () => transactions,
+    lostEdus: () => lost,
     waiting: () => waiting.length,
   }
 }

@@ -1,6 +1,5 @@
-import { randomBytes } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { ask, asUser, registerUser, sendText, type TestUser, uniqueName } from '../harness/client.ts'
+import { deviceKeysOf, logIn, registerUser, sendText, type TestUser, uniqueName } from '../harness/client.ts'
 import { startFederation } from '../harness/federation.ts'
 import { pollUntil } from '../harness/poll-until.ts'
 import { startSynapse } from '../harness/synapse.ts'
@@ -54,29 +53,6 @@ async function sharedRoom(owner: TestUser, guest: TestUser): Promise<string> {
     return guest.userId in joined
   })
   return roomId
-}
-
-/** Keys that look right; nobody here checks the signature. */
-function keysFor(user: TestUser): object {
-  const key = (bytes: number) => randomBytes(bytes).toString('base64').replace(/=+$/, '')
-  return {
-    user_id: user.userId,
-    device_id: user.deviceId,
-    algorithms: ['m.olm.v1.curve25519-aes-sha2'],
-    keys: { [`ed25519:${user.deviceId}`]: key(32), [`curve25519:${user.deviceId}`]: key(32) },
-    signatures: { [user.userId]: { [`ed25519:${user.deviceId}`]: key(64) } },
-  }
-}
-
-async function logIn(url: string, name: string): Promise<TestUser> {
-  const body = {
-    type: 'm.login.password',
-    identifier: { type: 'm.id.user', user: name },
-    password: 'correct horse battery',
-    initial_device_display_name: 'A second device',
-  }
-  const answer = await ask(url, { method: 'POST', path: `${CLIENT}/login`, body })
-  return asUser(url, answer.body)
 }
 
 describe.each([
@@ -170,8 +146,8 @@ describe.each([
       ][]
       return Object.fromEntries(devices.map(([id, keys]) => [id, keys.unsigned?.device_display_name]))
     }
-    const second = await logIn(sender.url, senderName)
-    await second.post(`${CLIENT}/keys/upload`, { device_keys: keysFor(second) })
+    const second = await logIn(sender.url, senderName, 'A second device')
+    await second.post(`${CLIENT}/keys/upload`, { device_keys: deviceKeysOf(second) })
     await noticed('the new device is noticed')
     await pollUntil('its keys are there', async () => (await names())[second.deviceId] === 'A second device')
     await second.put(`${CLIENT}/devices/${second.deviceId}`, { display_name: 'Renamed' })

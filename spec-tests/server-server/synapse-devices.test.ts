@@ -1,0 +1,77 @@
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { deviceKeysOf, logIn, registerUser, type TestUser, uniqueName } from '../harness/client.ts'
+import { type FaultyProxy, startFaultyProxy } from '../harness/faulty-proxy.ts'
+import { startFederation, type TestFederation } from '../harness/federation.ts'
+import { pollUntil } from '../harness/poll-until.ts'
+import { createRoom, v3 } from '../harness/rooms.ts'
+import { startSynapse } from '../harness/synapse.ts'
+import { joinVia, type SideName, seesMember, WAYS } from '../harness/synapse-pair.ts'
+
+/** Each server is reached through a proxy, which can lose what it is sent. */
+const PATIENCE_MS = 120_000
+let federation: TestFederation
+const proxies = new Map<SideName, FaultyProxy>()
+const urls = new Map<SideName, string>()
+
+beforeAll(async () => {
+  federation = await startFederation()
+  await Promise.all([start('Hearth'), start('Synapse')])
+}, PATIENCE_MS)
+afterAll(() => federation?.dispose())
+
+async function start(side: SideName): Promise<void> {
+  const proxy = await startFaultyProxy(federation)
+  const name = `localhost:${proxy.port}`
+  const server = await (side === 'Hearth'
+    ? federation.hearth({ serverName: name })
+    : startSynapse(federation, { server_name: name }))
+  proxy.passTo(server.federationPort!)
+  proxies.set(side, proxy)
+  urls.set(side, server.url)
+}
+
+/** https://spec.matrix.org/v1.19/server-server-api/#device-management */
+test.each(WAYS)(
+  'a new device of a user of %s of which %s never hears is found as soon as it hears of the next change',
+  async (here, there) => {
+    const name = uniqueName()
+    const [owner, viewer] = await Promise.all([registerUser(urls.get(here)!, name), registerUser(urls.get(there)!)])
+    const roomId = await createRoom(owner)
+    await joinVia(viewer, roomId, owner)
+    await seesMember(owner, roomId, { of: viewer, membership: 'join' })
+    await uploadKeys(owner)
+    await pollUntil('the list is known', async () => (await devicesOf(owner, viewer)).includes(owner.deviceId))
+
+    const proxy = proxies.get(there)!
+    proxy.setFault('lost')
+    const lost = await logIn(owner.url, name, 'Unheard of')
+    await uploadKeys(lost)
+    // Changes are told in order, and a new device with keys may be several.
+    await rename(owner, 'Lost, too')
+    await pollUntil('the changes are lost', () =>
+      proxy.lostEdus().some(({ content }) => content.device_display_name === 'Lost, too'),
+    )
+    proxy.setFault('none')
+    expect(await devicesOf(owner, viewer)).toEqual([owner.deviceId])
+
+    // A change that could be followed, were it not for those before it.
+    await rename(owner, 'Heard of')
+    const all = [owner, lost].map(({ deviceId }) => deviceId).sort()
+    await pollUntil('all devices are known', async () => `${await devicesOf(owner, viewer)}` === `${all}`)
+  },
+  PATIENCE_MS,
+)
+
+async function uploadKeys(device: TestUser): Promise<void> {
+  await device.post(`${v3}/keys/upload`, { device_keys: deviceKeysOf(device) })
+}
+
+async function rename(device: TestUser, display_name: string): Promise<void> {
+  await device.put(`${v3}/devices/${device.deviceId}`, { display_name })
+}
+
+/** A user's devices with keys, as somebody gets them from the own server. */
+async function devicesOf({ userId }: TestUser, viewer: TestUser): Promise<string[]> {
+  const { device_keys } = await viewer.post(`${v3}/keys/query`, { device_keys: { [userId]: [] } })
+  return Object.keys(device_keys[userId] ?? {}).sort()
+}
