@@ -14,7 +14,7 @@ export type StreamTail = {
   /** Reads what other processes have committed by now; returns the position after it. Concurrent calls share a query. */
   refresh(): Promise<number>
   /** The rows after `from` up to and including `to`, oldest first: from memory, or from the database when they are too old for that. */
-  rowsBetween(range: { from: number; to: number; roomIds: readonly string[]; userId: string }): Promise<StreamRow[]>
+  rowsBetween(range: { from: number; to: number; roomIds: ReadonlySet<string>; userId: string }): Promise<StreamRow[]>
   /** Whose presence changed after `from` up to and including `to`. */
   presencesBetween(from: number, to: number): Promise<UserId[]>
   /** Hears of all rows, in order, once each. Returns how to stop. */
@@ -113,7 +113,9 @@ export async function startStreamTail(database: Database, logger: Logger): Promi
       if (from >= floor) return inMemory(rows, { from, to, roomIds, userId })
       const result =
         await sql<StreamRow>`select * from stream where stream_position > ${from}::bigint and stream_position <= ${to}::bigint
-        and (room_id = any(${roomIds}::text[]) or user_id = ${userId}) order by stream_position`.execute(database.sql)
+        and (room_id = any(${[...roomIds]}::text[]) or user_id = ${userId}) order by stream_position`.execute(
+          database.sql,
+        )
       return result.rows
     },
     async presencesBetween(from, to) {
@@ -146,13 +148,12 @@ function forgetWhatChanged(database: Database, { kind, room_id, ref, detail }: S
 
 function inMemory(
   rows: readonly StreamRow[],
-  { from, to, roomIds, userId }: { from: number; to: number; roomIds: readonly string[]; userId: string },
+  { from, to, roomIds, userId }: { from: number; to: number; roomIds: ReadonlySet<string>; userId: string },
 ): StreamRow[] {
-  const wanted = new Set(roomIds)
   const found: StreamRow[] = []
   for (let i = firstAfter(rows, from); i < rows.length && rows[i]!.stream_position <= to; i++) {
     const row = rows[i]!
-    if (row.user_id === userId || (row.room_id !== null && wanted.has(row.room_id))) found.push(row)
+    if (row.user_id === userId || (row.room_id !== null && roomIds.has(row.room_id))) found.push(row)
   }
   return found
 }

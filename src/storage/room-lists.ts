@@ -1,6 +1,7 @@
 import { type RawBuilder, sql } from 'kysely'
 import type { RoomId, UserId } from '../core/ids.ts'
 import type { Db, Tx } from './database.ts'
+import { readTogether } from './read-together.ts'
 import type { Membership } from './schema.ts'
 import type { KnownRoom } from './sliding-sync-schema.ts'
 
@@ -38,28 +39,60 @@ export type Window = readonly [first: number, last: number]
 /** Whose list it is, and which connection's knowledge is of interest. */
 export type ListReader = { userId: UserId; connection: number | undefined }
 
+/** What is wanted of a user's list: its rooms in `windows`. `newsOnly`: only those of which the connection does not know all. */
+export type ListWindow = { filter: RoomListFilter; windows: readonly Window[]; newsOnly: boolean }
+
+/** How many rooms a filtered list has, and which are in its windows, the one with the newest event first. */
+export type ListedWindow = { count: number; rooms: ListedRoom[] }
+
+/** Reads a list of rooms; those that want the same of several users' lists at the same time share a query. */
+export function loadListWindow(db: Db, reader: ListReader, wanted: ListWindow): Promise<ListedWindow> {
+  return loadTogether(db, { reader, wanted })
+}
+
+type WindowOfReader = { reader: ListReader; wanted: ListWindow }
+
+const loadTogether = readTogether<WindowOfReader, ListedWindow>(
+  async (db, all) => {
+    const found = new Map<WindowOfReader, ListedWindow>()
+    const alike = Map.groupBy(all, ({ wanted }) => JSON.stringify([wanted.filter, wanted.windows, wanted.newsOnly]))
+    await Promise.all(
+      [...alike.values()].map(async (some) => {
+        const lists = await loadWindows(
+          db,
+          some.map(({ reader }) => reader),
+          some[0]!.wanted,
+        )
+        for (const [place, list] of lists.entries()) found.set(some[place]!, list)
+      }),
+    )
+    return all.map((one) => found.get(one)!)
+  },
+  { most: 50, of: 'turn' },
+)
+
 /**
- * How many rooms a filtered list has, and which are in a window of it, the one with the newest event first. `newsOnly`: only those of which the
- * connection does not know all.
- *
  * How the database goes about it must not depend on what it believes to know of the tables, which may be nothing yet: the limit is hidden in a query, which
  * speaks for the index that has the order, and `offset 0` keeps it from anything but looking up one room after the other.
  */
-export async function loadListWindow(
+async function loadWindows(
   db: Db,
-  reader: ListReader,
-  { filter, windows, newsOnly }: { filter: RoomListFilter; windows: readonly Window[]; newsOnly: boolean },
-): Promise<{ count: number; rooms: ListedRoom[] }> {
+  readers: readonly ListReader[],
+  { filter, windows, newsOnly }: ListWindow,
+): Promise<ListedWindow[]> {
   const end = Math.max(0, ...windows.map(([, last]) => last + 1))
   const isShown = sql`exists (select 1 from unnest(${windows.map(([first]) => first)}::bigint[], ${windows.map(([, last]) => last)}::bigint[])
     as ranges(first, last) where place between first and last)`
-  const { rows } = await sql<Row & { count: number }>`with settled as (
-      select room_id, activity as place_by from room_lists where user_id = ${reader.userId} and is_listed ${conditions(filter)}
+  const { rows } = await sql<
+    Row & { reader_place: number; count: number }
+  >`select reader.place as reader_place, answer.* from ${unnested(readers)}
+    cross join lateral (with settled as (
+      select room_id, activity as place_by from room_lists where user_id = reader.user_id and is_listed ${conditions(filter)}
         and not (membership = 'join' and room_id in (select room_id from active_rooms))
       order by activity desc, room_id limit (select ${Math.min(end, MOST_ROOMS)}::bigint)
     ), active as (
       select mine.room_id, heads.activity as place_by from active_rooms
-      cross join lateral (select room_id from room_lists where user_id = ${reader.userId} and room_id = active_rooms.room_id
+      cross join lateral (select room_id from room_lists where user_id = reader.user_id and room_id = active_rooms.room_id
         and is_listed and membership = 'join' ${conditions(filter)} offset 0) as mine
       cross join lateral (select activity from room_heads where room_id = mine.room_id offset 0) as heads
     ), placed as (
@@ -67,13 +100,21 @@ export async function loadListWindow(
       from (select * from settled union all select * from active) as both_kinds
     ), shown as (
       select ${COLUMNS}, place from (select * from placed where ${isShown} offset 0) as wanted
-      cross join lateral (${listedRoomOf(reader)}) as listed ${joinKnown(reader)} ${newsOnly ? IS_NEWS : sql``}
+      cross join lateral (${LISTED_ROOM}) as listed ${KNOWN_OF_ROOM} ${newsOnly ? IS_NEWS : sql``}
     )
     select count, shown.* from (select count(*)::int as count from room_lists
-      where user_id = ${reader.userId} and is_listed ${conditions(filter)}) as counted left join shown on true order by place`.execute(
-    db.sql,
-  )
-  return { count: rows[0]?.count ?? 0, rooms: rows.filter((row) => row.room_id !== null).map(listedRoom) }
+      where user_id = reader.user_id and is_listed ${conditions(filter)}) as counted left join shown on true) as answer
+    order by reader.place, answer.place`.execute(db.sql)
+  const ofReaders = Map.groupBy(rows, (row) => row.reader_place)
+  return readers.map((_, place) => {
+    const own = ofReaders.get(place + 1) ?? []
+    return { count: own[0]?.count ?? 0, rooms: own.filter((row) => row.room_id !== null).map(listedRoom) }
+  })
+}
+
+function unnested(readers: readonly ListReader[]): RawBuilder<unknown> {
+  return sql`unnest(${readers.map(({ userId }) => userId)}::text[], ${readers.map(({ connection }) => connection ?? 0)}::bigint[])
+    with ordinality as reader(user_id, connection_nid, place)`
 }
 
 /** More than anybody is in. */
@@ -82,8 +123,9 @@ const MOST_ROOMS = 1_000_000
 /** Some rooms of a user, whether or not in lists. A room with which the user has nothing to do is left out. */
 export async function loadListedRooms(db: Db, reader: ListReader, roomIds: readonly RoomId[]): Promise<ListedRoom[]> {
   if (roomIds.length === 0) return []
-  const { rows } = await sql<Row>`select ${COLUMNS} from unnest(${[...new Set(roomIds)]}::text[]) as wanted(room_id)
-    cross join lateral (${listedRoomOf(reader)}) as listed ${joinKnown(reader)}
+  const { rows } = await sql<Row>`select ${COLUMNS} from ${unnested([reader])}
+    cross join unnest(${[...new Set(roomIds)]}::text[]) as wanted(room_id)
+    cross join lateral (${LISTED_ROOM}) as listed ${KNOWN_OF_ROOM}
     where is_listed or was_joined or known.membership <> ''`.execute(db.sql)
   return rows.map(listedRoom)
 }
@@ -102,23 +144,20 @@ type Row = {
   known_events: number
   known_config: number
   known_flags: number
+  known_members: number[]
 }
 
-/** The room that a row of `wanted` names. */
-function listedRoomOf({ userId }: ListReader): RawBuilder<unknown> {
-  return sql`select room_lists.*, heads.state_root, heads.next_order, heads.bump from room_lists left join lateral
-      (select state_root, next_order, bump from room_heads where room_heads.room_id = room_lists.room_id offset 0) as heads on true
-    where user_id = ${userId} and room_lists.room_id = wanted.room_id offset 0`
-}
+/** The room that a row of `wanted` names, in the list of the user that one of `reader` names. */
+const LISTED_ROOM = sql`select room_lists.*, heads.state_root, heads.next_order, heads.bump from room_lists left join lateral
+    (select state_root, next_order, bump from room_heads where room_heads.room_id = room_lists.room_id offset 0) as heads on true
+  where user_id = reader.user_id and room_lists.room_id = wanted.room_id offset 0`
 
 const COLUMNS = sql`listed.room_id, listed.membership, event_nid, listed.activity, bump, listed.state_root, next_order,
   known.membership as known_membership, known.state_root as known_root, known.event_order as known_order,
-  known.events as known_events, known.config as known_config, known.flags as known_flags`
+  known.events as known_events, known.config as known_config, known.flags as known_flags, known.members as known_members`
 
-function joinKnown({ connection }: ListReader): RawBuilder<unknown> {
-  return sql`left join lateral (select * from sliding_rooms where connection_nid = ${connection ?? 0}::bigint
-    and sliding_rooms.room_id = listed.room_id offset 0) as known on true`
-}
+const KNOWN_OF_ROOM = sql`left join lateral (select * from sliding_rooms where connection_nid = reader.connection_nid
+  and sliding_rooms.room_id = listed.room_id offset 0) as known on true`
 
 /** Of rooms that the user is not in, connections know the member event. */
 const IS_NEWS = sql`where (known.membership is distinct from listed.membership
@@ -166,6 +205,7 @@ function listedRoom(row: Row): ListedRoom {
           events: row.known_events,
           config: row.known_config,
           flags: row.known_flags,
+          members: row.known_members,
         }
       : undefined,
   }

@@ -1,4 +1,5 @@
 import type { Db } from './database.ts'
+import { afterThisTurn } from './read-together.ts'
 
 /** Loads things by key; keys of which there is nothing are absent from the answer. */
 type Load<Key, Value> = (db: Db, keys: Key[]) => Promise<Map<Key, Value>>
@@ -69,9 +70,4 @@ export function sharedLoads<Key, Value>(load: Load<Key, Value>, { whileReading, 
       }),
     )
   }
-}
-
-/** When all that can go on without waiting for the outside world has done so. */
-function afterThisTurn(): Promise<void> {
-  return new Promise((resolve) => Promise.resolve().then(() => process.nextTick(resolve)))
 }

@@ -1,6 +1,7 @@
 import { sql } from 'kysely'
 import type { DeviceId, RoomId, UserId } from '../core/ids.ts'
 import type { Db, Tx } from './database.ts'
+import { readTogether } from './read-together.ts'
 import type { KnownRoom, SlidingConnectionRow } from './sliding-sync-schema.ts'
 
 /** Names a connection of sliding sync: its client chooses `connId`. */
@@ -12,6 +13,8 @@ export type ConnectionState = Pick<SlidingConnectionRow, 'connection_nid' | 'ans
 /** Connections of one device; when there are more, the one that was not used for the longest time ends. */
 const MAX_CONNECTIONS = 16
 const EXPIRY_MS = 30 * 24 * 60 * 60 * 1000
+/** When a connection was last used is written this often at most: an index has it, which each answer would have to change. */
+const USED_MS = 60_000
 
 /** Begins a connection, which ends an earlier one of that name, and those of any user that have expired, a few at a time. */
 export async function openConnection(
@@ -35,12 +38,20 @@ export async function openConnection(
   return rows[0]!.connection_nid
 }
 
-/** The connection of this name; undefined when there is none. */
-export async function findConnection(db: Db, { userId, deviceId, connId }: ConnectionKey) {
-  const { rows } = await sql<SlidingConnectionRow>`select * from sliding_connections
-    where user_id = ${userId} and device_id = ${deviceId ?? ''} and conn_id = ${connId}`.execute(db.sql)
-  return rows[0]
-}
+/** The connection of this name; undefined when there is none. One query for all requests that arrive together. */
+export const findConnection = readTogether<ConnectionKey, ConnectionState | undefined>(
+  async (db, keys) => {
+    const { rows } = await sql<
+      ConnectionState & { place: number }
+    >`select place, connection_nid, answer, configs, shape, used_ts
+      from unnest(${keys.map(({ userId }) => userId)}::text[], ${keys.map(({ deviceId }) => deviceId ?? '')}::text[],
+        ${keys.map(({ connId }) => connId)}::text[]) with ordinality as wanted(user_id, device_id, conn_id, place)
+      join sliding_connections using (user_id, device_id, conn_id)`.execute(db.sql)
+    const byPlace = new Map(rows.map(({ place, ...connection }) => [place, connection]))
+    return keys.map((_, place) => byPlace.get(place + 1))
+  },
+  { most: 100, of: 'arrivals' },
+)
 
 /** Notes that a connection is in use. */
 export async function touchConnection(tx: Tx, connection: number, now: number): Promise<void> {
@@ -62,7 +73,7 @@ export async function returnToAnswer(tx: Tx, connection: number, answer: number)
     tx.sql,
   )
   await sql`update sliding_rooms set answer = ${answer}::bigint, membership = old_membership, state_root = old_state_root,
-      event_order = old_event_order, events = old_events, config = old_config, flags = old_flags
+      event_order = old_event_order, events = old_events, config = old_config, flags = old_flags, members = old_members
     where connection_nid = ${connection}::bigint and answer > ${answer}::bigint`.execute(tx.sql)
   return true
 }
@@ -87,26 +98,27 @@ export async function storeAnswers(tx: Tx, answers: readonly ToldAnswer[]): Prom
   const known = told.map((room) => room.known)
   const { rows } = await sql<{ connection_nid: number; issued: number }>`with answered as (
       update sliding_connections set issued = issued + 1, answer = issued + 1, base_answer = given.base, configs = given.configs,
-        shape = given.shape, used_ts = given.now
+        shape = given.shape, used_ts = case when used_ts < given.now - ${USED_MS}::bigint then given.now else used_ts end
       from unnest(${answers.map((answer) => answer.connection)}::bigint[], ${answers.map((answer) => answer.base)}::bigint[],
           ${answers.map((answer) => answer.configs)}::text[], ${answers.map((answer) => answer.shape)}::text[],
           ${answers.map((answer) => answer.now)}::bigint[]) as given(connection_nid, base, configs, shape, now)
       where sliding_connections.connection_nid = given.connection_nid and sliding_connections.answer = given.base
       returning sliding_connections.connection_nid, issued
     ), stored as (
-      insert into sliding_rooms (connection_nid, room_id, answer, membership, state_root, event_order, events, config, flags)
-      select connection_nid, room_id, issued, membership, state_root, event_order, events, config, flags
+      insert into sliding_rooms (connection_nid, room_id, answer, membership, state_root, event_order, events, config, flags, members)
+      select connection_nid, room_id, issued, membership, state_root, event_order, events, config, flags, members::bigint[]
       from unnest(${told.map((room) => room.connection)}::bigint[], ${told.map((room) => room.roomId)}::text[],
           ${known.map((room) => room.membership)}::text[], ${known.map((room) => room.state_root)}::bigint[],
           ${known.map((room) => room.event_order)}::bigint[], ${known.map((room) => room.events)}::int[],
-          ${known.map((room) => room.config)}::int[], ${known.map((room) => room.flags)}::int[])
-        as told(connection_nid, room_id, membership, state_root, event_order, events, config, flags)
+          ${known.map((room) => room.config)}::int[], ${known.map((room) => room.flags)}::int[],
+          ${known.map((room) => `{${room.members.join()}}`)}::text[])
+        as told(connection_nid, room_id, membership, state_root, event_order, events, config, flags, members)
       join answered using (connection_nid)
       on conflict (connection_nid, room_id) do update set answer = excluded.answer, membership = excluded.membership,
         state_root = excluded.state_root, event_order = excluded.event_order, events = excluded.events, config = excluded.config,
-        flags = excluded.flags, old_membership = sliding_rooms.membership, old_state_root = sliding_rooms.state_root,
+        flags = excluded.flags, members = excluded.members, old_membership = sliding_rooms.membership, old_state_root = sliding_rooms.state_root,
         old_event_order = sliding_rooms.event_order, old_events = sliding_rooms.events, old_config = sliding_rooms.config,
-        old_flags = sliding_rooms.flags
+        old_flags = sliding_rooms.flags, old_members = sliding_rooms.members
     )
     select connection_nid, issued from answered`.execute(tx.sql)
   return new Map(rows.map(({ connection_nid, issued }) => [connection_nid, issued]))
@@ -138,7 +150,7 @@ export async function loadFlaggedRooms(
   return new Map(rows.map(({ room_id, ...known }) => [room_id, known]))
 }
 
-const KNOWN_COLUMNS = sql`membership, state_root, event_order, events, config, flags`
+const KNOWN_COLUMNS = sql`membership, state_root, event_order, events, config, flags, members`
 
 /** Ends the connections of devices that go. */
 export async function closeConnections(tx: Tx, userId: UserId, deviceIds: readonly DeviceId[]): Promise<void> {

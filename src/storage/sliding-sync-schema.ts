@@ -41,6 +41,8 @@ export type KnownRoom = {
   config: number
   /** See `KNOWN`. */
   flags: number
+  /** Nids of the member events that it has been told lazily since the timeline last had a gap, the latest last. */
+  members: readonly number[]
 }
 
 /** Bits of KnownRoom.flags. */

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import type { App } from '../../app.ts'
 import { BadJsonError, MatrixError } from '../../core/errors.ts'
+import type { SlidingRequest } from '../../services/sync/sliding-request.ts'
 import { type SlidingReply, slidingSync } from '../../services/sync/sliding-sync.ts'
 import { parsePart } from '../http/errors.ts'
 import type { Session } from '../http/route.ts'
@@ -36,6 +37,8 @@ export type Conversation = {
 
 /** One wait of a conversation; after it the next begins. */
 const ROUND_MS = 10 * 60_000
+/** Why a wait ends early. One for all: to make an error takes long. */
+const GIVEN_UP = new Error('something else is asked for')
 
 /**
  * Tells a client what is new, one answer after the other: the next one is not made before the client has acknowledged the last, so a slow client costs
@@ -46,20 +49,19 @@ export function startConversation(
   session: Session,
   { send, fail }: { send(response: object, request: number): void; fail(error: unknown): void },
 ): Conversation {
-  let asked: z.output<typeof stableBody> | undefined
+  let asked: SlidingRequest | undefined
   /** How many requests there have been: a client must know which answers are not for the last one, for that began before them. */
   let requests = 0
   /** The answer that the client has not acknowledged yet. */
   let unacknowledged: { pos: string; toDevice: string | undefined } | undefined
   /** What the last reply left of the connection, so that it need not be looked up again. */
   let connection: SlidingReply['connection'] | undefined
-  let round = new AbortController()
+  let given = new AbortController()
   let running: Promise<void> = Promise.resolve()
 
   async function tellNext(signal: AbortSignal): Promise<void> {
     while (asked && !signal.aborted) {
-      const request = stableRequest({ ...asked, timeout: ROUND_MS }, { session, signal })
-      const reply = await slidingSync(app, { ...request, connection })
+      const reply = await slidingSync(app, { ...asked, connection })
       if (signal.aborted) return
       connection = reply.connection
       const since = reply.extensions.toDevice?.next_batch
@@ -71,10 +73,7 @@ export function startConversation(
     }
   }
 
-  function start(): void {
-    round.abort()
-    round = new AbortController()
-    const signal = AbortSignal.any([round.signal, app.stopping])
+  function start({ signal }: SlidingRequest): void {
     running = running
       .then(() => tellNext(signal))
       .catch((error: unknown) => {
@@ -86,31 +85,34 @@ export function startConversation(
 
   return {
     request(body) {
-      asked = body
+      given.abort(GIVEN_UP)
+      given = new AbortController()
+      const signal = AbortSignal.any([given.signal, app.stopping])
+      asked = stableRequest({ ...body, timeout: ROUND_MS }, { session, signal })
       requests++
       unacknowledged = undefined
       connection = undefined
-      start()
+      start(asked)
     },
     ack(pos) {
       if (!asked || unacknowledged?.pos !== pos) throw new BadJsonError('pos: is not that of the last response')
       asked = goneOn(asked, unacknowledged)
       unacknowledged = undefined
-      start()
+      start(asked)
     },
     close() {
       asked = undefined
-      round.abort()
+      given.abort(GIVEN_UP)
     },
   }
 }
 
 /** The same request from a later position; what an extension counts for itself goes on too. */
 function goneOn(
-  asked: z.output<typeof stableBody>,
+  asked: SlidingRequest,
   { pos, toDevice }: { pos: string; toDevice: string | undefined },
-): z.output<typeof stableBody> {
+): SlidingRequest {
   const { extensions } = asked
-  if (toDevice === undefined || !extensions?.to_device) return { ...asked, pos }
-  return { ...asked, pos, extensions: { ...extensions, to_device: { ...extensions.to_device, since: toDevice } } }
+  if (toDevice === undefined || !extensions.toDevice) return { ...asked, pos }
+  return { ...asked, pos, extensions: { ...extensions, toDevice: { ...extensions.toDevice, since: toDevice } } }
 }

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import type { RoomConfig } from '../../core/room-config.ts'
-import type { SlidingList, SlidingRequest } from '../../services/sync/sliding-request.ts'
+import { type SlidingList, type SlidingRequest, slidingRequest } from '../../services/sync/sliding-request.ts'
 import { slidingSync } from '../../services/sync/sliding-sync.ts'
 import { queryInteger, roomId } from '../http/fields.ts'
 import { route, type Session } from '../http/route.ts'
@@ -98,7 +98,7 @@ function unstableRequest(
       { windows: ranges ?? [ALL_ROOMS], filter: slidingFilter(filters, filters?.is_invite), config: configOf(config) },
     ],
   )
-  return {
+  return slidingRequest({
     userId: session.userId,
     deviceId: session.deviceId,
     connId: body.conn_id ?? '',
@@ -109,7 +109,7 @@ function unstableRequest(
     extensions: slidingExtensions(body.extensions),
     presence: call.set_presence ?? 'online',
     signal,
-  }
+  })
 }
 
 function subscriptionsOf<Given>(
@@ -165,7 +165,7 @@ export function stableRequest(
     name,
     { windows: [range ?? ALL_ROOMS], filter: slidingFilter(filters, filters?.is_invited), config: configOf(config) },
   ])
-  return {
+  return slidingRequest({
     userId: session.userId,
     deviceId: session.deviceId,
     connId: body.conn_id ?? '',
@@ -176,5 +176,5 @@ export function stableRequest(
     extensions: slidingExtensions(body.extensions),
     presence: body.set_presence ?? 'online',
     signal,
-  }
+  })
 }

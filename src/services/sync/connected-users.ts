@@ -9,8 +9,10 @@ import { gatherPresence } from './presence-wakes.ts'
 /** What this process remembers of a user who syncs, true at exactly the stream's position in this process. */
 export type ConnectedUser = {
   readonly userId: UserId
-  /** Rooms that the user has joined, is invited to or knocks at. */
-  readonly rooms: Map<RoomId, { membership: Membership; event_nid: number }>
+  /** Rooms that the user has joined, is invited to or knocks at. Never changed: another map takes its place, so whoever has it keeps what was true then. */
+  rooms: ReadonlyMap<RoomId, { membership: Membership; event_nid: number }>
+  /** Those of them that the user has joined; as little changed. */
+  joined: ReadonlySet<RoomId>
   /** Undefined: changed, and not read again yet. */
   ignored: ReadonlySet<string> | undefined
   /** How often that has changed. */
@@ -92,12 +94,25 @@ export function createConnectedUsers(app: Capabilities, kept = KEPT_USERS): Conn
   }
 
   function setMembership(user: ConnectedUser, roomId: RoomId, to: { membership: Membership; event_nid: number }): void {
-    if (to.membership === 'leave' || to.membership === 'ban') user.rooms.delete(roomId)
-    else user.rooms.set(roomId, to)
+    const rooms = new Map(user.rooms)
+    if (to.membership === 'leave' || to.membership === 'ban') rooms.delete(roomId)
+    else rooms.set(roomId, to)
+    user.rooms = rooms
+    if ((to.membership === 'join') === user.joined.has(roomId)) return
+    const joined = new Set(user.joined)
+    user.joined = joined
     if (to.membership === 'join') {
-      const present = members.get(roomId) ?? new Set()
-      members.set(roomId, present.add(user))
-    } else leaveIndex(user, roomId)
+      joined.add(roomId)
+      enterIndex(user, roomId)
+    } else {
+      joined.delete(roomId)
+      leaveIndex(user, roomId)
+    }
+  }
+
+  function enterIndex(user: ConnectedUser, roomId: RoomId): void {
+    const present = members.get(roomId) ?? new Set()
+    members.set(roomId, present.add(user))
   }
 
   function leaveIndex(user: ConnectedUser, roomId: RoomId): void {
@@ -110,9 +125,10 @@ export function createConnectedUsers(app: Capabilities, kept = KEPT_USERS): Conn
     await partialRooms.ready()
     const { position, memberships } = await loadMembershipsAtPosition(app.database, userId)
     while (app.stream.position() < position) await app.stream.refresh()
-    const user: ConnectedUser = { userId, rooms: new Map(), ignored: undefined, ignoredVersion: 0, wakers: new Set() }
-    for (const { room_id, membership, event_nid } of memberships)
-      setMembership(user, room_id, { membership, event_nid })
+    const joined = new Set(memberships.flatMap((row) => (row.membership === 'join' ? row.room_id : [])))
+    const rooms = new Map(memberships.map(({ room_id, ...membership }) => [room_id, membership]))
+    const user: ConnectedUser = { userId, rooms, joined, ignored: undefined, ignoredVersion: 0, wakers: new Set() }
+    for (const roomId of joined) enterIndex(user, roomId)
     for (const row of early) if (row.stream_position > position || row.kind === 'account_data') follow(user, row)
     users.set(userId, user)
     // Later, for whoever has asked for a user begins to wait before anything else happens.
@@ -127,7 +143,7 @@ export function createConnectedUsers(app: Capabilities, kept = KEPT_USERS): Conn
     for (const user of users.values()) {
       if (user.wakers.size > 0) continue
       users.delete(user.userId)
-      for (const roomId of user.rooms.keys()) leaveIndex(user, roomId)
+      for (const roomId of user.joined) leaveIndex(user, roomId)
       if (users.size <= kept) return
     }
   }

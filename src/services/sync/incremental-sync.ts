@@ -39,12 +39,12 @@ export async function incrementalSync(
   { user, from, to, fullState, acknowledged, partial }: IncrementalSpan,
 ): Promise<Record<string, unknown> | undefined> {
   // The user's rooms as of `to`: taken before anything is awaited, for they move on with the stream.
-  const present = new Map(user.rooms)
+  const present = user.rooms
   // Clients that want all members get a room when these are known: https://github.com/matrix-org/matrix-spec-proposals/pull/3902
-  const isHidden = (roomId: RoomId) => partial.has(roomId) && !viewer.filter.lazyLoadMembers
-  const joined = new Set(
-    [...present].flatMap(([roomId, { membership }]) => (membership === 'join' && !isHidden(roomId) ? roomId : [])),
-  )
+  const joined =
+    partial.size === 0 || viewer.filter.lazyLoadMembers
+      ? user.joined
+      : new Set([...user.joined].filter((roomId) => !partial.has(roomId)))
   const rows = await rowsOf(app, { user, from, to, joined, present })
   const isLagging = acknowledged !== undefined && acknowledged < from
   const presences = await app.stream.presencesBetween(from, to)
@@ -134,12 +134,12 @@ export async function rowsOf(
     present: ReadonlyMap<RoomId, unknown>
   },
 ): Promise<StreamRow[]> {
-  const rows = await app.stream.rowsBetween({ from, to, roomIds: [...joined], userId: user.userId })
+  const rows = await app.stream.rowsBetween({ from, to, roomIds: joined, userId: user.userId })
   const left = new Set<RoomId>()
   for (const row of rows) if (isOfState(row) && row.room_id !== null && !present.has(row.room_id)) left.add(row.room_id)
   const own = rows.filter((row) => !(isOfState(row) && left.has(row.room_id!)))
   if (left.size === 0) return own.filter((row) => row.kind !== 'account_data' || row.user_id === user.userId)
-  const ofLeft = await app.stream.rowsBetween({ from, to, roomIds: [...left], userId: '' })
+  const ofLeft = await app.stream.rowsBetween({ from, to, roomIds: left, userId: '' })
   return [...own, ...ofLeft.filter(isOfState)].filter(
     (row) => row.kind !== 'account_data' || row.user_id === user.userId,
   )

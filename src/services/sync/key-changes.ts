@@ -16,8 +16,7 @@ export async function keyChanges(
   const span = { from: parseSyncToken(from), to: parseSyncToken(to) }
   const user = await connectedUsersOf(app).get(userId)
   await app.stream.refresh()
-  const present = new Map(user.rooms)
-  const joined = new Set([...present].flatMap(([roomId, { membership }]) => (membership === 'join' ? roomId : [])))
+  const { rooms: present, joined } = user
   const rows = await rowsOf(app, { user, ...span, joined, present })
   return deviceListChanges(app, userId, { rows, joined })
 }

@@ -61,7 +61,7 @@ async function eventsBetween(
   command: ListenCommand,
   { from, to, rooms }: { from: number; to: number; rooms: readonly RoomId[] },
 ): Promise<ClientEvent[]> {
-  const rows = await app.stream.rowsBetween({ from, to, roomIds: rooms, userId: command.userId })
+  const rows = await app.stream.rowsBetween({ from, to, roomIds: new Set(rooms), userId: command.userId })
   const nids = rows.flatMap(({ kind, ref, room_id }) =>
     kind === 'event' && ref !== null && (command.roomId === undefined || room_id === command.roomId) ? ref : [],
   )

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto'
 import type { App } from '../../app.ts'
 import type { RoomId } from '../../core/ids.ts'
 import { type ListedRoom, type ListReader, loadListedRooms } from '../../storage/room-lists.ts'
@@ -52,7 +51,7 @@ export async function slidingAnswer(
     news,
   }: { request: SlidingRequest; connection: ConnectionState | undefined; news: SlidingNews },
 ): Promise<SlidingAnswer> {
-  const shape = shapeOf(request)
+  const { shape } = request
   const places = configPlaces(connection?.configs ?? '[]')
   const reader = { userId: viewer.userId, connection: connection?.connection_nid }
   const direct = await directRooms(app, viewer.userId)
@@ -88,13 +87,6 @@ export async function slidingAnswer(
     isNews: !isAsBefore || rooms.size > 0 || hasExtensionNews(extensions),
     changes: isAsBefore && known.size === 0 ? undefined : { rooms: known, configs: storedConfigs(places), shape },
   }
-}
-
-/** What a client asks for, all but from where on: when that changes, it is answered at once. */
-export function shapeOf({ lists, subscriptions, extensions }: SlidingRequest): string {
-  const { accountData, receipts, typing } = extensions
-  const asked = [[...lists], [...subscriptions].sort(([a], [b]) => (a < b ? -1 : 1)), accountData, receipts, typing]
-  return createHash('sha256').update(JSON.stringify(asked)).digest('base64url').slice(0, 22)
 }
 
 function storedConfigs({ configs }: ConfigPlaces): string {
@@ -240,6 +232,6 @@ function knownAfterwards(plans: readonly RoomPlan[], contents: readonly SlidingC
   return changed
 }
 
-function entries({ membership, state_root, event_order, events, config, flags }: KnownRoom): unknown[] {
-  return [membership, state_root, event_order, events, config, flags]
+function entries({ membership, state_root, event_order, events, config, flags, members }: KnownRoom): unknown[] {
+  return [membership, state_root, event_order, events, config, flags, members]
 }

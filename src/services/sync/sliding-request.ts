@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import type { DeviceId, RoomId, UserId } from '../../core/ids.ts'
 import type { RoomConfig } from '../../core/room-config.ts'
 import type { PresenceState } from '../../storage/presence-schema.ts'
@@ -47,8 +48,21 @@ export type SlidingRequest = {
   lists: ReadonlyMap<string, SlidingList>
   subscriptions: ReadonlyMap<RoomId, RoomConfig>
   extensions: SlidingExtensions
+  /** A hash of all that is asked for, but for from where on: when that changes, it is answered at once. */
+  shape: string
   /** What the device says of its user meanwhile; undefined: nothing. */
   presence?: PresenceState | undefined
   /** Ends the waiting. */
   signal: AbortSignal
+}
+
+/** A request, with its shape. */
+export function slidingRequest(asked: Omit<SlidingRequest, 'shape'>): SlidingRequest {
+  return { ...asked, shape: shapeOf(asked) }
+}
+
+function shapeOf({ lists, subscriptions, extensions }: Omit<SlidingRequest, 'shape'>): string {
+  const { accountData, receipts, typing } = extensions
+  const asked = [[...lists], [...subscriptions].sort(([a], [b]) => (a < b ? -1 : 1)), accountData, receipts, typing]
+  return createHash('sha256').update(JSON.stringify(asked)).digest('base64url').slice(0, 22)
 }

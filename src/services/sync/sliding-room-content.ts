@@ -1,6 +1,6 @@
 import type { App } from '../../app.ts'
 import type { JsonObject } from '../../core/events/pdu.ts'
-import type { RoomConfig } from '../../core/room-config.ts'
+import { isLazy, type RoomConfig } from '../../core/room-config.ts'
 import { loadEvents } from '../../storage/events.ts'
 import type { ListedRoom } from '../../storage/room-lists.ts'
 import { readStateEvents } from '../../storage/room-state.ts'
@@ -43,6 +43,8 @@ export type SlidingContent = {
 
 /** All there is: more events than a timeline can ever be asked for. */
 const WHOLE_TIMELINE = 1_000_000
+/** So many members are remembered as told for each room of a connection; others are told again when they speak. */
+const MOST_MEMBERS = 100
 export const BEFORE_EVERYTHING = -Number.MAX_SAFE_INTEGER
 
 type Reading = Pick<App, 'database'>
@@ -70,6 +72,8 @@ async function insideContent(
   const isInitial = known?.membership !== 'join'
   const timeline = await timelineOf(app, viewer, span, last)
   const limited = timeline?.limited ?? false
+  // Clients forget members where the timeline has a gap.
+  const toldMembers = isInitial || limited ? [] : known.members
   const state = await stateNews(app, {
     from: isInitial ? undefined : known.state_root,
     to: end,
@@ -77,6 +81,7 @@ async function insideContent(
     oldConfig: span.oldConfig,
     timeline: timeline?.events ?? [],
     limited: limited && (isInitial || (timeline?.events[0]?.event_order ?? last + 1) > known.event_order + 1),
+    toldMembers,
   })
   const [name, avatar] = await shownState(app, end, state)
   const told = timeline?.events.length ?? 0
@@ -96,8 +101,16 @@ async function insideContent(
       event_order: room.membership === 'join' ? last : (room.memberNid ?? 0),
       events:
         (isInitial || isExpanded) && !limited && timeline ? WHOLE_TIMELINE : Math.min(before + told, WHOLE_TIMELINE),
+      members: membersAfter(config, toldMembers, state),
     },
   }
+}
+
+/** Members of whom the client knows once it has been told what is new of the state; of many, the last told. */
+function membersAfter(config: RoomConfig, before: readonly number[], { required }: StateNews): readonly number[] {
+  if (!isLazy(config)) return []
+  const told = required.flatMap(({ pdu, event_nid }) => (pdu.type === 'm.room.member' ? event_nid : []))
+  return told.length === 0 ? before : [...new Set([...before, ...told])].slice(-MOST_MEMBERS)
 }
 
 async function timelineOf(
@@ -160,6 +173,6 @@ function nothing(span: SlidingSpan): SlidingContent {
     name: undefined,
     avatar: undefined,
     stripped: undefined,
-    nowKnown: { membership: room.membership, state_root: 0, event_order: room.memberNid ?? 0, events: 0 },
+    nowKnown: { membership: room.membership, state_root: 0, event_order: room.memberNid ?? 0, events: 0, members: [] },
   }
 }

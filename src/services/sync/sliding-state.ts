@@ -30,6 +30,8 @@ export type StateSpan = {
   timeline: readonly StoredEvent[]
   /** Whether events are missing between what the client has and the timeline. */
   limited: boolean
+  /** Nids of member events that need not be told again because of the timeline. */
+  toldMembers: readonly number[]
 }
 
 /**
@@ -41,11 +43,8 @@ export async function stateNews(app: Reading, span: StateSpan): Promise<StateNew
   return span.from === undefined ? allState(app, span) : changedState(app, { ...span, from: span.from })
 }
 
-async function allState(app: Reading, { to, config, timeline }: StateSpan): Promise<StateNews> {
-  const [wanted, members] = await Promise.all([
-    wantedState(app, to, config),
-    lazyMembers(app, { to, config, timeline }),
-  ])
+async function allState(app: Reading, span: StateSpan): Promise<StateNews> {
+  const [wanted, members] = await Promise.all([wantedState(app, span.to, span.config), lazyMembers(app, span)])
   return {
     required: unique([...wanted, ...members]),
     deleted: [],
@@ -54,10 +53,10 @@ async function allState(app: Reading, { to, config, timeline }: StateSpan): Prom
 }
 
 async function changedState(app: Reading, span: StateSpan & { from: number }): Promise<StateNews> {
-  const { from, to, config, oldConfig, timeline, limited } = span
+  const { from, to, config, oldConfig, limited } = span
   const [{ added, removed }, members, expansion] = await Promise.all([
     readStateDiff(app.database, from, to),
-    lazyMembers(app, { to, config, timeline }),
+    lazyMembers(app, span),
     oldConfig ? expandedState(app, to, { config, oldConfig }) : [],
   ])
   const isMember = ({ pdu }: StoredEvent) => pdu.type === 'm.room.member'
@@ -93,18 +92,15 @@ async function wantedState(app: Reading, root: number, config: RoomConfig): Prom
   return found.filter((event) => takesState(config, keyOf(event)))
 }
 
-/** The senders in a timeline, and those whose membership changes in it. */
-async function lazyMembers(
-  app: Reading,
-  { to, config, timeline }: Pick<StateSpan, 'to' | 'config' | 'timeline'>,
-): Promise<StoredEvent[]> {
+/** The senders in a timeline, and those whose membership changes in it, where they have not been told before. */
+async function lazyMembers(app: Reading, { to, config, timeline, toldMembers }: StateSpan): Promise<StoredEvent[]> {
   if (!isLazy(config)) return []
   const users = timeline.flatMap(({ pdu }) =>
     pdu.type === 'm.room.member' && pdu.state_key !== undefined ? [pdu.sender, pdu.state_key as UserId] : pdu.sender,
   )
   const keys = [...new Set(users)].map((state_key) => ({ type: 'm.room.member', state_key }))
   const members = await readStateEvents(app.database, to, keys)
-  return members.flatMap((member) => member ?? [])
+  return members.flatMap((member) => (member && !toldMembers.includes(member.event_nid) ? member : []))
 }
 
 function unique(events: readonly StoredEvent[]): StoredEvent[] {

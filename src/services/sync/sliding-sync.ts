@@ -13,7 +13,7 @@ import {
 import { devicePresenceOf } from '../presence/device-presence.ts'
 import { type ConnectedUser, connectedUsersOf } from './connected-users.ts'
 import { rowsOf } from './incremental-sync.ts'
-import { type SlidingAnswer, type SlidingNews, shapeOf, slidingAnswer } from './sliding-answer.ts'
+import { type SlidingAnswer, type SlidingNews, slidingAnswer } from './sliding-answer.ts'
 import type { SlidingRequest } from './sliding-request.ts'
 import { storeAnswer } from './store-answers.ts'
 import { compileSyncFilter } from './sync-filter.ts'
@@ -136,15 +136,14 @@ async function newsOf(
   { user, from, to }: { user: ConnectedUser; from: number; to: number },
 ): Promise<SlidingNews> {
   // The user's rooms as of `to`: taken before anything is awaited, for they move on with the stream.
-  const present = new Map(user.rooms)
-  const joined = new Set([...present].flatMap(([roomId, { membership }]) => (membership === 'join' ? roomId : [])))
+  const { rooms: present, joined } = user
   return { from, to, joined, rows: await rowsOf(app, { user, from, to, joined, present }) }
 }
 
 /** Whether there can only be news to a client if something happens: it asks for what it asked for before, and has got that. */
 function knowsAll(request: SlidingRequest, connection: ConnectionState, from: number): boolean {
   const { toDevice } = request.extensions
-  if (connection.shape !== shapeOf(request)) return false
+  if (connection.shape !== request.shape) return false
   if (!toDevice) return true
   return toDevice.since !== undefined && (acknowledgedIn(toDevice.since) ?? parseSyncToken(toDevice.since)) >= from
 }
