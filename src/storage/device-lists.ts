@@ -19,8 +19,8 @@ export function noteDeviceListChange(tx: Tx, userId: UserId, change: DeviceListC
 }
 
 /**
- * Which of `candidates` have joined at least one of these rooms. `throughout`: at least one that the candidate has been in without a break,
- * which is any but `newRooms` and the pairs in `newMembers`.
+ * Which of `candidates` have joined at least one of these rooms. `throughout`: at least one that the candidate has been in without a break until the stream
+ * was at `to`, which is any but `newRooms`, the pairs in `newMembers`, and what the candidate has come into since.
  */
 export async function loadRoomSharers(
   db: Db,
@@ -29,17 +29,33 @@ export async function loadRoomSharers(
     candidates: readonly UserId[]
     newRooms: readonly RoomId[]
     newMembers: readonly { roomId: RoomId; userId: UserId }[]
+    to: number
   },
 ): Promise<{ user_id: UserId; throughout: boolean }[]> {
-  const { roomIds, candidates, newMembers } = question
+  const { roomIds, candidates, to } = question
   const newRooms = new Set(question.newRooms)
   const joined = await loadJoinedRooms(db, candidates)
+  const hasNew = newRooms.size + question.newMembers.length > 0
+  // Looked up after the rooms, so that whoever has come into one of these since then is among them.
+  const newMembers = [...question.newMembers, ...(hasNew ? await loadMovesAfter(db, candidates, to) : [])]
   return [...joined].flatMap(([userId, rooms]) => {
     const shared = rooms.filter((roomId) => roomIds.has(roomId))
     if (shared.length === 0) return []
     const isNewIn = (room: RoomId) => newMembers.some(({ roomId, userId: user }) => roomId === room && user === userId)
     return { user_id: userId, throughout: shared.some((room) => !newRooms.has(room) && !isNewIn(room)) }
   })
+}
+
+/** Who of these users has come into or gone out of which room after the stream was at `position`. */
+async function loadMovesAfter(
+  db: Db,
+  userIds: readonly UserId[],
+  position: number,
+): Promise<{ roomId: RoomId; userId: UserId }[]> {
+  const { rows } = await sql<{ room_id: RoomId; user_id: UserId }>`select room_id, user_id from stream
+    where stream_position > ${position}::bigint and user_id = any(${userIds}::text[]) and kind in ('event', 'state')
+      and room_id is not null`.execute(db.sql)
+  return rows.map((row) => ({ roomId: row.room_id, userId: row.user_id }))
 }
 
 /** Everybody who has joined one of these rooms. */

@@ -29,14 +29,14 @@ type Encounters = {
 }
 
 /**
- * What stream rows mean for the device lists that `userId` follows. `rows`: all that concern the user, of rooms left meanwhile too; `joined`: the
+ * What stream rows up to `to` mean for the device lists that `userId` follows. `rows`: all that concern the user, of rooms left meanwhile too; `joined`: the
  * rooms that the user is in at their end. In `changed` are users who share a room with the user now and whose keys changed, or who shared none
  * before (or not all the time, for then a change in between was not told); in `left` those who shared one and now share none.
  */
 export async function deviceListChanges(
   app: Pick<App, 'database'>,
   userId: UserId,
-  { rows, joined }: { rows: readonly StreamRow[]; joined: ReadonlySet<RoomId> },
+  { rows, joined, to }: { rows: readonly StreamRow[]; joined: ReadonlySet<RoomId>; to: number },
 ): Promise<DeviceLists> {
   const reported = reportedUsers(rows, userId)
   const moves = await membershipMoves(app, rows, { userId, joined })
@@ -47,6 +47,7 @@ export async function deviceListChanges(
   const sharers = await loadRoomSharers(app.database, {
     ...encounters,
     roomIds: joined,
+    to,
     candidates: [...new Set([...reported.others, ...encounters.met, ...encounters.parted])],
   })
   const changed = sharers.filter(

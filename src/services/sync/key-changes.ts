@@ -18,5 +18,5 @@ export async function keyChanges(
   await app.stream.refresh()
   const { rooms: present, joined } = user
   const rows = await rowsOf(app, { user, ...span, joined, present })
-  return deviceListChanges(app, userId, { rows, joined })
+  return deviceListChanges(app, userId, { rows, joined, to: span.to })
 }

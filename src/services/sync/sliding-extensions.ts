@@ -94,11 +94,11 @@ async function toDeviceResult(app: Reading, viewer: SyncViewer, { extensions, fr
 }
 
 /** https://github.com/matrix-org/matrix-spec-proposals/pull/3884 */
-async function e2eeResult(app: Reading, viewer: SyncViewer, { extensions, from, rows, joined }: ExtensionNews) {
+async function e2eeResult(app: Reading, viewer: SyncViewer, { extensions, from, to, rows, joined }: ExtensionNews) {
   if (!extensions.e2ee) return undefined
   const counts = await keyCounts(app, viewer)
   if (from === undefined) return counts
-  return { ...counts, device_lists: await deviceListChanges(app, viewer.userId, { rows, joined }) }
+  return { ...counts, device_lists: await deviceListChanges(app, viewer.userId, { rows, joined, to }) }
 }
 
 /** https://github.com/matrix-org/matrix-spec-proposals/pull/4308 */
