@@ -1,11 +1,19 @@
 import type { Answer, TestUser } from './client.ts'
 import type { ForkServer } from './fork-network.ts'
-import { roomPath, v3 } from './rooms.ts'
+import { pollUntil } from './poll-until.ts'
+import { type ClientEvent, roomPath, v3 } from './rooms.ts'
 import type { Chance } from './seeded.ts'
 
 /** A room that users of all servers are in. */
-export type ForkRoom = { roomId: string; version: string; creator: ForkServer }
+export type ForkRoom = {
+  roomId: string
+  version: string
+  creator: ForkServer
+  /** The power levels that it begins with. */
+  levels: object
+}
 
+const POWER_LEVELS = 'state/m.room.power_levels/'
 const ANCHOR = 90
 const MODERATOR = 50
 
@@ -33,7 +41,35 @@ export async function createForkRoom(
       if (user !== creator.anchor) await user.post(`${v3}/join/${encodeURIComponent(roomId)}${via}`, {})
     }
   }
-  return { roomId, version: room_version, creator }
+  const levels = await creator.anchor.get(roomPath(roomId, POWER_LEVELS))
+  return { roomId, version: room_version, creator, levels }
+}
+
+/**
+ * Lets everybody into a room again, with the power levels that it began with: else in a long run hardly anybody would be left who may do anything.
+ * The network has to be whole. `deadline`: in ms, for each user.
+ */
+export async function reopenRoom(servers: readonly ForkServer[], room: ForkRoom, deadline: number): Promise<void> {
+  const { anchor } = room.creator
+  const path = (rest: string) => roomPath(room.roomId, rest)
+  await anchor.put(path(POWER_LEVELS), room.levels)
+  await anchor.put(path('state/m.room.join_rules/'), { join_rule: 'public' })
+  const state: ClientEvent[] = await anchor.get(path('state'))
+  const members = new Map(
+    state.filter(({ type }) => type === 'm.room.member').map((one) => [one.state_key, one.content]),
+  )
+  for (const [user_id, { membership }] of members)
+    if (membership === 'ban') await anchor.post(path('unban'), { user_id })
+  await Promise.all(
+    servers.flatMap(({ others }) =>
+      others
+        .filter(({ userId }) => members.get(userId)?.membership !== 'join')
+        .map((user) => {
+          const join = async () => (await user.ask('POST', path('join'), {})).status === 200
+          return pollUntil(`${user.userId} is back in ${room.roomId}`, join, deadline)
+        }),
+    ),
+  )
 }
 
 /** What somebody does in a room by chance. */
@@ -86,7 +122,7 @@ export function createActs(chance: Chance, servers: readonly ForkServer[]): Acts
       (levels: Levels) => ({ ...levels, events_default: limit }),
     ])
     return async () => {
-      const path = roomPath(room.roomId, 'state/m.room.power_levels/')
+      const path = roomPath(room.roomId, POWER_LEVELS)
       const levels = await user.ask('GET', path)
       return levels.status === 200 ? user.ask('PUT', path, change(levels.body)) : levels
     }

@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { createActs, createForkRoom, type ForkRoom, talk } from '../harness/fork-acts.ts'
+import { createActs, createForkRoom, type ForkRoom, reopenRoom, talk } from '../harness/fork-acts.ts'
 import { followGraph, type Graph, mayBeSoftFailed, messagesOf, stateOf } from '../harness/fork-comparison.ts'
 import { anyCut, applyCut, type ForkNetwork, type ForkServer, startForkNetwork } from '../harness/fork-network.ts'
 import { pollUntil } from '../harness/poll-until.ts'
@@ -80,6 +80,7 @@ test('servers that were cut off from one another agree on state and messages whe
       await graph.follow()
       await Promise.all(rooms.map((room) => expectSameState(servers, room)))
       if (CUTS > 20) console.info(`seed ${SEED}: after ${cuts} cuts all servers have the same state`)
+      if (cuts < CUTS) await Promise.all(rooms.map((room) => reopenRoom(servers, room, SETTLE_MS)))
     }
   }
   for (const room of rooms) await expectSameMessages(servers, room, { graph, count })
