@@ -1,8 +1,9 @@
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { homedir, tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import type { TestFederation } from './federation.ts'
 import { freePort } from './free-port.ts'
 import { START_MS } from './hearth.ts'
@@ -37,9 +38,7 @@ export async function startSynapse(
   federation: TestFederation,
   config: { server_name?: string; [key: string]: unknown } = {},
 ): Promise<TestSynapse> {
-  if (!existsSync(PYTHON)) {
-    throw new Error(`There is no Synapse ${VERSION}: ${PYTHON} is missing. spec-tests/setup/install.sh installs it.`)
-  }
+  requirePython()
   const folder = mkdtempSync(join(tmpdir(), 'hearth-synapse-'))
   const [clientPort, serverPort] = [await freePort(), await freePort()]
   const serverName = config.server_name ?? `localhost:${serverPort}`
@@ -96,6 +95,18 @@ export async function startSynapse(
     kill,
     restart: start,
   }
+}
+
+function requirePython(): void {
+  if (existsSync(PYTHON)) return
+  throw new Error(`There is no Synapse ${VERSION}: ${PYTHON} is missing. spec-tests/setup/install.sh installs it.`)
+}
+
+/** Runs a script of this folder with the Python that has Synapse; returns what it writes. */
+export function runWithSynapse(script: string, input: string): string {
+  requirePython()
+  const file = fileURLToPath(new URL(script, import.meta.url))
+  return execFileSync(PYTHON, [file], { input, encoding: 'utf8', maxBuffer: 2 ** 28 })
 }
 
 function databaseIn(folder: string): string {
