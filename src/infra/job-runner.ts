@@ -6,6 +6,7 @@ import type { JobRow } from '../storage/jobs-schema.ts'
 import type { Clock } from './clock.ts'
 import type { Logger } from './logger.ts'
 import type { Random } from './random.ts'
+import { restAfter } from './rest-after.ts'
 
 /** What became of a job: it is done, or there is more to do later (milliseconds since 1970). */
 export type JobOutcome = { again: number } | undefined
@@ -38,8 +39,7 @@ const RENEW_MS = LEASE_MS / 3
 const AT_ONCE = 4
 const PATIENCE_MS = 2000
 const ATTENDING_PAUSE_MS = 20
-const FIRST_RETRY_MS = 1000
-const LONGEST_REST_MS = 60 * 60_000
+const RESTS = { first: 2000, longest: 60 * 60_000 }
 /** Some four days with the rests between; then it is of no use. */
 const MOST_ATTEMPTS = 100
 
@@ -125,9 +125,6 @@ async function giveBack(app: Capabilities, job: JobRow, error: unknown): Promise
     return app.database.write((tx) => finishJob(tx, job))
   }
   app.logger.warn({ err: error, job: job.kind, key: job.key }, 'a job failed; it is tried again')
-  const rest = Math.min(FIRST_RETRY_MS * 2 ** Math.min(job.attempts, 20), LONGEST_REST_MS)
-  // Spread, so that what failed together does not come back together.
-  const jitter = 1 + app.random.bytes(1)[0]! / 1024
-  const until = Math.floor(app.clock.now() + rest * jitter)
+  const until = app.clock.now() + restAfter(job.attempts, RESTS, app.random)
   await app.database.write((tx) => releaseJob(tx, job, until))
 }

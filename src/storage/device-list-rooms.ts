@@ -17,7 +17,10 @@ export async function addDeviceListRooms(transaction: Kysely<Tables>, rows: NewS
   for (const room of rooms.rows) rows.push({ kind: 'device_list', ...room, ref: null, detail: null })
 }
 
-/** What a user signed of others' keys is only the user's own affair, and clients know no devices without keys. */
-function concernsRooms({ kind, detail }: NewStreamRow): boolean {
+/**
+ * Whether a row of the stream tells those who share a room with its user that they have to look at the user's keys again: what a user signed of others'
+ * keys is only the user's own affair, and clients know no devices without keys.
+ */
+export function concernsRooms({ kind, detail }: { kind: string; detail: string | null }): boolean {
   return kind === 'device_list' && !/^(signatures|keyless) /.test(detail ?? '')
 }

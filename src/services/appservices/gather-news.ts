@@ -1,6 +1,7 @@
 import type { DeviceId, RoomId, UserId } from '../../core/ids.ts'
 import { filterMembers, type MemberChange, type RoomMoves } from '../../storage/appservices.ts'
 import type { Db } from '../../storage/database.ts'
+import { concernsRooms } from '../../storage/device-list-rooms.ts'
 import type { DeviceKey } from '../../storage/devices.ts'
 import type { StreamRow } from '../../storage/schema.ts'
 import { type Interest, memberOf } from './interest.ts'
@@ -126,7 +127,7 @@ function noteDevices(news: News, interest: Interest, row: StreamRow): void {
   if (kind === 'to_device' && ref !== null && isOwn) news.messages.push(ref)
   if (kind === 'one_time_keys' && detail !== null && isOwn)
     news.keyCounts.set(`${userId} ${detail}`, { userId, deviceId: detail as DeviceId })
-  if (kind !== 'device_list' || detail?.startsWith('signatures ')) return
+  if (!concernsRooms(row)) return
   if (isOwn) news.ownLists.add(userId)
   else if (roomId !== null && interest.hasRoom(roomId)) news.changedLists.add(userId)
 }

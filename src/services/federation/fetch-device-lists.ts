@@ -2,6 +2,7 @@ import { z } from 'zod'
 import type { App } from '../../app.ts'
 import { type ServerName, serverNameOf, type UserId } from '../../core/ids.ts'
 import { FederationError } from '../../infra/federation-error.ts'
+import { restAfter } from '../../infra/rest-after.ts'
 import { createSingleFlight, type SingleFlight } from '../../infra/single-flight.ts'
 import type { RemoteDeviceListRow } from '../../storage/federation-schema.ts'
 import {
@@ -24,8 +25,7 @@ const REQUEST_TIMEOUT_MS = 20_000
 const LEASE_MS = 30_000
 const MAX_DEVICES = 2000
 const MAX_ANSWER_BYTES = 20_000_000
-const FIRST_REST_MS = 1000
-const LONGEST_REST_MS = 60 * 60_000
+const RESTS = { first: 1000, longest: 60 * 60_000 }
 /** Lists at once, of one server and in all. */
 const PER_SERVER = 2
 const AT_ONCE = 20
@@ -99,8 +99,7 @@ async function fetchLeased(app: FetchingApp, list: RemoteDeviceListRow): Promise
   } catch (error) {
     if (!(error instanceof FederationError || error instanceof z.ZodError)) throw error
     app.logger.info({ err: error, user_id: list.user_id }, 'fetching a device list failed; it is tried again')
-    const rest = Math.min(FIRST_REST_MS * 2 ** Math.min(list.failures, 20), LONGEST_REST_MS)
-    const retryAt = app.clock.now() + Math.round(rest * (0.5 + app.random.bytes(1)[0]! / 512))
+    const retryAt = app.clock.now() + restAfter(list.failures, RESTS, app.random)
     await app.database.write((tx) => restStaleList(tx, list.user_id, retryAt))
   }
 }

@@ -1,6 +1,7 @@
 import type { App } from '../../app.ts'
 import type { ServerName } from '../../core/ids.ts'
 import { FederationError } from '../../infra/federation-error.ts'
+import { restAfter } from '../../infra/rest-after.ts'
 import { loadEvents } from '../../storage/events.ts'
 import { loadEdus } from '../../storage/federation-outbox.ts'
 import {
@@ -19,8 +20,7 @@ export type SendingApp = Pick<
 export const LEASE_MS = 6000
 const REQUEST_TIMEOUT_MS = 60_000
 const MAX_ANSWER_BYTES = 1_000_000
-const FIRST_REST_MS = 1000
-const LONGEST_REST_MS = 24 * 60 * 60_000
+const RESTS = { first: 1000, longest: 24 * 60 * 60_000 }
 const LAGGING_AFTER_MS = 60 * 60_000
 /** What these statuses say is about the transaction, so that sending it again and again helps nobody. */
 const REFUSALS: readonly (number | undefined)[] = [400, 413, 422]
@@ -105,7 +105,7 @@ async function rest(
     'sending to another server failed; it is tried again',
   )
   const now = app.clock.now()
-  const pause = Math.max(restAfter(failures, app.random), Math.min(refusal?.retryAfterMs ?? 0, LONGEST_REST_MS))
+  const pause = Math.max(restAfter(failures, RESTS, app.random), Math.min(refusal?.retryAfterMs ?? 0, RESTS.longest))
   await app.database.write((tx) =>
     failTransaction(
       tx,
@@ -118,10 +118,4 @@ async function rest(
       },
     ),
   )
-}
-
-/** From a second to a day, with the exponent; at random between half of it and all, so that not all servers come back at the same time. */
-function restAfter(failures: number, random: App['random']): number {
-  const longest = Math.min(FIRST_REST_MS * 2 ** Math.min(failures, 30), LONGEST_REST_MS)
-  return Math.round(longest * (0.5 + random.bytes(1)[0]! / 512))
 }

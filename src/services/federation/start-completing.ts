@@ -1,5 +1,7 @@
 import type { App } from '../../app.ts'
 import type { RoomId } from '../../core/ids.ts'
+import { repeat } from '../../infra/repeat.ts'
+import { restAfter } from '../../infra/rest-after.ts'
 import type { PartialRoomRow } from '../../storage/federation-schema.ts'
 import {
   leasePartialRooms,
@@ -9,7 +11,6 @@ import {
 } from '../../storage/partial-rooms.ts'
 import { filterRoomsOfServer } from '../../storage/room-servers.ts'
 import { type CompletingApp, completeRoom, giveUpRoom } from './complete-room.ts'
-import { repeat } from './repeat.ts'
 
 type Capabilities = CompletingApp & Pick<App, 'config' | 'random' | 'stream'>
 
@@ -19,8 +20,7 @@ const LOOK_MS = 1000
 const LEASE_MS = 15_000
 const RENEW_MS = LEASE_MS / 3
 const AT_ONCE = 8
-const FIRST_REST_MS = 1000
-const LONGEST_REST_MS = 10 * 60_000
+const RESTS = { first: 1000, longest: 10 * 60_000 }
 /** How often servers are asked for a room that nobody of this one is in any more. */
 const MOST_FAILURES_OUTSIDE = 8
 
@@ -81,7 +81,6 @@ async function attempt(app: Capabilities, room: PartialRoomRow, holder: string):
 async function rest(app: Capabilities, { room_id: roomId, failures }: PartialRoomRow, holder: string): Promise<void> {
   const isHere = (await filterRoomsOfServer(app.database, [roomId], app.serverName)).length > 0
   if (!isHere && failures >= MOST_FAILURES_OUTSIDE) return giveUpRoom(app, roomId)
-  const pause = Math.min(FIRST_REST_MS * 2 ** Math.min(failures, 20), LONGEST_REST_MS)
-  const retryTs = app.clock.now() + Math.round(pause * (0.75 + app.random.bytes(1)[0]! / 512))
+  const retryTs = app.clock.now() + restAfter(failures, RESTS, app.random)
   await app.database.write((tx) => restPartialRoom(tx, roomId, { holder, retryTs }))
 }

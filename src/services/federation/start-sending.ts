@@ -1,5 +1,6 @@
 import type { App } from '../../app.ts'
 import type { ServerName } from '../../core/ids.ts'
+import { repeat } from '../../infra/repeat.ts'
 import { onQueued } from '../../storage/federation-outbox.ts'
 import {
   countOutbox,
@@ -11,7 +12,6 @@ import {
   type OutboxMark,
   releaseDestinations,
 } from '../../storage/federation-transactions.ts'
-import { repeat } from './repeat.ts'
 import { LEASE_MS, type SendingApp, sendTransactions } from './send-transactions.ts'
 
 /** Destinations at once; those that failed have places of their own, so that they cannot keep the others waiting. */

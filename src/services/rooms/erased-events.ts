@@ -36,6 +36,11 @@ export async function erasedFor(
   return erased
 }
 
+/** Whether `erasedFor` may find some: without a look at the database. */
+export function mayBeErased(app: Pick<App, 'database'>, events: readonly StoredEvent[]): boolean {
+  return events.some((event) => isOfErased(app, event))
+}
+
 const NONE: ReadonlySet<StoredEvent> = new Set()
 
 function isOfErased({ database }: Pick<App, 'database'>, { pdu }: StoredEvent): boolean {

@@ -1,4 +1,4 @@
-import type { App } from '../../app.ts'
+import type { Logger } from './logger.ts'
 
 export type Repeated = {
   /** Does it now; once more if it is under way. */
@@ -8,7 +8,7 @@ export type Repeated = {
 
 /** Does something at once, every `interval` milliseconds and whenever it is called for, never twice at a time. What it throws goes to the log. */
 export function repeat(
-  { logger, stopping }: Pick<App, 'logger' | 'stopping'>,
+  { logger, stopping }: { logger: Logger; stopping: AbortSignal },
   interval: number,
   work: () => Promise<unknown>,
   failure = 'looking after other servers failed; it is tried again',

@@ -1,0 +1,47 @@
+import { expect, test } from 'vitest'
+import type { RoomId, UserId } from '../../core/ids.ts'
+import type { StreamRow } from '../../storage/schema.ts'
+import { ALICE, CAROL, createReadingApp } from '../rooms/test-reading-room.ts'
+import { gatherNews } from './gather-news.ts'
+import type { Interest } from './interest.ts'
+
+const ROOM = '!room:x' as RoomId
+/** Carol is the application service's, and the room is of interest. */
+const interest: Interest = {
+  hasUser: (userId) => userId === CAROL,
+  hasRoom: (roomId) => roomId === ROOM,
+  membersOf: () => 1,
+  moveMember() {},
+  async refreshAliases() {},
+  mayConcern: () => true,
+}
+
+async function listsIn(...rows: { user_id: UserId; room_id?: RoomId; detail: string | null }[]) {
+  const { database } = await createReadingApp()
+  const stream = rows.map((row, i): StreamRow => {
+    return { stream_position: i + 1, kind: 'device_list', room_id: null, ref: null, ...row } as StreamRow
+  })
+  const { ownLists, changedLists } = await gatherNews(
+    database,
+    { appserviceId: 'bridge', interest },
+    { rows: stream, to: rows.length },
+  )
+  return { own: [...ownLists], others: [...changedLists] }
+}
+
+test('it is told of changed keys of its users, and of others in its rooms', async () => {
+  const lists = await listsIn(
+    { user_id: CAROL, detail: 'device D' },
+    { user_id: ALICE, room_id: ROOM, detail: null },
+    { user_id: ALICE, room_id: '!other:x' as RoomId, detail: null },
+  )
+  expect(lists).toEqual({ own: [CAROL], others: [ALICE] })
+})
+
+test('devices without keys are not told of, nor what its users sign', async () => {
+  const lists = await listsIn(
+    { user_id: CAROL, detail: 'keyless D' },
+    { user_id: CAROL, detail: `signatures ${ALICE}` },
+  )
+  expect(lists).toEqual({ own: [], others: [] })
+})
