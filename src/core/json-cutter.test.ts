@@ -3,7 +3,7 @@ import { expect, test } from 'vitest'
 import { JsonCutter, MalformedJsonError } from './json-cutter.ts'
 
 function cut(text: string, sizes: readonly number[] = [], maxPartBytes = 10_000) {
-  const cutter = new JsonCutter({ lists: new Set(['state', 'auth_chain']), maxPartBytes })
+  const cutter = new JsonCutter({ lists: new Set(['state', 'auth_chain']), maxPartBytes, maxParts: 1000 })
   const bytes = Buffer.from(text)
   const parts = []
   let start = 0
@@ -56,7 +56,17 @@ test.each([
 })
 
 test('a part that is too large is refused before it has arrived as a whole', () => {
-  const cutter = new JsonCutter({ lists: new Set(['state']), maxPartBytes: 100 })
+  const cutter = new JsonCutter({ lists: new Set(['state']), maxPartBytes: 100, maxParts: 1000 })
   cutter.push(Buffer.from(`{"state": [{"a": "${'x'.repeat(50)}`))
   expect(() => cutter.push(Buffer.from('x'.repeat(60)))).toThrow(MalformedJsonError)
+})
+
+test('parts without end are refused, and so are blanks', () => {
+  const cutter = () => new JsonCutter({ lists: new Set(['state']), maxPartBytes: 100, maxParts: 10 })
+  expect(cutter().push(Buffer.from(`{"state": [${'1,'.repeat(9)}`))).toHaveLength(9)
+  expect(() => cutter().push(Buffer.from(`{"state": [${'1,'.repeat(10)}`))).toThrow(MalformedJsonError)
+  expect(() => cutter().push(Buffer.from(`{${'"a":1,'.repeat(6)}`))).toThrow(MalformedJsonError)
+  const spaced = cutter()
+  for (let i = 0; i < 9; i++) spaced.push(Buffer.from(`${i === 0 ? '{"state": [' : ''}${' '.repeat(60_000)}1,`))
+  expect(() => spaced.push(Buffer.from(' '.repeat(70_000)))).toThrow(MalformedJsonError)
 })

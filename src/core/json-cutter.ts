@@ -13,6 +13,8 @@ const BACKSLASH = 0x5c
 const CLOSE_BRACKET = 0x5d
 const OPEN_BRACE = 0x7b
 const CLOSE_BRACE = 0x7d
+/** Enough for whoever indents, or keeps a connection alive with them. */
+const MAX_BLANKS = 64 * 1024
 
 /**
  * Cuts a JSON object that arrives in pieces into its members, and those that `lists` names into their items, so that it is never held as a whole.
@@ -21,6 +23,10 @@ const CLOSE_BRACE = 0x7d
 export class JsonCutter {
   readonly #lists: ReadonlySet<string>
   readonly #maxPartBytes: number
+  readonly #maxParts: number
+  #parts = 0
+  /** Blanks since something else, outside of parts. */
+  #blanks = 0
   /** How many braces and brackets are open. */
   #depth = 0
   #isInString = false
@@ -35,9 +41,10 @@ export class JsonCutter {
   #kept: Buffer[] = []
   #keptBytes = 0
 
-  constructor(options: { lists: ReadonlySet<string>; maxPartBytes: number }) {
+  constructor(options: { lists: ReadonlySet<string>; maxPartBytes: number; maxParts: number }) {
     this.#lists = options.lists
     this.#maxPartBytes = options.maxPartBytes
+    this.#maxParts = options.maxParts
   }
 
   /** The parts that end in the next piece of the text. Throws MalformedJsonError. */
@@ -50,7 +57,7 @@ export class JsonCutter {
       else if (byte > SPACE) {
         if (this.#isBetweenParts() && isSeparator(byte)) this.#endPart(chunk, at, parts)
         else this.#pass(byte, at)
-      }
+      } else if (this.#start < 0) this.#passBlank()
     }
     if (this.#start >= 0) this.#keep(chunk.subarray(this.#start))
     return parts
@@ -67,6 +74,10 @@ export class JsonCutter {
     else if (byte === QUOTE) this.#isInString = false
   }
 
+  #passBlank(): void {
+    if (++this.#blanks > MAX_BLANKS) throw new MalformedJsonError('there is nothing in it')
+  }
+
   #isBetweenParts(): boolean {
     return this.#depth === 1 || (this.#depth === 2 && this.#isInList)
   }
@@ -74,6 +85,7 @@ export class JsonCutter {
   #pass(byte: number, at: number): void {
     if (this.#isDone) throw new MalformedJsonError('there is more after the object')
     if (this.#depth === 0 && byte !== OPEN_BRACE) throw new MalformedJsonError('it is no object')
+    this.#blanks = 0
     const isList = byte === OPEN_BRACKET && this.#depth === 1 && this.#start < 0 && this.#lists.has(this.#key ?? '')
     if (isList && !this.#isInList) this.#isInList = true
     else if (this.#depth > 0 && this.#start < 0) this.#start = at
@@ -115,6 +127,7 @@ export class JsonCutter {
     const text = this.#kept.length === 1 ? last.toString() : Buffer.concat(this.#kept).toString()
     this.#kept = []
     this.#keptBytes = 0
+    if (++this.#parts > this.#maxParts) throw new MalformedJsonError('it has too many parts')
     return text
   }
 

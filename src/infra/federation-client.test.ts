@@ -79,6 +79,22 @@ test('a refusal says what the server said, and whether to try again', async () =
   expect((await errorOf(get())).toMatrixError()).toMatchObject({ status: 502 })
 })
 
+test('of a refusal clients hear nothing that they would take for ours, or could not read', async () => {
+  const odd = { errcode: { a: 1 }, error: ['x'], retry_after_ms: 'soon', room_version: 5, flows: [], deep: [[[[]]]] }
+  peer.answerWith((response) => json(response, 403, odd))
+  const error = (await errorOf(get())).toMatrixError()
+  expect(error.toJSON()).toEqual({ errcode: 'M_UNKNOWN', error: `${peer.serverName} answers 403` })
+  peer.answerWith((response) => json(response, 429, { errcode: '<b>', error: 'x'.repeat(9000), retry_after_ms: 1e300 }))
+  const long = await errorOf(get())
+  expect([long.errcode, long.message.length < 2000, long.retryAfterMs]).toEqual(['M_UNKNOWN', true, undefined])
+  peer.answerWith((response) => json(response, 403, { errcode: 'M_UNKNOWN_TOKEN', error: 'Go', soft_logout: true }))
+  expect((await errorOf(get())).toMatrixError()).toMatchObject({ status: 502, errcode: 'M_UNKNOWN', extra: {} })
+  peer.answerWith((response) => response.writeHead(403).end(`{"errcode":"M_FORBIDDEN","x":${'['.repeat(20_000)}`))
+  expect((await errorOf(get())).toMatrixError()).toMatchObject({ status: 403, errcode: 'M_UNKNOWN' })
+  peer.answerWith((response) => json(response, 503, {}, { 'retry-after': '9'.repeat(20) }))
+  expect(await errorOf(get())).toMatchObject({ retryAfterMs: 24 * 3_600_000 })
+})
+
 test('answers that are none are errors: no JSON, too much, too slow, cut off', async () => {
   peer.answerWith((response) => response.end('<html>'))
   expect((await errorOf(get())).message).toMatch(/does not answer JSON/)

@@ -1,5 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { type Dispatcher, request } from 'undici'
+import { z } from 'zod'
 import { canonicalJson } from '../core/canonical-json.ts'
 import type { ServerName } from '../core/ids.ts'
 import { ExcessiveJsonError, requireModestJson } from '../core/modest-json.ts'
@@ -219,16 +220,32 @@ async function refusal(destination: ServerName, answer: Dispatcher.ResponseData)
     pause(ERROR_TIMEOUT_MS, undefined, { ref: false }),
   ])
   answer.body.on('error', () => {}).destroy()
-  const { errcode, error, ...extra } = parseObject(text)
-  const said = typeof error === 'string' ? `: ${error}` : ''
-  return new FederationError(`${destination} answers ${status}${said}`, {
+  const { errcode, error, room_version, retry_after_ms } = refusalBody.parse(parseObject(text))
+  const said = error?.slice(0, MAX_REASON)
+  const retryAfterMs = retryAfter(answer.headers['retry-after'], retry_after_ms)
+  return new FederationError(`${destination} answers ${status}${said === undefined ? '' : `: ${said}`}`, {
     status,
-    ...(typeof errcode === 'string' && { errcode }),
-    ...(typeof error === 'string' && { said: error }),
-    retryAfterMs: retryAfter(answer.headers['retry-after'], extra.retry_after_ms),
-    extra,
+    ...(errcode !== undefined && { errcode }),
+    ...(said !== undefined && { said }),
+    ...(retryAfterMs !== undefined && { retryAfterMs }),
+    extra: {
+      ...(room_version !== undefined && { room_version }),
+      ...(retry_after_ms !== undefined && { retry_after_ms }),
+    },
   })
 }
+
+const ERRCODE = /^(M_[A-Z0-9_]{1,100}|[A-Za-z0-9_]{1,100}\.[\w.]{1,100})$/
+const MAX_REASON = 1000
+const MAX_RETRY_AFTER_MS = 24 * 3_600_000
+
+/** What counts of an error: clients may hear it, and are told nothing that they take for ours, or cannot read. */
+const refusalBody = z.object({
+  errcode: z.string().regex(ERRCODE).optional().catch(undefined),
+  error: z.string().optional().catch(undefined),
+  room_version: z.string().max(255).optional().catch(undefined),
+  retry_after_ms: z.number().int().min(0).max(MAX_RETRY_AFTER_MS).optional().catch(undefined),
+})
 
 function parseObject(text: Buffer | undefined): Record<string, unknown> {
   try {
@@ -239,7 +256,7 @@ function parseObject(text: Buffer | undefined): Record<string, unknown> {
   }
 }
 
-function retryAfter(header: string | string[] | undefined, field: unknown): number | undefined {
-  if (typeof header === 'string' && /^\d+$/.test(header)) return Number(header) * 1000
-  return typeof field === 'number' && field >= 0 ? field : undefined
+function retryAfter(header: string | string[] | undefined, field: number | undefined): number | undefined {
+  if (typeof header !== 'string' || !/^\d+$/.test(header)) return field
+  return Math.min(Number(header) * 1000, MAX_RETRY_AFTER_MS)
 }

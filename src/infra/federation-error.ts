@@ -1,5 +1,16 @@
 import { MatrixError } from '../core/errors.ts'
 
+/** By these clients take it that their own session is over, or to be renewed: that is for this server alone to say. */
+const OF_SESSIONS = new Set([
+  'M_UNKNOWN_TOKEN',
+  'M_MISSING_TOKEN',
+  'M_USER_DEACTIVATED',
+  'M_USER_LOCKED',
+  'M_USER_SUSPENDED',
+  'M_CONSENT_NOT_GIVEN',
+  'M_RESOURCE_LIMIT_EXCEEDED',
+])
+
 /** Another server could not be asked, or refused. */
 export class FederationError extends Error {
   /** What the server answered; undefined: there was no (usable) answer. */
@@ -34,7 +45,7 @@ export class FederationError extends Error {
   /** What a client whose request needed the other server is told. Refusals of who we are (401) and troubles of the other server are not the client's. */
   toMatrixError(): MatrixError {
     const { status } = this
-    if (status === undefined || status === 401 || status < 400 || status >= 500) {
+    if (status === undefined || status === 401 || status < 400 || status >= 500 || OF_SESSIONS.has(this.errcode)) {
       return new MatrixError(502, 'M_UNKNOWN', this.message)
     }
     return new MatrixError(status, this.errcode, this.message, this.extra)

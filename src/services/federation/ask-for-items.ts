@@ -30,6 +30,8 @@ const TIMEOUT_MS = 30_000
 /** Of a single item: an event has at most 65536 bytes, and something beside it that is no part of it. */
 const MAX_ITEM_BYTES = 256 * 1024
 const MAX_BYTES = 256 * 1024 * 1024
+/** Names of members, and members that are not wanted. */
+const MAX_OTHER_PARTS = 1000
 /** Items that are handed over at once, unless they are long. */
 const BATCH = 500
 const BATCH_BYTES = 1024 * 1024
@@ -64,7 +66,7 @@ async function* inBatches(
   lists: ReadonlySet<string>,
   maxItems: number,
 ): AsyncGenerator<Item[]> {
-  const cutter = new JsonCutter({ lists, maxPartBytes: MAX_ITEM_BYTES })
+  const cutter = new JsonCutter({ lists, maxPartBytes: MAX_ITEM_BYTES, maxParts: maxItems + MAX_OTHER_PARTS })
   let batch: Item[] = []
   let bytes = 0
   let count = 0

@@ -19,8 +19,9 @@ const SERVERS = 4
 /** Events of which the predecessors are asked for at once. */
 const MAX_GAPS = 5
 const MAX_STATES = 4
-/** After nobody had anything for a gap, it is left alone for this long. */
+/** After nobody had anything for a gap, it is left alone for this long. Where servers could not be asked, it is for as long as that took: those who come back soon are asked soon. */
 const REST_MS = 60_000
+const SHORTEST_REST_MS = 500
 const MAX_RESTING = 10_000
 
 const underWay = new WeakMap<App['database'], Map<RoomId, Promise<boolean>>>()
@@ -49,15 +50,19 @@ async function backfill(app: BackfillingApp, range: { roomId: RoomId; above: num
   const version = (await loadRoomVersions(app.database, [range.roomId])).get(range.roomId)
   if (gaps.length === 0 || !version) return false
   const servers = await loadRoomServers(app.database, range.roomId, SERVERS + 1)
+  const start = app.clock.now()
+  let hasFailed = false
   for (const server of servers.filter((name) => name !== app.serverName).slice(0, SERVERS)) {
     try {
       if (await backfillFrom(app, server, { roomId: range.roomId, version, gaps })) return true
     } catch (error) {
       if (!(error instanceof FederationError)) throw error
       app.logger.info({ err: error, server, room_id: range.roomId }, 'a server does not tell of earlier events')
+      hasFailed ||= error.retryable
     }
   }
-  for (const { event_id } of gaps) rest(app, event_id)
+  const tookMs = Math.max(app.clock.now() - start, SHORTEST_REST_MS)
+  for (const { event_id } of gaps) rest(app, event_id, hasFailed ? Math.min(tookMs, REST_MS) : REST_MS)
   return false
 }
 
@@ -94,9 +99,9 @@ function isResting(app: BackfillingApp, eventId: EventId): boolean {
   return (resting.get(app.database)?.get(eventId) ?? 0) > app.clock.now()
 }
 
-function rest(app: BackfillingApp, eventId: EventId): void {
+function rest(app: BackfillingApp, eventId: EventId, ms: number): void {
   const ofApp = resting.get(app.database) ?? new Map<EventId, number>()
   resting.set(app.database, ofApp)
   if (ofApp.size > MAX_RESTING) ofApp.clear()
-  ofApp.set(eventId, app.clock.now() + REST_MS)
+  ofApp.set(eventId, app.clock.now() + ms)
 }

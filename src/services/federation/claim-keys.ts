@@ -2,6 +2,7 @@ import { z } from 'zod'
 import type { App } from '../../app.ts'
 import type { Json } from '../../core/events/pdu.ts'
 import { type ServerName, serverNameOf } from '../../core/ids.ts'
+import { FederationError } from '../../infra/federation-error.ts'
 import type { KeyClaim } from '../../storage/one-time-keys.ts'
 import { type ClaimedKeys, claimOwnUsersKeys } from '../devices/claim-keys.ts'
 import { askServers, type Failures } from './ask-servers.ts'
@@ -29,9 +30,16 @@ export async function claimKeys(
   return { failures, one_time_keys: Object.assign({}, own, ...answers) }
 }
 
-const answer = z
-  .object({ one_time_keys: z.record(z.string(), z.record(z.string(), z.record(z.string(), z.json()))) })
-  .catch({ one_time_keys: {} })
+const signedKey = z.looseObject({
+  key: z.string(),
+  signatures: z.record(z.string(), z.record(z.string(), z.string())),
+})
+/** https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3keysclaim */
+const oneTimeKey = z.union([z.string(), signedKey])
+
+const answer = z.object({
+  one_time_keys: z.record(z.string(), z.record(z.string(), z.record(z.string(), z.json()))),
+})
 
 /** https://spec.matrix.org/v1.19/server-server-api/#post_matrixfederationv1userkeysclaim; only what was asked for is passed on. */
 async function askForKeys(
@@ -44,12 +52,16 @@ async function askForKeys(
     wanted[user_id] = { ...wanted[user_id], [device_id]: algorithm }
   const path = '/_matrix/federation/v1/user/keys/claim'
   const body = { one_time_keys: wanted }
-  const { one_time_keys: told } = answer.parse(
+  const { success, data } = answer.safeParse(
     await app.federation.request({ destination, method: 'POST', path, body, timeoutMs, maxBytes: MAX_KEY_BYTES }),
   )
+  if (!success) throw new FederationError(`${destination} answers no keys`, { retryable: false })
+  const { one_time_keys: told } = data
   const found: ClaimedKeys = {}
   for (const { user_id, device_id, algorithm } of claims) {
-    const keys = Object.entries(told[user_id]?.[device_id] ?? {}).filter(([name]) => name.startsWith(`${algorithm}:`))
+    const keys = Object.entries(told[user_id]?.[device_id] ?? {}).filter(
+      ([name, key]) => name.startsWith(`${algorithm}:`) && oneTimeKey.safeParse(key).success,
+    )
     if (keys.length > 0) found[user_id] = { ...found[user_id], [device_id]: Object.fromEntries<Json>(keys) }
   }
   return found

@@ -3,6 +3,7 @@ import type { App } from '../../app.ts'
 import { NotFoundError } from '../../core/errors.ts'
 import type { Json } from '../../core/events/pdu.ts'
 import { serverNameOf, type UserId } from '../../core/ids.ts'
+import { FederationError } from '../../infra/federation-error.ts'
 import type { Profile } from '../../storage/profiles.ts'
 import { getProfile, getProfileField } from '../users/profile.ts'
 
@@ -37,15 +38,18 @@ function isOurs(app: Pick<App, 'serverName'>, userId: UserId): boolean {
 }
 
 async function askForProfile(app: Pick<App, 'federation'>, userId: UserId, field?: string): Promise<Profile> {
-  const profile = await app.federation.request({
-    destination: serverNameOf(userId),
+  const destination = serverNameOf(userId)
+  const told = await app.federation.request({
+    destination,
     method: 'GET',
     path: '/_matrix/federation/v1/query/profile',
     query: { user_id: userId, field },
     timeoutMs: TIMEOUT_MS,
     maxBytes: MAX_BYTES,
   })
-  const fields = Object.entries(answer.catch({}).parse(profile)).flatMap(([name, value]) =>
+  const { success, data = {} } = answer.safeParse(told)
+  if (!success) throw new FederationError(`${destination} answers no profile`, { retryable: false })
+  const fields = Object.entries(data).flatMap(([name, value]) =>
     isPresentable(name, value) ? [[name, value] as const] : [],
   )
   return Object.fromEntries(fields)

@@ -4,6 +4,7 @@ import type { App } from '../../app.ts'
 import type { JsonObject } from '../../core/events/pdu.ts'
 import { type ServerName, serverNameOf, type UserId } from '../../core/ids.ts'
 import { parseCrossSigningKey, parseDeviceKeys } from '../../core/key-objects.ts'
+import { FederationError } from '../../infra/federation-error.ts'
 import { loadSignatures } from '../../storage/cross-signing-keys.ts'
 import type { RemoteDevice } from '../../storage/remote-devices.ts'
 import { bySignedKey, loadKeys, type QueriedKeys, withSignatures } from '../devices/query-keys.ts'
@@ -81,11 +82,10 @@ async function askForKeys(
 ): Promise<PublicKeys> {
   const path = '/_matrix/federation/v1/user/keys/query'
   const body = { device_keys: Object.fromEntries(wanted) }
-  const told = answer
-    .catch({ device_keys: {}, master_keys: {}, self_signing_keys: {} })
-    .parse(
-      await app.federation.request({ destination, method: 'POST', path, body, timeoutMs, maxBytes: MAX_KEY_BYTES }),
-    )
+  const { success, data: told } = answer.safeParse(
+    await app.federation.request({ destination, method: 'POST', path, body, timeoutMs, maxBytes: MAX_KEY_BYTES }),
+  )
+  if (!success) throw new FederationError(`${destination} answers no keys`, { retryable: false })
   const asked = <Value>(of: Record<string, Value>) =>
     Object.entries(of).filter(([userId]) => wanted.has(userId as UserId))
   return {

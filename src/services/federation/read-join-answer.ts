@@ -21,6 +21,8 @@ export type JoinAnswer = ReceivedEvents & {
 const BATCH = 500
 const MAX_EVENT_BYTES = 1024 * 1024
 const MAX_SERVERS = 100_000
+/** Several times what the largest rooms have. */
+const MAX_PARTS = 1_000_000
 
 /**
  * Reads the answer to `send_join` as it arrives, and verifies the events' formats, signatures and hashes meanwhile. Those that are not what they
@@ -56,7 +58,7 @@ async function readParts(
   { answer, body }: { answer: JoinAnswer; body: AsyncIterable<Buffer> },
 ): Promise<void> {
   const lists = new Set(['state', 'auth_chain', 'servers_in_room'])
-  const cutter = new JsonCutter({ lists, maxPartBytes: MAX_EVENT_BYTES })
+  const cutter = new JsonCutter({ lists, maxPartBytes: MAX_EVENT_BYTES, maxParts: MAX_PARTS })
   const intern = createInterner()
   let batch: JsonPart[] = []
   // While one batch is verified in the thread pool, the next one arrives.
@@ -102,16 +104,21 @@ async function noteEvents(
     parts.map(({ text }) => JSON.parse(text)),
   )
   const events: Event[] = []
+  const leftOut: string[] = []
   for (const [place, result] of verified.entries()) {
     if (!result.ok || result.event.room_id !== roomId) {
-      const reason = result.ok ? 'It is of another room' : result.reason
-      app.logger.warn({ room_id: roomId, reason }, 'an event of a room to join is left out')
+      leftOut.push(result.ok ? 'It is of another room' : result.reason)
       continue
     }
     const { event } = result
     if (parts[place]!.key === 'state' && event.pdu.state_key !== undefined) answer.state.add(intern(event.event_id))
     events.push(event)
   }
+  if (leftOut.length > 0)
+    app.logger.warn(
+      { room_id: roomId, events: leftOut.length, reason: leftOut[0] },
+      'events of a room to join are left out',
+    )
   await addReceived(answer, { version, roomId }, { events, intern })
 }
 
