@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { pollUntil } from '../../spec-tests/harness/poll-until.ts'
 import type { ServerName } from '../core/ids.ts'
 import { signJson } from '../core/signing/sign-json.ts'
 import { type SigningKey, signingKeyFromSeed } from '../core/signing/signing-key.ts'
@@ -11,6 +12,7 @@ import { createPeerNetwork, OUR_KEY, type TestPeer, US } from './test-peer.ts'
 const NOW = 1_700_000_000_000
 const HOUR = 3_600_000
 const DAY = 24 * HOUR
+const NETWORK = '192.0.2.1'
 const [first, second, forger] = ['first', 'second', 'forger'].map((name, place) =>
   signingKeyFromSeed(name, Buffer.alloc(32, place + 20)),
 ) as [SigningKey, SigningKey, SigningKey]
@@ -105,15 +107,15 @@ test('after a server has changed its key the old one counts for what is older, a
   const { ring, clock } = setUp()
   let published: Published = { inUse: [first] }
   const peer = await peerWith((name) => keyAnswer(name, published))
-  expect(await ring.find([wanted(peer, first, { inUse: true })])).not.toContain(undefined)
+  expect(await ring.find([wanted(peer, first, { usedFrom: NETWORK })])).not.toContain(undefined)
   clock.advance(HOUR)
   const old = { [first.keyId]: { key: first.publicKey, expired_ts: NOW + HOUR } }
   published = { inUse: [second], old, until: NOW + 2 * DAY }
-  expect(await ring.find([wanted(peer, second, { validAt: NOW + HOUR, inUse: true })])).not.toContain(undefined)
+  expect(await ring.find([wanted(peer, second, { validAt: NOW + HOUR, usedFrom: NETWORK })])).not.toContain(undefined)
   expect(await ring.find([wanted(peer, first)])).not.toContain(undefined)
   expect(await ring.find([wanted(peer, first, { validAt: NOW + HOUR + 1 })])).toEqual([undefined])
   clock.advance(HOUR)
-  expect(await ring.find([wanted(peer, first, { inUse: true })])).toEqual([undefined])
+  expect(await ring.find([wanted(peer, first, { usedFrom: NETWORK })])).toEqual([undefined])
   // A server that forgets its old keys does not make its old events unverifiable.
   clock.advance(HOUR)
   published = { inUse: [forger], until: NOW + 3 * DAY }
@@ -135,12 +137,30 @@ test('a request with a key that came into use just after the server was asked wa
   const { ring, clock } = setUp()
   let published: Published = { inUse: [first] }
   const peer = await peerWith((name) => keyAnswer(name, published))
-  expect(await ring.find([wanted(peer, first, { inUse: true })])).not.toContain(undefined)
+  expect(await ring.find([wanted(peer, first, { usedFrom: NETWORK })])).not.toContain(undefined)
   published = { inUse: [second] }
   clock.advance(4900)
-  const asIfMany = Array.from({ length: 3 }, () => ring.find([wanted(peer, second, { inUse: true })]))
+  const asIfMany = Array.from({ length: 3 }, () => ring.find([wanted(peer, second, { usedFrom: NETWORK })]))
   expect((await Promise.all(asIfMany)).flat()).not.toContain(undefined)
   expect(peer.asked).toHaveLength(2)
+})
+
+test('requests with keys that nobody knows do not pile up, and those of one network hold up no other', async () => {
+  const { ring } = setUp()
+  const silent = await Promise.all(Array.from({ length: 20 }, () => network.startPeer()))
+  for (const peer of silent) peer.answerWith(() => {})
+  const findFrom = (usedFrom: string, peer: TestPeer) => ring.find([wanted(peer, first, { usedFrom })])
+  const flood = Array.from({ length: 200 }, (_, i) => findFrom(NETWORK, silent[i % silent.length]!))
+  for (const each of flood) each.catch(() => {})
+  const isAsked = () => silent.filter(({ asked }) => asked.length > 0).length
+  await pollUntil('some are asked', () => isAsked() >= 16)
+  const crowded = { status: 429, errcode: 'M_LIMIT_EXCEEDED', extra: { retry_after_ms: expect.any(Number) } }
+  await expect(findFrom(NETWORK, silent[0]!)).rejects.toMatchObject(crowded)
+  const peer = await peerWith((name) => keyAnswer(name, { inUse: [first] }))
+  expect(await findFrom('192.0.2.2', peer)).not.toContain(undefined)
+  // What is known is known to all.
+  expect(await findFrom(NETWORK, peer)).not.toContain(undefined)
+  expect(isAsked()).toBe(16)
 })
 
 /** https://spec.matrix.org/v1.19/server-server-api/#querying-keys-through-another-server */

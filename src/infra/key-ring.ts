@@ -18,8 +18,8 @@ export type WantedKey = {
   keyId: string
   /** The key has to be valid at this time, in milliseconds since 1970; 0: at any. */
   validAt: number
-  /** For requests: keys that the server has retired do not count. */
-  inUse?: boolean
+  /** For requests: the network that they come from. Keys that the server has retired do not count. */
+  usedFrom?: string
 }
 
 /** What a server's answer about its keys has to be: valid until a time (milliseconds since 1970), and with some keys. */
@@ -27,7 +27,10 @@ export type WantedAnswer = { validUntil: number; keyIds: readonly string[] }
 
 /** The verify keys of all servers: from memory, the database, the servers themselves or notaries, in this order. Not inside transactions. */
 export type KeyRing = {
-  /** For each wanted key the key, in the same order; undefined for those that cannot be had. Asks each server at most once for all of its keys. */
+  /**
+   * For each wanted key the key, in the same order; undefined for those that cannot be had. Asks each server at most once for all of its keys. Throws M_LIMIT_EXCEEDED
+   * while too many requests wait for keys.
+   */
   find(wanted: readonly WantedKey[]): Promise<(KeyObject | undefined)[]>
   /** The servers' signed answers by which their keys are known, brought up to date where they do not hold long enough, or have not all keys that are wanted. */
   answers(wanted: ReadonlyMap<ServerName, WantedAnswer>): Promise<Map<ServerName, string[]>>
@@ -116,7 +119,7 @@ function suffices(rows: readonly ServerKeyRow[], { validUntil, keyIds }: WantedA
 
 function keyFor(known: ReadonlyMap<ServerName, KnownKeys>, want: WantedKey): KnownKey | undefined {
   const key = known.get(want.serverName)?.get(want.keyId)
-  return key && key.validUntil >= want.validAt && !(want.inUse && key.retired) ? key : undefined
+  return key && key.validUntil >= want.validAt && !(want.usedFrom !== undefined && key.retired) ? key : undefined
 }
 
 function knownKey(

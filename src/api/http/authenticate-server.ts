@@ -9,14 +9,16 @@ import {
 } from '../../services/federation/authenticate-server.ts'
 import { noteServerAlive } from '../../services/federation/note-server-alive.ts'
 import { readJson } from './body.ts'
+import { networkOf } from './network-of.ts'
 
-/** A request of another server: who it is, and its body, which the signature covers. Throws 401 M_UNAUTHORIZED, M_NOT_JSON, M_TOO_LARGE. */
+/** A request of another server: who it is, and its body, which the signature covers. Throws 401 M_UNAUTHORIZED, M_NOT_JSON, M_TOO_LARGE, M_LIMIT_EXCEEDED. */
 export async function receiveSigned(
   app: App,
   request: IncomingMessage,
+  ip: string,
 ): Promise<{ session: ServerSession; body: unknown }> {
   // Keys may take long to come; meanwhile nothing of the body is in memory.
-  const claims = await findClaims(app, readCredentials(app, request.headersDistinct.authorization ?? []))
+  const claims = await findClaims(app, readCredentials(app, request.headersDistinct.authorization ?? []), networkOf(ip))
   const body =
     request.method === 'GET' || request.method === 'HEAD' ? undefined : await readJson(request, app.config.limits)
   const content = body === undefined ? undefined : canonicalJson(body as object, { strict: false })

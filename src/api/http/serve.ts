@@ -17,7 +17,7 @@ export function serveEndpoint(app: App, limiter: RateLimiter, endpoint: AnyEndpo
     context.state.endpoint = endpoint
     const query = new URLSearchParams(context.querystring)
     if (endpoint.auth === 'server') {
-      const { session, body } = await receiveSigned(app, context.req)
+      const { session, body } = await receiveSigned(app, context.req, context.ip)
       context.state.userId = session.origin
       // Only now is it known whose request it is; nobody uses up what others may ask for.
       await limiter.take('federation', session.origin)

@@ -39,7 +39,7 @@ async function setUp() {
   return {
     signingKey,
     ask: async (headers: string[], asked = request) =>
-      authenticateServer(app, await findClaims(app, readCredentials(app, headers)), asked),
+      authenticateServer(app, await findClaims(app, readCredentials(app, headers), '192.0.2.1'), asked),
   }
 }
 

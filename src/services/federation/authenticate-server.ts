@@ -8,6 +8,9 @@ import { parseXMatrix, requestText, type XMatrixCredentials } from '../../core/s
 /** The server that makes a request. */
 export type ServerSession = { origin: ServerName }
 
+/** Of one request. */
+const MAX_KEYS = 8
+
 /**
  * What a request's Authorization headers say of its sender, before anything of it is verified. Throws 401 M_UNAUTHORIZED where they say
  * nothing, or the request is for another server. https://spec.matrix.org/v1.19/server-server-api/#request-authentication
@@ -16,8 +19,10 @@ export function readCredentials(
   app: Pick<App, 'serverName'>,
   headers: readonly string[],
 ): [XMatrixCredentials, ...XMatrixCredentials[]] {
-  const [first, ...others] = headers.flatMap((header) => parseXMatrix(header) ?? [])
+  const [first, ...more] = headers.flatMap((header) => parseXMatrix(header) ?? [])
   if (!first) throw unauthorized('The request is not signed by a server')
+  const others = more.slice(0, MAX_KEYS - 1)
+  if (others.some(({ origin }) => origin !== first.origin)) throw unauthorized('The request is of several servers')
   for (const { destination } of [first, ...others]) {
     if (destination !== undefined && destination !== app.serverName) {
       throw unauthorized(`The request is for ${destination}, this is ${app.serverName}`)
@@ -29,13 +34,17 @@ export function readCredentials(
 /** A server that a request claims to be from, and its key. */
 export type Claim = XMatrixCredentials & { key: KeyObject }
 
-/** What of the credentials could be true, for the keys are known or can be had. To be called before anything of the request's body is read. Throws 401 M_UNAUTHORIZED. */
+/**
+ * What of the credentials could be true, for the keys are known or can be had. To be called before anything of the request's body is read. `network`: where
+ * the request comes from. Throws 401 M_UNAUTHORIZED, and M_LIMIT_EXCEEDED while too many requests wait for keys.
+ */
 export async function findClaims(
   app: Pick<App, 'serverName' | 'keyRing' | 'clock'>,
   credentials: readonly [XMatrixCredentials, ...XMatrixCredentials[]],
+  network: string,
 ): Promise<Claim[]> {
   const validAt = app.clock.now()
-  const wanted = credentials.map(({ origin, keyId }) => ({ serverName: origin, keyId, validAt, inUse: true }))
+  const wanted = credentials.map(({ origin, keyId }) => ({ serverName: origin, keyId, validAt, usedFrom: network }))
   const keys = await app.keyRing.find(wanted)
   const claims = credentials.flatMap((each, place) => {
     const key = keys[place]
