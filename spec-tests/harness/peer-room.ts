@@ -91,6 +91,13 @@ export class PeerRoom {
     return this.#placed.get(id)?.event
   }
 
+  /** The event that is nearest to a time. */
+  near(ts: number): Event {
+    const distance = ({ pdu }: Event) => Math.abs(pdu.origin_server_ts - ts)
+    const events = [...this.#placed.values()].map(({ event }) => event)
+    return events.reduce((best, each) => (distance(each) < distance(best) ? each : best))
+  }
+
   /** Makes what it has told of an event unknown to itself. */
   forget(id: EventId): void {
     this.#placed.delete(id)

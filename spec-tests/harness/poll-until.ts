@@ -1,11 +1,12 @@
 const DEADLINE_MS = 30_000
 const PAUSE_MS = 20
 
-/** Asks again and again until the answer is neither false nor undefined nor an error; returns it. Throws with the last error after 30 seconds (or `deadline` ms). */
+/** Asks again and again until the answer is neither false nor undefined nor an error; returns it. Throws with the last error after 30 seconds (or `deadline` ms). `pause`: between what is asked, for what is dear. */
 export async function pollUntil<Result>(
   what: string,
   ask: () => Promise<Result | false | undefined> | Result | false | undefined,
   deadline = DEADLINE_MS,
+  pause = PAUSE_MS,
 ): Promise<Result> {
   const end = Date.now() + deadline
   let last: unknown
@@ -16,7 +17,7 @@ export async function pollUntil<Result>(
     } catch (error) {
       last = error
     }
-    await new Promise((resolve) => setTimeout(resolve, PAUSE_MS))
+    await new Promise((resolve) => setTimeout(resolve, pause))
   } while (Date.now() < end)
   throw new Error(`It did not come true in ${deadline} ms that ${what}`, { cause: last })
 }

@@ -1,6 +1,6 @@
 import type { EventId, RoomId, ServerName } from '../core/ids.ts'
 
-/** See `migrations/0016_federation_inbox.sql`. */
+/** See `migrations/0016_federation_inbox.sql` and `0046_early_events.sql`. */
 export type InboxRow = {
   inbox_nid: number
   room_id: RoomId
@@ -11,4 +11,5 @@ export type InboxRow = {
   arrivals: number
   attempts: number
   retry_ts: number
+  is_early: boolean
 }

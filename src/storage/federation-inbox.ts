@@ -4,7 +4,7 @@ import type { Db, Tx } from './database.ts'
 import type { InboxRow } from './federation-inbox-schema.ts'
 
 /** A verified event that has just arrived. */
-export type NewInboxRow = Pick<InboxRow, 'room_id' | 'event_id' | 'origin' | 'pdu'>
+export type NewInboxRow = Pick<InboxRow, 'room_id' | 'event_id' | 'origin' | 'pdu' | 'is_early'>
 
 /** The answer to a transaction that has been received before. */
 export async function findTransactionAnswer(db: Db, origin: ServerName, txnId: string): Promise<string | undefined> {
@@ -32,11 +32,12 @@ export async function forgetTransactions(tx: Tx, before: number): Promise<void> 
 export async function storeInInbox(tx: Tx, arrived: readonly NewInboxRow[], now: number): Promise<void> {
   const events = [...new Map(arrived.toReversed().map((event) => [event.event_id, event])).values()].reverse()
   if (events.length === 0) return
-  await sql`insert into federation_inbox (room_id, event_id, origin, pdu, received_ts)
-    select room_id, event_id, origin, pdu, ${now}::bigint from unnest(${events.map((event) => event.room_id)}::text[],
+  await sql`insert into federation_inbox (room_id, event_id, origin, pdu, received_ts, is_early)
+    select room_id, event_id, origin, pdu, ${now}::bigint, is_early from unnest(${events.map((event) => event.room_id)}::text[],
       ${events.map((event) => event.event_id)}::text[], ${events.map((event) => event.origin)}::text[],
-      ${events.map((event) => event.pdu)}::text[]) with ordinality as new(room_id, event_id, origin, pdu, place) order by place
-    on conflict (event_id) do update set origin = excluded.origin, retry_ts = 0,
+      ${events.map((event) => event.pdu)}::text[], ${events.map((event) => event.is_early)}::boolean[])
+      with ordinality as new(room_id, event_id, origin, pdu, is_early, place) order by place
+    on conflict (event_id) do update set origin = excluded.origin, is_early = excluded.is_early, retry_ts = 0,
       arrivals = federation_inbox.arrivals + 1`.execute(tx.sql)
   const rooms = [...new Set(events.map((event) => event.room_id))].sort()
   await sql`insert into federation_inbox_rooms (room_id) select * from unnest(${rooms}::text[])
@@ -48,14 +49,15 @@ export async function storeInInbox(tx: Tx, arrived: readonly NewInboxRow[], now:
 
 type Lease = { holder: string; now: number; until: number }
 
-/** Takes rooms that nobody works on, those that have waited longest first. */
+/** Takes rooms that nobody works on, those that have waited longest first; not those that are still being joined. */
 export async function leaseInboxRooms(
   tx: Tx,
   { holder, now, until, limit }: Lease & { limit: number },
 ): Promise<RoomId[]> {
   const { rows } = await sql<{ room_id: RoomId }>`update federation_inbox_rooms
     set leased_by = ${holder}, leased_until = ${until}::bigint where room_id in (
-      select room_id from federation_inbox_rooms where leased_until <= ${now}::bigint
+      select room_id from federation_inbox_rooms where leased_until <= ${now}::bigint and not exists (
+        select 1 from room_joins where room_joins.room_id = federation_inbox_rooms.room_id and expires_ts > ${now}::bigint)
       order by leased_until limit ${limit}::int for update skip locked) returning room_id`.execute(tx.sql)
   return rows.map((row) => row.room_id)
 }

@@ -1,21 +1,38 @@
 import { sql } from 'kysely'
 import type { RoomId } from '../core/ids.ts'
+import { ROOM_VERSIONS, type RoomVersion } from '../core/room-versions.ts'
 import type { Db, Tx } from './database.ts'
 
+type RoomJoin = { roomId: RoomId; joinId: string }
+
 /** Notes that this server is about to be in a room. */
-export async function beginRoomJoin(tx: Tx, roomId: RoomId, expiresTs: number): Promise<void> {
-  await sql`insert into room_joins (room_id, expires_ts) values (${roomId}, ${expiresTs}::bigint)
-    on conflict (room_id) do update set expires_ts = excluded.expires_ts`.execute(tx.sql)
+export async function beginRoomJoin(
+  tx: Tx,
+  { roomId, joinId, version, expiresTs }: RoomJoin & { version: RoomVersion; expiresTs: number },
+): Promise<void> {
+  await sql`insert into room_joins (room_id, join_id, room_version, expires_ts)
+    values (${roomId}, ${joinId}, ${version.id}, ${expiresTs}::bigint)`.execute(tx.sql)
 }
 
-/** Notes that a join is over, whether or not it has succeeded. */
-export async function endRoomJoin(tx: Tx, roomId: RoomId): Promise<void> {
-  await sql`delete from room_joins where room_id = ${roomId}`.execute(tx.sql)
+/** Notes that a join is over, whether or not it has succeeded, and with it those whose process has died. */
+export async function endRoomJoin(tx: Tx, { roomId, joinId }: RoomJoin, now: number): Promise<void> {
+  await sql`delete from room_joins
+    where (room_id = ${roomId} and join_id = ${joinId}) or expires_ts <= ${now}::bigint`.execute(tx.sql)
 }
 
-/** Whether one of some rooms is being joined. */
-export async function isAnyBeingJoined(db: Db, roomIds: readonly RoomId[], now: number): Promise<boolean> {
-  const { rows } = await sql`select 1 from room_joins where room_id = any(${roomIds}::text[])
-    and expires_ts > ${now}::bigint limit 1`.execute(db.sql)
-  return rows.length > 0
+/** Those of some rooms that are being joined, with their versions. */
+export async function loadRoomsBeingJoined(
+  db: Db,
+  roomIds: readonly RoomId[],
+  now: number,
+): Promise<Map<RoomId, RoomVersion>> {
+  if (roomIds.length === 0) return new Map()
+  const { rows } = await sql<{ room_id: RoomId; room_version: string }>`select room_id, room_version from room_joins
+    where room_id = any(${roomIds}::text[]) and expires_ts > ${now}::bigint`.execute(db.sql)
+  return new Map(
+    rows.flatMap(({ room_id, room_version }) => {
+      const version = ROOM_VERSIONS.get(room_version)
+      return version ? [[room_id, version] as const] : []
+    }),
+  )
 }

@@ -7,6 +7,7 @@ import { FederationError } from '../../infra/federation-error.ts'
 import { loadEventsById } from '../../storage/events.ts'
 import { acceptReceived, type ReceivedState } from './accept-received.ts'
 import { askInTurn } from './ask-in-turn.ts'
+import type { JoinRace } from './join-race.ts'
 import { whileJoining } from './joins-under-way.ts'
 import { type PreparedMember, prepareMember } from './member-handshake.ts'
 import { requireResident } from './member-template.ts'
@@ -30,19 +31,24 @@ const SEND_TIMEOUT_MS = 600_000
 
 /**
  * Joins a room by way of the first server that can help, and stores the room as that server has it. If that leaves members out, the room can be used
- * at once, and complete-room.ts gets them. Throws what the servers refuse for, 404
+ * at once, and complete-room.ts gets them. Throws RoomArrived where another of `race` was first, what the servers refuse for, 404
  * M_NOT_FOUND when no server is known, 502 when none can be reached or answers what it should.
  * https://spec.matrix.org/v1.19/server-server-api/#joining-rooms
  */
-export async function joinRemoteRoom(app: App, join: RemoteJoin): Promise<void> {
-  await askInTurn(join.servers, async (server) => {
-    const prepared = await prepareMember(app, server, { ...join, membership: 'join' })
-    await whileJoining(app, join.roomId, () => joinThrough(app, server, prepared))
-  })
+export async function joinRemoteRoom(app: App, join: RemoteJoin, race: JoinRace): Promise<void> {
+  const { roomId } = join
+  const { signal } = race
+  await askInTurn(await race.order(join.servers), (server) =>
+    race.through(server, async () => {
+      const prepared = await prepareMember(app, server, { ...join, membership: 'join', signal })
+      const { version } = prepared
+      await whileJoining(app, { roomId, version }, () => joinThrough(app, server, { ...prepared, signal }))
+    }),
+  )
 }
 
-async function joinThrough(app: App, server: ServerName, { version, event }: PreparedMember): Promise<void> {
-  const answer = await sendJoin(app, server, { version, event, omitMembers: true })
+async function joinThrough(app: App, server: ServerName, { version, event, signal }: SentJoin): Promise<void> {
+  const answer = await sendJoin(app, server, { version, event, signal })
   try {
     await takeOver(app, { version, server, event, answer })
   } finally {
@@ -50,19 +56,18 @@ async function joinThrough(app: App, server: ServerName, { version, event }: Pre
   }
 }
 
-async function sendJoin(
-  app: App,
-  server: ServerName,
-  { version, event, omitMembers }: PreparedMember & { omitMembers: boolean },
-): Promise<JoinAnswer> {
+type SentJoin = PreparedMember & { signal?: AbortSignal | undefined }
+
+async function sendJoin(app: App, server: ServerName, { version, event, signal }: SentJoin): Promise<JoinAnswer> {
   const { room_id: roomId, event_id: eventId } = event
   const { body } = await app.federation.stream({
     destination: server,
     method: 'PUT',
     path: `/_matrix/federation/v2/send_join/${encodeURIComponent(roomId)}/${encodeURIComponent(eventId)}`,
-    query: { omit_members: omitMembers || undefined },
+    query: { omit_members: true },
     body: event.pdu,
     timeoutMs: SEND_TIMEOUT_MS,
+    ...(signal && { signal }),
   })
   return readJoinAnswer(app, { version, roomId }, body)
 }
@@ -116,7 +121,7 @@ export async function joinThroughOthers(app: App, join: RemoteJoin): Promise<voi
   await askInTurn(join.servers, async (server) => {
     const { version, event } = await prepareMember(app, server, { ...join, membership: 'join' })
     // What there is to know of the room is known here.
-    const answer = await sendJoin(app, server, { version, event, omitMembers: true })
+    const answer = await sendJoin(app, server, { version, event })
     await answer.spool.close()
     await receiveOwnJoin(app, server, await signedByResident(app, { version, server, event, answer }))
   })

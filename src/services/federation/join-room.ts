@@ -8,6 +8,7 @@ import { loadProfile } from '../../storage/profiles.ts'
 import { findMembership } from '../../storage/room-memberships.ts'
 import { joinRoom as joinOwnRoom } from '../rooms/join.ts'
 import { memberContent } from '../rooms/member-content.ts'
+import { RoomArrived, raceToJoin } from './join-race.ts'
 import { joinRemoteRoom, joinThroughOthers } from './join-remote-room.ts'
 import { locateRoom, type RoomLocation } from './locate-room.ts'
 
@@ -70,32 +71,17 @@ async function refusalOfGrant(join: () => Promise<unknown>): Promise<MatrixError
   }
 }
 
-/** Those who join a room at once get there one after the other: for the second it is here already. */
+/** Those who join a room at once do so side by side; once it is here, the others join it here. */
 async function joinElsewhere(app: App, request: JoinRequest, { roomId, servers }: RoomLocation): Promise<void> {
   const { userId, isGuest, content } = request
   if (isGuest) throw new MatrixError(403, 'M_GUEST_ACCESS_FORBIDDEN', 'Guests may not join rooms of other servers')
-  const joins = joinsOf(app)
-  const other = joins.get(roomId)
-  if (other) {
-    await other.catch(() => {})
+  const whole = await joinContent(app, userId, content)
+  try {
+    await raceToJoin(app, roomId, (race) => joinRemoteRoom(app, { roomId, userId, servers, content: whole }, race))
+  } catch (error) {
+    if (!(error instanceof RoomArrived)) throw error
     await joinRoom(app, { ...request, room: roomId, via: servers })
-    return
   }
-  const profiled = joinContent(app, userId, content)
-  const join = profiled.then((whole) => joinRemoteRoom(app, { roomId, userId, servers, content: whole }))
-  joins.set(roomId, join)
-  await join.finally(() => joins.delete(roomId))
-}
-
-type Joins = Map<RoomId, Promise<void>>
-
-const joinsOfServers = new WeakMap<App['rooms'], Joins>()
-
-/** The joins of a running server that are under way, by room. */
-function joinsOf(app: Pick<App, 'rooms'>): Joins {
-  const joins = joinsOfServers.get(app.rooms) ?? new Map()
-  joinsOfServers.set(app.rooms, joins)
-  return joins
 }
 
 async function joinContent(app: Pick<App, 'database'>, userId: UserId, content: JsonObject): Promise<JsonObject> {

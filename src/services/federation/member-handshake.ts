@@ -14,6 +14,8 @@ export type MemberWish = {
   membership: 'join' | 'leave' | 'knock'
   /** Of the member event, with `membership`. */
   content: JsonObject
+  /** Ends the request early. */
+  signal?: AbortSignal
 }
 
 /** A member event of our user, ready to be sent, and the version of its room. */
@@ -54,6 +56,7 @@ export async function prepareMember(app: App, server: ServerName, wish: MemberWi
     // To leave it does not matter which versions we speak.
     query: membership === 'leave' ? {} : { ver: spokenVersions(membership) },
     timeoutMs: TIMEOUT_MS,
+    ...(wish.signal && { signal: wish.signal }),
   })
   const parsed = answer.safeParse(said)
   if (!parsed.success) throw malformed(server, membership)

@@ -2,10 +2,9 @@ import type { Event } from '../../core/events/pdu.ts'
 import { isRoomId, type RoomId, type ServerName } from '../../core/ids.ts'
 import type { RoomVersion } from '../../core/room-versions.ts'
 import { findTransactionAnswer, storeInInbox, storeTransaction } from '../../storage/federation-inbox.ts'
-import { findJoinedUser } from '../../storage/room-memberships.ts'
+import { loadRoomsBeingJoined } from '../../storage/room-joins.ts'
 import { loadRoomVersions } from '../../storage/room-versions.ts'
-import { isServerAllowed } from './check-server-acl.ts'
-import { awaitJoins } from './joins-under-way.ts'
+import { refusalOfServer } from './may-send-into.ts'
 import { type EduApp, receiveEdus } from './receive-edu.ts'
 import { receiveFarewell } from './receive-farewell.ts'
 import { verifyEvents } from './verify-events.ts'
@@ -34,7 +33,9 @@ export async function receiveTransaction(app: InboxApp & EduApp, transaction: Re
   await receiveEdus(app, origin, edus)
   const { accepted, results } = await sort(app, origin, pdus)
   const answer = JSON.stringify({ pdus: results })
-  const rows = accepted.map(({ event_id, room_id, pdu }) => ({ event_id, room_id, origin, pdu: JSON.stringify(pdu) }))
+  const rows = accepted.map(({ event: { event_id, room_id, pdu }, isEarly }) => {
+    return { event_id, room_id, origin, pdu: JSON.stringify(pdu), is_early: isEarly }
+  })
   const now = app.clock.now()
   await app.database.write(async (tx) => {
     await storeTransaction(tx, { origin, txnId, now, answer })
@@ -47,7 +48,8 @@ export async function receiveTransaction(app: InboxApp & EduApp, transaction: Re
   return answer
 }
 
-type Sorted = { accepted: Event[]; results: Results }
+/** `isEarly`: it is of a room that is being joined, so that not even its server's right to send can be told yet. */
+type Sorted = { accepted: { event: Event; isEarly: boolean }[]; results: Results }
 
 /** Checks all that can be told without the room's history. */
 async function sort(app: InboxApp, origin: ServerName, pdus: readonly unknown[]): Promise<Sorted> {
@@ -56,22 +58,30 @@ async function sort(app: InboxApp, origin: ServerName, pdus: readonly unknown[])
     const roomId = roomIdOf(pdu)
     if (roomId !== undefined) ofRooms.set(roomId, [...(ofRooms.get(roomId) ?? []), pdu])
   }
-  await awaitJoins(app, [...ofRooms.keys()])
+  // In this order: a room whose join ends in between is known then.
+  const joining = await loadRoomsBeingJoined(app.database, [...ofRooms.keys()], app.clock.now())
   const versions = await loadRoomVersions(app.database, ofRooms.keys())
   const sorted: Sorted = { accepted: [], results: {} }
   for (const [roomId, ofRoom] of ofRooms) {
-    const version = versions.get(roomId)
-    const refusal = version ? await refusalOf(app, roomId, origin) : 'This server is not in that room'
-    await sortRoom(app, { version, roomId, pdus: ofRoom, refusal }, sorted)
+    const version = joining.get(roomId) ?? versions.get(roomId)
+    const isEarly = joining.has(roomId)
+    const refusal = version && !isEarly ? await refusalOfServer(app, roomId, origin) : undefined
+    await sortRoom(app, { version, roomId, pdus: ofRoom, refusal: version ? refusal : NOT_THERE, isEarly }, sorted)
   }
   return sorted
 }
 
-async function sortRoom(
-  app: InboxApp,
-  room: { version: RoomVersion | undefined; roomId: RoomId; pdus: unknown[]; refusal: string | undefined },
-  { accepted, results }: Sorted,
-): Promise<void> {
+const NOT_THERE = 'This server is not in that room'
+
+type SortedRoom = {
+  version: RoomVersion | undefined
+  roomId: RoomId
+  pdus: unknown[]
+  refusal: string | undefined
+  isEarly: boolean
+}
+
+async function sortRoom(app: InboxApp, room: SortedRoom, { accepted, results }: Sorted): Promise<void> {
   // Without the room there is no telling the ids of its events, but for those that say so.
   if (!room.version) {
     for (const pdu of room.pdus) {
@@ -85,7 +95,7 @@ async function sortRoom(
     const error = verified.ok ? await refusalOfEvent(app, verified.event, room) : verified.reason
     if (id !== undefined) results[id] = error === undefined ? {} : { error }
     const isTaken = verified.ok && room.refusal === undefined && verified.event.room_id === room.roomId
-    if (isTaken) accepted.push(verified.event)
+    if (isTaken) accepted.push({ event: verified.event, isEarly: room.isEarly })
   }
 }
 
@@ -97,13 +107,6 @@ async function refusalOfEvent(
 ): Promise<string | undefined> {
   if (refusal === undefined || !version || event.room_id !== roomId) return refusal
   return (await receiveFarewell(app, version, event)) ? undefined : refusal
-}
-
-/** Why a server may send nothing into a room. https://spec.matrix.org/v1.19/server-server-api/#server-access-control-lists-acls */
-async function refusalOf(app: InboxApp, roomId: RoomId, origin: ServerName): Promise<string | undefined> {
-  if (!(await isServerAllowed(app, roomId, origin))) return 'The room does not let your server take part'
-  const user = await findJoinedUser(app.database, { roomId, server: app.serverName, except: [] })
-  return user === undefined ? 'This server is not in that room' : undefined
 }
 
 function roomIdOf(pdu: unknown): RoomId | undefined {

@@ -7,10 +7,12 @@ import { FederationError } from '../../infra/federation-error.ts'
 import { createKeyedLimit } from '../../infra/keyed-limit.ts'
 import { finishInboxRoom, loadInbox, removeFromInbox, restInInbox } from '../../storage/federation-inbox.ts'
 import type { InboxRow } from '../../storage/federation-inbox-schema.ts'
+import { loadRoomsBeingJoined } from '../../storage/room-joins.ts'
 import { loadRoomVersions } from '../../storage/room-versions.ts'
 import { appendRemoteEvent, MissingEventsError } from '../rooms/append-remote-event.ts'
 import { PolicySignatureNeeded } from '../rooms/policy-server.ts'
 import type { TakingApp } from './append-with-help.ts'
+import { refusalOfServer } from './may-send-into.ts'
 import { takeEvent } from './take-event.ts'
 
 export type InboxApp = TakingApp & Pick<App, 'database' | 'clock' | 'random'>
@@ -34,6 +36,7 @@ const MOST_ATTEMPTS = 14
 const AT_ONCE_OF_SERVER = 8
 const WAITING_FOR_SERVER = 100
 const CROWDED_REST_MS = 5000
+const JOINING_REST_MS = 1000
 
 /** A room that waits, and what had arrived for it by then. */
 type Waiting = { arrivals: number; goOn: () => void }
@@ -51,7 +54,8 @@ export function createRoomWorker(app: InboxApp, holder: string): RoomWorker {
         const page = { roomId, holder, now: app.clock.now(), limit: PAGE, except: [...asked.keys()] }
         const found = await loadInbox(app.database, page)
         if (!found) return
-        const { arrivals, events } = found
+        const { arrivals } = found
+        const events = await checkEarly(app, roomId, found.events)
         if (events.length === 0 && asked.size > 0) await somethingHappens(roomId, arrivals, asked)
         else if (events.length === 0) {
           if (await app.database.write((tx) => finishInboxRoom(tx, { roomId, holder, arrivals }))) return
@@ -91,6 +95,22 @@ export function createRoomWorker(app: InboxApp, holder: string): RoomWorker {
       for (const [roomId, room] of waiting) if (arrivals.get(roomId) !== room.arrivals) room.goOn()
     },
   }
+}
+
+/** Leaves out what came while the room was being joined if its server may not send into the room, or the join has come to nothing. */
+async function checkEarly(app: InboxApp, roomId: RoomId, events: readonly InboxRow[]): Promise<readonly InboxRow[]> {
+  const early = events.filter(({ is_early }) => is_early)
+  if (early.length === 0) return events
+  const isBeingJoined = (await loadRoomsBeingJoined(app.database, [roomId], app.clock.now())).size > 0
+  const refused = new Set<InboxRow>()
+  for (const [origin, ofServer] of Map.groupBy(early, (row) => row.origin)) {
+    // Another attempt to join has begun.
+    if (isBeingJoined) await rest(app, ofServer[0]!, app.clock.now() + JOINING_REST_MS)
+    const isRefused = isBeingJoined || (await refusalOfServer(app, roomId, origin)) !== undefined
+    if (isRefused) for (const row of ofServer) refused.add(row)
+  }
+  if (!isBeingJoined) await app.database.write((tx) => removeFromInbox(tx, [...refused]))
+  return events.filter((row) => !refused.has(row))
 }
 
 /**

@@ -3,9 +3,12 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { pollUntil } from '../../../spec-tests/harness/poll-until.ts'
 import type { Event } from '../../core/events/pdu.ts'
 import type { ServerName } from '../../core/ids.ts'
+import { ROOM_VERSIONS } from '../../core/room-versions.ts'
 import { FederationError } from '../../infra/federation-error.ts'
 import { loadEventsById } from '../../storage/events.ts'
 import { storeInInbox } from '../../storage/federation-inbox.ts'
+import { beginRoomJoin, endRoomJoin } from '../../storage/room-joins.ts'
+import { ALICE } from '../rooms/test-reading-room.ts'
 import { createReceivingApp, createSharedRoom, REMOTE, type ReceivingApp } from './test-remote-server.ts'
 import { inboxOf } from './work-inbox.ts'
 
@@ -26,9 +29,9 @@ async function isStored(event: Event): Promise<boolean> {
 }
 
 /** An event comes by way of a server. */
-async function arrive(event: Event, origin: ServerName): Promise<void> {
+async function arrive(event: Event, origin: ServerName, { isEarly = false } = {}): Promise<void> {
   const { event_id, room_id } = event
-  const row = { event_id, room_id, origin, pdu: JSON.stringify(event.pdu) }
+  const row = { event_id, room_id, origin, pdu: JSON.stringify(event.pdu), is_early: isEarly }
   await app.database.write((tx) => storeInInbox(tx, [row], app.clock.now()))
   await inboxOf(app).look()
 }
@@ -133,4 +136,30 @@ test('a room that another process has taken, for this one stood still, is let go
     app.database.sql,
   )
   expect(rows).toEqual([{ leased_by: 'another' }])
+})
+
+test('what comes while the room is being joined waits for that, and is dropped if its server may not send it', async () => {
+  const room = await createSharedRoom(app)
+  await room.state('m.room.server_acl', { allow: ['*'], deny: [ELSE] }, ALICE)
+  const join = { roomId: room.roomId, joinId: 'one' }
+  const other = { roomId: room.roomId, joinId: 'other' }
+  const expiresTs = app.clock.now() + 60_000
+  const version = ROOM_VERSIONS.get('11')!
+  await app.database.write(async (tx) => {
+    await beginRoomJoin(tx, { ...join, version, expiresTs })
+    await beginRoomJoin(tx, { ...other, version, expiresTs })
+  })
+  const early = await room.make({ content: { body: 'early' } })
+  const forbidden = await room.make({ content: { body: 'forbidden' } })
+  await arrive(early, REMOTE, { isEarly: true })
+  await arrive(forbidden, ELSE, { isEarly: true })
+  await app.database.write((tx) => endRoomJoin(tx, join, app.clock.now()))
+  await inboxOf(app).look()
+  await inboxOf(app).idle()
+  expect(await isStored(early)).toBe(false)
+  await app.database.write((tx) => endRoomJoin(tx, other, app.clock.now()))
+  await inboxOf(app).look()
+  await inboxOf(app).idle()
+  expect([await isStored(early), await isStored(forbidden)]).toEqual([true, false])
+  expect(await waitingFor(forbidden)).toBeUndefined()
 })

@@ -1,0 +1,101 @@
+import { setTimeout as pause } from 'node:timers/promises'
+import type { App } from '../../app.ts'
+import type { RoomId, ServerName } from '../../core/ids.ts'
+import { FederationError } from '../../infra/federation-error.ts'
+
+/** Users of this server who join one room at the same time, each by way of the servers that they know: whoever gets there first brings it to all. */
+export type JoinRace = {
+  /** Ends what is still asked of other servers once the room is here. */
+  signal: AbortSignal
+  /** The servers by which to join, the best first; those that somebody waits for already come last. */
+  order(servers: readonly ServerName[]): Promise<ServerName[]>
+  /** Joins by way of a server, once nobody else does so. Throws RoomArrived once the room is here, and what that server failed in for somebody else, too. */
+  through<Result>(server: ServerName, join: () => Promise<Result>): Promise<Result>
+}
+
+/** The room is here, so it need not be joined by way of another server any more. */
+export class RoomArrived extends Error {}
+
+type Race = { runners: number; attempts: Map<ServerName, Promise<unknown>>; arrived: AbortController }
+
+/** For those whom a server answers that is only just being asked; large rooms are not to be fetched twice. */
+const HEAD_START_MS = 3000
+
+const racesOfServers = new WeakMap<App['rooms'], Map<RoomId, Race>>()
+
+/** Joins a room beside others who do so. Throws RoomArrived where another was first, in any process of this server. */
+export async function raceToJoin(
+  app: Pick<App, 'rooms' | 'stream'>,
+  roomId: RoomId,
+  join: (race: JoinRace) => Promise<void>,
+): Promise<void> {
+  const races = racesOfServers.get(app.rooms) ?? new Map<RoomId, Race>()
+  racesOfServers.set(app.rooms, races)
+  const race = races.get(roomId) ?? beginRace(races, roomId)
+  race.runners++
+  const stopListening = app.stream.subscribe((rows) => {
+    if (rows.some(({ kind, detail }) => kind === 'room_entered' && detail === roomId)) race.arrived.abort()
+  })
+  try {
+    await join(runnerIn(race))
+  } finally {
+    stopListening()
+    if (--race.runners === 0) end(races, roomId, race)
+  }
+}
+
+function beginRace(races: Map<RoomId, Race>, roomId: RoomId): Race {
+  const race = { runners: 0, attempts: new Map(), arrived: new AbortController() }
+  races.set(roomId, race)
+  race.arrived.signal.addEventListener('abort', () => end(races, roomId, race), { once: true })
+  return race
+}
+
+/** Who comes from now on finds the room here, or begins another race. */
+function end(races: Map<RoomId, Race>, roomId: RoomId, race: Race): void {
+  if (races.get(roomId) === race) races.delete(roomId)
+}
+
+function runnerIn({ attempts, arrived }: Race): JoinRace {
+  const { signal } = arrived
+  const arrival = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }))
+
+  async function through<Result>(server: ServerName, join: () => Promise<Result>): Promise<Result> {
+    for (let other = attempts.get(server); other; other = attempts.get(server)) {
+      const failure = await Promise.race([failureOf(other), arrival])
+      if (signal.aborted) throw new RoomArrived()
+      if (failure instanceof FederationError && failure.status === undefined) throw failure
+    }
+    const attempt = join()
+    attempts.set(server, attempt)
+    try {
+      const result = await attempt
+      arrived.abort()
+      return result
+    } catch (error) {
+      throw signal.aborted ? new RoomArrived() : error
+    } finally {
+      attempts.delete(server)
+    }
+  }
+
+  return {
+    signal,
+    async order(servers) {
+      const other = servers.map((server) => attempts.get(server)).find(Boolean)
+      if (other) await Promise.race([failureOf(other), arrival, pause(HEAD_START_MS, undefined, { ref: false })])
+      if (signal.aborted) throw new RoomArrived()
+      const isAsked = (server: ServerName) => attempts.has(server)
+      return [...servers.filter((server) => !isAsked(server)), ...servers.filter(isAsked)]
+    },
+    through,
+  }
+}
+
+/** What an attempt fails in, when it does; undefined when it succeeds. */
+function failureOf(attempt: Promise<unknown>): Promise<unknown> {
+  return attempt.then(
+    () => undefined,
+    (error) => error,
+  )
+}

@@ -1,0 +1,15 @@
+import type { App } from '../../app.ts'
+import type { RoomId, ServerName } from '../../core/ids.ts'
+import { findJoinedUser } from '../../storage/room-memberships.ts'
+import { isServerAllowed } from './check-server-acl.ts'
+
+/** Why a server may send nothing into a room. https://spec.matrix.org/v1.19/server-server-api/#server-access-control-lists-acls */
+export async function refusalOfServer(
+  app: Pick<App, 'database' | 'serverName'>,
+  roomId: RoomId,
+  origin: ServerName,
+): Promise<string | undefined> {
+  if (!(await isServerAllowed(app, roomId, origin))) return 'The room does not let your server take part'
+  const user = await findJoinedUser(app.database, { roomId, server: app.serverName, except: [] })
+  return user === undefined ? 'This server is not in that room' : undefined
+}
