@@ -58,7 +58,7 @@ export type RawAnswer = { contentType: string; content: Buffer }
 
 const HOUR_MS = 3_600_000
 /** The device that every user of a peer has. */
-export const DEVICE_ID = 'DEVICE'
+const DEVICE_ID = 'DEVICE'
 const ONE_TIME_KEY = 'signed_curve25519:AAAA'
 /** A picture of one pixel. */
 const PICTURE = Buffer.from(
