@@ -68,7 +68,9 @@ test('JSON: bounds, and no links', async () => {
   for (const answer of refused) expect(answer).toMatchObject({ status: 429, body: { errcode: 'M_LIMIT_EXCEEDED' } })
   const { id } = many.find((answer) => answer.status === 200)!.body
   expect((await text('GET', `${JSON_PATH}/${id}`, undefined, { 'Sec-Fetch-Dest': 'image' })).status).toBe(403)
-  expect((await text('GET', `${JSON_PATH}/${id}`, undefined, { 'Sec-Fetch-Dest': 'empty' })).status).toBe(200)
+  const read = await text('GET', `${JSON_PATH}/${id}`, undefined, { 'Sec-Fetch-Dest': 'empty' })
+  expect(read.status).toBe(200)
+  expect(read.headers.get('cache-control')).toBe('no-store')
 })
 
 test('text: with tags and the headers that browsers need', async () => {

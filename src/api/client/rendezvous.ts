@@ -1,12 +1,15 @@
 import { z } from 'zod'
 import { ForbiddenError, MatrixError } from '../../core/errors.ts'
 import { createRendezvous, endRendezvous, readRendezvous, writeRendezvous } from '../../services/devices/rendezvous.ts'
-import { type Call, route, type Session } from '../http/route.ts'
+import { networkOf } from '../http/network-of.ts'
+import { type Call, Reply, route, type Session } from '../http/route.ts'
 
 /** https://github.com/matrix-org/matrix-spec-proposals/pull/4388 */
 const PATH = '/_matrix/client/unstable/io.element.msc4388/rendezvous'
 
 const TYPE = 'application/json'
+/** Nobody on the way may answer with an earlier payload. */
+const NOT_KEPT = { 'Cache-Control': 'no-store' }
 const params = z.object({ sessionId: z.string().max(255) })
 const payload = z.object({ data: z.string() })
 const change = payload.extend({ sequence_token: z.string().max(255) })
@@ -42,7 +45,7 @@ const getRendezvous = route({
   async handle({ params, request }, app) {
     requireNotShown(request.headers)
     const { content: data, sequence_token, expires_ts } = await readRendezvous(app, params.sessionId)
-    return { data, sequence_token, expires_in_ms: expires_ts - app.clock.now() }
+    return new Reply(200, { data, sequence_token, expires_in_ms: expires_ts - app.clock.now() }, NOT_KEPT)
   },
 })
 
@@ -98,8 +101,8 @@ function requireNotShown(headers: Call<undefined, undefined, undefined, undefine
 }
 
 /** Whose sessions are counted together. */
-export function creatorOf(call: { session: Session | undefined; request: { ip: string } }): string {
-  return call.session?.userId ?? call.request.ip
+export function creatorOf(call: { session: Pick<Session, 'userId'> | undefined; request: { ip: string } }): string {
+  return call.session?.userId ?? networkOf(call.request.ip)
 }
 
 export const rendezvousEndpoints = [
