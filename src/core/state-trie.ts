@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { hash as digest } from 'node:crypto'
 
 /**
  * Room state as a persistent trie: a map from (type, state_key) to the nid of an event, of which a changed copy shares all but one path with
@@ -255,7 +255,7 @@ function entriesOf(changes: readonly TrieChange[]): Map<string, number> {
 function stateKeyHash(type: string, stateKey: string): string {
   const known = stateKey === '' ? emptyKeyHashes.get(type) : undefined
   if (known) return known
-  const hash = createHash('sha256').update(`${type}\0${stateKey}`).digest().toString('latin1', 0, 16)
+  const hash = digest('sha256', `${type}\0${stateKey}`, 'binary').slice(0, 16)
   if (stateKey === '' && emptyKeyHashes.size < 1000) emptyKeyHashes.set(type, hash)
   return hash
 }

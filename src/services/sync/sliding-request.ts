@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import type { DeviceId, RoomId, UserId } from '../../core/ids.ts'
 import type { RoomConfig } from '../../core/room-config.ts'
 import type { PresenceState } from '../../storage/presence-schema.ts'
@@ -64,5 +64,5 @@ export function slidingRequest(asked: Omit<SlidingRequest, 'shape'>): SlidingReq
 function shapeOf({ lists, subscriptions, extensions }: Omit<SlidingRequest, 'shape'>): string {
   const { accountData, receipts, typing } = extensions
   const asked = [[...lists], [...subscriptions].sort(([a], [b]) => (a < b ? -1 : 1)), accountData, receipts, typing]
-  return createHash('sha256').update(JSON.stringify(asked)).digest('base64url').slice(0, 22)
+  return hash('sha256', JSON.stringify(asked), 'base64url').slice(0, 22)
 }
