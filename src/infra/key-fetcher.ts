@@ -17,10 +17,10 @@ import { createSingleFlight } from './single-flight.ts'
 /** Asks servers for their keys, or notaries for those of servers that do not answer. */
 export type KeyFetcher = {
   /**
-   * All keys that the servers of these keys publish. Servers that failed lately are left alone; for requests they are asked all the same, a few seconds
-   * later. Throws M_LIMIT_EXCEEDED while too many requests wait for keys.
+   * Has all keys kept that the servers of these keys publish. Servers that were asked lately are left alone; for requests they are asked all the same, a
+   * few seconds later. Throws M_LIMIT_EXCEEDED while too many requests wait for keys.
    */
-  fetch(missing: readonly WantedKey[]): Promise<ServerKeyRow[]>
+  fetch(missing: readonly WantedKey[]): Promise<void>
 }
 
 /** Of those who make requests, and of those whose events come along. */
@@ -46,6 +46,8 @@ export function createKeyFetcher(from: {
   serverName: ServerName
   notaries: readonly ServerName[]
   clock: Clock
+  /** Stores keys. A server counts as asked only after that: until then others would ask nobody, and find nothing. */
+  keep(rows: readonly ServerKeyRow[]): Promise<void>
 }): KeyFetcher {
   const asked = new LRUCache<ServerName, Trouble>({ max: 50_000 })
   const singleFlight = createSingleFlight<ServerKeyRow[]>()
@@ -72,6 +74,7 @@ export function createKeyFetcher(from: {
 
   async function askNow(serverName: ServerName): Promise<ServerKeyRow[]> {
     const rows = await fetchFromServer(from, serverName).catch(() => [])
+    if (rows.length > 0) await from.keep(rows)
     const failures = rows.length > 0 ? 0 : (asked.get(serverName)?.failures ?? 0) + 1
     asked.set(serverName, { at: from.clock.now(), failures })
     return rows
@@ -91,7 +94,7 @@ export function createKeyFetcher(from: {
     return last ? Math.max(0, last.at + SHORTEST_PAUSE_MS - from.clock.now()) : 0
   }
 
-  async function fetchAll(missing: readonly WantedKey[]): Promise<ServerKeyRow[]> {
+  async function fetchAll(missing: readonly WantedKey[]): Promise<void> {
     const wanted = new Map(missing.filter(mayAsk).map((key) => [key.serverName, key]))
     const rows = (await Promise.all([...wanted.values()].map(askServer))).flat()
     const silent = new Set(wanted.keys())
@@ -100,10 +103,9 @@ export function createKeyFetcher(from: {
       const left = missing.filter(({ serverName }) => silent.has(serverName) && serverName !== notary)
       if (left.length === 0) break
       const told = await fetchFromNotary(from, notary, left).catch(() => [])
-      rows.push(...told)
+      if (told.length > 0) await from.keep(told)
       for (const { server_name } of told) silent.delete(server_name)
     }
-    return rows
   }
 
   return {

@@ -28,9 +28,9 @@ afterAll(async () => {
   await database.close()
 })
 
-function setUp(notaries: ServerName[] = []) {
+function setUp(notaries: ServerName[] = [], kept = database) {
   const clock = fixedClock(NOW)
-  const from = { database, federation: network.connect(), serverName: US, signingKey: OUR_KEY, notaries, clock }
+  const from = { database: kept, federation: network.connect(), serverName: US, signingKey: OUR_KEY, notaries, clock }
   return { clock, ring: createKeyRing(from), another: () => createKeyRing(from) }
 }
 
@@ -162,6 +162,27 @@ test('requests with keys that nobody knows do not pile up, and those of one netw
   expect(await findFrom(NETWORK, peer)).not.toContain(undefined)
   expect(isAsked()).toBe(16)
 })
+
+test('an event that comes while its server’s keys are on their way into the database is not refused', async () => {
+  const [storing, stored, askedAgain] = [0, 1, 2].map(() => Promise.withResolvers<void>()) as [Gate, Gate, Gate]
+  const write: Database['write'] = async (work) => {
+    storing.resolve()
+    await stored.promise
+    return database.write(work)
+  }
+  const { ring } = setUp([], { ...database, write })
+  const peer = await peerWith((name) => {
+    if (peer.asked.length > 1) askedAgain.resolve()
+    return keyAnswer(name, { inUse: [first] })
+  })
+  const request = ring.find([wanted(peer, first, { usedFrom: NETWORK })])
+  await storing.promise
+  const event = ring.find([wanted(peer, first)])
+  await Promise.race([event, askedAgain.promise])
+  stored.resolve()
+  expect([...(await request), ...(await event)]).not.toContain(undefined)
+})
+type Gate = PromiseWithResolvers<void>
 
 /** https://spec.matrix.org/v1.19/server-server-api/#querying-keys-through-another-server */
 test('the keys of a server that is gone come from a notary, if both have signed them', async () => {

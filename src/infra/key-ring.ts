@@ -51,7 +51,10 @@ export function createKeyRing(from: {
   clock: Clock
 }): KeyRing {
   const cache = new LRUCache<ServerName, KnownKeys>({ max: MAX_SERVERS })
-  const fetcher = createKeyFetcher(from)
+  const fetcher = createKeyFetcher({
+    ...from,
+    keep: (rows) => from.database.write((tx) => storeServerKeys(tx, rows)),
+  })
 
   async function find(wanted: readonly WantedKey[]): Promise<(KeyObject | undefined)[]> {
     const known = await load([...new Set(wanted.map(({ serverName }) => serverName))])
@@ -89,10 +92,10 @@ export function createKeyRing(from: {
 
   /** Asks the servers of these keys for all that they have, and keeps it. */
   async function refresh(missing: readonly WantedKey[]): Promise<Map<ServerName, KnownKeys>> {
-    const fetched = await fetcher.fetch(missing)
-    if (fetched.length > 0) await from.database.write((tx) => storeServerKeys(tx, fetched))
-    for (const row of fetched) cache.delete(row.server_name)
-    return load([...new Set(missing.map(({ serverName }) => serverName))])
+    const servers = [...new Set(missing.map(({ serverName }) => serverName))]
+    await fetcher.fetch(missing)
+    for (const server of servers) cache.delete(server)
+    return load(servers)
   }
 
   return {
