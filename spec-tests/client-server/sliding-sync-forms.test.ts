@@ -193,3 +193,28 @@ test.each(FORMS)(
     await again.sync()
   },
 )
+
+test.each(FORMS)('windows follow what happens to the list, in the %s form', async (form) => {
+  const alice = await registerUser(url)
+  const create = async (): Promise<string> => (await alice.post(`${v3}/createRoom`, {})).room_id
+  const [last, middle, first] = [await create(), await create(), await create()]
+  const window = (from: number, to: number) => ({
+    ...(form === 'stable' ? { range: [from, to] } : { ranges: [[from, to]] }),
+    timeline_limit: 1,
+    required_state: NOTHING[form],
+  })
+  const second = slidingClient(alice, { form, connId: 'the second room' })
+  const top = slidingClient(alice, { form, connId: 'the first room' })
+  expect(Object.keys((await second.sync({ lists: { all: window(1, 1) } })).rooms)).toEqual([middle])
+  expect(Object.keys((await top.sync({ lists: { all: window(0, 0) } })).rooms)).toEqual([first])
+  // The last room rises to the top, and the one that was there takes the second place.
+  await sendText(alice, last, 'up')
+  const risen = await second.until((body) => first in body.rooms)
+  expect(Object.keys(risen.rooms)).toEqual([first])
+  expect(risen.rooms[first].initial).toBe(true)
+  expect(Object.keys((await top.until((body) => last in body.rooms)).rooms)).toEqual([last])
+  // More rooms rise than have a place.
+  for (const roomId of [first, middle]) await sendText(alice, roomId, 'up, too')
+  const highest = await top.until((body) => middle in body.rooms)
+  expect(Object.keys(highest.rooms)).toEqual([middle])
+})

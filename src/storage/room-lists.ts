@@ -39,8 +39,15 @@ export type Window = readonly [first: number, last: number]
 /** Whose list it is, and which connection's knowledge is of interest. */
 export type ListReader = { userId: UserId; connection: number | undefined }
 
-/** What is wanted of a user's list: its rooms in `windows`. `newsOnly`: only those of which the connection does not know all. */
-export type ListWindow = { filter: RoomListFilter; windows: readonly Window[]; newsOnly: boolean }
+/** What is wanted of a user's list: its rooms in `windows`. */
+export type ListWindow = {
+  filter: RoomListFilter
+  windows: readonly Window[]
+  /** Only those of which the connection does not know all. */
+  newsOnly: boolean
+  /** For `newsOnly`: where alone there can be any, as nothing has happened in others since; then all of these that are in the list are in its windows. */
+  touched?: readonly RoomId[] | undefined
+}
 
 /** How many rooms a filtered list has, and which are in its windows, the one with the newest event first. */
 export type ListedWindow = { count: number; rooms: ListedRoom[] }
@@ -55,7 +62,7 @@ type WindowOfReader = { reader: ListReader; wanted: ListWindow }
 const loadTogether = readTogether<WindowOfReader, ListedWindow>(
   async (db, all) => {
     const found = new Map<WindowOfReader, ListedWindow>()
-    const alike = Map.groupBy(all, ({ wanted }) => JSON.stringify([wanted.filter, wanted.windows, wanted.newsOnly]))
+    const alike = Map.groupBy(all, ({ wanted }) => JSON.stringify(wanted))
     await Promise.all(
       [...alike.values()].map(async (some) => {
         const lists = await loadWindows(
@@ -75,18 +82,28 @@ const loadTogether = readTogether<WindowOfReader, ListedWindow>(
  * How the database goes about it must not depend on what it believes to know of the tables, which may be nothing yet: the limit is hidden in a query, which
  * speaks for the index that has the order, and `offset 0` keeps it from anything but looking up one room after the other.
  */
-async function loadWindows(
-  db: Db,
-  readers: readonly ListReader[],
-  { filter, windows, newsOnly }: ListWindow,
-): Promise<ListedWindow[]> {
-  const end = Math.max(0, ...windows.map(([, last]) => last + 1))
-  const isShown = sql`exists (select 1 from unnest(${windows.map(([first]) => first)}::bigint[], ${windows.map(([, last]) => last)}::bigint[])
-    as ranges(first, last) where place between first and last)`
+async function loadWindows(db: Db, readers: readonly ListReader[], wanted: ListWindow): Promise<ListedWindow[]> {
+  const { touched, filter } = wanted
   const { rows } = await sql<
     Row & { reader_place: number; count: number }
   >`select reader.place as reader_place, answer.* from ${unnested(readers)}
-    cross join lateral (with settled as (
+    cross join lateral (with ${touched ? touchedRooms(filter, touched) : roomsInWindows(wanted)}
+    select count, shown.* from (select count(*)::int as count from room_lists
+      where user_id = reader.user_id and is_listed ${conditions(filter)}) as counted left join shown on true) as answer
+    order by reader.place, answer.place`.execute(db.sql)
+  const ofReaders = Map.groupBy(rows, (row) => row.reader_place)
+  return readers.map((_, place) => {
+    const own = ofReaders.get(place + 1) ?? []
+    return { count: own[0]?.count ?? 0, rooms: own.filter((row) => row.room_id !== null).map(listedRoom) }
+  })
+}
+
+/** The rooms in the windows of a list, as `shown`. */
+function roomsInWindows({ filter, windows, newsOnly }: ListWindow): RawBuilder<unknown> {
+  const end = Math.max(0, ...windows.map(([, last]) => last + 1))
+  const isShown = sql`exists (select 1 from unnest(${windows.map(([first]) => first)}::bigint[], ${windows.map(([, last]) => last)}::bigint[])
+    as ranges(first, last) where place between first and last)`
+  return sql`settled as (
       select room_id, activity as place_by from room_lists where user_id = reader.user_id and is_listed ${conditions(filter)}
         and not (membership = 'join' and room_id in (select room_id from active_rooms))
       order by activity desc, room_id limit (select ${Math.min(end, MOST_ROOMS)}::bigint)
@@ -100,16 +117,17 @@ async function loadWindows(
       from (select * from settled union all select * from active) as both_kinds
     ), shown as (
       select ${COLUMNS}, place from (select * from placed where ${isShown} offset 0) as wanted
-      cross join lateral (${LISTED_ROOM}) as listed ${KNOWN_OF_ROOM} ${newsOnly ? IS_NEWS : sql``}
-    )
-    select count, shown.* from (select count(*)::int as count from room_lists
-      where user_id = reader.user_id and is_listed ${conditions(filter)}) as counted left join shown on true) as answer
-    order by reader.place, answer.place`.execute(db.sql)
-  const ofReaders = Map.groupBy(rows, (row) => row.reader_place)
-  return readers.map((_, place) => {
-    const own = ofReaders.get(place + 1) ?? []
-    return { count: own[0]?.count ?? 0, rooms: own.filter((row) => row.room_id !== null).map(listedRoom) }
-  })
+      cross join lateral (${listedRoomOf()}) as listed ${KNOWN_OF_ROOM} ${newsOnly ? IS_NEWS : sql``}
+    )`
+}
+
+/** Those of some rooms that are in the list and of which the connection does not know all, as `shown`. */
+function touchedRooms(filter: RoomListFilter, touched: readonly RoomId[]): RawBuilder<unknown> {
+  return sql`shown as (
+      select ${COLUMNS}, touched.place from unnest(${touched}::text[]) with ordinality as touched(room_id, place)
+      cross join lateral (select touched.room_id offset 0) as wanted
+      cross join lateral (${listedRoomOf(sql`and is_listed ${conditions(filter)}`)}) as listed ${KNOWN_OF_ROOM} ${IS_NEWS}
+    )`
 }
 
 function unnested(readers: readonly ListReader[]): RawBuilder<unknown> {
@@ -122,13 +140,26 @@ const MOST_ROOMS = 1_000_000
 
 /** Some rooms of a user, whether or not in lists. A room with which the user has nothing to do is left out. */
 export async function loadListedRooms(db: Db, reader: ListReader, roomIds: readonly RoomId[]): Promise<ListedRoom[]> {
-  if (roomIds.length === 0) return []
-  const { rows } = await sql<Row>`select ${COLUMNS} from ${unnested([reader])}
-    cross join unnest(${[...new Set(roomIds)]}::text[]) as wanted(room_id)
-    cross join lateral (${LISTED_ROOM}) as listed ${KNOWN_OF_ROOM}
-    where is_listed or was_joined or known.membership <> ''`.execute(db.sql)
-  return rows.map(listedRoom)
+  return roomIds.length === 0 ? [] : loadRoomsTogether(db, { reader, roomIds: new Set(roomIds) })
 }
+
+const loadRoomsTogether = readTogether<{ reader: ListReader; roomIds: ReadonlySet<RoomId> }, ListedRoom[]>(
+  async (db, all) => {
+    const pairs = all.flatMap(({ reader, roomIds }, place) =>
+      [...roomIds].map((roomId) => ({ ...reader, roomId, place })),
+    )
+    const { rows } = await sql<Row & { reader_place: number }>`select reader.place as reader_place, ${COLUMNS}
+      from unnest(${pairs.map(({ userId }) => userId)}::text[], ${pairs.map(({ connection }) => connection ?? 0)}::bigint[],
+        ${pairs.map(({ roomId }) => roomId)}::text[], ${pairs.map(({ place }) => place)}::int[])
+        as reader(user_id, connection_nid, room_id, place)
+      cross join lateral (select reader.room_id offset 0) as wanted
+      cross join lateral (${listedRoomOf()}) as listed ${KNOWN_OF_ROOM}
+      where is_listed or was_joined or known.membership <> ''`.execute(db.sql)
+    const ofReaders = Map.groupBy(rows, (row) => row.reader_place)
+    return all.map((_, place) => (ofReaders.get(place) ?? []).map(listedRoom))
+  },
+  { most: 50, of: 'turn' },
+)
 
 type Row = {
   room_id: RoomId
@@ -147,10 +178,12 @@ type Row = {
   known_members: number[]
 }
 
-/** The room that a row of `wanted` names, in the list of the user that one of `reader` names. */
-const LISTED_ROOM = sql`select room_lists.*, heads.state_root, heads.next_order, heads.bump from room_lists left join lateral
-    (select state_root, next_order, bump from room_heads where room_heads.room_id = room_lists.room_id offset 0) as heads on true
-  where user_id = reader.user_id and room_lists.room_id = wanted.room_id offset 0`
+/** The room that a row of `wanted` names, in the list of the user that one of `reader` names; `further`: what has to hold of it. */
+function listedRoomOf(further: RawBuilder<unknown> = sql``): RawBuilder<unknown> {
+  return sql`select room_lists.*, heads.state_root, heads.next_order, heads.bump from room_lists left join lateral
+      (select state_root, next_order, bump from room_heads where room_heads.room_id = room_lists.room_id offset 0) as heads on true
+    where user_id = reader.user_id and room_lists.room_id = wanted.room_id ${further} offset 0`
+}
 
 const COLUMNS = sql`listed.room_id, listed.membership, event_nid, listed.activity, bump, listed.state_root, next_order,
   known.membership as known_membership, known.state_root as known_root, known.event_order as known_order,

@@ -57,7 +57,9 @@ export async function slidingAnswer(
   const direct = await directRooms(app, viewer.userId)
   const isAsBefore = connection?.shape === shape
   const newsOnly = isAsBefore && !news.rows.some(({ kind, detail }) => kind === 'account_data' && detail === 'm.direct')
-  const { counts, matched } = await findWindows(app, reader, request, { direct, newsOnly })
+  const isWhole = !connection || connection.answer % WHOLE_EVERY === 0
+  const touched = isWhole ? undefined : touchedRooms(news, viewer)
+  const { counts, matched } = await findWindows(app, reader, request, { direct, newsOnly, touched })
   await addDepartures(app, viewer, { matched, news, reader, places })
   const plans = planRooms(matched, { places, direct, extensions: request.extensions })
   const live = new Set(news.rows.flatMap(({ kind, ref }) => (kind === 'event' ? (ref ?? []) : [])))
@@ -87,6 +89,20 @@ export async function slidingAnswer(
     isNews: !isAsBefore || rooms.size > 0 || hasExtensionNews(extensions),
     changes: isAsBefore && known.size === 0 ? undefined : { rooms: known, configs: storedConfigs(places), shape },
   }
+}
+
+/** So often lists are looked through whole whatever happened: a room that could not be read comes once it can. */
+const WHOLE_EVERY = 16
+
+/** The rooms in which something has happened; undefined: the user has come or gone, or stored something, which may move others into lists. */
+function touchedRooms({ rows }: SlidingNews, { userId }: SyncViewer): RoomId[] | undefined {
+  const touched = new Set<RoomId>()
+  for (const { kind, room_id, user_id } of rows) {
+    const isOfState = kind === 'event' || kind === 'state'
+    if (user_id === userId && (isOfState || kind === 'account_data')) return undefined
+    if (room_id !== null && (isOfState || kind === 'room_complete' || kind === 'room_partial')) touched.add(room_id)
+  }
+  return [...touched].sort()
 }
 
 function storedConfigs({ configs }: ConfigPlaces): string {

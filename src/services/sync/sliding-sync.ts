@@ -161,7 +161,8 @@ async function reply(
   const { changes, ...rest } = told
   const { connection_nid: nid } = connection
   // A client that has gone away asks again, and gets what it would have got.
-  if (!changes || request.signal.aborted) {
+  if (changes && request.signal.aborted) return { ...rest, connection, pos: request.pos! }
+  if (!changes) {
     return { ...rest, connection, pos: slidingPos({ connection: nid, answer: connection.answer, position: to }) }
   }
   if (JSON.parse(changes.configs).length > MAX_CONFIGS) throw unknownPos()

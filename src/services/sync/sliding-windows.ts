@@ -4,7 +4,7 @@ import type { RoomConfig } from '../../core/room-config.ts'
 import { combineConfigs } from '../../core/room-config.ts'
 import { type ListedRoom, type ListReader, loadListedRooms, loadListWindow } from '../../storage/room-lists.ts'
 import { listFilter } from './sliding-filters.ts'
-import type { SlidingRequest } from './sliding-request.ts'
+import type { SlidingList, SlidingRequest } from './sliding-request.ts'
 
 /** A room that some list or subscription of a request matches. */
 export type MatchedRoom = {
@@ -18,12 +18,19 @@ export type MatchedRoom = {
 /** How many rooms each list has, and the rooms in windows and subscriptions. */
 export type Windows = { counts: Map<string, number>; matched: Map<RoomId, MatchedRoom> }
 
-/** Looks up what a request asks for. `newsOnly`: leaves rooms out of which the connection knows all, and what it asked for is the same as before. */
+/**
+ * Looks up what a request asks for. `newsOnly`: leaves rooms out of which the connection knows all, and what it asked for is the same as before.
+ * `touched`: for that, where alone something has happened since the connection's last answer; undefined: that may have moved rooms into lists.
+ */
 export async function findWindows(
   app: Pick<App, 'database'>,
   reader: ListReader,
   request: Pick<SlidingRequest, 'lists' | 'subscriptions'>,
-  { direct, newsOnly }: { direct: ReadonlySet<RoomId>; newsOnly: boolean },
+  {
+    direct,
+    newsOnly,
+    touched,
+  }: { direct: ReadonlySet<RoomId>; newsOnly: boolean; touched: readonly RoomId[] | undefined },
 ): Promise<Windows> {
   const lists = [...request.lists]
   const [subscribed, ...windows] = await Promise.all([
@@ -33,6 +40,7 @@ export async function findWindows(
         filter: await listFilter(app, reader.userId, { filter, direct }),
         windows,
         newsOnly,
+        touched: touched && newsOnly && beginsWith(touched.length, { filter, windows }) ? touched : undefined,
       }),
     ),
   ])
@@ -60,4 +68,11 @@ export async function findWindows(
       ]),
     ),
   }
+}
+
+/** Whether the rooms with the newest events, so many, are in a list's window as far as they are in the list, and no other room's place there depends on what they are. */
+function beginsWith(count: number, { filter, windows }: Pick<SlidingList, 'filter' | 'windows'>): boolean {
+  const [window, ...others] = windows
+  const followsState = filter.isEncrypted !== undefined || filter.name !== undefined || filter.spaces !== undefined
+  return !followsState && window !== undefined && others.length === 0 && window[0] === 0 && count <= window[1] + 1
 }
