@@ -32,8 +32,8 @@ export const REQUEST_KINDS = {
   public_rooms: /\/v1\/publicRooms/,
   hierarchy: /\/v1\/hierarchy\//,
   timestamp_to_event: /\/v1\/timestamp_to_event\//,
-  media: /\/media\/download\//,
-  policy: /^\/_matrix\/policy\/v1\/sign/,
+  media: /\/media\/(v3\/)?download\//,
+  policy: /^\/_matrix\/policy\//,
 } as const
 export type RequestKind = keyof typeof REQUEST_KINDS
 
@@ -58,7 +58,7 @@ export type RawAnswer = { contentType: string; content: Buffer }
 
 const HOUR_MS = 3_600_000
 /** The device that every user of a peer has. */
-const DEVICE_ID = 'DEVICE'
+export const DEVICE_ID = 'DEVICE'
 const ONE_TIME_KEY = 'signed_curve25519:AAAA'
 /** A picture of one pixel. */
 const PICTURE = Buffer.from(

@@ -178,7 +178,7 @@ function isRaw(answer: unknown): answer is RawAnswer {
 const ANSWERED = Symbol('answered')
 
 /** For lies that lie only now and then. */
-function answerBadly(response: ServerResponse, answer: BadAnswer): typeof ANSWERED {
+export function answerBadly(response: ServerResponse, answer: BadAnswer): typeof ANSWERED {
   BAD_ANSWERS[answer](response)
   return ANSWERED
 }

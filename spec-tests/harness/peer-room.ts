@@ -41,8 +41,10 @@ export class PeerRoom {
     this.#signer = signer
     this.version = ROOM_VERSIONS.get(version)!
     this.creator = `@creator:${signer.serverName}` as UserId
-    const content = { room_version: version, ...(!this.version.implicitCreator && { creator: this.creator }) }
-    const named = this.version.roomIdIsCreateHash ? undefined : (`!${randomUUID()}:${signer.serverName}` as RoomId)
+    // Of two rooms that are made in the same millisecond, the ids are not the same.
+    const name = randomUUID()
+    const content = { room_version: version, ...(!this.version.implicitCreator && { creator: this.creator }), name }
+    const named = this.version.roomIdIsCreateHash ? undefined : (`!${name}:${signer.serverName}` as RoomId)
     const create = this.#build({ type: 'm.room.create', state_key: '', content, prev_events: [] }, named)
     this.roomId = create.room_id
     this.#head = create.event_id

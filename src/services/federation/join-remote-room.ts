@@ -82,7 +82,13 @@ async function takeOver(app: App, { version, server, event, answer }: Joined): P
   })
   if (answer.membersOmitted) await addCitedMembers(app, signed, state)
   const partial = answer.membersOmitted ? { via: server, servers: othersIn(app, server, answer) } : undefined
-  const outcome = await storeJoinedRoom(app, { version, event: signed, state: [...state.values()], partial })
+  const outcome = await storeJoinedRoom(app, { version, event: signed, state: [...state.values()], partial }).catch(
+    (error: unknown) => {
+      if (!(error instanceof ForbiddenError)) throw error
+      // That server let the user in: it is not the user who is at fault, and another server may do better.
+      throw new FederationError(`${server} answers a state that does not allow the join: ${error.message}`)
+    },
+  )
   if (outcome === 'stored') return
   // Somebody else has brought this server into the room meanwhile: the event is one of many now.
   await receiveOwnJoin(app, server, signed)

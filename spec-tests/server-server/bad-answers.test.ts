@@ -1,0 +1,260 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { BAD_ANSWERS, type BadAnswer } from '../harness/bad-answers.ts'
+import { registerUser, type TestUser } from '../harness/client.ts'
+import { ERRANDS, type Errand, type ErrandName, type Scene, setScene } from '../harness/errands.ts'
+import { startFederation } from '../harness/federation.ts'
+import type { TestHearth } from '../harness/hearth.ts'
+import type { Asked, RequestKind } from '../harness/honest-answers.ts'
+import { answerBadly, type LyingServer, startLyingServer } from '../harness/lying-server.ts'
+import { pollUntil } from '../harness/poll-until.ts'
+import { forgetPeak, peakMemory } from '../harness/process-memory.ts'
+import { eventPath, roomPath } from '../harness/rooms.ts'
+
+/** Servers that answer badly, each in its own way, to whatever Hearth asks of them, all at the same time; docs/federation-faults.md. */
+
+/** These keep Hearth waiting for as long as it is willing to wait. */
+const SLOW: readonly BadAnswer[] = ['silent', 'stalled', 'trickling']
+/** Waits of a minute are for the long run: `BAD_ANSWERS=all`. */
+const LONGEST: readonly ErrandName[] = ['invite', 'the second half of a join', 'the second half of a knock']
+const isLongRun = process.env.BAD_ANSWERS === 'all'
+/** How long a client may wait, with what a machine that others load takes by itself. */
+const BOUND_MS = isLongRun ? 120_000 : 90_000
+const PATIENCE_MS = 120_000
+/** What a server may need for all of that beyond what it needs anyway, in MiB. */
+const MEMORY_MIB = 400
+/** Scenes that are set at once. */
+const AT_ONCE = 6
+
+type Refusal = { status: number; errcode: string }
+/** What a client hears of refusals; anything else is a failure of the other server: 502. */
+const REFUSALS: { [way in BadAnswer]?: Refusal } = {
+  'a refusal': { status: 403, errcode: 'M_FORBIDDEN' },
+  'a refusal that nests deeply': { status: 403, errcode: 'M_FORBIDDEN' },
+  'a refusal without a word': { status: 403, errcode: 'M_UNKNOWN' },
+  'a refusal without JSON': { status: 403, errcode: 'M_UNKNOWN' },
+  'a refusal of wrong types': { status: 403, errcode: 'M_UNKNOWN' },
+  'an errcode that is none': { status: 403, errcode: 'M_UNKNOWN' },
+  'not found': { status: 404, errcode: 'M_NOT_FOUND' },
+  'an endless error': { status: 404, errcode: 'M_UNKNOWN' },
+  'not found without JSON': { status: 404, errcode: 'M_UNKNOWN' },
+  'too many requests': { status: 429, errcode: 'M_LIMIT_EXCEEDED' },
+  'too many requests without JSON': { status: 429, errcode: 'M_UNKNOWN' },
+}
+const BAD_GATEWAY: Refusal = { status: 502, errcode: 'M_UNKNOWN' }
+const NOT_FOUND: Refusal = { status: 404, errcode: 'M_NOT_FOUND' }
+
+function expectedOf(errand: ErrandName, way: BadAnswer): Refusal | undefined {
+  const { failure } = ERRANDS[errand]
+  const refusal = REFUSALS[way]
+  if (failure === 'none') return undefined
+  if (failure === 'not found') return NOT_FOUND
+  const isOfDirectory = errand === 'alias' || errand === 'join by alias'
+  if (refusal?.status === 404 && (isOfDirectory || errand === 'file' || errand === 'thumbnail')) return NOT_FOUND
+  if (refusal?.status === 429 && failure === 'in turn') return BAD_GATEWAY
+  return refusal ?? BAD_GATEWAY
+}
+
+/** Among values of all types some are of the right type: a profile may have a name, and a knock is answered by almost anything. */
+function mayBeRight(way: BadAnswer): boolean {
+  return /^of .*wrong types/.test(way)
+}
+
+let federation: Awaited<ReturnType<typeof startFederation>>
+let hearth: TestHearth
+/** A server that answers, and a user in its room. */
+let healthy: LyingServer
+let memoryBefore: number
+
+type Outcome = { status: number; errcode?: string; tookMs: number; body: unknown }
+/** A scene under a bad answer, and what became of each errand. */
+type Trial = {
+  scene: Scene
+  outcomes: Map<ErrandName, Outcome | Error>
+  missed: Awaited<ReturnType<typeof sendWithGap>>
+  /** What the server is answered whose new key cannot be had. */
+  asUnknown: unknown[]
+}
+const trials = new Map<BadAnswer, Promise<Trial>>()
+
+/** Ways that are much like others are for the long run. */
+const ALIKE: readonly BadAnswer[] = [
+  'stalled',
+  'nothing at all',
+  'no UTF-8',
+  'a text',
+  'a number',
+  'a list',
+  'of other wrong types',
+  'of wrong types again',
+  'of wrong types once more',
+  'a huge text',
+  'a server error without JSON',
+  'unauthorized',
+  'a refusal without a word',
+  'a refusal without JSON',
+  'a refusal of wrong types',
+  'a refusal that nests deeply',
+  'an errcode that is none',
+  'not found without JSON',
+  'too many requests without JSON',
+]
+const only = process.env.ONLY?.split(',')
+const ways = (Object.keys(BAD_ANSWERS) as BadAnswer[]).filter((way) =>
+  only ? only.includes(way) : isLongRun || !ALIKE.includes(way),
+)
+const errandsUnder = (way: BadAnswer) =>
+  (Object.keys(ERRANDS) as ErrandName[]).filter(
+    (name) => isLongRun || way === 'trickling' || !SLOW.includes(way) || !LONGEST.includes(name),
+  )
+
+beforeAll(async () => {
+  federation = await startFederation()
+  hearth = await federation.hearth()
+  healthy = await startLyingServer(federation)
+  const scenes = await inTurns(ways, async (way): Promise<[BadAnswer, Scene]> => {
+    const [peer, user] = await Promise.all([startLyingServer(federation), registerUser(hearth.url)])
+    return [way, await setScene(hearth, peer, user)]
+  })
+  forgetPeak(hearth.pid)
+  memoryBefore = peakMemory(hearth.pid)
+  for (const [way, scene] of scenes) {
+    const trial = tryAll(way, scene)
+    trial.catch(() => {})
+    trials.set(way, trial)
+  }
+}, 300_000)
+afterAll(() => federation.dispose())
+
+async function inTurns<Item, Result>(items: readonly Item[], work: (item: Item) => Promise<Result>): Promise<Result[]> {
+  const waiting = [...items.entries()]
+  const results: Result[] = []
+  const go = async () => {
+    for (let next = waiting.shift(); next; next = waiting.shift()) results[next[0]] = await work(next[1])
+  }
+  await Promise.all(Array.from({ length: AT_ONCE }, go))
+  return results
+}
+
+const KINDS = [...new Set(Object.values(ERRANDS).flatMap((errand): readonly RequestKind[] => errand.kinds))]
+const OF_EVENTS = ['missing_events', 'send', 'keys'] as const
+const ALL_KINDS: readonly RequestKind[] = [...KINDS, ...OF_EVENTS]
+
+/** Both halves of a handshake are never reached if the first is bad: in these rooms that is good. */
+function isSpared({ toSendJoin, toSendKnock, toSendRefusal }: Scene, { kind, path }: Asked): boolean {
+  const spared = { make_join: toSendJoin, make_knock: toSendKnock, make_leave: toSendRefusal }[kind as 'make_join']
+  return spared !== undefined && decodeURIComponent(path).includes(spared.roomId)
+}
+
+async function tryAll(way: BadAnswer, scene: Scene): Promise<Trial> {
+  const { peer } = scene
+  for (const kind of ALL_KINDS) {
+    peer.lie(kind, (asked, response) => (isSpared(scene, asked) ? undefined : answerBadly(response, way)))
+  }
+  const missed = await sendWithGap(scene)
+  const outcomes = new Map(
+    await Promise.all(errandsUnder(way).map(async (name) => [name, await outcomeOf(ERRANDS[name], scene)] as const)),
+  )
+  peer.changeKey()
+  const { status, body } = await peer.ask(hearth, 'GET', PROFILE_PATH)
+  return { scene, outcomes, missed, asUnknown: [status, body.errcode] }
+}
+
+const PROFILE_PATH = '/_matrix/federation/v1/query/profile?user_id=%40nobody%3Aelsewhere'
+
+async function outcomeOf(errand: Errand, scene: Scene): Promise<Outcome | Error> {
+  const start = Date.now()
+  try {
+    const { status, body } = await errand.ask(scene)
+    return { status, errcode: body?.errcode, tookMs: Date.now() - start, body }
+  } catch (error) {
+    return error as Error
+  }
+}
+
+/** Sends an event of which the predecessors are missing. */
+async function sendWithGap({ hearth: to, peer, shared }: Scene) {
+  const events = shared.say(3, 'gap')
+  const last = events.at(-1)!
+  await peer.send(to, [last])
+  return last
+}
+
+async function has(user: TestUser, roomId: string, eventId: string): Promise<boolean> {
+  return (await user.ask('GET', roomPath(roomId, eventPath('event', eventId)))).status === 200
+}
+
+test('a server that answers well is heard meanwhile', { timeout: PATIENCE_MS }, async () => {
+  const user = await registerUser(hearth.url)
+  const scene = await setScene(hearth, healthy, user)
+  const [message] = scene.shared.say(1, 'hello')
+  await healthy.send(hearth, [message])
+  await pollUntil('the message is there', () => has(user, scene.shared.roomId, message!.event_id))
+  for (const [name, errand] of Object.entries(ERRANDS) as [ErrandName, Errand][]) {
+    const { status, body } = await errand.ask(scene)
+    expect([name, status, body, Boolean(errand.isDone(body, scene))]).toEqual([name, 200, body, true])
+  }
+})
+
+describe.each(ways)('%s', { timeout: PATIENCE_MS + BOUND_MS }, (way) => {
+  let trial: Trial
+  beforeAll(async () => {
+    trial = await trials.get(way)!
+  }, PATIENCE_MS + BOUND_MS)
+
+  test('each errand ends in time, as it should', () => {
+    for (const [name, outcome] of trial.outcomes) {
+      expect([name, outcome]).toEqual([name, expect.not.objectContaining({ message: expect.anything() })])
+      const { status, errcode, tookMs } = outcome as Outcome
+      const expected = expectedOf(name, way) ?? { status: 200, errcode: undefined }
+      const isByChance = mayBeRight(way) && status === 200
+      expect([name, isByChance ? expected : { status, errcode }, tookMs < BOUND_MS]).toEqual([name, expected, true])
+    }
+    for (const name of ['keys of users', 'one-time keys'] as const) {
+      const { failures } = (trial.outcomes.get(name) as Outcome).body as { failures: object }
+      // What is only odd within is left out.
+      if (!mayBeRight(way)) expect(Object.keys(failures)).toEqual([trial.scene.peer.serverName])
+    }
+    expect(trial.asUnknown).toEqual([401, 'M_UNAUTHORIZED'])
+  })
+
+  test('nothing of it is there', async () => {
+    const { scene } = trial
+    const { user, shared, policed, own, space } = scene
+    const { joined_rooms } = await user.get('/_matrix/client/v3/joined_rooms')
+    expect(new Set(joined_rooms)).toEqual(new Set([shared.roomId, policed.roomId, own, space]))
+    const { rooms } = await user.get('/_matrix/client/v3/sync')
+    expect(Object.keys(rooms.invite ?? {})).toEqual([])
+    if (!mayBeRight(way)) expect(Object.keys(rooms.knock ?? {})).toEqual([])
+    expect(await has(user, shared.roomId, trial.missed.event_id)).toBe(false)
+    const { chunk } = await user.get(roomPath(own, 'members'))
+    expect(chunk.map(({ state_key }: { state_key: string }) => state_key)).toEqual([user.userId])
+  })
+
+  test('once the server answers well, so does Hearth', async () => {
+    const { scene, missed } = trial
+    for (const kind of ALL_KINDS) scene.peer.lie(kind, undefined)
+    // What was refused for good, and dropped, comes again; now the server's new key can be had, too.
+    await scene.peer.send(hearth, [missed])
+    await Promise.all([
+      pollUntil('the event is there', () => has(scene.user, scene.shared.roomId, missed.event_id), PATIENCE_MS),
+      ...(Object.entries(ERRANDS) as [ErrandName, Errand][]).map(([name, errand]) =>
+        pollUntil(
+          name,
+          async () => {
+            const { status, body } = await errand.ask(scene)
+            if (status === 200 && errand.isDone(body, scene)) return true
+            throw new Error(`${status} ${JSON.stringify(body)}`)
+          },
+          PATIENCE_MS,
+          1000,
+        ),
+      ),
+    ])
+  })
+})
+
+test('memory stays bounded, and nothing went wrong in Hearth', async () => {
+  await Promise.all(trials.values())
+  expect(peakMemory(hearth.pid) - memoryBefore).toBeLessThan(MEMORY_MIB)
+  expect(hearth.output()).not.toMatch(/"level":"(error|fatal)"|^\w*Error:/m)
+})
