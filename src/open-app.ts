@@ -20,6 +20,8 @@ import { createNidSource } from './storage/nids.ts'
 import { openDatabase } from './storage/open-database.ts'
 import { createRoomTransactions } from './storage/room-transactions.ts'
 
+const PREPARE_AFTER_MS = 1000
+
 /** What services need, open. `close` lets writes finish, then closes the database; `stop` tells those who wait that the end is near. */
 export type OpenApp = { app: App; stop(): void; close(): Promise<void> }
 
@@ -56,6 +58,9 @@ export async function openApp(config: Config): Promise<OpenApp> {
     await recordOwnKey(database, signingKey, systemClock)
     const connections = openConnections(config)
     cleanUp.push(() => connections.close())
+    // Neither the start nor the first request of another server has to wait for it.
+    const preparing = config.federation.enabled ? setTimeout(connections.prepare, PREPARE_AFTER_MS).unref() : undefined
+    cleanUp.push(() => clearTimeout(preparing))
     const peers = { serverName: config.server_name, signingKey, clock: systemClock, database }
     const federation = createFederationClient({ ...peers, enabled: config.federation.enabled, connections })
     const appservices = createAppserviceClient(systemClock)

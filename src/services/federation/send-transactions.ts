@@ -1,5 +1,6 @@
 import type { App } from '../../app.ts'
 import type { ServerName } from '../../core/ids.ts'
+import type { createConcurrencyLimit } from '../../infra/concurrency-limit.ts'
 import { FederationError } from '../../infra/federation-error.ts'
 import { restAfter } from '../../infra/rest-after.ts'
 import { loadEvents } from '../../storage/events.ts'
@@ -16,6 +17,9 @@ export type SendingApp = Pick<
   'database' | 'federation' | 'serverName' | 'clock' | 'random' | 'logger' | 'metrics' | 'stopping'
 >
 
+/** `holder` is this process; `inTurn` waits until the destination's turn for the database has come. */
+type Sending = { holder: string; destination: ServerName; inTurn: ReturnType<typeof createConcurrencyLimit> }
+
 /** Longer than the time between two extensions: when a process dies, another goes on after this. */
 export const LEASE_MS = 6000
 const REQUEST_TIMEOUT_MS = 60_000
@@ -28,33 +32,36 @@ const PATIENCE = 3
 
 /**
  * Sends what waits for a destination, in order, one transaction at a time, until nothing does or it fails. Does nothing while another process
- * sends to it, or it rests. `holder` is this process. https://spec.matrix.org/v1.19/server-server-api/#transactions
+ * sends to it, or it rests. https://spec.matrix.org/v1.19/server-server-api/#transactions
  */
-export async function sendTransactions(app: SendingApp, holder: string, destination: ServerName): Promise<void> {
+export async function sendTransactions(app: SendingApp, { holder, destination, inTurn }: Sending): Promise<void> {
   const lease = () => {
     const now = app.clock.now()
     return { destination, holder, now, until: now + LEASE_MS }
   }
   const txnId = () => app.random.token(16)
-  let next = await app.database.write((tx) => takeTransaction(tx, lease(), txnId()))
+  let next = await inTurn(() => app.database.write((tx) => takeTransaction(tx, lease(), txnId())))
   while (next && !app.stopping.aborted) {
     const sent = next
     try {
-      await sendOne(app, destination, sent)
+      await sendOne(app, { destination, inTurn }, sent)
     } catch (error) {
       // Whoever goes on sends the same again.
       if (app.stopping.aborted) return
       return await rest(app, { destination, holder, failures: sent.failures, error })
     }
-    next = await app.database.write((tx) => finishTransaction(tx, lease(), { sent, txnId: txnId() }))
+    next = await inTurn(() => app.database.write((tx) => finishTransaction(tx, lease(), { sent, txnId: txnId() })))
   }
 }
 
-async function sendOne(app: SendingApp, destination: ServerName, transaction: OutgoingTransaction): Promise<void> {
-  const [events, edus] = await Promise.all([
-    loadEvents(app.database, transaction.events),
-    loadEdus(app.database, transaction.edus),
-  ])
+async function sendOne(
+  app: SendingApp,
+  { destination, inTurn }: Omit<Sending, 'holder'>,
+  transaction: OutgoingTransaction,
+): Promise<void> {
+  const [events, edus] = await inTurn(() =>
+    Promise.all([loadEvents(app.database, transaction.events), loadEdus(app.database, transaction.edus)]),
+  )
   const pdus = transaction.events.flatMap((nid) => events.get(nid)?.pdu ?? [])
   if (pdus.length === 0 && edus.length === 0) return
   const stopTimer = app.metrics.federationSeconds.startTimer()

@@ -1,5 +1,6 @@
 import type { App } from '../../app.ts'
 import type { ServerName } from '../../core/ids.ts'
+import { createConcurrencyLimit } from '../../infra/concurrency-limit.ts'
 import { repeat } from '../../infra/repeat.ts'
 import { onQueued } from '../../storage/federation-outbox.ts'
 import {
@@ -17,6 +18,8 @@ import { LEASE_MS, type SendingApp, sendTransactions } from './send-transactions
 /** Destinations at once; those that failed have places of their own, so that they cannot keep the others waiting. */
 const AT_ONCE = 200
 const RETRIES_AT_ONCE = 50
+/** Of them, how many may ask the database at the same time: what is sent to a room of many servers keeps nobody waiting who wants an answer. */
+const TURNS = 3
 /** How often to look whether a destination has rested long enough, or another process has died. */
 const LOOK_MS = 1000
 const EXTEND_MS = LEASE_MS / 3
@@ -36,9 +39,10 @@ export async function startSending(app: SendingApp & Pick<App, 'config'>): Promi
   }
   app.metrics.watchFederation(() => countOutbox(app.database, COUNTED_ROWS))
   const holder = app.random.token(12)
+  const inTurn = createConcurrencyLimit(TURNS)
   const send = async (destination: ServerName) => {
     try {
-      await sendTransactions(app, holder, destination)
+      await sendTransactions(app, { holder, destination, inTurn })
     } catch (error) {
       app.logger.error({ err: error, destination }, 'sending to another server failed')
     }
