@@ -77,20 +77,27 @@ function sortedKeys(object: object): string[] {
 
 /** Throws BadJsonError for a value that has no canonical JSON: a number out of range, a lone surrogate, or nesting that is too deep. */
 export function assertCanonical(value: unknown, options?: CanonicalJsonOptions): void {
-  assertNumbersAndDepth(value, options?.strict ?? true, 0)
-  assertStringsWellFormed(value)
+  assertPart(value, options?.strict ?? true, 0)
 }
 
-function assertNumbersAndDepth(value: unknown, strict: boolean, depth: number): void {
-  if (typeof value === 'number') {
+function assertPart(value: unknown, strict: boolean, depth: number): void {
+  if (typeof value === 'string') {
+    assertWellFormed(value)
+  } else if (typeof value === 'number') {
     assertNumber(value, strict)
   } else if (typeof value === 'object' && value !== null) {
     assertDepth(depth)
-    for (const item of Array.isArray(value) ? value : Object.values(value)) {
-      assertNumbersAndDepth(item, strict, depth + 1)
-    }
+    if (Array.isArray(value)) for (const item of value) assertPart(item, strict, depth + 1)
+    else assertMembers(value, strict, depth)
   } else if (typeof value === 'bigint') {
     throw new BadJsonError('Not a JSON value')
+  }
+}
+
+function assertMembers(object: object, strict: boolean, depth: number): void {
+  for (const key of Object.keys(object)) {
+    assertWellFormed(key)
+    assertPart(object[key as keyof object], strict, depth + 1)
   }
 }
 
@@ -101,19 +108,6 @@ function assertNumber(value: number, strict: boolean): void {
 
 function assertDepth(depth: number): void {
   if (depth >= MAX_DEPTH) throw new BadJsonError(`JSON is nested more than ${MAX_DEPTH} deep`)
-}
-
-function assertStringsWellFormed(value: unknown): void {
-  if (typeof value === 'string') {
-    assertWellFormed(value)
-  } else if (Array.isArray(value)) {
-    value.forEach(assertStringsWellFormed)
-  } else if (typeof value === 'object' && value !== null) {
-    for (const [key, item] of Object.entries(value)) {
-      assertWellFormed(key)
-      assertStringsWellFormed(item)
-    }
-  }
 }
 
 /** Half of a surrogate pair has no UTF-8 encoding, so nothing that holds one can be hashed. */

@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto'
-import { canonicalJson } from '../canonical-json.ts'
+import { type CanonicalJsonOptions, canonicalJson } from '../canonical-json.ts'
 import { decodeBase64, encodeBase64 } from '../signing/base64.ts'
 import type { Pdu } from './pdu.ts'
 
@@ -8,19 +8,22 @@ import type { Pdu } from './pdu.ts'
  * https://spec.matrix.org/v1.19/server-server-api/#calculating-the-content-hash-for-an-event
  */
 export function contentHash(pdu: Pdu): string {
-  return encodeBase64(digest(hashableJson(pdu)))
+  return encodeBase64(digest(hashedJson(pdu)))
 }
 
-/** Whether the event has the content that it was hashed with; if not, only its redacted form is to be trusted. Throws BadJsonError. */
-export function hasMatchingContentHash(pdu: Pdu): boolean {
+/**
+ * Whether the event has the content that it was hashed with; if not, only its redacted form is to be trusted. `hashed`: its `hashedJson`, where it is at
+ * hand. Throws BadJsonError.
+ */
+export function hasMatchingContentHash(pdu: Pdu, hashed = hashedJson(pdu)): boolean {
   // Compared as bytes, because Base64 has more than one way to write the last of them.
-  return decodeBase64(pdu.hashes.sha256)?.equals(digest(hashableJson(pdu))) ?? false
+  return decodeBase64(pdu.hashes.sha256)?.equals(digest(hashed)) ?? false
 }
 
-function hashableJson(pdu: Pdu): string {
+/** The canonical JSON that an event's content hash is of. Whether numbers are in range is for `parsePdu` to say, unless `options` do. Throws BadJsonError. */
+export function hashedJson(pdu: Pdu, options: CanonicalJsonOptions = { strict: false }): string {
   const { hashes: _hashes, signatures: _signatures, unsigned: _unsigned, ...hashed } = pdu
-  // Whether numbers are in range is for `parsePdu` to say, which knows the room version.
-  return canonicalJson(hashed, { strict: false })
+  return canonicalJson(hashed, options)
 }
 
 function digest(text: string): Buffer {

@@ -2,6 +2,7 @@ import { canonicalJson } from '../canonical-json.ts'
 import { TooLargeError } from '../errors.ts'
 import { isWithin255Bytes } from '../ids.ts'
 import type { RoomVersion } from '../room-versions.ts'
+import { hashedJson } from './content-hash.ts'
 import type { Pdu } from './pdu.ts'
 
 /** Bytes of canonical JSON that an event may have, signatures included. */
@@ -9,11 +10,18 @@ const MAX_EVENT_BYTES = 65_536
 
 const LIMITED_FIELDS = ['type', 'state_key', 'sender', 'room_id', 'event_id'] as const
 
-/** Throws TooLargeError if the event, or one of its ids, its type or its state key, is too long. https://spec.matrix.org/v1.19/client-server-api/#size-limits */
-export function checkEventSize(version: RoomVersion, pdu: Pdu): void {
+/**
+ * Throws TooLargeError if the event, or one of its ids, its type or its state key, is too long. `hashed`: its `hashedJson`, where it is at hand.
+ * https://spec.matrix.org/v1.19/client-server-api/#size-limits
+ */
+export function checkEventSize(version: RoomVersion, pdu: Pdu, hashed?: string): void {
   if (version.limitsFieldsInBytes) checkFieldSizes(pdu)
   else checkFieldLengths(pdu)
-  checkTotalSize(Buffer.byteLength(canonicalJson(pdu, { strict: version.strictCanonicalJson })))
+  const { hashes, signatures, unsigned } = pdu
+  const strict = { strict: version.strictCanonicalJson }
+  const others = canonicalJson({ hashes, signatures, unsigned }, strict)
+  // Of two objects that become one, a brace each goes, and a comma comes.
+  checkTotalSize(Buffer.byteLength(hashed ?? hashedJson(pdu, strict)) + Buffer.byteLength(others) - 1)
 }
 
 /** Throws TooLargeError if one of the fields has more than 255 bytes. */
