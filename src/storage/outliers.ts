@@ -2,6 +2,7 @@ import { sql } from 'kysely'
 import type { Event } from '../core/events/pdu.ts'
 import type { EventId } from '../core/ids.ts'
 import type { Tx } from './database.ts'
+import { findEventNids } from './event-nids.ts'
 import type { TakeNids } from './nids.ts'
 import { withoutUnsigned } from './stored-event.ts'
 
@@ -9,39 +10,56 @@ import { withoutUnsigned } from './stored-event.ts'
 export type Outlier = Event & {
   /** Why the authorisation rules refuse it; absent: they do not. */
   rejected_reason?: string | undefined
+  /** Its PDU as JSON without `unsigned`, where that is at hand. */
+  json?: string
 }
+
+/** Under which nid an event is here, and whether it is as a rejected one. */
+export type StoredOutlier = { event_nid: number; rejected: boolean }
 
 const CHUNK = 2000
 
 /**
  * Stores events outside of the timeline: state and auth events of other servers, that other events refer to. Those that are here already, as
- * outliers or not, stay as they are. Returns the nids of all of them. The caller has verified them.
+ * outliers or not, stay as they are. Returns what is stored of all of them. The caller has verified them.
  */
 export async function storeOutliers(
   tx: Tx,
   takeNids: TakeNids,
   events: readonly Outlier[],
-): Promise<Map<EventId, number>> {
-  const nids = new Map<EventId, number>()
+): Promise<Map<EventId, StoredOutlier>> {
+  const stored = new Map<EventId, StoredOutlier>()
   const distinct = [...new Map(events.map((event) => [event.event_id, event])).values()]
   for (let start = 0; start < distinct.length; start += CHUNK) {
     const chunk = distinct.slice(start, start + CHUNK)
-    await insertOutliers(tx, await takeNids(tx, chunk.length), chunk)
-    const ids = chunk.map((event) => event.event_id)
-    const { rows } = await sql<{ event_id: EventId; event_nid: number }>`select event_id, event_nid from events
-      where event_id = any(${ids}::text[])`.execute(tx.sql)
-    for (const row of rows) nids.set(row.event_id, row.event_nid)
+    const nids = await takeNids(tx, chunk.length)
+    if (await insertOutliers(tx, nids, chunk)) {
+      for (const [place, { event_id, rejected_reason }] of chunk.entries()) {
+        stored.set(event_id, { event_nid: nids[place]!, rejected: rejected_reason != null })
+      }
+    } else {
+      const known = await findEventNids(
+        tx,
+        chunk.map(({ event_id }) => event_id),
+      )
+      for (const [id, event] of known) stored.set(id, event)
+    }
   }
-  return nids
+  return stored
 }
 
-async function insertOutliers(tx: Tx, nids: readonly number[], events: readonly Outlier[]): Promise<void> {
+/** Returns whether all of them are new. */
+async function insertOutliers(tx: Tx, nids: readonly number[], events: readonly Outlier[]): Promise<boolean> {
   const column = <Value>(pick: (event: Outlier) => Value): Value[] => events.map(pick)
-  await sql`insert into events (event_nid, event_id, room_id, type, state_key, sender, origin_server_ts, depth, json, rejected)
+  // As one text, whose parts need not be escaped: JSON has no control characters.
+  const texts = column(({ json, pdu }) => json ?? JSON.stringify(withoutUnsigned(pdu))).join('\u0001')
+  const { numAffectedRows } =
+    await sql`insert into events (event_nid, event_id, room_id, type, state_key, sender, origin_server_ts, depth, json, rejected)
     select * from unnest(${nids}::bigint[], ${column((event) => event.event_id)}::text[], ${column((event) => event.room_id)}::text[],
       ${column(({ pdu }) => pdu.type)}::text[], ${column(({ pdu }) => pdu.state_key ?? null)}::text[],
       ${column(({ pdu }) => pdu.sender)}::text[], ${column(({ pdu }) => pdu.origin_server_ts)}::bigint[],
-      ${column(({ pdu }) => pdu.depth)}::bigint[], ${column(({ pdu }) => JSON.stringify(withoutUnsigned(pdu)))}::text[],
+      ${column(({ pdu }) => pdu.depth)}::bigint[], string_to_array(${texts}, chr(1)),
       ${column((event) => event.rejected_reason ?? null)}::text[])
     on conflict (event_id) do nothing`.execute(tx.sql)
+  return numAffectedRows === BigInt(events.length)
 }

@@ -2,21 +2,22 @@ import { LRUCache } from 'lru-cache'
 import type { App } from '../../app.ts'
 import { checkAuthEvents } from '../../core/auth-rules/check-auth-events.ts'
 import { type AuthState, checkEventAuth } from '../../core/auth-rules/check-event-auth.ts'
-import type { Event, Pdu } from '../../core/events/pdu.ts'
+import type { Event, Pdu, StateKey } from '../../core/events/pdu.ts'
 import { toEvent } from '../../core/events/to-event.ts'
 import type { EventId, RoomId } from '../../core/ids.ts'
 import type { RoomVersion } from '../../core/room-versions.ts'
 import { loadEventsById } from '../../storage/events.ts'
+import { type JoinedRoomMember, joinedRoomMember } from '../../storage/joined-room-members.ts'
 import { storeOutliers } from '../../storage/outliers.ts'
 import type { ReceivedEvents } from './received-events.ts'
 
 /** A piece of the state of a room, with what lists of members need of it. */
-export type ReceivedState = { event: Pick<Event, 'event_id' | 'pdu'>; event_nid: number }
+export type ReceivedState = StateKey & { event_nid: number; member: JoinedRoomMember | undefined }
 
 /** Events that are checked and stored at once. */
 const CHUNK = 1000
-/** Events that others cite and that are kept in memory: they are few, and cited by most. */
-const MAX_CITED = 10_000
+/** Events that others cite and that are kept in memory: those that most cite are few, and the others are cited once or twice. */
+const MAX_CITED = 1000
 
 /**
  * Checks received events by the events that they cite, those that are cited first, and stores them outside of the timeline, the rejected ones
@@ -31,17 +32,33 @@ export async function acceptReceived(
 ): Promise<void> {
   const checker = createChecker(app, room, answer)
   let count = 0
-  for await (const chunk of inOrderOfCitation(app, answer)) {
-    const events = await checker.check(chunk)
-    const nids = await app.database.write((tx) => storeOutliers(tx, app.takeNids, events))
-    for (const event of events) {
-      if (event.rejected || !answer.state.has(event.event_id)) continue
-      onState({ event, event_nid: nids.get(event.event_id)! })
+  const store = async (events: readonly CheckedEvent[]) => {
+    const stored = await app.database.write((tx) => storeOutliers(tx, app.takeNids, events))
+    for (const { event_id, pdu } of events) {
+      const { event_nid, rejected } = stored.get(event_id)!
+      if (!rejected && answer.state.has(event_id)) onState(receivedState(pdu, event_nid))
     }
-    count += chunk.length
+  }
+  let storing = Promise.resolve()
+  try {
+    for await (const chunk of inOrderOfCitation(app, answer)) {
+      count += chunk.length
+      const events = await checker.check(chunk)
+      await storing
+      // While one chunk is stored, the next one is checked.
+      storing = store(events)
+      storing.catch(() => {})
+    }
+  } finally {
+    await storing
   }
   const left = answer.events.size - count
   if (left > 0) app.logger.warn({ room_id: room.roomId, left }, 'events of a room to join cite unknown ones')
+}
+
+/** A piece of state as an event has it. */
+export function receivedState(pdu: Pdu, event_nid: number): ReceivedState {
+  return { type: pdu.type, state_key: pdu.state_key!, event_nid, member: joinedRoomMember(pdu, event_nid) }
 }
 
 /** The ids of all events of which all that they cite is known, cited before citing, in chunks. */
@@ -88,7 +105,7 @@ async function findStored(app: Pick<App, 'database'>, { events }: ReceivedEvents
   return stored
 }
 
-type CheckedEvent = Event & { rejected_reason?: string }
+type CheckedEvent = Event & { json?: string; rejected_reason?: string }
 
 function createChecker(
   app: Pick<App, 'database'>,
@@ -101,9 +118,10 @@ function createChecker(
 
   async function read(eventIds: readonly EventId[]): Promise<CheckedEvent[]> {
     const texts = await spool.read(eventIds.map((id) => events.get(id)!.text))
-    return eventIds.map((id, place) =>
-      toEvent(version, JSON.parse(texts[place]!) as Pdu, { event_id: id, rejected: rejected.has(id) }),
-    )
+    return eventIds.map((id, place) => {
+      const json = texts[place]!
+      return { ...toEvent(version, JSON.parse(json) as Pdu, { event_id: id, rejected: rejected.has(id) }), json }
+    })
   }
 
   /** Events outside of the chunk that it cites, from memory, the spool or the database. */

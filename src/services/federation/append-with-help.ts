@@ -43,7 +43,7 @@ export async function appendWithHelp(
       for (const id of error.prevIds) {
         if (statesLeft.count-- <= 0)
           throw new FederationError(`${eventId} follows what nobody has`, { retryable: false })
-        told.set(id, await fetchStateAfter(app, source, id))
+        told.set(id, (await fetchStateAfter(app, source, id)).nids)
       }
     }
   }

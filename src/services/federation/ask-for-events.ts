@@ -33,22 +33,19 @@ export async function askEventAuth(app: AskingApp, source: EventSource, eventId:
   return askForVerified(app, source, { method: 'GET', path, lists: ['auth_chain'], maxItems: MAX_AUTH_CHAIN })
 }
 
-/** The state before an event. https://spec.matrix.org/v1.19/server-server-api/#get_matrixfederationv1state_idsroomid */
-export async function askStateIds(
-  app: AskingApp,
-  source: EventSource,
-  eventId: EventId,
-): Promise<{ state: EventId[]; authChain: EventId[] }> {
+/** Of the state before an event, or of what permits it. */
+export type StateId = { id: EventId; isState: boolean }
+
+/** The state before an event and what permits it, as they arrive: who has heard enough may leave. https://spec.matrix.org/v1.19/server-server-api/#get_matrixfederationv1state_idsroomid */
+export async function* askStateIds(app: AskingApp, source: EventSource, eventId: EventId): AsyncGenerator<StateId[]> {
   const path = `state_ids/${encodeURIComponent(source.roomId)}`
   const lists = ['pdu_ids', 'auth_chain_ids']
   const request = { method: 'GET', path, query: { event_id: eventId }, lists, maxItems: 2 * MAX_EVENTS } as const
-  const ids = { pdu_ids: [] as EventId[], auth_chain_ids: [] as EventId[] }
   for await (const items of askForItems(app, source, request)) {
-    for (const { key, value } of items) {
-      if (typeof value === 'string' && isEventId(value)) ids[key as keyof typeof ids].push(value)
-    }
+    yield items.flatMap(({ key, value }) =>
+      typeof value === 'string' && isEventId(value) ? { id: value, isState: key === 'pdu_ids' } : [],
+    )
   }
-  return { state: ids.pdu_ids, authChain: ids.auth_chain_ids }
 }
 
 /** Events that lead to some, newest first. https://spec.matrix.org/v1.19/server-server-api/#get_matrixfederationv1backfillroomid */

@@ -1,8 +1,7 @@
 import type { EventId } from '../../core/ids.ts'
-import { createSpool } from '../../infra/spool.ts'
-import { type AskingApp, MAX_EVENTS, verified } from './ask-for-events.ts'
+import { type AskingApp, MAX_EVENTS } from './ask-for-events.ts'
 import { askForItems, type EventSource } from './ask-for-items.ts'
-import { addReceived, type ReceivedEvents } from './received-events.ts'
+import { createEventIntake, emptyReceived, type ReceivedEvents } from './received-events.ts'
 
 /**
  * The state before an event and what permits it, as a server tells them, verified; the texts are in a spool, for there may be many. The caller closes
@@ -17,15 +16,17 @@ export async function askState(app: AskingApp, source: EventSource, eventId: Eve
     lists: ['pdus', 'auth_chain'],
     maxItems: 2 * MAX_EVENTS,
   } as const
-  const spool = createSpool()
-  const told: ReceivedEvents = { events: new Map(), state: new Set(), spool }
+  const told = emptyReceived()
+  const intake = createEventIntake(app, source, told)
   try {
     for await (const items of askForItems(app, source, request)) {
-      const values = items.map(({ value }) => value)
-      await addReceived(told, source, { events: await verified(app, source, values) })
+      await intake.add(items.map(({ key, value }) => ({ pdu: value, isState: key === 'pdus' })))
     }
+    await intake.end()
   } catch (error) {
-    await spool.close()
+    // What is under way may still write to the spool.
+    await intake.end().catch(() => {})
+    await told.spool.close()
     throw error
   }
   return told

@@ -1,7 +1,10 @@
 import type { App } from '../../app.ts'
 import type { EventId, RoomId } from '../../core/ids.ts'
+import type { RoomVersion } from '../../core/room-versions.ts'
+import type { TrieChange } from '../../core/state-trie.ts'
 import { FederationError } from '../../infra/federation-error.ts'
 import type { PartialRoomRow } from '../../storage/federation-schema.ts'
+import type { JoinedRoomMember } from '../../storage/joined-room-members.ts'
 import { type LockedRoom, readLockedState } from '../../storage/locked-room.ts'
 import { endPartialRoom, loadPartialEvents, type PartialEvent } from '../../storage/partial-rooms.ts'
 import { findRoomHead } from '../../storage/room-heads.ts'
@@ -19,8 +22,8 @@ const MAX_SERVERS = 10
 /** Large rooms take their time on the other side too. */
 const REQUEST_TIMEOUT_MS = 600_000
 
-/** Roots of the states after events, as other servers told them. */
-type FetchedStates = Map<EventId, number>
+/** Roots of the states after events, as other servers told them, and what these said of members, by the nids of their events. */
+type FetchedStates = { roots: Map<EventId, number>; members: Map<number, JoinedRoomMember> }
 
 /**
  * Gets the members of a room that was joined without knowing them, and finds anew the states of all events since then. Does nothing for a room that
@@ -29,12 +32,13 @@ type FetchedStates = Map<EventId, number>
  */
 export async function completeRoom(app: CompletingApp, partial: PartialRoomRow): Promise<void> {
   const { room_id: roomId } = partial
-  const fetched: FetchedStates = new Map()
+  const fetched: FetchedStates = { roots: new Map(), members: new Map() }
   for (;;) {
     const head = await findRoomHead(app.database, roomId)
     if (!head?.is_partial) return
-    const wanted = unfetched(await loadPartialEvents(app.database, roomId), fetched)
-    for (const id of wanted) fetched.set(id, await stateAfter(app, { partial, version: head.version }, id))
+    for (const id of unfetched(await loadPartialEvents(app.database, roomId), fetched)) {
+      await fetchState(app, { source: await sourceOf(app, partial, head.version), id, fetched })
+    }
     // Meanwhile this server may have come into the room once more, by another event.
     // It goes through the events that are stored: one that is only about to be would be lost.
     const command = (room: LockedRoom) => complete(app, room, { partial, fetched })
@@ -46,32 +50,39 @@ function unfetched(events: readonly PartialEvent[], fetched: FetchedStates): Eve
   const wanted = events.flatMap(({ told_states }) =>
     Object.entries(told_states).flatMap(([id, root]) => (root ? [] : id)),
   )
-  return [...new Set(wanted as EventId[])].filter((id) => !fetched.has(id))
+  return [...new Set(wanted as EventId[])].filter((id) => !fetched.roots.has(id))
 }
 
-/** The root of the state after an event, by the first server that tells; it is stored already, and nothing names it yet. */
-async function stateAfter(
+async function sourceOf(
   app: CompletingApp,
-  { partial, version }: { partial: PartialRoomRow; version: Sources['version'] },
-  eventId: EventId,
-): Promise<number> {
-  const { room_id: roomId, via } = partial
+  { room_id: roomId, via }: PartialRoomRow,
+  version: RoomVersion,
+): Promise<Sources> {
   const known = [via, ...(await loadRoomServers(app.database, roomId, MAX_SERVERS))]
   const servers = [...new Set(known)].filter((server) => server !== app.serverName)
   const [server, ...others] = servers
   if (server === undefined) throw new FederationError(`No server of ${roomId} is known`)
-  const source: Sources = { server, others, roomId, version, signal: app.stopping, timeoutMs: REQUEST_TIMEOUT_MS }
-  return storeState(app, roomId, await fetchStateAfter(app, source, eventId))
+  return { server, others, roomId, version, signal: app.stopping, timeoutMs: REQUEST_TIMEOUT_MS }
 }
 
-async function storeState(app: CompletingApp, roomId: RoomId, nids: readonly number[]): Promise<number> {
+/** Adds the state after an event, by the first server that tells; it is stored already, and nothing names it yet. */
+async function fetchState(
+  app: CompletingApp,
+  { source, id, fetched }: { source: Sources; id: EventId; fetched: FetchedStates },
+): Promise<void> {
+  const { nids, pieces } = await fetchStateAfter(app, source, id)
+  for (const { event_nid, member } of pieces ?? []) if (member) fetched.members.set(event_nid, member)
+  const changes = pieces ?? (await piecesOf(app, nids))
+  const { root, created } = await changeState({ db: app.database, takeNids: app.takeNids, root: 0, changes })
+  await app.database.write((tx) => storeStateNodes(tx, [{ roomId: source.roomId, nodes: created }]))
+  fetched.roots.set(id, root)
+}
+
+async function piecesOf(app: CompletingApp, nids: readonly number[]): Promise<TrieChange[]> {
   const entries = await loadStateEntries(app.database, nids, new Map())
   // Of two for the same piece the later one counts.
   const pieces = nids.flatMap((nid) => entries.get(nid) ?? [])
-  const changes = [...new Map(pieces.map((piece) => [`${piece.type}\0${piece.state_key}`, piece])).values()]
-  const { root, created } = await changeState({ db: app.database, takeNids: app.takeNids, root: 0, changes })
-  await app.database.write((tx) => storeStateNodes(tx, [{ roomId, nodes: created }]))
-  return root
+  return [...new Map(pieces.map((piece) => [`${piece.type}\0${piece.state_key}`, piece])).values()]
 }
 
 /** Returns false, having changed nothing, if there are more states to be fetched. */
@@ -88,14 +99,14 @@ async function complete(
     room,
     events.map((event) => withFetched(event, fetched)),
   )
-  await tellOfCompletion(app, room, { partial, restated })
+  await tellOfCompletion(app, room, { partial, restated, members: fetched.members })
   const [encryption] = await readLockedState(room, [{ type: 'm.room.encryption', state_key: '' }])
   room.writes.push((tx) => endPartialRoom(tx, partial.room_id, encryption ? 'encrypted' : null))
   return true
 }
 
 function withFetched(event: PartialEvent, fetched: FetchedStates): PartialEvent {
-  const states = Object.entries(event.told_states).map(([id, root]) => [id, root || fetched.get(id as EventId)!])
+  const states = Object.entries(event.told_states).map(([id, root]) => [id, root || fetched.roots.get(id as EventId)!])
   return { ...event, told_states: Object.fromEntries(states) }
 }
 

@@ -2,7 +2,8 @@ import type { App } from '../../app.ts'
 import type { EventId, ServerName } from '../../core/ids.ts'
 import { FederationError } from '../../infra/federation-error.ts'
 import { type EventNid, findEventNids } from '../../storage/event-nids.ts'
-import { acceptReceived } from './accept-received.ts'
+import { loadEventsById } from '../../storage/events.ts'
+import { acceptReceived, type ReceivedState, receivedState } from './accept-received.ts'
 import { askEventAuth, askEvents, askStateIds, type EventSource } from './ask-for-events.ts'
 import { askState } from './ask-state.ts'
 import { storeCitedEvents } from './store-cited-events.ts'
@@ -51,41 +52,76 @@ export async function fetchAuthEvents(
   await storeCitedEvents(app, source.version, [...events, ...deeper])
 }
 
+/** A state as the nids of its events, the later one of two for the same piece counting; `pieces`: what these are, if they have just been read. */
+export type FetchedState = { nids: number[]; pieces?: ReceivedState[] }
+
 /**
- * The nids of the state after an event that this server does not have in the timeline, as another server tells it. What is missing of it is
- * fetched and stored. Throws FederationError when no server tells, or nobody has the event itself.
+ * The state after an event that this server does not have in the timeline, as another server tells it. What is missing of it is fetched and stored.
+ * Throws FederationError when no server tells, or nobody has the event itself.
  */
-export async function fetchStateAfter(app: FetchingApp, source: Sources, eventId: EventId): Promise<number[]> {
-  const { state, authChain } = await fromAny(source, (one) => askStateIds(app, one, eventId))
-  const wanted = [...new Set([...state, ...authChain, eventId])]
-  let found = await findEventNids(app.database, wanted)
-  const missing = wanted.filter((id) => !found.has(id))
+export async function fetchStateAfter(app: FetchingApp, source: Sources, eventId: EventId): Promise<FetchedState> {
+  const told = await fromAny(source, (one) => askForState(app, one, eventId))
+  if (told === undefined) return wholeStateAfter(app, source, eventId)
+  const { state, found, missing } = told
   if (missing.length > 0) {
-    await fetchState(app, source, { eventId, missing })
-    found = await findEventNids(app.database, wanted)
+    await storeCitedEvents(app, source.version, await askEvents(app, source, missing))
+    for (const [id, event] of await findEventNids(app.database, missing)) found.set(id, event)
   }
   const event = found.get(eventId)
-  if (!event) throw new FederationError(`Nobody has the event ${eventId}`, { retryable: false })
+  if (!event) throw nobodyHas(eventId)
   const accepted = (each: EventNid | undefined) => (each?.is_state && !each.rejected ? [each.event_nid] : [])
   // Last, for it takes the place of what was there before it.
-  return [...state.flatMap((id) => accepted(found.get(id))), ...accepted(event)]
+  return { nids: [...state.flatMap((id) => accepted(found.get(id))), ...accepted(event)] }
 }
 
-async function fetchState(
+type ToldState = { state: EventId[]; found: Map<EventId, EventNid>; missing: EventId[] }
+
+/** Which events the state before an event has, and which of these and of those that permit them are not here; undefined where those are many. */
+async function askForState(app: FetchingApp, source: EventSource, eventId: EventId): Promise<ToldState | undefined> {
+  const told: ToldState = { state: [], found: await findEventNids(app.database, [eventId]), missing: [] }
+  const seen = new Set<EventId>([eventId])
+  if (!told.found.has(eventId)) told.missing.push(eventId)
+  for await (const ids of askStateIds(app, source, eventId)) {
+    for (const { id, isState } of ids) if (isState) told.state.push(id)
+    const fresh = [...new Set(ids.map(({ id }) => id))].filter((id) => !seen.has(id))
+    const found = await findEventNids(app.database, fresh)
+    for (const id of fresh) {
+      seen.add(id)
+      if (!found.has(id)) told.missing.push(id)
+    }
+    for (const [id, event] of found) told.found.set(id, event)
+    if (told.missing.length > MAX_SINGLE) return undefined
+  }
+  return told
+}
+
+async function wholeStateAfter(app: FetchingApp, source: Sources, eventId: EventId): Promise<FetchedState> {
+  const state = new Map<string, ReceivedState>()
+  const set = (piece: ReceivedState) => state.set(`${piece.type}\0${piece.state_key}`, piece)
+  await takeState(app, source, { eventId, onState: set })
+  const [event] = await loadEventsById(app.database, [eventId])
+  if (!event) throw nobodyHas(eventId)
+  if (event.pdu.state_key !== undefined && !event.rejected) set(receivedState(event.pdu, event.event_nid))
+  const pieces = [...state.values()]
+  return { nids: pieces.map(({ event_nid }) => event_nid), pieces }
+}
+
+function nobodyHas(eventId: EventId): FederationError {
+  return new FederationError(`Nobody has the event ${eventId}`, { retryable: false })
+}
+
+/** Stores an event and the state before it. */
+async function takeState(
   app: FetchingApp,
   source: Sources,
-  { eventId, missing }: { eventId: EventId; missing: readonly EventId[] },
+  { eventId, onState }: { eventId: EventId; onState: (piece: ReceivedState) => void },
 ): Promise<void> {
-  if (missing.length <= MAX_SINGLE) {
-    await storeCitedEvents(app, source.version, await askEvents(app, source, missing))
-    return
-  }
   const [own, told] = await Promise.all([
     askEvents(app, source, [eventId]),
     fromAny(source, (one) => askState(app, one, eventId)),
   ])
   try {
-    await acceptReceived(app, source, told, () => {})
+    await acceptReceived(app, source, told, onState)
   } finally {
     await told.spool.close()
   }

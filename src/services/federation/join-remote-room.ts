@@ -5,7 +5,7 @@ import type { RoomId, ServerName, UserId } from '../../core/ids.ts'
 import type { RoomVersion } from '../../core/room-versions.ts'
 import { FederationError } from '../../infra/federation-error.ts'
 import { loadEventsById } from '../../storage/events.ts'
-import { acceptReceived, type ReceivedState } from './accept-received.ts'
+import { acceptReceived, type ReceivedState, receivedState } from './accept-received.ts'
 import { askInTurn } from './ask-in-turn.ts'
 import type { JoinRace } from './join-race.ts'
 import { whileJoining } from './joins-under-way.ts'
@@ -69,7 +69,7 @@ async function sendJoin(app: App, server: ServerName, { version, event, signal }
     timeoutMs: SEND_TIMEOUT_MS,
     ...(signal && { signal }),
   })
-  return readJoinAnswer(app, { version, roomId }, body)
+  return readJoinAnswer(app, { version, roomId, server }, body)
 }
 
 type Joined = { version: RoomVersion; server: ServerName; event: Event; answer: JoinAnswer }
@@ -78,7 +78,7 @@ async function takeOver(app: App, { version, server, event, answer }: Joined): P
   const signed = await signedByResident(app, { version, server, event, answer })
   const state = new Map<string, ReceivedState>()
   await acceptReceived(app, { version, roomId: event.room_id }, answer, (piece) => {
-    state.set(`${piece.event.pdu.type}\0${piece.event.pdu.state_key}`, piece)
+    state.set(`${piece.type}\0${piece.state_key}`, piece)
   })
   if (answer.membersOmitted) await addCitedMembers(app, signed, state)
   const partial = answer.membersOmitted ? { via: server, servers: othersIn(app, server, answer) } : undefined
@@ -99,7 +99,7 @@ async function addCitedMembers(app: App, { auth_event_ids }: Event, state: Map<s
   for (const event of await loadEventsById(app.database, auth_event_ids)) {
     const key = `${event.pdu.type}\0${event.pdu.state_key}`
     if (event.pdu.type === 'm.room.member' && !event.rejected && !state.has(key))
-      state.set(key, { event, event_nid: event.event_nid })
+      state.set(key, receivedState(event.pdu, event.event_nid))
   }
 }
 

@@ -1,13 +1,11 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { App } from '../../app.ts'
-import type { Event, JsonObject } from '../../core/events/pdu.ts'
-import { type EventId, isServerName, type RoomId, type ServerName } from '../../core/ids.ts'
+import type { JsonObject } from '../../core/events/pdu.ts'
+import { isServerName, type RoomId, type ServerName } from '../../core/ids.ts'
 import { JsonCutter, type JsonPart, MalformedJsonError } from '../../core/json-cutter.ts'
 import type { RoomVersion } from '../../core/room-versions.ts'
 import { FederationError } from '../../infra/federation-error.ts'
-import { createSpool } from '../../infra/spool.ts'
-import { addReceived, type ReceivedEvents } from './received-events.ts'
-import { verifyEvents } from './verify-events.ts'
+import { createEventIntake, emptyReceived, type ReceivedEvents, type ToldEvent } from './received-events.ts'
 
 /** What a resident server answers to `send_join`. */
 export type JoinAnswer = ReceivedEvents & {
@@ -16,6 +14,8 @@ export type JoinAnswer = ReceivedEvents & {
   membersOmitted: boolean
   servers: ServerName[]
 }
+
+type AskedRoom = { version: RoomVersion; roomId: RoomId; server: ServerName }
 
 /** Events that are verified at once; there is no need to have more of them in memory. */
 const BATCH = 500
@@ -31,17 +31,10 @@ const MAX_PARTS = 1_000_000
  */
 export async function readJoinAnswer(
   app: Pick<App, 'keyRing' | 'logger'>,
-  room: { version: RoomVersion; roomId: RoomId },
+  room: AskedRoom,
   body: AsyncIterable<Buffer>,
 ): Promise<JoinAnswer> {
-  const answer: JoinAnswer = {
-    events: new Map(),
-    state: new Set(),
-    join: undefined,
-    membersOmitted: false,
-    servers: [],
-    spool: createSpool(),
-  }
+  const answer: JoinAnswer = { ...emptyReceived(), join: undefined, membersOmitted: false, servers: [] }
   try {
     await readParts(app, room, { answer, body })
     return answer
@@ -54,34 +47,33 @@ export async function readJoinAnswer(
 
 async function readParts(
   app: Pick<App, 'keyRing' | 'logger'>,
-  room: { version: RoomVersion; roomId: RoomId },
+  room: AskedRoom,
   { answer, body }: { answer: JoinAnswer; body: AsyncIterable<Buffer> },
 ): Promise<void> {
   const lists = new Set(['state', 'auth_chain', 'servers_in_room'])
   const cutter = new JsonCutter({ lists, maxPartBytes: MAX_EVENT_BYTES, maxParts: MAX_PARTS })
-  const intern = createInterner()
-  let batch: JsonPart[] = []
-  // While one batch is verified in the thread pool, the next one arrives.
-  let underWay: Promise<void> = Promise.resolve()
+  const intake = createEventIntake(app, room, answer)
+  let batch: ToldEvent[] = []
   const verifyBatch = async () => {
-    await underWay
-    const parts = batch
+    const told = batch
     batch = []
-    underWay = noteEvents(app, room, { answer, parts, intern })
-    // Handled where it is awaited.
-    underWay.catch(() => {})
+    if (told.length > 0) await intake.add(told)
   }
-  for await (const chunk of body) {
-    for (const part of cutter.push(chunk)) {
-      if (part.key === 'state' || part.key === 'auth_chain') batch.push(part)
-      else noteMember(answer, part)
-      if (batch.length >= BATCH) await verifyBatch()
+  try {
+    for await (const chunk of body) {
+      for (const part of cutter.push(chunk)) {
+        const isState = part.key === 'state'
+        if (isState || part.key === 'auth_chain') batch.push({ pdu: JSON.parse(part.text), isState })
+        else noteMember(answer, part)
+        if (batch.length >= BATCH) await verifyBatch()
+      }
+      await nextTurn()
     }
-    await nextTurn()
+    cutter.end()
+    await verifyBatch()
+  } finally {
+    await intake.end()
   }
-  cutter.end()
-  await verifyBatch()
-  await underWay
 }
 
 function noteMember(answer: JoinAnswer, { key, text }: JsonPart): void {
@@ -90,44 +82,5 @@ function noteMember(answer: JoinAnswer, { key, text }: JsonPart): void {
   if (key === 'members_omitted') answer.membersOmitted = value === true
   if (key === 'servers_in_room' && typeof value === 'string' && isServerName(value)) {
     if (answer.servers.length < MAX_SERVERS) answer.servers.push(value)
-  }
-}
-
-async function noteEvents(
-  app: Pick<App, 'keyRing' | 'logger'>,
-  { version, roomId }: { version: RoomVersion; roomId: RoomId },
-  { answer, parts, intern }: { answer: JoinAnswer; parts: readonly JsonPart[]; intern: (id: EventId) => EventId },
-): Promise<void> {
-  const verified = await verifyEvents(
-    app,
-    version,
-    parts.map(({ text }) => JSON.parse(text)),
-  )
-  const events: Event[] = []
-  const leftOut: string[] = []
-  for (const [place, result] of verified.entries()) {
-    if (!result.ok || result.event.room_id !== roomId) {
-      leftOut.push(result.ok ? 'It is of another room' : result.reason)
-      continue
-    }
-    const { event } = result
-    if (parts[place]!.key === 'state' && event.pdu.state_key !== undefined) answer.state.add(intern(event.event_id))
-    events.push(event)
-  }
-  if (leftOut.length > 0)
-    app.logger.warn(
-      { room_id: roomId, events: leftOut.length, reason: leftOut[0] },
-      'events of a room to join are left out',
-    )
-  await addReceived(answer, { version, roomId }, { events, intern })
-}
-
-/** Keeps one string for each id, however often it is mentioned. */
-function createInterner(): (id: EventId) => EventId {
-  const known = new Map<EventId, EventId>()
-  return (id) => {
-    const first = known.get(id)
-    if (first === undefined) known.set(id, id)
-    return first ?? id
   }
 }

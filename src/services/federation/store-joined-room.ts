@@ -7,7 +7,7 @@ import { domainOf, type ServerName, type UserId } from '../../core/ids.ts'
 import type { RoomVersion } from '../../core/room-versions.ts'
 import { orderAfterGap } from '../../core/timeline-gaps.ts'
 import type { Tx } from '../../storage/database.ts'
-import { joinedRoomMember, loadOwnMembers, replaceMembers } from '../../storage/joined-room-members.ts'
+import { loadOwnMembers, replaceMembers } from '../../storage/joined-room-members.ts'
 import {
   type AppendedEvent,
   findLockedEvents,
@@ -24,7 +24,7 @@ import { appendToStream } from '../../storage/stream-append.ts'
 import { changeLockedState } from '../rooms/change-locked-state.ts'
 import { followUpgrade } from '../rooms/follow-upgrade.ts'
 import { stateChanges } from '../rooms/state-changes.ts'
-import type { ReceivedState } from './accept-received.ts'
+import { type ReceivedState, receivedState } from './accept-received.ts'
 
 /** A room as a resident server hands it over, with the event by which a user of ours joins it. */
 export type JoinedRoom = {
@@ -106,12 +106,7 @@ async function begin(app: App, room: LockedRoom, { version, event, state, partia
 }
 
 async function buildState(app: App, room: LockedRoom, state: readonly ReceivedState[]): Promise<number> {
-  const changes = state.map(({ event: { pdu }, event_nid }) => ({
-    type: pdu.type,
-    state_key: pdu.state_key!,
-    event_nid,
-  }))
-  const { root, created } = await changeState({ db: room.db, takeNids: app.takeNids, root: 0, changes })
+  const { root, created } = await changeState({ db: room.db, takeNids: app.takeNids, root: 0, changes: state })
   for (const [address, node] of created) room.nodes.set(address, node)
   return root
 }
@@ -160,9 +155,7 @@ async function storeMembers(
   { join, state, partial, wasPartial }: JoinedMembers,
 ): Promise<void> {
   const { room_id: roomId } = join
-  const members = [...state, { event: join, event_nid: join.event_nid }].flatMap(
-    ({ event, event_nid }) => joinedRoomMember(event.pdu, event_nid) ?? [],
-  )
+  const members = [...state, receivedState(join.pdu, join.event_nid)].flatMap(({ member }) => member ?? [])
   const unique = [...new Map(members.map((member) => [member.user_id, member])).values()]
   const before = await loadOwnMembers(tx, app.serverName, roomId)
   await replaceMembers(tx, app.serverName, { roomId, members: unique, keepsOwn: partial !== undefined })

@@ -33,8 +33,8 @@ export async function storeOutsideMember(
   room: OutsideRoom,
 ): Promise<void> {
   await app.database.write(async (tx) => {
-    const nids = await storeOutliers(tx, app.takeNids, [event])
-    const nid = nids.get(event.event_id)!
+    const stored = await storeOutliers(tx, app.takeNids, [event])
+    const { event_nid: nid } = stored.get(event.event_id)!
     await storeOutsideVersion(tx, event.room_id, room.version)
     await becomeCurrent(tx, nid, room.contact)
     if (room.told) await storeTold(tx, nid, { event, told: room.told })

@@ -24,6 +24,8 @@ import { devicesForServers } from './tell-devices.ts'
 
 type Capabilities = Pick<App, 'serverName'>
 type Completion = { partial: PartialRoomRow; restated: RestatedRoom }
+/** Members whose events have been read already, by the nids of these. */
+type ReadMembers = ReadonlyMap<number, JoinedRoomMember>
 /** What became known of a room's members: those who are new or other than was thought, and those of whom that was wrong. */
 type FoundMembers = { found: JoinedRoomMember[]; lost: string[] }
 
@@ -34,9 +36,9 @@ const CHUNK = 1000
 export async function tellOfCompletion(
   app: Capabilities,
   room: LockedRoom,
-  { partial, restated }: Completion,
+  { partial, restated, members: read }: Completion & { members: ReadMembers },
 ): Promise<void> {
-  const members = await findMembers(room, restated)
+  const members = await findMembers(room, restated, read)
   const { room_id: roomId } = partial
   room.writes.push(async (tx) => {
     const own = await loadOwnMembers(tx, app.serverName, roomId)
@@ -48,11 +50,16 @@ export async function tellOfCompletion(
   })
 }
 
-async function findMembers(room: LockedRoom, { before, after }: RestatedRoom): Promise<FoundMembers> {
+async function findMembers(
+  room: LockedRoom,
+  { before, after }: RestatedRoom,
+  read: ReadMembers,
+): Promise<FoundMembers> {
   const { added, removed } = await readNidDiff(room.db, { from: before, to: after, part: 'members' }, overlayOf(room))
-  const found: JoinedRoomMember[] = []
-  for (let start = 0; start < added.length; start += CHUNK) {
-    for (const { event_nid, json } of await loadEventTexts(room.db, added.slice(start, start + CHUNK))) {
+  const found: JoinedRoomMember[] = added.flatMap((nid) => read.get(nid) ?? [])
+  const unread = added.filter((nid) => !read.has(nid))
+  for (let start = 0; start < unread.length; start += CHUNK) {
+    for (const { event_nid, json } of await loadEventTexts(room.db, unread.slice(start, start + CHUNK))) {
       const member = joinedRoomMember(JSON.parse(json) as Pdu, event_nid)
       if (member) found.push(member)
     }

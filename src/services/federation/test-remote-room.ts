@@ -7,6 +7,7 @@ import { ROOM_VERSIONS } from '../../core/room-versions.ts'
 import { signingKeyFromSeed } from '../../core/signing/signing-key.ts'
 import { storeOutliers } from '../../storage/outliers.ts'
 import { ALICE } from '../rooms/test-reading-room.ts'
+import { receivedState } from './accept-received.ts'
 import { receiveEvent } from './receive-event.ts'
 import { storeJoinedRoom } from './store-joined-room.ts'
 import { BORIS, REMOTE, type ReceivingApp } from './test-remote-server.ts'
@@ -73,8 +74,8 @@ export function createRemoteRoom(app: ReceivingApp) {
     const join = member(ALICE, 'join')
     const rest = stateThen.filter(({ pdu }) => pdu.type !== 'm.room.member')
     const founder = events[1]!
-    const nids = await app.database.write((tx) => storeOutliers(tx, app.takeNids, [...rest, founder]))
-    const pieces = rest.map((event) => ({ event, event_nid: nids.get(event.event_id)! }))
+    const stored = await app.database.write((tx) => storeOutliers(tx, app.takeNids, [...rest, founder]))
+    const pieces = rest.map(({ event_id, pdu }) => receivedState(pdu, stored.get(event_id)!.event_nid))
     const partial = { via: REMOTE, servers: [REMOTE] }
     await storeJoinedRoom(app as unknown as App, { version, event: join, state: pieces, partial })
     states.set(before.event_id, stateThen)

@@ -3,7 +3,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import type { App } from '../../app.ts'
 import { BadJsonError, MatrixError } from '../../core/errors.ts'
-import { hasMatchingContentHash } from '../../core/events/content-hash.ts'
+import { hashedJson, hasMatchingContentHash } from '../../core/events/content-hash.ts'
 import { essentialJson } from '../../core/events/essential-json.ts'
 import { parsePdu } from '../../core/events/parse-pdu.ts'
 import type { Event, Pdu } from '../../core/events/pdu.ts'
@@ -22,7 +22,7 @@ export type VerifiedPdu = { ok: true; event: Event } | { ok: false; eventId?: Ev
 
 type Refused = VerifiedPdu & { ok: false }
 type Claim = WantedKey & { signature: Buffer }
-/** A PDU of the right form; `claims`: by server that has to have signed it, the signatures that are said to be its. */
+/** A PDU of the right form, redacted where its content is not what was hashed; `claims`: by server that has to have signed it, the signatures that are said to be its. */
 type Candidate = { pdu: Pdu; eventId: EventId; signed: Buffer; claims: ReadonlyMap<ServerName, readonly Claim[]> }
 
 /** How many events are looked at before other work has its turn. */
@@ -70,8 +70,10 @@ function examine(version: RoomVersion, json: unknown): Candidate | Refused {
     requireStorable(pdu)
     const essential = essentialJson(version, pdu)
     eventId = version.eventIdFormat === 'server-chosen' ? eventIdOf(version, pdu) : hashedEventId(version, essential)
-    checkEventSize(version, pdu)
-    return { pdu, eventId, signed: Buffer.from(essential), claims: claimsOf(version, pdu) }
+    const hashed = hashedJson(pdu)
+    checkEventSize(version, pdu, hashed)
+    const trusted = hasMatchingContentHash(pdu, hashed) ? pdu : redact(version, pdu)
+    return { pdu: trusted, eventId, signed: Buffer.from(essential), claims: claimsOf(version, pdu) }
   } catch (error) {
     if (!(error instanceof MatrixError)) throw error
     return { ok: false, ...(eventId && { eventId }), reason: error.message }
@@ -104,9 +106,8 @@ async function judge(
       return { ok: false, eventId, reason: `It has no valid signature of ${server}` }
     }
   }
-  const trusted = hasMatchingContentHash(pdu) ? pdu : redact(version, pdu)
   try {
-    return { ok: true, event: toEvent(version, trusted, { event_id: eventId }) }
+    return { ok: true, event: toEvent(version, pdu, { event_id: eventId }) }
   } catch (error) {
     if (!(error instanceof MatrixError)) throw error
     return { ok: false, eventId, reason: error.message }

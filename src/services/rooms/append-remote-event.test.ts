@@ -37,12 +37,12 @@ function renamed(events: Iterable<Event>): Event[] {
 async function joinWith(version: RoomVersion, founding: readonly Event[]): Promise<RoomId> {
   const roomId = founding.at(-1)!.room_id
   const state = founding.slice(0, -1)
-  const nids = await app.database.write((tx) => storeOutliers(tx, app.takeNids, state))
+  const stored = await app.database.write((tx) => storeOutliers(tx, app.takeNids, state))
   await app.rooms.run(roomId, async (room) => {
     const changes = state.map(({ event_id, pdu }) => ({
       type: pdu.type,
       state_key: pdu.state_key!,
-      event_nid: nids.get(event_id)!,
+      event_nid: stored.get(event_id)!.event_nid,
     }))
     const stateBefore = await changeLockedState(app, room, { root: 0, changes })
     const { outcome } = await appendRemoteEvent(app, room, founding.at(-1)!, { stateBefore, newRoom: { version } })
@@ -219,9 +219,12 @@ test('an event whose predecessors are not here changes nothing, and says which t
 test('an outlier that arrives in the timeline gets its place there, under the nid that states know it by', async () => {
   const { roomId, say } = await smallRoom()
   const event = say('outlier')
-  const nids = await app.database.write((tx) => storeOutliers(tx, app.takeNids, [event]))
+  const outliers = await app.database.write((tx) => storeOutliers(tx, app.takeNids, [event]))
   const delivered = await deliver(roomId, event)
-  expect(delivered).toMatchObject({ outcome: 'accepted', event: { event_nid: nids.get(event.event_id) } })
+  expect(delivered).toMatchObject({
+    outcome: 'accepted',
+    event: { event_nid: outliers.get(event.event_id)?.event_nid },
+  })
   const [stored] = await loadEventsById(app.database, [event.event_id])
   expect(stored).toMatchObject({ event_order: delivered.event.event_order, state_before: expect.any(Number) })
 })
