@@ -113,11 +113,7 @@ async function askForVerified(
 }
 
 /** Those of the events that are what their servers signed, and of this room. */
-export async function verified(
-  app: AskingApp,
-  { server, roomId, version }: EventSource,
-  pdus: unknown[],
-): Promise<Event[]> {
+async function verified(app: AskingApp, { server, roomId, version }: EventSource, pdus: unknown[]): Promise<Event[]> {
   const events: Event[] = []
   for (const result of await verifyEvents(app, version, pdus)) {
     if (result.ok && result.event.room_id === roomId) events.push(result.event)
