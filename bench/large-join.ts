@@ -56,7 +56,8 @@ async function joinedMembers(user: TestUser, roomId: string): Promise<number> {
 
 /** Until nothing has been done for a while: a server may have more to do after its start or after a join. */
 async function rest(pids: readonly number[]): Promise<void> {
-  for (let before = cpuMilliseconds(pids); ; ) {
+  // On a busy machine even to look around once a second takes longer.
+  for (let before = cpuMilliseconds(pids), times = 0; times < 30; times++) {
     await pause(1000)
     const now = cpuMilliseconds(pids)
     if (now - before < 50) return
