@@ -9,6 +9,7 @@ import { runWithSynapse } from '../harness/synapse.ts'
 const ROOMS = Number(process.env.RESOLUTION_ROOMS ?? 60)
 const SEED = Number(process.env.RESOLUTION_SEED ?? 1)
 
+const PATIENCE_MS = 120_000 + ROOMS * 1000
 const VERSIONS = ['1', '6', '11', '12']
 
 const rooms = new Map<string, ForkedRoom[]>()
@@ -18,7 +19,7 @@ beforeAll(() => {
   const input = [...rooms].flatMap(([id, some]) => some.map((room) => JSON.stringify(told(id, room))))
   const lines = runWithSynapse('resolve-with-synapse.py', input.join('\n')).trim().split('\n')
   for (const id of VERSIONS) answers.set(id, lines.splice(0, ROOMS))
-})
+}, PATIENCE_MS)
 
 /**
  * What a room is has to be the same on all its servers. So states resolve to what Synapse's own code makes of them, in rooms in which people
