@@ -29,7 +29,7 @@ function oracleV2(room: Room, sets: readonly StateMap[]): StateMap {
   const full = new Set([...conflicted, ...authDifference(room, sets), ...(isV21 ? subgraph(room, conflicted) : [])])
   // 1
   const power = [...full].filter((id) => isPowerEvent(eventOf(room, id)))
-  const chosen = new Set(power.flatMap((id) => [id, ...[...authChain(room, id)].filter((other) => full.has(other))]))
+  const chosen = new Set(power.flatMap((id) => [id, ...chainWithin(room, id, full)]))
   // 2
   let state = authChecks(room, isV21 ? new Map() : unconflicted, powerOrdering(room, chosen))
   // 3
@@ -49,7 +49,13 @@ function authChain(room: Room, id: EventId): Set<EventId> {
   return new Set(direct.flatMap((authId) => [authId, ...authChain(room, authId)]))
 }
 
-/** The one deviation from the letter: with the state itself in its full auth chain, as Synapse has it. */
+/** Not by the letter: as far as the auth chain does not leave the events, as Synapse and others have it. */
+function chainWithin(room: Room, id: EventId, events: ReadonlySet<EventId>): EventId[] {
+  const cited = eventOf(room, id).auth_event_ids.filter((authId) => events.has(authId))
+  return cited.flatMap((authId) => [authId, ...chainWithin(room, authId, events)])
+}
+
+/** Not by the letter: with the state itself in its full auth chain, as Synapse has it. */
 function authDifference(room: Room, sets: readonly StateMap[]): EventId[] {
   const chains = sets.map((set) => new Set([...set.values()].flatMap((id) => [id, ...authChain(room, id)])))
   const union = new Set(chains.flatMap((chain) => [...chain]))
