@@ -1,7 +1,17 @@
 import { beforeEach, expect, inject, test } from 'vitest'
 import { registerUser, sendText, type TestUser } from '../harness/client.ts'
 import { pollUntil } from '../harness/poll-until.ts'
-import { bodiesOf, type ClientEvent, createRoom, joinRoom, refusal, roomPath, sendState, v3 } from '../harness/rooms.ts'
+import {
+  bodiesOf,
+  type ClientEvent,
+  createRoom,
+  joinRoom,
+  refusal,
+  roomOfTwo,
+  roomPath,
+  sendState,
+  v3,
+} from '../harness/rooms.ts'
 
 /** The ways to read rooms from before /sync, which are deprecated and still specified. */
 const { url } = inject('homeserver')
@@ -10,9 +20,7 @@ let bob: TestUser
 let roomId: string
 
 beforeEach(async () => {
-  ;[alice, bob] = (await Promise.all([registerUser(url), registerUser(url)])) as [TestUser, TestUser]
-  roomId = await createRoom(alice, { name: 'Tea' })
-  await joinRoom(roomId, bob)
+  ;({ alice, bob, roomId } = await roomOfTwo(url, { name: 'Tea' }))
 })
 
 /** https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3initialsync */

@@ -2,11 +2,10 @@ import { beforeEach, describe, expect, inject, test } from 'vitest'
 import { registerUser, sendText, type TestUser } from '../harness/client.ts'
 import {
   type ClientEvent,
-  createRoom,
   eventPath,
-  joinRoom,
   refusal,
   relating,
+  roomOfTwo,
   roomPath,
   sendEvent,
   syncedRoom,
@@ -22,9 +21,7 @@ let roomId: string
 let eventId: string
 
 beforeEach(async () => {
-  ;[alice, bob] = (await Promise.all([registerUser(url), registerUser(url)])) as [TestUser, TestUser]
-  roomId = await createRoom(alice)
-  await joinRoom(roomId, bob)
+  ;({ alice, bob, roomId } = await roomOfTwo(url))
   eventId = await sendText(alice, roomId, 'read me')
 })
 

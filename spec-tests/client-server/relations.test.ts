@@ -3,12 +3,12 @@ import { registerUser, sendText, type TestUser } from '../harness/client.ts'
 import { pollUntil } from '../harness/poll-until.ts'
 import {
   type ClientEvent,
-  createRoom,
   eventPath,
   ignore,
   joinRoom,
   refusal,
   relating,
+  roomOfTwo,
   roomPath,
   sendEvent,
   sendState,
@@ -26,9 +26,7 @@ let roomId: string
 let target: string
 
 beforeEach(async () => {
-  ;[alice, bob] = (await Promise.all([registerUser(url), registerUser(url)])) as [TestUser, TestUser]
-  roomId = await createRoom(alice)
-  await joinRoom(roomId, bob)
+  ;({ alice, bob, roomId } = await roomOfTwo(url))
   target = await sendText(alice, roomId, 'a walrus')
 })
 

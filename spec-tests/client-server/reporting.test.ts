@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, inject, test } from 'vitest'
 import { registerUser, sendText, type TestUser } from '../harness/client.ts'
-import { createRoom, eventPath, joinRoom, refusal, roomPath, sendState, v3 } from '../harness/rooms.ts'
+import { eventPath, joinRoom, refusal, roomOfTwo, roomPath, sendState, v3 } from '../harness/rooms.ts'
 
 /** https://spec.matrix.org/v1.19/client-server-api/#reporting-content */
 const { url } = inject('homeserver')
@@ -10,9 +10,7 @@ let roomId: string
 let eventId: string
 
 beforeEach(async () => {
-  ;[alice, bob] = (await Promise.all([registerUser(url), registerUser(url)])) as [TestUser, TestUser]
-  roomId = await createRoom(alice)
-  await joinRoom(roomId, bob)
+  ;({ alice, bob, roomId } = await roomOfTwo(url))
   eventId = await sendText(alice, roomId, 'spam')
 })
 

@@ -8,6 +8,7 @@ import {
   joinRoom,
   refusal,
   relating,
+  roomOfTwo,
   roomPath,
   sendEvent,
   sendState,
@@ -22,9 +23,7 @@ let bob: TestUser
 let roomId: string
 
 beforeEach(async () => {
-  ;[alice, bob] = (await Promise.all([registerUser(url), registerUser(url)])) as [TestUser, TestUser]
-  roomId = await createRoom(alice, { name: 'Tea' })
-  await joinRoom(roomId, bob)
+  ;({ alice, bob, roomId } = await roomOfTwo(url, { name: 'Tea' }))
 })
 
 const filterPath = (user: TestUser, id = '') => `${v3}/user/${encodeURIComponent(user.userId)}/filter${id && `/${id}`}`

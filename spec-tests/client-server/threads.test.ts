@@ -2,12 +2,11 @@ import { beforeEach, describe, expect, inject, test } from 'vitest'
 import { registerUser, sendText, type TestUser } from '../harness/client.ts'
 import {
   type ClientEvent,
-  createRoom,
   eventPath,
   ignore,
-  joinRoom,
   refusal,
   relating,
+  roomOfTwo,
   roomPath,
   sendEvent,
   syncedRoom,
@@ -21,9 +20,7 @@ let bob: TestUser
 let roomId: string
 
 beforeEach(async () => {
-  ;[alice, bob] = (await Promise.all([registerUser(url), registerUser(url)])) as [TestUser, TestUser]
-  roomId = await createRoom(alice)
-  await joinRoom(roomId, bob)
+  ;({ alice, bob, roomId } = await roomOfTwo(url))
 })
 
 const reply = (user: TestUser, root: string, more: object = {}) =>

@@ -1,6 +1,6 @@
 import { beforeEach, expect, inject, test } from 'vitest'
 import { registerUser, type TestUser } from '../harness/client.ts'
-import { type ClientEvent, createRoom, joinRoom, refusal, roomPath, syncUntil, v3 } from '../harness/rooms.ts'
+import { type ClientEvent, refusal, roomOfTwo, roomPath, syncUntil, v3 } from '../harness/rooms.ts'
 
 /** https://spec.matrix.org/v1.19/client-server-api/#typing-notifications */
 const { url } = inject('homeserver')
@@ -9,9 +9,7 @@ let bob: TestUser
 let roomId: string
 
 beforeEach(async () => {
-  ;[alice, bob] = (await Promise.all([registerUser(url), registerUser(url)])) as [TestUser, TestUser]
-  roomId = await createRoom(alice)
-  await joinRoom(roomId, bob)
+  ;({ alice, bob, roomId } = await roomOfTwo(url))
 })
 
 const path = (user: TestUser) => roomPath(roomId, `typing/${encodeURIComponent(user.userId)}`)

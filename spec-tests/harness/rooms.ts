@@ -1,4 +1,4 @@
-import { sendText, type TestUser } from './client.ts'
+import { registerUser, sendText, type TestUser } from './client.ts'
 import { pollUntil } from './poll-until.ts'
 
 export const v1 = '/_matrix/client/v1'
@@ -22,6 +22,17 @@ export async function createRoom(user: TestUser, options: object = {}): Promise<
 /** Others join a room, one after the other. */
 export async function joinRoom(roomId: string, ...users: TestUser[]): Promise<void> {
   for (const user of users) await user.post(roomPath(roomId, 'join'))
+}
+
+/** Two new users in a new room of the first. */
+export async function roomOfTwo(
+  url: string,
+  options: object = {},
+): Promise<{ alice: TestUser; bob: TestUser; roomId: string }> {
+  const [alice, bob] = (await Promise.all([registerUser(url), registerUser(url)])) as [TestUser, TestUser]
+  const roomId = await createRoom(alice, options)
+  await joinRoom(roomId, bob)
+  return { alice, bob, roomId }
 }
 
 /** Sends a state event; returns its id. */
