@@ -78,7 +78,7 @@ test(
     const seed = process.env.AGREEMENT_SEED
     await fc.assert(property, { numRuns: RUNS, endOnFailure: true, ...(seed !== undefined && { seed: Number(seed) }) })
   },
-  120_000 + 40_000 * RUNS,
+  120_000 + 90_000 * RUNS,
 )
 
 async function createWorld(): Promise<World> {
