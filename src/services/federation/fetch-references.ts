@@ -92,7 +92,15 @@ async function askForState(app: FetchingApp, source: EventSource, eventId: Event
     for (const [id, event] of found) told.found.set(id, event)
     if (told.missing.length > MAX_SINGLE) return undefined
   }
+  if (told.state.length === 0 && !(await isCreate(app, eventId)))
+    throw new FederationError(`${source.server} tells no state before ${eventId}`)
   return told
+}
+
+/** Before all others there is a state; a server that tells none has not answered. */
+async function isCreate(app: FetchingApp, eventId: EventId): Promise<boolean> {
+  const [event] = await loadEventsById(app.database, [eventId])
+  return event?.pdu.type === 'm.room.create'
 }
 
 async function wholeStateAfter(app: FetchingApp, source: Sources, eventId: EventId): Promise<FetchedState> {
