@@ -63,6 +63,8 @@ test('a gap is filled from the server that sent what comes after it', async () =
 test('what follows events that nobody tells of is not taken in, and no state is asked for it', async () => {
   const room = await createSharedRoom(app)
   const [, second] = (await chain(room, 2)) as [Event, Event]
+  // By its depth the one before it is not from before this server's time.
+  await app.rooms.run(room.roomId, async (locked) => noteBeginning(locked, room.roomId, second.pdu.depth - 1))
   app.asked.length = 0
   app.answerWith(({ path }) => (path.includes('/get_missing_events/') ? { events: [] } : undefined))
   await expect(room.receive(second)).rejects.toThrow(FederationError)

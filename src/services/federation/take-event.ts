@@ -56,7 +56,9 @@ async function countHistoric(app: TakingApp, source: Sources, { event, minDepth 
   const missing = event.prev_event_ids
     .filter((id) => typeof here.get(id)?.event_order !== 'number')
     .slice(0, MAX_STATES)
-  const events = minDepth > 0 ? await askEvents(app, source, missing) : []
+  // It is one deeper than the deepest of them.
+  const mayBeHistoric = event.prev_event_ids.length > 1 || event.pdu.depth <= minDepth
+  const events = minDepth > 0 && mayBeHistoric ? await askEvents(app, source, missing) : []
   return events.filter(({ pdu }) => pdu.depth < minDepth).length
 }
 
