@@ -78,8 +78,8 @@ async function goOn(app: Capabilities, request: SlidingRequest): Promise<Sliding
   const user = await connectedUsersOf(app).get(request.userId)
   const waker = createWaker(user)
   try {
-    // What this user did through another process is told from here on.
-    await app.stream.refresh()
+    // What this user did through another process is told from here on; who has only taken an answer is told as soon as it is known here.
+    if (!isStillAt(request.connection, pos)) await app.stream.refresh()
     if (pos.position > app.stream.position()) throw unknownPos()
     for (;;) {
       waker.reset()
