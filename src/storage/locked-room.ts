@@ -122,12 +122,16 @@ export function overlayOf(room: LockedRoom): StateOverlay {
 
 /** Events by id, those appended in this transaction included; unknown ones are left out. */
 export async function findLockedEvents(room: LockedRoom, ids: readonly EventId[]): Promise<StoredEvent[]> {
-  // The last one counts: an event may be appended again when what it was refused for is known to be otherwise.
-  const own = new Map(room.events.map((event) => [event.event_id, event]))
+  const own = appendedEvents(room)
   const absent = ids.filter((id) => !own.has(id))
   const stored = absent.length > 0 ? await loadEventsById(room.db, absent) : []
   for (const event of stored) own.set(event.event_id, event as AppendedEvent)
   return ids.flatMap((id) => own.get(id) ?? [])
+}
+
+/** The events of this transaction by id. The last one counts: an event may be appended again when what it was refused for is known to be otherwise. */
+export function appendedEvents(room: LockedRoom): Map<EventId, AppendedEvent> {
+  return new Map(room.events.map((event) => [event.event_id, event]))
 }
 
 /** Remembers the room as it is, to `restore` it when a command fails. */

@@ -5,7 +5,7 @@ import type { RoomVersion } from '../../core/room-versions.ts'
 import { resolveState } from '../../core/state-resolution/resolve-state.ts'
 import { parseStateKeyId, type StateMap, stateKeyId } from '../../core/state-resolution/state-map.ts'
 import { loadWithAuthChains } from '../../storage/auth-chains.ts'
-import { type LockedRoom, overlayOf } from '../../storage/locked-room.ts'
+import { appendedEvents, type LockedRoom, overlayOf } from '../../storage/locked-room.ts'
 import { readNidDiff, readStateNids } from '../../storage/room-state.ts'
 import { loadStateEntries, type StateEntry } from '../../storage/state-entries.ts'
 import type { StoredEvent } from '../../storage/stored-event.ts'
@@ -82,8 +82,7 @@ async function resolveLoaded(
   sets: readonly StateMap[],
 ): Promise<{ state: StateMap; events: ReadonlyMap<EventId, StoredEvent> }> {
   const events = new Map<EventId, StoredEvent>()
-  // The last one counts: an event may be appended again when what it was refused for is known to be otherwise.
-  const own = new Map(room.events.map((event) => [event.event_id, event]))
+  const own = appendedEvents(room)
   const lost = new Map<EventId, Event>()
   for (;;) {
     const resolution = resolveState(version, sets, (id) => events.get(id) ?? lost.get(id))
