@@ -47,7 +47,7 @@ async function askForProfile(app: Pick<App, 'federation'>, userId: UserId, field
     timeoutMs: TIMEOUT_MS,
     maxBytes: MAX_BYTES,
   })
-  const { success, data = {} } = answer.safeParse(told)
+  const { success, data } = answer.safeParse(told)
   if (!success) throw new FederationError(`${destination} answers no profile`, { retryable: false })
   const fields = Object.entries(data).flatMap(([name, value]) =>
     isPresentable(name, value) ? [[name, value] as const] : [],

@@ -111,13 +111,13 @@ test('a change of name that loses is told all the same, for it would leave a gap
   const room = await createForkedRoom()
   const alice = clientOf(app, ALICE)
   await alice.sync()
-  const named = (displayname: string, origin_server_ts: number) => ({
+  const renaming = (displayname: string, origin_server_ts: number) => ({
     ...{ type: 'm.room.member', state_key: BORIS, origin_server_ts },
     content: { membership: 'join', displayname },
   })
-  await room.send([room.fork], named('late', START + 9_000_000))
+  await room.send([room.fork], renaming('late', START + 9_000_000))
   await alice.sync()
-  const { event: loser } = await room.send([room.fork], named('early', START + 1))
+  const { event: loser } = await room.send([room.fork], renaming('early', START + 1))
   const { timeline } = (await alice.sync()).rooms.join[room.roomId]
   expect(timeline.events).toMatchObject([{ event_id: loser.event_id }])
   expect(timeline.limited).toBe(false)
