@@ -61,17 +61,22 @@ export async function askBackfill(
 
 const singleEvent = z.looseObject({ pdus: z.array(z.unknown()) })
 
-/** Single events by id, from the first of some servers that has each. Those that none has are left out. https://spec.matrix.org/v1.19/server-server-api/#get_matrixfederationv1eventeventid */
+/**
+ * Single events by id, from the first of some servers that has each. Those that none has are left out, as are those that only exist for all that can be
+ * told now, for keys cannot be had: `onUnverified` hears of these.
+ * https://spec.matrix.org/v1.19/server-server-api/#get_matrixfederationv1eventeventid
+ */
 export async function askEvents(
   app: AskingApp,
   source: EventSource & { others?: readonly ServerName[] },
   ids: readonly EventId[],
+  onUnverified: (id: EventId) => void = () => {},
 ): Promise<Event[]> {
   const found: Event[] = []
   const waiting = [...ids]
   const work = async () => {
     for (let id = waiting.shift(); id !== undefined; id = waiting.shift()) {
-      const event = await askEvent(app, source, id)
+      const event = await askEvent(app, source, id, onUnverified)
       if (event) found.push(event)
     }
   }
@@ -83,13 +88,15 @@ async function askEvent(
   app: AskingApp,
   source: EventSource & { others?: readonly ServerName[] },
   id: EventId,
+  onUnverified: (id: EventId) => void,
 ): Promise<Event | undefined> {
   for (const server of [source.server, ...(source.others ?? [])]) {
     try {
       const path = `/_matrix/federation/v1/event/${encodeURIComponent(id)}`
       const { signal } = source
       const answer = await app.federation.request({ destination: server, method: 'GET', path, signal })
-      const [event] = await verified(app, source, singleEvent.safeParse(answer).data?.pdus.slice(0, 1) ?? [])
+      const pdus = singleEvent.safeParse(answer).data?.pdus.slice(0, 1) ?? []
+      const [event] = await verified(app, source, pdus, ({ event_id }) => event_id === id && onUnverified(id))
       if (event?.event_id === id) return event
     } catch (error) {
       if (!(error instanceof FederationError)) throw error
@@ -113,11 +120,17 @@ async function askForVerified(
 }
 
 /** Those of the events that are what their servers signed, and of this room. */
-async function verified(app: AskingApp, { server, roomId, version }: EventSource, pdus: unknown[]): Promise<Event[]> {
+async function verified(
+  app: AskingApp,
+  { server, roomId, version }: EventSource,
+  pdus: unknown[],
+  onUnverified?: (event: Event) => void,
+): Promise<Event[]> {
   const events: Event[] = []
   for (const result of await verifyEvents(app, version, pdus)) {
     if (result.ok && result.event.room_id === roomId) events.push(result.event)
-    else if (!result.ok) app.logger.debug({ server, room_id: roomId, reason: result.reason }, 'an event is dropped')
+    else if (!result.ok && result.unverified?.room_id === roomId) onUnverified?.(result.unverified)
+    if (!result.ok) app.logger.debug({ server, room_id: roomId, reason: result.reason }, 'an event is dropped')
   }
   return events
 }

@@ -11,7 +11,7 @@ import { readAllState } from '../../storage/room-state.ts'
 import { appendEvent } from '../rooms/append-event.ts'
 import { ALICE } from '../rooms/test-reading-room.ts'
 import { completeRoom, giveUpRoom } from './complete-room.ts'
-import { createRemoteRoom } from './test-remote-room.ts'
+import { createRemoteRoom, GONE } from './test-remote-room.ts'
 import { BORIS, createReceivingApp, REMOTE, type ReceivingApp } from './test-remote-server.ts'
 
 const RITA = '@rita:remote' as UserId
@@ -148,6 +148,33 @@ test('while nobody tells, the room stays as it is; when nobody of ours is there 
   await giveUpRoom(app, room.roomId)
   expect(await findPartialRoom(app.database, room.roomId)).toBeUndefined()
   expect((await findRoomHead(app.database, room.roomId))?.is_partial).toBe(false)
+})
+
+test.each([1, 120])(
+  'what cannot be verified any more is left out of %i members, and holds up no room',
+  async (count) => {
+    const room = createRemoteRoom(app)
+    const here = Array.from({ length: count }, (_, number) => `@user${number}:${REMOTE}` as UserId)
+    for (const userId of here) room.member(userId, 'join')
+    const gus = `@gus:${GONE}` as UserId
+    const lost = room.member(gus, 'join')
+    await room.joinPartially()
+    app.answerWith(room.answer)
+    await complete(room.roomId)
+    expect(await findPartialRoom(app.database, room.roomId)).toBeUndefined()
+    expect(Object.keys(await members(room.roomId)).sort()).toEqual([ALICE, BORIS, ...here].sort())
+    expect(await stateIds(room.roomId)).toEqual(idsOf([...room.state.values()].filter((event) => event !== lost)))
+  },
+)
+
+test('what nobody has is not taken for what cannot be verified', async () => {
+  const room = createRemoteRoom(app)
+  const lost = room.member(`@gus:${GONE}` as UserId, 'join')
+  await room.joinPartially()
+  app.answerWith((request) =>
+    request.path.endsWith(`/event/${encodeURIComponent(lost.event_id)}`) ? undefined : room.answer(request),
+  )
+  await expect(complete(room.roomId)).rejects.toThrow('Nobody has the event')
 })
 
 test('events that follow what is not here keep the states that were told of that', async () => {

@@ -1,8 +1,10 @@
-import { expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { RoomId, ServerName } from '../../core/ids.ts'
 import { ROOM_VERSIONS } from '../../core/room-versions.ts'
 import { FederationError } from '../../infra/federation-error.ts'
-import { fromAny } from './fetch-references.ts'
+import { fetchStateAfter, fromAny } from './fetch-references.ts'
+import { createRemoteRoom } from './test-remote-room.ts'
+import { createReceivingApp, REMOTE, type ReceivingApp } from './test-remote-server.ts'
 
 const [FIRST, SECOND, THIRD] = ['first', 'second', 'third'] as ServerName[] as [ServerName, ServerName, ServerName]
 const source = {
@@ -12,6 +14,12 @@ const source = {
   version: ROOM_VERSIONS.get('12')!,
   signal: new AbortController().signal,
 }
+
+let app: ReceivingApp
+beforeAll(async () => {
+  app = await createReceivingApp()
+})
+afterAll(() => app.database.close())
 
 /** Asks, where each server answers as `answers` says. */
 async function ask(answers: Record<string, Error | string>) {
@@ -38,4 +46,20 @@ test('other servers are asked when one cannot be reached or does not know, and n
   ).rejects.toBe(unknown)
   const fault = new TypeError('of ours')
   await expect(ask({ first: fault, second: 'two' })).rejects.toBe(fault)
+})
+
+test('a server that tells no state has not answered, and the next one is asked', async () => {
+  const room = createRemoteRoom(app)
+  const before = room.events.at(-1)!
+  await room.joinPartially()
+  const about = { ...source, roomId: room.roomId, version: room.version }
+  for (const empty of [{}, { pdu_ids: [], auth_chain_ids: [] }, { pdu_ids: 'none' }]) {
+    app.answerWith((request) => {
+      const isAskedForState = request.path.includes('/state_ids/')
+      return request.destination === FIRST && isAskedForState ? empty : room.answer(request)
+    })
+    const told = await fetchStateAfter(app, { ...about, others: [REMOTE] }, before.event_id)
+    expect(new Set(told.nids).size).toBe(4)
+    await expect(fetchStateAfter(app, { ...about, others: [] }, before.event_id)).rejects.toThrow('tells no state')
+  }
 })

@@ -56,19 +56,22 @@ export async function fetchAuthEvents(
 export type FetchedState = { nids: number[]; pieces?: ReceivedState[] }
 
 /**
- * The state after an event that this server does not have in the timeline, as another server tells it. What is missing of it is fetched and stored.
- * Throws FederationError when no server tells, or nobody has the event itself.
+ * The state after an event that this server does not have in the timeline, as another server tells it. What is missing of it is fetched and stored;
+ * what cannot be verified, for keys cannot be had, is left out, be it the event itself. Throws FederationError when no server tells, or nobody has the
+ * event itself.
  */
 export async function fetchStateAfter(app: FetchingApp, source: Sources, eventId: EventId): Promise<FetchedState> {
   const told = await fromAny(source, (one) => askForState(app, one, eventId))
   if (told === undefined) return wholeStateAfter(app, source, eventId)
   const { state, found, missing } = told
+  const unverified = new Set<EventId>()
   if (missing.length > 0) {
-    await storeCitedEvents(app, source.version, await askEvents(app, source, missing))
+    const events = await askEvents(app, source, missing, (id) => unverified.add(id))
+    await storeCitedEvents(app, source.version, events)
     for (const [id, event] of await findEventNids(app.database, missing)) found.set(id, event)
   }
   const event = found.get(eventId)
-  if (!event) throw nobodyHas(eventId)
+  if (!event && !unverified.has(eventId)) throw nobodyHas(eventId)
   const accepted = (each: EventNid | undefined) => (each?.is_state && !each.rejected ? [each.event_nid] : [])
   // Last, for it takes the place of what was there before it.
   return { nids: [...state.flatMap((id) => accepted(found.get(id))), ...accepted(event)] }
@@ -106,10 +109,10 @@ async function isCreate(app: FetchingApp, eventId: EventId): Promise<boolean> {
 async function wholeStateAfter(app: FetchingApp, source: Sources, eventId: EventId): Promise<FetchedState> {
   const state = new Map<string, ReceivedState>()
   const set = (piece: ReceivedState) => state.set(`${piece.type}\0${piece.state_key}`, piece)
-  await takeState(app, source, { eventId, onState: set })
+  const { isUnverified } = await takeState(app, source, { eventId, onState: set })
   const [event] = await loadEventsById(app.database, [eventId])
-  if (!event) throw nobodyHas(eventId)
-  if (event.pdu.state_key !== undefined && !event.rejected) set(receivedState(event.pdu, event.event_nid))
+  if (!event && !isUnverified) throw nobodyHas(eventId)
+  if (event?.pdu.state_key !== undefined && !event.rejected) set(receivedState(event.pdu, event.event_nid))
   const pieces = [...state.values()]
   return { nids: pieces.map(({ event_nid }) => event_nid), pieces }
 }
@@ -118,14 +121,15 @@ function nobodyHas(eventId: EventId): FederationError {
   return new FederationError(`Nobody has the event ${eventId}`, { retryable: false })
 }
 
-/** Stores an event and the state before it. */
+/** Stores an event, unless it cannot be verified now, and the state before it. */
 async function takeState(
   app: FetchingApp,
   source: Sources,
   { eventId, onState }: { eventId: EventId; onState: (piece: ReceivedState) => void },
-): Promise<void> {
+): Promise<{ isUnverified: boolean }> {
+  let isUnverified = false
   const [own, told] = await Promise.all([
-    askEvents(app, source, [eventId]),
+    askEvents(app, source, [eventId], () => (isUnverified = true)),
     fromAny(source, (one) => askState(app, one, eventId)),
   ])
   try {
@@ -134,4 +138,5 @@ async function takeState(
     await told.spool.close()
   }
   await storeCitedEvents(app, source.version, own)
+  return { isUnverified }
 }

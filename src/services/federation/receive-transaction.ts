@@ -7,6 +7,7 @@ import { loadRoomVersions } from '../../storage/room-versions.ts'
 import { refusalOfServer } from './may-send-into.ts'
 import { type EduApp, receiveEdus } from './receive-edu.ts'
 import { receiveFarewell } from './receive-farewell.ts'
+import { unverifiedEventsOf } from './unverified-events.ts'
 import { verifyEvents } from './verify-events.ts'
 import { type InboxApp, inboxOf } from './work-inbox.ts'
 
@@ -66,7 +67,8 @@ async function sort(app: InboxApp, origin: ServerName, pdus: readonly unknown[])
     const version = joining.get(roomId) ?? versions.get(roomId)
     const isEarly = joining.has(roomId)
     const refusal = version && !isEarly ? await refusalOfServer(app, roomId, origin) : undefined
-    await sortRoom(app, { version, roomId, pdus: ofRoom, refusal: version ? refusal : NOT_THERE, isEarly }, sorted)
+    const room = { version, roomId, origin, pdus: ofRoom, refusal: version ? refusal : NOT_THERE, isEarly }
+    await sortRoom(app, room, sorted)
   }
   return sorted
 }
@@ -76,6 +78,7 @@ const NOT_THERE = 'This server is not in that room'
 type SortedRoom = {
   version: RoomVersion | undefined
   roomId: RoomId
+  origin: ServerName
   pdus: unknown[]
   refusal: string | undefined
   isEarly: boolean
@@ -96,6 +99,8 @@ async function sortRoom(app: InboxApp, room: SortedRoom, { accepted, results }: 
     if (id !== undefined) results[id] = error === undefined ? {} : { error }
     const isTaken = verified.ok && room.refusal === undefined && verified.event.room_id === room.roomId
     if (isTaken) accepted.push({ event: verified.event, isEarly: room.isEarly })
+    if (!verified.ok && verified.unverified?.room_id === room.roomId && room.refusal === undefined)
+      unverifiedEventsOf(app).keep({ origin: room.origin, version: room.version, event: verified.unverified })
   }
 }
 

@@ -1,9 +1,9 @@
 import type { App } from '../../app.ts'
 import { NotFoundError } from '../../core/errors.ts'
 import type { EventId, RoomId, ServerName } from '../../core/ids.ts'
+import { loadWithAuthChains } from '../../storage/auth-chains.ts'
 import { loadEventsById } from '../../storage/events.ts'
 import type { StoredEvent } from '../../storage/stored-event.ts'
-import { loadAuthChain } from './load-auth-chain.ts'
 import { requireFullState, requireInRoom } from './require-in-room.ts'
 
 export type StateRequest = { origin: ServerName; roomId: RoomId; eventId: EventId }
@@ -30,7 +30,10 @@ export async function serveEventAuth(
   { origin, roomId, eventId }: StateRequest,
 ): Promise<StoredEvent[]> {
   await requireInRoom(app, roomId, origin)
-  return loadAuthChain(app, await requireEvent(app, roomId, eventId))
+  const event = await requireEvent(app, roomId, eventId)
+  const chain = new Map<EventId, StoredEvent>()
+  await loadWithAuthChains(app.database, event.auth_event_ids, chain)
+  return [...chain.values()]
 }
 
 async function requireEvent(app: Pick<App, 'database'>, roomId: RoomId, eventId: EventId): Promise<StoredEvent> {

@@ -1,5 +1,6 @@
 import type { App } from '../../app.ts'
 import { forgetTransactions } from '../../storage/federation-inbox.ts'
+import { unverifiedEventsOf } from './unverified-events.ts'
 import { type InboxApp, inboxOf } from './work-inbox.ts'
 
 /** How often to look whether another process has died, or an event has rested long enough. */
@@ -20,6 +21,7 @@ export function startReceiving(app: InboxApp & Pick<App, 'database'>): { stop():
   const timers = [
     regularly(() => inbox.look(), LOOK_MS),
     regularly(() => inbox.renew(), RENEW_MS),
+    regularly(() => unverifiedEventsOf(app).retry(), LOOK_MS),
     regularly(() => app.database.write((tx) => forgetTransactions(tx, app.clock.now() - KEPT_MS)), FORGET_MS),
   ]
   return {

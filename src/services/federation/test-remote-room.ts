@@ -2,7 +2,7 @@ import type { App } from '../../app.ts'
 import { authEventKeys } from '../../core/auth-rules/auth-event-keys.ts'
 import { buildEvent } from '../../core/events/build-event.ts'
 import type { Event, JsonObject } from '../../core/events/pdu.ts'
-import { type EventId, type RoomId, serverNameOf, type UserId } from '../../core/ids.ts'
+import { type EventId, type RoomId, type ServerName, serverNameOf, type UserId } from '../../core/ids.ts'
 import { ROOM_VERSIONS } from '../../core/room-versions.ts'
 import { signingKeyFromSeed } from '../../core/signing/signing-key.ts'
 import { storeOutliers } from '../../storage/outliers.ts'
@@ -25,6 +25,11 @@ export type MadeEvent = {
   counts?: boolean
 }
 
+/** A server that cannot be reached any more, and whose keys nobody knows. */
+export const GONE = 'gone' as ServerName
+/** Its keys, for who has them at last. */
+export const GONE_SIGNER = signingKeyFromSeed('g', Buffer.alloc(32, 8))
+
 let rooms = 0
 
 /** A room of the remote server, made by Boris and open to everybody, of which our server has nothing yet. */
@@ -33,7 +38,11 @@ export function createRemoteRoom(app: ReceivingApp) {
   const roomId = `!remote${rooms++}:${REMOTE}` as RoomId
   const events: Event[] = []
   const state = new Map<string, Event>()
-  const signers = { [REMOTE]: signingKeyFromSeed('r', Buffer.alloc(32, 7)), [app.serverName]: app.signingKey }
+  const signers = {
+    [REMOTE]: signingKeyFromSeed('r', Buffer.alloc(32, 7)),
+    [GONE]: GONE_SIGNER,
+    [app.serverName]: app.signingKey,
+  }
   const keyOf = (type: string, stateKey: string) => `${type}\0${stateKey}`
 
   function make({ type = 'm.room.message', sender = BORIS, content = {}, ...event }: MadeEvent): Event {
@@ -88,9 +97,11 @@ export function createRemoteRoom(app: ReceivingApp) {
   /** Answers what is asked about the room's events. */
   function answer({ path, query }: { path: string; query?: Record<string, unknown> }): unknown {
     if (path.includes('/get_missing_events/')) return { events: [] }
-    const [, what, id] = /\/v1\/(state_ids|event|event_auth)\/(?:.*\/)?([^/]+)$/.exec(decodeURIComponent(path)) ?? []
-    if (what === 'state_ids') {
+    const [, what, id] =
+      /\/v1\/(state_ids|state|event|event_auth)\/(?:.*\/)?([^/]+)$/.exec(decodeURIComponent(path)) ?? []
+    if (what === 'state_ids' || what === 'state') {
       const told = states.get(query?.event_id as EventId)
+      if (what === 'state') return told && { pdus: told.map(({ pdu }) => pdu), auth_chain: [] }
       return told && { pdu_ids: told.map(({ event_id }) => event_id), auth_chain_ids: [] }
     }
     const found = events.filter(({ event_id }) => what === 'event_auth' || event_id === id).map(({ pdu }) => pdu)

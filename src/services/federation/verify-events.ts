@@ -17,8 +17,13 @@ import { decodeBase64 } from '../../core/signing/base64.ts'
 import { requiredSigners } from '../../core/signing/verify-event.ts'
 import type { WantedKey } from '../../infra/key-ring.ts'
 
-/** An event that is what its servers signed, redacted where its content is not; or why it is to be dropped. */
-export type VerifiedPdu = { ok: true; event: Event } | { ok: false; eventId?: EventId; reason: string }
+/**
+ * An event that is what its servers signed, redacted where its content is not; or why it is to be dropped. `unverified`: what may turn out to be good
+ * once keys can be had that cannot be had now.
+ */
+export type VerifiedPdu =
+  | { ok: true; event: Event }
+  | { ok: false; eventId?: EventId; reason: string; unverified?: Event }
 
 type Refused = VerifiedPdu & { ok: false }
 type Claim = WantedKey & { signature: Buffer }
@@ -101,13 +106,17 @@ async function judge(
   { pdu, eventId, signed, claims }: Candidate,
   keyOf: ReadonlyMap<Claim, KeyObject | undefined>,
 ): Promise<VerifiedPdu> {
+  let unknown: ServerName | undefined
   for (const [server, ofServer] of claims) {
-    if (!(await isSigned(signed, ofServer, keyOf))) {
+    if (await isSigned(signed, ofServer, keyOf)) continue
+    if (ofServer.every((claim) => keyOf.get(claim)))
       return { ok: false, eventId, reason: `It has no valid signature of ${server}` }
-    }
+    unknown = server
   }
   try {
-    return { ok: true, event: toEvent(version, pdu, { event_id: eventId }) }
+    const event = toEvent(version, pdu, { event_id: eventId })
+    if (unknown === undefined) return { ok: true, event }
+    return { ok: false, eventId, reason: `The keys of ${unknown} cannot be had`, unverified: event }
   } catch (error) {
     if (!(error instanceof MatrixError)) throw error
     return { ok: false, eventId, reason: error.message }

@@ -1,0 +1,94 @@
+import type { App } from '../../app.ts'
+import type { Event } from '../../core/events/pdu.ts'
+import type { EventId, ServerName } from '../../core/ids.ts'
+import type { RoomVersion } from '../../core/room-versions.ts'
+import { storeInInbox } from '../../storage/federation-inbox.ts'
+import { refusalOfServer } from './may-send-into.ts'
+import { verifyEvents } from './verify-events.ts'
+import { type InboxApp, inboxOf } from './work-inbox.ts'
+
+/** An event that a server has passed on, while the keys of the server that made it cannot be had. */
+type Unverified = { origin: ServerName; version: RoomVersion; event: Event }
+
+/**
+ * Events that were refused only because keys could not be had: they are tried again, beside the rooms, so that nothing waits for them. This process
+ * remembers them and no database does: whoever sent them has been told that they were not taken.
+ */
+export type UnverifiedEvents = {
+  keep(unverified: Unverified): void
+  /** Takes in those whose keys can be had now; to be called often. */
+  retry(): Promise<void>
+  count(): number
+}
+
+const MOST = 1000
+const MOST_OF_SERVER = 200
+const FIRST_REST_MS = 5000
+const LONGEST_REST_MS = 120_000
+const KEPT_MS = 3_600_000
+
+const kept = new WeakMap<App['database'], UnverifiedEvents>()
+
+/** Those of a running server. */
+export function unverifiedEventsOf(app: InboxApp): UnverifiedEvents {
+  const known = kept.get(app.database)
+  if (known) return known
+  const made = createUnverifiedEvents(app)
+  kept.set(app.database, made)
+  return made
+}
+
+type Resting = Unverified & { until: number; restMs: number; retryTs: number }
+
+function createUnverifiedEvents(app: InboxApp): UnverifiedEvents {
+  const resting = new Map<EventId, Resting>()
+  let isTrying = false
+
+  function keep(unverified: Unverified): void {
+    const { origin, event } = unverified
+    if (resting.has(event.event_id) || resting.size >= MOST) return
+    let ofServer = 0
+    for (const each of resting.values()) if (each.origin === origin) ofServer++
+    if (ofServer >= MOST_OF_SERVER) return
+    const now = app.clock.now()
+    const times = { until: now + KEPT_MS, restMs: FIRST_REST_MS, retryTs: now + FIRST_REST_MS }
+    resting.set(event.event_id, { ...unverified, ...times })
+  }
+
+  async function retry(): Promise<void> {
+    const now = app.clock.now()
+    const due = [...resting.values()].filter(({ retryTs }) => retryTs <= now)
+    if (isTrying || due.length === 0) return
+    isTrying = true
+    try {
+      for (const [version, ofVersion] of Map.groupBy(due, (each) => each.version)) await tryAgain(version, ofVersion)
+    } finally {
+      isTrying = false
+    }
+  }
+
+  async function tryAgain(version: RoomVersion, due: readonly Resting[]): Promise<void> {
+    const pdus = due.map(({ event }) => event.pdu)
+    for (const [place, verified] of (await verifyEvents(app, version, pdus)).entries()) {
+      const each = due[place]!
+      if (verified.ok) await take(each, verified.event)
+      if (!verified.ok && verified.unverified && each.until > app.clock.now()) rest(each)
+      else resting.delete(each.event.event_id)
+    }
+  }
+
+  /** As if it had come now. */
+  async function take({ origin }: Resting, { event_id, room_id, pdu }: Event): Promise<void> {
+    if ((await refusalOfServer(app, room_id, origin)) !== undefined) return
+    const row = { event_id, room_id, origin, pdu: JSON.stringify(pdu), is_early: false }
+    await app.database.write((tx) => storeInInbox(tx, [row], app.clock.now()))
+    await inboxOf(app).look()
+  }
+
+  function rest(each: Resting): void {
+    each.retryTs = app.clock.now() + each.restMs
+    each.restMs = Math.min(2 * each.restMs, LONGEST_REST_MS)
+  }
+
+  return { keep, retry, count: () => resting.size }
+}
