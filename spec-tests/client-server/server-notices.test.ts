@@ -1,6 +1,7 @@
 import { beforeAll, describe, expect, inject, test } from 'vitest'
 import { registerAdmin, registerUser, type TestUser, uniqueName } from '../harness/client.ts'
 import { pollUntil } from '../harness/poll-until.ts'
+import { bodiesOf } from '../harness/rooms.ts'
 
 /** https://spec.matrix.org/v1.19/client-server-api/#server-notices, sent by the endpoint that administrators know from Synapse. */
 const { url, sharedSecret } = inject('homeserver')
@@ -50,6 +51,24 @@ describe('server notices', () => {
     await alice.post(inRoom(roomId!, 'leave'))
     await admin.post(SEND, noticeFor(alice, 'It rests again'))
     expect(await invitesOf(alice)).toEqual([roomId])
+  })
+
+  test('reach suspended users, who may join and, as far as the room lets them, write there', async () => {
+    const alice = await registerUser(url)
+    await admin.put(`/_matrix/client/v1/admin/suspend/${encodeURIComponent(alice.userId)}`, { suspended: true })
+    await admin.post(SEND, noticeFor(alice, 'We would like to talk with you'))
+    const [roomId] = await invitesOf(alice)
+    await alice.post(inRoom(roomId!, 'join'))
+    const { chunk } = await alice.get(inRoom(roomId!, 'messages?dir=b&limit=20'))
+    expect(bodiesOf(chunk.toReversed())).toEqual(['We would like to talk with you'])
+    const write = () => alice.ask('PUT', inRoom(roomId!, 'send/m.room.message/1'), { msgtype: 'm.text', body: 'Why?' })
+    expect((await write()).body.errcode).toBe('M_FORBIDDEN')
+    const { users, ...levels } = await alice.get(inRoom(roomId!, 'state/m.room.power_levels/'))
+    const content = { ...levels, users: { ...users, [alice.userId]: 0 } }
+    await admin.post(SEND, { user_id: alice.userId, type: 'm.room.power_levels', state_key: '', content })
+    expect((await write()).status).toBe(200)
+    const topic = await alice.ask('PUT', inRoom(roomId!, 'state/m.room.topic/'), { topic: 'x' })
+    expect(topic.body.errcode).toBe('M_USER_SUSPENDED')
   })
 
   test('of one transaction come once, in one room however many are sent at once', async () => {

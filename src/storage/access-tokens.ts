@@ -47,6 +47,8 @@ export async function findTokenlessHolder(
   const { rows } = await sql<TokenHolder>`select users.user_id, devices.device_id, is_admin, is_guest,
       deactivated_ts is not null as deactivated, locked, suspended, exempt_from_rate_limits
     from users left join devices on devices.user_id = users.user_id and devices.device_id = ${deviceId}
+      and not exists (select 1 from dehydrated_devices where dehydrated_devices.user_id = users.user_id
+        and dehydrated_devices.device_id = devices.device_id)
     where users.user_id = ${userId}`.execute(db.sql)
   return rows[0]
 }

@@ -1,4 +1,7 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
+import type { DeviceId } from '../../core/ids.ts'
+import { logInDevice } from '../../services/users/device-login.ts'
+import { findTokenlessHolder } from '../../storage/access-tokens.ts'
 import { encryptionEndpoints } from './encryption-routes.ts'
 import { startClientApi, type TestClient } from './test-client-api.ts'
 import { userEndpoints } from './users-routes.ts'
@@ -87,4 +90,21 @@ test('a device that is in use is not taken for it, and others may not read its m
   expect((await bob.ask('GET', `${PATH}/ASLEEP/events`)).status).toBe(403)
   expect((await alice.ask('GET', `${PATH}/PHONE/events`)).status).toBe(403)
   expect((await alice.ask('GET', `${PATH}/ASLEEP/events?from=nonsense`)).status).toBe(400)
+})
+
+test('nobody logs in at it, nor acts as it', async () => {
+  await upload('ASLEEP')
+  const { app } = api
+  const logIn = (deviceId: string) =>
+    app.database.write((tx) =>
+      logInDevice(app, tx, {
+        userId: alice.userId,
+        device: { deviceId: deviceId as DeviceId, wantsRefreshToken: false },
+      }),
+    )
+  await expect(logIn('ASLEEP')).rejects.toMatchObject({ status: 400, errcode: 'M_INVALID_PARAM' })
+  expect(await logIn('PHONE')).toMatchObject({ device_id: 'PHONE' })
+  const deviceAs = async (deviceId: string) =>
+    (await findTokenlessHolder(app.database, { userId: alice.userId, deviceId }))?.device_id
+  expect([await deviceAs('ASLEEP'), await deviceAs('PHONE')]).toEqual([null, 'PHONE'])
 })

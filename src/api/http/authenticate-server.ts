@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { App } from '../../app.ts'
 import { canonicalJson } from '../../core/canonical-json.ts'
+import { isPrivateAddress } from '../../infra/outgoing-http.ts'
 import {
   authenticateServer,
   findClaims,
@@ -18,7 +19,11 @@ export async function receiveSigned(
   ip: string,
 ): Promise<{ session: ServerSession; body: unknown }> {
   // Keys may take long to come; meanwhile nothing of the body is in memory.
-  const claims = await findClaims(app, readCredentials(app, request.headersDistinct.authorization ?? []), networkOf(ip))
+  const credentials = readCredentials(app, request.headersDistinct.authorization ?? [])
+  const [{ origin }] = credentials
+  // What has such an address is a proxy that does not say whose request it is: others must not wait for what one of them claims.
+  const source = isPrivateAddress(ip) ? `${ip} ${origin}` : networkOf(ip)
+  const claims = await findClaims(app, credentials, source)
   const body =
     request.method === 'GET' || request.method === 'HEAD' ? undefined : await readJson(request, app.config.limits)
   const content = body === undefined ? undefined : canonicalJson(body as object, { strict: false })

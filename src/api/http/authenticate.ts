@@ -2,15 +2,17 @@ import type { IncomingMessage } from 'node:http'
 import type { App } from '../../app.ts'
 import type { Appservice } from '../../core/appservice.ts'
 import { ForbiddenError, MatrixError } from '../../core/errors.ts'
+import type { UserId } from '../../core/ids.ts'
 import { findAppservice } from '../../services/users/appservice-sessions.ts'
 import { findSession } from '../../services/users/sessions.ts'
+import { findNoticesRoom } from '../../storage/server-notices.ts'
 import type { AnyEndpoint, Session } from './route.ts'
 
 /** Who makes the request, as far as the endpoint asks. Throws M_MISSING_TOKEN, M_UNKNOWN_TOKEN, M_USER_LOCKED, M_USER_SUSPENDED, M_GUEST_ACCESS_FORBIDDEN, M_FORBIDDEN. */
 export async function authenticate(
   app: App,
   endpoint: AnyEndpoint,
-  request: { raw: IncomingMessage; query: URLSearchParams; ip: string },
+  request: { raw: IncomingMessage; query: URLSearchParams; ip: string; params: Record<string, string> },
 ): Promise<Session | undefined> {
   if (endpoint.auth === 'none') return undefined
   const token = accessTokenOf(request)
@@ -28,9 +30,7 @@ export async function authenticate(
   if (session.isLocked && !endpoint.lockedUsers) {
     throw new MatrixError(401, 'M_USER_LOCKED', 'This account has been locked', { soft_logout: true })
   }
-  if (session.isSuspended && endpoint.refusesSuspended) {
-    throw new MatrixError(403, 'M_USER_SUSPENDED', 'This account is suspended')
-  }
+  if (session.isSuspended) await requireForSuspended(app, endpoint, { userId: session.userId, params: request.params })
   if (session.isGuest && !endpoint.guests && endpoint.auth !== 'optional') {
     throw new MatrixError(403, 'M_GUEST_ACCESS_FORBIDDEN', 'Guests may not do this')
   }
@@ -39,6 +39,19 @@ export async function authenticate(
     throw new ForbiddenError('Only application services may do this')
   }
   return session
+}
+
+/** Suspended users may still talk with those who can lift that. */
+async function requireForSuspended(
+  app: App,
+  { refusesSuspended = false }: AnyEndpoint,
+  { userId, params }: { userId: UserId; params: Record<string, string> },
+): Promise<void> {
+  if (refusesSuspended === false) return
+  const roomId = params.roomId ?? params.roomIdOrAlias
+  const maySpeak =
+    refusesSuspended === 'but in the notices room' && (await findNoticesRoom(app.database, userId)) === roomId
+  if (!maySpeak) throw new MatrixError(403, 'M_USER_SUSPENDED', 'This account is suspended')
 }
 
 /** The application service that calls an endpoint which others call without a token; unknown: another token, which means nothing there. */

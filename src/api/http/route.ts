@@ -86,8 +86,11 @@ export type Endpoint<
   guests?: boolean
   /** Whether locked users may call it (logging out); default false. https://spec.matrix.org/v1.19/client-server-api/#account-locking */
   lockedUsers?: boolean
-  /** Whether it is among what suspended users may not do; default false. https://spec.matrix.org/v1.19/client-server-api/#account-suspension */
-  refusesSuspended?: boolean
+  /**
+   * Whether it is among what suspended users may not do, or not but in the room in which the server speaks to them; default false.
+   * https://spec.matrix.org/v1.19/client-server-api/#account-suspension
+   */
+  refusesSuspended?: boolean | 'but in the notices room'
   rateLimit?: RateLimit
   /** The account that somebody tries to get in to: attempts count for it as well, from wherever they come. Default: the session's user. */
   accountTried?(call: Call<Params, Query, Body, SessionOf<A>>, app: App): string | undefined

@@ -23,7 +23,8 @@ export function serveEndpoint(app: App, limiter: RateLimiter, endpoint: AnyEndpo
       await limiter.take('federation', session.origin)
       return respond(context, await endpoint.handle(callOf(app, endpoint, context, { query, session, body }), app))
     }
-    const session = await authenticate(app, endpoint, { raw: context.req, query, ip: context.ip })
+    const { req: raw, ip, params } = context
+    const session = await authenticate(app, endpoint, { raw, query, ip, params })
     context.state.userId = session?.userId
     const appservice = authenticateAppservice(app, endpoint, { raw: context.req, query })
     const isLimited = !session?.exemptFromRateLimits && (appservice ?? 'unknown') === 'unknown'

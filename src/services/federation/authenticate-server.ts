@@ -36,7 +36,7 @@ export type Claim = XMatrixCredentials & { key: KeyObject }
 
 /**
  * What of the credentials could be true, for the keys are known or can be had. To be called before anything of the request's body is read. `network`: where
- * the request comes from. Throws 401 M_UNAUTHORIZED, and M_LIMIT_EXCEEDED while too many requests wait for keys.
+ * the request comes from, and where that is not known, who it claims to be from. Throws 401 M_UNAUTHORIZED, and M_LIMIT_EXCEEDED while too many requests wait for keys.
  */
 export async function findClaims(
   app: Pick<App, 'serverName' | 'keyRing' | 'clock'>,

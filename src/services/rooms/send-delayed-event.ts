@@ -6,6 +6,7 @@ import { claimDelayedEvent, finaliseDelayedEvent, markDelayedEvent } from '../..
 import type { DelayedEventRow } from '../../storage/delayed-events-schema.ts'
 import type { LockedRoom } from '../../storage/locked-room.ts'
 import type { RoomTransactions } from '../../storage/room-transactions.ts'
+import { findNoticesRoom } from '../../storage/server-notices.ts'
 import { findUser } from '../../storage/users.ts'
 import { sendEvent } from './send-event.ts'
 import { sendState } from './send-state.ts'
@@ -31,11 +32,12 @@ export async function sendDelayedEvent(app: App, event: DelayedEventRow, dueBy: 
 }
 
 /** What would not be taken from the user any more is not sent for them either. */
-async function requireActive({ database }: App, { user_id: userId }: DelayedEventRow) {
+async function requireActive({ database }: App, { user_id: userId, room_id: roomId }: DelayedEventRow) {
   const user = await findUser(database, userId)
   if (!user || user.deactivated_ts !== null) throw new NotFoundError('The account is gone')
   if (user.locked) throw new MatrixError(401, 'M_USER_LOCKED', 'This account has been locked')
-  if (user.suspended) throw new MatrixError(403, 'M_USER_SUSPENDED', 'This account is suspended')
+  if (user.suspended && (await findNoticesRoom(database, userId)) !== roomId)
+    throw new MatrixError(403, 'M_USER_SUSPENDED', 'This account is suspended')
   return user
 }
 

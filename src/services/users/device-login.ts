@@ -1,7 +1,9 @@
 import type { App } from '../../app.ts'
+import { InvalidParamError } from '../../core/errors.ts'
 import type { DeviceId, UserId } from '../../core/ids.ts'
 import { deleteDeviceTokens, insertAccessToken } from '../../storage/access-tokens.ts'
 import type { Tx } from '../../storage/database.ts'
+import { findDehydratedDevice } from '../../storage/dehydrated-devices.ts'
 import { ensureDevice } from '../../storage/devices.ts'
 import { insertRefreshToken } from '../../storage/refresh-tokens.ts'
 import { hashToken, newToken } from './tokens.ts'
@@ -23,7 +25,8 @@ const DEVICE_ID_LENGTH = 10
 
 /**
  * Logs a device in; a device that exists loses its former tokens. The caller has locked the user or just made them, so that of two logins on one
- * device one keeps its tokens. https://spec.matrix.org/v1.19/client-server-api/#relationship-between-access-tokens-and-devices
+ * device one keeps its tokens. Throws M_INVALID_PARAM for the user's dehydrated device: nobody is logged in at that, and who were would have the
+ * messages that wait for its keys. https://spec.matrix.org/v1.19/client-server-api/#relationship-between-access-tokens-and-devices
  */
 export async function logInDevice(
   app: Pick<App, 'random' | 'clock' | 'config'>,
@@ -31,6 +34,8 @@ export async function logInDevice(
   { userId, device }: { userId: UserId; device: ClientDevice },
 ): Promise<TokenPair & { device_id: DeviceId }> {
   const deviceId = device.deviceId ?? (app.random.token(DEVICE_ID_LENGTH).toUpperCase() as DeviceId)
+  if (device.deviceId !== undefined && (await findDehydratedDevice(tx, userId))?.device_id === deviceId)
+    throw new InvalidParamError('device_id: is that of the dehydrated device')
   const key = { userId, deviceId }
   await ensureDevice(tx, { ...key, displayName: device.displayName ?? null, now: app.clock.now() })
   await deleteDeviceTokens(tx, key)
