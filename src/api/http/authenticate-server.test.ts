@@ -7,8 +7,11 @@ import { receiveSigned } from './authenticate-server.ts'
 /** For whom the key of a request's server is asked for. */
 async function askedFor(ip: string, origin: string): Promise<string | undefined> {
   const asked: WantedKey[] = []
-  const keyRing = { find: async (wanted: readonly WantedKey[]) => wanted.map((key) => void asked.push(key)) }
-  const app = { serverName: 'us', clock: { now: () => 0 }, keyRing } as unknown as App
+  const find = async (wanted: readonly WantedKey[]) => {
+    asked.push(...wanted)
+    return wanted.map(() => undefined)
+  }
+  const app = { serverName: 'us', clock: { now: () => 0 }, keyRing: { find } } as unknown as App
   const header = `X-Matrix origin=${origin},destination=us,key="ed25519:a",sig="c2ln"`
   const request = { headersDistinct: { authorization: [header] } } as unknown as IncomingMessage
   await expect(receiveSigned(app, request, ip)).rejects.toMatchObject({ errcode: 'M_UNAUTHORIZED' })
