@@ -2,7 +2,8 @@ import { defineConfig } from 'vitest/config'
 
 const SPEC_TESTS = ['spec-tests/*/*.test.ts']
 const STARTING_SERVERS = ['spec-tests/whole', 'spec-tests/server-server', 'spec-tests/application-service']
-const timeouts = { testTimeout: 60_000, hookTimeout: 120_000 }
+// Generous, for a machine may be slow and have other things to do.
+const timeouts = { testTimeout: 60_000, hookTimeout: 120_000, expect: { poll: { timeout: 30_000, interval: 20 } } }
 
 /** `unit`: beside the code. The others run the same black-box tests against a server on each kind of database, against three processes on one PostgreSQL, and against Synapse. `whole`: tests that start servers themselves. */
 export default defineConfig({

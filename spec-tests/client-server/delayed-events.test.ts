@@ -38,11 +38,13 @@ const texts = async () => (await messages()).map((event) => event.content.body)
 
 test('delayed messages are sent once each, by whichever process', async () => {
   const names = Array.from({ length: 12 }, (_, place) => `late ${place}`)
-  const ids = await Promise.all(names.map((name, place) => delayMessage(name, 1500 + place * 10)))
-  expect(await texts()).not.toContain('late 0')
-  expect((await scheduled()).map((event) => event.delay_id)).toEqual(expect.arrayContaining(ids))
+  const much = await delayMessage('much later', LONG)
+  const ids = await Promise.all(names.map((name, place) => delayMessage(name, 300 + place * 10)))
   await pollUntil('all are sent', async () => (await texts()).filter((text) => text.startsWith('late')).length >= 12)
   await pollUntil('none is scheduled', async () => !(await scheduled()).some((event) => ids.includes(event.delay_id)))
+  expect((await scheduled()).map((event) => event.delay_id)).toContain(much)
+  expect(await texts()).not.toContain('much later')
+  await manage(much, 'cancel')
   const sent = (await messages()).filter((event) => event.content.body.startsWith('late'))
   expect(sent.map((event) => event.content.body).sort()).toEqual([...names].sort())
   expect(sent.map((event) => event.unsigned['org.matrix.msc4140.delay_id']).sort()).toEqual([...ids].sort())
@@ -76,17 +78,16 @@ test('sending and cancelling at the same time: one of the two happens', async ()
   }
 })
 
-test('state is set when it is due; restarting puts that off, and a cancelled one never comes', async () => {
+test('state is set when it is due; restarting puts that off, and a cancelled one does not come', async () => {
   const [due, restarted, cancelled] = await Promise.all([
-    delayState('due', { taken: true }, 1000),
+    delayState('due', { taken: true }, 300),
     delayState('restarted', { taken: true }, LONG),
-    delayState('cancelled', { taken: true }, 1000),
+    delayState('cancelled', { taken: true }, LONG),
   ])
   const before = (await alice.get(`${DELAYED}/${restarted}`)).delayed_since_ts
   expect((await manage(cancelled, 'cancel')).status).toBe(200)
   expect((await manage(cancelled, 'cancel')).status).toBe(200)
   expect((await manage(cancelled, 'send')).status).toBe(409)
-  expect((await seat('due')).status).toBe(404)
   await pollUntil('the state is set', async () => (await seat('due')).status === 200)
   expect((await manage(restarted, 'restart')).status).toBe(200)
   expect((await alice.get(`${DELAYED}/${restarted}`)).delayed_since_ts).toBeGreaterThan(before)

@@ -37,7 +37,7 @@ test('is told, and its end too', async () => {
 
 test('ends by itself', async () => {
   const { next_batch } = await alice.get(`${v3}/sync`)
-  await bob.put(path(bob), { typing: true, timeout: 300 })
+  await bob.put(path(bob), { typing: true, timeout: 3000 })
   await hears(alice, await hears(alice, next_batch, [bob.userId]), [])
 })
 

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, beforeEach, expect, test, vi } from 'vitest'
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import type { UserId } from '../../core/ids.ts'
 import { loadTypingUsers } from '../../storage/typing.ts'
 import {
@@ -40,7 +40,7 @@ const told = async () => {
 test('a timer ends it without anyone asking', async () => {
   await type(ALICE, 1)
   app.clock.advance(1000)
-  await vi.waitFor(async () => expect(await told()).toBe(2), { timeout: 4000, interval: 50 })
+  await expect.poll(told).toBe(2)
 })
 
 test('the room is told when somebody begins and stops, not when they go on', async () => {
