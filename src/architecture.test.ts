@@ -22,7 +22,7 @@ const SERVICES = [
   'rtc',
   'admin',
 ]
-const CORE_PACKAGES = ['tweetnacl', 'zod']
+const CORE_PACKAGES = ['libsodium-wrappers', 'sodium-native', 'tweetnacl', 'zod']
 const CORE_BUILTINS = ['node:buffer', 'node:crypto', 'node:util']
 const MAX_LINES = 500
 const BANNED_NAMES = /(^|[/.-])(utils?|helpers?|common|misc)([/.-]|$)/i

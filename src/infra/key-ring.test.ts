@@ -63,9 +63,7 @@ test('a server is asked once for all of its keys, which are kept for this proces
   const both = [wanted(peer, first), wanted(peer, second), wanted(peer, first)]
   const answers = await Promise.all([ring.find(both), ring.find(both)])
   for (const keys of answers) {
-    expect(keys.map((key) => key?.export({ format: 'jwk' }).x)).toEqual(
-      [first, second, first].map(({ publicKey }) => Buffer.from(publicKey, 'base64').toString('base64url')),
-    )
+    expect(keys).toEqual([first, second, first].map(({ publicKey }) => Buffer.from(publicKey, 'base64')))
   }
   expect((await another().find(both)).every(Boolean)).toBe(true)
   expect(peer.asked.map(({ uri }) => uri)).toEqual(['/_matrix/key/v2/server'])

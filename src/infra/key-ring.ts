@@ -1,9 +1,8 @@
-import type { KeyObject } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
 import type { ServerName } from '../core/ids.ts'
 import type { PublishedKey } from '../core/signing/server-key-response.ts'
 import type { SigningKey } from '../core/signing/signing-key.ts'
-import { publicKeyObject } from '../core/signing/verify-json.ts'
+import { publicKeyBytes } from '../core/signing/verify-json.ts'
 import type { Database } from '../storage/database.ts'
 import { loadOwnKeys } from '../storage/own-keys.ts'
 import { loadServerKeys, storeServerKeys } from '../storage/server-keys.ts'
@@ -28,15 +27,15 @@ export type WantedAnswer = { validUntil: number; keyIds: readonly string[] }
 /** The verify keys of all servers: from memory, the database, the servers themselves or notaries, in this order. Not inside transactions. */
 export type KeyRing = {
   /**
-   * For each wanted key the key, in the same order; undefined for those that cannot be had. Asks each server at most once for all of its keys. Throws M_LIMIT_EXCEEDED
+   * For each wanted key its 32 bytes, in the same order; undefined for those that cannot be had. Asks each server at most once for all of its keys. Throws M_LIMIT_EXCEEDED
    * while too many requests wait for keys.
    */
-  find(wanted: readonly WantedKey[]): Promise<(KeyObject | undefined)[]>
+  find(wanted: readonly WantedKey[]): Promise<(Buffer | undefined)[]>
   /** The servers' signed answers by which their keys are known, brought up to date where they do not hold long enough, or have not all keys that are wanted. */
   answers(wanted: ReadonlyMap<ServerName, WantedAnswer>): Promise<Map<ServerName, string[]>>
 }
 
-type KnownKey = PublishedKey & { key: KeyObject }
+type KnownKey = PublishedKey & { key: Buffer }
 type KnownKeys = ReadonlyMap<string, KnownKey>
 
 const MAX_SERVERS = 20_000
@@ -56,7 +55,7 @@ export function createKeyRing(from: {
     keep: (rows) => from.database.write((tx) => storeServerKeys(tx, rows)),
   })
 
-  async function find(wanted: readonly WantedKey[]): Promise<(KeyObject | undefined)[]> {
+  async function find(wanted: readonly WantedKey[]): Promise<(Buffer | undefined)[]> {
     const known = await load([...new Set(wanted.map(({ serverName }) => serverName))])
     const missing = wanted.filter((want) => want.serverName !== from.serverName && !keyFor(known, want))
     if (missing.length > 0) for (const [server, keys] of await refresh(missing)) known.set(server, keys)
@@ -128,7 +127,7 @@ function keyFor(known: ReadonlyMap<ServerName, KnownKeys>, want: WantedKey): Kno
 function knownKey(
   row: Pick<ServerKeyRow, 'key_id' | 'public_key' | 'valid_until_ts' | 'retired'>,
 ): [string, KnownKey][] {
-  const key = publicKeyObject(row.public_key)
+  const key = publicKeyBytes(row.public_key)
   if (!key) return []
   const { key_id: keyId, public_key: publicKey, valid_until_ts: validUntil, retired } = row
   return [[keyId, { keyId, publicKey, validUntil, retired, key }]]

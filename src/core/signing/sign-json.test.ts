@@ -79,7 +79,7 @@ describe('verifyJson', () => {
   })
 })
 
-describe('node:crypto and NaCl', () => {
+describe('signing, checking and NaCl', () => {
   const bytes = (length: number) => fc.uint8Array({ minLength: length, maxLength: length })
 
   it('make the same signatures, and take each other’s', () => {

@@ -3,10 +3,7 @@ import type { Pdu } from '../events/pdu.ts'
 import { redact } from '../events/redaction.ts'
 import { domainOf, type ServerName } from '../ids.ts'
 import type { RoomVersion } from '../room-versions.ts'
-import { type SignatureCheck, signatureCheck, verifyJson } from './verify-json.ts'
-
-/** A server's key that is said to have signed an event. */
-export type EventSigner = { serverName: string; keyId: string; publicKey: string }
+import { verifyJson } from './verify-json.ts'
 
 /**
  * Whether a server signed an event with a key (its public part in Base64). Whether the key was valid then is for the caller to know.
@@ -20,11 +17,6 @@ export function verifyEventSignature(
   publicKey: string,
 ): boolean {
   return verifyJson(redact(version, pdu), serverName, keyId, publicKey)
-}
-
-/** `verifyEventSignature` as a check for the thread pool; `undefined` where it fails already. */
-export function eventSignatureCheck(version: RoomVersion, pdu: Pdu, signer: EventSigner): SignatureCheck | undefined {
-  return signatureCheck(redact(version, pdu), signer.serverName, signer.keyId, signer.publicKey)
 }
 
 /**

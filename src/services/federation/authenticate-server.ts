@@ -1,8 +1,8 @@
-import { type KeyObject, verify } from 'node:crypto'
 import type { App } from '../../app.ts'
 import { MatrixError } from '../../core/errors.ts'
 import type { ServerName } from '../../core/ids.ts'
 import { decodeBase64 } from '../../core/signing/base64.ts'
+import { isSignedBy } from '../../core/signing/ed25519.ts'
 import { parseXMatrix, requestText, type XMatrixCredentials } from '../../core/signing/x-matrix.ts'
 
 /** The server that makes a request. */
@@ -32,7 +32,7 @@ export function readCredentials(
 }
 
 /** A server that a request claims to be from, and its key. */
-export type Claim = XMatrixCredentials & { key: KeyObject }
+export type Claim = XMatrixCredentials & { key: Buffer }
 
 /**
  * What of the credentials could be true, for the keys are known or can be had. To be called before anything of the request's body is read. `network`: where
@@ -68,9 +68,9 @@ export function authenticateServer(
   throw unauthorized(`The signature is not of ${claims[0]?.origin}`)
 }
 
-function isSigned(text: string, signature: string, key: KeyObject): boolean {
+function isSigned(text: string, signature: string, key: Buffer): boolean {
   const bytes = decodeBase64(signature)
-  return bytes !== undefined && verify(null, Buffer.from(text), key, bytes)
+  return bytes !== undefined && isSignedBy(key, Buffer.from(text), bytes)
 }
 
 function unauthorized(message: string): MatrixError {

@@ -27,7 +27,7 @@ export type ToldEvent = { pdu: unknown; isState: boolean }
 
 /** Takes the events of an answer as they arrive. */
 export type EventIntake = {
-  /** Verifies some in the thread pool; returns as soon as it may be handed more. */
+  /** Verifies some; returns as soon as it may be handed more. */
   add(told: readonly ToldEvent[]): Promise<void>
   /** Waits until all have been verified. */
   end(): Promise<void>
@@ -40,7 +40,7 @@ export function emptyReceived(): ReceivedEvents {
 
 /**
  * Verifies events of a room in batches and adds them, each once, to those that were received. Those that are not what their servers signed are left
- * out, as are those of other rooms. While one batch is verified, and a second one waits for its turn in the thread pool, the next one may arrive.
+ * out, as are those of other rooms. While the signatures of one batch are checked, and those of a second one wait for their turn, the next one may arrive.
  */
 export function createEventIntake(
   app: Pick<App, 'keyRing' | 'logger'>,

@@ -1,6 +1,4 @@
-import { type KeyObject, verify } from 'node:crypto'
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import { promisify } from 'node:util'
 import type { App } from '../../app.ts'
 import { BadJsonError, MatrixError } from '../../core/errors.ts'
 import { hashedJson, hasMatchingContentHash } from '../../core/events/content-hash.ts'
@@ -16,6 +14,7 @@ import type { RoomVersion } from '../../core/room-versions.ts'
 import { decodeBase64 } from '../../core/signing/base64.ts'
 import { requiredSigners } from '../../core/signing/verify-event.ts'
 import type { WantedKey } from '../../infra/key-ring.ts'
+import { verifySignatures } from '../../infra/signature-thread.ts'
 
 /**
  * An event that is what its servers signed, redacted where its content is not; or why it is to be dropped. `unverified`: what may turn out to be good
@@ -26,18 +25,13 @@ export type VerifiedPdu =
   | { ok: false; eventId?: EventId; reason: string; unverified?: Event }
 
 type Refused = VerifiedPdu & { ok: false }
-type Claim = WantedKey & { signature: Buffer }
+/** `data`: what is said to be signed. */
+type Claim = WantedKey & { signature: Buffer; data: Buffer }
 /** A PDU of the right form, redacted where its content is not what was hashed; `claims`: by server that has to have signed it, the signatures that are said to be its. */
-type Candidate = { pdu: Pdu; eventId: EventId; signed: Buffer; claims: ReadonlyMap<ServerName, readonly Claim[]> }
+type Candidate = { pdu: Pdu; eventId: EventId; claims: ReadonlyMap<ServerName, readonly Claim[]> }
 
 /** How many events are looked at before other work has its turn. */
 const AT_A_TIME = 100
-const verifyInThreadPool = promisify(verify) as (
-  algorithm: null,
-  data: Buffer,
-  key: KeyObject,
-  signature: Buffer,
-) => Promise<boolean>
 
 /**
  * The first checks of received PDUs, in the given order: format, sizes, signatures of all servers that have to have signed, content hash.
@@ -49,23 +43,30 @@ export async function verifyEvents(
   version: RoomVersion,
   pdus: readonly unknown[],
 ): Promise<VerifiedPdu[]> {
-  const candidates = await inTurns(pdus, (pdu) => examine(version, pdu))
-  const claims = candidates.flatMap((each) => ('ok' in each ? [] : [...each.claims.values()].flat()))
-  const keys = await app.keyRing.find(claims)
-  const keyOf = new Map(claims.map((claim, place) => [claim, keys[place]]))
-  return inTurns(candidates, (each) => ('ok' in each ? each : judge(version, each, keyOf)))
+  const candidates = await examineInTurns(version, pdus)
+  const verdicts = await verdictsOf(app, candidates)
+  return candidates.map((each) => ('ok' in each ? each : judge(version, each, verdicts)))
 }
 
-async function inTurns<Item, Result>(
-  items: readonly Item[],
-  work: (item: Item) => Result | Promise<Result>,
-): Promise<Result[]> {
-  const results: Result[] = []
-  for (let place = 0; place < items.length; place += AT_A_TIME) {
-    if (place > 0) await nextTurn()
-    results.push(...(await Promise.all(items.slice(place, place + AT_A_TIME).map(work))))
+async function examineInTurns(version: RoomVersion, pdus: readonly unknown[]): Promise<(Candidate | Refused)[]> {
+  const candidates: (Candidate | Refused)[] = []
+  for (const [place, pdu] of pdus.entries()) {
+    if (place > 0 && place % AT_A_TIME === 0) await nextTurn()
+    candidates.push(examine(version, pdu))
   }
-  return results
+  return candidates
+}
+
+/** Whether the signatures are what they are said to be; those are left out whose keys cannot be had. */
+async function verdictsOf(
+  { keyRing }: Pick<App, 'keyRing'>,
+  candidates: readonly (Candidate | Refused)[],
+): Promise<Map<Claim, boolean>> {
+  const claims = candidates.flatMap((each) => ('ok' in each ? [] : [...each.claims.values()].flat()))
+  const keys = await keyRing.find(claims)
+  const known = claims.flatMap((claim, place) => (keys[place] ? { claim, publicKey: keys[place] } : []))
+  const verdicts = await verifySignatures(known.map(({ claim, publicKey }) => ({ ...claim, publicKey })))
+  return new Map(known.map(({ claim }, place) => [claim, verdicts[place]!]))
 }
 
 function examine(version: RoomVersion, json: unknown): Candidate | Refused {
@@ -78,7 +79,7 @@ function examine(version: RoomVersion, json: unknown): Candidate | Refused {
     const hashed = hashedJson(pdu)
     checkEventSize(version, pdu, hashed)
     const trusted = hasMatchingContentHash(pdu, hashed) ? pdu : redact(version, pdu)
-    return { pdu: trusted, eventId, signed: Buffer.from(essential), claims: claimsOf(version, pdu) }
+    return { pdu: trusted, eventId, claims: claimsOf(version, pdu, Buffer.from(essential)) }
   } catch (error) {
     if (!(error instanceof MatrixError)) throw error
     return { ok: false, ...(eventId && { eventId }), reason: error.message }
@@ -90,26 +91,27 @@ function requireStorable({ type, state_key: stateKey = '' }: Pdu): void {
   if (type.includes('\0') || stateKey.includes('\0')) throw new BadJsonError('type, state_key: must not contain NUL')
 }
 
-function claimsOf(version: RoomVersion, pdu: Pdu): Candidate['claims'] {
+function claimsOf(version: RoomVersion, pdu: Pdu, data: Buffer): Candidate['claims'] {
   // Before room version 5 keys counted for ever: https://spec.matrix.org/v1.19/rooms/v5/#signing-key-validity-period
   const validAt = version.enforceKeyValidity ? pdu.origin_server_ts : 0
   const claimsOfServer = (serverName: ServerName) =>
     Object.entries(pdu.signatures[serverName] ?? {}).flatMap(([keyId, encoded]) => {
       const signature = keyId.startsWith('ed25519:') ? decodeBase64(encoded) : undefined
-      return signature ? [{ serverName, keyId, validAt, signature }] : []
+      return signature ? [{ serverName, keyId, validAt, signature, data }] : []
     })
   return new Map(requiredSigners(version, pdu).map((server) => [server, claimsOfServer(server)]))
 }
 
-async function judge(
+function judge(
   version: RoomVersion,
-  { pdu, eventId, signed, claims }: Candidate,
-  keyOf: ReadonlyMap<Claim, KeyObject | undefined>,
-): Promise<VerifiedPdu> {
+  { pdu, eventId, claims }: Candidate,
+  verdicts: ReadonlyMap<Claim, boolean>,
+): VerifiedPdu {
   let unknown: ServerName | undefined
   for (const [server, ofServer] of claims) {
-    if (await isSigned(signed, ofServer, keyOf)) continue
-    if (ofServer.every((claim) => keyOf.get(claim)))
+    // One good signature is enough: a server may have signed with keys that are gone.
+    if (ofServer.some((claim) => verdicts.get(claim))) continue
+    if (ofServer.every((claim) => verdicts.has(claim)))
       return { ok: false, eventId, reason: `It has no valid signature of ${server}` }
     unknown = server
   }
@@ -121,17 +123,4 @@ async function judge(
     if (!(error instanceof MatrixError)) throw error
     return { ok: false, eventId, reason: error.message }
   }
-}
-
-/** One good signature is enough: a server may have signed with keys that are gone. */
-async function isSigned(
-  data: Buffer,
-  claims: readonly Claim[],
-  keyOf: ReadonlyMap<Claim, KeyObject | undefined>,
-): Promise<boolean> {
-  for (const claim of claims) {
-    const key = keyOf.get(claim)
-    if (key && (await verifyInThreadPool(null, data, key, claim.signature))) return true
-  }
-  return false
 }
