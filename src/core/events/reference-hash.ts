@@ -2,7 +2,7 @@ import { hash } from 'node:crypto'
 import { BadJsonError } from '../errors.ts'
 import { type EventId, isEventId } from '../ids.ts'
 import type { RoomVersion } from '../room-versions.ts'
-import { encodeBase64, encodeBase64Url } from '../signing/base64.ts'
+import { encodeBase64 } from '../signing/base64.ts'
 import { essentialJson } from './essential-json.ts'
 import type { Pdu } from './pdu.ts'
 
@@ -26,8 +26,8 @@ export function eventIdOf(version: RoomVersion, pdu: Pdu): EventId {
 
 /** The event id since room version 3, of an event whose `essentialJson` is at hand. */
 export function hashedEventId(version: RoomVersion, essential: string): EventId {
-  const bytes = hashOf(essential)
-  return `$${version.eventIdFormat === 'hash-base64' ? encodeBase64(bytes) : encodeBase64Url(bytes)}` as EventId
+  const isUrlSafe = version.eventIdFormat !== 'hash-base64'
+  return `$${isUrlSafe ? hash('sha256', essential, 'base64url') : encodeBase64(hashOf(essential))}` as EventId
 }
 
 function hashOf(text: string): Buffer {

@@ -32,8 +32,8 @@ const MAX_ITEM_BYTES = 256 * 1024
 const MAX_BYTES = 256 * 1024 * 1024
 /** Names of members, and members that are not wanted. */
 const MAX_OTHER_PARTS = 1000
-/** Items that are handed over at once, unless they are long. */
-const BATCH = 500
+/** Items that are handed over at once, unless they are long: few, so that they are forgotten while they are young. */
+const BATCH = 100
 const BATCH_BYTES = 1024 * 1024
 
 /**

@@ -17,8 +17,8 @@ export type JoinAnswer = ReceivedEvents & {
 
 type AskedRoom = { version: RoomVersion; roomId: RoomId; server: ServerName }
 
-/** Events that are verified at once; there is no need to have more of them in memory. */
-const BATCH = 500
+/** Events that are verified at once: few, so that they are forgotten while they are young. */
+const BATCH = 100
 const MAX_EVENT_BYTES = 1024 * 1024
 const MAX_SERVERS = 100_000
 /** Several times what the largest rooms have. */
