@@ -1,11 +1,13 @@
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { PGlite } from '@electric-sql/pglite'
-import { Kysely, PGliteDialect, PostgresDialect } from 'kysely'
+import { Kysely, PostgresDialect } from 'kysely'
 import pg from 'pg'
 import { createCaches } from './caches.ts'
 import { lockDataFolder } from './data-folder-lock.ts'
 import { type Database, makeWrite } from './database.ts'
+import { connectTo } from './embedded-connection.ts'
+import { openPool } from './pool.ts'
 import { nameStatements } from './prepared-statements.ts'
 import type { Tables } from './schema.ts'
 
@@ -21,37 +23,27 @@ export type DatabaseOptions = {
   reportError(error: unknown): void
 }
 
-/**
- * What a statement is about does not change how it is best gone about: it is planned once for each connection, not anew whenever that looks cheaper to the
- * database. For what reads a list of rooms planning takes ten times as long as reading, and compiling a hundred times as long.
- */
-const PLANS = 'set plan_cache_mode = force_generic_plan; set jit = off'
-
-const INT8 = 20
-const INT8_ARRAY = 1016
+/** One connection, kept for ever; what would be looked up in the environment is said, for it is about another database. */
+const EMBEDDED = {
+  max: 1,
+  idleTimeoutMillis: 0,
+  ssl: false,
+  host: 'embedded',
+  user: 'postgres',
+  database: 'postgres',
+  password: '',
+}
 
 /** Opens PostgreSQL or the embedded PGlite. Does not migrate. Throws `DataFolderLockedError` when another process has the folder. */
 export async function openDatabase(options: DatabaseOptions): Promise<Database> {
   return options.url === undefined ? openEmbedded(options) : openPostgres(options, options.url)
 }
 
-async function openPostgres(options: DatabaseOptions, url: string): Promise<Database> {
-  const types = new pg.TypeOverrides()
-  types.setTypeParser(INT8, Number)
-  types.setTypeParser(INT8_ARRAY, (text) => (text === '{}' ? [] : text.slice(1, -1).split(',').map(Number)))
-  const pool = new pg.Pool({ connectionString: url, max: options.poolSize, types, application_name: 'hearth' })
-  pool.on('error', options.reportError)
-  pool.on('connect', (client) => client.query(PLANS).catch(options.reportError))
-  const kysely = new Kysely<Tables>({ dialect: new PostgresDialect({ pool: nameStatements(pool) }) })
-  const caches = createCaches(options.cacheBytes)
+function openPostgres(options: DatabaseOptions, url: string): Database {
   return {
     engine: 'postgresql',
-    sql: kysely,
-    caches,
-    ...makeWrite(kysely, caches, options.reportError),
+    ...onPool(openPool({ connectionString: url, max: options.poolSize }, options.reportError), options),
     listen: (channel, onHint) => listenPostgres(url, channel, onHint, options.reportError),
-    poolStatus: () => ({ total: pool.totalCount, idle: pool.idleCount, waiting: pool.waitingCount }),
-    close: () => kysely.destroy(),
   }
 }
 
@@ -97,27 +89,38 @@ async function openEmbedded(options: DatabaseOptions): Promise<Database> {
   if (!inMemory) mkdirSync(options.folder, { recursive: true, mode: 0o700 })
   const unlock = inMemory ? () => {} : lockDataFolder(options.folder)
   try {
-    const pglite = await PGlite.create({
-      dataDir: inMemory ? options.folder : join(options.folder, 'database'),
-      parsers: { [INT8]: Number },
-    })
-    const kysely = new Kysely<Tables>({ dialect: new PGliteDialect({ pglite }) })
-    const caches = createCaches(options.cacheBytes)
-    return {
-      engine: 'pglite',
-      sql: kysely,
-      caches,
-      ...makeWrite(kysely, caches, options.reportError),
-      listen: async () => async () => {},
-      poolStatus: () => ({ total: 1, idle: 0, waiting: 0 }),
-      close: async () => {
-        await kysely.destroy()
-        if (!pglite.closed) await pglite.close()
-        unlock()
-      },
-    }
+    const pglite = await PGlite.create({ dataDir: inMemory ? options.folder : join(options.folder, 'database') })
+    const database = onPglite(pglite, options)
+    return { ...database, close: () => database.close().then(unlock) }
   } catch (error) {
     unlock()
     throw error
+  }
+}
+
+/** A database on an open PGlite, which it closes with itself. */
+export function onPglite(pglite: PGlite, options: Pick<DatabaseOptions, 'cacheBytes' | 'reportError'>): Database {
+  const pool = openPool({ ...EMBEDDED, stream: () => connectTo(pglite) }, options.reportError)
+  const database = onPool(pool, options)
+  return {
+    engine: 'pglite',
+    ...database,
+    listen: async () => async () => {},
+    async close() {
+      await database.close()
+      if (!pglite.closed) await pglite.close()
+    },
+  }
+}
+
+function onPool(pool: pg.Pool, { cacheBytes, reportError }: Pick<DatabaseOptions, 'cacheBytes' | 'reportError'>) {
+  const kysely = new Kysely<Tables>({ dialect: new PostgresDialect({ pool: nameStatements(pool) }) })
+  const caches = createCaches(cacheBytes)
+  return {
+    sql: kysely,
+    caches,
+    ...makeWrite(kysely, caches, reportError),
+    poolStatus: () => ({ total: pool.totalCount, idle: pool.idleCount, waiting: pool.waitingCount }),
+    close: () => kysely.destroy(),
   }
 }

@@ -2,11 +2,9 @@ import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { PGlite } from '@electric-sql/pglite'
-import { Kysely, PGliteDialect } from 'kysely'
-import { createCaches } from './caches.ts'
-import { type Database, makeWrite } from './database.ts'
+import type { Database } from './database.ts'
 import { MIGRATIONS_FOLDER, migrate } from './migrate.ts'
-import type { Tables } from './schema.ts'
+import { onPglite } from './open-database.ts'
 
 /** To clear the usual 128 MB takes as long as the rest of a start. */
 const SMALL = ['shared_buffers = 4MB']
@@ -22,7 +20,7 @@ let template: Promise<Blob> | undefined
 /** A fresh migrated database in memory, for unit tests: a copy of a template that is made once for each state of the migrations. */
 export async function createTestDatabase(): Promise<Database> {
   template ??= loadTemplate()
-  return wrap(await PGlite.create({ loadDataDir: await template, parsers: { 20: Number }, postgresqlconf: SMALL }))
+  return wrap(await PGlite.create({ loadDataDir: await template, postgresqlconf: SMALL }))
 }
 
 async function loadTemplate(): Promise<Blob> {
@@ -52,7 +50,7 @@ function templateHash(): string {
 }
 
 async function makeTemplate(): Promise<Blob> {
-  const pglite = await PGlite.create({ parsers: { 20: Number } })
+  const pglite = await PGlite.create()
   await migrate(wrap(pglite))
   for (const statement of DROP_TEMPLATES.split(';')) await pglite.exec(statement)
   const dump = await pglite.dumpDataDir('none')
@@ -61,18 +59,8 @@ async function makeTemplate(): Promise<Blob> {
 }
 
 function wrap(pglite: PGlite): Database {
-  const kysely = new Kysely<Tables>({ dialect: new PGliteDialect({ pglite }) })
-  const caches = createCaches(16_000_000)
   const reportError = (error: unknown) => {
     throw error
   }
-  return {
-    engine: 'pglite',
-    sql: kysely,
-    caches,
-    ...makeWrite(kysely, caches, reportError),
-    listen: async () => async () => {},
-    poolStatus: () => ({ total: 1, idle: 0, waiting: 0 }),
-    close: () => kysely.destroy(),
-  }
+  return onPglite(pglite, { cacheBytes: 16_000_000, reportError })
 }
