@@ -12,12 +12,12 @@ afterAll(() => database.close())
 const select = async (number: number) =>
   (await sql<{ number: number }>`select ${number}::int as number`.execute(database.sql)).rows[0]!.number
 
-test('timers and sockets have their turn while 2,000 statements wait', async () => {
+test('timers and sockets have their turn while 500 statements wait', async () => {
   let answered = 0
-  const numbers = Array.from({ length: 2000 }, (_, number) => number)
+  const numbers = Array.from({ length: 500 }, (_, number) => number)
   const all = Promise.all(numbers.map((number) => select(number).finally(() => answered++)))
   await new Promise((resolve) => setTimeout(resolve, 1))
-  expect(answered).toBeLessThan(1000)
+  expect(answered).toBeLessThan(250)
   expect(await all).toEqual(numbers)
 })
 
