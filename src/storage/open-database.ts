@@ -7,6 +7,7 @@ import { createCaches } from './caches.ts'
 import { lockDataFolder } from './data-folder-lock.ts'
 import { type Database, makeWrite } from './database.ts'
 import { connectTo } from './embedded-connection.ts'
+import { startUpkeep } from './embedded-upkeep.ts'
 import { openPool } from './pool.ts'
 import { nameStatements } from './prepared-statements.ts'
 import type { Tables } from './schema.ts'
@@ -91,7 +92,15 @@ async function openEmbedded(options: DatabaseOptions): Promise<Database> {
   try {
     const pglite = await PGlite.create({ dataDir: inMemory ? options.folder : join(options.folder, 'database') })
     const database = onPglite(pglite, options)
-    return { ...database, close: () => database.close().then(unlock) }
+    const stopUpkeep = startUpkeep(database.sql, options.reportError)
+    return {
+      ...database,
+      async close() {
+        await stopUpkeep()
+        await database.close()
+        unlock()
+      },
+    }
   } catch (error) {
     unlock()
     throw error
