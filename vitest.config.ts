@@ -10,7 +10,8 @@ export default defineConfig({
   test: {
     pool: 'forks',
     projects: [
-      { test: { name: 'unit', include: ['src/**/*.test.ts'], ...timeouts } },
+      // One file after the other in the same processes: to load the modules anew for each takes a third of the time.
+      { test: { name: 'unit', include: ['src/**/*.test.ts'], isolate: false, ...timeouts } },
       {
         test: {
           name: 'whole',
