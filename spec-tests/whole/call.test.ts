@@ -8,7 +8,7 @@ import { pollUntil } from '../harness/poll-until.ts'
 const v3 = '/_matrix/client/v3'
 const SECRET = 'what Hearth and coturn share'
 /** A call that rings later than this was not told promptly; far more than it takes, for busy machines. */
-const PROMPT_MS = 5000
+const PROMPT_MS = 15_000
 
 let coturn: Coturn
 let hearth: TestHearth
