@@ -3,7 +3,7 @@ import type { JsonObject } from '../../core/events/pdu.ts'
 import type { DeviceId, RoomId, UserId } from '../../core/ids.ts'
 import { paginationToken } from '../../core/pagination-token.ts'
 import { syncToken } from '../../core/sync-token.ts'
-import { loadAllAccountData } from '../../storage/account-data.ts'
+import { type AccountDataRow, loadAllAccountData } from '../../storage/account-data.ts'
 import { loadEvents } from '../../storage/events.ts'
 import { loadIgnoredUsers } from '../../storage/ignored-users.ts'
 import { loadPresentUsers } from '../../storage/presence.ts'
@@ -28,15 +28,24 @@ export async function roomInitialSync(
   app: Reading,
   { roomId, ...reader }: Reader & { roomId: RoomId },
 ): Promise<JsonObject> {
-  const { userId, limit } = reader
   // First, so that nothing is missed between this answer and what /events tells.
   const end = syncToken(await app.stream.refresh())
+  return roomNow(app, reader, { roomId, end, accountData: await loadAllAccountData(app.database, reader.userId) })
+}
+
+/** `end`: a token from before the room is read; `accountData`: the reader's, of all rooms. */
+async function roomNow(
+  app: Reading,
+  reader: Reader,
+  { roomId, end, accountData }: { roomId: RoomId; end: string; accountData: readonly AccountDataRow[] },
+): Promise<JsonObject> {
+  const { userId, limit } = reader
   const access = await accessFullState(app, roomId, userId)
   const from = access.lastOrder
   const page = await readVisiblePage(app, { access, userId, direction: 'backwards', from, limit, filter: {} })
   const state = await readAllState(app.database, access.stateRoot)
   const membership = await findMembership(app.database, roomId, userId)
-  const accountData = (await loadAllAccountData(app.database, userId)).filter((piece) => piece.room_id === roomId)
+  const own = accountData.filter((piece) => piece.room_id === roomId)
   return {
     room_id: roomId,
     ...(membership && { membership: membership.membership }),
@@ -47,7 +56,7 @@ export async function roomInitialSync(
     },
     state: (await serveStateEvents(app, { ...reader, events: state })) as JsonObject[],
     visibility: await directoryVisibility(app, roomId),
-    account_data: accountData.map(({ type, content }) => ({ type, content: JSON.parse(content) })),
+    account_data: own.map(({ type, content }) => ({ type, content: JSON.parse(content) })),
   }
 }
 
@@ -62,21 +71,22 @@ export async function wholeInitialSync(
     reader.userId,
     archived ? ['join', 'invite', 'leave', 'ban'] : ['join', 'invite'],
   )
+  const accountData = await loadAllAccountData(app.database, reader.userId)
   const rooms: JsonObject[] = []
   for (const row of memberships) {
     if (row.membership === 'invite') rooms.push(...(await invitation(app, reader, row)))
     else if (row.membership === 'join' || (await joinSpanOf(app, row)))
-      rooms.push(await roomInitialSync(app, { ...reader, roomId: row.room_id }))
+      rooms.push(await roomNow(app, reader, { roomId: row.room_id, end, accountData }))
     // Of a room that the user was never in, as after an invite that was declined, there is no more to tell.
     else rooms.push({ room_id: row.room_id, membership: row.membership })
   }
   const joined = memberships.flatMap((row) => (row.membership === 'join' ? row.room_id : []))
-  const accountData = (await loadAllAccountData(app.database, reader.userId)).filter(({ room_id }) => room_id === '')
+  const own = accountData.filter(({ room_id }) => room_id === '')
   return {
     end,
     rooms,
     presence: await presenceIn(app, reader.userId, joined),
-    account_data: accountData.map(({ type, content }) => ({ type, content: JSON.parse(content) })),
+    account_data: own.map(({ type, content }) => ({ type, content: JSON.parse(content) })),
   }
 }
 
