@@ -33,14 +33,14 @@ afterEach(async () => {
   await Promise.all(agents.splice(0).map((agent) => agent.destroy()))
 })
 
-function start(trustedCertificates = [authority.certificate], allowPrivateAddresses = true) {
+function start(trustedCertificates = [authority.certificate], allowPrivateAddresses = true, timeoutMs = 30_000) {
   const rules = { trustedCertificates, allowPrivateAddresses }
   const dispatcher = createGuardedAgent(rules, createTrust(rules))
   agents.push(dispatcher)
   const clock = fixedClock(0)
   const { port } = server.address() as AddressInfo
   asked = 0
-  return { clock, lookUp: createDelegationLookUp({ dispatcher, clock, port }) }
+  return { clock, lookUp: createDelegationLookUp({ dispatcher, clock, port, timeoutMs }) }
 }
 
 const says =
@@ -53,6 +53,9 @@ test('is kept for a day, or as its cache control says, for two days at most', as
     [{}, 24],
     [{ 'cache-control': 'public, max-age=7200' }, 2],
     [{ 'cache-control': 'max-age=99999999' }, 48],
+    [{ 'cache-control': `max-age=${'9'.repeat(1000)}` }, 48],
+    [{ 'cache-control': 'max-age=-5, max-age=soon' }, 24],
+    [{ date: 'never', expires: '0' }, 24],
     [{ date: new Date(0).toUTCString(), expires: new Date(5 * HOUR).toUTCString() }, 5],
   ] as const) {
     const { lookUp, clock } = start()
@@ -101,11 +104,28 @@ test('redirects are followed, but not for ever and not away from HTTPS', async (
 
 test.each<[string, typeof answer]>([
   ['an endless one', (_, response) => void response.write(Buffer.alloc(100_000, ' '))],
+  ['an empty one', (_, response) => void response.end()],
+  ['null', (_, response) => void response.end('null')],
+  ['a list', (_, response) => void response.end('["one.example"]')],
+  ['a deep one', (_, response) => void response.end('['.repeat(40_000))],
+  ['a name that is none', (_, response) => void response.end('{"m.server":"one.example/path?"}')],
+  ['a name of a wrong type', (_, response) => void response.end('{"m.server":{"a":["one.example"]}}')],
+  ['an endless name', (_, response) => void response.end(JSON.stringify({ 'm.server': 'x'.repeat(10_000) }))],
+  ['a redirect to what is no address', (_, response) => void response.writeHead(302, { location: 'https://' }).end()],
   ['no JSON', (_, response) => void response.end('<html>')],
   ['no name', (_, response) => void response.end('{}')],
 ])('%s is none', async (_, bad) => {
   answer = bad
   expect(await start().lookUp('localhost')).toBeUndefined()
+})
+
+test.each<[string, typeof answer]>([
+  ['a trickling one', (_, response) => trickle(response)],
+  ['a silent one', () => {}],
+  ['one that redirects and is silent', (_, response) => void response.writeHead(302, { location: '/' }).write('x')],
+])('%s is none, in the end', async (_, bad) => {
+  answer = bad
+  expect(await start(undefined, undefined, 500).lookUp('localhost')).toBeUndefined()
 })
 
 test('only those whose certificate is trusted are heard, and no private addresses unless allowed', async () => {
@@ -114,3 +134,10 @@ test('only those whose certificate is trusted are heard, and no private addresse
   expect(await start([authority.certificate], false).lookUp('localhost')).toBeUndefined()
   expect(asked).toBe(0)
 })
+
+/** A byte now and then, for ever. */
+function trickle(response: ServerResponse): void {
+  response.writeHead(200)
+  const timer = setInterval(() => response.write(' '), 20)
+  response.once('close', () => clearInterval(timer))
+}

@@ -24,12 +24,13 @@ const MAX_BYTES = 50 * 1024
 
 /**
  * Asks `https://<hostname>/.well-known/matrix/server` and remembers what it says as long as its cache control allows. What said so once counts
- * on when the host fails later, for at most two days. `dispatcher` connects; `port`: for tests.
+ * on when the host fails later, for at most two days. `dispatcher` connects; `port`, `timeoutMs`: for tests.
  */
 export function createDelegationLookUp(from: {
   dispatcher: Dispatcher
   clock: Clock
   port?: number
+  timeoutMs?: number
 }): DelegationLookUp {
   const cache = new LRUCache<string, Known>({ max: 50_000 })
   const singleFlight = createSingleFlight<Known>()
@@ -65,8 +66,11 @@ function after(known: Known | undefined, said: Said, now: number): Known {
 }
 
 /** undefined: no answer, or none that is valid. */
-async function ask(from: { dispatcher: Dispatcher; port?: number }, hostname: string): Promise<Said> {
-  const signal = AbortSignal.timeout(TIMEOUT_MS)
+async function ask(
+  from: { dispatcher: Dispatcher; port?: number; timeoutMs?: number },
+  hostname: string,
+): Promise<Said> {
+  const signal = AbortSignal.timeout(from.timeoutMs ?? TIMEOUT_MS)
   let url = new URL(`https://${hostname}:${from.port ?? 443}/.well-known/matrix/server`)
   try {
     for (let hops = 0; hops <= MAX_REDIRECTS; hops++) {

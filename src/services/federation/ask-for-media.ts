@@ -54,21 +54,32 @@ async function readAnswer(
     if (!file) throw new MalformedMultipartError('the file is missing')
     const location = file.headers.get('location')
     if (location === undefined)
-      return describe({ headers: Object.fromEntries(file.headers), body: whole(parts, file.content) })
+      return describe({ headers: Object.fromEntries(file.headers), body: whole(serverName, parts, file.content) })
     await parts.return(undefined)
     const bounds = { timeoutMs: TRANSFER_MS, maxBytes: maxBytes(app) }
     return describe(await app.federation.download(serverName, location, bounds))
   } catch (error) {
     await parts.return(undefined)
-    if (!(error instanceof MalformedMultipartError)) throw error
-    throw new FederationError(`${serverName} does not send media as it should: ${error.message}`, { retryable: false })
+    throw asFailure(serverName, error)
   }
 }
 
+function asFailure(serverName: MediaName['serverName'], error: unknown): unknown {
+  if (!(error instanceof MalformedMultipartError)) return error
+  const message = `${serverName} does not send media as it should: ${error.message}`
+  return new FederationError(message, { retryable: false, cause: error })
+}
+
 /** The content of the last part; however reading it ends, the connection is free again. */
-async function* whole(parts: AsyncGenerator, content: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+async function* whole(
+  serverName: MediaName['serverName'],
+  parts: AsyncGenerator,
+  content: AsyncIterable<Buffer>,
+): AsyncGenerator<Buffer> {
   try {
     yield* content
+  } catch (error) {
+    throw asFailure(serverName, error)
   } finally {
     await parts.return(undefined)
   }

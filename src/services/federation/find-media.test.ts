@@ -1,5 +1,6 @@
-import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
+import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { ServerName, UserId } from '../../core/ids.ts'
+import { FederationError } from '../../infra/federation-error.ts'
 import { createPeerNetwork } from '../../infra/test-peer.ts'
 import { insertRemoteMedia } from '../../storage/remote-media.ts'
 import { storeFile } from '../media/store-file.ts'
@@ -9,10 +10,12 @@ import { uploadMedia } from '../media/upload-media.ts'
 import { findMedia } from './find-media.ts'
 
 let world: Awaited<ReturnType<typeof createMediaTestApp>>
+let network: ReturnType<typeof createPeerNetwork>
 beforeAll(async () => {
   world = await createMediaTestApp()
+  network = createPeerNetwork()
 })
-afterAll(() => world.close())
+afterAll(() => Promise.all([network.dispose(), world.close()]))
 
 async function* once(content: string): AsyncGenerator<Buffer> {
   yield Buffer.from(content)
@@ -47,8 +50,6 @@ test('files of other servers go when nobody has asked for them for long', async 
 
 /** https://spec.matrix.org/v1.19/server-server-api/#get_matrixfederationv1mediadownloadmediaid */
 test('servers that do not know the endpoint with a signature are asked by the old one', async () => {
-  const network = createPeerNetwork()
-  onTestFinished(() => network.dispose())
   const peer = await network.startPeer()
   const app = { ...world.app, federation: network.connect() }
   const fetchWhere = (mediaId: string, status: number, body: string) => {
@@ -74,4 +75,33 @@ test('servers that do not know the endpoint with a signature are asked by the ol
   expect(peer.asked[1]?.uri).toBe(
     `/_matrix/media/v3/download/${peer.serverName}/old40440?timeout_ms=0&allow_remote=false`,
   )
+})
+
+const HEAD = '--b\r\nContent-Type: application/json\r\n\r\n{}\r\n--b\r\n'
+const MIXED = 'multipart/mixed; boundary=b'
+
+test.each([
+  ['names no boundary', 'multipart/mixed', `${HEAD}\r\nx\r\n--b--`],
+  ['is of no multipart type', 'application/octet-stream', `${HEAD}\r\nx\r\n--b--`],
+  ['has an endless boundary', `multipart/mixed; boundary=${'b'.repeat(5000)}`, `${HEAD}\r\nx\r\n--b--`],
+  ['has no file', MIXED, '--b\r\n\r\n{}\r\n--b--'],
+  ['ends in the middle of the file', MIXED, `${HEAD}\r\nhalf a file`],
+  ['ends in the middle of a header', MIXED, `${HEAD}Content-`],
+  ['has a header without end', MIXED, `${HEAD}X: ${'x'.repeat(100_000)}`],
+  ['sends us to a private address', MIXED, `${HEAD}Location: https://127.0.0.1/x\r\n\r\n\r\n--b--`],
+  ['sends us to a name of this machine', MIXED, `${HEAD}Location: https://localhost:1/x\r\n\r\n\r\n--b--`],
+  ['sends us away from HTTPS', MIXED, `${HEAD}Location: http://192.0.2.1/x\r\n\r\n\r\n--b--`],
+  ['sends us to a file', MIXED, `${HEAD}Location: file:///etc/passwd\r\n\r\n\r\n--b--`],
+  ['sends us nowhere', MIXED, `${HEAD}Location: \r\n\r\n\r\n--b--`],
+])('an answer that %s is a failure of the other server, and leaves nothing', async (_, contentType, body) => {
+  const peer = await network.startPeer()
+  peer.answerWith((response) => response.writeHead(200, { 'content-type': contentType }).end(body))
+  const files = world.files()
+  // The peer itself is on this machine; where it sends us is looked at as anywhere.
+  const federation = { ...network.connect(), download: network.connect({ guarded: true }).download }
+  const wait = { timeoutMs: 0, signal: new AbortController().signal }
+  await expect(
+    findMedia({ ...world.app, federation }, { serverName: peer.serverName, mediaId: 'bad' }, wait),
+  ).rejects.toBeInstanceOf(FederationError)
+  expect(world.files()).toEqual(files)
 })
