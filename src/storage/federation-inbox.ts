@@ -126,13 +126,17 @@ export async function removeFromInbox(
     where federation_inbox.inbox_nid = done.inbox_nid and federation_inbox.arrivals = done.arrivals`.execute(tx.sql)
 }
 
-/** Lets what a server has sent into a room rest, after that server could not help with it. */
+/** Lets what a server has sent into a room rest, after that server could not help with an event; not if that has arrived again meanwhile. */
 export async function restInInbox(
   tx: Tx,
-  { roomId, origin, retryTs }: { roomId: RoomId; origin: ServerName; retryTs: number },
+  { room_id: roomId, origin, inbox_nid: nid, arrivals }: InboxRow,
+  retryTs: number,
 ): Promise<void> {
   await sql`update federation_inbox set attempts = attempts + 1, retry_ts = ${retryTs}::bigint
-    where room_id = ${roomId} and origin = ${origin}`.execute(tx.sql)
+    where room_id = ${roomId} and origin = ${origin} and not exists (
+      select 1 from federation_inbox as again where again.inbox_nid = ${nid} and again.arrivals <> ${arrivals}::int)`.execute(
+    tx.sql,
+  )
 }
 
 /** How much has arrived for each of some rooms since their inboxes were last empty. */

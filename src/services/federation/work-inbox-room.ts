@@ -170,8 +170,8 @@ async function takeOne(app: InboxApp, version: RoomVersion, row: InboxRow): Prom
   await app.database.write((tx) => removeFromInbox(tx, [row]))
 }
 
-function rest(app: InboxApp, { room_id: roomId, origin }: InboxRow, retryTs: number): Promise<void> {
-  return app.database.write((tx) => restInInbox(tx, { roomId, origin, retryTs }))
+function rest(app: InboxApp, row: InboxRow, retryTs: number): Promise<void> {
+  return app.database.write((tx) => restInInbox(tx, row, retryTs))
 }
 
 function eventOf(version: RoomVersion, row: InboxRow) {

@@ -106,6 +106,21 @@ test('what cannot be had now is tried again, ever more seldom, with all that the
   expect(await isStored(late)).toBe(false)
 })
 
+test('what comes again while it is tried in vain is tried again at once', async () => {
+  const room = await createSharedRoom(app)
+  const { missing, late } = await gapIn(room)
+  let isDown = true
+  app.answerWith(async ({ path }) => {
+    if (!isDown) return path.includes('/get_missing_events/') ? { events: [missing.pdu] } : undefined
+    isDown = false
+    await arrive(late, REMOTE)
+    throw new FederationError('it is down')
+  })
+  await arrive(late, REMOTE)
+  await inboxOf(app).idle()
+  await pollLooking('it is here, though the clock stands still', () => isStored(late))
+})
+
 test('others in the room are asked for what a server does not tell', async () => {
   const room = await createSharedRoom(app)
   const { missing, late } = await gapIn(room)
