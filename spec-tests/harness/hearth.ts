@@ -54,7 +54,7 @@ export async function startHearth(options: HearthOptions = {}): Promise<TestHear
   const url = `http://127.0.0.1:${port}`
   const configFile = join(folder, 'hearth.yaml')
   writeFileSync(configFile, JSON.stringify(configuration(options, { folder, port, url })))
-  if (!options.databaseUrl) await placeDatabase(join(folder, 'data', 'database'))
+  if (!options.databaseUrl) await placeDatabase(join(folder, 'data'))
   let child: ChildProcess
   let output = ''
 
@@ -103,8 +103,9 @@ export async function startHearth(options: HearthOptions = {}): Promise<TestHear
   }
 }
 
-/** A migrated database without anything in it: to make one takes many times as long as to start a server on it. */
-async function placeDatabase(folder: string): Promise<void> {
+/** Puts a migrated database without anything in it into a data folder: to make one takes many times as long as to start a server on it. */
+export async function placeDatabase(dataFolder: string): Promise<void> {
+  const folder = join(dataFolder, 'database')
   const file = await templateFile()
   mkdirSync(folder, { recursive: true, mode: 0o700 })
   execFileSync('tar', ['-xf', file, '-C', folder], { stdio: 'pipe' })

@@ -3,11 +3,14 @@ import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { freePort } from '../harness/free-port.ts'
+import { placeDatabase, START_MS } from '../harness/hearth.ts'
 import { pollUntil } from '../harness/poll-until.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'hearth-commands-'))
+/** On a machine that others load. */
+vi.setConfig({ testTimeout: 240_000 })
 const PASSWORD = 'correct horse'
 const CHEAP = 'passwords: {memory_kib: 8, iterations: 1}'
 
@@ -48,11 +51,12 @@ beforeAll(async () => {
   port = await freePort()
   config = configuration('one', port)
   server = launch(['--config', config])
-  await pollUntil('Hearth greets', async () => {
+  const greets = async () => {
     if (server.child.exitCode !== null) throw new Error(server.output.stderr)
     return server.output.stderr.includes('Ctrl-C stops it')
-  })
-})
+  }
+  await pollUntil('Hearth greets', greets, START_MS)
+}, START_MS)
 
 afterAll(async () => {
   server.child.kill('SIGKILL')
@@ -77,7 +81,9 @@ test('start refuses a data folder in use, in one line', async () => {
 })
 
 test('start refuses a port in use, in one line', async () => {
-  const { code, stderr } = await hearth(['--config', configuration('two', port)])
+  const file = configuration('two', port)
+  await placeDatabase(join(folder, 'two'))
+  const { code, stderr } = await hearth(['--config', file])
   expect(code).toBe(1)
   expect(stderr).toBe(`127.0.0.1:${port} is in use by another program. Stop it, or choose another port in listeners.\n`)
 })
@@ -120,7 +126,7 @@ test('SIGTERM ends the server with 0; then accounts are made and passwords reset
   expect(reset).toMatchObject({ code: 0, stdout: '@alice:localhost has a new password.\n' })
 
   server = launch(['--config', config])
-  await pollUntil('the new password works', async () => (await logIn('alice', 'another horse')) === 200)
+  await pollUntil('the new password works', async () => (await logIn('alice', 'another horse')) === 200, START_MS)
   expect(await logIn('alice', PASSWORD)).toBe(403)
   expect(await logIn('bob', PASSWORD)).toBe(200)
 })

@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, test, vi } from 'vitest'
 import { ask, registerUser, type TestUser } from '../harness/client.ts'
 import { startHearth, type TestHearth } from '../harness/hearth.ts'
 import { pollUntil } from '../harness/poll-until.ts'
@@ -7,6 +7,12 @@ import { startPostgres, type TestPostgres } from '../harness/postgres.ts'
 /** What was acknowledged, or could be seen, is done in every room, though the process dies in the middle of it. */
 const v3 = '/_matrix/client/v3'
 const ROOMS = 120
+
+/** On a machine that others load. */
+vi.setConfig({ testTimeout: 300_000 })
+const PATIENCE_MS = 120_000
+/** Who looks too often keeps the server from its work. */
+const PAUSE_MS = 200
 
 let postgres: TestPostgres
 beforeAll(async () => {
@@ -27,30 +33,30 @@ async function start(databaseUrl?: string): Promise<TestHearth> {
 }
 
 /** Alice in many rooms of Bob's. */
-async function inManyRooms(url: string): Promise<{ alice: TestUser; bob: TestUser; rooms: string[] }> {
+async function inManyRooms(url: string): Promise<{ alice: TestUser; bob: TestUser }> {
   const [alice, bob] = await Promise.all([registerUser(url), registerUser(url)])
-  const rooms = await Promise.all(
+  await Promise.all(
     Array.from({ length: ROOMS }, async () => {
       const { room_id: roomId } = await bob.post(`${v3}/createRoom`, { preset: 'public_chat' })
       await alice.post(`${v3}/join/${encodeURIComponent(roomId)}`)
-      return roomId as string
     }),
   )
-  return { alice, bob, rooms }
+  return { alice, bob }
 }
 
-/** How many rooms have a member event of a user's with this value. */
+/** In how many rooms a user's latest member event has this value, as somebody else sees it who is in all of them. */
 async function countRooms(
-  at: { url: string; reader: TestUser; rooms: readonly string[]; userId: string },
+  at: { url: string; reader: TestUser; userId: string },
   [key, value]: [string, string],
 ): Promise<number> {
-  const members = await Promise.all(
-    at.rooms.map((roomId) => {
-      const path = `${v3}/rooms/${encodeURIComponent(roomId)}/state/m.room.member/${encodeURIComponent(at.userId)}`
-      return ask(at.url, { method: 'GET', path, token: at.reader.accessToken })
-    }),
-  )
-  return members.filter(({ body }) => body[key] === value).length
+  const of = { types: ['m.room.member'], senders: [at.userId] }
+  const none = { limit: 0, types: [] }
+  const room = { timeline: { ...of, limit: 1 }, state: { types: [] }, ephemeral: none, account_data: none }
+  const filter = JSON.stringify({ room, presence: none, account_data: none })
+  const path = `${v3}/sync?filter=${encodeURIComponent(filter)}`
+  const { body } = await ask(at.url, { method: 'GET', path, token: at.reader.accessToken })
+  const rooms = Object.values(body.rooms.join) as { timeline: { events: { content: Record<string, unknown> }[] } }[]
+  return rooms.filter(({ timeline }) => timeline.events.at(-1)?.content[key] === value).length
 }
 
 /** Deactivation logs out at once, and then leaves rooms. */
@@ -64,22 +70,33 @@ const ofAccount = (user: TestUser) => ({
   auth: { type: 'm.login.password', user: user.userId, password: 'correct horse battery' },
 })
 
-test('on the embedded database, after a kill and a start', async () => {
+test('on the embedded database, of several names all rooms have the one that stays, also after a kill and a start', async () => {
   const hearth = await start()
   const { url } = hearth
-  const { alice, bob, rooms } = await inManyRooms(url)
-  const inRooms = (reader: TestUser, [key, value]: [string, string]) =>
-    countRooms({ url, reader, rooms, userId: alice.userId }, [key, value])
+  const { alice, bob } = await inManyRooms(url)
+  const inRooms = (value: [string, string]) => countRooms({ url, reader: bob, userId: alice.userId }, value)
   const profile = `${v3}/profile/${encodeURIComponent(alice.userId)}/displayname`
+  const nameOfAlice = async (): Promise<string> => (await bob.get(profile)).displayname
+
+  await Promise.all(['One', 'Two', 'Three'].map((displayname) => alice.put(profile, { displayname })))
+  const stays = await nameOfAlice()
+  await pollUntil(
+    'all rooms know it',
+    async () => (await inRooms(['displayname', stays])) === ROOMS,
+    PATIENCE_MS,
+    PAUSE_MS,
+  )
 
   const renaming = alice.put(profile, { displayname: 'Alice the Great' }).catch(swallow)
-  await pollUntil('the name can be seen', async () => (await bob.get(profile)).displayname === 'Alice the Great')
+  await pollUntil('the name can be seen', async () => (await nameOfAlice()) === 'Alice the Great')
   await hearth.kill('SIGKILL')
   await renaming
   await hearth.restart()
   await pollUntil(
     'all rooms know the name',
-    async () => (await inRooms(bob, ['displayname', 'Alice the Great'])) === ROOMS,
+    async () => (await inRooms(['displayname', 'Alice the Great'])) === ROOMS,
+    PATIENCE_MS,
+    PAUSE_MS,
   )
 
   const leaving = alice.post(`${v3}/account/deactivate`, ofAccount(alice)).catch(swallow)
@@ -87,29 +104,28 @@ test('on the embedded database, after a kill and a start', async () => {
   await hearth.kill('SIGKILL')
   await leaving
   await hearth.restart()
-  await pollUntil('all rooms are left', async () => (await inRooms(bob, ['membership', 'leave'])) === ROOMS)
+  await pollUntil(
+    'all rooms are left',
+    async () => (await inRooms(['membership', 'leave'])) === ROOMS,
+    PATIENCE_MS,
+    PAUSE_MS,
+  )
 })
 
 test('on PostgreSQL, by another process', async () => {
   const databaseUrl = await postgres.createDatabase()
-  const [first, second] = [await start(databaseUrl), await start(databaseUrl)]
-  const { alice, bob, rooms } = await inManyRooms(first.url)
-  const atSecond = { url: second.url, reader: bob, rooms, userId: alice.userId }
+  const [first, second] = await Promise.all([start(databaseUrl), start(databaseUrl)])
+  const { alice, bob } = await inManyRooms(first.url)
+  const atSecond = { url: second.url, reader: bob, userId: alice.userId }
 
   const leaving = alice.post(`${v3}/account/deactivate`, ofAccount(alice)).catch(swallow)
   await untilLoggedOut(second.url, alice)
   await first.kill('SIGKILL')
   await leaving
-  await pollUntil('all rooms are left', async () => (await countRooms(atSecond, ['membership', 'leave'])) === ROOMS)
-})
-
-test('of two names at once, all rooms have the one that stays', async () => {
-  const { url } = await start()
-  const { alice, bob, rooms } = await inManyRooms(url)
-  const profile = `${v3}/profile/${encodeURIComponent(alice.userId)}/displayname`
-  await Promise.all(['One', 'Two', 'Three'].map((displayname) => alice.put(profile, { displayname })))
-  const { displayname } = await bob.get(profile)
-  const at = { url, reader: bob, rooms, userId: alice.userId }
-  await pollUntil('all rooms know it', async () => (await countRooms(at, ['displayname', displayname])) === ROOMS)
-  expect(await countRooms(at, ['displayname', displayname])).toBe(ROOMS)
+  await pollUntil(
+    'all rooms are left',
+    async () => (await countRooms(atSecond, ['membership', 'leave'])) === ROOMS,
+    PATIENCE_MS,
+    PAUSE_MS,
+  )
 })
