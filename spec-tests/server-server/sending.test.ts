@@ -1,33 +1,49 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { asUser, registerUser, sendText, type TestUser } from '../harness/client.ts'
 import { type Fault, type FaultyProxy, startFaultyProxy } from '../harness/faulty-proxy.ts'
 import { startFederation } from '../harness/federation.ts'
-import type { TestHearth } from '../harness/hearth.ts'
+import { START_MS, type TestHearth } from '../harness/hearth.ts'
 import { pollUntil } from '../harness/poll-until.ts'
 import { startPostgres, type TestPostgres } from '../harness/postgres.ts'
 
 const CLIENT = '/_matrix/client/v3'
+/** On a machine that others load. */
+const PATIENCE_MS = 90_000
+vi.setConfig({ testTimeout: 3 * PATIENCE_MS })
+/** All of a room is asked for: who looks too often keeps the servers from their work. */
+const PAUSE_MS = 100
 
 let federation: Awaited<ReturnType<typeof startFederation>>
 let postgres: TestPostgres
 let proxy: FaultyProxy
 /** Two processes of one server, which reach the other through the proxy. */
 let senders: TestHearth[]
+/** A server of one process. */
+let alone: TestHearth
 let alice: TestUser
 let bob: TestUser
 
 beforeAll(async () => {
   federation = await startFederation(0)
-  postgres = await startPostgres()
-  federation.onDispose(() => postgres.stop())
-  proxy = await startFaultyProxy(federation)
-  const receiver = await federation.hearth({ serverName: `localhost:${proxy.port}` })
-  proxy.passTo(receiver.federationPort!)
-  const databaseUrl = await postgres.createDatabase()
-  const first = await federation.hearth({ databaseUrl })
-  senders = [first, await federation.hearth({ databaseUrl, serverName: first.serverName })]
-  ;[alice, bob] = await Promise.all([registerUser(first.url), registerUser(receiver.url)])
-})
+  let receiver: TestHearth
+  ;[receiver, senders, alone] = await Promise.all([startReceiver(), startSenders(), federation.hearth()])
+  ;[alice, bob] = await Promise.all([registerUser(senders[0]!.url), registerUser(receiver.url)])
+
+  async function startReceiver(): Promise<TestHearth> {
+    proxy = await startFaultyProxy(federation)
+    const hearth = await federation.hearth({ serverName: `localhost:${proxy.port}` })
+    proxy.passTo(hearth.federationPort!)
+    return hearth
+  }
+
+  async function startSenders(): Promise<TestHearth[]> {
+    postgres = await startPostgres()
+    federation.onDispose(() => postgres.stop())
+    const databaseUrl = await postgres.createDatabase()
+    const first = await federation.hearth({ databaseUrl })
+    return [first, await federation.hearth({ databaseUrl, serverName: first.serverName })]
+  }
+}, START_MS)
 afterAll(() => federation.dispose())
 
 const room = (roomId: string, rest: string) => `${CLIENT}/rooms/${encodeURIComponent(roomId)}/${rest}`
@@ -46,7 +62,8 @@ async function heard(roomId: string): Promise<string[]> {
 }
 
 async function expectHeard(roomId: string, bodies: readonly string[]): Promise<void> {
-  await pollUntil('bob hears all', async () => (await heard(roomId)).length >= bodies.length)
+  const hearsAll = async () => (await heard(roomId)).length >= bodies.length
+  await pollUntil('bob hears all', hearsAll, PATIENCE_MS, PAUSE_MS)
   expect(await heard(roomId)).toEqual(bodies)
 }
 
@@ -71,7 +88,8 @@ describe.each(FAULTS)('while the other server is %s', (fault) => {
     await expectHeard(roomId, [])
     const before = proxy.transactions().length
     proxy.setFault(fault)
-    const bodies = await say(roomId, 120)
+    // More than a transaction holds.
+    const bodies = await say(roomId, 60)
     const messages = { [bob.userId]: { '*': { fault } } }
     await alice.put(`${CLIENT}/sendToDevice/m.test/${fault}`, { messages })
     await pollUntil('a transaction is sent', () => proxy.transactions().length > before)
@@ -123,11 +141,12 @@ test('what a killed process has acknowledged arrives, in order, by the other pro
   const roomId = await sharedRoom()
   const [first, second] = senders as [TestHearth, TestHearth]
   const saying = sayUntilKilled(alice, roomId, 'before')
-  await pollUntil('some have arrived', async () => (await heard(roomId)).length > 20)
+  await pollUntil('some have arrived', async () => (await heard(roomId)).length > 20, PATIENCE_MS, PAUSE_MS)
   await first.kill('SIGKILL')
   const sent = await saying
   await sendText(asUser(second.url, credentials(alice)), roomId, 'after')
-  await pollUntil('the last has arrived', async () => (await heard(roomId)).includes('after'))
+  const hasLast = async () => (await heard(roomId)).includes('after')
+  await pollUntil('the last has arrived', hasLast, PATIENCE_MS, PAUSE_MS)
   const arrived = await heard(roomId)
   // One that was under way when the process died may have been stored without an answer.
   expect(arrived.filter((body) => sent.includes(body) || body === 'after')).toEqual([...sent, 'after'])
@@ -140,7 +159,6 @@ function credentials({ userId, deviceId, accessToken }: TestUser) {
 }
 
 test('what a killed server has acknowledged arrives when it is back', async () => {
-  const alone = await federation.hearth()
   const carol = await registerUser(alone.url)
   const { room_id: roomId } = await carol.post(`${CLIENT}/createRoom`, { preset: 'public_chat' })
   await bob.post(`${CLIENT}/join/${encodeURIComponent(roomId)}?via=${alone.serverName}`, {})
@@ -152,7 +170,8 @@ test('what a killed server has acknowledged arrives when it is back', async () =
   const sent = await saying
   proxy.setFault('none')
   await alone.restart()
-  await pollUntil('all have arrived', async () => (await heard(roomId)).length >= sent.length)
+  const hearsAll = async () => (await heard(roomId)).length >= sent.length
+  await pollUntil('all have arrived', hearsAll, PATIENCE_MS, PAUSE_MS)
   const arrived = await heard(roomId)
   expect(arrived.filter((body) => sent.includes(body))).toEqual(sent)
   expect(new Set(arrived).size).toBe(arrived.length)
