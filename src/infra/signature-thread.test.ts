@@ -21,7 +21,7 @@ function checks(count: number): SignatureCheck[] {
   )
 }
 
-test.each([0, 1, 4, 5, 60])('each of %i checks has its own verdict', async (count) => {
+test.each([0, 1, 50, 60, 4, 5])('each of %i checks has its own verdict', async (count) => {
   const verdicts = await verifySignatures(checks(count))
   expect(verdicts).toEqual(Array.from({ length: count }, (_, place) => !isForged(place)))
 })

@@ -7,8 +7,8 @@ export type SignatureCheck = { publicKey: Buffer; data: Buffer; signature: Buffe
 /** What goes to the thread: of each check the key, the signature and the data, one after the other. */
 export type PackedChecks = { bytes: Uint8Array<ArrayBuffer>; dataLengths: Uint32Array<ArrayBuffer> }
 
-/** The way to another thread and back costs as much as a few checks. */
-const MAX_AT_ONCE_HERE = 4
+/** The way to the thread and back costs as much as a few checks, and its start as much as a thousand; so many here take 4 ms. */
+const MAX_HERE = { withThread: 4, withoutThread: 50 }
 /** That are on their way to the thread at once, for each who asks. */
 const MAX_DATA_BYTES = 1024 * 1024
 
@@ -20,7 +20,7 @@ let thread: { worker: Worker; waiting: Waiting[] } | undefined
  * and store an event takes the main thread longer than its signature takes that one. It begins with the first that need it.
  */
 export async function verifySignatures(checks: readonly SignatureCheck[]): Promise<boolean[]> {
-  if (checks.length <= MAX_AT_ONCE_HERE) {
+  if (checks.length <= (thread ? MAX_HERE.withThread : MAX_HERE.withoutThread)) {
     return checks.map(({ publicKey, data, signature }) => isSignedBy(publicKey, data, signature))
   }
   const verdicts: boolean[] = []

@@ -15,7 +15,7 @@ import type { ReceivedEvents } from './received-events.ts'
 export type ReceivedState = StateKey & { event_nid: number; member: JoinedRoomMember | undefined }
 
 /** Events that are checked and stored at once. */
-const CHUNK = 1000
+const CHUNK = 500
 /** Events that others cite and that are kept in memory: those that most cite are few, and the others are cited once or twice. */
 const MAX_CITED = 1000
 
