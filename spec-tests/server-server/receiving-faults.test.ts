@@ -10,8 +10,9 @@ import { startPostgres } from '../harness/postgres.ts'
 import { forgetPeak, peakMemory } from '../harness/process-memory.ts'
 import { eventPath, historyOf, roomPath, syncedRoom, v3 } from '../harness/rooms.ts'
 
-/** How many events are missing, or come at once; `FAULT_EVENTS=50000` for the long run. */
-const MANY = Number(process.env.FAULT_EVENTS ?? 10_000)
+/** How many events are missing, and how many come at once; `FAULT_EVENTS=50000` for the long run. */
+const MANY = Number(process.env.FAULT_EVENTS ?? 3000)
+const FLOOD = Math.max(1000, MANY / 10)
 const PDUS = 50
 /** On a machine that others load. */
 const PATIENCE_MS = 120_000
@@ -19,10 +20,20 @@ const PATIENCE_MS = 120_000
 const MEMORY_MIB = 300
 
 let federation: Awaited<ReturnType<typeof startFederation>>
+const started = new Map<string, Promise<TestHearth[]>>()
 beforeAll(async () => {
   federation = await startFederation()
+  // The second kind starts while the first is tried.
+  for (const [where, start] of Object.entries(SERVERS)) {
+    const starting = start()
+    starting.catch(() => {})
+    started.set(where, starting)
+  }
 })
-afterAll(() => federation.dispose())
+afterAll(async () => {
+  await Promise.allSettled(started.values())
+  await federation.dispose()
+})
 
 /** The processes of a server; the first is killed. */
 const SERVERS: Record<string, () => Promise<TestHearth[]>> = {
@@ -67,7 +78,7 @@ describe.each(Object.keys(SERVERS))('%s', { timeout: 3 * PATIENCE_MS }, (where) 
   /** Another process of the same server, where it has one. */
   let second: TestHearth
   beforeAll(async () => {
-    const [first, other] = await SERVERS[where]!()
+    const [first, other] = await started.get(where)!
     ;[hearth, second] = [first!, other ?? first!]
   }, 300_000)
 
@@ -190,9 +201,9 @@ describe.each(Object.keys(SERVERS))('%s', { timeout: 3 * PATIENCE_MS }, (where) 
     expect(Object.keys(events)[0]).toMatch(/^t10\d\d$/)
   })
 
-  test(`${MANY / 10} events at once: all are there, and memory stays bounded`, async () => {
+  test(`${FLOOD} events at once: all are there, and memory stays bounded`, async () => {
     const { peer, room, alice } = await shared(hearth)
-    const events = room.say(MANY / 10, 'flood', { filler: 'x'.repeat(2000) })
+    const events = room.say(FLOOD, 'flood', { filler: 'x'.repeat(2000) })
     for (const each of [hearth, second]) forgetPeak(each.pid)
     const before = [hearth, second].map(({ pid }) => peakMemory(pid))
     const transactions = Array.from({ length: events.length / PDUS }, (_, i) => events.slice(i * PDUS, (i + 1) * PDUS))
@@ -215,11 +226,12 @@ describe.each(Object.keys(SERVERS))('%s', { timeout: 3 * PATIENCE_MS }, (where) 
     )
   })
 
+  // The last one, for the killed process of two does not come back.
   test('kill -9 while events come: what has been acknowledged is there, once and in order', async () => {
     const [victim, survivor] = [hearth, second]
     const { peer, room, alice } = await shared(victim)
-    const events = room.say(600, 'survives')
-    const transactions = Array.from({ length: 60 }, (_, i) => events.slice(i * 10, (i + 1) * 10))
+    const events = room.say(300, 'survives')
+    const transactions = Array.from({ length: 30 }, (_, i) => events.slice(i * 10, (i + 1) * 10))
     let acknowledged = 0
     const sending = (async () => {
       for (const [number, pdus] of transactions.entries()) {
@@ -244,7 +256,6 @@ describe.each(Object.keys(SERVERS))('%s', { timeout: 3 * PATIENCE_MS }, (where) 
       await peer.send(survivor, transactions[number]!, `kill.${number}`)
     await expectHeard(user, events.at(-1)!)
     expect(await bodies(user, room)).toEqual(events.map(({ pdu }) => pdu.content.body))
-    if (victim !== survivor) await victim.restart()
   })
 })
 
