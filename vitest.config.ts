@@ -17,6 +17,8 @@ export default defineConfig({
           name: 'whole',
           include: STARTING_SERVERS.map((folder) => `${folder}/*.test.ts`),
           ...timeouts,
+          testTimeout: 180_000,
+          hookTimeout: 300_000,
         },
       },
       ...['pglite', 'postgresql', 'three-processes', 'synapse'].map((where) => ({
