@@ -1,5 +1,6 @@
 import { type Kysely, sql } from 'kysely'
 import type { Caches } from './caches.ts'
+import { isOutdated } from './prepared-statements.ts'
 import type { Tables } from './schema.ts'
 import { appendStreamRows, type NewStreamRow } from './stream-append.ts'
 
@@ -92,10 +93,10 @@ export function makeWrite(
   return { write, onCommit: (listener) => listeners.push(listener) }
 }
 
-/** Serialisation failures and deadlocks: the same work may well succeed when it is done again. */
+/** Serialisation failures, deadlocks and outdated statements: the same work may well succeed when it is done again. */
 function asksForRetry(error: unknown): boolean {
   const code = (error as { code?: unknown } | null)?.code
-  return code === '40001' || code === '40P01'
+  return code === '40001' || code === '40P01' || isOutdated(error)
 }
 
 /** Whether a database error says that a unique constraint or index of this name refused a row. */

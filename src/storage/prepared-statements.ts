@@ -5,9 +5,16 @@ import type pg from 'pg'
 /** Statements of one process; past this many, further ones run unnamed rather than fill the server's memory. */
 const MAX_NAMED = 2000
 
+/** Whether a prepared statement gives other columns than when it was prepared: another process has migrated the database since. */
+export function isOutdated(error: unknown): boolean {
+  const { code, routine } = (error ?? {}) as { code?: unknown; routine?: unknown }
+  return code === '0A000' && routine === 'RevalidateCachedQuery'
+}
+
 /**
  * Wraps a pool so that each statement with parameters is prepared once per connection and only bound afterwards.
  * Safe for us because lists travel as arrays (`= any($1)`), so the number of texts is that of the statements in the code.
+ * A statement that is outdated is prepared anew, by another name; in a transaction, which has failed by then, the next time that the transaction is tried.
  */
 export function nameStatements(pool: pg.Pool): PostgresPool {
   const names = new Map<string, string>()
@@ -16,15 +23,33 @@ export function nameStatements(pool: pg.Pool): PostgresPool {
   function nameOf(text: string): string | undefined {
     const known = names.get(text)
     if (known || names.size >= MAX_NAMED) return known
-    const name = createHash('sha256').update(text).digest('base64url').slice(0, 20)
+    return rename(text, '')
+  }
+
+  function rename(text: string, outdated: string): string {
+    const name = createHash('sha256').update(outdated).update(text).digest('base64url').slice(0, 20)
     names.set(text, name)
     return name
+  }
+
+  /** Runs a statement by its name, and once more by another if it is outdated. */
+  async function run(client: pg.PoolClient, text: string, values: readonly unknown[]): Promise<pg.QueryResult> {
+    const name = nameOf(text)
+    const query = { text, values: [...values], ...(name && { name }) }
+    try {
+      return await client.query(query)
+    } catch (error) {
+      if (name === undefined || !isOutdated(error)) throw error
+      // Another connection may have found it out before.
+      if (names.get(text) === name) rename(text, name)
+      return client.query({ ...query, name: nameOf(text)! }).catch(() => Promise.reject(error))
+    }
   }
 
   function wrap(client: pg.PoolClient): PostgresPoolClient {
     const query = (text: unknown, values?: readonly unknown[]) => {
       if (typeof text !== 'string' || !values || values.length === 0) return client.query(text as string)
-      return client.query({ name: nameOf(text), text, values: values as unknown[] } as pg.QueryConfig)
+      return run(client, text, values)
     }
     return { query, release: (destroy?: boolean) => client.release(destroy) } as unknown as PostgresPoolClient
   }
