@@ -11,20 +11,34 @@ import { pollUntil } from './poll-until.ts'
 
 /** Two people compare numbers: `request` asks for it, `other` is the client that takes it up. Rejects when the numbers differ or either side gives up. */
 export async function verifyBySas(request: () => Promise<VerificationRequest>, other: MatrixClient): Promise<void> {
-  const received = new Promise<VerificationRequest>((resolve) => {
-    other.once(CryptoEvent.VerificationRequestReceived, resolve)
+  let received: VerificationRequest | undefined
+  other.once(CryptoEvent.VerificationRequestReceived, (request) => {
+    received = request
   })
   const asked = await request()
-  const taken = await received
+  const taken = await pollUntil('the other side is asked', () => received)
   await taken.accept()
   await pollUntil('the other side is ready', () => asked.phase === VerificationPhase.Ready)
   const first = begin(await asked.startVerification('m.sas.v1'))
   const second = begin(await pollUntil('the verification starts', () => taken.verifier))
-  const shown = await Promise.all([first.shown, second.shown])
+  const shown = await within('both sides show numbers', Promise.all([first.shown, second.shown]))
   const [numbers, others] = shown.map(({ sas }) => JSON.stringify(sas.decimal))
   if (numbers !== others) throw new Error(`the devices show different numbers: ${numbers} and ${others}`)
   await Promise.all(shown.map((callbacks) => callbacks.confirm()))
-  await Promise.all([first.done, second.done])
+  await within('both sides are done', Promise.all([first.done, second.done]))
+}
+
+/** What comes in time, or an error that says what does not. */
+async function within<Result>(what: string, promised: Promise<Result>): Promise<Result> {
+  let result: { value: Result } | undefined
+  let failure: { error: unknown } | undefined
+  promised.then(
+    (value) => (result = { value }),
+    (error) => (failure = { error }),
+  )
+  await pollUntil(what, () => result !== undefined || failure !== undefined)
+  if (failure) throw failure.error
+  return result!.value
 }
 
 function begin(verifier: Verifier): { shown: Promise<ShowSasCallbacks>; done: Promise<void> } {

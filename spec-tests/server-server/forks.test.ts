@@ -4,6 +4,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { createActs, createForkRoom, type ForkRoom, reopenRoom, talk } from '../harness/fork-acts.ts'
 import { followGraph, type Graph, mayBeSoftFailed, messagesOf, stateOf } from '../harness/fork-comparison.ts'
 import { anyCut, applyCut, type ForkNetwork, type ForkServer, startForkNetwork } from '../harness/fork-network.ts'
+import { START_MS } from '../harness/hearth.ts'
 import { pollUntil } from '../harness/poll-until.ts'
 import { eventPath, roomPath } from '../harness/rooms.ts'
 import { seeded } from '../harness/seeded.ts'
@@ -24,7 +25,7 @@ const SETTLE_MS = 300_000
 let network: ForkNetwork
 beforeAll(async () => {
   network = await startForkNetwork()
-}, 200_000)
+}, 2 * START_MS)
 afterAll(async () => {
   for (const [place, server] of (network?.servers ?? []).entries()) {
     if (LOGS) writeFileSync(join(LOGS, `${place}-${server.kind}-${server.name}.log`), server.output())

@@ -7,6 +7,8 @@ import { ELEMENT_X } from '../clients/element-x-build.ts'
 /** Runs every check and every test, and closes with what failed and `N passed, N failed`. Exit status 1 when anything failed. */
 const folder = mkdtempSync(join(tmpdir(), 'hearth-results-'))
 const failures: string[] = []
+/** What failed, and passed when it was tried again: a bug of the test or of Hearth all the same, named at the end. */
+const flaky: string[] = []
 let passed = 0
 
 type Command = [program: string, ...options: string[]]
@@ -43,27 +45,51 @@ async function step(name: string, command: Command, seen: Seen = 'at the end'): 
   else failures.push(name)
 }
 
-/** Vitest's own counts; a run that ends without a report, or for another reason than a test badly, is one failure. */
+/**
+ * Vitest's own counts; a run that ends without a report, or for another reason than a test badly, is one failure. Files in which tests fail are tried once
+ * more: what passes then counts as passed, and is named at the end.
+ */
 async function tests(name: string, project: string, workers: number, seen: Seen = 'at once'): Promise<void> {
-  const report = join(folder, `${name}.json`)
   const options = ['--project', project, `--maxWorkers=${workers}`, '--reporter=default', '--reporter=json']
-  const succeeded = await run(name, ['vitest', 'run', ...options, `--outputFile=${report}`], seen)
-  const found = existsSync(report) ? read(name, JSON.parse(readFileSync(report, 'utf8'))) : 0
-  if (found === 0 && !succeeded) failures.push(`${name}: ended badly, though no test failed; see above`)
+  const attempt = async (title: string, files: string[]): Promise<Results | undefined> => {
+    const report = join(folder, `${title}.json`)
+    const succeeded = await run(title, ['vitest', 'run', ...files, ...options, `--outputFile=${report}`], seen)
+    const results = existsSync(report) ? read(JSON.parse(readFileSync(report, 'utf8'))) : undefined
+    return results && (succeeded || results.failed.size > 0) ? results : undefined
+  }
+  const first = await attempt(name, [])
+  if (!first) return void failures.push(`${name}: ended badly, though no test failed; see above`)
+  if (first.failed.size === 0 && first.count === 0) failures.push(`${name}: nothing was tested`)
+  const files = new Set([...first.failed.values()].map(({ file }) => file))
+  const second = files.size > 0 ? await attempt(`${name}, once more`, [...files]) : undefined
+  passed += first.count
+  for (const [key, { message }] of first.failed) {
+    const isBack = second?.passed.has(key) ?? false
+    if (isBack) passed++
+    ;(isBack ? flaky : failures).push(`${name}: ${key}\n${message}`)
+  }
 }
 
-/** Counts what passed, and notes what failed: files that could not be run too. Returns how many failed. */
-function read(name: string, { numPassedTests, testResults }: Report): number {
-  passed += numPassedTests
-  const before = failures.length
-  for (const file of testResults) {
-    const failed = file.assertionResults.filter(({ status }) => status === 'failed')
-    const where = `${name}: ${relative('.', file.name)}`
-    for (const test of failed) failures.push(`${where} > ${test.fullName}\n${excerpt(test.failureMessages?.[0])}`)
-    if (failed.length === 0 && file.status === 'failed') failures.push(`${where}\n${excerpt(file.message)}`)
+/** Tests by file, name and which of that name it is; files as a whole by their names: one that could not be run is one that failed. */
+type Results = { count: number; passed: Set<string>; failed: Map<string, { file: string; message: string }> }
+
+function read({ numPassedTests, testResults }: Report): Results {
+  const results: Results = { count: numPassedTests, passed: new Set(), failed: new Map() }
+  for (const { name, status, message, assertionResults } of testResults) {
+    const file = relative('.', name)
+    const times = new Map<string, number>()
+    for (const test of assertionResults) {
+      const time = (times.get(test.fullName) ?? 0) + 1
+      times.set(test.fullName, time)
+      const key = `${file} > ${test.fullName}${time > 1 ? ` (${time})` : ''}`
+      if (test.status === 'passed') results.passed.add(key)
+      if (test.status === 'failed') results.failed.set(key, { file, message: excerpt(test.failureMessages?.[0]) })
+    }
+    const isBroken = status === 'failed' && !assertionResults.some((test) => test.status === 'failed')
+    if (isBroken) results.failed.set(file, { file, message: excerpt(message) })
+    else results.passed.add(file)
   }
-  if (numPassedTests === 0 && failures.length === before) failures.push(`${name}: nothing was tested`)
-  return failures.length - before
+  return results
 }
 
 const excerpt = (message = '') => message.split('\n').slice(0, 12).join('\n').slice(0, 2000)
@@ -83,6 +109,7 @@ if (existsSync(ELEMENT_X)) await step("Element X's SDK", ['npm', 'run', '--silen
 else
   console.log("\n== Element X's SDK: not tried, as it is not built here; `npm run test:element-x` builds and tries it")
 rmSync(folder, { recursive: true, force: true })
+for (const test of flaky) console.log(`\n== FLAKY (it failed, and passed when it was tried again): ${test}`)
 for (const failure of failures) console.log(`\n== FAILED: ${failure}`)
 console.log(`\n${passed} passed, ${failures.length} failed`)
 process.exit(failures.length === 0 ? 0 : 1)

@@ -5,6 +5,7 @@ import { createTestDatabase } from './test-database.ts'
 
 test('a table that has changed is planned for as it is now, and its space is used again', async () => {
   const { sql: kysely, close } = await createTestDatabase()
+  await sql`set enable_seqscan = on`.execute(kysely)
   await sql`create table t (id int primary key, n int)`.execute(kysely)
   const planOf = async (id: number) =>
     (await sql<{ 'QUERY PLAN': string }>`explain execute find(${sql.lit(id)})`.execute(kysely)).rows
