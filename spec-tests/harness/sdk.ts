@@ -29,7 +29,11 @@ export async function startSdk(user: TestUser, crypto?: CryptoCallbacks): Promis
     logger: silent,
     ...(crypto && { cryptoCallbacks: crypto }),
   })
-  if (crypto) await client.initRustCrypto({ useIndexedDB: false })
+  if (crypto) {
+    await client.initRustCrypto({ useIndexedDB: false })
+    // As Element does with what it shows: by itself the SDK decrypts nothing but the last event that a sync brings, and misses steps of verifications.
+    client.on(ClientEvent.Event, (event) => void client.decryptEventIfNeeded(event))
+  }
   const synced = new Promise<void>((resolve, reject) => {
     client.on(ClientEvent.Sync, (state, _previous, data) => {
       if (state === SyncState.Prepared) resolve()
