@@ -11,7 +11,7 @@ import { forgetPeak, peakMemory } from '../harness/process-memory.ts'
 import { eventPath, historyOf, roomPath, syncedRoom, v3 } from '../harness/rooms.ts'
 
 /** How many events are missing, and how many come at once; `FAULT_EVENTS=50000` for the long run. */
-const MANY = Number(process.env.FAULT_EVENTS ?? 3000)
+const MANY = Number(process.env.FAULT_EVENTS ?? 10_000)
 const FLOOD = Math.max(1000, MANY / 10)
 const PDUS = 50
 /** On a machine that others load. */
