@@ -4,6 +4,7 @@ import type { EventId, RoomId, ServerName } from '../../core/ids.ts'
 import type { RoomVersion } from '../../core/room-versions.ts'
 import { topologicalOrder } from '../../core/topological-order.ts'
 import { FederationError } from '../../infra/federation-error.ts'
+import { madeOnce } from '../../infra/made-once.ts'
 import { findEventNids } from '../../storage/event-nids.ts'
 import { findPlacesBefore, loadMissingPrevs, type MissingPrev } from '../../storage/missing-prev-events.ts'
 import { loadRoomServers } from '../../storage/room-servers.ts'
@@ -35,8 +36,7 @@ export function backfillRoom(
   app: BackfillingApp,
   range: { roomId: RoomId; above: number; upTo: number },
 ): Promise<boolean> {
-  const ofApp = underWay.get(app.database) ?? new Map<RoomId, Promise<boolean>>()
-  underWay.set(app.database, ofApp)
+  const ofApp = madeOnce(underWay, app.database, () => new Map<RoomId, Promise<boolean>>())
   const known = ofApp.get(range.roomId)
   if (known) return known
   const work = backfill(app, range).finally(() => ofApp.delete(range.roomId))
@@ -100,8 +100,7 @@ function isResting(app: BackfillingApp, eventId: EventId): boolean {
 }
 
 function rest(app: BackfillingApp, eventId: EventId, ms: number): void {
-  const ofApp = resting.get(app.database) ?? new Map<EventId, number>()
-  resting.set(app.database, ofApp)
+  const ofApp = madeOnce(resting, app.database, () => new Map<EventId, number>())
   if (ofApp.size > MAX_RESTING) ofApp.clear()
   ofApp.set(eventId, app.clock.now() + ms)
 }

@@ -1,6 +1,7 @@
 import { LRUCache } from 'lru-cache'
 import type { App } from '../../app.ts'
 import type { EventId, RoomId, UserId } from '../../core/ids.ts'
+import { madeOnce } from '../../infra/made-once.ts'
 import type { ReceiptRow } from '../../storage/ephemeral-schema.ts'
 import { loadEvents } from '../../storage/events.ts'
 import { storeReceipts, UNKNOWN_ORDER } from '../../storage/receipts.ts'
@@ -17,9 +18,7 @@ const waiting = new WeakMap<App['stream'], EarlyReceipts>()
 
 /** Receipts of events that are still on their way, as those of the same transaction may be. Kept in memory: they are not worth more. */
 export function earlyReceiptsOf(app: Capabilities): EarlyReceipts {
-  const known = waiting.get(app.stream) ?? createEarlyReceipts(app)
-  waiting.set(app.stream, known)
-  return known
+  return madeOnce(waiting, app.stream, () => createEarlyReceipts(app))
 }
 
 function createEarlyReceipts(app: Capabilities): EarlyReceipts {

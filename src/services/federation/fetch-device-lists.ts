@@ -2,6 +2,7 @@ import { z } from 'zod'
 import type { App } from '../../app.ts'
 import { type ServerName, serverNameOf, type UserId } from '../../core/ids.ts'
 import { FederationError } from '../../infra/federation-error.ts'
+import { madeOnce } from '../../infra/made-once.ts'
 import { restAfter } from '../../infra/rest-after.ts'
 import { createSingleFlight, type SingleFlight } from '../../infra/single-flight.ts'
 import type { RemoteDeviceListRow } from '../../storage/federation-schema.ts'
@@ -79,8 +80,7 @@ export async function fetchStaleLists(app: FetchingApp, active: Fetches): Promis
 
 /** Fetches a user's list if it is stale and nobody else does; it rests if that fails. Never rejects. */
 function fetchDeviceList(app: FetchingApp, userId: UserId): Promise<void> {
-  const flight = flights.get(app.database) ?? createSingleFlight<void>()
-  flights.set(app.database, flight)
+  const flight = madeOnce(flights, app.database, () => createSingleFlight<void>())
   return flight(userId, async () => {
     try {
       const now = app.clock.now()

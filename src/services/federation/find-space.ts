@@ -4,6 +4,7 @@ import type { App } from '../../app.ts'
 import { domainOf, isUserId, type RoomId, type ServerName, type UserId } from '../../core/ids.ts'
 import type { ChildEvent } from '../../core/space-children.ts'
 import { FederationError } from '../../infra/federation-error.ts'
+import { madeOnce } from '../../infra/made-once.ts'
 import { findMembership, isJoinedToAny } from '../../storage/room-memberships.ts'
 import type { RoomSummary } from '../rooms/room-summary.ts'
 import {
@@ -52,8 +53,7 @@ export async function askForSpace(
   roomId: RoomId,
   via: readonly ServerName[],
 ): Promise<ForeignRoom | undefined> {
-  const cache = kept.get(app.database) ?? new LRUCache<string, ForeignRoom>({ max: MAX_KEPT, ttl: KEPT_MS })
-  kept.set(app.database, cache)
+  const cache = madeOnce(kept, app.database, () => new LRUCache({ max: MAX_KEPT, ttl: KEPT_MS }))
   const known = cache.get(roomId)
   if (known) return known
   const domain = domainOf(roomId)

@@ -2,6 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import type { App } from '../../app.ts'
 import type { RoomId, ServerName } from '../../core/ids.ts'
 import { FederationError } from '../../infra/federation-error.ts'
+import { madeOnce } from '../../infra/made-once.ts'
 
 /** Users of this server who join one room at the same time, each by way of the servers that they know: whoever gets there first brings it to all. */
 export type JoinRace = {
@@ -29,8 +30,7 @@ export async function raceToJoin(
   roomId: RoomId,
   join: (race: JoinRace) => Promise<void>,
 ): Promise<void> {
-  const races = racesOfServers.get(app.rooms) ?? new Map<RoomId, Race>()
-  racesOfServers.set(app.rooms, races)
+  const races = madeOnce(racesOfServers, app.rooms, () => new Map<RoomId, Race>())
   const race = races.get(roomId) ?? beginRace(races, roomId)
   race.runners++
   const stopListening = app.stream.subscribe((rows) => {

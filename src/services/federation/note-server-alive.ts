@@ -1,6 +1,7 @@
 import { LRUCache } from 'lru-cache'
 import type { App } from '../../app.ts'
 import type { ServerName } from '../../core/ids.ts'
+import { madeOnce } from '../../infra/made-once.ts'
 import { endRest } from '../../storage/federation-transactions.ts'
 
 type Capabilities = Pick<App, 'database' | 'clock' | 'logger'>
@@ -13,8 +14,7 @@ const seen = new WeakMap<App['database'], LRUCache<ServerName, number>>()
 
 /** Another server has just made a request: if sending to it failed before, it is tried again now. Costs nothing when that was noted within the last minute. */
 export function noteServerAlive({ database, clock, logger }: Capabilities, origin: ServerName): void {
-  const known = seen.get(database) ?? new LRUCache({ max: REMEMBERED })
-  seen.set(database, known)
+  const known = madeOnce(seen, database, () => new LRUCache({ max: REMEMBERED }))
   const now = clock.now()
   if (now - (known.get(origin) ?? 0) < AGAIN_MS) return
   known.set(origin, now)

@@ -2,6 +2,7 @@ import type { App } from '../../app.ts'
 import type { Event } from '../../core/events/pdu.ts'
 import type { EventId, ServerName } from '../../core/ids.ts'
 import type { RoomVersion } from '../../core/room-versions.ts'
+import { madeOnce } from '../../infra/made-once.ts'
 import { storeInInbox } from '../../storage/federation-inbox.ts'
 import { refusalOfServer } from './may-send-into.ts'
 import { verifyEvents } from './verify-events.ts'
@@ -31,11 +32,7 @@ const kept = new WeakMap<App['database'], UnverifiedEvents>()
 
 /** Those of a running server. */
 export function unverifiedEventsOf(app: InboxApp): UnverifiedEvents {
-  const known = kept.get(app.database)
-  if (known) return known
-  const made = createUnverifiedEvents(app)
-  kept.set(app.database, made)
-  return made
+  return madeOnce(kept, app.database, () => createUnverifiedEvents(app))
 }
 
 type Resting = Unverified & { until: number; restMs: number; retryTs: number }

@@ -1,5 +1,6 @@
 import type { App } from '../../app.ts'
 import type { RoomId } from '../../core/ids.ts'
+import { madeOnce } from '../../infra/made-once.ts'
 import {
   findInboxArrivals,
   leaseInboxRooms,
@@ -32,11 +33,7 @@ const inboxes = new WeakMap<App['database'], Inbox>()
 
 /** The inbox of a running server. `roomsAtOnce`: rooms that are worked on side by side, those aside that wait for other servers. */
 export function inboxOf(app: InboxApp, { roomsAtOnce = ROOMS_AT_ONCE } = {}): Inbox {
-  const known = inboxes.get(app.database)
-  if (known) return known
-  const made = createInbox(app, roomsAtOnce)
-  inboxes.set(app.database, made)
-  return made
+  return madeOnce(inboxes, app.database, () => createInbox(app, roomsAtOnce))
 }
 
 function createInbox(app: InboxApp, roomsAtOnce: number): Inbox {

@@ -1,6 +1,7 @@
 import { LRUCache } from 'lru-cache'
 import type { App } from '../../app.ts'
 import type { DeviceId, UserId } from '../../core/ids.ts'
+import { madeOnce } from '../../infra/made-once.ts'
 import type { PresenceState } from '../../storage/presence-schema.ts'
 import { createPresenceWriter, type PresenceApp, type PresenceWriter } from './presence-writer.ts'
 
@@ -41,11 +42,7 @@ const trackers = new WeakMap<App['stream'], DevicePresence>()
 
 /** The presence of devices in a running server. */
 export function devicePresenceOf(app: PresenceApp): DevicePresence {
-  const known = trackers.get(app.stream)
-  if (known) return known
-  const made = createDevicePresence(app)
-  trackers.set(app.stream, made)
-  return made
+  return madeOnce(trackers, app.stream, () => createDevicePresence(app))
 }
 
 function createDevicePresence(app: PresenceApp): DevicePresence {

@@ -3,6 +3,7 @@ import { LRUCache } from 'lru-cache'
 import type { App } from '../../app.ts'
 import type { Event, Pdu } from '../../core/events/pdu.ts'
 import type { RoomId } from '../../core/ids.ts'
+import { madeOnce } from '../../infra/made-once.ts'
 import type { NewEvent } from './draft-event.ts'
 
 /** Commands take up what they had approved at once; what they do not take up is forgotten. */
@@ -40,9 +41,5 @@ function isSame(made: Pdu, { type, state_key, sender, content, redacts }: NewEve
 }
 
 function approvalsOf({ signingKey }: Pick<App, 'signingKey'>): LRUCache<RoomId, Event[]> {
-  const known = approvals.get(signingKey)
-  if (known) return known
-  const made = new LRUCache<RoomId, Event[]>({ max: KEPT, ttl: KEPT_MS })
-  approvals.set(signingKey, made)
-  return made
+  return madeOnce(approvals, signingKey, () => new LRUCache({ max: KEPT, ttl: KEPT_MS }))
 }

@@ -2,6 +2,7 @@ import { LRUCache } from 'lru-cache'
 import type { App } from '../../app.ts'
 import { MatrixError } from '../../core/errors.ts'
 import type { DeviceId, EventId, RoomId, UserId } from '../../core/ids.ts'
+import { madeOnce } from '../../infra/made-once.ts'
 import { violatesUnique } from '../../storage/database.ts'
 import { findTransactionEvent, loadEventsById } from '../../storage/events.ts'
 
@@ -67,9 +68,5 @@ async function isOfTransaction(app: App, eventId: EventId, { redacts }: ClientTr
 }
 
 function recentOf(app: App): LRUCache<string, Promise<EventId>> {
-  const known = recentTransactions.get(app.rooms)
-  if (known) return known
-  const recent = new LRUCache<string, Promise<EventId>>({ max: REMEMBERED })
-  recentTransactions.set(app.rooms, recent)
-  return recent
+  return madeOnce(recentTransactions, app.rooms, () => new LRUCache({ max: REMEMBERED }))
 }

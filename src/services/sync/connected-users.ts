@@ -1,5 +1,6 @@
 import type { App } from '../../app.ts'
 import type { RoomId, UserId } from '../../core/ids.ts'
+import { madeOnce } from '../../infra/made-once.ts'
 import { loadIgnoredUsers } from '../../storage/ignored-users.ts'
 import type { Membership, StreamRow } from '../../storage/schema.ts'
 import { loadMembershipsAtPosition } from '../../storage/sync-memberships.ts'
@@ -41,11 +42,7 @@ const connected = new WeakMap<App['stream'], ConnectedUsers>()
 
 /** The connected users of a running server. */
 export function connectedUsersOf(app: Capabilities): ConnectedUsers {
-  const known = connected.get(app.stream)
-  if (known) return known
-  const made = createConnectedUsers(app)
-  connected.set(app.stream, made)
-  return made
+  return madeOnce(connected, app.stream, () => createConnectedUsers(app))
 }
 
 /** As `connectedUsersOf`, apart from all others; `kept`: how many users are remembered. */

@@ -1,5 +1,6 @@
 import { LRUCache } from 'lru-cache'
 import type { App } from '../../app.ts'
+import { madeOnce } from '../../infra/made-once.ts'
 import type { StreamRow } from '../../storage/schema.ts'
 
 type Reading = Pick<App, 'database' | 'stream'>
@@ -23,17 +24,16 @@ export function remembered<Key, Value>({
   const known = new WeakMap<App['stream'], LRUCache<string, Promise<Value>>>()
 
   function knownTo(app: Reading): LRUCache<string, Promise<Value>> {
-    const found = known.get(app.stream)
-    if (found) return found
-    const made = new LRUCache<string, Promise<Value>>({ max: KEPT })
-    app.stream.subscribe((rows) => {
-      for (const row of rows) {
-        const place = changedBy(row)
-        if (place !== undefined) made.delete(place)
-      }
+    return madeOnce(known, app.stream, () => {
+      const made = new LRUCache<string, Promise<Value>>({ max: KEPT })
+      app.stream.subscribe((rows) => {
+        for (const row of rows) {
+          const place = changedBy(row)
+          if (place !== undefined) made.delete(place)
+        }
+      })
+      return made
     })
-    known.set(app.stream, made)
-    return made
   }
 
   return (app, key) => {

@@ -1,4 +1,5 @@
 import type { App } from '../../app.ts'
+import { madeOnce } from '../../infra/made-once.ts'
 import { returnToAnswer, storeAnswers, type ToldAnswer } from '../../storage/sliding-connections.ts'
 
 type Job = { answer: ToldAnswer; resolve(number: number | undefined): void; reject(error: unknown): void }
@@ -13,8 +14,7 @@ const queues = new WeakMap<App['database'], { waiting: Job[]; isBusy: boolean }>
  * same time, as a message to many makes them, share a transaction.
  */
 export function storeAnswer(app: Capabilities, answer: ToldAnswer): Promise<number | undefined> {
-  const queue = queues.get(app.database) ?? { waiting: [], isBusy: false }
-  queues.set(app.database, queue)
+  const queue = madeOnce(queues, app.database, () => ({ waiting: [], isBusy: false }))
   return new Promise((resolve, reject) => {
     queue.waiting.push({ answer, resolve, reject })
     if (queue.isBusy) return

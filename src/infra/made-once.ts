@@ -1,0 +1,12 @@
+/** What is remembered of a key, made when it is asked for first. So a running server has one of something that is kept by one of its capabilities. */
+export function madeOnce<Key extends object, Made extends object>(
+  known: WeakMap<Key, Made>,
+  key: Key,
+  make: () => Made,
+): Made {
+  const found = known.get(key)
+  if (found) return found
+  const made = make()
+  known.set(key, made)
+  return made
+}
