@@ -3,7 +3,7 @@ import type { Event } from '../../core/events/pdu.ts'
 import type { EventId, ServerName } from '../../core/ids.ts'
 import type { RoomVersion } from '../../core/room-versions.ts'
 import { madeOnce } from '../../infra/made-once.ts'
-import { storeInInbox } from '../../storage/federation-inbox.ts'
+import { type NewInboxRow, storeInInbox } from '../../storage/federation-inbox.ts'
 import { refusalOfServer } from './may-send-into.ts'
 import { verifyEvents } from './verify-events.ts'
 import { type InboxApp, inboxOf } from './work-inbox.ts'
@@ -33,6 +33,10 @@ const kept = new WeakMap<App['database'], UnverifiedEvents>()
 /** Those of a running server. */
 export function unverifiedEventsOf(app: InboxApp): UnverifiedEvents {
   return madeOnce(kept, app.database, () => createUnverifiedEvents(app))
+}
+
+function rowOf(origin: ServerName, { event_id, room_id, pdu }: Event): NewInboxRow {
+  return { event_id, room_id, origin, pdu: JSON.stringify(pdu), is_early: false }
 }
 
 type Resting = Unverified & { until: number; restMs: number; retryTs: number }
@@ -66,19 +70,25 @@ function createUnverifiedEvents(app: InboxApp): UnverifiedEvents {
 
   async function tryAgain(version: RoomVersion, due: readonly Resting[]): Promise<void> {
     const pdus = due.map(({ event }) => event.pdu)
+    const arrived: NewInboxRow[] = []
+    const done: EventId[] = []
     for (const [place, verified] of (await verifyEvents(app, version, pdus)).entries()) {
       const each = due[place]!
-      if (verified.ok) await take(each, verified.event)
+      if (verified.ok && (await isWelcome(each))) arrived.push(rowOf(each.origin, verified.event))
       if (!verified.ok && verified.unverified && each.until > app.clock.now()) rest(each)
-      else resting.delete(each.event.event_id)
+      else done.push(each.event.event_id)
     }
+    if (arrived.length > 0) await take(arrived)
+    for (const id of done) resting.delete(id)
   }
 
-  /** As if it had come now. */
-  async function take({ origin }: Resting, { event_id, room_id, pdu }: Event): Promise<void> {
-    if ((await refusalOfServer(app, room_id, origin)) !== undefined) return
-    const row = { event_id, room_id, origin, pdu: JSON.stringify(pdu), is_early: false }
-    await app.database.write((tx) => storeInInbox(tx, [row], app.clock.now()))
+  async function isWelcome({ origin, event }: Resting): Promise<boolean> {
+    return (await refusalOfServer(app, event.room_id, origin)) === undefined
+  }
+
+  /** As if they had come now. */
+  async function take(rows: readonly NewInboxRow[]): Promise<void> {
+    await app.database.write((tx) => storeInInbox(tx, rows, app.clock.now()))
     await inboxOf(app).look()
   }
 
