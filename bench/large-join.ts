@@ -4,7 +4,7 @@ import { registerUser, sendText, type TestUser } from '../spec-tests/harness/cli
 import { startFederation, type TestFederation } from '../spec-tests/harness/federation.ts'
 import { startPostgres } from '../spec-tests/harness/postgres.ts'
 import { startSynapse } from '../spec-tests/harness/synapse.ts'
-import { cpuMilliseconds, peakMiB } from './cpu-time.ts'
+import { cpuMilliseconds, peakMiB, residentMiB } from './cpu-time.ts'
 import { makeLargeRoom } from './large-room.ts'
 import { startRoomServers } from './room-servers.ts'
 
@@ -18,7 +18,15 @@ const size = { members: Number(MEMBERS), events: Number(EVENTS) }
 const LOOK_MS = 100
 
 type Joiner = { url: string; pids: readonly number[]; end(): Promise<void> }
-type Figures = { send: number; sendCpu: number; whole: number; wholeCpu: number; peak: number; servingCpu: number }
+type Figures = {
+  send: number
+  sendCpu: number
+  whole: number
+  wholeCpu: number
+  resting: number
+  peak: number
+  servingCpu: number
+}
 type Resident = { serverName: string; url: string; pids: readonly number[] }
 
 /** For profiles: arguments for the joining server's node. */
@@ -69,6 +77,7 @@ async function measureJoin(joiner: Joiner, resident: Resident, roomId: string, m
   const user = await registerUser(joiner.url)
   await rest([...joiner.pids, ...resident.pids])
   const [cpu, serving, started] = [cpuMilliseconds(joiner.pids), cpuMilliseconds(resident.pids), performance.now()]
+  const resting = residentMiB(joiner.pids[0]!)
   const sofar = () => [performance.now() - started, cpuMilliseconds(joiner.pids) - cpu] as const
   await user.post(`/_matrix/client/v3/join/${encodeURIComponent(roomId)}?server_name=${resident.serverName}`)
   await sendText(user, roomId, 'I am here')
@@ -77,7 +86,7 @@ async function measureJoin(joiner: Joiner, resident: Resident, roomId: string, m
   while ((await joinedMembers(user, roomId)) < members) await pause(LOOK_MS)
   const [whole, wholeCpu] = sofar()
   const servingCpu = cpuMilliseconds(resident.pids) - serving
-  return { send, sendCpu, whole, wholeCpu, servingCpu, peak: peakMiB(joiner.pids[0]!) }
+  return { send, sendCpu, whole, wholeCpu, servingCpu, resting, peak: peakMiB(joiner.pids[0]!) }
 }
 
 async function makeResident(federation: TestFederation, databaseUrl: string, postgresPid: number) {
@@ -100,6 +109,7 @@ function printTable(columns: Record<string, Figures>): void {
     ['until complete', 's', ({ whole }) => whole / 1000],
     ['CPU time until then', 's', ({ wholeCpu }) => wholeCpu / 1000],
     ['CPU time of the resident server', 's', ({ servingCpu }) => servingCpu / 1000],
+    ['memory before the join', 'MiB', ({ resting }) => resting],
     ['peak of memory', 'MiB', ({ peak }) => peak],
   ]
   const names = Object.keys(columns)
