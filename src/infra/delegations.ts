@@ -1,7 +1,7 @@
-import { LRUCache } from 'lru-cache'
 import { type Dispatcher, request } from 'undici'
 import type { ServerName } from '../core/ids.ts'
 import type { Clock } from './clock.ts'
+import { createGrowingCache } from './growing-cache.ts'
 import { readBounded } from './read-bounded.ts'
 import { parseDelegation } from './server-discovery.ts'
 import { createSingleFlight } from './single-flight.ts'
@@ -32,7 +32,7 @@ export function createDelegationLookUp(from: {
   port?: number
   timeoutMs?: number
 }): DelegationLookUp {
-  const cache = new LRUCache<string, Known>({ max: 50_000 })
+  const cache = createGrowingCache<string, Known>(50_000)
   const singleFlight = createSingleFlight<Known>()
   return async (hostname) => {
     const known = cache.get(hostname)

@@ -1,5 +1,4 @@
 import { setTimeout as pause } from 'node:timers/promises'
-import { LRUCache } from 'lru-cache'
 import { z } from 'zod'
 import { canonicalJson } from '../core/canonical-json.ts'
 import { MatrixError } from '../core/errors.ts'
@@ -10,6 +9,7 @@ import type { ServerKeyRow } from '../storage/server-keys-schema.ts'
 import type { Clock } from './clock.ts'
 import { createConcurrencyLimit } from './concurrency-limit.ts'
 import type { FederationClient } from './federation-client.ts'
+import { createGrowingCache } from './growing-cache.ts'
 import type { WantedKey } from './key-ring.ts'
 import { createKeyedLimit } from './keyed-limit.ts'
 import { createSingleFlight } from './single-flight.ts'
@@ -49,7 +49,7 @@ export function createKeyFetcher(from: {
   /** Stores keys. A server counts as asked only after that: until then others would ask nobody, and find nothing. */
   keep(rows: readonly ServerKeyRow[]): Promise<void>
 }): KeyFetcher {
-  const asked = new LRUCache<ServerName, Trouble>({ max: 50_000 })
+  const asked = createGrowingCache<ServerName, Trouble>(50_000)
   const singleFlight = createSingleFlight<ServerKeyRow[]>()
   // Whoever sends events of many servers that do not answer must not keep the others from being heard.
   const [requestLane, eventLane] = [createConcurrencyLimit(AT_A_TIME), createConcurrencyLimit(AT_A_TIME)]

@@ -1,9 +1,9 @@
-import { LRUCache } from 'lru-cache'
 import { MatrixError } from '../core/errors.ts'
 import { costOf, depthOf, type Rate, takeOne } from '../core/rate-bucket.ts'
 import type { Database } from '../storage/database.ts'
 import { addToRateLimits, forgetFullRateLimits, takeFromRateLimit } from '../storage/rate-limits.ts'
 import type { Clock } from './clock.ts'
+import { createGrowingCache } from './growing-cache.ts'
 import type { Logger } from './logger.ts'
 
 export type RateLimiter = {
@@ -37,9 +37,9 @@ export function createRateLimiter(parts: {
 }): RateLimiter {
   const { rates, database, clock, logger } = parts
   const isShared = database.engine === 'postgresql'
-  const buckets = new LRUCache<string, Bucket>({ max: KEPT_BUCKETS })
+  const buckets = createGrowingCache<string, Bucket>(KEPT_BUCKETS)
   /** Until when the database has refused more, so that who goes on after a refusal costs it nothing. */
-  const refused = new LRUCache<string, number>({ max: KEPT_BUCKETS })
+  const refused = createGrowingCache<string, number>(KEPT_BUCKETS)
   const toTell = new Map<string, Rate>()
   let timer: NodeJS.Timeout | undefined
   let telling = Promise.resolve()
