@@ -73,7 +73,7 @@ export async function openApp(config: Config): Promise<OpenApp> {
       stopping: stopping.signal,
     })
     cleanUp.push(() => jobs.stop())
-    const mailer = createMailer(config.email)
+    const mailer = await createMailer(config.email)
     cleanUp.push(() => mailer?.close())
     const app: App = {
       config,

@@ -1,4 +1,3 @@
-import { createTransport } from 'nodemailer'
 import { z } from 'zod'
 import type { Config } from '../config.ts'
 
@@ -23,9 +22,11 @@ export type Mailer = {
 const CONNECTION_TIMEOUT_MS = 10_000
 const SOCKET_TIMEOUT_MS = 30_000
 
-/** A connection to the configured mail server; undefined when there is none. */
-export function createMailer({ smtp_url: url, from, require_tls: requireTLS }: Config['email']): Mailer | undefined {
+/** A connection to the configured mail server; undefined when there is none, and then nothing of what speaks with one is loaded. */
+export async function createMailer(config: Config['email']): Promise<Mailer | undefined> {
+  const { smtp_url: url, from, require_tls: requireTLS } = config
   if (url === undefined) return undefined
+  const { createTransport } = await import('nodemailer')
   const transport = createTransport({
     url,
     requireTLS,

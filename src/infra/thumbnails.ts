@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
-import sharp, { type Metadata, type Sharp } from 'sharp'
+import type { Metadata, Sharp, SharpConstructor } from 'sharp'
 import { MatrixError, TooLargeError } from '../core/errors.ts'
 import { createConcurrencyLimit } from './concurrency-limit.ts'
 import { thumbnailSize } from './thumbnail-size.ts'
@@ -43,14 +43,14 @@ const TIMEOUT_SECONDS = 20
 
 /** `maxPixels`: images of more are refused; for animated ones all frames count, and beyond it they are shown still. */
 export function createThumbnailer(maxPixels: number): Thumbnailer {
-  restrictLibrary()
   const inTurn = createConcurrencyLimit(AT_ONCE)
   return {
     render: (load, spec) =>
       inTurn(async () => {
+        const sharp = await loadLibrary()
         const input = await buffer(await load())
         try {
-          return await render(input, spec, maxPixels)
+          return await render(sharp, { input, spec, maxPixels })
         } catch (error) {
           throw asMatrixError(error)
         }
@@ -58,15 +58,23 @@ export function createThumbnailer(maxPixels: number): Thumbnailer {
   }
 }
 
-/** Only the formats above are decoded at all, and nothing is kept in memory between images. */
-function restrictLibrary(): void {
+let library: SharpConstructor | undefined
+
+/** With the first image, for it takes 12 MiB. Only the formats above are decoded at all, and nothing is kept in memory between images. */
+async function loadLibrary(): Promise<SharpConstructor> {
+  if (library) return library
+  const { default: sharp } = await import('sharp')
   sharp.block({ operation: ['VipsForeignLoad'] })
   sharp.unblock({ operation: LOADERS.map((loader) => `VipsForeignLoad${loader}`) })
   sharp.concurrency(1)
   sharp.cache(false)
+  library = sharp
+  return sharp
 }
 
-async function render(input: Buffer, spec: ThumbnailSpec, maxPixels: number): Promise<RenderedThumbnail> {
+type Rendering = { input: Buffer; spec: ThumbnailSpec; maxPixels: number }
+
+async function render(sharp: SharpConstructor, { input, spec, maxPixels }: Rendering): Promise<RenderedThumbnail> {
   const metadata = await sharp(input, { limitInputPixels: false }).metadata()
   const { width, height } = metadata.autoOrient
   if (width * height > maxPixels) throw new TooLargeError('The image has too many pixels for a thumbnail')

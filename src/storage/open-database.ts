@@ -1,6 +1,6 @@
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { PGlite } from '@electric-sql/pglite'
+import type { PGlite } from '@electric-sql/pglite'
 import { Kysely, PostgresDialect } from 'kysely'
 import pg from 'pg'
 import { createCaches } from './caches.ts'
@@ -90,6 +90,7 @@ async function openEmbedded(options: DatabaseOptions): Promise<Database> {
   if (!inMemory) mkdirSync(options.folder, { recursive: true, mode: 0o700 })
   const unlock = inMemory ? () => {} : lockDataFolder(options.folder)
   try {
+    const { PGlite } = await import('@electric-sql/pglite')
     const pglite = await PGlite.create({ dataDir: inMemory ? options.folder : join(options.folder, 'database') })
     const database = onPglite(pglite, options)
     const stopUpkeep = startUpkeep(database.sql, options.reportError)
