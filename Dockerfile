@@ -10,7 +10,7 @@ COPY bin bin
 COPY migrations migrations
 COPY src src
 # The first run compiles, and what is compiled is kept.
-RUN node src/main.ts start --help > /dev/null
+RUN node src/main.js start --help > /dev/null
 RUN ln -s /hearth/bin/hearth /usr/local/bin/hearth \
  && install -d -o node -g node -m 700 /data
 

@@ -86,7 +86,7 @@ function misplaced(file: string): string[] {
 /** The files beside the folders: the composition root and the commands are the last layer, app.ts and config.ts have rules of their own. */
 function layerOf(file: string): string | undefined {
   const [, folder = ''] = file.split('/')
-  if (['server.ts', 'open-app.ts', 'main.ts', 'cli.ts', 'cli'].includes(folder)) return 'server'
+  if (['server.ts', 'open-app.ts', 'main.js', 'cli.ts', 'cli'].includes(folder)) return 'server'
   if (['config.ts', 'config'].includes(folder)) return 'config'
   if (folder === 'app.ts') return 'app'
   return LAYERS.slice(0, -1).find((layer) => layer === folder)

@@ -59,7 +59,9 @@ export async function startHearth(options: HearthOptions = {}): Promise<TestHear
   let output = ''
 
   async function start(): Promise<void> {
-    child = spawn(NODE, [...(options.nodeArguments ?? []), 'src/main.ts', 'start', '--config', configFile], {
+    // As bin/hearth does.
+    const nodeArguments = ['--max-semi-space-size=16', ...(options.nodeArguments ?? [])]
+    child = spawn(NODE, [...nodeArguments, 'src/main.js', 'start', '--config', configFile], {
       cwd: ROOT,
       stdio: ['ignore', 'pipe', 'pipe'],
     })

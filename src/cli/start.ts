@@ -1,3 +1,4 @@
+import { flushCompileCache } from 'node:module'
 import { type Config, loadConfig } from '../config.ts'
 import { logFormat } from '../infra/logger.ts'
 import { CONFIG_OPTION, defineCommand } from './command.ts'
@@ -22,6 +23,8 @@ export const start = defineCommand({
     // Only now: a mistake in the configuration should show at once.
     const { startServer } = await import('../server.ts')
     const server = await startServer(config)
+    // What was compiled is kept now, should the end be sudden, and is in memory no longer.
+    flushCompileCache()
     announce(config, welcome(config, server.addresses, configFile))
     await stopSignal
     await server.close()

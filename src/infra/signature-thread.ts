@@ -77,7 +77,7 @@ function verifyThere(checks: PackedChecks): Promise<Uint8Array> {
 
 /** It answers in the order in which it is asked. Whoever waits when it fails hears of it, and the next one gets a new one. */
 function startThread(): { worker: Worker; waiting: Waiting[] } {
-  const worker = new Worker(new URL('./verify-packed.ts', import.meta.url))
+  const worker = new Worker(new URL('./verify-packed-thread.js', import.meta.url))
   const started = { worker, waiting: [] as Waiting[] }
   worker.on('message', (verdicts: Uint8Array) => {
     started.waiting.shift()?.resolve(verdicts)
