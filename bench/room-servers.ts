@@ -8,10 +8,16 @@ import { signJson } from '../src/core/signing/sign-json.ts'
 import { type LargeRoom, makeServer, type RoomServer } from './large-room.ts'
 
 /** Servers that tell their keys, hand over one room, and take without a word what they are sent. */
-export type RoomServers = { servers: RoomServer[]; serve(room: LargeRoom): void }
+export type RoomServers = {
+  servers: RoomServer[]
+  serve(room: LargeRoom): void
+  /** How many events all of them together have been sent so far. */
+  received(): number
+}
 
 /** Also how long connections may rest: Synapse asks nobody for keys twice whose connection ends while it asks. */
 const A_DAY = 24 * 3_600_000
+const SEND = '/_matrix/federation/v1/send/'
 
 type Said = { status: number; body: unknown }
 const ok = (body: unknown): Said => ({ status: 200, body })
@@ -21,11 +27,13 @@ export async function startRoomServers(federation: TestFederation, count: number
   const { certificate, key } = federation.authority.issue('localhost')
   const tls = { cert: readFileSync(certificate), key: readFileSync(key) }
   let room: LargeRoom | undefined
+  let received = 0
   const servers: RoomServer[] = []
   for (let i = 0; i < count; i++) {
     let self: RoomServer | undefined
     const server = createServer({ ...tls, keepAliveTimeout: A_DAY }, async (request, response) => {
       const body = await text(request)
+      if (request.url!.startsWith(SEND)) received += JSON.parse(body).pdus.length
       const said = answer(self!, room, { path: request.url!, body })
       response.writeHead(said.status, { 'Content-Type': 'application/json' }).end(JSON.stringify(said.body))
     })
@@ -34,7 +42,7 @@ export async function startRoomServers(federation: TestFederation, count: number
     self = makeServer(`localhost:${(server.address() as AddressInfo).port}`)
     servers.push(self)
   }
-  return { servers, serve: (large) => (room = large) }
+  return { servers, serve: (large) => (room = large), received: () => received }
 }
 
 function end(server: Server): void {

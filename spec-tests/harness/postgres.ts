@@ -17,8 +17,11 @@ export type TestPostgres = {
 
 const DEBIAN = '/usr/lib/postgresql'
 
-/** Starts a PostgreSQL from Debian's package on a free port, with durable commits like a real one. Throws when it is not installed. */
-export async function startPostgres(): Promise<TestPostgres> {
+/**
+ * Starts a PostgreSQL from Debian's package on a free port, with durable commits like a real one. Throws when it is not installed.
+ * `settings`: more of them, such as `work_mem=1MB`.
+ */
+export async function startPostgres(settings: readonly string[] = []): Promise<TestPostgres> {
   const binaries = findBinaries()
   const folder = mkdtempSync(join(tmpdir(), 'hearth-postgres-'))
   const data = join(folder, 'data')
@@ -43,6 +46,7 @@ export async function startPostgres(): Promise<TestPostgres> {
     `unix_socket_directories=${folder}`,
     '-c',
     'max_connections=300',
+    ...settings.flatMap((setting) => ['-c', setting]),
   ]
   const server = spawn(join(binaries, 'postgres'), options, { stdio: 'ignore', ...asPostgres })
   const url = (database: string) => `postgresql://hearth@127.0.0.1:${port}/${database}`
