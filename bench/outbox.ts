@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises'
 import pg from 'pg'
 import { registerUser, sendText, type TestUser } from '../spec-tests/harness/client.ts'
 import { startFederation, type TestFederation } from '../spec-tests/harness/federation.ts'
@@ -16,6 +17,8 @@ const { SERVERS = 100, MESSAGES = 40, NODE_ARGUMENTS } = process.env
 const nodeArguments = NODE_ARGUMENTS?.split(' ') ?? []
 const PATIENCE_MS = 60_000
 const LOOK_MS = 2
+/** For what is done after the last server has a message. */
+const REST_MS = 1000
 /** Messages of somebody else while one goes to all servers. */
 const TALKS = 5
 
@@ -54,6 +57,7 @@ async function measureSending(sender: Sender, peers: RoomServers, roomId: string
   const via = peers.servers[0]!.serverName
   await user.post(`/_matrix/client/v3/join/${encodeURIComponent(roomId)}?server_name=${via}`)
   await sendToAll(user, peers, roomId, 10)
+  await pause(REST_MS)
   const alone = await talk(other, quietRoom, 100)
   const statements = await sender.statements()
   const { cpu, wall } = await measure(sender, () => sendToAll(user, peers, roomId, Number(MESSAGES)))
@@ -63,6 +67,7 @@ async function measureSending(sender: Sender, peers: RoomServers, roomId: string
     const sending = sendToAll(user, peers, roomId, 1)
     meanwhile.push(...(await talk(other, quietRoom, TALKS)))
     await sending
+    await pause(REST_MS / 10)
   }
   return {
     cpu: cpu / Number(MESSAGES),

@@ -55,6 +55,17 @@ test('requests are signed for their destination, with path, query and body as th
   expect(isSigned({ uri, destination: peer.serverName })).toBe(false)
 })
 
+test('a body that is canonical JSON already is sent and signed as it is', async () => {
+  peer.answerWith((response) => json(response, 200, {}))
+  const content = '{"a":[1,{"b":"ü"}],"z":2}'
+  await get({ method: 'PUT', content })
+  const { method, uri, authorization, body } = peer.asked.at(-1)!
+  expect(body).toBe(content)
+  const { origin, signature } = parseXMatrix(authorization)!
+  const text = requestText({ method, uri, origin, destination: peer.serverName, content })
+  expect(isSignedBy(decodeBase64(OUR_KEY.publicKey)!, Buffer.from(text), decodeBase64(signature)!)).toBe(true)
+})
+
 test('a refusal says what the server said, and whether to try again', async () => {
   const limited = { errcode: 'M_LIMIT_EXCEEDED', error: 'Slowly', retry_after_ms: 1500 }
   peer.answerWith((response) => json(response, 429, limited))

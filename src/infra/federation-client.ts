@@ -20,6 +20,8 @@ export type FederationRequest = {
   query?: Record<string, string | number | boolean | readonly string[] | undefined>
   /** JSON */
   body?: unknown
+  /** The body, if it is not that, as canonical JSON. */
+  content?: string
   /** For the whole request with its answer; default 30 s, for streams 10 minutes. */
   timeoutMs?: number
   /** Until the answer begins; default: a minute, if the whole request may take so long. */
@@ -153,10 +155,10 @@ async function send(
   command: FederationRequest,
   signal: AbortSignal,
 ): Promise<Dispatcher.ResponseData> {
-  const { destination, method, path, query, body } = command
+  const { destination, method, path, query } = command
   const uri = path + queryText(query)
   // The same text is signed and sent.
-  const content = body === undefined ? undefined : canonicalJson(body as object, { strict: false })
+  const content = command.content ?? contentOf(command)
   const { serverName: origin, signingKey } = from
   const signature = signText(requestText({ method, uri, origin, destination, content }), signingKey.privateKey)
   const authorization = formatXMatrix({ origin, destination, keyId: signingKey.keyId, signature })
@@ -177,6 +179,10 @@ async function send(
   } catch (error) {
     throw unreachable(destination, error)
   }
+}
+
+function contentOf({ body }: FederationRequest): string | undefined {
+  return body === undefined ? undefined : canonicalJson(body as object, { strict: false })
 }
 
 function queryText(query: FederationRequest['query'] = {}): string {

@@ -1,21 +1,30 @@
-import { expect, test, vi } from 'vitest'
+import { sql } from 'kysely'
+import { expect, onTestFinished, test, vi } from 'vitest'
+import { startPostgres } from '../../spec-tests/harness/postgres.ts'
 import type { ServerName, UserId } from '../core/ids.ts'
 import { appendEvent } from '../services/rooms/append-event.ts'
 import { ALICE, createReadingApp, createReadingRoom, START } from '../services/rooms/test-reading-room.ts'
+import type { Database } from './database.ts'
 import { loadEvents } from './events.ts'
 import { onQueued, queueEdus } from './federation-outbox.ts'
 import {
+  catchUp,
   endRest,
+  extendLeases,
   failTransaction,
   findDueDestinations,
   findForgottenDestinations,
-  finishTransaction,
+  finishTransactions,
   lagAllDestinations,
+  type NextStep,
   OUTBOX_START,
   type OutboxMark,
   type OutgoingTransaction,
-  takeTransaction,
+  releaseDestinations,
+  takeTransactions,
 } from './federation-transactions.ts'
+import { migrate } from './migrate.ts'
+import { openDatabase } from './open-database.ts'
 import { recountRoomServers } from './other-servers.ts'
 
 const Y = 'y' as ServerName
@@ -31,8 +40,19 @@ async function setUp() {
   const room = await createReadingRoom(app)
   let now = START
   let number = 0
-  const lease = (destination: ServerName, holder = 'one') => ({ destination, holder, now, until: now + 10 })
-  const txn = () => `txn${++number}`
+  const lease = (holder = 'one') => ({ holder, now, until: now + 10 })
+  const named = (destination: ServerName) => ({ destination, txnId: `txn${++number}` })
+  const takeAll = (destinations: readonly ServerName[], holder?: string) =>
+    database.write((tx) => takeTransactions(tx, lease(holder), destinations.map(named)))
+  const finishAll = (sent: ReadonlyMap<ServerName, OutgoingTransaction>, holder?: string) => {
+    const finished = [...sent].map(([destination, it]) => ({ ...named(destination), sent: it }))
+    return database.write((tx) => finishTransactions(tx, lease(holder), finished))
+  }
+  const caughtUp = async (destination: ServerName, steps: ReadonlyMap<ServerName, NextStep>, holder?: string) => {
+    let step = steps.get(destination)
+    while (step === 'catch up') step = await database.write((tx) => catchUp(tx, lease(holder), named(destination)))
+    return step
+  }
   return {
     ...room,
     app,
@@ -40,18 +60,24 @@ async function setUp() {
     later: (ms: number) => {
       now += ms
     },
-    take: (destination: ServerName, holder?: string) =>
-      database.write((tx) => takeTransaction(tx, lease(destination, holder), txn())),
-    finish: (destination: ServerName, sent: OutgoingTransaction, holder?: string) =>
-      database.write((tx) => finishTransaction(tx, lease(destination, holder), { sent, txnId: txn() })),
+    takeAll,
+    finishAll,
+    take: async (destination: ServerName, holder?: string) =>
+      caughtUp(destination, await takeAll([destination], holder), holder),
+    finish: async (destination: ServerName, sent: OutgoingTransaction, holder?: string) =>
+      caughtUp(destination, await finishAll(new Map([[destination, sent]]), holder), holder),
     fail: (destination: ServerName, rest: number, more: { isRefused?: boolean; holder?: string } = {}) =>
       database.write((tx) =>
-        failTransaction(tx, lease(destination, more.holder), {
-          now,
-          retryAt: now + rest,
-          lagsIfBefore: now - HOUR,
-          isRefused: more.isRefused ?? false,
-        }),
+        failTransaction(
+          tx,
+          { destination, holder: more.holder ?? 'one' },
+          {
+            now,
+            retryAt: now + rest,
+            lagsIfBefore: now - HOUR,
+            isRefused: more.isRefused ?? false,
+          },
+        ),
       ),
     due: () => findDueDestinations(database, now, 10),
     forgotten: async (since: OutboxMark = OUTBOX_START) => findForgottenDestinations(database, since),
@@ -114,6 +140,50 @@ test('our events are queued in order for each other server in the room, and once
   expect(next.txnId).not.toBe(first.txnId)
   expect(await finish(Y, next, 'two')).toBeUndefined()
   expect(await take(Y)).toBeUndefined()
+})
+
+test('destinations that are taken together each get what waits for them', async () => {
+  const { database, member, message, take, takeAll, finishAll, bodies } = await setUp()
+  await member(DORA, 'join')
+  await message(ALICE, 'one')
+  await member(ZOE, 'join')
+  for (let i = 2; i <= 61; i++) await message(ALICE, String(i))
+  const edu = (destination: ServerName, value: number) => ({ destination, type: 'm.test', content: { value } })
+  await database.write((tx) => queueEdus(tx, [edu(Z, 1), ...Array.from({ length: 101 }, (_, i) => edu(Y, i))]))
+  const other = (await take(Z, 'two')) as OutgoingTransaction
+  const first = (await takeAll([Z, 'nothing' as ServerName, Y])) as Map<ServerName, OutgoingTransaction>
+  expect([...first.keys()]).toEqual([Y])
+  expect((await bodies(first.get(Y)))?.slice(0, 3)).toEqual(['one', 'join', '2'])
+  expect([first.get(Y)?.events.length, first.get(Y)?.edus.length]).toEqual([50, 100])
+  expect([other.events.length, other.edus.length]).toEqual([50, 1])
+  // Who does not have a destination has not finished with it.
+  const second = (await finishAll(new Map([...first, [Z, other]]))) as Map<ServerName, OutgoingTransaction>
+  expect([...second.keys()]).toEqual([Y])
+  expect([second.get(Y)?.events.length, second.get(Y)?.edus.length]).toEqual([12, 1])
+  const third = (await finishAll(new Map([[Z, other]]), 'two')) as Map<ServerName, OutgoingTransaction>
+  expect(await bodies(third.get(Z))).toEqual(Array.from({ length: 10 }, (_, i) => String(52 + i)))
+  const rows = await database.sql.selectFrom('federation_edus').select(['destination', 'content']).execute()
+  expect(rows).toEqual([{ destination: 'y', content: '{"value":100}' }])
+})
+
+test('EDUs of a transaction are no longer than a transaction may be, if there are several', async () => {
+  const { database, takeAll, finishAll } = await setUp()
+  const edu = (destination: ServerName, length: number) => ({
+    destination,
+    type: 'm.test',
+    content: { text: 'x'.repeat(length) },
+  })
+  const edus = [edu(Y, 600_000), edu(Y, 600_000), edu(Y, 10), edu(Z, 2_000_000), edu(Z, 10)]
+  await database.write((tx) => queueEdus(tx, edus))
+  const counts: number[][] = []
+  let steps = (await takeAll([Y, Z])) as Map<ServerName, OutgoingTransaction>
+  for (; steps.size > 0; steps = (await finishAll(steps)) as typeof steps) {
+    counts.push([Y, Z].map((destination) => steps.get(destination)?.edus.length ?? 0))
+  }
+  expect(counts).toEqual([
+    [2, 1],
+    [1, 1],
+  ])
 })
 
 test('who is made to leave is told through the own server, and nothing after that', async () => {
@@ -261,4 +331,80 @@ test('the process that queued something hears for whom', async () => {
   await database.write((tx) => queueEdus(tx, [{ destination: Z, type: 'm.test', content: {} }]))
   expect(listener).toHaveBeenLastCalledWith(['z'])
   stop()
+})
+
+/** Far from any end of a lease. */
+const LONG = { now: START, until: START + HOUR }
+
+/** Takes, finishes and gives back destinations in an order of its own; tells each transaction that it gets. */
+async function sendAll(
+  database: Database,
+  names: readonly ServerName[],
+  { holder, rounds, note }: { holder: string; rounds: number; note(name: ServerName, sent: OutgoingTransaction): void },
+) {
+  let number = 0
+  const named = (destination: ServerName) => ({ destination, txnId: `${holder}.${++number}` })
+  const noted = (steps: Map<ServerName, NextStep>) => {
+    for (const [name, step] of steps) note(name, step as OutgoingTransaction)
+    return steps as Map<ServerName, OutgoingTransaction>
+  }
+  const edus = ['a', 'b'].flatMap((key) =>
+    names.map((destination) => ({ destination, type: 'm.test', content: {}, key })),
+  )
+  const queueing = (async () => {
+    for (let round = 0; round < rounds; round++) await database.write((tx) => queueEdus(tx, edus))
+  })()
+  for (let round = 0; round < rounds; round++) {
+    let steps = noted(await database.write((tx) => takeTransactions(tx, { holder, ...LONG }, names.map(named))))
+    for (let turn = 0; turn < 3 && steps.size > 0; turn++) {
+      const finished = [...steps].map(([destination, sent]) => ({ ...named(destination), sent })).reverse()
+      const [next] = await Promise.all([
+        database.write((tx) => finishTransactions(tx, { holder, ...LONG }, finished)),
+        database.write((tx) => extendLeases(tx, { holder, destinations: names, until: LONG.until })),
+      ])
+      steps = noted(next)
+    }
+    await database.write((tx) => releaseDestinations(tx, holder))
+  }
+  await queueing
+}
+
+test('processes that work on the same destinations never wait for each other in a circle, and keep the order', async () => {
+  const postgres = await startPostgres(['deadlock_timeout=10ms'])
+  onTestFinished(() => postgres.stop())
+  const url = await postgres.createDatabase()
+  const open = () => openDatabase({ url, folder: '', poolSize: 4, cacheBytes: 1e6, reportError: () => {} })
+  const databases = await Promise.all([open(), open(), open(), open()])
+  await migrate(databases[0]!)
+  const names = Array.from({ length: 24 }, (_, i) => `s${(7 * i) % 24}` as ServerName)
+  const sent = new Map(names.map((name) => [name, new Map<string, number[]>()]))
+  const note = (name: ServerName, { txnId, events }: OutgoingTransaction) => {
+    // What comes again under its name is the same.
+    expect(sent.get(name)!.get(txnId) ?? events).toEqual(events)
+    sent.get(name)!.set(txnId, events)
+  }
+  const all = Array.from({ length: 60 }, (_, i) => i + 1)
+  const queue = async () => {
+    for (const nid of all) {
+      await sql`insert into federation_queue (destination, room_id, event_nid)
+        select destination, '!r', ${nid}::bigint from unnest(${names}::text[]) as to_all(destination)`.execute(
+        databases[0]!.sql,
+      )
+    }
+  }
+  const orders = [names, [...names].reverse(), [...names].sort(), [...names].sort().reverse()]
+  await Promise.all([
+    queue(),
+    ...databases.map((database, i) => sendAll(database, orders[i]!, { holder: `p${i}`, rounds: 12, note })),
+  ])
+  // Two transactions at most are left of each.
+  for (let i = 0; i < 2; i++) await sendAll(databases[0]!, names, { holder: 'last', rounds: 2, note })
+  for (const name of names) expect([...sent.get(name)!.values()].flat()).toEqual(all)
+  // What a session has counted is told when it ends.
+  await Promise.all(databases.map((database) => database.close()))
+  const after = await open()
+  const { rows } = await sql<{ deadlocks: number }>`select deadlocks from pg_stat_database
+    where datname = current_database()`.execute(after.sql)
+  expect(rows).toEqual([{ deadlocks: 0 }])
+  await after.close()
 })

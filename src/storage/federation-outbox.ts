@@ -5,6 +5,7 @@ import type { Db, Tx } from './database.ts'
 import type { EduRow } from './federation-schema.ts'
 import { type AppendedEvent, type LockedRoom, roomIdOf } from './locked-room.ts'
 import type { ServerChange } from './other-servers.ts'
+import { sharedLoads } from './shared-loads.ts'
 
 /** A room whose servers changed in a transaction. */
 export type ServerMoves = {
@@ -47,7 +48,7 @@ export async function queueEvents(
       from targets left join federation_destinations using (destination)
     ), noted as (
       insert into federation_room_notes (destination, room_id) select destination, room_id from known where is_noted
-      on conflict do nothing
+      order by destination, room_id on conflict do nothing
     ), queued as (
       insert into federation_queue (destination, room_id, event_nid)
       select destination, room_id, event_nid from known where not is_noted order by place
@@ -113,7 +114,7 @@ export type NewEdu = {
   isEphemeral?: boolean
 }
 
-/** Queues EDUs. https://spec.matrix.org/v1.19/server-server-api/#edus */
+/** Queues EDUs; those without a key arrive in their order. https://spec.matrix.org/v1.19/server-server-api/#edus */
 export async function queueEdus(tx: Tx, edus: readonly NewEdu[]): Promise<void> {
   const unique = [
     ...new Map(edus.map((edu, place) => [edu.key ? `${edu.destination} ${edu.key}` : place, edu])).values(),
@@ -129,7 +130,7 @@ export async function queueEdus(tx: Tx, edus: readonly NewEdu[]): Promise<void> 
     ), queued as (
       insert into federation_edus (destination, edu_type, content, edu_key, subject, is_ephemeral)
       select destination, edu_type, content, edu_key, subject, is_ephemeral from known
-      where is_up or not is_ephemeral order by place
+      where is_up or not is_ephemeral order by destination, edu_key, place
       on conflict (destination, edu_key) do update set content = excluded.content
     )
     select distinct destination from known where is_up`.execute(tx.sql)
@@ -157,10 +158,25 @@ function announce(tx: Tx, destinations: readonly ServerName[]): void {
   })
 }
 
-/** EDUs by number, in order; those that are gone are left out. */
+/** EDUs by number, in the order asked for; those that are gone are left out. Who asks in the same turn shares a query. */
 export async function loadEdus(db: Db, nids: readonly number[]): Promise<EduRow[]> {
   if (nids.length === 0) return []
-  const { rows } = await sql<EduRow>`select * from federation_edus where edu_nid = any(${nids}::bigint[])
-    order by edu_nid`.execute(db.sql)
-  return rows
+  const found = await loadByNid(db, nids)
+  return nids.flatMap((nid) => found.get(nid) ?? [])
 }
+
+/** In one query: they may be long. */
+const LOADED_AT_ONCE = 1000
+
+const loadByNid = sharedLoads<number, EduRow>(
+  async (db, nids) => {
+    const found = new Map<number, EduRow>()
+    for (let from = 0; from < nids.length; from += LOADED_AT_ONCE) {
+      const { rows } = await sql<EduRow>`select * from federation_edus
+        where edu_nid = any(${nids.slice(from, from + LOADED_AT_ONCE)}::bigint[])`.execute(db.sql)
+      for (const row of rows) found.set(row.edu_nid, row)
+    }
+    return found
+  },
+  { whileReading: false },
+)

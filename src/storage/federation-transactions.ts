@@ -1,12 +1,18 @@
-import { sql } from 'kysely'
+import { type RawBuilder, sql } from 'kysely'
 import type { EventId, RoomId, ServerName } from '../core/ids.ts'
 import type { Db, Tx } from './database.ts'
 
 /** Who sends, and until when nobody else may (milliseconds since 1970). */
-export type Lease = { destination: ServerName; holder: string; now: number; until: number }
+export type Lease = { holder: string; now: number; until: number }
 
 /** A transaction to be sent: events and EDUs by number. `failures`: how often in a row the destination has failed by now. */
 export type OutgoingTransaction = { txnId: string; events: number[]; edus: number[]; failures: number }
+
+/** What to do for a destination: to send this, or, where it was down for long, to bring it up to date (`catchUp`). Whoever is told so has it. */
+export type NextStep = OutgoingTransaction | 'catch up'
+
+/** A destination, and what its next transaction is to be called if it is a new one. */
+export type Wanted = { destination: ServerName; txnId: string }
 
 /** https://spec.matrix.org/v1.19/server-server-api/#transactions */
 const MAX_EVENTS = 50
@@ -17,88 +23,148 @@ const MAX_EDU_SIZE = 1_000_000
 const CATCH_UP_ROOMS = 16
 const CATCH_UP_EVENTS = 3
 
+// Who writes the rows of several destinations locks them in the order of their names, and then the EDUs in the order of destination and key: so no
+// two processes wait for each other.
+
 type Taken = {
+  destination: ServerName
   txn_id: string | null
   txn_events: number[] | null
   txn_edus: number[] | null
   failures: number
-  has_notes: boolean
 }
 
-const HAS_NOTES = sql`exists (select 1 from federation_room_notes as notes
-  where notes.destination = federation_destinations.destination) as has_notes`
-
 /**
- * Takes a destination and what is to be sent next: the transaction that was under way when its last holder failed, or a new one called `txnId`.
- * Undefined while another process has the destination, it rests after a failure, or nothing waits.
+ * Takes destinations, and what is to be sent to each: the transaction that was under way when its last holder failed, or a new one. Absent are those
+ * that another process has, that rest after a failure, or for which nothing waits.
  */
-export async function takeTransaction(tx: Tx, lease: Lease, txnId: string): Promise<OutgoingTransaction | undefined> {
-  const { destination, holder, now, until } = lease
+export async function takeTransactions(
+  tx: Tx,
+  { holder, now, until }: Lease,
+  wanted: readonly Wanted[],
+): Promise<Map<ServerName, NextStep>> {
   const { rows } = await sql<Taken>`insert into federation_destinations (destination, leased_by, leased_until, wake_ts)
-    values (${destination}, ${holder}, ${until}::bigint, ${until}::bigint)
+    select destination, ${holder}::text, ${until}::bigint, ${until}::bigint
+    from unnest(${wanted.map(({ destination }) => destination)}::text[]) as wanted(destination) order by destination
     on conflict (destination) do update set leased_by = excluded.leased_by, leased_until = excluded.leased_until,
       wake_ts = excluded.wake_ts
     where federation_destinations.leased_until <= ${now}::bigint and federation_destinations.retry_ts <= ${now}::bigint
-    returning txn_id, txn_events, txn_edus, failures, ${HAS_NOTES}`.execute(tx.sql)
-  const taken = rows[0]
-  if (!taken) return undefined
-  if (taken.txn_id === null) return chooseNext(tx, lease, { txnId, ...taken })
-  const { txn_id, txn_events, txn_edus, failures } = taken
-  return { txnId: txn_id, events: txn_events ?? [], edus: txn_edus ?? [], failures }
+    returning destination, txn_id, txn_events, txn_edus, failures`.execute(tx.sql)
+  const isUnderWay = new Set(rows.flatMap((row) => (row.txn_id === null ? [] : row.destination)))
+  const taken = new Set(rows.map((row) => row.destination))
+  const steps = await chooseNext(
+    tx,
+    wanted.filter(({ destination }) => taken.has(destination) && !isUnderWay.has(destination)),
+  )
+  for (const row of rows) if (row.txn_id !== null) steps.set(row.destination, transactionOf(row, row.txn_id))
+  return steps
 }
 
-/** The transaction `sent` has been taken by the destination; returns the next, called `txnId`. Undefined: nothing waits, and the destination is free again. */
-export async function finishTransaction(
+/** Destinations have taken what was `sent`; returns what comes next for each. Absent: nothing waits, and the destination is free again. */
+export async function finishTransactions(
   tx: Tx,
-  lease: Lease,
-  { sent, txnId }: { sent: OutgoingTransaction; txnId: string },
-): Promise<OutgoingTransaction | undefined> {
-  const { destination, holder, until } = lease
+  { holder, until }: Lease,
+  finished: readonly (Wanted & { sent: OutgoingTransaction })[],
+): Promise<Map<ServerName, NextStep>> {
   // From here until the commit nobody else looks whether something waits: who queues while we do finds the destination free afterwards.
-  const { rows } =
-    await sql<Taken>`update federation_destinations set txn_id = null, txn_events = null, txn_edus = null,
+  const { rows } = await sql<{ destination: ServerName }>`with ended as (
+      select destination from federation_destinations
+        join unnest(${finished.map(({ destination }) => destination)}::text[], ${finished.map(({ sent }) => sent.txnId)}::text[])
+          as sent(destination, sent_id) using (destination)
+      where leased_by = ${holder} and txn_id = sent_id order by destination for update of federation_destinations
+    )
+    update federation_destinations set txn_id = null, txn_events = null, txn_edus = null,
       failures = 0, failing_since = null, retry_ts = 0, leased_until = ${until}::bigint, wake_ts = ${until}::bigint
-    where destination = ${destination} and leased_by = ${holder} and txn_id = ${sent.txnId}
-    returning txn_id, txn_events, txn_edus, failures, ${HAS_NOTES}`.execute(tx.sql)
-  const taken = rows[0]
-  if (!taken) return undefined
-  if (sent.edus.length > 0) {
-    await sql`delete from federation_edus where edu_nid = any(${sent.edus}::bigint[])`.execute(tx.sql)
+    from ended where federation_destinations.destination = ended.destination
+    returning ended.destination`.execute(tx.sql)
+  const ended = new Set(rows.map((row) => row.destination))
+  const held = finished.filter(({ destination }) => ended.has(destination))
+  const edus = held.flatMap(({ sent }) => sent.edus)
+  if (edus.length > 0) {
+    await sql`delete from federation_edus where edu_nid = any(${edus}::bigint[])`.execute(tx.sql)
   }
-  return chooseNext(tx, lease, { txnId, ...taken })
+  return chooseNext(tx, held)
 }
 
+/** Chooses the next transaction of a destination that this process has, which brings it up to date with rooms of which it missed something. */
+export async function catchUp(
+  tx: Tx,
+  { holder, until }: Lease,
+  { destination, txnId }: Wanted,
+): Promise<NextStep | undefined> {
+  const { rows } =
+    await sql`update federation_destinations set leased_until = ${until}::bigint, wake_ts = ${until}::bigint
+    where destination = ${destination} and leased_by = ${holder} and txn_id is null returning 1`.execute(tx.sql)
+  if (rows.length === 0) return undefined
+  const noted = await takeNotes(tx, destination)
+  return (await chooseNext(tx, [{ destination, txnId }], noted)).get(destination)
+}
+
+function transactionOf({ txn_events, txn_edus, failures }: Taken, txnId: string): OutgoingTransaction {
+  return { txnId, events: txn_events ?? [], edus: txn_edus ?? [], failures }
+}
+
+/**
+ * Chooses for destinations whose rows this transaction has locked; those for which nothing waits are free from then on. `noted`: events for all of them
+ * that bring them up to date; without it, nothing is chosen where there is something to be caught up with. Looks by itself whether there is, for what was
+ * seen before the lock may be old.
+ */
 async function chooseNext(
   tx: Tx,
-  { destination }: Lease,
-  { txnId, failures, has_notes }: { txnId: string; failures: number; has_notes: boolean },
-): Promise<OutgoingTransaction | undefined> {
-  const noted = has_notes ? await takeNotes(tx, destination) : []
+  wanted: readonly Wanted[],
+  noted?: readonly number[],
+): Promise<Map<ServerName, NextStep>> {
+  if (wanted.length === 0) return new Map()
   // Events leave the queue for the transaction; EDUs stay, but nothing replaces them any more.
-  const { rows } = await sql<{ txn_events: number[] | null; txn_edus: number[] | null }>`with queued as (
-      delete from federation_queue where queue_nid = any(array(select queue_nid from federation_queue
-        where destination = ${destination} order by queue_nid limit ${MAX_EVENTS - noted.length}::int))
-      returning queue_nid, event_nid
+  const { rows } = await sql<Taken & { has_notes: boolean }>`with asked as (
+      select destination, new_id, exists (select 1 from federation_room_notes as notes
+        where notes.destination = wanted.destination) as has_notes
+      from unnest(${wanted.map(({ destination }) => destination)}::text[], ${wanted.map(({ txnId }) => txnId)}::text[])
+        as wanted(destination, new_id)
+    ), served as (
+      select destination from asked where not has_notes or ${noted !== undefined}::boolean
+    ), queued as (
+      delete from federation_queue where queue_nid = any(array(
+        select queue_nid from served cross join lateral (
+          select queue_nid from federation_queue where federation_queue.destination = served.destination
+          order by queue_nid limit ${MAX_EVENTS - (noted?.length ?? 0)}::int) as first_ones))
+      returning destination, queue_nid, event_nid
     ), edus as (
-      update federation_edus set edu_key = null where edu_nid = any(array(
-        select edu_nid from (
-          select edu_nid, sum(length(content)) over (order by edu_nid) - length(content) as size_before
-          from (select edu_nid, content from federation_edus where destination = ${destination}
-            order by edu_nid limit ${MAX_EDUS}::int) as waiting
-        ) as sized where size_before < ${MAX_EDU_SIZE}::int))
-      returning edu_nid
+      select destination, edu_nid, edu_key from served cross join lateral (
+        select edu_nid, edu_key, sum(length(content)) over (order by edu_nid) - length(content) as size_before
+        from (select edu_nid, edu_key, content from federation_edus where federation_edus.destination = served.destination
+          order by edu_nid limit ${MAX_EDUS}::int) as first_ones) as sized
+      where size_before < ${MAX_EDU_SIZE}::int
+    ), replaceable as (
+      select edu_nid from federation_edus where edu_nid = any(array(select edu_nid from edus where edu_key is not null))
+      order by destination, edu_key for update
+    ), fixed as (
+      update federation_edus set edu_key = null from replaceable where federation_edus.edu_nid = replaceable.edu_nid
     ), chosen as (
-      select array(select event_nid from queued order by queue_nid) || ${noted}::bigint[] as events,
-        array(select edu_nid from edus order by edu_nid) as edus
+      select destination, new_id, has_notes, events, edus, cardinality(events) > 0 or cardinality(edus) > 0 as is_some
+      from (
+        select destination, new_id, has_notes,
+          coalesce(waiting_events, '{}') || ${noted ?? []}::bigint[] as events, coalesce(waiting_edus, '{}') as edus
+        from asked
+          left join (select destination, array_agg(event_nid order by queue_nid) as waiting_events
+            from queued group by destination) as queued using (destination)
+          left join (select destination, array_agg(edu_nid order by edu_nid) as waiting_edus
+            from edus group by destination) as edus using (destination)
+      ) as found
     )
-    update federation_destinations set txn_id = ${txnId}, txn_events = chosen.events, txn_edus = chosen.edus
-    from chosen where destination = ${destination} and (cardinality(chosen.events) > 0 or cardinality(chosen.edus) > 0)
-    returning txn_events, txn_edus`.execute(tx.sql)
-  const chosen = rows[0]
-  if (chosen) return { txnId, events: chosen.txn_events ?? [], edus: chosen.txn_edus ?? [], failures }
-  await sql`update federation_destinations set leased_by = null, leased_until = 0, wake_ts = null, is_lagging = false
-    where destination = ${destination}`.execute(tx.sql)
-  return undefined
+    update federation_destinations as it set txn_id = case when is_some then new_id end,
+      txn_events = case when is_some then events end, txn_edus = case when is_some then edus end,
+      leased_by = case when is_some or has_notes then leased_by end,
+      leased_until = case when is_some or has_notes then leased_until else 0 end,
+      wake_ts = case when is_some or has_notes then wake_ts end, is_lagging = is_lagging and (is_some or has_notes)
+    from chosen where it.destination = chosen.destination
+    returning it.destination, txn_id, txn_events, txn_edus, failures, has_notes`.execute(tx.sql)
+  const steps = new Map<ServerName, NextStep>()
+  for (const row of rows) {
+    if (row.txn_id !== null) steps.set(row.destination, transactionOf(row, row.txn_id))
+    else if (row.has_notes) steps.set(row.destination, 'catch up')
+  }
+  return steps
 }
 
 /** The latest events of some rooms in which a destination missed something; what came before is for the destination to ask for. */
@@ -136,7 +202,7 @@ export type SendingFailure = {
 /** Lets a destination rest after a failure. The transaction stays as it is, unless the destination has been down for long. */
 export async function failTransaction(
   tx: Tx,
-  { destination, holder }: Pick<Lease, 'destination' | 'holder'>,
+  { destination, holder }: { destination: ServerName; holder: string },
   failure: SendingFailure,
 ): Promise<void> {
   const { rows } = await sql<{ failing_since: number; txn_edus: number[] | null }>`update federation_destinations
@@ -145,13 +211,18 @@ export async function failTransaction(
     where destination = ${destination} and leased_by = ${holder} returning failing_since, txn_edus`.execute(tx.sql)
   const state = rows[0]
   if (!state) return
-  await sql`delete from federation_edus where destination = ${destination} and is_ephemeral`.execute(tx.sql)
+  await deleteEdus(tx, sql`destination = ${destination} and is_ephemeral`)
   if (failure.isRefused) {
     await sql`delete from federation_edus where edu_nid = any(${state.txn_edus ?? []}::bigint[])`.execute(tx.sql)
   }
   if (failure.isRefused || state.failing_since <= failure.lagsIfBefore || (await hasLongQueue(tx, destination))) {
     await startLagging(tx, destination)
   }
+}
+
+async function deleteEdus(tx: Tx, which: RawBuilder<unknown>): Promise<void> {
+  await sql`delete from federation_edus where edu_nid = any(array(
+    select edu_nid from federation_edus where ${which} order by destination, edu_key for update))`.execute(tx.sql)
 }
 
 /** Events for a destination that are kept one by one while it fails. */
@@ -176,7 +247,7 @@ async function startLagging(tx: Tx, destination: ServerName): Promise<void> {
       select waiting.* from waiting join room_servers using (room_id) where server_name = ${destination}
     ), noted as (
       insert into federation_room_notes (destination, room_id) select distinct ${destination}, room_id from present
-      on conflict do nothing
+      order by room_id on conflict do nothing
     ), requeued as (
       insert into federation_queue (destination, room_id, event_nid) select ${destination}, room_id, event_nid from waiting
       where queue_nid is null and not exists (select 1 from present where present.event_nid = waiting.event_nid)
@@ -184,25 +255,31 @@ async function startLagging(tx: Tx, destination: ServerName): Promise<void> {
     delete from federation_queue where queue_nid in (select queue_nid from present)`.execute(tx.sql)
   await sql`update federation_destinations set is_lagging = true, txn_id = null, txn_events = null, txn_edus = null
     where destination = ${destination}`.execute(tx.sql)
-  await sql`delete from federation_edus where destination = ${destination} and (edu_type = 'm.receipt'
-    or exists (select 1 from federation_edus as newer where newer.destination = ${destination}
-      and newer.subject = federation_edus.subject and newer.edu_type = federation_edus.edu_type
-      and newer.edu_nid > federation_edus.edu_nid)
-    or edu_nid <= (select edu_nid from federation_edus where destination = ${destination}
-      order by edu_nid desc offset ${MAX_KEPT_EDUS}::int limit 1))`.execute(tx.sql)
+  await deleteEdus(
+    tx,
+    sql`destination = ${destination} and (edu_type = 'm.receipt'
+      or exists (select 1 from federation_edus as newer where newer.destination = ${destination}
+        and newer.subject = federation_edus.subject and newer.edu_type = federation_edus.edu_type
+        and newer.edu_nid > federation_edus.edu_nid)
+      or edu_nid <= (select edu_nid from federation_edus where destination = ${destination}
+        order by edu_nid desc offset ${MAX_KEPT_EDUS}::int limit 1))`,
+  )
 }
 
 /** Takes all other servers for such as are down for long: while federation is switched off, rooms are only noted. */
 export async function lagAllDestinations(tx: Tx): Promise<void> {
   await sql`insert into federation_destinations (destination, is_lagging)
-    select distinct server_name, true from room_servers
+    select distinct server_name, true from room_servers order by server_name
     on conflict (destination) do update set is_lagging = true`.execute(tx.sql)
 }
 
 /** Gives destinations back at once, with the transactions under way: this process stops. */
 export async function releaseDestinations(tx: Tx, holder: string): Promise<void> {
-  await sql`update federation_destinations set leased_by = null, leased_until = 0, wake_ts = 0
-    where leased_by = ${holder}`.execute(tx.sql)
+  await sql`with held as (
+      select destination from federation_destinations where leased_by = ${holder} order by destination for update
+    )
+    update federation_destinations set leased_by = null, leased_until = 0, wake_ts = 0
+    from held where federation_destinations.destination = held.destination`.execute(tx.sql)
 }
 
 /** Keeps destinations whose requests take long. */
@@ -210,8 +287,12 @@ export async function extendLeases(
   tx: Tx,
   { holder, destinations, until }: { holder: string; destinations: readonly ServerName[]; until: number },
 ): Promise<void> {
-  await sql`update federation_destinations set leased_until = ${until}::bigint, wake_ts = ${until}::bigint
-    where destination = any(${destinations}::text[]) and leased_by = ${holder}`.execute(tx.sql)
+  await sql`with held as (
+      select destination from federation_destinations
+      where destination = any(${destinations}::text[]) and leased_by = ${holder} order by destination for update
+    )
+    update federation_destinations set leased_until = ${until}::bigint, wake_ts = ${until}::bigint
+    from held where federation_destinations.destination = held.destination`.execute(tx.sql)
 }
 
 /** Destinations that have rested long enough, or whose holder has died. */

@@ -59,8 +59,8 @@ test('typing and receipts go to the other servers in the room, private receipts 
   await setMarkers(app, { ...marker, userId: BOB, markers: [{ type: 'm.read.private', eventId: event.event_id }] })
   const data = { ts: app.clock.now(), thread_id: 'main' }
   expect(await told()).toEqual([
-    ['y m.typing', { room_id: roomId, user_id: ALICE, typing: false }],
     ['y m.receipt', { [roomId]: { 'm.read': { [ALICE]: { event_ids: [event.event_id], data } } } }],
+    ['y m.typing', { room_id: roomId, user_id: ALICE, typing: false }],
   ])
 })
 

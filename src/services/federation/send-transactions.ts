@@ -1,27 +1,21 @@
 import type { App } from '../../app.ts'
 import type { ServerName } from '../../core/ids.ts'
-import type { createConcurrencyLimit } from '../../infra/concurrency-limit.ts'
 import { FederationError } from '../../infra/federation-error.ts'
 import { restAfter } from '../../infra/rest-after.ts'
 import { loadEvents } from '../../storage/events.ts'
 import { loadEdus } from '../../storage/federation-outbox.ts'
-import {
-  failTransaction,
-  finishTransaction,
-  type OutgoingTransaction,
-  takeTransaction,
-} from '../../storage/federation-transactions.ts'
+import type { OutgoingTransaction } from '../../storage/federation-transactions.ts'
+import type { OutboxBatches } from './outbox-batches.ts'
+import { transactionText } from './transaction-text.ts'
 
 export type SendingApp = Pick<
   App,
   'database' | 'federation' | 'serverName' | 'clock' | 'random' | 'logger' | 'metrics' | 'stopping'
 >
 
-/** `holder` is this process; `inTurn` waits until the destination's turn for the database has come. */
-type Sending = { holder: string; destination: ServerName; inTurn: ReturnType<typeof createConcurrencyLimit> }
+/** `mayBegin` is waited for before a request. */
+type Sending = { outbox: OutboxBatches; mayBegin(): Promise<void>; destination: ServerName }
 
-/** Longer than the time between two extensions: when a process dies, another goes on after this. */
-export const LEASE_MS = 6000
 const REQUEST_TIMEOUT_MS = 60_000
 const MAX_ANSWER_BYTES = 1_000_000
 const RESTS = { first: 1000, longest: 24 * 60 * 60_000 }
@@ -34,47 +28,40 @@ const PATIENCE = 3
  * Sends what waits for a destination, in order, one transaction at a time, until nothing does or it fails. Does nothing while another process
  * sends to it, or it rests. https://spec.matrix.org/v1.19/server-server-api/#transactions
  */
-export async function sendTransactions(app: SendingApp, { holder, destination, inTurn }: Sending): Promise<void> {
-  const lease = () => {
-    const now = app.clock.now()
-    return { destination, holder, now, until: now + LEASE_MS }
-  }
-  const txnId = () => app.random.token(16)
-  let next = await inTurn(() => app.database.write((tx) => takeTransaction(tx, lease(), txnId())))
+export async function sendTransactions(app: SendingApp, sending: Sending): Promise<void> {
+  const { outbox, destination } = sending
+  let next = await outbox.take(destination)
   while (next && !app.stopping.aborted) {
     const sent = next
     try {
-      await sendOne(app, { destination, inTurn }, sent)
+      await sendOne(app, sending, sent)
     } catch (error) {
       // Whoever goes on sends the same again.
       if (app.stopping.aborted) return
-      return await rest(app, { destination, holder, failures: sent.failures, error })
+      return await rest(app, sending, { failures: sent.failures, error })
     }
-    next = await inTurn(() => app.database.write((tx) => finishTransaction(tx, lease(), { sent, txnId: txnId() })))
+    next = await outbox.finish(destination, sent)
   }
 }
 
 async function sendOne(
   app: SendingApp,
-  { destination, inTurn }: Omit<Sending, 'holder'>,
+  { mayBegin, destination }: Sending,
   transaction: OutgoingTransaction,
 ): Promise<void> {
-  const [events, edus] = await inTurn(() =>
-    Promise.all([loadEvents(app.database, transaction.events), loadEdus(app.database, transaction.edus)]),
-  )
+  const [events, edus] = await Promise.all([
+    loadEvents(app.database, transaction.events),
+    loadEdus(app.database, transaction.edus),
+  ])
   const pdus = transaction.events.flatMap((nid) => events.get(nid)?.pdu ?? [])
   if (pdus.length === 0 && edus.length === 0) return
+  await mayBegin()
   const stopTimer = app.metrics.federationSeconds.startTimer()
   const answer = await app.federation.request({
     destination,
     method: 'PUT',
     path: `/_matrix/federation/v1/send/${transaction.txnId}`,
-    body: {
-      origin: app.serverName,
-      origin_server_ts: app.clock.now(),
-      pdus,
-      edus: edus.map(({ edu_type, content }) => ({ edu_type, content: JSON.parse(content) })),
-    },
+    content: transactionText({ origin: app.serverName, origin_server_ts: app.clock.now(), pdus, edus }),
     timeoutMs: REQUEST_TIMEOUT_MS,
     maxBytes: MAX_ANSWER_BYTES,
     signal: app.stopping,
@@ -98,12 +85,8 @@ function reportRefused(app: SendingApp, destination: ServerName, answer: unknown
 
 async function rest(
   app: SendingApp,
-  {
-    destination,
-    holder,
-    failures,
-    error,
-  }: { destination: ServerName; holder: string; failures: number; error: unknown },
+  { outbox, destination }: Sending,
+  { failures, error }: { failures: number; error: unknown },
 ): Promise<void> {
   const refusal = error instanceof FederationError ? error : undefined
   app.metrics.federationTransactions.inc({ result: 'failed' })
@@ -113,16 +96,10 @@ async function rest(
   )
   const now = app.clock.now()
   const pause = Math.max(restAfter(failures, RESTS, app.random), Math.min(refusal?.retryAfterMs ?? 0, RESTS.longest))
-  await app.database.write((tx) =>
-    failTransaction(
-      tx,
-      { destination, holder },
-      {
-        now,
-        retryAt: now + pause,
-        lagsIfBefore: now - LAGGING_AFTER_MS,
-        isRefused: REFUSALS.includes(refusal?.status) && failures >= PATIENCE,
-      },
-    ),
-  )
+  await outbox.fail(destination, {
+    now,
+    retryAt: now + pause,
+    lagsIfBefore: now - LAGGING_AFTER_MS,
+    isRefused: REFUSALS.includes(refusal?.status) && failures >= PATIENCE,
+  })
 }

@@ -1,6 +1,6 @@
 import type { App } from '../../app.ts'
 import type { ServerName } from '../../core/ids.ts'
-import { createConcurrencyLimit } from '../../infra/concurrency-limit.ts'
+import { createPace } from '../../infra/pace.ts'
 import { repeat } from '../../infra/repeat.ts'
 import { onQueued } from '../../storage/federation-outbox.ts'
 import {
@@ -13,13 +13,14 @@ import {
   type OutboxMark,
   releaseDestinations,
 } from '../../storage/federation-transactions.ts'
-import { LEASE_MS, type SendingApp, sendTransactions } from './send-transactions.ts'
+import { createOutboxBatches, LEASE_MS } from './outbox-batches.ts'
+import { type SendingApp, sendTransactions } from './send-transactions.ts'
 
 /** Destinations at once; those that failed have places of their own, so that they cannot keep the others waiting. */
 const AT_ONCE = 200
 const RETRIES_AT_ONCE = 50
-/** Of them, how many may ask the database at the same time: what is sent to a room of many servers keeps nobody waiting who wants an answer. */
-const TURNS = 3
+/** Requests that begin in one turn of the event loop: what is sent to a room of many servers keeps nobody waiting who wants an answer. */
+const BEGINNINGS = 2
 /** How often to look whether a destination has rested long enough, or another process has died. */
 const LOOK_MS = 1000
 const EXTEND_MS = LEASE_MS / 3
@@ -39,11 +40,15 @@ export async function startSending(app: SendingApp & Pick<App, 'config'>): Promi
   }
   app.metrics.watchFederation(() => countOutbox(app.database, COUNTED_ROWS))
   const holder = app.random.token(12)
-  const inTurn = createConcurrencyLimit(TURNS)
+  const { mayBegin, haveBegun } = createPace(BEGINNINGS)
+  const outbox = createOutboxBatches(app, { holder, haveBegun })
+  /** Of what waits for these nobody may know any more. */
+  const failed = new Set<ServerName>()
   const send = async (destination: ServerName) => {
     try {
-      await sendTransactions(app, { holder, destination, inTurn })
+      await sendTransactions(app, { outbox, mayBegin, destination })
     } catch (error) {
+      failed.add(destination)
       app.logger.error({ err: error, destination }, 'sending to another server failed')
     }
   }
@@ -52,12 +57,14 @@ export async function startSending(app: SendingApp & Pick<App, 'config'>): Promi
   const stopListening = onQueued(app.database, first.add)
   const looks = [
     repeat(app, LOOK_MS, async () => {
-      const free = RETRIES_AT_ONCE - retries.active().length
+      first.add([...failed])
+      failed.clear()
+      const free = RETRIES_AT_ONCE - retries.active()
       if (free > 0) retries.add(await findDueDestinations(app.database, app.clock.now(), free))
     }),
     repeat(app, SWEEP_MS, createSweep(app, first.add)),
     repeat(app, EXTEND_MS, async () => {
-      const destinations = [...first.active(), ...retries.active()]
+      const destinations = outbox.held()
       const until = app.clock.now() + LEASE_MS
       if (destinations.length > 0) await app.database.write((tx) => extendLeases(tx, { holder, destinations, until }))
     }),
@@ -79,8 +86,8 @@ function createSweep(app: SendingApp, found: (destinations: readonly ServerName[
   let marks: OutboxMark[] = []
   return async () => {
     if (sweeps++ % FULL_SWEEP === 0) marks = [OUTBOX_START, OUTBOX_START]
-    const { destinations, mark } = await findForgottenDestinations(app.database, marks.shift()!)
-    marks.push(mark)
+    const { destinations, mark } = await findForgottenDestinations(app.database, marks[0]!)
+    marks = [...marks.slice(1), mark]
     found(destinations)
   }
 }
@@ -111,7 +118,7 @@ function createQueue(limit: number, work: (name: ServerName) => Promise<void>) {
       for (const name of names) waiting.add(name)
       pump()
     },
-    active: () => [...active.keys()],
+    active: () => active.size,
     async drained() {
       isStopped = true
       await Promise.all(active.values())

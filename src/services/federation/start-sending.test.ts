@@ -1,0 +1,116 @@
+import { sql } from 'kysely'
+import { expect, onTestFinished, test, vi } from 'vitest'
+import { pollUntil } from '../../../spec-tests/harness/poll-until.ts'
+import type { App } from '../../app.ts'
+import { defaultConfig } from '../../config.ts'
+import type { ServerName, UserId } from '../../core/ids.ts'
+import type { FederationRequest } from '../../infra/federation-client.ts'
+import { createMetrics } from '../../infra/metrics.ts'
+import { systemRandom } from '../../infra/random.ts'
+import { ALICE, createReadingApp, createReadingRoom } from '../rooms/test-reading-room.ts'
+import { startSending } from './start-sending.ts'
+
+const DORA = '@dora:s0' as UserId
+const SERVERS = Array.from({ length: 60 }, (_, i) => `s${i}` as ServerName)
+const LEASE_MS = 6000
+const LOOK_MS = 1000
+
+/** A server with a room that many others are in, which sends to them what is said there; how often it writes, and how often that is to fail. */
+async function setUp() {
+  const reading = await createReadingApp()
+  const { database } = reading
+  const room = await createReadingRoom(reading)
+  await room.member(DORA, 'join')
+  await sql`insert into room_servers (room_id, server_name, joined_members)
+    select ${room.roomId}, name, 1 from unnest(${SERVERS.slice(1)}::text[]) as others(name)`.execute(database.sql)
+  let onRequest = (_bodies: string[]) => {}
+  const asked: { destination: ServerName; txnId: string; pdus: string[]; turn: number }[] = []
+  let turn = 0
+  const nextTurn = () => void setImmediate(() => ++turn && nextTurn())
+  nextTurn()
+  const request = async ({ destination, path, content }: FederationRequest) => {
+    const { pdus } = JSON.parse(content!)
+    const bodies: string[] = pdus.map((pdu: { content: { body: string } }) => pdu.content.body)
+    onRequest(bodies)
+    asked.push({ destination, txnId: path.split('/').at(-1)!, pdus: bodies, turn })
+    return { pdus: {} }
+  }
+  const writes = { count: 0, toFail: 0, failed: 0 }
+  const write: typeof database.write = (work) => {
+    writes.count++
+    if (writes.toFail === 0) return database.write(work)
+    writes.toFail--
+    writes.failed++
+    return Promise.reject(new Error('the database is away'))
+  }
+  const stopping = new AbortController()
+  const metrics = createMetrics()
+  const app = {
+    ...reading,
+    database: { ...database, write },
+    config: defaultConfig({ server_name: 'x' }),
+    random: systemRandom,
+    federation: { request } as unknown as App['federation'],
+    logger: { ...reading.logger, error: vi.fn(), info: vi.fn() } as unknown as App['logger'],
+    metrics,
+    stopping: stopping.signal,
+  }
+  const sending = await startSending(app)
+  onTestFinished(async () => {
+    stopping.abort()
+    await sending.stop()
+    metrics.close()
+    await database.close()
+  })
+  const isIdle = async () => {
+    const { rows } = await sql`select 1 from federation_destinations where wake_ts is not null
+      union all select 1 from federation_queue`.execute(database.sql)
+    return rows.length === 0
+  }
+  // Until it has looked around for the first time: the database answers in the order of asking.
+  for (let i = 0; i < 3; i++) await isIdle()
+  const whenAsked = (act: typeof onRequest) => (onRequest = act)
+  return { ...room, app, asked, whenAsked, writes, isIdle, idle: () => pollUntil('nothing waits', isIdle) }
+}
+
+test('a message goes to many servers by few transactions of the database, a few requests in each turn', async () => {
+  const { message, asked, writes, idle } = await setUp()
+  await message(ALICE, 'hello')
+  await idle()
+  expect(asked.map(({ destination }) => destination).sort()).toEqual([...SERVERS].sort())
+  expect(asked.every(({ pdus }) => pdus.join() === 'hello')).toBe(true)
+  const turns = Map.groupBy(asked, ({ turn }) => turn)
+  expect(Math.max(...[...turns.values()].map((some) => some.length))).toBeLessThanOrEqual(2)
+  // Taking and finishing each of them alone would be 120.
+  expect(writes.count).toBeLessThan(30)
+})
+
+test('while the database takes nothing from us, no server is forgotten, and each gets all in order', async () => {
+  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] })
+  onTestFinished(() => void vi.useRealTimers())
+  const { app, message, asked, whenAsked, writes, isIdle, idle } = await setUp()
+  // Those that are taken together, and some of them alone.
+  writes.toFail = 20
+  await message(ALICE, 'one')
+  await pollUntil('taking some has failed', () => writes.failed === 20)
+  // They are looked after before what other processes have forgotten.
+  vi.advanceTimersByTime(LOOK_MS)
+  await pollUntil('all have it', () => asked.length >= SERVERS.length)
+  await idle()
+  whenAsked(() => {
+    writes.toFail = 40
+    whenAsked(() => {})
+  })
+  await message(ALICE, 'two')
+  await pollUntil('noting that some have it has failed', () => writes.failed === 60)
+  app.clock.advance(LEASE_MS)
+  await pollUntil('nothing waits', () => {
+    vi.advanceTimersByTime(LOOK_MS)
+    return isIdle()
+  })
+  expect(asked.length).toBeGreaterThan(2 * SERVERS.length)
+  for (const name of SERVERS) {
+    const byId = new Map(asked.flatMap((it) => (it.destination === name ? [[it.txnId, it.pdus.join()]] : [])))
+    expect([...byId.values()]).toEqual(['one', 'two'])
+  }
+})

@@ -1,0 +1,34 @@
+import { LRUCache } from 'lru-cache'
+import { canonicalJson } from '../../core/canonical-json.ts'
+import type { Pdu } from '../../core/events/pdu.ts'
+import type { ServerName } from '../../core/ids.ts'
+
+/** A transaction; the content of EDUs is JSON. */
+type Transaction = {
+  origin: ServerName
+  origin_server_ts: number
+  pdus: readonly Pdu[]
+  edus: readonly { edu_type: string; content: string }[]
+}
+
+/** Bytes of events that have been sent lately, for they go to many servers. */
+const REMEMBERED_BYTES = 4_000_000
+/** By the event as it was read: one that is redacted is read anew. */
+const texts = new LRUCache<Pdu, string>({ maxSize: REMEMBERED_BYTES, sizeCalculation: (text) => text.length })
+
+/** The canonical JSON of a transaction. https://spec.matrix.org/v1.19/server-server-api/#put_matrixfederationv1sendtxnid */
+export function transactionText({ origin, origin_server_ts, pdus, edus }: Transaction): string {
+  const eduTexts = edus.map(({ edu_type, content }) => lenient({ content: JSON.parse(content), edu_type }))
+  return `{"edus":[${eduTexts}],"origin":${lenient(origin)},"origin_server_ts":${origin_server_ts},"pdus":[${pdus.map(eventText)}]}`
+}
+
+function eventText(pdu: Pdu): string {
+  const known = texts.get(pdu)
+  if (known !== undefined) return known
+  const text = lenient(pdu)
+  texts.set(pdu, text)
+  return text
+}
+
+/** Old room versions have numbers that the newer ones do not allow. */
+const lenient = (value: Parameters<typeof canonicalJson>[0]) => canonicalJson(value, { strict: false })
