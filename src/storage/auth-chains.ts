@@ -1,4 +1,4 @@
-import { sql } from 'kysely'
+import { type RawBuilder, sql } from 'kysely'
 import type { EventId } from '../core/ids.ts'
 import type { Db } from './database.ts'
 import { cachedEvent, cacheEvents } from './events.ts'
@@ -44,19 +44,27 @@ export async function loadWithAuthChains(
   }
 }
 
-/** The first so many of these events and of what they cite, nearest first. In room versions 1 and 2 `auth_events` are pairs of id and hash. */
+/** The first so many of these events and of what they cite, nearest first. */
 async function readChains(db: Db, ids: readonly EventId[], limit: number): Promise<StoredEvent[]> {
   const { times } = db.caches.forgotten
-  // The offsets keep the database from joining with the whole table; without an order it reads no further than the limit.
-  const { rows } = await sql<EventRow>`with recursive chain(event_id) as (
+  const { rows } = await sql<EventRow>`with recursive ${authChain(ids)}
+    select event.* from (select event_id from chain limit ${limit}) near
+    cross join lateral (select * from events where events.event_id = near.event_id offset 0) event`.execute(db.sql)
+  return cacheEvents(db, rows, times)
+}
+
+/**
+ * For `with recursive`: `chain(event_id)` is these events and all that they cite, nearest first. In room versions 1 and 2 `auth_events` are pairs of id
+ * and hash. The offsets, here and where the chain is read, keep the database from joining with the whole table; without an order it reads no further
+ * than a limit.
+ */
+export function authChain(ids: readonly EventId[]): RawBuilder<unknown> {
+  return sql`chain(event_id) as (
       select unnest(${ids}::text[])
       union
       select case json_typeof(cited) when 'array' then cited ->> 0 else cited #>> '{}' end
       from chain
       cross join lateral (select json from events where events.event_id = chain.event_id offset 0) citing
       cross join lateral json_array_elements(citing.json::json -> 'auth_events') as cited
-    )
-    select event.* from (select event_id from chain limit ${limit}) near
-    cross join lateral (select * from events where events.event_id = near.event_id offset 0) event`.execute(db.sql)
-  return cacheEvents(db, rows, times)
+    )`
 }

@@ -1,5 +1,6 @@
 import { sql } from 'kysely'
 import type { EventId } from '../core/ids.ts'
+import { authChain } from './auth-chains.ts'
 import type { Db } from './database.ts'
 
 /** An event as other servers get it, unparsed: for answers with many thousand, which would only push others out of the cache. */
@@ -12,9 +13,14 @@ export async function loadEventTexts(db: Db, nids: readonly number[]): Promise<E
   return rows
 }
 
-/** The texts of events by id, in no particular order; unknown and rejected ones are left out. */
-export async function loadEventTextsById(db: Db, eventIds: readonly EventId[]): Promise<EventText[]> {
-  const { rows } = await sql<EventText>`select event_nid, event_id, json from events
-    where event_id = any(${eventIds}::text[]) and rejected is null`.execute(db.sql)
+/**
+ * The texts of these events and of the nearest that their `auth_events` lead to, at most `limit` in all, in no particular order; unknown and rejected
+ * ones are left out.
+ */
+export async function loadChainTexts(db: Db, eventIds: readonly EventId[], limit: number): Promise<EventText[]> {
+  const { rows } = await sql<EventText>`with recursive ${authChain(eventIds)}
+    select event.* from (select event_id from chain limit ${limit}) near cross join lateral (
+      select event_nid, event_id, json from events where events.event_id = near.event_id and rejected is null offset 0
+    ) event`.execute(db.sql)
   return rows
 }

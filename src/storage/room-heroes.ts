@@ -39,20 +39,24 @@ function summaryFor({ is_named, present, departed, ...room }: RoomCandidates, us
   return { ...room, heroes: there.length > 0 ? there : others(departed) }
 }
 
+/** Inside of what looks for members: of rooms that have a name the database would look for them all the same, and then not take them. */
+const UNNAMED = sql`name is null and canonical_alias is null`
+
 /** Shared, for everyone in a room asks when somebody comes or goes. */
 const loadCandidates = sharedLoads<RoomId, RoomCandidates>(
   async (db, roomIds) => {
     const { rows } = await sql<RoomCandidates>`select rooms.room_id, joined_members, invited_members,
-        name is not null or canonical_alias is not null as is_named, present.users as present, departed.users as departed
+        not (${UNNAMED}) as is_named, present.users as present, departed.users as departed
       from rooms
       left join lateral (select array_agg(user_id order by event_nid) as users from (
-          select user_id, event_nid from room_memberships where room_memberships.room_id = rooms.room_id
+          select user_id, event_nid from room_memberships where ${UNNAMED} and room_memberships.room_id = rooms.room_id
             and membership in ('join', 'invite') order by event_nid limit ${HEROES + 1}::int) as first
-        ) as present on name is null and canonical_alias is null
+        ) as present on true
       left join lateral (select array_agg(user_id order by event_nid) as users from (
-          select user_id, event_nid from room_memberships where room_memberships.room_id = rooms.room_id
+          select user_id, event_nid from room_memberships where ${UNNAMED} and coalesce(cardinality(present.users), 0) <= 1
+            and room_memberships.room_id = rooms.room_id
             and membership in ('leave', 'ban') order by event_nid limit ${HEROES + 1}::int) as first
-        ) as departed on name is null and canonical_alias is null and coalesce(cardinality(present.users), 0) <= 1
+        ) as departed on true
       where rooms.room_id = any(${roomIds}::text[])`.execute(db.sql)
     return new Map(rows.map((row) => [row.room_id, row]))
   },

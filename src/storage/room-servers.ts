@@ -1,5 +1,5 @@
 import { sql } from 'kysely'
-import type { RoomId, ServerName, UserId } from '../core/ids.ts'
+import { type RoomId, type ServerName, serverNameOf, type UserId } from '../core/ids.ts'
 import type { Db } from './database.ts'
 import type { Membership } from './schema.ts'
 
@@ -36,25 +36,29 @@ export async function loadUsersOfServer(
   return rows
 }
 
-/** Those of some rooms in which a server has joined members. */
-export async function filterRoomsOfServer(
-  db: Db,
-  roomIds: readonly RoomId[],
-  serverName: ServerName,
-): Promise<RoomId[]> {
+/** Whether this server is in a room: whether any of its users has joined it. */
+export async function isRoomHere(db: Db, roomId: RoomId): Promise<boolean> {
+  return (await filterRoomsHere(db, [roomId])).length > 0
+}
+
+/** Those of some rooms that any user of this server has joined. */
+export async function filterRoomsHere(db: Db, roomIds: readonly RoomId[]): Promise<RoomId[]> {
   if (roomIds.length === 0) return []
+  // Of the members of large rooms most are of other servers: here are only those of this one.
   const { rows } = await sql<{
     room_id: RoomId
   }>`select wanted.room_id from unnest(${roomIds}::text[]) as wanted(room_id)
-    where exists (select 1 from room_memberships as members where members.room_id = wanted.room_id and membership = 'join'
-      and substr(user_id, strpos(user_id, ':') + 1) = ${serverName})`.execute(db.sql)
+    where exists (select 1 from room_lists where room_lists.room_id = wanted.room_id and membership = 'join')`.execute(
+    db.sql,
+  )
   return rows.map((row) => row.room_id)
 }
 
-/** All servers with joined members in a room, as it would be without one of these. */
-export async function loadRoomServersWithout(db: Db, roomId: RoomId, userId: UserId): Promise<ServerName[]> {
-  const { rows } = await sql<{ server: ServerName }>`select distinct substr(user_id, strpos(user_id, ':') + 1) as server
-    from room_memberships where room_id = ${roomId} and membership = 'join' and user_id <> ${userId}`.execute(db.sql)
+/** The other servers with joined members in a room of which all members are known, as it would be without one of these. */
+export async function loadOtherServersWithout(db: Db, roomId: RoomId, userId: UserId): Promise<ServerName[]> {
+  const { rows } = await sql<{ server: ServerName }>`select server_name as server from room_servers
+    where room_id = ${roomId} and (server_name <> ${serverNameOf(userId)} or joined_members > (select count(*)
+      from room_memberships where room_id = ${roomId} and user_id = ${userId} and membership = 'join'))`.execute(db.sql)
   return rows.map((row) => row.server)
 }
 

@@ -2,7 +2,7 @@ import type { App } from '../../app.ts'
 import { NotFoundError } from '../../core/errors.ts'
 import { isRoomAlias, type RoomAlias, type RoomId, type ServerName, type UserId } from '../../core/ids.ts'
 import { findMembership } from '../../storage/room-memberships.ts'
-import { filterRoomsOfServer } from '../../storage/room-servers.ts'
+import { isRoomHere } from '../../storage/room-servers.ts'
 import type { Membership } from '../../storage/schema.ts'
 import type { ResolvingApp } from '../rooms/aliases.ts'
 import { type RoomSummary, readRoomSummary } from '../rooms/room-summary.ts'
@@ -19,7 +19,7 @@ export async function findRoomSummary(
 ): Promise<RoomSummary & { membership?: Membership }> {
   const target = isRoomAlias(room) ? await findRoomAlias(app, room) : { room_id: room, servers: [] }
   const roomId = target.room_id
-  if ((await filterRoomsOfServer(app.database, [roomId], app.serverName)).length > 0) {
+  if (await isRoomHere(app.database, roomId)) {
     return readRoomSummary(app, roomId, userId)
   }
   const found = await askForSpace(app, roomId, [...via, ...target.servers])

@@ -1,9 +1,9 @@
 import type { App } from '../../app.ts'
 import type { Pdu } from '../../core/events/pdu.ts'
 import type { EventId, RoomId, ServerName, UserId } from '../../core/ids.ts'
-import { type EventText, loadEventTexts, loadEventTextsById } from '../../storage/event-texts.ts'
+import { type EventText, loadChainTexts, loadEventTexts } from '../../storage/event-texts.ts'
 import { loadRoomSummaries } from '../../storage/room-heroes.ts'
-import { loadRoomServersWithout } from '../../storage/room-servers.ts'
+import { loadOtherServersWithout } from '../../storage/room-servers.ts'
 import { readNidDiff, readStateEvents } from '../../storage/room-state.ts'
 import type { StoredEvent } from '../../storage/stored-event.ts'
 
@@ -11,6 +11,7 @@ type Reading = Pick<App, 'database' | 'serverName'>
 
 /** Events that are read and written at once. */
 const CHUNK = 500
+const FEW = 50
 
 /**
  * The JSON that answers `send_join`, piece by piece, so that a huge room takes no more memory than a small one: the joiner's event, the room's state
@@ -22,7 +23,8 @@ export async function* joinAnswer(
   join: StoredEvent,
   { omitMembers }: { omitMembers: boolean },
 ): AsyncGenerator<string> {
-  const servers: ServerName[] = await loadRoomServersWithout(app.database, join.room_id, join.pdu.state_key as UserId)
+  const others = await loadOtherServersWithout(app.database, join.room_id, join.pdu.state_key as UserId)
+  const servers: ServerName[] = [app.serverName, ...others]
   yield `{"origin":${JSON.stringify(app.serverName)},"members_omitted":${omitMembers},"servers_in_room":${JSON.stringify(servers)}`
   yield `,"event":${JSON.stringify(join.pdu)},"state":[`
   const seen = new Set<EventId>()
@@ -81,11 +83,18 @@ export async function* chainTexts(
   known: ReadonlySet<EventId>,
 ): AsyncGenerator<EventText[]> {
   const found = new Set<EventId>([...known, ...first])
+  const sent = new Set<EventId>(known)
   let pending = [...first]
   while (pending.length > 0) {
     const chunk = pending.slice(0, CHUNK)
-    pending = pending.slice(CHUNK)
-    const texts = await loadEventTextsById(app.database, chunk)
+    // Where few are left they may cite one another in a long line, of which each link would be a question of its own.
+    const limit = chunk.length > FEW ? chunk.length : CHUNK
+    const texts = (await loadChainTexts(app.database, chunk, limit)).filter(({ event_id }) => !sent.has(event_id))
+    for (const { event_id } of texts) {
+      sent.add(event_id)
+      found.add(event_id)
+    }
+    pending = pending.slice(CHUNK).filter((id) => !sent.has(id))
     for (const id of texts.flatMap(authIdsOf)) {
       if (found.has(id)) continue
       found.add(id)

@@ -8,7 +8,7 @@ import { encodeBase64 } from '../../core/signing/base64.ts'
 import { loadEvents } from '../../storage/events.ts'
 import { loadRoomContacts } from '../../storage/room-contacts.ts'
 import { findMembership } from '../../storage/room-memberships.ts'
-import { filterRoomsOfServer, loadRoomServers } from '../../storage/room-servers.ts'
+import { isRoomHere, loadRoomServers } from '../../storage/room-servers.ts'
 import { loadRoomVersions } from '../../storage/room-versions.ts'
 import type { StoredEvent } from '../../storage/stored-event.ts'
 import { leaveRoom as leaveOwnRoom } from '../rooms/leave.ts'
@@ -31,7 +31,7 @@ export async function leaveRoom(app: App, leaving: Leaving): Promise<void> {
   const { roomId, userId } = leaving
   const membership = await findMembership(app.database, roomId, userId)
   const isOutside = membership?.membership === 'invite' || membership?.membership === 'knock'
-  const isHere = (await filterRoomsOfServer(app.database, [roomId], app.serverName)).length > 0
+  const isHere = await isRoomHere(app.database, roomId)
   if (isHere || !membership) return leaveOwnRoom(app, leaving)
   if (membership.membership === 'leave') return
   const last = (await loadEvents(app.database, [membership.event_nid])).get(membership.event_nid)

@@ -2,7 +2,7 @@ import type { App } from '../../app.ts'
 import { domainOf, isRoomAlias, type RoomAlias, type RoomId, type ServerName, type UserId } from '../../core/ids.ts'
 import { loadRoomContacts } from '../../storage/room-contacts.ts'
 import { findRoomHead } from '../../storage/room-heads.ts'
-import { filterRoomsOfServer, loadRoomServers } from '../../storage/room-servers.ts'
+import { isRoomHere, loadRoomServers } from '../../storage/room-servers.ts'
 import { findRoomAlias } from './find-alias.ts'
 
 /** Where a room is. */
@@ -27,7 +27,7 @@ export async function locateRoom(
 ): Promise<RoomLocation> {
   const target = isRoomAlias(room) ? await findRoomAlias(app, room) : { room_id: room, servers: [] }
   const id = target.room_id
-  const isHere = (await filterRoomsOfServer(app.database, [id], app.serverName)).length > 0
+  const isHere = await isRoomHere(app.database, id)
   const domain = domainOf(id)
   const known = [...target.servers, ...via, ...(await loadRoomContacts(app.database, id, userId))]
   // Who was in the room when this server was, and where somebody made it long ago, is no more than a guess.

@@ -7,7 +7,7 @@ import { type RoomId, type ServerName, serverNameOf, type UserId } from '../../c
 import type { RoomVersion } from '../../core/room-versions.ts'
 import type { LockedRoom } from '../../storage/locked-room.ts'
 import { findPartialRoom } from '../../storage/partial-rooms.ts'
-import { filterRoomsOfServer } from '../../storage/room-servers.ts'
+import { isRoomHere } from '../../storage/room-servers.ts'
 import { draftEvent } from '../rooms/draft-event.ts'
 import { authoriserOfJoin } from '../rooms/restricted-join.ts'
 import { membershipIn, readMember } from '../rooms/room-member.ts'
@@ -45,8 +45,7 @@ export async function makeMemberTemplate(
 
 /** Throws M_NOT_FOUND unless a user of this server has joined the room. */
 export async function requireResident(app: Pick<App, 'database' | 'serverName'>, roomId: RoomId): Promise<void> {
-  const rooms = await filterRoomsOfServer(app.database, [roomId], app.serverName)
-  if (rooms.length === 0) throw new NotFoundError('This server is not in that room')
+  if (!(await isRoomHere(app.database, roomId))) throw new NotFoundError('This server is not in that room')
 }
 
 /** As `requireResident`, and M_NOT_FOUND where this server does not know all members of the room, and so cannot let anybody in. */

@@ -3,7 +3,7 @@ import { NotFoundError } from '../../core/errors.ts'
 import type { JsonObject } from '../../core/events/pdu.ts'
 import { type RoomId, serverNameOf, type UserId } from '../../core/ids.ts'
 import { FederationError } from '../../infra/federation-error.ts'
-import { filterRoomsOfServer } from '../../storage/room-servers.ts'
+import { isRoomHere } from '../../storage/room-servers.ts'
 import { findUser } from '../../storage/users.ts'
 import { type BoundInvite, issueThirdPartyInvite } from './issue-third-party-invite.ts'
 
@@ -28,7 +28,7 @@ export async function onThirdPartyBound(app: App, target: UserId, invites: reado
 /** A server that is not in the room has to ask that of who invited. */
 async function exchange(app: App, invite: BoundInvite): Promise<void> {
   const { roomId, sender, target, signed } = invite
-  const isHere = (await filterRoomsOfServer(app.database, [roomId], app.serverName)).length > 0
+  const isHere = await isRoomHere(app.database, roomId)
   if (isHere) return issueThirdPartyInvite(app, invite)
   const destination = serverNameOf(sender)
   if (destination === app.serverName) throw new FederationError('Nobody of this server is in the room any more')

@@ -4,7 +4,7 @@ import type { Event, JsonObject, Pdu } from '../../core/events/pdu.ts'
 import { domainOf, type EventId, isUserId, type RoomId, type ServerName, type UserId } from '../../core/ids.ts'
 import { ROOM_VERSIONS, type RoomVersion } from '../../core/room-versions.ts'
 import { signEvent } from '../../core/signing/sign-event.ts'
-import { filterRoomsOfServer } from '../../storage/room-servers.ts'
+import { isRoomHere } from '../../storage/room-servers.ts'
 import { findUser } from '../../storage/users.ts'
 import { requireInvitable } from '../rooms/invitable.ts'
 import { requireToldState } from './received-identity.ts'
@@ -38,7 +38,7 @@ export async function receiveInvite(app: App, invite: ReceivedInvite): Promise<P
   await requireWelcome(app, target, event.pdu.sender)
   const signed = signEvent(version, event.pdu, { serverName: app.serverName, ...app.signingKey })
   // To rooms that this server is in, the invite comes as an event of the room.
-  const isHere = (await filterRoomsOfServer(app.database, [invite.roomId], app.serverName)).length > 0
+  const isHere = await isRoomHere(app.database, invite.roomId)
   if (!isHere) {
     await storeOutsideMember(
       app,

@@ -2,7 +2,7 @@ import type { App } from '../../app.ts'
 import { NotFoundError } from '../../core/errors.ts'
 import type { RoomId, ServerName } from '../../core/ids.ts'
 import type { ChildEvent } from '../../core/space-children.ts'
-import { filterRoomsOfServer } from '../../storage/room-servers.ts'
+import { filterRoomsHere, isRoomHere } from '../../storage/room-servers.ts'
 import { type RoomSummary, visibleRooms } from '../rooms/room-summary.ts'
 import { childrenOf, strippedChild } from '../rooms/space-hierarchy.ts'
 
@@ -23,14 +23,13 @@ export async function serveSpace(
   { roomId, origin, suggestedOnly }: { roomId: RoomId; origin: ServerName; suggestedOnly: boolean },
 ): Promise<ServedSpace> {
   const viewer = { server: origin }
-  const isHere = (await filterRoomsOfServer(app.database, [roomId], app.serverName)).length > 0
+  const isHere = await isRoomHere(app.database, roomId)
   const room = isHere ? (await visibleRooms(app, [roomId], viewer)).get(roomId) : undefined
   if (!room) throw new NotFoundError('There is no such room, or your server may not know about it')
   const children = (await childrenOf(app, room, suggestedOnly)).slice(0, MAX_CHILDREN)
-  const here = await filterRoomsOfServer(
+  const here = await filterRoomsHere(
     app.database,
     children.map((child) => child.roomId),
-    app.serverName,
   )
   const visible = await visibleRooms(app, here, viewer)
   return {

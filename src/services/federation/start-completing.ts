@@ -9,7 +9,7 @@ import {
   renewPartialLeases,
   restPartialRoom,
 } from '../../storage/partial-rooms.ts'
-import { filterRoomsOfServer } from '../../storage/room-servers.ts'
+import { isRoomHere } from '../../storage/room-servers.ts'
 import { type CompletingApp, completeRoom, giveUpRoom } from './complete-room.ts'
 
 type Capabilities = CompletingApp & Pick<App, 'config' | 'random' | 'stream'>
@@ -79,7 +79,7 @@ async function attempt(app: Capabilities, room: PartialRoomRow, holder: string):
 }
 
 async function rest(app: Capabilities, { room_id: roomId, failures }: PartialRoomRow, holder: string): Promise<void> {
-  const isHere = (await filterRoomsOfServer(app.database, [roomId], app.serverName)).length > 0
+  const isHere = await isRoomHere(app.database, roomId)
   if (!isHere && failures >= MOST_FAILURES_OUTSIDE) return giveUpRoom(app, roomId)
   const retryTs = app.clock.now() + restAfter(failures, RESTS, app.random)
   await app.database.write((tx) => restPartialRoom(tx, roomId, { holder, retryTs }))

@@ -5,7 +5,7 @@ import { creatorsOf, powerLevels, statedLevels } from '../../core/power-levels.t
 import { headOf, type LockedRoom, readLockedState } from '../../storage/locked-room.ts'
 import { filterPartialRooms } from '../../storage/partial-rooms.ts'
 import { findJoinedUser, isJoinedToAny } from '../../storage/room-memberships.ts'
-import { filterRoomsOfServer } from '../../storage/room-servers.ts'
+import { filterRoomsHere } from '../../storage/room-servers.ts'
 
 /**
  * The user of this server in whose name somebody without an invite may join a room with the join rule `restricted` or `knock_restricted`;
@@ -24,7 +24,7 @@ export async function authoriserOfJoin(
   const allowed = allowedRooms(content)
   // Of its own users a server knows in which rooms they are, of others only where it still is itself.
   const isOurs = serverNameOf(userId) === serverName
-  const known = isOurs ? allowed : await knownRooms(room, allowed, serverName)
+  const known = isOurs ? allowed : await knownRooms(room, allowed)
   if (!(await isJoinedToAny(room.db, userId, known))) throw refusal(known.length === allowed.length)
   const authoriser = await findAuthoriser(room, serverName)
   if (authoriser !== undefined) return authoriser
@@ -32,9 +32,9 @@ export async function authoriserOfJoin(
 }
 
 /** Those of some rooms of which this server knows all members. */
-async function knownRooms({ db }: LockedRoom, roomIds: readonly RoomId[], serverName: ServerName): Promise<RoomId[]> {
+async function knownRooms({ db }: LockedRoom, roomIds: readonly RoomId[]): Promise<RoomId[]> {
   const partial = await filterPartialRooms(db, roomIds)
-  return (await filterRoomsOfServer(db, roomIds, serverName)).filter((roomId) => !partial.has(roomId))
+  return (await filterRoomsHere(db, roomIds)).filter((roomId) => !partial.has(roomId))
 }
 
 function refusal(knowsAll: boolean): MatrixError {

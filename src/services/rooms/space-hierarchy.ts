@@ -2,7 +2,7 @@ import type { App } from '../../app.ts'
 import { ForbiddenError, InvalidParamError } from '../../core/errors.ts'
 import type { RoomId, ServerName, UserId } from '../../core/ids.ts'
 import { type ChildEvent, type SpaceChild, spaceChildren } from '../../core/space-children.ts'
-import { filterRoomsOfServer } from '../../storage/room-servers.ts'
+import { filterRoomsHere } from '../../storage/room-servers.ts'
 import { readAllState } from '../../storage/room-state.ts'
 import { type RoomSummary, type VisibleRoom, visibleRooms } from './room-summary.ts'
 
@@ -154,7 +154,7 @@ async function placesOf(
   const ids = children.map(({ roomId }) => roomId)
   const [visible, here] = await Promise.all([
     visibleRooms(app, ids, userId),
-    filterRoomsOfServer(app.database, ids, app.serverName).then((rooms) => new Set(rooms)),
+    filterRoomsHere(app.database, ids).then((rooms) => new Set(rooms)),
   ])
   const places = children.flatMap(({ roomId, via }): Place[] => {
     const room = visible.get(roomId)
