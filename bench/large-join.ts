@@ -13,7 +13,7 @@ import { startRoomServers } from './room-servers.ts'
  * both databases and for Synapse, each from the same resident Hearth: `npm run bench:large-join -- [hearth-postgresql] [hearth-pglite] [synapse]`.
  * MEMBERS, EVENTS and SERVERS change the size, by default 10000 members and 30000 state and auth events of 100 servers.
  */
-const { MEMBERS = 10_000, EVENTS = 30_000, SERVERS = 100 } = process.env
+const { MEMBERS = 10_000, EVENTS = 30_000, SERVERS = 100, EARLIER = 20 } = process.env
 const size = { members: Number(MEMBERS), events: Number(EVENTS) }
 const LOOK_MS = 100
 
@@ -73,8 +73,23 @@ async function rest(pids: readonly number[]): Promise<void> {
   }
 }
 
+/** What a server that has run for a while has long done: its code is compiled, it knows the resident server and its keys. */
+async function joinSmallRooms(user: TestUser, resident: Resident): Promise<void> {
+  const host = await registerUser(resident.url)
+  for (let joins = 0; joins < Number(EARLIER); joins++) {
+    const { room_id: roomId } = (await host.post('/_matrix/client/v3/createRoom', { preset: 'public_chat' })) as {
+      room_id: string
+    }
+    const started = performance.now()
+    await user.post(`/_matrix/client/v3/join/${encodeURIComponent(roomId)}?server_name=${resident.serverName}`)
+    await sendText(user, roomId, 'I am here')
+    if (process.env.DBG) console.error('small', Math.round(performance.now() - started))
+  }
+}
+
 async function measureJoin(joiner: Joiner, resident: Resident, roomId: string, members: number): Promise<Figures> {
   const user = await registerUser(joiner.url)
+  await joinSmallRooms(user, resident)
   await rest([...joiner.pids, ...resident.pids])
   const [cpu, serving, started] = [cpuMilliseconds(joiner.pids), cpuMilliseconds(resident.pids), performance.now()]
   const resting = residentMiB(joiner.pids[0]!)
@@ -82,6 +97,7 @@ async function measureJoin(joiner: Joiner, resident: Resident, roomId: string, m
   await user.post(`/_matrix/client/v3/join/${encodeURIComponent(roomId)}?server_name=${resident.serverName}`)
   await sendText(user, roomId, 'I am here')
   const [send, sendCpu] = sofar()
+  if (process.env.DBG) console.error('START', (performance.timeOrigin + started).toFixed(1))
   console.error(`can send after ${Math.round(send)} ms`)
   while ((await joinedMembers(user, roomId)) < members) await pause(LOOK_MS)
   const [whole, wholeCpu] = sofar()

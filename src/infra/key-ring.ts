@@ -31,6 +31,8 @@ export type KeyRing = {
    * while too many requests wait for keys.
    */
   find(wanted: readonly WantedKey[]): Promise<(Buffer | undefined)[]>
+  /** Asks those of some servers of which no key is known for all that they have. Does not say whether they answered. */
+  learn(servers: readonly ServerName[]): Promise<void>
   /** The servers' signed answers by which their keys are known, brought up to date where they do not hold long enough, or have not all keys that are wanted. */
   answers(wanted: ReadonlyMap<ServerName, WantedAnswer>): Promise<Map<ServerName, string[]>>
 }
@@ -99,19 +101,28 @@ export function createKeyRing(from: {
 
   return {
     find,
+    async learn(servers) {
+      const known = await load(servers)
+      const strangers = servers.filter((server) => server !== from.serverName && known.get(server)?.size === 0)
+      if (strangers.length > 0) await refresh(strangers.map(anyKeyOf))
+    },
     async answers(wanted) {
       const servers = [...wanted.keys()]
       const rows = await loadServerKeys(from.database, servers)
       const known = Map.groupBy(rows, (row) => row.server_name)
       const stale = servers.filter((server) => !suffices(known.get(server) ?? [], wanted.get(server)!))
       if (stale.length > 0) {
-        await refresh(stale.map((serverName) => ({ serverName, keyId: '', validAt: 0 })))
+        await refresh(stale.map(anyKeyOf))
       }
       const fresh = stale.length > 0 ? await loadServerKeys(from.database, servers) : rows
       const byServer = Map.groupBy(fresh, (row) => row.server_name)
       return new Map([...byServer].map(([server, keys]) => [server, [...new Set(keys.map((row) => row.response))]]))
     },
   }
+}
+
+function anyKeyOf(serverName: ServerName): WantedKey {
+  return { serverName, keyId: '', validAt: 0 }
 }
 
 function suffices(rows: readonly ServerKeyRow[], { validUntil, keyIds }: WantedAnswer): boolean {

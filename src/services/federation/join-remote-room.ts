@@ -1,7 +1,7 @@
 import type { App } from '../../app.ts'
 import { ForbiddenError } from '../../core/errors.ts'
 import type { Event, JsonObject } from '../../core/events/pdu.ts'
-import type { RoomId, ServerName, UserId } from '../../core/ids.ts'
+import { domainOf, type RoomId, type ServerName, type UserId } from '../../core/ids.ts'
 import type { RoomVersion } from '../../core/room-versions.ts'
 import { FederationError } from '../../infra/federation-error.ts'
 import { loadEventsById } from '../../storage/events.ts'
@@ -40,15 +40,23 @@ export async function joinRemoteRoom(app: App, join: RemoteJoin, race: JoinRace)
   const { signal } = race
   await askInTurn(await race.order(join.servers), (server) =>
     race.through(server, async () => {
+      const keys = learnKeys(app, roomId, server)
       const prepared = await prepareMember(app, server, { ...join, membership: 'join', signal })
       const { version } = prepared
-      await whileJoining(app, { roomId, version }, () => joinThrough(app, server, { ...prepared, signal }))
+      await whileJoining(app, { roomId, version }, () => joinThrough(app, server, { ...prepared, keys, signal }))
     }),
   )
 }
 
-async function joinThrough(app: App, server: ServerName, { version, event, signal }: SentJoin): Promise<void> {
-  const answer = await sendJoin(app, server, { version, event, signal })
+/** While the other server makes up its mind: most of the state has signatures of where the room was made, and of who is asked. */
+function learnKeys(app: App, roomId: RoomId, server: ServerName): Promise<void> {
+  return app.keyRing.learn([...new Set([server, domainOf(roomId) ?? server])]).catch((error: unknown) => {
+    app.logger.warn({ err: error, server }, 'asking for keys failed')
+  })
+}
+
+async function joinThrough(app: App, server: ServerName, { version, event, ...asking }: SentJoin): Promise<void> {
+  const answer = await sendJoin(app, server, { version, event, ...asking })
   try {
     await takeOver(app, { version, server, event, answer })
   } finally {
@@ -56,9 +64,13 @@ async function joinThrough(app: App, server: ServerName, { version, event, signa
   }
 }
 
-type SentJoin = PreparedMember & { signal?: AbortSignal | undefined }
+type SentJoin = PreparedMember & {
+  /** Until this has ended, keys are being asked for that the answer needs. */
+  keys?: Promise<void>
+  signal?: AbortSignal | undefined
+}
 
-async function sendJoin(app: App, server: ServerName, { version, event, signal }: SentJoin): Promise<JoinAnswer> {
+async function sendJoin(app: App, server: ServerName, { version, event, keys, signal }: SentJoin): Promise<JoinAnswer> {
   const { room_id: roomId, event_id: eventId } = event
   const { body } = await app.federation.stream({
     destination: server,
@@ -69,6 +81,7 @@ async function sendJoin(app: App, server: ServerName, { version, event, signal }
     timeoutMs: SEND_TIMEOUT_MS,
     ...(signal && { signal }),
   })
+  await keys
   return readJoinAnswer(app, { version, roomId, server }, body)
 }
 
