@@ -1,8 +1,10 @@
 import { type Kysely, sql } from 'kysely'
 import type { Caches } from './caches.ts'
+import { addDeviceListRooms } from './device-list-rooms.ts'
 import { isOutdated } from './prepared-statements.ts'
 import type { Tables } from './schema.ts'
 import { appendStreamRows, type NewStreamRow } from './stream-append.ts'
+import type { Statements } from './transactions.ts'
 
 /** What reading functions take: `sql` is kysely on the pool or on the transaction. */
 export type Db = {
@@ -42,9 +44,9 @@ export type Database = Db & {
 
 const RETRIES = 8
 
-/** Makes `write` for an open kysely. `reportHookError` hears of failed afterCommit hooks. */
+/** Makes `write` for an open pool. `reportHookError` hears of failed afterCommit hooks. */
 export function makeWrite(
-  kysely: Kysely<Tables>,
+  { transact }: Statements,
   caches: Caches,
   reportHookError: (error: unknown) => void,
 ): Pick<Database, 'write' | 'onCommit'> {
@@ -63,8 +65,7 @@ export function makeWrite(
   async function attemptWrite<Result>(work: (tx: Tx) => Promise<Result>): Promise<Result> {
     const hooks: ((committed: Committed) => void)[] = []
     const streamRows: NewStreamRow[] = []
-    let lastPosition: number | undefined
-    const result = await kysely.transaction().execute(async (transaction) => {
+    const begin = async (transaction: Kysely<Tables>) => {
       const tx = {
         sql: transaction,
         caches,
@@ -72,9 +73,10 @@ export function makeWrite(
         afterCommit: (hook: (typeof hooks)[number]) => hooks.push(hook),
       } as unknown as Tx
       const value = await work(tx)
-      if (streamRows.length > 0) lastPosition = await appendStreamRows(tx.sql, streamRows)
+      await addDeviceListRooms(transaction, streamRows)
       return value
-    })
+    }
+    const [result, lastPosition] = await transact(begin, (transaction) => appendStreamRows(transaction, streamRows))
     for (const hook of hooks) runHook(() => hook({ lastPosition }))
     if (lastPosition !== undefined) {
       for (const listener of listeners) runHook(() => listener({ lastPosition, rows: streamRows }))

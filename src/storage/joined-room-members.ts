@@ -4,6 +4,7 @@ import type { RoomId, ServerName, UserId } from '../core/ids.ts'
 import type { Db, Tx } from './database.ts'
 import { recountRoomServers } from './other-servers.ts'
 import { storableText } from './storable-text.ts'
+import { allOf } from './transactions.ts'
 
 /** A member as the state of a room has it. */
 export type JoinedRoomMember = {
@@ -39,13 +40,11 @@ export async function replaceMembers(
   ourName: ServerName,
   { roomId, members, keepsOwn }: { roomId: RoomId; members: readonly JoinedRoomMember[]; keepsOwn: boolean },
 ): Promise<void> {
-  for (let start = 0; start < members.length; start += CHUNK) {
-    await insertMembers(tx, roomId, members.slice(start, start + CHUNK))
-  }
-  await sql`delete from room_memberships where room_id = ${roomId}
+  await insertMembers(tx, roomId, members)
+  const left = sql`delete from room_memberships where room_id = ${roomId}
     and user_id not in (select unnest(${members.map((member) => member.user_id)}::text[]))
     and (not ${keepsOwn}::boolean or substr(user_id, strpos(user_id, ':') + 1) <> ${ourName})`.execute(tx.sql)
-  await recount(tx, ourName, roomId)
+  await allOf([left, recount(tx, ourName, roomId)])
 }
 
 /** Adds the members of a room that have become known, or that are not what they were taken for, and takes away those who are not there; counts them. */
@@ -55,21 +54,25 @@ export async function storeFoundMembers(
   { roomId, found, lost }: { roomId: RoomId; found: readonly JoinedRoomMember[]; lost: readonly string[] },
 ): Promise<void> {
   await sql`delete from room_memberships where room_id = ${roomId} and user_id = any(${lost}::text[])`.execute(tx.sql)
-  for (let start = 0; start < found.length; start += CHUNK) {
-    await insertMembers(tx, roomId, found.slice(start, start + CHUNK))
-  }
+  await insertMembers(tx, roomId, found)
   await recount(tx, ourName, roomId)
 }
 
 async function recount(tx: Tx, ourName: ServerName, roomId: RoomId): Promise<void> {
-  await sql`update rooms set joined_members = counts.joined, invited_members = counts.invited
+  const counted = sql`update rooms set joined_members = counts.joined, invited_members = counts.invited
     from (select count(*) filter (where membership = 'join') as joined, count(*) filter (where membership = 'invite') as invited
       from room_memberships where room_id = ${roomId}) as counts
     where room_id = ${roomId}`.execute(tx.sql)
-  await recountRoomServers(tx, ourName, [roomId])
+  await allOf([counted, recountRoomServers(tx, ourName, [roomId])])
 }
 
 async function insertMembers(tx: Tx, roomId: RoomId, members: readonly JoinedRoomMember[]): Promise<void> {
+  for (let start = 0; start < members.length; start += CHUNK) {
+    await insertChunk(tx, roomId, members.slice(start, start + CHUNK))
+  }
+}
+
+async function insertChunk(tx: Tx, roomId: RoomId, members: readonly JoinedRoomMember[]): Promise<void> {
   const text = (value: string | null) => (value === null ? null : storableText(value))
   await sql`insert into room_memberships (room_id, user_id, membership, event_nid, displayname, avatar_url)
     select ${roomId}, * from unnest(${members.map((member) => member.user_id)}::text[],

@@ -1,7 +1,6 @@
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { PGlite } from '@electric-sql/pglite'
-import { Kysely, PostgresDialect } from 'kysely'
 import pg from 'pg'
 import { createCaches } from './caches.ts'
 import { lockDataFolder } from './data-folder-lock.ts'
@@ -10,7 +9,7 @@ import { connectTo } from './embedded-connection.ts'
 import { startUpkeep } from './embedded-upkeep.ts'
 import { openPool } from './pool.ts'
 import { nameStatements } from './prepared-statements.ts'
-import type { Tables } from './schema.ts'
+import { onPool } from './transactions.ts'
 
 export type DatabaseOptions = {
   /** PostgreSQL's URL; absent: the embedded database in `folder`. */
@@ -43,7 +42,7 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
 function openPostgres(options: DatabaseOptions, url: string): Database {
   return {
     engine: 'postgresql',
-    ...onPool(openPool({ connectionString: url, max: options.poolSize }, options.reportError), options),
+    ...databaseOn(openPool({ connectionString: url, max: options.poolSize }, options.reportError), options),
     listen: (channel, onHint) => listenPostgres(url, channel, onHint, options.reportError),
   }
 }
@@ -111,7 +110,7 @@ async function openEmbedded(options: DatabaseOptions): Promise<Database> {
 /** A database on an open PGlite, which it closes with itself. */
 export function onPglite(pglite: PGlite, options: Pick<DatabaseOptions, 'cacheBytes' | 'reportError'>): Database {
   const pool = openPool({ ...EMBEDDED, stream: () => connectTo(pglite) }, options.reportError)
-  const database = onPool(pool, options)
+  const database = databaseOn(pool, options)
   return {
     engine: 'pglite',
     ...database,
@@ -123,14 +122,14 @@ export function onPglite(pglite: PGlite, options: Pick<DatabaseOptions, 'cacheBy
   }
 }
 
-function onPool(pool: pg.Pool, { cacheBytes, reportError }: Pick<DatabaseOptions, 'cacheBytes' | 'reportError'>) {
-  const kysely = new Kysely<Tables>({ dialect: new PostgresDialect({ pool: nameStatements(pool) }) })
+function databaseOn(pool: pg.Pool, { cacheBytes, reportError }: Pick<DatabaseOptions, 'cacheBytes' | 'reportError'>) {
+  const statements = onPool(nameStatements(pool))
   const caches = createCaches(cacheBytes)
   return {
-    sql: kysely,
+    sql: statements.sql,
     caches,
-    ...makeWrite(kysely, caches, reportError),
+    ...makeWrite(statements, caches, reportError),
     poolStatus: () => ({ total: pool.totalCount, idle: pool.idleCount, waiting: pool.waitingCount }),
-    close: () => kysely.destroy(),
+    close: () => statements.sql.destroy(),
   }
 }

@@ -3,6 +3,7 @@ import { domainOf, type RoomId, type ServerName, type UserId } from '../core/ids
 import type { Db, Tx } from './database.ts'
 import type { MemberChange } from './room-memberships.ts'
 import { sharedLoads } from './shared-loads.ts'
+import { allOf } from './transactions.ts'
 
 /** How many joined members of another server a room gains (or loses, below 0). */
 export type ServerChange = { room_id: RoomId; server_name: ServerName; by: number }
@@ -45,34 +46,34 @@ export async function storeServerChanges(
 ): Promise<{ room_id: RoomId; server_name: ServerName }[]> {
   if (changes.length === 0) return []
   const rooms = changes.map((change) => change.room_id)
-  await sql`insert into room_servers (room_id, server_name, joined_members)
+  const stored = sql`insert into room_servers (room_id, server_name, joined_members)
     select * from unnest(${rooms}::text[], ${changes.map((change) => change.server_name)}::text[],
       ${changes.map((change) => change.by)}::int[])
     on conflict (room_id, server_name) do update
       set joined_members = room_servers.joined_members + excluded.joined_members`.execute(tx.sql)
-  const { rows } = await sql<{ room_id: RoomId; server_name: ServerName }>`delete from room_servers
+  const left = sql<{ room_id: RoomId; server_name: ServerName }>`delete from room_servers
     where room_id = any(${rooms}::text[]) and joined_members <= 0 returning room_id, server_name`.execute(tx.sql)
-  await markHeads(tx, rooms)
+  const [, { rows }] = await allOf([stored, left, markHeads(tx, rooms)])
   return rows
 }
 
 /** Counts the members of rooms anew, by server: after their memberships were written in bulk. */
 export async function recountRoomServers(tx: Tx, ourName: ServerName, roomIds: readonly RoomId[]): Promise<void> {
-  await sql`delete from room_servers where room_id = any(${roomIds}::text[])`.execute(tx.sql)
-  await sql`insert into room_servers (room_id, server_name, joined_members)
+  const forgotten = sql`delete from room_servers where room_id = any(${roomIds}::text[])`.execute(tx.sql)
+  const counted = sql`insert into room_servers (room_id, server_name, joined_members)
     select room_id, substr(user_id, strpos(user_id, ':') + 1) as server_name, count(*) from room_memberships
     where room_id = any(${roomIds}::text[]) and membership = 'join'
       and substr(user_id, strpos(user_id, ':') + 1) <> ${ourName}
     group by room_id, server_name`.execute(tx.sql)
-  await markHeads(tx, roomIds)
+  await allOf([forgotten, counted, markHeads(tx, roomIds)])
 }
 
 /** Counts one member more for each of these servers: of rooms in which they have members whom this server does not know yet. */
 export async function raiseRoomServers(tx: Tx, roomId: RoomId, servers: readonly ServerName[]): Promise<void> {
-  await sql`insert into room_servers (room_id, server_name, joined_members)
+  const raised = sql`insert into room_servers (room_id, server_name, joined_members)
     select ${roomId}, server_name, 1 from unnest(${servers}::text[]) as told(server_name)
     on conflict (room_id, server_name) do update set joined_members = room_servers.joined_members + 1`.execute(tx.sql)
-  await markHeads(tx, [roomId])
+  await allOf([raised, markHeads(tx, [roomId])])
 }
 
 async function markHeads(tx: Tx, roomIds: readonly string[]): Promise<void> {

@@ -5,6 +5,7 @@ import type { PartialRoomRow, ToldStates } from './federation-schema.ts'
 import type { LockedRoom } from './locked-room.ts'
 import { raiseRoomServers } from './other-servers.ts'
 import { appendToStream } from './stream-append.ts'
+import { allOf } from './transactions.ts'
 
 /** An event of a partial room, whose states are to be found anew. */
 export type PartialEvent = {
@@ -23,23 +24,25 @@ export async function beginPartialRoom(
   tx: Tx,
   { roomId, via, servers }: { roomId: RoomId; via: ServerName; servers: readonly ServerName[] },
 ): Promise<void> {
-  await sql`insert into partial_rooms (room_id, via, servers, since_position)
+  const noted = sql`insert into partial_rooms (room_id, via, servers, since_position)
     select ${roomId}, ${via}, ${servers}::text[], coalesce(max(stream_position), 0) from stream
     on conflict (room_id) do update set via = excluded.via, retry_ts = 0, failures = 0,
       servers = (select array_agg(distinct server) from unnest(partial_rooms.servers || excluded.servers) as servers(server))`.execute(
     tx.sql,
   )
-  await sql`update room_heads set is_partial = true where room_id = ${roomId}`.execute(tx.sql)
-  await raiseRoomServers(tx, roomId, servers)
+  const marked = sql`update room_heads set is_partial = true where room_id = ${roomId}`.execute(tx.sql)
+  await allOf([noted, marked, raiseRoomServers(tx, roomId, servers)])
   appendToStream(tx, { kind: 'room_partial', room_id: roomId })
 }
 
 /** Notes that all of a room's state is known; `detail` says whether its members encrypt. What processes remember of its events is worth nothing from now on. */
 export async function endPartialRoom(tx: Tx, roomId: RoomId, detail: 'encrypted' | null): Promise<void> {
-  await sql`delete from partial_rooms where room_id = ${roomId}`.execute(tx.sql)
-  await sql`delete from partial_events where room_id = ${roomId}`.execute(tx.sql)
-  await sql`update room_heads set is_partial = false, restatements = restatements + 1
-    where room_id = ${roomId} and is_partial`.execute(tx.sql)
+  await allOf([
+    sql`delete from partial_rooms where room_id = ${roomId}`.execute(tx.sql),
+    sql`delete from partial_events where room_id = ${roomId}`.execute(tx.sql),
+    sql`update room_heads set is_partial = false, restatements = restatements + 1
+      where room_id = ${roomId} and is_partial`.execute(tx.sql),
+  ])
   appendToStream(tx, { kind: 'room_complete', room_id: roomId, detail })
 }
 

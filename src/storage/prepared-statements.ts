@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import type { Duplex } from 'node:stream'
 import type { PostgresPool, PostgresPoolClient } from 'kysely'
 import type pg from 'pg'
 
@@ -9,6 +10,14 @@ const MAX_NAMED = 2000
 export function isOutdated(error: unknown): boolean {
   const { code, routine } = (error ?? {}) as { code?: unknown; routine?: unknown }
   return code === '0A000' && routine === 'RevalidateCachedQuery'
+}
+
+/** Statements that are begun in one turn of the event loop go out in one piece: to write to a connection costs as much as to make what is written. */
+function sendTogether(client: pg.PoolClient): void {
+  const { stream } = (client as unknown as { connection: { stream: Duplex } }).connection
+  if (stream.writableCorked > 0) return
+  stream.cork()
+  process.nextTick(() => stream.uncork())
 }
 
 /**
@@ -48,6 +57,7 @@ export function nameStatements(pool: pg.Pool): PostgresPool {
 
   function wrap(client: pg.PoolClient): PostgresPoolClient {
     const query = (text: unknown, values?: readonly unknown[]) => {
+      sendTogether(client)
       if (typeof text !== 'string' || !values || values.length === 0) return client.query(text as string)
       return run(client, text, values)
     }

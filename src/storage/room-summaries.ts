@@ -5,6 +5,7 @@ import { headOf, type LockedRoom, roomIdOf, type StateChange } from './locked-ro
 import type { MemberCountChange } from './room-memberships.ts'
 import type { RoomRow } from './schema.ts'
 import { storableText } from './storable-text.ts'
+import { allOf } from './transactions.ts'
 
 type SummaryField =
   | 'name'
@@ -37,27 +38,34 @@ export async function storeRoomSummaries(
   changes: readonly { room: LockedRoom; change: StateChange }[],
   counts: readonly MemberCountChange[],
 ): Promise<void> {
-  for (const room of rooms) if (room.isNew) await insertRoom(tx, room)
-  for (const { room, change } of changes) {
-    const source = change.state_key === '' ? SOURCES[change.type] : undefined
-    if (!source) continue
-    const value = change.event?.pdu.content[source.key]
-    await tx.sql
-      .updateTable('rooms')
-      .set({ [source.field]: typeof value === 'string' && value !== '' ? storableText(value) : null })
-      .where('room_id', '=', roomIdOf(room))
-      .execute()
-  }
-  await addMemberCounts(tx, counts)
+  await allOf([
+    ...rooms.filter((room) => room.isNew).map((room) => insertRoom(tx, room)),
+    ...changes.map(({ room, change }) => storeField(tx, room, change)),
+    addMemberCounts(tx, counts),
+  ])
+}
+
+async function storeField(tx: Tx, room: LockedRoom, change: StateChange): Promise<void> {
+  const source = change.state_key === '' ? SOURCES[change.type] : undefined
+  if (!source) return
+  const value = change.event?.pdu.content[source.key]
+  await tx.sql
+    .updateTable('rooms')
+    .set({ [source.field]: typeof value === 'string' && value !== '' ? storableText(value) : null })
+    .where('room_id', '=', roomIdOf(room))
+    .execute()
 }
 
 /** Follows changes of a room's members. */
 export async function addMemberCounts(tx: Tx, counts: readonly MemberCountChange[]): Promise<void> {
-  for (const count of counts) {
-    if (count.joined === 0 && count.invited === 0) continue
-    await sql`update rooms set joined_members = joined_members + ${count.joined}::int, invited_members = invited_members + ${count.invited}::int
-      where room_id = ${count.room_id}`.execute(tx.sql)
-  }
+  const changed = counts.filter(({ joined, invited }) => joined !== 0 || invited !== 0)
+  if (changed.length === 0) return
+  // A room may be there twice: of those who are new in it, and of those who are gone.
+  await sql`update rooms set joined_members = joined_members + joined, invited_members = invited_members + invited
+    from (select room_id, sum(joined) as joined, sum(invited) as invited from unnest(${changed.map(({ room_id }) => room_id)}::text[],
+      ${changed.map(({ joined }) => joined)}::int[], ${changed.map(({ invited }) => invited)}::int[])
+      as counts(room_id, joined, invited) group by room_id) as changed
+    where rooms.room_id = changed.room_id`.execute(tx.sql)
 }
 
 async function insertRoom(tx: Tx, room: LockedRoom): Promise<void> {

@@ -12,30 +12,43 @@ import { storeStateNodes } from './room-state.ts'
 import { storeRoomSummaries } from './room-summaries.ts'
 import { storableText } from './storable-text.ts'
 import { appendToStream, type NewStreamRow } from './stream-append.ts'
+import { allOf } from './transactions.ts'
 
 /** Writes what the commands of a transaction appended: one statement for each table, whatever the number of rooms and events. */
 export async function storeRooms(tx: Tx, ourName: ServerName, rooms: readonly LockedRoom[]): Promise<void> {
   if (rooms.length === 0) return
   const events = rooms.flatMap((room) => room.events)
-  // One that was refused and then not may be here twice.
-  await storeEvents(tx, [...new Map(events.map((event) => [event.event_nid, event])).values()])
-  await storeStateNodes(
-    tx,
-    rooms.map((room) => ({ roomId: roomIdOf(room), nodes: room.nodes })),
-  )
-  await storeHeads(tx, rooms)
-  await storePartialEvents(tx, rooms)
-  await storeRedactions(tx, rooms)
   const changes = rooms.flatMap((room) => currentStateChanges(room).map((change) => ({ room, change })))
   const members = changes
     .filter(({ change }) => change.type === 'm.room.member')
     .map(({ room, change }) => ({ ...change, room_id: roomIdOf(room) }))
-  const serverChanges = await readServerChanges(tx, ourName, members)
-  const counts = await storeMemberships(tx, members)
-  await storeRoomSummaries(tx, rooms, changes, counts)
-  const departed = await storeServerChanges(tx, serverChanges)
-  await queueEvents(tx, ourName, rooms, { changes: serverChanges, departed })
+  // In this order: of a new member the event is looked up, and where members were before has to be read before where they are is stored.
+  const [, serverChanges, counts] = await allOf([
+    storeTimelines(tx, rooms, events),
+    readServerChanges(tx, ourName, members),
+    storeMemberships(tx, members),
+    members.length === 0 && queueEvents(tx, ourName, rooms, { changes: [], departed: [] }),
+  ])
+  const [departed] = await allOf([
+    storeServerChanges(tx, serverChanges),
+    storeRoomSummaries(tx, rooms, changes, counts),
+  ])
+  if (members.length > 0) await queueEvents(tx, ourName, rooms, { changes: serverChanges, departed })
   for (const event of events) for (const row of streamRowsOf(event)) appendToStream(tx, row)
+}
+
+function storeTimelines(tx: Tx, rooms: readonly LockedRoom[], events: readonly AppendedEvent[]): Promise<unknown> {
+  return allOf([
+    // One that was refused and then not may be here twice.
+    storeEvents(tx, [...new Map(events.map((event) => [event.event_nid, event])).values()]),
+    storeStateNodes(
+      tx,
+      rooms.map((room) => ({ roomId: roomIdOf(room), nodes: room.nodes })),
+    ),
+    storeHeads(tx, rooms),
+    storePartialEvents(tx, rooms),
+    storeRedactions(tx, rooms),
+  ])
 }
 
 /** What became of each piece of the current state that changed. */

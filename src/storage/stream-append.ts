@@ -1,7 +1,6 @@
 import { type Kysely, sql } from 'kysely'
 import type { RoomId, UserId } from '../core/ids.ts'
 import type { Tx } from './database.ts'
-import { addDeviceListRooms } from './device-list-rooms.ts'
 import type { Tables } from './schema.ts'
 
 /** The kinds of stream rows. Each says something changed; the thing itself is read from its own table. */
@@ -50,11 +49,14 @@ export function appendToStream(tx: Tx, row: { kind: StreamKind } & Partial<NewSt
 }
 
 /**
- * Writes the rows and returns the position of the last one. The transaction's last write: from here until the commit the stream lock is held.
- * Invariant of the lock: when position n can be seen, all positions below it that will ever exist can be seen.
+ * Writes the rows and returns the position of the last one; undefined when there are none. The transaction's last write: from here until the commit the
+ * stream lock is held. Invariant of the lock: when position n can be seen, all positions below it that will ever exist can be seen.
  */
-export async function appendStreamRows(transaction: Kysely<Tables>, rows: NewStreamRow[]): Promise<number> {
-  await addDeviceListRooms(transaction, rows)
+export async function appendStreamRows(
+  transaction: Kysely<Tables>,
+  rows: readonly NewStreamRow[],
+): Promise<number | undefined> {
+  if (rows.length === 0) return undefined
   const result = await sql<{ position: number }>`select append_to_stream(
     ${rows.map((row) => row.kind)}::text[], ${rows.map((row) => row.room_id)}::text[], ${rows.map((row) => row.user_id)}::text[],
     ${rows.map((row) => row.ref)}::bigint[], ${rows.map((row) => row.detail)}::text[]) as position`.execute(transaction)
