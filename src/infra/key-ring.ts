@@ -54,7 +54,7 @@ export function createKeyRing(from: {
   const cache = new LRUCache<ServerName, KnownKeys>({ max: MAX_SERVERS })
   const fetcher = createKeyFetcher({
     ...from,
-    keep: (rows) => from.database.write((tx) => storeServerKeys(tx, rows)),
+    keep: (rows) => from.database.writeLazily((tx) => storeServerKeys(tx, rows)),
   })
 
   async function find(wanted: readonly WantedKey[]): Promise<(Buffer | undefined)[]> {

@@ -62,7 +62,7 @@ export function createRateLimiter(parts: {
     const now = clock.now()
     const until = refused.get(key) ?? now
     if (until > now) throw tooMany(until - now)
-    const refusal = await database.write((tx) =>
+    const refusal = await database.writeLazily((tx) =>
       takeFromRateLimit(tx, { key, cost: costOf(rate), depth: depthOf(rate) }),
     )
     if (!refusal) return
@@ -100,7 +100,7 @@ export function createRateLimiter(parts: {
   }
 
   function addTogether(costs: ReadonlyMap<string, number>): Promise<Map<string, number>> {
-    return database.write(async (tx) => {
+    return database.writeLazily(async (tx) => {
       if (clock.now() - forgotten > FORGET_MS) {
         forgotten = clock.now()
         await forgetFullRateLimits(tx)

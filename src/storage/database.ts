@@ -33,6 +33,11 @@ export type Database = Db & {
   readonly engine: 'postgresql' | 'pglite'
   /** The only way to write. Runs `work` in a transaction, again from the start when the database asks for a retry, so it must have no other effects. */
   write<Result>(work: (tx: Tx) => Promise<Result>): Promise<Result>
+  /**
+   * As `write`, but without waiting until it is on disk. It survives the end of this process; when the database's machine ends within the next second it
+   * may be lost, unless something that `write` wrote was committed after it. For what nobody was promised, and nothing in memory goes by.
+   */
+  writeLazily<Result>(work: (tx: Tx) => Promise<Result>): Promise<Result>
   /** Called after every commit that wrote to the stream. */
   onCommit(listener: (committed: Committed & { rows: readonly NewStreamRow[] }) => void): void
   /** Listens for other processes' hints that the stream has grown; PGlite has no other processes. Returns how to stop. */
@@ -49,20 +54,20 @@ export function makeWrite(
   { transact }: Statements,
   caches: Caches,
   reportHookError: (error: unknown) => void,
-): Pick<Database, 'write' | 'onCommit'> {
+): Pick<Database, 'write' | 'writeLazily' | 'onCommit'> {
   const listeners: Parameters<Database['onCommit']>[0][] = []
 
-  async function write<Result>(work: (tx: Tx) => Promise<Result>): Promise<Result> {
+  async function write<Result>(work: (tx: Tx) => Promise<Result>, isLazy = false): Promise<Result> {
     for (let attempt = 1; ; attempt++) {
       try {
-        return await attemptWrite(work)
+        return await attemptWrite(work, isLazy)
       } catch (error) {
         if (attempt >= RETRIES || !asksForRetry(error)) throw error
       }
     }
   }
 
-  async function attemptWrite<Result>(work: (tx: Tx) => Promise<Result>): Promise<Result> {
+  async function attemptWrite<Result>(work: (tx: Tx) => Promise<Result>, isLazy: boolean): Promise<Result> {
     const hooks: ((committed: Committed) => void)[] = []
     const streamRows: NewStreamRow[] = []
     const begin = async (transaction: Kysely<Tables>) => {
@@ -76,7 +81,11 @@ export function makeWrite(
       await addDeviceListRooms(transaction, streamRows)
       return value
     }
-    const [result, lastPosition] = await transact(begin, (transaction) => appendStreamRows(transaction, streamRows))
+    const [result, lastPosition] = await transact({
+      isLazy,
+      work: begin,
+      last: (transaction) => appendStreamRows(transaction, streamRows),
+    })
     for (const hook of hooks) runHook(() => hook({ lastPosition }))
     if (lastPosition !== undefined) {
       for (const listener of listeners) runHook(() => listener({ lastPosition, rows: streamRows }))
@@ -92,7 +101,11 @@ export function makeWrite(
     }
   }
 
-  return { write, onCommit: (listener) => listeners.push(listener) }
+  return {
+    write: (work) => write(work),
+    writeLazily: (work) => write(work, true),
+    onCommit: (listener) => listeners.push(listener),
+  }
 }
 
 /** Serialisation failures, deadlocks and outdated statements: the same work may well succeed when it is done again. */

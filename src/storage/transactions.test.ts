@@ -75,6 +75,14 @@ describe.each(['postgresql', 'pglite'])('on %s', (engine) => {
   })
 })
 
+test('only what is written lazily does not wait for the disk', async () => {
+  const setting = (tx: Tx) => sql<{ synchronous_commit: string }>`show synchronous_commit`.execute(tx.sql)
+  for (const database of databases.values()) {
+    const written = [await database.writeLazily(setting), await database.write(setting)]
+    expect(written.map(({ rows }) => rows[0]!.synchronous_commit)).toEqual(['off', 'on'])
+  }
+})
+
 test('the begin goes with the first statements, and the commit with the last', async () => {
   const database = databases.get('pglite')!
   await database.write(async (tx) => allOf([divide(tx, 1), divide(tx, 2)]))

@@ -1,5 +1,5 @@
 import {
-  type CompiledQuery,
+  CompiledQuery,
   type DatabaseConnection,
   DefaultQueryExecutor,
   Kysely,
@@ -14,13 +14,18 @@ export type Statements = {
   sql: Kysely<Tables>
   /**
    * Runs `work` in a transaction and commits; `last` begins its last statement, which is sent together with the commit. Within the transaction each
-   * statement is sent when it is begun, in this order, whether those before have been answered or not: see `allOf`.
+   * statement is sent when it is begun, in this order, whether those before have been answered or not: see `allOf`. `isLazy`: the commit does not wait
+   * until it is on disk.
    */
-  transact<Result, Last>(
-    work: (sql: Kysely<Tables>) => Promise<Result>,
-    last: (sql: Kysely<Tables>) => Promise<Last>,
-  ): Promise<[Result, Last]>
+  transact<Result, Last>(transaction: {
+    isLazy: boolean
+    work: (sql: Kysely<Tables>) => Promise<Result>
+    last: (sql: Kysely<Tables>) => Promise<Last>
+  }): Promise<[Result, Last]>
 }
+
+const BEGIN = CompiledQuery.raw('begin')
+const BEGIN_LAZILY = CompiledQuery.raw('begin; set local synchronous_commit = off')
 
 /** Kysely on a pool of PostgreSQL's driver. */
 export function onPool(pool: PostgresPool): Statements {
@@ -44,9 +49,9 @@ export function onPool(pool: PostgresPool): Statements {
 
   return {
     sql,
-    transact: (work, last) =>
+    transact: ({ isLazy, work, last }) =>
       sql.getExecutor().provideConnection(async (connection) => {
-        const begun = driver.beginTransaction(connection, {})
+        const begun = connection.executeQuery(isLazy ? BEGIN_LAZILY : BEGIN)
         // Handled below, or it is what the first statement fails by too.
         begun.catch(() => {})
         const bound = boundTo(connection)

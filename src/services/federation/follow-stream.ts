@@ -22,7 +22,7 @@ const ROWS_AT_ONCE = 500
  * there is more to do for this process; false also while another one does it.
  */
 export async function followNextRows(app: FollowingApp): Promise<boolean> {
-  return app.database.write(async (tx) => {
+  return app.database.writeLazily(async (tx) => {
     const position = await lockProgress(tx)
     if (position === undefined) return false
     const { rows, to } = await loadRowsForServers(tx, position, ROWS_AT_ONCE)

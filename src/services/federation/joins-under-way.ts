@@ -18,11 +18,11 @@ export async function whileJoining<Result>(
 ): Promise<Result> {
   const one = { roomId, joinId: app.random.token(12) }
   const expiresTs = app.clock.now() + LONGEST_JOIN_MS
-  await app.database.write((tx) => beginRoomJoin(tx, { ...one, version, expiresTs }))
+  await app.database.writeLazily((tx) => beginRoomJoin(tx, { ...one, version, expiresTs }))
   try {
     return await join()
   } finally {
-    await app.database.write((tx) => endRoomJoin(tx, one, app.clock.now()))
+    await app.database.writeLazily((tx) => endRoomJoin(tx, one, app.clock.now()))
     inboxOf(app)
       .look()
       .catch((error) => app.logger.warn({ err: error }, 'taking in events failed; it is tried again'))

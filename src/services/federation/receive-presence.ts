@@ -33,5 +33,6 @@ export const receivePresence: ReceiveEdu = async (app, origin, received) => {
       return [[data.user_id, row] as const]
     }),
   )
-  if (told.size > 0) await app.database.write((tx) => storeRemotePresence(tx, [...told.values()], { origin, now }))
+  if (told.size > 0)
+    await app.database.writeLazily((tx) => storeRemotePresence(tx, [...told.values()], { origin, now }))
 }

@@ -38,14 +38,14 @@ export function startCompleting(app: Capabilities): { stop(): Promise<void> } {
     if (limit <= 0) return
     const now = app.clock.now()
     const lease = { holder, now, until: now + LEASE_MS, limit }
-    for (const room of await app.database.write((tx) => leasePartialRooms(tx, lease))) {
+    for (const room of await app.database.writeLazily((tx) => leasePartialRooms(tx, lease))) {
       const work = attempt(app, room, holder).finally(() => working.delete(room.room_id))
       working.set(room.room_id, work)
     }
   })
   const renew = repeat(app, RENEW_MS, async () => {
     const until = app.clock.now() + LEASE_MS
-    if (working.size > 0) await app.database.write((tx) => renewPartialLeases(tx, { holder, until }))
+    if (working.size > 0) await app.database.writeLazily((tx) => renewPartialLeases(tx, { holder, until }))
   })
   const stopListening = app.stream.subscribe((rows) => {
     if (rows.some(({ kind }) => kind === 'room_partial')) look.now()
@@ -56,7 +56,7 @@ export function startCompleting(app: Capabilities): { stop(): Promise<void> } {
       stopListening()
       await Promise.all([look.stop(), renew.stop()])
       await Promise.all(working.values())
-      await app.database.write((tx) => releasePartialRooms(tx, holder))
+      await app.database.writeLazily((tx) => releasePartialRooms(tx, holder))
     },
   }
 }
@@ -82,5 +82,5 @@ async function rest(app: Capabilities, { room_id: roomId, failures }: PartialRoo
   const isHere = await isRoomHere(app.database, roomId)
   if (!isHere && failures >= MOST_FAILURES_OUTSIDE) return giveUpRoom(app, roomId)
   const retryTs = app.clock.now() + restAfter(failures, RESTS, app.random)
-  await app.database.write((tx) => restPartialRoom(tx, roomId, { holder, retryTs }))
+  await app.database.writeLazily((tx) => restPartialRoom(tx, roomId, { holder, retryTs }))
 }

@@ -49,12 +49,12 @@ export async function presenceForNewServers(app: Telling, db: Db, moves: readonl
 export async function tellPresenceAgain(app: FollowingApp): Promise<void> {
   if (!app.config.presence.enabled) return
   const now = app.clock.now()
-  if (!(await app.database.write((tx) => claimPresenceRound(tx, { now, before: now - ROUND_MS })))) return
+  if (!(await app.database.writeLazily((tx) => claimPresenceRound(tx, { now, before: now - ROUND_MS })))) return
   let after: string | undefined = ''
   while (after !== undefined) {
     const users: UserId[] = await loadPresentOwnUsers(app.database, after, USERS_AT_ONCE)
     const edus = await presenceEdus(app, app.database, await loadServersOfUsers(app.database, users))
-    await app.database.write((tx) => queueEdus(tx, edus))
+    await app.database.writeLazily((tx) => queueEdus(tx, edus))
     after = users.length === USERS_AT_ONCE ? users.at(-1) : undefined
   }
 }

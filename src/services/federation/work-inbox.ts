@@ -48,7 +48,7 @@ function createInbox(app: InboxApp, roomsAtOnce: number): Inbox {
     const limit = Math.min(roomsAtOnce - (working.size - waiting), ROOMS_HELD - working.size)
     if (limit <= 0) return
     const now = app.clock.now()
-    for (const roomId of await app.database.write((tx) =>
+    for (const roomId of await app.database.writeLazily((tx) =>
       leaseInboxRooms(tx, { holder, now, until: now + LEASE_MS, limit }),
     )) {
       // The lease may have run out while this process stood still.
@@ -70,14 +70,14 @@ function createInbox(app: InboxApp, roomsAtOnce: number): Inbox {
     look,
     async renew() {
       if (working.size === 0) return
-      await app.database.write((tx) => renewInboxLeases(tx, { holder, until: app.clock.now() + LEASE_MS }))
+      await app.database.writeLazily((tx) => renewInboxLeases(tx, { holder, until: app.clock.now() + LEASE_MS }))
     },
     async idle() {
       while (working.size > 0) await Promise.all(working.values())
     },
     async stop() {
       await Promise.all(working.values())
-      await app.database.write((tx) => releaseInboxRooms(tx, holder))
+      await app.database.writeLazily((tx) => releaseInboxRooms(tx, holder))
     },
   }
 }

@@ -31,7 +31,7 @@ export function createPresenceWriter(app: PresenceApp): PresenceWriter {
     const changes = waiting
     waiting = []
     next = undefined
-    await app.database.write((tx) => storePresence(tx, changes, now()))
+    await app.database.writeLazily((tx) => storePresence(tx, changes, now()))
   }
 
   return {

@@ -31,7 +31,7 @@ export async function startPresence(app: PresenceApp & Pick<App, 'stopping'>): P
       clearInterval(beat)
       await underWay
       await writer.drained()
-      await app.database.write((tx) => dropDeadPresence(tx, { before: 0, gone: writer.processId }))
+      await app.database.writeLazily((tx) => dropDeadPresence(tx, { before: 0, gone: writer.processId }))
     },
   }
 }
@@ -40,7 +40,7 @@ export async function startPresence(app: PresenceApp & Pick<App, 'stopping'>): P
 export async function sweepPresence(app: PresenceApp): Promise<void> {
   const presence = devicePresenceOf(app)
   const write = presence.writer.now()
-  const wasKnown = await app.database.write(async (tx) => {
+  const wasKnown = await app.database.writeLazily(async (tx) => {
     const isKnown = await beatPresence(tx, write)
     await dropDeadPresence(tx, { before: write.now - DEAD_MS, gone: '' })
     await settleAllPresence(tx, write, write.now - HEARD_MS)

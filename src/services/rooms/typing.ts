@@ -23,16 +23,16 @@ export async function setTyping(app: Typing, typing: TypingChange): Promise<void
 
 /** As `setTyping`, of whoever it is. */
 export async function noteTyping(app: Typing, { roomId, userId, ...typing }: TypingChange): Promise<void> {
-  if (!typing.typing) return app.database.write((tx) => stopTyping(tx, roomId, userId))
+  if (!typing.typing) return app.database.writeLazily((tx) => stopTyping(tx, roomId, userId))
   const now = app.clock.now()
   const timeout = Math.min(Math.max(typing.timeout || DEFAULT_TIMEOUT, MIN_TIMEOUT), MAX_TIMEOUT)
-  await app.database.write((tx) => startTyping(tx, { roomId, userId, now, expiresTs: now + timeout }))
+  await app.database.writeLazily((tx) => startTyping(tx, { roomId, userId, now, expiresTs: now + timeout }))
   wakeAt(app, now + timeout)
 }
 
 /** Ends typing that nobody has renewed, in all rooms, and comes back when the next is due. */
 export async function endExpiredTyping(app: Typing): Promise<void> {
-  await app.database.write((tx) => expireTyping(tx, app.clock.now()))
+  await app.database.writeLazily((tx) => expireTyping(tx, app.clock.now()))
   const next = await nextTypingExpiry(app.database)
   if (next !== undefined) wakeAt(app, next)
 }

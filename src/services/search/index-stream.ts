@@ -30,7 +30,7 @@ const PATIENCE_MS = 2000
  * Returns whether there is more to do for this process.
  */
 export async function indexNextRows(app: Pick<App, 'database'>, { wait }: { wait: boolean }): Promise<boolean> {
-  return app.database.write(async (tx) => {
+  return app.database.writeLazily(async (tx) => {
     const position = await lockSearchProgress(tx, wait)
     if (position === undefined) return false
     const rows = await loadRowsAfter(tx, position, ROWS_AT_ONCE)

@@ -14,7 +14,7 @@ export function startSettling(app: Pick<App, 'database' | 'logger' | 'stopping'>
   const settle = async () => {
     while (
       !app.stopping.aborted &&
-      (await app.database.write((tx) => settleRooms(tx, { most: MOST_ACTIVE, limit: BATCH }))) === BATCH
+      (await app.database.writeLazily((tx) => settleRooms(tx, { most: MOST_ACTIVE, limit: BATCH }))) === BATCH
     );
   }
   const timer = setInterval(() => {
