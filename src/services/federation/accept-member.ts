@@ -1,16 +1,14 @@
 import type { App } from '../../app.ts'
-import { ForbiddenError, InvalidParamError, MatrixError, NotFoundError } from '../../core/errors.ts'
+import { ForbiddenError, InvalidParamError, MatrixError } from '../../core/errors.ts'
 import type { JsonObject, Pdu } from '../../core/events/pdu.ts'
 import { domainOf, type EventId, isUserId, type RoomId, type ServerName } from '../../core/ids.ts'
 import type { RoomVersion } from '../../core/room-versions.ts'
 import { signEvent } from '../../core/signing/sign-event.ts'
 import { loadEventsById } from '../../storage/events.ts'
 import type { LockedRoom } from '../../storage/locked-room.ts'
-import { loadRoomVersions } from '../../storage/room-versions.ts'
 import type { StoredEvent } from '../../storage/stored-event.ts'
 import { appendRemoteEvent } from '../rooms/append-remote-event.ts'
-import { requireAllowedByAcl } from './check-server-acl.ts'
-import { authoriserFor, requireKnowing } from './member-template.ts'
+import { authoriserFor, requireOpenTo } from './member-template.ts'
 import { verifyEvents } from './verify-events.ts'
 import { withPolicySignature } from './with-policy-signature.ts'
 
@@ -31,10 +29,7 @@ export type MemberSubmission = {
  */
 export async function acceptMember(app: App, submission: MemberSubmission): Promise<StoredEvent> {
   const { origin, roomId, eventId, membership } = submission
-  await requireKnowing(app, roomId)
-  await requireAllowedByAcl(app, roomId, origin)
-  const version = (await loadRoomVersions(app.database, [roomId])).get(roomId)
-  if (!version) throw new NotFoundError('This server is not in that room')
+  const { version } = await requireOpenTo(app, roomId, origin)
   requireMemberEvent(submission)
   if (membership === 'knock' && !version.knock) throw new ForbiddenError('Rooms of this version have no knocks')
   const pdu = withOurSignature(app, version, submission.pdu as unknown as Pdu)

@@ -2,6 +2,7 @@ import type { App } from '../../app.ts'
 import { ForbiddenError } from '../../core/errors.ts'
 import type { RoomId, ServerName } from '../../core/ids.ts'
 import { isAllowedByAcl } from '../../core/server-acl.ts'
+import type { RoomHead } from '../../storage/locked-room.ts'
 import { findRoomHead } from '../../storage/room-heads.ts'
 import { readStateEvent } from '../../storage/room-state.ts'
 
@@ -14,8 +15,12 @@ export async function requireAllowedByAcl(
   roomId: RoomId,
   origin: ServerName,
 ): Promise<void> {
-  if (await isServerAllowed(app, roomId, origin)) return
-  throw new ForbiddenError(`The room ${roomId} does not let the server ${origin} take part`)
+  if (!(await isServerAllowed(app, roomId, origin))) throw keptOut(roomId, origin)
+}
+
+/** The error for a server that the ACL of a room keeps out. */
+export function keptOut(roomId: RoomId, origin: ServerName): ForbiddenError {
+  return new ForbiddenError(`The room ${roomId} does not let the server ${origin} take part`)
 }
 
 /** Whether the current ACL of a room lets a server take part. */
@@ -25,7 +30,15 @@ export async function isServerAllowed(
   origin: ServerName,
 ): Promise<boolean> {
   const head = await findRoomHead(app.database, roomId)
-  if (!head) return true
+  return head ? isServerAllowedBy(app, head, origin) : true
+}
+
+/** Whether the ACL in a room's state lets a server take part. */
+export async function isServerAllowedBy(
+  app: Pick<App, 'database'>,
+  head: RoomHead,
+  origin: ServerName,
+): Promise<boolean> {
   const acl = await readStateEvent(app.database, head.state_root, 'm.room.server_acl')
   return isAllowedByAcl(acl?.pdu.content, origin)
 }

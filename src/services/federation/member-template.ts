@@ -5,13 +5,13 @@ import { buildEvent } from '../../core/events/build-event.ts'
 import type { JsonObject } from '../../core/events/pdu.ts'
 import { type RoomId, type ServerName, serverNameOf, type UserId } from '../../core/ids.ts'
 import type { RoomVersion } from '../../core/room-versions.ts'
-import type { LockedRoom } from '../../storage/locked-room.ts'
-import { findPartialRoom } from '../../storage/partial-rooms.ts'
+import type { LockedRoom, RoomHead } from '../../storage/locked-room.ts'
+import { findRoomHead } from '../../storage/room-heads.ts'
 import { isRoomHere } from '../../storage/room-servers.ts'
 import { draftEvent } from '../rooms/draft-event.ts'
 import { authoriserOfJoin } from '../rooms/restricted-join.ts'
 import { membershipIn, readMember } from '../rooms/room-member.ts'
-import { requireAllowedByAcl } from './check-server-acl.ts'
+import { isServerAllowedBy, keptOut } from './check-server-acl.ts'
 
 /** What another server asks for to make a member event of one of its users. */
 export type TemplateRequest = {
@@ -34,8 +34,7 @@ export async function makeMemberTemplate(
 ): Promise<{ room_version: string; event: JsonObject }> {
   const { origin, roomId, userId } = request
   if (serverNameOf(userId) !== origin) throw new ForbiddenError('A server may only ask on behalf of its own users')
-  await requireKnowing(app, roomId)
-  await requireAllowedByAcl(app, roomId, origin)
+  await requireOpenTo(app, roomId, origin)
   return app.rooms.run(roomId, async (room) => {
     if (!room.head) throw new NotFoundError('This server is not in that room')
     requireSpoken(room.head.version, request)
@@ -48,11 +47,19 @@ export async function requireResident(app: Pick<App, 'database' | 'serverName'>,
   if (!(await isRoomHere(app.database, roomId))) throw new NotFoundError('This server is not in that room')
 }
 
-/** As `requireResident`, and M_NOT_FOUND where this server does not know all members of the room, and so cannot let anybody in. */
-export async function requireKnowing(app: Pick<App, 'database' | 'serverName'>, roomId: RoomId): Promise<void> {
-  await requireResident(app, roomId)
-  if (!(await findPartialRoom(app.database, roomId))) return
-  throw new NotFoundError('This server does not know all of that room yet')
+/**
+ * The room that a server's user wants to be in. Throws M_NOT_FOUND unless a user of this server has joined it, and where this server does not know all of
+ * its members, and so cannot let anybody in; M_FORBIDDEN where its ACL keeps the server out.
+ */
+export async function requireOpenTo(
+  app: Pick<App, 'database' | 'serverName'>,
+  roomId: RoomId,
+  origin: ServerName,
+): Promise<RoomHead> {
+  const [head] = await Promise.all([findRoomHead(app.database, roomId), requireResident(app, roomId)])
+  if (!head || head.is_partial) throw new NotFoundError('This server does not know all of that room yet')
+  if (!(await isServerAllowedBy(app, head, origin))) throw keptOut(roomId, origin)
+  return head
 }
 
 function requireSpoken(version: RoomVersion, { versions, membership }: TemplateRequest): void {
