@@ -7,7 +7,7 @@ import { freePort } from './free-port.ts'
 import { pollUntil } from './poll-until.ts'
 
 const ROOT = join(import.meta.dirname, '..', '..')
-const NODE = join(ROOT, 'node_modules', '.bin', 'node')
+const PROGRAM = join(ROOT, 'bin', 'hearth')
 
 /** A Hearth in a process of its own. */
 export type TestHearth = {
@@ -59,10 +59,9 @@ export async function startHearth(options: HearthOptions = {}): Promise<TestHear
   let output = ''
 
   async function start(): Promise<void> {
-    // As bin/hearth does.
-    const nodeArguments = ['--max-semi-space-size=16', ...(options.nodeArguments ?? [])]
-    child = spawn(NODE, [...nodeArguments, 'src/main.js', 'start', '--config', configFile], {
+    child = spawn(PROGRAM, ['start', '--config', configFile], {
       cwd: ROOT,
+      env: { ...process.env, ...(options.nodeArguments && { NODE_OPTIONS: options.nodeArguments.join(' ') }) },
       stdio: ['ignore', 'pipe', 'pipe'],
     })
     for (const stream of [child.stdout!, child.stderr!]) stream.on('data', (chunk) => (output += chunk))

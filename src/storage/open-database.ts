@@ -34,6 +34,9 @@ const EMBEDDED = {
   password: '',
 }
 
+/** Of the usual 128 MB nothing is ever given back, and what is not in them comes from the system's cache of files, nearly as fast. */
+const EMBEDDED_BUFFERS = '32MB'
+
 /** Opens PostgreSQL or the embedded PGlite. Does not migrate. Throws `DataFolderLockedError` when another process has the folder. */
 export async function openDatabase(options: DatabaseOptions): Promise<Database> {
   return options.url === undefined ? openEmbedded(options) : openPostgres(options, options.url)
@@ -90,7 +93,10 @@ async function openEmbedded(options: DatabaseOptions): Promise<Database> {
   const unlock = inMemory ? () => {} : lockDataFolder(options.folder)
   try {
     const { PGlite } = await import('@electric-sql/pglite')
-    const pglite = await PGlite.create({ dataDir: inMemory ? options.folder : join(options.folder, 'database') })
+    const pglite = await PGlite.create({
+      dataDir: inMemory ? options.folder : join(options.folder, 'database'),
+      startParams: [...PGlite.defaultStartParams, '-c', `shared_buffers=${EMBEDDED_BUFFERS}`],
+    })
     const database = onPglite(pglite, options)
     const stopUpkeep = startUpkeep(database.sql, options.reportError)
     return {
