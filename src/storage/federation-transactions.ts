@@ -1,6 +1,7 @@
 import { type RawBuilder, sql } from 'kysely'
 import type { EventId, RoomId, ServerName } from '../core/ids.ts'
 import type { Db, Tx } from './database.ts'
+import { allOf } from './transactions.ts'
 
 /** Who sends, and until when nobody else may (milliseconds since 1970). */
 export type Lease = { holder: string; now: number; until: number }
@@ -79,11 +80,19 @@ export async function finishTransactions(
     returning ended.destination`.execute(tx.sql)
   const ended = new Set(rows.map((row) => row.destination))
   const held = finished.filter(({ destination }) => ended.has(destination))
-  const edus = held.flatMap(({ sent }) => sent.edus)
-  if (edus.length > 0) {
-    await sql`delete from federation_edus where edu_nid = any(${edus}::bigint[])`.execute(tx.sql)
-  }
-  return chooseNext(tx, held)
+  const [, steps] = await allOf([
+    forgetSent(
+      tx,
+      held.flatMap(({ sent }) => sent.edus),
+    ),
+    chooseNext(tx, held),
+  ])
+  return steps
+}
+
+async function forgetSent(tx: Tx, edus: readonly number[]): Promise<void> {
+  if (edus.length === 0) return
+  await sql`delete from federation_edus where edu_nid = any(${edus}::bigint[])`.execute(tx.sql)
 }
 
 /** Chooses the next transaction of a destination that this process has, which brings it up to date with rooms of which it missed something. */

@@ -66,7 +66,8 @@ export async function startSending(app: SendingApp & Pick<App, 'config'>): Promi
     repeat(app, EXTEND_MS, async () => {
       const destinations = outbox.held()
       const until = app.clock.now() + LEASE_MS
-      if (destinations.length > 0) await app.database.write((tx) => extendLeases(tx, { holder, destinations, until }))
+      if (destinations.length > 0)
+        await app.database.writeLazily((tx) => extendLeases(tx, { holder, destinations, until }))
     }),
   ]
   return {
@@ -74,7 +75,7 @@ export async function startSending(app: SendingApp & Pick<App, 'config'>): Promi
       stopListening()
       await Promise.all(looks.map((look) => look.stop()))
       await Promise.all([first.drained(), retries.drained()])
-      await app.database.write((tx) => releaseDestinations(tx, holder))
+      await app.database.writeLazily((tx) => releaseDestinations(tx, holder))
     },
   }
 }
