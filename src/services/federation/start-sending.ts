@@ -20,7 +20,7 @@ import { type SendingApp, sendTransactions } from './send-transactions.ts'
 const AT_ONCE = 200
 const RETRIES_AT_ONCE = 50
 /** Requests that begin in one turn of the event loop: what is sent to a room of many servers keeps nobody waiting who wants an answer. */
-const BEGINNINGS = 2
+const BEGINNINGS = 1
 /** How often to look whether a destination has rested long enough, or another process has died. */
 const LOOK_MS = 1000
 const EXTEND_MS = LEASE_MS / 3
