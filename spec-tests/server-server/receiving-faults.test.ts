@@ -122,6 +122,45 @@ describe.each(Object.keys(SERVERS))('%s', { timeout: 3 * PATIENCE_MS }, (where) 
     expect(said).not.toContain('impostor')
   })
 
+  /** https://spec.matrix.org/v1.19/server-server-api/#checks-performed-on-receipt-of-a-pdu */
+  test('what a server hands over of a room counts only as its senders have signed it', async () => {
+    const [peer, stranger, alice] = await Promise.all([
+      startLyingServer(federation),
+      startLyingServer(federation),
+      registerUser(hearth.url),
+    ])
+    const room = peer.room()
+    const member = (name: string, server: string) => {
+      const userId = `@${name}:${server}`
+      return room.add({ type: 'm.room.member', state_key: userId, sender: userId, content: { membership: 'join' } })
+    }
+    const said = room.say(3, 'before')
+    const [bob, unsigned] = [member('bob', peer.serverName), member('unsigned', peer.serverName)]
+    // Its own server has not signed it.
+    member('impostor', stranger.serverName)
+    const topic = room.add({ type: 'm.room.topic', state_key: '', content: { topic: 'as it was signed' } })
+    const badly = new Map<unknown, Partial<Pdu>>([
+      [unsigned.pdu, { signatures: { [peer.serverName]: { [peer.signer.keyId]: 'A'.repeat(86) } } }],
+      [topic.pdu, { content: { topic: 'not as it was signed' } }],
+      [said[0]!.pdu, { content: { body: 'not as it was said' } }],
+      [said[1]!.pdu, { signatures: { [stranger.serverName]: { [peer.signer.keyId]: 'A'.repeat(86) } } }],
+    ])
+    const forge = (pdus: Pdu[]) => pdus.map((pdu) => ({ ...pdu, ...badly.get(pdu) }))
+    peer.lie('send_join', (asked) => {
+      const answer = peer.honestly(asked) as { state: Pdu[]; auth_chain: Pdu[] }
+      return { ...answer, state: forge(answer.state), auth_chain: forge(answer.auth_chain) }
+    })
+    peer.lie('backfill', (asked) => {
+      const answer = peer.honestly(asked) as { pdus: Pdu[] }
+      return { ...answer, pdus: forge(answer.pdus) }
+    })
+    await join(alice, peer, room)
+    const { joined } = await alice.get(roomPath(room.roomId, 'joined_members'))
+    expect(Object.keys(joined).sort()).toEqual([alice.userId, room.creator, bob.pdu.state_key!].sort())
+    expect(await alice.get(roomPath(room.roomId, 'state/m.room.topic/'))).toEqual({})
+    expect(await bodies(alice, room)).toEqual(['before 2'])
+  })
+
   test('what is repeated comes once, and gets the same answer', async () => {
     const { peer, room, alice } = await shared(hearth)
     const events = room.say(30)

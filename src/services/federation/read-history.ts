@@ -1,4 +1,5 @@
 import type { App } from '../../app.ts'
+import type { RoomId } from '../../core/ids.ts'
 import { paginationToken } from '../../core/pagination-token.ts'
 import { loadEventsById } from '../../storage/events.ts'
 import { loadMissingPrevs } from '../../storage/missing-prev-events.ts'
@@ -29,7 +30,7 @@ export async function readHistory(
     if (!(await backfillRoom(app, { roomId, above, upTo }))) break
     messages = await readMessages(app, command)
   }
-  return messages.end === undefined ? withEnd(app, command, { messages, upTo }) : messages
+  return messages.end === undefined ? withEnd(app, roomId, messages) : messages
 }
 
 /**
@@ -74,15 +75,13 @@ async function readOn(app: BackfillingApp, command: MessagesCommand, messages: M
   return (await backfillRoom(app, { roomId, above, upTo })) ? readMessages(app, command) : messages
 }
 
-/** Where there are gaps that nobody could fill by now, the client may ask on. */
-async function withEnd(
-  app: Pick<App, 'database'>,
-  { roomId }: MessagesCommand,
-  { messages, upTo }: { messages: Messages; upTo: number },
-): Promise<Messages> {
-  if (messages.chunk.length === 0) return messages
-  const range = { roomId, above: -Number.MAX_SAFE_INTEGER, upTo, limit: MAX_GAPS }
-  const gap = (await loadMissingPrevs(app.database, range)).at(-1)
+/** Where a gap that nobody could fill by now is before all that was told, the client may ask on. What is missing further up it has passed. */
+async function withEnd(app: Pick<App, 'database'>, roomId: RoomId, messages: Messages): Promise<Messages> {
+  const oldest = messages.chunk.at(-1)
+  if (!oldest) return messages
+  const upTo = (await loadEventsById(app.database, [oldest.event_id]))[0]?.event_order ?? 0
+  const range = { roomId, above: -Number.MAX_SAFE_INTEGER, upTo, limit: 1 }
+  const [gap] = await loadMissingPrevs(app.database, range)
   return gap ? { ...messages, end: paginationToken(gap.referrer_order - 1) } : messages
 }
 
