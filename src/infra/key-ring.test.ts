@@ -163,12 +163,12 @@ test('requests with keys that nobody knows do not pile up, and those of one netw
 
 test('an event that comes while its server’s keys are on their way into the database is not refused', async () => {
   const [storing, stored, askedAgain] = [0, 1, 2].map(() => Promise.withResolvers<void>()) as [Gate, Gate, Gate]
-  const write: Database['write'] = async (work) => {
+  const writeLazily: Database['writeLazily'] = async (work) => {
     storing.resolve()
     await stored.promise
-    return database.write(work)
+    return database.writeLazily(work)
   }
-  const { ring } = setUp([], { ...database, write })
+  const { ring } = setUp([], { ...database, writeLazily })
   const peer = await peerWith((name) => {
     if (peer.asked.length > 1) askedAgain.resolve()
     return keyAnswer(name, { inUse: [first] })
