@@ -57,11 +57,15 @@ export function createKeyRing(from: {
     keep: (rows) => from.database.writeLazily((tx) => storeServerKeys(tx, rows)),
   })
 
+  const ownKey = publicKeyBytes(from.signingKey.publicKey)
+  const isOwn = ({ serverName, keyId }: WantedKey) => serverName === from.serverName && keyId === from.signingKey.keyId
+
   async function find(wanted: readonly WantedKey[]): Promise<(Buffer | undefined)[]> {
-    const known = await load([...new Set(wanted.map(({ serverName }) => serverName))])
-    const missing = wanted.filter((want) => want.serverName !== from.serverName && !keyFor(known, want))
+    const foreign = wanted.filter((want) => !isOwn(want))
+    const known = await load([...new Set(foreign.map(({ serverName }) => serverName))])
+    const missing = foreign.filter((want) => want.serverName !== from.serverName && !keyFor(known, want))
     if (missing.length > 0) for (const [server, keys] of await refresh(missing)) known.set(server, keys)
-    return wanted.map((want) => keyFor(known, want)?.key)
+    return wanted.map((want) => (isOwn(want) ? ownKey : keyFor(known, want)?.key))
   }
 
   /** What is known without asking anybody. */
@@ -70,7 +74,7 @@ export function createKeyRing(from: {
     const unknown = servers.filter((server) => !known.get(server) && server !== from.serverName)
     const rows = unknown.length > 0 ? await loadServerKeys(from.database, unknown) : []
     for (const [server, keys] of Map.groupBy(rows, (row) => row.server_name)) remember(server, keys, known)
-    if (known.has(from.serverName)) known.set(from.serverName, await ownKeys())
+    if (known.has(from.serverName)) known.set(from.serverName, await formerKeys())
     return new Map([...known].map(([server, keys]) => [server, keys ?? new Map()]))
   }
 
@@ -80,11 +84,9 @@ export function createKeyRing(from: {
     known.set(server, keys)
   }
 
-  async function ownKeys(): Promise<KnownKeys> {
-    const { keyId, publicKey } = from.signingKey
-    const rows = [...(await loadOwnKeys(from.database)), { key_id: keyId, public_key: publicKey, expired_ts: null }]
+  async function formerKeys(): Promise<KnownKeys> {
     return new Map(
-      rows.flatMap(({ key_id, public_key, expired_ts }) => {
+      (await loadOwnKeys(from.database)).flatMap(({ key_id, public_key, expired_ts }) => {
         const valid_until_ts = expired_ts ?? Number.MAX_SAFE_INTEGER
         return knownKey({ key_id, public_key, valid_until_ts, retired: expired_ts !== null })
       }),

@@ -93,7 +93,7 @@ async function takeOver(app: App, { version, server, event, answer }: Joined): P
   await acceptReceived(app, { version, roomId: event.room_id }, answer, (piece) => {
     state.set(`${piece.type}\0${piece.state_key}`, piece)
   })
-  if (answer.membersOmitted) await addCitedMembers(app, signed, state)
+  if (answer.membersOmitted) await addCitedMembers(app, signed, { answer, state })
   const partial = answer.membersOmitted ? { via: server, servers: othersIn(app, server, answer) } : undefined
   const outcome = await storeJoinedRoom(app, { version, event: signed, state: [...state.values()], partial }).catch(
     (error: unknown) => {
@@ -108,8 +108,13 @@ async function takeOver(app: App, { version, server, event, answer }: Joined): P
 }
 
 /** Adds what the join says of members that the answer leaves out, such as that the user is banned. */
-async function addCitedMembers(app: App, { auth_event_ids }: Event, state: Map<string, ReceivedState>): Promise<void> {
-  for (const event of await loadEventsById(app.database, auth_event_ids)) {
+async function addCitedMembers(
+  app: App,
+  { auth_event_ids }: Event,
+  { answer, state }: { answer: JoinAnswer; state: Map<string, ReceivedState> },
+): Promise<void> {
+  const others = auth_event_ids.filter((id) => !answer.state.has(id))
+  for (const event of await loadEventsById(app.database, others)) {
     const key = `${event.pdu.type}\0${event.pdu.state_key}`
     if (event.pdu.type === 'm.room.member' && !event.rejected && !state.has(key))
       state.set(key, receivedState(event.pdu, event.event_nid))

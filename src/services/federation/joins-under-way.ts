@@ -22,9 +22,15 @@ export async function whileJoining<Result>(
   try {
     return await join()
   } finally {
-    await app.database.writeLazily((tx) => endRoomJoin(tx, one, app.clock.now()))
-    inboxOf(app)
-      .look()
-      .catch((error) => app.logger.warn({ err: error }, 'taking in events failed; it is tried again'))
+    // Whoever has joined need not wait for it.
+    endJoining(app, one).catch((error) => app.logger.warn({ err: error }, 'taking in events failed; it is tried again'))
   }
+}
+
+async function endJoining(
+  app: InboxApp & Pick<App, 'database'>,
+  one: { roomId: RoomId; joinId: string },
+): Promise<void> {
+  await app.database.writeLazily((tx) => endRoomJoin(tx, one, app.clock.now()))
+  await inboxOf(app).look()
 }

@@ -27,9 +27,12 @@ export async function locateRoom(
 ): Promise<RoomLocation> {
   const target = isRoomAlias(room) ? await findRoomAlias(app, room) : { room_id: room, servers: [] }
   const id = target.room_id
-  const isHere = await isRoomHere(app.database, id)
+  const [isHere, contacts] = await Promise.all([
+    isRoomHere(app.database, id),
+    loadRoomContacts(app.database, id, userId),
+  ])
   const domain = domainOf(id)
-  const known = [...target.servers, ...via, ...(await loadRoomContacts(app.database, id, userId))]
+  const known = [...target.servers, ...via, ...contacts]
   // Who was in the room when this server was, and where somebody made it long ago, is no more than a guess.
   if (isHere || known.length === 0) known.push(...(await loadRoomServers(app.database, id, MAX_SERVERS)))
   if (known.length === 0 && domain !== undefined) known.push(domain)
