@@ -11,9 +11,10 @@ import { startRoomServers } from './room-servers.ts'
 /**
  * Joining a large room of another server: how long until the user can send, until all its members are known, and the peak of memory, for Hearth on
  * both databases and for Synapse, each from the same resident Hearth: `npm run bench:large-join -- [hearth-postgresql] [hearth-pglite] [synapse]`.
- * MEMBERS, EVENTS and SERVERS change the size, by default 10000 members and 30000 state and auth events of 100 servers.
+ * MEMBERS, EVENTS and SERVERS change the size, by default 10000 members and 30000 state and auth events of 100 servers; EARLIER, how many small rooms the
+ * joining server has joined before (50): 0 is a server that has only just been started for the first time.
  */
-const { MEMBERS = 10_000, EVENTS = 30_000, SERVERS = 100, EARLIER = 20 } = process.env
+const { MEMBERS = 10_000, EVENTS = 30_000, SERVERS = 100, EARLIER = 50 } = process.env
 const size = { members: Number(MEMBERS), events: Number(EVENTS) }
 const LOOK_MS = 100
 
@@ -80,10 +81,8 @@ async function joinSmallRooms(user: TestUser, resident: Resident): Promise<void>
     const { room_id: roomId } = (await host.post('/_matrix/client/v3/createRoom', { preset: 'public_chat' })) as {
       room_id: string
     }
-    const started = performance.now()
     await user.post(`/_matrix/client/v3/join/${encodeURIComponent(roomId)}?server_name=${resident.serverName}`)
     await sendText(user, roomId, 'I am here')
-    if (process.env.DBG) console.error('small', Math.round(performance.now() - started))
   }
 }
 
@@ -97,12 +96,11 @@ async function measureJoin(joiner: Joiner, resident: Resident, roomId: string, m
   await user.post(`/_matrix/client/v3/join/${encodeURIComponent(roomId)}?server_name=${resident.serverName}`)
   await sendText(user, roomId, 'I am here')
   const [send, sendCpu] = sofar()
-  if (process.env.DBG)
-    console.error(
-      'START',
-      (performance.timeOrigin + started).toFixed(1),
-      Number(process.hrtime.bigint() / 1000n) - Math.round((performance.now() - started) * 1000),
-    )
+  console.error(
+    'START',
+    (performance.timeOrigin + started).toFixed(1),
+    Number(process.hrtime.bigint() / 1000n) - Math.round((performance.now() - started) * 1000),
+  )
   console.error(`can send after ${Math.round(send)} ms`)
   while ((await joinedMembers(user, roomId)) < members) await pause(LOOK_MS)
   const [whole, wholeCpu] = sofar()

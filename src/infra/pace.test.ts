@@ -1,25 +1,36 @@
-import { expect, test } from 'vitest'
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { createPace } from './pace.ts'
 
-const nextTurn = () => new Promise(setImmediate)
+beforeEach(() => vi.useFakeTimers({ toFake: ['setTimeout', 'setImmediate', 'Date'] }))
+afterEach(() => vi.useRealTimers())
 
-test('in one turn of the event loop only some begin, in order', async () => {
-  const { mayBegin, haveBegun } = createPace(2)
-  const events: string[] = []
-  const others = (async () => {
-    for (let turn = 1; turn <= 3; turn++) {
-      await nextTurn()
-      events.push(`turn ${turn}`)
-    }
-  })()
-  for (const number of [1, 2, 3, 4, 5]) void mayBegin().then(() => events.push(`begin ${number}`))
-  const all = haveBegun().then(() => events.push('all'))
-  await Promise.all([others, all])
-  expect(events).toEqual(['turn 1', 'begin 1', 'begin 2', 'turn 2', 'begin 3', 'begin 4', 'turn 3', 'begin 5', 'all'])
+/** Who begins at once, and in each millisecond after that. */
+async function beginnings(count: number, overMs: number): Promise<number[][]> {
+  const { mayBegin, haveBegun } = createPace(overMs)
+  const begun: { number: number; at: number }[] = []
+  let isAll = false
+  for (let number = 1; number <= count; number++) void mayBegin().then(() => begun.push({ number, at: Date.now() }))
+  void haveBegun().then(() => {
+    isAll = true
+  })
+  while (!isAll) await vi.advanceTimersByTimeAsync(1)
+  return [...Map.groupBy(begun, ({ at }) => at).values()].map((some) => some.map(({ number }) => number))
+}
+
+test('one begins after the other, with a pause between them, in order', async () => {
+  expect(await beginnings(4, 100)).toEqual([[1], [2], [3], [4]])
+})
+
+test('of very many some begin together, so that it does not take for ever', async () => {
+  const rounds = await beginnings(1000, 100)
+  expect(rounds[0]).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10])
+  expect(rounds.length).toBeLessThan(400)
+  expect(rounds.flat()).toEqual(Array.from({ length: 1000 }, (_, place) => place + 1))
 })
 
 test('one alone begins at once, and is waited for by nobody', async () => {
-  const { mayBegin, haveBegun } = createPace(2)
+  vi.useRealTimers()
+  const { mayBegin, haveBegun } = createPace(100)
   await haveBegun()
   await mayBegin()
   await haveBegun()

@@ -1,4 +1,4 @@
-/** Lets others begin, a few in each turn of the event loop, so that all else has turns between them. */
+/** Lets others begin, a few at a time with a pause after them, so that all else that this machine does has its turn. */
 export type Pace = {
   /** Resolves when it is the caller's turn to begin; in the order of the calls. */
   mayBegin(): Promise<void>
@@ -6,16 +6,19 @@ export type Pace = {
   haveBegun(): Promise<void>
 }
 
-/** `most`: how many begin in one turn. */
-export function createPace(most: number): Pace {
+const PAUSE_MS = 1
+
+/** One begins in each millisecond, or more where so many wait that it would take more than `overMs` for most of them to begin. */
+export function createPace(overMs: number): Pace {
   const waiting: (() => void)[] = []
   const observers: (() => void)[] = []
   let isTurning = false
 
   function turn(): void {
-    for (const goOn of waiting.splice(0, most)) goOn()
+    for (const goOn of waiting.splice(0, Math.max(1, Math.ceil((waiting.length * PAUSE_MS) / overMs)))) goOn()
     isTurning = waiting.length > 0
-    if (isTurning) setImmediate(turn)
+    // After a timer others may be due in the same turn of the event loop.
+    if (isTurning) setTimeout(setImmediate, PAUSE_MS, turn)
     else for (const observe of observers.splice(0)) observe()
   }
 

@@ -19,8 +19,8 @@ import { type SendingApp, sendTransactions } from './send-transactions.ts'
 /** Destinations at once; those that failed have places of their own, so that they cannot keep the others waiting. */
 const AT_ONCE = 200
 const RETRIES_AT_ONCE = 50
-/** Requests that begin in one turn of the event loop: what is sent to a room of many servers keeps nobody waiting who wants an answer. */
-const BEGINNINGS = 1
+/** Over how long requests begin that are ready at once: what is sent to a room of many servers keeps nobody waiting who wants an answer. */
+const SPREAD_MS = 100
 /** How often to look whether a destination has rested long enough, or another process has died. */
 const LOOK_MS = 1000
 const EXTEND_MS = LEASE_MS / 3
@@ -40,7 +40,7 @@ export async function startSending(app: SendingApp & Pick<App, 'config'>): Promi
   }
   app.metrics.watchFederation(() => countOutbox(app.database, COUNTED_ROWS))
   const holder = app.random.token(12)
-  const { mayBegin, haveBegun } = createPace(BEGINNINGS)
+  const { mayBegin, haveBegun } = createPace(SPREAD_MS)
   const outbox = createOutboxBatches(app, { holder, haveBegun })
   /** Of what waits for these nobody may know any more. */
   const failed = new Set<ServerName>()
