@@ -96,11 +96,6 @@ async function measureJoin(joiner: Joiner, resident: Resident, roomId: string, m
   await user.post(`/_matrix/client/v3/join/${encodeURIComponent(roomId)}?server_name=${resident.serverName}`)
   await sendText(user, roomId, 'I am here')
   const [send, sendCpu] = sofar()
-  console.error(
-    'START',
-    (performance.timeOrigin + started).toFixed(1),
-    Number(process.hrtime.bigint() / 1000n) - Math.round((performance.now() - started) * 1000),
-  )
   console.error(`can send after ${Math.round(send)} ms`)
   while ((await joinedMembers(user, roomId)) < members) await pause(LOOK_MS)
   const [whole, wholeCpu] = sofar()
