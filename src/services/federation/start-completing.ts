@@ -21,8 +21,9 @@ const LOOK_MS = 1000
 const LEASE_MS = 15_000
 const RENEW_MS = LEASE_MS / 3
 const AT_ONCE = 8
-/** Who has just come in wants to look around and say something, beside which completing a large room would leave little room. */
+/** Who has just come in wants to look around and say something, which completing a room of many servers would leave little time for. */
 const HEAD_START_MS = 150
+const MANY_SERVERS = 20
 const RESTS = { first: 1000, longest: 10 * 60_000 }
 /** How often servers are asked for a room that nobody of this one is in any more. */
 const MOST_FAILURES_OUTSIDE = 8
@@ -68,7 +69,7 @@ export function startCompleting(app: Capabilities): { stop(): Promise<void> } {
 async function attempt(app: Capabilities, room: PartialRoomRow, holder: string): Promise<void> {
   const { room_id: roomId, failures } = room
   try {
-    await pause(HEAD_START_MS, undefined, { signal: app.stopping })
+    if (room.servers.length >= MANY_SERVERS) await pause(HEAD_START_MS, undefined, { signal: app.stopping })
     await completeRoom(app, room)
   } catch (error) {
     if (app.stopping.aborted) return
