@@ -40,15 +40,16 @@ export async function joinRemoteRoom(app: App, join: RemoteJoin, race: JoinRace)
   const { signal } = race
   await askInTurn(await race.order(join.servers), (server) =>
     race.through(server, async () => {
-      const keys = learnKeys(app, roomId, server)
       const prepared = await prepareMember(app, server, { ...join, membership: 'join', signal })
+      // Not sooner: a server that refuses need not be asked for anything else.
+      const keys = learnKeys(app, roomId, server)
       const { version } = prepared
       await whileJoining(app, { roomId, version }, () => joinThrough(app, server, { ...prepared, keys, signal }))
     }),
   )
 }
 
-/** While the other server makes up its mind: most of the state has signatures of where the room was made, and of who is asked. */
+/** While the other server answers: most of the state has signatures of where the room was made, and of who is asked. */
 function learnKeys(app: App, roomId: RoomId, server: ServerName): Promise<void> {
   return app.keyRing.learn([...new Set([server, domainOf(roomId) ?? server])]).catch((error: unknown) => {
     app.logger.warn({ err: error, server }, 'asking for keys failed')
