@@ -104,8 +104,9 @@ export function createKeyRing(from: {
   return {
     find,
     async learn(servers) {
-      const known = await load(servers)
-      const strangers = servers.filter((server) => server !== from.serverName && known.get(server)?.size === 0)
+      const others = servers.filter((server) => server !== from.serverName)
+      const known = await load(others)
+      const strangers = others.filter((server) => known.get(server)?.size === 0)
       if (strangers.length > 0) await refresh(strangers.map(anyKeyOf))
     },
     async answers(wanted) {

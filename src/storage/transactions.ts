@@ -2,9 +2,11 @@ import {
   CompiledQuery,
   type DatabaseConnection,
   DefaultQueryExecutor,
+  type DialectAdapter,
   Kysely,
   PostgresDialect,
   type PostgresPool,
+  type QueryCompiler,
   type QueryResult,
 } from 'kysely'
 import type { Tables } from './schema.ts'
@@ -42,8 +44,7 @@ export function onPool(pool: PostgresPool): Statements {
   const [compiler, adapter] = [dialect.createQueryCompiler(), dialect.createAdapter()]
 
   function boundTo(connection: DatabaseConnection): Kysely<Tables> {
-    const executor = new PromptExecutor(compiler, adapter, { provideConnection: (consumer) => consumer(connection) })
-    executor.connection = connection
+    const executor = new PromptExecutor(compiler, adapter, connection)
     return new Kysely<Tables>({ config: { dialect }, dialect, driver: driver as never, executor })
   }
 
@@ -67,10 +68,15 @@ export function onPool(pool: PostgresPool): Statements {
 
 /** Hands each statement to the connection in the turn in which it is executed, so that they are sent in the order in which they stand in the code. */
 class PromptExecutor extends DefaultQueryExecutor {
-  connection!: DatabaseConnection
+  readonly #connection: DatabaseConnection
+
+  constructor(compiler: QueryCompiler, adapter: DialectAdapter, connection: DatabaseConnection) {
+    super(compiler, adapter, { provideConnection: (consumer) => consumer(connection) })
+    this.#connection = connection
+  }
 
   override executeQuery<Row>(query: CompiledQuery): Promise<QueryResult<Row>> {
-    return this.connection.executeQuery<Row>(query)
+    return this.#connection.executeQuery<Row>(query)
   }
 }
 

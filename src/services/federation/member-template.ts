@@ -43,7 +43,7 @@ export async function makeMemberTemplate(
 }
 
 /** Throws M_NOT_FOUND unless a user of this server has joined the room. */
-export async function requireResident(app: Pick<App, 'database' | 'serverName'>, roomId: RoomId): Promise<void> {
+export async function requireResident(app: Pick<App, 'database'>, roomId: RoomId): Promise<void> {
   if (!(await isRoomHere(app.database, roomId))) throw new NotFoundError('This server is not in that room')
 }
 
@@ -51,11 +51,7 @@ export async function requireResident(app: Pick<App, 'database' | 'serverName'>,
  * The room that a server's user wants to be in. Throws M_NOT_FOUND unless a user of this server has joined it, and where this server does not know all of
  * its members, and so cannot let anybody in; M_FORBIDDEN where its ACL keeps the server out.
  */
-export async function requireOpenTo(
-  app: Pick<App, 'database' | 'serverName'>,
-  roomId: RoomId,
-  origin: ServerName,
-): Promise<RoomHead> {
+export async function requireOpenTo(app: Pick<App, 'database'>, roomId: RoomId, origin: ServerName): Promise<RoomHead> {
   const [head] = await Promise.all([findRoomHead(app.database, roomId), requireResident(app, roomId)])
   if (!head || head.is_partial) throw new NotFoundError('This server does not know all of that room yet')
   if (!(await isServerAllowedBy(app, head, origin))) throw keptOut(roomId, origin)
