@@ -5,16 +5,18 @@ import { startFederation, type TestFederation } from '../spec-tests/harness/fede
 import { startPostgres } from '../spec-tests/harness/postgres.ts'
 import { startSynapse } from '../spec-tests/harness/synapse.ts'
 import { cpuMilliseconds, peakMiB, residentMiB } from './cpu-time.ts'
-import { makeLargeRoom } from './large-room.ts'
-import { startRoomServers } from './room-servers.ts'
+import { type LargeRoom, makeLargeRoom } from './large-room.ts'
+import { type RoomServers, startRoomServers } from './room-servers.ts'
 
 /**
  * Joining a large room of another server: how long until the user can send, until all its members are known, and the peak of memory, for Hearth on
- * both databases and for Synapse, each from the same resident Hearth: `npm run bench:large-join -- [hearth-postgresql] [hearth-pglite] [synapse]`.
+ * both databases and for Synapse, each from a resident Hearth of its own, for whoever has joined earlier has something to do at each further join:
+ * `npm run bench:large-join -- [hearth-postgresql] [hearth-pglite] [synapse]`.
  * MEMBERS, EVENTS and SERVERS change the size, by default 10000 members and 30000 state and auth events of 100 servers; EARLIER, how many small rooms the
- * joining server has joined before (50): 0 is a server that has only just been started for the first time.
+ * joining server has joined before (50): 0 is a server that has only just been started for the first time. RUNS: how many runs of each, in turn, have
+ * their medians printed (1).
  */
-const { MEMBERS = 10_000, EVENTS = 30_000, SERVERS = 100, EARLIER = 50 } = process.env
+const { MEMBERS = 10_000, EVENTS = 30_000, SERVERS = 100, EARLIER = 50, RUNS = 1 } = process.env
 const size = { members: Number(MEMBERS), events: Number(EVENTS) }
 const LOOK_MS = 100
 
@@ -28,7 +30,7 @@ type Figures = {
   peak: number
   servingCpu: number
 }
-type Resident = { serverName: string; url: string; pids: readonly number[] }
+type Resident = { serverName: string; url: string; pids: readonly number[]; members: number }
 
 /** For profiles: arguments for the joining server's node. */
 const nodeArguments = process.env.NODE_ARGUMENTS?.split(' ') ?? []
@@ -86,7 +88,7 @@ async function joinSmallRooms(user: TestUser, resident: Resident): Promise<void>
   }
 }
 
-async function measureJoin(joiner: Joiner, resident: Resident, roomId: string, members: number): Promise<Figures> {
+async function measureJoin(joiner: Joiner, resident: Resident, roomId: string): Promise<Figures> {
   const user = await registerUser(joiner.url)
   await joinSmallRooms(user, resident)
   await rest([...joiner.pids, ...resident.pids])
@@ -97,26 +99,32 @@ async function measureJoin(joiner: Joiner, resident: Resident, roomId: string, m
   await sendText(user, roomId, 'I am here')
   const [send, sendCpu] = sofar()
   console.error(`can send after ${Math.round(send)} ms`)
-  while ((await joinedMembers(user, roomId)) < members) await pause(LOOK_MS)
+  while ((await joinedMembers(user, roomId)) <= resident.members) await pause(LOOK_MS)
   const [whole, wholeCpu] = sofar()
   const servingCpu = cpuMilliseconds(resident.pids) - serving
   return { send, sendCpu, whole, wholeCpu, servingCpu, resting, peak: peakMiB(joiner.pids[0]!) }
 }
 
-async function makeResident(federation: TestFederation, databaseUrl: string, postgresPid: number) {
-  const peers = await startRoomServers(federation, Number(SERVERS))
-  const room = makeLargeRoom(peers.servers, size)
-  peers.serve(room)
-  const hearth = await federation.hearth({ databaseUrl })
-  const user = await registerUser(hearth.url)
-  const from = peers.servers[0]!.serverName
-  await user.post(`/_matrix/client/v3/join/${encodeURIComponent(room.roomId)}?server_name=${from}`)
-  const members = await joinedMembers(user, room.roomId)
-  const resident: Resident = { serverName: hearth.serverName, url: hearth.url, pids: [hearth.pid, postgresPid] }
-  return { resident, roomId: room.roomId, members }
+async function withResident<Result>(
+  federation: TestFederation,
+  { peers, room }: { peers: RoomServers; room: LargeRoom },
+  use: (resident: Resident) => Promise<Result>,
+): Promise<Result> {
+  const postgres = await startPostgres()
+  const hearth = await federation.hearth({ databaseUrl: await postgres.createDatabase() })
+  try {
+    const user = await registerUser(hearth.url)
+    const from = peers.servers[0]!.serverName
+    await user.post(`/_matrix/client/v3/join/${encodeURIComponent(room.roomId)}?server_name=${from}`)
+    const members = await joinedMembers(user, room.roomId)
+    return await use({ ...hearth, members, pids: [hearth.pid, postgres.pid] })
+  } finally {
+    await hearth.dispose()
+    await postgres.stop()
+  }
 }
 
-function printTable(columns: Record<string, Figures>): void {
+function printTable(columns: ReadonlyMap<string, Figures[]>): void {
   const rows: [string, string, (figures: Figures) => number][] = [
     ['until the user can send', 's', ({ send }) => send / 1000],
     ['CPU time until then', 's', ({ sendCpu }) => sendCpu / 1000],
@@ -126,36 +134,44 @@ function printTable(columns: Record<string, Figures>): void {
     ['memory before the join', 'MiB', ({ resting }) => resting],
     ['peak of memory', 'MiB', ({ peak }) => peak],
   ]
-  const names = Object.keys(columns)
-  console.log(`| | ${names.join(' | ')} |\n|---|${names.map(() => '---:').join('|')}|`)
+  console.log(`| | ${[...columns.keys()].join(' | ')} |\n|---|${'---:|'.repeat(columns.size)}`)
   for (const [name, unit, pick] of rows) {
-    console.log(`| ${name} (${unit}) | ${names.map((column) => pick(columns[column]!).toPrecision(3)).join(' | ')} |`)
+    const medians = [...columns.values()].map((runs) => median(runs.map(pick)).toPrecision(3))
+    console.log(`| ${name} (${unit}) | ${medians.join(' | ')} |`)
   }
+}
+
+function median(values: readonly number[]): number {
+  const sorted = values.toSorted((one, other) => one - other)
+  return (sorted[Math.floor((sorted.length - 1) / 2)]! + sorted[Math.ceil((sorted.length - 1) / 2)]!) / 2
 }
 
 // Joining may take as long as it likes.
 setGlobalDispatcher(new Agent({ headersTimeout: 0, bodyTimeout: 0 }))
 const asked = process.argv.slice(2)
 const federation = await startFederation()
-const postgres = await startPostgres()
-const ends: (() => Promise<void>)[] = []
 try {
-  const { resident, roomId, members } = await makeResident(federation, await postgres.createDatabase(), postgres.pid)
-  console.error(`${members} members on the resident server`)
-  const columns: Record<string, Figures> = {}
-  let present = members
-  for (const [name, start] of Object.entries(joiners)) {
-    if (asked.length > 0 && !asked.includes(name)) continue
-    const joiner = await start(federation)
-    columns[name] = await measureJoin(joiner, resident, roomId, ++present)
-    console.error(name, columns[name])
-    // The next ones have to be able to ask it for its keys, for theirs follow its events.
-    ends.push(joiner.end)
+  const peers = await startRoomServers(federation, Number(SERVERS))
+  const room = makeLargeRoom(peers.servers, size)
+  peers.serve(room)
+  const columns = new Map<string, Figures[]>()
+  for (let run = 0; run < Number(RUNS); run++) {
+    for (const [name, start] of Object.entries(joiners)) {
+      if (asked.length > 0 && !asked.includes(name)) continue
+      const figures = await withResident(federation, { peers, room }, async (resident) => {
+        const joiner = await start(federation)
+        try {
+          return await measureJoin(joiner, resident, room.roomId)
+        } finally {
+          await joiner.end()
+        }
+      })
+      console.error(name, figures)
+      columns.set(name, [...(columns.get(name) ?? []), figures])
+    }
   }
   printTable(columns)
 } finally {
-  for (const end of ends) await end()
   await federation.dispose()
-  await postgres.stop()
 }
 process.exit(0)
