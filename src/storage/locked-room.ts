@@ -83,6 +83,11 @@ export function emptyRoom(db: Db): LockedRoom {
   }
 }
 
+/** A room as it is now, for reading alone: its lock is not held, and what is made of it is forgotten. */
+export function roomToRead(db: Db, head: RoomHead): LockedRoom {
+  return { ...emptyRoom(db), head, isNew: false }
+}
+
 /** A room that a command creates in the same transaction as its changes to `room`; its first event has to follow. */
 export function createRoomBeside(room: LockedRoom): LockedRoom {
   const created = emptyRoom(room.db)

@@ -5,7 +5,7 @@ import { buildEvent } from '../../core/events/build-event.ts'
 import type { JsonObject } from '../../core/events/pdu.ts'
 import { type RoomId, type ServerName, serverNameOf, type UserId } from '../../core/ids.ts'
 import type { RoomVersion } from '../../core/room-versions.ts'
-import type { LockedRoom, RoomHead } from '../../storage/locked-room.ts'
+import { type LockedRoom, type RoomHead, roomToRead } from '../../storage/locked-room.ts'
 import { findRoomHead } from '../../storage/room-heads.ts'
 import { isRoomHere } from '../../storage/room-servers.ts'
 import { draftEvent } from '../rooms/draft-event.ts'
@@ -34,12 +34,11 @@ export async function makeMemberTemplate(
 ): Promise<{ room_version: string; event: JsonObject }> {
   const { origin, roomId, userId } = request
   if (serverNameOf(userId) !== origin) throw new ForbiddenError('A server may only ask on behalf of its own users')
-  await requireOpenTo(app, roomId, origin)
-  return app.rooms.run(roomId, async (room) => {
-    if (!room.head) throw new NotFoundError('This server is not in that room')
-    requireSpoken(room.head.version, request)
-    return { room_version: room.head.version.id, event: await templateIn(app, room, request) }
-  })
+  const head = await requireOpenTo(app, roomId, origin)
+  requireSpoken(head.version, request)
+  // Nothing comes of it here, so nobody need wait for it.
+  const event = await templateIn(app, roomToRead(app.database, head), request)
+  return { room_version: head.version.id, event }
 }
 
 /** Throws M_NOT_FOUND unless a user of this server has joined the room. */
