@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { acceptMember } from '../../services/federation/accept-member.ts'
-import { joinAnswer } from '../../services/federation/join-answer.ts'
 import { knockAnswer } from '../../services/federation/knock-answer.ts'
+import { serveJoin } from '../../services/federation/serve-join.ts'
 import { eventId, jsonObject, roomId } from '../http/fields.ts'
 import { route } from '../http/route.ts'
 import { sendPieces } from './send-pieces.ts'
@@ -16,8 +16,8 @@ export const putSendJoinV1 = route({
   params,
   body: jsonObject,
   async handle({ params, body, session, response }, app) {
-    const join = await acceptMember(app, { ...session, ...params, membership: 'join', pdu: body })
-    return sendPieces(response, inListWithStatus(joinAnswer(app, join, { omitMembers: false })))
+    const pieces = await serveJoin(app, { ...session, ...params, pdu: body }, { omitMembers: false })
+    return sendPieces(response, inListWithStatus(pieces))
   },
 })
 
@@ -30,8 +30,8 @@ export const putSendJoin = route({
   query: z.object({ omit_members: z.enum(['true', 'false']).prefault('false') }),
   body: jsonObject,
   async handle({ params, query, body, session, response }, app) {
-    const join = await acceptMember(app, { ...session, ...params, membership: 'join', pdu: body })
-    return sendPieces(response, joinAnswer(app, join, { omitMembers: query.omit_members === 'true' }))
+    const omitMembers = query.omit_members === 'true'
+    return sendPieces(response, await serveJoin(app, { ...session, ...params, pdu: body }, { omitMembers }))
   },
 })
 

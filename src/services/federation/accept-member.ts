@@ -1,11 +1,11 @@
 import type { App } from '../../app.ts'
 import { ForbiddenError, InvalidParamError, MatrixError } from '../../core/errors.ts'
-import type { JsonObject, Pdu } from '../../core/events/pdu.ts'
+import type { Event, JsonObject, Pdu } from '../../core/events/pdu.ts'
 import { domainOf, type EventId, isUserId, type RoomId, type ServerName } from '../../core/ids.ts'
 import type { RoomVersion } from '../../core/room-versions.ts'
 import { signEvent } from '../../core/signing/sign-event.ts'
 import { loadEventsById } from '../../storage/events.ts'
-import type { LockedRoom } from '../../storage/locked-room.ts'
+import type { LockedRoom, RoomHead } from '../../storage/locked-room.ts'
 import type { StoredEvent } from '../../storage/stored-event.ts'
 import { appendRemoteEvent } from '../rooms/append-remote-event.ts'
 import { authoriserFor, requireOpenTo } from './member-template.ts'
@@ -24,12 +24,17 @@ export type MemberSubmission = {
 
 /**
  * Takes a member event of another server's user into a room that this server is in; returns it as it is stored, our signature added where it
- * needs one. The same event again is the same answer. Throws M_INVALID_PARAM for anything but such an event, M_NOT_FOUND, M_FORBIDDEN,
+ * needs one. The same event again is the same answer. `onVerified` is told of it, and of the room as it was, before it is stored. Throws M_INVALID_PARAM for anything but such an event, M_NOT_FOUND, M_FORBIDDEN,
  * M_UNABLE_TO_AUTHORISE_JOIN and M_UNABLE_TO_GRANT_JOIN. https://spec.matrix.org/v1.19/server-server-api/#put_matrixfederationv2send_joinroomideventid
  */
-export async function acceptMember(app: App, submission: MemberSubmission): Promise<StoredEvent> {
+export async function acceptMember(
+  app: App,
+  submission: MemberSubmission,
+  onVerified?: (event: Event, head: RoomHead) => void,
+): Promise<StoredEvent> {
   const { origin, roomId, eventId, membership } = submission
-  const { version } = await requireOpenTo(app, roomId, origin)
+  const head = await requireOpenTo(app, roomId, origin)
+  const { version } = head
   requireMemberEvent(submission)
   if (membership === 'knock' && !version.knock) throw new ForbiddenError('Rooms of this version have no knocks')
   const pdu = withOurSignature(app, version, submission.pdu as unknown as Pdu)
@@ -41,6 +46,7 @@ export async function acceptMember(app: App, submission: MemberSubmission): Prom
   }
   const [known] = await loadEventsById(app.database, [eventId])
   if (known && known.event_order !== null && !known.rejected && !known.soft_failed) return known
+  onVerified?.(event, head)
   return withPolicySignature(app, event, (signed, refusal) =>
     app.rooms.run(roomId, async (room) => {
       await requireAuthorised(app, room, submission)

@@ -1,5 +1,5 @@
 import type { App } from '../../app.ts'
-import type { Pdu } from '../../core/events/pdu.ts'
+import type { Event, Pdu } from '../../core/events/pdu.ts'
 import type { EventId, RoomId, ServerName, UserId } from '../../core/ids.ts'
 import { type EventText, loadChainTexts, loadEventTexts } from '../../storage/event-texts.ts'
 import { loadRoomSummaries } from '../../storage/room-heroes.ts'
@@ -13,22 +13,52 @@ type Reading = Pick<App, 'database' | 'serverName'>
 const CHUNK = 500
 const FEW = 50
 
+/** What leads to an answer: whose join, after which state, permitted by which events. */
+type AnsweredJoin = { roomId: RoomId; userId: UserId; root: number; authIds: readonly EventId[] }
+
+/** Of an answer all but the event, for a join that follows the state at `root`. */
+export type RoomPart = { root: number; text: string }
+
 /**
- * The JSON that answers `send_join`, piece by piece, so that a huge room takes no more memory than a small one: the joiner's event, the room's state
- * before it, and the events that permit all these. `omitMembers`: only the members who name the room, and no event twice.
+ * The JSON that answers `send_join`, piece by piece, so that a huge room takes no more memory than a small one: the room's state before the join, the
+ * events that permit all these, and the joiner's event. `omitMembers`: only the members who name the room, and no event twice. `ready`: what was read
+ * beforehand, of use if the join follows that state.
  * https://spec.matrix.org/v1.19/server-server-api/#put_matrixfederationv2send_joinroomideventid
  */
 export async function* joinAnswer(
   app: Reading,
   join: StoredEvent,
-  { omitMembers }: { omitMembers: boolean },
+  { omitMembers, ready }: { omitMembers: boolean; ready?: RoomPart | undefined },
 ): AsyncGenerator<string> {
-  const others = await loadOtherServersWithout(app.database, join.room_id, join.pdu.state_key as UserId)
+  const root = join.state_before ?? 0
+  if (ready?.root === root) yield ready.text
+  else yield* roomPart(app, answeredJoin(join, root), omitMembers)
+  yield `,"event":${JSON.stringify(join.pdu)}}`
+}
+
+/**
+ * Reads what will answer a join, while that is still to be stored, without the members; undefined where that is much. The room may change before the join
+ * gets its place.
+ */
+export async function readRoomPart(app: Reading, root: number, join: Event): Promise<RoomPart | undefined> {
+  const { added } = await readNidDiff(app.database, { from: 0, to: root, part: 'rest' })
+  if (added.length > CHUNK) return undefined
+  let text = ''
+  for await (const piece of roomPart(app, answeredJoin(join, root), true)) text += piece
+  return { root, text }
+}
+
+function answeredJoin({ room_id, pdu, auth_event_ids }: Event, root: number): AnsweredJoin {
+  return { roomId: room_id as RoomId, userId: pdu.state_key as UserId, root, authIds: auth_event_ids }
+}
+
+async function* roomPart(app: Reading, join: AnsweredJoin, omitMembers: boolean): AsyncGenerator<string> {
+  const others = await loadOtherServersWithout(app.database, join.roomId, join.userId)
   const servers: ServerName[] = [app.serverName, ...others]
   yield `{"origin":${JSON.stringify(app.serverName)},"members_omitted":${omitMembers},"servers_in_room":${JSON.stringify(servers)}`
-  yield `,"event":${JSON.stringify(join.pdu)},"state":[`
+  yield ',"state":['
   const seen = new Set<EventId>()
-  const wanted = new Set<EventId>(join.auth_event_ids)
+  const wanted = new Set<EventId>(join.authIds)
   yield* list(stateTexts(app, join, omitMembers), (text) => {
     seen.add(text.event_id)
     for (const id of authIdsOf(text)) wanted.add(id)
@@ -36,7 +66,7 @@ export async function* joinAnswer(
   yield '],"auth_chain":['
   if (omitMembers) for (const id of seen) wanted.delete(id)
   yield* list(chainTexts(app, wanted, omitMembers ? seen : new Set()))
-  yield ']}'
+  yield ']'
 }
 
 /** The items of a JSON list, a chunk of them at a time. */
@@ -54,10 +84,9 @@ export async function* list(
   }
 }
 
-async function* stateTexts(app: Reading, join: StoredEvent, omitMembers: boolean): AsyncGenerator<EventText[]> {
-  const root = join.state_before ?? 0
-  const { added } = await readNidDiff(app.database, { from: 0, to: root, part: omitMembers ? 'rest' : 'all' })
-  yield* textsOf(app, omitMembers ? [...added, ...(await heroNids(app, join, root))] : added)
+async function* stateTexts(app: Reading, join: AnsweredJoin, omitMembers: boolean): AsyncGenerator<EventText[]> {
+  const { added } = await readNidDiff(app.database, { from: 0, to: join.root, part: omitMembers ? 'rest' : 'all' })
+  yield* textsOf(app, omitMembers ? [...added, ...(await heroNids(app, join))] : added)
 }
 
 /** Events by nid, a chunk of them at a time. */
@@ -68,10 +97,9 @@ export async function* textsOf(app: Pick<App, 'database'>, nids: readonly number
 }
 
 /** The members that clients name the room by, where it has no name. */
-async function heroNids(app: Reading, join: StoredEvent, root: number): Promise<number[]> {
-  const roomId: RoomId = join.room_id
-  const summaries = await loadRoomSummaries(app.database, [roomId], join.pdu.state_key as UserId)
-  const keys = (summaries.get(roomId)?.heroes ?? []).map((userId) => ({ type: 'm.room.member', state_key: userId }))
+async function heroNids(app: Reading, { roomId, userId, root }: AnsweredJoin): Promise<number[]> {
+  const summaries = await loadRoomSummaries(app.database, [roomId], userId)
+  const keys = (summaries.get(roomId)?.heroes ?? []).map((user) => ({ type: 'm.room.member', state_key: user }))
   const members = await readStateEvents(app.database, root, keys)
   return members.flatMap((member) => member?.event_nid ?? [])
 }

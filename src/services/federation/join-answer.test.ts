@@ -1,0 +1,44 @@
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { loadEventsById } from '../../storage/events.ts'
+import { findRoomHead } from '../../storage/room-heads.ts'
+import { joinAnswer, readRoomPart } from './join-answer.ts'
+import { BORIS, createReceivingApp, createSharedRoom, type ReceivingApp } from './test-remote-server.ts'
+
+let app: ReceivingApp
+beforeAll(async () => {
+  app = await createReceivingApp()
+})
+afterAll(() => app.database.close())
+
+async function answerOf(pieces: AsyncIterable<string>): Promise<{ state: { content: { topic?: string } }[] }> {
+  let text = ''
+  for await (const piece of pieces) text += piece
+  return JSON.parse(text)
+}
+
+/** What is read before a join, and the join once it is stored, `between` having happened. */
+async function joinAfter(between: (room: Awaited<ReturnType<typeof createSharedRoom>>) => Promise<unknown>) {
+  const room = await createSharedRoom(app)
+  const event = await room.make({ type: 'm.room.member', state_key: BORIS, content: { membership: 'join' } })
+  const head = await findRoomHead(app.database, room.roomId)
+  const ready = await readRoomPart(app, head!.state_root, event)
+  expect(ready).toBeDefined()
+  await between(room)
+  const renewed = await room.make({ type: 'm.room.member', state_key: BORIS, content: { membership: 'join' } })
+  await room.receive(renewed)
+  const [join] = await loadEventsById(app.database, [renewed.event_id])
+  return { join: join!, ready }
+}
+
+test('what was read beforehand answers as what is read afterwards', async () => {
+  const { join, ready } = await joinAfter(async () => {})
+  const later = await answerOf(joinAnswer(app, join, { omitMembers: true }))
+  expect(await answerOf(joinAnswer(app, join, { omitMembers: true, ready }))).toEqual(later)
+  expect(later).toMatchObject({ members_omitted: true, event: { state_key: BORIS } })
+})
+
+test('what was read beforehand is of no use once the room has changed', async () => {
+  const { join, ready } = await joinAfter((room) => room.state('m.room.topic', { topic: 'new' }))
+  const { state } = await answerOf(joinAnswer(app, join, { omitMembers: true, ready }))
+  expect(state.filter(({ content }) => content.topic === 'new')).toHaveLength(1)
+})
