@@ -1,4 +1,4 @@
-import { sql } from 'kysely'
+import { type RawBuilder, sql } from 'kysely'
 import type { RoomId } from '../core/ids.ts'
 import type { Network } from './appservice-directory.ts'
 import type { Db } from './database.ts'
@@ -30,24 +30,32 @@ export async function loadPublicRooms(db: Db, query: DirectoryQuery): Promise<Ro
   const forwards = query.direction === 'forwards'
   const order = forwards ? sql`joined_members desc, room_id` : sql`joined_members, room_id desc`
   const { rows } =
-    await sql<RoomRow>`select * from rooms where ${listed(query.network)} and ${FINDABLE} and ${matching(query)} and ${beyond(query)}
+    await sql<RoomRow>`select * from ${listed(query.network)} where ${FINDABLE} and ${matching(query)} and ${beyond(query)}
     order by ${order} limit ${query.limit}::int`.execute(db.sql)
   return forwards ? rows : rows.reverse()
 }
 
 /** How many rooms a directory has in all. */
 export async function countPublicRooms(db: Db, network?: Network | 'all'): Promise<number> {
-  const { rows } = await sql<{ count: number }>`select count(*)::int as count from rooms
-    where ${listed(network)} and ${FINDABLE}`.execute(db.sql)
+  const { rows } = await sql<{
+    count: number
+  }>`select count(*)::int as count from ${listed(network)} where ${FINDABLE}`.execute(db.sql)
   return rows[0]!.count
 }
 
+/** What is listed comes first, and its rooms are looked up: nothing goes through all rooms that the server knows, whatever the planner expects. */
 function listed(network: Network | 'all' | undefined) {
-  if (network === undefined) return sql`in_directory`
+  if (network === undefined) return sql`(select * from rooms where in_directory) listed`
   if (network === 'all')
-    return sql`(in_directory or exists (select 1 from appservice_directory where appservice_directory.room_id = rooms.room_id))`
-  return sql`exists (select 1 from appservice_directory where appservice_directory.room_id = rooms.room_id
-    and appservice_id = ${storableText(network.appserviceId)} and network_id = ${storableText(network.networkId)})`
+    return sql`(select * from rooms where in_directory union all
+      ${roomsOf(sql`true`)} where not in_directory) listed`
+  return sql`(${roomsOf(sql`appservice_id = ${storableText(network.appserviceId)} and network_id = ${storableText(network.networkId)}`)}) listed`
+}
+
+/** `offset 0` keeps the rooms from being read first. */
+function roomsOf(networks: RawBuilder<unknown>) {
+  return sql`select room.* from (select distinct room_id from appservice_directory where ${networks}) named
+    cross join lateral (select * from rooms where room_id = named.room_id offset 0) room`
 }
 
 function beyond({ from, direction }: DirectoryQuery) {

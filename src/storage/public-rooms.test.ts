@@ -1,0 +1,49 @@
+import { sql } from 'kysely'
+import { expect, test } from 'vitest'
+import { countPublicRooms, type DirectoryQuery, loadPublicRooms } from './public-rooms.ts'
+import { createTestDatabase } from './test-database.ts'
+
+const ROOMS = 2000
+/** Every hundredth room is published, every 150th in a network of an application service: every 300th in both. */
+const [PUBLISHED, IN_NETWORK, IN_BOTH] = [20, 13, 6]
+
+test('a directory has what is listed in it, and looks at nothing else', async () => {
+  const database = await createTestDatabase()
+  await sql`insert into rooms (room_id, room_version, creator, in_directory, name, join_rule, joined_members)
+    select '!' || number, '12', '@alice:hearth.test', number % 100 = 0, 'Room ' || number, 'public', number
+    from generate_series(1, ${ROOMS}::int) as number`.execute(database.sql)
+  for (const network of ['libera', 'oftc'])
+    await sql`insert into appservice_directory select room_id, 'irc', ${network} from rooms where joined_members % 150 = 0`.execute(
+      database.sql,
+    )
+
+  const libera = { appserviceId: 'irc', networkId: 'libera' }
+  const listings: [DirectoryQuery['network'], number][] = [
+    [undefined, PUBLISHED],
+    [libera, IN_NETWORK],
+    ['all', PUBLISHED + IN_NETWORK - IN_BOTH],
+  ]
+  for (const [network, count] of listings) {
+    await database.write(async (tx) => {
+      const before = await roomsRead(tx)
+      const query = { network, direction: 'forwards', limit: 3 } as const
+      expect(await countPublicRooms(tx, network)).toBe(count)
+      const places = (await loadPublicRooms(tx, query)).map(({ joined_members }) => joined_members)
+      expect(places).toEqual(
+        network === undefined ? [2000, 1900, 1800] : network === 'all' ? [2000, 1950, 1900] : [1950, 1800, 1650],
+      )
+      const found = await loadPublicRooms(tx, { ...query, limit: 100, searchTerm: 'OOM 1800' })
+      expect(found.map(({ room_id }) => room_id)).toEqual(['!1800'])
+      expect(await loadPublicRooms(tx, { ...query, searchTerm: 'something else' })).toEqual([])
+      // Counted once, listed once, searched twice, by way of what is listed in either place.
+      expect((await roomsRead(tx)) - before).toBeLessThanOrEqual(4 * (PUBLISHED + IN_NETWORK))
+    })
+  }
+})
+
+/** How many rows of the table of rooms have been read until now. */
+async function roomsRead(db: Parameters<typeof countPublicRooms>[0]): Promise<number> {
+  const { rows } = await sql<{ read: number }>`select (seq_tup_read + idx_tup_fetch)::int as read
+    from pg_stat_xact_user_tables where relname = 'rooms'`.execute(db.sql)
+  return rows[0]!.read
+}
