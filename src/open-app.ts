@@ -88,7 +88,7 @@ export async function openApp(config: Config): Promise<OpenApp> {
       identity: createIdentityClient(connections.anywhere),
       keyRing: createKeyRing({ ...peers, federation, notaries: config.federation.trusted_notaries }),
       passwordHasher: createPasswordHasher(config.passwords),
-      media: createMediaStore(config.media),
+      media: createMediaStore(config.media, logger),
       jobs,
       mailer,
       clock: systemClock,

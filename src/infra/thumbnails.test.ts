@@ -3,7 +3,9 @@ import sharp from 'sharp'
 import { expect, test } from 'vitest'
 import { createThumbnailer, type ThumbnailSpec } from './thumbnails.ts'
 
-const thumbnailer = createThumbnailer(1_000_000)
+const thumbnailer = createThumbnailer(1_000_000, (error) => {
+  throw error
+})
 
 async function render(image: Buffer, spec: Partial<ThumbnailSpec> = {}) {
   const box: ThumbnailSpec = { width: 32, height: 32, method: 'scale', animated: false, ...spec }
@@ -115,4 +117,22 @@ test.each([
   ['half a PNG', Buffer.from('89504e470d0a1a0a0000000d49484452', 'hex')],
 ])('%s has no thumbnail', async (_, content) => {
   await expect(render(content)).rejects.toMatchObject({ status: 400, errcode: 'M_UNKNOWN' })
+})
+
+test('without its library there are no thumbnails, which is said once, at the first', async () => {
+  const reports: unknown[] = []
+  const missing = new Error('Could not load the "sharp" module')
+  const broken = createThumbnailer(
+    1_000_000,
+    (error) => reports.push(error),
+    () => Promise.reject(missing),
+  )
+  expect(reports).toEqual([])
+  const box: ThumbnailSpec = { width: 32, height: 32, method: 'scale', animated: false }
+  const image = await plain(200, 100).png().toBuffer()
+  const both = [1, 2].map(() => broken.render(async () => Readable.from([image]), box))
+  for (const each of [...both, broken.render(async () => Readable.from([image]), box)]) {
+    await expect(each).rejects.toMatchObject({ status: 400, errcode: 'M_UNKNOWN' })
+  }
+  expect(reports).toEqual([missing])
 })

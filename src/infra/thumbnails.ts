@@ -14,7 +14,7 @@ export type RenderedThumbnail = { bytes: Buffer | null; contentType: string }
 export type Thumbnailer = {
   /**
    * Makes a thumbnail of an image, upright and without the metadata, which may tell where a photograph was taken. Throws M_TOO_LARGE for an
-   * image of more pixels than allowed and M_UNKNOWN for what cannot be read as an image.
+   * image of more pixels than allowed and M_UNKNOWN for what cannot be read as an image, or for all while the library does not load.
    */
   render(load: () => Promise<Readable>, spec: ThumbnailSpec): Promise<RenderedThumbnail>
 }
@@ -41,14 +41,24 @@ const LOADERS = ['JpegBuffer', 'PngBuffer', 'WebpBuffer', 'NsgifBuffer', 'HeifBu
 const AT_ONCE = 2
 const TIMEOUT_SECONDS = 20
 
-/** `maxPixels`: images of more are refused; for animated ones all frames count, and beyond it they are shown still. */
-export function createThumbnailer(maxPixels: number): Thumbnailer {
+/**
+ * `maxPixels`: images of more are refused; for animated ones all frames count, and beyond it they are shown still. `reportMissing` hears once
+ * why the library does not load: it is native code, which may have been installed for another machine.
+ */
+export function createThumbnailer(
+  maxPixels: number,
+  reportMissing: (error: unknown) => void,
+  load = loadLibrary,
+): Thumbnailer {
   const inTurn = createConcurrencyLimit(AT_ONCE)
+  let library: Promise<SharpConstructor | undefined> | undefined
   return {
-    render: (load, spec) =>
+    render: (open, spec) =>
       inTurn(async () => {
-        const sharp = await loadLibrary()
-        const input = await buffer(await load())
+        library ??= load().catch((error) => void reportMissing(error))
+        const sharp = await library
+        if (!sharp) throw new MatrixError(400, 'M_UNKNOWN', 'This server cannot make thumbnails')
+        const input = await buffer(await open())
         try {
           return await render(sharp, { input, spec, maxPixels })
         } catch (error) {
@@ -58,17 +68,13 @@ export function createThumbnailer(maxPixels: number): Thumbnailer {
   }
 }
 
-let library: SharpConstructor | undefined
-
 /** With the first image, for it takes 12 MiB. Only the formats above are decoded at all, and nothing is kept in memory between images. */
-async function loadLibrary(): Promise<SharpConstructor> {
-  if (library) return library
+export async function loadLibrary(): Promise<SharpConstructor> {
   const { default: sharp } = await import('sharp')
   sharp.block({ operation: ['VipsForeignLoad'] })
   sharp.unblock({ operation: LOADERS.map((loader) => `VipsForeignLoad${loader}`) })
   sharp.concurrency(1)
   sharp.cache(false)
-  library = sharp
   return sharp
 }
 

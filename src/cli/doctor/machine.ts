@@ -1,5 +1,6 @@
 import { accessSync, constants, existsSync, statfsSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
+import { loadLibrary } from '../../infra/thumbnails.ts'
 import { type Check, type Finding, good, problem, warning } from './finding.ts'
 
 const NEEDED_NODE = 24
@@ -8,11 +9,12 @@ const OTHERS_MAY_READ = 0o004
 /** No Hearth is older than this, so a clock that shows less is wrong. */
 const EARLIEST = Date.UTC(2026, 0, 1)
 
-/** Node's version, the clock, and the data folder. */
+/** Node's version, the clock, the data folder, and what makes thumbnails. */
 export const checkMachine: Check = async (config) => [
   checkNode(process.versions.node),
   checkClock(Date.now()),
   ...checkDataFolder(config.data_dir),
+  await checkThumbnails(loadLibrary),
 ]
 
 function checkNode(version: string): Finding {
@@ -45,6 +47,20 @@ function checkDataFolder(folder: string): Finding[] {
       ? [warning(`Everyone on this machine can read ${folder}.`, `chmod 700 ${folder}`)]
       : []),
   ]
+}
+
+/** The library is native code: a folder that was copied from another machine may lack what this one needs. */
+export async function checkThumbnails(load: () => Promise<unknown>): Promise<Finding> {
+  try {
+    await load()
+    return good('Thumbnails can be made')
+  } catch (error) {
+    const [why] = (error as Error).message.split('\n')
+    return warning(
+      `Thumbnails cannot be made: ${why}`,
+      'Run npm install --include=optional on this machine, and restart Hearth.',
+    )
+  }
 }
 
 function nearestExisting(folder: string): string {

@@ -1,4 +1,5 @@
 import type { Config } from '../../config.ts'
+import type { Logger } from '../../infra/logger.ts'
 import { createDiskStore } from '../../infra/object-store/disk.ts'
 import type { ObjectStore } from '../../infra/object-store/object-store.ts'
 import { createSingleFlight, type SingleFlight } from '../../infra/single-flight.ts'
@@ -15,11 +16,14 @@ export type MediaStore = {
   fetches: SingleFlight<void>
 }
 
+const NO_THUMBNAILS =
+  'Thumbnails cannot be made, for the library sharp does not load: run npm install --include=optional on this machine, and restart'
+
 /** The store as configured; touches nothing yet. */
-export function createMediaStore(config: Config['media']): MediaStore {
+export function createMediaStore(config: Config['media'], logger: Logger): MediaStore {
   return {
     objects: createDiskStore(config.storage_dir),
-    thumbnailer: createThumbnailer(config.max_image_pixels),
+    thumbnailer: createThumbnailer(config.max_image_pixels, (err) => logger.error({ err }, NO_THUMBNAILS)),
     thumbnailsUnderWay: createSingleFlight(),
     fetches: createSingleFlight(),
   }

@@ -19,6 +19,7 @@ export async function createMediaTestApp(media: Partial<App['config']['media']> 
   const clock = fixedClock(1_700_000_000_000)
   const defaults = defaultConfig()
   const config = { ...defaults, media: { ...defaults.media, storage_dir: folder, ...media } }
+  const logger = pino({ level: 'silent' })
   const app = {
     config,
     serverName: 'hearth.test' as ServerName,
@@ -26,9 +27,9 @@ export async function createMediaTestApp(media: Partial<App['config']['media']> 
     federation: createNoFederation('hearth.test' as ServerName),
     clock,
     random: systemRandom,
-    media: createMediaStore(config.media),
+    media: createMediaStore(config.media, logger),
     metrics: createMetrics(),
-    logger: pino({ level: 'silent' }),
+    logger,
     stopping: new AbortController().signal,
   } as unknown as App
   const files = () =>
