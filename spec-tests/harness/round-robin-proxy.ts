@@ -1,9 +1,10 @@
 import { createServer, request, type Server } from 'node:http'
 import { type AddressInfo, connect, type Socket } from 'node:net'
 
-/** A plain HTTP proxy that sends each request, and each connection that is upgraded (WebSockets), to the next backend in turn. */
+/** A plain HTTP proxy that sends each request, and each connection that is upgraded (WebSockets), to the next backend in turn, with further headers. */
 export async function startRoundRobinProxy(
   backends: readonly string[],
+  headers: Record<string, string> = {},
 ): Promise<{ url: string; close(): Promise<void> }> {
   let next = 0
   const server: Server = createServer((incoming, outgoing) => {
@@ -14,7 +15,7 @@ export async function startRoundRobinProxy(
         port: backend.port,
         method: incoming.method,
         path: incoming.url,
-        headers: incoming.headers,
+        headers: { ...incoming.headers, ...headers },
       },
       (answer) => {
         outgoing.writeHead(answer.statusCode!, answer.headers)

@@ -18,6 +18,7 @@ export const OLD_SERVER_OPERATIONS: readonly Operation[] = ['send_join', 'send_l
 /** Operations of proposals, and of Hearth's own, that the OpenAPI files do not have: for tests that try all there is. Pages for people and bodies that are no JSON are not among them. */
 export const UNSTABLE_OPERATIONS: readonly Operation[] = [
   of('DELETE', 'org.matrix.msc3391/user/{userId}/account_data/{type}'),
+  of('GET', 'hearth/arrival', { auth: 'none' }),
   of('GET', 'im.nheko.summary/rooms/{roomIdOrAlias}/summary', { auth: 'optional', query: ['via'] }),
   of('GET', 'uk.half-shot.msc2666/user/mutual_rooms', { query: ['user_id', 'batch_token'] }),
   of('PUT', 'org.matrix.msc4140/rooms/{roomId}/delayed_event/{eventType}/{txnId}', {

@@ -1,12 +1,13 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { freePort } from '../harness/free-port.ts'
 import { placeDatabase, START_MS } from '../harness/hearth.ts'
 import { pollUntil } from '../harness/poll-until.ts'
+import { startRoundRobinProxy } from '../harness/round-robin-proxy.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'hearth-commands-'))
 /** On a machine that others load. */
@@ -72,6 +73,7 @@ async function logIn(user: string, password: string): Promise<number> {
 test('start greets with what to do next', async () => {
   expect(server.output.stderr).toContain(`http://localhost:${port} `)
   expect(server.output.stderr).toContain(`create-user -- --admin --config ${config}`)
+  expect(server.output.stderr).toContain(`doctor -- --config ${config}\n`)
 })
 
 test('start refuses a data folder in use, in one line', async () => {
@@ -113,6 +115,22 @@ test('doctor finds the server that runs', async () => {
   expect(stdout).toContain('✓ The embedded database is in use by the Hearth that runs')
   expect(stdout).toContain(`✓ Clients reach http://localhost:${port}`)
   expect(stdout).toContain('✓ Clients can log in')
+})
+
+test.each([
+  [
+    'leaves out',
+    {},
+    '! Limits count all clients as one, for the reverse proxy leaves out X-Forwarded-For.\n    → Have the proxy',
+  ],
+  ['sets', { 'x-forwarded-for': '203.0.113.5' }, "✓ Limits count by the clients' addresses\n"],
+])('doctor finds a reverse proxy that %s the addresses of clients', async (_, headers, found) => {
+  const proxy = await startRoundRobinProxy([`http://127.0.0.1:${port}`], headers)
+  const file = join(folder, 'proxied.yaml')
+  writeFileSync(file, `${readFileSync(config, 'utf8')}public_base_url: ${proxy.url}\n`)
+  const { stdout } = await hearth(['doctor', '--config', file])
+  await proxy.close()
+  expect(stdout).toContain(found)
 })
 
 test('SIGTERM ends the server with 0; then accounts are made and passwords reset without it', async () => {

@@ -4,7 +4,9 @@ import type { RunningServer } from '../server.ts'
 
 /** What the administrator sees once the server runs: where it is, what to do next. */
 export function welcome(config: Config, addresses: RunningServer['addresses'], configFile: string | undefined): string {
-  const options = ['--admin', ...(configFile === undefined ? [] : ['--config', configFile])].join(' ')
+  const configured = configFile === undefined ? [] : ['--config', configFile]
+  const command = (name: string, ...options: string[]) =>
+    ['npm run hearth', name, ...(options.length > 0 ? ['--', ...options] : [])].join(' ')
   const facts = [
     ['For clients', `${config.public_base_url}   (the homeserver to name in Element or another Matrix client)`],
     ['Listens on', addresses.map(({ bind, port, tls }) => `${bind} port ${port}${tls ? ' (TLS)' : ''}`).join(', ')],
@@ -15,8 +17,8 @@ export function welcome(config: Config, addresses: RunningServer['addresses'], c
         : `PostgreSQL, and ${config.data_dir}`,
     ],
     ['Registration', describeRegistration(config)],
-    ['First account', `npm run hearth create-user -- ${options}   (in another terminal)`],
-    ['Check-up', 'npm run hearth doctor'],
+    ['First account', `${command('create-user', '--admin', ...configured)}   (in another terminal)`],
+    ['Check-up', command('doctor', ...configured)],
   ]
   const lines = facts.map(([name, fact]) => `  ${name!.padEnd(15)}${fact}`)
   return `\nHearth runs as ${config.server_name}. Ctrl-C stops it.\n\n${lines.join('\n')}\n${warnings(config)}\n`

@@ -6,6 +6,7 @@ import { getWellKnownSupport } from '../well-known/support.ts'
 import { deleteOneAccountData, getOneAccountData, putOneAccountData } from './account-data.ts'
 import { getLock, getSuspend, putLock, putSuspend } from './account-moderation.ts'
 import { deleteNetworkVisibility, postAppservicePing, putNetworkVisibility } from './appservices.ts'
+import { getArrival } from './arrival.ts'
 import { getAuthFallback, postAuthFallback } from './auth-fallback.ts'
 import { getCapabilities } from './capabilities.ts'
 import { getConfirmEmail, postConfirmEmail } from './confirm-email.ts'
@@ -51,6 +52,7 @@ import { getWhois } from './whois.ts'
 
 const discovery: AnyEndpoint[] = [
   getVersions,
+  getArrival,
   getCapabilities,
   getWellKnownClient,
   getWellKnownServer,

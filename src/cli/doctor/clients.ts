@@ -2,6 +2,7 @@ import { isLoopback } from '../../config/complete.ts'
 import type { Config } from '../../config.ts'
 import { fetchJson } from './fetch-json.ts'
 import { type Check, type Finding, good, problem, warning } from './finding.ts'
+import { checkForwarding } from './forwarding.ts'
 
 const SLIDING_SYNC = 'org.matrix.simplified_msc3575'
 
@@ -12,7 +13,7 @@ export const checkClients: Check = async (config, running) => {
       warning('What clients need is not checked, as Hearth does not run.', 'Start it, then run the doctor again.'),
     ]
   }
-  return [...(await checkPublicUrl(config)), ...(await checkWellKnown(config))]
+  return [...(await checkPublicUrl(config)), ...(await checkForwarding(config)), ...(await checkWellKnown(config))]
 }
 
 async function checkPublicUrl(config: Config): Promise<Finding[]> {

@@ -9,14 +9,22 @@ export type Answer =
   | { ok: true; status: number; headers: { get(name: string): string | null }; body: Record<string, unknown> }
   | { ok: false; why: string }
 
-/** Gets JSON, trusting the configured certificates. Not ok: no connection, no success, or no JSON object; `why` says which. */
-export async function fetchJson(config: Config, url: string, how: { anyCertificate?: boolean } = {}): Promise<Answer> {
+/** Gets JSON, trusting the configured certificates; `headers` go with the request. Not ok: no connection, no success, or no JSON object; `why` says which. */
+export async function fetchJson(
+  config: Config,
+  url: string,
+  how: { anyCertificate?: boolean; headers?: Record<string, string> } = {},
+): Promise<Answer> {
   const trusted = config.federation.trusted_certificates.map((file) => readFileSync(file, 'utf8'))
   const dispatcher = new Agent({
     connect: { ca: [...rootCertificates, ...trusted], rejectUnauthorized: !how.anyCertificate },
   })
   try {
-    const response = await fetch(url, { dispatcher, signal: AbortSignal.timeout(TIMEOUT_MS) })
+    const response = await fetch(url, {
+      dispatcher,
+      headers: how.headers ?? {},
+      signal: AbortSignal.timeout(TIMEOUT_MS),
+    })
     if (!response.ok) return { ok: false, why: `it answers ${response.status}` }
     const body: unknown = await response.json()
     if (typeof body !== 'object' || body === null) return { ok: false, why: 'its answer is no JSON object' }
