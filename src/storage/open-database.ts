@@ -7,6 +7,7 @@ import { lockDataFolder } from './data-folder-lock.ts'
 import { type Database, makeWrite } from './database.ts'
 import { connectTo } from './embedded-connection.ts'
 import { startUpkeep } from './embedded-upkeep.ts'
+import { loadPglite } from './load-pglite.ts'
 import { openPool } from './pool.ts'
 import { nameStatements } from './prepared-statements.ts'
 import { onPool } from './transactions.ts'
@@ -92,7 +93,7 @@ async function openEmbedded(options: DatabaseOptions): Promise<Database> {
   if (!inMemory) mkdirSync(options.folder, { recursive: true, mode: 0o700 })
   const unlock = inMemory ? () => {} : lockDataFolder(options.folder)
   try {
-    const { PGlite } = await import('@electric-sql/pglite')
+    const PGlite = await loadPglite()
     const pglite = await PGlite.create({
       dataDir: inMemory ? options.folder : join(options.folder, 'database'),
       startParams: [...PGlite.defaultStartParams, '-c', `shared_buffers=${EMBEDDED_BUFFERS}`],

@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { PGlite } from '@electric-sql/pglite'
+import type { PGlite } from '@electric-sql/pglite'
 import type { Database } from './database.ts'
+import { loadPglite } from './load-pglite.ts'
 import { MIGRATIONS_FOLDER, migrate } from './migrate.ts'
 import { onPglite } from './open-database.ts'
 
@@ -20,6 +21,7 @@ let template: Promise<Blob> | undefined
 /** A fresh migrated database in memory, for unit tests: a copy of a template that is made once for each state of the migrations. */
 export async function createTestDatabase(): Promise<Database> {
   template ??= loadTemplate()
+  const PGlite = await loadPglite()
   return wrap(await PGlite.create({ loadDataDir: await template, postgresqlconf: SMALL }))
 }
 
@@ -50,7 +52,7 @@ function templateHash(): string {
 }
 
 async function makeTemplate(): Promise<Blob> {
-  const pglite = await PGlite.create()
+  const pglite = await (await loadPglite()).create()
   await migrate(wrap(pglite))
   for (const statement of DROP_TEMPLATES.split(';')) await pglite.exec(statement)
   const dump = await pglite.dumpDataDir('none')
