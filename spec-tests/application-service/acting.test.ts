@@ -179,6 +179,22 @@ describe('aliases', () => {
     expect((await own('DELETE', alias)).status).toBe(200)
   })
 
+  test('are its own in the hands of its bot, with a token of the bot itself too', async () => {
+    const identifier = { type: 'm.id.user', user: '_irc_bot' }
+    const login = await irc.ask(hearth.url, { method: 'POST', path: `${v3}/login`, body: { type: LOGIN, identifier } })
+    const askAsBot = (method: string, target: string, body?: unknown) =>
+      ask(hearth.url, { method, path: target, token: login.body.access_token, body })
+    const name = `_irc_${++made}`
+    const { status, body } = await askAsBot('POST', `${v3}/createRoom`, { room_alias_name: name })
+    expect([status, (await alice.get(path(`#${name}:hearth.test`))).room_id]).toEqual([200, body.room_id])
+    const second = path(`#_irc_${++made}:hearth.test`)
+    expect((await askAsBot('PUT', second, { room_id: body.room_id })).status).toBe(200)
+    expect((await askAsBot('DELETE', second)).status).toBe(200)
+    expect(await askAsBot('PUT', path(`#_other_${++made}:hearth.test`), { room_id: body.room_id })).toMatchObject(
+      exclusive,
+    )
+  })
+
   test('that nobody has made yet are asked for', async () => {
     const alias = `#_irc_new${++made}:hearth.test`
     const asked: string[] = []

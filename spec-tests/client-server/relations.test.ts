@@ -59,6 +59,8 @@ describe('/relations', () => {
     expect(idsOf((await relations('/m.reference')).chunk)).toEqual(references.toReversed())
     expect(idsOf((await relations('/m.reference/org.example.thing')).chunk)).toEqual([references[1]])
     expect((await relations('/org.example.none')).chunk).toEqual([])
+    const unstable = roomPath(roomId, eventPath('relations', target), '/_matrix/client/unstable')
+    expect(idsOf((await alice.get(`${unstable}/m.annotation`)).chunk)).toEqual([reaction])
   })
 
   test.each(['b', 'f'])('in pages, dir=%s', async (dir) => {

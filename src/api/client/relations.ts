@@ -6,12 +6,13 @@ import { direction } from './pagination-fields.ts'
 
 /** The database has no place for NUL. */
 const text = z.string().refine((value) => !value.includes('\0'), 'must not contain NUL')
-const PATH = '/_matrix/client/v1/rooms/:roomId/relations/:eventId'
+/** Bots ask under the name that this had before it was specified. */
+const PATHS = ['v1', 'unstable'].map((version) => `/_matrix/client/${version}/rooms/:roomId/relations/:eventId`)
 
 /** https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv1roomsroomidrelationseventid and the two after it */
 export const getRelations = route({
   method: 'GET',
-  path: [PATH, `${PATH}/:relType`, `${PATH}/:relType/:eventType`],
+  path: PATHS.flatMap((path) => [path, `${path}/:relType`, `${path}/:relType/:eventType`]),
   auth: 'user',
   params: z.object({ roomId, eventId, relType: text.optional(), eventType: text.optional() }),
   query: z.object({

@@ -55,7 +55,7 @@ export async function createRoomAlias(
   { alias, roomId, userId, isAdmin, appservice }: { alias: RoomAlias; roomId: RoomId } & Requester,
 ): Promise<void> {
   const room_alias = requireLocalAlias(app, alias)
-  requireUnreservedAlias(app, alias, appservice)
+  requireUnreservedAlias(app, alias, { userId, appservice })
   const membership = await findMembership(app.database, roomId, userId)
   if (membership?.membership !== 'join' && !isAdmin && !appservice) throw new ForbiddenError('You are not in this room')
   if (!(await findRoomHead(app.database, roomId))) throw new NotFoundError('This room is not known')
@@ -77,7 +77,7 @@ export async function removeRoomAlias(
   { alias, userId, isAdmin, appservice }: { alias: RoomAlias } & Requester,
 ): Promise<void> {
   const room_alias = requireLocalAlias(app, alias)
-  if (!isAdmin) requireUnreservedAlias(app, room_alias, appservice)
+  if (!isAdmin) requireUnreservedAlias(app, room_alias, { userId, appservice })
   const found = await findRoomAlias(app.database, room_alias)
   if (!found) throw new NotFoundError(`The alias ${alias} does not exist`)
   await runInRoom(app, found.room_id, async (room) => {

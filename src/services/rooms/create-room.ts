@@ -69,7 +69,8 @@ async function planRoom(app: App, creator: UserId, request: RoomRequest): Promis
   const { visibility, preset, aliasName, name, topic, initialState } = request
   const invitees = [...new Set(request.invite)]
   const alias = aliasName ? newAlias(app, aliasName) : undefined
-  if (alias !== undefined) requireUnreservedAlias(app, alias, request.appservice ?? null)
+  if (alias !== undefined)
+    requireUnreservedAlias(app, alias, { userId: creator, appservice: request.appservice ?? null })
   const version = roomVersion(request.roomVersion ?? app.config.default_room_version)
   for (const event of initialState ?? []) requireMemberless(event)
   await requireInvitable(app, creator, invitees)

@@ -1,7 +1,7 @@
 import type { App } from '../../app.ts'
 import { type Appservice, isInNamespace, isReserved } from '../../core/appservice.ts'
 import { InvalidParamError, MatrixError } from '../../core/errors.ts'
-import { isRoomAlias, parseRoomAlias, type RoomAlias } from '../../core/ids.ts'
+import { isRoomAlias, parseRoomAlias, type RoomAlias, type UserId } from '../../core/ids.ts'
 
 /**
  * An alias of this server with this local part. Throws M_INVALID_PARAM for one that cannot be typed or linked to.
@@ -23,15 +23,17 @@ export function requireLocalAlias(app: Pick<App, 'serverName'>, alias: RoomAlias
 }
 
 /**
- * Throws M_EXCLUSIVE for an alias that is for an application service alone, and for one that an application service wants to have outside of its
+ * Throws M_EXCLUSIVE for an alias that is for an application service (and its sender) alone, and for one that an application service wants to have outside of its
  * namespace. https://spec.matrix.org/v1.19/application-service-api/#server-admin-style-permissions
  */
 export function requireUnreservedAlias(
   { config }: Pick<App, 'config'>,
   alias: RoomAlias,
-  appservice: Appservice | null,
+  { userId, appservice }: { userId: UserId; appservice: Appservice | null },
 ): void {
-  if (isReserved(config.appservices, 'aliases', alias, appservice ?? undefined)) {
+  // Bots that encrypt may have a session of their own, and go on being the application service.
+  const own = appservice ?? config.appservices.find(({ sender }) => sender === userId)
+  if (isReserved(config.appservices, 'aliases', alias, own)) {
     throw new MatrixError(400, 'M_EXCLUSIVE', 'This alias is reserved for an application service')
   }
   if (appservice && !isInNamespace(appservice, 'aliases', alias)) {
