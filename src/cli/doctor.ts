@@ -36,10 +36,14 @@ export const doctor = defineCommand({
         console.log(render(finding))
       }
     }
-    console.log(`\n${counts.problem} problems, ${counts.warning} warnings`)
+    console.log(`\n${counted(counts.problem, 'problem')}, ${counted(counts.warning, 'warning')}`)
     return counts.problem === 0 ? 0 : 1
   },
 })
+
+function counted(count: number, what: string): string {
+  return `${count} ${what}${count === 1 ? '' : 's'}`
+}
 
 async function* examine(
   configFile: string | undefined,
