@@ -24,8 +24,9 @@ export type MemberSubmission = {
 
 /**
  * Takes a member event of another server's user into a room that this server is in; returns it as it is stored, our signature added where it
- * needs one. The same event again is the same answer. `onVerified` is told of it, and of the room as it was, before it is stored. Throws M_INVALID_PARAM for anything but such an event, M_NOT_FOUND, M_FORBIDDEN,
- * M_UNABLE_TO_AUTHORISE_JOIN and M_UNABLE_TO_GRANT_JOIN. https://spec.matrix.org/v1.19/server-server-api/#put_matrixfederationv2send_joinroomideventid
+ * needs one. The same event again is the same answer. `onVerified` is told of it, and of the room as it was, before it is stored. Throws
+ * M_INVALID_PARAM for anything but such an event, M_NOT_FOUND, M_FORBIDDEN, M_UNABLE_TO_AUTHORISE_JOIN and M_UNABLE_TO_GRANT_JOIN.
+ * https://spec.matrix.org/v1.19/server-server-api/#put_matrixfederationv2send_joinroomideventid
  */
 export async function acceptMember(
   app: App,

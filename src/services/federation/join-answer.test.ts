@@ -23,6 +23,7 @@ async function joinAfter(between: (room: Awaited<ReturnType<typeof createSharedR
   const head = await findRoomHead(app.database, room.roomId)
   const ready = await readRoomPart(app, head!.state_root, event)
   expect(ready).toBeDefined()
+  expect(await readRoomPart(app, head!.state_root, event, ready!.text.length - 1)).toBeUndefined()
   await between(room)
   const renewed = await room.make({ type: 'm.room.member', state_key: BORIS, content: { membership: 'join' } })
   await room.receive(renewed)

@@ -12,6 +12,8 @@ type Reading = Pick<App, 'database' | 'serverName'>
 /** Events that are read and written at once. */
 const CHUNK = 500
 const FEW = 50
+/** Characters of an answer that is read before it is needed; what is larger is read while it is sent. */
+const MOST_KEPT = 4 * 1024 * 1024
 
 /** What leads to an answer: whose join, after which state, permitted by which events. */
 type AnsweredJoin = { roomId: RoomId; userId: UserId; root: number; authIds: readonly EventId[] }
@@ -37,14 +39,20 @@ export async function* joinAnswer(
 }
 
 /**
- * Reads what will answer a join, while that is still to be stored, without the members; undefined where that is much. The room may change before the join
- * gets its place.
+ * Reads what will answer a join, while that is still to be stored, without the members; undefined where that is too much to be kept. The room may change
+ * before the join gets its place. `most`: in characters.
  */
-export async function readRoomPart(app: Reading, root: number, join: Event): Promise<RoomPart | undefined> {
-  const { added } = await readNidDiff(app.database, { from: 0, to: root, part: 'rest' })
-  if (added.length > CHUNK) return undefined
+export async function readRoomPart(
+  app: Reading,
+  root: number,
+  join: Event,
+  most = MOST_KEPT,
+): Promise<RoomPart | undefined> {
   let text = ''
-  for await (const piece of roomPart(app, answeredJoin(join, root), true)) text += piece
+  for await (const piece of roomPart(app, answeredJoin(join, root), true)) {
+    text += piece
+    if (text.length > most) return undefined
+  }
   return { root, text }
 }
 
