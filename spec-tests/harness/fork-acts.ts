@@ -1,7 +1,7 @@
 import type { Answer, TestUser } from './client.ts'
 import type { ForkServer } from './fork-network.ts'
 import { pollUntil } from './poll-until.ts'
-import { type ClientEvent, roomPath, v3 } from './rooms.ts'
+import { type ClientEvent, eventPath, roomPath, v3 } from './rooms.ts'
 import type { Chance } from './seeded.ts'
 
 /** A room that users of all servers are in. */
@@ -47,7 +47,7 @@ export async function createForkRoom(
 
 /**
  * Lets everybody into a room again, with the power levels that it began with: else in a long run hardly anybody would be left who may do anything.
- * The network has to be whole. `deadline`: in ms, for each user.
+ * The network has to be whole. `deadline`: in ms, for each server and for each user.
  */
 export async function reopenRoom(servers: readonly ForkServer[], room: ForkRoom, deadline: number): Promise<void> {
   const { anchor } = room.creator
@@ -60,6 +60,9 @@ export async function reopenRoom(servers: readonly ForkServer[], room: ForkRoom,
   )
   for (const [user_id, { membership }] of members)
     if (membership === 'ban') await anchor.post(path('unban'), { user_id })
+  // Whoever was invited, and joined where this is not known yet, would bring back the old join rules: of two in doubt, those of who has less power come last.
+  const last = await talk(anchor, room, 'Come in')
+  await Promise.all(servers.map((server) => untilHere(server, room, last.body.event_id, deadline)))
   await Promise.all(
     servers.flatMap(({ others }) =>
       others
@@ -70,6 +73,17 @@ export async function reopenRoom(servers: readonly ForkServer[], room: ForkRoom,
         }),
     ),
   )
+}
+
+/** Waits until a server has an event, and with it what came before. */
+export async function untilHere(
+  { anchor, kind, name }: ForkServer,
+  { roomId }: ForkRoom,
+  eventId: string,
+  deadline: number,
+): Promise<void> {
+  const isHere = async () => (await anchor.ask('GET', roomPath(roomId, eventPath('event', eventId)))).status === 200
+  await pollUntil(`${kind} ${name} has ${eventId}`, isHere, deadline)
 }
 
 /** What somebody does in a room by chance. */

@@ -1,12 +1,10 @@
-import { writeFileSync } from 'node:fs'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { createActs, createForkRoom, type ForkRoom, reopenRoom, talk } from '../harness/fork-acts.ts'
+import { createActs, createForkRoom, type ForkRoom, reopenRoom, talk, untilHere } from '../harness/fork-acts.ts'
 import { followGraph, type Graph, mayBeSoftFailed, messagesOf, stateOf } from '../harness/fork-comparison.ts'
 import { anyCut, applyCut, type ForkNetwork, type ForkServer, startForkNetwork } from '../harness/fork-network.ts'
 import { START_MS } from '../harness/hearth.ts'
-import { pollUntil } from '../harness/poll-until.ts'
-import { eventPath, roomPath } from '../harness/rooms.ts'
 import { seeded } from '../harness/seeded.ts'
 
 /** How often the network is cut, which room versions there are, and by which seed; the defaults are for CI. */
@@ -20,6 +18,7 @@ const ACTS = 2
 const EAGERNESS = 0.7
 /** A folder for what the servers have logged, and, when the test fails, for all that they hold of the rooms; FORK_LOG_LEVEL says how much Hearth does. */
 const LOGS = process.env.FORK_LOGS
+if (LOGS) mkdirSync(LOGS, { recursive: true })
 const SETTLE_MS = 300_000
 
 let network: ForkNetwork
@@ -96,17 +95,9 @@ async function settle(servers: readonly ForkServer[], rooms: readonly ForkRoom[]
       for (const server of servers) {
         const { status, body } = await talk(server.anchor, room, `Here is ${server.name}`)
         expect({ status, body }).toMatchObject({ status: 200 })
-        await Promise.all(servers.map((other) => expectToHave(other, room, body.event_id)))
+        await Promise.all(servers.map((other) => untilHere(other, room, body.event_id, SETTLE_MS)))
       }
     }),
-  )
-}
-
-async function expectToHave({ anchor, kind, name }: ForkServer, { roomId }: ForkRoom, eventId: string): Promise<void> {
-  await pollUntil(
-    `${kind} ${name} has ${eventId}`,
-    async () => (await anchor.ask('GET', roomPath(roomId, eventPath('event', eventId)))).status === 200,
-    SETTLE_MS,
   )
 }
 
