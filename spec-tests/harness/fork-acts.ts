@@ -1,7 +1,7 @@
 import type { Answer, TestUser } from './client.ts'
 import type { ForkServer } from './fork-network.ts'
 import { pollUntil } from './poll-until.ts'
-import { type ClientEvent, eventPath, roomPath, v3 } from './rooms.ts'
+import { type ClientEvent, hasEvent, roomPath, v3 } from './rooms.ts'
 import type { Chance } from './seeded.ts'
 
 /** A room that users of all servers are in. */
@@ -82,7 +82,7 @@ export async function untilHere(
   eventId: string,
   deadline: number,
 ): Promise<void> {
-  const isHere = async () => (await anchor.ask('GET', roomPath(roomId, eventPath('event', eventId)))).status === 200
+  const isHere = () => hasEvent(anchor, { room_id: roomId, event_id: eventId })
   await pollUntil(`${kind} ${name} has ${eventId}`, isHere, deadline)
 }
 

@@ -14,6 +14,14 @@ export function eventPath(verb: string, eventId: string): string {
   return `${verb}/${encodeURIComponent(eventId)}`
 }
 
+/** Whether a user gets an event of a room. */
+export async function hasEvent(
+  user: TestUser,
+  { room_id, event_id }: { room_id: string; event_id: string },
+): Promise<boolean> {
+  return (await user.ask('GET', roomPath(room_id, eventPath('event', event_id)))).status === 200
+}
+
 /** A new room, public unless `options` say otherwise; returns its id. */
 export async function createRoom(user: TestUser, options: object = {}): Promise<string> {
   return (await user.post(`${v3}/createRoom`, { preset: 'public_chat', ...options })).room_id

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { BAD_ANSWERS, type BadAnswer } from '../harness/bad-answers.ts'
-import { registerUser, type TestUser } from '../harness/client.ts'
+import { registerUser } from '../harness/client.ts'
 import { ERRANDS, type Errand, type ErrandName, type Scene, setScene } from '../harness/errands.ts'
 import { startFederation } from '../harness/federation.ts'
 import type { TestHearth } from '../harness/hearth.ts'
@@ -8,7 +8,7 @@ import type { Asked, RequestKind } from '../harness/honest-answers.ts'
 import { answerBadly, type LyingServer, startLyingServer } from '../harness/lying-server.ts'
 import { pollUntil } from '../harness/poll-until.ts'
 import { forgetPeak, peakMemory } from '../harness/process-memory.ts'
-import { eventPath, roomPath } from '../harness/rooms.ts'
+import { hasEvent, roomPath } from '../harness/rooms.ts'
 
 /** Servers that answer badly, each in its own way, to whatever Hearth asks of them, all at the same time; docs/federation-faults.md. */
 
@@ -169,7 +169,7 @@ async function findNothing(way: BadAnswer, { scene, missed }: Trial): Promise<vo
   const { rooms } = await user.get('/_matrix/client/v3/sync')
   expect(Object.keys(rooms.invite ?? {})).toEqual([])
   if (!mayBeRight(way)) expect(Object.keys(rooms.knock ?? {})).toEqual([])
-  expect(await has(user, shared.roomId, missed.event_id)).toBe(false)
+  expect(await hasEvent(user, missed)).toBe(false)
   const { chunk } = await user.get(roomPath(own, 'members'))
   expect(chunk.map(({ state_key }: { state_key: string }) => state_key)).toEqual([user.userId])
 }
@@ -180,7 +180,7 @@ async function recover({ scene, missed }: Trial): Promise<void> {
   // What was refused for good, and dropped, comes again; now the server's new key can be had, too.
   await pollUntil('its key is had', async () => scene.peer.send(hearth, [missed]), PATIENCE_MS, 1000)
   await Promise.all([
-    pollUntil('the event is there', () => has(scene.user, scene.shared.roomId, missed.event_id), PATIENCE_MS),
+    pollUntil('the event is there', () => hasEvent(scene.user, missed), PATIENCE_MS),
     ...(Object.entries(ERRANDS) as [ErrandName, Errand][]).map(([name, errand]) =>
       pollUntil(
         name,
@@ -216,16 +216,12 @@ async function sendWithGap({ hearth: to, peer, shared }: Scene) {
   return last
 }
 
-async function has(user: TestUser, roomId: string, eventId: string): Promise<boolean> {
-  return (await user.ask('GET', roomPath(roomId, eventPath('event', eventId)))).status === 200
-}
-
 test('a server that answers well is heard meanwhile', { timeout: PATIENCE_MS }, async () => {
   const user = await registerUser(hearth.url)
   const scene = await setScene(hearth, healthy, user)
   const [message] = scene.shared.say(1, 'hello')
   await healthy.send(hearth, [message])
-  await pollUntil('the message is there', () => has(user, scene.shared.roomId, message!.event_id))
+  await pollUntil('the message is there', () => hasEvent(user, message!))
   for (const [name, errand] of Object.entries(ERRANDS) as [ErrandName, Errand][]) {
     const { status, body } = await errand.ask(scene)
     expect([name, status, body, Boolean(errand.isDone(body, scene))]).toEqual([name, 200, body, true])

@@ -1,5 +1,4 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import type { Event } from '../../src/core/events/pdu.ts'
 import { registerUser, type TestUser } from '../harness/client.ts'
 import { startFederation } from '../harness/federation.ts'
 import type { TestHearth } from '../harness/hearth.ts'
@@ -7,7 +6,7 @@ import { type LyingServer, startLyingServer } from '../harness/lying-server.ts'
 import type { PeerRoom } from '../harness/peer-room.ts'
 import { pollUntil } from '../harness/poll-until.ts'
 import { startPostgres } from '../harness/postgres.ts'
-import { eventPath, roomPath, v3 } from '../harness/rooms.ts'
+import { hasEvent, roomPath, v3 } from '../harness/rooms.ts'
 
 /** Two processes of one server, users of which join the same rooms by way of servers that answer and others that do not. */
 
@@ -45,9 +44,6 @@ function join(user: TestUser, room: PeerRoom, ...via: LyingServer[]) {
   const query = via.map(({ serverName }) => `via=${encodeURIComponent(serverName)}`).join('&')
   return user.ask('POST', `${v3}/join/${encodeURIComponent(room.roomId)}?${query}`, {})
 }
-
-const has = async (user: TestUser, { room_id, event_id }: Event) =>
-  (await user.ask('GET', roomPath(room_id, eventPath('event', event_id)))).status === 200
 
 /** Has the hanging server hang from now on; returns what ends that. */
 function hang(kind: 'make_join' | 'send_join'): () => void {
@@ -132,11 +128,11 @@ test(
     const elsewhere = other.add({ sender, content: { body: 'elsewhere' }, signer: healthy.signer })
     const start = Date.now()
     expect(await healthy.send(second, [early, elsewhere])).toEqual({ [early.event_id]: {}, [elsewhere.event_id]: {} })
-    await pollUntil('other rooms go on', () => has(bob, elsewhere))
+    await pollUntil('other rooms go on', () => hasEvent(bob, elsewhere))
     expect(Date.now() - start).toBeLessThan(PATIENCE_MS / 2)
     release()
     expect((await alices).status).toBe(200)
-    await pollUntil('what was sent meanwhile is there', () => has(alice, early), PATIENCE_MS)
+    await pollUntil('what was sent meanwhile is there', () => hasEvent(alice, early), PATIENCE_MS)
     const late = room.make({
       sender: friend,
       content: { body: 'late' },
@@ -144,7 +140,7 @@ test(
       signer: healthy.signer,
     })
     await healthy.send(first, [late])
-    await pollUntil('and what comes later', () => has(alice, late), PATIENCE_MS)
+    await pollUntil('and what comes later', () => hasEvent(alice, late), PATIENCE_MS)
   },
   4 * PATIENCE_MS,
 )
@@ -161,8 +157,8 @@ test('what was sent into a room whose join comes to nothing is dropped', async (
   const again = room.add({ sender: friend, content: { body: 'again' }, signer: healthy.signer })
   await healthy.send(second, [again])
   expect((await join(alice, room, hanging)).status).toBe(200)
-  expect(await has(alice, again)).toBe(false)
+  expect(await hasEvent(alice, again)).toBe(false)
   const last = room.add({ sender: friend, content: { body: 'last' }, signer: healthy.signer })
   await healthy.send(second, [last])
-  await pollUntil('the room goes on', () => has(alice, last), PATIENCE_MS)
+  await pollUntil('the room goes on', () => hasEvent(alice, last), PATIENCE_MS)
 })

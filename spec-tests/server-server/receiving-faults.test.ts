@@ -8,7 +8,7 @@ import type { PeerRoom } from '../harness/peer-room.ts'
 import { pollUntil } from '../harness/poll-until.ts'
 import { startPostgres } from '../harness/postgres.ts'
 import { forgetPeak, peakMemory } from '../harness/process-memory.ts'
-import { eventPath, historyOf, roomPath, syncedRoom, v3 } from '../harness/rooms.ts'
+import { hasEvent, historyOf, roomPath, syncedRoom, v3 } from '../harness/rooms.ts'
 
 /** How many events are missing, and how many come at once; `FAULT_EVENTS=50000` for the long run. */
 const MANY = Number(process.env.FAULT_EVENTS ?? 10_000)
@@ -59,12 +59,8 @@ async function join(user: TestUser, peer: LyingServer, room: PeerRoom): Promise<
   await user.post(`${v3}/join/${encodeURIComponent(room.roomId)}?via=${peer.serverName}`)
 }
 
-async function has(user: TestUser, { room_id, event_id }: Event): Promise<boolean> {
-  return (await user.ask('GET', roomPath(room_id, eventPath('event', event_id)))).status === 200
-}
-
 async function expectHeard(user: TestUser, event: Event): Promise<void> {
-  await pollUntil('the event is there', () => has(user, event), PATIENCE_MS)
+  await pollUntil('the event is there', () => hasEvent(user, event), PATIENCE_MS)
 }
 
 async function bodies(user: TestUser, room: PeerRoom): Promise<string[]> {
@@ -200,7 +196,7 @@ describe.each(Object.keys(SERVERS))('%s', { timeout: 3 * PATIENCE_MS }, (where) 
     await expectHeard(bob, message)
     // Requests to other servers end after thirty seconds: it is not that which has let them through.
     if (Date.now() - start < 25_000) expect(peer.count('state_ids')).toBe(0)
-    expect(await has(alice, late)).toBe(false)
+    expect(await hasEvent(alice, late)).toBe(false)
   })
 
   test(`${MANY} missing events before one: it arrives, others too meanwhile, and memory stays bounded`, async () => {

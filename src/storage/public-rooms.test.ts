@@ -39,6 +39,7 @@ test('a directory has what is listed in it, and looks at nothing else', async ()
       expect((await roomsRead(tx)) - before).toBeLessThanOrEqual(4 * (PUBLISHED + IN_NETWORK))
     })
   }
+  await database.close()
 })
 
 /** How many rows of the table of rooms have been read until now. */
