@@ -1,0 +1,165 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { connect, createServer, type Socket } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { registerUser, sendText, type TestUser } from './client.ts'
+import { startFederation, type TestFederation } from './federation.ts'
+import { freePort } from './free-port.ts'
+import type { TestHearth } from './hearth.ts'
+import { type MailServer, startMailServer } from './mail-server.ts'
+import { startPostgres } from './postgres.ts'
+import { createRoom, joinRoom, syncUntil, v3 } from './rooms.ts'
+import { startRoundRobinProxy } from './round-robin-proxy.ts'
+import { type Asked, type SigningPeer, startSigningPeer } from './signing-peer.ts'
+import { slidingClient } from './sliding-client.ts'
+
+/** A homeserver under attack: what an attacker can reach, and bystanders who must not be harmed. */
+export type HostileWorld = {
+  federation: TestFederation
+  /** The processes of the homeserver: one on the embedded database, three on one PostgreSQL. */
+  processes: TestHearth[]
+  /** Where clients reach the homeserver: of three processes, each request reaches the next one. */
+  url: string
+  /** Where other servers reach the homeserver. */
+  home: Asked & { serverName: string; federationPort: number }
+  mails: MailServer
+  /** Bystanders: two local users in one public room. */
+  alice: TestUser
+  bob: TestUser
+  roomId: string
+  /** A message of Alice in that room. */
+  eventId: string
+  /** A remote server without software: it sends whatever a test tells it to send. Its user has joined the room. */
+  peer: SigningPeer
+}
+
+/** One row of a table of attacks: `attempt` makes the attack and asserts how the homeserver answers. */
+export type Attack = { name: string; attempt(world: HostileWorld): Promise<void> }
+
+type Place = 'pglite' | 'three-processes'
+const PLACES: readonly Place[] = ['pglite', 'three-processes']
+
+/** What a server logs when it fails to handle a request, and when it meets an unexpected exception. */
+const FAULT = /a request failed|unexpected exception|unhandled/i
+
+/**
+ * Tests a table of attacks against one process on PGlite and against three processes on PostgreSQL. After each attack every process
+ * still runs and has logged no fault, and messages of bystanders still arrive by both syncs.
+ *
+ * @param area What is attacked.
+ * @param attacks The rows.
+ * @param config Further keys of the configuration file.
+ */
+export function describeAttacks(area: string, attacks: readonly Attack[], config: Record<string, unknown> = {}): void {
+  describe.each(PLACES)(`${area} on %s`, (place) => {
+    let world: HostileWorld
+    beforeAll(async () => {
+      world = await startHostileWorld(place, config)
+    })
+    afterAll(() => world?.federation.dispose())
+
+    test.each(attacks)('$name', async ({ attempt }) => {
+      await attempt(world)
+      await expectUnharmed(world)
+    })
+  })
+}
+
+/** Asserts that every process runs, has logged no fault, and delivers a message between bystanders by both syncs. */
+export async function expectUnharmed({ processes, alice, bob, roomId }: HostileWorld): Promise<void> {
+  for (const { pid, output } of processes) {
+    expect(() => process.kill(pid, 0), `process ${pid} runs:\n${output()}`).not.toThrow()
+    expect(output()).not.toMatch(FAULT)
+  }
+  const { next_batch: since } = await bob.get(`${v3}/sync?timeout=0`)
+  const sliding = slidingClient(bob, { connId: 'bystander' })
+  const subscription = { room_subscriptions: { [roomId]: { required_state: [], timeline_limit: 5 } } }
+  await sliding.sync(subscription, { pos: null })
+  const eventId = await sendText(alice, roomId, 'still here')
+  type Events = { event_id: string }[]
+  const isIn = (events: Events = []) => events.some((event) => event.event_id === eventId)
+  await syncUntil(bob, since, (body) => isIn(body.rooms?.join?.[roomId]?.timeline.events))
+  await sliding.until((body) => isIn(body.rooms?.[roomId]?.timeline))
+}
+
+/** Starts a homeserver to attack. `world.federation.dispose()` ends it. */
+export async function startHostileWorld(place: Place, config: Record<string, unknown> = {}): Promise<HostileWorld> {
+  const federation = await startFederation()
+  try {
+    const mails = await startMailServer()
+    federation.onDispose(() => mails.stop())
+    const email = { smtp_url: mails.url, from: 'hearth@hearth.test', require_tls: false }
+    const started = await startHomeserver(federation, place, { email, ...config })
+    const [alice, bob] = await Promise.all([registerUser(started.url), registerUser(started.url)])
+    const roomId = await createRoom(alice)
+    await joinRoom(roomId, bob)
+    const eventId = await sendText(alice, roomId, 'hello')
+    const peer = await startSigningPeer(federation)
+    await peer.join(started.home, roomId)
+    return { federation, ...started, mails, alice, bob, roomId, eventId, peer }
+  } catch (error) {
+    await federation.dispose()
+    throw error
+  }
+}
+
+async function startHomeserver(
+  federation: TestFederation,
+  place: Place,
+  config: Record<string, unknown>,
+): Promise<Pick<HostileWorld, 'processes' | 'url' | 'home'>> {
+  const trust = {
+    federation: { trusted_certificates: [federation.authority.certificate], allow_private_addresses: true },
+  }
+  if (place === 'pglite') {
+    const hearth = await federation.hearth({ config: { ...trust, ...config } })
+    const home = { serverName: hearth.serverName, federationPort: hearth.federationPort! }
+    return { processes: [hearth], url: hearth.url, home }
+  }
+  const postgres = await startPostgres()
+  federation.onDispose(() => postgres.stop())
+  const databaseUrl = await postgres.createDatabase()
+  const storage_dir = mkdtempSync(join(tmpdir(), 'hearth-media-'))
+  federation.onDispose(() => rmSync(storage_dir, { recursive: true, force: true }))
+  const federationPort = await freePort()
+  const serverName = `localhost:${federationPort}`
+  const options = { databaseUrl, serverName, config: { ...trust, media: { storage_dir }, ...config } }
+  const processes = await Promise.all([1, 2, 3].map(() => federation.hearth(options)))
+  const proxy = await startRoundRobinProxy(processes.map(({ url }) => url))
+  federation.onDispose(() => proxy.close())
+  federation.onDispose(
+    await startTcpProxy(
+      federationPort,
+      processes.map((hearth) => hearth.federationPort!),
+    ),
+  )
+  return { processes, url: proxy.url, home: { serverName, federationPort } }
+}
+
+/** Listens on a port of localhost and passes each connection to the next of the backends' ports. Returns how to end it. */
+async function startTcpProxy(port: number, backends: readonly number[]): Promise<() => Promise<void>> {
+  let next = 0
+  const sockets = new Set<Socket>()
+  const server = createServer((client) => {
+    const backend = connect(backends[next++ % backends.length]!, 'localhost')
+    client.pipe(backend).pipe(client)
+    for (const [one, other] of [
+      [client, backend],
+      [backend, client],
+    ] as const) {
+      sockets.add(one)
+      one.on('error', () => other.destroy())
+      one.on('close', () => {
+        other.destroy()
+        sockets.delete(one)
+      })
+    }
+  })
+  await new Promise<void>((resolve) => server.listen(port, 'localhost', resolve))
+  return () =>
+    new Promise((resolve) => {
+      server.close(() => resolve())
+      for (const socket of sockets) socket.destroy()
+    })
+}
