@@ -67,7 +67,7 @@ export function describeAttacks(area: string, attacks: readonly Attack[], config
 }
 
 /** Asserts that every process runs, has logged no fault, and delivers a message between bystanders by both syncs. */
-export async function expectUnharmed({ processes, alice, bob, roomId }: HostileWorld): Promise<void> {
+async function expectUnharmed({ processes, alice, bob, roomId }: HostileWorld): Promise<void> {
   for (const { pid, output } of processes) {
     expect(() => process.kill(pid, 0), `process ${pid} runs:\n${output()}`).not.toThrow()
     expect(output()).not.toMatch(FAULT)
@@ -84,7 +84,7 @@ export async function expectUnharmed({ processes, alice, bob, roomId }: HostileW
 }
 
 /** Starts a homeserver to attack. `world.federation.dispose()` ends it. */
-export async function startHostileWorld(place: Place, config: Record<string, unknown> = {}): Promise<HostileWorld> {
+async function startHostileWorld(place: Place, config: Record<string, unknown> = {}): Promise<HostileWorld> {
   const federation = await startFederation()
   try {
     const mails = await startMailServer()
