@@ -1,28 +1,15 @@
-import { mkdtempSync, rmSync } from 'node:fs'
-import { connect, createServer, type Socket } from 'node:net'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { registerUser, sendText, type TestUser } from './client.ts'
 import { startFederation, type TestFederation } from './federation.ts'
-import { freePort } from './free-port.ts'
-import type { TestHearth } from './hearth.ts'
+import { type Homeserver, type Place, startHomeserver } from './homeserver-places.ts'
 import { type MailServer, startMailServer } from './mail-server.ts'
-import { startPostgres } from './postgres.ts'
 import { createRoom, joinRoom, syncUntil, v3 } from './rooms.ts'
-import { startRoundRobinProxy } from './round-robin-proxy.ts'
-import { type Asked, type SigningPeer, startSigningPeer } from './signing-peer.ts'
+import { type SigningPeer, startSigningPeer } from './signing-peer.ts'
 import { slidingClient } from './sliding-client.ts'
 
 /** A homeserver under attack: what an attacker can reach, and bystanders who must not be harmed. */
-export type HostileWorld = {
+export type HostileWorld = Homeserver & {
   federation: TestFederation
-  /** The processes of the homeserver: one on the embedded database, three on one PostgreSQL. */
-  processes: TestHearth[]
-  /** Where clients reach the homeserver: of three processes, each request reaches the next one. */
-  url: string
-  /** Where other servers reach the homeserver. */
-  home: Asked & { serverName: string; federationPort: number }
   mails: MailServer
   /** Bystanders: two local users in one public room. */
   alice: TestUser
@@ -37,7 +24,6 @@ export type HostileWorld = {
 /** One row of a table of attacks: `attempt` makes the attack and asserts how the homeserver answers. */
 export type Attack = { name: string; attempt(world: HostileWorld): Promise<void> }
 
-type Place = 'pglite' | 'three-processes'
 const PLACES: readonly Place[] = ['pglite', 'three-processes']
 
 /** What a server logs when it fails to handle a request, and when it meets an unexpected exception. */
@@ -90,7 +76,7 @@ async function startHostileWorld(place: Place, config: Record<string, unknown> =
     const mails = await startMailServer()
     federation.onDispose(() => mails.stop())
     const email = { smtp_url: mails.url, from: 'hearth@hearth.test', require_tls: false }
-    const started = await startHomeserver(federation, place, { email, ...config })
+    const started = await startHomeserver(federation, place, { config: { email, ...config } })
     const [alice, bob] = await Promise.all([registerUser(started.url), registerUser(started.url)])
     const roomId = await createRoom(alice)
     await joinRoom(roomId, bob)
@@ -102,64 +88,4 @@ async function startHostileWorld(place: Place, config: Record<string, unknown> =
     await federation.dispose()
     throw error
   }
-}
-
-async function startHomeserver(
-  federation: TestFederation,
-  place: Place,
-  config: Record<string, unknown>,
-): Promise<Pick<HostileWorld, 'processes' | 'url' | 'home'>> {
-  const trust = {
-    federation: { trusted_certificates: [federation.authority.certificate], allow_private_addresses: true },
-  }
-  if (place === 'pglite') {
-    const hearth = await federation.hearth({ config: { ...trust, ...config } })
-    const home = { serverName: hearth.serverName, federationPort: hearth.federationPort! }
-    return { processes: [hearth], url: hearth.url, home }
-  }
-  const postgres = await startPostgres()
-  federation.onDispose(() => postgres.stop())
-  const databaseUrl = await postgres.createDatabase()
-  const storage_dir = mkdtempSync(join(tmpdir(), 'hearth-media-'))
-  federation.onDispose(() => rmSync(storage_dir, { recursive: true, force: true }))
-  const federationPort = await freePort()
-  const serverName = `localhost:${federationPort}`
-  const options = { databaseUrl, serverName, config: { ...trust, media: { storage_dir }, ...config } }
-  const processes = await Promise.all([1, 2, 3].map(() => federation.hearth(options)))
-  const proxy = await startRoundRobinProxy(processes.map(({ url }) => url))
-  federation.onDispose(() => proxy.close())
-  federation.onDispose(
-    await startTcpProxy(
-      federationPort,
-      processes.map((hearth) => hearth.federationPort!),
-    ),
-  )
-  return { processes, url: proxy.url, home: { serverName, federationPort } }
-}
-
-/** Listens on a port of localhost and passes each connection to the next of the backends' ports. Returns how to end it. */
-async function startTcpProxy(port: number, backends: readonly number[]): Promise<() => Promise<void>> {
-  let next = 0
-  const sockets = new Set<Socket>()
-  const server = createServer((client) => {
-    const backend = connect(backends[next++ % backends.length]!, 'localhost')
-    client.pipe(backend).pipe(client)
-    for (const [one, other] of [
-      [client, backend],
-      [backend, client],
-    ] as const) {
-      sockets.add(one)
-      one.on('error', () => other.destroy())
-      one.on('close', () => {
-        other.destroy()
-        sockets.delete(one)
-      })
-    }
-  })
-  await new Promise<void>((resolve) => server.listen(port, 'localhost', resolve))
-  return () =>
-    new Promise((resolve) => {
-      server.close(() => resolve())
-      for (const socket of sockets) socket.destroy()
-    })
 }
