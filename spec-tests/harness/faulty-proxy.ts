@@ -2,7 +2,8 @@ import { readFileSync } from 'node:fs'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { createServer, request } from 'node:https'
 import type { AddressInfo } from 'node:net'
-import { json } from 'node:stream/consumers'
+import { json, text } from 'node:stream/consumers'
+import { createFederationChecks } from './check-federation.ts'
 import type { TestFederation } from './federation.ts'
 
 /**
@@ -31,8 +32,14 @@ export type FaultyProxy = {
   lostEdus(): readonly Edu[]
 }
 
-/** Stands before a homeserver of a test federation and lets requests of other servers fail. */
-export async function startFaultyProxy(federation: TestFederation): Promise<FaultyProxy> {
+/**
+ * Stands before a homeserver of a test federation and lets requests of other servers fail. What Hearth sends and, unless Synapse is behind, what it
+ * answers is held against the specification.
+ */
+export async function startFaultyProxy(
+  federation: Pick<TestFederation, 'authority' | 'onDispose'>,
+  { isBeforeSynapse = false } = {},
+): Promise<FaultyProxy> {
   const tls = federation.authority.issue('localhost')
   const ca = readFileSync(federation.authority.certificate)
   const transactions: string[] = []
@@ -41,6 +48,7 @@ export async function startFaultyProxy(federation: TestFederation): Promise<Faul
   let set: { fault: Fault; path: RegExp } = { fault: 'none', path: /^/ }
   let cut: ReadonlySet<string> = new Set()
   let target = 0
+  const checks = createFederationChecks()
 
   async function handle(incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
     const [, txnId] = /^\/_matrix\/federation\/v1\/send\/([^/?]+)/.exec(incoming.url ?? '') ?? []
@@ -68,9 +76,12 @@ export async function startFaultyProxy(federation: TestFederation): Promise<Faul
       }
       outgoing.writeHead(answer.statusCode!, answer.headers)
       answer.pipe(outgoing)
+      if (!isBeforeSynapse) check(answer, (body) => checks.noteAnswer(asked, { status: answer.statusCode!, body }))
     })
     onward.on('error', () => outgoing.destroy())
     incoming.pipe(onward)
+    const asked = { method: method!, path: path! }
+    if (headers['user-agent'] === 'Hearth') check(incoming, (body) => checks.noteRequest({ ...asked, body }))
   }
 
   const server = createServer(
@@ -83,6 +94,7 @@ export async function startFaultyProxy(federation: TestFederation): Promise<Faul
   federation.onDispose(() => {
     server.closeAllConnections()
     server.close()
+    checks.end()
   })
   return {
     port: (server.address() as AddressInfo).port,
@@ -101,6 +113,16 @@ export async function startFaultyProxy(federation: TestFederation): Promise<Faul
     lostEdus: () => lost,
     waiting: () => waiting.length,
   }
+}
+
+/** Hands over what comes, if it is all there and no file. */
+function check(message: IncomingMessage, note: (body: unknown) => void): void {
+  if (/^multipart|^image/.test(message.headers['content-type'] ?? '')) return
+  text(message).then(
+    (content) => note(content === '' ? undefined : JSON.parse(content)),
+    // The connection has ended early.
+    () => {},
+  )
 }
 
 /** The server that says that it has signed a request. */

@@ -1,3 +1,4 @@
+import { startFaultyProxy } from './faulty-proxy.ts'
 import { freePort } from './free-port.ts'
 import { type HearthOptions, startHearth, type TestHearth } from './hearth.ts'
 import { createTestAuthority, type TestAuthority } from './test-ca.ts'
@@ -5,11 +6,14 @@ import { createTestAuthority, type TestAuthority } from './test-ca.ts'
 /** Servers that trust one certificate authority, and reach each other as `localhost:PORT`. */
 export type TestFederation = {
   authority: TestAuthority
-  /** Starts one more Hearth; its `serverName` is `localhost:PORT` (or another host of this machine's), its `url` for clients is another port. */
+  /**
+   * Starts one more Hearth; its `serverName` is `localhost:PORT` (or another host of this machine's), its `url` for clients is another port. Unless a name
+   * or a host is given, a proxy behind that name holds what passes against the specification.
+   */
   hearth(options?: HearthOptions & { host?: string }): Promise<TestHearth>
   /** Calls this when all ends; what was added last goes first. */
   onDispose(end: () => Promise<void> | void): void
-  /** Ends all servers and removes their data. */
+  /** Ends all servers and removes their data. Throws when any of what was to be called throws, after all has been called. */
   dispose(): Promise<void>
 }
 
@@ -23,13 +27,26 @@ export async function startFederation(
   const federation: TestFederation = {
     authority,
     async hearth(more = {}) {
-      const server = await startHearth(await federatedOptions(authority, { ...options, ...more }))
+      const wanted = { ...options, ...more }
+      const proxy = wanted.serverName || wanted.host ? undefined : await startFaultyProxy(federation)
+      if (proxy) wanted.serverName = `localhost:${proxy.port}`
+      const server = await startHearth(await federatedOptions(authority, wanted))
+      proxy?.passTo(server.federationPort!)
       ends.push(() => server.dispose())
       return server
     },
     onDispose: (end) => void ends.push(end),
     async dispose() {
-      for (const end of ends.splice(0).reverse()) await end()
+      const failures: unknown[] = []
+      for (const end of ends.splice(0).reverse()) {
+        try {
+          await end()
+        } catch (error) {
+          failures.push(error)
+        }
+      }
+      if (failures.length > 0)
+        throw failures.length === 1 ? failures[0] : new AggregateError(failures, String(failures))
     },
   }
   try {

@@ -62,7 +62,7 @@ async function startServer(
   federation: TestFederation,
   { kind, postgres }: { kind: ForkServer['kind']; postgres: TestPostgres },
 ): Promise<ForkServer> {
-  const proxy = await startFaultyProxy(federation)
+  const proxy = await startFaultyProxy(federation, { isBeforeSynapse: kind === 'synapse' })
   const name = `localhost:${proxy.port}`
   const { server, kill, evidence } = await (kind === 'hearth'
     ? startOurs(federation, name, await postgres.createDatabase())

@@ -12,6 +12,7 @@ import { signText } from '../../src/core/signing/sign-json.ts'
 import { signingKeyFromSeed } from '../../src/core/signing/signing-key.ts'
 import { formatXMatrix, requestText } from '../../src/core/signing/x-matrix.ts'
 import { BAD_ANSWERS, type BadAnswer } from './bad-answers.ts'
+import { createFederationChecks, type FederationChecks } from './check-federation.ts'
 import type { TestFederation } from './federation.ts'
 import type { TestHearth } from './hearth.ts'
 import { type Asked, honestAnswer, type RawAnswer, REQUEST_KINDS, type RequestKind } from './honest-answers.ts'
@@ -57,6 +58,7 @@ export async function startLyingServer(federation: TestFederation): Promise<Lyin
   const key = signingKeyFromSeed('peer', randomBytes(32))
   const newKey = signingKeyFromSeed('new', randomBytes(32))
   let requestKey = key
+  const checks = createFederationChecks((roomId) => rooms.get(roomId)?.version.id)
 
   const server = createServer(
     { cert: readFileSync(tls.certificate), key: readFileSync(tls.key) },
@@ -74,6 +76,7 @@ export async function startLyingServer(federation: TestFederation): Promise<Lyin
     server.closeAllConnections()
     server.close()
     await dispatcher.destroy()
+    checks.end()
   })
 
   async function handle(incoming: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -82,6 +85,7 @@ export async function startLyingServer(federation: TestFederation): Promise<Lyin
     const body = incoming.method === 'GET' ? undefined : await json(incoming)
     const request: Asked = { kind, method: incoming.method!, path: pathname, query, body }
     asked.push(request)
+    checks.noteRequest({ method: request.method, path: incoming.url!, body })
     const lie = lies.get(kind)
     const answer = (lie ? await lie(request, response) : undefined) ?? honestly(request)
     if (answer === ANSWERED) return
@@ -93,7 +97,7 @@ export async function startLyingServer(federation: TestFederation): Promise<Lyin
   const honestly = (request: Asked) =>
     honestAnswer({ rooms, serverName, keys: requestKey === key ? [key] : [key, newKey] }, request)
   const ask = (hearth: TestHearth, method: string, path: string, body?: object) =>
-    sendSigned({ dispatcher, signer: { ...requestKey, serverName } }, hearth, { method, path, body })
+    sendSigned({ dispatcher, signer: { ...requestKey, serverName }, checks }, hearth, { method, path, body })
 
   return {
     serverName,
@@ -137,7 +141,7 @@ function isEvent(value: unknown): value is Event {
 type SignedRequest = { method?: string; path: string; body?: object | undefined }
 
 async function sendSigned(
-  { dispatcher, signer }: { dispatcher: Agent; signer: PeerSigner },
+  { dispatcher, signer, checks }: { dispatcher: Agent; signer: PeerSigner; checks: FederationChecks },
   hearth: TestHearth,
   { method = 'GET', path, body }: SignedRequest,
 ) {
@@ -152,7 +156,9 @@ async function sendSigned(
     ...(content !== undefined && { body: content }),
   })
   // biome-ignore lint/suspicious/noExplicitAny: tests look into answers of every shape
-  return { status: answer.statusCode, body: (await answer.body.json()) as any, headers: answer.headers }
+  const result = { status: answer.statusCode, body: (await answer.body.json()) as any, headers: answer.headers }
+  checks.checkAnswer({ method, path, body }, result)
+  return result
 }
 
 /** A request that is signed with some key as that of `origin`, which need not be there. */
@@ -164,7 +170,7 @@ export async function signedRequest(
   const dispatcher = new Agent({ connect: { ca: readFileSync(federation.authority.certificate) } })
   try {
     const signer = { ...signingKeyFromSeed('x', randomBytes(32)), serverName: origin }
-    return await sendSigned({ dispatcher, signer }, hearth, more)
+    return await sendSigned({ dispatcher, signer, checks: createFederationChecks() }, hearth, more)
   } finally {
     await dispatcher.close()
   }

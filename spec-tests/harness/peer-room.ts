@@ -159,15 +159,17 @@ export class PeerRoom {
       content: (fields.content ?? {}) as EventDraft['content'],
     }
     const state = prev_events[0] === undefined ? new Map() : this.#stateAfter(prev_events[0])
+    const signer = fields.signer ?? this.#signer
     const draft: EventDraft = {
       ...event,
+      ...(event.type === 'm.room.member' && { origin: signer.serverName }),
       ...(roomId !== undefined && { room_id: roomId }),
       origin_server_ts: ++this.#time,
       depth: 1 + Math.max(0, ...prev_events.map((id) => this.find(id)?.pdu.depth ?? 0)),
       prev_events,
       auth_events: fields.auth_events ?? this.#authIds(event, state),
     }
-    return buildEvent(this.version, draft, fields.signer ?? this.#signer)
+    return buildEvent(this.version, draft, signer)
   }
 
   #authIds(event: Pick<EventDraft, 'type' | 'sender' | 'content'> & { state_key?: string }, state: State): EventId[] {

@@ -7,6 +7,7 @@ import { json } from 'node:stream/consumers'
 import { redact } from '../../src/core/events/redaction.ts'
 import { ROOM_VERSIONS } from '../../src/core/room-versions.ts'
 import { signableJson } from '../../src/core/signing/sign-json.ts'
+import { createFederationChecks } from './check-federation.ts'
 import type { TestFederation } from './federation.ts'
 
 /** `away`: connections end at once. `forging`: signs with another key than it says. `of before`: knows the draft's path only. */
@@ -37,12 +38,14 @@ export async function startPolicyServer(federation: TestFederation, roomVersion:
   const asked: any[] = []
   let mode: Mode = 'checking'
   let target = 0
+  const checks = createFederationChecks(() => roomVersion)
 
   async function handle(incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
     if (incoming.url !== (mode === 'of before' ? DRAFT_PATH : PATH)) return pass(incoming, outgoing)
     // biome-ignore lint/suspicious/noExplicitAny: events of every shape
     const event = (await json(incoming)) as any
     asked.push(event)
+    if (incoming.url === PATH) checks.noteRequest({ method: incoming.method!, path: PATH, body: event })
     if (mode === 'away') return void outgoing.destroy()
     const isSpam = JSON.stringify(event.content).includes('spam')
     outgoing.writeHead(isSpam ? 400 : 200, { 'content-type': 'application/json' })
@@ -73,6 +76,7 @@ export async function startPolicyServer(federation: TestFederation, roomVersion:
   federation.onDispose(() => {
     server.closeAllConnections()
     server.close()
+    checks.end()
   })
   return {
     port,

@@ -1,7 +1,9 @@
 import { randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
+import type { IncomingMessage } from 'node:http'
 import { createServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
+import { json } from 'node:stream/consumers'
 import { Agent, request } from 'undici'
 import { authEventKeys } from '../../src/core/auth-rules/auth-event-keys.ts'
 import { canonicalJson } from '../../src/core/canonical-json.ts'
@@ -15,6 +17,7 @@ import { ROOM_VERSIONS } from '../../src/core/room-versions.ts'
 import { signableJson, signJson, signText } from '../../src/core/signing/sign-json.ts'
 import { signingKeyFromSeed } from '../../src/core/signing/signing-key.ts'
 import { formatXMatrix, requestText } from '../../src/core/signing/x-matrix.ts'
+import { createFederationChecks } from './check-federation.ts'
 import type { TestFederation } from './federation.ts'
 
 /** A request as it goes over the wire; `body` need not be JSON. */
@@ -49,7 +52,9 @@ export async function startSigningPeer(federation: TestFederation): Promise<Sign
   const dispatcher = new Agent({ connect: { ca: readFileSync(federation.authority.certificate) }, connections: 8 })
   const key = signingKeyFromSeed('peer', randomBytes(32))
   const other = signingKeyFromSeed('peer', randomBytes(32))
+  const checks = createFederationChecks()
   const server = createServer({ cert: readFileSync(tls.certificate), key: readFileSync(tls.key) }, (asked, answer) => {
+    noteRequest(asked).catch(() => {})
     const isKeys = asked.url?.startsWith('/_matrix/key/v2/server')
     answer.writeHead(isKeys ? 200 : 404, { 'content-type': 'application/json' })
     answer.end(JSON.stringify(isKeys ? ownKeys() : { errcode: 'M_NOT_FOUND', error: 'Not here' }))
@@ -62,7 +67,14 @@ export async function startSigningPeer(federation: TestFederation): Promise<Sign
     server.closeAllConnections()
     server.close()
     await dispatcher.destroy()
+    checks.end()
   })
+
+  /** Its errors are those of a connection that ends early. */
+  async function noteRequest(asked: IncomingMessage): Promise<void> {
+    const body = asked.method === 'GET' ? undefined : await json(asked)
+    checks.noteRequest({ method: asked.method!, path: asked.url!, body })
+  }
 
   function ownKeys(): object {
     const verify_keys = { [key.keyId]: { key: key.publicKey } }
@@ -81,7 +93,9 @@ export async function startSigningPeer(federation: TestFederation): Promise<Sign
       headers: forgery === 'unsigned' ? {} : { authorization },
       ...(body !== undefined && { body }),
     })
-    return { status: answer.statusCode, text: await answer.body.text() }
+    const [status, answered] = [answer.statusCode, await answer.body.text()]
+    if (isJson(answer.headers)) checks.checkAnswer({ method, path }, { status, body: JSON.parse(answered) })
+    return { status, text: answered }
   }
 
   async function ask(asked: Asked, method: string, path: string, body?: object) {
@@ -97,7 +111,7 @@ export async function startSigningPeer(federation: TestFederation): Promise<Sign
     const version = ROOM_VERSIONS.get(template.room_version)!
     const { auth_event_ids, prev_event_ids } = toEvent(version, template.event, { event_id: '$none' as EventId })
     const cited = { auth_events: auth_event_ids, prev_events: prev_event_ids }
-    const draft: EventDraft = { ...template.event, ...cited, origin_server_ts: Date.now() }
+    const draft: EventDraft = { ...template.event, ...cited, origin: serverName, origin_server_ts: Date.now() }
     const joined = buildEvent(version, draft, signer)
     const path = `/_matrix/federation/v2/send_join/${room}/${encodeURIComponent(joined.event_id)}`
     const { state } = (await ask(asked, 'PUT', path, joined.pdu)) as { state: Pdu[] }
@@ -131,6 +145,10 @@ export async function startSigningPeer(federation: TestFederation): Promise<Sign
   }
 
   return { serverName, userId, send, ask, join, sign }
+}
+
+function isJson(headers: Record<string, string | string[] | undefined>): boolean {
+  return String(headers['content-type']).startsWith('application/json')
 }
 
 function keyOf({ type, state_key }: { type: string; state_key?: string }): string {

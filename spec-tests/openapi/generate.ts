@@ -1,12 +1,13 @@
 import { readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { collectSchemas, type SchemaCollection } from './collect-schemas.ts'
-import { APIS, type Api, type BodyProperty, type Operation, type Responses } from './operations.ts'
+import { describeBody, describeCargo } from './describe-requests.ts'
+import { APIS, type Api, type BodyProperty, type Operation, type Requests, type Responses } from './operations.ts'
 import { type Documents, type Node, openDocuments, type Place } from './resolve-references.ts'
 
 /**
- * Writes for each API, such as the client-server one, client-server.json (the operations) and client-server-responses.json (their answers' schemas)
- * from the OpenAPI files of the specification:
+ * Writes for each API, such as the client-server one, client-server.json (the operations) and client-server-responses.json (their answers' schemas),
+ * and server-server-requests.json (the schemas of what servers send one another) from the OpenAPI files of the specification:
  * `node spec-tests/openapi/generate.ts ../shared/matrix-spec`
  */
 const METHODS = ['get', 'put', 'post', 'delete', 'patch', 'head'] as const
@@ -21,6 +22,8 @@ function generate(root: string, api: Api): void {
   const schemas = collectSchemas(documents)
   const found = new Map<string, Operation>()
   const responses: Responses = {}
+  const bodies: Requests['operations'] = {}
+  const requestSchemas = collectSchemas(documents)
   const files = readdirSync(join(root, 'api', api)).filter((name) => name.endsWith('.yaml'))
   for (const file of files.sort().map((name) => `api/${api}/${name}`)) {
     const document = documents.read(file)
@@ -37,6 +40,8 @@ function generate(root: string, api: Api): void {
         const key = `${operation.method} ${operation.path}`
         found.set(key, bothUses(found.get(key), operation))
         responses[key] ??= describeResponses(documents, schemas, at)
+        const body = describeBody(documents, requestSchemas, at)
+        if (body) bodies[key] ??= body
       }
     }
   }
@@ -44,16 +49,18 @@ function generate(root: string, api: Api): void {
   const lines = (rows: string[]) => rows.map((row) => `  ${row}`).join(',\n')
   const here = (name: string) => join(import.meta.dirname, name)
   writeFileSync(here(`${api}.json`), `[\n${lines(operations.map((row) => JSON.stringify(row)))}\n]\n`)
-  const entries = (of: Record<string, unknown>) =>
-    lines(
-      Object.entries(of)
-        .sort(([a], [b]) => compare(a, b))
-        .map(([key, value]) => `${JSON.stringify(key)}: ${JSON.stringify(value)}`),
-    )
-  writeFileSync(
-    here(`${api}-responses.json`),
-    `{\n"operations": {\n${entries(responses)}\n},\n"$defs": {\n${entries(schemas.definitions)}\n}\n}\n`,
-  )
+  writeSections(here(`${api}-responses.json`), { operations: responses, $defs: schemas.definitions })
+  if (api !== 'server-server') return
+  const cargo = describeCargo(root, documents, requestSchemas)
+  writeSections(here(`${api}-requests.json`), { operations: bodies, ...cargo, $defs: requestSchemas.definitions })
+}
+
+function writeSections(file: string, sections: Record<string, Record<string, unknown>>): void {
+  const texts = Object.entries(sections).map(([name, of]) => {
+    const entries = Object.entries(of).sort(([a], [b]) => compare(a, b))
+    return `"${name}": {\n${entries.map(([key, value]) => `  ${JSON.stringify(key)}: ${JSON.stringify(value)}`).join(',\n')}\n}`
+  })
+  writeFileSync(file, `{\n${texts.join(',\n')}\n}\n`)
 }
 
 function compare(a: string, b: string): number {

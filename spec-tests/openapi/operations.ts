@@ -21,6 +21,16 @@ export type Operation = {
 /** JSON schemas by `METHOD /path` and status. */
 export type Responses = Record<string, Record<string, object>>
 
+/** What goes from server to server, as JSON schemas. */
+export type Requests = {
+  /** Bodies by `METHOD /path`. */
+  operations: Record<string, object>
+  /** Events by the first room version that has them so. */
+  pdus: Record<string, object>
+  /** By `edu_type`. */
+  edus: Record<string, object>
+}
+
 /** The APIs of the specification that Hearth serves. */
 export const APIS = ['client-server', 'server-server'] as const
 export type Api = (typeof APIS)[number]
@@ -33,6 +43,11 @@ export function loadOperations(api: Api = 'client-server'): Operation[] {
 /** The schemas of their JSON answers, and the definitions that these refer to as `#/$defs/…`. */
 export function loadResponses(api: Api = 'client-server'): { operations: Responses; $defs: Record<string, object> } {
   return read(`${api}-responses.json`) as { operations: Responses; $defs: Record<string, object> }
+}
+
+/** The schemas of what servers send one another, and the definitions that these refer to as `#/$defs/…`. */
+export function loadServerRequests(): Requests & { $defs: Record<string, object> } {
+  return read('server-server-requests.json') as Requests & { $defs: Record<string, object> }
 }
 
 function read(name: string): unknown {

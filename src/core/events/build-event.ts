@@ -26,6 +26,8 @@ export type EventDraft = {
   auth_events: readonly EventId[]
   /** Of a redaction in any room version: it goes to where the version has it. */
   redacts?: EventId
+  /** The sender's server, in the member events that the requests between servers want to name it. */
+  origin?: ServerName
   /** By event id, the hashes to name beside it in `prev_events` and `auth_events`; only room versions 1 and 2 do. */
   reference_hashes?: Readonly<Record<EventId, { sha256: string }>>
 }
@@ -52,11 +54,12 @@ export function buildEvent(version: RoomVersion, draft: EventDraft, signer: Sign
 type UnsignedFields = Omit<Pdu, 'hashes' | 'signatures' | 'event_id'> & { event_id?: EventId }
 
 function unsignedFields(version: RoomVersion, draft: EventDraft, serverName: ServerName): UnsignedFields {
-  const { room_id: roomId, state_key: stateKey, redacts } = draft
+  const { room_id: roomId, state_key: stateKey, redacts, origin } = draft
   const fields: UnsignedFields = {
     auth_events: references(version, draft, draft.auth_events),
     content: redacts !== undefined && version.redactsInContent ? { ...draft.content, redacts } : draft.content,
     depth: draft.depth,
+    ...(origin !== undefined && { origin }),
     origin_server_ts: draft.origin_server_ts,
     prev_events: references(version, draft, draft.prev_events),
     ...(redacts !== undefined && !version.redactsInContent && { redacts }),

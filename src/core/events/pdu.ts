@@ -17,6 +17,8 @@ export type Pdu = {
   state_key?: string
   sender: UserId
   content: JsonObject
+  /** The sender's server, as member events name it that servers hand one another; nothing follows from it. */
+  origin?: Json
   origin_server_ts: number
   depth: number
   /** Event ids; in room versions 1 and 2 pairs of event id and hashes. */

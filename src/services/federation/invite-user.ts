@@ -67,7 +67,11 @@ function draftInvite(app: App, { roomId, sender, target, content }: Moderation):
     if (known.get('m.room.create', '')?.pdu.content['m.federate'] === false) {
       throw new ForbiddenError('The room is for users of this server only')
     }
-    const event = buildEvent(version, draft, { serverName: app.serverName, ...app.signingKey })
+    const event = buildEvent(
+      version,
+      { ...draft, origin: app.serverName },
+      { serverName: app.serverName, ...app.signingKey },
+    )
     const verdict = checkEventAuth(version, event, known)
     if (!verdict.allowed) throw new ForbiddenError(verdict.reason)
     const root = room.head?.state_root ?? 0

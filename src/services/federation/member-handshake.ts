@@ -94,6 +94,7 @@ function completed(
     type: 'm.room.member',
     state_key: wish.userId,
     sender: wish.userId,
+    origin: app.serverName,
     content: { ...wish.content, ...(isAuthorised && { join_authorised_via_users_server: authoriser }) },
     origin_server_ts: app.clock.now(),
     depth: template.depth,
