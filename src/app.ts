@@ -12,6 +12,7 @@ import type { Mailer } from './infra/mailer.ts'
 import type { Metrics } from './infra/metrics.ts'
 import type { PasswordHasher } from './infra/password-hasher.ts'
 import type { Random } from './infra/random.ts'
+import type { RateLimiter } from './infra/rate-limiter.ts'
 import type { StreamTail } from './infra/stream-tail.ts'
 import type { MediaStore } from './services/media/media-store.ts'
 import type { Database } from './storage/database.ts'
@@ -37,6 +38,8 @@ export type App = {
   /** The keys that servers sign with. */
   readonly keyRing: KeyRing
   readonly passwordHasher: PasswordHasher
+  /** Limits of requests and attempts, over all processes. */
+  readonly rateLimiter: RateLimiter
   /** Where files that users send are kept. */
   readonly media: MediaStore
   /** What is done after the transaction that asks for it, and done even if the process dies. */

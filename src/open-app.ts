@@ -12,6 +12,7 @@ import { createMailer } from './infra/mailer.ts'
 import { createMetrics } from './infra/metrics.ts'
 import { createPasswordHasher } from './infra/password-hasher.ts'
 import { systemRandom } from './infra/random.ts'
+import { createRateLimiter } from './infra/rate-limiter.ts'
 import { loadSigningKey, recordOwnKey } from './infra/signing-key.ts'
 import { startStreamTail } from './infra/stream-tail.ts'
 import { createMediaStore } from './services/media/media-store.ts'
@@ -73,6 +74,9 @@ export async function openApp(config: Config): Promise<OpenApp> {
       stopping: stopping.signal,
     })
     cleanUp.push(() => jobs.stop())
+    const { enabled: isLimited, ...rates } = config.rate_limits
+    const rateLimiter = createRateLimiter({ rates: isLimited ? rates : {}, database, clock: systemClock, logger })
+    cleanUp.push(() => rateLimiter.stop())
     const mailer = await createMailer(config.email)
     cleanUp.push(() => mailer?.close())
     const app: App = {
@@ -88,6 +92,7 @@ export async function openApp(config: Config): Promise<OpenApp> {
       identity: createIdentityClient(connections.anywhere),
       keyRing: createKeyRing({ ...peers, federation, notaries: config.federation.trusted_notaries }),
       passwordHasher: createPasswordHasher(config.passwords),
+      rateLimiter,
       media: createMediaStore(config.media, logger),
       jobs,
       mailer,

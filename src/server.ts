@@ -7,7 +7,6 @@ import { createHttpApp } from './api/http/http-app.ts'
 import { serveUpgrades } from './api/http/upgrades.ts'
 import type { App } from './app.ts'
 import type { Config, ListenerConfig } from './config.ts'
-import { createRateLimiter, type RateLimiter } from './infra/rate-limiter.ts'
 import { openApp } from './open-app.ts'
 import { jobHandlers } from './services/admin/job-handlers.ts'
 import { startTelling } from './services/appservices/start-telling.ts'
@@ -39,9 +38,7 @@ export async function startServer(config: Config): Promise<RunningServer> {
   const { app, stop, close } = await openApp(config)
   try {
     await prepareNoticesUser(app)
-    const { enabled, ...rates } = config.rate_limits
-    const limiter = createRateLimiter({ ...app, rates: enabled ? rates : {} })
-    const servers = await listenOnAll(app, limiter, config)
+    const servers = await listenOnAll(app, config)
     const sweeps = startMediaSweeps(app)
     const presence = await startPresence(app)
     const indexing = startIndexing(app)
@@ -63,7 +60,6 @@ export async function startServer(config: Config): Promise<RunningServer> {
       close: async () => {
         stop()
         await Promise.all(servers.map(({ server }) => closeServer(server)))
-        await limiter.stop()
         await sweeps.stop()
         await presence.stop()
         await indexing.stop()
@@ -85,22 +81,18 @@ export async function startServer(config: Config): Promise<RunningServer> {
   }
 }
 
-async function listenOnAll(
-  app: App,
-  limiter: RateLimiter,
-  config: Config,
-): Promise<{ listener: ListenerConfig; server: Server }[]> {
+async function listenOnAll(app: App, config: Config): Promise<{ listener: ListenerConfig; server: Server }[]> {
   const servers: { listener: ListenerConfig; server: Server }[] = []
   try {
     for (const listener of config.listeners) {
-      const http = createHttpApp(app, limiter, {
+      const http = createHttpApp(app, {
         endpoints: endpointsFor(listener.serves, config.federation.enabled),
         trustForwardedFor: listener.trust_forwarded_for,
       })
       const server = await listen(listener, http.callback(), config)
       servers.push({ listener, server })
       if (listener.serves.includes('client')) {
-        serveUpgrades(app, limiter, { server, trustForwardedFor: listener.trust_forwarded_for })
+        serveUpgrades(app, { server, trustForwardedFor: listener.trust_forwarded_for })
       }
     }
     return servers

@@ -102,8 +102,9 @@ const CAUSES: [string, number, () => Promise<Answer>][] = [
     },
   ],
   [
-    'M_USER_DEACTIVATED',
+    'M_FORBIDDEN',
     403,
+    // Like a wrong password: the answer must not reveal that there was an account.
     async () => {
       const carol = await registerUser(url)
       const password = 'correct horse battery'

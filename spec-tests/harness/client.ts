@@ -31,16 +31,17 @@ export function uniqueName(prefix = 'user'): string {
   return `${prefix}-${process.pid}-${Date.now().toString(36)}-${++made}`
 }
 
-/** A request to a homeserver; answers of every status come back, and each must be what the specification's schema says. */
+/** A request to a homeserver; answers of every status come back, and each must be what the specification's schema says. `from`: the address that a proxy names as the client's. */
 export async function ask(
   url: string,
-  request: { method: string; path: string; body?: unknown; token?: string },
+  request: { method: string; path: string; body?: unknown; token?: string; from?: string },
 ): Promise<Answer> {
   const response = await fetch(url + request.path, {
     method: request.method,
     headers: {
       ...(request.body !== undefined && { 'Content-Type': 'application/json' }),
       ...(request.token !== undefined && { Authorization: `Bearer ${request.token}` }),
+      ...(request.from !== undefined && { 'X-Forwarded-For': request.from }),
     },
     ...(request.body !== undefined && { body: JSON.stringify(request.body) }),
   })

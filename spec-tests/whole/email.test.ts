@@ -51,10 +51,13 @@ const addAddress = (user: TestUser, sid: string) =>
     auth: { type: 'm.login.password', user: user.userId, password: 'correct horse battery' },
   })
 
+async function newUser(): Promise<{ user: TestUser; address: string }> {
+  return { user: await registerUser(url), address: `${uniqueName()}@example.org` }
+}
+
 /** A user with a proven address. */
 async function withAddress(): Promise<{ user: TestUser; address: string }> {
-  const user = await registerUser(url)
-  const address = `${uniqueName()}@example.org`
+  const { user, address } = await newUser()
   const { sid } = (await requestToken(user, address)).body
   const [mail] = await mailsTo(address, 1)
   await fetch(linkIn(mail!.text), { method: 'POST' })
@@ -91,7 +94,7 @@ describe('addresses', () => {
     const address = `${uniqueName()}@example.org`
     const { sid } = (await requestToken(user, ` ${address.toUpperCase()} `)).body
     const [mail] = await mailsTo(address, 1)
-    expect(mail!.subject).toContain('hearth.test')
+    expect(mail!.subject).toBe(`Add your address to ${user.userId}`)
     expect((await addAddress(user, sid)).body.errcode).toBe('M_THREEPID_AUTH_FAILED')
 
     const page = await fetch(linkIn(mail!.text))
@@ -104,10 +107,32 @@ describe('addresses', () => {
     expect((await user.get(`${v3}/account/3pid`)).threepids).toEqual([listed])
 
     const other = await registerUser(url)
-    expect((await requestToken(other, address)).body.errcode).toBe('M_THREEPID_IN_USE')
+    expect((await requestToken(user, address)).body.errcode).toBe('M_THREEPID_IN_USE')
+    // Others are not told that it has an owner; the owner is.
+    expect((await requestToken(other, address)).status).toBe(200)
+    const [, refusal] = await mailsTo(address, 2)
+    expect(refusal!.text).toContain(`It belongs to an account already: ${user.userId}`)
+    expect(refusal!.text).not.toContain('http')
     await user.post(`${v3}/account/3pid/delete`, { medium: 'email', address })
     expect((await user.get(`${v3}/account/3pid`)).threepids).toEqual([])
-    expect((await requestToken(other, address)).status).toBe(200)
+    expect((await requestToken(other, address, 2)).status).toBe(200)
+    const [, , third] = await mailsTo(address, 3)
+    expect(third!.subject).toBe(`Add your address to ${other.userId}`)
+  })
+
+  test.each<[string, (user: TestUser) => string, (user: TestUser) => string, RegExp]>([
+    ['account/3pid', ({ userId }) => `to ${userId}`, ({ userId }) => `Yes, add it to ${userId}`, /back to your client/],
+    ['register', () => 'new account at hearth.test', () => 'Yes, it is for my new account', /finish your registration/],
+    ['account/password', ({ userId }) => `new password for ${userId}`, () => 'Yes, let me set', /set the new password/],
+  ])('asked for at %s: mail and page say what the link does', async (place, subject, button, done) => {
+    const { user, address } = place === 'account/password' ? await withAddress() : await newUser()
+    const body = { email: address, client_secret: 'another', send_attempt: 1 }
+    expect((await user.ask('POST', `${v3}/${place}/email/requestToken`, body)).status).toBe(200)
+    const [mail] = await mailsTo(address, 1)
+    expect(mail!.subject).toContain(subject(user))
+    const page = await (await fetch(linkIn(mail!.text))).text()
+    expect(page).toContain(`<button>${button(user)}`)
+    expect(await (await fetch(linkIn(mail!.text), { method: 'POST' })).text()).toMatch(done)
   })
 
   test('get one mail for each attempt', async () => {

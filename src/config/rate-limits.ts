@@ -19,7 +19,11 @@ export const rateLimits = z
     enabled: z.boolean().prefault(true).describe('Whether clients are limited at all.'),
     default: category(50, 200, 'Requests of one user that no other category counts.'),
     message: category(5, 60, 'Events that one user sends.'),
-    login: category(0.2, 10, 'Attempts to log in, per address and per account.'),
+    login: category(
+      0.2,
+      10,
+      'Attempts to log in or to prove a password, per network address and per account; mails that are asked for to one e-mail address.',
+    ),
     registration: category(0.2, 5, 'Registrations from one address.'),
     join: category(1, 30, 'Rooms that one user joins.'),
     invite: category(1, 30, 'Invitations that one user sends.'),

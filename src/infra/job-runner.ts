@@ -20,6 +20,8 @@ export type JobRunner = {
   start(handlers: JobHandlers): void
   /** Runs a job that has just been committed, if nobody does yet, and waits for its end: for two seconds at most, then it goes on by itself. */
   attend(jobNid: number): Promise<void>
+  /** Begins a job that has just been committed, without waiting for it. */
+  begin(jobNid: number): void
   /** Waits for what is under way; handlers see by `app.stopping` that they should give up, and another process goes on. */
   stop(): Promise<void>
 }
@@ -75,8 +77,8 @@ export function createJobRunner(app: Capabilities): JobRunner {
     await app.database.write((tx) => renewJobLeases(tx, { holder, until, jobNids: [...running.keys()] }))
   }
 
+  const report = (error: unknown) => app.logger.warn({ err: error }, 'looking for jobs failed; it is tried again')
   function regularly(work: () => Promise<void>, every: number): void {
-    const report = (error: unknown) => app.logger.warn({ err: error }, 'looking for jobs failed; it is tried again')
     timers.push(setInterval(() => work().catch(report), every))
   }
 
@@ -85,6 +87,9 @@ export function createJobRunner(app: Capabilities): JobRunner {
       handlers = given
       regularly(() => take(), LOOK_MS)
       regularly(renew, RENEW_MS)
+    },
+    begin(jobNid) {
+      take(jobNid).catch(report)
     },
     async attend(jobNid) {
       await take(jobNid)

@@ -22,6 +22,7 @@ export type ThreepidSessionRow = {
   medium: string
   address: string
   client_secret: string
+  user_id: UserId | ''
   token_hash: string
   send_attempt: number
   next_link: string | null

@@ -2,6 +2,7 @@ import { sql } from 'kysely'
 import type { UserId } from '../core/ids.ts'
 import type { Db, Tx } from './database.ts'
 import type { ThreepidRow, ThreepidSessionRow } from './notices-and-mail-schema.ts'
+import type { UserRow } from './users-schema.ts'
 
 /** An address outside of Matrix; `address` in its canonical form. */
 export type Threepid = Pick<ThreepidRow, 'medium' | 'address'>
@@ -18,6 +19,13 @@ export async function findThreepidOwner(db: Db, { medium, address }: Threepid): 
   const { rows } = await sql<{ user_id: UserId }>`select user_id from threepids
     where medium = ${medium} and address = ${address}`.execute(db.sql)
   return rows[0]?.user_id
+}
+
+/** The user who has an address; undefined when nobody has it. */
+export async function findThreepidUser(db: Db, { medium, address }: Threepid): Promise<UserRow | undefined> {
+  const { rows } = await sql<UserRow>`select users.* from users join threepids using (user_id)
+    where medium = ${medium} and address = ${address}`.execute(db.sql)
+  return rows[0]
 }
 
 /** Gives a user an address; false when it is another's. */
@@ -48,16 +56,16 @@ export async function deleteAllThreepids(tx: Tx, userId: UserId): Promise<void> 
 /** The proof of an address under way, by what it is for and who asked. */
 export async function findThreepidSession(
   db: Db,
-  { purpose, medium, address, client_secret }: Omit<ThreepidSessionKey, 'session_id'>,
+  { purpose, medium, address, client_secret, user_id }: ThreepidSessionKey,
   now: number,
 ): Promise<ThreepidSessionRow | undefined> {
   const { rows } = await sql<ThreepidSessionRow>`select * from threepid_sessions
     where purpose = ${purpose} and medium = ${medium} and address = ${address} and client_secret = ${client_secret}
-      and expires_ts > ${now}::bigint`.execute(db.sql)
+      and user_id = ${user_id} and expires_ts > ${now}::bigint`.execute(db.sql)
   return rows[0]
 }
 
-type ThreepidSessionKey = Pick<ThreepidSessionRow, 'session_id' | 'purpose' | 'medium' | 'address' | 'client_secret'>
+type ThreepidSessionKey = Pick<ThreepidSessionRow, 'purpose' | 'medium' | 'address' | 'client_secret' | 'user_id'>
 
 /** Stores a proof under way, in place of an older one for the same; those that have expired by `now` go. */
 export async function storeThreepidSession(
@@ -66,10 +74,10 @@ export async function storeThreepidSession(
   now: number,
 ): Promise<void> {
   await sql`delete from threepid_sessions where expires_ts <= ${now}::bigint`.execute(tx.sql)
-  await sql`insert into threepid_sessions (session_id, purpose, medium, address, client_secret, token_hash, send_attempt, next_link, expires_ts)
+  await sql`insert into threepid_sessions (session_id, purpose, medium, address, client_secret, user_id, token_hash, send_attempt, next_link, expires_ts)
     values (${session.session_id}, ${session.purpose}, ${session.medium}, ${session.address}, ${session.client_secret},
-      ${session.token_hash}, ${session.send_attempt}::bigint, ${session.next_link}, ${session.expires_ts}::bigint)
-    on conflict (purpose, medium, address, client_secret) do update set session_id = excluded.session_id,
+      ${session.user_id}, ${session.token_hash}, ${session.send_attempt}::bigint, ${session.next_link}, ${session.expires_ts}::bigint)
+    on conflict (purpose, medium, address, client_secret, user_id) do update set session_id = excluded.session_id,
       token_hash = excluded.token_hash, send_attempt = excluded.send_attempt, next_link = excluded.next_link,
       validated_ts = null, expires_ts = excluded.expires_ts`.execute(tx.sql)
 }
@@ -90,13 +98,17 @@ export async function markThreepidValidated(tx: Tx, sessionId: string, now: numb
     where session_id = ${sessionId}`.execute(tx.sql)
 }
 
-/** Uses up a proof: gives the address, undefined when its link was not followed or the secret is another. */
+type ProvenThreepid = Threepid & { validated_ts: number; user_id: UserId | '' }
+
+/** Uses up a proof: gives the address and whose account it is for ('': any); undefined when its link was not followed, or secret or purpose are others. */
 export async function takeThreepidSession(
   tx: Tx,
-  { sessionId, clientSecret, now }: { sessionId: string; clientSecret: string; now: number },
-): Promise<(Threepid & { validated_ts: number }) | undefined> {
-  const { rows } = await sql<Threepid & { validated_ts: number }>`delete from threepid_sessions
-    where session_id = ${sessionId} and client_secret = ${clientSecret} and validated_ts is not null
-      and expires_ts > ${now}::bigint returning medium, address, validated_ts`.execute(tx.sql)
+  { sessionId, clientSecret, purpose, now }: { sessionId: string; clientSecret: string; purpose: string; now: number },
+): Promise<ProvenThreepid | undefined> {
+  const { rows } = await sql<ProvenThreepid>`delete from threepid_sessions
+    where session_id = ${sessionId} and client_secret = ${clientSecret} and purpose = ${purpose}
+      and validated_ts is not null and expires_ts > ${now}::bigint returning medium, address, validated_ts, user_id`.execute(
+    tx.sql,
+  )
   return rows[0]
 }

@@ -1,9 +1,10 @@
 import type { App } from '../../app.ts'
+import { parseEmailAddress } from '../../core/email-address.ts'
 import { InvalidParamError } from '../../core/errors.ts'
 import { type Html, html } from '../../core/html.ts'
 import { requestEmailProof } from '../../services/users/email-proof.ts'
 import type { SessionPurpose } from '../../services/users/uia-fallback.ts'
-import type { AuthData, UiaStageType } from '../../services/users/uia-stages.ts'
+import { type AuthData, emailPurposeOf, type UiaStageType } from '../../services/users/uia-stages.ts'
 
 /** How a web page asks for what a stage needs. */
 export type FallbackForm = {
@@ -53,10 +54,12 @@ export const FALLBACK_FORMS: Record<UiaStageType, FallbackForm> = {
 async function readEmail(app: App, filled: URLSearchParams, purpose: SessionPurpose): Promise<AuthData | Html> {
   if (filled.has('sid'))
     return { threepid_creds: { sid: field(filled, 'sid'), client_secret: field(filled, 'client_secret') } }
+  const address = parseEmailAddress(field(filled, 'email'))
+  if (address === undefined) throw new InvalidParamError('This is not an e-mail address')
   const clientSecret = app.random.token(SECRET_LENGTH)
   const sid = await requestEmailProof(app, {
-    purpose: purpose.operation === 'POST /register' ? 'register' : 'password',
-    email: field(filled, 'email'),
+    purpose: emailPurposeOf(purpose.operation),
+    address,
     clientSecret,
     sendAttempt: 1,
     nextLink: undefined,

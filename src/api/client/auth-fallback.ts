@@ -38,7 +38,6 @@ export const postAuthFallback = route({
   params,
   query,
   body: 'stream',
-  accountTried: (call) => call.query.session,
   async handle(call, app) {
     const filled = await readFormBody(call.request.raw, app.config.limits)
     return asPage(() => attempt(app, { sessionId: call.query.session, type: stageOf(call.params.authType) }, filled))

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { html } from '../../core/html.ts'
 import { CONFIRM_PATH, confirmEmail, findEmailProof } from '../../services/users/email-proof.ts'
+import { proofPageTexts } from '../../services/users/email-proof-texts.ts'
 import { asPage } from '../http/html-page.ts'
 import { route } from '../http/route.ts'
 
@@ -16,11 +17,12 @@ export const getConfirmEmail = route({
   params,
   handle: (call, app) =>
     asPage(async () => {
-      const { address } = await findEmailProof(app, call.params)
-      const body = html`<p>Is <b>${address}</b> your address, and did you give it to ${app.serverName}?</p>
-<form method="post"><button>Yes, confirm it</button></form>
+      const { address, purpose, userId } = await findEmailProof(app, call.params)
+      const { title, effect, button } = proofPageTexts(app, purpose, userId)
+      const body = html`<p><b>${address}</b> ${effect} Was that you?</p>
+<form method="post"><button>${button}</button></form>
 <p>If not, close this page.</p>`
-      return { title: 'Confirm your address', body }
+      return { title, body }
     }),
 })
 
@@ -33,9 +35,12 @@ export const postConfirmEmail = route({
   params,
   handle: (call, app) =>
     asPage(async () => {
-      const { next_link: next } = await confirmEmail(app, call.params)
+      const { next_link: next, purpose, userId } = await confirmEmail(app, call.params)
       // No redirect: whoever asked for the mail chose where to, and it would seem to come from here.
       const on = next === null ? '' : html`<p><a href="${next}">Go on at ${new URL(next).host}</a></p>`
-      return { title: 'Your address is confirmed', body: html`<p>You can go back to your client.</p>${on}` }
+      return {
+        title: 'Your address is confirmed',
+        body: html`<p>${proofPageTexts(app, purpose, userId).done}</p>${on}`,
+      }
     }),
 })

@@ -1,11 +1,8 @@
 import { z } from 'zod'
-import type { App } from '../../app.ts'
 import { BadJsonError, MatrixError, MissingParamError } from '../../core/errors.ts'
 import { APPSERVICE_LOGIN, logInAppserviceUser } from '../../services/users/appservice-users.ts'
-import { emailAddress } from '../../services/users/email-address.ts'
+import type { AccountIdentifier } from '../../services/users/find-account.ts'
 import { logInWithPassword, logInWithToken } from '../../services/users/log-in.ts'
-import { localUserId } from '../../services/users/user-names.ts'
-import { findThreepidOwner } from '../../storage/threepids.ts'
 import { deviceId } from '../http/fields.ts'
 import { route } from '../http/route.ts'
 import { v3 } from './client-paths.ts'
@@ -50,10 +47,6 @@ export const postLogin = route({
   appservices: true,
   rateLimit: 'login',
   body: loginBody,
-  accountTried({ body }, app) {
-    const name = (body.identifier?.user ?? body.user)?.toLowerCase()
-    return (name && localUserId(app, name)) ?? body.identifier?.address?.toLowerCase()
-  },
   async handle({ body, appservice }, app) {
     const device = {
       deviceId: body.device_id,
@@ -62,7 +55,7 @@ export const postLogin = route({
     }
     if (body.type === 'm.login.password') {
       const password = required('password', body.password)
-      return logInWithPassword(app, { user: await userOf(app, body), password, device })
+      return logInWithPassword(app, { identifier: identifierOf(body), password, device })
     }
     if (body.type === 'm.login.token') return logInWithToken(app, { token: required('token', body.token), device })
     if (body.type === APPSERVICE_LOGIN) {
@@ -74,16 +67,13 @@ export const postLogin = route({
 })
 
 /** https://spec.matrix.org/v1.19/client-server-api/#identifier-types; `user` is how it was before there were identifiers. */
-async function userOf(app: App, { identifier, user }: z.output<typeof loginBody>): Promise<string> {
-  if (!identifier) return required('identifier', user)
-  if (identifier.type === 'm.id.user') return required('identifier.user', identifier.user)
+function identifierOf({ identifier, user }: z.output<typeof loginBody>): AccountIdentifier {
+  if (!identifier) return { user: required('identifier', user) }
+  if (identifier.type === 'm.id.user') return { user: required('identifier.user', identifier.user) }
   if (identifier.type !== 'm.id.thirdparty')
     throw new BadJsonError('identifier.type: only m.id.user and m.id.thirdparty are supported')
   const medium = required('identifier.medium', identifier.medium)
-  const address = emailAddress(required('identifier.address', identifier.address))
-  const owner = address && (await findThreepidOwner(app.database, { medium, address }))
-  // What is nobody's fails like a wrong password, so that nobody learns which addresses have accounts.
-  return owner ?? ''
+  return { medium, address: required('identifier.address', identifier.address) }
 }
 
 function required(name: string, value: string | undefined): string {

@@ -10,6 +10,7 @@ import { createJobRunner } from '../../infra/job-runner.ts'
 import { createMetrics } from '../../infra/metrics.ts'
 import { createPasswordHasher } from '../../infra/password-hasher.ts'
 import { systemRandom } from '../../infra/random.ts'
+import { createRateLimiter } from '../../infra/rate-limiter.ts'
 import { startStreamTail } from '../../infra/stream-tail.ts'
 import { createNoFederation } from '../../infra/test-federation.ts'
 import { jobHandlers } from '../../services/admin/job-handlers.ts'
@@ -42,8 +43,7 @@ export type TestClient = {
 export async function startClientApi(options: { database?: Database; endpoints?: readonly AnyEndpoint[] } = {}) {
   const app = await createApp(options.database ?? (await createTestDatabase()))
   const endpoints = options.endpoints ?? roomEndpoints
-  const limiter = { take: async () => {}, stop: async () => {} }
-  const server = createServer(createHttpApp(app, limiter, { endpoints, trustForwardedFor: false }).callback())
+  const server = createServer(createHttpApp(app, { endpoints, trustForwardedFor: false }).callback())
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/_matrix/client/v3`
   return {
@@ -81,6 +81,7 @@ async function createApp(database: Database): Promise<App> {
     signingKey: signingKeyFromSeed('a', Buffer.alloc(32, 1)),
     federation: createNoFederation('hearth.test' as ServerName),
     passwordHasher: createPasswordHasher(config.passwords),
+    rateLimiter: createRateLimiter({ rates: {}, database, clock: systemClock, logger }),
     clock: systemClock,
     random: systemRandom,
     logger,

@@ -1,9 +1,11 @@
 import { z } from 'zod'
 import type { App } from '../../app.ts'
 import { MatrixError } from '../../core/errors.ts'
-import { type ProofPurpose, requestEmailProof } from '../../services/users/email-proof.ts'
+import { requestEmailProof } from '../../services/users/email-proof.ts'
+import type { ProofPurpose } from '../../services/users/email-proof-texts.ts'
 import { addThreepid, removeThreepid } from '../../services/users/third-party-ids.ts'
 import { loadThreepids } from '../../storage/threepids.ts'
+import { emailAddress } from '../http/fields.ts'
 import { type AnyEndpoint, route } from '../http/route.ts'
 import { authData } from './auth-data.ts'
 import { v3 } from './client-paths.ts'
@@ -81,26 +83,31 @@ const webLink = z
   .max(2000)
   .refine((text) => URL.canParse(text) && /^https?:$/.test(new URL(text).protocol), 'must begin with https://')
 
-/** https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3registeremailrequesttoken and its like */
+/** https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3registeremailrequesttoken and its like. The proof of a client that gives its access token is for its user alone; none has to. */
 function requestEmailToken(place: string, purpose: ProofPurpose) {
   return route({
     method: 'POST',
     path: v3(`${place}/email/requestToken`),
-    auth: 'none',
+    auth: purpose === 'add' ? 'optional' : 'none',
     rateLimit: 'login',
     body: z.object({
-      email: z.string().max(255),
+      email: emailAddress,
       client_secret: clientSecret,
       send_attempt: z.int().min(0),
       next_link: webLink.optional(),
     }),
-    accountTried: ({ body }) => body.email.toLowerCase(),
-    async handle({ body }, app) {
+    async handle({ session, body }, app) {
       requireMailer(app)
       if (purpose === 'register' && !app.config.registration.enabled)
         throw new MatrixError(403, 'M_THREEPID_DENIED', 'Registration is disabled')
-      const { email, client_secret, send_attempt: sendAttempt, next_link: nextLink } = body
-      const sid = await requestEmailProof(app, { purpose, email, clientSecret: client_secret, sendAttempt, nextLink })
+      const sid = await requestEmailProof(app, {
+        purpose,
+        address: body.email,
+        userId: session?.userId,
+        clientSecret: body.client_secret,
+        sendAttempt: body.send_attempt,
+        nextLink: body.next_link,
+      })
       return { sid }
     },
   })

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { parseEmailAddress } from '../../core/email-address.ts'
 import type { JsonObject } from '../../core/events/pdu.ts'
 import type { DeviceId, EventId, RoomAlias, RoomId, ServerName, UserId } from '../../core/ids.ts'
 import { isEventId, isRoomAlias, isRoomId, isServerName, isUserId } from '../../core/ids.ts'
@@ -30,6 +31,17 @@ export const deviceId = z
   .max(512)
   .regex(/^[^\0]*$/, 'must not contain NUL')
   .transform((value) => value as DeviceId)
+
+/** An e-mail address, which comes out in its canonical form. */
+export const emailAddress = z
+  .string()
+  .max(255)
+  .transform((text, context) => {
+    const address = parseEmailAddress(text)
+    if (address !== undefined) return address
+    context.addIssue({ code: 'custom', message: 'is not an e-mail address', params: { errcode: 'M_INVALID_PARAM' } })
+    return z.NEVER
+  })
 
 /** A JSON object of any content, such as an event's; passed on as it was parsed, unknown depths and keys included. */
 export const jsonObject = z.custom<JsonObject>(

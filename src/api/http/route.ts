@@ -92,8 +92,6 @@ export type Endpoint<
    */
   refusesSuspended?: boolean | 'but in the notices room'
   rateLimit?: RateLimit
-  /** The account that somebody tries to get in to: attempts count for it as well, from wherever they come. Default: the session's user. */
-  accountTried?(call: Call<Params, Query, Body, SessionOf<A>>, app: App): string | undefined
   params?: Params
   query?: Query
   /** Absent: the body is not read. A schema gets `{}` for an empty body. 'stream': the handler reads `request.raw`. */

@@ -2,7 +2,6 @@ import type { Context, Middleware } from 'koa'
 import type { App } from '../../app.ts'
 import type { Appservice } from '../../core/appservice.ts'
 import { MatrixError } from '../../core/errors.ts'
-import type { RateLimiter } from '../../infra/rate-limiter.ts'
 import type { ServerSession } from '../../services/federation/authenticate-server.ts'
 import { authenticate, authenticateAppservice } from './authenticate.ts'
 import { receiveSigned } from './authenticate-server.ts'
@@ -12,7 +11,8 @@ import { networkOf } from './network-of.ts'
 import { type AnyEndpoint, RawJson, RESPONDED, Reply, type Session } from './route.ts'
 
 /** The middleware that runs one endpoint: authenticate, limit, validate, handle, answer. */
-export function serveEndpoint(app: App, limiter: RateLimiter, endpoint: AnyEndpoint): Middleware {
+export function serveEndpoint(app: App, endpoint: AnyEndpoint): Middleware {
+  const { rateLimiter } = app
   return async (context) => {
     context.state.endpoint = endpoint
     const query = new URLSearchParams(context.querystring)
@@ -20,7 +20,7 @@ export function serveEndpoint(app: App, limiter: RateLimiter, endpoint: AnyEndpo
       const { session, body } = await receiveSigned(app, context.req, context.ip)
       context.state.userId = session.origin
       // Only now is it known whose request it is; nobody uses up what others may ask for.
-      await limiter.take('federation', session.origin)
+      await rateLimiter.take('federation', session.origin)
       return respond(context, await endpoint.handle(callOf(app, endpoint, context, { query, session, body }), app))
     }
     const { req: raw, ip, params } = context
@@ -28,11 +28,9 @@ export function serveEndpoint(app: App, limiter: RateLimiter, endpoint: AnyEndpo
     context.state.userId = session?.userId
     const appservice = authenticateAppservice(app, endpoint, { raw: context.req, query })
     const isLimited = !session?.exemptFromRateLimits && (appservice ?? 'unknown') === 'unknown'
-    if (isLimited) await limiter.take(endpoint.rateLimit ?? 'default', whoOf(endpoint, session, context.ip))
+    if (isLimited) await rateLimiter.take(endpoint.rateLimit ?? 'default', whoOf(endpoint, session, context.ip))
     const body = endpoint.body && endpoint.body !== 'stream' ? await readJsonBody(context.req, app.config.limits) : {}
     const call = callOf(app, endpoint, context, { query, session, appservice, body })
-    if (isLimited && endpoint.rateLimit === 'login')
-      await limitAccount(limiter, endpoint.accountTried?.(call, app) ?? session?.userId)
     respond(context, await endpoint.handle(call, app))
   }
 }
@@ -42,12 +40,7 @@ function respond(context: Context, result: unknown): void {
   else context.respond = false
 }
 
-/** Attempts to get in to an account from many addresses are as many as from one. */
-async function limitAccount(limiter: RateLimiter, account: string | undefined): Promise<void> {
-  if (account !== undefined) await limiter.take('login', account)
-}
-
-/** Attempts to get in are counted by address, all else by user where there is one. */
+/** Attempts to get in are counted by address here, and by account where the password is checked; all else by user where there is one. */
 function whoOf(endpoint: AnyEndpoint, session: Session | undefined, ip: string): string {
   const isGettingIn = endpoint.rateLimit === 'login' || endpoint.rateLimit === 'registration'
   return session && !isGettingIn ? session.userId : networkOf(ip)

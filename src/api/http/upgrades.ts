@@ -3,7 +3,6 @@ import type { Duplex } from 'node:stream'
 import { WebSocketServer } from 'ws'
 import type { App } from '../../app.ts'
 import { MatrixError } from '../../core/errors.ts'
-import type { RateLimiter } from '../../infra/rate-limiter.ts'
 import { serveSlidingSocket } from '../client/sliding-sync-socket.ts'
 import { networkOf } from './network-of.ts'
 
@@ -15,22 +14,21 @@ const MAX_MESSAGE_BYTES = 1024 * 1024
 /** Lets WebSockets begin on a server of HTTP. */
 export function serveUpgrades(
   app: App,
-  limiter: RateLimiter,
   { server, trustForwardedFor }: { server: Server; trustForwardedFor: boolean },
 ): void {
   const sockets = new WebSocketServer({ noServer: true, maxPayload: MAX_MESSAGE_BYTES, perMessageDeflate: false })
   server.on('upgrade', (raw, connection, head) => {
     const ip = addressOf(raw, trustForwardedFor)
-    accept(limiter, raw, ip).then(
+    accept(app, raw, ip).then(
       () => sockets.handleUpgrade(raw, connection, head, (socket) => serveSlidingSocket(app, socket, { raw, ip })),
       (error: unknown) => reject(connection, error),
     )
   })
 }
 
-async function accept(limiter: RateLimiter, raw: IncomingMessage, ip: string): Promise<void> {
+async function accept({ rateLimiter }: App, raw: IncomingMessage, ip: string): Promise<void> {
   if (raw.url?.split('?')[0] !== SOCKET_PATH) throw new MatrixError(404, 'M_UNRECOGNIZED', 'Unrecognized request')
-  await limiter.take('default', networkOf(ip))
+  await rateLimiter.take('default', networkOf(ip))
 }
 
 function reject(connection: Duplex, error: unknown): void {

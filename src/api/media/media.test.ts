@@ -5,7 +5,6 @@ import { parse as parseDisposition } from 'content-disposition'
 import sharp from 'sharp'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { UserId } from '../../core/ids.ts'
-import { createRateLimiter } from '../../infra/rate-limiter.ts'
 import { createMediaTestApp } from '../../services/media/test-media-app.ts'
 import { uploadMedia } from '../../services/media/upload-media.ts'
 import { createHttpApp } from '../http/http-app.ts'
@@ -17,8 +16,7 @@ let server: Server
 let url: string
 beforeAll(async () => {
   world = await createMediaTestApp({ unauthenticated_downloads: true })
-  const limiter = createRateLimiter({ ...world.app, rates: {} })
-  const http = createHttpApp(world.app, limiter, { endpoints: mediaEndpoints, trustForwardedFor: false })
+  const http = createHttpApp(world.app, { endpoints: mediaEndpoints, trustForwardedFor: false })
   server = createServer(http.callback()).listen(0, '127.0.0.1')
   await new Promise((resolve) => server.once('listening', resolve))
   url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/_matrix/media/v3`

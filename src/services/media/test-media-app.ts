@@ -8,6 +8,7 @@ import type { ServerName } from '../../core/ids.ts'
 import { fixedClock } from '../../infra/clock.ts'
 import { createMetrics } from '../../infra/metrics.ts'
 import { systemRandom } from '../../infra/random.ts'
+import { createRateLimiter } from '../../infra/rate-limiter.ts'
 import { createNoFederation } from '../../infra/test-federation.ts'
 import { createTestDatabase } from '../../storage/test-database.ts'
 import { createMediaStore } from './media-store.ts'
@@ -27,6 +28,7 @@ export async function createMediaTestApp(media: Partial<App['config']['media']> 
     federation: createNoFederation('hearth.test' as ServerName),
     clock,
     random: systemRandom,
+    rateLimiter: createRateLimiter({ rates: {}, database, clock, logger }),
     media: createMediaStore(config.media, logger),
     metrics: createMetrics(),
     logger,

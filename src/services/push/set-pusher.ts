@@ -1,10 +1,10 @@
 import type { App } from '../../app.ts'
+import { parseEmailAddress } from '../../core/email-address.ts'
 import { InvalidParamError, MatrixError, MissingParamError } from '../../core/errors.ts'
 import type { JsonObject } from '../../core/events/pdu.ts'
 import type { UserId } from '../../core/ids.ts'
 import { deletePushers, storePusher } from '../../storage/pushers.ts'
 import { findThreepidOwner } from '../../storage/threepids.ts'
-import { emailAddress } from '../users/email-address.ts'
 import type { Session } from '../users/session.ts'
 
 /** A pusher as a client sends it. */
@@ -61,7 +61,7 @@ export async function removePusher(
   key: { app_id: string; pushkey: string },
 ): Promise<void> {
   // The keys of those of kind email are in canonical form.
-  const pushkeys = new Set([key.pushkey, emailAddress(key.pushkey) ?? key.pushkey])
+  const pushkeys = new Set([key.pushkey, parseEmailAddress(key.pushkey) ?? key.pushkey])
   await app.database.write(async (tx) => {
     for (const pushkey of pushkeys) await deletePushers(tx, { ...key, pushkey }, { of: userId })
   })
@@ -79,7 +79,7 @@ async function checkedPushkey(
   }
   if (kind !== 'email' || app.config.email.smtp_url === undefined)
     throw new InvalidParamError(`There are no pushers of kind ${kind} here`)
-  const address = emailAddress(pushkey)
+  const address = parseEmailAddress(pushkey)
   const owner = address && (await findThreepidOwner(app.database, { medium: 'email', address }))
   if (!address || owner !== userId)
     throw new MatrixError(400, 'M_THREEPID_NOT_FOUND', 'pushkey: your account has no such e-mail address')

@@ -31,7 +31,11 @@ async function settledUser(localpart: string): Promise<{ userId: UserId; accessT
   const password = 'correct horse'
   const userId = await createUser(app, { localpart, password, admin: true })
   const device = { wantsRefreshToken: true }
-  const { access_token: accessToken, device_id } = await logInWithPassword(app, { user: localpart, password, device })
+  const { access_token: accessToken, device_id } = await logInWithPassword(app, {
+    identifier: { user: localpart },
+    password,
+    device,
+  })
   await newLoginToken(app, userId)
   await newOpenIdToken(app, userId)
   await putAccountData(app, userId, { roomId: '', type: 't', content: { a: 1 } })

@@ -1,7 +1,10 @@
 import type { App } from '../../app.ts'
-import { InvalidParamError, MatrixError, NotFoundError } from '../../core/errors.ts'
+import type { EmailAddress } from '../../core/email-address.ts'
+import { MatrixError, NotFoundError } from '../../core/errors.ts'
 import { html } from '../../core/html.ts'
+import type { UserId } from '../../core/ids.ts'
 import type { Mail } from '../../infra/mailer.ts'
+import type { Tx } from '../../storage/database.ts'
 import { enqueueJob } from '../../storage/jobs.ts'
 import type { ThreepidSessionRow } from '../../storage/notices-and-mail-schema.ts'
 import {
@@ -10,22 +13,35 @@ import {
   findThreepidSession,
   markThreepidValidated,
   storeThreepidSession,
+  type Threepid,
+  takeThreepidSession,
 } from '../../storage/threepids.ts'
-import { emailAddress } from './email-address.ts'
+import { type MailTexts, type ProofPurpose, proofMailTexts, refusalMailTexts } from './email-proof-texts.ts'
 import { hashToken } from './tokens.ts'
-
-/** What an address is to be proven for: to add it to an account, to register with it, to set a new password. */
-export type ProofPurpose = 'add' | 'register' | 'password'
 
 export type ProofRequest = {
   purpose: ProofPurpose
-  email: string
+  address: EmailAddress
+  /** The user who asks, if they are logged in: only they can then add the address. */
+  userId?: UserId | undefined
   clientSecret: string
   sendAttempt: number
   nextLink: string | undefined
 }
 
-type Capabilities = Pick<App, 'config' | 'database' | 'clock' | 'random' | 'mailer' | 'serverName'>
+/** What a client shows to have proven an address. */
+export type ThreepidCredentials = { sid: string; client_secret: string }
+
+/** The proof of an address: of what, for what, and for whose account, as far as that is known. */
+export type EmailProof = Pick<ThreepidSessionRow, 'session_id' | 'address' | 'next_link'> & {
+  purpose: ProofPurpose
+  userId: UserId | undefined
+}
+
+type Capabilities = Pick<
+  App,
+  'config' | 'database' | 'clock' | 'random' | 'mailer' | 'serverName' | 'rateLimiter' | 'jobs'
+>
 
 /** The job of sending a mail. */
 export const SEND_MAIL = 'send_mail'
@@ -36,17 +52,20 @@ const TOKEN_LENGTH = 32
 const SESSION_ID_LENGTH = 24
 
 /**
- * Mails a link that proves who follows it to have the address, once for each `sendAttempt`; returns the session by which the client can show the proof. Throws M_THREEPID_DENIED
- * where Hearth sends no mail, M_INVALID_PARAM for what is no address, M_THREEPID_IN_USE, and M_THREEPID_NOT_FOUND for a new password.
+ * Mails a link by which the recipient proves to have the address, once for each `sendAttempt`. Returns the session by which the client can show the
+ * proof. An address that cannot be used gets a mail that says so, and the client the same answer as for others, as the specification recommends.
+ * Throws M_THREEPID_DENIED where Hearth sends no mail, M_LIMIT_EXCEEDED, and M_THREEPID_IN_USE for an address that the user has already.
  * https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3registeremailrequesttoken
  */
 export async function requestEmailProof(app: Capabilities, request: ProofRequest): Promise<string> {
   if (!app.mailer) throw new MatrixError(403, 'M_THREEPID_DENIED', 'This server does not use email addresses')
-  const address = emailAddress(request.email)
-  if (address === undefined) throw new InvalidParamError('email: is not an e-mail address')
-  await requirePurpose(app, request.purpose, address)
-  const { purpose, clientSecret: client_secret, sendAttempt: send_attempt } = request
-  const key = { purpose, medium: 'email', address, client_secret }
+  const { purpose, address, clientSecret: client_secret, sendAttempt: send_attempt } = request
+  await app.rateLimiter.take('login', address)
+  const owner = await findThreepidOwner(app.database, { medium: 'email', address })
+  if (owner !== undefined && owner === request.userId)
+    throw new MatrixError(400, 'M_THREEPID_IN_USE', 'Your account has this e-mail address already')
+  const userId = purpose === 'password' ? owner : request.userId
+  const key = { purpose, medium: 'email', address, client_secret, user_id: userId ?? ('' as const) }
   const now = app.clock.now()
   const known = await findThreepidSession(app.database, key, now)
   if (known && known.send_attempt >= send_attempt) return known.session_id
@@ -54,37 +73,33 @@ export async function requestEmailProof(app: Capabilities, request: ProofRequest
   const session_id = known?.session_id ?? app.random.token(SESSION_ID_LENGTH)
   const token = app.random.token(TOKEN_LENGTH)
   const more = { token_hash: hashToken(token), next_link: request.nextLink ?? null, expires_ts: now + LIFETIME_MS }
-  const mail = confirmationMail(app, { address, sessionId: session_id, token })
-  await app.database.write(async (tx) => {
+  const isUsable = (owner !== undefined) === (purpose === 'password')
+  const texts = isUsable ? proofMailTexts(app, purpose, userId) : refusalMailTexts(app, purpose, owner)
+  const mail = composeMail(app, { address, sessionId: session_id, token, texts })
+  const job = await app.database.write(async (tx) => {
     await storeThreepidSession(tx, { ...key, ...more, session_id, send_attempt }, now)
-    await enqueueJob(tx, { kind: SEND_MAIL, key: session_id, payload: mail, now })
+    return enqueueJob(tx, { kind: SEND_MAIL, key: session_id, payload: mail, now })
   })
+  app.jobs.begin(job)
   return session_id
 }
 
-async function requirePurpose(app: Capabilities, purpose: ProofPurpose, address: string): Promise<void> {
-  const owner = await findThreepidOwner(app.database, { medium: 'email', address })
-  if (purpose === 'password' && owner === undefined)
-    throw new MatrixError(400, 'M_THREEPID_NOT_FOUND', 'No account has this e-mail address')
-  if (purpose !== 'password' && owner !== undefined)
-    throw new MatrixError(400, 'M_THREEPID_IN_USE', 'This e-mail address belongs to an account')
-}
-
-function confirmationMail(
+/** A mail with the link only where the texts name it. */
+function composeMail(
   { config, serverName, random }: Capabilities,
-  { address, sessionId, token }: { address: string; sessionId: string; token: string },
+  { address, sessionId, token, texts }: { address: string; sessionId: string; token: string; texts: MailTexts },
 ): Mail & { headers: Record<string, string> } {
+  const { subject, why, link: label, otherwise } = texts
   const link = `${config.public_base_url}${CONFIRM_PATH}/${sessionId}/${token}`
-  const why = `Somebody, most likely you, gave this address to ${serverName}. If it was you, follow the link within an hour and confirm it.`
   return {
     to: address,
-    subject: `Confirm your address for ${serverName}`,
-    text: `${why}\n\n${link}\n\nIf it was not you, do nothing.\n`,
+    subject,
+    text: [why, ...(label === undefined ? [] : [link]), otherwise].join('\n\n').concat('\n'),
     html: html`<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>Confirm your address</title></head><body>
+<html lang="en"><head><meta charset="utf-8"><title>${subject}</title></head><body>
 <p>${why}</p>
-<p><a href="${link}">Confirm the address</a></p>
-<p>If it was not you, do nothing.</p>
+${label === undefined ? '' : html`<p><a href="${link}">${label}</a></p>`}
+<p>${otherwise}</p>
 </body></html>
 `.text,
     headers: {},
@@ -92,23 +107,39 @@ function confirmationMail(
   }
 }
 
-/** The proof that a link from a mail is of. Throws M_NOT_FOUND when it has expired or there is none. */
+/** Finds the proof that a link from a mail is of. Throws M_NOT_FOUND when it has expired or there is none. */
 export async function findEmailProof(
-  app: Capabilities,
+  app: Pick<App, 'database' | 'clock'>,
   { sessionId, token }: { sessionId: string; token: string },
-): Promise<ThreepidSessionRow> {
+): Promise<EmailProof> {
   const now = app.clock.now()
   const session = await findLinkedSession(app.database, { sessionId, tokenHash: hashToken(token), now })
   if (!session) throw new NotFoundError('This link is not valid, or not any more')
-  return session
+  return proofOf(session)
 }
 
 /** Notes that the link was followed. Throws M_NOT_FOUND. */
 export async function confirmEmail(
-  app: Capabilities,
+  app: Pick<App, 'database' | 'clock'>,
   link: { sessionId: string; token: string },
-): Promise<ThreepidSessionRow> {
-  const session = await findEmailProof(app, link)
-  await app.database.write((tx) => markThreepidValidated(tx, session.session_id, app.clock.now()))
-  return session
+): Promise<EmailProof> {
+  const proof = await findEmailProof(app, link)
+  await app.database.write((tx) => markThreepidValidated(tx, proof.session_id, app.clock.now()))
+  return proof
+}
+
+/** Uses up a proof. Undefined when its link was not followed, the secret is another, or it is a proof for another purpose. */
+export async function takeEmailProof(
+  tx: Tx,
+  { credentials, purpose, now }: { credentials: ThreepidCredentials; purpose: ProofPurpose; now: number },
+): Promise<{ threepid: Threepid & { validated_ts: number }; userId: UserId | undefined } | undefined> {
+  const { sid: sessionId, client_secret: clientSecret } = credentials
+  const taken = await takeThreepidSession(tx, { sessionId, clientSecret, purpose, now })
+  if (!taken) return undefined
+  const { user_id, ...threepid } = taken
+  return { threepid, userId: user_id || undefined }
+}
+
+function proofOf({ session_id, address, next_link, purpose, user_id }: ThreepidSessionRow): EmailProof {
+  return { session_id, address, next_link, purpose: purpose as ProofPurpose, userId: user_id || undefined }
 }

@@ -5,9 +5,10 @@ import type { Tx } from '../../storage/database.ts'
 import { takeLoginToken } from '../../storage/login-tokens.ts'
 import { findUser, lockUser } from '../../storage/users.ts'
 import type { UserRow } from '../../storage/users-schema.ts'
+import { checkPassword } from './check-password.ts'
 import { type ClientDevice, logInDevice } from './device-login.ts'
+import { type AccountIdentifier, findAccount } from './find-account.ts'
 import { hashToken } from './tokens.ts'
-import { localUserId } from './user-names.ts'
 
 /** What `/login` and `/register` answer. */
 export type LoginResult = Awaited<ReturnType<typeof logInDevice>> & {
@@ -18,16 +19,18 @@ export type LoginResult = Awaited<ReturnType<typeof logInDevice>> & {
 
 type Capabilities = Pick<App, 'database' | 'clock' | 'random' | 'config' | 'serverName' | 'passwordHasher'>
 
-/** Logs in with a password. `user`: a user id or a localpart. Throws M_FORBIDDEN, M_USER_DEACTIVATED, M_USER_LOCKED. */
+/**
+ * Logs in with a password. Throws M_LIMIT_EXCEEDED, M_USER_LOCKED, and M_FORBIDDEN: also for accounts that do not exist or were deactivated, so that
+ * the answer reveals no account to somebody who does not know its password.
+ */
 export async function logInWithPassword(
-  app: Capabilities,
-  { user, password, device }: { user: string; password: string; device: ClientDevice },
+  app: Capabilities & Pick<App, 'rateLimiter'>,
+  { identifier, password, device }: { identifier: AccountIdentifier; password: string; device: ClientDevice },
 ): Promise<LoginResult> {
-  const found = await findByName(app, user)
-  const matches = await app.passwordHasher.verify(found?.password_hash, password)
-  if (found && isGone(found)) throw new MatrixError(403, 'M_USER_DEACTIVATED', 'This account has been deactivated')
-  if (!found || !matches) throw new ForbiddenError('Invalid user name or password')
-  return openSession(app, found, device)
+  const account = await findAccount(app, identifier)
+  const matches = await checkPassword(app, account, password)
+  if (!account.user || !matches || isGone(account.user)) throw new ForbiddenError('Invalid user name or password')
+  return openSession(app, account.user, device)
 }
 
 /** Logs in with a token that another session, or single sign-on, got for the user. Throws as logInWithPassword. */
@@ -39,14 +42,6 @@ export async function logInWithToken(
   const user = userId && (await findUser(app.database, userId))
   if (!user || isGone(user)) throw new ForbiddenError('Invalid login token')
   return openSession(app, user, device)
-}
-
-/** Names of old accounts may have capitals: those who type one are meant by it exactly, or else the name in small letters is. */
-async function findByName(app: Capabilities, name: string): Promise<UserRow | undefined> {
-  const exact = localUserId(app, name)
-  const lower = localUserId(app, name.toLowerCase())
-  const found = exact && (await findUser(app.database, exact))
-  return found ?? (lower && lower !== exact ? findUser(app.database, lower) : undefined)
 }
 
 async function openSession(app: Capabilities, user: UserRow, device: ClientDevice): Promise<LoginResult> {

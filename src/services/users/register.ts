@@ -26,7 +26,10 @@ export type RegistrationRequest = {
   guest_access_token?: string | undefined
 }
 
-type Capabilities = Pick<App, 'database' | 'clock' | 'random' | 'config' | 'serverName' | 'passwordHasher'>
+type Capabilities = Pick<
+  App,
+  'database' | 'clock' | 'random' | 'config' | 'serverName' | 'passwordHasher' | 'rateLimiter'
+>
 
 /** What `/register` answers: with tokens unless the client asked for none. */
 export type RegistrationResult = LoginResult | Pick<LoginResult, 'user_id' | 'home_server'>

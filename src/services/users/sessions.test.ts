@@ -23,7 +23,7 @@ afterAll(() => app.database.close())
 
 function logIn(wantsRefreshToken = false) {
   const device = { deviceId: `D${++made}` as DeviceId, wantsRefreshToken }
-  return logInWithPassword(app, { user: 'alice', password, device })
+  return logInWithPassword(app, { identifier: { user: 'alice' }, password, device })
 }
 
 test('says who holds a token', async () => {

@@ -27,7 +27,7 @@ beforeEach(async () => {
 
 const logIn = (password: string, on = app, deviceId?: string) =>
   logInWithPassword(on, {
-    user: localpart,
+    identifier: { user: localpart },
     password,
     device: { ...device, deviceId: deviceId as DeviceId | undefined },
   })
@@ -84,7 +84,7 @@ test('accounts that are not, or no more, get no password', async () => {
   await expect(setPassword(app, { userId, password: fresh, logOutDevices: true })).rejects.toMatchObject({
     errcode: 'M_NOT_FOUND',
   })
-  await expect(logIn(fresh)).rejects.toMatchObject({ errcode: 'M_USER_DEACTIVATED' })
+  await expect(logIn(fresh)).rejects.toMatchObject({ errcode: 'M_FORBIDDEN' })
 })
 
 test('a weak password changes nothing', async () => {

@@ -4,7 +4,7 @@ import type { UserId } from '../../core/ids.ts'
 import { findUiaSession, saveUiaSession, type UiaSession } from '../../storage/uia-sessions.ts'
 import { type AuthData, UIA_STAGES, type UiaStageType } from './uia-stages.ts'
 
-type Capabilities = Pick<App, 'database' | 'clock' | 'serverName' | 'passwordHasher'>
+type Capabilities = Pick<App, 'database' | 'clock' | 'serverName' | 'passwordHasher' | 'rateLimiter'>
 
 /** What an authentication session is for, and who has to prove to be themselves in it; undefined at registration. */
 export type SessionPurpose = { operation: string; userId: UserId | undefined; isComplete: boolean }
@@ -28,7 +28,7 @@ export async function completeStage(
 ): Promise<void> {
   const session = await requireSession(app, sessionId)
   if (Object.hasOwn(session.completed, type)) return
-  const completed = { [type]: await UIA_STAGES[type](app, { auth, userId: boundTo(session).userId }) }
+  const completed = { [type]: await UIA_STAGES[type](app, { auth, ...boundTo(session) }) }
   await app.database.write((tx) => saveUiaSession(tx, { ...session, completed }, app.clock.now()))
 }
 

@@ -1,18 +1,23 @@
 import type { App } from '../../app.ts'
-import { ForbiddenError, MatrixError, MissingParamError } from '../../core/errors.ts'
+import { ForbiddenError, InvalidParamError, MatrixError, MissingParamError } from '../../core/errors.ts'
 import type { UserId } from '../../core/ids.ts'
 import { isRegistrationTokenUsable } from '../../storage/registration-tokens.ts'
-import { takeThreepidSession } from '../../storage/threepids.ts'
-import { findUser } from '../../storage/users.ts'
-import { localUserId } from './user-names.ts'
+import { findThreepidOwner } from '../../storage/threepids.ts'
+import { checkPassword } from './check-password.ts'
+import { takeEmailProof } from './email-proof.ts'
+import type { ProofPurpose } from './email-proof-texts.ts'
+import { type AccountIdentifier, findAccount } from './find-account.ts'
 
 /** What a client sends as `auth`. */
 export type AuthData = { [key: string]: unknown; type?: string | undefined; session?: string | undefined }
 
-type StageCapabilities = Pick<App, 'database' | 'clock' | 'serverName' | 'passwordHasher'>
+type StageCapabilities = Pick<App, 'database' | 'clock' | 'serverName' | 'passwordHasher' | 'rateLimiter'>
 
-/** One way to prove something. Gives what it found out; throws when the proof fails. `userId`: who has to prove to be themselves. */
-type Stage = (app: StageCapabilities, attempt: { auth: AuthData; userId: UserId | undefined }) => Promise<string>
+/** An attempt to complete a stage. `operation`: what the authentication is for. `userId`: the user who has to prove to be themselves; undefined at registration. */
+export type StageAttempt = { auth: AuthData; operation: string; userId: UserId | undefined }
+
+/** One way to prove something. Returns what it found out; throws when the proof fails. */
+type Stage = (app: StageCapabilities, attempt: StageAttempt) => Promise<string>
 
 /** https://spec.matrix.org/v1.19/client-server-api/#authentication-types */
 export const UIA_STAGES = {
@@ -33,19 +38,22 @@ export class WrongUserError extends ForbiddenError {
 }
 
 /** https://spec.matrix.org/v1.19/client-server-api/#password-based */
-async function provePassword(
-  app: StageCapabilities,
-  { auth, userId }: { auth: AuthData; userId: UserId | undefined },
-): Promise<string> {
-  const { password } = auth
-  const name = (auth.identifier as { user?: unknown } | undefined)?.user ?? auth.user
-  if (typeof password !== 'string') throw new MissingParamError('auth.password: a password is needed')
-  const claimed = typeof name === 'string' ? localUserId(app, name) : userId
-  if (userId && claimed !== userId) throw new WrongUserError()
-  const user = userId && (await findUser(app.database, userId))
-  const matches = await app.passwordHasher.verify(user?.password_hash, password)
-  if (!userId || !matches) throw new ForbiddenError('Invalid password')
-  return userId
+async function provePassword(app: StageCapabilities, { auth, userId }: StageAttempt): Promise<string> {
+  if (typeof auth.password !== 'string') throw new MissingParamError('auth.password: a password is needed')
+  if (userId === undefined) throw new ForbiddenError('Nobody has to prove a password here')
+  const named = identifierOf(auth)
+  const account = await findAccount(app, named ?? { user: userId })
+  if (account.user?.user_id !== userId) throw new WrongUserError()
+  if (await checkPassword(app, account, auth.password)) return userId
+  throw new ForbiddenError('Invalid password')
+}
+
+/** Whom the client names, if it names anybody; `user` is how it was before there were identifiers. */
+function identifierOf({ identifier, user }: AuthData): AccountIdentifier | undefined {
+  const named = (identifier ?? {}) as Record<string, unknown>
+  if (named.type === 'm.id.thirdparty') return { medium: String(named.medium), address: String(named.address) }
+  const name = named.user ?? user
+  return typeof name === 'string' ? { user: name } : undefined
 }
 
 /** https://spec.matrix.org/v1.19/client-server-api/#token-authenticated-registration */
@@ -56,15 +64,31 @@ async function proveRegistrationToken(app: StageCapabilities, { auth }: { auth: 
   throw new MatrixError(401, 'M_UNAUTHORIZED', 'The registration token is not valid')
 }
 
-/** Gives the address. https://spec.matrix.org/v1.19/client-server-api/#email-based-identity--homeserver */
-async function proveEmailAddress(app: StageCapabilities, { auth }: { auth: AuthData }): Promise<string> {
+/** What a proven address is good for, by the operation that it authenticates. */
+const EMAIL_PURPOSES: Record<string, ProofPurpose> = {
+  'POST /register': 'register',
+  'POST /account/password': 'password',
+}
+
+/** For what a proof of an address has to be asked for to authenticate an operation. Throws M_INVALID_PARAM where no address does. */
+export function emailPurposeOf(operation: string): ProofPurpose {
+  const purpose = EMAIL_PURPOSES[operation]
+  if (purpose) return purpose
+  throw new InvalidParamError('An e-mail address proves nothing here')
+}
+
+/** Returns the address at registration, and for a new password whose it is. https://spec.matrix.org/v1.19/client-server-api/#email-based-identity--homeserver */
+async function proveEmailAddress(app: StageCapabilities, { auth, operation }: StageAttempt): Promise<string> {
+  const purpose = emailPurposeOf(operation)
   // Old clients write it as one word.
   const { sid, client_secret } = (auth.threepid_creds ?? auth.threepidCreds ?? {}) as Record<string, unknown>
   if (typeof sid !== 'string' || typeof client_secret !== 'string')
     throw new MissingParamError('auth.threepid_creds: sid and client_secret are needed')
-  const now = app.clock.now()
-  const proof = { sessionId: sid, clientSecret: client_secret, now }
-  const proven = await app.database.write((tx) => takeThreepidSession(tx, proof))
-  if (proven) return proven.address
+  const proof = { credentials: { sid, client_secret }, purpose, now: app.clock.now() }
+  const proven = await app.database.write((tx) => takeEmailProof(tx, proof))
+  if (proven && purpose === 'register') return proven.threepid.address
+  // The address may have changed hands since the mail was sent.
+  const owner = proven && (await findThreepidOwner(app.database, proven.threepid))
+  if (owner !== undefined && owner === proven?.userId) return owner
   throw new MatrixError(401, 'M_UNAUTHORIZED', 'The address has not been confirmed')
 }

@@ -20,7 +20,7 @@ export type UiaRequest = {
   body: Record<string, unknown>
 }
 
-type Capabilities = Pick<App, 'database' | 'clock' | 'random' | 'serverName' | 'passwordHasher'>
+type Capabilities = Pick<App, 'database' | 'clock' | 'random' | 'serverName' | 'passwordHasher' | 'rateLimiter'>
 
 const SESSION_LIFETIME_MS = 60 * 60_000
 const SESSION_ID_LENGTH = 24
@@ -85,18 +85,20 @@ async function openSession(app: Capabilities, { operation, userId, auth, body }:
 /** Completes the stage that `auth` is about; gives why it failed. Stages that are complete are not tried again. */
 async function attemptStage(
   app: Capabilities,
-  { flows, auth, userId }: UiaRequest,
+  { flows, auth, operation, userId }: UiaRequest,
   session: UiaSession,
 ): Promise<MatrixError | undefined> {
   const type = flows.flat().find((stage) => stage === auth?.type)
   if (!auth || auth.type === undefined || Object.hasOwn(session.completed, auth.type)) return undefined
   if (!type) return new MatrixError(401, 'M_UNRECOGNIZED', `There is no stage ${auth.type} here`)
   try {
-    session.completed[type] = await UIA_STAGES[type](app, { auth, userId })
+    session.completed[type] = await UIA_STAGES[type](app, { auth, operation, userId })
     return undefined
   } catch (error) {
-    if (error instanceof MatrixError && !(error instanceof WrongUserError)) return error
-    throw error
+    if (!(error instanceof MatrixError) || error instanceof WrongUserError) throw error
+    // Nothing was attempted: the client has to wait.
+    if (error.status === 429) throw error
+    return error
   }
 }
 

@@ -1,0 +1,97 @@
+import type { App } from '../../app.ts'
+import type { UserId } from '../../core/ids.ts'
+
+/** What the proof of an address is for: to add the address to an account, to register with it, to set a new password. */
+export type ProofPurpose = 'add' | 'register' | 'password'
+
+/** What a mail says. `link`: the label of the link that proves the address; absent in mails that only inform. */
+export type MailTexts = { subject: string; why: string; link?: string; otherwise: string }
+
+const DO_NOTHING = 'If it was not you, do nothing.'
+
+/** The texts of a mail whose link proves an address. `userId`: whose account it is for, as far as that is known. */
+export function proofMailTexts(
+  { serverName }: Pick<App, 'serverName'>,
+  purpose: ProofPurpose,
+  userId: UserId | undefined,
+): MailTexts {
+  const account = accountOf(serverName, userId)
+  if (purpose === 'register') {
+    return {
+      subject: `Confirm your address for a new account at ${serverName}`,
+      why: `Somebody, most likely you, is registering an account at ${serverName} with this address. If it was you, follow the link within an hour.`,
+      link: 'Use this address for my new account',
+      otherwise: DO_NOTHING,
+    }
+  }
+  if (purpose === 'add') {
+    return {
+      subject: `Add your address to ${account}`,
+      why: `Somebody, most likely you, wants to add this address to ${account}. If it was you, follow the link within an hour.`,
+      link: `Add this address to ${account}`,
+      otherwise: `${DO_NOTHING} With this address, the password of that account can be set anew.`,
+    }
+  }
+  return {
+    subject: `Set a new password for ${account}`,
+    why: `Somebody, most likely you, has forgotten the password of ${account}. If it was you, follow the link within an hour.`,
+    link: `Let me set a new password for ${account}`,
+    otherwise: 'If it was not you, do nothing: the password stays as it is.',
+  }
+}
+
+/** The texts of the mail for an address that cannot be used: the client that asked is not told, so that nobody learns who has an account. */
+export function refusalMailTexts(
+  { serverName }: Pick<App, 'serverName'>,
+  purpose: ProofPurpose,
+  owner: UserId | undefined,
+): MailTexts {
+  if (purpose === 'password') {
+    return {
+      subject: `No account at ${serverName} has this address`,
+      why: `Somebody, most likely you, wants to set a new password at ${serverName} for the account with this address. No account has it. If it was you: your account has another address, or none. Try another address, or ask the administrators of ${serverName}.`,
+      otherwise: DO_NOTHING,
+    }
+  }
+  const wish = purpose === 'register' ? 'register an account with this address' : 'add this address to an account'
+  return {
+    subject: `Your address at ${serverName}`,
+    why: `Somebody, most likely you, wants to ${wish} at ${serverName}. It belongs to an account already: ${owner}. If it was you, log in to that account. If you have forgotten its password, let your client send you a link to set a new one.`,
+    otherwise: DO_NOTHING,
+  }
+}
+
+/** What the page says to which a link leads: its question, its button, and what the page after that says. */
+export function proofPageTexts(
+  { serverName }: Pick<App, 'serverName'>,
+  purpose: ProofPurpose,
+  userId: UserId | undefined,
+): { title: string; effect: string; button: string; done: string } {
+  const account = accountOf(serverName, userId)
+  if (purpose === 'register') {
+    return {
+      title: 'Confirm your address',
+      effect: `is the address of a new account that somebody is registering at ${serverName}.`,
+      button: 'Yes, it is for my new account',
+      done: 'Your address is confirmed. Go back to your client to finish your registration.',
+    }
+  }
+  if (purpose === 'add') {
+    return {
+      title: 'Add your address',
+      effect: `is the address that somebody wants to add to ${account}.`,
+      button: `Yes, add it to ${account}`,
+      done: 'Your address is confirmed. Go back to your client to add it.',
+    }
+  }
+  return {
+    title: 'Set a new password',
+    effect: `is the address of ${account}, for which somebody wants to set a new password.`,
+    button: 'Yes, let me set a new password',
+    done: 'Go back to your client to set the new password.',
+  }
+}
+
+function accountOf(serverName: string, userId: UserId | undefined): string {
+  return userId ?? `an account at ${serverName}`
+}

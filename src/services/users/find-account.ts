@@ -1,0 +1,36 @@
+import type { App } from '../../app.ts'
+import { type EmailAddress, parseEmailAddress } from '../../core/email-address.ts'
+import { findThreepidUser } from '../../storage/threepids.ts'
+import { findUser } from '../../storage/users.ts'
+import type { UserRow } from '../../storage/users-schema.ts'
+import { localUserId } from './user-names.ts'
+
+/** How a client names an account: https://spec.matrix.org/v1.19/client-server-api/#identifier-types */
+export type AccountIdentifier = { user: string } | { medium: string; address: string }
+
+/** `user` undefined: there is no such account. `countedAs`: the rate-limit key of attempts at it, of the same form whether or not there is one. */
+export type NamedAccount = { user: UserRow | undefined; countedAs: string | undefined }
+
+/** Finds the account that an identifier names. All identifiers of one account have one rate-limit key. */
+export async function findAccount(
+  app: Pick<App, 'database' | 'serverName'>,
+  identifier: AccountIdentifier,
+): Promise<NamedAccount> {
+  if ('user' in identifier) return findByName(app, identifier.user)
+  const address = identifier.medium === 'email' ? parseEmailAddress(identifier.address) : undefined
+  return address === undefined ? { user: undefined, countedAs: undefined } : findByEmail(app, address)
+}
+
+/** Names of old accounts may have capitals: the name as it was typed wins over the name in small letters. */
+async function findByName(app: Pick<App, 'database' | 'serverName'>, name: string): Promise<NamedAccount> {
+  const exact = localUserId(app, name)
+  const lower = localUserId(app, name.toLowerCase())
+  const found = exact && (await findUser(app.database, exact))
+  const user = found ?? (lower && lower !== exact ? await findUser(app.database, lower) : undefined)
+  return { user, countedAs: user?.user_id ?? lower }
+}
+
+async function findByEmail(app: Pick<App, 'database'>, address: EmailAddress): Promise<NamedAccount> {
+  const user = await findThreepidUser(app.database, { medium: 'email', address })
+  return { user, countedAs: user?.user_id ?? address }
+}
