@@ -10,18 +10,31 @@ Sizes are written like 512K, 50M or 1G; lengths of time like 30s, 10m, 24h or 7d
 
 /** The text of config.example.yaml: every key with its description and default, all commented out; keys in `given` are set. */
 export function exampleConfig(given: Readonly<Record<string, string>> = {}): string {
-  const blocks = CONFIG_KEYS.filter(({ path }) => path.length <= 2).map((key) => renderKey(key, given))
+  const blocks = CONFIG_KEYS.filter(hasLineOfItsOwn).map((key) => renderKey(key, given))
   return `${comment(HEADER, '').join('\n')}\n\n${blocks.join('\n')}`
+}
+
+/** A section inside a section is written on one line if it is short. */
+const SHORT = 2
+
+function hasLineOfItsOwn({ path }: ConfigKey): boolean {
+  return path.length <= 2 || membersOf(path.slice(0, -1)).length > SHORT
+}
+
+function membersOf(section: readonly string[]): ConfigKey[] {
+  return CONFIG_KEYS.filter(
+    ({ path }) => path.length === section.length + 1 && section.every((step, index) => path[index] === step),
+  )
 }
 
 function renderKey(key: ConfigKey, given: Readonly<Record<string, string>>): string {
   const indent = '  '.repeat(key.path.length - 1)
   const name = key.path.at(-1)!
   const described = comment(key.description, indent)
-  const topLevelSection = key.isSection && key.path.length === 1
+  const isOpen = key.isSection && (key.path.length === 1 || membersOf(key.path).length > SHORT)
   const fixed = given[key.path.join('.')]
-  const mark = topLevelSection || fixed !== undefined ? '' : '#'
-  const lines = topLevelSection ? [`${name}:`] : assignment(name, fixed ?? shownValue(key))
+  const mark = isOpen || fixed !== undefined ? '' : '#'
+  const lines = isOpen ? [`${name}:`] : assignment(name, fixed ?? shownValue(key))
   return `${[...described, ...lines.map((line) => `${indent}${mark}${line}`)].join('\n')}\n`
 }
 
@@ -31,13 +44,10 @@ function assignment(name: string, value: unknown): string[] {
   return [`${name}:`, ...value.map((element) => `  - ${flow(element)}`)]
 }
 
-/** A section inside a section is written on one line with all its members. */
+/** A short section is written with all its members. */
 function shownValue(key: ConfigKey): unknown {
   if (!key.isSection) return key.defaultValue ?? key.example
-  const members = CONFIG_KEYS.filter(
-    ({ path }) => path.length === key.path.length + 1 && key.path.every((step, index) => path[index] === step),
-  )
-  return Object.fromEntries(members.map(({ path, defaultValue }) => [path.at(-1), defaultValue]))
+  return Object.fromEntries(membersOf(key.path).map(({ path, defaultValue }) => [path.at(-1), defaultValue]))
 }
 
 function flow(value: unknown): string {

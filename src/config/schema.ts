@@ -2,6 +2,7 @@ import { z } from 'zod'
 import type { ServerName } from '../core/ids.ts'
 import { ROOM_VERSIONS, type RoomVersionId } from '../core/room-versions.ts'
 import { email } from './email.ts'
+import { limits } from './limits.ts'
 import { rateLimits } from './rate-limits.ts'
 import { registration } from './registration.ts'
 import { serverNotices } from './server-notices.ts'
@@ -188,14 +189,6 @@ const policyServer = z
   .describe(
     'A program beside Hearth that checks events for rooms (a policy server), to which the proxy in front passes /_matrix/policy.',
   )
-
-const limits = z
-  .strictObject({
-    request_size: byteSize.prefault('10M').describe('The largest body of a request, uploads of media aside.'),
-    request_timeout: duration.prefault('60s').describe('How long a client may take to send its request.'),
-  })
-  .prefault({})
-  .describe('Bounds for every request.')
 
 const delayedEvents = z
   .strictObject({

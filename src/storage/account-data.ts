@@ -61,6 +61,24 @@ export async function loadAccountData(
   return rows
 }
 
+/** Bytes that an entry counts for beside its text. */
+const ENTRY_BYTES = 100
+
+/** Returns the bytes of one piece (0: there is none), and of all others that the user has stored, with their names. */
+export async function measureAccountData(
+  db: Db,
+  userId: UserId,
+  { roomId, type }: AccountDataKey,
+): Promise<{ own: number; others: number }> {
+  const isOwn = sql`room_id = ${roomId} and type = ${type}`
+  const { rows } = await sql<{ own: number; others: number }>`select
+      coalesce(sum(bytes) filter (where is_own), 0)::float8 as own,
+      coalesce(sum(bytes) filter (where not is_own), 0)::float8 as others
+    from (select ${isOwn} as is_own, octet_length(content) + octet_length(type) + octet_length(room_id) + ${ENTRY_BYTES}::int as bytes
+      from account_data where user_id = ${userId}) as entries`.execute(db.sql)
+  return rows[0]!
+}
+
 /** Sets a piece of account data (`content` is JSON text) and tells the user's devices. */
 export async function storeAccountData(
   tx: Tx,

@@ -14,17 +14,25 @@ export async function lockDevice(tx: Tx, { userId, deviceId }: DeviceKey): Promi
   return rows.length > 0
 }
 
-/** Publishes a device's identity keys (canonical JSON). If they differ from the former ones, those who track the user's devices hear of it. */
-export async function storeDeviceKeys(tx: Tx, { userId, deviceId }: DeviceKey, keyJson: string): Promise<void> {
+/** Returns the bytes of the identity keys of all devices of a user. */
+export async function measureDeviceKeys(db: Db, userId: UserId): Promise<number> {
+  const { rows } = await sql<{ bytes: number }>`select coalesce(sum(octet_length(key_json)), 0)::float8 as bytes
+    from device_keys where user_id = ${userId}`.execute(db.sql)
+  return rows[0]!.bytes
+}
+
+/** Publishes a device's identity keys (canonical JSON). If they differ from the former ones, those who track the user's devices hear of it; false if not. */
+export async function storeDeviceKeys(tx: Tx, { userId, deviceId }: DeviceKey, keyJson: string): Promise<boolean> {
   const result =
     await sql`insert into device_keys (user_id, device_id, key_json) values (${userId}, ${deviceId}, ${keyJson})
     on conflict (user_id, device_id) do update set key_json = excluded.key_json
     where device_keys.key_json <> excluded.key_json`.execute(tx.sql)
-  if (result.numAffectedRows === 0n) return
+  if (result.numAffectedRows === 0n) return false
   await sql`delete from cross_signing_signatures where target_user_id = ${userId} and target_key = ${deviceId}`.execute(
     tx.sql,
   )
   noteDeviceListChange(tx, userId, `device ${deviceId}`)
+  return true
 }
 
 /** Identity keys of local users' devices, in one query. `deviceIds` undefined: all devices of the user. Devices without keys are left out. */

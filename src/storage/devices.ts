@@ -44,6 +44,20 @@ export async function findDevice(db: Db, { userId, deviceId }: DeviceKey): Promi
   return rows[0]
 }
 
+/** Returns the devices that a user has beyond `most`, those that were not used for the longest time; never `except` and the dehydrated device. */
+export async function findIdleDevices(
+  db: Db,
+  userId: UserId,
+  { except, most }: { except: DeviceId; most: number },
+): Promise<DeviceId[]> {
+  const { rows } = await sql<{ device_id: DeviceId }>`select device_id from devices
+    where user_id = ${userId} and device_id <> ${except}
+      and not exists (select 1 from dehydrated_devices as dehydrated
+        where dehydrated.user_id = devices.user_id and dehydrated.device_id = devices.device_id)
+    order by greatest(last_seen_ts, created_ts) desc, device_id offset ${most - 1}::int`.execute(db.sql)
+  return rows.map(({ device_id }) => device_id)
+}
+
 /** Names a device; false when there is none of that id. */
 export async function renameDevice(tx: Tx, device: DeviceKey & { displayName: string | null }): Promise<boolean> {
   const { rows } = await sql<ChangedDevice>`update devices set display_name = ${device.displayName}

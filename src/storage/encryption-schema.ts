@@ -57,6 +57,9 @@ export type KeyBackupRow = {
   auth_data: string
   etag: number
   deleted: boolean
+  /** How many keys it has, and their bytes. */
+  key_count: number
+  key_bytes: number
 }
 
 export type KeyBackupSessionRow = {

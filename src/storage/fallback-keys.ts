@@ -19,6 +19,13 @@ export async function replaceFallbackKeys(
   noteKeyCountChange(tx, { userId, deviceId })
 }
 
+/** Returns how many fallback keys a device has. */
+export async function countFallbackKeys(db: Db, { userId, deviceId }: DeviceKey): Promise<number> {
+  const { rows } = await sql<{ count: number }>`select count(*)::int as count from fallback_keys
+    where user_id = ${userId} and device_id = ${deviceId}`.execute(db.sql)
+  return rows[0]!.count
+}
+
 /** The fallback keys for claims that found no one-time key; they count as used from now on. Claims without one are left out. */
 export async function useFallbackKeys(tx: Tx, claims: readonly KeyClaim[]): Promise<ClaimedKey[]> {
   if (claims.length === 0) return []

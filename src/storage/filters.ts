@@ -4,10 +4,18 @@ import type { Db, Tx } from './database.ts'
 
 type FilterKey = { userId: UserId; filterId: string }
 
-/** Stores a filter (JSON text) under an id. */
-export async function storeFilter(tx: Tx, { userId, filterId }: FilterKey, filter: string): Promise<void> {
-  await sql`insert into filters (user_id, filter_id, filter) values (${userId}, ${filterId}, ${filter})
+/** Stores a filter (JSON text) under an id; false when it is there already. */
+export async function storeFilter(tx: Tx, { userId, filterId }: FilterKey, filter: string): Promise<boolean> {
+  const result = await sql`insert into filters (user_id, filter_id, filter) values (${userId}, ${filterId}, ${filter})
     on conflict (user_id, filter_id) do nothing`.execute(tx.sql)
+  return result.numAffectedRows === 1n
+}
+
+/** Returns how many filters a user has. */
+export async function countFilters(db: Db, userId: UserId): Promise<number> {
+  const { rows } = await sql<{ count: number }>`select count(*)::int as count from filters
+    where user_id = ${userId}`.execute(db.sql)
+  return rows[0]!.count
 }
 
 /** A stored filter (JSON text). */

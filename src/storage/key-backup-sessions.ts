@@ -10,25 +10,50 @@ export type BackedUpSession = Omit<KeyBackupSessionRow, 'user_id' | 'version'>
 /** Which sessions of a backup: all, those of a room, or one. */
 export type SessionRange = { roomId?: RoomId | undefined; sessionId?: string | undefined }
 
-/** Stores keys; of two for the same session the better one stays. Returns how many were stored. https://spec.matrix.org/v1.19/client-server-api/#server-side-key-backups */
+/** What a change did to a backup: whether anything changed, and how many keys and bytes there are more. */
+export type BackupChange = { isChanged: boolean; keys: number; bytes: number }
+
+type Difference = { changed: number; keys: number; bytes: number }
+
+/** What a key counts for, its names included. */
+const BYTES = sql`octet_length(session_data) + octet_length(room_id) + octet_length(session_id)`
+
+/** Stores keys; of two for the same session the better one stays. https://spec.matrix.org/v1.19/client-server-api/#server-side-key-backups */
 export async function storeBackupSessions(
   tx: Tx,
   { userId, version }: BackupKey,
   sessions: readonly BackedUpSession[],
-): Promise<number> {
+): Promise<BackupChange> {
   const column = <Value>(pick: (session: BackedUpSession) => Value): Value[] => sessions.map(pick)
-  const result = await sql`insert into key_backup_sessions as old (user_id, version, room_id, session_id,
-      first_message_index, forwarded_count, is_verified, session_data)
-    select ${userId}, ${version}::bigint, * from unnest(${column((session) => session.room_id)}::text[],
-      ${column((session) => session.session_id)}::text[], ${column((session) => session.first_message_index)}::bigint[],
-      ${column((session) => session.forwarded_count)}::bigint[], ${column((session) => session.is_verified)}::boolean[],
-      ${column((session) => session.session_data)}::text[])
-    on conflict (user_id, version, room_id, session_id) do update set
-      first_message_index = excluded.first_message_index, forwarded_count = excluded.forwarded_count,
-      is_verified = excluded.is_verified, session_data = excluded.session_data
-    where (excluded.is_verified, -excluded.first_message_index, -excluded.forwarded_count)
-      > (old.is_verified, -old.first_message_index, -old.forwarded_count)`.execute(tx.sql)
-  return Number(result.numAffectedRows)
+  const { rows } = await sql<Difference>`with given as materialized (
+      select * from unnest(${column((session) => session.room_id)}::text[],
+        ${column((session) => session.session_id)}::text[], ${column((session) => session.first_message_index)}::bigint[],
+        ${column((session) => session.forwarded_count)}::bigint[], ${column((session) => session.is_verified)}::boolean[],
+        ${column((session) => session.session_data)}::text[])
+        as given(room_id, session_id, first_message_index, forwarded_count, is_verified, session_data)
+    ), before as (
+      select room_id, session_id, ${BYTES} as bytes from key_backup_sessions
+      where user_id = ${userId} and version = ${version}::bigint
+        and (room_id, session_id) in (select room_id, session_id from given)
+    ), stored as (
+      insert into key_backup_sessions as old (user_id, version, room_id, session_id,
+        first_message_index, forwarded_count, is_verified, session_data)
+      select ${userId}, ${version}::bigint, given.* from given
+      on conflict (user_id, version, room_id, session_id) do update set
+        first_message_index = excluded.first_message_index, forwarded_count = excluded.forwarded_count,
+        is_verified = excluded.is_verified, session_data = excluded.session_data
+      where (excluded.is_verified, -excluded.first_message_index, -excluded.forwarded_count)
+        > (old.is_verified, -old.first_message_index, -old.forwarded_count)
+      returning room_id, session_id, ${BYTES} as bytes
+    )
+    select count(*)::int as changed, (count(*) - count(before.bytes))::int as keys,
+      coalesce(sum(stored.bytes - coalesce(before.bytes, 0)), 0)::float8 as bytes
+    from stored left join before using (room_id, session_id)`.execute(tx.sql)
+  return changeOf(rows[0]!)
+}
+
+function changeOf({ changed, keys, bytes }: Difference): BackupChange {
+  return { isChanged: changed > 0, keys, bytes }
 }
 
 /** The keys in a backup. */
@@ -44,22 +69,20 @@ export async function loadBackupSessions(
   return rows
 }
 
-/** How many keys a backup has. */
-export async function countBackupSessions(db: Db, { userId, version }: BackupKey): Promise<number> {
-  const { rows } = await sql<{ count: number }>`select count(*)::int as count from key_backup_sessions
-    where user_id = ${userId} and version = ${version}::bigint`.execute(db.sql)
-  return rows[0]!.count
-}
-
-/** Removes keys from a backup; returns how many there were. */
+/** Removes keys from a backup. */
 export async function deleteBackupSessions(
   tx: Tx,
   { userId, version }: BackupKey,
   range: SessionRange,
-): Promise<number> {
-  const result = await sql`delete from key_backup_sessions
-    where user_id = ${userId} and version = ${version}::bigint ${within(range)}`.execute(tx.sql)
-  return Number(result.numAffectedRows)
+): Promise<BackupChange> {
+  const { rows } = await sql<Difference>`with gone as (
+      delete from key_backup_sessions where user_id = ${userId} and version = ${version}::bigint ${within(range)}
+      returning ${BYTES} as bytes
+    )
+    select count(*)::int as changed, -count(*)::int as keys, -coalesce(sum(bytes), 0)::float8 as bytes from gone`.execute(
+    tx.sql,
+  )
+  return changeOf(rows[0]!)
 }
 
 function within({ roomId, sessionId }: SessionRange) {

@@ -7,6 +7,9 @@ import { lockUser } from './users.ts'
 /** One version of a user's key backup. */
 export type BackupKey = { userId: UserId; version: number }
 
+/** Deleted versions of which a user's other clients can still learn that they were deleted. */
+const DELETED_KEPT = 100
+
 /** Begins a new version and returns its number, which no earlier version had, deleted ones included. `authData` is JSON. */
 export async function insertKeyBackup(
   tx: Tx,
@@ -16,7 +19,20 @@ export async function insertKeyBackup(
   const { rows } = await sql<{ version: number }>`insert into key_backups (user_id, version, algorithm, auth_data)
     select ${userId}, coalesce(max(version), 0) + 1, ${algorithm}, ${authData} from key_backups where user_id = ${userId}
     returning version`.execute(tx.sql)
+  await sql`delete from key_backups where user_id = ${userId} and version in (select version from key_backups
+    where user_id = ${userId} and deleted order by version desc offset ${DELETED_KEPT}::int)`.execute(tx.sql)
   return rows[0]!.version
+}
+
+/** Returns how many backups of a user are not deleted, and how much is in them. */
+export async function measureKeyBackups(
+  db: Db,
+  userId: UserId,
+): Promise<{ versions: number; keys: number; bytes: number }> {
+  const { rows } = await sql<{ versions: number; keys: number; bytes: number }>`select count(*)::int as versions,
+      coalesce(sum(key_count), 0)::float8 as keys, coalesce(sum(key_bytes), 0)::float8 as bytes
+    from key_backups where user_id = ${userId} and not deleted`.execute(db.sql)
+  return rows[0]!
 }
 
 /** A version, deleted ones too; undefined when it never was. */
@@ -46,9 +62,14 @@ export async function updateKeyBackup(tx: Tx, { userId, version }: BackupKey, au
     where user_id = ${userId} and version = ${version}::bigint`.execute(tx.sql)
 }
 
-/** Counts a change of a version's keys. */
-export async function advanceBackupEtag(tx: Tx, { userId, version }: BackupKey): Promise<void> {
-  await sql`update key_backups set etag = etag + 1
+/** Counts a change of a version's keys: by how many keys and bytes there are more now. */
+export async function noteBackupChange(
+  tx: Tx,
+  { userId, version }: BackupKey,
+  more: { keys: number; bytes: number },
+): Promise<void> {
+  await sql`update key_backups set etag = etag + 1, key_count = key_count + ${more.keys}::bigint,
+      key_bytes = key_bytes + ${more.bytes}::bigint
     where user_id = ${userId} and version = ${version}::bigint`.execute(tx.sql)
 }
 
@@ -56,7 +77,7 @@ export async function advanceBackupEtag(tx: Tx, { userId, version }: BackupKey):
 export async function deleteKeyBackup(tx: Tx, { userId, version }: BackupKey): Promise<void> {
   await sql`delete from key_backup_sessions
     where user_id = ${userId} and version = ${version}::bigint`.execute(tx.sql)
-  await sql`update key_backups set deleted = true, auth_data = '{}'
+  await sql`update key_backups set deleted = true, auth_data = '{}', key_count = 0, key_bytes = 0
     where user_id = ${userId} and version = ${version}::bigint`.execute(tx.sql)
 }
 

@@ -18,6 +18,13 @@ export async function loadPushers(db: Db, userId: UserId): Promise<PusherRow[]> 
   return rows
 }
 
+/** Returns how many pushers a user has. */
+export async function countPushers(db: Db, userId: UserId): Promise<number> {
+  const { rows } = await sql<{ count: number }>`select count(*)::int as count from pushers
+    where user_id = ${userId}`.execute(db.sql)
+  return rows[0]!.count
+}
+
 /** Whether any user has a pusher. */
 export async function hasPushers(db: Db): Promise<boolean> {
   const { rows } = await sql`select 1 from pushers limit 1`.execute(db.sql)

@@ -28,6 +28,13 @@ export async function findThreadSubscription(
   return rows[0]
 }
 
+/** Returns of how many threads a user has said something. */
+export async function countThreadSubscriptions(db: Db, userId: UserId): Promise<number> {
+  const { rows } = await sql<{ count: number }>`select count(*)::int as count from thread_subscriptions
+    where user_id = ${userId}`.execute(db.sql)
+  return rows[0]!.count
+}
+
 /** Begins, changes or ends a subscription and tells the user's devices. An end is remembered as of the room's newest event. */
 export async function storeThreadSubscription(
   tx: Tx,

@@ -113,7 +113,9 @@ function scopeOf({
 }
 
 /** The `required_state` of the merged proposal. */
-const element = z.object({ type: z.string().optional(), state_key: z.string().optional() })
+/** Of state keys 255 code points at most, which may be as many surrogate pairs. */
+const keyText = z.string().max(510)
+const element = z.object({ type: keyText.optional(), state_key: keyText.optional() })
 export const requiredStateObject = z
   .object({
     include: z.array(element).max(1000).nullish(),
@@ -129,7 +131,7 @@ export const requiredStateObject = z
   )
 
 /** The `required_state` of the form that is deployed: pairs of type and state key, either of which may be `*`, and `$LAZY` and `$ME`. */
-export const requiredStatePairs = z.array(z.tuple([z.string(), z.string()])).max(1000)
+export const requiredStatePairs = z.array(z.tuple([keyText, keyText])).max(1000)
 
 /** What pairs mean for a user. */
 export function requiredStateOf(pairs: z.output<typeof requiredStatePairs>, userId: string): RequiredState {

@@ -50,6 +50,7 @@ describe('parseFilter', () => {
     ],
     ['an unknown format', { event_format: 'xml' }, 'event_format: '],
     ['a part that is no object', { room: 1 }, 'room: '],
+    ['a list that is too long', { presence: { types: Array(1001).fill('*') } }, 'presence: types: must not have more'],
     ['null in place of absence', { room: { timeline: null } }, 'room: timeline: '],
   ])('refuses %s, saying where', (_what, json, where) => {
     expect(() => parseFilter(json)).toThrow(where)

@@ -1,9 +1,16 @@
 import { z } from 'zod'
 import { BadJsonError } from '../errors.ts'
 
-const userIds = z.array(z.string().startsWith('@', 'must be a user id'))
-const roomIds = z.array(z.string().startsWith('!', 'must be a room id'))
-const strings = z.array(z.string())
+/** Each event of each room is put to all of a list. */
+const MAX_ENTRIES = 1000
+
+function listOf(entry: z.ZodString) {
+  return z.array(entry).max(MAX_ENTRIES, `must not have more than ${MAX_ENTRIES} entries`)
+}
+
+const userIds = listOf(z.string().startsWith('@', 'must be a user id'))
+const roomIds = listOf(z.string().startsWith('!', 'must be a room id'))
+const strings = listOf(z.string())
 
 const eventFilterShape = {
   /** How many events at most; what 0 means is for the endpoint to say, some clients ask for no events by it. */

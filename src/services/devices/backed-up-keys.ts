@@ -2,22 +2,24 @@ import type { App } from '../../app.ts'
 import { MatrixError, NotFoundError } from '../../core/errors.ts'
 import type { JsonObject } from '../../core/events/pdu.ts'
 import type { RoomId } from '../../core/ids.ts'
+import { requireCount, requireSize, requireTotal } from '../../core/limits.ts'
 import type { Tx } from '../../storage/database.ts'
 import type { KeyBackupRow } from '../../storage/encryption-schema.ts'
 import {
   type BackedUpSession,
-  countBackupSessions,
+  type BackupChange,
   deleteBackupSessions,
   loadBackupSessions,
   type SessionRange,
   storeBackupSessions,
 } from '../../storage/key-backup-sessions.ts'
 import {
-  advanceBackupEtag,
   type BackupKey,
   findCurrentKeyBackup,
   findKeyBackup,
   lockKeyBackup,
+  measureKeyBackups,
+  noteBackupChange,
 } from '../../storage/key-backups.ts'
 import { unknownBackup } from './key-backups.ts'
 
@@ -36,11 +38,11 @@ export type BackedUpRooms = Record<RoomId, { sessions: Record<string, SessionKey
 export type BackupState = { count: number; etag: string }
 
 /**
- * Stores keys in the current backup; of two for a session the better one stays. Throws M_NOT_FOUND, and M_WRONG_ROOM_KEYS_VERSION with
+ * Stores keys in the current backup; of two for a session the better one stays. Throws M_NOT_FOUND, M_TOO_LARGE, and M_WRONG_ROOM_KEYS_VERSION with
  * `current_version` for a backup that is not the current one. https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3room_keyskeys
  */
 export async function backUpKeys(
-  app: Pick<App, 'database'>,
+  app: Pick<App, 'database' | 'config'>,
   key: BackupKey,
   sessions: readonly (SessionKey & { room_id: RoomId; session_id: string })[],
 ): Promise<BackupState> {
@@ -48,9 +50,17 @@ export async function backUpKeys(
     ...session,
     session_data: JSON.stringify(session.session_data),
   }))
+  const { limits } = app.config
+  for (const { session_data } of rows) requireSize(limits, 'backup_key', session_data)
   return changeKeys(app, key, async (tx) => {
     await requireCurrent(tx, key)
-    return storeBackupSessions(tx, key, rows)
+    const change = await storeBackupSessions(tx, key, rows)
+    if (change.bytes > 0) {
+      const all = await measureKeyBackups(tx, key.userId)
+      requireCount(limits, 'backup_keys', all.keys + change.keys)
+      requireTotal(limits, 'key_backups', all.bytes + change.bytes)
+    }
+    return change
   })
 }
 
@@ -92,18 +102,18 @@ export async function readBackedUpKey(
   return session
 }
 
-/** Runs a change under the backup's lock; its etag moves if the change says that it changed any keys. */
+/** Runs a change under the backup's lock, and counts what it did. */
 async function changeKeys(
   app: Pick<App, 'database'>,
   key: BackupKey,
-  change: (tx: Tx) => Promise<number>,
+  change: (tx: Tx) => Promise<BackupChange>,
 ): Promise<BackupState> {
   return app.database.write(async (tx) => {
     const backup = await lockKeyBackup(tx, key)
     if (!backup || backup.deleted) throw await missingBackup(tx, key, backup)
     const changed = await change(tx)
-    if (changed > 0) await advanceBackupEtag(tx, key)
-    return { count: await countBackupSessions(tx, key), etag: String(backup.etag + (changed > 0 ? 1 : 0)) }
+    if (changed.isChanged) await noteBackupChange(tx, key, changed)
+    return { count: backup.key_count + changed.keys, etag: String(backup.etag + (changed.isChanged ? 1 : 0)) }
   })
 }
 

@@ -2,6 +2,7 @@ import type { App } from '../../app.ts'
 import { ForbiddenError, InvalidParamError, NotFoundError } from '../../core/errors.ts'
 import type { JsonObject } from '../../core/events/pdu.ts'
 import type { DeviceId, UserId } from '../../core/ids.ts'
+import { requireSize } from '../../core/limits.ts'
 import { parseSyncToken, syncToken } from '../../core/sync-token.ts'
 import { findDehydratedDevice, storeDehydratedDevice } from '../../storage/dehydrated-devices.ts'
 import { type DeviceKey, deleteDevices, ensureDevice, findDevice } from '../../storage/devices.ts'
@@ -19,22 +20,24 @@ const EVENTS_AT_ONCE = 100
 
 /**
  * Makes a device and its keys the user's dehydrated device, in the place of the former one. Throws M_INVALID_PARAM when the id is that of a device
- * that is in use. https://github.com/matrix-org/matrix-spec-proposals/pull/3814
+ * that is in use, and M_TOO_LARGE. https://github.com/matrix-org/matrix-spec-proposals/pull/3814
  */
 export async function replaceDehydratedDevice(
-  app: Pick<App, 'database' | 'clock'>,
+  app: Pick<App, 'database' | 'clock' | 'config'>,
   key: DeviceKey,
   device: { displayName: string | null; deviceData: JsonObject; keys: KeyUpload },
 ): Promise<void> {
-  const keys = parseUpload(key, device.keys)
+  const keys = parseUpload(app, key, device.keys)
+  const deviceData = JSON.stringify(device.deviceData)
+  requireSize(app.config.limits, 'dehydrated_device', deviceData)
   await app.database.write(async (tx) => {
     await lockUser(tx, key.userId)
     const former = await findDehydratedDevice(tx, key.userId)
     if (former) await deleteDevices(tx, key.userId, { only: [former.device_id] })
     if (await findDevice(tx, key)) throw new InvalidParamError('device_id: is that of a device that is in use')
     await ensureDevice(tx, { ...key, displayName: device.displayName, now: app.clock.now() })
-    await storeKeys(tx, key, keys)
-    await storeDehydratedDevice(tx, key, JSON.stringify(device.deviceData))
+    await storeKeys(app, tx, { device: key, keys })
+    await storeDehydratedDevice(tx, key, deviceData)
   })
 }
 

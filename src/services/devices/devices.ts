@@ -9,7 +9,9 @@ import {
   loadDevices,
   renameDevice,
 } from '../../storage/devices.ts'
+import { lockUser } from '../../storage/users.ts'
 import type { DeviceRow } from '../../storage/users-schema.ts'
+import { limitDevices } from '../users/limit-devices.ts'
 
 /** A device as its user sees it. https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3devices */
 export type ClientDevice = {
@@ -33,10 +35,15 @@ export async function getDevice(app: Pick<App, 'database'>, key: DeviceKey): Pro
 
 /** Makes a device that nobody is logged in to; false when there is one of that id. https://spec.matrix.org/v1.19/application-service-api/#creating-devices */
 export async function addDevice(
-  app: Pick<App, 'database' | 'clock'>,
+  app: Pick<App, 'database' | 'clock' | 'config' | 'logger'>,
   device: DeviceKey & { displayName: string | null },
 ): Promise<boolean> {
-  return app.database.write((tx) => ensureDevice(tx, { ...device, now: app.clock.now() }))
+  return app.database.write(async (tx) => {
+    await lockUser(tx, device.userId)
+    const isNew = await ensureDevice(tx, { ...device, now: app.clock.now() })
+    if (isNew) await limitDevices(app, tx, device)
+    return isNew
+  })
 }
 
 /** Gives a device another name. Throws M_NOT_FOUND. */

@@ -2,7 +2,7 @@ import type { App } from '../../app.ts'
 import { InvalidParamError, NotFoundError } from '../../core/errors.ts'
 import type { JsonObject } from '../../core/events/pdu.ts'
 import type { UserId } from '../../core/ids.ts'
-import { countBackupSessions } from '../../storage/key-backup-sessions.ts'
+import { requireCount, requireSize } from '../../core/limits.ts'
 import {
   type BackupKey,
   deleteKeyBackup,
@@ -10,19 +10,26 @@ import {
   findKeyBackup,
   insertKeyBackup,
   lockKeyBackup,
+  measureKeyBackups,
   updateKeyBackup,
 } from '../../storage/key-backups.ts'
 
 /** A version of a backup as clients see it. */
 export type KeyBackup = { algorithm: string; auth_data: JsonObject; count: number; etag: string; version: string }
 
-/** Begins a new version and returns its number. https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3room_keysversion */
+/** Begins a new version and returns its number. Throws M_TOO_LARGE. https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3room_keysversion */
 export async function createKeyBackup(
-  app: Pick<App, 'database'>,
+  app: Pick<App, 'database' | 'config'>,
   { userId, algorithm, authData }: { userId: UserId; algorithm: string; authData: JsonObject },
 ): Promise<string> {
+  const { limits } = app.config
   const authJson = JSON.stringify(authData)
-  return String(await app.database.write((tx) => insertKeyBackup(tx, { userId, algorithm, authData: authJson })))
+  requireSize(limits, 'backup_auth_data', authJson)
+  return app.database.write(async (tx) => {
+    const version = await insertKeyBackup(tx, { userId, algorithm, authData: authJson })
+    requireCount(limits, 'backup_versions', (await measureKeyBackups(tx, userId)).versions)
+    return String(version)
+  })
 }
 
 /** A version, or the current one. Throws M_NOT_FOUND. https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3room_keysversionversion */
@@ -38,23 +45,25 @@ export async function describeKeyBackup(
   return {
     algorithm: backup.algorithm,
     auth_data: JSON.parse(backup.auth_data),
-    count: await countBackupSessions(app.database, { userId, version: backup.version }),
+    count: backup.key_count,
     etag: String(backup.etag),
     version: String(backup.version),
   }
 }
 
-/** Replaces the `auth_data` of a version. Throws M_NOT_FOUND, and M_INVALID_PARAM for another algorithm. https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3room_keysversionversion */
+/** Replaces the `auth_data` of a version. Throws M_NOT_FOUND, and M_INVALID_PARAM for another algorithm, and M_TOO_LARGE. https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3room_keysversionversion */
 export async function changeKeyBackup(
-  app: Pick<App, 'database'>,
+  app: Pick<App, 'database' | 'config'>,
   key: BackupKey,
   { algorithm, authData }: { algorithm: string; authData: JsonObject },
 ): Promise<void> {
+  const authJson = JSON.stringify(authData)
+  requireSize(app.config.limits, 'backup_auth_data', authJson)
   await app.database.write(async (tx) => {
     const backup = await lockKeyBackup(tx, key)
     if (!backup || backup.deleted) throw unknownBackup()
     if (backup.algorithm !== algorithm) throw new InvalidParamError('algorithm: is not that of the backup')
-    await updateKeyBackup(tx, key, JSON.stringify(authData))
+    await updateKeyBackup(tx, key, authJson)
   })
 }
 

@@ -1,6 +1,7 @@
 import type { App } from '../../app.ts'
 import type { JsonObject } from '../../core/events/pdu.ts'
 import { type DeviceId, serverNameOf, type UserId } from '../../core/ids.ts'
+import { requireCount, requireSize } from '../../core/limits.ts'
 import { type NewEdu, queueEdus } from '../../storage/federation-outbox.ts'
 import {
   claimToDeviceTransaction,
@@ -29,14 +30,15 @@ const CLEARING_INTERVAL = 256
 const MAX_EDU_SIZE = 50_000
 const MESSAGE_ID_LENGTH = 24
 
-type Message = { userId: UserId; deviceId: string; content: JsonObject }
+/** `text`: the content as JSON. */
+type Message = { userId: UserId; deviceId: string; content: JsonObject; text: string }
 
 /**
  * Puts messages into the inboxes of local users' devices, and queues them for the servers of others, all or none; a request that is repeated
- * sends nothing again. https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3sendtodeviceeventtypetxnid
+ * sends nothing again. Throws M_TOO_LARGE. https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3sendtodeviceeventtypetxnid
  */
 export async function sendToDevice(
-  app: Pick<App, 'database' | 'serverName' | 'clock' | 'random'>,
+  app: Pick<App, 'config' | 'database' | 'serverName' | 'clock' | 'random'>,
   request: ToDeviceRequest,
 ): Promise<void> {
   const now = app.clock.now()
@@ -52,18 +54,23 @@ export async function sendToDevice(
 }
 
 function split(
-  app: Pick<App, 'serverName' | 'random'>,
+  app: Pick<App, 'config' | 'serverName' | 'random'>,
   { sender, type, messages }: ToDeviceRequest,
 ): { local: NewToDeviceMessage[]; edus: NewEdu[] } {
   const all = [...messages].flatMap(([userId, byDevice]) =>
-    Object.entries(byDevice).map(([deviceId, content]): Message => ({ userId, deviceId, content })),
+    Object.entries(byDevice).map(
+      ([deviceId, content]): Message => ({ userId, deviceId, content, text: JSON.stringify(content) }),
+    ),
   )
+  requireCount(app.config.limits, 'to_device_messages', all.length)
+  for (const { text } of all) requireSize(app.config.limits, 'to_device_message', text)
   const byServer = Map.groupBy(all, ({ userId }) => serverNameOf(userId))
-  const local = (byServer.get(app.serverName) ?? []).map(({ content, ...message }) => ({
-    ...message,
+  const local = (byServer.get(app.serverName) ?? []).map(({ userId, deviceId, text }) => ({
+    userId,
+    deviceId,
     sender,
     type,
-    content: JSON.stringify(content),
+    content: text,
   }))
   byServer.delete(app.serverName)
   const edus = [...byServer].flatMap(([destination, theirs]) =>
@@ -79,7 +86,7 @@ function inParts(messages: readonly Message[]): Message[][] {
   const parts: Message[][] = []
   let size = Number.POSITIVE_INFINITY
   for (const message of messages) {
-    const length = JSON.stringify(message.content).length
+    const { length } = message.text
     if (size + length > MAX_EDU_SIZE) {
       parts.push([])
       size = 0

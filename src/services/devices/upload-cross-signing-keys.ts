@@ -2,6 +2,7 @@ import type { App } from '../../app.ts'
 import { ForbiddenError, InvalidParamError, MatrixError, MissingParamError } from '../../core/errors.ts'
 import type { UserId } from '../../core/ids.ts'
 import { type CrossSigningKeyObject, keyText, parseCrossSigningKey } from '../../core/key-objects.ts'
+import { requireSize } from '../../core/limits.ts'
 import { verifyJson } from '../../core/signing/verify-json.ts'
 import { loadCrossSigningKeys, storeCrossSigningKeys } from '../../storage/cross-signing-keys.ts'
 import { loadDevices } from '../../storage/devices.ts'
@@ -18,14 +19,15 @@ const USAGES: readonly CrossSigningUsage[] = ['master', 'self_signing', 'user_si
 /**
  * Publishes cross-signing keys, all or none. False, and nothing is stored, when the upload changes keys that exist and the user is not
  * `authenticated` for that: then the caller has to see to it. Keys that are there already change nothing.
- * Throws M_BAD_JSON, M_INVALID_PARAM, M_INVALID_SIGNATURE, M_MISSING_PARAM (no master key) and M_FORBIDDEN (a key is named like a device).
+ * Throws M_BAD_JSON, M_TOO_LARGE, M_INVALID_PARAM, M_INVALID_SIGNATURE, M_MISSING_PARAM (no master key) and M_FORBIDDEN (a key is named like a device).
  * https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3keysdevice_signingupload
  */
 export async function uploadCrossSigningKeys(
-  app: Pick<App, 'database'>,
+  app: Pick<App, 'database' | 'config'>,
   { userId, upload, authenticated }: { userId: UserId; upload: CrossSigningUpload; authenticated: boolean },
 ): Promise<boolean> {
   const keys = parseUpload(userId, upload)
+  for (const { key } of keys) requireSize(app.config.limits, 'device_keys', keyText(key))
   return app.database.write(async (tx) => {
     await lockUser(tx, userId)
     const stored = await loadCrossSigningKeys(tx, [userId])

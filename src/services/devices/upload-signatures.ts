@@ -3,6 +3,7 @@ import { InvalidParamError, MatrixError, NotFoundError } from '../../core/errors
 import type { JsonObject } from '../../core/events/pdu.ts'
 import type { UserId } from '../../core/ids.ts'
 import { keyText } from '../../core/key-objects.ts'
+import { requireCount } from '../../core/limits.ts'
 import { verifyJson } from '../../core/signing/verify-json.ts'
 import { loadCrossSigningKeys, storeSignatures } from '../../storage/cross-signing-keys.ts'
 import type { Tx } from '../../storage/database.ts'
@@ -26,14 +27,16 @@ type Target = { signer: UserId; userId: UserId; keyId: string; stored: JsonObjec
 
 /**
  * Adds signatures by `signer` to keys: on own devices (by the self-signing key), the own master key (by own devices), and the master keys of
- * others (by the user-signing key). Each must be valid and about the key as it is stored. Returns what is wrong with the others.
+ * others (by the user-signing key). Each must be valid and about the key as it is stored. Returns what is wrong with the others. Throws M_TOO_LARGE.
  * https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3keyssignaturesupload
  */
 export async function uploadSignatures(
-  app: Pick<App, 'database'>,
+  app: Pick<App, 'database' | 'config'>,
   signer: UserId,
   upload: SignatureUpload,
 ): Promise<Failures> {
+  const signed = [...upload.values()].reduce((sum, keys) => sum + Object.keys(keys).length, 0)
+  requireCount(app.config.limits, 'signed_keys', signed)
   return app.database.write(async (tx) => {
     const known = await loadKnownKeys(tx, signer, [...upload.keys()])
     const failures: Failures = {}

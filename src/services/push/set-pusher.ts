@@ -3,8 +3,10 @@ import { parseEmailAddress } from '../../core/email-address.ts'
 import { InvalidParamError, MatrixError, MissingParamError } from '../../core/errors.ts'
 import type { JsonObject } from '../../core/events/pdu.ts'
 import type { UserId } from '../../core/ids.ts'
-import { deletePushers, storePusher } from '../../storage/pushers.ts'
+import { requireCount, requireSize } from '../../core/limits.ts'
+import { countPushers, deletePushers, storePusher } from '../../storage/pushers.ts'
 import { findThreepidOwner } from '../../storage/threepids.ts'
+import { lockUser } from '../../storage/users.ts'
 import type { Session } from '../users/session.ts'
 
 /** A pusher as a client sends it. */
@@ -24,7 +26,7 @@ const REQUIRED = ['app_display_name', 'device_display_name', 'lang', 'data'] as 
 
 /**
  * Makes notifications of a user go to a push gateway, or to an e-mail address of the user, until the session ends. Throws M_MISSING_PARAM for what a pusher lacks, and
- * M_INVALID_PARAM for kinds and addresses that there are none of. https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3pushersset
+ * M_INVALID_PARAM for kinds and addresses that there are none of, and M_TOO_LARGE. https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3pushersset
  */
 export async function setPusher(
   app: Pick<App, 'database' | 'clock' | 'config'>,
@@ -34,8 +36,10 @@ export async function setPusher(
   const missing = REQUIRED.filter((name) => pusher[name] === undefined)
   if (missing.length > 0) throw new MissingParamError(`Missing parameters: ${missing.join(', ')}`)
   const { app_id, append } = pusher
+  requireSize(app.config.limits, 'pusher', JSON.stringify(pusher))
   const pushkey = await checkedPushkey(app, userId, pusher)
   await app.database.write(async (tx) => {
+    await lockUser(tx, userId)
     if (!append) await deletePushers(tx, { app_id, pushkey }, { except: userId })
     await storePusher(tx, {
       user_id: userId,
@@ -51,6 +55,7 @@ export async function setPusher(
       data: JSON.stringify(pusher.data),
       pushkey_ts: Math.floor(app.clock.now() / 1000),
     })
+    requireCount(app.config.limits, 'pushers', await countPushers(tx, userId))
   })
 }
 

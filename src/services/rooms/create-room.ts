@@ -3,6 +3,7 @@ import type { Appservice } from '../../core/appservice.ts'
 import { BadJsonError, ForbiddenError, MatrixError } from '../../core/errors.ts'
 import type { JsonObject } from '../../core/events/pdu.ts'
 import { type RoomAlias, type RoomId, serverNameOf, type UserId } from '../../core/ids.ts'
+import { requireCount } from '../../core/limits.ts'
 import { ROOM_VERSIONS, type RoomVersion } from '../../core/room-versions.ts'
 import { type Tx, violatesUnique } from '../../storage/database.ts'
 import { type LockedRoom, roomIdOf } from '../../storage/locked-room.ts'
@@ -72,6 +73,7 @@ async function planRoom(app: App, creator: UserId, request: RoomRequest): Promis
   if (alias !== undefined)
     requireUnreservedAlias(app, alias, { userId: creator, appservice: request.appservice ?? null })
   const version = roomVersion(request.roomVersion ?? app.config.default_room_version)
+  requireCount(app.config.limits, 'initial_state', initialState?.length ?? 0)
   for (const event of initialState ?? []) requireMemberless(event)
   await requireInvitable(app, creator, invitees)
   return {

@@ -1,12 +1,19 @@
 import type { App } from '../../app.ts'
 import { MatrixError, NotFoundError } from '../../core/errors.ts'
 import type { EventId, UserId } from '../../core/ids.ts'
+import { requireCount } from '../../core/limits.ts'
 import { relationOf } from '../../core/relations.ts'
-import { findThreadSubscription, storeThreadSubscription, type ThreadKey } from '../../storage/thread-subscriptions.ts'
+import type { Tx } from '../../storage/database.ts'
+import {
+  countThreadSubscriptions,
+  findThreadSubscription,
+  storeThreadSubscription,
+  type ThreadKey,
+} from '../../storage/thread-subscriptions.ts'
 import { lockUser } from '../../storage/users.ts'
 import { findVisibleEvent } from './read-event.ts'
 
-type Capabilities = Pick<App, 'database'>
+type Capabilities = Pick<App, 'database' | 'config'>
 export type ThreadCommand = ThreadKey & { userId: UserId }
 
 /** A user's subscription to a thread. Throws M_NOT_FOUND where there is none, and for threads that the user may not see. */
@@ -23,7 +30,7 @@ export async function readThreadSubscription(
 /**
  * Subscribes a user to a thread; `cause`: the event in the thread because of which the client does so by itself. What the user has decided
  * stands: such a subscription makes none automatic, and cannot follow an end that came after its cause.
- * Throws M_NOT_FOUND, IO.ELEMENT.MSC4306.M_NOT_IN_THREAD and 409 IO.ELEMENT.MSC4306.M_CONFLICTING_UNSUBSCRIPTION.
+ * Throws M_NOT_FOUND, M_TOO_LARGE, IO.ELEMENT.MSC4306.M_NOT_IN_THREAD and 409 IO.ELEMENT.MSC4306.M_CONFLICTING_UNSUBSCRIPTION.
  * https://github.com/matrix-org/matrix-spec-proposals/pull/4306
  */
 export async function subscribeToThread(
@@ -39,6 +46,7 @@ export async function subscribeToThread(
     const automatic = causeOrder !== undefined
     if (known?.subscribed && (automatic || !known.automatic)) return
     if (automatic && !known?.subscribed && causeOrder <= (known?.ended_order ?? 0)) throw conflict()
+    if (!known) await requireRoomForOneMore(app, tx, userId)
     await storeThreadSubscription(tx, userId, { ...command, subscribed: true, automatic })
   })
 }
@@ -51,8 +59,13 @@ export async function unsubscribeFromThread(app: Capabilities, command: ThreadCo
     await lockUser(tx, userId)
     const known = await findThreadSubscription(tx, userId, command)
     if (known && !known.subscribed) return
+    if (!known) await requireRoomForOneMore(app, tx, userId)
     await storeThreadSubscription(tx, userId, { ...command, subscribed: false, automatic: false })
   })
+}
+
+async function requireRoomForOneMore({ config }: Capabilities, tx: Tx, userId: UserId): Promise<void> {
+  requireCount(config.limits, 'thread_subscriptions', 1 + (await countThreadSubscriptions(tx, userId)))
 }
 
 async function orderOfCause(app: Capabilities, command: ThreadCommand & { cause: EventId }): Promise<number> {

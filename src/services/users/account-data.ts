@@ -3,12 +3,16 @@ import { canonicalJson } from '../../core/canonical-json.ts'
 import { InvalidParamError, MatrixError, NotFoundError } from '../../core/errors.ts'
 import type { JsonObject } from '../../core/events/pdu.ts'
 import { isWithin255Bytes, type UserId } from '../../core/ids.ts'
+import { requireSize, requireTotal } from '../../core/limits.ts'
 import {
   type AccountDataKey,
   deleteAccountData,
   findAccountData,
+  measureAccountData,
   storeAccountData,
 } from '../../storage/account-data.ts'
+import type { Tx } from '../../storage/database.ts'
+import { lockUser } from '../../storage/users.ts'
 import { pushRulesOf } from './push-rules.ts'
 
 /** These change by endpoints of their own. */
@@ -25,18 +29,35 @@ export async function getAccountData(app: Pick<App, 'database'>, userId: UserId,
 }
 
 /**
- * Sets a piece of account data; `{}` removes it, as MSC3391 has it. Throws 405 M_BAD_JSON for what the server itself manages.
+ * Sets a piece of account data; `{}` removes it, as MSC3391 has it. Throws 405 M_BAD_JSON for what the server itself manages, and M_TOO_LARGE.
  * https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3useruseridaccount_datatype
  */
 export async function putAccountData(
-  app: Pick<App, 'database'>,
+  app: Pick<App, 'database' | 'config'>,
   userId: UserId,
   { roomId, type, content }: AccountDataKey & { content: JsonObject },
 ): Promise<void> {
   checkType(type)
   if (Object.keys(content).length === 0) return removeAccountData(app, userId, { roomId, type })
   const text = canonicalJson(content, { strict: false })
-  await app.database.write((tx) => storeAccountData(tx, userId, { roomId, type, content: text }))
+  await app.database.write(async (tx) => {
+    await lockUser(tx, userId)
+    await storeWithinLimits(app, tx, { userId, roomId, type, content: text })
+  })
+}
+
+/** Stores a piece of account data (`content` is JSON text). The caller holds the user's lock. Throws M_TOO_LARGE. */
+export async function storeWithinLimits(
+  { config }: Pick<App, 'config'>,
+  tx: Tx,
+  { userId, ...entry }: AccountDataKey & { userId: UserId; content: string },
+): Promise<void> {
+  requireSize(config.limits, 'account_data', entry.content)
+  const { own, others } = await measureAccountData(tx, userId, entry)
+  const bytes = Buffer.byteLength(entry.content)
+  // What becomes smaller is allowed even if the limit has been lowered.
+  if (bytes > own) requireTotal(config.limits, 'account_data', others + bytes)
+  await storeAccountData(tx, userId, entry)
 }
 
 /** Removes a piece of account data, if it is there: https://github.com/matrix-org/matrix-spec-proposals/pull/3391. Throws as putAccountData. */

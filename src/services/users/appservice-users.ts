@@ -13,7 +13,7 @@ import { localUserId, userIdForNewName } from './user-names.ts'
 /** The type of login and registration of application services. */
 export const APPSERVICE_LOGIN = 'm.login.application_service'
 
-type Capabilities = Pick<App, 'database' | 'clock' | 'random' | 'config' | 'serverName' | 'passwordHasher'>
+type Capabilities = Pick<App, 'database' | 'clock' | 'random' | 'config' | 'serverName' | 'passwordHasher' | 'logger'>
 
 /** Makes the users as whom application services act by default, where they are not there yet. They have no profile until they give themselves one. */
 export async function prepareAppserviceSenders(app: Pick<App, 'database' | 'clock' | 'config'>): Promise<void> {

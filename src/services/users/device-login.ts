@@ -6,6 +6,7 @@ import type { Tx } from '../../storage/database.ts'
 import { findDehydratedDevice } from '../../storage/dehydrated-devices.ts'
 import { ensureDevice } from '../../storage/devices.ts'
 import { insertRefreshToken } from '../../storage/refresh-tokens.ts'
+import { limitDevices } from './limit-devices.ts'
 import { hashToken, newToken } from './tokens.ts'
 
 /** What a client says about itself when it logs in. */
@@ -29,7 +30,7 @@ const DEVICE_ID_LENGTH = 10
  * messages that wait for its keys. https://spec.matrix.org/v1.19/client-server-api/#relationship-between-access-tokens-and-devices
  */
 export async function logInDevice(
-  app: Pick<App, 'random' | 'clock' | 'config'>,
+  app: Pick<App, 'random' | 'clock' | 'config' | 'logger'>,
   tx: Tx,
   { userId, device }: { userId: UserId; device: ClientDevice },
 ): Promise<TokenPair & { device_id: DeviceId }> {
@@ -37,7 +38,8 @@ export async function logInDevice(
   if (device.deviceId !== undefined && (await findDehydratedDevice(tx, userId))?.device_id === deviceId)
     throw new InvalidParamError('device_id: is that of the dehydrated device')
   const key = { userId, deviceId }
-  await ensureDevice(tx, { ...key, displayName: device.displayName ?? null, now: app.clock.now() })
+  const isNew = await ensureDevice(tx, { ...key, displayName: device.displayName ?? null, now: app.clock.now() })
+  if (isNew) await limitDevices(app, tx, key)
   await deleteDeviceTokens(tx, key)
   return { ...(await issueTokens(app, tx, { ...key, refreshable: device.wantsRefreshToken })), device_id: deviceId }
 }

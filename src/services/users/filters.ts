@@ -5,19 +5,31 @@ import { NotFoundError } from '../../core/errors.ts'
 import type { JsonObject } from '../../core/events/pdu.ts'
 import { parseFilter } from '../../core/filters/filter-schema.ts'
 import type { UserId } from '../../core/ids.ts'
-import { findFilter, storeFilter } from '../../storage/filters.ts'
+import { requireCount, requireSize } from '../../core/limits.ts'
+import { countFilters, findFilter, storeFilter } from '../../storage/filters.ts'
+import { lockUser } from '../../storage/users.ts'
 
 /** Starts with a letter, since `/sync` takes filters themselves as well, which start with a brace. */
 const ID_PREFIX = 'f'
 const ID_LENGTH = 16
 
-/** Stores a filter and gives its id; the same filter has the same id. Throws M_BAD_JSON. https://spec.matrix.org/v1.19/client-server-api/#filtering */
-export async function addFilter(app: Pick<App, 'database'>, userId: UserId, filter: JsonObject): Promise<string> {
+/** Stores a filter and gives its id; the same filter has the same id. Throws M_BAD_JSON and M_TOO_LARGE. https://spec.matrix.org/v1.19/client-server-api/#filtering */
+export async function addFilter(
+  app: Pick<App, 'database' | 'config'>,
+  userId: UserId,
+  filter: JsonObject,
+): Promise<string> {
+  const { limits } = app.config
   parseFilter(filter)
   const text = canonicalJson(filter, { strict: false })
+  requireSize(limits, 'filter', text)
   const hash = createHash('sha256').update(text).digest('base64url')
   const filterId = ID_PREFIX + hash.slice(0, ID_LENGTH)
-  await app.database.write((tx) => storeFilter(tx, { userId, filterId }, text))
+  await app.database.write(async (tx) => {
+    await lockUser(tx, userId)
+    if (await storeFilter(tx, { userId, filterId }, text))
+      requireCount(limits, 'filters', await countFilters(tx, userId))
+  })
   return filterId
 }
 

@@ -17,7 +17,7 @@ export type LoginResult = Awaited<ReturnType<typeof logInDevice>> & {
   home_server: ServerName
 }
 
-type Capabilities = Pick<App, 'database' | 'clock' | 'random' | 'config' | 'serverName' | 'passwordHasher'>
+type Capabilities = Pick<App, 'database' | 'clock' | 'random' | 'config' | 'serverName' | 'passwordHasher' | 'logger'>
 
 /**
  * Logs in with a password. Throws M_LIMIT_EXCEEDED, M_USER_LOCKED, and M_FORBIDDEN: also for accounts that do not exist or were deactivated, so that

@@ -28,7 +28,7 @@ export type RegistrationRequest = {
 
 type Capabilities = Pick<
   App,
-  'database' | 'clock' | 'random' | 'config' | 'serverName' | 'passwordHasher' | 'rateLimiter'
+  'database' | 'clock' | 'random' | 'config' | 'serverName' | 'passwordHasher' | 'logger' | 'rateLimiter'
 >
 
 /** What `/register` answers: with tokens unless the client asked for none. */

@@ -17,7 +17,7 @@ export type SharedSecretRegistration = {
   mac: string
 }
 
-type Capabilities = Pick<App, 'database' | 'clock' | 'random' | 'config' | 'serverName' | 'passwordHasher'>
+type Capabilities = Pick<App, 'database' | 'clock' | 'random' | 'config' | 'serverName' | 'passwordHasher' | 'logger'>
 
 const NONCE_LIFETIME_MS = 60_000
 const NONCE_LENGTH = 64

@@ -3,9 +3,10 @@ import { canonicalJson } from '../../core/canonical-json.ts'
 import { InvalidParamError } from '../../core/errors.ts'
 import type { JsonObject } from '../../core/events/pdu.ts'
 import { isWithin255Bytes, type RoomId, type UserId } from '../../core/ids.ts'
-import { findAccountData, storeAccountData } from '../../storage/account-data.ts'
+import { findAccountData } from '../../storage/account-data.ts'
 import type { Db } from '../../storage/database.ts'
 import { lockUser } from '../../storage/users.ts'
+import { storeWithinLimits } from './account-data.ts'
 
 /** A room's tags with what is known of each. https://spec.matrix.org/v1.19/client-server-api/#room-tagging */
 type Tags = { [tag: string]: JsonObject }
@@ -18,9 +19,9 @@ export async function getTags(app: Pick<App, 'database'>, owner: TagOwner): Prom
   return readTags(app.database, owner)
 }
 
-/** Adds or changes a tag. Throws M_INVALID_PARAM for names that are too long. */
+/** Adds or changes a tag. Throws M_INVALID_PARAM for names that are too long, and M_TOO_LARGE. */
 export async function putTag(
-  app: Pick<App, 'database'>,
+  app: Pick<App, 'database' | 'config'>,
   owner: TagOwner,
   { tag, content }: { tag: string; content: JsonObject },
 ): Promise<void> {
@@ -29,16 +30,20 @@ export async function putTag(
 }
 
 /** Takes a tag away, if it is there. */
-export async function deleteTag(app: Pick<App, 'database'>, owner: TagOwner, tag: string): Promise<void> {
+export async function deleteTag(app: Pick<App, 'database' | 'config'>, owner: TagOwner, tag: string): Promise<void> {
   await changeTags(app, owner, ({ [tag]: _removed, ...others }) => others)
 }
 
-async function changeTags(app: Pick<App, 'database'>, owner: TagOwner, change: (tags: Tags) => Tags): Promise<void> {
+async function changeTags(
+  app: Pick<App, 'database' | 'config'>,
+  owner: TagOwner,
+  change: (tags: Tags) => Tags,
+): Promise<void> {
   const { userId, roomId } = owner
   await app.database.write(async (tx) => {
     await lockUser(tx, userId)
     const content = canonicalJson({ tags: change(await readTags(tx, owner)) }, { strict: false })
-    await storeAccountData(tx, userId, { roomId, type: 'm.tag', content })
+    await storeWithinLimits(app, tx, { userId, roomId, type: 'm.tag', content })
   })
 }
 

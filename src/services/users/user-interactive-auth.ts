@@ -1,6 +1,7 @@
 import type { App } from '../../app.ts'
 import { ForbiddenError, InvalidParamError, MatrixError } from '../../core/errors.ts'
 import type { UserId } from '../../core/ids.ts'
+import { requireSize } from '../../core/limits.ts'
 import { deleteUiaSession, findUiaSession, saveUiaSession, type UiaSession } from '../../storage/uia-sessions.ts'
 import { type AuthData, UIA_STAGES, type UiaStageType, WrongUserError } from './uia-stages.ts'
 
@@ -20,20 +21,24 @@ export type UiaRequest = {
   body: Record<string, unknown>
 }
 
-type Capabilities = Pick<App, 'database' | 'clock' | 'random' | 'serverName' | 'passwordHasher' | 'rateLimiter'>
+type Capabilities = Pick<
+  App,
+  'config' | 'database' | 'clock' | 'random' | 'serverName' | 'passwordHasher' | 'rateLimiter'
+>
 
 const SESSION_LIFETIME_MS = 60 * 60_000
 const SESSION_ID_LENGTH = 24
 
 /**
  * Passes once a client has completed all stages of a flow; a session serves for one request. Gives what the stages found out, and the body of the
- * first request. Throws the 401 that tells the client how to go on. https://spec.matrix.org/v1.19/client-server-api/#user-interactive-authentication-api
+ * first request. Throws M_TOO_LARGE, and the 401 that tells the client how to go on. https://spec.matrix.org/v1.19/client-server-api/#user-interactive-authentication-api
  */
 export async function requireUserInteractiveAuth(
   app: Capabilities,
   request: UiaRequest,
 ): Promise<{ completed: Partial<Record<UiaStageType, string>>; body: Record<string, unknown> }> {
   const session = await openSession(app, request)
+  requireSize(app.config.limits, 'authenticated_request', JSON.stringify(session.body))
   const failure = await attemptStage(app, request, session)
   if (failure || !isComplete(request, session)) {
     await app.database.write((tx) => saveUiaSession(tx, session, app.clock.now()))

@@ -1,0 +1,64 @@
+import { z } from 'zod'
+import { byteSize, duration } from './units.ts'
+
+type Table = Readonly<Record<string, readonly [value: string | number, what: string]>>
+
+/** Bytes of one thing that is kept, as JSON text. */
+const SIZES = {
+  account_data: ['1M', 'One entry of account data; the tags of one room are one.'],
+  to_device_message: ['256K', 'The content of one message to a device.'],
+  device_keys: ['32K', 'The identity keys of one device with their signatures, or one cross-signing key.'],
+  one_time_key: ['8K', 'One one-time key or fallback key.'],
+  backup_key: ['64K', 'The data of one key in a key backup.'],
+  backup_auth_data: ['64K', 'The auth_data of one key backup.'],
+  dehydrated_device: ['256K', 'The data of a dehydrated device.'],
+  filter: ['64K', 'One stored filter.'],
+  pusher: ['16K', 'One pusher, its data included.'],
+  authenticated_request: ['128K', 'A request that is kept while its sender authenticates.'],
+} as const satisfies Table
+
+/** Bytes of all things of a kind together. */
+const TOTALS = {
+  account_data: ['16M', 'All account data of one user.'],
+  device_keys: ['8M', 'The identity keys of all devices of one user.'],
+  key_backups: ['2G', 'All keys in all backups of one user.'],
+} as const satisfies Table
+
+/** How many of a kind there can be. */
+const COUNTS = {
+  devices: [2000, 'Devices of one user. Beyond, each login ends the device that was not used for the longest time.'],
+  one_time_keys: [5000, 'One-time keys of one device.'],
+  fallback_keys: [20, 'Fallback keys of one device: it has one for each algorithm.'],
+  backup_keys: [1_000_000, 'Keys in all backups of one user.'],
+  backup_versions: [100, 'Key backups of one user that are not deleted.'],
+  filters: [1000, 'Stored filters of one user.'],
+  pushers: [100, 'Pushers of one user.'],
+  thread_subscriptions: [100_000, 'Threads about which one user has said whether to follow them.'],
+  to_device_messages: [10_000, 'Messages to devices in one request.'],
+  signed_keys: [1000, 'Keys with new signatures in one request.'],
+  initial_state: [500, 'State events that the creator of a room names.'],
+} as const satisfies Table
+
+function section<const Entries extends Table, Value extends z.ZodType>(entries: Entries, value: Value, what: string) {
+  const shape = Object.fromEntries(
+    Object.entries(entries).map(([key, [most, meaning]]) => [key, value.prefault(most as never).describe(meaning)]),
+  )
+  return z
+    .strictObject(shape as { [Key in keyof Entries]: z.ZodPrefault<Value> })
+    .prefault({} as never)
+    .describe(what)
+}
+
+/** The section `limits`; docs/security.md lists these and all limits that are no keys. */
+export const limits = z
+  .strictObject({
+    request_size: byteSize.prefault('10M').describe('The largest body of a request, uploads of media aside.'),
+    request_timeout: duration.prefault('60s').describe('How long a client may take to send its request.'),
+    sizes: section(SIZES, byteSize, 'The largest thing of each kind that is kept, in bytes.'),
+    totals: section(TOTALS, byteSize, 'How much is kept of each kind in all, in bytes.'),
+    counts: section(COUNTS, z.int().positive(), 'How many things of each kind there can be.'),
+  })
+  .prefault({})
+  .describe(
+    'Bounds for what users and other servers send. The defaults are far above what clients use. Requests that go over one are refused with M_TOO_LARGE; of what other servers send, that part is dropped.',
+  )

@@ -1,0 +1,18 @@
+import type { App } from '../../app.ts'
+import type { Tx } from '../../storage/database.ts'
+import { type DeviceKey, deleteDevices, findIdleDevices } from '../../storage/devices.ts'
+
+/**
+ * Ends the devices that a user has beyond `limits.counts.devices`, those that were not used for the longest time: programs that log in each time
+ * they run would otherwise be locked out. The new device and a dehydrated one stay. The caller has locked the user.
+ */
+export async function limitDevices(
+  { config, logger }: Pick<App, 'config' | 'logger'>,
+  tx: Tx,
+  { userId, deviceId }: DeviceKey,
+): Promise<void> {
+  const idle = await findIdleDevices(tx, userId, { except: deviceId, most: config.limits.counts.devices })
+  if (idle.length === 0) return
+  await deleteDevices(tx, userId, { only: idle })
+  logger.info({ user_id: userId, device_ids: idle }, 'devices of a user removed, as there are too many')
+}
