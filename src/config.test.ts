@@ -35,7 +35,7 @@ describe('without any configuration', () => {
         bind: '127.0.0.1',
         port: 8008,
         serves: ['client', 'federation', 'media', 'admin'],
-        trust_forwarded_for: true,
+        trusted_proxies: 1,
       },
     ])
     expect(config.registration.enabled).toBe(false)
@@ -74,14 +74,18 @@ describe('what depends on other keys', () => {
     expect(defaultConfig(overrides).public_base_url).toBe(url)
   })
 
-  test('forwarded addresses are believed only where a proxy on this machine is in front', () => {
-    const trusts = (bind: string) => defaultConfig({ listeners: [{ bind, port: 1 }] }).listeners[0]!.trust_forwarded_for
-    expect([trusts('::1'), trusts('127.0.0.1'), trusts('0.0.0.0'), trusts('10.0.0.1')]).toEqual([
-      true,
-      true,
-      false,
-      false,
-    ])
+  test.each([
+    [{ bind: '::1' }, 1],
+    [{ bind: '127.0.0.1' }, 1],
+    [{ bind: '0.0.0.0' }, 0],
+    [{ bind: '10.0.0.1' }, 0],
+    [{ bind: '0.0.0.0', trust_forwarded_for: true }, 1],
+    [{ bind: '0.0.0.0', trusted_proxies: 2 }, 2],
+    [{ bind: '127.0.0.1', trusted_proxies: 3 }, 3],
+    [{ bind: '127.0.0.1', trust_forwarded_for: false, trusted_proxies: 2 }, 0],
+    [{ bind: '127.0.0.1', trusted_proxies: 0 }, 0],
+  ])('a listener with %j believes %i proxies', (listener, trusted) => {
+    expect(defaultConfig({ listeners: [{ port: 1, ...listener }] }).listeners[0]!.trusted_proxies).toBe(trusted)
   })
 })
 

@@ -23,11 +23,12 @@ import { createRoomTransactions } from './storage/room-transactions.ts'
 
 const PREPARE_AFTER_MS = 1000
 
-/** What services need, open. `close` lets writes finish, then closes the database; `stop` tells those who wait that the end is near. */
-export type OpenApp = { app: App; stop(): void; close(): Promise<void> }
+/** What services need, open. Disposing of it lets writes finish, then closes the database; `stop` tells those who wait that the end is near. */
+export type OpenApp = AsyncDisposable & { app: App; stop(): void }
 
 /** Opens and migrates the database and makes what services need, without listening. Throws when the data folder is in use, or the database cannot be reached. */
 export async function openApp(config: Config): Promise<OpenApp> {
+  await using opened = new AsyncDisposableStack()
   const logger = createLogger(config.log)
   const database = await openDatabase({
     url: config.database.url,
@@ -36,77 +37,71 @@ export async function openApp(config: Config): Promise<OpenApp> {
     cacheBytes: config.database.cache_size,
     reportError: (error) => logger.error({ err: error }, 'database trouble'),
   })
+  opened.defer(() => database.close())
+  await migrate(database)
+  const metrics = createMetrics()
+  opened.defer(() => metrics.close())
+  metrics.watchPool(database.poolStatus)
+  metrics.watchCaches(database.caches.counts)
+  const stream = await startStreamTail(database, logger)
+  opened.defer(() => stream.stop())
+  const rooms = createRoomTransactions(database, {
+    lanes: database.engine === 'pglite' ? 1 : 2,
+    serverName: config.server_name,
+  })
+  opened.defer(() => rooms.drained())
+  const signingKey = await loadSigningKey(database, config.signing_key, systemRandom)
+  await recordOwnKey(database, signingKey, systemClock)
+  const connections = openConnections(config)
+  opened.defer(() => connections.close())
+  // Neither the start nor the first request of another server has to wait for it.
+  const preparing = config.federation.enabled ? setTimeout(connections.prepare, PREPARE_AFTER_MS).unref() : undefined
+  opened.defer(() => clearTimeout(preparing))
+  const appservices = createAppserviceClient(systemClock)
+  opened.defer(() => appservices.close())
   const stopping = new AbortController()
-  const cleanUp: (() => Promise<unknown> | unknown)[] = [() => database.close()]
-  const close = async () => {
-    stopping.abort()
-    for (const step of cleanUp.splice(0).reverse()) await step()
+  const jobs = createJobRunner({
+    database,
+    clock: systemClock,
+    random: systemRandom,
+    logger,
+    stopping: stopping.signal,
+  })
+  opened.defer(() => jobs.stop())
+  const { enabled: isLimited, ...rates } = config.rate_limits
+  const rateLimiter = createRateLimiter({ rates: isLimited ? rates : {}, database, clock: systemClock, logger })
+  opened.defer(() => rateLimiter.stop())
+  const mailer = await createMailer(config.email)
+  opened.defer(() => mailer?.close())
+  const peers = { serverName: config.server_name, signingKey, clock: systemClock, database }
+  const federation = createFederationClient({ ...peers, enabled: config.federation.enabled, connections })
+  const app: App = {
+    config,
+    serverName: config.server_name,
+    database,
+    rooms,
+    takeNids: createNidSource(),
+    stream,
+    signingKey,
+    federation,
+    appservices,
+    identity: createIdentityClient(connections.anywhere),
+    keyRing: createKeyRing({ ...peers, federation, notaries: config.federation.trusted_notaries }),
+    passwordHasher: createPasswordHasher(config.passwords),
+    rateLimiter,
+    media: createMediaStore(config.media, logger),
+    jobs,
+    mailer,
+    clock: systemClock,
+    random: systemRandom,
+    logger,
+    metrics,
+    stopping: stopping.signal,
   }
-  try {
-    await migrate(database)
-    const metrics = createMetrics()
-    metrics.watchPool(database.poolStatus)
-    metrics.watchCaches(database.caches.counts)
-    cleanUp.push(() => metrics.close())
-    const stream = await startStreamTail(database, logger)
-    cleanUp.push(() => stream.stop())
-    const rooms = createRoomTransactions(database, {
-      lanes: database.engine === 'pglite' ? 1 : 2,
-      serverName: config.server_name,
-    })
-    cleanUp.push(() => rooms.drained())
-    const signingKey = await loadSigningKey(database, config.signing_key, systemRandom)
-    await recordOwnKey(database, signingKey, systemClock)
-    const connections = openConnections(config)
-    cleanUp.push(() => connections.close())
-    // Neither the start nor the first request of another server has to wait for it.
-    const preparing = config.federation.enabled ? setTimeout(connections.prepare, PREPARE_AFTER_MS).unref() : undefined
-    cleanUp.push(() => clearTimeout(preparing))
-    const peers = { serverName: config.server_name, signingKey, clock: systemClock, database }
-    const federation = createFederationClient({ ...peers, enabled: config.federation.enabled, connections })
-    const appservices = createAppserviceClient(systemClock)
-    cleanUp.push(() => appservices.close())
-    const jobs = createJobRunner({
-      database,
-      clock: systemClock,
-      random: systemRandom,
-      logger,
-      stopping: stopping.signal,
-    })
-    cleanUp.push(() => jobs.stop())
-    const { enabled: isLimited, ...rates } = config.rate_limits
-    const rateLimiter = createRateLimiter({ rates: isLimited ? rates : {}, database, clock: systemClock, logger })
-    cleanUp.push(() => rateLimiter.stop())
-    const mailer = await createMailer(config.email)
-    cleanUp.push(() => mailer?.close())
-    const app: App = {
-      config,
-      serverName: config.server_name,
-      database,
-      rooms,
-      takeNids: createNidSource(),
-      stream,
-      signingKey,
-      federation,
-      appservices,
-      identity: createIdentityClient(connections.anywhere),
-      keyRing: createKeyRing({ ...peers, federation, notaries: config.federation.trusted_notaries }),
-      passwordHasher: createPasswordHasher(config.passwords),
-      rateLimiter,
-      media: createMediaStore(config.media, logger),
-      jobs,
-      mailer,
-      clock: systemClock,
-      random: systemRandom,
-      logger,
-      metrics,
-      stopping: stopping.signal,
-    }
-    return { app, stop: () => stopping.abort(), close }
-  } catch (error) {
-    await close()
-    throw error
-  }
+  const stop = () => stopping.abort()
+  opened.defer(stop)
+  const kept = opened.move()
+  return { app, stop, [Symbol.asyncDispose]: () => kept.disposeAsync() }
 }
 
 function openConnections({ federation }: Config): FederationConnections {

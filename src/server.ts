@@ -1,9 +1,8 @@
-import { readFileSync } from 'node:fs'
-import { createServer as createHttpServer, type Server } from 'node:http'
-import { createServer as createHttpsServer } from 'node:https'
+import type { Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { endpointsFor } from './api/endpoints.ts'
 import { createHttpApp } from './api/http/http-app.ts'
+import { closeServer, listen } from './api/http/http-server.ts'
 import { serveUpgrades } from './api/http/upgrades.ts'
 import type { App } from './app.ts'
 import type { Config, ListenerConfig } from './config.ts'
@@ -29,116 +28,54 @@ export type RunningServer = {
   close(): Promise<void>
 }
 
-/** How long requests under way may take once the server stops. */
-const GRACE_MS = 10_000
-const LONGEST_UPLOAD_MS = 6 * 60 * 60 * 1000
-
-/** Starts a server as configured. Throws when a port is taken, the data folder is in use, or the database cannot be reached. */
+/**
+ * Starts a server as configured. Throws when a port is taken, the data folder is in use, or the database cannot be reached; then nothing of it
+ * goes on.
+ */
 export async function startServer(config: Config): Promise<RunningServer> {
-  const { app, stop, close } = await openApp(config)
-  try {
-    await prepareNoticesUser(app)
-    const servers = await listenOnAll(app, config)
-    const sweeps = startMediaSweeps(app)
-    const presence = await startPresence(app)
-    const indexing = startIndexing(app)
-    const push = await startPush(app)
-    const sending = await startSending(app)
-    const edus = await startEdus(app)
-    const telling = await startTelling(app)
-    app.jobs.start(jobHandlers(app))
-    const receiving = startReceiving(app)
-    const completing = startCompleting(app)
-    const delayedEvents = startDelayedEvents(app)
-    const settling = startSettling(app)
-    return {
-      addresses: servers.map(({ listener, server }) => ({
-        bind: listener.bind,
-        port: (server.address() as AddressInfo).port,
-        tls: listener.tls !== undefined,
-      })),
-      close: async () => {
-        stop()
-        await Promise.all(servers.map(({ server }) => closeServer(server)))
-        await sweeps.stop()
-        await presence.stop()
-        await indexing.stop()
-        await push.stop()
-        await edus.stop()
-        await sending.stop()
-        await telling.stop()
-        await app.jobs.stop()
-        await receiving.stop()
-        await completing.stop()
-        await delayedEvents.stop()
-        await settling.stop()
-        await close()
-      },
-    }
-  } catch (error) {
-    await close()
-    throw error
+  await using running = new AsyncDisposableStack()
+  const { app, stop } = running.use(await openApp(config))
+  // Listeners begin before the workers, for other servers ask back when they are sent something. They end before them too.
+  const workers = running.use(new AsyncDisposableStack())
+  const listeners = running.use(new AsyncDisposableStack())
+  // What waits is told first.
+  running.defer(stop)
+  await prepareNoticesUser(app)
+  const addresses: RunningServer['addresses'] = []
+  for (const listener of config.listeners) {
+    const server = await openListener(app, listener)
+    listeners.defer(() => closeServer(server))
+    const { port } = server.address() as AddressInfo
+    addresses.push({ bind: listener.bind, port, tls: listener.tls !== undefined })
   }
+  await startWorkers(app, (worker) => workers.defer(() => worker.stop()))
+  const started = running.move()
+  return { addresses, close: () => started.disposeAsync() }
 }
 
-async function listenOnAll(app: App, config: Config): Promise<{ listener: ListenerConfig; server: Server }[]> {
-  const servers: { listener: ListenerConfig; server: Server }[] = []
-  try {
-    for (const listener of config.listeners) {
-      const http = createHttpApp(app, {
-        endpoints: endpointsFor(listener.serves, config.federation.enabled),
-        trustForwardedFor: listener.trust_forwarded_for,
-      })
-      const server = await listen(listener, http.callback(), config)
-      servers.push({ listener, server })
-      if (listener.serves.includes('client')) {
-        serveUpgrades(app, { server, trustForwardedFor: listener.trust_forwarded_for })
-      }
-    }
-    return servers
-  } catch (error) {
-    await Promise.all(servers.map(({ server }) => closeServer(server)))
-    throw error
-  }
+async function openListener(app: App, listener: ListenerConfig): Promise<Server> {
+  const { trusted_proxies: trustedProxies } = listener
+  const endpoints = endpointsFor(listener.serves, app.config.federation.enabled)
+  const http = createHttpApp(app, { endpoints, trustedProxies })
+  const { request_timeout: requestTimeout } = app.config.limits
+  const server = await listen(app, listener, { handler: http.callback(), requestTimeout })
+  if (listener.serves.includes('client')) serveUpgrades(app, { server, trustedProxies })
+  return server
 }
 
-function listen(
-  listener: ListenerConfig,
-  handler: ReturnType<import('koa')['callback']>,
-  config: Config,
-): Promise<Server> {
-  const headersTimeout = Math.min(config.limits.request_timeout, 20_000)
-  const timeouts = {
-    // Uploads may take long; for other bodies http/body.ts keeps to the configured time.
-    requestTimeout: Math.max(config.limits.request_timeout, LONGEST_UPLOAD_MS),
-    headersTimeout,
-    connectionsCheckingInterval: headersTimeout / 4,
-    keepAliveTimeout: 75_000,
-  }
-  const server = listener.tls
-    ? createHttpsServer(
-        { ...timeouts, cert: readFileSync(listener.tls.certificate), key: readFileSync(listener.tls.key) },
-        handler,
-      )
-    : createHttpServer(timeouts, handler)
-  return new Promise((resolve, reject) => {
-    server.once('error', reject)
-    server.listen(listener.port, listener.bind, () => {
-      server.off('error', reject)
-      resolve(server)
-    })
-  })
-}
-
-function closeServer(server: Server): Promise<void> {
-  return new Promise((resolve) => {
-    const force = setTimeout(() => server.closeAllConnections(), GRACE_MS)
-    // Connections that are kept alive go idle as soon as their last answer is sent.
-    const sweep = setInterval(() => server.closeIdleConnections(), 50)
-    server.close(() => {
-      clearTimeout(force)
-      clearInterval(sweep)
-      resolve()
-    })
-  })
+/** `started` is told of each worker as soon as it runs, so that it is stopped even if a later one does not start. */
+async function startWorkers(app: App, started: (worker: { stop(): Promise<void> }) => void): Promise<void> {
+  started(startMediaSweeps(app))
+  started(await startPresence(app))
+  started(startIndexing(app))
+  started(await startPush(app))
+  started(await startSending(app))
+  started(await startEdus(app))
+  started(await startTelling(app))
+  app.jobs.start(jobHandlers(app))
+  started(app.jobs)
+  started(startReceiving(app))
+  started(startCompleting(app))
+  started(startDelayedEvents(app))
+  started(startSettling(app))
 }

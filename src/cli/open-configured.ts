@@ -28,13 +28,11 @@ export async function withConfiguredDatabase<Result>(
 
 /** Runs `work` with all that services need, on the migrated database. What a service refuses becomes a CommandError. Throws DataFolderLockedError when a server has the embedded database. */
 export async function withApp<Result>(config: Config, work: (app: App) => Promise<Result>): Promise<Result> {
-  const { app, close } = await openApp({ ...config, log: { ...config.log, level: 'warn' } })
+  await using opened = await openApp({ ...config, log: { ...config.log, level: 'warn' } })
   try {
-    return await work(app)
+    return await work(opened.app)
   } catch (error) {
     if (error instanceof MatrixError) throw new CommandError(`${error.message}.`)
     throw error
-  } finally {
-    await close()
   }
 }

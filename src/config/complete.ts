@@ -8,8 +8,8 @@ import type { configSchema } from './schema.ts'
 type Parsed = z.output<typeof configSchema>
 type ParsedListener = Parsed['listeners'][number]
 
-/** One address to listen on. */
-export type ListenerConfig = ParsedListener & { trust_forwarded_for: boolean }
+/** One address to listen on. `trusted_proxies`: how many entries at the end of X-Forwarded-For are true, 0: none. */
+export type ListenerConfig = Omit<ParsedListener, 'trust_forwarded_for'> & { trusted_proxies: number }
 
 /** The whole configuration with every default filled in: paths absolute, sizes in bytes, lengths of time in milliseconds, URLs without a slash at the end. */
 export type Config = Omit<Parsed, 'listeners' | 'public_base_url' | 'signing_key' | 'media' | 'appservices'> & {
@@ -50,7 +50,9 @@ export function isLoopback(host: string): boolean {
 
 function completeListener(listener: ParsedListener): ListenerConfig {
   const tls = listener.tls && { certificate: resolve(listener.tls.certificate), key: resolve(listener.tls.key) }
-  return { ...listener, tls, trust_forwarded_for: listener.trust_forwarded_for ?? isLoopback(listener.bind) }
+  const { trust_forwarded_for, trusted_proxies = 1, ...rest } = listener
+  const isTrusted = trust_forwarded_for ?? (listener.trusted_proxies !== undefined || isLoopback(listener.bind))
+  return { ...rest, tls, trusted_proxies: isTrusted ? trusted_proxies : 0 }
 }
 
 function usualBaseUrl({ server_name, listeners }: Parsed): string {

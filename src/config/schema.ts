@@ -50,6 +50,7 @@ const listener = z.strictObject({
     .min(1)
     .prefault(['client', 'federation', 'media', 'admin']),
   trust_forwarded_for: z.boolean().optional(),
+  trusted_proxies: z.int().min(0).optional(),
 })
 
 const thumbnailSize = z.strictObject({ width: count, height: count, method: z.enum(['crop', 'scale']) })
@@ -247,7 +248,7 @@ export const configSchema = z.strictObject({
     .min(1)
     .prefault([{ bind: '127.0.0.1', port: 8008 }])
     .describe(
-      'Addresses to listen on. bind: an address (127.0.0.1: only this machine, which is the default; 0.0.0.0 or "::": every interface). tls: {certificate: FILE, key: FILE} (absent: plain HTTP, for a reverse proxy). serves: any of client, federation, media, admin (the default is these four) and metrics. trust_forwarded_for: whether X-Forwarded-For names the client (default: only on loopback addresses).',
+      'Addresses to listen on. bind: an address (127.0.0.1: only this machine, which is the default; 0.0.0.0 or "::": every interface). tls: {certificate: FILE, key: FILE} (absent: plain HTTP, for a reverse proxy). serves: any of client, federation, media, admin (the default is these four) and metrics. trust_forwarded_for: whether requests come through a reverse proxy that appends the client address to X-Forwarded-For (default: only on loopback addresses). trusted_proxies: through how many of them, one behind the other (default 1): so many entries at the end of X-Forwarded-For are believed.',
     ),
   default_room_version: roomVersion
     .prefault('12')

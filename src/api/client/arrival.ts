@@ -1,8 +1,9 @@
+import { forwardedFor } from '../http/client-address.ts'
 import { route } from '../http/route.ts'
 
 /**
- * How a request arrives here, for whoever makes it: from which address as far as this server can tell, whether a proxy (or the client) named one, and at
- * which listener. From this `hearth doctor` finds out what a reverse proxy does to addresses, by which limits count.
+ * Tells the client how its own request arrives: from which address as far as this server can tell, how many addresses proxies (or the client) named in
+ * X-Forwarded-For, and at which listener. From this `hearth doctor` finds out what a reverse proxy does to addresses, by which limits count.
  */
 export const getArrival = route({
   method: 'GET',
@@ -10,7 +11,7 @@ export const getArrival = route({
   auth: 'none',
   handle: ({ request }) => ({
     address: request.ip,
-    forwarded: request.headers['x-forwarded-for'] !== undefined,
+    forwarded: forwardedFor(request.headers).length,
     port: request.raw.socket.localPort,
   }),
 })

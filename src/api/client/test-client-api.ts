@@ -10,7 +10,6 @@ import { createJobRunner } from '../../infra/job-runner.ts'
 import { createMetrics } from '../../infra/metrics.ts'
 import { createPasswordHasher } from '../../infra/password-hasher.ts'
 import { systemRandom } from '../../infra/random.ts'
-import { createRateLimiter } from '../../infra/rate-limiter.ts'
 import { startStreamTail } from '../../infra/stream-tail.ts'
 import { createNoFederation } from '../../infra/test-federation.ts'
 import { jobHandlers } from '../../services/admin/job-handlers.ts'
@@ -43,7 +42,7 @@ export type TestClient = {
 export async function startClientApi(options: { database?: Database; endpoints?: readonly AnyEndpoint[] } = {}) {
   const app = await createApp(options.database ?? (await createTestDatabase()))
   const endpoints = options.endpoints ?? roomEndpoints
-  const server = createServer(createHttpApp(app, { endpoints, trustForwardedFor: false }).callback())
+  const server = createServer(createHttpApp(app, { endpoints, trustedProxies: 0 }).callback())
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/_matrix/client/v3`
   return {
@@ -81,7 +80,6 @@ async function createApp(database: Database): Promise<App> {
     signingKey: signingKeyFromSeed('a', Buffer.alloc(32, 1)),
     federation: createNoFederation('hearth.test' as ServerName),
     passwordHasher: createPasswordHasher(config.passwords),
-    rateLimiter: createRateLimiter({ rates: {}, database, clock: systemClock, logger }),
     clock: systemClock,
     random: systemRandom,
     logger,

@@ -1,14 +1,13 @@
 import type { ServerResponse } from 'node:http'
-import { pipeline } from 'node:stream/promises'
 import { create as contentDisposition } from 'content-disposition'
 import type { App } from '../../app.ts'
 import { mayShowInline } from '../../services/media/content-type.ts'
 import { findMedia } from '../../services/media/find-media.ts'
 import { openFile } from '../../services/media/open-file.ts'
 import { thumbnailMedia } from '../../services/media/thumbnail-media.ts'
-import { RESPONDED, route } from '../http/route.ts'
+import { type RESPONDED, route } from '../http/route.ts'
+import { sendStream } from '../http/send-stream.ts'
 import { mediaPath, waitQuery } from '../media/media-fields.ts'
-import { isClientGone } from '../media/send-content.ts'
 import { thumbnailName, thumbnailQuery } from '../media/thumbnail.ts'
 
 const ownMediaPath = mediaPath.pick({ mediaId: true })
@@ -51,23 +50,15 @@ type Content = { objectKey: string; size: number; contentType: string; dispositi
 /** Answers with two parts: what is known of the file, which is nothing yet, and the file. */
 async function sendParts(app: App, response: ServerResponse, content: Content): Promise<typeof RESPONDED> {
   const boundary = app.random.token(32)
-  const head = Buffer.from(
+  const before = Buffer.from(
     `--${boundary}\r\nContent-Type: application/json\r\n\r\n{}\r\n--${boundary}\r\nContent-Type: ${content.contentType}\r\nContent-Disposition: ${content.disposition}\r\n\r\n`,
     'latin1',
   )
-  const tail = Buffer.from(`\r\n--${boundary}--\r\n`)
+  const after = Buffer.from(`\r\n--${boundary}--\r\n`)
   const stream = await openFile(app, content.objectKey)
   response.writeHead(200, {
     'Content-Type': `multipart/mixed; boundary=${boundary}`,
-    'Content-Length': head.length + content.size + tail.length,
+    'Content-Length': before.length + content.size + after.length,
   })
-  async function* body(): AsyncGenerator<Buffer> {
-    yield head
-    yield* stream
-    yield tail
-  }
-  await pipeline(body, response).catch((error) => {
-    if (!isClientGone(error)) throw error
-  })
-  return RESPONDED
+  return sendStream(response, stream, { before, after })
 }

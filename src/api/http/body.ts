@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import type { Config } from '../../config.ts'
 import { BadJsonError, MatrixError, TooLargeError } from '../../core/errors.ts'
 import { ExcessiveJsonError, requireModestJson } from '../../core/modest-json.ts'
+import { bodyOf } from './client-left.ts'
 
 /** Of all bodies that this process is reading: beyond, those that are large themselves are refused. */
 const MAX_BEING_READ = 256 * 1024 * 1024
@@ -61,9 +62,8 @@ async function readBody(request: IncomingMessage, limit: number): Promise<Buffer
   if (Number(request.headers['content-length'] ?? 0) > limit) throw tooLarge()
   const chunks: Buffer[] = []
   let size = 0
-  // An iterator that is left early must not close the connection, for the error is to be answered.
   try {
-    for await (const chunk of request.iterator({ destroyOnReturn: false })) {
+    for await (const chunk of bodyOf(request)) {
       size += chunk.length
       beingRead += chunk.length
       if (size > limit) throw tooLarge()

@@ -1,6 +1,7 @@
 import type { Middleware } from 'koa'
 import type { App } from '../../app.ts'
 import { MatrixError } from '../../core/errors.ts'
+import { ClientLeftError } from './client-left.ts'
 import { CORS_HEADERS } from './cors.ts'
 import { blameOthers, errorResponse } from './errors.ts'
 import { forgetRest } from './forget-rest.ts'
@@ -29,8 +30,7 @@ export function observe(app: App): Middleware {
 type Context = Parameters<Middleware>[0]
 
 function answerError(app: App, context: Context, error: unknown, requestId: string): void {
-  const clientLeft = context.req.destroyed && !context.req.complete
-  if (!(error instanceof MatrixError) && !clientLeft) {
+  if (!(error instanceof MatrixError) && !(error instanceof ClientLeftError)) {
     app.logger.error(
       { err: error, request_id: requestId, method: context.method, url: context.url },
       'a request failed',

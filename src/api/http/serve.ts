@@ -6,6 +6,7 @@ import type { ServerSession } from '../../services/federation/authenticate-serve
 import { authenticate, authenticateAppservice } from './authenticate.ts'
 import { receiveSigned } from './authenticate-server.ts'
 import { readJsonBody } from './body.ts'
+import { ClientLeftError } from './client-left.ts'
 import { parsePart } from './errors.ts'
 import { networkOf } from './network-of.ts'
 import { type AnyEndpoint, RawJson, RESPONDED, Reply, type Session } from './route.ts'
@@ -95,7 +96,7 @@ function queryObject(query: URLSearchParams): Record<string, string | string[]> 
 }
 
 /** One for all: to make an error takes longer than all else that the end of a request does here. */
-const GONE = new Error('the client has gone away')
+const GONE = new ClientLeftError()
 
 function goneSignal(app: App, context: Context): AbortSignal {
   const gone = new AbortController()

@@ -4,6 +4,7 @@ import { WebSocketServer } from 'ws'
 import type { App } from '../../app.ts'
 import { MatrixError } from '../../core/errors.ts'
 import { serveSlidingSocket } from '../client/sliding-sync-socket.ts'
+import { clientAddress } from './client-address.ts'
 import { networkOf } from './network-of.ts'
 
 /** Where clients find the conversation of sliding sync. */
@@ -11,38 +12,33 @@ const SOCKET_PATH = '/_matrix/client/unstable/hearth.sliding_sync_websocket'
 /** A request with a hundred lists, each with all that it may have, is smaller. */
 const MAX_MESSAGE_BYTES = 1024 * 1024
 
-/** Lets WebSockets begin on a server of HTTP. */
-export function serveUpgrades(
-  app: App,
-  { server, trustForwardedFor }: { server: Server; trustForwardedFor: boolean },
-): void {
+/** Returns whether a request is to become a WebSocket. All others are plain requests, whatever protocol they offer to upgrade to (RFC 9110, section 7.8). */
+export function isUpgrade({ url, headers }: IncomingMessage): boolean {
+  return url?.split('?')[0] === SOCKET_PATH && headers.upgrade?.toLowerCase() === 'websocket'
+}
+
+/** Lets WebSockets begin on a server of HTTP; `isUpgrade` says which requests do. */
+export function serveUpgrades(app: App, { server, trustedProxies }: { server: Server; trustedProxies: number }): void {
   const sockets = new WebSocketServer({ noServer: true, maxPayload: MAX_MESSAGE_BYTES, perMessageDeflate: false })
   server.on('upgrade', (raw, connection, head) => {
-    const ip = addressOf(raw, trustForwardedFor)
-    accept(app, raw, ip).then(
+    // Node has removed its own listener: from here on an error that nobody listens to would end the process.
+    connection.on('error', () => connection.destroy())
+    const ip = clientAddress(raw, trustedProxies)
+    app.rateLimiter.take('default', networkOf(ip)).then(
       () => sockets.handleUpgrade(raw, connection, head, (socket) => serveSlidingSocket(app, socket, { raw, ip })),
-      (error: unknown) => reject(connection, error),
+      (error: unknown) => reject(app, connection, error),
     )
   })
 }
 
-async function accept({ rateLimiter }: App, raw: IncomingMessage, ip: string): Promise<void> {
-  if (raw.url?.split('?')[0] !== SOCKET_PATH) throw new MatrixError(404, 'M_UNRECOGNIZED', 'Unrecognized request')
-  await rateLimiter.take('default', networkOf(ip))
-}
-
-function reject(connection: Duplex, error: unknown): void {
+/** Answers and closes: the connection would stay half open until the client closes it too. */
+function reject(app: App, connection: Duplex, error: unknown): void {
+  if (!(error instanceof MatrixError)) app.logger.error({ err: error }, 'an upgrade to a WebSocket failed')
   const known = error instanceof MatrixError ? error : new MatrixError(500, 'M_UNKNOWN', 'Internal server error')
   const body = JSON.stringify(known.toJSON())
   connection.end(
     `HTTP/1.1 ${known.status} ${STATUS_CODES[known.status]}\r\nConnection: close\r\nContent-Type: application/json\r\n` +
       `Content-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
+    () => connection.destroy(),
   )
-}
-
-/** As koa sees it: the first address that the proxies name. */
-function addressOf({ headers, socket }: IncomingMessage, trustForwardedFor: boolean): string {
-  const forwarded = trustForwardedFor ? headers['x-forwarded-for'] : undefined
-  const first = typeof forwarded === 'string' ? forwarded.split(',')[0]?.trim() : undefined
-  return first || (socket.remoteAddress ?? '')
 }

@@ -16,7 +16,7 @@ let server: Server
 let url: string
 beforeAll(async () => {
   world = await createMediaTestApp({ unauthenticated_downloads: true })
-  const http = createHttpApp(world.app, { endpoints: mediaEndpoints, trustForwardedFor: false })
+  const http = createHttpApp(world.app, { endpoints: mediaEndpoints, trustedProxies: 0 })
   server = createServer(http.callback()).listen(0, '127.0.0.1')
   await new Promise((resolve) => server.once('listening', resolve))
   url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/_matrix/media/v3`

@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import { MatrixError } from '../../core/errors.ts'
+import { bodyOf } from '../http/client-left.ts'
 
 /** The bytes of a body as they arrive. Throws when the client leaves, and 408 when nothing comes for `stallMs`; however slow it is otherwise. */
 export async function* readUpload(request: IncomingMessage, stallMs: number): AsyncGenerator<Buffer> {
@@ -7,8 +8,7 @@ export async function* readUpload(request: IncomingMessage, stallMs: number): As
   const stall = () => request.destroy(stalled)
   request.setTimeout(stallMs, stall)
   try {
-    // Stays open when the reader stops early, so that an error can be answered.
-    yield* request.iterator({ destroyOnReturn: false }) as AsyncIterableIterator<Buffer>
+    yield* bodyOf(request)
   } finally {
     request.off('timeout', stall)
     request.setTimeout(0)

@@ -1,9 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { pipeline } from 'node:stream/promises'
 import { create as contentDisposition } from 'content-disposition'
 import type { App } from '../../app.ts'
 import { openFile } from '../../services/media/open-file.ts'
 import { RESPONDED } from '../http/route.ts'
+import { sendStream } from '../http/send-stream.ts'
 import { matchesEtag, requestedRange } from './byte-range.ts'
 
 /** What to send, and how browsers are to treat it. */
@@ -27,8 +27,6 @@ const SAFETY = {
   'X-Content-Type-Options': 'nosniff',
 }
 
-const CLIENT_LEFT = ['ERR_STREAM_PREMATURE_CLOSE', 'ERR_STREAM_UNABLE_TO_PIPE', 'ERR_STREAM_DESTROYED']
-
 /**
  * Answers with stored bytes, as fast as the client takes them: all of them or one range, none for HEAD and when the client has them already.
  * Throws M_NOT_FOUND when the store has lost them.
@@ -50,15 +48,7 @@ export async function sendContent(
   if (request.method === 'HEAD') return end(response, status, allHeaders)
   const stream = await openFile(app, content.objectKey, range)
   response.writeHead(status, allHeaders)
-  await pipeline(stream, response).catch((error) => {
-    if (!isClientGone(error)) throw error
-  })
-  return RESPONDED
-}
-
-/** Whether sending ended because the client has seen enough, which is no fault. */
-export function isClientGone(error: unknown): boolean {
-  return CLIENT_LEFT.includes((error as { code?: string }).code ?? '')
+  return sendStream(response, stream)
 }
 
 function headersOf(content: Content, etag: string): Record<string, string> {

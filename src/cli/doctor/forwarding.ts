@@ -10,7 +10,7 @@ const CLAIMED = '192.0.2.1'
 
 /** What Hearth says of a request of ours: see api/client/arrival.ts. */
 export type Arrival = z.output<typeof arrivalSchema>
-const arrivalSchema = z.object({ address: z.string(), forwarded: z.boolean(), port: z.number() })
+const arrivalSchema = z.object({ address: z.string(), forwarded: z.int(), port: z.number() })
 
 /** Whether limits count by the clients' addresses: Hearth is asked by its public URL, as it is and with an address that we claim to have. */
 export async function checkForwarding(config: Config): Promise<Finding[]> {
@@ -31,40 +31,49 @@ export function judgeForwarding(
   { plain, claiming }: { plain: Arrival; claiming: Arrival },
 ): Finding[] {
   const at = `the listener on port ${listener.port}`
-  const trusts = listener.trust_forwarded_for
-  // Who can only be reached from this machine is left alone; but something else than the listener answers at another port, and speaks TLS for it.
+  const trusted = listener.trusted_proxies
+  // A server that only this machine can reach is left alone. At another port something else than the listener answers.
   const isDirect = Number(url.port || (url.protocol === 'https:' ? 443 : 80)) === listener.port
   if (isDirect && isLoopback(url.hostname)) return []
-  const isBehindProxy = plain.forwarded || !isDirect
-  if (plain.forwarded && !trusts) {
+  const isBehindProxy = plain.forwarded > 0 || !isDirect
+  if (plain.forwarded > 0 && trusted === 0) {
+    const count = plain.forwarded > 1 ? ` and trusted_proxies: ${plain.forwarded}` : ''
     return [
       warning(
         `Limits count all clients as one, for ${at} does not believe X-Forwarded-For.`,
-        'If only the reverse proxy can reach it, set trust_forwarded_for: true there, and restart Hearth.',
+        `If only the reverse proxy can reach it, set trust_forwarded_for: true${count} there, and restart Hearth.`,
       ),
     ]
   }
-  if (!plain.forwarded && isBehindProxy) {
+  if (plain.forwarded === 0 && isBehindProxy) {
     if (isPassedThrough(url, listener)) return []
-    const mend = `Have the proxy set it to the client's address (${FOR_NGINX})${trusts ? '' : ', and set trust_forwarded_for: true at the listener'}.`
+    const mend = `Have the proxy set it to the client's address (${FOR_NGINX})${trusted > 0 ? '' : ', and set trust_forwarded_for: true at the listener'}.`
     return [warning('Limits count all clients as one, for the reverse proxy leaves out X-Forwarded-For.', mend)]
   }
-  if (trusts && claiming.address === CLAIMED) {
+  if (trusted > 0 && claiming.address === CLAIMED) {
+    const evade = 'Clients evade limits, for they can claim any address in X-Forwarded-For.'
+    if (!isBehindProxy) return [warning(evade, `Set trust_forwarded_for: false at ${at}, and restart Hearth.`)]
+    if (plain.forwarded < trusted) return [warning(evade, setTrusted(plain.forwarded, at))]
+    return [warning(evade, `Have the reverse proxy append to it rather than pass it on (${FOR_NGINX}).`)]
+  }
+  if (trusted > 0 && plain.forwarded > trusted) {
     return [
       warning(
-        'Clients evade limits, for they can claim any address in X-Forwarded-For.',
-        isBehindProxy
-          ? `Have the reverse proxy set it rather than add to it (${FOR_NGINX}).`
-          : `Set trust_forwarded_for: false at ${at}, and restart Hearth.`,
+        `Limits count clients by the address of a proxy, for requests pass ${plain.forwarded} proxies and ${at} believes ${trusted}.`,
+        setTrusted(plain.forwarded, at),
       ),
     ]
   }
   return [good("Limits count by the clients' addresses")]
 }
 
-const FOR_NGINX = 'nginx: proxy_set_header X-Forwarded-For $remote_addr;'
+function setTrusted(count: number, at: string): string {
+  return `Set trusted_proxies: ${count} at ${at}, and restart Hearth.`
+}
+
+const FOR_NGINX = 'nginx: proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;'
 
 /** Firewalls and containers forward ports, too: these can tell nothing, leave TLS as it is, and may or may not keep the addresses. */
 function isPassedThrough(url: URL, listener: ListenerConfig): boolean {
-  return !listener.trust_forwarded_for && (url.protocol === 'https:') === (listener.tls !== undefined)
+  return listener.trusted_proxies === 0 && (url.protocol === 'https:') === (listener.tls !== undefined)
 }

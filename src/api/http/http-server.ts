@@ -1,0 +1,59 @@
+import { readFileSync } from 'node:fs'
+import { createServer as createHttpServer, type RequestListener, type Server } from 'node:http'
+import { createServer as createHttpsServer } from 'node:https'
+import type { ListenerConfig } from '../../config.ts'
+import type { Logger } from '../../infra/logger.ts'
+import { isUpgrade } from './upgrades.ts'
+
+/** How long a request under way may take once the server stops, in milliseconds. */
+const GRACE_MS = 10_000
+const LONGEST_UPLOAD_MS = 6 * 60 * 60 * 1000
+const LONGEST_HEAD_MS = 20_000
+
+/** Listens as configured. `requestTimeout`: milliseconds that a client has to send a request. Throws when the port is taken. */
+export async function listen(
+  { logger }: { logger: Logger },
+  listener: ListenerConfig,
+  { handler, requestTimeout }: { handler: RequestListener; requestTimeout: number },
+): Promise<Server> {
+  const headersTimeout = Math.min(requestTimeout, LONGEST_HEAD_MS)
+  const options = {
+    // Uploads may take long; http/body.ts holds other bodies to the configured time.
+    requestTimeout: Math.max(requestTimeout, LONGEST_UPLOAD_MS),
+    headersTimeout,
+    connectionsCheckingInterval: headersTimeout / 4,
+    keepAliveTimeout: 75_000,
+    shouldUpgradeCallback: listener.serves.includes('client') ? isUpgrade : () => false,
+  }
+  const server = listener.tls
+    ? createHttpsServer({ ...options, ...readCertificate(listener.tls), handshakeTimeout: headersTimeout }, handler)
+    : createHttpServer(options, handler)
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(listener.port, listener.bind, () => {
+      server.off('error', reject)
+      resolve()
+    })
+  })
+  // The system may refuse to accept a connection, for instance when too many files are open; those that there are go on.
+  server.on('error', (error) => logger.error({ err: error, port: listener.port }, 'accepting a connection failed'))
+  return server
+}
+
+/** Accepts no more connections, and waits for requests under way. */
+export function closeServer(server: Server): Promise<void> {
+  return new Promise((resolve) => {
+    const force = setTimeout(() => server.closeAllConnections(), GRACE_MS)
+    // Connections that are kept alive go idle as soon as their last answer is sent.
+    const sweep = setInterval(() => server.closeIdleConnections(), 50)
+    server.close(() => {
+      clearTimeout(force)
+      clearInterval(sweep)
+      resolve()
+    })
+  })
+}
+
+function readCertificate({ certificate, key }: NonNullable<ListenerConfig['tls']>): { cert: Buffer; key: Buffer } {
+  return { cert: readFileSync(certificate), key: readFileSync(key) }
+}
