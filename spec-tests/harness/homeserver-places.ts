@@ -7,7 +7,7 @@ import { freePort } from './free-port.ts'
 import type { HearthOptions, TestHearth } from './hearth.ts'
 import { startPostgres } from './postgres.ts'
 import { startRoundRobinProxy } from './round-robin-proxy.ts'
-import type { Asked } from './signing-peer.ts'
+import type { Asked } from './signed-request.ts'
 
 /** One process on the embedded database, one on PostgreSQL, or three that share a PostgreSQL. */
 export type Place = 'pglite' | 'postgresql' | 'three-processes'

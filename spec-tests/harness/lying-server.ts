@@ -4,19 +4,18 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { createServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { json } from 'node:stream/consumers'
-import { Agent, request } from 'undici'
+import { Agent } from 'undici'
 import { canonicalJson } from '../../src/core/canonical-json.ts'
 import type { Event } from '../../src/core/events/pdu.ts'
 import type { ServerName } from '../../src/core/ids.ts'
-import { signText } from '../../src/core/signing/sign-json.ts'
 import { signingKeyFromSeed } from '../../src/core/signing/signing-key.ts'
-import { formatXMatrix, requestText } from '../../src/core/signing/x-matrix.ts'
 import { BAD_ANSWERS, type BadAnswer } from './bad-answers.ts'
 import { createFederationChecks, type FederationChecks } from './check-federation.ts'
 import type { TestFederation } from './federation.ts'
 import type { TestHearth } from './hearth.ts'
 import { type Asked, honestAnswer, type RawAnswer, REQUEST_KINDS, type RequestKind } from './honest-answers.ts'
 import { PeerRoom, type PeerSigner } from './peer-room.ts'
+import { sendSigned } from './signed-request.ts'
 
 /** Answers in place of the server: with JSON, or however it likes, which is ANSWERED. undefined: as always. */
 type Answering = (asked: Asked, response: ServerResponse) => unknown
@@ -39,7 +38,7 @@ export type LyingServer = {
   /** Signs its requests with another key from now on, beside which the one before is still published. */
   changeKey(): void
   /** A signed request to a process of a homeserver. */
-  ask(hearth: TestHearth, method: string, path: string, body?: object): ReturnType<typeof sendSigned>
+  ask(hearth: TestHearth, method: string, path: string, body?: object): ReturnType<typeof askSigned>
   /** Sends a transaction, of events or whatever else; the answer by event id. */
   send(hearth: TestHearth, pdus: readonly unknown[], txnId?: string): Promise<Record<string, { error?: string }>>
 }
@@ -97,7 +96,7 @@ export async function startLyingServer(federation: TestFederation): Promise<Lyin
   const honestly = (request: Asked) =>
     honestAnswer({ rooms, serverName, keys: requestKey === key ? [key] : [key, newKey] }, request)
   const ask = (hearth: TestHearth, method: string, path: string, body?: object) =>
-    sendSigned({ dispatcher, signer: { ...requestKey, serverName }, checks }, hearth, { method, path, body })
+    askSigned({ dispatcher, signer: { ...requestKey, serverName }, checks }, hearth, { method, path, body })
 
   return {
     serverName,
@@ -140,24 +139,16 @@ function isEvent(value: unknown): value is Event {
 
 type SignedRequest = { method?: string; path: string; body?: object | undefined }
 
-async function sendSigned(
-  { dispatcher, signer, checks }: { dispatcher: Agent; signer: PeerSigner; checks: FederationChecks },
+async function askSigned(
+  asker: { dispatcher: Agent; signer: PeerSigner; checks: FederationChecks },
   hearth: TestHearth,
   { method = 'GET', path, body }: SignedRequest,
 ) {
   const content = body && canonicalJson(body, { strict: false })
-  const { serverName: origin, keyId } = signer
-  const destination = hearth.serverName as ServerName
-  const signature = signText(requestText({ method, uri: path, origin, destination, content }), signer.privateKey)
-  const answer = await request(`https://localhost:${hearth.federationPort}${path}`, {
-    dispatcher,
-    method: method as 'GET',
-    headers: { authorization: formatXMatrix({ origin, destination, keyId, signature }) },
-    ...(content !== undefined && { body: content }),
-  })
+  const { status, text, headers } = await sendSigned(asker, hearth, { method, path, body: content })
   // biome-ignore lint/suspicious/noExplicitAny: tests look into answers of every shape
-  const result = { status: answer.statusCode, body: (await answer.body.json()) as any, headers: answer.headers }
-  checks.checkAnswer({ method, path, body }, result)
+  const result = { status, body: JSON.parse(text) as any, headers }
+  asker.checks.checkAnswer({ method, path, body }, result)
   return result
 }
 
@@ -170,7 +161,7 @@ export async function signedRequest(
   const dispatcher = new Agent({ connect: { ca: readFileSync(federation.authority.certificate) } })
   try {
     const signer = { ...signingKeyFromSeed('x', randomBytes(32)), serverName: origin }
-    return await sendSigned({ dispatcher, signer, checks: createFederationChecks() }, hearth, more)
+    return await askSigned({ dispatcher, signer, checks: createFederationChecks() }, hearth, more)
   } finally {
     await dispatcher.close()
   }

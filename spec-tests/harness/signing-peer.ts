@@ -4,9 +4,8 @@ import type { IncomingMessage } from 'node:http'
 import { createServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { json } from 'node:stream/consumers'
-import { Agent, request } from 'undici'
+import { Agent } from 'undici'
 import { authEventKeys } from '../../src/core/auth-rules/auth-event-keys.ts'
-import { canonicalJson } from '../../src/core/canonical-json.ts'
 import { buildEvent, type EventDraft, type Signer } from '../../src/core/events/build-event.ts'
 import { contentHash } from '../../src/core/events/content-hash.ts'
 import type { Pdu } from '../../src/core/events/pdu.ts'
@@ -16,18 +15,9 @@ import type { EventId, RoomId, ServerName, UserId } from '../../src/core/ids.ts'
 import { ROOM_VERSIONS } from '../../src/core/room-versions.ts'
 import { signableJson, signJson, signText } from '../../src/core/signing/sign-json.ts'
 import { signingKeyFromSeed } from '../../src/core/signing/signing-key.ts'
-import { formatXMatrix, requestText } from '../../src/core/signing/x-matrix.ts'
 import { createFederationChecks } from './check-federation.ts'
 import type { TestFederation } from './federation.ts'
-
-/** A request as it goes over the wire; `body` need not be JSON. */
-type PeerRequest = { method: string; path: string; body?: string | Buffer }
-
-/** How a request is signed other than rightly. */
-export type Forgery = 'unsigned' | 'with another key' | 'for another server'
-
-/** Whom a peer asks. */
-export type Asked = { serverName: string; federationPort: number | undefined }
+import { type Asked, type Forgery, type PeerRequest, sendSigned } from './signed-request.ts'
 
 /** A server that has a key and nothing else: it sends what tests tell it to send. */
 export type SigningPeer = {
@@ -82,20 +72,12 @@ export async function startSigningPeer(federation: TestFederation): Promise<Sign
     return signJson(keys, serverName, key)
   }
 
-  async function send(asked: Asked, { method, path, body }: PeerRequest, forgery?: Forgery) {
-    const destination = (forgery === 'for another server' ? 'elsewhere.test' : asked.serverName) as ServerName
-    const text = requestText({ method, uri: path, origin: serverName, destination, content: canonicalOf(body) })
-    const signature = signText(text, (forgery === 'with another key' ? other : key).privateKey)
-    const authorization = formatXMatrix({ origin: serverName, destination, keyId: key.keyId, signature })
-    const answer = await request(`https://localhost:${asked.federationPort}${path}`, {
-      dispatcher,
-      method: method as 'GET',
-      headers: forgery === 'unsigned' ? {} : { authorization },
-      ...(body !== undefined && { body }),
-    })
-    const [status, answered] = [answer.statusCode, await answer.body.text()]
-    if (isJson(answer.headers)) checks.checkAnswer({ method, path }, { status, body: JSON.parse(answered) })
-    return { status, text: answered }
+  async function send(asked: Asked, request: PeerRequest, forgery?: Forgery) {
+    const privateKey = (forgery === 'with another key' ? other : key).privateKey
+    const asker = { dispatcher, signer: { ...signer, privateKey } }
+    const { status, text, headers } = await sendSigned(asker, asked, request, forgery)
+    if (isJson(headers)) checks.checkAnswer(request, { status, body: JSON.parse(text) })
+    return { status, text }
   }
 
   async function ask(asked: Asked, method: string, path: string, body?: object) {
@@ -153,13 +135,4 @@ function isJson(headers: Record<string, string | string[] | undefined>): boolean
 
 function keyOf({ type, state_key }: { type: string; state_key?: string }): string {
   return `${type}\0${state_key}`
-}
-
-/** What the signature of a request covers; undefined where a body is nothing that could be signed. */
-function canonicalOf(body: string | Buffer | undefined): string | undefined {
-  try {
-    return body === undefined ? undefined : canonicalJson(JSON.parse(body.toString()), { strict: false })
-  } catch {
-    return undefined
-  }
 }
