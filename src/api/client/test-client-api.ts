@@ -10,6 +10,7 @@ import { createJobRunner } from '../../infra/job-runner.ts'
 import { createMetrics } from '../../infra/metrics.ts'
 import { createPasswordHasher } from '../../infra/password-hasher.ts'
 import { systemRandom } from '../../infra/random.ts'
+import { createRateLimiter } from '../../infra/rate-limiter.ts'
 import { startStreamTail } from '../../infra/stream-tail.ts'
 import { createNoFederation } from '../../infra/test-federation.ts'
 import { jobHandlers } from '../../services/admin/job-handlers.ts'
@@ -80,6 +81,7 @@ async function createApp(database: Database): Promise<App> {
     signingKey: signingKeyFromSeed('a', Buffer.alloc(32, 1)),
     federation: createNoFederation('hearth.test' as ServerName),
     passwordHasher: createPasswordHasher(config.passwords),
+    rateLimiter: createRateLimiter({ rates: {}, database, clock: systemClock, logger }),
     clock: systemClock,
     random: systemRandom,
     logger,
