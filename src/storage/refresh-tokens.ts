@@ -1,31 +1,65 @@
-import { sql } from 'kysely'
+import { type RawBuilder, sql } from 'kysely'
 import type { Tx } from './database.ts'
-import type { Tables } from './schema.ts'
+import type { DeviceKey } from './devices.ts'
+import type { RefreshTokenRow } from './users-schema.ts'
 
-type RefreshToken = Tables['refresh_tokens']
+/** How long a token is remembered after another took its place, in milliseconds. */
+export const RETIREMENT_MS = 60_000
 
 /** Finds a refresh token and keeps others from using it until the transaction ends. */
-export async function lockRefreshToken(tx: Tx, tokenHash: string): Promise<RefreshToken | undefined> {
+export async function lockRefreshToken(tx: Tx, tokenHash: string): Promise<RefreshTokenRow | undefined> {
   const { rows } =
-    await sql<RefreshToken>`select * from refresh_tokens where token_hash = ${tokenHash} for update`.execute(tx.sql)
+    await sql<RefreshTokenRow>`select * from refresh_tokens where token_hash = ${tokenHash} for update`.execute(tx.sql)
   return rows[0]
 }
 
-/** Adds a refresh token; the device must exist. */
-export async function insertRefreshToken(tx: Tx, token: RefreshToken): Promise<void> {
-  await sql`insert into refresh_tokens (token_hash, user_id, device_id, replaces)
-    values (${token.token_hash}, ${token.user_id}, ${token.device_id}, ${token.replaces})`.execute(tx.sql)
+/** Finds whose a family of tokens is; undefined when it has ended, or never was. */
+export async function findRefreshTokenFamily(tx: Tx, familyHash: string): Promise<DeviceKey | undefined> {
+  const { rows } = await sql<DeviceKey>`select user_id as "userId", device_id as "deviceId" from refresh_tokens
+    where family_hash = ${familyHash} limit 1`.execute(tx.sql)
+  return rows[0]
 }
 
-/** A token or its access token has been used: what it replaces ends, access token included. */
-export async function confirmRefreshToken(tx: Tx, tokenHash: string): Promise<void> {
-  await sql`delete from refresh_tokens where token_hash = (select replaces from refresh_tokens where token_hash = ${tokenHash})`.execute(
-    tx.sql,
-  )
+/** The oldest generation of a device's tokens that are in use; undefined when none is. */
+export async function oldestGenerationInUse(tx: Tx, { userId, deviceId }: DeviceKey): Promise<number | undefined> {
+  const { rows } = await sql<{ oldest: number | null }>`select min(generation) as oldest from refresh_tokens
+    where user_id = ${userId} and device_id = ${deviceId} and retired_ts is null`.execute(tx.sql)
+  return rows[0]?.oldest ?? undefined
+}
+
+/** Adds a refresh token; the device must exist. */
+export async function insertRefreshToken(tx: Tx, token: Omit<RefreshTokenRow, 'retired_ts'>): Promise<void> {
+  await sql`insert into refresh_tokens (token_hash, user_id, device_id, replaces, family_hash, generation)
+    values (${token.token_hash}, ${token.user_id}, ${token.device_id}, ${token.replaces}, ${token.family_hash},
+      ${token.generation})`.execute(tx.sql)
+}
+
+/** A token or its access token has been used: the token that it replaces retires. */
+export async function confirmRefreshToken(tx: Tx, tokenHash: string, now: number): Promise<void> {
+  await retire(tx, sql`token_hash = (select replaces from refresh_tokens where token_hash = ${tokenHash})`, now)
   await sql`update refresh_tokens set replaces = null where token_hash = ${tokenHash}`.execute(tx.sql)
 }
 
-/** Ends what was given out for a token before and has not been used: the client asks again because the answer was lost. */
-export async function deleteUnusedSuccessors(tx: Tx, tokenHash: string): Promise<void> {
-  await sql`delete from refresh_tokens where replaces = ${tokenHash}`.execute(tx.sql)
+/** Retires tokens that were given out for a token before and have not been used: the client asks again because the answer was lost. */
+export async function retireUnusedSuccessors(tx: Tx, tokenHash: string, now: number): Promise<void> {
+  await retire(tx, sql`replaces = ${tokenHash}`, now)
+}
+
+/** Retires all refresh tokens of a device; false when none was left. The client can log in to the same device again. */
+export function retireAllTokens(tx: Tx, { userId, deviceId }: DeviceKey, now: number): Promise<boolean> {
+  return retire(tx, sql`user_id = ${userId} and device_id = ${deviceId}`, now)
+}
+
+/** Ends tokens together with their access tokens, and forgets others that retired long ago. */
+async function retire(tx: Tx, which: RawBuilder<unknown>, now: number): Promise<boolean> {
+  const { rows } = await sql<RefreshTokenRow>`update refresh_tokens set retired_ts = ${now}::bigint, replaces = null
+    where ${which} and retired_ts is null returning *`.execute(tx.sql)
+  const [first] = rows
+  if (!first) return false
+  // Expired, not deleted: a client that still uses one is to refresh, and not to give up its session.
+  await sql`update access_tokens set expires_ts = least(expires_ts, ${now}::bigint)
+    where refresh_token_hash = any(${rows.map(({ token_hash }) => token_hash)}::text[])`.execute(tx.sql)
+  await sql`delete from refresh_tokens where user_id = ${first.user_id} and device_id = ${first.device_id}
+    and retired_ts < ${now - RETIREMENT_MS}::bigint`.execute(tx.sql)
+  return true
 }

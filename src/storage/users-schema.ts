@@ -4,7 +4,7 @@ import type { DeviceId, RoomId, UserId } from '../core/ids.ts'
 export type UserTables = {
   users: UserRow
   devices: DeviceRow
-  refresh_tokens: { token_hash: string; user_id: UserId; device_id: DeviceId; replaces: string | null }
+  refresh_tokens: RefreshTokenRow
   access_tokens: AccessTokenRow
   login_tokens: ExpiringToken
   openid_tokens: ExpiringToken
@@ -38,6 +38,16 @@ export type DeviceRow = {
   last_seen_ts: number | null
   last_seen_ip: string | null
   last_seen_user_agent: string | null
+}
+
+export type RefreshTokenRow = {
+  token_hash: string
+  user_id: UserId
+  device_id: DeviceId
+  replaces: string | null
+  family_hash: string | null
+  generation: number
+  retired_ts: number | null
 }
 
 export type AccessTokenRow = {

@@ -7,7 +7,7 @@ import { findDehydratedDevice } from '../../storage/dehydrated-devices.ts'
 import { ensureDevice } from '../../storage/devices.ts'
 import { insertRefreshToken } from '../../storage/refresh-tokens.ts'
 import { limitDevices } from './limit-devices.ts'
-import { hashToken, newToken } from './tokens.ts'
+import { familyOf, hashToken, newRefreshToken, newToken } from './tokens.ts'
 
 /** What a client says about itself when it logs in. */
 export type ClientDevice = {
@@ -21,6 +21,8 @@ export type ClientDevice = {
 
 /** Tokens as `/login`, `/register` and `/refresh` give them. */
 export type TokenPair = { access_token: string; refresh_token?: string; expires_in_ms?: number }
+
+type ReplacedToken = { tokenHash: string; family: string | undefined; generation: number }
 
 const DEVICE_ID_LENGTH = 10
 
@@ -44,11 +46,11 @@ export async function logInDevice(
   return { ...(await issueTokens(app, tx, { ...key, refreshable: device.wantsRefreshToken })), device_id: deviceId }
 }
 
-/** Gives a device tokens. `replaces`: the hash of the refresh token that they take the place of once they are used. */
+/** Gives a device tokens. `replaces`: the refresh token that they take the place of once they are used. */
 export async function issueTokens(
   app: Pick<App, 'random' | 'clock' | 'config'>,
   tx: Tx,
-  { userId, deviceId, ...how }: { userId: UserId; deviceId: DeviceId; refreshable: boolean; replaces?: string },
+  { userId, deviceId, ...how }: { userId: UserId; deviceId: DeviceId; refreshable: boolean; replaces?: ReplacedToken },
 ): Promise<TokenPair> {
   const accessToken = newToken(app, 'access')
   const access = { token_hash: hashToken(accessToken), user_id: userId, device_id: deviceId }
@@ -56,14 +58,16 @@ export async function issueTokens(
     await insertAccessToken(tx, { ...access, expires_ts: null, refresh_token_hash: null })
     return { access_token: accessToken }
   }
-  const refreshToken = newToken(app, 'refresh')
+  const refreshToken = newRefreshToken(app, how.replaces?.family)
   const refreshHash = hashToken(refreshToken)
   const lifetime = app.config.sessions.access_token_lifetime
   await insertRefreshToken(tx, {
     token_hash: refreshHash,
     user_id: userId,
     device_id: deviceId,
-    replaces: how.replaces ?? null,
+    replaces: how.replaces?.tokenHash ?? null,
+    family_hash: hashToken(familyOf(refreshToken)!),
+    generation: how.replaces ? how.replaces.generation + 1 : 0,
   })
   await insertAccessToken(tx, {
     ...access,

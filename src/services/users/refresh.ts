@@ -1,31 +1,83 @@
 import type { App } from '../../app.ts'
 import { MatrixError } from '../../core/errors.ts'
-import { confirmRefreshToken, deleteUnusedSuccessors, lockRefreshToken } from '../../storage/refresh-tokens.ts'
+import type { Tx } from '../../storage/database.ts'
+import type { DeviceKey } from '../../storage/devices.ts'
+import {
+  confirmRefreshToken,
+  findRefreshTokenFamily,
+  lockRefreshToken,
+  oldestGenerationInUse,
+  RETIREMENT_MS,
+  retireAllTokens,
+  retireUnusedSuccessors,
+} from '../../storage/refresh-tokens.ts'
 import { findUser } from '../../storage/users.ts'
+import type { RefreshTokenRow } from '../../storage/users-schema.ts'
 import { issueTokens, type TokenPair } from './device-login.ts'
-import { hashToken } from './tokens.ts'
+import { familyOf, hashToken } from './tokens.ts'
+
+type Capabilities = Pick<App, 'database' | 'random' | 'clock' | 'config' | 'logger'>
+type Outcome = { issued: TokenPair } | { refused: MatrixError; revoked?: DeviceKey }
 
 /**
- * New tokens for a refresh token. The old pair goes on working until one of the new tokens is used, so a lost answer can be asked for again.
+ * Issues new tokens for a refresh token. The old pair goes on working until one of the new tokens is used, so a lost answer can be asked for again.
+ * A token that comes again later has two holders, one of whom has stolen it: all tokens of its device end.
  * Throws 401 M_UNKNOWN_TOKEN, M_USER_LOCKED. https://spec.matrix.org/v1.19/client-server-api/#refreshing-access-tokens
  */
-export async function refreshTokens(
-  app: Pick<App, 'database' | 'random' | 'clock' | 'config'>,
-  refreshToken: string,
-): Promise<TokenPair> {
+export async function refreshTokens(app: Capabilities, refreshToken: string): Promise<TokenPair> {
+  const outcome = await app.database.write((tx) => attempt(app, tx, refreshToken))
+  if ('issued' in outcome) return outcome.issued
+  // After the commit, by which the session has ended.
+  if (outcome.revoked)
+    app.logger.warn({ ...outcome.revoked }, 'a refresh token was used again; all tokens of its device are revoked')
+  throw outcome.refused
+}
+
+async function attempt(app: Capabilities, tx: Tx, refreshToken: string): Promise<Outcome> {
+  const now = app.clock.now()
   const tokenHash = hashToken(refreshToken)
-  return app.database.write(async (tx) => {
-    const token = await lockRefreshToken(tx, tokenHash)
-    const user = token && (await findUser(tx, token.user_id))
-    if (!token || !user || user.deactivated_ts !== null) {
-      throw new MatrixError(401, 'M_UNKNOWN_TOKEN', 'The refresh token is not known')
-    }
-    if (user.locked) {
-      throw new MatrixError(401, 'M_USER_LOCKED', 'This account has been locked', { soft_logout: true })
-    }
-    if (token.replaces !== null) await confirmRefreshToken(tx, tokenHash)
-    await deleteUnusedSuccessors(tx, tokenHash)
-    const device = { userId: token.user_id, deviceId: token.device_id }
-    return issueTokens(app, tx, { ...device, refreshable: true, replaces: tokenHash })
-  })
+  const token = await lockRefreshToken(tx, tokenHash)
+  if (!token) return refuseUnknown(tx, refreshToken, now)
+  const device = { userId: token.user_id, deviceId: token.device_id }
+  if (token.retired_ts !== null) return refuseRetired(tx, token, now)
+  const user = await findUser(tx, token.user_id)
+  if (!user || user.deactivated_ts !== null) return { refused: unknownToken(false) }
+  if (user.locked) {
+    return { refused: new MatrixError(401, 'M_USER_LOCKED', 'This account has been locked', { soft_logout: true }) }
+  }
+  if (token.replaces !== null) await confirmRefreshToken(tx, tokenHash, now)
+  await retireUnusedSuccessors(tx, tokenHash, now)
+  const replaces = { tokenHash, family: familyOf(refreshToken), generation: token.generation }
+  return { issued: await issueTokens(app, tx, { ...device, refreshable: true, replaces }) }
+}
+
+/** A token of a family that lives was given out once, and other tokens have long taken its place. */
+async function refuseUnknown(tx: Tx, refreshToken: string, now: number): Promise<Outcome> {
+  const family = familyOf(refreshToken)
+  const device = family && (await findRefreshTokenFamily(tx, hashToken(family)))
+  return device ? revoke(tx, device, now) : { refused: unknownToken(false) }
+}
+
+/**
+ * A request that was only late ends nothing: the same one twice, or one of another process of the client that has not heard of the new token. It has
+ * the token before the newest.
+ */
+async function refuseRetired(tx: Tx, token: RefreshTokenRow, now: number): Promise<Outcome> {
+  const device = { userId: token.user_id, deviceId: token.device_id }
+  const inUse = (await oldestGenerationInUse(tx, device)) ?? token.generation
+  const isLate = now - token.retired_ts! <= RETIREMENT_MS && inUse - token.generation <= 1
+  return isLate ? { refused: unknownToken(true) } : revoke(tx, device, now)
+}
+
+async function revoke(tx: Tx, device: DeviceKey, now: number): Promise<Outcome> {
+  const isFirst = await retireAllTokens(tx, device, now)
+  return { refused: unknownToken(true), ...(isFirst && { revoked: device }) }
+}
+
+/** `softLogout`: the device is still there, and the client can log in to it again without losing its keys. */
+function unknownToken(softLogout: boolean): MatrixError {
+  const message = softLogout
+    ? 'The refresh token has been used before. Log in again.'
+    : 'The refresh token is not known'
+  return new MatrixError(401, 'M_UNKNOWN_TOKEN', message, { soft_logout: softLogout })
 }

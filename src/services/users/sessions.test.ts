@@ -1,13 +1,16 @@
 import { sql } from 'kysely'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import type { MatrixError } from '../../core/errors.ts'
 import type { DeviceId, UserId } from '../../core/ids.ts'
 import { findDevice } from '../../storage/devices.ts'
+import { RETIREMENT_MS } from '../../storage/refresh-tokens.ts'
 import { updateLocked, updateSuspended } from '../../storage/users.ts'
 import { createUser } from './create-user.ts'
 import { logInWithPassword } from './log-in.ts'
 import { refreshTokens } from './refresh.ts'
 import { findSession } from './sessions.ts'
 import { createUsersTestApp, type UsersTestApp } from './test-users-app.ts'
+import { hashToken } from './tokens.ts'
 
 const password = 'correct horse'
 const from = { ip: '192.0.2.1', userAgent: 'test' }
@@ -85,4 +88,110 @@ test('notes where a device was seen, but not with every request', async () => {
   app.clock.advance(180_000)
   await findSession(app, { accessToken, ip: '192.0.2.3', userAgent: 'a' })
   await expect.poll(seen).toBe('192.0.2.3')
+})
+
+/** https://spec.matrix.org/v1.19/client-server-api/#refreshing-access-tokens */
+describe('a refresh token that comes again', () => {
+  const statusOf = (accessToken: string) =>
+    findSession(app, { accessToken, ...from }).then(
+      () => 'works',
+      (error: MatrixError) => (error.extra.soft_logout ? 'soft logout' : 'unknown'),
+    )
+  const refusal = (refreshToken: string | undefined) =>
+    refreshTokens(app, refreshToken!).then(
+      () => 'issues tokens',
+      (error: MatrixError) => (error.extra.soft_logout ? 'soft logout' : 'unknown'),
+    )
+
+  /** A session whose first token pair was replaced; its newest pair is in use. */
+  async function rotated() {
+    const first = await logIn(true)
+    const second = await refreshTokens(app, first.refresh_token!)
+    expect(await statusOf(second.access_token)).toBe('works')
+    return { first, second }
+  }
+
+  test('before the new tokens are used: issues tokens, in place of those', async () => {
+    const first = await logIn(true)
+    const lost = await refreshTokens(app, first.refresh_token!)
+    app.clock.advance(3_600_000)
+    const second = await refreshTokens(app, first.refresh_token!)
+    expect(await statusOf(second.access_token)).toBe('works')
+    expect(await statusOf(lost.access_token)).toBe('soft logout')
+  })
+
+  test('at once, as late requests do: is refused, and the session goes on', async () => {
+    const { first, second } = await rotated()
+    app.clock.advance(RETIREMENT_MS)
+    expect(await refusal(first.refresh_token)).toBe('soft logout')
+    expect(await statusOf(first.access_token)).toBe('soft logout')
+    expect(await statusOf(second.access_token)).toBe('works')
+  })
+
+  test('at once, after another rotation: ends the session', async () => {
+    const { first, second } = await rotated()
+    const third = await refreshTokens(app, second.refresh_token!)
+    // The third pair is not in use yet, so the second may still come again, and the first be late.
+    expect(await refusal(first.refresh_token)).toBe('soft logout')
+    expect(await statusOf(third.access_token)).toBe('works')
+    expect(await refusal(first.refresh_token)).toBe('soft logout')
+    expect(await statusOf(third.access_token)).toBe('soft logout')
+  })
+
+  test.each([1, 3])('later, after %d more rotations: ends the session for both holders', async (times) => {
+    const { first, second } = await rotated()
+    let newest = second
+    for (let time = 0; time < times; time++) {
+      app.clock.advance(RETIREMENT_MS + 1)
+      newest = await refreshTokens(app, newest.refresh_token!)
+      expect(await statusOf(newest.access_token)).toBe('works')
+    }
+    for (let time = 0; time < 2; time++) expect(await refusal(first.refresh_token)).toBe('soft logout')
+    expect(await statusOf(newest.access_token)).toBe('soft logout')
+    for (const wait of [0, RETIREMENT_MS + 1]) {
+      app.clock.advance(wait)
+      expect(await refusal(newest.refresh_token)).toBe('soft logout')
+    }
+    // The owner logs in to the same device again, and the old tokens harm nobody any more.
+    const device = { deviceId: first.device_id, wantsRefreshToken: true }
+    const again = await logInWithPassword(app, { identifier: { user: 'alice' }, password, device })
+    expect(await refusal(first.refresh_token)).toBe('unknown')
+    expect(await refusal(newest.refresh_token)).toBe('unknown')
+    expect(await statusOf(again.access_token)).toBe('works')
+    expect(await refusal(again.refresh_token)).toBe('issues tokens')
+  })
+
+  test('as a pair that was never used, while another is: ends the session, too', async () => {
+    const first = await logIn(true)
+    const stolen = await refreshTokens(app, first.refresh_token!)
+    const second = await refreshTokens(app, first.refresh_token!)
+    expect(await statusOf(second.access_token)).toBe('works')
+    app.clock.advance(RETIREMENT_MS + 1)
+    expect(await refusal(stolen.refresh_token)).toBe('soft logout')
+    expect(await statusOf(second.access_token)).toBe('soft logout')
+  })
+
+  test('made up, of no family or of another one: ends nothing', async () => {
+    const { second } = await rotated()
+    const forms = ['', 'x', 'hearth_refresh_x_y', `${second.refresh_token}_`, `hearth_refresh__${'a'.repeat(40)}`]
+    for (const token of forms) expect(await refusal(token)).toBe('unknown')
+    expect(await statusOf(second.access_token)).toBe('works')
+  })
+
+  test('from before there were families: is refused alone', async () => {
+    const first = await logIn(true)
+    const old = 'hearth_refresh_of-before'
+    await app.database.write(async (tx) => {
+      await sql`update access_tokens set refresh_token_hash = null where device_id = ${first.device_id}`.execute(tx.sql)
+      await sql`update refresh_tokens set family_hash = null, token_hash = ${hashToken(old)}
+        where device_id = ${first.device_id}`.execute(tx.sql)
+    })
+    const second = await refreshTokens(app, old)
+    expect(await statusOf(second.access_token)).toBe('works')
+    app.clock.advance(RETIREMENT_MS + 1)
+    const third = await refreshTokens(app, second.refresh_token!)
+    expect(await statusOf(third.access_token)).toBe('works')
+    expect(await refusal(old)).toBe('unknown')
+    expect(await refusal(third.refresh_token)).toBe('issues tokens')
+  })
 })

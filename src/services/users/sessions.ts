@@ -35,7 +35,7 @@ export async function findSession(
   const now = app.clock.now()
   if (!holder || holder.deactivated) throw unknownToken(false)
   if (holder.expires_ts !== null && holder.expires_ts <= now) throw unknownToken(true)
-  if (holder.refresh_token_to_confirm) await confirm(app, holder.refresh_token_to_confirm)
+  if (holder.refresh_token_to_confirm) await confirm(app, holder.refresh_token_to_confirm, now)
   noteLastSeen(app, holder, { ...request, now })
   return {
     userId: holder.user_id,
@@ -56,8 +56,8 @@ function unknownToken(softLogout: boolean): MatrixError {
   return new MatrixError(401, 'M_UNKNOWN_TOKEN', message, { soft_logout: softLogout })
 }
 
-async function confirm(app: Pick<App, 'database'>, refreshTokenHash: string): Promise<void> {
-  await app.database.write((tx) => confirmRefreshToken(tx, refreshTokenHash))
+async function confirm(app: Pick<App, 'database'>, refreshTokenHash: string, now: number): Promise<void> {
+  await app.database.write((tx) => confirmRefreshToken(tx, refreshTokenHash, now))
 }
 
 function noteLastSeen(
