@@ -12,10 +12,9 @@ import { signingKeyFromSeed } from '../../src/core/signing/signing-key.ts'
 import { BAD_ANSWERS, type BadAnswer } from './bad-answers.ts'
 import { createFederationChecks, type FederationChecks } from './check-federation.ts'
 import type { TestFederation } from './federation.ts'
-import type { TestHearth } from './hearth.ts'
 import { type Asked, honestAnswer, type RawAnswer, REQUEST_KINDS, type RequestKind } from './honest-answers.ts'
 import { PeerRoom, type PeerSigner } from './peer-room.ts'
-import { sendSigned } from './signed-request.ts'
+import { type Asked as Home, sendSigned } from './signed-request.ts'
 
 /** Answers in place of the server: with JSON, or however it likes, which is ANSWERED. undefined: as always. */
 type Answering = (asked: Asked, response: ServerResponse) => unknown
@@ -38,9 +37,9 @@ export type LyingServer = {
   /** Signs its requests with another key from now on, beside which the one before is still published. */
   changeKey(): void
   /** A signed request to a process of a homeserver. */
-  ask(hearth: TestHearth, method: string, path: string, body?: object): ReturnType<typeof askSigned>
+  ask(home: Home, method: string, path: string, body?: object): ReturnType<typeof askSigned>
   /** Sends a transaction, of events or whatever else; the answer by event id. */
-  send(hearth: TestHearth, pdus: readonly unknown[], txnId?: string): Promise<Record<string, { error?: string }>>
+  send(home: Home, pdus: readonly unknown[], txnId?: string): Promise<Record<string, { error?: string }>>
 }
 
 /** On a machine that others load. */
@@ -95,7 +94,7 @@ export async function startLyingServer(federation: TestFederation): Promise<Lyin
 
   const honestly = (request: Asked) =>
     honestAnswer({ rooms, serverName, keys: requestKey === key ? [key] : [key, newKey] }, request)
-  const ask = (hearth: TestHearth, method: string, path: string, body?: object) =>
+  const ask = (hearth: Home, method: string, path: string, body?: object) =>
     askSigned({ dispatcher, signer: { ...requestKey, serverName }, checks }, hearth, { method, path, body })
 
   return {
@@ -141,7 +140,7 @@ type SignedRequest = { method?: string; path: string; body?: object | undefined 
 
 async function askSigned(
   asker: { dispatcher: Agent; signer: PeerSigner; checks: FederationChecks },
-  hearth: TestHearth,
+  hearth: Home,
   { method = 'GET', path, body }: SignedRequest,
 ) {
   const content = body && canonicalJson(body, { strict: false })
@@ -155,7 +154,7 @@ async function askSigned(
 /** A request that is signed with some key as that of `origin`, which need not be there. */
 export async function signedRequest(
   federation: TestFederation,
-  hearth: TestHearth,
+  hearth: Home,
   { origin, ...more }: SignedRequest & { origin: ServerName },
 ) {
   const dispatcher = new Agent({ connect: { ca: readFileSync(federation.authority.certificate) } })

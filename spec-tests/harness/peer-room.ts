@@ -27,32 +27,50 @@ export type PeerEvent = {
   signer?: PeerSigner
 }
 
+/** A room of another server, as that hands it over: its state, and the event that follows it, by which a user of the scripted server has come in. */
+export type VisitedRoom = { version: string; state: readonly Pdu[]; join: Pdu }
+
 /** A room as a scripted server has it. Nothing is checked and nothing resolved: the state after an event is that of its first predecessor with its own. */
 export class PeerRoom {
   readonly roomId: RoomId
   readonly version: RoomVersion
+  /** Who sends where nobody else is named: the creator, or the user who has come in. */
   readonly creator: UserId
   readonly #signer: PeerSigner
   readonly #placed = new Map<EventId, Placed>()
   #head!: EventId
   #time = Date.now()
 
-  constructor(signer: PeerSigner, { version = '12' } = {}) {
+  constructor(signer: PeerSigner, { version = '12', visited }: { version?: string; visited?: VisitedRoom } = {}) {
     this.#signer = signer
-    this.version = ROOM_VERSIONS.get(version)!
-    this.creator = `@creator:${signer.serverName}` as UserId
+    this.version = ROOM_VERSIONS.get(visited?.version ?? version)!
+    this.creator = visited?.join.sender ?? (`@creator:${signer.serverName}` as UserId)
+    this.roomId = visited ? this.#enter(visited) : this.#begin(version, signer)
+  }
+
+  #enter({ state, join }: VisitedRoom): RoomId {
+    const events = state.map((pdu) => toEvent(this.version, pdu))
+    const stateBefore = new Map(events.map(({ pdu, event_id }) => [keyOf(pdu.type, pdu.state_key!), event_id]))
+    for (const event of [...events, toEvent(this.version, join)]) {
+      this.#placed.set(event.event_id, { event, stateBefore })
+      this.#head = event.event_id
+    }
+    return this.latest.room_id
+  }
+
+  #begin(version: string, { serverName }: PeerSigner): RoomId {
     // Of two rooms that are made in the same millisecond, the ids are not the same.
     const name = randomUUID()
     const content = { room_version: version, ...(!this.version.implicitCreator && { creator: this.creator }), name }
-    const named = this.version.roomIdIsCreateHash ? undefined : (`!${name}:${signer.serverName}` as RoomId)
+    const named = this.version.roomIdIsCreateHash ? undefined : (`!${name}:${serverName}` as RoomId)
     const create = this.#build({ type: 'm.room.create', state_key: '', content, prev_events: [] }, named)
-    this.roomId = create.room_id
     this.#head = create.event_id
     this.#placed.set(create.event_id, { event: create, stateBefore: new Map() })
     this.add({ type: 'm.room.member', state_key: this.creator, content: { membership: 'join' } })
     const users = this.version.privilegedCreators ? {} : { [this.creator]: 100 }
     this.add({ type: 'm.room.power_levels', state_key: '', content: { users } })
     this.add({ type: 'm.room.join_rules', state_key: '', content: { join_rule: 'public' } })
+    return create.room_id
   }
 
   /** Makes an event, which becomes the latest. */
@@ -64,7 +82,7 @@ export class PeerRoom {
 
   /** Makes an event beside what is the latest. */
   make(fields: PeerEvent): Event {
-    const event = this.#build(fields, this.roomId)
+    const event = this.#build(fields, this.latest.room_id)
     this.#place(event)
     return event
   }

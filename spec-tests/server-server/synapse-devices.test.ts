@@ -20,7 +20,7 @@ beforeAll(async () => {
 afterAll(() => federation?.dispose())
 
 async function start(side: SideName): Promise<void> {
-  const proxy = await startFaultyProxy(federation)
+  const proxy = await startFaultyProxy(federation, { isBeforeSynapse: side === 'Synapse' })
   const name = `localhost:${proxy.port}`
   const server = await (side === 'Hearth'
     ? federation.hearth({ serverName: name })

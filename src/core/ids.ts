@@ -87,6 +87,11 @@ export function domainOf(id: string): ServerName | undefined {
   return isServerName(name) ? name : undefined
 }
 
+/** The create event of a room whose id is its hash, as since room version 12; undefined for a room id that names a server. https://spec.matrix.org/v1.19/rooms/v12/#event-format */
+export function createEventIdOf(roomId: RoomId): EventId | undefined {
+  return roomId.includes(':') ? undefined : (`$${roomId.slice(1)}` as EventId)
+}
+
 /** The limit for ids, event types and state keys, which counts UTF-8 bytes. */
 export function isWithin255Bytes(text: string): boolean {
   // No UTF-16 code unit takes more than three bytes, so short strings need no counting.

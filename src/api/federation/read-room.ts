@@ -37,7 +37,10 @@ export const getFederationState = route({
   query: z.object({ event_id: eventId }),
   async handle({ params, query, session, response }, app) {
     const request = { origin: session.origin, roomId: params.roomId, eventId: query.event_id }
-    return sendPieces(response, stateAnswer(app, await findStateBefore(app, request), 'events'))
+    return sendPieces(
+      response,
+      stateAnswer(app, { roomId: params.roomId, root: await findStateBefore(app, request) }, 'events'),
+    )
   },
 })
 
@@ -50,7 +53,10 @@ export const getFederationStateIds = route({
   query: z.object({ event_id: eventId }),
   async handle({ params, query, session, response }, app) {
     const request = { origin: session.origin, roomId: params.roomId, eventId: query.event_id }
-    return sendPieces(response, stateAnswer(app, await findStateBefore(app, request), 'ids'))
+    return sendPieces(
+      response,
+      stateAnswer(app, { roomId: params.roomId, root: await findStateBefore(app, request) }, 'ids'),
+    )
   },
 })
 

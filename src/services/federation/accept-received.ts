@@ -4,7 +4,7 @@ import { checkAuthEvents } from '../../core/auth-rules/check-auth-events.ts'
 import { type AuthState, checkEventAuth } from '../../core/auth-rules/check-event-auth.ts'
 import type { Event, Pdu, StateKey } from '../../core/events/pdu.ts'
 import { toEvent } from '../../core/events/to-event.ts'
-import type { EventId, RoomId } from '../../core/ids.ts'
+import { createEventIdOf, type EventId, type RoomId } from '../../core/ids.ts'
 import type { RoomVersion } from '../../core/room-versions.ts'
 import { loadEventsById } from '../../storage/events.ts'
 import { type JoinedRoomMember, joinedRoomMember } from '../../storage/joined-room-members.ts'
@@ -114,7 +114,7 @@ function createChecker(
 ) {
   const cited = new LRUCache<EventId, CheckedEvent>({ max: MAX_CITED })
   const rejected = new Map<EventId, string>()
-  const createId = version.roomIdIsCreateHash ? (`$${roomId.slice(1)}` as EventId) : undefined
+  const createId = createEventIdOf(roomId)
 
   async function read(eventIds: readonly EventId[]): Promise<CheckedEvent[]> {
     const texts = await spool.read(eventIds.map((id) => events.get(id)!.text))

@@ -1,17 +1,15 @@
 import type { App } from '../../app.ts'
-import type { Event, Pdu } from '../../core/events/pdu.ts'
+import type { Event } from '../../core/events/pdu.ts'
 import type { EventId, RoomId, ServerName, UserId } from '../../core/ids.ts'
-import { type EventText, loadChainTexts, loadEventTexts } from '../../storage/event-texts.ts'
+import type { EventText } from '../../storage/event-texts.ts'
 import { loadRoomSummaries } from '../../storage/room-heroes.ts'
 import { loadOtherServersWithout } from '../../storage/room-servers.ts'
 import { readNidDiff, readStateEvents } from '../../storage/room-state.ts'
 import type { StoredEvent } from '../../storage/stored-event.ts'
+import { authIdsOf, chainTexts, textsOf } from './auth-chain-texts.ts'
 
 type Reading = Pick<App, 'database' | 'serverName'>
 
-/** Events that are read and written at once. */
-const CHUNK = 500
-const FEW = 50
 /** Characters of an answer that is read before it is needed; what is larger is read while it is sent. */
 const MOST_KEPT = 4 * 1024 * 1024
 
@@ -72,8 +70,7 @@ async function* roomPart(app: Reading, join: AnsweredJoin, omitMembers: boolean)
     for (const id of authIdsOf(text)) wanted.add(id)
   })
   yield '],"auth_chain":['
-  if (omitMembers) for (const id of seen) wanted.delete(id)
-  yield* list(chainTexts(app, wanted, omitMembers ? seen : new Set()))
+  yield* list(chainTexts(app, join.roomId, { cited: wanted, ...(omitMembers && { known: seen }) }))
   yield ']'
 }
 
@@ -97,50 +94,10 @@ async function* stateTexts(app: Reading, join: AnsweredJoin, omitMembers: boolea
   yield* textsOf(app, omitMembers ? [...added, ...(await heroNids(app, join))] : added)
 }
 
-/** Events by nid, a chunk of them at a time. */
-export async function* textsOf(app: Pick<App, 'database'>, nids: readonly number[]): AsyncGenerator<EventText[]> {
-  for (let start = 0; start < nids.length; start += CHUNK) {
-    yield await loadEventTexts(app.database, nids.slice(start, start + CHUNK))
-  }
-}
-
 /** The members that clients name the room by, where it has no name. */
 async function heroNids(app: Reading, { roomId, userId, root }: AnsweredJoin): Promise<number[]> {
   const summaries = await loadRoomSummaries(app.database, [roomId], userId)
   const keys = (summaries.get(roomId)?.heroes ?? []).map((user) => ({ type: 'm.room.member', state_key: user }))
   const members = await readStateEvents(app.database, root, keys)
   return members.flatMap((member) => member?.event_nid ?? [])
-}
-
-/** Events with all that their `auth_events` lead to, except those in `known`. */
-export async function* chainTexts(
-  app: Pick<App, 'database'>,
-  first: ReadonlySet<EventId>,
-  known: ReadonlySet<EventId>,
-): AsyncGenerator<EventText[]> {
-  const found = new Set<EventId>([...known, ...first])
-  const sent = new Set<EventId>(known)
-  let pending = [...first]
-  while (pending.length > 0) {
-    const chunk = pending.slice(0, CHUNK)
-    // Where few are left they may cite one another in a long line, of which each link would be a question of its own.
-    const limit = chunk.length > FEW ? chunk.length : CHUNK
-    const texts = (await loadChainTexts(app.database, chunk, limit)).filter(({ event_id }) => !sent.has(event_id))
-    for (const { event_id } of texts) {
-      sent.add(event_id)
-      found.add(event_id)
-    }
-    pending = pending.slice(CHUNK).filter((id) => !sent.has(id))
-    for (const id of texts.flatMap(authIdsOf)) {
-      if (found.has(id)) continue
-      found.add(id)
-      pending.push(id)
-    }
-    yield texts
-  }
-}
-
-export function authIdsOf({ json }: EventText): EventId[] {
-  const { auth_events } = JSON.parse(json) as Pdu
-  return auth_events.map((reference) => (typeof reference === 'string' ? reference : reference[0]))
 }

@@ -1,6 +1,6 @@
 import type { App } from '../../app.ts'
 import type { Event } from '../../core/events/pdu.ts'
-import type { EventId, RoomId, ServerName } from '../../core/ids.ts'
+import { createEventIdOf, type EventId, type RoomId, type ServerName } from '../../core/ids.ts'
 import type { RoomVersion } from '../../core/room-versions.ts'
 import { createSpool, type Spool, type SpooledText } from '../../infra/spool.ts'
 import { withoutUnsigned } from '../../storage/stored-event.ts'
@@ -56,7 +56,7 @@ export function createEventIntake(
     for (const { event, isState } of events) {
       if (isState && event.pdu.state_key !== undefined) received.state.add(intern(event.event_id))
     }
-    await addReceived(received, room, { events: events.map(({ event }) => event), intern })
+    await addReceived(received, room.roomId, { events: events.map(({ event }) => event), intern })
   }
 
   return {
@@ -96,13 +96,14 @@ async function verifiedOf(
 
 async function addReceived(
   received: ReceivedEvents,
-  { version, roomId }: { version: RoomVersion; roomId: RoomId },
+  roomId: RoomId,
   { events, intern }: { events: readonly Event[]; intern: (id: EventId) => EventId },
 ): Promise<void> {
   const unique = [...new Map(events.map((event) => [event.event_id, event])).values()]
   const fresh = unique.filter(({ event_id }) => !received.events.has(event_id))
   const places = await received.spool.add(fresh.map(({ pdu }) => JSON.stringify(withoutUnsigned(pdu))))
-  const createIds = version.roomIdIsCreateHash ? [`$${roomId.slice(1)}` as EventId] : []
+  const createId = createEventIdOf(roomId)
+  const createIds = createId === undefined ? [] : [createId]
   for (const [place, event] of fresh.entries()) {
     const authIds = event.pdu.type === 'm.room.create' ? [] : [...event.auth_event_ids, ...createIds].map(intern)
     received.events.set(intern(event.event_id), { authIds, text: places[place]! })

@@ -80,7 +80,7 @@ test('state and auth chain are those before the event; strangers get nothing', a
   const root = await findStateBefore(app, request)
   const answer = async (wanted: 'events' | 'ids') => {
     let json = ''
-    for await (const piece of stateAnswer(app, root, wanted)) json += piece
+    for await (const piece of stateAnswer(app, { roomId, root }, wanted)) json += piece
     return JSON.parse(json)
   }
   const [{ pdus, auth_chain }, ids] = [await answer('events'), await answer('ids')]

@@ -1,7 +1,8 @@
 import type { App } from '../../app.ts'
-import type { EventId } from '../../core/ids.ts'
+import type { EventId, RoomId } from '../../core/ids.ts'
 import { readStateNids } from '../../storage/room-state.ts'
-import { authIdsOf, chainTexts, list, textsOf } from './join-answer.ts'
+import { authIdsOf, chainTexts, textsOf } from './auth-chain-texts.ts'
+import { list } from './join-answer.ts'
 
 /**
  * The JSON that answers a question for the state at a root, piece by piece, so that a huge room takes no more memory than a small one: the events or
@@ -9,7 +10,7 @@ import { authIdsOf, chainTexts, list, textsOf } from './join-answer.ts'
  */
 export async function* stateAnswer(
   app: Pick<App, 'database'>,
-  root: number,
+  { roomId, root }: { roomId: RoomId; root: number },
   wanted: 'events' | 'ids',
 ): AsyncGenerator<string> {
   const [state, chain] = wanted === 'ids' ? ['pdu_ids', 'auth_chain_ids'] : ['pdus', 'auth_chain']
@@ -24,6 +25,6 @@ export async function* stateAnswer(
     write,
   )
   yield `],"${chain}":[`
-  yield* list(chainTexts(app, cited, new Set()), undefined, write)
+  yield* list(chainTexts(app, roomId, { cited }), undefined, write)
   yield ']}'
 }

@@ -2,7 +2,7 @@ import type { App } from '../../app.ts'
 import { checkAuthEvents } from '../../core/auth-rules/check-auth-events.ts'
 import { type AuthState, checkEventAuth } from '../../core/auth-rules/check-event-auth.ts'
 import type { Event } from '../../core/events/pdu.ts'
-import type { EventId } from '../../core/ids.ts'
+import { createEventIdOf, type EventId } from '../../core/ids.ts'
 import type { RoomVersion } from '../../core/room-versions.ts'
 import { topologicalOrder } from '../../core/topological-order.ts'
 import { loadEventsById } from '../../storage/events.ts'
@@ -17,11 +17,11 @@ export async function storeCitedEvents(
   version: RoomVersion,
   events: readonly Event[],
 ): Promise<void> {
-  const known = await loadCited(app, version, events)
+  const known = await loadCited(app, events)
   const fresh = new Map(events.filter(({ event_id }) => !known.has(event_id)).map((event) => [event.event_id, event]))
   const judged: Outlier[] = []
-  for (const event of topologicalOrder(fresh, (citing) => citedBy(version, citing))) {
-    const needed = citedBy(version, event).map((id) => known.get(id))
+  for (const event of topologicalOrder(fresh, citedBy)) {
+    const needed = citedBy(event).map((id) => known.get(id))
     if (needed.includes(undefined)) continue
     const outlier = judge(version, event, needed as Event[])
     known.set(outlier.event_id, outlier)
@@ -31,18 +31,14 @@ export async function storeCitedEvents(
 }
 
 /** What has to be known to judge an event; since room version 12 the room id cites the create event. */
-function citedBy(version: RoomVersion, event: Event): EventId[] {
+function citedBy(event: Event): EventId[] {
   if (event.pdu.type === 'm.room.create') return []
-  const createId = `$${event.room_id.slice(1)}` as EventId
-  return version.roomIdIsCreateHash ? [...event.auth_event_ids, createId] : [...event.auth_event_ids]
+  const createId = createEventIdOf(event.room_id)
+  return createId === undefined ? [...event.auth_event_ids] : [...event.auth_event_ids, createId]
 }
 
-async function loadCited(
-  app: Pick<App, 'database'>,
-  version: RoomVersion,
-  events: readonly Event[],
-): Promise<Map<EventId, Event>> {
-  const ids = new Set(events.flatMap((event) => [event.event_id, ...citedBy(version, event)]))
+async function loadCited(app: Pick<App, 'database'>, events: readonly Event[]): Promise<Map<EventId, Event>> {
+  const ids = new Set(events.flatMap((event) => [event.event_id, ...citedBy(event)]))
   const stored = await loadEventsById(app.database, [...ids])
   return new Map(stored.map((event) => [event.event_id, event]))
 }

@@ -2,7 +2,7 @@ import { authEventKeys } from '../../core/auth-rules/auth-event-keys.ts'
 import { checkAuthEvents } from '../../core/auth-rules/check-auth-events.ts'
 import { type AuthState, type AuthVerdict, checkEventAuth } from '../../core/auth-rules/check-event-auth.ts'
 import type { Event } from '../../core/events/pdu.ts'
-import type { EventId } from '../../core/ids.ts'
+import { createEventIdOf } from '../../core/ids.ts'
 import type { RoomVersion } from '../../core/room-versions.ts'
 import { findLockedEvents, headOf, type LockedRoom, readLockedStateAt } from '../../storage/locked-room.ts'
 
@@ -41,18 +41,13 @@ export async function judgeRemoteEvent(room: LockedRoom, remote: RemoteEvent): P
 
 async function citedVerdict(room: LockedRoom, { version, event, authEvents }: RemoteEvent): Promise<AuthVerdict> {
   const citing = checkAuthEvents(version, event, authEvents)
-  return citing.allowed ? checkEventAuth(version, event, await stateOfCited(room, version, event, authEvents)) : citing
+  return citing.allowed ? checkEventAuth(version, event, await stateOfCited(room, event, authEvents)) : citing
 }
 
 /** The state that some auth events make up; since room version 12 the room id cites the create event. */
-async function stateOfCited(
-  room: LockedRoom,
-  version: RoomVersion,
-  event: Event,
-  authEvents: readonly Event[],
-): Promise<AuthState> {
-  const createId = `$${event.room_id.slice(1)}` as EventId
-  const create = version.roomIdIsCreateHash ? await findLockedEvents(room, [createId]) : []
+async function stateOfCited(room: LockedRoom, event: Event, authEvents: readonly Event[]): Promise<AuthState> {
+  const createId = createEventIdOf(event.room_id)
+  const create = createId === undefined ? [] : await findLockedEvents(room, [createId])
   return stateBy([...create, ...authEvents])
 }
 

@@ -1,0 +1,54 @@
+import { buildEvent, type EventDraft } from '../../src/core/events/build-event.ts'
+import type { Event, Pdu } from '../../src/core/events/pdu.ts'
+import { toEvent } from '../../src/core/events/to-event.ts'
+import type { EventId, UserId } from '../../src/core/ids.ts'
+import { ROOM_VERSIONS } from '../../src/core/room-versions.ts'
+import type { LyingServer } from './lying-server.ts'
+import { PeerRoom } from './peer-room.ts'
+import type { Asked as Home } from './signed-request.ts'
+
+/** What `send_join` answers. */
+export type JoinAnswer = { state: Pdu[]; auth_chain: Pdu[]; event?: Pdu; members_omitted?: boolean }
+
+type Visit = { roomId: string; userId?: UserId; query?: string }
+
+/** Lets a user of a scripted server (by default `@visitor`) join a room of Hearth. Returns the answer, and the room as the server has it from then on. */
+export async function visitRoom(
+  peer: LyingServer,
+  home: Home,
+  visit: Visit,
+): Promise<{ room: PeerRoom; answer: JoinAnswer; join: Event }> {
+  const { version, join } = await prepareMember(peer, home, { ...visit, membership: 'join' })
+  const path = `/_matrix/federation/v2/send_join/${encodeURIComponent(visit.roomId)}/${encodeURIComponent(join.event_id)}`
+  const { status, body } = await peer.ask(home, 'PUT', `${path}${visit.query ?? ''}`, join.pdu)
+  if (status !== 200) throw new Error(`send_join: ${status} ${JSON.stringify(body)}`)
+  const answer = body as JoinAnswer
+  const visited = { version, state: answer.state, join: answer.event ?? join.pdu }
+  const room = new PeerRoom(peer.signer, { visited })
+  peer.rooms.set(room.roomId, room)
+  return { room, answer, join }
+}
+
+/** A member event by the template of `make_join` and its like, hashed and signed; `change` is made to it before. */
+async function prepareMember(
+  peer: LyingServer,
+  home: Home,
+  wish: Visit & { membership: 'join' | 'leave' | 'knock'; change?: Partial<EventDraft> },
+): Promise<{ version: string; join: Event }> {
+  const { roomId, userId = `@visitor:${peer.serverName}` as UserId, membership, change } = wish
+  const versions = [...ROOM_VERSIONS.keys()].map((version) => `ver=${version}`).join('&')
+  const parts = `${encodeURIComponent(roomId)}/${encodeURIComponent(userId)}`
+  const made = await peer.ask(home, 'GET', `/_matrix/federation/v1/make_${membership}/${parts}?${versions}`)
+  if (made.status !== 200) throw new Error(`make_${membership}: ${made.status} ${JSON.stringify(made.body)}`)
+  const { room_version: id, event: template } = made.body
+  const version = ROOM_VERSIONS.get(id)!
+  const { auth_event_ids, prev_event_ids } = toEvent(version, template, { event_id: '$none' as EventId })
+  const references: unknown[] = [...template.auth_events, ...template.prev_events]
+  const cited = {
+    auth_events: auth_event_ids,
+    prev_events: prev_event_ids,
+    reference_hashes: Object.fromEntries(references.filter((each) => Array.isArray(each))),
+  }
+  const draft = { ...template, ...cited, origin: peer.serverName, origin_server_ts: Date.now(), ...change }
+  return { version: id, join: buildEvent(version, draft as EventDraft, peer.signer) }
+}

@@ -1,0 +1,101 @@
+import type { App } from '../../app.ts'
+import type { Pdu } from '../../core/events/pdu.ts'
+import { createEventIdOf, type EventId, type RoomId } from '../../core/ids.ts'
+import { type EventText, loadChainTexts, loadEventTexts } from '../../storage/event-texts.ts'
+
+type Reading = Pick<App, 'database'>
+
+/** Events that are read and written at once. */
+const CHUNK = 500
+const FEW = 50
+/** Characters of a chain that are kept until its order is known; the rest is read again. */
+const MOST_KEPT = 4 * 1024 * 1024
+
+/** Events by nid, a chunk of them at a time. */
+export async function* textsOf(app: Reading, nids: readonly number[]): AsyncGenerator<EventText[]> {
+  for (let start = 0; start < nids.length; start += CHUNK) {
+    yield await loadEventTexts(app.database, nids.slice(start, start + CHUNK))
+  }
+}
+
+/** The ids of the events that an event cites. */
+export function authIdsOf({ json }: EventText): EventId[] {
+  return citedBy(JSON.parse(json))
+}
+
+function citedBy({ auth_events }: Pdu): EventId[] {
+  return auth_events.map((reference) => (typeof reference === 'string' ? reference : reference[0]))
+}
+
+/** Where chains begin, and what is not wanted of them. `most`: as many characters are kept in memory. */
+type Chain = { cited: ReadonlySet<EventId>; known?: ReadonlySet<EventId>; most?: number }
+
+/** An event of a chain, by which its place is found. */
+type Link = { event_nid: number; depth: number; text?: EventText }
+
+/**
+ * The events that permit events of a room: those in `cited`, with all that their `auth_events` lead to, except those in `known`. The create event is
+ * among them, also where no event cites it. Oldest first: a server that goes through them in order knows what each one cites.
+ */
+export async function* chainTexts(
+  app: Reading,
+  roomId: RoomId,
+  { cited, known = new Set(), most = MOST_KEPT }: Chain,
+): AsyncGenerator<EventText[]> {
+  const links: Link[] = []
+  let length = 0
+  for await (const { text, depth } of walkChain(app, withCreate(roomId, cited, known), known)) {
+    const { event_nid, json } = text
+    length += json.length
+    links.push({ event_nid, depth, ...(length <= most && { text }) })
+  }
+  links.sort(byAge)
+  for (let start = 0; start < links.length; start += CHUNK) {
+    const chunk = links.slice(start, start + CHUNK)
+    const dropped = chunk.flatMap(({ event_nid, text }) => (text ? [] : event_nid))
+    const texts = dropped.length > 0 ? await loadEventTexts(app.database, dropped) : []
+    const byNid = new Map(texts.map((text) => [text.event_nid, text]))
+    yield chunk.flatMap(({ event_nid, text }) => text ?? byNid.get(event_nid) ?? [])
+  }
+}
+
+function withCreate(roomId: RoomId, cited: ReadonlySet<EventId>, known: ReadonlySet<EventId>): EventId[] {
+  const createId = createEventIdOf(roomId)
+  const ids = createId === undefined ? cited : new Set([...cited, createId])
+  return [...ids].filter((id) => !known.has(id))
+}
+
+/** By depth, and by when they came here: an event is deeper than those that it cites. */
+export function byAge(a: { depth: number; event_nid: number }, b: { depth: number; event_nid: number }): number {
+  return a.depth - b.depth || a.event_nid - b.event_nid
+}
+
+async function* walkChain(
+  app: Reading,
+  first: readonly EventId[],
+  known: ReadonlySet<EventId>,
+): AsyncGenerator<{ text: EventText; depth: number }> {
+  const found = new Set<EventId>([...known, ...first])
+  const sent = new Set<EventId>(known)
+  let pending = [...first]
+  while (pending.length > 0) {
+    const chunk = pending.slice(0, CHUNK)
+    // Where few are left they may cite one another in a long line, of which each link would be a question of its own.
+    const limit = chunk.length > FEW ? chunk.length : CHUNK
+    const texts = (await loadChainTexts(app.database, chunk, limit)).filter(({ event_id }) => !sent.has(event_id))
+    for (const { event_id } of texts) {
+      sent.add(event_id)
+      found.add(event_id)
+    }
+    pending = pending.slice(CHUNK).filter((id) => !sent.has(id))
+    for (const text of texts) {
+      const pdu = JSON.parse(text.json) as Pdu
+      for (const id of citedBy(pdu)) {
+        if (found.has(id)) continue
+        found.add(id)
+        pending.push(id)
+      }
+      yield { text, depth: pdu.depth }
+    }
+  }
+}
