@@ -20,6 +20,11 @@ const SIZES = {
 /** Bytes of all things of a kind together. */
 const TOTALS = {
   account_data: ['16M', 'All account data of one user.'],
+  to_device_inbox: [
+    '64M',
+    'Messages that wait for one device. From a full inbox, messages go of those who fill it most.',
+  ],
+  to_device_request: ['256M', 'Messages to devices of one request, counted once for each device that gets a copy.'],
   device_keys: ['8M', 'The identity keys of all devices of one user.'],
   key_backups: ['2G', 'All keys in all backups of one user.'],
 } as const satisfies Table
@@ -39,6 +44,11 @@ const COUNTS = {
   initial_state: [500, 'State events that the creator of a room names.'],
 } as const satisfies Table
 
+/** How much one answer has of a kind. */
+const ANSWERS = {
+  to_device: ['8M', 'Messages to a device in one answer of /sync, or in one transaction to an application service.'],
+} as const satisfies Table
+
 function section<const Entries extends Table, Value extends z.ZodType>(entries: Entries, value: Value, what: string) {
   const shape = Object.fromEntries(
     Object.entries(entries).map(([key, [most, meaning]]) => [key, value.prefault(most as never).describe(meaning)]),
@@ -56,6 +66,11 @@ export const limits = z
     request_timeout: duration.prefault('60s').describe('How long a client may take to send its request.'),
     sizes: section(SIZES, byteSize, 'The largest thing of each kind that is kept, in bytes.'),
     totals: section(TOTALS, byteSize, 'How much is kept of each kind in all, in bytes.'),
+    answers: section(
+      ANSWERS,
+      byteSize,
+      'How much one answer has of each kind, in bytes; the rest comes with the next.',
+    ),
     counts: section(COUNTS, z.int().positive(), 'How many things of each kind there can be.'),
   })
   .prefault({})

@@ -11,7 +11,7 @@ export function requireSize<Key extends string>(limits: { sizes: Limits<Key> }, 
 }
 
 /** Whether a text has at most `most` bytes in UTF-8. */
-function fits(text: string, most: number): boolean {
+export function fits(text: string, most: number): boolean {
   if (text.length > most) return false
   return text.length * 3 <= most || Buffer.byteLength(text) <= most
 }

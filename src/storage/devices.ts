@@ -37,6 +37,13 @@ export async function loadDevicesOfUsers(db: Db, userIds: readonly UserId[]): Pr
   return rows
 }
 
+/** Returns how many devices some users have; users without any are absent. */
+export async function countDevicesOf(db: Db, userIds: readonly UserId[]): Promise<Map<UserId, number>> {
+  const { rows } = await sql<{ user_id: UserId; count: number }>`select user_id, count(*)::int as count from devices
+    where user_id = any(${userIds}::text[]) group by user_id`.execute(db.sql)
+  return new Map(rows.map(({ user_id, count }) => [user_id, count]))
+}
+
 /** One device; undefined when the user has none of that id. */
 export async function findDevice(db: Db, { userId, deviceId }: DeviceKey): Promise<DeviceRow | undefined> {
   const { rows } =

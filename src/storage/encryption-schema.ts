@@ -48,6 +48,9 @@ export type ToDeviceMessageRow = {
   sender: UserId
   type: string
   content: string
+  /** What it counts for, and all that came into the inbox up to it. */
+  bytes: number
+  heaped: number
 }
 
 export type KeyBackupRow = {

@@ -2,6 +2,7 @@ import { sql } from 'kysely'
 import type { DeviceId, UserId } from '../core/ids.ts'
 import type { Db, Tx } from './database.ts'
 import type { DeviceKey } from './devices.ts'
+import { emptyFullInbox } from './full-inboxes.ts'
 import { appendToStream } from './stream-append.ts'
 
 /** A message for a device; `deviceId` '*': for each device that the user has. `content` is JSON. */
@@ -16,39 +17,113 @@ export type NewToDeviceMessage = {
 /** A message as it waits; `position` is its place in the stream. `content` is JSON. */
 export type ToDeviceMessage = { position: number; sender: UserId; type: string; content: string }
 
-type StoredMessage = { message_nid: number; user_id: UserId; device_id: DeviceId }
+/** What a message counts for beside its text. */
+const MESSAGE_BYTES = 200
 
-/** Puts messages into their devices' inboxes, in this order; messages for devices that do not exist are dropped. */
-export async function storeToDeviceMessages(tx: Tx, messages: readonly NewToDeviceMessage[]): Promise<void> {
+/** A full inbox, and how many messages of it were dropped. */
+export type FullInbox = { user_id: UserId; device_id: DeviceId; dropped: number }
+
+type Placed = { user_id: UserId; device_id: DeviceId } & (
+  | { message_nid: number; place: null }
+  | { message_nid: null; place: number }
+)
+
+/**
+ * Puts messages into their devices' inboxes, in this order; messages for devices that do not exist are dropped. `limit`: bytes of an inbox. Returns
+ * those that were full.
+ */
+export async function storeToDeviceMessages(
+  tx: Tx,
+  messages: readonly NewToDeviceMessage[],
+  limit: number,
+): Promise<FullInbox[]> {
+  const refused = await storeWithin(tx, messages, limit)
+  if (refused.length === 0) return []
+  const byInbox = Map.groupBy(refused, ({ userId, deviceId }) => `${userId} ${deviceId}`)
+  const full: FullInbox[] = []
+  // In this order, so that no two transactions wait for each other.
+  for (const inbox of [...byInbox.keys()].sort()) {
+    const waiting = byInbox.get(inbox)!
+    const { userId, deviceId } = waiting[0]!
+    const device = { userId, deviceId: deviceId as DeviceId }
+    const emptied = await emptyFullInbox(tx, device, limit)
+    const lost = await storeWithin(tx, waiting, limit)
+    if (emptied + lost.length > 0)
+      full.push({ user_id: userId, device_id: device.deviceId, dropped: emptied + lost.length })
+  }
+  return full
+}
+
+/** Stores those messages for which there is room, and returns the others, each with its device. */
+async function storeWithin(
+  tx: Tx,
+  messages: readonly NewToDeviceMessage[],
+  limit: number,
+): Promise<NewToDeviceMessage[]> {
   const column = (pick: (message: NewToDeviceMessage) => string): string[] => messages.map(pick)
-  const { rows } = await sql<StoredMessage>`with deliveries as (
-      select devices.user_id, devices.device_id, message.sender, message.type, message.content
+  const { rows } = await sql<Placed>`with deliveries as (
+      select devices.user_id, devices.device_id, message.sender, message.type, message.content, message.place,
+        octet_length(message.content) + octet_length(message.type) + octet_length(message.sender) + ${MESSAGE_BYTES}::int as bytes
       from unnest(${column((message) => message.userId)}::text[], ${column((message) => message.deviceId)}::text[],
           ${column((message) => message.sender)}::text[], ${column((message) => message.type)}::text[],
           ${column((message) => message.content)}::text[]) with ordinality
         as message(user_id, device_id, sender, type, content, place)
       join devices on devices.user_id = message.user_id and (message.device_id in ('*', devices.device_id))
       order by place for key share of devices
+    ), placed as (
+      select deliveries.*, coalesce(inbox.begin, 0) as begin, (coalesce(inbox.end, 0)
+        + sum(deliveries.bytes) over (partition by deliveries.user_id, deliveries.device_id order by place))::bigint as heaped
+      from deliveries cross join lateral (select
+        (select heaped - bytes from to_device_messages as first where first.user_id = deliveries.user_id
+          and first.device_id = deliveries.device_id order by message_nid limit 1) as begin,
+        (select heaped from to_device_messages as last where last.user_id = deliveries.user_id
+          and last.device_id = deliveries.device_id order by message_nid desc limit 1) as end) as inbox
+    ), stored as (
+      insert into to_device_messages (user_id, device_id, sender, type, content, bytes, heaped)
+      select user_id, device_id, sender, type, content, bytes, heaped from placed
+      where heaped - begin <= ${limit}::bigint order by place
+      returning message_nid, user_id, device_id
     )
-    insert into to_device_messages (user_id, device_id, sender, type, content) select * from deliveries
-    returning message_nid, user_id, device_id`.execute(tx.sql)
+    select user_id, device_id, message_nid, null::bigint as place from stored
+    union all select user_id, device_id, null, place from placed where heaped - begin > ${limit}::bigint`.execute(
+    tx.sql,
+  )
   for (const { message_nid, user_id, device_id } of rows) {
-    appendToStream(tx, { kind: 'to_device', user_id, ref: message_nid, detail: device_id })
+    if (message_nid !== null) appendToStream(tx, { kind: 'to_device', user_id, ref: message_nid, detail: device_id })
   }
+  return rows.flatMap(({ place, device_id }) =>
+    place === null ? [] : { ...messages[place - 1]!, deviceId: device_id },
+  )
 }
 
-/** The messages that wait for a device after position `from` and up to `to`, oldest first. */
+/**
+ * The messages that wait for a device after position `from` and up to `to`, oldest first: `limit` at most, and no more than there is room for in
+ * `bytes`, unless it is a single one. `hasMore`: whether others follow.
+ */
 export async function loadToDeviceMessages(
   db: Db,
   { userId, deviceId }: DeviceKey,
-  { from, to, limit }: { from: number; to: number; limit: number },
-): Promise<ToDeviceMessage[]> {
-  const { rows } = await sql<ToDeviceMessage>`select stream_position as position, sender, type, content
-    from to_device_messages join stream on kind = 'to_device' and ref = message_nid
-    where to_device_messages.user_id = ${userId} and to_device_messages.device_id = ${deviceId}
-      and stream_position > ${from}::bigint and stream_position <= ${to}::bigint
-    order by stream_position limit ${limit}::int`.execute(db.sql)
-  return rows
+  { from, to, limit, bytes }: { from: number; to: number; limit: number; bytes: number },
+): Promise<{ messages: ToDeviceMessage[]; hasMore: boolean }> {
+  const { rows } = await sql<ToDeviceMessage & { found: number }>`select position, sender, type, content, found from (
+      select *, count(*) over ()::int as found, sum(bytes) over (order by position) - bytes as bytes_before from (
+        select stream_position as position, sender, type, content, bytes
+        from to_device_messages join stream on kind = 'to_device' and ref = message_nid
+        where to_device_messages.user_id = ${userId} and to_device_messages.device_id = ${deviceId}
+          and stream_position > ${from}::bigint and stream_position <= ${to}::bigint
+        order by stream_position limit ${limit + 1}::int
+      ) as first_ones
+    ) as sized where bytes_before < ${bytes}::bigint order by position limit ${limit}::int`.execute(db.sql)
+  const messages = rows.map(({ found: _found, ...message }) => message)
+  return { messages, hasMore: (rows[0]?.found ?? 0) > messages.length }
+}
+
+/** Returns what messages that still wait count for, by number. */
+export async function loadMessageBytes(db: Db, nids: readonly number[]): Promise<Map<number, number>> {
+  if (nids.length === 0) return new Map()
+  const { rows } = await sql<{ message_nid: number; bytes: number }>`select message_nid, bytes from to_device_messages
+    where message_nid = any(${nids}::bigint[])`.execute(db.sql)
+  return new Map(rows.map(({ message_nid, bytes }) => [message_nid, bytes]))
 }
 
 /** Messages that still wait, by number and in this order, with their devices. */

@@ -31,7 +31,7 @@ function sendTo(client: TestClient, ...numbers: number[]) {
 async function deliver(numbers: readonly number[]) {
   const message = { userId: bob.userId, deviceId: 'PHONE', sender: alice.userId, type: 'my.type' }
   const messages = numbers.map((number) => ({ ...message, content: JSON.stringify({ number }) }))
-  await api.app.database.write((tx) => storeToDeviceMessages(tx, messages))
+  await api.app.database.write((tx) => storeToDeviceMessages(tx, messages, 1_000_000))
 }
 
 async function sync(client: TestClient, since?: string, timeout = 0) {

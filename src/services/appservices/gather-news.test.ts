@@ -24,7 +24,7 @@ async function listsIn(...rows: { user_id: UserId; room_id?: RoomId; detail: str
   const { ownLists, changedLists } = await gatherNews(
     database,
     { appserviceId: 'bridge', interest },
-    { rows: stream, to: rows.length },
+    { rows: stream, to: rows.length, bytes: 1000 },
   )
   return { own: [...ownLists], others: [...changedLists] }
 }

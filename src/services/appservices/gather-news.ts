@@ -4,6 +4,7 @@ import type { Db } from '../../storage/database.ts'
 import { concernsRooms } from '../../storage/device-list-rooms.ts'
 import type { DeviceKey } from '../../storage/devices.ts'
 import type { StreamRow } from '../../storage/schema.ts'
+import { loadMessageBytes } from '../../storage/to-device.ts'
 import { type Interest, memberOf } from './interest.ts'
 
 type Owner = { roomId: RoomId; userId: UserId }
@@ -32,11 +33,14 @@ export type News = RoomMoves & {
 /** Events, or messages to devices, in one transaction at most. */
 const MAX_EVENTS = 100
 
-/** Goes through rows of the stream, in order, and notes in `interest` what they change of it. `to`: up to where there are no others. */
+/**
+ * Goes through rows of the stream, in order, and notes in `interest` what they change of it. `to`: up to where there are no others; `bytes`: so much of
+ * messages to devices, unless it is a single one.
+ */
 export async function gatherNews(
   db: Db,
   { appserviceId, interest }: { appserviceId: string; interest: Interest },
-  { rows, to }: { rows: readonly StreamRow[]; to: number },
+  { rows, to, bytes }: { rows: readonly StreamRow[]; to: number; bytes: number },
 ): Promise<News> {
   const news = noNews()
   const rooms = rows.flatMap(({ kind, detail }) => (kind === 'alias' && detail !== null ? [detail as RoomId] : []))
@@ -44,12 +48,21 @@ export async function gatherNews(
   const own = rows.flatMap((row) => memberOf(row) ?? []).filter(({ userId }) => interest.hasUser(userId))
   const joined = await filterMembers(db, appserviceId, own)
   const before = new Map(own.map(({ roomId }) => [roomId, interest.membersOf(roomId)]))
+  const messageBytes = await loadMessageBytes(
+    db,
+    rows.flatMap((row) => messageOf(interest, row) ?? []),
+  )
   let position = to
+  let left = bytes
   for (const row of rows) {
-    if (news.events.length >= MAX_EVENTS || news.messages.length >= MAX_EVENTS) {
+    const message = messageOf(interest, row)
+    const size = message === undefined ? 0 : (messageBytes.get(message) ?? 0)
+    const isFull = size > left && news.messages.length > 0
+    if (isFull || news.events.length >= MAX_EVENTS || news.messages.length >= MAX_EVENTS) {
       position = row.stream_position - 1
       break
     }
+    left -= size
     noteEvent(news, interest, row)
     noteMember(news, interest, { row, joined })
     noteEphemeral(news, interest, row)
@@ -120,11 +133,17 @@ function noteEphemeral(news: News, interest: Interest, row: StreamRow): void {
   news.receipts.set(key, known)
 }
 
+/** The message to a device of its users that a row tells of. */
+function messageOf(interest: Interest, { kind, user_id: userId, ref }: StreamRow): number | undefined {
+  return kind === 'to_device' && ref !== null && userId !== null && interest.hasUser(userId) ? ref : undefined
+}
+
 function noteDevices(news: News, interest: Interest, row: StreamRow): void {
-  const { kind, room_id: roomId, user_id: userId, ref, detail } = row
+  const { kind, room_id: roomId, user_id: userId, detail } = row
   if (userId === null) return
   const isOwn = interest.hasUser(userId)
-  if (kind === 'to_device' && ref !== null && isOwn) news.messages.push(ref)
+  const message = messageOf(interest, row)
+  if (message !== undefined) news.messages.push(message)
   if (kind === 'one_time_keys' && detail !== null && isOwn)
     news.keyCounts.set(`${userId} ${detail}`, { userId, deviceId: detail as DeviceId })
   if (!concernsRooms(row)) return

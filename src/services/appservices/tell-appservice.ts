@@ -77,7 +77,9 @@ export function createTeller(app: SendingApp, appservice: Appservice): Teller {
     while (own.isCurrent && !app.stopping.aborted) {
       const read = await loadRowsOfKinds(app.database, { after: own.position, kinds, limit: ROWS_AT_ONCE })
       if (read.to === own.position) return undefined
-      const news = await gatherNews(app.database, { appserviceId: appservice.id, interest: own.interest }, read)
+      const { to_device: bytes } = app.config.limits.answers
+      const reader = { appserviceId: appservice.id, interest: own.interest }
+      const news = await gatherNews(app.database, reader, { ...read, bytes })
       const { position, members } = news
       const { body, messages } = await transactionBody(app, appservice, news)
       if (body !== undefined) {

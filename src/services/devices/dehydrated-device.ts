@@ -60,20 +60,20 @@ export async function deleteDehydratedDevice(app: Pick<App, 'database'>, userId:
 
 /** The events that the dehydrated device has got, after `from`; they stay until the device goes. Throws M_FORBIDDEN for other devices. */
 export async function readDehydratedEvents(
-  app: Pick<App, 'database'>,
+  app: Pick<App, 'database' | 'config'>,
   { userId, deviceId }: DeviceKey,
   from: string | undefined,
 ): Promise<DehydratedEvents> {
   const device = await findDehydratedDevice(app.database, userId)
   if (device?.device_id !== deviceId) throw new ForbiddenError('This is not your dehydrated device')
   const start = from === undefined ? 0 : parseSyncToken(from)
-  const range = { from: start, to: Number.MAX_SAFE_INTEGER, limit: EVENTS_AT_ONCE + 1 }
-  const messages = await loadToDeviceMessages(app.database, { userId, deviceId }, range)
-  const told = messages.slice(0, EVENTS_AT_ONCE)
+  const { to_device: bytes } = app.config.limits.answers
+  const range = { from: start, to: Number.MAX_SAFE_INTEGER, limit: EVENTS_AT_ONCE, bytes }
+  const { messages, hasMore } = await loadToDeviceMessages(app.database, { userId, deviceId }, range)
   return {
-    events: told.map(({ sender, type, content }) => ({ sender, type, content: JSON.parse(content) })),
-    next_batch: syncToken(told.at(-1)?.position ?? start),
-    hasMore: messages.length > told.length,
+    events: messages.map(({ sender, type, content }) => ({ sender, type, content: JSON.parse(content) })),
+    next_batch: syncToken(messages.at(-1)?.position ?? start),
+    hasMore,
   }
 }
 

@@ -7,8 +7,8 @@ import {
   claimToDeviceTransaction,
   deleteToDeviceTransactions,
   type NewToDeviceMessage,
-  storeToDeviceMessages,
 } from '../../storage/to-device.ts'
+import { deliverToDevice } from './deliver-to-device.ts'
 
 /** A request to send messages of one type. */
 export type ToDeviceRequest = {
@@ -38,7 +38,7 @@ type Message = { userId: UserId; deviceId: string; content: JsonObject; text: st
  * sends nothing again. Throws M_TOO_LARGE. https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3sendtodeviceeventtypetxnid
  */
 export async function sendToDevice(
-  app: Pick<App, 'config' | 'database' | 'serverName' | 'clock' | 'random'>,
+  app: Pick<App, 'config' | 'database' | 'serverName' | 'clock' | 'random' | 'logger'>,
   request: ToDeviceRequest,
 ): Promise<void> {
   const now = app.clock.now()
@@ -48,7 +48,7 @@ export async function sendToDevice(
   await app.database.write(async (tx) => {
     if (clears) await deleteToDeviceTransactions(tx, now - TRANSACTIONS_KEPT_MS)
     if (!(await claimToDeviceTransaction(tx, { userId: sender, deviceId, type, txnId, now }))) return
-    await storeToDeviceMessages(tx, local)
+    await deliverToDevice(app, tx, local)
     await queueEdus(tx, edus)
   })
 }

@@ -1,8 +1,10 @@
 import { z } from 'zod'
 import type { JsonObject } from '../../core/events/pdu.ts'
 import { serverNameOf, type UserId } from '../../core/ids.ts'
+import { fits } from '../../core/limits.ts'
 import { claimReceivedMessage, deleteReceivedMessages } from '../../storage/received-messages.ts'
-import { type NewToDeviceMessage, storeToDeviceMessages } from '../../storage/to-device.ts'
+import type { NewToDeviceMessage } from '../../storage/to-device.ts'
+import { deliverToDevice } from '../devices/deliver-to-device.ts'
 import { text, userId } from './edu-fields.ts'
 import type { EduApp, ReceiveEdu } from './receive-edu.ts'
 import { requireOwnUser } from './require-own-user.ts'
@@ -25,7 +27,7 @@ const content = z.looseObject({
 export const receiveToDevice: ReceiveEdu = async (app, origin, received) => {
   const { sender, type, message_id: messageId, messages: byUser } = content.parse(received)
   requireOwnUser(origin, sender)
-  const messages = Object.entries(byUser)
+  const all = Object.entries(byUser)
     .filter(([user]) => isOurs(app, user))
     .flatMap(([user, byDevice]) =>
       Object.entries(byDevice).map(
@@ -39,13 +41,18 @@ export const receiveToDevice: ReceiveEdu = async (app, origin, received) => {
       ),
     )
     .filter((message) => !message.deviceId.includes('\0'))
+  const messages = all
     .slice(0, MAX_MESSAGES)
+    .filter((message) => fits(message.content, app.config.limits.sizes.to_device_message))
+  const dropped = all.length - messages.length
+  if (dropped > 0)
+    app.logger.warn({ origin, sender, dropped }, 'messages to devices dropped, as they are too large or too many')
   if (messages.length === 0) return
   const now = app.clock.now()
   const clears = app.random.bytes(1)[0]! % CLEARING_INTERVAL === 0
   await app.database.write(async (tx) => {
     if (clears) await deleteReceivedMessages(tx, now - KEPT_MS)
-    if (await claimReceivedMessage(tx, { origin, messageId, now })) await storeToDeviceMessages(tx, messages)
+    if (await claimReceivedMessage(tx, { origin, messageId, now })) await deliverToDevice(app, tx, messages)
   })
 }
 

@@ -21,7 +21,10 @@ type EncryptionSpan = SyncingDevice & {
 }
 
 /** Messages to the device, and changes of device lists, within the span of an incremental sync. */
-export async function encryptionChanges(app: Pick<App, 'database'>, span: EncryptionSpan): Promise<EncryptionChanges> {
+export async function encryptionChanges(
+  app: Pick<App, 'database' | 'config'>,
+  span: EncryptionSpan,
+): Promise<EncryptionChanges> {
   const [messages, lists] = await Promise.all([
     syncToDevice(app, span, span),
     deviceListChanges(app, span.userId, span),
@@ -37,7 +40,7 @@ export async function encryptionChanges(app: Pick<App, 'database'>, span: Encryp
 
 /** All messages that wait for the device, for its first sync. */
 export async function waitingMessages(
-  app: Pick<App, 'database'>,
+  app: Pick<App, 'database' | 'config'>,
   { to, ...device }: SyncingDevice & { to: number },
 ): Promise<EncryptionChanges> {
   const messages = await syncToDevice(app, device, { acknowledged: undefined, from: 0, to, rows: [] })

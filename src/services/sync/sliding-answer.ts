@@ -19,7 +19,7 @@ import { findWindows, type MatchedRoom } from './sliding-windows.ts'
 import type { SyncViewer } from './sync-room.ts'
 import { roomsRead } from './sync-unread.ts'
 
-type Reading = Pick<App, 'database' | 'clock' | 'stream' | 'logger'>
+type Reading = Pick<App, 'config' | 'database' | 'clock' | 'stream' | 'logger'>
 
 /** What has happened since a connection's last answer; a new connection has no `from`, and no rows. */
 export type SlidingNews = {
@@ -135,7 +135,7 @@ async function addDepartures(
 }
 
 function lostRoom(roomId: RoomId, known: KnownRoom): ListedRoom {
-  const nothing = { memberNid: null, since: 0, bump: 0, stateRoot: 0, lastOrder: 0, redacted: [] }
+  const nothing = { memberNid: null, since: 0, bump: 0, stateRoot: 0, lastOrder: 0 }
   return { roomId, membership: 'leave', ...nothing, known }
 }
 

@@ -39,7 +39,7 @@ export type ExtensionNews = {
   newRooms: ReadonlyMap<RoomId, ReadonlySet<string>>
 }
 
-type Reading = Pick<App, 'database' | 'clock' | 'stream'>
+type Reading = Pick<App, 'config' | 'database' | 'clock' | 'stream'>
 
 /** Reads what the extensions tell. */
 export async function extensionResults(

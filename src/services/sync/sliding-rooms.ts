@@ -36,7 +36,7 @@ export type SlidingRoom = {
   unread?: UnreadCount
 }
 
-type Reading = Pick<App, 'database' | 'clock' | 'stream' | 'logger'>
+type Reading = Pick<App, 'config' | 'database' | 'clock' | 'stream' | 'logger'>
 
 /** Rooms that are read side by side: what they ask the database for in the same turn is one query (storage/shared-loads.ts). */
 const ROOMS_AT_ONCE = 100

@@ -24,7 +24,7 @@ const MESSAGES_AT_ONCE = 100
  * none; then, without a row about one since `from`, nothing waits and nothing is read. `from` 0: all that wait. `limit`: tells no more than so many.
  */
 export async function syncToDevice(
-  app: Pick<App, 'database'>,
+  app: Pick<App, 'database' | 'config'>,
   { userId, deviceId }: SyncingDevice,
   span: { acknowledged: number | undefined; from: number; to: number; rows: readonly StreamRow[]; limit?: number },
 ): Promise<ToDeviceSection> {
@@ -33,12 +33,11 @@ export async function syncToDevice(
   const isLagging = start === 0 || start < span.from
   if (!isLagging && !span.rows.some((row) => row.kind === 'to_device' && row.detail === deviceId)) return NOTHING
   const limit = Math.min(span.limit ?? MESSAGES_AT_ONCE, MESSAGES_AT_ONCE)
-  const range = { from: start, to: span.to, limit: limit + 1 }
-  const waiting = await loadToDeviceMessages(app.database, { userId, deviceId }, range)
-  const told = waiting.slice(0, limit)
+  const range = { from: start, to: span.to, limit, bytes: app.config.limits.answers.to_device }
+  const { messages, hasMore } = await loadToDeviceMessages(app.database, { userId, deviceId }, range)
   return {
-    events: told.map(({ sender, type, content }) => ({ sender, type, content: JSON.parse(content) })),
-    upTo: waiting.length > told.length ? told.at(-1)!.position : told.length > 0 ? span.to : undefined,
+    events: messages.map(({ sender, type, content }) => ({ sender, type, content: JSON.parse(content) })),
+    upTo: hasMore ? messages.at(-1)!.position : messages.length > 0 ? span.to : undefined,
   }
 }
 

@@ -52,7 +52,7 @@ async function addEncryption(tx: Tx, device: { userId: UserId; deviceId: DeviceI
   await addOneTimeKeys(tx, device, [key])
   await replaceFallbackKeys(tx, device, [key])
   await storeCrossSigningKeys(tx, userId, [{ usage: 'master', public_key: 'p', key_json: '{}' }])
-  await storeToDeviceMessages(tx, [{ ...device, sender: userId, type: 't', content: '{}' }])
+  await storeToDeviceMessages(tx, [{ ...device, sender: userId, type: 't', content: '{}' }], 1000)
   await claimToDeviceTransaction(tx, { ...device, type: 't', txnId: 'x', now: 0 })
   const version = await insertKeyBackup(tx, { userId, algorithm: 'a', authData: '{}' })
   const session = { first_message_index: 0, forwarded_count: 0, is_verified: true, session_data: '{}' }

@@ -1,0 +1,48 @@
+import { expect } from 'vitest'
+import { type Answer, logIn, registerUser, type TestUser } from '../client.ts'
+import type { Attack } from '../hostile-world.ts'
+import { v3 } from '../rooms.ts'
+
+/** So many characters of one byte. */
+export const text = (bytes: number) => 'x'.repeat(bytes)
+export const KIB = 1024
+export const MIB = 1024 * KIB
+export const unstable = '/_matrix/client/unstable'
+
+/** A path below a user of the client API. */
+export function ofUser({ userId }: TestUser, rest: string): string {
+  return `${v3}/user/${encodeURIComponent(userId)}/${rest}`
+}
+
+/** An object with so many keys. */
+export function entries(count: number, key: (place: number) => string, value: unknown): Record<string, unknown> {
+  return Object.fromEntries(Array.from({ length: count }, (_, place) => [key(place), value]))
+}
+
+/** Another device of a user. */
+export function loggedInAgain({ url, userId }: TestUser): Promise<TestUser> {
+  return logIn(url, userId, 'another device')
+}
+
+/** A request of a new user that goes over a limit, and is refused with the error for that; `later`: the user's sync works, and is small. */
+export function refused(name: string, request: (user: TestUser, world: { roomId: string }) => Promise<Answer>): Attack {
+  return {
+    name,
+    async attempt({ url, roomId }) {
+      const user = await registerUser(url)
+      const { status, body } = await request(user, { roomId })
+      expect([status, body.errcode], JSON.stringify(body)).toEqual([413, 'M_TOO_LARGE'])
+      const synced = JSON.stringify(await user.get(`${v3}/sync?timeout=0`))
+      expect(synced.length).toBeLessThan(3 * MIB)
+    },
+  }
+}
+
+/** Repeats a request until it is refused, which must be within `most` times; returns that answer. */
+export async function untilRefused(most: number, request: (place: number) => Promise<Answer>): Promise<Answer> {
+  for (let place = 0; place < most; place++) {
+    const answer = await request(place)
+    if (answer.status !== 200) return answer
+  }
+  throw new Error(`none of ${most} requests was refused`)
+}

@@ -1,0 +1,39 @@
+import type { App } from '../../app.ts'
+import { requireTotal } from '../../core/limits.ts'
+import type { Tx } from '../../storage/database.ts'
+import { countDevicesOf } from '../../storage/devices.ts'
+import { type NewToDeviceMessage, storeToDeviceMessages } from '../../storage/to-device.ts'
+
+type Capabilities = Pick<App, 'config' | 'logger'>
+
+/**
+ * Puts messages into the inboxes of devices. From inboxes that are full, messages go of those who fill them most. Throws M_TOO_LARGE where messages
+ * to all devices of users would be too much together.
+ */
+export async function deliverToDevice(
+  app: Capabilities,
+  tx: Tx,
+  messages: readonly NewToDeviceMessage[],
+): Promise<void> {
+  await requireModestCopies(app, tx, messages)
+  const { to_device_inbox: limit } = app.config.limits.totals
+  const full = await storeToDeviceMessages(tx, messages, limit)
+  for (const inbox of full) app.logger.warn(inbox, 'messages to a device dropped, as its inbox is full')
+}
+
+/** A message to all devices of a user is stored for each of them. */
+async function requireModestCopies(
+  { config: { limits } }: Capabilities,
+  tx: Tx,
+  messages: readonly NewToDeviceMessage[],
+): Promise<void> {
+  const bytesByUser = new Map<NewToDeviceMessage['userId'], number>()
+  for (const { userId, deviceId, content } of messages) {
+    if (deviceId === '*') bytesByUser.set(userId, (bytesByUser.get(userId) ?? 0) + content.length)
+  }
+  const bytes = [...bytesByUser.values()].reduce((sum, each) => sum + each, 0)
+  if (bytes * limits.counts.devices <= limits.totals.to_device_request) return
+  const devices = await countDevicesOf(tx, [...bytesByUser.keys()])
+  const copied = [...bytesByUser].reduce((sum, [userId, each]) => sum + each * (devices.get(userId) ?? 0), 0)
+  requireTotal(limits, 'to_device_request', copied)
+}
