@@ -110,8 +110,47 @@ test('strangers redact nothing, and nobody does from another room', async () => 
   const stranger = await registerUser(url)
   expect(await refusal(stranger, 'PUT', redactPath(roomId, eventId))).toEqual([403, 'M_FORBIDDEN'])
   const elsewhere = await createRoom(alice)
-  expect((await alice.ask('PUT', redactPath(elsewhere, eventId), {})).status).toBeLessThan(500)
+  const { next_batch } = await alice.get(`${v3}/sync`)
+  expect(await refusal(alice, 'PUT', redactPath(elsewhere, eventId))).toEqual([400, 'M_INVALID_PARAM'])
+  const sent = { redacts: eventId }
+  const path = roomPath(elsewhere, `send/m.room.redaction/${++transactions}`)
+  expect(await refusal(alice, 'PUT', path, sent)).toEqual([400, 'M_INVALID_PARAM'])
+  const last = await sendText(alice, elsewhere, 'last')
+  const events = await syncUntil(alice, next_batch, ({ rooms }) => {
+    const timeline: ClientEvent[] = rooms?.join?.[elsewhere]?.timeline.events ?? []
+    return timeline.some(({ event_id }) => event_id === last) && timeline
+  })
+  expect(events.map(({ event_id }) => event_id)).toEqual([last])
   expect((await read(roomId, eventId)).content.body).toBe('x')
+})
+
+test.each(['$unknown', `$${'A'.repeat(43)}`, 'nothing'])('nobody redacts an unknown event: %s', async (eventId) => {
+  const roomId = await sharedRoom()
+  const refused: [number, string][] = [[404, 'M_NOT_FOUND']]
+  if (!eventId.startsWith('$')) refused.push([400, 'M_INVALID_PARAM'])
+  expect(refused).toContainEqual(await refusal(alice, 'PUT', redactPath(roomId, eventId)))
+  const path = roomPath(roomId, `send/m.room.redaction/${++transactions}`)
+  expect(await refusal(alice, 'PUT', path, { redacts: eventId })).toEqual([404, 'M_NOT_FOUND'])
+  expect((await historyOf(alice, roomId)).map(({ type }) => type)).not.toContain('m.room.redaction')
+})
+
+describe.each(['10', '12'])('a redaction that is redacted, in a room of version %s,', (room_version) => {
+  test('is emptied, and the event that it redacted stays so', async () => {
+    const roomId = await sharedRoom({ room_version })
+    const eventId = await sendText(bob, roomId, 'secret')
+    const redaction = await redact(bob, roomId, eventId, { reason: 'it had my number 555' })
+    await soon(async () => expect(JSON.stringify(await read(roomId, eventId))).toContain('555'))
+    const second = await redact(bob, roomId, redaction, { reason: 'oops' })
+    await soon(async () => {
+      const { content, unsigned } = await read(roomId, redaction)
+      expect(content.reason).toBeUndefined()
+      expect(unsigned.redacted_because.event_id).toBe(second)
+      const emptied = await read(roomId, eventId)
+      expect(emptied.content).toEqual({})
+      expect(emptied.unsigned.redacted_because).toMatchObject({ event_id: redaction })
+      expect(JSON.stringify([emptied, await historyOf(alice, roomId)])).not.toContain('555')
+    })
+  })
 })
 
 test('what a room is made of cannot be redacted', async () => {

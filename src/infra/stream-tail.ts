@@ -2,7 +2,7 @@ import { sql } from 'kysely'
 import type { UserId } from '../core/ids.ts'
 import type { Database } from '../storage/database.ts'
 import { loadErasedUsers } from '../storage/erasures.ts'
-import { forgetEvent, forgetIfElsewhere, forgetRoomEvents } from '../storage/events.ts'
+import { forgetEvent, forgetIfElsewhere, forgetNid, forgetRoomEvents } from '../storage/events.ts'
 import { loadPresenceChanges } from '../storage/presence.ts'
 import type { StreamRow } from '../storage/schema.ts'
 import type { Logger } from './logger.ts'
@@ -142,8 +142,9 @@ function forgetWhatChanged(database: Database, { kind, room_id, ref, detail }: S
   if (kind === 'room_complete' && room_id !== null) forgetRoomEvents(database, room_id)
   const isEvent = kind === 'event' || kind === 'history'
   if (isEvent && detail?.startsWith('redacts ')) forgetEvent(database, detail.slice('redacts '.length))
-  // It was an outlier or rejected when it was cached.
-  if ((kind === 'event' || kind === 'event_changed') && ref !== null) forgetIfElsewhere(database, ref)
+  // It was an outlier, rejected or withheld when it was cached.
+  if (kind === 'event' && ref !== null) forgetIfElsewhere(database, ref)
+  if (kind === 'event_changed' && ref !== null) forgetNid(database, ref)
 }
 
 function inMemory(

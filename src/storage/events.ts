@@ -73,10 +73,16 @@ export function forgetEvent(db: Db, eventId: string): void {
   if (nid !== undefined) db.caches.events.delete(nid)
 }
 
-/** Drops an event from the caches if they have it as one outside of the timeline. */
+/** As `forgetEvent`: something else about it has changed. */
+export function forgetNid(db: Db, nid: number): void {
+  db.caches.forgotten.times++
+  db.caches.events.delete(nid)
+}
+
+/** Drops an event from the caches if they have it as one that clients do not see in the timeline. */
 export function forgetIfElsewhere(db: Db, nid: number): void {
   const event = db.caches.events.peek(nid)
-  if (event && event.event_order === null) forgetEvent(db, event.event_id)
+  if (event && (event.event_order === null || event.soft_failed)) forgetEvent(db, event.event_id)
 }
 
 /** Drops all events of a room from the caches: their states were found anew. */

@@ -29,6 +29,15 @@ export type AppendedEvent = StoredEvent & {
   readonly is_entry?: boolean
 }
 
+/** An event that a redaction empties. */
+export type AppliedRedaction = {
+  /** As the redaction leaves it. */
+  readonly event: StoredEvent
+  readonly json: string
+  /** Whether it was part of the room's current state when that happened. */
+  readonly wasCurrent: boolean
+}
+
 /** The head of a room as a command sees and advances it; a new object after each event, so that a failed command leaves no trace. */
 export type RoomHead = Omit<RoomHeadRow, 'room_version' | 'has_other_servers' | 'restatements'> & {
   version: RoomVersion
@@ -57,8 +66,8 @@ export type LockedRoom = {
   nodes: Map<number, TrieNode>
   /** Roots of what some states resolved to, by their roots in ascending order. */
   resolutions: Map<string, number>
-  /** Events that a redaction in `events` empties, with their new JSON. */
-  redactions: { event_id: EventId; json: string; redacted_by: EventId }[]
+  /** Events that redactions empty. */
+  redactions: AppliedRedaction[]
   /** Further writes of the commands, made after the events are stored, in the same transaction. They must not fail for reasons of input: check before. */
   writes: ((tx: Tx) => Promise<void>)[]
   /** Rooms that commands in this one have created: all become real together, or nothing does. */
@@ -101,6 +110,11 @@ export function headOf(room: LockedRoom): RoomHead {
   return room.head
 }
 
+/** Whether clients learn of an event as the newest of its room. */
+export function isNews(event: AppendedEvent): boolean {
+  return event.event_order !== null && !event.soft_failed && !event.is_history && !event.is_restated
+}
+
 /** The id of a locked room. */
 export function roomIdOf(room: LockedRoom): RoomId {
   return headOf(room).room_id
@@ -122,15 +136,18 @@ export function readLockedStateAt(
 
 /** What this transaction has made in a room, for reading its states. */
 export function overlayOf(room: LockedRoom): StateOverlay {
-  return { nodes: room.nodes, events: new Map(room.events.map((event) => [event.event_nid, event])) }
+  const events = new Map<number, StoredEvent>(room.events.map((event) => [event.event_nid, event]))
+  for (const { event } of room.redactions) events.set(event.event_nid, event)
+  return { nodes: room.nodes, events }
 }
 
 /** Events by id, those appended in this transaction included; unknown ones are left out. */
 export async function findLockedEvents(room: LockedRoom, ids: readonly EventId[]): Promise<StoredEvent[]> {
-  const own = appendedEvents(room)
+  const own = new Map<EventId, StoredEvent>(appendedEvents(room))
+  for (const { event } of room.redactions) own.set(event.event_id, event)
   const absent = ids.filter((id) => !own.has(id))
   const stored = absent.length > 0 ? await loadEventsById(room.db, absent) : []
-  for (const event of stored) own.set(event.event_id, event as AppendedEvent)
+  for (const event of stored) own.set(event.event_id, event)
   return ids.flatMap((id) => own.get(id) ?? [])
 }
 

@@ -2,7 +2,9 @@ import { sql } from 'kysely'
 import type { Event } from '../core/events/pdu.ts'
 import type { EventId } from '../core/ids.ts'
 import type { Tx } from './database.ts'
+import { APPLY_EARLY_REDACTIONS, filterEarlyRedacted } from './early-redactions.ts'
 import { findEventNids } from './event-nids.ts'
+import { enqueueJob } from './jobs.ts'
 import type { TakeNids } from './nids.ts'
 import { withoutUnsigned } from './stored-event.ts'
 
@@ -14,8 +16,8 @@ export type Outlier = Event & {
   json?: string
 }
 
-/** Under which nid an event is here, and whether it is as a rejected one. */
-export type StoredOutlier = { event_nid: number; rejected: boolean }
+/** Under which nid an event is here, and whether it is as a rejected one, or emptied by a redaction. */
+export type StoredOutlier = { event_nid: number; rejected: boolean; redacted: boolean }
 
 const CHUNK = 2000
 
@@ -35,7 +37,7 @@ export async function storeOutliers(
     const nids = await takeNids(tx, chunk.length)
     if (await insertOutliers(tx, nids, chunk)) {
       for (const [place, { event_id, rejected_reason }] of chunk.entries()) {
-        stored.set(event_id, { event_nid: nids[place]!, rejected: rejected_reason != null })
+        stored.set(event_id, { event_nid: nids[place]!, rejected: rejected_reason != null, redacted: false })
       }
     } else {
       const known = await findEventNids(
@@ -44,8 +46,18 @@ export async function storeOutliers(
       )
       for (const [id, event] of known) stored.set(id, event)
     }
+    await enqueueEarlyRedactions(tx, chunk)
   }
   return stored
+}
+
+/** Redactions that came before what they redact are applied by a job, for the rooms are not locked here. */
+async function enqueueEarlyRedactions(tx: Tx, events: readonly Outlier[]): Promise<void> {
+  const rooms = new Map(events.map(({ event_id, room_id }) => [event_id, room_id]))
+  for (const event_id of await filterEarlyRedacted(tx, [...rooms.keys()])) {
+    const payload = { room_id: rooms.get(event_id)!, event_id }
+    await enqueueJob(tx, { kind: APPLY_EARLY_REDACTIONS, key: event_id, payload, now: 0 })
+  }
 }
 
 /** Returns whether all of them are new. */

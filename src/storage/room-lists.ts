@@ -18,6 +18,8 @@ export type ListedRoom = {
   stateRoot: number
   lastOrder: number
   known: KnownRoom | undefined
+  /** Nids of pieces of the state that were emptied by redactions since the connection knew the room. */
+  redacted: readonly number[]
 }
 
 /** Which rooms a list takes; what is undefined takes all. */
@@ -176,6 +178,7 @@ type Row = {
   known_config: number
   known_flags: number
   known_members: number[]
+  redacted: number[] | null
 }
 
 /** The room that a row of `wanted` names, in the list of the user that one of `reader` names; `further`: what has to hold of it. */
@@ -187,7 +190,9 @@ function listedRoomOf(further: RawBuilder<unknown> = sql``): RawBuilder<unknown>
 
 const COLUMNS = sql`listed.room_id, listed.membership, event_nid, listed.activity, bump, listed.state_root, next_order,
   known.membership as known_membership, known.state_root as known_root, known.event_order as known_order,
-  known.events as known_events, known.config as known_config, known.flags as known_flags, known.members as known_members`
+  known.events as known_events, known.config as known_config, known.flags as known_flags, known.members as known_members,
+  (select array_agg(redacted_state.event_nid) from redacted_state where redacted_state.room_id = listed.room_id
+    and redacted_state.event_order > known.event_order and known.membership = 'join') as redacted`
 
 const KNOWN_OF_ROOM = sql`left join lateral (select * from sliding_rooms where connection_nid = reader.connection_nid
   and sliding_rooms.room_id = listed.room_id offset 0) as known on true`
@@ -230,6 +235,7 @@ function listedRoom(row: Row): ListedRoom {
     bump: row.bump ?? 0,
     stateRoot: row.state_root ?? 0,
     lastOrder: (row.next_order ?? 1) - 1,
+    redacted: row.redacted ?? [],
     known: known_membership
       ? {
           membership: known_membership,

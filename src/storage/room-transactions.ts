@@ -132,7 +132,7 @@ async function runInTransaction(tx: Tx, serverName: ServerName, jobs: readonly J
   await storeRooms(
     tx,
     serverName,
-    all.filter((room) => room.events.length > 0),
+    all.filter((room) => room.events.length + room.redactions.length > 0),
   )
   for (const room of all) for (const write of room.writes) await write(tx)
   tx.afterCommit(() => publishToCaches(tx, all))
@@ -168,6 +168,6 @@ function publishToCaches(tx: Tx, rooms: readonly LockedRoom[]): void {
     for (const event of room.events) cacheStoredEvent(tx, event)
     for (const [address, node] of room.nodes) tx.caches.stateNodes.set(address, node)
     for (const [roots, root] of room.resolutions) tx.caches.resolutions.set(roots, root)
-    for (const { event_id } of room.redactions) forgetEvent(tx, event_id)
+    for (const { event } of room.redactions) forgetEvent(tx, event.event_id)
   }
 }

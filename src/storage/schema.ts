@@ -46,6 +46,7 @@ export type Tables = UserTables &
     room_memberships: RoomMembershipRow
     missing_prev_events: { room_id: RoomId; event_id: EventId; referrer_order: number }
     early_redactions: { redacts: string; event_id: EventId }
+    redacted_state: { room_id: RoomId; event_order: number; event_nid: number }
     room_aliases: { room_alias: RoomAlias; room_id: RoomId; creator: UserId }
     stream: StreamRow
     thread_subscriptions: ThreadSubscriptionRow

@@ -1,12 +1,16 @@
 import { sql } from 'kysely'
 import { BUMP_TYPES } from '../core/bump-types.ts'
+import { redactedEventId } from '../core/events/client-event.ts'
+import type { StateKey } from '../core/events/pdu.ts'
 import type { ServerName, UserId } from '../core/ids.ts'
+import type { RoomVersion } from '../core/room-versions.ts'
 import { searchableText } from '../core/searchable-text.ts'
 import type { Tx } from './database.ts'
 import { queueEvents } from './federation-outbox.ts'
-import { type AppendedEvent, headOf, type LockedRoom, roomIdOf, type StateChange } from './locked-room.ts'
+import { type AppendedEvent, headOf, isNews, type LockedRoom, roomIdOf, type StateChange } from './locked-room.ts'
 import { readServerChanges, storeServerChanges } from './other-servers.ts'
 import { storePartialEvents } from './partial-rooms.ts'
+import { noteRedactedState } from './redacted-state.ts'
 import { storeMemberships } from './room-memberships.ts'
 import { storeStateNodes } from './room-state.ts'
 import { storeRoomSummaries } from './room-summaries.ts'
@@ -34,7 +38,7 @@ export async function storeRooms(tx: Tx, ourName: ServerName, rooms: readonly Lo
     storeRoomSummaries(tx, rooms, changes, counts),
   ])
   if (members.length > 0) await queueEvents(tx, ourName, rooms, { changes: serverChanges, departed })
-  for (const event of events) for (const row of streamRowsOf(event)) appendToStream(tx, row)
+  for (const row of rooms.flatMap(streamRowsOfRoom)) appendToStream(tx, row)
 }
 
 function storeTimelines(tx: Tx, rooms: readonly LockedRoom[], events: readonly AppendedEvent[]): Promise<unknown> {
@@ -51,14 +55,23 @@ function storeTimelines(tx: Tx, rooms: readonly LockedRoom[], events: readonly A
   ])
 }
 
-/** What became of each piece of the current state that changed. */
+/** What became of each piece of the current state that changed, also by the redaction of the event that it is. */
 function currentStateChanges(room: LockedRoom): StateChange[] {
   const last = new Map<string, StateChange>()
-  for (const event of room.events) {
-    for (const change of event.current_changes ?? ownChange(event))
-      last.set(`${change.type}\0${change.state_key}`, change)
+  for (const event of room.events)
+    for (const change of event.current_changes ?? ownChange(event)) last.set(keyOf(change), change)
+  for (const { event, wasCurrent } of room.redactions) {
+    const { type, state_key } = event.pdu
+    if (state_key === undefined) continue
+    const change = { type, state_key, event }
+    const present = last.get(keyOf(change))
+    if (present ? present.event?.event_nid === event.event_nid : wasCurrent) last.set(keyOf(change), change)
   }
   return [...last.values()]
+}
+
+function keyOf({ type, state_key }: StateKey): string {
+  return `${type}\0${state_key}`
 }
 
 /** Where a room has no forks, an accepted state event becomes part of the current state, and nothing else changes. */
@@ -68,16 +81,24 @@ function ownChange(event: AppendedEvent): StateChange[] {
   return [{ type, state_key, event }]
 }
 
+function streamRowsOfRoom(room: LockedRoom): NewStreamRow[] {
+  const { version } = headOf(room)
+  const rows = room.events.flatMap((event) => streamRowsOf(version, event))
+  const told = new Set(rows.map(({ detail }) => detail))
+  // Redactions that were stored before what they redact, and those that are redacted themselves, do not say so.
+  const others = room.redactions.map(({ event }) => redacts(event.event_id)).filter((detail) => !told.has(detail))
+  return [...rows, ...others.map((detail) => ({ ...NO_ROW, kind: 'history' as const, detail }))]
+}
+
 /** A row for the event, and one for each member whose current membership is now another by it, without being its own. */
-function streamRowsOf(event: AppendedEvent): NewStreamRow[] {
+function streamRowsOf(version: RoomVersion, event: AppendedEvent): NewStreamRow[] {
   if (event.is_restated) return []
-  const isTold = event.event_order !== null && !event.soft_failed && !event.is_history
   // Other processes may have it in their caches as it was before.
-  if (!isTold) {
+  if (!isNews(event)) {
     const changed = { ...NO_ROW, kind: 'event_changed' as const, ref: event.event_nid }
-    return [...(event.was_stored ? [changed] : []), ...historyRows(event)]
+    return [...(event.was_stored ? [changed] : []), ...historyRows(version, event)]
   }
-  const rows: NewStreamRow[] = [streamRowOf(event)]
+  const rows: NewStreamRow[] = [streamRowOf(version, event)]
   for (const { type, state_key, event: member } of event.current_changes ?? []) {
     if (type !== 'm.room.member' || member?.event_nid === event.event_nid) continue
     const membership = storableText(String(member?.pdu.content.membership ?? 'leave'))
@@ -93,9 +114,9 @@ function streamRowsOf(event: AppendedEvent): NewStreamRow[] {
 }
 
 /** For the index of searches, and for the caches that have what an event of before redacts. */
-function historyRows(event: AppendedEvent): NewStreamRow[] {
-  if (!event.is_history) return []
-  const { detail } = streamRowOf(event)
+function historyRows(version: RoomVersion, event: AppendedEvent): NewStreamRow[] {
+  if (!event.is_history || event.soft_failed) return []
+  const { detail } = streamRowOf(version, event)
   const isRedaction = event.pdu.type === 'm.room.redaction'
   if (!isRedaction && searchableText(event.pdu) === undefined) return []
   return [{ ...NO_ROW, kind: 'history', ref: event.event_nid, detail: isRedaction ? detail : null }]
@@ -103,17 +124,22 @@ function historyRows(event: AppendedEvent): NewStreamRow[] {
 
 const NO_ROW = { room_id: null, user_id: null, ref: null, detail: null }
 
-function streamRowOf(event: AppendedEvent) {
-  const { type, state_key, content, redacts } = event.pdu
+function streamRowOf(version: RoomVersion, event: AppendedEvent) {
+  const { type, state_key, content } = event.pdu
   const isMember = type === 'm.room.member' && state_key !== undefined
-  const redacted = type === 'm.room.redaction' ? (redacts ?? content.redacts) : undefined
+  const redacted = redactedEventId(version, event.pdu)
   return {
     kind: 'event' as const,
     room_id: event.room_id,
     user_id: isMember ? (state_key as typeof event.pdu.sender) : null,
     ref: event.event_nid,
-    detail: isMember ? storableText(String(content.membership)) : redacted ? storableText(`redacts ${redacted}`) : null,
+    detail: isMember ? storableText(String(content.membership)) : redacted ? redacts(redacted) : null,
   }
+}
+
+/** What the stream says of an event that is redacted. */
+function redacts(eventId: string): string {
+  return storableText(`redacts ${eventId}`)
 }
 
 /** One that was an outlier or rejected until now keeps its nid: states name it. */
@@ -172,17 +198,17 @@ async function storeHeads(tx: Tx, rooms: readonly LockedRoom[]): Promise<void> {
 
 /** Whether the new events move the room up in lists by their last event, and in those by bump events. */
 function activityOf({ events }: LockedRoom): { isActive: boolean; isBumped: boolean } {
-  const told = events.filter(
-    (event) => event.event_order !== null && !event.soft_failed && !event.is_history && !event.is_restated,
-  )
+  const told = events.filter(isNews)
   return { isActive: told.length > 0, isBumped: told.some(({ pdu }) => BUMP_TYPES.has(pdu.type)) }
 }
 
 async function storeRedactions(tx: Tx, rooms: readonly LockedRoom[]): Promise<void> {
   const redactions = rooms.flatMap((room) => room.redactions)
   if (redactions.length === 0) return
-  await sql`update events set json = redactions.json, redacted_by = redactions.redacted_by, relates_to = null, rel_type = null
-    from unnest(${redactions.map((redaction) => redaction.event_id)}::text[], ${redactions.map((redaction) => redaction.json)}::text[],
-      ${redactions.map((redaction) => redaction.redacted_by)}::text[]) as redactions(event_id, json, redacted_by)
+  const emptied =
+    sql`update events set json = redactions.json, redacted_by = redactions.redacted_by, relates_to = null, rel_type = null
+    from unnest(${redactions.map(({ event }) => event.event_id)}::text[], ${redactions.map(({ json }) => json)}::text[],
+      ${redactions.map(({ event }) => event.redacted_by)}::text[]) as redactions(event_id, json, redacted_by)
     where events.event_id = redactions.event_id and events.redacted_by is null`.execute(tx.sql)
+  await allOf([emptied, noteRedactedState(tx, rooms)])
 }

@@ -3,12 +3,14 @@ import type { App } from '../../app.ts'
 import type { UserId } from '../../core/ids.ts'
 import type { JobHandlers } from '../../infra/job-runner.ts'
 import { mail } from '../../infra/mailer.ts'
+import { APPLY_EARLY_REDACTIONS } from '../../storage/early-redactions.ts'
 import { EMAIL_DIGEST } from '../../storage/email-digests.ts'
 import { leaveAllRooms } from '../federation/leave-all-rooms.ts'
 import { sendDigest } from '../push/send-digest.ts'
 import { updateMemberProfiles } from '../rooms/member-profiles.ts'
 import { REDACT_RELATED } from '../rooms/redact-event.ts'
 import { redactRelated } from '../rooms/redact-related.ts'
+import { applyEarly, REPAIR_REDACTIONS, repairRedactions } from '../rooms/repair-redactions.ts'
 import { LEAVE_ALL_ROOMS } from '../users/deactivate.ts'
 import { SEND_MAIL } from '../users/email-proof.ts'
 import { UPDATE_MEMBER_PROFILES } from '../users/profile.ts'
@@ -19,10 +21,12 @@ const ofUser = z.object({ user_id: z.string().transform((id) => id as UserId) })
 /** What is done for each kind of job. */
 export function jobHandlers(app: App): JobHandlers {
   return {
+    [APPLY_EARLY_REDACTIONS]: (payload) => applyEarly(app, payload),
     [EMAIL_DIGEST]: (payload) => sendDigest(app, ofPusher.parse(payload).pusher_nid),
     [SEND_MAIL]: (payload) => sendMail(app, payload),
     [LEAVE_ALL_ROOMS]: (payload) => leaveAllRooms(app, ofUser.parse(payload).user_id),
     [REDACT_RELATED]: (payload) => redactRelated(app, payload),
+    [REPAIR_REDACTIONS]: (payload) => repairRedactions(app, payload),
     [UPDATE_MEMBER_PROFILES]: (payload) => updateMemberProfiles(app, ofUser.parse(payload).user_id),
   }
 }

@@ -3,6 +3,7 @@ import type { App } from '../../app.ts'
 import { checkAuthEvents } from '../../core/auth-rules/check-auth-events.ts'
 import { type AuthState, checkEventAuth } from '../../core/auth-rules/check-event-auth.ts'
 import type { Event, Pdu, StateKey } from '../../core/events/pdu.ts'
+import { redact } from '../../core/events/redaction.ts'
 import { toEvent } from '../../core/events/to-event.ts'
 import { createEventIdOf, type EventId, type RoomId } from '../../core/ids.ts'
 import type { RoomVersion } from '../../core/room-versions.ts'
@@ -35,8 +36,9 @@ export async function acceptReceived(
   const store = async (events: readonly CheckedEvent[]) => {
     const stored = await app.database.write((tx) => storeOutliers(tx, app.takeNids, events))
     for (const { event_id, pdu } of events) {
-      const { event_nid, rejected } = stored.get(event_id)!
-      if (!rejected && answer.state.has(event_id)) onState(receivedState(pdu, event_nid))
+      const { event_nid, rejected, redacted } = stored.get(event_id)!
+      if (rejected || !answer.state.has(event_id)) continue
+      onState(receivedState(redacted ? redact(room.version, pdu) : pdu, event_nid))
     }
   }
   let storing = Promise.resolve()

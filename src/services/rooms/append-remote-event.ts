@@ -13,7 +13,7 @@ import {
 import { forgetMissingPrev, isMissingPrev, noteMissingPrevs } from '../../storage/missing-prev-events.ts'
 import { noteBeginning } from '../../storage/room-heads.ts'
 import { type StoredEvent, withoutUnsigned } from '../../storage/stored-event.ts'
-import { applyEarlyRedaction, applyRemoteRedaction } from './apply-remote-redaction.ts'
+import { applyEarlyRedactions, applyRemoteRedaction, releaseRedactions } from './apply-redaction.ts'
 import { changeLockedState } from './change-locked-state.ts'
 import { judgeRemoteEvent, type RemoteVerdict } from './judge-remote-event.ts'
 import { stateWithCited } from './partial-state.ts'
@@ -184,15 +184,31 @@ async function store(app: Capabilities, room: LockedRoom, judged: Judged): Promi
   const changes = state_key === undefined ? [] : [{ type, state_key, event_nid: nid }]
   const state_after = await changeLockedState(app, room, { root: stateBefore, changes })
   const appended = { ...draft, state_after, room_after: state_after }
-  await applyEarlyRedaction(room, version, appended)
-  if (verdict.outcome === 'accepted') await applyRemoteRedaction(room, version, appended)
-  if (verdict.outcome === 'soft-failed') return placeBeside(room, appended)
-  noteMissingPrevs(room, appended, judged.gaps)
-  if (judged.historyOrder !== undefined) return placeInHistory(room, appended)
-  if (!(await isMissingPrev(room, appended))) return placeEvent(app, room, { version, event: appended })
+  const redactions = await applyEarlyRedactions(room, version, appended)
+  const placed = await place(app, room, { judged, event: await withheld(room, appended, judged) })
+  releaseRedactions(room, redactions, placed.is_history ?? false)
+  return placed
+}
+
+/** A redaction that does not hold, or not yet, is kept from clients like an event that is soft-failed: they would hide the event that it names. */
+async function withheld(room: LockedRoom, event: AppendedEvent, { version, verdict }: Judged): Promise<AppendedEvent> {
+  if (event.pdu.type !== 'm.room.redaction' || verdict.outcome !== 'accepted') return event
+  return { ...event, soft_failed: !(await applyRemoteRedaction(room, version, event)) }
+}
+
+async function place(
+  app: Capabilities,
+  room: LockedRoom,
+  { judged: { version, verdict, gaps, historyOrder }, event }: { judged: Judged; event: AppendedEvent },
+): Promise<AppendedEvent> {
+  if (verdict.outcome === 'soft-failed') return placeBeside(room, event)
+  noteMissingPrevs(room, event, gaps)
+  if (historyOrder !== undefined) return placeInHistory(room, event)
+  if (event.soft_failed) return placeBeside(room, event)
+  if (!(await isMissingPrev(room, event))) return placeEvent(app, room, { version, event })
   // It is late: what follows it has been here before it, and has decided what the room is now.
-  forgetMissingPrev(room, appended)
-  return placeBeside(room, appended)
+  forgetMissingPrev(room, event)
+  return placeBeside(room, event)
 }
 
 /** Adds an event that changes nothing but that it is there. */

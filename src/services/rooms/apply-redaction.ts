@@ -1,20 +1,28 @@
-import { ForbiddenError } from '../../core/errors.ts'
+import { ForbiddenError, InvalidParamError, NotFoundError } from '../../core/errors.ts'
 import { redactedEventId } from '../../core/events/client-event.ts'
 import { redact } from '../../core/events/redaction.ts'
-import { domainOf } from '../../core/ids.ts'
+import { domainOf, isEventId } from '../../core/ids.ts'
 import { powerLevels } from '../../core/power-levels.ts'
 import type { RoomVersion } from '../../core/room-versions.ts'
-import { findRoomEvent } from '../../storage/events.ts'
-import { type AppendedEvent, type LockedRoom, readLockedState, roomIdOf } from '../../storage/locked-room.ts'
+import { findEarlyRedactions, forgetEarlyRedaction, noteEarlyRedaction } from '../../storage/early-redactions.ts'
+import {
+  type AppendedEvent,
+  findLockedEvents,
+  type LockedRoom,
+  readLockedState,
+  readLockedStateAt,
+  roomIdOf,
+} from '../../storage/locked-room.ts'
 import type { StoredEvent } from '../../storage/stored-event.ts'
 
-/** Redacted, these would change what the room is or whom it keeps out. */
-const KEPT_TYPES = ['m.room.create', 'm.room.server_acl']
+/** Redacted, these would change what the room is or whom it keeps out. Other servers decide for themselves about the second one. */
+const CREATE = 'm.room.create'
+const SERVER_ACL = 'm.room.server_acl'
 
 /**
  * Empties the event that a redaction of one of our users names. Throws M_FORBIDDEN unless it is the user's own, or the user has the power to
- * redact, or redacts `asAdmin` what another user of this server sent. A redaction of an event that this server does not have changes nothing
- * here. https://spec.matrix.org/v1.19/client-server-api/#redactions
+ * redact, or redacts `asAdmin` what another user of this server sent; M_NOT_FOUND for an event that this server does not have, and M_INVALID_PARAM
+ * for one of another room. https://spec.matrix.org/v1.19/client-server-api/#redactions
  */
 export async function applyRedaction(
   room: LockedRoom,
@@ -23,24 +31,113 @@ export async function applyRedaction(
 ): Promise<void> {
   const targetId = redactedEventId(version, redaction.pdu)
   if (targetId === undefined || !room.head) return
-  const appended = room.events.find((event) => event.event_id === targetId)
-  const target = appended ?? (await findRoomEvent(room.db, roomIdOf(room), targetId))
-  if (!target) return
+  const [target] = isEventId(targetId) ? await findLockedEvents(room, [targetId]) : []
+  if (!target || target.rejected) throw new NotFoundError('There is no event with the id that is to be redacted')
+  if (target.room_id !== roomIdOf(room)) throw new InvalidParamError('The event to redact is of another room')
   const { sender, type } = target.pdu
-  if (KEPT_TYPES.includes(type)) throw new ForbiddenError(`${type} cannot be redacted`)
+  if (type === CREATE || type === SERVER_ACL) throw new ForbiddenError(`${type} cannot be redacted`)
   const isOurs = sender === redaction.pdu.sender || (asAdmin && domainOf(sender) === domainOf(redaction.pdu.sender))
-  if (!isOurs) await checkMayRedact(room, version, redaction)
-  if (target.redacted_by !== null || type === 'm.room.redaction') return
-  const json = JSON.stringify(redact(version, target.pdu))
-  room.redactions.push({ event_id: target.event_id, json, redacted_by: redaction.event_id })
+  if (!isOurs && !(await hasPower(room, version, { redaction, root: room.head.state_root })))
+    throw new ForbiddenError("You have not the power to redact others' events")
+  await empty(room, version, { target, redaction })
 }
 
-async function checkMayRedact(room: LockedRoom, version: RoomVersion, redaction: StoredEvent): Promise<void> {
-  const [create, levels] = await readLockedState(room, [
-    { type: 'm.room.create', state_key: '' },
+/**
+ * Empties the event that an accepted redaction of another server names, if the redaction holds: its sender is of the event's own server or has the
+ * power. Returns whether it holds; clients get it only then. If the event is not here yet, that is looked at again when it arrives.
+ * https://spec.matrix.org/v1.19/rooms/v3/#handling-redactions
+ */
+export async function applyRemoteRedaction(
+  room: LockedRoom,
+  version: RoomVersion,
+  redaction: StoredEvent,
+): Promise<boolean> {
+  const targetId = redactedEventId(version, redaction.pdu)
+  if (targetId === undefined || !isEventId(targetId)) return false
+  const [target] = await findLockedEvents(room, [targetId])
+  if (target && !target.rejected) return settle(room, version, { target, redaction })
+  room.writes.push((tx) => noteEarlyRedaction(tx, { redacts: targetId, event_id: redaction.event_id }))
+  return false
+}
+
+/**
+ * Empties an event that has just become known, if redactions of it were here before. Returns those that hold, which are to be placed after it by
+ * `releaseRedactions`.
+ */
+export async function applyEarlyRedactions(
+  room: LockedRoom,
+  version: RoomVersion,
+  target: StoredEvent,
+): Promise<StoredEvent[]> {
+  const ids = await findEarlyRedactions(room.db, target.event_id)
+  const holding: StoredEvent[] = []
+  for (const redaction of ids.length === 0 ? [] : await findLockedEvents(room, ids)) {
+    if (!(await settle(room, version, { target, redaction }))) continue
+    holding.push(redaction)
+    room.writes.push((tx) => forgetEarlyRedaction(tx, { redacts: target.event_id, event_id: redaction.event_id }))
+  }
+  return holding
+}
+
+/**
+ * Puts redactions that were withheld from clients into the room's timeline: as its newest events, or where they have been received when they belong
+ * to history, of which clients have seen nothing.
+ */
+export function releaseRedactions(room: LockedRoom, redactions: readonly StoredEvent[], isHistory: boolean): void {
+  for (const redaction of redactions) {
+    if (!redaction.soft_failed || !room.head) continue
+    const { next_order: order, state_root: root } = room.head
+    const place = isHistory
+      ? { is_history: true }
+      : { event_order: order, room_before: root, room_after: root, current_changes: [] }
+    const json = JSON.stringify(redaction.pdu)
+    const stored = { json, rejected_reason: null, was_stored: true, is_restated: false }
+    room.events.push({ ...redaction, soft_failed: false, ...stored, ...place })
+    if (!isHistory) room.head = { ...room.head, next_order: order + 1 }
+  }
+}
+
+type Redacting = { target: StoredEvent; redaction: StoredEvent }
+
+/** Empties an event if the redaction holds; returns whether it does. */
+async function settle(room: LockedRoom, version: RoomVersion, { target, redaction }: Redacting): Promise<boolean> {
+  if (!(await holds(room, version, { target, redaction }))) return false
+  await empty(room, version, { target, redaction })
+  return true
+}
+
+async function holds(room: LockedRoom, version: RoomVersion, { target, redaction }: Redacting): Promise<boolean> {
+  if (target.room_id !== redaction.room_id || target.pdu.type === CREATE) return false
+  // There the authorisation rules have looked at it.
+  if (version.redactionByEventIdDomain) return true
+  if (domainOf(target.pdu.sender) === domainOf(redaction.pdu.sender)) return true
+  return hasPower(room, version, { redaction, root: redaction.state_before ?? 0 })
+}
+
+async function hasPower(
+  room: LockedRoom,
+  version: RoomVersion,
+  { redaction, root }: { redaction: StoredEvent; root: number },
+): Promise<boolean> {
+  const [create, levels] = await readLockedStateAt(room, root, [
+    { type: CREATE, state_key: '' },
     { type: 'm.room.power_levels', state_key: '' },
   ])
-  const power = powerLevels(version, create!, levels)
-  if (power.of(redaction.pdu.sender) < power.redact)
-    throw new ForbiddenError("You have not the power to redact others' events")
+  if (!create) return false
+  const power = powerLevels(version, create, levels)
+  return power.of(redaction.pdu.sender) >= power.redact
+}
+
+async function empty(room: LockedRoom, version: RoomVersion, { target, redaction }: Redacting): Promise<void> {
+  if (target.redacted_by !== null) return
+  const pdu = redact(version, target.pdu)
+  const json = JSON.stringify(pdu)
+  const event: StoredEvent = { ...target, pdu, size: json.length, redacted_by: redaction.event_id }
+  room.redactions.push({ event, json, wasCurrent: await isCurrent(room, target) })
+}
+
+async function isCurrent(room: LockedRoom, { pdu: { type, state_key }, event_nid }: StoredEvent): Promise<boolean> {
+  if (state_key === undefined) return false
+  const [current] = await readLockedState(room, [{ type, state_key }])
+  return current?.event_nid === event_nid
 }

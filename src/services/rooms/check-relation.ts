@@ -22,7 +22,7 @@ async function checkAnnotation(room: LockedRoom, event: StoredEvent, relation: R
   const { sender, type } = event.pdu
   const stored = await loadEvents(room.db, await findAnnotations(room.db, { parent: relation.event_id, sender, type }))
   const appended = room.events.filter((other) => other !== event && other.pdu.sender === sender)
-  const redacted = new Set<string>(room.redactions.map((redaction) => redaction.event_id))
+  const redacted = new Set<string>(room.redactions.map(({ event }) => event.event_id))
   const duplicate = [...stored.values(), ...appended].some((other) => {
     const { event_id, key, rel_type } = relationOf(other.pdu.content) ?? {}
     const isSame = rel_type === 'm.annotation' && event_id === relation.event_id && key === relation.key

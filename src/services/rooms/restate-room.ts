@@ -5,7 +5,7 @@ import { type AppendedEvent, headOf, type LockedRoom, overlayOf } from '../../st
 import type { PartialEvent } from '../../storage/partial-rooms.ts'
 import { readStateDiff } from '../../storage/room-state.ts'
 import type { StoredEvent } from '../../storage/stored-event.ts'
-import { applyEarlyRedaction, applyRemoteRedaction } from './apply-remote-redaction.ts'
+import { applyEarlyRedactions, applyRemoteRedaction, releaseRedactions } from './apply-redaction.ts'
 import { changeLockedState } from './change-locked-state.ts'
 import { judgeRemoteEvent } from './judge-remote-event.ts'
 import { resolveStates } from './resolve-states.ts'
@@ -24,6 +24,8 @@ type Progress = {
   /** Predecessors that were not in the timeline when something that follows them was added. */
   passed: Set<EventId>
   done: Map<EventId, AppendedEvent>
+  /** What was withheld from clients and holds now. */
+  redactions: StoredEvent[]
   /** Place of the first event: what has a lower one is history. */
   firstOrder: number
   nextOrder: number
@@ -49,6 +51,7 @@ export async function restateRoom(
     ends: new Map(),
     passed: new Set(),
     done: new Map(),
+    redactions: [],
     firstOrder: events.get(partial[0]?.event_nid ?? 0)?.event_order ?? 1,
     nextOrder: head.next_order,
   }
@@ -71,7 +74,7 @@ async function restate(app: Capabilities, room: LockedRoom, { event, partial, pr
   const changes = state_key === undefined || isRejected ? [] : [{ type, state_key, event_nid: event.event_nid }]
   const state_after = await changeLockedState(app, room, { root: stateBefore, changes })
   const isRevived = event.rejected && !isRejected
-  const restated: AppendedEvent = {
+  const judged: AppendedEvent = {
     ...event,
     json: JSON.stringify(event.pdu),
     event_order: isRejected ? null : isRevived ? progress.nextOrder++ : event.event_order,
@@ -85,7 +88,7 @@ async function restate(app: Capabilities, room: LockedRoom, { event, partial, pr
     was_stored: true,
     is_restated: !isRevived,
   }
-  if (isRevived) await applyRedactions(room, restated)
+  const restated = isRevived ? await withRedactions(room, judged, progress) : judged
   progress.done.set(event.event_id, await place(app, room, { event: restated, partial, progress }))
   // State resolution, which looks for events in the room, has to see what is rejected now and what is not any more.
   if (event.rejected !== isRejected) room.events.push(restated)
@@ -117,9 +120,11 @@ async function find(room: LockedRoom, { done }: Progress, ids: readonly EventId[
   return ids.flatMap((id) => done.get(id) ?? found.get(id) ?? [])
 }
 
-async function applyRedactions(room: LockedRoom, event: AppendedEvent): Promise<void> {
-  await applyEarlyRedaction(room, headOf(room).version, event)
-  await applyRemoteRedaction(room, headOf(room).version, event)
+async function withRedactions(room: LockedRoom, event: AppendedEvent, progress: Progress): Promise<AppendedEvent> {
+  const { version } = headOf(room)
+  progress.redactions.push(...(await applyEarlyRedactions(room, version, event)))
+  if (event.pdu.type !== 'm.room.redaction') return event
+  return { ...event, soft_failed: !(await applyRemoteRedaction(room, version, event)) }
 }
 
 /** Advances the room by an event, as its first arrival did. */
@@ -176,5 +181,7 @@ async function finish(
   const last = events.at(-1)
   if (last) events[events.length - 1] = { ...last, current_changes: stateChanges(removed, added) }
   room.events = events
+  const released = progress.redactions.map((redaction) => progress.done.get(redaction.event_id) ?? redaction)
+  releaseRedactions(room, released, false)
   return { events, before, after }
 }

@@ -3,7 +3,7 @@ import { localpartOf, type RoomId, type UserId } from '../../core/ids.ts'
 import { searchTokens } from '../../core/search-tokens.ts'
 import { searchableText } from '../../core/searchable-text.ts'
 import type { Tx } from '../../storage/database.ts'
-import { loadEvents } from '../../storage/events.ts'
+import { loadEvents, loadEventsById } from '../../storage/events.ts'
 import { loadProfiles } from '../../storage/profiles.ts'
 import type { StreamRow } from '../../storage/schema.ts'
 import {
@@ -36,8 +36,9 @@ export async function indexNextRows(app: Pick<App, 'database'>, { wait }: { wait
     const rows = await loadRowsAfter(tx, position, ROWS_AT_ONCE)
     const last = rows.at(-1)
     if (!last) return false
-    await indexEvents(tx, rows)
-    await indexUsers(tx, rows)
+    const redacted = redactedIn(rows)
+    await indexEvents(tx, rows, redacted)
+    await indexUsers(tx, rows, redacted)
     await storeSearchProgress(tx, last.stream_position)
     return rows.length === ROWS_AT_ONCE
   })
@@ -52,8 +53,19 @@ export async function catchUpIndex(app: Indexing): Promise<void> {
   }
 }
 
-async function indexEvents(tx: Tx, rows: readonly StreamRow[]): Promise<void> {
-  const sent = rows.filter(({ kind }) => kind === 'event' || kind === 'history')
+/** The ids of the events that redactions have emptied. */
+function redactedIn(rows: readonly StreamRow[]): string[] {
+  return rows.filter(isSent).flatMap(({ detail }) => {
+    return detail?.startsWith('redacts ') ? detail.slice('redacts '.length) : []
+  })
+}
+
+function isSent({ kind }: StreamRow): boolean {
+  return kind === 'event' || kind === 'history'
+}
+
+async function indexEvents(tx: Tx, rows: readonly StreamRow[], redacted: readonly string[]): Promise<void> {
+  const sent = rows.filter(isSent)
   const nids = sent.flatMap(({ ref }) => ref ?? [])
   const entries: SearchEntry[] = []
   for (const event of (await loadEvents(tx, nids)).values()) {
@@ -64,12 +76,14 @@ async function indexEvents(tx: Tx, rows: readonly StreamRow[]): Promise<void> {
     entries.push({ eventNid, roomId, sender: pdu.sender, originServerTs: pdu.origin_server_ts, key: found.key, words })
   }
   await storeSearchEntries(tx, entries)
-  const redacted = sent.flatMap(({ detail }) => (detail?.startsWith('redacts ') ? detail.slice('redacts '.length) : []))
   await deleteSearchEntries(tx, redacted)
 }
 
-/** Users are found from their first room on, those of other servers from the time on when this one is told of it. */
-async function indexUsers(tx: Tx, rows: readonly StreamRow[]): Promise<void> {
+/**
+ * Users are found from their first room on, those of other servers from the time on when this one is told of it; and not by names that redactions
+ * have taken from their member events.
+ */
+async function indexUsers(tx: Tx, rows: readonly StreamRow[], redacted: readonly string[]): Promise<void> {
   const isAbout = ({ kind, detail }: StreamRow) =>
     kind === 'profile' || ((kind === 'event' || kind === 'state') && detail === 'join')
   const named = rows.flatMap((row) => (row.user_id !== null && isAbout(row) ? row.user_id : []))
@@ -77,7 +91,10 @@ async function indexUsers(tx: Tx, rows: readonly StreamRow[]): Promise<void> {
     if (kind === 'room_entered') return detail as RoomId
     return kind === 'room_complete' && room_id !== null ? room_id : []
   })
-  const userIds = [...new Set([...named, ...(await loadJoinedUsers(tx, entered))])]
+  const renamed = (await loadEventsById(tx, redacted)).flatMap(({ pdu }) =>
+    pdu.type === 'm.room.member' ? ((pdu.state_key ?? []) as UserId) : [],
+  )
+  const userIds = [...new Set([...named, ...renamed, ...(await loadJoinedUsers(tx, entered))])]
   for (let place = 0; place < userIds.length; place += USERS_AT_ONCE) {
     await storeWordsOf(tx, userIds.slice(place, place + USERS_AT_ONCE))
   }

@@ -1,6 +1,8 @@
 import type { App } from '../../app.ts'
 import type { RoomId } from '../../core/ids.ts'
 import { syncToken } from '../../core/sync-token.ts'
+import { loadEvents } from '../../storage/events.ts'
+import { loadRedactedState } from '../../storage/redacted-state.ts'
 import { loadRoomSummaries } from '../../storage/room-heroes.ts'
 import type { StreamRow } from '../../storage/schema.ts'
 import type { StoredEvent } from '../../storage/stored-event.ts'
@@ -171,9 +173,14 @@ async function joinedRooms(
   changes: readonly RoomChange[],
   { newlyJoined, fullState, to }: { newlyJoined: ReadonlySet<RoomId>; fullState: boolean; to: number },
 ): Promise<SyncedRooms['join']> {
+  const redacted = await redactedState(app, changes)
   const withMembers = changes.filter(
     ({ events, roomId, hasResolvedMembers, isCompleted }) =>
-      newlyJoined.has(roomId) || hasResolvedMembers || isCompleted || events.some(changesSummary),
+      newlyJoined.has(roomId) ||
+      hasResolvedMembers ||
+      isCompleted ||
+      events.some(changesSummary) ||
+      redacted.get(roomId)?.some(changesSummary),
   )
   const summaries = await loadRoomSummaries(
     app.database,
@@ -195,6 +202,7 @@ async function joinedRooms(
       last: last.event_order!,
       newest: contiguousEnd(events),
       summary: summaries.get(roomId),
+      redacted: redacted.get(roomId) ?? [],
       isNewlyJoined: isNew,
       ...(isCompleted && { members: resolvedMembers }),
     })
@@ -204,6 +212,16 @@ async function joinedRooms(
     if (!fullState && !newlyJoined.has(roomId) && isSilent(viewer, room)) synced.delete(roomId)
   }
   return synced
+}
+
+/** The pieces of state that were emptied by redactions, of rooms where there were any. */
+async function redactedState(app: Reading, changes: readonly RoomChange[]): Promise<Map<RoomId, StoredEvent[]>> {
+  const spans = changes.flatMap(({ roomId, events: [first], hasRedactions }) =>
+    hasRedactions && first ? { roomId, after: first.event_order! - 1 } : [],
+  )
+  const nids = await loadRedactedState(app.database, spans)
+  const events = await loadEvents(app.database, [...nids.values()].flat())
+  return new Map([...nids].map(([roomId, ofRoom]) => [roomId, ofRoom.flatMap((nid) => events.get(nid) ?? [])]))
 }
 
 /** A room's newest event when the stream was there. */

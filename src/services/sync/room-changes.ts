@@ -29,6 +29,8 @@ export type RoomChange = {
   resolvedMembers: UserId[]
   /** All members of the room have become known. */
   isCompleted: boolean
+  /** Whether something was redacted, which may be a piece of the state. */
+  hasRedactions: boolean
 }
 
 const KINDS: readonly string[] = ['event', 'state', 'room_complete']
@@ -63,6 +65,7 @@ function changeOf(
     hasResolvedMembers: false,
     resolvedMembers: [],
     isCompleted: false,
+    hasRedactions: rows.some(({ detail }) => detail?.startsWith('redacts ')),
   }
   let last: StoredEvent | undefined
   for (const row of rows) {

@@ -135,7 +135,7 @@ async function addDepartures(
 }
 
 function lostRoom(roomId: RoomId, known: KnownRoom): ListedRoom {
-  const nothing = { memberNid: null, since: 0, bump: 0, stateRoot: 0, lastOrder: 0 }
+  const nothing = { memberNid: null, since: 0, bump: 0, stateRoot: 0, lastOrder: 0, redacted: [] }
   return { roomId, membership: 'leave', ...nothing, known }
 }
 

@@ -2,6 +2,7 @@ import type { App } from '../../app.ts'
 import type { StateKey } from '../../core/events/pdu.ts'
 import type { UserId } from '../../core/ids.ts'
 import { isLazy, type RoomConfig, stateToRead, takesState } from '../../core/room-config.ts'
+import { loadEvents } from '../../storage/events.ts'
 import { readAllState, readStateDiff, readStateEvents } from '../../storage/room-state.ts'
 import type { StoredEvent } from '../../storage/stored-event.ts'
 
@@ -16,7 +17,7 @@ export type StateNews = {
   required: StoredEvent[]
   /** What it takes and is no more. */
   deleted: StateKey[]
-  /** Whether a member, the name, or the avatar may have changed. */
+  /** Whether the members (or by whom the room is named), the name, or the avatar may have changed. */
   changes: { members: boolean; name: boolean; avatar: boolean }
 }
 
@@ -32,6 +33,8 @@ export type StateSpan = {
   limited: boolean
   /** Nids of member events that need not be told again because of the timeline. */
   toldMembers: readonly number[]
+  /** Nids of what was emptied by redactions: it is in the state as before, and other than the client has it. */
+  redacted: readonly number[]
 }
 
 /**
@@ -54,11 +57,13 @@ async function allState(app: Reading, span: StateSpan): Promise<StateNews> {
 
 async function changedState(app: Reading, span: StateSpan & { from: number }): Promise<StateNews> {
   const { from, to, config, oldConfig, limited } = span
-  const [{ added, removed }, members, expansion] = await Promise.all([
+  const [{ added: other, removed }, members, expansion, emptied] = await Promise.all([
     readStateDiff(app.database, from, to),
     lazyMembers(app, span),
     oldConfig ? expandedState(app, to, { config, oldConfig }) : [],
+    emptiedState(app, span),
   ])
+  const added = unique([...other, ...emptied])
   const isMember = ({ pdu }: StoredEvent) => pdu.type === 'm.room.member'
   const takesAllMembers = isLazy(config) && !limited && added.filter(isMember).length <= MOST_LAZY_MEMBERS
   const wanted = added.filter((event) => takesState(config, keyOf(event)) || (takesAllMembers && isMember(event)))
@@ -68,8 +73,20 @@ async function changedState(app: Reading, span: StateSpan & { from: number }): P
   return {
     required: unique([...wanted, ...members, ...expansion]),
     deleted: removed.map(keyOf).filter((key) => !present.has(JSON.stringify(key)) && takesState(config, key)),
-    changes: { members: has('m.room.member'), name: has('m.room.name'), avatar: has('m.room.avatar') },
+    changes: {
+      // Without a name or alias a room is called by its members.
+      members: has('m.room.member') || has('m.room.name') || has('m.room.canonical_alias'),
+      name: has('m.room.name'),
+      avatar: has('m.room.avatar'),
+    },
   }
+}
+
+async function emptiedState(app: Reading, { to, redacted }: StateSpan): Promise<StoredEvent[]> {
+  if (redacted.length === 0) return []
+  const events = [...(await loadEvents(app.database, redacted)).values()]
+  const current = await readStateEvents(app.database, to, events.map(keyOf))
+  return events.filter((event, place) => current[place]?.event_nid === event.event_nid)
 }
 
 /** What the new configuration takes of a state and the old one did not. */

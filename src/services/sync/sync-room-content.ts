@@ -23,6 +23,8 @@ export type RoomSpan = {
   /** The newest events up to `last`, oldest first, where they are at hand. */
   newest: readonly StoredEvent[]
   summary: RoomSummary | undefined
+  /** Pieces of state that were emptied by redactions since the client knew them. */
+  redacted?: readonly StoredEvent[]
   /** Members to be told of, whatever the filter says. */
   members?: readonly UserId[]
   /** The user has just joined: whatever is not in the timeline is a gap, even if a filter left it out. */
@@ -48,8 +50,11 @@ export async function roomContent(
   const whole = await syncTimeline(app, viewer, { roomId, after, before: last + 1, newest })
   if (span.hidesState) return { span, timeline: whole, previous: previousOf(whole, last), state: [] }
   const heroes = [...(span.summary?.heroes ?? []), ...(span.members ?? [])]
+  const { redacted = [] } = span
   if (viewer.stateAfter) {
-    const state = await syncState(app, viewer, { from: span.since, to: span.end, timeline: whole.events, heroes })
+    const state = await syncState(app, viewer, {
+      ...{ from: span.since, to: span.end, timeline: whole.events, heroes, redacted },
+    })
     return { span, timeline: whole, previous: previousOf(whole, last), state }
   }
   const { timeline, previous, omitted } = await withoutConflicts(app, viewer, { span, whole })
@@ -58,6 +63,7 @@ export async function roomContent(
     to: startRoot(span, timeline),
     timeline: timeline.events,
     heroes,
+    redacted,
   })
   const replaced = new Set(omitted.map(keyOf))
   const state = [...stateAtStart.filter((event) => !replaced.has(keyOf(event))), ...omitted]

@@ -8,24 +8,25 @@ import type { Viewer } from './sync-timeline.ts'
  * The state that a client needs to go from what it has (the state at `from`; undefined: nothing) to the state at `to`, with members as lazily
  * as the filter wants: the senders of `timeline`, and `heroes`. https://spec.matrix.org/v1.19/client-server-api/#lazy-loading-room-members
  */
-export async function syncState(
-  app: Pick<App, 'database'>,
-  viewer: Viewer,
-  span: { from: number | undefined; to: number; timeline: readonly StoredEvent[]; heroes: readonly UserId[] },
-): Promise<StoredEvent[]> {
+export async function syncState(app: Pick<App, 'database'>, viewer: Viewer, span: StateSpan): Promise<StoredEvent[]> {
   const state = await neededState(app, viewer, span)
-  return state.filter(viewer.filter.takesState)
+  const redacted = await stillCurrent(app, span, state)
+  return [...state, ...redacted].filter(viewer.filter.takesState)
+}
+
+type StateSpan = {
+  from: number | undefined
+  to: number
+  timeline: readonly StoredEvent[]
+  heroes: readonly UserId[]
+  /** What was emptied by redactions: it is in the state as before, and other than the client has it. */
+  redacted: readonly StoredEvent[]
 }
 
 async function neededState(
   app: Pick<App, 'database'>,
   { userId, filter }: Viewer,
-  {
-    from,
-    to,
-    timeline,
-    heroes,
-  }: { from: number | undefined; to: number; timeline: readonly StoredEvent[]; heroes: readonly UserId[] },
+  { from, to, timeline, heroes }: StateSpan,
 ): Promise<StoredEvent[]> {
   const senders = timeline.map((event) => event.pdu.sender)
   if (from === undefined) {
@@ -45,6 +46,21 @@ async function neededState(
       [...senders, ...heroes].filter((sender) => !told.has(sender)),
     )),
   ]
+}
+
+/** Of emptied pieces of state those that are current, and that the client is not told of anyway. */
+async function stillCurrent(
+  app: Pick<App, 'database'>,
+  { to, timeline, redacted }: StateSpan,
+  state: readonly StoredEvent[],
+): Promise<StoredEvent[]> {
+  if (redacted.length === 0) return []
+  const keys = redacted.map(({ pdu }) => ({ type: pdu.type, state_key: pdu.state_key! }))
+  const current = await readStateEvents(app.database, to, keys)
+  const told = new Set([...timeline, ...state].map(({ event_nid }) => event_nid))
+  return redacted.filter((event, place) => {
+    return current[place]?.event_nid === event.event_nid && !told.has(event.event_nid)
+  })
 }
 
 async function membersAt(app: Pick<App, 'database'>, root: number, userIds: readonly UserId[]): Promise<StoredEvent[]> {

@@ -1,0 +1,52 @@
+import { sql } from 'kysely'
+import type { RoomId } from '../core/ids.ts'
+import type { Db, Tx } from './database.ts'
+import { headOf, isNews, type LockedRoom } from './locked-room.ts'
+
+/** Notes which pieces of rooms' current state redactions empty, for clients that know the rooms as they were. */
+export async function noteRedactedState(tx: Tx, rooms: readonly LockedRoom[]): Promise<void> {
+  const noted = rooms.flatMap((room) => {
+    const { room_id, next_order } = headOf(room)
+    // Where nothing else is news, clients learn of it with the next event.
+    const order = room.events.some(isNews) ? next_order - 1 : next_order
+    const emptied = room.redactions.filter(({ wasCurrent }) => wasCurrent)
+    return emptied.map(({ event }) => ({ room_id, order, nid: event.event_nid }))
+  })
+  if (noted.length === 0) return
+  await sql`insert into redacted_state (room_id, event_order, event_nid)
+    select * from unnest(${noted.map(({ room_id }) => room_id)}::text[], ${noted.map(({ order }) => order)}::bigint[],
+      ${noted.map(({ nid }) => nid)}::bigint[]) on conflict do nothing`.execute(tx.sql)
+}
+
+/** The nids of the pieces of state that were emptied in some rooms since clients knew them up to an event_order. */
+export async function loadRedactedState(
+  db: Db,
+  spans: readonly { roomId: RoomId; after: number }[],
+): Promise<Map<RoomId, number[]>> {
+  if (spans.length === 0) return new Map()
+  const { rows } = await sql<{ room_id: RoomId; nids: number[] }>`select room_id, array_agg(distinct event_nid) as nids
+    from redacted_state join unnest(${spans.map(({ roomId }) => roomId)}::text[], ${spans.map(({ after }) => after)}::bigint[])
+      as known(room_id, after) using (room_id) where event_order > after group by room_id`.execute(db.sql)
+  return new Map(rows.map(({ room_id, nids }) => [room_id, nids]))
+}
+
+export type UnrepairedEvent = { event_nid: number; room_id: RoomId }
+
+/**
+ * Among the next events of all rooms after a nid, those that redactions from before may have left as they should not be: state that was emptied, and the
+ * redactions themselves. `last`: the nid to go on after; undefined when there are no more events.
+ */
+export async function loadUnrepairedRedactions(
+  db: Db,
+  after: number,
+  limit: number,
+): Promise<{ last: number | undefined; events: UnrepairedEvent[] }> {
+  const { rows } = await sql<{ last: number | null; event_nid: number | null; room_id: RoomId }>`with page as (
+      select event_nid, room_id, type, state_key, event_order, rejected, soft_failed, redacted_by from events
+      where event_nid > ${after}::bigint order by event_nid limit ${limit}::int)
+    select last, event_nid, room_id from (select max(event_nid) as last from page) as ends left join page on
+      state_key is not null and redacted_by is not null
+      or type = 'm.room.redaction' and event_order is not null and rejected is null and not soft_failed`.execute(db.sql)
+  const events = rows.flatMap(({ event_nid, room_id }) => (event_nid === null ? [] : { event_nid, room_id }))
+  return { last: rows[0]?.last ?? undefined, events }
+}
