@@ -1,4 +1,4 @@
-import { beforeAll, expect, inject, test } from 'vitest'
+import { beforeAll, describe, expect, inject, test } from 'vitest'
 import { type Answer, ask, asUser, registerUser, type TestUser, uniqueName } from '../harness/client.ts'
 
 /** https://spec.matrix.org/v1.19/client-server-api/#legacy-login */
@@ -229,4 +229,69 @@ test('deactivation ends the account for good', async () => {
   const { joined } = await stranger.get(`${v3}/rooms/${encodeURIComponent(roomId)}/joined_members`)
   expect(Object.keys(joined)).toEqual([stranger.userId])
   expect((await stranger.ask('GET', `${v3}/profile/${encodeURIComponent(user.userId)}`)).status).toBe(404)
+})
+
+/** https://spec.matrix.org/v1.19/client-server-api/#user-interactive-api-in-the-rest-api */
+describe('a request that a password protects', () => {
+  const proof = (user: TestUser, session?: string) => ({
+    ...(session !== undefined && { session }),
+    type: 'm.login.password',
+    identifier: { type: 'm.id.user', user: user.userId },
+    password,
+  })
+  const another = async (user: TestUser) => (await logIn(user.userId)).body.device_id as string
+  const devicesOf = async (user: TestUser): Promise<string[]> =>
+    (await user.get(`${v3}/devices`)).devices.map(({ device_id }: { device_id: string }) => device_id)
+
+  test.each<[string, string, (device: string) => [string, object | undefined], unknown]>([
+    ['deleting devices', 'POST', (device) => [`${v3}/delete_devices`, { devices: [device] }], {}],
+    ['deleting one device', 'DELETE', (device) => [`${v3}/devices/${device}`, {}], {}],
+    ['a new password', 'POST', () => [`${v3}/account/password`, { new_password: 'another horse' }], {}],
+    [
+      'a login token',
+      'POST',
+      () => ['/_matrix/client/v1/login/get_token', {}],
+      { login_token: expect.any(String), expires_in_ms: expect.any(Number) },
+    ],
+  ])('%s: the second may send nothing but auth, and be repeated', async (name, method, requestFor, done) => {
+    const user = await registerUser(url)
+    const device = await another(user)
+    const [path, body] = requestFor(device)
+    const { session } = (await user.ask(method, path, body)).body
+    for (const request of [{ auth: proof(user, session) }, { auth: { session } }, { ...body, auth: { session } }])
+      expect(await user.ask(method, path, request)).toMatchObject({ status: 200, body: done })
+    if (name.startsWith('deleting')) expect(await devicesOf(user)).toEqual([user.deviceId])
+    if (name === 'a new password') expect((await logIn(user.userId, { password: 'another horse' })).status).toBe(200)
+  })
+
+  test('is repeated only as it was', async () => {
+    const user = await registerUser(url)
+    const [one, other] = [await another(user), await another(user)]
+    const path = `${v3}/delete_devices`
+    const { session } = (await user.ask('POST', path, { devices: [one] })).body
+    await user.post(path, { devices: [one], auth: proof(user, session) })
+    expect((await user.ask('POST', path, { devices: [other], auth: { session } })).status).toBe(400)
+    expect((await devicesOf(user)).sort()).toEqual([user.deviceId, other].sort())
+  })
+
+  test('a new password and the choice to keep sessions come from the first request', async () => {
+    const user = await registerUser(url)
+    const other = asUser(url, (await logIn(user.userId)).body)
+    const wanted = { new_password: 'another horse', logout_devices: false }
+    const { session } = (await user.ask('POST', `${v3}/account/password`, wanted)).body
+    await user.post(`${v3}/account/password`, { auth: proof(user, session) })
+    expect(await statusOf(other.accessToken)).toBe(200)
+    expect((await logIn(user.userId, { password: 'another horse' })).status).toBe(200)
+  })
+
+  test('that lacks what it needs is refused, with and without a session', async () => {
+    const user = await registerUser(url)
+    for (const [path, name] of [
+      ['delete_devices', 'devices'],
+      ['account/password', 'new_password'],
+    ]) {
+      const answer = await user.ask('POST', `${v3}/${path}`, { auth: proof(user) })
+      expect([answer.body.errcode, answer.body.error]).toEqual(['M_MISSING_PARAM', expect.stringContaining(name!)])
+    }
+  })
 })

@@ -1,5 +1,5 @@
 import { createHmac } from 'node:crypto'
-import { expect, inject, test } from 'vitest'
+import { describe, expect, inject, test } from 'vitest'
 import { type Answer, ask, asUser, registerAdmin, registerUser, uniqueName } from '../harness/client.ts'
 
 /** https://spec.matrix.org/v1.19/client-server-api/#account-registration-and-management */
@@ -153,6 +153,74 @@ test('an authentication session serves once, and for nothing else', async () => 
   })
   expect(elsewhere.status).not.toBe(200)
   expect((await user.ask('GET', '/_matrix/client/v3/account/whoami')).status).toBe(200)
+})
+
+/** Old clients and bots rely on it, as on Synapse. */
+describe('a registration whose answer was lost', () => {
+  test.each([
+    ['with a name', { username: uniqueName(), device_id: 'MINE' }],
+    ['without a name', {}],
+  ])('%s can be repeated', async (_, more) => {
+    const request = { password, initial_device_display_name: 'Old phone', ...more }
+    const { session } = (await post(request)).body
+    const send = (body: object) => post({ ...body, auth: { type: 'm.login.dummy', session } })
+    const first = await send(request)
+    const second = await send(request)
+    expect([first.status, second.status]).toEqual([200, 200])
+    expect(second.body).toMatchObject({ user_id: first.body.user_id, device_id: first.body.device_id })
+    // The device has one session: that of the answer that arrived.
+    const user = asUser(url, second.body)
+    expect((await user.get('/_matrix/client/v3/devices')).devices).toHaveLength(1)
+    expect((await asUser(url, first.body).ask('GET', '/_matrix/client/v3/devices')).status).toBe(401)
+    expect((await send({})).body.user_id).toBe(first.body.user_id)
+    for (const other of [
+      { ...request, password: 'another horse' },
+      { ...request, username: uniqueName() },
+    ])
+      expect((await send(other)).status).toBe(400)
+  })
+
+  test('and that logs in nobody, can be repeated too', async () => {
+    const request = { username: uniqueName(), password, inhibit_login: true }
+    const { session } = (await post(request)).body
+    const send = () => post({ ...request, auth: { type: 'm.login.dummy', session } })
+    expect([(await send()).body, (await send()).status]).toEqual([(await send()).body, 200])
+  })
+
+  test('cannot be repeated after the account has changed', async () => {
+    const request = { username: uniqueName(), password }
+    const { session } = (await post(request)).body
+    const send = () => post({ ...request, auth: { type: 'm.login.dummy', session } })
+    const user = asUser(url, (await send()).body)
+    const auth = { type: 'm.login.password', user: user.userId, password }
+    const path = '/_matrix/client/v3/account/password'
+    expect((await user.ask('POST', path, { auth, new_password: 'another horse' })).status).toBe(200)
+    expect((await send()).body.errcode).toBe('M_FORBIDDEN')
+    await user.get('/_matrix/client/v3/account/whoami')
+  })
+})
+
+test('what was sent first is remembered for a request with nothing but auth', async () => {
+  const username = uniqueName()
+  const request = { username, password, device_id: 'xyzzy', initial_device_display_name: 'display name' }
+  const { session } = (await post(request)).body
+  const answer = await post({ auth: { type: 'm.login.dummy', session } })
+  expect([answer.status, answer.body.user_id]).toEqual([200, expect.stringContaining(`@${username}:`)])
+  const user = asUser(url, answer.body)
+  expect(await user.get('/_matrix/client/v3/devices/xyzzy')).toMatchObject({ display_name: 'display name' })
+  const identifier = { type: 'm.id.user', user: username }
+  const login = await post({ type: 'm.login.password', identifier, password }, '/_matrix/client/v3/login')
+  expect(login.status).toBe(200)
+})
+
+test('a name that was taken meanwhile can be replaced by another in the same session', async () => {
+  const username = uniqueName()
+  const { session } = (await post({ username, password })).body
+  await registerUser(url, username)
+  const auth = { type: 'm.login.dummy', session }
+  expect((await post({ auth })).body.errcode).toBe('M_USER_IN_USE')
+  expect((await post({ username, password, auth })).body.errcode).toBe('M_USER_IN_USE')
+  expect((await post({ username: uniqueName(), password, auth })).status).toBe(200)
 })
 
 test('a stage that is not offered completes nothing', async () => {

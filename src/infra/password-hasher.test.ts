@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { defaultConfig } from '../config.ts'
-import { createPasswordHasher } from './password-hasher.ts'
+import { createPasswordHasher, MAX_PASSWORD_LENGTH } from './password-hasher.ts'
 
 const { passwords } = defaultConfig({ passwords: { memory_kib: 64, iterations: 1 } })
 const hasher = createPasswordHasher(passwords)
@@ -29,4 +29,11 @@ test('many at once all finish', async () => {
   const hash = await hasher.hash('one')
   const results = await Promise.all(Array.from({ length: 20 }, (_, i) => hasher.verify(hash, i % 2 ? 'one' : 'two')))
   expect(results).toEqual(Array.from({ length: 20 }, (_, i) => i % 2 === 1))
+})
+
+test('no password is longer than 1024 characters, whatever was hashed', async () => {
+  const long = 'x'.repeat(MAX_PASSWORD_LENGTH)
+  expect(await hasher.verify(await hasher.hash(long), long)).toBe(true)
+  expect(await hasher.verify(await hasher.hash(`${long}x`), `${long}x`)).toBe(false)
+  expect(await hasher.verify(await hasher.hash(''), `${long}x`)).toBe(false)
 })

@@ -9,6 +9,9 @@ export type PasswordHasher = {
   verify(hash: string | null | undefined, password: string): Promise<boolean>
 }
 
+/** The longest password, in UTF-16 code units. To normalise and hash megabytes would take seconds of the main thread. */
+export const MAX_PASSWORD_LENGTH = 1024
+
 /** How many passwords are hashed at a time, so that logins take neither all the memory nor the whole thread pool; the others queue. */
 const CONCURRENCY = 2
 
@@ -23,8 +26,10 @@ export function createPasswordHasher(costs: Config['passwords']): PasswordHasher
     async verify(known, password) {
       nobodys ??= queued(() => hash('', options))
       const against = known ?? (await nobodys)
-      const matches = await queued(() => verify(against, normalize(password)).catch(() => false))
-      return matches && known != null
+      const isTooLong = password.length > MAX_PASSWORD_LENGTH
+      const given = isTooLong ? '' : normalize(password)
+      const matches = await queued(() => verify(against, given).catch(() => false))
+      return matches && known != null && !isTooLong
     },
   }
 }

@@ -2,21 +2,26 @@ import { sql } from 'kysely'
 import type { Db, Tx } from './database.ts'
 import type { UiaSessionRow } from './users-schema.ts'
 
-/** User-interactive authentication under way. */
+/** User-interactive authentication that is under way or finished. */
 export type UiaSession = {
   sessionId: string
   operation: string
+  /** The request, without `auth` and without the secret that it may hold. */
   body: Record<string, unknown>
+  /** The hash of that secret. */
+  secretHash: string | undefined
   /** What each completed stage found out, by stage type. */
   completed: Record<string, string>
+  /** What came of the request; undefined until it was performed. */
+  note: Record<string, unknown> | undefined
   expiresTs: number
 }
 
 /** Stores a session as it is now, with what others have completed of it at the same time; those that have expired by `now` go. */
 export async function saveUiaSession(tx: Tx, session: UiaSession, now: number): Promise<void> {
   await sql`delete from uia_sessions where expires_ts <= ${now}::bigint`.execute(tx.sql)
-  await sql`insert into uia_sessions (session_id, operation, body, completed, expires_ts)
-    values (${session.sessionId}, ${session.operation}, ${JSON.stringify(session.body)},
+  await sql`insert into uia_sessions (session_id, operation, body, secret_hash, completed, expires_ts)
+    values (${session.sessionId}, ${session.operation}, ${JSON.stringify(session.body)}, ${session.secretHash ?? null},
       ${JSON.stringify(session.completed)}, ${session.expiresTs}::bigint)
     on conflict (session_id) do update
       set completed = (uia_sessions.completed::jsonb || excluded.completed::jsonb)::text`.execute(tx.sql)
@@ -32,14 +37,29 @@ export async function findUiaSession(db: Db, sessionId: string, now: number): Pr
       sessionId: row.session_id,
       operation: row.operation,
       body: JSON.parse(row.body),
+      secretHash: row.secret_hash ?? undefined,
       completed: JSON.parse(row.completed),
+      note: row.note === null ? undefined : JSON.parse(row.note),
       expiresTs: row.expires_ts,
     }
   )
 }
 
-/** Ends a session; false when it was not there: somebody else has used it up. */
-export async function deleteUiaSession(tx: Tx, sessionId: string): Promise<boolean> {
-  const result = await sql`delete from uia_sessions where session_id = ${sessionId}`.execute(tx.sql)
+/** Takes a session to perform the request; false when another request has it, or had it. */
+export async function claimUiaSession(tx: Tx, sessionId: string): Promise<boolean> {
+  const result = await sql`update uia_sessions set claimed = true
+    where session_id = ${sessionId} and not claimed`.execute(tx.sql)
   return result.numAffectedRows === 1n
+}
+
+/** Gives a session back whose request failed. */
+export async function releaseUiaSession(tx: Tx, sessionId: string): Promise<void> {
+  await sql`update uia_sessions set claimed = false where session_id = ${sessionId}`.execute(tx.sql)
+}
+
+/** Notes what came of the request, and the request as it was performed. */
+export async function finishUiaSession(tx: Tx, session: UiaSession): Promise<void> {
+  await sql`update uia_sessions set body = ${JSON.stringify(session.body)}, secret_hash = ${session.secretHash ?? null},
+      note = ${JSON.stringify(session.note)}, expires_ts = ${session.expiresTs}::bigint
+    where session_id = ${session.sessionId}`.execute(tx.sql)
 }

@@ -62,7 +62,10 @@ export type UiaSessionRow = {
   session_id: string
   operation: string
   body: string
+  secret_hash: string | null
   completed: string
+  claimed: boolean
+  note: string | null
   expires_ts: number
 }
 

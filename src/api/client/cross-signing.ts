@@ -1,10 +1,10 @@
 import { z } from 'zod'
-import { type CrossSigningUpload, uploadCrossSigningKeys } from '../../services/devices/upload-cross-signing-keys.ts'
+import { uploadCrossSigningKeys } from '../../services/devices/upload-cross-signing-keys.ts'
 import { jsonObject } from '../http/fields.ts'
 import { route } from '../http/route.ts'
 import { authData } from './auth-data.ts'
 import { v3 } from './client-paths.ts'
-import { requirePasswordOfPeople } from './password-proof.ts'
+import { withPasswordOfPeople } from './password-proof.ts'
 
 /** https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3keysdevice_signingupload */
 export const postDeviceSigningUpload = route({
@@ -22,10 +22,14 @@ export const postDeviceSigningUpload = route({
     const isGiven = Object.values(keys).some((key) => key)
     // Who goes on with an authentication may send nothing but that; else the first try shows whether any is needed.
     if (isGiven && (await uploadCrossSigningKeys(app, { userId, upload: keys, authenticated: false }))) return {}
-    const operation = 'POST /keys/device_signing/upload'
-    const original = await requirePasswordOfPeople(app, session, { operation, auth, body: keys })
-    const upload: CrossSigningUpload = isGiven ? keys : original
-    await uploadCrossSigningKeys(app, { userId, upload, authenticated: true })
-    return {}
+    return withPasswordOfPeople(app, session, {
+      operation: 'POST /keys/device_signing/upload',
+      auth,
+      body: keys,
+      async perform(upload) {
+        await uploadCrossSigningKeys(app, { userId, upload, authenticated: true })
+        return {}
+      },
+    })
   },
 })

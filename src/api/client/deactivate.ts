@@ -3,7 +3,7 @@ import { deactivateUser } from '../../services/users/deactivate.ts'
 import { route } from '../http/route.ts'
 import { authData } from './auth-data.ts'
 import { v3 } from './client-paths.ts'
-import { requirePasswordOfPeople } from './password-proof.ts'
+import { withPasswordOfPeople } from './password-proof.ts'
 
 /** https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3accountdeactivate */
 export const postDeactivate = route({
@@ -11,11 +11,17 @@ export const postDeactivate = route({
   path: v3('/account/deactivate'),
   auth: 'user',
   rateLimit: 'login',
-  body: z.object({ auth: authData.optional(), erase: z.boolean().default(false), id_server: z.string().optional() }),
-  async handle({ session, body }, app) {
-    await requirePasswordOfPeople(app, session, { operation: 'POST /account/deactivate', auth: body.auth })
-    await app.jobs.attend(await deactivateUser(app, { userId: session.userId, erase: body.erase }))
-    // Hearth binds nothing at identity servers, so there is nothing left to unbind.
-    return { id_server_unbind_result: 'success' }
+  body: z.object({ auth: authData.optional(), erase: z.boolean().optional(), id_server: z.string().optional() }),
+  handle({ session, body: { auth, ...body } }, app) {
+    return withPasswordOfPeople(app, session, {
+      operation: 'POST /account/deactivate',
+      auth,
+      body,
+      async perform({ erase = false }) {
+        await app.jobs.attend(await deactivateUser(app, { userId: session.userId, erase }))
+        // Hearth binds nothing at identity servers, so there is nothing left to unbind.
+        return { id_server_unbind_result: 'success' }
+      },
+    })
   },
 })

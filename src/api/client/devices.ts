@@ -1,12 +1,11 @@
 import { z } from 'zod'
 import { MissingParamError } from '../../core/errors.ts'
-import type { DeviceId } from '../../core/ids.ts'
 import { addDevice, getDevice, listDevices, nameDevice, removeDevices } from '../../services/devices/devices.ts'
 import { deviceId } from '../http/fields.ts'
 import { Reply, route } from '../http/route.ts'
 import { authData } from './auth-data.ts'
 import { v3 } from './client-paths.ts'
-import { requirePasswordOfPeople } from './password-proof.ts'
+import { withPasswordOfPeople } from './password-proof.ts'
 
 const params = z.object({ deviceId })
 
@@ -57,9 +56,14 @@ export const deleteDevice = route({
   params,
   body: z.object({ auth: authData.optional() }),
   async handle({ params, session, body }, app) {
-    await requirePasswordOfPeople(app, session, { operation: `DELETE /devices/${params.deviceId}`, auth: body.auth })
-    await removeDevices(app, session.userId, [params.deviceId])
-    return {}
+    return withPasswordOfPeople(app, session, {
+      operation: `DELETE /devices/${params.deviceId}`,
+      auth: body.auth,
+      async perform() {
+        await removeDevices(app, session.userId, [params.deviceId])
+        return {}
+      },
+    })
   },
 })
 
@@ -71,11 +75,17 @@ export const postDeleteDevices = route({
   rateLimit: 'login',
   body: z.object({ auth: authData.optional(), devices: z.array(deviceId).optional() }),
   async handle({ session, body: { auth, devices } }, app) {
-    if (!devices && (auth?.session === undefined || session.appservice))
-      throw new MissingParamError('devices: it is needed')
-    const request = { operation: 'POST /delete_devices', auth, body: { devices } }
-    const original = await requirePasswordOfPeople(app, session, request)
-    await removeDevices(app, session.userId, devices ?? (original.devices as DeviceId[]))
-    return {}
+    return withPasswordOfPeople(app, session, {
+      operation: 'POST /delete_devices',
+      auth,
+      body: { devices },
+      check(wanted) {
+        if (!wanted.devices) throw new MissingParamError('devices: it is needed')
+      },
+      async perform(wanted) {
+        await removeDevices(app, session.userId, wanted.devices!)
+        return {}
+      },
+    })
   },
 })

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { newLoginToken } from '../../services/users/login-tokens.ts'
 import { route } from '../http/route.ts'
 import { authData } from './auth-data.ts'
-import { requirePassword } from './password-proof.ts'
+import { withPassword } from './password-proof.ts'
 
 /** https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv1loginget_token */
 export const postLoginToken = route({
@@ -12,7 +12,12 @@ export const postLoginToken = route({
   rateLimit: 'login',
   body: z.object({ auth: authData.optional() }),
   async handle({ session, body }, app) {
-    await requirePassword(app, session, { operation: 'POST /login/get_token', auth: body.auth })
-    return newLoginToken(app, session.userId)
+    const perform = () => newLoginToken(app, session.userId)
+    return withPassword(app, session, {
+      operation: 'POST /login/get_token',
+      auth: body.auth,
+      perform,
+      repeat: perform,
+    })
   },
 })

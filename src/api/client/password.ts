@@ -1,15 +1,18 @@
 import { z } from 'zod'
-import type { App } from '../../app.ts'
-import { MatrixError } from '../../core/errors.ts'
+import { MatrixError, MissingParamError } from '../../core/errors.ts'
 import type { UserId } from '../../core/ids.ts'
 import { checkNewPassword } from '../../services/users/new-password.ts'
-import { setPassword } from '../../services/users/set-password.ts'
-import type { AuthData } from '../../services/users/uia-stages.ts'
-import { requireUserInteractiveAuth } from '../../services/users/user-interactive-auth.ts'
-import { route } from '../http/route.ts'
+import { setPasswordHash } from '../../services/users/set-password.ts'
+import { authenticateAndPerform, type UiaRequest } from '../../services/users/user-interactive-auth.ts'
+import { route, type Session } from '../http/route.ts'
 import { authData } from './auth-data.ts'
 import { v3 } from './client-paths.ts'
-import { requirePassword } from './password-proof.ts'
+
+const passwordBody = z.object({
+  auth: authData.optional(),
+  new_password: z.string().optional(),
+  logout_devices: z.boolean().optional(),
+})
 
 /** https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3accountpassword */
 export const postPassword = route({
@@ -17,24 +20,33 @@ export const postPassword = route({
   path: v3('/account/password'),
   auth: 'optional',
   rateLimit: 'login',
-  body: z.object({ auth: authData.optional(), new_password: z.string(), logout_devices: z.boolean().default(true) }),
-  async handle({ session, body }, app) {
+  body: passwordBody,
+  handle({ session, body: { auth, new_password: secret, ...body } }, app) {
     if (session?.isGuest) throw new MatrixError(403, 'M_GUEST_ACCESS_FORBIDDEN', 'Guests have no password')
     if (!session && !app.mailer) throw new MatrixError(401, 'M_MISSING_TOKEN', 'An access token is needed')
-    checkNewPassword(app, body.new_password)
-    const operation = 'POST /account/password'
-    const userId = session
-      ? await requirePassword(app, session, { operation, auth: body.auth }).then(() => session.userId)
-      : await requireEmail(app, { operation, auth: body.auth })
-    const { new_password: password, logout_devices: logOutDevices } = body
-    await setPassword(app, { userId, password, logOutDevices, keep: session })
-    return {}
+    const request = { operation: 'POST /account/password', auth, body, secret, ...proofBy(session) }
+    return authenticateAndPerform(app, request, {
+      check({ hasSecret }) {
+        if (!hasSecret) throw new MissingParamError('new_password: it is needed')
+        if (secret !== undefined) checkNewPassword(app, secret)
+      },
+      async perform({ body: wanted, secretHash, completed }) {
+        await setPasswordHash(app, {
+          userId: session?.userId ?? (completed['m.login.email.identity'] as UserId),
+          hash: secretHash!,
+          logOutDevices: (wanted as typeof body).logout_devices ?? true,
+          keep: session,
+        })
+        return { answer: {} }
+      },
+      repeat: () => ({}),
+    })
   },
 })
 
-/** Has a user who has forgotten the password prove to have an address of the account. */
-async function requireEmail(app: App, request: { operation: string; auth: AuthData | undefined }): Promise<UserId> {
-  const flows = [['m.login.email.identity'] as const]
-  const { completed } = await requireUserInteractiveAuth(app, { ...request, userId: undefined, flows, body: {} })
-  return completed['m.login.email.identity'] as UserId
+/** Users who are logged in prove to know the old password, and others, who have forgotten it, to have an address of the account. */
+function proofBy(session: Session | undefined): Pick<UiaRequest, 'userId' | 'flows'> {
+  return session
+    ? { userId: session.userId, flows: [['m.login.password']] }
+    : { userId: undefined, flows: [['m.login.email.identity']] }
 }

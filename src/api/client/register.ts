@@ -1,7 +1,6 @@
 import { z } from 'zod'
 import { APPSERVICE_LOGIN, registerAppserviceUser } from '../../services/users/appservice-users.ts'
-import type { ClientDevice } from '../../services/users/device-login.ts'
-import { type RegistrationRequest, registerGuest, registerUser } from '../../services/users/register.ts'
+import { deviceOf, registerGuest, registerUser } from '../../services/users/register.ts'
 import { requireUnreserved } from '../../services/users/reserved-names.ts'
 import { requireAvailable, userIdForNewName } from '../../services/users/user-names.ts'
 import { deviceId } from '../http/fields.ts'
@@ -37,14 +36,6 @@ export const postRegister = route({
     return registerUser(app, { request, auth, operation: 'POST /register' })
   },
 })
-
-function deviceOf(request: RegistrationRequest): ClientDevice {
-  return {
-    deviceId: request.device_id,
-    displayName: request.initial_device_display_name,
-    wantsRefreshToken: request.refresh_token ?? false,
-  }
-}
 
 /** https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3registeravailable */
 export const getRegisterAvailable = route({

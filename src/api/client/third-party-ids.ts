@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import type { App } from '../../app.ts'
-import { MatrixError } from '../../core/errors.ts'
-import { requestEmailProof } from '../../services/users/email-proof.ts'
+import { MatrixError, MissingParamError } from '../../core/errors.ts'
+import { requestEmailProof, type ThreepidCredentials } from '../../services/users/email-proof.ts'
 import type { ProofPurpose } from '../../services/users/email-proof-texts.ts'
 import { addThreepid, removeThreepid } from '../../services/users/third-party-ids.ts'
 import { loadThreepids } from '../../storage/threepids.ts'
@@ -9,7 +9,7 @@ import { emailAddress } from '../http/fields.ts'
 import { type AnyEndpoint, route } from '../http/route.ts'
 import { authData } from './auth-data.ts'
 import { v3 } from './client-paths.ts'
-import { requirePassword } from './password-proof.ts'
+import { withPassword } from './password-proof.ts'
 
 /** https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3account3pid */
 const getThirdPartyIds = route({
@@ -30,7 +30,15 @@ const getThirdPartyIds = route({
 })
 
 const clientSecret = z.string().regex(/^[0-9a-zA-Z.=_-]{1,255}$/, 'has characters that are not allowed')
-const credentials = { sid: z.string().max(255), client_secret: clientSecret }
+const sessionId = z.string().max(255)
+
+type MaybeCredentials = { [Key in keyof ThreepidCredentials]?: string | undefined }
+
+function credentialsOf({ sid, client_secret }: MaybeCredentials): ThreepidCredentials {
+  if (sid === undefined) throw new MissingParamError('sid: it is needed')
+  if (client_secret === undefined) throw new MissingParamError('client_secret: it is needed')
+  return { sid, client_secret }
+}
 
 /** https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3account3pidadd */
 const postThirdPartyIdAdd = route({
@@ -38,12 +46,19 @@ const postThirdPartyIdAdd = route({
   path: v3('/account/3pid/add'),
   auth: 'user',
   rateLimit: 'login',
-  body: z.object({ auth: authData.optional(), ...credentials }),
-  async handle({ session, body: { auth, ...proof } }, app) {
+  body: z.object({ auth: authData.optional(), sid: sessionId.optional(), client_secret: clientSecret.optional() }),
+  handle({ session, body: { auth, ...body } }, app) {
     requireMailer(app)
-    await requirePassword(app, session, { operation: 'POST /account/3pid/add', auth })
-    await addThreepid(app, session.userId, proof)
-    return {}
+    return withPassword(app, session, {
+      operation: 'POST /account/3pid/add',
+      auth,
+      body,
+      check: (wanted) => void credentialsOf(wanted),
+      async perform(wanted) {
+        await addThreepid(app, session.userId, credentialsOf(wanted))
+        return {}
+      },
+    })
   },
 })
 

@@ -6,7 +6,7 @@ import { createUser } from './create-user.ts'
 import { type AccountIdentifier, findAccount } from './find-account.ts'
 import { logInWithPassword } from './log-in.ts'
 import { createUsersTestApp, type UsersTestApp } from './test-users-app.ts'
-import { requireUserInteractiveAuth } from './user-interactive-auth.ts'
+import { authenticateAndPerform } from './user-interactive-auth.ts'
 
 const password = 'correct horse'
 const BURST = 3
@@ -35,13 +35,17 @@ const logIn = (identifier: AccountIdentifier, given = 'wrong') =>
   outcome(logInWithPassword(app, { identifier, password: given, device: { wantsRefreshToken: false } }))
 const prove = (auth: Record<string, unknown>, given = 'wrong') =>
   outcome(
-    requireUserInteractiveAuth(app, {
-      operation: 'POST /keys/device_signing/upload',
-      userId,
-      flows: [['m.login.password']],
-      auth: { type: 'm.login.password', password: given, ...auth },
-      body: {},
-    }),
+    authenticateAndPerform(
+      app,
+      {
+        operation: 'POST /keys/device_signing/upload',
+        userId,
+        flows: [['m.login.password']],
+        auth: { type: 'm.login.password', password: given, ...auth },
+        body: {},
+      },
+      { perform: async () => ({ answer: {} }), repeat: () => ({}) },
+    ),
   )
 
 test('all ways to name an account, and to try its password, count together', async () => {

@@ -11,8 +11,10 @@ import { userIdForNewName, userInUse } from './user-names.ts'
 
 export type NewAccount = {
   localpart: string
-  /** Absent: an account without password login. */
+  /** Neither this nor `passwordHash`: an account without password login. */
   password?: string | undefined
+  /** The hash of a password that was checked already. */
+  passwordHash?: string | undefined
   admin?: boolean
   guest?: boolean
   /** Makes the guest of this name a user instead of adding one. */
@@ -38,7 +40,8 @@ export async function createUser(
 ): Promise<UserId> {
   const userId = userIdForNewName(app, account.localpart)
   if (account.password !== undefined) checkNewPassword(app, account.password)
-  const passwordHash = account.password === undefined ? null : await app.passwordHasher.hash(account.password)
+  const passwordHash =
+    account.password === undefined ? (account.passwordHash ?? null) : await app.passwordHasher.hash(account.password)
   const now = app.clock.now()
   await app.database.write(async (tx) => {
     const isMade = account.replacesGuest

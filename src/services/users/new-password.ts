@@ -1,7 +1,6 @@
 import type { App } from '../../app.ts'
 import { InvalidParamError, MatrixError } from '../../core/errors.ts'
-
-const MAX_LENGTH = 1024
+import { MAX_PASSWORD_LENGTH } from '../../infra/password-hasher.ts'
 
 /** Checks a password that somebody wants to have. Throws M_WEAK_PASSWORD or M_INVALID_PARAM. */
 export function checkNewPassword(app: Pick<App, 'config'>, password: string): void {
@@ -9,5 +8,6 @@ export function checkNewPassword(app: Pick<App, 'config'>, password: string): vo
   if ([...password].length < minimum) {
     throw new MatrixError(400, 'M_WEAK_PASSWORD', `A password needs at least ${minimum} characters`)
   }
-  if (password.length > MAX_LENGTH) throw new InvalidParamError(`A password has at most ${MAX_LENGTH} characters`)
+  if (password.length > MAX_PASSWORD_LENGTH)
+    throw new InvalidParamError(`A password has at most ${MAX_PASSWORD_LENGTH} characters`)
 }

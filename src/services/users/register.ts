@@ -3,6 +3,7 @@ import { ForbiddenError, MissingParamError } from '../../core/errors.ts'
 import type { DeviceId, UserId } from '../../core/ids.ts'
 import { findTokenHolder } from '../../storage/access-tokens.ts'
 import type { Tx } from '../../storage/database.ts'
+import { findUser, lockUser } from '../../storage/users.ts'
 import { createUser } from './create-user.ts'
 import { type ClientDevice, logInDevice } from './device-login.ts'
 import type { LoginResult } from './log-in.ts'
@@ -11,7 +12,7 @@ import { type CompletedStages, noteAcceptedTerms, registrationFlows } from './re
 import { requireUnreserved } from './reserved-names.ts'
 import { hashToken } from './tokens.ts'
 import type { AuthData } from './uia-stages.ts'
-import { requireUserInteractiveAuth } from './user-interactive-auth.ts'
+import { authenticateAndPerform } from './user-interactive-auth.ts'
 import { requireAvailable, userIdForNewName } from './user-names.ts'
 
 /** The body of `POST /register`. */
@@ -37,7 +38,7 @@ export type RegistrationResult = LoginResult | Pick<LoginResult, 'user_id' | 'ho
 const GENERATED_NAME_LENGTH = 12
 
 /**
- * Registers an account for whoever may have one by the configuration.
+ * Registers an account for whoever may have one by the configuration. A client that has not got the answer can send the request again.
  * Throws M_FORBIDDEN, M_INVALID_USERNAME, M_USER_IN_USE, M_EXCLUSIVE, M_WEAK_PASSWORD and the 401 of user-interactive authentication.
  */
 export async function registerUser(
@@ -45,25 +46,54 @@ export async function registerUser(
   { request, auth, operation }: { request: RegistrationRequest; auth: AuthData | undefined; operation: string },
 ): Promise<RegistrationResult> {
   if (!app.config.registration.enabled) throw new ForbiddenError('Registration is disabled')
-  if (request.guest_access_token !== undefined) await requireGuest(app, request, request.guest_access_token)
-  else if (request.username !== undefined) {
-    const userId = userIdForNewName(app, request.username)
-    requireUnreserved(app, userId)
-    await requireAvailable(app, userId)
-  }
-  if (request.password !== undefined) checkNewPassword(app, request.password)
-  const { password } = request
-  if (auth && password === undefined) throw new MissingParamError('password: a password is needed')
-  const { flows, params } = registrationFlows(app.config)
-  const { completed } = await requireUserInteractiveAuth(app, {
-    operation,
-    userId: undefined,
-    flows,
-    params,
-    auth,
-    body: {},
+  const { password: secret, guest_access_token: guestToken, ...body } = request
+  const uia = { operation, userId: undefined, ...registrationFlows(app.config), auth, body, secret }
+  return authenticateAndPerform<RegistrationResult>(app, uia, {
+    async check({ body: wanted, hasSecret }) {
+      await checkName(app, wanted as RegistrationRequest, guestToken)
+      if (secret !== undefined) checkNewPassword(app, secret)
+      if (auth && !hasSecret) throw new MissingParamError('password: a password is needed')
+    },
+    async perform({ body: wanted, secretHash, completed }) {
+      const account = { ...(wanted as RegistrationRequest), guest_access_token: guestToken }
+      const answer = await makeAccount(app, account, { passwordHash: secretHash, completed })
+      return {
+        answer,
+        note: { user_id: answer.user_id, ...('device_id' in answer && { device_id: answer.device_id }) },
+      }
+    },
+    repeat: (session) => answerAgain(app, session),
   })
-  return makeAccount(app, request, completed)
+}
+
+async function checkName(
+  app: Capabilities,
+  request: RegistrationRequest,
+  guestToken: string | undefined,
+): Promise<void> {
+  if (guestToken !== undefined) return requireGuest(app, request, guestToken)
+  if (request.username === undefined) return
+  const userId = userIdForNewName(app, request.username)
+  requireUnreserved(app, userId)
+  await requireAvailable(app, userId)
+}
+
+/** The tokens that were lost with the first answer end. */
+async function answerAgain(
+  app: Capabilities,
+  { note, secretHash, body }: { note: Record<string, unknown>; secretHash: string | undefined; body: object },
+): Promise<RegistrationResult> {
+  const { user_id: userId, device_id: deviceId } = note as { user_id: UserId; device_id?: DeviceId }
+  if (deviceId === undefined) return { user_id: userId, home_server: app.serverName }
+  const device = { ...deviceOf(body), deviceId }
+  const tokens = await app.database.write(async (tx) => {
+    await lockUser(tx, userId)
+    const user = await findUser(tx, userId)
+    const isUnchanged = user?.deactivated_ts === null && !user.locked && user.password_hash === secretHash
+    if (!isUnchanged) throw new ForbiddenError('The account has changed since it was registered')
+    return logInDevice(app, tx, { userId, device })
+  })
+  return { user_id: userId, home_server: app.serverName, ...tokens }
 }
 
 /** https://spec.matrix.org/v1.19/client-server-api/#guest-access */
@@ -90,25 +120,27 @@ async function requireGuest(
 async function makeAccount(
   app: Capabilities,
   request: RegistrationRequest,
-  completed: CompletedStages,
+  { passwordHash, completed }: { passwordHash: string | undefined; completed: CompletedStages },
 ): Promise<RegistrationResult> {
-  const localpart = request.username ?? generatedName(app)
-  const registrationToken = completed['m.login.registration_token']
   const account = {
-    localpart,
-    password: request.password,
-    registrationToken,
+    localpart: request.username ?? generatedName(app),
+    passwordHash,
+    registrationToken: completed['m.login.registration_token'],
     replacesGuest: request.guest_access_token !== undefined,
     email: completed['m.login.email.identity'],
   }
   const noteTerms = (tx: Tx, userId: UserId) => noteAcceptedTerms(app, tx, { userId, completed })
   if (request.inhibit_login) return { user_id: await createUser(app, account, noteTerms), home_server: app.serverName }
-  const device = {
+  return logInNew(app, account, { device: deviceOf(request), andThen: noteTerms })
+}
+
+/** What a client that registers says of its device. */
+export function deviceOf(request: RegistrationRequest): ClientDevice {
+  return {
     deviceId: request.device_id,
     displayName: request.initial_device_display_name,
     wantsRefreshToken: request.refresh_token ?? false,
   }
-  return logInNew(app, account, { device, andThen: noteTerms })
 }
 
 async function logInNew(

@@ -8,7 +8,6 @@ import type { Session } from './session.ts'
 
 type NewPassword = {
   userId: UserId
-  password: string
   /** Whether to end the user's sessions, except `keep`. */
   logOutDevices: boolean
   keep?: Session | undefined
@@ -17,10 +16,17 @@ type NewPassword = {
 /** Gives a user another password. Throws M_WEAK_PASSWORD, and M_NOT_FOUND for users that this server does not have (any more). */
 export async function setPassword(
   app: Pick<App, 'config' | 'database' | 'passwordHasher'>,
-  { userId, password, logOutDevices, keep }: NewPassword,
+  { password, ...user }: NewPassword & { password: string },
 ): Promise<void> {
   checkNewPassword(app, password)
-  const hash = await app.passwordHasher.hash(password)
+  await setPasswordHash(app, { ...user, hash: await app.passwordHasher.hash(password) })
+}
+
+/** Gives a user another password, which was checked already, by its hash. Throws M_NOT_FOUND. */
+export async function setPasswordHash(
+  app: Pick<App, 'database'>,
+  { userId, hash, logOutDevices, keep }: NewPassword & { hash: string },
+): Promise<void> {
   await app.database.write(async (tx) => {
     await lockUser(tx, userId)
     const user = await findUser(tx, userId)

@@ -1,10 +1,16 @@
+import { sql } from 'kysely'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import type { MatrixError } from '../../core/errors.ts'
+import { InvalidParamError, type MatrixError } from '../../core/errors.ts'
 import type { UserId } from '../../core/ids.ts'
 import { createUser } from './create-user.ts'
 import { createUsersTestApp, type UsersTestApp } from './test-users-app.ts'
 import type { AuthData } from './uia-stages.ts'
-import { requireUserInteractiveAuth, type UiaRequest } from './user-interactive-auth.ts'
+import {
+  type ApprovedRequest,
+  authenticateAndPerform,
+  type UiaAction,
+  type UiaRequest,
+} from './user-interactive-auth.ts'
 
 let app: UsersTestApp
 let userId: UserId
@@ -16,15 +22,25 @@ beforeAll(async () => {
 })
 afterAll(() => app.database.close())
 
-const attempt = (auth: AuthData | undefined, more: Partial<UiaRequest> = {}) =>
-  requireUserInteractiveAuth(app, {
-    operation: 'DELETE /thing',
-    userId,
-    flows: [['m.login.dummy', 'm.login.password']],
-    auth,
-    body: {},
-    ...more,
-  })
+/** Answers with what was approved. */
+const ECHO: UiaAction<unknown> = {
+  perform: async ({ secretHash: _, ...approved }: ApprovedRequest) => ({ answer: approved }),
+  repeat: () => 'again',
+}
+
+const attempt = (auth: AuthData | undefined, more: Partial<UiaRequest> = {}, action: Partial<typeof ECHO> = {}) =>
+  authenticateAndPerform(
+    app,
+    {
+      operation: 'DELETE /thing',
+      userId,
+      flows: [['m.login.dummy', 'm.login.password']],
+      auth,
+      body: {},
+      ...more,
+    },
+    { ...ECHO, ...action },
+  )
 
 /** The 401 of an attempt that does not pass. */
 async function refusal(passing: Promise<unknown>): Promise<Record<string, unknown> & { session: string }> {
@@ -50,12 +66,13 @@ test('stages in any order, each once, until a flow is complete', async () => {
     completed: { 'm.login.dummy': 'true', 'm.login.password': userId },
     body: { what: 'first' },
   })
-  await expect(attempt({ session })).rejects.toMatchObject({ status: 400 })
+  expect(await attempt({ session })).toBe('again')
+  await expect(attempt({ session }, { body: { what: 'else' } })).rejects.toMatchObject({ status: 400 })
 })
 
 test('any of several flows will do', async () => {
   const flows = [['m.login.dummy'], ['m.login.password']] as const
-  expect((await attempt({ type: 'm.login.dummy' }, { flows })).completed).toEqual({ 'm.login.dummy': 'true' })
+  expect(await attempt({ type: 'm.login.dummy' }, { flows })).toMatchObject({ completed: { 'm.login.dummy': 'true' } })
 })
 
 test('a failed stage says why, and can be tried again', async () => {
@@ -85,4 +102,67 @@ test('a session expires', async () => {
 test('no auth at all never passes', async () => {
   await refusal(attempt(undefined, { flows: [['m.login.dummy']] }))
   await refusal(attempt({}, { flows: [['m.login.dummy']] }))
+})
+
+/** A session in which both stages are complete but for the request itself. */
+async function readySession(more: Partial<UiaRequest> = {}): Promise<string> {
+  const { session } = await refusal(attempt(undefined, more))
+  await refusal(attempt({ type: 'm.login.password', password, session }, more))
+  return session
+}
+const last = (session: string) => ({ type: 'm.login.dummy', session })
+
+test('of a password, only the hash is kept, for the request that sends nothing but auth', async () => {
+  const [secret, body] = ['a new horse', { logout_devices: true }]
+  const session = await readySession({ body, secret })
+  const { rows } = await sql<{ text: string }>`select uia_sessions::text as text from uia_sessions
+    where session_id = ${session}`.execute(app.database.sql)
+  expect(rows[0]!.text).not.toContain(secret)
+  const seen: ApprovedRequest[] = []
+  const perform: typeof ECHO.perform = async (approved) => {
+    seen.push(approved)
+    return { answer: 'done' }
+  }
+  expect(await attempt(last(session), {}, { perform })).toBe('done')
+  expect(seen[0]!.body).toEqual(body)
+  expect(await app.passwordHasher.verify(seen[0]!.secretHash, secret)).toBe(true)
+  expect(await attempt(last(session), {}, { perform })).toBe('again')
+  expect(await attempt(last(session), { body, secret }, { perform })).toBe('again')
+  for (const other of [{ secret: 'guess', body }, { secret, body: { logout_devices: false } }, { body: { more: 1 } }])
+    await expect(attempt(last(session), other, { perform })).rejects.toMatchObject({ status: 400 })
+  expect(seen).toHaveLength(1)
+})
+
+test('a request that says more than auth counts for itself, not with the first', async () => {
+  const session = await readySession({ body: { erase: true } })
+  expect(await attempt(last(session), { body: { other: 1 } })).toMatchObject({ body: { other: 1 } })
+})
+
+test('a finished request can be repeated for five minutes', async () => {
+  const session = await readySession()
+  const note = { user: 'x' }
+  const repeat: typeof ECHO.repeat = (finished) => finished.note
+  const action = { perform: async () => ({ answer: 'done', note }), repeat }
+  expect(await attempt(last(session), {}, action)).toBe('done')
+  app.clock.advance(5 * 60_000 - 1)
+  expect(await attempt(last(session), {}, action)).toEqual(note)
+  app.clock.advance(1)
+  await expect(attempt(last(session), {}, action)).rejects.toMatchObject({ status: 400 })
+})
+
+test('a request that fails can be tried again, and of several at once one passes', async () => {
+  const session = await readySession()
+  const failing = async () => {
+    throw new InvalidParamError('no')
+  }
+  await expect(attempt(last(session), {}, { perform: failing })).rejects.toMatchObject({ message: 'no' })
+  const outcomes = await Promise.allSettled([1, 2, 3].map((which) => attempt({ session }, { body: { which } })))
+  expect(outcomes.filter(({ status }) => status === 'fulfilled')).toHaveLength(1)
+})
+
+test('what cannot be performed is refused before authentication', async () => {
+  const check = () => {
+    throw new InvalidParamError('name: is taken')
+  }
+  await expect(attempt(undefined, {}, { check })).rejects.toMatchObject({ message: 'name: is taken' })
 })

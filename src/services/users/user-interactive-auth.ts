@@ -1,8 +1,17 @@
 import type { App } from '../../app.ts'
+import { canonicalJson } from '../../core/canonical-json.ts'
 import { ForbiddenError, InvalidParamError, MatrixError } from '../../core/errors.ts'
+import type { JsonObject } from '../../core/events/pdu.ts'
 import type { UserId } from '../../core/ids.ts'
 import { requireSize } from '../../core/limits.ts'
-import { deleteUiaSession, findUiaSession, saveUiaSession, type UiaSession } from '../../storage/uia-sessions.ts'
+import {
+  claimUiaSession,
+  findUiaSession,
+  finishUiaSession,
+  releaseUiaSession,
+  saveUiaSession,
+  type UiaSession,
+} from '../../storage/uia-sessions.ts'
 import { type AuthData, UIA_STAGES, type UiaStageType, WrongUserError } from './uia-stages.ts'
 
 /** The stages of one way to authenticate, in any order. */
@@ -17,8 +26,30 @@ export type UiaRequest = {
   /** What clients need to know for some stages. */
   params?: Partial<Record<UiaStageType, Record<string, unknown>>>
   auth: AuthData | undefined
-  /** The request without `auth` and without secrets. It is kept for clients that afterwards send nothing but `auth`. */
+  /** The request without `auth` and `secret`. If these are all that the client sends, its first request in the session counts. */
   body: Record<string, unknown>
+  /** A password that the request sets. Only its hash is kept. */
+  secret?: string | undefined
+}
+
+/** What a client wants: the request as it sends it now, or as it sent it first. */
+export type WantedRequest = { body: Record<string, unknown>; hasSecret: boolean }
+
+/** An authenticated request, with what the stages found out. */
+export type ApprovedRequest = {
+  body: Record<string, unknown>
+  secretHash: string | undefined
+  completed: Partial<Record<UiaStageType, string>>
+}
+
+/** What to do for an authenticated request. */
+export type UiaAction<Answer> = {
+  /** Throws for a request that cannot be performed, before the client has to authenticate. */
+  check?(wanted: WantedRequest): Promise<void> | void
+  /** Does it, once. `note`: what `repeat` has to know, without secrets. */
+  perform(approved: ApprovedRequest): Promise<{ answer: Answer; note?: Record<string, unknown> }>
+  /** Answers a client that sends a request again which was performed, as it has not got the answer. */
+  repeat(session: Pick<UiaSession, 'body' | 'secretHash'> & { note: Record<string, unknown> }): Promise<Answer> | Answer
 }
 
 type Capabilities = Pick<
@@ -27,25 +58,34 @@ type Capabilities = Pick<
 >
 
 const SESSION_LIFETIME_MS = 60 * 60_000
+/** How long a request that was performed may be repeated. */
+const REPETITION_MS = 5 * 60_000
 const SESSION_ID_LENGTH = 24
 
 /**
- * Passes once a client has completed all stages of a flow; a session serves for one request. Gives what the stages found out, and the body of the
- * first request. Throws M_TOO_LARGE, and the 401 that tells the client how to go on. https://spec.matrix.org/v1.19/client-server-api/#user-interactive-authentication-api
+ * Performs a request once its client has completed all stages of a flow; a session serves for one request. Throws M_TOO_LARGE, what the action
+ * throws, and the 401 that tells the client how to go on.
+ * https://spec.matrix.org/v1.19/client-server-api/#user-interactive-authentication-api
  */
-export async function requireUserInteractiveAuth(
+export async function authenticateAndPerform<Answer>(
   app: Capabilities,
   request: UiaRequest,
-): Promise<{ completed: Partial<Record<UiaStageType, string>>; body: Record<string, unknown> }> {
+  action: UiaAction<Answer>,
+): Promise<Answer> {
   const session = await openSession(app, request)
-  requireSize(app.config.limits, 'authenticated_request', JSON.stringify(session.body))
+  if (session.note) return repeatFinished(app, { request, session, note: session.note, action })
+  const body = isBare(request) ? session.body : request.body
+  await action.check?.({ body, hasSecret: (request.secret ?? session.secretHash) !== undefined })
+  requireSize(app.config.limits, 'authenticated_request', JSON.stringify(body))
   const failure = await attemptStage(app, request, session)
   if (failure || !isComplete(request, session)) {
-    await app.database.write((tx) => saveUiaSession(tx, session, app.clock.now()))
+    await remember(app, request, session)
     throw new AuthenticationNeeded(request, session, failure)
   }
-  if (request.auth?.session !== undefined) await useUp(app, session)
-  return { completed: session.completed, body: session.body }
+  const secretHash = await hashOf(app, request, session)
+  const approved: ApprovedRequest = { body, secretHash, completed: session.completed }
+  if (request.auth?.session === undefined) return (await action.perform(approved)).answer
+  return performOnce(app, { session, approved, action })
 }
 
 /** 401 with the flows: what there is to do, and what went wrong with the last attempt. */
@@ -77,7 +117,9 @@ async function openSession(app: Capabilities, { operation, userId, auth, body }:
       sessionId: app.random.token(SESSION_ID_LENGTH),
       operation: boundTo,
       body,
+      secretHash: undefined,
       completed: {},
+      note: undefined,
       expiresTs: app.clock.now() + SESSION_LIFETIME_MS,
     }
   }
@@ -111,10 +153,81 @@ function isComplete({ flows, auth }: UiaRequest, { completed }: UiaSession): boo
   return auth !== undefined && flows.some((flow) => flow.every((stage) => Object.hasOwn(completed, stage)))
 }
 
-/** Of two requests with the same session at the same time, one passes. */
-async function useUp(app: Capabilities, { sessionId }: UiaSession): Promise<void> {
-  const isFirst = await app.database.write((tx) => deleteUiaSession(tx, sessionId))
-  if (!isFirst) throw unknownSession()
+/** Whether a client sends nothing but `auth`. */
+function isBare({ body, secret }: UiaRequest): boolean {
+  return secret === undefined && Object.values(body).every((value) => value === undefined)
+}
+
+async function remember(app: Capabilities, request: UiaRequest, session: UiaSession): Promise<void> {
+  const secretHash = await hashOf(app, request.auth?.session === undefined ? request : {}, session)
+  await app.database.write((tx) => saveUiaSession(tx, { ...session, secretHash }, app.clock.now()))
+}
+
+async function hashOf(
+  app: Capabilities,
+  { secret }: Pick<UiaRequest, 'secret'>,
+  session: UiaSession,
+): Promise<string | undefined> {
+  return secret === undefined ? session.secretHash : app.passwordHasher.hash(secret)
+}
+
+/** Of several requests with one session at the same time, one passes. A session whose request fails can be used for another try. */
+async function performOnce<Answer>(
+  app: Capabilities,
+  {
+    session,
+    approved,
+    action,
+  }: {
+    session: UiaSession
+    approved: ApprovedRequest
+    action: UiaAction<Answer>
+  },
+): Promise<Answer> {
+  const { sessionId } = session
+  const isFirst = await app.database.write((tx) => claimUiaSession(tx, sessionId))
+  if (!isFirst) throw new InvalidParamError('This authentication session is in use for another request')
+  const { answer, note = {} } = await action.perform(approved).catch(async (error) => {
+    // Stages that have just been completed count for the next try: a proof of an address is used up.
+    await app.database.write(async (tx) => {
+      await saveUiaSession(tx, session, app.clock.now())
+      await releaseUiaSession(tx, sessionId)
+    })
+    throw error
+  })
+  const { body, secretHash } = approved
+  const expiresTs = app.clock.now() + REPETITION_MS
+  await app.database.write((tx) => finishUiaSession(tx, { ...session, body, secretHash, note, expiresTs }))
+  return answer
+}
+
+/** Only the very request that was performed can be repeated: a session is no permission for another one. */
+async function repeatFinished<Answer>(
+  app: Capabilities,
+  {
+    request,
+    session,
+    note,
+    action,
+  }: {
+    request: UiaRequest
+    session: UiaSession
+    note: Record<string, unknown>
+    action: UiaAction<Answer>
+  },
+): Promise<Answer> {
+  if (!isBare(request) && textOf(request.body) !== textOf(session.body)) throw unknownSession()
+  if (request.secret !== undefined) {
+    await app.rateLimiter.take('login', `session ${session.sessionId}`)
+    if (!(await app.passwordHasher.verify(session.secretHash, request.secret))) throw unknownSession()
+  }
+  const { body, secretHash } = session
+  return action.repeat({ body, secretHash, note })
+}
+
+/** Equal requests have equal texts. */
+function textOf(body: Record<string, unknown>): string {
+  return canonicalJson(JSON.parse(JSON.stringify(body)) as JsonObject, { strict: false })
 }
 
 function unknownSession(): MatrixError {
