@@ -1,7 +1,8 @@
-import type { Event, Pdu } from '../../src/core/events/pdu.ts'
+import type { Event } from '../../src/core/events/pdu.ts'
 import type { Answer, TestUser } from './client.ts'
 import type { TestHearth } from './hearth.ts'
 import { DEVICE_ID, type RequestKind } from './honest-answers.ts'
+import { inviteFromPeer } from './invite-from-peer.ts'
 import type { LyingServer } from './lying-server.ts'
 import type { PeerRoom } from './peer-room.ts'
 import { pollUntil } from './poll-until.ts'
@@ -198,14 +199,8 @@ export type ErrandName = keyof typeof ERRANDS
 
 /** The invite is answered rightly; leaving is what asks the peer. */
 async function refuseInvite({ hearth, peer, user }: Scene, room: PeerRoom): Promise<Answer> {
-  const member = { type: 'm.room.member', state_key: user.userId, content: { membership: 'invite' } }
-  const invite = room.add(member)
-  const path = `/_matrix/federation/v2/invite/${encoded(room.roomId)}/${encoded(invite.event_id)}`
-  const invite_room_state = room.stateNow().map(({ pdu }) => pdu)
-  const body = { room_version: room.version.id, event: invite.pdu, invite_room_state }
-  const { status, body: said } = await peer.ask(hearth, 'PUT', path, body)
-  if (status !== 200) throw new Error(`invite: ${status} ${JSON.stringify(said)}`)
-  room.take(said.event as Pdu)
+  const { status, errcode } = await inviteFromPeer(peer, hearth, { room, userId: user.userId })
+  if (status !== 200) throw new Error(`invite: ${status} ${errcode}`)
   return user.ask('POST', roomPath(room.roomId, 'leave'), {})
 }
 

@@ -40,6 +40,8 @@ export type LyingServer = {
   ask(home: Home, method: string, path: string, body?: object): ReturnType<typeof askSigned>
   /** Sends a transaction, of events or whatever else; the answer by event id. */
   send(home: Home, pdus: readonly unknown[], txnId?: string): Promise<Record<string, { error?: string }>>
+  /** Sends a transaction of EDUs, or whatever else. */
+  sendEdus(home: Home, ...edus: unknown[]): Promise<void>
 }
 
 /** On a machine that others load. */
@@ -97,6 +99,13 @@ export async function startLyingServer(federation: TestFederation): Promise<Lyin
   const ask = (hearth: Home, method: string, path: string, body?: object) =>
     askSigned({ dispatcher, signer: { ...requestKey, serverName }, checks }, hearth, { method, path, body })
 
+  async function transact(hearth: Home, cargo: object, txnId = randomBytes(6).toString('hex')) {
+    const body = { origin: serverName, origin_server_ts: Date.now(), ...cargo }
+    const answer = await ask(hearth, 'PUT', `/_matrix/federation/v1/send/${txnId}`, body)
+    if (answer.status !== 200) throw new Error(`send: ${answer.status} ${JSON.stringify(answer.body)}`)
+    return answer.body.pdus
+  }
+
   return {
     serverName,
     port,
@@ -119,15 +128,10 @@ export async function startLyingServer(federation: TestFederation): Promise<Lyin
       requestKey = newKey
     },
     ask,
-    async send(hearth, pdus, txnId = randomBytes(6).toString('hex')) {
-      const body = {
-        origin: serverName,
-        origin_server_ts: Date.now(),
-        pdus: pdus.map((each) => (isEvent(each) ? each.pdu : each)),
-      }
-      const answer = await ask(hearth, 'PUT', `/_matrix/federation/v1/send/${txnId}`, body)
-      if (answer.status !== 200) throw new Error(`send: ${answer.status} ${JSON.stringify(answer.body)}`)
-      return answer.body.pdus
+    send: (hearth, pdus, txnId) =>
+      transact(hearth, { pdus: pdus.map((each) => (isEvent(each) ? each.pdu : each)) }, txnId),
+    async sendEdus(hearth, ...edus) {
+      await transact(hearth, { pdus: [], edus })
     },
   }
 }
@@ -172,6 +176,12 @@ function isRaw(answer: unknown): answer is RawAnswer {
 
 /** Returned by a lie that has answered by itself. */
 const ANSWERED = Symbol('answered')
+
+/** For lies that are no 200. */
+export function answerWith(response: ServerResponse, status: number, body: object): typeof ANSWERED {
+  response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body))
+  return ANSWERED
+}
 
 /** For lies that lie only now and then. */
 export function answerBadly(response: ServerResponse, answer: BadAnswer): typeof ANSWERED {

@@ -1,7 +1,11 @@
 import { MatrixError } from '../core/errors.ts'
 
-/** By these clients take it that their own session is over, or to be renewed: that is for this server alone to say. */
-const OF_SESSIONS = new Set([
+/**
+ * By these clients take it that their own session is over, or to be renewed, or that their server does not have what they ask for: that is for this
+ * server alone to say.
+ */
+const OF_THIS_SERVER = new Set([
+  'M_UNRECOGNIZED',
   'M_UNKNOWN_TOKEN',
   'M_MISSING_TOKEN',
   'M_USER_DEACTIVATED',
@@ -45,7 +49,7 @@ export class FederationError extends Error {
   /** What a client whose request needed the other server is told. Refusals of who we are (401) and troubles of the other server are not the client's. */
   toMatrixError(): MatrixError {
     const { status } = this
-    if (status === undefined || status === 401 || status < 400 || status >= 500 || OF_SESSIONS.has(this.errcode)) {
+    if (status === undefined || status === 401 || status < 400 || status >= 500 || OF_THIS_SERVER.has(this.errcode)) {
       return new MatrixError(502, 'M_UNKNOWN', this.message)
     }
     return new MatrixError(status, this.errcode, this.message, this.extra)

@@ -14,9 +14,11 @@ const answer = z.object({
     .string()
     .refine(isRoomId)
     .transform((id) => id as RoomId),
+  // Some servers answer null, or nothing, where they know of no others.
   servers: z
     .array(z.unknown())
-    .transform((names) => names.filter((name) => typeof name === 'string' && isServerName(name))),
+    .nullish()
+    .transform((names) => (names ?? []).filter((name) => typeof name === 'string' && isServerName(name))),
 })
 
 /** What an alias of any server points to, and servers in that room. Throws M_NOT_FOUND and FederationError. https://spec.matrix.org/v1.19/server-server-api/#get_matrixfederationv1querydirectory */

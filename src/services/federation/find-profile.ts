@@ -28,9 +28,17 @@ export async function findProfileField(
   field: string,
 ): Promise<Json> {
   if (isOurs(app, userId)) return getProfileField(app, userId, field)
-  const profile = await askForProfile(app, userId, field)
+  const profile = await askForProfile(app, userId, field).catch((error: unknown) => {
+    if (!(error instanceof FederationError) || !hasNoSuchField(error, field)) throw error
+    return {} as Profile
+  })
   if (!Object.hasOwn(profile, field)) throw new NotFoundError('The profile has no such field')
   return profile[field]!
+}
+
+/** Servers without custom fields take one for a bad request. */
+function hasNoSuchField({ status }: FederationError, field: string): boolean {
+  return (status === 400 || status === 404) && field !== 'displayname' && field !== 'avatar_url'
 }
 
 function isOurs(app: Pick<App, 'serverName'>, userId: UserId): boolean {

@@ -46,8 +46,10 @@ export const receiveDeviceListUpdate: ReceiveEdu = async (app, origin, received)
     const list = await lockDeviceList(tx, user)
     // Nobody has asked for the user's devices: there is nothing to keep true, but clients want to know.
     if (!list) return tell()
-    if (!list.is_stale && list.stream_id === stream_id) return
-    const isNext = !list.is_stale && previous.length > 0 && previous.every((id) => id === list.stream_id)
+    // Without a change before it, it begins a sequence, of which nothing is known.
+    const isFirst = previous.length === 0
+    if (!list.is_stale && !isFirst && list.stream_id === stream_id) return
+    const isNext = !list.is_stale && !isFirst && previous.every((id) => id === list.stream_id)
     const change = changeOf(update)
     if (isNext && change) return storeDeviceChange(tx, { userId: user, streamId: stream_id, ...change })
     await markDeviceListStale(tx, user)
