@@ -11,12 +11,16 @@ let alice: TestUser
 
 /** Once, and again only after two seconds; users are registered, and rooms made, before it matters. */
 const SLOW = { per_second: 0.5, burst: 3 }
+/** Only once in the time of a test. */
+const INVITES = { per_second: 0.001, burst: 3 }
 
 beforeAll(async () => {
-  const limited = ['message', 'login', 'join', 'invite', 'room_creation', 'search', 'media']
+  const limited = ['message', 'login', 'join', 'room_creation', 'search', 'media']
   const rate_limits = { enabled: true, registration: { per_second: 100, burst: 100 } }
   hearth = await startHearth({
-    config: { rate_limits: { ...rate_limits, ...Object.fromEntries(limited.map((each) => [each, SLOW])) } },
+    config: {
+      rate_limits: { ...rate_limits, invite: INVITES, ...Object.fromEntries(limited.map((each) => [each, SLOW])) },
+    },
   })
   alice = await registerUser(hearth.url)
 })
@@ -48,6 +52,47 @@ test.each<[string, (user: TestUser, time: number) => Promise<Answer>]>([
   const [user, other] = await Promise.all([registerUser(hearth.url), registerUser(hearth.url)])
   expectRetry(await refusedAfter(SLOW.burst, (time) => send(user, time)))
   expect((await send(other, 0)).status).not.toBe(429)
+})
+
+/** Ways to invite several users with one request, or by requests that are no invites by name. */
+describe('invites count one by one', () => {
+  const guests = Array.from({ length: 4 }, (_, place) => `@guest${place}:hearth.test`)
+
+  test('of a new room, of which none is made if they are more than there ever are', async () => {
+    const user = await registerUser(hearth.url)
+    const answer = await user.ask('POST', `${v3}/createRoom`, { invite: guests })
+    expect([answer.status, answer.body.errcode]).toEqual([429, 'M_LIMIT_EXCEEDED'])
+    expect((await user.get(`${v3}/joined_rooms`)).joined_rooms).toEqual([])
+    expect((await user.ask('POST', `${v3}/createRoom`, { invite: guests.slice(1) })).status).toBe(200)
+  })
+
+  test.each<[string, (user: TestUser, roomId: string) => Promise<Answer>]>([
+    ['by a new room', (user) => user.ask('POST', `${v3}/createRoom`, { invite: [guests[0], guests[0]] })],
+    [
+      'of an address by a new room',
+      (user) => {
+        const address = { id_server: 'localhost:1', id_access_token: 'x', medium: 'email', address: 'a@example.org' }
+        return user.ask('POST', `${v3}/createRoom`, { invite_3pid: [address] })
+      },
+    ],
+    [
+      'by member events',
+      (user, roomId) => user.ask('PUT', roomPath(roomId, `state/m.room.member/${guests[0]}`), { membership: 'invite' }),
+    ],
+    [
+      'by delayed member events',
+      (user, roomId) =>
+        user.ask('PUT', roomPath(roomId, `state/m.room.member/${guests[0]}?org.matrix.msc4140.delay=60000`), {
+          membership: 'invite',
+        }),
+    ],
+  ])('%s', async (_, invite) => {
+    const user = await registerUser(hearth.url)
+    const roomId = await createRoom(user, { invite: guests.slice(1) })
+    expectRetry(await invite(user, roomId))
+    // What was refused is the invite.
+    expect((await user.ask('POST', `${v3}/createRoom`, {})).status).toBe(200)
+  })
 })
 
 test('after that time it works again', async () => {

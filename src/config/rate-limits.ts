@@ -26,7 +26,7 @@ export const rateLimits = z
     ),
     registration: category(0.2, 5, 'Registrations from one address.'),
     join: category(1, 30, 'Rooms that one user joins.'),
-    invite: category(1, 30, 'Invitations that one user sends.'),
+    invite: category(1, 50, 'Invitations that one user sends, those to a new room included.'),
     room_creation: category(0.2, 10, 'Rooms that one user creates.'),
     media: category(10, 100, 'Files that one user uploads, downloads or has previewed.'),
     search: category(2, 20, 'Searches of messages, users and public rooms by one user.'),

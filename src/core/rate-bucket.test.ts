@@ -1,13 +1,13 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { takeOne } from './rate-bucket.ts'
+import { takeFrom } from './rate-bucket.ts'
 
 const RATE = { per_second: 2, burst: 3 }
 
 test('a burst at once, then one for each refill', () => {
   let fullAt = 0
   const take = (now: number) => {
-    const taken = takeOne(RATE, fullAt, now)
+    const taken = takeFrom(RATE, fullAt, { now })
     if ('wait' in taken) return taken.wait
     fullAt = taken.fullAt
     return 'taken'
@@ -27,8 +27,8 @@ test('never more than a burst and what is refilled meanwhile, at any times and r
       let [now, fullAt, taken] = [5000, 0, 0]
       for (const pause of pauses) {
         now += pause
-        const one = takeOne(rate, fullAt, now)
-        if ('wait' in one) expect(takeOne(rate, fullAt, now + one.wait)).toHaveProperty('fullAt')
+        const one = takeFrom(rate, fullAt, { now })
+        if ('wait' in one) expect(takeFrom(rate, fullAt, { now: now + one.wait })).toHaveProperty('fullAt')
         else {
           fullAt = one.fullAt
           taken++

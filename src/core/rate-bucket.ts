@@ -11,9 +11,16 @@ export function depthOf(rate: Rate): number {
   return rate.burst * costOf(rate)
 }
 
-/** Whether one more request may be taken from a bucket that is full again at `fullAt`: then when it is full after that, else how long to wait for it. */
-export function takeOne(rate: Rate, fullAt: number, now: number): { fullAt: number } | { wait: number } {
-  const after = Math.max(fullAt, now) + costOf(rate)
+/**
+ * Whether so many more requests may be taken from a bucket that is full again at `fullAt`: then when it is full after that, else how long to wait for
+ * them.
+ */
+export function takeFrom(
+  rate: Rate,
+  fullAt: number,
+  { now, count = 1 }: { now: number; count?: number },
+): { fullAt: number } | { wait: number } {
+  const after = Math.max(fullAt, now) + count * costOf(rate)
   const wait = after - now - depthOf(rate)
   // Sums of fractions of milliseconds are not exact.
   return wait > 0.01 ? { wait } : { fullAt: after }

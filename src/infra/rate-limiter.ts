@@ -1,5 +1,5 @@
 import { MatrixError } from '../core/errors.ts'
-import { costOf, depthOf, type Rate, takeOne } from '../core/rate-bucket.ts'
+import { costOf, depthOf, type Rate, takeFrom } from '../core/rate-bucket.ts'
 import type { Database } from '../storage/database.ts'
 import { addToRateLimits, forgetFullRateLimits, takeFromRateLimit } from '../storage/rate-limits.ts'
 import type { Clock } from './clock.ts'
@@ -7,8 +7,11 @@ import { createGrowingCache } from './growing-cache.ts'
 import type { Logger } from './logger.ts'
 
 export type RateLimiter = {
-  /** Counts a request of `who` (a user id, an address or a server). Throws M_LIMIT_EXCEEDED with `retry_after_ms`. */
-  take(category: string, who: string): Promise<void>
+  /**
+   * Counts a request of `who` (a user id, an address or a server), or one that counts for `count`. Throws M_LIMIT_EXCEEDED, with `retry_after_ms`
+   * unless it counts for more than there ever is.
+   */
+  take(category: string, who: string, count?: number): Promise<void>
   stop(): Promise<void>
 }
 
@@ -45,25 +48,25 @@ export function createRateLimiter(parts: {
   let telling = Promise.resolve()
   let forgotten = clock.now()
 
-  function takeHere(key: string, rate: Rate): void {
+  function takeHere(key: string, rate: Rate, count: number): void {
     const now = clock.now()
     const bucket = buckets.get(key) ?? { fullAt: now, untold: 0 }
     // As long ago as that, nothing of it is missing anywhere.
     if (bucket.fullAt + depthOf(rate) < now) bucket.untold = 0
-    const taken = takeOne(rate, bucket.fullAt, now)
+    const taken = takeFrom(rate, bucket.fullAt, { now, count })
     if ('wait' in taken) throw tooMany(taken.wait)
     bucket.fullAt = taken.fullAt
-    bucket.untold++
+    bucket.untold += count
     buckets.set(key, bucket)
     if (isShared && bucket.untold >= rate.burst / KEPT_SHARE) tellSoon(key, rate)
   }
 
-  async function takeFromAll(key: string, rate: Rate): Promise<void> {
+  async function takeFromAll(key: string, rate: Rate, count: number): Promise<void> {
     const now = clock.now()
     const until = refused.get(key) ?? now
     if (until > now) throw tooMany(until - now)
     const refusal = await database.writeLazily((tx) =>
-      takeFromRateLimit(tx, { key, cost: costOf(rate), depth: depthOf(rate) }),
+      takeFromRateLimit(tx, { key, cost: count * costOf(rate), depth: depthOf(rate) }),
     )
     if (!refusal) return
     refused.set(key, now + refusal.wait)
@@ -110,18 +113,24 @@ export function createRateLimiter(parts: {
   }
 
   return {
-    async take(category, who) {
+    async take(category, who, count = 1) {
       const rate = rates[category]
-      if (!rate) return
+      if (!rate || count === 0) return
+      if (count > rate.burst) throw neverEnough(category, rate)
       const key = `${category} ${who}`
-      if (isShared && STRICT.includes(category)) await takeFromAll(key, rate)
-      else takeHere(key, rate)
+      if (isShared && STRICT.includes(category)) await takeFromAll(key, rate, count)
+      else takeHere(key, rate, count)
     },
     async stop() {
       clearTimeout(timer)
       await telling
     },
   }
+}
+
+function neverEnough(category: string, { burst }: Rate): MatrixError {
+  const message = `A request counts for ${burst} at most (rate_limits.${category}): do the rest later`
+  return new MatrixError(429, 'M_LIMIT_EXCEEDED', message)
 }
 
 function tooMany(wait: number): MatrixError {

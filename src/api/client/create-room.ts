@@ -12,6 +12,7 @@ export const postCreateRoom = route({
   auth: 'user',
   refusesSuspended: true,
   rateLimit: 'room_creation',
+  alsoCounts: ({ body }) => ({ invite: new Set(body.invite).size + (body.invite_3pid?.length ?? 0) }),
   body: z.object({
     visibility: z.enum(['public', 'private']).nullish(),
     room_alias_name: z.string().nullish(),

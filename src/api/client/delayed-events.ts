@@ -4,6 +4,7 @@ import { DELAYED_EVENT_ACTIONS, manageDelayedEvent } from '../../services/rooms/
 import { scheduleEvent } from '../../services/rooms/schedule-event.ts'
 import { jsonObject, roomId } from '../http/fields.ts'
 import { route } from '../http/route.ts'
+import { membershipCounts } from './membership-counts.ts'
 
 /** https://github.com/matrix-org/matrix-spec-proposals/pull/4140 */
 const UNSTABLE = '/_matrix/client/unstable/org.matrix.msc4140'
@@ -23,6 +24,7 @@ const putDelayedEvent = route({
   guests: true,
   refusesSuspended: true,
   rateLimit: 'delayed_event',
+  alsoCounts: ({ params, body }) => membershipCounts(params.eventType, body.content.membership),
   params: z.object({ roomId, eventType: z.string(), txnId: z.string().max(255) }),
   body: z
     .object({

@@ -5,6 +5,7 @@ import { jsonObject, roomId } from '../http/fields.ts'
 import { route } from '../http/route.ts'
 import { v3 } from './client-paths.ts'
 import { delayQuery } from './delayed-events.ts'
+import { membershipCounts } from './membership-counts.ts'
 import { timestampOf, timestampQuery } from './timestamp.ts'
 
 /** https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3roomsroomidstateeventtypestatekey */
@@ -15,6 +16,7 @@ export const putRoomState = route({
   guests: true,
   refusesSuspended: true,
   rateLimit: 'message',
+  alsoCounts: ({ params, body }) => membershipCounts(params.eventType, body.membership),
   params: z.object({ roomId, eventType: z.string(), stateKey: z.string().default('') }),
   query: delayQuery.extend(timestampQuery.shape),
   body: jsonObject,

@@ -92,6 +92,8 @@ export type Endpoint<
    */
   refusesSuspended?: boolean | 'but in the notices room'
   rateLimit?: RateLimit
+  /** What a request counts for beside itself, by category: such as the invites of a new room. */
+  alsoCounts?(call: Call<Params, Query, Body, SessionOf<A>>): Partial<Record<RateLimit, number>>
   params?: Params
   query?: Query
   /** Absent: the body is not read. A schema gets `{}` for an empty body. 'stream': the handler reads `request.raw`. */

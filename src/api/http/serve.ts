@@ -32,6 +32,10 @@ export function serveEndpoint(app: App, endpoint: AnyEndpoint): Middleware {
     if (isLimited) await rateLimiter.take(endpoint.rateLimit ?? 'default', whoOf(endpoint, session, context.ip))
     const body = endpoint.body && endpoint.body !== 'stream' ? await readJsonBody(context.req, app.config.limits) : {}
     const call = callOf(app, endpoint, context, { query, session, appservice, body })
+    if (isLimited) {
+      for (const [category, count] of Object.entries(endpoint.alsoCounts?.(call) ?? {}))
+        await rateLimiter.take(category, whoOf(endpoint, session, context.ip), count)
+    }
     respond(context, await endpoint.handle(call, app))
   }
 }
