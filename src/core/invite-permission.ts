@@ -21,6 +21,14 @@ const VERDICTS = [
   ['blocked', 'block'],
 ] as const
 
+/** What decides whether a user is told of an invite. */
+export type InvitedUser = { userId: UserId; ignored: ReadonlySet<string>; permission: InvitePermission }
+
+/** Whether a user is not told of the invites of a sender. The user's own knocks and refusals are told always. */
+export function isUnwantedInviter({ userId, ignored, permission }: InvitedUser, sender: UserId): boolean {
+  return sender !== userId && (ignored.has(sender) || permission(sender) !== 'allow')
+}
+
 /** Nothing is stored: everybody may invite. */
 export const allowAllInvites: InvitePermission = () => 'allow'
 

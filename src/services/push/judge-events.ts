@@ -1,4 +1,5 @@
 import type { UserId } from '../../core/ids.ts'
+import { isUnwantedInviter } from '../../core/invite-permission.ts'
 import { compiledDefaultRuleset } from '../../core/push-rules/compile-ruleset.ts'
 import { evaluatePushRules } from '../../core/push-rules/evaluate.ts'
 import { type PushVerdict, SILENT } from '../../core/push-rules/verdict.ts'
@@ -29,10 +30,21 @@ export async function judgeEvents(
   return events.map((event) => verdicts.get(event) ?? SILENT)
 }
 
-function mayNotify({ ignored, inviting }: PushProfile, userId: UserId, { redacted_by, pdu }: StoredEvent): boolean {
+/** Of some events those of which a user may be notified by now: of what was queued before, the user may have come to ignore the sender. */
+export async function filterNotifiable(
+  app: { database: Db; stream: StreamTail },
+  userId: UserId,
+  events: readonly StoredEvent[],
+): Promise<StoredEvent[]> {
+  if (events.length === 0) return []
+  const profile = await pushProfileOf(app, userId)
+  return events.filter((event) => mayNotify(profile, userId, event))
+}
+
+function mayNotify({ ignored, permission }: PushProfile, userId: UserId, { redacted_by, pdu }: StoredEvent): boolean {
   if (redacted_by !== null || pdu.sender === userId || ignored.has(pdu.sender)) return false
   const isInvite = pdu.type === 'm.room.member' && pdu.state_key === userId && pdu.content.membership === 'invite'
-  return !isInvite || inviting(pdu.sender) === 'allow'
+  return !isInvite || !isUnwantedInviter({ userId, ignored, permission }, pdu.sender)
 }
 
 /** The user's name at each event, where a rule may ask for it: the default one only does for events that do not say whom they mention. */

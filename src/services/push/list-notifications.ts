@@ -4,6 +4,7 @@ import type { DeviceId, UserId } from '../../core/ids.ts'
 import { loadEvents } from '../../storage/events.ts'
 import { loadNotificationPage } from '../../storage/notifications.ts'
 import { serveEvents } from '../rooms/serve-events.ts'
+import { filterNotifiable } from './judge-events.ts'
 import { storeUnread } from './unread-counts.ts'
 
 type Page = {
@@ -31,15 +32,15 @@ export async function listNotifications(app: Pick<App, 'database' | 'stream' | '
     app.database,
     shown.map((row) => row.event_nid),
   )
-  const events = shown.flatMap((row) => loaded.get(row.event_nid) ?? [])
+  const events = await filterNotifiable(app, userId, [...loaded.values()])
   const served = await serveEvents(app, { events, userId, deviceId })
-  const notifications = served.map(({ room_id, ...event }, place) => ({
-    room_id,
-    event,
-    actions: JSON.parse(shown[place]!.actions),
-    read: !shown[place]!.unread,
-    ts: event.origin_server_ts,
-  }))
+  const byNid = new Map(events.map(({ event_nid }, place) => [event_nid, served[place]!]))
+  const notifications = shown.flatMap(({ event_nid, actions, unread }) => {
+    const found = byNid.get(event_nid)
+    if (!found) return []
+    const { room_id, ...event } = found
+    return { room_id, event, actions: JSON.parse(actions), read: !unread, ts: event.origin_server_ts }
+  })
   return { notifications, ...(rows.length > limit && { next_token: tokenOf(shown.at(-1)!) }) }
 }
 

@@ -11,7 +11,7 @@ import type { StreamRow } from '../../storage/schema.ts'
 import { createStreamCache, type StreamCache } from './stream-cache.ts'
 
 /** What of a user decides about notifications. */
-export type PushProfile = { rules: CompiledRuleset; ignored: ReadonlySet<string>; inviting: InvitePermission }
+export type PushProfile = { rules: CompiledRuleset; ignored: ReadonlySet<string>; permission: InvitePermission }
 
 type Reading = { database: Db; stream: StreamTail }
 
@@ -25,14 +25,14 @@ export async function pushProfileOf(app: Reading, userId: UserId): Promise<PushP
   const kept = cache.get(userId)
   if (kept) return kept
   const readAt = app.stream.position()
-  const [overlays, ignored, inviting] = await Promise.all([
+  const [overlays, ignored, permission] = await Promise.all([
     loadPushRuleOverlays(app.database, [userId]),
     loadIgnoredUsers(app.database, userId),
     loadInvitePermission(app.database, userId),
   ])
   const overlay = overlays.get(userId)
   const rules = overlay ? compileRuleset(effectiveRuleset(userId, overlay), userId) : compiledDefaultRuleset
-  const profile = { rules, ignored, inviting }
+  const profile = { rules, ignored, permission }
   cache.set(userId, profile, readAt)
   return profile
 }

@@ -7,9 +7,11 @@ import { defaultConfig } from '../../config.ts'
 import type { RoomId } from '../../core/ids.ts'
 import { fixedClock } from '../../infra/clock.ts'
 import type { Mail } from '../../infra/mailer.ts'
+import { storeAccountData } from '../../storage/account-data.ts'
 import { loadEventsById } from '../../storage/events.ts'
 import { enqueuePushes } from '../../storage/push-queue.ts'
 import { loadPushers, storePusher } from '../../storage/pushers.ts'
+import { loadUserMemberships } from '../../storage/room-memberships.ts'
 import { sendDigest } from './send-digest.ts'
 
 const MINUTE = 60_000
@@ -89,5 +91,21 @@ test('what was read meanwhile is not told, and then there is no mail', async () 
   await bob.ok('POST', `/rooms/${roomId}/receipt/m.read/${encodeURIComponent(last)}`)
   app.clock.advance(24 * 60 * MINUTE)
   expect(await sendDigest(app, pusherNid)).toBeUndefined()
+  expect(sent).toEqual([])
+})
+
+test('of an invite, and of a message, nothing is told when the user has come to ignore the sender', async () => {
+  const invited = await alice.createRoom({ preset: 'private_chat', invite: [bob.userId] })
+  const [row] = await loadUserMemberships(app.database, bob.userId, ['invite'])
+  expect(row!.room_id).toBe(invited)
+  const push = { pusher_nid: pusherNid, event_nid: row!.event_nid, tweaks: '{}', highlight: false }
+  await app.database.write((tx) => enqueuePushes(tx, [push], app.clock.now()))
+  await say('unwanted')
+  const content = JSON.stringify({ ignored_users: { [alice.userId]: {} } })
+  const entry = { roomId: '' as const, type: 'm.ignored_user_list', content }
+  await app.database.write((tx) => storeAccountData(tx, bob.userId, entry))
+  sent = []
+  app.clock.advance(24 * 60 * MINUTE)
+  await sendDigest(app, pusherNid)
   expect(sent).toEqual([])
 })

@@ -11,6 +11,7 @@ import { hasUnreadBefore, loadUnreadAmong } from '../../storage/notifications.ts
 import type { PushQueueRow } from '../../storage/notifications-schema.ts'
 import type { StoredEvent } from '../../storage/stored-event.ts'
 import { digestMail } from './digest-mail.ts'
+import { filterNotifiable } from './judge-events.ts'
 import { storeUnread } from './unread-counts.ts'
 
 type Capabilities = Pick<App, 'config' | 'database' | 'stream' | 'clock' | 'random' | 'mailer' | 'serverName'>
@@ -54,13 +55,14 @@ async function hasReadLastMail(app: Capabilities, { user_id, mails_in_row, next_
 }
 
 async function unreadAmong(
-  { database }: Pick<App, 'database'>,
+  app: Pick<App, 'database' | 'stream'>,
   { user_id }: EmailPusher,
   waiting: readonly PushQueueRow[],
 ): Promise<StoredEvent[]> {
   const nids = waiting.flatMap(({ event_nid }) => event_nid ?? [])
-  const messages = await loadUnreadAmong(database, user_id, nids)
-  const invites = await loadOpenInvites(database, user_id, nids)
-  const events = await loadEvents(database, [...messages, ...invites])
-  return nids.flatMap((nid) => events.get(nid) ?? []).filter(({ redacted_by }) => redacted_by === null)
+  const messages = await loadUnreadAmong(app.database, user_id, nids)
+  const invites = await loadOpenInvites(app.database, user_id, nids)
+  const events = await loadEvents(app.database, [...messages, ...invites])
+  const found = nids.flatMap((nid) => events.get(nid) ?? [])
+  return filterNotifiable(app, user_id, found)
 }

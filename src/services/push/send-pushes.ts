@@ -4,6 +4,7 @@ import { loadEvents } from '../../storage/events.ts'
 import type { PusherRow, PushQueueRow } from '../../storage/notifications-schema.ts'
 import { finishPush, leaseDuePushers, loadPushQueue, releasePusher } from '../../storage/push-queue.ts'
 import { deletePushers } from '../../storage/pushers.ts'
+import { filterNotifiable } from './judge-events.ts'
 import { badgeMessage, eventMessage } from './push-message.ts'
 import { unreadTotal } from './unread-counts.ts'
 
@@ -79,8 +80,9 @@ async function messageOf(
   { push, told, unread }: { push: PushQueueRow; told: number | null; unread: number },
 ): Promise<object | undefined> {
   if (push.event_nid === null) return (told ?? 0) === unread ? undefined : badgeMessage(pusher, unread)
-  const event = (await loadEvents(app.database, [push.event_nid])).get(push.event_nid)
-  if (!event || event.redacted_by !== null) return undefined
+  const found = await loadEvents(app.database, [push.event_nid])
+  const [event] = await filterNotifiable(app, pusher.user_id, [...found.values()])
+  if (!event) return undefined
   return eventMessage(app.database, pusher, { push, event, unread })
 }
 

@@ -1,10 +1,10 @@
 import type { App } from '../../app.ts'
 import type { RoomId } from '../../core/ids.ts'
+import { unwantedAmong } from './hidden-invites.ts'
 import type { OwnChange } from './room-changes.ts'
 import type { SyncedRooms } from './sync-response.ts'
 import { type SyncViewer, syncRooms } from './sync-room.ts'
 import type { RoomSpan } from './sync-room-content.ts'
-import { unwantedInviters } from './unwanted-inviters.ts'
 
 /** How a user came to be outside a room. */
 export type Departure = {
@@ -23,7 +23,7 @@ export type Departure = {
  * only invited to, knocked at, or had left before, there is nothing but the newest member event to tell.
  */
 export async function departedRooms(
-  app: Pick<App, 'database' | 'clock'>,
+  app: Pick<App, 'database' | 'clock' | 'stream'>,
   viewer: SyncViewer,
   departures: readonly Departure[],
 ): Promise<SyncedRooms['leave']> {
@@ -32,15 +32,13 @@ export async function departedRooms(
 
 /** An unwanted invite is not told, nor is its end. Who was in the room has to know, whoever ended it. */
 async function toldOf(
-  app: Pick<App, 'database'>,
-  viewer: SyncViewer,
+  app: Pick<App, 'database' | 'stream'>,
+  { userId }: SyncViewer,
   departures: readonly Departure[],
 ): Promise<readonly Departure[]> {
-  if (departures.every(({ ended }) => ended !== undefined)) return departures
-  const isUnwanted = await unwantedInviters(app, viewer)
-  return departures.filter(
-    ({ last, ended }) => ended !== undefined || !last.event || !isUnwanted(last.event.pdu.sender),
-  )
+  const outside = departures.flatMap(({ ended, last }) => (ended ? [] : (last.event ?? [])))
+  const hidden = await unwantedAmong(app, userId, outside)
+  return departures.filter(({ roomId, ended }) => ended !== undefined || !hidden.has(roomId))
 }
 
 function spanOf({ roomId, last, ended, since, after }: Departure): RoomSpan {

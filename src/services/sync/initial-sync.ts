@@ -1,5 +1,5 @@
 import type { App } from '../../app.ts'
-import type { RoomId, UserId } from '../../core/ids.ts'
+import type { RoomId } from '../../core/ids.ts'
 import { syncToken } from '../../core/sync-token.ts'
 import { loadEvents } from '../../storage/events.ts'
 import { loadRoomSummaries } from '../../storage/room-heroes.ts'
@@ -8,6 +8,7 @@ import { loadNewestOfRooms, type NewestOfRoom } from '../../storage/sync-rooms.t
 import { loadJoinSpans } from '../rooms/join-spans.ts'
 import { strippedState } from '../rooms/stripped-state.ts'
 import { type Departure, departedRooms } from './departed-rooms.ts'
+import { unwantedByNid } from './hidden-invites.ts'
 import { changeBy } from './room-changes.ts'
 import { allAccountData } from './sync-account-data.ts'
 import { allEphemeral } from './sync-ephemeral.ts'
@@ -15,7 +16,6 @@ import { allPresence } from './sync-presence.ts'
 import { type SyncedRooms, syncResponse } from './sync-response.ts'
 import { type SyncViewer, syncRooms } from './sync-room.ts'
 import { syncUnread } from './sync-unread.ts'
-import { unwantedInviters } from './unwanted-inviters.ts'
 
 type Reading = Pick<App, 'config' | 'database' | 'clock' | 'stream'>
 
@@ -116,11 +116,14 @@ export async function strippedRooms(
 ): Promise<SyncedRooms['invite']> {
   const synced: SyncedRooms['invite'] = new Map()
   if (rooms.length === 0) return synced
-  const isUnwanted = await unwantedInviters(app, viewer)
+  const hidden = await unwantedByNid(
+    app,
+    viewer.userId,
+    rooms.map(({ memberNid }) => memberNid),
+  )
   for (const { roomId, memberNid } of rooms) {
-    const state = await strippedState(app, memberNid)
-    const sender = state?.at(-1)?.sender
-    if (state && !isUnwanted(sender as UserId)) synced.set(roomId, state)
+    const state = hidden.has(roomId) ? undefined : await strippedState(app, memberNid)
+    if (state) synced.set(roomId, state)
   }
   return synced
 }

@@ -5,9 +5,11 @@ import type { DeviceId, RoomId, UserId } from '../../core/ids.ts'
 import { parseSyncToken, syncToken } from '../../core/sync-token.ts'
 import { loadEvents } from '../../storage/events.ts'
 import { loadUserMemberships } from '../../storage/room-memberships.ts'
+import type { StoredEvent } from '../../storage/stored-event.ts'
 import { accessRoom } from '../rooms/room-access.ts'
 import { serveEvents } from '../rooms/serve-events.ts'
 import { visibleEvents } from '../rooms/visible-events.ts'
+import { unwantedAmong } from './hidden-invites.ts'
 
 export type ListenCommand = {
   userId: UserId
@@ -67,7 +69,20 @@ async function eventsBetween(
   )
   const events = await loadEvents(app.database, nids)
   const found = nids.flatMap((nid) => events.get(nid) ?? [])
-  return serveEvents(app, { ...command, events: await visibleEvents(app, command.userId, found) })
+  const visible = await visibleEvents(app, command.userId, found)
+  return serveEvents(app, { ...command, events: await withoutHiddenInvites(app, command.userId, visible) })
+}
+
+async function withoutHiddenInvites(
+  app: Listening,
+  userId: UserId,
+  events: readonly StoredEvent[],
+): Promise<StoredEvent[]> {
+  const isOwn = ({ pdu }: StoredEvent) => pdu.type === 'm.room.member' && pdu.state_key === userId
+  const shown: StoredEvent[] = []
+  for (const event of events)
+    if (!isOwn(event) || (await unwantedAmong(app, userId, [event])).size === 0) shown.push(event)
+  return shown
 }
 
 /** Resolves when something happens in the rooms or to the user, when the time is over, or when the signal is aborted. */

@@ -16,6 +16,7 @@ import { directoryVisibility } from '../rooms/directory.ts'
 import { joinSpanOf } from '../rooms/join-spans.ts'
 import { serveEvents, serveStateEvents } from '../rooms/serve-events.ts'
 import { readVisiblePage } from '../rooms/visible-pages.ts'
+import { unwantedByNid } from './hidden-invites.ts'
 
 type Reading = Pick<App, 'config' | 'database' | 'clock' | 'stream' | 'stopping'>
 type Reader = { userId: UserId; deviceId: DeviceId | null; limit: number }
@@ -73,7 +74,13 @@ export async function wholeInitialSync(
   )
   const accountData = await loadAllAccountData(app.database, reader.userId)
   const rooms: JsonObject[] = []
+  const hidden = await unwantedByNid(
+    app,
+    reader.userId,
+    memberships.flatMap(({ membership, event_nid }) => (membership === 'join' ? [] : event_nid)),
+  )
   for (const row of memberships) {
+    if (hidden.has(row.room_id)) continue
     if (row.membership === 'invite') rooms.push(...(await invitation(app, reader, row)))
     else if (row.membership === 'join' || (await joinSpanOf(app, row)))
       rooms.push(await roomNow(app, reader, { roomId: row.room_id, end, accountData }))
@@ -100,14 +107,14 @@ async function presenceIn(app: Reading, userId: UserId, rooms: readonly RoomId[]
     .map((row) => ({ type: 'm.presence', sender: row.user_id, content: presenceContent(row, now) }))
 }
 
-/** A room to which the user is invited, unless by somebody whom the user ignores. */
+/** A room to which the user is invited. */
 async function invitation(
   app: Reading,
   reader: Reader,
   { room_id: roomId, event_nid }: RoomMembershipRow,
 ): Promise<JsonObject[]> {
   const event = (await loadEvents(app.database, [event_nid])).get(event_nid)
-  if (!event || (await loadIgnoredUsers(app.database, reader.userId)).has(event.pdu.sender)) return []
+  if (!event) return []
   const [invite] = await serveStateEvents(app, { ...reader, events: [event] })
   return [{ room_id: roomId, membership: 'invite', invite: invite as JsonObject }]
 }

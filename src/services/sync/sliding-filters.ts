@@ -10,14 +10,14 @@ import type { SlidingFilter } from './sliding-request.ts'
 
 type Reading = Pick<App, 'database'>
 
-/** What a filter means for the table of rooms: direct chats, tags and spaces are looked up and become sets of rooms. */
+/** What a filter means for the table of rooms, of which `hidden` ones are not shown: direct chats, tags and spaces become sets of rooms. */
 export async function listFilter(
   app: Reading,
   userId: UserId,
-  { filter, direct }: { filter: SlidingFilter; direct: ReadonlySet<RoomId> },
+  { filter, direct, hidden }: { filter: SlidingFilter; direct: ReadonlySet<RoomId>; hidden: ReadonlySet<RoomId> },
 ): Promise<RoomListFilter> {
   const only: ReadonlySet<RoomId>[] = []
-  const except: ReadonlySet<RoomId>[] = []
+  const except: ReadonlySet<RoomId>[] = hidden.size > 0 ? [hidden] : []
   if (filter.isDm !== undefined) (filter.isDm ? only : except).push(direct)
   if (filter.tags) only.push(await taggedRooms(app, userId, filter.tags))
   if (filter.notTags) except.push(await taggedRooms(app, userId, filter.notTags))

@@ -3,6 +3,7 @@ import type { RoomId } from '../../core/ids.ts'
 import type { RoomConfig } from '../../core/room-config.ts'
 import { combineConfigs } from '../../core/room-config.ts'
 import { type ListedRoom, type ListReader, loadListedRooms, loadListWindow } from '../../storage/room-lists.ts'
+import { hiddenInvites, unwantedByNid } from './hidden-invites.ts'
 import { listFilter } from './sliding-filters.ts'
 import type { SlidingList, SlidingRequest } from './sliding-request.ts'
 
@@ -23,21 +24,40 @@ export type Windows = { counts: Map<string, number>; matched: Map<RoomId, Matche
  * `touched`: for that, where alone something has happened since the connection's last answer; undefined: that may have moved rooms into lists.
  */
 export async function findWindows(
+  app: Pick<App, 'database' | 'stream'>,
+  reader: ListReader,
+  request: Wanted,
+  looking: Looking,
+): Promise<Windows> {
+  let hidden = await hiddenInvites(app, reader.userId)
+  for (;;) {
+    const windows = await loadWindows(app, reader, request, { ...looking, hidden })
+    const outside = [...windows.matched.values()].flatMap(({ room: { membership, memberNid } }) =>
+      membership === 'join' || membership === 'knock' ? [] : (memberNid ?? []),
+    )
+    // The database may be ahead of what was known of the user's invites.
+    const late = await unwantedByNid(app, reader.userId, outside)
+    if (late.size === 0) return windows
+    hidden = new Set([...hidden, ...late])
+  }
+}
+
+type Wanted = Pick<SlidingRequest, 'lists' | 'subscriptions'>
+type Looking = { direct: ReadonlySet<RoomId>; newsOnly: boolean; touched: readonly RoomId[] | undefined }
+
+async function loadWindows(
   app: Pick<App, 'database'>,
   reader: ListReader,
-  request: Pick<SlidingRequest, 'lists' | 'subscriptions'>,
-  {
-    direct,
-    newsOnly,
-    touched,
-  }: { direct: ReadonlySet<RoomId>; newsOnly: boolean; touched: readonly RoomId[] | undefined },
+  request: Wanted,
+  { direct, newsOnly, touched, hidden }: Looking & { hidden: ReadonlySet<RoomId> },
 ): Promise<Windows> {
   const lists = [...request.lists]
+  const subscriptions = [...request.subscriptions.keys()].filter((roomId) => !hidden.has(roomId))
   const [subscribed, ...windows] = await Promise.all([
-    loadListedRooms(app.database, reader, [...request.subscriptions.keys()]),
+    loadListedRooms(app.database, reader, subscriptions),
     ...lists.map(async ([, { filter, windows }]) =>
       loadListWindow(app.database, reader, {
-        filter: await listFilter(app, reader.userId, { filter, direct }),
+        filter: await listFilter(app, reader.userId, { filter, direct, hidden }),
         windows,
         newsOnly,
         touched: touched && newsOnly && beginsWith(touched.length, { filter, windows }) ? touched : undefined,
