@@ -41,6 +41,10 @@ const COUNTS = {
   thread_subscriptions: [100_000, 'Threads about which one user has said whether to follow them.'],
   to_device_messages: [10_000, 'Messages to devices in one request.'],
   signed_keys: [1000, 'Keys with new signatures in one request.'],
+  push_rule_steps: [
+    1_000_000,
+    'Conditions of the push rules that one user has made, and characters that these look at, for one event: enough for 500 keywords and a message of 2000 characters. Those rules that come after do not match.',
+  ],
   initial_state: [500, 'State events that the creator of a room names.'],
 } as const satisfies Table
 

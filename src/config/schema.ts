@@ -26,7 +26,7 @@ const serverName = z
 const baseUrl = z
   .string()
   .refine((text) => /^https?:$/.test(urlProtocol(text)), "expected a URL such as 'https://matrix.example.org'")
-  .transform((text) => text.replace(/\/+$/, ''))
+  .transform((text) => text.replace(/(?<!\/)\/+$/, ''))
 
 const databaseUrl = z
   .string()

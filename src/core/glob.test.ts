@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { compileGlob, compileWildcard, compileWordGlob, containsWords } from './glob.ts'
+import { compileGlob, compileWildcard, compileWordGlob, containsWords, type Glob } from './glob.ts'
 
 describe('compileGlob', () => {
   it.each([
@@ -42,11 +42,6 @@ describe('compileGlob', () => {
       ),
       { numRuns: 2000 },
     )
-  })
-
-  it('takes no longer for patterns on which a regular expression would backtrack', () => {
-    const matches = compileGlob(`${'a*'.repeat(200)}b`)
-    expect(matches('a'.repeat(60_000))).toBe(false)
   })
 })
 
@@ -124,6 +119,76 @@ describe('containsWords', () => {
     expect(containsWords(text, words)).toBe(expected)
   })
 })
+
+describe('work', () => {
+  const long = 'ab'.repeat(400)
+  /** Patterns and texts on which matching that goes back, or the engine's own search, takes lengths multiplied. */
+  const hostile: [name: string, glob: Glob, text: (length: number) => string][] = [
+    ['a ? before a long run', compileWordGlob(`*?${'a'.repeat(250)}b*`), (length) => 'a'.repeat(length)],
+    [
+      'a ? inside a long run',
+      compileWordGlob(`${'a'.repeat(120)}?${'a'.repeat(120)}b`),
+      (length) => 'a'.repeat(length),
+    ],
+    ['a ? after each character', compileWordGlob(`${'a?'.repeat(120)}b`), (length) => 'a'.repeat(length)],
+    ['only ?', compileGlob(`*${'?'.repeat(250)}b*`), (length) => 'a'.repeat(length)],
+    ['? beside pictures', compileWordGlob(`${'🎉?'.repeat(120)}b`), (length) => '🎉'.repeat(length / 2)],
+    ['a long run', compileWordGlob(`${'a'.repeat(4000)}b`), (length) => 'a'.repeat(length)],
+    ['a long run behind another character', compileWordGlob(`b${'a'.repeat(4000)}`), (length) => 'a'.repeat(length)],
+    [
+      'a character inside a long run',
+      compileGlob(`*${'a'.repeat(4000)}b${'a'.repeat(4000)}*`),
+      (length) => 'a'.repeat(length),
+    ],
+    ['many *', compileGlob(`${'a*'.repeat(4000)}b*c`), (length) => 'a'.repeat(length)],
+    ['many * between long runs', compileGlob(`*${`${long}*`.repeat(10)}c*`), (length) => 'ab'.repeat(length / 2)],
+    ['many * and ?', compileGlob(`${'a?*'.repeat(2000)}b*c`), (length) => 'a'.repeat(length)],
+    ['words that end too late', compileWordGlob('a a'), (length) => 'aa '.repeat(length / 3)],
+    [
+      'a long word that never ends',
+      (text, work) => containsWords(text, 'a'.repeat(4000), work),
+      (length) => 'a'.repeat(length),
+    ],
+    [
+      'a short word that never ends',
+      (text, work) => containsWords(text, 'aaa', work),
+      (length) => `a${'a'.repeat(length)}`,
+    ],
+    ['an empty piece before the end of a word', compileWordGlob('*b'), (length) => 'a'.repeat(length)],
+  ]
+
+  it.each(hostile)('grows as the text does: %s', (_name, glob, text) => {
+    const [once, twice] = [30_000, 60_000].map((length) => stepsOf(glob, text(length)))
+    expect(twice! / once!).toBeLessThan(2.1)
+    // A step for each character, and for each 32 characters of a piece with `?`.
+    expect(once!).toBeLessThan(30_000 * (256 / 32 + 2))
+  })
+
+  it.each(hostile)('ends where the steps do: %s', (_name, glob, text) => {
+    const work = { left: 5000 }
+    expect(glob(text(60_000), work)).toBe(false)
+    expect(work.left).toBeLessThan(0)
+    expect(work.left).toBeGreaterThan(-61_000)
+  })
+
+  it('matches nothing by more than 256 characters in one piece with ?', () => {
+    const [most, more] = [255, 256].map((length) => compileGlob(`${'a'.repeat(length)}?`))
+    expect(most!('a'.repeat(256))).toBe(true)
+    expect(more!('a'.repeat(257))).toBe(false)
+  })
+
+  it('matches as long as there are steps', () => {
+    const glob = compileGlob('*tea?*')
+    expect(glob(`${'-'.repeat(100)}teas`, { left: 105 })).toBe(true)
+    expect(glob(`${'-'.repeat(100)}teas`, { left: 100 })).toBe(false)
+  })
+})
+
+function stepsOf(glob: Glob, text: string): number {
+  const work = { left: 1e12 }
+  expect(glob(text, work)).toBe(false)
+  return 1e12 - work.left
+}
 
 function regexOf(pattern: string): string {
   return pattern.replace(/[.*?]/g, (character) => ({ '*': '.*', '?': '.' })[character] ?? `\\${character}`)

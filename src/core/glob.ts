@@ -2,17 +2,21 @@
  * Globs as Matrix defines them: `*` stands for any run of characters, `?` for exactly one.
  * https://spec.matrix.org/v1.19/appendices/#glob-style-matching
  *
- * Patterns come from users and other servers, so they are not turned into regular expressions: one with many `*` would
- * backtrack for minutes. Taking the leftmost place of each piece between two `*` is enough, and never goes back.
- * All of them compare case by case: who wants otherwise lower-cases the pattern and the text.
+ * Patterns come from users and other servers, and so do the texts. Matching takes time in proportion to the text; a piece
+ * between two `*` that has a `?` takes that much again for each 32 characters of it. The leftmost place of each piece is
+ * enough, so nothing is tried a second time. Matching is case-sensitive: callers that want otherwise lower-case the
+ * pattern and the text.
  */
-export type Glob = (text: string) => boolean
+export type Glob = (text: string, work?: Work) => boolean
+
+/** How many steps matching may still take; a step looks at one character. Without steps left nothing matches. */
+export type Work = { left: number }
 
 /** Matches the whole text against `*` and `?`. */
 export function compileGlob(pattern: string): Glob {
   if (!/[*?]/.test(pattern)) return (text) => text === pattern
   const pieces = pattern.split('*').map(pieceOf)
-  return (text) => matchPieces(pieces, text, isAtStart, isAtEnd)
+  return (text, work = UNLIMITED) => matchPieces(pieces, { text, work, mayStart: isAtStart, mayEnd: isAtEnd })
 }
 
 /**
@@ -21,8 +25,8 @@ export function compileGlob(pattern: string): Glob {
  */
 export function compileWildcard(pattern: string): Glob {
   if (!pattern.includes('*')) return (text) => text === pattern
-  const pieces = pattern.split('*').map((text) => ({ text, characters: undefined }))
-  return (text) => matchPieces(pieces, text, isAtStart, isAtEnd)
+  const pieces = pattern.split('*').map(literal)
+  return (text, work = UNLIMITED) => matchPieces(pieces, { text, work, mayStart: isAtStart, mayEnd: isAtEnd })
 }
 
 /**
@@ -33,21 +37,30 @@ export function compileWildcard(pattern: string): Glob {
 export function compileWordGlob(pattern: string): Glob {
   if (pattern === '') return (text) => text === ''
   const pieces = pattern.split('*').map(pieceOf)
-  return (text) => matchPieces(pieces, text, isWordBoundary, isWordBoundary)
+  return (text, work = UNLIMITED) =>
+    matchPieces(pieces, { text, work, mayStart: isWordBoundary, mayEnd: isWordBoundary })
 }
 
 /**
  * Whether the words stand somewhere in the text between two word boundaries, as for `contains_display_name`; `*` and
  * `?` mean themselves.
  */
-export function containsWords(text: string, words: string): boolean {
-  const piece = { text: words, characters: undefined }
-  return findPiece(piece, text, { from: 0, mayStart: isWordBoundary, mayEnd: isWordBoundary }) !== -1
+export function containsWords(text: string, words: string, work: Work = UNLIMITED): boolean {
+  return matchPieces([literal(words)], { text, work, mayStart: isWordBoundary, mayEnd: isWordBoundary })
 }
 
-/** What stands between two `*`; its characters one by one where some are `?`. */
-type Piece = { text: string; characters: string[] | undefined }
+/** Whether the words stand anywhere in the text, which takes time in proportion to the text. */
+export function containsText(text: string, words: string, work: Work): boolean {
+  return matchPieces([literal(words)], { text, work, mayStart: anywhere, mayEnd: anywhere })
+}
+
+const UNLIMITED: Work = { left: Number.POSITIVE_INFINITY }
+
 type Place = (text: string, index: number) => boolean
+/** A text, and where what is searched may start and end in it. */
+type Search = { text: string; work: Work; mayStart: Place; mayEnd: Place }
+/** What stands between two `*`: finds the end of its leftmost place at or after `from`; −1 if there is none. */
+type Piece = (search: Search, from: number) => number
 
 const anywhere: Place = () => true
 const isAtStart: Place = (_text, index) => index === 0
@@ -63,68 +76,140 @@ function isWordAt(text: string, index: number): boolean {
   return (code >= 97 && code <= 122) || (code >= 48 && code <= 57) || (code >= 65 && code <= 90) || code === 95
 }
 
-function pieceOf(text: string): Piece {
-  return { text, characters: text.includes('?') ? [...text] : undefined }
-}
-
-function matchPieces(pieces: Piece[], text: string, mayStart: Place, mayEnd: Place): boolean {
+function matchPieces(pieces: readonly Piece[], { text, work, mayStart, mayEnd }: Search): boolean {
+  const last = pieces.length - 1
   let index = 0
-  for (let i = 0; i < pieces.length; i += 1) {
-    const piece = pieces[i] as Piece
-    const last = i === pieces.length - 1
-    index = findPiece(piece, text, {
-      from: index,
-      mayStart: i === 0 ? mayStart : anywhere,
-      mayEnd: last ? mayEnd : anywhere,
-    })
+  for (const [place, find] of pieces.entries()) {
+    const bounds = { mayStart: place === 0 ? mayStart : anywhere, mayEnd: place === last ? mayEnd : anywhere }
+    index = find({ text, work, ...bounds }, index)
     if (index === -1) return false
   }
   return true
 }
 
-/** The end of the leftmost acceptable place of the piece, or −1. */
-function findPiece(piece: Piece, text: string, place: { from: number; mayStart: Place; mayEnd: Place }): number {
-  if (place.mayStart === isAtStart) {
-    const end = matchAt(piece, text, 0)
-    return end !== -1 && place.mayEnd(text, end) ? end : -1
+function pieceOf(text: string): Piece {
+  return text.includes('?') ? wild(text) : literal(text)
+}
+
+/** Up to this length the engine's own search is the fastest. With long texts it may take both lengths, multiplied. */
+const SHORT = 32
+
+/** A piece without `?`. */
+function literal(wanted: string): Piece {
+  const { length } = wanted
+  let borders: Uint32Array | undefined
+  return (search, from) => {
+    const { text, work, mayStart, mayEnd } = search
+    const takes = (start: number) => mayStart(text, start) && mayEnd(text, start + length)
+    if (mayStart === isAtStart) return text.startsWith(wanted) && takes(0) ? length : -1
+    if (mayEnd === isAtEnd) return text.endsWith(wanted) && text.length - length >= from ? text.length : -1
+    let start = from
+    if (length <= SHORT) {
+      start = text.indexOf(wanted, from)
+      work.left -= (start === -1 ? text.length : start) - from + 1
+      if (start === -1 || work.left < 0) return -1
+      if (takes(start)) return start + length
+    }
+    if (length === 0) return nextPlace(search, start)
+    borders ??= bordersOf(wanted)
+    return findWithBorders(search, { wanted, borders, from: start })
   }
-  // Where the end is fixed, only the last place can do: no need to try those before.
-  const first = place.mayEnd === isAtEnd && !piece.characters ? text.length - piece.text.length : place.from
-  for (
-    let start = nextStart(piece, text, Math.max(first, place.from));
-    start !== -1;
-    start = nextStart(piece, text, start + 1)
-  ) {
-    const end = matchAt(piece, text, start)
-    if (end !== -1 && place.mayStart(text, start) && place.mayEnd(text, end)) return end
+}
+
+function nextPlace({ text, work, mayStart, mayEnd }: Search, from: number): number {
+  for (let index = from; index <= text.length; index += 1) {
+    if (--work.left < 0) return -1
+    if (mayStart(text, index) && mayEnd(text, index)) return index
   }
   return -1
 }
 
-function nextStart(piece: Piece, text: string, from: number): number {
-  if (!piece.characters) return from > text.length ? -1 : text.indexOf(piece.text, from)
-  let start = from
-  // Half of a surrogate pair is not a character that `?` could stand for.
-  while (isLowSurrogate(text, start)) start += 1
-  return start > text.length ? -1 : start
-}
-
-function matchAt(piece: Piece, text: string, start: number): number {
-  if (!piece.characters) return text.startsWith(piece.text, start) ? start + piece.text.length : -1
-  let index = start
-  for (const character of piece.characters) {
-    if (character === '?') {
-      if (index >= text.length) return -1
-      index += isLowSurrogate(text, index + 1) ? 2 : 1
-    } else {
-      if (!text.startsWith(character, index)) return -1
-      index += character.length
-    }
+/** For each beginning of the text how much of its end is also its beginning (Knuth, Morris and Pratt's failure function). */
+function bordersOf(text: string): Uint32Array {
+  const borders = new Uint32Array(text.length)
+  for (let index = 1, border = 0; index < text.length; index += 1) {
+    while (border > 0 && text[border] !== text[index]) border = borders[border - 1]!
+    if (text[border] === text[index]) border += 1
+    borders[index] = border
   }
-  return index
+  return borders
 }
 
-function isLowSurrogate(text: string, index: number): boolean {
-  const code = text.charCodeAt(index)
-  return code >= 0xdc00 && code <= 0xdfff
+function findWithBorders(
+  { text, work, mayStart, mayEnd }: Search,
+  { wanted, borders, from }: { wanted: string; borders: Uint32Array; from: number },
+): number {
+  const { length } = wanted
+  let matched = 0
+  for (let index = from; index < text.length; index += 1) {
+    if (--work.left < 0) return -1
+    const code = text.charCodeAt(index)
+    while (matched > 0 && wanted.charCodeAt(matched) !== code) matched = borders[matched - 1]!
+    if (wanted.charCodeAt(matched) === code) matched += 1
+    if (matched < length) continue
+    if (mayStart(text, index + 1 - length) && mayEnd(text, index + 1)) return index + 1
+    matched = borders[matched - 1]!
+  }
+  return -1
+}
+
+/** Longer ones match nothing: what they need in memory grows with the square of their length. */
+const MAX_WILD = 256
+const BITS = 32
+
+/**
+ * A piece with `?`. Each bit of the state is one beginning of the piece, and says whether the text read so far ends with
+ * it; so all places are tried at the same time (the shift-and algorithm).
+ */
+function wild(wanted: string): Piece {
+  const characters = [...wanted]
+  if (characters.length > MAX_WILD) return () => -1
+  const words = Math.ceil(characters.length / BITS)
+  const lastBit = 1 << ((characters.length - 1) % BITS)
+  const masks = masksOf(characters, words)
+  const others = masks.get(ANY)!
+  return ({ text, work, mayStart, mayEnd }, from) => {
+    const state = new Uint32Array(words)
+    for (let index = from; index < text.length; ) {
+      work.left -= words
+      if (work.left < 0) return -1
+      const code = text.codePointAt(index)!
+      step(state, masks.get(code) ?? others, mayStart(text, index))
+      index += code > 0xffff ? 2 : 1
+      if (state[words - 1]! & lastBit && mayEnd(text, index)) return index
+    }
+    return -1
+  }
+}
+
+/** Stands for every character that the piece does not name. */
+const ANY = -1
+
+/** For each character the places in the piece where it may stand. */
+function masksOf(characters: readonly string[], words: number): Map<number, Uint32Array> {
+  const any = new Uint32Array(words)
+  for (const [place, character] of characters.entries()) if (character === '?') setBit(any, place)
+  const masks = new Map([[ANY, any]])
+  for (const [place, character] of characters.entries()) {
+    if (character === '?') continue
+    const code = character.codePointAt(0)!
+    const mask = masks.get(code) ?? any.slice()
+    masks.set(code, mask)
+    setBit(mask, place)
+  }
+  return masks
+}
+
+function setBit(bits: Uint32Array, place: number): void {
+  bits[Math.floor(place / BITS)]! |= 1 << (place % BITS)
+}
+
+/** What the state is after one more character; `begins`: whether the piece may start with it. */
+function step(state: Uint32Array, mask: Uint32Array, begins: boolean): void {
+  let carry = begins ? 1 : 0
+  for (let word = 0; word < state.length; word += 1) {
+    const before = state[word]!
+    state[word] = ((before << 1) | carry) & mask[word]!
+    carry = before >>> (BITS - 1)
+  }
 }

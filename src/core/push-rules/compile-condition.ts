@@ -1,4 +1,4 @@
-import { compileGlob, compileWordGlob, containsWords } from '../glob.ts'
+import { compileGlob, compileWordGlob, containsWords, type Work } from '../glob.ts'
 import { localpartOf, type UserId } from '../ids.ts'
 import { parsePropertyPath } from '../property-path.ts'
 import { arrayMembers, loweredString, type PreparedEvent, type PropertyPath, propertyValue } from './prepare-event.ts'
@@ -7,8 +7,8 @@ import type { PushCondition } from './push-rule.ts'
 /** The user whose rules are evaluated. */
 export type PushUser = { readonly userId: string; readonly displayName?: string | undefined }
 
-/** Whether an event meets a condition for that user. */
-export type CompiledCondition = (event: PreparedEvent, user: PushUser) => boolean
+/** Whether an event meets a condition for that user, as far as there are steps left to find out. */
+export type CompiledCondition = (event: PreparedEvent, user: PushUser, work: Work) => boolean
 
 /**
  * Makes a condition ready to be put to many events: https://spec.matrix.org/v1.19/client-server-api/#conditions-1
@@ -39,9 +39,9 @@ export function compileCondition(condition: PushCondition, userId: string): Comp
 /** A `content` rule's condition: its pattern, somewhere in the body. */
 export function matchesBody(pattern: string): CompiledCondition {
   const matches = compileWordGlob(pattern.toLowerCase())
-  return (event) => {
+  return (event, _user, work) => {
     const body = loweredString(event, bodyPath)
-    return body !== undefined && matches(body)
+    return body !== undefined && matches(body, work)
   }
 }
 
@@ -52,10 +52,10 @@ const mentionsPath = pathOf('content.m\\.mentions')
 export const hasNoMentions: CompiledCondition = (event) => propertyValue(event, mentionsPath) === undefined
 
 /** Whether the user's localpart stands in the body. */
-export const containsUserName: CompiledCondition = (event, { userId }) => {
+export const containsUserName: CompiledCondition = (event, { userId }, work) => {
   const body = loweredString(event, bodyPath)
   const localpart = localpartOf(userId as UserId)
-  return body !== undefined && localpart !== '' && containsWords(body, localpart.toLowerCase())
+  return body !== undefined && localpart !== '' && containsWords(body, localpart.toLowerCase(), work)
 }
 
 function eventMatch({ key, pattern }: PushCondition, userId: string): CompiledCondition | undefined {
@@ -64,9 +64,9 @@ function eventMatch({ key, pattern }: PushCondition, userId: string): CompiledCo
   if (path.names.length === 2 && path.names[0] === 'content' && path.names[1] === 'body') return matchesBody(pattern)
   if (pattern === userId) return (event, user) => isSameIgnoringCase(propertyValue(event, path), user.userId)
   const matches = compileGlob(pattern.toLowerCase())
-  return (event) => {
+  return (event, _user, work) => {
     const value = loweredString(event, path)
-    return value !== undefined && matches(value)
+    return value !== undefined && matches(value, work)
   }
 }
 
@@ -84,9 +84,9 @@ function eventPropertyContains({ key, value }: PushCondition, userId: string): C
   return (event) => arrayMembers(event, path).has(value)
 }
 
-const containsDisplayName: CompiledCondition = (event, { displayName }) => {
+const containsDisplayName: CompiledCondition = (event, { displayName }, work) => {
   const body = loweredString(event, bodyPath)
-  return !!displayName && body !== undefined && containsWords(body, displayName.toLowerCase())
+  return !!displayName && body !== undefined && containsWords(body, displayName.toLowerCase(), work)
 }
 
 function roomMemberCount({ is }: PushCondition): CompiledCondition | undefined {

@@ -1,4 +1,3 @@
-import { compileGlob } from '../glob.ts'
 import {
   type CompiledCondition,
   compileCondition,
@@ -30,6 +29,8 @@ export type CompiledRuleset = {
 export type TypedRules = { override: readonly CompiledRule[]; underride: readonly CompiledRule[] }
 
 export type CompiledRule = {
+  /** Whether it is of the server: those of the user's own have to do with a number of steps. */
+  readonly isDefault: boolean
   /** What it asks of the event's type. */
   readonly types: readonly ((type: string) => boolean)[]
   /** What else it asks. */
@@ -88,22 +89,23 @@ function compileConditional(rule: PushRule, userId: string): CompiledRule[] {
     if (!compiled) return []
     conditions.push(compiled)
   }
-  return [{ types, conditions, verdict: verdictOf(rule.actions) }]
+  return [{ isDefault: rule.default, types, conditions, verdict: verdictOf(rule.actions) }]
 }
 
+/** What a condition asks of the type, if it names one; those with patterns are left to `compileCondition`. */
 function compileTypeCondition({ kind, key, pattern, value }: PushCondition): ((type: string) => boolean) | undefined {
   if (key !== 'type') return undefined
   if (kind === 'event_property_is' && typeof value === 'string') return (type) => type === value
-  if (kind !== 'event_match' || typeof pattern !== 'string') return undefined
-  const matches = compileGlob(pattern.toLowerCase())
-  return (type) => matches(type.toLowerCase())
+  if (kind !== 'event_match' || typeof pattern !== 'string' || /[*?]/.test(pattern)) return undefined
+  const lowered = pattern.toLowerCase()
+  return (type) => type.toLowerCase() === lowered
 }
 
 function compileContent(rule: PushRule): CompiledRule[] {
   if (!rule.enabled || rule.pattern === undefined) return []
   const conditions =
     rule.rule_id === NAME_RULES.userName ? [hasNoMentions, containsUserName] : [matchesBody(rule.pattern)]
-  return [{ types: [], conditions, verdict: verdictOf(rule.actions) }]
+  return [{ isDefault: rule.default, types: [], conditions, verdict: verdictOf(rule.actions) }]
 }
 
 function verdictsById(rules: PushRule[]): Map<string, PushVerdict> {

@@ -22,7 +22,13 @@ function judge(event: Partial<PushEvent>, room: { memberCount?: number; senderPo
     notificationLevel: () => 50,
     ...room,
   })
-  return evaluatePushRules({ rules: compiledDefaultRuleset, event: prepared, userId: me, displayName: 'Miss Me' })
+  return evaluatePushRules({
+    rules: compiledDefaultRuleset,
+    event: prepared,
+    userId: me,
+    displayName: 'Miss Me',
+    steps: 1000,
+  })
 }
 
 /** As `notify sound highlight`. */

@@ -42,9 +42,14 @@ const rule = (rule_id: string, more: Partial<PushRule> = {}): PushRule => ({
 const noRules: PushRuleset = { override: [], content: [], postcontent: [], room: [], sender: [], underride: [] }
 
 /** The id of the rule that was chosen. */
-function chosen(rules: Partial<PushRuleset>, event = prepare({}), displayName?: string): string | undefined {
-  return evaluatePushRules({ rules: compileRuleset({ ...noRules, ...rules }, me), event, userId: me, displayName })
-    .sound
+function chosen(
+  rules: Partial<PushRuleset>,
+  event = prepare({}),
+  displayName?: string,
+  steps = 1000,
+): string | undefined {
+  const user = { rules: compileRuleset({ ...noRules, ...rules }, me), userId: me, displayName }
+  return evaluatePushRules({ ...user, event, steps }).sound
 }
 const meets = (condition: PushCondition, event?: PreparedEvent, displayName?: string) =>
   chosen({ underride: [rule('it', { conditions: [condition] })] }, event, displayName) === 'it'
@@ -274,8 +279,47 @@ describe('evaluatePushRules', () => {
     const mention: PushCondition = { kind: 'event_property_contains', key: 'content.users', value: me }
     const rules = compileRuleset({ ...noRules, override: [rule('mention', { conditions: [mention] })] }, me)
     const event = prepare({ content: { users: ['@a:x', '@b:x'] } })
-    const notified = ['@a:x', '@b:x', '@c:x', me].filter((userId) => evaluatePushRules({ rules, event, userId }).notify)
+    const notified = ['@a:x', '@b:x', '@c:x', me].filter(
+      (userId) => evaluatePushRules({ rules, event, userId, steps: 10 }).notify,
+    )
     expect(notified).toEqual(['@a:x', '@b:x'])
+  })
+
+  it('passes over the user’s rules with conditions once the steps are used up, and over no others', () => {
+    const long = prepare({ content: { body: `${'-'.repeat(500)}tea` } })
+    const rules = {
+      content: [rule('coffee', { pattern: 'coffee' }), rule('tea', { pattern: 'tea' })],
+      underride: [rule('default', { default: true, conditions: [body] })],
+    }
+    const chosenIn = (steps: number, more: Partial<PushRuleset> = {}) => chosen({ ...rules, ...more }, long, '', steps)
+    expect(chosenIn(1020)).toBe('tea')
+    expect(chosenIn(1000)).toBe('default')
+    expect(chosenIn(1000, { room: [rule('!Room:x')] })).toBe('!Room:x')
+    expect(chosenIn(0, { override: [rule('own')] })).toBe('own')
+    expect(chosenIn(0, { override: [rule('own', { conditions: [body] })] })).toBe('default')
+  })
+
+  it('counts every condition, whether or not it has a pattern', () => {
+    const conditions = Array.from({ length: 100 }, () => ({ kind: 'room_member_count', is: '3' }))
+    expect(chosen({ override: [rule('many', { conditions })] }, prepare({}), '', 100)).toBe('many')
+    expect(chosen({ override: [rule('many', { conditions })] }, prepare({}), '', 99)).toBeUndefined()
+  })
+
+  it('looks at no more of a long message than there are steps, whatever the patterns are', () => {
+    const event = prepare({ content: { body: 'a'.repeat(63_000) } })
+    const patterns = [`*?${'a'.repeat(200)}b*`, `${'a'.repeat(4000)}b`, `${'a*'.repeat(1000)}b`, 'b']
+    const content = Array.from({ length: 2000 }, (_, i) => rule(`${i}`, { pattern: patterns[i % patterns.length]! }))
+    const [first] = compileRuleset({ ...noRules, content }, me).content
+    const work = { left: 10_000 }
+    expect(first!.conditions[0]!(event, { userId: me }, work)).toBe(false)
+    expect(work.left).toBeGreaterThan(-10)
+    expect(chosen({ content, underride: [rule('last', { default: true })] }, event, '', 10_000)).toBe('last')
+  })
+
+  it('does not keep what every rule of every user asks for with the event', () => {
+    const event = prepare({})
+    for (let i = 0; i < 1000; i += 1) meets({ kind: 'event_property_is', key: `content.${i}`, value: 1 }, event)
+    expect(event.properties.size).toBeLessThanOrEqual(256)
   })
 
   it('does not keep every type that it was ever asked about', () => {
@@ -320,7 +364,7 @@ describe('evaluatePushRules', () => {
         (override, underride, content, displayName) => {
           const event = prepare({ content: content as JsonObject })
           const ruleset = compileRuleset({ ...noRules, override, underride }, me)
-          evaluatePushRules({ rules: ruleset, event, userId: me, displayName })
+          evaluatePushRules({ rules: ruleset, event, userId: me, displayName, steps: 1000 })
         },
       ),
     )

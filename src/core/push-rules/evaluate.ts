@@ -1,3 +1,4 @@
+import type { Work } from '../glob.ts'
 import type { PushUser } from './compile-condition.ts'
 import { type CompiledRule, type CompiledRuleset, rulesForType } from './compile-ruleset.ts'
 import type { PreparedEvent } from './prepare-event.ts'
@@ -10,38 +11,50 @@ type EvaluatePushRules = {
   userId: string
   /** The user's name in the room, for the deprecated `contains_display_name`. */
   displayName?: string | undefined
+  /** How many characters the user's own rules may look at, and conditions they may have, all together. */
+  steps: number
 }
 
 /**
  * What an event means to one user: the actions of the first rule that matches, override, content, postcontent,
  * room, sender, underride in turn. Nobody is notified of what they sent themselves. Never throws, whatever the event and the rules
- * hold. https://spec.matrix.org/v1.19/client-server-api/#push-rules
+ * hold. Once the steps are used up, those of the user's own rules that have conditions do not match any more; all others do.
+ * https://spec.matrix.org/v1.19/client-server-api/#push-rules
  */
-export function evaluatePushRules({ rules, event, ...user }: EvaluatePushRules): PushVerdict {
+export function evaluatePushRules({ rules, event, steps, ...user }: EvaluatePushRules): PushVerdict {
   const { type, sender, room_id } = event.event
+  const trial = { event, user, work: { left: steps } }
   if (sender === user.userId) return SILENT
   const { override, underride } = rulesForType(rules, type)
   return (
-    firstMatch(override, event, user) ??
-    firstMatch(rules.content, event, user) ??
-    firstMatch(rules.postcontent, event, user) ??
+    firstMatch(override, trial) ??
+    firstMatch(rules.content, trial) ??
+    firstMatch(rules.postcontent, trial) ??
     rules.room.get(room_id) ??
     rules.sender.get(sender) ??
-    firstMatch(underride, event, user) ??
+    firstMatch(underride, trial) ??
     SILENT
   )
 }
 
-function firstMatch(rules: readonly CompiledRule[], event: PreparedEvent, user: PushUser): PushVerdict | undefined {
+/** An event that is put to rules. */
+type Trial = { event: PreparedEvent; user: PushUser; work: Work }
+
+function firstMatch(rules: readonly CompiledRule[], trial: Trial): PushVerdict | undefined {
   for (const rule of rules) {
-    if (holds(rule, event, user)) return rule.verdict
+    if (holds(rule, trial)) return rule.verdict
   }
   return undefined
 }
 
-function holds(rule: CompiledRule, event: PreparedEvent, user: PushUser): boolean {
-  for (const condition of rule.conditions) {
-    if (!condition(event, user)) return false
+/** What the server's own rules take is known. */
+const UNLIMITED: Work = { left: Number.POSITIVE_INFINITY }
+
+function holds({ isDefault, conditions }: CompiledRule, { event, user, work: left }: Trial): boolean {
+  const work = isDefault ? UNLIMITED : left
+  for (const condition of conditions) {
+    work.left -= 1
+    if (work.left < 0 || !condition(event, user, work)) return false
   }
   return true
 }

@@ -60,11 +60,13 @@ export function arrayMembers(prepared: PreparedEvent, path: PropertyPath): Reado
   return found.members
 }
 
+const MAX_PROPERTIES = 256
+
 function property(prepared: PreparedEvent, path: PropertyPath): Property {
-  let found = prepared.properties.get(path.key)
-  if (!found) {
-    found = { value: valueAt(prepared.event, path.names) }
-    prepared.properties.set(path.key, found)
-  }
+  const known = prepared.properties.get(path.key)
+  if (known) return known
+  const found = { value: valueAt(prepared.event, path.names) }
+  // The paths are those of the rules of all users to whom the event is put.
+  if (prepared.properties.size < MAX_PROPERTIES) prepared.properties.set(path.key, found)
   return found
 }

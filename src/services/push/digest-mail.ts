@@ -66,7 +66,7 @@ async function sectionsOf(app: Capabilities, events: readonly StoredEvent[]): Pr
 }
 
 function linkTo({ config }: Capabilities, roomId: RoomId): string {
-  const base = config.email.client_url.replace(/\/+$/, '')
+  const base = config.email.client_url.replace(/(?<!\/)\/+$/, '')
   return `${base}/#/${base === 'https://matrix.to' ? '' : 'room/'}${encodeURIComponent(roomId)}`
 }
 

@@ -1,9 +1,9 @@
+import type { App } from '../../app.ts'
 import type { UserId } from '../../core/ids.ts'
 import { isUnwantedInviter } from '../../core/invite-permission.ts'
 import { compiledDefaultRuleset } from '../../core/push-rules/compile-ruleset.ts'
 import { evaluatePushRules } from '../../core/push-rules/evaluate.ts'
 import { type PushVerdict, SILENT } from '../../core/push-rules/verdict.ts'
-import type { StreamTail } from '../../infra/stream-tail.ts'
 import type { Db } from '../../storage/database.ts'
 import { readEventsOfStates } from '../../storage/room-state.ts'
 import type { StoredEvent } from '../../storage/stored-event.ts'
@@ -12,7 +12,7 @@ import { type PushProfile, pushProfileOf } from './push-profile.ts'
 
 /** What events mean to a user by the user's push rules, in the same order. Of redacted events of what ignored users send and of unwanted invites nobody is notified. */
 export async function judgeEvents(
-  app: { database: Db; stream: StreamTail },
+  app: Pick<App, 'config' | 'database' | 'stream'>,
   userId: UserId,
   events: readonly StoredEvent[],
 ): Promise<PushVerdict[]> {
@@ -21,10 +21,11 @@ export async function judgeEvents(
   const candidates = events.filter((event) => mayNotify(profile, userId, event))
   const prepared = await prepareEvents(app.database, candidates)
   const names = await displayNames(app.database, { userId, profile, candidates })
+  const user = { rules: profile.rules, userId, steps: app.config.limits.counts.push_rule_steps }
   const verdicts = new Map(
     candidates.map((event, place) => [
       event,
-      evaluatePushRules({ rules: profile.rules, event: prepared[place]!, userId, displayName: names.get(event) }),
+      evaluatePushRules({ ...user, event: prepared[place]!, displayName: names.get(event) }),
     ]),
   )
   return events.map((event) => verdicts.get(event) ?? SILENT)

@@ -1,5 +1,5 @@
+import type { App } from '../../app.ts'
 import type { UserId } from '../../core/ids.ts'
-import type { StreamTail } from '../../infra/stream-tail.ts'
 import type { Db } from '../../storage/database.ts'
 import { readEventsOfStates } from '../../storage/room-state.ts'
 import type { StoredEvent } from '../../storage/stored-event.ts'
@@ -9,7 +9,7 @@ import type { JudgedEvent } from './unread-room.ts'
 
 /** What events mean for a user's unread counts. */
 export async function judgeRoomEvents(
-  app: { database: Db; stream: StreamTail },
+  app: Pick<App, 'config' | 'database' | 'stream'>,
   userId: UserId,
   events: readonly StoredEvent[],
 ): Promise<JudgedEvent[]> {

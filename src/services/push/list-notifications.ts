@@ -20,7 +20,10 @@ type Page = {
  * What a user was notified of, the newest first. Throws M_INVALID_PARAM for a token that no page has.
  * https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3notifications
  */
-export async function listNotifications(app: Pick<App, 'database' | 'stream' | 'clock'>, page: Page): Promise<object> {
+export async function listNotifications(
+  app: Pick<App, 'config' | 'database' | 'stream' | 'clock'>,
+  page: Page,
+): Promise<object> {
   const { userId, deviceId, from, limit, highlightsOnly } = page
   const before = from === undefined ? undefined : parseToken(from)
   // What the user has done through another process counts.

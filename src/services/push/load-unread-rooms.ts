@@ -1,5 +1,5 @@
+import type { App } from '../../app.ts'
 import type { RoomId, UserId } from '../../core/ids.ts'
-import type { StreamTail } from '../../infra/stream-tail.ts'
 import type { Db } from '../../storage/database.ts'
 import type { ReceiptRow } from '../../storage/ephemeral-schema.ts'
 import { loadEvents } from '../../storage/events.ts'
@@ -11,7 +11,7 @@ import type { StoredEvent } from '../../storage/stored-event.ts'
 import { judgeRoomEvents } from './judge-room-events.ts'
 import { NOTHING_UNSTORED, type UnreadEvent, type UnreadRoom, withEvents } from './unread-room.ts'
 
-type Reading = { database: Db; stream: StreamTail }
+type Reading = Pick<App, 'config' | 'database' | 'stream'>
 
 /** Events of one room that are put to the rules at once at most: of more, the newest. */
 export const MOST_EVENTS = 1000

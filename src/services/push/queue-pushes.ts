@@ -1,5 +1,5 @@
+import type { App } from '../../app.ts'
 import type { RoomId, UserId } from '../../core/ids.ts'
-import type { StreamTail } from '../../infra/stream-tail.ts'
 import type { Db } from '../../storage/database.ts'
 import { loadEvents } from '../../storage/events.ts'
 import type { QueuedPush } from '../../storage/push-queue.ts'
@@ -8,7 +8,7 @@ import type { StreamRow } from '../../storage/schema.ts'
 import type { StoredEvent } from '../../storage/stored-event.ts'
 import { judgeEvents } from './judge-events.ts'
 
-type Reading = { database: Db; stream: StreamTail }
+type Reading = Pick<App, 'config' | 'database' | 'stream'>
 type Happening = { position: number; event: StoredEvent }
 type Pusher = { pusher_nid: number; since_position: number }
 

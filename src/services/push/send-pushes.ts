@@ -8,7 +8,7 @@ import { filterNotifiable } from './judge-events.ts'
 import { badgeMessage, eventMessage } from './push-message.ts'
 import { unreadTotal } from './unread-counts.ts'
 
-export type SendCapabilities = Pick<App, 'database' | 'stream' | 'clock' | 'logger' | 'stopping'> & {
+export type SendCapabilities = Pick<App, 'config' | 'database' | 'stream' | 'clock' | 'logger' | 'stopping'> & {
   http: Pick<OutgoingHttp, 'postJson'>
 }
 

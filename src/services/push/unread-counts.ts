@@ -1,6 +1,6 @@
+import type { App } from '../../app.ts'
 import type { RoomId, UserId } from '../../core/ids.ts'
 import type { StreamTail } from '../../infra/stream-tail.ts'
-import type { Database } from '../../storage/database.ts'
 import { loadLastOrders, storeNotifications } from '../../storage/notifications.ts'
 import type { StreamRow } from '../../storage/schema.ts'
 import type { StoredEvent } from '../../storage/stored-event.ts'
@@ -11,7 +11,7 @@ import { loadUnreadRooms, MOST_EVENTS } from './load-unread-rooms.ts'
 import { createStreamCache, type StreamCache } from './stream-cache.ts'
 import { countByThread, NOTHING_UNSTORED, type UnreadCount, type UnreadRoom, withEvents } from './unread-room.ts'
 
-type Capabilities = { database: Database; stream: StreamTail }
+type Capabilities = Pick<App, 'config' | 'database' | 'stream'>
 
 /** Unread events, and rooms of users, that a process keeps in mind; some 200 bytes each. */
 const KEPT = 250_000

@@ -19,7 +19,7 @@ export type SyncedUnread = {
  * the filter asks for threads, otherwise of both together. https://spec.matrix.org/v1.19/client-server-api/#receiving-notifications
  */
 export async function syncUnread(
-  app: Pick<App, 'database' | 'stream'>,
+  app: Pick<App, 'config' | 'database' | 'stream'>,
   { userId, filter }: SyncViewer,
   rooms: ReadonlyMap<RoomId, readonly StoredEvent[]>,
 ): Promise<Map<RoomId, SyncedUnread>> {
