@@ -2,7 +2,10 @@ import type { JsonObject } from './events/pdu.ts'
 import { compileGlob, type Glob } from './glob.ts'
 import type { ServerName } from './ids.ts'
 
-type Acl = { allowsIpLiterals: boolean; allow: Glob[]; deny: Glob[] }
+/** `known`: what was found out, for an ACL may have many patterns, and is put to each event of few servers. */
+type Acl = { allowsIpLiterals: boolean; allow: Glob[]; deny: Glob[]; known: Map<string, boolean> }
+
+const MAX_KNOWN = 1000
 
 /** What has been compiled, for as long as the event that says it is at hand. */
 const compiled = new WeakMap<JsonObject, Acl>()
@@ -16,13 +19,24 @@ export function isAllowedByAcl(content: JsonObject | undefined, server: ServerNa
   const acl = compiled.get(content) ?? compile(content)
   compiled.set(content, acl)
   const host = server.replace(/:\d{1,5}$/, '').toLowerCase()
-  if (!acl.allowsIpLiterals && isIpLiteral(host)) return false
-  if (acl.deny.some((matches) => matches(host))) return false
-  return acl.allow.some((matches) => matches(host))
+  const isAllowed = acl.known.get(host) ?? allows(acl, host)
+  if (acl.known.size < MAX_KNOWN) acl.known.set(host, isAllowed)
+  return isAllowed
+}
+
+function allows({ allowsIpLiterals, allow, deny }: Acl, host: string): boolean {
+  if (!allowsIpLiterals && isIpLiteral(host)) return false
+  if (deny.some((matches) => matches(host))) return false
+  return allow.some((matches) => matches(host))
 }
 
 function compile({ allow_ip_literals: allowsIpLiterals, allow, deny }: JsonObject): Acl {
-  return { allowsIpLiterals: allowsIpLiterals !== false, allow: globs(allow), deny: globs(deny) }
+  return {
+    allowsIpLiterals: allowsIpLiterals !== false,
+    allow: globs(allow),
+    deny: globs(deny),
+    known: new Map(),
+  }
 }
 
 function globs(patterns: JsonObject[string] | undefined): Glob[] {

@@ -61,5 +61,15 @@ function anyOfIds(ids: string[]): Test {
 function anyOfTypes(types: string[]): Test {
   const isListed = anyOfIds(types)
   const wildcards: Glob[] = types.filter((type) => type.includes('*')).map(compileWildcard)
-  return (type) => isListed(type) || (type !== undefined && wildcards.some((matches) => matches(type)))
+  if (wildcards.length === 0) return isListed
+  // A filter may have many patterns, and is put to many events of few types.
+  const known = new Map<string, boolean>()
+  return (type) => {
+    if (type === undefined) return false
+    const taken = known.get(type) ?? (isListed(type) || wildcards.some((matches) => matches(type)))
+    if (known.size < MAX_KNOWN) known.set(type, taken)
+    return taken
+  }
 }
+
+const MAX_KNOWN = 1000
