@@ -5,7 +5,7 @@ import { containsRuns, highlightWords, searchQuery, searchTokens } from './searc
 const finds = (term: string, text: string) => {
   const { tokens, runs } = searchQuery(term)
   const has = new Set(searchTokens(text))
-  return tokens.length > 0 && tokens.every((token) => has.has(token)) && containsRuns(text, runs)
+  return tokens.length > 0 && tokens.every((token) => has.has(token)) && containsRuns(text, runs, { left: 1e6 })
 }
 
 test.each([
@@ -44,4 +44,28 @@ test('a text finds itself, and tokens have neither spaces nor NUL', () => {
 
 test('words are highlighted as they are seen', () => {
   expect(highlightWords('Café, café 北京!')).toEqual(['café', '北京'])
+})
+
+test.each([
+  ['characters without spaces', 'あ'],
+  ['characters of two kinds in turn', 'aあ'],
+  ['marks', '\u0300'],
+  ['characters that become many', 'ﷺ'],
+  ['pictures', '👍'],
+])('no text takes more than its beginning, and no term: %s', (_what, text) => {
+  const long = text.repeat(300_000)
+  expect(searchTokens(long)).toEqual(searchTokens(text.repeat(40_000)))
+  expect(searchQuery(long)).toEqual(searchQuery(text.repeat(1000)))
+  expect(highlightWords(long).join('').length).toBeLessThanOrEqual(18_000)
+})
+
+test('looking for a long run takes steps in proportion to the text, and ends with them', () => {
+  const run = `${'あ'.repeat(300)}い${'あ'.repeat(300)}`
+  const stepsFor = (length: number) => {
+    const work = { left: 1e9 }
+    expect(containsRuns('あ'.repeat(length), [run], work)).toBe(false)
+    return 1e9 - work.left
+  }
+  expect(stepsFor(40_000) / stepsFor(20_000)).toBeLessThan(2.1)
+  expect(containsRuns(`${'い'.repeat(100)}うえお`, ['うえお'], { left: 150 })).toBe(false)
 })

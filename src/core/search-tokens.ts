@@ -1,11 +1,17 @@
+import { containsText, type Work } from './glob.ts'
+
 /** Characters of scripts that put no spaces between words, and pictures: each pair of neighbours counts as a word. */
-const UNSPACED =
+const UNSPACED_SCRIPT =
   /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}\p{Script=Thai}\p{Script=Lao}\p{Script=Khmer}\p{Script=Myanmar}\p{Extended_Pictographic}ー々]/u
 const WORD = /[\p{L}\p{N}\p{M}\p{Extended_Pictographic}ー々]+/gu
 /** Accents on Latin, Greek and Cyrillic letters, which those who search leave out. */
 const ACCENTS = /[\u0300-\u036f]/g
 const MAX_WORD = 64
 const MAX_TOKENS = 3000
+/** Characters of a search term, and of a text, after its form was made uniform, which may make it many times as long; what is beyond is not looked at. */
+const MAX_TERM = 1000
+const MAX_TEXT = 65_536
+const MAX_RUNS = 32
 
 /**
  * The words by which a text is found, each once: lower case, without accents and without differences of width. Of text without spaces
@@ -22,21 +28,27 @@ export function searchTokens(text: string): string[] {
 
 /** What a text has to have among its tokens to match a search term; `runs`: what it then has to have literally, see `containsRuns`. */
 export function searchQuery(term: string): { tokens: string[]; runs: string[] } {
-  const runs = [...new Set(searchRuns(term))]
+  const runs = [...new Set(searchRuns(term.slice(0, MAX_TERM)))]
   const tokens = new Set(runs.flatMap((run) => (isUnspaced(run) && [...run].length > 1 ? pairsOf(run) : [run])))
-  return { tokens: [...tokens], runs: runs.filter((run) => isUnspaced(run) && [...run].length > 2) }
+  return {
+    tokens: [...tokens],
+    runs: runs.filter((run) => isUnspaced(run) && [...run].length > 2).slice(0, MAX_RUNS),
+  }
 }
 
-/** Whether a text has these runs of characters: pairs alone do not say that they follow on each other. */
-export function containsRuns(text: string, runs: readonly string[]): boolean {
+/** Whether a text has these runs of characters: pairs alone do not say that they follow on each other. Not without steps left to find out. */
+export function containsRuns(text: string, runs: readonly string[], work: Work): boolean {
   if (runs.length === 0) return true
+  work.left -= text.length
+  if (work.left < 0) return false
   const folded = fold(text)
-  return runs.every((run) => folded.includes(run))
+  return runs.every((run) => containsText(folded, run, work))
 }
 
 /** The words of a search term as somebody would see them in a text, for highlighting. */
 export function highlightWords(term: string): string[] {
-  return [...new Set(term.normalize('NFC').toLowerCase().match(WORD) ?? [])]
+  const text = term.slice(0, MAX_TERM).normalize('NFC').toLowerCase()
+  return [...new Set(text.match(WORD) ?? [])]
 }
 
 /** Words, and stretches of text without spaces; a change between the two kinds separates. */
@@ -46,20 +58,40 @@ function searchRuns(text: string): string[] {
 
 function splitByKind(word: string): string[] {
   const runs: string[] = []
-  let current = ''
+  let start = 0
+  let end = 0
+  let kind: Kind | undefined
   for (const character of word) {
-    if (current !== '' && isUnspaced(current) !== UNSPACED.test(character) && !/\p{M}/u.test(character)) {
-      runs.push(current)
-      current = ''
+    const next = kindOf(character)
+    if (kind === undefined) kind = next === MARK ? SPACED : next
+    else if (next !== kind && next !== MARK) {
+      runs.push(word.slice(start, end))
+      start = end
+      kind = next
     }
-    current += character
+    end += character.length
   }
-  return [...runs, current].map((run) => (isUnspaced(run) ? run : run.slice(0, MAX_WORD).toWellFormed()))
+  return [...runs, word.slice(start)].map((run) => (isUnspaced(run) ? run : run.slice(0, MAX_WORD).toWellFormed()))
 }
 
 /** Of a run all characters are of one kind. */
 function isUnspaced(run: string): boolean {
-  return UNSPACED.test(String.fromCodePoint(run.codePointAt(0)!))
+  return kindOf(String.fromCodePoint(run.codePointAt(0)!)) === UNSPACED
+}
+
+type Kind = typeof SPACED | typeof UNSPACED | typeof MARK
+const [SPACED, UNSPACED, MARK] = [1, 2, 3] as const
+/** Of the characters that were met so far: to look one up takes a hundred times as long. */
+const kinds = new Uint8Array(0x110000)
+
+/** A mark belongs to the character before it. */
+function kindOf(character: string): Kind {
+  const code = character.codePointAt(0)!
+  const known = kinds[code] as Kind | 0
+  if (known !== 0) return known
+  const kind = UNSPACED_SCRIPT.test(character) ? UNSPACED : /\p{M}/u.test(character) ? MARK : SPACED
+  kinds[code] = kind
+  return kind
 }
 
 function pairsOf(run: string): string[] {
@@ -68,5 +100,5 @@ function pairsOf(run: string): string[] {
 }
 
 function fold(text: string): string {
-  return text.toWellFormed().normalize('NFKD').replace(ACCENTS, '').normalize('NFKC').toLowerCase()
+  return text.toWellFormed().normalize('NFKD').slice(0, MAX_TEXT).replace(ACCENTS, '').normalize('NFKC').toLowerCase()
 }

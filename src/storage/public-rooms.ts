@@ -66,9 +66,18 @@ function beyond({ from, direction }: DirectoryQuery) {
     : sql`(joined_members > ${joinedMembers}::int or (joined_members = ${joinedMembers}::int and room_id < ${roomId}))`
 }
 
+/** What is compared takes time in proportion to the term and the text, multiplied. */
+const MAX_TERM = 255
+const MAX_NAME = 255
+const MAX_TOPIC = 2000
+
+function contains(term: string) {
+  const text = sql`concat_ws(E'\\n', left(name, ${MAX_NAME}::int), left(topic, ${MAX_TOPIC}::int), canonical_alias)`
+  return sql`${text} ilike ${`%${term.replace(/[\\%_]/g, '\\$&')}%`}`
+}
+
 function matching({ searchTerm, roomTypes }: DirectoryQuery) {
-  const pattern = searchTerm === undefined ? null : `%${storableText(searchTerm).replace(/[\\%_]/g, '\\$&')}%`
-  const found = pattern === null ? sql`true` : sql`concat_ws(E'\\n', name, topic, canonical_alias) ilike ${pattern}`
+  const found = searchTerm === undefined ? sql`true` : contains(storableText(searchTerm).slice(0, MAX_TERM))
   if (!roomTypes) return found
   const named = roomTypes.flatMap((type) => (type === null ? [] : storableText(type)))
   return sql`(${found} and (room_type = any(${named}::text[]) or (room_type is null and ${roomTypes.includes(null)}::boolean)))`

@@ -1,6 +1,7 @@
 import type { App } from '../../app.ts'
 import { ForbiddenError } from '../../core/errors.ts'
 import type { RoomEventFilter } from '../../core/filters/filter-schema.ts'
+import type { Work } from '../../core/glob.ts'
 import type { RoomId, UserId } from '../../core/ids.ts'
 import { containsRuns } from '../../core/search-tokens.ts'
 import { searchableText } from '../../core/searchable-text.ts'
@@ -25,17 +26,20 @@ export type FindCommand = {
 
 /** So many events that the user may not see are looked through for one answer at most. */
 const MAX_LOOKED_AT = 2000
+/** And so many of their characters, where a term without spaces has to be looked for: some 0.1 s. */
+const MAX_STEPS = 50_000_000
 
 /** The next events that match, that the filter takes, and that the user may see. */
 export async function findMessages(app: Pick<App, 'database'>, command: FindCommand): Promise<FoundMessage[]> {
   const { limit } = command
   const accesses = new Map<RoomId, RoomAccess | undefined>()
   const found: FoundMessage[] = []
+  const work = { left: MAX_STEPS }
   let after = command.search.after
-  for (let looked = 0; looked < MAX_LOOKED_AT; ) {
+  for (let looked = 0; looked < MAX_LOOKED_AT && work.left > 0; ) {
     const batch = Math.max(limit - found.length, looked === 0 ? 0 : 100)
     const hits = await findEvents(app.database, { ...command.search, after }, batch)
-    found.push(...(await takenOf(app, command, hits, accesses)))
+    found.push(...(await takenOf(app, { ...command, work }, hits, accesses)))
     const last = hits.at(-1)
     if (found.length >= limit || hits.length < batch || !last) break
     after = placeOf(last)
@@ -46,7 +50,7 @@ export async function findMessages(app: Pick<App, 'database'>, command: FindComm
 
 async function takenOf(
   app: Pick<App, 'database'>,
-  { userId, filter, runs }: FindCommand,
+  { userId, filter, runs, work }: FindCommand & { work: Work },
   hits: readonly SearchHit[],
   accesses: Map<RoomId, RoomAccess | undefined>,
 ): Promise<FoundMessage[]> {
@@ -55,7 +59,7 @@ async function takenOf(
     app.database,
     hits.map((hit) => hit.event_nid),
   )
-  const wanted = [...loaded.values()].filter((event) => takes(event) && isMatch(event, runs))
+  const wanted = [...loaded.values()].filter((event) => takes(event) && isMatch(event, runs, work))
   const visible = new Set(await visibleEvents(app, userId, wanted))
   const found: FoundMessage[] = []
   for (const hit of hits) {
@@ -69,9 +73,9 @@ async function takenOf(
 }
 
 /** Events that were redacted a moment ago may still be in the index. */
-function isMatch(event: StoredEvent, runs: readonly string[]): boolean {
+function isMatch(event: StoredEvent, runs: readonly string[], work: Work): boolean {
   const text = event.redacted_by === null ? searchableText(event.pdu)?.text : undefined
-  return text !== undefined && containsRuns(text, runs)
+  return text !== undefined && containsRuns(text, runs, work)
 }
 
 async function accessOf(app: Pick<App, 'database'>, roomId: RoomId, userId: UserId): Promise<RoomAccess | undefined> {
