@@ -75,7 +75,7 @@ function readAppservice(file: string, serverName: ServerName): Appservice {
   const { 'org.matrix.msc3202': receivesDeviceLists, 'org.matrix.msc4203': toDevice } = data
   return {
     id: data.id,
-    url: data.url ? data.url.replace(/\/+$/, '') : null,
+    url: data.url ? data.url.replace(/(?<!\/)\/+$/, '') : null,
     asToken: data.as_token,
     hsToken: data.hs_token,
     sender: sender as UserId,

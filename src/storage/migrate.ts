@@ -57,5 +57,5 @@ function splitStatements(script: string): string[] {
     }
     current += pieces.at(-1)
   }
-  return [...statements, current].filter((statement) => statement.replace(/--.*$/gm, '').trim() !== '')
+  return [...statements, current].filter((statement) => statement.replace(/--.*/g, '').trim() !== '')
 }

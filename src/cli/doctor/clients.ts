@@ -64,7 +64,7 @@ async function checkWellKnown(config: Config): Promise<Finding[]> {
     return [new URL(config.public_base_url).host === host ? warning(what, mend) : problem(what, mend)]
   }
   const homeserver = answer.body['m.homeserver'] as { base_url?: unknown } | undefined
-  const given = String(homeserver?.base_url).replace(/\/+$/, '')
+  const given = String(homeserver?.base_url).replace(/(?<!\/)\/+$/, '')
   if (given !== config.public_base_url) return [problem(`${url} sends clients to ${given}.`, mend)]
   if (answer.headers.get('access-control-allow-origin') !== '*') {
     return [problem(`Web clients cannot read ${url}: CORS headers are missing.`, mend)]

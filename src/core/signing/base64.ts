@@ -16,7 +16,7 @@ export function decodeBase64(text: string): Buffer | undefined {
 }
 
 function withoutPadding(text: string): string {
-  return text.replace(/=+$/, '')
+  return text.replace(/={1,2}$/, '')
 }
 
 function asBuffer(bytes: Uint8Array): Buffer {

@@ -50,7 +50,7 @@ export function parseXMatrix(header: string): XMatrixCredentials | undefined {
 }
 
 /** name, then a quoted text or one without quotes, then a comma or the end. */
-const PARAMETER = /[ \t]*([\w!#$%&'*+.^`|~-]+)[ \t]*=[ \t]*(?:"((?:[^"\\]|\\.)*)"|([^",\s]*))[ \t]*(?:,|$)/y
+const PARAMETER = /[ \t]*([\w!#$%&'*+.^`|~-]+)[ \t]*=[ \t]*(?:"((?:[^"\\]|\\.)*)"[ \t]*|([^",\s]+)[ \t]*)?(?:,|$)/y
 const EMPTY = /[ \t]*(?:,|$)/y
 
 /** By name in lower case; `undefined` where the list is malformed, or has a name twice. */
