@@ -33,7 +33,7 @@ export async function judgeEvents(
 
 /** Of some events those of which a user may be notified by now: of what was queued before, the user may have come to ignore the sender. */
 export async function filterNotifiable(
-  app: { database: Db; stream: StreamTail },
+  app: Pick<App, 'database' | 'stream'>,
   userId: UserId,
   events: readonly StoredEvent[],
 ): Promise<StoredEvent[]> {
