@@ -149,6 +149,21 @@ describe('addresses', () => {
     expect(mails.to(address)).toHaveLength(2)
   })
 
+  test.each(['three_pid_creds', 'threePidCreds'])('are added by the old endpoint, with %s', async (name) => {
+    const { user, address } = await newUser()
+    const { sid } = (await requestToken(user, address)).body
+    const body = { [name]: { sid, client_secret: 'secret', id_server: 'https://id.example.org' }, bind: true }
+    const auth = { type: 'm.login.password', user: user.userId, password: 'correct horse battery' }
+    const add = (more: object) => user.ask('POST', `${v3}/account/3pid`, { ...body, ...more })
+    expect((await add({})).status).toBe(401)
+    expect((await add({ auth })).body.errcode).toBe('M_THREEPID_AUTH_FAILED')
+    const [mail] = await mailsTo(address, 1)
+    await fetch(linkIn(mail!.text), { method: 'POST' })
+    expect((await add({ auth })).status).toBe(200)
+    expect((await user.get(`${v3}/account/3pid`)).threepids).toMatchObject([{ address }])
+    expect((await user.ask('POST', `${v3}/account/3pid`, { auth })).body.errcode).toBe('M_MISSING_PARAM')
+  })
+
   test.each(['nobody', 'a@b@c', ''])('%j is none', async (email) => {
     const user = await registerUser(url)
     expect((await requestToken(user, email)).body.errcode).toBe('M_INVALID_PARAM')

@@ -47,6 +47,13 @@ export class ForbiddenError extends MatrixError {
   }
 }
 
+/** 403: the user is suspended: https://spec.matrix.org/v1.19/client-server-api/#account-suspension */
+export class SuspendedError extends MatrixError {
+  constructor() {
+    super(403, 'M_USER_SUSPENDED', 'You cannot do this while your account is suspended')
+  }
+}
+
 /** 404: no such thing. */
 export class NotFoundError extends MatrixError {
   constructor(message: string) {

@@ -34,6 +34,7 @@ export const putOneAccountData = route({
   method: 'PUT',
   path: [...v3(ofUser), ...v3(ofRoom)],
   auth: 'user',
+  suspendedUsers: true,
   params,
   body: jsonObject,
   async handle({ params, body, session }, app) {
@@ -48,6 +49,7 @@ export const deleteOneAccountData = route({
   method: 'DELETE',
   path: [ofUser, ofRoom].map((path) => `/_matrix/client/unstable/org.matrix.msc3391${path}`),
   auth: 'user',
+  suspendedUsers: true,
   params,
   async handle({ params, session }, app) {
     requireOwn(session, params.userId)

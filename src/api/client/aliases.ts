@@ -21,7 +21,6 @@ export const putRoomAlias = route({
   method: 'PUT',
   path: v3('/directory/room/:roomAlias'),
   auth: 'user',
-  refusesSuspended: true,
   params,
   body: z.object({ room_id: roomId }),
   async handle({ params, body, session: { userId, isAdmin, appservice } }, app) {
@@ -35,7 +34,6 @@ export const deleteRoomAlias = route({
   method: 'DELETE',
   path: v3('/directory/room/:roomAlias'),
   auth: 'user',
-  refusesSuspended: true,
   params,
   async handle({ params, session: { userId, isAdmin, appservice } }, app) {
     await removeRoomAlias(app, { alias: params.roomAlias, userId, isAdmin, appservice })

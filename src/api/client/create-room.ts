@@ -10,7 +10,6 @@ export const postCreateRoom = route({
   method: 'POST',
   path: v3('/createRoom'),
   auth: 'user',
-  refusesSuspended: true,
   rateLimit: 'room_creation',
   alsoCounts: ({ body }) => ({ invite: new Set(body.invite).size + (body.invite_3pid?.length ?? 0) }),
   body: z.object({

@@ -11,6 +11,7 @@ export const postDeviceSigningUpload = route({
   method: 'POST',
   path: v3('/keys/device_signing/upload'),
   auth: 'user',
+  suspendedUsers: true,
   body: z.object({
     auth: authData.nullish().transform((auth) => auth ?? undefined),
     master_key: jsonObject.nullish(),

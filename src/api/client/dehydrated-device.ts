@@ -19,6 +19,7 @@ export const putDehydratedDevice = route({
   method: 'PUT',
   path: PATH,
   auth: 'user',
+  suspendedUsers: true,
   body: z.object({
     device_id: deviceId,
     device_data: storableObject,
@@ -48,6 +49,7 @@ export const deleteOwnDehydratedDevice = route({
   method: 'DELETE',
   path: PATH,
   auth: 'user',
+  suspendedUsers: true,
   handle: async ({ session }, app) => ({ device_id: await deleteDehydratedDevice(app, session.userId) }),
 })
 
@@ -70,6 +72,7 @@ export const postDehydratedDeviceEvents = route({
   method: 'POST',
   path: `${PATH}/:deviceId/events`,
   auth: 'user',
+  suspendedUsers: true,
   params,
   body: z.object({ next_batch: z.string().nullish() }),
   async handle({ session, params, body }, app) {

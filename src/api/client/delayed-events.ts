@@ -22,7 +22,6 @@ const putDelayedEvent = route({
   path: `${UNSTABLE}/rooms/:roomId/delayed_event/:eventType/:txnId`,
   auth: 'user',
   guests: true,
-  refusesSuspended: true,
   rateLimit: 'delayed_event',
   alsoCounts: ({ params, body }) => membershipCounts(params.eventType, body.content.membership),
   params: z.object({ roomId, eventType: z.string(), txnId: z.string().max(255) }),
@@ -68,6 +67,7 @@ const actionEndpoints = DELAYED_EVENT_ACTIONS.map((action) =>
     method: 'POST',
     path: `${UNSTABLE}/delayed_events/:delayId/${action}`,
     auth: 'optional',
+    suspendedUsers: true,
     rateLimit: 'delayed_event',
     params,
     async handle({ params }, app) {
@@ -82,6 +82,7 @@ const postDelayedEvent = route({
   method: 'POST',
   path: `${UNSTABLE}/delayed_events/:delayId`,
   auth: 'optional',
+  suspendedUsers: true,
   rateLimit: 'delayed_event',
   params,
   body: z.object({ action: z.enum(DELAYED_EVENT_ACTIONS) }),

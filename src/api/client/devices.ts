@@ -34,6 +34,7 @@ export const putDevice = route({
   path: v3('/devices/:deviceId'),
   auth: 'user',
   guests: true,
+  suspendedUsers: true,
   params,
   body: z.object({ display_name: z.string().max(255).nullish() }),
   async handle({ params, session, body }, app) {
@@ -52,6 +53,7 @@ export const deleteDevice = route({
   method: 'DELETE',
   path: v3('/devices/:deviceId'),
   auth: 'user',
+  suspendedUsers: true,
   rateLimit: 'login',
   params,
   body: z.object({ auth: authData.optional() }),
@@ -72,6 +74,7 @@ export const postDeleteDevices = route({
   method: 'POST',
   path: v3('/delete_devices'),
   auth: 'user',
+  suspendedUsers: true,
   rateLimit: 'login',
   body: z.object({ auth: authData.optional(), devices: z.array(deviceId).optional() }),
   async handle({ session, body: { auth, devices } }, app) {

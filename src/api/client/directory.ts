@@ -20,7 +20,6 @@ export const putDirectoryVisibility = route({
   method: 'PUT',
   path: v3('/directory/list/room/:roomId'),
   auth: 'user',
-  refusesSuspended: true,
   params,
   body: z.object({ visibility: z.enum(['public', 'private']).default('public') }),
   async handle({ params, body, session: { userId, isAdmin } }, app) {

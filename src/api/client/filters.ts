@@ -11,6 +11,7 @@ export const postFilter = route({
   path: v3('/user/:userId/filter'),
   auth: 'user',
   guests: true,
+  suspendedUsers: true,
   params: z.object({ userId }),
   body: jsonObject,
   async handle({ params, body, session }, app) {

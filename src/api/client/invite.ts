@@ -31,7 +31,6 @@ export const postInvite = route({
   method: 'POST',
   path: v3('/rooms/:roomId/invite'),
   auth: 'user',
-  refusesSuspended: true,
   rateLimit: 'invite',
   params: z.object({ roomId }),
   body: z.looseObject({ user_id: userId.optional(), medium: z.string().optional(), reason }),

@@ -11,6 +11,7 @@ export const postKeysClaim = route({
   path: v3('/keys/claim'),
   auth: 'user',
   guests: true,
+  suspendedUsers: true,
   body: z.object({ one_time_keys: byUser(z.record(opaqueName, opaqueName)), timeout: z.int().optional() }),
   handle({ body }, app) {
     const claims = [...body.one_time_keys].flatMap(([userId, devices]) =>

@@ -10,6 +10,7 @@ export const postKeysQuery = route({
   path: v3('/keys/query'),
   auth: 'user',
   guests: true,
+  suspendedUsers: true,
   body: z.object({ device_keys: byUser(z.array(opaqueName)), timeout: z.int().optional() }),
   handle: ({ session, body }, app) =>
     queryKeys(app, { viewer: session.userId, wanted: body.device_keys, timeout: body.timeout }),

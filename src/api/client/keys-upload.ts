@@ -13,6 +13,7 @@ export const postKeysUpload = route({
   path: v3('/keys/upload'),
   auth: 'user',
   guests: true,
+  suspendedUsers: true,
   body: z.object({
     device_keys: jsonObject.nullish().transform((object) => object ?? undefined),
     one_time_keys: keys.optional(),

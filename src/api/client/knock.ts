@@ -11,7 +11,6 @@ export const postKnock = route({
   method: 'POST',
   path: v3('/knock/:roomIdOrAlias'),
   auth: 'user',
-  refusesSuspended: true,
   rateLimit: 'join',
   params: z.object({ roomIdOrAlias: z.union([roomId, roomAlias], 'is neither a room id nor an alias') }),
   query: viaQuery,

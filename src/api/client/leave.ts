@@ -12,6 +12,7 @@ export const postLeave = route({
   path: v3('/rooms/:roomId/leave'),
   auth: 'user',
   guests: true,
+  suspendedUsers: true,
   params: z.object({ roomId }),
   body: z.object({ reason }),
   async handle({ params, body, session }, app) {
@@ -25,6 +26,7 @@ export const postForget = route({
   method: 'POST',
   path: v3('/rooms/:roomId/forget'),
   auth: 'user',
+  suspendedUsers: true,
   params: z.object({ roomId }),
   async handle({ params, session }, app) {
     await forgetRoom(app, params.roomId, session.userId)

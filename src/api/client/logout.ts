@@ -8,6 +8,7 @@ export const postLogout = route({
   path: v3('/logout'),
   auth: 'user',
   guests: true,
+  suspendedUsers: true,
   lockedUsers: true,
   async handle({ session }, app) {
     await logOut(app, session)
@@ -21,6 +22,7 @@ export const postLogoutAll = route({
   path: v3('/logout/all'),
   auth: 'user',
   guests: true,
+  suspendedUsers: true,
   lockedUsers: true,
   async handle({ session }, app) {
     await logOutEverywhere(app, { userId: session.userId })

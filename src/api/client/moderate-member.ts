@@ -20,7 +20,6 @@ function moderation(name: string, moderate: (app: App, moderation: Moderation) =
     method: 'POST',
     path: v3(`/rooms/:roomId/${name}`),
     auth: 'user',
-    refusesSuspended: true,
     params: z.object({ roomId }),
     body: z.object({ user_id: userId, reason }),
     async handle({ params, body, session }, app) {

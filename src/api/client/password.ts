@@ -19,6 +19,7 @@ export const postPassword = route({
   method: 'POST',
   path: v3('/account/password'),
   auth: 'optional',
+  suspendedUsers: true,
   rateLimit: 'login',
   body: passwordBody,
   handle({ session, body: { auth, new_password: secret, ...body } }, app) {

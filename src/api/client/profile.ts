@@ -41,7 +41,6 @@ export const putProfileField = route({
   path: fieldPaths,
   auth: 'user',
   guests: true,
-  refusesSuspended: true,
   params: fieldParams,
   body: jsonObject,
   handle({ params: { keyName, ...params }, body, session }, app) {
@@ -58,7 +57,6 @@ export const deleteProfileField = route({
   path: fieldPaths,
   auth: 'user',
   guests: true,
-  refusesSuspended: true,
   params: fieldParams,
   handle({ params, session }, app) {
     requireOwn(session, params.userId)

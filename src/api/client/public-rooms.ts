@@ -39,6 +39,7 @@ export const postPublicRooms = route({
   method: 'POST',
   path: v3('/publicRooms'),
   auth: 'user',
+  suspendedUsers: true,
   rateLimit: 'search',
   query: z.object({ server: serverName.optional() }),
   body: publicRoomsBody,

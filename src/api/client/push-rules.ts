@@ -44,6 +44,7 @@ export const putOnePushRule = route({
   method: 'PUT',
   path: v3(rulePath),
   auth: 'user',
+  suspendedUsers: true,
   params,
   query: z.object({ before: z.string().optional(), after: z.string().optional() }),
   body: jsonObject,
@@ -58,6 +59,7 @@ export const deleteOnePushRule = route({
   method: 'DELETE',
   path: v3(rulePath),
   auth: 'user',
+  suspendedUsers: true,
   params,
   async handle({ params, session }, app) {
     await changePushRules(app, session.userId, (overlay) => deletePushRule(overlay, params))
@@ -82,6 +84,7 @@ export const putPushRuleEnabled = route({
   method: 'PUT',
   path: v3(`${rulePath}/enabled`),
   auth: 'user',
+  suspendedUsers: true,
   params,
   body: z.object({ enabled: z.boolean() }),
   async handle({ params, body, session }, app) {
@@ -107,6 +110,7 @@ export const putPushRuleActions = route({
   method: 'PUT',
   path: v3(`${rulePath}/actions`),
   auth: 'user',
+  suspendedUsers: true,
   params,
   body: z.object({ actions: z.array(z.unknown()) }),
   async handle({ params, body, session }, app) {

@@ -35,6 +35,7 @@ export const postPushersSet = route({
   method: 'POST',
   path: v3('/pushers/set'),
   auth: 'user',
+  suspendedUsers: true,
   body: z.object({
     kind: z.string().nullable(),
     app_id: z.string().min(1).max(64),

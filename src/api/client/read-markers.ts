@@ -12,6 +12,7 @@ export const postReadMarkers = route({
   method: 'POST',
   path: v3('/rooms/:roomId/read_markers'),
   auth: 'user',
+  suspendedUsers: true,
   params: z.object({ roomId }),
   body: z.object({
     'm.fully_read': eventId.optional(),

@@ -11,6 +11,7 @@ export const postReceipt = route({
   method: 'POST',
   path: v3('/rooms/:roomId/receipt/:receiptType/:eventId'),
   auth: 'user',
+  suspendedUsers: true,
   params: z.object({ roomId, receiptType: z.enum(['m.read', 'm.read.private', 'm.fully_read']), eventId }),
   body: z.object({ thread_id: z.unknown().optional() }),
   async handle({ params: { roomId, receiptType, eventId }, body, session }, app) {

@@ -14,6 +14,7 @@ export const putRoomRedact = route({
   method: 'PUT',
   path: v3('/rooms/:roomId/redact/:eventId/:txnId'),
   auth: 'user',
+  suspendedUsers: true,
   rateLimit: 'message',
   params: z.object({ roomId, eventId, txnId: z.string().max(255) }),
   body: contentWithOptionalReason.refine((content) => relTypes.safeParse(content[WITH_RELATIONS]).success, {

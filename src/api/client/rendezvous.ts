@@ -28,6 +28,7 @@ const postRendezvous = route({
   method: 'POST',
   path: PATH,
   auth: 'optional',
+  suspendedUsers: true,
   body: payload,
   async handle(call, app) {
     const creator = creatorOf(call)

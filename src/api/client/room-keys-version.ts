@@ -19,6 +19,7 @@ export const postRoomKeysVersion = route({
   method: 'POST',
   path: v3('/room_keys/version'),
   auth: 'user',
+  suspendedUsers: true,
   body: backup,
   async handle({ session, body: { algorithm, auth_data: authData } }, app) {
     return { version: await createKeyBackup(app, { userId: session.userId, algorithm, authData }) }
@@ -47,6 +48,7 @@ export const putRoomKeysVersion = route({
   method: 'PUT',
   path: v3('/room_keys/version/:version'),
   auth: 'user',
+  suspendedUsers: true,
   params,
   body: backup.extend({ version: z.string().optional() }),
   async handle({ session, params, body: { version, algorithm, auth_data: authData } }, app) {
@@ -63,6 +65,7 @@ export const deleteRoomKeysVersion = route({
   method: 'DELETE',
   path: v3('/room_keys/version/:version'),
   auth: 'user',
+  suspendedUsers: true,
   params,
   async handle({ session, params }, app) {
     await removeKeyBackup(app, { userId: session.userId, ...params })

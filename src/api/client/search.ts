@@ -32,6 +32,7 @@ export const postSearch = route({
   method: 'POST',
   path: v3('/search'),
   auth: 'user',
+  suspendedUsers: true,
   rateLimit: 'search',
   query: z.object({ next_batch: z.string().optional() }),
   body: z.object({ search_categories: z.object({ room_events: roomEvents.optional() }) }),

@@ -14,7 +14,7 @@ export const putRoomSend = route({
   path: v3('/rooms/:roomId/send/:eventType/:txnId'),
   auth: 'user',
   guests: true,
-  refusesSuspended: 'but in the notices room',
+  suspendedUsers: 'in the notices room',
   rateLimit: 'message',
   params: z.object({ roomId, eventType: z.string(), txnId: z.string().max(255) }),
   query: delayQuery.extend(timestampQuery.shape),

@@ -14,7 +14,6 @@ export const putRoomState = route({
   path: [...v3('/rooms/:roomId/state/:eventType/:stateKey'), ...v3('/rooms/:roomId/state/:eventType')],
   auth: 'user',
   guests: true,
-  refusesSuspended: true,
   rateLimit: 'message',
   alsoCounts: ({ params, body }) => membershipCounts(params.eventType, body.membership),
   params: z.object({ roomId, eventType: z.string(), stateKey: z.string().default('') }),

@@ -1,4 +1,6 @@
 import { z } from 'zod'
+import { SuspendedError } from '../../core/errors.ts'
+import type { UserId } from '../../core/ids.ts'
 import { sendToDevice } from '../../services/devices/send-to-device.ts'
 import { route } from '../http/route.ts'
 import { v3 } from './client-paths.ts'
@@ -10,10 +12,12 @@ export const putSendToDevice = route({
   path: v3('/sendToDevice/:eventType/:txnId'),
   auth: 'user',
   guests: true,
+  suspendedUsers: true,
   rateLimit: 'message',
   params: z.object({ eventType: opaqueName, txnId: opaqueName }),
   body: z.object({ messages: byUser(z.record(opaqueName, storableObject)) }),
   async handle({ session, params, body }, app) {
+    if (session.isSuspended) requireOwnDevices(session.userId, body.messages)
     await sendToDevice(app, {
       sender: session.userId,
       deviceId: session.deviceId,
@@ -24,3 +28,8 @@ export const putSendToDevice = route({
     return {}
   },
 })
+
+/** Suspended users may verify their devices and give them keys, and speak to nobody else. */
+function requireOwnDevices(userId: UserId, messages: ReadonlyMap<UserId, unknown>): void {
+  if ([...messages.keys()].some((recipient) => recipient !== userId)) throw new SuspendedError()
+}

@@ -9,6 +9,7 @@ export const postSignaturesUpload = route({
   method: 'POST',
   path: v3('/keys/signatures/upload'),
   auth: 'user',
+  suspendedUsers: true,
   body: byUser(z.record(z.string(), storableObject)),
   handle: async ({ session, body }, app) => ({ failures: await uploadSignatures(app, session.userId, body) }),
 })

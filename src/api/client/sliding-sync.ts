@@ -62,6 +62,7 @@ export const postUnstableSlidingSync = route({
   path: '/_matrix/client/unstable/org.matrix.simplified_msc3575/sync',
   auth: 'user',
   guests: true,
+  suspendedUsers: true,
   query: z.object({
     pos: z.string().optional(),
     timeout: queryInteger.default(0),
@@ -146,6 +147,7 @@ export const postSlidingSync = route({
   path: '/_matrix/client/v4/sync',
   auth: 'user',
   guests: true,
+  suspendedUsers: true,
   body: stableBody,
   async handle({ body, session, signal }, app) {
     return stableReply(await slidingSync(app, stableRequest(body, { session, signal })))

@@ -29,6 +29,7 @@ export const putRoomTag = route({
   method: 'PUT',
   path: v3('/user/:userId/rooms/:roomId/tags/:tag'),
   auth: 'user',
+  suspendedUsers: true,
   params: tagParams,
   body: tagContent,
   async handle({ params, body, session }, app) {
@@ -43,6 +44,7 @@ export const deleteRoomTag = route({
   method: 'DELETE',
   path: v3('/user/:userId/rooms/:roomId/tags/:tag'),
   auth: 'user',
+  suspendedUsers: true,
   params: tagParams,
   async handle({ params, session }, app) {
     requireOwn(session, params.userId)

@@ -25,6 +25,7 @@ const postTextRendezvous = route({
   method: 'POST',
   path: PATH,
   auth: 'optional',
+  suspendedUsers: true,
   body: 'stream',
   async handle(call, app) {
     const content = await readText(app, call.request.raw)

@@ -4,9 +4,10 @@ import { MatrixError, MissingParamError } from '../../core/errors.ts'
 import { requestEmailProof, type ThreepidCredentials } from '../../services/users/email-proof.ts'
 import type { ProofPurpose } from '../../services/users/email-proof-texts.ts'
 import { addThreepid, removeThreepid } from '../../services/users/third-party-ids.ts'
+import type { AuthData } from '../../services/users/uia-stages.ts'
 import { loadThreepids } from '../../storage/threepids.ts'
 import { emailAddress } from '../http/fields.ts'
-import { type AnyEndpoint, route } from '../http/route.ts'
+import { type AnyEndpoint, route, type Session } from '../http/route.ts'
 import { authData } from './auth-data.ts'
 import { v3 } from './client-paths.ts'
 import { withPassword } from './password-proof.ts'
@@ -45,27 +46,52 @@ const postThirdPartyIdAdd = route({
   method: 'POST',
   path: v3('/account/3pid/add'),
   auth: 'user',
+  suspendedUsers: true,
   rateLimit: 'login',
   body: z.object({ auth: authData.optional(), sid: sessionId.optional(), client_secret: clientSecret.optional() }),
-  handle({ session, body: { auth, ...body } }, app) {
-    requireMailer(app)
-    return withPassword(app, session, {
-      operation: 'POST /account/3pid/add',
-      auth,
-      body,
-      check: (wanted) => void credentialsOf(wanted),
-      async perform(wanted) {
-        await addThreepid(app, session.userId, credentialsOf(wanted))
-        return {}
-      },
-    })
+  handle: ({ session, body: { auth, ...body } }, app) =>
+    add(app, session, { operation: 'POST /account/3pid/add', auth, body }),
+})
+
+function add(
+  app: App,
+  session: Session,
+  request: { operation: string; auth: AuthData | undefined; body: MaybeCredentials },
+): Promise<object> {
+  requireMailer(app)
+  return withPassword(app, session, {
+    ...request,
+    check: (wanted) => void credentialsOf(wanted),
+    async perform(wanted) {
+      await addThreepid(app, session.userId, credentialsOf(wanted))
+      return {}
+    },
+  })
+}
+
+const oldCredentials = z.object({ sid: sessionId, client_secret: clientSecret }).optional()
+
+/**
+ * The old way to add, without identity servers too. It takes the password as the new one does: with an address of their own, thieves of a token could
+ * set another password. https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3account3pid
+ */
+const postThirdPartyId = route({
+  method: 'POST',
+  path: v3('/account/3pid'),
+  auth: 'user',
+  suspendedUsers: true,
+  rateLimit: 'login',
+  // The second name is how it was before there were specifications.
+  body: z.object({ auth: authData.optional(), three_pid_creds: oldCredentials, threePidCreds: oldCredentials }),
+  handle({ session, body: { auth, three_pid_creds, threePidCreds } }, app) {
+    return add(app, session, { operation: 'POST /account/3pid', auth, body: { ...(three_pid_creds ?? threePidCreds) } })
   },
 })
 
-/** https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3account3pidbind and the old way to add; both are about identity servers, with which Hearth does not speak. */
+/** https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3account3pidbind; it is about identity servers, with which Hearth does not speak. */
 const postThirdPartyIdBind = route({
   method: 'POST',
-  path: [...v3('/account/3pid'), ...v3('/account/3pid/bind')],
+  path: v3('/account/3pid/bind'),
   auth: 'user',
   handle: () => {
     throw new MatrixError(403, 'M_THREEPID_DENIED', 'This server does not use identity servers')
@@ -104,6 +130,7 @@ function requestEmailToken(place: string, purpose: ProofPurpose) {
     method: 'POST',
     path: v3(`${place}/email/requestToken`),
     auth: purpose === 'add' ? 'optional' : 'none',
+    suspendedUsers: true,
     rateLimit: 'login',
     body: z.object({
       email: emailAddress,
@@ -147,6 +174,7 @@ function requireMailer(app: App): void {
 export const thirdPartyIdEndpoints: AnyEndpoint[] = [
   getThirdPartyIds,
   postThirdPartyIdAdd,
+  postThirdPartyId,
   postThirdPartyIdBind,
   postThirdPartyIdDelete,
   postThirdPartyIdUnbind,

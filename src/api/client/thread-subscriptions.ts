@@ -26,6 +26,7 @@ const putThreadSubscription = route({
   method: 'PUT',
   path,
   auth: 'user',
+  suspendedUsers: true,
   params,
   body: z.object({ automatic: eventId.nullish() }),
   async handle({ params, body, session }, app) {
@@ -39,6 +40,7 @@ const deleteThreadSubscription = route({
   method: 'DELETE',
   path,
   auth: 'user',
+  suspendedUsers: true,
   params,
   async handle({ params, session }, app) {
     await unsubscribeFromThread(app, { ...params, userId: session.userId })

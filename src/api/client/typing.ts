@@ -11,6 +11,7 @@ export const putTyping = route({
   method: 'PUT',
   path: v3('/rooms/:roomId/typing/:userId'),
   auth: 'user',
+  suspendedUsers: 'in the notices room',
   params: z.object({ roomId, userId }),
   body: z.object({ typing: z.boolean(), timeout: z.int().optional() }),
   async handle({ params, body, session }, app) {

@@ -9,7 +9,6 @@ export const postUpgradeRoom = route({
   method: 'POST',
   path: v3('/rooms/:roomId/upgrade'),
   auth: 'user',
-  refusesSuspended: true,
   rateLimit: 'room_creation',
   params: z.object({ roomId }),
   body: z.object({ new_version: z.string(), additional_creators: z.array(userId).default([]) }),

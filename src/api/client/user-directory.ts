@@ -8,6 +8,7 @@ export const postUserDirectorySearch = route({
   method: 'POST',
   path: v3('/user_directory/search'),
   auth: 'user',
+  suspendedUsers: true,
   rateLimit: 'search',
   body: z.object({ search_term: z.string(), limit: z.int().min(0).optional() }),
   handle: ({ body, session }, app) =>

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { App } from '../../app.ts'
 import type { Appservice } from '../../core/appservice.ts'
-import { ForbiddenError, MatrixError } from '../../core/errors.ts'
+import { ForbiddenError, MatrixError, SuspendedError } from '../../core/errors.ts'
 import type { UserId } from '../../core/ids.ts'
 import { findAppservice } from '../../services/users/appservice-sessions.ts'
 import { findSession } from '../../services/users/sessions.ts'
@@ -44,14 +44,13 @@ export async function authenticate(
 /** Suspended users may still talk with those who can lift that. */
 async function requireForSuspended(
   app: App,
-  { refusesSuspended = false }: AnyEndpoint,
+  { method, suspendedUsers = method === 'GET' }: AnyEndpoint,
   { userId, params }: { userId: UserId; params: Record<string, string> },
 ): Promise<void> {
-  if (refusesSuspended === false) return
+  if (suspendedUsers === true) return
   const roomId = params.roomId ?? params.roomIdOrAlias
-  const maySpeak =
-    refusesSuspended === 'but in the notices room' && (await findNoticesRoom(app.database, userId)) === roomId
-  if (!maySpeak) throw new MatrixError(403, 'M_USER_SUSPENDED', 'This account is suspended')
+  const maySpeak = suspendedUsers === 'in the notices room' && (await findNoticesRoom(app.database, userId)) === roomId
+  if (!maySpeak) throw new SuspendedError()
 }
 
 /** The application service that calls an endpoint which others call without a token; unknown: another token, which means nothing there. */

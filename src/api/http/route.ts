@@ -87,10 +87,10 @@ export type Endpoint<
   /** Whether locked users may call it (logging out); default false. https://spec.matrix.org/v1.19/client-server-api/#account-locking */
   lockedUsers?: boolean
   /**
-   * Whether it is among what suspended users may not do, or not but in the room in which the server speaks to them; default false.
-   * https://spec.matrix.org/v1.19/client-server-api/#account-suspension
+   * Whether suspended users may call it, or only for the room in which the server speaks to them. Default: whether the method is GET, so that an
+   * endpoint that changes something is closed to them unless it says otherwise. https://spec.matrix.org/v1.19/client-server-api/#account-suspension
    */
-  refusesSuspended?: boolean | 'but in the notices room'
+  suspendedUsers?: boolean | 'in the notices room'
   rateLimit?: RateLimit
   /** What a request counts for beside itself, by category: such as the invites of a new room. */
   alsoCounts?(call: Call<Params, Query, Body, SessionOf<A>>): Partial<Record<RateLimit, number>>

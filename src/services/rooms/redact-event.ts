@@ -1,5 +1,5 @@
 import type { App } from '../../app.ts'
-import { MatrixError } from '../../core/errors.ts'
+import { SuspendedError } from '../../core/errors.ts'
 import type { JsonObject } from '../../core/events/pdu.ts'
 import type { DeviceId, EventId, RoomId, UserId } from '../../core/ids.ts'
 import type { Tx } from '../../storage/database.ts'
@@ -73,5 +73,5 @@ async function leaveJob(
 /** https://spec.matrix.org/v1.19/client-server-api/#account-suspension */
 async function requireOwn(app: App, { roomId, redacts, sender }: Redaction): Promise<void> {
   const target = await findRoomEvent(app.database, roomId, redacts)
-  if (target?.pdu.sender !== sender) throw new MatrixError(403, 'M_USER_SUSPENDED', 'This account is suspended')
+  if (target?.pdu.sender !== sender) throw new SuspendedError()
 }

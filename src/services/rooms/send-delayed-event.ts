@@ -1,5 +1,5 @@
 import type { App } from '../../app.ts'
-import { MatrixError, NotFoundError } from '../../core/errors.ts'
+import { MatrixError, NotFoundError, SuspendedError } from '../../core/errors.ts'
 import type { JsonObject } from '../../core/events/pdu.ts'
 import type { EventId } from '../../core/ids.ts'
 import { claimDelayedEvent, finaliseDelayedEvent, markDelayedEvent } from '../../storage/delayed-events.ts'
@@ -36,8 +36,7 @@ async function requireActive({ database }: App, { user_id: userId, room_id: room
   const user = await findUser(database, userId)
   if (!user || user.deactivated_ts !== null) throw new NotFoundError('The account is gone')
   if (user.locked) throw new MatrixError(401, 'M_USER_LOCKED', 'This account has been locked')
-  if (user.suspended && (await findNoticesRoom(database, userId)) !== roomId)
-    throw new MatrixError(403, 'M_USER_SUSPENDED', 'This account is suspended')
+  if (user.suspended && (await findNoticesRoom(database, userId)) !== roomId) throw new SuspendedError()
   return user
 }
 
