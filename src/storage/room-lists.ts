@@ -140,7 +140,7 @@ function unnested(readers: readonly ListReader[]): RawBuilder<unknown> {
 /** More than anybody is in. */
 const MOST_ROOMS = 1_000_000
 
-/** Some rooms of a user, whether or not in lists. A room with which the user has nothing to do is left out. */
+/** Some rooms of a user, whether or not in lists. A room with which the user has nothing to do, or that is forgotten, is left out; but not if the connection knows it. */
 export async function loadListedRooms(db: Db, reader: ListReader, roomIds: readonly RoomId[]): Promise<ListedRoom[]> {
   return roomIds.length === 0 ? [] : loadRoomsTogether(db, { reader, roomIds: new Set(roomIds) })
 }
@@ -156,7 +156,7 @@ const loadRoomsTogether = readTogether<{ reader: ListReader; roomIds: ReadonlySe
         as reader(user_id, connection_nid, room_id, place)
       cross join lateral (select reader.room_id offset 0) as wanted
       cross join lateral (${listedRoomOf()}) as listed ${KNOWN_OF_ROOM}
-      where is_listed or was_joined or known.membership <> ''`.execute(db.sql)
+      where is_listed or was_joined and not forgotten or known.membership <> ''`.execute(db.sql)
     const ofReaders = Map.groupBy(rows, (row) => row.reader_place)
     return all.map((_, place) => (ofReaders.get(place) ?? []).map(listedRoom))
   },

@@ -29,11 +29,15 @@ export async function loadJoinSpans(
   return spans
 }
 
-/** The last time in the room of a user with this membership now. */
+/**
+ * The last time in the room of a user with this membership now. A user who has forgotten a room never was there.
+ * https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3roomsroomidforget
+ */
 export async function joinSpanOf(
   app: Pick<App, 'database'>,
   membership: RoomMembershipRow,
 ): Promise<JoinSpan | undefined> {
+  if (membership.forgotten) return undefined
   if (membership.membership === 'join') return { lastJoinOrder: Number.POSITIVE_INFINITY, end: undefined }
   return lastJoinBefore(app, (await loadEvents(app.database, [membership.event_nid])).get(membership.event_nid))
 }

@@ -2,9 +2,9 @@ import type { App } from '../../app.ts'
 import { ForbiddenError } from '../../core/errors.ts'
 import type { RoomId, UserId } from '../../core/ids.ts'
 import { historyVisibilityOf } from '../../core/visibility.ts'
-import { findRoomReader, type RoomReader } from '../../storage/room-readers.ts'
+import { findRoomReader } from '../../storage/room-readers.ts'
 import { readStateEvent } from '../../storage/room-state.ts'
-import { type JoinSpan, joinSpanOf } from './join-spans.ts'
+import { joinSpanOf } from './join-spans.ts'
 
 /** As what a user reads a room, and how far. */
 export type RoomAccess = {
@@ -32,7 +32,7 @@ export async function accessRoom(app: Pick<App, 'database'>, roomId: RoomId, use
   const visibility = historyVisibilityOf(
     (await readStateEvent(app.database, stateRoot, 'm.room.history_visibility'))?.pdu.content,
   )
-  const span = await lastTimeInRoom(app, reader)
+  const span = reader.membership && (await joinSpanOf(app, reader.membership))
   if (span?.end) {
     // Who has left may read on where everyone may; the state stays what it was.
     const isOpen = visibility === 'world_readable' || (membership === 'invite' && visibility === 'invited')
@@ -53,11 +53,6 @@ export async function accessState(app: Pick<App, 'database'>, roomId: RoomId, us
   const access = await accessRoom(app, roomId, userId)
   if (access.as === 'invited') throw notInRoom(roomId)
   return access
-}
-
-/** Who has forgotten a room never was there. https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3roomsroomidforget */
-async function lastTimeInRoom(app: Pick<App, 'database'>, { membership }: RoomReader): Promise<JoinSpan | undefined> {
-  return membership && !membership.forgotten ? joinSpanOf(app, membership) : undefined
 }
 
 function notInRoom(roomId: RoomId): ForbiddenError {

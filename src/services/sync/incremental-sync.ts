@@ -4,6 +4,7 @@ import { syncToken } from '../../core/sync-token.ts'
 import { loadEvents } from '../../storage/events.ts'
 import { loadRedactedState } from '../../storage/redacted-state.ts'
 import { loadRoomSummaries } from '../../storage/room-heroes.ts'
+import { findMemberships } from '../../storage/room-memberships.ts'
 import type { StreamRow } from '../../storage/schema.ts'
 import type { StoredEvent } from '../../storage/stored-event.ts'
 import { loadNewestOfRooms } from '../../storage/sync-rooms.ts'
@@ -249,6 +250,7 @@ function changesSummary({ pdu, state_after, room_after }: StoredEvent): boolean 
 
 async function departuresFrom(app: Reading, viewer: SyncViewer, changes: readonly RoomChange[]): Promise<Departure[]> {
   const departures: Departure[] = []
+  const forgotten = await forgottenRooms(app, viewer, changes)
   for (const { roomId, events, own } of changes) {
     const [first, firstOwn, last] = [events[0], own[0], own.at(-1)]
     if (!firstOwn || !last) continue
@@ -257,9 +259,22 @@ async function departuresFrom(app: Reading, viewer: SyncViewer, changes: readonl
       knewRoom && first
         ? { since: first.room_before ?? undefined, after: first.event_order! - 1 }
         : { since: undefined, after: -Number.MAX_SAFE_INTEGER }
-    departures.push({ roomId, last, ended: await endOf(app, viewer, own), ...known })
+    const ended = forgotten.has(roomId) ? undefined : await endOf(app, viewer, own)
+    departures.push({ roomId, last, ended, ...known })
   }
   return departures
+}
+
+/** Of a room that the user has left and forgotten, another device learns that it was left, and nothing else. */
+async function forgottenRooms(
+  app: Reading,
+  { userId }: SyncViewer,
+  changes: readonly RoomChange[],
+): Promise<ReadonlySet<RoomId>> {
+  const departed = changes.flatMap(({ roomId, own }) => (own.length > 0 ? roomId : []))
+  if (departed.length === 0) return new Set()
+  const memberships = await findMemberships(app.database, userId, departed)
+  return new Set(memberships.flatMap(({ room_id, forgotten }) => (forgotten ? room_id : [])))
 }
 
 /** Of the changes of a user's membership, oldest first, the one that ended the last time in the room. */
