@@ -1,4 +1,5 @@
 import { describeAttacks } from '../harness/hostile-world.ts'
+import { largeInvites } from '../harness/size-attacks/invites.ts'
 import { longLists, storedThings } from '../harness/size-attacks/stored-things.ts'
 import { messagesToDevices } from '../harness/size-attacks/to-device.ts'
 
@@ -12,7 +13,7 @@ const CONFIG = {
       to_device_inbox: '3M',
       to_device_request: '2M',
     },
-    answers: { to_device: '1M' },
+    answers: { to_device: '1M', stripped_state: '200K' },
     counts: {
       devices: 4,
       one_time_keys: 20,
@@ -21,6 +22,8 @@ const CONFIG = {
       backup_versions: 3,
       filters: 5,
       pushers: 3,
+      pending_invites: 5,
+      pending_invites_by_server: 3,
       thread_subscriptions: 2,
       to_device_messages: 50,
       signed_keys: 10,
@@ -29,4 +32,4 @@ const CONFIG = {
   },
 }
 
-describeAttacks('sizes', [...storedThings, ...longLists, ...messagesToDevices], CONFIG)
+describeAttacks('sizes', [...storedThings, ...longLists, ...messagesToDevices, ...largeInvites], CONFIG)

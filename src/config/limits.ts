@@ -14,6 +14,10 @@ const SIZES = {
   dehydrated_device: ['256K', 'The data of a dehydrated device.'],
   filter: ['64K', 'One stored filter.'],
   pusher: ['16K', 'One pusher, its data included.'],
+  stripped_state: [
+    '64K',
+    'What a room tells of itself along with an invite or a knock; of more, the most important stays.',
+  ],
   authenticated_request: ['128K', 'A request that is kept while its sender authenticates.'],
 } as const satisfies Table
 
@@ -38,6 +42,8 @@ const COUNTS = {
   backup_versions: [100, 'Key backups of one user that are not deleted.'],
   filters: [1000, 'Stored filters of one user.'],
   pushers: [100, 'Pushers of one user.'],
+  pending_invites: [1000, 'Invites of one user that are not answered.'],
+  pending_invites_by_server: [250, 'The same by users of one other server.'],
   thread_subscriptions: [100_000, 'Threads about which one user has said whether to follow them.'],
   to_device_messages: [10_000, 'Messages to devices in one request.'],
   signed_keys: [1000, 'Keys with new signatures in one request.'],
@@ -50,6 +56,7 @@ const COUNTS = {
 
 /** How much one answer has of a kind. */
 const ANSWERS = {
+  stripped_state: ['8M', 'What rooms tell of themselves to those who are invited; of many, each tells less.'],
   to_device: ['8M', 'Messages to a device in one answer of /sync, or in one transaction to an application service.'],
 } as const satisfies Table
 

@@ -1,5 +1,5 @@
 import { type RawBuilder, sql } from 'kysely'
-import type { RoomId, UserId } from '../core/ids.ts'
+import type { RoomId, ServerName, UserId } from '../core/ids.ts'
 import type { Db, Tx } from './database.ts'
 import { readTogether } from './read-together.ts'
 import type { Membership } from './schema.ts'
@@ -53,6 +53,20 @@ export type ListWindow = {
 
 /** How many rooms a filtered list has, and which are in its windows, the one with the newest event first. */
 export type ListedWindow = { count: number; rooms: ListedRoom[] }
+
+/** Returns how many invites of each of some users are not answered, and how many of them came by a server. */
+export async function countPendingInvites(
+  db: Db,
+  userIds: readonly UserId[],
+  server: ServerName,
+): Promise<{ user_id: UserId; all: number; byServer: number }[]> {
+  if (userIds.length === 0) return []
+  const { rows } = await sql<{ user_id: UserId; all: number; byServer: number }>`select user_id, count(*)::int as all,
+      (count(*) filter (where exists (select 1 from room_contacts as contact where contact.room_id = room_lists.room_id
+        and contact.user_id = room_lists.user_id and server_name = ${server})))::int as "byServer"
+    from room_lists where user_id = any(${userIds}::text[]) and membership = 'invite' group by user_id`.execute(db.sql)
+  return rows
+}
 
 /** Reads a list of rooms; those that want the same of several users' lists at the same time share a query. */
 export function loadListWindow(db: Db, reader: ListReader, wanted: ListWindow): Promise<ListedWindow> {

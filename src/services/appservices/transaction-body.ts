@@ -56,7 +56,7 @@ async function clientEvents(app: TellingApp, appservice: Appservice, nids: reado
     const isInvite = pdu.type === 'm.room.member' && pdu.content.membership === 'invite'
     if (!isInvite || pdu.state_key === undefined || !hasUser(appservice, pdu.state_key)) continue
     // Who is invited cannot look at the room yet.
-    const state = await strippedState(app, event_nid)
+    const state = await strippedState(app, event_nid, { rooms: events.length })
     if (state) served[place]!.unsigned = { ...served[place]!.unsigned, invite_room_state: state } as JsonObject
   }
   return served

@@ -12,7 +12,7 @@ import { storeOutsideMember } from './store-outside-member.ts'
  * https://spec.matrix.org/v1.19/server-server-api/#inviting-to-a-room
  */
 export async function receiveFarewell(
-  app: Pick<App, 'database' | 'takeNids' | 'serverName'>,
+  app: Pick<App, 'config' | 'database' | 'logger' | 'takeNids' | 'serverName'>,
   version: RoomVersion,
   event: Event,
 ): Promise<boolean> {

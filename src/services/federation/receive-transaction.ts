@@ -53,7 +53,7 @@ export async function receiveTransaction(app: InboxApp & EduApp, transaction: Re
 type Sorted = { accepted: { event: Event; isEarly: boolean }[]; results: Results }
 
 /** Checks all that can be told without the room's history. */
-async function sort(app: InboxApp, origin: ServerName, pdus: readonly unknown[]): Promise<Sorted> {
+async function sort(app: InboxApp & EduApp, origin: ServerName, pdus: readonly unknown[]): Promise<Sorted> {
   const ofRooms = new Map<RoomId, unknown[]>()
   for (const pdu of pdus) {
     const roomId = roomIdOf(pdu)
@@ -84,7 +84,7 @@ type SortedRoom = {
   isEarly: boolean
 }
 
-async function sortRoom(app: InboxApp, room: SortedRoom, { accepted, results }: Sorted): Promise<void> {
+async function sortRoom(app: InboxApp & EduApp, room: SortedRoom, { accepted, results }: Sorted): Promise<void> {
   // Without the room there is no telling the ids of its events, but for those that say so.
   if (!room.version) {
     for (const pdu of room.pdus) {
@@ -106,7 +106,7 @@ async function sortRoom(app: InboxApp, room: SortedRoom, { accepted, results }: 
 
 /** From rooms that this server is not in, its users hear that they are invited no more. */
 async function refusalOfEvent(
-  app: InboxApp,
+  app: InboxApp & EduApp,
   event: Event,
   { version, roomId, refusal }: { version: RoomVersion | undefined; roomId: RoomId; refusal: string | undefined },
 ): Promise<string | undefined> {

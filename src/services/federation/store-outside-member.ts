@@ -2,6 +2,7 @@ import type { App } from '../../app.ts'
 import type { Event, JsonObject } from '../../core/events/pdu.ts'
 import type { ServerName, UserId } from '../../core/ids.ts'
 import type { RoomVersion } from '../../core/room-versions.ts'
+import { fitStrippedState } from '../../core/stripped-state.ts'
 import type { Tx } from '../../storage/database.ts'
 import { loadEvents } from '../../storage/events.ts'
 import { storeOutliers } from '../../storage/outliers.ts'
@@ -28,16 +29,23 @@ export type OutsideRoom = {
  * user is to the room, and /sync tells it. The caller has verified that the event may be believed.
  */
 export async function storeOutsideMember(
-  app: Pick<App, 'database' | 'takeNids'>,
+  app: Pick<App, 'config' | 'database' | 'logger' | 'takeNids'>,
   event: Event,
   room: OutsideRoom,
 ): Promise<void> {
+  const told = room.told && fitStrippedState(room.told, app.config.limits.sizes.stripped_state)
+  const dropped = (room.told?.length ?? 0) - (told?.length ?? 0)
+  if (dropped > 0)
+    app.logger.warn(
+      { room_id: event.room_id, server: room.contact, dropped },
+      'stripped state dropped, as it is too large',
+    )
   await app.database.write(async (tx) => {
     const stored = await storeOutliers(tx, app.takeNids, [event])
     const { event_nid: nid } = stored.get(event.event_id)!
     await storeOutsideVersion(tx, event.room_id, room.version)
     await becomeCurrent(tx, nid, room.contact)
-    if (room.told) await storeTold(tx, nid, { event, told: room.told })
+    if (told) await storeTold(tx, nid, { event, told })
   })
 }
 

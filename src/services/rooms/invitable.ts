@@ -1,18 +1,34 @@
 import type { App } from '../../app.ts'
-import { MatrixError } from '../../core/errors.ts'
-import type { UserId } from '../../core/ids.ts'
+import { ForbiddenError, MatrixError } from '../../core/errors.ts'
+import { serverNameOf, type UserId } from '../../core/ids.ts'
 import { loadInvitePermissions } from '../../storage/invite-permissions.ts'
+import { countPendingInvites } from '../../storage/room-lists.ts'
 
 /**
- * Throws M_INVITE_BLOCKED unless all of some users accept invites by this inviter; of users of other servers, these decide.
- * https://spec.matrix.org/v1.19/client-server-api/#invite-permission
+ * Throws M_INVITE_BLOCKED unless all of some users accept invites by this inviter, and M_FORBIDDEN for those who have too many already; of users of
+ * other servers, these decide. https://spec.matrix.org/v1.19/client-server-api/#invite-permission
  */
 export async function requireInvitable(
-  app: Pick<App, 'database'>,
+  app: Pick<App, 'config' | 'database' | 'serverName'>,
   inviter: UserId,
   userIds: readonly UserId[],
 ): Promise<void> {
   const permissions = await loadInvitePermissions(app.database, userIds)
   const blocker = userIds.find((userId) => permissions.get(userId)?.(inviter) === 'block')
   if (blocker !== undefined) throw new MatrixError(403, 'M_INVITE_BLOCKED', `${blocker} does not accept this invite`)
+  await requireRoomForOneMore(app, inviter, userIds)
+}
+
+/** No server may use up all that a user may have. */
+async function requireRoomForOneMore(
+  { config, database, serverName }: Pick<App, 'config' | 'database' | 'serverName'>,
+  inviter: UserId,
+  userIds: readonly UserId[],
+): Promise<void> {
+  const { pending_invites: most, pending_invites_by_server: mostByServer } = config.limits.counts
+  const server = serverNameOf(inviter)
+  const limit = server === serverName ? most : Math.min(most, mostByServer)
+  const pending = await countPendingInvites(database, userIds, server)
+  const full = pending.find(({ all, byServer }) => all >= most || byServer >= limit)
+  if (full) throw new ForbiddenError(`${full.user_id} has too many invites that are not answered`)
 }

@@ -1,15 +1,28 @@
 import type { App } from '../../app.ts'
 import type { Json, JsonObject } from '../../core/events/pdu.ts'
+import { fitMember, fitStrippedState } from '../../core/stripped-state.ts'
 import { loadEvents } from '../../storage/events.ts'
 import type { StoredEvent } from '../../storage/stored-event.ts'
 import { findToldState } from '../../storage/told-states.ts'
 import { readRoomIdentity } from './room-identity.ts'
 
-/** What those who are invited to a room, or knock at it, see of it: by the nid of their member event. Undefined when that event is gone. */
-export async function strippedState(app: Pick<App, 'database'>, memberNid: number): Promise<JsonObject[] | undefined> {
+/** Room for what is needed of a room, whatever else an answer has. */
+const LEAST_BYTES = 4096
+
+/**
+ * What those who are invited to a room, or knock at it, see of it: by the nid of their member event. Undefined when that event is gone. `rooms`: of how
+ * many rooms the answer tells that; the more they are the less it tells of large ones.
+ */
+export async function strippedState(
+  app: Pick<App, 'config' | 'database'>,
+  memberNid: number,
+  { rooms }: { rooms: number },
+): Promise<JsonObject[] | undefined> {
   const member = (await loadEvents(app.database, [memberNid])).get(memberNid)
   if (!member) return undefined
-  return [...(await stateAround(app, member)), stripped(member.pdu)]
+  const { sizes, answers } = app.config.limits
+  const most = Math.max(LEAST_BYTES, Math.min(sizes.stripped_state, Math.floor(answers.stripped_state / rooms)))
+  return [...fitStrippedState(await stateAround(app, member), most), fitMember(stripped(member.pdu), most)]
 }
 
 async function stateAround(app: Pick<App, 'database'>, member: StoredEvent): Promise<JsonObject[]> {

@@ -122,7 +122,7 @@ export async function strippedRooms(
     rooms.map(({ memberNid }) => memberNid),
   )
   for (const { roomId, memberNid } of rooms) {
-    const state = hidden.has(roomId) ? undefined : await strippedState(app, memberNid)
+    const state = hidden.has(roomId) ? undefined : await strippedState(app, memberNid, { rooms: rooms.length })
     if (state) synced.set(roomId, state)
   }
   return synced

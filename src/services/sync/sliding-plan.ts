@@ -2,7 +2,7 @@ import type { RoomId } from '../../core/ids.ts'
 import type { RoomConfig } from '../../core/room-config.ts'
 import { KNOWN, type KnownRoom } from '../../storage/sliding-sync-schema.ts'
 import type { ExtensionScope, SlidingExtensions } from './sliding-request.ts'
-import type { SlidingSpan } from './sliding-room-content.ts'
+import type { PlannedSpan } from './sliding-room-content.ts'
 import type { MatchedRoom } from './sliding-windows.ts'
 
 /** A room that matches, and what is to be done about it. */
@@ -15,7 +15,7 @@ export type RoomPlan = MatchedRoom & {
   isDirect: boolean
   /** Whether there may be something to tell. */
   isNews: boolean
-  span: Omit<SlidingSpan, 'newest'>
+  span: PlannedSpan
 }
 
 /** The room configurations of a connection, each by its place, by which rooms name them. */

@@ -23,7 +23,12 @@ export type SlidingSpan = {
   isExpanded: boolean
   /** The newest events after what the client knows (or altogether), oldest first, where they are at hand. */
   newest: readonly StoredEvent[]
+  /** Of how many rooms the answer tells something. */
+  rooms: number
 }
+
+/** A span before its newest events are at hand. */
+export type PlannedSpan = Omit<SlidingSpan, 'newest' | 'rooms'>
 
 /** What is told of a room, before it is formatted. */
 export type SlidingContent = {
@@ -47,7 +52,7 @@ const WHOLE_TIMELINE = 1_000_000
 const MOST_MEMBERS = 100
 export const BEFORE_EVERYTHING = -Number.MAX_SAFE_INTEGER
 
-type Reading = Pick<App, 'database'>
+type Reading = Pick<App, 'config' | 'database'>
 
 /** Reads what is to be told of a room: as its member, as one who is outside with a view on the door, or as one who has gone. */
 export async function slidingContent(app: Reading, viewer: Viewer, span: SlidingSpan): Promise<SlidingContent> {
@@ -138,7 +143,7 @@ async function shownState(app: Reading, root: number, { changes }: StateNews) {
 
 async function outsideContent(app: Reading, span: SlidingSpan): Promise<SlidingContent> {
   const { memberNid } = span.room
-  const stripped = memberNid === null ? undefined : await strippedState(app, memberNid)
+  const stripped = memberNid === null ? undefined : await strippedState(app, memberNid, { rooms: span.rooms })
   return { ...nothing(span), stripped: stripped ?? [] }
 }
 

@@ -11,7 +11,7 @@ import type { StoredEvent } from '../../storage/stored-event.ts'
 import { unreadCounts } from '../push/unread-counts.ts'
 import type { UnreadCount } from '../push/unread-room.ts'
 import { serveEvents, serveStateEvents } from '../rooms/serve-events.ts'
-import { BEFORE_EVERYTHING, type SlidingContent, type SlidingSpan, slidingContent } from './sliding-room-content.ts'
+import { BEFORE_EVERYTHING, type PlannedSpan, type SlidingContent, slidingContent } from './sliding-room-content.ts'
 import type { SyncViewer } from './sync-room.ts'
 
 type Served = Omit<ClientEvent, 'room_id'>
@@ -48,11 +48,13 @@ const ROOMS_AT_ONCE = 100
 export async function slidingRooms(
   app: Reading,
   viewer: SyncViewer,
-  { spans, live }: { spans: readonly Omit<SlidingSpan, 'newest'>[]; live: ReadonlySet<number> },
+  { spans, live }: { spans: readonly PlannedSpan[]; live: ReadonlySet<number> },
 ): Promise<{ contents: SlidingContent[]; rooms: Map<RoomId, SlidingRoom> }> {
   const contents: SlidingContent[] = []
   for (let start = 0; start < spans.length; start += ROOMS_AT_ONCE)
-    contents.push(...(await readContents(app, viewer, spans.slice(start, start + ROOMS_AT_ONCE))))
+    contents.push(
+      ...(await readContents(app, viewer, { spans: spans.slice(start, start + ROOMS_AT_ONCE), rooms: spans.length })),
+    )
   const [served, shown, unread] = await Promise.all([
     serveAll(app, viewer, contents),
     describeMembers(app, viewer, contents),
@@ -69,7 +71,7 @@ export async function slidingRooms(
 async function readContents(
   app: Reading,
   viewer: SyncViewer,
-  spans: readonly Omit<SlidingSpan, 'newest'>[],
+  { spans, rooms }: { spans: readonly PlannedSpan[]; rooms: number },
 ): Promise<SlidingContent[]> {
   const wanted = spans.filter(({ room, config }) => room.membership === 'join' && config.timelineLimit > 0)
   const newest = await loadNewestEvents(
@@ -83,10 +85,12 @@ async function readContents(
     })),
   )
   const contents = spans.map((span) =>
-    slidingContent(app, viewer, { ...span, newest: newest.get(span.room.roomId) ?? [] }).catch((error: unknown) => {
-      app.logger.warn({ err: error, room_id: span.room.roomId }, 'reading a room for sliding sync failed')
-      return undefined
-    }),
+    slidingContent(app, viewer, { ...span, rooms, newest: newest.get(span.room.roomId) ?? [] }).catch(
+      (error: unknown) => {
+        app.logger.warn({ err: error, room_id: span.room.roomId }, 'reading a room for sliding sync failed')
+        return undefined
+      },
+    ),
   )
   return (await Promise.all(contents)).filter((content) => content !== undefined)
 }
