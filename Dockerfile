@@ -4,7 +4,7 @@ FROM node:24-slim
 WORKDIR /hearth
 COPY package.json package-lock.json .npmrc ./
 # Without scripts: the only one that would run fetches a Node, and the image is one.
-RUN npm install --omit=dev --ignore-scripts && npm cache clean --force
+RUN npm ci --omit=dev --ignore-scripts && npm cache clean --force
 COPY LICENSE ./
 COPY bin bin
 COPY migrations migrations

@@ -10,16 +10,24 @@ import { configSchema } from './config/schema.ts'
 export type { Config, ListenerConfig } from './config/complete.ts'
 export { ConfigError } from './config/problems.ts'
 
-/** Reads the configuration: the file, if one is named here or in HEARTH_CONFIG, and over it the HEARTH_ variables. Throws ConfigError when either is wrong or a file named in it is unreadable. */
-export function loadConfig(from: { configFile?: string | undefined; env?: Environment } = {}): Config {
+/**
+ * Reads the configuration: the file, if one is named here or in HEARTH_CONFIG, and over it the HEARTH_ variables. Throws ConfigError when either is
+ * wrong or a file named in it is unreadable. `warn` is told, in one line, of variables that name no key.
+ */
+export function loadConfig(
+  from: { configFile?: string | undefined; env?: Environment; warn?: (line: string) => void } = {},
+): Config {
   const env = from.env ?? process.env
   const file = from.configFile ?? env[CONFIG_FILE_VARIABLE]
   const { tree, locate: locateInFile } = file === undefined ? nothing() : readConfigFile(file)
-  const { setBy, problems } = applyEnvironment(tree, env)
+  const { setBy, ignored } = applyEnvironment(tree, env)
+  if (ignored.length > 0) {
+    const warn = from.warn ?? console.error
+    warn(`Environment variables that name no configuration key have no effect: ${ignored.join(', ')}`)
+  }
   const locate: Locate = (path) => variableFor(path, setBy) ?? locateInFile(path)
   const parsed = configSchema.safeParse(tree)
-  problems.push(...(parsed.error?.issues ?? []).flatMap((issue) => describeIssue(issue, locate)))
-  if (!parsed.success || problems.length > 0) throw new ConfigError(problems)
+  if (!parsed.success) throw new ConfigError(parsed.error.issues.flatMap((issue) => describeIssue(issue, locate)))
   const missing = unreadableAppservices(parsed.data.appservices, locate)
   if (missing.length > 0) throw new ConfigError(missing)
   const config = completeConfig(parsed.data, locate)

@@ -6,6 +6,8 @@ import { closeServer, listen } from './api/http/http-server.ts'
 import { serveUpgrades } from './api/http/upgrades.ts'
 import type { App } from './app.ts'
 import type { Config, ListenerConfig } from './config.ts'
+import type { Logger } from './infra/logger.ts'
+import type { Metrics } from './infra/metrics.ts'
 import { openApp } from './open-app.ts'
 import { jobHandlers } from './services/admin/job-handlers.ts'
 import { startTelling } from './services/appservices/start-telling.ts'
@@ -24,6 +26,8 @@ import { startSettling } from './services/sync/settle-room-lists.ts'
 /** A server that runs. */
 export type RunningServer = {
   addresses: { bind: string; port: number; tls: boolean }[]
+  logger: Logger
+  metrics: Metrics
   /** Stops gracefully: waiting requests are answered, writes finish, then the database closes. */
   close(): Promise<void>
 }
@@ -50,7 +54,8 @@ export async function startServer(config: Config): Promise<RunningServer> {
   }
   await startWorkers(app, (worker) => workers.defer(() => worker.stop()))
   const started = running.move()
-  return { addresses, close: () => started.disposeAsync() }
+  const { logger, metrics } = app
+  return { addresses, logger, metrics, close: () => started.disposeAsync() }
 }
 
 async function openListener(app: App, listener: ListenerConfig): Promise<Server> {

@@ -1,16 +1,19 @@
 import { flushCompileCache } from 'node:module'
 import { type Config, loadConfig } from '../config.ts'
 import { logFormat } from '../infra/logger.ts'
+import { watchExceptions } from '../infra/unexpected-exceptions.ts'
 import { CONFIG_OPTION, defineCommand } from './command.ts'
 import { withRegistrationSecret } from './registration-secret.ts'
 import { welcome } from './welcome.ts'
 
 const INTERRUPTED = 130
 const SAME_SIGNAL_MS = 1000
+/** How long a graceful stop after an unexpected exception may take: what it waits for may never come. */
+const STOP_MS = 30_000
 
 export const start = defineCommand({
   about:
-    'Starts the server and runs until it gets SIGTERM or SIGINT (Ctrl-C). Without a configuration it serves http://localhost:8008 and keeps everything in ./data.',
+    'Starts the server and runs until it gets SIGTERM or SIGINT (Ctrl-C), which stop it gracefully. Without a configuration it serves http://localhost:8008 and keeps everything in ./data.',
   options: CONFIG_OPTION,
   examples: [
     ['start', 'try it'],
@@ -20,15 +23,24 @@ export const start = defineCommand({
   async run({ config: configFile }) {
     const config = withRegistrationSecret(loadConfig({ configFile }))
     const stopSignal = nextStopSignal()
+    // The reader of the log may go away, which is no reason to stop.
+    for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {})
     // Only now: a mistake in the configuration should show at once.
     const { startServer } = await import('../server.ts')
     const server = await startServer(config)
     // What was compiled is kept now, should the end be sudden, and is in memory no longer.
     flushCompileCache()
     announce(config, welcome(config, server.addresses, configFile))
-    await stopSignal
+    const exceptions = watchExceptions(server)
+    let exitCode = 0
+    const failed = exceptions.first.then(() => {
+      exitCode = 1
+      setTimeout(() => process.exit(1), STOP_MS).unref()
+    })
+    await Promise.race([stopSignal, failed])
     await server.close()
-    return 0
+    exceptions.stop()
+    return exitCode
   },
 })
 

@@ -63,6 +63,13 @@ export function createMetrics() {
       'Transactions sent to application services.',
       ['appservice', 'result'],
     ),
+    /** Exceptions that nothing has caught. */
+    unexpectedExceptions: counter(
+      registers,
+      'hearth_unexpected_exceptions_total',
+      'Exceptions that nothing has caught; the process stops after the first.',
+      [],
+    ),
     /** Shows what waits for other servers, read whenever the figures are collected. */
     watchFederation: (read: () => Promise<OutboxCounts>) => watchFederation(registers, read),
     /** Shows how often caches were asked, by cache; result is hit or miss. Read whenever the figures are collected. */

@@ -43,6 +43,7 @@ function answerError(app: App, context: Context, error: unknown, requestId: stri
     return
   }
   const { status, body, headers } = errorResponse(error)
+  context.state.errcode = body.errcode
   context.respond = true
   context.status = status
   context.set(headers)
@@ -71,6 +72,8 @@ function record(app: App, context: Context, requestId: string, started: number):
       method: context.method,
       url: context.url,
       status,
+      // Never the message: it may repeat what the user wrote.
+      errcode: context.state.errcode,
       user_id: context.state.userId,
       ms: Math.round(seconds * 1000),
     },

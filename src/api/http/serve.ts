@@ -112,11 +112,17 @@ function answer(context: Context, result: unknown): void {
   if (result instanceof Reply) {
     context.status = result.status
     context.set(result.headers)
+    context.state.errcode = errcodeOf(result)
     writeBody(context, result.body)
     return
   }
   context.status = 200
   writeBody(context, result)
+}
+
+/** Some refusals are no errors: user-interactive authentication goes on with 401. */
+function errcodeOf({ status, body }: Reply): unknown {
+  return status >= 400 && typeof body === 'object' && body !== null && 'errcode' in body ? body.errcode : undefined
 }
 
 function writeBody(context: Context, body: unknown): void {
