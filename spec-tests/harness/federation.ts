@@ -68,8 +68,12 @@ async function federatedOptions(
     serverName: options.serverName ?? `${host}:${port}`,
     federation: { bind: host, port, tls: authority.issue(host) },
     config: {
-      federation: { trusted_certificates: [authority.certificate], allow_private_addresses: true },
       ...options.config,
+      federation: {
+        trusted_certificates: [authority.certificate],
+        allow_private_addresses: true,
+        ...(options.config?.federation as object | undefined),
+      },
     },
   }
 }

@@ -12,8 +12,8 @@ const servers = new Map<string, { url: string; serverName: string }>()
 beforeAll(async () => {
   federation = await startFederation()
   const [hearth, other, synapse] = await Promise.all([
-    federation.hearth(),
-    federation.hearth(),
+    federation.hearth({ config: { federation: { tell_device_names: true } } }),
+    federation.hearth({ config: { federation: { tell_device_names: true } } }),
     startSynapse(federation, { rc_presence: { per_user: { per_second: 9999, burst_count: 9999 } } }),
   ])
   servers.set('Hearth', hearth).set('another Hearth', other).set('Synapse', synapse)

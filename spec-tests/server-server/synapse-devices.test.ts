@@ -23,7 +23,7 @@ async function start(side: SideName): Promise<void> {
   const proxy = await startFaultyProxy(federation, { isBeforeSynapse: side === 'Synapse' })
   const name = `localhost:${proxy.port}`
   const server = await (side === 'Hearth'
-    ? federation.hearth({ serverName: name })
+    ? federation.hearth({ serverName: name, config: { federation: { tell_device_names: true } } })
     : startSynapse(federation, { server_name: name }))
   proxy.passTo(server.federationPort!)
   proxies.set(side, proxy)

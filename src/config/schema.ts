@@ -81,6 +81,12 @@ const federation = z
       .array(file)
       .prefault([])
       .describe('Files (PEM) of certificate authorities to trust besides the usual ones, for private federations.'),
+    tell_device_names: z
+      .boolean()
+      .prefault(false)
+      .describe(
+        "Whether other servers are told the names of users' devices, such as 'Phone of Anna', which users of theirs then see beside the keys.",
+      ),
     allow_private_addresses: z
       .boolean()
       .prefault(false)

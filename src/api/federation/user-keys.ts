@@ -3,7 +3,7 @@ import type { App } from '../../app.ts'
 import { ForbiddenError } from '../../core/errors.ts'
 import { type DeviceId, serverNameOf, type UserId } from '../../core/ids.ts'
 import { claimOwnUsersKeys } from '../../services/devices/claim-keys.ts'
-import { loadKeys } from '../../services/devices/query-keys.ts'
+import { loadKeysForServers } from '../../services/federation/keys-for-servers.ts'
 import { byUser, opaqueName } from '../client/encryption-fields.ts'
 import { route } from '../http/route.ts'
 
@@ -13,10 +13,9 @@ export const postUserKeysQuery = route({
   path: '/_matrix/federation/v1/user/keys/query',
   auth: 'server',
   body: z.object({ device_keys: byUser(z.array(opaqueName)) }),
-  async handle({ body }, app) {
+  handle({ body }, app) {
     requireOwnUsers(app, body.device_keys.keys())
-    const { user_signing_keys: _, ...keys } = await loadKeys(app.database, undefined, body.device_keys)
-    return keys
+    return loadKeysForServers(app, app.database, body.device_keys)
   },
 })
 

@@ -15,7 +15,7 @@ import { restateRoom } from '../rooms/restate-room.ts'
 import { type FetchingApp, fetchStateAfter, type Sources } from './fetch-references.ts'
 import { tellOfCompletion } from './tell-of-completion.ts'
 
-export type CompletingApp = FetchingApp & Pick<App, 'rooms' | 'serverName' | 'stopping' | 'clock'>
+export type CompletingApp = FetchingApp & Pick<App, 'config' | 'rooms' | 'serverName' | 'stopping' | 'clock'>
 
 /** Servers that are asked for the state, one after the other. */
 const MAX_SERVERS = 10

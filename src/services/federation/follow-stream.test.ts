@@ -11,6 +11,7 @@ import { setMarkers } from '../rooms/receipts.ts'
 import { ALICE, BOB, createReadingApp, createReadingRoom } from '../rooms/test-reading-room.ts'
 import { setTyping } from '../rooms/typing.ts'
 import { followNextRows } from './follow-stream.ts'
+import { loadKeysForServers } from './keys-for-servers.ts'
 import { ownDeviceList } from './own-device-list.ts'
 import { tellPresenceAgain } from './tell-presence.ts'
 
@@ -18,8 +19,8 @@ const DORA = '@dora:y' as UserId
 const ZOE = '@zoe:z' as UserId
 const PHONE = { userId: ALICE, deviceId: 'PHONE' as DeviceId }
 
-async function setUp() {
-  const app = { ...(await createReadingApp()), config: defaultConfig({ server_name: 'x' }) }
+async function setUp(federation: { tell_device_names?: boolean } = {}) {
+  const app = { ...(await createReadingApp()), config: defaultConfig({ server_name: 'x', federation }) }
   const { database } = app
   const room = await createReadingRoom(app)
   await database.write((tx) => beginFollowing(tx, 0))
@@ -81,7 +82,7 @@ test('presence goes to servers that share a room, to new ones when they come, an
 })
 
 test('each change of a device names the one before it, from the list that other servers have on', async () => {
-  const { app, database, member, told, upload } = await setUp()
+  const { app, database, member, told, upload } = await setUp({ tell_device_names: true })
   await member(DORA, 'join')
   await upload('1')
   await told()
@@ -103,6 +104,19 @@ test('each change of a device names the one before it, from the list that other 
   expect(await told()).toEqual([
     ['y m.device_list_update', expect.objectContaining({ deleted: true, prev_id: [update.stream_id] })],
   ])
+})
+
+test('other servers are told no names of devices unless the configuration says so', async () => {
+  const { app, member, told, upload } = await setUp()
+  await member(DORA, 'join')
+  await upload('1')
+  const [[, update] = ['', {}]] = await told()
+  expect(update).toMatchObject({ device_id: 'PHONE', keys: { key: '1' } })
+  const list = await ownDeviceList(app, ALICE)
+  expect(list.devices).toMatchObject([{ device_id: 'PHONE', keys: { key: '1' } }])
+  const queried = await loadKeysForServers(app, app.database, new Map([[ALICE, []]]))
+  expect(queried.device_keys[ALICE]).toMatchObject({ PHONE: { key: '1' } })
+  expect(JSON.stringify([update, list, queried])).not.toContain('"Phone"')
 })
 
 test('who comes into a room of servers that know nothing of the user tells them of all devices', async () => {

@@ -43,7 +43,7 @@ async function edusOf(app: FollowingApp, tx: Tx, rows: readonly StreamRow[]): Pr
     ...(await tellPresence(app, tx, rows)),
     ...(await presenceForNewServers(app, tx, moves)),
     ...(await tellDevices(app, tx, rows)),
-    ...(await devicesForNewServers(tx, await ownArrivals(app, tx, { rows, moves }))),
+    ...(await devicesForNewServers(app, tx, await ownArrivals(app, tx, { rows, moves }))),
   ]
 }
 

@@ -4,17 +4,20 @@ import type { JsonObject } from '../../core/events/pdu.ts'
 import { serverNameOf, type UserId } from '../../core/ids.ts'
 import { loadDeviceStreams } from '../../storage/federation-progress.ts'
 import { findUser } from '../../storage/users.ts'
-import { loadKeys } from '../devices/query-keys.ts'
+import { loadKeysForServers } from './keys-for-servers.ts'
 
 /**
  * The devices of a user of this server that have keys, and up to which change other servers have been told of them: what the user changes while
  * this looks is told afterwards, as following on from there. Throws M_NOT_FOUND. https://spec.matrix.org/v1.19/server-server-api/#get_matrixfederationv1userdevicesuserid
  */
-export async function ownDeviceList(app: Pick<App, 'database' | 'serverName'>, userId: UserId): Promise<JsonObject> {
+export async function ownDeviceList(
+  app: Pick<App, 'config' | 'database' | 'serverName'>,
+  userId: UserId,
+): Promise<JsonObject> {
   const user = serverNameOf(userId) === app.serverName ? await findUser(app.database, userId) : undefined
   if (!user) throw new NotFoundError('This server has no such user')
   const streams = await loadDeviceStreams(app.database, [userId])
-  const keys = await loadKeys(app.database, undefined, new Map([[userId, []]]))
+  const keys = await loadKeysForServers(app, app.database, new Map([[userId, []]]))
   const { [userId]: master } = keys.master_keys
   const { [userId]: selfSigning } = keys.self_signing_keys
   return {

@@ -7,8 +7,11 @@ import { loadDeviceStreams, storeDeviceStreams } from '../../storage/federation-
 import { loadNewServersOfUsers, loadServersOfUsers } from '../../storage/other-servers.ts'
 import type { StreamRow } from '../../storage/schema.ts'
 import type { DeviceRow } from '../../storage/users-schema.ts'
-import { loadKeys, type QueriedKeys } from '../devices/query-keys.ts'
 import type { FollowingApp } from './follow-stream.ts'
+import { loadKeysForServers } from './keys-for-servers.ts'
+
+type TellingApp = Pick<FollowingApp, 'config' | 'serverName'>
+type KeysForServers = Awaited<ReturnType<typeof loadKeysForServers>>
 
 /** A device that is not what it was, as of a change in the stream. */
 type Change = { userId: UserId; deviceId: DeviceId; position: number }
@@ -17,17 +20,13 @@ type Change = { userId: UserId; deviceId: DeviceId; position: number }
  * Devices and cross-signing keys of our users that changed, for the servers that share a room with them. Each change names the one before it, so
  * that a server that missed one notices. https://spec.matrix.org/v1.19/server-server-api/#device-management
  */
-export async function tellDevices(
-  app: Pick<FollowingApp, 'serverName'>,
-  tx: Tx,
-  rows: readonly StreamRow[],
-): Promise<NewEdu[]> {
+export async function tellDevices(app: TellingApp, tx: Tx, rows: readonly StreamRow[]): Promise<NewEdu[]> {
   const { devices, signing } = changesOf(rows, app.serverName)
   const users = [...new Set([...devices.map(({ userId }) => userId), ...signing.keys()])]
   const servers = await loadServersOfUsers(tx, users)
   if (servers.size === 0) return []
   const shared = [...servers.keys()]
-  const keys = await loadKeys(tx, undefined, new Map(shared.map((userId) => [userId, []])))
+  const keys = await loadKeysForServers(app, tx, new Map(shared.map((userId) => [userId, []])))
   const known = await loadDevicesOfUsers(tx, shared)
   // A new signature may be on any of the devices.
   for (const [userId, position] of signing) {
@@ -42,7 +41,11 @@ export async function tellDevices(
     // Several devices may change at one position.
     const streamId = Math.max(change.position, (previous ?? 0) + 1)
     streams.set(change.userId, streamId)
-    const content = { ...deviceContent(change, known, keys), stream_id: streamId, prev_id: previous ? [previous] : [] }
+    const content = {
+      ...deviceContent(app, change, { known, keys }),
+      stream_id: streamId,
+      prev_id: previous ? [previous] : [],
+    }
     return destinations.map((destination) => deviceEdu(destination, change.userId, content))
   })
   if (edus.length > 0) await storeDeviceStreams(tx, streams)
@@ -54,25 +57,27 @@ export async function tellDevices(
  * https://spec.matrix.org/v1.19/server-server-api/#device-management
  */
 export async function devicesForNewServers(
+  app: TellingApp,
   tx: Tx,
   joins: readonly { userId: UserId; roomId: RoomId }[],
 ): Promise<NewEdu[]> {
-  return devicesForServers(tx, await loadNewServersOfUsers(tx, joins))
+  return devicesForServers(app, tx, await loadNewServersOfUsers(tx, joins))
 }
 
 /** All devices of our users, each for some servers. */
 export async function devicesForServers(
+  app: TellingApp,
   tx: Tx,
   servers: ReadonlyMap<UserId, readonly ServerName[]>,
 ): Promise<NewEdu[]> {
   if (servers.size === 0) return []
   const users = [...servers.keys()]
   const devices = await loadDevicesOfUsers(tx, users)
-  const keys = await loadKeys(tx, undefined, new Map(users.map((userId) => [userId, []])))
+  const keys = await loadKeysForServers(app, tx, new Map(users.map((userId) => [userId, []])))
   const streams = await loadDeviceStreams(tx, users)
   return devices.flatMap(({ user_id: userId, device_id: deviceId }) => {
     const stream_id = streams.get(userId) ?? 0
-    const content = { ...deviceContent({ userId, deviceId }, devices, keys), stream_id, prev_id: [] }
+    const content = { ...deviceContent(app, { userId, deviceId }, { known: devices, keys }), stream_id, prev_id: [] }
     return (servers.get(userId) ?? []).map((destination) => deviceEdu(destination, userId, content))
   })
 }
@@ -96,9 +101,9 @@ function lastOfEach(changes: readonly Change[]): Change[] {
 }
 
 function deviceContent(
+  { config }: TellingApp,
   { userId, deviceId }: { userId: UserId; deviceId: DeviceId },
-  known: readonly DeviceRow[],
-  all: QueriedKeys,
+  { known, keys: all }: { known: readonly DeviceRow[]; keys: KeysForServers },
 ): JsonObject {
   const device = known.find((row) => row.user_id === userId && row.device_id === deviceId)
   const base = { user_id: userId, device_id: deviceId }
@@ -106,7 +111,8 @@ function deviceContent(
   const { unsigned: _unsigned, ...keys } = all.device_keys[userId]?.[deviceId] ?? {}
   return {
     ...base,
-    ...(device.display_name !== null && { device_display_name: device.display_name }),
+    ...(config.federation.tell_device_names &&
+      device.display_name !== null && { device_display_name: device.display_name }),
     ...(Object.keys(keys).length > 0 && { keys }),
   }
 }
@@ -118,7 +124,7 @@ function deviceEdu(destination: ServerName, subject: UserId, content: JsonObject
 function signingEdus(
   signing: ReadonlyMap<UserId, number>,
   servers: ReadonlyMap<UserId, readonly ServerName[]>,
-  keys: QueriedKeys,
+  keys: KeysForServers,
 ): NewEdu[] {
   return [...signing.keys()].flatMap((userId) => {
     const master = keys.master_keys[userId]

@@ -22,7 +22,7 @@ import { appendToStream } from '../../storage/stream-append.ts'
 import type { RestatedRoom } from '../rooms/restate-room.ts'
 import { devicesForServers } from './tell-devices.ts'
 
-type Capabilities = Pick<App, 'serverName'>
+type Capabilities = Pick<App, 'config' | 'serverName'>
 type Completion = { partial: PartialRoomRow; restated: RestatedRoom }
 /** Members whose events have been read already, by the nids of these. */
 type ReadMembers = ReadonlyMap<number, JoinedRoomMember>
@@ -104,7 +104,7 @@ async function tellOfDevices(app: Capabilities, tx: Tx, { partial, restated }: C
   if (ours.length === 0) return
   const told = new Set([app.serverName, ...partial.servers])
   const missed = [...(await serversSinceJoin(tx, roomId, restated))].filter((server) => !told.has(server))
-  await queueEdus(tx, await devicesForServers(tx, new Map(ours.map((userId) => [userId, missed]))))
+  await queueEdus(tx, await devicesForServers(app, tx, new Map(ours.map((userId) => [userId, missed]))))
 }
 
 /** The servers in a room now, and those that did something there or were made to leave. */

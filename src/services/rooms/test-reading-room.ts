@@ -1,5 +1,6 @@
 import { vi } from 'vitest'
 import type { App } from '../../app.ts'
+import { defaultConfig } from '../../config.ts'
 import type { JsonObject } from '../../core/events/pdu.ts'
 import type { DeviceId, EventId, RoomId, ServerName, UserId } from '../../core/ids.ts'
 import { signingKeyFromSeed } from '../../core/signing/signing-key.ts'
@@ -28,6 +29,7 @@ export async function createReadingApp() {
         .execute()
   })
   return {
+    config: defaultConfig({ server_name: 'x' }),
     database,
     clock: fixedClock(START),
     logger: { warn: vi.fn() } as unknown as App['logger'],
