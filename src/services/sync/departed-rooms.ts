@@ -42,7 +42,7 @@ async function toldOf(
 }
 
 function spanOf({ roomId, last, ended, since, after }: Departure): RoomSpan {
-  const until = { roomId, last: last.order ?? 0, summary: undefined }
+  const until = { roomId, last: last.order ?? 0, summary: undefined, own: last.event }
   const newest = last.event ? [last.event] : []
   if (!ended) return { ...until, since: undefined, end: 0, after: until.last - 1, newest, hidesState: true }
   const end = { end: ended.after ?? 0, endOrder: ended.order ?? 0 }

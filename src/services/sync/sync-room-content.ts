@@ -15,8 +15,10 @@ export type RoomSpan = {
   end: number
   /** event_order of the event with that state after it, where that is not `last`: the user is shown no state of after it. */
   endOrder?: number
-  /** The user has no business with the room's state. */
+  /** The user has no business with the room's state, but for `own`. */
   hidesState?: boolean
+  /** Of a room that the user is outside of: the user's member event. */
+  own?: StoredEvent | undefined
   /** event_order of the last event that the client has (0: none), and of the last one to tell. */
   after: number
   last: number
@@ -40,12 +42,26 @@ export type RoomContent = {
   state: StoredEvent[]
 }
 
+type SpanViewer = Viewer & { stateAfter: string | undefined }
+
 /** Reads the timeline of a span, and the state that goes with it: at the timeline's start, or at its end if the client wants that. */
 export async function roomContent(
   app: Pick<App, 'database'>,
-  viewer: Viewer & { stateAfter: string | undefined },
+  viewer: SpanViewer,
   span: RoomSpan,
 ): Promise<RoomContent> {
+  const content = await contentOf(app, viewer, span)
+  return { ...content, state: withOwn(viewer, content) }
+}
+
+/** However a user came to be outside of a room, the member event that says so is told. */
+function withOwn({ filter, stateAfter }: SpanViewer, { span: { own }, timeline, state }: RoomContent): StoredEvent[] {
+  if (!own || !filter.takesState(own)) return state
+  if (!stateAfter && timeline.events.some(({ event_nid }) => event_nid === own.event_nid)) return state
+  return [...state.filter((event) => keyOf(event) !== keyOf(own)), own]
+}
+
+async function contentOf(app: Pick<App, 'database'>, viewer: SpanViewer, span: RoomSpan): Promise<RoomContent> {
   const { roomId, after, last, newest } = span
   const whole = await syncTimeline(app, viewer, { roomId, after, before: last + 1, newest })
   if (span.hidesState) return { span, timeline: whole, previous: previousOf(whole, last), state: [] }

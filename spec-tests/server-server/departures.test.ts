@@ -1,0 +1,56 @@
+import { afterAll, beforeAll, describe, test } from 'vitest'
+import { registerUser, type TestUser } from '../harness/client.ts'
+import { type Cast, DEPARTURE_FILTERS, DEPARTURES, expectDepartureTold } from '../harness/departures.ts'
+import { startFederation } from '../harness/federation.ts'
+import type { TestHearth } from '../harness/hearth.ts'
+import { pollUntil } from '../harness/poll-until.ts'
+import { createRoom, v3 } from '../harness/rooms.ts'
+
+/** As client-server/sync-departures.test.ts, of a room of another server. */
+let federation: Awaited<ReturnType<typeof startFederation>>
+let home: TestHearth
+let away: TestHearth
+
+beforeAll(async () => {
+  federation = await startFederation()
+  ;[home, away] = await Promise.all([federation.hearth(), federation.hearth()])
+})
+afterAll(() => federation.dispose())
+
+/** Waits until Bob's server knows what he is to the room. */
+function arrival({ bob, roomId }: Cast, section: string): Promise<unknown> {
+  const filter = encodeURIComponent(JSON.stringify({ room: { include_leave: true } }))
+  return pollUntil(`the room is in ${section}`, async () => {
+    return (await bob.get(`${v3}/sync?filter=${filter}`)).rooms?.[section]?.[roomId]
+  })
+}
+
+/** What Bob is to the room before he departs. Who is outside of a room is told nothing of what others do there. */
+const REMOTE: Record<string, string> = {
+  leaves: 'join',
+  'leaves by a state event': 'join',
+  'is kicked': 'join',
+  'is banned': 'join',
+  'rejects an invite': 'invite',
+  'loses an invite': 'invite',
+  'is banned when invited': 'invite',
+  'retracts a knock': 'knock',
+  'knocks in vain': 'knock',
+  'is banned when knocking': 'knock',
+}
+
+describe.each(Object.keys(REMOTE))('a user of another server who %s', (name) => {
+  test('is told so, with each filter', async () => {
+    const departure = DEPARTURES[name]!
+    const [alice, bob] = (await Promise.all([registerUser(home.url), registerUser(away.url)])) as [TestUser, TestUser]
+    const cast = { alice, bob, roomId: await createRoom(alice), via: home.serverName }
+    for (const step of departure.enter) await step(cast)
+    await arrival(cast, REMOTE[name]!)
+    const { next_batch: since } = await bob.get(`${v3}/sync`)
+    await departure.leave(cast)
+    for (const filter of Object.keys(DEPARTURE_FILTERS)) {
+      await expectDepartureTold(cast, departure, { filter, since })
+      await expectDepartureTold(cast, departure, { filter, since: undefined })
+    }
+  })
+})
