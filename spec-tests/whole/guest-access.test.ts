@@ -1,5 +1,6 @@
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { ask, asUser, registerUser, sendText, type TestUser, uniqueName } from '../harness/client.ts'
+import { startFederation, type TestFederation } from '../harness/federation.ts'
 import { startHearth, type TestHearth } from '../harness/hearth.ts'
 import { pollUntil } from '../harness/poll-until.ts'
 import { createRoom, eventPath, joinRoom, refusal, roomPath, sendState, v3 } from '../harness/rooms.ts'
@@ -62,6 +63,54 @@ test('has to go when guests may no longer be there', async () => {
     return membership === 'leave'
   })
   expect((await alice.get(roomPath(roomId, 'joined_members'))).joined[alice.userId]).toBeDefined()
+})
+
+describe('has to go, whoever revokes the access, and however', () => {
+  let federation: TestFederation
+  let [home, elsewhere]: TestHearth[] = []
+  beforeAll(async () => {
+    federation = await startFederation()
+    const registration = { enabled: true, guests: true }
+    ;[home, elsewhere] = await Promise.all([federation.hearth({ config: { registration } }), federation.hearth()])
+  })
+  afterAll(() => federation?.dispose())
+
+  test.each<[string, (moderator: TestUser, room: string, granted: string) => Promise<unknown>]>([
+    [
+      'a moderator of another server',
+      (moderator, room) =>
+        sendState(moderator, room, { type: 'm.room.guest_access', content: { guest_access: 'forbidden' } }),
+    ],
+    [
+      'a redaction by a moderator of another server',
+      (moderator, room, granted) => moderator.put(roomPath(room, `redact/${encodeURIComponent(granted)}/1`), {}),
+    ],
+    [
+      'content that means nothing',
+      (moderator, room) => sendState(moderator, room, { type: 'm.room.guest_access', content: {} }),
+    ],
+  ])('%s', async (_, revoke) => {
+    const [owner, moderator] = await Promise.all([registerUser(home!.url), registerUser(elsewhere!.url)])
+    const { body } = await ask(home!.url, { method: 'POST', path: `${v3}/register?kind=guest`, body: {} })
+    const visitor = asUser(home!.url, body)
+    const room = await createRoom(owner, { room_version: '11' })
+    const granted = await sendState(owner, room, { type: 'm.room.guest_access', content: { guest_access: 'can_join' } })
+    await moderator.post(`${v3}/join/${encodeURIComponent(room)}?via=${home!.serverName}`)
+    await joinRoom(room, visitor)
+    const levels = await owner.get(roomPath(room, 'state/m.room.power_levels/'))
+    const content = { ...levels, users: { ...levels.users, [moderator.userId]: 100 } }
+    await sendState(owner, room, { type: 'm.room.power_levels', content })
+    const membershipOf = async (reader: TestUser, user: TestUser) =>
+      (await reader.get(roomPath(room, `state/m.room.member/${encodeURIComponent(user.userId)}`))).membership
+    await pollUntil('the moderator may revoke it', async () => {
+      const known = await moderator.get(roomPath(room, 'state/m.room.power_levels/'))
+      return known.users[moderator.userId] === 100 && (await membershipOf(moderator, visitor)) === 'join'
+    })
+    await revoke(moderator, room, granted)
+    for (const reader of [owner, moderator])
+      await pollUntil('the guest is gone', async () => (await membershipOf(reader, visitor)) === 'leave')
+    expect(await membershipOf(owner, moderator)).toBe('join')
+  })
 })
 
 test('keeps a name, devices and keys', async () => {

@@ -7,6 +7,7 @@ import type { RoomVersion } from '../core/room-versions.ts'
 import { searchableText } from '../core/searchable-text.ts'
 import type { Tx } from './database.ts'
 import { queueEvents } from './federation-outbox.ts'
+import { noteGuestAccess } from './guest-removals.ts'
 import { type AppendedEvent, headOf, isNews, type LockedRoom, roomIdOf, type StateChange } from './locked-room.ts'
 import { readServerChanges, storeServerChanges } from './other-servers.ts'
 import { storePartialEvents } from './partial-rooms.ts'
@@ -36,6 +37,7 @@ export async function storeRooms(tx: Tx, ourName: ServerName, rooms: readonly Lo
   const [departed] = await allOf([
     storeServerChanges(tx, serverChanges),
     storeRoomSummaries(tx, rooms, changes, counts),
+    noteGuestAccess(tx, changes),
   ])
   if (members.length > 0) await queueEvents(tx, ourName, rooms, { changes: serverChanges, departed })
   for (const row of rooms.flatMap(streamRowsOfRoom)) appendToStream(tx, row)

@@ -5,8 +5,10 @@ import type { JobHandlers } from '../../infra/job-runner.ts'
 import { mail } from '../../infra/mailer.ts'
 import { APPLY_EARLY_REDACTIONS } from '../../storage/early-redactions.ts'
 import { EMAIL_DIGEST } from '../../storage/email-digests.ts'
+import { REMOVE_GUESTS } from '../../storage/guest-removals.ts'
 import { leaveAllRooms } from '../federation/leave-all-rooms.ts'
 import { sendDigest } from '../push/send-digest.ts'
+import { removeGuests } from '../rooms/guest-access.ts'
 import { updateMemberProfiles } from '../rooms/member-profiles.ts'
 import { REDACT_RELATED } from '../rooms/redact-event.ts'
 import { redactRelated } from '../rooms/redact-related.ts'
@@ -26,6 +28,7 @@ export function jobHandlers(app: App): JobHandlers {
     [SEND_MAIL]: (payload) => sendMail(app, payload),
     [LEAVE_ALL_ROOMS]: (payload) => leaveAllRooms(app, ofUser.parse(payload).user_id),
     [REDACT_RELATED]: (payload) => redactRelated(app, payload),
+    [REMOVE_GUESTS]: (payload) => removeGuests(app, payload),
     [REPAIR_REDACTIONS]: (payload) => repairRedactions(app, payload),
     [UPDATE_MEMBER_PROFILES]: (payload) => updateMemberProfiles(app, ofUser.parse(payload).user_id),
   }

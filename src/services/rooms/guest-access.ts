@@ -1,9 +1,13 @@
+import { z } from 'zod'
 import type { App } from '../../app.ts'
 import { MatrixError } from '../../core/errors.ts'
-import { type LockedRoom, readLockedState, roomIdOf } from '../../storage/locked-room.ts'
+import type { Json } from '../../core/events/pdu.ts'
+import type { RoomId } from '../../core/ids.ts'
+import { type LockedRoom, readLockedState } from '../../storage/locked-room.ts'
 import { loadJoinedGuests } from '../../storage/room-memberships.ts'
 import { appendEvent } from './append-event.ts'
 import { membershipIn, readMember } from './room-member.ts'
+import { runInRoom } from './run-in-room.ts'
 
 /** Throws M_GUEST_ACCESS_FORBIDDEN unless guests may join the room. https://spec.matrix.org/v1.19/client-server-api/#guest-access */
 export async function requireGuestAccess(room: LockedRoom): Promise<void> {
@@ -12,18 +16,23 @@ export async function requireGuestAccess(room: LockedRoom): Promise<void> {
   }
 }
 
-/** Makes the guests of this server leave a room that does not admit guests any more. */
-export async function removeGuests(app: App, room: LockedRoom): Promise<void> {
-  if (await admitsGuests(room)) return
-  for (const guest of await loadJoinedGuests(room.db, roomIdOf(room))) {
-    if (membershipIn(await readMember(room, guest)) !== 'join') continue
-    await appendEvent(app, room, {
-      type: 'm.room.member',
-      state_key: guest,
-      sender: guest,
-      content: { membership: 'leave' },
-    })
-  }
+const ofRoom = z.object({ room_id: z.string().transform((id) => id as RoomId) })
+
+/** Makes the guests of this server leave a room that does not admit guests any more. `job`: its payload. */
+export async function removeGuests(app: App, job: Json): Promise<void> {
+  const { room_id: roomId } = ofRoom.parse(job)
+  await runInRoom(app, roomId, async (room) => {
+    if (await admitsGuests(room)) return
+    for (const guest of await loadJoinedGuests(room.db, roomId)) {
+      if (membershipIn(await readMember(room, guest)) !== 'join') continue
+      await appendEvent(app, room, {
+        type: 'm.room.member',
+        state_key: guest,
+        sender: guest,
+        content: { membership: 'leave' },
+      })
+    }
+  })
 }
 
 async function admitsGuests(room: LockedRoom): Promise<boolean> {

@@ -8,7 +8,6 @@ import type { Membership } from '../../storage/schema.ts'
 import { appendEvent } from './append-event.ts'
 import { checkCanonicalAlias } from './canonical-alias.ts'
 import { changeMembership } from './change-membership.ts'
-import { removeGuests } from './guest-access.ts'
 import { membershipIn } from './room-member.ts'
 import { runInRoom } from './run-in-room.ts'
 
@@ -48,7 +47,6 @@ export function sendState(app: App, state: StateToSend): Promise<EventId> {
       origin_server_ts: originServerTs,
     })
     if (type === 'm.room.canonical_alias' && state_key === '') await checkCanonicalAlias(room, content, current)
-    if (type === 'm.room.guest_access' && state_key === '') await removeGuests(app, room)
     return event_id
   })
 }
