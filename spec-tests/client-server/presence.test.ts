@@ -59,6 +59,18 @@ test('presence is set by syncing', async () => {
   await told(bob, next_batch, alice, 'unavailable')
 })
 
+test.each([
+  ['sync', (user: TestUser) => user.get('/_matrix/client/v3/sync?set_presence=offline')],
+  ['sliding sync', (user: TestUser) => user.post('/_matrix/client/v4/sync', { set_presence: 'offline' })],
+])('a %s with set_presence=offline leaves the presence as it is', async (_, sync) => {
+  await setStatus(alice, { presence: 'online', status_msg: 'here' })
+  await sync(alice)
+  expect(await bob.get(statusPath(alice))).toMatchObject({ presence: 'online', status_msg: 'here' })
+  await setStatus(alice, { presence: 'offline' })
+  await sync(alice)
+  expect((await bob.get(statusPath(alice))).presence).toBe('offline')
+})
+
 test('a newcomer to the room is told of those inside, and they of the newcomer', async () => {
   const newcomer = await registerUser(url)
   await setStatus(newcomer, { presence: 'online' })

@@ -100,11 +100,9 @@ function createDevicePresence(app: PresenceApp): DevicePresence {
   return {
     writer,
     beginSync(device) {
+      // Such a sync says nothing: the user may have said otherwise, or be there by another sync of the device.
+      if (device.presence === 'offline') return { settled: Promise.resolve(), end() {} }
       let known = devices.get(device.userId)?.get(device.deviceId)
-      if (device.presence === 'offline') {
-        // Who wants to be unseen goes at once.
-        return { settled: known ? leave(known).catch(warn) : Promise.resolve(), end() {} }
-      }
       const isNews = known?.device.presence !== device.presence
       const isWritten = known?.isWritten === true && !isNews
       if (isNews || !known) known = remember(device)

@@ -71,8 +71,23 @@ test('the most present device counts', async () => {
   expect(await stateOf(user)).toBe('unavailable')
   await sync(user, 'online', PHONE)
   expect(await stateOf(user)).toBe('online')
-  await sync(user, 'offline', PHONE)
+  await setPresenceStatus(app, { userId: user, deviceId: PHONE, presence: 'offline', statusMsg: null })
   expect(await stateOf(user)).toBe('unavailable')
+})
+
+test('a sync that is not to mark the user online changes nothing', async () => {
+  const user = newUser()
+  ;(await sync(user, 'offline')).end()
+  expect(await stateOf(user)).toBeUndefined()
+  await setPresenceStatus(app, { userId: user, deviceId: PHONE, presence: 'online', statusMsg: 'tea' })
+  ;(await sync(user, 'offline')).end()
+  expect(await getPresenceStatus(app, user, user)).toMatchObject({ presence: 'online', status_msg: 'tea' })
+  // Nor does it keep the user online.
+  app.clock.advance(29_000)
+  ;(await sync(user, 'offline')).end()
+  app.clock.advance(2000)
+  await devicePresenceOf(app).sweep()
+  expect(await stateOf(user)).toBe('offline')
 })
 
 test('who does nothing for five minutes is unavailable, until the next activity', async () => {
@@ -111,7 +126,7 @@ test('what a device says through another process counts at once, and a dead proc
   await other.stream.refresh()
   await sync(user, 'online', PHONE, other)
   expect(await stateOf(user)).toBe('online')
-  await sync(user, 'offline', PHONE, app)
+  await setPresenceStatus(app, { userId: user, deviceId: PHONE, presence: 'offline', statusMsg: null })
   expect(await stateOf(user)).toBe('online')
   app.clock.advance(MINUTE)
   await sweepPresence(app)
