@@ -3,6 +3,7 @@ import { registerUser, sendText, type TestUser } from '../harness/client.ts'
 import {
   type ClientEvent,
   eventPath,
+  joinRoom,
   refusal,
   relating,
   roomOfTwo,
@@ -108,6 +109,22 @@ test.each([
 ])('%s is refused', async (_, path, body, status) => {
   expect((await bob.ask('POST', path(), body)).status).toBe(status)
   expect(await receiptsFor(bob)).toEqual({})
+})
+
+/** Element repeats for ever what is refused. */
+test.each<[string, (user: TestUser) => Promise<unknown>]>([
+  ['left', (user) => user.post(roomPath(roomId, 'leave'))],
+  ['was kicked from', (user) => alice.post(roomPath(roomId, 'kick'), { user_id: user.userId })],
+  ['was banned from', (user) => alice.post(roomPath(roomId, 'ban'), { user_id: user.userId })],
+])('those of a user who %s the room are answered, and nobody gets them', async (_, goes) => {
+  const leaver = await registerUser(url)
+  await joinRoom(roomId, leaver)
+  await goes(leaver)
+  for (const type of ['m.read', 'm.read.private', 'm.fully_read'])
+    expect(await leaver.ask('POST', receiptPath(type), {})).toMatchObject({ status: 200, body: {} })
+  const markers = { 'm.fully_read': eventId, 'm.read': eventId, 'm.read.private': eventId }
+  expect((await leaver.ask('POST', roomPath(roomId, 'read_markers'), markers)).status).toBe(200)
+  expect(JSON.stringify(await receiptsFor(bob))).not.toContain(leaver.userId)
 })
 
 test('who is not in the room gives none', async () => {

@@ -138,3 +138,19 @@ test('an invite from another server is in the lists of sliding sync that its str
   expect(listsOf(roomId)).toEqual(['all', 'encrypted', 'spaces'])
   expect(listsOf(plain)).toEqual(['all', 'others'])
 })
+
+/** https://spec.matrix.org/v1.19/client-server-api/#user-directory */
+test('members of a public room are found by a search only as long as the server is in the room', async () => {
+  const term = `wanderer${Date.now()}`
+  const owner = await registerUser(federation.servers[0]!.url, term)
+  const { room_id: roomId } = await owner.post(`${CLIENT}/createRoom`, { preset: 'public_chat' })
+  const found = async (): Promise<string[]> => {
+    const { results } = await bobby.post(`${CLIENT}/user_directory/search`, { search_term: term })
+    return results.map(({ user_id }: { user_id: string }) => user_id)
+  }
+  expect((await join(bob, roomId)).status).toBe(200)
+  // Bobby is not in the room.
+  await pollUntil('the member is found', async () => (await found()).includes(owner.userId))
+  await bob.post(room(roomId, 'leave'))
+  expect(await found()).toEqual([])
+})

@@ -37,6 +37,10 @@ export type FoundUser = { user_id: UserId; display_name: string | null; avatar_u
 /** What to look for: beginnings of words, all of which a user has to have. `server`: how the part of the user id after the colon begins. */
 export type UserSearch = { searcher: UserId; prefixes: readonly string[]; server: string | undefined; limit: number }
 
+/** Of rooms that this server has left, it does not know the members any more. */
+const IS_ROOM_HERE = sql`exists (select 1 from room_lists
+  where room_lists.room_id = theirs.room_id and room_lists.membership = 'join')`
+
 /** Users who share a room with the searcher or are in a public one, as the searcher may be too, those with a name first. */
 export async function findUsers(db: Db, { searcher, prefixes, server, limit }: UserSearch): Promise<FoundUser[]> {
   const candidates = sql.join(
@@ -53,7 +57,8 @@ export async function findUsers(db: Db, { searcher, prefixes, server, limit }: U
       cross join lateral (
         select theirs.displayname, theirs.avatar_url from room_memberships as theirs join rooms using (room_id)
         where theirs.user_id = candidates.user_id and theirs.membership = 'join'
-          and (join_rule = 'public' or history_visibility = 'world_readable' or theirs.user_id <> ${searcher} and exists (
+          and ((join_rule = 'public' or history_visibility = 'world_readable') and ${IS_ROOM_HERE}
+            or theirs.user_id <> ${searcher} and exists (
             select 1 from room_memberships as mine
             where mine.room_id = theirs.room_id and mine.user_id = ${searcher} and mine.membership = 'join'))
         order by theirs.displayname nulls last limit 1

@@ -16,7 +16,8 @@ export type Marker = { type: MarkerType; eventId: string; threadId?: string | un
 
 /**
  * Moves a user's receipts and fully read marker in a room forward, all or none; those that would go back stay where they are.
- * Throws M_FORBIDDEN for who is not in the room, M_NOT_FOUND for events that the room does not have, and M_INVALID_PARAM for a thread that
+ * Those of a user who is no longer in the room are dropped: clients repeat for ever what is refused. Throws M_FORBIDDEN for a user who never had to do
+ * with the room, M_NOT_FOUND for events that the room does not have, and M_INVALID_PARAM for a thread that
  * the event is not in. https://spec.matrix.org/v1.19/client-server-api/#receipts
  */
 export async function setMarkers(
@@ -25,7 +26,8 @@ export async function setMarkers(
 ): Promise<void> {
   const { roomId, userId, markers } = command
   const membership = await findMembership(app.database, roomId, userId)
-  if (membership?.membership !== 'join') throw new ForbiddenError('You are not in this room')
+  if (!membership) throw new ForbiddenError('You are not in this room')
+  if (membership.membership !== 'join') return
   const events = await Promise.all(markers.map((marker) => markedEvent(app.database, roomId, marker)))
   const ts = app.clock.now()
   await app.database.write(async (tx) => {
