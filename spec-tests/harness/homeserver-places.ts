@@ -40,7 +40,8 @@ export async function startHomeserver(
   federation.onDispose(() => rmSync(storage_dir, { recursive: true, force: true }))
   const federationPort = await freePort()
   const serverName = `localhost:${federationPort}`
-  const options = { ...more, databaseUrl, serverName, config: { ...trust, media: { storage_dir }, ...config } }
+  const media = { storage_dir, ...(config.media as object | undefined) }
+  const options = { ...more, databaseUrl, serverName, config: { ...trust, ...config, media } }
   const processes = await Promise.all([1, 2, 3].map(() => federation.hearth(options)))
   const proxy = await startRoundRobinProxy(processes.map(({ url }) => url))
   federation.onDispose(() => proxy.close())

@@ -1,7 +1,7 @@
 import { Duplex } from 'node:stream'
 import { connect as secure } from 'node:tls'
 import { expect } from 'vitest'
-import { registerUser } from '../harness/client.ts'
+import { registerUser, type TestUser } from '../harness/client.ts'
 import type { TestHearth } from '../harness/hearth.ts'
 import { type Attack, describeAttacks, type HostileWorld } from '../harness/hostile-world.ts'
 import { pollUntil } from '../harness/poll-until.ts'
@@ -258,6 +258,57 @@ const FORGERIES: Attack[] = [
   },
 }))
 
+/** How many uploads of one user `describeAttacks` lets run at the same time, of each process. */
+const MOST_UPLOADS = 5
+const UPLOAD = 'POST /_matrix/media/v3/upload'
+
+async function uploadNow({ url }: HostileWorld, user: TestUser): Promise<void> {
+  const headers = { Authorization: `Bearer ${user.accessToken}` }
+  const answer = await fetch(`${url}/_matrix/media/v3/upload`, { method: 'POST', headers, body: 'quick' })
+  expect(answer.status).toBe(200)
+}
+
+const UPLOADS: Attack[] = [
+  {
+    name: 'uploads that trickle, in every form',
+    async attempt(world) {
+      const { content_uri } = await world.alice.post('/_matrix/media/v1/create')
+      const fields = [bearer(world), 'Content-Type: text/plain']
+      const reserved = `PUT /_matrix/media/v3/upload/${content_uri.slice('mxc://'.length)}`
+      const forms = [
+        { text: head(UPLOAD, [...fields, 'Content-Length: 1000000']), piece: 'x' },
+        { text: head(UPLOAD, [...fields, CHUNKED]), piece: '1\r\nx\r\n' },
+        { text: head(reserved, [...fields, CHUNKED]), piece: '1;extension=1\r\nx\r\n' },
+      ]
+      const ends = forms.map(async ({ text, piece }) => {
+        const connection = await openConnection(world.processes[0]!.url)
+        connection.send(text)
+        const trickle = setInterval(() => connection.send(piece), 100)
+        const answered = pollUntil('it is answered', () => connection.received().includes('\r\n\r\n'), 60_000)
+        await answered.finally(() => clearInterval(trickle))
+        expect(connection.received()).toContain('408 Request Timeout')
+        connection.cut()
+      })
+      await Promise.all(ends)
+    },
+  },
+  {
+    name: 'two hundred uploads at once, of which none goes on',
+    async attempt(world) {
+      const { url } = world.processes[0]!
+      const connections = await Promise.all(Array.from({ length: 200 }, () => openConnection(url)))
+      for (const connection of connections) {
+        connection.send(`${head(UPLOAD, [bearer(world), 'Content-Length: 100'])}half`)
+      }
+      const refused = () => connections.filter((connection) => connection.received().includes('M_LIMIT_EXCEEDED'))
+      await pollUntil('most are refused', () => refused().length === connections.length - MOST_UPLOADS)
+      await uploadNow(world, world.bob)
+      for (const connection of connections) connection.cut()
+      await pollUntil('their places are free', () => uploadNow(world, world.alice).then(() => true))
+    },
+  },
+]
+
 /** Uploads more than fits into the buffers between two programs; returns its server and media id. */
 async function largeFile({ url, alice }: HostileWorld): Promise<string> {
   const uploaded = await fetch(`${url}/_matrix/media/v3/upload`, {
@@ -268,4 +319,7 @@ async function largeFile({ url, alice }: HostileWorld): Promise<string> {
   return ((await uploaded.json()) as { content_uri: string }).content_uri.slice('mxc://'.length)
 }
 
-describeAttacks('connections', [...RESETS, ...FORGERIES])
+describeAttacks('connections', [...RESETS, ...FORGERIES, ...UPLOADS], {
+  limits: { request_timeout: '5s' },
+  media: { max_concurrent_uploads: MOST_UPLOADS },
+})

@@ -95,6 +95,40 @@ describe('a body that', () => {
   })
 })
 
+function uploadHead(bytes: number): string {
+  return head([`Content-Length: ${bytes}`, 'Content-Type: text/plain'], '/_matrix/media/v3/upload')
+}
+
+/** Sends pieces of a file, the next one after `pauseMs`, until the server answers. */
+async function uploadSlowly(pieces: string[], pauseMs: number): Promise<RawConnection> {
+  const connection = await openConnection(hearth.url)
+  connection.send(uploadHead(pieces.join('').length))
+  for (const piece of pieces) {
+    if (connection.received() !== '' || connection.isClosed()) break
+    connection.send(piece)
+    await new Promise((resolve) => setTimeout(resolve, pauseMs))
+  }
+  await pollUntil('it is answered', () => connection.isClosed() || connection.received() !== '', PATIENCE_MS)
+  return connection
+}
+
+describe('an upload that', () => {
+  test('is slow but steady succeeds, long after the time for other bodies', async () => {
+    const started = performance.now()
+    // Twice the least rate.
+    const connection = await uploadSlowly(Array(25).fill('x'.repeat(512)), 250)
+    expect(performance.now() - started).toBeGreaterThan(6000)
+    expect(connection.received()).toMatch(/^HTTP\/1\.1 200 /)
+    expect(connection.received()).toContain('mxc://')
+    connection.cut()
+  })
+
+  test('trickles, though it never stalls, is answered and ends', async () => {
+    const connection = await uploadSlowly(Array(200).fill('x'), 250)
+    await answersAndCloses(connection, 408, 'M_UNKNOWN')
+  })
+})
+
 describe('a head that', () => {
   test('stops half-way', async () => {
     const connection = await openConnection(hearth.url)

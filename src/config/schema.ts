@@ -100,6 +100,14 @@ const federation = z
 const media = z
   .strictObject({
     max_upload_size: byteSize.prefault('50M').describe('The largest file that may be uploaded.'),
+    min_upload_rate: byteSize
+      .prefault('1K')
+      .describe(
+        'How many bytes of a file have to arrive in a second, on average over the time after limits.request_timeout; slower uploads end with 408.',
+      ),
+    max_concurrent_uploads: count
+      .prefault(20)
+      .describe('How many files each user may upload at the same time to a process.'),
     storage_dir: file.optional().meta({
       description: 'Where files are kept; all processes have to share it. Absent: media inside data_dir.',
       example: '/srv/hearth/media',

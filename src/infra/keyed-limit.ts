@@ -2,12 +2,14 @@ import { createConcurrencyLimit } from './concurrency-limit.ts'
 
 type Queue = { limit: ReturnType<typeof createConcurrencyLimit>; size: number }
 
+export type KeyedLimit<Key> = <Result>(key: Key, work: () => Promise<Result>) => Promise<Result> | undefined
+
 /**
  * Runs work of many keys: of each key `limit` at a time, the rest in order, and no more than `size` of it at all. undefined for what is beyond.
  */
-export function createKeyedLimit<Key>({ limit, size }: { limit: number; size: number }) {
+export function createKeyedLimit<Key>({ limit, size }: { limit: number; size: number }): KeyedLimit<Key> {
   const queues = new Map<Key, Queue>()
-  return <Result>(key: Key, work: () => Promise<Result>): Promise<Result> | undefined => {
+  return (key, work) => {
     const queue = queues.get(key) ?? { limit: createConcurrencyLimit(limit), size: 0 }
     if (queue.size >= size) return undefined
     queues.set(key, queue)

@@ -17,7 +17,7 @@ function arriving(pieces: number, { bytes, every }: { bytes: number; every: numb
       yield Buffer.alloc(bytes)
     }
   }
-  return { body: paced(body(), () => now), pass: (ms: number) => (now += ms) }
+  return { body: paced(body(), undefined, () => now), pass: (ms: number) => (now += ms) }
 }
 
 async function count(body: AsyncIterable<Buffer>): Promise<number> {

@@ -14,9 +14,9 @@ export class BodyTooSlowError extends Error {
   }
 }
 
-/** Time that a body may keep us waiting, and how many bytes buy a second more. */
-const PATIENCE_MS = 20_000
-const BYTES_PER_SECOND = 1024
+/** How slowly a body may come: at `bytesPerSecond` on average, after `patienceMs` during which it may come at any rate. */
+type LeastPace = { patienceMs: number; bytesPerSecond: number }
+const LEAST_PACE: LeastPace = { patienceMs: 20_000, bytesPerSecond: 1024 }
 
 /** Reads a whole body. Throws BodyTooLargeError, and ends the connection, beyond `limit` bytes. */
 export async function readBounded(body: AsyncIterable<Buffer>, limit: number): Promise<Buffer> {
@@ -38,16 +38,20 @@ export async function* bounded(body: AsyncIterable<Buffer>, limit: number): Asyn
 
 /**
  * The chunks of a body that may take long as a whole, as long as it gets on. Throws BodyTooSlowError, and ends the connection, when it only trickles;
- * total silence is for the connection to notice. What the reader does meanwhile does not count. `now`: milliseconds.
+ * total silence is for the connection to notice. What the reader does in the meantime does not count. `now`: milliseconds.
  */
-export async function* paced(body: AsyncIterable<Buffer>, now = () => performance.now()): AsyncGenerator<Buffer> {
+export async function* paced(
+  body: AsyncIterable<Buffer>,
+  { patienceMs, bytesPerSecond } = LEAST_PACE,
+  now = () => performance.now(),
+): AsyncGenerator<Buffer> {
   let waited = 0
   let size = 0
   let since = now()
   for await (const chunk of body) {
     waited += now() - since
     size += chunk.length
-    if (waited > PATIENCE_MS + (size / BYTES_PER_SECOND) * 1000) throw new BodyTooSlowError()
+    if (waited > patienceMs + (size / bytesPerSecond) * 1000) throw new BodyTooSlowError()
     yield chunk
     since = now()
   }

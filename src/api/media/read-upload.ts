@@ -1,16 +1,26 @@
 import type { IncomingMessage } from 'node:http'
+import type { Config } from '../../config.ts'
 import { MatrixError } from '../../core/errors.ts'
+import { BodyTooSlowError, paced } from '../../infra/read-bounded.ts'
 import { bodyOf } from '../http/client-left.ts'
 
-/** The bytes of a body as they arrive. Throws when the client leaves, and 408 when nothing comes for `stallMs`; however slow it is otherwise. */
-export async function* readUpload(request: IncomingMessage, stallMs: number): AsyncGenerator<Buffer> {
-  const stalled = new MatrixError(408, 'M_UNKNOWN', 'The upload has stalled')
-  const stall = () => request.destroy(stalled)
-  request.setTimeout(stallMs, stall)
+/**
+ * The bytes of a file as they arrive, which may take hours if they come steadily. Throws 408 when nothing comes for `request_timeout`, or after that time
+ * less than `min_upload_rate` on average; and ClientLeftError.
+ */
+export async function* readUpload(request: IncomingMessage, { limits, media }: Config): AsyncGenerator<Buffer> {
+  const stall = () => request.destroy(tooSlow())
+  request.setTimeout(limits.request_timeout, stall)
   try {
-    yield* bodyOf(request)
+    yield* paced(bodyOf(request), { patienceMs: limits.request_timeout, bytesPerSecond: media.min_upload_rate })
+  } catch (error) {
+    throw error instanceof BodyTooSlowError ? tooSlow() : error
   } finally {
     request.off('timeout', stall)
     request.setTimeout(0)
   }
+}
+
+function tooSlow(): MatrixError {
+  return new MatrixError(408, 'M_UNKNOWN', 'The file comes too slowly')
 }

@@ -1,14 +1,16 @@
 import type { IncomingMessage } from 'node:http'
 import { z } from 'zod'
 import type { App } from '../../app.ts'
-import { TooLargeError } from '../../core/errors.ts'
+import { MatrixError, TooLargeError } from '../../core/errors.ts'
 import type { UserId } from '../../core/ids.ts'
 import { reserveMedia } from '../../services/media/reserve-media.ts'
 import { type Upload, uploadMedia, uploadReservedMedia } from '../../services/media/upload-media.ts'
 import type { MediaName } from '../../storage/media.ts'
-import { route } from '../http/route.ts'
+import { route, type Session } from '../http/route.ts'
 import { mediaPath } from './media-fields.ts'
 import { readUpload } from './read-upload.ts'
+
+const RETRY_MS = 5000
 
 const uploadQuery = z.object({ filename: z.string().optional() })
 
@@ -21,7 +23,7 @@ export const postUpload = route({
   query: uploadQuery,
   body: 'stream',
   async handle({ request, query, session }, app) {
-    const name = await receive(app, request.raw, (source) =>
+    const name = await receive(app, { request: request.raw, session }, (source) =>
       uploadMedia(app, { ...describe(request.raw, query.filename, session.userId), source }),
     )
     return { content_uri: mxcUri(name) }
@@ -50,7 +52,7 @@ export const putUpload = route({
   query: uploadQuery,
   body: 'stream',
   async handle({ request, params, query, session }, app) {
-    await receive(app, request.raw, (source) =>
+    await receive(app, { request: request.raw, session }, (source) =>
       uploadReservedMedia(app, params, { ...describe(request.raw, query.filename, session.userId), source }),
     )
     return {}
@@ -59,13 +61,18 @@ export const putUpload = route({
 
 async function receive<Result>(
   app: App,
-  request: IncomingMessage,
+  { request, session }: { request: IncomingMessage; session: Session },
   store: (source: AsyncIterable<Buffer>) => Promise<Result>,
 ): Promise<Result> {
-  const { max_upload_size: limit } = app.config.media
+  const { max_upload_size: limit, max_concurrent_uploads: most } = app.config.media
   if (Number(request.headers['content-length'] ?? 0) > limit)
     throw new TooLargeError(`The file is larger than ${limit} bytes`)
-  return store(readUpload(request, app.config.limits.request_timeout))
+  const work = () => store(readUpload(request, app.config))
+  if (session.exemptFromRateLimits) return work()
+  const stored = app.media.uploads(session.userId, work)
+  if (stored) return stored
+  const retry = { retry_after_ms: RETRY_MS }
+  throw new MatrixError(429, 'M_LIMIT_EXCEEDED', `You are uploading ${most} files already`, retry)
 }
 
 function describe(request: IncomingMessage, filename: string | undefined, uploader: UserId): Omit<Upload, 'source'> {
