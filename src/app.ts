@@ -14,6 +14,7 @@ import type { PasswordHasher } from './infra/password-hasher.ts'
 import type { Random } from './infra/random.ts'
 import type { RateLimiter } from './infra/rate-limiter.ts'
 import type { StreamTail } from './infra/stream-tail.ts'
+import type { UnreadAnswers } from './infra/unread-answers.ts'
 import type { MediaStore } from './services/media/media-store.ts'
 import type { Database } from './storage/database.ts'
 import type { TakeNids } from './storage/nids.ts'
@@ -40,6 +41,8 @@ export type App = {
   readonly passwordHasher: PasswordHasher
   /** Limits of requests and attempts, over all processes. */
   readonly rateLimiter: RateLimiter
+  /** Answers that wait to be read. */
+  readonly unreadAnswers: UnreadAnswers
   /** Where files that users send are kept. */
   readonly media: MediaStore
   /** What is done after the transaction that asks for it, and done even if the process dies. */

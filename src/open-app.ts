@@ -15,6 +15,7 @@ import { systemRandom } from './infra/random.ts'
 import { createRateLimiter } from './infra/rate-limiter.ts'
 import { loadSigningKey, recordOwnKey } from './infra/signing-key.ts'
 import { startStreamTail } from './infra/stream-tail.ts'
+import { createUnreadAnswers, type UnreadLimits } from './infra/unread-answers.ts'
 import { createMediaStore } from './services/media/media-store.ts'
 import { migrate } from './storage/migrate.ts'
 import { createNidSource } from './storage/nids.ts'
@@ -71,6 +72,8 @@ export async function openApp(config: Config): Promise<OpenApp> {
   const { enabled: isLimited, ...rates } = config.rate_limits
   const rateLimiter = createRateLimiter({ rates: isLimited ? rates : {}, database, clock: systemClock, logger })
   opened.defer(() => rateLimiter.stop())
+  const unreadAnswers = createUnreadAnswers({ clock: systemClock, logger }, unreadLimits(config))
+  opened.defer(() => unreadAnswers.stop())
   const mailer = await createMailer(config.email)
   opened.defer(() => mailer?.close())
   const peers = { serverName: config.server_name, signingKey, clock: systemClock, database }
@@ -89,6 +92,7 @@ export async function openApp(config: Config): Promise<OpenApp> {
     keyRing: createKeyRing({ ...peers, federation, notaries: config.federation.trusted_notaries }),
     passwordHasher: createPasswordHasher(config.passwords),
     rateLimiter,
+    unreadAnswers,
     media: createMediaStore(config.media, logger),
     jobs,
     mailer,
@@ -102,6 +106,10 @@ export async function openApp(config: Config): Promise<OpenApp> {
   opened.defer(stop)
   const kept = opened.move()
   return { app, stop, [Symbol.asyncDispose]: () => kept.disposeAsync() }
+}
+
+function unreadLimits({ limits: { totals, answer_timeout: timeout } }: Config): UnreadLimits {
+  return { ofOwner: totals.unread_answers_of_user, ofAll: totals.unread_answers, timeout }
 }
 
 function openConnections({ federation }: Config): FederationConnections {

@@ -1,5 +1,6 @@
 import { describeAttacks } from '../harness/hostile-world.ts'
 import { largeInvites } from '../harness/size-attacks/invites.ts'
+import { slowReaders } from '../harness/size-attacks/slow-readers.ts'
 import { longLists, storedThings } from '../harness/size-attacks/stored-things.ts'
 import { messagesToDevices } from '../harness/size-attacks/to-device.ts'
 
@@ -33,3 +34,7 @@ const CONFIG = {
 }
 
 describeAttacks('sizes', [...storedThings, ...longLists, ...messagesToDevices, ...largeInvites], CONFIG)
+
+describeAttacks('sizes with the default limits', slowReaders, {
+  limits: { answer_timeout: '2s', totals: { unread_answers_of_user: '40M', unread_answers: '60M' } },
+})

@@ -31,6 +31,11 @@ const TOTALS = {
   to_device_request: ['256M', 'Messages to devices of one request, counted once for each device that gets a copy.'],
   device_keys: ['8M', 'The identity keys of all devices of one user.'],
   key_backups: ['2G', 'All keys in all backups of one user.'],
+  unread_answers_of_user: [
+    '128M',
+    'Large answers to one user, or one other server, that wait to be read in one process.',
+  ],
+  unread_answers: ['512M', 'All large answers that wait to be read in one process.'],
 } as const satisfies Table
 
 /** How many of a kind there can be. */
@@ -75,6 +80,9 @@ export const limits = z
   .strictObject({
     request_size: byteSize.prefault('10M').describe('The largest body of a request, uploads of media aside.'),
     request_timeout: duration.prefault('60s').describe('How long a client may take to send its request.'),
+    answer_timeout: duration
+      .prefault('60s')
+      .describe('How long a client may leave a large answer unread; one that reads slowly is waited for.'),
     sizes: section(SIZES, byteSize, 'The largest thing of each kind that is kept, in bytes.'),
     totals: section(TOTALS, byteSize, 'How much is kept of each kind in all, in bytes.'),
     answers: section(

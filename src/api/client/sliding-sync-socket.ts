@@ -3,6 +3,7 @@ import type { RawData, WebSocket } from 'ws'
 import type { App } from '../../app.ts'
 import { MatrixError } from '../../core/errors.ts'
 import { findSession } from '../../services/users/sessions.ts'
+import { networkOf } from '../http/network-of.ts'
 import type { Session } from '../http/route.ts'
 import { type ClientMessage, type Conversation, parseMessage, startConversation } from './sliding-sync-conversation.ts'
 
@@ -23,6 +24,7 @@ export function serveSlidingSocket(
 ): void {
   let token = bearerOf(raw)
   let conversation: Conversation | undefined
+  let userId: string | undefined
   let isAlive = true
   const deadline = token === undefined ? setTimeout(() => refuse(unauthenticated()), AUTHENTICATION_MS) : undefined
   const ping = setInterval(checkUp, PING_MS)
@@ -33,7 +35,17 @@ export function serveSlidingSocket(
   app.stopping.addEventListener('abort', stop)
 
   const send = (message: object) => {
-    if (socket.readyState === socket.OPEN) socket.send(JSON.stringify(message))
+    if (socket.readyState !== socket.OPEN) return
+    const bytes = Buffer.from(JSON.stringify(message))
+    let looks = 0
+    // Whether a client reads at all, pings tell.
+    const release = app.unreadAnswers.hold({
+      owner: userId ?? networkOf(ip),
+      bytes: bytes.length,
+      taken: () => ++looks,
+      abandon: () => socket.terminate(),
+    })
+    socket.send(bytes, { binary: false }, release)
   }
   const tell = (error: unknown) => {
     const known = error instanceof MatrixError
@@ -57,6 +69,7 @@ export function serveSlidingSocket(
   async function authenticate(): Promise<void> {
     clearTimeout(deadline)
     const session = await sessionNow()
+    userId = session.userId
     conversation ??= startConversation(app, session, {
       send: (response, request) => send({ type: 'response', request, response }),
       fail: tell,

@@ -13,6 +13,7 @@ import { systemRandom } from '../../infra/random.ts'
 import { createRateLimiter } from '../../infra/rate-limiter.ts'
 import { startStreamTail } from '../../infra/stream-tail.ts'
 import { createNoFederation } from '../../infra/test-federation.ts'
+import { createUnreadAnswers } from '../../infra/unread-answers.ts'
 import { jobHandlers } from '../../services/admin/job-handlers.ts'
 import { hashToken } from '../../services/users/tokens.ts'
 import type { Database } from '../../storage/database.ts'
@@ -60,6 +61,7 @@ export async function startClientApi(options: { database?: Database; endpoints?:
       await app.rooms.drained()
       await app.stream.stop()
       app.metrics.close()
+      app.unreadAnswers.stop()
       if (!options.database) await app.database.close()
     },
   }
@@ -82,6 +84,7 @@ async function createApp(database: Database): Promise<App> {
     federation: createNoFederation('hearth.test' as ServerName),
     passwordHasher: createPasswordHasher(config.passwords),
     rateLimiter: createRateLimiter({ rates: {}, database, clock: systemClock, logger }),
+    unreadAnswers: createUnreadAnswers({ clock: systemClock, logger }, { ofOwner: 1e9, ofAll: 1e9, timeout: 60_000 }),
     clock: systemClock,
     random: systemRandom,
     logger,

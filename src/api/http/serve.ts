@@ -10,6 +10,7 @@ import { ClientLeftError } from './client-left.ts'
 import { parsePart } from './errors.ts'
 import { networkOf } from './network-of.ts'
 import { type AnyEndpoint, RawJson, RESPONDED, Reply, type Session } from './route.ts'
+import { sendText } from './send-text.ts'
 
 /** The middleware that runs one endpoint: authenticate, limit, validate, handle, answer. */
 export function serveEndpoint(app: App, endpoint: AnyEndpoint): Middleware {
@@ -22,7 +23,8 @@ export function serveEndpoint(app: App, endpoint: AnyEndpoint): Middleware {
       context.state.userId = session.origin
       // Only now is it known whose request it is; nobody uses up what others may ask for.
       await rateLimiter.take('federation', session.origin)
-      return respond(context, await endpoint.handle(callOf(app, endpoint, context, { query, session, body }), app))
+      const call = callOf(app, endpoint, context, { query, session, body })
+      return respond(app, context, { result: await endpoint.handle(call, app), owner: session.origin })
     }
     const { req: raw, ip, params } = context
     const session = await authenticate(app, endpoint, { raw, query, ip, params })
@@ -36,12 +38,15 @@ export function serveEndpoint(app: App, endpoint: AnyEndpoint): Middleware {
       for (const [category, count] of Object.entries(endpoint.alsoCounts?.(call) ?? {}))
         await rateLimiter.take(category, whoOf(endpoint, session, context.ip), count)
     }
-    respond(context, await endpoint.handle(call, app))
+    const owner = session?.userId ?? networkOf(context.ip)
+    respond(app, context, { result: await endpoint.handle(call, app), owner })
   }
 }
 
-function respond(context: Context, result: unknown): void {
-  if (result !== RESPONDED) answer(context, result)
+type Answer = { result: unknown; owner: string }
+
+function respond(app: App, context: Context, answer: Answer): void {
+  if (answer.result !== RESPONDED) writeAnswer(app, context, answer)
   else context.respond = false
 }
 
@@ -108,24 +113,17 @@ function goneSignal(app: App, context: Context): AbortSignal {
   return AbortSignal.any([gone.signal, app.stopping])
 }
 
-function answer(context: Context, result: unknown): void {
-  if (result instanceof Reply) {
-    context.status = result.status
-    context.set(result.headers)
-    context.state.errcode = errcodeOf(result)
-    writeBody(context, result.body)
-    return
-  }
-  context.status = 200
-  writeBody(context, result)
-}
-
 /** Some refusals are no errors: user-interactive authentication goes on with 401. */
 function errcodeOf({ status, body }: Reply): unknown {
   return status >= 400 && typeof body === 'object' && body !== null && 'errcode' in body ? body.errcode : undefined
 }
 
-function writeBody(context: Context, body: unknown): void {
+function writeAnswer(app: App, context: Context, { result, owner }: Answer): void {
+  const reply = result instanceof Reply ? result : new Reply(200, result)
+  context.status = reply.status
+  context.set(reply.headers)
+  context.state.errcode = errcodeOf(reply)
+  const { body } = reply
   if (typeof body === 'string' || Buffer.isBuffer(body)) {
     if (!context.response.get('Content-Type')) context.type = 'text/plain; charset=utf-8'
     context.body = body
@@ -133,7 +131,7 @@ function writeBody(context: Context, body: unknown): void {
   }
   const text = body instanceof RawJson ? body.text : JSON.stringify(body ?? {})
   context.set('Content-Type', 'application/json')
-  context.body = text
+  sendText(app, context, { text, owner })
 }
 
 /** What a path that nobody serves gets: https://spec.matrix.org/v1.19/client-server-api/#common-error-codes */

@@ -12,6 +12,7 @@ import {
 } from '../../storage/sliding-connections.ts'
 import { devicePresenceOf } from '../presence/device-presence.ts'
 import { type ConnectedUser, connectedUsersOf } from './connected-users.ts'
+import { inTurnOfUser } from './first-answers.ts'
 import { rowsOf } from './incremental-sync.ts'
 import { type SlidingAnswer, type SlidingNews, slidingAnswer } from './sliding-answer.ts'
 import type { SlidingRequest } from './sliding-request.ts'
@@ -61,7 +62,9 @@ async function begin(app: Capabilities, request: SlidingRequest): Promise<Slidin
   const to = await app.stream.refresh()
   const viewer = viewerOf(request, await loadIgnoredUsers(app.database, request.userId))
   const news = { from: undefined, to, rows: [], joined: new Set<never>() }
-  const { changes, ...told } = await slidingAnswer(app, viewer, { request, connection: undefined, news })
+  const { changes, ...told } = await inTurnOfUser(app, request.userId, () =>
+    slidingAnswer(app, viewer, { request, connection: undefined, news }),
+  )
   const connection = await app.database.write(async (tx) => {
     const now = app.clock.now()
     const opened = await openConnection(tx, request, now)

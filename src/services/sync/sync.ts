@@ -8,6 +8,7 @@ import type { PresenceState } from '../../storage/presence-schema.ts'
 import { devicePresenceOf } from '../presence/device-presence.ts'
 import { connectedUsersOf } from './connected-users.ts'
 import { waitingMessages } from './encryption-changes.ts'
+import { inTurnOfUser } from './first-answers.ts'
 import { incrementalSync } from './incremental-sync.ts'
 import { initialSync } from './initial-sync.ts'
 import { keyCounts } from './key-counts.ts'
@@ -64,7 +65,9 @@ async function answer(app: Capabilities, command: SyncCommand): Promise<Record<s
   }
   const { since } = command
   const body =
-    since === undefined ? await everything(app, viewer) : await changesSince(app, viewer, { ...command, since })
+    since === undefined
+      ? await inTurnOfUser(app, viewer.userId, () => everything(app, viewer))
+      : await changesSince(app, viewer, { ...command, since })
   return { ...(await keyCounts(app, viewer)), ...body }
 }
 
