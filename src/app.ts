@@ -10,6 +10,7 @@ import type { KeyRing } from './infra/key-ring.ts'
 import type { Logger } from './infra/logger.ts'
 import type { Mailer } from './infra/mailer.ts'
 import type { Metrics } from './infra/metrics.ts'
+import type { OutgoingHttp } from './infra/outgoing-http.ts'
 import type { PasswordHasher } from './infra/password-hasher.ts'
 import type { Random } from './infra/random.ts'
 import type { RateLimiter } from './infra/rate-limiter.ts'
@@ -36,6 +37,8 @@ export type App = {
   readonly appservices: AppserviceClient
   /** Requests to identity servers that clients name. */
   readonly identity: IdentityClient
+  /** Requests to push gateways that clients name. */
+  readonly http: OutgoingHttp
   /** The keys that servers sign with. */
   readonly keyRing: KeyRing
   readonly passwordHasher: PasswordHasher

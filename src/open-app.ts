@@ -10,6 +10,7 @@ import { createKeyRing } from './infra/key-ring.ts'
 import { createLogger } from './infra/logger.ts'
 import { createMailer } from './infra/mailer.ts'
 import { createMetrics } from './infra/metrics.ts'
+import { createOutgoingHttp } from './infra/outgoing-http.ts'
 import { createPasswordHasher } from './infra/password-hasher.ts'
 import { systemRandom } from './infra/random.ts'
 import { createRateLimiter } from './infra/rate-limiter.ts'
@@ -58,8 +59,6 @@ export async function openApp(config: Config): Promise<OpenApp> {
   // Neither the start nor the first request of another server has to wait for it.
   const preparing = config.federation.enabled ? setTimeout(connections.prepare, PREPARE_AFTER_MS).unref() : undefined
   opened.defer(() => clearTimeout(preparing))
-  const appservices = createAppserviceClient(systemClock)
-  opened.defer(() => appservices.close())
   const stopping = new AbortController()
   const jobs = createJobRunner({
     database,
@@ -77,7 +76,7 @@ export async function openApp(config: Config): Promise<OpenApp> {
   const mailer = await createMailer(config.email)
   opened.defer(() => mailer?.close())
   const peers = { serverName: config.server_name, signingKey, clock: systemClock, database }
-  const federation = createFederationClient({ ...peers, enabled: config.federation.enabled, connections })
+  const federation = createFederationClient({ ...peers, enabled: config.federation.enabled, connections, logger })
   const app: App = {
     config,
     serverName: config.server_name,
@@ -87,8 +86,9 @@ export async function openApp(config: Config): Promise<OpenApp> {
     stream,
     signingKey,
     federation,
-    appservices,
-    identity: createIdentityClient(connections.anywhere),
+    appservices: createAppserviceClient(systemClock, connections.configured),
+    identity: createIdentityClient(connections.anywhere, logger),
+    http: createOutgoingHttp(connections.anywhere),
     keyRing: createKeyRing({ ...peers, federation, notaries: config.federation.trusted_notaries }),
     passwordHasher: createPasswordHasher(config.passwords),
     rateLimiter,

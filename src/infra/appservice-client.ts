@@ -1,4 +1,4 @@
-import { Agent, request as send } from 'undici'
+import { type Dispatcher, request as send } from 'undici'
 import type { Appservice } from '../core/appservice.ts'
 import type { Clock } from './clock.ts'
 import { readBounded } from './read-bounded.ts'
@@ -24,7 +24,6 @@ export type AppserviceAnswer = { status: number; text: string }
 export type AppserviceClient = {
   /** Rejects with AppserviceSilence when there is no answer; an application service without URL never gives one. */
   request(appservice: Appservice, request: AppserviceRequest): Promise<AppserviceAnswer>
-  close(): Promise<void>
 }
 
 /** There is no answer. */
@@ -39,15 +38,13 @@ export class AppserviceSilence extends Error {
 }
 
 const MAX_BYTES = 10_000_000
-const CONNECT_TIMEOUT_MS = 5000
 /** What an application service answers for a path that it does not know. */
 const UNKNOWN_PATH: readonly number[] = [404, 405, 501]
 /** Now and then one of the old kind is asked as a new one, for it may have been updated. */
 const OLD_MS = 10 * 60_000
 
-/** Makes the client; addresses come from the configuration, so they may be private ones. */
-export function createAppserviceClient(clock: Clock): AppserviceClient {
-  const dispatcher = new Agent({ connect: { timeout: CONNECT_TIMEOUT_MS } })
+/** `dispatcher`: connections to wherever the configuration says, which may be private addresses. */
+export function createAppserviceClient(clock: Clock, dispatcher: Dispatcher): AppserviceClient {
   /** Of the old kind, and until when that is believed. */
   const old = new Map<string, number>()
 
@@ -92,7 +89,6 @@ export function createAppserviceClient(clock: Clock): AppserviceClient {
       old.set(id, clock.now() + OLD_MS)
       return second
     },
-    close: () => dispatcher.destroy(),
   }
 }
 

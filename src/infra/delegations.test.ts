@@ -6,6 +6,7 @@ import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import { createTestAuthority, type TestAuthority } from '../../spec-tests/harness/test-ca.ts'
 import { fixedClock } from './clock.ts'
 import { createDelegationLookUp } from './delegations.ts'
+import { createNameLookUp } from './name-look-up.ts'
 import { createGuardedAgent, createTrust } from './trusted-connections.ts'
 
 let authority: TestAuthority
@@ -34,8 +35,8 @@ afterEach(async () => {
 })
 
 function start(trustedCertificates = [authority.certificate], allowPrivateAddresses = true, timeoutMs = 30_000) {
-  const rules = { trustedCertificates, allowPrivateAddresses }
-  const dispatcher = createGuardedAgent(rules, createTrust(rules))
+  const rules = { trust: createTrust(trustedCertificates), lookUp: createNameLookUp(), allowPrivateAddresses }
+  const dispatcher = createGuardedAgent(rules)
   agents.push(dispatcher)
   const clock = fixedClock(0)
   const { port } = server.address() as AddressInfo

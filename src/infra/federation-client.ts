@@ -9,6 +9,7 @@ import type { SigningKey } from '../core/signing/signing-key.ts'
 import { formatXMatrix, requestText } from '../core/signing/x-matrix.ts'
 import type { FederationConnections } from './federation-connections.ts'
 import { FederationError } from './federation-error.ts'
+import type { Logger } from './logger.ts'
 import { BodyTooLargeError, bounded, paced, readBounded } from './read-bounded.ts'
 
 export type FederationRequest = {
@@ -63,13 +64,13 @@ const MAX_REDIRECTS = 4
 const MAX_ERROR_BYTES = 64 * 1024
 const ERROR_TIMEOUT_MS = 5000
 const NOTHING_THERE = { status: 404, errcode: 'M_NOT_FOUND' }
-const CONNECTION_TIMEOUT = 'UND_ERR_CONNECT_TIMEOUT'
 
 export function createFederationClient(from: {
   serverName: ServerName
   signingKey: SigningKey
   enabled: boolean
   connections: FederationConnections
+  logger?: Pick<Logger, 'debug'>
 }): FederationClient {
   async function stream(command: FederationRequest): Promise<FederationStream> {
     const { destination } = command
@@ -77,7 +78,10 @@ export function createFederationClient(from: {
     if (!from.enabled) throw new FederationError('This server does not federate', NOTHING_THERE)
     if (destination === from.serverName) throw new Error(`${command.path}: this server does not ask itself`)
     const signal = signalOf(command.signal, command.timeoutMs ?? STREAM_TIMEOUT_MS)
-    const answer = await begun(command, signal, (either) => send(from, command, either))
+    const answer = await begun(command, signal, (either) => send(from, command, either)).catch((error) => {
+      from.logger?.debug({ err: error, destination }, 'request to remote server failed')
+      throw error
+    })
     if (answer.statusCode >= 200 && answer.statusCode < 300) {
       const body = explained(destination, bounded(paced(answer.body), command.maxBytes ?? MAX_STREAM_BYTES))
       return { headers: answer.headers, body }
@@ -207,14 +211,8 @@ function unreachable(destination: ServerName, error: unknown): FederationError {
   if (error instanceof BodyTooLargeError) {
     return new FederationError(`${destination} answers too much`, { cause: error, retryable: false })
   }
-  return new FederationError(`${destination} cannot be reached: ${reason(error)}`, { cause: error })
-}
-
-function reason(error: unknown): string {
-  const { name, code, message } = error as Error & { code?: string }
-  if (name === 'TimeoutError' || code === CONNECTION_TIMEOUT) return 'no answer in time'
-  const inner = error instanceof AggregateError ? error.errors[0] : undefined
-  return inner ? reason(inner) : message
+  // One text for all reasons: they would tell apart which names this network knows. The log has them.
+  return new FederationError(`${destination} cannot be reached`, { cause: error })
 }
 
 /** The error that an answer other than 2xx is. */

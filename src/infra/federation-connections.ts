@@ -3,22 +3,27 @@ import { type Agent, type buildConnector, type Dispatcher, Pool } from 'undici'
 import type { ServerName } from '../core/ids.ts'
 import type { Clock } from './clock.ts'
 import { createDelegationLookUp } from './delegations.ts'
+import { createNameLookUp } from './name-look-up.ts'
 import { type DiscoverySources, findServer, type ServerTarget } from './server-discovery.ts'
 import { createSrvLookUp } from './srv-records.ts'
-import {
-  type Connect,
-  type ConnectionRules,
-  createConnect,
-  createGuardedAgent,
-  createTrust,
-} from './trusted-connections.ts'
+import { type Connect, createConnect, createGuardedAgent, createTrust } from './trusted-connections.ts'
+
+/** Where this server's requests may go. */
+export type OutgoingRules = {
+  /** Files (PEM) of certificate authorities to trust besides the usual ones. */
+  trustedCertificates: readonly string[]
+  /** Whether what users and other servers name may be on this machine and its private networks. */
+  allowPrivateAddresses: boolean
+}
 
 /** Connections to other servers, kept alive between requests. */
 export type FederationConnections = {
   /** Where a server is, and the connections to it. Throws what stops its discovery. */
   to(serverName: ServerName): Promise<{ target: ServerTarget; dispatcher: Dispatcher }>
-  /** For requests to other hosts by HTTPS, under the same rules. */
+  /** For requests to other hosts that users and other servers name, under the same rules. */
   anywhere: Agent
+  /** For requests to hosts that the configuration names, such as those of application services: they may be private ones. */
+  configured: Agent
   /** Does what the first connection would have to wait for: reading the certificates that are trusted takes a tenth of a second. */
   prepare(): void
   close(): Promise<void>
@@ -35,12 +40,14 @@ const PAUSE_MS = 30_000
 
 /** `discovery`: where servers are looked for, if not in `.well-known` and DNS. */
 export function createFederationConnections(
-  rules: ConnectionRules,
+  { trustedCertificates, allowPrivateAddresses }: OutgoingRules,
   clock: Clock,
   discovery?: DiscoverySources,
 ): FederationConnections {
-  const secureContext = createTrust(rules)
-  const anywhere = createGuardedAgent(rules, secureContext)
+  const trust = createTrust(trustedCertificates)
+  const rules = { trust, lookUp: createNameLookUp(), allowPrivateAddresses }
+  const anywhere = createGuardedAgent(rules)
+  const configured = createGuardedAgent({ ...rules, allowPrivateAddresses: true })
   const sources = discovery ?? {
     delegationOf: createDelegationLookUp({ dispatcher: anywhere, clock }),
     srvAddresses: createSrvLookUp(),
@@ -54,17 +61,18 @@ export function createFederationConnections(
     async to(serverName) {
       const target = await findServer(sources, serverName)
       const key = [target.hostHeader, target.certificateName].join(' ')
-      const pool = pools.get(key) ?? openPool(target, createConnect(rules, secureContext))
+      const pool = pools.get(key) ?? openPool(target, createConnect(rules))
       pools.set(key, pool)
       current.set(pool, target)
       return { target, dispatcher: pool }
     },
     anywhere,
-    prepare: () => void secureContext(),
+    configured,
+    prepare: () => void trust(),
     async close() {
       const open = [...pools.values()]
       pools.clear()
-      await Promise.all([anywhere.destroy(), ...open.map((pool) => pool.destroy())])
+      await Promise.all([anywhere.destroy(), configured.destroy(), ...open.map((pool) => pool.destroy())])
     },
   }
 }

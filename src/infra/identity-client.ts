@@ -1,5 +1,6 @@
 import { type Dispatcher, request } from 'undici'
 import { MatrixError } from '../core/errors.ts'
+import type { Logger } from './logger.ts'
 import { readBounded } from './read-bounded.ts'
 
 /** A request to an identity server that a client has named, with the token that the client has there. */
@@ -23,11 +24,13 @@ const TIMEOUT_MS = 20_000
 const MAX_BYTES = 256 * 1024
 
 /** `dispatcher`: connections that lead only where requests of clients may lead. */
-export function createIdentityClient(dispatcher: Dispatcher): IdentityClient {
+export function createIdentityClient(dispatcher: Dispatcher, logger: Pick<Logger, 'debug'>): IdentityClient {
   return {
     async request({ server, accessToken, method, path, body }) {
       const { status, json } = await send().catch((error: unknown) => {
-        throw new MatrixError(502, 'M_UNKNOWN', `The identity server ${server} cannot be reached: ${String(error)}`)
+        logger.debug({ err: error, server }, 'request to identity server failed')
+        // One text for all reasons, as for servers.
+        throw new MatrixError(502, 'M_UNKNOWN', `The identity server ${server} cannot be reached`)
       })
       if (status >= 200 && status < 300) return json
       const { errcode, error } = (json ?? {}) as { errcode?: unknown; error?: unknown }

@@ -1,50 +1,52 @@
 import { readFileSync } from 'node:fs'
 import { createSecureContext, getCACertificates, type SecureContext } from 'node:tls'
 import { Agent, buildConnector } from 'undici'
-import { isPrivateAddress, publicLookup } from './outgoing-http.ts'
+import { lookUpFor, type NameLookUp } from './name-look-up.ts'
+import { isPrivateAddress } from './private-address.ts'
 
+/** Whom connections may reach. */
 export type ConnectionRules = {
-  /** Files (PEM) of certificate authorities to trust besides the usual ones. */
-  trustedCertificates: readonly string[]
+  /** The certificate authorities to trust. */
+  trust: () => SecureContext
+  lookUp: NameLookUp
   /** Whether connections may go to this machine and its private networks. */
   allowPrivateAddresses: boolean
 }
 
-/** Opens TLS connections to whoever has a certificate that we trust, and only where requests may go. */
+/** Opens connections only where requests may go, and with TLS only to whoever has a certificate that we trust. */
 export type Connect = (
-  to: { host: string; port: number; certificateName: string },
+  to: { host: string; port: number; certificateName: string; isPlain?: boolean },
   callback: buildConnector.Callback,
 ) => void
 
 const CONNECT_TIMEOUT_MS = 10_000
 
-/** Connections to other servers. Each call has its own cache of TLS sessions. */
-export function createConnect(rules: ConnectionRules, secureContext: () => SecureContext): Connect {
+/** Each call has its own cache of TLS sessions. */
+export function createConnect({ trust, lookUp, allowPrivateAddresses }: ConnectionRules): Connect {
   let connector: buildConnector.connector | undefined
-  return ({ host, port, certificateName }, callback) => {
-    if (!rules.allowPrivateAddresses && isPrivateAddress(host)) {
+  return ({ host, port, certificateName, isPlain = false }, callback) => {
+    // Addresses are not looked up.
+    if (!allowPrivateAddresses && isPrivateAddress(host)) {
       callback(new Error(`${host} is a private address`), null)
       return
     }
     connector ??= buildConnector({
       timeout: CONNECT_TIMEOUT_MS,
-      secureContext: secureContext(),
-      ...(!rules.allowPrivateAddresses && { lookup: publicLookup }),
+      secureContext: trust(),
+      lookup: lookUpFor(lookUp, allowPrivateAddresses),
     } as buildConnector.BuildOptions)
     // For an IP address no SNI is sent, and the certificate has to be for the address.
     const servername = isName(certificateName) ? certificateName : undefined
-    connector(
-      { protocol: 'https:', hostname: host, host: certificateName, port: String(port), servername } as never,
-      callback,
-    )
+    const protocol = isPlain ? 'http:' : 'https:'
+    connector({ protocol, hostname: host, host: certificateName, port: String(port), servername } as never, callback)
   }
 }
 
-/** The certificate authorities to trust, read once when they are needed first. */
-export function createTrust(rules: ConnectionRules): () => SecureContext {
+/** The usual certificate authorities and those in some files (PEM), read once when they are needed first. */
+export function createTrust(files: readonly string[]): () => SecureContext {
   let context: SecureContext | undefined
   return () => {
-    context ??= createSecureContext({ ca: trustedAuthorities(rules.trustedCertificates) })
+    context ??= createSecureContext({ ca: trustedAuthorities(files) })
     return context
   }
 }
@@ -55,13 +57,14 @@ function trustedAuthorities(files: readonly string[]): string[] {
   return [...new Set([...getCACertificates('default'), ...getCACertificates('system'), ...configured])]
 }
 
-/** For requests to any host by HTTPS, as for `.well-known`. */
-export function createGuardedAgent(rules: ConnectionRules, secureContext: () => SecureContext): Agent {
-  const connect = createConnect(rules, secureContext)
+/** For requests to any host, as for `.well-known`. */
+export function createGuardedAgent(rules: ConnectionRules): Agent {
+  const connect = createConnect(rules)
   return new Agent({
-    connect: ({ hostname, port }, callback) => {
+    connect: ({ hostname, port, protocol }, callback) => {
       const host = hostname.replace(/^\[|\]$/g, '')
-      connect({ host, port: Number(port || 443), certificateName: host }, callback)
+      const isPlain = protocol === 'http:'
+      connect({ host, port: Number(port || (isPlain ? 80 : 443)), certificateName: host, isPlain }, callback)
     },
   })
 }

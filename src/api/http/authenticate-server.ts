@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { App } from '../../app.ts'
 import { canonicalJson } from '../../core/canonical-json.ts'
-import { isPrivateAddress } from '../../infra/outgoing-http.ts'
+import { isPrivateAddress } from '../../infra/private-address.ts'
 import {
   authenticateServer,
   findClaims,

@@ -36,7 +36,6 @@ async function setUp() {
       if (!remote.isUp) throw new AppserviceSilence('bridge', new Error('down'))
       return { status: 200, text: '{}' }
     },
-    close: async () => {},
   }
   await app.database.write((tx) => beginAppservice(tx, { appserviceId: 'bridge', position: 0, users: '' }))
   const metrics = createMetrics()

@@ -1,5 +1,4 @@
 import type { App } from '../../app.ts'
-import type { OutgoingHttp } from '../../infra/outgoing-http.ts'
 import { loadEvents } from '../../storage/events.ts'
 import type { PusherRow, PushQueueRow } from '../../storage/notifications-schema.ts'
 import { finishPush, leaseDuePushers, loadPushQueue, releasePusher } from '../../storage/push-queue.ts'
@@ -8,9 +7,7 @@ import { filterNotifiable } from './judge-events.ts'
 import { badgeMessage, eventMessage } from './push-message.ts'
 import { unreadTotal } from './unread-counts.ts'
 
-export type SendCapabilities = Pick<App, 'config' | 'database' | 'stream' | 'clock' | 'logger' | 'stopping'> & {
-  http: Pick<OutgoingHttp, 'postJson'>
-}
+export type SendCapabilities = Pick<App, 'config' | 'database' | 'stream' | 'clock' | 'logger' | 'stopping' | 'http'>
 
 const PUSHERS_AT_ONCE = 20
 const PAGE = 50
@@ -68,7 +65,8 @@ async function sendOne(
   const unread = await unreadTotal(app, pusher.user_id)
   const message = await messageOf(app, pusher, { push, told, unread })
   if (!message) return undefined
-  const answer = await app.http.postJson(JSON.parse(pusher.data).url, message, REQUEST_TIMEOUT_MS)
+  const bounds = { timeoutMs: REQUEST_TIMEOUT_MS, signal: app.stopping }
+  const answer = await app.http.postJson(JSON.parse(pusher.data).url, message, bounds)
   if (answer.status < 200 || answer.status > 299) throw new Error(`the push gateway answered ${answer.status}`)
   if (rejects(answer.body, pusher.pushkey)) await app.database.write((tx) => deletePushers(tx, pusher, 'everyone'))
   return unread

@@ -1,10 +1,9 @@
 import type { App } from '../../app.ts'
-import { createOutgoingHttp } from '../../infra/outgoing-http.ts'
 import { hasPushers } from '../../storage/pushers.ts'
 import { createFollower } from './follow-stream.ts'
 import { sendPushes } from './send-pushes.ts'
 
-type Capabilities = Pick<App, 'config' | 'database' | 'stream' | 'clock' | 'random' | 'logger' | 'stopping'>
+type Capabilities = Pick<App, 'config' | 'database' | 'stream' | 'clock' | 'random' | 'logger' | 'stopping' | 'http'>
 
 /** How often to look whether another process has died, or a pusher has rested long enough. */
 const LOOK_MS = 1000
@@ -15,12 +14,10 @@ const CAUSES: readonly string[] = ['event', 'receipt']
  * queues what is to be sent, any process sends. Where nobody has a pusher nothing is done. `stop` waits for what is under way.
  */
 export async function startPush(app: Capabilities): Promise<{ stop(): Promise<void> }> {
-  const { allow_private_addresses: allowPrivateAddresses } = app.config.federation
-  const http = createOutgoingHttp({ allowPrivateAddresses })
   let isNeeded = await hasPushers(app.database)
 
   const follower = createFollower(app)
-  const send = repeated(app, () => sendPushes({ ...app, http }))
+  const send = repeated(app, () => sendPushes(app))
   const follow = repeated(app, async () => {
     if (await follower.follow()) send()
   })
@@ -38,7 +35,6 @@ export async function startPush(app: Capabilities): Promise<{ stop(): Promise<vo
     async stop() {
       stopListening()
       clearInterval(timer)
-      await http.close()
       await follow.ended()
       await send.ended()
       await follower.release()

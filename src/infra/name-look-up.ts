@@ -1,0 +1,81 @@
+import { type LookupAddress, promises as system } from 'node:dns'
+import { Resolver } from 'node:dns/promises'
+import { readFile } from 'node:fs/promises'
+import { isIP, type LookupFunction } from 'node:net'
+import { createConcurrencyLimit } from './concurrency-limit.ts'
+import { isPrivateAddress } from './private-address.ts'
+import { createSingleFlight } from './single-flight.ts'
+
+/** The addresses of a name. Rejects when it has none. */
+export type NameLookUp = (name: string) => Promise<LookupAddress[]>
+
+/** Where addresses are looked for, in this order; each gives none where it knows none. */
+export type NameSources = {
+  /** The text of the file of hosts. */
+  hosts(): Promise<string>
+  dns(name: string): Promise<LookupAddress[]>
+  /** Whatever else the system knows: search domains, mDNS. Rejects when it knows nothing. */
+  system(name: string): Promise<LookupAddress[]>
+}
+
+/** The system's own function takes a thread for each name, for as long as the name servers keep it waiting, and there are few: others' names must not use up all. */
+const SYSTEM_AT_ONCE = 4
+
+/**
+ * Looks names up as the system does, but without a thread of it where DNS knows the name: names that lead to name servers which never answer keep
+ * nobody else waiting.
+ */
+export function createNameLookUp(sources: NameSources = systemSources()): NameLookUp {
+  const flights = createSingleFlight<LookupAddress[]>()
+  const limit = createConcurrencyLimit(SYSTEM_AT_ONCE)
+  return (name) =>
+    flights(name, async () => {
+      const fixed = addressesIn(await sources.hosts().catch(() => ''), name)
+      if (fixed.length > 0) return fixed
+      const found = await sources.dns(name)
+      return found.length > 0 ? found : limit(() => sources.system(name))
+    })
+}
+
+/** For connections: looks up at the time when one is made, so that nothing can change between a check and the use. `allowPrivateAddresses`: whether those count. */
+export function lookUpFor(lookUp: NameLookUp, allowPrivateAddresses: boolean): LookupFunction {
+  return (name, options, callback) => {
+    lookUp(name).then(
+      (addresses) => {
+        const wanted = addresses.filter(({ family }) => !options.family || options.family === family)
+        const allowed = allowPrivateAddresses ? wanted : wanted.filter(({ address }) => !isPrivateAddress(address))
+        const [first] = allowed
+        if (!first) callback(new Error(`${name} has no public address`), '', 0)
+        else if (options.all) callback(null, allowed)
+        else callback(null, first.address, first.family)
+      },
+      (error) => callback(error, '', 0),
+    )
+  }
+}
+
+/** What a file of hosts has for a name: lines of an address and its names, with comments behind `#`. */
+function addressesIn(hosts: string, name: string): LookupAddress[] {
+  const wanted = name.toLowerCase()
+  if (!hosts.toLowerCase().includes(wanted)) return []
+  return hosts.split(/\r?\n/).flatMap((line) => {
+    const [address = '', ...names] = line.split('#', 1)[0]!.trim().split(/\s+/)
+    const family = isIP(address)
+    return family !== 0 && names.some((each) => each.toLowerCase() === wanted) ? [{ address, family }] : []
+  })
+}
+
+const HOSTS_FILE = '/etc/hosts'
+
+function systemSources(): NameSources {
+  const resolver = new Resolver({ timeout: 2000, tries: 2 })
+  const none = () => []
+  return {
+    hosts: () => readFile(HOSTS_FILE, 'utf8'),
+    async dns(name) {
+      const [ipv4, ipv6] = await Promise.all([resolver.resolve4(name).catch(none), resolver.resolve6(name).catch(none)])
+      return [...ipv4.map((address) => ({ address, family: 4 })), ...ipv6.map((address) => ({ address, family: 6 }))]
+    },
+    system: (name) => system.lookup(name, { all: true, order: 'verbatim' }),
+  }
+}
