@@ -6,7 +6,13 @@ import { FederationError } from '../../infra/federation-error.ts'
 import { appendRemoteEvent, MissingEventsError, type RemoteOutcome } from '../rooms/append-remote-event.ts'
 import { PolicySignatureNeeded } from '../rooms/policy-server.ts'
 import { receivedState } from '../rooms/received-state.ts'
-import { type FetchingApp, fetchAuthEvents, fetchStateAfter, type Sources } from './fetch-references.ts'
+import {
+  type FetchingApp,
+  fetchAuthEvents,
+  fetchStateAfter,
+  fetchStateBefore,
+  type Sources,
+} from './fetch-references.ts'
 import { withPolicySignature } from './with-policy-signature.ts'
 
 export type TakingApp = FetchingApp & Pick<App, 'rooms' | 'serverName' | 'stopping'>
@@ -40,13 +46,30 @@ export async function appendWithHelp(
         await fetchAuthEvents(app, source, { eventId, missing: error.authIds })
         continue
       }
-      for (const id of error.prevIds) {
-        if (statesLeft.count-- <= 0)
-          throw new FederationError(`${eventId} follows what nobody has`, { retryable: false })
-        told.set(id, (await fetchStateAfter(app, source, id)).nids)
-      }
+      if (statesLeft.count <= 0) throw new FederationError(`${eventId} follows what nobody has`, { retryable: false })
+      for (const [id, nids] of await statesAfter(app, source, { eventId, prevIds: error.prevIds, statesLeft }))
+        told.set(id, nids)
     }
   }
+}
+
+/** The states after the predecessors of an event; where these are more than may be fetched, for all of them the one before the event. */
+async function statesAfter(
+  app: TakingApp,
+  source: Sources,
+  { eventId, prevIds, statesLeft }: { eventId: EventId; prevIds: readonly EventId[]; statesLeft: StatesLeft },
+): Promise<Map<EventId, number[]>> {
+  if (prevIds.length > statesLeft.count) {
+    statesLeft.count--
+    const { nids } = await fetchStateBefore(app, source, eventId)
+    return new Map(prevIds.map((id) => [id, nids]))
+  }
+  const states = new Map<EventId, number[]>()
+  for (const id of prevIds) {
+    statesLeft.count--
+    states.set(id, (await fetchStateAfter(app, source, id, eventId)).nids)
+  }
+  return states
 }
 
 function appendTold(

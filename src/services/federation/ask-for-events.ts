@@ -61,22 +61,26 @@ export async function askBackfill(
 
 const singleEvent = z.looseObject({ pdus: z.array(z.unknown()) })
 
+/** Why an event that a server has told is left out: its keys cannot be had now, or it is not what its servers signed. */
+export type LeftOut = 'unverified' | 'invalid'
+type NoteLeftOut = (id: EventId, why: LeftOut) => void
+
 /**
- * Single events by id, from the first of some servers that has each. Those that none has are left out, as are those that only exist for all that can be
- * told now, for keys cannot be had: `onUnverified` hears of these.
+ * Single events by id, from the first of some servers that has each. Those that none tells are left out, as are those that a server tells and that cannot
+ * be accepted: `onLeftOut` hears of these.
  * https://spec.matrix.org/v1.19/server-server-api/#get_matrixfederationv1eventeventid
  */
 export async function askEvents(
   app: AskingApp,
   source: EventSource & { others?: readonly ServerName[] },
   ids: readonly EventId[],
-  onUnverified: (id: EventId) => void = () => {},
+  onLeftOut: NoteLeftOut = () => {},
 ): Promise<Event[]> {
   const found: Event[] = []
   const waiting = [...ids]
   const work = async () => {
     for (let id = waiting.shift(); id !== undefined; id = waiting.shift()) {
-      const event = await askEvent(app, source, id, onUnverified)
+      const event = await askEvent(app, source, id, onLeftOut)
       if (event) found.push(event)
     }
   }
@@ -88,7 +92,7 @@ async function askEvent(
   app: AskingApp,
   source: EventSource & { others?: readonly ServerName[] },
   id: EventId,
-  onUnverified: (id: EventId) => void,
+  onLeftOut: NoteLeftOut,
 ): Promise<Event | undefined> {
   for (const server of [source.server, ...(source.others ?? [])]) {
     try {
@@ -96,8 +100,10 @@ async function askEvent(
       const { signal } = source
       const answer = await app.federation.request({ destination: server, method: 'GET', path, signal })
       const pdus = singleEvent.safeParse(answer).data?.pdus.slice(0, 1) ?? []
-      const [event] = await verified(app, source, pdus, ({ event_id }) => event_id === id && onUnverified(id))
+      const unverified: EventId[] = []
+      const [event] = await verified(app, source, pdus, ({ event_id }) => unverified.push(event_id))
       if (event?.event_id === id) return event
+      if (pdus.length > 0) onLeftOut(id, unverified.includes(id) ? 'unverified' : 'invalid')
     } catch (error) {
       if (!(error instanceof FederationError)) throw error
     }

@@ -3,6 +3,7 @@ import type { EventId, RoomId } from '../../core/ids.ts'
 import type { RoomVersion } from '../../core/room-versions.ts'
 import type { TrieChange } from '../../core/state-trie.ts'
 import { FederationError } from '../../infra/federation-error.ts'
+import { loadEvents } from '../../storage/events.ts'
 import type { PartialRoomRow } from '../../storage/federation-schema.ts'
 import type { JoinedRoomMember } from '../../storage/joined-room-members.ts'
 import { type LockedRoom, readLockedState } from '../../storage/locked-room.ts'
@@ -36,8 +37,9 @@ export async function completeRoom(app: CompletingApp, partial: PartialRoomRow):
   for (;;) {
     const head = await findRoomHead(app.database, roomId)
     if (!head?.is_partial) return
-    for (const id of unfetched(await loadPartialEvents(app.database, roomId), fetched)) {
-      await fetchState(app, { source: await sourceOf(app, partial, head.version), id, fetched })
+    for (const [id, followerNid] of unfetched(await loadPartialEvents(app.database, roomId), fetched)) {
+      const follower = (await loadEvents(app.database, [followerNid])).get(followerNid)?.event_id
+      await fetchState(app, { source: await sourceOf(app, partial, head.version), id, follower, fetched })
     }
     // Meanwhile this server may have come into the room once more, by another event.
     // It goes through the events that are stored: one that is only about to be would be lost.
@@ -46,11 +48,12 @@ export async function completeRoom(app: CompletingApp, partial: PartialRoomRow):
   }
 }
 
-function unfetched(events: readonly PartialEvent[], fetched: FetchedStates): EventId[] {
-  const wanted = events.flatMap(({ told_states }) =>
-    Object.entries(told_states).flatMap(([id, root]) => (root ? [] : id)),
+/** The events after which the state is still to be fetched, each with the nid of one that follows it. */
+function unfetched(events: readonly PartialEvent[], fetched: FetchedStates): Map<EventId, number> {
+  const wanted = events.flatMap(({ event_nid, told_states }) =>
+    Object.entries(told_states).flatMap(([id, root]) => (root ? [] : [[id as EventId, event_nid] as const])),
   )
-  return [...new Set(wanted as EventId[])].filter((id) => !fetched.roots.has(id))
+  return new Map(wanted.filter(([id]) => !fetched.roots.has(id)))
 }
 
 async function sourceOf(
@@ -65,12 +68,11 @@ async function sourceOf(
   return { server, others, roomId, version, signal: app.stopping, timeoutMs: REQUEST_TIMEOUT_MS }
 }
 
+type StateToFetch = { source: Sources; id: EventId; follower: EventId | undefined; fetched: FetchedStates }
+
 /** Adds the state after an event, by the first server that tells; it is stored already, and nothing names it yet. */
-async function fetchState(
-  app: CompletingApp,
-  { source, id, fetched }: { source: Sources; id: EventId; fetched: FetchedStates },
-): Promise<void> {
-  const { nids, pieces } = await fetchStateAfter(app, source, id)
+async function fetchState(app: CompletingApp, { source, id, follower, fetched }: StateToFetch): Promise<void> {
+  const { nids, pieces } = await fetchStateAfter(app, source, id, follower)
   for (const { event_nid, member } of pieces ?? []) if (member) fetched.members.set(event_nid, member)
   const changes = pieces ?? (await piecesOf(app, nids))
   const { root, created } = await changeState({ db: app.database, takeNids: app.takeNids, root: 0, changes })
@@ -93,7 +95,7 @@ async function complete(
 ): Promise<boolean> {
   if (!room.head?.is_partial) return true
   const events = await loadPartialEvents(room.db, partial.room_id)
-  if (unfetched(events, fetched).length > 0) return false
+  if (unfetched(events, fetched).size > 0) return false
   const restated = await restateRoom(
     app,
     room,

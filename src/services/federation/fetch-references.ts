@@ -4,7 +4,7 @@ import { FederationError } from '../../infra/federation-error.ts'
 import { type EventNid, findEventNids } from '../../storage/event-nids.ts'
 import { loadEventsById } from '../../storage/events.ts'
 import { acceptReceived, type ReceivedState, receivedState } from './accept-received.ts'
-import { askEventAuth, askEvents, askStateIds, type EventSource } from './ask-for-events.ts'
+import { askEventAuth, askEvents, askStateIds, type EventSource, type LeftOut } from './ask-for-events.ts'
 import { askState } from './ask-state.ts'
 import { storeCitedEvents } from './store-cited-events.ts'
 
@@ -16,15 +16,20 @@ const MAX_SINGLE = 100
 
 /**
  * What the first of a room's servers tells that can be reached and does not refuse. Where all fail, throws what promises most: a failure after which
- * it may be tried again, else that of the first.
+ * it may be tried again, else that of the first. `onRefusal` hears of servers that answer, and do not tell.
  */
-export async function fromAny<Result>(source: Sources, ask: (source: EventSource) => Promise<Result>): Promise<Result> {
+export async function fromAny<Result>(
+  source: Sources,
+  ask: (source: EventSource) => Promise<Result>,
+  onRefusal: () => void = () => {},
+): Promise<Result> {
   let failure: FederationError | undefined
   for (const server of [source.server, ...source.others]) {
     try {
       return await ask({ ...source, server })
     } catch (error) {
       if (!(error instanceof FederationError)) throw error
+      if (!error.retryable) onRefusal()
       if (failure === undefined || (error.retryable && !failure.retryable)) failure = error
     }
   }
@@ -55,35 +60,88 @@ export async function fetchAuthEvents(
 /** A state as the nids of its events, the later one of two for the same piece counting; `pieces`: what these are, if they have just been read. */
 export type FetchedState = { nids: number[]; pieces?: ReceivedState[] }
 
+/** The state after an event, or before it. */
+type Moment = { eventId: EventId; isAfter: boolean }
+
 /**
  * The state after an event that this server does not have in the timeline, as another server tells it. What is missing of it is fetched and stored;
- * what cannot be verified, for keys cannot be had, is left out, be it the event itself. Throws FederationError when no server tells, or nobody has the
- * event itself.
+ * what cannot be verified, for keys cannot be had, is left out, be it the event itself. Where servers answer and do not tell of the event, as they need
+ * not when it is from before a user of this server came, the state before `follower`, an event that follows it, is taken instead. Throws
+ * FederationError when no server tells, or nobody has the event itself.
  */
-export async function fetchStateAfter(app: FetchingApp, source: Sources, eventId: EventId): Promise<FetchedState> {
-  const told = await fromAny(source, (one) => askForState(app, one, eventId))
-  if (told === undefined) return wholeStateAfter(app, source, eventId)
+export async function fetchStateAfter(
+  app: FetchingApp,
+  source: Sources,
+  eventId: EventId,
+  follower?: EventId,
+): Promise<FetchedState> {
+  let isRefused = false
+  const onRefusal = () => {
+    isRefused = true
+  }
+  try {
+    return await fetchStateAt(app, source, { eventId, isAfter: true }, onRefusal)
+  } catch (error) {
+    if (!(error instanceof FederationError)) throw error
+    if (follower === undefined || !(isRefused || !error.retryable)) throw error
+    app.logger.debug(
+      { err: error, event_id: eventId, follower },
+      'no server tells of an event, but perhaps what follows',
+    )
+    return await fetchStateBefore(app, source, follower).catch((failure: unknown) => {
+      throw failure instanceof FederationError && !failure.retryable ? error : failure
+    })
+  }
+}
+
+/** The state before an event, as another server tells it. Throws FederationError when no server tells. */
+export function fetchStateBefore(app: FetchingApp, source: Sources, eventId: EventId): Promise<FetchedState> {
+  return fetchStateAt(app, source, { eventId, isAfter: false })
+}
+
+async function fetchStateAt(
+  app: FetchingApp,
+  source: Sources,
+  moment: Moment,
+  onRefusal?: () => void,
+): Promise<FetchedState> {
+  const { eventId, isAfter } = moment
+  const told = await fromAny(source, (one) => askForState(app, one, moment), onRefusal)
+  if (told === undefined) return wholeStateAt(app, source, moment)
   const { state, found, missing } = told
-  const unverified = new Set<EventId>()
+  const leftOut = new Map<EventId, LeftOut>()
   if (missing.length > 0) {
-    const events = await askEvents(app, source, missing, (id) => unverified.add(id))
+    const events = await askEvents(app, source, missing, (id, why) => leftOut.set(id, why))
     await storeCitedEvents(app, source.version, events)
     for (const [id, event] of await findEventNids(app.database, missing)) found.set(id, event)
   }
+  if (state.some((id) => !found.has(id) && !leftOut.has(id))) {
+    // They tell the events with the state that they do not tell one by one.
+    const whole = await wholeStateAt(app, source, moment).catch(ignoreRefusal)
+    if (whole) return whole
+  }
   const event = found.get(eventId)
-  if (!event && !unverified.has(eventId)) throw nobodyHas(eventId)
+  if (isAfter && !event && leftOut.get(eventId) !== 'unverified') throw nobodyHas(eventId)
   const accepted = (each: EventNid | undefined) => (each?.is_state && !each.rejected ? [each.event_nid] : [])
   // Last, for it takes the place of what was there before it.
-  return { nids: [...state.flatMap((id) => accepted(found.get(id))), ...accepted(event)] }
+  return { nids: [...state.flatMap((id) => accepted(found.get(id))), ...(isAfter ? accepted(event) : [])] }
+}
+
+function ignoreRefusal(error: unknown): undefined {
+  if (!(error instanceof FederationError)) throw error
 }
 
 type ToldState = { state: EventId[]; found: Map<EventId, EventNid>; missing: EventId[] }
 
 /** Which events the state before an event has, and which of these and of those that permit them are not here; undefined where those are many. */
-async function askForState(app: FetchingApp, source: EventSource, eventId: EventId): Promise<ToldState | undefined> {
+async function askForState(
+  app: FetchingApp,
+  source: EventSource,
+  { eventId, isAfter }: Moment,
+): Promise<ToldState | undefined> {
   const told: ToldState = { state: [], found: await findEventNids(app.database, [eventId]), missing: [] }
   const seen = new Set<EventId>([eventId])
-  if (!told.found.has(eventId)) told.missing.push(eventId)
+  if (isAfter && !told.found.has(eventId)) told.missing.push(eventId)
   for await (const ids of askStateIds(app, source, eventId)) {
     for (const { id, isState } of ids) if (isState) told.state.push(id)
     const fresh = [...new Set(ids.map(({ id }) => id))].filter((id) => !seen.has(id))
@@ -106,12 +164,12 @@ async function isCreate(app: FetchingApp, eventId: EventId): Promise<boolean> {
   return event?.pdu.type === 'm.room.create'
 }
 
-async function wholeStateAfter(app: FetchingApp, source: Sources, eventId: EventId): Promise<FetchedState> {
+async function wholeStateAt(app: FetchingApp, source: Sources, { eventId, isAfter }: Moment): Promise<FetchedState> {
   const state = new Map<string, ReceivedState>()
   const set = (piece: ReceivedState) => state.set(`${piece.type}\0${piece.state_key}`, piece)
-  const { isUnverified } = await takeState(app, source, { eventId, onState: set })
-  const [event] = await loadEventsById(app.database, [eventId])
-  if (!event && !isUnverified) throw nobodyHas(eventId)
+  const { isUnverified } = await takeState(app, source, { eventId, isAfter, onState: set })
+  const [event] = isAfter ? await loadEventsById(app.database, [eventId]) : []
+  if (isAfter && !event && !isUnverified) throw nobodyHas(eventId)
   if (event?.pdu.state_key !== undefined && !event.rejected) set(receivedState(event.pdu, event.event_nid))
   const pieces = [...state.values()]
   return { nids: pieces.map(({ event_nid }) => event_nid), pieces }
@@ -121,15 +179,18 @@ function nobodyHas(eventId: EventId): FederationError {
   return new FederationError(`Nobody has the event ${eventId}`, { retryable: false })
 }
 
-/** Stores an event, unless it cannot be verified now, and the state before it. */
+/** Stores the state before an event and, where the state after it is wanted, the event, unless that cannot be verified now. */
 async function takeState(
   app: FetchingApp,
   source: Sources,
-  { eventId, onState }: { eventId: EventId; onState: (piece: ReceivedState) => void },
+  { eventId, isAfter, onState }: Moment & { onState: (piece: ReceivedState) => void },
 ): Promise<{ isUnverified: boolean }> {
   let isUnverified = false
+  const note = (_: EventId, why: LeftOut) => {
+    isUnverified = why === 'unverified'
+  }
   const [own, told] = await Promise.all([
-    askEvents(app, source, [eventId], () => (isUnverified = true)),
+    isAfter ? askEvents(app, source, [eventId], note) : [],
     fromAny(source, (one) => askState(app, one, eventId)),
   ])
   try {

@@ -60,18 +60,80 @@ test('a gap is filled from the server that sent what comes after it', async () =
   expect((await findRoomHead(app.database, room.roomId))?.forward_extremities).toEqual([events.at(-1)!.event_id])
 })
 
-test('what follows events that nobody tells of is not taken in, and no state is asked for it', async () => {
+test('what follows events that nobody tells of, not even the state, is not taken in', async () => {
   const room = await createSharedRoom(app)
-  const [, second] = (await chain(room, 2)) as [Event, Event]
+  const [first, second] = (await chain(room, 2)) as [Event, Event]
   // By its depth the one before it is not from before this server's time.
   await app.rooms.run(room.roomId, async (locked) => noteBeginning(locked, room.roomId, second.pdu.depth - 1))
   app.asked.length = 0
   app.answerWith(({ path }) => (path.includes('/get_missing_events/') ? { events: [] } : undefined))
   await expect(room.receive(second)).rejects.toThrow(FederationError)
-  expect(app.asked.map(({ path }) => path.split('/')[4])).toEqual(['get_missing_events'])
+  expect(app.asked.map(({ path, query }) => [path.split('/')[4], query?.event_id])).toEqual([
+    ['get_missing_events', undefined],
+    ['event', undefined],
+    ['state_ids', first.event_id],
+    ['state_ids', second.event_id],
+  ])
 })
 
-test('before a gap that is too long, the state is taken from the other server', async () => {
+/** get_missing_events is answered uselessly: with nothing, always the same, events of elsewhere, or a refusal. */
+test.each(['nothing', 'the event itself', 'what is here already', 'a refusal'])(
+  'a gap about which a server answers %s is filled event by event',
+  async (what) => {
+    const room = await createSharedRoom(app)
+    const known = await room.make({ content: { body: 'known' } })
+    await room.receive(known)
+    const events = await chain(room, 4)
+    const last = events.at(-1)!
+    app.answerWith(({ path }) => {
+      if (path.includes('/get_missing_events/')) {
+        if (what === 'a refusal') return undefined
+        return { events: what === 'nothing' ? [] : [(what === 'the event itself' ? last : known).pdu] }
+      }
+      const found = events.find(({ event_id }) => path.endsWith(`/event/${encodeURIComponent(event_id)}`))
+      return found && { pdus: [found.pdu] }
+    })
+    expect((await room.receive(last)).outcome).toBe('accepted')
+    for (const event of events) expect(await isStored(event)).toBe(true)
+    expect((await findRoomHead(app.database, room.roomId))?.forward_extremities).toEqual([last.event_id])
+  },
+)
+
+test('a server that answers nothing about a gap, and has none of its events, is still heard by the state that it tells', async () => {
+  const room = await createSharedRoom(app)
+  const head = await findRoomHead(app.database, room.roomId)
+  const stateIds = await stateIdsOf(room.roomId)
+  const [, , third, fourth] = (await chain(room, 4)) as [Event, Event, Event, Event]
+  app.answerWith(({ path, query }) => {
+    if (path.includes('/get_missing_events/')) return { events: [] }
+    const isTold = path.includes('/state_ids/') && query?.event_id === third.event_id
+    return isTold ? { pdu_ids: stateIds, auth_chain_ids: [] } : undefined
+  })
+  expect((await room.receive(third)).outcome).toBe('accepted')
+  // What follows it is heard as ever.
+  app.answerWith(() => undefined)
+  expect((await room.receive(fourth)).outcome).toBe('accepted')
+  const now = await findRoomHead(app.database, room.roomId)
+  expect(now?.forward_extremities).toContain(fourth.event_id)
+  expect(now?.state_root).toBe(head?.state_root)
+})
+
+test('of an event with more unknown predecessors than states are fetched for, the state before it is taken', async () => {
+  const room = await createSharedRoom(app)
+  const stateIds = await stateIdsOf(room.roomId)
+  const prev_events = Array.from({ length: 20 }, (_, place) => `$unknown${place}` as Event['event_id'])
+  const event = await room.make({ content: { body: 'wide' }, prev_events })
+  app.asked.length = 0
+  app.answerWith(({ path, query }) => {
+    if (path.includes('/get_missing_events/')) return { events: [] }
+    const isTold = path.includes('/state_ids/') && query?.event_id === event.event_id
+    return isTold ? { pdu_ids: stateIds, auth_chain_ids: [] } : undefined
+  })
+  expect((await room.receive(event)).outcome).toBe('accepted')
+  expect(app.asked.filter(({ path }) => path.includes('/state_ids/'))).toHaveLength(1)
+})
+
+test('before what a server does not tell of a gap, the state is taken from it', async () => {
   const room = await createSharedRoom(app)
   const name = await room.make({ type: 'm.room.topic', state_key: '', content: { topic: 'fine' }, sender: BORIS })
   const lost = await room.make({ content: { body: 'lost' }, prev_events: [name.event_id] })
@@ -79,12 +141,11 @@ test('before a gap that is too long, the state is taken from the other server', 
   const last = await room.make({ content: { body: 'last' }, prev_events: [missed.event_id] })
   const head = await findRoomHead(app.database, room.roomId)
   const stateIds = await stateIdsOf(room.roomId)
-  app.answerWith(({ path, body }) => {
+  app.answerWith(({ path, body, query }) => {
     const latest = (body as { latest_events?: string[] } | undefined)?.latest_events?.[0]
     if (path.includes('/get_missing_events/')) return { events: latest === last.event_id ? [missed.pdu] : [] }
-    if (path.includes('/state_ids/')) return { pdu_ids: stateIds, auth_chain_ids: [] }
-    if (path.includes(`/event/${encodeURIComponent(lost.event_id)}`)) return { pdus: [lost.pdu] }
-    return undefined
+    const isTold = path.includes('/state_ids/') && query?.event_id === missed.event_id
+    return isTold ? { pdu_ids: stateIds, auth_chain_ids: [] } : undefined
   })
   expect((await room.receive(last)).outcome).toBe('accepted')
   expect(await isStored(missed)).toBe(true)

@@ -19,6 +19,8 @@ export type ArrivedEvent = { origin: ServerName; roomId: RoomId; version: RoomVe
 /** Events that are fetched to fill the gap before an event; what is older stays a gap that /messages may fill. */
 const MAX_GAP = 200
 const PAGE = 20
+/** Events of a gap that are asked for one by one. */
+const MAX_SINGLE = 20
 /** States that are fetched for one gap: where it has more ends, it is left open. */
 const MAX_STATES = 10
 
@@ -38,29 +40,13 @@ export async function takeEvent(app: TakingApp & Pick<App, 'stopping'>, arrived:
     if (!(error instanceof MissingEventsError)) throw error
     const source = await sourcesOf(app, arrived, origin)
     if (error.prevIds.length === 0) return appendWithHelp(app, source, { event, statesLeft: { count: 0 } })
-    const minDepth = await findBeginDepth(app.database, arrived.roomId)
-    await fillGap(app, source, { event, minDepth })
-    return appendWithHelp(app, source, {
-      event,
-      statesLeft: { count: await countHistoric(app, source, { event, minDepth }) },
-    })
+    await fillGap(app, source, { event, minDepth: await findBeginDepth(app.database, arrived.roomId) })
+    return appendWithHelp(app, source, { event, statesLeft: { count: MAX_STATES } })
   }
 }
 
 /** An event that has arrived; what has less than this depth is history. */
 type Gap = { event: Event; minDepth: number }
-
-/** How many predecessors of an event are older than this server's time in the room: the state after these may be asked for. */
-async function countHistoric(app: TakingApp, source: Sources, { event, minDepth }: Gap): Promise<number> {
-  const here = await findEventNids(app.database, event.prev_event_ids)
-  const missing = event.prev_event_ids
-    .filter((id) => typeof here.get(id)?.event_order !== 'number')
-    .slice(0, MAX_STATES)
-  // It is one deeper than the deepest of them.
-  const mayBeHistoric = event.prev_event_ids.length > 1 || event.pdu.depth <= minDepth
-  const events = minDepth > 0 && mayBeHistoric ? await askEvents(app, source, missing) : []
-  return events.filter(({ pdu }) => pdu.depth < minDepth).length
-}
 
 /** Takes in what lies between the room's end, as it is here, and an event. */
 async function fillGap(app: TakingApp, source: Sources, gap: Gap): Promise<void> {
@@ -73,36 +59,85 @@ async function fillGap(app: TakingApp, source: Sources, gap: Gap): Promise<void>
  * it already, and if it were taken for the end of a fork, it would undo that.
  */
 async function fetchGap(app: TakingApp, source: Sources, { event, minDepth }: Gap): Promise<Event[]> {
-  const earliest = (await findRoomHead(app.database, source.roomId))?.forward_extremities ?? []
-  const gap = new Map<EventId, Event>()
-  let latest = [event.event_id]
-  while (latest.length > 0 && gap.size < MAX_GAP) {
-    const wanted = { earliest, latest, limit: PAGE, minDepth }
-    const page = await fromAny(source, async (one) => {
-      const events = await askMissingEvents(app, one, wanted)
-      // It need not have the event yet: that says nothing of what comes before it.
-      const isAtLoss = events.length === 0 && one.server !== source.server
-      if (isAtLoss) throw new FederationError(`${one.server} tells of nothing`, { retryable: false })
-      return events
-    })
-    const fresh = page.filter(
+  const gap: GapEvents = new Map()
+  const add = (events: readonly Event[]) => {
+    const fresh = events.filter(
       ({ event_id, pdu }) => event_id !== event.event_id && !gap.has(event_id) && pdu.depth >= minDepth,
     )
     for (const missed of fresh) gap.set(missed.event_id, missed)
-    // Fewer than asked for: the server has no more, or does not want to tell.
-    latest = page.length < PAGE ? [] : await openEnds(app, gap, fresh)
+    return fresh
   }
+  await fetchPages(app, source, { event, minDepth, gap, add })
+  if (gap.size < MAX_GAP) await fetchOneByOne(app, source, { event, minDepth, gap, add })
   const here = await findEventNids(app.database, [...gap.keys()])
   return topologicalOrder(gap, (missed) => missed.prev_event_ids).filter(
     ({ event_id }) => typeof here.get(event_id)?.event_order !== 'number',
   )
 }
 
+type GapEvents = Map<EventId, Event>
+/** `add`: returns those that are new. */
+type FillingGap = Gap & { gap: GapEvents; add(events: readonly Event[]): Event[] }
+
+async function fetchPages(app: TakingApp, source: Sources, { event, minDepth, gap, add }: FillingGap): Promise<void> {
+  const earliest = (await findRoomHead(app.database, source.roomId))?.forward_extremities ?? []
+  let latest = [event.event_id]
+  while (latest.length > 0 && gap.size < MAX_GAP) {
+    const page = await askPage(app, source, { earliest, latest, limit: PAGE, minDepth })
+    const fresh = add(page)
+    // Fewer than asked for: the server has no more, or does not want to tell.
+    latest = page.length < PAGE ? [] : await openEnds(app, gap, fresh)
+  }
+}
+
+/** Nothing, where servers answer and do not tell. */
+async function askPage(
+  app: TakingApp,
+  source: Sources,
+  wanted: Parameters<typeof askMissingEvents>[2],
+): Promise<Event[]> {
+  try {
+    return await fromAny(source, async (one) => {
+      const events = await askMissingEvents(app, one, wanted)
+      // It need not have the event yet: that says nothing of what comes before it.
+      const isAtLoss = events.length === 0 && one.server !== source.server
+      if (isAtLoss) throw new FederationError(`${one.server} tells of nothing`, { retryable: false })
+      return events
+    })
+  } catch (error) {
+    if (!(error instanceof FederationError) || error.retryable) throw error
+    app.logger.info({ err: error, room_id: source.roomId }, 'a gap is asked for event by event')
+    return []
+  }
+}
+
+/** Some servers answer nothing about a gap, or always the same, but have its events. */
+async function fetchOneByOne(
+  app: TakingApp,
+  source: Sources,
+  { event, minDepth, gap, add }: FillingGap,
+): Promise<void> {
+  let latest: readonly Event[] = [event, ...gap.values()]
+  for (let left = MAX_SINGLE; left > 0 && latest.length > 0; ) {
+    // An event is deeper than those before it.
+    const reaching = latest.filter(({ pdu }) => pdu.depth > minDepth)
+    const wanted = (await missingBefore(app, gap, reaching)).slice(0, left)
+    left -= wanted.length
+    latest = wanted.length > 0 ? add(await askEvents(app, source, wanted)) : []
+  }
+}
+
 /** Those of the events just got that follow events which are neither here nor among those got. */
-async function openEnds(app: TakingApp, gap: ReadonlyMap<EventId, Event>, fresh: readonly Event[]): Promise<EventId[]> {
-  const unknown = new Set(fresh.flatMap((event) => event.prev_event_ids).filter((id) => !gap.has(id)))
+async function openEnds(app: TakingApp, gap: GapEvents, fresh: readonly Event[]): Promise<EventId[]> {
+  const unknown = new Set(await missingBefore(app, gap, fresh))
+  return fresh.filter((event) => event.prev_event_ids.some((id) => unknown.has(id))).map(({ event_id }) => event_id)
+}
+
+/** What some events follow, and is neither here nor among the events of the gap. */
+async function missingBefore(app: TakingApp, gap: GapEvents, events: readonly Event[]): Promise<EventId[]> {
+  const unknown = new Set(events.flatMap((event) => event.prev_event_ids).filter((id) => !gap.has(id)))
   for (const [id, { event_order }] of await findEventNids(app.database, [...unknown])) {
     if (event_order !== null) unknown.delete(id)
   }
-  return fresh.filter((event) => event.prev_event_ids.some((id) => unknown.has(id))).map(({ event_id }) => event_id)
+  return [...unknown]
 }
