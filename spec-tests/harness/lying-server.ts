@@ -13,7 +13,7 @@ import { BAD_ANSWERS, type BadAnswer } from './bad-answers.ts'
 import { createFederationChecks, type FederationChecks } from './check-federation.ts'
 import type { TestFederation } from './federation.ts'
 import { type Asked, honestAnswer, type RawAnswer, REQUEST_KINDS, type RequestKind } from './honest-answers.ts'
-import { PeerRoom, type PeerSigner } from './peer-room.ts'
+import { PeerRoom, type PeerSigner, type RoomOptions } from './peer-room.ts'
 import { type Asked as Home, sendSigned } from './signed-request.ts'
 
 /** Answers in place of the server: with JSON, or however it likes, which is ANSWERED. undefined: as always. */
@@ -26,7 +26,7 @@ export type LyingServer = {
   signer: PeerSigner
   rooms: Map<string, PeerRoom>
   /** Makes a public room of a user of its own. */
-  room(options?: { version?: string }): PeerRoom
+  room(options?: RoomOptions): PeerRoom
   /** All that it was asked, in order. */
   asked: Asked[]
   count(kind: RequestKind): number

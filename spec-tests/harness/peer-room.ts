@@ -30,6 +30,9 @@ export type PeerEvent = {
 /** A room of another server, as that hands it over: its state, and the event that follows it, by which a user of the scripted server has come in. */
 export type VisitedRoom = { version: string; state: readonly Pdu[]; join: Pdu }
 
+/** `creation`: further content of `m.room.create`. */
+export type RoomOptions = { version?: string; creation?: object; visited?: VisitedRoom }
+
 /** A room as a scripted server has it. Nothing is checked and nothing resolved: the state after an event is that of its first predecessor with its own. */
 export class PeerRoom {
   readonly roomId: RoomId
@@ -41,11 +44,11 @@ export class PeerRoom {
   #head!: EventId
   #time = Date.now()
 
-  constructor(signer: PeerSigner, { version = '12', visited }: { version?: string; visited?: VisitedRoom } = {}) {
+  constructor(signer: PeerSigner, { version = '12', creation = {}, visited }: RoomOptions = {}) {
     this.#signer = signer
     this.version = ROOM_VERSIONS.get(visited?.version ?? version)!
     this.creator = visited?.join.sender ?? (`@creator:${signer.serverName}` as UserId)
-    this.roomId = visited ? this.#enter(visited) : this.#begin(version, signer)
+    this.roomId = visited ? this.#enter(visited) : this.#begin({ version, creation }, signer)
   }
 
   #enter({ state, join }: VisitedRoom): RoomId {
@@ -58,10 +61,15 @@ export class PeerRoom {
     return this.latest.room_id
   }
 
-  #begin(version: string, { serverName }: PeerSigner): RoomId {
+  #begin({ version, creation }: Required<Omit<RoomOptions, 'visited'>>, { serverName }: PeerSigner): RoomId {
     // Of two rooms that are made in the same millisecond, the ids are not the same.
     const name = randomUUID()
-    const content = { room_version: version, ...(!this.version.implicitCreator && { creator: this.creator }), name }
+    const content = {
+      ...creation,
+      room_version: version,
+      ...(!this.version.implicitCreator && { creator: this.creator }),
+      name,
+    }
     const named = this.version.roomIdIsCreateHash ? undefined : (`!${name}:${serverName}` as RoomId)
     const create = this.#build({ type: 'm.room.create', state_key: '', content, prev_events: [] }, named)
     this.#head = create.event_id

@@ -11,12 +11,13 @@ export async function isReplacedBy(db: Db, roomId: RoomId, replacement: RoomId):
   return rows.length > 0
 }
 
-/** Lets this server's aliases of a room, and its place in the directory, be those of another. */
+/** Lets this server's aliases of a room, and its place in the directory, be those of another. Where there are none, nothing changes. */
 export async function moveAliases(tx: Tx, from: RoomId, to: RoomId): Promise<void> {
   const moved = await sql`update room_aliases set room_id = ${to} where room_id = ${from}`.execute(tx.sql)
   if ((moved.numAffectedRows ?? 0n) > 0n) for (const detail of [from, to]) appendToStream(tx, { kind: 'alias', detail })
-  await sql`update rooms set in_directory = (select in_directory from rooms where room_id = ${from}) where room_id = ${to}`.execute(
+  const listed = await sql`update rooms set in_directory = false where room_id = ${from} and in_directory`.execute(
     tx.sql,
   )
-  await sql`update rooms set in_directory = false where room_id = ${from}`.execute(tx.sql)
+  if ((listed.numAffectedRows ?? 0n) === 0n) return
+  await sql`update rooms set in_directory = true where room_id = ${to}`.execute(tx.sql)
 }

@@ -22,7 +22,7 @@ import { changeState, readStateDiff } from '../../storage/room-state.ts'
 import type { StoredEvent } from '../../storage/stored-event.ts'
 import { appendToStream } from '../../storage/stream-append.ts'
 import { changeLockedState } from '../rooms/change-locked-state.ts'
-import { followUpgrade } from '../rooms/follow-upgrade.ts'
+import { followJoin } from '../rooms/follow-upgrade.ts'
 import { stateChanges } from '../rooms/state-changes.ts'
 import { type ReceivedState, receivedState } from './accept-received.ts'
 
@@ -102,7 +102,7 @@ async function begin(app: App, room: LockedRoom, { version, event, state, partia
   noteMissingPrevs(room, join, event.prev_event_ids)
   noteBeginning(room, event.room_id, event.pdu.depth)
   room.writes.push((tx) => storeMembers(tx, app, { join, state, partial, wasPartial }))
-  followUpgrade(app, room, { event: join, before: undefined, create })
+  followJoin(app, room, { event: join, before: undefined, create, isFirst: true })
 }
 
 async function buildState(app: App, room: LockedRoom, state: readonly ReceivedState[]): Promise<number> {

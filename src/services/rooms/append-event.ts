@@ -11,7 +11,7 @@ import { applyRedaction } from './apply-redaction.ts'
 import { takeApproved } from './approved-events.ts'
 import { changeLockedState } from './change-locked-state.ts'
 import { type DraftedEvent, draftEvent, type NewEvent } from './draft-event.ts'
-import { followUpgrade } from './follow-upgrade.ts'
+import { followJoin } from './follow-upgrade.ts'
 import { placeEvent } from './place-event.ts'
 import { requirePolicySignature } from './policy-server.ts'
 import { resolveStates } from './resolve-states.ts'
@@ -51,7 +51,7 @@ export async function appendEvent(app: AppendCapabilities, room: LockedRoom, eve
   const placed = await placeEvent(app, room, { version, event: appended })
   room.outgoing.push(nid)
   const before = known.get('m.room.member', event.state_key ?? '')
-  followUpgrade(app, room, { event: placed, before, create: known.get('m.room.create', '') })
+  followJoin(app, room, { event: placed, before, create: known.get('m.room.create', '') })
   return placed
 }
 

@@ -56,7 +56,7 @@ export class MissingEventsError extends Error {
   }
 }
 
-type Capabilities = Pick<App, 'takeNids'>
+type Capabilities = Pick<App, 'takeNids' | 'serverName'>
 
 /**
  * Adds an event of another server, whose signatures and hash are verified, to the end of a room: finds the state before it from its

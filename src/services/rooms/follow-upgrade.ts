@@ -5,37 +5,46 @@ import { copyRoomRules } from '../../core/push-rules/copy-room-rules.ts'
 import { findAccountData, storeAccountData } from '../../storage/account-data.ts'
 import type { Tx } from '../../storage/database.ts'
 import { loadEvents } from '../../storage/events.ts'
-import { type LockedRoom, roomIdOf } from '../../storage/locked-room.ts'
+import { type AppendedEvent, type LockedRoom, roomIdOf } from '../../storage/locked-room.ts'
 import { loadPushRuleOverlay, storePushRuleOverlay } from '../../storage/push-rules.ts'
 import { findRoomHead } from '../../storage/room-heads.ts'
 import { loadRoomMemberships } from '../../storage/room-memberships.ts'
-import { isReplacedBy } from '../../storage/upgraded-rooms.ts'
+import { isReplacedBy, moveAliases } from '../../storage/upgraded-rooms.ts'
 import { lockUser } from '../../storage/users.ts'
 
-/** An event that was appended, the same user's member event before it, and the room's `m.room.create`. */
-type Appended = { event: Event; before: Event | undefined; create: Event | undefined }
+/** A join that was appended, the same user's member event before it, and the room's `m.room.create`. */
+type AppendedJoin = { event: Event; before: Event | undefined; create: Event | undefined }
 
 /**
- * Takes along what our users set for a room when it is upgraded: their tags, push rules and whether it is a direct chat. Happens when they join the new room, or
- * are in it when the old one gets its tombstone; only where both rooms say that one replaces the other, for anybody can claim that.
+ * Takes along what a user of ours set for a room when they join the one that replaces it: tags, push rules and whether it is a direct chat; and
+ * `isFirst`, when this server comes into the room by that, this server's aliases and place in the directory. Only where both rooms say that one replaces
+ * the other, for anybody can claim that. `event` need not be a join.
  * https://spec.matrix.org/v1.19/client-server-api/#server-behaviour-19
  */
-export function followUpgrade(
+export function followJoin(
   app: Pick<App, 'serverName'>,
   room: LockedRoom,
-  { event: { pdu }, before, create }: Appended,
+  { event: { pdu }, before, create, isFirst = false }: AppendedJoin & { isFirst?: boolean },
 ): void {
-  if (pdu.type === 'm.room.member' && pdu.content.membership === 'join') {
-    const userId = pdu.state_key as UserId
-    const from = predecessorOf(create)
-    if (from === undefined || before?.pdu.content.membership === 'join' || domainOf(userId) !== app.serverName) return
-    const to = roomIdOf(room)
-    room.writes.push(async (tx) => {
-      if (await isReplacedBy(tx, from, to)) await takeAlong(tx, userId, { from, to })
-    })
-  }
-  const to = pdu.content.replacement_room
-  if (pdu.type !== 'm.room.tombstone' || pdu.state_key !== '' || typeof to !== 'string' || !isRoomId(to)) return
+  if (pdu.type !== 'm.room.member' || pdu.content.membership !== 'join') return
+  const userId = pdu.state_key as UserId
+  const from = predecessorOf(create)
+  if (from === undefined || before?.pdu.content.membership === 'join' || domainOf(userId) !== app.serverName) return
+  const to = roomIdOf(room)
+  room.writes.push(async (tx) => {
+    if (!(await isReplacedBy(tx, from, to))) return
+    await takeAlong(tx, userId, { from, to })
+    if (isFirst) await moveAliases(tx, from, to)
+  })
+}
+
+/** As `followJoin`, for all of our users who are in the new room already when the old one gets its tombstone, by whatever server. */
+export function followTombstone(app: Pick<App, 'serverName'>, room: LockedRoom, event: AppendedEvent): void {
+  const { type, state_key } = event.pdu
+  const changes = event.current_changes ?? (state_key === undefined ? [] : [{ type, state_key, event }])
+  const tombstone = changes.find((change) => change.type === 'm.room.tombstone' && change.state_key === '')?.event
+  const to = tombstone?.pdu.content.replacement_room
+  if (typeof to !== 'string' || !isRoomId(to)) return
   const from = roomIdOf(room)
   room.writes.push((tx) => takeAllAlong(tx, app, { from, to }))
 }
@@ -48,6 +57,7 @@ async function takeAllAlong(tx: Tx, app: Pick<App, 'serverName'>, rooms: { from:
   const ours = members.filter((userId) => domainOf(userId) === app.serverName)
   // In one order, so that two transactions never wait for each other.
   for (const userId of ours.sort()) await takeAlong(tx, userId, rooms)
+  if (ours.length > 0) await moveAliases(tx, rooms.from, rooms.to)
 }
 
 function predecessorOf(create: Event | undefined): RoomId | undefined {

@@ -10,6 +10,7 @@ import {
   type StateChange,
 } from '../../storage/locked-room.ts'
 import { readStateDiff } from '../../storage/room-state.ts'
+import { followTombstone } from './follow-upgrade.ts'
 import { resolveStates } from './resolve-states.ts'
 import { stateChanges } from './state-changes.ts'
 
@@ -18,7 +19,7 @@ import { stateChanges } from './state-changes.ts'
  * other than the event's own, and what changes in it need not be the event.
  */
 export async function placeEvent(
-  app: Pick<App, 'takeNids'>,
+  app: Pick<App, 'takeNids' | 'serverName'>,
   room: LockedRoom,
   { version, event }: { version: RoomVersion; event: AppendedEvent },
 ): Promise<AppendedEvent> {
@@ -26,10 +27,14 @@ export async function placeEvent(
   const place = room.events.push(event) - 1
   room.head = await headWith(app, room, { version, event })
   const room_after = room.head.state_root
-  if (room_before === event.state_before && room_after === event.state_after) return event
+  if (room_before === event.state_before && room_after === event.state_after) {
+    followTombstone(app, room, event)
+    return event
+  }
   const current_changes = await changesOfState(room, room_before, room_after)
   const placed = { ...event, room_before, room_after, current_changes }
   room.events[place] = placed
+  followTombstone(app, room, placed)
   return placed
 }
 

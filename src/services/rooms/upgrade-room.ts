@@ -8,7 +8,6 @@ import { createRoomBeside, headOf, type LockedRoom, readLockedState, roomIdOf } 
 import { loadProfile } from '../../storage/profiles.ts'
 import { filterAliasesOf } from '../../storage/room-aliases.ts'
 import { readAllState } from '../../storage/room-state.ts'
-import { moveAliases } from '../../storage/upgraded-rooms.ts'
 import { appendEvent } from './append-event.ts'
 import { memberContent } from './member-content.ts'
 import { requireJoined } from './room-member.ts'
@@ -129,7 +128,6 @@ async function closeOldRoom(
   const barred = (level: unknown) => Math.max(50, numberOf(content.users_default) + 1, numberOf(level))
   const bars = { events_default: barred(content.events_default), invite: barred(content.invite) }
   if (levels) await ifAllowed(() => send('m.room.power_levels', { ...content, ...bars }))
-  room.writes.push((tx) => moveAliases(tx, from, to))
 }
 
 function numberOf(level: unknown): number {
