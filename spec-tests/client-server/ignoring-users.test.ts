@@ -2,6 +2,7 @@ import { beforeEach, expect, inject, test } from 'vitest'
 import { registerUser, sendText, type TestUser } from '../harness/client.ts'
 import {
   bodiesOf,
+  type ClientEvent,
   createRoom,
   eventPath,
   historyOf,
@@ -13,6 +14,7 @@ import {
   syncUntil,
   v3,
 } from '../harness/rooms.ts'
+import { slidingClient } from '../harness/sliding-client.ts'
 
 /** https://spec.matrix.org/v1.19/client-server-api/#ignoring-users */
 const { url } = inject('homeserver')
@@ -63,6 +65,29 @@ test('their invites are not told', async () => {
   const invites = await syncUntil(alice, next_batch, ({ rooms }) => rooms?.invite?.[heard] && rooms.invite)
   expect(Object.keys(invites)).toEqual([heard])
   expect((await alice.get(`${v3}/sync`)).rooms.invite?.[invited]).toBeUndefined()
+})
+
+test('their receipts are not told, neither first nor later, by either sync', async () => {
+  const eventId = await sendText(alice, roomId, 'read me')
+  await ignore(alice, bob)
+  const { next_batch } = await alice.get(`${v3}/sync`)
+  const receipts = { receipts: { enabled: true } }
+  const subscription = { room_subscriptions: { [roomId]: { required_state: [], timeline_limit: 1 } } }
+  const sliding = slidingClient(alice)
+  await sliding.sync({ ...subscription, extensions: receipts })
+  for (const reader of [bob, carol]) await reader.post(roomPath(roomId, eventPath('receipt/m.read', eventId)))
+  const readers = (content: Record<string, { 'm.read'?: object }> = {}) =>
+    Object.keys(content[eventId]?.['m.read'] ?? {})
+  const contentOf = ({ rooms }: { rooms?: { join?: Record<string, ClientEvent> } }) =>
+    rooms?.join?.[roomId]?.ephemeral.events.find((event: ClientEvent) => event.type === 'm.receipt')?.content
+  expect(await syncUntil(alice, next_batch, (body) => contentOf(body) && readers(contentOf(body)))).toEqual([
+    carol.userId,
+  ])
+  expect(readers(contentOf(await alice.get(`${v3}/sync`)))).toEqual([carol.userId])
+  const told = await sliding.until(({ extensions }) => extensions.receipts?.rooms?.[roomId] !== undefined)
+  expect(readers(told.extensions.receipts.rooms[roomId].content)).toEqual([carol.userId])
+  const again = await slidingClient(alice, { connId: 'other' }).sync({ ...subscription, extensions: receipts })
+  expect(readers(again.extensions.receipts.rooms[roomId]?.content)).toEqual([carol.userId])
 })
 
 test('neither what they write wakes a client, nor counts as unread', async () => {

@@ -5,6 +5,14 @@ import type { ReceiptRow } from './ephemeral-schema.ts'
 import { sharedLoads } from './shared-loads.ts'
 import { appendToStream } from './stream-append.ts'
 
+/** Threads of a room in which a user has receipts of one type; of more, those go that were read furthest back. */
+const MAX_THREADS = 1000
+
+/** Whether a receipt is of a thread other than the main timeline. */
+export function isOfThread(threadId: string): boolean {
+  return threadId !== '' && threadId !== 'main'
+}
+
 /** The place of events that are not here: anything else is further on. */
 export const UNKNOWN_ORDER = -Number.MAX_SAFE_INTEGER
 
@@ -25,10 +33,27 @@ export async function storeReceipts(tx: Tx, receipts: readonly ReceiptRow[]): Pr
       where receipts.event_order < excluded.event_order
         or (excluded.event_order = ${UNKNOWN_ORDER}::bigint and receipts.event_order = excluded.event_order and receipts.ts < excluded.ts)
     returning room_id, user_id, receipt_type, event_order`.execute(tx.sql)
+  if (receipts.some(({ thread_id }) => isOfThread(thread_id))) await deleteOldThreads(tx, rows)
   for (const { room_id, user_id, receipt_type, event_order: ref } of rows) {
     if (receipt_type === 'm.read.private') appendToStream(tx, { kind: 'receipt', user_id, ref, detail: room_id })
     else appendToStream(tx, { kind: 'receipt', room_id, ref, detail: user_id })
   }
+}
+
+async function deleteOldThreads(
+  tx: Tx,
+  stored: readonly Pick<ReceiptRow, 'room_id' | 'user_id' | 'receipt_type'>[],
+): Promise<void> {
+  await sql`delete from receipts using (
+      select room_id, user_id, receipt_type, thread_id,
+        row_number() over (partition by room_id, user_id, receipt_type order by event_order desc) as place
+      from receipts join (select distinct * from unnest(${stored.map((row) => row.room_id)}::text[],
+        ${stored.map((row) => row.user_id)}::text[], ${stored.map((row) => row.receipt_type)}::text[])
+          as stored(room_id, user_id, receipt_type)) as stored using (room_id, user_id, receipt_type)
+      where thread_id not in ('', 'main')
+    ) as ranked
+    where place > ${MAX_THREADS}::int and receipts.room_id = ranked.room_id and receipts.user_id = ranked.user_id
+      and receipts.receipt_type = ranked.receipt_type and receipts.thread_id = ranked.thread_id`.execute(tx.sql)
 }
 
 /** All receipts of some rooms that a user may see: everyone's public ones, and the user's own private ones. */

@@ -19,7 +19,9 @@ export type ThreadSummary = { parent: EventId; count: number; participated: bool
 
 /** At most this many of the newest edits are looked at for one that is valid: invalid ones harm only who sent them. */
 const EDIT_CANDIDATES = 10
-const MAX_REFERENCES = 1000
+/** References of one event that are told, and of all events of an answer. */
+const MAX_REFERENCES = 100
+const MAX_REFERENCES_IN_ALL = 2000
 const END = Number.MAX_SAFE_INTEGER
 
 /** Which of these events have children of which types. */
@@ -82,7 +84,7 @@ export async function findReferences(
         and room_id = parents.room_id and event_order <= parents.last_order and not soft_failed
         and not sender = any(${[...ignored]}::text[])
       order by event_order limit ${MAX_REFERENCES}::int
-    ) as children order by children.event_order`.execute(db.sql)
+    ) as children order by children.event_order limit ${MAX_REFERENCES_IN_ALL}::int`.execute(db.sql)
   return rows
 }
 

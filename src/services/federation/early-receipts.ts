@@ -4,8 +4,9 @@ import type { EventId, RoomId, UserId } from '../../core/ids.ts'
 import { madeOnce } from '../../infra/made-once.ts'
 import type { ReceiptRow } from '../../storage/ephemeral-schema.ts'
 import { loadEvents } from '../../storage/events.ts'
-import { storeReceipts, UNKNOWN_ORDER } from '../../storage/receipts.ts'
+import { isOfThread, storeReceipts, UNKNOWN_ORDER } from '../../storage/receipts.ts'
 import type { StoredEvent } from '../../storage/stored-event.ts'
+import { isShownInThread } from '../rooms/thread-of.ts'
 
 /** A receipt as another server tells it; `threadId` empty: of no thread. */
 export type ToldReceipt = { roomId: RoomId; userId: UserId; eventId: string; threadId: string; ts: number }
@@ -13,7 +14,9 @@ export type ToldReceipt = { roomId: RoomId; userId: UserId; eventId: string; thr
 type Capabilities = Pick<App, 'database' | 'stream' | 'logger'>
 type EarlyReceipts = { add(receipts: readonly ToldReceipt[]): void }
 
-const MAX_EVENTS = 1000
+/** Receipts that are kept, and of them those of one event. */
+const MAX_RECEIPTS = 20_000
+const MAX_OF_EVENT = 1000
 const waiting = new WeakMap<App['stream'], EarlyReceipts>()
 
 /** Receipts of events that are still on their way, as those of the same transaction may be. Kept in memory: they are not worth more. */
@@ -22,7 +25,10 @@ export function earlyReceiptsOf(app: Capabilities): EarlyReceipts {
 }
 
 function createEarlyReceipts(app: Capabilities): EarlyReceipts {
-  const early = new LRUCache<string, ToldReceipt[]>({ max: MAX_EVENTS })
+  const early = new LRUCache<string, ToldReceipt[]>({
+    maxSize: MAX_RECEIPTS,
+    sizeCalculation: (receipts) => receipts.length,
+  })
 
   const look = async (nids: readonly number[]) => {
     const events = [...(await loadEvents(app.database, nids)).values()]
@@ -38,22 +44,28 @@ function createEarlyReceipts(app: Capabilities): EarlyReceipts {
 
   return {
     add(receipts) {
-      for (const receipt of receipts) early.set(receipt.eventId, [...(early.get(receipt.eventId) ?? []), receipt])
+      for (const [eventId, ofEvent] of Map.groupBy(receipts, (receipt) => receipt.eventId))
+        early.set(eventId, [...(early.get(eventId) ?? []), ...ofEvent].slice(-MAX_OF_EVENT))
     },
   }
 }
 
-/** Stores receipts, also of events that are not here, as they were sent before this server was in the room; passes over those of what is no event of its room. */
+/**
+ * Stores receipts, also of events that are not here, as they were sent before this server was in the room; passes over those of what is no event of its
+ * room, or not in its thread.
+ */
 export async function storeTold(
   app: Pick<App, 'database'>,
   receipts: readonly ToldReceipt[],
   events: ReadonlyMap<string, StoredEvent>,
 ): Promise<void> {
-  const rows = receipts.flatMap(({ roomId, userId, eventId, threadId, ts }): ReceiptRow[] => {
+  const rows: ReceiptRow[] = []
+  for (const { roomId, userId, eventId, threadId, ts } of receipts) {
     const event = events.get(eventId)
-    if (event && (event.room_id !== roomId || event.rejected)) return []
+    if (event && (event.room_id !== roomId || event.rejected)) continue
+    if (isOfThread(threadId) && !(event && (await isShownInThread(app.database, event, threadId)))) continue
     const at = { event_id: eventId as EventId, event_order: event?.event_order ?? UNKNOWN_ORDER }
-    return [{ room_id: roomId, user_id: userId, receipt_type: 'm.read', thread_id: threadId, ...at, ts }]
-  })
+    rows.push({ room_id: roomId, user_id: userId, receipt_type: 'm.read', thread_id: threadId, ...at, ts })
+  }
   if (rows.length > 0) await app.database.write((tx) => storeReceipts(tx, rows))
 }

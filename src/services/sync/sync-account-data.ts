@@ -65,7 +65,9 @@ function assemble({ filter }: SyncViewer, rows: readonly AccountDataRow[]): Sync
     if (room_id === '') {
       if (filter.takesAccountData(event)) result.global.push(event)
     } else if (filter.takesRoomAccountData(event, room_id)) {
-      result.rooms.set(room_id, [...(result.rooms.get(room_id) ?? []), event])
+      const ofRoom = result.rooms.get(room_id)
+      if (ofRoom) ofRoom.push(event)
+      else result.rooms.set(room_id, [event])
     }
   }
   return result

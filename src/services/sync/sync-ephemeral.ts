@@ -58,9 +58,8 @@ function assemble(
   for (const [roomId, users] of typing) {
     add(roomId, { type: 'm.typing', content: { user_ids: users.filter((user) => !ignored.has(user)) } })
   }
-  const byRoom = new Map<RoomId, ReceiptRow[]>()
-  for (const receipt of receipts) byRoom.set(receipt.room_id, [...(byRoom.get(receipt.room_id) ?? []), receipt])
-  for (const [roomId, ofRoom] of byRoom) {
+  const heard = receipts.filter(({ user_id }) => !ignored.has(user_id))
+  for (const [roomId, ofRoom] of Map.groupBy(heard, ({ room_id }) => room_id)) {
     for (const content of receiptContents(ofRoom)) add(roomId, { type: 'm.receipt', content })
   }
   return events
