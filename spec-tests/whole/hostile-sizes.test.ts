@@ -1,5 +1,6 @@
 import { describeAttacks } from '../harness/hostile-world.ts'
 import { largeInvites } from '../harness/size-attacks/invites.ts'
+import { edusOfPeers } from '../harness/size-attacks/peer-edus.ts'
 import { slowReaders } from '../harness/size-attacks/slow-readers.ts'
 import { longLists, storedThings } from '../harness/size-attacks/stored-things.ts'
 import { messagesToDevices } from '../harness/size-attacks/to-device.ts'
@@ -14,7 +15,7 @@ const CONFIG = {
       to_device_inbox: '3M',
       to_device_request: '2M',
     },
-    answers: { to_device: '1M', stripped_state: '200K' },
+    answers: { to_device: '1M', stripped_state: '200K', keys: '90K' },
     counts: {
       devices: 4,
       one_time_keys: 20,
@@ -33,7 +34,7 @@ const CONFIG = {
   },
 }
 
-describeAttacks('sizes', [...storedThings, ...longLists, ...messagesToDevices, ...largeInvites], CONFIG)
+describeAttacks('sizes', [...storedThings, ...longLists, ...messagesToDevices, ...largeInvites, ...edusOfPeers], CONFIG)
 
 describeAttacks('sizes with the default limits', slowReaders, {
   limits: { answer_timeout: '2s', totals: { unread_answers_of_user: '40M', unread_answers: '60M' } },

@@ -61,6 +61,7 @@ const COUNTS = {
 
 /** How much one answer has of a kind. */
 const ANSWERS = {
+  keys: ['32M', 'Identity keys of devices; beyond, those are left out of the users who have most.'],
   stripped_state: ['8M', 'What rooms tell of themselves to those who are invited; of many, each tells less.'],
   to_device: ['8M', 'Messages to a device in one answer of /sync, or in one transaction to an application service.'],
 } as const satisfies Table

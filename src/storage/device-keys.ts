@@ -35,18 +35,26 @@ export async function storeDeviceKeys(tx: Tx, { userId, deviceId }: DeviceKey, k
   return true
 }
 
-/** Identity keys of local users' devices, in one query. `deviceIds` undefined: all devices of the user. Devices without keys are left out. */
+/**
+ * Identity keys of local users' devices, in one query. `deviceIds` undefined: all devices of the user. Devices without keys are left out, and where all
+ * keys are more than `bytes`, the devices of the users who have most.
+ */
 export async function loadDeviceKeys(
   db: Db,
   wanted: readonly { userId: UserId; deviceIds?: readonly string[] | undefined }[],
+  bytes: number,
 ): Promise<StoredDeviceKeys[]> {
-  const pairs = wanted.flatMap(({ userId, deviceIds = [null] }) => deviceIds.map((deviceId) => ({ userId, deviceId })))
-  const { rows } = await sql<StoredDeviceKeys>`select device_keys.*, devices.display_name
+  const pairs = wanted.flatMap(({ userId, deviceIds = [null] }) =>
+    [...new Set(deviceIds)].map((deviceId) => ({ userId, deviceId })),
+  )
+  const { rows } = await sql<StoredDeviceKeys>`select user_id, device_id, key_json, display_name from (
+    select *, sum(octet_length(key_json)) over (order by user_bytes, user_id, device_id) as bytes from (
+    select device_keys.*, devices.display_name, sum(octet_length(key_json)) over (partition by device_keys.user_id) as user_bytes
     from unnest(${pairs.map((pair) => pair.userId)}::text[], ${pairs.map((pair) => pair.deviceId)}::text[])
       as wanted(user_id, device_id)
     join device_keys on device_keys.user_id = wanted.user_id
       and (wanted.device_id is null or device_keys.device_id = wanted.device_id)
     join devices on devices.user_id = device_keys.user_id and devices.device_id = device_keys.device_id
-    order by device_keys.user_id, device_keys.device_id`.execute(db.sql)
+    ) as found) as counted where bytes <= ${bytes}::bigint order by user_id, device_id`.execute(db.sql)
   return rows
 }

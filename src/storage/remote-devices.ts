@@ -20,13 +20,24 @@ export async function filterUsersInRooms(db: Db, userIds: readonly UserId[]): Pr
 
 /**
  * The devices of those of some users whose lists are up to date here; the others have to be asked for (`wantDeviceLists`, or a query of their
- * server). The cross-signing keys of these users are up to date as well.
+ * server). The cross-signing keys of these users are up to date as well. Where all keys are more than `bytes`, devices are left out of the users who have
+ * most.
  */
-export async function loadRemoteDevices(db: Db, userIds: readonly UserId[]): Promise<Map<UserId, RemoteDevice[]>> {
+export async function loadRemoteDevices(
+  db: Db,
+  userIds: readonly UserId[],
+  bytes: number,
+): Promise<Map<UserId, RemoteDevice[]>> {
   if (userIds.length === 0) return new Map()
-  const { rows } = await sql<{ user_id: UserId } & (RemoteDevice | { device_id: null })>`select lists.user_id,
-      device_id, key_json, display_name
-    from remote_device_lists as lists left join remote_device_keys using (user_id)
+  const { rows } = await sql<{ user_id: UserId } & (RemoteDevice | { device_id: null })>`with devices as (
+      select *, sum(octet_length(key_json)) over (order by user_bytes, user_id, device_id) as bytes from (
+        select *, sum(octet_length(key_json)) over (partition by user_id) as user_bytes from remote_device_keys
+        where user_id = any(${userIds}::text[])
+      ) as found
+    )
+    select lists.user_id, device_id, key_json, display_name
+    from remote_device_lists as lists
+      left join (select * from devices where bytes <= ${bytes}::bigint) as devices using (user_id)
     where lists.user_id = any(${userIds}::text[]) and not is_stale order by lists.user_id, device_id`.execute(db.sql)
   const devices = new Map<UserId, RemoteDevice[]>()
   for (const { user_id, ...device } of rows) {
@@ -58,11 +69,15 @@ export async function markDeviceListStale(tx: Tx, userId: UserId): Promise<void>
       retry_ts = case when is_stale then retry_ts else 0 end where user_id = ${userId}`.execute(tx.sql)
 }
 
-/** Follows one change of a list that is up to date; those who share a room with the user hear of it. */
+/**
+ * Follows one change of a list that is up to date; those who share a room with the user hear of it. False, and the list is what it was, where the user
+ * would have more than `most`.
+ */
 export async function storeDeviceChange(
   tx: Tx,
   change: { userId: UserId; streamId: number } & ({ deleted: DeviceId } | { device: RemoteDevice }),
-): Promise<void> {
+  most: { bytes: number; devices: number },
+): Promise<boolean> {
   const { userId, streamId } = change
   await sql`update remote_device_lists set stream_id = ${streamId}::bigint, version = version + 1
     where user_id = ${userId}`.execute(tx.sql)
@@ -72,13 +87,18 @@ export async function storeDeviceChange(
     )
   } else {
     const { device_id, key_json, display_name } = change.device
-    await sql`insert into remote_device_keys (user_id, device_id, key_json, display_name)
-      values (${userId}, ${device_id}, ${key_json}, ${display_name})
+    const result = await sql`insert into remote_device_keys (user_id, device_id, key_json, display_name)
+      select ${userId}, ${device_id}, ${key_json}, ${display_name}
+      from (select count(*) as devices, coalesce(sum(octet_length(key_json)), 0) as bytes from remote_device_keys
+        where user_id = ${userId} and device_id <> ${device_id}) as others
+      where devices < ${most.devices}::int and bytes + octet_length(${key_json}::text) <= ${most.bytes}::bigint
       on conflict (user_id, device_id) do update set key_json = excluded.key_json, display_name = excluded.display_name`.execute(
       tx.sql,
     )
+    if (result.numAffectedRows === 0n) return false
   }
   noteDeviceListChange(tx, userId, `device ${'deleted' in change ? change.deleted : change.device.device_id}`)
+  return true
 }
 
 /** A device list as its server told it; cross-signing keys that are absent there are no more. */

@@ -1,3 +1,4 @@
+import type { App } from '../../app.ts'
 import type { JsonObject } from '../../core/events/pdu.ts'
 import type { UserId } from '../../core/ids.ts'
 import { loadCrossSigningKeys, loadSignatures } from '../../storage/cross-signing-keys.ts'
@@ -20,15 +21,16 @@ type Signatures = Record<string, Record<string, string>>
  * them. `viewer` undefined: another server, which sees what everybody may see.
  */
 export async function loadKeys(
+  { config }: Pick<App, 'config'>,
   db: Db,
-  viewer: UserId | undefined,
-  wanted: ReadonlyMap<UserId, readonly string[]>,
+  { viewer, wanted }: { viewer: UserId | undefined; wanted: ReadonlyMap<UserId, readonly string[]> },
 ): Promise<QueriedKeys> {
   const userIds = [...wanted.keys()]
   const [devices, crossSigning, signatures] = await Promise.all([
     loadDeviceKeys(
       db,
       [...wanted].map(([userId, ids]) => ({ userId, deviceIds: ids.length > 0 ? ids : undefined })),
+      config.limits.answers.keys,
     ),
     loadCrossSigningKeys(db, userIds),
     loadSignatures(db, userIds, viewer),

@@ -38,7 +38,7 @@ export async function uploadSignatures(
   const signed = [...upload.values()].reduce((sum, keys) => sum + Object.keys(keys).length, 0)
   requireCount(app.config.limits, 'signed_keys', signed)
   return app.database.write(async (tx) => {
-    const known = await loadKnownKeys(tx, signer, [...upload.keys()])
+    const known = await loadKnownKeys(tx, { signer, bytes: app.config.limits.totals.device_keys }, [...upload.keys()])
     const failures: Failures = {}
     const valid: CrossSigningSignatureRow[] = []
     for (const [userId, keys] of upload) {
@@ -56,8 +56,12 @@ export async function uploadSignatures(
   })
 }
 
-async function loadKnownKeys(tx: Tx, signer: UserId, userIds: readonly UserId[]): Promise<KnownKeys> {
-  const devices = await loadDeviceKeys(tx, [{ userId: signer }])
+async function loadKnownKeys(
+  tx: Tx,
+  { signer, bytes }: { signer: UserId; bytes: number },
+  userIds: readonly UserId[],
+): Promise<KnownKeys> {
+  const devices = await loadDeviceKeys(tx, [{ userId: signer }], bytes)
   return {
     devices: new Map(devices.map(({ device_id, key_json }) => [device_id, JSON.parse(key_json)])),
     crossSigning: await loadCrossSigningKeys(tx, [...new Set([signer, ...userIds])]),

@@ -19,12 +19,11 @@ import {
 } from '../../storage/remote-devices.ts'
 import { remoteCrossSigningKeys, remoteDevice } from './remote-keys.ts'
 
-export type FetchingApp = Pick<App, 'database' | 'federation' | 'clock' | 'random' | 'logger' | 'stopping'>
+export type FetchingApp = Pick<App, 'config' | 'database' | 'federation' | 'clock' | 'random' | 'logger' | 'stopping'>
 
 const REQUEST_TIMEOUT_MS = 20_000
 /** Longer than a request and what follows: when a process dies, another goes on after this. */
 const LEASE_MS = 30_000
-const MAX_DEVICES = 2000
 const MAX_ANSWER_BYTES = 20_000_000
 const RESTS = { first: 1000, longest: 60 * 60_000 }
 /** Lists at once, of one server and in all. */
@@ -44,7 +43,8 @@ export async function freshDeviceLists(
   app: FetchingApp,
   userIds: readonly UserId[],
 ): Promise<Map<UserId, RemoteDevice[]>> {
-  const known = await loadRemoteDevices(app.database, userIds)
+  const { keys: bytes } = app.config.limits.answers
+  const known = await loadRemoteDevices(app.database, userIds, bytes)
   const absent = userIds.filter((userId) => !known.has(userId))
   if (absent.length === 0) return known
   const sharing = [...(await filterUsersInRooms(app.database, absent))]
@@ -58,6 +58,7 @@ export async function freshDeviceLists(
   const fetched = await loadRemoteDevices(
     app.database,
     wanted.map(({ userId }) => userId),
+    bytes,
   )
   return new Map([...known, ...fetched])
 }
@@ -104,7 +105,10 @@ async function fetchLeased(app: FetchingApp, list: RemoteDeviceListRow): Promise
   }
 }
 
-/** https://spec.matrix.org/v1.19/server-server-api/#get_matrixfederationv1userdevicesuserid; devices whose keys are not valid are left out. */
+/**
+ * https://spec.matrix.org/v1.19/server-server-api/#get_matrixfederationv1userdevicesuserid; devices whose keys are not valid are left out, and those
+ * beyond what is kept of a user.
+ */
 async function askForList(
   app: FetchingApp,
   { user_id: userId, server_name: destination }: RemoteDeviceListRow,
@@ -121,29 +125,41 @@ async function askForList(
     .looseObject({
       user_id: z.literal(userId),
       stream_id: z.int(),
-      devices: z.array(z.unknown()).max(MAX_DEVICES),
+      devices: z.array(z.unknown()),
       master_key: z.unknown().optional(),
       self_signing_key: z.unknown().optional(),
     })
     .parse(answer)
-  const device = remoteDevice(userId)
-  const devices = new Map(
-    told.devices.flatMap((each) => {
-      const { data } = device.safeParse(each)
-      return data ? [[data.device_id, data] as const] : []
-    }),
-  )
-  return {
-    userId,
-    streamId: told.stream_id,
-    devices: [...devices.values()],
-    crossSigning: crossSigningOf(userId, told),
-  }
+  const devices = devicesIn(app, userId, told.devices)
+  return { userId, streamId: told.stream_id, devices, crossSigning: crossSigningOf(app, userId, told) }
 }
 
-function crossSigningOf(userId: UserId, told: Parameters<typeof remoteCrossSigningKeys>[1]) {
+function devicesIn(
+  { config: { limits }, logger }: FetchingApp,
+  userId: UserId,
+  told: readonly unknown[],
+): RemoteDevice[] {
+  const schema = remoteDevice(userId, limits.sizes.device_keys)
+  const devices = new Map<string, RemoteDevice>()
+  let left = limits.totals.device_keys
+  for (const each of told.slice(0, limits.counts.devices)) {
+    const { data } = schema.safeParse(each)
+    if (!data || Buffer.byteLength(data.key_json) > left) continue
+    left -= Buffer.byteLength(data.key_json)
+    devices.set(data.device_id, data)
+  }
+  const dropped = told.length - devices.size
+  if (dropped > 0)
+    logger.info(
+      { user_id: userId, dropped },
+      'devices of another server dropped, as their keys are not valid or too many',
+    )
+  return [...devices.values()]
+}
+
+function crossSigningOf({ config }: FetchingApp, userId: UserId, told: Parameters<typeof remoteCrossSigningKeys>[1]) {
   try {
-    return remoteCrossSigningKeys(userId, told)
+    return remoteCrossSigningKeys(userId, told, config.limits.sizes.device_keys)
   } catch {
     // Malformed keys are as good as none.
     return []

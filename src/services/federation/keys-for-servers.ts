@@ -8,12 +8,12 @@ import { loadKeys, type QueriedKeys } from '../devices/query-keys.ts'
  * configuration says so. `wanted`: for each user the devices, none for all of them.
  */
 export async function loadKeysForServers(
-  { config }: Pick<App, 'config'>,
+  app: Pick<App, 'config'>,
   db: Db,
   wanted: ReadonlyMap<UserId, readonly string[]>,
 ): Promise<Omit<QueriedKeys, 'user_signing_keys'>> {
-  const { user_signing_keys: _, ...keys } = await loadKeys(db, undefined, wanted)
-  if (config.federation.tell_device_names) return keys
+  const { user_signing_keys: _, ...keys } = await loadKeys(app, db, { viewer: undefined, wanted })
+  if (app.config.federation.tell_device_names) return keys
   for (const devices of Object.values(keys.device_keys))
     for (const device of Object.values(devices)) delete device.unsigned
   return keys

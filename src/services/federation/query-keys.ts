@@ -38,13 +38,13 @@ export async function queryKeys(
   const byServer = Map.groupBy(unknown, ([userId]) => serverNameOf(userId))
   const known = new Map([...wanted].filter(([userId]) => !byServer.has(serverNameOf(userId)) || kept.has(userId)))
   const [here, { answers, failures }] = await Promise.all([
-    loadKeys(app.database, viewer, known),
+    loadKeys(app, app.database, { viewer, wanted: known }),
     askServers(app, byServer.keys(), (server) =>
       askForKeys(app, server, { wanted: new Map(byServer.get(server)), timeoutMs }),
     ),
   ])
   for (const [userId, devices] of kept) here.device_keys[userId] = keptKeys(devices, wanted.get(userId) ?? [])
-  const told = await withOwnSignatures(app, viewer, merge(answers))
+  const told = await withOwnSignatures(app, viewer, fitKeys(merge(answers), app.config.limits.answers.keys))
   return { ...merge([here, told]), user_signing_keys: here.user_signing_keys, failures }
 }
 
@@ -134,6 +134,23 @@ function passes(check: () => boolean): boolean {
   } catch {
     return false
   }
+}
+
+/** Leaves out the devices of the users who have most, where those of all are more than `bytes`. */
+function fitKeys(keys: PublicKeys, bytes: number): PublicKeys {
+  const sized = Object.entries(keys.device_keys).map(([userId, devices]) => ({
+    userId,
+    devices,
+    size: JSON.stringify(devices).length,
+  }))
+  let left = bytes
+  const kept = sized
+    .sort((a, b) => a.size - b.size)
+    .map(({ userId, devices, size }) => {
+      left -= size
+      return [userId, left < 0 ? {} : devices]
+    })
+  return { ...keys, device_keys: Object.fromEntries(kept) }
 }
 
 function merge(parts: readonly PublicKeys[]): PublicKeys {

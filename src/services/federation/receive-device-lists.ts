@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { type DeviceId, serverNameOf, type UserId } from '../../core/ids.ts'
 import { storeCrossSigningKeys } from '../../storage/cross-signing-keys.ts'
+import type { Tx } from '../../storage/database.ts'
 import { type DeviceListChange, noteDeviceListChange } from '../../storage/device-lists.ts'
 import { loadPartialRoomsOf } from '../../storage/partial-rooms.ts'
 import {
@@ -50,8 +51,8 @@ export const receiveDeviceListUpdate: ReceiveEdu = async (app, origin, received)
     const isFirst = previous.length === 0
     if (!list.is_stale && !isFirst && list.stream_id === stream_id) return
     const isNext = !list.is_stale && !isFirst && previous.every((id) => id === list.stream_id)
-    const change = changeOf(update)
-    if (isNext && change) return storeDeviceChange(tx, { userId: user, streamId: stream_id, ...change })
+    const change = changeOf(app, update)
+    if (isNext && change) return followChange(app, tx, { userId: user, streamId: stream_id, ...change })
     await markDeviceListStale(tx, user)
     tell()
   })
@@ -68,10 +69,24 @@ async function sharesRoom({ database }: EduApp, user: UserId, change: DeviceList
   return false
 }
 
+/** A device more than is kept of a user is dropped. */
+async function followChange(
+  { config: { limits }, logger }: EduApp,
+  tx: Tx,
+  change: Parameters<typeof storeDeviceChange>[1],
+): Promise<void> {
+  const most = { bytes: limits.totals.device_keys, devices: limits.counts.devices }
+  if (await storeDeviceChange(tx, change, most)) return
+  logger.warn({ user_id: change.userId }, 'a device of another server dropped, as its user has too many')
+}
+
 /** Undefined where the update does not say enough to follow it. */
-function changeOf(update: z.output<typeof deviceUpdate>): { deleted: DeviceId } | { device: RemoteDevice } | undefined {
+function changeOf(
+  { config }: EduApp,
+  update: z.output<typeof deviceUpdate>,
+): { deleted: DeviceId } | { device: RemoteDevice } | undefined {
   if (update.deleted) return { deleted: update.device_id }
-  const { data } = remoteDevice(update.user_id).safeParse(update)
+  const { data } = remoteDevice(update.user_id, config.limits.sizes.device_keys).safeParse(update)
   return data && { device: data }
 }
 
@@ -80,7 +95,7 @@ export const receiveSigningKeyUpdate: ReceiveEdu = async (app, origin, received)
   const update = signingKeyUpdate.parse(received)
   const { user_id: user } = update
   requireOwnUser(origin, user)
-  const keys = remoteCrossSigningKeys(user, update)
+  const keys = remoteCrossSigningKeys(user, update, app.config.limits.sizes.device_keys)
   if (keys.length === 0 || !(await sharesRoom(app, user, 'cross_signing'))) return
   await app.database.write((tx) => storeCrossSigningKeys(tx, user, keys))
 }

@@ -11,12 +11,12 @@ import { BORIS, createReceivingApp, createSharedRoom, REMOTE } from './test-remo
 
 const STRANGER = '@stranger:remote' as UserId
 
-async function setUp() {
+async function setUp(config: Parameters<typeof defaultConfig>[0] = {}) {
   const receiving = await createReceivingApp()
   const { database, logger, clock } = receiving
   const stream = await startStreamTail(database, logger)
   onTestFinished(() => stream.stop())
-  const app = { ...receiving, config: defaultConfig({ server_name: 'x' }), stream }
+  const app = { ...receiving, config: defaultConfig({ server_name: 'x', ...config }), stream }
   const room = await createSharedRoom(app)
   const device = { displayName: null, now: clock.now() }
   await database.write(async (tx) => {
@@ -166,6 +166,31 @@ test('a device list is fetched when somebody asks, follows changes, and is fetch
   await edu('m.device_list_update', { user_id: STRANGER, device_id: 'X', stream_id: 1 })
   const lists = await database.sql.selectFrom('remote_device_lists').select(['user_id', 'is_stale']).execute()
   expect(lists).toEqual([{ user_id: BORIS, is_stale: true }])
+})
+
+test('devices that are too large, or too many, are dropped, and the others followed', async () => {
+  const limits = { sizes: { device_keys: '400' }, totals: { device_keys: '600' }, counts: { devices: 4 } }
+  const { app, edu } = await setUp({ limits })
+  const large = { device_id: 'L', keys: { ...deviceKeys('L'), padding: 'x'.repeat(400) } }
+  app.answerWith(() => ({ user_id: BORIS, stream_id: 5, devices: [large, ...devices(['A', 'B', 'C', 'D'])] }))
+  const ids = async () => (await freshDeviceLists(app, [BORIS])).get(BORIS)?.map(({ device_id }) => device_id)
+  expect(await ids()).toEqual(['A', 'B', 'C'])
+  const update = (device_id: string, stream_id: number, more: JsonObject) =>
+    edu('m.device_list_update', { user_id: BORIS, device_id, stream_id, prev_id: [stream_id - 1], ...more })
+  await update('A', 6, { deleted: true })
+  await update('E', 7, { keys: deviceKeys('E') })
+  expect(await ids()).toEqual(['B', 'C', 'E'])
+  await update('F', 8, { keys: { ...deviceKeys('F'), padding: 'x'.repeat(250) } })
+  expect(await ids()).toEqual(['B', 'C', 'E'])
+  expect(app.asked).toHaveLength(1)
+})
+
+test('of a user who has more keys than an answer holds, devices are left out, and the user is known', async () => {
+  const { app } = await setUp({ limits: { answers: { keys: '250' } } })
+  app.answerWith(() => ({ user_id: BORIS, stream_id: 5, devices: devices(['A', 'B', 'C']) }))
+  expect((await freshDeviceLists(app, [BORIS])).get(BORIS)).toHaveLength(2)
+  expect((await freshDeviceLists(app, [BORIS])).get(BORIS)).toHaveLength(2)
+  expect(app.asked).toHaveLength(1)
 })
 
 test('a list that cannot be fetched is not taken for up to date, and tried again later', async () => {

@@ -1,7 +1,8 @@
 import { z } from 'zod'
-import { InvalidParamError, MatrixError } from '../../core/errors.ts'
+import { InvalidParamError, MatrixError, TooLargeError } from '../../core/errors.ts'
 import type { UserId } from '../../core/ids.ts'
 import { keyText, parseCrossSigningKey, parseDeviceKeys } from '../../core/key-objects.ts'
+import { fits } from '../../core/limits.ts'
 import type { CrossSigningKeyRow } from '../../storage/encryption-schema.ts'
 import type { RemoteDevice } from '../../storage/remote-devices.ts'
 import { storableText } from '../../storage/storable-text.ts'
@@ -9,15 +10,17 @@ import { deviceId } from './edu-fields.ts'
 
 const MAX_NAME = 255
 
-/** A device of a user with its keys, as another server tells it. */
-export function remoteDevice(userId: UserId) {
+/** A device of a user with its keys, as another server tells it: of `most` bytes at most. */
+export function remoteDevice(userId: UserId, most: number) {
   return z
     .looseObject({ device_id: deviceId, device_display_name: z.string().nullish(), keys: z.unknown() })
     .transform((told, context): RemoteDevice => {
       const { device_id, device_display_name: name, keys } = told
       try {
         const display_name = name ? storableText(name).slice(0, MAX_NAME) : null
-        return { device_id, key_json: deviceKeysText({ userId, device_id }, keys), display_name }
+        const key_json = deviceKeysText({ userId, device_id }, keys)
+        if (!fits(key_json, most)) throw new TooLargeError('keys: are too large')
+        return { device_id, key_json, display_name }
       } catch (error) {
         if (!(error instanceof MatrixError)) throw error
         context.addIssue(error.message)
@@ -33,10 +36,11 @@ function deviceKeysText({ userId, device_id }: { userId: UserId; device_id: stri
   return keyText(keys)
 }
 
-/** The cross-signing keys that another server tells of its user. Throws M_BAD_JSON or M_INVALID_PARAM for what are none. */
+/** The cross-signing keys that another server tells of its user, of `most` bytes each. Throws M_BAD_JSON, M_INVALID_PARAM or M_TOO_LARGE for what are none. */
 export function remoteCrossSigningKeys(
   userId: UserId,
   told: { master_key?: unknown; self_signing_key?: unknown },
+  most: number,
 ): Omit<CrossSigningKeyRow, 'user_id'>[] {
   return (['master', 'self_signing'] as const).flatMap((usage) => {
     const object = told[`${usage}_key`]
@@ -45,6 +49,8 @@ export function remoteCrossSigningKeys(
     if (key.user_id !== userId || !key.usage.includes(usage)) {
       throw new InvalidParamError(`${usage}_key: is no such key of the user`)
     }
-    return [{ usage, public_key: publicKey, key_json: keyText(key) }]
+    const text = keyText(key)
+    if (!fits(text, most)) throw new TooLargeError(`${usage}_key: is too large`)
+    return [{ usage, public_key: publicKey, key_json: text }]
   })
 }
