@@ -73,7 +73,7 @@ export async function openApp(config: Config): Promise<OpenApp> {
   opened.defer(() => rateLimiter.stop())
   const unreadAnswers = createUnreadAnswers({ clock: systemClock, logger }, unreadLimits(config))
   opened.defer(() => unreadAnswers.stop())
-  const mailer = await createMailer(config.email)
+  const mailer = await createMailer(config.email, connections.trust)
   opened.defer(() => mailer?.close())
   const peers = { serverName: config.server_name, signingKey, clock: systemClock, database }
   const federation = createFederationClient({ ...peers, enabled: config.federation.enabled, connections, logger })

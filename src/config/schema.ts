@@ -80,7 +80,9 @@ const federation = z
     trusted_certificates: z
       .array(file)
       .prefault([])
-      .describe('Files (PEM) of certificate authorities to trust besides the usual ones, for private federations.'),
+      .describe(
+        'Files (PEM) of certificate authorities to trust besides the usual ones: for other servers, push gateways, application services, identity servers and the mail server.',
+      ),
     tell_device_names: z
       .boolean()
       .prefault(false)

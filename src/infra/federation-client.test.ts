@@ -161,3 +161,17 @@ test('files elsewhere are fetched without a signature, over at most three redire
   peer.answerWith((response) => json(response, 404, { errcode: 'M_NOT_FOUND', error: 'gone' }))
   expect(await errorOf(download('/x'))).toMatchObject({ status: 404 })
 })
+
+test('an answer that breaks before anybody reads it ends nothing but its reading', async () => {
+  let answering: ServerResponse | undefined
+  peer.answerWith((response) => {
+    answering = response
+    response.writeHead(200, { 'content-type': 'application/json' }).write('{"half":')
+  })
+  const { body } = await client.stream({ destination: peer.serverName, method: 'GET', path: '/half' })
+  const ended = new Promise((resolve) => answering!.socket!.once('close', resolve))
+  answering!.destroy()
+  await ended
+  await new Promise((resolve) => setTimeout(resolve, 50))
+  expect(await errorOf(readBounded(body, 100))).toBeInstanceOf(FederationError)
+})

@@ -6,7 +6,7 @@ import { createDelegationLookUp } from './delegations.ts'
 import { createNameLookUp } from './name-look-up.ts'
 import { type DiscoverySources, findServer, type ServerTarget } from './server-discovery.ts'
 import { createSrvLookUp } from './srv-records.ts'
-import { type Connect, createConnect, createGuardedAgent, createTrust } from './trusted-connections.ts'
+import { type Connect, createConnect, createGuardedAgent, createTrust, type Trust } from './trusted-connections.ts'
 
 /** Where this server's requests may go. */
 export type OutgoingRules = {
@@ -24,6 +24,8 @@ export type FederationConnections = {
   anywhere: Agent
   /** For requests to hosts that the configuration names, such as those of application services: they may be private ones. */
   configured: Agent
+  /** The certificate authorities to trust, for protocols other than HTTP. */
+  trust: Trust
   /** Does what the first connection would have to wait for: reading the certificates that are trusted takes a tenth of a second. */
   prepare(): void
   close(): Promise<void>
@@ -68,6 +70,7 @@ export function createFederationConnections(
     },
     anywhere,
     configured,
+    trust,
     prepare: () => void trust(),
     async close() {
       const open = [...pools.values()]

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import type { Config } from '../config.ts'
+import type { Trust } from './trusted-connections.ts'
 
 /** A mail to one recipient. */
 export const mail = z.object({
@@ -22,8 +23,8 @@ export type Mailer = {
 const CONNECTION_TIMEOUT_MS = 10_000
 const SOCKET_TIMEOUT_MS = 30_000
 
-/** A connection to the configured mail server; undefined when there is none, and then nothing of what speaks with one is loaded. */
-export async function createMailer(config: Config['email']): Promise<Mailer | undefined> {
+/** A connection to the configured mail server, by TLS if that has a certificate that `trust` knows; undefined when there is none, and then nothing of what speaks with one is loaded. */
+export async function createMailer(config: Config['email'], trust: Trust): Promise<Mailer | undefined> {
   const { smtp_url: url, from, require_tls: requireTLS } = config
   if (url === undefined) return undefined
   const { createTransport } = await import('nodemailer')
@@ -35,6 +36,7 @@ export async function createMailer(config: Config['email']): Promise<Mailer | un
     socketTimeout: SOCKET_TIMEOUT_MS,
     disableFileAccess: true,
     disableUrlAccess: true,
+    tls: { secureContext: trust() },
   })
   return {
     async send({ headers = {}, ...content }) {

@@ -4,10 +4,12 @@ import { Agent, buildConnector } from 'undici'
 import { lookUpFor, type NameLookUp } from './name-look-up.ts'
 import { isPrivateAddress } from './private-address.ts'
 
+/** The certificate authorities to trust, read when they are needed first: that takes a tenth of a second. */
+export type Trust = () => SecureContext
+
 /** Whom connections may reach. */
 export type ConnectionRules = {
-  /** The certificate authorities to trust. */
-  trust: () => SecureContext
+  trust: Trust
   lookUp: NameLookUp
   /** Whether connections may go to this machine and its private networks. */
   allowPrivateAddresses: boolean
@@ -43,7 +45,7 @@ export function createConnect({ trust, lookUp, allowPrivateAddresses }: Connecti
 }
 
 /** The usual certificate authorities and those in some files (PEM), read once when they are needed first. */
-export function createTrust(files: readonly string[]): () => SecureContext {
+export function createTrust(files: readonly string[]): Trust {
   let context: SecureContext | undefined
   return () => {
     context ??= createSecureContext({ ca: trustedAuthorities(files) })

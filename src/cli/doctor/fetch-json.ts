@@ -1,7 +1,6 @@
-import { readFileSync } from 'node:fs'
-import { rootCertificates } from 'node:tls'
 import { Agent, fetch } from 'undici'
 import type { Config } from '../../config.ts'
+import { createTrust } from '../../infra/trusted-connections.ts'
 
 const TIMEOUT_MS = 5000
 
@@ -15,10 +14,9 @@ export async function fetchJson(
   url: string,
   how: { anyCertificate?: boolean; headers?: Record<string, string> } = {},
 ): Promise<Answer> {
-  const trusted = config.federation.trusted_certificates.map((file) => readFileSync(file, 'utf8'))
-  const dispatcher = new Agent({
-    connect: { ca: [...rootCertificates, ...trusted], rejectUnauthorized: !how.anyCertificate },
-  })
+  const trust = createTrust(config.federation.trusted_certificates)
+  const connect = { secureContext: trust(), rejectUnauthorized: !how.anyCertificate }
+  const dispatcher = new Agent({ connect } as Agent.Options)
   try {
     const response = await fetch(url, {
       dispatcher,
