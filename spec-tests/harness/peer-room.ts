@@ -10,6 +10,9 @@ import type { SigningKey } from '../../src/core/signing/signing-key.ts'
 /** A server and its key. */
 export type PeerSigner = SigningKey & { serverName: ServerName }
 
+/** https://spec.matrix.org/v1.19/appendices/#canonical-json */
+const MAX_DEPTH = Number.MAX_SAFE_INTEGER
+
 /** By type and state key. */
 type State = ReadonlyMap<string, EventId>
 type Placed = { event: Event; stateBefore: State }
@@ -95,6 +98,16 @@ export class PeerRoom {
     return event
   }
 
+  /** Makes an event the latest. */
+  advance(id: EventId): void {
+    this.#head = id
+  }
+
+  /** The ids of the events that it has learnt last. */
+  recent(count: number): EventId[] {
+    return [...this.#placed.keys()].slice(-count)
+  }
+
   /** As many messages, each after the one before it. */
   say(count: number, prefix = 'message', more: object = {}): Event[] {
     return Array.from({ length: count }, (_, i) =>
@@ -129,6 +142,15 @@ export class PeerRoom {
   /** Makes what it has told of an event unknown to itself. */
   forget(id: EventId): void {
     this.#placed.delete(id)
+  }
+
+  /** Forgets the oldest events but for the state, until no more are left than `kept`. */
+  trim(kept: number): void {
+    const state = new Set(this.#stateAfter(this.#head).values())
+    for (const id of this.#placed.keys()) {
+      if (this.#placed.size <= kept) return
+      if (!state.has(id) && id !== this.#head) this.#placed.delete(id)
+    }
   }
 
   stateBefore(id: EventId): Event[] {
@@ -191,7 +213,7 @@ export class PeerRoom {
       ...(event.type === 'm.room.member' && { origin: signer.serverName }),
       ...(roomId !== undefined && { room_id: roomId }),
       origin_server_ts: ++this.#time,
-      depth: 1 + Math.max(0, ...prev_events.map((id) => this.find(id)?.pdu.depth ?? 0)),
+      depth: Math.min(1 + Math.max(0, ...prev_events.map((id) => this.find(id)?.pdu.depth ?? 0)), MAX_DEPTH),
       prev_events,
       auth_events: fields.auth_events ?? this.#authIds(event, state),
     }
@@ -205,8 +227,8 @@ export class PeerRoom {
   }
 
   #place(event: Event): void {
-    const [first] = event.prev_event_ids
-    const stateBefore = first === undefined ? new Map() : this.#stateAfter(first)
+    const first = event.prev_event_ids.find((id) => this.#placed.has(id)) ?? this.#head
+    const stateBefore = event.prev_event_ids.length === 0 ? new Map() : this.#stateAfter(first)
     this.#placed.set(event.event_id, { event, stateBefore })
   }
 

@@ -7,16 +7,15 @@ import { json } from 'node:stream/consumers'
 import { Agent } from 'undici'
 import { authEventKeys } from '../../src/core/auth-rules/auth-event-keys.ts'
 import { buildEvent, type EventDraft, type Signer } from '../../src/core/events/build-event.ts'
-import { contentHash } from '../../src/core/events/content-hash.ts'
 import type { Pdu } from '../../src/core/events/pdu.ts'
-import { redact } from '../../src/core/events/redaction.ts'
 import { toEvent } from '../../src/core/events/to-event.ts'
 import type { EventId, RoomId, ServerName, UserId } from '../../src/core/ids.ts'
 import { ROOM_VERSIONS } from '../../src/core/room-versions.ts'
-import { signableJson, signJson, signText } from '../../src/core/signing/sign-json.ts'
+import { signJson } from '../../src/core/signing/sign-json.ts'
 import { signingKeyFromSeed } from '../../src/core/signing/signing-key.ts'
 import { createFederationChecks } from './check-federation.ts'
 import type { TestFederation } from './federation.ts'
+import { signAnything } from './sign-anything.ts'
 import { type Asked, type Forgery, type PeerRequest, sendSigned } from './signed-request.ts'
 
 /** A server that has a key and nothing else: it sends what tests tell it to send. */
@@ -119,15 +118,7 @@ export async function startSigningPeer(
     return buildEvent(version, next, signer).pdu
   }
 
-  function sign(pdu: object, roomVersion: string): object {
-    try {
-      const hashed = { ...pdu, hashes: { sha256: contentHash(pdu as Pdu) } } as Pdu
-      const text = signableJson(redact(ROOM_VERSIONS.get(roomVersion)!, hashed))
-      return { ...hashed, signatures: { [serverName]: { [key.keyId]: signText(text, key.privateKey) } } }
-    } catch {
-      return pdu
-    }
-  }
+  const sign = (pdu: object, roomVersion: string) => signAnything(pdu, roomVersion, signer)
 
   return { serverName, userId, send, ask, join, sign }
 }

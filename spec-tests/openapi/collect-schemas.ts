@@ -1,7 +1,8 @@
 import type { Documents, Node, Place } from './resolve-references.ts'
 
 /** What says nothing about which JSON is valid. */
-const DROPPED = ['description', 'example', 'examples', 'title', 'format', 'default', 'deprecated', 'externalDocs']
+const DROPPED = ['description', 'title', 'format', 'default', 'deprecated', 'externalDocs']
+const EXAMPLES = ['example', 'examples']
 /** Keywords whose values are maps of schemas, so that the keys in them are names. */
 const MAPS = ['properties', 'patternProperties', 'definitions', '$defs', 'dependentSchemas']
 
@@ -11,16 +12,18 @@ export type SchemaCollection = {
   definitions: Record<string, object>
 }
 
-/** Gathers schemas and all that they refer to. */
-export function collectSchemas(documents: Documents): SchemaCollection {
+/** Gathers schemas and all that they refer to. `keepExamples`: with their examples. */
+export function collectSchemas(documents: Documents, { keepExamples = false } = {}): SchemaCollection {
+  const dropped = keepExamples ? DROPPED : [...DROPPED, ...EXAMPLES]
   const definitions: Record<string, object> = {}
   function take({ file, node }: Place): Node {
     if (Array.isArray(node)) return node.map((each) => take({ file, node: each }))
     if (typeof node !== 'object' || node === null) return node
     const kept: Record<string, Node> = {}
     for (const [key, value] of Object.entries<Node>(node)) {
-      if (DROPPED.includes(key) || key.startsWith('x-')) continue
-      if (key === '$ref') kept.$ref = refer(file, value)
+      if (dropped.includes(key) || key.startsWith('x-')) continue
+      if (EXAMPLES.includes(key)) kept[key] = value
+      else if (key === '$ref') kept.$ref = refer(file, value)
       else if (MAPS.includes(key)) kept[key] = takeMap(file, value)
       else kept[key] = key === 'enum' || key === 'const' || key === 'required' ? value : take({ file, node: value })
     }

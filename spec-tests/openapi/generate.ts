@@ -2,12 +2,22 @@ import { readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { collectSchemas, type SchemaCollection } from './collect-schemas.ts'
 import { describeBody, describeCargo } from './describe-requests.ts'
-import { APIS, type Api, type BodyProperty, type Operation, type Requests, type Responses } from './operations.ts'
+import { describeEventSamples, describeSample } from './describe-samples.ts'
+import {
+  APIS,
+  type Api,
+  type BodyProperty,
+  type Operation,
+  type Requests,
+  type Responses,
+  type Samples,
+} from './operations.ts'
 import { type Documents, type Node, openDocuments, type Place } from './resolve-references.ts'
 
 /**
- * Writes for each API, such as the client-server one, client-server.json (the operations) and client-server-responses.json (their answers' schemas),
- * and server-server-requests.json (the schemas of what servers send one another) from the OpenAPI files of the specification:
+ * Writes for each API, such as the client-server one, client-server.json (the operations), client-server-responses.json (their answers' schemas) and
+ * client-server-samples.json (schemas and examples of what they take), and server-server-requests.json (the schemas of what servers send one another)
+ * from the OpenAPI files of the specification, and event-samples.json (examples of all types of events) from its event schemas:
  * `node spec-tests/openapi/generate.ts ../shared/matrix-spec`
  */
 const METHODS = ['get', 'put', 'post', 'delete', 'patch', 'head'] as const
@@ -16,12 +26,15 @@ const folder = process.argv[2]
 if (folder === undefined)
   throw new Error('Usage: node spec-tests/openapi/generate.ts FOLDER-WITH-api-AND-event-schemas')
 for (const api of APIS) generate(folder, api)
+writeSections(here('event-samples.json'), { events: describeEventSamples(folder) })
 
 function generate(root: string, api: Api): void {
   const documents = openDocuments(root)
   const schemas = collectSchemas(documents)
   const found = new Map<string, Operation>()
   const responses: Responses = {}
+  const samples: Samples = {}
+  const sampleSchemas = collectSchemas(documents, { keepExamples: true })
   const bodies: Requests['operations'] = {}
   const requestSchemas = collectSchemas(documents)
   const files = readdirSync(join(root, 'api', api)).filter((name) => name.endsWith('.yaml'))
@@ -40,6 +53,7 @@ function generate(root: string, api: Api): void {
         const key = `${operation.method} ${operation.path}`
         found.set(key, bothUses(found.get(key), operation))
         responses[key] ??= describeResponses(documents, schemas, at)
+        samples[key] ??= describeSample(documents, sampleSchemas, at)
         const body = describeBody(documents, requestSchemas, at)
         if (body) bodies[key] ??= body
       }
@@ -47,12 +61,16 @@ function generate(root: string, api: Api): void {
   }
   const operations = [...found.values()].sort((a, b) => compare(a.path, b.path) || compare(a.method, b.method))
   const lines = (rows: string[]) => rows.map((row) => `  ${row}`).join(',\n')
-  const here = (name: string) => join(import.meta.dirname, name)
   writeFileSync(here(`${api}.json`), `[\n${lines(operations.map((row) => JSON.stringify(row)))}\n]\n`)
   writeSections(here(`${api}-responses.json`), { operations: responses, $defs: schemas.definitions })
+  writeSections(here(`${api}-samples.json`), { operations: samples, $defs: sampleSchemas.definitions })
   if (api !== 'server-server') return
   const cargo = describeCargo(root, documents, requestSchemas)
   writeSections(here(`${api}-requests.json`), { operations: bodies, ...cargo, $defs: requestSchemas.definitions })
+}
+
+function here(name: string): string {
+  return join(import.meta.dirname, name)
 }
 
 function writeSections(file: string, sections: Record<string, Record<string, unknown>>): void {

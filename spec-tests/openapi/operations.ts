@@ -31,6 +31,15 @@ export type Requests = {
   edus: Record<string, object>
 }
 
+/** What an operation takes: JSON schemas with examples, the parameters of its query that are required, and examples of whole bodies. */
+export type Sample = { query: Record<string, object>; required: string[]; body?: object; examples?: unknown[] }
+
+/** By `METHOD /path`. */
+export type Samples = Record<string, Sample>
+
+/** An event as the specification shows one of its type. */
+export type EventSample = { content: Record<string, unknown>; state_key?: string }
+
 /** The APIs of the specification that Hearth serves. */
 export const APIS = ['client-server', 'server-server'] as const
 export type Api = (typeof APIS)[number]
@@ -48,6 +57,17 @@ export function loadResponses(api: Api = 'client-server'): { operations: Respons
 /** The schemas of what servers send one another, and the definitions that these refer to as `#/$defs/…`. */
 export function loadServerRequests(): Requests & { $defs: Record<string, object> } {
   return read('server-server-requests.json') as Requests & { $defs: Record<string, object> }
+}
+
+/** What the operations of an API take, and the definitions that the schemas refer to as `#/$defs/…`. */
+export function loadSamples(api: Api): { operations: Samples; $defs: Record<string, object> } {
+  return read(`${api}-samples.json`) as { operations: Samples; $defs: Record<string, object> }
+}
+
+/** The examples of events, by type. */
+export function loadEventSamples(): Record<string, EventSample[]> {
+  const { events } = read('event-samples.json') as { events: Record<string, EventSample[]> }
+  return events
 }
 
 function read(name: string): unknown {

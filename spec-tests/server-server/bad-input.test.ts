@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Pdu } from '../../src/core/events/pdu.ts'
+import { toEvent } from '../../src/core/events/to-event.ts'
+import { ROOM_VERSIONS } from '../../src/core/room-versions.ts'
 import {
   type BadRequest,
   fillPath,
@@ -290,6 +292,24 @@ describe('EDUs with contents that they cannot mean', () => {
       }
     }
   })
+})
+
+test.each(['join', 'leave', 'knock'])('a %s that follows what is not in the room', async (membership) => {
+  const sender = `@other:${peer.serverName}`
+  const event = {
+    ...proper,
+    type: 'm.room.member',
+    sender,
+    state_key: sender,
+    content: { membership },
+    prev_events: ['$unknownunknownunknownunknownunknownunknown1'],
+  }
+  const signed = peer.sign(event, VERSION) as Pdu
+  const { event_id } = toEvent(ROOM_VERSIONS.get(VERSION)!, signed)
+  const version = membership === 'knock' ? 'v1' : 'v2'
+  const path = `/_matrix/federation/${version}/send_${membership}/${encodeURIComponent(roomId)}/${encodeURIComponent(event_id)}`
+  const { status, text } = await peer.send(home, { method: 'PUT', path, body: JSON.stringify(signed) })
+  expect([status, JSON.parse(text).errcode]).toEqual([400, 'M_INVALID_PARAM'])
 })
 
 test('after all that a proper event is taken, with all that is odd in it, and nothing else has changed', async () => {

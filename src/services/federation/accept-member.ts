@@ -7,7 +7,7 @@ import { signEvent } from '../../core/signing/sign-event.ts'
 import { loadEventsById } from '../../storage/events.ts'
 import type { LockedRoom, RoomHead } from '../../storage/locked-room.ts'
 import type { StoredEvent } from '../../storage/stored-event.ts'
-import { appendRemoteEvent } from '../rooms/append-remote-event.ts'
+import { appendRemoteEvent, MissingEventsError } from '../rooms/append-remote-event.ts'
 import { authoriserFor, requireOpenTo } from './member-template.ts'
 import { verifyEvents } from './verify-events.ts'
 import { withPolicySignature } from './with-policy-signature.ts'
@@ -51,13 +51,19 @@ export async function acceptMember(
   return withPolicySignature(app, event, (signed, refusal) =>
     app.rooms.run(roomId, async (room) => {
       await requireAuthorised(app, room, submission)
-      const { outcome, event: stored, reason } = await appendRemoteEvent(app, room, signed, refusal)
+      const { outcome, event: stored, reason } = await appendRemoteEvent(app, room, signed, refusal).catch(blameSender)
       // Those in the room hear of it from here.
       if (outcome === 'accepted') room.outgoing.push(stored.event_nid)
       if (outcome === 'accepted' || (outcome === 'known' && !stored.soft_failed)) return stored
       throw new ForbiddenError(`The room does not allow this: ${reason ?? 'it has refused it before'}`)
     }),
   )
+}
+
+/** A template names only events that are here. */
+function blameSender(error: unknown): never {
+  if (!(error instanceof MissingEventsError)) throw error
+  throw new InvalidParamError('The event refers to events that are not in the room. Ask for a new template.')
 }
 
 function requireMemberEvent({ origin, membership, pdu }: MemberSubmission): void {

@@ -1,9 +1,6 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
-import type { App } from '../../app.ts'
 import type { UserId } from '../../core/ids.ts'
-import { startStreamTail } from '../../infra/stream-tail.ts'
 import { loadTypingUsers } from '../../storage/typing.ts'
-import { startTypingExpiry } from './start-typing.ts'
 import {
   ALICE,
   BOB,
@@ -13,22 +10,18 @@ import {
   type ReadingApp,
   type ReadingRoom,
 } from './test-reading-room.ts'
-import { setTyping } from './typing.ts'
+import { endExpiredTyping, setTyping } from './typing.ts'
 
-let app: ReadingApp & Pick<App, 'stream'>
+let app: ReadingApp
 let room: ReadingRoom
 beforeAll(async () => {
-  const reading = await createReadingApp()
-  app = { ...reading, stream: await startStreamTail(reading.database, reading.logger) }
+  app = await createReadingApp()
 })
 beforeEach(async () => {
   room = await createReadingRoom(app)
   await room.member(BOB, 'join')
 })
-afterAll(async () => {
-  await app.stream.stop()
-  await app.database.close()
-})
+afterAll(() => app.database.close())
 
 const type = (userId: UserId, timeout?: number) =>
   setTyping(app, { roomId: room.roomId, userId, typing: true, timeout })
@@ -44,24 +37,10 @@ const told = async () => {
   return (await rows.execute()).length
 }
 
-/** As a process does when it starts. */
-const endExpired = async () => (await startTypingExpiry(app)).stop()
-
-test('a timer ends it without anyone asking, also what another process was told', async () => {
-  const expiry = await startTypingExpiry(app)
+test('a timer ends it without anyone asking', async () => {
   await type(ALICE, 1)
   app.clock.advance(1000)
   await expect.poll(told).toBe(2)
-  await expiry.stop()
-})
-
-test('a process that starts ends what was begun before, when its time has come', async () => {
-  await type(ALICE, 1)
-  const expiry = await startTypingExpiry(app)
-  expect(await told()).toBe(1)
-  app.clock.advance(1000)
-  await expect.poll(told).toBe(2)
-  await expiry.stop()
 })
 
 test('the room is told when somebody begins and stops, not when they go on', async () => {
@@ -81,12 +60,12 @@ test('the room is told when somebody begins and stops, not when they go on', asy
 
 test('typing that nobody has renewed is ended, once, and the room is told', async () => {
   await type(ALICE, 5000)
-  await endExpired()
+  await endExpiredTyping(app)
   expect(await told()).toBe(1)
   app.clock.advance(5000)
   expect(await typing()).toBeUndefined()
-  await endExpired()
-  await endExpired()
+  await endExpiredTyping(app)
+  await endExpiredTyping(app)
   expect(await told()).toBe(2)
   expect(await app.database.sql.selectFrom('typing').selectAll().execute()).toEqual([])
 })
@@ -120,5 +99,4 @@ test('only members type, and who leaves does no more', async () => {
   await type(BOB)
   await room.member(BOB, 'leave')
   expect(await typing()).toBeUndefined()
-  expect(await told()).toBe(2)
 })

@@ -1,0 +1,74 @@
+import { startAppservice, type TestAppservice } from '../harness/appservice.ts'
+import { registerUser, sendText, type TestUser } from '../harness/client.ts'
+import { startFederation, type TestFederation } from '../harness/federation.ts'
+import { type Homeserver, type Place, startHomeserver } from '../harness/homeserver-places.ts'
+import { startMailServer } from '../harness/mail-server.ts'
+import { type PushGateway, startPushGateway } from '../harness/push-gateway.ts'
+import { createRoom, joinRoom } from '../harness/rooms.ts'
+import { newAdmin } from './fuzz-users.ts'
+import type { Actor, KnownRoom } from './known-values.ts'
+
+/** A homeserver for the fuzzer, and bystanders who must not notice. */
+export type FuzzWorld = Homeserver & {
+  federation: TestFederation
+  /** Members of the one room that all share; nobody else has power there. */
+  alice: TestUser
+  bob: TestUser
+  shared: KnownRoom
+  /** Joins rooms that the fuzzer has power in. */
+  carol: TestUser
+  admin: Actor
+  /** A user of an application service. */
+  bot: Actor
+  appservice: TestAppservice
+  gateway: PushGateway
+  /** Drops what the harness has kept of what it was sent. */
+  forget(): void
+}
+
+export async function startFuzzWorld(place: Place, nodeArguments: string[]): Promise<FuzzWorld> {
+  const federation = await startFederation()
+  try {
+    const mails = await startMailServer()
+    federation.onDispose(() => mails.stop())
+    const gateway = await startPushGateway()
+    federation.onDispose(() => gateway.close())
+    const appservice = await startAppservice('fuzz', { protocols: ['irc'], 'de.sorunome.msc2409.push_ephemeral': true })
+    federation.onDispose(() => appservice.dispose())
+    const config = {
+      email: { smtp_url: mails.url, from: 'hearth@hearth.test', require_tls: false },
+      registration: { enabled: true, guests: true, shared_secret: 'a secret that only tests know' },
+      appservices: [appservice.registrationFile],
+    }
+    const homeserver = await startHomeserver(federation, place, { nodeArguments, config })
+    const { url } = homeserver
+    const [alice, bob, carol] = [await registerUser(url), await registerUser(url), await registerUser(url)]
+    const roomId = await createRoom(alice, { name: 'Shared', room_version: '11' })
+    await joinRoom(roomId, bob)
+    const shared: KnownRoom = { roomId, version: '11', events: [], members: new Set() }
+    shared.events.push(await sendText(alice, roomId, 'hello'))
+    const admin = await newAdmin(url)
+    const bot = await newBot(homeserver, appservice)
+    const forget = () => {
+      mails.received.length = 0
+      gateway.received.length = 0
+      appservice.calls.length = 0
+      appservice.transactions.clear()
+    }
+    return { ...homeserver, federation, alice, bob, carol, shared, admin, bot, appservice, gateway, forget }
+  } catch (error) {
+    await federation.dispose()
+    throw error
+  }
+}
+
+async function newBot({ url }: Homeserver, appservice: TestAppservice): Promise<Actor> {
+  const body = { type: 'm.login.application_service', username: '_fuzz_user' }
+  const { status, body: made } = await appservice.ask(url, {
+    method: 'POST',
+    path: '/_matrix/client/v3/register',
+    body,
+  })
+  if (status !== 200) throw new Error(`registering a bot: ${status} ${JSON.stringify(made)}`)
+  return { role: 'appservice', userId: made.user_id, deviceId: made.device_id ?? '', token: appservice.asToken }
+}

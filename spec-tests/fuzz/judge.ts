@@ -1,0 +1,68 @@
+import type { Findings } from './findings.ts'
+import type { FuzzWorld } from './fuzz-world.ts'
+import { lastErrors } from './last-errors.ts'
+import type { FuzzRequest } from './request-draft.ts'
+import type { FuzzAnswer } from './send-request.ts'
+import { shrinkBody } from './shrink.ts'
+
+/** Statuses above 499 that are no fault of the homeserver: another server, which the request needs, failed or was too slow. */
+const OTHERS_FAULT = [502, 504]
+/** Headers above the limit of Node's parser, which answers by itself, without a body. */
+const BY_PARSER = 431
+/** Pages for people answer errors as pages. */
+const PAGES = /fallback\/web|static\/client|hearth\/(confirm_email|unsubscribe)/
+
+type Fault = { kind: string; detail: string }
+
+/** What is wrong with an answer, whatever was asked; undefined: nothing. */
+function faultOf({ operation }: FuzzRequest, answer: FuzzAnswer): Fault | undefined {
+  if (answer.kind === 'left') return undefined
+  if (answer.kind === 'none') return { kind: `${operation} is not answered`, detail: answer.reason }
+  const { status, text } = answer
+  if (status >= 500) {
+    return OTHERS_FAULT.includes(status) ? undefined : { kind: `${operation} answers ${status}`, detail: text }
+  }
+  if (status < 400 || status === BY_PARSER || PAGES.test(operation)) return undefined
+  return isError(text) || asksForAuthentication(status, text)
+    ? undefined
+    : { kind: `${operation} answers ${status} without errcode and error`, detail: text }
+}
+
+/** https://spec.matrix.org/v1.19/client-server-api/#standard-error-response */
+function isError(text: string): boolean {
+  const body = parse(text)
+  return typeof body?.errcode === 'string' && typeof body.error === 'string'
+}
+
+function asksForAuthentication(status: number, text: string): boolean {
+  return status === 401 && Array.isArray(parse(text)?.flows)
+}
+
+export function parse(text: string): Record<string, unknown> | undefined {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
+
+export type Judged = {
+  world: FuzzWorld
+  findings: Findings
+  request: FuzzRequest
+  answer: FuzzAnswer
+  /** Where in the run. */
+  at: string
+  /** Sends the request with another body. */
+  resend(body: string): Promise<FuzzAnswer>
+}
+
+/** Notes what is wrong with an answer; of the first fault of a kind also what the homeserver has logged, and a smaller request for it. */
+export async function judge({ world, findings, request, answer, at, resend }: Judged): Promise<void> {
+  const fault = faultOf(request, answer)
+  if (!fault) return
+  const detail = `${fault.detail}\n  log: ${lastErrors(world)}`
+  if (!findings.add({ ...fault, detail, request, at })) return
+  const smaller = await shrinkBody(request, async (body) => faultOf(request, await resend(body))?.kind === fault.kind)
+  if (smaller !== undefined) findings.explain(fault.kind, `the same with the body ${smaller}`)
+}

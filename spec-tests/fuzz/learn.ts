@@ -1,0 +1,89 @@
+import type { KnownValues } from './known-values.ts'
+import type { Kind } from './references.ts'
+import type { FuzzRequest } from './request-draft.ts'
+
+/** More of one answer is not looked at. */
+const MAX_VALUES = 600
+const MAX_LENGTH = 300
+
+/** Members of answers, by name, that later requests can name. Those that mean different things in different answers are in `BY_OPERATION`. */
+const MEMBERS: Record<string, Kind> = {
+  access_token: 'openid token',
+  content_uri: 'mxc',
+  delay_id: 'delay',
+  device_id: 'device',
+  end: 'page',
+  event_id: 'event',
+  filter_id: 'filter',
+  login_token: 'login token',
+  next_link: 'url',
+  nonce: 'nonce',
+  pos: 'pos',
+  prev_batch: 'page',
+  refresh_token: 'refresh token',
+  room_alias: 'alias',
+  sequence_token: 'sequence token',
+  session: 'session',
+  sid: 'sid',
+  start: 'page',
+  user_id: 'user',
+  version: 'backup version',
+}
+
+const BY_OPERATION: [RegExp, Record<string, Kind>][] = [
+  [/ \/_matrix\/client\/v3\/sync$/, { next_batch: 'sync token' }],
+  [/\/search$/, { next_batch: 'search page' }],
+  [/\/rendezvous/, { id: 'rendezvous' }],
+  [/\/(events|initialSync)$/, { end: 'sync token' }],
+  [/\/(relations|threads|hierarchy|notifications|publicRooms)/, { next_batch: 'page', next_token: 'page' }],
+]
+
+/** Takes from an answer what later requests can name. */
+export function learnFrom(known: KnownValues, request: FuzzRequest, answer: unknown): void {
+  const special = BY_OPERATION.filter(([operations]) => operations.test(request.operation)).map(([, each]) => each)
+  const members: Record<string, Kind> = Object.assign({}, MEMBERS, ...special)
+  const roomId = roomOf(request)
+  const pending: unknown[] = [answer]
+  for (let looked = 0; pending.length > 0 && looked < MAX_VALUES; looked++) {
+    const value = pending.shift()
+    if (Array.isArray(value)) pending.push(...value)
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) continue
+    learnMembers(known, value as Record<string, unknown>, { members, roomId })
+    pending.push(...Object.values(value).filter((inner) => typeof inner === 'object'))
+  }
+}
+
+type Meaning = { members: Record<string, Kind>; roomId: string | undefined }
+
+function learnMembers(known: KnownValues, object: Record<string, unknown>, { members, roomId }: Meaning): void {
+  for (const [key, value] of Object.entries(object)) {
+    if (typeof value !== 'string' || value.length > MAX_LENGTH || !Object.hasOwn(members, key)) continue
+    const kind = members[key]!
+    // Content of events holds anything under any name.
+    if (!hasForm(kind, value)) continue
+    if (kind === 'event') known.learnEvent((object.room_id as string | undefined) ?? roomId ?? '', value)
+    else known.learn(kind, value)
+    if (kind === 'mxc') known.learn('media', value.split('/').at(-1)!)
+  }
+}
+
+const FORMS: Partial<Record<Kind, RegExp>> = {
+  alias: /^#/,
+  'backup version': /^\d+$/,
+  event: /^\$/,
+  mxc: /^mxc:/,
+  user: /^@[^:]+:/,
+}
+
+function hasForm(kind: Kind, value: string): boolean {
+  return value !== '' && (FORMS[kind]?.test(value) ?? true)
+}
+
+function roomOf({ path }: FuzzRequest): string | undefined {
+  const [, encoded] = /\/rooms\/([^/?]+)/.exec(path) ?? []
+  try {
+    return encoded && decodeURIComponent(encoded)
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,35 @@
+import { BAD_ANSWERS, type BadAnswer } from '../harness/bad-answers.ts'
+import { REQUEST_KINDS, type RequestKind } from '../harness/honest-answers.ts'
+import { answerBadly, type LyingServer } from '../harness/lying-server.ts'
+import type { Draw } from './draw.ts'
+import { writeJson } from './hostile-json.ts'
+import { mutate } from './mutate.ts'
+
+/** Those that take long, or are large: server-server/bad-answers.test.ts tries each. */
+const SLOW: readonly BadAnswer[] = [
+  'silent',
+  'stalled',
+  'trickling',
+  'a huge list',
+  'a huge text',
+  'endless',
+  'an endless error',
+]
+const QUICK = (Object.keys(BAD_ANSWERS) as BadAnswer[]).filter((answer) => !SLOW.includes(answer))
+
+/** What a server answers less often than others, as nothing else of it is believed then, or asked. */
+const HONEST: Partial<Record<RequestKind, number>> = { keys: 0.97, send: 0.95 }
+
+/** Makes a server answer as `draw` decides: rightly, with something changed, or badly. */
+export function lieAtTimes(peer: LyingServer, draw: Draw): void {
+  for (const kind of Object.keys(REQUEST_KINDS) as RequestKind[]) {
+    peer.lie(kind, (asked, response) => {
+      if (draw.happens(HONEST[kind] ?? 0.6)) return undefined
+      if (draw.happens(0.3)) return answerBadly(response, draw.pick(QUICK))
+      const honest = peer.honestly(asked)
+      if (typeof honest !== 'object' || honest === null || 'contentType' in honest) return undefined
+      const content = Buffer.from(writeJson(mutate(draw, honest)))
+      return { contentType: 'application/json', content }
+    })
+  }
+}

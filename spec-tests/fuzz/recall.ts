@@ -1,0 +1,79 @@
+import { ROOM_VERSIONS } from '../../src/core/room-versions.ts'
+import type { Draw } from './draw.ts'
+import { PASSWORD } from './fuzz-users.ts'
+import type { FuzzWorld } from './fuzz-world.ts'
+import { spoil } from './hostile-json.ts'
+import type { Actor, KnownRoom, KnownValues } from './known-values.ts'
+import type { Kind } from './references.ts'
+
+export type Recalling = {
+  draw: Draw
+  world: FuzzWorld
+  known: KnownValues
+  actor: Actor
+  /** The users of the lane. */
+  actors: readonly Actor[]
+  room: KnownRoom
+  /** Rooms and users of the peer. */
+  elsewhere: { rooms: readonly string[]; users: readonly string[]; server: string }
+}
+
+const TYPES = ['m.room.message', 'm.room.name', 'm.room.member', 'm.reaction', 'org.example.any', 'm.room.topic']
+
+/** Something that a reference of a kind can stand for, mostly something that there is. */
+function recall(kind: Kind, at: Recalling): string {
+  const { draw, known } = at
+  const own = OWN[kind]?.(at)
+  if (own !== undefined && (kind in MIXED === false || draw.happens(MIXED[kind]!))) return own
+  return known.recall(kind, draw) ?? own ?? 'unknown'
+}
+
+/** How many requests name something that is not quite right, and how much of what they name. */
+const SPOILT_REQUESTS = 0.12
+const SPOILT_REFERENCES = 0.4
+
+/** Recalls for one request, of which now and then something is spoilt. */
+export function recaller(at: Recalling): (kind: Kind) => string {
+  const isSpoilt = at.draw.happens(SPOILT_REQUESTS)
+  return (kind) => {
+    const value = recall(kind, at)
+    return isSpoilt && at.draw.happens(SPOILT_REFERENCES) ? spoil(at.draw, value) : value
+  }
+}
+
+/** Kinds of which answers tell more, and how often they are not asked. */
+const MIXED: Partial<Record<Kind, number>> = { user: 0.85, device: 0.7, alias: 0.5 }
+
+const OWN: Partial<Record<Kind, (at: Recalling) => string>> = {
+  'account data type': ({ draw }) => draw.pick(['org.example.any', 'm.direct', 'm.tag', 'm.ignored_user_list']),
+  alias: ({ draw, world }) => `#fuzz${draw.below(1e6)}:${world.home.serverName}`,
+  'client secret': ({ draw }) => draw.pick(['secret', 'secret1', 'secret2']),
+  device: ({ actor, actors, draw }) => (draw.happens(0.5) ? actor : draw.pick(actors)).deviceId,
+  email: ({ draw }) => `fuzz${draw.below(50)}@example.org`,
+  event: ({ room, draw }) => (draw.happens(0.4) ? room.events.at(-1) : draw.pick(room.events)) ?? '$unknown',
+  'event type': ({ draw }) => draw.pick(TYPES),
+  'key id': ({ draw }) => draw.pick(['session1', 'session2', 'X3lUlvLELLYxeTx4yOVu6UDpasGEVO0Jbu+QFnm0cKQ']),
+  'new name': ({ draw }) => `fuzz${draw.below(1e9)}`,
+  'own server': ({ world }) => world.home.serverName,
+  'own user': ({ world, draw }) => draw.pick([world.alice, world.bob, world.carol]).userId,
+  password: () => PASSWORD,
+  room: ({ room, known, elsewhere, world, draw }) => {
+    if (draw.happens(0.85)) return room.roomId
+    return draw.pick([...known.rooms.map(({ roomId }) => roomId), ...elsewhere.rooms, world.shared.roomId])
+  },
+  'room version': ({ draw }) => draw.pick([...ROOM_VERSIONS.keys()]),
+  rule: ({ draw, room, actor }) =>
+    draw.pick(['one', 'two', 'three', room.roomId, actor.userId, '.m.rule.master', '.m.rule.contains_user_name']),
+  server: ({ world, elsewhere, draw }) => draw.pick([world.home.serverName, elsewhere.server, 'elsewhere.test']),
+  'state key': ({ draw, actor }) => draw.pick(['', '', actor.userId, 'key']),
+  tag: ({ draw }) => draw.pick(['m.favourite', 'u.fuzz']),
+  thread: ({ draw, room }) => draw.pick(['main', room.events.at(-1) ?? '$unknown']),
+  transaction: ({ draw }) => `t${draw.happens(0.1) ? draw.below(3) : draw.below(1e9)}`,
+  url: ({ world, draw }) => draw.pick([world.gateway.url, world.gateway.url, 'https://elsewhere.test/x']),
+  user({ actor, actors, world, elsewhere, draw }) {
+    const others = [...actors.map(({ userId }) => userId), world.bot.userId, ...elsewhere.users]
+    // Administrators may lock anybody out, and are no attackers of those who must not notice.
+    if (actor.role === 'admin') return draw.pick(others)
+    return draw.pick([actor.userId, ...others, world.alice.userId, world.bob.userId, world.carol.userId])
+  },
+}
