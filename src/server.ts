@@ -20,6 +20,7 @@ import { startPresence } from './services/presence/start-presence.ts'
 import { startPush } from './services/push/start-push.ts'
 import { prepareNoticesUser } from './services/rooms/server-notices.ts'
 import { startDelayedEvents } from './services/rooms/start-delayed-events.ts'
+import { startTypingExpiry } from './services/rooms/start-typing.ts'
 import { startIndexing } from './services/search/start-indexing.ts'
 import { startSettling } from './services/sync/settle-room-lists.ts'
 
@@ -82,5 +83,6 @@ async function startWorkers(app: App, started: (worker: { stop(): Promise<void> 
   started(startReceiving(app))
   started(startCompleting(app))
   started(startDelayedEvents(app))
+  started(await startTypingExpiry(app))
   started(startSettling(app))
 }

@@ -1,5 +1,5 @@
 import { beforeAll, expect, inject, test } from 'vitest'
-import { registerUser, type TestUser } from '../harness/client.ts'
+import { logIn, registerUser, type TestUser } from '../harness/client.ts'
 import { pollUntil } from '../harness/poll-until.ts'
 
 /** https://spec.matrix.org/v1.19/client-server-api/#presence */
@@ -7,6 +7,7 @@ const { url } = inject('homeserver')
 let alice: TestUser
 let bob: TestUser
 let stranger: TestUser
+let roomId: string
 
 beforeAll(async () => {
   ;[alice, bob, stranger] = (await Promise.all([registerUser(url), registerUser(url), registerUser(url)])) as [
@@ -14,8 +15,8 @@ beforeAll(async () => {
     TestUser,
     TestUser,
   ]
-  const { room_id } = await alice.post('/_matrix/client/v3/createRoom', { preset: 'public_chat' })
-  await bob.post(`/_matrix/client/v3/join/${encodeURIComponent(room_id)}`)
+  roomId = (await alice.post('/_matrix/client/v3/createRoom', { preset: 'public_chat' })).room_id
+  await bob.post(`/_matrix/client/v3/join/${encodeURIComponent(roomId)}`)
 })
 
 const statusPath = (user: TestUser) => `/_matrix/client/v3/presence/${encodeURIComponent(user.userId)}/status`
@@ -94,4 +95,21 @@ test('strangers learn nothing, and nobody speaks for others', async () => {
 test('a filter can leave presence out', async () => {
   const filter = encodeURIComponent(JSON.stringify({ presence: { not_types: ['*'] } }))
   expect((await bob.get(`/_matrix/client/v3/sync?filter=${filter}`)).presence).toBeUndefined()
+})
+
+test('a user who logs out is gone at once, unless another device is there', async () => {
+  const carol = await registerUser(url)
+  await carol.post(`/_matrix/client/v3/join/${encodeURIComponent(roomId)}`)
+  const other = await logIn(url, carol.userId, 'other')
+  const { next_batch } = await bob.get('/_matrix/client/v3/sync?set_presence=offline')
+  await setStatus(carol, { presence: 'online' })
+  await setStatus(other, { presence: 'unavailable' })
+  await told(bob, next_batch, carol, 'online')
+  await other.post('/_matrix/client/v3/logout')
+  expect((await bob.get(statusPath(carol))).presence).toBe('online')
+  const start = Date.now()
+  await carol.post('/_matrix/client/v3/logout')
+  await told(bob, next_batch, carol, 'offline')
+  // Devices that only fall silent count for half a minute.
+  expect(Date.now() - start).toBeLessThan(20_000)
 })

@@ -1,5 +1,5 @@
 import { beforeEach, expect, inject, test } from 'vitest'
-import { registerUser, type TestUser } from '../harness/client.ts'
+import { logIn, registerUser, type TestUser } from '../harness/client.ts'
 import { type ClientEvent, refusal, roomOfTwo, roomPath, syncUntil, v3 } from '../harness/rooms.ts'
 
 /** https://spec.matrix.org/v1.19/client-server-api/#typing-notifications */
@@ -39,6 +39,43 @@ test('ends by itself', async () => {
   const { next_batch } = await alice.get(`${v3}/sync`)
   await bob.put(path(bob), { typing: true, timeout: 3000 })
   await hears(alice, await hears(alice, next_batch, [bob.userId]), [])
+})
+
+/** Each ends Bob's typing long before its time. */
+const CAUSES: Record<string, () => Promise<unknown>> = {
+  leaves: () => bob.post(roomPath(roomId, 'leave')),
+  'is kicked': () => alice.post(roomPath(roomId, 'kick'), { user_id: bob.userId }),
+  'is banned': () => alice.post(roomPath(roomId, 'ban'), { user_id: bob.userId }),
+  'logs out': () => bob.post(`${v3}/logout`),
+  'logs out everywhere': () => bob.post(`${v3}/logout/all`),
+  'is deactivated': () => bob.post(`${v3}/account/deactivate`, { auth: passwordOf(bob) }),
+  'removes the device': () =>
+    bob.ask('DELETE', `${v3}/devices/${bob.deviceId}`, { auth: passwordOf(bob) }).then(({ status }) => {
+      expect(status).toBe(200)
+    }),
+}
+const passwordOf = ({ userId }: TestUser) => ({
+  type: 'm.login.password',
+  identifier: { type: 'm.id.user', user: userId },
+  password: 'correct horse battery',
+})
+
+test.each(Object.keys(CAUSES))('ends when the user %s', async (cause) => {
+  const { next_batch } = await alice.get(`${v3}/sync`)
+  await bob.put(path(bob), { typing: true, timeout: 120_000 })
+  const since = await hears(alice, next_batch, [bob.userId])
+  await CAUSES[cause]!()
+  await hears(alice, since, [])
+})
+
+test('goes on when the user logs out of another device', async () => {
+  const { next_batch } = await alice.get(`${v3}/sync`)
+  const other = await logIn(url, bob.userId, 'other')
+  await bob.put(path(bob), { typing: true, timeout: 120_000 })
+  const since = await hears(alice, next_batch, [bob.userId])
+  await other.post(`${v3}/logout`)
+  await alice.put(path(alice), { typing: true, timeout: 120_000 })
+  await hears(alice, since, [alice.userId, bob.userId])
 })
 
 test('is told of nobody who has left', async () => {

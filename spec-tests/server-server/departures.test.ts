@@ -4,7 +4,7 @@ import { type Cast, DEPARTURE_FILTERS, DEPARTURES, expectDepartureTold } from '.
 import { startFederation } from '../harness/federation.ts'
 import type { TestHearth } from '../harness/hearth.ts'
 import { pollUntil } from '../harness/poll-until.ts'
-import { createRoom, v3 } from '../harness/rooms.ts'
+import { createRoom, roomPath, syncUntil, v3 } from '../harness/rooms.ts'
 
 /** As client-server/sync-departures.test.ts, of a room of another server. */
 let federation: Awaited<ReturnType<typeof startFederation>>
@@ -54,3 +54,31 @@ describe.each(Object.keys(REMOTE))('a user of another server who %s', (name) => 
     }
   })
 })
+
+test.each(['leaves', 'is kicked', 'is banned', 'logs out'])(
+  'typing ends on both servers when the user %s',
+  async (name) => {
+    const [alice, bob] = (await Promise.all([registerUser(home.url), registerUser(away.url)])) as [TestUser, TestUser]
+    const carol = await registerUser(away.url)
+    const roomId = await createRoom(alice)
+    for (const user of [bob, carol]) await user.post(`${v3}/join/${encodeURIComponent(roomId)}?via=${home.serverName}`)
+    const listeners = await Promise.all(
+      [alice, carol].map(async (user) => ({ user, since: (await user.get(`${v3}/sync`)).next_batch as string })),
+    )
+    const hear = (users: string[]) =>
+      Promise.all(
+        listeners.map(async (listener) => {
+          listener.since = await syncUntil(listener.user, listener.since, ({ rooms, next_batch }) => {
+            const events = rooms?.join?.[roomId]?.ephemeral?.events ?? []
+            const last = events.findLast(({ type }: { type: string }) => type === 'm.typing')
+            return JSON.stringify(last?.content.user_ids) === JSON.stringify(users) && next_batch
+          })
+        }),
+      )
+    await bob.put(roomPath(roomId, `typing/${encodeURIComponent(bob.userId)}`), { typing: true, timeout: 120_000 })
+    await hear([bob.userId])
+    if (name === 'logs out') await bob.post(`${v3}/logout`)
+    else await DEPARTURES[name]!.leave({ alice, bob, roomId, via: home.serverName })
+    await hear([])
+  },
+)

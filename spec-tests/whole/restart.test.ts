@@ -1,14 +1,49 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { registerUser, sendText } from '../harness/client.ts'
+import { asUser, registerUser, sendText, type TestUser } from '../harness/client.ts'
 import { startHearth, type TestHearth } from '../harness/hearth.ts'
 import { pollUntil } from '../harness/poll-until.ts'
 import { startPostgres, type TestPostgres } from '../harness/postgres.ts'
+import { type ClientEvent, roomOfTwo, roomPath, syncUntil, v3 } from '../harness/rooms.ts'
 
 let postgres: TestPostgres
 beforeAll(async () => {
   postgres = await startPostgres()
 })
 afterAll(() => postgres.stop())
+
+/** Syncs until these users are told to be typing; returns the token after it. */
+function hearsTyping(
+  user: TestUser,
+  since: string,
+  { roomId, users }: { roomId: string; users: string[] },
+): Promise<string> {
+  return syncUntil(user, since, ({ rooms, next_batch }) => {
+    const events: ClientEvent[] = rooms?.join?.[roomId]?.ephemeral?.events ?? []
+    const last = events.findLast(({ type }) => type === 'm.typing')
+    return JSON.stringify(last?.content.user_ids) === JSON.stringify(users) && next_batch
+  })
+}
+
+test('typing through a process that is killed ends in the others', async () => {
+  const databaseUrl = await postgres.createDatabase()
+  const first = await startHearth({ databaseUrl })
+  const second = await startHearth({ databaseUrl, serverName: first.serverName })
+  try {
+    const { alice, bob, roomId } = await roomOfTwo(first.url)
+    const elsewhere = asUser(second.url, {
+      user_id: bob.userId,
+      device_id: bob.deviceId,
+      access_token: bob.accessToken,
+    })
+    const { next_batch } = await elsewhere.get(`${v3}/sync`)
+    await alice.put(roomPath(roomId, `typing/${encodeURIComponent(alice.userId)}`), { typing: true, timeout: 3000 })
+    const since = await hearsTyping(elsewhere, next_batch, { roomId, users: [alice.userId] })
+    await first.kill('SIGKILL')
+    await hearsTyping(elsewhere, since, { roomId, users: [] })
+  } finally {
+    await Promise.all([first.dispose(), second.dispose()])
+  }
+})
 
 describe.each(['pglite', 'postgresql'])('on %s', (database) => {
   let hearth: TestHearth
@@ -55,6 +90,18 @@ describe.each(['pglite', 'postgresql'])('on %s', (database) => {
       headers: { Authorization: `Bearer ${bob.accessToken}` },
     })
     expect(await media.text()).toBe('some text')
+  })
+
+  test.each(['SIGTERM', 'SIGKILL'] as const)('typing from before a %s ends', async (signal) => {
+    const { alice, bob, roomId } = await roomOfTwo(hearth.url)
+    const { next_batch } = await bob.get(`${v3}/sync`)
+    await alice.put(roomPath(roomId, `typing/${encodeURIComponent(alice.userId)}`), { typing: true, timeout: 3000 })
+    const since = await hearsTyping(bob, next_batch, { roomId, users: [alice.userId] })
+    // What is promised is on disk, and what came before it.
+    await sendText(alice, roomId, 'about to end')
+    await hearth.kill(signal)
+    await hearth.restart()
+    await hearsTyping(bob, since, { roomId, users: [] })
   })
 
   test('delayed events outlive a crash: one that came due meanwhile is sent once, another can still be managed', async () => {

@@ -4,8 +4,10 @@ import { deleteGlobalAccountData } from './account-data.ts'
 import type { Db, Tx } from './database.ts'
 import { noteDeviceListChange } from './device-lists.ts'
 import { noteKeyCountChange } from './one-time-keys.ts'
+import { dropDevicePresence } from './presence.ts'
 import { closeConnections } from './sliding-connections.ts'
 import { forgetDeviceTransactions } from './to-device.ts'
+import { endTypingOfDevices } from './typing.ts'
 import type { DeviceRow } from './users-schema.ts'
 
 /** A device of a user. */
@@ -91,6 +93,8 @@ export async function deleteDevices(
   await deleteDeviceSettings(tx, userId, deviceIds)
   await forgetDeviceTransactions(tx, userId, deviceIds)
   await closeConnections(tx, userId, deviceIds)
+  await endTypingOfDevices(tx, userId, deviceIds)
+  await dropDevicePresence(tx, userId, deviceIds)
   return deviceIds
 }
 

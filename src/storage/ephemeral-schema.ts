@@ -1,9 +1,9 @@
-import type { EventId, RoomId, UserId } from '../core/ids.ts'
+import type { DeviceId, EventId, RoomId, UserId } from '../core/ids.ts'
 
 /** The tables of receipts and typing; `migrations/0004_receipts_typing.sql` has their meaning. */
 export type EphemeralTables = {
   receipts: ReceiptRow
-  typing: { room_id: RoomId; user_id: UserId; expires_ts: number; told_ts: number }
+  typing: { room_id: RoomId; user_id: UserId; expires_ts: number; told_ts: number; device_id: DeviceId | '' }
 }
 
 export type ReceiptType = 'm.read' | 'm.read.private'

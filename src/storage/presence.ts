@@ -140,6 +140,19 @@ export async function dropDeadPresence(tx: Tx, { before, gone }: { before: numbe
     select 1 from presence_processes where presence_processes.process_id = presence_devices.process_id)`.execute(tx.sql)
 }
 
+/** Forgets devices of a user that are gone, and tells the stream if the user is there no more. */
+export async function dropDevicePresence(tx: Tx, userId: UserId, deviceIds: readonly DeviceId[]): Promise<void> {
+  if (deviceIds.length === 0) return
+  const { numAffectedRows } = await sql`delete from presence_devices where user_id = ${userId}
+    and device_id = any(${deviceIds}::text[])`.execute(tx.sql)
+  if (!numAffectedRows) return
+  const { rows } = await sql<{ user_id: UserId }>`update presence set presence = 'offline'
+    where user_id = ${userId} and presence <> 'offline' and heard_ts is null
+      and not exists (select 1 from presence_devices where presence_devices.user_id = presence.user_id)
+    returning user_id`.execute(tx.sql)
+  for (const { user_id } of rows) appendToStream(tx, { kind: 'presence', user_id })
+}
+
 /** A user's presence; undefined when nothing was ever known of it. */
 export async function findPresence(db: Db, userId: UserId): Promise<PresenceRow | undefined> {
   const { rows } = await sql<PresenceRow>`select * from presence where user_id = ${userId}`.execute(db.sql)

@@ -16,8 +16,10 @@ import { storeMemberships } from './room-memberships.ts'
 import { storeStateNodes } from './room-state.ts'
 import { storeRoomSummaries } from './room-summaries.ts'
 import { storableText } from './storable-text.ts'
+import type { StoredEvent } from './stored-event.ts'
 import { appendToStream, type NewStreamRow } from './stream-append.ts'
 import { allOf } from './transactions.ts'
+import { endTypingOfDeparted } from './typing.ts'
 
 /** Writes what the commands of a transaction appended: one statement for each table, whatever the number of rooms and events. */
 export async function storeRooms(tx: Tx, ourName: ServerName, rooms: readonly LockedRoom[]): Promise<void> {
@@ -38,9 +40,17 @@ export async function storeRooms(tx: Tx, ourName: ServerName, rooms: readonly Lo
     storeServerChanges(tx, serverChanges),
     storeRoomSummaries(tx, rooms, changes, counts),
     noteGuestAccess(tx, changes),
+    endTypingOfDeparted(
+      tx,
+      members.filter(isOutside).map(({ room_id, state_key }) => ({ roomId: room_id, userId: state_key })),
+    ),
   ])
   if (members.length > 0) await queueEvents(tx, ourName, rooms, { changes: serverChanges, departed })
   for (const row of rooms.flatMap(streamRowsOfRoom)) appendToStream(tx, row)
+}
+
+function isOutside({ event }: { event: StoredEvent | undefined }): boolean {
+  return event?.pdu.content.membership !== 'join'
 }
 
 function storeTimelines(tx: Tx, rooms: readonly LockedRoom[], events: readonly AppendedEvent[]): Promise<unknown> {

@@ -1,5 +1,5 @@
-import { sql } from 'kysely'
-import type { RoomId, UserId } from '../core/ids.ts'
+import { type RawBuilder, sql } from 'kysely'
+import type { DeviceId, RoomId, UserId } from '../core/ids.ts'
 import type { Db, Tx } from './database.ts'
 import { sharedLoads } from './shared-loads.ts'
 import { appendToStream } from './stream-append.ts'
@@ -8,42 +8,54 @@ import { appendToStream } from './stream-append.ts'
 const TELL_AGAIN_MS = 30_000
 
 /**
- * Notes that a user types until `expiresTs`; the room hears of it on the stream (kind 'typing', the user in `detail`) if that is news, or old news.
- * Times: ms since 1970.
+ * Notes that a user types through a device until `expiresTs`; the room hears of it on the stream (kind 'typing', the user in `detail`, `expiresTs` in
+ * `ref`) if that is news, or old news. Times: ms since 1970.
  */
 export async function startTyping(
   tx: Tx,
-  typing: { roomId: RoomId; userId: UserId; now: number; expiresTs: number },
+  typing: { roomId: RoomId; userId: UserId; deviceId: DeviceId | null; now: number; expiresTs: number },
 ): Promise<void> {
-  const { roomId, userId, now, expiresTs } = typing
-  const { rows } = await sql<{ told_ts: number }>`insert into typing (room_id, user_id, expires_ts, told_ts)
-    values (${roomId}, ${userId}, ${expiresTs}::bigint, ${now}::bigint)
-    on conflict (room_id, user_id) do update set expires_ts = excluded.expires_ts,
+  const { roomId, userId, deviceId, now, expiresTs } = typing
+  const { rows } = await sql<{ told_ts: number }>`insert into typing (room_id, user_id, device_id, expires_ts, told_ts)
+    values (${roomId}, ${userId}, ${deviceId ?? ''}, ${expiresTs}::bigint, ${now}::bigint)
+    on conflict (room_id, user_id) do update set expires_ts = excluded.expires_ts, device_id = excluded.device_id,
       told_ts = case when typing.expires_ts <= ${now}::bigint or typing.told_ts <= ${now - TELL_AGAIN_MS}::bigint
         then excluded.told_ts else typing.told_ts end
     returning told_ts`.execute(tx.sql)
-  if (rows[0]?.told_ts === now) tellRoom(tx, roomId, userId)
+  if (rows[0]?.told_ts === now) appendToStream(tx, { kind: 'typing', room_id: roomId, detail: userId, ref: expiresTs })
 }
 
 /** Notes that a user has stopped typing. */
-export async function stopTyping(tx: Tx, roomId: RoomId, userId: UserId): Promise<void> {
-  const { rows } = await sql`delete from typing where room_id = ${roomId} and user_id = ${userId} returning 1`.execute(
-    tx.sql,
-  )
-  if (rows.length > 0) tellRoom(tx, roomId, userId)
+export function stopTyping(tx: Tx, roomId: RoomId, userId: UserId): Promise<void> {
+  return endTyping(tx, sql`room_id = ${roomId} and user_id = ${userId}`)
 }
 
-function tellRoom(tx: Tx, roomId: RoomId, userId: UserId): void {
-  appendToStream(tx, { kind: 'typing', room_id: roomId, detail: userId })
+/** Ends all typing that has expired by `now`. */
+export function expireTyping(tx: Tx, now: number): Promise<void> {
+  return endTyping(tx, sql`expires_ts <= ${now}::bigint`)
 }
 
-/** Ends all typing that has expired by `now` and tells the rooms. */
-export async function expireTyping(tx: Tx, now: number): Promise<void> {
-  const { rows } = await sql<{
-    room_id: RoomId
-    user_id: UserId
-  }>`delete from typing where expires_ts <= ${now}::bigint returning room_id, user_id`.execute(tx.sql)
-  for (const { room_id, user_id } of rows) tellRoom(tx, room_id, user_id)
+/** Ends typing of users who are in a room no more. */
+export async function endTypingOfDeparted(
+  tx: Tx,
+  departed: readonly { roomId: RoomId; userId: string }[],
+): Promise<void> {
+  if (departed.length === 0) return
+  const users = sql`select * from unnest(${departed.map(({ roomId }) => roomId)}::text[],
+    ${departed.map(({ userId }) => userId)}::text[])`
+  await endTyping(tx, sql`(room_id, user_id) in (${users})`)
+}
+
+/** Ends what is typed through devices that are gone. */
+export async function endTypingOfDevices(tx: Tx, userId: UserId, deviceIds: readonly DeviceId[]): Promise<void> {
+  if (deviceIds.length > 0) await endTyping(tx, sql`user_id = ${userId} and device_id = any(${deviceIds}::text[])`)
+}
+
+/** Ends the typing that matches, and tells the rooms. */
+async function endTyping(tx: Tx, matches: RawBuilder<unknown>): Promise<void> {
+  const { rows } = await sql<{ room_id: RoomId; user_id: UserId }>`delete from typing where ${matches}
+    returning room_id, user_id`.execute(tx.sql)
+  for (const { room_id, user_id } of rows) appendToStream(tx, { kind: 'typing', room_id, detail: user_id })
 }
 
 /** When the next typing expires; undefined while nobody types. */

@@ -16,7 +16,7 @@ export const putTyping = route({
   body: z.object({ typing: z.boolean(), timeout: z.int().optional() }),
   async handle({ params, body, session }, app) {
     if (params.userId !== session.userId) throw new ForbiddenError('You can only say of yourself that you are typing')
-    await setTyping(app, { ...params, ...body })
+    await setTyping(app, { ...params, ...body, deviceId: session.deviceId })
     noteActivity(app, session.userId)
     return {}
   },

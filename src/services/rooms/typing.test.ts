@@ -1,6 +1,9 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
+import type { App } from '../../app.ts'
 import type { UserId } from '../../core/ids.ts'
+import { startStreamTail } from '../../infra/stream-tail.ts'
 import { loadTypingUsers } from '../../storage/typing.ts'
+import { startTypingExpiry } from './start-typing.ts'
 import {
   ALICE,
   BOB,
@@ -10,18 +13,22 @@ import {
   type ReadingApp,
   type ReadingRoom,
 } from './test-reading-room.ts'
-import { endExpiredTyping, setTyping } from './typing.ts'
+import { setTyping } from './typing.ts'
 
-let app: ReadingApp
+let app: ReadingApp & Pick<App, 'stream'>
 let room: ReadingRoom
 beforeAll(async () => {
-  app = await createReadingApp()
+  const reading = await createReadingApp()
+  app = { ...reading, stream: await startStreamTail(reading.database, reading.logger) }
 })
 beforeEach(async () => {
   room = await createReadingRoom(app)
   await room.member(BOB, 'join')
 })
-afterAll(() => app.database.close())
+afterAll(async () => {
+  await app.stream.stop()
+  await app.database.close()
+})
 
 const type = (userId: UserId, timeout?: number) =>
   setTyping(app, { roomId: room.roomId, userId, typing: true, timeout })
@@ -37,10 +44,24 @@ const told = async () => {
   return (await rows.execute()).length
 }
 
-test('a timer ends it without anyone asking', async () => {
+/** As a process does when it starts. */
+const endExpired = async () => (await startTypingExpiry(app)).stop()
+
+test('a timer ends it without anyone asking, also what another process was told', async () => {
+  const expiry = await startTypingExpiry(app)
   await type(ALICE, 1)
   app.clock.advance(1000)
   await expect.poll(told).toBe(2)
+  await expiry.stop()
+})
+
+test('a process that starts ends what was begun before, when its time has come', async () => {
+  await type(ALICE, 1)
+  const expiry = await startTypingExpiry(app)
+  expect(await told()).toBe(1)
+  app.clock.advance(1000)
+  await expect.poll(told).toBe(2)
+  await expiry.stop()
 })
 
 test('the room is told when somebody begins and stops, not when they go on', async () => {
@@ -60,12 +81,12 @@ test('the room is told when somebody begins and stops, not when they go on', asy
 
 test('typing that nobody has renewed is ended, once, and the room is told', async () => {
   await type(ALICE, 5000)
-  await endExpiredTyping(app)
+  await endExpired()
   expect(await told()).toBe(1)
   app.clock.advance(5000)
   expect(await typing()).toBeUndefined()
-  await endExpiredTyping(app)
-  await endExpiredTyping(app)
+  await endExpired()
+  await endExpired()
   expect(await told()).toBe(2)
   expect(await app.database.sql.selectFrom('typing').selectAll().execute()).toEqual([])
 })
@@ -99,4 +120,5 @@ test('only members type, and who leaves does no more', async () => {
   await type(BOB)
   await room.member(BOB, 'leave')
   expect(await typing()).toBeUndefined()
+  expect(await told()).toBe(2)
 })
