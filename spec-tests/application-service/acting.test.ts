@@ -256,7 +256,11 @@ test('it leads to its network, and lists rooms there', async () => {
     location_fields: ['channel'],
     icon: '',
     field_types: { nick: { regexp: '.*', placeholder: 'nick' }, channel: { regexp: '#.*', placeholder: '#tea' } },
-    instances: [{ network_id: 'libera', desc: 'Libera', fields: {} }],
+    // A bridge to a single network may name none.
+    instances: [
+      { network_id: 'libera', desc: 'Libera', fields: {} },
+      { desc: 'All', fields: {} },
+    ],
   }
   const user = { userid: '@_irc_bob:hearth.test', protocol: 'irc', fields: { nick: 'bob' } }
   const location = { alias: '#_irc_tea:hearth.test', protocol: 'irc', fields: { channel: '#tea' } }
@@ -270,9 +274,12 @@ test('it leads to its network, and lists rooms there', async () => {
     return { status: 404 }
   }
   const network = `${v3}/thirdparty`
-  const instance = { ...described.instances[0], instance_id: 'irc|libera' }
-  expect(await alice.get(`${network}/protocols`)).toEqual({ irc: { ...described, instances: [instance] } })
-  expect((await alice.get(`${network}/protocol/irc`)).instances).toEqual([instance])
+  const instances = [
+    { ...described.instances[0], instance_id: 'irc|libera' },
+    { ...described.instances[1], network_id: 'irc', instance_id: 'irc|irc' },
+  ]
+  expect(await alice.get(`${network}/protocols`)).toEqual({ irc: { ...described, instances } })
+  expect((await alice.get(`${network}/protocol/irc`)).instances).toEqual(instances)
   expect((await alice.ask('GET', `${network}/protocol/smoke`)).status).toBe(404)
   expect(await alice.get(`${network}/user/irc?nick=bob`)).toEqual([user])
   expect((await alice.ask('GET', `${network}/user/irc?nick=eve`)).status).toBe(404)

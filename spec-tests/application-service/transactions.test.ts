@@ -53,6 +53,17 @@ const told = (appservice: TestAppservice, eventId: string) =>
     appservice.events().find(({ event_id }) => event_id === eventId),
   )
 
+/** Some application services take them for numbers, as Synapse's are. */
+test('the ids of transactions are numbers that grow', async () => {
+  const roomId = await newRoom({}, await newGhost())
+  for (const body of ['one', 'two', 'three']) await told(irc, await sendText(alice, roomId, body))
+  const ids = [...irc.transactions.keys()]
+  expect(ids.length).toBeGreaterThan(2)
+  for (const id of ids) expect(id).toMatch(/^[1-9][0-9]{0,15}$/)
+  expect(ids.map(Number)).toEqual(ids.map(Number).sort((a, b) => a - b))
+  expect(new Set(ids).size).toBe(ids.length)
+})
+
 describe('events', () => {
   test('are told while one of its users is in the room, and no others', async () => {
     const ghost = await newGhost()

@@ -1,10 +1,11 @@
-import { beforeEach, expect, inject, test } from 'vitest'
+import { beforeEach, describe, expect, inject, test } from 'vitest'
 import { registerUser, sendText, type TestUser } from '../harness/client.ts'
 import { pollUntil } from '../harness/poll-until.ts'
 import {
   bodiesOf,
   type ClientEvent,
   createRoom,
+  eventPath,
   joinRoom,
   refusal,
   roomOfTwo,
@@ -109,6 +110,98 @@ test('/events without news ends when its time is over, and refuses nonsense', as
   const { chunk } = await alice.get(`${v3}/events?from=${end}&timeout=100`)
   expect(chunk.filter(({ type }: ClientEvent) => type !== 'm.presence')).toEqual([])
   expect((await alice.ask('GET', `${v3}/events?from=nonsense`)).status).toBe(400)
+})
+
+test('/events with an empty token tells what comes from now on', async () => {
+  const waiting = alice.get(`${v3}/events?from=&timeout=20000`)
+  const { end } = await alice.get(`${v3}/events?from=`)
+  expect(end).toEqual(expect.any(String))
+  await pollUntil('something happens', async () => {
+    await sendText(bob, roomId, 'news')
+    return Promise.race([waiting, new Promise((resolve) => setTimeout(resolve, 50))])
+  })
+  expect((await waiting).chunk.length).toBeGreaterThan(0)
+})
+
+/** Deployed bots know no /sync. */
+describe('/events tells', () => {
+  const ofAlice = () => `${v3}/user/${encodeURIComponent(alice.userId)}`
+  test.each<[string, () => Promise<unknown>, () => object]>([
+    [
+      'typing',
+      () => bob.put(roomPath(roomId, `typing/${encodeURIComponent(bob.userId)}`), { typing: true, timeout: 30_000 }),
+      () => ({ type: 'm.typing', room_id: roomId, content: { user_ids: [bob.userId] } }),
+    ],
+    [
+      'presence',
+      () =>
+        bob.put(`${v3}/presence/${encodeURIComponent(bob.userId)}/status`, { presence: 'online', status_msg: 'tea' }),
+      () => ({ type: 'm.presence', content: expect.objectContaining({ user_id: bob.userId, status_msg: 'tea' }) }),
+    ],
+    [
+      'tags',
+      () => alice.put(`${ofAlice()}/rooms/${encodeURIComponent(roomId)}/tags/m.favourite`, { order: 0.5 }),
+      () => ({ type: 'm.tag', room_id: roomId, content: { tags: { 'm.favourite': { order: 0.5 } } } }),
+    ],
+    [
+      'account data of a room',
+      () => alice.put(`${ofAlice()}/rooms/${encodeURIComponent(roomId)}/account_data/org.example.r`, { is: 'kept' }),
+      () => ({ type: 'org.example.r', room_id: roomId, content: { is: 'kept' } }),
+    ],
+    [
+      'account data',
+      () => alice.put(`${ofAlice()}/account_data/org.example.a`, { is: 'kept' }),
+      () => ({ type: 'org.example.a', content: { is: 'kept' } }),
+    ],
+  ])('%s', async (_, happens, told) => {
+    const { end } = await alice.get(`${v3}/events`)
+    await happens()
+    await expectTold(end, told())
+  })
+
+  test('receipts', async () => {
+    const eventId = await sendText(alice, roomId, 'read me')
+    const { end } = await alice.get(`${v3}/events`)
+    await bob.post(roomPath(roomId, eventPath('receipt/m.read', eventId)))
+    const content = { [eventId]: { 'm.read': { [bob.userId]: { ts: expect.any(Number) } } } }
+    await expectTold(end, { type: 'm.receipt', room_id: roomId, content })
+    const whole = await alice.get(`${v3}/initialSync`)
+    expect(whole.receipts).toContainEqual({ type: 'm.receipt', room_id: roomId, content })
+    const room = await alice.get(roomPath(roomId, 'initialSync'))
+    expect(room.receipts).toEqual([{ type: 'm.receipt', room_id: roomId, content }])
+    expect(room.presence).toEqual(expect.any(Array))
+  })
+
+  test('a stranger who peeks nothing of it', async () => {
+    const content = { history_visibility: 'world_readable' }
+    await sendState(alice, roomId, { type: 'm.room.history_visibility', content })
+    const eventId = await sendText(alice, roomId, 'read me')
+    const stranger = await registerUser(url)
+    const { end } = await stranger.get(`${v3}/events?room_id=${encodeURIComponent(roomId)}`)
+    await bob.post(roomPath(roomId, eventPath('receipt/m.read', eventId)))
+    await bob.put(roomPath(roomId, `typing/${encodeURIComponent(bob.userId)}`), { typing: true, timeout: 30_000 })
+    const last = await sendText(alice, roomId, 'last')
+    const { chunk } = await stranger.get(`${v3}/events?room_id=${encodeURIComponent(roomId)}&from=${end}&timeout=20000`)
+    expect(chunk.map(({ event_id }: ClientEvent) => event_id)).toEqual([last])
+    const room = await stranger.get(roomPath(roomId, 'initialSync'))
+    expect([room.receipts, room.presence]).toEqual([[], []])
+  })
+
+  async function expectTold(from: string, event: object): Promise<void> {
+    let since = from
+    await pollUntil('it is told', async () => {
+      const { chunk, end } = await alice.get(`${v3}/events?from=${since}&timeout=1000`)
+      since = end
+      return chunk.some((each: ClientEvent) => {
+        try {
+          expect(each).toMatchObject(event)
+          return true
+        } catch {
+          return false
+        }
+      })
+    })
+  }
 })
 
 /** https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3eventseventid */

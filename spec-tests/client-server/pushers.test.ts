@@ -108,6 +108,7 @@ describe('push gateways', () => {
     const [notification] = await arrived(1)
     expect(notification).toEqual({
       event_id: eventId,
+      id: eventId,
       room_id: roomId,
       type: 'm.room.message',
       sender: alice.userId,

@@ -71,6 +71,7 @@ const ALLOWED: Record<string, readonly string[]> = {
     'POST v3/rooms/{roomId}/receipt/{receiptType}/{eventId}',
     'POST v3/rooms/{roomId}/read_markers',
     'PUT v3/rooms/{roomId}/redact/{eventId}/{txnId}',
+    'POST v3/rooms/{roomId}/redact/{eventId}',
     'POST unstable/org.matrix.msc4140/delayed_events/{delayId}/send',
     'POST unstable/org.matrix.msc4140/delayed_events/{delayId}/cancel',
     'POST unstable/org.matrix.msc4140/delayed_events/{delayId}/restart',

@@ -74,6 +74,12 @@ export const UNSTABLE_OPERATIONS: readonly Operation[] = [
     },
   }),
   { ...of('POST', '', { body: { lists: optional('object') } }), path: '/_matrix/client/v4/sync' },
+  { ...of('POST', '', { body: {} }), path: '/_matrix/client/v3/rooms/{roomId}/send/{eventType}' },
+  {
+    ...of('POST', '', { body: { reason: optional('string') } }),
+    path: '/_matrix/client/v3/rooms/{roomId}/redact/{eventId}',
+  },
+  { ...of('GET', ''), path: '/_matrix/client/v3/pushrules/global/{kind}' },
   { ...of('DELETE', ''), path: '/_matrix/client/v3/directory/list/appservice/{networkId}/{roomId}' },
   { ...of('GET', '', { auth: 'none' }), path: '/_synapse/admin/v1/register' },
   {

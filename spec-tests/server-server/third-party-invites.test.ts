@@ -67,6 +67,28 @@ test('an address is invited, and whoever binds it later comes in, here or on ano
   }
 })
 
+test.each(['null@example.org', ' Null2@EXAMPLE.org\t'])(
+  'an address of which the identity server says null is bound to nobody: %j',
+  async (written) => {
+    const canonical = written.trim().toLowerCase()
+    identity.bound.set(createHash('sha256').update(`${canonical} email ${PEPPER}`).digest('base64url'), null)
+    const { roomId } = await invitedRoom(written)
+    const stored = identity.calls.findLast((call) => call.path === '/_matrix/identity/v2/store-invite')
+    expect(stored!.body).toMatchObject({ address: canonical, room_id: roomId })
+  },
+)
+
+/** https://spec.matrix.org/v1.19/server-server-api/#get_matrixfederationv1openiduserinfo */
+test('who an OpenID token is of is told with the token only', async () => {
+  const { access_token } = await alice.post(`${CLIENT}/user/${encodeURIComponent(alice.userId)}/openid/request_token`)
+  const { serverName } = federation.servers[0]!
+  const ask = (query: string) => askServer(federation, serverName, `/_matrix/federation/v1/openid/userinfo${query}`)
+  expect((await ask(`?access_token=${access_token}`)).body).toEqual({ sub: alice.userId })
+  expect(await ask('')).toMatchObject({ status: 401, body: { errcode: 'M_MISSING_TOKEN' } })
+  for (const token of ['', 'guess', alice.accessToken])
+    expect(await ask(`?access_token=${token}`)).toMatchObject({ status: 401, body: { errcode: 'M_UNKNOWN_TOKEN' } })
+})
+
 test('what the identity server has not signed brings nobody in', async () => {
   const invited = await invitedRoom('c@example.org')
   await bind(1, bob, { ...invited, token: 'another' })

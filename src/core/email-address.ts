@@ -16,3 +16,8 @@ export function parseEmailAddress(text: string): EmailAddress | undefined {
   const folded = foldCase(text.trim())
   return address.safeParse(folded).success ? (folded as EmailAddress) : undefined
 }
+
+/** Returns the canonical form of an address outside of Matrix, as far as it has one. */
+export function canonicalAddress({ medium, address }: { medium: string; address: string }): string {
+  return medium === 'email' ? (parseEmailAddress(address) ?? address) : address
+}

@@ -9,7 +9,7 @@ import { withPasswordOfPeople } from './password-proof.ts'
 /** https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3keysdevice_signingupload */
 export const postDeviceSigningUpload = route({
   method: 'POST',
-  path: v3('/keys/device_signing/upload'),
+  path: [...v3('/keys/device_signing/upload'), '/_matrix/client/unstable/keys/device_signing/upload'],
   auth: 'user',
   suspendedUsers: true,
   body: z.object({

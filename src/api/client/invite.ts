@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { canonicalAddress } from '../../core/email-address.ts'
 import { MissingParamError } from '../../core/errors.ts'
 import { inviteThirdParty } from '../../services/federation/invite-third-party.ts'
 import { inviteUser } from '../../services/federation/invite-user.ts'
@@ -20,7 +21,8 @@ export const thirdParty = z
     address: z.string().min(1).max(512),
   })
   .transform(({ id_server, id_access_token, medium, address }) => {
-    return { idServer: id_server, idAccessToken: id_access_token, medium, address }
+    const canonical = canonicalAddress({ medium, address })
+    return { idServer: id_server, idAccessToken: id_access_token, medium, address: canonical }
   })
 
 /**

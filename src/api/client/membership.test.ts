@@ -111,7 +111,7 @@ describe('join', () => {
     await act(bob, closed, 'join')
     expect(await membership(closed, guest)).toEqual({ membership: 'join' })
     await alice.ok('PUT', path, { guest_access: 'forbidden' })
-    expect(await membership(closed, guest)).toEqual({ membership: 'leave' })
+    await expect.poll(() => membership(closed, guest)).toEqual({ membership: 'leave' })
     expect(await membership(closed, bob)).toEqual({ membership: 'join' })
   })
 

@@ -32,13 +32,19 @@ const getInitialSync = route({
   handle: ({ query, session: { userId, deviceId } }, app) => wholeInitialSync(app, { ...query, userId, deviceId }),
 })
 
+/** Empty: as absent. */
+const fromToken = z
+  .string()
+  .optional()
+  .transform((token) => token || undefined)
+
 /** https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3events */
 const getEvents = route({
   method: 'GET',
   path: v3('/events'),
   auth: 'user',
   guests: true,
-  query: z.object({ from: z.string().optional(), timeout: queryInteger.default(0), room_id: roomId.optional() }),
+  query: z.object({ from: fromToken, timeout: queryInteger.default(0), room_id: roomId.optional() }),
   handle: ({ query: { room_id, ...query }, session: { userId, deviceId }, signal }, app) =>
     listenEvents(app, { ...query, roomId: room_id, userId, deviceId, signal }),
 })

@@ -3,6 +3,7 @@ import {
   deletePushRule,
   findPushRule,
   putPushRule,
+  rulesOfKind,
   setPushRuleActions,
   setPushRuleEnabled,
 } from '../../core/push-rules/edit-rules.ts'
@@ -28,6 +29,15 @@ export const getGlobalPushRules = route({
   path: v3('/pushrules/global'),
   auth: 'user',
   handle: ({ session }, app) => pushRulesOf(app, session.userId),
+})
+
+/** The rules of one kind; it was in the specification once, and old clients ask for it. */
+export const getPushRulesOfKind = route({
+  method: 'GET',
+  path: v3('/pushrules/global/:kind'),
+  auth: 'user',
+  params: z.object({ kind: z.string() }),
+  handle: async ({ params, session }, app) => rulesOfKind(await pushRulesOf(app, session.userId), params.kind),
 })
 
 /** https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3pushrulesglobalkindruleid */

@@ -1,7 +1,9 @@
 import { z } from 'zod'
+import type { App } from '../../app.ts'
+import type { EventId, RoomId } from '../../core/ids.ts'
 import { redactEvent } from '../../services/rooms/redact-event.ts'
 import { eventId, roomId } from '../http/fields.ts'
-import { route } from '../http/route.ts'
+import { route, type Session } from '../http/route.ts'
 import { v3 } from './client-paths.ts'
 import { contentWithOptionalReason } from './reason.ts'
 
@@ -9,30 +11,50 @@ import { contentWithOptionalReason } from './reason.ts'
 const WITH_RELATIONS = 'org.matrix.msc3912.with_relations'
 const relTypes = z.array(z.string()).max(100).optional()
 
+const place = { roomId, eventId }
+const who = { auth: 'user', suspendedUsers: true, rateLimit: 'message' } as const
+const body = contentWithOptionalReason.refine((content) => relTypes.safeParse(content[WITH_RELATIONS]).success, {
+  path: [WITH_RELATIONS],
+  message: 'is not a list of relation types',
+})
+
 /** https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3roomsroomidredacteventidtxnid */
 export const putRoomRedact = route({
   method: 'PUT',
   path: v3('/rooms/:roomId/redact/:eventId/:txnId'),
-  auth: 'user',
-  suspendedUsers: true,
-  rateLimit: 'message',
-  params: z.object({ roomId, eventId, txnId: z.string().max(255) }),
-  body: contentWithOptionalReason.refine((content) => relTypes.safeParse(content[WITH_RELATIONS]).success, {
-    path: [WITH_RELATIONS],
-    message: 'is not a list of relation types',
-  }),
-  async handle({ params, body, session }, app) {
-    const { redacts: _, [WITH_RELATIONS]: withRelTypes, ...content } = body
-    const redactionId = await redactEvent(app, {
-      roomId: params.roomId,
-      sender: session.userId,
-      redacts: params.eventId,
-      content,
-      txn: { deviceId: session.deviceId, id: params.txnId },
-      isAdmin: session.isAdmin,
-      isSuspended: session.isSuspended,
-      ...(withRelTypes !== undefined && { withRelTypes: withRelTypes as string[] }),
-    })
-    return { event_id: redactionId }
-  },
+  ...who,
+  params: z.object({ ...place, txnId: z.string().max(255) }),
+  body,
+  handle: redact,
 })
+
+/** The form of before there were transactions, which bots still use. */
+export const postRoomRedact = route({
+  method: 'POST',
+  path: v3('/rooms/:roomId/redact/:eventId'),
+  ...who,
+  params: z.object(place),
+  body,
+  handle: redact,
+})
+
+type Redacting = {
+  params: { roomId: RoomId; eventId: EventId; txnId?: string }
+  body: z.output<typeof body>
+  session: Session
+}
+
+async function redact({ params, body, session }: Redacting, app: App): Promise<object> {
+  const { redacts: _, [WITH_RELATIONS]: withRelTypes, ...content } = body
+  const redactionId = await redactEvent(app, {
+    roomId: params.roomId,
+    sender: session.userId,
+    redacts: params.eventId,
+    content,
+    ...(params.txnId !== undefined && { txn: { deviceId: session.deviceId, id: params.txnId } }),
+    isAdmin: session.isAdmin,
+    isSuspended: session.isSuspended,
+    ...(withRelTypes !== undefined && { withRelTypes: withRelTypes as string[] }),
+  })
+  return { event_id: redactionId }
+}

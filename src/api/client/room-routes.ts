@@ -10,10 +10,10 @@ import { postForget, postLeave } from './leave.ts'
 import { postBan, postKick, postUnban } from './moderate-member.ts'
 import { getMutualRooms, getUnstableMutualRooms } from './mutual-rooms.ts'
 import { getPublicRooms, postPublicRooms } from './public-rooms.ts'
-import { putRoomRedact } from './redact-event.ts'
+import { postRoomRedact, putRoomRedact } from './redact-event.ts'
 import { postReportEvent, postReportRoom, postReportUser } from './reporting.ts'
 import { getRoomSummary, getUnstableRoomSummary } from './room-summary.ts'
-import { putRoomSend } from './send-event.ts'
+import { postRoomSend, putRoomSend } from './send-event.ts'
 import { putRoomState } from './send-state.ts'
 import { getSpaceHierarchy } from './space-hierarchy.ts'
 import { postUpgradeRoom } from './upgrade-room.ts'
@@ -21,8 +21,10 @@ import { postUpgradeRoom } from './upgrade-room.ts'
 /** The life of a room: creation, members, sending, and how it is found. */
 export const roomEndpoints: AnyEndpoint[] = [
   putRoomSend,
+  postRoomSend,
   putRoomState,
   putRoomRedact,
+  postRoomRedact,
   postCreateRoom,
   postJoin,
   postRoomJoin,

@@ -1,41 +1,68 @@
 import { z } from 'zod'
+import type { App } from '../../app.ts'
+import type { JsonObject } from '../../core/events/pdu.ts'
+import type { RoomId } from '../../core/ids.ts'
 import { noteActivity } from '../../services/presence/note-activity.ts'
 import { scheduleEvent } from '../../services/rooms/schedule-event.ts'
 import { sendEvent } from '../../services/rooms/send-event.ts'
 import { jsonObject, roomId } from '../http/fields.ts'
-import { route } from '../http/route.ts'
+import { route, type Session } from '../http/route.ts'
 import { v3 } from './client-paths.ts'
 import { delayQuery } from './delayed-events.ts'
 import { timestampOf, timestampQuery } from './timestamp.ts'
+
+const place = { roomId, eventType: z.string() }
+const query = delayQuery.extend(timestampQuery.shape)
+const who = { auth: 'user', guests: true, suspendedUsers: 'in the notices room', rateLimit: 'message' } as const
 
 /** https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3roomsroomidsendeventtypetxnid */
 export const putRoomSend = route({
   method: 'PUT',
   path: v3('/rooms/:roomId/send/:eventType/:txnId'),
-  auth: 'user',
-  guests: true,
-  suspendedUsers: 'in the notices room',
-  rateLimit: 'message',
-  params: z.object({ roomId, eventType: z.string(), txnId: z.string().max(255) }),
-  query: delayQuery.extend(timestampQuery.shape),
+  ...who,
+  params: z.object({ ...place, txnId: z.string().max(255) }),
+  query,
   body: jsonObject,
-  async handle({ params, query, body, session }, app) {
-    const { 'org.matrix.msc4140.delay': delay } = query
-    if (delay !== undefined) {
-      const { eventType: type, ...at } = params
-      const { userId: sender, deviceId } = session
-      return { delay_id: await scheduleEvent(app, { ...at, sender, deviceId, type, content: body, delay }) }
-    }
-    const eventId = await sendEvent(app, {
-      roomId: params.roomId,
-      sender: session.userId,
-      type: params.eventType,
-      content: body,
-      txn: { deviceId: session.deviceId, id: params.txnId },
-      originServerTs: timestampOf(session, query),
-      isAdmin: session.isAdmin,
-    })
-    noteActivity(app, session.userId)
-    return { event_id: eventId }
-  },
+  handle: send,
 })
+
+/** The form of before there were transactions, which bots still use: each request sends an event. */
+export const postRoomSend = route({
+  method: 'POST',
+  path: v3('/rooms/:roomId/send/:eventType'),
+  ...who,
+  params: z.object(place),
+  query,
+  body: jsonObject,
+  handle: send,
+})
+
+type Sending = {
+  params: { roomId: RoomId; eventType: string; txnId?: string }
+  query: z.output<typeof query>
+  body: JsonObject
+  session: Session
+}
+
+async function send({ params, query, body: content, session }: Sending, app: App): Promise<object> {
+  const { roomId, eventType: type, txnId } = params
+  const { userId: sender, deviceId } = session
+  const { 'org.matrix.msc4140.delay': delay } = query
+  const txn = txnId === undefined ? {} : { txn: { deviceId, id: txnId } }
+  if (delay !== undefined) {
+    const delayed = { roomId, sender, deviceId, type, content, delay, ...(txnId !== undefined && { txnId }) }
+    return { delay_id: await scheduleEvent(app, delayed) }
+  }
+  const originServerTs = timestampOf(session, query)
+  const eventId = await sendEvent(app, {
+    roomId,
+    sender,
+    type,
+    content,
+    ...txn,
+    originServerTs,
+    isAdmin: session.isAdmin,
+  })
+  noteActivity(app, sender)
+  return { event_id: eventId }
+}

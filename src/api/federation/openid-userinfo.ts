@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { MatrixError } from '../../core/errors.ts'
 import { findOpenIdUser } from '../../services/users/openid-tokens.ts'
 import { route } from '../http/route.ts'
 
@@ -7,6 +8,9 @@ export const getOpenIdUserinfo = route({
   method: 'GET',
   path: '/_matrix/federation/v1/openid/userinfo',
   auth: 'none',
-  query: z.object({ access_token: z.string() }),
-  handle: async ({ query }, app) => ({ sub: await findOpenIdUser(app, query.access_token) }),
+  query: z.object({ access_token: z.string().optional() }),
+  async handle({ query: { access_token: token } }, app) {
+    if (token === undefined) throw new MatrixError(401, 'M_MISSING_TOKEN', 'access_token: it is needed')
+    return { sub: await findOpenIdUser(app, token) }
+  },
 })

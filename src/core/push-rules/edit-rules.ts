@@ -17,6 +17,11 @@ export function findPushRule(ruleset: PushRuleset, { kind, ruleId }: PushRuleNam
   return rule
 }
 
+/** The rules of a kind, the first that are evaluated first. Throws InvalidParamError where there is no such kind. */
+export function rulesOfKind(ruleset: PushRuleset, kind: string): readonly PushRule[] {
+  return ruleset[asKind(kind)]
+}
+
 /**
  * `before` and `after` name one of the user's own rules of the same kind, to stand right above or below it; `before`
  * holds where both are given.

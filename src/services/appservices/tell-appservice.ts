@@ -49,6 +49,13 @@ export function createTeller(app: SendingApp, appservice: Appservice): Teller {
   const kinds = kindsFor(appservice)
   let held: Held | undefined
   let isTelling = false
+  let lastTxn = 0
+
+  /** A number that grows: some application services expect that of ids, as of Synapse's. A database that was restored from a backup gives none twice. */
+  function nextTxnId(): string {
+    lastTxn = Math.max(app.clock.now(), lastTxn + 1)
+    return String(lastTxn)
+  }
 
   /** Takes the application service, or keeps it. */
   async function take(): Promise<Held | undefined> {
@@ -83,7 +90,7 @@ export function createTeller(app: SendingApp, appservice: Appservice): Teller {
       const { position, members } = news
       const { body, messages } = await transactionBody(app, appservice, news)
       if (body !== undefined) {
-        const transaction = { txnId: app.random.token(16), body, position, messages }
+        const transaction = { txnId: nextTxnId(), body, position, messages }
         const isStored = await app.database.write((tx) => storeTransaction(tx, id, { transaction, members }))
         if (isStored) return transaction
         lose()

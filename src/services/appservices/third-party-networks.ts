@@ -21,7 +21,9 @@ const protocol = z.looseObject({
   icon: text.default(''),
   field_types: z.record(text, fieldType).default({}),
   instances: z
-    .array(z.looseObject({ network_id: text, desc: text.default(''), fields: z.looseObject({}).default({}) }))
+    .array(
+      z.looseObject({ network_id: text.optional(), desc: text.default(''), fields: z.looseObject({}).default({}) }),
+    )
     .default([]),
 })
 const location = z.looseObject({ alias: text, protocol: text, fields: z.looseObject({}) })
@@ -100,9 +102,11 @@ async function askForProtocol(app: AskingApp, appservice: Appservice, name: stri
     await ask(app, appservice, { path: `protocol/${encodeURIComponent(name)}`, query: [] }),
   )
   if (!answer.success) return undefined
-  const instances = answer.data.instances.map((instance) => ({
+  // Bridges to a protocol of one network may name none.
+  const instances = answer.data.instances.map(({ network_id = name, ...instance }) => ({
     ...instance,
-    instance_id: networkInstance({ appserviceId: appservice.id, networkId: instance.network_id }),
+    network_id,
+    instance_id: networkInstance({ appserviceId: appservice.id, networkId: network_id }),
   }))
   const described = { ...answer.data, instances }
   known.set(key, described)

@@ -8,7 +8,8 @@ import { isUserId, type UserId } from '../../core/ids.ts'
 export type ThirdParty = { idServer: string; idAccessToken: string; medium: string; address: string }
 
 const hashDetails = z.object({ lookup_pepper: z.string(), algorithms: z.array(z.string()) })
-const mappings = z.object({ mappings: z.record(z.string(), z.string()) })
+/** Some servers name the addresses that nobody has bound, too, with null. */
+const mappings = z.object({ mappings: z.record(z.string(), z.string().nullable()).nullable() })
 
 /**
  * The user who has bound an address, if anybody has; the identity server is not told the address for that. Throws what it refuses for, and 502.
@@ -29,8 +30,8 @@ export async function findThirdParty(
     await app.identity.request({ ...ask, method: 'POST', path: '/_matrix/identity/v2/lookup', body }),
   )
   if (!found.success) throw unusable(server)
-  const userId = found.data.mappings[hashed]
-  return userId !== undefined && isUserId(userId) ? userId : undefined
+  const userId = found.data.mappings?.[hashed]
+  return userId && isUserId(userId) ? userId : undefined
 }
 
 /** What is said of an identity server that does not answer as it should. */

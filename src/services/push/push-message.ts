@@ -26,6 +26,8 @@ export async function eventMessage(
   return {
     notification: {
       ...essentials,
+      // How it was called before; gateways and clients may look for it.
+      id: event_id,
       type: pdu.type,
       sender: pdu.sender,
       content: pdu.content,

@@ -1,5 +1,5 @@
 import type { App } from '../../app.ts'
-import { parseEmailAddress } from '../../core/email-address.ts'
+import { canonicalAddress, parseEmailAddress } from '../../core/email-address.ts'
 import { InvalidParamError, MatrixError, MissingParamError } from '../../core/errors.ts'
 import type { JsonObject } from '../../core/events/pdu.ts'
 import type { UserId } from '../../core/ids.ts'
@@ -66,7 +66,7 @@ export async function removePusher(
   key: { app_id: string; pushkey: string },
 ): Promise<void> {
   // The keys of those of kind email are in canonical form.
-  const pushkeys = new Set([key.pushkey, parseEmailAddress(key.pushkey) ?? key.pushkey])
+  const pushkeys = new Set([key.pushkey, canonicalAddress({ medium: 'email', address: key.pushkey })])
   await app.database.write(async (tx) => {
     for (const pushkey of pushkeys) await deletePushers(tx, { ...key, pushkey }, { of: userId })
   })

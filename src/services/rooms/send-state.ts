@@ -33,6 +33,8 @@ export function sendState(app: App, state: StateToSend): Promise<EventId> {
   return runInRoom(app, state.roomId, async (room) => {
     const { type, stateKey: state_key, sender, content, originServerTs } = state
     if (type === 'm.room.create') throw new BadJsonError('A room has only one m.room.create')
+    if (type === 'm.room.tombstone' && content.replacement_room === state.roomId)
+      throw new InvalidParamError('replacement_room: a room cannot replace itself')
     const [current, member] = await readLockedState(room, [
       { type, state_key },
       { type: 'm.room.member', state_key: sender },

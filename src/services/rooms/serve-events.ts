@@ -93,7 +93,8 @@ async function redactionsOf(app: Serving, command: ServeCommand): Promise<Additi
   const byId = new Map<EventId | null, ClientEvent>(served.map((redaction) => [redaction.event_id, redaction]))
   return (event) => {
     const redaction = byId.get(event.redacted_by)
-    return redaction && { redacted_because: redaction as JsonObject }
+    // `redacted_by` is how it was before, and what old clients look for.
+    return redaction && { redacted_because: redaction as JsonObject, redacted_by: redaction.event_id }
   }
 }
 

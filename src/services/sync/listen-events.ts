@@ -1,15 +1,18 @@
 import type { App } from '../../app.ts'
 import { InvalidParamError } from '../../core/errors.ts'
 import type { ClientEvent } from '../../core/events/client-event.ts'
+import type { JsonObject } from '../../core/events/pdu.ts'
 import type { DeviceId, RoomId, UserId } from '../../core/ids.ts'
 import { parseSyncToken, syncToken } from '../../core/sync-token.ts'
 import { loadEvents } from '../../storage/events.ts'
 import { loadUserMemberships } from '../../storage/room-memberships.ts'
+import type { StreamRow } from '../../storage/schema.ts'
 import type { StoredEvent } from '../../storage/stored-event.ts'
 import { accessRoom } from '../rooms/room-access.ts'
 import { serveEvents } from '../rooms/serve-events.ts'
 import { visibleEvents } from '../rooms/visible-events.ts'
 import { unwantedAmong } from './hidden-invites.ts'
+import { oldNews } from './old-news.ts'
 
 export type ListenCommand = {
   userId: UserId
@@ -22,18 +25,18 @@ export type ListenCommand = {
   signal: AbortSignal
 }
 
-type Listening = Pick<App, 'database' | 'clock' | 'stream'>
+type Listening = Pick<App, 'config' | 'database' | 'clock' | 'stream'>
 
 const MAX_TIMEOUT_MS = 10 * 60_000
 
 /**
- * Events as they happen; without `from` those from now on. Throws M_FORBIDDEN for a room that the user may not read, and M_INVALID_PARAM for a token that is not ours.
+ * Events as they happen, and typing, receipts, presence and account data, as they were told before /sync; without `from` those from now on. Throws M_FORBIDDEN for a room that the user may not read, and M_INVALID_PARAM for a token that is not ours.
  * https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3events
  */
 export async function listenEvents(
   app: Listening,
   command: ListenCommand,
-): Promise<{ start: string; end: string; chunk: ClientEvent[] }> {
+): Promise<{ start: string; end: string; chunk: (ClientEvent | JsonObject)[] }> {
   const now = await app.stream.refresh()
   const from = command.from === undefined ? now : parseSyncToken(command.from)
   if (from > now) throw new InvalidParamError('from: is a token from another time or server')
@@ -41,7 +44,7 @@ export async function listenEvents(
   for (;;) {
     const rooms = await roomsOf(app, command)
     const to = app.stream.position()
-    const chunk = await eventsBetween(app, command, { from, to, rooms })
+    const chunk = await newsBetween(app, command, { from, to, rooms })
     const left = deadline - app.clock.now()
     if (chunk.length > 0 || left <= 0 || command.signal.aborted) {
       return { start: syncToken(from), end: syncToken(to), chunk }
@@ -58,12 +61,20 @@ async function roomsOf(app: Listening, { roomId, userId }: ListenCommand): Promi
   return [roomId]
 }
 
-async function eventsBetween(
+async function newsBetween(
   app: Listening,
   command: ListenCommand,
   { from, to, rooms }: { from: number; to: number; rooms: readonly RoomId[] },
-): Promise<ClientEvent[]> {
-  const rows = await app.stream.rowsBetween({ from, to, roomIds: new Set(rooms), userId: command.userId })
+): Promise<(ClientEvent | JsonObject)[]> {
+  const { roomId, userId } = command
+  const rows = await app.stream.rowsBetween({ from, to, roomIds: new Set(rooms), userId })
+  const events = await eventsOf(app, command, rows)
+  // Who peeks into a room sees its events only.
+  if (roomId !== undefined) return events
+  return [...events, ...(await oldNews(app, command, { rows, from, to, rooms: new Set(rooms) }))]
+}
+
+async function eventsOf(app: Listening, command: ListenCommand, rows: readonly StreamRow[]): Promise<ClientEvent[]> {
   const nids = rows.flatMap(({ kind, ref, room_id }) =>
     kind === 'event' && ref !== null && (command.roomId === undefined || room_id === command.roomId) ? ref : [],
   )
@@ -99,7 +110,9 @@ function nextRow(
     }
     const timer = setTimeout(done, wait.left)
     const unsubscribe = app.stream.subscribe((rows) => {
-      if (rows.some((row) => row.user_id === wait.userId || wait.rooms.has(row.room_id as RoomId))) done()
+      const concerns = (row: StreamRow) =>
+        row.kind === 'presence' || row.user_id === wait.userId || wait.rooms.has(row.room_id as RoomId)
+      if (rows.some(concerns)) done()
     })
     wait.signal.addEventListener('abort', done)
     // What came while the caller looked.

@@ -5,18 +5,16 @@ import { paginationToken } from '../../core/pagination-token.ts'
 import { syncToken } from '../../core/sync-token.ts'
 import { type AccountDataRow, loadAllAccountData } from '../../storage/account-data.ts'
 import { loadEvents } from '../../storage/events.ts'
-import { loadIgnoredUsers } from '../../storage/ignored-users.ts'
-import { loadPresentUsers } from '../../storage/presence.ts'
 import { findMembership, loadUserMemberships } from '../../storage/room-memberships.ts'
 import { readAllState } from '../../storage/room-state.ts'
 import type { RoomMembershipRow } from '../../storage/schema.ts'
-import { presenceContent } from '../presence/presence-status.ts'
 import { accessFullState } from '../rooms/await-full-state.ts'
 import { directoryVisibility } from '../rooms/directory.ts'
 import { joinSpanOf } from '../rooms/join-spans.ts'
 import { serveEvents, serveStateEvents } from '../rooms/serve-events.ts'
 import { readVisiblePage } from '../rooms/visible-pages.ts'
 import { unwantedByNid } from './hidden-invites.ts'
+import { oldPresences, oldReceipts } from './old-news.ts'
 
 type Reading = Pick<App, 'config' | 'database' | 'clock' | 'stream' | 'stopping'>
 type Reader = { userId: UserId; deviceId: DeviceId | null; limit: number }
@@ -31,7 +29,15 @@ export async function roomInitialSync(
 ): Promise<JsonObject> {
   // First, so that nothing is missed between this answer and what /events tells.
   const end = syncToken(await app.stream.refresh())
-  return roomNow(app, reader, { roomId, end, accountData: await loadAllAccountData(app.database, reader.userId) })
+  const { userId } = reader
+  const room = await roomNow(app, reader, { roomId, end, accountData: await loadAllAccountData(app.database, userId) })
+  // Those who peek do not see who is there and who has read what.
+  const joined = room.membership === 'join' ? [roomId] : []
+  return {
+    ...room,
+    presence: joined.length > 0 ? await oldPresences(app, userId, joined) : [],
+    receipts: await oldReceipts(app, userId, joined),
+  }
 }
 
 /** `end`: a token from before the room is read; `accountData`: the reader's, of all rooms. */
@@ -92,19 +98,10 @@ export async function wholeInitialSync(
   return {
     end,
     rooms,
-    presence: await presenceIn(app, reader.userId, joined),
+    presence: await oldPresences(app, reader.userId, joined),
+    receipts: await oldReceipts(app, reader.userId, joined),
     account_data: own.map(({ type, content }) => ({ type, content: JSON.parse(content) })),
   }
-}
-
-async function presenceIn(app: Reading, userId: UserId, rooms: readonly RoomId[]): Promise<JsonObject[]> {
-  if (!app.config.presence.enabled) return []
-  const ignored = await loadIgnoredUsers(app.database, userId)
-  const present = await loadPresentUsers(app.database, userId, rooms)
-  const now = app.clock.now()
-  return present
-    .filter((row) => !ignored.has(row.user_id))
-    .map((row) => ({ type: 'm.presence', sender: row.user_id, content: presenceContent(row, now) }))
 }
 
 /** A room to which the user is invited. */

@@ -1,5 +1,5 @@
 import type { App } from '../../app.ts'
-import { parseEmailAddress } from '../../core/email-address.ts'
+import { canonicalAddress } from '../../core/email-address.ts'
 import { MatrixError } from '../../core/errors.ts'
 import type { UserId } from '../../core/ids.ts'
 import { deleteThreepid, insertThreepid, type Threepid } from '../../storage/threepids.ts'
@@ -24,11 +24,7 @@ export async function addThreepid(
 }
 
 /** Takes an address from a user; one that the user does not have is as good as taken. */
-export async function removeThreepid(
-  app: Pick<App, 'database'>,
-  userId: UserId,
-  { medium, address }: Threepid,
-): Promise<void> {
-  const canonical = medium === 'email' ? (parseEmailAddress(address) ?? address) : address
-  await app.database.write((tx) => deleteThreepid(tx, userId, { medium, address: canonical }))
+export async function removeThreepid(app: Pick<App, 'database'>, userId: UserId, threepid: Threepid): Promise<void> {
+  const canonical = { ...threepid, address: canonicalAddress(threepid) }
+  await app.database.write((tx) => deleteThreepid(tx, userId, canonical))
 }

@@ -1,0 +1,75 @@
+import type { App } from '../../app.ts'
+import type { JsonObject } from '../../core/events/pdu.ts'
+import type { DeviceId, RoomId, UserId } from '../../core/ids.ts'
+import { loadIgnoredUsers } from '../../storage/ignored-users.ts'
+import { loadPresentUsers } from '../../storage/presence.ts'
+import { loadRoomReceipts } from '../../storage/receipts.ts'
+import type { StreamRow } from '../../storage/schema.ts'
+import { presenceContent } from '../presence/presence-status.ts'
+import { receiptContents } from '../rooms/receipt-contents.ts'
+import { changedAccountData } from './sync-account-data.ts'
+import { changedEphemeral } from './sync-ephemeral.ts'
+import { compileSyncFilter } from './sync-filter.ts'
+import { presenceChanges } from './sync-presence.ts'
+
+type Reading = Pick<App, 'config' | 'database' | 'clock' | 'stream'>
+
+/** What may be told of a span of the stream: `rows` of these rooms and of the user. */
+export type OldSpan = { rows: readonly StreamRow[]; from: number; to: number; rooms: ReadonlySet<RoomId> }
+
+const EVERYTHING = compileSyncFilter({})
+
+/**
+ * Returns what is news beside events of rooms, in the form of before /sync: typing, receipts and account data with the `room_id` that they are of, and
+ * presence. `rooms`: those that the user has joined.
+ */
+export async function oldNews(
+  app: Reading,
+  { userId, deviceId }: { userId: UserId; deviceId: DeviceId | null },
+  { rows, from, to, rooms }: OldSpan,
+): Promise<JsonObject[]> {
+  const ignored = await loadIgnoredUsers(app.database, userId)
+  const viewer = { userId, deviceId, ignored, filter: EVERYTHING, stateAfter: undefined }
+  const changed = await app.stream.presencesBetween(from, to)
+  const [ephemeral, accountData, { presence }] = await Promise.all([
+    changedEphemeral(app, viewer, { rows, joined: rooms }),
+    changedAccountData(app, viewer, rows, new Set()),
+    presenceChanges(app, viewer, { changed, rows, joined: rooms, newlyJoined: new Set() }),
+  ])
+  const ofRooms = [...ephemeral, ...accountData.rooms].flatMap(([room_id, events]) =>
+    events.map((event) => ({ ...event, room_id })),
+  )
+  const presences = (presence?.events ?? []).map((event) =>
+    oldPresence(event.sender as UserId, event.content as JsonObject),
+  )
+  return [...ofRooms, ...accountData.global, ...presences] as JsonObject[]
+}
+
+/** Who is there in some rooms, the user included, as `m.presence` of before /sync. */
+export async function oldPresences(app: Reading, userId: UserId, rooms: readonly RoomId[]): Promise<JsonObject[]> {
+  if (!app.config.presence.enabled) return []
+  const ignored = await loadIgnoredUsers(app.database, userId)
+  const present = await loadPresentUsers(app.database, userId, rooms)
+  const now = app.clock.now()
+  return present
+    .filter((row) => !ignored.has(row.user_id))
+    .map((row) => oldPresence(row.user_id, presenceContent(row, now)))
+}
+
+/** The receipts in some rooms that a user may see, as `m.receipt` of before /sync. */
+export async function oldReceipts(
+  app: Pick<App, 'database'>,
+  userId: UserId,
+  rooms: readonly RoomId[],
+): Promise<JsonObject[]> {
+  const ignored = await loadIgnoredUsers(app.database, userId)
+  const receipts = (await loadRoomReceipts(app.database, rooms, userId)).filter((row) => !ignored.has(row.user_id))
+  return [...Map.groupBy(receipts, ({ room_id }) => room_id)].flatMap(([room_id, ofRoom]) =>
+    receiptContents(ofRoom).map((content) => ({ type: 'm.receipt', room_id, content: content as JsonObject })),
+  )
+}
+
+/** Old clients look for the user in the content. */
+function oldPresence(sender: UserId, content: JsonObject): JsonObject {
+  return { type: 'm.presence', sender, content: { ...content, user_id: sender } }
+}
