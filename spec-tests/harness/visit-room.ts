@@ -18,7 +18,7 @@ export async function visitRoom(
   home: Home,
   visit: Visit,
 ): Promise<{ room: PeerRoom; answer: JoinAnswer; join: Event }> {
-  const { version, join } = await prepareMember(peer, home, { ...visit, membership: 'join' })
+  const { version, event: join } = await prepareMember(peer, home, { ...visit, membership: 'join' })
   const path = `/_matrix/federation/v2/send_join/${encodeURIComponent(visit.roomId)}/${encodeURIComponent(join.event_id)}`
   const { status, body } = await peer.ask(home, 'PUT', `${path}${visit.query ?? ''}`, join.pdu)
   if (status !== 200) throw new Error(`send_join: ${status} ${JSON.stringify(body)}`)
@@ -30,11 +30,11 @@ export async function visitRoom(
 }
 
 /** A member event by the template of `make_join` and its like, hashed and signed; `change` is made to it before. */
-async function prepareMember(
+export async function prepareMember(
   peer: LyingServer,
   home: Home,
   wish: Visit & { membership: 'join' | 'leave' | 'knock'; change?: Partial<EventDraft> },
-): Promise<{ version: string; join: Event }> {
+): Promise<{ version: string; event: Event }> {
   const { roomId, userId = `@visitor:${peer.serverName}` as UserId, membership, change } = wish
   const versions = [...ROOM_VERSIONS.keys()].map((version) => `ver=${version}`).join('&')
   const parts = `${encodeURIComponent(roomId)}/${encodeURIComponent(userId)}`
@@ -50,5 +50,5 @@ async function prepareMember(
     reference_hashes: Object.fromEntries(references.filter((each) => Array.isArray(each))),
   }
   const draft = { ...template, ...cited, origin: peer.serverName, origin_server_ts: Date.now(), ...change }
-  return { version: id, join: buildEvent(version, draft as EventDraft, peer.signer) }
+  return { version: id, event: buildEvent(version, draft as EventDraft, peer.signer) }
 }

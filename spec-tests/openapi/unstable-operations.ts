@@ -9,11 +9,21 @@ const MEMBER_EVENT: Operation['body'] = {
   content: required('object'),
 }
 
-/** Operations for servers in their first versions, which old ones still use. */
-export const OLD_SERVER_OPERATIONS: readonly Operation[] = ['send_join', 'send_leave'].map((name) => ({
-  ...of('PUT', '', { auth: 'server', body: MEMBER_EVENT }),
-  path: `/_matrix/federation/v1/${name}/{roomId}/{eventId}`,
-}))
+const BOUND_ADDRESS: Operation['body'] = {
+  medium: required('string'),
+  address: required('string'),
+  mxid: required('string'),
+  invites: required('array'),
+}
+
+/** Operations for servers in their first versions, and in forms that are not specified, which others still use. */
+export const OLD_SERVER_OPERATIONS: readonly Operation[] = [
+  ...['send_join', 'send_leave'].map((name) => ({
+    ...of('PUT', '', { auth: 'server', body: MEMBER_EVENT }),
+    path: `/_matrix/federation/v1/${name}/{roomId}/{eventId}`,
+  })),
+  { ...of('POST', '', { auth: 'none', body: BOUND_ADDRESS }), path: '/_matrix/federation/v1/3pid/onbind' },
+]
 
 /** Operations of proposals, and of Hearth's own, that the OpenAPI files do not have: for tests that try all there is. Pages for people and bodies that are no JSON are not among them. */
 export const UNSTABLE_OPERATIONS: readonly Operation[] = [

@@ -38,12 +38,16 @@ async function invitedRoom(name: string): Promise<{ roomId: string; token: strin
 }
 
 /** As the identity server does when somebody has bound an address. */
-async function bind(server: number, user: TestUser, { roomId, token }: { roomId: string; token: string }) {
+async function bind(
+  server: number,
+  user: TestUser,
+  { roomId, token, method = 'PUT' }: { roomId: string; token: string; method?: 'PUT' | 'POST' },
+) {
   const invite = { medium: 'email', address: 'x', mxid: user.userId, room_id: roomId, sender: alice.userId }
   const signed = identity.sign(user.userId, token)
   const body = { medium: 'email', address: 'x', mxid: user.userId, invites: [{ ...invite, signed }] }
   const { serverName } = federation.servers[server]!
-  return askServer(federation, serverName, '/_matrix/federation/v1/3pid/onbind', body, 'PUT')
+  return askServer(federation, serverName, '/_matrix/federation/v1/3pid/onbind', body, method)
 }
 
 const invitesOf = async (user: TestUser) => Object.keys((await user.get(`${CLIENT}/sync`)).rooms?.invite ?? {})
@@ -87,6 +91,13 @@ test('who an OpenID token is of is told with the token only', async () => {
   expect(await ask('')).toMatchObject({ status: 401, body: { errcode: 'M_MISSING_TOKEN' } })
   for (const token of ['', 'guess', alice.accessToken])
     expect(await ask(`?access_token=${token}`)).toMatchObject({ status: 401, body: { errcode: 'M_UNKNOWN_TOKEN' } })
+})
+
+/** As Sydent does, though the specification says PUT. */
+test('an identity server may tell by POST', async () => {
+  const invited = await invitedRoom('p@example.org')
+  expect((await bind(1, bob, { ...invited, method: 'POST' })).status).toBe(200)
+  expect(await invitesOf(bob)).toContain(invited.roomId)
 })
 
 test('what the identity server has not signed brings nobody in', async () => {

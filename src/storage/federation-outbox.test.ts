@@ -197,6 +197,17 @@ test('who is made to leave is told through the own server, and nothing after tha
   expect(await bodies(await take(Y))).toEqual(['one', 'leave', 'leave'])
 })
 
+test('a server whose user leaves or declines an invite by itself is not told what it has sent', async () => {
+  const { member, message, take, bodies } = await setUp()
+  await member(ERIC, 'invite', ALICE)
+  await member(ERIC, 'leave')
+  expect(await take(Y)).toBeUndefined()
+  await member(DORA, 'join')
+  await message(ALICE, 'one')
+  await member(DORA, 'leave')
+  expect(await bodies(await take(Y))).toEqual(['one'])
+})
+
 test('a destination rests after a failure and gets the same transaction then', async () => {
   const { database, member, message, take, fail, due, later } = await setUp()
   await member(DORA, 'join')

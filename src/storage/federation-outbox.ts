@@ -81,7 +81,9 @@ function extraDestinations(
   const outgoing = outgoingEvents(room)
   const farewells = outgoing.flatMap((event) => {
     const server = leavingServer(event)
-    return server === undefined || server === ourName ? [] : [{ event, destination: server }]
+    // A server that has sent it, as when its user declines an invite, knows it.
+    const isKnown = server === undefined || server === ourName || server === originOf(event, ourName)
+    return isKnown ? [] : [{ event, destination: server }]
   })
   for (const { room_id, server_name } of departed) {
     if (room_id !== roomIdOf(room)) continue

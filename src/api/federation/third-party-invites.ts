@@ -5,6 +5,7 @@ import { requireAllowedByAcl } from '../../services/federation/check-server-acl.
 import { issueThirdPartyInvite } from '../../services/federation/issue-third-party-invite.ts'
 import { requireResident } from '../../services/federation/member-template.ts'
 import { onThirdPartyBound } from '../../services/federation/on-bind.ts'
+import { requireCanonicalFor } from '../../services/federation/verify-submitted.ts'
 import { jsonObject, roomId, userId } from '../http/fields.ts'
 import { route } from '../http/route.ts'
 
@@ -14,12 +15,15 @@ export const putExchangeThirdPartyInvite = route({
   path: '/_matrix/federation/v1/exchange_third_party_invite/:roomId',
   auth: 'server',
   params: z.object({ roomId }),
-  body: z.object({
+  body: z.looseObject({
     type: z.literal('m.room.member'),
     room_id: roomId,
     sender: userId,
     state_key: userId,
-    content: z.object({ membership: z.literal('invite'), third_party_invite: z.object({ signed: jsonObject }) }),
+    content: z.looseObject({
+      membership: z.literal('invite'),
+      third_party_invite: z.looseObject({ signed: jsonObject }),
+    }),
   }),
   async handle({ params, body, session: { origin } }, app) {
     const { sender, state_key: target, content } = body
@@ -27,6 +31,7 @@ export const putExchangeThirdPartyInvite = route({
     if (serverNameOf(target) !== origin) throw new ForbiddenError('A server may only ask on behalf of its own users')
     await requireResident(app, params.roomId)
     await requireAllowedByAcl(app, params.roomId, origin)
+    await requireCanonicalFor(app, params.roomId, body)
     await issueThirdPartyInvite(app, { ...params, sender, target, signed: content.third_party_invite.signed })
     return {}
   },
@@ -47,3 +52,6 @@ export const putThirdPartyOnBind = route({
     return {}
   },
 })
+
+/** As identity servers send it. */
+export const postThirdPartyOnBind: typeof putThirdPartyOnBind = { ...putThirdPartyOnBind, method: 'POST' }

@@ -9,7 +9,7 @@ import type { LockedRoom, RoomHead } from '../../storage/locked-room.ts'
 import type { StoredEvent } from '../../storage/stored-event.ts'
 import { appendRemoteEvent, MissingEventsError } from '../rooms/append-remote-event.ts'
 import { authoriserFor, requireOpenTo } from './member-template.ts'
-import { verifyEvents } from './verify-events.ts'
+import { verifySubmitted } from './verify-submitted.ts'
 import { withPolicySignature } from './with-policy-signature.ts'
 
 /** A member event that another server made from our template and wants in the room. */
@@ -25,7 +25,7 @@ export type MemberSubmission = {
 /**
  * Takes a member event of another server's user into a room that this server is in; returns it as it is stored, our signature added where it
  * needs one. The same event again is the same answer. `onVerified` is told of it, and of the room as it was, before it is stored. Throws
- * M_INVALID_PARAM for anything but such an event, M_NOT_FOUND, M_FORBIDDEN, M_UNABLE_TO_AUTHORISE_JOIN and M_UNABLE_TO_GRANT_JOIN.
+ * M_BAD_JSON for forbidden numbers, M_INVALID_PARAM for anything but such an event, M_NOT_FOUND, M_FORBIDDEN, M_UNABLE_TO_AUTHORISE_JOIN and M_UNABLE_TO_GRANT_JOIN.
  * https://spec.matrix.org/v1.19/server-server-api/#put_matrixfederationv2send_joinroomideventid
  */
 export async function acceptMember(
@@ -39,12 +39,7 @@ export async function acceptMember(
   requireMemberEvent(submission)
   if (membership === 'knock' && !version.knock) throw new ForbiddenError('Rooms of this version have no knocks')
   const pdu = withOurSignature(app, version, submission.pdu as unknown as Pdu)
-  const [verified] = await verifyEvents(app, version, [pdu])
-  if (!verified?.ok) throw new InvalidParamError(`The event is not valid: ${verified?.reason}`)
-  const { event } = verified
-  if (event.event_id !== eventId || event.room_id !== roomId) {
-    throw new InvalidParamError('The event is another one, or of another room, than the path says')
-  }
+  const event = await verifySubmitted(app, version, { pdu, roomId, eventId })
   const [known] = await loadEventsById(app.database, [eventId])
   if (known && known.event_order !== null && !known.rejected && !known.soft_failed) return known
   onVerified?.(event, head)

@@ -1,15 +1,15 @@
 import type { App } from '../../app.ts'
 import { ForbiddenError, InvalidParamError, MatrixError } from '../../core/errors.ts'
-import type { Event, JsonObject, Pdu } from '../../core/events/pdu.ts'
+import type { JsonObject, Pdu } from '../../core/events/pdu.ts'
 import { domainOf, type EventId, isUserId, type RoomId, type ServerName, type UserId } from '../../core/ids.ts'
-import { ROOM_VERSIONS, type RoomVersion } from '../../core/room-versions.ts'
+import { ROOM_VERSIONS } from '../../core/room-versions.ts'
 import { signEvent } from '../../core/signing/sign-event.ts'
 import { isRoomHere } from '../../storage/room-servers.ts'
 import { findUser } from '../../storage/users.ts'
 import { requireInvitable } from '../rooms/invitable.ts'
 import { requireToldState } from './received-identity.ts'
 import { storeOutsideMember } from './store-outside-member.ts'
-import { verifyEvents } from './verify-events.ts'
+import { verifySubmitted } from './verify-submitted.ts'
 
 /** An invite of one of our users that another server wants signed. */
 export type ReceivedInvite = {
@@ -23,7 +23,7 @@ export type ReceivedInvite = {
 }
 
 /**
- * Shows an invite to the user whom it is for; returns it with our signature. Throws M_INCOMPATIBLE_ROOM_VERSION, M_INVALID_PARAM for what is no
+ * Shows an invite to the user whom it is for; returns it with our signature. Throws M_INCOMPATIBLE_ROOM_VERSION, M_BAD_JSON for forbidden numbers, M_INVALID_PARAM for what is no
  * such invite, M_FORBIDDEN and M_INVITE_BLOCKED. https://spec.matrix.org/v1.19/server-server-api/#put_matrixfederationv2inviteroomideventid
  */
 export async function receiveInvite(app: App, invite: ReceivedInvite): Promise<Pdu> {
@@ -33,7 +33,7 @@ export async function receiveInvite(app: App, invite: ReceivedInvite): Promise<P
     throw new MatrixError(400, 'M_INCOMPATIBLE_ROOM_VERSION', message, { room_version: invite.roomVersion })
   }
   const target = requireInvite(app, invite)
-  const event = await requireValid(app, version, invite)
+  const event = await verifySubmitted(app, version, invite)
   const roomState = await requireToldState(app, { version, roomId: invite.roomId, events: invite.roomState })
   await requireWelcome(app, target, event.pdu.sender)
   const signed = signEvent(version, event.pdu, { serverName: app.serverName, ...app.signingKey })
@@ -65,15 +65,6 @@ function requireInvite(app: Pick<App, 'serverName'>, { origin, pdu }: ReceivedIn
     throw new InvalidParamError('The invite is not for a user of this server')
   }
   return target
-}
-
-async function requireValid(app: App, version: RoomVersion, { roomId, eventId, pdu }: ReceivedInvite): Promise<Event> {
-  const [verified] = await verifyEvents(app, version, [pdu])
-  if (!verified?.ok) throw new InvalidParamError(`The invite is not valid: ${verified?.reason}`)
-  if (verified.event.event_id !== eventId || verified.event.room_id !== roomId) {
-    throw new InvalidParamError('The invite is another one, or to another room, than the path says')
-  }
-  return verified.event
 }
 
 /** The sender is not told whether there is such a user, only that nobody is to be invited. */
