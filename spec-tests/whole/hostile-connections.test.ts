@@ -258,6 +258,143 @@ const FORGERIES: Attack[] = [
   },
 }))
 
+const VERSIONS = '/_matrix/client/versions'
+const POST = `POST ${v3}/login HTTP/1.1\r\nHost: x\r\n`
+const GET = `GET ${VERSIONS} HTTP/1.1\r\nHost: x\r\n`
+/** A request that must never be taken for one of its own. */
+const HIDDEN = `GET ${ARRIVAL} HTTP/1.1\r\nHost: x\r\n\r\n`
+
+/** Requests that are none, or that a proxy may understand in another way, with the status of their one answer; 0: none. */
+const MALFORMED: [name: string, text: string, status: number][] = [
+  ['a length and chunks', `${POST}Content-Length: ${HIDDEN.length}\r\n${CHUNKED}\r\n\r\n0\r\n\r\n${HIDDEN}`, 400],
+  ['chunks and a length', `${POST}${CHUNKED}\r\nContent-Length: 3\r\n\r\n0\r\n\r\n${HIDDEN}`, 400],
+  ['two encodings', `${POST}${CHUNKED}\r\nTransfer-Encoding: identity\r\n\r\n0\r\n\r\n${HIDDEN}`, 400],
+  ['a list of encodings', `${POST}Transfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n${HIDDEN}`, 400],
+  ['an unknown encoding', `${POST}Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n${HIDDEN}`, 400],
+  ['a blank before the colon of an encoding', `${POST}Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n${HIDDEN}`, 400],
+  ['an encoding in a folded line', `${POST}Transfer-Encoding:\r\n chunked\r\n\r\n0\r\n\r\n${HIDDEN}`, 400],
+  ['a control character before an encoding', `${POST}Transfer-Encoding: \x0bchunked\r\n\r\n0\r\n\r\n${HIDDEN}`, 400],
+  ['two lengths', `${POST}Content-Length: 0\r\nContent-Length: ${HIDDEN.length}\r\n\r\n${HIDDEN}`, 400],
+  ['a list of lengths', `${POST}Content-Length: 0, ${HIDDEN.length}\r\n\r\n${HIDDEN}`, 400],
+  ['a length with a sign', `${POST}Content-Length: +2\r\n\r\n{}${HIDDEN}`, 400],
+  ['a length in hexadecimal', `${POST}Content-Length: 0x2\r\n\r\n{}${HIDDEN}`, 400],
+  ['a length beyond all numbers', `${POST}Content-Length: ${'9'.repeat(30)}\r\n\r\n${HIDDEN}`, 400],
+  ['a negative chunk', `${POST}${CHUNKED}\r\n\r\n-1\r\n${HIDDEN}`, 400],
+  ['a chunk beyond all numbers', `${POST}${CHUNKED}\r\n\r\n${'f'.repeat(20)}\r\n${HIDDEN}`, 400],
+  ['a chunk whose line ends with a line feed', `${POST}${CHUNKED}\r\n\r\n2\n{}\r\n0\r\n\r\n${HIDDEN}`, 400],
+  [
+    'a chunk with a long extension',
+    `${POST}${CHUNKED}\r\n\r\n2;${'x'.repeat(20_000)}\r\n{}\r\n0\r\n\r\n${HIDDEN}`,
+    413,
+  ],
+  ['a body of a request that has none', `${GET}Content-Length: ${HIDDEN.length}\r\n\r\n${HIDDEN}`, 200],
+  ['lines that end with a line feed', `GET ${VERSIONS} HTTP/1.1\nHost: x\n\n`, 400],
+  ['lines that end with a carriage return', `GET ${VERSIONS} HTTP/1.1\rHost: x\r\r`, 400],
+  ['a field with NUL', `${GET}X-Field: a\0b\r\n\r\n`, 400],
+  ['a path with NUL', `GET ${VERSIONS}\0 HTTP/1.1\r\nHost: x\r\n\r\n`, 400],
+  ['a field without a colon', `${GET}X-Field\r\n\r\n`, 400],
+  ['a field without a name', `${GET}: value\r\n\r\n`, 400],
+  ['no host', `GET ${VERSIONS} HTTP/1.1\r\n\r\n`, 400],
+  ['a protocol of another time', `GET ${VERSIONS} HTTP/9.9\r\nHost: x\r\n\r\n`, 400],
+  ['the preface of HTTP/2', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 400],
+  ['a tunnel', 'CONNECT elsewhere.test:443 HTTP/1.1\r\nHost: elsewhere.test:443\r\n\r\n', 0],
+  ['a trace, which would repeat the token', `TRACE ${VERSIONS} HTTP/1.1\r\nHost: x\r\nX-Token: t\r\n\r\n`, 405],
+  ['an unknown method', `STEAL ${VERSIONS} HTTP/1.1\r\nHost: x\r\n\r\n`, 400],
+  ['an expectation that nobody meets', `${GET}Expect: a-miracle\r\n\r\n`, 417],
+  ['half a percent sign in the path', `GET ${v3}/profile/%zz HTTP/1.1\r\nHost: x\r\n\r\n`, 400],
+  ['bytes in the path that are no text', `GET ${v3}/profile/%ff%fe HTTP/1.1\r\nHost: x\r\n\r\n`, 400],
+  ['a path that climbs', 'GET /_matrix/media/../../etc/passwd HTTP/1.1\r\nHost: x\r\n\r\n', 404],
+  ['a path that climbs in disguise', 'GET /_matrix/client/..%2f..%2fetc HTTP/1.1\r\nHost: x\r\n\r\n', 404],
+  [
+    'parameters named like members of every object',
+    `GET ${VERSIONS}?__proto__=1&constructor=2&__proto__[a]=b HTTP/1.1\r\nHost: x\r\n\r\n`,
+    200,
+  ],
+  ['three thousand parameters', `GET ${VERSIONS}?${'a=1&'.repeat(3000)} HTTP/1.1\r\nHost: x\r\n\r\n`, 200],
+  ['three thousand ranges', `${GET}Range: bytes=${'0-1,'.repeat(3000)}0-1\r\n\r\n`, 200],
+  ['a token with NUL', `GET ${v3}/account/whoami?access_token=%00 HTTP/1.1\r\nHost: x\r\n\r\n`, 401],
+  [
+    'a long token',
+    `GET ${v3}/account/whoami HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${'x'.repeat(10_000)}\r\n\r\n`,
+    401,
+  ],
+  ['a long field', `${GET}X-Field: ${'x'.repeat(100_000)}\r\n\r\n`, 431],
+  [
+    'an upgrade to HTTP/2',
+    `${GET}Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQ\r\n\r\n`,
+    200,
+  ],
+  ['an upgrade with a request behind it', `${head(`GET ${SOCKET_PATH}`, UPGRADE)}${HIDDEN}`, 400],
+  [
+    'an upgrade of a version to come',
+    `${head(`GET ${SOCKET_PATH}`, ['Connection: Upgrade', 'Upgrade: websocket', 'Sec-WebSocket-Version: 99', KEY])}`,
+    400,
+  ],
+  ['an upgrade with a key that is none', head(`GET ${SOCKET_PATH}`, [...UPGRADE, 'Sec-WebSocket-Key: short']), 400],
+  [
+    'an upgrade with unknown extensions',
+    head(`GET ${SOCKET_PATH}`, [
+      ...UPGRADE,
+      KEY,
+      'Sec-WebSocket-Extensions: permessage-deflate; server_max_window_bits=99',
+    ]),
+    101,
+  ],
+]
+
+const malformed: Attack[] = MALFORMED.map(([name, text, status]) => ({
+  name,
+  async attempt({ processes: [first] }) {
+    const connection = await openConnection(first!.url)
+    connection.send(text)
+    const hasAnswered = () => connection.isClosed() || connection.received().includes('\r\n\r\n')
+    await pollUntil('it is answered or closed', hasAnswered)
+    const statuses = [...connection.received().matchAll(/^HTTP\/1\.1 (\d+)/gm)].map(([, each]) => Number(each))
+    connection.cut()
+    expect(statuses).toEqual(status === 0 ? [] : [status])
+    expect(connection.received()).not.toContain('"address"')
+  },
+}))
+
+const IDLE = 300
+
+const CROWDS: Attack[] = [
+  {
+    name: `${IDLE} connections that say nothing, and as many that begin no TLS`,
+    async attempt({ processes: [first], url }) {
+      const places = [first!.url, `http://localhost:${first!.federationPort}`]
+      const all = await Promise.all(
+        places.flatMap((place) => Array.from({ length: IDLE }, () => openConnection(place))),
+      )
+      expect((await fetch(`${url}${VERSIONS}`)).status).toBe(200)
+      await pollUntil('all are closed', () => all.every((connection) => connection.isClosed()))
+    },
+  },
+  {
+    name: 'two thousand requests in a row, of which no answer is read',
+    async attempt({ processes: [first] }) {
+      const connection = await openConnection(first!.url)
+      connection.pause()
+      connection.send(head(`GET ${VERSIONS}`).repeat(2000))
+      expect((await fetch(`${first!.url}${VERSIONS}`)).status).toBe(200)
+      connection.cut()
+    },
+  },
+  {
+    name: 'a download of which nothing is read, which holds its file open',
+    async attempt(world) {
+      const [first] = world.processes
+      const path = `/_matrix/client/v1/media/download/${await largeFile(world)}`
+      const connection = await openConnection(first!.url)
+      connection.pause()
+      connection.send(head(`GET ${path}`, [bearer(world)]))
+      const reason = 'as its answer is not read: nothing was read for too long'
+      await pollUntil('it is closed', () => first!.output().includes(reason))
+      connection.cut()
+    },
+  },
+]
+
 /** How many uploads of one user `describeAttacks` lets run at the same time, of each process. */
 const MOST_UPLOADS = 5
 const UPLOAD = 'POST /_matrix/media/v3/upload'
@@ -319,7 +456,7 @@ async function largeFile({ url, alice }: HostileWorld): Promise<string> {
   return ((await uploaded.json()) as { content_uri: string }).content_uri.slice('mxc://'.length)
 }
 
-describeAttacks('connections', [...RESETS, ...FORGERIES, ...UPLOADS], {
-  limits: { request_timeout: '5s' },
+describeAttacks('connections', [...RESETS, ...FORGERIES, ...malformed, ...CROWDS, ...UPLOADS], {
+  limits: { request_timeout: '5s', answer_timeout: '3s' },
   media: { max_concurrent_uploads: MOST_UPLOADS },
 })

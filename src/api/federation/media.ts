@@ -1,4 +1,3 @@
-import type { ServerResponse } from 'node:http'
 import { create as contentDisposition } from 'content-disposition'
 import type { App } from '../../app.ts'
 import { mayShowInline } from '../../services/media/content-type.ts'
@@ -6,7 +5,7 @@ import { findMedia } from '../../services/media/find-media.ts'
 import { openFile } from '../../services/media/open-file.ts'
 import { thumbnailMedia } from '../../services/media/thumbnail-media.ts'
 import { type RESPONDED, route } from '../http/route.ts'
-import { sendStream } from '../http/send-stream.ts'
+import { type Recipient, sendStream } from '../http/send-stream.ts'
 import { mediaPath, waitQuery } from '../media/media-fields.ts'
 import { thumbnailName, thumbnailQuery } from '../media/thumbnail.ts'
 
@@ -19,13 +18,13 @@ export const getFederationDownload = route({
   auth: 'server',
   params: ownMediaPath,
   query: waitQuery,
-  async handle({ params, query, signal, response }, app) {
+  async handle({ params, query, signal, response, owner }, app) {
     const name = { serverName: app.serverName, ...params }
     const { contentType, filename, file } = await findMedia(app, name, { timeoutMs: query.timeout_ms, signal })
     const disposition = contentDisposition(filename ?? undefined, {
       type: mayShowInline(contentType) ? 'inline' : 'attachment',
     })
-    return sendParts(app, response, { ...file, contentType, disposition })
+    return sendParts(app, { response, owner }, { ...file, contentType, disposition })
   },
 })
 
@@ -36,19 +35,19 @@ export const getFederationThumbnail = route({
   auth: 'server',
   params: ownMediaPath,
   query: thumbnailQuery,
-  async handle({ params, query, signal, response }, app) {
+  async handle({ params, query, signal, response, owner }, app) {
     const name = { serverName: app.serverName, ...params }
     const { file } = await findMedia(app, name, { timeoutMs: query.timeout_ms, signal })
     const thumbnail = await thumbnailMedia(app, file, query)
     const disposition = contentDisposition(thumbnailName(thumbnail.contentType), { type: 'inline' })
-    return sendParts(app, response, { ...thumbnail, disposition })
+    return sendParts(app, { response, owner }, { ...thumbnail, disposition })
   },
 })
 
 type Content = { objectKey: string; size: number; contentType: string; disposition: string }
 
 /** Answers with two parts: what is known of the file, which is nothing yet, and the file. */
-async function sendParts(app: App, response: ServerResponse, content: Content): Promise<typeof RESPONDED> {
+async function sendParts(app: App, recipient: Recipient, content: Content): Promise<typeof RESPONDED> {
   const boundary = app.random.token(32)
   const before = Buffer.from(
     `--${boundary}\r\nContent-Type: application/json\r\n\r\n{}\r\n--${boundary}\r\nContent-Type: ${content.contentType}\r\nContent-Disposition: ${content.disposition}\r\n\r\n`,
@@ -56,9 +55,9 @@ async function sendParts(app: App, response: ServerResponse, content: Content): 
   )
   const after = Buffer.from(`\r\n--${boundary}--\r\n`)
   const stream = await openFile(app, content.objectKey)
-  response.writeHead(200, {
+  recipient.response.writeHead(200, {
     'Content-Type': `multipart/mixed; boundary=${boundary}`,
     'Content-Length': before.length + content.size + after.length,
   })
-  return sendStream(response, stream, { before, after })
+  return sendStream(app, recipient, { stream, before, after })
 }

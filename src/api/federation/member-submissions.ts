@@ -15,9 +15,9 @@ export const putSendJoinV1 = route({
   auth: 'server',
   params,
   body: jsonObject,
-  async handle({ params, body, session, response }, app) {
+  async handle({ params, body, session, response, owner }, app) {
     const pieces = await serveJoin(app, { ...session, ...params, pdu: body }, { omitMembers: false })
-    return sendPieces(response, inListWithStatus(pieces))
+    return sendPieces(app, { response, owner }, inListWithStatus(pieces))
   },
 })
 
@@ -29,9 +29,13 @@ export const putSendJoin = route({
   params,
   query: z.object({ omit_members: z.enum(['true', 'false']).prefault('false') }),
   body: jsonObject,
-  async handle({ params, query, body, session, response }, app) {
+  async handle({ params, query, body, session, response, owner }, app) {
     const omitMembers = query.omit_members === 'true'
-    return sendPieces(response, await serveJoin(app, { ...session, ...params, pdu: body }, { omitMembers }))
+    return sendPieces(
+      app,
+      { response, owner },
+      await serveJoin(app, { ...session, ...params, pdu: body }, { omitMembers }),
+    )
   },
 })
 

@@ -35,10 +35,11 @@ export const getFederationState = route({
   auth: 'server',
   params: z.object({ roomId }),
   query: z.object({ event_id: eventId }),
-  async handle({ params, query, session, response }, app) {
+  async handle({ params, query, session, response, owner }, app) {
     const request = { origin: session.origin, roomId: params.roomId, eventId: query.event_id }
     return sendPieces(
-      response,
+      app,
+      { response, owner },
       stateAnswer(app, { roomId: params.roomId, root: await findStateBefore(app, request) }, 'events'),
     )
   },
@@ -51,10 +52,11 @@ export const getFederationStateIds = route({
   auth: 'server',
   params: z.object({ roomId }),
   query: z.object({ event_id: eventId }),
-  async handle({ params, query, session, response }, app) {
+  async handle({ params, query, session, response, owner }, app) {
     const request = { origin: session.origin, roomId: params.roomId, eventId: query.event_id }
     return sendPieces(
-      response,
+      app,
+      { response, owner },
       stateAnswer(app, { roomId: params.roomId, root: await findStateBefore(app, request) }, 'ids'),
     )
   },

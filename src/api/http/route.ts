@@ -31,6 +31,8 @@ export type Call<Params, Query, Body, S> = {
     raw: IncomingMessage
     path: string
   }
+  /** Whose the answer is: a user, another server, or the network of a stranger. What they have not read counts for them. */
+  owner: string
   /** Aborted when the client has gone away or the server stops. */
   signal: AbortSignal
   /** For answers that are not JSON: write here and return `RESPONDED`. */

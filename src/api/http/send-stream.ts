@@ -1,37 +1,48 @@
 import type { ServerResponse } from 'node:http'
 import type { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
+import type { App } from '../../app.ts'
 import { RESPONDED } from './route.ts'
 
-const CLIENT_LEFT = [
-  'ERR_STREAM_PREMATURE_CLOSE',
-  'ERR_STREAM_UNABLE_TO_PIPE',
-  'ERR_STREAM_DESTROYED',
-  'ECONNRESET',
-  'EPIPE',
-]
+/** Where an answer goes, and whose it is: a user, another server or a network. */
+export type Recipient = { response: ServerResponse; owner: string }
+
+/** What a stream that is read as it is sent has in memory. */
+const STREAM_BYTES = 64 * 1024
 
 /**
- * Sends a stream as fast as the client takes it, between `before` and `after`, and closes it, also when the client leaves early. Headers have been
- * written. Throws what reading the stream throws.
+ * Sends a stream as fast as the client takes it, between `before` and `after`, and closes it, also when the client leaves early. The connection closes
+ * when nothing is read for too long. Headers have been set or written. `bytes`: what is in memory until all is sent. Throws what reading the stream throws.
  */
 export async function sendStream(
-  response: ServerResponse,
-  stream: Readable,
-  { before, after }: { before?: Buffer; after?: Buffer } = {},
+  app: Pick<App, 'unreadAnswers'>,
+  { response, owner }: Recipient,
+  content: { stream: Readable; bytes?: number; before?: Buffer; after?: Buffer },
 ): Promise<typeof RESPONDED> {
+  const { stream, bytes = STREAM_BYTES, before, after } = content
   async function* body(): AsyncGenerator<Buffer> {
     if (before) yield before
     yield* stream
     if (after) yield after
   }
+  let fault: unknown
+  stream.once('error', (error) => {
+    // When the client leaves, the stream ends with an error as well.
+    if (!response.destroyed) fault = error
+  })
+  const release = app.unreadAnswers.hold({
+    owner,
+    bytes,
+    taken: () => (response.socket ? response.socket.bytesWritten - response.socket.writableLength : 0),
+    abandon: () => response.destroy(),
+  })
   try {
-    await pipeline(before || after ? body : stream, response)
-  } catch (error) {
-    if (!CLIENT_LEFT.includes((error as { code?: string }).code ?? '')) throw error
+    await pipeline(before || after ? body : stream, response).catch(() => {})
   } finally {
+    release()
     // The pipeline leaves it open when the client has left before it began.
     stream.destroy()
   }
+  if (fault !== undefined) throw fault
   return RESPONDED
 }

@@ -19,13 +19,7 @@ export function sendText(app: App, context: Context, { text, owner }: { text: st
   const { res: response } = context
   context.respond = false
   context.length = bytes.length
-  const release = app.unreadAnswers.hold({
-    owner,
-    bytes: bytes.length,
-    taken: () => (response.socket ? response.socket.bytesWritten - response.socket.writableLength : 0),
-    abandon: () => response.destroy(),
-  })
-  void sendStream(response, Readable.from(piecesOf(bytes))).finally(release)
+  void sendStream(app, { response, owner }, { stream: Readable.from(piecesOf(bytes)), bytes: bytes.length })
 }
 
 function* piecesOf(bytes: Buffer): Generator<Buffer> {

@@ -23,7 +23,7 @@ export function serveEndpoint(app: App, endpoint: AnyEndpoint): Middleware {
       context.state.userId = session.origin
       // Only now is it known whose request it is; nobody uses up what others may ask for.
       await rateLimiter.take('federation', session.origin)
-      const call = callOf(app, endpoint, context, { query, session, body })
+      const call = callOf(app, endpoint, context, { query, session, owner: session.origin, body })
       return respond(app, context, { result: await endpoint.handle(call, app), owner: session.origin })
     }
     const { req: raw, ip, params } = context
@@ -33,12 +33,12 @@ export function serveEndpoint(app: App, endpoint: AnyEndpoint): Middleware {
     const isLimited = !session?.exemptFromRateLimits && (appservice ?? 'unknown') === 'unknown'
     if (isLimited) await rateLimiter.take(endpoint.rateLimit ?? 'default', whoOf(endpoint, session, context.ip))
     const body = endpoint.body && endpoint.body !== 'stream' ? await readJsonBody(context.req, app.config.limits) : {}
-    const call = callOf(app, endpoint, context, { query, session, appservice, body })
+    const owner = session?.userId ?? networkOf(context.ip)
+    const call = callOf(app, endpoint, context, { query, session, owner, appservice, body })
     if (isLimited) {
       for (const [category, count] of Object.entries(endpoint.alsoCounts?.(call) ?? {}))
         await rateLimiter.take(category, whoOf(endpoint, session, context.ip), count)
     }
-    const owner = session?.userId ?? networkOf(context.ip)
     respond(app, context, { result: await endpoint.handle(call, app), owner })
   }
 }
@@ -63,11 +63,13 @@ function callOf(
   {
     query,
     session,
+    owner,
     appservice,
     body: json,
   }: {
     query: URLSearchParams
     session: Session | ServerSession | undefined
+    owner: string
     appservice?: Appservice | 'unknown' | undefined
     body: unknown
   },
@@ -75,6 +77,7 @@ function callOf(
   const { params, query: querySchema, body } = endpoint
   return {
     session,
+    owner,
     appservice,
     params: params && parsePart('path', params, context.params),
     query: querySchema && parsePart('query', querySchema, queryObject(query)),

@@ -12,7 +12,7 @@ const downloadPath = mediaPath.extend({ fileName: z.string().optional() })
 
 type DownloadCall = Pick<
   Call<typeof downloadPath, typeof waitQuery, undefined, unknown>,
-  'params' | 'query' | 'request' | 'response' | 'signal'
+  'params' | 'query' | 'request' | 'response' | 'owner' | 'signal'
 >
 
 /** https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv1mediadownloadservernamemediaid and …/{fileName} */

@@ -3,7 +3,7 @@ import { create as contentDisposition } from 'content-disposition'
 import type { App } from '../../app.ts'
 import { openFile } from '../../services/media/open-file.ts'
 import { RESPONDED } from '../http/route.ts'
-import { sendStream } from '../http/send-stream.ts'
+import { type Recipient, sendStream } from '../http/send-stream.ts'
 import { matchesEtag, requestedRange } from './byte-range.ts'
 
 /** What to send, and how browsers are to treat it. */
@@ -33,9 +33,10 @@ const SAFETY = {
  */
 export async function sendContent(
   app: App,
-  { request: { raw: request }, response }: { request: { raw: IncomingMessage }; response: ServerResponse },
+  { request: { raw: request }, ...recipient }: Recipient & { request: { raw: IncomingMessage } },
   content: Content,
 ): Promise<typeof RESPONDED> {
+  const { response } = recipient
   const etag = `"${content.etag}"`
   const headers = headersOf(content, etag)
   if (matchesEtag(request.headers['if-none-match'], etag)) return end(response, 304, headers)
@@ -48,7 +49,7 @@ export async function sendContent(
   if (request.method === 'HEAD') return end(response, status, allHeaders)
   const stream = await openFile(app, content.objectKey, range)
   response.writeHead(status, allHeaders)
-  return sendStream(response, stream)
+  return sendStream(app, recipient, { stream })
 }
 
 function headersOf(content: Content, etag: string): Record<string, string> {

@@ -20,7 +20,7 @@ export const thumbnailQuery = waitQuery.extend(thumbnailFields)
 
 type ThumbnailCall = Pick<
   Call<typeof mediaPath, typeof thumbnailQuery, undefined, unknown>,
-  'params' | 'query' | 'request' | 'response' | 'signal'
+  'params' | 'query' | 'request' | 'response' | 'owner' | 'signal'
 >
 
 /** https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv1mediathumbnailservernamemediaid */
