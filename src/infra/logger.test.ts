@@ -35,6 +35,9 @@ describe('secrets do not reach the log', () => {
     [{ access_token: 's3cret' }],
     [{ url: '/_matrix/client/v3/sync?since=1&access_token=s3cret&timeout=0' }],
     [{ url: '/login?loginToken=s3cret' }],
+    [{ url: '/_matrix/client/v3/auth/m.login.password/fallback/web?session=s3cret' }],
+    [{ url: '/_matrix/client/unstable/hearth/confirm_email/abc/s3cret' }],
+    [{ url: '/_matrix/client/unstable/hearth/unsubscribe/1/s3cret?x=1' }],
     [{ err: new Error('GET https://a/?access_token=s3cret failed') }],
   ])('%j', (fields) => {
     const line = JSON.stringify(logged((logger) => logger.info(fields, 'x')))

@@ -22,7 +22,9 @@ const SECRET_KEYS = new Set([
 ])
 const DEPTH = 3
 const HIDDEN = '[hidden]'
-const QUERY_SECRET = /([?&](?:access_token|loginToken|login_token|token|client_secret|code|mac)=)[^&#\s]*/gi
+const QUERY_SECRET = /([?&](?:access_token|loginToken|login_token|token|client_secret|code|mac|session)=)[^&#\s]*/gi
+/** Links in mails end with a secret. */
+const PATH_SECRET = /(\/(?:confirm_email|unsubscribe)\/[^/?#\s]+\/)[^/?#\s]+/g
 
 /** Writes to standard output, or to `destination`. Values under keys that hold secrets are hidden, up to three levels deep, and so are those in a `url`'s query. */
 export function createLogger(log: Config['log'], destination: DestinationStream = process.stdout): Logger {
@@ -66,9 +68,9 @@ function isPlainObject(value: unknown): value is Record<string, unknown> {
   return prototype === Object.prototype || prototype === null
 }
 
-/** A URL or path as it may be logged: without the values of access tokens and the like in its query. */
+/** A URL or path as it may be logged: without the values of access tokens and the like in its query, and without secrets in its path. */
 function hideQuerySecrets(url: unknown): string {
-  return String(url).replace(QUERY_SECRET, `$1${HIDDEN}`)
+  return String(url).replace(QUERY_SECRET, `$1${HIDDEN}`).replace(PATH_SECRET, `$1${HIDDEN}`)
 }
 
 /** Messages of failed requests may quote their URL. */

@@ -12,7 +12,7 @@ import { type CompletedStages, noteAcceptedTerms, registrationFlows } from './re
 import { requireUnreserved } from './reserved-names.ts'
 import { hashToken } from './tokens.ts'
 import type { AuthData } from './uia-stages.ts'
-import { authenticateAndPerform } from './user-interactive-auth.ts'
+import { authenticateAndPerform, type FinishedRequest } from './user-interactive-auth.ts'
 import { requireAvailable, userIdForNewName } from './user-names.ts'
 
 /** The body of `POST /register`. */
@@ -78,13 +78,17 @@ async function checkName(
   await requireAvailable(app, userId)
 }
 
-/** The tokens that were lost with the first answer end. */
+/**
+ * Answers a registration again. Ids of sessions are in the addresses of fallback pages: new tokens are only for a client that knows the password. The
+ * tokens that were lost with the first answer end.
+ */
 async function answerAgain(
   app: Capabilities,
-  { note, secretHash, body }: { note: Record<string, unknown>; secretHash: string | undefined; body: object },
+  { note, secretHash, body, knowsSecret }: FinishedRequest,
 ): Promise<RegistrationResult> {
   const { user_id: userId, device_id: deviceId } = note as { user_id: UserId; device_id?: DeviceId }
   if (deviceId === undefined) return { user_id: userId, home_server: app.serverName }
+  if (!knowsSecret) throw new MissingParamError('password: it is needed to register again')
   const device = { ...deviceOf(body), deviceId }
   const tokens = await app.database.write(async (tx) => {
     await lockUser(tx, userId)

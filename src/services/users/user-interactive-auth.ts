@@ -42,6 +42,12 @@ export type ApprovedRequest = {
   completed: Partial<Record<UiaStageType, string>>
 }
 
+/** A request that was performed, and what it left. `knowsSecret`: whether the client has sent the request's secret again, and not `auth` alone. */
+export type FinishedRequest = Pick<UiaSession, 'body' | 'secretHash'> & {
+  note: Record<string, unknown>
+  knowsSecret: boolean
+}
+
 /** What to do for an authenticated request. */
 export type UiaAction<Answer> = {
   /** Throws for a request that cannot be performed, before the client has to authenticate. */
@@ -49,7 +55,7 @@ export type UiaAction<Answer> = {
   /** Does it, once. `note`: what `repeat` has to know, without secrets. */
   perform(approved: ApprovedRequest): Promise<{ answer: Answer; note?: Record<string, unknown> }>
   /** Answers a client that sends a request again which was performed, as it has not got the answer. */
-  repeat(session: Pick<UiaSession, 'body' | 'secretHash'> & { note: Record<string, unknown> }): Promise<Answer> | Answer
+  repeat(finished: FinishedRequest): Promise<Answer> | Answer
 }
 
 type Capabilities = Pick<
@@ -222,7 +228,7 @@ async function repeatFinished<Answer>(
     if (!(await app.passwordHasher.verify(session.secretHash, request.secret))) throw unknownSession()
   }
   const { body, secretHash } = session
-  return action.repeat({ body, secretHash, note })
+  return action.repeat({ body, secretHash, note, knowsSecret: request.secret !== undefined })
 }
 
 /** Equal requests have equal texts. */
