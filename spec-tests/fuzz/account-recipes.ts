@@ -11,7 +11,7 @@ const key = (bytes: number) => randomBytes(bytes).toString('base64').replace(/=+
 /** How the password is told where it is asked for again. */
 function passwordAuth({ actor, draw }: Making): object {
   const identifier = { type: 'm.id.user', user: actor.userId }
-  const session = draw.happens(0.5) ? { session: referTo('session') } : {}
+  const session = draw.happens(0.15) ? { session: referTo('session') } : {}
   return { type: 'm.login.password', identifier, password: PASSWORD, ...session }
 }
 
@@ -35,9 +35,13 @@ function deviceKeys({ actor: { userId, deviceId } }: Making, id = deviceId): obj
   }
 }
 
-function oneTimeKeys({ actor, draw }: Making, more: object = {}): object {
+function fallbackKey({ actor }: Making): object {
+  return { 'signed_curve25519:FALLBACK': { ...signedKey(actor.userId, actor.deviceId), fallback: true } }
+}
+
+function oneTimeKeys({ actor, draw }: Making): object {
   const names = Array.from({ length: 1 + draw.below(3) }, () => `signed_curve25519:${key(4).replace(/\W/g, 'A')}`)
-  return Object.fromEntries(names.map((name) => [name, { ...signedKey(actor.userId, actor.deviceId), ...more }]))
+  return Object.fromEntries(names.map((name) => [name, signedKey(actor.userId, actor.deviceId)]))
 }
 
 function crossSigningKey({ actor: { userId } }: Making, usage: string): object {
@@ -56,6 +60,18 @@ function condition({ draw }: Making): unknown {
     { kind: 'sender_notification_permission', key: 'room' },
   ])
 }
+
+const OWN_RULES = ['override', 'underride', 'content'].flatMap((kind) =>
+  ['one', 'two', 'three'].map((ruleId) => ({ kind, ruleId })),
+)
+/** With some that everybody has. */
+const RULES = [
+  ...OWN_RULES.slice(0, 4),
+  { kind: 'override', ruleId: '.m.rule.master' },
+  { kind: 'override', ruleId: '.m.rule.is_user_mention' },
+  { kind: 'content', ruleId: '.m.rule.contains_user_name' },
+  { kind: 'underride', ruleId: '.m.rule.message' },
+]
 
 const v3 = '/_matrix/client/v3'
 const unstable = '/_matrix/client/unstable'
@@ -96,7 +112,7 @@ export const ACCOUNT_RECIPES: Record<string, Recipe> = {
     body: {
       ...(making.draw.happens(0.5) && { device_keys: deviceKeys(making) }),
       one_time_keys: oneTimeKeys(making),
-      ...(making.draw.happens(0.3) && { fallback_keys: oneTimeKeys(making, { fallback: true }) }),
+      ...(making.draw.happens(0.3) && { fallback_keys: fallbackKey(making) }),
     },
   }),
   [`POST ${v3}/keys/query`]: ({ draw }) => ({
@@ -123,7 +139,7 @@ export const ACCOUNT_RECIPES: Record<string, Recipe> = {
       device_data: { algorithm: 'm.dehydration.v1.olm', device_pickle: key(64) },
       device_keys: deviceKeys(making, 'DEHYDRATED'),
       one_time_keys: oneTimeKeys(making),
-      fallback_keys: oneTimeKeys(making, { fallback: true }),
+      fallback_keys: fallbackKey(making),
     },
   }),
   [`GET ${unstable}/org.matrix.msc3814.v1/dehydrated_device/{deviceId}/events`]: () => ({
@@ -156,6 +172,13 @@ export const ACCOUNT_RECIPES: Record<string, Recipe> = {
     const actions = making.draw.pick<unknown[]>([['notify'], ['dont_notify'], ['notify', { set_tweak: 'highlight' }]])
     return { params: { kind, ruleId }, query: {}, body: { actions, ...more } }
   },
+  ...Object.fromEntries(
+    ['GET {}', 'GET {}/actions', 'PUT {}/actions', 'GET {}/enabled', 'PUT {}/enabled', 'DELETE {}'].map((name) => [
+      name.replace('{}', `${v3}/pushrules/global/{kind}/{ruleId}`),
+      ({ draw }: Making) => ({ params: draw.pick(name.startsWith('DELETE') ? OWN_RULES : RULES) }),
+    ]),
+  ),
+  [`POST ${v3}/account/3pid/add`]: withPassword({ sid: referTo('sid'), client_secret: referTo('client secret') }),
   [`PUT ${v3}/user/{userId}/account_data/{type}`]: ({ draw }) => {
     const { type, content } = drawAccountData(draw)
     return { params: { type }, body: content }

@@ -42,10 +42,12 @@ export function makeRequest(operation: FuzzedOperation, making: Asker): FuzzRequ
   const isForBody = draft.body !== undefined || draw.happens(0.1)
   if (isForBody && (change === 'body' || change === 'query and body')) draft.body = mutateTimes(draw, draft.body)
   const body = bodyOf(draft, recall)
+  const params = Object.entries(draft.params).map(([name, value]) => [name, textOf(fillIn(value, recall))] as const)
   return {
     operation: operation.name,
     method: operation.method,
-    path: pathOf(operation, draft, recall),
+    path: pathOf(operation, Object.fromEntries(params)) + queryOf(draft, recall),
+    named: params.flatMap(([name, value]) => (TOLD[name] ? [[TOLD[name], value] as [Kind, string]] : [])),
     headers: headersOf({ making, operation, draft, isChanged: change === 'headers' }),
     ...(body !== undefined && { body: change === 'raw body' ? breakText(draw, body) : body }),
     isChanged: change !== 'as it is',
@@ -82,7 +84,7 @@ const FIXED: Record<string, readonly string[]> = {
   kind: ['override', 'content', 'room', 'sender', 'underride'],
   networkId: ['irc'],
   protocol: ['irc'],
-  pushkey: ['one'],
+  pushkey: ['1'],
   queryType: ['directory', 'profile'],
   receiptType: ['m.read', 'm.read.private', 'm.fully_read'],
   relType: ['m.thread', 'm.annotation', 'm.reference', 'm.replace'],
@@ -94,6 +96,7 @@ const FIXED: Record<string, readonly string[]> = {
 function paramOf(name: string, { path }: FuzzedOperation, { draw, actor }: Asker): unknown {
   const fixed = FIXED[name]
   if (fixed) return draw.pick(fixed)
+  if (path.includes('/admin/')) return referTo('user')
   if (name === 'userId' && draw.happens(0.8)) return actor.userId
   if (name === 'sessionId' && path.includes('rendezvous')) return referTo('rendezvous')
   if (name === 'threadId') return referTo('event')
@@ -132,14 +135,24 @@ function changePath(draw: Draw, draft: RequestDraft): void {
   draft.params[draw.pick(names)] = value
 }
 
-function pathOf(operation: FuzzedOperation, draft: RequestDraft, recall: (kind: Kind) => string): string {
-  const path = operation.path.replace(/\{(\w+)\}/g, (_, name: string) =>
-    encode(textOf(fillIn(draft.params[name] ?? 'x', recall))),
-  )
+/** Parameters of paths that there is something of once a request was accepted. */
+const TOLD: Record<string, Kind> = {
+  deviceId: 'device',
+  roomAlias: 'alias',
+  sessionId: 'key id',
+  tag: 'tag',
+  type: 'account data type',
+}
+
+function pathOf(operation: FuzzedOperation, params: Record<string, string>): string {
+  return operation.path.replace(/\{(\w+)\}/g, (_, name: string) => encode(params[name] ?? 'x'))
+}
+
+function queryOf(draft: RequestDraft, recall: (kind: Kind) => string): string {
   const query = Object.entries(draft.query).flatMap(([name, value]) =>
     [fillIn(value, recall)].flat().map((each) => `${encode(name)}=${encode(textOf(each))}`),
   )
-  return query.length > 0 ? `${path}?${query.join('&')}` : path
+  return query.length > 0 ? `?${query.join('&')}` : ''
 }
 
 function textOf(value: unknown): string {
@@ -163,15 +176,21 @@ function bodyOf(draft: RequestDraft, recall: (kind: Kind) => string): string | B
 
 type Headers = { making: Asker; operation: FuzzedOperation; draft: RequestDraft; isChanged: boolean }
 
-function headersOf({ making: { draw, actor }, operation, draft, isChanged }: Headers): Record<string, string> {
+function headersOf({ making: { draw, actor, recall }, operation, draft, isChanged }: Headers): Record<string, string> {
   const needsToken = operation.auth !== 'none' || draw.happens(0.2)
   const headers: Record<string, string> = {
     ...(needsToken && { authorization: `Bearer ${actor.token}` }),
     ...(draft.body !== undefined && { 'content-type': 'application/json' }),
-    ...draft.headers,
+    ...headerValues(fillIn(draft.headers, recall) as Record<string, string>),
   }
   if (!isChanged) return headers
   return { ...headers, ...draw.pick(ODD_HEADERS) }
+}
+
+/** Without the characters that no client can send in a header. */
+function headerValues(headers: Record<string, string>): Record<string, string> {
+  const cleaned = Object.entries(headers).map(([name, value]) => [name, value.replace(/[^\t\x20-\x7e\x80-\xff]/g, '')])
+  return Object.fromEntries(cleaned)
 }
 
 const ODD_HEADERS: readonly Record<string, string>[] = [

@@ -35,10 +35,14 @@ export async function startFuzzWorld(place: Place, nodeArguments: string[]): Pro
     federation.onDispose(() => gateway.close())
     const appservice = await startAppservice('fuzz', { protocols: ['irc'], 'de.sorunome.msc2409.push_ephemeral': true })
     federation.onDispose(() => appservice.dispose())
+    appservice.respond = async ({ path }) => ({ status: 200, body: answerOf(path) })
     const config = {
       email: { smtp_url: mails.url, from: 'hearth@hearth.test', require_tls: false },
       registration: { enabled: true, guests: true, shared_secret: 'a secret that only tests know' },
       appservices: [appservice.registrationFile],
+      media: { unauthenticated_downloads: true },
+      support: { contacts: [{ matrix_id: '@admin:hearth.test' }] },
+      policy_server: { public_key: '6yhHGKhCiXTSEN2ksjV7kX/N6rBQZ3Xb+M7LlC6NS+s' },
     }
     const homeserver = await startHomeserver(federation, place, { nodeArguments, config })
     const { url } = homeserver
@@ -60,6 +64,18 @@ export async function startFuzzWorld(place: Place, nodeArguments: string[]): Pro
     await federation.dispose()
     throw error
   }
+}
+
+/** What the application service answers beside transactions. */
+function answerOf(path: string): unknown {
+  if (!path.includes('/thirdparty/')) return {}
+  const fields = { network: 'fuzz' }
+  if (path.includes('/protocol/')) {
+    return { user_fields: ['nick'], location_fields: ['channel'], icon: 'mxc://x/y', field_types: {}, instances: [] }
+  }
+  return path.includes('/user')
+    ? [{ userid: '@a:b', protocol: 'irc', fields }]
+    : [{ alias: '#a:b', protocol: 'irc', fields }]
 }
 
 async function newBot({ url }: Homeserver, appservice: TestAppservice): Promise<Actor> {

@@ -12,6 +12,19 @@ export type Actor = {
 /** A room of the homeserver that the fuzzer can name. */
 export type KnownRoom = { roomId: string; version: string; events: string[]; members: Set<string> }
 
+/** Kinds that mean something only together with the user who got them. */
+export const PERSONAL: readonly Kind[] = [
+  'backup version',
+  'delay',
+  'device',
+  'filter',
+  'pos',
+  'refresh token',
+  'sequence token',
+  'tag',
+  'to-device token',
+]
+
 /** What a lane has learnt from answers; the latest of each kind, so that it neither grows nor goes stale. */
 export type KnownValues = {
   learn(kind: Kind, value: string): void

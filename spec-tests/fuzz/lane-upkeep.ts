@@ -14,9 +14,10 @@ async function tryTo({ url }: FuzzWorld, { token }: Actor, path: string, body: o
   }
 }
 
-/** Joins a room; whether that was allowed. */
-export async function enterRoom(world: FuzzWorld, actor: Actor, roomId: string): Promise<boolean> {
-  return (await tryTo(world, actor, `/join/${encodeURIComponent(roomId)}`)) === 200
+/** Joins a room, by another server if need be; whether that was allowed. */
+export async function enterRoom(world: FuzzWorld, actor: Actor, roomId: string, via?: string): Promise<boolean> {
+  const query = via ? `?via=${encodeURIComponent(via)}` : ''
+  return (await tryTo(world, actor, `/join/${encodeURIComponent(roomId)}${query}`)) === 200
 }
 
 export async function leaveRoom(world: FuzzWorld, actor: Actor, roomId: string): Promise<void> {

@@ -5,11 +5,12 @@ import type { Findings } from './findings.ts'
 import { newGuest, newUser } from './fuzz-users.ts'
 import type { FuzzWorld } from './fuzz-world.ts'
 import { judge, parse } from './judge.ts'
-import { type Actor, createKnownValues, type KnownRoom, type KnownValues } from './known-values.ts'
+import { type Actor, createKnownValues, type KnownRoom, type KnownValues, PERSONAL } from './known-values.ts'
 import { enterRoom, leaveRoom, retireUser } from './lane-upkeep.ts'
 import { learnFrom } from './learn.ts'
 import { type FuzzedOperation, pickOperation } from './operations.ts'
 import { type Recalling, recaller } from './recall.ts'
+import type { Kind } from './references.ts'
 import type { FuzzRequest } from './request-draft.ts'
 import { type FuzzAnswer, sendRequest } from './send-request.ts'
 import type { Tally } from './tally.ts'
@@ -34,7 +35,7 @@ export type Lane = {
   actors: readonly Actor[]
 }
 
-type State = LaneOptions & { known: KnownValues; actors: Actor[] }
+type State = LaneOptions & { known: KnownValues; personal: Map<string, KnownValues>; actors: Actor[] }
 
 /** More rooms make syncs slow for no gain. */
 const ROOMS_KEPT = 5
@@ -45,7 +46,7 @@ export async function createLane(options: LaneOptions): Promise<Lane> {
   const { world, index, seed, operations } = options
   const actors = [await newUser(world.url), await newUser(world.url), await newGuest(world.url)]
   for (const actor of actors.slice(0, 2)) await enterRoom(world, actor, world.shared.roomId)
-  const lane: State = { ...options, known: createKnownValues(), actors }
+  const lane: State = { ...options, known: createKnownValues(), personal: new Map(), actors }
   const pick = pickOperation(operations)
   let steps = 0
 
@@ -55,8 +56,18 @@ export async function createLane(options: LaneOptions): Promise<Lane> {
     if (number % STEPS_OF_USER === STEPS_OF_USER - 1) await replace(lane, actors[draw.below(2)]!)
     const operation = pick(draw)
     const actor = pickActor(lane, draw, operation)
-    const room = pickRoom(lane, draw, actor)
-    const at: Recalling = { draw, world, known: lane.known, actor, actors, room, elsewhere: options.elsewhere }
+    const room = pickRoom(lane, draw, { actor, operation })
+    const personal = personalOf(lane, actor)
+    const at: Recalling = {
+      draw,
+      world,
+      known: lane.known,
+      personal,
+      actor,
+      actors,
+      room,
+      elsewhere: options.elsewhere,
+    }
     const request = makeRequest(operation, { draw, actor, room, recall: recaller(at) })
     const answer = await send(lane, request)
     const resend = (body: string) => send(lane, { ...request, body })
@@ -80,18 +91,29 @@ function pickActor({ world, actors }: State, draw: Draw, { path }: FuzzedOperati
   return { first, second, guest }[draw.weighted({ first: 55, second: 40, guest: 5 })]!
 }
 
-function pickRoom({ world, known }: State, draw: Draw, actor: Actor): KnownRoom {
+function personalOf({ personal }: State, { userId }: Actor): KnownValues {
+  const known = personal.get(userId) ?? createKnownValues()
+  personal.set(userId, known)
+  return known
+}
+
+type Choice = { actor: Actor; operation: FuzzedOperation }
+
+function pickRoom({ world, known }: State, draw: Draw, { actor, operation }: Choice): KnownRoom {
+  const closed = known.rooms.filter(({ members }) => !members.has(actor.userId))
+  if (/\/(knock|join)\//.test(operation.path) && closed.length > 0 && draw.happens(0.6)) return draw.pick(closed)
   const joined = known.rooms.filter(({ members }) => members.has(actor.userId))
   if (joined.length === 0 || draw.happens(0.25)) return world.shared
   return draw.happens(0.9) ? draw.pick(joined) : draw.pick(known.rooms)
 }
 
 /** Puts another user, who joins the same rooms, in the place of one whose account is ended. */
-async function replace({ world, known, actors }: State, actor: Actor): Promise<void> {
+async function replace({ world, known, personal, actors }: State, actor: Actor): Promise<void> {
   const place = actors.indexOf(actor)
   if (place < 0) return
   const next = actor.role === 'guest' ? await newGuest(world.url) : await newUser(world.url)
   actors[place] = next
+  personal.delete(actor.userId)
   await retireUser(world, actor)
   if (next.role === 'guest') return
   for (const room of [world.shared, ...known.rooms]) {
@@ -108,7 +130,14 @@ async function follow(lane: State, { request, answer, actor }: Step): Promise<vo
   if (answer.kind !== 'answer' || !body) return
   const isOwnToken = request.headers.authorization === `Bearer ${actor.token}`
   if (isOwnToken && /^M_(UNKNOWN_TOKEN|USER_LOCKED)$/.test(String(body.errcode))) return replace(lane, actor)
-  learnFrom(lane.known, request, body)
+  const own = personalOf(lane, actor)
+  const learner = {
+    learn: (kind: Kind, value: string) => (PERSONAL.includes(kind) ? own : lane.known).learn(kind, value),
+    learnEvent: lane.known.learnEvent,
+  }
+  if (typeof answer.headers.etag === 'string') learner.learn('etag', answer.headers.etag)
+  learnFrom(learner, answer.status < 300 ? request : { ...request, named: [] }, body)
+  if (/not in th(e|is) room/.test(String(body.error))) return comeBack(lane, request, actor)
   if (answer.status !== 200) return
   const roomId = body.room_id ?? body.replacement_room
   if (typeof roomId !== 'string') return
@@ -116,6 +145,13 @@ async function follow(lane: State, { request, answer, actor }: Step): Promise<vo
   if (/\/join/.test(request.operation)) {
     lane.known.rooms.find((room) => room.roomId === roomId)?.members.add(actor.userId)
   }
+}
+
+/** Somebody has left a room, or was removed: they come back where that is allowed. */
+async function comeBack({ world, known }: State, { path }: FuzzRequest, actor: Actor): Promise<void> {
+  const room = known.rooms.find(({ roomId }) => path.includes(encodeURIComponent(roomId)))
+  if (!room?.members.delete(actor.userId)) return
+  if (await enterRoom(world, actor, room.roomId)) room.members.add(actor.userId)
 }
 
 async function addRoom({ world, known, actors, suggest }: State, roomId: string, creator: Actor): Promise<void> {

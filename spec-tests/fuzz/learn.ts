@@ -33,16 +33,18 @@ const MEMBERS: Record<string, Kind> = {
 const BY_OPERATION: [RegExp, Record<string, Kind>][] = [
   [/ \/_matrix\/client\/v3\/sync$/, { next_batch: 'sync token' }],
   [/\/search$/, { next_batch: 'search page' }],
+  [/(simplified_msc3575|v4)\/sync$/, { next_batch: 'to-device token' }],
   [/\/rendezvous/, { id: 'rendezvous' }],
   [/\/(events|initialSync)$/, { end: 'sync token' }],
   [/\/(relations|threads|hierarchy|notifications|publicRooms)/, { next_batch: 'page', next_token: 'page' }],
 ]
 
-/** Takes from an answer what later requests can name. */
-export function learnFrom(known: KnownValues, request: FuzzRequest, answer: unknown): void {
+/** Takes from an answer, and from a request that was accepted, what later requests can name. */
+export function learnFrom(known: Learner, request: FuzzRequest, answer: unknown): void {
   const special = BY_OPERATION.filter(([operations]) => operations.test(request.operation)).map(([, each]) => each)
   const members: Record<string, Kind> = Object.assign({}, MEMBERS, ...special)
   const roomId = roomOf(request)
+  for (const [kind, value] of request.named) known.learn(kind, value)
   const pending: unknown[] = [answer]
   for (let looked = 0; pending.length > 0 && looked < MAX_VALUES; looked++) {
     const value = pending.shift()
@@ -53,9 +55,12 @@ export function learnFrom(known: KnownValues, request: FuzzRequest, answer: unkn
   }
 }
 
+/** Where what is learnt goes. */
+export type Learner = Pick<KnownValues, 'learn' | 'learnEvent'>
+
 type Meaning = { members: Record<string, Kind>; roomId: string | undefined }
 
-function learnMembers(known: KnownValues, object: Record<string, unknown>, { members, roomId }: Meaning): void {
+function learnMembers(known: Learner, object: Record<string, unknown>, { members, roomId }: Meaning): void {
   for (const [key, value] of Object.entries(object)) {
     if (typeof value !== 'string' || value.length > MAX_LENGTH || !Object.hasOwn(members, key)) continue
     const kind = members[key]!

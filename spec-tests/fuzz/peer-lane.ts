@@ -12,6 +12,7 @@ import { writeJson } from './hostile-json.ts'
 import { judge, parse } from './judge.ts'
 import { type Actor, createKnownValues, type KnownValues } from './known-values.ts'
 import type { Lane } from './lane.ts'
+import { enterRoom } from './lane-upkeep.ts'
 import { learnFrom } from './learn.ts'
 import { mutate } from './mutate.ts'
 import { type FuzzedOperation, pickOperation } from './operations.ts'
@@ -50,7 +51,7 @@ const ACTS: Record<string, { weight: number; act(lane: State, draw: Draw): Promi
   operation: { weight: 30, act: operate },
   membership: { weight: 8, act: changeMembership },
   invite: { weight: 5, act: invite },
-  'another room': { weight: 4, act: enterRoom },
+  'another room': { weight: 4, act: visit },
 }
 const WEIGHTS = Object.fromEntries(Object.entries(ACTS).map(([name, { weight }]) => [name, weight]))
 
@@ -62,14 +63,23 @@ export function createPeerLane(options: PeerLaneOptions): { step(): Promise<void
   return {
     async step() {
       const draw = drawFrom(stepSeed(seed, index, lane.steps++))
-      if (lane.places.isStranger()) await enterRoom(lane, draw)
+      if (lane.places.isStranger()) await visit(lane, draw)
+      for (const place of lane.places.unshared()) place.isShared = await bringUser(lane, draw, place)
       await ACTS[draw.weighted(WEIGHTS)]!.act(lane, draw)
     },
   }
 }
 
+/** Lets a user of the homeserver join a room of the peer, which at times does not let them; whether one has. */
+async function bringUser({ world, peer, lanes }: State, draw: Draw, { room }: PeerPlace): Promise<boolean> {
+  for (let tries = 0; tries < 3; tries++) {
+    if (await enterRoom(world, draw.pick(draw.pick(lanes).actors), room.roomId, peer.serverName)) return true
+  }
+  return false
+}
+
 /** Joins the shared room or one of a lane of users, as a server does that means well. */
-async function enterRoom({ world, peer, lanes, users, places, findings, tally }: State, draw: Draw): Promise<void> {
+async function visit({ world, peer, lanes, users, places, findings, tally }: State, draw: Draw): Promise<void> {
   const rooms = lanes.flatMap((lane) => lane.known.rooms.map(({ roomId }) => roomId))
   const roomId = rooms.length === 0 || draw.happens(0.3) ? world.shared.roomId : draw.pick(rooms)
   const userId = draw.pick(users)
@@ -93,7 +103,7 @@ async function transact(lane: State, draw: Draw): Promise<void> {
   const pdus = Array.from({ length: draw.below(4) }, () => {
     const { pdu, valid } = drawPdu(drawing)
     if (valid && draw.happens(0.9)) place.room.advance(valid.event_id)
-    return pdu
+    return isReadable(pdu) || draw.happens(0.1) ? pdu : {}
   })
   const edus = Array.from({ length: draw.below(4) }, () => drawEdu(drawing))
   place.sent += pdus.length
@@ -171,6 +181,11 @@ async function invite(lane: State, draw: Draw): Promise<void> {
   })
 }
 
+/** Whether a transaction with it can be read: with half a surrogate pair or a deep nest in it nothing else in the transaction counts. */
+function isReadable(value: unknown): boolean {
+  return !/\\ud[89a-f]|\[{200}|(\{"a":){200}/.test(writeJson(value))
+}
+
 function drawingOf(lane: State, draw: Draw, place: PeerPlace): PeerDrawing {
   return { draw, ...place, signer: lane.peer.signer, recall: recaller(recallingOf(lane, draw, place)) }
 }
@@ -182,6 +197,7 @@ function recallingOf({ world, peer, lanes, known }: State, draw: Draw, { room, m
     draw,
     world,
     known,
+    personal: known,
     actor: draw.pick(actors),
     actors,
     room: { roomId: room.roomId, version: room.version.id, events: [...room.recent(20)], members: new Set(members) },
@@ -197,7 +213,8 @@ type Asking = Pick<FuzzRequest, 'operation' | 'method' | 'path' | 'body'> & { is
 
 async function ask(lane: State, draw: Draw, asking: Asking): Promise<FuzzAnswer> {
   const { peer, seed, index, steps, known } = lane
-  const request: FuzzRequest = { isChanged: false, ...asking, headers: {}, isLongPoll: false, by: peer.serverName }
+  const fixed = { named: [], headers: {}, isLongPoll: false, by: peer.serverName }
+  const request: FuzzRequest = { isChanged: false, ...asking, ...fixed }
   const forgery = draw.happens(0.02)
     ? draw.pick<Forgery>(['unsigned', 'with another key', 'for another server'])
     : undefined

@@ -18,7 +18,7 @@ const SLOW: readonly BadAnswer[] = [
 const QUICK = (Object.keys(BAD_ANSWERS) as BadAnswer[]).filter((answer) => !SLOW.includes(answer))
 
 /** What a server answers less often than others, as nothing else of it is believed then, or asked. */
-const HONEST: Partial<Record<RequestKind, number>> = { keys: 0.97, send: 0.95 }
+const HONEST: Partial<Record<RequestKind, number>> = { keys: 0.97, send: 0.95, make_join: 0.85, send_join: 0.85 }
 
 /** Makes a server answer as `draw` decides: rightly, with something changed, or badly. */
 export function lieAtTimes(peer: LyingServer, draw: Draw): void {

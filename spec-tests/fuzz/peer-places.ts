@@ -10,6 +10,8 @@ export type PeerPlace = {
   members: string[]
   /** Whether these may send state. */
   hasPower: boolean
+  /** Whether a user of the homeserver is there; undefined: that was not tried yet. */
+  isShared?: boolean
   /** How many events it has sent there. */
   sent: number
 }
@@ -19,6 +21,8 @@ export type PeerPlaces = {
   pick(draw: Draw): PeerPlace
   pickOwn(draw: Draw): PeerPlace
   enter(room: PeerRoom, member: string): void
+  /** Own rooms that nobody was asked to join yet. */
+  unshared(): PeerPlace[]
   /** Whether it is in no room of the homeserver. */
   isStranger(): boolean
 }
@@ -43,7 +47,8 @@ export function peerPlaces(peer: LyingServer, users: readonly string[]): PeerPla
   }
 
   function pickOwn(draw: Draw): PeerPlace {
-    const place = own.length === 0 || draw.happens(0.02) ? open(draw) : draw.pick(own)
+    const shared = own.filter(({ isShared }) => isShared)
+    const place = own.length === 0 || draw.happens(0.02) ? open(draw) : draw.pick(shared.length > 0 ? shared : own)
     return place.sent > MOST_EVENTS ? open(draw) : place
   }
 
@@ -54,9 +59,10 @@ export function peerPlaces(peer: LyingServer, users: readonly string[]): PeerPla
       return open.length > 0 && draw.happens(0.5) ? draw.pick(open) : pickOwn(draw)
     },
     enter(room, member) {
-      joined.push({ room, members: [member], hasPower: false, sent: 0 })
+      joined.push({ room, members: [member], hasPower: false, isShared: true, sent: 0 })
       if (joined.length > KEPT) joined.shift()
     },
+    unshared: () => own.filter(({ isShared }) => isShared === undefined),
     isStranger: () => joined.length === 0,
   }
 }

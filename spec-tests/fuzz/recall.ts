@@ -3,13 +3,15 @@ import type { Draw } from './draw.ts'
 import { PASSWORD } from './fuzz-users.ts'
 import type { FuzzWorld } from './fuzz-world.ts'
 import { spoil } from './hostile-json.ts'
-import type { Actor, KnownRoom, KnownValues } from './known-values.ts'
+import { type Actor, type KnownRoom, type KnownValues, PERSONAL } from './known-values.ts'
 import type { Kind } from './references.ts'
 
 export type Recalling = {
   draw: Draw
   world: FuzzWorld
   known: KnownValues
+  /** What the actor has learnt of the personal kinds. */
+  personal: KnownValues
   actor: Actor
   /** The users of the lane. */
   actors: readonly Actor[]
@@ -22,7 +24,8 @@ const TYPES = ['m.room.message', 'm.room.name', 'm.room.member', 'm.reaction', '
 
 /** Something that a reference of a kind can stand for, mostly something that there is. */
 function recall(kind: Kind, at: Recalling): string {
-  const { draw, known } = at
+  const { draw } = at
+  const known = PERSONAL.includes(kind) && draw.happens(0.9) ? at.personal : at.known
   const own = OWN[kind]?.(at)
   if (own !== undefined && (kind in MIXED === false || draw.happens(MIXED[kind]!))) return own
   return known.recall(kind, draw) ?? own ?? 'unknown'

@@ -6,6 +6,7 @@ export const KINDS = [
   'delay',
   'device',
   'email',
+  'etag',
   'event',
   'event type',
   'filter',
@@ -35,6 +36,7 @@ export const KINDS = [
   'sync token',
   'tag',
   'thread',
+  'to-device token',
   'transaction',
   'url',
   'user',
@@ -151,5 +153,6 @@ export function kindOfExample(text: string): Kind | undefined {
   if (/^#[^:]+:./.test(text)) return 'alias'
   if (/^mxc:/.test(text)) return 'mxc'
   if (/^(elsewhere\.ca|other\.example\.org|(matrix|example)\.(org|com))$/.test(text)) return 'server'
+  if (/^[^@\s]+@[^@\s]+$/.test(text)) return 'email'
   return /^https?:/.test(text) ? 'url' : undefined
 }

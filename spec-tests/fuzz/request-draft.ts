@@ -1,6 +1,7 @@
 import type { Operation } from '../openapi/operations.ts'
 import type { Draw } from './draw.ts'
 import type { Actor, KnownRoom } from './known-values.ts'
+import type { Kind } from './references.ts'
 
 /** A request before its references are filled in. */
 export type RequestDraft = {
@@ -32,6 +33,8 @@ export type FuzzRequest = {
   body?: string | Buffer
   /** Who sends it, for messages. */
   by: string
+  /** What its path names, by kind. */
+  named: readonly [Kind, string][]
   /** Whether something in it was made wrong. */
   isChanged: boolean
   /** Whether it may wait for something new: nobody waits for its answer for long. */

@@ -31,6 +31,7 @@ const v1 = '/_matrix/client/v1'
 const v3 = '/_matrix/client/v3'
 const media = '/_matrix/media'
 const unstable = '/_matrix/client/unstable'
+const rendezvous = `${unstable}/org.matrix.msc4108/rendezvous`
 
 function filter({ draw }: Making): unknown {
   return draw.pick<unknown>([
@@ -74,6 +75,9 @@ const upload: Recipe = ({ draw }) => ({
   query: draw.happens(0.5) ? { filename: draw.pick(['a.png', '../../x', 'ü.html', 'a"b\r\nc']) } : {},
 })
 
+const PLAIN = { 'content-type': 'text/plain' }
+const text: Recipe = ({ draw }) => ({ bytes: draw.pick(['hello', '', 'x'.repeat(3000)]), headers: PLAIN })
+
 const thumbnail: Recipe = ({ draw }) => ({
   query: { width: draw.pick(['32', '96', '640']), height: '96', method: draw.pick(['crop', 'scale']), timeout_ms: '0' },
 })
@@ -91,7 +95,8 @@ export const ROOM_RECIPES: Record<string, Recipe> = {
       room_version: draw.pick([...ROOM_VERSIONS.keys()]),
       ...(draw.happens(0.5) && { name: 'Tea', topic: 'with milk' }),
       ...(draw.happens(0.3) && { invite: [referTo('user')] }),
-      ...(draw.happens(0.3) && { initial_state: [drawState(draw), drawState(draw)] }),
+      ...(draw.happens(0.2) && { initial_state: [drawState(draw), drawState(draw)] }),
+      ...(draw.happens(0.1) && { initial_state: [{ type: 'm.room.join_rules', content: { join_rule: 'knock' } }] }),
       ...(draw.happens(0.2) && { room_alias_name: referTo('new name') }),
       ...(draw.happens(0.2) && { creation_content: { type: 'm.space' } }),
       ...(draw.happens(0.3) && { visibility: 'public' }),
@@ -212,6 +217,11 @@ export const ROOM_RECIPES: Record<string, Recipe> = {
   [`GET ${unstable}/org.matrix.msc4140/delayed_events`]: () => ({ query: {} }),
   [`POST ${unstable}/org.matrix.msc4140/delayed_events/{delayId}`]: ({ draw }) => ({
     body: { action: draw.pick(['send', 'cancel', 'restart']) },
+  }),
+  [`POST ${rendezvous}`]: text,
+  [`PUT ${rendezvous}/{sessionId}`]: (making) => ({
+    ...text(making),
+    headers: { ...PLAIN, 'if-match': referTo('etag') },
   }),
   [`POST ${media}/v3/upload`]: upload,
   [`PUT ${media}/v3/upload/{serverName}/{mediaId}`]: upload,

@@ -10,9 +10,7 @@ const profile: Recipe = ({ draw }) => ({
     ...(draw.happens(0.4) && { field: draw.pick(['displayname', 'avatar_url']) }),
   },
 })
-const media: Recipe = ({ draw }) => ({
-  query: { timeout_ms: '0', ...(draw.happens(0.5) && { width: '32', height: '32', method: 'crop' }) },
-})
+const media: Recipe = () => ({ query: { timeout_ms: '0', width: '32', height: '32', method: 'crop' } })
 
 /** Recipes for what servers ask. */
 export const SERVER_RECIPES: Record<string, Recipe> = {

@@ -50,7 +50,7 @@ function config(draw: Draw, form: 'stable' | 'unstable'): object {
 function extensions(draw: Draw): object {
   const enabled = draw.happens(0.9)
   const some = {
-    to_device: { enabled, limit: 1 + draw.below(50), ...(draw.happens(0.5) && { since: referTo('page') }) },
+    to_device: { enabled, limit: 1 + draw.below(50), ...(draw.happens(0.5) && { since: referTo('to-device token') }) },
     e2ee: { enabled },
     account_data: { enabled },
     receipts: { enabled, lists: ['*'], rooms: [referTo('room')] },
