@@ -173,6 +173,20 @@ describe.each(Object.keys(SERVERS))('%s', { timeout: 3 * PATIENCE_MS }, (where) 
     expect(await bodies(alice, room)).toEqual([...events.map(({ pdu }) => pdu.content.body), 'after'])
   })
 
+  test('a predecessor that is named twice, in a template or by an event, is one', async () => {
+    const [peer, alice] = await Promise.all([startLyingServer(federation), registerUser(hearth.url)])
+    const room = peer.room()
+    peer.lie('make_join', (asked) => {
+      const { event, ...more } = peer.honestly(asked) as { event: Pdu }
+      return { ...more, event: { ...event, prev_events: [...event.prev_events, ...event.prev_events] } }
+    })
+    await join(alice, peer, room)
+    const { event_id } = room.latest
+    const later = room.add({ prev_events: [event_id, event_id], content: { body: 'after' } })
+    await peer.send(hearth, [later])
+    await expectHeard(alice, later)
+  })
+
   test('a server that does not answer holds up neither other servers in its room nor other rooms', async () => {
     const { peer, room, alice } = await shared(hearth)
     const friend = await startLyingServer(federation)

@@ -12,12 +12,13 @@ export async function isMissingPrev(room: LockedRoom, event: StoredEvent): Promi
   return rows.length > 0
 }
 
-/** Notes, when the room is stored, which predecessors of an accepted event are not known. */
+/** Notes, when the room is stored, which predecessors of an accepted event are not known; an event may name one several times. */
 export function noteMissingPrevs(room: LockedRoom, event: StoredEvent, missing: readonly EventId[]): void {
   if (missing.length === 0) return
   room.writes.push(async (tx) => {
     await sql`insert into missing_prev_events (room_id, event_id, referrer_order)
-      select ${event.room_id}, prev.event_id, ${event.event_order}::bigint from unnest(${missing}::text[]) as prev(event_id)
+      select ${event.room_id}, prev.event_id, ${event.event_order}::bigint
+      from unnest(${[...new Set(missing)]}::text[]) as prev(event_id)
       on conflict (room_id, event_id) do update
       set referrer_order = greatest(excluded.referrer_order, missing_prev_events.referrer_order)`.execute(tx.sql)
   })
