@@ -10,6 +10,7 @@ import { createMetrics } from '../../infra/metrics.ts'
 import { systemRandom } from '../../infra/random.ts'
 import { createRateLimiter } from '../../infra/rate-limiter.ts'
 import { createNoFederation } from '../../infra/test-federation.ts'
+import { createUnreadAnswers } from '../../infra/unread-answers.ts'
 import { createTestDatabase } from '../../storage/test-database.ts'
 import { createMediaStore } from './media-store.ts'
 
@@ -29,6 +30,7 @@ export async function createMediaTestApp(media: Partial<App['config']['media']> 
     clock,
     random: systemRandom,
     rateLimiter: createRateLimiter({ rates: {}, database, clock, logger }),
+    unreadAnswers: createUnreadAnswers({ clock, logger }, { ofOwner: 1e9, ofAll: 1e9, timeout: 60_000 }),
     media: createMediaStore(config.media, logger),
     metrics: createMetrics(),
     logger,
@@ -40,6 +42,7 @@ export async function createMediaTestApp(media: Partial<App['config']['media']> 
       .map((entry) => join(entry.parentPath, entry.name))
   const close = async () => {
     app.metrics.close()
+    app.unreadAnswers.stop()
     await database.close()
     rmSync(folder, { recursive: true, force: true })
   }
