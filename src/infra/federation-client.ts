@@ -3,6 +3,7 @@ import { type Dispatcher, request } from 'undici'
 import { z } from 'zod'
 import { canonicalJson } from '../core/canonical-json.ts'
 import type { ServerName } from '../core/ids.ts'
+import { hasLoneSurrogates } from '../core/lone-surrogates.ts'
 import { ExcessiveJsonError, requireModestJson } from '../core/modest-json.ts'
 import { signText } from '../core/signing/sign-json.ts'
 import type { SigningKey } from '../core/signing/signing-key.ts'
@@ -121,6 +122,8 @@ export function createFederationClient(from: {
       const maxBytes = command.maxBytes ?? MAX_BYTES
       const { body } = await stream({ ...command, timeoutMs: command.timeoutMs ?? TIMEOUT_MS, maxBytes })
       const text = await readBounded(body, maxBytes)
+      const unreadable = `${command.destination} does not answer JSON that can be read`
+      if (hasLoneSurrogates(text)) throw new FederationError(unreadable, { retryable: false })
       try {
         requireModestJson(text)
         return JSON.parse(text.toString())

@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { Config } from '../../config.ts'
 import { BadJsonError, MatrixError, TooLargeError } from '../../core/errors.ts'
+import { hasLoneSurrogates } from '../../core/lone-surrogates.ts'
 import { ExcessiveJsonError, requireModestJson } from '../../core/modest-json.ts'
 import { bodyOf } from './client-left.ts'
 
@@ -13,7 +14,7 @@ let beingRead = 0
 const MAX_FORM_BYTES = 64 * 1024
 const utf8 = new TextDecoder('utf-8', { fatal: true })
 
-/** Reads a JSON body of at most `request_size` bytes within `request_timeout` milliseconds; an empty body is `{}`. Throws M_TOO_LARGE, M_NOT_JSON and, for what takes too long, 408. */
+/** Reads a JSON body of at most `request_size` bytes within `request_timeout` milliseconds; an empty body is `{}`. Throws M_TOO_LARGE, M_NOT_JSON, M_BAD_JSON for what no UTF-8 can hold and, for what takes too long, 408. */
 export async function readJsonBody(request: IncomingMessage, limits: Config['limits']): Promise<unknown> {
   const body = await readJson(request, limits)
   return body === undefined ? {} : body
@@ -23,6 +24,7 @@ export async function readJsonBody(request: IncomingMessage, limits: Config['lim
 export async function readJson(request: IncomingMessage, limits: Config['limits']): Promise<unknown> {
   const bytes = await within(limits.request_timeout, readBody(request, limits.request_size))
   if (bytes.length === 0) return undefined
+  if (hasLoneSurrogates(bytes)) throw new BadJsonError('The request body holds half of a surrogate pair')
   try {
     requireModestJson(bytes)
     return JSON.parse(utf8.decode(bytes))
@@ -47,7 +49,9 @@ export async function readTextBody(request: IncomingMessage, limits: Config['lim
 /** Reads what the form of a web page sends. Throws as `readJsonBody`. */
 export async function readFormBody(request: IncomingMessage, limits: Config['limits']): Promise<URLSearchParams> {
   const bytes = await within(limits.request_timeout, readBody(request, Math.min(limits.request_size, MAX_FORM_BYTES)))
-  return new URLSearchParams(bytes.toString('latin1'))
+  const text = bytes.toString('latin1')
+  if (/\0|%00/.test(text)) throw new BadJsonError('The form cannot contain the character NUL')
+  return new URLSearchParams(text)
 }
 
 /** The connection is left open, for the error is to be answered; it ends with the answer, and with it what still reads. */
