@@ -8,6 +8,8 @@ export function checkNewPassword(app: Pick<App, 'config'>, password: string): vo
   if ([...password].length < minimum) {
     throw new MatrixError(400, 'M_WEAK_PASSWORD', `A password needs at least ${minimum} characters`)
   }
+  // Programs that take a password from a C string would cut it off there.
+  if (password.includes('\0')) throw new InvalidParamError('A password cannot contain the character NUL')
   if (password.length > MAX_PASSWORD_LENGTH)
     throw new InvalidParamError(`A password has at most ${MAX_PASSWORD_LENGTH} characters`)
 }

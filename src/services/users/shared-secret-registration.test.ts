@@ -32,6 +32,18 @@ test('the kind of user is signed too, where it is given', async () => {
   expect((await registerBySharedSecret(app, request)).user_id).toBe('@helper:hearth.test')
 })
 
+test.each([
+  { username: 'nul', password: 'correct horse\0admin', admin: false },
+  { username: 'nul\0correct horse', password: 'admin', admin: false },
+  { username: 'nul', password: 'correct horse', admin: false, user_type: 'bot\0x' },
+])('what could be another request with the same mac is refused: %j', async (request) => {
+  const nonce = await newRegistrationNonce(app)
+  const type = request.user_type === undefined ? [] : [request.user_type]
+  const mac = macOf([nonce, request.username, request.password, 'notadmin', ...type])
+  const refused = registerBySharedSecret(app, { ...request, nonce, mac })
+  await expect(refused).rejects.toMatchObject({ status: 400, errcode: 'M_INVALID_PARAM', message: /NUL/ })
+})
+
 test('a nonce expires within a minute', async () => {
   const nonce = await newRegistrationNonce(app)
   app.clock.advance(60_000)

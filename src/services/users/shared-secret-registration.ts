@@ -33,13 +33,14 @@ export async function newRegistrationNonce(app: Capabilities): Promise<string> {
 
 /**
  * Registers an account for somebody who knows the shared secret, as Synapse's tools do, and logs in.
- * Throws M_FORBIDDEN for a wrong mac, M_INVALID_PARAM for an unknown nonce, and as createUser.
+ * Throws M_FORBIDDEN for a wrong mac, M_INVALID_PARAM for an unknown nonce and for NUL, and as createUser.
  */
 export async function registerBySharedSecret(
   app: Capabilities,
   request: SharedSecretRegistration,
 ): Promise<LoginResult> {
   const secret = sharedSecret(app)
+  requireUnambiguous(request)
   const isKnown = await app.database.write((tx) => takeRegistrationNonce(tx, request.nonce, app.clock.now()))
   if (!isKnown) throw new InvalidParamError('The nonce is not known, or has been used or expired')
   if (!isMac(request.mac, macOf(secret, request))) throw new ForbiddenError('The mac is wrong')
@@ -55,6 +56,12 @@ function sharedSecret(app: Pick<App, 'config'>): string {
   const secret = app.config.registration.shared_secret
   if (secret === undefined) throw new ForbiddenError('Registration by shared secret is not enabled')
   return secret
+}
+
+/** NUL separates what the mac covers: inside of a part it would let the same mac stand for another request. */
+function requireUnambiguous({ nonce, username, password, user_type: userType = '' }: SharedSecretRegistration): void {
+  if ([nonce, username, password, userType].some((part) => part.includes('\0')))
+    throw new InvalidParamError('nonce, username, password and user_type cannot contain the character NUL')
 }
 
 function macOf(secret: string, request: SharedSecretRegistration): Buffer {
