@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import type { IncomingMessage } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import { createServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { json } from 'node:stream/consumers'
@@ -18,9 +18,14 @@ import type { TestFederation } from './federation.ts'
 import { signAnything } from './sign-anything.ts'
 import { type Asked, type Forgery, type PeerRequest, sendSigned } from './signed-request.ts'
 
-/** A server that has a key and nothing else: it sends what tests tell it to send. */
+/** What a homeserver sends in a transaction. */
+export type SentTransaction = { pdus: Pdu[]; edus: { edu_type: string; content: Record<string, unknown> }[] }
+
+/** A server that has a key and nothing else: it sends what tests tell it to send, and accepts every transaction. */
 export type SigningPeer = {
   serverName: ServerName
+  /** The transactions that it was sent, in order. */
+  received: SentTransaction[]
   /** A user of it. */
   userId: UserId
   send(server: Asked, request: PeerRequest, forgery?: Forgery): Promise<{ status: number; text: string }>
@@ -45,11 +50,10 @@ export async function startSigningPeer(
   const key = signingKeyFromSeed('peer', randomBytes(32))
   const other = signingKeyFromSeed('peer', randomBytes(32))
   const checks = createFederationChecks()
+  const received: SentTransaction[] = []
   const server = createServer({ cert: readFileSync(tls.certificate), key: readFileSync(tls.key) }, (asked, answer) => {
-    if (!meetsSynapse) noteRequest(asked).catch(() => {})
-    const isKeys = asked.url?.startsWith('/_matrix/key/v2/server')
-    answer.writeHead(isKeys ? 200 : 404, { 'content-type': 'application/json' })
-    answer.end(JSON.stringify(isKeys ? ownKeys() : { errcode: 'M_NOT_FOUND', error: 'Not here' }))
+    // Its errors are those of a connection that ends early.
+    handle(asked, answer).catch(() => answer.destroy())
   })
   await new Promise<void>((resolve) => server.listen(0, 'localhost', resolve))
   const serverName = `localhost:${(server.address() as AddressInfo).port}` as ServerName
@@ -62,10 +66,20 @@ export async function startSigningPeer(
     checks.end()
   })
 
-  /** Its errors are those of a connection that ends early. */
-  async function noteRequest(asked: IncomingMessage): Promise<void> {
+  async function handle(asked: IncomingMessage, answer: ServerResponse): Promise<void> {
     const body = asked.method === 'GET' ? undefined : await json(asked)
-    checks.noteRequest({ method: asked.method!, path: asked.url!, body })
+    if (!meetsSynapse) checks.noteRequest({ method: asked.method!, path: asked.url!, body })
+    const told = answerTo(asked.url!, body)
+    answer.writeHead(told ? 200 : 404, { 'content-type': 'application/json' })
+    answer.end(JSON.stringify(told ?? { errcode: 'M_NOT_FOUND', error: 'Not here' }))
+  }
+
+  function answerTo(path: string, body: unknown): object | undefined {
+    if (path.startsWith('/_matrix/key/v2/server')) return ownKeys()
+    if (!path.startsWith('/_matrix/federation/v1/send/')) return undefined
+    const { pdus, edus = [] } = body as SentTransaction
+    received.push({ pdus, edus })
+    return { pdus: {} }
   }
 
   function ownKeys(): object {
@@ -120,7 +134,7 @@ export async function startSigningPeer(
 
   const sign = (pdu: object, roomVersion: string) => signAnything(pdu, roomVersion, signer)
 
-  return { serverName, userId, send, ask, join, sign }
+  return { serverName, received, userId, send, ask, join, sign }
 }
 
 function isJson(headers: Record<string, string | string[] | undefined>): boolean {

@@ -54,7 +54,7 @@ export function isRoomAlias(id: string): id is RoomAlias {
 
 /** Whether it can be an event id of some room version; beyond sigil and length they are opaque. https://spec.matrix.org/v1.19/appendices/#event-ids */
 export function isEventId(id: string): id is EventId {
-  return id.length > 1 && id.startsWith('$') && isCleanId(id)
+  return id.length > 1 && id.startsWith('$') && isStorableName(id)
 }
 
 const DNS_NAME = /^[0-9A-Za-z.-]{1,255}$/
@@ -92,6 +92,15 @@ export function createEventIdOf(roomId: RoomId): EventId | undefined {
   return roomId.includes(':') ? undefined : (`$${roomId.slice(1)}` as EventId)
 }
 
+/**
+ * Whether the database can hold a text and find it by an index: at most `maxBytes` bytes of UTF-8, without NUL and lone surrogates. What is
+ * no such text names nothing, so a look-up of it finds nothing.
+ */
+export function isStorableName(text: string, maxBytes = 255): boolean {
+  const isShort = maxBytes === 255 ? isWithin255Bytes(text) : Buffer.byteLength(text) <= maxBytes
+  return isShort && !text.includes('\0') && text.isWellFormed()
+}
+
 /** The limit for ids, event types and state keys, which counts UTF-8 bytes. */
 export function isWithin255Bytes(text: string): boolean {
   // No UTF-16 code unit takes more than three bytes, so short strings need no counting.
@@ -99,14 +108,9 @@ export function isWithin255Bytes(text: string): boolean {
 }
 
 function parseId(sigil: string, id: string): IdParts | undefined {
-  if (!id.startsWith(sigil) || !isCleanId(id)) return undefined
+  if (!id.startsWith(sigil) || !isStorableName(id)) return undefined
   const serverName = domainOf(id)
   return serverName === undefined ? undefined : { localpart: id.slice(1, id.indexOf(':')), serverName }
-}
-
-/** At most 255 bytes, without NUL and lone surrogates. */
-function isCleanId(id: string): boolean {
-  return isWithin255Bytes(id) && !id.includes('\0') && id.isWellFormed()
 }
 
 function colonOf(id: string): number {

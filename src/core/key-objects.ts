@@ -2,13 +2,12 @@ import { z } from 'zod'
 import { canonicalJson } from './canonical-json.ts'
 import { BadJsonError } from './errors.ts'
 import type { JsonObject } from './events/pdu.ts'
+import { isStorableName } from './ids.ts'
 
-/** A short text that names something; NUL has no place in databases. */
 const name = z
   .string()
   .min(1)
-  .max(255)
-  .regex(/^[^\0]*$/u, 'must not contain NUL')
+  .refine((text) => isStorableName(text), 'must have at most 255 bytes, without NUL')
 const signatures = z.record(z.string(), z.record(z.string(), z.string()))
 
 const deviceKeys = z.looseObject({
@@ -48,8 +47,9 @@ export function parseCrossSigningKey(object: unknown): { key: CrossSigningKeyObj
 
 /** The two parts of the name of a one-time or fallback key, `<algorithm>:<key_id>`. Throws BadJsonError. */
 export function parseKeyName(text: string): { algorithm: string; key_id: string } {
-  const [, algorithm, id] = /^([^:\0]{1,255}):([^\0]{1,255})$/.exec(text) ?? []
-  if (algorithm === undefined || id === undefined) throw new BadJsonError(`${text}: is not <algorithm>:<key id>`)
+  const [, algorithm, id] = /^([^:]+):(.+)$/s.exec(text) ?? []
+  if (algorithm === undefined || id === undefined || ![algorithm, id].every((part) => isStorableName(part)))
+    throw new BadJsonError(`${text}: is not <algorithm>:<key id>, of at most 255 bytes each`)
   return { algorithm, key_id: id }
 }
 

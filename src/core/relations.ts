@@ -1,5 +1,5 @@
 import type { Json, JsonObject } from './events/pdu.ts'
-import type { EventId } from './ids.ts'
+import { type EventId, isEventId, isStorableName } from './ids.ts'
 
 /** How an event relates to its parent. */
 export type Relation = {
@@ -19,7 +19,7 @@ export function relationOf(content: JsonObject): Relation | undefined {
   const rel_type = property(relatesTo, 'rel_type')
   const event_id = eventIdAt(relatesTo)
   const key = property(relatesTo, 'key')
-  if (typeof rel_type !== 'string' || rel_type === '' || !event_id) return undefined
+  if (typeof rel_type !== 'string' || rel_type === '' || !isStorableName(rel_type) || !event_id) return undefined
   return { rel_type, event_id, ...(typeof key === 'string' && { key }) }
 }
 
@@ -65,7 +65,7 @@ export function isValidEdit(original: EditedEvent, edit: EditedEvent): boolean {
 
 function eventIdAt(object: JsonObject | undefined): EventId | undefined {
   const id = property(object, 'event_id')
-  return typeof id === 'string' && id.startsWith('$') ? (id as EventId) : undefined
+  return typeof id === 'string' && isEventId(id) ? id : undefined
 }
 
 function objectAt(object: JsonObject | undefined, name: string): JsonObject | undefined {

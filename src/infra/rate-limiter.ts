@@ -1,4 +1,6 @@
+import { createHash } from 'node:crypto'
 import { MatrixError } from '../core/errors.ts'
+import { isStorableName } from '../core/ids.ts'
 import { costOf, depthOf, type Rate, takeFrom } from '../core/rate-bucket.ts'
 import type { Database } from '../storage/database.ts'
 import { addToRateLimits, forgetFullRateLimits, takeFromRateLimit } from '../storage/rate-limits.ts'
@@ -13,6 +15,11 @@ export type RateLimiter = {
    */
   take(category: string, who: string, count?: number): Promise<void>
   stop(): Promise<void>
+}
+
+/** What stands for a name that the database cannot find by an index, such as one that somebody tries to log in with. */
+function hashOf(who: string): string {
+  return createHash('sha256').update(who).digest('base64url')
 }
 
 /** `untold`: how many requests the other processes have not been told of. */
@@ -117,7 +124,7 @@ export function createRateLimiter(parts: {
       const rate = rates[category]
       if (!rate || count === 0) return
       if (count > rate.burst) throw neverEnough(category, rate)
-      const key = `${category} ${who}`
+      const key = `${category} ${isStorableName(who) ? who : hashOf(who)}`
       if (isShared && STRICT.includes(category)) await takeFromAll(key, rate, count)
       else takeHere(key, rate, count)
     },

@@ -56,7 +56,7 @@ async function readChains(db: Db, ids: readonly EventId[], limit: number): Promi
 /**
  * For `with recursive`: `chain(event_id)` is these events and all that they cite, nearest first. In room versions 1 and 2 `auth_events` are pairs of id
  * and hash. The offsets, here and where the chain is read, keep the database from joining with the whole table; without an order it reads no further
- * than a limit.
+ * than a limit. The database refuses JSON with the escape of NUL, which events may have anywhere but in these ids.
  */
 export function authChain(ids: readonly EventId[]): RawBuilder<unknown> {
   return sql`chain(event_id) as (
@@ -65,6 +65,6 @@ export function authChain(ids: readonly EventId[]): RawBuilder<unknown> {
       select case json_typeof(cited) when 'array' then cited ->> 0 else cited #>> '{}' end
       from chain
       cross join lateral (select json from events where events.event_id = chain.event_id offset 0) citing
-      cross join lateral json_array_elements(citing.json::json -> 'auth_events') as cited
+      cross join lateral json_array_elements(replace(citing.json, '\\u0000', '\\ufffd')::json -> 'auth_events') as cited
     )`
 }

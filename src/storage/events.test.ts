@@ -1,8 +1,11 @@
 import { sql } from 'kysely'
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
+import type { EventId } from '../core/ids.ts'
 import type { Database } from './database.ts'
 import { forgetEvent, loadEvents, loadEventsById } from './events.ts'
 import { createTestDatabase } from './test-database.ts'
+
+const ids = (...names: string[]) => names as EventId[]
 
 let database: Database
 beforeAll(async () => {
@@ -18,7 +21,7 @@ afterAll(() => database.close())
 
 test.each([
   ['by nid', () => loadEvents(database, [1])],
-  ['by id', () => loadEventsById(database, ['$1'])],
+  ['by id', () => loadEventsById(database, ids('$1'))],
 ])('what was being read %s while an event was redacted is not remembered', async (_, load) => {
   const { promise: gate, resolve: open } = Promise.withResolvers<void>()
   const writing = database.write(() => gate)
@@ -35,6 +38,6 @@ test.each([
 
 test('unknown events are left out; by id, the order is as asked', async () => {
   expect([...(await loadEvents(database, [2, 3])).keys()]).toEqual([2])
-  const events = await loadEventsById(database, ['$2', '$3', '$1'])
+  const events = await loadEventsById(database, ids('$2', '$3', '$1'))
   expect(events.map((event) => event.event_id)).toEqual(['$2', '$1'])
 })

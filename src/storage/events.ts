@@ -32,10 +32,10 @@ const loadByNid = sharedLoads<number, StoredEvent>(
 )
 
 /** Loads events by id, in the order asked for; unknown ones are left out. */
-export async function loadEventsById(db: Db, eventIds: readonly string[]): Promise<StoredEvent[]> {
+export async function loadEventsById(db: Db, eventIds: readonly EventId[]): Promise<StoredEvent[]> {
   const found = new Map<string, StoredEvent>()
   for (const eventId of eventIds) {
-    const cached = cachedEvent(db, eventId as EventId)
+    const cached = cachedEvent(db, eventId)
     if (cached) found.set(eventId, cached)
   }
   const absent = eventIds.filter((eventId) => !found.has(eventId))
@@ -50,7 +50,7 @@ export async function loadEventsById(db: Db, eventIds: readonly string[]): Promi
 }
 
 /** One event of a room by id; undefined when it is not known, is of another room, or was rejected. */
-export async function findRoomEvent(db: Db, roomId: RoomId, eventId: string): Promise<StoredEvent | undefined> {
+export async function findRoomEvent(db: Db, roomId: RoomId, eventId: EventId): Promise<StoredEvent | undefined> {
   const [event] = await loadEventsById(db, [eventId])
   return event?.room_id === roomId && !event.rejected ? event : undefined
 }

@@ -1,4 +1,4 @@
-import type { UserId } from '../core/ids.ts'
+import { isUserId, type UserId } from '../core/ids.ts'
 import { findAccountData } from './account-data.ts'
 import type { Db } from './database.ts'
 
@@ -10,10 +10,11 @@ export async function loadIgnoredUsers(db: Db, userId: UserId): Promise<Readonly
 
 const NOBODY: ReadonlySet<string> = new Set()
 
-/** Clients may have stored anything. Nobody can ignore themselves. */
+/** Clients may have stored anything: names that no user can have are left out. Nobody can ignore themselves. */
 function ignoredIn(content: { ignored_users?: unknown }, userId: UserId): ReadonlySet<string> {
   const { ignored_users } = content
-  const ignored = new Set(typeof ignored_users === 'object' && ignored_users !== null ? Object.keys(ignored_users) : [])
+  const named = typeof ignored_users === 'object' && ignored_users !== null ? Object.keys(ignored_users) : []
+  const ignored = new Set<string>(named.filter(isUserId))
   ignored.delete(userId)
   return ignored
 }

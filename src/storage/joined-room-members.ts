@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
 import type { Pdu } from '../core/events/pdu.ts'
-import type { RoomId, ServerName, UserId } from '../core/ids.ts'
+import { isUserId, type RoomId, type ServerName, type UserId } from '../core/ids.ts'
 import type { Db, Tx } from './database.ts'
 import { recountRoomServers } from './other-servers.ts'
 import { storableText } from './storable-text.ts'
@@ -17,9 +17,9 @@ export type JoinedRoomMember = {
 
 const CHUNK = 5000
 
-/** The member that an event makes; undefined for events of other kinds. */
+/** The member that an event makes; undefined for events of other kinds, and for what is no user. */
 export function joinedRoomMember(pdu: Pdu, event_nid: number): JoinedRoomMember | undefined {
-  if (pdu.type !== 'm.room.member' || pdu.state_key === undefined) return undefined
+  if (pdu.type !== 'm.room.member' || pdu.state_key === undefined || !isUserId(pdu.state_key)) return undefined
   const { membership, displayname, avatar_url } = pdu.content
   const text = (value: unknown) => (typeof value === 'string' ? value : null)
   return {

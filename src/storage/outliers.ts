@@ -6,6 +6,7 @@ import { APPLY_EARLY_REDACTIONS, filterEarlyRedacted } from './early-redactions.
 import { findEventNids } from './event-nids.ts'
 import { enqueueJob } from './jobs.ts'
 import type { TakeNids } from './nids.ts'
+import { storableText } from './storable-text.ts'
 import { withoutUnsigned } from './stored-event.ts'
 
 /** An event that is known without its place in the room's timeline. */
@@ -71,7 +72,7 @@ async function insertOutliers(tx: Tx, nids: readonly number[], events: readonly 
       ${column(({ pdu }) => pdu.type)}::text[], ${column(({ pdu }) => pdu.state_key ?? null)}::text[],
       ${column(({ pdu }) => pdu.sender)}::text[], ${column(({ pdu }) => pdu.origin_server_ts)}::bigint[],
       ${column(({ pdu }) => pdu.depth)}::bigint[], string_to_array(${texts}, chr(1)),
-      ${column((event) => event.rejected_reason ?? null)}::text[])
+      ${column(({ rejected_reason: reason }) => (reason === undefined ? null : storableText(reason)))}::text[])
     on conflict (event_id) do nothing`.execute(tx.sql)
   return numAffectedRows === BigInt(events.length)
 }

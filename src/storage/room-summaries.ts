@@ -4,7 +4,7 @@ import type { Db, Tx } from './database.ts'
 import { headOf, type LockedRoom, roomIdOf, type StateChange } from './locked-room.ts'
 import type { MemberCountChange } from './room-memberships.ts'
 import type { RoomRow } from './schema.ts'
-import { storableText } from './storable-text.ts'
+import { storableName, storableText } from './storable-text.ts'
 import { allOf } from './transactions.ts'
 
 type SummaryField =
@@ -76,7 +76,7 @@ async function insertRoom(tx: Tx, room: LockedRoom): Promise<void> {
   if (!create) throw new Error(`the new room ${head.room_id} has no create event`)
   const roomType = create.pdu.content.type
   await sql`insert into rooms (room_id, room_version, creator, room_type) values (${head.room_id}, ${head.version.id}, ${create.pdu.sender},
-    ${typeof roomType === 'string' ? storableText(roomType) : null})`.execute(tx.sql)
+    ${typeof roomType === 'string' ? storableName(roomType) : null})`.execute(tx.sql)
 }
 
 /** What lists show of a room; undefined when this server does not have it. */

@@ -2,7 +2,8 @@ import { sql } from 'kysely'
 import { BUMP_TYPES } from '../core/bump-types.ts'
 import { redactedEventId } from '../core/events/client-event.ts'
 import type { StateKey } from '../core/events/pdu.ts'
-import type { ServerName, UserId } from '../core/ids.ts'
+import { isUserId, type ServerName, type UserId } from '../core/ids.ts'
+import { relationOf } from '../core/relations.ts'
 import type { RoomVersion } from '../core/room-versions.ts'
 import { searchableText } from '../core/searchable-text.ts'
 import type { Tx } from './database.ts'
@@ -27,7 +28,7 @@ export async function storeRooms(tx: Tx, ourName: ServerName, rooms: readonly Lo
   const events = rooms.flatMap((room) => room.events)
   const changes = rooms.flatMap((room) => currentStateChanges(room).map((change) => ({ room, change })))
   const members = changes
-    .filter(({ change }) => change.type === 'm.room.member')
+    .filter(({ change }) => isMembership(change))
     .map(({ room, change }) => ({ ...change, room_id: roomIdOf(room) }))
   // In this order: of a new member the event is looked up, and where members were before has to be read before where they are is stored.
   const [, serverChanges, counts] = await allOf([
@@ -65,6 +66,11 @@ function storeTimelines(tx: Tx, rooms: readonly LockedRoom[], events: readonly A
     storePartialEvents(tx, rooms),
     storeRedactions(tx, rooms),
   ])
+}
+
+/** Whether a piece of state says what a user is to the room; other servers may have put anything in place of a user id. */
+function isMembership({ type, state_key }: { type: string; state_key?: string | undefined }): boolean {
+  return type === 'm.room.member' && state_key !== undefined && isUserId(state_key)
 }
 
 /** What became of each piece of the current state that changed, also by the redaction of the event that it is. */
@@ -112,12 +118,12 @@ function streamRowsOf(version: RoomVersion, event: AppendedEvent): NewStreamRow[
   }
   const rows: NewStreamRow[] = [streamRowOf(version, event)]
   for (const { type, state_key, event: member } of event.current_changes ?? []) {
-    if (type !== 'm.room.member' || member?.event_nid === event.event_nid) continue
+    if (!isMembership({ type, state_key }) || member?.event_nid === event.event_nid) continue
     const membership = storableText(String(member?.pdu.content.membership ?? 'leave'))
     rows.push({
       kind: 'state',
       room_id: event.room_id,
-      user_id: storableText(state_key) as UserId,
+      user_id: state_key as UserId,
       ref: member?.event_nid ?? null,
       detail: membership,
     })
@@ -138,12 +144,12 @@ const NO_ROW = { room_id: null, user_id: null, ref: null, detail: null }
 
 function streamRowOf(version: RoomVersion, event: AppendedEvent) {
   const { type, state_key, content } = event.pdu
-  const isMember = type === 'm.room.member' && state_key !== undefined
+  const isMember = isMembership({ type, state_key })
   const redacted = redactedEventId(version, event.pdu)
   return {
     kind: 'event' as const,
     room_id: event.room_id,
-    user_id: isMember ? (state_key as typeof event.pdu.sender) : null,
+    user_id: isMember ? (state_key as UserId) : null,
     ref: event.event_nid,
     detail: isMember ? storableText(String(content.membership)) : redacted ? redacts(redacted) : null,
   }
@@ -168,7 +174,8 @@ async function storeEvents(tx: Tx, events: readonly AppendedEvent[]): Promise<vo
       ${column((event) => event.state_before)}::bigint[], ${column((event) => event.state_after)}::bigint[],
       ${column((event) => (event.room_before === event.state_before ? null : event.room_before))}::bigint[],
       ${column((event) => (event.room_after === event.state_after ? null : event.room_after))}::bigint[],
-      ${column((event) => event.rejected_reason)}::text[], ${column((event) => event.soft_failed)}::boolean[],
+      ${column((event) => event.rejected_reason && storableText(event.rejected_reason))}::text[],
+      ${column((event) => event.soft_failed)}::boolean[],
       ${relations.map((relation) => relation.relates_to)}::text[], ${relations.map((relation) => relation.rel_type)}::text[],
       ${column((event) => event.txn_device_id)}::text[], ${column((event) => event.txn_id)}::text[])
     on conflict (event_nid) do update set event_order = excluded.event_order, json = excluded.json,
@@ -179,12 +186,8 @@ async function storeEvents(tx: Tx, events: readonly AppendedEvent[]): Promise<vo
 
 /** https://spec.matrix.org/v1.19/client-server-api/#forming-relationships-between-events */
 function relationColumns(event: AppendedEvent): { relates_to: string | null; rel_type: string | null } {
-  const relation = event.pdu.content['m.relates_to']
-  if (typeof relation !== 'object' || relation === null || Array.isArray(relation))
-    return { relates_to: null, rel_type: null }
-  const { event_id, rel_type } = relation
-  if (typeof event_id !== 'string' || typeof rel_type !== 'string') return { relates_to: null, rel_type: null }
-  return { relates_to: storableText(event_id), rel_type: storableText(rel_type) }
+  const relation = relationOf(event.pdu.content)
+  return { relates_to: relation?.event_id ?? null, rel_type: relation?.rel_type ?? null }
 }
 
 async function storeHeads(tx: Tx, rooms: readonly LockedRoom[]): Promise<void> {

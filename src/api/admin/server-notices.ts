@@ -1,14 +1,14 @@
 import { z } from 'zod'
 import type { App } from '../../app.ts'
 import { sendServerNotice } from '../../services/rooms/server-notices.ts'
-import { jsonObject, userId } from '../http/fields.ts'
+import { jsonObject, storableText, userId } from '../http/fields.ts'
 import { route } from '../http/route.ts'
 
 const path = '/_synapse/admin/v1/send_server_notice'
 const body = z.object({
   user_id: userId,
-  type: z.string().max(255).default('m.room.message'),
-  state_key: z.string().max(255).optional(),
+  type: storableText.default('m.room.message'),
+  state_key: storableText.optional(),
   content: jsonObject,
 })
 
@@ -26,7 +26,7 @@ export const putServerNotice = route({
   method: 'PUT',
   path: `${path}/:txnId`,
   auth: 'admin',
-  params: z.object({ txnId: z.string().max(255) }),
+  params: z.object({ txnId: storableText }),
   body,
   handle: ({ params, body: notice, session }, app) => send(app, notice, { sender: session.userId, id: params.txnId }),
 })

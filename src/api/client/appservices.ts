@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { ForbiddenError } from '../../core/errors.ts'
 import { pingAppservice } from '../../services/appservices/ping.ts'
 import { setNetworkVisibility } from '../../services/rooms/network-directory.ts'
-import { roomId } from '../http/fields.ts'
+import { roomId, storableText } from '../http/fields.ts'
 import { route } from '../http/route.ts'
 import { v3 } from './client-paths.ts'
 
@@ -28,7 +28,7 @@ export const putNetworkVisibility = route({
   method: 'PUT',
   path: v3('/directory/list/appservice/:networkId/:roomId'),
   auth: 'appservice',
-  params: z.object({ networkId: z.string().max(255), roomId }),
+  params: z.object({ networkId: storableText, roomId }),
   body: z.object({ visibility: z.enum(['public', 'private']) }),
   async handle({ params, body, session }, app) {
     await setNetworkVisibility(app, session.appservice, { ...params, ...body })
@@ -41,7 +41,7 @@ export const deleteNetworkVisibility = route({
   method: 'DELETE',
   path: v3('/directory/list/appservice/:networkId/:roomId'),
   auth: 'appservice',
-  params: z.object({ networkId: z.string().max(255), roomId }),
+  params: z.object({ networkId: storableText, roomId }),
   async handle({ params, session }, app) {
     await setNetworkVisibility(app, session.appservice, { ...params, visibility: 'private' })
     return {}

@@ -6,13 +6,6 @@ import type { DeviceId, UserId } from '../../core/ids.ts'
 import { jsonObject, userId } from '../http/fields.ts'
 import type { Session } from '../http/route.ts'
 
-/** A name that clients choose: of a session, an algorithm, a transaction. NUL has no place in databases. */
-export const opaqueName = z
-  .string()
-  .min(1)
-  .max(255)
-  .regex(/^[^\0]*$/, 'must not contain NUL')
-
 /** A JSON object to keep: not nested beyond reason. */
 export const storableObject = jsonObject.refine(isStorable, 'is nested too deeply, or holds malformed text')
 

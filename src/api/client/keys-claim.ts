@@ -1,9 +1,10 @@
 import { z } from 'zod'
 import type { DeviceId } from '../../core/ids.ts'
 import { claimKeys } from '../../services/federation/claim-keys.ts'
+import { opaqueName } from '../http/fields.ts'
 import { route } from '../http/route.ts'
 import { v3 } from './client-paths.ts'
-import { byUser, opaqueName } from './encryption-fields.ts'
+import { byUser } from './encryption-fields.ts'
 
 /** https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3keysclaim */
 export const postKeysClaim = route({

@@ -1,8 +1,9 @@
 import { z } from 'zod'
 import { queryKeys } from '../../services/federation/query-keys.ts'
+import { opaqueName } from '../http/fields.ts'
 import { route } from '../http/route.ts'
 import { v3 } from './client-paths.ts'
-import { byUser, opaqueName } from './encryption-fields.ts'
+import { byUser } from './encryption-fields.ts'
 
 /** https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3keysquery */
 export const postKeysQuery = route({

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import type { App } from '../../app.ts'
 import type { EventId, RoomId } from '../../core/ids.ts'
 import { redactEvent } from '../../services/rooms/redact-event.ts'
-import { eventId, roomId } from '../http/fields.ts'
+import { eventId, roomId, storableText } from '../http/fields.ts'
 import { route, type Session } from '../http/route.ts'
 import { v3 } from './client-paths.ts'
 import { contentWithOptionalReason } from './reason.ts'
@@ -23,7 +23,7 @@ export const putRoomRedact = route({
   method: 'PUT',
   path: v3('/rooms/:roomId/redact/:eventId/:txnId'),
   ...who,
-  params: z.object({ ...place, txnId: z.string().max(255) }),
+  params: z.object({ ...place, txnId: storableText }),
   body,
   handle: redact,
 })

@@ -1,11 +1,9 @@
 import { z } from 'zod'
 import { readRelations } from '../../services/rooms/relations.ts'
-import { eventId, queryBoolean, queryInteger, roomId } from '../http/fields.ts'
+import { eventId, queryBoolean, queryInteger, roomId, storableText } from '../http/fields.ts'
 import { route } from '../http/route.ts'
 import { direction } from './pagination-fields.ts'
 
-/** The database has no place for NUL. */
-const text = z.string().refine((value) => !value.includes('\0'), 'must not contain NUL')
 /** Bots ask under the name that this had before it was specified. */
 const PATHS = ['v1', 'unstable'].map((version) => `/_matrix/client/${version}/rooms/:roomId/relations/:eventId`)
 
@@ -14,7 +12,7 @@ export const getRelations = route({
   method: 'GET',
   path: PATHS.flatMap((path) => [path, `${path}/:relType`, `${path}/:relType/:eventType`]),
   auth: 'user',
-  params: z.object({ roomId, eventId, relType: text.optional(), eventType: text.optional() }),
+  params: z.object({ roomId, eventId, relType: storableText.optional(), eventType: storableText.optional() }),
   query: z.object({
     from: z.string().optional(),
     to: z.string().optional(),

@@ -6,9 +6,10 @@ import {
   describeKeyBackup,
   removeKeyBackup,
 } from '../../services/devices/key-backups.ts'
+import { opaqueName } from '../http/fields.ts'
 import { route } from '../http/route.ts'
 import { v3 } from './client-paths.ts'
-import { opaqueName, storableObject } from './encryption-fields.ts'
+import { storableObject } from './encryption-fields.ts'
 import { backupVersion } from './room-keys-fields.ts'
 
 const params = z.object({ version: backupVersion })

@@ -7,10 +7,9 @@ import {
   readBackedUpKeys,
   type SessionKey,
 } from '../../services/devices/backed-up-keys.ts'
-import { roomId } from '../http/fields.ts'
+import { opaqueName, roomId } from '../http/fields.ts'
 import { route } from '../http/route.ts'
 import { v3 } from './client-paths.ts'
-import { opaqueName } from './encryption-fields.ts'
 import { backupVersion, sessionKey } from './room-keys-fields.ts'
 
 const query = z.object({ version: backupVersion })

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import type { EventId } from '../../core/ids.ts'
 import { loadEventsById } from '../../storage/events.ts'
 import { startClientApi, type TestClient } from './test-client-api.ts'
 
@@ -20,7 +21,7 @@ const path = (type = 'm.room.message', txnId = `t${++txns}`, room = roomId) => `
 const text = (body: string) => ({ msgtype: 'm.text', body })
 const send = async (user: TestClient, content: object, type?: string) =>
   (await user.ok('PUT', path(type), content)).event_id as string
-const stored = async (eventId: string) => (await loadEventsById(api.app.database, [eventId]))[0]!
+const stored = async (eventId: string) => (await loadEventsById(api.app.database, [eventId as EventId]))[0]!
 const errcode = async (request: Promise<{ status: number; body: { errcode?: string } }>) => {
   const { status, body } = await request
   return [status, body.errcode]
@@ -120,7 +121,7 @@ describe('refused', () => {
     ['too much', MESSAGE, JSON.stringify(text('x'.repeat(70_000))), 413, 'M_TOO_LARGE'],
     ['a long type', `/rooms/{}/send/${eight}/1`, '{}', 413, 'M_TOO_LARGE'],
     ['NUL in the type', '/rooms/{}/send/a%00b/1', '{}', 400, 'M_BAD_JSON'],
-    ['NUL in the transaction', '/rooms/{}/send/a/b%00', '{}', 400, 'M_BAD_JSON'],
+    ['NUL in the transaction', '/rooms/{}/send/a/b%00', '{}', 400, 'M_INVALID_PARAM'],
     ['a long transaction', `/rooms/{}/send/a/${eight}`, '{}', 400, 'M_INVALID_PARAM'],
     ['an unknown room', '/rooms/!no:hearth.test/send/a/b', '{}', 403, 'M_FORBIDDEN'],
     ['a redaction of nothing', '/rooms/{}/send/m.room.redaction/b', '{}', 400, 'M_BAD_JSON'],

@@ -5,7 +5,7 @@ import type { RoomId } from '../../core/ids.ts'
 import { noteActivity } from '../../services/presence/note-activity.ts'
 import { scheduleEvent } from '../../services/rooms/schedule-event.ts'
 import { sendEvent } from '../../services/rooms/send-event.ts'
-import { jsonObject, roomId } from '../http/fields.ts'
+import { jsonObject, roomId, storableText } from '../http/fields.ts'
 import { route, type Session } from '../http/route.ts'
 import { v3 } from './client-paths.ts'
 import { delayQuery } from './delayed-events.ts'
@@ -20,7 +20,7 @@ export const putRoomSend = route({
   method: 'PUT',
   path: v3('/rooms/:roomId/send/:eventType/:txnId'),
   ...who,
-  params: z.object({ ...place, txnId: z.string().max(255) }),
+  params: z.object({ ...place, txnId: storableText }),
   query,
   body: jsonObject,
   handle: send,

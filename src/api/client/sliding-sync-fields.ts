@@ -1,12 +1,7 @@
 import { z } from 'zod'
 import type { RequiredState } from '../../core/room-config.ts'
 import type { ExtensionScope, SlidingExtensions, SlidingFilter } from '../../services/sync/sliding-request.ts'
-
-/** Text that goes to the database. */
-export const slidingText = z
-  .string()
-  .max(255)
-  .regex(/^[^\0]*$/, 'must not contain NUL')
+import { storableText } from '../http/fields.ts'
 
 const place = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER)
 export const windowSchema = z.tuple([place, place])
@@ -18,8 +13,8 @@ export const timelineLimit = z
   .max(Number.MAX_SAFE_INTEGER)
   .transform((limit) => Math.min(limit, 1000))
 
-const names = z.array(slidingText).max(1000)
-const types = z.array(slidingText.nullable()).max(1000)
+const names = z.array(storableText).max(1000)
+const types = z.array(storableText.nullable()).max(1000)
 
 /** The filters of both forms of sliding sync; each names the one for invites in its own way. */
 export const filterFields = {
@@ -30,7 +25,7 @@ export const filterFields = {
   not_room_types: types.nullish(),
   tags: names.nullish(),
   not_tags: names.nullish(),
-  room_name_like: slidingText.nullish(),
+  room_name_like: storableText.nullish(),
 }
 const common = z.object(filterFields)
 

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import type { RoomConfig } from '../../core/room-config.ts'
 import { type SlidingList, type SlidingRequest, slidingRequest } from '../../services/sync/sliding-request.ts'
 import { slidingSync } from '../../services/sync/sliding-sync.ts'
-import { queryInteger, roomId } from '../http/fields.ts'
+import { queryInteger, roomId, storableText } from '../http/fields.ts'
 import { route, type Session } from '../http/route.ts'
 import {
   extensionsSchema,
@@ -12,7 +12,6 @@ import {
   requiredStatePairs,
   slidingExtensions,
   slidingFilter,
-  slidingText,
   timelineLimit,
   windowSchema,
 } from './sliding-sync-fields.ts'
@@ -42,10 +41,10 @@ function atMost<Value extends z.ZodType>(key: z.ZodType<string>, value: Value) {
 
 const unstableConfig = { required_state: requiredStatePairs.nullish(), timeline_limit: timelineLimit }
 const unstableBody = z.object({
-  conn_id: slidingText.nullish(),
+  conn_id: storableText.nullish(),
   txn_id: z.string().nullish(),
   lists: atMost(
-    slidingText,
+    storableText,
     z.object({
       ...unstableConfig,
       ranges: z.array(windowSchema).max(100).nullish(),
@@ -125,7 +124,7 @@ function subscriptionsOf<Given>(
 const stableConfig = { required_state: requiredStateObject, timeline_limit: timelineLimit }
 /** A request of the merged proposal's form. */
 export const stableBody = z.object({
-  conn_id: slidingText.nullish(),
+  conn_id: storableText.nullish(),
   pos: z.string().nullish(),
   timeout: z.number().int().min(0).max(Number.MAX_SAFE_INTEGER).nullish(),
   set_presence: presence,

@@ -82,7 +82,9 @@ const deleteTextRendezvous = route({
 async function readText({ config }: App, request: IncomingMessage): Promise<string> {
   const [type] = (request.headers['content-type'] ?? '').split(';')
   if (type?.trim().toLowerCase() !== TYPE) throw new InvalidParamError(`Content-Type: must be ${TYPE}`)
-  return readTextBody(request, { ...config.limits, request_size: MAX_RENDEZVOUS_BYTES })
+  const text = await readTextBody(request, { ...config.limits, request_size: MAX_RENDEZVOUS_BYTES })
+  if (text.includes('\0')) throw new InvalidParamError('Text cannot contain the character NUL')
+  return text
 }
 
 function headersOf(session: RendezvousRow): Record<string, string> {

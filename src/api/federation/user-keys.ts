@@ -4,7 +4,8 @@ import { ForbiddenError } from '../../core/errors.ts'
 import { type DeviceId, serverNameOf, type UserId } from '../../core/ids.ts'
 import { claimOwnUsersKeys } from '../../services/devices/claim-keys.ts'
 import { loadKeysForServers } from '../../services/federation/keys-for-servers.ts'
-import { byUser, opaqueName } from '../client/encryption-fields.ts'
+import { byUser } from '../client/encryption-fields.ts'
+import { opaqueName } from '../http/fields.ts'
 import { route } from '../http/route.ts'
 
 /** https://spec.matrix.org/v1.19/server-server-api/#post_matrixfederationv1userkeysquery */

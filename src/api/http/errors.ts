@@ -3,13 +3,21 @@ import { BadJsonError, InvalidParamError, MatrixError, MissingParamError } from 
 import { FederationError } from '../../infra/federation-error.ts'
 import { refusesText } from '../../storage/database.ts'
 
-/**
- * What was thrown, as the client's mistake where it is that: text of any endpoint can hold a NUL, and only the database minds. What another
- * server refused is told, what it failed in is a bad gateway.
- */
+/** What was thrown, as the error of another server where it is that: what it refused is told, what it failed in is a bad gateway. */
 export function blameOthers(error: unknown): unknown {
-  if (error instanceof FederationError) return error.toMatrixError()
-  return refusesText(error) ? new InvalidParamError('Text cannot contain the character NUL') : error
+  return error instanceof FederationError ? error.toMatrixError() : error
+}
+
+/**
+ * What a handler threw, as the client's mistake where it is that: text of any endpoint can hold a NUL, and only the database minds. It is a
+ * fault of this server unless the request itself holds the NUL.
+ *
+ * @param url Path and query of the request.
+ * @param body Its parsed body, if it has one.
+ */
+export function blameRequest(error: unknown, { url, body }: { url: string; body: unknown }): unknown {
+  const isOfRequest = refusesText(error) && (url.includes('%00') || JSON.stringify(body)?.includes('\\u0000'))
+  return isOfRequest ? new InvalidParamError('Text cannot contain the character NUL') : error
 }
 
 /** The answer for anything that was thrown; what is not a MatrixError is a fault of ours: 500 and nothing of it is told. */

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { parseEmailAddress } from '../../core/email-address.ts'
 import type { JsonObject } from '../../core/events/pdu.ts'
 import type { DeviceId, EventId, RoomAlias, RoomId, ServerName, UserId } from '../../core/ids.ts'
-import { isEventId, isRoomAlias, isRoomId, isServerName, isUserId } from '../../core/ids.ts'
+import { isEventId, isRoomAlias, isRoomId, isServerName, isStorableName, isUserId } from '../../core/ids.ts'
 
 /** Schemas of the specification's identifiers for paths, queries and bodies: https://spec.matrix.org/v1.19/appendices/#identifier-grammar */
 export const userId = z.custom<UserId>(
@@ -25,11 +25,14 @@ export const serverName = z.custom<ServerName>(
   (value) => typeof value === 'string' && isServerName(value),
   'is not a server name',
 )
+const MAX_DEVICE_ID_BYTES = 512
 export const deviceId = z
   .string()
   .min(1)
-  .max(512)
-  .regex(/^[^\0]*$/, 'must not contain NUL')
+  .refine(
+    (value) => isStorableName(value, MAX_DEVICE_ID_BYTES),
+    `must have at most ${MAX_DEVICE_ID_BYTES} bytes, without NUL`,
+  )
   .transform((value) => value as DeviceId)
 
 /** An e-mail address, which comes out in its canonical form. */
@@ -42,6 +45,15 @@ export const emailAddress = z
     context.addIssue({ code: 'custom', message: 'is not an e-mail address', params: { errcode: 'M_INVALID_PARAM' } })
     return z.NEVER
   })
+
+/** A name that clients choose, such as that of a session, an algorithm or a transaction. */
+export const opaqueName = z.string().min(1).refine(isStorable, 'must have at most 255 bytes, without NUL')
+/** The same where it may be empty. */
+export const storableText = z.string().refine(isStorable, 'must have at most 255 bytes, without NUL')
+
+function isStorable(value: string): boolean {
+  return isStorableName(value)
+}
 
 /** A JSON object of any content, such as an event's; passed on as it was parsed, unknown depths and keys included. */
 export const jsonObject = z.custom<JsonObject>(

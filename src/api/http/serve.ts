@@ -7,7 +7,7 @@ import { authenticate, authenticateAppservice } from './authenticate.ts'
 import { receiveSigned } from './authenticate-server.ts'
 import { readJsonBody } from './body.ts'
 import { ClientLeftError } from './client-left.ts'
-import { parsePart } from './errors.ts'
+import { blameRequest, parsePart } from './errors.ts'
 import { networkOf } from './network-of.ts'
 import { type AnyEndpoint, RawJson, RESPONDED, Reply, type Session } from './route.ts'
 import { sendText } from './send-text.ts'
@@ -24,7 +24,8 @@ export function serveEndpoint(app: App, endpoint: AnyEndpoint): Middleware {
       // Only now is it known whose request it is; nobody uses up what others may ask for.
       await rateLimiter.take('federation', session.origin)
       const call = callOf(app, endpoint, context, { query, session, owner: session.origin, body })
-      return respond(app, context, { result: await endpoint.handle(call, app), owner: session.origin })
+      const result = await handle(app, endpoint, { call, url: context.url, body })
+      return respond(app, context, { result, owner: session.origin })
     }
     const { req: raw, ip, params } = context
     const session = await authenticate(app, endpoint, { raw, query, ip, params })
@@ -39,7 +40,19 @@ export function serveEndpoint(app: App, endpoint: AnyEndpoint): Middleware {
       for (const [category, count] of Object.entries(endpoint.alsoCounts?.(call) ?? {}))
         await rateLimiter.take(category, whoOf(endpoint, session, context.ip), count)
     }
-    respond(app, context, { result: await endpoint.handle(call, app), owner })
+    respond(app, context, { result: await handle(app, endpoint, { call, url: context.url, body }), owner })
+  }
+}
+
+async function handle(
+  app: App,
+  endpoint: AnyEndpoint,
+  { call, ...request }: { call: ReturnType<typeof callOf>; url: string; body: unknown },
+): Promise<unknown> {
+  try {
+    return await endpoint.handle(call, app)
+  } catch (error) {
+    throw blameRequest(error, request)
   }
 }
 

@@ -1,4 +1,4 @@
-import type { EventId, RoomId, UserId } from '../ids.ts'
+import { type EventId, isEventId, type RoomId, type UserId } from '../ids.ts'
 import type { RoomVersion } from '../room-versions.ts'
 import type { Event, JsonObject, Pdu } from './pdu.ts'
 
@@ -34,8 +34,8 @@ export function clientEvent(event: Event, version: RoomVersion): ClientEvent {
 }
 
 /** The id of the event that a redaction is aimed at; `undefined` for other events and for redactions that name none. */
-export function redactedEventId(version: RoomVersion, { type, content, redacts }: Pdu): string | undefined {
+export function redactedEventId(version: RoomVersion, { type, content, redacts }: Pdu): EventId | undefined {
   if (type !== 'm.room.redaction') return undefined
   const eventId = version.redactsInContent ? content.redacts : redacts
-  return typeof eventId === 'string' ? eventId : undefined
+  return typeof eventId === 'string' && isEventId(eventId) ? eventId : undefined
 }

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import type { ServerName } from '../ids.ts'
+import { isStorableName, type ServerName } from '../ids.ts'
 import { decodeBase64 } from './base64.ts'
 import type { Signatures } from './sign-json.ts'
 import { verifyJson } from './verify-json.ts'
@@ -27,7 +27,10 @@ export type ServerKeyResponse = {
 const MAX_TRUST_MS = 7 * 24 * 3_600_000
 const isKey = (text: string) => decodeBase64(text)?.length === 32
 const publicKey = z.string().refine(isKey, 'is not a key')
-const keyId = z.string().regex(/^ed25519:[^\0]{1,247}$/u)
+const keyId = z
+  .string()
+  .startsWith('ed25519:')
+  .refine((id) => isStorableName(id))
 const timestamp = z.int().min(0)
 
 const schema = z.looseObject({

@@ -9,7 +9,7 @@ import type { StoredEvent } from '../../storage/stored-event.ts'
 import { isShownInThread } from '../rooms/thread-of.ts'
 
 /** A receipt as another server tells it; `threadId` empty: of no thread. */
-export type ToldReceipt = { roomId: RoomId; userId: UserId; eventId: string; threadId: string; ts: number }
+export type ToldReceipt = { roomId: RoomId; userId: UserId; eventId: EventId; threadId: string; ts: number }
 
 type Capabilities = Pick<App, 'database' | 'stream' | 'logger'>
 type EarlyReceipts = { add(receipts: readonly ToldReceipt[]): void }
@@ -25,7 +25,7 @@ export function earlyReceiptsOf(app: Capabilities): EarlyReceipts {
 }
 
 function createEarlyReceipts(app: Capabilities): EarlyReceipts {
-  const early = new LRUCache<string, ToldReceipt[]>({
+  const early = new LRUCache<EventId, ToldReceipt[]>({
     maxSize: MAX_RECEIPTS,
     sizeCalculation: (receipts) => receipts.length,
   })
@@ -57,14 +57,14 @@ function createEarlyReceipts(app: Capabilities): EarlyReceipts {
 export async function storeTold(
   app: Pick<App, 'database'>,
   receipts: readonly ToldReceipt[],
-  events: ReadonlyMap<string, StoredEvent>,
+  events: ReadonlyMap<EventId, StoredEvent>,
 ): Promise<void> {
   const rows: ReceiptRow[] = []
   for (const { roomId, userId, eventId, threadId, ts } of receipts) {
     const event = events.get(eventId)
     if (event && (event.room_id !== roomId || event.rejected)) continue
     if (isOfThread(threadId) && !(event && (await isShownInThread(app.database, event, threadId)))) continue
-    const at = { event_id: eventId as EventId, event_order: event?.event_order ?? UNKNOWN_ORDER }
+    const at = { event_id: eventId, event_order: event?.event_order ?? UNKNOWN_ORDER }
     rows.push({ room_id: roomId, user_id: userId, receipt_type: 'm.read', thread_id: threadId, ...at, ts })
   }
   if (rows.length > 0) await app.database.write((tx) => storeReceipts(tx, rows))

@@ -1,12 +1,22 @@
 import { z } from 'zod'
-import { type DeviceId, isRoomId, isUserId, type RoomId, type UserId } from '../../core/ids.ts'
+import {
+  type DeviceId,
+  type EventId,
+  isEventId,
+  isRoomId,
+  isStorableName,
+  isUserId,
+  type RoomId,
+  type UserId,
+} from '../../core/ids.ts'
+
+/** Device ids may have as many. */
+const MAX_NAME_BYTES = 512
 
 /** Schemas of what EDUs consist of. https://spec.matrix.org/v1.19/server-server-api/#edus */
 export const userId = z.custom<UserId>((value) => typeof value === 'string' && isUserId(value))
 export const roomId = z.custom<RoomId>((value) => typeof value === 'string' && isRoomId(value))
-/** Text that the database can hold. */
-export const text = z
-  .string()
-  .max(512)
-  .regex(/^[^\0]*$/)
+export const eventId = z.custom<EventId>((value) => typeof value === 'string' && isEventId(value))
+/** Text that the database can hold and find. */
+export const text = z.string().refine((value) => isStorableName(value, MAX_NAME_BYTES))
 export const deviceId = text.min(1).transform((value) => value as DeviceId)

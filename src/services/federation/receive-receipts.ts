@@ -4,13 +4,13 @@ import { serverNameOf } from '../../core/ids.ts'
 import { loadEventsById } from '../../storage/events.ts'
 import { isServerAllowed } from './check-server-acl.ts'
 import { earlyReceiptsOf, storeTold, type ToldReceipt } from './early-receipts.ts'
-import { roomId, text, userId } from './edu-fields.ts'
+import { eventId, roomId, userId } from './edu-fields.ts'
 import type { ReceiveEdu } from './receive-edu.ts'
 import { roomsOfRemoteUsers } from './rooms-of-remote-users.ts'
 
 const receipt = z.looseObject({
-  event_ids: z.array(text).min(1).max(20),
-  data: z.looseObject({ ts: z.number().optional(), thread_id: text.min(1).optional() }).optional(),
+  event_ids: z.array(eventId).min(1).max(20),
+  data: z.looseObject({ ts: z.number().optional(), thread_id: z.literal('main').or(eventId).optional() }).optional(),
 })
 const room = z.looseObject({ 'm.read': z.record(z.string(), z.unknown()).optional() })
 const content = z.record(z.string(), room)
@@ -34,7 +34,7 @@ export const receiveReceipts: ReceiveEdu = async (app, origin, received) => {
         app.database,
         present.map((each) => each.eventId),
       )
-    ).map((event) => [event.event_id as string, event]),
+    ).map((event) => [event.event_id, event]),
   )
   const valid = present.filter((each) => allowed.get(each.roomId))
   await storeTold(app, valid, events)

@@ -5,7 +5,7 @@ import { fits } from '../../core/limits.ts'
 import { claimReceivedMessage, deleteReceivedMessages } from '../../storage/received-messages.ts'
 import type { NewToDeviceMessage } from '../../storage/to-device.ts'
 import { deliverToDevice } from '../devices/deliver-to-device.ts'
-import { text, userId } from './edu-fields.ts'
+import { deviceId, text, userId } from './edu-fields.ts'
 import type { EduApp, ReceiveEdu } from './receive-edu.ts'
 import { requireOwnUser } from './require-own-user.ts'
 
@@ -31,16 +31,16 @@ export const receiveToDevice: ReceiveEdu = async (app, origin, received) => {
     .filter(([user]) => isOurs(app, user))
     .flatMap(([user, byDevice]) =>
       Object.entries(byDevice).map(
-        ([deviceId, each]): NewToDeviceMessage => ({
+        ([device, each]): NewToDeviceMessage => ({
           userId: user as UserId,
-          deviceId,
+          deviceId: device,
           sender,
           type,
           content: JSON.stringify(each),
         }),
       ),
     )
-    .filter((message) => !message.deviceId.includes('\0'))
+    .filter(({ deviceId: id }) => deviceId.safeParse(id).success)
   const messages = all
     .slice(0, MAX_MESSAGES)
     .filter((message) => fits(message.content, app.config.limits.sizes.to_device_message))

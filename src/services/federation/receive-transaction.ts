@@ -1,5 +1,5 @@
 import type { Event } from '../../core/events/pdu.ts'
-import { isRoomId, type RoomId, type ServerName } from '../../core/ids.ts'
+import { isEventId, isRoomId, type RoomId, type ServerName } from '../../core/ids.ts'
 import type { RoomVersion } from '../../core/room-versions.ts'
 import { findTransactionAnswer, storeInInbox, storeTransaction } from '../../storage/federation-inbox.ts'
 import { loadRoomsBeingJoined } from '../../storage/room-joins.ts'
@@ -89,7 +89,7 @@ async function sortRoom(app: InboxApp & EduApp, room: SortedRoom, { accepted, re
   if (!room.version) {
     for (const pdu of room.pdus) {
       const { event_id: id } = pdu as { event_id?: unknown }
-      if (typeof id === 'string') results[id] = { error: room.refusal ?? '' }
+      if (typeof id === 'string' && isEventId(id)) results[id] = { error: room.refusal ?? '' }
     }
     return
   }

@@ -11,7 +11,7 @@ import { noteOutsideRoom } from '../../storage/room-lists.ts'
 import { storeMemberships } from '../../storage/room-memberships.ts'
 import { addMemberCounts } from '../../storage/room-summaries.ts'
 import { storeOutsideVersion } from '../../storage/room-versions.ts'
-import { storableText } from '../../storage/storable-text.ts'
+import { storableName } from '../../storage/storable-text.ts'
 import { appendToStream } from '../../storage/stream-append.ts'
 import { storeToldState } from '../../storage/told-states.ts'
 
@@ -60,7 +60,7 @@ async function storeTold(
   await noteOutsideRoom(tx, {
     roomId: event.room_id,
     userId: event.pdu.state_key as UserId,
-    type: typeof type === 'string' ? storableText(type) : null,
+    type: typeof type === 'string' ? storableName(type) : null,
     isEncrypted: contentOf('m.room.encryption') !== undefined,
   })
 }

@@ -1,6 +1,6 @@
 import type { App } from '../../app.ts'
 import type { Pdu } from '../../core/events/pdu.ts'
-import { domainOf, type RoomId, type ServerName, serverNameOf, type UserId } from '../../core/ids.ts'
+import { domainOf, isUserId, type RoomId, type ServerName, serverNameOf, type UserId } from '../../core/ids.ts'
 import type { Tx } from '../../storage/database.ts'
 import { noteDeviceListChange } from '../../storage/device-lists.ts'
 import { loadEventTexts } from '../../storage/event-texts.ts'
@@ -65,7 +65,7 @@ async function findMembers(
     }
   }
   const lost = await loadStateEntries(room.db, removed, overlayOf(room).events)
-  return { found, lost: [...lost.values()].map(({ state_key }) => state_key) }
+  return { found, lost: [...lost.values()].map(({ state_key }) => state_key).filter(isUserId) }
 }
 
 /** A row for each member of whom something else was thought; those who are merely new are told of by the room's completion. */
@@ -84,7 +84,7 @@ function tellOfMembers(
     appendToStream(tx, {
       kind: 'state',
       room_id: roomId,
-      user_id: storableText(userId) as UserId,
+      user_id: userId as UserId,
       ref: member?.event_nid ?? null,
       detail: storableText(member?.membership ?? 'leave'),
     })

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { isContentUri } from '../../core/content-uri.ts'
 import { isRoomAlias, isRoomId, type RoomId } from '../../core/ids.ts'
 
 const optionalText = z.string().optional().catch(undefined)
@@ -13,7 +14,7 @@ export const toldRoom = z.looseObject({
   name: optionalText,
   topic: optionalText,
   canonical_alias: z.string().refine(isRoomAlias).optional().catch(undefined),
-  avatar_url: optionalText,
+  avatar_url: z.string().refine(isContentUri).optional().catch(undefined),
   join_rule: optionalText,
   room_type: optionalText,
 })

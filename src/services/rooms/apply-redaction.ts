@@ -1,7 +1,7 @@
 import { ForbiddenError, InvalidParamError, NotFoundError } from '../../core/errors.ts'
 import { redactedEventId } from '../../core/events/client-event.ts'
 import { redact } from '../../core/events/redaction.ts'
-import { domainOf, isEventId } from '../../core/ids.ts'
+import { domainOf } from '../../core/ids.ts'
 import { powerLevels } from '../../core/power-levels.ts'
 import type { RoomVersion } from '../../core/room-versions.ts'
 import { findEarlyRedactions, forgetEarlyRedaction, noteEarlyRedaction } from '../../storage/early-redactions.ts'
@@ -31,7 +31,7 @@ export async function applyRedaction(
 ): Promise<void> {
   const targetId = redactedEventId(version, redaction.pdu)
   if (targetId === undefined || !room.head) return
-  const [target] = isEventId(targetId) ? await findLockedEvents(room, [targetId]) : []
+  const [target] = await findLockedEvents(room, [targetId])
   if (!target || target.rejected) throw new NotFoundError('There is no event with the id that is to be redacted')
   if (target.room_id !== roomIdOf(room)) throw new InvalidParamError('The event to redact is of another room')
   const { sender, type } = target.pdu
@@ -53,7 +53,7 @@ export async function applyRemoteRedaction(
   redaction: StoredEvent,
 ): Promise<boolean> {
   const targetId = redactedEventId(version, redaction.pdu)
-  if (targetId === undefined || !isEventId(targetId)) return false
+  if (targetId === undefined) return false
   const [target] = await findLockedEvents(room, [targetId])
   if (target && !target.rejected) return settle(room, version, { target, redaction })
   room.writes.push((tx) => noteEarlyRedaction(tx, { redacts: targetId, event_id: redaction.event_id }))

@@ -1,6 +1,7 @@
 import type { App } from '../../app.ts'
+import { isContentUri } from '../../core/content-uri.ts'
 import { InvalidParamError } from '../../core/errors.ts'
-import { isRoomId, type RoomAlias, type RoomId } from '../../core/ids.ts'
+import { isRoomAlias, isRoomId, type RoomAlias, type RoomId } from '../../core/ids.ts'
 import type { Network } from '../../storage/appservice-directory.ts'
 import { countPublicRooms, type DirectoryPlace, loadPublicRooms } from '../../storage/public-rooms.ts'
 import type { RoomRow } from '../../storage/schema.ts'
@@ -84,8 +85,9 @@ export function publishedRoom(room: RoomRow): PublishedRoom {
     guest_can_join: room.guest_access === 'can_join',
     ...(room.name !== null && { name: room.name }),
     ...(room.topic !== null && { topic: room.topic }),
-    ...(room.canonical_alias !== null && { canonical_alias: room.canonical_alias }),
-    ...(room.avatar_url !== null && { avatar_url: room.avatar_url }),
+    ...(room.canonical_alias !== null &&
+      isRoomAlias(room.canonical_alias) && { canonical_alias: room.canonical_alias }),
+    ...(isContentUri(room.avatar_url) && { avatar_url: room.avatar_url }),
     ...(room.join_rule !== null && { join_rule: room.join_rule }),
     ...(room.room_type !== null && { room_type: room.room_type }),
   }

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { parseRoomEventFilter } from '../../core/filters/filter-schema.ts'
-import type { UserId } from '../../core/ids.ts'
+import type { EventId, UserId } from '../../core/ids.ts'
 import type { StoredEvent } from '../../storage/stored-event.ts'
 import { type ContextCommand, readContext } from './read-context.ts'
 import { readEvent } from './read-event.ts'
@@ -74,12 +74,12 @@ test.each([
   ['world_readable', undefined],
 ])('a stranger asks for one event of a room that is %s: %s', async (visibility, errcode) => {
   const { room, events } = await story(visibility)
-  const read = (userId: UserId, eventId = events[0]!.event_id as string) =>
+  const read = (userId: UserId, eventId = events[0]!.event_id) =>
     readEvent(app, { roomId: room.roomId, eventId, userId, deviceId: DEVICE })
   if (errcode) await expect(read(CAROL)).rejects.toMatchObject({ status: 404, errcode })
   else expect(await read(CAROL)).toMatchObject({ content: { body: 'a' } })
   expect(await read(ALICE)).toMatchObject({ content: { body: 'a' }, room_id: room.roomId })
-  await expect(read(ALICE, '$none')).rejects.toMatchObject({ status: 404, errcode: 'M_NOT_FOUND' })
+  await expect(read(ALICE, '$none' as EventId)).rejects.toMatchObject({ status: 404, errcode: 'M_NOT_FOUND' })
 })
 
 test('an event is not found in another room than its own', async () => {

@@ -1,7 +1,7 @@
 import type { App } from '../../app.ts'
 import { ForbiddenError, NotFoundError } from '../../core/errors.ts'
 import type { ClientEvent } from '../../core/events/client-event.ts'
-import type { DeviceId, RoomId, UserId } from '../../core/ids.ts'
+import type { DeviceId, EventId, RoomId, UserId } from '../../core/ids.ts'
 import { findRoomEvent } from '../../storage/events.ts'
 import { loadIgnoredUsers } from '../../storage/ignored-users.ts'
 import type { StoredEvent } from '../../storage/stored-event.ts'
@@ -9,7 +9,7 @@ import { accessRoom, type RoomAccess } from './room-access.ts'
 import { serveEvents } from './serve-events.ts'
 import { visibleEvents } from './visible-events.ts'
 
-export type EventCommand = { roomId: RoomId; eventId: string; userId: UserId }
+export type EventCommand = { roomId: RoomId; eventId: EventId; userId: UserId }
 
 /**
  * One event. Throws M_NOT_FOUND also when the user may not see it.

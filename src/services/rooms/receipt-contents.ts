@@ -11,7 +11,8 @@ export function receiptContents(receipts: readonly ReceiptRow[]): JsonObject[] {
   const contents: Content[] = []
   for (const receipt of receipts) {
     if (contents.some((content) => place(content, receipt))) continue
-    const content: Content = {}
+    // Without a prototype, which an id could name.
+    const content: Content = Object.create(null)
     place(content, receipt)
     contents.push(content)
   }

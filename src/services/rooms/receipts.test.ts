@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import type { UserId } from '../../core/ids.ts'
+import type { EventId, UserId } from '../../core/ids.ts'
 import { findAccountData } from '../../storage/account-data.ts'
 import { loadOwnReceipts, loadReceiptsOf, loadRoomReceipts } from '../../storage/receipts.ts'
 import { receiptContents } from './receipt-contents.ts'
@@ -153,12 +153,12 @@ describe('the fully read marker', () => {
   test('is set with receipts, or none of them is', async () => {
     const room = await createReadingRoom(app)
     const event = await room.message(ALICE, '1')
-    const markers = (eventId: string): Marker[] => [
+    const markers = (eventId: EventId): Marker[] => [
       { type: 'm.fully_read', eventId: event.event_id },
       { type: 'm.read', eventId: event.event_id },
       { type: 'm.read.private', eventId },
     ]
-    await expect(mark(room, ALICE, ...markers('$none'))).rejects.toMatchObject({ errcode: 'M_NOT_FOUND' })
+    await expect(mark(room, ALICE, ...markers('$none' as EventId))).rejects.toMatchObject({ errcode: 'M_NOT_FOUND' })
     expect([await marker(room), await receipts(room, ALICE)]).toEqual([undefined, []])
     await mark(room, ALICE, ...markers(event.event_id))
     expect(await receipts(room, ALICE)).toHaveLength(2)

@@ -1,6 +1,6 @@
 import type { App } from '../../app.ts'
 import { ForbiddenError, InvalidParamError, NotFoundError } from '../../core/errors.ts'
-import type { RoomId, UserId } from '../../core/ids.ts'
+import { type EventId, isEventId, type RoomId, type UserId } from '../../core/ids.ts'
 import { findAccountData, storeAccountData } from '../../storage/account-data.ts'
 import type { Db, Tx } from '../../storage/database.ts'
 import type { ReceiptType } from '../../storage/ephemeral-schema.ts'
@@ -12,7 +12,7 @@ import { isShownInThread } from './thread-of.ts'
 
 /** How far a user has read: receipts, and the marker that is kept as account data. */
 export type MarkerType = ReceiptType | 'm.fully_read'
-export type Marker = { type: MarkerType; eventId: string; threadId?: string | undefined }
+export type Marker = { type: MarkerType; eventId: EventId; threadId?: string | undefined }
 
 /**
  * Moves a user's receipts and fully read marker in a room forward, all or none; those that would go back stay where they are.
@@ -63,7 +63,8 @@ async function moveFullyRead(
 ): Promise<void> {
   const key = { roomId, type: 'm.fully_read' }
   const old = await findAccountData(tx, userId, key)
-  const oldEvent = old === undefined ? undefined : await findRoomEvent(tx, roomId, String(JSON.parse(old).event_id))
+  const oldId: unknown = old && JSON.parse(old).event_id
+  const oldEvent = typeof oldId === 'string' && isEventId(oldId) ? await findRoomEvent(tx, roomId, oldId) : undefined
   if (oldEvent && (oldEvent.event_order ?? 0) >= event.event_order!) return
   await storeAccountData(tx, userId, { ...key, content: JSON.stringify({ event_id: event.event_id }) })
 }

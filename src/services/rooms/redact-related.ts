@@ -2,7 +2,7 @@ import { z } from 'zod'
 import type { App } from '../../app.ts'
 import { MatrixError } from '../../core/errors.ts'
 import type { Json, JsonObject } from '../../core/events/pdu.ts'
-import type { EventId, RoomId, UserId } from '../../core/ids.ts'
+import { isEventId, isRoomId, isUserId } from '../../core/ids.ts'
 import { relationOf } from '../../core/relations.ts'
 import { loadRelatedEvents } from '../../storage/related-events.ts'
 import type { StoredEvent } from '../../storage/stored-event.ts'
@@ -11,9 +11,9 @@ import { type Redaction, redactEvent } from './redact-event.ts'
 const PAGE = 50
 
 const payload = z.object({
-  room_id: z.string().transform((id) => id as RoomId),
-  sender: z.string().transform((id) => id as UserId),
-  redacts: z.string().transform((id) => id as EventId),
+  room_id: z.string().refine(isRoomId),
+  sender: z.string().refine(isUserId),
+  redacts: z.string().refine(isEventId),
   rel_types: z.array(z.string()),
   content: z.custom<JsonObject>((value) => typeof value === 'object' && value !== null),
   is_admin: z.boolean(),

@@ -1,7 +1,7 @@
 import type { App } from '../../app.ts'
 import { BadJsonError } from '../../core/errors.ts'
 import type { JsonObject } from '../../core/events/pdu.ts'
-import type { DeviceId, EventId, RoomId, UserId } from '../../core/ids.ts'
+import { type DeviceId, type EventId, isEventId, type RoomId, type UserId } from '../../core/ids.ts'
 import { appendEvent } from './append-event.ts'
 import { checkRelation } from './check-relation.ts'
 import { oncePerTransaction } from './client-transactions.ts'
@@ -50,6 +50,6 @@ export function sendEvent(app: App, event: EventToSend): Promise<EventId> {
 /** A redaction may be sent like any event: https://spec.matrix.org/v1.19/client-server-api/#redactions */
 async function sendRedaction(app: App, { content, type: _, ...event }: EventToSend): Promise<EventId> {
   const { redacts, ...rest } = content
-  if (typeof redacts !== 'string') throw new BadJsonError('redacts: must be the id of an event')
-  return redactEvent(app, { ...event, redacts: redacts as EventId, content: rest })
+  if (typeof redacts !== 'string' || !isEventId(redacts)) throw new BadJsonError('redacts: must be the id of an event')
+  return redactEvent(app, { ...event, redacts, content: rest })
 }

@@ -1,5 +1,5 @@
 import type { App } from '../../app.ts'
-import { localpartOf, type RoomId, type UserId } from '../../core/ids.ts'
+import { type EventId, isEventId, isUserId, localpartOf, type RoomId, type UserId } from '../../core/ids.ts'
 import { searchTokens } from '../../core/search-tokens.ts'
 import { searchableText } from '../../core/searchable-text.ts'
 import type { Tx } from '../../storage/database.ts'
@@ -54,10 +54,9 @@ export async function catchUpIndex(app: Indexing): Promise<void> {
 }
 
 /** The ids of the events that redactions have emptied. */
-function redactedIn(rows: readonly StreamRow[]): string[] {
-  return rows.filter(isSent).flatMap(({ detail }) => {
-    return detail?.startsWith('redacts ') ? detail.slice('redacts '.length) : []
-  })
+function redactedIn(rows: readonly StreamRow[]): EventId[] {
+  const details = rows.filter(isSent).flatMap(({ detail }) => detail ?? [])
+  return details.map((detail) => detail.replace(/^redacts /, '')).filter(isEventId)
 }
 
 function isSent({ kind }: StreamRow): boolean {
@@ -83,7 +82,7 @@ async function indexEvents(tx: Tx, rows: readonly StreamRow[], redacted: readonl
  * Users are found from their first room on, those of other servers from the time on when this one is told of it; and not by names that redactions
  * have taken from their member events.
  */
-async function indexUsers(tx: Tx, rows: readonly StreamRow[], redacted: readonly string[]): Promise<void> {
+async function indexUsers(tx: Tx, rows: readonly StreamRow[], redacted: readonly EventId[]): Promise<void> {
   const isAbout = ({ kind, detail }: StreamRow) =>
     kind === 'profile' || ((kind === 'event' || kind === 'state') && detail === 'join')
   const named = rows.flatMap((row) => (row.user_id !== null && isAbout(row) ? row.user_id : []))
@@ -91,8 +90,8 @@ async function indexUsers(tx: Tx, rows: readonly StreamRow[], redacted: readonly
     if (kind === 'room_entered') return detail as RoomId
     return kind === 'room_complete' && room_id !== null ? room_id : []
   })
-  const renamed = (await loadEventsById(tx, redacted)).flatMap(({ pdu }) =>
-    pdu.type === 'm.room.member' ? ((pdu.state_key ?? []) as UserId) : [],
+  const renamed = (await loadEventsById(tx, redacted)).flatMap(({ pdu: { type, state_key = '' } }) =>
+    type === 'm.room.member' && isUserId(state_key) ? state_key : [],
   )
   const userIds = [...new Set([...named, ...renamed, ...(await loadJoinedUsers(tx, entered))])]
   for (let place = 0; place < userIds.length; place += USERS_AT_ONCE) {

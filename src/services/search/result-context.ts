@@ -1,4 +1,5 @@
 import type { App } from '../../app.ts'
+import { isContentUri } from '../../core/content-uri.ts'
 import type { ClientEvent } from '../../core/events/client-event.ts'
 import type { DeviceId, UserId } from '../../core/ids.ts'
 import { paginationToken } from '../../core/pagination-token.ts'
@@ -61,6 +62,6 @@ function profileOf(member: StoredEvent | undefined): { displayname?: string; ava
   const { displayname, avatar_url } = member?.pdu.content ?? {}
   return {
     ...(typeof displayname === 'string' && { displayname }),
-    ...(typeof avatar_url === 'string' && avatar_url.startsWith('mxc://') && { avatar_url }),
+    ...(isContentUri(avatar_url) && { avatar_url }),
   }
 }

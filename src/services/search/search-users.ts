@@ -1,4 +1,5 @@
 import type { App } from '../../app.ts'
+import { isContentUri } from '../../core/content-uri.ts'
 import { localpartOf, type UserId } from '../../core/ids.ts'
 import { searchQuery, searchTokens } from '../../core/search-tokens.ts'
 import { type FoundUser, findUsers } from '../../storage/user-directory.ts'
@@ -49,6 +50,6 @@ function resultOf({ user_id, display_name, avatar_url }: FoundUser): UserDirecto
   return {
     user_id,
     ...(display_name !== null && { display_name }),
-    ...(avatar_url?.startsWith('mxc://') && { avatar_url }),
+    ...(isContentUri(avatar_url) && { avatar_url }),
   }
 }

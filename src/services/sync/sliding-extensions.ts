@@ -194,7 +194,7 @@ function relevant(content: JsonObject, userId: UserId, toldEvents: ReadonlySet<s
  * or of no thread stays.
  */
 function merged(contents: readonly JsonObject[]): JsonObject {
-  const result: Record<string, Record<string, Record<string, JsonObject>>> = {}
+  const result: Record<string, Record<string, Record<string, JsonObject>>> = Object.create(null)
   for (const content of contents as (typeof result)[])
     for (const [eventId, types] of Object.entries(content))
       for (const [type, users] of Object.entries(types)) {

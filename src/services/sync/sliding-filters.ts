@@ -1,5 +1,5 @@
 import type { App } from '../../app.ts'
-import type { RoomId, UserId } from '../../core/ids.ts'
+import { isRoomId, type RoomId, type UserId } from '../../core/ids.ts'
 import { findAccountData, loadAccountDataOfType } from '../../storage/account-data.ts'
 import type { RoomListFilter } from '../../storage/room-lists.ts'
 import { loadJoinedAmong } from '../../storage/room-memberships.ts'
@@ -38,12 +38,16 @@ export const directRooms = remembered({
   load: async (app, userId: UserId): Promise<ReadonlySet<RoomId>> => {
     const content = await findAccountData(app.database, userId, { roomId: '', type: 'm.direct' })
     const byUser: unknown[] = content === undefined ? [] : Object.values(JSON.parse(content))
-    return new Set(byUser.flatMap((rooms) => (Array.isArray(rooms) ? (rooms as RoomId[]) : [])))
+    return new Set(byUser.flatMap((rooms) => (Array.isArray(rooms) ? rooms.filter(isId) : [])))
   },
   placeOf: (userId) => userId,
   changedBy: ({ kind, user_id, room_id, detail }) =>
     kind === 'account_data' && room_id === null && detail === 'm.direct' ? (user_id ?? undefined) : undefined,
 })
+
+function isId(room: unknown): room is RoomId {
+  return typeof room === 'string' && isRoomId(room)
+}
 
 async function taggedRooms(app: Reading, userId: UserId, tags: readonly string[]): Promise<ReadonlySet<RoomId>> {
   const rows = await loadAccountDataOfType(app.database, userId, 'm.tag')
@@ -60,5 +64,5 @@ async function childRooms(app: Reading, userId: UserId, spaces: readonly string[
   const heads = await loadSummarisedRooms(app.database, joined)
   const states = await Promise.all(heads.map(({ state_root }) => readAllState(app.database, state_root, 'rest')))
   const children = states.flat().filter(({ pdu }) => pdu.type === 'm.space.child' && Array.isArray(pdu.content.via))
-  return new Set(children.map(({ pdu }) => pdu.state_key as RoomId))
+  return new Set(children.map(({ pdu }) => pdu.state_key).filter(isId))
 }

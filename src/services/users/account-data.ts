@@ -2,7 +2,7 @@ import type { App } from '../../app.ts'
 import { canonicalJson } from '../../core/canonical-json.ts'
 import { InvalidParamError, MatrixError, NotFoundError } from '../../core/errors.ts'
 import type { JsonObject } from '../../core/events/pdu.ts'
-import { isWithin255Bytes, type UserId } from '../../core/ids.ts'
+import { isStorableName, type UserId } from '../../core/ids.ts'
 import { requireSize, requireTotal } from '../../core/limits.ts'
 import {
   type AccountDataKey,
@@ -74,5 +74,5 @@ function checkType(type: string): void {
   if (MANAGED_BY_SERVER.includes(type)) {
     throw new MatrixError(405, 'M_BAD_JSON', `${type} cannot be changed as account data`)
   }
-  if (!isWithin255Bytes(type)) throw new InvalidParamError('Types of account data have at most 255 bytes')
+  if (!isStorableName(type)) throw new InvalidParamError('Types of account data have at most 255 bytes, without NUL')
 }
