@@ -1,5 +1,5 @@
 import type { App } from '../../app.ts'
-import { BadJsonError } from '../../core/errors.ts'
+import { BadJsonError, NotFoundError } from '../../core/errors.ts'
 import type { JsonObject } from '../../core/events/pdu.ts'
 import { type DeviceId, type EventId, isEventId, type RoomId, type UserId } from '../../core/ids.ts'
 import { appendEvent } from './append-event.ts'
@@ -50,6 +50,7 @@ export function sendEvent(app: App, event: EventToSend): Promise<EventId> {
 /** A redaction may be sent like any event: https://spec.matrix.org/v1.19/client-server-api/#redactions */
 async function sendRedaction(app: App, { content, type: _, ...event }: EventToSend): Promise<EventId> {
   const { redacts, ...rest } = content
-  if (typeof redacts !== 'string' || !isEventId(redacts)) throw new BadJsonError('redacts: must be the id of an event')
+  if (typeof redacts !== 'string') throw new BadJsonError('redacts: must be the id of an event')
+  if (!isEventId(redacts)) throw new NotFoundError('There is no event with the id that is to be redacted')
   return redactEvent(app, { ...event, redacts, content: rest })
 }
