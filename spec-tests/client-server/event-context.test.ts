@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, inject, test } from 'vitest'
-import { registerUser, type TestUser } from '../harness/client.ts'
+import { registerUser, sendText, type TestUser } from '../harness/client.ts'
 import {
   bodiesOf,
   type ClientEvent,
@@ -104,4 +104,24 @@ describe('the event at a time', () => {
     const stranger = await registerUser(url)
     expect(await refusal(stranger, 'GET', at(0, 'f'))).toEqual([403, 'M_FORBIDDEN'])
   })
+})
+
+/** https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3roomsroomidmessages */
+test('a reader who has come to the live end of a room goes on from there later', async () => {
+  const alice = await registerUser(url)
+  const roomId = await createRoom(alice)
+  await sendText(alice, roomId, 'one')
+  const read = (from: string) => alice.get(roomPath(roomId, `messages?dir=f&limit=100${from && `&from=${from}`}`))
+  const first = await read('')
+  expect(bodiesOf(first.chunk)).toEqual(['one'])
+  expect(first.end).toBeDefined()
+  // A reader who pages until there is no token ends, too.
+  expect(await read(first.end)).toEqual({ start: first.end, chunk: [] })
+  for (const said of ['two', 'three']) {
+    await sendText(alice, roomId, said)
+    const next = await read(first.end)
+    expect(bodiesOf(next.chunk)).toEqual([said])
+    first.end = next.end
+  }
+  expect((await alice.get(roomPath(roomId, 'messages?dir=b&limit=100'))).end).toBeUndefined()
 })

@@ -60,8 +60,11 @@ describe('pages', () => {
     const second = await read(room, ALICE, { direction: 'forwards', limit: 5, from: first.end })
     expect(second).toEqual({
       start: first.end,
+      end: paginationToken(6),
       chunk: [expect.objectContaining({ content: { msgtype: 'm.text', body: 'b' } })],
     })
+    const third = await read(room, ALICE, { direction: 'forwards', limit: 5, from: second.end })
+    expect(third).toEqual({ start: second.end, chunk: [] })
   })
 
   test('stop at `to`, in both directions', async () => {

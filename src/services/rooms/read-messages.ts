@@ -48,7 +48,9 @@ export async function readMessages(app: Pick<App, 'database' | 'clock'>, command
     filter,
   })
   // Beyond the last event that a filter takes there are others, which are no longer looked for: there the next page starts, if only to be empty.
-  const next = page.next ?? (isSelective(filter) ? pointBeyond(direction, page.events.at(-1)) : undefined)
+  // Forwards there will be others: a reader who has come to the end goes on from there later, as with Synapse.
+  const goesOn = direction === 'forwards' || isSelective(filter)
+  const next = page.next ?? (goesOn ? pointBeyond(direction, page.events.at(-1)) : undefined)
   return {
     start: command.from ?? startToken(direction, access.lastOrder, page.events[0]),
     ...(next !== undefined && { end: paginationToken(next) }),
