@@ -13,3 +13,12 @@ export function orderAfterGap(next: number): number {
 export function followsGap(order: number | null): boolean {
   return order !== null && order > 0 && order % STRIDE === 0
 }
+
+/** The places between two others, which are not among them, that an event after a gap would have; of very many the last. */
+export function gapPlaces(after: number, before: number): number[] {
+  const last = Math.floor((before - 1) / STRIDE)
+  const first = Math.max(1, Math.floor(after / STRIDE) + 1, last - MOST_PLACES + 1)
+  return Array.from({ length: Math.max(0, last - first + 1) }, (_, step) => (first + step) * STRIDE)
+}
+
+const MOST_PLACES = 1000

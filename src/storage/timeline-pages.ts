@@ -71,6 +71,14 @@ export async function findEventAtOrder(db: Db, roomId: RoomId, order: number): P
   return (await loadTimelinePage(db, page))[0]
 }
 
+/** The newest of some places in a room's timeline that have an event; undefined when none has. */
+export async function findNewestPlace(db: Db, roomId: RoomId, places: readonly number[]): Promise<number | undefined> {
+  if (places.length === 0) return undefined
+  const { rows } = await sql<{ newest: number | null }>`select max(event_order) as newest from events
+    where room_id = ${roomId} and event_order = any(${places}::bigint[]) and not soft_failed`.execute(db.sql)
+  return rows[0]?.newest ?? undefined
+}
+
 /** The order of a room's newest event when the stream was at `position`; 0 when there was none of which this server knows. */
 export async function findOrderAtPosition(db: Db, roomId: RoomId, position: number): Promise<number> {
   const { rows } = await sql<{ event_order: number }>`select event_order from stream join events on event_nid = ref

@@ -25,15 +25,22 @@ export function wantsRoom(filter: RoomEventFilter, roomId: RoomId): boolean {
 /** The part of a filter that the database applies; what it lets through still has to pass `eventFilter`. */
 export function pageConditions(filter: RoomEventFilter): Partial<TimelinePage> {
   return {
-    types: stringList(filter.types)?.map(likePattern),
-    notTypes: nonEmpty(filter.not_types)?.map(likePattern),
-    senders: stringList(filter.senders),
-    notSenders: nonEmpty(filter.not_senders),
+    ...eventConditions(filter),
     relatedByRelTypes: stringList(filter.related_by_rel_types),
     relatedBySenders: stringList(filter.related_by_senders),
     // MSC3874, which clients use to read a room without its threads.
     relTypes: stringList(filter['org.matrix.msc3874.rel_types']),
     notRelTypes: nonEmpty(filter['org.matrix.msc3874.not_rel_types']),
+  }
+}
+
+/** As `pageConditions`, of what the event alone says. */
+export function eventConditions(filter: RoomEventFilter): Partial<TimelinePage> {
+  return {
+    types: stringList(filter.types)?.map(likePattern),
+    notTypes: nonEmpty(filter.not_types)?.map(likePattern),
+    senders: stringList(filter.senders),
+    notSenders: nonEmpty(filter.not_senders),
     ...(filter.contains_url && { mentionsUrl: true }),
   }
 }

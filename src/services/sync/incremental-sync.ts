@@ -5,6 +5,7 @@ import { loadEvents } from '../../storage/events.ts'
 import { loadRedactedState } from '../../storage/redacted-state.ts'
 import { loadRoomSummaries } from '../../storage/room-heroes.ts'
 import { findMemberships } from '../../storage/room-memberships.ts'
+import { readEventsOfStates } from '../../storage/room-state.ts'
 import type { StreamRow } from '../../storage/schema.ts'
 import type { StoredEvent } from '../../storage/stored-event.ts'
 import { loadNewestOfRooms } from '../../storage/sync-rooms.ts'
@@ -21,6 +22,7 @@ import { type SyncedRooms, syncResponse } from './sync-response.ts'
 import { type SyncedRoom, type SyncViewer, syncRooms } from './sync-room.ts'
 import type { RoomSpan } from './sync-room-content.ts'
 import { roomsRead, syncUnread } from './sync-unread.ts'
+import { withToldMembers } from './told-members.ts'
 
 type Reading = Pick<App, 'config' | 'database' | 'clock' | 'stream'>
 
@@ -38,9 +40,10 @@ type IncrementalSpan = {
 /** What happened after position `from` up to `to`, for a client that knows all before; `body` undefined: nothing. `to` must be the stream's position at the call. */
 export async function incrementalSync(
   app: Reading,
-  viewer: SyncViewer,
+  asking: SyncViewer,
   { user, from, to, fullState, acknowledged, partial }: IncrementalSpan,
 ): Promise<Record<string, unknown> | undefined> {
+  const viewer = withToldMembers(app, asking, { from, to })
   // The user's rooms as of `to`: taken before anything is awaited, for they move on with the stream.
   const present = user.rooms
   // Clients that want all members get a room when these are known: https://github.com/matrix-org/matrix-spec-proposals/pull/3902
@@ -175,14 +178,11 @@ async function joinedRooms(
   { newlyJoined, fullState, to }: { newlyJoined: ReadonlySet<RoomId>; fullState: boolean; to: number },
 ): Promise<SyncedRooms['join']> {
   const redacted = await redactedState(app, changes)
-  const withMembers = changes.filter(
-    ({ events, roomId, hasResolvedMembers, isCompleted }) =>
-      newlyJoined.has(roomId) ||
-      hasResolvedMembers ||
-      isCompleted ||
-      events.some(changesSummary) ||
-      redacted.get(roomId)?.some(changesSummary),
+  const changed = await changedSummaries(
+    app,
+    changes.map((change) => ({ ...change, redacted: redacted.get(change.roomId) ?? [] })),
   )
+  const withMembers = changes.filter(({ roomId }) => newlyJoined.has(roomId) || changed.has(roomId))
   const summaries = await loadRoomSummaries(
     app.database,
     withMembers.map(({ roomId }) => roomId),
@@ -243,9 +243,39 @@ function contiguousEnd(events: readonly StoredEvent[]): StoredEvent[] {
   return events.slice(start)
 }
 
-function changesSummary({ pdu, state_after, room_after }: StoredEvent): boolean {
-  if (state_after !== room_after) return true
-  return pdu.state_key !== undefined && ['m.room.member', 'm.room.name', 'm.room.canonical_alias'].includes(pdu.type)
+/** Of some rooms' changes those by which the summary becomes another: members who come or go, or the name. */
+async function changedSummaries(
+  app: Reading,
+  changes: readonly (RoomChange & { redacted: readonly StoredEvent[] })[],
+): Promise<ReadonlySet<RoomId>> {
+  const changed = new Set<RoomId>()
+  const joins: StoredEvent[] = []
+  for (const { roomId, events, redacted, hasResolvedMembers, isCompleted } of changes) {
+    if (hasResolvedMembers || isCompleted || events.some(isForked)) changed.add(roomId)
+    for (const { pdu } of [...events, ...redacted]) if (isName(pdu)) changed.add(roomId)
+    for (const event of events) {
+      if (event.pdu.type !== 'm.room.member' || event.pdu.state_key === undefined) continue
+      if (event.pdu.content.membership === 'join') joins.push(event)
+      else changed.add(roomId)
+    }
+  }
+  // Who was joined before has only another profile.
+  const undecided = joins.filter(({ room_id }) => !changed.has(room_id))
+  const before = await readEventsOfStates(
+    app.database,
+    undecided.map(({ state_before, pdu }) => ({ root: state_before ?? 0, type: pdu.type, state_key: pdu.state_key! })),
+  )
+  for (const [place, { room_id }] of undecided.entries())
+    if (before[place]?.pdu.content.membership !== 'join') changed.add(room_id)
+  return changed
+}
+
+function isForked({ state_after, room_after }: StoredEvent): boolean {
+  return state_after !== room_after
+}
+
+function isName({ type, state_key }: StoredEvent['pdu']): boolean {
+  return state_key === '' && (type === 'm.room.name' || type === 'm.room.canonical_alias')
 }
 
 async function departuresFrom(app: Reading, viewer: SyncViewer, changes: readonly RoomChange[]): Promise<Departure[]> {

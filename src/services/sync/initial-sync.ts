@@ -16,6 +16,7 @@ import { allPresence } from './sync-presence.ts'
 import { type SyncedRooms, syncResponse } from './sync-response.ts'
 import { type SyncViewer, syncRooms } from './sync-room.ts'
 import { syncUnread } from './sync-unread.ts'
+import { withToldMembers } from './told-members.ts'
 
 type Reading = Pick<App, 'config' | 'database' | 'clock' | 'stream'>
 
@@ -25,15 +26,16 @@ const ALL: readonly Membership[] = [...PRESENT, 'leave', 'ban']
 /** Everything, for a client that knows nothing; `position` is the stream position up to which it is told. */
 export async function initialSync(
   app: Reading,
-  viewer: SyncViewer,
+  asking: SyncViewer,
 ): Promise<{ position: number; body: Record<string, unknown> }> {
-  const { filter, userId } = viewer
+  const { filter, userId } = asking
   const { position, rooms: all } = await loadNewestOfRooms(app.database, {
     userId,
     memberships: filter.includeLeave ? ALL : PRESENT,
     // One more tells whether the timeline is limited.
     limit: filter.timelineLimit + 1,
   })
+  const viewer = withToldMembers(app, asking, { from: undefined, to: position })
   // What is remembered of unread events is as old as this process's view of the stream.
   while (app.stream.position() < position) await app.stream.refresh()
   // Clients that want all members get the room when these are known: https://github.com/matrix-org/matrix-spec-proposals/pull/3902

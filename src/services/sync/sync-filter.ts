@@ -1,6 +1,8 @@
 import type { EventFilter, Filter, RoomEventFilter } from '../../core/filters/filter-schema.ts'
 import { compileEventFilter, compileRoomEventFilter, compileRoomFilter } from '../../core/filters/match-event.ts'
 import type { StoredEvent } from '../../storage/stored-event.ts'
+import type { TimelinePage } from '../../storage/timeline-pages.ts'
+import { eventConditions } from '../rooms/timeline-filter.ts'
 
 type TypedEvent = { type: string; sender?: string }
 
@@ -12,12 +14,15 @@ export type SyncFilter = {
   /** Whether it can take any event at all of a room's timeline. */
   takesTimelineOf(roomId: string): boolean
   takesTimeline(event: StoredEvent): boolean
+  /** The part of that which the database applies. */
+  timelineConditions: Partial<TimelinePage>
   takesState(event: StoredEvent): boolean
   takesEphemeral(event: TypedEvent, roomId: string): boolean
   takesRoomAccountData(event: TypedEvent, roomId: string): boolean
   takesAccountData(event: TypedEvent): boolean
   takesPresence(event: TypedEvent): boolean
   lazyLoadMembers: boolean
+  includeRedundantMembers: boolean
   unreadThreadNotifications: boolean
   eventFields: readonly string[] | undefined
   format: 'client' | 'federation'
@@ -37,12 +42,14 @@ export function compileSyncFilter(filter: Filter): SyncFilter {
     timelineLimit: Math.min(timeline.limit ?? DEFAULT_LIMIT, MAX_LIMIT),
     takesTimelineOf: timelineRoomFilter(timeline),
     takesTimeline: storedEventFilter(timeline),
+    timelineConditions: eventConditions(timeline),
     takesState: storedEventFilter(state),
     takesEphemeral: inRoom(room.ephemeral),
     takesRoomAccountData: inRoom(room.account_data),
     takesAccountData: withoutRoom(filter.account_data),
     takesPresence: withoutRoom(filter.presence),
     lazyLoadMembers: state.lazy_load_members ?? timeline.lazy_load_members ?? false,
+    includeRedundantMembers: state.include_redundant_members ?? timeline.include_redundant_members ?? false,
     unreadThreadNotifications: timeline.unread_thread_notifications ?? false,
     eventFields: filter.event_fields && filter.event_fields.length > 0 ? filter.event_fields : undefined,
     format: filter.event_format ?? 'client',

@@ -51,7 +51,9 @@ export async function roomContent(
   span: RoomSpan,
 ): Promise<RoomContent> {
   const content = await contentOf(app, viewer, span)
-  return { ...content, state: withOwn(viewer, content) }
+  const state = withOwn(viewer, content)
+  viewer.told?.note(span.roomId, [...state, ...content.timeline.events])
+  return { ...content, state }
 }
 
 /** However a user came to be outside of a room, the member event that says so is told. */
@@ -66,20 +68,16 @@ async function contentOf(app: Pick<App, 'database'>, viewer: SpanViewer, span: R
   const whole = await syncTimeline(app, viewer, { roomId, after, before: last + 1, newest })
   if (span.hidesState) return { span, timeline: whole, previous: previousOf(whole, last), state: [] }
   const heroes = [...(span.summary?.heroes ?? []), ...(span.members ?? [])]
-  const { redacted = [] } = span
+  const needed = { roomId, from: span.since, heroes, redacted: span.redacted ?? [] }
   if (viewer.stateAfter) {
     const state = await syncState(app, viewer, {
-      ...{ from: span.since, to: span.end, timeline: whole.events, heroes, redacted },
+      ...{ ...needed, to: span.end, timeline: whole.events, limited: whole.limited },
     })
     return { span, timeline: whole, previous: previousOf(whole, last), state }
   }
   const { timeline, previous, omitted } = await withoutConflicts(app, viewer, { span, whole })
   const stateAtStart = await syncState(app, viewer, {
-    from: span.since,
-    to: startRoot(span, timeline),
-    timeline: timeline.events,
-    heroes,
-    redacted,
+    ...{ ...needed, to: startRoot(span, timeline), timeline: timeline.events, limited: timeline.limited },
   })
   const replaced = new Set(omitted.map(keyOf))
   const state = [...stateAtStart.filter((event) => !replaced.has(keyOf(event))), ...omitted]

@@ -1,5 +1,5 @@
 import type { App } from '../../app.ts'
-import type { UserId } from '../../core/ids.ts'
+import type { RoomId, UserId } from '../../core/ids.ts'
 import { readAllState, readStateDiff, readStateEvents } from '../../storage/room-state.ts'
 import type { StoredEvent } from '../../storage/stored-event.ts'
 import type { Viewer } from './sync-timeline.ts'
@@ -15,9 +15,12 @@ export async function syncState(app: Pick<App, 'database'>, viewer: Viewer, span
 }
 
 type StateSpan = {
+  roomId: RoomId
   from: number | undefined
   to: number
   timeline: readonly StoredEvent[]
+  /** Whether events are missing before the timeline: clients may forget members then. */
+  limited: boolean
   heroes: readonly UserId[]
   /** What was emptied by redactions: it is in the state as before, and other than the client has it. */
   redacted: readonly StoredEvent[]
@@ -25,8 +28,8 @@ type StateSpan = {
 
 async function neededState(
   app: Pick<App, 'database'>,
-  { userId, filter }: Viewer,
-  { from, to, timeline, heroes }: StateSpan,
+  { userId, filter, told }: Viewer,
+  { roomId, from, to, timeline, limited, heroes }: StateSpan,
 ): Promise<StoredEvent[]> {
   const senders = timeline.map((event) => event.pdu.sender)
   if (from === undefined) {
@@ -37,15 +40,10 @@ async function neededState(
   // A gap's changes are all told, members included: clients have to know whose devices to track.
   const { added } = await readStateDiff(app.database, from, to)
   if (!filter.lazyLoadMembers) return added
-  const told = new Set(added.flatMap(({ pdu }) => (pdu.type === 'm.room.member' ? pdu.state_key : [])))
-  return [
-    ...added,
-    ...(await membersAt(
-      app,
-      to,
-      [...senders, ...heroes].filter((sender) => !told.has(sender)),
-    )),
-  ]
+  const changed = new Set(added.flatMap(({ pdu }) => (pdu.type === 'm.room.member' ? pdu.state_key : [])))
+  const wanted = [...senders, ...heroes].filter((sender) => !changed.has(sender))
+  const members = await membersAt(app, to, wanted)
+  return [...added, ...(told && !limited ? told.untold(roomId, members) : members)]
 }
 
 /** Of emptied pieces of state those that are current, and that the client is not told of anyway. */

@@ -1,13 +1,20 @@
 import type { App } from '../../app.ts'
 import type { RoomId, UserId } from '../../core/ids.ts'
-import { followsGap } from '../../core/timeline-gaps.ts'
+import { followsGap, gapPlaces } from '../../core/timeline-gaps.ts'
 import type { StoredEvent } from '../../storage/stored-event.ts'
-import { loadTimelinePage } from '../../storage/timeline-pages.ts'
+import { findEventAtOrder, findNewestPlace, loadTimelinePage } from '../../storage/timeline-pages.ts'
 import { visibleEvents } from '../rooms/visible-events.ts'
 import type { SyncFilter } from './sync-filter.ts'
+import type { ToldMembers } from './told-members.ts'
 
 /** Whose view of a timeline it is. */
-export type Viewer = { userId: UserId; ignored: ReadonlySet<string>; filter: SyncFilter }
+export type Viewer = {
+  userId: UserId
+  ignored: ReadonlySet<string>
+  filter: SyncFilter
+  /** For clients that load members lazily. */
+  told?: ToldMembers | undefined
+}
 
 /** A stretch of a room's timeline; bounds on event_order are exclusive. `newest`: its newest events, oldest first, where they are at hand. */
 export type TimelineWindow = {
@@ -24,8 +31,11 @@ export type SyncTimeline = {
   limited: boolean
 }
 
-/** Pages read for one room at most: who filters out nearly everything gets a limited timeline rather than a search of all history. */
+/** Pages read for one room at most: a viewer who may see hardly anything gets a limited timeline rather than a search of all history. */
 const MAX_PAGES = 8
+
+/** How far back the database looks for events that a filter takes, in places of the timeline. */
+const MOST_PLACES = 20_000
 
 /** The newest events of a window that pass the filter and that the viewer may see, up to the filter's limit. */
 export async function syncTimeline(
@@ -35,37 +45,51 @@ export async function syncTimeline(
 ): Promise<SyncTimeline> {
   if (!viewer.filter.takesTimelineOf(window.roomId)) return { events: [], limited: false }
   const limit = viewer.filter.timelineLimit
-  let before = window.before
-  let page = window.newest
-  let taken: StoredEvent[] = []
-  for (let pages = 0; pages < MAX_PAGES; pages++) {
-    const gap = page.findLastIndex((event) => followsGap(event.event_order))
-    if (gap >= 0) {
-      // What came before the gap is not what came before the events after it: the client has to ask for that.
-      const since = [...(await takenOf(app, viewer, page.slice(gap))), ...taken]
-      return { events: limit === 0 ? [] : since.slice(-limit), limited: true }
+  const newest = (events: StoredEvent[]) => (limit === 0 ? [] : events.slice(-limit))
+  const gap = window.newest.findLastIndex((event) => followsGap(event.event_order))
+  let taken = await takenOf(app, viewer, gap < 0 ? window.newest : window.newest.slice(gap))
+  // What came before the gap is not what came before the events after it: the client has to ask for that.
+  if (gap >= 0 || taken.length > limit) return { events: newest(taken), limited: true }
+  const first = window.newest[0]
+  let before = first?.event_order ?? window.before
+  // Before the room's creation there is nothing.
+  if (before <= window.after + 1 || first?.pdu.type === 'm.room.create') return { events: taken, limited: false }
+  const gapOrder = await findNewestPlace(app.database, window.roomId, gapPlaces(window.after, before))
+  const after = Math.max(gapOrder === undefined ? window.after : gapOrder - 1, before - MOST_PLACES)
+  for (let pages = 1; pages < MAX_PAGES; pages++) {
+    const page = await pageBefore(app, viewer, { ...window, after, before })
+    if (page.length === 0) {
+      return { events: newest(taken), limited: gapOrder !== undefined || (await isMoreBetween(app, window, after)) }
     }
-    if (page.length > 0) {
-      taken = [...(await takenOf(app, viewer, page)), ...taken]
-      before = page[0]!.event_order!
-    }
-    if (taken.length > limit) return { events: limit === 0 ? [] : taken.slice(-limit), limited: true }
-    // Before the room's creation there is nothing.
-    if (before <= window.after + 1 || page[0]?.pdu.type === 'm.room.create') return { events: taken, limited: false }
-    page = await pageBefore(app, window, before, Math.max(20, 2 * limit))
-    if (page.length === 0) return { events: taken, limited: false }
+    taken = [...(await takenOf(app, viewer, page)), ...taken]
+    before = page[0]!.event_order!
+    if (taken.length > limit) break
   }
-  return { events: taken.slice(-limit), limited: true }
+  return { events: newest(taken), limited: true }
 }
 
+/** Whether there is anything of a window at a place or before it. */
+async function isMoreBetween(
+  app: Pick<App, 'database'>,
+  { roomId, after }: TimelineWindow,
+  place: number,
+): Promise<boolean> {
+  if (place <= after) return false
+  const event = await findEventAtOrder(app.database, roomId, place)
+  return event !== undefined && event.event_order! > after
+}
+
+/** The next events back, without those that the filter leaves out, of which there may be any number. */
 async function pageBefore(
   app: Pick<App, 'database'>,
-  window: TimelineWindow,
-  before: number,
-  limit: number,
+  { filter, ignored }: Viewer,
+  { roomId, after, before }: TimelineWindow,
 ): Promise<StoredEvent[]> {
-  const { roomId, after } = window
-  const events = await loadTimelinePage(app.database, { roomId, after, before, direction: 'backwards', limit })
+  const events = await loadTimelinePage(app.database, {
+    ...filter.timelineConditions,
+    ...(ignored.size > 0 && { ignored: [...ignored] }),
+    ...{ roomId, after, before, direction: 'backwards', limit: Math.max(20, 2 * filter.timelineLimit) },
+  })
   return events.reverse()
 }
 

@@ -1,0 +1,186 @@
+import { beforeEach, describe, expect, inject, test } from 'vitest'
+import { registerUser, sendText, type TestUser } from '../harness/client.ts'
+import {
+  type ClientEvent,
+  createRoom,
+  eventPath,
+  ignore,
+  joinRoom,
+  roomPath,
+  sendEvent,
+  sendState,
+  sendTexts,
+  v3,
+} from '../harness/rooms.ts'
+
+/** A sync tells nothing that its client has, and nothing that its filter leaves out. */
+const { url } = inject('homeserver')
+let alice: TestUser
+let bob: TestUser
+let roomId: string
+
+beforeEach(async () => {
+  ;[alice, bob] = (await Promise.all([registerUser(url), registerUser(url)])) as [TestUser, TestUser]
+  roomId = await createRoom(alice, { name: 'Tea' })
+  await joinRoom(roomId, bob)
+})
+
+const sync = (user: TestUser, since: string, filter: object, more = '') =>
+  user.get(`${v3}/sync?filter=${encodeURIComponent(JSON.stringify(filter))}${since && `&since=${since}`}${more}`)
+
+/** What happens, and a filter that wants nothing of it. */
+const FILTERED: Record<string, { happen(): Promise<unknown>; room: object }> = {
+  'a message': { happen: () => sendText(bob, roomId, 'x'), room: { timeline: { not_types: ['m.room.message'] } } },
+  'a message, of a sender': {
+    happen: () => sendText(bob, roomId, 'x'),
+    room: { timeline: { senders: ['@nobody:x'] } },
+  },
+  'a message, without a timeline': { happen: () => sendText(bob, roomId, 'x'), room: { timeline: { types: [] } } },
+  'a message with a URL': {
+    happen: () => sendEvent(bob, roomId, { msgtype: 'm.image', body: 'x', url: 'mxc://a/b' }),
+    room: { timeline: { contains_url: false } },
+  },
+  'many messages': {
+    happen: () =>
+      sendTexts(
+        bob,
+        roomId,
+        Array.from({ length: 200 }, (_, i) => `${i}`),
+      ),
+    room: { timeline: { not_types: ['m.room.message'], limit: 1 } },
+  },
+  state: {
+    happen: () => sendState(alice, roomId, { type: 'm.room.topic', content: { topic: 'x' } }),
+    room: { timeline: { types: ['m.room.message'] }, state: { not_types: ['m.room.topic'] } },
+  },
+  'a change of a member’s name': {
+    happen: () =>
+      sendState(bob, roomId, {
+        type: 'm.room.member',
+        key: bob.userId,
+        content: { membership: 'join', displayname: 'B' },
+      }),
+    room: { timeline: { types: ['m.room.message'] }, state: { not_types: ['m.room.member'] } },
+  },
+  typing: {
+    happen: () =>
+      bob.put(roomPath(roomId, `typing/${encodeURIComponent(bob.userId)}`), { typing: true, timeout: 9000 }),
+    room: { ephemeral: { not_types: ['m.typing'] } },
+  },
+  'a receipt': {
+    happen: async () => {
+      const { chunk } = await bob.get(roomPath(roomId, 'messages?dir=b&limit=1'))
+      await bob.post(roomPath(roomId, eventPath('receipt/m.read', chunk[0].event_id)))
+    },
+    room: { ephemeral: { types: [] } },
+  },
+  'account data of the room': {
+    happen: () =>
+      alice.put(
+        `${v3}/user/${encodeURIComponent(alice.userId)}/rooms/${encodeURIComponent(roomId)}/account_data/x.y`,
+        {},
+      ),
+    room: { account_data: { types: [] } },
+  },
+  'a room that is left out': {
+    happen: () => sendText(bob, roomId, 'x'),
+    room: {
+      get not_rooms() {
+        return [roomId]
+      },
+    },
+  },
+}
+
+describe.each(Object.keys(FILTERED))('%s that a filter leaves out', (name) => {
+  test('neither shows its room nor ends the waiting', async () => {
+    const { happen, room } = FILTERED[name]!
+    const filter = { room, presence: { types: [] }, account_data: { types: [] } }
+    const { next_batch } = await sync(alice, '', filter)
+    const waiting = sync(alice, next_batch, filter, '&timeout=1500')
+    const start = Date.now()
+    await happen()
+    // Of a long time the client has missed all.
+    const body = await waiting
+    expect(body.rooms).toBeUndefined()
+    expect(Date.now() - start).toBeGreaterThan(1000)
+    expect((await sync(alice, next_batch, filter)).rooms).toBeUndefined()
+  })
+})
+
+test('what ignored users write, however much it is, neither shows their room nor ends the waiting', async () => {
+  await ignore(alice, bob)
+  const filter = { room: { timeline: { limit: 1 } } }
+  const { next_batch } = await sync(alice, '', filter)
+  await sendTexts(
+    bob,
+    roomId,
+    Array.from({ length: 200 }, (_, i) => `${i}`),
+  )
+  expect((await sync(alice, next_batch, filter)).rooms).toBeUndefined()
+})
+
+describe('lazy loading', () => {
+  const LAZY = { room: { state: { lazy_load_members: true } } }
+  const membersIn = (room: { state: { events: ClientEvent[] } } | undefined) =>
+    (room?.state.events ?? []).flatMap(({ type, state_key }) => (type === 'm.room.member' ? state_key : []))
+
+  /** How often a client that syncs on from a token is told of the sender of messages. Each process knows of its own answers. */
+  async function timesTold(sender: TestUser, since: string): Promise<number> {
+    let token = since
+    let times = 0
+    for (let i = 0; i < 10; i++) {
+      await sendText(sender, roomId, `${i}`)
+      const answer = await sync(alice, token, LAZY)
+      if (membersIn(answer.rooms.join[roomId]).includes(sender.userId)) times++
+      token = answer.next_batch
+    }
+    return times
+  }
+  const MOST_PROCESSES = 3
+
+  test('tells a member whom an initial sync has told of once more at most', async () => {
+    const { next_batch } = await sync(alice, '', LAZY)
+    expect(await timesTold(bob, next_batch)).toBeLessThan(MOST_PROCESSES)
+  })
+
+  test('tells a member whom the client has not been told of', async () => {
+    const { carol, since } = await quietCarol()
+    await sendText(carol, roomId, 'one')
+    const first = await sync(alice, since, LAZY)
+    expect(membersIn(first.rooms.join[roomId])).toEqual([carol.userId])
+    // An answer that was lost is given again.
+    expect(membersIn((await sync(alice, since, LAZY)).rooms.join[roomId])).toEqual([carol.userId])
+    expect(await timesTold(carol, first.next_batch)).toBeLessThan(MOST_PROCESSES)
+  })
+
+  test('tells redundant members to a client that asks for them', async () => {
+    const { carol, since } = await quietCarol()
+    const filter = { room: { state: { lazy_load_members: true, include_redundant_members: true } } }
+    await sendText(carol, roomId, 'one')
+    const first = await sync(alice, since, filter)
+    await sendText(carol, roomId, 'two')
+    const second = await sync(alice, first.next_batch, filter)
+    for (const { rooms } of [first, second]) expect(membersIn(rooms.join[roomId])).toEqual([carol.userId])
+  })
+
+  test('tells all again to a client that begins anew, and to another device', async () => {
+    const { carol, since } = await quietCarol()
+    await sendText(carol, roomId, 'one')
+    await sync(alice, since, LAZY)
+    const limit = { room: { state: { lazy_load_members: true }, timeline: { limit: 1 } } }
+    expect(membersIn((await sync(alice, '', limit)).rooms.join[roomId])).toContain(carol.userId)
+  })
+
+  /** A member who joined long before, of whom Alice’s client has not heard. */
+  async function quietCarol(): Promise<{ carol: TestUser; since: string }> {
+    const carol = await registerUser(url)
+    await joinRoom(roomId, carol)
+    await sendTexts(
+      bob,
+      roomId,
+      Array.from({ length: 12 }, (_, i) => `${i}`),
+    )
+    return { carol, since: (await sync(alice, '', LAZY)).next_batch }
+  }
+})

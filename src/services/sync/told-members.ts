@@ -1,0 +1,82 @@
+import { LRUCache } from 'lru-cache'
+import type { App } from '../../app.ts'
+import type { DeviceId, RoomId, UserId } from '../../core/ids.ts'
+import { madeOnce } from '../../infra/made-once.ts'
+import type { StoredEvent } from '../../storage/stored-event.ts'
+import type { SyncFilter } from './sync-filter.ts'
+
+/** Which member events a client that loads members lazily has been told of, as far as this process knows. */
+export type ToldMembers = {
+  /** Those of some member events of a room that the client may not have. */
+  untold(roomId: RoomId, members: readonly StoredEvent[]): StoredEvent[]
+  /** Notes what the answer under way tells. */
+  note(roomId: RoomId, events: readonly StoredEvent[]): void
+}
+
+type Client = { userId: UserId; deviceId: DeviceId | null }
+/** The position that the client has, undefined for none, and that of the answer under way. */
+type Span = { from: number | undefined; to: number }
+
+type Laziness = Pick<SyncFilter, 'lazyLoadMembers' | 'includeRedundantMembers'>
+
+/** By the nid of a member event: the position of the first answer that told it. */
+type Told = Map<number, number>
+type Memory = { rooms: LRUCache<string, Told>; starts: LRUCache<string, number> }
+
+const MOST_MEMBERS_OF_ROOM = 100
+const MOST_MEMBERS = 500_000
+const MOST_CLIENTS = 50_000
+
+const memories = new WeakMap<App['stream'], Memory>()
+
+/** The viewer of a sync with what its client has been told, if it loads members lazily and wants each once. */
+export function withToldMembers<Viewer extends Client & { filter: Laziness }>(
+  app: Pick<App, 'stream'>,
+  viewer: Viewer,
+  span: Span,
+): Viewer & { told?: ToldMembers } {
+  const { lazyLoadMembers, includeRedundantMembers } = viewer.filter
+  return lazyLoadMembers && !includeRedundantMembers ? { ...viewer, told: toldMembersOf(app, viewer, span) } : viewer
+}
+
+/**
+ * What a client has been told by the answers that it has got: an answer that was lost, of another process, or from before the client began anew
+ * does not count. https://spec.matrix.org/v1.19/client-server-api/#lazy-loading-room-members
+ */
+function toldMembersOf(app: Pick<App, 'stream'>, { userId, deviceId }: Client, { from, to }: Span): ToldMembers {
+  const { rooms, starts } = madeOnce(memories, app.stream, createMemory)
+  const client = `${userId}\0${deviceId ?? ''}`
+  if (from === undefined) starts.set(client, to)
+  const start = starts.get(client) ?? 0
+  return {
+    untold(roomId, members) {
+      const told = from === undefined ? undefined : rooms.get(`${client}\0${roomId}`)
+      if (!told) return [...members]
+      return members.filter(({ event_nid }) => !isBetween(told.get(event_nid), start, from!))
+    },
+    note(roomId, events) {
+      const members = events.filter(({ pdu }) => pdu.type === 'm.room.member')
+      if (members.length === 0) return
+      const key = `${client}\0${roomId}`
+      const told: Told = rooms.get(key) ?? new Map()
+      for (const { event_nid } of members) if (!isBetween(told.get(event_nid), start, to)) told.set(event_nid, to)
+      for (const nid of told.keys()) {
+        if (told.size <= MOST_MEMBERS_OF_ROOM) break
+        told.delete(nid)
+      }
+      // Set again, for it has another size.
+      rooms.set(key, told)
+    },
+  }
+}
+
+function isBetween(position: number | undefined, from: number, to: number): boolean {
+  return position !== undefined && position >= from && position <= to
+}
+
+function createMemory(): Memory {
+  return {
+    rooms: new LRUCache({ maxSize: MOST_MEMBERS, sizeCalculation: ({ size }) => size + 1 }),
+    starts: new LRUCache({ max: MOST_CLIENTS }),
+  }
+}
