@@ -2,8 +2,10 @@ import { beforeEach, describe, expect, inject, test } from 'vitest'
 import { registerUser, sendText, type TestUser } from '../harness/client.ts'
 import {
   type ClientEvent,
+  createRoom,
   eventPath,
   ignore,
+  joinRoom,
   refusal,
   relating,
   roomOfTwo,
@@ -161,5 +163,53 @@ describe('counts and receipts', () => {
       const path = roomPath(roomId, eventPath('receipt/m.read', inOne))
       expect(await refusal(bob, 'POST', path, { thread_id })).toEqual([400, 'M_INVALID_PARAM'])
     }
+  })
+})
+
+/** https://spec.matrix.org/v1.19/client-server-api/#forming-relationships-between-events */
+describe('a relation to an event of another room', () => {
+  let elsewhere: string
+  beforeEach(async () => {
+    elsewhere = await createRoom(alice)
+    await joinRoom(elsewhere, bob)
+  })
+
+  const counts = async (user: TestUser) => {
+    const filter = encodeURIComponent('{"room":{"timeline":{"unread_thread_notifications":true}}}')
+    const { unread_notifications, unread_thread_notifications } = await syncedRoom(user, roomId, `filter=${filter}`)
+    return { main: unread_notifications.notification_count, threads: unread_thread_notifications }
+  }
+
+  test('is no thread: of unread counts, of receipts, of the list of threads', async () => {
+    const root = await sendText(alice, elsewhere, 'root')
+    const stray = await reply(alice, root)
+    const edit = await sendEvent(alice, roomId, relating('m.replace', stray))
+    expect(await counts(bob)).toEqual({ main: 1, threads: undefined })
+    expect((await threads()).chunk).toEqual([])
+    expect((await alice.get(roomPath(elsewhere, 'threads', v1))).chunk).toEqual([])
+    for (const eventId of [stray, edit]) {
+      const path = roomPath(roomId, eventPath('receipt/m.read', eventId))
+      expect((await refusal(bob, 'POST', path, { thread_id: root }))[0]).toBe(400)
+      await bob.post(path, { thread_id: 'main' })
+    }
+    expect(await counts(bob)).toEqual({ main: 0, threads: undefined })
+  })
+
+  test('does not keep an event from being the root of a thread', async () => {
+    const stray = await reply(alice, await sendText(alice, elsewhere, 'root'))
+    const answer = await reply(bob, stray)
+    expect(idsOf((await threads()).chunk)).toEqual([stray])
+    const { unsigned } = await alice.get(roomPath(roomId, eventPath('event', stray)))
+    expect(unsigned['m.relations']['m.thread']).toMatchObject({ count: 1, latest_event: { event_id: answer } })
+  })
+
+  test('keeps nobody from reacting where the event is', async () => {
+    const there = await sendText(alice, elsewhere, 'like this')
+    const like = { 'm.relates_to': { rel_type: 'm.annotation', event_id: there, key: '👍' } }
+    await sendEvent(bob, roomId, like, 'm.reaction')
+    await sendEvent(bob, elsewhere, like, 'm.reaction')
+    const { chunk } = await alice.get(roomPath(elsewhere, eventPath('relations', there), v1))
+    expect(chunk).toHaveLength(1)
+    expect((await alice.get(roomPath(elsewhere, eventPath('event', there)))).unsigned['m.relations']).toBeUndefined()
   })
 })

@@ -68,7 +68,9 @@ export async function loadThreads(
         and not sender = any(${[...page.ignored]}::text[])
       group by relates_to
     ) as threads join events as root on root.event_id = threads.relates_to
-    where root.room_id = ${roomId} and root.rel_type is null and root.event_order is not null and root.state_key is null
+    where root.room_id = ${roomId} and (root.rel_type is null
+        or exists (select 1 from events as elsewhere where elsewhere.event_id = root.relates_to and elsewhere.room_id <> ${roomId}))
+      and root.event_order is not null and root.state_key is null
       and threads.latest < ${page.before}::bigint
       ${participant === undefined ? sql`` : sql`and (threads.replied or root.sender = ${participant})`}
     order by threads.latest desc limit ${page.limit}::int`.execute(db.sql)

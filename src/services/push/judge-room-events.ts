@@ -3,7 +3,7 @@ import type { UserId } from '../../core/ids.ts'
 import type { Db } from '../../storage/database.ts'
 import { readEventsOfStates } from '../../storage/room-state.ts'
 import type { StoredEvent } from '../../storage/stored-event.ts'
-import { threadOf } from '../rooms/thread-of.ts'
+import { threadsOf } from '../rooms/thread-of.ts'
 import { judgeEvents } from './judge-events.ts'
 import type { JudgedEvent } from './unread-room.ts'
 
@@ -15,14 +15,16 @@ export async function judgeRoomEvents(
 ): Promise<JudgedEvent[]> {
   const verdicts = await judgeEvents(app, userId, events)
   const crossings = await crossingsAmong(app.database, userId, events)
-  const judged: JudgedEvent[] = []
-  for (const [place, event] of events.entries()) {
-    const verdict = verdicts[place]!
-    const matters = verdict.notify || event.pdu.sender === userId
-    const thread = matters ? await threadOf(app.database, event) : 'main'
-    judged.push({ event, thread, verdict, crossing: crossings.has(event) })
-  }
-  return judged
+  const threads = await threadsOf(
+    app.database,
+    events.filter((event, place) => verdicts[place]!.notify || event.pdu.sender === userId),
+  )
+  return events.map((event, place) => ({
+    event,
+    thread: threads.get(event) ?? 'main',
+    verdict: verdicts[place]!,
+    crossing: crossings.has(event),
+  }))
 }
 
 /** The events by which the user comes or goes; by those from join to join only the profile changes. */

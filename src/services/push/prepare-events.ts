@@ -8,6 +8,7 @@ import { readEventsOfStates } from '../../storage/room-state.ts'
 import { loadRoomVersions } from '../../storage/room-versions.ts'
 import type { StoredEvent } from '../../storage/stored-event.ts'
 import { loadThreadSubscribers, type ThreadKey } from '../../storage/thread-subscriptions.ts'
+import { countingRelations } from '../rooms/thread-of.ts'
 
 /** By the cached event, so that a message is read once for all who are told of it. */
 const prepared = new WeakMap<StoredEvent, Promise<PreparedEvent>>()
@@ -68,10 +69,9 @@ async function threadSubscribersOf(
   events: readonly StoredEvent[],
 ): Promise<ReadonlyMap<StoredEvent, ReadonlySet<UserId>>> {
   const threads = new Map<StoredEvent, ThreadKey>()
-  for (const event of events) {
-    const relation = relationOf(event.pdu.content)
-    if (relation?.rel_type === 'm.thread') threads.set(event, { roomId: event.room_id, threadId: relation.event_id })
-  }
+  const replies = events.filter(({ pdu }) => relationOf(pdu.content)?.rel_type === 'm.thread')
+  for (const [event, { event_id: threadId }] of await countingRelations(db, replies))
+    threads.set(event, { roomId: event.room_id, threadId })
   const subscribers = await loadThreadSubscribers(db, [...threads.values()])
   return new Map([...threads].map(([event, { threadId }]) => [event, subscribers.get(threadId) ?? new Set()]))
 }

@@ -1,6 +1,6 @@
 import type { App } from '../../app.ts'
 import type { EventId, RoomId, UserId } from '../../core/ids.ts'
-import { type EditedEvent, isValidEdit, relationOf } from '../../core/relations.ts'
+import { type EditedEvent, isValidEdit } from '../../core/relations.ts'
 import { loadEvents } from '../../storage/events.ts'
 import { loadIgnoredUsers } from '../../storage/ignored-users.ts'
 import {
@@ -13,6 +13,7 @@ import {
 } from '../../storage/relations.ts'
 import type { StoredEvent } from '../../storage/stored-event.ts'
 import { loadJoinSpans } from './join-spans.ts'
+import { countingRelations } from './thread-of.ts'
 import { visibleEvents } from './visible-events.ts'
 
 /** What relates to an event, as far as a user may see it. */
@@ -39,16 +40,20 @@ export async function loadBundles(app: Pick<App, 'database'>, command: BundleCom
   const found = await findRelations(app.database, [...candidates.keys()], relTypes)
   if (found.length === 0) return new Map()
 
+  const parents = new Set(found.map(({ parent }) => candidates.get(parent)!))
+  const related = await countingRelations(app.database, [...parents])
   const rooms = new Set(found.map(({ parent }) => candidates.get(parent)!.room_id))
   const spans = await loadJoinSpans(app, userId, rooms)
   const ignored = await loadIgnoredUsers(app.database, userId)
   const parentsWith = (relType: BundledRelType): RelationParent[] =>
     found.flatMap(({ parent, rel_type }) => {
       const event = candidates.get(parent)!
-      return rel_type === relType && mayHave(relType, event) ? relationParent(event, spans.get(event.room_id)?.end) : []
+      return rel_type === relType && mayHave(relType, event, related)
+        ? relationParent(event, spans.get(event.room_id)?.end)
+        : []
     })
   const bundles = new Map<EventId, Bundle>()
-  const reader = { userId, ignored, candidates, bundles }
+  const reader = { userId, ignored, candidates, related, bundles }
   await bundleEdits(app, parentsWith('m.replace'), reader)
   await bundleThreads(app, parentsWith('m.thread'), reader)
   await bundleReferences(app, parentsWith('m.reference'), reader)
@@ -59,13 +64,15 @@ type Reader = {
   userId: UserId
   ignored: ReadonlySet<string>
   candidates: ReadonlyMap<EventId, StoredEvent>
+  /** Those of the parents that are related to other events themselves. */
+  related: ReadonlyMap<StoredEvent, unknown>
   bundles: Map<EventId, Bundle>
 }
 
 /** A redacted event shows no edits, and a thread cannot start at an event that is a child itself. */
-function mayHave(relType: BundledRelType, event: StoredEvent): boolean {
+function mayHave(relType: BundledRelType, event: StoredEvent, related: ReadonlyMap<StoredEvent, unknown>): boolean {
   if (relType === 'm.replace') return event.redacted_by === null
-  return relType !== 'm.thread' || relationOf(event.pdu.content) === undefined
+  return relType !== 'm.thread' || !related.has(event)
 }
 
 /** Who has left the room does not hear of what came after. */
@@ -90,7 +97,8 @@ async function bundleEdits(
   const rows = await findEdits(app.database, unignored)
   for (const { parent, child } of await visibleChildren(app, rows, reader.userId)) {
     const isFirst = reader.bundles.get(parent)?.edit === undefined
-    if (isFirst && isValidEdit(editedEvent(reader.candidates.get(parent)!), editedEvent(child)))
+    const original = reader.candidates.get(parent)!
+    if (isFirst && isValidEdit(originalEvent(original, reader.related.has(original)), editedEvent(child)))
       add(reader, parent, { edit: child })
   }
 }
@@ -140,6 +148,12 @@ async function visibleChildren(
     const child = events.get(event_nid)
     return child && visible.has(child) ? { parent, child } : []
   })
+}
+
+/** As `editedEvent`; a relation that does not count is left out. */
+function originalEvent(event: StoredEvent, isRelated: boolean): EditedEvent {
+  const { 'm.relates_to': _relation, ...content } = event.pdu.content
+  return { ...editedEvent(event), ...(!isRelated && { content }) }
 }
 
 function editedEvent({ event_id, room_id, pdu }: StoredEvent): EditedEvent {

@@ -4,6 +4,7 @@ import { findAnnotations } from '../../storage/annotations.ts'
 import { findRoomEvent, loadEvents } from '../../storage/events.ts'
 import { type LockedRoom, roomIdOf } from '../../storage/locked-room.ts'
 import type { StoredEvent } from '../../storage/stored-event.ts'
+import { countingRelations } from './thread-of.ts'
 
 /**
  * Checks how an event that has just been appended relates to others. Throws M_DUPLICATE_ANNOTATION for a reaction that the sender has given
@@ -20,7 +21,10 @@ export async function checkRelation(room: LockedRoom, event: StoredEvent): Promi
 async function checkAnnotation(room: LockedRoom, event: StoredEvent, relation: Relation): Promise<void> {
   if (relation.key === undefined) return
   const { sender, type } = event.pdu
-  const stored = await loadEvents(room.db, await findAnnotations(room.db, { parent: relation.event_id, sender, type }))
+  const stored = await loadEvents(
+    room.db,
+    await findAnnotations(room.db, { roomId: roomIdOf(room), parent: relation.event_id, sender, type }),
+  )
   const appended = room.events.filter((other) => other !== event && other.pdu.sender === sender)
   const redacted = new Set<string>(room.redactions.map(({ event }) => event.event_id))
   const duplicate = [...stored.values(), ...appended].some((other) => {
@@ -34,7 +38,7 @@ async function checkAnnotation(room: LockedRoom, event: StoredEvent, relation: R
 async function checkThread(room: LockedRoom, relation: Relation): Promise<void> {
   const appended = room.events.find((event) => event.event_id === relation.event_id)
   const root = appended ?? (await findRoomEvent(room.db, roomIdOf(room), relation.event_id))
-  if (root && relationOf(root.pdu.content) !== undefined) {
+  if (root && (await countingRelations(room.db, [root])).size > 0) {
     throw new MatrixError(400, 'M_UNKNOWN', 'A thread cannot start at an event that is related to another')
   }
 }

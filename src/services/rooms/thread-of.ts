@@ -1,14 +1,41 @@
-import { relationOf } from '../../core/relations.ts'
+import type { EventId } from '../../core/ids.ts'
+import { type Relation, relationOf } from '../../core/relations.ts'
 import type { Db } from '../../storage/database.ts'
-import { findRoomEvent } from '../../storage/events.ts'
+import { loadEventsById } from '../../storage/events.ts'
 import type { StoredEvent } from '../../storage/stored-event.ts'
 
 /** How far relations are followed to find the thread that an event belongs to. */
 const MAX_HOPS = 3
 
-/** The root of the thread that an event is in, or `main`. https://spec.matrix.org/v1.19/client-server-api/#threaded-read-receipts */
-export async function threadOf(db: Db, event: StoredEvent): Promise<string> {
-  return (await placeOf(db, event)).thread
+/** A relation, and the event that it leads to if that is here. */
+export type CountingRelation = Relation & { parent: StoredEvent | undefined }
+
+/**
+ * The relations of some events that count; events without one are absent. A relation to an event of another room is none; what is not here may be
+ * in the room. One query for all. https://spec.matrix.org/v1.19/client-server-api/#forming-relationships-between-events
+ */
+export async function countingRelations(
+  db: Db,
+  events: readonly StoredEvent[],
+): Promise<Map<StoredEvent, CountingRelation>> {
+  const declared = events.flatMap((event) => {
+    const relation = relationOf(event.pdu.content)
+    return relation ? [{ event, relation }] : []
+  })
+  if (declared.length === 0) return new Map()
+  const ids = new Set(declared.map(({ relation }) => relation.event_id))
+  const parents = new Map((await loadEventsById(db, [...ids])).map((parent) => [parent.event_id, parent]))
+  const counting = new Map<StoredEvent, CountingRelation>()
+  for (const { event, relation } of declared) {
+    const parent = parents.get(relation.event_id)
+    if (!parent || (parent.room_id === event.room_id && !parent.rejected)) counting.set(event, { ...relation, parent })
+  }
+  return counting
+}
+
+/** The root of the thread that each of some events is in, or `main`. https://spec.matrix.org/v1.19/client-server-api/#threaded-read-receipts */
+export async function threadsOf(db: Db, events: readonly StoredEvent[]): Promise<Map<StoredEvent, string>> {
+  return new Map([...(await placesOf(db, events))].map(([event, { thread }]) => [event, thread]))
 }
 
 /**
@@ -16,19 +43,32 @@ export async function threadOf(db: Db, event: StoredEvent): Promise<string> {
  * two are in the main timeline, but clients show them with the thread and mark them read there as well.
  */
 export async function isShownInThread(db: Db, event: StoredEvent, threadId: string): Promise<boolean> {
-  const { thread, ancestors } = await placeOf(db, event)
-  return thread === threadId || ancestors.includes(threadId)
+  const { thread, ancestors } = (await placesOf(db, [event])).get(event)!
+  return thread === threadId || ancestors.some((id) => id === threadId)
 }
 
-async function placeOf(db: Db, event: StoredEvent): Promise<{ thread: string; ancestors: string[] }> {
-  const ancestors: string[] = [event.event_id]
-  let current: StoredEvent | undefined = event
-  for (let hop = 0; current && hop <= MAX_HOPS; hop++) {
-    const relation = relationOf(current.pdu.content)
-    if (!relation) break
-    if (relation.rel_type === 'm.thread') return { thread: relation.event_id, ancestors }
-    ancestors.push(relation.event_id)
-    current = await findRoomEvent(db, current.room_id, relation.event_id)
+type Place = { thread: string; ancestors: EventId[] }
+
+/** Follows the relations of all events together, one step after the other. */
+async function placesOf(db: Db, events: readonly StoredEvent[]): Promise<Map<StoredEvent, Place>> {
+  const places = new Map<StoredEvent, Place>(
+    events.map((event) => [event, { thread: 'main', ancestors: [event.event_id] }]),
+  )
+  let at = new Map(events.map((event) => [event, event]))
+  for (let hop = 0; at.size > 0 && hop <= MAX_HOPS; hop++) {
+    const relations = await countingRelations(db, [...new Set(at.values())])
+    const next = new Map<StoredEvent, StoredEvent>()
+    for (const [event, current] of at) {
+      const relation = relations.get(current)
+      if (!relation) continue
+      const place = places.get(event)!
+      if (relation.rel_type === 'm.thread') place.thread = relation.event_id
+      else {
+        place.ancestors.push(relation.event_id)
+        if (relation.parent) next.set(event, relation.parent)
+      }
+    }
+    at = next
   }
-  return { thread: 'main', ancestors }
+  return places
 }
