@@ -1,6 +1,7 @@
 import type { ZodError, z } from 'zod'
 import { BadJsonError, InvalidParamError, MatrixError, MissingParamError } from '../../core/errors.ts'
 import { FederationError } from '../../infra/federation-error.ts'
+import { outageError } from '../../infra/outage.ts'
 import { refusesText } from '../../storage/database.ts'
 
 /** What was thrown, as the error of another server where it is that: what it refused is told, what it failed in is a bad gateway. */
@@ -20,19 +21,21 @@ export function blameRequest(error: unknown, { url, body }: { url: string; body:
   return isOfRequest ? new InvalidParamError('Text cannot contain the character NUL') : error
 }
 
-/** The answer for anything that was thrown; what is not a MatrixError is a fault of ours: 500 and nothing of it is told. */
+/**
+ * The answer for anything that was thrown: 503 for an outage of the disk or the database. Any other error that is not a MatrixError is a fault of
+ * this server: 500, and nothing of it is told.
+ */
 export function errorResponse(error: unknown): {
   status: number
   body: Record<string, unknown>
   headers: Record<string, string>
 } {
-  if (!(error instanceof MatrixError)) {
-    return { status: 500, body: { errcode: 'M_UNKNOWN', error: 'Internal server error' }, headers: {} }
-  }
-  const retryAfter = error.extra.retry_after_ms
+  const known = error instanceof MatrixError ? error : outageError(error)
+  if (!known) return { status: 500, body: { errcode: 'M_UNKNOWN', error: 'Internal server error' }, headers: {} }
+  const retryAfter = known.extra.retry_after_ms
   const headers: Record<string, string> =
     typeof retryAfter === 'number' ? { 'Retry-After': String(Math.max(1, Math.ceil(retryAfter / 1000))) } : {}
-  return { status: error.status, body: error.toJSON(), headers }
+  return { status: known.status, body: known.toJSON(), headers }
 }
 
 /** Validates one part of a request; throws the error that names what is wrong with it. */
