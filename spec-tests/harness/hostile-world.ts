@@ -75,8 +75,8 @@ async function startHostileWorld(place: Place, config: Record<string, unknown> =
   try {
     const mails = await startMailServer()
     federation.onDispose(() => mails.stop())
-    const email = { smtp_url: mails.url, from: 'hearth@hearth.test', require_tls: false }
-    const started = await startHomeserver(federation, place, { config: { email, ...config } })
+    const email = { smtp_url: mails.url, from: 'hearth@hearth.test', require_tls: false, ...(config.email as object) }
+    const started = await startHomeserver(federation, place, { config: { ...config, email } })
     const [alice, bob] = await Promise.all([registerUser(started.url), registerUser(started.url)])
     const roomId = await createRoom(alice)
     await joinRoom(roomId, bob)

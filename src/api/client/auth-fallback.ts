@@ -71,7 +71,8 @@ async function attempt(
 
 function stageOf(authType: string): UiaStageType {
   if (Object.hasOwn(FALLBACK_FORMS, authType)) return authType as UiaStageType
-  throw new NotFoundError(`There is no authentication stage ${authType} here`)
+  // Without its name: pages show nothing that a link to them says.
+  throw new NotFoundError('There is no such authentication stage here')
 }
 
 function formPage(fields: Html): Page {
