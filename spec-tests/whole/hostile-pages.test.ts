@@ -1,21 +1,13 @@
-import { gzipSync } from 'node:zlib'
 import { expect } from 'vitest'
-import { ask, registerUser, type TestUser, uniqueName } from '../harness/client.ts'
+import { ask, type TestUser, uniqueName } from '../harness/client.ts'
 import { type Attack, describeAttacks, type HostileWorld } from '../harness/hostile-world.ts'
 import { linkTo, newVictimWithAddress, PASSWORD, type Victim } from '../harness/password-guesses.ts'
+import { confirmLink, expectPage, HEARTH, postForm, STAGES, sessionOf, stagePage } from '../harness/people-pages.ts'
 import { pollUntil } from '../harness/poll-until.ts'
-import { openConnection } from '../harness/raw-connection.ts'
 import { createRoom, joinRoom, v3 } from '../harness/rooms.ts'
+import { ATTACKS_ON_FORMS } from './attacks-on-forms.ts'
 
 /** The pages for people: they authenticate, confirm addresses, end mails and sign in. */
-const HEARTH = '/_matrix/client/unstable/hearth'
-const STAGES = [
-  'm.login.password',
-  'm.login.dummy',
-  'm.login.terms',
-  'm.login.registration_token',
-  'm.login.email.identity',
-]
 const SCRIPT = '"><script>alert(1)</script>'
 const MARKUP = [
   SCRIPT,
@@ -24,48 +16,6 @@ const MARKUP = [
   '<!--',
   '</form><form action="https://evil.example">',
 ]
-
-const stagePage = ({ url }: HostileWorld, stage: string, session: string) =>
-  `${url}${v3}/auth/${encodeURIComponent(stage)}/fallback/web?session=${encodeURIComponent(session)}`
-const post = (page: string, fields: Record<string, string> = {}) =>
-  fetch(page, { method: 'POST', body: new URLSearchParams(fields), redirect: 'manual' })
-
-/** Asserts that a page holds nothing that was not ours, cannot be framed, is not kept and goes nowhere; its text. */
-async function expectPage(answer: Response, ...foreign: string[]): Promise<string> {
-  const { headers } = answer
-  expect(headers.get('content-type')).toBe('text/html; charset=utf-8')
-  const policy = headers.get('content-security-policy') ?? ''
-  for (const part of ["default-src 'none'", "base-uri 'none'", "frame-ancestors 'none'", "form-action 'self'"])
-    expect(policy).toContain(part)
-  expect(policy).not.toMatch(/unsafe-|\*|data:|https?:/)
-  expect(headers.get('x-frame-options')).toBe('DENY')
-  expect(headers.get('x-content-type-options')).toBe('nosniff')
-  expect(headers.get('referrer-policy')).toBe('no-referrer')
-  expect(headers.get('cache-control')).toBe('no-store')
-  expect(headers.get('set-cookie')).toBeNull()
-  expect(headers.get('location')).toBeNull()
-  const text = await answer.text()
-  for (const piece of foreign) expect(text).not.toContain(piece)
-  return text
-}
-
-/** A session of a request that the user has to authenticate for; `of`: of a registration. */
-async function sessionOf(world: HostileWorld, user?: TestUser): Promise<string> {
-  const answer = user
-    ? await user.ask('POST', `${v3}/delete_devices`, { devices: [user.deviceId] })
-    : await ask(world.url, { method: 'POST', path: `${v3}/register`, body: { password: PASSWORD } })
-  expect(answer.body.session).toEqual(expect.any(String))
-  return answer.body.session
-}
-
-/** Asks for the proof of an address; its link, and what shows it. */
-async function confirmLink(world: HostileWorld, more: object = {}, address = `${uniqueName()}@example.org`) {
-  const creds = { client_secret: uniqueName('secret') }
-  const body = { email: address, send_attempt: 1, ...creds, ...more }
-  const answer = await ask(world.url, { method: 'POST', path: `${v3}/register/email/requestToken`, body })
-  expect(answer.status).toBe(200)
-  return { link: await linkTo(world, address), creds: { ...creds, sid: answer.body.sid as string }, address }
-}
 
 /** Whether the link of a proof was followed: only then it completes the stage. */
 async function isConfirmed(world: HostileWorld, threepid_creds: object): Promise<boolean> {
@@ -105,7 +55,7 @@ const INJECTION: Attack[] = [
         for (const markup of MARKUP) {
           for (const answer of [
             await fetch(stagePage(world, stage, markup)),
-            await post(stagePage(world, stage, markup)),
+            await postForm(stagePage(world, stage, markup)),
           ]) {
             expect(answer.status).toBe(400)
             await expectPage(answer, markup, '<script>alert', 'evil.example')
@@ -121,7 +71,7 @@ const INJECTION: Attack[] = [
       for (const markup of MARKUP)
         for (const answer of [
           await fetch(stagePage(world, markup, session)),
-          await post(stagePage(world, markup, session)),
+          await postForm(stagePage(world, markup, session)),
         ]) {
           expect(answer.status).toBe(404)
           await expectPage(answer, markup, '<script>alert', 'evil.example')
@@ -135,7 +85,7 @@ const INJECTION: Attack[] = [
         const session = await sessionOf(world)
         for (const markup of MARKUP) {
           for (const stage of STAGES.filter((each) => each !== 'm.login.dummy' && each !== 'm.login.terms')) {
-            const answer = await post(stagePage(world, stage, session), {
+            const answer = await postForm(stagePage(world, stage, session), {
               sid: 'x',
               client_secret: 'x',
               [field]: markup,
@@ -156,7 +106,7 @@ const INJECTION: Attack[] = [
           for (const path of [`${text}/x`, `x/${text}`, `${text}/${text}`, `1/x?${text}=${text}`])
             for (const answer of [
               await fetch(`${url}${HEARTH}/${page}/${path}`),
-              await post(`${url}${HEARTH}/${page}/${path}`),
+              await postForm(`${url}${HEARTH}/${page}/${path}`),
             ]) {
               expect(answer.status).toBeGreaterThanOrEqual(400)
               expect(answer.status).toBeLessThan(500)
@@ -198,7 +148,7 @@ const INJECTION: Attack[] = [
       for (const page of pages) {
         for (const answer of [
           await fetch(world.url + page),
-          await post(world.url + page, { email: 'a\r\nBcc: b@example.org' }),
+          await postForm(world.url + page, { email: 'a\r\nBcc: b@example.org' }),
         ]) {
           expect([answer.headers.get('set-cookie'), answer.headers.get('location')]).toEqual([null, null])
           expect(answer.status).toBeLessThan(500)
@@ -241,7 +191,7 @@ const LINKS: Attack[] = [
     async attempt(world) {
       const next_link = `https://hearth.test:pw@evil.example/"onmouseover=alert(1)//<script>?q="><script>`
       const { link } = await confirmLink(world, { next_link })
-      const text = await expectPage(await post(link), '"onmouseover', '<script>')
+      const text = await expectPage(await postForm(link), '"onmouseover', '<script>')
       expect(text).toContain('Go on at evil.example')
     },
   },
@@ -273,7 +223,7 @@ const LINKS: Attack[] = [
       for (const query of ['?_method=POST', '?confirm=yes'])
         await fetch(link + query, { headers: { 'X-HTTP-Method-Override': 'POST', Purpose: 'prefetch' } })
       expect(await isConfirmed(world, creds)).toBe(false)
-      await post(link)
+      await postForm(link)
       expect(await isConfirmed(world, creds)).toBe(true)
     },
   },
@@ -296,7 +246,7 @@ const LINKS: Attack[] = [
         `${session}/%00`,
         `${session}/${'x'.repeat(7000)}`,
       ]
-      for (const form of forms) expect((await post(`${base}/${form}`)).status).toBeGreaterThanOrEqual(400)
+      for (const form of forms) expect((await postForm(`${base}/${form}`)).status).toBeGreaterThanOrEqual(400)
       expect(await isConfirmed(world, one.creds)).toBe(false)
     },
   },
@@ -304,7 +254,7 @@ const LINKS: Attack[] = [
     name: 'the link of a mail, followed again, and after its proof was used',
     async attempt(world) {
       const { link, creds, address } = await confirmLink(world)
-      const answers = await Promise.all([1, 2, 3].map(() => post(link)))
+      const answers = await Promise.all([1, 2, 3].map(() => postForm(link)))
       for (const { status } of answers) expect(status).toBe(200)
       const body = {
         username: uniqueName(),
@@ -312,7 +262,7 @@ const LINKS: Attack[] = [
         auth: { type: 'm.login.email.identity', threepid_creds: creds },
       }
       expect((await ask(world.url, { method: 'POST', path: `${v3}/register`, body })).status).toBe(200)
-      for (const answer of [await post(link), await fetch(link)]) {
+      for (const answer of [await postForm(link), await fetch(link)]) {
         expect(answer.status).toBe(404)
         await expectPage(answer, address)
       }
@@ -367,143 +317,15 @@ const UNSUBSCRIBING: Attack[] = [
         `${'9'.repeat(40)}/${token}`,
         `null/${token}`,
       ]
-      for (const form of forms) expect((await post(`${base}/${form}`)).status).toBeGreaterThanOrEqual(400)
+      for (const form of forms) expect((await postForm(`${base}/${form}`)).status).toBeGreaterThanOrEqual(400)
       expect([await pushersOf(own.victim), await pushersOf(other.victim)]).toEqual([1, 1])
-      for (let time = 0; time < 2; time++) await expectPage(await post(own.link, { 'List-Unsubscribe': 'One-Click' }))
+      for (let time = 0; time < 2; time++)
+        await expectPage(await postForm(own.link, { 'List-Unsubscribe': 'One-Click' }))
       expect([await pushersOf(own.victim), await pushersOf(other.victim)]).toEqual([0, 1])
     },
   },
 ]
 
-const FORMS: Attack[] = [
-  ...(
-    [
-      ['of a hundred kilobytes', 'application/x-www-form-urlencoded', `token=${'x'.repeat(100_000)}`],
-      ['of many fields', 'application/x-www-form-urlencoded', 'a=b&'.repeat(30_000)],
-      ['of ten megabytes', 'application/x-www-form-urlencoded', 'x'.repeat(10_000_000)],
-      ['of broken percent signs', 'application/x-www-form-urlencoded', `token=%&${'%zz='.repeat(5000)}`],
-      ['that is not UTF-8', 'application/x-www-form-urlencoded', Buffer.from('token=\xff\xfe\x80', 'latin1')],
-      ['with NUL', 'application/x-www-form-urlencoded', 'token=a%00b&token=\0'],
-      [
-        'with names of prototypes',
-        'application/x-www-form-urlencoded',
-        '__proto__=x&constructor=y&hasOwnProperty=z&sid=x',
-      ],
-      [
-        'as multipart',
-        'multipart/form-data; boundary=x',
-        '--x\r\nContent-Disposition: form-data; name="token"\r\n\r\nx\r\n--x--',
-      ],
-      ['as JSON', 'application/json', JSON.stringify({ token: 'x', email: { a: 1 } })],
-      ['as text, as other sites can send it', 'text/plain', '{"token":"x"}'],
-      ['of no type', '', 'token=x'],
-      ['that is packed', 'application/x-www-form-urlencoded', gzipSync('x'.repeat(1_000_000))],
-      ['that is empty', 'application/x-www-form-urlencoded', ''],
-    ] satisfies [string, string, string | Buffer][]
-  ).map(
-    ([name, type, body]): Attack => ({
-      name: `a form ${name}`,
-      async attempt(world) {
-        const session = await sessionOf(world)
-        for (const stage of ['m.login.registration_token', 'm.login.email.identity', 'm.login.password']) {
-          const answer = await fetch(stagePage(world, stage, session), {
-            method: 'POST',
-            headers: { 'Content-Type': type, ...(name === 'that is packed' && { 'Content-Encoding': 'gzip' }) },
-            body: typeof body === 'string' ? body : new Uint8Array(body),
-          }).catch(() => undefined)
-          // The connection may end before all of what is too large was sent.
-          if (answer === undefined) expect(body.length).toBeGreaterThan(65_536)
-          else expect([answer.status >= 400, answer.status < 500]).toEqual([true, true])
-        }
-        const auth = { session }
-        const register = { method: 'POST', path: `${v3}/register`, body: { password: PASSWORD, auth } }
-        expect((await ask(world.url, register)).body.completed).toEqual([])
-      },
-    }),
-  ),
-  {
-    name: 'a form that never ends',
-    async attempt({ url }) {
-      const connection = await openConnection(url)
-      connection.send(
-        `POST ${v3}/auth/m.login.dummy/fallback/web?session=x HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n`,
-      )
-      for (let chunk = 0; chunk < 40; chunk++) connection.send(`1000\r\n${'x'.repeat(4096)}\r\n`)
-      connection.cut()
-      expect((await fetch(`${url}/_matrix/static/client/login/`)).status).toBe(200)
-    },
-  },
-  {
-    name: 'sessions of odd forms, twice, and none',
-    async attempt({ url }) {
-      const page = `${url}${v3}/auth/m.login.password/fallback/web`
-      for (const query of [
-        '',
-        '?session=',
-        '?session=a&session=b',
-        `?session=${'x'.repeat(256)}`,
-        `?session=${'x'.repeat(7000)}`,
-        '?session=%00',
-        '?session[]=x',
-        '?session=%ff',
-        '?SESSION=x',
-      ])
-        for (const answer of [await fetch(page + query), await post(page + query, { password: 'x' })]) {
-          expect(answer.status).toBeGreaterThanOrEqual(400)
-          expect(answer.status).toBeLessThan(500)
-        }
-    },
-  },
-  {
-    name: 'every page and every error of one, in a frame',
-    async attempt(world) {
-      const session = await sessionOf(world, await registerUser(world.url))
-      const { link } = await confirmLink(world)
-      const pages = [
-        ...STAGES.map((stage) => stagePage(world, stage, session)),
-        stagePage(world, 'm.login.none', session),
-        link,
-        `${link}x`,
-        `${world.url}${HEARTH}/unsubscribe/1/x`,
-        `${world.url}/_matrix/static/client/login/`,
-      ]
-      for (const page of pages) await expectPage(await fetch(page, { headers: { 'Sec-Fetch-Dest': 'iframe' } }))
-    },
-  },
-  {
-    name: 'every page by every method',
-    async attempt(world) {
-      const session = await sessionOf(world)
-      const pages = [stagePage(world, 'm.login.terms', session), `${world.url}/_matrix/static/client/login/`]
-      for (const page of pages)
-        for (const method of ['PUT', 'PATCH', 'DELETE', 'PROPFIND', 'LOCK'])
-          expect([405, 404]).toContain((await fetch(page, { method })).status)
-      const body = { password: PASSWORD, auth: { session } }
-      expect((await ask(world.url, { method: 'POST', path: `${v3}/register`, body })).body.completed).toEqual([])
-    },
-  },
-  {
-    name: 'the page of another stage than the one that is wanted',
-    async attempt(world) {
-      const victim = await registerUser(world.url)
-      const session = await sessionOf(world, victim)
-      for (const stage of ['m.login.dummy', 'm.login.terms']) await post(stagePage(world, stage, session))
-      const path = `${v3}/delete_devices`
-      expect((await victim.ask('POST', path, { devices: [victim.deviceId], auth: { session } })).status).toBe(401)
-      await victim.get(`${v3}/account/whoami`)
-    },
-  },
-  {
-    name: 'a page that was completed, completed again, and its session used by others',
-    async attempt(world) {
-      const session = await sessionOf(world)
-      for (let time = 0; time < 3; time++) await expectPage(await post(stagePage(world, 'm.login.terms', session)))
-      const mallory = await registerUser(world.url)
-      const path = `${v3}/delete_devices`
-      const answer = await mallory.ask('POST', path, { devices: [mallory.deviceId], auth: { session } })
-      expect([answer.status, answer.body.errcode]).toEqual([403, 'M_FORBIDDEN'])
-    },
-  },
-]
-
-describeAttacks('pages', [...INJECTION, ...LINKS, ...UNSUBSCRIBING, ...FORMS], { email: { digest_delay: '200ms' } })
+describeAttacks('pages', [...INJECTION, ...LINKS, ...UNSUBSCRIBING, ...ATTACKS_ON_FORMS], {
+  email: { digest_delay: '200ms' },
+})

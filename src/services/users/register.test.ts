@@ -52,6 +52,41 @@ describe('where registration needs a token', () => {
     expect(rows).toHaveLength(1)
   })
 
+  /** A session in which nothing is left to be done but to register. */
+  async function sessionWith(username: string): Promise<string> {
+    const error = await register({ username }).catch((thrown: { extra: { session: string } }) => thrown)
+    return (error as { extra: { session: string } }).extra.session
+  }
+
+  test('a token that was used up while others authenticated with it lets nobody else in', async () => {
+    await addToken('once', { uses: 1 })
+    const names = ['a', 'b', 'c']
+    const sessions = await Promise.all(names.map(sessionWith))
+    const attempts = names.map((username, place) =>
+      register({ username }, { ...withToken('once'), session: sessions[place] }),
+    )
+    const results = await Promise.allSettled(attempts)
+    expect(results.filter(({ status }) => status === 'fulfilled')).toHaveLength(1)
+    // The others can go on with their sessions, but not with this token.
+    for (const [place, { status }] of results.entries()) {
+      if (status === 'fulfilled') continue
+      const again = register({ username: names[place]! }, { session: sessions[place] })
+      await expect(again).rejects.toMatchObject({
+        status: expect.toSatisfy((code: number) => code === 401 || code === 403),
+      })
+    }
+    const { rows } = await sql`select 1 from users`.execute(app.database.sql)
+    expect(rows).toHaveLength(1)
+  })
+
+  test('a registration that is repeated costs one use', async () => {
+    await addToken('twice', { uses: 2 })
+    const auth = { ...withToken('twice'), session: await sessionWith('a') }
+    for (let time = 0; time < 4; time++)
+      expect(await register({ username: 'a' }, auth)).toMatchObject({ user_id: '@a:hearth.test' })
+    expect(await isValidRegistrationToken(app, 'twice')).toBe(true)
+  })
+
   test('a failed registration costs no use', async () => {
     await addToken('once', { uses: 1 })
     await expect(register({ username: 'A B' }, withToken('once'))).rejects.toMatchObject({
