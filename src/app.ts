@@ -2,6 +2,7 @@ import type { Config } from './config.ts'
 import type { ServerName } from './core/ids.ts'
 import type { SigningKey } from './core/signing/signing-key.ts'
 import type { AppserviceClient } from './infra/appservice-client.ts'
+import type { AskedLanes, Asker } from './infra/asked-lanes.ts'
 import type { Clock } from './infra/clock.ts'
 import type { FederationClient } from './infra/federation-client.ts'
 import type { IdentityClient } from './infra/identity-client.ts'
@@ -33,6 +34,12 @@ export type App = {
   readonly signingKey: SigningKey
   /** Signed requests to other servers. */
   readonly federation: FederationClient
+  /** In whose turn requests to other servers are made, and files fetched from them, that somebody wants. */
+  readonly lanes: AskedLanes
+  readonly transfers: AskedLanes
+  /** Who wants what this app is used for; absent: this server itself. `own` is then the app of the server itself. */
+  readonly asker?: Asker
+  readonly own?: App
   /** Requests to application services. */
   readonly appservices: AppserviceClient
   /** Requests to identity servers that clients name. */

@@ -1,6 +1,7 @@
 import type { App } from './app.ts'
 import type { Config } from './config.ts'
 import { createAppserviceClient } from './infra/appservice-client.ts'
+import { createAskedLanes } from './infra/asked-lanes.ts'
 import { systemClock } from './infra/clock.ts'
 import { createFederationClient } from './infra/federation-client.ts'
 import { createFederationConnections, type FederationConnections } from './infra/federation-connections.ts'
@@ -76,6 +77,7 @@ export async function openApp(config: Config): Promise<OpenApp> {
   const mailer = await createMailer(config.email, connections.trust)
   opened.defer(() => mailer?.close())
   const peers = { serverName: config.server_name, signingKey, clock: systemClock, database }
+  const lanes = createAskedLanes(config.limits.remote_requests)
   const federation = createFederationClient({ ...peers, enabled: config.federation.enabled, connections, logger })
   const app: App = {
     config,
@@ -86,10 +88,12 @@ export async function openApp(config: Config): Promise<OpenApp> {
     stream,
     signingKey,
     federation,
+    lanes,
+    transfers: createAskedLanes(config.limits.remote_requests),
     appservices: createAppserviceClient(systemClock, connections.configured),
     identity: createIdentityClient(connections.anywhere, logger),
     http: createOutgoingHttp(connections.anywhere),
-    keyRing: createKeyRing({ ...peers, federation, notaries: config.federation.trusted_notaries }),
+    keyRing: createKeyRing({ ...peers, federation, lanes, notaries: config.federation.trusted_notaries }),
     passwordHasher: createPasswordHasher(config.passwords),
     rateLimiter,
     unreadAnswers,

@@ -51,6 +51,7 @@ const COUNTS = {
   pending_invites_by_server: [250, 'The same by users of one other server.'],
   thread_subscriptions: [100_000, 'Threads about which one user has said whether to follow them.'],
   to_device_messages: [10_000, 'Messages to devices in one request.'],
+  key_servers: [2000, 'Other servers that are asked for keys in one request; the others are among its failures.'],
   signed_keys: [1000, 'Keys with new signatures in one request.'],
   push_rule_steps: [
     1_000_000,
@@ -64,6 +65,17 @@ const ANSWERS = {
   keys: ['32M', 'Identity keys of devices; beyond, those are left out of the users who have most.'],
   stripped_state: ['8M', 'What rooms tell of themselves to those who are invited; of many, each tells less.'],
   to_device: ['8M', 'Messages to a device in one answer of /sync, or in one transaction to an application service.'],
+} as const satisfies Table
+
+/** Requests to other servers that are made at a time. */
+const REMOTE_REQUESTS = {
+  user: [100, 'On behalf of one user.'],
+  users: [400, 'On behalf of all users.'],
+  server: [32, 'Because of what one other server sends, such as for the keys of those whose events it passes on.'],
+  servers: [128, 'Because of what all other servers send.'],
+  network: [10, 'On behalf of those without an account in one network: an IPv4 address, or a /64 of IPv6.'],
+  networks: [50, 'On behalf of all those without an account.'],
+  waiting: [500, 'Requests that wait for their turn, for each of these; more are refused with M_LIMIT_EXCEEDED.'],
 } as const satisfies Table
 
 function section<const Entries extends Table, Value extends z.ZodType>(entries: Entries, value: Value, what: string) {
@@ -92,6 +104,11 @@ export const limits = z
       'How much one answer has of each kind, in bytes; the rest comes with the next.',
     ),
     counts: section(COUNTS, z.int().positive(), 'How many things of each kind there can be.'),
+    remote_requests: section(
+      REMOTE_REQUESTS,
+      z.int().positive(),
+      'How many requests each process makes to other servers at a time, besides its own; the same numbers apply once more to files that are being fetched.',
+    ),
   })
   .prefault({})
   .describe(

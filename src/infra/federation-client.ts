@@ -8,6 +8,7 @@ import { ExcessiveJsonError, requireModestJson } from '../core/modest-json.ts'
 import { signText } from '../core/signing/sign-json.ts'
 import type { SigningKey } from '../core/signing/signing-key.ts'
 import { formatXMatrix, requestText } from '../core/signing/x-matrix.ts'
+import type { Asker } from './asked-lanes.ts'
 import type { FederationConnections } from './federation-connections.ts'
 import { FederationError } from './federation-error.ts'
 import type { Logger } from './logger.ts'
@@ -32,7 +33,16 @@ export type FederationRequest = {
   maxBytes?: number
   /** Ends the request early. */
   signal?: AbortSignal
+  /**
+   * Whose request it is: `own` (the default) is what this server does itself, though something that somebody does may lead to it. Each kind has connections of its own, so
+   * that what users and strangers ask of a server does not delay what we send to it.
+   */
+  lane?: Lane
+  /** Bytes that the answers of several requests may have together. */
+  budget?: { bytes: number }
 }
+
+export type Lane = 'own' | Asker['kind']
 
 /** An answer (2xx) whose body is still on its way. Read it to its end or leave the loop: either frees the connection. */
 export type FederationStream = {
@@ -53,12 +63,12 @@ export type FederationClient = {
   download(
     destination: ServerName,
     url: string,
-    bounds: { timeoutMs: number; maxBytes: number },
+    bounds: { timeoutMs: number; maxBytes: number; signal?: AbortSignal },
   ): Promise<FederationStream>
 }
 
-const TIMEOUT_MS = 30_000
-const STREAM_TIMEOUT_MS = 600_000
+export const TIMEOUT_MS = 30_000
+export const STREAM_TIMEOUT_MS = 600_000
 const MAX_BYTES = 1024 * 1024
 const MAX_STREAM_BYTES = 1024 * 1024 * 1024
 const MAX_REDIRECTS = 4
@@ -84,7 +94,9 @@ export function createFederationClient(from: {
       throw error
     })
     if (answer.statusCode >= 200 && answer.statusCode < 300) {
-      const body = explained(destination, bounded(paced(answer.body), command.maxBytes ?? MAX_STREAM_BYTES))
+      const left = command.budget ?? { bytes: Number.POSITIVE_INFINITY }
+      const bytes = bounded(paced(answer.body), command.maxBytes ?? MAX_STREAM_BYTES, left)
+      const body = explained(destination, bytes)
       return { headers: answer.headers, body }
     }
     throw await refusal(destination, answer)
@@ -92,9 +104,10 @@ export function createFederationClient(from: {
   async function download(
     destination: ServerName,
     url: string,
-    { timeoutMs, maxBytes }: { timeoutMs: number; maxBytes: number },
+    bounds: { timeoutMs: number; maxBytes: number; signal?: AbortSignal },
   ): Promise<FederationStream> {
-    const signal = AbortSignal.timeout(timeoutMs)
+    const { maxBytes } = bounds
+    const signal = signalOf(bounds.signal, bounds.timeoutMs)
     try {
       for (let hops = 0, at = new URL(url); hops < MAX_REDIRECTS && at.protocol === 'https:'; hops++) {
         const answer = await request(at, {
@@ -170,7 +183,7 @@ async function send(
   const signature = signText(requestText({ method, uri, origin, destination, content }), signingKey.privateKey)
   const authorization = formatXMatrix({ origin, destination, keyId: signingKey.keyId, signature })
   try {
-    const { target, dispatcher } = await from.connections.to(destination)
+    const { target, dispatcher } = await from.connections.to(destination, command.lane)
     return await dispatcher.request({
       path: uri,
       method,

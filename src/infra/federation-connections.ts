@@ -3,6 +3,7 @@ import { type Agent, type buildConnector, type Dispatcher, Pool } from 'undici'
 import type { ServerName } from '../core/ids.ts'
 import type { Clock } from './clock.ts'
 import { createDelegationLookUp } from './delegations.ts'
+import type { Lane } from './federation-client.ts'
 import { createNameLookUp } from './name-look-up.ts'
 import { type DiscoverySources, findServer, type ServerTarget } from './server-discovery.ts'
 import { createSrvLookUp } from './srv-records.ts'
@@ -18,8 +19,8 @@ export type OutgoingRules = {
 
 /** Connections to other servers, kept alive between requests. */
 export type FederationConnections = {
-  /** Where a server is, and the connections to it. Throws what stops its discovery. */
-  to(serverName: ServerName): Promise<{ target: ServerTarget; dispatcher: Dispatcher }>
+  /** Where a server is, and the connections to it, of which each kind of requests has its own. Throws what stops its discovery. */
+  to(serverName: ServerName, lane?: Lane): Promise<{ target: ServerTarget; dispatcher: Dispatcher }>
   /** For requests to other hosts that users and other servers name, under the same rules. */
   anywhere: Agent
   /** For requests to hosts that the configuration names, such as those of application services: they may be private ones. */
@@ -31,7 +32,7 @@ export type FederationConnections = {
   close(): Promise<void>
 }
 
-/** Connections to one server at a time; what does not find one free waits. */
+/** Connections to one server at a time, of one kind; what does not find one free waits. */
 const CONNECTIONS = 8
 const MAX_DESTINATIONS = 5000
 const IDLE_MS = 60_000
@@ -60,9 +61,9 @@ export function createFederationConnections(
     dispose: (pool) => void pool.close().catch(() => {}),
   })
   return {
-    async to(serverName) {
+    async to(serverName, lane = 'own') {
       const target = await findServer(sources, serverName)
-      const key = [target.hostHeader, target.certificateName].join(' ')
+      const key = [lane, target.hostHeader, target.certificateName].join(' ')
       const pool = pools.get(key) ?? openPool(target, createConnect(rules))
       pools.set(key, pool)
       current.set(pool, target)

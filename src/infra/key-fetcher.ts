@@ -6,99 +6,104 @@ import type { ServerName } from '../core/ids.ts'
 import { readServerKeys } from '../core/signing/server-key-response.ts'
 import { verifyJson } from '../core/signing/verify-json.ts'
 import type { ServerKeyRow } from '../storage/server-keys-schema.ts'
+import type { AskedLanes, Asker } from './asked-lanes.ts'
 import type { Clock } from './clock.ts'
 import { createConcurrencyLimit } from './concurrency-limit.ts'
 import type { FederationClient } from './federation-client.ts'
 import { createGrowingCache } from './growing-cache.ts'
 import type { WantedKey } from './key-ring.ts'
-import { createKeyedLimit } from './keyed-limit.ts'
+import { createLanes } from './lanes.ts'
 import { createSingleFlight } from './single-flight.ts'
 
 /** Asks servers for their keys, or notaries for those of servers that do not answer. */
 export type KeyFetcher = {
   /**
    * Has all keys kept that the servers of these keys publish. Servers that were asked lately are left alone; for requests they are asked all the same, a
-   * few seconds later. Throws M_LIMIT_EXCEEDED while too many requests wait for keys.
+   * few seconds later. `asker`: who wants the keys, if not this server itself. Throws M_LIMIT_EXCEEDED while too much waits for keys.
    */
-  fetch(missing: readonly WantedKey[]): Promise<void>
+  fetch(missing: readonly WantedKey[], asker?: Asker): Promise<void>
 }
 
-/** Of those who make requests, and of those whose events come along. */
+/** Of those whose keys this server wants itself. */
 const AT_A_TIME = 64
-/** Of the servers, those that are asked because of requests of one network, which anybody can make in any name. */
-const AT_A_TIME_OF_NETWORK = 16
-/** Requests that may wait, of one network and in all. */
-const WAITING_OF_NETWORK = 200
-const WAITING = 2000
+/** Of one fetching. */
+const AT_ONCE = 32
+/** Of those that make requests, which anybody can do in any name: in all and of one network, and requests that may wait of one network. */
+const REQUESTS = { each: 16, total: 64, waiting: 184, waitingInAll: 2000 }
 const CROWDED_MS = 10_000
 const TIMEOUT_MS = 10_000
+/** How long strangers wait until those are asked whose keys they want to know. */
+const PATIENCE_MS = 10_000
 const MAX_BYTES = 64 * 1024
 const MAX_NOTARY_BYTES = 8 * 1024 * 1024
 /** However many requests bear keys that nobody knows, a server is not asked more often. */
 const SHORTEST_PAUSE_MS = 5000
 const LONGEST_PAUSE_MS = 3_600_000
 
-/** When a server was last asked in vain, and how often running. */
+/** When a server was last asked, and how often running in vain. */
 type Trouble = { at: number; failures: number }
+type Troubles = ReturnType<typeof createGrowingCache<ServerName, Trouble>>
+/** How something is asked: in whose turn, and with regard to which failures. */
+type Way = { inTurn(work: () => Promise<boolean>): Promise<boolean>; troubles: Troubles; mayWait: boolean }
 
 export function createKeyFetcher(from: {
   federation: FederationClient
   serverName: ServerName
   notaries: readonly ServerName[]
   clock: Clock
+  lanes: AskedLanes
   /** Stores keys. A server counts as asked only after that: until then others would ask nobody, and find nothing. */
   keep(rows: readonly ServerKeyRow[]): Promise<void>
 }): KeyFetcher {
-  const asked = createGrowingCache<ServerName, Trouble>(50_000)
-  const singleFlight = createSingleFlight<ServerKeyRow[]>()
-  // Whoever sends events of many servers that do not answer must not keep the others from being heard.
-  const [requestLane, eventLane] = [createConcurrencyLimit(AT_A_TIME), createConcurrencyLimit(AT_A_TIME)]
-  const networkLanes = createKeyedLimit<string>({ limit: AT_A_TIME_OF_NETWORK, size: WAITING })
-  const requestsOf = createKeyedLimit<string>({ limit: WAITING_OF_NETWORK, size: WAITING_OF_NETWORK })
-  let waiting = 0
+  const singleFlight = createSingleFlight<boolean>()
+  // What strangers ask for must not make us leave a server alone.
+  const [troubles, troublesOfStrangers] = [newTroubles(), newTroubles()]
+  const ownTurn = createConcurrencyLimit(AT_A_TIME)
+  const requests = createLanes<string>(REQUESTS)
+
+  function wayOf(network: string | undefined, asker: Asker | undefined): Way {
+    if (network !== undefined)
+      return { inTurn: (work) => requests(network, work) ?? Promise.reject(crowded()), troubles, mayWait: true }
+    if (!asker) return { inTurn: ownTurn, troubles, mayWait: false }
+    if (asker.kind !== 'network') return { inTurn: (work) => from.lanes(asker, work), troubles, mayWait: false }
+    const patience = AbortSignal.timeout(PATIENCE_MS)
+    const inTurn: Way['inTurn'] = (work) =>
+      from.lanes(asker, work, patience).catch((error) => {
+        if (error === patience.reason) return false
+        throw error
+      })
+    return { inTurn, troubles: troublesOfStrangers, mayWait: false }
+  }
 
   /** For old events one must not wait on every dead server each time. */
-  function mayAsk({ serverName, usedFrom }: WantedKey): boolean {
-    const last = asked.get(serverName)
-    if (!last || usedFrom !== undefined) return true
+  function isDue(last: Trouble | undefined): boolean {
+    if (!last) return true
     return from.clock.now() >= last.at + Math.min(SHORTEST_PAUSE_MS * 2 ** last.failures, LONGEST_PAUSE_MS)
   }
 
-  function askServer({ serverName, usedFrom }: WantedKey): Promise<ServerKeyRow[]> {
-    if (usedFrom === undefined) return singleFlight(serverName, () => eventLane(() => askNow(serverName)))
-    return singleFlight(`used ${serverName}`, async () => {
-      await pause(untilNextAsking(serverName))
-      return networkLanes(usedFrom, () => requestLane(() => askNow(serverName))) ?? []
-    })
+  /** Whether the server told its keys. */
+  async function askServer(serverName: ServerName, { inTurn, troubles, mayWait }: Way): Promise<boolean> {
+    const since = from.clock.now()
+    return inTurn(() =>
+      singleFlight(`${mayWait} ${serverName}`, async () => {
+        const last = troubles.get(serverName)
+        if (last && mayWait) await pause(Math.max(0, last.at + SHORTEST_PAUSE_MS - from.clock.now()))
+        // Somebody else asked while this one waited for its turn.
+        else if (last && last.at >= since) return last.failures === 0
+        return askNow(serverName, troubles)
+      }),
+    )
   }
 
-  async function askNow(serverName: ServerName): Promise<ServerKeyRow[]> {
+  async function askNow(serverName: ServerName, troubles: Troubles): Promise<boolean> {
     const rows = await fetchFromServer(from, serverName).catch(() => [])
     if (rows.length > 0) await from.keep(rows)
-    const failures = rows.length > 0 ? 0 : (asked.get(serverName)?.failures ?? 0) + 1
-    asked.set(serverName, { at: from.clock.now(), failures })
-    return rows
+    const failures = rows.length > 0 ? 0 : (troubles.get(serverName)?.failures ?? 0) + 1
+    troubles.set(serverName, { at: from.clock.now(), failures })
+    return rows.length > 0
   }
 
-  /** Requests whose keys are not known cost a connection each, and nobody knows yet who makes them. */
-  async function asRequest<Result>(network: string, work: () => Promise<Result>): Promise<Result> {
-    const turn = waiting < WAITING ? requestsOf(network, work) : undefined
-    if (!turn) throw crowded()
-    waiting++
-    return turn.finally(() => waiting--)
-  }
-
-  /** Who makes a request is most likely there. It waits, for servers that are refused may not come again for minutes, even if all they did was to change their key just after it was asked for. */
-  function untilNextAsking(serverName: ServerName): number {
-    const last = asked.get(serverName)
-    return last ? Math.max(0, last.at + SHORTEST_PAUSE_MS - from.clock.now()) : 0
-  }
-
-  async function fetchAll(missing: readonly WantedKey[]): Promise<void> {
-    const wanted = new Map(missing.filter(mayAsk).map((key) => [key.serverName, key]))
-    const rows = (await Promise.all([...wanted.values()].map(askServer))).flat()
-    const silent = new Set(wanted.keys())
-    for (const { server_name } of rows) silent.delete(server_name)
+  async function askNotaries(missing: readonly WantedKey[], silent: Set<ServerName>): Promise<void> {
     for (const notary of from.notaries) {
       const left = missing.filter(({ serverName }) => silent.has(serverName) && serverName !== notary)
       if (left.length === 0) break
@@ -109,11 +114,26 @@ export function createKeyFetcher(from: {
   }
 
   return {
-    fetch(missing) {
-      const network = missing.find(({ usedFrom }) => usedFrom !== undefined)?.usedFrom
-      return network === undefined ? fetchAll(missing) : asRequest(network, () => fetchAll(missing))
+    async fetch(missing, asker) {
+      const way = wayOf(missing.find(({ usedFrom }) => usedFrom !== undefined)?.usedFrom, asker)
+      const due = missing.filter(({ serverName }) => way.mayWait || isDue(way.troubles.get(serverName)))
+      const silent = new Set(due.map(({ serverName }) => serverName))
+      const atOnce = createConcurrencyLimit(AT_ONCE)
+      await Promise.all(
+        [...silent].map((server) =>
+          atOnce(async () => {
+            if (await askServer(server, way)) silent.delete(server)
+          }),
+        ),
+      )
+      // Strangers may ask them themselves.
+      if (asker?.kind !== 'network') await askNotaries(missing, silent)
     },
   }
+}
+
+function newTroubles(): Troubles {
+  return createGrowingCache<ServerName, Trouble>(50_000)
 }
 
 function crowded(): MatrixError {

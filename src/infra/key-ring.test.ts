@@ -7,6 +7,7 @@ import type { Database } from '../storage/database.ts'
 import { createTestDatabase } from '../storage/test-database.ts'
 import { fixedClock } from './clock.ts'
 import { createKeyRing, type WantedKey } from './key-ring.ts'
+import { createTestLanes } from './test-federation.ts'
 import { createPeerNetwork, OUR_KEY, type TestPeer, US } from './test-peer.ts'
 
 const NOW = 1_700_000_000_000
@@ -30,7 +31,8 @@ afterAll(async () => {
 
 function setUp(notaries: ServerName[] = [], kept = database) {
   const clock = fixedClock(NOW)
-  const from = { database: kept, federation: network.connect(), serverName: US, signingKey: OUR_KEY, notaries, clock }
+  const own = { serverName: US, signingKey: OUR_KEY, lanes: createTestLanes() }
+  const from = { ...own, database: kept, federation: network.connect(), notaries, clock }
   return { clock, ring: createKeyRing(from), another: () => createKeyRing(from) }
 }
 
@@ -159,6 +161,37 @@ test('requests with keys that nobody knows do not pile up, and those of one netw
   // What is known is known to all.
   expect(await findFrom(NETWORK, peer)).not.toContain(undefined)
   expect(isAsked()).toBe(16)
+})
+
+test('what strangers want to know about servers that do not answer holds up nothing else', async () => {
+  const { ring } = setUp()
+  const silent = await Promise.all(Array.from({ length: 25 }, () => network.startPeer()))
+  for (const peer of silent) peer.answerWith(() => {})
+  const isAsked = () => silent.filter(({ asked }) => asked.length > 0).length
+  const askAs = (id: string, peers: readonly TestPeer[]) =>
+    ring
+      .onBehalfOf({ kind: 'network', id })
+      .answers(new Map(peers.map(({ serverName }) => [serverName, { validUntil: NOW, keyIds: [] }])))
+  const endless = askAs(NETWORK, silent)
+  await pollUntil('some are asked', () => isAsked() >= 10)
+  const honest = () => peerWith((name) => keyAnswer(name, { inUse: [first] }))
+  const [ofEvent, ofServer, ofRequest, ofStranger] = await Promise.all([honest(), honest(), honest(), honest()])
+  expect(await ring.find([wanted(ofEvent, first)])).not.toContain(undefined)
+  const asServer = ring.onBehalfOf({ kind: 'server', id: 'other.test' })
+  expect(await asServer.find([wanted(ofServer, first)])).not.toContain(undefined)
+  expect(await ring.find([wanted(ofRequest, first, { usedFrom: NETWORK })])).not.toContain(undefined)
+  expect((await askAs('192.0.2.9', [ofStranger])).size).toBe(1)
+  expect(isAsked()).toBe(10)
+  endless.catch(() => {})
+})
+
+test('that strangers ask for a server in vain makes us leave it alone no longer', async () => {
+  const { ring } = setUp()
+  const peer = await network.startPeer()
+  const stranger = ring.onBehalfOf({ kind: 'network', id: NETWORK })
+  expect((await stranger.answers(new Map([[peer.serverName, { validUntil: NOW, keyIds: [] }]]))).size).toBe(0)
+  peer.answerWith((response) => response.end(JSON.stringify(keyAnswer(peer.serverName, { inUse: [first] }))))
+  expect(await ring.find([wanted(peer, first)])).not.toContain(undefined)
 })
 
 test('an event that comes while its server’s keys are on their way into the database is not refused', async () => {

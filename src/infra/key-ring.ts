@@ -7,6 +7,7 @@ import type { Database } from '../storage/database.ts'
 import { loadOwnKeys } from '../storage/own-keys.ts'
 import { loadServerKeys, storeServerKeys } from '../storage/server-keys.ts'
 import type { ServerKeyRow } from '../storage/server-keys-schema.ts'
+import type { AskedLanes, Asker } from './asked-lanes.ts'
 import type { Clock } from './clock.ts'
 import type { FederationClient } from './federation-client.ts'
 import { createKeyFetcher } from './key-fetcher.ts'
@@ -24,17 +25,21 @@ export type WantedKey = {
 /** What a server's answer about its keys has to be: valid until a time (milliseconds since 1970), and with some keys. */
 export type WantedAnswer = { validUntil: number; keyIds: readonly string[] }
 
-/** The verify keys of all servers: from memory, the database, the servers themselves or notaries, in this order. Not inside transactions. */
+/**
+ * The verify keys of all servers: from memory, the database, the servers themselves or notaries, in this order. Not inside transactions.
+ * Throws M_LIMIT_EXCEEDED while too much waits for keys.
+ */
 export type KeyRing = {
   /**
-   * For each wanted key its 32 bytes, in the same order; undefined for those that cannot be had. Asks each server at most once for all of its keys. Throws M_LIMIT_EXCEEDED
-   * while too many requests wait for keys.
+   * For each wanted key its 32 bytes, in the same order; undefined for those that cannot be had. Asks each server at most once for all of its keys.
    */
   find(wanted: readonly WantedKey[]): Promise<(Buffer | undefined)[]>
   /** Asks those of some servers of which no key is known for all that they have. Does not say whether they answered. */
   learn(servers: readonly ServerName[]): Promise<void>
   /** The servers' signed answers by which their keys are known, brought up to date where they do not hold long enough, or have not all keys that are wanted. */
   answers(wanted: ReadonlyMap<ServerName, WantedAnswer>): Promise<Map<ServerName, string[]>>
+  /** The same ring for what somebody else wants to know: others are asked in the asker's lane. */
+  onBehalfOf(asker: Asker): KeyRing
 }
 
 type KnownKey = PublishedKey & { key: Buffer }
@@ -50,6 +55,7 @@ export function createKeyRing(from: {
   /** Servers that are asked about the keys of those that cannot be reached. */
   notaries: readonly ServerName[]
   clock: Clock
+  lanes: AskedLanes
 }): KeyRing {
   const cache = new LRUCache<ServerName, KnownKeys>({ max: MAX_SERVERS })
   const fetcher = createKeyFetcher({
@@ -60,11 +66,11 @@ export function createKeyRing(from: {
   const ownKey = publicKeyBytes(from.signingKey.publicKey)
   const isOwn = ({ serverName, keyId }: WantedKey) => serverName === from.serverName && keyId === from.signingKey.keyId
 
-  async function find(wanted: readonly WantedKey[]): Promise<(Buffer | undefined)[]> {
+  async function find(wanted: readonly WantedKey[], asker: Asker | undefined): Promise<(Buffer | undefined)[]> {
     const foreign = wanted.filter((want) => !isOwn(want))
     const known = await load([...new Set(foreign.map(({ serverName }) => serverName))])
     const missing = foreign.filter((want) => want.serverName !== from.serverName && !keyFor(known, want))
-    if (missing.length > 0) for (const [server, keys] of await refresh(missing)) known.set(server, keys)
+    if (missing.length > 0) for (const [server, keys] of await refresh(missing, asker)) known.set(server, keys)
     return wanted.map((want) => (isOwn(want) ? ownKey : keyFor(known, want)?.key))
   }
 
@@ -94,34 +100,41 @@ export function createKeyRing(from: {
   }
 
   /** Asks the servers of these keys for all that they have, and keeps it. */
-  async function refresh(missing: readonly WantedKey[]): Promise<Map<ServerName, KnownKeys>> {
+  async function refresh(missing: readonly WantedKey[], asker: Asker | undefined): Promise<Map<ServerName, KnownKeys>> {
     const servers = [...new Set(missing.map(({ serverName }) => serverName))]
-    await fetcher.fetch(missing)
+    await fetcher.fetch(missing, asker)
     for (const server of servers) cache.delete(server)
     return load(servers)
   }
 
-  return {
-    find,
-    async learn(servers) {
-      const others = servers.filter((server) => server !== from.serverName)
-      const known = await load(others)
-      const strangers = others.filter((server) => known.get(server)?.size === 0)
-      if (strangers.length > 0) await refresh(strangers.map(anyKeyOf))
-    },
-    async answers(wanted) {
-      const servers = [...wanted.keys()]
-      const rows = await loadServerKeys(from.database, servers)
-      const known = Map.groupBy(rows, (row) => row.server_name)
-      const stale = servers.filter((server) => !suffices(known.get(server) ?? [], wanted.get(server)!))
-      if (stale.length > 0) {
-        await refresh(stale.map(anyKeyOf))
-      }
-      const fresh = stale.length > 0 ? await loadServerKeys(from.database, servers) : rows
-      const byServer = Map.groupBy(fresh, (row) => row.server_name)
-      return new Map([...byServer].map(([server, keys]) => [server, [...new Set(keys.map((row) => row.response))]]))
-    },
+  async function learn(servers: readonly ServerName[], asker: Asker | undefined): Promise<void> {
+    const others = servers.filter((server) => server !== from.serverName)
+    const known = await load(others)
+    const strangers = others.filter((server) => known.get(server)?.size === 0)
+    if (strangers.length > 0) await refresh(strangers.map(anyKeyOf), asker)
   }
+
+  async function answers(
+    wanted: ReadonlyMap<ServerName, WantedAnswer>,
+    asker: Asker | undefined,
+  ): Promise<Map<ServerName, string[]>> {
+    const servers = [...wanted.keys()]
+    const rows = await loadServerKeys(from.database, servers)
+    const known = Map.groupBy(rows, (row) => row.server_name)
+    const stale = servers.filter((server) => !suffices(known.get(server) ?? [], wanted.get(server)!))
+    if (stale.length > 0) await refresh(stale.map(anyKeyOf), asker)
+    const fresh = stale.length > 0 ? await loadServerKeys(from.database, servers) : rows
+    const byServer = Map.groupBy(fresh, (row) => row.server_name)
+    return new Map([...byServer].map(([server, keys]) => [server, [...new Set(keys.map((row) => row.response))]]))
+  }
+
+  const ringFor = (asker?: Asker): KeyRing => ({
+    find: (wanted) => find(wanted, asker),
+    learn: (servers) => learn(servers, asker),
+    answers: (wanted) => answers(wanted, asker),
+    onBehalfOf: ringFor,
+  })
+  return ringFor()
 }
 
 function anyKeyOf(serverName: ServerName): WantedKey {

@@ -25,13 +25,18 @@ export async function readBounded(body: AsyncIterable<Buffer>, limit: number): P
   return chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)
 }
 
-/** The chunks of a body. Throws BodyTooLargeError, and ends the connection, beyond `limit` bytes. */
-export async function* bounded(body: AsyncIterable<Buffer>, limit: number): AsyncGenerator<Buffer> {
+/** The chunks of a body. Throws BodyTooLargeError, and ends the connection, beyond `limit` bytes, and beyond what is left for several bodies. */
+export async function* bounded(
+  body: AsyncIterable<Buffer>,
+  limit: number,
+  left = { bytes: Number.POSITIVE_INFINITY },
+): AsyncGenerator<Buffer> {
   let size = 0
   for await (const chunk of body) {
     size += chunk.length
+    left.bytes -= chunk.length
     // Leaving the loop destroys the stream.
-    if (size > limit) throw new BodyTooLargeError(limit)
+    if (size > limit || left.bytes < 0) throw new BodyTooLargeError(Math.min(size, limit))
     yield chunk
   }
 }

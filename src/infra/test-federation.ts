@@ -1,5 +1,7 @@
+import { defaultConfig } from '../config.ts'
 import type { ServerName } from '../core/ids.ts'
 import { signingKeyFromSeed } from '../core/signing/signing-key.ts'
+import { type AskedLanes, createAskedLanes } from './asked-lanes.ts'
 import { systemClock } from './clock.ts'
 import { createFederationClient, type FederationClient } from './federation-client.ts'
 import { createFederationConnections } from './federation-connections.ts'
@@ -12,4 +14,9 @@ export function createNoFederation(serverName: ServerName): FederationClient {
   )
   const signingKey = signingKeyFromSeed('a', Buffer.alloc(32, 1))
   return createFederationClient({ serverName, signingKey, enabled: false, connections })
+}
+
+/** Lanes as the default configuration has them. */
+export function createTestLanes(): AskedLanes {
+  return createAskedLanes(defaultConfig().limits.remote_requests)
 }

@@ -140,3 +140,14 @@ export async function hasOtherServers(db: Db): Promise<boolean> {
   const { rows } = await sql`select 1 from room_servers limit 1`.execute(db.sql)
   return rows.length > 0
 }
+
+/** Of some servers those that did not answer when they were last sent something, and are left alone for a while. */
+export async function filterRestingDestinations(
+  db: Db,
+  servers: readonly ServerName[],
+  now: number,
+): Promise<Set<ServerName>> {
+  const { rows } = await sql<{ destination: ServerName }>`select destination from federation_destinations
+    where destination = any(${servers}::text[]) and failures > 0 and retry_ts > ${now}::bigint`.execute(db.sql)
+  return new Set(rows.map(({ destination }) => destination))
+}

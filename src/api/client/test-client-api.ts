@@ -12,7 +12,7 @@ import { createPasswordHasher } from '../../infra/password-hasher.ts'
 import { systemRandom } from '../../infra/random.ts'
 import { createRateLimiter } from '../../infra/rate-limiter.ts'
 import { startStreamTail } from '../../infra/stream-tail.ts'
-import { createNoFederation } from '../../infra/test-federation.ts'
+import { createNoFederation, createTestLanes } from '../../infra/test-federation.ts'
 import { createUnreadAnswers } from '../../infra/unread-answers.ts'
 import { jobHandlers } from '../../services/admin/job-handlers.ts'
 import { hashToken } from '../../services/users/tokens.ts'
@@ -82,6 +82,8 @@ async function createApp(database: Database): Promise<App> {
     stream: await startStreamTail(database, logger),
     signingKey: signingKeyFromSeed('a', Buffer.alloc(32, 1)),
     federation: createNoFederation('hearth.test' as ServerName),
+    lanes: createTestLanes(),
+    transfers: createTestLanes(),
     passwordHasher: createPasswordHasher(config.passwords),
     rateLimiter: createRateLimiter({ rates: {}, database, clock: systemClock, logger }),
     unreadAnswers: createUnreadAnswers({ clock: systemClock, logger }, { ofOwner: 1e9, ofAll: 1e9, timeout: 60_000 }),

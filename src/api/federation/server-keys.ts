@@ -19,6 +19,7 @@ export const getKeyQuery = route({
   method: 'GET',
   path: ['/_matrix/key/v2/query/:serverName', '/_matrix/key/v2/query/:serverName/:keyId'],
   auth: 'none',
+  rateLimit: 'key_query',
   params: z.object({ serverName, keyId: z.string().optional() }),
   query: z.object({ minimum_valid_until_ts: queryInteger.optional() }),
   handle({ params, query }, app) {
@@ -41,6 +42,7 @@ export const postKeyQuery = route({
       .record(z.string(), z.record(z.string(), criteria))
       .refine((servers) => Object.keys(servers).length <= MAX_SERVERS, `names more than ${MAX_SERVERS} servers`),
   }),
+  alsoCounts: ({ body }) => ({ key_query: Object.keys(body.server_keys).length }),
   handle({ body }, app) {
     const wanted = new Map<ServerName, WantedAnswer>()
     for (const [server, keys] of Object.entries(body.server_keys)) {

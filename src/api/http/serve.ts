@@ -2,7 +2,9 @@ import type { Context, Middleware } from 'koa'
 import type { App } from '../../app.ts'
 import type { Appservice } from '../../core/appservice.ts'
 import { MatrixError } from '../../core/errors.ts'
+import type { Asker } from '../../infra/asked-lanes.ts'
 import type { ServerSession } from '../../services/federation/authenticate-server.ts'
+import { onBehalfOf } from '../../services/federation/on-behalf-of.ts'
 import { authenticate, authenticateAppservice } from './authenticate.ts'
 import { receiveSigned } from './authenticate-server.ts'
 import { readJsonBody } from './body.ts'
@@ -24,7 +26,8 @@ export function serveEndpoint(app: App, endpoint: AnyEndpoint): Middleware {
       // Only now is it known whose request it is; nobody uses up what others may ask for.
       await rateLimiter.take('federation', session.origin)
       const call = callOf(app, endpoint, context, { query, session, owner: session.origin, body })
-      const result = await handle(app, endpoint, { call, url: context.url, body })
+      const asked = onBehalfOf(app, { kind: 'server', id: session.origin })
+      const result = await handle(asked, endpoint, { call, url: context.url, body })
       return respond(app, context, { result, owner: session.origin })
     }
     const { req: raw, ip, params } = context
@@ -40,7 +43,8 @@ export function serveEndpoint(app: App, endpoint: AnyEndpoint): Middleware {
       for (const [category, count] of Object.entries(endpoint.alsoCounts?.(call) ?? {}))
         await rateLimiter.take(category, whoOf(endpoint, session, context.ip), count)
     }
-    respond(app, context, { result: await handle(app, endpoint, { call, url: context.url, body }), owner })
+    const asked = onBehalfOf(app, askerOf(session, context.ip))
+    respond(app, context, { result: await handle(asked, endpoint, { call, url: context.url, body }), owner })
   }
 }
 
@@ -54,6 +58,11 @@ async function handle(
   } catch (error) {
     throw blameRequest(error, request)
   }
+}
+
+/** Guests are strangers: anybody can be as many of them as they like. */
+function askerOf(session: Session | undefined, ip: string): Asker {
+  return session && !session.isGuest ? { kind: 'user', id: session.userId } : { kind: 'network', id: networkOf(ip) }
 }
 
 type Answer = { result: unknown; owner: string }

@@ -5,7 +5,7 @@ import { type SigningKey, signingKeyFromSeed } from '../../core/signing/signing-
 import { formatXMatrix, requestText } from '../../core/signing/x-matrix.ts'
 import { fixedClock } from '../../infra/clock.ts'
 import { createKeyRing } from '../../infra/key-ring.ts'
-import { createNoFederation } from '../../infra/test-federation.ts'
+import { createNoFederation, createTestLanes } from '../../infra/test-federation.ts'
 import type { Database } from '../../storage/database.ts'
 import { storeServerKeys } from '../../storage/server-keys.ts'
 import { createTestDatabase } from '../../storage/test-database.ts'
@@ -28,7 +28,15 @@ afterAll(() => database.close())
 async function setUp() {
   const clock = fixedClock(NOW)
   const signingKey = signingKeyFromSeed('ours', Buffer.alloc(32, 9))
-  const from = { database, clock, serverName: US, signingKey, federation: createNoFederation(US), notaries: [] }
+  const from = {
+    database,
+    clock,
+    serverName: US,
+    signingKey,
+    federation: createNoFederation(US),
+    notaries: [],
+    lanes: createTestLanes(),
+  }
   const row = ({ keyId, publicKey }: SigningKey, valid_until_ts: number, retired = false) => {
     const keys = { server_name: THEM, key_id: keyId, public_key: publicKey }
     return { ...keys, valid_until_ts, retired, fetched_ts: 0, response: '{}' }

@@ -5,15 +5,17 @@ import { type ServerName, serverNameOf } from '../../core/ids.ts'
 import { FederationError } from '../../infra/federation-error.ts'
 import type { KeyClaim } from '../../storage/one-time-keys.ts'
 import { type ClaimedKeys, claimOwnUsersKeys } from '../devices/claim-keys.ts'
-import { askServers, type Failures } from './ask-servers.ts'
+import { type Asking, askServers, type Failures } from './ask-servers.ts'
 import { keyTimeout, MAX_KEY_BYTES } from './query-keys.ts'
+
+type AskingApp = Pick<App, 'database' | 'serverName' | 'federation' | 'clock' | 'config' | 'logger'>
 
 /**
  * A one-time or fallback key for each claim, of users of any server. Claims that cannot be served are left out; servers that do not answer in
  * `timeout` milliseconds are among the failures. https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3keysclaim
  */
 export async function claimKeys(
-  app: Pick<App, 'database' | 'serverName' | 'federation' | 'logger'>,
+  app: AskingApp,
   claims: readonly KeyClaim[],
   timeout?: number | undefined,
 ): Promise<{ failures: Failures; one_time_keys: ClaimedKeys }> {
@@ -23,8 +25,8 @@ export async function claimKeys(
   const timeoutMs = keyTimeout(timeout)
   const [own, { answers, failures }] = await Promise.all([
     claimOwnUsersKeys(app, ours),
-    askServers(app, byServer.keys(), (server) =>
-      askForKeys(app, server, { claims: byServer.get(server) ?? [], timeoutMs }),
+    askServers(app, { servers: byServer.keys(), timeoutMs }, (server, asking) =>
+      askForKeys(app, server, { ...asking, claims: byServer.get(server) ?? [] }),
     ),
   ])
   return { failures, one_time_keys: Object.assign({}, own, ...answers) }
@@ -45,7 +47,7 @@ const answer = z.object({
 async function askForKeys(
   app: Pick<App, 'federation'>,
   destination: ServerName,
-  { claims, timeoutMs }: { claims: readonly KeyClaim[]; timeoutMs: number },
+  { claims, ...asking }: Asking & { claims: readonly KeyClaim[] },
 ): Promise<ClaimedKeys> {
   const wanted: Record<string, Record<string, string>> = {}
   for (const { user_id, device_id, algorithm } of claims)
@@ -53,7 +55,7 @@ async function askForKeys(
   const path = '/_matrix/federation/v1/user/keys/claim'
   const body = { one_time_keys: wanted }
   const { success, data } = answer.safeParse(
-    await app.federation.request({ destination, method: 'POST', path, body, timeoutMs, maxBytes: MAX_KEY_BYTES }),
+    await app.federation.request({ destination, method: 'POST', path, body, maxBytes: MAX_KEY_BYTES, ...asking }),
   )
   if (!success) throw new FederationError(`${destination} answers no keys`, { retryable: false })
   const { one_time_keys: told } = data

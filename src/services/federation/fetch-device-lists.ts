@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import type { App } from '../../app.ts'
 import { type ServerName, serverNameOf, type UserId } from '../../core/ids.ts'
+import { createConcurrencyLimit } from '../../infra/concurrency-limit.ts'
 import { FederationError } from '../../infra/federation-error.ts'
 import { madeOnce } from '../../infra/made-once.ts'
 import { restAfter } from '../../infra/rest-after.ts'
@@ -32,6 +33,8 @@ const AT_ONCE = 20
 const LOOKED_AT = 200
 /** Of how many users of a server the lists are fetched because somebody asks for their keys; others are only asked for. */
 const FETCHED_FOR_QUERY = 10
+/** Lists that are fetched at once because of one request. */
+const AT_ONCE_FOR_QUERY = 50
 
 const flights = new WeakMap<App['database'], SingleFlight<void>>()
 
@@ -54,7 +57,8 @@ export async function freshDeviceLists(
   )
   if (wanted.length === 0) return known
   await app.database.write((tx) => wantDeviceLists(tx, wanted))
-  await Promise.all(wanted.map(({ userId }) => fetchDeviceList(app, userId)))
+  const inTurn = createConcurrencyLimit(AT_ONCE_FOR_QUERY)
+  await Promise.all(wanted.map(({ userId }) => inTurn(() => fetchDeviceList(app, userId))))
   const fetched = await loadRemoteDevices(
     app.database,
     wanted.map(({ userId }) => userId),

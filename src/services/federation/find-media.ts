@@ -18,6 +18,7 @@ type Wait = {
 
 /** Accesses are noted so often: their time decides about weeks. */
 const NOTE_AFTER_MS = 24 * 3_600_000
+const TURN_MS = 20_000
 
 /**
  * Finds a medium of any server; those of others are fetched once and kept. Throws as `findMedia` of services/media, M_TOO_LARGE for what is larger
@@ -28,10 +29,24 @@ export async function findMedia(app: App, name: MediaName, wait: Wait): Promise<
   const known = await findRemote(app, name)
   if (known) return known
   if (wait.allowRemote === false) throw new NotFoundError('This server does not have that file of another server')
-  await app.media.fetches(`${name.serverName}/${name.mediaId}`, () => fetchMedia(app, name, wait.timeoutMs))
+  await inTurn(app, wait, () =>
+    app.media.fetches(`${name.serverName}/${name.mediaId}`, () => fetchMedia(app, name, wait.timeoutMs)),
+  )
   const fetched = await findRemote(app, name)
   if (!fetched) throw new NotFoundError('There is no such media')
   return fetched
+}
+
+/** Waits for the turn of whoever wants the file; it lasts until all of the file is here. */
+async function inTurn(app: App, { timeoutMs, signal: gone }: Wait, work: () => Promise<void>): Promise<void> {
+  if (!app.asker) return work()
+  const signal = AbortSignal.any([gone, AbortSignal.timeout(timeoutMs + TURN_MS)])
+  try {
+    await app.transfers(app.asker, work, signal)
+  } catch (error) {
+    if (!signal.aborted || error !== signal.reason) throw error
+    throw new FederationError('The file was not fetched in time, as too many others are wanted', { cause: error })
+  }
 }
 
 async function findRemote(app: App, name: MediaName): Promise<Media | undefined> {

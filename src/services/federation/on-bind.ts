@@ -7,6 +7,9 @@ import { isRoomHere } from '../../storage/room-servers.ts'
 import { findUser } from '../../storage/users.ts'
 import { type BoundInvite, issueThirdPartyInvite } from './issue-third-party-invite.ts'
 
+/** For all invites of one request, which anybody can make. */
+const PATIENCE_MS = 60_000
+
 /** An invite that an identity server has kept until somebody bound the address. */
 export type KeptInvite = { roomId: RoomId; sender: UserId; signed: JsonObject }
 
@@ -16,9 +19,11 @@ export type KeptInvite = { roomId: RoomId; sender: UserId; signed: JsonObject }
  */
 export async function onThirdPartyBound(app: App, target: UserId, invites: readonly KeptInvite[]): Promise<void> {
   if (!(await findUser(app.database, target))) throw new NotFoundError(`There is no user ${target}`)
+  const signal = AbortSignal.timeout(PATIENCE_MS)
   for (const invite of invites) {
     try {
-      await exchange(app, { ...invite, target })
+      signal.throwIfAborted()
+      await exchange(app, { ...invite, target }, signal)
     } catch (error) {
       app.logger.warn({ err: error, room_id: invite.roomId, user_id: target }, 'an invite of an address led nowhere')
     }
@@ -26,7 +31,7 @@ export async function onThirdPartyBound(app: App, target: UserId, invites: reado
 }
 
 /** A server that is not in the room has to ask that of who invited. */
-async function exchange(app: App, invite: BoundInvite): Promise<void> {
+async function exchange(app: App, invite: BoundInvite, signal: AbortSignal): Promise<void> {
   const { roomId, sender, target, signed } = invite
   const isHere = await isRoomHere(app.database, roomId)
   if (isHere) return issueThirdPartyInvite(app, invite)
@@ -34,6 +39,7 @@ async function exchange(app: App, invite: BoundInvite): Promise<void> {
   if (destination === app.serverName) throw new FederationError('Nobody of this server is in the room any more')
   await app.federation.request({
     destination,
+    signal,
     method: 'PUT',
     path: `/_matrix/federation/v1/exchange_third_party_invite/${encodeURIComponent(roomId)}`,
     body: {

@@ -8,7 +8,7 @@ import { FederationError } from '../../infra/federation-error.ts'
 import { loadSignatures } from '../../storage/cross-signing-keys.ts'
 import type { RemoteDevice } from '../../storage/remote-devices.ts'
 import { bySignedKey, loadKeys, type QueriedKeys, withSignatures } from '../devices/query-keys.ts'
-import { askServers, type Failures } from './ask-servers.ts'
+import { type Asking, askServers, type Failures } from './ask-servers.ts'
 import { type FetchingApp, freshDeviceLists } from './fetch-device-lists.ts'
 
 type Wanted = ReadonlyMap<UserId, readonly string[]>
@@ -17,14 +17,14 @@ type Wanted = ReadonlyMap<UserId, readonly string[]>
 const MAX_TIMEOUT_MS = 20_000
 const TIMEOUT_MS = 10_000
 /** Of what one server tells of keys. */
-export const MAX_KEY_BYTES = 16 * 1024 * 1024
+export const MAX_KEY_BYTES = 8 * 1024 * 1024
 
 /**
  * The identity and cross-signing keys of users as `viewer` may see them; `wanted`: for each user the devices, none for all of them. Servers that
  * do not answer in `timeout` milliseconds are among the failures. https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3keysquery
  */
 export async function queryKeys(
-  app: FetchingApp & Pick<App, 'serverName'>,
+  app: FetchingApp & Pick<App, 'serverName' | 'config'>,
   { viewer, wanted, timeout }: { viewer: UserId; wanted: Wanted; timeout?: number | undefined },
 ): Promise<QueriedKeys & { failures: Failures }> {
   const timeoutMs = keyTimeout(timeout)
@@ -39,8 +39,8 @@ export async function queryKeys(
   const known = new Map([...wanted].filter(([userId]) => !byServer.has(serverNameOf(userId)) || kept.has(userId)))
   const [here, { answers, failures }] = await Promise.all([
     loadKeys(app, app.database, { viewer, wanted: known }),
-    askServers(app, byServer.keys(), (server) =>
-      askForKeys(app, server, { wanted: new Map(byServer.get(server)), timeoutMs }),
+    askServers(app, { servers: byServer.keys(), timeoutMs }, (server, asking) =>
+      askForKeys(app, server, { ...asking, wanted: new Map(byServer.get(server)) }),
     ),
   ])
   for (const [userId, devices] of kept) here.device_keys[userId] = keptKeys(devices, wanted.get(userId) ?? [])
@@ -78,12 +78,12 @@ const answer = z.object({
 async function askForKeys(
   app: Pick<App, 'federation'>,
   destination: ServerName,
-  { wanted, timeoutMs }: { wanted: Wanted; timeoutMs: number },
+  { wanted, ...asking }: Asking & { wanted: Wanted },
 ): Promise<PublicKeys> {
   const path = '/_matrix/federation/v1/user/keys/query'
   const body = { device_keys: Object.fromEntries(wanted) }
   const { success, data: told } = answer.safeParse(
-    await app.federation.request({ destination, method: 'POST', path, body, timeoutMs, maxBytes: MAX_KEY_BYTES }),
+    await app.federation.request({ destination, method: 'POST', path, body, maxBytes: MAX_KEY_BYTES, ...asking }),
   )
   if (!success) throw new FederationError(`${destination} answers no keys`, { retryable: false })
   const asked = <Value>(of: Record<string, Value>) =>

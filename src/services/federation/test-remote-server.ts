@@ -8,6 +8,7 @@ import type { FederationClient } from '../../infra/federation-client.ts'
 import { FederationError } from '../../infra/federation-error.ts'
 import { createKeyRing } from '../../infra/key-ring.ts'
 import { systemRandom } from '../../infra/random.ts'
+import { createTestLanes } from '../../infra/test-federation.ts'
 import { headOf } from '../../storage/locked-room.ts'
 import { storeServerKeys } from '../../storage/server-keys.ts'
 import { draftEvent, type NewEvent } from '../rooms/draft-event.ts'
@@ -39,7 +40,15 @@ export async function createReceivingApp() {
     download: () => Promise.reject(new FederationError('unreachable')),
   }
   const { database, clock, serverName, signingKey } = reading
-  const keyRing = createKeyRing({ database, federation, serverName, signingKey, notaries: [], clock })
+  const keyRing = createKeyRing({
+    database,
+    federation,
+    serverName,
+    signingKey,
+    notaries: [],
+    clock,
+    lanes: createTestLanes(),
+  })
   await database.write((tx) =>
     storeServerKeys(tx, [
       {

@@ -32,7 +32,7 @@ const kept = new WeakMap<App['database'], UnverifiedEvents>()
 
 /** Those of a running server. */
 export function unverifiedEventsOf(app: InboxApp): UnverifiedEvents {
-  return madeOnce(kept, app.database, () => createUnverifiedEvents(app))
+  return madeOnce(kept, app.database, () => createUnverifiedEvents(app.own ?? app))
 }
 
 function rowOf(origin: ServerName, { event_id, room_id, pdu }: Event): NewInboxRow {

@@ -9,6 +9,7 @@ import { fixedClock } from '../../infra/clock.ts'
 import type { FederationClient } from '../../infra/federation-client.ts'
 import { FederationError } from '../../infra/federation-error.ts'
 import { createKeyRing, type KeyRing } from '../../infra/key-ring.ts'
+import { createTestLanes } from '../../infra/test-federation.ts'
 import type { Database } from '../../storage/database.ts'
 import { storeServerKeys } from '../../storage/server-keys.ts'
 import { createTestDatabase } from '../../storage/test-database.ts'
@@ -40,7 +41,7 @@ const federation: FederationClient = {
 beforeAll(async () => {
   database = await createTestDatabase()
   const from = { database, federation, serverName: 'us' as ServerName, signingKey: signerOf('us', 9), notaries: [] }
-  keyRing = createKeyRing({ ...from, clock: fixedClock(NOW) })
+  keyRing = createKeyRing({ ...from, clock: fixedClock(NOW), lanes: createTestLanes() })
   const rows = [one, other].map(({ serverName, keyId, publicKey }) => ({
     server_name: serverName,
     key_id: keyId,

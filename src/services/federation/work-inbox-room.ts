@@ -4,7 +4,7 @@ import { toEvent } from '../../core/events/to-event.ts'
 import type { RoomId, ServerName } from '../../core/ids.ts'
 import type { RoomVersion } from '../../core/room-versions.ts'
 import { FederationError } from '../../infra/federation-error.ts'
-import { createKeyedLimit } from '../../infra/keyed-limit.ts'
+import { createLanes } from '../../infra/lanes.ts'
 import { finishInboxRoom, loadInbox, removeFromInbox, restInInbox } from '../../storage/federation-inbox.ts'
 import type { InboxRow } from '../../storage/federation-inbox-schema.ts'
 import { loadRoomsBeingJoined } from '../../storage/room-joins.ts'
@@ -15,7 +15,7 @@ import type { TakingApp } from './append-with-help.ts'
 import { refusalOfServer } from './may-send-into.ts'
 import { takeEvent } from './take-event.ts'
 
-export type InboxApp = TakingApp & Pick<App, 'database' | 'clock' | 'random'>
+export type InboxApp = TakingApp & Pick<App, 'database' | 'clock' | 'random' | 'own'>
 
 /** Takes in what waits for single rooms. */
 export type RoomWorker = {
@@ -43,7 +43,7 @@ type Waiting = { arrivals: number; goOn: () => void }
 
 export function createRoomWorker(app: InboxApp, holder: string): RoomWorker {
   const waiting = new Map<RoomId, Waiting>()
-  const ofServer = createKeyedLimit<ServerName>({ limit: AT_ONCE_OF_SERVER, size: WAITING_FOR_SERVER })
+  const ofServer = createLanes<ServerName>({ each: AT_ONCE_OF_SERVER, waiting: WAITING_FOR_SERVER })
 
   async function workOff(roomId: RoomId): Promise<void> {
     const version = (await loadRoomVersions(app.database, [roomId])).get(roomId)

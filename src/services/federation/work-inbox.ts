@@ -33,7 +33,7 @@ const inboxes = new WeakMap<App['database'], Inbox>()
 
 /** The inbox of a running server. `roomsAtOnce`: rooms that are worked on side by side, those aside that wait for other servers. */
 export function inboxOf(app: InboxApp, { roomsAtOnce = ROOMS_AT_ONCE } = {}): Inbox {
-  return madeOnce(inboxes, app.database, () => createInbox(app, roomsAtOnce))
+  return madeOnce(inboxes, app.database, () => createInbox(app.own ?? app, roomsAtOnce))
 }
 
 function createInbox(app: InboxApp, roomsAtOnce: number): Inbox {

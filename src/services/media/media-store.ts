@@ -1,6 +1,6 @@
 import type { Config } from '../../config.ts'
 import type { UserId } from '../../core/ids.ts'
-import { createKeyedLimit, type KeyedLimit } from '../../infra/keyed-limit.ts'
+import { createLanes, type Lanes } from '../../infra/lanes.ts'
 import type { Logger } from '../../infra/logger.ts'
 import { createDiskStore } from '../../infra/object-store/disk.ts'
 import type { ObjectStore } from '../../infra/object-store/object-store.ts'
@@ -17,7 +17,7 @@ export type MediaStore = {
   /** By name, so that a file of another server that many ask for is fetched once. */
   fetches: SingleFlight<void>
   /** Runs the uploads of a user; undefined when there are as many already as each may have. */
-  uploads: KeyedLimit<UserId>
+  uploads: Lanes<UserId>
 }
 
 const NO_THUMBNAILS =
@@ -30,6 +30,6 @@ export function createMediaStore(config: Config['media'], logger: Logger): Media
     thumbnailer: createThumbnailer(config.max_image_pixels, (err) => logger.error({ err }, NO_THUMBNAILS)),
     thumbnailsUnderWay: createSingleFlight(),
     fetches: createSingleFlight(),
-    uploads: createKeyedLimit({ limit: config.max_concurrent_uploads, size: config.max_concurrent_uploads }),
+    uploads: createLanes({ each: config.max_concurrent_uploads, waiting: 0 }),
   }
 }

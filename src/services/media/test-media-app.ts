@@ -9,7 +9,7 @@ import { fixedClock } from '../../infra/clock.ts'
 import { createMetrics } from '../../infra/metrics.ts'
 import { systemRandom } from '../../infra/random.ts'
 import { createRateLimiter } from '../../infra/rate-limiter.ts'
-import { createNoFederation } from '../../infra/test-federation.ts'
+import { createNoFederation, createTestLanes } from '../../infra/test-federation.ts'
 import { createUnreadAnswers } from '../../infra/unread-answers.ts'
 import { createTestDatabase } from '../../storage/test-database.ts'
 import { createMediaStore } from './media-store.ts'
@@ -27,6 +27,8 @@ export async function createMediaTestApp(media: Partial<App['config']['media']> 
     serverName: 'hearth.test' as ServerName,
     database,
     federation: createNoFederation('hearth.test' as ServerName),
+    lanes: createTestLanes(),
+    transfers: createTestLanes(),
     clock,
     random: systemRandom,
     rateLimiter: createRateLimiter({ rates: {}, database, clock, logger }),

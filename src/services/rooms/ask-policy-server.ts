@@ -39,7 +39,7 @@ async function ask(
   body: object,
 ) {
   const askAt = (path: string) =>
-    app.federation.request({ destination, method: 'POST', path, body, timeoutMs: TIMEOUT_MS })
+    app.federation.request({ destination, method: 'POST', path, body, timeoutMs: TIMEOUT_MS, lane: 'own' })
   try {
     return await askAt('/_matrix/policy/v1/sign').catch((error: unknown) => {
       // Policy servers of before the specification had them know its draft only.

@@ -1,0 +1,112 @@
+/**
+ * Runs work of many keys side by side. Each key has a lane: so much of its work runs at a time, so much more waits, in order, and what is beyond gets
+ * undefined. Where all lanes together are full, the one of which least runs goes on first, so that nobody can keep the others waiting. Rejects with
+ * the reason of `signal` when that aborts before the work has begun.
+ */
+export type Lanes<Key> = <Result>(
+  key: Key,
+  work: () => Promise<Result>,
+  signal?: AbortSignal,
+) => Promise<Result> | undefined
+
+export type LaneLimits = {
+  /** Of one key, at a time. */
+  each: number
+  /** Of one key, waiting. */
+  waiting: number
+  /** Of all keys, at a time, and waiting; absent: no limit. */
+  total?: number
+  waitingInAll?: number
+}
+
+type Lane = { running: number; waiting: Set<() => void> }
+
+export function createLanes<Key>({
+  each,
+  waiting,
+  total = Number.POSITIVE_INFINITY,
+  waitingInAll = Number.POSITIVE_INFINITY,
+}: LaneLimits): Lanes<Key> {
+  const lanes = new Map<Key, Lane>()
+  /** Those in which something waits that could run, were it not for the others; the one that has waited for the longest time is first. */
+  const ready = new Set<Lane>()
+  let running = 0
+  let waitingNow = 0
+
+  function begin(lane: Lane): void {
+    lane.running++
+    running++
+  }
+
+  function end(key: Key, lane: Lane): void {
+    lane.running--
+    running--
+    if (lane.waiting.size > 0) ready.add(lane)
+    else if (lane.running === 0) lanes.delete(key)
+    beginNext()
+  }
+
+  function beginNext(): void {
+    while (running < total && ready.size > 0) {
+      const lane = leastBusy(ready)
+      ready.delete(lane)
+      const [next] = lane.waiting
+      if (!next) continue
+      lane.waiting.delete(next)
+      begin(lane)
+      if (lane.waiting.size > 0 && lane.running < each) ready.add(lane)
+      next()
+    }
+  }
+
+  async function turn(key: Key, lane: Lane, signal: AbortSignal | undefined): Promise<void> {
+    signal?.throwIfAborted()
+    let stopListening = () => {}
+    waitingNow++
+    try {
+      await new Promise<void>((resolve, reject) => {
+        const leave = () => {
+          if (!lane.waiting.delete(resolve)) return
+          if (lane.waiting.size === 0) ready.delete(lane)
+          reject(signal!.reason)
+        }
+        lane.waiting.add(resolve)
+        if (lane.running < each) ready.add(lane)
+        signal?.addEventListener('abort', leave, { once: true })
+        stopListening = () => signal?.removeEventListener('abort', leave)
+      })
+    } finally {
+      waitingNow--
+      stopListening()
+      if (lane.running === 0 && lane.waiting.size === 0 && lanes.get(key) === lane) lanes.delete(key)
+    }
+  }
+
+  async function run<Result>(
+    key: Key,
+    lane: Lane,
+    { work, signal }: { work: () => Promise<Result>; signal: AbortSignal | undefined },
+  ): Promise<Result> {
+    if (lane.running < each && running < total && lane.waiting.size === 0) begin(lane)
+    else await turn(key, lane, signal)
+    try {
+      return await work()
+    } finally {
+      end(key, lane)
+    }
+  }
+
+  return (key, work, signal) => {
+    const lane = lanes.get(key) ?? { running: 0, waiting: new Set() }
+    const isFull = lane.running >= each || running >= total
+    if (isFull && (lane.waiting.size >= waiting || waitingNow >= waitingInAll)) return undefined
+    lanes.set(key, lane)
+    return run(key, lane, { work, signal })
+  }
+}
+
+function leastBusy(lanes: ReadonlySet<Lane>): Lane {
+  let least: Lane | undefined
+  for (const lane of lanes) if (!least || lane.running < least.running) least = lane
+  return least!
+}
