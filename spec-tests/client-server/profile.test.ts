@@ -67,6 +67,20 @@ describe('profiles', () => {
     expect([answer.status, answer.body.errcode]).toEqual([400, errcode])
   })
 
+  test('null is a value of a field that clients define, and none of a name', async () => {
+    const user = await registerUser(url)
+    const path = pathOf(user.userId, 'org.example.field')
+    await user.put(path, { 'org.example.field': null })
+    expect(await user.get(path)).toEqual({ 'org.example.field': null })
+    expect(await user.get(pathOf(user.userId))).toMatchObject({ 'org.example.field': null })
+    for (const field of ['displayname', 'avatar_url', 'm.tz']) {
+      const answer = await user.ask('PUT', pathOf(user.userId, field), { [field]: null })
+      expect([field, answer.status, answer.body.errcode]).toEqual([field, 400, 'M_INVALID_PARAM'])
+    }
+    await user.ask('DELETE', path)
+    expect((await user.ask('GET', path)).status).toBe(404)
+  })
+
   test('a value nested without end is refused', async () => {
     const user = await registerUser(url)
     const response = await fetch(url + pathOf(user.userId, 'org.example.deep'), {

@@ -60,14 +60,14 @@ export const deleteProfileField = route({
   params: fieldParams,
   handle({ params, session }, app) {
     requireOwn(session, params.userId)
-    return changeField(app, session, { field: params.keyName, value: null })
+    return changeField(app, session, { field: params.keyName, value: undefined })
   },
 })
 
 async function changeField(
   app: App,
   { userId, isGuest }: Session,
-  { field, value }: { field: string; value: Json },
+  { field, value }: { field: string; value: Json | undefined },
 ): Promise<Record<string, never>> {
   if (isGuest && field !== 'displayname') throw new ForbiddenError('Guests may only change their display name')
   const job = await setProfileField(app, { userId, field, value })

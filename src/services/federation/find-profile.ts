@@ -63,8 +63,8 @@ async function askForProfile(app: Pick<App, 'federation'>, userId: UserId, field
   return Object.fromEntries(fields)
 }
 
-/** null stands for a field that is not set; clients take names and avatars for text. */
+/** Clients take names and avatars for text; some servers write null where there is none. */
 function isPresentable(name: string, value: Json | undefined): value is Json {
-  if (value === null || value === undefined) return false
+  if (value === undefined) return false
   return (name !== 'displayname' && name !== 'avatar_url') || text.safeParse(value).success
 }

@@ -39,10 +39,10 @@ export async function prepareNoticesUser(app: App): Promise<void> {
       if (!(error instanceof MatrixError) || error.errcode !== 'M_USER_IN_USE') throw error
     })
   }
-  const wanted = { displayname: displayName, avatar_url: avatar ?? null }
+  const wanted = { displayname: displayName, avatar_url: avatar }
   const profile = await loadProfile(app.database, userId)
   for (const [field, value] of Object.entries(wanted))
-    if ((profile[field] ?? null) !== value) await setProfileField(app, { userId, field, value })
+    if (profile[field] !== value) await setProfileField(app, { userId, field, value })
 }
 
 /**

@@ -31,7 +31,7 @@ export async function getProfileField(app: Pick<App, 'database'>, userId: UserId
 }
 
 /**
- * Sets a field of a profile; `undefined`, null and, for names and avatars, the empty text remove it. New names and
+ * Sets a field of a profile; `undefined` and, for names and avatars, the empty text remove it, while null is a value like others. New names and
  * avatars must reach the user's rooms: gives the job that does it, if there is one. Throws M_KEY_TOO_LARGE, M_PROFILE_TOO_LARGE and M_INVALID_PARAM.
  * https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3profileuseridkeyname
  */
@@ -40,11 +40,11 @@ export async function setProfileField(
   { userId, field, value }: { userId: UserId; field: string; value: Json | undefined },
 ): Promise<number | undefined> {
   checkFieldName(field)
-  checkValue(field, value ?? null)
+  checkValue(field, value)
   return app.database.write(async (tx) => {
     await lockUser(tx, userId)
     const before = await loadProfile(tx, userId)
-    const profile = withField(before, field, value ?? null)
+    const profile = withField(before, field, value)
     const text = canonicalJson(profile, { strict: false })
     if (text === canonicalJson(before, { strict: false })) return undefined
     if (Buffer.byteLength(text) > MAX_PROFILE_BYTES) {
@@ -64,8 +64,8 @@ function checkFieldName(field: string): void {
   if (!FIELD_NAME.test(field)) throw new InvalidParamError('This is not a name for a profile field')
 }
 
-function checkValue(field: string, value: Json): void {
-  if (value === null) return
+function checkValue(field: string, value: Json | undefined): void {
+  if (value === undefined) return
   const limits: Record<string, number> = {
     displayname: MAX_DISPLAYNAME_CHARACTERS,
     avatar_url: MAX_AVATAR_URL_CHARACTERS,
@@ -77,8 +77,8 @@ function checkValue(field: string, value: Json): void {
   if (value.length > limit) throw new InvalidParamError(`${field}: has at most ${limit} characters`)
 }
 
-function withField(profile: Profile, field: string, value: Json): Profile {
+function withField(profile: Profile, field: string, value: Json | undefined): Profile {
   const { [field]: _replaced, ...others } = profile
-  const isEmpty = value === null || (value === '' && (field === 'displayname' || field === 'avatar_url'))
+  const isEmpty = value === undefined || (value === '' && (field === 'displayname' || field === 'avatar_url'))
   return isEmpty ? others : { ...others, [field]: value }
 }
