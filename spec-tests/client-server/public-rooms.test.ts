@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, inject, test } from 'vitest'
 import { ask, registerUser, type TestUser, uniqueName } from '../harness/client.ts'
-import { type ClientEvent, createRoom, joinRoom, refusal, sendState, v3 } from '../harness/rooms.ts'
+import { type ClientEvent, createRoom, joinRoom, refusal, roomPath, sendState, v1, v3 } from '../harness/rooms.ts'
 
 /** https://spec.matrix.org/v1.19/client-server-api/#listing-rooms */
 const { url } = inject('homeserver')
@@ -46,6 +46,26 @@ describe('the directory', () => {
       guest_can_join: false,
       join_rule: 'public',
     })
+  })
+
+  /** https://spec.matrix.org/v1.19/client-server-api/#mroomtopic */
+  test('shows and finds the plain text of `m.topic`, as everything else does', async () => {
+    const [older, newer] = [uniqueName('older'), uniqueName('newer')].map((text) => text.replaceAll('-', '')) as [
+      string,
+      string,
+    ]
+    const roomId = await createRoom(alice, { visibility: 'public' })
+    const texts = [{ mimetype: 'text/html', body: '<b>x</b>' }, { body: newer }]
+    await sendState(alice, roomId, { type: 'm.room.topic', content: { topic: older, 'm.topic': { 'm.text': texts } } })
+    const listed = (word: string) => search({ filter: { generic_search_term: word } })
+    expect((await listed(newer)).chunk).toMatchObject([{ room_id: roomId, topic: newer }])
+    expect((await listed(older)).chunk).toEqual([])
+    expect((await alice.get(`${v1}/room_summary/${encodeURIComponent(roomId)}`)).topic).toBe(newer)
+    expect((await alice.get(roomPath(roomId, 'hierarchy', v1))).rooms[0].topic).toBe(newer)
+    const found = async (search_term: string) =>
+      (await alice.post(`${v3}/search`, { search_categories: { room_events: { search_term } } })).search_categories
+        .room_events.count
+    expect([await found(newer), await found(older)]).toEqual([1, 0])
   })
 
   test('is searched by name, topic and alias, in any case', async () => {

@@ -36,6 +36,7 @@ export const roomState = (text: string): State[] => [
   stateEvent('m.room.history_visibility', { history_visibility: 'shared' }),
   stateEvent('m.room.pinned_events', { pinned: [text, `$${text}`] }),
   stateEvent('m.room.canonical_alias', { alias: text, alt_aliases: [text] }),
+  stateEvent(text, { [text]: text }),
 ]
 
 /** State whose key is a text, or holds one. */

@@ -1,4 +1,5 @@
 import type { Json, JsonObject } from './events/pdu.ts'
+import { plainTopic } from './plain-topic.ts'
 
 /** What can be searched. https://spec.matrix.org/v1.19/client-server-api/#search-categories */
 export type SearchableKey = 'content.body' | 'content.name' | 'content.topic'
@@ -11,24 +12,11 @@ export function searchableText(event: {
   const { type, content } = event
   if (type === 'm.room.message') return keyed('content.body', [content.body])
   if (type === 'm.room.name') return keyed('content.name', [content.name])
-  if (type === 'm.room.topic') return keyed('content.topic', [content.topic, ...plainTexts(content['m.topic'])])
+  if (type === 'm.room.topic') return keyed('content.topic', [plainTopic(content)])
   return undefined
 }
 
 function keyed(key: SearchableKey, texts: readonly (Json | undefined)[]) {
   const found = [...new Set(texts.filter((text) => typeof text === 'string' && text !== ''))]
   return found.length > 0 ? { key, text: found.join('\n') } : undefined
-}
-
-/** https://spec.matrix.org/v1.19/client-server-api/#mroomtopic_topiccontentblock */
-function plainTexts(topic: Json | undefined): (Json | undefined)[] {
-  const texts = isObject(topic) ? topic['m.text'] : undefined
-  if (!Array.isArray(texts)) return []
-  return texts.flatMap((text) =>
-    isObject(text) && (text.mimetype ?? 'text/plain') === 'text/plain' ? [text.body] : [],
-  )
-}
-
-function isObject(value: Json | undefined): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

@@ -1,5 +1,7 @@
 import { sql } from 'kysely'
+import type { Json, JsonObject } from '../core/events/pdu.ts'
 import type { RoomId } from '../core/ids.ts'
+import { plainTopic } from '../core/plain-topic.ts'
 import type { Db, Tx } from './database.ts'
 import { headOf, type LockedRoom, roomIdOf, type StateChange } from './locked-room.ts'
 import type { MemberCountChange } from './room-memberships.ts'
@@ -18,17 +20,23 @@ type SummaryField =
   | 'encryption'
   | 'tombstone'
 
-/** Which state event, and which key of its content, gives each field. */
-const SOURCES: Record<string, { field: SummaryField; key: string }> = {
-  'm.room.name': { field: 'name', key: 'name' },
-  'm.room.topic': { field: 'topic', key: 'topic' },
-  'm.room.canonical_alias': { field: 'canonical_alias', key: 'alias' },
-  'm.room.avatar': { field: 'avatar_url', key: 'url' },
-  'm.room.join_rules': { field: 'join_rule', key: 'join_rule' },
-  'm.room.guest_access': { field: 'guest_access', key: 'guest_access' },
-  'm.room.history_visibility': { field: 'history_visibility', key: 'history_visibility' },
-  'm.room.encryption': { field: 'encryption', key: 'algorithm' },
-  'm.room.tombstone': { field: 'tombstone', key: 'replacement_room' },
+type Source = { field: SummaryField; valueIn(content: JsonObject): Json | undefined }
+
+/** Which state event, and what in its content, gives each field. No object, as types may be names such as `constructor`. */
+const SOURCES: ReadonlyMap<string, Source> = new Map([
+  ['m.room.name', ofKey('name', 'name')],
+  ['m.room.topic', { field: 'topic', valueIn: plainTopic }],
+  ['m.room.canonical_alias', ofKey('canonical_alias', 'alias')],
+  ['m.room.avatar', ofKey('avatar_url', 'url')],
+  ['m.room.join_rules', ofKey('join_rule', 'join_rule')],
+  ['m.room.guest_access', ofKey('guest_access', 'guest_access')],
+  ['m.room.history_visibility', ofKey('history_visibility', 'history_visibility')],
+  ['m.room.encryption', ofKey('encryption', 'algorithm')],
+  ['m.room.tombstone', ofKey('tombstone', 'replacement_room')],
+])
+
+function ofKey(field: SummaryField, key: string): Source {
+  return { field, valueIn: (content) => content[key] }
 }
 
 /** Keeps `rooms` in step with new state: rows for new rooms, changed fields, changed counts. */
@@ -46,9 +54,9 @@ export async function storeRoomSummaries(
 }
 
 async function storeField(tx: Tx, room: LockedRoom, change: StateChange): Promise<void> {
-  const source = change.state_key === '' ? SOURCES[change.type] : undefined
+  const source = change.state_key === '' ? SOURCES.get(change.type) : undefined
   if (!source) return
-  const value = change.event?.pdu.content[source.key]
+  const value = change.event && source.valueIn(change.event.pdu.content)
   await tx.sql
     .updateTable('rooms')
     .set({ [source.field]: typeof value === 'string' && value !== '' ? storableText(value) : null })
