@@ -17,6 +17,17 @@ export type Asked = { serverName: string; federationPort: number | undefined }
 /** The server that asks, and its connections. */
 type Asker = { dispatcher: Dispatcher; signer: Signer }
 
+/** The header by which a server signs a request. */
+export function signedHeader(
+  { serverName: origin, keyId, privateKey }: Signer,
+  destination: string,
+  { method, path, body }: PeerRequest,
+): string {
+  const to = { origin, destination: destination as ServerName }
+  const text = requestText({ ...to, method, uri: path, content: canonicalOf(body) })
+  return formatXMatrix({ ...to, keyId, signature: signText(text, privateKey) })
+}
+
 /** Sends a request signed by a server; answers of every status come back. */
 export async function sendSigned(
   { dispatcher, signer }: Asker,
@@ -24,10 +35,8 @@ export async function sendSigned(
   { method, path, body }: PeerRequest,
   forgery?: Forgery,
 ) {
-  const { serverName: origin, keyId, privateKey } = signer
-  const destination = (forgery === 'for another server' ? 'elsewhere.test' : asked.serverName) as ServerName
-  const text = requestText({ method, uri: path, origin, destination, content: canonicalOf(body) })
-  const authorization = formatXMatrix({ origin, destination, keyId, signature: signText(text, privateKey) })
+  const destination = forgery === 'for another server' ? 'elsewhere.test' : asked.serverName
+  const authorization = signedHeader(signer, destination, { method, path, body })
   const answer = await request(`https://localhost:${asked.federationPort}${path}`, {
     dispatcher,
     method: method as Dispatcher.HttpMethod,

@@ -32,17 +32,23 @@ const keyId = z
   .startsWith('ed25519:')
   .refine((id) => isStorableName(id))
 const timestamp = z.int().min(0)
+/** Each is kept with the whole answer. Servers have one or two, and a few old ones. */
+const MAX_KEYS = 32
+const isFew = (keys: object) => Object.keys(keys).length <= MAX_KEYS
 
 const schema = z.looseObject({
   server_name: z.string(),
   valid_until_ts: timestamp,
-  verify_keys: z.record(keyId, z.looseObject({ key: publicKey })),
-  old_verify_keys: z.record(keyId, z.looseObject({ key: publicKey, expired_ts: timestamp })).default({}),
+  verify_keys: z.record(keyId, z.looseObject({ key: publicKey })).refine(isFew, 'are too many'),
+  old_verify_keys: z
+    .record(keyId, z.looseObject({ key: publicKey, expired_ts: timestamp }))
+    .refine(isFew, 'are too many')
+    .default({}),
   signatures: z.record(z.string(), z.record(z.string(), z.string())),
 })
 
 /**
- * The keys in a server's own answer; `undefined` where it is malformed, another server's, or not signed with one of the keys in use that it names.
+ * The keys in a server's own answer; `undefined` where it is malformed, has more keys than a server needs, is another server's, or not signed with one of the keys in use that it names.
  * A key counts for at most seven days from `now` without asking again.
  */
 export function readServerKeys(answer: unknown, serverName: ServerName, now: number): PublishedKey[] | undefined {
