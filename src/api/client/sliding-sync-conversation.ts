@@ -1,8 +1,9 @@
 import { z } from 'zod'
 import type { App } from '../../app.ts'
-import { BadJsonError, MatrixError } from '../../core/errors.ts'
+import { BadJsonError } from '../../core/errors.ts'
 import type { SlidingRequest } from '../../services/sync/sliding-request.ts'
 import { type SlidingReply, slidingSync } from '../../services/sync/sliding-sync.ts'
+import { parseJson } from '../http/body.ts'
 import { parsePart } from '../http/errors.ts'
 import type { Session } from '../http/route.ts'
 import { stableBody, stableRequest } from './sliding-sync.ts'
@@ -16,15 +17,9 @@ const messageSchema = z.discriminatedUnion('type', [
 ])
 export type ClientMessage = z.output<typeof messageSchema>
 
-/** Reads a message. Throws M_NOT_JSON and M_BAD_JSON for what is none. */
-export function parseMessage(text: string): ClientMessage {
-  let json: unknown
-  try {
-    json = JSON.parse(text)
-  } catch {
-    throw new MatrixError(400, 'M_NOT_JSON', 'The message is not JSON')
-  }
-  return parsePart('body', messageSchema, json)
+/** Reads a message. Throws M_NOT_JSON, M_BAD_JSON and M_TOO_LARGE for what is none. */
+export function parseMessage(bytes: Buffer): ClientMessage {
+  return parsePart('body', messageSchema, parseJson(bytes, 'message'))
 }
 
 export type Conversation = {

@@ -2,6 +2,8 @@ import type { IncomingMessage } from 'node:http'
 import type { RawData, WebSocket } from 'ws'
 import type { App } from '../../app.ts'
 import { MatrixError } from '../../core/errors.ts'
+import type { UserId } from '../../core/ids.ts'
+import type { Lanes } from '../../infra/lanes.ts'
 import { findSession } from '../../services/users/sessions.ts'
 import { networkOf } from '../http/network-of.ts'
 import type { Session } from '../http/route.ts'
@@ -11,72 +13,54 @@ import { type ClientMessage, type Conversation, parseMessage, startConversation 
 const AUTHENTICATION_MS = 10_000
 /** So often clients are pinged; who has not answered by the next time is gone. The token is looked up again too. */
 const PING_MS = 30_000
+/** When a client that has too many sockets may try again. */
+const RETRY_MS = 30_000
 /** How long a client has to answer that the server stops. */
 const FAREWELL_MS = 1000
-/** https://www.rfc-editor.org/rfc/rfc6455#section-7.4: going away; and codes of our own. */
-const CLOSE = { goingAway: 1001, unauthenticated: 4401, badMessage: 4400 } as const
+/** https://www.rfc-editor.org/rfc/rfc6455#section-7.4: going away, internal error; and codes of our own. */
+const CLOSE = { goingAway: 1001, fault: 1011, badMessage: 4400, unauthenticated: 4401, tooMany: 4429 } as const
+
+/** Holds a place for a socket of a user until `work` ends; undefined when the user has as many as there may be. */
+export type SocketPlaces = Lanes<UserId>
 
 /** Holds the conversation of sliding sync over a socket: docs/websocket.md. `ip`: the client's address. */
 export function serveSlidingSocket(
   app: App,
   socket: WebSocket,
-  { raw, ip }: { raw: IncomingMessage; ip: string },
+  { raw, ip, places }: { raw: IncomingMessage; ip: string; places: SocketPlaces },
 ): void {
   let token = bearerOf(raw)
+  let session: Session | undefined
   let conversation: Conversation | undefined
-  let userId: string | undefined
-  let isAlive = true
+  const closed = Promise.withResolvers<void>()
+  const who = () => session?.userId ?? networkOf(ip)
+  const { send, tell, refuse } = createSender(app, socket, who)
   const deadline = token === undefined ? setTimeout(() => refuse(unauthenticated()), AUTHENTICATION_MS) : undefined
-  const ping = setInterval(checkUp, PING_MS)
-  const stop = () => {
-    socket.close(CLOSE.goingAway, 'the server stops')
-    setTimeout(() => socket.terminate(), FAREWELL_MS).unref()
-  }
-  app.stopping.addEventListener('abort', stop)
-
-  const send = (message: object) => {
-    if (socket.readyState !== socket.OPEN) return
-    const bytes = Buffer.from(JSON.stringify(message))
-    let looks = 0
-    // Whether a client reads at all, pings tell.
-    const release = app.unreadAnswers.hold({
-      owner: userId ?? networkOf(ip),
-      bytes: bytes.length,
-      taken: () => ++looks,
-      abandon: () => socket.terminate(),
-    })
-    socket.send(bytes, { binary: false }, release)
-  }
-  const tell = (error: unknown) => {
-    const known = error instanceof MatrixError
-    if (!known) app.logger.error({ err: error }, 'a conversation by WebSocket failed')
-    send({ type: 'error', ...(known ? error.toJSON() : { errcode: 'M_UNKNOWN', error: 'Internal server error' }) })
-  }
-  function refuse(error: unknown): void {
-    tell(error)
-    const isToken = error instanceof MatrixError && error.status === 401
-    socket.close(isToken ? CLOSE.unauthenticated : CLOSE.badMessage)
-  }
 
   async function sessionNow(): Promise<Session> {
     if (token === undefined) throw unauthenticated()
-    const session = await findSession(app, { accessToken: token, ip, userAgent: raw.headers['user-agent'] })
-    if (session.isLocked)
+    const found = await findSession(app, { accessToken: token, ip, userAgent: raw.headers['user-agent'] })
+    if (found.isLocked)
       throw new MatrixError(401, 'M_USER_LOCKED', 'This account has been locked', { soft_logout: true })
-    return session
+    return found
   }
 
   async function authenticate(): Promise<void> {
     clearTimeout(deadline)
-    const session = await sessionNow()
-    userId = session.userId
-    conversation ??= startConversation(app, session, {
+    const found = await sessionNow()
+    if (conversation) return
+    if (!places(found.userId, () => closed.promise)) throw tooManySockets()
+    session = found
+    conversation = startConversation(app, found, {
       send: (response, request) => send({ type: 'response', request, response }),
       fail: tell,
     })
   }
 
   async function take(message: ClientMessage): Promise<void> {
+    // Messages count as the requests that they stand for. Of acknowledgements there are no more than of answers.
+    const isCounted = message.type !== 'ack' && !session?.exemptFromRateLimits
+    if (isCounted && !(await app.rateLimiter.take('default', who()).then(() => true, tell))) return
     if (message.type === 'authenticate') {
       token = message.access_token
       return authenticate()
@@ -86,31 +70,116 @@ export function serveSlidingSocket(
     else conversation.request(message.request)
   }
 
-  function checkUp(): void {
-    if (!isAlive) socket.terminate()
-    else socket.ping()
-    isAlive = false
+  receiveInTurn(socket, { first: token === undefined ? undefined : authenticate, take, refuse })
+  watch(app, socket, () => {
     if (conversation) sessionNow().catch(refuse)
-  }
-
-  // One after the other: what comes while a token is looked up waits for that.
-  let taking = token === undefined ? Promise.resolve() : authenticate().catch(refuse)
-  socket.on('message', (data: RawData, isBinary: boolean) => {
-    taking = taking.then(async () => {
-      if (isBinary) throw new MatrixError(400, 'M_NOT_JSON', 'Messages are text')
-      await take(parseMessage(data.toString()))
-    })
-    taking = taking.catch(refuse)
-  })
-  socket.on('pong', () => {
-    isAlive = true
   })
   socket.on('error', () => socket.terminate())
   socket.on('close', () => {
     clearTimeout(deadline)
-    clearInterval(ping)
-    app.stopping.removeEventListener('abort', stop)
+    closed.resolve()
     conversation?.close()
+  })
+}
+
+type Sender = {
+  send(message: object): void
+  /** Sends an error. */
+  tell(error: unknown): void
+  /** Sends an error and closes the socket. */
+  refuse(error: unknown): void
+}
+
+/** `owner`: whose the unread answers are. */
+function createSender(app: App, socket: WebSocket, owner: () => string): Sender {
+  function send(message: object): void {
+    if (socket.readyState !== socket.OPEN) return
+    const bytes = Buffer.from(JSON.stringify(message))
+    let looks = 0
+    // Whether a client reads at all, pings tell.
+    const release = app.unreadAnswers.hold({
+      owner: owner(),
+      bytes: bytes.length,
+      taken: () => ++looks,
+      abandon: () => socket.terminate(),
+    })
+    socket.send(bytes, { binary: false }, release)
+  }
+  function tell(error: unknown): void {
+    const known = error instanceof MatrixError
+    if (!known) app.logger.error({ err: error }, 'a conversation by WebSocket failed')
+    send({ type: 'error', ...(known ? error.toJSON() : { errcode: 'M_UNKNOWN', error: 'Internal server error' }) })
+  }
+  function refuse(error: unknown): void {
+    tell(error)
+    socket.close(closeCodeOf(error))
+  }
+  return { send, tell, refuse }
+}
+
+/** Takes messages one after the other, after `first`. Until one is taken no more are read, so that they do not pile up here. */
+function receiveInTurn(
+  socket: WebSocket,
+  {
+    first = async () => {},
+    take,
+    refuse,
+  }: {
+    first: (() => Promise<void>) | undefined
+    take(message: ClientMessage): Promise<void>
+    refuse(error: unknown): void
+  },
+): void {
+  let waiting = 0
+  let taking = first().catch(refuse)
+  socket.on('message', (data: RawData, isBinary: boolean) => {
+    waiting++
+    socket.pause()
+    taking = taking
+      .then(async () => {
+        if (socket.readyState !== socket.OPEN) return
+        if (isBinary) throw new MatrixError(400, 'M_NOT_JSON', 'Messages are text')
+        await take(parseMessage(data as Buffer))
+      })
+      .catch(refuse)
+      .finally(() => {
+        waiting--
+        if (waiting === 0) socket.resume()
+      })
+  })
+}
+
+/** Ends a socket whose client has gone, or when the server stops. `look`: what else to look after now and then. */
+function watch(app: App, socket: WebSocket, look: () => void): void {
+  let isAlive = true
+  const timer = setInterval(() => {
+    if (!isAlive) socket.terminate()
+    else socket.ping()
+    isAlive = false
+    look()
+  }, PING_MS)
+  const stop = () => {
+    socket.close(CLOSE.goingAway, 'the server stops')
+    setTimeout(() => socket.terminate(), FAREWELL_MS).unref()
+  }
+  app.stopping.addEventListener('abort', stop)
+  socket.on('pong', () => {
+    isAlive = true
+  })
+  socket.on('close', () => {
+    clearInterval(timer)
+    app.stopping.removeEventListener('abort', stop)
+  })
+}
+
+function closeCodeOf(error: unknown): number {
+  if (!(error instanceof MatrixError)) return CLOSE.fault
+  return { 401: CLOSE.unauthenticated, 429: CLOSE.tooMany }[error.status] ?? CLOSE.badMessage
+}
+
+function tooManySockets(): MatrixError {
+  return new MatrixError(429, 'M_LIMIT_EXCEEDED', 'You have as many WebSockets as there may be', {
+    retry_after_ms: RETRY_MS,
   })
 }
 

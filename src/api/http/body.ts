@@ -23,8 +23,12 @@ export async function readJsonBody(request: IncomingMessage, limits: Config['lim
 /** As `readJsonBody`, but an empty body is undefined. */
 export async function readJson(request: IncomingMessage, limits: Config['limits']): Promise<unknown> {
   const bytes = await within(limits.request_timeout, readBody(request, limits.request_size))
-  if (bytes.length === 0) return undefined
-  if (hasLoneSurrogates(bytes)) throw new BadJsonError('The request body holds half of a surrogate pair')
+  return bytes.length === 0 ? undefined : parseJson(bytes, 'request body')
+}
+
+/** Parses what a client sends; `what`: how to name it. Throws M_NOT_JSON, and for JSON that is too deep or large to parse M_BAD_JSON and M_TOO_LARGE. */
+export function parseJson(bytes: Buffer, what: string): unknown {
+  if (hasLoneSurrogates(bytes)) throw new BadJsonError(`The ${what} holds half of a surrogate pair`)
   try {
     requireModestJson(bytes)
     return JSON.parse(utf8.decode(bytes))
@@ -32,7 +36,7 @@ export async function readJson(request: IncomingMessage, limits: Config['limits'
     if (error instanceof ExcessiveJsonError) {
       throw error.isTooDeep ? new BadJsonError(error.message) : new TooLargeError(error.message)
     }
-    throw new MatrixError(400, 'M_NOT_JSON', 'The request body is not JSON in UTF-8')
+    throw new MatrixError(400, 'M_NOT_JSON', `The ${what} is not JSON in UTF-8`)
   }
 }
 

@@ -3,7 +3,8 @@ import type { Duplex } from 'node:stream'
 import { WebSocketServer } from 'ws'
 import type { App } from '../../app.ts'
 import { MatrixError } from '../../core/errors.ts'
-import { serveSlidingSocket } from '../client/sliding-sync-socket.ts'
+import { createLanes } from '../../infra/lanes.ts'
+import { type SocketPlaces, serveSlidingSocket } from '../client/sliding-sync-socket.ts'
 import { clientAddress } from './client-address.ts'
 import { networkOf } from './network-of.ts'
 
@@ -11,6 +12,8 @@ import { networkOf } from './network-of.ts'
 const SOCKET_PATH = '/_matrix/client/unstable/hearth.sliding_sync_websocket'
 /** A request with a hundred lists, each with all that it may have, is smaller. */
 const MAX_MESSAGE_BYTES = 1024 * 1024
+/** How long a client has to answer that its socket is closed. */
+const CLOSE_MS = 5000
 
 /** Returns whether a request is to become a WebSocket. All others are plain requests, whatever protocol they offer to upgrade to (RFC 9110, section 7.8). */
 export function isUpgrade({ url, headers }: IncomingMessage): boolean {
@@ -19,15 +22,19 @@ export function isUpgrade({ url, headers }: IncomingMessage): boolean {
 
 /** Lets WebSockets begin on a server of HTTP; `isUpgrade` says which requests do. */
 export function serveUpgrades(app: App, { server, trustedProxies }: { server: Server; trustedProxies: number }): void {
-  const sockets = new WebSocketServer({ noServer: true, maxPayload: MAX_MESSAGE_BYTES, perMessageDeflate: false })
+  const limits = { maxPayload: MAX_MESSAGE_BYTES, closeTimeout: CLOSE_MS }
+  const sockets = new WebSocketServer({ noServer: true, perMessageDeflate: false, ...limits })
+  const places: SocketPlaces = createLanes({ each: app.config.limits.counts.websockets, waiting: 0 })
   server.on('upgrade', (raw, connection, head) => {
     // Node has removed its own listener: from here on an error that nobody listens to would end the process.
     connection.on('error', () => connection.destroy())
     const ip = clientAddress(raw, trustedProxies)
-    app.rateLimiter.take('default', networkOf(ip)).then(
-      () => sockets.handleUpgrade(raw, connection, head, (socket) => serveSlidingSocket(app, socket, { raw, ip })),
-      (error: unknown) => reject(app, connection, error),
-    )
+    const begin = () =>
+      sockets.handleUpgrade(raw, connection, head, (socket) => serveSlidingSocket(app, socket, { raw, ip, places }))
+    app.rateLimiter
+      .take('default', networkOf(ip))
+      .then(begin)
+      .catch((error: unknown) => reject(app, connection, error))
   })
 }
 
