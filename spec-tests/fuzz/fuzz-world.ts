@@ -37,6 +37,8 @@ export async function startFuzzWorld(place: Place, nodeArguments: string[]): Pro
     federation.onDispose(() => appservice.dispose())
     appservice.respond = async ({ path }) => ({ status: 200, body: answerOf(path) })
     const config = {
+      // So small that the caches are full after the warm-up: what the memory grows by then is something else.
+      database: { cache_size: '8M' },
       email: { smtp_url: mails.url, from: 'hearth@hearth.test', require_tls: false },
       registration: { enabled: true, guests: true, shared_secret: 'a secret that only tests know' },
       appservices: [appservice.registrationFile],

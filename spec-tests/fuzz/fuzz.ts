@@ -14,6 +14,7 @@ import { describeMemory, hasGrown, measureMemory, measureSettled } from './memor
 import { fuzzedOperations } from './operations.ts'
 import { createPeerLane, type PeerCounts } from './peer-lane.ts'
 import { lieAtTimes } from './peer-lies.ts'
+import { createSocketLane, SOCKET_OPERATION } from './socket-lane.ts'
 import { createTally, type Tally } from './tally.ts'
 import { watchLogs } from './watch-logs.ts'
 
@@ -31,11 +32,14 @@ export type FuzzResult = {
   /** How many kinds of findings there are. */
   findings: number
   report: string
+  /** The share of the requests that was accepted. */
+  accepted: number
 }
 
-/** Sequences of requests at the same time: of users, and of another server. */
+/** Sequences of requests at the same time: of users, of another server, and over WebSockets. */
 const LANES = 10
 const PEER_LANES = 4
+const SOCKET_LANES = 1
 /** The share of the requests after which the caches are full. */
 const WARM_UP = 0.2
 const PROGRESS_EVERY = 5_000
@@ -46,7 +50,7 @@ type Run = {
   world: FuzzWorld
   findings: Findings
   tally: Tally
-  counts: PeerCounts
+  counts: PeerCounts & { socketMessages: number }
   deliveries: Deliveries
   bystanders: Bystanders
   friend: Friend
@@ -66,14 +70,15 @@ export async function fuzz(options: FuzzOptions): Promise<FuzzResult> {
     await advance(run, options, options.requests)
     await run.friend.stop()
     await run.bystanders.stop()
-    const after = await measureSettled(world.processes, before)
+    const { checksMemory } = options
+    const after = await (checksMemory ? measureSettled(world.processes, before) : measureMemory(world.processes))
     run.tend()
     const memory = describeMemory(before, after)
-    if (options.checksMemory && hasGrown(before, after)) findings.add({ kind: 'memory has grown', detail: memory })
+    if (checksMemory && hasGrown(before, after)) findings.add({ kind: 'memory has grown', detail: memory })
     log(tally.table())
     log(summaryOf(run))
     log(memory)
-    return { findings: findings.count(), report: findings.report() }
+    return { findings: findings.count(), report: findings.report(), accepted: tally.accepted().all }
   } finally {
     await world.federation.dispose()
   }
@@ -83,7 +88,7 @@ async function startRun(world: FuzzWorld, { seed, log }: FuzzOptions): Promise<R
   const { federation } = world
   const findings = createFindings(log)
   const [forClients, forServers] = [fuzzedOperations('client-server'), fuzzedOperations('server-server')]
-  const tally = createTally([...forClients, ...forServers].map(({ name }) => name))
+  const tally = createTally([...[...forClients, ...forServers].map(({ name }) => name), SOCKET_OPERATION])
   const peer = await startLyingServer(federation, { isChecked: false })
   const deliveries = createDeliveries(findings)
   const friend = await startFriend(
@@ -95,7 +100,7 @@ async function startRun(world: FuzzWorld, { seed, log }: FuzzOptions): Promise<R
   )
   const bystanders = startBystanders(world, findings, deliveries)
   lieAtTimes(peer, drawFrom(seed))
-  const counts: PeerCounts = { pdus: 0, acceptedPdus: 0, edus: 0 }
+  const counts = { pdus: 0, acceptedPdus: 0, edus: 0, socketMessages: 0 }
   const common = { world, seed, tally, findings }
   const dispatcher = openAgent(world, LANES * 2)
   const users: Lane[] = []
@@ -116,13 +121,26 @@ async function startRun(world: FuzzWorld, { seed, log }: FuzzOptions): Promise<R
       counts,
     }),
   )
+  const sockets = Array.from({ length: SOCKET_LANES }, (_, i) =>
+    createSocketLane({ ...common, index: LANES + PEER_LANES + i, lanes: users, counts }),
+  )
   const logs = watchLogs(world.processes, findings)
   const tend = () => {
     logs.look()
     world.forget()
     peer.asked.length = 0
   }
-  return { world, findings, tally, counts, deliveries, bystanders, friend, lanes: [...users, ...peers], tend }
+  return {
+    world,
+    findings,
+    tally,
+    counts,
+    deliveries,
+    bystanders,
+    friend,
+    lanes: [...users, ...peers, ...sockets],
+    tend,
+  }
 }
 
 function openAgent({ federation }: FuzzWorld, connections: number): Agent {
@@ -170,7 +188,7 @@ function summaryOf({ tally, counts, bystanders, deliveries, friend }: Run): stri
   const { all, unchanged } = tally.accepted()
   const { syncs, messages, reads } = bystanders.counts()
   return [
-    `${tally.total()} requests, with ${counts.pdus} events and ${counts.edus} EDUs of another server`,
+    `${tally.total()} requests, with ${counts.pdus} events and ${counts.edus} EDUs of another server, and ${counts.socketMessages} messages by WebSocket`,
     `accepted: ${percent(all)} of all, ${percent(unchanged)} of those with nothing wrong, ${percent(counts.acceptedPdus / counts.pdus)} of the events`,
     `bystanders: ${syncs} syncs, ${messages} messages, ${reads} further requests; ${friend.count()} messages of a friendly server; ${deliveries.arrived()} messages arrived everywhere`,
     `nothing was accepted of: ${tally.neverAccepted().join(', ')}`,

@@ -120,7 +120,6 @@ function configuration(options: HearthOptions, at: { folder: string; port: numbe
       { bind: '127.0.0.1', port: at.port, serves: ['client', 'media', 'admin', 'metrics'] },
       ...(options.federation ? [{ bind: 'localhost', serves: ['federation', 'media'], ...options.federation }] : []),
     ],
-    ...(options.databaseUrl && { database: { url: options.databaseUrl } }),
     registration: { enabled: true, shared_secret: SHARED_SECRET },
     passwords: { memory_kib: 64, iterations: 1 },
     rate_limits: { enabled: false },
@@ -129,5 +128,6 @@ function configuration(options: HearthOptions, at: { folder: string; port: numbe
     federation: { allow_private_addresses: true },
     log: { level: 'warn' },
     ...options.config,
+    ...(options.databaseUrl && { database: { ...(options.config?.database as object), url: options.databaseUrl } }),
   }
 }
