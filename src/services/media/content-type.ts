@@ -21,9 +21,19 @@ export function acceptedContentType(claimed: string | undefined): string {
   return claimed !== undefined && claimed.length <= MAX_LENGTH && MEDIA_TYPE.test(claimed) ? claimed.trim() : UNKNOWN
 }
 
-/** The type to serve content with: as the uploader said, unless that is an image and the content shows that it is none (`detected`). */
+/**
+ * The type to serve content with: as the uploader said, unless that is an image and the content contradicts it.
+ *
+ * @param detected The type that the first bytes of the content show; null: none. Formats that are text, such as SVG, show none.
+ */
 export function servedContentType(claimed: string, detected: string | null): string {
-  return essence(claimed).startsWith('image/') && !detected?.startsWith('image/') ? UNKNOWN : claimed
+  const type = essence(claimed)
+  if (!type.startsWith('image/')) return claimed
+  const isImage = detected?.startsWith('image/') ?? false
+  // Only these are shown inline, and each of them is known by its first bytes.
+  if (INLINE_TYPES.has(type)) return isImage ? claimed : UNKNOWN
+  if (type.endsWith('+xml')) return detected === null || detected === 'application/xml' ? claimed : UNKNOWN
+  return isImage || detected === null ? claimed : UNKNOWN
 }
 
 /** Whether a browser may show content of this type itself. */
