@@ -37,8 +37,8 @@ export function followBySync({ user, expect, roomId, see }: Following): () => Pr
     since = body.next_batch
     for (const { event_id } of body.rooms?.join?.[roomId]?.timeline?.events ?? []) see(event_id)
     invited.push(...Object.keys(body.rooms?.invite ?? {}))
-    // The server that invited may answer as it likes, and the room may be gone.
-    if (invited.length > INVITES) await user.ask('POST', roomPath(invited.shift()!, 'leave'), {}).catch(() => {})
+    // The server that invited answers as it likes, and when.
+    if (invited.length > INVITES) user.ask('POST', roomPath(invited.shift()!, 'leave'), {}).catch(() => {})
   }
 }
 
