@@ -15,16 +15,18 @@ const AT_ONCE = 8
 export const MAX_EVENTS = 100_000
 const MAX_AUTH_CHAIN = 10_000
 
-/** Events that lead from some to others, oldest first, as far as the server tells. https://spec.matrix.org/v1.19/server-server-api/#post_matrixfederationv1get_missing_eventsroomid */
+/** Events that lead from some to others, oldest first, as far as the server tells; `onInvalid` hears of those that are not valid. https://spec.matrix.org/v1.19/server-server-api/#post_matrixfederationv1get_missing_eventsroomid */
 export async function askMissingEvents(
   app: AskingApp,
   source: EventSource,
   gap: { earliest: readonly EventId[]; latest: readonly EventId[]; limit: number; minDepth: number },
+  onInvalid?: () => void,
 ): Promise<Event[]> {
   const { earliest, latest, limit, minDepth } = gap
   const path = `get_missing_events/${encodeURIComponent(source.roomId)}`
   const body = { earliest_events: earliest, latest_events: latest, limit, min_depth: minDepth }
-  return askForVerified(app, source, { method: 'POST', path, body, lists: ['events'], maxItems: 2 * limit })
+  const request = { method: 'POST', path, body, lists: ['events'], maxItems: 2 * limit } as const
+  return askForVerified(app, source, request, onInvalid)
 }
 
 /** The events that permit an event, with those that permit these. https://spec.matrix.org/v1.19/server-server-api/#get_matrixfederationv1event_authroomideventid */
@@ -101,7 +103,8 @@ async function askEvent(
       const answer = await app.federation.request({ destination: server, method: 'GET', path, signal })
       const pdus = singleEvent.safeParse(answer).data?.pdus.slice(0, 1) ?? []
       const unverified: EventId[] = []
-      const [event] = await verified(app, source, pdus, ({ event_id }) => unverified.push(event_id))
+      const onUnverified = ({ event_id }: Event) => void unverified.push(event_id)
+      const [event] = await verified(app, source, pdus, { onUnverified })
       if (event?.event_id === id) return event
       if (pdus.length > 0) onLeftOut(id, unverified.includes(id) ? 'unverified' : 'invalid')
     } catch (error) {
@@ -116,11 +119,12 @@ async function askForVerified(
   app: AskingApp,
   source: EventSource,
   request: Parameters<typeof askForItems>[2],
+  onInvalid?: () => void,
 ): Promise<Event[]> {
   const events: Event[] = []
   for await (const items of askForItems(app, source, request)) {
     const values = items.map(({ value }) => value)
-    events.push(...(await verified(app, source, values)))
+    events.push(...(await verified(app, source, values, { onInvalid })))
   }
   return events
 }
@@ -130,12 +134,13 @@ async function verified(
   app: AskingApp,
   { server, roomId, version }: EventSource,
   pdus: unknown[],
-  onUnverified?: (event: Event) => void,
+  { onUnverified, onInvalid }: { onUnverified?: (event: Event) => void; onInvalid?: (() => void) | undefined } = {},
 ): Promise<Event[]> {
   const events: Event[] = []
   for (const result of await verifyEvents(app, version, pdus)) {
     if (result.ok && result.event.room_id === roomId) events.push(result.event)
     else if (!result.ok && result.unverified?.room_id === roomId) onUnverified?.(result.unverified)
+    else onInvalid?.()
     if (!result.ok) app.logger.debug({ server, room_id: roomId, reason: result.reason }, 'an event is dropped')
   }
   return events

@@ -99,6 +99,25 @@ test.each(['nothing', 'the event itself', 'what is here already', 'a refusal'])(
   },
 )
 
+/** https://spec.matrix.org/v1.19/rooms/v6/#canonical-json */
+test('what follows an event that is not valid is not taken in, and nothing more is asked', async () => {
+  const room = await createSharedRoom(app)
+  const [first, second, third] = (await chain(room, 3)) as [Event, Event, Event]
+  const stateIds = await stateIdsOf(room.roomId)
+  const invalid = { ...first.pdu, content: { body: 1.5 } }
+  app.asked.length = 0
+  app.answerWith(({ path }) => (path.includes('/get_missing_events/') ? { events: [invalid] } : undefined))
+  await expect(room.receive(second)).rejects.toThrow('not valid')
+  expect(app.asked).toHaveLength(1)
+  // The server is not given up for that.
+  app.answerWith(({ path, query }) => {
+    if (path.includes('/get_missing_events/')) return { events: [invalid, second.pdu] }
+    const isTold = path.includes('/state_ids/') && query?.event_id === second.event_id
+    return isTold ? { pdu_ids: stateIds, auth_chain_ids: [] } : undefined
+  })
+  expect((await room.receive(third)).outcome).toBe('accepted')
+})
+
 test('a server that answers nothing about a gap, and has none of its events, is still heard by the state that it tells', async () => {
   const room = await createSharedRoom(app)
   const head = await findRoomHead(app.database, room.roomId)

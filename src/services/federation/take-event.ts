@@ -83,31 +83,39 @@ async function fetchPages(app: TakingApp, source: Sources, { event, minDepth, ga
   const earliest = (await findRoomHead(app.database, source.roomId))?.forward_extremities ?? []
   let latest = [event.event_id]
   while (latest.length > 0 && gap.size < MAX_GAP) {
-    const page = await askPage(app, source, { earliest, latest, limit: PAGE, minDepth })
+    const { page, hasInvalid } = await askPage(app, source, { earliest, latest, limit: PAGE, minDepth })
     const fresh = add(page)
+    // It tells what comes before, which nobody may follow.
+    if (hasInvalid && page.length === 0 && gap.size === 0)
+      throw new FederationError(`${event.event_id} follows events that are not valid`, { retryable: false })
     // Fewer than asked for: the server has no more, or does not want to tell.
     latest = page.length < PAGE ? [] : await openEnds(app, gap, fresh)
   }
 }
 
-/** Nothing, where servers answer and do not tell. */
+/** No events where servers answer and do not tell; `hasInvalid`: there were some that are not valid. */
 async function askPage(
   app: TakingApp,
   source: Sources,
   wanted: Parameters<typeof askMissingEvents>[2],
-): Promise<Event[]> {
+): Promise<{ page: Event[]; hasInvalid: boolean }> {
+  let hasInvalid = false
+  const onInvalid = () => {
+    hasInvalid = true
+  }
   try {
-    return await fromAny(source, async (one) => {
-      const events = await askMissingEvents(app, one, wanted)
+    const page = await fromAny(source, async (one) => {
+      const events = await askMissingEvents(app, one, wanted, onInvalid)
       // It need not have the event yet: that says nothing of what comes before it.
       const isAtLoss = events.length === 0 && one.server !== source.server
       if (isAtLoss) throw new FederationError(`${one.server} tells of nothing`, { retryable: false })
       return events
     })
+    return { page, hasInvalid }
   } catch (error) {
     if (!(error instanceof FederationError) || error.retryable) throw error
     app.logger.info({ err: error, room_id: source.roomId }, 'a gap is asked for event by event')
-    return []
+    return { page: [], hasInvalid }
   }
 }
 
