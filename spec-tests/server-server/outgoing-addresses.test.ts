@@ -44,6 +44,12 @@ const HOSTS = [
   '[::ffff:127.0.0.1]',
   '[::ffff:7f00:1]',
   '[64:ff9b::7f00:1]',
+  '[64:ff9b::127.0.0.1]',
+  '[::127.0.0.1]',
+  '[::7f00:1]',
+  '[::ffff:0:7f00:1]',
+  '[2002:7f00:1::]',
+  '0177.0.0.1',
 ]
 
 test.each(HOSTS)('%s is not connected to, whoever names it', async (host) => {

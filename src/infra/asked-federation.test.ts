@@ -1,7 +1,9 @@
 import type { ServerResponse } from 'node:http'
+import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import { pollUntil } from '../../spec-tests/harness/poll-until.ts'
 import { defaultConfig } from '../config.ts'
+import type { ServerName } from '../core/ids.ts'
 import { askOnBehalf } from './asked-federation.ts'
 import { type Asker, createAskedLanes } from './asked-lanes.ts'
 import type { FederationClient, FederationRequest } from './federation-client.ts'
@@ -74,6 +76,24 @@ test('a request that waits too long is not made, nor one of which too many wait'
   answerAll()
   expect(await first).toEqual({})
   expect(open).toHaveLength(0)
+})
+
+test('a request whose connection is still being made when its time is over fails in time, and keeps its place', async () => {
+  const connected: Socket[] = []
+  const tarpit = createServer((socket) => connected.push(socket.on('error', () => {})))
+  await new Promise<void>((resolve) => tarpit.listen(0, '127.0.0.1', resolve))
+  const destination = `127.0.0.1:${(tarpit.address() as AddressInfo).port}` as ServerName
+  const mallory = setUp({ user: 1 })(MALLORY)
+  const message = `${destination} cannot be reached`
+  await expect(mallory.get({ destination, timeoutMs: 200 })).rejects.toMatchObject({ message })
+  expect(connected.map(({ destroyed }) => destroyed)).toEqual([false])
+  await expect(mallory.get({ timeoutMs: 50 })).rejects.toThrow('was not asked in time')
+  for (const socket of connected) socket.destroy()
+  tarpit.close()
+  const third = mallory.get()
+  await isOpen(1)
+  answerAll()
+  expect(await third).toEqual({})
 })
 
 test('a stream takes no place once it has begun, and ends when its time is over', async () => {

@@ -18,11 +18,21 @@ export function askOnBehalf(client: FederationClient, lanes: AskedLanes, asker: 
   ): Promise<Result> {
     const timeout = AbortSignal.timeout(timeoutMs)
     const signal = given ? AbortSignal.any([given, timeout]) : timeout
+    let hasBegun = false
+    const result = lanes(
+      asker,
+      () => {
+        hasBegun = true
+        return work(signal)
+      },
+      signal,
+    )
     try {
-      return await lanes(asker, () => work(signal), signal)
+      return await unlessAborted(result, signal)
     } catch (error) {
       if (!signal.aborted || error !== signal.reason) throw error
-      throw new FederationError(`${destination} was not asked in time, as too many requests wait`, { cause: error })
+      const why = hasBegun ? 'cannot be reached' : 'was not asked in time, as too many requests wait'
+      throw new FederationError(`${destination} ${why}`, { cause: error })
     }
   }
 
@@ -39,6 +49,15 @@ export function askOnBehalf(client: FederationClient, lanes: AskedLanes, asker: 
     download: (destination, url, bounds) =>
       inLane({ destination, ...bounds }, (signal) => client.download(destination, url, { ...bounds, signal })),
   }
+}
+
+/** What is awaited, or the reason of the signal as soon as that aborts. A connection that is being made goes on until then or later, and keeps its place in the lane. */
+function unlessAborted<Result>(awaited: Promise<Result>, signal: AbortSignal): Promise<Result> {
+  return new Promise((resolve, reject) => {
+    const leave = () => reject(signal.reason)
+    signal.addEventListener('abort', leave, { once: true })
+    awaited.then(resolve, reject).finally(() => signal.removeEventListener('abort', leave))
+  })
 }
 
 const IDENTITY_TIMEOUT_MS = 30_000

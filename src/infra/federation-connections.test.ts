@@ -3,7 +3,7 @@ import type { IncomingMessage } from 'node:http'
 import { createServer, type Server } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import type { TLSSocket } from 'node:tls'
-import { Agent, Dispatcher } from 'undici'
+import { Agent, Dispatcher, request } from 'undici'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import { createTestAuthority, type TestAuthority } from '../../spec-tests/harness/test-ca.ts'
 import type { ServerName } from '../core/ids.ts'
@@ -26,9 +26,9 @@ let redirectTo = ''
 beforeAll(async () => {
   authority = createTestAuthority()
   const { certificate, key } = authority.issue('localhost', 'matrix.example', 'public.example', '127.0.0.1')
-  server = createServer({ cert: readFileSync(certificate), key: readFileSync(key) }, (request, response) => {
-    note(request)
-    if (request.url?.includes('moved')) response.writeHead(302, { location: redirectTo }).end()
+  server = createServer({ cert: readFileSync(certificate), key: readFileSync(key) }, (asked, response) => {
+    note(asked)
+    if (asked.url?.includes('moved')) response.writeHead(302, { location: redirectTo }).end()
     else response.end('{"m.server":"delegated.example"}')
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
@@ -138,6 +138,20 @@ test.each(['https://localhost', 'https://127.0.0.1', 'http://localhost'])(
     expect(heard).toHaveLength(2)
   },
 )
+
+test('what the configuration names may be on this machine, with a certificate that is trusted', async () => {
+  const { anywhere, configured } = connect([], false)
+  const url = `https://localhost:${port}/there`
+  expect((await request(url, { dispatcher: configured })).statusCode).toBe(200)
+  await expect(request(url, { dispatcher: anywhere })).rejects.toThrow('no public address')
+  const untrusting = createFederationConnections(
+    { trustedCertificates: [], allowPrivateAddresses: true },
+    fixedClock(0),
+  )
+  open.push(untrusting)
+  for (const dispatcher of [untrusting.configured, untrusting.anywhere])
+    await expect(request(url, { dispatcher })).rejects.toThrow(/certificate/)
+})
 
 test('a .well-known that redirects to a private address delegates to nobody', async () => {
   redirectTo = `https://localhost:${port}/private`

@@ -12,6 +12,7 @@ export const getRoomAlias = route({
   method: 'GET',
   path: v3('/directory/room/:roomAlias'),
   auth: 'none',
+  recognizesUsers: true,
   params,
   handle: ({ params }, app) => findRoomAlias(app, params.roomAlias),
 })

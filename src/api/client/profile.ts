@@ -20,6 +20,7 @@ export const getWholeProfile = route({
   method: 'GET',
   path: [...v3('/profile/:userId'), '/_matrix/client/unstable/uk.tcpip.msc4133/profile/:userId'],
   auth: 'none',
+  recognizesUsers: true,
   params: z.object({ userId }),
   handle: ({ params }, app) => findProfile(app, params.userId),
 })
@@ -29,6 +30,7 @@ export const getOneProfileField = route({
   method: 'GET',
   path: fieldPaths,
   auth: 'none',
+  recognizesUsers: true,
   params: fieldParams,
   handle: async ({ params }, app) => ({
     [params.keyName]: await findProfileField(app, params.userId, params.keyName),

@@ -41,6 +41,20 @@ export async function authenticate(
   return session
 }
 
+/** The user who calls an endpoint for anyone, if a token tells: https://spec.matrix.org/v1.19/client-server-api/#client-authentication says nothing of tokens that nobody needs. */
+export async function recognize(
+  app: App,
+  endpoint: AnyEndpoint,
+  request: Parameters<typeof authenticate>[2],
+): Promise<Session | undefined> {
+  if (!endpoint.recognizesUsers) return undefined
+  const forAll = { ...endpoint, auth: 'optional', lockedUsers: true, suspendedUsers: true } as const
+  return authenticate(app, forAll, request).catch((error) => {
+    if (error instanceof MatrixError) return undefined
+    throw error
+  })
+}
+
 /** Suspended users may still talk with those who can lift that. */
 async function requireForSuspended(
   app: App,

@@ -82,6 +82,8 @@ export type Endpoint<
   /** Path with `:parameters`; `*name` as the last segment takes the rest. A list: the same endpoint under several names (r0, v3, unstable). */
   path: string | string[]
   auth: A
+  /** Of those for anyone: whether a token, which nobody needs, tells who asks, so that other servers are asked on the user's behalf. One that is not known is no fault. */
+  recognizesUsers?: boolean
   /** Whether application services may call it in their own name, by a token that others do not need; default false. */
   appservices?: boolean
   /** Whether guests may call it; default false. */

@@ -5,7 +5,7 @@ import { MatrixError } from '../../core/errors.ts'
 import type { Asker } from '../../infra/asked-lanes.ts'
 import type { ServerSession } from '../../services/federation/authenticate-server.ts'
 import { onBehalfOf } from '../../services/federation/on-behalf-of.ts'
-import { authenticate, authenticateAppservice } from './authenticate.ts'
+import { authenticate, authenticateAppservice, recognize } from './authenticate.ts'
 import { receiveSigned } from './authenticate-server.ts'
 import { readJsonBody } from './body.ts'
 import { ClientLeftError } from './client-left.ts'
@@ -32,6 +32,7 @@ export function serveEndpoint(app: App, endpoint: AnyEndpoint): Middleware {
     }
     const { req: raw, ip, params } = context
     const session = await authenticate(app, endpoint, { raw, query, ip, params })
+    const asking = session ?? (await recognize(app, endpoint, { raw, query, ip, params }))
     context.state.userId = session?.userId
     const appservice = authenticateAppservice(app, endpoint, { raw: context.req, query })
     const isLimited = !session?.exemptFromRateLimits && (appservice ?? 'unknown') === 'unknown'
@@ -43,7 +44,7 @@ export function serveEndpoint(app: App, endpoint: AnyEndpoint): Middleware {
       for (const [category, count] of Object.entries(endpoint.alsoCounts?.(call) ?? {}))
         await rateLimiter.take(category, whoOf(endpoint, session, context.ip), count)
     }
-    const asked = onBehalfOf(app, askerOf(session, context.ip))
+    const asked = onBehalfOf(app, askerOf(asking, context.ip))
     respond(app, context, { result: await handle(asked, endpoint, { call, url: context.url, body }), owner })
   }
 }

@@ -38,6 +38,7 @@ export const getUnauthenticatedDownload = route({
     `/_matrix/media/${version}/download/:serverName/:mediaId/:fileName`,
   ]),
   auth: 'none',
+  recognizesUsers: true,
   rateLimit: 'media',
   params: downloadPath,
   query: remoteQuery,

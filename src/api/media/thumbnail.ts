@@ -40,6 +40,7 @@ export const getUnauthenticatedThumbnail = route({
   method: 'GET',
   path: ['v3', 'r0', 'v1'].map((version) => `/_matrix/media/${version}/thumbnail/:serverName/:mediaId`),
   auth: 'none',
+  recognizesUsers: true,
   rateLimit: 'media',
   params: mediaPath,
   query: remoteQuery.extend(thumbnailFields),
