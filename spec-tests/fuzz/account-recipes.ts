@@ -178,7 +178,7 @@ export const ACCOUNT_RECIPES: Record<string, Recipe> = {
       ({ draw }: Making) => ({ params: draw.pick(name.startsWith('DELETE') ? OWN_RULES : RULES) }),
     ]),
   ),
-  [`POST ${v3}/account/3pid/add`]: withPassword({ sid: referTo('sid'), client_secret: referTo('client secret') }),
+  [`POST ${v3}/account/3pid/add`]: withPassword({ sid: referTo('mail sid'), client_secret: referTo('client secret') }),
   [`PUT ${v3}/user/{userId}/account_data/{type}`]: ({ draw }) => {
     const { type, content } = drawAccountData(draw)
     return { params: { type }, body: content }
@@ -199,6 +199,12 @@ export const ACCOUNT_RECIPES: Record<string, Recipe> = {
   [`POST ${v3}/room_keys/version`]: ({ draw }) => ({
     body: { algorithm: 'm.megolm_backup.v1.curve25519-aes-sha2', auth_data: { public_key: key(32), n: draw.below(9) } },
   }),
+  ...Object.fromEntries(
+    ['GET', 'POST'].map((method) => [
+      `${method} ${unstable}/hearth/confirm_email/{sid}/{token}`,
+      () => ({ params: { sid: referTo('mail sid'), token: referTo('mail token') }, query: {} }),
+    ]),
+  ),
   'POST /_synapse/admin/v1/register': ({ draw }) => ({
     body: {
       nonce: referTo('nonce'),

@@ -22,6 +22,8 @@ export type FuzzWorld = Homeserver & {
   bot: Actor
   appservice: TestAppservice
   gateway: PushGateway
+  /** Of the last mail that proves an address. */
+  link: { sid: string; token: string }
   /** Drops what the harness has kept of what it was sent. */
   forget(): void
 }
@@ -55,17 +57,30 @@ export async function startFuzzWorld(place: Place, nodeArguments: string[]): Pro
     shared.events.push(await sendText(alice, roomId, 'hello'))
     const admin = await newAdmin(url)
     const bot = await newBot(homeserver, appservice)
+    const link = { sid: 'unknown', token: 'unknown' }
     const forget = () => {
       mails.received.length = 0
       gateway.received.length = 0
       appservice.calls.length = 0
       appservice.transactions.clear()
     }
-    return { ...homeserver, federation, alice, bob, carol, shared, admin, bot, appservice, gateway, forget }
+    const world = { federation, alice, bob, carol, shared, admin, bot, appservice, gateway, forget }
+    return {
+      ...homeserver,
+      ...world,
+      get link() {
+        return linkIn(mails.received.at(-1)?.text) ?? link
+      },
+    }
   } catch (error) {
     await federation.dispose()
     throw error
   }
+}
+
+function linkIn(text = ''): FuzzWorld['link'] | undefined {
+  const [, sid, token] = /confirm_email\/([\w-]+)\/([\w-]+)/.exec(text) ?? []
+  return sid && token ? { sid, token } : undefined
 }
 
 /** What the application service answers beside transactions. */

@@ -53,7 +53,7 @@ export function createKnownValues(): KnownValues {
     recall(kind, draw) {
       const known = values.get(kind)
       if (!known || known.length === 0) return undefined
-      return draw.happens(0.4) ? known.at(-1) : draw.pick(known)
+      return draw.happens(0.6) ? known.at(-1) : draw.pick(known)
     },
     learnEvent(roomId, eventId) {
       const events = rooms.find((room) => room.roomId === roomId)?.events

@@ -125,7 +125,7 @@ function otherReferences({ draw, room, recall }: PeerDrawing, pdu: Pdu): Partial
 }
 
 /** With ids and what only stands for JSON put in, so that a signature covers it. */
-export function filled({ recall }: PeerDrawing, value: unknown): unknown {
+export function filled({ recall }: Pick<PeerDrawing, 'recall'>, value: unknown): unknown {
   const ids = fillIn(value, recall)
   const json = JSON.parse(writeJson(ids))
   return isWritable(json) ? json : ids

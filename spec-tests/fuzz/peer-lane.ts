@@ -1,9 +1,11 @@
 import type { Agent } from 'undici'
+import type { Event } from '../../src/core/events/pdu.ts'
 import type { UserId } from '../../src/core/ids.ts'
 import { ROOM_VERSIONS } from '../../src/core/room-versions.ts'
 import type { LyingServer } from '../harness/lying-server.ts'
+import { signAnything } from '../harness/sign-anything.ts'
 import { type Forgery, sendSigned } from '../harness/signed-request.ts'
-import { visitRoom } from '../harness/visit-room.ts'
+import { completeTemplate, type Template, visitRoom } from '../harness/visit-room.ts'
 import { makeRequest } from './client-requests.ts'
 import { type Draw, drawFrom, stepSeed } from './draw.ts'
 import type { Findings } from './findings.ts'
@@ -17,7 +19,7 @@ import { learnFrom } from './learn.ts'
 import { mutate } from './mutate.ts'
 import { type FuzzedOperation, pickOperation } from './operations.ts'
 import { drawEdu } from './peer-edus.ts'
-import { drawPdu, type PeerDrawing } from './peer-events.ts'
+import { drawPdu, filled, type PeerDrawing } from './peer-events.ts'
 import { type PeerPlace, type PeerPlaces, peerPlaces } from './peer-places.ts'
 import { type Recalling, recaller } from './recall.ts'
 import type { FuzzRequest } from './request-draft.ts'
@@ -131,32 +133,36 @@ async function operate(lane: State, draw: Draw): Promise<void> {
 /** Comes into a room, leaves it or knocks, with an event that is right or not. */
 async function changeMembership(lane: State, draw: Draw): Promise<void> {
   const way = draw.pick(['join', 'join', 'leave', 'knock'])
-  const place = lane.places.pick(draw)
+  const rooms = draw.pick(lane.lanes).known.rooms.map(({ roomId }) => roomId)
+  const roomId = draw.pick([lane.world.shared.roomId, lane.places.pick(draw).room.roomId, ...rooms])
   const user = draw.pick(lane.users)
-  const parts = `${encodeURIComponent(place.room.roomId)}/${encodeURIComponent(user)}`
+  const parts = `${encodeURIComponent(roomId)}/${encodeURIComponent(user)}`
   const made = await ask(lane, draw, {
     operation: `GET ${v1}/make_${way}/{roomId}/{userId}`,
     method: 'GET',
     path: `${v1}/make_${way}/${parts}${way === 'leave' ? '' : `?${VERSIONS}`}`,
   })
   if (made.kind !== 'answer' || made.status !== 200) return
-  const event = place.room.make({
-    type: 'm.room.member',
-    sender: user,
-    state_key: user,
-    content: { membership: way },
-  })
-  const isChanged = draw.happens(0.5)
-  const pdu = isChanged ? drawPdu(drawingOf(lane, draw, { ...place, members: [user] })).pdu : event.pdu
+  const template = parse(made.text) as Template
+  const event = completeTemplate(lane.peer, template)
+  const isChanged = draw.happens(0.4)
+  const pdu = isChanged ? changed(lane, draw, { template, event }) : event.pdu
   const version = way === 'knock' || draw.happens(0.2) ? 'v1' : 'v2'
   const base = `/_matrix/federation/${version}/send_${way}`
   await ask(lane, draw, {
     operation: `PUT ${base}/{roomId}/{eventId}`,
     method: 'PUT',
-    path: `${base}/${encodeURIComponent(place.room.roomId)}/${encodeURIComponent(event.event_id)}`,
+    path: `${base}/${encodeURIComponent(roomId)}/${encodeURIComponent(event.event_id)}`,
     body: writeJson(pdu),
     isChanged,
   })
+}
+
+/** The event with something changed, signed as far as that can be done. */
+function changed(lane: State, draw: Draw, { template, event }: { template: Template; event: Event }): unknown {
+  const recall = recaller(recallingOf(lane, draw, lane.places.pick(draw)))
+  const pdu = filled({ recall }, mutate(draw, event.pdu))
+  return typeof pdu === 'object' && pdu !== null ? signAnything(pdu, template.room_version, lane.peer.signer) : pdu
 }
 
 async function invite(lane: State, draw: Draw): Promise<void> {
@@ -196,7 +202,7 @@ function recallingOf({ world, peer, lanes, known }: State, draw: Draw, { room, m
   return {
     draw,
     world,
-    known,
+    known: { ...known, recall: (kind, by) => known.recall(kind, by) ?? lane.known.recall(kind, by) },
     personal: known,
     actor: draw.pick(actors),
     actors,

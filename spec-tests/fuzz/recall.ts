@@ -45,7 +45,7 @@ export function recaller(at: Recalling): (kind: Kind) => string {
 }
 
 /** Kinds of which answers tell more, and how often they are not asked. */
-const MIXED: Partial<Record<Kind, number>> = { user: 0.85, device: 0.7, alias: 0.5 }
+const MIXED: Partial<Record<Kind, number>> = { 'account data type': 0.5, user: 0.85, device: 0.7, alias: 0.5 }
 
 const OWN: Partial<Record<Kind, (at: Recalling) => string>> = {
   'account data type': ({ draw }) => draw.pick(['org.example.any', 'm.direct', 'm.tag', 'm.ignored_user_list']),
@@ -56,6 +56,8 @@ const OWN: Partial<Record<Kind, (at: Recalling) => string>> = {
   event: ({ room, draw }) => (draw.happens(0.4) ? room.events.at(-1) : draw.pick(room.events)) ?? '$unknown',
   'event type': ({ draw }) => draw.pick(TYPES),
   'key id': ({ draw }) => draw.pick(['session1', 'session2', 'X3lUlvLELLYxeTx4yOVu6UDpasGEVO0Jbu+QFnm0cKQ']),
+  'mail sid': ({ world }) => world.link.sid,
+  'mail token': ({ world }) => world.link.token,
   'new name': ({ draw }) => `fuzz${draw.below(1e9)}`,
   'own server': ({ world }) => world.home.serverName,
   'own user': ({ world, draw }) => draw.pick([world.alice, world.bob, world.carol]).userId,

@@ -12,6 +12,8 @@ export const KINDS = [
   'filter',
   'key id',
   'login token',
+  'mail sid',
+  'mail token',
   'media',
   'mxc',
   'new name',

@@ -96,7 +96,7 @@ export const ROOM_RECIPES: Record<string, Recipe> = {
       ...(draw.happens(0.5) && { name: 'Tea', topic: 'with milk' }),
       ...(draw.happens(0.3) && { invite: [referTo('user')] }),
       ...(draw.happens(0.2) && { initial_state: [drawState(draw), drawState(draw)] }),
-      ...(draw.happens(0.1) && { initial_state: [{ type: 'm.room.join_rules', content: { join_rule: 'knock' } }] }),
+      ...(draw.happens(0.2) && { initial_state: [{ type: 'm.room.join_rules', content: { join_rule: 'knock' } }] }),
       ...(draw.happens(0.2) && { room_alias_name: referTo('new name') }),
       ...(draw.happens(0.2) && { creation_content: { type: 'm.space' } }),
       ...(draw.happens(0.3) && { visibility: 'public' }),

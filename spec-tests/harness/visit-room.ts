@@ -40,15 +40,26 @@ export async function prepareMember(
   const parts = `${encodeURIComponent(roomId)}/${encodeURIComponent(userId)}`
   const made = await peer.ask(home, 'GET', `/_matrix/federation/v1/make_${membership}/${parts}?${versions}`)
   if (made.status !== 200) throw new Error(`make_${membership}: ${made.status} ${JSON.stringify(made.body)}`)
-  const { room_version: id, event: template } = made.body
+  return { version: made.body.room_version, event: completeTemplate(peer, made.body, change) }
+}
+
+/** What `make_join` and its like answer. */
+export type Template = { room_version: string; event: Pdu }
+
+/** The event of a template, hashed and signed; `change` is made to it before. */
+export function completeTemplate(
+  peer: LyingServer,
+  { room_version: id, event: template }: Template,
+  change: Partial<EventDraft> = {},
+): Event {
   const version = ROOM_VERSIONS.get(id)!
   const { auth_event_ids, prev_event_ids } = toEvent(version, template, { event_id: '$none' as EventId })
   const references: unknown[] = [...template.auth_events, ...template.prev_events]
   const cited = {
     auth_events: auth_event_ids,
     prev_events: prev_event_ids,
-    reference_hashes: Object.fromEntries(references.filter((each) => Array.isArray(each))),
+    reference_hashes: Object.fromEntries(references.filter((each) => Array.isArray(each)) as [EventId, object][]),
   }
   const draft = { ...template, ...cited, origin: peer.serverName, origin_server_ts: Date.now(), ...change }
-  return { version: id, event: buildEvent(version, draft as EventDraft, peer.signer) }
+  return buildEvent(version, draft as unknown as EventDraft, peer.signer)
 }
