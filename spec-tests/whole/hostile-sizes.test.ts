@@ -1,5 +1,6 @@
 import { describeAttacks } from '../harness/hostile-world.ts'
 import { largeInvites } from '../harness/size-attacks/invites.ts'
+import { largeAnswers } from '../harness/size-attacks/large-answers.ts'
 import { edusOfPeers } from '../harness/size-attacks/peer-edus.ts'
 import { slowReaders } from '../harness/size-attacks/slow-readers.ts'
 import { longLists, storedThings } from '../harness/size-attacks/stored-things.ts'
@@ -15,7 +16,15 @@ const CONFIG = {
       to_device_inbox: '3M',
       to_device_request: '2M',
     },
-    answers: { to_device: '1M', stripped_state: '200K', keys: '90K' },
+    answers: {
+      to_device: '1M',
+      stripped_state: '200K',
+      keys: '90K',
+      events: '300K',
+      timeline: '120K',
+      room_state: '500K',
+      page: '120K',
+    },
     counts: {
       devices: 4,
       one_time_keys: 20,
@@ -34,7 +43,11 @@ const CONFIG = {
   },
 }
 
-describeAttacks('sizes', [...storedThings, ...longLists, ...messagesToDevices, ...largeInvites, ...edusOfPeers], CONFIG)
+describeAttacks(
+  'sizes',
+  [...storedThings, ...longLists, ...messagesToDevices, ...largeInvites, ...edusOfPeers, ...largeAnswers],
+  CONFIG,
+)
 
 describeAttacks('sizes with the default limits', slowReaders, {
   limits: { answer_timeout: '2s', totals: { unread_answers_of_user: '40M', unread_answers: '60M' } },

@@ -63,6 +63,10 @@ const COUNTS = {
 
 /** How much one answer has of a kind. */
 const ANSWERS = {
+  events: ['32M', 'Events in the timelines of all rooms of a sync; of many rooms, each has fewer.'],
+  timeline: ['4M', 'Events in the timeline of one room of a sync.'],
+  room_state: ['128M', 'State of all rooms of a sync, or of one room; beyond, the largest pieces are left out.'],
+  page: ['8M', 'Events in one page of any list of events.'],
   keys: ['32M', 'Identity keys of devices; beyond, those are left out of the users who have most.'],
   stripped_state: ['8M', 'What rooms tell of themselves to those who are invited; of many, each tells less.'],
   to_device: ['8M', 'Messages to a device in one answer of /sync, or in one transaction to an application service.'],

@@ -17,6 +17,7 @@ import type { Db, Tx } from './database.ts'
 import { loadEvents } from './events.ts'
 import type { TakeNids } from './nids.ts'
 import { sharedLoads } from './shared-loads.ts'
+import { loadStateWithin, type StateBudget } from './state-budget.ts'
 import type { StoredEvent } from './stored-event.ts'
 
 /** Nodes and events that a transaction has made but not stored yet; they come before the caches and the database. */
@@ -70,10 +71,16 @@ function lookUpEach(
   return missing.length > 0 ? { missing } : { nids }
 }
 
-/** All state at `root`, or only its members, or all but its members. */
-export async function readAllState(db: Db, root: number, part: TriePart = 'all'): Promise<StoredEvent[]> {
+/** All state at `root`, or only its members, or all but its members; with a budget, as much as there is room for. */
+export async function readAllState(
+  db: Db,
+  root: number,
+  part: TriePart = 'all',
+  budget?: StateBudget,
+): Promise<StoredEvent[]> {
   const { nids } = await withNodes(db, undefined, (source) => trieEvents(root, part, source))
-  return [...(await loadEvents(db, nids)).values()]
+  const events = budget ? await loadStateWithin(db, nids, budget) : await loadEvents(db, nids)
+  return [...events.values()]
 }
 
 /** What changed from one state to another: the events that are only in `to`, and those only in `from`. */
@@ -88,6 +95,21 @@ export async function readStateDiff(
   const events = await loadWithOverlay(db, [...added, ...removed], overlay)
   const pick = (nids: number[]) => nids.flatMap((nid) => events.get(nid) ?? [])
   return { added: pick(added), removed: pick(removed) }
+}
+
+/** As `readStateDiff`, of what changed as much as there is room for. */
+export async function readChangedState(
+  db: Db,
+  { from, to }: { from: number; to: number },
+  budget: StateBudget,
+): Promise<{ added: StoredEvent[]; removed: StoredEvent[] }> {
+  const { added, removed } = await readNidDiff(db, { from, to, part: 'all' })
+  const within = async (nids: readonly number[], room: StateBudget) => {
+    const events = await loadStateWithin(db, nids, room)
+    return nids.flatMap((nid) => events.get(nid) ?? [])
+  }
+  // Of what is no more only the names are told.
+  return { added: await within(added, budget), removed: await within(removed, { ...budget }) }
 }
 
 /** As `readStateDiff`, only the nids. */

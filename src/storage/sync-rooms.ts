@@ -1,20 +1,23 @@
 import { sql } from 'kysely'
 import type { RoomId, UserId } from '../core/ids.ts'
 import type { Db } from './database.ts'
-import { loadEvents } from './events.ts'
 import type { Membership } from './schema.ts'
-import type { StoredEvent } from './stored-event.ts'
 
-/** A room with the newest events of its timeline, oldest first. */
+/** A room with the newest events of its timeline. */
 export type NewestOfRoom = {
   roomId: RoomId
+  /** Rooms are told in the order of these, where they are too much for one answer. */
+  place: string
   membership: Membership
   memberNid: number
   stateRoot: number
   lastOrder: number
   /** Not all members are known. */
   isPartial: boolean
-  newest: StoredEvent[]
+  joinedMembers: number
+  /** Nids, oldest first, and the bytes of these events. */
+  newest: number[]
+  bytes: number
 }
 
 type Row = {
@@ -25,37 +28,57 @@ type Row = {
   state_root: number | null
   next_order: number | null
   is_partial: boolean | null
+  joined_members: number | null
   newest: number[] | null
+  bytes: number | null
+  place: string
 }
 
-/** All rooms of a user with up to `limit` events of each, and the stream position at which all this was so: one statement, so one snapshot. */
+/** Which rooms of a user are wanted: those after a place, as many as `most`; and how much of each one's timeline. */
+export type WantedRooms = {
+  userId: UserId
+  memberships: readonly Membership[]
+  limit: number
+  bytes: number
+  after?: string | undefined
+  most?: number | undefined
+}
+
+/** Rooms of a user with some events of each, in the order of their places, and the stream position at which all this was so: one statement, so one snapshot. */
 export async function loadNewestOfRooms(
   db: Db,
-  { userId, memberships, limit }: { userId: UserId; memberships: readonly Membership[]; limit: number },
+  { userId, memberships, limit, bytes, after, most }: WantedRooms,
 ): Promise<{ position: number; rooms: NewestOfRoom[] }> {
   const { rows } =
-    await sql<Row>`select position, member.room_id, membership, event_nid, state_root, next_order, is_partial, newest
+    await sql<Row>`select position, member.room_id, membership, event_nid, state_root, next_order, is_partial, joined_members, newest,
+      bytes, member.place
     from (select coalesce(max(stream_position), 0) as position from stream) as now
-    left join room_lists as member on user_id = ${userId} and membership = any(${memberships}::text[]) and not forgotten
+    left join (select *, md5(room_id) as place from room_lists
+      where user_id = ${userId} and membership = any(${memberships}::text[]) and not forgotten and md5(room_id) > ${after ?? ''}
+      order by place limit ${most ?? null}::int) as member on true
     left join room_heads as head on head.room_id = member.room_id
-    left join lateral (select array_agg(event_nid order by event_order) as newest from (
-        select events.event_nid, event_order from events where events.room_id = member.room_id and event_order < head.next_order
-          and event_order > -9007199254740991 and not soft_failed order by event_order desc limit ${limit}::int) as last
-      ) as timeline on membership = 'join'`.execute(db.sql)
-  const events = await loadEvents(
-    db,
-    rows.flatMap((row) => row.newest ?? []),
-  )
+    left join rooms on rooms.room_id = member.room_id
+    left join lateral (select array_agg(event_nid order by event_order) as newest, sum(size)::int as bytes from (
+        select event_nid, event_order, size, sum(size) over (order by event_order desc) - size as bytes_before from (
+          select events.event_nid, event_order, octet_length(json) as size from events
+          where events.room_id = member.room_id and event_order < head.next_order
+            and event_order > -9007199254740991 and not soft_failed order by event_order desc limit ${limit}::int
+        ) as last
+      ) as sized where bytes_before < ${bytes}::bigint) as timeline on membership = 'join'
+    order by member.place`.execute(db.sql)
   const rooms = rows.flatMap((row) => {
     if (row.room_id === null) return []
     return {
       roomId: row.room_id,
+      place: row.place,
       membership: row.membership,
       memberNid: row.event_nid,
       stateRoot: row.state_root ?? 0,
       lastOrder: (row.next_order ?? 1) - 1,
       isPartial: row.is_partial ?? false,
-      newest: (row.newest ?? []).flatMap((nid) => events.get(nid) ?? []),
+      joinedMembers: row.joined_members ?? 0,
+      newest: row.newest ?? [],
+      bytes: row.bytes ?? 0,
     }
   })
   return { position: rows[0]?.position ?? 0, rooms }

@@ -11,6 +11,8 @@ export type TimelinePage = {
   before: number
   direction: 'forwards' | 'backwards'
   limit: number
+  /** So many bytes of events are enough, before the limit is reached; absent: any number. */
+  bytes?: number | undefined
   /** Patterns for `like`. */
   types?: readonly string[] | undefined
   notTypes?: readonly string[] | undefined
@@ -26,19 +28,30 @@ export type TimelinePage = {
   mentionsUrl?: boolean | undefined
 }
 
+const MAX_EVENT_BYTES = 65_536
+
 /** The events of a page, without soft-failed ones, in the page's direction. */
 export async function loadTimelinePage(db: Db, page: TimelinePage): Promise<StoredEvent[]> {
-  const { rows } = await sql<{ event_nid: number }>`select event_nid from events where room_id = ${page.roomId}
+  const found = sql`from events where room_id = ${page.roomId}
     and event_order > ${page.after}::bigint and event_order < ${page.before}::bigint and not soft_failed
     ${ownConditions(page)} ${relationConditions(page)}
-    order by event_order ${page.direction === 'forwards' ? sql`asc` : sql`desc`} limit ${page.limit}::int`.execute(
-    db.sql,
-  )
+    order by event_order ${page.direction === 'forwards' ? sql`asc` : sql`desc`} limit ${page.limit}::int`
+  const { rows } = await sql<{ event_nid: number }>`${withinBytes(found, page)}`.execute(db.sql)
   const events = await loadEvents(
     db,
     rows.map((row) => row.event_nid),
   )
   return rows.flatMap((row) => events.get(row.event_nid) ?? [])
+}
+
+/** The nids of a page's events, those that are beyond its bytes left out. A page of few events needs no look at their sizes. */
+function withinBytes(found: ReturnType<typeof sql>, { limit, bytes, direction }: TimelinePage) {
+  if (bytes === undefined || limit * MAX_EVENT_BYTES <= bytes) return sql`select event_nid ${found}`
+  const order = direction === 'forwards' ? sql`event_order` : sql`event_order desc`
+  return sql`select event_nid from (
+      select event_nid, event_order, sum(size) over (order by ${order}) - size as bytes_before
+      from (select event_nid, event_order, octet_length(json) as size ${found}) as found
+    ) as sized where bytes_before < ${bytes}::bigint order by ${order}`
 }
 
 /** Only the conditions that a page has: planners do badly with `$1 is null or …`. */

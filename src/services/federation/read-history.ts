@@ -13,14 +13,13 @@ import { type BackfillingApp, backfillRoom } from './backfill-room.ts'
 const MAX_ROUNDS = 3
 const MAX_GAPS = 100
 
+type HistoryApp = BackfillingApp & Pick<App, 'config'>
+
 /**
  * As `readMessages`; what is missing of the history here is fetched from other servers in the room.
  * https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3roomsroomidmessages
  */
-export async function readHistory(
-  app: BackfillingApp & Pick<App, 'database'>,
-  command: MessagesCommand,
-): Promise<Messages> {
+export async function readHistory(app: HistoryApp, command: MessagesCommand): Promise<Messages> {
   const { roomId } = command
   let messages = await readMessages(app, command)
   if (command.direction === 'forwards') return readOn(app, command, messages)
@@ -37,7 +36,7 @@ export async function readHistory(
  * As `readContext`, with what is missing here between the events around.
  * https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3roomsroomidcontexteventid
  */
-export async function readHistoryAround(app: BackfillingApp, command: ContextCommand): Promise<EventContext> {
+export async function readHistoryAround(app: HistoryApp, command: ContextCommand): Promise<EventContext> {
   const { roomId } = command
   let context = await readContext(app, command)
   for (let round = 0; round < MAX_ROUNDS; round++) {
@@ -52,7 +51,7 @@ export async function readHistoryAround(app: BackfillingApp, command: ContextCom
 
 /** The places after the gaps that are nearest to an event, before it and after it, among those in its context. */
 async function nearestGaps(
-  app: BackfillingApp,
+  app: HistoryApp,
   { roomId, eventId }: ContextCommand,
   { start, end }: EventContext,
 ): Promise<number[]> {
@@ -67,7 +66,7 @@ async function nearestGaps(
 }
 
 /** Forwards, what is missing between two events of a page is fetched once. */
-async function readOn(app: BackfillingApp, command: MessagesCommand, messages: Messages): Promise<Messages> {
+async function readOn(app: HistoryApp, command: MessagesCommand, messages: Messages): Promise<Messages> {
   const { roomId, from } = command
   if (from === undefined || messages.chunk.length === 0) return messages
   const above = await orderOfToken(app, roomId, from)

@@ -1,6 +1,7 @@
 import type { App } from '../../app.ts'
 import { InvalidParamError } from '../../core/errors.ts'
 import type { DeviceId, UserId } from '../../core/ids.ts'
+import { firstWithin } from '../../core/within-bytes.ts'
 import { loadEvents } from '../../storage/events.ts'
 import { loadNotificationPage } from '../../storage/notifications.ts'
 import { serveEvents } from '../rooms/serve-events.ts'
@@ -30,11 +31,13 @@ export async function listNotifications(
   await app.stream.refresh()
   await storeUnread(app, userId)
   const rows = await loadNotificationPage(app.database, { userId, before, highlightsOnly, limit: limit + 1 })
-  const shown = rows.slice(0, limit)
   const loaded = await loadEvents(
     app.database,
-    shown.map((row) => row.event_nid),
+    rows.slice(0, limit).map((row) => row.event_nid),
   )
+  const sized = rows.slice(0, limit).map((row) => ({ ...row, size: loaded.get(row.event_nid)?.size ?? 0 }))
+  const shown = firstWithin(sized, app.config.limits.answers.page)
+  for (const { event_nid } of sized.slice(shown.length)) loaded.delete(event_nid)
   const events = await filterNotifiable(app, userId, [...loaded.values()])
   const served = await serveEvents(app, { events, userId, deviceId })
   const byNid = new Map(events.map(({ event_nid }, place) => [event_nid, served[place]!]))
@@ -44,7 +47,7 @@ export async function listNotifications(
     const { room_id, ...event } = found
     return { room_id, event, actions: JSON.parse(actions), read: !unread, ts: event.origin_server_ts }
   })
-  return { notifications, ...(rows.length > limit && { next_token: tokenOf(shown.at(-1)!) }) }
+  return { notifications, ...(rows.length > shown.length && { next_token: tokenOf(shown.at(-1)!) }) }
 }
 
 /** The place of a notification in the list: its time and nid. */

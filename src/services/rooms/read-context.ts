@@ -4,6 +4,7 @@ import type { RoomEventFilter } from '../../core/filters/filter-schema.ts'
 import type { DeviceId } from '../../core/ids.ts'
 import { paginationToken } from '../../core/pagination-token.ts'
 import { readAllState, readStateEvents } from '../../storage/room-state.ts'
+import { stateBudget } from '../../storage/state-budget.ts'
 import type { StoredEvent } from '../../storage/stored-event.ts'
 import { type EventCommand, findVisibleEvent } from './read-event.ts'
 import { serveEvents, serveStateEvents } from './serve-events.ts'
@@ -33,14 +34,15 @@ const MAX_LIMIT = 200
  * https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3roomsroomidcontexteventid
  */
 export async function readContext(
-  app: Pick<App, 'database' | 'clock'>,
+  app: Pick<App, 'config' | 'database' | 'clock'>,
   command: ContextCommand,
 ): Promise<EventContext> {
   const { event, access } = await findVisibleEvent(app, command)
   const limit = Math.min(command.limit ?? command.filter.limit ?? DEFAULT_LIMIT, MAX_LIMIT)
   const half = Math.floor(limit / 2)
   const order = event.event_order!
-  const around = { access, userId: command.userId, filter: command.filter }
+  const { page: bytes } = app.config.limits.answers
+  const around = { access, userId: command.userId, filter: command.filter, bytes }
   const before = (await readVisiblePage(app, { ...around, direction: 'backwards', from: order - 1, limit: half }))
     .events
   const after = (await readVisiblePage(app, { ...around, direction: 'forwards', from: order, limit: limit - half }))
@@ -59,13 +61,14 @@ export async function readContext(
 
 /** The state at the last event; of the members only the senders if the filter asks for lazy loading. */
 async function stateAround(
-  app: Pick<App, 'database' | 'clock'>,
+  app: Pick<App, 'config' | 'database' | 'clock'>,
   command: ContextCommand,
   events: readonly StoredEvent[],
 ): Promise<ClientEvent[]> {
   const root = events.at(-1)!.state_after!
   const isLazy = command.filter.lazy_load_members === true
-  const state = await readAllState(app.database, root, isLazy ? 'rest' : 'all')
+  const budget = stateBudget(app.config.limits.answers.room_state)
+  const state = await readAllState(app.database, root, isLazy ? 'rest' : 'all', budget)
   if (isLazy) {
     const senders = new Set(events.map((event) => event.pdu.sender))
     const keys = [...senders].map((sender) => ({ type: 'm.room.member', state_key: sender }))

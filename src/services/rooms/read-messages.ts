@@ -31,7 +31,10 @@ const MAX_LIMIT = 1000
  * One page of a room's history, as far as the user may see it. Throws M_FORBIDDEN, and M_INVALID_PARAM for unknown tokens.
  * https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3roomsroomidmessages
  */
-export async function readMessages(app: Pick<App, 'database' | 'clock'>, command: MessagesCommand): Promise<Messages> {
+export async function readMessages(
+  app: Pick<App, 'config' | 'database' | 'clock'>,
+  command: MessagesCommand,
+): Promise<Messages> {
   const { roomId, direction, filter } = command
   const access = await accessRoom(app, roomId, command.userId)
   const from = command.from === undefined ? undefined : await orderOfToken(app, roomId, command.from)
@@ -45,6 +48,7 @@ export async function readMessages(app: Pick<App, 'database' | 'clock'>, command
     from: from ?? end,
     to,
     limit,
+    bytes: app.config.limits.answers.page,
     filter,
   })
   // Beyond the last event that a filter takes there are others, which are no longer looked for: there the next page starts, if only to be empty.

@@ -2,6 +2,7 @@ import type { App } from '../../app.ts'
 import type { ClientEvent } from '../../core/events/client-event.ts'
 import type { DeviceId } from '../../core/ids.ts'
 import { paginationToken } from '../../core/pagination-token.ts'
+import { firstWithin } from '../../core/within-bytes.ts'
 import { loadIgnoredUsers } from '../../storage/ignored-users.ts'
 import { loadRelatedEvents } from '../../storage/related-events.ts'
 import { type EventCommand, findVisibleEvent } from './read-event.ts'
@@ -32,7 +33,7 @@ const MAX_DEPTH = 3
  * M_INVALID_PARAM for unknown tokens. https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv1roomsroomidrelationseventid
  */
 export async function readRelations(
-  app: Pick<App, 'database' | 'clock'>,
+  app: Pick<App, 'config' | 'database' | 'clock'>,
   command: RelationsCommand,
 ): Promise<Relations> {
   const { roomId, direction, userId } = command
@@ -55,11 +56,12 @@ export async function readRelations(
     limit: limit + 1,
     ignored: await loadIgnoredUsers(app.database, userId),
   })
-  const page = related.slice(0, limit)
+  const page = firstWithin(related.slice(0, limit), app.config.limits.answers.page)
   const last = page.at(-1)?.event_order
   return {
     chunk: await serveEvents(app, { ...command, events: await visibleEvents(app, userId, page), bundle: true }),
-    ...(related.length > limit && last && { next_batch: paginationToken(direction === 'forwards' ? last : last - 1) }),
+    ...(related.length > page.length &&
+      last && { next_batch: paginationToken(direction === 'forwards' ? last : last - 1) }),
     ...(command.from !== undefined && { prev_batch: command.from }),
     ...(command.recurse !== undefined && { recursion_depth: depth }),
   }

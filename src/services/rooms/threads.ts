@@ -3,6 +3,7 @@ import type { ClientEvent } from '../../core/events/client-event.ts'
 import { redact } from '../../core/events/redaction.ts'
 import type { DeviceId, RoomId, UserId } from '../../core/ids.ts'
 import { paginationToken } from '../../core/pagination-token.ts'
+import { firstWithin } from '../../core/within-bytes.ts'
 import { loadIgnoredUsers } from '../../storage/ignored-users.ts'
 import { loadThreads } from '../../storage/related-events.ts'
 import { loadRoomVersions } from '../../storage/room-versions.ts'
@@ -30,7 +31,10 @@ const MAX_LIMIT = 100
  * The roots of a room's threads, the one with the newest event first. Throws M_FORBIDDEN, and M_INVALID_PARAM for an unknown token.
  * https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv1roomsroomidthreads
  */
-export async function readThreads(app: Pick<App, 'database' | 'clock'>, command: ThreadsCommand): Promise<Threads> {
+export async function readThreads(
+  app: Pick<App, 'config' | 'database' | 'clock'>,
+  command: ThreadsCommand,
+): Promise<Threads> {
   const { roomId, userId } = command
   const access = await accessRoom(app, roomId, userId)
   const from = command.from === undefined ? access.lastOrder : await orderOfToken(app, roomId, command.from)
@@ -44,7 +48,8 @@ export async function readThreads(app: Pick<App, 'database' | 'clock'>, command:
     participant: command.include === 'participated' ? userId : undefined,
     ignored,
   })
-  const page = threads.slice(0, limit)
+  const sized = threads.slice(0, limit).map((thread) => ({ ...thread, size: thread.root.size }))
+  const page = firstWithin(sized, app.config.limits.answers.page)
   const roots = await visibleEvents(
     app,
     userId,
@@ -53,7 +58,7 @@ export async function readThreads(app: Pick<App, 'database' | 'clock'>, command:
   const shown = await withoutIgnored(app, roots, ignored)
   return {
     chunk: await serveEvents(app, { ...command, events: shown, bundle: true }),
-    ...(threads.length > limit && { next_batch: paginationToken(page.at(-1)!.latestOrder - 1) }),
+    ...(threads.length > page.length && { next_batch: paginationToken(page.at(-1)!.latestOrder - 1) }),
   }
 }
 

@@ -1,6 +1,7 @@
 import type { App } from '../../app.ts'
 import type { RoomEventFilter } from '../../core/filters/filter-schema.ts'
 import type { UserId } from '../../core/ids.ts'
+import { bytesOf } from '../../core/within-bytes.ts'
 import { loadIgnoredUsers } from '../../storage/ignored-users.ts'
 import type { StoredEvent } from '../../storage/stored-event.ts'
 import { loadTimelinePage } from '../../storage/timeline-pages.ts'
@@ -16,6 +17,8 @@ export type PageCommand = {
   from: number
   to?: number | undefined
   limit: number
+  /** So many bytes of events are enough, before the limit is reached. */
+  bytes: number
   filter: RoomEventFilter
 }
 
@@ -43,14 +46,16 @@ export async function readVisiblePage(app: Pick<App, 'database'>, command: PageC
   let looked = 0
   for (;;) {
     const limit = Math.max(wanted - events.length, looked > 0 ? 100 : 0)
-    const loaded = await loadNext(app, command, { from, limit, ignored })
+    const bytes = command.bytes - bytesOf(events)
+    const loaded = await loadNext(app, command, { from, limit, bytes, ignored })
     looked += loaded.length
     const visible = await visibleEvents(app, command.userId, loaded.filter(takes))
     events.push(...visible)
     if (events.length >= wanted) return pageOf(command, events)
-    if (loaded.length < limit) return { events, next: undefined }
+    if (loaded.length < limit && bytesOf(loaded) < bytes) return { events, next: undefined }
     from = beyond(command, loaded.at(-1)!)
-    if (looked >= command.limit + MAX_HIDDEN) return { events, next: from }
+    const isFull = bytesOf(events) >= command.bytes
+    if (isFull || looked >= command.limit + MAX_HIDDEN) return { events, next: from }
   }
 }
 
@@ -68,7 +73,7 @@ function beyond({ direction }: PageCommand, event: StoredEvent): number {
 function loadNext(
   app: Pick<App, 'database'>,
   command: PageCommand,
-  { from, limit, ignored }: { from: number; limit: number; ignored: ReadonlySet<string> },
+  { from, limit, bytes, ignored }: { from: number; limit: number; bytes: number; ignored: ReadonlySet<string> },
 ): Promise<StoredEvent[]> {
   const { access, direction, to, filter } = command
   const after = direction === 'forwards' ? from : (to ?? -Number.MAX_SAFE_INTEGER)
@@ -79,6 +84,7 @@ function loadNext(
     roomId: access.roomId,
     direction,
     limit,
+    bytes,
     after,
     before: Math.min(before, access.lastOrder + 1),
   })

@@ -20,15 +20,15 @@ export type ResultContext = {
   profile_info?: Record<string, { displayname?: string; avatar_url?: string }>
 }
 
-/** What happened around a result, nearest first, and as whom its people showed themselves then. */
+/** What happened around a result, nearest first, up to so many bytes on either side, and as whom its people showed themselves then. */
 export async function resultContext(
   app: Pick<App, 'database' | 'clock'>,
   { event, access }: FoundMessage,
-  command: { userId: UserId; deviceId: DeviceId | null; context: ContextWanted },
+  command: { userId: UserId; deviceId: DeviceId | null; context: ContextWanted; bytes: number },
 ): Promise<ResultContext> {
-  const { context, userId, deviceId } = command
+  const { context, userId, deviceId, bytes } = command
   const order = event.event_order!
-  const around = { access, userId, filter: {} }
+  const around = { access, userId, filter: {}, bytes }
   const before = await readVisiblePage(app, {
     ...around,
     direction: 'backwards',

@@ -8,6 +8,7 @@ import { loadIgnoredUsers } from '../../storage/ignored-users.ts'
 import { loadUserMemberships } from '../../storage/room-memberships.ts'
 import { readAllState } from '../../storage/room-state.ts'
 import { countEvents, type EventSearch } from '../../storage/search-index.ts'
+import { stateBudget } from '../../storage/state-budget.ts'
 import { serveEvents, serveStateEvents } from '../rooms/serve-events.ts'
 import { pageConditions, wantsRoom } from '../rooms/timeline-filter.ts'
 import { type FoundMessage, findMessages } from './find-messages.ts'
@@ -51,7 +52,7 @@ const MAX_COUNT = 10_000
  * M_INVALID_PARAM for unknown tokens. https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3search
  */
 export async function searchMessages(
-  app: Pick<App, 'database' | 'stream' | 'clock'>,
+  app: Pick<App, 'config' | 'database' | 'stream' | 'clock'>,
   command: SearchCommand,
 ): Promise<SearchAnswer> {
   const from = command.nextBatch === undefined ? undefined : parseSearchToken(command.nextBatch)
@@ -101,18 +102,19 @@ async function searchOf(
 
 /** Its rank: which part of an event's words are those of the term. */
 async function resultsOf(
-  app: Pick<App, 'database' | 'clock'>,
+  app: Pick<App, 'config' | 'database' | 'clock'>,
   { userId, deviceId, context }: SearchCommand,
   found: readonly FoundMessage[],
   tokenCount: number,
 ): Promise<SearchAnswer['results']> {
   const served = await serveEvents(app, { events: found.map(({ event }) => event), userId, deviceId, bundle: true })
   const results: SearchAnswer['results'] = []
+  const bytes = Math.floor(app.config.limits.answers.page / Math.max(1, found.length))
   for (const [place, message] of found.entries()) {
     results.push({
       rank: Math.min(1, tokenCount / message.wordCount),
       result: served[place]!,
-      ...(context && { context: await resultContext(app, message, { userId, deviceId, context }) }),
+      ...(context && { context: await resultContext(app, message, { userId, deviceId, context, bytes }) }),
     })
   }
   return results
@@ -138,14 +140,15 @@ function groupsOf(
 }
 
 async function statesOf(
-  app: Pick<App, 'database' | 'clock'>,
+  app: Pick<App, 'config' | 'database' | 'clock'>,
   { userId, deviceId }: SearchCommand,
   found: readonly FoundMessage[],
 ): Promise<NonNullable<SearchAnswer['state']>> {
   const roots = new Map(found.map(({ access }) => [access.roomId, access.stateRoot]))
   const states: NonNullable<SearchAnswer['state']> = {}
+  const budget = stateBudget(app.config.limits.answers.room_state)
   for (const [roomId, root] of roots) {
-    const events = await readAllState(app.database, root)
+    const events = await readAllState(app.database, root, 'all', budget)
     states[roomId] = await serveStateEvents(app, { events, userId, deviceId })
   }
   return states

@@ -10,11 +10,13 @@ import type { StreamRow } from '../../storage/schema.ts'
 import type { StoredEvent } from '../../storage/stored-event.ts'
 import { loadNewestOfRooms } from '../../storage/sync-rooms.ts'
 import { findEventAtOrder, findOrderAtPosition } from '../../storage/timeline-pages.ts'
+import { answerBudget } from './answer-budget.ts'
 import type { ConnectedUser } from './connected-users.ts'
 import { type Departure, departedRooms } from './departed-rooms.ts'
 import { encryptionChanges } from './encryption-changes.ts'
-import { strippedRooms } from './initial-sync.ts'
-import { type OwnChange, type RoomChange, roomChanges, wasJoinedAt } from './room-changes.ts'
+import { type FirstRooms, placeOfRoom } from './first-rooms.ts'
+import { moreFirstRooms, strippedRooms } from './initial-sync.ts'
+import { type OwnChange, type RoomChange, roomChanges, rowsByRoom, wasJoinedAt } from './room-changes.ts'
 import { changedAccountData } from './sync-account-data.ts'
 import { allEphemeral, changedEphemeral } from './sync-ephemeral.ts'
 import { presenceChanges } from './sync-presence.ts'
@@ -35,28 +37,32 @@ type IncrementalSpan = {
   acknowledged: number | undefined
   /** Rooms of which not all members are known, as of `to`. */
   partial: ReadonlySet<RoomId>
+  /** The place of the last room that the client was told of, where its first answer had no room for all. */
+  lastRoom: string | undefined
 }
 
 /** What happened after position `from` up to `to`, for a client that knows all before; `body` undefined: nothing. `to` must be the stream's position at the call. */
 export async function incrementalSync(
   app: Reading,
   asking: SyncViewer,
-  { user, from, to, fullState, acknowledged, partial }: IncrementalSpan,
+  { user, from, to, fullState, acknowledged, partial, lastRoom }: IncrementalSpan,
 ): Promise<Record<string, unknown> | undefined> {
   const viewer = withToldMembers(app, asking, { from, to })
   // The user's rooms as of `to`: taken before anything is awaited, for they move on with the stream.
   const present = user.rooms
   // Clients that want all members get a room when these are known: https://github.com/matrix-org/matrix-spec-proposals/pull/3902
-  const joined =
-    partial.size === 0 || viewer.filter.lazyLoadMembers
-      ? user.joined
-      : new Set([...user.joined].filter((roomId) => !partial.has(roomId)))
+  const hidden = viewer.filter.lazyLoadMembers ? NONE : partial
+  const isTold = (roomId: RoomId) => !hidden.has(roomId) && (lastRoom === undefined || placeOfRoom(roomId) <= lastRoom)
+  const joined = hidden.size === 0 && lastRoom === undefined ? user.joined : new Set([...user.joined].filter(isTold))
   const rows = await rowsOf(app, { user, from, to, joined, present })
   const isLagging = acknowledged !== undefined && acknowledged < from
   const presences = await app.stream.presencesBetween(from, to)
-  if (rows.length === 0 && presences.length === 0 && !fullState && !isLagging) return undefined
+  const isQuiet = rows.length === 0 && presences.length === 0
+  if (isQuiet && !fullState && !isLagging && lastRoom === undefined) return undefined
 
-  const changes = (await roomChanges(app, viewer, rows)).filter(({ roomId }) => viewer.filter.takesRoom(roomId))
+  const ofRooms = rowsByRoom(rows)
+  viewer.budget.timeline = answerBudget(app, { rooms: ofRooms.size }).timeline
+  const changes = (await roomChanges(app, viewer, ofRooms)).filter(({ roomId }) => viewer.filter.takesRoom(roomId))
   const newlyJoined = await newlyJoinedRooms(app, viewer, changes, joined)
   const stripped = changes.flatMap(({ roomId, own }) => {
     const now = present.get(roomId)
@@ -103,24 +109,36 @@ export async function incrementalSync(
     accountData,
     unread: new Map(),
   }
-  if (fullState) await addUnchangedRooms(app, viewer, synced)
+  if (fullState) await addUnchangedRooms(app, viewer, { synced, isTold })
   const quiet = [...ephemeral.keys(), ...accountData.rooms.keys(), ...roomsRead(rows, viewer.userId)]
   addQuietRooms(viewer, synced, new Set(quiet.filter((roomId) => known.has(roomId))), to)
+  const more = lastRoom === undefined ? undefined : await moreFirstRooms(app, viewer, lastRoom)
   const events = new Map(changes.map((change) => [change.roomId, change.events]))
   synced.unread = await syncUnread(
     app,
     viewer,
     new Map([...synced.join.keys()].map((roomId) => [roomId, events.get(roomId) ?? []])),
   )
+  if (more) addFirstRooms(synced, more)
   const isNews =
     fullState ||
+    more !== undefined ||
     accountData.global.length > 0 ||
     Object.keys(encryption.sections).length > 0 ||
     presence.presence !== undefined ||
     [synced.join, synced.leave, synced.invite, synced.knock].some((section) => section.size > 0)
-  return isNews
-    ? { ...syncResponse(synced, syncToken(to, encryption.toDevice)), ...encryption.sections, ...presence }
-    : undefined
+  const nextBatch = syncToken(to, { toDevice: encryption.toDevice, lastRoom: more?.lastRoom })
+  return isNews ? { ...syncResponse(synced, nextBatch), ...encryption.sections, ...presence } : undefined
+}
+
+const NONE: ReadonlySet<RoomId> = new Set()
+
+/** Rooms that were left since are told as such already. */
+function addFirstRooms(synced: SyncedRooms, { join, leave, ephemeral, unread }: FirstRooms): void {
+  for (const [roomId, room] of join) synced.join.set(roomId, room)
+  for (const [roomId, room] of leave) if (!synced.leave.has(roomId)) synced.leave.set(roomId, room)
+  for (const [roomId, events] of ephemeral) synced.ephemeral.set(roomId, events)
+  for (const [roomId, counts] of unread) synced.unread.set(roomId, counts)
 }
 
 /** The rows that concern the user: of joined rooms, of the user, and of rooms that the user has left meanwhile. */
@@ -316,16 +334,28 @@ async function endOf(app: Reading, viewer: SyncViewer, own: readonly OwnChange[]
 }
 
 /** With `full_state`, the state of joined rooms where nothing happened. */
-async function addUnchangedRooms(app: Reading, viewer: SyncViewer, synced: SyncedRooms): Promise<void> {
-  const { rooms } = await loadNewestOfRooms(app.database, { userId: viewer.userId, memberships: ['join'], limit: 0 })
+async function addUnchangedRooms(
+  app: Reading,
+  viewer: SyncViewer,
+  { synced, isTold }: { synced: SyncedRooms; isTold(roomId: RoomId): boolean },
+): Promise<void> {
+  const wanted = { userId: viewer.userId, memberships: ['join'] as const, limit: 0, bytes: 0 }
+  const { rooms } = await loadNewestOfRooms(app.database, wanted)
   const spans = rooms
-    .filter(({ roomId }) => !synced.join.has(roomId) && viewer.filter.takesRoom(roomId))
+    .filter(({ roomId }) => !synced.join.has(roomId) && viewer.filter.takesRoom(roomId) && isTold(roomId))
     .map(({ roomId, stateRoot, lastOrder }) => {
       const bounds = { since: undefined, end: stateRoot, after: lastOrder, last: lastOrder }
       return { roomId, ...bounds, newest: [], summary: undefined }
     })
-  for (const [roomId, room] of await syncRooms(app, viewer, spans)) synced.join.set(roomId, room)
+  for (let start = 0; start < spans.length; start += UNCHANGED_AT_ONCE) {
+    // The client has their state already: what it is told anew of them is as much as there is room for.
+    if (viewer.budget.state.left <= 0) return
+    const some = spans.slice(start, start + UNCHANGED_AT_ONCE)
+    for (const [roomId, room] of await syncRooms(app, viewer, some)) synced.join.set(roomId, room)
+  }
 }
+
+const UNCHANGED_AT_ONCE = 100
 
 /** Rooms of which there is only typing, a receipt or account data to tell. */
 function addQuietRooms(viewer: SyncViewer, synced: SyncedRooms, roomIds: ReadonlySet<RoomId>, to: number): void {

@@ -7,6 +7,7 @@ import { loadRoomReceipts } from '../../storage/receipts.ts'
 import type { StreamRow } from '../../storage/schema.ts'
 import { presenceContent } from '../presence/presence-status.ts'
 import { receiptContents } from '../rooms/receipt-contents.ts'
+import { answerBudget } from './answer-budget.ts'
 import { changedAccountData } from './sync-account-data.ts'
 import { changedEphemeral } from './sync-ephemeral.ts'
 import { compileSyncFilter } from './sync-filter.ts'
@@ -29,7 +30,8 @@ export async function oldNews(
   { rows, from, to, rooms }: OldSpan,
 ): Promise<JsonObject[]> {
   const ignored = await loadIgnoredUsers(app.database, userId)
-  const viewer = { userId, deviceId, ignored, filter: EVERYTHING, stateAfter: undefined }
+  const budget = answerBudget(app, { rooms: 1 })
+  const viewer = { userId, deviceId, ignored, filter: EVERYTHING, stateAfter: undefined, budget }
   const changed = await app.stream.presencesBetween(from, to)
   const [ephemeral, accountData, { presence }] = await Promise.all([
     changedEphemeral(app, viewer, { rows, joined: rooms }),

@@ -1,5 +1,7 @@
 import type { App } from '../../app.ts'
 import type { RoomId, UserId } from '../../core/ids.ts'
+import { lastWithin } from '../../core/within-bytes.ts'
+import { loadEventSizes } from '../../storage/event-sizes.ts'
 import { loadEvents } from '../../storage/events.ts'
 import { readStateEvent } from '../../storage/room-state.ts'
 import type { StreamRow } from '../../storage/schema.ts'
@@ -35,12 +37,11 @@ export type RoomChange = {
 
 const KINDS: readonly string[] = ['event', 'state', 'room_complete']
 
-/** What happened in each room, by the rows of a sync. */
-export async function roomChanges(
-  app: Pick<App, 'database'>,
-  viewer: SyncViewer,
-  rows: readonly StreamRow[],
-): Promise<RoomChange[]> {
+/** So many events are loaded without a look at their sizes. */
+const FEW_EVENTS = 500
+
+/** The rows of a sync that say what happened in each room. */
+export function rowsByRoom(rows: readonly StreamRow[]): Map<RoomId, StreamRow[]> {
   const ofRooms = new Map<RoomId, StreamRow[]>()
   for (const row of rows) {
     if (!KINDS.includes(row.kind) || row.room_id === null) continue
@@ -48,9 +49,20 @@ export async function roomChanges(
     if (ofRoom) ofRoom.push(row)
     else ofRooms.set(row.room_id, [row])
   }
-  const wanted = [...ofRooms.values()].flatMap((ofRoom) => wantedOf(ofRoom, viewer))
-  const events = await loadEvents(app.database, [...new Set(wanted)])
-  return [...ofRooms].map(([roomId, ofRoom]) => changeOf(roomId, ofRoom, { viewer, events }))
+  return ofRooms
+}
+
+/** What happened in each room, by its rows: those rooms first in which the least happened. */
+export async function roomChanges(
+  app: Pick<App, 'database'>,
+  viewer: SyncViewer,
+  ofRooms: ReadonlyMap<RoomId, readonly StreamRow[]>,
+): Promise<RoomChange[]> {
+  const wanted = [...ofRooms.values()].map((rows) => wantedOf(rows, viewer))
+  const nids = await fittingNids(app, viewer, wanted)
+  const events = await loadEvents(app.database, [...new Set(nids)])
+  const quietFirst = [...ofRooms].sort(([, a], [, b]) => a.length - b.length)
+  return quietFirst.map(([roomId, ofRoom]) => changeOf(roomId, ofRoom, { viewer, events }))
 }
 
 function changeOf(
@@ -107,7 +119,7 @@ function isOwn({ kind, user_id }: StreamRow, userId: UserId): boolean {
  * Of a long absence only the ends are loaded: the first event for the state before it, the newest for the timeline, the user's own and what
  * brought them about.
  */
-function wantedOf(rows: readonly StreamRow[], viewer: SyncViewer): number[] {
+function wantedOf(rows: readonly StreamRow[], viewer: SyncViewer): Wanted {
   const nids = rows.flatMap((row) => (row.kind === 'event' ? (row.ref ?? []) : []))
   const own = rows.flatMap((row, place) => {
     if (!isOwn(row, viewer.userId)) return []
@@ -115,7 +127,27 @@ function wantedOf(rows: readonly StreamRow[], viewer: SyncViewer): number[] {
     return [row.ref ?? [], cause?.ref ?? []].flat()
   })
   const newest = viewer.filter.timelineLimit * 2 + 20
-  return nids.length <= newest + 1 ? [...nids, ...own] : [nids[0]!, ...own, ...nids.slice(-newest)]
+  return { ends: [...nids.slice(0, 1), ...own], newest: nids.slice(-newest - 1) }
+}
+
+/** Events of a room by nid: those that are needed in any case, and the newest ones, oldest first. */
+type Wanted = { ends: number[]; newest: number[] }
+
+/** What is loaded: of each room the newest as far as there is room for them. */
+async function fittingNids(
+  app: Pick<App, 'database'>,
+  { budget }: SyncViewer,
+  wanted: readonly Wanted[],
+): Promise<number[]> {
+  const newest = wanted.flatMap((ofRoom) => ofRoom.newest)
+  const ends = wanted.flatMap((ofRoom) => ofRoom.ends)
+  if (newest.length <= FEW_EVENTS) return [...ends, ...newest]
+  const sizes = await loadEventSizes(app.database, newest)
+  const fitting = wanted.flatMap((ofRoom) => {
+    const sized = ofRoom.newest.map((nid) => ({ nid, size: sizes.get(nid) ?? 0 }))
+    return lastWithin(sized, budget.timeline).map(({ nid }) => nid)
+  })
+  return [...ends, ...fitting]
 }
 
 /** Whether a user was joined in the state at a root. */

@@ -13,6 +13,7 @@ import { directoryVisibility } from '../rooms/directory.ts'
 import { joinSpanOf } from '../rooms/join-spans.ts'
 import { serveEvents, serveStateEvents } from '../rooms/serve-events.ts'
 import { readVisiblePage } from '../rooms/visible-pages.ts'
+import { type AnswerBudget, answerBudget } from './answer-budget.ts'
 import { unwantedByNid } from './hidden-invites.ts'
 import { oldPresences, oldReceipts } from './old-news.ts'
 
@@ -30,7 +31,8 @@ export async function roomInitialSync(
   // First, so that nothing is missed between this answer and what /events tells.
   const end = syncToken(await app.stream.refresh())
   const { userId } = reader
-  const room = await roomNow(app, reader, { roomId, end, accountData: await loadAllAccountData(app.database, userId) })
+  const accountData = await loadAllAccountData(app.database, userId)
+  const room = await roomNow(app, reader, { roomId, end, accountData, budget: answerBudget(app, { rooms: 1 }) })
   // Those who peek do not see who is there and who has read what.
   const joined = room.membership === 'join' ? [roomId] : []
   return {
@@ -44,13 +46,19 @@ export async function roomInitialSync(
 async function roomNow(
   app: Reading,
   reader: Reader,
-  { roomId, end, accountData }: { roomId: RoomId; end: string; accountData: readonly AccountDataRow[] },
+  {
+    roomId,
+    end,
+    accountData,
+    budget,
+  }: { roomId: RoomId; end: string; accountData: readonly AccountDataRow[]; budget: AnswerBudget },
 ): Promise<JsonObject> {
   const { userId, limit } = reader
   const access = await accessFullState(app, roomId, userId)
   const from = access.lastOrder
-  const page = await readVisiblePage(app, { access, userId, direction: 'backwards', from, limit, filter: {} })
-  const state = await readAllState(app.database, access.stateRoot)
+  const wanted = { access, userId, direction: 'backwards' as const, from, limit, filter: {}, bytes: budget.timeline }
+  const page = await readVisiblePage(app, wanted)
+  const state = await readAllState(app.database, access.stateRoot, 'all', budget.state)
   const membership = await findMembership(app.database, roomId, userId)
   const own = accountData.filter((piece) => piece.room_id === roomId)
   return {
@@ -80,6 +88,7 @@ export async function wholeInitialSync(
   )
   const accountData = await loadAllAccountData(app.database, reader.userId)
   const rooms: JsonObject[] = []
+  const budget = answerBudget(app, { rooms: memberships.length })
   const hidden = await unwantedByNid(
     app,
     reader.userId,
@@ -89,7 +98,7 @@ export async function wholeInitialSync(
     if (hidden.has(row.room_id)) continue
     if (row.membership === 'invite') rooms.push(...(await invitation(app, reader, row)))
     else if (row.membership === 'join' || (await joinSpanOf(app, row)))
-      rooms.push(await roomNow(app, reader, { roomId: row.room_id, end, accountData }))
+      rooms.push(await roomNow(app, reader, { roomId: row.room_id, end, accountData, budget }))
     // Of a room that the user was never in, as after an invite that was declined, there is no more to tell.
     else rooms.push({ room_id: row.room_id, membership: row.membership })
   }

@@ -64,12 +64,13 @@ export async function slidingAnswer(
   const plans = planRooms(matched, { places, direct, extensions: request.extensions })
   const live = new Set(news.rows.flatMap(({ kind, ref }) => (kind === 'event' ? (ref ?? []) : [])))
   const told = await slidingRooms(app, viewer, {
-    spans: plans.filter(({ isNews }) => isNews).map(({ span }) => span),
+    spans: inTurn(plans.filter(({ isNews }) => isNews)).map(({ span }) => span),
     live,
   })
   const rooms = toldRooms(plans, told.rooms)
   await addReadRooms(app, viewer, { rooms, plans, news, reader })
-  const flags = await flagsOf(app, { plans, news, connection, isAsBefore })
+  const read = new Set(told.contents.map(({ span }) => span.room.roomId))
+  const flags = await flagsOf(app, { plans, read, news, connection, isAsBefore })
   const extensions = await extensionResults(app, viewer, {
     extensions: request.extensions,
     ...news,
@@ -87,8 +88,17 @@ export async function slidingAnswer(
     rooms,
     extensions,
     isNews: !isAsBefore || rooms.size > 0 || hasExtensionNews(extensions),
-    changes: isAsBefore && known.size === 0 ? undefined : { rooms: known, configs: storedConfigs(places), shape },
+    changes:
+      isAsBefore && known.size === 0
+        ? undefined
+        : // What there was no room for comes with the next answer, at once, as if something else were asked for.
+          { rooms: known, configs: storedConfigs(places), shape: told.isComplete ? shape : '' },
   }
+}
+
+/** Where there is no room for all, those first that the client looks at. */
+function inTurn(plans: readonly RoomPlan[]): RoomPlan[] {
+  return [...plans].sort((a, b) => Number(b.isSubscribed) - Number(a.isSubscribed))
 }
 
 /** So often lists are looked through whole whatever happened: a room that could not be read comes once it can. */
@@ -200,15 +210,22 @@ async function addReadRooms(
   }
 }
 
-/** For which rooms extensions tell all, and for which only news; and the rooms that they no longer follow. */
+/** For which rooms extensions tell all, and for which only news; and the rooms that they no longer follow. `read`: the rooms of which the answer tells. */
 async function flagsOf(
   app: Reading,
   {
     plans,
+    read,
     news,
     connection,
     isAsBefore,
-  }: { plans: readonly RoomPlan[]; news: SlidingNews; connection: ConnectionState | undefined; isAsBefore: boolean },
+  }: {
+    plans: readonly RoomPlan[]
+    read: ReadonlySet<RoomId>
+    news: SlidingNews
+    connection: ConnectionState | undefined
+    isAsBefore: boolean
+  },
 ) {
   const planned = new Map(plans.map((plan) => [plan.room.roomId, plan]))
   const others = [...roomsWithEphemeralNews(news.rows)].filter((roomId) => !planned.has(roomId))
@@ -218,10 +235,12 @@ async function flagsOf(
       ? loadFlaggedRooms(app.database, connection.connection_nid, { flags: FOLLOWED, except: [...planned.keys()] })
       : new Map<RoomId, KnownRoom>(),
   ])
+  const isTold = ({ isNews, room }: RoomPlan) => !isNews || read.has(room.roomId)
   const isFresh = (plan: RoomPlan, flag: number) => (plan.flags & flag) !== 0 && ((plan.known?.flags ?? 0) & flag) === 0
   return {
     unflagged: new Map([...flagged].map(([roomId, room]) => [roomId, { ...room, flags: room.flags & KNOWN.dm }])),
-    fresh: (flag: number) => new Set(plans.filter((plan) => isFresh(plan, flag)).map((plan) => plan.room.roomId)),
+    fresh: (flag: number) =>
+      new Set(plans.filter((plan) => isTold(plan) && isFresh(plan, flag)).map((plan) => plan.room.roomId)),
     live: (flag: number) => {
       const stays = plans
         .filter((plan) => (plan.flags & flag) !== 0 && !isFresh(plan, flag))

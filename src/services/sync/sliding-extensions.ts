@@ -90,7 +90,7 @@ async function toDeviceResult(app: Reading, viewer: SyncViewer, { extensions, fr
   const acknowledged = since === undefined ? 0 : (acknowledgedIn(since) ?? parseSyncToken(since))
   const span = { acknowledged, from: from ?? acknowledged + 1, to, rows, limit: toDevice.limit }
   const { events, upTo } = acknowledged >= to ? { events: [], upTo: undefined } : await syncToDevice(app, viewer, span)
-  return { next_batch: syncToken(Math.max(to, acknowledged), upTo), events }
+  return { next_batch: syncToken(Math.max(to, acknowledged), { toDevice: upTo }), events }
 }
 
 /** https://github.com/matrix-org/matrix-spec-proposals/pull/3884 */

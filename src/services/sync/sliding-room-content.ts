@@ -87,6 +87,7 @@ async function insideContent(
     timeline: timeline?.events ?? [],
     limited: limited && (isInitial || (timeline?.events[0]?.event_order ?? last + 1) > known.event_order + 1),
     toldMembers,
+    budget: viewer.budget.state,
     redacted: isInitial ? [] : room.redacted,
   })
   const [name, avatar] = await shownState(app, end, state)

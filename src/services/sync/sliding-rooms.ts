@@ -3,6 +3,7 @@ import type { ClientEvent } from '../../core/events/client-event.ts'
 import type { JsonObject, StateKey } from '../../core/events/pdu.ts'
 import type { RoomId } from '../../core/ids.ts'
 import { paginationToken } from '../../core/pagination-token.ts'
+import { bytesOf } from '../../core/within-bytes.ts'
 import { loadMemberProfiles, type MemberProfile } from '../../storage/member-profiles.ts'
 import { loadNewestEvents } from '../../storage/newest-events.ts'
 import { loadRoomSummaries, type RoomSummary } from '../../storage/room-heroes.ts'
@@ -11,6 +12,7 @@ import type { StoredEvent } from '../../storage/stored-event.ts'
 import { unreadCounts } from '../push/unread-counts.ts'
 import type { UnreadCount } from '../push/unread-room.ts'
 import { serveEvents, serveStateEvents } from '../rooms/serve-events.ts'
+import { answerBudget } from './answer-budget.ts'
 import { BEFORE_EVERYTHING, type PlannedSpan, type SlidingContent, slidingContent } from './sliding-room-content.ts'
 import type { SyncViewer } from './sync-room.ts'
 
@@ -40,21 +42,31 @@ type Reading = Pick<App, 'config' | 'database' | 'clock' | 'stream' | 'logger'>
 
 /** Rooms that are read side by side: what they ask the database for in the same turn is one query (storage/shared-loads.ts). */
 const ROOMS_AT_ONCE = 100
+/** Events that are read at once at most, however long timelines may be. */
+const EVENTS_AT_ONCE = 2000
 
 /**
- * Reads what is to be told of rooms. `live`: nids of events that have happened since the last answer. A room that cannot be read is logged and left
- * out, so that the client learns of it another time.
+ * Reads what is to be told of rooms, until the answer is full. `live`: nids of events that have happened since the last answer. A room that cannot be
+ * read is logged and left out, so that the client learns of it another time. `isComplete`: whether there was room for all.
  */
 export async function slidingRooms(
   app: Reading,
   viewer: SyncViewer,
   { spans, live }: { spans: readonly PlannedSpan[]; live: ReadonlySet<number> },
-): Promise<{ contents: SlidingContent[]; rooms: Map<RoomId, SlidingRoom> }> {
+): Promise<{ contents: SlidingContent[]; rooms: Map<RoomId, SlidingRoom>; isComplete: boolean }> {
   const contents: SlidingContent[] = []
-  for (let start = 0; start < spans.length; start += ROOMS_AT_ONCE)
-    contents.push(
-      ...(await readContents(app, viewer, { spans: spans.slice(start, start + ROOMS_AT_ONCE), rooms: spans.length })),
-    )
+  let left = app.config.limits.answers.events
+  let start = 0
+  const { timeline } = answerBudget(app, { rooms: spans.length })
+  const reader = { ...viewer, budget: { ...viewer.budget, timeline } }
+  while (start < spans.length && left > 0) {
+    const next = spans.slice(start, start + Math.min(ROOMS_AT_ONCE, Math.ceil(left / timeline)))
+    const some = next.slice(0, roomsAtOnce(next))
+    const read = await readContents(app, reader, { spans: some, rooms: spans.length })
+    for (const content of read) left -= sizeOf(content)
+    contents.push(...read)
+    start += some.length
+  }
   const [served, shown, unread] = await Promise.all([
     serveAll(app, viewer, contents),
     describeMembers(app, viewer, contents),
@@ -65,7 +77,18 @@ export async function slidingRooms(
     rooms: new Map(
       contents.map((content) => [content.span.room.roomId, slidingRoom(content, { served, live, unread, ...shown })]),
     ),
+    isComplete: start >= spans.length,
   }
+}
+
+function roomsAtOnce(spans: readonly PlannedSpan[]): number {
+  const longest = Math.max(...spans.map(({ config }) => config.timelineLimit))
+  return Math.max(1, Math.min(spans.length, Math.floor(EVENTS_AT_ONCE / (longest + 1))))
+}
+
+function sizeOf({ timeline, state, stripped }: SlidingContent): number {
+  const events = [...(timeline?.events ?? []), ...state.required]
+  return bytesOf(events) + (stripped ? JSON.stringify(stripped).length : 0)
 }
 
 async function readContents(
@@ -82,6 +105,7 @@ async function readContents(
       last: room.lastOrder,
       // One more tells whether the timeline is limited.
       limit: config.timelineLimit + 1,
+      bytes: viewer.budget.timeline,
     })),
   )
   const contents = spans.map((span) =>

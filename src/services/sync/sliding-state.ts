@@ -3,7 +3,8 @@ import type { StateKey } from '../../core/events/pdu.ts'
 import type { UserId } from '../../core/ids.ts'
 import { isLazy, type RoomConfig, stateToRead, takesState } from '../../core/room-config.ts'
 import { loadEvents } from '../../storage/events.ts'
-import { readAllState, readStateDiff, readStateEvents } from '../../storage/room-state.ts'
+import { readAllState, readChangedState, readStateEvents } from '../../storage/room-state.ts'
+import type { StateBudget } from '../../storage/state-budget.ts'
 import type { StoredEvent } from '../../storage/stored-event.ts'
 
 type Reading = Pick<App, 'database'>
@@ -33,6 +34,8 @@ export type StateSpan = {
   limited: boolean
   /** Nids of member events that need not be told again because of the timeline. */
   toldMembers: readonly number[]
+  /** How much state there is room for. */
+  budget: StateBudget
   /** Nids of what was emptied by redactions: it is in the state as before, and other than the client has it. */
   redacted: readonly number[]
 }
@@ -47,7 +50,7 @@ export async function stateNews(app: Reading, span: StateSpan): Promise<StateNew
 }
 
 async function allState(app: Reading, span: StateSpan): Promise<StateNews> {
-  const [wanted, members] = await Promise.all([wantedState(app, span.to, span.config), lazyMembers(app, span)])
+  const [wanted, members] = await Promise.all([wantedState(app, span.to, span), lazyMembers(app, span)])
   return {
     required: unique([...wanted, ...members]),
     deleted: [],
@@ -58,9 +61,9 @@ async function allState(app: Reading, span: StateSpan): Promise<StateNews> {
 async function changedState(app: Reading, span: StateSpan & { from: number }): Promise<StateNews> {
   const { from, to, config, oldConfig, limited } = span
   const [{ added: other, removed }, members, expansion, emptied] = await Promise.all([
-    readStateDiff(app.database, from, to),
+    readChangedState(app.database, { from, to }, span.budget),
     lazyMembers(app, span),
-    oldConfig ? expandedState(app, to, { config, oldConfig }) : [],
+    oldConfig ? expandedState(app, to, { config, oldConfig, budget: span.budget }) : [],
     emptiedState(app, span),
   ])
   const added = unique([...other, ...emptied])
@@ -93,17 +96,22 @@ async function emptiedState(app: Reading, { to, redacted }: StateSpan): Promise<
 async function expandedState(
   app: Reading,
   root: number,
-  { config, oldConfig }: { config: RoomConfig; oldConfig: RoomConfig },
+  { oldConfig, ...wanted }: { config: RoomConfig; oldConfig: RoomConfig; budget: StateBudget },
 ): Promise<StoredEvent[]> {
+  const { config } = wanted
   if (JSON.stringify(config.requiredState) === JSON.stringify(oldConfig.requiredState)) return []
-  return (await wantedState(app, root, config)).filter((event) => !takesState(oldConfig, keyOf(event)))
+  return (await wantedState(app, root, wanted)).filter((event) => !takesState(oldConfig, keyOf(event)))
 }
 
-async function wantedState(app: Reading, root: number, config: RoomConfig): Promise<StoredEvent[]> {
+async function wantedState(
+  app: Reading,
+  root: number,
+  { config, budget }: { config: RoomConfig; budget: StateBudget },
+): Promise<StoredEvent[]> {
   const { keys, bulk } = stateToRead(config)
   const [single, many] = await Promise.all([
     readStateEvents(app.database, root, keys),
-    bulk === 'none' ? [] : readAllState(app.database, root, bulk),
+    bulk === 'none' ? [] : readAllState(app.database, root, bulk, budget),
   ])
   const found = unique([...single.flatMap((event) => event ?? []), ...many])
   return found.filter((event) => takesState(config, keyOf(event)))

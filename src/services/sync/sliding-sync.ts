@@ -11,6 +11,7 @@ import {
   touchConnection,
 } from '../../storage/sliding-connections.ts'
 import { devicePresenceOf } from '../presence/device-presence.ts'
+import { answerBudget, reportDropped } from './answer-budget.ts'
 import { type ConnectedUser, connectedUsersOf } from './connected-users.ts'
 import { inTurnOfUser } from './first-answers.ts'
 import { rowsOf } from './incremental-sync.ts'
@@ -60,11 +61,12 @@ async function answer(app: Capabilities, request: SlidingRequest): Promise<Slidi
 /** The first answer of a connection. */
 async function begin(app: Capabilities, request: SlidingRequest): Promise<SlidingReply> {
   const to = await app.stream.refresh()
-  const viewer = viewerOf(request, await loadIgnoredUsers(app.database, request.userId))
+  const viewer = viewerOf(app, request, await loadIgnoredUsers(app.database, request.userId))
   const news = { from: undefined, to, rows: [], joined: new Set<never>() }
   const { changes, ...told } = await inTurnOfUser(app, request.userId, () =>
     slidingAnswer(app, viewer, { request, connection: undefined, news }),
   )
+  reportDropped(app, request.userId, viewer.budget)
   const connection = await app.database.write(async (tx) => {
     const now = app.clock.now()
     const opened = await openConnection(tx, request, now)
@@ -91,8 +93,9 @@ async function goOn(app: Capabilities, request: SlidingRequest): Promise<Sliding
       const left = deadline - app.clock.now()
       const isOver = left <= 0 || request.signal.aborted
       if (isOver || news.rows.length > 0 || !knowsAll(request, connection, pos.position)) {
-        const viewer = viewerOf(request, await connectedUsersOf(app).ignoredBy(user))
+        const viewer = viewerOf(app, request, await connectedUsersOf(app).ignoredBy(user))
         const told = await slidingAnswer(app, viewer, { request, connection, news })
+        reportDropped(app, request.userId, viewer.budget)
         if (told.isNews || isOver) return await reply(app, { request, connection, told, to })
       }
       app.metrics.syncWaiters.inc()
@@ -180,6 +183,7 @@ async function reply(
   }
 }
 
-function viewerOf({ userId, deviceId }: SlidingRequest, ignored: ReadonlySet<string>): SyncViewer {
-  return { userId, deviceId, ignored, filter: EVERYTHING, stateAfter: undefined }
+function viewerOf(app: Capabilities, { userId, deviceId }: SlidingRequest, ignored: ReadonlySet<string>): SyncViewer {
+  const budget = answerBudget(app, { rooms: 1 })
+  return { userId, deviceId, ignored, filter: EVERYTHING, stateAfter: undefined, budget }
 }

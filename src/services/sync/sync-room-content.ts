@@ -1,7 +1,7 @@
 import type { App } from '../../app.ts'
 import type { RoomId, UserId } from '../../core/ids.ts'
 import type { RoomSummary } from '../../storage/room-heroes.ts'
-import { readStateDiff, readStateEvents } from '../../storage/room-state.ts'
+import { readChangedState, readStateEvents } from '../../storage/room-state.ts'
 import type { StoredEvent } from '../../storage/stored-event.ts'
 import { syncState } from './sync-state.ts'
 import { type SyncTimeline, syncTimeline, type Viewer } from './sync-timeline.ts'
@@ -119,13 +119,14 @@ async function withoutConflicts(
 
 async function omittedState(
   app: Pick<App, 'database'>,
-  { filter }: Viewer,
+  { filter, budget }: Viewer,
   { span, timeline }: { span: RoomSpan; timeline: SyncTimeline },
 ): Promise<StoredEvent[]> {
   // What came after the end of the state that is told, as a ban of who had left, has no part in it.
   const until = timeline.events.filter((event) => event.event_order! <= (span.endOrder ?? span.last))
   const last = new Map(until.filter(isState).map((event) => [keyOf(event), event]))
-  const { added } = await readStateDiff(app.database, startRoot(span, timeline), span.end)
+  const bounds = { from: startRoot(span, timeline), to: span.end }
+  const { added } = await readChangedState(app.database, bounds, budget.state)
   const current = timeline.events.some(isForked) ? await currentOf(app, span.end, timeline) : []
   const omitted = new Set([...added, ...current])
   return [...omitted].filter((event) => !isTold(event, last.get(keyOf(event))) && filter.takesState(event))

@@ -1,6 +1,6 @@
 import type { App } from '../../app.ts'
 import type { RoomId, UserId } from '../../core/ids.ts'
-import { readAllState, readStateDiff, readStateEvents } from '../../storage/room-state.ts'
+import { readAllState, readChangedState, readStateEvents } from '../../storage/room-state.ts'
 import type { StoredEvent } from '../../storage/stored-event.ts'
 import type { Viewer } from './sync-timeline.ts'
 
@@ -28,17 +28,17 @@ type StateSpan = {
 
 async function neededState(
   app: Pick<App, 'database'>,
-  { userId, filter, told }: Viewer,
+  { userId, filter, told, budget }: Viewer,
   { roomId, from, to, timeline, limited, heroes }: StateSpan,
 ): Promise<StoredEvent[]> {
   const senders = timeline.map((event) => event.pdu.sender)
   if (from === undefined) {
-    if (!filter.lazyLoadMembers) return readAllState(app.database, to)
-    const rest = await readAllState(app.database, to, 'rest')
+    if (!filter.lazyLoadMembers) return readAllState(app.database, to, 'all', budget.state)
+    const rest = await readAllState(app.database, to, 'rest', budget.state)
     return [...rest, ...(await membersAt(app, to, [...senders, userId, ...heroes]))]
   }
   // A gap's changes are all told, members included: clients have to know whose devices to track.
-  const { added } = await readStateDiff(app.database, from, to)
+  const { added } = await readChangedState(app.database, { from, to }, budget.state)
   if (!filter.lazyLoadMembers) return added
   const changed = new Set(added.flatMap(({ pdu }) => (pdu.type === 'm.room.member' ? pdu.state_key : [])))
   const wanted = [...senders, ...heroes].filter((sender) => !changed.has(sender))

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { RoomEventFilter } from '../../core/filters/filter-schema.ts'
 import { orderAfterGap } from '../../core/timeline-gaps.ts'
 import { ALICE, createReadingApp, createReadingRoom, type ReadingApp } from '../rooms/test-reading-room.ts'
+import { answerBudget } from './answer-budget.ts'
 import { compileSyncFilter } from './sync-filter.ts'
 import { syncTimeline } from './sync-timeline.ts'
 
@@ -41,7 +42,8 @@ const read = async (
   timeline: RoomEventFilter,
   after = BEGINNING,
 ) => {
-  const viewer = { userId: ALICE, ignored: new Set<string>(), filter: compileSyncFilter({ room: { timeline } }) }
+  const filter = compileSyncFilter({ room: { timeline } })
+  const viewer = { userId: ALICE, ignored: new Set<string>(), filter, budget: answerBudget(app, { rooms: 1 }) }
   const window = { roomId: room.roomId, after, before: last + 1, newest: [] }
   const { events, limited } = await syncTimeline(app, viewer, window)
   return { bodies: events.map(({ pdu }) => pdu.content.body), limited }

@@ -1,17 +1,20 @@
 import type { App } from '../../app.ts'
 import type { RoomId, UserId } from '../../core/ids.ts'
 import { followsGap, gapPlaces } from '../../core/timeline-gaps.ts'
+import { bytesOf, lastWithin } from '../../core/within-bytes.ts'
 import type { StoredEvent } from '../../storage/stored-event.ts'
 import { findEventAtOrder, findNewestPlace, loadTimelinePage } from '../../storage/timeline-pages.ts'
 import { visibleEvents } from '../rooms/visible-events.ts'
+import type { AnswerBudget } from './answer-budget.ts'
 import type { SyncFilter } from './sync-filter.ts'
 import type { ToldMembers } from './told-members.ts'
 
-/** Whose view of a timeline it is. */
+/** Whose view of a timeline it is, and how much of it there is room for. */
 export type Viewer = {
   userId: UserId
   ignored: ReadonlySet<string>
   filter: SyncFilter
+  budget: AnswerBudget
   /** For clients that load members lazily. */
   told?: ToldMembers | undefined
 }
@@ -37,8 +40,18 @@ const MAX_PAGES = 8
 /** How far back the database looks for events that a filter takes, in places of the timeline. */
 const MOST_PLACES = 20_000
 
-/** The newest events of a window that pass the filter and that the viewer may see, up to the filter's limit. */
+/** The newest events of a window that pass the filter and that the viewer may see, up to the filter's limit and to the bytes that there is room for. */
 export async function syncTimeline(
+  app: Pick<App, 'database'>,
+  viewer: Viewer,
+  window: TimelineWindow,
+): Promise<SyncTimeline> {
+  const { events, limited } = await wholeTimeline(app, viewer, window)
+  const fitting = lastWithin(events, viewer.budget.timeline)
+  return { events: fitting, limited: limited || fitting.length < events.length }
+}
+
+async function wholeTimeline(
   app: Pick<App, 'database'>,
   viewer: Viewer,
   window: TimelineWindow,
@@ -48,8 +61,9 @@ export async function syncTimeline(
   const newest = (events: StoredEvent[]) => (limit === 0 ? [] : events.slice(-limit))
   const gap = window.newest.findLastIndex((event) => followsGap(event.event_order))
   let taken = await takenOf(app, viewer, gap < 0 ? window.newest : window.newest.slice(gap))
+  const isFull = () => taken.length > limit || bytesOf(taken) > viewer.budget.timeline
   // What came before the gap is not what came before the events after it: the client has to ask for that.
-  if (gap >= 0 || taken.length > limit) return { events: newest(taken), limited: true }
+  if (gap >= 0 || isFull()) return { events: newest(taken), limited: true }
   const first = window.newest[0]
   let before = first?.event_order ?? window.before
   // Before the room's creation there is nothing.
@@ -63,7 +77,7 @@ export async function syncTimeline(
     }
     taken = [...(await takenOf(app, viewer, page)), ...taken]
     before = page[0]!.event_order!
-    if (taken.length > limit) break
+    if (isFull()) break
   }
   return { events: newest(taken), limited: true }
 }
@@ -82,13 +96,14 @@ async function isMoreBetween(
 /** The next events back, without those that the filter leaves out, of which there may be any number. */
 async function pageBefore(
   app: Pick<App, 'database'>,
-  { filter, ignored }: Viewer,
+  { filter, ignored, budget }: Viewer,
   { roomId, after, before }: TimelineWindow,
 ): Promise<StoredEvent[]> {
   const events = await loadTimelinePage(app.database, {
     ...filter.timelineConditions,
     ...(ignored.size > 0 && { ignored: [...ignored] }),
     ...{ roomId, after, before, direction: 'backwards', limit: Math.max(20, 2 * filter.timelineLimit) },
+    bytes: budget.timeline,
   })
   return events.reverse()
 }

@@ -2,10 +2,11 @@ import type { App } from '../../app.ts'
 import { InvalidParamError } from '../../core/errors.ts'
 import type { Filter } from '../../core/filters/filter-schema.ts'
 import type { DeviceId, UserId } from '../../core/ids.ts'
-import { acknowledgedIn, parseSyncToken, syncToken } from '../../core/sync-token.ts'
+import { acknowledgedIn, lastRoomIn, parseSyncToken, syncToken } from '../../core/sync-token.ts'
 import { loadIgnoredUsers } from '../../storage/ignored-users.ts'
 import type { PresenceState } from '../../storage/presence-schema.ts'
 import { devicePresenceOf } from '../presence/device-presence.ts'
+import { answerBudget, reportDropped } from './answer-budget.ts'
 import { connectedUsersOf } from './connected-users.ts'
 import { waitingMessages } from './encryption-changes.ts'
 import { inTurnOfUser } from './first-answers.ts'
@@ -72,15 +73,17 @@ async function answer(app: Capabilities, command: SyncCommand): Promise<Record<s
 }
 
 /** Whom the user ignores is known when it is asked for: it changes while a sync waits. */
-type NewViewer = Omit<SyncViewer, 'ignored'>
+type NewViewer = Omit<SyncViewer, 'ignored' | 'budget'>
 
 async function everything(app: Capabilities, viewer: NewViewer): Promise<Record<string, unknown>> {
   const ignored = await loadIgnoredUsers(app.database, viewer.userId)
-  const { position, body } = await initialSync(app, { ...viewer, ignored })
+  const budget = answerBudget(app, { rooms: 1 })
+  const { position, body, lastRoom } = await initialSync(app, { ...viewer, ignored, budget })
+  reportDropped(app, viewer.userId, budget)
   // What is remembered of the device's keys is as old as this process's view of the stream.
   while (app.stream.position() < position) await app.stream.refresh()
   const { sections, toDevice } = await waitingMessages(app, { ...viewer, to: position })
-  return { ...body, ...sections, next_batch: syncToken(position, toDevice) }
+  return { ...body, ...sections, next_batch: syncToken(position, { toDevice, lastRoom }) }
 }
 
 async function changesSince(
@@ -90,6 +93,7 @@ async function changesSince(
 ): Promise<Record<string, unknown>> {
   const from = parseSyncToken(since)
   const acknowledged = acknowledgedIn(since)
+  const lastRoom = lastRoomIn(since)
   const deadline = app.clock.now() + Math.min(timeout, MAX_TIMEOUT_MS)
   const connected = connectedUsersOf(app)
   const user = await connected.get(viewer.userId)
@@ -105,9 +109,10 @@ async function changesSince(
       waker.reset()
       const ignored = await connected.ignoredBy(user)
       const to = app.stream.position()
+      const budget = answerBudget(app, { rooms: 1 })
       const body = await incrementalSync(
         app,
-        { ...viewer, ignored },
+        { ...viewer, ignored, budget },
         {
           user,
           from,
@@ -115,8 +120,10 @@ async function changesSince(
           fullState,
           acknowledged,
           partial: connected.partialRooms(),
+          lastRoom,
         },
       )
+      reportDropped(app, viewer.userId, budget)
       if (body) return body
       const left = deadline - app.clock.now()
       if (left <= 0 || signal.aborted) return { next_batch: syncToken(to) }

@@ -1,0 +1,138 @@
+import { hash } from 'node:crypto'
+import type { App } from '../../app.ts'
+import type { RoomId } from '../../core/ids.ts'
+import { loadEvents } from '../../storage/events.ts'
+import { loadRoomSummaries } from '../../storage/room-heroes.ts'
+import type { StoredEvent } from '../../storage/stored-event.ts'
+import type { NewestOfRoom } from '../../storage/sync-rooms.ts'
+import { loadJoinSpans } from '../rooms/join-spans.ts'
+import { type Departure, departedRooms } from './departed-rooms.ts'
+import { changeBy } from './room-changes.ts'
+import { allEphemeral } from './sync-ephemeral.ts'
+import type { SyncedRooms } from './sync-response.ts'
+import { type SyncViewer, syncRooms } from './sync-room.ts'
+import { syncUnread } from './sync-unread.ts'
+
+type Reading = Pick<App, 'config' | 'database' | 'clock' | 'stream'>
+
+/** What is told of rooms that a client does not know. `lastRoom`: the place of the last of them, if not all have room in the answer. */
+export type FirstRooms = Pick<SyncedRooms, 'join' | 'leave' | 'ephemeral' | 'unread'> & { lastRoom: string | undefined }
+
+/** Rooms that are read together: so many, or with so much to tell as far as that is known beforehand. */
+const MOST_ROOMS = 100
+const MOST_BYTES = 16 * 1024 * 1024
+/** A guess: of the state of a room without its members, and of one of these. */
+const STATE_BYTES = 20_000
+const MEMBER_BYTES = 900
+
+/** Where a room is in the order in which rooms are told; `loadNewestOfRooms` has the same. */
+export function placeOfRoom(roomId: RoomId): string {
+  return hash('md5', roomId)
+}
+
+/** Tells joined rooms, and those that were left, until the answer is full; the rest is for the next one. */
+export async function firstRooms(
+  app: Reading,
+  viewer: SyncViewer,
+  rooms: readonly NewestOfRoom[],
+): Promise<FirstRooms> {
+  const { answers } = app.config.limits
+  const told: FirstRooms = {
+    join: new Map(),
+    leave: new Map(),
+    ephemeral: new Map(),
+    unread: new Map(),
+    lastRoom: undefined,
+  }
+  let left = answers.events
+  for (const group of groupsOf(viewer, rooms, Math.min(MOST_BYTES, left))) {
+    if (left <= 0) return told
+    viewer.budget.state.left = answers.room_state
+    await tellGroup(app, viewer, { group, told })
+    left -= answers.room_state - viewer.budget.state.left + bytesOf(group)
+    told.lastRoom = group.at(-1)!.place
+  }
+  return { ...told, lastRoom: undefined }
+}
+
+function* groupsOf(
+  { filter }: SyncViewer,
+  rooms: readonly NewestOfRoom[],
+  mostBytes: number,
+): Generator<NewestOfRoom[]> {
+  let group: NewestOfRoom[] = []
+  let bytes = 0
+  for (const room of rooms) {
+    const members = filter.lazyLoadMembers ? 0 : room.joinedMembers * MEMBER_BYTES
+    const expected = room.bytes + STATE_BYTES + members
+    if (group.length === MOST_ROOMS || (group.length > 0 && bytes + expected > mostBytes)) {
+      yield group
+      group = []
+      bytes = 0
+    }
+    group.push(room)
+    bytes += expected
+  }
+  if (group.length > 0) yield group
+}
+
+function bytesOf(rooms: readonly NewestOfRoom[]): number {
+  return rooms.reduce((sum, { bytes }) => sum + bytes, 0)
+}
+
+async function tellGroup(
+  app: Reading,
+  viewer: SyncViewer,
+  { group, told }: { group: readonly NewestOfRoom[]; told: FirstRooms },
+): Promise<void> {
+  const joined = group.filter(({ membership }) => membership === 'join')
+  const departed = group.filter(({ membership }) => membership === 'leave' || membership === 'ban')
+  const events = await loadEvents(
+    app.database,
+    joined.flatMap(({ newest }) => newest),
+  )
+  const newest = new Map(
+    joined.map((room) => [room.roomId, room.newest.flatMap((nid): StoredEvent[] => [events.get(nid) ?? []].flat())]),
+  )
+  const ids = joined.map(({ roomId }) => roomId)
+  const [ephemeral, unread, join, leave] = await Promise.all([
+    allEphemeral(app, viewer, ids),
+    syncUnread(app, viewer, newest),
+    joinedRooms(app, viewer, { joined, newest }),
+    departuresFrom(app, viewer, departed).then((departures) => departedRooms(app, viewer, departures)),
+  ])
+  for (const [roomId, ofRoom] of ephemeral) told.ephemeral.set(roomId, ofRoom)
+  for (const [roomId, ofRoom] of unread) told.unread.set(roomId, ofRoom)
+  for (const [roomId, ofRoom] of join) told.join.set(roomId, ofRoom)
+  for (const [roomId, ofRoom] of leave) told.leave.set(roomId, ofRoom)
+}
+
+async function joinedRooms(
+  app: Reading,
+  viewer: SyncViewer,
+  { joined, newest }: { joined: readonly NewestOfRoom[]; newest: ReadonlyMap<RoomId, StoredEvent[]> },
+): Promise<SyncedRooms['join']> {
+  const ids = joined.map(({ roomId }) => roomId)
+  const summaries = await loadRoomSummaries(app.database, ids, viewer.userId)
+  const spans = joined.map(({ roomId, stateRoot, lastOrder }) => {
+    const bounds = { since: undefined, end: stateRoot, after: -Number.MAX_SAFE_INTEGER, last: lastOrder }
+    return { roomId, ...bounds, newest: newest.get(roomId) ?? [], summary: summaries.get(roomId) }
+  })
+  return syncRooms(app, viewer, spans)
+}
+
+/** Rooms that the user has left at any time. */
+async function departuresFrom(app: Reading, viewer: SyncViewer, rooms: readonly NewestOfRoom[]): Promise<Departure[]> {
+  const nids = rooms.map(({ memberNid }) => memberNid)
+  const [newest, spans] = await Promise.all([
+    loadEvents(app.database, nids),
+    loadJoinSpans(app, viewer.userId, new Set(rooms.map(({ roomId }) => roomId))),
+  ])
+  return nids.flatMap((nid) => {
+    const last = newest.get(nid)
+    if (!last) return []
+    const end = spans.get(last.room_id)?.end
+    const ended = end && changeBy(end)
+    return { roomId: last.room_id, last: changeBy(last), ended, since: undefined, after: -Number.MAX_SAFE_INTEGER }
+  })
+}

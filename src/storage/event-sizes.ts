@@ -1,0 +1,29 @@
+import { sql } from 'kysely'
+import type { Db } from './database.ts'
+import { sharedLoads } from './shared-loads.ts'
+
+/** Returns the bytes of events by nid, without loading those that are in no cache. */
+export async function loadEventSizes(db: Db, nids: readonly number[]): Promise<Map<number, number>> {
+  const sizes = new Map<number, number>()
+  const absent: number[] = []
+  for (const nid of nids) {
+    const cached = db.caches.events.peek(nid)
+    if (cached) sizes.set(nid, cached.size)
+    else absent.push(nid)
+  }
+  if (absent.length === 0) return sizes
+  for (const [nid, size] of await loadSizes(db, absent)) sizes.set(nid, size)
+  return sizes
+}
+
+const loadSizes = sharedLoads<number, number>(
+  async (db, nids) => {
+    const { rows } = await sql<{
+      event_nid: number
+      size: number
+    }>`select event_nid, octet_length(json) as size from events
+      where event_nid = any(${nids}::bigint[])`.execute(db.sql)
+    return new Map(rows.map(({ event_nid, size }) => [event_nid, size]))
+  },
+  { whileReading: true },
+)
