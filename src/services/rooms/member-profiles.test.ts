@@ -15,7 +15,7 @@ afterAll(() => api.close())
 const member = async (roomId: string, user: TestClient) =>
   (await api.state(roomId as never))[`m.room.member|${user.userId}`]
 
-async function rename(user: TestClient, displayname: string | null): Promise<void> {
+async function rename(user: TestClient, displayname: string | undefined): Promise<void> {
   const { userId } = user
   await setProfileField(api.app, { userId, field: 'displayname', value: displayname })
   await updateMemberProfiles(api.app, userId)
@@ -38,7 +38,7 @@ test('a new name reaches every room that the user has joined, and no other', asy
   const before = await api.counts()
   await updateMemberProfiles(api.app, bob.userId)
   expect(await api.counts()).toEqual(before)
-  await rename(bob, null)
+  await rename(bob, undefined)
   expect(await member(joined[0]!, bob)).toEqual({ membership: 'join', 'org.example': 1 })
 })
 
