@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import type { TestUser } from './client.ts'
 
 /** What a homeserver sends to a push gateway. */
 // biome-ignore lint/suspicious/noExplicitAny: tests look into messages of every shape
@@ -11,7 +12,7 @@ export type PushGateway = {
   url: string
   /** Every notification that came, refused ones too. */
   received: Notification[]
-  /** How it answers the next ones: with a status, and with the keys that it rejects. */
+  /** How it answers the next ones: with a status, and with the keys that it rejects; with the status 0 not at all. */
   answer: { status: number; rejected: string[] }
   close(): Promise<void>
 }
@@ -21,6 +22,7 @@ export async function startPushGateway(): Promise<PushGateway> {
   const answer: PushGateway['answer'] = { status: 200, rejected: [] }
   const server = createServer(async (request, response) => {
     received.push((await bodyOf(request)).notification)
+    if (answer.status === 0) return
     response.writeHead(answer.status, { 'content-type': 'application/json' })
     response.end(JSON.stringify({ rejected: answer.rejected }))
   })
@@ -35,6 +37,12 @@ export async function startPushGateway(): Promise<PushGateway> {
         server.closeAllConnections()
       }),
   }
+}
+
+export async function setPusher(user: TestUser, { url }: PushGateway, pushkey: string): Promise<void> {
+  const names = { app_display_name: 'App', device_display_name: 'Phone', lang: 'en' }
+  const pusher = { app_id: 'org.example.app', pushkey, kind: 'http', data: { url }, ...names }
+  await user.post('/_matrix/client/v3/pushers/set', pusher)
 }
 
 async function bodyOf(request: IncomingMessage): Promise<{ notification: Notification }> {

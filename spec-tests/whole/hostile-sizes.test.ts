@@ -2,6 +2,7 @@ import { describeAttacks } from '../harness/hostile-world.ts'
 import { largeInvites } from '../harness/size-attacks/invites.ts'
 import { largeAnswers } from '../harness/size-attacks/large-answers.ts'
 import { edusOfPeers } from '../harness/size-attacks/peer-edus.ts'
+import { hostilePushers } from '../harness/size-attacks/pushers.ts'
 import { slowReaders } from '../harness/size-attacks/slow-readers.ts'
 import { longLists, storedThings } from '../harness/size-attacks/stored-things.ts'
 import { messagesToDevices } from '../harness/size-attacks/to-device.ts'
@@ -45,7 +46,15 @@ const CONFIG = {
 
 describeAttacks(
   'sizes',
-  [...storedThings, ...longLists, ...messagesToDevices, ...largeInvites, ...edusOfPeers, ...largeAnswers],
+  [
+    ...storedThings,
+    ...longLists,
+    ...messagesToDevices,
+    ...largeInvites,
+    ...edusOfPeers,
+    ...largeAnswers,
+    ...hostilePushers,
+  ],
   CONFIG,
 )
 

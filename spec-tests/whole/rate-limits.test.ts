@@ -1,9 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { type Answer, ask, registerUser, type TestUser } from '../harness/client.ts'
+import { type Answer, ask, registerUser, sendText, type TestUser } from '../harness/client.ts'
 import { startHearth, type TestHearth } from '../harness/hearth.ts'
 import { pollUntil } from '../harness/poll-until.ts'
 import { startPostgres, type TestPostgres } from '../harness/postgres.ts'
-import { createRoom, roomPath, v3 } from '../harness/rooms.ts'
+import { setPusher, startPushGateway } from '../harness/push-gateway.ts'
+import { createRoom, joinRoom, roomPath, v3 } from '../harness/rooms.ts'
 
 /** https://spec.matrix.org/v1.19/client-server-api/#rate-limiting */
 let hearth: TestHearth
@@ -19,7 +20,12 @@ beforeAll(async () => {
   const rate_limits = { enabled: true, registration: { per_second: 100, burst: 100 } }
   hearth = await startHearth({
     config: {
-      rate_limits: { ...rate_limits, invite: INVITES, ...Object.fromEntries(limited.map((each) => [each, SLOW])) },
+      rate_limits: {
+        ...rate_limits,
+        invite: INVITES,
+        push: INVITES,
+        ...Object.fromEntries(limited.map((each) => [each, SLOW])),
+      },
     },
   })
   alice = await registerUser(hearth.url)
@@ -94,6 +100,30 @@ describe('invites count one by one', () => {
     expect((await user.ask('POST', `${v3}/createRoom`, {})).status).toBe(200)
   })
 })
+
+test('a user with many pushers has gateways sent as much as others', async () => {
+  const gateway = await startPushGateway()
+  try {
+    const [sender, many, one] = await Promise.all(Array.from({ length: 3 }, () => registerUser(hearth.url)))
+    const roomId = await createRoom(sender!)
+    await joinRoom(roomId, many!)
+    await joinRoom(roomId, one!)
+    for (let place = 0; place < 6; place++) await setPusher(many!, gateway, `many${place}`)
+    await setPusher(one!, gateway, 'one')
+    const keys = () => gateway.received.flatMap(({ devices }) => devices.map(({ pushkey }: Body) => pushkey as string))
+    for (const times of [1, 2]) {
+      await sendText(sender!, roomId, 'hello')
+      await pollUntil('the other user is told', () => keys().filter((key) => key === 'one').length === times)
+      await pollUntil('the user with many has had them', () => keys().length >= INVITES.burst + times)
+    }
+    expect(keys().filter((key) => key !== 'one')).toHaveLength(INVITES.burst)
+  } finally {
+    await gateway.close()
+  }
+})
+
+// biome-ignore lint/suspicious/noExplicitAny: answers have every shape
+type Body = any
 
 test('after that time it works again', async () => {
   const user = await registerUser(hearth.url)

@@ -31,6 +31,7 @@ export const rateLimits = z
     media: category(10, 100, 'Files that one user uploads, downloads or has previewed.'),
     search: category(2, 20, 'Searches of messages, users and public rooms by one user.'),
     delayed_event: category(5, 60, 'Delayed events that one user schedules, restarts or cancels.'),
+    push: category(10, 500, 'Notifications of one user that push gateways are sent; others come later.'),
     federation: category(100, 500, 'Requests of one other homeserver.'),
     key_query: category(20, 1000, 'Servers of which anybody in one network asks this one for the keys (as a notary).'),
   })

@@ -1,4 +1,5 @@
 import { sql } from 'kysely'
+import type { UserId } from '../core/ids.ts'
 import type { Db, Tx } from './database.ts'
 import type { PusherRow, PushQueueRow } from './notifications-schema.ts'
 import type { StreamRow } from './schema.ts'
@@ -41,6 +42,9 @@ export async function loadStreamAfter(db: Db, position: number, limit: number): 
 /** Something to send; without an event: the unread count. */
 export type QueuedPush = Omit<PushQueueRow, 'queue_nid' | 'queued_ts'>
 
+/** Of what waits for a pusher the newest are kept. */
+const MOST_WAITING = 1000
+
 /** Queues what is to be sent, in this order; one unread count for each pusher is enough, and pushers that are gone need nothing. */
 export async function enqueuePushes(tx: Tx, pushes: readonly QueuedPush[], now: number): Promise<void> {
   if (pushes.length === 0) return
@@ -51,17 +55,34 @@ export async function enqueuePushes(tx: Tx, pushes: readonly QueuedPush[], now: 
       with ordinality as new(pusher_nid, event_nid, tweaks, highlight, place)
     join pushers using (pusher_nid) order by place
     on conflict do nothing`.execute(tx.sql)
+  const pushers = [...new Set(pushes.map(({ pusher_nid }) => pusher_nid))]
+  await sql`delete from push_queue using unnest(${pushers}::bigint[]) as full_queue(pusher_nid)
+    where push_queue.pusher_nid = full_queue.pusher_nid and queue_nid <= (select queue_nid from push_queue as waiting
+      where waiting.pusher_nid = full_queue.pusher_nid order by queue_nid desc limit 1 offset ${MOST_WAITING}::int)`.execute(
+    tx.sql,
+  )
 }
 
-/** Takes pushers of gateways with something to send, which are this process's until `until`; those that rest after a failure are left out. */
+/** Takes pushers of gateways with something to send, those that wait longest first, which are this process's until `until`; a few of each user, none of some. */
 export async function leaseDuePushers(
   tx: Tx,
-  { now, until, limit }: { now: number; until: number; limit: number },
+  {
+    now,
+    until,
+    limit,
+    ofUser,
+    except,
+  }: { now: number; until: number; limit: number; ofUser: number; except: readonly UserId[] },
 ): Promise<PusherRow[]> {
   const { rows } = await sql<PusherRow>`update pushers set leased_until = ${until}::bigint where pusher_nid in (
-      select pusher_nid from pushers where kind = 'http' and leased_until <= ${now}::bigint and retry_ts <= ${now}::bigint
-        and exists (select 1 from push_queue where push_queue.pusher_nid = pushers.pusher_nid)
-      order by pusher_nid limit ${limit}::int for update skip locked) returning *`.execute(tx.sql)
+      select pusher_nid from pushers where leased_until <= ${now}::bigint and pusher_nid in (
+        select pusher_nid from (
+          select pusher_nid, retry_ts, row_number() over (partition by user_id order by retry_ts, pusher_nid) as place from pushers
+          where kind = 'http' and leased_until <= ${now}::bigint and retry_ts <= ${now}::bigint
+            and not user_id = any(${except}::text[])
+            and exists (select 1 from push_queue where push_queue.pusher_nid = pushers.pusher_nid)
+        ) as due where place <= ${ofUser}::int order by retry_ts, pusher_nid limit ${limit}::int)
+      for update skip locked) returning *`.execute(tx.sql)
   return rows
 }
 
@@ -91,19 +112,16 @@ export async function finishPush(
     where pusher_nid = ${push.pusher_nid}`.execute(tx.sql)
 }
 
-/** Gives a pusher back; after a failure it rests until `retryAt`, and what waits since before `dropBefore` is given up. */
-export async function releasePusher(
-  tx: Tx,
-  pusherNid: number,
-  failure?: { retryAt: number; dropBefore: number },
-): Promise<void> {
-  if (!failure) {
-    await sql`update pushers set leased_until = 0 where pusher_nid = ${pusherNid}`.execute(tx.sql)
-    return
-  }
-  await sql`update pushers set leased_until = 0, failures = failures + 1, retry_ts = ${failure.retryAt}::bigint
+/** Until when a pusher rests; after a failure (`dropBefore`), what waits since before then is given up. */
+export type PusherRest = { retryAt: number; dropBefore?: number }
+
+/** Gives a pusher back. */
+export async function releasePusher(tx: Tx, pusherNid: number, { retryAt, dropBefore }: PusherRest): Promise<void> {
+  const hasFailed = dropBefore !== undefined
+  await sql`update pushers set leased_until = 0, failures = failures + ${hasFailed ? 1 : 0}::int, retry_ts = ${retryAt}::bigint
     where pusher_nid = ${pusherNid}`.execute(tx.sql)
-  await sql`delete from push_queue where pusher_nid = ${pusherNid} and queued_ts < ${failure.dropBefore}::bigint`.execute(
+  if (!hasFailed) return
+  await sql`delete from push_queue where pusher_nid = ${pusherNid} and queued_ts < ${dropBefore}::bigint`.execute(
     tx.sql,
   )
 }

@@ -185,10 +185,21 @@ export const storedThings: Attack[] = [
   ),
   refused('push rules that are too large', (user) =>
     untilRefused(4, (place) =>
-      user.ask('PUT', `${v3}/pushrules/global/room/!room${place}:example.org`, {
-        actions: [{ set_tweak: 'sound', value: text(300 * KIB) }],
+      user.ask('PUT', `${v3}/pushrules/global/override/rule${place}`, {
+        actions: ['notify'],
+        conditions: [{ kind: 'org.example', value: text(300 * KIB) }],
       }),
     ),
+  ),
+  refused('actions of a push rule that are too large', (user) =>
+    user.ask('PUT', `${v3}/pushrules/global/room/!room:example.org`, {
+      actions: ['notify', { set_tweak: 'sound', value: text(5 * KIB) }],
+    }),
+  ),
+  refused('actions of a rule of the server that are too large', (user) =>
+    user.ask('PUT', `${v3}/pushrules/global/underride/.m.rule.message/actions`, {
+      actions: ['notify', ...Array.from({ length: 300 }, (_, place) => ({ set_tweak: `tweak${place}` }))],
+    }),
   ),
   refused('a large request that waits for authentication', (user) =>
     user.ask('POST', `${v3}/delete_devices`, { devices: Array.from({ length: 300 }, (_, i) => `${i}${text(500)}`) }),

@@ -1,7 +1,7 @@
 import type { z } from 'zod'
 import { BadJsonError, InvalidParamError, MatrixError, NotFoundError, TooLargeError } from '../errors.ts'
 import { defaultPushRules } from './default-rules.ts'
-import { PUSH_RULE_KINDS, type PushRule, type PushRuleKind, type PushRuleset } from './push-rule.ts'
+import { PUSH_RULE_KINDS, type PushAction, type PushRule, type PushRuleKind, type PushRuleset } from './push-rule.ts'
 import { type CustomRule, type CustomRuleKind, type PushRuleOverlay, pushAction, ruleBody } from './rule-schema.ts'
 
 /** Names a rule as the path of the API does; `kind` as it was sent. */
@@ -45,6 +45,7 @@ export function putPushRule(
   const rules = overlay.custom[kind]
   const existing = rules.find((rule) => rule.rule_id === ruleId)
   const rule: CustomRule = { rule_id: ruleId, enabled: existing?.enabled ?? true, ...parseBody(kind, body) }
+  checkActions(rule.actions)
   return checkSize(withRules(overlay, kind, place(rules, rule, { before, after })))
 }
 
@@ -70,6 +71,7 @@ export function setPushRuleActions(
   name: PushRuleName & { actions: unknown },
 ): PushRuleOverlay {
   const actions = parse(pushAction.array(), name.actions)
+  checkActions(actions)
   return checkSize(change(overlay, name, { actions }))
 }
 
@@ -171,6 +173,14 @@ function unlessTooDeep<Out>(walk: () => Out): Out {
 const maxOverlayCharacters = 512 * 1024
 /** Searching a long message takes time in proportion to these. */
 const maxPatternCharacters = 8 * 1024
+
+/** These are kept with each notification. */
+const maxActionCharacters = 4096
+
+function checkActions(actions: readonly PushAction[]): void {
+  if (unlessTooDeep(() => JSON.stringify(actions)).length > maxActionCharacters)
+    throw new TooLargeError('The actions of the push rule are too large')
+}
 
 function checkSize(overlay: PushRuleOverlay): PushRuleOverlay {
   if (unlessTooDeep(() => JSON.stringify(overlay)).length > maxOverlayCharacters)

@@ -1,9 +1,9 @@
 import type { App } from '../../app.ts'
 import { hasPushers } from '../../storage/pushers.ts'
 import { createFollower } from './follow-stream.ts'
-import { sendPushes } from './send-pushes.ts'
+import { createPushSender, type SendCapabilities } from './send-pushes.ts'
 
-type Capabilities = Pick<App, 'config' | 'database' | 'stream' | 'clock' | 'random' | 'logger' | 'stopping' | 'http'>
+type Capabilities = SendCapabilities & Pick<App, 'random'>
 
 /** How often to look whether another process has died, or a pusher has rested long enough. */
 const LOOK_MS = 1000
@@ -17,7 +17,8 @@ export async function startPush(app: Capabilities): Promise<{ stop(): Promise<vo
   let isNeeded = await hasPushers(app.database)
 
   const follower = createFollower(app)
-  const send = repeated(app, () => sendPushes(app))
+  const sender = createPushSender(app)
+  const send = repeated(app, () => sender.begin(send))
   const follow = repeated(app, async () => {
     if (await follower.follow()) send()
   })
@@ -37,6 +38,7 @@ export async function startPush(app: Capabilities): Promise<{ stop(): Promise<vo
       clearInterval(timer)
       await follow.ended()
       await send.ended()
+      await sender.ended()
       await follower.release()
     },
   }
