@@ -54,10 +54,28 @@ test.each<[string, (user: TestUser, time: number) => Promise<Answer>]>([
   ['invites', (user) => user.ask('POST', roomPath('!none:hearth.test', 'invite'), { user_id: alice.userId })],
   ['new rooms', (user) => user.ask('POST', `${v3}/createRoom`, {})],
   ['searches', (user) => user.ask('POST', `${v3}/user_directory/search`, { search_term: 'x' })],
+  ['reports', (user) => user.ask('POST', roomPath('!none:hearth.test', 'report'), { reason: 'spam' })],
 ])('%s: told when to try again, and others are not held up', async (_, send) => {
   const [user, other] = await Promise.all([registerUser(hearth.url), registerUser(hearth.url)])
   expectRetry(await refusedAfter(SLOW.burst, (time) => send(user, time)))
   expect((await send(other, 0)).status).not.toBe(429)
+})
+
+/** Each of these counts for more than half of a burst of all requests. */
+test.each<[string, (user: TestUser) => Promise<Answer>]>([
+  ['of many bytes', (user) => user.ask('POST', `${v3}/createRoom`, { name: 'x'.repeat(9 * 1024 * 1024) })],
+  [
+    'for the keys of many users',
+    (user) =>
+      user.ask('POST', `${v3}/keys/query`, {
+        device_keys: Object.fromEntries(Array.from({ length: 40_000 }, (_, place) => [`@${place}:hearth.test`, []])),
+      }),
+  ],
+])('large requests %s count for many', async (_, send) => {
+  const [user, other] = await Promise.all([registerUser(hearth.url), registerUser(hearth.url)])
+  const answers = await Promise.all(Array.from({ length: 4 }, () => send(user)))
+  expectRetry(answers.find(({ status }) => status === 429)!)
+  expect((await send(other)).status).not.toBe(429)
 })
 
 /** Ways to invite several users with one request, or by requests that are no invites by name. */

@@ -52,6 +52,9 @@ const COUNTS = {
   thread_subscriptions: [100_000, 'Threads about which one user has said whether to follow them.'],
   to_device_messages: [10_000, 'Messages to devices in one request.'],
   key_servers: [2000, 'Other servers that are asked for keys in one request; the others are among its failures.'],
+  key_claims: [10_000, 'One-time keys that are claimed in one request.'],
+  key_queries: [50_000, 'Users and devices whose keys are asked for in one request.'],
+  room_aliases: [1000, 'Aliases that users give to one room.'],
   signed_keys: [1000, 'Keys with new signatures in one request.'],
   push_rule_steps: [
     1_000_000,

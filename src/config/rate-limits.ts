@@ -17,8 +17,12 @@ function category(perSecond: number, burstCount: number, what: string) {
 export const rateLimits = z
   .strictObject({
     enabled: z.boolean().prefault(true).describe('Whether clients are limited at all.'),
-    default: category(50, 200, 'Requests of one user that no other category counts.'),
-    message: category(5, 60, 'Events that one user sends.'),
+    default: category(
+      50,
+      200,
+      'Requests of one user that no other category counts. Large ones count for more: for one more with each 64 KiB, and with each 250 users and devices whose keys they want.',
+    ),
+    message: category(5, 60, 'Events and reports that one user sends.'),
     login: category(
       0.2,
       10,

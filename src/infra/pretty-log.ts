@@ -6,14 +6,27 @@ type LogLine = { level: string; time: string; msg?: string; err?: { stack?: stri
 /** One JSON line of the log as a line for people: time of day, level, message, then the other fields; an error's stack goes below. */
 export function prettyLine(line: string): string {
   const { level, time, msg = '', err, ...fields } = JSON.parse(line) as LogLine
-  const head = `${paint(GREY, time.slice(11, 23))} ${paint(COLOURS[level] ?? GREY, level.padEnd(5))} ${msg}`
-  const tail = Object.entries(fields).map(([name, value]) => paint(GREY, `${name}=`) + text(value))
-  const stack = err?.stack ? `\n${err.stack.replace(/^/gm, '    ')}` : ''
+  const head = `${paint(GREY, time.slice(11, 23))} ${paint(COLOURS[level] ?? GREY, level.padEnd(5))} ${plain(msg)}`
+  const tail = Object.entries(fields).map(([name, value]) => paint(GREY, `${name}=`) + plain(text(value)))
+  const stack = err?.stack
+    ? `\n${err.stack
+        .split('\n')
+        .map((line) => `    ${plain(line)}`)
+        .join('\n')}`
+    : ''
   return `${[head, ...tail].join(' ')}${stack}\n`
 }
 
 function text(value: unknown): string {
   return typeof value === 'string' && !/\s/.test(value) ? value : JSON.stringify(value)
+}
+
+/** What others write must not act on the terminal, nor look like other lines: control characters and marks of direction are shown as escapes. */
+function plain(written: string): string {
+  return written.replace(
+    /[\p{Cc}\p{Zl}\p{Zp}\u202a-\u202e\u2066-\u2069]/gu,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  )
 }
 
 function paint(colour: number, word: string): string {

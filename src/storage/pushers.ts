@@ -31,7 +31,7 @@ export async function hasPushers(db: Db): Promise<boolean> {
   return rows.length > 0
 }
 
-/** Adds a pusher, or replaces what a known one says. A new one is for what happens from now on. */
+/** Adds a pusher, or replaces what a known one says. A new one is for what happens from now on; a known one keeps its place among those that wait. */
 export async function storePusher(tx: Tx, pusher: NewPusher): Promise<void> {
   await sql`insert into pushers (user_id, app_id, pushkey, token_hash, device_id, kind, app_display_name, device_display_name,
       profile_tag, lang, data, pushkey_ts, since_position)
@@ -41,7 +41,7 @@ export async function storePusher(tx: Tx, pusher: NewPusher): Promise<void> {
     on conflict (user_id, app_id, pushkey) do update set token_hash = excluded.token_hash, device_id = excluded.device_id,
       kind = excluded.kind, app_display_name = excluded.app_display_name, device_display_name = excluded.device_display_name,
       profile_tag = excluded.profile_tag, lang = excluded.lang, data = excluded.data, pushkey_ts = excluded.pushkey_ts,
-      retry_ts = 0, failures = 0`.execute(tx.sql)
+      retry_ts = least(pushers.retry_ts, excluded.pushkey_ts * 1000), failures = 0`.execute(tx.sql)
   appendToStream(tx, { kind: 'pusher', user_id: pusher.user_id })
 }
 

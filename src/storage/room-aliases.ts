@@ -29,6 +29,14 @@ export async function loadRoomAliases(db: Db, roomId: RoomId): Promise<RoomAlias
   return rows.map((row) => row.room_alias)
 }
 
+/** How many aliases of this server point to a room; with a lock, so that two transactions do not add the last one both. */
+export async function countRoomAliases(tx: Tx, roomId: RoomId): Promise<number> {
+  await sql`select pg_advisory_xact_lock(hashtext('room_aliases'), hashtext(${roomId}))`.execute(tx.sql)
+  const { rows } = await sql<{ count: number }>`select count(*)::int as count from room_aliases
+    where room_id = ${roomId}`.execute(tx.sql)
+  return rows[0]!.count
+}
+
 /** Adds an alias. Violates `ROOM_ALIAS_KEY` when it is taken. */
 export async function insertRoomAlias(tx: Tx, alias: RoomAliasRow): Promise<void> {
   await sql`insert into room_aliases (room_alias, room_id, creator)

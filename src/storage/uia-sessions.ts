@@ -1,4 +1,5 @@
 import { sql } from 'kysely'
+import type { UserId } from '../core/ids.ts'
 import type { Db, Tx } from './database.ts'
 import type { UiaSessionRow } from './users-schema.ts'
 
@@ -6,6 +7,8 @@ import type { UiaSessionRow } from './users-schema.ts'
 export type UiaSession = {
   sessionId: string
   operation: string
+  /** Who authenticates; undefined where that is not known yet. */
+  userId: UserId | undefined
   /** The request, without `auth` and without the secret that it may hold. */
   body: Record<string, unknown>
   /** The hash of that secret. */
@@ -17,14 +20,21 @@ export type UiaSession = {
   expiresTs: number
 }
 
-/** Stores a session as it is now, with what others have completed of it at the same time; those that have expired by `now` go. */
+/** Sessions of a user; of more, the oldest end. */
+const MAX_OF_USER = 50
+
+/** Stores a session as it is now, with what others have completed of it at the same time; those that have expired by `now` go, and those that a user has too many. */
 export async function saveUiaSession(tx: Tx, session: UiaSession, now: number): Promise<void> {
   await sql`delete from uia_sessions where expires_ts <= ${now}::bigint`.execute(tx.sql)
-  await sql`insert into uia_sessions (session_id, operation, body, secret_hash, completed, expires_ts)
-    values (${session.sessionId}, ${session.operation}, ${JSON.stringify(session.body)}, ${session.secretHash ?? null},
+  await sql`insert into uia_sessions (session_id, operation, user_id, body, secret_hash, completed, expires_ts)
+    values (${session.sessionId}, ${session.operation}, ${session.userId ?? null}, ${JSON.stringify(session.body)}, ${session.secretHash ?? null},
       ${JSON.stringify(session.completed)}, ${session.expiresTs}::bigint)
     on conflict (session_id) do update
       set completed = (uia_sessions.completed::jsonb || excluded.completed::jsonb)::text`.execute(tx.sql)
+  if (session.userId === undefined) return
+  await sql`delete from uia_sessions where session_id in (select session_id from uia_sessions
+    where user_id = ${session.userId} order by expires_ts desc, session_id = ${session.sessionId} desc
+    offset ${MAX_OF_USER}::int for update skip locked)`.execute(tx.sql)
 }
 
 /** Finds a session that has not expired. */
@@ -36,6 +46,7 @@ export async function findUiaSession(db: Db, sessionId: string, now: number): Pr
     row && {
       sessionId: row.session_id,
       operation: row.operation,
+      userId: row.user_id ?? undefined,
       body: JSON.parse(row.body),
       secretHash: row.secret_hash ?? undefined,
       completed: JSON.parse(row.completed),

@@ -66,6 +66,7 @@ export type UiaSessionRow = {
   completed: string
   claimed: boolean
   note: string | null
+  user_id: UserId | null
   expires_ts: number
 }
 

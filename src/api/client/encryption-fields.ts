@@ -14,6 +14,19 @@ export function byUser<Schema extends z.ZodType>(schema: Schema) {
   return z.record(userId, schema).transform((object) => new Map(Object.entries(object) as [UserId, z.output<Schema>][]))
 }
 
+/** Of how many users and devices whose keys a request wants it counts for one more: each is looked for in the database. */
+const KEYS_OF_REQUEST = 250
+
+/** What a request counts for that wants keys by user; `of`: how many devices it names of one. */
+export function countKeys<Devices>(wanted: ReadonlyMap<UserId, Devices>, of: (devices: Devices) => number): number {
+  return [...wanted.values()].reduce((sum, devices) => sum + 1 + of(devices), 0)
+}
+
+/** The same as requests of the rate limit. */
+export function keyRequests(count: number): { default: number } {
+  return { default: Math.floor(count / KEYS_OF_REQUEST) }
+}
+
 /** The device that a session belongs to. Throws M_MISSING_PARAM for application services that act without one. */
 export function deviceOf({ userId, deviceId }: Session): { userId: UserId; deviceId: DeviceId } {
   if (deviceId === null) throw new MissingParamError('device_id: is needed for a request about a device')

@@ -4,7 +4,7 @@ import { claimKeys } from '../../services/federation/claim-keys.ts'
 import { opaqueName } from '../http/fields.ts'
 import { route } from '../http/route.ts'
 import { v3 } from './client-paths.ts'
-import { byUser } from './encryption-fields.ts'
+import { byUser, countKeys, keyRequests } from './encryption-fields.ts'
 
 /** https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3keysclaim */
 export const postKeysClaim = route({
@@ -13,6 +13,7 @@ export const postKeysClaim = route({
   auth: 'user',
   guests: true,
   suspendedUsers: true,
+  alsoCounts: ({ body }) => keyRequests(countKeys(body.one_time_keys, (devices) => Object.keys(devices).length)),
   body: z.object({ one_time_keys: byUser(z.record(opaqueName, opaqueName)), timeout: z.int().optional() }),
   handle({ body }, app) {
     const claims = [...body.one_time_keys].flatMap(([userId, devices]) =>

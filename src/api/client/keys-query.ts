@@ -3,7 +3,7 @@ import { queryKeys } from '../../services/federation/query-keys.ts'
 import { opaqueName } from '../http/fields.ts'
 import { route } from '../http/route.ts'
 import { v3 } from './client-paths.ts'
-import { byUser } from './encryption-fields.ts'
+import { byUser, countKeys, keyRequests } from './encryption-fields.ts'
 
 /** https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3keysquery */
 export const postKeysQuery = route({
@@ -12,6 +12,7 @@ export const postKeysQuery = route({
   auth: 'user',
   guests: true,
   suspendedUsers: true,
+  alsoCounts: ({ body }) => keyRequests(countKeys(body.device_keys, (devices) => devices.length)),
   body: z.object({ device_keys: byUser(z.array(opaqueName)), timeout: z.int().optional() }),
   handle: ({ session, body }, app) =>
     queryKeys(app, { viewer: session.userId, wanted: body.device_keys, timeout: body.timeout }),

@@ -13,6 +13,7 @@ export const postReportEvent = route({
   path: v3('/rooms/:roomId/report/:eventId'),
   auth: 'user',
   suspendedUsers: true,
+  rateLimit: 'message',
   params: z.object({ roomId, eventId }),
   body: z.object({ reason: reason.optional(), score: z.int().min(-100).max(0).optional() }),
   async handle({ params, body, session }, app) {
@@ -27,6 +28,7 @@ export const postReportRoom = route({
   path: [...v3('/rooms/:roomId/report'), '/_matrix/client/unstable/org.matrix.msc4151/rooms/:roomId/report'],
   auth: 'user',
   suspendedUsers: true,
+  rateLimit: 'message',
   params: z.object({ roomId }),
   body: z.object({ reason }),
   async handle({ params, body, session }, app) {
@@ -41,6 +43,7 @@ export const postReportUser = route({
   path: [...v3('/users/:userId/report'), '/_matrix/client/unstable/org.matrix.msc4260/users/:userId/report'],
   auth: 'user',
   suspendedUsers: true,
+  rateLimit: 'message',
   params: z.object({ userId }),
   body: z.object({ reason }),
   async handle({ params, body, session }, app) {

@@ -2,8 +2,9 @@ import { z } from 'zod'
 import type { App } from '../../app.ts'
 import { ForbiddenError } from '../../core/errors.ts'
 import { type DeviceId, serverNameOf, type UserId } from '../../core/ids.ts'
-import { claimOwnUsersKeys } from '../../services/devices/claim-keys.ts'
+import { claimOwnUsersKeys, requireFewClaims } from '../../services/devices/claim-keys.ts'
 import { loadKeysForServers } from '../../services/federation/keys-for-servers.ts'
+import { requireFewQueries } from '../../services/federation/query-keys.ts'
 import { byUser } from '../client/encryption-fields.ts'
 import { opaqueName } from '../http/fields.ts'
 import { route } from '../http/route.ts'
@@ -16,6 +17,7 @@ export const postUserKeysQuery = route({
   body: z.object({ device_keys: byUser(z.array(opaqueName)) }),
   handle({ body }, app) {
     requireOwnUsers(app, body.device_keys.keys())
+    requireFewQueries(app, body.device_keys)
     return loadKeysForServers(app, app.database, body.device_keys)
   },
 })
@@ -31,6 +33,7 @@ export const postUserKeysClaim = route({
     const claims = [...body.one_time_keys].flatMap(([user_id, devices]) =>
       Object.entries(devices).map(([deviceId, algorithm]) => ({ user_id, device_id: deviceId as DeviceId, algorithm })),
     )
+    requireFewClaims(app, claims)
     return { one_time_keys: await claimOwnUsersKeys(app, claims) }
   },
 })

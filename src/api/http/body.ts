@@ -14,15 +14,24 @@ let beingRead = 0
 const MAX_FORM_BYTES = 64 * 1024
 const utf8 = new TextDecoder('utf-8', { fatal: true })
 
-/** Reads a JSON body of at most `request_size` bytes within `request_timeout` milliseconds; an empty body is `{}`. Throws M_TOO_LARGE, M_NOT_JSON, M_BAD_JSON for what no UTF-8 can hold and, for what takes too long, 408. */
-export async function readJsonBody(request: IncomingMessage, limits: Config['limits']): Promise<unknown> {
-  const body = await readJson(request, limits)
+/** Reads a JSON body of at most `request_size` bytes within `request_timeout` milliseconds; an empty body is `{}`. Throws M_TOO_LARGE, M_NOT_JSON, M_BAD_JSON for what no UTF-8 can hold and, for what takes too long, 408. `admit` hears of the size before the body is parsed, and may throw. */
+export async function readJsonBody(
+  request: IncomingMessage,
+  limits: Config['limits'],
+  admit?: (bytes: number) => Promise<void>,
+): Promise<unknown> {
+  const body = await readJson(request, limits, admit)
   return body === undefined ? {} : body
 }
 
 /** As `readJsonBody`, but an empty body is undefined. */
-export async function readJson(request: IncomingMessage, limits: Config['limits']): Promise<unknown> {
+export async function readJson(
+  request: IncomingMessage,
+  limits: Config['limits'],
+  admit?: (bytes: number) => Promise<void>,
+): Promise<unknown> {
   const bytes = await within(limits.request_timeout, readBody(request, limits.request_size))
+  await admit?.(bytes.length)
   return bytes.length === 0 ? undefined : parseJson(bytes, 'request body')
 }
 

@@ -14,6 +14,9 @@ import { networkOf } from './network-of.ts'
 import { type AnyEndpoint, RawJson, RESPONDED, Reply, type Session } from './route.ts'
 import { sendText } from './send-text.ts'
 
+/** To parse and check a body takes time in proportion to its size: with each so many bytes a request counts for one more. */
+const COUNTED_BYTES = 64 * 1024
+
 /** The middleware that runs one endpoint: authenticate, limit, validate, handle, answer. */
 export function serveEndpoint(app: App, endpoint: AnyEndpoint): Middleware {
   const { rateLimiter } = app
@@ -37,7 +40,12 @@ export function serveEndpoint(app: App, endpoint: AnyEndpoint): Middleware {
     const appservice = authenticateAppservice(app, endpoint, { raw: context.req, query })
     const isLimited = !session?.exemptFromRateLimits && (appservice ?? 'unknown') === 'unknown'
     if (isLimited) await rateLimiter.take(endpoint.rateLimit ?? 'default', whoOf(endpoint, session, context.ip))
-    const body = endpoint.body && endpoint.body !== 'stream' ? await readJsonBody(context.req, app.config.limits) : {}
+    const admit = async (bytes: number) => {
+      const count = Math.floor(bytes / COUNTED_BYTES)
+      if (isLimited && count > 0) await rateLimiter.take('default', whoOf(endpoint, session, context.ip), count)
+    }
+    const hasJson = endpoint.body && endpoint.body !== 'stream'
+    const body = hasJson ? await readJsonBody(context.req, app.config.limits, admit) : {}
     const owner = session?.userId ?? networkOf(context.ip)
     const call = callOf(app, endpoint, context, { query, session, owner, appservice, body })
     if (isLimited) {

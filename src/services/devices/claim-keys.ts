@@ -1,5 +1,6 @@
 import type { App } from '../../app.ts'
 import type { Json } from '../../core/events/pdu.ts'
+import { requireCount } from '../../core/limits.ts'
 import { useFallbackKeys } from '../../storage/fallback-keys.ts'
 import { type ClaimedKey, type KeyClaim, takeOneTimeKeys } from '../../storage/one-time-keys.ts'
 
@@ -31,11 +32,26 @@ function placeOf({ user_id, device_id, algorithm }: KeyClaim): string {
 }
 
 function claimedKeys(keys: readonly ClaimedKey[]): ClaimedKeys {
-  const result: ClaimedKeys = {}
-  for (const { user_id, device_id, algorithm, key_id, key_json } of keys) {
-    const ofUser = result[user_id]
-    const ofDevice = { ...ofUser?.[device_id], [`${algorithm}:${key_id}`]: JSON.parse(key_json) }
-    result[user_id] = { ...ofUser, [device_id]: ofDevice }
-  }
-  return result
+  return byUserAndDevice(keys, (ofDevice) =>
+    Object.fromEntries(
+      ofDevice.map(({ algorithm, key_id, key_json }) => [`${algorithm}:${key_id}`, JSON.parse(key_json)]),
+    ),
+  )
+}
+
+/** Throws TooLargeError for more claims than one request may have: each is a query, and takes locks. */
+export function requireFewClaims({ config }: Pick<App, 'config'>, claims: readonly KeyClaim[]): void {
+  requireCount(config.limits, 'key_claims', claims.length)
+}
+
+/** Groups by user id and device id, in time in proportion to the number of entries. */
+export function byUserAndDevice<Entry extends Pick<KeyClaim, 'user_id' | 'device_id'>, Held>(
+  entries: readonly Entry[],
+  heldOf: (ofDevice: readonly Entry[]) => Held,
+): Record<string, Record<string, Held>> {
+  const users = [...Map.groupBy(entries, ({ user_id }) => user_id)].map(([userId, ofUser]) => {
+    const devices = [...Map.groupBy(ofUser, ({ device_id }) => device_id)]
+    return [userId, Object.fromEntries(devices.map(([deviceId, ofDevice]) => [deviceId, heldOf(ofDevice)]))] as const
+  })
+  return Object.fromEntries(users)
 }

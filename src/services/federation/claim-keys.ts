@@ -4,7 +4,7 @@ import type { Json } from '../../core/events/pdu.ts'
 import { type ServerName, serverNameOf } from '../../core/ids.ts'
 import { FederationError } from '../../infra/federation-error.ts'
 import type { KeyClaim } from '../../storage/one-time-keys.ts'
-import { type ClaimedKeys, claimOwnUsersKeys } from '../devices/claim-keys.ts'
+import { byUserAndDevice, type ClaimedKeys, claimOwnUsersKeys, requireFewClaims } from '../devices/claim-keys.ts'
 import { type Asking, askServers, type Failures } from './ask-servers.ts'
 import { keyTimeout, MAX_KEY_BYTES } from './query-keys.ts'
 
@@ -12,13 +12,14 @@ type AskingApp = Pick<App, 'database' | 'serverName' | 'federation' | 'clock' | 
 
 /**
  * A one-time or fallback key for each claim, of users of any server. Claims that cannot be served are left out; servers that do not answer in
- * `timeout` milliseconds are among the failures. https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3keysclaim
+ * `timeout` milliseconds are among the failures. Throws M_TOO_LARGE. https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3keysclaim
  */
 export async function claimKeys(
   app: AskingApp,
   claims: readonly KeyClaim[],
   timeout?: number | undefined,
 ): Promise<{ failures: Failures; one_time_keys: ClaimedKeys }> {
+  requireFewClaims(app, claims)
   const byServer = Map.groupBy(claims, (claim) => serverNameOf(claim.user_id))
   const ours = byServer.get(app.serverName) ?? []
   byServer.delete(app.serverName)
@@ -49,9 +50,7 @@ async function askForKeys(
   destination: ServerName,
   { claims, ...asking }: Asking & { claims: readonly KeyClaim[] },
 ): Promise<ClaimedKeys> {
-  const wanted: Record<string, Record<string, string>> = {}
-  for (const { user_id, device_id, algorithm } of claims)
-    wanted[user_id] = { ...wanted[user_id], [device_id]: algorithm }
+  const wanted = byUserAndDevice(claims, (ofDevice) => ofDevice.at(-1)!.algorithm)
   const path = '/_matrix/federation/v1/user/keys/claim'
   const body = { one_time_keys: wanted }
   const { success, data } = answer.safeParse(
@@ -59,12 +58,11 @@ async function askForKeys(
   )
   if (!success) throw new FederationError(`${destination} answers no keys`, { retryable: false })
   const { one_time_keys: told } = data
-  const found: ClaimedKeys = {}
-  for (const { user_id, device_id, algorithm } of claims) {
+  const found = claims.flatMap(({ user_id, device_id, algorithm }) => {
     const keys = Object.entries(told[user_id]?.[device_id] ?? {}).filter(
       ([name, key]) => name.startsWith(`${algorithm}:`) && oneTimeKey.safeParse(key).success,
     )
-    if (keys.length > 0) found[user_id] = { ...found[user_id], [device_id]: Object.fromEntries<Json>(keys) }
-  }
-  return found
+    return keys.length > 0 ? [{ user_id, device_id, keys: Object.fromEntries<Json>(keys) }] : []
+  })
+  return byUserAndDevice(found, (ofDevice) => ofDevice.at(-1)!.keys)
 }

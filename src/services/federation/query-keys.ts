@@ -4,6 +4,7 @@ import type { App } from '../../app.ts'
 import type { JsonObject } from '../../core/events/pdu.ts'
 import { type ServerName, serverNameOf, type UserId } from '../../core/ids.ts'
 import { parseCrossSigningKey, parseDeviceKeys } from '../../core/key-objects.ts'
+import { requireCount } from '../../core/limits.ts'
 import { FederationError } from '../../infra/federation-error.ts'
 import { loadSignatures } from '../../storage/cross-signing-keys.ts'
 import type { RemoteDevice } from '../../storage/remote-devices.ts'
@@ -21,12 +22,13 @@ export const MAX_KEY_BYTES = 8 * 1024 * 1024
 
 /**
  * The identity and cross-signing keys of users as `viewer` may see them; `wanted`: for each user the devices, none for all of them. Servers that
- * do not answer in `timeout` milliseconds are among the failures. https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3keysquery
+ * do not answer in `timeout` milliseconds are among the failures. Throws M_TOO_LARGE. https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3keysquery
  */
 export async function queryKeys(
   app: FetchingApp & Pick<App, 'serverName' | 'config'>,
   { viewer, wanted, timeout }: { viewer: UserId; wanted: Wanted; timeout?: number | undefined },
 ): Promise<QueriedKeys & { failures: Failures }> {
+  requireFewQueries(app, wanted)
   const timeoutMs = keyTimeout(timeout)
   const others = [...wanted.keys()].filter((userId) => serverNameOf(userId) !== app.serverName)
   // Lists that are not here in time are asked for like those that nobody keeps.
@@ -48,9 +50,16 @@ export async function queryKeys(
   return { ...merge([here, told]), user_signing_keys: here.user_signing_keys, failures }
 }
 
+/** Throws TooLargeError for more users and devices than one request may name. */
+export function requireFewQueries({ config }: Pick<App, 'config'>, wanted: Wanted): void {
+  const named = [...wanted.values()].reduce((sum, devices) => sum + 1 + devices.length, 0)
+  requireCount(config.limits, 'key_queries', named)
+}
+
 /** Of a list that is kept here the devices that are wanted, which is all where none is named. */
 function keptKeys(devices: readonly RemoteDevice[], deviceIds: readonly string[]): Record<string, JsonObject> {
-  const wanted = devices.filter(({ device_id }) => deviceIds.length === 0 || deviceIds.includes(device_id))
+  const named = new Set<string>(deviceIds)
+  const wanted = devices.filter(({ device_id }) => named.size === 0 || named.has(device_id))
   return Object.fromEntries(
     wanted.flatMap(({ device_id, key_json, display_name }) => {
       if (key_json === null) return []

@@ -2,8 +2,10 @@ import type { App } from '../../app.ts'
 import type { Appservice } from '../../core/appservice.ts'
 import { ForbiddenError, MatrixError, NotFoundError } from '../../core/errors.ts'
 import type { RoomAlias, RoomId, ServerName, UserId } from '../../core/ids.ts'
+import { requireCount } from '../../core/limits.ts'
 import { violatesUnique } from '../../storage/database.ts'
 import {
+  countRoomAliases,
   deleteRoomAlias,
   findRoomAlias,
   insertRoomAlias,
@@ -47,7 +49,7 @@ async function askedFor(app: ResolvingApp, alias: RoomAlias) {
 }
 
 /**
- * Makes an alias for a room that the user is in. Throws M_INVALID_PARAM, M_FORBIDDEN, M_EXCLUSIVE, M_NOT_FOUND for an unknown room, and 409 M_UNKNOWN
+ * Makes an alias for a room that the user is in. Throws M_INVALID_PARAM, M_FORBIDDEN, M_EXCLUSIVE, M_NOT_FOUND for an unknown room, M_TOO_LARGE, and 409 M_UNKNOWN
  * for an alias that exists. https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3directoryroomroomalias
  */
 export async function createRoomAlias(
@@ -60,7 +62,10 @@ export async function createRoomAlias(
   if (membership?.membership !== 'join' && !isAdmin && !appservice) throw new ForbiddenError('You are not in this room')
   if (!(await findRoomHead(app.database, roomId))) throw new NotFoundError('This room is not known')
   try {
-    await app.database.write((tx) => insertRoomAlias(tx, { room_alias, room_id: roomId, creator: userId }))
+    await app.database.write(async (tx) => {
+      if (!appservice) requireCount(app.config.limits, 'room_aliases', 1 + (await countRoomAliases(tx, roomId)))
+      await insertRoomAlias(tx, { room_alias, room_id: roomId, creator: userId })
+    })
   } catch (error) {
     if (!violatesUnique(error, ROOM_ALIAS_KEY)) throw error
     throw new MatrixError(409, 'M_UNKNOWN', `The alias ${alias} exists already`)

@@ -122,6 +122,7 @@ async function openSession(app: Capabilities, { operation, userId, auth, body }:
     return {
       sessionId: app.random.token(SESSION_ID_LENGTH),
       operation: boundTo,
+      userId,
       body,
       secretHash: undefined,
       completed: {},
