@@ -1,8 +1,9 @@
 import { readFileSync } from 'node:fs'
 import { expect } from 'vitest'
-import { registerUser, type TestUser } from '../harness/client.ts'
+import { type Answer, ask, registerUser, sendText, type TestUser } from '../harness/client.ts'
 import { type Attack, describeAttacks, type HostileWorld } from '../harness/hostile-world.ts'
-import { createRoom, roomPath, v1, v3 } from '../harness/rooms.ts'
+import { pollUntil } from '../harness/poll-until.ts'
+import { createRoom, joinRoom, roomPath, v1, v3 } from '../harness/rooms.ts'
 
 const SLIDING = '/_matrix/client/unstable/org.matrix.simplified_msc3575/sync'
 
@@ -127,6 +128,27 @@ const STORED: Attack[] = [
   },
 ]
 
+/** Ways to wait for news. */
+const WAITING: Attack[] = ['sync', 'events'].map((kind) => ({
+  name: `more requests of a user that wait at a process than may, by ${kind}`,
+  async attempt({ processes, url, alice, roomId }) {
+    const attacker = await registerUser(url)
+    await joinRoom(roomId, attacker)
+    const at = (method: string, path: string) => ask(processes[0]!.url, { method, path, token: attacker.accessToken })
+    const { next_batch } = (await at('GET', `${v3}/sync?timeout=0`)).body
+    const path = kind === 'sync' ? `sync?since=${next_batch}` : `events?from=${next_batch}`
+    const answers: Answer[] = []
+    const waiting = Array.from({ length: 24 }, async () =>
+      answers.push(await at('GET', `${v3}/${path}&timeout=120000`)),
+    )
+    await pollUntil('those beyond are answered', () => answers.length >= 4)
+    expect(answers.length).toBeLessThan(24)
+    await sendText(alice, roomId, 'something to tell')
+    await Promise.all(waiting)
+    expect(answers.filter(({ status }) => status !== 200)).toEqual([])
+  },
+}))
+
 const TOKENS = [
   's1_999999999999999',
   's1_0',
@@ -233,6 +255,6 @@ const RACES: Attack[] = [
   },
 ]
 
-describeAttacks('what a second audit tried', [...KEYS, ...STORED, ...FORGED, ...RACES], {
-  limits: { counts: { room_aliases: 20 } },
+describeAttacks('what a second audit tried', [...KEYS, ...STORED, ...WAITING, ...FORGED, ...RACES], {
+  limits: { counts: { room_aliases: 20, waiting_requests: 20 } },
 })

@@ -60,6 +60,10 @@ const COUNTS = {
     1_000_000,
     'Conditions of the push rules that one user has made, and characters that these look at, for one event: enough for 500 keywords and a message of 2000 characters. Those rules that come after do not match.',
   ],
+  waiting_requests: [
+    500,
+    'Syncs of one user that wait for news in one process. Of more, the one that has waited for the longest time is answered.',
+  ],
   websockets: [100, 'WebSockets of one user in one process.'],
   initial_state: [500, 'State events that the creator of a room names.'],
 } as const satisfies Table

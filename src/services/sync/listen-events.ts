@@ -13,6 +13,7 @@ import { serveEvents } from '../rooms/serve-events.ts'
 import { visibleEvents } from '../rooms/visible-events.ts'
 import { unwantedAmong } from './hidden-invites.ts'
 import { oldNews } from './old-news.ts'
+import { enterWaiting } from './waiting-requests.ts'
 
 export type ListenCommand = {
   userId: UserId
@@ -41,15 +42,22 @@ export async function listenEvents(
   const from = command.from === undefined ? now : parseSyncToken(command.from)
   if (from > now) throw new InvalidParamError('from: is a token from another time or server')
   const deadline = app.clock.now() + Math.min(command.timeout, MAX_TIMEOUT_MS)
+  let isOver = false
   for (;;) {
     const rooms = await roomsOf(app, command)
     const to = app.stream.position()
     const chunk = await newsBetween(app, command, { from, to, rooms })
     const left = deadline - app.clock.now()
-    if (chunk.length > 0 || left <= 0 || command.signal.aborted) {
+    if (chunk.length > 0 || isOver || left <= 0 || command.signal.aborted) {
       return { start: syncToken(from), end: syncToken(to), chunk }
     }
-    await nextRow(app, { rooms: new Set(rooms), userId: command.userId, after: to, left, signal: command.signal })
+    isOver = await nextRow(app, {
+      rooms: new Set(rooms),
+      userId: command.userId,
+      after: to,
+      left,
+      signal: command.signal,
+    })
   }
 }
 
@@ -96,24 +104,27 @@ async function withoutHiddenInvites(
   return shown
 }
 
-/** Resolves when something happens in the rooms or to the user, when the time is over, or when the signal is aborted. */
+/** Resolves when something happens in the rooms or to the user, when the time is over, or when the signal is aborted; with true: the user has newer requests. */
 function nextRow(
   app: Listening,
   wait: { rooms: ReadonlySet<RoomId>; userId: UserId; after: number; left: number; signal: AbortSignal },
-): Promise<void> {
+): Promise<boolean> {
   return new Promise((resolve) => {
-    const done = () => {
+    const finish = (isOver: boolean) => {
       clearTimeout(timer)
       unsubscribe()
+      leave()
       wait.signal.removeEventListener('abort', done)
-      resolve()
+      resolve(isOver)
     }
+    const done = () => finish(false)
     const timer = setTimeout(done, wait.left)
     const unsubscribe = app.stream.subscribe((rows) => {
       const concerns = (row: StreamRow) =>
         row.kind === 'presence' || row.user_id === wait.userId || wait.rooms.has(row.room_id as RoomId)
       if (rows.some(concerns)) done()
     })
+    const leave = enterWaiting(app, wait.userId, () => finish(true))
     wait.signal.addEventListener('abort', done)
     // What came while the caller looked.
     if (app.stream.position() > wait.after || wait.signal.aborted) done()

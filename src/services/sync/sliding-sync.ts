@@ -81,7 +81,8 @@ async function goOn(app: Capabilities, request: SlidingRequest): Promise<Sliding
   const connection = await connectionAt(app, request, pos)
   const deadline = app.clock.now() + Math.min(request.timeout, MAX_TIMEOUT_MS)
   const user = await connectedUsersOf(app).get(request.userId)
-  const waker = createWaker(user)
+  const waker = createWaker(app, user)
+  let hasToEnd = false
   try {
     // What this user did through another process is told from here on; who has only taken an answer is told as soon as it is known here.
     if (!isStillAt(request.connection, pos)) await app.stream.refresh()
@@ -91,7 +92,7 @@ async function goOn(app: Capabilities, request: SlidingRequest): Promise<Sliding
       const to = app.stream.position()
       const news = await newsOf(app, { user, from: pos.position, to })
       const left = deadline - app.clock.now()
-      const isOver = left <= 0 || request.signal.aborted
+      const isOver = hasToEnd || left <= 0 || request.signal.aborted
       if (isOver || news.rows.length > 0 || !knowsAll(request, connection, pos.position)) {
         const viewer = viewerOf(app, request, await connectedUsersOf(app).ignoredBy(user))
         const told = await slidingAnswer(app, viewer, { request, connection, news })
@@ -99,7 +100,7 @@ async function goOn(app: Capabilities, request: SlidingRequest): Promise<Sliding
         if (told.isNews || isOver) return await reply(app, { request, connection, told, to })
       }
       app.metrics.syncWaiters.inc()
-      await waker.wait(left, request.signal).finally(() => app.metrics.syncWaiters.dec())
+      hasToEnd = await waker.wait(left, request.signal).finally(() => app.metrics.syncWaiters.dec())
     }
   } finally {
     waker.close()

@@ -97,7 +97,8 @@ async function changesSince(
   const deadline = app.clock.now() + Math.min(timeout, MAX_TIMEOUT_MS)
   const connected = connectedUsersOf(app)
   const user = await connected.get(viewer.userId)
-  const waker = createWaker(user)
+  const waker = createWaker(app, user)
+  let isOver = false
   try {
     // What this user did through another process is told from here on.
     await app.stream.refresh()
@@ -126,9 +127,9 @@ async function changesSince(
       reportDropped(app, viewer.userId, budget)
       if (body) return body
       const left = deadline - app.clock.now()
-      if (left <= 0 || signal.aborted) return { next_batch: syncToken(to) }
+      if (isOver || left <= 0 || signal.aborted) return { next_batch: syncToken(to) }
       app.metrics.syncWaiters.inc()
-      await waker.wait(left, signal).finally(() => app.metrics.syncWaiters.dec())
+      isOver = await waker.wait(left, signal).finally(() => app.metrics.syncWaiters.dec())
     }
   } finally {
     waker.close()

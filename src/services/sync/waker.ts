@@ -1,16 +1,18 @@
+import type { App } from '../../app.ts'
 import type { ConnectedUser } from './connected-users.ts'
+import { enterWaiting } from './waiting-requests.ts'
 
 /** Lets a request wait for something that concerns a user. */
 export type Waker = {
   /** Forgets what happened until now. */
   reset(): void
-  /** Resolves when something happened since `reset`, after `ms`, or when the signal is aborted. */
-  wait(ms: number, signal: AbortSignal): Promise<void>
+  /** Resolves when something happened since `reset`, after `ms`, or when the signal is aborted; with true: the user has newer requests, for which this one has to end. */
+  wait(ms: number, signal: AbortSignal): Promise<boolean>
   close(): void
 }
 
 /** Begins to listen for a user; `close` ends it. */
-export function createWaker(user: ConnectedUser): Waker {
+export function createWaker(app: Pick<App, 'stream' | 'config'>, user: ConnectedUser): Waker {
   let happened = false
   let resume = () => {}
   const wake = () => {
@@ -23,14 +25,17 @@ export function createWaker(user: ConnectedUser): Waker {
       happened = false
     },
     wait(ms, signal) {
-      if (happened || signal.aborted) return Promise.resolve()
+      if (happened || signal.aborted) return Promise.resolve(false)
       return new Promise((resolve) => {
-        const done = () => {
+        const finish = (isOver: boolean) => {
           clearTimeout(timer)
+          leave()
           signal.removeEventListener('abort', done)
           resume = () => {}
-          resolve()
+          resolve(isOver)
         }
+        const done = () => finish(false)
+        const leave = enterWaiting(app, user.userId, () => finish(true))
         const timer = setTimeout(done, ms)
         signal.addEventListener('abort', done)
         resume = done
