@@ -14,6 +14,7 @@ test('who is denied stays out, even if allowed as well, and so does who is not a
   expect(allows(acl, 'good.org')).toBe(true)
   expect(allows(acl, 'evil.com')).toBe(false)
   expect(allows(acl, 'very.EVIL.com:8448')).toBe(false)
+  for (const server of ['evil.com.', 'EVIL.COM.:8448', 'very.evil.com..']) expect(allows(acl, server)).toBe(false)
   expect(allows({ allow: ['good.org'] }, 'other.org')).toBe(false)
   expect(allows({ allow: ['good.org'] }, 'good.org:1234')).toBe(true)
 })
@@ -25,8 +26,20 @@ test('patterns know * and ? and nothing else', () => {
 
 test('IP literals are let in unless they are not', () => {
   expect(allows({ allow: ['*'] }, '1.2.3.4:80')).toBe(true)
-  for (const server of ['1.2.3.4', '1.2.3.4:80', '[::1]', '[::1]:8448'])
+  for (const server of [
+    '1.2.3.4',
+    '1.2.3.4:80',
+    '[::1]',
+    '[::1]:8448',
+    '1.2.3.4.',
+    '16909060',
+    '1.2.772:80',
+    '0x1020304',
+    '0X1.2.3.4',
+  ])
     expect(allows({ allow: ['*'], allow_ip_literals: false }, server)).toBe(false)
+  for (const server of ['4.example', '1.2.3.4.example:80', 'x0x1'])
+    expect(allows({ allow: ['*'], allow_ip_literals: false }, server)).toBe(true)
 })
 
 test('lists that are malformed allow nobody', () => {

@@ -18,7 +18,8 @@ export function isAllowedByAcl(content: JsonObject | undefined, server: ServerNa
   if (content === undefined) return true
   const acl = compiled.get(content) ?? compile(content)
   compiled.set(content, acl)
-  const host = server.replace(/:\d{1,5}$/, '').toLowerCase()
+  // A dot at the end of a name leads to the same host.
+  const host = server.replace(/\.*(:\d{1,5})?$/, '').toLowerCase()
   const isAllowed = acl.known.get(host) ?? allows(acl, host)
   if (acl.known.size < MAX_KNOWN) acl.known.set(host, isAllowed)
   return isAllowed
@@ -44,6 +45,7 @@ function globs(patterns: JsonObject[string] | undefined): Glob[] {
   return patterns.flatMap((pattern) => (typeof pattern === 'string' ? compileGlob(pattern.toLowerCase()) : []))
 }
 
+/** Whether it is an IP address in any form that connections accept: 1.2.3.4, 16909060 and 0x1.2.772 are the same. https://url.spec.whatwg.org/#ends-in-a-number-checker */
 function isIpLiteral(host: string): boolean {
-  return host.startsWith('[') || /^\d{1,3}(\.\d{1,3}){3}$/.test(host)
+  return host.startsWith('[') || /(^|\.)(\d+|0x[0-9a-f]*)$/.test(host)
 }

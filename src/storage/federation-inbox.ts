@@ -6,11 +6,21 @@ import type { InboxRow } from './federation-inbox-schema.ts'
 /** A verified event that has just arrived. */
 export type NewInboxRow = Pick<InboxRow, 'room_id' | 'event_id' | 'origin' | 'pdu' | 'is_early'>
 
-/** The answer to a transaction that has been received before. */
-export async function findTransactionAnswer(db: Db, origin: ServerName, txnId: string): Promise<string | undefined> {
-  const { rows } = await sql<{ answer: string }>`select answer from federation_transactions
-    where origin = ${origin} and txn_id = ${txnId}`.execute(db.sql)
-  return rows[0]?.answer
+/** Of an event in the inbox, beside its text. */
+const ROW_BYTES = 200
+
+/** The answer to a transaction, if it has been received before, and the bytes of all that its server has sent before and that is not taken in yet. */
+export async function lookUpTransaction(
+  db: Db,
+  origin: ServerName,
+  txnId: string,
+): Promise<{ answer: string | undefined; waitingBytes: number }> {
+  const { rows } = await sql<{ answer: string | null; waiting: number }>`select
+    (select answer from federation_transactions where origin = ${origin} and txn_id = ${txnId}) as answer,
+    (select coalesce(sum(pg_column_size(pdu) + ${ROW_BYTES}::int), 0)::bigint from federation_inbox where origin = ${origin}) as waiting`.execute(
+    db.sql,
+  )
+  return { answer: rows[0]?.answer ?? undefined, waitingBytes: Number(rows[0]?.waiting ?? 0) }
 }
 
 /** Notes that a transaction has been received. */

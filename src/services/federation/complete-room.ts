@@ -72,7 +72,9 @@ type StateToFetch = { source: Sources; id: EventId; follower: EventId | undefine
 
 /** Adds the state after an event, by the first server that tells; it is stored already, and nothing names it yet. */
 async function fetchState(app: CompletingApp, { source, id, follower, fetched }: StateToFetch): Promise<void> {
-  const { nids, pieces } = await fetchStateAfter(app, source, id, follower)
+  // Which keys are wanted for it is up to that server.
+  const keyRing = app.keyRing.onBehalfOf({ kind: 'server', id: source.server })
+  const { nids, pieces } = await fetchStateAfter({ ...app, keyRing }, source, id, follower)
   for (const { event_nid, member } of pieces ?? []) if (member) fetched.members.set(event_nid, member)
   const changes = pieces ?? (await piecesOf(app, nids))
   const { root, created } = await changeState({ db: app.database, takeNids: app.takeNids, root: 0, changes })

@@ -1,7 +1,8 @@
+import { MatrixError } from '../../core/errors.ts'
 import type { Event } from '../../core/events/pdu.ts'
 import { isEventId, isRoomId, type RoomId, type ServerName } from '../../core/ids.ts'
 import type { RoomVersion } from '../../core/room-versions.ts'
-import { findTransactionAnswer, storeInInbox, storeTransaction } from '../../storage/federation-inbox.ts'
+import { lookUpTransaction, storeInInbox, storeTransaction } from '../../storage/federation-inbox.ts'
 import { loadRoomsBeingJoined } from '../../storage/room-joins.ts'
 import { loadRoomVersions } from '../../storage/room-versions.ts'
 import { refusalOfServer } from './may-send-into.ts'
@@ -19,17 +20,21 @@ export type ReceivedTransaction = {
   edus: readonly unknown[]
 }
 
+const FULL_REST_MS = 60_000
+
 /** By event id: an error for what is refused at once, nothing for what has been stored to be worked off. */
 type Results = Record<string, { error?: string }>
 
 /**
  * Stores what another server sends; when this resolves, none of it can be lost. Returns the answer as JSON text, for the same transaction always
- * the same. https://spec.matrix.org/v1.19/server-server-api/#put_matrixfederationv1sendtxnid
+ * the same. Throws M_LIMIT_EXCEEDED while too much waits that the server has sent before: it will send this again.
+ * https://spec.matrix.org/v1.19/server-server-api/#put_matrixfederationv1sendtxnid
  */
 export async function receiveTransaction(app: InboxApp & EduApp, transaction: ReceivedTransaction): Promise<string> {
   const { origin, txnId, pdus, edus } = transaction
-  const known = await findTransactionAnswer(app.database, origin, txnId)
+  const { answer: known, waitingBytes } = await lookUpTransaction(app.database, origin, txnId)
   if (known !== undefined) return known
+  if (pdus.length > 0 && waitingBytes >= app.config.limits.totals.server_inbox) throw tooMuchWaits()
   // Before the transaction is noted as received: if this process dies in between, they come again, which does no harm.
   await receiveEdus(app, origin, edus)
   const { accepted, results } = await sort(app, origin, pdus)
@@ -47,6 +52,11 @@ export async function receiveTransaction(app: InboxApp & EduApp, transaction: Re
       .look()
       .catch((error) => app.logger.warn({ err: error }, 'taking in events failed; it is tried again'))
   return answer
+}
+
+function tooMuchWaits(): MatrixError {
+  const message = 'Too many events that your server has sent wait for others that they refer to'
+  return new MatrixError(429, 'M_LIMIT_EXCEEDED', message, { retry_after_ms: FULL_REST_MS })
 }
 
 /** `isEarly`: it is of a room that is being joined, so that not even its server's right to send can be told yet. */

@@ -62,17 +62,25 @@ function createUnverifiedEvents(app: InboxApp): UnverifiedEvents {
     if (isTrying || due.length === 0) return
     isTrying = true
     try {
-      for (const [version, ofVersion] of Map.groupBy(due, (each) => each.version)) await tryAgain(version, ofVersion)
+      // The keys that one server makes us wait for keep no other server's events waiting.
+      const byServer = Map.groupBy(due, (each) => each.origin)
+      await Promise.all([...byServer].map(([origin, ofServer]) => tryAllAgain(origin, ofServer)))
     } finally {
       isTrying = false
     }
   }
 
-  async function tryAgain(version: RoomVersion, due: readonly Resting[]): Promise<void> {
+  async function tryAllAgain(origin: ServerName, due: readonly Resting[]): Promise<void> {
+    const keyRing = app.keyRing.onBehalfOf({ kind: 'server', id: origin })
+    for (const [version, ofVersion] of Map.groupBy(due, (each) => each.version))
+      await tryAgain(keyRing, version, ofVersion)
+  }
+
+  async function tryAgain(keyRing: App['keyRing'], version: RoomVersion, due: readonly Resting[]): Promise<void> {
     const pdus = due.map(({ event }) => event.pdu)
     const arrived: NewInboxRow[] = []
     const done: EventId[] = []
-    for (const [place, verified] of (await verifyEvents(app, version, pdus)).entries()) {
+    for (const [place, verified] of (await verifyEvents({ keyRing }, version, pdus)).entries()) {
       const each = due[place]!
       if (verified.ok && (await isWelcome(each))) arrived.push(rowOf(each.origin, verified.event))
       if (!verified.ok && verified.unverified && each.until > app.clock.now()) rest(each)

@@ -153,7 +153,9 @@ async function takeMany(
 async function takeOne(app: InboxApp, version: RoomVersion, row: InboxRow): Promise<void> {
   const { origin, room_id: roomId, event_id } = row
   try {
-    const outcome = await takeEvent(app, { origin, roomId, version, event: eventOf(version, row) })
+    // Which keys are wanted for it is up to that server.
+    const keyRing = app.keyRing.onBehalfOf({ kind: 'server', id: origin })
+    const outcome = await takeEvent({ ...app, keyRing }, { origin, roomId, version, event: eventOf(version, row) })
     noteOutcome(app, row, outcome)
   } catch (error) {
     if (app.stopping.aborted) return

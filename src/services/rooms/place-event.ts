@@ -1,5 +1,5 @@
 import type { App } from '../../app.ts'
-import type { EventId, RoomId } from '../../core/ids.ts'
+import { domainOf, type EventId, type RoomId } from '../../core/ids.ts'
 import type { RoomVersion } from '../../core/room-versions.ts'
 import {
   type AppendedEvent,
@@ -10,6 +10,7 @@ import {
   type StateChange,
 } from '../../storage/locked-room.ts'
 import { readStateDiff } from '../../storage/room-state.ts'
+import type { StoredEvent } from '../../storage/stored-event.ts'
 import { followTombstone } from './follow-upgrade.ts'
 import { resolveStates } from './resolve-states.ts'
 import { stateChanges } from './state-changes.ts'
@@ -40,6 +41,8 @@ export async function placeEvent(
 
 /** How many steps back from a new event are looked through for extremities that it makes an end of. */
 const MAX_PASSED = 100
+/** Forward extremities of a room: many times what rooms have that no hostile server is in. */
+const MAX_FORKS = 100
 
 /**
  * The head of a room after an event that nothing follows yet. Its current state is what the states after all forward extremities resolve to; in
@@ -53,7 +56,7 @@ async function headWith(
   const old = room.head
   const open = old?.forward_extremities.filter((id) => !event.prev_event_ids.includes(id)) ?? []
   const kept = open.length === 0 ? open : await withoutPassed(room, open, event.prev_event_ids)
-  const others = kept.length === 0 ? [] : await findLockedEvents(room, kept)
+  const others = kept.length === 0 ? [] : fewEnough(await findLockedEvents(room, kept))
   const stateAfter = event.state_after ?? 0
   const roots = [stateAfter, ...others.flatMap((other) => other.state_after ?? [])]
   return {
@@ -63,7 +66,7 @@ async function headWith(
     state_root: roots.length === 1 ? stateAfter : await resolveStates(app, room, { version, roots }),
     depth: Math.max(old?.depth ?? 0, event.pdu.depth),
     next_order: (event.event_order ?? 0) + 1,
-    forward_extremities: [...kept, event.event_id],
+    forward_extremities: [...others.map(({ event_id }) => event_id), event.event_id],
     is_partial: old?.is_partial ?? false,
   }
 }
@@ -81,6 +84,20 @@ async function withoutPassed(room: LockedRoom, open: EventId[], prevIds: readonl
     for (const id of wanted) passed.add(id)
   }
   return open.filter((id) => !passed.has(id))
+}
+
+/**
+ * Drops forward extremities beyond `MAX_FORKS`, one for one: the oldest of the server that has most of them. Each of them costs work for every event,
+ * and one server can make thousands without any power.
+ */
+function fewEnough(extremities: readonly StoredEvent[]): StoredEvent[] {
+  const kept = [...extremities]
+  while (kept.length >= MAX_FORKS) {
+    const byServer = [...Map.groupBy(kept, ({ pdu }) => domainOf(pdu.sender)).values()]
+    const [oldest] = byServer.reduce((most, each) => (each.length > most.length ? each : most))
+    kept.splice(kept.indexOf(oldest!), 1)
+  }
+  return kept
 }
 
 /** What differs in the current state between two roots. */
