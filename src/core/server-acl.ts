@@ -18,11 +18,18 @@ export function isAllowedByAcl(content: JsonObject | undefined, server: ServerNa
   if (content === undefined) return true
   const acl = compiled.get(content) ?? compile(content)
   compiled.set(content, acl)
-  // A dot at the end of a name leads to the same host.
-  const host = server.replace(/\.*(:\d{1,5})?$/, '').toLowerCase()
+  const host = hostOf(server)
   const isAllowed = acl.known.get(host) ?? allows(acl, host)
   if (acl.known.size < MAX_KNOWN) acl.known.set(host, isAllowed)
   return isAllowed
+}
+
+/** Without port and capitals, and without dots at the end, as these lead to the same host. */
+function hostOf(server: ServerName): string {
+  const host = server.replace(/:\d{1,5}$/, '').toLowerCase()
+  let end = host.length
+  while (host[end - 1] === '.') end--
+  return host.slice(0, end)
 }
 
 function allows({ allowsIpLiterals, allow, deny }: Acl, host: string): boolean {
