@@ -1,5 +1,5 @@
 import { expect, inject, test } from 'vitest'
-import { ask, registerUser, type TestUser, uniqueName } from '../harness/client.ts'
+import { type Answer, ask, deviceKeysOf, registerUser, type TestUser, uniqueName } from '../harness/client.ts'
 
 /** What must hold when a client, or several, do the same at the same time, at whatever process. */
 const { url } = inject('homeserver')
@@ -87,6 +87,42 @@ test('logging out while requests are under way is no fault of the server', async
   const statuses = (await requests).map(({ status }) => status)
   expect((await logout).status).toBe(200)
   for (const status of statuses) expect([200, 401]).toContain(status)
+})
+
+test('a device that ends while it stores what belongs to it is no fault of the server', async () => {
+  const key = { key: 'AAAA', signatures: {} }
+  const pusher = {
+    pushkey: 'one',
+    kind: 'http',
+    app_id: 'org.example',
+    lang: 'en',
+    data: { url: 'http://localhost:1/_matrix/push/v1/notify' },
+  }
+  const named = { app_display_name: 'App', device_display_name: 'Device' }
+  const sliding = '/_matrix/client/unstable/org.matrix.simplified_msc3575/sync'
+  const lists = { all: { ranges: [[0, 9]], timeline_limit: 1, required_state: [] } }
+  const deeds: ((user: TestUser, i: number) => Promise<Answer>)[] = [
+    (user) => user.ask('POST', `${v3}/keys/upload`, { device_keys: deviceKeysOf(user) }),
+    (user, i) => user.ask('POST', `${v3}/keys/upload`, { one_time_keys: { [`signed_curve25519:A${i}`]: key } }),
+    (user) =>
+      user.ask('POST', `${v3}/keys/upload`, { fallback_keys: { 'signed_curve25519:F': { ...key, fallback: true } } }),
+    (user, i) => user.ask('POST', `${v3}/pushers/set`, { ...pusher, ...named, pushkey: `key${i}` }),
+    (user, i) => user.ask('PUT', `${v3}/sendToDevice/m.any/t${i}`, { messages: { [user.userId]: { '*': { i } } } }),
+    (user, i) => user.ask('POST', sliding, { conn_id: `c${i}`, lists }),
+    (user) => user.ask('GET', `${v3}/sync?timeout=0`),
+    (user) => user.ask('PUT', `${v3}/devices/${user.deviceId}`, { display_name: 'Phone' }),
+  ]
+  for (let round = 0; round < 4; round++) {
+    const user = await registerUser(url)
+    const answers = deeds.flatMap((deed) => [0, 1, 2].map((i) => deed(user, i)))
+    await new Promise((resolve) => setImmediate(resolve))
+    const logout = user.ask('POST', `${v3}/logout`, {})
+    const faults = (await Promise.all(answers)).flatMap(({ status, body }, place) =>
+      [200, 401, 404].includes(status) ? [] : [[Math.floor(place / 3), status, body]],
+    )
+    expect(faults).toEqual([])
+    expect((await logout).status).toBe(200)
+  }
 })
 
 test('an account that ends while it logs in is no fault of the server, and has no session', async () => {

@@ -108,16 +108,25 @@ export function makeWrite(
   }
 }
 
-/** Serialisation failures, deadlocks and outdated statements: the same work may well succeed when it is done again. */
+/**
+ * Serialisation failures, deadlocks, outdated statements, and references to rows that another transaction has just deleted: the same work may well
+ * succeed, or find out what is gone, when it is done again.
+ */
 function asksForRetry(error: unknown): boolean {
   const code = (error as { code?: unknown } | null)?.code
-  return code === '40001' || code === '40P01' || isOutdated(error)
+  return code === '40001' || code === '40P01' || isOutdated(error) || brokenReference(error) !== undefined
 }
 
 /** Whether a database error says that a unique constraint or index of this name refused a row. */
 export function violatesUnique(error: unknown, constraint: string): boolean {
   const fault = error as { code?: unknown; constraint?: unknown } | null
   return fault?.code === '23505' && fault.constraint === constraint
+}
+
+/** The name of the foreign key for which the database refused a row, if that is why: what it refers to is not there, or no longer. */
+export function brokenReference(error: unknown): string | undefined {
+  const fault = error as { code?: unknown; constraint?: string } | null
+  return fault?.code === '23503' ? (fault.constraint ?? '') : undefined
 }
 
 /** Whether the database refused text that it cannot hold, which is what it does with the character NUL. */

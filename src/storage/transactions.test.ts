@@ -35,6 +35,18 @@ describe.each(['postgresql', 'pglite'])('on %s', (engine) => {
     await sql`create table kept (number int unique deferrable initially deferred)`.execute(database.sql)
   })
 
+  test('work that refers to a row that is gone is done again, so that it can find that out', async () => {
+    await sql`create table parents (id int primary key)`.execute(database.sql)
+    await sql`create table children (parent int references parents)`.execute(database.sql)
+    let attempts = 0
+    const found = await database.write(async (tx) => {
+      if (++attempts === 1) await sql`insert into children values (1)`.execute(tx.sql)
+      return attempts
+    })
+    await sql`drop table children, parents`.execute(database.sql)
+    expect(found).toBe(2)
+  })
+
   test('statements that are sent together run in their order', async () => {
     const counts = await database.write((tx) => {
       const count = () =>

@@ -1,8 +1,8 @@
 import type { ZodError, z } from 'zod'
-import { BadJsonError, InvalidParamError, MatrixError, MissingParamError } from '../../core/errors.ts'
+import { BadJsonError, InvalidParamError, MatrixError, MissingParamError, NotFoundError } from '../../core/errors.ts'
 import { FederationError } from '../../infra/federation-error.ts'
 import { outageError } from '../../infra/outage.ts'
-import { refusesText } from '../../storage/database.ts'
+import { brokenReference, refusesText } from '../../storage/database.ts'
 
 /** What was thrown, as the error of another server where it is that: what it refused is told, what it failed in is a bad gateway. */
 export function blameOthers(error: unknown): unknown {
@@ -11,14 +11,22 @@ export function blameOthers(error: unknown): unknown {
 
 /**
  * What a handler threw, as the client's mistake where it is that: text of any endpoint can hold a NUL, and only the database minds. It is a
- * fault of this server unless the request itself holds the NUL.
+ * fault of this server unless the request itself holds the NUL. Or another request has deleted what this one refers to, mostly its own device.
  *
  * @param url Path and query of the request.
  * @param body Its parsed body, if it has one.
  */
 export function blameRequest(error: unknown, { url, body }: { url: string; body: unknown }): unknown {
+  const reference = brokenReference(error)
+  if (reference !== undefined) return deletedMeanwhile(reference)
   const isOfRequest = refusesText(error) && (url.includes('%00') || JSON.stringify(body)?.includes('\\u0000'))
   return isOfRequest ? new InvalidParamError('Text cannot contain the character NUL') : error
+}
+
+function deletedMeanwhile(foreignKey: string): MatrixError {
+  if (!/device_id|token_hash/.test(foreignKey))
+    return new NotFoundError('This refers to something that was just deleted')
+  return new MatrixError(401, 'M_UNKNOWN_TOKEN', 'The device has been logged out', { soft_logout: false })
 }
 
 /**
