@@ -16,7 +16,7 @@ export type Following = {
 }
 
 const TIMEOUT_MS = 1_000
-/** So long that no message is left out, however much happens between two syncs. */
+/** Longer than what happens between two syncs. */
 const TIMELINE = 200
 const FILTER = encodeURIComponent(JSON.stringify({ room: { timeline: { limit: TIMELINE } } }))
 /** After as many rounds one begins from nothing. */
@@ -35,11 +35,20 @@ export function followBySync({ user, expect, roomId, see }: Following): () => Pr
     const body = await expect(user, 'GET', `${v3}/sync?${query}`)
     if (!body) return
     since = body.next_batch
-    for (const { event_id } of body.rooms?.join?.[roomId]?.timeline?.events ?? []) see(event_id)
+    const { events = [], limited, prev_batch } = body.rooms?.join?.[roomId]?.timeline ?? {}
+    for (const { event_id } of events) see(event_id)
+    if (limited) await lookBack({ user, expect, roomId, see }, prev_batch)
     invited.push(...Object.keys(body.rooms?.invite ?? {}))
     // The server that invited answers as it likes, and when.
     if (invited.length > INVITES) user.ask('POST', roomPath(invited.shift()!, 'leave'), {}).catch(() => {})
   }
+}
+
+/** Reads what is before a timeline that is not whole, as clients do: it ends where an event follows some that are not here. */
+async function lookBack({ user, expect, roomId, see }: Following, from: string): Promise<void> {
+  const query = `dir=b&limit=${TIMELINE}&from=${encodeURIComponent(from)}`
+  const page = await expect(user, 'GET', roomPath(roomId, `messages?${query}`))
+  for (const { event_id } of page?.chunk ?? []) see(event_id)
 }
 
 /** One round of sliding sync after the other, asking for what Element X does. */
@@ -58,6 +67,8 @@ export function followBySlidingSync({ user, expect, roomId, see }: Following): (
     const query = pos ? `pos=${pos}&timeout=${TIMEOUT_MS}` : 'timeout=0'
     const answer = await expect(user, 'POST', `${UNSTABLE_SLIDING_SYNC}?${query}`, body)
     pos = answer?.pos
-    for (const { event_id } of answer?.rooms?.[roomId]?.timeline ?? []) see(event_id)
+    const { timeline = [], limited, prev_batch } = answer?.rooms?.[roomId] ?? {}
+    for (const { event_id } of timeline) see(event_id)
+    if (limited) await lookBack({ user, expect, roomId, see }, prev_batch)
   }
 }

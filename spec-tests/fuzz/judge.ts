@@ -7,8 +7,8 @@ import { shrinkBody } from './shrink.ts'
 
 /** Statuses above 499 that are no fault of the homeserver: another server, which the request needs, failed or was too slow. */
 const OTHERS_FAULT = [502, 504]
-/** Headers above the limit of Node's parser, which answers by itself, without a body. */
-const BY_PARSER = 431
+/** Without a body: 431, by Node's parser, for headers above its limit; 416, by HTTP alone, for a part of a file that there is not. */
+const WITHOUT_BODY = [416, 431]
 /** Pages for people answer errors as pages. */
 const PAGES = /fallback\/web|static\/client|hearth\/(confirm_email|unsubscribe)/
 
@@ -22,7 +22,7 @@ function faultOf({ operation }: FuzzRequest, answer: FuzzAnswer): Fault | undefi
   if (status >= 500) {
     return OTHERS_FAULT.includes(status) ? undefined : { kind: `${operation} answers ${status}`, detail: text }
   }
-  if (status < 400 || status === BY_PARSER || PAGES.test(operation)) return undefined
+  if (status < 400 || WITHOUT_BODY.includes(status) || PAGES.test(operation)) return undefined
   return isError(text) || asksForAuthentication(status, text)
     ? undefined
     : { kind: `${operation} answers ${status} without errcode and error`, detail: text }
