@@ -38,6 +38,8 @@ describe('secrets do not reach the log', () => {
     [{ url: '/_matrix/client/v3/auth/m.login.password/fallback/web?session=s3cret' }],
     [{ url: '/_matrix/client/unstable/hearth/confirm_email/abc/s3cret' }],
     [{ url: '/_matrix/client/unstable/hearth/unsubscribe/1/s3cret?x=1' }],
+    [{ url: '/_matrix/client/unstable/io.element.msc4388/rendezvous/s3cret/1' }],
+    [{ url: '/_matrix/client/unstable/org.matrix.msc4140/delayed_events/s3cret/send' }],
     [{ err: new Error('GET https://a/?access_token=s3cret failed') }],
   ])('%j', (fields) => {
     const line = JSON.stringify(logged((logger) => logger.info(fields, 'x')))

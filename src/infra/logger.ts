@@ -23,8 +23,8 @@ const SECRET_KEYS = new Set([
 const DEPTH = 3
 const HIDDEN = '[hidden]'
 const QUERY_SECRET = /([?&](?:access_token|loginToken|login_token|token|client_secret|code|mac|session)=)[^&#\s]*/gi
-/** Links in mails end with a secret. */
-const PATH_SECRET = /(\/(?:confirm_email|unsubscribe)\/[^/?#\s]+\/)[^/?#\s]+/g
+/** Links in mails end with a secret, and those who know the id of a rendezvous or a delayed event may change it. */
+const PATH_SECRET = /(\/(?:(?:confirm_email|unsubscribe)\/[^/?#\s]+|rendezvous|delayed_events)\/)[^/?#\s]+/g
 
 /** Writes to standard output, or to `destination`. Values under keys that hold secrets are hidden, up to three levels deep, and so are those in a `url`'s query. */
 export function createLogger(log: Config['log'], destination: DestinationStream = process.stdout): Logger {

@@ -35,6 +35,29 @@ const send = async (room: ReadingRoom, ...texts: string[]) => {
 }
 
 describe('pages', () => {
+  test('of a filter that takes little of a long room come in several requests, in both directions', async () => {
+    const room = await createReadingRoom(app)
+    await send(room, 'early')
+    await app.database.sql
+      .updateTable('room_heads')
+      .set(({ eb }) => ({ next_order: eb('next_order', '+', 50_000) }))
+      .where('room_id', '=', room.roomId)
+      .execute()
+    await send(room, 'late')
+    for (const direction of ['backwards', 'forwards'] as const) {
+      const filter = parseRoomEventFilter({ types: ['m.room.message'] })
+      const found: unknown[] = []
+      let requests = 0
+      for (let from: string | undefined; requests === 0 || (from && requests < 9); requests++) {
+        const { chunk, end } = await read(room, ALICE, { direction, filter, limit: 5, from })
+        found.push(...chunk.map(({ content }) => content.body))
+        from = end === from ? undefined : end
+      }
+      expect(found).toEqual(direction === 'backwards' ? ['late', 'early'] : ['early', 'late'])
+      expect(requests).toBeGreaterThanOrEqual(3)
+    }
+  })
+
   test('run backwards from the end to the beginning, which has no end token', async () => {
     const room = await createReadingRoom(app)
     const events = await send(room, 'a', 'b', 'c', 'd')

@@ -4,7 +4,7 @@ import type { UserId } from '../../core/ids.ts'
 import { bytesOf } from '../../core/within-bytes.ts'
 import { loadIgnoredUsers } from '../../storage/ignored-users.ts'
 import type { StoredEvent } from '../../storage/stored-event.ts'
-import { loadTimelinePage } from '../../storage/timeline-pages.ts'
+import { loadTimelinePage, type TimelinePage } from '../../storage/timeline-pages.ts'
 import type { RoomAccess } from './room-access.ts'
 import { eventFilter, pageConditions, wantsRoom } from './timeline-filter.ts'
 import { visibleEvents } from './visible-events.ts'
@@ -31,6 +31,8 @@ export type VisiblePage = {
 
 /** One request looks through at most this many events that the user may not see; then the client has to ask again. */
 const MAX_HIDDEN = 1000
+/** And for those that its filter takes it looks among at most this many, for a filter may take none of millions. */
+const MAX_PASSED = 20_000
 
 /**
  * The next events of a room that a filter takes and the user may see and has not ignored. Usually one query: it asks for one event more
@@ -42,17 +44,22 @@ export async function readVisiblePage(app: Pick<App, 'database'>, command: PageC
   const takes = eventFilter(command.filter)
   const wanted = command.limit + 1
   const events: StoredEvent[] = []
-  let from = command.from
+  const conditions = { ...pageConditions(command.filter), ...(ignored.size > 0 && { ignored: [...ignored] }) }
+  let from = await startOf(app, command)
+  const edge = from + (command.direction === 'forwards' ? MAX_PASSED : -MAX_PASSED)
   let looked = 0
   for (;;) {
     const limit = Math.max(wanted - events.length, looked > 0 ? 100 : 0)
     const bytes = command.bytes - bytesOf(events)
-    const loaded = await loadNext(app, command, { from, limit, bytes, ignored })
+    const loaded = await loadNext(app, command, { from, edge, limit, bytes, ...conditions })
     looked += loaded.length
     const visible = await visibleEvents(app, command.userId, loaded.filter(takes))
     events.push(...visible)
     if (events.length >= wanted) return pageOf(command, events)
-    if (loaded.length < limit && bytesOf(loaded) < bytes) return { events, next: undefined }
+    if (loaded.length < limit && bytesOf(loaded) < bytes) {
+      const goesOn = (await loadNext(app, command, { from: edge, limit: 1 })).length > 0
+      return { events, next: goesOn ? edge : undefined }
+    }
     from = beyond(command, loaded.at(-1)!)
     const isFull = bytesOf(events) >= command.bytes
     if (isFull || looked >= command.limit + MAX_HIDDEN) return { events, next: from }
@@ -70,21 +77,33 @@ function beyond({ direction }: PageCommand, event: StoredEvent): number {
   return direction === 'forwards' ? event.event_order! : event.event_order! - 1
 }
 
+/** Where to begin: at the room's first event instead of long before it, and at its last one instead of after it. */
+async function startOf(app: Pick<App, 'database'>, command: PageCommand): Promise<number> {
+  const { access, direction, from } = command
+  if (direction === 'backwards') return Math.min(from, access.lastOrder)
+  if (from > -Number.MAX_SAFE_INTEGER) return from
+  const [first] = await loadNext(app, command, { from, limit: 1 })
+  return first ? first.event_order! - 1 : access.lastOrder
+}
+
+/** What a filter says is in the page's further fields. `edge`: a point beyond which not to look. */
 function loadNext(
   app: Pick<App, 'database'>,
-  command: PageCommand,
-  { from, limit, bytes, ignored }: { from: number; limit: number; bytes: number; ignored: ReadonlySet<string> },
+  { access, direction, to }: PageCommand,
+  {
+    from,
+    edge,
+    ...page
+  }: { from: number; edge?: number } & Omit<TimelinePage, 'roomId' | 'direction' | 'after' | 'before'>,
 ): Promise<StoredEvent[]> {
-  const { access, direction, to, filter } = command
-  const after = direction === 'forwards' ? from : (to ?? -Number.MAX_SAFE_INTEGER)
-  const before = direction === 'forwards' ? (to ?? access.lastOrder) + 1 : from + 1
+  const lowest = Math.max(to ?? -Number.MAX_SAFE_INTEGER, edge ?? -Number.MAX_SAFE_INTEGER)
+  const highest = Math.min(to ?? access.lastOrder, edge ?? access.lastOrder)
+  const after = direction === 'forwards' ? from : lowest
+  const before = direction === 'forwards' ? highest + 1 : from + 1
   return loadTimelinePage(app.database, {
-    ...pageConditions(filter),
-    ...(ignored.size > 0 && { ignored: [...ignored] }),
+    ...page,
     roomId: access.roomId,
     direction,
-    limit,
-    bytes,
     after,
     before: Math.min(before, access.lastOrder + 1),
   })
