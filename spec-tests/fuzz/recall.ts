@@ -27,7 +27,8 @@ function recall(kind: Kind, at: Recalling): string {
   const { draw } = at
   const known = PERSONAL.includes(kind) && draw.happens(0.9) ? at.personal : at.known
   const own = OWN[kind]?.(at)
-  if (own !== undefined && (kind in MIXED === false || draw.happens(MIXED[kind]!))) return own
+  const isOwn = isAdmin(at, kind) || !(kind in MIXED) || draw.happens(MIXED[kind]!)
+  if (own !== undefined && isOwn) return own
   return known.recall(kind, draw) ?? own ?? 'unknown'
 }
 
@@ -42,6 +43,11 @@ export function recaller(at: Recalling): (kind: Kind) => string {
     const value = recall(kind, at)
     return isSpoilt && at.draw.happens(SPOILT_REFERENCES) ? spoil(at.draw, value) : value
   }
+}
+
+/** Administrators may lock anybody out, and are no attackers of those who must not notice: they name none of them. */
+function isAdmin({ actor }: Recalling, kind: Kind): boolean {
+  return actor.role === 'admin' && kind === 'user'
 }
 
 /** Kinds of which answers tell more, and how often they are not asked. */
@@ -77,7 +83,6 @@ const OWN: Partial<Record<Kind, (at: Recalling) => string>> = {
   url: ({ world, draw }) => draw.pick([world.gateway.url, world.gateway.url, 'https://elsewhere.test/x']),
   user({ actor, actors, world, elsewhere, draw }) {
     const others = [...actors.map(({ userId }) => userId), world.bot.userId, ...elsewhere.users]
-    // Administrators may lock anybody out, and are no attackers of those who must not notice.
     if (actor.role === 'admin') return draw.pick(others)
     return draw.pick([actor.userId, ...others, world.alice.userId, world.bob.userId, world.carol.userId])
   },
