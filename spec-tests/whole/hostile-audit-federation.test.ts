@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http'
 import { expect } from 'vitest'
-import type { EventId, ServerName, UserId } from '../../src/core/ids.ts'
+import type { EventId, ServerName } from '../../src/core/ids.ts'
 import { registerUser, sendText } from '../harness/client.ts'
 import {
   expectRefused,
@@ -12,8 +12,9 @@ import {
   type Stage,
   stageIn,
 } from '../harness/federation-attacks/mallory.ts'
+import { HTTP_ATTACKS, OUTBOX_ATTACKS } from '../harness/federation-attacks/odd-answers.ts'
 import { type Attack, describeAttacks, type HostileWorld } from '../harness/hostile-world.ts'
-import { answerBadly, answerWith, type LyingServer, signedRequest } from '../harness/lying-server.ts'
+import { answerBadly, type LyingServer, signedRequest } from '../harness/lying-server.ts'
 import type { PeerRoom } from '../harness/peer-room.ts'
 import { pollUntil } from '../harness/poll-until.ts'
 import { createRoom, eventPath, hasEvent, joinRoom, roomPath, sendState, v3 } from '../harness/rooms.ts'
@@ -159,38 +160,17 @@ const FLOODS: Attack[] = [
   },
 ]
 
-/** A destination that answers transactions otherwise than it should; what is sent to others is not held up. */
-function poisoned(what: string, respond: (response: ServerResponse) => unknown): Attack {
-  return {
-    name: `a destination that ${what}: others hear meanwhile, and it does once it answers`,
-    async attempt(world) {
-      const bad = await newMallory(world)
-      await visitRoom(bad.peer, world.home, { roomId: world.roomId })
-      bad.peer.lie('send', (_, response) => respond(response))
-      const heard = (id: string) => () => world.peer.received.some(({ pdus }) => JSON.stringify(pdus).includes(id))
-      for (const body of ['one', 'two', 'three']) {
-        const sent = `${body} ${Math.random()}`
-        await sendText(world.alice, world.roomId, sent)
-        await pollUntil('the other server hears it', heard(sent))
-      }
-      bad.peer.lie('send', undefined)
-    },
-  }
+/** Begins to answer, and goes on as fast as it has to. */
+function endlessly(response: ServerResponse): unknown {
+  response.writeHead(200).write('{"pdu_ids":[')
+  const timer = setInterval(() => response.write(' '.repeat(2048)), 500)
+  return new Promise((resolve) => {
+    response.once('close', () => {
+      clearInterval(timer)
+      resolve(undefined)
+    })
+  })
 }
-
-const OUTBOX: Attack[] = [
-  poisoned('never answers', (response) => answerBadly(response, 'silent')),
-  poisoned('answers a byte at a time', (response) => answerBadly(response, 'trickling')),
-  poisoned('wants to be left alone for a thousand years', (response) =>
-    answerWith(response, 429, { errcode: 'M_LIMIT_EXCEEDED', error: 'no', retry_after_ms: 2 ** 50 }),
-  ),
-  poisoned('refuses ten thousand events that nobody sent', () => ({
-    pdus: Object.fromEntries(Array.from({ length: 10_000 }, (_, i) => [`$${i}`, { error: '\u0000\u001b[31m' }])),
-  })),
-  poisoned('sends us to ourselves', (response) =>
-    response.writeHead(307, { location: 'https://localhost/_matrix/federation/v1/send/x' }).end(),
-  ),
-]
 
 /** A join by way of a server that hands over another room than there is: `change` is made to what it answers. */
 function lyingJoin(
@@ -267,6 +247,33 @@ const JOINS: Attack[] = [
       expect(Object.keys(joined).sort()).toEqual([room.creator, world.alice.userId].sort())
       const { rooms } = await world.bob.get(`${v3}/sync?timeout=0`)
       expect(rooms?.join ?? {}).not.toHaveProperty([room.roomId])
+    },
+  },
+  {
+    name: 'eight rooms whose members a resident tells without end: the members of others’ rooms are fetched meanwhile',
+    async attempt(world) {
+      const withoutMembers = async () => {
+        const { peer } = await newMallory(world)
+        peer.lie('send_join', (asked) => ({
+          ...(peer.honestly(asked) as object),
+          members_omitted: true,
+          servers_in_room: [peer.serverName],
+        }))
+        const join = async () => {
+          const { roomId } = peer.room()
+          await world.alice.post(`${v3}/join/${name(roomId)}?via=${name(peer.serverName)}`)
+          return roomId
+        }
+        return { peer, join }
+      }
+      const hostile = await withoutMembers()
+      for (const kind of ['state_ids', 'state'] as const) hostile.peer.lie(kind, (_, response) => endlessly(response))
+      for (let i = 0; i < 8 * world.processes.length; i++) await hostile.join()
+      await pollUntil('members are asked for', () => hostile.peer.count('state_ids') >= 4)
+      const roomId = await (await withoutMembers()).join()
+      const members = () => world.alice.get(roomPath(roomId, 'joined_members'))
+      await pollUntil('all members are known', members, 10_000)
+      for (const kind of ['state_ids', 'state'] as const) hostile.peer.lie(kind, undefined)
     },
   },
   {
@@ -453,43 +460,10 @@ const NAMES: Attack[] = [
   },
 ]
 
-/** A server whose answers are odd as HTTP; who asks gets an answer of ours, soon, and the server is asked again. */
-function oddHttp(what: string, statuses: readonly number[], respond: (response: ServerResponse) => void): Attack {
-  return {
-    name: `an answer ${what}`,
-    async attempt(world) {
-      const stub = await startStub(world.federation, (_, response) => respond(response))
-      for (const user of ['x', 'y'] as UserId[]) {
-        const { status } = await world.alice.ask('GET', `${v3}/profile/${name(`@${user}:${stub.name}`)}`)
-        expect(statuses).toContain(status)
-      }
-      stub.close()
-    },
-  }
-}
-
-const HTTP: Attack[] = [
-  oddHttp('with a header of 64 KiB', [502], ({ req: { socket } }) =>
-    socket.write(`HTTP/1.1 200 OK\r\nX: ${'x'.repeat(65_536)}\r\nContent-Length: 2\r\n\r\n{}`),
-  ),
-  oddHttp('with ten thousand headers', [502], ({ req: { socket } }) =>
-    socket.write(`HTTP/1.1 200 OK\r\n${'X: x\r\n'.repeat(10_000)}Content-Length: 2\r\n\r\n{}`),
-  ),
-  oddHttp('after a thousand that say that more is to come', [200, 502], ({ req: { socket } }) =>
-    socket.write(`${'HTTP/1.1 103 Early Hints\r\n\r\n'.repeat(1000)}HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}`),
-  ),
-  oddHttp('with another one behind it', [200, 502], ({ req: { socket } }) =>
-    socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}HTTP/1.1 500 No\r\nContent-Length: 2\r\n\r\n{}'),
-  ),
-  oddHttp('of two lengths', [502], ({ req: { socket } }) =>
-    socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 200\r\n\r\n{}'),
-  ),
-  oddHttp('that is no HTTP', [502], ({ req: { socket } }) => socket.write('SSH-2.0-OpenSSH_9\r\n')),
-  oddHttp('that wants to speak another protocol', [502], ({ req: { socket } }) =>
-    socket.write('HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n'),
-  ),
-]
-
-describeAttacks('federation, second audit', [...FLOODS, ...OUTBOX, ...JOINS, ...READING, ...NAMES, ...HTTP], {
-  limits: { totals: { server_inbox: SMALL_INBOX } },
-})
+describeAttacks(
+  'federation, second audit',
+  [...FLOODS, ...OUTBOX_ATTACKS, ...JOINS, ...READING, ...NAMES, ...HTTP_ATTACKS],
+  {
+    limits: { totals: { server_inbox: SMALL_INBOX } },
+  },
+)

@@ -111,11 +111,12 @@ type Lease = { holder: string; now: number; until: number }
 /** Takes partial rooms that nobody works on, those that have waited longest first. */
 export async function leasePartialRooms(
   tx: Tx,
-  { holder, now, until, limit }: Lease & { limit: number },
+  { holder, now, until, limit, except }: Lease & { limit: number; except: readonly ServerName[] },
 ): Promise<PartialRoomRow[]> {
   const { rows } = await sql<PartialRoomRow>`update partial_rooms
     set leased_by = ${holder}, leased_until = ${until}::bigint where room_id in (
       select room_id from partial_rooms where leased_until <= ${now}::bigint and retry_ts <= ${now}::bigint
+        and via <> all(${except}::text[])
       order by retry_ts limit ${limit}::int for update skip locked) returning *`.execute(tx.sql)
   return rows
 }

@@ -1,6 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import type { App } from '../../app.ts'
-import type { RoomId } from '../../core/ids.ts'
+import type { RoomId, ServerName } from '../../core/ids.ts'
 import { repeat } from '../../infra/repeat.ts'
 import { restAfter } from '../../infra/rest-after.ts'
 import type { PartialRoomRow } from '../../storage/federation-schema.ts'
@@ -21,6 +21,8 @@ const LOOK_MS = 1000
 const LEASE_MS = 15_000
 const RENEW_MS = LEASE_MS / 3
 const AT_ONCE = 8
+/** Rooms that were joined by way of one server: one that tells their members without end holds up no others. */
+const AT_ONCE_OF_SERVER = 4
 /** Who has just come in wants to look around and say something, which completing a room of many servers would leave little time for. */
 const HEAD_START_MS = 150
 const MANY_SERVERS = 20
@@ -35,17 +37,27 @@ const MOST_FAILURES_OUTSIDE = 8
 export function startCompleting(app: Capabilities): { stop(): Promise<void> } {
   if (!app.config.federation.enabled) return { stop: async () => {} }
   const holder = app.random.token(12)
-  const working = new Map<RoomId, Promise<void>>()
+  const working = new Map<RoomId, { via: ServerName; work: Promise<void> }>()
+
+  /** Servers by which as many rooms were joined as may be completed at a time. */
+  function busy(): ServerName[] {
+    const byServer = Map.groupBy(working.values(), ({ via }) => via)
+    return [...byServer].flatMap(([via, rooms]) => (rooms.length >= AT_ONCE_OF_SERVER ? [via] : []))
+  }
+
+  /** Begins with one room; returns false where there is none. */
+  async function begin(): Promise<boolean> {
+    const now = app.clock.now()
+    const lease = { holder, now, until: now + LEASE_MS, limit: 1, except: busy() }
+    const [room] = await app.database.writeLazily((tx) => leasePartialRooms(tx, lease))
+    if (!room) return false
+    const work = attempt(app, room, holder).finally(() => working.delete(room.room_id))
+    working.set(room.room_id, { via: room.via, work })
+    return true
+  }
 
   const look = repeat(app, LOOK_MS, async () => {
-    const limit = AT_ONCE - working.size
-    if (limit <= 0) return
-    const now = app.clock.now()
-    const lease = { holder, now, until: now + LEASE_MS, limit }
-    for (const room of await app.database.writeLazily((tx) => leasePartialRooms(tx, lease))) {
-      const work = attempt(app, room, holder).finally(() => working.delete(room.room_id))
-      working.set(room.room_id, work)
-    }
+    while (working.size < AT_ONCE && !app.stopping.aborted && (await begin()));
   })
   const renew = repeat(app, RENEW_MS, async () => {
     const until = app.clock.now() + LEASE_MS
@@ -59,7 +71,7 @@ export function startCompleting(app: Capabilities): { stop(): Promise<void> } {
     async stop() {
       stopListening()
       await Promise.all([look.stop(), renew.stop()])
-      await Promise.all(working.values())
+      await Promise.all([...working.values()].map(({ work }) => work))
       await app.database.writeLazily((tx) => releasePartialRooms(tx, holder))
     },
   }
