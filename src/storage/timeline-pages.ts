@@ -78,6 +78,19 @@ function relationConditions({ relTypes, notRelTypes, relatedByRelTypes, relatedB
     }`
 }
 
+/** The order of the event that comes after the first `passed` ones of a stretch of a room; undefined when it has no more. */
+export async function findOrderBeyond(
+  db: Db,
+  page: Pick<TimelinePage, 'roomId' | 'after' | 'before' | 'direction'> & { passed: number },
+): Promise<number | undefined> {
+  const { rows } = await sql<{ event_order: number }>`select event_order from events where room_id = ${page.roomId}
+    and event_order > ${page.after}::bigint and event_order < ${page.before}::bigint
+    order by event_order ${page.direction === 'forwards' ? sql`asc` : sql`desc`} limit 1 offset ${page.passed}::int`.execute(
+    db.sql,
+  )
+  return rows[0]?.event_order
+}
+
 /** The event that is at this order of a room, or the nearest before it. */
 export async function findEventAtOrder(db: Db, roomId: RoomId, order: number): Promise<StoredEvent | undefined> {
   const page = { roomId, after: -Number.MAX_SAFE_INTEGER, before: order + 1, limit: 1, direction: 'backwards' as const }

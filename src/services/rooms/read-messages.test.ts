@@ -1,3 +1,4 @@
+import { sql } from 'kysely'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { parseRoomEventFilter } from '../../core/filters/filter-schema.ts'
 import type { UserId } from '../../core/ids.ts'
@@ -37,12 +38,14 @@ const send = async (room: ReadingRoom, ...texts: string[]) => {
 describe('pages', () => {
   test('of a filter that takes little of a long room come in several requests, in both directions', async () => {
     const room = await createReadingRoom(app)
-    await send(room, 'early')
-    await app.database.sql
-      .updateTable('room_heads')
-      .set(({ eb }) => ({ next_order: eb('next_order', '+', 50_000) }))
-      .where('room_id', '=', room.roomId)
-      .execute()
+    const [early] = await send(room, 'early')
+    // Sending so many would take too long.
+    await sql`insert into events (event_nid, event_id, room_id, event_order, type, sender, origin_server_ts, depth, json, state_before, state_after)
+      select 1000000 + n, '$copy' || n, room_id, event_order + n, 'test.filler', sender, origin_server_ts, depth, json, state_before, state_after
+      from events, generate_series(1, 45000) as n where event_id = ${early!.event_id}`.execute(app.database.sql)
+    await sql`update room_heads set next_order = next_order + 45000 where room_id = ${room.roomId}`.execute(
+      app.database.sql,
+    )
     await send(room, 'late')
     for (const direction of ['backwards', 'forwards'] as const) {
       const filter = parseRoomEventFilter({ types: ['m.room.message'] })

@@ -4,7 +4,7 @@ import type { UserId } from '../../core/ids.ts'
 import { bytesOf } from '../../core/within-bytes.ts'
 import { loadIgnoredUsers } from '../../storage/ignored-users.ts'
 import type { StoredEvent } from '../../storage/stored-event.ts'
-import { loadTimelinePage, type TimelinePage } from '../../storage/timeline-pages.ts'
+import { findOrderBeyond, loadTimelinePage, type TimelinePage } from '../../storage/timeline-pages.ts'
 import type { RoomAccess } from './room-access.ts'
 import { eventFilter, pageConditions, wantsRoom } from './timeline-filter.ts'
 import { visibleEvents } from './visible-events.ts'
@@ -45,8 +45,8 @@ export async function readVisiblePage(app: Pick<App, 'database'>, command: PageC
   const wanted = command.limit + 1
   const events: StoredEvent[] = []
   const conditions = { ...pageConditions(command.filter), ...(ignored.size > 0 && { ignored: [...ignored] }) }
-  let from = await startOf(app, command)
-  const edge = from + (command.direction === 'forwards' ? MAX_PASSED : -MAX_PASSED)
+  const edge = Object.keys(conditions).length > 0 ? await findEdge(app, command) : undefined
+  let from = command.from
   let looked = 0
   for (;;) {
     const limit = Math.max(wanted - events.length, looked > 0 ? 100 : 0)
@@ -56,10 +56,7 @@ export async function readVisiblePage(app: Pick<App, 'database'>, command: PageC
     const visible = await visibleEvents(app, command.userId, loaded.filter(takes))
     events.push(...visible)
     if (events.length >= wanted) return pageOf(command, events)
-    if (loaded.length < limit && bytesOf(loaded) < bytes) {
-      const goesOn = (await loadNext(app, command, { from: edge, limit: 1 })).length > 0
-      return { events, next: goesOn ? edge : undefined }
-    }
+    if (loaded.length < limit && bytesOf(loaded) < bytes) return { events, next: edge }
     from = beyond(command, loaded.at(-1)!)
     const isFull = bytesOf(events) >= command.bytes
     if (isFull || looked >= command.limit + MAX_HIDDEN) return { events, next: from }
@@ -77,34 +74,45 @@ function beyond({ direction }: PageCommand, event: StoredEvent): number {
   return direction === 'forwards' ? event.event_order! : event.event_order! - 1
 }
 
-/** Where to begin: at the room's first event instead of long before it, and at its last one instead of after it. */
-async function startOf(app: Pick<App, 'database'>, command: PageCommand): Promise<number> {
+/** The point beyond which a request does not look, with `MAX_PASSED` events before it; undefined: the room ends before. */
+async function findEdge(app: Pick<App, 'database'>, command: PageCommand): Promise<number | undefined> {
   const { access, direction, from } = command
-  if (direction === 'backwards') return Math.min(from, access.lastOrder)
-  if (from > -Number.MAX_SAFE_INTEGER) return from
-  const [first] = await loadNext(app, command, { from, limit: 1 })
-  return first ? first.event_order! - 1 : access.lastOrder
+  const order = await findOrderBeyond(app.database, {
+    roomId: access.roomId,
+    ...rangeOf(command, from),
+    direction,
+    passed: MAX_PASSED,
+  })
+  if (order === undefined) return undefined
+  return direction === 'forwards' ? order - 1 : order
 }
 
-/** What a filter says is in the page's further fields. `edge`: a point beyond which not to look. */
+/** Exclusive bounds of what is left from a point on. */
+function rangeOf(
+  { access, direction, to }: PageCommand,
+  from: number,
+  edge?: number,
+): { after: number; before: number } {
+  const last = access.lastOrder + 1
+  if (direction === 'forwards') return { after: from, before: Math.min((edge ?? to ?? access.lastOrder) + 1, last) }
+  return { after: edge ?? to ?? -Number.MAX_SAFE_INTEGER, before: Math.min(from + 1, last) }
+}
+
+/** What a filter says is in the page's further fields. */
 function loadNext(
   app: Pick<App, 'database'>,
-  { access, direction, to }: PageCommand,
+  command: PageCommand,
   {
     from,
     edge,
     ...page
-  }: { from: number; edge?: number } & Omit<TimelinePage, 'roomId' | 'direction' | 'after' | 'before'>,
+  }: { from: number; edge: number | undefined } & Omit<TimelinePage, 'roomId' | 'direction' | 'after' | 'before'>,
 ): Promise<StoredEvent[]> {
-  const lowest = Math.max(to ?? -Number.MAX_SAFE_INTEGER, edge ?? -Number.MAX_SAFE_INTEGER)
-  const highest = Math.min(to ?? access.lastOrder, edge ?? access.lastOrder)
-  const after = direction === 'forwards' ? from : lowest
-  const before = direction === 'forwards' ? highest + 1 : from + 1
+  const { access, direction } = command
   return loadTimelinePage(app.database, {
     ...page,
     roomId: access.roomId,
     direction,
-    after,
-    before: Math.min(before, access.lastOrder + 1),
+    ...rangeOf(command, from, edge),
   })
 }
