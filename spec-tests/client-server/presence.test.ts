@@ -66,10 +66,10 @@ test.each([
 ])('a %s with set_presence=offline leaves the presence as it is', async (_, sync) => {
   await setStatus(alice, { presence: 'online', status_msg: 'here' })
   await sync(alice)
-  expect(await bob.get(statusPath(alice))).toMatchObject({ presence: 'online', status_msg: 'here' })
+  await expect.poll(() => bob.get(statusPath(alice))).toMatchObject({ presence: 'online', status_msg: 'here' })
   await setStatus(alice, { presence: 'offline' })
   await sync(alice)
-  expect((await bob.get(statusPath(alice))).presence).toBe('offline')
+  await expect.poll(async () => (await bob.get(statusPath(alice))).presence).toBe('offline')
 })
 
 test('a newcomer to the room is told of those inside, and they of the newcomer', async () => {

@@ -9,8 +9,11 @@ import { appendToStream } from './stream-append.ts'
 /** What became known of a user's presence through this process. */
 export type PresenceChange = {
   userId: UserId
-  /** What a device of the user says now; 'offline': that it is gone. Undefined: nothing new. */
-  device?: { deviceId: DeviceId | null; presence: PresenceState } | undefined
+  /**
+   * What a device of the user says now; 'offline': that it is gone, from this process or, if the user said so, from all (`everywhere`). Undefined:
+   * nothing new.
+   */
+  device?: { deviceId: DeviceId | null; presence: PresenceState; everywhere?: boolean } | undefined
   /** A new status message, null for none; undefined: it stays. */
   statusMsg?: string | null | undefined
   /** Whether the user did something just now. */
@@ -60,9 +63,10 @@ async function storeDevices(tx: Tx, changes: readonly PresenceChange[], { proces
   const columns = (of: typeof devices) =>
     sql`${of.map((device) => device.userId)}::text[], ${of.map((device) => device.deviceId ?? '')}::text[]`
   if (gone.length > 0) {
-    await sql`delete from presence_devices using unnest(${columns(gone)}) as gone(user_id, device_id)
+    const everywhere = gone.map((device) => device.everywhere ?? false)
+    await sql`delete from presence_devices using unnest(${columns(gone)}, ${everywhere}::boolean[]) as gone(user_id, device_id, everywhere)
       where presence_devices.user_id = gone.user_id and presence_devices.device_id = gone.device_id
-        and process_id = ${processId}`.execute(tx.sql)
+        and (process_id = ${processId} or gone.everywhere)`.execute(tx.sql)
   }
   if (present.length === 0) return
   const said = sql`unnest(${columns(present)}, ${present.map((device) => device.presence)}::text[]) as said(user_id, device_id, presence)`

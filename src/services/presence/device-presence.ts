@@ -68,13 +68,13 @@ function createDevicePresence(app: PresenceApp): DevicePresence {
 
   const write = async (
     known: Known,
-    more: { isActive: boolean; statusMsg?: string | null | undefined },
+    { everywhere = false, ...more }: { isActive: boolean; statusMsg?: string | null | undefined; everywhere?: boolean },
   ): Promise<void> => {
     const { userId, ...device } = known.device
     if (more.isActive) activity.set(userId, app.clock.now())
     known.isWritten = true
     try {
-      await writer.write({ userId, device, ...more })
+      await writer.write({ userId, device: { ...device, everywhere }, ...more })
     } catch (error) {
       known.isWritten = false
       throw error
@@ -122,7 +122,8 @@ function createDevicePresence(app: PresenceApp): DevicePresence {
       const known = remember(device)
       if (device.presence !== 'offline') return write(known, { isActive: device.presence === 'online', statusMsg })
       devices.get(device.userId)?.delete(device.deviceId)
-      return write(known, { isActive: false, statusMsg })
+      // The device may have reached other processes before, where its silence would be noticed later.
+      return write(known, { isActive: false, statusMsg, everywhere: true })
     },
     noteActivity(userId) {
       const last = activity.get(userId)
