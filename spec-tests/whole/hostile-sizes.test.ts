@@ -1,6 +1,7 @@
 import { describeAttacks } from '../harness/hostile-world.ts'
 import { largeInvites } from '../harness/size-attacks/invites.ts'
 import { largeAnswers } from '../harness/size-attacks/large-answers.ts'
+import { largeRooms } from '../harness/size-attacks/large-rooms.ts'
 import { edusOfPeers } from '../harness/size-attacks/peer-edus.ts'
 import { hostilePushers } from '../harness/size-attacks/pushers.ts'
 import { slowReaders } from '../harness/size-attacks/slow-readers.ts'
@@ -53,6 +54,7 @@ describeAttacks(
     ...largeInvites,
     ...edusOfPeers,
     ...largeAnswers,
+    ...largeRooms,
     ...hostilePushers,
   ],
   CONFIG,

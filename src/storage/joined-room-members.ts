@@ -3,7 +3,7 @@ import type { Pdu } from '../core/events/pdu.ts'
 import { isUserId, type RoomId, type ServerName, type UserId } from '../core/ids.ts'
 import type { Db, Tx } from './database.ts'
 import { recountRoomServers } from './other-servers.ts'
-import { storableText } from './storable-text.ts'
+import { shownText, storableText } from './storable-text.ts'
 import { allOf } from './transactions.ts'
 
 /** A member as the state of a room has it. */
@@ -21,7 +21,7 @@ const CHUNK = 5000
 export function joinedRoomMember(pdu: Pdu, event_nid: number): JoinedRoomMember | undefined {
   if (pdu.type !== 'm.room.member' || pdu.state_key === undefined || !isUserId(pdu.state_key)) return undefined
   const { membership, displayname, avatar_url } = pdu.content
-  const text = (value: unknown) => (typeof value === 'string' ? value : null)
+  const text = (value: unknown) => (typeof value === 'string' ? shownText(value) : null)
   return {
     user_id: pdu.state_key,
     event_nid,
@@ -73,11 +73,10 @@ async function insertMembers(tx: Tx, roomId: RoomId, members: readonly JoinedRoo
 }
 
 async function insertChunk(tx: Tx, roomId: RoomId, members: readonly JoinedRoomMember[]): Promise<void> {
-  const text = (value: string | null) => (value === null ? null : storableText(value))
   await sql`insert into room_memberships (room_id, user_id, membership, event_nid, displayname, avatar_url)
     select ${roomId}, * from unnest(${members.map((member) => member.user_id)}::text[],
       ${members.map((member) => storableText(member.membership))}::text[], ${members.map((member) => member.event_nid)}::bigint[],
-      ${members.map((member) => text(member.displayname))}::text[], ${members.map((member) => text(member.avatar_url))}::text[])
+      ${members.map(({ displayname }) => displayname)}::text[], ${members.map(({ avatar_url }) => avatar_url)}::text[])
     on conflict (room_id, user_id) do update set membership = excluded.membership, event_nid = excluded.event_nid,
       displayname = excluded.displayname, avatar_url = excluded.avatar_url,
       forgotten = room_memberships.forgotten and excluded.membership in ('leave', 'ban')`.execute(tx.sql)

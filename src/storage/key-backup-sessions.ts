@@ -56,17 +56,31 @@ function changeOf({ changed, keys, bytes }: Difference): BackupChange {
   return { isChanged: changed > 0, keys, bytes }
 }
 
-/** The keys in a backup. */
-export async function loadBackupSessions(
+/** Keys that are read at once, and their bytes. */
+const PAGE = 1000
+const PAGE_BYTES = 1024 * 1024
+
+/** The keys in a backup by room and session, in pages, so that a large one is never in memory whole. */
+export async function* loadBackupSessions(
   db: Db,
   { userId, version }: BackupKey,
   range: SessionRange,
-): Promise<BackedUpSession[]> {
-  const { rows } = await sql<BackedUpSession>`select room_id, session_id, first_message_index, forwarded_count,
-      is_verified, session_data from key_backup_sessions
-    where user_id = ${userId} and version = ${version}::bigint ${within(range)}
-    order by room_id, session_id`.execute(db.sql)
-  return rows
+): AsyncGenerator<BackedUpSession[]> {
+  let after = sql``
+  for (;;) {
+    const { rows } = await sql<BackedUpSession>`select room_id, session_id, first_message_index, forwarded_count,
+        is_verified, session_data from (
+        select *, sum(octet_length(session_data)) over (order by room_id, session_id) - octet_length(session_data) as bytes_before from (
+          select * from key_backup_sessions
+          where user_id = ${userId} and version = ${version}::bigint ${within(range)} ${after}
+          order by room_id, session_id limit ${PAGE}::int
+        ) as found
+      ) as sized where bytes_before < ${PAGE_BYTES}::bigint order by room_id, session_id`.execute(db.sql)
+    const last = rows.at(-1)
+    if (!last) return
+    yield rows
+    after = sql`and (room_id, session_id) > (${last.room_id}, ${last.session_id})`
+  }
 }
 
 /** Removes keys from a backup. */

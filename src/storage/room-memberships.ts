@@ -3,7 +3,7 @@ import type { RoomId, ServerName, UserId } from '../core/ids.ts'
 import type { Db, Tx } from './database.ts'
 import type { Membership, RoomMembershipRow } from './schema.ts'
 import { sharedLoads } from './shared-loads.ts'
-import { storableText } from './storable-text.ts'
+import { shownText } from './storable-text.ts'
 import type { StoredEvent } from './stored-event.ts'
 
 /** How a room's member counts changed. */
@@ -35,7 +35,7 @@ async function upsertMemberships(
   if (changes.length === 0) return []
   const text = ({ event }: { event: StoredEvent }, key: string): string | null => {
     const value = event.pdu.content[key]
-    return typeof value === 'string' ? storableText(value) : null
+    return typeof value === 'string' ? shownText(value) : null
   }
   const rooms = changes.map((change) => change.room_id)
   const users = changes.map((change) => change.state_key)
@@ -132,6 +132,21 @@ export async function loadRoomMemberships(
   const { rows } = await sql<RoomMembershipRow>`select * from room_memberships where room_id = ${roomId}
     and membership = any(${memberships}::text[])`.execute(db.sql)
   return rows
+}
+
+const PAGE = 1000
+
+/** Who is in a room, a page at a time. */
+export async function* loadJoinedMembers(db: Db, roomId: RoomId): AsyncGenerator<RoomMembershipRow[]> {
+  let after = ''
+  for (;;) {
+    const { rows } = await sql<RoomMembershipRow>`select * from room_memberships where room_id = ${roomId}
+      and membership = 'join' and user_id > ${after} order by user_id limit ${PAGE}::int`.execute(db.sql)
+    const last = rows.at(-1)
+    if (!last) return
+    yield rows
+    after = last.user_id
+  }
 }
 
 /** Hides a room from the user's lists, if the user has left it. */

@@ -83,6 +83,36 @@ export async function readAllState(
   return [...events.values()]
 }
 
+/** Events that are read at once. */
+const PIECE = 100
+
+/** As `readAllState`, a few events at a time, so that a huge state is never in memory whole. */
+export async function* readStateInPieces(db: Db, root: number, part: TriePart = 'all'): AsyncGenerator<StoredEvent[]> {
+  const { nids } = await withNodes(db, undefined, (source) => trieEvents(root, part, source))
+  for (let start = 0; start < nids.length; start += PIECE) {
+    yield [...(await loadEvents(db, nids.slice(start, start + PIECE))).values()]
+  }
+}
+
+/** The events of a type in the state at `root`, members aside; as many as there is room for. */
+export async function readStateOfType(
+  db: Db,
+  root: number,
+  { type, budget }: { type: string; budget: StateBudget },
+): Promise<StoredEvent[]> {
+  const { nids } = await withNodes(db, undefined, (source) => trieEvents(root, 'rest', source))
+  const ofType = nids.length <= PIECE ? nids : await filterByType(db, nids, type)
+  const events = await loadStateWithin(db, ofType, budget)
+  return [...events.values()].filter(({ pdu }) => pdu.type === type)
+}
+
+async function filterByType(db: Db, nids: readonly number[], type: string): Promise<number[]> {
+  const { rows } = await sql<{
+    event_nid: number
+  }>`select event_nid from events where event_nid = any(${nids}::bigint[]) and type = ${type}`.execute(db.sql)
+  return rows.map(({ event_nid }) => event_nid)
+}
+
 /** What changed from one state to another: the events that are only in `to`, and those only in `from`. */
 export async function readStateDiff(
   db: Db,

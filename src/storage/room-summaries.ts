@@ -6,7 +6,7 @@ import type { Db, Tx } from './database.ts'
 import { headOf, type LockedRoom, roomIdOf, type StateChange } from './locked-room.ts'
 import type { MemberCountChange } from './room-memberships.ts'
 import type { RoomRow } from './schema.ts'
-import { storableName, storableText } from './storable-text.ts'
+import { shownText, storableName } from './storable-text.ts'
 import { allOf } from './transactions.ts'
 
 type SummaryField =
@@ -59,7 +59,7 @@ async function storeField(tx: Tx, room: LockedRoom, change: StateChange): Promis
   const value = change.event && source.valueIn(change.event.pdu.content)
   await tx.sql
     .updateTable('rooms')
-    .set({ [source.field]: typeof value === 'string' && value !== '' ? storableText(value) : null })
+    .set({ [source.field]: typeof value === 'string' && value !== '' ? shownText(value) : null })
     .where('room_id', '=', roomIdOf(room))
     .execute()
 }

@@ -1,7 +1,9 @@
 import { z } from 'zod'
+import { jsonAround, jsonItems } from '../../core/json-pieces.ts'
 import { readJoinedMembers, readMembers } from '../../services/rooms/read-members.ts'
 import { roomId } from '../http/fields.ts'
 import { route } from '../http/route.ts'
+import { sendPieces } from '../http/send-pieces.ts'
 import { v3 } from './client-paths.ts'
 
 const membership = z.enum(['join', 'invite', 'knock', 'leave', 'ban']).optional()
@@ -14,10 +16,11 @@ export const getMembers = route({
   guests: true,
   params: z.object({ roomId }),
   query: z.object({ at: z.string().optional(), membership, not_membership: membership }),
-  async handle({ params, query, session: { userId, deviceId } }, app) {
+  async handle({ params, query, session: { userId, deviceId }, response, owner }, app) {
     const { at, membership, not_membership } = query
-    const chunk = await readMembers(app, { ...params, userId, deviceId, at, membership, notMembership: not_membership })
-    return { chunk }
+    const wanted = { at, membership, notMembership: not_membership }
+    const events = await readMembers(app, { ...params, userId, deviceId, ...wanted })
+    return sendPieces(app, { response, owner }, jsonAround('{"chunk":[', jsonItems(events), ']}'))
   },
 })
 
@@ -27,5 +30,6 @@ export const getJoinedMembers = route({
   path: v3('/rooms/:roomId/joined_members'),
   auth: 'user',
   params: z.object({ roomId }),
-  handle: async ({ params, session }, app) => ({ joined: await readJoinedMembers(app, params.roomId, session.userId) }),
+  handle: async ({ params, session, response, owner }, app) =>
+    sendPieces(app, { response, owner }, await readJoinedMembers(app, params.roomId, session.userId)),
 })

@@ -9,6 +9,7 @@ import {
 } from '../../services/devices/backed-up-keys.ts'
 import { opaqueName, roomId } from '../http/fields.ts'
 import { route } from '../http/route.ts'
+import { sendPieces } from '../http/send-pieces.ts'
 import { v3 } from './client-paths.ts'
 import { backupVersion, sessionKey } from './room-keys-fields.ts'
 
@@ -63,9 +64,8 @@ export const getRoomKeys = route({
   path: v3('/room_keys/keys'),
   auth: 'user',
   query,
-  handle: async ({ session, query }, app) => ({
-    rooms: await readBackedUpKeys(app, { userId: session.userId, ...query }, {}),
-  }),
+  handle: async ({ session, query, response, owner }, app) =>
+    sendPieces(app, { response, owner }, await readBackedUpKeys(app, { userId: session.userId, ...query })),
 })
 
 /** https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3room_keyskeysroomid */
@@ -75,9 +75,9 @@ export const getRoomKeysOfRoom = route({
   auth: 'user',
   params: inRoom,
   query,
-  async handle({ session, query, params }, app) {
-    const rooms = await readBackedUpKeys(app, { userId: session.userId, ...query }, params)
-    return rooms[params.roomId] ?? { sessions: {} }
+  async handle({ session, query, params, response, owner }, app) {
+    const pieces = await readBackedUpKeys(app, { userId: session.userId, ...query }, params.roomId)
+    return sendPieces(app, { response, owner }, pieces)
   },
 })
 

@@ -1,7 +1,9 @@
 import { z } from 'zod'
+import { jsonAround, jsonItems } from '../../core/json-pieces.ts'
 import { readState, readStateAt } from '../../services/rooms/read-state.ts'
 import { roomId } from '../http/fields.ts'
 import { route } from '../http/route.ts'
+import { sendPieces } from '../http/send-pieces.ts'
 import { v3 } from './client-paths.ts'
 
 /** https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3roomsroomidstate */
@@ -11,7 +13,10 @@ export const getRoomState = route({
   auth: 'user',
   guests: true,
   params: z.object({ roomId }),
-  handle: ({ params, session: { userId, deviceId } }, app) => readState(app, { ...params, userId, deviceId }),
+  async handle({ params, session: { userId, deviceId }, response, owner }, app) {
+    const events = await readState(app, { ...params, userId, deviceId })
+    return sendPieces(app, { response, owner }, jsonAround('[', jsonItems(events), ']'))
+  },
 })
 
 /** https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3roomsroomidstateeventtypestatekey */

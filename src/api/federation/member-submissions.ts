@@ -4,7 +4,7 @@ import { knockAnswer } from '../../services/federation/knock-answer.ts'
 import { serveJoin } from '../../services/federation/serve-join.ts'
 import { eventId, jsonObject, roomId } from '../http/fields.ts'
 import { route } from '../http/route.ts'
-import { sendPieces } from './send-pieces.ts'
+import { sendPieces } from '../http/send-pieces.ts'
 
 const params = z.object({ roomId, eventId })
 

@@ -10,7 +10,7 @@ import { stateAnswer } from '../../services/federation/state-answer.ts'
 import { direction } from '../client/pagination-fields.ts'
 import { eventId, queryInteger, roomId } from '../http/fields.ts'
 import { route } from '../http/route.ts'
-import { sendPieces } from './send-pieces.ts'
+import { sendPieces } from '../http/send-pieces.ts'
 
 const MAX_IDS = 100
 const eventIds = z.array(eventId).max(MAX_IDS)
@@ -68,10 +68,8 @@ export const getFederationEventAuth = route({
   path: '/_matrix/federation/v1/event_auth/:roomId/:eventId',
   auth: 'server',
   params: z.object({ roomId, eventId }),
-  async handle({ params, session }, app) {
-    const chain = await serveEventAuth(app, { origin: session.origin, ...params })
-    return { auth_chain: chain.map((event) => event.pdu) }
-  },
+  handle: async ({ params, session, response, owner }, app) =>
+    sendPieces(app, { response, owner }, await serveEventAuth(app, { origin: session.origin, ...params })),
 })
 
 /** https://spec.matrix.org/v1.19/server-server-api/#post_matrixfederationv1get_missing_eventsroomid */

@@ -2,6 +2,7 @@ import type { App } from '../../app.ts'
 import { MatrixError, NotFoundError } from '../../core/errors.ts'
 import type { JsonObject } from '../../core/events/pdu.ts'
 import type { RoomId } from '../../core/ids.ts'
+import { jsonAround, jsonItems } from '../../core/json-pieces.ts'
 import { requireCount, requireSize, requireTotal } from '../../core/limits.ts'
 import type { Tx } from '../../storage/database.ts'
 import type { KeyBackupRow } from '../../storage/encryption-schema.ts'
@@ -30,9 +31,6 @@ export type SessionKey = {
   is_verified: boolean
   session_data: JsonObject
 }
-
-/** Keys by room, and by session below that. */
-export type BackedUpRooms = Record<RoomId, { sessions: Record<string, SessionKey> }>
 
 /** What a backup holds after a change. */
 export type BackupState = { count: number; etag: string }
@@ -73,33 +71,60 @@ export async function deleteBackedUpKeys(
   return changeKeys(app, key, (tx) => deleteBackupSessions(tx, key, range))
 }
 
-/** The keys of a backup by room and session: all, or a room's. Throws M_NOT_FOUND for an unknown backup. https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3room_keyskeys */
+/**
+ * The JSON of a backup's keys by room and session, piece by piece; of one room, by session. Throws M_NOT_FOUND for an unknown backup.
+ * https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3room_keyskeys
+ */
 export async function readBackedUpKeys(
   app: Pick<App, 'database'>,
   key: BackupKey,
-  range: SessionRange,
-): Promise<BackedUpRooms> {
+  roomId?: RoomId,
+): Promise<AsyncGenerator<string>> {
+  await requireBackup(app, key)
+  const pages = loadBackupSessions(app.database, key, { roomId })
+  return roomId === undefined
+    ? jsonAround('{"rooms":{', roomsOf(pages), '}}')
+    : jsonAround('{"sessions":{', jsonItems(pages, sessionJson), '}}')
+}
+
+async function requireBackup(app: Pick<App, 'database'>, key: BackupKey): Promise<void> {
   const backup = await findKeyBackup(app.database, key)
   if (!backup || backup.deleted) throw unknownBackup()
-  const rooms = new Map<RoomId, [string, SessionKey][]>()
-  for (const { room_id, session_id, ...row } of await loadBackupSessions(app.database, key, range)) {
-    const sessions = rooms.get(room_id) ?? []
-    sessions.push([session_id, { ...row, session_data: JSON.parse(row.session_data) }])
-    rooms.set(room_id, sessions)
+}
+
+/** The sessions of a room come one after another. */
+async function* roomsOf(pages: AsyncIterable<readonly BackedUpSession[]>): AsyncGenerator<string> {
+  let current: RoomId | undefined
+  for await (const page of pages) {
+    yield page
+      .map((session) => {
+        const isFirst = session.room_id !== current
+        const before = `${current === undefined ? '' : '}},'}${JSON.stringify(session.room_id)}:{"sessions":{`
+        current = session.room_id
+        return `${isFirst ? before : ','}${sessionJson(session)}`
+      })
+      .join('')
   }
-  return Object.fromEntries([...rooms].map(([roomId, keys]) => [roomId, { sessions: Object.fromEntries(keys) }]))
+  if (current !== undefined) yield '}}'
+}
+
+function sessionJson({ session_id, session_data, first_message_index, forwarded_count, is_verified }: BackedUpSession) {
+  const facts = JSON.stringify({ first_message_index, forwarded_count, is_verified })
+  return `${JSON.stringify(session_id)}:${facts.slice(0, -1)},"session_data":${session_data}}`
 }
 
 /** One session's key. Throws M_NOT_FOUND. https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3room_keyskeysroomidsessionid */
 export async function readBackedUpKey(
   app: Pick<App, 'database'>,
   key: BackupKey,
-  { roomId, sessionId }: { roomId: RoomId; sessionId: string },
+  range: { roomId: RoomId; sessionId: string },
 ): Promise<SessionKey> {
-  const rooms = await readBackedUpKeys(app, key, { roomId, sessionId })
-  const session = rooms[roomId]?.sessions[sessionId]
-  if (!session) throw new NotFoundError('There is no such key in the backup')
-  return session
+  await requireBackup(app, key)
+  for await (const [found] of loadBackupSessions(app.database, key, range)) {
+    const { room_id: _room, session_id: _session, session_data, ...facts } = found!
+    return { ...facts, session_data: JSON.parse(session_data) }
+  }
+  throw new NotFoundError('There is no such key in the backup')
 }
 
 /** Runs a change under the backup's lock, and counts what it did. */

@@ -66,7 +66,7 @@ function withCreate(roomId: RoomId, cited: ReadonlySet<EventId>, known: Readonly
 }
 
 /** By depth, and by when they came here: an event is deeper than those that it cites. */
-export function byAge(a: { depth: number; event_nid: number }, b: { depth: number; event_nid: number }): number {
+function byAge(a: { depth: number; event_nid: number }, b: { depth: number; event_nid: number }): number {
   return a.depth - b.depth || a.event_nid - b.event_nid
 }
 

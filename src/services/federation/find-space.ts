@@ -15,7 +15,7 @@ import {
 } from '../rooms/space-hierarchy.ts'
 import { toldSummary } from './told-room.ts'
 
-type SpaceApp = Pick<App, 'database' | 'serverName' | 'federation' | 'logger'>
+type SpaceApp = Pick<App, 'config' | 'database' | 'serverName' | 'federation' | 'logger'>
 
 const TIMEOUT_MS = 10_000
 const MAX_BYTES = 8 * 1024 * 1024
@@ -24,16 +24,21 @@ const MAX_SERVERS = 3
 const MAX_FAILURES = 8
 const KEPT_MS = 5 * 60_000
 const MAX_KEPT = 500
+const MAX_KEPT_BYTES = 32 * 1024 * 1024
+/** What other servers tell for one request of a client. */
+const MAX_TOLD_BYTES = 16 * 1024 * 1024
 
 /** As `readSpaceHierarchy`, with the rooms that only other servers know. */
 export function findSpaceHierarchy(app: SpaceApp, command: HierarchyCommand): ReturnType<typeof readSpaceHierarchy> {
   let failures = 0
+  let bytes = 0
   const findForeign: FindForeignRoom = async ({ roomId, via, summary }) => {
     // Told by the server of the space; only spaces have more to tell.
     const told = summary && summary.room_type !== 'm.space' ? alone(summary) : undefined
-    if (!told && failures >= MAX_FAILURES) return undefined
+    if (!told && (failures >= MAX_FAILURES || bytes >= MAX_TOLD_BYTES)) return undefined
     const room = told ?? (await askForSpace(app, roomId, via))
     if (!room) failures++
+    bytes += room?.bytes ?? 0
     const found = room ?? (summary && alone(summary))
     return found && (await mayKnow(app, found.summary, command.userId)) ? found : undefined
   }
@@ -42,7 +47,7 @@ export function findSpaceHierarchy(app: SpaceApp, command: HierarchyCommand): Re
 
 /** What is told of a room without what is in it. */
 function alone(summary: RoomSummary): ForeignRoom {
-  return { summary, children: [], server: '' as ServerName, told: new Map() }
+  return { summary, children: [], server: '' as ServerName, told: new Map(), bytes: 1 }
 }
 
 const kept = new WeakMap<App['database'], LRUCache<string, ForeignRoom>>()
@@ -53,7 +58,17 @@ export async function askForSpace(
   roomId: RoomId,
   via: readonly ServerName[],
 ): Promise<ForeignRoom | undefined> {
-  const cache = madeOnce(kept, app.database, () => new LRUCache({ max: MAX_KEPT, ttl: KEPT_MS }))
+  const cache = madeOnce(
+    kept,
+    app.database,
+    () =>
+      new LRUCache({
+        max: MAX_KEPT,
+        ttl: KEPT_MS,
+        maxSize: MAX_KEPT_BYTES,
+        sizeCalculation: ({ bytes }) => bytes,
+      }),
+  )
   const known = cache.get(roomId)
   if (known) return known
   const domain = domainOf(roomId)
@@ -106,6 +121,7 @@ async function ask(app: SpaceApp, server: ServerName, roomId: RoomId): Promise<F
       summary: summary as RoomSummary,
       children: children_state as ChildEvent[],
       server,
+      bytes: JSON.stringify(told).length,
       told: new Map([
         ...told.inaccessible_children.map((id) => [id as RoomId, null] as const),
         ...told.children.map((child) => [child.room_id as RoomId, child as RoomSummary] as const),

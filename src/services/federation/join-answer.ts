@@ -1,6 +1,7 @@
 import type { App } from '../../app.ts'
 import type { Event } from '../../core/events/pdu.ts'
 import type { EventId, RoomId, ServerName, UserId } from '../../core/ids.ts'
+import { jsonItems } from '../../core/json-pieces.ts'
 import type { EventText } from '../../storage/event-texts.ts'
 import { loadRoomSummaries } from '../../storage/room-heroes.ts'
 import { loadOtherServersWithout } from '../../storage/room-servers.ts'
@@ -65,28 +66,15 @@ async function* roomPart(app: Reading, join: AnsweredJoin, omitMembers: boolean)
   yield ',"state":['
   const seen = new Set<EventId>()
   const wanted = new Set<EventId>(join.authIds)
-  yield* list(stateTexts(app, join, omitMembers), (text) => {
+  yield* jsonItems(stateTexts(app, join, omitMembers), (text) => {
     seen.add(text.event_id)
     for (const id of authIdsOf(text)) wanted.add(id)
+    return text.json
   })
   yield '],"auth_chain":['
-  yield* list(chainTexts(app, join.roomId, { cited: wanted, ...(omitMembers && { known: seen }) }))
+  const chain = chainTexts(app, join.roomId, { cited: wanted, ...(omitMembers && { known: seen }) })
+  yield* jsonItems(chain, ({ json }) => json)
   yield ']'
-}
-
-/** The items of a JSON list, a chunk of them at a time. */
-export async function* list(
-  chunks: AsyncIterable<EventText[]>,
-  note: (text: EventText) => void = () => {},
-  write = ({ json }: EventText) => json,
-): AsyncGenerator<string> {
-  let separator = ''
-  for await (const texts of chunks) {
-    if (texts.length === 0) continue
-    for (const text of texts) note(text)
-    yield separator + texts.map(write).join(',')
-    separator = ','
-  }
 }
 
 async function* stateTexts(app: Reading, join: AnsweredJoin, omitMembers: boolean): AsyncGenerator<EventText[]> {

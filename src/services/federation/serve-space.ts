@@ -19,7 +19,7 @@ const MAX_CHILDREN = 1000
  * https://spec.matrix.org/v1.19/server-server-api/#get_matrixfederationv1hierarchyroomid
  */
 export async function serveSpace(
-  app: Pick<App, 'database' | 'serverName'>,
+  app: Pick<App, 'config' | 'database' | 'serverName'>,
   { roomId, origin, suggestedOnly }: { roomId: RoomId; origin: ServerName; suggestedOnly: boolean },
 ): Promise<ServedSpace> {
   const viewer = { server: origin }

@@ -1,10 +1,10 @@
 import type { App } from '../../app.ts'
 import { NotFoundError } from '../../core/errors.ts'
-import { createEventIdOf, type EventId, type RoomId, type ServerName } from '../../core/ids.ts'
-import { loadWithAuthChains } from '../../storage/auth-chains.ts'
+import type { EventId, RoomId, ServerName } from '../../core/ids.ts'
+import { jsonAround, jsonItems } from '../../core/json-pieces.ts'
 import { loadEventsById } from '../../storage/events.ts'
 import type { StoredEvent } from '../../storage/stored-event.ts'
-import { byAge } from './auth-chain-texts.ts'
+import { chainTexts } from './auth-chain-texts.ts'
 import { requireFullState, requireInRoom } from './require-in-room.ts'
 
 export type StateRequest = { origin: ServerName; roomId: RoomId; eventId: EventId }
@@ -25,18 +25,19 @@ export async function findStateBefore(
   return event.state_before
 }
 
-/** The events that permit an event, oldest first. https://spec.matrix.org/v1.19/server-server-api/#get_matrixfederationv1event_authroomideventid */
+/** The JSON of the events that permit an event, oldest first, piece by piece. https://spec.matrix.org/v1.19/server-server-api/#get_matrixfederationv1event_authroomideventid */
 export async function serveEventAuth(
   app: Pick<App, 'database'>,
   { origin, roomId, eventId }: StateRequest,
-): Promise<StoredEvent[]> {
+): Promise<AsyncGenerator<string>> {
   await requireInRoom(app, roomId, origin)
   const event = await requireEvent(app, roomId, eventId)
-  const chain = new Map<EventId, StoredEvent>()
-  const createId = createEventIdOf(roomId)
-  await loadWithAuthChains(app.database, [...event.auth_event_ids, ...(createId ? [createId] : [])], chain)
-  const links = [...chain.values()].map((link) => ({ link, depth: link.pdu.depth, event_nid: link.event_nid }))
-  return links.sort(byAge).map(({ link }) => link)
+  const chain = chainTexts(app, roomId, { cited: new Set(event.auth_event_ids) })
+  return jsonAround(
+    '{"auth_chain":[',
+    jsonItems(chain, ({ json }) => json),
+    ']}',
+  )
 }
 
 async function requireEvent(app: Pick<App, 'database'>, roomId: RoomId, eventId: EventId): Promise<StoredEvent> {

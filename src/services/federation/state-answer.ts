@@ -1,8 +1,9 @@
 import type { App } from '../../app.ts'
 import type { EventId, RoomId } from '../../core/ids.ts'
+import { jsonItems } from '../../core/json-pieces.ts'
+import type { EventText } from '../../storage/event-texts.ts'
 import { readStateNids } from '../../storage/room-state.ts'
 import { authIdsOf, chainTexts, textsOf } from './auth-chain-texts.ts'
-import { list } from './join-answer.ts'
 
 /**
  * The JSON that answers a question for the state at a root, piece by piece, so that a huge room takes no more memory than a small one: the events or
@@ -14,17 +15,14 @@ export async function* stateAnswer(
   wanted: 'events' | 'ids',
 ): AsyncGenerator<string> {
   const [state, chain] = wanted === 'ids' ? ['pdu_ids', 'auth_chain_ids'] : ['pdus', 'auth_chain']
-  const write = wanted === 'ids' ? ({ event_id }: { event_id: EventId }) => JSON.stringify(event_id) : undefined
+  const write = ({ event_id, json }: EventText) => (wanted === 'ids' ? JSON.stringify(event_id) : json)
   const cited = new Set<EventId>()
   yield `{"${state}":[`
-  yield* list(
-    textsOf(app, await readStateNids(app.database, root)),
-    (text) => {
-      for (const id of authIdsOf(text)) cited.add(id)
-    },
-    write,
-  )
+  yield* jsonItems(textsOf(app, await readStateNids(app.database, root)), (text) => {
+    for (const id of authIdsOf(text)) cited.add(id)
+    return write(text)
+  })
   yield `],"${chain}":[`
-  yield* list(chainTexts(app, roomId, { cited }), undefined, write)
+  yield* jsonItems(chainTexts(app, roomId, { cited }), write)
   yield ']}'
 }

@@ -2,15 +2,16 @@ import type { App } from '../../app.ts'
 import { ForbiddenError } from '../../core/errors.ts'
 import type { ClientEvent } from '../../core/events/client-event.ts'
 import type { RoomId, UserId } from '../../core/ids.ts'
-import { findMembership, loadRoomMemberships } from '../../storage/room-memberships.ts'
-import { readAllState } from '../../storage/room-state.ts'
-import type { Membership } from '../../storage/schema.ts'
+import { jsonAround, jsonItems } from '../../core/json-pieces.ts'
+import { findMembership, loadJoinedMembers } from '../../storage/room-memberships.ts'
+import { readStateInPieces } from '../../storage/room-state.ts'
+import type { Membership, RoomMembershipRow } from '../../storage/schema.ts'
+import type { StoredEvent } from '../../storage/stored-event.ts'
 import { findEventAtOrder, loadTimelinePage } from '../../storage/timeline-pages.ts'
 import { accessFullState, awaitFullState } from './await-full-state.ts'
-import type { StateCommand } from './read-state.ts'
+import { type StateCommand, serveState } from './read-state.ts'
 import type { RoomAccess } from './room-access.ts'
 import { orderOfToken } from './room-points.ts'
-import { serveStateEvents } from './serve-events.ts'
 
 export type MembersCommand = StateCommand & {
   /** A token for the point of time; default: now, or when the user left. */
@@ -20,22 +21,27 @@ export type MembersCommand = StateCommand & {
 }
 
 /**
- * The member events of a room. Throws M_FORBIDDEN, and M_INVALID_PARAM for an unknown token.
+ * The member events of a room, some at a time. Throws M_FORBIDDEN, and M_INVALID_PARAM for an unknown token.
  * https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3roomsroomidmembers
  */
 export async function readMembers(
   app: Pick<App, 'database' | 'clock' | 'stream' | 'stopping'>,
   command: MembersCommand,
-): Promise<ClientEvent[]> {
-  const { membership, notMembership } = command
+): Promise<AsyncGenerator<ClientEvent[]>> {
   const access = await accessFullState(app, command.roomId, command.userId)
   const root = command.at === undefined ? access.stateRoot : await rootAt(app, access, command.at)
-  const members = await readAllState(app.database, root, 'members')
+  return serveState(app, command, wantedOf(command, readStateInPieces(app.database, root, 'members')))
+}
+
+async function* wantedOf(
+  { membership, notMembership }: MembersCommand,
+  pieces: AsyncIterable<StoredEvent[]>,
+): AsyncGenerator<StoredEvent[]> {
   const isWanted = (value: unknown) =>
     membership === undefined && notMembership === undefined
       ? true
       : (membership !== undefined && value === membership) || (notMembership !== undefined && value !== notMembership)
-  return serveStateEvents(app, { ...command, events: members.filter(({ pdu }) => isWanted(pdu.content.membership)) })
+  for await (const members of pieces) yield members.filter(({ pdu }) => isWanted(pdu.content.membership))
 }
 
 /** The root of the state at a token, not newer than what the user may read. */
@@ -55,23 +61,22 @@ async function rootAt(app: Pick<App, 'database'>, access: RoomAccess, token: str
   return founding?.state_after ?? access.stateRoot
 }
 
-/** What the member has not set is null: clients are used to both names being there. */
-export type JoinedMember = { display_name: string | null; avatar_url: string | null }
-
 /**
- * Who is in a room, for users who are. Throws M_FORBIDDEN.
+ * The JSON of who is in a room, for users who are, piece by piece. Throws M_FORBIDDEN.
  * https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3roomsroomidjoined_members
  */
 export async function readJoinedMembers(
   app: Pick<App, 'database' | 'stream' | 'stopping'>,
   roomId: RoomId,
   userId: UserId,
-): Promise<Record<UserId, JoinedMember>> {
+): Promise<AsyncGenerator<string>> {
   const own = await findMembership(app.database, roomId, userId)
   if (own?.membership !== 'join') throw new ForbiddenError(`You are not in the room ${roomId}`)
   await awaitFullState(app, roomId)
-  const members = await loadRoomMemberships(app.database, roomId, ['join'])
-  return Object.fromEntries(
-    members.map(({ user_id, displayname, avatar_url }) => [user_id, { display_name: displayname, avatar_url }]),
-  )
+  return jsonAround('{"joined":{', jsonItems(loadJoinedMembers(app.database, roomId), memberJson), '}}')
+}
+
+/** What the member has not set is null: clients are used to both names being there. */
+function memberJson({ user_id, displayname, avatar_url }: RoomMembershipRow): string {
+  return `${JSON.stringify(user_id)}:${JSON.stringify({ display_name: displayname, avatar_url })}`
 }

@@ -3,7 +3,8 @@ import { NotFoundError } from '../../core/errors.ts'
 import type { ClientEvent } from '../../core/events/client-event.ts'
 import type { JsonObject } from '../../core/events/pdu.ts'
 import type { DeviceId, RoomId, UserId } from '../../core/ids.ts'
-import { readAllState, readStateEvent } from '../../storage/room-state.ts'
+import { readStateEvent, readStateInPieces } from '../../storage/room-state.ts'
+import type { StoredEvent } from '../../storage/stored-event.ts'
 import { accessFullState } from './await-full-state.ts'
 import { accessState } from './room-access.ts'
 import { serveEvents, serveStateEvents } from './serve-events.ts'
@@ -13,12 +14,20 @@ type Reading = Pick<App, 'database' | 'clock' | 'stream' | 'stopping'>
 export type StateCommand = { roomId: RoomId; userId: UserId; deviceId: DeviceId | null }
 
 /**
- * All state of a room, now or as it was when the user left. Throws M_FORBIDDEN.
+ * All state of a room, now or as it was when the user left, some of it at a time. Throws M_FORBIDDEN.
  * https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3roomsroomidstate
  */
-export async function readState(app: Reading, command: StateCommand): Promise<ClientEvent[]> {
+export async function readState(app: Reading, command: StateCommand): Promise<AsyncGenerator<ClientEvent[]>> {
   const { stateRoot } = await accessFullState(app, command.roomId, command.userId)
-  return serveStateEvents(app, { ...command, events: await readAllState(app.database, stateRoot) })
+  return serveState(app, command, readStateInPieces(app.database, stateRoot))
+}
+
+export async function* serveState(
+  app: Pick<App, 'database' | 'clock'>,
+  { userId, deviceId }: StateCommand,
+  pieces: AsyncIterable<StoredEvent[]>,
+): AsyncGenerator<ClientEvent[]> {
+  for await (const events of pieces) yield await serveStateEvents(app, { userId, deviceId, events })
 }
 
 /**

@@ -3,7 +3,8 @@ import { ForbiddenError, InvalidParamError } from '../../core/errors.ts'
 import type { RoomId, ServerName, UserId } from '../../core/ids.ts'
 import { type ChildEvent, type SpaceChild, spaceChildren } from '../../core/space-children.ts'
 import { filterRoomsHere } from '../../storage/room-servers.ts'
-import { readAllState } from '../../storage/room-state.ts'
+import { readStateOfType } from '../../storage/room-state.ts'
+import { stateBudget } from '../../storage/state-budget.ts'
 import { type RoomSummary, type VisibleRoom, visibleRooms } from './room-summary.ts'
 
 export type HierarchyCommand = {
@@ -24,6 +25,8 @@ export type ForeignRoom = {
   server: ServerName
   /** What was told about the children at the same time; null: nobody may know about that room. */
   told: ReadonlyMap<RoomId, RoomSummary | null>
+  /** What that is in memory, more or less. */
+  bytes: number
 }
 
 /** Finds rooms that this server is not in, as far as a user may know about them. */
@@ -50,7 +53,7 @@ const MAX_DEPTH = 50
  * M_INVALID_PARAM for a token of other parameters. https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv1roomsroomidhierarchy
  */
 export async function readSpaceHierarchy(
-  app: Pick<App, 'database' | 'serverName'>,
+  app: Pick<App, 'config' | 'database' | 'serverName'>,
   command: HierarchyCommand,
   findForeign: FindForeignRoom,
 ): Promise<{ rooms: HierarchyRoom[]; next_batch?: string }> {
@@ -62,27 +65,32 @@ export async function readSpaceHierarchy(
   const rooms: HierarchyRoom[] = []
   let isEmpty = true
   let isBeyond = last === undefined
+  let isFull = false
+  let bytes = 0
   for await (const room of walkSpace(app, roomId, walk)) {
     isEmpty = false
-    if (isBeyond) rooms.push(room)
+    if (isBeyond) {
+      bytes += JSON.stringify(room).length
+      isFull = rooms.length === limit || (rooms.length > 0 && bytes > app.config.limits.answers.page)
+      if (isFull) break
+      rooms.push(room)
+    }
     isBeyond ||= room.room_id === last
-    if (rooms.length > limit) break
   }
   if (isEmpty) throw new ForbiddenError('You may not see this room')
   if (!isBeyond) throw new InvalidParamError('from: is not a token of this space as it is now')
-  if (rooms.length <= limit) return { rooms }
-  const page = rooms.slice(0, limit)
-  return { rooms: page, next_batch: `${tokenPrefix(walk)}${page.at(-1)!.room_id}` }
+  return isFull ? { rooms, next_batch: `${tokenPrefix(walk)}${rooms.at(-1)!.room_id}` } : { rooms }
 }
 
-/** The children of a space of this server in their order; other rooms have none. */
+/** The children of a space of this server in their order, as many as there is room for; other rooms have none. */
 export async function childrenOf(
-  app: Pick<App, 'database'>,
+  app: Pick<App, 'database' | 'config'>,
   room: VisibleRoom,
   suggestedOnly: boolean,
 ): Promise<SpaceChild[]> {
   if (room.summary.room_type !== 'm.space') return []
-  const state = await readAllState(app.database, room.stateRoot, 'rest')
+  const budget = stateBudget(app.config.limits.answers.page)
+  const state = await readStateOfType(app.database, room.stateRoot, { type: 'm.space.child', budget })
   return wantedChildren(
     state.map(({ pdu }) => pdu),
     suggestedOnly,
@@ -107,7 +115,7 @@ function roomOfToken(token: string, walk: Walk): string {
 
 /** Every page walks from the start: loops and rooms in several places are only known from what came before. */
 async function* walkSpace(
-  app: Pick<App, 'database' | 'serverName'>,
+  app: Pick<App, 'config' | 'database' | 'serverName'>,
   rootId: RoomId,
   walk: Walk,
 ): AsyncGenerator<HierarchyRoom> {
@@ -126,7 +134,11 @@ async function* walkSpace(
   }
 }
 
-async function findRoom(app: Pick<App, 'database'>, walk: Walk, place: Place): Promise<FoundRoom | undefined> {
+async function findRoom(
+  app: Pick<App, 'config' | 'database'>,
+  walk: Walk,
+  place: Place,
+): Promise<FoundRoom | undefined> {
   if ('here' in place) {
     return { summary: place.here.summary, children: await childrenOf(app, place.here, walk.suggestedOnly) }
   }
@@ -143,7 +155,7 @@ function wantedChildren(events: readonly ChildEvent[], suggestedOnly: boolean): 
 
 /** Where to look for some rooms, the first of them last. Of those that this server is in, those that the user may not know about are left out. */
 async function placesOf(
-  app: Pick<App, 'database' | 'serverName'>,
+  app: Pick<App, 'config' | 'database' | 'serverName'>,
   { userId }: Walk,
   {
     children,

@@ -8,6 +8,7 @@ import { createRoomBeside, headOf, type LockedRoom, readLockedState, roomIdOf } 
 import { loadProfile } from '../../storage/profiles.ts'
 import { filterAliasesOf } from '../../storage/room-aliases.ts'
 import { readAllState } from '../../storage/room-state.ts'
+import { stateBudget } from '../../storage/state-budget.ts'
 import { appendEvent } from './append-event.ts'
 import { memberContent } from './member-content.ts'
 import { requireJoined } from './room-member.ts'
@@ -42,7 +43,7 @@ export async function upgradeRoom(app: App, command: UpgradeCommand): Promise<Ro
   const createdAt = app.clock.now()
   return runInRoom(app, command.roomId, async (room) => {
     await requireMayUpgrade(room, command.userId)
-    const upgrade = await planUpgrade(room, command, to)
+    const upgrade = await planUpgrade(app, room, { command, to })
     const created = createRoomBeside(room)
     if (!to.roomIdIsCreateHash) created.newRoomId = newRoomId
     await fillNewRoom(app, created, { upgrade, createdAt })
@@ -64,10 +65,17 @@ async function requireMayUpgrade(room: LockedRoom, userId: UserId): Promise<void
   }
 }
 
-async function planUpgrade(room: LockedRoom, command: UpgradeCommand, to: RoomVersion): Promise<Upgrade> {
+async function planUpgrade(
+  { config }: Pick<App, 'config'>,
+  room: LockedRoom,
+  { command, to }: { command: UpgradeCommand; to: RoomVersion },
+): Promise<Upgrade> {
   const { version, room_id, state_root, forward_extremities } = headOf(room)
   const appended = new Map(room.events.map((event) => [event.event_nid, event]))
-  const keys = (await readAllState(room.db, room.events[0]?.state_before ?? state_root)).map(({ pdu }) => pdu)
+  const root = room.events[0]?.state_before ?? state_root
+  // Nothing that the new room takes over is left out: that is what clients need, and small.
+  const budget = stateBudget(config.limits.answers.room_state)
+  const keys = (await readAllState(room.db, root, 'all', budget)).map(({ pdu }) => pdu)
   // Commands before this one in the same transaction may have changed the state.
   const all = [...keys, ...[...appended.values()].map(({ pdu }) => pdu)].flatMap(({ type, state_key }) =>
     state_key === undefined ? [] : [{ type, state_key }],

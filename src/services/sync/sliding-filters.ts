@@ -3,12 +3,13 @@ import { isRoomId, type RoomId, type UserId } from '../../core/ids.ts'
 import { findAccountData, loadAccountDataOfType } from '../../storage/account-data.ts'
 import type { RoomListFilter } from '../../storage/room-lists.ts'
 import { loadJoinedAmong } from '../../storage/room-memberships.ts'
-import { readAllState } from '../../storage/room-state.ts'
+import { readStateOfType } from '../../storage/room-state.ts'
+import { stateBudget } from '../../storage/state-budget.ts'
 import { loadSummarisedRooms } from '../../storage/summarised-rooms.ts'
 import { remembered } from './remembered.ts'
 import type { SlidingFilter } from './sliding-request.ts'
 
-type Reading = Pick<App, 'database'>
+type Reading = Pick<App, 'config' | 'database'>
 
 /** What a filter means for the table of rooms, of which `hidden` ones are not shown: direct chats, tags and spaces become sets of rooms. */
 export async function listFilter(
@@ -62,7 +63,8 @@ async function taggedRooms(app: Reading, userId: UserId, tags: readonly string[]
 async function childRooms(app: Reading, userId: UserId, spaces: readonly string[]): Promise<ReadonlySet<RoomId>> {
   const joined = await loadJoinedAmong(app.database, userId, spaces as readonly RoomId[])
   const heads = await loadSummarisedRooms(app.database, joined)
-  const states = await Promise.all(heads.map(({ state_root }) => readAllState(app.database, state_root, 'rest')))
-  const children = states.flat().filter(({ pdu }) => pdu.type === 'm.space.child' && Array.isArray(pdu.content.via))
+  const wanted = { type: 'm.space.child', budget: stateBudget(app.config.limits.answers.room_state) }
+  const states = await Promise.all(heads.map(({ state_root }) => readStateOfType(app.database, state_root, wanted)))
+  const children = states.flat().filter(({ pdu }) => Array.isArray(pdu.content.via))
   return new Set(children.map(({ pdu }) => pdu.state_key).filter(isId))
 }

@@ -24,7 +24,7 @@ export type Windows = { counts: Map<string, number>; matched: Map<RoomId, Matche
  * `touched`: for that, where alone something has happened since the connection's last answer; undefined: that may have moved rooms into lists.
  */
 export async function findWindows(
-  app: Pick<App, 'database' | 'stream'>,
+  app: Pick<App, 'config' | 'database' | 'stream'>,
   reader: ListReader,
   request: Wanted,
   looking: Looking,
@@ -46,7 +46,7 @@ type Wanted = Pick<SlidingRequest, 'lists' | 'subscriptions'>
 type Looking = { direct: ReadonlySet<RoomId>; newsOnly: boolean; touched: readonly RoomId[] | undefined }
 
 async function loadWindows(
-  app: Pick<App, 'database'>,
+  app: Pick<App, 'config' | 'database'>,
   reader: ListReader,
   request: Wanted,
   { direct, newsOnly, touched, hidden }: Looking & { hidden: ReadonlySet<RoomId> },

@@ -1,9 +1,9 @@
 import { Readable } from 'node:stream'
 import type { App } from '../../app.ts'
-import type { RESPONDED } from '../http/route.ts'
-import { type Recipient, sendStream } from '../http/send-stream.ts'
+import type { RESPONDED } from './route.ts'
+import { type Recipient, sendStream } from './send-stream.ts'
 
-/** Sends JSON as fast as the other server takes it. What fails on the way ends the connection, so that nobody takes a part for the whole. */
+/** Sends JSON as fast as it is taken. What fails on the way ends the connection, so that nobody takes a part for the whole. */
 export function sendPieces(
   app: Pick<App, 'unreadAnswers'>,
   recipient: Recipient,
