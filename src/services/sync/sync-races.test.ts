@@ -235,7 +235,9 @@ test('what follows an initial sync goes on where that ended, while others write'
     const idsIn = (body: SyncBody) =>
       (body.rooms?.join?.[roomId]?.timeline.events ?? []).map(({ event_id }: { event_id: string }) => event_id)
     for (const [initial, next] of starts) {
-      const told = [...idsIn(initial), ...idsIn(next)]
+      // On a busy machine more may be written between the two than a timeline holds: the client is told of that gap.
+      const isCut = next.rooms?.join?.[roomId]?.timeline.limited ?? false
+      const told = isCut ? idsIn(next) : [...idsIn(initial), ...idsIn(next)]
       expect(told).toEqual(all.slice(all.indexOf(told[0]), all.indexOf(told.at(-1)) + 1))
     }
   }
