@@ -27,10 +27,11 @@ export type ServerKeyResponse = {
 const MAX_TRUST_MS = 7 * 24 * 3_600_000
 const isKey = (text: string) => decodeBase64(text)?.length === 32
 const publicKey = z.string().refine(isKey, 'is not a key')
+const ALGORITHM = 'ed25519:'
 const keyId = z
   .string()
-  .startsWith('ed25519:')
-  .refine((id) => isStorableName(id))
+  .startsWith(ALGORITHM)
+  .refine((id) => id.length > ALGORITHM.length && isStorableName(id))
 const timestamp = z.int().min(0)
 /** Each is kept with the whole answer. Servers have one or two, and a few old ones. */
 const MAX_KEYS = 32
