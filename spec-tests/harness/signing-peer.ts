@@ -40,11 +40,8 @@ export type SigningPeer = {
 
 const HOUR_MS = 3_600_000
 
-/** Starts it as `localhost:PORT`. `meetsSynapse`: what is sent to it and answered is not held against the specification, as Synapse differs from it. */
-export async function startSigningPeer(
-  federation: TestFederation,
-  { meetsSynapse = false } = {},
-): Promise<SigningPeer> {
+/** Starts it as `localhost:PORT`. `isUnchecked`: what is sent to it and answered is not held against the specification: Synapse differs from it, and so do values of hostile users, which Hearth passes on. */
+export async function startSigningPeer(federation: TestFederation, { isUnchecked = false } = {}): Promise<SigningPeer> {
   const tls = federation.authority.issue('localhost')
   const dispatcher = new Agent({ connect: { ca: readFileSync(federation.authority.certificate) }, connections: 8 })
   const key = signingKeyFromSeed('peer', randomBytes(32))
@@ -68,7 +65,7 @@ export async function startSigningPeer(
 
   async function handle(asked: IncomingMessage, answer: ServerResponse): Promise<void> {
     const body = asked.method === 'GET' ? undefined : await json(asked)
-    if (!meetsSynapse) checks.noteRequest({ method: asked.method!, path: asked.url!, body })
+    if (!isUnchecked) checks.noteRequest({ method: asked.method!, path: asked.url!, body })
     const told = answerTo(asked.url!, body)
     answer.writeHead(told ? 200 : 404, { 'content-type': 'application/json' })
     answer.end(JSON.stringify(told ?? { errcode: 'M_NOT_FOUND', error: 'Not here' }))
@@ -92,7 +89,7 @@ export async function startSigningPeer(
     const privateKey = (forgery === 'with another key' ? other : key).privateKey
     const asker = { dispatcher, signer: { ...signer, privateKey } }
     const { status, text, headers } = await sendSigned(asker, asked, request, forgery)
-    if (!meetsSynapse && isJson(headers)) checks.checkAnswer(request, { status, body: JSON.parse(text) })
+    if (!isUnchecked && isJson(headers)) checks.checkAnswer(request, { status, body: JSON.parse(text) })
     return { status, text }
   }
 

@@ -22,7 +22,7 @@ let peer: SigningPeer
 const users = new Map<string, TestUser>()
 beforeAll(async () => {
   pair = await startPair()
-  peer = await startSigningPeer(pair.federation, { meetsSynapse: true })
+  peer = await startSigningPeer(pair.federation, { isUnchecked: true })
   for (const side of ['Hearth', 'Synapse'] as const) users.set(side, await registerUser(pair[side].url))
 })
 afterAll(() => pair?.dispose())
