@@ -34,10 +34,10 @@ describe('help', () => {
   test.each([['--help'], ['-h'], ['help']])('%s lists the commands', async (word) => {
     const { code, stdout } = await hearth([word])
     expect(code).toBe(0)
-    expect(stdout).toMatch(/start.*generate-config.*create-user.*reset-password.*migrate.*doctor/s)
+    expect(stdout).toMatch(/start.*generate-config.*create-user.*reset-password.*migrate.*list-endpoints.*doctor/s)
   })
 
-  test.each(['start', 'generate-config', 'create-user', 'reset-password', 'migrate', 'doctor'])(
+  test.each(['start', 'generate-config', 'create-user', 'reset-password', 'migrate', 'list-endpoints', 'doctor'])(
     'explains %s with examples',
     async (command) => {
       const { code, stdout } = await hearth([command, '--help'])

@@ -27,6 +27,10 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
     summary: 'bring the database up to date without starting the server',
     load: async () => (await import('./cli/migrate.ts')).migrateDatabase,
   },
+  'list-endpoints': {
+    summary: 'print every HTTP endpoint with its authentication and rate limit',
+    load: async () => (await import('./cli/list-endpoints.ts')).listEndpoints,
+  },
   doctor: {
     summary: 'check the configuration and the installation, and say how to mend them',
     load: async () => (await import('./cli/doctor.ts')).doctor,
