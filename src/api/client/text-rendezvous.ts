@@ -1,4 +1,6 @@
 import type { IncomingMessage } from 'node:http'
+import fresh from 'fresh'
+import { MIMEType } from 'whatwg-mimetype'
 import { z } from 'zod'
 import type { App } from '../../app.ts'
 import { InvalidParamError, MatrixError, MissingParamError } from '../../core/errors.ts'
@@ -42,11 +44,10 @@ const getTextRendezvous = route({
   params,
   async handle({ params, request }, app) {
     const session = await readRendezvous(app, params.sessionId)
-    const isKnown = tagsIn(request.headers['if-none-match']).some(
-      (tag) => tag === '*' || tag === session.sequence_token,
-    )
-    if (isKnown) return new Reply(304, '', headersOf(session))
-    return new Reply(200, session.content, { ...headersOf(session), 'Content-Type': TYPE })
+    const headers = headersOf(session)
+    if (fresh({ 'if-none-match': request.headers['if-none-match'] }, { etag: headers.ETag }))
+      return new Reply(304, '', headers)
+    return new Reply(200, session.content, { ...headers, 'Content-Type': TYPE })
   },
 })
 
@@ -80,14 +81,14 @@ const deleteTextRendezvous = route({
 })
 
 async function readText({ config }: App, request: IncomingMessage): Promise<string> {
-  const [type] = (request.headers['content-type'] ?? '').split(';')
-  if (type?.trim().toLowerCase() !== TYPE) throw new InvalidParamError(`Content-Type: must be ${TYPE}`)
+  if (MIMEType.parse(request.headers['content-type'] ?? '')?.essence !== TYPE)
+    throw new InvalidParamError(`Content-Type: must be ${TYPE}`)
   const text = await readTextBody(request, { ...config.limits, request_size: MAX_RENDEZVOUS_BYTES })
   if (text.includes('\0')) throw new InvalidParamError('Text cannot contain the character NUL')
   return text
 }
 
-function headersOf(session: RendezvousRow): Record<string, string> {
+function headersOf(session: RendezvousRow) {
   return {
     ETag: `"${session.sequence_token}"`,
     Expires: new Date(session.expires_ts).toUTCString(),
@@ -97,7 +98,7 @@ function headersOf(session: RendezvousRow): Record<string, string> {
   }
 }
 
-/** The tags of If-Match or If-None-Match, without their quotes. */
+/** Lists the entity tags of If-Match, without their quotes. */
 function tagsIn(header: string | undefined): string[] {
   const tags = header?.split(',').map((tag) => tag.trim().replace(/^(?:W\/)?"(.*)"$/, '$1')) ?? []
   return tags.filter((tag) => tag !== '')

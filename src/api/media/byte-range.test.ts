@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { matchesEtag, requestedRange } from './byte-range.ts'
+import { requestedRange } from './byte-range.ts'
 
 test.each([
   [undefined, 10, undefined],
@@ -19,16 +19,4 @@ test.each([
   ['bytes=a-b', 10, undefined],
 ] as const)('%s of %d bytes: %j', (header, size, expected) => {
   expect(requestedRange(header, size)).toEqual(expected)
-})
-
-test.each([
-  [undefined, false],
-  ['"a"', true],
-  ['W/"a"', true],
-  ['"b", "a"', true],
-  ['*', true],
-  ['"b"', false],
-  ['a', false],
-])('If-None-Match %s: %s', (header, expected) => {
-  expect(matchesEtag(header, '"a"')).toBe(expected)
 })

@@ -1,10 +1,11 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { create as contentDisposition } from 'content-disposition'
+import fresh from 'fresh'
 import type { App } from '../../app.ts'
 import { openFile } from '../../services/media/open-file.ts'
 import { RESPONDED } from '../http/route.ts'
 import { type Recipient, sendStream } from '../http/send-stream.ts'
-import { matchesEtag, requestedRange } from './byte-range.ts'
+import { requestedRange } from './byte-range.ts'
 
 /** What to send, and how browsers are to treat it. */
 export type Content = {
@@ -39,7 +40,8 @@ export async function sendContent(
   const { response } = recipient
   const etag = `"${content.etag}"`
   const headers = headersOf(content, etag)
-  if (matchesEtag(request.headers['if-none-match'], etag)) return end(response, 304, headers)
+  // Without Cache-Control: `no-cache` asks caches to revalidate, which this answer does.
+  if (fresh({ 'if-none-match': request.headers['if-none-match'] }, { etag })) return end(response, 304, headers)
   const range = rangeOf(request, content.size, etag)
   if (range === 'unsatisfiable') return end(response, 416, { ...SAFETY, 'Content-Range': `bytes */${content.size}` })
   const length = range ? range.end - range.start + 1 : content.size

@@ -1,10 +1,8 @@
+import { MIMEType } from 'whatwg-mimetype'
+
 /** What content is called that has no type, or none that makes sense. */
 const UNKNOWN = 'application/octet-stream'
 
-const TOKEN = "[\\w!#$%&'*+.^`|~-]+"
-const MEDIA_TYPE = new RegExp(
-  `^${TOKEN}/${TOKEN}(\\s*;\\s*${TOKEN}=(${TOKEN}|"[^"\\\\\\x00-\\x1f\\x7f-\\uffff]*"))*\\s*$`,
-)
 const MAX_LENGTH = 255
 
 /** https://spec.matrix.org/v1.19/client-server-api/#serving-inline-content */
@@ -16,9 +14,10 @@ const INLINE_TYPES: ReadonlySet<string> = new Set([
   ...['audio/x-pn-wav', 'audio/flac', 'audio/x-flac'],
 ])
 
-/** The type that an uploader gives, as it may stand in a header; application/octet-stream for none and for nonsense. */
+/** Returns the uploader's Content-Type, normalized and without malformed parameters; application/octet-stream for none and for a malformed one. */
 export function acceptedContentType(claimed: string | undefined): string {
-  return claimed !== undefined && claimed.length <= MAX_LENGTH && MEDIA_TYPE.test(claimed) ? claimed.trim() : UNKNOWN
+  if (claimed === undefined || claimed.length > MAX_LENGTH) return UNKNOWN
+  return MIMEType.parse(claimed)?.toString() ?? UNKNOWN
 }
 
 /**
@@ -28,7 +27,7 @@ export function acceptedContentType(claimed: string | undefined): string {
  */
 export function servedContentType(claimed: string, detected: string | null): string {
   const type = essence(claimed)
-  if (!type.startsWith('image/')) return claimed
+  if (!type?.startsWith('image/')) return claimed
   const isImage = detected?.startsWith('image/') ?? false
   // Only these are shown inline, and each of them is known by its first bytes.
   if (INLINE_TYPES.has(type)) return isImage ? claimed : UNKNOWN
@@ -38,9 +37,10 @@ export function servedContentType(claimed: string, detected: string | null): str
 
 /** Whether a browser may show content of this type itself. */
 export function mayShowInline(contentType: string): boolean {
-  return INLINE_TYPES.has(essence(contentType))
+  const type = essence(contentType)
+  return type !== undefined && INLINE_TYPES.has(type)
 }
 
-function essence(contentType: string): string {
-  return contentType.split(';', 1)[0]!.trim().toLowerCase()
+function essence(contentType: string): string | undefined {
+  return MIMEType.parse(contentType)?.essence
 }
