@@ -1,6 +1,27 @@
 import { sql } from 'kysely'
 import type { Db } from './database.ts'
+import { loadEvents } from './events.ts'
 import { sharedLoads } from './shared-loads.ts'
+import type { StoredEvent } from './stored-event.ts'
+
+/** The largest event of a room version that has a limit; no other one comes in. */
+export const MAX_EVENT_BYTES = 65_536
+
+/** Loads the first of these events, as many as have room together. Where an event has none, later ones are left out too. */
+export async function loadEventsWithin(
+  db: Db,
+  nids: readonly number[],
+  bytes: number,
+): Promise<Map<number, StoredEvent>> {
+  if (nids.length * MAX_EVENT_BYTES <= bytes) return loadEvents(db, nids)
+  const sizes = await loadEventSizes(db, nids)
+  let left = bytes
+  const beyond = nids.findIndex((nid) => {
+    left -= sizes.get(nid) ?? 0
+    return left < 0
+  })
+  return loadEvents(db, beyond < 0 ? nids : nids.slice(0, beyond))
+}
 
 /** Returns the bytes of events by nid, without loading those that are in no cache. */
 export async function loadEventSizes(db: Db, nids: readonly number[]): Promise<Map<number, number>> {

@@ -2,6 +2,7 @@ import { sql } from 'kysely'
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import type { EventId } from '../core/ids.ts'
 import type { Database } from './database.ts'
+import { loadEventsWithin } from './event-sizes.ts'
 import { forgetEvent, loadEvents, loadEventsById } from './events.ts'
 import { createTestDatabase } from './test-database.ts'
 
@@ -34,6 +35,14 @@ test.each([
   expect(database.caches.events.has(1)).toBe(false)
   await load()
   expect(database.caches.events.has(1)).toBe(true)
+})
+
+test('of events for which there is no room together the first ones are loaded', async () => {
+  const size = [...(await loadEvents(database, [1])).values()][0]!.size
+  expect([...(await loadEventsWithin(database, [2, 1], 2 * size)).keys()].sort()).toEqual([1, 2])
+  expect([...(await loadEventsWithin(database, [2, 1], 2 * size - 1)).keys()]).toEqual([2])
+  database.caches.events.clear()
+  expect([...(await loadEventsWithin(database, [2, 1, 3], 2 * size - 1)).keys()]).toEqual([2])
 })
 
 test('unknown events are left out; by id, the order is as asked', async () => {

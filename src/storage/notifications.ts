@@ -49,19 +49,18 @@ export async function hasUnreadBefore(db: Db, userId: UserId, time: number): Pro
   return rows.length > 0
 }
 
+/** `size`: in bytes. */
+export type EventPlace = { room_id: RoomId; event_nid: number; event_order: number; size: number }
+
 /** The newest events of each room after a place in it, `limit` for each room at most; by nid, oldest first in each room. */
 export async function loadEventsAfter(
   db: Db,
   places: ReadonlyMap<RoomId, number>,
   limit: number,
-): Promise<{ room_id: RoomId; event_nid: number; event_order: number }[]> {
-  const { rows } = await sql<{
-    room_id: RoomId
-    event_nid: number
-    event_order: number
-  }>`select place.room_id, newest.event_nid, newest.event_order
+): Promise<EventPlace[]> {
+  const { rows } = await sql<EventPlace>`select place.room_id, newest.event_nid, newest.event_order, newest.size
     from unnest(${[...places.keys()]}::text[], ${[...places.values()]}::bigint[]) as place(room_id, event_order)
-    cross join lateral (select event_nid, event_order from events where events.room_id = place.room_id
+    cross join lateral (select event_nid, event_order, octet_length(json) as size from events where events.room_id = place.room_id
       and events.event_order > place.event_order and not soft_failed order by event_order desc limit ${limit}::int) as newest
     order by place.room_id, newest.event_order`.execute(db.sql)
   return rows

@@ -180,11 +180,15 @@ export async function shareRoom(db: Db, userId: UserId, other: UserId): Promise<
   return rows.length > 0
 }
 
-/** The presence of all who are there and share one of these rooms, `userId` included. */
+/** An answer tells of so many of the users who are there, of so many whose presence changed, and of so many who joined. */
+const MOST_PRESENT = 5000
+
+/** The presence of those who are there and share one of these rooms, `userId` included. */
 export async function loadPresentUsers(db: Db, userId: UserId, roomIds: readonly RoomId[]): Promise<PresenceRow[]> {
   const { rows } = await sql<PresenceRow>`select * from presence where presence <> 'offline'
     and (user_id = ${userId} or exists (select 1 from room_memberships where room_memberships.user_id = presence.user_id
-      and membership = 'join' and room_id = any(${roomIds}::text[])))`.execute(db.sql)
+      and membership = 'join' and room_id = any(${roomIds}::text[])))
+    order by user_id <> ${userId} limit ${MOST_PRESENT}::int`.execute(db.sql)
   return rows
 }
 
@@ -199,15 +203,11 @@ export async function loadPresenceNews(
     newRooms: readonly RoomId[]
   },
 ): Promise<PresenceRow[]> {
-  const [known, joined, fresh] = await Promise.all([
-    loadPresences(db, [...news.changed, ...news.met]),
-    loadJoinedRooms(db, news.changed),
-    loadPresentMembers(db, news.newRooms),
-  ])
-  const met = new Set(news.met)
-  const changed = new Set(
-    news.changed.filter((other) => other === userId || joined.get(other)?.some((roomId) => news.roomIds.has(roomId))),
-  )
+  const [joined, fresh] = await Promise.all([loadJoinedRooms(db, news.changed), loadPresentMembers(db, news.newRooms)])
+  const concerns = (other: UserId) => other === userId || joined.get(other)?.some((roomId) => news.roomIds.has(roomId))
+  const changed = new Set(news.changed.filter(concerns).slice(-MOST_PRESENT))
+  const met = new Set(news.met.slice(-MOST_PRESENT))
+  const known = await loadPresences(db, [...changed, ...met])
   const told = [...known.values()].filter(
     (row) => changed.has(row.user_id) || (met.has(row.user_id) && row.presence !== 'offline'),
   )
@@ -229,7 +229,9 @@ const loadPresences = sharedLoads<UserId, PresenceRow>(
 async function loadPresentMembers(db: Db, roomIds: readonly RoomId[]): Promise<PresenceRow[]> {
   if (roomIds.length === 0) return []
   const { rows } = await sql<PresenceRow>`select distinct presence.* from room_memberships join presence using (user_id)
-    where room_id = any(${roomIds}::text[]) and membership = 'join' and presence <> 'offline'`.execute(db.sql)
+    where room_id = any(${roomIds}::text[]) and membership = 'join' and presence <> 'offline' limit ${MOST_PRESENT}::int`.execute(
+    db.sql,
+  )
   return rows
 }
 

@@ -56,39 +56,43 @@ async function deleteOldThreads(
       and receipts.receipt_type = ranked.receipt_type and receipts.thread_id = ranked.thread_id`.execute(tx.sql)
 }
 
-/** All receipts of some rooms that a user may see: everyone's public ones, and the user's own private ones. */
+/** Of a room with more receipts, those are told that are furthest on. */
+const MOST_OF_ROOM = 2000
+
+/** The receipts of some rooms that a user may see: everyone's public ones, and the user's own private ones. */
 export async function loadRoomReceipts(db: Db, roomIds: readonly RoomId[], userId: UserId): Promise<ReceiptRow[]> {
   if (roomIds.length === 0) return []
-  const { rows } = await sql<ReceiptRow>`select * from receipts where room_id = any(${roomIds}::text[])
-    and (receipt_type <> 'm.read.private' or user_id = ${userId})`.execute(db.sql)
+  const { rows } = await sql<ReceiptRow>`select found.* from unnest(${roomIds}::text[]) as room(room_id)
+    cross join lateral (select * from receipts where receipts.room_id = room.room_id
+      and (receipt_type <> 'm.read.private' or user_id = ${userId})
+      order by user_id = ${userId} desc, event_order desc limit ${MOST_OF_ROOM}::int) as found`.execute(db.sql)
   return rows
 }
 
-/** The receipts of some users in some rooms, as stream rows name them, that `readerId` may see. */
-export async function loadReceiptsOf(
-  db: Db,
-  owners: readonly { roomId: RoomId; userId: UserId }[],
-  readerId: UserId,
-): Promise<ReceiptRow[]> {
-  const keys = owners.map(({ roomId, userId }) => ownerKey(roomId, userId))
-  const receipts = await loadOfOwners(db, [...new Set(keys)])
+/** Whose receipts moved in which room, and where to, as stream rows tell it; null: anywhere. */
+export type MovedReceipts = { roomId: RoomId; userId: UserId; orders: Iterable<number | null> }
+
+/** The receipts that moved, as far as `readerId` may see them; those that have moved on since are told by a later row. */
+export async function loadReceiptsOf(db: Db, moved: readonly MovedReceipts[], readerId: UserId): Promise<ReceiptRow[]> {
+  const keys = moved.flatMap(({ roomId, userId, orders }) =>
+    [...orders].map((at) => `${roomId}\0${userId}\0${at ?? ''}`),
+  )
+  const receipts = await loadMoved(db, [...new Set(keys)])
   return [...receipts.values()]
     .flat()
     .filter((row) => row.receipt_type !== 'm.read.private' || row.user_id === readerId)
 }
 
-function ownerKey(roomId: RoomId, userId: UserId): string {
-  return `${roomId}\0${userId}`
-}
-
 /** Shared, for everyone in a room asks when somebody has read something. */
-const loadOfOwners = sharedLoads<string, ReceiptRow[]>(
-  async (db, owners) => {
-    const keys = owners.map((owner) => owner.split('\0'))
-    const { rows } = await sql<ReceiptRow>`select receipts.* from receipts
-      join unnest(${keys.map(([roomId]) => roomId)}::text[], ${keys.map(([, userId]) => userId)}::text[]) as owners(room_id, user_id)
-        using (room_id, user_id)`.execute(db.sql)
-    return Map.groupBy(rows, (row) => ownerKey(row.room_id, row.user_id))
+const loadMoved = sharedLoads<string, ReceiptRow[]>(
+  async (db, moved) => {
+    const keys = moved.map((key) => key.split('\0'))
+    const { rows } = await sql<ReceiptRow & { place: number }>`select receipts.*, place from receipts
+      join unnest(${keys.map(([roomId]) => roomId)}::text[], ${keys.map(([, userId]) => userId)}::text[],
+        ${keys.map(([, , at]) => (at === '' ? null : at))}::bigint[]) with ordinality as moved(room_id, user_id, at, place)
+        using (room_id, user_id)
+      where at is null or event_order = at`.execute(db.sql)
+    return Map.groupBy(rows, ({ place }) => moved[place - 1]!)
   },
   { whileReading: false },
 )

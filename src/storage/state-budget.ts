@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
 import type { Db } from './database.ts'
-import { loadEventSizes } from './event-sizes.ts'
+import { loadEventSizes, MAX_EVENT_BYTES } from './event-sizes.ts'
 import { loadEvents } from './events.ts'
 import type { StoredEvent } from './stored-event.ts'
 
@@ -13,7 +13,6 @@ export type StateBudget = {
   dropped: number
 }
 
-const MAX_EVENT_BYTES = 65_536
 /** Each room gets so much, even where others have used up the answer. */
 const LEAST_BYTES = 256 * 1024
 

@@ -1,6 +1,7 @@
 import { sql } from 'kysely'
 import type { RoomId } from '../core/ids.ts'
 import type { Db } from './database.ts'
+import { MAX_EVENT_BYTES } from './event-sizes.ts'
 import { loadEvents } from './events.ts'
 import type { StoredEvent } from './stored-event.ts'
 
@@ -27,8 +28,6 @@ export type TimelinePage = {
   /** The content has the key `url`; a rough test, for the caller to repeat. */
   mentionsUrl?: boolean | undefined
 }
-
-const MAX_EVENT_BYTES = 65_536
 
 /** The events of a page, without soft-failed ones, in the page's direction. */
 export async function loadTimelinePage(db: Db, page: TimelinePage): Promise<StoredEvent[]> {

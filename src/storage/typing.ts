@@ -64,6 +64,9 @@ export async function nextTypingExpiry(db: Db): Promise<number | undefined> {
   return rows[0]?.next ?? undefined
 }
 
+/** So many of the users who type in a room are told to clients and application services. */
+export const MOST_TYPING = 100
+
 /** Who types at `now` in these rooms, members only, as far as these are known; rooms where nobody does are absent. */
 export async function loadTypingUsers(db: Db, roomIds: readonly RoomId[], now: number): Promise<Map<RoomId, UserId[]>> {
   const typing = new Map<RoomId, UserId[]>()

@@ -1,7 +1,17 @@
 import { expect } from 'vitest'
 import { registerUser, type TestUser } from '../client.ts'
 import type { Attack } from '../hostile-world.ts'
-import { type ClientEvent, createRoom, historyOf, joinRoom, roomPath, sendEvent, sendState, v3 } from '../rooms.ts'
+import {
+  type ClientEvent,
+  createRoom,
+  eventPath,
+  historyOf,
+  joinRoom,
+  roomPath,
+  sendEvent,
+  sendState,
+  v3,
+} from '../rooms.ts'
 import { slidingClient } from '../sliding-client.ts'
 import { KIB, text } from './sizes.ts'
 
@@ -146,6 +156,22 @@ export const largeAnswers: Attack[] = [
       const page = await attacker.get(roomPath(roomId, `messages?dir=b&limit=100${filter}`))
       expect(JSON.stringify(page).length).toBeLessThan(PAGE)
       expect(names(await historyOf(attacker, roomId, filter))).toEqual(sent)
+    },
+  },
+  {
+    name: 'messages that were redacted with long reasons',
+    async attempt({ url }) {
+      const { attacker } = await twoUsers(url)
+      const roomId = await createRoom(attacker)
+      for (let place = 0; place < 6; place++) {
+        const eventId = await sendEvent(attacker, roomId, { msgtype: 'm.text', body: 'gone' })
+        await attacker.put(roomPath(roomId, `${eventPath('redact', eventId)}/gone${place}`), { reason: text(55 * KIB) })
+      }
+      const filter = encodeURIComponent(JSON.stringify({ types: ['m.room.message'] }))
+      const { chunk } = await attacker.get(roomPath(roomId, `messages?dir=b&limit=100&filter=${filter}`))
+      expect(JSON.stringify(chunk).length).toBeLessThan(PAGE)
+      expect(chunk).toHaveLength(6)
+      for (const { unsigned } of chunk) expect(unsigned.redacted_because.content.reason).toMatch(/^x{100}/)
     },
   },
   {

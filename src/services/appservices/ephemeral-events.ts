@@ -5,7 +5,7 @@ import type { UserId } from '../../core/ids.ts'
 import { filterRoommates } from '../../storage/appservices.ts'
 import { loadPresenceOf } from '../../storage/presence.ts'
 import { loadReceiptsOf } from '../../storage/receipts.ts'
-import { loadTypingUsers } from '../../storage/typing.ts'
+import { loadTypingUsers, MOST_TYPING } from '../../storage/typing.ts'
 import { presenceContent } from '../presence/presence-status.ts'
 import { receiptContents } from '../rooms/receipt-contents.ts'
 import type { News } from './gather-news.ts'
@@ -28,7 +28,7 @@ async function typingEvents(app: TellingApp, { typing }: News): Promise<JsonObje
   return [...typing].map((room_id) => ({
     type: 'm.typing',
     room_id,
-    content: { user_ids: users.get(room_id) ?? [] },
+    content: { user_ids: (users.get(room_id) ?? []).slice(0, MOST_TYPING) },
   }))
 }
 
@@ -40,11 +40,7 @@ async function receiptEvents(app: TellingApp, { receipts }: News): Promise<JsonO
     const own = await loadReceiptsOf(app.database, [owner], owner.userId)
     found.push(...own.filter((row) => row.receipt_type === 'm.read.private'))
   }
-  const isNew = (row: (typeof found)[number]) =>
-    receipts
-      .get(`${row.room_id} ${row.user_id} ${row.receipt_type === 'm.read.private'}`)
-      ?.orders.has(row.event_order) === true
-  const byRoom = Map.groupBy(found.filter(isNew), (row) => row.room_id)
+  const byRoom = Map.groupBy(found, (row) => row.room_id)
   return [...byRoom].flatMap(([room_id, rows]) =>
     receiptContents(rows).map((content) => ({ type: 'm.receipt', room_id, content })),
   )

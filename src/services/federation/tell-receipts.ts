@@ -27,12 +27,10 @@ export async function tellReceipts(
   const servers = await loadOtherServers(db, [...new Set([...moved.values()].map(({ roomId }) => roomId))])
   const owners = [...moved.values()].filter(({ roomId }) => servers.has(roomId))
   const receipts = await loadReceiptsOf(db, owners, NOBODY)
-  return receipts
-    .filter(({ room_id, user_id, event_order }) => moved.get(`${room_id} ${user_id}`)?.orders.has(event_order))
-    .flatMap(({ room_id, user_id, thread_id, event_id, ts }) => {
-      const data = { ts, ...(thread_id !== '' && { thread_id }) }
-      const content = { [room_id]: { 'm.read': { [user_id]: { event_ids: [event_id], data } } } }
-      const key = `m.receipt ${room_id} ${user_id} ${thread_id}`
-      return (servers.get(room_id) ?? []).map((destination) => ({ destination, type: 'm.receipt', content, key }))
-    })
+  return receipts.flatMap(({ room_id, user_id, thread_id, event_id, ts }) => {
+    const data = { ts, ...(thread_id !== '' && { thread_id }) }
+    const content = { [room_id]: { 'm.read': { [user_id]: { event_ids: [event_id], data } } } }
+    const key = `m.receipt ${room_id} ${user_id} ${thread_id}`
+    return (servers.get(room_id) ?? []).map((destination) => ({ destination, type: 'm.receipt', content, key }))
+  })
 }

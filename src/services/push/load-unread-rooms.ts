@@ -3,7 +3,12 @@ import type { RoomId, UserId } from '../../core/ids.ts'
 import type { Db } from '../../storage/database.ts'
 import type { ReceiptRow } from '../../storage/ephemeral-schema.ts'
 import { loadEvents } from '../../storage/events.ts'
-import { loadCountedOrders, loadEventsAfter, loadUnreadNotifications } from '../../storage/notifications.ts'
+import {
+  type EventPlace,
+  loadCountedOrders,
+  loadEventsAfter,
+  loadUnreadNotifications,
+} from '../../storage/notifications.ts'
 import { loadOwnReceipts } from '../../storage/receipts.ts'
 import { findMemberships } from '../../storage/room-memberships.ts'
 import { readEventsOfStates } from '../../storage/room-state.ts'
@@ -15,10 +20,13 @@ type Reading = Pick<App, 'config' | 'database' | 'stream'>
 
 /** Events of one room that are put to the rules at once at most: of more, the newest. */
 export const MOST_EVENTS = 1000
+/** The same in bytes, and for all rooms together. */
+export const MOST_BYTES = 16 * 1024 * 1024
+const EVENTS_AT_ONCE = 5000
 
 /**
  * What a user has not read in some rooms that the user has joined, up to their newest events: what the database has noted, and
- * what came since put to the push rules. A fixed number of queries for any number of rooms.
+ * what came since put to the push rules. A few queries for any number of rooms.
  */
 export async function loadUnreadRooms(
   app: Reading,
@@ -29,27 +37,44 @@ export async function loadUnreadRooms(
   const starts = await startingPlaces(app.database, userId, roomIds)
   const noted = await loadUnreadNotifications(app.database, userId, roomIds)
   const places = await loadEventsAfter(app.database, starts, MOST_EVENTS)
-  const events = await loadEvents(
-    app.database,
-    places.map((place) => place.event_nid),
+  const notedOf = Map.groupBy(noted, ({ room_id }) => room_id)
+  const rooms = new Map<RoomId, UnreadRoom>(
+    roomIds.map((roomId) => [
+      roomId,
+      { upTo: starts.get(roomId) ?? 0, unread: notedOf.get(roomId) ?? [], unstored: NOTHING_UNSTORED },
+    ]),
   )
   // The rules that they are put to must not be older than they are.
   await app.stream.refresh()
-  const judged = await judgeRoomEvents(
-    app,
-    userId,
-    places.flatMap((place) => events.get(place.event_nid) ?? []),
-  )
-  const rooms = new Map<RoomId, UnreadRoom>()
-  for (const roomId of roomIds) {
-    const unread = noted.filter((row) => row.room_id === roomId)
-    rooms.set(roomId, { upTo: starts.get(roomId) ?? 0, unread, unstored: NOTHING_UNSTORED })
-  }
-  for (const [roomId, ofRoom] of Map.groupBy(judged, ({ event }) => event.room_id)) {
-    const last = ofRoom.at(-1)!.event.event_order!
-    rooms.set(roomId, withEvents(rooms.get(roomId)!, userId, { events: ofRoom, last }))
+  for (const some of chunksOf(places)) {
+    const events = await loadEvents(app.database, some)
+    const judged = await judgeRoomEvents(
+      app,
+      userId,
+      some.flatMap((nid) => events.get(nid) ?? []),
+    )
+    for (const [roomId, ofRoom] of Map.groupBy(judged, ({ event }) => event.room_id)) {
+      const last = ofRoom.at(-1)!.event.event_order!
+      rooms.set(roomId, withEvents(rooms.get(roomId)!, userId, { events: ofRoom, last }))
+    }
   }
   return withoutRead(rooms, reads)
+}
+
+/** The nids of events, as many at a time as are put to the rules together. */
+function* chunksOf(places: readonly EventPlace[]): Generator<number[]> {
+  let chunk: number[] = []
+  let bytes = 0
+  for (const { event_nid, size } of places) {
+    if (chunk.length === EVENTS_AT_ONCE || (chunk.length > 0 && bytes + size > MOST_BYTES)) {
+      yield chunk
+      chunk = []
+      bytes = 0
+    }
+    chunk.push(event_nid)
+    bytes += size
+  }
+  if (chunk.length > 0) yield chunk
 }
 
 /** From where events have to be put to the rules: where that ended, or where the user came in. */

@@ -7,7 +7,7 @@ import type { StoredEvent } from '../../storage/stored-event.ts'
 import { loadTimelinePage } from '../../storage/timeline-pages.ts'
 import { lockUser } from '../../storage/users.ts'
 import { judgeRoomEvents } from './judge-room-events.ts'
-import { loadUnreadRooms, MOST_EVENTS } from './load-unread-rooms.ts'
+import { loadUnreadRooms, MOST_BYTES, MOST_EVENTS } from './load-unread-rooms.ts'
 import { createStreamCache, type StreamCache } from './stream-cache.ts'
 import { countByThread, NOTHING_UNSTORED, type UnreadCount, type UnreadRoom, withEvents } from './unread-room.ts'
 
@@ -17,6 +17,7 @@ type Capabilities = Pick<App, 'config' | 'database' | 'stream'>
 const KEPT = 250_000
 /** Events put to the rules again after a restart at most, for each room of a user; so often their outcome is stored. */
 const UNSTORED_EVENTS = 50
+const NEWEST = { direction: 'backwards', limit: MOST_EVENTS, bytes: MOST_BYTES } as const
 const caches = new WeakMap<StreamTail, StreamCache<UnreadRoom>>()
 
 /** Up to which event_order a room's events are to count, and those of its newest events that are at hand, oldest first. */
@@ -88,9 +89,7 @@ async function broughtUpToDate(
   const known = events.filter((event) => event.event_order! > kept.upTo)
   const range = { roomId, after: kept.upTo, before: last + 1 }
   const isKnown = known.length === last - kept.upTo
-  const fresh = isKnown
-    ? known
-    : (await loadTimelinePage(app.database, { ...range, direction: 'backwards', limit: MOST_EVENTS })).reverse()
+  const fresh = isKnown ? known : (await loadTimelinePage(app.database, { ...range, ...NEWEST })).reverse()
   // The rules that they are put to must not be older than they are.
   if (!isKnown) await app.stream.refresh()
   const room = withEvents(kept, userId, { events: await judgeRoomEvents(app, userId, fresh), last })

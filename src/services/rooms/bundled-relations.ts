@@ -1,7 +1,7 @@
 import type { App } from '../../app.ts'
 import type { EventId, RoomId, UserId } from '../../core/ids.ts'
 import { type EditedEvent, isValidEdit } from '../../core/relations.ts'
-import { loadEvents } from '../../storage/events.ts'
+import { loadEventsWithin } from '../../storage/event-sizes.ts'
 import { loadIgnoredUsers } from '../../storage/ignored-users.ts'
 import {
   type BundledRelType,
@@ -15,6 +15,9 @@ import type { StoredEvent } from '../../storage/stored-event.ts'
 import { loadJoinSpans } from './join-spans.ts'
 import { countingRelations } from './thread-of.ts'
 import { visibleEvents } from './visible-events.ts'
+
+/** Of each type of relation, in the events that are looked at for an answer; what finds no room is not told of. */
+const MOST_BYTES = 8 * 1024 * 1024
 
 /** What relates to an event, as far as a user may see it. */
 export type Bundle = {
@@ -139,10 +142,8 @@ async function visibleChildren(
   rows: readonly { parent: EventId; event_nid: number }[],
   userId: UserId,
 ): Promise<{ parent: EventId; child: StoredEvent }[]> {
-  const events = await loadEvents(
-    app.database,
-    rows.map((row) => row.event_nid),
-  )
+  const nids = rows.map((row) => row.event_nid)
+  const events = await loadEventsWithin(app.database, nids, MOST_BYTES)
   const visible = new Set(await visibleEvents(app, userId, [...events.values()]))
   return rows.flatMap(({ parent, event_nid }) => {
     const child = events.get(event_nid)

@@ -1,3 +1,4 @@
+import { sql } from 'kysely'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { EventId, UserId } from '../../core/ids.ts'
 import { findAccountData } from '../../storage/account-data.ts'
@@ -58,7 +59,7 @@ describe('receipts', () => {
     const event = await room.message(ALICE, '1')
     const rows = await streamed(() => mark(room, ALICE, { type: 'm.read.private', eventId: event.event_id }))
     expect(rows).toEqual([{ kind: 'receipt', room_id: null, user_id: ALICE, detail: room.roomId }])
-    const owners = [{ roomId: room.roomId, userId: ALICE }]
+    const owners = [{ roomId: room.roomId, userId: ALICE, orders: [event.event_order] }]
     expect(await receipts(room, BOB)).toEqual([])
     expect(await loadReceiptsOf(app.database, owners, BOB)).toEqual([])
     expect(await loadReceiptsOf(app.database, [...owners, ...owners], ALICE)).toMatchObject([
@@ -67,6 +68,33 @@ describe('receipts', () => {
     expect(await loadOwnReceipts(app.database, ALICE, [room.roomId])).toMatchObject([
       { event_order: event.event_order },
     ])
+  })
+
+  test('of many, those are told that are furthest on, and one’s own', async () => {
+    const room = await createReadingRoom(app)
+    const event = await room.message(ALICE, '1')
+    await mark(room, ALICE, { type: 'm.read', eventId: event.event_id })
+    await sql`insert into receipts (room_id, user_id, receipt_type, thread_id, event_id, event_order, ts)
+      select ${room.roomId}, '@many' || place || ':x', 'm.read', '', ${event.event_id}, 1000 + place, 1
+      from generate_series(1, 2100) as place`.execute(app.database.sql)
+    const told = (await receipts(room, ALICE)).map(([userId]) => userId)
+    expect(told).toHaveLength(2000)
+    expect(told).toEqual(expect.arrayContaining([ALICE, '@many2100:x']))
+    expect(told).not.toContain('@many1:x')
+  })
+
+  test('that a row tells of are those that moved there', async () => {
+    const room = await createReadingRoom(app)
+    const [root, other] = [await room.message(ALICE, 'root'), await room.message(ALICE, 'other')]
+    const reply = await room.relate(ALICE, 'm.thread', root.event_id)
+    await mark(room, ALICE, { type: 'm.read', eventId: reply.event_id, threadId: root.event_id })
+    await mark(room, ALICE, { type: 'm.read', eventId: other.event_id, threadId: 'main' })
+    const moved = { roomId: room.roomId, userId: ALICE }
+    const found = async (orders: (number | null)[]) =>
+      (await loadReceiptsOf(app.database, [{ ...moved, orders }], BOB)).map(({ event_id }) => event_id)
+    expect(await found([other.event_order])).toEqual([other.event_id])
+    expect(await found([other.event_order! + 1000])).toEqual([])
+    expect((await found([null])).sort()).toEqual([other.event_id, reply.event_id].sort())
   })
 
   test('of threads stand beside each other', async () => {

@@ -69,6 +69,35 @@ test('a state event shows what it replaced', async () => {
   })
 })
 
+test('of much that state events have replaced only a part is told; the membership is right for all of them', async () => {
+  const room = await createReadingRoom(app)
+  await room.member(BOB, 'join', BOB, { reason: 'x'.repeat(60_000) })
+  const topics: StoredEvent[] = []
+  for (let place = 0; place < 145; place++) topics.push(await room.state('m.room.topic', { topic: 'x'.repeat(60_000) }))
+  const unsigned = (await serve(topics, BOB, false)).map((event) => event.unsigned!)
+  const bytes = unsigned.reduce((sum, { prev_content }) => sum + JSON.stringify(prev_content ?? '').length, 0)
+  expect(bytes).toBeGreaterThan(7 * 1024 * 1024)
+  expect(bytes).toBeLessThan(8 * 1024 * 1024)
+  expect(new Set(unsigned.map(({ membership }) => membership))).toEqual(new Set(['join']))
+})
+
+test('of many large edits the newest are bundled, and never an older one in place of the latest', async () => {
+  const room = await createReadingRoom(app)
+  const edited: StoredEvent[] = []
+  for (let place = 0; place < 165; place++) {
+    const event = await room.message(ALICE, 'one')
+    await room.relate(ALICE, 'm.replace', event.event_id, { 'm.new_content': { body: 'older' } })
+    await room.relate(ALICE, 'm.replace', event.event_id, { 'm.new_content': { body: 'x'.repeat(60_000) } })
+    edited.push(event)
+  }
+  const served = await serve(edited)
+  const edits = served.map(({ unsigned }) => JSON.stringify(unsigned!['m.relations'] ?? '').length)
+  expect(edits.filter((length) => length > 60_000).length).toBeGreaterThan(120)
+  expect(edits.reduce((sum, length) => sum + length, 0)).toBeLessThan(9 * 1024 * 1024)
+  expect(edits.filter((length) => length > 2 && length < 60_000)).toEqual([])
+  expect(edits.at(-1)).toBeGreaterThan(60_000)
+})
+
 test('a redacted event shows the redaction', async () => {
   const room = await createReadingRoom(app)
   const event = await room.message(ALICE, 'oops')

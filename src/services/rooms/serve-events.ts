@@ -1,9 +1,10 @@
 import type { App } from '../../app.ts'
 import { type ClientEvent, clientEvent } from '../../core/events/client-event.ts'
-import type { JsonObject } from '../../core/events/pdu.ts'
+import type { Json, JsonObject } from '../../core/events/pdu.ts'
 import { redact } from '../../core/events/redaction.ts'
 import type { DeviceId, EventId, RoomId, UserId } from '../../core/ids.ts'
 import { ROOM_VERSIONS, type RoomVersion } from '../../core/room-versions.ts'
+import { MAX_EVENT_BYTES } from '../../storage/event-sizes.ts'
 import { loadEventsById } from '../../storage/events.ts'
 import type { BundledRelType } from '../../storage/relations.ts'
 import { readEventsOfStates } from '../../storage/room-state.ts'
@@ -11,6 +12,13 @@ import { loadRoomVersions } from '../../storage/room-versions.ts'
 import type { StoredEvent } from '../../storage/stored-event.ts'
 import { type Bundle, loadBundles } from './bundled-relations.ts'
 import { erasedFor } from './erased-events.ts'
+
+const REDACTIONS_AT_ONCE = 100
+const LARGE_REDACTION = 2048
+/** Of the content that state events of an answer have replaced; beyond that, the answer leaves it out. */
+const MOST_REPLACED_BYTES = 8 * 1024 * 1024
+/** Their events are in memory together. */
+const LOOKUPS_AT_ONCE = MOST_REPLACED_BYTES / MAX_EVENT_BYTES
 
 type Serving = Pick<App, 'database' | 'clock'>
 
@@ -88,9 +96,13 @@ function versionOf(versions: Map<RoomId, RoomVersion>, roomId: RoomId): RoomVers
 async function redactionsOf(app: Serving, command: ServeCommand): Promise<Additions> {
   const ids = command.events.flatMap((event) => event.redacted_by ?? [])
   if (ids.length === 0) return NOTHING
-  const redactions = await loadEventsById(app.database, ids)
-  const served = await assemble(app, { ...command, events: redactions }, [])
-  const byId = new Map<EventId | null, ClientEvent>(served.map((redaction) => [redaction.event_id, redaction]))
+  const byId = new Map<EventId | null, ClientEvent>()
+  for (let start = 0; start < ids.length; start += REDACTIONS_AT_ONCE) {
+    const redactions = await loadEventsById(app.database, ids.slice(start, start + REDACTIONS_AT_ONCE))
+    const served = await assemble(app, { ...command, events: redactions }, [])
+    for (const [place, redaction] of served.entries())
+      byId.set(redaction.event_id, redactions[place]!.size > LARGE_REDACTION ? shortened(redaction) : redaction)
+  }
   return (event) => {
     const redaction = byId.get(event.redacted_by)
     // `redacted_by` is how it was before, and what old clients look for.
@@ -98,35 +110,55 @@ async function redactionsOf(app: Serving, command: ServeCommand): Promise<Additi
   }
 }
 
+/** What clients show of a redaction. */
+function shortened({ content: { reason, redacts }, ...redaction }: ClientEvent): ClientEvent {
+  // A slice alone would keep the long text in memory.
+  const short = typeof reason === 'string' ? Buffer.from(reason.slice(0, LARGE_REDACTION)).toString() : undefined
+  const content: JsonObject = {
+    ...(redacts !== undefined && { redacts }),
+    ...(short !== undefined && { reason: short }),
+  }
+  return { ...redaction, content }
+}
+
 /** The user's membership at each event, and what each state event replaced. */
 async function statesOf(app: Serving, command: ServeCommand): Promise<Additions> {
   const { events, userId } = command
   const roots = userId === null ? [] : [...new Set(events.flatMap((event) => event.state_after ?? []))]
+  const members = new Map<number | null, Json | undefined>()
   const stateEvents = events.filter((event) => event.pdu.state_key !== undefined && event.state_before !== null)
-  const found = await readEventsOfStates(app.database, [
+  const previous = new Map<StoredEvent, JsonObject>()
+  let left = MOST_REPLACED_BYTES
+  const lookups = [
     ...roots.map((root) => ({ root, type: 'm.room.member', state_key: userId ?? '' })),
     ...stateEvents.map(({ state_before, pdu }) => ({ root: state_before!, type: pdu.type, state_key: pdu.state_key! })),
-  ])
-  const members = new Map<number | null, StoredEvent | undefined>(roots.map((root, place) => [root, found[place]]))
-  const previous = new Map(stateEvents.map((event, place) => [event, found[roots.length + place]]))
+  ]
+  for (let start = 0; start < lookups.length; start += LOOKUPS_AT_ONCE) {
+    const found = await readEventsOfStates(app.database, lookups.slice(start, start + LOOKUPS_AT_ONCE))
+    for (const [offset, state] of found.entries()) {
+      const place = start + offset
+      if (!state) continue
+      if (place < roots.length) {
+        members.set(roots[place]!, state.pdu.content.membership)
+        continue
+      }
+      left -= state.size
+      if (left >= 0) previous.set(stateEvents[place - roots.length]!, replacedBy(state))
+    }
+  }
   return (event) => ({
-    ...(userId !== null &&
-      event.state_after !== null && {
-        membership: members.get(event.state_after)?.pdu.content.membership ?? 'leave',
-      }),
-    ...replacedBy(previous.get(event)),
+    ...(userId !== null && event.state_after !== null && { membership: members.get(event.state_after) ?? 'leave' }),
+    ...previous.get(event),
   })
 }
 
-function replacedBy(previous: StoredEvent | undefined): JsonObject | undefined {
-  return (
-    previous && {
-      prev_content: previous.pdu.content,
-      // Not of the specification, but clients and tests go by it since Synapse has it.
-      prev_sender: previous.pdu.sender,
-      replaces_state: previous.event_id,
-    }
-  )
+function replacedBy(previous: StoredEvent): JsonObject {
+  return {
+    prev_content: previous.pdu.content,
+    // Not of the specification, but clients and tests go by it since Synapse has it.
+    prev_sender: previous.pdu.sender,
+    replaces_state: previous.event_id,
+  }
 }
 
 async function relationsOf(

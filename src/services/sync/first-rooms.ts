@@ -8,7 +8,7 @@ import type { NewestOfRoom } from '../../storage/sync-rooms.ts'
 import { loadJoinSpans } from '../rooms/join-spans.ts'
 import { type Departure, departedRooms } from './departed-rooms.ts'
 import { changeBy } from './room-changes.ts'
-import { allEphemeral } from './sync-ephemeral.ts'
+import { allEphemeral, countReceipts } from './sync-ephemeral.ts'
 import type { SyncedRooms } from './sync-response.ts'
 import { type SyncViewer, syncRooms } from './sync-room.ts'
 import { syncUnread } from './sync-unread.ts'
@@ -21,9 +21,10 @@ export type FirstRooms = Pick<SyncedRooms, 'join' | 'leave' | 'ephemeral' | 'unr
 /** Rooms that are read together: so many, or with so much to tell as far as that is known beforehand. */
 const MOST_ROOMS = 100
 const MOST_BYTES = 16 * 1024 * 1024
-/** A guess: of the state of a room without its members, and of one of these. */
+/** A guess: of the state of a room without its members, of one of these, and of a receipt. */
 const STATE_BYTES = 20_000
 const MEMBER_BYTES = 900
+const RECEIPT_BYTES = 200
 
 /** Where a room is in the order in which rooms are told; `loadNewestOfRooms` has the same. */
 export function placeOfRoom(roomId: RoomId): string {
@@ -48,8 +49,8 @@ export async function firstRooms(
   for (const group of groupsOf(viewer, rooms, Math.min(MOST_BYTES, left))) {
     if (left <= 0) return told
     viewer.budget.state.left = answers.room_state
-    await tellGroup(app, viewer, { group, told })
-    left -= answers.room_state - viewer.budget.state.left + bytesOf(group)
+    const receipts = await tellGroup(app, viewer, { group, told })
+    left -= answers.room_state - viewer.budget.state.left + bytesOf(group) + receipts * RECEIPT_BYTES
     told.lastRoom = group.at(-1)!.place
   }
   return { ...told, lastRoom: undefined }
@@ -80,11 +81,12 @@ function bytesOf(rooms: readonly NewestOfRoom[]): number {
   return rooms.reduce((sum, { bytes }) => sum + bytes, 0)
 }
 
+/** Returns how many receipts are told. */
 async function tellGroup(
   app: Reading,
   viewer: SyncViewer,
   { group, told }: { group: readonly NewestOfRoom[]; told: FirstRooms },
-): Promise<void> {
+): Promise<number> {
   const joined = group.filter(({ membership }) => membership === 'join')
   const departed = group.filter(({ membership }) => membership === 'leave' || membership === 'ban')
   const events = await loadEvents(
@@ -105,6 +107,7 @@ async function tellGroup(
   for (const [roomId, ofRoom] of unread) told.unread.set(roomId, ofRoom)
   for (const [roomId, ofRoom] of join) told.join.set(roomId, ofRoom)
   for (const [roomId, ofRoom] of leave) told.leave.set(roomId, ofRoom)
+  return countReceipts(ephemeral)
 }
 
 async function joinedRooms(

@@ -1,13 +1,16 @@
 import type { App } from '../../app.ts'
 import type { RoomId, UserId } from '../../core/ids.ts'
 import type { ReceiptRow } from '../../storage/ephemeral-schema.ts'
-import { loadReceiptsOf, loadRoomReceipts } from '../../storage/receipts.ts'
+import { loadReceiptsOf, loadRoomReceipts, type MovedReceipts } from '../../storage/receipts.ts'
 import type { StreamRow } from '../../storage/schema.ts'
-import { loadTypingUsers } from '../../storage/typing.ts'
+import { loadTypingUsers, MOST_TYPING } from '../../storage/typing.ts'
 import { receiptContents } from '../rooms/receipt-contents.ts'
 import type { SyncViewer } from './sync-room.ts'
 
 type EphemeralEvent = { type: string; content: object }
+/** So many moved receipts are told at once, the newest: a client that was away for long learns the others with later moves. */
+const MOST_MOVED = 20_000
+
 /** Typing and receipts, by room. */
 export type Ephemeral = Map<RoomId, EphemeralEvent[]>
 
@@ -22,6 +25,17 @@ export async function allEphemeral(
   return assemble(viewer, typing, receipts)
 }
 
+/** How many receipts these events tell. */
+export function countReceipts(ephemeral: Ephemeral): number {
+  let count = 0
+  for (const { type, content } of [...ephemeral.values()].flat()) {
+    if (type !== 'm.receipt') continue
+    for (const types of Object.values(content as Record<string, Record<string, object>>))
+      for (const users of Object.values(types)) count += Object.keys(users).length
+  }
+  return count
+}
+
 /** What stream rows say about typing and receipts in some joined rooms. When nobody types any more the list is empty, and is told. */
 export async function changedEphemeral(
   app: Pick<App, 'database' | 'clock'>,
@@ -34,16 +48,18 @@ export async function changedEphemeral(
   const owners = rows
     .flatMap((row) => (row.kind === 'receipt' ? receiptOwner(row) : []))
     .filter(({ roomId }) => joined.has(roomId))
+    .slice(-MOST_MOVED)
   const typing = await loadTypingUsers(app.database, [...typingRooms], app.clock.now())
   for (const roomId of typingRooms) if (!typing.has(roomId)) typing.set(roomId, [])
   return assemble(viewer, typing, await loadReceiptsOf(app.database, owners, viewer.userId))
 }
 
 /** Whose receipts in which room a row tells of: public receipts name their owner in `detail`, private ones their room. */
-export function receiptOwner(row: StreamRow): { roomId: RoomId; userId: UserId }[] {
+export function receiptOwner(row: StreamRow): MovedReceipts[] {
   const detail = row.detail ?? ''
-  if (row.room_id !== null) return [{ roomId: row.room_id, userId: detail as UserId }]
-  return row.user_id === null ? [] : [{ roomId: detail as RoomId, userId: row.user_id }]
+  const orders = [row.ref]
+  if (row.room_id !== null) return [{ roomId: row.room_id, userId: detail as UserId, orders }]
+  return row.user_id === null ? [] : [{ roomId: detail as RoomId, userId: row.user_id, orders }]
 }
 
 function assemble(
@@ -56,7 +72,10 @@ function assemble(
     if (filter.takesEphemeral(event, roomId)) events.set(roomId, [...(events.get(roomId) ?? []), event])
   }
   for (const [roomId, users] of typing) {
-    add(roomId, { type: 'm.typing', content: { user_ids: users.filter((user) => !ignored.has(user)) } })
+    add(roomId, {
+      type: 'm.typing',
+      content: { user_ids: users.filter((user) => !ignored.has(user)).slice(0, MOST_TYPING) },
+    })
   }
   const heard = receipts.filter(({ user_id }) => !ignored.has(user_id))
   for (const [roomId, ofRoom] of Map.groupBy(heard, ({ room_id }) => room_id)) {
