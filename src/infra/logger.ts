@@ -5,35 +5,28 @@ import { prettyLine } from './pretty-log.ts'
 /** pino's: `logger.info({ room_id }, 'message')`, and `logger.child({ request_id })` for a request's own. An error goes under the key `err`, a URL under `url`. */
 export type Logger = import('pino').Logger
 
-const SECRET_KEYS = new Set([
-  'access_token',
-  'refresh_token',
-  'login_token',
-  'password',
-  'new_password',
-  'shared_secret',
-  'token',
-  'as_token',
-  'hs_token',
-  'mac',
-  'client_secret',
-  'authorization',
-  'cookie',
-])
+/** Names of fields and headers that hold secrets. Clients without access to headers send tokens as the subprotocol of a WebSocket. */
+const SECRET_KEY =
+  /^(?:(?:access|refresh|login|as|hs)?[_-]?token|(?:new[_-]?)?password|(?:shared|client)[_-]?secret|mac|(?:proxy-)?authorization|(?:set-)?cookie|sec-websocket-protocol)$/i
 const DEPTH = 3
 const HIDDEN = '[hidden]'
-const QUERY_SECRET = /([?&](?:access_token|loginToken|login_token|token|client_secret|code|mac|session)=)[^&#\s]*/gi
+/** Parameters of queries and of forms. */
+const QUERY_SECRET =
+  /((?:^|[?&])(?:(?:access|refresh|login|as|hs)?[_-]?token|(?:new[_-]?)?password|(?:shared|client)[_-]?secret|code|mac|session)=)[^&\s]*/gi
+const JSON_SECRET =
+  /("(?:(?:access|refresh|login|as|hs)?[_-]?token|(?:new[_-]?)?password|(?:shared|client)[_-]?secret|mac|authorization)" ?: ?")(?:[^"\\]|\\.)*/gi
+const BEARER = /(\bBearer )[^\s,;"']+/gi
 /** Links in mails end with a secret, and those who know the id of a rendezvous or a delayed event may change it. */
 const PATH_SECRET = /(\/(?:(?:confirm_email|unsubscribe)\/[^/?#\s]+|rendezvous|delayed_events)\/)[^/?#\s]+/g
 
-/** Writes to standard output, or to `destination`. Values under keys that hold secrets are hidden, up to three levels deep, and so are those in a `url`'s query. */
+/** Writes to standard output, or to `destination`. Hides the values of keys that hold secrets, up to three levels deep, and secrets in texts: URLs, forms, JSON and headers. */
 export function createLogger(log: Config['log'], destination: DestinationStream = process.stdout): Logger {
   const options: LoggerOptions = {
     level: log.level,
     base: null,
     timestamp: () => `,"time":"${new Date().toISOString()}"`,
     formatters: { level: (level) => ({ level }), log: (fields) => hideSecrets(fields, DEPTH) },
-    serializers: { err: errorSerializer, url: hideQuerySecrets },
+    serializers: { err: errorSerializer },
   }
   return pino(
     options,
@@ -50,16 +43,19 @@ export function logFormat(log: Config['log']): 'pretty' | 'json' {
 function hideSecrets(fields: Record<string, unknown>, depth: number): Record<string, unknown> {
   let shown = fields
   for (const [key, value] of Object.entries(fields)) {
-    const safe = SECRET_KEYS.has(key)
-      ? HIDDEN
-      : depth > 1 && isPlainObject(value)
-        ? hideSecrets(value, depth - 1)
-        : value
+    const safe = SECRET_KEY.test(key) ? HIDDEN : hideInside(value, depth)
     if (safe === value) continue
     if (shown === fields) shown = { ...fields }
     shown[key] = safe
   }
   return shown
+}
+
+function hideInside(value: unknown, depth: number): unknown {
+  if (typeof value === 'string') return hideInText(value)
+  if (depth <= 1) return value
+  if (Array.isArray(value)) return value.map((each) => hideInside(each, depth - 1))
+  return isPlainObject(value) ? hideSecrets(value, depth - 1) : value
 }
 
 function isPlainObject(value: unknown): value is Record<string, unknown> {
@@ -68,17 +64,26 @@ function isPlainObject(value: unknown): value is Record<string, unknown> {
   return prototype === Object.prototype || prototype === null
 }
 
-/** A URL or path as it may be logged: without the values of access tokens and the like in its query, and without secrets in its path. */
-function hideQuerySecrets(url: unknown): string {
-  return String(url).replace(QUERY_SECRET, `$1${HIDDEN}`).replace(PATH_SECRET, `$1${HIDDEN}`)
+/** Returns a URL, a path or other text as it may be logged: without the values of access tokens and the like. */
+function hideInText(text: string): string {
+  return decodeUnreserved(text)
+    .replace(QUERY_SECRET, `$1${HIDDEN}`)
+    .replace(PATH_SECRET, `$1${HIDDEN}`)
+    .replace(JSON_SECRET, `$1${HIDDEN}`)
+    .replace(BEARER, `$1${HIDDEN}`)
+}
+
+/** Decodes the characters that need no encoding, so that `access%5Ftoken` has one form: https://www.rfc-editor.org/rfc/rfc3986#section-6.2.2.2 */
+function decodeUnreserved(text: string): string {
+  if (!text.includes('%')) return text
+  return text.replace(/%[2-7][0-9a-f]/gi, (encoded) => {
+    const character = String.fromCharCode(Number.parseInt(encoded.slice(1), 16))
+    return /[\w.~-]/.test(character) ? character : encoded
+  })
 }
 
 /** Messages of failed requests may quote their URL. */
 function errorSerializer(error: Error): unknown {
   const serialized = stdSerializers.err(error)
-  return {
-    ...serialized,
-    message: hideQuerySecrets(serialized.message),
-    stack: hideQuerySecrets(serialized.stack),
-  }
+  return { ...hideSecrets({ ...serialized }, DEPTH), type: serialized.type }
 }
