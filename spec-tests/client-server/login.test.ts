@@ -168,6 +168,53 @@ test('a session lets another client in, once, with the password', async () => {
   expect(answers.find(({ status }) => status === 200)!.body.user_id).toBe(alice.userId)
 })
 
+const endings: [string, (asker: TestUser, other: TestUser) => Promise<Answer>][] = [
+  ['it logs out', (asker) => asker.ask('POST', `${v3}/logout`, {})],
+  ['all devices log out', (_, other) => other.ask('POST', `${v3}/logout/all`, {})],
+  [
+    'another device removes it',
+    (asker, other) => withPassword(other, `${v3}/delete_devices`, { devices: [asker.deviceId] }),
+  ],
+  ['it logs in again', (asker) => logIn(asker.userId, { device_id: asker.deviceId })],
+  [
+    'the password changes',
+    (_, other) => withPassword(other, `${v3}/account/password`, { new_password: 'a new long password' }),
+  ],
+  ['the account ends', (_, other) => withPassword(other, `${v3}/account/deactivate`)],
+]
+test.each(endings)('a login token ends with the device that asked for it: %s', async (_, end) => {
+  const user = await registerUser(url)
+  const [asker, other] = await Promise.all([logIn(user.userId), logIn(user.userId)])
+  const asking = asUser(url, asker.body)
+  const { body } = await withPassword(asking, '/_matrix/client/v1/login/get_token')
+  expect(body.login_token).toEqual(expect.any(String))
+  expect((await end(asking, asUser(url, other.body))).status).toBe(200)
+  const late = await post(`${v3}/login`, { type: 'm.login.token', token: body.login_token })
+  expect([late.status, late.body.errcode]).toEqual([403, 'M_FORBIDDEN'])
+})
+
+test('a login token outlives other devices', async () => {
+  const user = await registerUser(url)
+  const other = asUser(url, (await logIn(user.userId)).body)
+  const { body } = await withPassword(user, '/_matrix/client/v1/login/get_token')
+  expect((await other.ask('POST', `${v3}/logout`, {})).status).toBe(200)
+  expect((await post(`${v3}/login`, { type: 'm.login.token', token: body.login_token })).status).toBe(200)
+})
+
+test('a refresh token that was stolen ends the login tokens of its device', async () => {
+  const user = await registerUser(url)
+  const first = (await logIn(user.userId, { refresh_token: true })).body
+  const { body } = await withPassword(asUser(url, first), '/_matrix/client/v1/login/get_token')
+  let token = first.refresh_token
+  for (let turn = 0; turn < 2; turn++) {
+    const next = (await refresh(token)).body
+    expect(await statusOf(next.access_token)).toBe(200)
+    token = next.refresh_token
+  }
+  expect((await refresh(first.refresh_token)).status).toBe(401)
+  expect((await post(`${v3}/login`, { type: 'm.login.token', token: body.login_token })).status).toBe(403)
+})
+
 test('a wrong password proves nothing, and the session goes on', async () => {
   const path = '/_matrix/client/v1/login/get_token'
   const wrong = await withPassword(alice, path, {}, 'wrong horse battery')

@@ -2,6 +2,7 @@ import { sql } from 'kysely'
 import type { DeviceId, UserId } from '../core/ids.ts'
 import type { Db, Tx } from './database.ts'
 import type { DeviceKey } from './devices.ts'
+import { deleteLoginTokensOfDevice } from './login-tokens.ts'
 import { readTogether } from './read-together.ts'
 import type { AccessTokenRow } from './users-schema.ts'
 
@@ -60,8 +61,9 @@ export async function insertAccessToken(tx: Tx, token: AccessTokenRow): Promise<
       ${token.refresh_token_hash})`.execute(tx.sql)
 }
 
-/** Ends all tokens of a device. */
+/** Ends all tokens of a device, and those that it has asked for to log in another one. */
 export async function deleteDeviceTokens(tx: Tx, { userId, deviceId }: DeviceKey): Promise<void> {
+  await deleteLoginTokensOfDevice(tx, { userId, deviceId })
   await sql`delete from access_tokens where user_id = ${userId} and device_id = ${deviceId}`.execute(tx.sql)
   await sql`delete from refresh_tokens where user_id = ${userId} and device_id = ${deviceId}`.execute(tx.sql)
 }

@@ -1,25 +1,38 @@
 import { sql } from 'kysely'
-import type { UserId } from '../core/ids.ts'
-import type { Tx } from './database.ts'
+import type { DeviceId, UserId } from '../core/ids.ts'
+import type { Db, Tx } from './database.ts'
+import type { DeviceKey } from './devices.ts'
 
-/** Adds a token that logs in its holder once; those that have expired by `now` go. */
+/** Adds a token that logs in its holder once, and removes those that have expired by `now`. It ends with its device. */
 export async function insertLoginToken(
   tx: Tx,
-  token: { tokenHash: string; userId: UserId; expiresTs: number; now: number },
+  token: { tokenHash: string; userId: UserId; deviceId: DeviceId | null; expiresTs: number; now: number },
 ): Promise<void> {
   await sql`delete from login_tokens where expires_ts <= ${token.now}::bigint`.execute(tx.sql)
-  await sql`insert into login_tokens (token_hash, user_id, expires_ts)
-    values (${token.tokenHash}, ${token.userId}, ${token.expiresTs}::bigint)`.execute(tx.sql)
+  await sql`insert into login_tokens (token_hash, user_id, device_id, expires_ts)
+    values (${token.tokenHash}, ${token.userId}, ${token.deviceId}, ${token.expiresTs}::bigint)`.execute(tx.sql)
 }
 
-/** Uses a token up; undefined when it is not known, expired, or used already. */
-export async function takeLoginToken(tx: Tx, tokenHash: string, now: number): Promise<UserId | undefined> {
-  const { rows } = await sql<{ user_id: UserId; expires_ts: number }>`delete from login_tokens
-    where token_hash = ${tokenHash} returning user_id, expires_ts`.execute(tx.sql)
-  return rows[0] && rows[0].expires_ts > now ? rows[0].user_id : undefined
+/** Returns the user of a token; undefined when it is not known, or used already. */
+export async function findLoginTokenUser(db: Db, tokenHash: string): Promise<UserId | undefined> {
+  const { rows } = await sql<{ user_id: UserId }>`select user_id from login_tokens
+    where token_hash = ${tokenHash}`.execute(db.sql)
+  return rows[0]?.user_id
+}
+
+/** Uses a token up; false when it is not known, expired, or used already. */
+export async function takeLoginToken(tx: Tx, tokenHash: string, now: number): Promise<boolean> {
+  const { rows } = await sql<{ expires_ts: number }>`delete from login_tokens
+    where token_hash = ${tokenHash} returning expires_ts`.execute(tx.sql)
+  return rows[0] !== undefined && rows[0].expires_ts > now
 }
 
 /** Ends all login tokens of a user. */
 export async function deleteLoginTokens(tx: Tx, userId: UserId): Promise<void> {
   await sql`delete from login_tokens where user_id = ${userId}`.execute(tx.sql)
+}
+
+/** Ends the login tokens that a device has asked for. */
+export async function deleteLoginTokensOfDevice(tx: Tx, { userId, deviceId }: DeviceKey): Promise<void> {
+  await sql`delete from login_tokens where user_id = ${userId} and device_id = ${deviceId}`.execute(tx.sql)
 }

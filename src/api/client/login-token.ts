@@ -13,7 +13,7 @@ export const postLoginToken = route({
   rateLimit: 'login',
   body: z.object({ auth: authData.optional() }),
   async handle({ session, body }, app) {
-    const perform = () => newLoginToken(app, session.userId)
+    const perform = () => newLoginToken(app, session)
     return withPassword(app, session, {
       operation: 'POST /login/get_token',
       auth: body.auth,

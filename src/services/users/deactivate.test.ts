@@ -36,7 +36,7 @@ async function settledUser(localpart: string): Promise<{ userId: UserId; accessT
     password,
     device,
   })
-  await newLoginToken(app, userId)
+  await newLoginToken(app, { userId, deviceId: null })
   await newOpenIdToken(app, userId)
   await putAccountData(app, userId, { roomId: '', type: 't', content: { a: 1 } })
   await addFilter(app, userId, {})

@@ -19,12 +19,12 @@ beforeAll(async () => {
 afterAll(() => app.database.close())
 
 test('a login token works once, and until it expires', async () => {
-  const first = await newLoginToken(app, userId)
+  const first = await newLoginToken(app, { userId, deviceId: null })
   expect(first.expires_in_ms).toBe(120_000)
   app.clock.advance(119_999)
   expect((await logInWithToken(app, { token: first.login_token, device })).user_id).toBe(userId)
   await expect(logInWithToken(app, { token: first.login_token, device })).rejects.toMatchObject({ status: 403 })
-  const second = await newLoginToken(app, userId)
+  const second = await newLoginToken(app, { userId, deviceId: null })
   app.clock.advance(120_000)
   await expect(logInWithToken(app, { token: second.login_token, device })).rejects.toMatchObject({ status: 403 })
 })
@@ -51,7 +51,7 @@ test('whether an account is locked, only its owner finds out', async () => {
 
 test('a deactivated account cannot be logged in to by any way', async () => {
   const gone = await createUser(app, { localpart: 'gone', password })
-  const { login_token: token } = await newLoginToken(app, gone)
+  const { login_token: token } = await newLoginToken(app, { userId: gone, deviceId: null })
   await deactivateUser(app, { userId: gone, erase: false })
   const byPassword = logInWithPassword(app, { identifier: { user: 'gone' }, password, device })
   await expect(byPassword).rejects.toMatchObject({ errcode: 'M_FORBIDDEN' })

@@ -2,7 +2,7 @@ import type { App } from '../../app.ts'
 import { ForbiddenError, MatrixError } from '../../core/errors.ts'
 import type { ServerName, UserId } from '../../core/ids.ts'
 import type { Tx } from '../../storage/database.ts'
-import { takeLoginToken } from '../../storage/login-tokens.ts'
+import { findLoginTokenUser, takeLoginToken } from '../../storage/login-tokens.ts'
 import { findUser, lockUser } from '../../storage/users.ts'
 import type { UserRow } from '../../storage/users-schema.ts'
 import { checkPassword } from './check-password.ts'
@@ -38,19 +38,29 @@ export async function logInWithToken(
   app: Capabilities,
   { token, device }: { token: string; device: ClientDevice },
 ): Promise<LoginResult> {
-  const userId = await app.database.write((tx) => takeLoginToken(tx, hashToken(token), app.clock.now()))
+  const tokenHash = hashToken(token)
+  const userId = await findLoginTokenUser(app.database, tokenHash)
   const user = userId && (await findUser(app.database, userId))
-  if (!user || isGone(user)) throw new ForbiddenError('Invalid login token')
-  return openSession(app, user, device)
+  if (!user || isGone(user)) throw invalidToken()
+  return openSession(app, user, device, async (tx) => {
+    if (!(await takeLoginToken(tx, tokenHash, app.clock.now()))) throw invalidToken()
+  })
 }
 
-async function openSession(app: Capabilities, user: UserRow, device: ClientDevice): Promise<LoginResult> {
+/** `prove`: what has to hold while the user is locked, so that no logout comes in between. */
+async function openSession(
+  app: Capabilities,
+  user: UserRow,
+  device: ClientDevice,
+  prove?: (tx: Tx) => Promise<void>,
+): Promise<LoginResult> {
   if (user.locked) {
     throw new MatrixError(401, 'M_USER_LOCKED', 'This account has been locked', { soft_logout: true })
   }
   const userId = user.user_id
   const tokens = await app.database.write(async (tx) => {
     await requireUnchanged(tx, user)
+    await prove?.(tx)
     return logInDevice(app, tx, { userId, device })
   })
   return { user_id: userId, home_server: app.serverName, ...tokens }
@@ -63,6 +73,10 @@ async function requireUnchanged(tx: Tx, checked: UserRow): Promise<void> {
   if (!user || isGone(user) || user.password_hash !== checked.password_hash) {
     throw new ForbiddenError('The account has changed since it was checked')
   }
+}
+
+function invalidToken(): ForbiddenError {
+  return new ForbiddenError('Invalid login token')
 }
 
 function isGone(user: UserRow): boolean {

@@ -2,6 +2,7 @@ import type { App } from '../../app.ts'
 import { MatrixError } from '../../core/errors.ts'
 import type { Tx } from '../../storage/database.ts'
 import type { DeviceKey } from '../../storage/devices.ts'
+import { deleteLoginTokensOfDevice } from '../../storage/login-tokens.ts'
 import {
   confirmRefreshToken,
   findRefreshTokenFamily,
@@ -71,6 +72,7 @@ async function refuseRetired(tx: Tx, token: RefreshTokenRow, now: number): Promi
 
 async function revoke(tx: Tx, device: DeviceKey, now: number): Promise<Outcome> {
   const isFirst = await retireAllTokens(tx, device, now)
+  await deleteLoginTokensOfDevice(tx, device)
   return { refused: unknownToken(true), ...(isFirst && { revoked: device }) }
 }
 
