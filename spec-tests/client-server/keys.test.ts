@@ -56,3 +56,56 @@ test('who shares a room learns of new keys at once', async () => {
   const answer = await bob.post(`${KEYS}/query`, { device_keys: { [alice.userId]: [] } })
   expect(answer.device_keys[alice.userId][alice.deviceId].keys).toEqual(uploaded.keys)
 })
+
+const master = (fault: object) => ({
+  master_key: { user_id: alice.userId, usage: ['master'], keys: { 'ed25519:abc': 'abc' }, ...fault },
+})
+const device = (fault: object) => ({
+  device_keys: {
+    user_id: alice.userId,
+    device_id: alice.deviceId,
+    algorithms: [],
+    keys: {},
+    signatures: {},
+    ...fault,
+  },
+})
+const oneTime = (uploaded: unknown) => ({ one_time_keys: { 'signed_curve25519:faulty': uploaded } })
+const fallback = (uploaded: unknown) => ({ fallback_keys: { 'signed_curve25519:faulty': uploaded } })
+
+test.each<[string, string, () => object]>([
+  ['an unknown use beside the right one', 'device_signing/upload', () => master({ usage: ['master', 'telepathy'] })],
+  ['a use that is no text', 'device_signing/upload', () => master({ usage: ['master', 7] })],
+  ['uses that are no list', 'device_signing/upload', () => master({ usage: 'master' })],
+  ['a cross-signing key that is no text', 'device_signing/upload', () => master({ keys: { 'ed25519:7': 7 } })],
+  [
+    'two cross-signing keys in one',
+    'device_signing/upload',
+    () => master({ keys: { 'ed25519:a': 'a', 'ed25519:b': 'b' } }),
+  ],
+  ['signatures of a list', 'device_signing/upload', () => master({ signatures: { [alice.userId]: ['s'] } })],
+  ['a signature that is no text', 'device_signing/upload', () => master({ signatures: { [alice.userId]: { a: 7 } } })],
+  ['an algorithm that is no text', 'upload', () => device({ algorithms: [7] })],
+  ['an identity key that is no text', 'upload', () => device({ keys: { 'ed25519:x': {} } })],
+  ['identity keys without signatures', 'upload', () => device({ signatures: undefined })],
+  ['a signature of a device that is no text', 'upload', () => device({ signatures: { [alice.userId]: { a: null } } })],
+  ...(['one-time', 'fallback'] as const).flatMap((kind): [string, string, () => object][] => {
+    const upload = kind === 'fallback' ? fallback : oneTime
+    return [
+      [`a ${kind} key that is a number`, 'upload', () => upload(7)],
+      [`a ${kind} key that is a list`, 'upload', () => upload([key('a')])],
+      [`a ${kind} key without its text`, 'upload', () => upload({ signatures: key('a').signatures })],
+      [`a ${kind} key whose text is a number`, 'upload', () => upload({ ...key('a'), key: 7 })],
+      [`a ${kind} key without signatures`, 'upload', () => upload({ key: 'a' })],
+      [`a ${kind} key whose signatures are a text`, 'upload', () => upload({ key: 'a', signatures: 's' })],
+      [
+        `a ${kind} key with a signature that is a number`,
+        'upload',
+        () => upload({ key: 'a', signatures: { [alice.userId]: { a: 7 } } }),
+      ],
+    ]
+  }),
+])('%s is refused', async (_, path, body) => {
+  const { status, body: answer } = await alice.ask('POST', `${KEYS}/${path}`, body())
+  expect([status, answer.errcode]).toEqual([400, 'M_BAD_JSON'])
+})

@@ -35,9 +35,13 @@ export const KEY_POSITIONS: ClientPosition[] = [
     ]
   }),
   position('cross-signing keys', (text, { mallory: { userId } }) => {
-    const key = { user_id: userId, usage: ['master', text], keys: { [`ed25519:${text}`]: text } }
+    const key = { user_id: userId, usage: ['master'], keys: { [`ed25519:${text}`]: text } }
     const post = (body: object): HostileRequest => ({ method: 'POST', path: `${v3}/keys/device_signing/upload`, body })
-    return [post({ master_key: key }), post({ master_key: key, self_signing_key: key, user_signing_key: key })]
+    return [
+      post({ master_key: { ...key, usage: ['master', text] } }),
+      post({ master_key: { ...key, [text]: { [text]: text } } }),
+      post({ master_key: key, self_signing_key: key, user_signing_key: key }),
+    ]
   }),
   position('signatures', (text, { mallory: { userId, deviceId } }) => {
     const signed = { user_id: userId, device_id: deviceId, signatures: { [userId]: { [text]: text } }, [text]: text }

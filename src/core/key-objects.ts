@@ -25,6 +25,13 @@ const crossSigningKey = z.looseObject({
   signatures: signatures.optional(),
 })
 
+const USAGES = ['master', 'self_signing', 'user_signing'] as const
+const uploadedCrossSigningKey = crossSigningKey.extend({ usage: z.array(z.enum(USAGES)) })
+
+const oneTimeKey = z.union([z.string(), z.looseObject({ key: z.string(), signatures })], {
+  error: 'is neither a string nor an object with key and signatures',
+})
+
 /** https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3keysupload: DeviceKeys */
 export type DeviceKeysObject = z.output<typeof deviceKeys>
 /** https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3keysdevice_signingupload: CrossSigningKey */
@@ -35,9 +42,25 @@ export function parseDeviceKeys(object: unknown): DeviceKeysObject {
   return parse(deviceKeys, object, 'device_keys')
 }
 
-/** A cross-signing key as a client uploads it, and its public part: it has exactly one, named after itself. Throws BadJsonError. */
-export function parseCrossSigningKey(object: unknown): { key: CrossSigningKeyObject; publicKey: string } {
-  const key = parse(crossSigningKey, object, 'key')
+type ParsedCrossSigningKey = { key: CrossSigningKeyObject; publicKey: string }
+
+/** Parses a cross-signing key as a client uploads it. Throws BadJsonError. */
+export function parseUploadedCrossSigningKey(object: unknown): ParsedCrossSigningKey {
+  return withPublicKey(parse(uploadedCrossSigningKey, object, 'key'))
+}
+
+/** Parses a cross-signing key of another server, which may have uses that this specification does not know. Throws BadJsonError. */
+export function parseCrossSigningKey(object: unknown): ParsedCrossSigningKey {
+  return withPublicKey(parse(crossSigningKey, object, 'key'))
+}
+
+/** Checks a one-time or fallback key that a client uploads. Throws BadJsonError. */
+export function checkOneTimeKey(name: string, key: unknown): void {
+  parse(oneTimeKey, key, name)
+}
+
+/** Adds the public part of a key: it has exactly one, named after itself. */
+function withPublicKey(key: CrossSigningKeyObject): ParsedCrossSigningKey {
   const [entry, ...others] = Object.entries(key.keys)
   if (!entry || others.length > 0 || entry[0] !== `ed25519:${entry[1]}`) {
     throw new BadJsonError('keys: needs exactly one entry, ed25519:<public key> with the public key')

@@ -93,7 +93,9 @@ export const storedThings: Attack[] = [
     return other.ask('POST', `${v3}/keys/upload`, deviceKeys(other, { padding: text(30 * KIB) }))
   }),
   refused('a one-time key that is too large', (user) =>
-    user.ask('POST', `${v3}/keys/upload`, { one_time_keys: { 'signed_curve25519:A': { key: text(9 * KIB) } } }),
+    user.ask('POST', `${v3}/keys/upload`, {
+      one_time_keys: { 'signed_curve25519:A': { key: text(9 * KIB), signatures: {} } },
+    }),
   ),
   refused('more one-time keys than a device can have', (user) =>
     user.ask('POST', `${v3}/keys/upload`, { one_time_keys: entries(21, (place) => `curve25519:${place}`, 'key') }),
@@ -106,7 +108,9 @@ export const storedThings: Attack[] = [
     ),
   ),
   refused('a fallback key that is too large', (user) =>
-    user.ask('POST', `${v3}/keys/upload`, { fallback_keys: { 'signed_curve25519:A': { key: text(9 * KIB) } } }),
+    user.ask('POST', `${v3}/keys/upload`, {
+      fallback_keys: { 'signed_curve25519:A': { key: text(9 * KIB), signatures: {} } },
+    }),
   ),
   refused('fallback keys of many algorithms', (user) =>
     user.ask('POST', `${v3}/keys/upload`, { fallback_keys: entries(4, (place) => `algorithm${place}:A`, 'key') }),

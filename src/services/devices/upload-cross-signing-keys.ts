@@ -1,7 +1,7 @@
 import type { App } from '../../app.ts'
 import { ForbiddenError, InvalidParamError, MatrixError, MissingParamError } from '../../core/errors.ts'
 import type { UserId } from '../../core/ids.ts'
-import { type CrossSigningKeyObject, keyText, parseCrossSigningKey } from '../../core/key-objects.ts'
+import { type CrossSigningKeyObject, keyText, parseUploadedCrossSigningKey } from '../../core/key-objects.ts'
 import { requireSize } from '../../core/limits.ts'
 import { verifyJson } from '../../core/signing/verify-json.ts'
 import { loadCrossSigningKeys, storeCrossSigningKeys } from '../../storage/cross-signing-keys.ts'
@@ -48,7 +48,7 @@ function parseUpload(userId: UserId, upload: CrossSigningUpload): NewKey[] {
   return USAGES.flatMap((usage) => {
     const object = upload[`${usage}_key`]
     if (object === undefined || object === null) return []
-    const { key, publicKey } = parseCrossSigningKey(object)
+    const { key, publicKey } = parseUploadedCrossSigningKey(object)
     if (key.user_id !== userId) throw new InvalidParamError(`${usage}_key.user_id: is not the user who uploads`)
     if (!key.usage.includes(usage)) throw new InvalidParamError(`${usage}_key.usage: does not have ${usage}`)
     return [{ usage, publicKey, key }]

@@ -1,7 +1,7 @@
 import type { App } from '../../app.ts'
 import { InvalidParamError, MatrixError } from '../../core/errors.ts'
 import type { JsonObject } from '../../core/events/pdu.ts'
-import { keyText, parseDeviceKeys, parseKeyName } from '../../core/key-objects.ts'
+import { checkOneTimeKey, keyText, parseDeviceKeys, parseKeyName } from '../../core/key-objects.ts'
 import { requireCount, requireSize, requireTotal } from '../../core/limits.ts'
 import type { Tx } from '../../storage/database.ts'
 import { lockDevice, measureDeviceKeys, storeDeviceKeys } from '../../storage/device-keys.ts'
@@ -88,6 +88,7 @@ function deviceKeysText(limits: Limits, { userId, deviceId }: DeviceKey, object:
 
 function parseKeys(limits: Limits, keys: KeyMap = {}): UploadedKey[] {
   return Object.entries(keys).map(([name, key]) => {
+    checkOneTimeKey(name, key)
     const text = keyText(key)
     requireSize(limits, 'one_time_key', text)
     return { ...parseKeyName(name), key_json: text }
