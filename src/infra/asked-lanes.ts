@@ -5,6 +5,9 @@ import { createLanes } from './lanes.ts'
 /** On whose behalf others are asked: a user of this server, another server, or a network from which somebody without an account makes requests. */
 export type Asker = { kind: 'user' | 'server' | 'network'; id: string }
 
+/** The kinds of requests that have connections of their own: what this server itself does, and what each kind of asker leads to. */
+export type Lane = 'own' | Asker['kind']
+
 /**
  * Runs work in the lane of whoever wants it done. Users, other servers, and strangers have limits of their own, so that none of them delays what
  * others want, and nobody what this server has to do itself. Throws M_LIMIT_EXCEEDED when too much of one asker waits, and the reason of `signal` when

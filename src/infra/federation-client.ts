@@ -8,7 +8,7 @@ import { ExcessiveJsonError, requireModestJson } from '../core/modest-json.ts'
 import { signText } from '../core/signing/sign-json.ts'
 import type { SigningKey } from '../core/signing/signing-key.ts'
 import { formatXMatrix, requestText } from '../core/signing/x-matrix.ts'
-import type { Asker } from './asked-lanes.ts'
+import type { Lane } from './asked-lanes.ts'
 import type { FederationConnections } from './federation-connections.ts'
 import { FederationError } from './federation-error.ts'
 import type { Logger } from './logger.ts'
@@ -41,8 +41,6 @@ export type FederationRequest = {
   /** Bytes that the answers of several requests may have together. */
   budget?: { bytes: number }
 }
-
-export type Lane = 'own' | Asker['kind']
 
 /** An answer (2xx) whose body is still on its way. Read it to its end or leave the loop: either frees the connection. */
 export type FederationStream = {

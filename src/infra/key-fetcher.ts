@@ -11,9 +11,18 @@ import type { Clock } from './clock.ts'
 import { createConcurrencyLimit } from './concurrency-limit.ts'
 import type { FederationClient } from './federation-client.ts'
 import { createGrowingCache } from './growing-cache.ts'
-import type { WantedKey } from './key-ring.ts'
 import { createLanes } from './lanes.ts'
 import { createSingleFlight } from './single-flight.ts'
+
+/** A key that something claims to be signed with. */
+export type WantedKey = {
+  serverName: ServerName
+  keyId: string
+  /** The key has to be valid at this time, in milliseconds since 1970; 0: at any. */
+  validAt: number
+  /** For requests: the network that they come from. Keys that the server has retired do not count. */
+  usedFrom?: string
+}
 
 /** Asks servers for their keys, or notaries for those of servers that do not answer. */
 export type KeyFetcher = {

@@ -6,7 +6,8 @@ import { type SigningKey, signingKeyFromSeed } from '../core/signing/signing-key
 import type { Database } from '../storage/database.ts'
 import { createTestDatabase } from '../storage/test-database.ts'
 import { fixedClock } from './clock.ts'
-import { createKeyRing, type WantedKey } from './key-ring.ts'
+import type { WantedKey } from './key-fetcher.ts'
+import { createKeyRing } from './key-ring.ts'
 import { createTestLanes } from './test-federation.ts'
 import { createPeerNetwork, OUR_KEY, type TestPeer, US } from './test-peer.ts'
 

@@ -10,17 +10,7 @@ import type { ServerKeyRow } from '../storage/server-keys-schema.ts'
 import type { AskedLanes, Asker } from './asked-lanes.ts'
 import type { Clock } from './clock.ts'
 import type { FederationClient } from './federation-client.ts'
-import { createKeyFetcher } from './key-fetcher.ts'
-
-/** A key that something claims to be signed with. */
-export type WantedKey = {
-  serverName: ServerName
-  keyId: string
-  /** The key has to be valid at this time, in milliseconds since 1970; 0: at any. */
-  validAt: number
-  /** For requests: the network that they come from. Keys that the server has retired do not count. */
-  usedFrom?: string
-}
+import { createKeyFetcher, type WantedKey } from './key-fetcher.ts'
 
 /** What a server's answer about its keys has to be: valid until a time (milliseconds since 1970), and with some keys. */
 export type WantedAnswer = { validUntil: number; keyIds: readonly string[] }

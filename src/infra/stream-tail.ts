@@ -4,7 +4,7 @@ import type { Database } from '../storage/database.ts'
 import { loadErasedUsers } from '../storage/erasures.ts'
 import { forgetEvent, forgetIfElsewhere, forgetNid, forgetRoomEvents } from '../storage/events.ts'
 import { loadPresenceChanges } from '../storage/presence.ts'
-import type { StreamRow } from '../storage/schema.ts'
+import type { StreamRow } from '../storage/stream-schema.ts'
 import type { Logger } from './logger.ts'
 
 /** The newest part of the stream in memory, kept in step with all processes of the server. */

@@ -2,7 +2,7 @@ import { sql } from 'kysely'
 import type { RoomId, UserId } from '../core/ids.ts'
 import type { AppserviceRow } from './appservices-schema.ts'
 import type { Db, Tx } from './database.ts'
-import type { StreamRow } from './schema.ts'
+import type { StreamRow } from './stream-schema.ts'
 
 /** Who tells an application service, and until when nobody else may (milliseconds since 1970). */
 export type AppserviceLease = { appserviceId: string; holder: string; now: number; until: number }

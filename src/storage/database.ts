@@ -1,10 +1,7 @@
 import { type Kysely, sql } from 'kysely'
 import type { Caches } from './caches.ts'
-import { addDeviceListRooms } from './device-list-rooms.ts'
-import { isOutdated } from './prepared-statements.ts'
 import type { Tables } from './schema.ts'
-import { appendStreamRows, type NewStreamRow } from './stream-append.ts'
-import type { Statements } from './transactions.ts'
+import type { NewStreamRow } from './stream-schema.ts'
 
 /** What reading functions take: `sql` is kysely on the pool or on the transaction. */
 export type Db = {
@@ -45,76 +42,6 @@ export type Database = Db & {
   /** Pool figures for metrics: connections open, idle, and callers waiting for one. */
   poolStatus(): { total: number; idle: number; waiting: number }
   close(): Promise<void>
-}
-
-const RETRIES = 8
-
-/** Makes `write` for an open pool. `reportHookError` hears of failed afterCommit hooks. */
-export function makeWrite(
-  { transact }: Statements,
-  caches: Caches,
-  reportHookError: (error: unknown) => void,
-): Pick<Database, 'write' | 'writeLazily' | 'onCommit'> {
-  const listeners: Parameters<Database['onCommit']>[0][] = []
-
-  async function write<Result>(work: (tx: Tx) => Promise<Result>, isLazy = false): Promise<Result> {
-    for (let attempt = 1; ; attempt++) {
-      try {
-        return await attemptWrite(work, isLazy)
-      } catch (error) {
-        if (attempt >= RETRIES || !asksForRetry(error)) throw error
-      }
-    }
-  }
-
-  async function attemptWrite<Result>(work: (tx: Tx) => Promise<Result>, isLazy: boolean): Promise<Result> {
-    const hooks: ((committed: Committed) => void)[] = []
-    const streamRows: NewStreamRow[] = []
-    const begin = async (transaction: Kysely<Tables>) => {
-      const tx = {
-        sql: transaction,
-        caches,
-        streamRows,
-        afterCommit: (hook: (typeof hooks)[number]) => hooks.push(hook),
-      } as unknown as Tx
-      const value = await work(tx)
-      await addDeviceListRooms(transaction, streamRows)
-      return value
-    }
-    const [result, lastPosition] = await transact({
-      isLazy,
-      work: begin,
-      last: (transaction) => appendStreamRows(transaction, streamRows),
-    })
-    for (const hook of hooks) runHook(() => hook({ lastPosition }))
-    if (lastPosition !== undefined) {
-      for (const listener of listeners) runHook(() => listener({ lastPosition, rows: streamRows }))
-    }
-    return result
-  }
-
-  function runHook(hook: () => void): void {
-    try {
-      hook()
-    } catch (error) {
-      reportHookError(error)
-    }
-  }
-
-  return {
-    write: (work) => write(work),
-    writeLazily: (work) => write(work, true),
-    onCommit: (listener) => listeners.push(listener),
-  }
-}
-
-/**
- * Serialisation failures, deadlocks, outdated statements, and references to rows that another transaction has just deleted: the same work may well
- * succeed, or find out what is gone, when it is done again.
- */
-function asksForRetry(error: unknown): boolean {
-  const code = (error as { code?: unknown } | null)?.code
-  return code === '40001' || code === '40P01' || isOutdated(error) || brokenReference(error) !== undefined
 }
 
 /** Whether a database error says that a unique constraint or index of this name refused a row. */

@@ -8,10 +8,7 @@ import { dropDevicePresence } from './presence.ts'
 import { closeConnections } from './sliding-connections.ts'
 import { forgetDeviceTransactions } from './to-device.ts'
 import { endTypingOfDevices } from './typing.ts'
-import type { DeviceRow } from './users-schema.ts'
-
-/** A device of a user. */
-export type DeviceKey = { userId: UserId; deviceId: DeviceId }
+import type { DeviceKey, DeviceRow } from './users-schema.ts'
 
 /** Makes a device known, with this name if it is new; false when it is not. Others learn of it when it has keys. */
 export async function ensureDevice(

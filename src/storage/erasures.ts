@@ -2,9 +2,7 @@ import { sql } from 'kysely'
 import type { RoomId, UserId } from '../core/ids.ts'
 import type { Db, Tx } from './database.ts'
 import { appendToStream } from './stream-append.ts'
-
-/** The table of erased users; `migrations/0043_erasures.sql` has its meaning. */
-export type ErasureTables = { erasures: { user_id: UserId; room_id: RoomId; state_root: number } }
+import type { ErasureRow } from './users-schema.ts'
 
 /** Notes that what a user has sent is erased, with the state of each of their rooms now. */
 export async function noteErasure(tx: Tx, userId: UserId): Promise<void> {
@@ -24,8 +22,8 @@ export async function loadErasures(
   db: Db,
   userIds: readonly UserId[],
   roomIds: readonly RoomId[],
-): Promise<ErasureTables['erasures'][]> {
-  const { rows } = await sql<ErasureTables['erasures']>`select * from erasures
+): Promise<ErasureRow[]> {
+  const { rows } = await sql<ErasureRow>`select * from erasures
     where user_id = any(${userIds}::text[]) and room_id = any(${roomIds}::text[])`.execute(db.sql)
   return rows
 }

@@ -2,7 +2,7 @@ import { sql } from 'kysely'
 import type { Pdu } from '../core/events/pdu.ts'
 import type { EventId, RoomId } from '../core/ids.ts'
 import type { Db } from './database.ts'
-import type { EventRow } from './schema.ts'
+import type { EventRow } from './rooms-schema.ts'
 import { sharedLoads } from './shared-loads.ts'
 import type { StoredEvent } from './stored-event.ts'
 

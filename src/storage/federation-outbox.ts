@@ -1,107 +1,9 @@
 import { sql } from 'kysely'
-import { domainOf, type RoomId, type ServerName, serverNameOf, type UserId } from '../core/ids.ts'
+import type { ServerName, UserId } from '../core/ids.ts'
 import type { Caches } from './caches.ts'
 import type { Db, Tx } from './database.ts'
 import type { EduRow } from './federation-schema.ts'
-import { type AppendedEvent, type LockedRoom, roomIdOf } from './locked-room.ts'
-import type { ServerChange } from './other-servers.ts'
 import { sharedLoads } from './shared-loads.ts'
-
-/** A room whose servers changed in a transaction. */
-export type ServerMoves = {
-  changes: readonly ServerChange[]
-  /** Servers that have nobody left in a room. */
-  departed: readonly { room_id: RoomId; server_name: ServerName }[]
-}
-
-/**
- * Queues what the rooms' commands have to send (`LockedRoom.outgoing`) for each other server in the room, and for the server of who is made to
- * leave. A destination that was down for long gets a note of the room instead. Rooms of this server alone cost nothing.
- */
-export async function queueEvents(
-  tx: Tx,
-  ourName: ServerName,
-  rooms: readonly LockedRoom[],
-  moves: ServerMoves,
-): Promise<void> {
-  const moved = new Set<string>(moves.changes.map((change) => change.room_id))
-  const extra = rooms.flatMap((room) => extraDestinations(room, ourName, moves))
-  const addressed = new Set(extra.map(({ event }) => event))
-  const events = rooms.flatMap((room) => {
-    const isShared = room.hasOtherServers || moved.has(roomIdOf(room))
-    return outgoingEvents(room).filter((event) => isShared || addressed.has(event))
-  })
-  if (events.length === 0) return
-  const { rows } = await sql<{ destination: ServerName }>`with sent as (
-      select * from unnest(${events.map((event) => event.event_nid)}::bigint[], ${events.map((event) => event.room_id)}::text[],
-        ${events.map((event) => originOf(event, ourName))}::text[]) with ordinality
-        as sent(event_nid, room_id, origin, place)
-    ), targets as (
-      select place, event_nid, room_id, server_name as destination, true as is_there
-      from sent join room_servers using (room_id) where server_name <> origin
-      union all
-      select place, event_nid, room_id, destination, false from sent join unnest(${extra.map(({ event }) => event.event_nid)}::bigint[],
-        ${extra.map(({ destination }) => destination)}::text[]) as extra(event_nid, destination) using (event_nid)
-      where not exists (select 1 from room_servers where room_servers.room_id = sent.room_id and server_name = destination)
-    ), known as (
-      select targets.*, coalesce(is_lagging, false) and is_there as is_noted, coalesce(failures, 0) = 0 as is_up
-      from targets left join federation_destinations using (destination)
-    ), noted as (
-      insert into federation_room_notes (destination, room_id) select destination, room_id from known where is_noted
-      order by destination, room_id on conflict do nothing
-    ), queued as (
-      insert into federation_queue (destination, room_id, event_nid)
-      select destination, room_id, event_nid from known where not is_noted order by place
-    )
-    select distinct destination from known where is_up`.execute(tx.sql)
-  announce(
-    tx,
-    rows.map((row) => row.destination),
-  )
-}
-
-/** The server that has the event already. Whoever swaps a third-party invite for a real one sends it in the name of who invited, who may be elsewhere. */
-function originOf({ pdu }: AppendedEvent, ourName: ServerName): ServerName {
-  const isSwapped = pdu.content.third_party_invite !== undefined && pdu.signatures[ourName] !== undefined
-  return isSwapped ? ourName : serverNameOf(pdu.sender)
-}
-
-function outgoingEvents(room: LockedRoom): AppendedEvent[] {
-  if (room.outgoing.length === 0) return []
-  const nids = new Set(room.outgoing)
-  return room.events.filter((event) => nids.has(event.event_nid) && !event.rejected && !event.soft_failed)
-}
-
-/** Servers without members in the room that get an event all the same: those whose user it makes leave, and of a server's last days all. */
-function extraDestinations(
-  room: LockedRoom,
-  ourName: ServerName,
-  { departed }: ServerMoves,
-): { event: AppendedEvent; destination: ServerName }[] {
-  const outgoing = outgoingEvents(room)
-  const farewells = outgoing.flatMap((event) => {
-    const server = leavingServer(event)
-    // A server that has sent it, as when its user declines an invite, knows it.
-    const isKnown = server === undefined || server === ourName || server === originOf(event, ourName)
-    return isKnown ? [] : [{ event, destination: server }]
-  })
-  for (const { room_id, server_name } of departed) {
-    if (room_id !== roomIdOf(room)) continue
-    const last = room.events.findLastIndex((event) => leavingServer(event) === server_name)
-    const before = new Set(room.events.slice(0, last))
-    for (const event of outgoing) {
-      if (before.has(event)) farewells.push({ event, destination: server_name })
-    }
-  }
-  const unique = new Map(farewells.map((pair) => [`${pair.event.event_nid} ${pair.destination}`, pair]))
-  return [...unique.values()]
-}
-
-function leavingServer({ pdu }: AppendedEvent): ServerName | undefined {
-  const { membership } = pdu.content
-  const isFarewell = pdu.type === 'm.room.member' && (membership === 'leave' || membership === 'ban')
-  return isFarewell && pdu.state_key !== undefined ? domainOf(pdu.state_key) : undefined
-}
 
 /** Something for another server that is no event. */
 export type NewEdu = {
@@ -136,7 +38,7 @@ export async function queueEdus(tx: Tx, edus: readonly NewEdu[]): Promise<void> 
       on conflict (destination, edu_key) do update set content = excluded.content
     )
     select distinct destination from known where is_up`.execute(tx.sql)
-  announce(
+  announceQueued(
     tx,
     rows.map((row) => row.destination),
   )
@@ -153,7 +55,8 @@ export function onQueued(db: Db, listener: Listener): () => void {
   return () => known.delete(listener)
 }
 
-function announce(tx: Tx, destinations: readonly ServerName[]): void {
+/** Has the sender look at these destinations when the transaction is committed. */
+export function announceQueued(tx: Tx, destinations: readonly ServerName[]): void {
   if (destinations.length === 0) return
   tx.afterCommit(() => {
     for (const listener of listeners.get(tx.caches) ?? []) listener(destinations)

@@ -5,7 +5,7 @@ import type { TrieNode } from '../core/state-trie.ts'
 import type { Db, Tx } from './database.ts'
 import { loadEventsById } from './events.ts'
 import { readStateEvents, type StateOverlay } from './room-state.ts'
-import type { RoomHeadRow } from './schema.ts'
+import type { RoomHeadRow } from './rooms-schema.ts'
 import type { StoredEvent } from './stored-event.ts'
 
 /** One piece of a room's current state that changed; `event` undefined: it is no more. */

@@ -2,7 +2,7 @@ import { type RawBuilder, sql } from 'kysely'
 import type { RoomId } from '../core/ids.ts'
 import type { Network } from './appservice-directory.ts'
 import type { Db } from './database.ts'
-import type { RoomRow } from './schema.ts'
+import type { RoomRow } from './rooms-schema.ts'
 import { storableText } from './storable-text.ts'
 
 /** A place in the directory: between the rooms that sort before and after this one. */

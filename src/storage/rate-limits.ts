@@ -1,9 +1,6 @@
 import { sql } from 'kysely'
 import type { Tx } from './database.ts'
 
-/** The table of rate limits; `migrations/0042_rate_limits.sql` has its meaning. */
-export type RateLimitTables = { rate_limits: { key: string; full_ts: number } }
-
 /** The processes' clocks may differ; this one is the same for all. */
 const NOW = sql`(extract(epoch from statement_timestamp()) * 1000)::float8`
 

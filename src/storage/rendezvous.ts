@@ -1,21 +1,6 @@
 import { sql } from 'kysely'
 import type { Db, Tx } from './database.ts'
-
-/** The tables of rendezvous sessions; `migrations/0022_threads_rendezvous.sql` and `0026_rendezvous_transactions.sql` have their meaning. */
-export type RendezvousTables = {
-  rendezvous_sessions: RendezvousRow
-  rendezvous_transactions: { session_id: string; txn_id: string; sequence_token: string | null }
-}
-
-export type RendezvousRow = {
-  session_id: string
-  creator: string
-  content: string
-  content_type: string
-  sequence_token: string
-  changed_ts: number
-  expires_ts: number
-}
+import type { RendezvousRow } from './rendezvous-schema.ts'
 
 /**
  * How many sessions there are, and how many of them somebody has begun; those that have expired go first. Nobody else begins one until the

@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
 import type { RoomId, ServerName, UserId } from '../core/ids.ts'
 import type { Db, Tx } from './database.ts'
-import type { Membership, RoomMembershipRow } from './schema.ts'
+import type { Membership, RoomMembershipRow } from './rooms-schema.ts'
 import { sharedLoads } from './shared-loads.ts'
 import { shownText } from './storable-text.ts'
 import type { StoredEvent } from './stored-event.ts'

@@ -5,7 +5,7 @@ import { plainTopic } from '../core/plain-topic.ts'
 import type { Db, Tx } from './database.ts'
 import { headOf, type LockedRoom, roomIdOf, type StateChange } from './locked-room.ts'
 import type { MemberCountChange } from './room-memberships.ts'
-import type { RoomRow } from './schema.ts'
+import type { RoomRow } from './rooms-schema.ts'
 import { shownText, storableName } from './storable-text.ts'
 import { allOf } from './transactions.ts'
 

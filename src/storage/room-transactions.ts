@@ -4,7 +4,7 @@ import type { Database, Tx } from './database.ts'
 import { cacheStoredEvent, forgetEvent, forgetIfRestated } from './events.ts'
 import { emptyRoom, type LockedRoom, snapshotOf } from './locked-room.ts'
 import { roomHead } from './room-heads.ts'
-import type { RoomHeadRow } from './schema.ts'
+import type { RoomHeadRow } from './rooms-schema.ts'
 import { storeRooms } from './store-rooms.ts'
 
 /** Runs commands that change rooms, many to a transaction under load. */

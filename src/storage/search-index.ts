@@ -2,7 +2,7 @@ import { sql } from 'kysely'
 import type { RoomId, UserId } from '../core/ids.ts'
 import type { SearchableKey } from '../core/searchable-text.ts'
 import type { Db, Tx } from './database.ts'
-import type { StreamRow } from './schema.ts'
+import type { StreamRow } from './stream-schema.ts'
 
 /** An event's part in the index. */
 export type SearchEntry = {

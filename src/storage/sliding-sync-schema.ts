@@ -1,5 +1,5 @@
 import type { RoomId, UserId } from '../core/ids.ts'
-import type { Membership } from './schema.ts'
+import type { Membership } from './rooms-schema.ts'
 
 export type RoomListRow = {
   user_id: UserId

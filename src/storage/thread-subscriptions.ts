@@ -1,21 +1,11 @@
 import { sql } from 'kysely'
 import type { EventId, RoomId, UserId } from '../core/ids.ts'
 import type { Db, Tx } from './database.ts'
+import type { ThreadSubscriptionRow } from './rooms-schema.ts'
 import { appendToStream } from './stream-append.ts'
 
 /** A thread by its room and its root. */
 export type ThreadKey = { roomId: RoomId; threadId: EventId }
-
-/** `migrations/0022_threads_rendezvous.sql` has its meaning. */
-export type ThreadSubscriptionRow = {
-  user_id: UserId
-  room_id: RoomId
-  thread_id: EventId
-  subscribed: boolean
-  automatic: boolean
-  ended_order: number | null
-  change_nid: number
-}
 
 /** What a user has said of a thread; undefined: never anything. */
 export async function findThreadSubscription(

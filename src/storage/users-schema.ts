@@ -15,6 +15,7 @@ export type UserTables = {
   account_data: { user_id: UserId; room_id: RoomId | ''; type: string; content: string }
   push_rules: { user_id: UserId; overlay: string }
   filters: { user_id: UserId; filter_id: string; filter: string }
+  erasures: ErasureRow
 }
 
 export type UserRow = {
@@ -29,6 +30,9 @@ export type UserRow = {
   suspended: boolean
   exempt_from_rate_limits: boolean
 }
+
+/** A device of a user. */
+export type DeviceKey = { userId: UserId; deviceId: DeviceId }
 
 export type DeviceRow = {
   user_id: UserId
@@ -80,3 +84,6 @@ export type RegistrationTokenRow = {
 export type ProfileRow = { user_id: UserId; displayname: string | null; avatar_url: string | null; fields: string }
 
 type ExpiringToken = { token_hash: string; user_id: UserId; expires_ts: number }
+
+/** The table of erased users; `migrations/0043_erasures.sql` has its meaning. */
+export type ErasureRow = { user_id: UserId; room_id: RoomId; state_root: number }

@@ -11,7 +11,7 @@ import {
   readRendezvous,
   writeRendezvous,
 } from '../../services/devices/rendezvous.ts'
-import type { RendezvousRow } from '../../storage/rendezvous.ts'
+import type { RendezvousRow } from '../../storage/rendezvous-schema.ts'
 import { readTextBody } from '../http/body.ts'
 import { Reply, route } from '../http/route.ts'
 import { creatorOf } from './rendezvous.ts'

@@ -3,12 +3,12 @@ import type { JsonObject } from '../../core/events/pdu.ts'
 import type { DeviceId, UserId } from '../../core/ids.ts'
 import { filterRoommates } from '../../storage/appservices.ts'
 import { loadMembersOfRooms } from '../../storage/device-lists.ts'
-import type { DeviceKey } from '../../storage/devices.ts'
 import { loadUnusedFallbackKeyTypesOf } from '../../storage/fallback-keys.ts'
 import { countOneTimeKeysOf } from '../../storage/one-time-keys.ts'
 import type { NewToDeviceMessage } from '../../storage/to-device.ts'
+import type { DeviceKey } from '../../storage/users-schema.ts'
 import type { News } from './gather-news.ts'
-import type { TellingApp } from './transaction-body.ts'
+import type { TellingApp } from './telling-app.ts'
 
 /**
  * Whose devices changed, and what keys are left on the devices that changed or get messages: as in /sync.

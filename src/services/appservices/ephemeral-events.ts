@@ -2,14 +2,14 @@ import type { Appservice } from '../../core/appservice.ts'
 import { hasUser } from '../../core/appservice.ts'
 import type { JsonObject } from '../../core/events/pdu.ts'
 import type { UserId } from '../../core/ids.ts'
+import { presenceContent } from '../../core/presence-content.ts'
 import { filterRoommates } from '../../storage/appservices.ts'
 import { loadPresenceOf } from '../../storage/presence.ts'
 import { loadReceiptsOf } from '../../storage/receipts.ts'
 import { loadTypingUsers, MOST_TYPING } from '../../storage/typing.ts'
-import { presenceContent } from '../presence/presence-status.ts'
 import { receiptContents } from '../rooms/receipt-contents.ts'
 import type { News } from './gather-news.ts'
-import type { TellingApp } from './transaction-body.ts'
+import type { TellingApp } from './telling-app.ts'
 
 const NOBODY = '' as UserId
 

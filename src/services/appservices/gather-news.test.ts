@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import type { RoomId, UserId } from '../../core/ids.ts'
-import type { StreamRow } from '../../storage/schema.ts'
+import type { StreamRow } from '../../storage/stream-schema.ts'
 import { ALICE, CAROL, createReadingApp } from '../rooms/test-reading-room.ts'
 import { gatherNews } from './gather-news.ts'
 import type { Interest } from './interest.ts'

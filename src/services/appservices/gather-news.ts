@@ -2,9 +2,9 @@ import type { DeviceId, RoomId, UserId } from '../../core/ids.ts'
 import { filterMembers, type MemberChange, type RoomMoves } from '../../storage/appservices.ts'
 import type { Db } from '../../storage/database.ts'
 import { concernsRooms } from '../../storage/device-list-rooms.ts'
-import type { DeviceKey } from '../../storage/devices.ts'
-import type { StreamRow } from '../../storage/schema.ts'
+import type { StreamRow } from '../../storage/stream-schema.ts'
 import { loadMessageBytes } from '../../storage/to-device.ts'
+import type { DeviceKey } from '../../storage/users-schema.ts'
 import { type Interest, memberOf } from './interest.ts'
 
 type Owner = { roomId: RoomId; userId: UserId }

@@ -3,7 +3,7 @@ import type { RoomId, UserId } from '../../core/ids.ts'
 import { countMembers } from '../../storage/appservices.ts'
 import type { Db } from '../../storage/database.ts'
 import { loadAllAliases, loadRoomAliases } from '../../storage/room-aliases.ts'
-import type { StreamRow } from '../../storage/schema.ts'
+import type { StreamRow } from '../../storage/stream-schema.ts'
 
 /**
  * What an application service is interested in, as of a place in the stream: kept in memory, so that what is of no interest costs nothing.

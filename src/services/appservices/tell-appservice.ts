@@ -11,7 +11,7 @@ import {
   restAppservice,
   storeTransaction,
 } from '../../storage/appservices.ts'
-import type { StreamRow } from '../../storage/schema.ts'
+import type { StreamRow } from '../../storage/stream-schema.ts'
 import { gatherNews } from './gather-news.ts'
 import { type Interest, kindsFor, loadInterest } from './interest.ts'
 import { introduceUsers } from './introduce-users.ts'

@@ -1,4 +1,3 @@
-import type { App } from '../../app.ts'
 import { type Appservice, hasExclusively, hasUser } from '../../core/appservice.ts'
 import type { ClientEvent } from '../../core/events/client-event.ts'
 import type { JsonObject } from '../../core/events/pdu.ts'
@@ -9,8 +8,7 @@ import { strippedState } from '../rooms/stripped-state.ts'
 import { deviceNews } from './device-news.ts'
 import { ephemeralEvents } from './ephemeral-events.ts'
 import type { News } from './gather-news.ts'
-
-export type TellingApp = Pick<App, 'config' | 'database' | 'clock'>
+import type { TellingApp } from './telling-app.ts'
 
 /** The body of a transaction, undefined when there is nothing to tell, and the messages to devices that end with it. */
 export type TransactionBody = { body: string | undefined; messages: number[] }

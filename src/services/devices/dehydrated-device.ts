@@ -5,9 +5,10 @@ import type { DeviceId, UserId } from '../../core/ids.ts'
 import { requireSize } from '../../core/limits.ts'
 import { parseSyncToken, syncToken } from '../../core/sync-token.ts'
 import { findDehydratedDevice, storeDehydratedDevice } from '../../storage/dehydrated-devices.ts'
-import { type DeviceKey, deleteDevices, ensureDevice, findDevice } from '../../storage/devices.ts'
+import { deleteDevices, ensureDevice, findDevice } from '../../storage/devices.ts'
 import { loadToDeviceMessages } from '../../storage/to-device.ts'
 import { lockUser } from '../../storage/users.ts'
+import type { DeviceKey } from '../../storage/users-schema.ts'
 import { type KeyUpload, parseUpload, storeKeys } from './upload-keys.ts'
 
 /** A device that nobody is logged in at: it collects messages until a client of its user takes it over. */

@@ -7,10 +7,10 @@ import {
   findRendezvousWrite,
   insertRendezvous,
   lockRendezvous,
-  type RendezvousRow,
   storeRendezvousWrite,
   updateRendezvous,
 } from '../../storage/rendezvous.ts'
+import type { RendezvousRow } from '../../storage/rendezvous-schema.ts'
 
 type Capabilities = Pick<App, 'database' | 'clock' | 'random'>
 

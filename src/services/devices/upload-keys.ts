@@ -5,9 +5,9 @@ import { checkOneTimeKey, keyText, parseDeviceKeys, parseKeyName } from '../../c
 import { requireCount, requireSize, requireTotal } from '../../core/limits.ts'
 import type { Tx } from '../../storage/database.ts'
 import { lockDevice, measureDeviceKeys, storeDeviceKeys } from '../../storage/device-keys.ts'
-import type { DeviceKey } from '../../storage/devices.ts'
 import { countFallbackKeys, replaceFallbackKeys } from '../../storage/fallback-keys.ts'
 import { addOneTimeKeys, countOneTimeKeys, type UploadedKey } from '../../storage/one-time-keys.ts'
+import type { DeviceKey } from '../../storage/users-schema.ts'
 
 /** One-time or fallback keys by `<algorithm>:<key_id>`. */
 type KeyMap = Record<string, string | JsonObject>

@@ -1,4 +1,3 @@
-import type { App } from '../../app.ts'
 import type { RoomId, UserId } from '../../core/ids.ts'
 import type { Tx } from '../../storage/database.ts'
 import { type NewEdu, queueEdus } from '../../storage/federation-outbox.ts'
@@ -6,14 +5,13 @@ import { loadRowsForServers, lockProgress, storeProgress } from '../../storage/f
 import { loadJoinedOfServer } from '../../storage/joined-room-members.ts'
 import { filterPartialRooms } from '../../storage/partial-rooms.ts'
 import { forgetUnsharedLists } from '../../storage/remote-devices.ts'
-import type { StreamRow } from '../../storage/schema.ts'
+import type { StreamRow } from '../../storage/stream-schema.ts'
+import type { FollowingApp } from './following-app.ts'
 import { type MemberMove, memberMoves } from './member-moves.ts'
 import { devicesForNewServers, tellDevices } from './tell-devices.ts'
 import { presenceForNewServers, tellPresence } from './tell-presence.ts'
 import { tellReceipts } from './tell-receipts.ts'
 import { tellTyping } from './tell-typing.ts'
-
-export type FollowingApp = Pick<App, 'config' | 'database' | 'serverName' | 'clock'>
 
 const ROWS_AT_ONCE = 500
 

@@ -3,7 +3,7 @@ import type { Db } from '../../storage/database.ts'
 import { loadEvents } from '../../storage/events.ts'
 import { loadOtherServers } from '../../storage/other-servers.ts'
 import { readEventsOfStates } from '../../storage/room-state.ts'
-import type { StreamRow } from '../../storage/schema.ts'
+import type { StreamRow } from '../../storage/stream-schema.ts'
 
 /** Somebody came into a room that other servers are in or were in, or left it. */
 export type MemberMove = { roomId: RoomId; userId: UserId; server: ServerName; isOurs: boolean; isJoined: boolean }

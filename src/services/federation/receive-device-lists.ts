@@ -11,8 +11,8 @@ import {
   type RemoteDevice,
   storeDeviceChange,
 } from '../../storage/remote-devices.ts'
+import type { EduApp, ReceiveEdu } from './edu-app.ts'
 import { deviceId, userId } from './edu-fields.ts'
-import type { EduApp, ReceiveEdu } from './receive-edu.ts'
 import { remoteCrossSigningKeys, remoteDevice } from './remote-keys.ts'
 import { requireOwnUser } from './require-own-user.ts'
 

@@ -1,19 +1,12 @@
 import { z } from 'zod'
-import type { App } from '../../app.ts'
 import { MatrixError } from '../../core/errors.ts'
 import type { ServerName } from '../../core/ids.ts'
+import type { EduApp, ReceiveEdu } from './edu-app.ts'
 import { receiveDeviceListUpdate, receiveSigningKeyUpdate } from './receive-device-lists.ts'
 import { receivePresence } from './receive-presence.ts'
 import { receiveReceipts } from './receive-receipts.ts'
 import { receiveToDevice } from './receive-to-device.ts'
 import { receiveTyping } from './receive-typing.ts'
-
-/** What EDUs need; their contents come as they are. Each throws a ZodError or MatrixError for what is not to be followed. */
-export type EduApp = Pick<
-  App,
-  'config' | 'database' | 'serverName' | 'stream' | 'clock' | 'random' | 'logger' | 'stopping' | 'federation'
->
-export type ReceiveEdu = (app: EduApp, origin: ServerName, content: unknown) => Promise<void>
 
 const edu = z.looseObject({ edu_type: z.string(), content: z.unknown() })
 

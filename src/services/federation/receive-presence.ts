@@ -2,8 +2,8 @@ import { z } from 'zod'
 import { serverNameOf } from '../../core/ids.ts'
 import { storeRemotePresence } from '../../storage/remote-presence.ts'
 import { storableText } from '../../storage/storable-text.ts'
+import type { ReceiveEdu } from './edu-app.ts'
 import { userId } from './edu-fields.ts'
-import type { ReceiveEdu } from './receive-edu.ts'
 
 const MAX_USERS = 1000
 const MAX_STATUS = 1000

@@ -4,8 +4,8 @@ import { serverNameOf } from '../../core/ids.ts'
 import { loadEventsById } from '../../storage/events.ts'
 import { isServerAllowed } from './check-server-acl.ts'
 import { earlyReceiptsOf, storeTold, type ToldReceipt } from './early-receipts.ts'
+import type { ReceiveEdu } from './edu-app.ts'
 import { eventId, roomId, userId } from './edu-fields.ts'
-import type { ReceiveEdu } from './receive-edu.ts'
 import { roomsOfRemoteUsers } from './rooms-of-remote-users.ts'
 
 const receipt = z.looseObject({

@@ -5,8 +5,8 @@ import { fits } from '../../core/limits.ts'
 import { claimReceivedMessage, deleteReceivedMessages } from '../../storage/received-messages.ts'
 import type { NewToDeviceMessage } from '../../storage/to-device.ts'
 import { deliverToDevice } from '../devices/deliver-to-device.ts'
+import type { EduApp, ReceiveEdu } from './edu-app.ts'
 import { deviceId, text, userId } from './edu-fields.ts'
-import type { EduApp, ReceiveEdu } from './receive-edu.ts'
 import { requireOwnUser } from './require-own-user.ts'
 
 const MAX_MESSAGES = 5000

@@ -3,9 +3,10 @@ import { serverNameOf } from '../../core/ids.ts'
 import { repeat } from '../../infra/repeat.ts'
 import { beginFollowing } from '../../storage/federation-progress.ts'
 import { hasOtherServers } from '../../storage/other-servers.ts'
-import type { StreamRow } from '../../storage/schema.ts'
+import type { StreamRow } from '../../storage/stream-schema.ts'
 import { type Fetches, type FetchingApp, fetchStaleLists } from './fetch-device-lists.ts'
-import { type FollowingApp, followNextRows } from './follow-stream.ts'
+import { followNextRows } from './follow-stream.ts'
+import type { FollowingApp } from './following-app.ts'
 import { tellPresenceAgain } from './tell-presence.ts'
 
 type Capabilities = FollowingApp & FetchingApp & Pick<App, 'stream'>

@@ -5,9 +5,9 @@ import { loadDevicesOfUsers } from '../../storage/devices.ts'
 import type { NewEdu } from '../../storage/federation-outbox.ts'
 import { loadDeviceStreams, storeDeviceStreams } from '../../storage/federation-progress.ts'
 import { loadNewServersOfUsers, loadServersOfUsers } from '../../storage/other-servers.ts'
-import type { StreamRow } from '../../storage/schema.ts'
+import type { StreamRow } from '../../storage/stream-schema.ts'
 import type { DeviceRow } from '../../storage/users-schema.ts'
-import type { FollowingApp } from './follow-stream.ts'
+import type { FollowingApp } from './following-app.ts'
 import { loadKeysForServers } from './keys-for-servers.ts'
 
 type TellingApp = Pick<FollowingApp, 'config' | 'serverName'>

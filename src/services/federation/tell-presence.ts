@@ -1,13 +1,13 @@
 import { type ServerName, serverNameOf, type UserId } from '../../core/ids.ts'
+import { presenceContent } from '../../core/presence-content.ts'
 import type { Db } from '../../storage/database.ts'
 import { type NewEdu, queueEdus } from '../../storage/federation-outbox.ts'
 import { claimPresenceRound, filterNewServers, loadPresentLocals } from '../../storage/federation-progress.ts'
 import { loadNewServersOfUsers, loadServersOfUsers } from '../../storage/other-servers.ts'
 import type { PresenceRow } from '../../storage/presence-schema.ts'
 import { loadOwnPresence, loadPresentOwnUsers } from '../../storage/remote-presence.ts'
-import type { StreamRow } from '../../storage/schema.ts'
-import { presenceContent } from '../presence/presence-status.ts'
-import type { FollowingApp } from './follow-stream.ts'
+import type { StreamRow } from '../../storage/stream-schema.ts'
+import type { FollowingApp } from './following-app.ts'
 import type { MemberMove } from './member-moves.ts'
 
 type Telling = Pick<FollowingApp, 'config' | 'serverName' | 'clock'>

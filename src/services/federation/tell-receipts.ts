@@ -3,8 +3,8 @@ import type { Db } from '../../storage/database.ts'
 import type { NewEdu } from '../../storage/federation-outbox.ts'
 import { loadOtherServers } from '../../storage/other-servers.ts'
 import { loadReceiptsOf } from '../../storage/receipts.ts'
-import type { StreamRow } from '../../storage/schema.ts'
-import type { FollowingApp } from './follow-stream.ts'
+import type { StreamRow } from '../../storage/stream-schema.ts'
+import type { FollowingApp } from './following-app.ts'
 
 const NOBODY = '' as UserId
 

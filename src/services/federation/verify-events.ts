@@ -13,7 +13,7 @@ import type { EventId, ServerName } from '../../core/ids.ts'
 import type { RoomVersion } from '../../core/room-versions.ts'
 import { decodeBase64 } from '../../core/signing/base64.ts'
 import { requiredSigners } from '../../core/signing/verify-event.ts'
-import type { WantedKey } from '../../infra/key-ring.ts'
+import type { WantedKey } from '../../infra/key-fetcher.ts'
 import { verifySignatures } from '../../infra/signature-thread.ts'
 
 /**

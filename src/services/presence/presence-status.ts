@@ -2,8 +2,9 @@ import type { App } from '../../app.ts'
 import { ForbiddenError } from '../../core/errors.ts'
 import type { JsonObject } from '../../core/events/pdu.ts'
 import type { DeviceId, UserId } from '../../core/ids.ts'
+import { presenceContent } from '../../core/presence-content.ts'
 import { findPresence, shareRoom } from '../../storage/presence.ts'
-import type { PresenceRow, PresenceState } from '../../storage/presence-schema.ts'
+import type { PresenceState } from '../../storage/presence-schema.ts'
 import { storableText } from '../../storage/storable-text.ts'
 import { devicePresenceOf } from './device-presence.ts'
 import type { PresenceApp } from './presence-writer.ts'
@@ -36,14 +37,4 @@ export async function getPresenceStatus(
   }
   const known = app.config.presence.enabled ? await findPresence(app.database, other) : undefined
   return known ? presenceContent(known, app.clock.now()) : { presence: 'offline' }
-}
-
-/** The content of `m.presence`. Who is online has been active in the last minutes, or would be unavailable. https://spec.matrix.org/v1.19/client-server-api/#mpresence */
-export function presenceContent({ presence, status_msg, last_active_ts }: PresenceRow, now: number): JsonObject {
-  return {
-    presence,
-    ...(last_active_ts > 0 && { last_active_ago: Math.max(0, now - last_active_ts) }),
-    ...(status_msg !== null && { status_msg }),
-    currently_active: presence === 'online',
-  }
 }

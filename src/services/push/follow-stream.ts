@@ -9,7 +9,7 @@ import {
   type QueuedPush,
   releasePushProgress,
 } from '../../storage/push-queue.ts'
-import type { StreamRow } from '../../storage/schema.ts'
+import type { StreamRow } from '../../storage/stream-schema.ts'
 import { pushesFor } from './queue-pushes.ts'
 
 type Capabilities = Pick<App, 'config' | 'database' | 'stream' | 'clock' | 'random' | 'stopping'>

@@ -7,7 +7,7 @@ import type { Db } from '../../storage/database.ts'
 import { loadIgnoredUsers } from '../../storage/ignored-users.ts'
 import { INVITE_PERMISSION_TYPES, loadInvitePermission } from '../../storage/invite-permissions.ts'
 import { loadPushRuleOverlays } from '../../storage/push-rules.ts'
-import type { StreamRow } from '../../storage/schema.ts'
+import type { StreamRow } from '../../storage/stream-schema.ts'
 import { createStreamCache, type StreamCache } from './stream-cache.ts'
 
 /** What of a user decides about notifications. */

@@ -4,8 +4,8 @@ import type { Db } from '../../storage/database.ts'
 import { loadEvents } from '../../storage/events.ts'
 import type { QueuedPush } from '../../storage/push-queue.ts'
 import { loadPushersOf, loadRoomPushers } from '../../storage/pushers.ts'
-import type { StreamRow } from '../../storage/schema.ts'
 import type { StoredEvent } from '../../storage/stored-event.ts'
+import type { StreamRow } from '../../storage/stream-schema.ts'
 import { judgeEvents } from './judge-events.ts'
 
 type Reading = Pick<App, 'config' | 'database' | 'stream'>

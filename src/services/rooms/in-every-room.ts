@@ -2,7 +2,7 @@ import type { App } from '../../app.ts'
 import { MatrixError } from '../../core/errors.ts'
 import type { RoomId, UserId } from '../../core/ids.ts'
 import { loadUserMemberships } from '../../storage/room-memberships.ts'
-import type { Membership } from '../../storage/schema.ts'
+import type { Membership } from '../../storage/rooms-schema.ts'
 
 type Capabilities = Pick<App, 'database' | 'logger' | 'stopping'>
 

@@ -3,7 +3,7 @@ import type { RoomId, UserId } from '../../core/ids.ts'
 import { loadEvents } from '../../storage/events.ts'
 import { findMemberships } from '../../storage/room-memberships.ts'
 import { readStateEvent } from '../../storage/room-state.ts'
-import type { RoomMembershipRow } from '../../storage/schema.ts'
+import type { RoomMembershipRow } from '../../storage/rooms-schema.ts'
 import type { StoredEvent } from '../../storage/stored-event.ts'
 
 /** The last time that a user was in a room. */

@@ -4,7 +4,7 @@ import { InvalidParamError } from '../../core/errors.ts'
 import { isRoomAlias, isRoomId, type RoomAlias, type RoomId } from '../../core/ids.ts'
 import type { Network } from '../../storage/appservice-directory.ts'
 import { countPublicRooms, type DirectoryPlace, loadPublicRooms } from '../../storage/public-rooms.ts'
-import type { RoomRow } from '../../storage/schema.ts'
+import type { RoomRow } from '../../storage/rooms-schema.ts'
 import { parseNetworkInstance } from './network-directory.ts'
 
 export type PublicRoomsQuery = {

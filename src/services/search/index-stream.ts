@@ -5,7 +5,6 @@ import { searchableText } from '../../core/searchable-text.ts'
 import type { Tx } from '../../storage/database.ts'
 import { loadEvents, loadEventsById } from '../../storage/events.ts'
 import { loadProfiles } from '../../storage/profiles.ts'
-import type { StreamRow } from '../../storage/schema.ts'
 import {
   deleteSearchEntries,
   loadRowsAfter,
@@ -15,6 +14,7 @@ import {
   storeSearchEntries,
   storeSearchProgress,
 } from '../../storage/search-index.ts'
+import type { StreamRow } from '../../storage/stream-schema.ts'
 import { loadJoinedUsers, loadMemberNames, storeUserWords } from '../../storage/user-directory.ts'
 
 type Indexing = Pick<App, 'database' | 'stream' | 'clock'>

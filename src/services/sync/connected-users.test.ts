@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import type { App } from '../../app.ts'
 import type { RoomId, UserId } from '../../core/ids.ts'
-import type { StreamRow } from '../../storage/schema.ts'
+import type { StreamRow } from '../../storage/stream-schema.ts'
 import { createTestDatabase } from '../../storage/test-database.ts'
 import { createConnectedUsers } from './connected-users.ts'
 

@@ -3,7 +3,7 @@ import type { RoomId, UserId } from '../../core/ids.ts'
 import { loadMembersOfRooms, loadRoomSharers } from '../../storage/device-lists.ts'
 import { loadEvents } from '../../storage/events.ts'
 import { readEventsOfStates } from '../../storage/room-state.ts'
-import type { StreamRow } from '../../storage/schema.ts'
+import type { StreamRow } from '../../storage/stream-schema.ts'
 
 /** Whose keys a client has to ask for again, and whose it need not follow any more. https://spec.matrix.org/v1.19/client-server-api/#e2e-extensions-to-sync */
 export type DeviceLists = { changed: UserId[]; left: UserId[] }

@@ -4,8 +4,8 @@ import { lastWithin } from '../../core/within-bytes.ts'
 import { loadEventSizes } from '../../storage/event-sizes.ts'
 import { loadEvents } from '../../storage/events.ts'
 import { readStateEvent } from '../../storage/room-state.ts'
-import type { StreamRow } from '../../storage/schema.ts'
 import type { StoredEvent } from '../../storage/stored-event.ts'
+import type { StreamRow } from '../../storage/stream-schema.ts'
 import type { SyncViewer } from './sync-room.ts'
 
 /** A change of the user's own membership: by an event of this span, or as forks were resolved. */

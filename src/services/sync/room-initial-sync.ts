@@ -7,7 +7,7 @@ import { type AccountDataRow, loadAllAccountData } from '../../storage/account-d
 import { loadEvents } from '../../storage/events.ts'
 import { findMembership, loadUserMemberships } from '../../storage/room-memberships.ts'
 import { readAllState } from '../../storage/room-state.ts'
-import type { RoomMembershipRow } from '../../storage/schema.ts'
+import type { RoomMembershipRow } from '../../storage/rooms-schema.ts'
 import { accessFullState } from '../rooms/await-full-state.ts'
 import { directoryVisibility } from '../rooms/directory.ts'
 import { joinSpanOf } from '../rooms/join-spans.ts'

@@ -1,9 +1,9 @@
 import type { App } from '../../app.ts'
 import type { RoomId } from '../../core/ids.ts'
 import { type ListedRoom, type ListReader, loadListedRooms } from '../../storage/room-lists.ts'
-import type { StreamRow } from '../../storage/schema.ts'
 import { type ConnectionState, loadFlaggedRooms, loadKnownRooms } from '../../storage/sliding-connections.ts'
 import { KNOWN, type KnownRoom } from '../../storage/sliding-sync-schema.ts'
+import type { StreamRow } from '../../storage/stream-schema.ts'
 import {
   type ExtensionResults,
   extensionResults,

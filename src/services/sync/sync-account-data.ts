@@ -6,7 +6,7 @@ import {
   loadAccountDataOfRooms,
   loadAllAccountData,
 } from '../../storage/account-data.ts'
-import type { StreamRow } from '../../storage/schema.ts'
+import type { StreamRow } from '../../storage/stream-schema.ts'
 import { pushRulesOf } from '../users/push-rules.ts'
 import type { SyncViewer } from './sync-room.ts'
 

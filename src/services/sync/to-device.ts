@@ -1,7 +1,7 @@
 import type { App } from '../../app.ts'
 import type { JsonObject } from '../../core/events/pdu.ts'
 import type { DeviceId, UserId } from '../../core/ids.ts'
-import type { StreamRow } from '../../storage/schema.ts'
+import type { StreamRow } from '../../storage/stream-schema.ts'
 import { deleteToDeviceMessages, loadToDeviceMessages } from '../../storage/to-device.ts'
 
 /** Messages to a device, in the order of their arrival. */

@@ -1,6 +1,7 @@
 import type { App } from '../../app.ts'
 import type { Tx } from '../../storage/database.ts'
-import { type DeviceKey, deleteDevices, findIdleDevices } from '../../storage/devices.ts'
+import { deleteDevices, findIdleDevices } from '../../storage/devices.ts'
+import type { DeviceKey } from '../../storage/users-schema.ts'
 
 /**
  * Ends the devices that a user has beyond `limits.counts.devices`, those that were not used for the longest time: programs that log in each time

@@ -1,7 +1,6 @@
 import type { App } from '../../app.ts'
 import { MatrixError } from '../../core/errors.ts'
 import type { Tx } from '../../storage/database.ts'
-import type { DeviceKey } from '../../storage/devices.ts'
 import { deleteLoginTokensOfDevice } from '../../storage/login-tokens.ts'
 import {
   confirmRefreshToken,
@@ -13,7 +12,7 @@ import {
   retireUnusedSuccessors,
 } from '../../storage/refresh-tokens.ts'
 import { findUser } from '../../storage/users.ts'
-import type { RefreshTokenRow } from '../../storage/users-schema.ts'
+import type { DeviceKey, RefreshTokenRow } from '../../storage/users-schema.ts'
 import { issueTokens, type TokenPair } from './device-login.ts'
 import { familyOf, hashToken } from './tokens.ts'
 

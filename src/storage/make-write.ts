@@ -1,0 +1,79 @@
+import type { Kysely } from 'kysely'
+import type { Caches } from './caches.ts'
+import { brokenReference, type Committed, type Database, type Tx } from './database.ts'
+import { addDeviceListRooms } from './device-list-rooms.ts'
+import { isOutdated } from './prepared-statements.ts'
+import type { Tables } from './schema.ts'
+import { appendStreamRows } from './stream-append.ts'
+import type { NewStreamRow } from './stream-schema.ts'
+import type { Statements } from './transactions.ts'
+
+const RETRIES = 8
+
+/** Makes `write` for an open pool. `reportHookError` hears of failed afterCommit hooks. */
+export function makeWrite(
+  { transact }: Statements,
+  caches: Caches,
+  reportHookError: (error: unknown) => void,
+): Pick<Database, 'write' | 'writeLazily' | 'onCommit'> {
+  const listeners: Parameters<Database['onCommit']>[0][] = []
+
+  async function write<Result>(work: (tx: Tx) => Promise<Result>, isLazy = false): Promise<Result> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await attemptWrite(work, isLazy)
+      } catch (error) {
+        if (attempt >= RETRIES || !asksForRetry(error)) throw error
+      }
+    }
+  }
+
+  async function attemptWrite<Result>(work: (tx: Tx) => Promise<Result>, isLazy: boolean): Promise<Result> {
+    const hooks: ((committed: Committed) => void)[] = []
+    const streamRows: NewStreamRow[] = []
+    const begin = async (transaction: Kysely<Tables>) => {
+      const tx = {
+        sql: transaction,
+        caches,
+        streamRows,
+        afterCommit: (hook: (typeof hooks)[number]) => hooks.push(hook),
+      } as unknown as Tx
+      const value = await work(tx)
+      await addDeviceListRooms(transaction, streamRows)
+      return value
+    }
+    const [result, lastPosition] = await transact({
+      isLazy,
+      work: begin,
+      last: (transaction) => appendStreamRows(transaction, streamRows),
+    })
+    for (const hook of hooks) runHook(() => hook({ lastPosition }))
+    if (lastPosition !== undefined) {
+      for (const listener of listeners) runHook(() => listener({ lastPosition, rows: streamRows }))
+    }
+    return result
+  }
+
+  function runHook(hook: () => void): void {
+    try {
+      hook()
+    } catch (error) {
+      reportHookError(error)
+    }
+  }
+
+  return {
+    write: (work) => write(work),
+    writeLazily: (work) => write(work, true),
+    onCommit: (listener) => listeners.push(listener),
+  }
+}
+
+/**
+ * Serialisation failures, deadlocks, outdated statements, and references to rows that another transaction has just deleted: the same work may well
+ * succeed, or find out what is gone, when it is done again.
+ */
+function asksForRetry(error: unknown): boolean {
+  const code = (error as { code?: unknown } | null)?.code
+  return code === '40001' || code === '40P01' || isOutdated(error) || brokenReference(error) !== undefined
+}

@@ -1,0 +1,95 @@
+import type { DeviceId, EventId, RoomAlias, RoomId, UserId } from '../core/ids.ts'
+
+/** The tables of rooms, their events and their state; `migrations/0001_rooms_and_streams.sql` has their meaning. */
+export type RoomTables = {
+  room_heads: RoomHeadRow & { begin_depth: number }
+  rooms: RoomRow
+  events: EventRow
+  state_packs: { pack_nid: number; room_id: RoomId; nodes: Uint8Array }
+  room_memberships: RoomMembershipRow
+  missing_prev_events: { room_id: RoomId; event_id: EventId; referrer_order: number }
+  early_redactions: { redacts: string; event_id: EventId }
+  redacted_state: { room_id: RoomId; event_order: number; event_nid: number }
+  room_aliases: { room_alias: RoomAlias; room_id: RoomId; creator: UserId }
+  thread_subscriptions: ThreadSubscriptionRow
+}
+
+export type RoomHeadRow = {
+  room_id: RoomId
+  room_version: string
+  create_nid: number
+  state_root: number
+  depth: number
+  next_order: number
+  forward_extremities: EventId[]
+  has_other_servers: boolean
+  is_partial: boolean
+  restatements: number
+}
+
+export type RoomRow = {
+  room_id: RoomId
+  room_version: string
+  creator: UserId
+  in_directory: boolean
+  name: string | null
+  topic: string | null
+  canonical_alias: RoomAlias | null
+  avatar_url: string | null
+  join_rule: string | null
+  guest_access: string | null
+  history_visibility: string | null
+  room_type: string | null
+  encryption: string | null
+  tombstone: RoomId | null
+  joined_members: number
+  invited_members: number
+}
+
+export type EventRow = {
+  event_nid: number
+  event_id: EventId
+  room_id: RoomId
+  event_order: number | null
+  type: string
+  state_key: string | null
+  sender: UserId
+  origin_server_ts: number
+  depth: number
+  json: string
+  state_before: number | null
+  state_after: number | null
+  room_before: number | null
+  room_after: number | null
+  rejected: string | null
+  soft_failed: boolean
+  redacted_by: EventId | null
+  relates_to: string | null
+  rel_type: string | null
+  txn_device_id: DeviceId | null
+  txn_id: string | null
+  delay_id: string | null
+}
+
+export type Membership = 'join' | 'invite' | 'leave' | 'ban' | 'knock'
+
+export type RoomMembershipRow = {
+  room_id: RoomId
+  user_id: UserId
+  membership: Membership
+  event_nid: number
+  displayname: string | null
+  avatar_url: string | null
+  forgotten: boolean
+}
+
+/** `migrations/0022_threads_rendezvous.sql` has its meaning. */
+export type ThreadSubscriptionRow = {
+  user_id: UserId
+  room_id: RoomId
+  thread_id: EventId
+  subscribed: boolean
+  automatic: boolean
+  ended_order: number | null
+  change_nid: number
+}
