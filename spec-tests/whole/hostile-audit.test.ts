@@ -128,6 +128,34 @@ const STORED: Attack[] = [
   },
 ]
 
+/** Rendezvous sessions that strangers begin and leave open. */
+const RENDEZVOUS: Attack[] = [
+  ['org.matrix.msc4108', 'text/plain'],
+  ['io.element.msc4388', 'application/json'],
+].map(([name, type], place) => ({
+  name: `sessions of ${name} from the many networks of one /48`,
+  async attempt({ url, alice }) {
+    const begin = async (from: string, more: Record<string, string> = {}) => {
+      const response = await fetch(`${url}/_matrix/client/unstable/${name}/rendezvous`, {
+        method: 'POST',
+        headers: { 'Content-Type': type!, 'X-Forwarded-For': from, ...more },
+        body: '{"data":"x"}',
+      })
+      return { status: response.status, body: (await response.json()) as Answer['body'] }
+    }
+    const answers = []
+    for (let n = 0; n < 12; n++) answers.push(await begin(`2001:db8:${place + 1}:${n}::1`))
+    expect(answers.map(({ status }) => status < 300)).toEqual([...Array(8).fill(true), ...Array(4).fill(false)])
+    const refused = answers.at(-1)!
+    expect([refused.status, refused.body.errcode]).toEqual([429, 'M_LIMIT_EXCEEDED'])
+    expect(refused.body.retry_after_ms).toBeGreaterThan(0)
+    expect(refused.body.retry_after_ms).toBeLessThanOrEqual(5 * 60_000)
+    expect((await begin(`2001:db8:${place + 10}::1`)).status).toBeLessThan(300)
+    const asAlice = { Authorization: `Bearer ${alice.accessToken}` }
+    expect((await begin(`2001:db8:${place + 1}:1::1`, asAlice)).status).toBeLessThan(300)
+  },
+}))
+
 /** Ways to wait for news. */
 const WAITING: Attack[] = ['sync', 'events'].map((kind) => ({
   name: `more requests of a user that wait at a process than may, by ${kind}`,
@@ -255,6 +283,6 @@ const RACES: Attack[] = [
   },
 ]
 
-describeAttacks('what a second audit tried', [...KEYS, ...STORED, ...WAITING, ...FORGED, ...RACES], {
-  limits: { counts: { room_aliases: 20, waiting_requests: 20 } },
+describeAttacks('what a second audit tried', [...KEYS, ...STORED, ...RENDEZVOUS, ...WAITING, ...FORGED, ...RACES], {
+  limits: { counts: { room_aliases: 20, waiting_requests: 20, rendezvous_of_network: 8 } },
 })

@@ -59,6 +59,9 @@ const COUNTS = {
   key_claims: [10_000, 'One-time keys that are claimed in one request.'],
   key_queries: [50_000, 'Users and devices whose keys are asked for in one request.'],
   room_aliases: [1000, 'Aliases that users give to one room.'],
+  rendezvous: [10, 'Rendezvous sessions (sign-in by QR code) of one user, or of one network without an account.'],
+  rendezvous_of_network: [200, 'The same of one wide network without an account: an IPv6 /48 or an IPv4 /24.'],
+  rendezvous_in_all: [10_000, 'The same of all users; and once more of all without an account.'],
   signed_keys: [1000, 'Keys with new signatures in one request.'],
   push_rule_steps: [
     1_000_000,

@@ -2,26 +2,39 @@ import { sql } from 'kysely'
 import type { Db, Tx } from './database.ts'
 import type { RendezvousRow } from './rendezvous-schema.ts'
 
+/** How many sessions there are of some kind, and when the first of them expires. */
+export type RendezvousCount = { count: number; expires: number }
+
 /**
- * How many sessions there are, and how many of them somebody has begun; those that have expired go first. Nobody else begins one until the
- * transaction ends, so that the bounds hold.
+ * Counts the sessions of a creator, of a network, and all: those of users, or those without an account. Removes expired ones first. Nobody else
+ * begins a session until the transaction ends, so that the bounds hold.
  */
 export async function countRendezvous(
   tx: Tx,
-  { creator, now }: { creator: string; now: number },
-): Promise<{ all: number; own: number }> {
+  { creator, network }: Pick<RendezvousRow, 'creator' | 'network'>,
+  now: number,
+): Promise<Record<'own' | 'network' | 'all', RendezvousCount>> {
   await sql`select pg_advisory_xact_lock(hashtext('rendezvous_sessions'))`.execute(tx.sql)
   await sql`delete from rendezvous_sessions where expires_ts <= ${now}::bigint`.execute(tx.sql)
-  const { rows } = await sql<{ all: number; own: number }>`select count(*)::int as all,
-      (count(*) filter (where creator = ${creator}))::int as own
-    from rendezvous_sessions`.execute(tx.sql)
-  return rows[0]!
+  const { rows } = await sql<Record<`${'own' | 'network' | 'all'}_${'count' | 'expires'}`, number | null>>`
+    select count(*)::int as all_count, min(expires_ts) as all_expires,
+      (count(*) filter (where creator = ${creator}))::int as own_count,
+      min(expires_ts) filter (where creator = ${creator}) as own_expires,
+      (count(*) filter (where network = ${network}::text))::int as network_count,
+      min(expires_ts) filter (where network = ${network}::text) as network_expires
+    from rendezvous_sessions where (network is null) = (${network}::text is null)`.execute(tx.sql)
+  const row = rows[0]!
+  return {
+    own: { count: row.own_count!, expires: row.own_expires ?? now },
+    network: { count: row.network_count!, expires: row.network_expires ?? now },
+    all: { count: row.all_count!, expires: row.all_expires ?? now },
+  }
 }
 
 export async function insertRendezvous(tx: Tx, session: RendezvousRow): Promise<void> {
   await sql`insert into rendezvous_sessions
-      (session_id, creator, content, content_type, sequence_token, changed_ts, expires_ts)
-    values (${session.session_id}, ${session.creator}, ${session.content}, ${session.content_type},
+      (session_id, creator, network, content, content_type, sequence_token, changed_ts, expires_ts)
+    values (${session.session_id}, ${session.creator}, ${session.network}, ${session.content}, ${session.content_type},
       ${session.sequence_token}, ${session.changed_ts}::bigint, ${session.expires_ts}::bigint)`.execute(tx.sql)
 }
 

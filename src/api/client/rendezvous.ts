@@ -1,7 +1,13 @@
 import { z } from 'zod'
 import { ForbiddenError, MatrixError } from '../../core/errors.ts'
-import { createRendezvous, endRendezvous, readRendezvous, writeRendezvous } from '../../services/devices/rendezvous.ts'
-import { networkOf } from '../http/network-of.ts'
+import {
+  createRendezvous,
+  endRendezvous,
+  type RendezvousCreator,
+  readRendezvous,
+  writeRendezvous,
+} from '../../services/devices/rendezvous.ts'
+import { networkOf, wideNetworkOf } from '../http/network-of.ts'
 import { type Call, Reply, route, type Session } from '../http/route.ts'
 
 /** https://github.com/matrix-org/matrix-spec-proposals/pull/4388 */
@@ -102,8 +108,12 @@ function requireNotShown(headers: Call<undefined, undefined, undefined, undefine
 }
 
 /** Whose sessions are counted together. */
-export function creatorOf(call: { session: Pick<Session, 'userId'> | undefined; request: { ip: string } }): string {
-  return call.session?.userId ?? networkOf(call.request.ip)
+export function creatorOf(call: {
+  session: Pick<Session, 'userId'> | undefined
+  request: { ip: string }
+}): RendezvousCreator {
+  if (call.session) return { name: call.session.userId, network: null }
+  return { name: networkOf(call.request.ip), network: wideNetworkOf(call.request.ip) }
 }
 
 export const rendezvousEndpoints = [

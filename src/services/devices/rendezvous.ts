@@ -7,6 +7,7 @@ import {
   findRendezvousWrite,
   insertRendezvous,
   lockRendezvous,
+  type RendezvousCount,
   storeRendezvousWrite,
   updateRendezvous,
 } from '../../storage/rendezvous.ts'
@@ -17,29 +18,30 @@ type Capabilities = Pick<App, 'database' | 'clock' | 'random'>
 /** Bytes that a session holds at most. */
 export const MAX_RENDEZVOUS_BYTES = 4096
 const LIFETIME_MS = 5 * 60_000
-/** So many sessions somebody may have at a time, and so many all together, for anyone may begin one. */
-const MAX_OWN = 10
-const MAX_ALL = 10_000
 /** A sign-in takes a handful of writes. */
 const REMEMBERED_WRITES = 200
 /** Not to be guessed: who knows the id may read and write. */
 const ID_LENGTH = 32
 const TOKEN_LENGTH = 16
 
+/** Whose sessions are counted together: a user, or a network without an account and the wide network around it. */
+export type RendezvousCreator = { name: string; network: string | null }
+
 /**
  * A place where two devices leave messages for each other, one replacing the other, while one of them signs the other in. `creator`: the
- * user or address that begins it. Throws M_TOO_LARGE and M_LIMIT_EXCEEDED.
+ * user or network that begins it. Throws M_TOO_LARGE, and M_LIMIT_EXCEEDED with the time until a place is free.
  * https://github.com/matrix-org/matrix-spec-proposals/pull/4108 and https://github.com/matrix-org/matrix-spec-proposals/pull/4388
  */
 export async function createRendezvous(
-  app: Capabilities,
-  { creator, content, contentType }: { creator: string; content: string; contentType: string },
+  app: Capabilities & Pick<App, 'config'>,
+  { creator, content, contentType }: { creator: RendezvousCreator; content: string; contentType: string },
 ): Promise<RendezvousRow> {
   requireFitting(content)
   const now = app.clock.now()
   const session: RendezvousRow = {
     session_id: app.random.token(ID_LENGTH),
-    creator,
+    creator: creator.name,
+    network: creator.network,
     content,
     content_type: contentType,
     sequence_token: app.random.token(TOKEN_LENGTH),
@@ -47,8 +49,11 @@ export async function createRendezvous(
     expires_ts: now + LIFETIME_MS,
   }
   await app.database.write(async (tx) => {
-    const { all, own } = await countRendezvous(tx, { creator, now })
-    if (own >= MAX_OWN || all >= MAX_ALL) throw tooMany()
+    const counted = await countRendezvous(tx, session, now)
+    const { counts } = app.config.limits
+    requirePlace(counted.own, counts.rendezvous, now)
+    requirePlace(counted.network, counts.rendezvous_of_network, now)
+    requirePlace(counted.all, counts.rendezvous_in_all, now)
     await insertRendezvous(tx, session)
   })
   return session
@@ -114,6 +119,8 @@ function notFound(): NotFoundError {
   return new NotFoundError('There is no such rendezvous session, or it has expired')
 }
 
-function tooMany(): MatrixError {
-  return new MatrixError(429, 'M_LIMIT_EXCEEDED', 'Too many rendezvous sessions', { retry_after_ms: LIFETIME_MS })
+function requirePlace({ count, expires }: RendezvousCount, most: number, now: number): void {
+  if (count < most) return
+  const message = 'Too many rendezvous sessions are open. Try again when one has ended.'
+  throw new MatrixError(429, 'M_LIMIT_EXCEEDED', message, { retry_after_ms: expires - now })
 }
