@@ -32,6 +32,10 @@ const TOTALS = {
     '256M',
     'Events that one other server has sent and that wait for what they refer to, as the database keeps them. While there are more, that server is told to send later.',
   ],
+  server_outbox: [
+    '256M',
+    'Messages to devices and other news beside events that wait for one other server. From a full outbox, those go of the users who fill it most.',
+  ],
   to_device_request: ['256M', 'Messages to devices of one request, counted once for each device that gets a copy.'],
   device_keys: ['8M', 'The identity keys of all devices of one user.'],
   key_backups: ['2G', 'All keys in all backups of one user.'],

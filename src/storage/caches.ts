@@ -1,5 +1,5 @@
 import { LRUCache } from 'lru-cache'
-import type { RoomId, UserId } from '../core/ids.ts'
+import type { RoomId, ServerName, UserId } from '../core/ids.ts'
 import type { RoomVersion } from '../core/room-versions.ts'
 import type { TrieNode } from '../core/state-trie.ts'
 import type { StoredEvent } from './stored-event.ts'
@@ -21,6 +21,8 @@ export type Caches = {
   readonly restatements: LRUCache<RoomId, number>
   /** How often an event was forgotten: what began to be read before that may be out of date. */
   readonly forgotten: { times: number }
+  /** Bytes of EDUs that this process has queued for a server since it last measured what waits for that server. */
+  readonly unmeasuredEdus: LRUCache<ServerName, number>
   readonly counts: Record<'events' | 'state_nodes', { hits: number; misses: number }>
 }
 
@@ -38,6 +40,7 @@ export function createCaches(bytes: number): Caches {
     erasedUsers: new Set(),
     restatements: new LRUCache({ max: 10_000 }),
     forgotten: { times: 0 },
+    unmeasuredEdus: new LRUCache({ max: 10_000 }),
     counts: { events: { hits: 0, misses: 0 }, state_nodes: { hits: 0, misses: 0 } },
   }
 }

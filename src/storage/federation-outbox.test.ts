@@ -23,6 +23,7 @@ import {
   releaseDestinations,
   takeTransactions,
 } from './federation-transactions.ts'
+import { emptyFullOutbox, outboxesToMeasure } from './full-outboxes.ts'
 import { migrate } from './migrate.ts'
 import { openDatabase } from './open-database.ts'
 import { recountRoomServers } from './other-servers.ts'
@@ -184,6 +185,45 @@ test('EDUs of a transaction are no longer than a transaction may be, if there ar
     [2, 1],
     [1, 1],
   ])
+})
+
+test('from a full outbox the EDUs go of the users who fill most of it, and of no other server', async () => {
+  const { database } = await setUp()
+  const limit = 100_000
+  const edu = (destination: ServerName, sender: UserId, place: number) => {
+    const content = { sender, place, text: 'x'.repeat(2000) }
+    return { destination, type: 'm.direct_to_device', sender, content }
+  }
+  const waiting = async (destination: ServerName) => {
+    const { rows } = await sql<{
+      sender: string
+      count: number
+    }>`select sender, count(*)::int as count from federation_edus
+      where destination = ${destination} group by sender order by sender`.execute(database.sql)
+    return rows.map(({ sender, count }) => [sender, count])
+  }
+  const fill = (sender: UserId, count: number) =>
+    database.write(async (tx) => {
+      const edus = Array.from({ length: count }, (_, place) => [edu(Y, sender, place), edu(Z, ALICE, place)]).flat()
+      await queueEdus(tx, edus)
+      const full = outboxesToMeasure(tx, edus, limit)
+      for (const destination of full) if (destination === Y) await emptyFullOutbox(tx, destination, limit)
+      return full
+    })
+  expect(await fill(ALICE, 3)).toEqual([])
+  expect(await fill(ERIC, 20)).toEqual([Y, Z])
+  expect(await fill(DORA, 1)).toEqual([])
+  expect(await waiting(Y)).toEqual([
+    [ALICE, 3],
+    [DORA, 1],
+    [ERIC, 20],
+  ])
+  await fill(ERIC, 30)
+  expect(await waiting(Y)).toEqual([
+    [ALICE, 3],
+    [DORA, 1],
+  ])
+  expect(await waiting(Z)).toEqual([[ALICE, 54]])
 })
 
 test('who is made to leave is told through the own server, and nothing after that', async () => {

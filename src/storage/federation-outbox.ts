@@ -14,6 +14,8 @@ export type NewEdu = {
   key?: string
   /** Of what a destination that is down for long gets only the newest. */
   subject?: UserId
+  /** The local user whose messages to devices it carries. */
+  sender?: UserId
   /** Whether it is worth nothing to a destination that is down. */
   isEphemeral?: boolean
 }
@@ -27,13 +29,14 @@ export async function queueEdus(tx: Tx, edus: readonly NewEdu[]): Promise<void> 
   const { rows } = await sql<{ destination: ServerName }>`with new as (
       select * from unnest(${unique.map((edu) => edu.destination)}::text[], ${unique.map((edu) => edu.type)}::text[],
         ${unique.map((edu) => JSON.stringify(edu.content))}::text[], ${unique.map((edu) => edu.key ?? null)}::text[],
-        ${unique.map((edu) => edu.subject ?? null)}::text[], ${unique.map((edu) => edu.isEphemeral === true)}::boolean[])
-        with ordinality as new(destination, edu_type, content, edu_key, subject, is_ephemeral, place)
+        ${unique.map((edu) => edu.subject ?? null)}::text[], ${unique.map((edu) => edu.sender ?? null)}::text[],
+        ${unique.map((edu) => edu.isEphemeral === true)}::boolean[])
+        with ordinality as new(destination, edu_type, content, edu_key, subject, sender, is_ephemeral, place)
     ), known as (
       select new.*, coalesce(failures, 0) = 0 as is_up from new left join federation_destinations using (destination)
     ), queued as (
-      insert into federation_edus (destination, edu_type, content, edu_key, subject, is_ephemeral)
-      select destination, edu_type, content, edu_key, subject, is_ephemeral from known
+      insert into federation_edus (destination, edu_type, content, edu_key, subject, sender, is_ephemeral)
+      select destination, edu_type, content, edu_key, subject, sender, is_ephemeral from known
       where is_up or not is_ephemeral order by destination, edu_key, place
       on conflict (destination, edu_key) do update set content = excluded.content
     )

@@ -68,5 +68,6 @@ export type EduRow = {
   content: string
   edu_key: string | null
   subject: string | null
+  sender: string | null
   is_ephemeral: boolean
 }

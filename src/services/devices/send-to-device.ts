@@ -2,13 +2,14 @@ import type { App } from '../../app.ts'
 import type { JsonObject } from '../../core/events/pdu.ts'
 import { type DeviceId, serverNameOf, type UserId } from '../../core/ids.ts'
 import { requireCount, requireSize } from '../../core/limits.ts'
-import { type NewEdu, queueEdus } from '../../storage/federation-outbox.ts'
+import type { NewEdu } from '../../storage/federation-outbox.ts'
 import {
   claimToDeviceTransaction,
   deleteToDeviceTransactions,
   type NewToDeviceMessage,
 } from '../../storage/to-device.ts'
 import { deliverToDevice } from './deliver-to-device.ts'
+import { queueWithinLimit } from './queue-edus.ts'
 
 /** A request to send messages of one type. */
 export type ToDeviceRequest = {
@@ -49,7 +50,7 @@ export async function sendToDevice(
     if (clears) await deleteToDeviceTransactions(tx, now - TRANSACTIONS_KEPT_MS)
     if (!(await claimToDeviceTransaction(tx, { userId: sender, deviceId, type, txnId, now }))) return
     await deliverToDevice(app, tx, local)
-    await queueEdus(tx, edus)
+    await queueWithinLimit(app, tx, edus)
   })
 }
 
@@ -76,7 +77,8 @@ function split(
   const edus = [...byServer].flatMap(([destination, theirs]) =>
     inParts(theirs).map((part) => {
       const message_id = app.random.token(MESSAGE_ID_LENGTH)
-      return { destination, type: 'm.direct_to_device', content: { sender, type, message_id, messages: tree(part) } }
+      const content = { sender, type, message_id, messages: tree(part) }
+      return { destination, type: 'm.direct_to_device', content, sender }
     }),
   )
   return { local, edus }

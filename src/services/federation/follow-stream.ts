@@ -1,11 +1,12 @@
 import type { RoomId, UserId } from '../../core/ids.ts'
 import type { Tx } from '../../storage/database.ts'
-import { type NewEdu, queueEdus } from '../../storage/federation-outbox.ts'
+import type { NewEdu } from '../../storage/federation-outbox.ts'
 import { loadRowsForServers, lockProgress, storeProgress } from '../../storage/federation-progress.ts'
 import { loadJoinedOfServer } from '../../storage/joined-room-members.ts'
 import { filterPartialRooms } from '../../storage/partial-rooms.ts'
 import { forgetUnsharedLists } from '../../storage/remote-devices.ts'
 import type { StreamRow } from '../../storage/stream-schema.ts'
+import { queueWithinLimit } from '../devices/queue-edus.ts'
 import type { FollowingApp } from './following-app.ts'
 import { type MemberMove, memberMoves } from './member-moves.ts'
 import { devicesForNewServers, tellDevices } from './tell-devices.ts'
@@ -26,7 +27,7 @@ export async function followNextRows(app: FollowingApp): Promise<boolean> {
     const { rows, to } = await loadRowsForServers(tx, position, ROWS_AT_ONCE)
     if (to <= position) return false
     const edus = await edusOf(app, tx, rows)
-    await queueEdus(tx, edus)
+    await queueWithinLimit(app, tx, edus)
     await storeProgress(tx, to)
     return rows.length === ROWS_AT_ONCE
   })

@@ -4,7 +4,6 @@ import { domainOf, isUserId, type RoomId, type ServerName, serverNameOf, type Us
 import type { Tx } from '../../storage/database.ts'
 import { noteDeviceListChange } from '../../storage/device-lists.ts'
 import { loadEventTexts } from '../../storage/event-texts.ts'
-import { queueEdus } from '../../storage/federation-outbox.ts'
 import type { PartialRoomRow } from '../../storage/federation-schema.ts'
 import {
   type JoinedRoomMember,
@@ -19,10 +18,11 @@ import { readNidDiff } from '../../storage/room-state.ts'
 import { loadStateEntries } from '../../storage/state-entries.ts'
 import { storableText } from '../../storage/storable-text.ts'
 import { appendToStream } from '../../storage/stream-append.ts'
+import { queueWithinLimit } from '../devices/queue-edus.ts'
 import type { RestatedRoom } from '../rooms/restate-room.ts'
 import { devicesForServers } from './tell-devices.ts'
 
-type Capabilities = Pick<App, 'config' | 'serverName'>
+type Capabilities = Pick<App, 'config' | 'serverName' | 'logger'>
 type Completion = { partial: PartialRoomRow; restated: RestatedRoom }
 /** Members whose events have been read already, by the nids of these. */
 type ReadMembers = ReadonlyMap<number, JoinedRoomMember>
@@ -104,7 +104,7 @@ async function tellOfDevices(app: Capabilities, tx: Tx, { partial, restated }: C
   if (ours.length === 0) return
   const told = new Set([app.serverName, ...partial.servers])
   const missed = [...(await serversSinceJoin(tx, roomId, restated))].filter((server) => !told.has(server))
-  await queueEdus(tx, await devicesForServers(app, tx, new Map(ours.map((userId) => [userId, missed]))))
+  await queueWithinLimit(app, tx, await devicesForServers(app, tx, new Map(ours.map((userId) => [userId, missed]))))
 }
 
 /** The servers in a room now, and those that did something there or were made to leave. */

@@ -1,12 +1,13 @@
 import { type ServerName, serverNameOf, type UserId } from '../../core/ids.ts'
 import { presenceContent } from '../../core/presence-content.ts'
 import type { Db } from '../../storage/database.ts'
-import { type NewEdu, queueEdus } from '../../storage/federation-outbox.ts'
+import type { NewEdu } from '../../storage/federation-outbox.ts'
 import { claimPresenceRound, filterNewServers, loadPresentLocals } from '../../storage/federation-progress.ts'
 import { loadNewServersOfUsers, loadServersOfUsers } from '../../storage/other-servers.ts'
 import type { PresenceRow } from '../../storage/presence-schema.ts'
 import { loadOwnPresence, loadPresentOwnUsers } from '../../storage/remote-presence.ts'
 import type { StreamRow } from '../../storage/stream-schema.ts'
+import { queueWithinLimit } from '../devices/queue-edus.ts'
 import type { FollowingApp } from './following-app.ts'
 import type { MemberMove } from './member-moves.ts'
 
@@ -54,7 +55,7 @@ export async function tellPresenceAgain(app: FollowingApp): Promise<void> {
   while (after !== undefined) {
     const users: UserId[] = await loadPresentOwnUsers(app.database, after, USERS_AT_ONCE)
     const edus = await presenceEdus(app, app.database, await loadServersOfUsers(app.database, users))
-    await app.database.writeLazily((tx) => queueEdus(tx, edus))
+    await app.database.writeLazily((tx) => queueWithinLimit(app, tx, edus))
     after = users.length === USERS_AT_ONCE ? users.at(-1) : undefined
   }
 }

@@ -1,0 +1,18 @@
+import type { App } from '../../app.ts'
+import type { Tx } from '../../storage/database.ts'
+import { type NewEdu, queueEdus } from '../../storage/federation-outbox.ts'
+import { emptyFullOutbox, outboxesToMeasure } from '../../storage/full-outboxes.ts'
+
+/** Queues EDUs for other servers, and makes room in the outboxes that are full with them. */
+export async function queueWithinLimit(
+  app: Pick<App, 'config' | 'logger'>,
+  tx: Tx,
+  edus: readonly NewEdu[],
+): Promise<void> {
+  await queueEdus(tx, edus)
+  const { server_outbox: limit } = app.config.limits.totals
+  for (const destination of outboxesToMeasure(tx, edus, limit)) {
+    const dropped = await emptyFullOutbox(tx, destination, limit)
+    if (dropped > 0) app.logger.warn({ destination, dropped }, 'outbox of a server was full, EDUs dropped')
+  }
+}

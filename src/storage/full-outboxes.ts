@@ -1,0 +1,51 @@
+import { sql } from 'kysely'
+import type { ServerName } from '../core/ids.ts'
+import type { Tx } from './database.ts'
+import type { NewEdu } from './federation-outbox.ts'
+
+/** What an EDU takes beside its content. */
+const EDU_BYTES = 200
+/** The share of its limit that an outbox may keep when it was full. */
+const KEPT_SHARE = 0.75
+/** Measuring an outbox reads all that waits in it: each process does so when it has queued this share of the limit. */
+const MEASURED_SHARE = 1 / 8
+
+/** Counts what is queued; returns the servers whose outboxes are to be measured now. `limit`: bytes of EDUs for one server. */
+export function outboxesToMeasure(tx: Tx, edus: readonly NewEdu[], limit: number): ServerName[] {
+  const { unmeasuredEdus } = tx.caches
+  const filled = new Set<ServerName>()
+  // Servers share the contents of EDUs that are for all of them.
+  const sizes = new Map<object, number>()
+  for (const { destination, content } of edus) {
+    const size = sizes.get(content) ?? JSON.stringify(content).length + EDU_BYTES
+    sizes.set(content, size)
+    const bytes = (unmeasuredEdus.get(destination) ?? 0) + size
+    unmeasuredEdus.set(destination, bytes)
+    if (bytes >= limit * MEASURED_SHARE) filled.add(destination)
+  }
+  for (const destination of filled) unmeasuredEdus.delete(destination)
+  return [...filled]
+}
+
+/** Makes room in an outbox that is full: all EDUs go of the users who fill most of it. Returns how many went. */
+export async function emptyFullOutbox(tx: Tx, destination: ServerName, limit: number): Promise<number> {
+  const owner = sql`coalesce(sender, subject, '')`
+  // Others may change some of these and want more of them: waiting for them could be in a circle.
+  const { rows } = await sql<{ evicted: number }>`with owners as (
+      select ${owner} as owner, sum(octet_length(content) + ${EDU_BYTES}::int) as bytes from federation_edus
+      where destination = ${destination} group by ${owner}
+    ), evicted as (
+      select owner from (
+        select owner, sum(bytes) over () as all_bytes, sum(bytes) over (order by bytes desc, owner) - bytes as gone_before
+        from owners
+      ) as summed
+      where all_bytes > ${limit}::bigint and all_bytes - gone_before > ${Math.floor(limit * KEPT_SHARE)}::bigint
+    ), gone as (
+      delete from federation_edus where edu_nid = any(array(
+        select edu_nid from federation_edus where destination = ${destination} and ${owner} in (select owner from evicted)
+        for update skip locked))
+      returning 1
+    )
+    select count(*)::int as evicted from gone`.execute(tx.sql)
+  return rows[0]!.evicted
+}
