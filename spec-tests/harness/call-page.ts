@@ -1,12 +1,11 @@
 import { existsSync } from 'node:fs'
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
-import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { extname, join } from 'node:path'
+import { join } from 'node:path'
 import { type Browser, chromium } from 'playwright-core'
 import { rolldown } from 'rolldown'
 import type { TestUser } from './client.ts'
+import { serveFiles, type WebSite } from './web-site.ts'
 
 /** A page in Chromium that holds calls by matrix-js-sdk; see `spec-tests/clients/call-page.js`. */
 export type CallPage = {
@@ -66,32 +65,19 @@ async function openPage(browser: Browser, url: string, user: TestUser): Promise<
   return page
 }
 
-const TYPES: Record<string, string> = { '.js': 'text/javascript', '.wasm': 'application/wasm' }
-
 /** The page and its scripts, bundled for the browser, on a port of this machine. */
-async function serveClient(): Promise<{ url: string; close(): Promise<void> }> {
+async function serveClient(): Promise<WebSite> {
   const folder = await mkdtemp(join(tmpdir(), 'hearth-call-page-'))
   const bundle = await rolldown({ input: CLIENT, platform: 'browser', logLevel: 'silent' })
   await bundle.write({ dir: folder, format: 'esm', entryFileNames: 'page.js' })
-  const server = createServer(async (request, response) => {
-    if (request.url === '/') {
-      response.setHeader('content-type', 'text/html')
-      return response.end('<!doctype html><script type="module" src="/page.js"></script>')
-    }
-    try {
-      const script = await readFile(join(folder, new URL(request.url!, 'http://localhost').pathname))
-      response.setHeader('content-type', TYPES[extname(request.url!)] ?? 'application/octet-stream')
-      response.end(script)
-    } catch {
-      response.writeHead(404).end()
-    }
+  const site = await serveFiles({
+    texts: { '/index.html': '<!doctype html><script type="module" src="/page.js"></script>' },
+    folders: { '/': folder },
   })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/`,
+    url: site.url,
     async close() {
-      server.closeAllConnections()
-      await new Promise((resolve) => server.close(resolve))
+      await site.close()
       await rm(folder, { recursive: true })
     },
   }
