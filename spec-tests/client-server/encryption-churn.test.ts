@@ -2,6 +2,7 @@ import { EventType, type IEvent, type MatrixClient, Preset } from 'matrix-js-sdk
 import type { CryptoCallbacks } from 'matrix-js-sdk/lib/crypto-api/index.js'
 import { afterAll, beforeAll, expect, inject, test } from 'vitest'
 import { ask, asUser, registerUser, type TestUser } from '../harness/client.ts'
+import { backedUpIndexes, describeMissingKeys, firstIndexes } from '../harness/missing-keys.ts'
 import { pollUntil } from '../harness/poll-until.ts'
 import { startSdk } from '../harness/sdk.ts'
 
@@ -61,26 +62,23 @@ async function addDevice(person: Person): Promise<void> {
   person.devices.push(device)
 }
 
-/** The oldest device goes, when it has sent all and put all its keys into the backup, as clients see to. */
+/**
+ * The oldest device goes, when it has sent all and put all its keys into the backup, as clients see to. A younger device may have put the same session there
+ * before it, but only from a later message on.
+ */
 async function removeDevice(person: Person): Promise<void> {
   const device = person.devices.shift()!
   await Promise.all(sending.get(device) ?? [])
-  const known = (await device.getCrypto()!.exportRoomKeys()).map(({ session_id }) => session_id)
-  const login = {
-    user_id: device.getUserId()!,
-    device_id: device.getDeviceId()!,
-    access_token: device.getAccessToken()!,
-  }
-  const owner = asUser(url, login)
-  let seen: string | undefined
-  await pollUntil('its keys are backed up', async () => {
-    const { version, etag } = await owner.get('/_matrix/client/v3/room_keys/version')
-    if (etag === seen) return false
-    seen = etag
-    const { rooms } = await owner.get(`/_matrix/client/v3/room_keys/keys?version=${version}`)
-    const backedUp = new Set(Object.keys(rooms[roomId]?.sessions ?? {}))
-    return known.every((sessionId) => backedUp.has(sessionId))
-  })
+  const known = [...(await firstIndexes(device))]
+  await pollUntil(
+    'its keys are backed up',
+    async () => {
+      const backedUp = await backedUpIndexes(device, roomId)
+      return known.every(([sessionId, first]) => (backedUp.get(sessionId) ?? Number.POSITIVE_INFINITY) <= first)
+    },
+    undefined,
+    200,
+  )
   await device.logout(true)
 }
 
@@ -135,23 +133,25 @@ function send(device: MatrixClient, text: string): Promise<{ event_id: string }>
 /** What was sent before a device was known to the sender it reads by the backup, which it asks again until all keys are there. */
 async function readsAll(device: MatrixClient, sent: readonly string[]): Promise<void> {
   const raw = new Map((await history(device)).map((event) => [event.event_id, event]))
-  const unread = new Set(sent)
+  const unread = new Map(sent.map((eventId) => [eventId, '']))
   await pollUntil(
     `${device.getUserId()} reads all on ${device.getDeviceId()}`,
     async () => {
-      for (const eventId of unread) {
+      for (const eventId of unread.keys()) {
         const event = device.getEventMapper()({ ...raw.get(eventId)! })
         await device.decryptEventIfNeeded(event)
         if (event.getType() === EventType.RoomMessage && !event.isDecryptionFailure()) unread.delete(eventId)
+        else unread.set(eventId, String(event.decryptionFailureReason))
       }
       if (unread.size > 0) await device.getCrypto()!.restoreKeyBackup()
       return unread.size === 0
     },
     60_000,
-  ).catch((error) => {
-    throw new Error(`${unread.size} of ${sent.length} cannot be decrypted: ${[...unread].slice(0, 5)}`, {
-      cause: error,
-    })
+  ).catch(async (error) => {
+    const events = sent.map((eventId) => raw.get(eventId)!)
+    const missing = await describeMissingKeys(device, { sent: events, reasons: unread, others: devices() })
+    const count = `${unread.size} of ${sent.length} cannot be decrypted`
+    throw new Error(`${count} by ${device.getUserId()} ${device.getDeviceId()}:\n${missing}`, { cause: error })
   })
 }
 
