@@ -43,6 +43,7 @@ export function createRoomTransactions(
 ): RoomTransactions {
   let queue: Job[] = []
   let running = 0
+  let isStarting = false
   const busyRooms = new Set<RoomId>()
   const idleWaiters: (() => void)[] = []
 
@@ -53,12 +54,14 @@ export function createRoomTransactions(
   ): Promise<Result> {
     return new Promise<Result>((resolve, reject) => {
       queue.push({ roomId, command, goesFirst, resolve: resolve as (value: unknown) => void, reject })
-      // Commands of the same tick share a transaction.
-      if (queue.length === 1) setImmediate(startLanes)
+      // Commands of the same tick share a transaction. Others in the queue may wait for their rooms, and lanes be free.
+      if (!isStarting) setImmediate(startLanes)
+      isStarting = true
     })
   }
 
   function startLanes(): void {
+    isStarting = false
     while (running < lanes) {
       const batch = takeBatch()
       if (batch.length === 0) return
