@@ -1,3 +1,5 @@
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { expect, test } from 'vitest'
 import { canonicalJson } from '../../core/canonical-json.ts'
 import type { Pdu } from '../../core/events/pdu.ts'
@@ -18,3 +20,35 @@ test('a transaction is the canonical JSON of all that is in it', () => {
   expect(transactionText(stored)).toBe(canonicalJson(whole, { strict: false }))
   expect(transactionText({ ...from, pdus: [], edus: [] })).toBe(canonicalJson({ ...from, pdus: [], edus: [] }))
 })
+
+test('remembered events take the memory that is meant for them', () => {
+  setFlagsFromString('--expose-gc')
+  const collectGarbage = runInNewContext('gc') as () => void
+  const from = { origin: 'x' as ServerName, origin_server_ts: 1, edus: [] }
+  const send = (count: number) => {
+    for (let i = 0; i < count; i++) transactionText({ ...from, pdus: [wholePdu(i)] })
+  }
+  send(10)
+  collectGarbage()
+  const before = process.memoryUsage().heapUsed
+  send(20_000)
+  collectGarbage()
+  const mebibytes = (process.memoryUsage().heapUsed - before) / 1024 / 1024
+  expect(mebibytes).toBeLessThan(18)
+})
+
+/** Like those of rooms: with references and signatures, each parsed from JSON of its own. */
+function wholePdu(i: number): Pdu {
+  const id = (kind: string) => `$${kind}${i}`.padEnd(44, 'x')
+  return JSON.parse(
+    JSON.stringify({
+      ...pdu(`message ${i}`),
+      auth_events: ['create', 'power', 'member'].map(id),
+      prev_events: [id('previous')],
+      sender: `@user${i}:x`,
+      origin_server_ts: 1_700_000_000_000 + i,
+      hashes: { sha256: id('hash') },
+      signatures: { x: { 'ed25519:1': id('signature').repeat(2) } },
+    }),
+  )
+}
