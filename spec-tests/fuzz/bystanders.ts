@@ -25,7 +25,8 @@ export function startBystanders(world: FuzzWorld, findings: Findings, deliveries
   const { alice, bob, carol, shared } = world
   const counts: Counts = { syncs: 0, messages: 0, reads: 0 }
   const suggested: string[] = []
-  let isStopping = false
+  let isSpeaking = true
+  let isFollowing = true
   const expect = expectOf(findings)
   const counted: Expect = async (...request) => {
     const body = await expect(...request)
@@ -55,28 +56,39 @@ export function startBystanders(world: FuzzWorld, findings: Findings, deliveries
     if (visited.length > VISITED) await carol.ask('POST', roomPath(visited.shift()!, 'leave'), {})
   }
 
-  async function repeat(work: () => Promise<void>, pause: number): Promise<void> {
-    while (!isStopping) {
+  async function repeat(work: () => Promise<void>, { isOn, pause }: { isOn(): boolean; pause: number }): Promise<void> {
+    while (isOn()) {
       await work()
       await new Promise((resolve) => setTimeout(resolve, pause))
     }
   }
 
-  const following = [bob, carol].flatMap((user) => {
-    const see = (way: string) => (eventId: string) => void (user === bob && deliveries.see(way, eventId))
-    const common = { user, expect: counted, roomId: shared.roomId }
-    return [followBySync({ ...common, see: see('sync') }), followBySlidingSync({ ...common, see: see('sliding sync') })]
-  })
-  const running = [
-    ...following.map((follow) => repeat(follow, SYNC_PAUSE_MS)),
-    ...[send, read, () => visit().catch(() => {})].map((work) => repeat(work, PAUSE_MS)),
-  ]
+  const following = [bob, carol].flatMap((user) =>
+    [followBySync, followBySlidingSync].map((followBy, i) => {
+      const way = ['sync', 'sliding sync'][i]!
+      const see = (eventId: string) => void (user === bob && deliveries.see(way, eventId))
+      const follow = followBy({ user, expect: counted, roomId: shared.roomId, see })
+      return async () => {
+        if ((await follow()) && user === bob) deliveries.complete(way)
+      }
+    }),
+  )
+  const speaking = [send, read, () => visit().catch(() => {})].map((work) =>
+    repeat(work, { isOn: () => isSpeaking, pause: PAUSE_MS }),
+  )
+  const followed = following.map((follow) => repeat(follow, { isOn: () => isFollowing, pause: SYNC_PAUSE_MS }))
   return {
     suggest: (roomId) => void suggested.push(roomId),
     counts: () => counts,
     async stop() {
-      isStopping = true
-      await Promise.all(running)
+      isSpeaking = false
+      await Promise.all(speaking)
+      // What was said last has to arrive, too.
+      for (deliveries.check(); deliveries.pending() > 0; deliveries.check()) {
+        await new Promise((resolve) => setTimeout(resolve, PAUSE_MS))
+      }
+      isFollowing = false
+      await Promise.all(followed)
     },
   }
 }

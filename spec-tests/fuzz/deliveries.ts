@@ -5,18 +5,26 @@ export type Deliveries = {
   /** `ways`: all by which it must arrive. */
   expect(eventId: string, what: string, ways: readonly string[]): void
   see(way: string, eventId: string): void
-  /** Tells of those that are late; call it now and then. */
+  /** Notes that a way has told all that it had to tell: a sync is over, a transaction has arrived. */
+  complete(way: string): void
+  /** Reports those that are late; call it now and then. */
   check(): void
   arrived(): number
   pending(): number
 }
 
-/** On a machine that others load too. */
+/** A message is late after this time, if a way that lacks it has told news so often in the meantime: on a machine that others load, everything is slow. */
 const DELIVERY_MS = 60_000
+const ROUNDS = 5
+/** Late in any case. */
+const LONGEST_MS = 10 * 60_000
 const REMEMBERED = 5_000
 
+/** `missing`: the ways by which it has not arrived, and how often each has told news since. */
+type Message = { what: string; ts: number; missing: Map<string, number> }
+
 export function createDeliveries(findings: Findings): Deliveries {
-  const sent = new Map<string, { what: string; ts: number; missing: Set<string> }>()
+  const sent = new Map<string, Message>()
   /** Ways by which events came that nobody waits for; the sender of some hears of the id later than others do. */
   const seen = new Map<string, Set<string>>()
   let arrived = 0
@@ -29,8 +37,8 @@ export function createDeliveries(findings: Findings): Deliveries {
 
   return {
     expect(eventId, what, ways) {
-      const missing = new Set(ways.filter((way) => !seen.get(eventId)?.has(way)))
-      sent.set(eventId, { what, ts: Date.now(), missing })
+      const missing = ways.filter((way) => !seen.get(eventId)?.has(way)).map((way) => [way, 0] as const)
+      sent.set(eventId, { what, ts: Date.now(), missing: new Map(missing) })
       settle(eventId)
     },
     see(way, eventId) {
@@ -39,14 +47,24 @@ export function createDeliveries(findings: Findings): Deliveries {
       seen.set(eventId, (seen.get(eventId) ?? new Set()).add(way))
       if (seen.size > REMEMBERED) seen.delete(seen.keys().next().value!)
     },
+    complete(way) {
+      for (const { missing } of sent.values()) if (missing.has(way)) missing.set(way, missing.get(way)! + 1)
+    },
     check() {
-      for (const [eventId, { what, ts, missing }] of sent) {
-        if (Date.now() - ts < DELIVERY_MS) continue
+      for (const [eventId, message] of sent) {
+        if (!isLate(message)) continue
         sent.delete(eventId)
-        findings.add({ kind: `${what} does not arrive by ${[...missing].join(' and ')}`, detail: eventId })
+        const ways = [...message.missing.keys()].join(' and ')
+        const after = `after ${Math.round((Date.now() - message.ts) / 1000)} s`
+        findings.add({ kind: `${message.what} does not arrive by ${ways}`, detail: `${eventId}, ${after}` })
       }
     },
     arrived: () => arrived,
     pending: () => sent.size,
   }
+}
+
+function isLate({ ts, missing }: Message): boolean {
+  const age = Date.now() - ts
+  return age > LONGEST_MS || (age > DELIVERY_MS && Math.max(...missing.values()) >= ROUNDS)
 }

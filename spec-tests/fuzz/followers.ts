@@ -24,8 +24,8 @@ const ROUNDS = 40
 /** More invites are refused: they would be in each first sync. */
 const INVITES = 10
 
-/** One round of sync v3 after the other. */
-export function followBySync({ user, expect, roomId, see }: Following): () => Promise<void> {
+/** One round of sync v3 after the other; each tells whether it was answered. */
+export function followBySync({ user, expect, roomId, see }: Following): () => Promise<boolean> {
   let since: string | undefined
   let rounds = 0
   const invited: string[] = []
@@ -33,7 +33,7 @@ export function followBySync({ user, expect, roomId, see }: Following): () => Pr
     if (++rounds % ROUNDS === 0) await expect(user, 'GET', `${v3}/sync?timeout=0`)
     const query = since ? `since=${since}&timeout=${TIMEOUT_MS}&filter=${FILTER}` : 'timeout=0'
     const body = await expect(user, 'GET', `${v3}/sync?${query}`)
-    if (!body) return
+    if (!body) return false
     since = body.next_batch
     const { events = [], limited, prev_batch } = body.rooms?.join?.[roomId]?.timeline ?? {}
     for (const { event_id } of events) see(event_id)
@@ -41,6 +41,7 @@ export function followBySync({ user, expect, roomId, see }: Following): () => Pr
     invited.push(...Object.keys(body.rooms?.invite ?? {}))
     // The server that invited answers as it likes, and when.
     if (invited.length > INVITES) user.ask('POST', roomPath(invited.shift()!, 'leave'), {}).catch(() => {})
+    return true
   }
 }
 
@@ -51,8 +52,8 @@ async function lookBack({ user, expect, roomId, see }: Following, from: string):
   for (const { event_id } of page?.chunk ?? []) see(event_id)
 }
 
-/** One round of sliding sync after the other, asking for what Element X does. */
-export function followBySlidingSync({ user, expect, roomId, see }: Following): () => Promise<void> {
+/** One round of sliding sync after the other, asking for what Element X does; each tells whether it was answered. */
+export function followBySlidingSync({ user, expect, roomId, see }: Following): () => Promise<boolean> {
   let pos: string | undefined
   let rounds = 0
   const enabled = { enabled: true }
@@ -70,5 +71,6 @@ export function followBySlidingSync({ user, expect, roomId, see }: Following): (
     const { timeline = [], limited, prev_batch } = answer?.rooms?.[roomId] ?? {}
     for (const { event_id } of timeline) see(event_id)
     if (limited) await lookBack({ user, expect, roomId, see }, prev_batch)
+    return answer !== undefined
   }
 }

@@ -10,10 +10,10 @@ export type Friend = { stop(): Promise<void>; count(): number }
 const PAUSE_MS = 1_000
 const KEPT_EVENTS = 600
 
-/** `said`: told of each message that the friend sends; `heard`: of each event that it is sent. */
+/** `said`: told of each message that the friend sends; `heard`: of each event that it is sent; `received`: of each transaction, when its events were heard. */
 export async function startFriend(
   { world, friend, findings }: { world: FuzzWorld; friend: LyingServer; findings: Findings },
-  { said, heard }: { said(eventId: string): void; heard(eventId: string): void },
+  { said, heard, received }: { said(eventId: string): void; heard(eventId: string): void; received(): void },
 ): Promise<Friend> {
   const { room } = await visitRoom(friend, world.home, { roomId: world.shared.roomId })
   let isStopping = false
@@ -24,6 +24,7 @@ export async function startFriend(
       const event = room.take(pdu)
       heard(event.event_id)
     }
+    received()
     room.trim(KEPT_EVENTS)
     friend.asked.length = 0
     return { pdus: {} }

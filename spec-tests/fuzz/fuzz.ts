@@ -96,6 +96,7 @@ async function startRun(world: FuzzWorld, { seed, log }: FuzzOptions): Promise<R
     {
       said: (eventId) => deliveries.expect(eventId, 'a message of a friendly server', ['sync', 'sliding sync']),
       heard: (eventId) => deliveries.see('federation', eventId),
+      received: () => deliveries.complete('federation'),
     },
   )
   const bystanders = startBystanders(world, findings, deliveries)
