@@ -4,6 +4,7 @@ import { largeAnswers } from '../harness/size-attacks/large-answers.ts'
 import { largeRooms } from '../harness/size-attacks/large-rooms.ts'
 import { edusOfPeers } from '../harness/size-attacks/peer-edus.ts'
 import { hostilePushers } from '../harness/size-attacks/pushers.ts'
+import { slidingConfigs } from '../harness/size-attacks/sliding-configs.ts'
 import { slowReaders } from '../harness/size-attacks/slow-readers.ts'
 import { longLists, storedThings } from '../harness/size-attacks/stored-things.ts'
 import { messagesToDevices } from '../harness/size-attacks/to-device.ts'
@@ -56,6 +57,7 @@ describeAttacks(
     ...largeAnswers,
     ...largeRooms,
     ...hostilePushers,
+    ...slidingConfigs,
   ],
   CONFIG,
 )

@@ -13,6 +13,7 @@ const SIZES = {
   backup_auth_data: ['64K', 'The auth_data of one key backup.'],
   dehydrated_device: ['256K', 'The data of a dehydrated device.'],
   filter: ['64K', 'One stored filter.'],
+  sliding_config: ['64K', 'The different configurations of lists and subscriptions in one request of sliding sync.'],
   pusher: ['16K', 'One pusher, its data included.'],
   stripped_state: [
     '64K',

@@ -52,7 +52,7 @@ export async function slidingAnswer(
   }: { request: SlidingRequest; connection: ConnectionState | undefined; news: SlidingNews },
 ): Promise<SlidingAnswer> {
   const { shape } = request
-  const places = configPlaces(connection?.configs ?? '[]')
+  const places = configPlaces(connection?.configs)
   const reader = { userId: viewer.userId, connection: connection?.connection_nid }
   const direct = await directRooms(app, viewer.userId)
   const isAsBefore = connection?.shape === shape

@@ -1,5 +1,7 @@
+import { TooLargeError } from '../../core/errors.ts'
 import type { RoomId } from '../../core/ids.ts'
 import type { RoomConfig } from '../../core/room-config.ts'
+import { unknownPos } from '../../core/sliding-pos.ts'
 import { KNOWN, type KnownRoom } from '../../storage/sliding-sync-schema.ts'
 import type { ExtensionScope, SlidingExtensions } from './sliding-request.ts'
 import type { PlannedSpan } from './sliding-room-content.ts'
@@ -21,20 +23,44 @@ export type RoomPlan = MatchedRoom & {
 /** The room configurations of a connection, each by its place, by which rooms name them. */
 export type ConfigPlaces = { readonly configs: RoomConfig[]; placeOf(config: RoomConfig): number }
 
-/** From how it is stored. */
-export function configPlaces(stored: string): ConfigPlaces {
-  const configs = JSON.parse(stored) as RoomConfig[]
+/** What a connection keeps: a client that changes its configurations so often or so much begins a new one. */
+const MAX_CONFIGS = 200
+const MAX_CONFIGS_SIZE = 1024 * 1024
+
+/**
+ * Reads the configurations that a connection has stored; undefined: a new connection. `placeOf` throws where there are more than a connection
+ * keeps: M_UNKNOWN_POS, so that the client begins a new one, or M_TOO_LARGE for a new one.
+ */
+export function configPlaces(stored: string | undefined): ConfigPlaces {
+  const configs = JSON.parse(stored ?? '[]') as RoomConfig[]
   const places = new Map(configs.map((config, place) => [JSON.stringify(config), place]))
+  // Most rooms share their configuration: it is made into text once.
+  const found = new Map<RoomConfig, number>()
+  let size = stored?.length ?? 0
+  const placeOf = (config: RoomConfig) => {
+    const key = JSON.stringify(config)
+    const known = places.get(key)
+    if (known !== undefined) return known
+    size += key.length
+    if (configs.length >= MAX_CONFIGS || size > MAX_CONFIGS_SIZE) throw stored === undefined ? tooMany() : unknownPos()
+    places.set(key, configs.length)
+    return configs.push(config) - 1
+  }
   return {
     configs,
     placeOf(config) {
-      const key = JSON.stringify(config)
-      const known = places.get(key)
-      if (known !== undefined) return known
-      places.set(key, configs.length)
-      return configs.push(config) - 1
+      const place = found.get(config) ?? placeOf(config)
+      found.set(config, place)
+      return place
     },
   }
+}
+
+function tooMany(): TooLargeError {
+  const most = `${MAX_CONFIGS} different ones, and ${MAX_CONFIGS_SIZE} characters`
+  return new TooLargeError(
+    `lists and room_subscriptions: their required_state makes up more than ${most}; ask for less`,
+  )
 }
 
 /** Decides what is to be done about each room that matches. */
@@ -43,8 +69,11 @@ export function planRooms(
   { places, direct, extensions }: { places: ConfigPlaces; direct: ReadonlySet<RoomId>; extensions: SlidingExtensions },
 ): RoomPlan[] {
   return [...matched.values()].map((match) => {
-    const { room, config } = match
+    const { room } = match
     const known = room.known
+    const configPlace = places.placeOf(match.config)
+    // The same object as `oldConfig` where nothing else is wanted.
+    const config = places.configs[configPlace]!
     const oldConfig = known && places.configs[known.config]
     const isDirect = direct.has(room.roomId)
     const isExpanded =
@@ -53,11 +82,13 @@ export function planRooms(
       oldConfig !== undefined &&
       config.timelineLimit > oldConfig.timelineLimit &&
       known.events < config.timelineLimit
-    const wantsOther = JSON.stringify(oldConfig?.requiredState) !== JSON.stringify(config.requiredState)
+    const wantsOther =
+      config !== oldConfig && JSON.stringify(oldConfig?.requiredState) !== JSON.stringify(config.requiredState)
     return {
       ...match,
+      config,
       known,
-      configPlace: places.placeOf(config),
+      configPlace,
       flags: (isDirect ? KNOWN.dm : 0) | (room.membership === 'join' ? extensionFlags(match, extensions) : 0),
       isDirect,
       isNews: isContentNew(match) || isExpanded || wantsOther || isDirect !== wasDirect(known),

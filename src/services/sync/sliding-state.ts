@@ -99,7 +99,8 @@ async function expandedState(
   { oldConfig, ...wanted }: { config: RoomConfig; oldConfig: RoomConfig; budget: StateBudget },
 ): Promise<StoredEvent[]> {
   const { config } = wanted
-  if (JSON.stringify(config.requiredState) === JSON.stringify(oldConfig.requiredState)) return []
+  if (config === oldConfig || JSON.stringify(config.requiredState) === JSON.stringify(oldConfig.requiredState))
+    return []
   return (await wantedState(app, root, wanted)).filter((event) => !takesState(oldConfig, keyOf(event)))
 }
 

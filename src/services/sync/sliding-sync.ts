@@ -1,4 +1,5 @@
 import type { App } from '../../app.ts'
+import { requireSize } from '../../core/limits.ts'
 import { parseSlidingPos, slidingPos, unknownPos } from '../../core/sliding-pos.ts'
 import { acknowledgedIn, parseSyncToken } from '../../core/sync-token.ts'
 import { loadIgnoredUsers } from '../../storage/ignored-users.ts'
@@ -29,8 +30,6 @@ export type SlidingReply = Omit<SlidingAnswer, 'changes'> & { pos: string; conne
 
 /** Longer waiting than this gains nothing and ties up proxies. */
 const MAX_TIMEOUT_MS = 10 * 60_000
-/** So many different room configurations, and the client has to begin anew. */
-const MAX_CONFIGS = 200
 const TOUCH_MS = 60 * 60 * 1000
 const EVERYTHING = compileSyncFilter({})
 
@@ -50,12 +49,19 @@ export async function slidingSync(app: Capabilities, request: SlidingRequest): P
 }
 
 async function answer(app: Capabilities, request: SlidingRequest): Promise<SlidingReply> {
+  requireSize(app.config.limits, 'sliding_config', configsOf(request))
   const since = request.extensions.toDevice?.since
   const acknowledged = since === undefined ? undefined : acknowledgedIn(since)
   if (since !== undefined) parseSyncToken(since)
   const reply = request.pos === undefined ? begin : goOn
   if (acknowledged !== undefined) await acknowledgeToDevice(app, request, acknowledged)
   return reply(app, request)
+}
+
+/** The different configurations that a request has for rooms, as text. */
+function configsOf({ lists, subscriptions }: SlidingRequest): string {
+  const configs = [...[...lists.values()].map(({ config }) => config), ...subscriptions.values()]
+  return [...new Set(configs.map((config) => JSON.stringify(config)))].join()
 }
 
 /** The first answer of a connection. */
@@ -172,7 +178,6 @@ async function reply(
   if (!changes) {
     return { ...rest, connection, pos: slidingPos({ connection: nid, answer: connection.answer, position: to }) }
   }
-  if (JSON.parse(changes.configs).length > MAX_CONFIGS) throw unknownPos()
   const now = app.clock.now()
   const number = await storeAnswer(app, { connection: nid, base: connection.answer, ...changes, now })
   if (number === undefined) throw unknownPos()

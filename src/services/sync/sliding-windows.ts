@@ -74,6 +74,7 @@ async function loadWindows(
   for (const [place, [name, { config }]] of lists.entries())
     for (const room of windows[place]!.rooms) match(room, name, config)
   for (const room of subscribed) match(room, undefined, request.subscriptions.get(room.roomId)!)
+  const combine = createCombiner()
   return {
     counts: new Map(lists.map(([name], place) => [name, windows[place]!.count])),
     matched: new Map(
@@ -83,10 +84,27 @@ async function loadWindows(
           room,
           lists: names,
           isSubscribed: request.subscriptions.has(roomId),
-          config: combineConfigs(configs),
+          config: combine(configs),
         },
       ]),
     ),
+  }
+}
+
+/** As `combineConfigs`: rooms that are in the same lists share the object, so that what is made of it is made once. */
+function createCombiner(): (configs: readonly RoomConfig[]) => RoomConfig {
+  const ids = new Map<RoomConfig, number>()
+  const combined = new Map<string, RoomConfig>()
+  const idOf = (config: RoomConfig) => {
+    const id = ids.get(config) ?? ids.size
+    ids.set(config, id)
+    return id
+  }
+  return (configs) => {
+    const key = configs.map(idOf).join()
+    const known = combined.get(key) ?? combineConfigs(configs)
+    combined.set(key, known)
+    return known
   }
 }
 
