@@ -1,11 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import {
-  historyVisibilityOf,
-  isEventVisible,
-  isEventVisibleToServer,
-  type Membership,
-  type UserAtEvent,
-} from './visibility.ts'
+import type { Membership } from './membership.ts'
+import { historyVisibilityOf, isEventVisible, isEventVisibleToServer, type UserAtEvent } from './visibility.ts'
 
 const visibilities = ['world_readable', 'shared', 'invited', 'joined'] as const
 const memberships = ['join', 'invite', 'leave', 'ban', 'knock', undefined] as const

@@ -1,7 +1,7 @@
 import type { JsonObject } from './events/pdu.ts'
+import type { Membership } from './membership.ts'
 
 export type HistoryVisibility = 'world_readable' | 'shared' | 'invited' | 'joined'
-export type Membership = 'join' | 'invite' | 'leave' | 'ban' | 'knock'
 
 /** How visible the room's history was at an event. */
 export type VisibilityAtEvent = {

@@ -1,8 +1,8 @@
 import { type RawBuilder, sql } from 'kysely'
 import type { RoomId, ServerName, UserId } from '../core/ids.ts'
+import type { Membership } from '../core/membership.ts'
 import type { Db, Tx } from './database.ts'
 import { readTogether } from './read-together.ts'
-import type { Membership } from './rooms-schema.ts'
 import type { KnownRoom } from './sliding-sync-schema.ts'
 
 /** A room in a user's list, and what a connection of sliding sync knows of it. */

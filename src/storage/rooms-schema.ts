@@ -1,4 +1,5 @@
 import type { DeviceId, EventId, RoomAlias, RoomId, UserId } from '../core/ids.ts'
+import type { Membership } from '../core/membership.ts'
 
 /** The tables of rooms, their events and their state; `migrations/0001_rooms_and_streams.sql` has their meaning. */
 export type RoomTables = {
@@ -70,8 +71,6 @@ export type EventRow = {
   txn_id: string | null
   delay_id: string | null
 }
-
-export type Membership = 'join' | 'invite' | 'leave' | 'ban' | 'knock'
 
 export type RoomMembershipRow = {
   room_id: RoomId

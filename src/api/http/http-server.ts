@@ -3,7 +3,7 @@ import { createServer as createHttpServer, type RequestListener, type Server } f
 import { createServer as createHttpsServer } from 'node:https'
 import type { ListenerConfig } from '../../config.ts'
 import type { Logger } from '../../infra/logger.ts'
-import { isUpgrade } from './upgrades.ts'
+import { isUpgrade } from './upgrade-request.ts'
 
 /** How long a request under way may take once the server stops, in milliseconds. */
 const GRACE_MS = 10_000

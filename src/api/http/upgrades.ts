@@ -1,4 +1,4 @@
-import { type IncomingMessage, type Server, STATUS_CODES } from 'node:http'
+import { type Server, STATUS_CODES } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { WebSocketServer } from 'ws'
 import type { App } from '../../app.ts'
@@ -8,17 +8,10 @@ import { type SocketPlaces, serveSlidingSocket } from '../client/sliding-sync-so
 import { clientAddress } from './client-address.ts'
 import { networkOf } from './network-of.ts'
 
-/** Where clients find the conversation of sliding sync. */
-const SOCKET_PATH = '/_matrix/client/unstable/hearth.sliding_sync_websocket'
 /** A request with a hundred lists, each with all that it may have, is smaller. */
 const MAX_MESSAGE_BYTES = 1024 * 1024
 /** How long a client has to answer that its socket is closed. */
 const CLOSE_MS = 5000
-
-/** Returns whether a request is to become a WebSocket. All others are plain requests, whatever protocol they offer to upgrade to (RFC 9110, section 7.8). */
-export function isUpgrade({ url, headers }: IncomingMessage): boolean {
-  return url?.split('?')[0] === SOCKET_PATH && headers.upgrade?.toLowerCase() === 'websocket'
-}
 
 /** Lets WebSockets begin on a server of HTTP; `isUpgrade` says which requests do. */
 export function serveUpgrades(app: App, { server, trustedProxies }: { server: Server; trustedProxies: number }): void {

@@ -1,26 +1,9 @@
 import type { App } from '../../app.ts'
-import { buildEvent } from '../../core/events/build-event.ts'
-import type { Event, JsonObject } from '../../core/events/pdu.ts'
-import { referenceHash } from '../../core/events/reference-hash.ts'
-import { type RoomId, type ServerName, serverNameOf, type UserId } from '../../core/ids.ts'
-import type { RoomVersion } from '../../core/room-versions.ts'
-import { encodeBase64 } from '../../core/signing/base64.ts'
 import { loadEvents } from '../../storage/events.ts'
-import { loadRoomContacts } from '../../storage/room-contacts.ts'
 import { findMembership } from '../../storage/room-memberships.ts'
-import { isRoomHere, loadRoomServers } from '../../storage/room-servers.ts'
-import { loadRoomVersions } from '../../storage/room-versions.ts'
-import type { StoredEvent } from '../../storage/stored-event.ts'
+import { isRoomHere } from '../../storage/room-servers.ts'
 import { leaveRoom as leaveOwnRoom } from '../rooms/leave.ts'
-import { askInTurn } from './ask-in-turn.ts'
-import { prepareMember } from './member-handshake.ts'
-import { storeOutsideMember } from './store-outside-member.ts'
-
-type Leaving = { userId: UserId; roomId: RoomId; content: JsonObject }
-
-/** Those who may hear a no; the user's client waits meanwhile. */
-const MAX_SERVERS = 3
-const SEND_TIMEOUT_MS = 20_000
+import { type Leaving, leaveRemotely } from './leave-remotely.ts'
 
 /**
  * Leaves a room, rejects an invite, or takes back a knock, wherever the room is; does nothing for who has left already. What other servers say to
@@ -36,68 +19,5 @@ export async function leaveRoom(app: App, leaving: Leaving): Promise<void> {
   if (membership.membership === 'leave') return
   const last = (await loadEvents(app.database, [membership.event_nid])).get(membership.event_nid)
   if (!isOutside || !last) return leaveOwnRoom(app, leaving)
-  await leaveFromOutside(app, leaving, last)
-}
-
-async function leaveFromOutside(app: App, leaving: Leaving, last: StoredEvent): Promise<void> {
-  const content = { ...leaving.content, membership: 'leave' }
-  try {
-    const servers = await serversOf(app, leaving, last)
-    const { version, event } = await askInTurn(servers, (server) => sendLeave(app, server, { ...leaving, content }))
-    await storeOutsideMember(app, event, { version })
-  } catch (error) {
-    const { roomId, userId } = leaving
-    app.logger.warn({ err: error, room_id: roomId, user_id: userId }, 'no other server takes that a user leaves a room')
-    const version = (await loadRoomVersions(app.database, [roomId])).get(roomId)
-    if (!version) throw error
-    await storeOutsideMember(app, ownLeave(app, version, { last, content }), { version })
-  }
-}
-
-async function serversOf(app: App, { roomId, userId }: Leaving, last: StoredEvent): Promise<ServerName[]> {
-  const known = [
-    serverNameOf(last.pdu.sender),
-    ...(await loadRoomContacts(app.database, roomId, userId)),
-    ...(await loadRoomServers(app.database, roomId, MAX_SERVERS)),
-  ]
-  return [...new Set(known)].filter((server) => server !== app.serverName).slice(0, MAX_SERVERS)
-}
-
-async function sendLeave(
-  app: App,
-  server: ServerName,
-  { roomId, userId, content }: Leaving,
-): Promise<{ version: RoomVersion; event: Event }> {
-  const prepared = await prepareMember(app, server, { roomId, userId, membership: 'leave', content })
-  const { event } = prepared
-  await app.federation.request({
-    destination: server,
-    method: 'PUT',
-    path: `/_matrix/federation/v2/send_leave/${encodeURIComponent(roomId)}/${encodeURIComponent(event.event_id)}`,
-    body: event.pdu,
-    timeoutMs: SEND_TIMEOUT_MS,
-  })
-  return prepared
-}
-
-/** The event that says here that the user has left; it follows what the user was to the room, and nobody else gets it. */
-function ownLeave(
-  app: Pick<App, 'clock' | 'serverName' | 'signingKey'>,
-  version: RoomVersion,
-  { last, content }: { last: StoredEvent; content: JsonObject },
-): Event {
-  const userId = last.pdu.state_key as UserId
-  const draft = {
-    room_id: last.room_id,
-    type: 'm.room.member',
-    state_key: userId,
-    sender: userId,
-    content,
-    origin_server_ts: app.clock.now(),
-    depth: Math.min(last.pdu.depth + 1, Number.MAX_SAFE_INTEGER),
-    prev_events: [last.event_id],
-    auth_events: [last.event_id],
-    reference_hashes: { [last.event_id]: { sha256: encodeBase64(referenceHash(version, last.pdu)) } },
-  }
-  return buildEvent(version, draft, { serverName: app.serverName, ...app.signingKey })
+  await leaveRemotely(app, leaving, last)
 }

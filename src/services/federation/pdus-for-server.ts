@@ -2,11 +2,11 @@ import type { App } from '../../app.ts'
 import type { Pdu } from '../../core/events/pdu.ts'
 import { redact } from '../../core/events/redaction.ts'
 import type { RoomId, ServerName, UserId } from '../../core/ids.ts'
+import type { Membership } from '../../core/membership.ts'
 import type { RoomVersion } from '../../core/room-versions.ts'
 import {
   historyVisibilityOf,
   isEventVisibleToServer,
-  type Membership,
   type UserAtEvent,
   type VisibilityAtEvent,
 } from '../../core/visibility.ts'

@@ -1,7 +1,7 @@
 import { ForbiddenError } from '../../core/errors.ts'
 import type { UserId } from '../../core/ids.ts'
+import type { Membership } from '../../core/membership.ts'
 import { type LockedRoom, readLockedState } from '../../storage/locked-room.ts'
-import type { Membership } from '../../storage/rooms-schema.ts'
 import type { StoredEvent } from '../../storage/stored-event.ts'
 
 /** A user's `m.room.member` in the current state of a locked room. */

@@ -1,12 +1,7 @@
 import type { App } from '../../app.ts'
 import type { UserId } from '../../core/ids.ts'
-import {
-  historyVisibilityOf,
-  isEventVisible,
-  type Membership,
-  type UserAtEvent,
-  type VisibilityAtEvent,
-} from '../../core/visibility.ts'
+import type { Membership } from '../../core/membership.ts'
+import { historyVisibilityOf, isEventVisible, type UserAtEvent, type VisibilityAtEvent } from '../../core/visibility.ts'
 import { readEventsOfStates } from '../../storage/room-state.ts'
 import type { StoredEvent } from '../../storage/stored-event.ts'
 import { loadJoinSpans } from './join-spans.ts'

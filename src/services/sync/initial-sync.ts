@@ -1,7 +1,7 @@
 import type { App } from '../../app.ts'
 import type { RoomId } from '../../core/ids.ts'
+import type { Membership } from '../../core/membership.ts'
 import { syncToken } from '../../core/sync-token.ts'
-import type { Membership } from '../../storage/rooms-schema.ts'
 import { loadNewestOfRooms, type NewestOfRoom } from '../../storage/sync-rooms.ts'
 import { strippedState } from '../rooms/stripped-state.ts'
 import { type FirstRooms, firstRooms } from './first-rooms.ts'
