@@ -1,4 +1,4 @@
--- Columns that end in _ts are milliseconds since 1970. Secrets are kept as hashes only: SHA-256 in base64url.
+-- Accounts and what belongs to a user alone. Secrets are stored as hashes only: SHA-256 in base64url.
 
 create table users (
   user_id text primary key,
@@ -6,97 +6,29 @@ create table users (
   password_hash text,
   is_admin boolean not null default false,
   is_guest boolean not null default false,
-  created_ts bigint not null,
-  -- the row stays, so that nobody else gets the name
-  deactivated_ts bigint,
-  erased boolean not null default false,
   locked boolean not null default false,
   suspended boolean not null default false,
-  exempt_from_rate_limits boolean not null default false
-);
-
-create table devices (
-  user_id text not null references users,
-  device_id text not null,
-  display_name text,
+  exempt_from_rate_limits boolean not null default false,
   created_ts bigint not null,
-  last_seen_ts bigint,
-  last_seen_ip text,
-  last_seen_user_agent text,
-  primary key (user_id, device_id)
+  -- the row of a deactivated user stays, so that nobody else can register the name
+  deactivated_ts bigint,
+  erased boolean not null default false
 );
 
--- A new refresh token `replaces` the one it was got with until it, or the access token beside it, is used for the first time.
-create table refresh_tokens (
-  token_hash text primary key,
+-- Erased users, with each room that they had been in. Members who had joined by then still see the user's events.
+create table erasures (
   user_id text not null,
-  device_id text not null,
-  replaces text,
-  foreign key (user_id, device_id) references devices on delete cascade
-);
-create index refresh_tokens_device on refresh_tokens (user_id, device_id);
-create index refresh_tokens_replaces on refresh_tokens (replaces) where replaces is not null;
-
-create table access_tokens (
-  token_hash text primary key,
-  user_id text not null references users,
-  device_id text,
-  expires_ts bigint,
-  -- the refresh token that was given out with it; both end together
-  refresh_token_hash text references refresh_tokens on delete cascade,
-  foreign key (user_id, device_id) references devices on delete cascade
-);
-create index access_tokens_device on access_tokens (user_id, device_id);
-create index access_tokens_refresh on access_tokens (refresh_token_hash) where refresh_token_hash is not null;
-
--- For m.login.token; each is used once.
-create table login_tokens (
-  token_hash text primary key,
-  user_id text not null references users,
-  expires_ts bigint not null
-);
-create index login_tokens_expiry on login_tokens (expires_ts);
-
--- Proofs to others that their holder is the user.
-create table openid_tokens (
-  token_hash text primary key,
-  user_id text not null references users,
-  expires_ts bigint not null
-);
-create index openid_tokens_expiry on openid_tokens (expires_ts);
-
--- User-interactive authentication that is under way.
-create table uia_sessions (
-  session_id text primary key,
-  -- method, path and user: what the authentication is for, and nothing else
-  operation text not null,
-  -- JSON, without `auth`
-  body text not null,
-  -- JSON object: what each completed stage found out, by stage type
-  completed text not null default '{}',
-  expires_ts bigint not null
-);
-create index uia_sessions_expiry on uia_sessions (expires_ts);
-
--- Nonces of registration by shared secret; each is used once.
-create table registration_nonces (
-  nonce text primary key,
-  expires_ts bigint not null
-);
-
-create table registration_tokens (
-  token text primary key,
-  -- null: any number
-  uses_allowed integer,
-  uses_completed integer not null default 0,
-  expires_ts bigint
+  room_id text not null,
+  -- root of the room's state at the erasure
+  state_root bigint not null,
+  primary key (user_id, room_id)
 );
 
 create table profiles (
   user_id text primary key references users,
   displayname text,
   avatar_url text,
-  -- all other fields: a JSON object
+  -- JSON object of all other fields
   fields text not null default '{}'
 );
 
@@ -110,18 +42,86 @@ create table account_data (
   primary key (user_id, room_id, type)
 );
 
--- What users changed about the push rules; the default rules come from the program.
-create table push_rules (
-  user_id text primary key references users,
-  -- JSON
-  overlay text not null
-);
-
--- The id is a hash of the filter, so that the same filter is stored once.
 create table filters (
   user_id text not null references users,
+  -- hash of the filter, so that equal filters are stored once
   filter_id text not null,
   -- JSON
   filter text not null,
   primary key (user_id, filter_id)
 );
+
+-- Tokens that prove to other services who the user is.
+create table openid_tokens (
+  token_hash text primary key,
+  user_id text not null references users,
+  expires_ts bigint not null
+);
+create index openid_tokens_expiry on openid_tokens (expires_ts);
+
+-- User-interactive authentication: https://spec.matrix.org/v1.19/client-server-api/#user-interactive-authentication-api
+create table uia_sessions (
+  session_id text primary key,
+  -- who authenticates, to cap the sessions of a user; null at registration
+  user_id text,
+  -- method, path and user: the session is valid for this operation only
+  operation text not null,
+  -- JSON of the first request, without `auth` and passwords
+  body text not null,
+  -- PHC hash of the password that the first request sets; null: it sets none
+  secret_hash text,
+  -- JSON object: the result of each completed stage, by stage type
+  completed text not null default '{}',
+  -- whether a request uses the session or has used it: a session is good for one
+  claimed boolean not null default false,
+  -- JSON object: the result of that request, for a client that repeats it; null until it is done
+  note text,
+  expires_ts bigint not null
+);
+create index uia_sessions_expiry on uia_sessions (expires_ts);
+create index uia_sessions_user on uia_sessions (user_id, expires_ts);
+
+-- Nonces of registration by shared secret; each is used once.
+create table registration_nonces (
+  nonce text primary key,
+  expires_ts bigint not null
+);
+
+create table registration_tokens (
+  token text primary key,
+  -- null: no limit
+  uses_allowed integer,
+  uses_completed integer not null default 0,
+  expires_ts bigint
+);
+
+-- Third-party identifiers (e-mail addresses) that are verified. An address belongs to one user at most.
+create table threepids (
+  medium text not null,
+  address text not null,
+  user_id text not null references users,
+  validated_ts bigint not null,
+  added_ts bigint not null,
+  primary key (medium, address)
+);
+create index threepids_user on threepids (user_id);
+
+-- Verification of such an address by a link that is sent to it.
+create table threepid_sessions (
+  session_id text primary key,
+  -- 'add', 'register' or 'password': the session is valid for this purpose only
+  purpose text not null,
+  medium text not null,
+  address text not null,
+  client_secret text not null,
+  -- the account that the verification is for; empty: the client was not logged in
+  user_id text not null default '',
+  -- SHA-256 of the token in the link
+  token_hash text not null,
+  send_attempt bigint not null,
+  next_link text,
+  validated_ts bigint,
+  expires_ts bigint not null,
+  unique (purpose, medium, address, client_secret, user_id)
+);
+create index threepid_sessions_expiry on threepid_sessions (expires_ts);

@@ -3,8 +3,11 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { sql } from 'kysely'
 import { afterAll, afterEach, describe, expect, test, vi } from 'vitest'
 import { runCommandLine } from './cli.ts'
+import { migrate } from './storage/migrate.ts'
+import { openDatabase } from './storage/open-database.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'hearth-cli-'))
 afterAll(() => rmSync(folder, { recursive: true }))
@@ -135,3 +138,23 @@ test('an unreachable PostgreSQL is told in one line, without its password', asyn
   expect(stderr).toMatch(/^Cannot reach PostgreSQL: .*Is it running, and is database.url right\?\n$/)
   expect(stderr).not.toContain('hunter2')
 })
+
+test('a database that a newer Hearth upgraded is refused in one line, with advice', async () => {
+  const data_dir = join(folder, 'newer')
+  const database = await openDatabase({ folder: data_dir, poolSize: 1, cacheBytes: 1024, reportError: () => {} })
+  await migrate(database)
+  await sql`insert into kysely_migration values ('9999_from_the_future', now())`.execute(database.sql)
+  await database.close()
+  for (const command of ['start', 'migrate', 'doctor']) {
+    const { code, stdout, stderr } = await hearth([command], {
+      HEARTH_DATA_DIR: data_dir,
+      HEARTH_SERVER_NAME: 'a.test',
+    })
+    expect(code).toBe(1)
+    const text = command === 'doctor' ? stdout : stderr
+    expect(text).toMatch(
+      /The database was upgraded by a newer Hearth: .* 9999_from_the_future. Run the newer version, .*\n/,
+    )
+    if (command !== 'doctor') expect(text.trim().split('\n')).toHaveLength(1)
+  }
+}, 60_000)

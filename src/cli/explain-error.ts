@@ -1,4 +1,5 @@
 import { DataFolderLockedError } from '../storage/data-folder-lock.ts'
+import { IncompatibleDatabaseError } from '../storage/migrate.ts'
 
 type SystemError = {
   code?: unknown
@@ -21,7 +22,7 @@ const DATABASE_ADVICE: Readonly<Record<string, string>> = {
 
 /** One line about an error that the administrator can mend, with how; undefined for any other. */
 export function explainError(error: unknown): string | undefined {
-  if (error instanceof DataFolderLockedError) return error.message
+  if (error instanceof DataFolderLockedError || error instanceof IncompatibleDatabaseError) return error.message
   if (error instanceof AggregateError) return error.errors.map(explainError).find((line) => line !== undefined)
   if (!(error instanceof Error)) return undefined
   const { code, syscall, address, port, path, message } = error as SystemError

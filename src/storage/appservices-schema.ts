@@ -1,6 +1,6 @@
 import type { RoomId, UserId } from '../core/ids.ts'
 
-/** The tables of application services; `migrations/0039_appservices.sql` and `0040_appservice_directory.sql` have their meaning. */
+/** Tables of application services: `migrations/0009_appservices.sql`. */
 export type AppserviceTables = {
   appservices: AppserviceRow
   appservice_members: { appservice_id: string; room_id: RoomId; user_id: UserId }

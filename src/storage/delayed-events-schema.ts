@@ -1,6 +1,6 @@
 import type { DeviceId, EventId, RoomId, UserId } from '../core/ids.ts'
 
-/** The table of delayed events; `migrations/0021_delayed_events.sql` has its meaning. */
+/** The table of delayed events: `migrations/0005_rooms.sql`. */
 export type DelayedEventTables = { delayed_events: DelayedEventRow }
 
 export type DelayedEventRow = {

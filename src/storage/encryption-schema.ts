@@ -1,6 +1,6 @@
 import type { DeviceId, RoomId, UserId } from '../core/ids.ts'
 
-/** The tables of end-to-end encryption; `migrations/0006_encryption.sql` has their meaning. */
+/** Tables of end-to-end encryption: `migrations/0003_devices.sql`. */
 export type EncryptionTables = {
   device_keys: { user_id: UserId; device_id: DeviceId; key_json: string }
   one_time_keys: OneTimeKeyRow

@@ -1,6 +1,6 @@
 import type { DeviceId, EventId, RoomId, UserId } from '../core/ids.ts'
 
-/** The tables of receipts and typing; `migrations/0004_receipts_typing.sql` has their meaning. */
+/** Tables of receipts and typing: `migrations/0005_rooms.sql`. */
 export type EphemeralTables = {
   receipts: ReceiptRow
   typing: { room_id: RoomId; user_id: UserId; expires_ts: number; told_ts: number; device_id: DeviceId | '' }

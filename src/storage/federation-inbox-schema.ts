@@ -1,6 +1,6 @@
 import type { EventId, RoomId, ServerName } from '../core/ids.ts'
 
-/** See `migrations/0016_federation_inbox.sql` and `0046_early_events.sql`. */
+/** A row of the inbox: `migrations/0007_federation.sql`. */
 export type InboxRow = {
   inbox_nid: number
   room_id: RoomId

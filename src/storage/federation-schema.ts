@@ -1,6 +1,6 @@
 import type { DeviceId, EventId, RoomId, ServerName, UserId } from '../core/ids.ts'
 
-/** The tables of what goes to other servers and comes from them; `migrations/0013_federation_outbox.sql` and `0014_federation_edus.sql` have their meaning. */
+/** Tables of federation: `migrations/0007_federation.sql`, `0003_devices.sql` and `0005_rooms.sql`. */
 export type FederationTables = {
   room_servers: { room_id: RoomId; server_name: ServerName; joined_members: number }
   federation_destinations: DestinationRow
@@ -24,7 +24,7 @@ export type FederationTables = {
 /** Roots of states after events, by the events' ids. */
 export type ToldStates = Record<EventId, number>
 
-/** `migrations/0030_partial_rooms.sql` has the meaning. */
+/** A room joined with partial state: `migrations/0005_rooms.sql`. */
 export type PartialRoomRow = {
   room_id: RoomId
   via: ServerName

@@ -1,4 +1,4 @@
-/** The table of jobs; `migrations/0023_jobs.sql` has its meaning. */
+/** The table of jobs: `migrations/0013_jobs.sql`. */
 export type JobTables = { jobs: JobRow }
 
 export type JobRow = {

@@ -1,6 +1,6 @@
 import type { ServerName, UserId } from '../core/ids.ts'
 
-/** The tables of files that users send; `migrations/0003_media.sql` has their meaning. */
+/** Tables of media: `migrations/0004_media.sql`. */
 export type MediaTables = {
   media_files: {
     sha256: string

@@ -1,61 +1,86 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { sql } from 'kysely'
-import { Migrator } from 'kysely/migration'
+import { DEFAULT_MIGRATION_TABLE, Migrator } from 'kysely/migration'
 import type { Db } from './database.ts'
 
-/** Where the migrations are. */
+/** The folder with the migrations: docs/adding.md says how to add one. */
 export const MIGRATIONS_FOLDER = join(import.meta.dirname, '..', '..', 'migrations')
 
+/** The database's history of migrations is not this Hearth's. The message says what to do. */
+export class IncompatibleDatabaseError extends Error {
+  override name = 'IncompatibleDatabaseError'
+}
+
 /**
- * Brings the database to the newest migration; several processes may do so at once, one works and the others wait.
- * Returns the names of the migrations that ran. Throws when one fails (it is rolled back) or the database is newer than this Hearth.
+ * Runs the migrations that the database has not run yet, and returns their names. Of several processes that call it at
+ * once, one works and the others wait. Throws when a migration fails, which rolls all of them back, and
+ * `IncompatibleDatabaseError` when the database is newer than this Hearth, or older than 0.1.
  */
 export async function migrate(db: Db): Promise<string[]> {
   const { error, results } = await migratorOf(db).migrateToLatest()
-  if (error) throw error
+  if (error) {
+    await requireKnownHistory(db)
+    throw error
+  }
   return (results ?? []).map((result) => result.migrationName)
 }
 
-/** Names of migrations that have not run yet. */
+/** Names of migrations that have not run yet. Throws `IncompatibleDatabaseError` as `migrate` does. */
 export async function pendingMigrations(db: Db): Promise<string[]> {
+  await requireKnownHistory(db)
   const all = await migratorOf(db).getMigrations()
   return all.filter((migration) => !migration.executedAt).map((migration) => migration.name)
+}
+
+/** Throws when the database has run migrations that this Hearth does not have. */
+async function requireKnownHistory(db: Db): Promise<void> {
+  const known = migrationFiles().map(nameOf)
+  const executed = await loadHistory(db)
+  const unknown = executed.find((name) => !known.includes(name))
+  if (unknown === undefined) return
+  if (!executed.includes(known[0]!)) {
+    throw new IncompatibleDatabaseError(
+      'The database was made by a Hearth from before version 0.1, which cannot be upgraded. ' +
+        'Set data_dir to a new folder, and database.url, if it is set, to a new database.',
+    )
+  }
+  throw new IncompatibleDatabaseError(
+    `The database was upgraded by a newer Hearth: this version does not have the migration ${unknown}. ` +
+      'Run the newer version, or restore the backup from before the upgrade.',
+  )
+}
+
+/** Names of the migrations that the database has run, in order. */
+async function loadHistory({ sql: kysely }: Db): Promise<string[]> {
+  const table = sql.id(DEFAULT_MIGRATION_TABLE)
+  const { rows: tables } = await sql<{ table: string | null }>`
+    select to_regclass(${DEFAULT_MIGRATION_TABLE})::text as table`.execute(kysely)
+  if (!tables[0]?.table) return []
+  const { rows } = await sql<{ name: string }>`select name from ${table} order by name`.execute(kysely)
+  return rows.map(({ name }) => name)
 }
 
 function migratorOf(db: Db): Migrator {
   return new Migrator({ db: db.sql, provider: { getMigrations: async () => readMigrations() } })
 }
 
+/** A file's statements are sent as one text without parameters, which PostgreSQL and PGlite run one after the other. */
 function readMigrations() {
-  const files = readdirSync(MIGRATIONS_FOLDER).filter((file) => file.endsWith('.sql'))
   return Object.fromEntries(
-    files.map((file) => {
-      const statements = splitStatements(readFileSync(join(MIGRATIONS_FOLDER, file), 'utf8'))
-      const up = async (transaction: Db['sql']) => {
-        for (const statement of statements) await sql.raw(statement).execute(transaction)
-      }
-      return [file.replace(/\.sql$/, ''), { up }]
+    migrationFiles().map((file) => {
+      const statements = sql.raw(readFileSync(join(MIGRATIONS_FOLDER, file), 'utf8'))
+      return [nameOf(file), { up: async (transaction: Db['sql']) => void (await statements.execute(transaction)) }]
     }),
   )
 }
 
-/** Cuts a script at semicolons that end a line, but not inside `$$ … $$`: PGlite takes one statement at a time. */
-function splitStatements(script: string): string[] {
-  const parts = script.split('$$')
-  const statements: string[] = []
-  let current = ''
-  for (const [place, part] of parts.entries()) {
-    if (place % 2 === 1) {
-      current += `$$${part}$$`
-      continue
-    }
-    const pieces = part.split(/;[ \t]*(?:\n|$)/)
-    for (const piece of pieces.slice(0, -1)) {
-      statements.push(current + piece)
-      current = ''
-    }
-    current += pieces.at(-1)
-  }
-  return [...statements, current].filter((statement) => statement.replace(/--.*/g, '').trim() !== '')
+function migrationFiles(): string[] {
+  return readdirSync(MIGRATIONS_FOLDER)
+    .filter((file) => file.endsWith('.sql'))
+    .sort()
+}
+
+function nameOf(file: string): string {
+  return file.replace(/\.sql$/, '')
 }

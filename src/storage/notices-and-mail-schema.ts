@@ -1,6 +1,6 @@
 import type { RoomId, UserId } from '../core/ids.ts'
 
-/** The tables of server notices and of e-mail; `migrations/0024_notices_and_mail.sql` has their meaning. */
+/** Tables of server notices and e-mail: `migrations/0005_rooms.sql`, `0002_users.sql` and `0008_push.sql`. */
 export type NoticesAndMailTables = {
   server_notice_rooms: { user_id: UserId; room_id: RoomId }
   threepids: ThreepidRow

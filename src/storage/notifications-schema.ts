@@ -1,6 +1,6 @@
 import type { DeviceId, RoomId, UserId } from '../core/ids.ts'
 
-/** The tables of notifications and pushers; `migrations/0007_notifications.sql` has their meaning. */
+/** Tables of notifications and pushers: `migrations/0008_push.sql`. */
 export type NotificationTables = {
   notifications: NotificationRow
   notification_progress: { user_id: UserId; room_id: RoomId; counted_order: number }

@@ -1,6 +1,6 @@
 import type { DeviceId, UserId } from '../core/ids.ts'
 
-/** The tables of presence; `migrations/0008_presence.sql` has their meaning. */
+/** Tables of presence: `migrations/0010_presence.sql`. */
 export type PresenceTables = {
   presence: PresenceRow
   presence_devices: {

@@ -1,2 +1,2 @@
-/** The table of rate limits; `migrations/0042_rate_limits.sql` has its meaning. */
+/** The table of rate limits: `migrations/0001_engine.sql`. */
 export type RateLimitTables = { rate_limits: { key: string; full_ts: number } }

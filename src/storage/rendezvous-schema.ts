@@ -1,4 +1,4 @@
-/** The tables of rendezvous sessions; `migrations/0022_threads_rendezvous.sql`, `0026_rendezvous_transactions.sql` and `0092_rendezvous_networks.sql` have their meaning. */
+/** Tables of rendezvous sessions: `migrations/0003_devices.sql`. */
 export type RendezvousTables = {
   rendezvous_sessions: RendezvousRow
   rendezvous_transactions: { session_id: string; txn_id: string; sequence_token: string | null }

@@ -1,7 +1,7 @@
 import type { DeviceId, EventId, RoomAlias, RoomId, UserId } from '../core/ids.ts'
 import type { Membership } from '../core/membership.ts'
 
-/** The tables of rooms, their events and their state; `migrations/0001_rooms_and_streams.sql` has their meaning. */
+/** Tables of rooms, their events and their state: `migrations/0005_rooms.sql`. */
 export type RoomTables = {
   room_heads: RoomHeadRow & { begin_depth: number }
   rooms: RoomRow
@@ -82,7 +82,6 @@ export type RoomMembershipRow = {
   forgotten: boolean
 }
 
-/** `migrations/0022_threads_rendezvous.sql` has its meaning. */
 export type ThreadSubscriptionRow = {
   user_id: UserId
   room_id: RoomId

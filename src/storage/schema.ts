@@ -18,7 +18,7 @@ import type { SlidingSyncTables } from './sliding-sync-schema.ts'
 import type { StreamTables } from './stream-schema.ts'
 import type { UserTables } from './users-schema.ts'
 
-/** The tables as kysely sees them; `migrations/` has their meaning. bigint columns arrive as numbers (all stay below 2^53). */
+/** All tables, as `migrations/` documents them. bigint columns arrive as numbers: all stay below 2^53. */
 export type Tables = UserTables &
   MediaTables &
   EphemeralTables &

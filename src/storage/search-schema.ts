@@ -1,7 +1,7 @@
 import type { RoomId, UserId } from '../core/ids.ts'
 import type { SearchableKey } from '../core/searchable-text.ts'
 
-/** The tables of searching; `migrations/0009_search.sql` has their meaning. */
+/** Tables of search: `migrations/0011_search.sql`. */
 export type SearchTables = {
   search_events: {
     event_nid: number

@@ -1,6 +1,6 @@
 import type { ServerName } from '../core/ids.ts'
 
-/** The tables of other servers' keys, and our own; `migrations/0011_server_keys.sql` has their meaning. */
+/** Tables of signing keys of remote servers and of this server: `migrations/0007_federation.sql`. */
 export type ServerKeyTables = {
   server_keys: ServerKeyRow
   own_keys: { key_id: string; public_key: string; expired_ts: number | null }

@@ -1,6 +1,6 @@
 import type { RoomId, UserId } from '../core/ids.ts'
 
-/** The stream of all changes; `migrations/0001_rooms_and_streams.sql` has its meaning. */
+/** The stream of all changes: `migrations/0001_engine.sql`. */
 export type StreamTables = { stream: StreamRow }
 
 export type StreamRow = {

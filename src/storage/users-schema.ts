@@ -1,6 +1,6 @@
 import type { DeviceId, RoomId, UserId } from '../core/ids.ts'
 
-/** The tables of accounts and what belongs to a user alone; `migrations/0002_users.sql` has their meaning. */
+/** Tables of accounts (`migrations/0002_users.sql`), and of devices and their tokens (`0003_devices.sql`). */
 export type UserTables = {
   users: UserRow
   devices: DeviceRow
@@ -85,5 +85,4 @@ export type ProfileRow = { user_id: UserId; displayname: string | null; avatar_u
 
 type ExpiringToken = { token_hash: string; user_id: UserId; expires_ts: number }
 
-/** The table of erased users; `migrations/0043_erasures.sql` has its meaning. */
 export type ErasureRow = { user_id: UserId; room_id: RoomId; state_root: number }

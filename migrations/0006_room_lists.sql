@@ -1,39 +1,45 @@
--- What lists of rooms are sorted by. `activity` grows with every event that is told to clients: of two rooms, the one with the greater had the later
--- event. `bump` is its value at the last event by which a room should rise in its members' lists (core/bump-types.ts).
+-- Lists of rooms: the rooms of each user of this server, with the columns that lists sort and filter by. Triggers on
+-- room_memberships, users and rooms keep room_lists in step, in the transaction of the change.
+
+-- Grows with every event that clients receive: of two rooms, the one with the greater activity has the later event.
 create sequence room_activity;
-alter table room_heads add column activity bigint not null default 0;
-alter table room_heads add column bump bigint not null default 0;
 
-update room_heads set activity = last.activity, bump = last.activity
-  from (select room_id, max(stream_position) as activity from stream where kind = 'event' group by room_id) as last
-  where last.room_id = room_heads.room_id;
-select setval('room_activity', greatest(1, (select coalesce(max(stream_position), 0) from stream)));
-
--- The rooms of each user of this server, with what lists of rooms filter by. Follows `room_memberships` and `rooms` by triggers, so that whatever
--- changes those changes this in the same transaction.
 create table room_lists (
   user_id text not null,
   room_id text not null,
   membership text not null,
   event_nid bigint not null,
   forgotten boolean not null,
-  -- ever since the user came to the room; rooms that the user left without ever being in stay out of lists
+  -- whether the user was joined at any time; rooms that a user left without a join are not listed
   was_joined boolean not null,
-  -- whether it is in lists: joined, invited, knocked at, or thrown out of
+  -- joined, invited, knocked, or removed by another user
   is_listed boolean not null,
-  -- when the membership began, on the line of room_heads.activity
+  -- the room's activity for joined rooms that are not in active_rooms, otherwise at some earlier event; for other
+  -- memberships, when the membership began
   activity bigint not null,
   room_type text,
   is_encrypted boolean not null default false,
   primary key (user_id, room_id)
 );
-create index room_lists_room on room_lists (room_id);
+-- With the user, so that either index finds a user's entry in a room at once, whichever one the planner takes.
+create index room_lists_room on room_lists (room_id, user_id);
+create index room_lists_order on room_lists (user_id, activity desc, room_id)
+  include (membership, room_type, is_encrypted) where is_listed;
+
+-- Rooms whose last events are not in room_lists.activity yet. So an event costs nothing per member, and a list is read
+-- in order of the index, with these few rooms merged in. When there are too many, those with the oldest events are
+-- written to room_lists.
+create table active_rooms (
+  room_id text primary key
+);
 
 create function follow_members(room_ids text[], user_ids text[]) returns void language plpgsql as $$
 begin
-  insert into room_lists (user_id, room_id, membership, event_nid, forgotten, was_joined, is_listed, activity, room_type, is_encrypted)
+  insert into room_lists (user_id, room_id, membership, event_nid, forgotten, was_joined, is_listed, activity,
+    room_type, is_encrypted)
   select user_id, room_id, member.membership, member.event_nid, member.forgotten, member.membership = 'join',
-    member.membership in ('join', 'invite', 'knock'), nextval('room_activity'), rooms.room_type, rooms.encryption is not null
+    member.membership in ('join', 'invite', 'knock'), nextval('room_activity'),
+    rooms.room_type, rooms.encryption is not null
   from unnest(room_ids, user_ids) as changed(room_id, user_id)
     join users using (user_id)
     join room_memberships as member using (room_id, user_id)
@@ -58,13 +64,14 @@ create trigger room_lists_update after update on room_memberships referencing ne
 
 create function follow_lost_memberships() returns trigger language plpgsql as $$
 begin
-  delete from room_lists using changed where room_lists.user_id = changed.user_id and room_lists.room_id = changed.room_id;
+  delete from room_lists using changed
+    where room_lists.user_id = changed.user_id and room_lists.room_id = changed.room_id;
   return null;
 end $$;
 create trigger room_lists_delete after delete on room_memberships referencing old table as changed
   for each statement execute function follow_lost_memberships();
 
--- Somebody may be invited before there is such a user.
+-- A user id can be invited before the user is registered.
 create function follow_users() returns trigger language plpgsql as $$
 begin
   perform follow_members(array_agg(room_id), array_agg(user_id)) from room_memberships join changed using (user_id);
@@ -75,12 +82,11 @@ create trigger room_lists_users after insert on users referencing new table as c
 
 create function follow_rooms() returns trigger language plpgsql as $$
 begin
-  update room_lists set room_type = new.room_type, is_encrypted = new.encryption is not null where room_id = new.room_id;
+  update room_lists set room_type = new.room_type, is_encrypted = new.encryption is not null
+    where room_id = new.room_id;
   return null;
 end $$;
 create trigger room_lists_new_rooms after insert on rooms for each row execute function follow_rooms();
 create trigger room_lists_rooms after update of encryption, room_type on rooms for each row
   when (old.encryption is distinct from new.encryption or old.room_type is distinct from new.room_type)
   execute function follow_rooms();
-
-select follow_members(array_agg(room_id), array_agg(user_id)) from room_memberships;

@@ -1,4 +1,8 @@
--- Connections of sliding sync: what each has been told, so that any process can go on with it.
+-- Connections of sliding sync: what each client knows, so that any process can continue a connection.
+-- Design: docs/decisions/0014-sliding-sync.md
+
+-- Each answer updates the row of its connection. used_ts is written at most once a minute, so that with the free space
+-- of the fill factor most updates touch no index.
 create table sliding_connections (
   connection_nid bigint primary key generated always as identity,
   user_id text not null,
@@ -7,38 +11,41 @@ create table sliding_connections (
   conn_id text not null,
   -- how many answers changed what the connection knows
   issued bigint not null default 0,
-  -- the number of the last of them, and that of the answer on which it builds, which the client has got
+  -- number of the last such answer, and of the one before it, which the client has confirmed
   answer bigint not null default 0,
   base_answer bigint not null default 0,
-  -- the room configurations that sliding_rooms names by their place: a JSON array
+  -- JSON array of room configurations; sliding_rooms refers to them by index
   configs text not null default '[]',
-  -- what the client asked for, all but `pos`: a hash
+  -- hash of the client's request without `pos`
   shape text not null default '',
-  -- milliseconds since 1970
   used_ts bigint not null,
   unique (user_id, device_id, conn_id)
-);
+) with (fillfactor = 70);
 create index sliding_connections_used on sliding_connections (used_ts);
 
--- What a connection knows of a room: as of the answer `answer`, or as of before it if the client did not get that (the columns that begin in old_).
+-- What a connection knows of a room as of `answer`. The columns that begin with old_ hold the values before it, in case
+-- the client did not receive that answer.
 create table sliding_rooms (
   connection_nid bigint not null references sliding_connections on delete cascade,
   room_id text not null,
   answer bigint not null,
-  -- '': nothing
+  -- empty: nothing
   membership text not null,
   state_root bigint not null,
   event_order bigint not null,
-  -- how many events it has at the end of the timeline without a gap
+  -- how many events the client has at the end of the timeline without a gap
   events integer not null,
   config integer not null,
-  -- bits: storage/sliding-sync-schema.ts
+  -- bits: KNOWN in src/storage
   flags integer not null,
+  -- with lazy-loaded members: event_nids of the member events sent since the timeline's last gap, the latest last
+  members bigint[] not null default '{}',
   old_membership text not null default '',
   old_state_root bigint not null default 0,
   old_event_order bigint not null default 0,
   old_events integer not null default 0,
   old_config integer not null default 0,
   old_flags integer not null default 0,
+  old_members bigint[] not null default '{}',
   primary key (connection_nid, room_id)
 ) with (fillfactor = 80);
