@@ -96,7 +96,7 @@ describe('generate-config', () => {
     expect(readFileSync(file, 'utf8')).toContain('\nserver_name: a.org\n')
     expect(await hearth(words)).toMatchObject({
       code: 1,
-      stderr: `${file} exists already. Name another file, or move that one away.\n`,
+      stderr: `${file} already exists. Name another file, or move the existing one.\n`,
     })
   })
 })
@@ -110,7 +110,7 @@ describe('doctor', () => {
     expect(existsSync(dataDir)).toBe(false)
   })
 
-  test('finds what is wrong, says how to mend it, and ends with 1', async () => {
+  test('finds what is wrong, says how to fix it, and ends with 1', async () => {
     const foreign = createServer((socket) => socket.end('no')).listen(0, '127.0.0.1')
     await once(foreign, 'listening')
     const { port } = foreign.address() as AddressInfo
@@ -120,7 +120,7 @@ describe('doctor', () => {
     })
     foreign.close()
     expect(code).toBe(1)
-    expect(stdout).toContain(`✗ What listens on http://127.0.0.1:${port} is not a healthy Hearth.\n    → `)
+    expect(stdout).toContain(`✗ The program on http://127.0.0.1:${port} is not a healthy Hearth.\n    → `)
     expect(stdout).toContain('✗ No listener serves clients.\n    → ')
     expect(stdout).toContain('✗ Cannot reach PostgreSQL: ')
   })
@@ -132,10 +132,10 @@ describe('doctor', () => {
   })
 })
 
-test('an unreachable PostgreSQL is told in one line, without its password', async () => {
+test('an unreachable PostgreSQL is reported in one line, without its password', async () => {
   const { code, stderr } = await hearth(['migrate'], { HEARTH_DATABASE_URL: 'postgresql://a:hunter2@127.0.0.1:1/a' })
   expect(code).toBe(1)
-  expect(stderr).toMatch(/^Cannot reach PostgreSQL: .*Is it running, and is database.url right\?\n$/)
+  expect(stderr).toMatch(/^Cannot reach PostgreSQL: .*Check that it runs and that database.url is right\.\n$/)
   expect(stderr).not.toContain('hunter2')
 })
 

@@ -16,15 +16,15 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
     load: async () => (await import('./cli/generate-config.ts')).generateConfig,
   },
   'create-user': {
-    summary: 'make an account',
+    summary: 'create an account',
     load: async () => (await import('./cli/create-user.ts')).createUser,
   },
   'reset-password': {
-    summary: 'give an account a new password',
+    summary: 'set a new password for an account',
     load: async () => (await import('./cli/reset-password.ts')).resetPassword,
   },
   migrate: {
-    summary: 'bring the database up to date without starting the server',
+    summary: 'migrate the database without starting the server',
     load: async () => (await import('./cli/migrate.ts')).migrateDatabase,
   },
   'list-endpoints': {
@@ -32,12 +32,12 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
     load: async () => (await import('./cli/list-endpoints.ts')).listEndpoints,
   },
   doctor: {
-    summary: 'check the configuration and the installation, and say how to mend them',
+    summary: 'check the configuration and the installation, and say how to fix them',
     load: async () => (await import('./cli/doctor.ts')).doctor,
   },
 }
 
-/** Runs a command line (without `node` and the file). Gives the exit code: 0 done, 1 failed, 2 wrong command line or configuration. */
+/** Runs a command line (without `node` and the file). Returns the exit code: 0 done, 1 failed, 2 wrong command line or configuration. */
 export async function runCommandLine(words: readonly string[]): Promise<number> {
   try {
     return await dispatch(words)
@@ -87,9 +87,9 @@ hearth COMMAND --help explains a command and its options.
 From a checkout: npm start -- --config FILE, and npm run hearth COMMAND -- [options].`
 }
 
-/** What people can mend they get as one line; a mistake of ours with its stack. */
+/** Renders errors that the operator can fix as one line, bugs with their stack. */
 function explain(error: unknown): string {
   if (error instanceof ConfigError) return `Hearth cannot use this configuration:\n${error.message}`
   if (error instanceof UsageError || error instanceof CommandError) return error.message
-  return explainError(error) ?? `This should not have happened: ${(error as Error).stack ?? error}`
+  return explainError(error) ?? `This is a bug in Hearth: ${(error as Error).stack ?? error}`
 }

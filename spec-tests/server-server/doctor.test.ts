@@ -26,12 +26,10 @@ function doctor(...words: string[]): Promise<{ code: number; stdout: string }> {
 
 test('the way to a Synapse and back is found to be well', async () => {
   const { code, stdout } = await doctor('--federation', synapse.serverName)
-  expect(stdout).toContain(
-    `✓ ${synapse.serverName} is at ${synapse.serverName}, with a certificate that is trusted here`,
-  )
+  expect(stdout).toContain(`✓ ${synapse.serverName} is at ${synapse.serverName}, with a trusted certificate`)
   expect(stdout).toContain('✓ Its keys are valid: ed25519:a_test')
   expect(stdout).toMatch(/✓ It runs Synapse \d/)
-  expect(stdout).toContain(`✓ ${synapse.serverName} reaches ${hearth.serverName}, and has got its keys`)
+  expect(stdout).toContain(`✓ ${synapse.serverName} reaches ${hearth.serverName} and has its keys`)
   expect([code, stdout.trim().split('\n').at(-1)]).toEqual([0, '0 problems, 0 warnings'])
 })
 
@@ -39,7 +37,7 @@ test('this server is found under its own name', async () => {
   expect((await doctor()).stdout).toContain(`✓ Other servers reach ${hearth.serverName}, at ${hearth.serverName}`)
 })
 
-test('what is wrong is said, and how to mend it', async () => {
+test('problems are named with their fix', async () => {
   const nobody = await doctor('--federation', 'localhost:1')
   expect(nobody.stdout).toMatch(
     /✗ localhost:1 is at localhost:1, but cannot be used: .*ECONNREFUSED.*\n {4}→ Nothing listens there/,

@@ -87,12 +87,14 @@ test('start refuses a port in use, in one line', async () => {
   await placeDatabase(join(folder, 'two'))
   const { code, stderr } = await hearth(['--config', file])
   expect(code).toBe(1)
-  expect(stderr).toBe(`127.0.0.1:${port} is in use by another program. Stop it, or choose another port in listeners.\n`)
+  expect(stderr).toBe(
+    `127.0.0.1:${port} is already in use. Stop the other program, or choose another port in listeners.\n`,
+  )
 })
 
 test('create-user makes accounts at a server that runs', async () => {
   const { code, stdout } = await hearth(['create-user', 'alice', '--admin', '--config', config], `${PASSWORD}\n`)
-  expect(stdout).toContain('Made the account @alice:localhost, an administrator.')
+  expect(stdout).toContain('Created the account @alice:localhost, an administrator.')
   expect(code).toBe(0)
   expect(await logIn('alice', PASSWORD)).toBe(200)
   const again = await hearth(['create-user', 'alice', '--config', config], `${PASSWORD}\n`)
@@ -106,13 +108,13 @@ test('create-user makes accounts at a server that runs', async () => {
 test('reset-password has a server on the embedded database stopped', async () => {
   const { code, stderr } = await hearth(['reset-password', 'alice', '--config', config], 'another horse\n')
   expect(code).toBe(1)
-  expect(stderr).toBe('A running Hearth has the embedded database. Stop it, run this again, and start it.\n')
+  expect(stderr).toBe('A running Hearth uses the embedded database. Stop it, run this again, then start it.\n')
 })
 
 test('doctor finds the server that runs', async () => {
   const { stdout } = await hearth(['doctor', '--config', config])
   expect(stdout).toContain(`✓ Hearth answers on http://127.0.0.1:${port}`)
-  expect(stdout).toContain('✓ The embedded database is in use by the Hearth that runs')
+  expect(stdout).toContain('✓ The running Hearth uses the embedded database')
   expect(stdout).toContain(`✓ Clients reach http://localhost:${port}`)
   expect(stdout).toContain('✓ Clients can log in')
 })
@@ -121,7 +123,7 @@ test.each([
   [
     'leaves out',
     {},
-    '! Limits count all clients as one, for the reverse proxy leaves out X-Forwarded-For.\n    → Have the proxy',
+    '! Limits count all clients as one, because the reverse proxy does not set X-Forwarded-For.\n    → Have the proxy',
   ],
   ['sets', { 'x-forwarded-for': '203.0.113.5' }, "✓ Limits count by the clients' addresses\n"],
 ])('doctor finds a reverse proxy that %s the addresses of clients', async (_, headers, found) => {
@@ -137,7 +139,7 @@ test('SIGTERM ends the server with 0; then accounts are made and passwords reset
   server.child.kill('SIGTERM')
   expect((await server.ended).code).toBe(0)
   const made = await hearth(['create-user', '@bob:localhost', '--config', config], `${PASSWORD}\n`)
-  expect(made).toMatchObject({ code: 0, stdout: expect.stringContaining('Made the account @bob:localhost.') })
+  expect(made).toMatchObject({ code: 0, stdout: expect.stringContaining('Created the account @bob:localhost.') })
   const weak = await hearth(['create-user', 'carl', '--config', config], 'short\n')
   expect(weak).toMatchObject({ code: 1, stderr: 'A password needs at least 8 characters.\n' })
   const reset = await hearth(['reset-password', 'alice', '--config', config], 'another horse\n')

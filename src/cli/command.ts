@@ -10,12 +10,12 @@ type Values<O extends Options> = { [Name in keyof O]?: O[Name]['type'] extends '
 export type Command = {
   /** Its arguments, as the help shows them, such as `[USERNAME]`. */
   argument?: string
-  /** What it does, for its help: one paragraph. */
+  /** Its purpose, for its help: one paragraph. */
   about: string
   options: Options
   /** Command lines without `hearth` in front, each with what it is for. */
   examples: readonly (readonly [commandLine: string, purpose: string])[]
-  /** Runs it with the words behind its name; gives the exit code. */
+  /** Runs it with the words after its name; returns the exit code. */
   run(words: string[]): Promise<number>
 }
 
@@ -24,7 +24,7 @@ export class UsageError extends Error {
   override readonly name = 'UsageError'
 }
 
-/** What went wrong is known and the message says how to mend it: no stack is shown; exit code 1. */
+/** A failure whose message says how to fix it: no stack is shown; exit code 1. */
 export class CommandError extends Error {
   override readonly name = 'CommandError'
 }
@@ -33,7 +33,7 @@ export const CONFIG_OPTION = {
   config: { type: 'string', value: 'FILE', about: 'the configuration file; absent: the defaults' },
 } as const satisfies Options
 
-/** Declares a command whose `run` gets its options parsed, and its one argument if it takes one. Wrong options throw UsageError. */
+/** Declares a command whose `run` receives parsed options, and its one argument if it takes one. Wrong options throw UsageError. */
 export function defineCommand<const O extends Options>(
   command: Omit<Command, 'run' | 'options'> & {
     options: O
@@ -51,7 +51,7 @@ export function defineCommand<const O extends Options>(
   }
 }
 
-/** The help of one command. */
+/** Returns the help of one command. */
 export function commandHelp(name: string, { about, argument, options, examples }: Command): string {
   const optionLines = Object.entries(options).map(
     ([option, given]) => [`--${option}${given.type === 'string' ? ` ${given.value}` : ''}`, given.about] as const,

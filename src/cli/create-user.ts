@@ -13,7 +13,7 @@ type Account = { localpart: string; password: string; admin: boolean }
 export const createUser = defineCommand({
   argument: '[USERNAME]',
   about:
-    'Makes an account, whether or not registration is open, and whether or not the server runs. Asks for what is not given; a password from standard input is its first line.',
+    'Creates an account, even if registration is closed, and whether or not the server runs. Prompts for missing values. A password from standard input is the first line.',
   options: {
     ...CONFIG_OPTION,
     ...PASSWORD_OPTION,
@@ -21,21 +21,21 @@ export const createUser = defineCommand({
   },
   examples: [
     ['create-user --admin', 'make the first account'],
-    ['create-user alice --config hearth.yaml --password-file alice.txt', 'make one in a script'],
+    ['create-user alice --config hearth.yaml --password-file alice.txt', 'create one in a script'],
   ],
   async run({ config: configFile, 'password-file': passwordFile, admin = false }, username) {
     const config = loadConfig({ configFile })
-    const name = username ?? (await ask('User name: ', 'Say which account: hearth create-user USERNAME'))
+    const name = username ?? (await ask('User name: ', 'Name the account: hearth create-user USERNAME'))
     const account = { localpart: localpartOf(name, config), password: await readPassword(passwordFile), admin }
     const userId = await createAnywhere(config, account)
     console.log(
-      `Made the account ${userId}${admin ? ', an administrator' : ''}. It can log in at ${config.public_base_url}`,
+      `Created the account ${userId}${admin ? ', an administrator' : ''}. It can log in at ${config.public_base_url}`,
     )
     return 0
   },
 })
 
-/** A running server has the embedded database to itself: then it is asked to make the account. */
+/** A running server holds the embedded database: ask that server to create the account. */
 async function createAnywhere(config: Config, account: Account): Promise<string> {
   try {
     return await withApp(config, (app) => createAccount(app, account))
@@ -52,13 +52,13 @@ function askRunningServer(config: Config, { localpart, password, admin }: Accoun
     const missing =
       listener === undefined ? 'none of its listeners serves admin' : 'registration.shared_secret is not set'
     throw new CommandError(
-      `A running Hearth has the embedded database, and it cannot be asked, as ${missing}. Mend that, or stop it while you make the account.`,
+      `A running Hearth uses the embedded database and cannot create the account, because ${missing}. Change that, or stop Hearth and run this again.`,
     )
   }
   return registerOverHttp({ url: listenerUrl(listener), sharedSecret, username: localpart, password, admin })
 }
 
-/** Somebody may give the whole user id. */
+/** Accepts a whole user id too. */
 function localpartOf(name: string, { server_name }: Config): string {
   const [, localpart, server] = /^@([^:]*):(.*)$/.exec(name) ?? []
   if (localpart === undefined) return name

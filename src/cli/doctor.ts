@@ -13,21 +13,21 @@ const MARKS = { good: '✓', warning: '!', problem: '✗' }
 
 export const doctor = defineCommand({
   about:
-    'Checks the configuration, the machine, the database, the listeners, and what clients and other servers need; says for each problem how to mend it. Exit code 1 when there is a problem. Run it on the machine of the server, while the server runs. With --federation NAME it tests the way to another homeserver and back instead.',
+    'Checks the configuration, the machine, the database, the listeners, and what clients and other servers need. Says how to fix each problem. The exit code is 1 when there is a problem. Run it on the machine of the server, while the server runs. With --federation NAME it instead tests the way to another homeserver and back.',
   options: {
     ...CONFIG_OPTION,
     federation: { type: 'string', value: 'NAME', about: 'another homeserver, to test federation with it' },
   },
   examples: [
     ['doctor', 'check an installation without configuration'],
-    ['doctor --config hearth.yaml', 'check yours'],
+    ['doctor --config hearth.yaml', 'check an installation with a configuration'],
     [
       'doctor --config hearth.yaml --federation matrix.org',
-      'see why a server cannot be reached, or cannot reach yours',
+      'find out why a server is unreachable, or cannot reach yours',
     ],
   ],
   async run({ config: configFile, federation: peer }) {
-    if (peer !== undefined && !isServerName(peer)) throw new UsageError(`${peer} is no name of a homeserver`)
+    if (peer !== undefined && !isServerName(peer)) throw new UsageError(`${peer} is not a valid server name`)
     const counts = { good: 0, warning: 0, problem: 0 }
     for await (const { title, findings } of examine(configFile, peer)) {
       console.log(`\n${title}`)
@@ -56,7 +56,7 @@ async function* examine(
       .map((line) => problem(line, 'hearth generate-config explains every key.'))
     return yield { title: 'Configuration', findings }
   }
-  yield { title: 'Configuration', findings: [good(configFile ?? 'None: the defaults and environment variables')] }
+  yield { title: 'Configuration', findings: [good(configFile ?? 'No file: defaults and environment variables')] }
   if (peer !== undefined) return yield { title: `Federation with ${peer}`, findings: await checkPeer(config, peer) }
   yield { title: 'Machine', findings: await checkMachine(config, false) }
   const { findings, running } = await checkListeners(config)
@@ -77,5 +77,5 @@ function tryConfig(configFile: string | undefined): Config | ConfigError {
 
 function render(finding: Finding): string {
   const line = `  ${MARKS[finding.level]} ${finding.what}`
-  return finding.level === 'good' ? line : `${line}\n    → ${finding.mend}`
+  return finding.level === 'good' ? line : `${line}\n    → ${finding.fix}`
 }

@@ -10,17 +10,17 @@ type SystemError = {
   message: string
 }
 
-/** The errors of PostgreSQL that an administrator can mend: https://www.postgresql.org/docs/current/errcodes-appendix.html */
+/** Errors of PostgreSQL that the operator can fix: https://www.postgresql.org/docs/current/errcodes-appendix.html */
 const DATABASE_ADVICE: Readonly<Record<string, string>> = {
   '28P01': 'Check the user and password in database.url.',
   '28000': 'Check the user in database.url and pg_hba.conf.',
-  '3D000': 'Make it with: createdb --encoding=UTF8 --template=template0 NAME, or mend database.url.',
-  '42501': 'Its user may not do this: grant it the database, or make it the owner.',
+  '3D000': 'Create it with: createdb --encoding=UTF8 --template=template0 NAME, or correct database.url.',
+  '42501': 'Grant its user the privileges on the database, or make it the owner.',
   '53300': 'Lower database.pool_size, or raise max_connections in PostgreSQL.',
-  '57P03': 'PostgreSQL is starting up or shutting down: try again soon.',
+  '57P03': 'PostgreSQL is starting up or shutting down. Try again soon.',
 }
 
-/** One line about an error that the administrator can mend, with how; undefined for any other. */
+/** Returns one line that explains an error and how to fix it; undefined for an error that the operator cannot fix. */
 export function explainError(error: unknown): string | undefined {
   if (error instanceof DataFolderLockedError || error instanceof IncompatibleDatabaseError) return error.message
   if (error instanceof AggregateError) return error.errors.map(explainError).find((line) => line !== undefined)
@@ -30,7 +30,7 @@ export function explainError(error: unknown): string | undefined {
   if (advice) return `PostgreSQL refuses: ${message}. ${advice}`
   if (syscall === 'listen') return explainListen(String(code), `${address}:${port}`)
   if (syscall === 'connect' || syscall === 'getaddrinfo') {
-    return `Cannot reach PostgreSQL: ${message}. Is it running, and is database.url right?`
+    return `Cannot reach PostgreSQL: ${message}. Check that it runs and that database.url is right.`
   }
   if (typeof path === 'string' && typeof syscall === 'string') return `Cannot use ${path}: ${message}`
   return undefined
@@ -38,10 +38,10 @@ export function explainError(error: unknown): string | undefined {
 
 function explainListen(code: string, where: string): string {
   if (code === 'EADDRINUSE')
-    return `${where} is in use by another program. Stop it, or choose another port in listeners.`
+    return `${where} is already in use. Stop the other program, or choose another port in listeners.`
   if (code === 'EACCES')
-    return `Not allowed to listen on ${where}. Choose a port above 1023, and a reverse proxy for 443.`
+    return `Not allowed to listen on ${where}. Choose a port above 1023, and use a reverse proxy for 443.`
   if (code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND')
-    return `${where} is not an address of this machine. Mend bind in listeners.`
-  return `Cannot listen on ${where}: ${code}. Mend listeners.`
+    return `${where} is not an address of this machine. Correct bind in listeners.`
+  return `Cannot listen on ${where}: ${code}. Correct listeners.`
 }

@@ -5,7 +5,7 @@ import { withConfiguredDatabase } from './open-configured.ts'
 
 export const migrateDatabase = defineCommand({
   about:
-    'Brings the database to the newest version and ends. The server does so itself when it starts; with this command you choose when, for instance before several processes are replaced.',
+    'Migrates the database and exits. The server also migrates when it starts. Use this command to choose the time, for example before you replace several processes.',
   options: CONFIG_OPTION,
   examples: [['migrate --config hearth.yaml', 'after an upgrade, before the servers start']],
   async run({ config: configFile }) {

@@ -8,7 +8,7 @@ import { CommandError } from './command.ts'
 
 const ONE_COMMAND = { poolSize: 1, cacheBytes: 16 * 1024 ** 2 }
 
-/** Runs `work` on the configured database, for a command, and closes it. Does not migrate. Throws DataFolderLockedError when a server has the embedded one. */
+/** Runs `work` on the configured database and closes it. Does not migrate. Throws DataFolderLockedError when a server uses the embedded one. */
 export async function withConfiguredDatabase<Result>(
   config: Config,
   work: (database: Database) => Promise<Result>,
@@ -26,7 +26,7 @@ export async function withConfiguredDatabase<Result>(
   }
 }
 
-/** Runs `work` with all that services need, on the migrated database. What a service refuses becomes a CommandError. Throws DataFolderLockedError when a server has the embedded database. */
+/** Runs `work` with an App on the migrated database. A MatrixError becomes a CommandError. Throws DataFolderLockedError when a server uses the embedded database. */
 export async function withApp<Result>(config: Config, work: (app: App) => Promise<Result>): Promise<Result> {
   await using opened = await openApp({ ...config, log: { ...config.log, level: 'warn' } })
   try {

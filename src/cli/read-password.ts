@@ -8,14 +8,14 @@ export const PASSWORD_OPTION = {
   'password-file': { type: 'string', value: 'FILE', about: 'read the password from the first line of FILE' },
 } as const
 
-/** The first line of `file` or, without one, what is typed (unseen, and twice) in a terminal or else the first line of standard input. Throws CommandError when it is empty or the two differ. */
+/** Reads a password: the first line of `file`, or typed twice unseen in a terminal, or the first line of standard input. Throws CommandError when it is empty or the two differ. */
 export async function readPassword(file: string | undefined): Promise<string> {
   const password = file === undefined ? await readFromUser() : firstLine(readFileSync(file, 'utf8'))
   if (password === '') throw new CommandError('The password is empty.')
   return password
 }
 
-/** Asks in a terminal; elsewhere there is nobody to ask: CommandError with `otherwise`. */
+/** Prompts in a terminal. Without a terminal throws CommandError with `otherwise`. */
 export async function ask(question: string, otherwise: string): Promise<string> {
   if (!process.stdin.isTTY) throw new CommandError(otherwise)
   return (await prompt(question, 'seen')).trim()
@@ -31,7 +31,7 @@ async function readFromUser(): Promise<string> {
 /** Ctrl-C and Ctrl-D cancel. */
 async function prompt(question: string, typing: 'seen' | 'unseen'): Promise<string> {
   const unseen = typing === 'unseen'
-  // readline writes what is typed to its output, which may go nowhere.
+  // readline echoes to its output: discard it.
   const nowhere = new Writable({ write: (_chunk, _encoding, done) => done() })
   const terminal = createInterface({ input: process.stdin, output: unseen ? nowhere : process.stderr, terminal: true })
   const cancelled = new Promise<never>((_, reject) => {
@@ -40,7 +40,7 @@ async function prompt(question: string, typing: 'seen' | 'unseen'): Promise<stri
   })
   cancelled.catch(() => {})
   try {
-    // Only once readline has the terminal, which till then would show what is typed.
+    // Only once readline has the terminal, which would echo until then.
     if (unseen) process.stderr.write(question)
     return await Promise.race([terminal.question(unseen ? '' : question), cancelled])
   } finally {

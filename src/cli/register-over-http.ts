@@ -4,7 +4,7 @@ import { CommandError } from './command.ts'
 
 const PATH = '/_synapse/admin/v1/register'
 
-/** Registers an account at a running server, with the shared secret for registration. Gives the user id. Throws CommandError with the server's reason. */
+/** Registers an account at a running server, with the shared secret for registration. Returns the user id. Throws CommandError with the server's reason. */
 export async function registerOverHttp(account: {
   url: string
   sharedSecret: string
@@ -12,7 +12,7 @@ export async function registerOverHttp(account: {
   password: string
   admin: boolean
 }): Promise<string> {
-  // The server is this machine's own, reached by an address that its certificate does not name.
+  // This machine's own server, at an address that its certificate does not name.
   const dispatcher = new Agent({ connect: { rejectUnauthorized: false } })
   const call = async (path: string, options: RequestInit = {}): Promise<Record<string, unknown>> => {
     const response = await fetch(account.url + path, { dispatcher, ...options })
@@ -25,7 +25,7 @@ export async function registerOverHttp(account: {
     const { username, password, admin } = account
     const body = JSON.stringify({ nonce, username, password, admin, mac: macOf(account, nonce) })
     const { user_id, access_token } = await call(PATH, { method: 'POST', body })
-    // Nobody will use the session that comes with the account.
+    // End the session that comes with the account: it has no client.
     const headers = { authorization: `Bearer ${access_token}` }
     await call('/_matrix/client/v3/logout', { method: 'POST', headers }).catch(() => {})
     return String(user_id)

@@ -3,13 +3,13 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Config } from '../config.ts'
 
-/** The configuration with a shared secret for registration: the configured one or, so that create-user can ask a running server, one kept in the data folder for whoever may read that. */
+/** Returns the configuration with a shared secret for registration: the configured one, or one in the data folder, with which create-user asks a running server. */
 export function withRegistrationSecret(config: Config): Config {
   const secret = config.registration.shared_secret ?? readRegistrationSecret(config) ?? makeSecret(config)
   return { ...config, registration: { ...config.registration, shared_secret: secret } }
 }
 
-/** The secret that a server with this data folder has made; undefined when none has yet. */
+/** Returns the secret that a server with this data folder has created; undefined when there is none. */
 export function readRegistrationSecret(config: Config): string | undefined {
   try {
     return readFileSync(secretFile(config), 'utf8').trim() || undefined

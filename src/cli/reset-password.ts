@@ -9,19 +9,19 @@ import { ask, PASSWORD_OPTION, readPassword } from './read-password.ts'
 export const resetPassword = defineCommand({
   argument: '[USERNAME]',
   about:
-    'Gives an account a new password and ends its sessions. Asks for what is not given; a password from standard input is its first line. A server on the embedded database has to be stopped for it.',
+    'Sets a new password and ends the sessions of the account. Prompts for missing values. A password from standard input is the first line. A server on the embedded database must be stopped first.',
   options: {
     ...CONFIG_OPTION,
     ...PASSWORD_OPTION,
-    'keep-sessions': { type: 'boolean', about: 'leave clients that are logged in so' },
+    'keep-sessions': { type: 'boolean', about: 'keep clients logged in' },
   },
   examples: [
-    ['reset-password alice', 'for somebody who has forgotten it'],
+    ['reset-password alice', 'for a user who forgot it'],
     ['reset-password @alice:example.org --config hearth.yaml --keep-sessions', 'without logging the clients out'],
   ],
   async run({ config: configFile, 'password-file': passwordFile, 'keep-sessions': keepSessions = false }, username) {
     const config = loadConfig({ configFile })
-    const name = username ?? (await ask('User name: ', 'Say which account: hearth reset-password USERNAME'))
+    const name = username ?? (await ask('User name: ', 'Name the account: hearth reset-password USERNAME'))
     const userId = localUserId({ serverName: config.server_name }, name)
     if (!userId) throw new CommandError(`${name} is not an account of this server, which is ${config.server_name}.`)
     const password = await readPassword(passwordFile)
@@ -35,5 +35,5 @@ export const resetPassword = defineCommand({
 
 function explainLock(error: unknown): never {
   if (!(error instanceof DataFolderLockedError)) throw error
-  throw new CommandError('A running Hearth has the embedded database. Stop it, run this again, and start it.')
+  throw new CommandError('A running Hearth uses the embedded database. Stop it, run this again, then start it.')
 }

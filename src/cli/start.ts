@@ -8,27 +8,27 @@ import { welcome } from './welcome.ts'
 
 const INTERRUPTED = 130
 const SAME_SIGNAL_MS = 1000
-/** How long a graceful stop after an unexpected exception may take: what it waits for may never come. */
+/** Bounds a graceful stop after an unexpected exception: it may wait for something that never happens. */
 const STOP_MS = 30_000
 
 export const start = defineCommand({
   about:
-    'Starts the server and runs until it gets SIGTERM or SIGINT (Ctrl-C), which stop it gracefully. Without a configuration it serves http://localhost:8008 and keeps everything in ./data.',
+    'Starts the server. SIGTERM or SIGINT (Ctrl-C) stops it gracefully. Without a configuration it serves http://localhost:8008 and keeps all data in ./data.',
   options: CONFIG_OPTION,
   examples: [
     ['start', 'try it'],
-    ['start --config hearth.yaml', 'run it with a configuration of your own'],
-    ['generate-config --output hearth.yaml', 'make such a configuration'],
+    ['start --config hearth.yaml', 'run with your own configuration'],
+    ['generate-config --output hearth.yaml', 'create a configuration file'],
   ],
   async run({ config: configFile }) {
     const config = withRegistrationSecret(loadConfig({ configFile }))
     const stopSignal = nextStopSignal()
-    // The reader of the log may go away, which is no reason to stop.
+    // The reader of the log may close the pipe: keep running.
     for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {})
-    // Only now: a mistake in the configuration should show at once.
+    // Loaded late, so that a mistake in the configuration shows at once.
     const { startServer } = await import('../server.ts')
     const server = await startServer(config)
-    // What was compiled is kept now, should the end be sudden, and is in memory no longer.
+    // Writes the compile cache now, in case the process ends suddenly, and frees it in memory.
     flushCompileCache()
     announce(config, welcome(config, server.addresses, configFile))
     const exceptions = watchExceptions(server)
@@ -44,7 +44,7 @@ export const start = defineCommand({
   },
 })
 
-/** Logs in JSON are for machines: then the welcome keeps out of their way. */
+/** Logs in JSON are for machines: print no welcome between them. */
 function announce(config: Config, text: string): void {
   const stream = logFormat(config.log) === 'json' ? process.stderr : process.stdout
   stream.write(text)

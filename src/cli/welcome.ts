@@ -2,7 +2,7 @@ import { isLoopback } from '../config/complete.ts'
 import type { Config } from '../config.ts'
 import type { RunningServer } from '../server.ts'
 
-/** What the administrator sees once the server runs: where it is, what to do next. */
+/** Returns the text that the operator sees once the server runs: addresses and next steps. */
 export function welcome(config: Config, addresses: RunningServer['addresses'], configFile: string | undefined): string {
   const configured = configFile === undefined ? [] : ['--config', configFile]
   const command = (name: string, ...options: string[]) =>
@@ -26,11 +26,11 @@ export function welcome(config: Config, addresses: RunningServer['addresses'], c
 
 function describeRegistration({ registration }: Config): string {
   if (!registration.enabled) return 'closed; registration.enabled opens it'
-  return registration.requires_token ? 'open to those who have a token' : 'open'
+  return registration.requires_token ? 'open with a registration token' : 'open'
 }
 
 function warnings({ registration, listeners }: Config): string {
   const reachable = listeners.some(({ bind }) => !isLoopback(bind))
   if (!registration.enabled || registration.requires_token || !reachable) return ''
-  return '\n  Anyone who can reach this server can make an account: open registration attracts spam.\n  Set registration.requires_token unless you mean it.\n'
+  return '\n  Anyone who can reach this server can create an account. Open registration attracts spam.\n  Set registration.requires_token to require a token.\n'
 }

@@ -3,10 +3,10 @@ import type { FederationConnections } from '../../infra/federation-connections.t
 import { readBounded } from '../../infra/read-bounded.ts'
 import { type ServerTarget, splitServerName } from '../../infra/server-discovery.ts'
 
-/** What a homeserver answers, found as other servers find it. Not ok: `why`, and how to mend it; `target` undefined: it was not even found. */
+/** The answer of a homeserver, discovered as other servers do. Not ok: `why`, and how to fix it; `target` undefined: discovery failed. */
 export type ServerAnswer =
   | { ok: true; target: ServerTarget; body: Record<string, unknown>; date: number | undefined }
-  | { ok: false; target: ServerTarget | undefined; why: string; mend: string }
+  | { ok: false; target: ServerTarget | undefined; why: string; fix: string }
 
 const TIMEOUT_MS = 15_000
 const MAX_BYTES = 1024 * 1024
@@ -29,10 +29,10 @@ export async function askServer(
       signal: AbortSignal.timeout(TIMEOUT_MS),
     })
     const text = (await readBounded(answer.body, MAX_BYTES)).toString()
-    const failed = (why: string) => ({ ok: false, target, why, mend: NO_HOMESERVER }) as const
+    const failed = (why: string) => ({ ok: false, target, why, fix: NO_HOMESERVER }) as const
     if (answer.statusCode !== 200) return failed(`${path} answers ${answer.statusCode}`)
     const json = parseObject(text)
-    if (!json) return failed(`what ${path} answers is no JSON object`)
+    if (!json) return failed(`the answer of ${path} is not a JSON object`)
     const date = Date.parse(String(answer.headers.date))
     return { ok: true, target, body: json, date: Number.isNaN(date) ? undefined : date }
   } catch (error) {
@@ -40,46 +40,46 @@ export async function askServer(
   }
 }
 
-/** How a server is found, in words. */
+/** Describes how a server was discovered. */
 export function describeTarget(serverName: string, { hostHeader, addresses }: ServerTarget): string {
   const places = addresses.map(({ host, port }) => `${host}:${port}`).join(', ') || 'nowhere'
-  const delegated = hostHeader === serverName ? '' : `, to which .well-known/matrix/server sends`
+  const delegated = hostHeader === serverName ? '' : `, as .well-known/matrix/server delegates`
   const isSrv = addresses.some(({ host }) => host !== splitServerName(hostHeader).host)
   return `${places}${isSrv ? ' (by SRV record)' : ''}${delegated}`
 }
 
 const NO_HOMESERVER =
-  'Something answers there, but no homeserver. Mend the reverse proxy, which must pass on /_matrix unchanged, or delegate to the right place at /.well-known/matrix/server.'
+  'Another program answers there. Make the reverse proxy pass /_matrix on unchanged, or correct the delegation in /.well-known/matrix/server.'
 
-const MENDS: Record<string, string> = {
-  ENOTFOUND: 'The name has no address: mend DNS, or the name.',
-  EAI_AGAIN: 'DNS does not answer: mend the resolvers of this machine.',
+const FIXES: Record<string, string> = {
+  ENOTFOUND: 'The name has no address. Correct DNS, or the name.',
+  EAI_AGAIN: 'DNS does not answer. Correct the resolvers of this machine.',
   ECONNREFUSED:
-    'Nothing listens there: start the server, open the port, or delegate to the right place at /.well-known/matrix/server.',
-  UND_ERR_CONNECT_TIMEOUT: 'Nobody answers there: open the port in the firewall, and forward it.',
-  ETIMEDOUT: 'Nobody answers there: open the port in the firewall, and forward it.',
+    'Nothing listens there. Start the server, open the port, or correct the delegation in /.well-known/matrix/server.',
+  UND_ERR_CONNECT_TIMEOUT: 'Nothing answers there. Open the port in the firewall, and forward it.',
+  ETIMEDOUT: 'Nothing answers there. Open the port in the firewall, and forward it.',
   CERT_HAS_EXPIRED: 'Renew the certificate.',
   ERR_TLS_CERT_ALTNAME_INVALID:
-    'The certificate has to be for the name that is delegated to, or without delegation for the server name itself.',
+    'The certificate must be for the name in the delegation, or without delegation for the server name itself.',
   UNABLE_TO_VERIFY_LEAF_SIGNATURE:
-    'Serve the whole chain: the certificate, then those of its authorities (fullchain.pem).',
+    'Serve the whole chain: the certificate, then the intermediate certificates (fullchain.pem).',
   DEPTH_ZERO_SELF_SIGNED_CERT:
-    'Get a certificate of a known authority. For a private federation, name its authority in federation.trusted_certificates.',
+    'Get a certificate from a known authority. For a private federation, name its authority in federation.trusted_certificates.',
   SELF_SIGNED_CERT_IN_CHAIN:
-    'Get a certificate of a known authority. For a private federation, name its authority in federation.trusted_certificates.',
+    'Get a certificate from a known authority. For a private federation, name its authority in federation.trusted_certificates.',
 }
 
-function explain(error: Error & { code?: string }, target: ServerTarget | undefined): { why: string; mend: string } {
-  if (error.name === 'TimeoutError') return { why: `no answer in ${TIMEOUT_MS / 1000} s`, mend: MENDS.ETIMEDOUT! }
+function explain(error: Error & { code?: string }, target: ServerTarget | undefined): { why: string; fix: string } {
+  if (error.name === 'TimeoutError') return { why: `no answer in ${TIMEOUT_MS / 1000} s`, fix: FIXES.ETIMEDOUT! }
   const inner = error instanceof AggregateError ? error.errors[0] : error.cause
   if (inner instanceof Error) return explain(inner, target)
-  const wrongHost = `${MENDS.ERR_TLS_CERT_ALTNAME_INVALID} That is ${target?.certificateName}.`
-  const mend = error.code === 'ERR_TLS_CERT_ALTNAME_INVALID' ? wrongHost : MENDS[error.code ?? '']
+  const wrongHost = `${FIXES.ERR_TLS_CERT_ALTNAME_INVALID} That is ${target?.certificateName}.`
+  const fix = error.code === 'ERR_TLS_CERT_ALTNAME_INVALID' ? wrongHost : FIXES[error.code ?? '']
   const privateAddress = /private address|no public address/.test(error.message)
   const otherwise = privateAddress
     ? 'Servers are reached at public addresses only. For a private federation, set federation.allow_private_addresses.'
-    : 'Mend the network, or the other server.'
-  return { why: error.message, mend: mend ?? otherwise }
+    : 'Check the network and the other server.'
+  return { why: error.message, fix: fix ?? otherwise }
 }
 
 function parseObject(text: string): Record<string, unknown> | undefined {

@@ -6,11 +6,11 @@ import { checkForwarding } from './forwarding.ts'
 
 const SLIDING_SYNC = 'org.matrix.simplified_msc3575'
 
-/** Clients reach the public URL, find it from the server's name, and get from it what they ask for before they let anyone log in. */
+/** Checks that clients reach the public URL, discover it from the server name, and get the answers that they need before a login. */
 export const checkClients: Check = async (config, running) => {
   if (!running) {
     return [
-      warning('What clients need is not checked, as Hearth does not run.', 'Start it, then run the doctor again.'),
+      warning('The client checks were skipped, because Hearth does not run.', 'Start it, then run the doctor again.'),
     ]
   }
   return [...(await checkPublicUrl(config)), ...(await checkForwarding(config)), ...(await checkWellKnown(config))]
@@ -20,9 +20,10 @@ async function checkPublicUrl(config: Config): Promise<Finding[]> {
   const base = config.public_base_url
   const versions = await fetchJson(config, `${base}/_matrix/client/versions`)
   if (!versions.ok || !Array.isArray(versions.body.versions)) {
-    const why = versions.ok ? 'something else than Hearth answers' : versions.why
-    const mend = 'Mend public_base_url, DNS, the firewall, or the reverse proxy, which must pass on /_matrix unchanged.'
-    return [problem(`Clients cannot use ${base}: ${why}.`, mend)]
+    const why = versions.ok ? 'another program answers' : versions.why
+    const fix =
+      'Check public_base_url, DNS, the firewall, and the reverse proxy, which must pass /_matrix on unchanged.'
+    return [problem(`Clients cannot use ${base}: ${why}.`, fix)]
   }
   const cors = versions.headers.get('access-control-allow-origin')
   const features = versions.body.unstable_features as Record<string, unknown> | undefined
@@ -33,8 +34,8 @@ async function checkPublicUrl(config: Config): Promise<Finding[]> {
       ? []
       : [
           problem(
-            'Web clients cannot use it: CORS headers are wrong or double.',
-            'Let Hearth alone set Access-Control-*.',
+            'Web clients cannot use it: CORS headers are wrong or duplicated.',
+            'Remove Access-Control-* from the reverse proxy: Hearth sets these headers.',
           ),
         ]),
     ...(features?.[SLIDING_SYNC] === true
@@ -47,27 +48,27 @@ async function checkPublicUrl(config: Config): Promise<Finding[]> {
         ]),
     ...(login.ok && Array.isArray(login.body.flows)
       ? [good('Clients can log in')]
-      : [problem(`Clients cannot log in: ${login.ok ? 'no flows' : login.why}.`, 'Look into the log of Hearth.')]),
+      : [problem(`Clients cannot log in: ${login.ok ? 'no flows' : login.why}.`, 'Read the log of Hearth.')]),
   ]
 }
 
 /** https://spec.matrix.org/v1.19/client-server-api/#well-known-uris */
 async function checkWellKnown(config: Config): Promise<Finding[]> {
   const host = config.server_name.replace(/:\d+$/, '')
-  if (isLoopback(host)) return [good(`${host} is only for this machine; clients need the URL, not the name`)]
+  if (isLoopback(host)) return [good(`${host} is a name for this machine only: clients need the URL`)]
   const url = `https://${host}/.well-known/matrix/client`
   const answer = await fetchJson(config, url)
   const wanted = JSON.stringify({ 'm.homeserver': { base_url: config.public_base_url } })
-  const mend = `Pass /.well-known/matrix/ of ${host} on to Hearth, or serve there, with Access-Control-Allow-Origin: *, ${wanted}`
+  const fix = `Pass /.well-known/matrix/ of ${host} on to Hearth, or serve there, with Access-Control-Allow-Origin: *, ${wanted}`
   if (!answer.ok) {
     const what = `Clients do not find the server by its name: ${url}: ${answer.why}.`
-    return [new URL(config.public_base_url).host === host ? warning(what, mend) : problem(what, mend)]
+    return [new URL(config.public_base_url).host === host ? warning(what, fix) : problem(what, fix)]
   }
   const homeserver = answer.body['m.homeserver'] as { base_url?: unknown } | undefined
   const given = String(homeserver?.base_url).replace(/(?<!\/)\/+$/, '')
-  if (given !== config.public_base_url) return [problem(`${url} sends clients to ${given}.`, mend)]
+  if (given !== config.public_base_url) return [problem(`${url} sends clients to ${given}.`, fix)]
   if (answer.headers.get('access-control-allow-origin') !== '*') {
-    return [problem(`Web clients cannot read ${url}: CORS headers are missing.`, mend)]
+    return [problem(`Web clients cannot read ${url}: CORS headers are missing.`, fix)]
   }
   return [good(`Clients find the server by the name ${host}`)]
 }

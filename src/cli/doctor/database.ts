@@ -12,19 +12,19 @@ import { type Check, type Finding, good, problem, warning } from './finding.ts'
 const NEEDED_MAJOR = 14
 const TOLERATED_SKEW_MS = 2000
 
-/** The database can be reached, is recent enough, in UTF-8, up to date, and agrees on the time. */
+/** Checks that the database is reachable, recent enough, in UTF-8, migrated, and agrees on the time. */
 export const checkDatabase: Check = async (config, running) => {
   if (config.database.url === undefined && !existsSync(join(config.data_dir, 'database'))) {
-    return [good('There is no embedded database yet; Hearth makes it at its first start')]
+    return [good('There is no embedded database yet; the first start creates it')]
   }
   try {
     return await withConfiguredDatabase(config, (database) => examine(database, config))
   } catch (error) {
     if (error instanceof DataFolderLockedError && running) {
-      return [good('The embedded database is in use by the Hearth that runs; stop it to have the database checked too')]
+      return [good('The running Hearth uses the embedded database; stop it to check the database too')]
     }
     const explained = explainError(error)
-    if (explained) return [problem(explained, 'Until then Hearth cannot start.')]
+    if (explained) return [problem(explained, 'Hearth cannot start before this is fixed.')]
     throw error
   }
 }
@@ -55,21 +55,21 @@ function checkVersion({ version }: Facts): Finding {
 function wrongEncoding({ encoding }: Facts): Finding {
   return problem(
     `The database is encoded in ${encoding}.`,
-    'Make one for Hearth with: createdb --encoding=UTF8 --template=template0 hearth',
+    'Create one for Hearth with: createdb --encoding=UTF8 --template=template0 hearth',
   )
 }
 
 function toMigrate(pending: readonly string[]): Finding {
   return warning(
     `${pending.length} migrations have not run yet.`,
-    'The server runs them when it starts, or now: hearth migrate',
+    'The server runs them when it starts. To run them now: hearth migrate',
   )
 }
 
 function checkSkew(skew: number): Finding {
   const seconds = Math.abs(skew / 1000).toFixed(1)
-  if (Math.abs(skew) <= TOLERATED_SKEW_MS) return good('The database agrees on the time')
-  return problem(`The database's clock is ${seconds} s off ours.`, 'Keep both machines right with NTP.')
+  if (Math.abs(skew) <= TOLERATED_SKEW_MS) return good('The clock of the database agrees with this machine')
+  return problem(`The clock of the database differs by ${seconds} s.`, 'Set both clocks by NTP.')
 }
 
 function checkConnections({ max_connections }: Facts, { database }: Config): Finding {

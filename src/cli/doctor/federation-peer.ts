@@ -14,7 +14,7 @@ const NOTARY = '/_matrix/key/v2/query'
 /** Clocks that differ by more make keys and events look expired or early. */
 const MAX_CLOCK_DIFFERENCE_MS = 5 * 60_000
 
-/** Whether this server reaches another one, and the other this one. */
+/** Checks that this server reaches another one, and the other this one. */
 export function checkPeer(config: Config, peer: ServerName): Promise<Finding[]> {
   return withConnections(config, {}, async (connections) => {
     const outwards = await checkOutwards(connections, peer)
@@ -23,22 +23,22 @@ export function checkPeer(config: Config, peer: ServerName): Promise<Finding[]> 
   })
 }
 
-/** Found, connected, a homeserver, keys, clock: each only if the one before is well. */
+/** Checks discovery, connection, homeserver, keys and clock, up to the first failure. */
 async function checkOutwards(connections: FederationConnections, peer: ServerName): Promise<Finding[]> {
   const answer = await askServer(connections, peer, { path: KEYS })
   const place = answer.target ? describeTarget(peer, answer.target) : undefined
   if (!answer.ok)
-    return [problem(`${peer}${place ? ` is at ${place}, but` : ''} cannot be used: ${answer.why}.`, answer.mend)]
-  const found = good(`${peer} is at ${place}, with a certificate that is trusted here`)
+    return [problem(`${peer}${place ? ` is at ${place}, but` : ''} cannot be used: ${answer.why}.`, answer.fix)]
+  const found = good(`${peer} is at ${place}, with a trusted certificate`)
   const now = Date.now()
   const keys = readServerKeys(answer.body, peer, now)
   if (!keys) {
-    const what = `What answers there has no valid signing keys of ${peer}.`
+    const what = `The server there has no valid signing keys of ${peer}.`
     return [
       found,
       problem(
         what,
-        `${peer} has to publish its own keys, signed with one of them: see its server_name and signing key.`,
+        `${peer} must publish its own keys, signed with one of them. Check its server_name and signing key.`,
       ),
     ]
   }
@@ -47,7 +47,7 @@ async function checkOutwards(connections: FederationConnections, peer: ServerNam
     found,
     current.length > 0
       ? good(`Its keys are valid: ${current.map(({ keyId }) => keyId).join(', ')}`)
-      : problem('Its keys have expired.', `Mend the clock of ${peer}.`),
+      : problem('Its keys have expired.', `Correct the clock of ${peer}.`),
     ...checkClock(peer, answer.date, now),
     await checkVersion(connections, peer),
   ]
@@ -57,36 +57,36 @@ function checkClock(peer: ServerName, date: number | undefined, now: number): Fi
   const difference = date === undefined ? 0 : Math.abs(now - date)
   if (difference < MAX_CLOCK_DIFFERENCE_MS) return []
   const what = `The clocks here and at ${peer} differ by ${Math.round(difference / 60_000)} minutes.`
-  return [warning(what, 'Let both machines set their clocks by NTP.')]
+  return [warning(what, 'Set both clocks by NTP.')]
 }
 
 async function checkVersion(connections: FederationConnections, peer: ServerName): Promise<Finding> {
   const answer = await askServer(connections, peer, { path: VERSION })
-  if (!answer.ok) return warning(`It does not tell its version: ${answer.why}.`, answer.mend)
+  if (!answer.ok) return warning(`It does not report its version: ${answer.why}.`, answer.fix)
   const { name, version } = (answer.body.server ?? {}) as { name?: unknown; version?: unknown }
   return good(`It runs ${name ?? 'an unknown server'} ${version ?? ''}`.trim())
 }
 
-/** The other server is asked for our keys: to have them as fresh as that, it has to come and get them. */
+/** Asks the other server for our keys, as fresh as only a new request to this server can give them. */
 async function checkInwards(config: Config, connections: FederationConnections, peer: ServerName): Promise<Finding[]> {
   const listener = config.listeners.find(({ serves }) => serves.includes('federation'))
   const here = listener && (await fetchJson(config, listenerUrl(listener) + KEYS, { anyCertificate: true }))
   const ours = here?.ok ? readServerKeys(here.body, config.server_name, Date.now()) : undefined
   if (!ours) {
-    const what = `Whether ${peer} reaches this server is not checked, as Hearth does not serve federation here.`
-    return [warning(what, 'Start it, with federation in serves of a listener, then run the doctor again.')]
+    const what = `The way from ${peer} to this server was not checked, because Hearth does not serve federation here.`
+    return [warning(what, 'Start Hearth with federation in serves of a listener, then run the doctor again.')]
   }
   const fresh = { minimum_valid_until_ts: Math.max(...ours.map(({ validUntil }) => validUntil)) - 1 }
   const wanted = Object.fromEntries(ours.filter(({ retired }) => !retired).map(({ keyId }) => [keyId, fresh]))
   const body = { server_keys: { [config.server_name]: wanted } }
   const answer = await askServer(connections, peer, { path: NOTARY, body })
   if (!answer.ok) {
-    const what = `${peer} does not say whether it reaches this server: ${answer.why}.`
-    return [warning(what, 'Not all servers do: try another one.')]
+    const what = `${peer} does not report whether it reaches this server: ${answer.why}.`
+    return [warning(what, 'Some servers never do. Try another one.')]
   }
   const told = Array.isArray(answer.body.server_keys) ? answer.body.server_keys : []
   const reaches = told.some((each) => (readServerKeys(each, config.server_name, Date.now())?.length ?? 0) > 0)
-  if (reaches) return [good(`${peer} reaches ${config.server_name}, and has got its keys`)]
-  const mend = `Run the doctor without --federation, which tests this server's own name; see whether ${peer} trusts the certificate, and whether its network or a firewall here lets it through.`
-  return [problem(`${peer} does not reach ${config.server_name}.`, mend)]
+  if (reaches) return [good(`${peer} reaches ${config.server_name} and has its keys`)]
+  const fix = `Run the doctor without --federation, which tests this server's own name. Check that ${peer} trusts the certificate, and that no firewall blocks it.`
+  return [problem(`${peer} does not reach ${config.server_name}.`, fix)]
 }

@@ -10,7 +10,7 @@ import { type Check, type Finding, good, problem, warning } from './finding.ts'
 
 const KEYS = '/_matrix/key/v2/server'
 
-/** Other servers reach this one. https://spec.matrix.org/v1.19/server-server-api/#resolving-server-names */
+/** Checks that other servers reach this one. https://spec.matrix.org/v1.19/server-server-api/#resolving-server-names */
 export const checkFederation: Check = async (config, running) => {
   const host = config.server_name.replace(/:\d+$/, '')
   if (!config.federation.enabled) return [good('Federation is off')]
@@ -18,7 +18,12 @@ export const checkFederation: Check = async (config, running) => {
     return [warning(`Other servers cannot reach ${host}.`, federationNeedsName)]
   }
   if (!running)
-    return [warning('Federation is not checked, as Hearth does not run.', 'Start it, then run the doctor again.')]
+    return [
+      warning(
+        'The federation checks were skipped, because Hearth does not run.',
+        'Start it, then run the doctor again.',
+      ),
+    ]
   const listener = config.listeners.find(({ serves }) => serves.includes('federation'))
   const here = listener && (await fetchJson(config, listenerUrl(listener) + KEYS, { anyCertificate: true }))
   if (!here?.ok) {
@@ -29,7 +34,7 @@ export const checkFederation: Check = async (config, running) => {
   return withConnections(config, { toOurselves: true }, (connections) => checkOwnName(config, connections, here.body))
 }
 
-/** Connections under the rules of the configuration; to ourselves, which may be at a private address here, in any case. */
+/** Opens connections under the configured rules. Connections to this server are always allowed: here it may have a private address. */
 export async function withConnections<Result>(
   { federation }: Config,
   { toOurselves = false }: { toOurselves?: boolean },
@@ -47,7 +52,7 @@ export async function withConnections<Result>(
   }
 }
 
-/** What others find under this server's name has to have this server's keys. */
+/** Checks that the server found under this server's name publishes this server's keys. */
 async function checkOwnName(
   config: Config,
   connections: FederationConnections,
@@ -58,14 +63,14 @@ async function checkOwnName(
   const place = answer.target ? describeTarget(name, answer.target) : name
   if (!answer.ok) {
     const delegation = JSON.stringify({ 'm.server': `${new URL(config.public_base_url).hostname}:443` })
-    const mend = `${answer.mend} Or serve at https://${name.replace(/:\d+$/, '')}/.well-known/matrix/server what names the right place, such as ${delegation}.`
-    return [problem(`Other servers cannot use ${name}, at ${place}: ${answer.why}.`, mend)]
+    const fix = `${answer.fix} Or serve the delegation at https://${name.replace(/:\d+$/, '')}/.well-known/matrix/server, such as ${delegation}.`
+    return [problem(`Other servers cannot use ${name}, at ${place}: ${answer.why}.`, fix)]
   }
   const keys = readServerKeys(answer.body, name, Date.now())?.map(({ keyId, publicKey }) => keyId + publicKey)
   const ours = readServerKeys(here, name, Date.now())?.map(({ keyId, publicKey }) => keyId + publicKey)
   if (keys && ours?.some((key) => keys.includes(key))) return [good(`Other servers reach ${name}, at ${place}`)]
-  const what = `Other servers find another homeserver than this one at ${place}.`
-  return [problem(what, 'Let server_name, DNS and /.well-known/matrix/server lead to this server.')]
+  const what = `Other servers find a different homeserver at ${place}.`
+  return [problem(what, 'Make server_name, DNS and /.well-known/matrix/server lead to this server.')]
 }
 
 const federationNeedsName = 'Set server_name to a public name before you invite people, or federation.enabled to false.'

@@ -8,7 +8,7 @@ export type Answer =
   | { ok: true; status: number; headers: { get(name: string): string | null }; body: Record<string, unknown> }
   | { ok: false; why: string }
 
-/** Gets JSON, trusting the configured certificates; `headers` go with the request. Not ok: no connection, no success, or no JSON object; `why` says which. */
+/** Fetches JSON, trusting the configured certificates. Not ok: no connection, no success, or no JSON object; `why` says which. */
 export async function fetchJson(
   config: Config,
   url: string,
@@ -25,7 +25,7 @@ export async function fetchJson(
     })
     if (!response.ok) return { ok: false, why: `it answers ${response.status}` }
     const body: unknown = await response.json()
-    if (typeof body !== 'object' || body === null) return { ok: false, why: 'its answer is no JSON object' }
+    if (typeof body !== 'object' || body === null) return { ok: false, why: 'its answer is not a JSON object' }
     return { ok: true, status: response.status, headers: response.headers, body: body as Record<string, unknown> }
   } catch (error) {
     return { ok: false, why: reason(error as Error) }
@@ -34,7 +34,7 @@ export async function fetchJson(
   }
 }
 
-/** fetch hides what the network said in the error's causes. */
+/** fetch hides the network's error in the causes of its own. */
 function reason(error: Error): string {
   if (error.name === 'TimeoutError') return `no answer within ${TIMEOUT_MS / 1000} s`
   const inner = error instanceof AggregateError ? error.errors[0] : error.cause

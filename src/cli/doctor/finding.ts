@@ -1,9 +1,9 @@
 import type { Config } from '../../config.ts'
 
-/** What a check has found, and for what is not well how to mend it. */
-export type Finding = { level: 'good'; what: string } | { level: 'warning' | 'problem'; what: string; mend: string }
+/** The result of a check; a warning or problem says how to fix it. */
+export type Finding = { level: 'good'; what: string } | { level: 'warning' | 'problem'; what: string; fix: string }
 
-/** One thing that the doctor looks at. `running`: whether a Hearth answers on this machine's listeners. */
+/** One check of the doctor. `running`: whether a Hearth answers on this machine's listeners. */
 export type Check = (config: Config, running: boolean) => Promise<Finding[]>
 
 export function good(what: string): Finding {
@@ -11,11 +11,11 @@ export function good(what: string): Finding {
 }
 
 /** It works, but not as well as it should. */
-export function warning(what: string, mend: string): Finding {
-  return { level: 'warning', what, mend }
+export function warning(what: string, fix: string): Finding {
+  return { level: 'warning', what, fix }
 }
 
 /** It does not work. */
-export function problem(what: string, mend: string): Finding {
-  return { level: 'problem', what, mend }
+export function problem(what: string, fix: string): Finding {
+  return { level: 'problem', what, fix }
 }

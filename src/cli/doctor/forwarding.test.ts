@@ -53,15 +53,15 @@ test.each<[string, { url?: string; trusted: number; tls?: typeof TLS; seen: [See
     /claim any/,
     /trust_forwarded_for: false/,
   ],
-])('%s', (_, { url = PUBLIC, trusted, tls, seen: [plain, claiming] }, what, mend) => {
+])('%s', (_, { url = PUBLIC, trusted, tls, seen: [plain, claiming] }, what, fix) => {
   const listener = { ...defaultConfig().listeners[0]!, trusted_proxies: trusted, tls }
   const arrivals = { plain: { ...plain, port: 8008 }, claiming: { ...claiming, port: 8008 } }
   const [finding, ...others] = judgeForwarding(new URL(url), listener, arrivals)
   expect(others).toEqual([])
   expect(finding).toEqual({
-    level: mend ? 'warning' : 'good',
+    level: fix ? 'warning' : 'good',
     what: typeof what === 'string' ? what : expect.stringMatching(what),
-    ...(mend && { mend: expect.stringMatching(mend) }),
+    ...(fix && { fix: expect.stringMatching(fix) }),
   })
 })
 

@@ -8,7 +8,7 @@ import { type Finding, good, problem, warning } from './finding.ts'
 
 const SOON_MS = 14 * 86_400_000
 
-/** Each listener's port is free or Hearth's own, its certificate is right. `running`: whether a Hearth answers on one of them. */
+/** Checks that each listener's port is free or Hearth's own, and its certificate valid. `running`: whether a Hearth answers on one of them. */
 export async function checkListeners(config: Config): Promise<{ findings: Finding[]; running: boolean }> {
   const each = await Promise.all(config.listeners.map((listener) => checkListener(config, listener)))
   const serves = new Set(config.listeners.flatMap((listener) => listener.serves))
@@ -38,16 +38,15 @@ async function checkListener(
   const obstacle = await tryToListen(listener)
   if (obstacle === undefined) return { findings: [good(`${url} is free for Hearth`), ...certificate], answers: false }
   if (obstacle !== 'EADDRINUSE') {
-    const mend = 'Mend bind and port in listeners; ports below 1024 need root or a reverse proxy.'
-    return { findings: [problem(`Cannot listen on ${url}: ${obstacle}.`, mend), ...certificate], answers: false }
+    const fix = 'Correct bind and port in listeners. Ports below 1024 need root or a reverse proxy.'
+    return { findings: [problem(`Cannot listen on ${url}: ${obstacle}.`, fix), ...certificate], answers: false }
   }
   const health = await fetchJson(config, `${url}/health`, { anyCertificate: true })
   if (health.ok && health.body.status === 'ok')
     return { findings: [good(`Hearth answers on ${url}`), ...certificate], answers: true }
-  const mend =
-    'If it is Hearth, look into its log. Otherwise stop the other program, or choose another port in listeners.'
+  const fix = 'If it is Hearth, read its log. Otherwise stop the other program, or choose another port in listeners.'
   return {
-    findings: [problem(`What listens on ${url} is not a healthy Hearth.`, mend), ...certificate],
+    findings: [problem(`The program on ${url} is not a healthy Hearth.`, fix), ...certificate],
     answers: false,
   }
 }
@@ -62,16 +61,16 @@ function tryToListen({ bind, port }: ListenerConfig): Promise<string | undefined
 
 function checkCertificate(config: Config, file: string): Finding[] {
   const certificate = readCertificate(file)
-  if (!certificate) return [problem(`${file} is not a certificate in PEM.`, 'Mend tls.certificate of the listener.')]
+  if (!certificate) return [problem(`${file} is not a certificate in PEM.`, 'Correct tls.certificate of the listener.')]
   const left = new Date(certificate.validTo).getTime() - Date.now()
   const renew = 'Renew it, and restart Hearth.'
   const hosts = [new URL(config.public_base_url).hostname, config.server_name.replace(/:\d+$/, '')]
   return [
-    ...(left < 0 ? [problem(`${file} has expired on ${certificate.validTo}.`, renew)] : []),
+    ...(left < 0 ? [problem(`${file} expired on ${certificate.validTo}.`, renew)] : []),
     ...(left >= 0 && left < SOON_MS ? [warning(`${file} expires on ${certificate.validTo}.`, renew)] : []),
     ...(hosts.some((host) => certificate.checkHost(host) ?? certificate.checkIP(host))
       ? []
-      : [problem(`${file} is for none of ${[...new Set(hosts)].join(', ')}.`, 'Get a certificate for that name.')]),
+      : [problem(`${file} is not for ${[...new Set(hosts)].join(' or ')}.`, 'Get a certificate for that name.')]),
   ]
 }
 

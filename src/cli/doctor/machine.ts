@@ -6,10 +6,10 @@ import { type Check, type Finding, good, problem, warning } from './finding.ts'
 const NEEDED_NODE = 24
 const LITTLE_SPACE = 1024 ** 3
 const OTHERS_MAY_READ = 0o004
-/** No Hearth is older than this, so a clock that shows less is wrong. */
+/** Before the first release: a clock that shows less is wrong. */
 const EARLIEST = Date.UTC(2026, 0, 1)
 
-/** Node's version, the clock, the data folder, and what makes thumbnails. */
+/** Checks Node's version, the clock, the data folder and the thumbnail library. */
 export const checkMachine: Check = async (config) => [
   checkNode(process.versions.node),
   checkClock(Date.now()),
@@ -25,7 +25,7 @@ function checkNode(version: string): Finding {
 function checkClock(now: number): Finding {
   const shown = new Date(now).toISOString()
   if (now > EARLIEST) return good(`The clock says ${shown}`)
-  return problem(`The clock says ${shown}.`, 'Set it, and keep it right with NTP (timedatectl set-ntp true).')
+  return problem(`The clock says ${shown}.`, 'Set it, and turn on NTP (timedatectl set-ntp true).')
 }
 
 function checkDataFolder(folder: string): Finding[] {
@@ -49,15 +49,15 @@ function checkDataFolder(folder: string): Finding[] {
   ]
 }
 
-/** The library is native code: a folder that was copied from another machine may lack what this one needs. */
+/** The library is native code: a folder copied from another machine may lack the build for this one. */
 export async function checkThumbnails(load: () => Promise<unknown>): Promise<Finding> {
   try {
     await load()
-    return good('Thumbnails can be made')
+    return good('The thumbnail library loads')
   } catch (error) {
     const [why] = (error as Error).message.split('\n')
     return warning(
-      `Thumbnails cannot be made: ${why}`,
+      `The thumbnail library does not load: ${why}`,
       'Run npm install --include=optional on this machine, and restart Hearth.',
     )
   }
