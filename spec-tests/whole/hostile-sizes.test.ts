@@ -1,4 +1,5 @@
 import { describeAttacks } from '../harness/hostile-world.ts'
+import { delayedEvents } from '../harness/size-attacks/delayed-events.ts'
 import { largeInvites } from '../harness/size-attacks/invites.ts'
 import { largeAnswers } from '../harness/size-attacks/large-answers.ts'
 import { largeRooms } from '../harness/size-attacks/large-rooms.ts'
@@ -14,6 +15,7 @@ const CONFIG = {
   limits: {
     totals: {
       account_data: '2M',
+      delayed_events: '100K',
       device_keys: '40K',
       key_backups: '100K',
       to_device_inbox: '3M',
@@ -58,6 +60,7 @@ describeAttacks(
     ...largeRooms,
     ...hostilePushers,
     ...slidingConfigs,
+    ...delayedEvents,
   ],
   CONFIG,
 )

@@ -38,6 +38,10 @@ const TOTALS = {
     'Messages to devices and other news beside events that wait for one other server. From a full outbox, those go of the users who fill it most.',
   ],
   to_device_request: ['256M', 'Messages to devices of one request, counted once for each device that gets a copy.'],
+  delayed_events: [
+    '2M',
+    'The contents of all events that one user has scheduled; as much is kept of those that ended.',
+  ],
   device_keys: ['8M', 'The identity keys of all devices of one user.'],
   key_backups: ['2G', 'All keys in all backups of one user.'],
   unread_answers_of_user: [

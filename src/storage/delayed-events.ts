@@ -28,10 +28,12 @@ export async function findDelayedTransaction(
   return rows[0]?.delay_id
 }
 
-/** How many events of a user are scheduled, and when (milliseconds since 1970) the first of them is due. */
-export async function countScheduled(db: Db, userId: UserId): Promise<{ count: number; firstDue: number | null }> {
-  const { rows } = await sql<{ count: number; firstDue: number | null }>`select count(*)::int as count,
-      min(since_ts + delay_ms) as "firstDue"
+/** How many events of a user are scheduled, the bytes of their contents, and when (milliseconds since 1970) the first of them is due. */
+export type Scheduled = { count: number; bytes: number; firstDue: number | null }
+
+export async function countScheduled(db: Db, userId: UserId): Promise<Scheduled> {
+  const { rows } = await sql<Scheduled>`select count(*)::int as count,
+      coalesce(sum(octet_length(content)), 0)::int as bytes, min(since_ts + delay_ms) as "firstDue"
     from delayed_events where user_id = ${userId} and finalised_ts is null`.execute(db.sql)
   return rows[0]!
 }
@@ -103,15 +105,20 @@ export async function firstReady(db: Db): Promise<number | null> {
   return rows[0]!.first
 }
 
-/** Forgets events of a user that ended before `before` (milliseconds since 1970), and of the others all but the `keep` latest. */
+/**
+ * Forgets events of a user that ended before `before` (milliseconds since 1970), and of the others all but the `keep` latest, and of these the
+ * ones beyond so many bytes of contents.
+ */
 export async function forgetFinalisedEvents(
   tx: Tx,
-  { userId, before, keep }: { userId: UserId; before: number; keep: number },
+  { userId, before, keep, bytes }: { userId: UserId; before: number; keep: number; bytes: number },
 ): Promise<void> {
   await sql`delete from delayed_events where user_id = ${userId} and finalised_ts is not null
-    and (finalised_ts < ${before}::bigint or delay_id in (
-      select delay_id from delayed_events where user_id = ${userId} and finalised_ts is not null
-      order by finalised_ts desc offset ${keep}::int))`.execute(tx.sql)
+    and (finalised_ts < ${before}::bigint or delay_id in (select delay_id from (
+        select delay_id, row_number() over latest as place, sum(octet_length(content)) over latest as bytes
+        from delayed_events where user_id = ${userId} and finalised_ts is not null
+        window latest as (order by finalised_ts desc, delay_id)
+      ) as ended where place > ${keep}::int or bytes > ${bytes}::bigint))`.execute(tx.sql)
 }
 
 /** Forgets all delayed events of a user, scheduled ones too. */

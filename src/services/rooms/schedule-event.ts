@@ -4,6 +4,7 @@ import { BadJsonError, ForbiddenError, MatrixError } from '../../core/errors.ts'
 import type { JsonObject } from '../../core/events/pdu.ts'
 import { checkFieldSizes, checkTotalSize } from '../../core/events/size-limits.ts'
 import type { DeviceId, RoomId, UserId } from '../../core/ids.ts'
+import { requireTotal } from '../../core/limits.ts'
 import type { Tx } from '../../storage/database.ts'
 import {
   countScheduled,
@@ -62,8 +63,9 @@ export async function scheduleEvent(
     await lockUser(tx, sender)
     const repeated = txnId === undefined ? undefined : await findDelayedTransaction(tx, event)
     if (repeated !== undefined) return repeated
-    await forgetFinalisedEvents(tx, { userId: sender, before: now - FINALISED_KEPT_MS, keep: FINALISED_KEPT })
-    await requireRoomForOneMore(tx, app.config.delayed_events.max_scheduled, event)
+    const { delayed_events: bytes } = app.config.limits.totals
+    await forgetFinalisedEvents(tx, { userId: sender, before: now - FINALISED_KEPT_MS, keep: FINALISED_KEPT, bytes })
+    await requireRoomForOneMore(tx, app.config, event)
     await insertDelayedEvent(tx, event)
     return event.delay_id
   })
@@ -97,10 +99,11 @@ function requireSendable(event: SendableParts): void {
 
 async function requireRoomForOneMore(
   tx: Tx,
-  maximum: number,
-  { user_id, since_ts: now }: NewDelayedEvent,
+  { delayed_events: { max_scheduled: maximum }, limits }: App['config'],
+  { user_id, content, since_ts: now }: NewDelayedEvent,
 ): Promise<void> {
-  const { count, firstDue } = await countScheduled(tx, user_id)
+  const { count, bytes, firstDue } = await countScheduled(tx, user_id)
+  requireTotal(limits, 'delayed_events', bytes + Buffer.byteLength(content))
   if (count < maximum) return
   throw new MatrixError(429, 'M_LIMIT_EXCEEDED', `Only ${maximum} events can be scheduled at a time`, {
     retry_after_ms: Math.max(1, (firstDue ?? now) - now),
