@@ -22,6 +22,7 @@ import { createMediaStore } from './services/media/media-store.ts'
 import { migrate } from './storage/migrate.ts'
 import { createNidSource } from './storage/nids.ts'
 import { openDatabase } from './storage/open-database.ts'
+import type { TimeLimits } from './storage/pool.ts'
 import { createRoomTransactions } from './storage/room-transactions.ts'
 
 const PREPARE_AFTER_MS = 1000
@@ -33,17 +34,19 @@ export type OpenApp = AsyncDisposable & { app: App; stop(): void }
 export async function openApp(config: Config): Promise<OpenApp> {
   await using opened = new AsyncDisposableStack()
   const logger = createLogger(config.log)
+  const metrics = createMetrics()
+  opened.defer(() => metrics.close())
   const database = await openDatabase({
     url: config.database.url,
     folder: config.data_dir,
     poolSize: config.database.pool_size,
     cacheBytes: config.database.cache_size,
+    timeLimits: timeLimits(config),
+    reportTimeout: (what) => metrics.databaseTimeouts.inc({ what }),
     reportError: (error) => logger.error({ err: error }, 'database trouble'),
   })
   opened.defer(() => database.close())
   await migrate(database)
-  const metrics = createMetrics()
-  opened.defer(() => metrics.close())
   metrics.watchPool(database.poolStatus)
   metrics.watchCaches(database.caches.counts)
   const stream = await startStreamTail(database, logger)
@@ -110,6 +113,14 @@ export async function openApp(config: Config): Promise<OpenApp> {
   opened.defer(stop)
   const kept = opened.move()
   return { app, stop, [Symbol.asyncDispose]: () => kept.disposeAsync() }
+}
+
+function timeLimits({ database }: Config): TimeLimits {
+  return {
+    statement: database.statement_timeout,
+    lock: database.lock_timeout,
+    idleTransaction: database.idle_transaction_timeout,
+  }
 }
 
 function unreadLimits({ limits: { totals, answer_timeout: timeout } }: Config): UnreadLimits {

@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { appendFileSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { ask, registerUser, sendText, type TestUser } from '../harness/client.ts'
 import { startHearth, type TestHearth } from '../harness/hearth.ts'
@@ -91,5 +92,42 @@ describe('a database that stops', () => {
     expect(answer).toMatchObject({ status: 503, body: { errcode: 'M_UNKNOWN' } })
     expect(answer.body.error).toContain('cannot reach its database')
     expect((await ask(hearth.url, { method: 'GET', path: '/health' })).status).toBe(503)
+  })
+})
+
+describe.each([
+  ['a statement', { statement_timeout: '500ms' }, 'statement'],
+  ['a wait for a lock', { lock_timeout: '500ms' }, 'lock'],
+])('%s that takes too long in the database', (_, limit, what) => {
+  let postgres: TestPostgres
+  let hearth: TestHearth
+  let other: pg.Client
+  beforeAll(async () => {
+    postgres = await startPostgres()
+    const databaseUrl = await postgres.createDatabase()
+    hearth = await startHearth({ databaseUrl, config: { database: limit } })
+    other = new pg.Client({ connectionString: databaseUrl })
+    await other.connect()
+  })
+  afterAll(async () => {
+    await other?.end()
+    await hearth?.dispose()
+    await postgres?.stop()
+  })
+
+  test('is told to clients, is counted, and holds nothing up for ever', async () => {
+    const alice = await registerUser(hearth.url)
+    const roomId = await createRoom(alice)
+    await other.query('begin; lock table events')
+    const send = (txnId: string) => alice.ask('PUT', roomPath(roomId, `send/m.room.message/${txnId}`), { body: 'x' })
+    const answers = await Promise.all(Array.from({ length: 12 }, (_, place) => send(`held-${place}`)))
+    for (const { status, body } of answers) {
+      expect([status, body.errcode]).toEqual([503, 'M_UNKNOWN'])
+      expect(body.error).toContain('took too long')
+    }
+    await other.query('rollback')
+    expect((await send('held-1')).status).toBe(200)
+    const metrics = await (await fetch(`${hearth.url}/metrics`)).text()
+    expect(metrics).toMatch(new RegExp(`hearth_database_timeouts_total\\{what="${what}"\\} [1-9]`))
   })
 })

@@ -63,6 +63,15 @@ const database = z
       example: 'postgresql://hearth:secret@localhost:5432/hearth',
     }),
     pool_size: count.prefault(10).describe('How many connections each process opens to PostgreSQL at most.'),
+    statement_timeout: duration
+      .prefault('2m')
+      .describe('How long one statement may take in PostgreSQL before it fails; 0s: for ever. Migrations are exempt.'),
+    lock_timeout: duration
+      .prefault('1m')
+      .describe('How long one statement may wait there for a lock of others; 0s: for ever.'),
+    idle_transaction_timeout: duration
+      .prefault('5m')
+      .describe('How long a transaction may stay open there without a statement; 0s: for ever.'),
     cache_size: byteSize.prefault('128M').describe('How much memory each process uses to cache events and room state.'),
   })
   .prefault({})

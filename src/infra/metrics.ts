@@ -63,6 +63,13 @@ export function createMetrics() {
       'Transactions sent to application services.',
       ['appservice', 'result'],
     ),
+    /** What took too long in the database; what is statement, lock or idleTransaction. */
+    databaseTimeouts: counter(
+      registers,
+      'hearth_database_timeouts_total',
+      'Statements, waits for locks and idle transactions that took too long.',
+      ['what'],
+    ),
     /** Exceptions that nothing has caught. */
     unexpectedExceptions: counter(
       registers,

@@ -12,12 +12,16 @@ test.each(['08000', '08006', '57P01', '57P03', '53300', 'ECONNREFUSED', 'ECONNRE
   expect(outageError(failing(code))).toMatchObject({ status: 503, message: expect.stringContaining('database') })
 })
 
+test.each(['57014', '55P03', '25P03'])('%s: it took too long', (code) => {
+  expect(outageError(failing(code))).toMatchObject({ status: 503, message: expect.stringContaining('too long') })
+})
+
 test('the driver tells of broken connections without a code', () => {
   const error = failing(undefined, 'Connection terminated unexpectedly')
   expect(outageError(error)).toMatchObject({ status: 503, message: expect.stringContaining('database') })
 })
 
-test.each([failing('23505'), failing('57014'), failing(undefined), new NotFoundError('nothing'), 'text', undefined])(
+test.each([failing('23505'), failing(undefined), new NotFoundError('nothing'), 'text', undefined])(
   '%s is no outage',
   (error) => expect(outageError(error)).toBeUndefined(),
 )

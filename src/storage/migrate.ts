@@ -18,7 +18,7 @@ export class IncompatibleDatabaseError extends Error {
  * `IncompatibleDatabaseError` when the database is newer than this Hearth, or older than 0.1.
  */
 export async function migrate(db: Db): Promise<string[]> {
-  const { error, results } = await migratorOf(db).migrateToLatest()
+  const { error, results } = await withoutTimeLimits(db, (connection) => migratorOf(connection).migrateToLatest())
   if (error) {
     await requireKnownHistory(db)
     throw error
@@ -26,10 +26,25 @@ export async function migrate(db: Db): Promise<string[]> {
   return (results ?? []).map((result) => result.migrationName)
 }
 
+/** An index of a large table takes its time, and so does the migration of another process, which this one waits for. */
+function withoutTimeLimits<Result>(db: Db, work: (connection: Db['sql']) => Promise<Result>): Promise<Result> {
+  return db.sql.connection().execute(async (connection) => {
+    const { rows } = await sql<{ name: string; setting: string }>`select name, setting from pg_settings
+      where name in ('statement_timeout', 'lock_timeout', 'idle_in_transaction_session_timeout')`.execute(connection)
+    const set = (name: string, value: string) => sql`select set_config(${name}, ${value}, false)`.execute(connection)
+    for (const { name } of rows) await set(name, '0')
+    try {
+      return await work(connection)
+    } finally {
+      for (const { name, setting } of rows) await set(name, setting)
+    }
+  })
+}
+
 /** Names of migrations that have not run yet. Throws `IncompatibleDatabaseError` as `migrate` does. */
 export async function pendingMigrations(db: Db): Promise<string[]> {
   await requireKnownHistory(db)
-  const all = await migratorOf(db).getMigrations()
+  const all = await migratorOf(db.sql).getMigrations()
   return all.filter((migration) => !migration.executedAt).map((migration) => migration.name)
 }
 
@@ -61,8 +76,8 @@ async function loadHistory({ sql: kysely }: Db): Promise<string[]> {
   return rows.map(({ name }) => name)
 }
 
-function migratorOf(db: Db): Migrator {
-  return new Migrator({ db: db.sql, provider: { getMigrations: async () => readMigrations() } })
+function migratorOf(db: Db['sql']): Migrator {
+  return new Migrator({ db, provider: { getMigrations: async () => readMigrations() } })
 }
 
 /** A file's statements are sent as one text without parameters, which PostgreSQL and PGlite run one after the other. */

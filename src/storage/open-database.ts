@@ -9,7 +9,7 @@ import { connectTo } from './embedded-connection.ts'
 import { startUpkeep } from './embedded-upkeep.ts'
 import { loadPglite } from './load-pglite.ts'
 import { makeWrite } from './make-write.ts'
-import { openPool } from './pool.ts'
+import { openPool, type TimedOut, type TimeLimits } from './pool.ts'
 import { nameStatements } from './prepared-statements.ts'
 import { onPool } from './transactions.ts'
 
@@ -21,6 +21,10 @@ export type DatabaseOptions = {
   poolSize: number
   /** Memory for the caches of events and state, in bytes. */
   cacheBytes: number
+  /** Of PostgreSQL; the embedded database has no timers. Absent: none. */
+  timeLimits?: TimeLimits
+  /** Hears of each thing that exceeds a time limit. */
+  reportTimeout?(what: TimedOut): void
   /** Hears of idle connections that break and of failing afterCommit hooks. */
   reportError(error: unknown): void
 }
@@ -47,7 +51,7 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
 function openPostgres(options: DatabaseOptions, url: string): Database {
   return {
     engine: 'postgresql',
-    ...databaseOn(openPool({ connectionString: url, max: options.poolSize }, options.reportError), options),
+    ...databaseOn(openPool({ connectionString: url, max: options.poolSize }, options), options),
     listen: (channel, onHint) => listenPostgres(url, channel, onHint, options.reportError),
   }
 }
@@ -117,7 +121,7 @@ async function openEmbedded(options: DatabaseOptions): Promise<Database> {
 
 /** A database on an open PGlite, which it closes with itself. */
 export function onPglite(pglite: PGlite, options: Pick<DatabaseOptions, 'cacheBytes' | 'reportError'>): Database {
-  const pool = openPool({ ...EMBEDDED, stream: () => connectTo(pglite) }, options.reportError)
+  const pool = openPool({ ...EMBEDDED, stream: () => connectTo(pglite) }, { reportError: options.reportError })
   const database = databaseOn(pool, options)
   return {
     engine: 'pglite',

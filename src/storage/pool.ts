@@ -1,3 +1,4 @@
+import type { EventEmitter } from 'node:events'
 import pg from 'pg'
 
 /**
@@ -7,20 +8,61 @@ import pg from 'pg'
  */
 const PLANS = 'set plan_cache_mode = force_generic_plan; set jit = off; set enable_seqscan = off'
 
+/** How long the database lets a statement run, wait for a lock, and leave a transaction idle, in milliseconds. 0: without limit. */
+export type TimeLimits = { statement: number; lock: number; idleTransaction: number }
+
+/** What took too long. */
+export type TimedOut = keyof TimeLimits
+
+/** https://www.postgresql.org/docs/current/errcodes-appendix.html */
+const TIMED_OUT: Readonly<Record<string, TimedOut>> = {
+  '57014': 'statement',
+  '55P03': 'lock',
+  '25P03': 'idleTransaction',
+}
+
 const INT8 = 20
 const INT8_ARRAY = 1016
 
 /**
  * A pool of connections that are all set up alike, and give bigints as numbers. Statements on one connection are sent without waiting for the answers
  * of those before. `reportError` hears of those that
- * break while they are idle.
+ * break while they are idle, `reportTimeout` of each thing that exceeds `timeLimits`.
  */
-export function openPool(config: pg.PoolConfig, reportError: (error: unknown) => void): pg.Pool {
+export function openPool(
+  config: pg.PoolConfig,
+  {
+    timeLimits,
+    reportError,
+    reportTimeout,
+  }: {
+    timeLimits?: TimeLimits | undefined
+    reportError: (error: unknown) => void
+    reportTimeout?: ((what: TimedOut) => void) | undefined
+  },
+): pg.Pool {
   const types = new pg.TypeOverrides()
   types.setTypeParser(INT8, Number)
   types.setTypeParser(INT8_ARRAY, (text) => (text === '{}' ? [] : text.slice(1, -1).split(',').map(Number)))
   const pool = new pg.Pool({ ...config, types, application_name: 'hearth', pipeline: true } as pg.PoolConfig)
   pool.on('error', reportError)
-  pool.on('connect', (client) => client.query(PLANS).catch(reportError))
+  pool.on('connect', (client) => {
+    // The pool listens to idle clients only. A client in use that breaks fails its next statement.
+    client.on('error', () => {})
+    connectionOf(client).on('errorMessage', ({ code }: { code?: string }) => {
+      const what = TIMED_OUT[code ?? '']
+      if (what) reportTimeout?.(what)
+    })
+    client.query(timeLimits ? `${PLANS}; ${setTimeLimits(timeLimits)}` : PLANS).catch(reportError)
+  })
   return pool
+}
+
+/** Returns the statement that gives a session time limits. */
+function setTimeLimits({ statement, lock, idleTransaction }: TimeLimits): string {
+  return `set statement_timeout = ${statement}; set lock_timeout = ${lock}; set idle_in_transaction_session_timeout = ${idleTransaction}`
+}
+
+function connectionOf(client: pg.PoolClient): EventEmitter {
+  return (client as unknown as { connection: EventEmitter }).connection
 }
