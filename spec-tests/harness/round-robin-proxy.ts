@@ -1,5 +1,6 @@
 import { createServer, request, type Server } from 'node:http'
 import { type AddressInfo, connect, type Socket } from 'node:net'
+import { pipeline } from 'node:stream'
 
 /** A plain HTTP proxy that sends each request, and each connection that is upgraded (WebSockets), to the next backend in turn, with further headers. */
 export async function startRoundRobinProxy(
@@ -19,7 +20,8 @@ export async function startRoundRobinProxy(
       },
       (answer) => {
         outgoing.writeHead(answer.statusCode!, answer.headers)
-        answer.pipe(outgoing)
+        // A backend that breaks off ends the client's connection, too.
+        pipeline(answer, outgoing, () => {})
       },
     )
     forward.on('error', () => (outgoing.headersSent ? outgoing.destroy() : outgoing.writeHead(502).end()))
