@@ -31,11 +31,14 @@ export function placeOfRoom(roomId: RoomId): string {
   return hash('md5', roomId)
 }
 
-/** Tells joined rooms, and those that were left, until the answer is full; the rest is for the next one. */
+/**
+ * Tells joined rooms, and those that were left, until the answer is full; the rest is for the next one. `to`: the stream position up to which the client is
+ * told.
+ */
 export async function firstRooms(
   app: Reading,
   viewer: SyncViewer,
-  rooms: readonly NewestOfRoom[],
+  { rooms, to }: { rooms: readonly NewestOfRoom[]; to: number },
 ): Promise<FirstRooms> {
   const { answers } = app.config.limits
   const told: FirstRooms = {
@@ -49,7 +52,7 @@ export async function firstRooms(
   for (const group of groupsOf(viewer, rooms, Math.min(MOST_BYTES, left))) {
     if (left <= 0) return told
     viewer.budget.state.left = answers.room_state
-    const receipts = await tellGroup(app, viewer, { group, told })
+    const receipts = await tellGroup(app, viewer, { group, told, to })
     left -= answers.room_state - viewer.budget.state.left + bytesOf(group) + receipts * RECEIPT_BYTES
     told.lastRoom = group.at(-1)!.place
   }
@@ -85,7 +88,7 @@ function bytesOf(rooms: readonly NewestOfRoom[]): number {
 async function tellGroup(
   app: Reading,
   viewer: SyncViewer,
-  { group, told }: { group: readonly NewestOfRoom[]; told: FirstRooms },
+  { group, told, to }: { group: readonly NewestOfRoom[]; told: FirstRooms; to: number },
 ): Promise<number> {
   const joined = group.filter(({ membership }) => membership === 'join')
   const departed = group.filter(({ membership }) => membership === 'leave' || membership === 'ban')
@@ -98,7 +101,7 @@ async function tellGroup(
   )
   const ids = joined.map(({ roomId }) => roomId)
   const [ephemeral, unread, join, leave] = await Promise.all([
-    allEphemeral(app, viewer, ids),
+    allEphemeral(app, viewer, { roomIds: ids, to }),
     syncUnread(app, viewer, newest),
     joinedRooms(app, viewer, { joined, newest }),
     departuresFrom(app, viewer, departed).then((departures) => departedRooms(app, viewer, departures)),

@@ -73,7 +73,7 @@ export async function incrementalSync(
   const known = new Set([...joined].filter((roomId) => !newlyJoined.has(roomId) && viewer.filter.takesRoom(roomId)))
   const [changed, fresh, accountData, encryption, presence] = await Promise.all([
     changedEphemeral(app, viewer, { rows, joined: known }),
-    allEphemeral(app, viewer, [...newlyJoined]),
+    allEphemeral(app, viewer, { roomIds: [...newlyJoined], to }),
     changedAccountData(app, viewer, rows, newlyJoined),
     encryptionChanges(app, { ...viewer, acknowledged, from, to, rows, joined }),
     presenceChanges(app, viewer, { changed: presences, rows, joined, newlyJoined }),
@@ -112,7 +112,7 @@ export async function incrementalSync(
   if (fullState) await addUnchangedRooms(app, viewer, { synced, isTold })
   const quiet = [...ephemeral.keys(), ...accountData.rooms.keys(), ...roomsRead(rows, viewer.userId)]
   addQuietRooms(viewer, synced, new Set(quiet.filter((roomId) => known.has(roomId))), to)
-  const more = lastRoom === undefined ? undefined : await moreFirstRooms(app, viewer, lastRoom)
+  const more = lastRoom === undefined ? undefined : await moreFirstRooms(app, viewer, { after: lastRoom, to })
   const events = new Map(changes.map((change) => [change.roomId, change.events]))
   synced.unread = await syncUnread(
     app,

@@ -32,7 +32,7 @@ export async function initialSync(
   const joined = rooms.flatMap(({ membership, roomId }) => (membership === 'join' ? roomId : []))
   const ofMembership = (wanted: Membership) => rooms.filter(({ membership }) => membership === wanted)
   const [first, accountData, presence, invite, knock] = await Promise.all([
-    firstRooms(app, viewer, rooms.filter(isToldInTurn)),
+    firstRooms(app, viewer, { rooms: rooms.filter(isToldInTurn), to: position }),
     allAccountData(app, viewer),
     allPresence(app, viewer, joined),
     strippedRooms(app, viewer, ofMembership('invite')),
@@ -43,12 +43,16 @@ export async function initialSync(
   return { position, lastRoom, body: { ...syncResponse(synced, syncToken(position)), ...presence } }
 }
 
-/** The next of the rooms for which the first answer had no room: those after a place. */
-export async function moreFirstRooms(app: Reading, viewer: SyncViewer, after: string): Promise<FirstRooms> {
+/** The next of the rooms for which the first answer had no room: those after a place. `to`: the stream position up to which the client is told. */
+export async function moreFirstRooms(
+  app: Reading,
+  viewer: SyncViewer,
+  { after, to }: { after: string; to: number },
+): Promise<FirstRooms> {
   const wanted = { ...wantedRooms(viewer, ['join'], ['join', 'leave', 'ban']), after, most: MORE_ROOMS }
   const { position, rooms } = await loadNewestOfRooms(app.database, wanted)
   while (app.stream.position() < position) await app.stream.refresh()
-  const told = await firstRooms(app, viewer, shownRooms(viewer, rooms))
+  const told = await firstRooms(app, viewer, { rooms: shownRooms(viewer, rooms), to })
   return { ...told, lastRoom: told.lastRoom ?? (rooms.length < MORE_ROOMS ? undefined : rooms.at(-1)!.place) }
 }
 

@@ -131,7 +131,7 @@ async function accountDataResult(
 async function ephemeralResults(
   app: Reading,
   viewer: SyncViewer,
-  { extensions, rows, fresh, live, newRooms }: ExtensionNews,
+  { extensions, to, rows, fresh, live, newRooms }: ExtensionNews,
 ): Promise<Pick<ExtensionResults, 'receipts' | 'typing'>> {
   if (!extensions.receipts && !extensions.typing) return {}
   const flagOf = { 'm.typing': KNOWN.typing, 'm.receipt': KNOWN.receipts }
@@ -144,7 +144,7 @@ async function ephemeralResults(
   })
   const both = (rooms: (flag: number) => ReadonlySet<RoomId>) => [...rooms(KNOWN.typing), ...rooms(KNOWN.receipts)]
   const [initial, changed] = await Promise.all([
-    allEphemeral(app, seenBy(fresh), [...new Set(both(fresh))]),
+    allEphemeral(app, seenBy(fresh), { roomIds: [...new Set(both(fresh))], to }),
     changedEphemeral(app, seenBy(live), { rows, joined: new Set(both(live)) }),
   ])
   return {

@@ -14,15 +14,33 @@ const MOST_MOVED = 20_000
 /** Typing and receipts, by room. */
 export type Ephemeral = Map<RoomId, EphemeralEvent[]>
 
-/** Who types now and all receipts, for rooms that the client does not know yet. */
+/** Who types and all receipts, for rooms that the client does not know yet; `to`: the stream position up to which it is told. */
 export async function allEphemeral(
-  app: Pick<App, 'database' | 'clock'>,
+  app: Pick<App, 'database' | 'clock' | 'stream'>,
   viewer: SyncViewer,
-  roomIds: readonly RoomId[],
+  { roomIds, to }: { roomIds: readonly RoomId[]; to: number },
 ): Promise<Ephemeral> {
   const typing = await loadTypingUsers(app.database, roomIds, app.clock.now())
   const receipts = await loadRoomReceipts(app.database, roomIds, viewer.userId)
-  return assemble(viewer, typing, receipts)
+  return assemble(viewer, await withoutLaterTyping(app, typing, to), receipts)
+}
+
+/** Leaves out who the next rows of the stream tell of: the client would be told of them twice. */
+async function withoutLaterTyping(
+  app: Pick<App, 'stream'>,
+  typing: ReadonlyMap<RoomId, UserId[]>,
+  to: number,
+): Promise<Map<RoomId, UserId[]>> {
+  if (typing.size === 0) return new Map()
+  // What was read may be newer than what this process has seen of the stream.
+  const newest = await app.stream.refresh()
+  const rows = await app.stream.rowsBetween({ from: to, to: newest, roomIds: new Set(typing.keys()), userId: '' })
+  const later = new Set(rows.flatMap(({ kind, room_id, detail }) => (kind === 'typing' ? `${room_id} ${detail}` : [])))
+  const before = [...typing].map(([roomId, users]): [RoomId, UserId[]] => [
+    roomId,
+    users.filter((user) => !later.has(`${roomId} ${user}`)),
+  ])
+  return new Map(before.filter(([, users]) => users.length > 0))
 }
 
 /** How many receipts these events tell. */

@@ -1,0 +1,43 @@
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import type { App } from '../../app.ts'
+import type { UserId } from '../../core/ids.ts'
+import { startStreamTail } from '../../infra/stream-tail.ts'
+import { ALICE, BOB, CAROL, createReadingApp, createReadingRoom, type ReadingApp } from '../rooms/test-reading-room.ts'
+import { setTyping } from '../rooms/typing.ts'
+import { answerBudget } from './answer-budget.ts'
+import { allEphemeral } from './sync-ephemeral.ts'
+import { compileSyncFilter } from './sync-filter.ts'
+
+let app: ReadingApp & Pick<App, 'stream'>
+beforeAll(async () => {
+  const reading = await createReadingApp()
+  app = { ...reading, stream: await startStreamTail(reading.database, reading.logger) }
+})
+afterAll(async () => {
+  await app.stream.stop()
+  await app.database.close()
+})
+
+test('a room that is told whole names nobody whose typing the next rows tell', async () => {
+  const { roomId, member } = await createReadingRoom(app)
+  await member(BOB, 'join')
+  const viewer = {
+    userId: CAROL,
+    deviceId: null,
+    ignored: new Set<string>(),
+    filter: compileSyncFilter({}),
+    stateAfter: undefined,
+    budget: answerBudget(app, { rooms: 1 }),
+  }
+  const type = (userId: UserId) => setTyping(app, { roomId, userId, typing: true })
+  const typing = async (to: number) => (await allEphemeral(app, viewer, { roomIds: [roomId], to })).get(roomId)
+  const of = (...user_ids: UserId[]) => [{ type: 'm.typing', content: { user_ids } }]
+
+  const before = await app.stream.refresh()
+  await type(ALICE)
+  const between = await app.stream.refresh()
+  await type(BOB)
+  expect(await typing(before)).toBeUndefined()
+  expect(await typing(between)).toEqual(of(ALICE))
+  expect(await typing(app.stream.position())).toEqual(of(ALICE, BOB))
+})
