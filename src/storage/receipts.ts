@@ -83,15 +83,18 @@ export async function loadReceiptsOf(db: Db, moved: readonly MovedReceipts[], re
     .filter((row) => row.receipt_type !== 'm.read.private' || row.user_id === readerId)
 }
 
+/** An event is read in its thread, the room and the main timeline: remote users who name more threads for it are not told with all of these. */
+const MOST_AT_ONCE = 100
+
 /** Shared, for everyone in a room asks when somebody has read something. */
 const loadMoved = sharedLoads<string, ReceiptRow[]>(
   async (db, moved) => {
     const keys = moved.map((key) => key.split('\0'))
-    const { rows } = await sql<ReceiptRow & { place: number }>`select receipts.*, place from receipts
-      join unnest(${keys.map(([roomId]) => roomId)}::text[], ${keys.map(([, userId]) => userId)}::text[],
+    const { rows } = await sql<ReceiptRow & { place: number }>`select found.*, place
+      from unnest(${keys.map(([roomId]) => roomId)}::text[], ${keys.map(([, userId]) => userId)}::text[],
         ${keys.map(([, , at]) => (at === '' ? null : at))}::bigint[]) with ordinality as moved(room_id, user_id, at, place)
-        using (room_id, user_id)
-      where at is null or event_order = at`.execute(db.sql)
+      cross join lateral (select * from receipts where receipts.room_id = moved.room_id and receipts.user_id = moved.user_id
+        and (at is null or event_order = at) order by ts desc limit ${MOST_AT_ONCE}::int) as found`.execute(db.sql)
     return Map.groupBy(rows, ({ place }) => moved[place - 1]!)
   },
   { whileReading: false },

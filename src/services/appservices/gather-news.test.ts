@@ -45,3 +45,27 @@ test('devices without keys are not told of, nor what its users sign', async () =
   )
   expect(lists).toEqual({ own: [], others: [] })
 })
+
+test.each([
+  ['receipts', (place: number) => ({ kind: 'receipt', room_id: ROOM, ref: place, detail: `@user${place}:x` })],
+  ['private receipts of its users', (place: number) => ({ kind: 'receipt', user_id: CAROL, ref: place, detail: ROOM })],
+  ['typing', () => ({ kind: 'typing', room_id: ROOM, detail: ALICE })],
+])('of many %s, the rest is for the next transaction', async (_, row) => {
+  const { database } = await createReadingApp()
+  const rows = Array.from(
+    { length: 150 },
+    (_, place) =>
+      ({
+        stream_position: place + 1,
+        room_id: null,
+        user_id: null,
+        ref: null,
+
+        ...row(place),
+      }) as StreamRow,
+  )
+  const reader = { appserviceId: 'bridge', interest }
+  expect((await gatherNews(database, reader, { rows, to: 150, bytes: 1000 })).position).toBe(100)
+  const rest = await gatherNews(database, reader, { rows: rows.slice(100), to: 150, bytes: 1000 })
+  expect(rest.position).toBe(150)
+})

@@ -30,7 +30,7 @@ export type News = RoomMoves & {
   parted: Set<UserId>
 }
 
-/** Events, or messages to devices, in one transaction at most. */
+/** Events, messages to devices, or changes of typing and receipts, in one transaction at most. */
 const MAX_EVENTS = 100
 
 /**
@@ -54,18 +54,20 @@ export async function gatherNews(
   )
   let position = to
   let left = bytes
+  let ephemeral = 0
   for (const row of rows) {
     const message = messageOf(interest, row)
     const size = message === undefined ? 0 : (messageBytes.get(message) ?? 0)
     const isFull = size > left && news.messages.length > 0
-    if (isFull || news.events.length >= MAX_EVENTS || news.messages.length >= MAX_EVENTS) {
+    if (isFull || Math.max(news.events.length, news.messages.length, ephemeral) >= MAX_EVENTS) {
       position = row.stream_position - 1
       break
     }
     left -= size
     noteEvent(news, interest, row)
     noteMember(news, interest, { row, joined })
-    noteEphemeral(news, interest, row)
+    if (noteTypingOrReceipt(news, interest, row)) ephemeral++
+    if (row.kind === 'presence' && row.user_id !== null) news.presence.add(row.user_id)
     noteDevices(news, interest, row)
   }
   const moved = (isGained: boolean) =>
@@ -117,20 +119,24 @@ function noteMember(news: News, interest: Interest, { row, joined }: { row: Stre
   news.members.push(member)
 }
 
-function noteEphemeral(news: News, interest: Interest, row: StreamRow): void {
+/** Returns whether the row is of typing or receipts of interest. */
+function noteTypingOrReceipt(news: News, interest: Interest, row: StreamRow): boolean {
   const { kind, room_id: roomId, user_id: userId, ref, detail } = row
-  if (kind === 'presence' && userId !== null) news.presence.add(userId)
-  if (kind === 'typing' && roomId !== null && interest.hasRoom(roomId)) news.typing.add(roomId)
-  if (kind !== 'receipt') return
+  if (kind === 'typing' && roomId !== null && interest.hasRoom(roomId)) {
+    news.typing.add(roomId)
+    return true
+  }
+  if (kind !== 'receipt') return false
   // Public receipts name their owner in `detail`, private ones their room.
   const isPrivate = roomId === null
   const owner = (isPrivate ? userId : detail) as UserId
   const room = (isPrivate ? detail : roomId) as RoomId
-  if (isPrivate ? !interest.hasUser(owner) : !interest.hasRoom(room)) return
+  if (isPrivate ? !interest.hasUser(owner) : !interest.hasRoom(room)) return false
   const key = `${room} ${owner} ${isPrivate}`
   const known = news.receipts.get(key) ?? { roomId: room, userId: owner, orders: new Set(), isPrivate }
   known.orders.add(ref)
   news.receipts.set(key, known)
+  return true
 }
 
 /** The message to a device of its users that a row tells of. */

@@ -97,6 +97,18 @@ describe('receipts', () => {
     expect((await found([null])).sort()).toEqual([other.event_id, reply.event_id].sort())
   })
 
+  test('of one event in any number of threads are told in part', async () => {
+    const room = await createReadingRoom(app)
+    const { event_id, event_order } = await room.message(ALICE, '1')
+    await sql`insert into receipts (room_id, user_id, receipt_type, thread_id, event_id, event_order, ts)
+      select ${room.roomId}, '@many:x', 'm.read', '$thread' || place, ${event_id}, ${event_order}::bigint, place
+      from generate_series(1, 500) as place`.execute(app.database.sql)
+    const moved = { roomId: room.roomId, userId: '@many:x' as UserId, orders: [event_order] }
+    const told = (await loadReceiptsOf(app.database, [moved], BOB)).map(({ thread_id }) => thread_id)
+    expect(told).toHaveLength(100)
+    expect(told).toContain('$thread500')
+  })
+
   test('of threads stand beside each other', async () => {
     const room = await createReadingRoom(app)
     const root = await room.message(ALICE, 'root')
