@@ -71,6 +71,10 @@ const COUNTS = {
   rendezvous: [10, 'Rendezvous sessions (sign-in by QR code) of one user, or of one network without an account.'],
   rendezvous_of_network: [200, 'The same of one wide network without an account: an IPv6 /48 or an IPv4 /24.'],
   rendezvous_in_all: [10_000, 'The same of all users; and once more of all without an account.'],
+  servers_of_partial_room: [
+    5000,
+    'Servers that another server names as those in a room that is being joined, and that get its events before its members are known.',
+  ],
   signed_keys: [1000, 'Keys with new signatures in one request.'],
   push_rule_steps: [
     1_000_000,

@@ -12,7 +12,8 @@ export type JoinAnswer = ReceivedEvents & {
   /** The joiner's event as the resident server has it. */
   join: JsonObject | undefined
   membersOmitted: boolean
-  servers: ServerName[]
+  /** The servers in the room, as the resident tells. Nothing proves that they have members there. */
+  servers: Set<ServerName>
 }
 
 type AskedRoom = { version: RoomVersion; roomId: RoomId; server: ServerName }
@@ -20,7 +21,6 @@ type AskedRoom = { version: RoomVersion; roomId: RoomId; server: ServerName }
 /** Events that are verified at once: few, so that they are forgotten while they are young. */
 const BATCH = 100
 const MAX_EVENT_BYTES = 1024 * 1024
-const MAX_SERVERS = 100_000
 /** Several times what the largest rooms have. */
 const MAX_PARTS = 1_000_000
 
@@ -30,11 +30,11 @@ const MAX_PARTS = 1_000_000
  * https://spec.matrix.org/v1.19/server-server-api/#put_matrixfederationv2send_joinroomideventid
  */
 export async function readJoinAnswer(
-  app: Pick<App, 'keyRing' | 'logger'>,
+  app: Pick<App, 'keyRing' | 'logger' | 'config'>,
   room: AskedRoom,
   body: AsyncIterable<Buffer>,
 ): Promise<JoinAnswer> {
-  const answer: JoinAnswer = { ...emptyReceived(), join: undefined, membersOmitted: false, servers: [] }
+  const answer: JoinAnswer = { ...emptyReceived(), join: undefined, membersOmitted: false, servers: new Set() }
   try {
     await readParts(app, room, { answer, body })
     return answer
@@ -46,7 +46,7 @@ export async function readJoinAnswer(
 }
 
 async function readParts(
-  app: Pick<App, 'keyRing' | 'logger'>,
+  app: Pick<App, 'keyRing' | 'logger' | 'config'>,
   room: AskedRoom,
   { answer, body }: { answer: JoinAnswer; body: AsyncIterable<Buffer> },
 ): Promise<void> {
@@ -64,7 +64,7 @@ async function readParts(
       for (const part of cutter.push(chunk)) {
         const isState = part.key === 'state'
         if (isState || part.key === 'auth_chain') batch.push({ pdu: JSON.parse(part.text), isState })
-        else noteMember(answer, part)
+        else noteMember(app, answer, part)
         if (batch.length >= BATCH) await verifyBatch()
       }
       await nextTurn()
@@ -76,11 +76,11 @@ async function readParts(
   }
 }
 
-function noteMember(answer: JoinAnswer, { key, text }: JsonPart): void {
+function noteMember({ config }: Pick<App, 'config'>, answer: JoinAnswer, { key, text }: JsonPart): void {
   const value: unknown = JSON.parse(text)
   if (key === 'event' && typeof value === 'object' && value !== null) answer.join = value as JsonObject
   if (key === 'members_omitted') answer.membersOmitted = value === true
   if (key === 'servers_in_room' && typeof value === 'string' && isServerName(value)) {
-    if (answer.servers.length < MAX_SERVERS) answer.servers.push(value)
+    if (answer.servers.size < config.limits.counts.servers_of_partial_room) answer.servers.add(value)
   }
 }
