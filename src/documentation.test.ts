@@ -28,6 +28,19 @@ describe('a broken reference is found', () => {
   })
 })
 
+test('.editorconfig says what biome.json enforces', () => {
+  const { indentStyle, indentWidth, lineWidth } = JSON.parse(readFileSync('biome.json', 'utf8')).formatter
+  const lines = readFileSync('.editorconfig', 'utf8').split('\n\n')[1]!.split('\n')
+  expect(lines).toEqual(
+    expect.arrayContaining([
+      '[*]',
+      `indent_style = ${indentStyle}`,
+      `indent_size = ${indentWidth}`,
+      `max_line_length = ${lineWidth}`,
+    ]),
+  )
+})
+
 function brokenReferences(file: string, text: string): string[] {
   const paths = [...text.matchAll(PATH)].map(([, path]) => path!)
   const links = [...withoutCode(text).matchAll(LINK)].map(([, link]) => link!).filter((link) => !/^\w+:/.test(link))

@@ -20,7 +20,7 @@ export const createUser = defineCommand({
     admin: { type: 'boolean', about: 'make the account an administrator of the server' },
   },
   examples: [
-    ['create-user --admin', 'make the first account'],
+    ['create-user --admin', 'create the first account'],
     ['create-user alice --config hearth.yaml --password-file alice.txt', 'create one in a script'],
   ],
   async run({ config: configFile, 'password-file': passwordFile, admin = false }, username) {
