@@ -4,7 +4,6 @@ import { toEvent } from '../../core/events/to-event.ts'
 import type { RoomId, ServerName } from '../../core/ids.ts'
 import type { RoomVersion } from '../../core/room-versions.ts'
 import { FederationError } from '../../infra/federation-error.ts'
-import { createLanes } from '../../infra/lanes.ts'
 import { finishInboxRoom, loadInbox, removeFromInbox, restInInbox } from '../../storage/federation-inbox.ts'
 import type { InboxRow } from '../../storage/federation-inbox-schema.ts'
 import { loadRoomsBeingJoined } from '../../storage/room-joins.ts'
@@ -13,6 +12,7 @@ import { appendRemoteEvent, MissingEventsError } from '../rooms/append-remote-ev
 import { PolicySignatureNeeded } from '../rooms/policy-server.ts'
 import type { TakingApp } from './append-with-help.ts'
 import { refusalOfServer } from './may-send-into.ts'
+import { CrowdedOutError, createServerTurns } from './server-turns.ts'
 import { takeEvent } from './take-event.ts'
 
 export type InboxApp = TakingApp & Pick<App, 'database' | 'clock' | 'random' | 'own'>
@@ -35,6 +35,8 @@ const MOST_ATTEMPTS = 14
 /** Rooms for which one server is asked at a time, and rooms that may wait for their turn; others rest. */
 const AT_ONCE_OF_SERVER = 8
 const WAITING_FOR_SERVER = 100
+/** Less than the rooms that a process holds, so that rooms which wait for no server always have a place. */
+const WAITING_IN_ALL = 1500
 const CROWDED_REST_MS = 5000
 const JOINING_REST_MS = 1000
 
@@ -43,7 +45,7 @@ type Waiting = { arrivals: number; goOn: () => void }
 
 export function createRoomWorker(app: InboxApp, holder: string): RoomWorker {
   const waiting = new Map<RoomId, Waiting>()
-  const ofServer = createLanes<ServerName>({ each: AT_ONCE_OF_SERVER, waiting: WAITING_FOR_SERVER })
+  const turns = createServerTurns({ each: AT_ONCE_OF_SERVER, waiting: WAITING_FOR_SERVER, total: WAITING_IN_ALL })
 
   async function workOff(roomId: RoomId): Promise<void> {
     const version = (await loadRoomVersions(app.database, [roomId])).get(roomId)
@@ -68,9 +70,10 @@ export function createRoomWorker(app: InboxApp, holder: string): RoomWorker {
   }
 
   function ask(version: RoomVersion, row: InboxRow, asked: Map<ServerName, Promise<void>>): void {
-    const help =
-      ofServer(row.origin, () => takeOne(app, version, row)) ?? rest(app, row, app.clock.now() + CROWDED_REST_MS)
+    const later = () => rest(app, row, app.clock.now() + CROWDED_REST_MS)
+    const help = turns(row.origin, () => takeOne(app, version, row)) ?? later()
     const settled = help
+      .catch((error) => (error instanceof CrowdedOutError ? later() : Promise.reject(error)))
       .catch((error) => app.logger.warn({ err: error, room_id: row.room_id }, 'an event could not be taken in'))
       .finally(() => asked.delete(row.origin))
     asked.set(row.origin, settled)

@@ -1,0 +1,58 @@
+import type { ServerName } from '../../core/ids.ts'
+import { createLanes } from '../../infra/lanes.ts'
+
+/** Work that has lost its place to that of a server with less of it. It has not begun. */
+export class CrowdedOutError extends Error {
+  override name = 'CrowdedOutError'
+}
+
+/** Runs work about servers. Returns undefined when there is no place; rejects with `CrowdedOutError` when another server takes the place. */
+export type ServerTurns = <Result>(server: ServerName, work: () => Promise<Result>) => Promise<Result> | undefined
+
+/**
+ * Shares places among servers: each runs `each` at a time and `waiting` wait. Where all `total` places are taken, a server
+ * takes one from the server with most waiting work, so that no few servers keep the others out.
+ */
+export function createServerTurns(places: { each: number; waiting: number; total: number }): ServerTurns {
+  const lanes = createLanes<ServerName>(places)
+  const queues = new Map<ServerName, Set<AbortController>>()
+  let taken = 0
+
+  function leave(server: ServerName, place: AbortController): void {
+    const queue = queues.get(server)
+    queue?.delete(place)
+    if (queue?.size === 0) queues.delete(server)
+  }
+
+  /** Takes a place from the server with most waiting work; false when none has more than `server`. */
+  function makeRoom(server: ServerName): boolean {
+    let longest = queues.get(server) ?? new Set<AbortController>()
+    const own = longest.size
+    for (const queue of queues.values()) if (queue.size > longest.size) longest = queue
+    if (longest.size <= own) return false
+    ;[...longest].at(-1)!.abort(new CrowdedOutError('Other servers need the place'))
+    return true
+  }
+
+  return (server, work) => {
+    if (taken >= places.total && !makeRoom(server)) return undefined
+    const place = new AbortController()
+    const queue = queues.get(server) ?? new Set()
+    queues.set(server, queue.add(place))
+    const begin = () => {
+      leave(server, place)
+      return work()
+    }
+    const running = lanes(server, begin, place.signal)
+    if (!running) {
+      leave(server, place)
+      return undefined
+    }
+    taken++
+    place.signal.addEventListener('abort', () => leave(server, place), { once: true })
+    return running.finally(() => {
+      taken--
+      leave(server, place)
+    })
+  }
+}
