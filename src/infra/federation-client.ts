@@ -74,61 +74,19 @@ const MAX_ERROR_BYTES = 64 * 1024
 const ERROR_TIMEOUT_MS = 5000
 const NOTHING_THERE = { status: 404, errcode: 'M_NOT_FOUND' }
 
-export function createFederationClient(from: {
+type Sender = {
   serverName: ServerName
   signingKey: SigningKey
   enabled: boolean
   connections: FederationConnections
   logger?: Pick<Logger, 'debug'>
-}): FederationClient {
-  async function stream(command: FederationRequest): Promise<FederationStream> {
-    const { destination } = command
-    // Without federation there is nothing of other servers.
-    if (!from.enabled) throw new FederationError('This server does not federate', NOTHING_THERE)
-    if (destination === from.serverName) throw new Error(`${command.path}: this server does not ask itself`)
-    const signal = signalOf(command.signal, command.timeoutMs ?? STREAM_TIMEOUT_MS)
-    const answer = await begun(command, signal, (either) => send(from, command, either)).catch((error) => {
-      from.logger?.debug({ err: error, destination }, 'request to remote server failed')
-      throw error
-    })
-    if (answer.statusCode >= 200 && answer.statusCode < 300) {
-      const left = command.budget ?? { bytes: Number.POSITIVE_INFINITY }
-      const bytes = bounded(paced(answer.body), command.maxBytes ?? MAX_STREAM_BYTES, left)
-      const body = explained(destination, bytes)
-      return { headers: answer.headers, body }
-    }
-    throw await refusal(destination, answer)
-  }
-  async function download(
-    destination: ServerName,
-    url: string,
-    bounds: { timeoutMs: number; maxBytes: number; signal?: AbortSignal },
-  ): Promise<FederationStream> {
-    const { maxBytes } = bounds
-    const signal = signalOf(bounds.signal, bounds.timeoutMs)
-    try {
-      for (let hops = 0, at = new URL(url); hops < MAX_REDIRECTS && at.protocol === 'https:'; hops++) {
-        const answer = await request(at, {
-          dispatcher: from.connections.anywhere,
-          signal,
-          headers: { 'user-agent': 'Hearth' },
-        })
-        if (answer.statusCode === 200)
-          return { headers: answer.headers, body: explained(destination, bounded(paced(answer.body), maxBytes)) }
-        const { location } = answer.headers
-        if (answer.statusCode < 300 || answer.statusCode > 399 || typeof location !== 'string')
-          throw await refusal(destination, answer)
-        await answer.body.dump()
-        at = new URL(location, at)
-      }
-    } catch (error) {
-      throw unreachable(destination, error)
-    }
-    throw new FederationError(`${destination} sends us to nowhere`, { retryable: false })
-  }
+}
+
+export function createFederationClient(from: Sender): FederationClient {
+  const stream = (command: FederationRequest) => openStream(from, command)
   return {
     stream,
-    download,
+    download: (...asked) => download(from, asked),
     async request(command) {
       const maxBytes = command.maxBytes ?? MAX_BYTES
       const { body } = await stream({ ...command, timeoutMs: command.timeoutMs ?? TIMEOUT_MS, maxBytes })
@@ -144,6 +102,52 @@ export function createFederationClient(from: {
       }
     },
   }
+}
+
+async function openStream(from: Sender, command: FederationRequest): Promise<FederationStream> {
+  const { destination } = command
+  // Without federation there is nothing of other servers.
+  if (!from.enabled) throw new FederationError('This server does not federate', NOTHING_THERE)
+  if (destination === from.serverName) throw new Error(`${command.path}: this server does not ask itself`)
+  const signal = signalOf(command.signal, command.timeoutMs ?? STREAM_TIMEOUT_MS)
+  const answer = await begun(command, signal, (either) => send(from, command, either)).catch((error) => {
+    from.logger?.debug({ err: error, destination }, 'request to remote server failed')
+    throw error
+  })
+  if (answer.statusCode >= 200 && answer.statusCode < 300) {
+    const left = command.budget ?? { bytes: Number.POSITIVE_INFINITY }
+    const bytes = bounded(paced(answer.body), command.maxBytes ?? MAX_STREAM_BYTES, left)
+    const body = explained(destination, bytes)
+    return { headers: answer.headers, body }
+  }
+  throw await refusal(destination, answer)
+}
+
+async function download(
+  from: Pick<Sender, 'connections'>,
+  [destination, url, bounds]: Parameters<FederationClient['download']>,
+): Promise<FederationStream> {
+  const { maxBytes } = bounds
+  const signal = signalOf(bounds.signal, bounds.timeoutMs)
+  try {
+    for (let hops = 0, at = new URL(url); hops < MAX_REDIRECTS && at.protocol === 'https:'; hops++) {
+      const answer = await request(at, {
+        dispatcher: from.connections.anywhere,
+        signal,
+        headers: { 'user-agent': 'Hearth' },
+      })
+      if (answer.statusCode === 200)
+        return { headers: answer.headers, body: explained(destination, bounded(paced(answer.body), maxBytes)) }
+      const { location } = answer.headers
+      if (answer.statusCode < 300 || answer.statusCode > 399 || typeof location !== 'string')
+        throw await refusal(destination, answer)
+      await answer.body.dump()
+      at = new URL(location, at)
+    }
+  } catch (error) {
+    throw unreachable(destination, error)
+  }
+  throw new FederationError(`${destination} sends us to nowhere`, { retryable: false })
 }
 
 function signalOf(signal: AbortSignal | undefined, timeoutMs: number): AbortSignal {

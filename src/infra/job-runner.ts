@@ -71,12 +71,6 @@ export function createJobRunner(app: Capabilities): JobRunner {
     }
   }
 
-  async function renew(): Promise<void> {
-    if (running.size === 0) return
-    const until = app.clock.now() + LEASE_MS
-    await app.database.write((tx) => renewJobLeases(tx, { holder, until, jobNids: [...running.keys()] }))
-  }
-
   const report = (error: unknown) => app.logger.warn({ err: error }, 'looking for jobs failed; it is tried again')
   function regularly(work: () => Promise<void>, every: number): void {
     timers.push(setInterval(() => work().catch(report), every))
@@ -86,7 +80,7 @@ export function createJobRunner(app: Capabilities): JobRunner {
     start(given) {
       handlers = given
       regularly(() => take(), LOOK_MS)
-      regularly(renew, RENEW_MS)
+      regularly(() => renew(app, holder, [...running.keys()]), RENEW_MS)
     },
     begin(jobNid) {
       take(jobNid).catch(report)
@@ -108,6 +102,12 @@ export function createJobRunner(app: Capabilities): JobRunner {
       await Promise.allSettled(running.values())
     },
   }
+}
+
+async function renew(app: Capabilities, holder: string, jobNids: readonly number[]): Promise<void> {
+  if (jobNids.length === 0) return
+  const until = app.clock.now() + LEASE_MS
+  await app.database.write((tx) => renewJobLeases(tx, { holder, until, jobNids }))
 }
 
 async function runJob(app: Capabilities, handlers: JobHandlers, job: JobRow): Promise<void> {

@@ -55,7 +55,7 @@ type Troubles = ReturnType<typeof createGrowingCache<ServerName, Trouble>>
 /** How something is asked: in whose turn, and with regard to which failures. */
 type Way = { inTurn(work: () => Promise<boolean>): Promise<boolean>; troubles: Troubles; mayWait: boolean }
 
-export function createKeyFetcher(from: {
+type Fetching = {
   federation: FederationClient
   serverName: ServerName
   notaries: readonly ServerName[]
@@ -63,32 +63,11 @@ export function createKeyFetcher(from: {
   lanes: AskedLanes
   /** Stores keys. A server counts as asked only after that: until then others would ask nobody, and find nothing. */
   keep(rows: readonly ServerKeyRow[]): Promise<void>
-}): KeyFetcher {
+}
+
+export function createKeyFetcher(from: Fetching): KeyFetcher {
   const singleFlight = createSingleFlight<boolean>()
-  // What strangers ask for must not make us leave a server alone.
-  const [troubles, troublesOfStrangers] = [newTroubles(), newTroubles()]
-  const ownTurn = createConcurrencyLimit(AT_A_TIME)
-  const requests = createLanes<string>(REQUESTS)
-
-  function wayOf(network: string | undefined, asker: Asker | undefined): Way {
-    if (network !== undefined)
-      return { inTurn: (work) => requests(network, work) ?? Promise.reject(crowded()), troubles, mayWait: true }
-    if (!asker) return { inTurn: ownTurn, troubles, mayWait: false }
-    if (asker.kind !== 'network') return { inTurn: (work) => from.lanes(asker, work), troubles, mayWait: false }
-    const patience = AbortSignal.timeout(PATIENCE_MS)
-    const inTurn: Way['inTurn'] = (work) =>
-      from.lanes(asker, work, patience).catch((error) => {
-        if (error === patience.reason) return false
-        throw error
-      })
-    return { inTurn, troubles: troublesOfStrangers, mayWait: false }
-  }
-
-  /** For old events one must not wait on every dead server each time. */
-  function isDue(last: Trouble | undefined): boolean {
-    if (!last) return true
-    return from.clock.now() >= last.at + Math.min(SHORTEST_PAUSE_MS * 2 ** last.failures, LONGEST_PAUSE_MS)
-  }
+  const wayOf = createWays(from.lanes)
 
   /** Whether the server told its keys. */
   async function askServer(serverName: ServerName, { inTurn, troubles, mayWait }: Way): Promise<boolean> {
@@ -99,33 +78,17 @@ export function createKeyFetcher(from: {
         if (last && mayWait) await pause(Math.max(0, last.at + SHORTEST_PAUSE_MS - from.clock.now()))
         // Somebody else asked while this one waited for its turn.
         else if (last && last.at >= since) return last.failures === 0
-        return askNow(serverName, troubles)
+        return askNow(from, serverName, troubles)
       }),
     )
-  }
-
-  async function askNow(serverName: ServerName, troubles: Troubles): Promise<boolean> {
-    const rows = await fetchFromServer(from, serverName).catch(() => [])
-    if (rows.length > 0) await from.keep(rows)
-    const failures = rows.length > 0 ? 0 : (troubles.get(serverName)?.failures ?? 0) + 1
-    troubles.set(serverName, { at: from.clock.now(), failures })
-    return rows.length > 0
-  }
-
-  async function askNotaries(missing: readonly WantedKey[], silent: Set<ServerName>): Promise<void> {
-    for (const notary of from.notaries) {
-      const left = missing.filter(({ serverName }) => silent.has(serverName) && serverName !== notary)
-      if (left.length === 0) break
-      const told = await fetchFromNotary(from, notary, left).catch(() => [])
-      if (told.length > 0) await from.keep(told)
-      for (const { server_name } of told) silent.delete(server_name)
-    }
   }
 
   return {
     async fetch(missing, asker) {
       const way = wayOf(missing.find(({ usedFrom }) => usedFrom !== undefined)?.usedFrom, asker)
-      const due = missing.filter(({ serverName }) => way.mayWait || isDue(way.troubles.get(serverName)))
+      const due = missing.filter(
+        ({ serverName }) => way.mayWait || isDue(from.clock.now(), way.troubles.get(serverName)),
+      )
       const silent = new Set(due.map(({ serverName }) => serverName))
       const atOnce = createConcurrencyLimit(AT_ONCE)
       await Promise.all(
@@ -136,8 +99,54 @@ export function createKeyFetcher(from: {
         ),
       )
       // Strangers may ask them themselves.
-      if (asker?.kind !== 'network') await askNotaries(missing, silent)
+      if (asker?.kind !== 'network') await askNotaries(from, missing, silent)
     },
+  }
+}
+
+/** Returns how something is asked for a network whose request needs a key, or else for an asker, or for this server itself. */
+function createWays(lanes: AskedLanes): (network: string | undefined, asker: Asker | undefined) => Way {
+  // What strangers ask for must not make us leave a server alone.
+  const [troubles, troublesOfStrangers] = [newTroubles(), newTroubles()]
+  const ownTurn = createConcurrencyLimit(AT_A_TIME)
+  const requests = createLanes<string>(REQUESTS)
+
+  return (network, asker) => {
+    if (network !== undefined)
+      return { inTurn: (work) => requests(network, work) ?? Promise.reject(crowded()), troubles, mayWait: true }
+    if (!asker) return { inTurn: ownTurn, troubles, mayWait: false }
+    if (asker.kind !== 'network') return { inTurn: (work) => lanes(asker, work), troubles, mayWait: false }
+    const patience = AbortSignal.timeout(PATIENCE_MS)
+    const inTurn: Way['inTurn'] = (work) =>
+      lanes(asker, work, patience).catch((error) => {
+        if (error === patience.reason) return false
+        throw error
+      })
+    return { inTurn, troubles: troublesOfStrangers, mayWait: false }
+  }
+}
+
+/** For old events one must not wait on every dead server each time. */
+function isDue(now: number, last: Trouble | undefined): boolean {
+  if (!last) return true
+  return now >= last.at + Math.min(SHORTEST_PAUSE_MS * 2 ** last.failures, LONGEST_PAUSE_MS)
+}
+
+async function askNow(from: Fetching, serverName: ServerName, troubles: Troubles): Promise<boolean> {
+  const rows = await fetchFromServer(from, serverName).catch(() => [])
+  if (rows.length > 0) await from.keep(rows)
+  const failures = rows.length > 0 ? 0 : (troubles.get(serverName)?.failures ?? 0) + 1
+  troubles.set(serverName, { at: from.clock.now(), failures })
+  return rows.length > 0
+}
+
+async function askNotaries(from: Fetching, missing: readonly WantedKey[], silent: Set<ServerName>): Promise<void> {
+  for (const notary of from.notaries) {
+    const left = missing.filter(({ serverName }) => silent.has(serverName) && serverName !== notary)
+    if (left.length === 0) break
+    const told = await fetchFromNotary(from, notary, left).catch(() => [])
+    if (told.length > 0) await from.keep(told)
+    for (const { server_name } of told) silent.delete(server_name)
   }
 }
 

@@ -37,7 +37,7 @@ type KnownKeys = ReadonlyMap<string, KnownKey>
 
 const MAX_SERVERS = 20_000
 
-export function createKeyRing(from: {
+type Sources = {
   database: Database
   federation: FederationClient
   serverName: ServerName
@@ -46,8 +46,10 @@ export function createKeyRing(from: {
   notaries: readonly ServerName[]
   clock: Clock
   lanes: AskedLanes
-}): KeyRing {
-  const cache = new LRUCache<ServerName, KnownKeys>({ max: MAX_SERVERS })
+}
+
+export function createKeyRing(from: Sources): KeyRing {
+  const { load, forget } = createKnownKeys(from)
   const fetcher = createKeyFetcher({
     ...from,
     keep: (rows) => from.database.writeLazily((tx) => storeServerKeys(tx, rows)),
@@ -64,36 +66,11 @@ export function createKeyRing(from: {
     return wanted.map((want) => (isOwn(want) ? ownKey : keyFor(known, want)?.key))
   }
 
-  /** What is known without asking anybody. */
-  async function load(servers: readonly ServerName[]): Promise<Map<ServerName, KnownKeys>> {
-    const known = new Map(servers.map((server) => [server, cache.get(server)] as const))
-    const unknown = servers.filter((server) => !known.get(server) && server !== from.serverName)
-    const rows = unknown.length > 0 ? await loadServerKeys(from.database, unknown) : []
-    for (const [server, keys] of Map.groupBy(rows, (row) => row.server_name)) remember(server, keys, known)
-    if (known.has(from.serverName)) known.set(from.serverName, await formerKeys())
-    return new Map([...known].map(([server, keys]) => [server, keys ?? new Map()]))
-  }
-
-  function remember(server: ServerName, rows: readonly ServerKeyRow[], known: Map<ServerName, KnownKeys | undefined>) {
-    const keys = new Map(rows.flatMap(knownKey))
-    cache.set(server, keys)
-    known.set(server, keys)
-  }
-
-  async function formerKeys(): Promise<KnownKeys> {
-    return new Map(
-      (await loadOwnKeys(from.database)).flatMap(({ key_id, public_key, expired_ts }) => {
-        const valid_until_ts = expired_ts ?? Number.MAX_SAFE_INTEGER
-        return knownKey({ key_id, public_key, valid_until_ts, retired: expired_ts !== null })
-      }),
-    )
-  }
-
   /** Asks the servers of these keys for all that they have, and keeps it. */
   async function refresh(missing: readonly WantedKey[], asker: Asker | undefined): Promise<Map<ServerName, KnownKeys>> {
     const servers = [...new Set(missing.map(({ serverName }) => serverName))]
     await fetcher.fetch(missing, asker)
-    for (const server of servers) cache.delete(server)
+    forget(servers)
     return load(servers)
   }
 
@@ -125,6 +102,43 @@ export function createKeyRing(from: {
     onBehalfOf: ringFor,
   })
   return ringFor()
+}
+
+/** The keys in memory and in the database. */
+function createKnownKeys(from: { database: Database; serverName: ServerName }) {
+  const cache = new LRUCache<ServerName, KnownKeys>({ max: MAX_SERVERS })
+
+  /** What is known without asking anybody. */
+  async function load(servers: readonly ServerName[]): Promise<Map<ServerName, KnownKeys>> {
+    const known = new Map(servers.map((server) => [server, cache.get(server)] as const))
+    const unknown = servers.filter((server) => !known.get(server) && server !== from.serverName)
+    const rows = unknown.length > 0 ? await loadServerKeys(from.database, unknown) : []
+    for (const [server, keys] of Map.groupBy(rows, (row) => row.server_name)) remember(server, keys, known)
+    if (known.has(from.serverName)) known.set(from.serverName, await formerKeys())
+    return new Map([...known].map(([server, keys]) => [server, keys ?? new Map()]))
+  }
+
+  function remember(server: ServerName, rows: readonly ServerKeyRow[], known: Map<ServerName, KnownKeys | undefined>) {
+    const keys = new Map(rows.flatMap(knownKey))
+    cache.set(server, keys)
+    known.set(server, keys)
+  }
+
+  async function formerKeys(): Promise<KnownKeys> {
+    return new Map(
+      (await loadOwnKeys(from.database)).flatMap(({ key_id, public_key, expired_ts }) => {
+        const valid_until_ts = expired_ts ?? Number.MAX_SAFE_INTEGER
+        return knownKey({ key_id, public_key, valid_until_ts, retired: expired_ts !== null })
+      }),
+    )
+  }
+
+  return {
+    load,
+    forget(servers: readonly ServerName[]): void {
+      for (const server of servers) cache.delete(server)
+    },
+  }
 }
 
 function anyKeyOf(serverName: ServerName): WantedKey {

@@ -21,17 +21,16 @@ export type LaneLimits = {
 
 type Lane = { running: number; waiting: Set<() => void> }
 
-export function createLanes<Key>({
-  each,
-  waiting,
-  total = Number.POSITIVE_INFINITY,
-  waitingInAll = Number.POSITIVE_INFINITY,
-}: LaneLimits): Lanes<Key> {
+type Work<Result> = { work: () => Promise<Result>; signal: AbortSignal | undefined }
+
+const UNLIMITED = { total: Number.POSITIVE_INFINITY, waitingInAll: Number.POSITIVE_INFINITY }
+
+export function createLanes<Key>(limits: LaneLimits): Lanes<Key> {
+  const { each, waiting, total, waitingInAll } = { ...UNLIMITED, ...limits }
   const lanes = new Map<Key, Lane>()
   /** Those in which something waits that could run, were it not for the others; the one that has waited for the longest time is first. */
   const ready = new Set<Lane>()
-  let running = 0
-  let waitingNow = 0
+  let [running, waitingNow] = [0, 0]
 
   function begin(lane: Lane): void {
     lane.running++
@@ -48,8 +47,7 @@ export function createLanes<Key>({
 
   function beginNext(): void {
     while (running < total && ready.size > 0) {
-      const lane = leastBusy(ready)
-      ready.delete(lane)
+      const lane = takeLeastBusy(ready)
       const [next] = lane.waiting
       if (!next) continue
       lane.waiting.delete(next)
@@ -60,33 +58,16 @@ export function createLanes<Key>({
   }
 
   async function turn(key: Key, lane: Lane, signal: AbortSignal | undefined): Promise<void> {
-    signal?.throwIfAborted()
-    let stopListening = () => {}
     waitingNow++
     try {
-      await new Promise<void>((resolve, reject) => {
-        const leave = () => {
-          if (!lane.waiting.delete(resolve)) return
-          if (lane.waiting.size === 0) ready.delete(lane)
-          reject(signal!.reason)
-        }
-        lane.waiting.add(resolve)
-        if (lane.running < each) ready.add(lane)
-        signal?.addEventListener('abort', leave, { once: true })
-        stopListening = () => signal?.removeEventListener('abort', leave)
-      })
+      await waitIn(lane, { ready, each, signal })
     } finally {
       waitingNow--
-      stopListening()
       if (lane.running === 0 && lane.waiting.size === 0 && lanes.get(key) === lane) lanes.delete(key)
     }
   }
 
-  async function run<Result>(
-    key: Key,
-    lane: Lane,
-    { work, signal }: { work: () => Promise<Result>; signal: AbortSignal | undefined },
-  ): Promise<Result> {
+  async function run<Result>(key: Key, lane: Lane, { work, signal }: Work<Result>): Promise<Result> {
     if (lane.running < each && running < total && lane.waiting.size === 0) begin(lane)
     else await turn(key, lane, signal)
     try {
@@ -105,8 +86,33 @@ export function createLanes<Key>({
   }
 }
 
-function leastBusy(lanes: ReadonlySet<Lane>): Lane {
+/** Waits in a lane until the next in it begins; rejects with the reason of `signal` when that aborts before. */
+async function waitIn(
+  lane: Lane,
+  { ready, each, signal }: { ready: Set<Lane>; each: number; signal: AbortSignal | undefined },
+): Promise<void> {
+  signal?.throwIfAborted()
+  let stopListening = () => {}
+  try {
+    await new Promise<void>((resolve, reject) => {
+      const leave = () => {
+        if (!lane.waiting.delete(resolve)) return
+        if (lane.waiting.size === 0) ready.delete(lane)
+        reject(signal!.reason)
+      }
+      lane.waiting.add(resolve)
+      if (lane.running < each) ready.add(lane)
+      signal?.addEventListener('abort', leave, { once: true })
+      stopListening = () => signal?.removeEventListener('abort', leave)
+    })
+  } finally {
+    stopListening()
+  }
+}
+
+function takeLeastBusy(lanes: Set<Lane>): Lane {
   let least: Lane | undefined
   for (const lane of lanes) if (!least || lane.running < least.running) least = lane
+  lanes.delete(least!)
   return least!
 }

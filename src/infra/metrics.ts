@@ -38,24 +38,7 @@ export function createMetrics() {
     responseBytes: counter(registers, 'hearth_http_response_bytes_total', 'Bytes of bodies sent.', ['route']),
     /** Sync requests that wait for something to happen. */
     syncWaiters: new Gauge({ name: 'hearth_sync_waiters', help: 'Sync requests that wait.', registers }),
-    /** Transactions to other servers; result is sent or failed. */
-    federationTransactions: counter(
-      registers,
-      'hearth_federation_transactions_total',
-      'Transactions sent to other servers.',
-      ['result'],
-    ),
-    /** What they contained; kind is pdu or edu. */
-    federationSent: counter(registers, 'hearth_federation_sent_total', 'Events and EDUs sent to other servers.', [
-      'kind',
-    ]),
-    /** How long other servers took to answer them. */
-    federationSeconds: new Histogram({
-      name: 'hearth_federation_transaction_duration_seconds',
-      help: 'Time until other servers have taken a transaction.',
-      buckets: REQUEST_SECONDS,
-      registers,
-    }),
+    ...federationMetrics(registers),
     /** Transactions to application services, by their id; result is sent or failed. */
     appserviceTransactions: counter(
       registers,
@@ -77,13 +60,36 @@ export function createMetrics() {
       'Exceptions that nothing has caught; the process stops after the first.',
       [],
     ),
-    /** Shows what waits for other servers, read whenever the figures are collected. */
-    watchFederation: (read: () => Promise<OutboxCounts>) => watchFederation(registers, read),
     /** Shows how often caches were asked, by cache; result is hit or miss. Read whenever the figures are collected. */
     watchCaches: (counts: CacheCounts) => watchCaches(registers, counts),
     /** Shows a database pool's status, read whenever the figures are collected. */
     watchPool: (read: () => PoolStatus) => watchPool(registers, read),
     close,
+  }
+}
+
+function federationMetrics(registers: Registry[]) {
+  return {
+    /** Transactions to other servers; result is sent or failed. */
+    federationTransactions: counter(
+      registers,
+      'hearth_federation_transactions_total',
+      'Transactions sent to other servers.',
+      ['result'],
+    ),
+    /** What they contained; kind is pdu or edu. */
+    federationSent: counter(registers, 'hearth_federation_sent_total', 'Events and EDUs sent to other servers.', [
+      'kind',
+    ]),
+    /** How long other servers took to answer them. */
+    federationSeconds: new Histogram({
+      name: 'hearth_federation_transaction_duration_seconds',
+      help: 'Time until other servers have taken a transaction.',
+      buckets: REQUEST_SECONDS,
+      registers,
+    }),
+    /** Shows what waits for other servers, read whenever the figures are collected. */
+    watchFederation: (read: () => Promise<OutboxCounts>) => watchFederation(registers, read),
   }
 }
 

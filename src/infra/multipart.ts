@@ -17,7 +17,7 @@ const BLANK_LINE = Buffer.from('\r\n\r\n')
 /** The parts of a multipart body (RFC 2046, section 5.1), one after the other; what is before the first and after the last is not looked at. */
 export async function* readParts(contentType: string, body: AsyncIterable<Buffer>): AsyncGenerator<Part> {
   const delimiter = Buffer.from(`\r\n--${boundaryOf(contentType)}`)
-  const reader = createReader(body)
+  const reader = new Reader(body)
   try {
     // The first delimiter may be at the very start, where no line ends before it.
     reader.putBack(NEWLINE)
@@ -58,64 +58,68 @@ function parseHeaders(block: Buffer): Map<string, string> {
 }
 
 /** Reads a stream up to one text after the other. */
-function createReader(body: AsyncIterable<Buffer>) {
-  const source = body[Symbol.asyncIterator]()
-  let held: Buffer = Buffer.alloc(0)
-  let ended = false
+class Reader {
+  readonly #source: AsyncIterator<Buffer>
+  #held: Buffer = Buffer.alloc(0)
+  #ended = false
 
-  async function fill(): Promise<void> {
-    const { done, value } = await source.next()
+  constructor(body: AsyncIterable<Buffer>) {
+    this.#source = body[Symbol.asyncIterator]()
+  }
+
+  async #fill(): Promise<void> {
+    const { done, value } = await this.#source.next()
     if (done) {
-      ended = true
+      this.#ended = true
       throw new MalformedMultipartError('it ends too early')
     }
-    held = held.length === 0 ? value : Buffer.concat([held, value])
+    this.#held = this.#held.length === 0 ? value : Buffer.concat([this.#held, value])
   }
 
   /** The chunks before `end`, which is taken off too. Once it has come to its end it gives nothing. */
-  async function* until(end: Buffer): AsyncGenerator<Buffer> {
+  async *until(end: Buffer): AsyncGenerator<Buffer> {
     for (;;) {
-      const place = held.indexOf(end)
+      const place = this.#held.indexOf(end)
       if (place >= 0) {
-        const last = held.subarray(0, place)
-        held = held.subarray(place + end.length)
+        const last = this.#held.subarray(0, place)
+        this.#held = this.#held.subarray(place + end.length)
         if (last.length > 0) yield last
         return
       }
       // The last bytes may be the beginning of the end.
-      const certain = held.length - end.length + 1
+      const certain = this.#held.length - end.length + 1
       if (certain > 0) {
-        const chunk = held.subarray(0, certain)
-        held = held.subarray(certain)
+        const chunk = this.#held.subarray(0, certain)
+        this.#held = this.#held.subarray(certain)
         yield chunk
       }
-      await fill()
+      await this.#fill()
     }
   }
 
-  return {
-    until,
-    async take(end: Buffer, limit: number): Promise<Buffer> {
-      for (;;) {
-        const place = held.indexOf(end)
-        if (place >= 0) {
-          const taken = held.subarray(0, place)
-          held = held.subarray(place + end.length)
-          return taken
-        }
-        if (held.length > limit) throw new MalformedMultipartError('its headers are too long')
-        await fill()
+  async take(end: Buffer, limit: number): Promise<Buffer> {
+    for (;;) {
+      const place = this.#held.indexOf(end)
+      if (place >= 0) {
+        const taken = this.#held.subarray(0, place)
+        this.#held = this.#held.subarray(place + end.length)
+        return taken
       }
-    },
-    async startsWith(bytes: Buffer): Promise<boolean> {
-      while (held.length < bytes.length) await fill()
-      return held.subarray(0, bytes.length).equals(bytes)
-    },
-    putBack(bytes: Buffer): void {
-      held = Buffer.concat([bytes, held])
-    },
-    async close(): Promise<void> {
-      if (!ended) await source.return?.()
-    },
+      if (this.#held.length > limit) throw new MalformedMultipartError('its headers are too long')
+      await this.#fill()
+    }
+  }
+
+  async startsWith(bytes: Buffer): Promise<boolean> {
+    while (this.#held.length < bytes.length) await this.#fill()
+    return this.#held.subarray(0, bytes.length).equals(bytes)
+  }
+
+  putBack(bytes: Buffer): void {
+    this.#held = Buffer.concat([bytes, this.#held])
+  }
+
+  async close(): Promise<void> {
+    if (!this.#ended) await this.#source.return?.()
   }
 }

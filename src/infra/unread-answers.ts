@@ -53,18 +53,8 @@ export function createUnreadAnswers(
     answer.abandon()
   }
 
-  function noteProgress(): void {
-    const now = clock.now()
-    for (const answer of held) {
-      const taken = answer.taken()
-      if (taken === answer.lastTaken) continue
-      answer.lastTaken = taken
-      answer.lastProgress = now
-    }
-  }
-
   function lookAtAll(): void {
-    noteProgress()
+    noteProgress(held, clock.now())
     const before = clock.now() - limits.timeout
     for (const answer of held) if (answer.lastProgress <= before) abandon(answer, 'nothing was read for too long')
   }
@@ -76,7 +66,7 @@ export function createUnreadAnswers(
       if (answer.owner === newest.owner && answer !== newest) abandon(answer, 'its owner has too many')
     }
     if (bytes <= limits.ofAll) return
-    noteProgress()
+    noteProgress(held, clock.now())
     for (const answer of [...held].sort((a, b) => a.lastProgress - b.lastProgress)) {
       if (bytes <= limits.ofAll) break
       if (answer !== newest) abandon(answer, 'there are too many')
@@ -93,5 +83,14 @@ export function createUnreadAnswers(
       return () => release(own)
     },
     stop: () => clearInterval(timer),
+  }
+}
+
+function noteProgress(held: ReadonlySet<Held>, now: number): void {
+  for (const answer of held) {
+    const taken = answer.taken()
+    if (taken === answer.lastTaken) continue
+    answer.lastTaken = taken
+    answer.lastProgress = now
   }
 }

@@ -63,7 +63,8 @@ export function createRoomTransactions(
   function startLanes(): void {
     isStarting = false
     while (running < lanes) {
-      const batch = takeBatch()
+      const { batch, rest } = takeBatch(queue, busyRooms)
+      queue = rest
       if (batch.length === 0) return
       running++
       for (const job of batch) if (job.roomId) busyRooms.add(job.roomId)
@@ -76,31 +77,31 @@ export function createRoomTransactions(
     }
   }
 
-  function takeBatch(): Job[] {
-    const batch: Job[] = []
-    const rest: Job[] = []
-    const taken = new Set<RoomId | null>()
-    /** Rooms of which a command waits to go first: those behind it wait too, so that its turn comes. */
-    const held = new Set<RoomId | null>()
-    for (const job of queue) {
-      const { roomId, goesFirst } = job
-      if (goesFirst && taken.has(roomId)) held.add(roomId)
-      const isBusy = roomId !== null && (busyRooms.has(roomId) || held.has(roomId))
-      if (batch.length >= MAX_BATCH || isBusy) rest.push(job)
-      else {
-        batch.push(job)
-        taken.add(roomId)
-      }
-    }
-    queue = rest
-    return batch
-  }
-
   return {
     run,
     drained: () =>
       running === 0 && queue.length === 0 ? Promise.resolve() : new Promise((resolve) => idleWaiters.push(resolve)),
   }
+}
+
+/** Divides the queue into what can run together now, and the rest. */
+function takeBatch(queue: readonly Job[], busyRooms: ReadonlySet<RoomId>): { batch: Job[]; rest: Job[] } {
+  const batch: Job[] = []
+  const rest: Job[] = []
+  const taken = new Set<RoomId | null>()
+  /** Rooms of which a command waits to go first: those behind it wait too, so that its turn comes. */
+  const held = new Set<RoomId | null>()
+  for (const job of queue) {
+    const { roomId, goesFirst } = job
+    if (goesFirst && taken.has(roomId)) held.add(roomId)
+    const isBusy = roomId !== null && (busyRooms.has(roomId) || held.has(roomId))
+    if (batch.length >= MAX_BATCH || isBusy) rest.push(job)
+    else {
+      batch.push(job)
+      taken.add(roomId)
+    }
+  }
+  return { batch, rest }
 }
 
 /** Runs the jobs in one transaction; when the database refuses it, each in its own, so that only the culprit fails. */

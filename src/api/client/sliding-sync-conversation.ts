@@ -30,6 +30,8 @@ export type Conversation = {
   close(): void
 }
 
+type Answers = { send(response: object, request: number): void; fail(error: unknown): void }
+
 /** One wait of a conversation; after it the next begins. */
 const ROUND_MS = 10 * 60_000
 /** Why a wait ends early. One for all: to make an error takes long. */
@@ -39,11 +41,7 @@ const GIVEN_UP = new Error('something else is asked for')
  * Tells a client what is new, one answer after the other: the next one is not made before the client has acknowledged the last, so a slow client costs
  * one answer. `send` is given what to send and the number of the request that it answers, `fail` an error after which the client has to ask anew.
  */
-export function startConversation(
-  app: App,
-  session: Session,
-  { send, fail }: { send(response: object, request: number): void; fail(error: unknown): void },
-): Conversation {
+export function startConversation(app: App, session: Session, { send, fail }: Answers): Conversation {
   let asked: SlidingRequest | undefined
   /** How many requests there have been: a client must know which answers are not for the last one, for that began before them. */
   let requests = 0
