@@ -22,7 +22,7 @@ create table refresh_tokens (
   -- the old token, until it retires
   replaces text,
   -- SHA-256 of the secret that all refresh tokens of a login contain: it tells a reused token from an unknown one
-  family_hash text,
+  family_hash text not null,
   -- how many tokens of the family came before this one
   generation integer not null default 0,
   -- when another token replaced it; the row stays for a minute, in which a late request is harmless

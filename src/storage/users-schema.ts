@@ -49,7 +49,7 @@ export type RefreshTokenRow = {
   user_id: UserId
   device_id: DeviceId
   replaces: string | null
-  family_hash: string | null
+  family_hash: string
   generation: number
   retired_ts: number | null
 }

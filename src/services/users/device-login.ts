@@ -22,7 +22,7 @@ export type ClientDevice = {
 /** Tokens as `/login`, `/register` and `/refresh` give them. */
 export type TokenPair = { access_token: string; refresh_token?: string; expires_in_ms?: number }
 
-type ReplacedToken = { tokenHash: string; family: string | undefined; generation: number }
+type ReplacedToken = { tokenHash: string; family: string; generation: number }
 
 const DEVICE_ID_LENGTH = 10
 

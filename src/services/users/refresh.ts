@@ -47,7 +47,7 @@ async function attempt(app: Capabilities, tx: Tx, refreshToken: string): Promise
   }
   if (token.replaces !== null) await confirmRefreshToken(tx, tokenHash, now)
   await retireUnusedSuccessors(tx, tokenHash, now)
-  const replaces = { tokenHash, family: familyOf(refreshToken), generation: token.generation }
+  const replaces = { tokenHash, family: familyOf(refreshToken)!, generation: token.generation }
   return { issued: await issueTokens(app, tx, { ...device, refreshable: true, replaces }) }
 }
 

@@ -10,7 +10,6 @@ import { logInWithPassword } from './log-in.ts'
 import { refreshTokens } from './refresh.ts'
 import { findSession } from './sessions.ts'
 import { createUsersTestApp, type UsersTestApp } from './test-users-app.ts'
-import { hashToken } from './tokens.ts'
 
 const password = 'correct horse'
 const from = { ip: '192.0.2.1', userAgent: 'test' }
@@ -176,22 +175,5 @@ describe('a refresh token that comes again', () => {
     const forms = ['', 'x', 'hearth_refresh_x_y', `${second.refresh_token}_`, `hearth_refresh__${'a'.repeat(40)}`]
     for (const token of forms) expect(await refusal(token)).toBe('unknown')
     expect(await statusOf(second.access_token)).toBe('works')
-  })
-
-  test('from before there were families: is refused alone', async () => {
-    const first = await logIn(true)
-    const old = 'hearth_refresh_of-before'
-    await app.database.write(async (tx) => {
-      await sql`update access_tokens set refresh_token_hash = null where device_id = ${first.device_id}`.execute(tx.sql)
-      await sql`update refresh_tokens set family_hash = null, token_hash = ${hashToken(old)}
-        where device_id = ${first.device_id}`.execute(tx.sql)
-    })
-    const second = await refreshTokens(app, old)
-    expect(await statusOf(second.access_token)).toBe('works')
-    app.clock.advance(RETIREMENT_MS + 1)
-    const third = await refreshTokens(app, second.refresh_token!)
-    expect(await statusOf(third.access_token)).toBe('works')
-    expect(await refusal(old)).toBe('unknown')
-    expect(await refusal(third.refresh_token)).toBe('issues tokens')
   })
 })

@@ -16,7 +16,7 @@ export function newRefreshToken(app: Pick<App, 'random'>, family: string | undef
   return `hearth_refresh_${family ?? app.random.token(FAMILY_LENGTH)}_${app.random.token(TOKEN_LENGTH)}`
 }
 
-/** The part of a refresh token that all refresh tokens of one login have; undefined for what is none, or is from before there were families. */
+/** The part of a refresh token that all refresh tokens of one login have; undefined for any other text. */
 export function familyOf(refreshToken: string): string | undefined {
   return /^hearth_refresh_([A-Za-z0-9]+)_[A-Za-z0-9]+$/.exec(refreshToken)?.[1]
 }
