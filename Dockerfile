@@ -3,13 +3,13 @@ FROM node:24-slim
 
 WORKDIR /hearth
 COPY package.json package-lock.json .npmrc ./
-# Without scripts: the only one that would run fetches a Node, and the image is one.
+# Skip install scripts: the only one would install Node, which the image has.
 RUN npm ci --omit=dev --ignore-scripts && npm cache clean --force
 COPY LICENSE ./
 COPY bin bin
 COPY migrations migrations
 COPY src src
-# The first run compiles, and what is compiled is kept.
+# Fill the compile cache.
 RUN node src/main.js start --help > /dev/null
 RUN ln -s /hearth/bin/hearth /usr/local/bin/hearth \
  && install -d -o node -g node -m 700 /data

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what the tests need beside npm's packages. Debian with root; each part that cannot be had is named.
+# Installs the packages that the tests need besides npm's. Debian as root; names each package that it cannot install.
 set -euo pipefail
 
 need() { # need PROGRAM-OR-GLOB PACKAGE
@@ -15,7 +15,7 @@ need /usr/bin/turnserver coturn
 need /usr/bin/chromium chromium
 need /usr/bin/openssl openssl
 
-# Synapse is the other server in the tests of federation: in a virtualenv outside the tree, unless SYNAPSE_PYTHON names a Python that has it.
+# Synapse is the other server in the federation tests: in a virtualenv outside the tree, unless SYNAPSE_PYTHON names a Python that has it.
 synapse_version=1.163.0
 synapse=$HOME/.cache/hearth/synapse-$synapse_version
 if [ -z "${SYNAPSE_PYTHON:-}" ] && ! "$synapse/bin/python" -c 'import synapse' 2> /dev/null; then
