@@ -1,0 +1,100 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { type Config, defaultConfig } from '../config.ts'
+
+type Row = { limit: string; defaults: string; keys: string[] }
+type Section = { [key: string]: number | Section }
+
+const config = defaultConfig()
+const security = readFileSync(join(import.meta.dirname, '..', '..', 'docs', 'security.md'), 'utf8')
+
+/** The rows of the table in docs/security.md. A key such as `.users` is beside the one before it. */
+const rows: Row[] = security
+  .slice(security.indexOf('\n## Limits'))
+  .split('\n')
+  .filter((line) => /^\| (?!limit \||---)/.test(line))
+  .map((line) => {
+    const [, limit = '', defaults = '', names = ''] = line.split(/ ?\| ?/)
+    const keys: string[] = []
+    for (const [, name = ''] of names.matchAll(/`([^`]+)`/g))
+      keys.push(name.startsWith('.') ? keys[0]!.replace(/\.[^.]+$/, name) : name)
+    return { limit, defaults, keys }
+  })
+
+/** Every number of a section of the configuration, by its full key. */
+function numbersOf(section: Section, prefix: string): [key: string, value: number][] {
+  return Object.entries(section).flatMap(([name, value]): [string, number][] => {
+    if (typeof value === 'object') return numbersOf(value, `${prefix}.${name}`)
+    return typeof value === 'number' ? [[`${prefix}.${name}`, value]] : []
+  })
+}
+
+/** How the table may write a default: as a count, in bytes, or as a time. */
+function forms(value: number): string[] {
+  const amounts = [
+    [1, ''],
+    [1024, ' KiB'],
+    [1024 ** 2, ' MiB'],
+    [1024 ** 3, ' GiB'],
+    [1000, ' s'],
+    [60_000, ' min'],
+    [3_600_000, ' h'],
+    [86_400_000, ' days'],
+  ] as const
+  return amounts.flatMap(([unit, name]) =>
+    value % unit === 0 ? `${(value / unit).toLocaleString('en-US')}${name}` : [],
+  )
+}
+
+const isAmong = (defaults: string, form: string) =>
+  new RegExp(`(^|[^\\d,.])${form}($|[^\\d,.]|[.,](\\D|$))`).test(defaults)
+
+const LIMITS_OF_MEDIA = [
+  'max_upload_size',
+  'min_upload_rate',
+  'max_concurrent_uploads',
+  'max_image_pixels',
+  'max_pending_uploads',
+  'async_upload_expiry',
+] as const
+const LIMITS_OF_DATABASE = ['statement_timeout', 'lock_timeout', 'idle_transaction_timeout'] as const
+const pick = <Key extends string>(section: Record<Key, number>, keys: readonly Key[]) =>
+  Object.fromEntries(keys.map((key) => [key, section[key]]))
+
+const configured = [
+  ...numbersOf(config.limits, 'limits'),
+  ...numbersOf(pick(config.media, LIMITS_OF_MEDIA), 'media'),
+  ...numbersOf(pick(config.database, LIMITS_OF_DATABASE), 'database'),
+  ...numbersOf(config.delayed_events, 'delayed_events'),
+]
+
+describe('the table of limits in docs/security.md', () => {
+  test.each(configured)('has %s with its default, %d', (key, value) => {
+    const row = rows.find(({ keys }) => keys.includes(key))
+    expect(row, `a row for ${key}`).toBeDefined()
+    expect(
+      forms(value).some((form) => isAmong(row!.defaults, form)),
+      `${value} in "${row!.defaults}"`,
+    ).toBe(true)
+  })
+
+  test.each(Object.keys(config.rate_limits).filter((name) => name !== 'enabled'))('has rate_limits.%s', (name) => {
+    expect(rows.flatMap(({ keys }) => keys)).toContain(`rate_limits.${name}`)
+  })
+
+  test('names no key that the configuration does not have', () => {
+    const exists = (key: string) =>
+      key
+        .split('.')
+        .reduce((at: unknown, name) => (at as Record<string, unknown> | undefined)?.[name], config as Config) !==
+      undefined
+    expect(rows.flatMap(({ keys }) => keys).filter((key) => !exists(key))).toEqual([])
+  })
+
+  test('has a default, and a key or a dash, in each row', () => {
+    for (const { limit, defaults, keys } of rows)
+      expect([limit, defaults.length > 0 || keys.length === 0]).toEqual([limit, true])
+    expect(rows.length).toBeGreaterThan(150)
+  })
+})
