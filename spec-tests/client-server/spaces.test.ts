@@ -173,6 +173,20 @@ describe('who sees what', () => {
     expect(found.rooms[1]).toMatchObject({ room_id: room, world_readable: true, join_rule: 'invite' })
   })
 
+  test('no further page of a space is for a user who was removed from it, nor rooms that became private', async () => {
+    const space = await createSpace({ preset: 'private_chat', invite: [bob.userId] })
+    await joinRoom(space, bob)
+    const rooms = [await createRoom(alice), await createRoom(alice), await createRoom(alice)]
+    for (const [place, room] of rooms.entries()) await addChild(space, room, { order: `${place}` })
+    const { next_batch } = await hierarchy(space, '?limit=2', bob)
+    const next = `?limit=2&from=${encodeURIComponent(next_batch!)}`
+    const rules = { type: 'm.room.join_rules', content: { join_rule: 'invite' } }
+    await sendState(alice, rooms[1]!, rules)
+    expect(idsOf(await hierarchy(space, next, bob))).toEqual([rooms[2]])
+    await alice.post(roomPath(space, 'kick'), { user_id: bob.userId })
+    expect(await refusal(bob, 'GET', roomPath(space, `hierarchy${next}`, v1))).toEqual([403, 'M_FORBIDDEN'])
+  })
+
   test('of a space that one may not see, nothing', async () => {
     const space = await createSpace({ preset: 'private_chat' })
     expect(await refusal(bob, 'GET', roomPath(space, 'hierarchy', v1))).toEqual([403, 'M_FORBIDDEN'])

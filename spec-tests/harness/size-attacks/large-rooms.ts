@@ -67,6 +67,23 @@ export const largeRooms: Attack[] = [
     },
   },
   {
+    name: 'made-up places in a space to go on from',
+    async attempt({ url }) {
+      const attacker = await registerUser(url)
+      const space = await aSpace(attacker)
+      const inner = await Promise.all(Array.from({ length: 12 }, () => aSpace(attacker)))
+      for (const child of inner) for (const other of inner) await addChild(attacker, child, other)
+      await addChild(attacker, space, inner[0]!)
+      const from = encodeURIComponent('h1_50_a_!made-up:example.org')
+      const path = `/_matrix/client/v1/rooms/${encodeURIComponent(space)}/hierarchy?from=${from}`
+      const answers = await Promise.all(Array.from({ length: 20 }, () => attacker.ask('GET', path)))
+      expect(answers.map(({ status, body }) => `${status} ${body.errcode}`)).toEqual(
+        answers.map(() => '400 M_INVALID_PARAM'),
+      )
+      expect([...(await hierarchyOf(attacker, space)).ids].sort()).toEqual([space, ...inner].sort())
+    },
+  },
+  {
     name: 'a space of many large spaces comes in pages',
     async attempt({ url }) {
       const attacker = await registerUser(url)

@@ -60,7 +60,6 @@ test.each([
         room_id: null,
         user_id: null,
         ref: null,
-
         ...row(place),
       }) as StreamRow,
   )

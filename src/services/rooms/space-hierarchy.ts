@@ -6,6 +6,7 @@ import { filterRoomsHere } from '../../storage/room-servers.ts'
 import { readStateOfType } from '../../storage/room-state.ts'
 import { stateBudget } from '../../storage/state-budget.ts'
 import { type RoomSummary, type VisibleRoom, visibleRooms } from './room-summary.ts'
+import { keptWalks, type PendingRoom, type SpaceWalk } from './space-walks.ts'
 
 export type HierarchyCommand = {
   roomId: RoomId
@@ -41,12 +42,20 @@ export type ForeignPlace = {
 
 type HierarchyRoom = RoomSummary & { children_state: ChildEvent[] }
 type Walk = { userId: UserId; suggestedOnly: boolean; maxDepth: number; findForeign: FindForeignRoom }
-type Place = { depth: number; here: VisibleRoom } | { depth: number; elsewhere: ForeignPlace }
+type Place = { here: VisibleRoom } | { elsewhere: ForeignPlace }
 type FoundRoom = { summary: RoomSummary; children: SpaceChild[]; foreign?: ForeignRoom }
 
 const DEFAULT_LIMIT = 50
 const MAX_LIMIT = 100
 const MAX_DEPTH = 50
+/** A walk ends after so many rooms, and does not look into more spaces. */
+const MAX_ROOMS = 10_000
+const MAX_SPACES = 1000
+/** Told again to get to a page of which the walk was not kept. */
+const MAX_PASSED_BYTES = 64 * 1024 * 1024
+/** Rooms of which one query finds what the user may know. */
+const LOOKED_AT_ONCE = 100
+const MAX_VIA = 3
 
 /**
  * A page of a space's rooms, depth first, each once, as far as the user may know about them. Throws M_FORBIDDEN for a space that they may not, and
@@ -57,29 +66,64 @@ export async function readSpaceHierarchy(
   command: HierarchyCommand,
   findForeign: FindForeignRoom,
 ): Promise<{ rooms: HierarchyRoom[]; next_batch?: string }> {
-  const { roomId, userId, suggestedOnly } = command
+  const { userId, suggestedOnly, from } = command
   const limit = Math.min(command.limit ?? DEFAULT_LIMIT, MAX_LIMIT)
   const maxDepth = Math.min(command.maxDepth ?? MAX_DEPTH, MAX_DEPTH)
   const walk: Walk = { userId, suggestedOnly, maxDepth, findForeign }
-  const last = command.from === undefined ? undefined : roomOfToken(command.from, walk)
+  const last = from === undefined ? undefined : roomOfToken(from, walk)
+  const { walked, isResumed } = await beginWalk(app, command)
   const rooms: HierarchyRoom[] = []
-  let isEmpty = true
-  let isBeyond = last === undefined
-  let isFull = false
+  let isEmpty = !isResumed
+  let isBeyond = isResumed || last === undefined
   let bytes = 0
-  for await (const room of walkSpace(app, roomId, walk)) {
+  for await (const { room, pending } of walkSpace(app, walk, walked)) {
     isEmpty = false
+    bytes += JSON.stringify(room).length
     if (isBeyond) {
-      bytes += JSON.stringify(room).length
-      isFull = rooms.length === limit || (rooms.length > 0 && bytes > app.config.limits.answers.page)
-      if (isFull) break
+      const isFull = rooms.length === limit || (rooms.length > 0 && bytes > app.config.limits.answers.page)
+      if (isFull) return { rooms, next_batch: keepWalk(app, command, { walk, walked, pending, last: rooms.at(-1)! }) }
       rooms.push(room)
+    } else if (room.room_id === last) {
+      isBeyond = true
+      bytes = 0
+    } else if (bytes > MAX_PASSED_BYTES) {
+      throw new InvalidParamError('from: this token has expired; ask for the first page again')
     }
-    isBeyond ||= room.room_id === last
   }
   if (isEmpty) throw new ForbiddenError('You may not see this room')
   if (!isBeyond) throw new InvalidParamError('from: is not a token of this space as it is now')
-  return isFull ? { rooms, next_batch: `${tokenPrefix(walk)}${rooms.at(-1)!.room_id}` } : { rooms }
+  return { rooms }
+}
+
+/** The walk for a page: the one that the page before kept, or a new one from the start. */
+async function beginWalk(
+  app: Pick<App, 'config' | 'database' | 'serverName'>,
+  { roomId, userId, from }: HierarchyCommand,
+): Promise<{ walked: SpaceWalk; isResumed: boolean }> {
+  const start = { depth: 0, roomId, via: [], told: undefined }
+  const kept = from === undefined ? undefined : keptWalks(app).get(keyOf({ roomId, userId }, from))
+  if (!kept) return { walked: { seen: new Set(), stack: [start], spaces: 0 }, isResumed: false }
+  const root = (await placesOf(app, userId, [start])).get(start)
+  if (!root) throw new ForbiddenError('You may not see this room')
+  // The same page may be asked for again.
+  return { walked: { seen: new Set(kept.seen), stack: [...kept.stack], spaces: kept.spaces }, isResumed: true }
+}
+
+/** Keeps a walk for the page that begins with the room `pending`; returns the token of that page. */
+function keepWalk(
+  app: Pick<App, 'database'>,
+  command: HierarchyCommand,
+  { walk, walked, pending, last }: { walk: Walk; walked: SpaceWalk; pending: PendingRoom; last: HierarchyRoom },
+): string {
+  walked.seen.delete(pending.roomId)
+  walked.stack.push(pending)
+  const token = `${tokenPrefix(walk)}${last.room_id}`
+  keptWalks(app).set(keyOf(command, token), walked)
+  return token
+}
+
+function keyOf({ roomId, userId }: Pick<HierarchyCommand, 'roomId' | 'userId'>, token: string): string {
+  return `${userId} ${roomId} ${token}`
 }
 
 /** The children of a space of this server in their order, as many as there is room for; other rooms have none. */
@@ -113,25 +157,44 @@ function roomOfToken(token: string, walk: Walk): string {
   throw new InvalidParamError('from: is no token of a request with this max_depth and suggested_only')
 }
 
-/** Every page walks from the start: loops and rooms in several places are only known from what came before. */
+/** Goes on with a walk, and changes it. Loops and rooms in several places are only known from what came before. */
 async function* walkSpace(
   app: Pick<App, 'config' | 'database' | 'serverName'>,
-  rootId: RoomId,
   walk: Walk,
-): AsyncGenerator<HierarchyRoom> {
-  const seen = new Set<RoomId>()
-  const stack = await placesOf(app, walk, { children: [{ roomId: rootId, via: [] }], depth: 0 })
-  for (let place = stack.pop(); place; place = stack.pop()) {
-    const roomId = 'here' in place ? place.here.summary.room_id : place.elsewhere.roomId
-    if (seen.has(roomId)) continue
-    seen.add(roomId)
-    const room = await findRoom(app, walk, place)
+  walked: SpaceWalk,
+): AsyncGenerator<{ room: HierarchyRoom; pending: PendingRoom }> {
+  const { seen, stack } = walked
+  const places = new Map<PendingRoom, Place | undefined>()
+  for (let pending = stack.pop(); pending && seen.size < MAX_ROOMS; pending = stack.pop()) {
+    if (seen.has(pending.roomId)) continue
+    seen.add(pending.roomId)
+    if (!places.has(pending)) {
+      const later = stack.slice(1 - LOOKED_AT_ONCE).filter((other) => !places.has(other) && !seen.has(other.roomId))
+      for (const [found, place] of await placesOf(app, walk.userId, [pending, ...later])) places.set(found, place)
+    }
+    const place = places.get(pending)
+    places.delete(pending)
+    const room = place && (await findRoom(app, walk, place))
     if (!room) continue
-    yield { ...room.summary, children_state: room.children.map(({ event }) => strippedChild(event)) }
-    if (place.depth >= walk.maxDepth) continue
-    const children = room.children.filter((child) => !seen.has(child.roomId))
-    stack.push(...(await placesOf(app, walk, { children, depth: place.depth + 1, foreign: room.foreign })))
+    yield { pending, room: { ...room.summary, children_state: room.children.map(({ event }) => strippedChild(event)) } }
+    if (pending.depth < walk.maxDepth) pushChildren(walked, room, pending.depth + 1)
   }
+}
+
+/** Puts the children of a room on the stack, the first of them last. */
+function pushChildren(walked: SpaceWalk, { children, foreign }: FoundRoom, depth: number): void {
+  if (children.length === 0 || walked.spaces >= MAX_SPACES) return
+  walked.spaces++
+  const unseen = children.filter(({ roomId }) => !walked.seen.has(roomId))
+  const pending = unseen.slice(0, MAX_ROOMS - walked.stack.length).map(
+    ({ roomId, via }): PendingRoom => ({
+      depth,
+      roomId,
+      via: [...new Set([...(foreign ? [foreign.server] : []), ...via.slice(0, MAX_VIA)])],
+      told: foreign?.told.get(roomId),
+    }),
+  )
+  walked.stack.push(...pending.reverse())
 }
 
 async function findRoom(
@@ -153,28 +216,23 @@ function wantedChildren(events: readonly ChildEvent[], suggestedOnly: boolean): 
   return suggestedOnly ? children.filter(({ suggested }) => suggested) : children
 }
 
-/** Where to look for some rooms, the first of them last. Of those that this server is in, those that the user may not know about are left out. */
+/** Where to look for some rooms; undefined for those that this server is in and that the user may not know about. */
 async function placesOf(
   app: Pick<App, 'config' | 'database' | 'serverName'>,
-  { userId }: Walk,
-  {
-    children,
-    depth,
-    foreign,
-  }: { children: readonly Pick<SpaceChild, 'roomId' | 'via'>[]; depth: number; foreign?: ForeignRoom | undefined },
-): Promise<Place[]> {
-  const ids = children.map(({ roomId }) => roomId)
+  userId: UserId,
+  pending: readonly PendingRoom[],
+): Promise<Map<PendingRoom, Place | undefined>> {
+  const ids = [...new Set(pending.map(({ roomId }) => roomId))]
   const [visible, here] = await Promise.all([
     visibleRooms(app, ids, userId),
     filterRoomsHere(app.database, ids).then((rooms) => new Set(rooms)),
   ])
-  const places = children.flatMap(({ roomId, via }): Place[] => {
-    const room = visible.get(roomId)
-    if (here.has(roomId)) return room ? [{ depth, here: room }] : []
-    const summary = foreign?.told.get(roomId)
-    if (summary === null) return []
-    const servers = [...new Set([...(foreign ? [foreign.server] : []), ...via])]
-    return [{ depth, elsewhere: { roomId, via: servers, summary } }]
-  })
-  return places.reverse()
+  return new Map(
+    pending.map((each): [PendingRoom, Place | undefined] => {
+      const { roomId, via, told } = each
+      const room = visible.get(roomId)
+      if (here.has(roomId)) return [each, room && { here: room }]
+      return [each, told === null ? undefined : { elsewhere: { roomId, via, summary: told } }]
+    }),
+  )
 }

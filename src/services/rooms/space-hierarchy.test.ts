@@ -1,0 +1,87 @@
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import type { RoomId, ServerName } from '../../core/ids.ts'
+import { type FindForeignRoom, readSpaceHierarchy } from './space-hierarchy.ts'
+import { keptWalks } from './space-walks.ts'
+import { ALICE, createReadingApp, type ReadingApp } from './test-reading-room.ts'
+
+let app: ReadingApp
+beforeAll(async () => {
+  app = await createReadingApp()
+})
+afterAll(() => app.database.close())
+
+const idOf = (name: string | number) => `!${name}:y` as RoomId
+
+/** Rooms that another server tells of: the children of each by name. Counts how often it is asked. */
+function foreignRooms(children: (roomId: RoomId) => RoomId[]) {
+  const asked: RoomId[] = []
+  const findForeign: FindForeignRoom = async ({ roomId }) => {
+    asked.push(roomId)
+    const events = children(roomId).map((child, place) => ({
+      type: 'm.space.child',
+      state_key: child,
+      sender: ALICE,
+      content: { via: ['y'], order: String(place).padStart(6, '0') },
+      origin_server_ts: 0,
+    }))
+    const summary = { room_id: roomId, num_joined_members: 1, world_readable: true, guest_can_join: false }
+    return { summary: summary as never, children: events, server: 'y' as ServerName, told: new Map(), bytes: 1 }
+  }
+  return { asked, findForeign }
+}
+
+async function allPages(findForeign: FindForeignRoom, limit: number, beforePage = () => {}) {
+  const pages: RoomId[][] = []
+  let from: string | undefined
+  do {
+    beforePage()
+    const command = { roomId: idOf('root'), userId: ALICE, suggestedOnly: false, limit, from }
+    const { rooms, next_batch } = await readSpaceHierarchy(app, command, findForeign)
+    pages.push(rooms.map(({ room_id }) => room_id))
+    from = next_batch
+  } while (from !== undefined)
+  return pages
+}
+
+const wide = (count: number) => (roomId: RoomId) =>
+  roomId === idOf('root') ? Array.from({ length: count }, (_, place) => idOf(place)) : []
+/** Each room leads to the next ones, and back. */
+const tangled = (roomId: RoomId) => {
+  const place = Number(/\d+/.exec(roomId)?.[0] ?? 0)
+  return place < 300 ? [place + 1, place + 2, 3 * place + 1].map(idOf).concat(idOf('root')) : [idOf(1)]
+}
+
+test.each([
+  ['a wide space', wide(400)],
+  ['a tangled space', tangled],
+])('the pages of %s cost about as much as all of it at once', async (_, children) => {
+  const whole = foreignRooms(children)
+  const once = (await allPages(whole.findForeign, 100)).flat()
+  const paged = foreignRooms(children)
+  const pages = await allPages(paged.findForeign, 10)
+  expect(pages.flat()).toEqual(once)
+  expect(new Set(once).size).toBe(once.length)
+  expect(paged.asked.length).toBeLessThanOrEqual(once.length + pages.length)
+})
+
+test('a process that has kept no walk comes to the same pages', async () => {
+  const { findForeign } = foreignRooms(tangled)
+  const kept = await allPages(findForeign, 30)
+  expect(await allPages(findForeign, 30, () => keptWalks(app).clear())).toEqual(kept)
+})
+
+test('a page that is asked for again is the same', async () => {
+  const { findForeign } = foreignRooms(wide(50))
+  const command = { roomId: idOf('root'), userId: ALICE, suggestedOnly: false, limit: 10 }
+  const { next_batch: from } = await readSpaceHierarchy(app, command, findForeign)
+  const second = await readSpaceHierarchy(app, { ...command, from }, findForeign)
+  expect(await readSpaceHierarchy(app, { ...command, from }, findForeign)).toEqual(second)
+})
+
+test('a space without end ends', async () => {
+  let made = 0
+  const endless = foreignRooms(() => Array.from({ length: 20 }, () => idOf(`endless${++made}`)))
+  const rooms = (await allPages(endless.findForeign, 100)).flat()
+  expect(rooms.length).toBeLessThanOrEqual(10_000)
+  expect(rooms.length).toBeGreaterThan(1000)
+})
