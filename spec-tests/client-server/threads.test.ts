@@ -195,6 +195,30 @@ describe('a relation to an event of another room', () => {
     expect(await counts(bob)).toEqual({ main: 0, threads: undefined })
   })
 
+  test('is no edit: it counts as unread, and has no effect on what it names', async () => {
+    const there = await sendText(alice, elsewhere, 'as it was')
+    const here = await sendText(alice, roomId, 'as it was')
+    const edit = { 'm.new_content': { msgtype: 'm.text', body: 'changed' } }
+    await sendEvent(alice, roomId, relating('m.replace', here, edit))
+    expect(await counts(bob)).toEqual({ main: 1, threads: undefined })
+    await sendEvent(alice, roomId, relating('m.replace', there, edit))
+    expect(await counts(bob)).toEqual({ main: 2, threads: undefined })
+    const { unsigned = {} } = await alice.get(roomPath(elsewhere, eventPath('event', there)))
+    expect(unsigned['m.relations']).toBeUndefined()
+  })
+
+  test('is none to filters by types of relations (MSC3874)', async () => {
+    const [root, there] = [await sendText(alice, roomId, 'root'), await sendText(alice, elsewhere, 'root')]
+    const [inThread, stray] = [await reply(alice, root), await reply(alice, there)]
+    const unknown = await reply(alice, '$not-here-yet')
+    const found = async (key: string) => {
+      const filter = encodeURIComponent(JSON.stringify({ types: ['m.room.message'], [key]: ['m.thread'] }))
+      return idsOf((await bob.get(roomPath(roomId, `messages?dir=f&filter=${filter}`))).chunk)
+    }
+    expect(await found('org.matrix.msc3874.rel_types')).toEqual([inThread, unknown])
+    expect(await found('org.matrix.msc3874.not_rel_types')).toEqual([root, stray])
+  })
+
   test('does not keep an event from being the root of a thread', async () => {
     const stray = await reply(alice, await sendText(alice, elsewhere, 'root'))
     const answer = await reply(bob, stray)

@@ -63,10 +63,14 @@ function ownConditions({ types, notTypes, senders, notSenders, ignored, mentions
     ${mentionsUrl ? sql`and json like '%"url"%'` : sql``}`
 }
 
+/** Whether an event's relation counts: as `countingRelations` of the services, a relation to an event of another room is none. */
+const RELATION_COUNTS = sql`not exists (select 1 from events as parent where parent.event_id = events.relates_to
+  and (parent.room_id <> events.room_id or parent.rejected is not null))`
+
 function relationConditions({ relTypes, notRelTypes, relatedByRelTypes, relatedBySenders }: TimelinePage) {
   const isRelated = relatedByRelTypes || relatedBySenders
-  return sql`${relTypes ? sql`and rel_type = any(${relTypes}::text[])` : sql``}
-    ${notRelTypes ? sql`and (rel_type is null or not rel_type = any(${notRelTypes}::text[]))` : sql``}
+  return sql`${relTypes ? sql`and rel_type = any(${relTypes}::text[]) and ${RELATION_COUNTS}` : sql``}
+    ${notRelTypes ? sql`and (rel_type is null or not rel_type = any(${notRelTypes}::text[]) or not ${RELATION_COUNTS})` : sql``}
     ${
       isRelated
         ? sql`and exists (select 1 from events as child where child.relates_to = events.event_id and child.room_id = events.room_id

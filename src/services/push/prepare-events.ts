@@ -1,3 +1,4 @@
+import type { JsonObject } from '../../core/events/pdu.ts'
 import type { RoomId, UserId } from '../../core/ids.ts'
 import { powerLevels } from '../../core/power-levels.ts'
 import { type PreparedEvent, prepareEvent } from '../../core/push-rules/prepare-event.ts'
@@ -8,7 +9,7 @@ import { readEventsOfStates } from '../../storage/room-state.ts'
 import { loadRoomVersions } from '../../storage/room-versions.ts'
 import type { StoredEvent } from '../../storage/stored-event.ts'
 import { loadThreadSubscribers, type ThreadKey } from '../../storage/thread-subscriptions.ts'
-import { countingRelations } from '../rooms/thread-of.ts'
+import { type CountingRelation, countingRelations } from '../rooms/thread-of.ts'
 
 /** By the cached event, so that a message is read once for all who are told of it. */
 const prepared = new WeakMap<StoredEvent, Promise<PreparedEvent>>()
@@ -39,7 +40,8 @@ async function prepareAll(db: Db, events: readonly StoredEvent[]): Promise<Prepa
     ]),
   )
   const byRoot = new Map(roots.map((root, place) => [root, { create: state[2 * place], levels: state[2 * place + 1] }]))
-  const subscribers = await threadSubscribersOf(db, events)
+  const relations = await decisiveRelations(db, events)
+  const subscribers = await threadSubscribersOf(db, relations)
   return events.map((event) => {
     const { create, levels } = byRoot.get(event.state_before ?? 0) ?? {}
     const version = versions.get(event.room_id)
@@ -51,7 +53,7 @@ async function prepareAll(db: Db, events: readonly StoredEvent[]): Promise<Prepa
         room_id: event.room_id,
         type,
         sender,
-        content,
+        content: relations.get(event) === 'void' ? withoutRelation(content) : content,
         ...(state_key !== undefined && { state_key }),
         ...(redacts !== undefined && { redacts }),
       },
@@ -63,15 +65,33 @@ async function prepareAll(db: Db, events: readonly StoredEvent[]): Promise<Prepa
   })
 }
 
+/** The relations by which rules decide, those of threads and edits; `void`: the relation does not count. Other events are absent. */
+async function decisiveRelations(
+  db: Db,
+  events: readonly StoredEvent[],
+): Promise<ReadonlyMap<StoredEvent, CountingRelation | 'void'>> {
+  const related = events.filter(({ pdu }) => DECISIVE.has(relationOf(pdu.content)?.rel_type ?? ''))
+  const counting = await countingRelations(db, related)
+  return new Map(related.map((event) => [event, counting.get(event) ?? 'void']))
+}
+
+const DECISIVE: ReadonlySet<string> = new Set(['m.thread', 'm.replace'])
+
+/** An event's content as if it had no relation; a reply remains one. */
+function withoutRelation(content: JsonObject): JsonObject {
+  const { rel_type: _type, event_id: _parent, ...rest } = content['m.relates_to'] as JsonObject
+  return { ...content, 'm.relates_to': rest }
+}
+
 /** Who was subscribed, when they were asked about, to the threads that events are in; events in the main timeline are absent. */
 async function threadSubscribersOf(
   db: Db,
-  events: readonly StoredEvent[],
+  relations: ReadonlyMap<StoredEvent, CountingRelation | 'void'>,
 ): Promise<ReadonlyMap<StoredEvent, ReadonlySet<UserId>>> {
   const threads = new Map<StoredEvent, ThreadKey>()
-  const replies = events.filter(({ pdu }) => relationOf(pdu.content)?.rel_type === 'm.thread')
-  for (const [event, { event_id: threadId }] of await countingRelations(db, replies))
-    threads.set(event, { roomId: event.room_id, threadId })
+  for (const [event, relation] of relations)
+    if (relation !== 'void' && relation.rel_type === 'm.thread')
+      threads.set(event, { roomId: event.room_id, threadId: relation.event_id })
   const subscribers = await loadThreadSubscribers(db, [...threads.values()])
   return new Map([...threads].map(([event, { threadId }]) => [event, subscribers.get(threadId) ?? new Set()]))
 }
