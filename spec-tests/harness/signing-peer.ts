@@ -21,13 +21,15 @@ import { type Asked, type Forgery, type PeerRequest, sendSigned } from './signed
 /** What a homeserver sends in a transaction. */
 export type SentTransaction = { pdus: Pdu[]; edus: { edu_type: string; content: Record<string, unknown> }[] }
 
-/** A server that has a key and nothing else: it sends what tests tell it to send, and accepts every transaction. */
+/** A server that has a key and nothing else: it sends what tests tell it to send, and accepts every transaction unless it is down. */
 export type SigningPeer = {
   serverName: ServerName
   /** The transactions that it was sent, in order. */
   received: SentTransaction[]
   /** A user of it. */
   userId: UserId
+  /** While set, it refuses transactions with 503. */
+  isDown: boolean
   send(server: Asked, request: PeerRequest, forgery?: Forgery): Promise<{ status: number; text: string }>
   /** Asks something for JSON; throws for any other answer than 200. */
   // biome-ignore lint/suspicious/noExplicitAny: tests look into answers of every shape
@@ -39,6 +41,7 @@ export type SigningPeer = {
 }
 
 const HOUR_MS = 3_600_000
+const SEND = '/_matrix/federation/v1/send/'
 
 /** Starts it as `localhost:PORT`. `isUnchecked`: what is sent to it and answered is not held against the specification: Synapse differs from it, and so do values of hostile users, which Hearth passes on. */
 export async function startSigningPeer(federation: TestFederation, { isUnchecked = false } = {}): Promise<SigningPeer> {
@@ -66,6 +69,10 @@ export async function startSigningPeer(federation: TestFederation, { isUnchecked
   async function handle(asked: IncomingMessage, answer: ServerResponse): Promise<void> {
     const body = asked.method === 'GET' ? undefined : await json(asked)
     if (!isUnchecked) checks.noteRequest({ method: asked.method!, path: asked.url!, body })
+    if (peer.isDown && asked.url!.startsWith(SEND)) {
+      answer.writeHead(503).end()
+      return
+    }
     const told = answerTo(asked.url!, body)
     answer.writeHead(told ? 200 : 404, { 'content-type': 'application/json' })
     answer.end(JSON.stringify(told ?? { errcode: 'M_NOT_FOUND', error: 'Not here' }))
@@ -73,7 +80,7 @@ export async function startSigningPeer(federation: TestFederation, { isUnchecked
 
   function answerTo(path: string, body: unknown): object | undefined {
     if (path.startsWith('/_matrix/key/v2/server')) return ownKeys()
-    if (!path.startsWith('/_matrix/federation/v1/send/')) return undefined
+    if (!path.startsWith(SEND)) return undefined
     const { pdus, edus = [] } = body as SentTransaction
     received.push({ pdus, edus })
     return { pdus: {} }
@@ -131,7 +138,8 @@ export async function startSigningPeer(federation: TestFederation, { isUnchecked
 
   const sign = (pdu: object, roomVersion: string) => signAnything(pdu, roomVersion, signer)
 
-  return { serverName, received, userId, send, ask, join, sign }
+  const peer: SigningPeer = { serverName, received, userId, isDown: false, send, ask, join, sign }
+  return peer
 }
 
 function isJson(headers: Record<string, string | string[] | undefined>): boolean {

@@ -1,5 +1,6 @@
 import { describeAttacks } from '../harness/hostile-world.ts'
 import { delayedEvents } from '../harness/size-attacks/delayed-events.ts'
+import { fullOutboxes } from '../harness/size-attacks/full-outboxes.ts'
 import { largeInvites } from '../harness/size-attacks/invites.ts'
 import { largeAnswers } from '../harness/size-attacks/large-answers.ts'
 import { largeRooms } from '../harness/size-attacks/large-rooms.ts'
@@ -18,6 +19,7 @@ const CONFIG = {
       delayed_events: '100K',
       device_keys: '40K',
       key_backups: '100K',
+      server_outbox: '1M',
       to_device_inbox: '3M',
       to_device_request: '2M',
     },
@@ -61,6 +63,7 @@ describeAttacks(
     ...hostilePushers,
     ...slidingConfigs,
     ...delayedEvents,
+    ...fullOutboxes,
   ],
   CONFIG,
 )
