@@ -1,5 +1,7 @@
+import { sql } from 'kysely'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { UserId } from '../../core/ids.ts'
+import { loadTypingUsers } from '../../storage/typing.ts'
 import { setMarkers } from '../rooms/receipts.ts'
 import { ALICE, BOB, createReadingRoom, DEVICE } from '../rooms/test-reading-room.ts'
 import { setTyping } from '../rooms/typing.ts'
@@ -191,6 +193,29 @@ describe('an incremental sync', () => {
     expect(join[quiet.roomId].timeline).toMatchObject({ events: [], limited: false })
     expect(join[quiet.roomId].state.events).toHaveLength(4)
   })
+})
+
+test('of many members who type or are online, a part is told', async () => {
+  const room = await createReadingRoom(app)
+  const { event_nid } = await room.member(BOB, 'join')
+  const database = app.database.sql
+  const many = sql`select '@many' || lpad(place::text, 5, '0') || ':x' as user_id from generate_series(1, 6000) as place`
+  await sql`insert into room_memberships (room_id, user_id, membership, event_nid)
+    select ${room.roomId}, user_id, 'join', ${event_nid}::bigint from (${many}) as many`.execute(database)
+  await sql`insert into presence (user_id, presence, last_active_ts)
+    select user_id, 'online', ${app.clock.now()}::bigint from (${many}) as many union all
+    select ${ALICE}, 'online', ${app.clock.now()}::bigint on conflict do nothing`.execute(database)
+  await sql`insert into typing (room_id, user_id, expires_ts)
+    select ${room.roomId}, user_id, ${app.clock.now() + 60_000}::bigint from (${many}) as many`.execute(database)
+  const body = await clientOf(app, ALICE).sync()
+  const [typing] = body.rooms.join[room.roomId].ephemeral.events
+  expect(typing.content.user_ids).toHaveLength(100)
+  const present = body.presence.events.map(({ sender }: { sender: string }) => sender)
+  expect(present).toHaveLength(5000)
+  expect(present).toContain(ALICE)
+  const all = await loadTypingUsers(app.database, [room.roomId], app.clock.now())
+  expect(all.get(room.roomId)).toHaveLength(6000)
+  await sql`delete from presence where user_id like '@many%'`.execute(database)
 })
 
 test.each(['s1_999999999999', 's1_', 's2_5', 't1_4', 'x', 's1_1.5', 's1_-1'])(
