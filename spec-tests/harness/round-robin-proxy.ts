@@ -27,6 +27,8 @@ export async function startRoundRobinProxy(
     forward.on('error', () => (outgoing.headersSent ? outgoing.destroy() : outgoing.writeHead(502).end()))
     outgoing.on('close', () => forward.destroy())
     incoming.pipe(forward)
+    // What a backend has not read of a body would stand before the next request on the connection.
+    forward.on('close', () => incoming.unpipe(forward).resume())
   })
   const upgraded = new Set<Socket>()
   server.on('upgrade', (incoming, client: Socket, head) => {
