@@ -13,6 +13,7 @@ import {
 } from '../../storage/relations.ts'
 import type { StoredEvent } from '../../storage/stored-event.ts'
 import { loadJoinSpans } from './join-spans.ts'
+import { inReadingTurn } from './reading-turns.ts'
 import { countingRelations } from './thread-of.ts'
 import { visibleEvents } from './visible-events.ts'
 
@@ -57,9 +58,11 @@ export async function loadBundles(app: Pick<App, 'database'>, command: BundleCom
     })
   const bundles = new Map<EventId, Bundle>()
   const reader = { userId, ignored, candidates, related, bundles }
-  await bundleEdits(app, parentsWith('m.replace'), reader)
-  await bundleThreads(app, parentsWith('m.thread'), reader)
-  await bundleReferences(app, parentsWith('m.reference'), reader)
+  await inReadingTurn(app, userId, async () => {
+    await bundleEdits(app, parentsWith('m.replace'), reader)
+    await bundleThreads(app, parentsWith('m.thread'), reader)
+    await bundleReferences(app, parentsWith('m.reference'), reader)
+  })
   return bundles
 }
 

@@ -6,6 +6,7 @@ import { firstWithin } from '../../core/within-bytes.ts'
 import { loadIgnoredUsers } from '../../storage/ignored-users.ts'
 import { loadRelatedEvents } from '../../storage/related-events.ts'
 import { type EventCommand, findVisibleEvent } from './read-event.ts'
+import { inReadingTurn } from './reading-turns.ts'
 import { orderOfToken } from './room-points.ts'
 import { serveEvents } from './serve-events.ts'
 import { visibleEvents } from './visible-events.ts'
@@ -44,7 +45,7 @@ export async function readRelations(
   const depth = command.recurse ? MAX_DEPTH : 1
   const after = (direction === 'forwards' ? from : to) ?? -Number.MAX_SAFE_INTEGER
   const until = (direction === 'forwards' ? to : from) ?? access.lastOrder
-  const related = await loadRelatedEvents(app.database, {
+  const wanted = {
     roomId,
     eventId: event.event_id,
     relType: command.relType,
@@ -55,7 +56,8 @@ export async function readRelations(
     direction,
     limit: limit + 1,
     ignored: await loadIgnoredUsers(app.database, userId),
-  })
+  }
+  const related = await inReadingTurn(app, userId, () => loadRelatedEvents(app.database, wanted))
   const page = firstWithin(related.slice(0, limit), app.config.limits.answers.page)
   const last = page.at(-1)?.event_order
   return {

@@ -8,6 +8,7 @@ import { loadIgnoredUsers } from '../../storage/ignored-users.ts'
 import { loadThreads } from '../../storage/related-events.ts'
 import { loadRoomVersions } from '../../storage/room-versions.ts'
 import type { StoredEvent } from '../../storage/stored-event.ts'
+import { inReadingTurn } from './reading-turns.ts'
 import { accessRoom } from './room-access.ts'
 import { orderOfToken } from './room-points.ts'
 import { serveEvents } from './serve-events.ts'
@@ -40,14 +41,15 @@ export async function readThreads(
   const from = command.from === undefined ? access.lastOrder : await orderOfToken(app, roomId, command.from)
   const limit = Math.min(command.limit ?? DEFAULT_LIMIT, MAX_LIMIT)
   const ignored = await loadIgnoredUsers(app.database, userId)
-  const threads = await loadThreads(app.database, {
+  const wanted = {
     roomId,
     lastOrder: access.lastOrder,
     before: from + 1,
     limit: limit + 1,
     participant: command.include === 'participated' ? userId : undefined,
     ignored,
-  })
+  }
+  const threads = await inReadingTurn(app, userId, () => loadThreads(app.database, wanted))
   const sized = threads.slice(0, limit).map((thread) => ({ ...thread, size: thread.root.size }))
   const page = firstWithin(sized, app.config.limits.answers.page)
   const roots = await visibleEvents(

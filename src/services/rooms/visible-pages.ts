@@ -5,6 +5,7 @@ import { bytesOf } from '../../core/within-bytes.ts'
 import { loadIgnoredUsers } from '../../storage/ignored-users.ts'
 import type { StoredEvent } from '../../storage/stored-event.ts'
 import { findOrderBeyond, loadTimelinePage, type TimelinePage } from '../../storage/timeline-pages.ts'
+import { inReadingTurn } from './reading-turns.ts'
 import type { RoomAccess } from './room-access.ts'
 import { eventFilter, pageConditions, wantsRoom } from './timeline-filter.ts'
 import { visibleEvents } from './visible-events.ts'
@@ -45,13 +46,17 @@ export async function readVisiblePage(app: Pick<App, 'database'>, command: PageC
   const wanted = command.limit + 1
   const events: StoredEvent[] = []
   const conditions = { ...pageConditions(command.filter), ...(ignored.size > 0 && { ignored: [...ignored] }) }
-  const edge = Object.keys(conditions).length > 0 ? await findEdge(app, command) : undefined
+  const isFiltered = Object.values(conditions).some((condition) => condition !== undefined)
+  const edge = isFiltered ? await inReadingTurn(app, command.userId, () => findEdge(app, command)) : undefined
   let from = command.from
   let looked = 0
   for (;;) {
     const limit = Math.max(wanted - events.length, looked > 0 ? 100 : 0)
     const bytes = command.bytes - bytesOf(events)
-    const loaded = await loadNext(app, command, { from, edge, limit, bytes, ...conditions })
+    const wantedNext = { from, edge, limit, bytes, ...conditions }
+    const load = () => loadNext(app, command, wantedNext)
+    // Without conditions the index has what is wanted.
+    const loaded = await (isFiltered ? inReadingTurn(app, command.userId, load) : load())
     looked += loaded.length
     const visible = await visibleEvents(app, command.userId, loaded.filter(takes))
     events.push(...visible)

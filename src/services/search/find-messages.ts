@@ -8,6 +8,7 @@ import { searchableText } from '../../core/searchable-text.ts'
 import { loadEvents } from '../../storage/events.ts'
 import { type EventSearch, findEvents, type SearchHit, type SearchPlace } from '../../storage/search-index.ts'
 import type { StoredEvent } from '../../storage/stored-event.ts'
+import { inReadingTurn } from '../rooms/reading-turns.ts'
 import { accessRoom, type RoomAccess } from '../rooms/room-access.ts'
 import { eventFilter } from '../rooms/timeline-filter.ts'
 import { visibleEvents } from '../rooms/visible-events.ts'
@@ -38,7 +39,8 @@ export async function findMessages(app: Pick<App, 'database'>, command: FindComm
   let after = command.search.after
   for (let looked = 0; looked < MAX_LOOKED_AT && work.left > 0; ) {
     const batch = Math.max(limit - found.length, looked === 0 ? 0 : 100)
-    const hits = await findEvents(app.database, { ...command.search, after }, batch)
+    const search = { ...command.search, after }
+    const hits = await inReadingTurn(app, command.userId, () => findEvents(app.database, search, batch))
     found.push(...(await takenOf(app, { ...command, work }, hits, accesses)))
     const last = hits.at(-1)
     if (found.length >= limit || hits.length < batch || !last) break

@@ -3,6 +3,7 @@ import { isContentUri } from '../../core/content-uri.ts'
 import { localpartOf, type UserId } from '../../core/ids.ts'
 import { searchQuery, searchTokens } from '../../core/search-tokens.ts'
 import { type FoundUser, findUsers } from '../../storage/user-directory.ts'
+import { inReadingTurn } from '../rooms/reading-turns.ts'
 import { catchUpIndex } from './index-stream.ts'
 
 export type UserDirectoryAnswer = {
@@ -29,7 +30,8 @@ export async function searchUsers(
   await catchUpIndex(app)
   const wanted = Math.min(limit, MAX_LIMIT)
   // The words in the index include names from rooms that the searcher is not in.
-  const found = await findUsers(app.database, { searcher: userId, prefixes, server, limit: 2 * wanted + 50 })
+  const search = { searcher: userId, prefixes, server, limit: 2 * wanted + 50 }
+  const found = await inReadingTurn(app, userId, () => findUsers(app.database, search))
   const matching = found.filter((user) => hasWords(user, prefixes))
   return { results: matching.slice(0, wanted).map(resultOf), limited: matching.length > wanted }
 }
