@@ -36,33 +36,10 @@ export async function openApp(config: Config): Promise<OpenApp> {
   const logger = createLogger(config.log)
   const metrics = createMetrics()
   opened.defer(() => metrics.close())
-  const database = await openDatabase({
-    url: config.database.url,
-    folder: config.data_dir,
-    poolSize: config.database.pool_size,
-    cacheBytes: config.database.cache_size,
-    timeLimits: timeLimits(config),
-    reportTimeout: (what) => metrics.databaseTimeouts.inc({ what }),
-    reportError: (error) => logger.error({ err: error }, 'database trouble'),
-  })
-  opened.defer(() => database.close())
-  await migrate(database)
-  metrics.watchPool(database.poolStatus)
-  metrics.watchCaches(database.caches.counts)
-  const stream = await startStreamTail(database, logger)
-  opened.defer(() => stream.stop())
-  const rooms = createRoomTransactions(database, {
-    lanes: database.engine === 'pglite' ? 1 : 2,
-    serverName: config.server_name,
-  })
-  opened.defer(() => rooms.drained())
+  const { database, stream, rooms } = await openStorage(config, opened, { logger, metrics })
   const signingKey = await loadSigningKey(database, config.signing_key, systemRandom)
   await recordOwnKey(database, signingKey, systemClock)
-  const connections = openConnections(config)
-  opened.defer(() => connections.close())
-  // Neither the start nor the first request of another server has to wait for it.
-  const preparing = config.federation.enabled ? setTimeout(connections.prepare, PREPARE_AFTER_MS).unref() : undefined
-  opened.defer(() => clearTimeout(preparing))
+  const connections = openConnections(config, opened)
   const stopping = new AbortController()
   const jobs = createJobRunner({
     database,
@@ -115,6 +92,35 @@ export async function openApp(config: Config): Promise<OpenApp> {
   return { app, stop, [Symbol.asyncDispose]: () => kept.disposeAsync() }
 }
 
+/** Opens and migrates the database, and follows its stream. What is opened is closed with `opened`. */
+async function openStorage(
+  config: Config,
+  opened: AsyncDisposableStack,
+  { logger, metrics }: Pick<App, 'logger' | 'metrics'>,
+): Promise<Pick<App, 'database' | 'stream' | 'rooms'>> {
+  const database = await openDatabase({
+    url: config.database.url,
+    folder: config.data_dir,
+    poolSize: config.database.pool_size,
+    cacheBytes: config.database.cache_size,
+    timeLimits: timeLimits(config),
+    reportTimeout: (what) => metrics.databaseTimeouts.inc({ what }),
+    reportError: (error) => logger.error({ err: error }, 'database trouble'),
+  })
+  opened.defer(() => database.close())
+  await migrate(database)
+  metrics.watchPool(database.poolStatus)
+  metrics.watchCaches(database.caches.counts)
+  const stream = await startStreamTail(database, logger)
+  opened.defer(() => stream.stop())
+  const rooms = createRoomTransactions(database, {
+    lanes: database.engine === 'pglite' ? 1 : 2,
+    serverName: config.server_name,
+  })
+  opened.defer(() => rooms.drained())
+  return { database, stream, rooms }
+}
+
 function timeLimits({ database }: Config): TimeLimits {
   return {
     statement: database.statement_timeout,
@@ -127,7 +133,12 @@ function unreadLimits({ limits: { totals, answer_timeout: timeout } }: Config): 
   return { ofOwner: totals.unread_answers_of_user, ofAll: totals.unread_answers, timeout }
 }
 
-function openConnections({ federation }: Config): FederationConnections {
+function openConnections({ federation }: Config, opened: AsyncDisposableStack): FederationConnections {
   const { trusted_certificates: trustedCertificates, allow_private_addresses: allowPrivateAddresses } = federation
-  return createFederationConnections({ trustedCertificates, allowPrivateAddresses }, systemClock)
+  const connections = createFederationConnections({ trustedCertificates, allowPrivateAddresses }, systemClock)
+  opened.defer(() => connections.close())
+  // Neither the start nor the first request of another server has to wait for it.
+  const preparing = federation.enabled ? setTimeout(connections.prepare, PREPARE_AFTER_MS).unref() : undefined
+  opened.defer(() => clearTimeout(preparing))
+  return connections
 }

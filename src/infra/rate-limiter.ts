@@ -34,26 +34,27 @@ const KEPT_SHARE = 20
 const KEPT_BUCKETS = 200_000
 const FORGET_MS = 60_000
 
+type Parts = {
+  rates: Readonly<Record<string, Rate>>
+  database: Database
+  clock: Clock
+  logger: Logger
+}
+
 /**
  * Limits by category that hold over all processes. Each counts for itself, and adds what it has counted to common buckets in the database, all at once and
  * after the requests, a few times a second at most; from there it learns what the others have counted. What a burst to several processes gets too
  * much meanwhile it has to wait for afterwards. The embedded database has one process, which knows all.
  */
-export function createRateLimiter(parts: {
-  rates: Readonly<Record<string, Rate>>
-  database: Database
-  clock: Clock
-  logger: Logger
-}): RateLimiter {
+export function createRateLimiter(parts: Parts): RateLimiter {
   const { rates, database, clock, logger } = parts
   const isShared = database.engine === 'postgresql'
   const buckets = createGrowingCache<string, Bucket>(KEPT_BUCKETS)
-  /** Until when the database has refused more, so that who goes on after a refusal costs it nothing. */
-  const refused = createGrowingCache<string, number>(KEPT_BUCKETS)
+  const takeFromAll = createStrictTaking(parts)
+  const addTogether = createAdding(parts)
   const toTell = new Map<string, Rate>()
   let timer: NodeJS.Timeout | undefined
   let telling = Promise.resolve()
-  let forgotten = clock.now()
 
   function takeHere(key: string, rate: Rate, count: number): void {
     const now = clock.now()
@@ -68,55 +69,14 @@ export function createRateLimiter(parts: {
     if (isShared && bucket.untold >= rate.burst / KEPT_SHARE) tellSoon(key, rate)
   }
 
-  async function takeFromAll(key: string, rate: Rate, count: number): Promise<void> {
-    const now = clock.now()
-    const until = refused.get(key) ?? now
-    if (until > now) throw tooMany(until - now)
-    const refusal = await database.writeLazily((tx) =>
-      takeFromRateLimit(tx, { key, cost: count * costOf(rate), depth: depthOf(rate) }),
-    )
-    if (!refusal) return
-    refused.set(key, now + refusal.wait)
-    throw tooMany(refusal.wait)
-  }
-
   function tellSoon(key: string, rate: Rate): void {
     toTell.set(key, rate)
     timer ??= setTimeout(() => {
       timer = undefined
       telling = telling
-        .then(tell)
+        .then(() => tell({ buckets, toTell, addTogether, clock }))
         .catch((error) => logger.warn({ err: error }, 'sharing rate limits failed; it is tried again'))
     }, TELL_MS).unref()
-  }
-
-  async function tell(): Promise<void> {
-    const told = [...toTell].flatMap(([key, rate]) => {
-      const bucket = buckets.get(key)
-      return bucket ? [{ key, rate, bucket, count: bucket.untold }] : []
-    })
-    toTell.clear()
-    for (const { bucket } of told) bucket.untold = 0
-    try {
-      const missing = await addTogether(new Map(told.map(({ key, rate, count }) => [key, count * costOf(rate)])))
-      const now = clock.now()
-      for (const { key, rate, bucket } of told) {
-        bucket.fullAt = Math.max(bucket.fullAt, now + missing.get(key)! + bucket.untold * costOf(rate))
-      }
-    } catch (error) {
-      for (const { bucket, count } of told) bucket.untold += count
-      throw error
-    }
-  }
-
-  function addTogether(costs: ReadonlyMap<string, number>): Promise<Map<string, number>> {
-    return database.writeLazily(async (tx) => {
-      if (clock.now() - forgotten > FORGET_MS) {
-        forgotten = clock.now()
-        await forgetFullRateLimits(tx)
-      }
-      return addToRateLimits(tx, costs)
-    })
   }
 
   return {
@@ -132,6 +92,65 @@ export function createRateLimiter(parts: {
       clearTimeout(timer)
       await telling
     },
+  }
+}
+
+/** Counts in the database at once. */
+function createStrictTaking({ database, clock }: Parts) {
+  /** Until when the database has refused more, so that who goes on after a refusal costs it nothing. */
+  const refused = createGrowingCache<string, number>(KEPT_BUCKETS)
+  return async (key: string, rate: Rate, count: number): Promise<void> => {
+    const now = clock.now()
+    const until = refused.get(key) ?? now
+    if (until > now) throw tooMany(until - now)
+    const refusal = await database.writeLazily((tx) =>
+      takeFromRateLimit(tx, { key, cost: count * costOf(rate), depth: depthOf(rate) }),
+    )
+    if (!refusal) return
+    refused.set(key, now + refusal.wait)
+    throw tooMany(refusal.wait)
+  }
+}
+
+type Adding = (costs: ReadonlyMap<string, number>) => Promise<Map<string, number>>
+
+/** Adds to the common buckets, and forgets full ones now and then. */
+function createAdding({ database, clock }: Parts): Adding {
+  let forgotten = clock.now()
+  return (costs) =>
+    database.writeLazily(async (tx) => {
+      if (clock.now() - forgotten > FORGET_MS) {
+        forgotten = clock.now()
+        await forgetFullRateLimits(tx)
+      }
+      return addToRateLimits(tx, costs)
+    })
+}
+
+type Untold = {
+  buckets: { get(key: string): Bucket | undefined }
+  toTell: Map<string, Rate>
+  addTogether: Adding
+  clock: Clock
+}
+
+/** Adds what this process has counted to the common buckets, and learns what the others have counted. */
+async function tell({ buckets, toTell, addTogether, clock }: Untold): Promise<void> {
+  const told = [...toTell].flatMap(([key, rate]) => {
+    const bucket = buckets.get(key)
+    return bucket ? [{ key, rate, bucket, count: bucket.untold }] : []
+  })
+  toTell.clear()
+  for (const { bucket } of told) bucket.untold = 0
+  try {
+    const missing = await addTogether(new Map(told.map(({ key, rate, count }) => [key, count * costOf(rate)])))
+    const now = clock.now()
+    for (const { key, rate, bucket } of told) {
+      bucket.fullAt = Math.max(bucket.fullAt, now + missing.get(key)! + bucket.untold * costOf(rate))
+    }
+  } catch (error) {
+    for (const { bucket, count } of told) bucket.untold += count
+    throw error
   }
 }
 

@@ -14,13 +14,15 @@ export type StreamTail = {
   /** Reads what other processes have committed by now; returns the position after it. Concurrent calls share a query. */
   refresh(): Promise<number>
   /** The rows after `from` up to and including `to`, oldest first: from memory, or from the database when they are too old for that. */
-  rowsBetween(range: { from: number; to: number; roomIds: ReadonlySet<string>; userId: string }): Promise<StreamRow[]>
+  rowsBetween(range: Range): Promise<StreamRow[]>
   /** Whose presence changed after `from` up to and including `to`. */
   presencesBetween(from: number, to: number): Promise<UserId[]>
   /** Hears of all rows, in order, once each. Returns how to stop. */
   subscribe(listener: (rows: readonly StreamRow[]) => void): () => void
   stop(): Promise<void>
 }
+
+type Range = { from: number; to: number; roomIds: ReadonlySet<string>; userId: string }
 
 const CHANNEL = 'hearth_stream'
 const POLL_MS = 1000
@@ -31,74 +33,33 @@ const READ_ROWS = 5000
 
 /** Starts following the stream from its present end. */
 export async function startStreamTail(database: Database, logger: Logger): Promise<StreamTail> {
-  let position = await lastPosition(database)
+  const kept = createKeptRows(database, await lastPosition(database))
   for (const userId of await loadErasedUsers(database)) database.caches.erasedUsers.add(userId)
-  /** Rows above `floor` are all in `rows`. */
-  let floor = position
-  let rows: StreamRow[] = []
-  let reading: Promise<number> | undefined
-  let readAgain = false
-  let hintTimer: NodeJS.Timeout | undefined
-  let stopped = false
-  const listeners = new Set<(rows: readonly StreamRow[]) => void>()
+  const hints = createHints(database, logger)
+  const reading = shareReading(async () => {
+    const result = await sql<StreamRow>`select * from stream where stream_position > ${kept.position()}::bigint
+      order by stream_position limit ${READ_ROWS}::int`.execute(database.sql)
+    kept.accept(result.rows)
+    return result.rows.length === READ_ROWS
+  })
 
-  function accept(fresh: readonly StreamRow[]): void {
-    const unseen = fresh.filter((row) => row.stream_position > position)
-    if (unseen.length === 0) return
-    position = unseen.at(-1)!.stream_position
-    rows.push(...unseen)
-    if (rows.length > 2 * KEPT_ROWS) {
-      rows = rows.slice(-KEPT_ROWS)
-      floor = rows[0]!.stream_position - 1
-    }
-    for (const row of unseen) forgetWhatChanged(database, row)
-    for (const listener of listeners) listener(unseen)
-  }
-
-  function refresh(): Promise<number> {
-    // A query under way may have started before the commit that the caller wants to see.
-    if (reading) readAgain = true
-    else reading = read()
-    return reading
-  }
-
-  async function read(): Promise<number> {
-    try {
-      do {
-        readAgain = false
-        const result = await sql<StreamRow>`select * from stream where stream_position > ${position}::bigint
-          order by stream_position limit ${READ_ROWS}::int`.execute(database.sql)
-        accept(result.rows)
-        if (result.rows.length === READ_ROWS) readAgain = true
-      } while (readAgain && !stopped)
-      return position
-    } finally {
-      // Here and not later: who asks from now on needs a new query.
-      reading = undefined
-    }
+  async function refresh(): Promise<number> {
+    await reading.again()
+    return kept.position()
   }
 
   function refreshLater(): void {
-    if (!stopped)
+    if (!reading.isStopped())
       refresh().catch((error) => logger.warn({ err: error }, 'reading the stream failed; it is tried again'))
   }
 
-  function hintOthers(): void {
-    if (database.engine === 'pglite' || hintTimer || stopped) return
-    hintTimer = setTimeout(() => {
-      hintTimer = undefined
-      sql`select pg_notify(${CHANNEL}, '')`
-        .execute(database.sql)
-        .catch((error) => logger.warn({ err: error }, 'notifying other processes failed'))
-    }, HINT_MS)
-  }
-
   database.onCommit(({ lastPosition: last, rows: committed }) => {
-    hintOthers()
+    hints.send()
     if (last === undefined) return
     const first = last - committed.length + 1
+    const position = kept.position()
     // Positions of one transaction are consecutive; when they follow on from what we have, no query is needed.
-    if (first === position + 1) accept(committed.map((row, place) => ({ ...row, stream_position: first + place })))
+    if (first === position + 1) kept.accept(committed.map((row, place) => ({ ...row, stream_position: first + place })))
     else if (last > position) refreshLater()
   })
 
@@ -106,32 +67,111 @@ export async function startStreamTail(database: Database, logger: Logger): Promi
   const poll = setInterval(refreshLater, POLL_MS)
 
   return {
-    position: () => position,
+    position: kept.position,
     refresh,
-    async rowsBetween({ from, to, roomIds, userId }) {
-      if (from >= to) return []
-      if (from >= floor) return inMemory(rows, { from, to, roomIds, userId })
-      const result =
-        await sql<StreamRow>`select * from stream where stream_position > ${from}::bigint and stream_position <= ${to}::bigint
-        and (room_id = any(${[...roomIds]}::text[]) or user_id = ${userId}) order by stream_position`.execute(
-          database.sql,
-        )
-      return result.rows
+    rowsBetween: kept.rowsBetween,
+    presencesBetween: kept.presencesBetween,
+    subscribe: kept.subscribe,
+    async stop() {
+      const ended = reading.stop()
+      clearInterval(poll)
+      hints.stop()
+      await stopListening()
+      await ended
     },
-    async presencesBetween(from, to) {
+  }
+}
+
+/** The newest rows in memory, up to a position, and those who hear of them. */
+function createKeptRows(database: Database, start: number) {
+  let position = start
+  /** Rows above `floor` are all in `rows`. */
+  let floor = start
+  let rows: StreamRow[] = []
+  const listeners = new Set<(rows: readonly StreamRow[]) => void>()
+  return {
+    position: () => position,
+    accept(fresh: readonly StreamRow[]): void {
+      const unseen = fresh.filter((row) => row.stream_position > position)
+      if (unseen.length === 0) return
+      position = unseen.at(-1)!.stream_position
+      rows.push(...unseen)
+      if (rows.length > 2 * KEPT_ROWS) {
+        rows = rows.slice(-KEPT_ROWS)
+        floor = rows[0]!.stream_position - 1
+      }
+      for (const row of unseen) forgetWhatChanged(database, row)
+      for (const listener of listeners) listener(unseen)
+    },
+    async rowsBetween(range: Range): Promise<StreamRow[]> {
+      if (range.from >= range.to) return []
+      return range.from >= floor ? inMemory(rows, range) : inDatabase(database, range)
+    },
+    async presencesBetween(from: number, to: number): Promise<UserId[]> {
       if (from >= to) return []
       return from >= floor ? presencesInMemory(rows, from, to) : loadPresenceChanges(database, from, to)
     },
-    subscribe(listener) {
+    subscribe(listener: (rows: readonly StreamRow[]) => void): () => void {
       listeners.add(listener)
       return () => listeners.delete(listener)
     },
-    async stop() {
-      stopped = true
-      clearInterval(poll)
-      clearTimeout(hintTimer)
-      await stopListening()
+  }
+}
+
+/**
+ * Reads so that concurrent callers share it: a caller gets what a query found that began after the call. `read` returns whether there is more, and is
+ * called again then, and when somebody has asked while it ran.
+ */
+function shareReading(read: () => Promise<boolean>) {
+  let reading: Promise<void> | undefined
+  let isAskedAgain = false
+  let isStopped = false
+
+  async function readAll(): Promise<void> {
+    try {
+      let isMore: boolean
+      do {
+        isAskedAgain = false
+        isMore = await read()
+      } while ((isMore || isAskedAgain) && !isStopped)
+    } finally {
+      // Here and not later: who asks from now on needs a new query.
+      reading = undefined
+    }
+  }
+
+  return {
+    again(): Promise<void> {
+      // A query under way may have started before the commit that the caller wants to see.
+      if (reading) isAskedAgain = true
+      else reading = readAll()
+      return reading
+    },
+    isStopped: () => isStopped,
+    async stop(): Promise<void> {
+      isStopped = true
       await reading?.catch(() => {})
+    },
+  }
+}
+
+/** Hints at the other processes that the stream has grown. */
+function createHints(database: Database, logger: Logger): { send(): void; stop(): void } {
+  let timer: NodeJS.Timeout | undefined
+  let stopped = false
+  return {
+    send() {
+      if (database.engine === 'pglite' || timer || stopped) return
+      timer = setTimeout(() => {
+        timer = undefined
+        sql`select pg_notify(${CHANNEL}, '')`
+          .execute(database.sql)
+          .catch((error) => logger.warn({ err: error }, 'notifying other processes failed'))
+      }, HINT_MS)
+    },
+    stop() {
+      stopped = true
+      clearTimeout(timer)
     },
   }
 }
@@ -147,10 +187,14 @@ function forgetWhatChanged(database: Database, { kind, room_id, ref, detail }: S
   if (kind === 'event_changed' && ref !== null) forgetNid(database, ref)
 }
 
-function inMemory(
-  rows: readonly StreamRow[],
-  { from, to, roomIds, userId }: { from: number; to: number; roomIds: ReadonlySet<string>; userId: string },
-): StreamRow[] {
+async function inDatabase(database: Database, { from, to, roomIds, userId }: Range): Promise<StreamRow[]> {
+  const result =
+    await sql<StreamRow>`select * from stream where stream_position > ${from}::bigint and stream_position <= ${to}::bigint
+    and (room_id = any(${[...roomIds]}::text[]) or user_id = ${userId}) order by stream_position`.execute(database.sql)
+  return result.rows
+}
+
+function inMemory(rows: readonly StreamRow[], { from, to, roomIds, userId }: Range): StreamRow[] {
   const found: StreamRow[] = []
   for (let i = firstAfter(rows, from); i < rows.length && rows[i]!.stream_position <= to; i++) {
     const row = rows[i]!

@@ -82,16 +82,12 @@ function createUnverifiedEvents(app: InboxApp): UnverifiedEvents {
     const done: EventId[] = []
     for (const [place, verified] of (await verifyEvents({ keyRing }, version, pdus)).entries()) {
       const each = due[place]!
-      if (verified.ok && (await isWelcome(each))) arrived.push(rowOf(each.origin, verified.event))
-      if (!verified.ok && verified.unverified && each.until > app.clock.now()) rest(each)
+      if (verified.ok && (await isWelcome(app, each))) arrived.push(rowOf(each.origin, verified.event))
+      if (!verified.ok && verified.unverified && each.until > app.clock.now()) rest(each, app.clock.now())
       else done.push(each.event.event_id)
     }
     if (arrived.length > 0) await take(arrived)
     for (const id of done) resting.delete(id)
-  }
-
-  async function isWelcome({ origin, event }: Resting): Promise<boolean> {
-    return (await refusalOfServer(app, event.room_id, origin)) === undefined
   }
 
   /** As if they had come now. */
@@ -100,10 +96,14 @@ function createUnverifiedEvents(app: InboxApp): UnverifiedEvents {
     await inboxOf(app).look()
   }
 
-  function rest(each: Resting): void {
-    each.retryTs = app.clock.now() + each.restMs
-    each.restMs = Math.min(2 * each.restMs, LONGEST_REST_MS)
-  }
-
   return { keep, retry, count: () => resting.size }
+}
+
+async function isWelcome(app: InboxApp, { origin, event }: Resting): Promise<boolean> {
+  return (await refusalOfServer(app, event.room_id, origin)) === undefined
+}
+
+function rest(each: Resting, now: number): void {
+  each.retryTs = now + each.restMs
+  each.restMs = Math.min(2 * each.restMs, LONGEST_REST_MS)
 }

@@ -64,12 +64,6 @@ export async function incrementalSync(
   viewer.budget.timeline = answerBudget(app, { rooms: ofRooms.size }).timeline
   const changes = (await roomChanges(app, viewer, ofRooms)).filter(({ roomId }) => viewer.filter.takesRoom(roomId))
   const newlyJoined = await newlyJoinedRooms(app, viewer, changes, joined)
-  const stripped = changes.flatMap(({ roomId, own }) => {
-    const now = present.get(roomId)
-    return own.length > 0 && now && now.membership !== 'join'
-      ? { roomId, memberNid: now.event_nid, membership: now.membership }
-      : []
-  })
   const known = new Set([...joined].filter((roomId) => !newlyJoined.has(roomId) && viewer.filter.takesRoom(roomId)))
   const [changed, fresh, accountData, encryption, presence] = await Promise.all([
     changedEphemeral(app, viewer, { rows, joined: known }),
@@ -79,7 +73,57 @@ export async function incrementalSync(
     presenceChanges(app, viewer, { changed: presences, rows, joined, newlyJoined }),
   ])
   const ephemeral = new Map([...changed, ...fresh])
-  const synced: SyncedRooms = {
+  const rooms = await changedRooms(app, viewer, changes, { joined, present, newlyJoined, fullState, to })
+  const synced: SyncedRooms = { ...rooms, ephemeral, accountData, unread: new Map() }
+  if (fullState) await addUnchangedRooms(app, viewer, { synced, isTold })
+  const quiet = [...ephemeral.keys(), ...accountData.rooms.keys(), ...roomsRead(rows, viewer.userId)]
+  addQuietRooms(viewer, synced, new Set(quiet.filter((roomId) => known.has(roomId))), to)
+  const more = lastRoom === undefined ? undefined : await moreFirstRooms(app, viewer, { after: lastRoom, to })
+  const events = new Map(changes.map((change) => [change.roomId, change.events]))
+  synced.unread = await syncUnread(
+    app,
+    viewer,
+    new Map([...synced.join.keys()].map((roomId) => [roomId, events.get(roomId) ?? []])),
+  )
+  if (more) addFirstRooms(synced, more)
+  const isNews =
+    fullState ||
+    more !== undefined ||
+    accountData.global.length > 0 ||
+    Object.keys(encryption.sections).length > 0 ||
+    presence.presence !== undefined ||
+    [synced.join, synced.leave, synced.invite, synced.knock].some((section) => section.size > 0)
+  const nextBatch = syncToken(to, { toDevice: encryption.toDevice, lastRoom: more?.lastRoom })
+  return isNews ? { ...syncResponse(synced, nextBatch), ...encryption.sections, ...presence } : undefined
+}
+
+const NONE: ReadonlySet<RoomId> = new Set()
+
+/** The rooms in which something changed, by what they are to the user now. */
+async function changedRooms(
+  app: Reading,
+  viewer: SyncViewer,
+  changes: readonly RoomChange[],
+  {
+    joined,
+    present,
+    newlyJoined,
+    fullState,
+    to,
+  }: Pick<ConnectedUser, 'joined'> & {
+    present: ConnectedUser['rooms']
+    newlyJoined: ReadonlySet<RoomId>
+    fullState: boolean
+    to: number
+  },
+): Promise<Pick<SyncedRooms, 'join' | 'leave' | 'invite' | 'knock'>> {
+  const stripped = changes.flatMap(({ roomId, own }) => {
+    const now = present.get(roomId)
+    return own.length > 0 && now && now.membership !== 'join'
+      ? { roomId, memberNid: now.event_nid, membership: now.membership }
+      : []
+  })
+  return {
     join: await joinedRooms(
       app,
       viewer,
@@ -105,33 +149,8 @@ export async function incrementalSync(
       viewer,
       stripped.filter(({ membership }) => membership === 'knock'),
     ),
-    ephemeral,
-    accountData,
-    unread: new Map(),
   }
-  if (fullState) await addUnchangedRooms(app, viewer, { synced, isTold })
-  const quiet = [...ephemeral.keys(), ...accountData.rooms.keys(), ...roomsRead(rows, viewer.userId)]
-  addQuietRooms(viewer, synced, new Set(quiet.filter((roomId) => known.has(roomId))), to)
-  const more = lastRoom === undefined ? undefined : await moreFirstRooms(app, viewer, { after: lastRoom, to })
-  const events = new Map(changes.map((change) => [change.roomId, change.events]))
-  synced.unread = await syncUnread(
-    app,
-    viewer,
-    new Map([...synced.join.keys()].map((roomId) => [roomId, events.get(roomId) ?? []])),
-  )
-  if (more) addFirstRooms(synced, more)
-  const isNews =
-    fullState ||
-    more !== undefined ||
-    accountData.global.length > 0 ||
-    Object.keys(encryption.sections).length > 0 ||
-    presence.presence !== undefined ||
-    [synced.join, synced.leave, synced.invite, synced.knock].some((section) => section.size > 0)
-  const nextBatch = syncToken(to, { toDevice: encryption.toDevice, lastRoom: more?.lastRoom })
-  return isNews ? { ...syncResponse(synced, nextBatch), ...encryption.sections, ...presence } : undefined
 }
-
-const NONE: ReadonlySet<RoomId> = new Set()
 
 /** Rooms that were left since are told as such already. */
 function addFirstRooms(synced: SyncedRooms, { join, leave, ephemeral, unread }: FirstRooms): void {
