@@ -23,8 +23,8 @@ export async function startTelling(app: SendingApp & Pick<App, 'stream'>): Promi
   for (const appservice of told) await prepare(app, appservice)
   const tellers = told.map((appservice) => {
     const teller = createTeller(app, appservice)
-    const telling = repeat(app, LOOK_MS, teller.tell, FAILURE)
-    const keeping = repeat(app, KEEP_MS, teller.keep, FAILURE)
+    const telling = repeat(app, LOOK_MS, () => teller.tell(), FAILURE)
+    const keeping = repeat(app, KEEP_MS, () => teller.keep(), FAILURE)
     return { teller, telling, keeping }
   })
   const stopListening =

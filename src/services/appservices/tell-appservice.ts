@@ -45,135 +45,166 @@ const LONGEST_REST_MS = 5 * 60_000
 type Held = AppserviceProgress & { until: number; interest: Interest; isCurrent: boolean }
 
 export function createTeller(app: SendingApp, appservice: Appservice): Teller {
-  const id = { appserviceId: appservice.id, holder: app.random.token(12) }
-  const kinds = kindsFor(appservice)
-  let held: Held | undefined
-  let isTelling = false
-  let lastTxn = 0
+  return new LeasedTeller(app, appservice)
+}
+
+class LeasedTeller implements Teller {
+  readonly #app: SendingApp
+  readonly #appservice: Appservice
+  readonly #id: { appserviceId: string; holder: string }
+  readonly #kinds: ReturnType<typeof kindsFor>
+  #held: Held | undefined
+  #isTelling = false
+  #lastTxn = 0
+
+  constructor(app: SendingApp, appservice: Appservice) {
+    this.#app = app
+    this.#appservice = appservice
+    this.#id = { appserviceId: appservice.id, holder: app.random.token(12) }
+    this.#kinds = kindsFor(appservice)
+  }
+
+  async tell(): Promise<void> {
+    this.#isTelling = true
+    try {
+      // One that slept may find that others went on without it.
+      if (this.#held && this.#held.until <= this.#app.clock.now()) await this.#take()
+      const own = this.#held ?? (await this.#take())
+      while (
+        own?.isCurrent &&
+        own.retryTs <= this.#app.clock.now() &&
+        !this.#app.stopping.aborted &&
+        (await this.#tellNext(own))
+      );
+    } catch (error) {
+      // What was noted in memory may not be what is stored.
+      this.#lose()
+      throw error
+    } finally {
+      this.#isTelling = false
+    }
+  }
+
+  async keep(): Promise<void> {
+    if (this.#held) await this.#take()
+  }
+
+  concerns(rows: readonly StreamRow[]): boolean {
+    if (!this.#held || this.#held.transaction) return false
+    const isNext = !this.#isTelling && rows[0]!.stream_position === this.#held.position + 1
+    if (!isNext || rows.some(this.#held.interest.mayConcern)) return true
+    this.#held.position = rows.at(-1)!.stream_position
+    return false
+  }
+
+  async release(): Promise<void> {
+    const position = this.#held?.position ?? 0
+    this.#lose()
+    await this.#app.database.write((tx) => releaseAppservice(tx, this.#id, position))
+  }
 
   /** A number that grows: some application services expect that of ids, as of Synapse's. A database that was restored from a backup gives none twice. */
-  function nextTxnId(): string {
-    lastTxn = Math.max(app.clock.now(), lastTxn + 1)
-    return String(lastTxn)
+  #nextTxnId(): string {
+    this.#lastTxn = Math.max(this.#app.clock.now(), this.#lastTxn + 1)
+    return String(this.#lastTxn)
   }
 
   /** Takes the application service, or keeps it. */
-  async function take(): Promise<Held | undefined> {
-    const before = held
-    const now = app.clock.now()
+  async #take(): Promise<Held | undefined> {
+    const before = this.#held
+    const now = this.#app.clock.now()
     const until = now + LEASE_MS
-    const lease = { ...id, now, until, kept: before?.position }
-    const progress = await app.database.write((tx) => leaseAppservice(tx, lease))
+    const lease = { ...this.#id, now, until, kept: before?.position }
+    const progress = await this.#app.database.write((tx) => leaseAppservice(tx, lease))
     if (!progress) {
-      lose()
-    } else if (held && held === before) {
-      Object.assign(held, { until, retryTs: progress.retryTs, failures: progress.failures })
+      this.#lose()
+    } else if (this.#held && this.#held === before) {
+      Object.assign(this.#held, { until, retryTs: progress.retryTs, failures: progress.failures })
     } else if (!before) {
-      held = { ...progress, until, interest: await loadInterest(app.database, appservice), isCurrent: true }
+      this.#held = {
+        ...progress,
+        until,
+        interest: await loadInterest(this.#app.database, this.#appservice),
+        isCurrent: true,
+      }
     }
-    return held
+    return this.#held
   }
 
-  function lose(): void {
-    if (held) held.isCurrent = false
-    held = undefined
+  #lose(): void {
+    if (this.#held) this.#held.isCurrent = false
+    this.#held = undefined
   }
 
   /** The next transaction, stored; undefined: there is nothing to tell any more. */
-  async function next(own: Held): Promise<AppserviceTransaction | undefined> {
-    while (own.isCurrent && !app.stopping.aborted) {
-      const read = await loadRowsOfKinds(app.database, { after: own.position, kinds, limit: ROWS_AT_ONCE })
+  async #next(own: Held): Promise<AppserviceTransaction | undefined> {
+    while (own.isCurrent && !this.#app.stopping.aborted) {
+      const read = await loadRowsOfKinds(this.#app.database, {
+        after: own.position,
+        kinds: this.#kinds,
+        limit: ROWS_AT_ONCE,
+      })
       if (read.to === own.position) return undefined
-      const { to_device: bytes } = app.config.limits.answers
-      const reader = { appserviceId: appservice.id, interest: own.interest }
-      const news = await gatherNews(app.database, reader, { ...read, bytes })
+      const { to_device: bytes } = this.#app.config.limits.answers
+      const reader = { appserviceId: this.#appservice.id, interest: own.interest }
+      const news = await gatherNews(this.#app.database, reader, { ...read, bytes })
       const { position, members } = news
-      const { body, messages } = await transactionBody(app, appservice, news)
+      const { body, messages } = await transactionBody(this.#app, this.#appservice, news)
       if (body !== undefined) {
-        const transaction = { txnId: nextTxnId(), body, position, messages }
-        const isStored = await app.database.write((tx) => storeTransaction(tx, id, { transaction, members }))
+        const transaction = { txnId: this.#nextTxnId(), body, position, messages }
+        const isStored = await this.#app.database.write((tx) =>
+          storeTransaction(tx, this.#id, { transaction, members }),
+        )
         if (isStored) return transaction
-        lose()
+        this.#lose()
       } else {
         const isOurs =
-          members.length === 0 || (await app.database.write((tx) => advanceAppservice(tx, id, { position, members })))
-        if (!isOurs) lose()
+          members.length === 0 ||
+          (await this.#app.database.write((tx) => advanceAppservice(tx, this.#id, { position, members })))
+        if (!isOurs) this.#lose()
         own.position = position
       }
     }
     return undefined
   }
 
-  async function send({ txnId, body }: AppserviceTransaction): Promise<void> {
-    await introduceUsers(app, appservice, body)
+  async #send({ txnId, body }: AppserviceTransaction): Promise<void> {
+    await introduceUsers(this.#app, this.#appservice, body)
     const path = `/transactions/${txnId}`
     const request = { method: 'PUT', path, legacyPath: path, body, timeoutMs: REQUEST_TIMEOUT_MS } as const
-    const { status } = await app.appservices.request(appservice, { ...request, signal: app.stopping })
+    const { status } = await this.#app.appservices.request(this.#appservice, { ...request, signal: this.#app.stopping })
     if (status < 200 || status > 299) throw new Error(`the application service answers ${status}`)
-    app.metrics.appserviceTransactions.inc({ appservice: appservice.id, result: 'sent' })
+    this.#app.metrics.appserviceTransactions.inc({ appservice: this.#appservice.id, result: 'sent' })
   }
 
-  async function rest(own: Held, error: unknown): Promise<void> {
+  async #rest(own: Held, error: unknown): Promise<void> {
     const { failures } = own
     const level = failures === 0 ? 'warn' : 'info'
-    app.metrics.appserviceTransactions.inc({ appservice: appservice.id, result: 'failed' })
-    app.logger[level](
-      { err: error, appservice: appservice.id, failures: failures + 1 },
+    this.#app.metrics.appserviceTransactions.inc({ appservice: this.#appservice.id, result: 'failed' })
+    this.#app.logger[level](
+      { err: error, appservice: this.#appservice.id, failures: failures + 1 },
       'sending to an application service failed; it is tried again',
     )
     own.failures++
-    own.retryTs = app.clock.now() + Math.min(FIRST_REST_MS * 2 ** Math.min(failures, 30), LONGEST_REST_MS)
-    await app.database.write((tx) => restAppservice(tx, id, own.retryTs))
+    own.retryTs = this.#app.clock.now() + Math.min(FIRST_REST_MS * 2 ** Math.min(failures, 30), LONGEST_REST_MS)
+    await this.#app.database.write((tx) => restAppservice(tx, this.#id, own.retryTs))
   }
 
   /** Sends one transaction; returns whether to go on. */
-  async function tellNext(own: Held): Promise<boolean> {
-    own.transaction ??= await next(own)
+  async #tellNext(own: Held): Promise<boolean> {
+    own.transaction ??= await this.#next(own)
     const { transaction } = own
     if (!transaction || !own.isCurrent) return false
     try {
-      await send(transaction)
+      await this.#send(transaction)
     } catch (error) {
       // Whoever goes on sends the same again.
-      if (!app.stopping.aborted) await rest(own, error)
+      if (!this.#app.stopping.aborted) await this.#rest(own, error)
       return false
     }
-    const isFinished = await app.database.write((tx) => finishTransaction(tx, id, transaction))
-    if (!isFinished) lose()
+    const isFinished = await this.#app.database.write((tx) => finishTransaction(tx, this.#id, transaction))
+    if (!isFinished) this.#lose()
     Object.assign(own, { position: transaction.position, transaction: undefined, failures: 0, retryTs: 0 })
     return own.isCurrent
-  }
-
-  return {
-    async tell() {
-      isTelling = true
-      try {
-        // One that slept may find that others went on without it.
-        if (held && held.until <= app.clock.now()) await take()
-        const own = held ?? (await take())
-        while (own?.isCurrent && own.retryTs <= app.clock.now() && !app.stopping.aborted && (await tellNext(own)));
-      } catch (error) {
-        // What was noted in memory may not be what is stored.
-        lose()
-        throw error
-      } finally {
-        isTelling = false
-      }
-    },
-    async keep() {
-      if (held) await take()
-    },
-    concerns(rows) {
-      if (!held || held.transaction) return false
-      const isNext = !isTelling && rows[0]!.stream_position === held.position + 1
-      if (!isNext || rows.some(held.interest.mayConcern)) return true
-      held.position = rows.at(-1)!.stream_position
-      return false
-    },
-    async release() {
-      const position = held?.position ?? 0
-      lose()
-      await app.database.write((tx) => releaseAppservice(tx, id, position))
-    },
   }
 }

@@ -47,8 +47,68 @@ export function devicePresenceOf(app: PresenceApp): DevicePresence {
 
 function createDevicePresence(app: PresenceApp): DevicePresence {
   const writer = createPresenceWriter(app)
-  const devices = new Map<UserId, Map<DeviceId | null, Known>>()
+  const devices = createKnownDevices(app, writer)
   const activity = new LRUCache<UserId, number>({ max: REMEMBERED_USERS })
+
+  const write = async (
+    known: Known,
+    { everywhere = false, ...more }: { isActive: boolean; statusMsg?: string | null | undefined; everywhere?: boolean },
+  ): Promise<void> => {
+    const { userId, ...device } = known.device
+    if (more.isActive) activity.set(userId, app.clock.now())
+    known.isWritten = true
+    try {
+      await writer.write({ userId, device: { ...device, everywhere }, ...more })
+    } catch (error) {
+      known.isWritten = false
+      throw error
+    }
+  }
+
+  const warn = (error: unknown) => app.logger.warn({ err: error }, 'writing presence failed')
+
+  return {
+    writer,
+    beginSync(device) {
+      // Such a sync says nothing: the user may have said otherwise, or be there by another sync of the device.
+      if (device.presence === 'offline') return { settled: Promise.resolve(), end() {} }
+      let known = devices.find(device)
+      const isNews = known?.device.presence !== device.presence
+      const isWritten = known?.isWritten === true && !isNews
+      if (isNews || !known) known = devices.remember(device)
+      const synced = known
+      synced.syncs++
+      const isActive = isNews && device.presence === 'online'
+      return {
+        settled: isWritten ? Promise.resolve() : write(synced, { isActive }).catch(warn),
+        end() {
+          const last = devices.find(device) ?? synced
+          last.syncs = Math.max(0, last.syncs - 1)
+          last.lastTs = app.clock.now()
+        },
+      }
+    },
+    set({ statusMsg, ...device }) {
+      const known = devices.remember(device)
+      if (device.presence !== 'offline') return write(known, { isActive: device.presence === 'online', statusMsg })
+      devices.drop(device)
+      // The device may have reached other processes before, where its silence would be noticed later.
+      return write(known, { isActive: false, statusMsg, everywhere: true })
+    },
+    noteActivity(userId) {
+      const last = activity.get(userId)
+      if (last !== undefined && app.clock.now() - last < ACTIVITY_MS) return
+      activity.set(userId, app.clock.now())
+      writer.write({ userId, isActive: true }).catch(warn)
+    },
+    sweep: devices.sweep,
+    forget: devices.forget,
+  }
+}
+
+/** The devices that reach this process. */
+function createKnownDevices(app: PresenceApp, writer: PresenceWriter) {
+  const devices = new Map<UserId, Map<DeviceId | null, Known>>()
 
   // What another process wrote of a user may go beyond what this one wrote of the same device.
   app.stream.subscribe((rows) => {
@@ -66,21 +126,6 @@ function createDevicePresence(app: PresenceApp): DevicePresence {
     return known
   }
 
-  const write = async (
-    known: Known,
-    { everywhere = false, ...more }: { isActive: boolean; statusMsg?: string | null | undefined; everywhere?: boolean },
-  ): Promise<void> => {
-    const { userId, ...device } = known.device
-    if (more.isActive) activity.set(userId, app.clock.now())
-    known.isWritten = true
-    try {
-      await writer.write({ userId, device: { ...device, everywhere }, ...more })
-    } catch (error) {
-      known.isWritten = false
-      throw error
-    }
-  }
-
   const leave = async (known: Known): Promise<void> => {
     const { userId, deviceId } = known.device
     const ofUser = devices.get(userId)
@@ -95,50 +140,18 @@ function createDevicePresence(app: PresenceApp): DevicePresence {
     }
   }
 
-  const warn = (error: unknown) => app.logger.warn({ err: error }, 'writing presence failed')
-
   return {
-    writer,
-    beginSync(device) {
-      // Such a sync says nothing: the user may have said otherwise, or be there by another sync of the device.
-      if (device.presence === 'offline') return { settled: Promise.resolve(), end() {} }
-      let known = devices.get(device.userId)?.get(device.deviceId)
-      const isNews = known?.device.presence !== device.presence
-      const isWritten = known?.isWritten === true && !isNews
-      if (isNews || !known) known = remember(device)
-      const synced = known
-      synced.syncs++
-      const isActive = isNews && device.presence === 'online'
-      return {
-        settled: isWritten ? Promise.resolve() : write(synced, { isActive }).catch(warn),
-        end() {
-          const last = devices.get(device.userId)?.get(device.deviceId) ?? synced
-          last.syncs = Math.max(0, last.syncs - 1)
-          last.lastTs = app.clock.now()
-        },
-      }
-    },
-    set({ statusMsg, ...device }) {
-      const known = remember(device)
-      if (device.presence !== 'offline') return write(known, { isActive: device.presence === 'online', statusMsg })
-      devices.get(device.userId)?.delete(device.deviceId)
-      // The device may have reached other processes before, where its silence would be noticed later.
-      return write(known, { isActive: false, statusMsg, everywhere: true })
-    },
-    noteActivity(userId) {
-      const last = activity.get(userId)
-      if (last !== undefined && app.clock.now() - last < ACTIVITY_MS) return
-      activity.set(userId, app.clock.now())
-      writer.write({ userId, isActive: true }).catch(warn)
-    },
-    async sweep() {
+    remember,
+    find: ({ userId, deviceId }: PresentDevice) => devices.get(userId)?.get(deviceId),
+    drop: ({ userId, deviceId }: PresentDevice) => devices.get(userId)?.delete(deviceId),
+    async sweep(): Promise<void> {
       const before = app.clock.now() - GONE_MS
       const gone = [...devices.values()]
         .flatMap((ofUser) => [...ofUser.values()])
         .filter(({ syncs, lastTs }) => syncs === 0 && lastTs <= before)
       await Promise.all(gone.map(leave))
     },
-    forget() {
+    forget(): void {
       for (const ofUser of devices.values()) for (const known of ofUser.values()) known.isWritten = false
     },
   }

@@ -34,6 +34,8 @@ export type ConnectedUsers = {
 }
 
 type Capabilities = Pick<App, 'database' | 'stream'>
+/** By room, the users who have joined it. */
+type Members = Map<RoomId, Set<ConnectedUser>>
 
 /** Users kept at least; those who wait are never dropped. */
 const KEPT_USERS = 20_000
@@ -49,16 +51,15 @@ export function connectedUsersOf(app: Capabilities): ConnectedUsers {
 /** As `connectedUsersOf`, apart from all others; `kept`: how many users are remembered. */
 export function createConnectedUsers(app: Capabilities, kept = KEPT_USERS): ConnectedUsers {
   const users = new Map<UserId, ConnectedUser>()
-  const members = new Map<RoomId, Set<ConnectedUser>>()
-  let isDropping = false
+  const members: Members = new Map()
+  const drop = dropLater(users, members, kept)
   const loading = new Map<UserId, { user: Promise<ConnectedUser>; early: StreamRow[] }>()
 
   const partialRooms = followPartialRooms(app)
 
   const notePresence = gatherPresence(app, (roomId) => {
     const present = members.get(roomId)
-    if (!present || present.size > MAX_WOKEN_BY_PRESENCE) return
-    for (const user of present) for (const wake of user.wakers) wake()
+    if (present && present.size <= MAX_WOKEN_BY_PRESENCE) wakeAll(present)
   })
 
   app.stream.subscribe((rows) => {
@@ -69,7 +70,7 @@ export function createConnectedUsers(app: Capabilities, kept = KEPT_USERS): Conn
         loading.get(row.user_id)?.early.push(row)
         const user = users.get(row.user_id)
         if (user) {
-          follow(user, row)
+          follow(members, user, row)
           woken.add(user)
         }
       }
@@ -77,92 +78,28 @@ export function createConnectedUsers(app: Capabilities, kept = KEPT_USERS): Conn
       if (row.room_id === null || row.kind === 'account_data') continue
       for (const user of members.get(row.room_id) ?? []) woken.add(user)
     }
-    for (const user of woken) for (const wake of user.wakers) wake()
+    wakeAll(woken)
   })
-
-  /** Takes over what a row about the user says. */
-  function follow(user: ConnectedUser, row: StreamRow): void {
-    if ((row.kind === 'event' || row.kind === 'state') && row.room_id !== null) {
-      setMembership(user, row.room_id, { membership: row.detail as Membership, event_nid: row.ref ?? 0 })
-    }
-    if (row.kind === 'account_data' && row.detail === 'm.ignored_user_list') {
-      user.ignored = undefined
-      user.ignoredVersion++
-    }
-  }
-
-  function setMembership(user: ConnectedUser, roomId: RoomId, to: { membership: Membership; event_nid: number }): void {
-    const rooms = new Map(user.rooms)
-    if (to.membership === 'leave' || to.membership === 'ban') rooms.delete(roomId)
-    else rooms.set(roomId, to)
-    user.rooms = rooms
-    if ((to.membership === 'join') === user.joined.has(roomId)) return
-    const joined = new Set(user.joined)
-    user.joined = joined
-    if (to.membership === 'join') {
-      joined.add(roomId)
-      enterIndex(user, roomId)
-    } else {
-      joined.delete(roomId)
-      leaveIndex(user, roomId)
-    }
-  }
-
-  function enterIndex(user: ConnectedUser, roomId: RoomId): void {
-    const present = members.get(roomId) ?? new Set()
-    members.set(roomId, present.add(user))
-  }
-
-  function leaveIndex(user: ConnectedUser, roomId: RoomId): void {
-    const present = members.get(roomId)
-    present?.delete(user)
-    if (present?.size === 0) members.delete(roomId)
-  }
 
   async function load(userId: UserId, early: StreamRow[]): Promise<ConnectedUser> {
     await partialRooms.ready()
     const { position, memberships } = await loadMembershipsAtPosition(app.database, userId)
     while (app.stream.position() < position) await app.stream.refresh()
-    const joined = new Set(memberships.flatMap((row) => (row.membership === 'join' ? row.room_id : [])))
-    const rooms = new Map(memberships.map(({ room_id, ...membership }) => [room_id, membership]))
-    const user: ConnectedUser = { userId, rooms, joined, ignored: undefined, ignoredVersion: 0, wakers: new Set() }
-    for (const roomId of joined) enterIndex(user, roomId)
-    for (const row of early) if (row.stream_position > position || row.kind === 'account_data') follow(user, row)
+    const user = connectedUser(userId, memberships)
+    for (const roomId of user.joined) enter(members, user, roomId)
+    for (const row of early)
+      if (row.stream_position > position || row.kind === 'account_data') follow(members, user, row)
     users.set(userId, user)
-    // Later, for whoever has asked for a user begins to wait before anything else happens.
-    if (users.size > kept && !isDropping) setImmediate(dropOldest)
-    isDropping = users.size > kept
+    drop()
     return user
-  }
-
-  function dropOldest(): void {
-    isDropping = false
-    if (users.size <= kept) return
-    for (const user of users.values()) {
-      if (user.wakers.size > 0) continue
-      users.delete(user.userId)
-      for (const roomId of user.joined) leaveIndex(user, roomId)
-      if (users.size <= kept) return
-    }
   }
 
   return {
     partialRooms: () => partialRooms.now,
-    async ignoredBy(user) {
-      while (!user.ignored) {
-        const version = user.ignoredVersion
-        const ignored = await loadIgnoredUsers(app.database, user.userId)
-        if (version === user.ignoredVersion) user.ignored = ignored
-      }
-      return user.ignored
-    },
+    ignoredBy: (user) => ignoredBy(app, user),
     get(userId) {
-      const known = users.get(userId)
-      if (known) {
-        users.delete(userId)
-        users.set(userId, known)
-        return Promise.resolve(known)
-      }
+      const known = findNow(users, userId)
+      if (known) return Promise.resolve(known)
       const under = loading.get(userId)
       if (under) return under.user
       const early: StreamRow[] = []
@@ -171,4 +108,99 @@ export function createConnectedUsers(app: Capabilities, kept = KEPT_USERS): Conn
       return user
     },
   }
+}
+
+function connectedUser(
+  userId: UserId,
+  memberships: Awaited<ReturnType<typeof loadMembershipsAtPosition>>['memberships'],
+): ConnectedUser {
+  const joined = new Set(memberships.flatMap((row) => (row.membership === 'join' ? row.room_id : [])))
+  const rooms = new Map(memberships.map(({ room_id, ...membership }) => [room_id, membership]))
+  return { userId, rooms, joined, ignored: undefined, ignoredVersion: 0, wakers: new Set() }
+}
+
+/** A user who is known; it is the last to be dropped from now on. */
+function findNow(users: Map<UserId, ConnectedUser>, userId: UserId): ConnectedUser | undefined {
+  const known = users.get(userId)
+  if (!known) return undefined
+  users.delete(userId)
+  users.set(userId, known)
+  return known
+}
+
+function wakeAll(users: ReadonlySet<ConnectedUser>): void {
+  for (const user of users) for (const wake of user.wakers) wake()
+}
+
+/** Returns what drops the users beyond `kept` who have not been asked for for the longest time, those who wait aside. */
+function dropLater(users: Map<UserId, ConnectedUser>, members: Members, kept: number): () => void {
+  let isDropping = false
+  function dropOldest(): void {
+    isDropping = false
+    if (users.size <= kept) return
+    for (const user of users.values()) {
+      if (user.wakers.size > 0) continue
+      users.delete(user.userId)
+      for (const roomId of user.joined) leave(members, user, roomId)
+      if (users.size <= kept) return
+    }
+  }
+  return () => {
+    // Later, for whoever has asked for a user begins to wait before anything else happens.
+    if (users.size > kept && !isDropping) setImmediate(dropOldest)
+    isDropping = users.size > kept
+  }
+}
+
+async function ignoredBy(app: Capabilities, user: ConnectedUser): Promise<ReadonlySet<string>> {
+  while (!user.ignored) {
+    const version = user.ignoredVersion
+    const ignored = await loadIgnoredUsers(app.database, user.userId)
+    if (version === user.ignoredVersion) user.ignored = ignored
+  }
+  return user.ignored
+}
+
+/** Takes over what a row about the user says. */
+function follow(members: Members, user: ConnectedUser, row: StreamRow): void {
+  if ((row.kind === 'event' || row.kind === 'state') && row.room_id !== null) {
+    const now = { membership: row.detail as Membership, event_nid: row.ref ?? 0 }
+    setMembership(members, user, { roomId: row.room_id, now })
+  }
+  if (row.kind === 'account_data' && row.detail === 'm.ignored_user_list') {
+    user.ignored = undefined
+    user.ignoredVersion++
+  }
+}
+
+function setMembership(
+  members: Members,
+  user: ConnectedUser,
+  { roomId, now }: { roomId: RoomId; now: { membership: Membership; event_nid: number } },
+): void {
+  const rooms = new Map(user.rooms)
+  if (now.membership === 'leave' || now.membership === 'ban') rooms.delete(roomId)
+  else rooms.set(roomId, now)
+  user.rooms = rooms
+  if ((now.membership === 'join') === user.joined.has(roomId)) return
+  const joined = new Set(user.joined)
+  user.joined = joined
+  if (now.membership === 'join') {
+    joined.add(roomId)
+    enter(members, user, roomId)
+  } else {
+    joined.delete(roomId)
+    leave(members, user, roomId)
+  }
+}
+
+function enter(members: Members, user: ConnectedUser, roomId: RoomId): void {
+  const present = members.get(roomId) ?? new Set()
+  members.set(roomId, present.add(user))
+}
+
+function leave(members: Members, user: ConnectedUser, roomId: RoomId): void {
+  const present = members.get(roomId)
+  present?.delete(user)
+  if (present?.size === 0) members.delete(roomId)
 }
