@@ -29,24 +29,3 @@ export async function loadRedactedState(
       as known(room_id, after) using (room_id) where event_order > after group by room_id`.execute(db.sql)
   return new Map(rows.map(({ room_id, nids }) => [room_id, nids]))
 }
-
-export type UnrepairedEvent = { event_nid: number; room_id: RoomId }
-
-/**
- * Among the next events of all rooms after a nid, those that redactions from before may have left as they should not be: state that was emptied, and the
- * redactions themselves. `last`: the nid to go on after; undefined when there are no more events.
- */
-export async function loadUnrepairedRedactions(
-  db: Db,
-  after: number,
-  limit: number,
-): Promise<{ last: number | undefined; events: UnrepairedEvent[] }> {
-  const { rows } = await sql<{ last: number | null; event_nid: number | null; room_id: RoomId }>`with page as (
-      select event_nid, room_id, type, state_key, event_order, rejected, soft_failed, redacted_by from events
-      where event_nid > ${after}::bigint order by event_nid limit ${limit}::int)
-    select last, event_nid, room_id from (select max(event_nid) as last from page) as ends left join page on
-      state_key is not null and redacted_by is not null
-      or type = 'm.room.redaction' and event_order is not null and rejected is null and not soft_failed`.execute(db.sql)
-  const events = rows.flatMap(({ event_nid, room_id }) => (event_nid === null ? [] : { event_nid, room_id }))
-  return { last: rows[0]?.last ?? undefined, events }
-}

@@ -8,11 +8,11 @@ import { EMAIL_DIGEST } from '../../storage/email-digests.ts'
 import { REMOVE_GUESTS } from '../../storage/guest-removals.ts'
 import { leaveAllRooms } from '../federation/leave-all-rooms.ts'
 import { sendDigest } from '../push/send-digest.ts'
+import { applyEarly } from '../rooms/apply-early.ts'
 import { removeGuests } from '../rooms/guest-access.ts'
 import { updateMemberProfiles } from '../rooms/member-profiles.ts'
 import { REDACT_RELATED } from '../rooms/redact-event.ts'
 import { redactRelated } from '../rooms/redact-related.ts'
-import { applyEarly, REPAIR_REDACTIONS, repairRedactions } from '../rooms/repair-redactions.ts'
 import { LEAVE_ALL_ROOMS } from '../users/deactivate.ts'
 import { SEND_MAIL } from '../users/email-proof.ts'
 import { UPDATE_MEMBER_PROFILES } from '../users/profile.ts'
@@ -29,7 +29,6 @@ export function jobHandlers(app: App): JobHandlers {
     [LEAVE_ALL_ROOMS]: (payload) => leaveAllRooms(app, ofUser.parse(payload).user_id),
     [REDACT_RELATED]: (payload) => redactRelated(app, payload),
     [REMOVE_GUESTS]: (payload) => removeGuests(app, payload),
-    [REPAIR_REDACTIONS]: (payload) => repairRedactions(app, payload),
     [UPDATE_MEMBER_PROFILES]: (payload) => updateMemberProfiles(app, ofUser.parse(payload).user_id),
   }
 }

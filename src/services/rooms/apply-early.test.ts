@@ -1,0 +1,48 @@
+import { sql } from 'kysely'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { testEvent } from '../../core/auth-rules/testing/test-event.ts'
+import type { Json } from '../../core/events/pdu.ts'
+import type { EventId } from '../../core/ids.ts'
+import { APPLY_EARLY_REDACTIONS, noteEarlyRedaction } from '../../storage/early-redactions.ts'
+import { loadEventsById } from '../../storage/events.ts'
+import { storeOutliers } from '../../storage/outliers.ts'
+import type { StoredEvent } from '../../storage/stored-event.ts'
+import { applyEarly } from './apply-early.ts'
+import { ALICE, createReadingApp, createReadingRoom, type ReadingApp } from './test-reading-room.ts'
+
+let app: ReadingApp
+beforeAll(async () => {
+  app = await createReadingApp()
+})
+afterAll(() => app.database.close())
+
+const now = async (event: StoredEvent) => (await loadEventsById(app.database, [event.event_id]))[0]!
+const jobsOf = async (kind: string) =>
+  (await sql<{ payload: string }>`select payload from jobs where kind = ${kind}`.execute(app.database.sql)).rows.map(
+    ({ payload }) => JSON.parse(payload) as Json,
+  )
+
+test('an event that becomes known outside of the timeline is emptied by what had redacted it before', async () => {
+  const room = await createReadingRoom(app)
+  const event_id = '$late:x' as EventId
+  const message = await room.message(ALICE, 'x')
+  const redaction = await room.redact(ALICE, message.event_id)
+  await sql`update events set soft_failed = true where event_id = ${redaction.event_id}`.execute(app.database.sql)
+  app.database.caches.events.clear()
+  await app.database.write((tx) => noteEarlyRedaction(tx, { redacts: event_id, event_id: redaction.event_id }))
+  const late = testEvent({
+    event_id,
+    room_id: room.roomId,
+    type: 'm.room.message',
+    sender: ALICE,
+    content: { body: 'x' },
+  })
+  await app.database.write((tx) => storeOutliers(tx, app.takeNids, [late]))
+  const [job] = await jobsOf(APPLY_EARLY_REDACTIONS)
+  await applyEarly(app, job!)
+  const [stored] = await loadEventsById(app.database, [event_id])
+  expect(stored).toMatchObject({ redacted_by: redaction.event_id, pdu: { content: {} } })
+  const released = await now(redaction)
+  expect(released.soft_failed).toBe(false)
+  expect(released.event_order).toBeGreaterThan(redaction.event_order!)
+})

@@ -1,0 +1,24 @@
+import { z } from 'zod'
+import type { App } from '../../app.ts'
+import type { Json } from '../../core/events/pdu.ts'
+import type { EventId, RoomId } from '../../core/ids.ts'
+import { findLockedEvents } from '../../storage/locked-room.ts'
+import { applyEarlyRedactions, releaseRedactions } from './apply-redaction.ts'
+
+const early = z.object({
+  room_id: z.string().transform((id) => id as RoomId),
+  event_id: z.string().transform((id) => id as EventId),
+})
+
+/**
+ * The job of an event that became known outside the timeline after redactions of it: applies them to the event, and puts
+ * them into the timeline for clients.
+ */
+export async function applyEarly(app: Pick<App, 'rooms'>, job: Json): Promise<void> {
+  const { room_id: roomId, event_id: eventId } = early.parse(job)
+  await app.rooms.run(roomId, async (room) => {
+    const [target] = await findLockedEvents(room, [eventId])
+    if (!room.head || !target) return
+    releaseRedactions(room, await applyEarlyRedactions(room, room.head.version, target), false)
+  })
+}
