@@ -1,0 +1,100 @@
+import { createSocket } from 'node:dgram'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+/** A name server whose answers change: an address of the internet first, and this machine afterwards. */
+export type ScriptedResolver = {
+  /** Arguments for node by which a Hearth asks this resolver alone. */
+  nodeArguments: string[]
+  /** Returns how often a name was answered with the addresses of this machine. */
+  rebound(name: string): number
+  stop(): Promise<void>
+}
+
+/** Nobody has it: the registries have not given out its network. */
+const ELSEWHERE = '2d000000000000000000000000000001'
+const HERE = { 1: '7f000001', 28: '00000000000000000000000000000001' } as const
+const HEADER_BYTES = 12
+
+/** Starts a name server on a free port of this machine. It knows the names that end with `.rebinding.test`, and tells each for `seconds` = 0. */
+export async function startScriptedResolver(): Promise<ScriptedResolver> {
+  const asked = new Map<string, number>()
+  const rebound = new Map<string, number>()
+  const socket = createSocket('udp4')
+
+  /** The address to answer with, as hexadecimal digits; undefined: none of that type. */
+  function addressFor(name: string, type: number): string | undefined {
+    if (!name.endsWith('.rebinding.test') || (type !== 1 && type !== 28)) return undefined
+    const key = `${name} ${type}`
+    const before = asked.get(key) ?? 0
+    asked.set(key, before + 1)
+    if (before === 0) return type === 28 ? ELSEWHERE : undefined
+    rebound.set(name, (rebound.get(name) ?? 0) + 1)
+    return HERE[type]
+  }
+
+  socket.on('message', (query, { address, port }) => {
+    const { name, type, end } = questionOf(query)
+    const data = addressFor(name, type)
+    const question = query.subarray(HEADER_BYTES, end)
+    const header = Buffer.alloc(HEADER_BYTES)
+    query.copy(header, 0, 0, 2)
+    header.writeUInt16BE(0x8180, 2)
+    header.writeUInt16BE(1, 4)
+    header.writeUInt16BE(data === undefined ? 0 : 1, 6)
+    socket.send(
+      Buffer.concat([header, question, data === undefined ? Buffer.alloc(0) : record(type, data)]),
+      port,
+      address,
+    )
+  })
+  await new Promise<void>((resolve) => socket.bind(0, '127.0.0.1', resolve))
+  const folder = mkdtempSync(join(tmpdir(), 'hearth-resolver-'))
+  return {
+    nodeArguments: ['--import', preload(folder, socket.address().port)],
+    rebound: (name) => rebound.get(name) ?? 0,
+    async stop() {
+      await new Promise<void>((resolve) => socket.close(resolve))
+      rmSync(folder, { recursive: true })
+    },
+  }
+}
+
+/** Writes a module that has node's resolvers ask another port than that of the system's name servers. */
+function preload(folder: string, port: number): string {
+  const file = join(folder, 'resolver.mjs')
+  writeFileSync(
+    file,
+    `import dns from 'node:dns'
+import { syncBuiltinESMExports } from 'node:module'
+const { Resolver } = dns.promises
+dns.promises.Resolver = class extends Resolver {
+  constructor(options) {
+    super(options)
+    this.setServers(['127.0.0.1:${port}'])
+  }
+}
+syncBuiltinESMExports()
+`,
+  )
+  return file
+}
+
+function questionOf(query: Buffer): { name: string; type: number; end: number } {
+  const labels: string[] = []
+  let at = HEADER_BYTES
+  while (query[at]! > 0) {
+    labels.push(query.toString('latin1', at + 1, at + 1 + query[at]!))
+    at += 1 + query[at]!
+  }
+  return { name: labels.join('.').toLowerCase(), type: query.readUInt16BE(at + 1), end: at + 5 }
+}
+
+/** A record for the name of the question, which nobody may keep. */
+function record(type: number, data: string): Buffer {
+  const head = Buffer.from(`c00c${type.toString(16).padStart(4, '0')}000100000000`, 'hex')
+  const length = Buffer.alloc(2)
+  length.writeUInt16BE(data.length / 2)
+  return Buffer.concat([head, length, Buffer.from(data, 'hex')])
+}
