@@ -2,6 +2,7 @@ import type { ServerResponse } from 'node:http'
 import { expect } from 'vitest'
 import type { EventId, ServerName } from '../../src/core/ids.ts'
 import { registerUser, sendText } from '../harness/client.ts'
+import { CLOCK_ATTACKS } from '../harness/federation-attacks/clocks.ts'
 import {
   expectRefused,
   inventedId,
@@ -462,7 +463,7 @@ const NAMES: Attack[] = [
 
 describeAttacks(
   'federation, second audit',
-  [...FLOODS, ...OUTBOX_ATTACKS, ...JOINS, ...READING, ...NAMES, ...HTTP_ATTACKS],
+  [...FLOODS, ...OUTBOX_ATTACKS, ...JOINS, ...READING, ...NAMES, ...HTTP_ATTACKS, ...CLOCK_ATTACKS],
   {
     limits: { totals: { server_inbox: SMALL_INBOX } },
   },

@@ -22,7 +22,7 @@ type Keys = {
 }
 
 /** What a server says of its keys, as `change` makes it, signed by its key. */
-function publish(peer: LyingServer, change: (keys: Keys) => object): void {
+export function publishKeys(peer: LyingServer, change: (keys: Keys) => object): void {
   peer.lie('keys', () => {
     const { keyId, publicKey } = peer.signer
     const honest: Keys = {
@@ -68,7 +68,7 @@ function keyLie(what: string, expected: 'refused' | 'taken', change: (keys: Keys
     name: `keys: ${what}`,
     async attempt(world) {
       const mallory = await newMallory(world)
-      publish(mallory.peer, change)
+      publishKeys(mallory.peer, change)
       const answer = await mallory.ask('GET', PROFILE(world))
       if (expected === 'refused') expectRefused(answer, 401, 'M_UNAUTHORIZED')
       else expect(answer.status).toBe(200)
@@ -154,7 +154,7 @@ export const REQUEST_ATTACKS: Attack[] = [
       const mallory = await newMallory(world)
       // The neutral element: with it, every message has the signature of zeros after it.
       const neutral = Buffer.concat([Buffer.from([1]), Buffer.alloc(31)])
-      publish(mallory.peer, (keys) => ({
+      publishKeys(mallory.peer, (keys) => ({
         ...keys,
         verify_keys: { ...keys.verify_keys, 'ed25519:one': { key: neutral.toString('base64').replace('=', '') } },
       }))
