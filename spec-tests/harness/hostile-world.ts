@@ -81,7 +81,7 @@ async function startHostileWorld(place: Place, config: Record<string, unknown> =
     const roomId = await createRoom(alice)
     await joinRoom(roomId, bob)
     const eventId = await sendText(alice, roomId, 'hello')
-    const peer = await startSigningPeer(federation, { isUnchecked: true })
+    const peer = await startSigningPeer(federation)
     await peer.join(started.home, roomId)
     return { federation, ...started, mails, alice, bob, roomId, eventId, peer }
   } catch (error) {

@@ -43,7 +43,7 @@ export type SigningPeer = {
 const HOUR_MS = 3_600_000
 const SEND = '/_matrix/federation/v1/send/'
 
-/** Starts it as `localhost:PORT`. `isUnchecked`: what is sent to it and answered is not held against the specification: Synapse differs from it, and so do values of hostile users, which Hearth passes on. */
+/** Starts it as `localhost:PORT`. `isUnchecked`: what is sent to it and answered is not held against the specification: Synapse differs from it. */
 export async function startSigningPeer(federation: TestFederation, { isUnchecked = false } = {}): Promise<SigningPeer> {
   const tls = federation.authority.issue('localhost')
   const dispatcher = new Agent({ connect: { ca: readFileSync(federation.authority.certificate) }, connections: 8 })

@@ -1,6 +1,7 @@
 import { expect } from 'vitest'
 import { registerUser, type TestUser } from '../client.ts'
 import type { Attack } from '../hostile-world.ts'
+import { pollUntil } from '../poll-until.ts'
 import {
   type ClientEvent,
   createRoom,
@@ -168,7 +169,12 @@ export const largeAnswers: Attack[] = [
         await attacker.put(roomPath(roomId, `${eventPath('redact', eventId)}/gone${place}`), { reason: text(55 * KIB) })
       }
       const filter = encodeURIComponent(JSON.stringify({ types: ['m.room.message'] }))
-      const { chunk } = await attacker.get(roomPath(roomId, `messages?dir=b&limit=100&filter=${filter}`))
+      const { chunk } = await pollUntil('the process that answers knows all redactions', async () => {
+        const page = await attacker.get(roomPath(roomId, `messages?dir=b&limit=100&filter=${filter}`))
+        return (
+          page.chunk.every(({ unsigned }: { unsigned?: object }) => unsigned && 'redacted_because' in unsigned) && page
+        )
+      })
       expect(JSON.stringify(chunk).length).toBeLessThan(PAGE)
       expect(chunk).toHaveLength(6)
       for (const { unsigned } of chunk) expect(unsigned.redacted_because.content.reason).toMatch(/^x{100}/)
