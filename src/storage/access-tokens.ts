@@ -21,6 +21,9 @@ export type TokenHolder = {
   refresh_token_to_confirm: string | null
 }
 
+/** The same of a user who acts without a token. */
+type TokenlessHolder = Omit<TokenHolder, 'expires_ts' | 'last_seen_ts' | 'refresh_token_to_confirm'>
+
 /** Finds a token by its hash: one query for everything a request needs, and for all requests that arrive together. */
 export const findTokenHolder = readTogether<string, TokenHolder | undefined>(
   async (db, hashes) => {
@@ -43,8 +46,8 @@ export const findTokenHolder = readTogether<string, TokenHolder | undefined>(
 export async function findTokenlessHolder(
   db: Db,
   { userId, deviceId }: { userId: UserId; deviceId: string | null },
-): Promise<Omit<TokenHolder, 'expires_ts' | 'last_seen_ts' | 'refresh_token_to_confirm'> | undefined> {
-  const { rows } = await sql<TokenHolder>`select users.user_id, devices.device_id, is_admin, is_guest,
+): Promise<TokenlessHolder | undefined> {
+  const { rows } = await sql<TokenlessHolder>`select users.user_id, devices.device_id, is_admin, is_guest,
       deactivated_ts is not null as deactivated, locked, suspended, exempt_from_rate_limits
     from users left join devices on devices.user_id = users.user_id and devices.device_id = ${deviceId}
       and not exists (select 1 from dehydrated_devices where dehydrated_devices.user_id = users.user_id

@@ -1,4 +1,5 @@
 import type { DeviceId, EventId, RoomId, ServerName, UserId } from '../core/ids.ts'
+import type { InboxRow } from './federation-inbox-schema.ts'
 
 /** Tables of federation: `migrations/0007_federation.sql`, `0003_devices.sql` and `0005_rooms.sql`. */
 export type FederationTables = {
@@ -9,6 +10,9 @@ export type FederationTables = {
   federation_queue: { queue_nid: number; destination: ServerName; room_id: RoomId; event_nid: number }
   federation_room_notes: { destination: ServerName; room_id: RoomId }
   federation_edus: EduRow
+  federation_inbox: InboxRow
+  federation_inbox_rooms: { room_id: RoomId; leased_by: string | null; leased_until: number; arrivals: number }
+  federation_transactions: { origin: ServerName; txn_id: string; received_ts: number; answer: string }
   federation_progress: { only_row: boolean; stream_position: number | null; presence_ts: number }
   received_messages: { origin: ServerName; message_id: string; received_ts: number }
   device_list_streams: { user_id: UserId; stream_id: number }

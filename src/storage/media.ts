@@ -79,7 +79,7 @@ export async function reserveMediaName(
   await sql`select pg_advisory_xact_lock(hashtextextended(${`media ${uploader}`}, 0))`.execute(tx.sql)
   const { pending } = await tx.sql
     .selectFrom('media')
-    .select(sql<number>`count(*)`.as('pending'))
+    .select(({ fn }) => fn.countAll<number>().as('pending'))
     .where('uploader', '=', uploader)
     .where('sha256', 'is', null)
     .where('expires_ts', '>', createdTs)

@@ -4,7 +4,7 @@ import type { DeviceId, RoomId, UserId } from '../core/ids.ts'
 export type NotificationTables = {
   notifications: NotificationRow
   notification_progress: { user_id: UserId; room_id: RoomId; counted_order: number }
-  pushers: PusherRow
+  pushers: PusherRow & { enabled: boolean }
   push_queue: PushQueueRow
   push_progress: { only_row: boolean; stream_position: number; leased_by: string | null; leased_until: number }
 }

@@ -8,6 +8,9 @@ import type { ProfileRow } from './users-schema.ts'
 /** A user's profile: `displayname`, `avatar_url` and any further fields, those that are set. */
 export type Profile = Record<string, Json>
 
+/** The fields that the specification defines, which are always strings. */
+type Names = { displayname: string; avatar_url: string }
+
 /** A local user's profile; empty for users that have set nothing. */
 export async function loadProfile(db: Db, userId: UserId): Promise<Profile> {
   return (await loadProfiles(db, [userId])).get(userId) ?? {}
@@ -24,7 +27,7 @@ export async function storeProfile(
   tx: Tx,
   { userId, profile, changedField }: { userId: UserId; profile: Profile; changedField: string },
 ): Promise<void> {
-  const { displayname = null, avatar_url = null, ...others } = profile
+  const { displayname = null, avatar_url = null, ...others } = profile as Profile & Partial<Names>
   await sql`insert into profiles (user_id, displayname, avatar_url, fields)
     values (${userId}, ${displayname}, ${avatar_url}, ${JSON.stringify(others)})
     on conflict (user_id) do update set displayname = excluded.displayname, avatar_url = excluded.avatar_url,

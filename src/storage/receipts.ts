@@ -22,7 +22,7 @@ export const UNKNOWN_ORDER = -Number.MAX_SAFE_INTEGER
  * the event's place in the room. No two receipts may be for the same user, room, type and thread.
  */
 export async function storeReceipts(tx: Tx, receipts: readonly ReceiptRow[]): Promise<void> {
-  const { rows } = await sql<ReceiptRow>`insert into receipts
+  const { rows } = await sql<MovedReceipt>`insert into receipts
       (room_id, user_id, receipt_type, thread_id, event_id, event_order, ts)
     select * from unnest(${receipts.map((row) => row.room_id)}::text[], ${receipts.map((row) => row.user_id)}::text[],
       ${receipts.map((row) => row.receipt_type)}::text[], ${receipts.map((row) => row.thread_id)}::text[],
@@ -40,10 +40,9 @@ export async function storeReceipts(tx: Tx, receipts: readonly ReceiptRow[]): Pr
   }
 }
 
-async function deleteOldThreads(
-  tx: Tx,
-  stored: readonly Pick<ReceiptRow, 'room_id' | 'user_id' | 'receipt_type'>[],
-): Promise<void> {
+type MovedReceipt = Pick<ReceiptRow, 'room_id' | 'user_id' | 'receipt_type' | 'event_order'>
+
+async function deleteOldThreads(tx: Tx, stored: readonly MovedReceipt[]): Promise<void> {
   await sql`delete from receipts using (
       select room_id, user_id, receipt_type, thread_id,
         row_number() over (partition by room_id, user_id, receipt_type order by event_order desc) as place
@@ -92,7 +91,7 @@ const loadMoved = sharedLoads<string, ReceiptRow[]>(
     const keys = moved.map((key) => key.split('\0'))
     const { rows } = await sql<ReceiptRow & { place: number }>`select found.*, place
       from unnest(${keys.map(([roomId]) => roomId)}::text[], ${keys.map(([, userId]) => userId)}::text[],
-        ${keys.map(([, , at]) => (at === '' ? null : at))}::bigint[]) with ordinality as moved(room_id, user_id, at, place)
+        ${keys.map(([, , at]) => (at ? Number(at) : null))}::bigint[]) with ordinality as moved(room_id, user_id, at, place)
       cross join lateral (select * from receipts where receipts.room_id = moved.room_id and receipts.user_id = moved.user_id
         and (at is null or event_order = at) order by ts desc limit ${MOST_AT_ONCE}::int) as found`.execute(db.sql)
     return Map.groupBy(rows, ({ place }) => moved[place - 1]!)

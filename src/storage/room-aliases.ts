@@ -51,7 +51,6 @@ export async function deleteRoomAlias(tx: Tx, { room_alias, room_id }: RoomAlias
 }
 
 /** All aliases of this server. */
-export async function loadAllAliases(db: Db): Promise<Pick<RoomAliasRow, 'room_alias' | 'room_id'>[]> {
-  const { rows } = await sql<RoomAliasRow>`select room_alias, room_id from room_aliases`.execute(db.sql)
-  return rows
+export function loadAllAliases(db: Db): Promise<Pick<RoomAliasRow, 'room_alias' | 'room_id'>[]> {
+  return db.sql.selectFrom('room_aliases').select(['room_alias', 'room_id']).execute()
 }

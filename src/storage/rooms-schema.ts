@@ -1,9 +1,9 @@
-import type { DeviceId, EventId, RoomAlias, RoomId, UserId } from '../core/ids.ts'
+import type { DeviceId, EventId, RoomAlias, RoomId, ServerName, UserId } from '../core/ids.ts'
 import type { Membership } from '../core/membership.ts'
 
 /** Tables of rooms, their events and their state: `migrations/0005_rooms.sql`. */
 export type RoomTables = {
-  room_heads: RoomHeadRow & { begin_depth: number }
+  room_heads: RoomHeadRow & { begin_depth: number; activity: number; bump: number }
   rooms: RoomRow
   events: EventRow
   state_packs: { pack_nid: number; room_id: RoomId; nodes: Uint8Array }
@@ -13,6 +13,10 @@ export type RoomTables = {
   redacted_state: { room_id: RoomId; event_order: number; event_nid: number }
   room_aliases: { room_alias: RoomAlias; room_id: RoomId; creator: UserId }
   thread_subscriptions: ThreadSubscriptionRow
+  room_joins: { room_id: RoomId; join_id: string; room_version: string; expires_ts: number }
+  room_contacts: { room_id: RoomId; user_id: UserId; server_name: ServerName }
+  told_states: { event_nid: number; events: string }
+  outside_rooms: { room_id: RoomId; room_version: string }
 }
 
 export type RoomHeadRow = {

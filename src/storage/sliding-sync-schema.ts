@@ -55,7 +55,13 @@ export const KNOWN = {
   typing: 8,
 } as const
 
+/** Tables of room lists (`migrations/0006_room_lists.sql`) and of sliding sync (`migrations/0012_sync.sql`). */
 export type SlidingSyncTables = {
   room_lists: RoomListRow
+  active_rooms: { room_id: RoomId }
   sliding_connections: SlidingConnectionRow
+  sliding_rooms: { connection_nid: number; room_id: RoomId; answer: number } & KnownRoom & KnownBefore
 }
+
+/** What the client knew by the answer before. */
+type KnownBefore = { [Column in keyof KnownRoom as `old_${Column}`]: KnownRoom[Column] }

@@ -20,9 +20,14 @@ let template: Promise<Blob> | undefined
 
 /** A fresh migrated database in memory, for unit tests: a copy of a template that is made once for each state of the migrations. */
 export async function createTestDatabase(): Promise<Database> {
+  return wrap(await createTestPglite())
+}
+
+/** As `createTestDatabase`, for tests that speak to PGlite itself. */
+export async function createTestPglite(): Promise<PGlite> {
   template ??= loadTemplate()
   const PGlite = await loadPglite()
-  return wrap(await PGlite.create({ loadDataDir: await template, postgresqlconf: SMALL }))
+  return PGlite.create({ loadDataDir: await template, postgresqlconf: SMALL })
 }
 
 async function loadTemplate(): Promise<Blob> {
