@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { buildEvent } from '../src/core/events/build-event.ts'
-import type { Event, JsonObject } from '../src/core/events/pdu.ts'
 import type { EventId, RoomId, ServerName, UserId } from '../src/core/ids.ts'
+import type { Event, JsonObject } from '../src/core/pdu.ts'
 import { ROOM_VERSIONS } from '../src/core/room-versions.ts'
 import { type SigningKey, signingKeyFromSeed } from '../src/core/signing/signing-key.ts'
 

@@ -3,7 +3,7 @@ import { createServer, type Server } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { text } from 'node:stream/consumers'
 import type { TestFederation } from '../spec-tests/harness/federation.ts'
-import type { Event } from '../src/core/events/pdu.ts'
+import type { Event } from '../src/core/pdu.ts'
 import { signJson } from '../src/core/signing/sign-json.ts'
 import { type LargeRoom, makeServer, type RoomServer } from './large-room.ts'
 

@@ -21,7 +21,7 @@ create table room_heads (
   -- depth of the event with which this server last joined the room: older events are history, which makes no forks
   begin_depth bigint not null default 0,
   -- order of rooms in lists, by the sequence room_activity: at the last event, and at the last bump event
-  -- (core/bump-types.ts)
+  -- (core/rooms/bump-types.ts)
   activity bigint not null default 0,
   bump bigint not null default 0
 ) with (fillfactor = 50);

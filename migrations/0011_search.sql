@@ -9,7 +9,7 @@ create table search_events (
   origin_server_ts bigint not null,
   -- where the text is: content.body, content.name or content.topic
   key text not null,
-  -- words (core/search-tokens.ts) and the room id, so that one index answers for both
+  -- words (core/text/search-tokens.ts) and the room id, so that one index answers for both
   tokens text[] not null,
   -- how many of the tokens are words
   word_count integer not null

@@ -6,8 +6,8 @@ import { join } from 'node:path'
 import { sql } from 'kysely'
 import { afterAll, afterEach, describe, expect, test, vi } from 'vitest'
 import { runCommandLine } from './cli.ts'
-import { migrate } from './storage/migrate.ts'
-import { openDatabase } from './storage/open-database.ts'
+import { migrate } from './storage/engine/migrate.ts'
+import { openDatabase } from './storage/engine/open-database.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'hearth-cli-'))
 afterAll(() => rmSync(folder, { recursive: true }))

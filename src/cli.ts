@@ -33,7 +33,7 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
   },
   doctor: {
     summary: 'check the configuration and the installation, and say how to fix them',
-    load: async () => (await import('./cli/doctor.ts')).doctor,
+    load: async () => (await import('./cli/doctor/doctor.ts')).doctor,
   },
 }
 

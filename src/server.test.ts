@@ -7,9 +7,9 @@ import { sql } from 'kysely'
 import { afterAll, expect, test } from 'vitest'
 import { defaultConfig } from './config.ts'
 import { startServer } from './server.ts'
-import type { Database } from './storage/database.ts'
-import { openDatabase } from './storage/open-database.ts'
-import { templateFile } from './storage/test-database.ts'
+import type { Database } from './storage/engine/database.ts'
+import { openDatabase } from './storage/engine/open-database.ts'
+import { templateFile } from './storage/engine/test-database.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'hearth-server-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))

@@ -1,5 +1,5 @@
-import type { Event, Pdu } from '../../src/core/events/pdu.ts'
 import type { EventId } from '../../src/core/ids.ts'
+import type { Event, Pdu } from '../../src/core/pdu.ts'
 import { ROOM_VERSIONS } from '../../src/core/room-versions.ts'
 import type { PeerEvent, PeerRoom, PeerSigner } from '../harness/peer-room.ts'
 import { signAnything } from '../harness/sign-anything.ts'

@@ -1,6 +1,6 @@
 import type { Agent } from 'undici'
-import type { Event } from '../../src/core/events/pdu.ts'
 import type { UserId } from '../../src/core/ids.ts'
+import type { Event } from '../../src/core/pdu.ts'
 import { ROOM_VERSIONS } from '../../src/core/room-versions.ts'
 import type { LyingServer } from '../harness/lying-server.ts'
 import { signAnything } from '../harness/sign-anything.ts'

@@ -1,4 +1,4 @@
-import type { Event } from '../../src/core/events/pdu.ts'
+import type { Event } from '../../src/core/pdu.ts'
 import type { Answer, TestUser } from './client.ts'
 import type { TestHearth } from './hearth.ts'
 import { DEVICE_ID, type RequestKind } from './honest-answers.ts'

@@ -2,7 +2,7 @@ import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { templateFile } from '../../src/storage/test-database.ts'
+import { templateFile } from '../../src/storage/engine/test-database.ts'
 import { freePort } from './free-port.ts'
 import { pollUntil } from './poll-until.ts'
 

@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto'
 import { authEventKeys } from '../../src/core/auth-rules/auth-event-keys.ts'
 import { buildEvent, type EventDraft } from '../../src/core/events/build-event.ts'
-import type { Event, Pdu } from '../../src/core/events/pdu.ts'
 import { toEvent } from '../../src/core/events/to-event.ts'
 import type { EventId, RoomId, ServerName, UserId } from '../../src/core/ids.ts'
+import type { Event, Pdu } from '../../src/core/pdu.ts'
 import { ROOM_VERSIONS, type RoomVersion } from '../../src/core/room-versions.ts'
 import type { SigningKey } from '../../src/core/signing/signing-key.ts'
 

@@ -1,5 +1,5 @@
-import type { Pdu } from '../../src/core/events/pdu.ts'
 import { toEvent } from '../../src/core/events/to-event.ts'
+import type { Pdu } from '../../src/core/pdu.ts'
 import { ROOM_VERSIONS } from '../../src/core/room-versions.ts'
 import { uniqueName } from './client.ts'
 import type { HostileWorld } from './hostile-world.ts'

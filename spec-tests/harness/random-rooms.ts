@@ -1,7 +1,7 @@
 import fc from 'fast-check'
-import type { Event, Pdu } from '../../src/core/events/pdu.ts'
 import { toEvent } from '../../src/core/events/to-event.ts'
 import type { EventId, RoomId } from '../../src/core/ids.ts'
+import type { Event, Pdu } from '../../src/core/pdu.ts'
 import type { RoomVersion } from '../../src/core/room-versions.ts'
 import type { StateMap } from '../../src/core/state-resolution/state-map.ts'
 import { actions, play } from '../../src/core/state-resolution/testing/test-random-room.ts'

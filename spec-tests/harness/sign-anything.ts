@@ -1,7 +1,7 @@
 import type { Signer } from '../../src/core/events/build-event.ts'
 import { contentHash } from '../../src/core/events/content-hash.ts'
-import type { Pdu } from '../../src/core/events/pdu.ts'
 import { redact } from '../../src/core/events/redaction.ts'
+import type { Pdu } from '../../src/core/pdu.ts'
 import { ROOM_VERSIONS } from '../../src/core/room-versions.ts'
 import { signableJson, signText } from '../../src/core/signing/sign-json.ts'
 

@@ -1,7 +1,7 @@
 import { type Dispatcher, request } from 'undici'
-import { canonicalJson } from '../../src/core/canonical-json.ts'
 import type { Signer } from '../../src/core/events/build-event.ts'
 import type { ServerName } from '../../src/core/ids.ts'
+import { canonicalJson } from '../../src/core/json/canonical-json.ts'
 import { signText } from '../../src/core/signing/sign-json.ts'
 import { formatXMatrix, requestText } from '../../src/core/signing/x-matrix.ts'
 

@@ -1,7 +1,7 @@
 import { buildEvent, type EventDraft } from '../../src/core/events/build-event.ts'
-import type { Event, Pdu } from '../../src/core/events/pdu.ts'
 import { toEvent } from '../../src/core/events/to-event.ts'
 import type { EventId, UserId } from '../../src/core/ids.ts'
+import type { Event, Pdu } from '../../src/core/pdu.ts'
 import { ROOM_VERSIONS } from '../../src/core/room-versions.ts'
 import type { LyingServer } from './lying-server.ts'
 import { PeerRoom } from './peer-room.ts'

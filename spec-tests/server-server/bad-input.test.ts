@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import type { Pdu } from '../../src/core/events/pdu.ts'
 import { toEvent } from '../../src/core/events/to-event.ts'
+import type { Pdu } from '../../src/core/pdu.ts'
 import { ROOM_VERSIONS } from '../../src/core/room-versions.ts'
 import {
   type BadRequest,

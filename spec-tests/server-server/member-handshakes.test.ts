@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { EventDraft } from '../../src/core/events/build-event.ts'
-import type { Pdu } from '../../src/core/events/pdu.ts'
 import type { UserId } from '../../src/core/ids.ts'
+import type { Pdu } from '../../src/core/pdu.ts'
 import { ROOM_VERSIONS } from '../../src/core/room-versions.ts'
 import { registerUser, sendText, type TestUser } from '../harness/client.ts'
 import { startFederation } from '../harness/federation.ts'

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import type { Event, Pdu } from '../../src/core/events/pdu.ts'
+import type { Event, Pdu } from '../../src/core/pdu.ts'
 import { registerUser, sendText, type TestUser } from '../harness/client.ts'
 import { startFederation } from '../harness/federation.ts'
 import { type Homeserver, startHomeserver } from '../harness/homeserver-places.ts'

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import type { Event } from '../../src/core/events/pdu.ts'
+import type { Event } from '../../src/core/pdu.ts'
 import { registerUser, type TestUser } from '../harness/client.ts'
 import { startFederation } from '../harness/federation.ts'
 import type { TestHearth } from '../harness/hearth.ts'

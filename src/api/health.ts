@@ -1,5 +1,5 @@
 import { MatrixError } from '../core/errors.ts'
-import { pingDatabase } from '../storage/database.ts'
+import { pingDatabase } from '../storage/engine/database.ts'
 import { route } from './http/route.ts'
 
 /** Whether this process can do its work: for load balancers and containers. 503 while it stops or the database is away. */

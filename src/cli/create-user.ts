@@ -1,6 +1,6 @@
 import { type Config, loadConfig } from '../config.ts'
 import { createUser as createAccount } from '../services/users/create-user.ts'
-import { DataFolderLockedError } from '../storage/data-folder-lock.ts'
+import { DataFolderLockedError } from '../storage/engine/data-folder-lock.ts'
 import { CONFIG_OPTION, CommandError, defineCommand } from './command.ts'
 import { listenerUrl } from './listener-url.ts'
 import { withApp } from './open-configured.ts'

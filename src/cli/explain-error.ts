@@ -1,5 +1,5 @@
-import { DataFolderLockedError } from '../storage/data-folder-lock.ts'
-import { IncompatibleDatabaseError } from '../storage/migrate.ts'
+import { DataFolderLockedError } from '../storage/engine/data-folder-lock.ts'
+import { IncompatibleDatabaseError } from '../storage/engine/migrate.ts'
 
 type SystemError = {
   code?: unknown

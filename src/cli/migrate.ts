@@ -1,5 +1,5 @@
 import { loadConfig } from '../config.ts'
-import { migrate } from '../storage/migrate.ts'
+import { migrate } from '../storage/engine/migrate.ts'
 import { CONFIG_OPTION, defineCommand } from './command.ts'
 import { withConfiguredDatabase } from './open-configured.ts'
 

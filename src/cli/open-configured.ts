@@ -2,8 +2,8 @@ import type { App } from '../app.ts'
 import type { Config } from '../config.ts'
 import { MatrixError } from '../core/errors.ts'
 import { openApp } from '../open-app.ts'
-import type { Database } from '../storage/database.ts'
-import { openDatabase } from '../storage/open-database.ts'
+import type { Database } from '../storage/engine/database.ts'
+import { openDatabase } from '../storage/engine/open-database.ts'
 import { CommandError } from './command.ts'
 
 const ONE_COMMAND = { poolSize: 1, cacheBytes: 16 * 1024 ** 2 }

@@ -1,7 +1,7 @@
 import { loadConfig } from '../config.ts'
 import { setPassword } from '../services/users/set-password.ts'
 import { localUserId } from '../services/users/user-names.ts'
-import { DataFolderLockedError } from '../storage/data-folder-lock.ts'
+import { DataFolderLockedError } from '../storage/engine/data-folder-lock.ts'
 import { CONFIG_OPTION, CommandError, defineCommand } from './command.ts'
 import { withApp } from './open-configured.ts'
 import { ask, PASSWORD_OPTION, readPassword } from './read-password.ts'

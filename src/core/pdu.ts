@@ -1,4 +1,4 @@
-import type { EventId, RoomId, UserId } from '../ids.ts'
+import type { EventId, RoomId, UserId } from './ids.ts'
 
 /** What JSON can hold, as Matrix uses it: numbers are integers where canonical JSON is enforced. */
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json }

@@ -1,4 +1,4 @@
-import type { JsonObject } from './events/pdu.ts'
+import type { JsonObject } from './pdu.ts'
 
 /** Returns the content of `m.presence`. A user who is online counts as active now: after some minutes without activity the state is unavailable. https://spec.matrix.org/v1.19/client-server-api/#mpresence */
 export function presenceContent(

@@ -1,10 +1,10 @@
 import { sql } from 'kysely'
 import type { UserId } from '../core/ids.ts'
-import type { Database } from '../storage/database.ts'
-import { loadErasedUsers } from '../storage/erasures.ts'
-import { forgetEvent, forgetIfElsewhere, forgetNid, forgetRoomEvents } from '../storage/events.ts'
-import { loadPresenceChanges } from '../storage/presence.ts'
-import type { StreamRow } from '../storage/stream-schema.ts'
+import type { Database } from '../storage/engine/database.ts'
+import { loadPresenceChanges } from '../storage/presence/presence.ts'
+import { forgetEvent, forgetIfElsewhere, forgetNid, forgetRoomEvents } from '../storage/rooms/timeline/events.ts'
+import type { StreamRow } from '../storage/schema/stream.ts'
+import { loadErasedUsers } from '../storage/users/erasures.ts'
 import type { Logger } from './logger.ts'
 
 /** The newest part of the stream in memory, kept in step with all processes of the server. */

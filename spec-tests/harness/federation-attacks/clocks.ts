@@ -1,5 +1,5 @@
 import { expect } from 'vitest'
-import type { Event } from '../../../src/core/events/pdu.ts'
+import type { Event } from '../../../src/core/pdu.ts'
 import { sendText } from '../client.ts'
 import type { Attack, HostileWorld } from '../hostile-world.ts'
 import { pollUntil } from '../poll-until.ts'

@@ -1,7 +1,7 @@
 import { expect } from 'vitest'
-import type { Event } from '../../../src/core/events/pdu.ts'
 import { toEvent } from '../../../src/core/events/to-event.ts'
 import type { EventId } from '../../../src/core/ids.ts'
+import type { Event } from '../../../src/core/pdu.ts'
 import { ROOM_VERSIONS } from '../../../src/core/room-versions.ts'
 import { registerUser, sendText } from '../client.ts'
 import type { Attack } from '../hostile-world.ts'

@@ -1,7 +1,7 @@
 import { expect } from 'vitest'
-import type { Event, JsonObject, Pdu } from '../../../src/core/events/pdu.ts'
 import { toEvent } from '../../../src/core/events/to-event.ts'
 import type { EventId, UserId } from '../../../src/core/ids.ts'
+import type { Event, JsonObject, Pdu } from '../../../src/core/pdu.ts'
 import { ROOM_VERSIONS } from '../../../src/core/room-versions.ts'
 import type { Answer } from '../client.ts'
 import type { HostileWorld } from '../hostile-world.ts'

@@ -1,7 +1,7 @@
 import { expect } from 'vitest'
 import type { EventDraft } from '../../../src/core/events/build-event.ts'
-import type { Event, Pdu } from '../../../src/core/events/pdu.ts'
 import type { UserId } from '../../../src/core/ids.ts'
+import type { Event, Pdu } from '../../../src/core/pdu.ts'
 import type { Answer } from '../client.ts'
 import type { Attack, HostileWorld } from '../hostile-world.ts'
 import { createRoom, joinRoom, roomPath, sendState, v3 } from '../rooms.ts'

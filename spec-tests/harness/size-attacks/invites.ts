@@ -1,6 +1,6 @@
 import { expect } from 'vitest'
-import type { Pdu } from '../../../src/core/events/pdu.ts'
 import { eventIdOf } from '../../../src/core/events/reference-hash.ts'
+import type { Pdu } from '../../../src/core/pdu.ts'
 import { ROOM_VERSIONS } from '../../../src/core/room-versions.ts'
 import { type Answer, registerUser, type TestUser } from '../client.ts'
 import type { Attack, HostileWorld } from '../hostile-world.ts'

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import type { App } from '../../app.ts'
-import { sendServerNotice } from '../../services/rooms/server-notices.ts'
+import { sendServerNotice } from '../../services/rooms/lifecycle/server-notices.ts'
 import { jsonObject, storableText, userId } from '../http/fields.ts'
 import { route } from '../http/route.ts'
 

@@ -1,16 +1,16 @@
 import type { AnyEndpoint } from '../http/route.ts'
-import { postDeviceSigningUpload } from './cross-signing.ts'
+import { postDeviceSigningUpload } from './devices/cross-signing.ts'
 import {
   deleteOwnDehydratedDevice,
   getDehydratedDeviceEvents,
   getOwnDehydratedDevice,
   postDehydratedDeviceEvents,
   putDehydratedDevice,
-} from './dehydrated-device.ts'
-import { getKeysChanges } from './keys-changes.ts'
-import { postKeysClaim } from './keys-claim.ts'
-import { postKeysQuery } from './keys-query.ts'
-import { postKeysUpload } from './keys-upload.ts'
+} from './devices/dehydrated-device.ts'
+import { getKeysChanges } from './devices/keys-changes.ts'
+import { postKeysClaim } from './devices/keys-claim.ts'
+import { postKeysQuery } from './devices/keys-query.ts'
+import { postKeysUpload } from './devices/keys-upload.ts'
 import {
   deleteRoomKey,
   deleteRoomKeys,
@@ -21,16 +21,16 @@ import {
   putRoomKey,
   putRoomKeys,
   putRoomKeysOfRoom,
-} from './room-keys.ts'
+} from './devices/room-keys.ts'
 import {
   deleteRoomKeysVersion,
   getCurrentRoomKeysVersion,
   getRoomKeysVersion,
   postRoomKeysVersion,
   putRoomKeysVersion,
-} from './room-keys-version.ts'
-import { putSendToDevice } from './send-to-device.ts'
-import { postSignaturesUpload } from './signatures-upload.ts'
+} from './devices/room-keys-version.ts'
+import { putSendToDevice } from './devices/send-to-device.ts'
+import { postSignaturesUpload } from './devices/signatures-upload.ts'
 
 /** End-to-end encryption: keys, cross-signing, messages to devices, key backup. */
 export const encryptionEndpoints: AnyEndpoint[] = [

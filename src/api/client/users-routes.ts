@@ -3,24 +3,17 @@ import { getWellKnownClient } from '../well-known/client.ts'
 import { getWellKnownPolicyServer } from '../well-known/policy-server.ts'
 import { getWellKnownServer } from '../well-known/server.ts'
 import { getWellKnownSupport } from '../well-known/support.ts'
-import { deleteOneAccountData, getOneAccountData, putOneAccountData } from './account-data.ts'
-import { getLock, getSuspend, putLock, putSuspend } from './account-moderation.ts'
-import { deleteNetworkVisibility, postAppservicePing, putNetworkVisibility } from './appservices.ts'
-import { getArrival } from './arrival.ts'
-import { getAuthFallback, postAuthFallback } from './auth-fallback.ts'
-import { getCapabilities } from './capabilities.ts'
-import { getConfirmEmail, postConfirmEmail } from './confirm-email.ts'
-import { postDeactivate } from './deactivate.ts'
-import { deleteDevice, getDevices, getOneDevice, postDeleteDevices, putDevice } from './devices.ts'
-import { getOneFilter, postFilter } from './filters.ts'
-import { getLogin, postLogin } from './login.ts'
-import { getLoginFallback } from './login-fallback.ts'
-import { postLoginToken } from './login-token.ts'
-import { postLogout, postLogoutAll } from './logout.ts'
-import { postOpenIdToken } from './openid.ts'
-import { postPassword } from './password.ts'
-import { getPresence, putPresence } from './presence.ts'
-import { deleteProfileField, getOneProfileField, getWholeProfile, putProfileField } from './profile.ts'
+import { deleteNetworkVisibility, postAppservicePing, putNetworkVisibility } from './appservices/appservices.ts'
+import {
+  getThirdPartyLocations,
+  getThirdPartyLocationsOfAlias,
+  getThirdPartyProtocol,
+  getThirdPartyProtocols,
+  getThirdPartyUsers,
+  getThirdPartyUsersOfId,
+} from './appservices/third-party-networks.ts'
+import { deleteDevice, getDevices, getOneDevice, postDeleteDevices, putDevice } from './devices/devices.ts'
+import { getPresence, putPresence } from './presence/presence.ts'
 import {
   deleteOnePushRule,
   getGlobalPushRules,
@@ -32,24 +25,31 @@ import {
   putOnePushRule,
   putPushRuleActions,
   putPushRuleEnabled,
-} from './push-rules.ts'
-import { postRefresh } from './refresh.ts'
-import { getRegisterAvailable, postRegister } from './register.ts'
-import { getRegistrationTokenValidity } from './registration-tokens.ts'
-import { deleteRoomTag, getRoomTags, putRoomTag } from './tags.ts'
-import { thirdPartyIdEndpoints } from './third-party-ids.ts'
-import {
-  getThirdPartyLocations,
-  getThirdPartyLocationsOfAlias,
-  getThirdPartyProtocol,
-  getThirdPartyProtocols,
-  getThirdPartyUsers,
-  getThirdPartyUsersOfId,
-} from './third-party-networks.ts'
-import { getTurnServer } from './turn-server.ts'
-import { getVersions } from './versions.ts'
-import { getWhoami } from './whoami.ts'
-import { getWhois } from './whois.ts'
+} from './push/push-rules.ts'
+import { getTurnServer } from './rtc/turn-server.ts'
+import { deleteOneAccountData, getOneAccountData, putOneAccountData } from './users/account-data.ts'
+import { getLock, getSuspend, putLock, putSuspend } from './users/account-moderation.ts'
+import { getArrival } from './users/arrival.ts'
+import { getAuthFallback, postAuthFallback } from './users/auth-fallback.ts'
+import { getCapabilities } from './users/capabilities.ts'
+import { getConfirmEmail, postConfirmEmail } from './users/confirm-email.ts'
+import { postDeactivate } from './users/deactivate.ts'
+import { getOneFilter, postFilter } from './users/filters.ts'
+import { getLogin, postLogin } from './users/login.ts'
+import { getLoginFallback } from './users/login-fallback.ts'
+import { postLoginToken } from './users/login-token.ts'
+import { postLogout, postLogoutAll } from './users/logout.ts'
+import { postOpenIdToken } from './users/openid.ts'
+import { postPassword } from './users/password.ts'
+import { deleteProfileField, getOneProfileField, getWholeProfile, putProfileField } from './users/profile.ts'
+import { postRefresh } from './users/refresh.ts'
+import { getRegisterAvailable, postRegister } from './users/register.ts'
+import { getRegistrationTokenValidity } from './users/registration-tokens.ts'
+import { deleteRoomTag, getRoomTags, putRoomTag } from './users/tags.ts'
+import { thirdPartyIdEndpoints } from './users/third-party-ids.ts'
+import { getVersions } from './users/versions.ts'
+import { getWhoami } from './users/whoami.ts'
+import { getWhois } from './users/whois.ts'
 
 const discovery: AnyEndpoint[] = [
   getVersions,

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { serveSpace } from '../../services/federation/serve-space.ts'
+import { serveSpace } from '../../services/federation/serving/serve-space.ts'
 import { queryBoolean, roomId } from '../http/fields.ts'
 import { route } from '../http/route.ts'
 

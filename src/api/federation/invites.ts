@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { receiveInvite } from '../../services/federation/receive-invite.ts'
+import { receiveInvite } from '../../services/federation/serving/receive-invite.ts'
 import { eventId, jsonObject, roomId } from '../http/fields.ts'
 import { route } from '../http/route.ts'
 

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { makeMemberTemplate } from '../../services/federation/member-template.ts'
+import { makeMemberTemplate } from '../../services/federation/requests/member-template.ts'
 import { roomId, userId } from '../http/fields.ts'
 import { route } from '../http/route.ts'
 

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { InvalidParamError } from '../../core/errors.ts'
-import { listPublicRooms } from '../../services/rooms/public-rooms.ts'
-import { publicRoomsBody, publicRoomsQuery } from '../client/public-rooms.ts'
+import { listPublicRooms } from '../../services/rooms/directory/public-rooms.ts'
+import { publicRoomsBody, publicRoomsQuery } from '../client/rooms/public-rooms.ts'
 import { queryBoolean, queryInteger } from '../http/fields.ts'
 import { route } from '../http/route.ts'
 

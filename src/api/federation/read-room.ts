@@ -4,10 +4,10 @@ import {
   serveEvent,
   serveEventAtTime,
   serveMissingEvents,
-} from '../../services/federation/serve-history.ts'
-import { findStateBefore, serveEventAuth } from '../../services/federation/serve-state.ts'
-import { stateAnswer } from '../../services/federation/state-answer.ts'
-import { direction } from '../client/pagination-fields.ts'
+} from '../../services/federation/serving/serve-history.ts'
+import { findStateBefore, serveEventAuth } from '../../services/federation/serving/serve-state.ts'
+import { stateAnswer } from '../../services/federation/serving/state-answer.ts'
+import { direction } from '../client/rooms/pagination-fields.ts'
 import { eventId, queryInteger, roomId } from '../http/fields.ts'
 import { route } from '../http/route.ts'
 import { sendPieces } from '../http/send-pieces.ts'

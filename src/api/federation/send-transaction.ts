@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { receiveTransaction } from '../../services/federation/receive-transaction.ts'
+import { receiveTransaction } from '../../services/federation/inbound/receive-transaction.ts'
 import { storableText } from '../http/fields.ts'
 import { RawJson, route } from '../http/route.ts'
 

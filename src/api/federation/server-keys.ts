@@ -1,8 +1,8 @@
 import { z } from 'zod'
 import type { ServerName } from '../../core/ids.ts'
-import type { WantedAnswer } from '../../infra/key-ring.ts'
-import { askNotary } from '../../services/federation/notary.ts'
-import { ownKeyAnswer } from '../../services/federation/own-key-answer.ts'
+import type { WantedAnswer } from '../../infra/federation/key-ring.ts'
+import { askNotary } from '../../services/federation/serving/notary.ts'
+import { ownKeyAnswer } from '../../services/federation/serving/own-key-answer.ts'
 import { queryInteger, serverName } from '../http/fields.ts'
 import { route } from '../http/route.ts'
 

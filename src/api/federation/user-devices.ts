@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { ownDeviceList } from '../../services/federation/own-device-list.ts'
+import { ownDeviceList } from '../../services/federation/outbound/own-device-list.ts'
 import { userId } from '../http/fields.ts'
 import { route } from '../http/route.ts'
 

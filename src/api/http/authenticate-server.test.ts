@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import { expect, test } from 'vitest'
 import type { App } from '../../app.ts'
-import type { WantedKey } from '../../infra/key-fetcher.ts'
+import type { WantedKey } from '../../infra/federation/key-fetcher.ts'
 import { receiveSigned } from './authenticate-server.ts'
 
 /** For whom the key of a request's server is asked for. */

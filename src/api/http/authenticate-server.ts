@@ -1,14 +1,14 @@
 import type { IncomingMessage } from 'node:http'
 import type { App } from '../../app.ts'
-import { canonicalJson } from '../../core/canonical-json.ts'
-import { isPrivateAddress } from '../../infra/private-address.ts'
+import { canonicalJson } from '../../core/json/canonical-json.ts'
+import { isPrivateAddress } from '../../infra/http/private-address.ts'
+import { noteServerAlive } from '../../services/federation/outbound/note-server-alive.ts'
 import {
   authenticateServer,
   findClaims,
   readCredentials,
   type ServerSession,
-} from '../../services/federation/authenticate-server.ts'
-import { noteServerAlive } from '../../services/federation/note-server-alive.ts'
+} from '../../services/federation/trust/authenticate-server.ts'
 import { readJson } from './body.ts'
 import { networkOf } from './network-of.ts'
 

@@ -5,7 +5,7 @@ import { ForbiddenError, MatrixError, SuspendedError } from '../../core/errors.t
 import type { UserId } from '../../core/ids.ts'
 import { findAppservice } from '../../services/users/appservice-sessions.ts'
 import { findSession } from '../../services/users/sessions.ts'
-import { findNoticesRoom } from '../../storage/server-notices.ts'
+import { findNoticesRoom } from '../../storage/rooms/server-notices.ts'
 import type { AnyEndpoint, Session } from './route.ts'
 
 /** Who makes the request, as far as the endpoint asks. Throws M_MISSING_TOKEN, M_UNKNOWN_TOKEN, M_USER_LOCKED, M_USER_SUSPENDED, M_GUEST_ACCESS_FORBIDDEN, M_FORBIDDEN. */

@@ -1,8 +1,8 @@
 import type { IncomingMessage } from 'node:http'
 import type { Config } from '../../config.ts'
 import { BadJsonError, MatrixError, TooLargeError } from '../../core/errors.ts'
-import { hasLoneSurrogates } from '../../core/lone-surrogates.ts'
-import { ExcessiveJsonError, requireModestJson } from '../../core/modest-json.ts'
+import { hasLoneSurrogates } from '../../core/json/lone-surrogates.ts'
+import { ExcessiveJsonError, requireModestJson } from '../../core/json/modest-json.ts'
 import { bodyOf } from './client-left.ts'
 
 /** Of all bodies that this process is reading: beyond, those that are large themselves are refused. */

@@ -1,8 +1,8 @@
 import type { ZodError, z } from 'zod'
 import { BadJsonError, InvalidParamError, MatrixError, MissingParamError, NotFoundError } from '../../core/errors.ts'
-import { FederationError } from '../../infra/federation-error.ts'
+import { FederationError } from '../../infra/federation/federation-error.ts'
 import { outageError } from '../../infra/outage.ts'
-import { brokenReference, refusesText } from '../../storage/database.ts'
+import { brokenReference, refusesText } from '../../storage/engine/database.ts'
 
 /** What was thrown, as the error of another server where it is that: what it refused is told, what it failed in is a bad gateway. */
 export function blameOthers(error: unknown): unknown {

@@ -1,8 +1,8 @@
 import { z } from 'zod'
-import { parseEmailAddress } from '../../core/email-address.ts'
-import type { JsonObject } from '../../core/events/pdu.ts'
 import type { DeviceId, EventId, RoomAlias, RoomId, ServerName, UserId } from '../../core/ids.ts'
 import { isEventId, isRoomAlias, isRoomId, isServerName, isStorableName, isUserId } from '../../core/ids.ts'
+import type { JsonObject } from '../../core/pdu.ts'
+import { parseEmailAddress } from '../../core/text/email-address.ts'
 
 /** Schemas of the specification's identifiers for paths, queries and bodies: https://spec.matrix.org/v1.19/appendices/#identifier-grammar */
 export const userId = z.custom<UserId>(

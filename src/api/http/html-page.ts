@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { MatrixError } from '../../core/errors.ts'
-import { Html, html } from '../../core/html.ts'
+import { Html, html } from '../../core/text/html.ts'
 import { Reply } from './route.ts'
 
 /** A page for people; `script` runs in it, and may ask this server if it `connects`. */

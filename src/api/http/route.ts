@@ -3,7 +3,7 @@ import type { z } from 'zod'
 import type { App } from '../../app.ts'
 import type { Config } from '../../config.ts'
 import type { Appservice } from '../../core/appservice.ts'
-import type { ServerSession } from '../../services/federation/authenticate-server.ts'
+import type { ServerSession } from '../../services/federation/trust/authenticate-server.ts'
 import type { AppserviceSession, Session } from '../../services/users/session.ts'
 
 export type { Session } from '../../services/users/session.ts'

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import type { App } from '../../app.ts'
 import { NotFoundError } from '../../core/errors.ts'
-import { findMedia } from '../../services/federation/find-media.ts'
+import { findMedia } from '../../services/lookup/find-media.ts'
 import { mayShowInline } from '../../services/media/content-type.ts'
 import { safeFileName } from '../../services/media/file-name.ts'
 import { type Call, type RESPONDED, route } from '../http/route.ts'

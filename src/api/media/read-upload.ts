@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { Config } from '../../config.ts'
 import { MatrixError } from '../../core/errors.ts'
-import { BodyTooSlowError, paced } from '../../infra/read-bounded.ts'
+import { BodyTooSlowError, paced } from '../../infra/http/read-bounded.ts'
 import { bodyOf } from '../http/client-left.ts'
 
 /**

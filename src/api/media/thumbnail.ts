@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import type { App } from '../../app.ts'
-import { findMedia } from '../../services/federation/find-media.ts'
+import { findMedia } from '../../services/lookup/find-media.ts'
 import { thumbnailMedia } from '../../services/media/thumbnail-media.ts'
 import { queryBoolean, queryInteger } from '../http/fields.ts'
 import { type Call, type RESPONDED, route } from '../http/route.ts'

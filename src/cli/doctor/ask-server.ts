@@ -1,7 +1,7 @@
 import type { ServerName } from '../../core/ids.ts'
-import type { FederationConnections } from '../../infra/federation-connections.ts'
-import { readBounded } from '../../infra/read-bounded.ts'
-import { type ServerTarget, splitServerName } from '../../infra/server-discovery.ts'
+import type { FederationConnections } from '../../infra/federation/federation-connections.ts'
+import { type ServerTarget, splitServerName } from '../../infra/federation/server-discovery.ts'
+import { readBounded } from '../../infra/http/read-bounded.ts'
 
 /** The answer of a homeserver, discovered as other servers do. Not ok: `why`, and how to fix it; `target` undefined: discovery failed. */
 export type ServerAnswer =

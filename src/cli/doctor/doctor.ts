@@ -1,13 +1,13 @@
-import { type Config, ConfigError, loadConfig } from '../config.ts'
-import { isServerName, type ServerName } from '../core/ids.ts'
-import { CONFIG_OPTION, defineCommand, UsageError } from './command.ts'
-import { checkClients } from './doctor/clients.ts'
-import { checkDatabase } from './doctor/database.ts'
-import { checkFederation } from './doctor/federation.ts'
-import { checkPeer } from './doctor/federation-peer.ts'
-import { type Finding, good, problem } from './doctor/finding.ts'
-import { checkListeners } from './doctor/listeners.ts'
-import { checkMachine } from './doctor/machine.ts'
+import { type Config, ConfigError, loadConfig } from '../../config.ts'
+import { isServerName, type ServerName } from '../../core/ids.ts'
+import { CONFIG_OPTION, defineCommand, UsageError } from '../command.ts'
+import { checkClients } from './clients.ts'
+import { checkDatabase } from './database.ts'
+import { checkFederation } from './federation.ts'
+import { checkPeer } from './federation-peer.ts'
+import { type Finding, good, problem } from './finding.ts'
+import { checkListeners } from './listeners.ts'
+import { checkMachine } from './machine.ts'
 
 const MARKS = { good: '✓', warning: '!', problem: '✗' }
 

@@ -1,7 +1,7 @@
 import type { Config } from '../../config.ts'
 import type { ServerName } from '../../core/ids.ts'
 import { readServerKeys } from '../../core/signing/server-key-response.ts'
-import type { FederationConnections } from '../../infra/federation-connections.ts'
+import type { FederationConnections } from '../../infra/federation/federation-connections.ts'
 import { listenerUrl } from '../listener-url.ts'
 import { askServer, describeTarget } from './ask-server.ts'
 import { withConnections } from './federation.ts'

@@ -2,7 +2,10 @@ import { isLoopback } from '../../config/complete.ts'
 import type { Config } from '../../config.ts'
 import { readServerKeys } from '../../core/signing/server-key-response.ts'
 import { systemClock } from '../../infra/clock.ts'
-import { createFederationConnections, type FederationConnections } from '../../infra/federation-connections.ts'
+import {
+  createFederationConnections,
+  type FederationConnections,
+} from '../../infra/federation/federation-connections.ts'
 import { listenerUrl } from '../listener-url.ts'
 import { askServer, describeTarget } from './ask-server.ts'
 import { fetchJson } from './fetch-json.ts'

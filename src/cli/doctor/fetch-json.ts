@@ -1,6 +1,6 @@
 import { Agent, fetch } from 'undici'
 import type { Config } from '../../config.ts'
-import { createTrust } from '../../infra/trusted-connections.ts'
+import { createTrust } from '../../infra/http/trusted-connections.ts'
 
 const TIMEOUT_MS = 5000
 

@@ -8,7 +8,7 @@ const PATH = '/_matrix/client/unstable/hearth/arrival'
 /** An address for documentation, from which no request comes: https://www.rfc-editor.org/rfc/rfc5737 */
 const CLAIMED = '192.0.2.1'
 
-/** Hearth's report on a request from the doctor; see src/api/client/arrival.ts. */
+/** Hearth's report on a request from the doctor; see src/api/client/users/arrival.ts. */
 export type Arrival = z.output<typeof arrivalSchema>
 const arrivalSchema = z.object({ address: z.string(), forwarded: z.int(), port: z.number() })
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { loadLibrary } from '../../infra/thumbnails.ts'
+import { loadLibrary } from '../../infra/media/thumbnails.ts'
 import { checkThumbnails } from './machine.ts'
 
 test('a library that does not load is found, and how to fix it', async () => {

@@ -1,6 +1,6 @@
 import { accessSync, constants, existsSync, statfsSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
-import { loadLibrary } from '../../infra/thumbnails.ts'
+import { loadLibrary } from '../../infra/media/thumbnails.ts'
 import { type Check, type Finding, good, problem, warning } from './finding.ts'
 
 const NEEDED_NODE = 24

@@ -1,4 +1,4 @@
-import type { Pdu, StateKey } from '../events/pdu.ts'
+import type { Pdu, StateKey } from '../pdu.ts'
 import type { RoomVersion } from '../room-versions.ts'
 
 /**

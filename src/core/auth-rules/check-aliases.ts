@@ -1,5 +1,5 @@
-import type { Event } from '../events/pdu.ts'
 import { domainOf } from '../ids.ts'
+import type { Event } from '../pdu.ts'
 import { ALLOWED, type AuthVerdict, refuse } from './verdict.ts'
 
 /** Rule 4 of room versions 1 to 5, `m.room.aliases`: https://spec.matrix.org/v1.19/rooms/v5/#authorisation-rules */

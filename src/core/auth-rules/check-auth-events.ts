@@ -1,4 +1,4 @@
-import type { Event } from '../events/pdu.ts'
+import type { Event } from '../pdu.ts'
 import type { RoomVersion } from '../room-versions.ts'
 import { authEventKeys } from './auth-event-keys.ts'
 import { ruleNumbers } from './rule-numbers.ts'

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import type { JsonObject } from '../events/pdu.ts'
+import type { JsonObject } from '../pdu.ts'
 import { ROOM_VERSIONS } from '../room-versions.ts'
 import type { TestEvent } from './testing/test-event.ts'
 import { verdictOf, versionOf } from './testing/test-room.ts'

@@ -1,5 +1,5 @@
-import type { Event, Json } from '../events/pdu.ts'
 import { domainOf, isUserId } from '../ids.ts'
+import type { Event, Json } from '../pdu.ts'
 import { ROOM_VERSIONS, type RoomVersion } from '../room-versions.ts'
 import { ALLOWED, type AuthVerdict, refuse } from './verdict.ts'
 

@@ -1,8 +1,8 @@
 import { generateKeyPairSync, sign } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
-import { canonicalJson } from '../canonical-json.ts'
-import type { Json, JsonObject } from '../events/pdu.ts'
-import { encodeBase64 } from '../signing/base64.ts'
+import { canonicalJson } from '../json/canonical-json.ts'
+import type { Json, JsonObject } from '../pdu.ts'
+import { encodeBase64 } from '../text/base64.ts'
 import { member, state, type TestRoom, verdictOf } from './testing/test-room.ts'
 
 const VERSIONS: [version: string, rule: string][] = [

@@ -1,5 +1,5 @@
 import { domainOf } from '../ids.ts'
-import { powerLevels } from '../power-levels.ts'
+import { powerLevels } from '../rooms/power-levels.ts'
 import { checkInvite } from './check-invite.ts'
 import { checkJoin } from './check-join.ts'
 import { checkKnock } from './check-knock.ts'

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import type { Json, JsonObject } from '../events/pdu.ts'
+import type { Json, JsonObject } from '../pdu.ts'
 import { state, type TestRoom, verdictOf } from './testing/test-room.ts'
 
 /** By version: the number of the rule about power levels, and those of its parts. */

@@ -1,7 +1,7 @@
-import type { Event } from '../events/pdu.ts'
 import { isUserId } from '../ids.ts'
-import { creatorsOf, NAMED_LEVELS, powerLevels, type StatedLevels, statedLevels } from '../power-levels.ts'
+import type { Event } from '../pdu.ts'
 import type { RoomVersion } from '../room-versions.ts'
+import { creatorsOf, NAMED_LEVELS, powerLevels, type StatedLevels, statedLevels } from '../rooms/power-levels.ts'
 import { type PowerLevelsRuleNumbers, ruleNumbers } from './rule-numbers.ts'
 import { ALLOWED, type AuthVerdict, refuse } from './verdict.ts'
 

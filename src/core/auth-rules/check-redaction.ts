@@ -1,6 +1,6 @@
-import type { Event } from '../events/pdu.ts'
 import { domainOf } from '../ids.ts'
-import type { PowerLevels } from '../power-levels.ts'
+import type { Event } from '../pdu.ts'
+import type { PowerLevels } from '../rooms/power-levels.ts'
 import { ALLOWED, type AuthVerdict, refuse } from './verdict.ts'
 
 /** Rule 11 of room versions 1 and 2, `m.room.redaction`: https://spec.matrix.org/v1.19/rooms/v2/#authorisation-rules */

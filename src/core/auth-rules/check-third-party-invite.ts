@@ -1,4 +1,4 @@
-import type { Event, Json, JsonObject } from '../events/pdu.ts'
+import type { Event, Json, JsonObject } from '../pdu.ts'
 import { verifyJson } from '../signing/verify-json.ts'
 import type { MemberChange } from './member-change.ts'
 import { membershipOf } from './membership.ts'

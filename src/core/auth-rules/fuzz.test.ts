@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import type { JsonObject } from '../events/pdu.ts'
+import type { JsonObject } from '../pdu.ts'
 import { ROOM_VERSIONS } from '../room-versions.ts'
 import { authEventKeys } from './auth-event-keys.ts'
 import { checkAuthEvents } from './check-auth-events.ts'

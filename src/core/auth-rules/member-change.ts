@@ -1,6 +1,6 @@
-import type { Event, JsonObject } from '../events/pdu.ts'
-import type { PowerLevels } from '../power-levels.ts'
+import type { Event, JsonObject } from '../pdu.ts'
 import type { RoomVersion } from '../room-versions.ts'
+import type { PowerLevels } from '../rooms/power-levels.ts'
 import type { RuleNumbers } from './rule-numbers.ts'
 import type { AuthState } from './verdict.ts'
 

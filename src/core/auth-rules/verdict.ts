@@ -1,4 +1,4 @@
-import type { Event } from '../events/pdu.ts'
+import type { Event } from '../pdu.ts'
 
 /** Whether an event is allowed, or the number (on the room version's page of the specification) of the rule that refuses it, and why. */
 export type AuthVerdict = { allowed: true } | { allowed: false; rule: string; reason: string }

@@ -1,8 +1,8 @@
 import { z } from 'zod'
-import { canonicalJson } from './canonical-json.ts'
-import { BadJsonError } from './errors.ts'
-import type { JsonObject } from './events/pdu.ts'
-import { isStorableName } from './ids.ts'
+import { BadJsonError } from '../errors.ts'
+import { isStorableName } from '../ids.ts'
+import { canonicalJson } from '../json/canonical-json.ts'
+import type { JsonObject } from '../pdu.ts'
 
 const name = z
   .string()

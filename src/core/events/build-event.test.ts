@@ -1,16 +1,16 @@
 import { describe, expect, it } from 'vitest'
 import { BadJsonError, TooLargeError } from '../errors.ts'
 import type { EventId, RoomId, ServerName, UserId } from '../ids.ts'
+import type { Event } from '../pdu.ts'
 import { ROOM_VERSIONS, type RoomVersion } from '../room-versions.ts'
 import { signingKeyFromSeed } from '../signing/signing-key.ts'
-import { requiredSigners, verifyEventSignature } from '../signing/verify-event.ts'
 import { buildEvent, type EventDraft, type Signer } from './build-event.ts'
 import { hasMatchingContentHash } from './content-hash.ts'
 import { parsePdu } from './parse-pdu.ts'
-import type { Event } from './pdu.ts'
 import { eventIdOf } from './reference-hash.ts'
 import { checkEventSize } from './size-limits.ts'
 import { toEvent } from './to-event.ts'
+import { requiredSigners, verifyEventSignature } from './verify-event.ts'
 
 const key = signingKeyFromSeed('a_1', Buffer.alloc(32, 7))
 const signer: Signer = { ...key, serverName: 'example.org' as ServerName }

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
+import type { Event, Pdu } from '../pdu.ts'
 import { ROOM_VERSIONS } from '../room-versions.ts'
 import { clientEvent, redactedEventId } from './client-event.ts'
-import type { Event, Pdu } from './pdu.ts'
 
 const v10 = ROOM_VERSIONS.get('10')!
 const v11 = ROOM_VERSIONS.get('11')!

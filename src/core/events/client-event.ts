@@ -1,6 +1,6 @@
 import { type EventId, isEventId, type RoomId, type UserId } from '../ids.ts'
+import type { Event, JsonObject, Pdu } from '../pdu.ts'
 import type { RoomVersion } from '../room-versions.ts'
-import type { Event, JsonObject, Pdu } from './pdu.ts'
 
 /** An event as clients get it; `unsigned` is for each endpoint to add. */
 export type ClientEvent = {

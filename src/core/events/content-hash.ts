@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto'
-import { type CanonicalJsonOptions, canonicalJson } from '../canonical-json.ts'
-import { decodeBase64, encodeBase64 } from '../signing/base64.ts'
-import type { Pdu } from './pdu.ts'
+import { type CanonicalJsonOptions, canonicalJson } from '../json/canonical-json.ts'
+import type { Pdu } from '../pdu.ts'
+import { decodeBase64, encodeBase64 } from '../text/base64.ts'
 
 /**
  * The SHA-256, in unpadded Base64, of the whole event before redaction, `hashes`, `signatures` and `unsigned` excepted. Throws BadJsonError.

@@ -1,6 +1,6 @@
-import { canonicalJson } from '../canonical-json.ts'
+import { canonicalJson } from '../json/canonical-json.ts'
+import type { Pdu } from '../pdu.ts'
 import type { RoomVersion } from '../room-versions.ts'
-import type { Pdu } from './pdu.ts'
 import { redact } from './redaction.ts'
 
 /**

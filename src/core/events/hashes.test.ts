@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
 import { BadJsonError } from '../errors.ts'
+import type { Pdu } from '../pdu.ts'
 import { ROOM_VERSIONS } from '../room-versions.ts'
 import { contentHash, hasMatchingContentHash } from './content-hash.ts'
-import type { Pdu } from './pdu.ts'
 import { eventIdOf, referenceHash } from './reference-hash.ts'
 
 /** https://spec.matrix.org/v1.19/appendices/#event-signing */

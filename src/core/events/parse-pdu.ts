@@ -1,9 +1,9 @@
 import { z } from 'zod'
-import { assertCanonical } from '../canonical-json.ts'
 import { BadJsonError } from '../errors.ts'
 import { domainOf, isEventId, isRoomId, isUserId } from '../ids.ts'
+import { assertCanonical } from '../json/canonical-json.ts'
+import type { JsonObject, Pdu } from '../pdu.ts'
 import type { RoomVersion } from '../room-versions.ts'
-import type { JsonObject, Pdu } from './pdu.ts'
 import { namesItsRoom } from './to-event.ts'
 
 /**

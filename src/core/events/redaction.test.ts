@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
+import type { JsonObject, Pdu } from '../pdu.ts'
 import { ROOM_VERSIONS, type RoomVersion } from '../room-versions.ts'
-import type { JsonObject, Pdu } from './pdu.ts'
 import { redact } from './redaction.ts'
 
 const versions = [...ROOM_VERSIONS.values()]

@@ -1,5 +1,5 @@
+import type { JsonObject, Pdu } from '../pdu.ts'
 import type { RoomVersion } from '../room-versions.ts'
-import type { JsonObject, Pdu } from './pdu.ts'
 
 /**
  * The event as redaction leaves it, with the keys that the room version protects; the given one stays as it is. This is also the form that

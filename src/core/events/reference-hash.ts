@@ -1,10 +1,10 @@
 import { hash } from 'node:crypto'
 import { BadJsonError } from '../errors.ts'
 import { type EventId, isEventId } from '../ids.ts'
+import type { Pdu } from '../pdu.ts'
 import type { RoomVersion } from '../room-versions.ts'
-import { encodeBase64 } from '../signing/base64.ts'
+import { encodeBase64 } from '../text/base64.ts'
 import { essentialJson } from './essential-json.ts'
-import type { Pdu } from './pdu.ts'
 
 /**
  * The 32 bytes that identify an event by all that redaction leaves of it. Throws BadJsonError.

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { BadJsonError, TooLargeError } from '../errors.ts'
+import type { Pdu } from '../pdu.ts'
 import { ROOM_VERSIONS } from '../room-versions.ts'
-import type { Pdu } from './pdu.ts'
 import { checkEventSize } from './size-limits.ts'
 
 const version = ROOM_VERSIONS.get('11')!

@@ -1,9 +1,9 @@
-import { canonicalJson } from '../canonical-json.ts'
 import { TooLargeError } from '../errors.ts'
 import { isWithin255Bytes } from '../ids.ts'
+import { canonicalJson } from '../json/canonical-json.ts'
+import type { Pdu } from '../pdu.ts'
 import type { RoomVersion } from '../room-versions.ts'
 import { hashedJson } from './content-hash.ts'
-import type { Pdu } from './pdu.ts'
 
 /** Bytes of canonical JSON that an event may have, signatures included. */
 const MAX_EVENT_BYTES = 65_536

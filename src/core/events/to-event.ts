@@ -1,7 +1,7 @@
 import { BadJsonError } from '../errors.ts'
 import type { EventId, RoomId } from '../ids.ts'
+import type { Event, Pdu } from '../pdu.ts'
 import type { RoomVersion } from '../room-versions.ts'
-import type { Event, Pdu } from './pdu.ts'
 import { eventIdOf } from './reference-hash.ts'
 
 /**

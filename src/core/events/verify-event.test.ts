@@ -1,12 +1,12 @@
 import { describe, expect, it } from 'vitest'
 import { BadJsonError } from '../errors.ts'
 import { contentHash } from '../events/content-hash.ts'
-import type { Pdu } from '../events/pdu.ts'
 import { redact } from '../events/redaction.ts'
 import type { ServerName } from '../ids.ts'
+import type { Pdu } from '../pdu.ts'
 import { ROOM_VERSIONS } from '../room-versions.ts'
+import { parseSigningKey, signingKeyFromSeed } from '../signing/signing-key.ts'
 import { signEvent } from './sign-event.ts'
-import { parseSigningKey, signingKeyFromSeed } from './signing-key.ts'
 import { requiredSigners, verifyEventSignature } from './verify-event.ts'
 
 /** https://spec.matrix.org/v1.19/appendices/#event-signing */

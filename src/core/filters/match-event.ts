@@ -1,4 +1,4 @@
-import { compileWildcard, type Glob } from '../glob.ts'
+import { compileWildcard, type Glob } from '../text/glob.ts'
 import type { EventFilter, RoomEventFilter } from './filter-schema.ts'
 
 /** The parts of an event that filters look at; account data and ephemeral events have no sender. */

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import type { JsonObject } from '../events/pdu.ts'
+import type { JsonObject } from '../pdu.ts'
 import { pickFields } from './pick-fields.ts'
 
 const event = {

@@ -1,5 +1,5 @@
-import type { Json, JsonObject } from '../events/pdu.ts'
-import { parsePropertyPath } from '../property-path.ts'
+import { parsePropertyPath } from '../json/property-path.ts'
+import type { Json, JsonObject } from '../pdu.ts'
 
 /**
  * What a filter's `event_fields` leave of an event: the properties at those paths, where it has them. Gives a new

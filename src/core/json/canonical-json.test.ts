@@ -1,8 +1,8 @@
 import stringify from 'canonical-json'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { BadJsonError, MatrixError } from '../errors.ts'
 import { assertCanonical, canonicalJson } from './canonical-json.ts'
-import { BadJsonError, MatrixError } from './errors.ts'
 
 /** https://spec.matrix.org/v1.19/appendices/#examples */
 const SPECIFICATION_EXAMPLES: [string, string][] = [

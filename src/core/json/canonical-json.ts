@@ -1,5 +1,5 @@
-import { BadJsonError } from './errors.ts'
-import type { Json } from './events/pdu.ts'
+import { BadJsonError } from '../errors.ts'
+import type { Json } from '../pdu.ts'
 
 /** How deep objects and arrays may nest: beyond what events need, and well within what any recursive reader has stack for. */
 const MAX_DEPTH = 512

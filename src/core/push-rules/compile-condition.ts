@@ -1,6 +1,6 @@
-import { compileGlob, compileWordGlob, containsWords, type Work } from '../glob.ts'
 import { localpartOf, type UserId } from '../ids.ts'
-import { parsePropertyPath } from '../property-path.ts'
+import { parsePropertyPath } from '../json/property-path.ts'
+import { compileGlob, compileWordGlob, containsWords, type Work } from '../text/glob.ts'
 import { arrayMembers, loweredString, type PreparedEvent, type PropertyPath, propertyValue } from './prepare-event.ts'
 import type { PushCondition } from './push-rule.ts'
 

@@ -1,4 +1,4 @@
-import type { Work } from '../glob.ts'
+import type { Work } from '../text/glob.ts'
 import type { PushUser } from './compile-condition.ts'
 import { type CompiledRule, type CompiledRuleset, rulesForType } from './compile-ruleset.ts'
 import type { PreparedEvent } from './prepare-event.ts'

@@ -1,5 +1,5 @@
-import type { JsonObject } from '../events/pdu.ts'
-import { valueAt } from '../property-path.ts'
+import { valueAt } from '../json/property-path.ts'
+import type { JsonObject } from '../pdu.ts'
 
 /** The parts of an event that push rules look at. */
 export type PushEvent = {

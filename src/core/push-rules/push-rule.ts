@@ -1,4 +1,4 @@
-import type { Json } from '../events/pdu.ts'
+import type { Json } from '../pdu.ts'
 
 /**
  * The kinds of rules, most important first. https://spec.matrix.org/v1.19/client-server-api/#push-rules; `postcontent` is

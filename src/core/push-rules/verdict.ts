@@ -1,4 +1,4 @@
-import type { Json } from '../events/pdu.ts'
+import type { Json } from '../pdu.ts'
 import type { PushAction } from './push-rule.ts'
 
 /** What a user is to be told of an event. */

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import type { UserId } from './ids.ts'
+import type { UserId } from '../ids.ts'
 import { compileInvitePermission } from './invite-permission.ts'
 
 const judge = (configs: Parameters<typeof compileInvitePermission>[0], inviter = '@eve:evil.org') =>

@@ -1,5 +1,5 @@
-import { compileGlob, type Glob } from './glob.ts'
-import { serverNameOf, type UserId } from './ids.ts'
+import { serverNameOf, type UserId } from '../ids.ts'
+import { compileGlob, type Glob } from '../text/glob.ts'
 
 /** What becomes of an invite: it arrives, it is refused, or it seems to arrive but is never told to the invited user. */
 export type InviteVerdict = 'allow' | 'block' | 'ignore'

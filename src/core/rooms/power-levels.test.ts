@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
-import { testEvent } from './auth-rules/testing/test-event.ts'
-import { roomState, type TestRoom, versionOf } from './auth-rules/testing/test-room.ts'
-import type { JsonObject } from './events/pdu.ts'
+import { testEvent } from '../auth-rules/testing/test-event.ts'
+import { roomState, type TestRoom, versionOf } from '../auth-rules/testing/test-room.ts'
+import type { JsonObject } from '../pdu.ts'
 import { creatorsOf, powerLevels } from './power-levels.ts'
 
 function levelsOf(versionId: string, content: JsonObject | undefined, create: JsonObject = {}) {

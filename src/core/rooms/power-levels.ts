@@ -1,5 +1,5 @@
-import type { Event, JsonObject } from './events/pdu.ts'
-import type { RoomVersion } from './room-versions.ts'
+import type { Event, JsonObject } from '../pdu.ts'
+import type { RoomVersion } from '../room-versions.ts'
 
 /** Who may do what in a room, with every default filled in. https://spec.matrix.org/v1.19/client-server-api/#mroompower_levels */
 export type PowerLevels = {

@@ -1,5 +1,5 @@
-import type { Json, JsonObject } from './events/pdu.ts'
-import { type EventId, isEventId, isStorableName } from './ids.ts'
+import { type EventId, isEventId, isStorableName } from '../ids.ts'
+import type { Json, JsonObject } from '../pdu.ts'
 
 /** How an event relates to its parent. */
 export type Relation = {

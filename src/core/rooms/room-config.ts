@@ -1,4 +1,4 @@
-import type { StateKey } from './events/pdu.ts'
+import type { StateKey } from '../pdu.ts'
 
 /** What matches state events; without a type or state key, any. */
 export type StateElement = { type?: string | undefined; state_key?: string | undefined }

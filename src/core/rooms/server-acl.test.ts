@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import type { ServerName } from './ids.ts'
+import type { ServerName } from '../ids.ts'
 import { isAllowedByAcl } from './server-acl.ts'
 
 const allows = (content: Parameters<typeof isAllowedByAcl>[0], server: string) =>

@@ -1,6 +1,6 @@
-import type { JsonObject } from './events/pdu.ts'
-import { compileGlob, type Glob } from './glob.ts'
-import type { ServerName } from './ids.ts'
+import type { ServerName } from '../ids.ts'
+import type { JsonObject } from '../pdu.ts'
+import { compileGlob, type Glob } from '../text/glob.ts'
 
 /** `known`: what was found out, for an ACL may have many patterns, and is put to each event of few servers. */
 type Acl = { allowsIpLiterals: boolean; allow: Glob[]; deny: Glob[]; known: Map<string, boolean> }

@@ -1,5 +1,5 @@
-import type { JsonObject, Pdu } from './events/pdu.ts'
-import { isRoomId, isServerName, type RoomId, type ServerName } from './ids.ts'
+import { isRoomId, isServerName, type RoomId, type ServerName } from '../ids.ts'
+import type { JsonObject, Pdu } from '../pdu.ts'
 
 /** What servers tell each other of an event that puts a room into a space. */
 export type ChildEvent = Pick<Pdu, 'type' | 'state_key' | 'sender' | 'content' | 'origin_server_ts'>

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import type { JsonObject } from './events/pdu.ts'
+import type { JsonObject } from '../pdu.ts'
 import { fitMember, fitStrippedState } from './stripped-state.ts'
 
 const event = (type: string, bytes = 0, key = ''): JsonObject => ({

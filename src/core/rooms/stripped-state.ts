@@ -1,4 +1,4 @@
-import type { JsonObject } from './events/pdu.ts'
+import type { JsonObject } from '../pdu.ts'
 
 /** What tells somebody outside which room it is, the most important first. https://spec.matrix.org/v1.19/client-server-api/#stripped-state */
 const BY_IMPORTANCE = [

@@ -1,4 +1,4 @@
-import type { JsonObject } from './events/pdu.ts'
+import type { JsonObject } from '../pdu.ts'
 import type { Membership } from './membership.ts'
 
 export type HistoryVisibility = 'world_readable' | 'shared' | 'invited' | 'joined'

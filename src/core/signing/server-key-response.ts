@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { isStorableName, type ServerName } from '../ids.ts'
-import { decodeBase64 } from './base64.ts'
+import { decodeBase64 } from '../text/base64.ts'
 import type { Signatures } from './sign-json.ts'
 import { verifyJson } from './verify-json.ts'
 

@@ -1,7 +1,7 @@
 import { type KeyObject, sign } from 'node:crypto'
-import { canonicalJson } from '../canonical-json.ts'
 import type { ServerName } from '../ids.ts'
-import { encodeBase64 } from './base64.ts'
+import { canonicalJson } from '../json/canonical-json.ts'
+import { encodeBase64 } from '../text/base64.ts'
 
 /** What signing takes of a `SigningKey`. */
 export type PrivateSigningKey = { keyId: string; privateKey: KeyObject }

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import nacl from 'tweetnacl'
 import { describe, expect, it } from 'vitest'
 import { InvalidParamError, MatrixError } from '../errors.ts'
-import { decodeBase64, encodeBase64, encodeBase64Url } from './base64.ts'
+import { decodeBase64, encodeBase64, encodeBase64Url } from '../text/base64.ts'
 import { formatSigningKey, parseSigningKey, signingKeyFromSeed } from './signing-key.ts'
 
 const seed = fc.uint8Array({ minLength: 32, maxLength: 32 })

@@ -1,6 +1,6 @@
 import { createPrivateKey, createPublicKey, type KeyObject } from 'node:crypto'
 import { InvalidParamError } from '../errors.ts'
-import { decodeBase64, encodeBase64 } from './base64.ts'
+import { decodeBase64, encodeBase64 } from '../text/base64.ts'
 
 /** A key that a server signs with. */
 export type SigningKey = {

@@ -1,5 +1,5 @@
 import { MatrixError } from '../errors.ts'
-import { decodeBase64 } from './base64.ts'
+import { decodeBase64 } from '../text/base64.ts'
 import { isSignedBy, PUBLIC_KEY_BYTES } from './ed25519.ts'
 import { signableJson } from './sign-json.ts'
 

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
-import { canonicalJson } from '../canonical-json.ts'
 import type { ServerName } from '../ids.ts'
+import { canonicalJson } from '../json/canonical-json.ts'
 import { formatXMatrix, parseXMatrix, requestText } from './x-matrix.ts'
 
 const origin = 'origin.hs.example.com' as ServerName

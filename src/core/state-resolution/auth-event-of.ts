@@ -1,5 +1,5 @@
-import type { Event } from '../events/pdu.ts'
 import type { EventId } from '../ids.ts'
+import type { Event } from '../pdu.ts'
 import type { RoomVersion } from '../room-versions.ts'
 import type { EventLookup } from './event-lookup.ts'
 

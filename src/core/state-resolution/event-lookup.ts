@@ -1,5 +1,5 @@
-import type { Event } from '../events/pdu.ts'
 import type { EventId } from '../ids.ts'
+import type { Event } from '../pdu.ts'
 
 /** Finds events and notes those that are needed but not at hand. */
 export type EventLookup = {

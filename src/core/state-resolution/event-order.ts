@@ -1,4 +1,4 @@
-import type { Event } from '../events/pdu.ts'
+import type { Event } from '../pdu.ts'
 
 /** Orders events by what all orderings of state resolution fall back to: `origin_server_ts`, then `event_id` by code points. */
 export function compareByTime(a: Event, b: Event): number {

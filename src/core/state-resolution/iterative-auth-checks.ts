@@ -1,6 +1,6 @@
 import { checkEventAuth } from '../auth-rules/check-event-auth.ts'
-import type { Event } from '../events/pdu.ts'
 import type { EventId } from '../ids.ts'
+import type { Event } from '../pdu.ts'
 import type { RoomVersion } from '../room-versions.ts'
 import { authEventOf, createOf } from './auth-event-of.ts'
 import type { EventLookup } from './event-lookup.ts'

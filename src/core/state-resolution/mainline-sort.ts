@@ -1,5 +1,5 @@
-import type { Event } from '../events/pdu.ts'
 import type { EventId } from '../ids.ts'
+import type { Event } from '../pdu.ts'
 import { authEventOf } from './auth-event-of.ts'
 import type { EventLookup } from './event-lookup.ts'
 import { compareByTime } from './event-order.ts'

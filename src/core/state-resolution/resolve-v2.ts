@@ -1,6 +1,6 @@
 import { authEventKeys } from '../auth-rules/auth-event-keys.ts'
-import type { Event } from '../events/pdu.ts'
 import type { EventId } from '../ids.ts'
+import type { Event } from '../pdu.ts'
 import type { RoomVersion } from '../room-versions.ts'
 import { differingEvents, removeShared } from './auth-difference.ts'
 import { createOf } from './auth-event-of.ts'

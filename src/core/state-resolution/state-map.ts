@@ -1,5 +1,5 @@
-import type { StateKey } from '../events/pdu.ts'
 import type { EventId } from '../ids.ts'
+import type { StateKey } from '../pdu.ts'
 
 /** The state of a room: the event for each key, which `stateKeyId` makes. */
 export type StateMap = ReadonlyMap<string, EventId>

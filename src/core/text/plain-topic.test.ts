@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import type { JsonObject } from './events/pdu.ts'
+import type { JsonObject } from '../pdu.ts'
 import { plainTopic } from './plain-topic.ts'
 
 const withTexts = (texts: unknown): JsonObject => ({ topic: 'old', 'm.topic': { 'm.text': texts } }) as JsonObject

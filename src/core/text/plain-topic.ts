@@ -1,4 +1,4 @@
-import type { Json, JsonObject } from './events/pdu.ts'
+import type { Json, JsonObject } from '../pdu.ts'
 
 /**
  * The topic of a room in plain text, by the content of `m.room.topic`: the first such representation in `m.topic`, and `topic`, which older clients

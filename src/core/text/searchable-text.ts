@@ -1,4 +1,4 @@
-import type { Json, JsonObject } from './events/pdu.ts'
+import type { Json, JsonObject } from '../pdu.ts'
 import { plainTopic } from './plain-topic.ts'
 
 /** What can be searched. https://spec.matrix.org/v1.19/client-server-api/#search-categories */

@@ -1,12 +1,12 @@
 import { pino } from 'pino'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { pollUntil } from '../../spec-tests/harness/poll-until.ts'
-import type { Database } from '../storage/database.ts'
-import { enqueueJob, isJobPending } from '../storage/jobs.ts'
-import { createTestDatabase } from '../storage/test-database.ts'
-import { fixedClock } from './clock.ts'
+import { pollUntil } from '../../../spec-tests/harness/poll-until.ts'
+import type { Database } from '../../storage/engine/database.ts'
+import { createTestDatabase } from '../../storage/engine/test-database.ts'
+import { enqueueJob, isJobPending } from '../../storage/jobs/jobs.ts'
+import { fixedClock } from '../clock.ts'
+import { systemRandom } from '../random.ts'
 import { createJobRunner, type JobHandlers, type JobRunner } from './job-runner.ts'
-import { systemRandom } from './random.ts'
 
 let database: Database
 let clock: ReturnType<typeof fixedClock>

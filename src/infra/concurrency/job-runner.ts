@@ -1,11 +1,11 @@
 import { setTimeout as pause } from 'node:timers/promises'
-import type { Json } from '../core/events/pdu.ts'
-import type { Database } from '../storage/database.ts'
-import { finishJob, isJobPending, leaseJobs, postponeJob, releaseJob, renewJobLeases } from '../storage/jobs.ts'
-import type { JobRow } from '../storage/jobs-schema.ts'
-import type { Clock } from './clock.ts'
-import type { Logger } from './logger.ts'
-import type { Random } from './random.ts'
+import type { Json } from '../../core/pdu.ts'
+import type { Database } from '../../storage/engine/database.ts'
+import { finishJob, isJobPending, leaseJobs, postponeJob, releaseJob, renewJobLeases } from '../../storage/jobs/jobs.ts'
+import type { JobRow } from '../../storage/schema/jobs.ts'
+import type { Clock } from '../clock.ts'
+import type { Logger } from '../logger.ts'
+import type { Random } from '../random.ts'
 import { restAfter } from './rest-after.ts'
 
 /** What became of a job: it is done, or there is more to do later (milliseconds since 1970). */

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import type { MatrixError } from '../core/errors.ts'
-import type { Database } from '../storage/database.ts'
-import { createTestDatabase } from '../storage/test-database.ts'
-import { systemClock } from './clock.ts'
-import { createLogger } from './logger.ts'
+import type { MatrixError } from '../../core/errors.ts'
+import type { Database } from '../../storage/engine/database.ts'
+import { createTestDatabase } from '../../storage/engine/test-database.ts'
+import { systemClock } from '../clock.ts'
+import { createLogger } from '../logger.ts'
 import { createRateLimiter, type RateLimiter } from './rate-limiter.ts'
 
 /** Two processes on one database. */

@@ -1,12 +1,12 @@
 import { createHash } from 'node:crypto'
-import { MatrixError } from '../core/errors.ts'
-import { isStorableName } from '../core/ids.ts'
-import { costOf, depthOf, type Rate, takeFrom } from '../core/rate-bucket.ts'
-import type { Database } from '../storage/database.ts'
-import { addToRateLimits, forgetFullRateLimits, takeFromRateLimit } from '../storage/rate-limits.ts'
-import type { Clock } from './clock.ts'
+import { MatrixError } from '../../core/errors.ts'
+import { isStorableName } from '../../core/ids.ts'
+import { costOf, depthOf, type Rate, takeFrom } from '../../core/rate-bucket.ts'
+import type { Database } from '../../storage/engine/database.ts'
+import { addToRateLimits, forgetFullRateLimits, takeFromRateLimit } from '../../storage/engine/rate-limits.ts'
+import type { Clock } from '../clock.ts'
+import type { Logger } from '../logger.ts'
 import { createGrowingCache } from './growing-cache.ts'
-import type { Logger } from './logger.ts'
 
 export type RateLimiter = {
   /**

@@ -1,4 +1,4 @@
-import type { Logger } from './logger.ts'
+import type { Logger } from '../logger.ts'
 
 export type Repeated = {
   /** Does it now; once more if it is under way. */

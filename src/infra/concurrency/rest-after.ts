@@ -1,4 +1,4 @@
-import type { Random } from './random.ts'
+import type { Random } from '../random.ts'
 
 /**
  * How long to leave something alone that has failed `failures` times before, in milliseconds: twice as long each time, from `first` to `longest`; at random

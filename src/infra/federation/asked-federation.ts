@@ -1,7 +1,7 @@
+import type { IdentityClient } from '../http/identity-client.ts'
 import type { AskedLanes, Asker } from './asked-lanes.ts'
 import { type FederationClient, type FederationRequest, STREAM_TIMEOUT_MS, TIMEOUT_MS } from './federation-client.ts'
 import { FederationError } from './federation-error.ts'
-import type { IdentityClient } from './identity-client.ts'
 
 /**
  * Asks other servers on somebody's behalf, in the asker's lane. The time that a request waits is part of the time that it may take; a stream waits

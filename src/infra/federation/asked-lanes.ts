@@ -1,6 +1,6 @@
-import type { Config } from '../config.ts'
-import { MatrixError } from '../core/errors.ts'
-import { createLanes } from './lanes.ts'
+import type { Config } from '../../config.ts'
+import { MatrixError } from '../../core/errors.ts'
+import { createLanes } from '../concurrency/lanes.ts'
 
 /** On whose behalf others are asked: a user of this server, another server, or a network from which somebody without an account makes requests. */
 export type Asker = { kind: 'user' | 'server' | 'network'; id: string }

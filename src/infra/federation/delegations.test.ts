@@ -3,11 +3,11 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { createServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
-import { createTestAuthority, type TestAuthority } from '../../spec-tests/harness/test-ca.ts'
-import { fixedClock } from './clock.ts'
+import { createTestAuthority, type TestAuthority } from '../../../spec-tests/harness/test-ca.ts'
+import { fixedClock } from '../clock.ts'
+import { createNameLookUp } from '../http/name-look-up.ts'
+import { createGuardedAgent, createTrust } from '../http/trusted-connections.ts'
 import { createDelegationLookUp } from './delegations.ts'
-import { createNameLookUp } from './name-look-up.ts'
-import { createGuardedAgent, createTrust } from './trusted-connections.ts'
 
 let authority: TestAuthority
 let server: ReturnType<typeof createServer>

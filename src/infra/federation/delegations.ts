@@ -1,10 +1,10 @@
 import { type Dispatcher, request } from 'undici'
-import type { ServerName } from '../core/ids.ts'
-import type { Clock } from './clock.ts'
-import { createGrowingCache } from './growing-cache.ts'
-import { readBounded } from './read-bounded.ts'
+import type { ServerName } from '../../core/ids.ts'
+import type { Clock } from '../clock.ts'
+import { createGrowingCache } from '../concurrency/growing-cache.ts'
+import { createSingleFlight } from '../concurrency/single-flight.ts'
+import { readBounded } from '../http/read-bounded.ts'
 import { parseDelegation } from './server-discovery.ts'
-import { createSingleFlight } from './single-flight.ts'
 
 /** Finds the server that a host delegates to: undefined where there is none. */
 export type DelegationLookUp = (hostname: string) => Promise<ServerName | undefined>

@@ -1,13 +1,13 @@
 import type { ServerResponse } from 'node:http'
 import { gzipSync } from 'node:zlib'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import type { ServerName } from '../core/ids.ts'
-import { decodeBase64 } from '../core/signing/base64.ts'
-import { isSignedBy } from '../core/signing/ed25519.ts'
-import { parseXMatrix, requestText } from '../core/signing/x-matrix.ts'
+import type { ServerName } from '../../core/ids.ts'
+import { isSignedBy } from '../../core/signing/ed25519.ts'
+import { parseXMatrix, requestText } from '../../core/signing/x-matrix.ts'
+import { decodeBase64 } from '../../core/text/base64.ts'
+import { readBounded } from '../http/read-bounded.ts'
 import type { FederationClient } from './federation-client.ts'
 import { FederationError } from './federation-error.ts'
-import { readBounded } from './read-bounded.ts'
 import { createPeerNetwork, OUR_KEY, type TestPeer, US } from './test-peer.ts'
 
 let network: ReturnType<typeof createPeerNetwork>

@@ -1,13 +1,19 @@
 import { LRUCache } from 'lru-cache'
 import { type Agent, type buildConnector, type Dispatcher, Pool } from 'undici'
-import type { ServerName } from '../core/ids.ts'
+import type { ServerName } from '../../core/ids.ts'
+import type { Clock } from '../clock.ts'
+import { createNameLookUp } from '../http/name-look-up.ts'
+import {
+  type Connect,
+  createConnect,
+  createGuardedAgent,
+  createTrust,
+  type Trust,
+} from '../http/trusted-connections.ts'
 import type { Lane } from './asked-lanes.ts'
-import type { Clock } from './clock.ts'
 import { createDelegationLookUp } from './delegations.ts'
-import { createNameLookUp } from './name-look-up.ts'
 import { type DiscoverySources, findServer, type ServerTarget } from './server-discovery.ts'
 import { createSrvLookUp } from './srv-records.ts'
-import { type Connect, createConnect, createGuardedAgent, createTrust, type Trust } from './trusted-connections.ts'
 
 /** Where this server's requests may go. */
 export type OutgoingRules = {

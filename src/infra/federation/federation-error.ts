@@ -1,4 +1,4 @@
-import { MatrixError } from '../core/errors.ts'
+import { MatrixError } from '../../core/errors.ts'
 
 /**
  * By these clients take it that their own session is over, or to be renewed, or that their server does not have what they ask for: that is for this

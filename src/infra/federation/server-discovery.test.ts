@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import type { ServerName } from '../core/ids.ts'
+import type { ServerName } from '../../core/ids.ts'
 import { findServer, parseDelegation } from './server-discovery.ts'
 import { createSrvLookUp, type SrvRecord } from './srv-records.ts'
 

@@ -1,6 +1,6 @@
 import { isIP } from 'node:net'
-import type { ServerName } from '../core/ids.ts'
-import { isServerName } from '../core/ids.ts'
+import type { ServerName } from '../../core/ids.ts'
+import { isServerName } from '../../core/ids.ts'
 import type { SrvAddress } from './srv-records.ts'
 
 /** How a server is reached. */

@@ -1,5 +1,5 @@
 import { Worker } from 'node:worker_threads'
-import { isSignedBy, PUBLIC_KEY_BYTES, SIGNATURE_BYTES } from '../core/signing/ed25519.ts'
+import { isSignedBy, PUBLIC_KEY_BYTES, SIGNATURE_BYTES } from '../../core/signing/ed25519.ts'
 
 /** Whether `signature` is one of `data` with `publicKey`: 64 bytes, any, and 32. */
 export type SignatureCheck = { publicKey: Buffer; data: Buffer; signature: Buffer }

@@ -1,10 +1,15 @@
 import { readFileSync } from 'node:fs'
-import { formatSigningKey, parseSigningKey, type SigningKey, signingKeyFromSeed } from '../core/signing/signing-key.ts'
-import type { Database, Db } from '../storage/database.ts'
-import { loadOwnKeys, useOwnKey } from '../storage/own-keys.ts'
-import { serverSecret } from '../storage/server-secrets.ts'
-import type { Clock } from './clock.ts'
-import type { Random } from './random.ts'
+import {
+  formatSigningKey,
+  parseSigningKey,
+  type SigningKey,
+  signingKeyFromSeed,
+} from '../../core/signing/signing-key.ts'
+import type { Database, Db } from '../../storage/engine/database.ts'
+import { serverSecret } from '../../storage/engine/server-secrets.ts'
+import { loadOwnKeys, useOwnKey } from '../../storage/federation/own-keys.ts'
+import type { Clock } from '../clock.ts'
+import type { Random } from '../random.ts'
 
 /**
  * This server's signing key: from `file` where there is one (such as Synapse's `signing.key`), otherwise the one in the database, which all

@@ -1,8 +1,8 @@
-import { defaultConfig } from '../config.ts'
-import type { ServerName } from '../core/ids.ts'
-import { signingKeyFromSeed } from '../core/signing/signing-key.ts'
+import { defaultConfig } from '../../config.ts'
+import type { ServerName } from '../../core/ids.ts'
+import { signingKeyFromSeed } from '../../core/signing/signing-key.ts'
+import { systemClock } from '../clock.ts'
 import { type AskedLanes, createAskedLanes } from './asked-lanes.ts'
-import { systemClock } from './clock.ts'
 import { createFederationClient, type FederationClient } from './federation-client.ts'
 import { createFederationConnections } from './federation-connections.ts'
 

@@ -1,4 +1,4 @@
-import './compile-cache.js'
+import '../compile-cache.js'
 
 // In a thread, too, types need not be stripped again.
 await import('./verify-packed.ts')

@@ -1,5 +1,5 @@
 import { parentPort } from 'node:worker_threads'
-import { isSignedBy, PUBLIC_KEY_BYTES, SIGNATURE_BYTES } from '../core/signing/ed25519.ts'
+import { isSignedBy, PUBLIC_KEY_BYTES, SIGNATURE_BYTES } from '../../core/signing/ed25519.ts'
 import type { PackedChecks } from './signature-thread.ts'
 
 // What the thread of signature-thread.ts does: for each check that it is sent, 1 where the signature is good, else 0.

@@ -1,6 +1,6 @@
 import { type Dispatcher, request as send } from 'undici'
-import type { Appservice } from '../core/appservice.ts'
-import type { Clock } from './clock.ts'
+import type { Appservice } from '../../core/appservice.ts'
+import type { Clock } from '../clock.ts'
 import { readBounded } from './read-bounded.ts'
 
 /** A request to an application service. */

@@ -1,6 +1,6 @@
 import { type Dispatcher, request } from 'undici'
-import { MatrixError } from '../core/errors.ts'
-import type { Logger } from './logger.ts'
+import { MatrixError } from '../../core/errors.ts'
+import type { Logger } from '../logger.ts'
 import { readBounded } from './read-bounded.ts'
 
 /** A request to an identity server that a client has named, with the token that the client has there. */

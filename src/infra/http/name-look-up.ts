@@ -2,9 +2,9 @@ import { type LookupAddress, promises as system } from 'node:dns'
 import { Resolver } from 'node:dns/promises'
 import { readFile } from 'node:fs/promises'
 import { isIP, type LookupFunction } from 'node:net'
-import { createConcurrencyLimit } from './concurrency-limit.ts'
+import { createConcurrencyLimit } from '../concurrency/concurrency-limit.ts'
+import { createSingleFlight } from '../concurrency/single-flight.ts'
 import { isPrivateAddress } from './private-address.ts'
-import { createSingleFlight } from './single-flight.ts'
 
 /** The addresses of a name. Rejects when it has none. */
 export type NameLookUp = (name: string) => Promise<LookupAddress[]>

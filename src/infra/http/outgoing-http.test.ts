@@ -2,8 +2,8 @@ import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { gzipSync } from 'node:zlib'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { fixedClock } from './clock.ts'
-import { createFederationConnections } from './federation-connections.ts'
+import { fixedClock } from '../clock.ts'
+import { createFederationConnections } from '../federation/federation-connections.ts'
 import { createOutgoingHttp } from './outgoing-http.ts'
 
 const MIB = 1024 * 1024

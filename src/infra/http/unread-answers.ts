@@ -1,5 +1,5 @@
-import type { Clock } from './clock.ts'
-import type { Logger } from './logger.ts'
+import type { Clock } from '../clock.ts'
+import type { Logger } from '../logger.ts'
 
 /** A large answer that a client, or another server, has not read yet. */
 export type UnreadAnswer = {

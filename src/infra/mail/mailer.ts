@@ -1,6 +1,6 @@
 import { z } from 'zod'
-import type { Config } from '../config.ts'
-import type { Trust } from './trusted-connections.ts'
+import type { Config } from '../../config.ts'
+import type { Trust } from '../http/trusted-connections.ts'
 
 /** A mail to one recipient. */
 export const mail = z.object({

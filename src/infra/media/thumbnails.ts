@@ -1,8 +1,8 @@
 import type { Readable } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
 import type { Metadata, Sharp, SharpConstructor } from 'sharp'
-import { MatrixError, TooLargeError } from '../core/errors.ts'
-import { createConcurrencyLimit } from './concurrency-limit.ts'
+import { MatrixError, TooLargeError } from '../../core/errors.ts'
+import { createConcurrencyLimit } from '../concurrency/concurrency-limit.ts'
 import { thumbnailSize } from './thumbnail-size.ts'
 
 /** What a thumbnail should be: a box in pixels, https://spec.matrix.org/v1.19/client-server-api/#thumbnails */

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { defaultConfig } from '../config.ts'
+import { defaultConfig } from '../../config.ts'
 import { createPasswordHasher, MAX_PASSWORD_LENGTH } from './password-hasher.ts'
 
 const { passwords } = defaultConfig({ passwords: { memory_kib: 64, iterations: 1 } })

@@ -1,6 +1,6 @@
 import { hash, verify } from '@node-rs/argon2'
-import type { Config } from '../config.ts'
-import { createConcurrencyLimit } from './concurrency-limit.ts'
+import type { Config } from '../../config.ts'
+import { createConcurrencyLimit } from '../concurrency/concurrency-limit.ts'
 
 export type PasswordHasher = {
   /** Argon2id in PHC format, with the configured costs. */

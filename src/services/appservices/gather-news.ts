@@ -1,10 +1,10 @@
 import type { DeviceId, RoomId, UserId } from '../../core/ids.ts'
-import { filterMembers, type MemberChange, type RoomMoves } from '../../storage/appservices.ts'
-import type { Db } from '../../storage/database.ts'
-import { concernsRooms } from '../../storage/device-list-rooms.ts'
-import type { StreamRow } from '../../storage/stream-schema.ts'
-import { loadMessageBytes } from '../../storage/to-device.ts'
-import type { DeviceKey } from '../../storage/users-schema.ts'
+import { filterMembers, type MemberChange, type RoomMoves } from '../../storage/appservices/appservices.ts'
+import { loadMessageBytes } from '../../storage/devices/to-device.ts'
+import type { Db } from '../../storage/engine/database.ts'
+import { concernsRooms } from '../../storage/engine/device-list-rooms.ts'
+import type { StreamRow } from '../../storage/schema/stream.ts'
+import type { DeviceKey } from '../../storage/schema/users.ts'
 import { type Interest, memberOf } from './interest.ts'
 
 type Owner = { roomId: RoomId; userId: UserId }

@@ -1,9 +1,9 @@
 import { type Appservice, hasUser, isInNamespace } from '../../core/appservice.ts'
 import type { RoomId, UserId } from '../../core/ids.ts'
-import { countMembers } from '../../storage/appservices.ts'
-import type { Db } from '../../storage/database.ts'
-import { loadAllAliases, loadRoomAliases } from '../../storage/room-aliases.ts'
-import type { StreamRow } from '../../storage/stream-schema.ts'
+import { countMembers } from '../../storage/appservices/appservices.ts'
+import type { Db } from '../../storage/engine/database.ts'
+import { loadAllAliases, loadRoomAliases } from '../../storage/rooms/room-aliases.ts'
+import type { StreamRow } from '../../storage/schema/stream.ts'
 
 /**
  * What an application service is interested in, as of a place in the stream: kept in memory, so that what is of no interest costs nothing.

@@ -1,7 +1,7 @@
 import type { App } from '../../app.ts'
 import { type Appservice, hasUser } from '../../core/appservice.ts'
 import type { UserId } from '../../core/ids.ts'
-import { filterUnknownUsers } from '../../storage/users.ts'
+import { filterUnknownUsers } from '../../storage/users/users.ts'
 
 const TIMEOUT_MS = 20_000
 

@@ -1,7 +1,7 @@
 import type { App } from '../../app.ts'
 import type { Appservice } from '../../core/appservice.ts'
 import { MatrixError } from '../../core/errors.ts'
-import { AppserviceSilence } from '../../infra/appservice-client.ts'
+import { AppserviceSilence } from '../../infra/http/appservice-client.ts'
 
 const TIMEOUT_MS = 20_000
 /** How much of a wrong answer is shown. */

@@ -1,9 +1,9 @@
 import type { App } from '../../app.ts'
 import { type Appservice, hasUser } from '../../core/appservice.ts'
 import type { UserId } from '../../core/ids.ts'
-import { repeat } from '../../infra/repeat.ts'
-import { beginAppservice, changeUsers, loadUserIds, resetMembers } from '../../storage/appservices.ts'
-import type { Tx } from '../../storage/database.ts'
+import { repeat } from '../../infra/concurrency/repeat.ts'
+import { beginAppservice, changeUsers, loadUserIds, resetMembers } from '../../storage/appservices/appservices.ts'
+import type { Tx } from '../../storage/engine/database.ts'
 import { prepareAppserviceSenders } from '../users/appservice-users.ts'
 import { createTeller, type SendingApp } from './tell-appservice.ts'
 

@@ -2,11 +2,17 @@ import { expect, test } from 'vitest'
 import { defaultConfig } from '../../config.ts'
 import type { Appservice } from '../../core/appservice.ts'
 import type { RoomId, UserId } from '../../core/ids.ts'
-import { type AppserviceClient, AppserviceSilence } from '../../infra/appservice-client.ts'
+import { type AppserviceClient, AppserviceSilence } from '../../infra/http/appservice-client.ts'
 import { createMetrics } from '../../infra/metrics.ts'
 import { systemRandom } from '../../infra/random.ts'
-import { beginAppservice } from '../../storage/appservices.ts'
-import { ALICE, CAROL, createReadingApp, createReadingRoom, type ReadingApp } from '../rooms/test-reading-room.ts'
+import { beginAppservice } from '../../storage/appservices/appservices.ts'
+import {
+  ALICE,
+  CAROL,
+  createReadingApp,
+  createReadingRoom,
+  type ReadingApp,
+} from '../rooms/reading/test-reading-room.ts'
 import { createTeller } from './tell-appservice.ts'
 
 /** Carol is the application service's; Alice is a person. */

@@ -10,8 +10,8 @@ import {
   releaseAppservice,
   restAppservice,
   storeTransaction,
-} from '../../storage/appservices.ts'
-import type { StreamRow } from '../../storage/stream-schema.ts'
+} from '../../storage/appservices/appservices.ts'
+import type { StreamRow } from '../../storage/schema/stream.ts'
 import { gatherNews } from './gather-news.ts'
 import { type Interest, kindsFor, loadInterest } from './interest.ts'
 import { introduceUsers } from './introduce-users.ts'

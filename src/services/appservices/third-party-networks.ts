@@ -3,9 +3,9 @@ import { z } from 'zod'
 import type { App } from '../../app.ts'
 import { type Appservice, hasUser, isInNamespace } from '../../core/appservice.ts'
 import { NotFoundError } from '../../core/errors.ts'
-import type { JsonObject } from '../../core/events/pdu.ts'
 import type { RoomAlias, UserId } from '../../core/ids.ts'
-import { networkInstance } from '../rooms/network-directory.ts'
+import type { JsonObject } from '../../core/pdu.ts'
+import { networkInstance } from '../rooms/directory/network-directory.ts'
 
 type AskingApp = Pick<App, 'config' | 'appservices' | 'logger'>
 type Query = Iterable<[string, string]>

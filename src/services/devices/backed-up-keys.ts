@@ -1,11 +1,9 @@
 import type { App } from '../../app.ts'
 import { MatrixError, NotFoundError } from '../../core/errors.ts'
-import type { JsonObject } from '../../core/events/pdu.ts'
 import type { RoomId } from '../../core/ids.ts'
-import { jsonAround, jsonItems } from '../../core/json-pieces.ts'
+import { jsonAround, jsonItems } from '../../core/json/json-pieces.ts'
 import { requireCount, requireSize, requireTotal } from '../../core/limits.ts'
-import type { Tx } from '../../storage/database.ts'
-import type { KeyBackupRow } from '../../storage/encryption-schema.ts'
+import type { JsonObject } from '../../core/pdu.ts'
 import {
   type BackedUpSession,
   type BackupChange,
@@ -13,7 +11,7 @@ import {
   loadBackupSessions,
   type SessionRange,
   storeBackupSessions,
-} from '../../storage/key-backup-sessions.ts'
+} from '../../storage/devices/key-backup-sessions.ts'
 import {
   type BackupKey,
   findCurrentKeyBackup,
@@ -21,7 +19,9 @@ import {
   lockKeyBackup,
   measureKeyBackups,
   noteBackupChange,
-} from '../../storage/key-backups.ts'
+} from '../../storage/devices/key-backups.ts'
+import type { Tx } from '../../storage/engine/database.ts'
+import type { KeyBackupRow } from '../../storage/schema/devices.ts'
 import { unknownBackup } from './key-backups.ts'
 
 /** The key of a session as clients send and get it. */

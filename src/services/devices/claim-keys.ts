@@ -1,8 +1,8 @@
 import type { App } from '../../app.ts'
-import type { Json } from '../../core/events/pdu.ts'
 import { requireCount } from '../../core/limits.ts'
-import { useFallbackKeys } from '../../storage/fallback-keys.ts'
-import { type ClaimedKey, type KeyClaim, takeOneTimeKeys } from '../../storage/one-time-keys.ts'
+import type { Json } from '../../core/pdu.ts'
+import { useFallbackKeys } from '../../storage/devices/fallback-keys.ts'
+import { type ClaimedKey, type KeyClaim, takeOneTimeKeys } from '../../storage/devices/one-time-keys.ts'
 
 /** By user id, device id and `<algorithm>:<key_id>`. */
 export type ClaimedKeys = Record<string, Record<string, Record<string, Json>>>

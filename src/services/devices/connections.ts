@@ -1,8 +1,8 @@
 import type { App } from '../../app.ts'
 import { NotFoundError } from '../../core/errors.ts'
 import type { UserId } from '../../core/ids.ts'
-import { loadDevices } from '../../storage/devices.ts'
-import { findUser } from '../../storage/users.ts'
+import { loadDevices } from '../../storage/devices/devices.ts'
+import { findUser } from '../../storage/users/users.ts'
 
 type Connection = { ip: string; last_seen: number; user_agent?: string }
 

@@ -1,8 +1,8 @@
 import type { App } from '../../app.ts'
 import { requireTotal } from '../../core/limits.ts'
-import type { Tx } from '../../storage/database.ts'
-import { countDevicesOf } from '../../storage/devices.ts'
-import { type NewToDeviceMessage, storeToDeviceMessages } from '../../storage/to-device.ts'
+import { countDevicesOf } from '../../storage/devices/devices.ts'
+import { type NewToDeviceMessage, storeToDeviceMessages } from '../../storage/devices/to-device.ts'
+import type { Tx } from '../../storage/engine/database.ts'
 
 type Capabilities = Pick<App, 'config' | 'logger'>
 

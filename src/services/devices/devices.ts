@@ -1,9 +1,9 @@
 import type { App } from '../../app.ts'
 import { NotFoundError } from '../../core/errors.ts'
 import type { DeviceId, UserId } from '../../core/ids.ts'
-import { deleteDevices, ensureDevice, findDevice, loadDevices, renameDevice } from '../../storage/devices.ts'
-import { lockUser } from '../../storage/users.ts'
-import type { DeviceKey, DeviceRow } from '../../storage/users-schema.ts'
+import { deleteDevices, ensureDevice, findDevice, loadDevices, renameDevice } from '../../storage/devices/devices.ts'
+import type { DeviceKey, DeviceRow } from '../../storage/schema/users.ts'
+import { lockUser } from '../../storage/users/users.ts'
 import { limitDevices } from '../users/limit-devices.ts'
 
 /** A device as its user sees it. https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3devices */

@@ -1,8 +1,8 @@
 import type { App } from '../../app.ts'
 import { InvalidParamError, NotFoundError } from '../../core/errors.ts'
-import type { JsonObject } from '../../core/events/pdu.ts'
 import type { UserId } from '../../core/ids.ts'
 import { requireCount, requireSize } from '../../core/limits.ts'
+import type { JsonObject } from '../../core/pdu.ts'
 import {
   type BackupKey,
   deleteKeyBackup,
@@ -12,7 +12,7 @@ import {
   lockKeyBackup,
   measureKeyBackups,
   updateKeyBackup,
-} from '../../storage/key-backups.ts'
+} from '../../storage/devices/key-backups.ts'
 
 /** A version of a backup as clients see it. */
 export type KeyBackup = { algorithm: string; auth_data: JsonObject; count: number; etag: string; version: string }

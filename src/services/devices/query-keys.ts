@@ -1,10 +1,10 @@
 import type { App } from '../../app.ts'
-import type { JsonObject } from '../../core/events/pdu.ts'
 import type { UserId } from '../../core/ids.ts'
-import { loadCrossSigningKeys, loadSignatures } from '../../storage/cross-signing-keys.ts'
-import type { Db } from '../../storage/database.ts'
-import { loadDeviceKeys } from '../../storage/device-keys.ts'
-import type { CrossSigningSignatureRow } from '../../storage/encryption-schema.ts'
+import type { JsonObject } from '../../core/pdu.ts'
+import { loadCrossSigningKeys, loadSignatures } from '../../storage/devices/cross-signing-keys.ts'
+import { loadDeviceKeys } from '../../storage/devices/device-keys.ts'
+import type { Db } from '../../storage/engine/database.ts'
+import type { CrossSigningSignatureRow } from '../../storage/schema/devices.ts'
 
 /** Keys of users, by user id; those of devices by device id below that. */
 export type QueriedKeys = {

@@ -1,7 +1,7 @@
 import type { App } from '../../app.ts'
-import type { Tx } from '../../storage/database.ts'
-import { type NewEdu, queueEdus } from '../../storage/federation-outbox.ts'
-import { emptyFullOutbox, outboxesToMeasure } from '../../storage/full-outboxes.ts'
+import type { Tx } from '../../storage/engine/database.ts'
+import { type NewEdu, queueEdus } from '../../storage/federation/federation-outbox.ts'
+import { emptyFullOutbox, outboxesToMeasure } from '../../storage/federation/full-outboxes.ts'
 
 /** Queues EDUs for other servers, and makes room in the outboxes that are full with them. */
 export async function queueWithinLimit(

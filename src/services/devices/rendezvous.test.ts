@@ -3,8 +3,8 @@ import { defaultConfig } from '../../config.ts'
 import type { MatrixError } from '../../core/errors.ts'
 import { fixedClock } from '../../infra/clock.ts'
 import { systemRandom } from '../../infra/random.ts'
-import type { Database } from '../../storage/database.ts'
-import { createTestDatabase } from '../../storage/test-database.ts'
+import type { Database } from '../../storage/engine/database.ts'
+import { createTestDatabase } from '../../storage/engine/test-database.ts'
 import { createRendezvous, readRendezvous, writeRendezvous } from './rendezvous.ts'
 
 let database: Database

@@ -10,8 +10,8 @@ import {
   type RendezvousCount,
   storeRendezvousWrite,
   updateRendezvous,
-} from '../../storage/rendezvous.ts'
-import type { RendezvousRow } from '../../storage/rendezvous-schema.ts'
+} from '../../storage/devices/rendezvous.ts'
+import type { RendezvousRow } from '../../storage/schema/rendezvous.ts'
 
 type Capabilities = Pick<App, 'database' | 'clock' | 'random'>
 

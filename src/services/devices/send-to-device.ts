@@ -1,13 +1,13 @@
 import type { App } from '../../app.ts'
-import type { JsonObject } from '../../core/events/pdu.ts'
 import { type DeviceId, serverNameOf, type UserId } from '../../core/ids.ts'
 import { requireCount, requireSize } from '../../core/limits.ts'
-import type { NewEdu } from '../../storage/federation-outbox.ts'
+import type { JsonObject } from '../../core/pdu.ts'
 import {
   claimToDeviceTransaction,
   deleteToDeviceTransactions,
   type NewToDeviceMessage,
-} from '../../storage/to-device.ts'
+} from '../../storage/devices/to-device.ts'
+import type { NewEdu } from '../../storage/federation/federation-outbox.ts'
 import { deliverToDevice } from './deliver-to-device.ts'
 import { queueWithinLimit } from './queue-edus.ts'
 

@@ -1,13 +1,13 @@
 import type { App } from '../../app.ts'
+import { type CrossSigningKeyObject, keyText, parseUploadedCrossSigningKey } from '../../core/devices/key-objects.ts'
 import { ForbiddenError, InvalidParamError, MatrixError, MissingParamError } from '../../core/errors.ts'
 import type { UserId } from '../../core/ids.ts'
-import { type CrossSigningKeyObject, keyText, parseUploadedCrossSigningKey } from '../../core/key-objects.ts'
 import { requireSize } from '../../core/limits.ts'
 import { verifyJson } from '../../core/signing/verify-json.ts'
-import { loadCrossSigningKeys, storeCrossSigningKeys } from '../../storage/cross-signing-keys.ts'
-import { loadDevices } from '../../storage/devices.ts'
-import type { CrossSigningKeyRow, CrossSigningUsage } from '../../storage/encryption-schema.ts'
-import { lockUser } from '../../storage/users.ts'
+import { loadCrossSigningKeys, storeCrossSigningKeys } from '../../storage/devices/cross-signing-keys.ts'
+import { loadDevices } from '../../storage/devices/devices.ts'
+import type { CrossSigningKeyRow, CrossSigningUsage } from '../../storage/schema/devices.ts'
+import { lockUser } from '../../storage/users/users.ts'
 
 /** The keys of an upload, as the client sends them. */
 export type CrossSigningUpload = Partial<Record<`${CrossSigningUsage}_key`, unknown>>

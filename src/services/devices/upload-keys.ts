@@ -1,13 +1,13 @@
 import type { App } from '../../app.ts'
+import { checkOneTimeKey, keyText, parseDeviceKeys, parseKeyName } from '../../core/devices/key-objects.ts'
 import { InvalidParamError, MatrixError } from '../../core/errors.ts'
-import type { JsonObject } from '../../core/events/pdu.ts'
-import { checkOneTimeKey, keyText, parseDeviceKeys, parseKeyName } from '../../core/key-objects.ts'
 import { requireCount, requireSize, requireTotal } from '../../core/limits.ts'
-import type { Tx } from '../../storage/database.ts'
-import { lockDevice, measureDeviceKeys, storeDeviceKeys } from '../../storage/device-keys.ts'
-import { countFallbackKeys, replaceFallbackKeys } from '../../storage/fallback-keys.ts'
-import { addOneTimeKeys, countOneTimeKeys, type UploadedKey } from '../../storage/one-time-keys.ts'
-import type { DeviceKey } from '../../storage/users-schema.ts'
+import type { JsonObject } from '../../core/pdu.ts'
+import { lockDevice, measureDeviceKeys, storeDeviceKeys } from '../../storage/devices/device-keys.ts'
+import { countFallbackKeys, replaceFallbackKeys } from '../../storage/devices/fallback-keys.ts'
+import { addOneTimeKeys, countOneTimeKeys, type UploadedKey } from '../../storage/devices/one-time-keys.ts'
+import type { Tx } from '../../storage/engine/database.ts'
+import type { DeviceKey } from '../../storage/schema/users.ts'
 
 /** One-time or fallback keys by `<algorithm>:<key_id>`. */
 type KeyMap = Record<string, string | JsonObject>

@@ -1,18 +1,14 @@
 import type { App } from '../../app.ts'
+import { keyText } from '../../core/devices/key-objects.ts'
 import { InvalidParamError, MatrixError, NotFoundError } from '../../core/errors.ts'
-import type { JsonObject } from '../../core/events/pdu.ts'
 import type { UserId } from '../../core/ids.ts'
-import { keyText } from '../../core/key-objects.ts'
 import { requireCount } from '../../core/limits.ts'
+import type { JsonObject } from '../../core/pdu.ts'
 import { verifyJson } from '../../core/signing/verify-json.ts'
-import { loadCrossSigningKeys, storeSignatures } from '../../storage/cross-signing-keys.ts'
-import type { Tx } from '../../storage/database.ts'
-import { loadDeviceKeys } from '../../storage/device-keys.ts'
-import type {
-  CrossSigningKeyRow,
-  CrossSigningSignatureRow,
-  CrossSigningUsage,
-} from '../../storage/encryption-schema.ts'
+import { loadCrossSigningKeys, storeSignatures } from '../../storage/devices/cross-signing-keys.ts'
+import { loadDeviceKeys } from '../../storage/devices/device-keys.ts'
+import type { Tx } from '../../storage/engine/database.ts'
+import type { CrossSigningKeyRow, CrossSigningSignatureRow, CrossSigningUsage } from '../../storage/schema/devices.ts'
 
 /** Signed keys by user id, and by device id or public key of a master key. */
 export type SignatureUpload = ReadonlyMap<UserId, Record<string, JsonObject>>

@@ -1,11 +1,11 @@
 import { z } from 'zod'
 import type { App } from '../../app.ts'
-import type { Json } from '../../core/events/pdu.ts'
 import { type ServerName, serverNameOf } from '../../core/ids.ts'
-import { FederationError } from '../../infra/federation-error.ts'
-import type { KeyClaim } from '../../storage/one-time-keys.ts'
+import type { Json } from '../../core/pdu.ts'
+import { FederationError } from '../../infra/federation/federation-error.ts'
+import type { KeyClaim } from '../../storage/devices/one-time-keys.ts'
 import { byUserAndDevice, type ClaimedKeys, claimOwnUsersKeys, requireFewClaims } from '../devices/claim-keys.ts'
-import { type Asking, askServers, type Failures } from './ask-servers.ts'
+import { type Asking, askServers, type Failures } from '../federation/requests/ask-servers.ts'
 import { keyTimeout, MAX_KEY_BYTES } from './query-keys.ts'
 
 type AskingApp = Pick<App, 'database' | 'serverName' | 'federation' | 'clock' | 'config' | 'logger'>

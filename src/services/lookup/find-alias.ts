@@ -2,8 +2,8 @@ import { z } from 'zod'
 import type { App } from '../../app.ts'
 import { NotFoundError } from '../../core/errors.ts'
 import { isRoomId, isServerName, type RoomAlias, type RoomId, type ServerName, serverNameOf } from '../../core/ids.ts'
-import { FederationError } from '../../infra/federation-error.ts'
-import { type ResolvingApp, resolveRoomAlias } from '../rooms/aliases.ts'
+import { FederationError } from '../../infra/federation/federation-error.ts'
+import { type ResolvingApp, resolveRoomAlias } from '../rooms/directory/aliases.ts'
 
 const TIMEOUT_MS = 20_000
 const MAX_BYTES = 256 * 1024

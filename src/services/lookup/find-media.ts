@@ -1,13 +1,13 @@
 import type { App } from '../../app.ts'
 import { MatrixError, NotFoundError } from '../../core/errors.ts'
-import { FederationError } from '../../infra/federation-error.ts'
-import type { MediaName } from '../../storage/media.ts'
-import { insertRemoteMedia, noteMediaAccess } from '../../storage/remote-media.ts'
+import { FederationError } from '../../infra/federation/federation-error.ts'
+import type { MediaName } from '../../storage/media/media.ts'
+import { insertRemoteMedia, noteMediaAccess } from '../../storage/media/remote-media.ts'
+import { askForMedia } from '../federation/requests/ask-for-media.ts'
 import { acceptedContentType } from '../media/content-type.ts'
 import { safeFileName } from '../media/file-name.ts'
 import { findKeptMedia, findMedia as findOwnMedia, type Media } from '../media/find-media.ts'
 import { storeFile } from '../media/store-file.ts'
-import { askForMedia } from './ask-for-media.ts'
 
 type Wait = {
   timeoutMs: number

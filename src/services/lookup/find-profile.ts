@@ -1,10 +1,10 @@
 import { z } from 'zod'
 import type { App } from '../../app.ts'
 import { NotFoundError } from '../../core/errors.ts'
-import type { Json } from '../../core/events/pdu.ts'
 import { serverNameOf, type UserId } from '../../core/ids.ts'
-import { FederationError } from '../../infra/federation-error.ts'
-import type { Profile } from '../../storage/profiles.ts'
+import type { Json } from '../../core/pdu.ts'
+import { FederationError } from '../../infra/federation/federation-error.ts'
+import type { Profile } from '../../storage/users/profiles.ts'
 import { getProfile, getProfileField } from '../users/profile.ts'
 
 const TIMEOUT_MS = 10_000

@@ -1,9 +1,9 @@
 import { z } from 'zod'
 import type { App } from '../../app.ts'
 import type { ServerName } from '../../core/ids.ts'
-import { FederationError } from '../../infra/federation-error.ts'
-import { listPublicRooms, type PublicRooms, type PublicRoomsQuery } from '../rooms/public-rooms.ts'
-import { toldRoom } from './told-room.ts'
+import { FederationError } from '../../infra/federation/federation-error.ts'
+import { toldRoom } from '../federation/requests/told-room.ts'
+import { listPublicRooms, type PublicRooms, type PublicRoomsQuery } from '../rooms/directory/public-rooms.ts'
 
 const TIMEOUT_MS = 20_000
 const MAX_BYTES = 8 * 1024 * 1024

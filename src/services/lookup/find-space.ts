@@ -2,18 +2,18 @@ import { LRUCache } from 'lru-cache'
 import { z } from 'zod'
 import type { App } from '../../app.ts'
 import { domainOf, isUserId, type RoomId, type ServerName, type UserId } from '../../core/ids.ts'
-import type { ChildEvent } from '../../core/space-children.ts'
-import { FederationError } from '../../infra/federation-error.ts'
-import { madeOnce } from '../../infra/made-once.ts'
-import { findMembership, isJoinedToAny } from '../../storage/room-memberships.ts'
-import type { RoomSummary } from '../rooms/room-summary.ts'
+import type { ChildEvent } from '../../core/rooms/space-children.ts'
+import { madeOnce } from '../../infra/concurrency/made-once.ts'
+import { FederationError } from '../../infra/federation/federation-error.ts'
+import { findMembership, isJoinedToAny } from '../../storage/rooms/membership/room-memberships.ts'
+import { toldSummary } from '../federation/requests/told-room.ts'
+import type { RoomSummary } from '../rooms/directory/room-summary.ts'
 import {
   type FindForeignRoom,
   type ForeignRoom,
   type HierarchyCommand,
   readSpaceHierarchy,
-} from '../rooms/space-hierarchy.ts'
-import { toldSummary } from './told-room.ts'
+} from '../rooms/directory/space-hierarchy.ts'
 
 type SpaceApp = Pick<App, 'config' | 'database' | 'serverName' | 'federation' | 'logger'>
 

@@ -1,8 +1,8 @@
 import type { App } from '../../app.ts'
 import { domainOf, isRoomAlias, type RoomAlias, type RoomId, type ServerName, type UserId } from '../../core/ids.ts'
-import { loadRoomContacts } from '../../storage/room-contacts.ts'
-import { findRoomHead } from '../../storage/room-heads.ts'
-import { isRoomHere, loadRoomServers } from '../../storage/room-servers.ts'
+import { isRoomHere, loadRoomServers } from '../../storage/rooms/membership/room-servers.ts'
+import { loadRoomContacts } from '../../storage/rooms/room-contacts.ts'
+import { findRoomHead } from '../../storage/rooms/timeline/room-heads.ts'
 import { findRoomAlias } from './find-alias.ts'
 
 /** Where a room is. */

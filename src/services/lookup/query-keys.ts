@@ -1,16 +1,16 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { z } from 'zod'
 import type { App } from '../../app.ts'
-import type { JsonObject } from '../../core/events/pdu.ts'
+import { parseCrossSigningKey, parseDeviceKeys } from '../../core/devices/key-objects.ts'
 import { type ServerName, serverNameOf, type UserId } from '../../core/ids.ts'
-import { parseCrossSigningKey, parseDeviceKeys } from '../../core/key-objects.ts'
 import { requireCount } from '../../core/limits.ts'
-import { FederationError } from '../../infra/federation-error.ts'
-import { loadSignatures } from '../../storage/cross-signing-keys.ts'
-import type { RemoteDevice } from '../../storage/remote-devices.ts'
+import type { JsonObject } from '../../core/pdu.ts'
+import { FederationError } from '../../infra/federation/federation-error.ts'
+import { loadSignatures } from '../../storage/devices/cross-signing-keys.ts'
+import type { RemoteDevice } from '../../storage/devices/remote-devices.ts'
 import { bySignedKey, loadKeys, type QueriedKeys, withSignatures } from '../devices/query-keys.ts'
-import { type Asking, askServers, type Failures } from './ask-servers.ts'
-import { type FetchingApp, freshDeviceLists } from './fetch-device-lists.ts'
+import { type Asking, askServers, type Failures } from '../federation/requests/ask-servers.ts'
+import { type FetchingApp, freshDeviceLists } from '../federation/requests/fetch-device-lists.ts'
 
 type Wanted = ReadonlyMap<UserId, readonly string[]>
 

@@ -1,13 +1,13 @@
 import type { App } from '../../app.ts'
 import type { RoomId } from '../../core/ids.ts'
 import { paginationToken } from '../../core/pagination-token.ts'
-import { loadEventsById } from '../../storage/events.ts'
-import { loadMissingPrevs } from '../../storage/missing-prev-events.ts'
-import { findRoomHead } from '../../storage/room-heads.ts'
-import { type ContextCommand, type EventContext, readContext } from '../rooms/read-context.ts'
-import { type Messages, type MessagesCommand, readMessages } from '../rooms/read-messages.ts'
-import { orderOfToken } from '../rooms/room-points.ts'
-import { type BackfillingApp, backfillRoom } from './backfill-room.ts'
+import { loadEventsById } from '../../storage/rooms/timeline/events.ts'
+import { loadMissingPrevs } from '../../storage/rooms/timeline/missing-prev-events.ts'
+import { findRoomHead } from '../../storage/rooms/timeline/room-heads.ts'
+import { type BackfillingApp, backfillRoom } from '../federation/inbound/backfill-room.ts'
+import { type ContextCommand, type EventContext, readContext } from '../rooms/reading/read-context.ts'
+import { type Messages, type MessagesCommand, readMessages } from '../rooms/reading/read-messages.ts'
+import { orderOfToken } from '../rooms/reading/room-points.ts'
 
 /** How often other servers are asked for one page. */
 const MAX_ROUNDS = 3

@@ -1,6 +1,6 @@
 import type { App } from '../../app.ts'
 import { discardStagedFile, stageFile } from '../../infra/object-store/staged-file.ts'
-import { serverSecret } from '../../storage/server-secrets.ts'
+import { serverSecret } from '../../storage/engine/server-secrets.ts'
 
 const KEY_LENGTH = 32
 

@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import type { App } from '../../app.ts'
 import { MatrixError, NotFoundError } from '../../core/errors.ts'
-import { findStoredMedia, type MediaName, type StoredFile, type StoredMedia } from '../../storage/media.ts'
+import { findStoredMedia, type MediaName, type StoredFile, type StoredMedia } from '../../storage/media/media.ts'
 import { servedContentType } from './content-type.ts'
 
 /** A medium with its file. `contentType` is the one to serve it with. */

@@ -1,12 +1,12 @@
 import type { Config } from '../../config.ts'
 import type { UserId } from '../../core/ids.ts'
-import { createLanes, type Lanes } from '../../infra/lanes.ts'
+import { createLanes, type Lanes } from '../../infra/concurrency/lanes.ts'
+import { createSingleFlight, type SingleFlight } from '../../infra/concurrency/single-flight.ts'
 import type { Logger } from '../../infra/logger.ts'
+import { createThumbnailer, type Thumbnailer } from '../../infra/media/thumbnails.ts'
 import { createDiskStore } from '../../infra/object-store/disk.ts'
 import type { ObjectStore } from '../../infra/object-store/object-store.ts'
-import { createSingleFlight, type SingleFlight } from '../../infra/single-flight.ts'
-import { createThumbnailer, type Thumbnailer } from '../../infra/thumbnails.ts'
-import type { ThumbnailRow } from '../../storage/media-schema.ts'
+import type { ThumbnailRow } from '../../storage/schema/media.ts'
 
 /** What a server keeps files in and makes their thumbnails with. */
 export type MediaStore = {

@@ -1,6 +1,6 @@
 import type { App } from '../../app.ts'
 import type { StagedFile } from '../../infra/object-store/staged-file.ts'
-import { announceObject, doomUnclaimedObjects, forgetObjects } from '../../storage/unclaimed-objects.ts'
+import { announceObject, doomUnclaimedObjects, forgetObjects } from '../../storage/media/unclaimed-objects.ts'
 
 /** Puts a staged file into the store; returns its key. Until a transaction claims the object it counts as unclaimed, so that a crash leaves no orphan. */
 export async function putObject(app: App, staged: StagedFile): Promise<string> {

@@ -1,8 +1,8 @@
 import { fileTypeFromBuffer } from 'file-type'
 import type { App } from '../../app.ts'
 import { discardStagedFile, type StagedFile, stageFile } from '../../infra/object-store/staged-file.ts'
-import type { Tx } from '../../storage/database.ts'
-import { claimFile, lockFile } from '../../storage/media-files.ts'
+import type { Tx } from '../../storage/engine/database.ts'
+import { claimFile, lockFile } from '../../storage/media/media-files.ts'
 import { dropObject, putObject } from './objects.ts'
 
 /**

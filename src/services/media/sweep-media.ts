@@ -1,8 +1,8 @@
 import type { App } from '../../app.ts'
 import { removeAbandonedFiles } from '../../infra/object-store/staged-file.ts'
-import { deleteExpiredReservations } from '../../storage/media.ts'
-import { deleteUnusedFiles } from '../../storage/media-files.ts'
-import { deleteUnusedRemoteMedia } from '../../storage/remote-media.ts'
+import { deleteExpiredReservations } from '../../storage/media/media.ts'
+import { deleteUnusedFiles } from '../../storage/media/media-files.ts'
+import { deleteUnusedRemoteMedia } from '../../storage/media/remote-media.ts'
 import { checkMediaStore } from './check-media-store.ts'
 import { dropUnclaimedObjects } from './objects.ts'
 

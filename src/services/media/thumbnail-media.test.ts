@@ -1,7 +1,7 @@
 import sharp from 'sharp'
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import type { UserId } from '../../core/ids.ts'
-import type { ThumbnailSpec } from '../../infra/thumbnails.ts'
+import type { ThumbnailSpec } from '../../infra/media/thumbnails.ts'
 import { findMedia } from './find-media.ts'
 import { sweepMedia } from './sweep-media.ts'
 import { createMediaTestApp } from './test-media-app.ts'

@@ -1,4 +1,4 @@
-import type { ThumbnailSpec } from '../../infra/thumbnails.ts'
+import type { ThumbnailSpec } from '../../infra/media/thumbnails.ts'
 
 type Size = { width: number; height: number }
 

@@ -7,7 +7,7 @@ import {
   insertMedia,
   type MediaName,
   type StoredMedia,
-} from '../../storage/media.ts'
+} from '../../storage/media/media.ts'
 import { acceptedContentType } from './content-type.ts'
 import { safeFileName } from './file-name.ts'
 import { storeFile } from './store-file.ts'

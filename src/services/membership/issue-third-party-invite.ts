@@ -1,11 +1,11 @@
 import type { App } from '../../app.ts'
 import { ForbiddenError, InvalidParamError } from '../../core/errors.ts'
-import type { JsonObject } from '../../core/events/pdu.ts'
 import { type RoomId, serverNameOf, type UserId } from '../../core/ids.ts'
-import { readLockedState } from '../../storage/locked-room.ts'
-import { appendEvent } from '../rooms/append-event.ts'
-import { requireInvitable } from '../rooms/invitable.ts'
-import { runInRoom } from '../rooms/run-in-room.ts'
+import type { JsonObject } from '../../core/pdu.ts'
+import { readLockedState } from '../../storage/rooms/timeline/locked-room.ts'
+import { requireInvitable } from '../rooms/access/invitable.ts'
+import { appendEvent } from '../rooms/timeline/append-event.ts'
+import { runInRoom } from '../rooms/timeline/run-in-room.ts'
 import { inviteByDraft } from './invite-user.ts'
 
 /** An address that was invited has been bound to a user, as an identity server signed it. */

@@ -1,11 +1,11 @@
 import type { App } from '../../app.ts'
-import type { JsonObject } from '../../core/events/pdu.ts'
 import type { RoomAlias, RoomId, ServerName, UserId } from '../../core/ids.ts'
-import { loadProfile } from '../../storage/profiles.ts'
-import { knockOnRoom as knockOnOwnRoom } from '../rooms/knock.ts'
-import { memberContent } from '../rooms/member-content.ts'
-import { knockRemotely } from './knock-remotely.ts'
-import { locateRoom } from './locate-room.ts'
+import type { JsonObject } from '../../core/pdu.ts'
+import { loadProfile } from '../../storage/users/profiles.ts'
+import { knockRemotely } from '../federation/joining/knock-remotely.ts'
+import { locateRoom } from '../lookup/locate-room.ts'
+import { memberContent } from '../rooms/access/member-content.ts'
+import { knockOnRoom as knockOnOwnRoom } from '../rooms/membership/knock.ts'
 
 export type KnockRequest = {
   userId: UserId

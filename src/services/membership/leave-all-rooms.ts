@@ -1,6 +1,6 @@
 import type { App } from '../../app.ts'
 import type { UserId } from '../../core/ids.ts'
-import { inEveryRoom } from '../rooms/in-every-room.ts'
+import { inEveryRoom } from '../rooms/timeline/in-every-room.ts'
 import { leaveRoom } from './leave-room.ts'
 
 /**

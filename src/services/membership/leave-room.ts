@@ -1,9 +1,9 @@
 import type { App } from '../../app.ts'
-import { loadEvents } from '../../storage/events.ts'
-import { findMembership } from '../../storage/room-memberships.ts'
-import { isRoomHere } from '../../storage/room-servers.ts'
-import { leaveRoom as leaveOwnRoom } from '../rooms/leave.ts'
-import { type Leaving, leaveRemotely } from './leave-remotely.ts'
+import { findMembership } from '../../storage/rooms/membership/room-memberships.ts'
+import { isRoomHere } from '../../storage/rooms/membership/room-servers.ts'
+import { loadEvents } from '../../storage/rooms/timeline/events.ts'
+import { type Leaving, leaveRemotely } from '../federation/joining/leave-remotely.ts'
+import { leaveRoom as leaveOwnRoom } from '../rooms/membership/leave.ts'
 
 /**
  * Leaves a room, rejects an invite, or takes back a knock, wherever the room is; does nothing for who has left already. What other servers say to

@@ -1,10 +1,10 @@
 import type { App } from '../../app.ts'
 import { NotFoundError } from '../../core/errors.ts'
-import type { JsonObject } from '../../core/events/pdu.ts'
 import { type RoomId, serverNameOf, type UserId } from '../../core/ids.ts'
-import { FederationError } from '../../infra/federation-error.ts'
-import { isRoomHere } from '../../storage/room-servers.ts'
-import { findUser } from '../../storage/users.ts'
+import type { JsonObject } from '../../core/pdu.ts'
+import { FederationError } from '../../infra/federation/federation-error.ts'
+import { isRoomHere } from '../../storage/rooms/membership/room-servers.ts'
+import { findUser } from '../../storage/users/users.ts'
 import { type BoundInvite, issueThirdPartyInvite } from './issue-third-party-invite.ts'
 
 /** For all invites of one request, which anybody can make. */

@@ -1,8 +1,8 @@
 import { LRUCache } from 'lru-cache'
 import type { App } from '../../app.ts'
 import type { DeviceId, UserId } from '../../core/ids.ts'
-import { madeOnce } from '../../infra/made-once.ts'
-import type { PresenceState } from '../../storage/presence-schema.ts'
+import { madeOnce } from '../../infra/concurrency/made-once.ts'
+import type { PresenceState } from '../../storage/schema/presence.ts'
 import { createPresenceWriter, type PresenceApp, type PresenceWriter } from './presence-writer.ts'
 
 /** A device whose presence becomes known. */

@@ -1,5 +1,5 @@
 import type { App } from '../../app.ts'
-import { type PresenceChange, type PresenceWrite, storePresence } from '../../storage/presence.ts'
+import { type PresenceChange, type PresenceWrite, storePresence } from '../../storage/presence/presence.ts'
 
 export type PresenceApp = Pick<App, 'config' | 'database' | 'stream' | 'clock' | 'random' | 'logger'>
 

@@ -1,5 +1,5 @@
 import type { App } from '../../app.ts'
-import { beatPresence, dropDeadPresence, settleAllPresence } from '../../storage/presence.ts'
+import { beatPresence, dropDeadPresence, settleAllPresence } from '../../storage/presence/presence.ts'
 import { devicePresenceOf } from './device-presence.ts'
 import type { PresenceApp } from './presence-writer.ts'
 

@@ -1,10 +1,10 @@
 import type { App } from '../../app.ts'
-import { type Html, html } from '../../core/html.ts'
 import type { RoomId } from '../../core/ids.ts'
-import type { Mail } from '../../infra/mailer.ts'
-import { type EmailPusher, loadMemberNames, loadRoomNames } from '../../storage/email-digests.ts'
-import type { PushQueueRow } from '../../storage/notifications-schema.ts'
-import type { StoredEvent } from '../../storage/stored-event.ts'
+import { type Html, html } from '../../core/text/html.ts'
+import type { Mail } from '../../infra/mail/mailer.ts'
+import { type EmailPusher, loadMemberNames, loadRoomNames } from '../../storage/push/email-digests.ts'
+import type { PushQueueRow } from '../../storage/schema/notifications.ts'
+import type { StoredEvent } from '../../storage/schema/stored-event.ts'
 import { unsubscribeLink } from './unsubscribe.ts'
 
 type Capabilities = Pick<App, 'config' | 'database' | 'random' | 'serverName'>

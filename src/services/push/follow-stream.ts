@@ -1,6 +1,6 @@
 import type { App } from '../../app.ts'
-import type { Tx } from '../../storage/database.ts'
-import { scheduleDigests } from '../../storage/email-digests.ts'
+import type { Tx } from '../../storage/engine/database.ts'
+import { scheduleDigests } from '../../storage/push/email-digests.ts'
 import {
   advancePushProgress,
   enqueuePushes,
@@ -8,8 +8,8 @@ import {
   loadStreamAfter,
   type QueuedPush,
   releasePushProgress,
-} from '../../storage/push-queue.ts'
-import type { StreamRow } from '../../storage/stream-schema.ts'
+} from '../../storage/push/push-queue.ts'
+import type { StreamRow } from '../../storage/schema/stream.ts'
 import { pushesFor } from './queue-pushes.ts'
 
 type Capabilities = Pick<App, 'config' | 'database' | 'stream' | 'clock' | 'random' | 'stopping'>

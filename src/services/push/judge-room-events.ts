@@ -1,9 +1,9 @@
 import type { App } from '../../app.ts'
 import type { UserId } from '../../core/ids.ts'
-import type { Db } from '../../storage/database.ts'
-import { readEventsOfStates } from '../../storage/room-state.ts'
-import type { StoredEvent } from '../../storage/stored-event.ts'
-import { threadsOf } from '../rooms/thread-of.ts'
+import type { Db } from '../../storage/engine/database.ts'
+import { readEventsOfStates } from '../../storage/rooms/timeline/room-state.ts'
+import type { StoredEvent } from '../../storage/schema/stored-event.ts'
+import { threadsOf } from '../rooms/reading/thread-of.ts'
 import { judgeEvents } from './judge-events.ts'
 import type { JudgedEvent } from './unread-room.ts'
 

@@ -1,18 +1,18 @@
 import type { App } from '../../app.ts'
 import type { RoomId, UserId } from '../../core/ids.ts'
-import type { Db } from '../../storage/database.ts'
-import type { ReceiptRow } from '../../storage/ephemeral-schema.ts'
-import { loadEvents } from '../../storage/events.ts'
+import type { Db } from '../../storage/engine/database.ts'
 import {
   type EventPlace,
   loadCountedOrders,
   loadEventsAfter,
   loadUnreadNotifications,
-} from '../../storage/notifications.ts'
-import { loadOwnReceipts } from '../../storage/receipts.ts'
-import { findMemberships } from '../../storage/room-memberships.ts'
-import { readEventsOfStates } from '../../storage/room-state.ts'
-import type { StoredEvent } from '../../storage/stored-event.ts'
+} from '../../storage/push/notifications.ts'
+import { findMemberships } from '../../storage/rooms/membership/room-memberships.ts'
+import { loadOwnReceipts } from '../../storage/rooms/receipts.ts'
+import { loadEvents } from '../../storage/rooms/timeline/events.ts'
+import { readEventsOfStates } from '../../storage/rooms/timeline/room-state.ts'
+import type { ReceiptRow } from '../../storage/schema/ephemeral.ts'
+import type { StoredEvent } from '../../storage/schema/stored-event.ts'
 import { judgeRoomEvents } from './judge-room-events.ts'
 import { NOTHING_UNSTORED, type UnreadEvent, type UnreadRoom, withEvents } from './unread-room.ts'
 

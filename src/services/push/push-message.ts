@@ -1,8 +1,8 @@
-import type { JsonObject } from '../../core/events/pdu.ts'
-import type { Db } from '../../storage/database.ts'
-import type { PusherRow, PushQueueRow } from '../../storage/notifications-schema.ts'
-import { readStateEvent } from '../../storage/room-state.ts'
-import type { StoredEvent } from '../../storage/stored-event.ts'
+import type { JsonObject } from '../../core/pdu.ts'
+import type { Db } from '../../storage/engine/database.ts'
+import { readStateEvent } from '../../storage/rooms/timeline/room-state.ts'
+import type { PusherRow, PushQueueRow } from '../../storage/schema/notifications.ts'
+import type { StoredEvent } from '../../storage/schema/stored-event.ts'
 
 type Message = { notification: JsonObject }
 

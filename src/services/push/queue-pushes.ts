@@ -1,11 +1,11 @@
 import type { App } from '../../app.ts'
 import type { RoomId, UserId } from '../../core/ids.ts'
-import type { Db } from '../../storage/database.ts'
-import { loadEvents } from '../../storage/events.ts'
-import type { QueuedPush } from '../../storage/push-queue.ts'
-import { loadPushersOf, loadRoomPushers } from '../../storage/pushers.ts'
-import type { StoredEvent } from '../../storage/stored-event.ts'
-import type { StreamRow } from '../../storage/stream-schema.ts'
+import type { Db } from '../../storage/engine/database.ts'
+import type { QueuedPush } from '../../storage/push/push-queue.ts'
+import { loadPushersOf, loadRoomPushers } from '../../storage/push/pushers.ts'
+import { loadEvents } from '../../storage/rooms/timeline/events.ts'
+import type { StoredEvent } from '../../storage/schema/stored-event.ts'
+import type { StreamRow } from '../../storage/schema/stream.ts'
 import { judgeEvents } from './judge-events.ts'
 
 type Reading = Pick<App, 'config' | 'database' | 'stream'>

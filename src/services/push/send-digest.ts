@@ -5,11 +5,11 @@ import {
   finishDigest,
   loadOpenInvites,
   loadWaiting,
-} from '../../storage/email-digests.ts'
-import { loadEvents } from '../../storage/events.ts'
-import { hasUnreadBefore, loadUnreadAmong } from '../../storage/notifications.ts'
-import type { PushQueueRow } from '../../storage/notifications-schema.ts'
-import type { StoredEvent } from '../../storage/stored-event.ts'
+} from '../../storage/push/email-digests.ts'
+import { hasUnreadBefore, loadUnreadAmong } from '../../storage/push/notifications.ts'
+import { loadEvents } from '../../storage/rooms/timeline/events.ts'
+import type { PushQueueRow } from '../../storage/schema/notifications.ts'
+import type { StoredEvent } from '../../storage/schema/stored-event.ts'
 import { digestMail } from './digest-mail.ts'
 import { filterNotifiable } from './judge-events.ts'
 import { storeUnread } from './unread-counts.ts'

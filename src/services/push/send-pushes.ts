@@ -1,10 +1,16 @@
 import type { App } from '../../app.ts'
 import { MatrixError } from '../../core/errors.ts'
 import type { UserId } from '../../core/ids.ts'
-import { loadEvents } from '../../storage/events.ts'
-import type { PusherRow, PushQueueRow } from '../../storage/notifications-schema.ts'
-import { finishPush, leaseDuePushers, loadPushQueue, type PusherRest, releasePusher } from '../../storage/push-queue.ts'
-import { deletePushers } from '../../storage/pushers.ts'
+import {
+  finishPush,
+  leaseDuePushers,
+  loadPushQueue,
+  type PusherRest,
+  releasePusher,
+} from '../../storage/push/push-queue.ts'
+import { deletePushers } from '../../storage/push/pushers.ts'
+import { loadEvents } from '../../storage/rooms/timeline/events.ts'
+import type { PusherRow, PushQueueRow } from '../../storage/schema/notifications.ts'
 import { filterNotifiable } from './judge-events.ts'
 import { badgeMessage, eventMessage } from './push-message.ts'
 import { unreadTotal } from './unread-counts.ts'

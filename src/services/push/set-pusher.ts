@@ -1,12 +1,12 @@
 import type { App } from '../../app.ts'
-import { canonicalAddress, parseEmailAddress } from '../../core/email-address.ts'
 import { InvalidParamError, MatrixError, MissingParamError } from '../../core/errors.ts'
-import type { JsonObject } from '../../core/events/pdu.ts'
 import type { UserId } from '../../core/ids.ts'
 import { requireCount, requireSize } from '../../core/limits.ts'
-import { countPushers, deletePushers, storePusher } from '../../storage/pushers.ts'
-import { findThreepidOwner } from '../../storage/threepids.ts'
-import { lockUser } from '../../storage/users.ts'
+import type { JsonObject } from '../../core/pdu.ts'
+import { canonicalAddress, parseEmailAddress } from '../../core/text/email-address.ts'
+import { countPushers, deletePushers, storePusher } from '../../storage/push/pushers.ts'
+import { findThreepidOwner } from '../../storage/users/threepids.ts'
+import { lockUser } from '../../storage/users/users.ts'
 import type { Session } from '../users/session.ts'
 
 /** A pusher as a client sends it. */

@@ -1,5 +1,5 @@
 import type { App } from '../../app.ts'
-import { hasPushers } from '../../storage/pushers.ts'
+import { hasPushers } from '../../storage/push/pushers.ts'
 import { createFollower } from './follow-stream.ts'
 import { createPushSender, type SendCapabilities } from './send-pushes.ts'
 

@@ -1,6 +1,6 @@
 import { LRUCache } from 'lru-cache'
 import type { StreamTail } from '../../infra/stream-tail.ts'
-import type { StreamRow } from '../../storage/stream-schema.ts'
+import type { StreamRow } from '../../storage/schema/stream.ts'
 
 /** What was read from the database, kept until the stream says that it may have changed. */
 export type StreamCache<Value extends object> = {

@@ -1,7 +1,7 @@
 import type { UserId } from '../../core/ids.ts'
 import type { PushVerdict } from '../../core/push-rules/verdict.ts'
-import type { OwnRead } from '../../storage/notifications.ts'
-import type { StoredEvent } from '../../storage/stored-event.ts'
+import type { OwnRead } from '../../storage/push/notifications.ts'
+import type { StoredEvent } from '../../storage/schema/stored-event.ts'
 
 /** An event that notifies a user. */
 export type UnreadEvent = {

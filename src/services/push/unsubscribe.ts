@@ -1,8 +1,8 @@
 import { createHmac, timingSafeEqual } from 'node:crypto'
 import type { App } from '../../app.ts'
 import { ForbiddenError } from '../../core/errors.ts'
-import { deleteEmailPusher } from '../../storage/email-digests.ts'
-import { serverSecret } from '../../storage/server-secrets.ts'
+import { serverSecret } from '../../storage/engine/server-secrets.ts'
+import { deleteEmailPusher } from '../../storage/push/email-digests.ts'
 
 type Capabilities = Pick<App, 'config' | 'database' | 'random'>
 

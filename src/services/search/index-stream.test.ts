@@ -1,14 +1,14 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import type { JsonObject } from '../../core/events/pdu.ts'
+import type { JsonObject } from '../../core/pdu.ts'
 import { startStreamTail } from '../../infra/stream-tail.ts'
-import { countEvents, loadSearchProgress } from '../../storage/search-index.ts'
+import { countEvents, loadSearchProgress } from '../../storage/search/search-index.ts'
 import {
   ALICE,
   createReadingApp,
   createReadingRoom,
   type ReadingApp,
   type ReadingRoom,
-} from '../rooms/test-reading-room.ts'
+} from '../rooms/reading/test-reading-room.ts'
 import { catchUpIndex, indexNextRows } from './index-stream.ts'
 
 let app: ReadingApp

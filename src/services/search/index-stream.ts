@@ -1,10 +1,10 @@
 import type { App } from '../../app.ts'
 import { type EventId, isEventId, isUserId, localpartOf, type RoomId, type UserId } from '../../core/ids.ts'
-import { searchTokens } from '../../core/search-tokens.ts'
-import { searchableText } from '../../core/searchable-text.ts'
-import type { Tx } from '../../storage/database.ts'
-import { loadEvents, loadEventsById } from '../../storage/events.ts'
-import { loadProfiles } from '../../storage/profiles.ts'
+import { searchTokens } from '../../core/text/search-tokens.ts'
+import { searchableText } from '../../core/text/searchable-text.ts'
+import type { Tx } from '../../storage/engine/database.ts'
+import { loadEvents, loadEventsById } from '../../storage/rooms/timeline/events.ts'
+import type { StreamRow } from '../../storage/schema/stream.ts'
 import {
   deleteSearchEntries,
   loadRowsAfter,
@@ -13,9 +13,9 @@ import {
   type SearchEntry,
   storeSearchEntries,
   storeSearchProgress,
-} from '../../storage/search-index.ts'
-import type { StreamRow } from '../../storage/stream-schema.ts'
-import { loadJoinedUsers, loadMemberNames, storeUserWords } from '../../storage/user-directory.ts'
+} from '../../storage/search/search-index.ts'
+import { loadJoinedUsers, loadMemberNames, storeUserWords } from '../../storage/search/user-directory.ts'
+import { loadProfiles } from '../../storage/users/profiles.ts'
 
 type Indexing = Pick<App, 'database' | 'stream' | 'clock'>
 

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { InvalidParamError } from '../../core/errors.ts'
-import type { SearchPlace } from '../../storage/search-index.ts'
+import type { SearchPlace } from '../../storage/search/search-index.ts'
 
 /** By what results can be grouped. */
 export type GroupKey = 'room_id' | 'sender'

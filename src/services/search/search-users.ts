@@ -1,9 +1,9 @@
 import type { App } from '../../app.ts'
 import { isContentUri } from '../../core/content-uri.ts'
 import { localpartOf, type UserId } from '../../core/ids.ts'
-import { searchQuery, searchTokens } from '../../core/search-tokens.ts'
-import { type FoundUser, findUsers } from '../../storage/user-directory.ts'
-import { inReadingTurn } from '../rooms/reading-turns.ts'
+import { searchQuery, searchTokens } from '../../core/text/search-tokens.ts'
+import { type FoundUser, findUsers } from '../../storage/search/user-directory.ts'
+import { inReadingTurn } from '../rooms/reading/reading-turns.ts'
 import { catchUpIndex } from './index-stream.ts'
 
 export type UserDirectoryAnswer = {

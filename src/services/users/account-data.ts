@@ -1,18 +1,18 @@
 import type { App } from '../../app.ts'
-import { canonicalJson } from '../../core/canonical-json.ts'
 import { InvalidParamError, MatrixError, NotFoundError } from '../../core/errors.ts'
-import type { JsonObject } from '../../core/events/pdu.ts'
 import { isStorableName, type UserId } from '../../core/ids.ts'
+import { canonicalJson } from '../../core/json/canonical-json.ts'
 import { requireSize, requireTotal } from '../../core/limits.ts'
+import type { JsonObject } from '../../core/pdu.ts'
+import type { Tx } from '../../storage/engine/database.ts'
 import {
   type AccountDataKey,
   deleteAccountData,
   findAccountData,
   measureAccountData,
   storeAccountData,
-} from '../../storage/account-data.ts'
-import type { Tx } from '../../storage/database.ts'
-import { lockUser } from '../../storage/users.ts'
+} from '../../storage/users/account-data.ts'
+import { lockUser } from '../../storage/users/users.ts'
 import { pushRulesOf } from './push-rules.ts'
 
 /** These change by endpoints of their own. */

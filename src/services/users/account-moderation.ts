@@ -1,8 +1,8 @@
 import type { App } from '../../app.ts'
 import { ForbiddenError, InvalidParamError, NotFoundError } from '../../core/errors.ts'
 import { serverNameOf, type UserId } from '../../core/ids.ts'
-import { findUser, updateLocked, updateSuspended } from '../../storage/users.ts'
-import type { UserRow } from '../../storage/users-schema.ts'
+import type { UserRow } from '../../storage/schema/users.ts'
+import { findUser, updateLocked, updateSuspended } from '../../storage/users/users.ts'
 
 type Capabilities = Pick<App, 'database' | 'serverName'>
 

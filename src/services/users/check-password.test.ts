@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import type { MatrixError } from '../../core/errors.ts'
 import type { UserId } from '../../core/ids.ts'
-import { insertThreepid } from '../../storage/threepids.ts'
+import { insertThreepid } from '../../storage/users/threepids.ts'
 import { createUser } from './create-user.ts'
 import { type AccountIdentifier, findAccount } from './find-account.ts'
 import { logInWithPassword } from './log-in.ts'

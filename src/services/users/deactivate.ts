@@ -1,28 +1,28 @@
 import type { App } from '../../app.ts'
 import type { UserId } from '../../core/ids.ts'
-import { deleteDevicelessTokens } from '../../storage/access-tokens.ts'
-import { deleteAllAccountData } from '../../storage/account-data.ts'
-import { deleteCrossSigningKeys } from '../../storage/cross-signing-keys.ts'
-import type { Tx } from '../../storage/database.ts'
-import { deleteDelayedEvents } from '../../storage/delayed-events.ts'
-import { deleteDevices } from '../../storage/devices.ts'
-import { noteErasure } from '../../storage/erasures.ts'
-import { deleteFilters } from '../../storage/filters.ts'
-import { enqueueJob } from '../../storage/jobs.ts'
-import { deleteKeyBackups } from '../../storage/key-backups.ts'
-import { deleteLoginTokens } from '../../storage/login-tokens.ts'
-import { deleteOpenIdTokens } from '../../storage/openid-tokens.ts'
-import { deleteProfile } from '../../storage/profiles.ts'
-import { deletePushRules } from '../../storage/push-rules.ts'
-import { deleteAllThreepids } from '../../storage/threepids.ts'
-import { lockUser, markDeactivated } from '../../storage/users.ts'
+import { deleteCrossSigningKeys } from '../../storage/devices/cross-signing-keys.ts'
+import { deleteDevices } from '../../storage/devices/devices.ts'
+import { deleteKeyBackups } from '../../storage/devices/key-backups.ts'
+import type { Tx } from '../../storage/engine/database.ts'
+import { enqueueJob } from '../../storage/jobs/jobs.ts'
+import { deletePushRules } from '../../storage/push/push-rules.ts'
+import { deleteDelayedEvents } from '../../storage/rooms/delayed-events.ts'
+import { deleteDevicelessTokens } from '../../storage/users/access-tokens.ts'
+import { deleteAllAccountData } from '../../storage/users/account-data.ts'
+import { noteErasure } from '../../storage/users/erasures.ts'
+import { deleteFilters } from '../../storage/users/filters.ts'
+import { deleteLoginTokens } from '../../storage/users/login-tokens.ts'
+import { deleteOpenIdTokens } from '../../storage/users/openid-tokens.ts'
+import { deleteProfile } from '../../storage/users/profiles.ts'
+import { deleteAllThreepids } from '../../storage/users/threepids.ts'
+import { lockUser, markDeactivated } from '../../storage/users/users.ts'
 
 /** The job of leaving all rooms of a user. */
 export const LEAVE_ALL_ROOMS = 'leave_all_rooms'
 
 /**
  * Ends an account for good: nobody can log in to it, and nobody else can have its name. `erase`: what it stored goes too, and who
- * joins its rooms later does not get to see what it sent (rooms/erased-events.ts).
+ * joins its rooms later does not get to see what it sent (rooms/reading/erased-events.ts).
  * Leaving its rooms is a job, which this returns. https://spec.matrix.org/v1.19/client-server-api/#account-deactivation
  */
 export async function deactivateUser(

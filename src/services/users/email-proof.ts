@@ -1,12 +1,12 @@
 import type { App } from '../../app.ts'
-import type { EmailAddress } from '../../core/email-address.ts'
 import { MatrixError, NotFoundError } from '../../core/errors.ts'
-import { html } from '../../core/html.ts'
 import type { UserId } from '../../core/ids.ts'
-import type { Mail } from '../../infra/mailer.ts'
-import type { Tx } from '../../storage/database.ts'
-import { enqueueJob } from '../../storage/jobs.ts'
-import type { ThreepidSessionRow } from '../../storage/notices-and-mail-schema.ts'
+import type { EmailAddress } from '../../core/text/email-address.ts'
+import { html } from '../../core/text/html.ts'
+import type { Mail } from '../../infra/mail/mailer.ts'
+import type { Tx } from '../../storage/engine/database.ts'
+import { enqueueJob } from '../../storage/jobs/jobs.ts'
+import type { ThreepidSessionRow } from '../../storage/schema/notices-and-mail.ts'
 import {
   findLinkedSession,
   findThreepidOwner,
@@ -15,7 +15,7 @@ import {
   storeThreepidSession,
   type Threepid,
   takeThreepidSession,
-} from '../../storage/threepids.ts'
+} from '../../storage/users/threepids.ts'
 import { type MailTexts, type ProofPurpose, proofMailTexts, refusalMailTexts } from './email-proof-texts.ts'
 import { hashToken } from './tokens.ts'
 

@@ -1,13 +1,13 @@
 import { createHash } from 'node:crypto'
 import type { App } from '../../app.ts'
-import { canonicalJson } from '../../core/canonical-json.ts'
 import { NotFoundError } from '../../core/errors.ts'
-import type { JsonObject } from '../../core/events/pdu.ts'
 import { parseFilter } from '../../core/filters/filter-schema.ts'
 import type { UserId } from '../../core/ids.ts'
+import { canonicalJson } from '../../core/json/canonical-json.ts'
 import { requireCount, requireSize } from '../../core/limits.ts'
-import { countFilters, findFilter, storeFilter } from '../../storage/filters.ts'
-import { lockUser } from '../../storage/users.ts'
+import type { JsonObject } from '../../core/pdu.ts'
+import { countFilters, findFilter, storeFilter } from '../../storage/users/filters.ts'
+import { lockUser } from '../../storage/users/users.ts'
 
 /** Starts with a letter, since `/sync` takes filters themselves as well, which start with a brace. */
 const ID_PREFIX = 'f'

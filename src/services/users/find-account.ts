@@ -1,8 +1,8 @@
 import type { App } from '../../app.ts'
-import { type EmailAddress, parseEmailAddress } from '../../core/email-address.ts'
-import { findThreepidUser } from '../../storage/threepids.ts'
-import { findUser } from '../../storage/users.ts'
-import type { UserRow } from '../../storage/users-schema.ts'
+import { type EmailAddress, parseEmailAddress } from '../../core/text/email-address.ts'
+import type { UserRow } from '../../storage/schema/users.ts'
+import { findThreepidUser } from '../../storage/users/threepids.ts'
+import { findUser } from '../../storage/users/users.ts'
 import { localUserId } from './user-names.ts'
 
 /** How a client names an account: https://spec.matrix.org/v1.19/client-server-api/#identifier-types */

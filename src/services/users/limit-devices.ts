@@ -1,7 +1,7 @@
 import type { App } from '../../app.ts'
-import type { Tx } from '../../storage/database.ts'
-import { deleteDevices, findIdleDevices } from '../../storage/devices.ts'
-import type { DeviceKey } from '../../storage/users-schema.ts'
+import { deleteDevices, findIdleDevices } from '../../storage/devices/devices.ts'
+import type { Tx } from '../../storage/engine/database.ts'
+import type { DeviceKey } from '../../storage/schema/users.ts'
 
 /**
  * Ends the devices that a user has beyond `limits.counts.devices`, those that were not used for the longest time: programs that log in each time

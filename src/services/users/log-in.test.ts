@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { UserId } from '../../core/ids.ts'
-import { updateLocked } from '../../storage/users.ts'
+import { updateLocked } from '../../storage/users/users.ts'
 import { createUser } from './create-user.ts'
 import { deactivateUser } from './deactivate.ts'
 import { logInWithPassword, logInWithToken } from './log-in.ts'

@@ -1,9 +1,9 @@
 import type { App } from '../../app.ts'
-import { deleteAccessToken, deleteDevicelessTokens } from '../../storage/access-tokens.ts'
-import type { Tx } from '../../storage/database.ts'
-import { deleteDevices } from '../../storage/devices.ts'
-import { deleteLoginTokens } from '../../storage/login-tokens.ts'
-import { lockUser } from '../../storage/users.ts'
+import { deleteDevices } from '../../storage/devices/devices.ts'
+import type { Tx } from '../../storage/engine/database.ts'
+import { deleteAccessToken, deleteDevicelessTokens } from '../../storage/users/access-tokens.ts'
+import { deleteLoginTokens } from '../../storage/users/login-tokens.ts'
+import { lockUser } from '../../storage/users/users.ts'
 import type { Session } from './session.ts'
 
 /** Ends a session: its device goes with all its tokens. */

@@ -1,5 +1,5 @@
 import type { App } from '../../app.ts'
-import { insertLoginToken } from '../../storage/login-tokens.ts'
+import { insertLoginToken } from '../../storage/users/login-tokens.ts'
 import type { Session } from './session.ts'
 import { hashToken, newToken } from './tokens.ts'
 

@@ -1,6 +1,6 @@
 import type { App } from '../../app.ts'
 import { InvalidParamError, MatrixError } from '../../core/errors.ts'
-import { MAX_PASSWORD_LENGTH } from '../../infra/password-hasher.ts'
+import { MAX_PASSWORD_LENGTH } from '../../infra/users/password-hasher.ts'
 
 /** Checks a password that somebody wants to have. Throws M_WEAK_PASSWORD or M_INVALID_PARAM. */
 export function checkNewPassword(app: Pick<App, 'config'>, password: string): void {

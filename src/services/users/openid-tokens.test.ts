@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { ServerName, UserId } from '../../core/ids.ts'
 import { systemRandom } from '../../infra/random.ts'
-import type { Database } from '../../storage/database.ts'
-import { createTestDatabase } from '../../storage/test-database.ts'
-import { insertUser } from '../../storage/users.ts'
+import type { Database } from '../../storage/engine/database.ts'
+import { createTestDatabase } from '../../storage/engine/test-database.ts'
+import { insertUser } from '../../storage/users/users.ts'
 import { deactivateUser } from './deactivate.ts'
 import { findOpenIdUser, newOpenIdToken } from './openid-tokens.ts'
 

@@ -1,7 +1,7 @@
 import type { App } from '../../app.ts'
 import { MatrixError } from '../../core/errors.ts'
 import type { UserId } from '../../core/ids.ts'
-import { findOpenIdTokenUser, insertOpenIdToken } from '../../storage/openid-tokens.ts'
+import { findOpenIdTokenUser, insertOpenIdToken } from '../../storage/users/openid-tokens.ts'
 import { hashToken, newToken } from './tokens.ts'
 
 const LIFETIME_SECONDS = 3600

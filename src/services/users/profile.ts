@@ -1,11 +1,11 @@
 import type { App } from '../../app.ts'
-import { canonicalJson } from '../../core/canonical-json.ts'
 import { InvalidParamError, MatrixError, NotFoundError } from '../../core/errors.ts'
-import type { Json } from '../../core/events/pdu.ts'
 import { isWithin255Bytes, type UserId } from '../../core/ids.ts'
-import { enqueueJob } from '../../storage/jobs.ts'
-import { loadProfile, type Profile, storeProfile } from '../../storage/profiles.ts'
-import { findUser, lockUser } from '../../storage/users.ts'
+import { canonicalJson } from '../../core/json/canonical-json.ts'
+import type { Json } from '../../core/pdu.ts'
+import { enqueueJob } from '../../storage/jobs/jobs.ts'
+import { loadProfile, type Profile, storeProfile } from '../../storage/users/profiles.ts'
+import { findUser, lockUser } from '../../storage/users/users.ts'
 
 /** The job of telling a user's rooms of a new name or avatar. */
 export const UPDATE_MEMBER_PROFILES = 'update_member_profiles'

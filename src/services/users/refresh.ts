@@ -1,7 +1,8 @@
 import type { App } from '../../app.ts'
 import { MatrixError } from '../../core/errors.ts'
-import type { Tx } from '../../storage/database.ts'
-import { deleteLoginTokensOfDevice } from '../../storage/login-tokens.ts'
+import type { Tx } from '../../storage/engine/database.ts'
+import type { DeviceKey, RefreshTokenRow } from '../../storage/schema/users.ts'
+import { deleteLoginTokensOfDevice } from '../../storage/users/login-tokens.ts'
 import {
   confirmRefreshToken,
   findRefreshTokenFamily,
@@ -10,9 +11,8 @@ import {
   RETIREMENT_MS,
   retireAllTokens,
   retireUnusedSuccessors,
-} from '../../storage/refresh-tokens.ts'
-import { findUser } from '../../storage/users.ts'
-import type { DeviceKey, RefreshTokenRow } from '../../storage/users-schema.ts'
+} from '../../storage/users/refresh-tokens.ts'
+import { findUser } from '../../storage/users/users.ts'
 import { issueTokens, type TokenPair } from './device-login.ts'
 import { familyOf, hashToken } from './tokens.ts'
 

@@ -1,8 +1,8 @@
 import type { App } from '../../app.ts'
-import { canonicalJson } from '../../core/canonical-json.ts'
 import type { UserId } from '../../core/ids.ts'
-import { storeAccountData } from '../../storage/account-data.ts'
-import type { Tx } from '../../storage/database.ts'
+import { canonicalJson } from '../../core/json/canonical-json.ts'
+import type { Tx } from '../../storage/engine/database.ts'
+import { storeAccountData } from '../../storage/users/account-data.ts'
 import type { UiaStageType } from './uia-stages.ts'
 import type { UiaFlow, UiaRequest } from './user-interactive-auth.ts'
 

@@ -1,6 +1,6 @@
 import type { App } from '../../app.ts'
 import { ForbiddenError } from '../../core/errors.ts'
-import { isRegistrationTokenUsable } from '../../storage/registration-tokens.ts'
+import { isRegistrationTokenUsable } from '../../storage/users/registration-tokens.ts'
 
 /** Whether somebody could register with a token now. Throws M_FORBIDDEN where nobody can register. */
 export async function isValidRegistrationToken(

@@ -1,7 +1,7 @@
 import type { App } from '../../app.ts'
 import { NotFoundError } from '../../core/errors.ts'
 import type { UserId } from '../../core/ids.ts'
-import { findUser, lockUser, updatePasswordHash } from '../../storage/users.ts'
+import { findUser, lockUser, updatePasswordHash } from '../../storage/users/users.ts'
 import { endSessions } from './log-out.ts'
 import { checkNewPassword } from './new-password.ts'
 import type { Session } from './session.ts'

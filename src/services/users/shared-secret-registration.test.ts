@@ -1,6 +1,6 @@
 import { createHmac } from 'node:crypto'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { findUser } from '../../storage/users.ts'
+import { findUser } from '../../storage/users/users.ts'
 import { newRegistrationNonce, registerBySharedSecret } from './shared-secret-registration.ts'
 import { createUsersTestApp, type UsersTestApp } from './test-users-app.ts'
 

@@ -1,7 +1,7 @@
 import { createHmac, timingSafeEqual } from 'node:crypto'
 import type { App } from '../../app.ts'
 import { ForbiddenError, InvalidParamError } from '../../core/errors.ts'
-import { insertRegistrationNonce, takeRegistrationNonce } from '../../storage/registration-nonces.ts'
+import { insertRegistrationNonce, takeRegistrationNonce } from '../../storage/users/registration-nonces.ts'
 import { createUser } from './create-user.ts'
 import { logInDevice } from './device-login.ts'
 import type { LoginResult } from './log-in.ts'

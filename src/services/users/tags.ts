@@ -1,11 +1,11 @@
 import type { App } from '../../app.ts'
-import { canonicalJson } from '../../core/canonical-json.ts'
 import { InvalidParamError } from '../../core/errors.ts'
-import type { JsonObject } from '../../core/events/pdu.ts'
 import { isWithin255Bytes, type RoomId, type UserId } from '../../core/ids.ts'
-import { findAccountData } from '../../storage/account-data.ts'
-import type { Db } from '../../storage/database.ts'
-import { lockUser } from '../../storage/users.ts'
+import { canonicalJson } from '../../core/json/canonical-json.ts'
+import type { JsonObject } from '../../core/pdu.ts'
+import type { Db } from '../../storage/engine/database.ts'
+import { findAccountData } from '../../storage/users/account-data.ts'
+import { lockUser } from '../../storage/users/users.ts'
 import { storeWithinLimits } from './account-data.ts'
 
 /** A room's tags with what is known of each. https://spec.matrix.org/v1.19/client-server-api/#room-tagging */

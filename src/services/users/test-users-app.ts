@@ -5,10 +5,10 @@ import type { configSchema } from '../../config/schema.ts'
 import { defaultConfig } from '../../config.ts'
 import type { ServerName } from '../../core/ids.ts'
 import { type Clock, fixedClock } from '../../infra/clock.ts'
-import { createPasswordHasher } from '../../infra/password-hasher.ts'
+import { createRateLimiter } from '../../infra/concurrency/rate-limiter.ts'
 import { systemRandom } from '../../infra/random.ts'
-import { createRateLimiter } from '../../infra/rate-limiter.ts'
-import { createTestDatabase } from '../../storage/test-database.ts'
+import { createPasswordHasher } from '../../infra/users/password-hasher.ts'
+import { createTestDatabase } from '../../storage/engine/test-database.ts'
 
 export type UsersTestApp = Pick<
   App,

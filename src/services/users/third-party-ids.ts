@@ -1,9 +1,9 @@
 import type { App } from '../../app.ts'
-import { canonicalAddress } from '../../core/email-address.ts'
 import { MatrixError } from '../../core/errors.ts'
 import type { UserId } from '../../core/ids.ts'
-import { deleteThreepid, insertThreepid, type Threepid } from '../../storage/threepids.ts'
-import { lockUser } from '../../storage/users.ts'
+import { canonicalAddress } from '../../core/text/email-address.ts'
+import { deleteThreepid, insertThreepid, type Threepid } from '../../storage/users/threepids.ts'
+import { lockUser } from '../../storage/users/users.ts'
 import { type ThreepidCredentials, takeEmailProof } from './email-proof.ts'
 
 /** Gives a user the address that was proven. Throws M_THREEPID_AUTH_FAILED without a proof, and M_THREEPID_IN_USE. https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3account3pidadd */

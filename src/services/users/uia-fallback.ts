@@ -1,7 +1,7 @@
 import type { App } from '../../app.ts'
 import { InvalidParamError } from '../../core/errors.ts'
 import type { UserId } from '../../core/ids.ts'
-import { findUiaSession, saveUiaSession, type UiaSession } from '../../storage/uia-sessions.ts'
+import { findUiaSession, saveUiaSession, type UiaSession } from '../../storage/users/uia-sessions.ts'
 import { type AuthData, UIA_STAGES, type UiaStageType } from './uia-stages.ts'
 
 type Capabilities = Pick<App, 'database' | 'clock' | 'serverName' | 'passwordHasher' | 'rateLimiter'>

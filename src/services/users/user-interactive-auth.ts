@@ -1,9 +1,9 @@
 import type { App } from '../../app.ts'
-import { canonicalJson } from '../../core/canonical-json.ts'
 import { ForbiddenError, InvalidParamError, MatrixError } from '../../core/errors.ts'
-import type { JsonObject } from '../../core/events/pdu.ts'
 import type { UserId } from '../../core/ids.ts'
+import { canonicalJson } from '../../core/json/canonical-json.ts'
 import { requireSize } from '../../core/limits.ts'
+import type { JsonObject } from '../../core/pdu.ts'
 import {
   claimUiaSession,
   findUiaSession,
@@ -11,7 +11,7 @@ import {
   releaseUiaSession,
   saveUiaSession,
   type UiaSession,
-} from '../../storage/uia-sessions.ts'
+} from '../../storage/users/uia-sessions.ts'
 import { type AuthData, UIA_STAGES, type UiaStageType, WrongUserError } from './uia-stages.ts'
 
 /** The stages of one way to authenticate, in any order. */

@@ -1,7 +1,7 @@
 import type { App } from '../../app.ts'
 import { MatrixError } from '../../core/errors.ts'
 import { isStrictLocalpart, isWithin255Bytes, parseUserId, type UserId } from '../../core/ids.ts'
-import { findUser } from '../../storage/users.ts'
+import { findUser } from '../../storage/users/users.ts'
 
 /**
  * The user id that a chosen name stands for; capitals become small letters. Throws M_INVALID_USERNAME.

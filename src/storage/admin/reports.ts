@@ -1,5 +1,5 @@
-import type { EventId, RoomId, UserId } from '../core/ids.ts'
-import type { Tx } from './database.ts'
+import type { EventId, RoomId, UserId } from '../../core/ids.ts'
+import type { Tx } from '../engine/database.ts'
 
 /** What is reported: an event in its room, a room, or a user. */
 export type Reported = { room_id: RoomId; event_id?: EventId } | { reported_user: UserId }

@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
-import type { RoomId } from '../core/ids.ts'
-import type { Tx } from './database.ts'
+import type { RoomId } from '../../core/ids.ts'
+import type { Tx } from '../engine/database.ts'
 
 /** A network that an application service leads to. */
 export type Network = { appserviceId: string; networkId: string }

@@ -1,8 +1,8 @@
 import { sql } from 'kysely'
-import type { RoomId, UserId } from '../core/ids.ts'
-import type { AppserviceRow } from './appservices-schema.ts'
-import type { Db, Tx } from './database.ts'
-import type { StreamRow } from './stream-schema.ts'
+import type { RoomId, UserId } from '../../core/ids.ts'
+import type { Db, Tx } from '../engine/database.ts'
+import type { AppserviceRow } from '../schema/appservices.ts'
+import type { StreamRow } from '../schema/stream.ts'
 
 /** Who tells an application service, and until when nobody else may (milliseconds since 1970). */
 export type AppserviceLease = { appserviceId: string; holder: string; now: number; until: number }

@@ -1,8 +1,8 @@
 import { sql } from 'kysely'
-import type { UserId } from '../core/ids.ts'
-import type { Db, Tx } from './database.ts'
+import type { UserId } from '../../core/ids.ts'
+import type { Db, Tx } from '../engine/database.ts'
+import type { CrossSigningKeyRow, CrossSigningSignatureRow } from '../schema/devices.ts'
 import { noteDeviceListChange } from './device-lists.ts'
-import type { CrossSigningKeyRow, CrossSigningSignatureRow } from './encryption-schema.ts'
 
 /** Publishes cross-signing keys in the place of those with the same usage; signatures by keys that go, go with them. */
 export async function storeCrossSigningKeys(

@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
-import type { DeviceId, UserId } from '../core/ids.ts'
-import type { Db, Tx } from './database.ts'
-import type { DeviceKey } from './users-schema.ts'
+import type { DeviceId, UserId } from '../../core/ids.ts'
+import type { Db, Tx } from '../engine/database.ts'
+import type { DeviceKey } from '../schema/users.ts'
 
 /** Makes a device the user's dehydrated one; `deviceData` is JSON. */
 export async function storeDehydratedDevice(

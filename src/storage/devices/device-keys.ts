@@ -1,8 +1,8 @@
 import { sql } from 'kysely'
-import type { DeviceId, UserId } from '../core/ids.ts'
-import type { Db, Tx } from './database.ts'
+import type { DeviceId, UserId } from '../../core/ids.ts'
+import type { Db, Tx } from '../engine/database.ts'
+import type { DeviceKey } from '../schema/users.ts'
 import { noteDeviceListChange } from './device-lists.ts'
-import type { DeviceKey } from './users-schema.ts'
 
 /** Identity keys of a device, with the name that its user gave it. */
 export type StoredDeviceKeys = { user_id: UserId; device_id: DeviceId; key_json: string; display_name: string | null }

@@ -1,14 +1,14 @@
 import { sql } from 'kysely'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { startPostgres, type TestPostgres } from '../../spec-tests/harness/postgres.ts'
-import type { RoomId, UserId } from '../core/ids.ts'
+import { startPostgres, type TestPostgres } from '../../../spec-tests/harness/postgres.ts'
+import type { RoomId, UserId } from '../../core/ids.ts'
+import type { Database, Tx } from '../engine/database.ts'
+import { migrate } from '../engine/migrate.ts'
+import { openDatabase } from '../engine/open-database.ts'
+import { appendToStream } from '../engine/stream-append.ts'
+import { createTestDatabase } from '../engine/test-database.ts'
 import { storeSignatures } from './cross-signing-keys.ts'
-import type { Database, Tx } from './database.ts'
 import { noteDeviceListChange } from './device-lists.ts'
-import { migrate } from './migrate.ts'
-import { openDatabase } from './open-database.ts'
-import { appendToStream } from './stream-append.ts'
-import { createTestDatabase } from './test-database.ts'
 
 const BOB = '@bob:x' as UserId
 

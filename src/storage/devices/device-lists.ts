@@ -1,8 +1,8 @@
 import { sql } from 'kysely'
-import type { RoomId, UserId } from '../core/ids.ts'
-import type { Db, Tx } from './database.ts'
-import { loadJoinedRooms } from './room-memberships.ts'
-import { appendToStream } from './stream-append.ts'
+import type { RoomId, UserId } from '../../core/ids.ts'
+import type { Db, Tx } from '../engine/database.ts'
+import { appendToStream } from '../engine/stream-append.ts'
+import { loadJoinedRooms } from '../rooms/membership/room-memberships.ts'
 
 /**
  * What changed about a user's keys: those of a device, the cross-signing keys, or the user's signatures on somebody else's keys, which only the user sees;

@@ -1,14 +1,14 @@
 import { sql } from 'kysely'
-import type { DeviceId, UserId } from '../core/ids.ts'
-import { deleteGlobalAccountData } from './account-data.ts'
-import type { Db, Tx } from './database.ts'
+import type { DeviceId, UserId } from '../../core/ids.ts'
+import type { Db, Tx } from '../engine/database.ts'
+import { dropDevicePresence } from '../presence/presence.ts'
+import { endTypingOfDevices } from '../rooms/typing.ts'
+import type { DeviceKey, DeviceRow } from '../schema/users.ts'
+import { closeConnections } from '../sync/sliding-connections.ts'
+import { deleteGlobalAccountData } from '../users/account-data.ts'
 import { noteDeviceListChange } from './device-lists.ts'
 import { noteKeyCountChange } from './one-time-keys.ts'
-import { dropDevicePresence } from './presence.ts'
-import { closeConnections } from './sliding-connections.ts'
 import { forgetDeviceTransactions } from './to-device.ts'
-import { endTypingOfDevices } from './typing.ts'
-import type { DeviceKey, DeviceRow } from './users-schema.ts'
 
 /** Makes a device known, with this name if it is new; false when it is not. Others learn of it when it has keys. */
 export async function ensureDevice(

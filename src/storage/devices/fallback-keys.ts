@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
-import type { Db, Tx } from './database.ts'
+import type { Db, Tx } from '../engine/database.ts'
+import type { DeviceKey } from '../schema/users.ts'
 import { type ClaimedKey, type KeyClaim, noteKeyCountChange, type UploadedKey } from './one-time-keys.ts'
-import type { DeviceKey } from './users-schema.ts'
 
 /** Replaces a device's fallback keys of the algorithms of `keys`. A key that is there already stays as used as it is. */
 export async function replaceFallbackKeys(

@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
-import type { Tx } from './database.ts'
+import type { Tx } from '../engine/database.ts'
+import type { DeviceKey } from '../schema/users.ts'
 import { lockDevice } from './device-keys.ts'
-import type { DeviceKey } from './users-schema.ts'
 
 /** The share of its limit that an inbox may keep when it was full. */
 const KEPT_SHARE = 0.75

@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
-import type { RoomId } from '../core/ids.ts'
-import type { Db, Tx } from './database.ts'
-import type { KeyBackupSessionRow } from './encryption-schema.ts'
+import type { RoomId } from '../../core/ids.ts'
+import type { Db, Tx } from '../engine/database.ts'
+import type { KeyBackupSessionRow } from '../schema/devices.ts'
 import type { BackupKey } from './key-backups.ts'
 
 /** The key of a session in a backup; `session_data` is JSON. */

@@ -1,8 +1,8 @@
 import { sql } from 'kysely'
-import type { UserId } from '../core/ids.ts'
-import type { Db, Tx } from './database.ts'
-import type { KeyBackupRow } from './encryption-schema.ts'
-import { lockUser } from './users.ts'
+import type { UserId } from '../../core/ids.ts'
+import type { Db, Tx } from '../engine/database.ts'
+import type { KeyBackupRow } from '../schema/devices.ts'
+import { lockUser } from '../users/users.ts'
 
 /** One version of a user's key backup. */
 export type BackupKey = { userId: UserId; version: number }

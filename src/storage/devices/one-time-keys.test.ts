@@ -1,14 +1,14 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { startPostgres, type TestPostgres } from '../../spec-tests/harness/postgres.ts'
-import type { DeviceId, UserId } from '../core/ids.ts'
-import type { Database } from './database.ts'
+import { startPostgres, type TestPostgres } from '../../../spec-tests/harness/postgres.ts'
+import type { DeviceId, UserId } from '../../core/ids.ts'
+import type { Database } from '../engine/database.ts'
+import { migrate } from '../engine/migrate.ts'
+import { openDatabase } from '../engine/open-database.ts'
+import { createTestDatabase } from '../engine/test-database.ts'
+import { insertUser } from '../users/users.ts'
 import { ensureDevice } from './devices.ts'
 import { loadUnusedFallbackKeyTypes, replaceFallbackKeys, useFallbackKeys } from './fallback-keys.ts'
-import { migrate } from './migrate.ts'
 import { addOneTimeKeys, countOneTimeKeys, takeOneTimeKeys } from './one-time-keys.ts'
-import { openDatabase } from './open-database.ts'
-import { createTestDatabase } from './test-database.ts'
-import { insertUser } from './users.ts'
 
 const device = { userId: '@a:x' as UserId, deviceId: 'D' as DeviceId }
 const claim = { user_id: device.userId, device_id: device.deviceId, algorithm: 'signed_curve25519' }

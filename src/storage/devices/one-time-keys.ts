@@ -1,8 +1,8 @@
 import { sql } from 'kysely'
-import type { DeviceId, UserId } from '../core/ids.ts'
-import type { Db, Tx } from './database.ts'
-import { appendToStream } from './stream-append.ts'
-import type { DeviceKey } from './users-schema.ts'
+import type { DeviceId, UserId } from '../../core/ids.ts'
+import type { Db, Tx } from '../engine/database.ts'
+import { appendToStream } from '../engine/stream-append.ts'
+import type { DeviceKey } from '../schema/users.ts'
 
 /** A one-time or fallback key; `key_json` is canonical JSON. */
 export type UploadedKey = { algorithm: string; key_id: string; key_json: string }

@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
-import type { ServerName } from '../core/ids.ts'
-import type { Tx } from './database.ts'
+import type { ServerName } from '../../core/ids.ts'
+import type { Tx } from '../engine/database.ts'
 
 /** Notes a message of another server; false when it has been received before. */
 export async function claimReceivedMessage(

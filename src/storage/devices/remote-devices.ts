@@ -1,10 +1,10 @@
 import { sql } from 'kysely'
-import type { DeviceId, RoomId, ServerName, UserId } from '../core/ids.ts'
+import type { DeviceId, RoomId, ServerName, UserId } from '../../core/ids.ts'
+import type { Db, Tx } from '../engine/database.ts'
+import type { CrossSigningKeyRow } from '../schema/devices.ts'
+import type { RemoteDeviceListRow } from '../schema/federation.ts'
 import { storeCrossSigningKeys } from './cross-signing-keys.ts'
-import type { Db, Tx } from './database.ts'
 import { noteDeviceListChange } from './device-lists.ts'
-import type { CrossSigningKeyRow } from './encryption-schema.ts'
-import type { RemoteDeviceListRow } from './federation-schema.ts'
 
 /** A device of another server's user; `key_json`: canonical JSON. */
 export type RemoteDevice = { device_id: DeviceId; key_json: string; display_name: string | null }

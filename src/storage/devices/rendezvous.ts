@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
-import type { Db, Tx } from './database.ts'
-import type { RendezvousRow } from './rendezvous-schema.ts'
+import type { Db, Tx } from '../engine/database.ts'
+import type { RendezvousRow } from '../schema/rendezvous.ts'
 
 /** How many sessions there are of some kind, and when the first of them expires. */
 export type RendezvousCount = { count: number; expires: number }

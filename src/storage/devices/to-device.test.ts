@@ -1,10 +1,10 @@
 import { beforeEach, expect, test } from 'vitest'
-import type { DeviceId, UserId } from '../core/ids.ts'
-import type { Database } from './database.ts'
+import type { DeviceId, UserId } from '../../core/ids.ts'
+import type { Database } from '../engine/database.ts'
+import { createTestDatabase } from '../engine/test-database.ts'
+import { insertUser } from '../users/users.ts'
 import { ensureDevice } from './devices.ts'
-import { createTestDatabase } from './test-database.ts'
 import { deleteToDeviceMessages, loadToDeviceMessages, storeToDeviceMessages } from './to-device.ts'
-import { insertUser } from './users.ts'
 
 const PHONE = { userId: '@a:x' as UserId, deviceId: 'PHONE' as DeviceId }
 const LAPTOP = { ...PHONE, deviceId: 'LAPTOP' as DeviceId }

@@ -1,9 +1,9 @@
 import { sql } from 'kysely'
-import type { DeviceId, UserId } from '../core/ids.ts'
-import type { Db, Tx } from './database.ts'
+import type { DeviceId, UserId } from '../../core/ids.ts'
+import type { Db, Tx } from '../engine/database.ts'
+import { appendToStream } from '../engine/stream-append.ts'
+import type { DeviceKey } from '../schema/users.ts'
 import { emptyFullInbox } from './full-inboxes.ts'
-import { appendToStream } from './stream-append.ts'
-import type { DeviceKey } from './users-schema.ts'
 
 /** A message for a device; `deviceId` '*': for each device that the user has. `content` is JSON. */
 export type NewToDeviceMessage = {

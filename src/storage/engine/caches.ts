@@ -1,8 +1,8 @@
 import { LRUCache } from 'lru-cache'
-import type { RoomId, ServerName, UserId } from '../core/ids.ts'
-import type { RoomVersion } from '../core/room-versions.ts'
-import type { TrieNode } from '../core/state-trie.ts'
-import type { StoredEvent } from './stored-event.ts'
+import type { RoomId, ServerName, UserId } from '../../core/ids.ts'
+import type { RoomVersion } from '../../core/room-versions.ts'
+import type { TrieNode } from '../../core/rooms/state-trie.ts'
+import type { StoredEvent } from '../schema/stored-event.ts'
 
 /** Things that never change, by id, bounded by memory. One exception: an event's redaction, told to `events` by `forgetEvent`. */
 export type Caches = {

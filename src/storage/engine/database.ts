@@ -1,7 +1,7 @@
 import { type Kysely, sql } from 'kysely'
+import type { NewStreamRow } from '../schema/stream.ts'
+import type { Tables } from '../schema/tables.ts'
 import type { Caches } from './caches.ts'
-import type { Tables } from './schema.ts'
-import type { NewStreamRow } from './stream-schema.ts'
 
 /** What reading functions take: `sql` is kysely on the pool or on the transaction. */
 export type Db = {

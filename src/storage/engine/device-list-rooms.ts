@@ -1,7 +1,7 @@
 import { type Kysely, sql } from 'kysely'
-import type { RoomId, UserId } from '../core/ids.ts'
-import type { Tables } from './schema.ts'
-import type { NewStreamRow } from './stream-schema.ts'
+import type { RoomId, UserId } from '../../core/ids.ts'
+import type { NewStreamRow } from '../schema/stream.ts'
+import type { Tables } from '../schema/tables.ts'
 
 /**
  * Adds a row for each room of the users whose device lists changed, for that is whom it concerns.

@@ -1,5 +1,5 @@
 import { type Kysely, sql } from 'kysely'
-import type { Tables } from './schema.ts'
+import type { Tables } from '../schema/tables.ts'
 
 const INTERVAL_MS = 60_000
 /** A quarter of the usual sample, for all else stands still meanwhile: 40 ms for a large table instead of 150. */

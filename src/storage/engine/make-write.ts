@@ -1,11 +1,11 @@
 import type { Kysely } from 'kysely'
+import type { NewStreamRow } from '../schema/stream.ts'
+import type { Tables } from '../schema/tables.ts'
 import type { Caches } from './caches.ts'
 import { brokenReference, type Committed, type Database, type Tx } from './database.ts'
 import { addDeviceListRooms } from './device-list-rooms.ts'
 import { isOutdated } from './prepared-statements.ts'
-import type { Tables } from './schema.ts'
 import { appendStreamRows } from './stream-append.ts'
-import type { NewStreamRow } from './stream-schema.ts'
 import type { Statements } from './transactions.ts'
 
 const RETRIES = 8

@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { startPostgres, type TestPostgres } from '../../spec-tests/harness/postgres.ts'
+import { startPostgres, type TestPostgres } from '../../../spec-tests/harness/postgres.ts'
 import type { Database } from './database.ts'
 import { openDatabase } from './open-database.ts'
 import { createTestDatabase } from './test-database.ts'

@@ -1,9 +1,9 @@
 import { type Kysely, sql } from 'kysely'
+import type { NewStreamRow, StreamKind } from '../schema/stream.ts'
+import type { Tables } from '../schema/tables.ts'
 import type { Tx } from './database.ts'
-import type { Tables } from './schema.ts'
-import type { NewStreamRow, StreamKind } from './stream-schema.ts'
 
-/** Notes that something happened; the row gets its position when the transaction commits (storage/make-write.ts). */
+/** Notes that something happened; the row gets its position when the transaction commits (storage/engine/make-write.ts). */
 export function appendToStream(tx: Tx, row: { kind: StreamKind } & Partial<NewStreamRow>): void {
   tx.streamRows.push({ room_id: null, user_id: null, ref: null, detail: null, ...row })
 }

@@ -15,7 +15,7 @@ const DROP_TEMPLATES = `
   drop database template0;
   drop database template1;
   checkpoint`
-const CACHE = join(import.meta.dirname, '..', '..', 'node_modules', '.cache', 'hearth')
+const CACHE = join(import.meta.dirname, '..', '..', '..', 'node_modules', '.cache', 'hearth')
 let template: Promise<Blob> | undefined
 
 /** A fresh migrated database in memory, for unit tests: a copy of a template that is made once for each state of the migrations. */

@@ -1,7 +1,7 @@
 import { PGlite } from '@electric-sql/pglite'
 import { sql } from 'kysely'
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
-import { startPostgres, type TestPostgres } from '../../spec-tests/harness/postgres.ts'
+import { startPostgres, type TestPostgres } from '../../../spec-tests/harness/postgres.ts'
 import type { Database, Tx } from './database.ts'
 import { openDatabase } from './open-database.ts'
 import { createTestDatabase } from './test-database.ts'

@@ -9,7 +9,7 @@ import {
   type QueryCompiler,
   type QueryResult,
 } from 'kysely'
-import type { Tables } from './schema.ts'
+import type { Tables } from '../schema/tables.ts'
 
 /** Statements on a pool, each on whichever connection is free, and transactions. */
 export type Statements = {

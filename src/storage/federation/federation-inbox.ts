@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
-import type { RoomId, ServerName } from '../core/ids.ts'
-import type { Db, Tx } from './database.ts'
-import type { InboxRow } from './federation-inbox-schema.ts'
+import type { RoomId, ServerName } from '../../core/ids.ts'
+import type { Db, Tx } from '../engine/database.ts'
+import type { InboxRow } from '../schema/federation-inbox.ts'
 
 /** A verified event that has just arrived. */
 export type NewInboxRow = Pick<InboxRow, 'room_id' | 'event_id' | 'origin' | 'pdu' | 'is_early'>

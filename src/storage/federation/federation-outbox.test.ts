@@ -1,11 +1,14 @@
 import { sql } from 'kysely'
 import { expect, onTestFinished, test, vi } from 'vitest'
-import { startPostgres } from '../../spec-tests/harness/postgres.ts'
-import type { ServerName, UserId } from '../core/ids.ts'
-import { appendEvent } from '../services/rooms/append-event.ts'
-import { ALICE, createReadingApp, createReadingRoom, START } from '../services/rooms/test-reading-room.ts'
-import type { Database } from './database.ts'
-import { loadEvents } from './events.ts'
+import { startPostgres } from '../../../spec-tests/harness/postgres.ts'
+import type { ServerName, UserId } from '../../core/ids.ts'
+import { ALICE, createReadingApp, createReadingRoom, START } from '../../services/rooms/reading/test-reading-room.ts'
+import { appendEvent } from '../../services/rooms/timeline/append-event.ts'
+import type { Database } from '../engine/database.ts'
+import { migrate } from '../engine/migrate.ts'
+import { openDatabase } from '../engine/open-database.ts'
+import { recountRoomServers } from '../rooms/membership/other-servers.ts'
+import { loadEvents } from '../rooms/timeline/events.ts'
 import { onQueued, queueEdus } from './federation-outbox.ts'
 import {
   catchUp,
@@ -24,9 +27,6 @@ import {
   takeTransactions,
 } from './federation-transactions.ts'
 import { emptyFullOutbox, outboxesToMeasure } from './full-outboxes.ts'
-import { migrate } from './migrate.ts'
-import { openDatabase } from './open-database.ts'
-import { recountRoomServers } from './other-servers.ts'
 
 const Y = 'y' as ServerName
 const Z = 'z' as ServerName

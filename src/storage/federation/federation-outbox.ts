@@ -1,9 +1,9 @@
 import { sql } from 'kysely'
-import type { ServerName, UserId } from '../core/ids.ts'
-import type { Caches } from './caches.ts'
-import type { Db, Tx } from './database.ts'
-import type { EduRow } from './federation-schema.ts'
-import { sharedLoads } from './shared-loads.ts'
+import type { ServerName, UserId } from '../../core/ids.ts'
+import type { Caches } from '../engine/caches.ts'
+import type { Db, Tx } from '../engine/database.ts'
+import { sharedLoads } from '../engine/shared-loads.ts'
+import type { EduRow } from '../schema/federation.ts'
 
 /** Something for another server that is no event. */
 export type NewEdu = {

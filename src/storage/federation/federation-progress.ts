@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
-import type { ServerName, UserId } from '../core/ids.ts'
-import type { Db, Tx } from './database.ts'
-import type { StreamRow } from './stream-schema.ts'
+import type { ServerName, UserId } from '../../core/ids.ts'
+import type { Db, Tx } from '../engine/database.ts'
+import type { StreamRow } from '../schema/stream.ts'
 
 /** Begins to follow the stream after a position, unless that was begun before. */
 export async function beginFollowing(tx: Tx, position: number): Promise<void> {

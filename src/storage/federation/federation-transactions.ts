@@ -1,7 +1,7 @@
 import { type RawBuilder, sql } from 'kysely'
-import type { EventId, RoomId, ServerName } from '../core/ids.ts'
-import type { Db, Tx } from './database.ts'
-import { allOf } from './transactions.ts'
+import type { EventId, RoomId, ServerName } from '../../core/ids.ts'
+import type { Db, Tx } from '../engine/database.ts'
+import { allOf } from '../engine/transactions.ts'
 
 /** Who sends, and until when nobody else may (milliseconds since 1970). */
 export type Lease = { holder: string; now: number; until: number }

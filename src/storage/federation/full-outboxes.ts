@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
-import type { ServerName } from '../core/ids.ts'
-import type { Tx } from './database.ts'
+import type { ServerName } from '../../core/ids.ts'
+import type { Tx } from '../engine/database.ts'
 import type { NewEdu } from './federation-outbox.ts'
 
 /** What an EDU takes beside its content. */

@@ -1,5 +1,5 @@
 import { sql } from 'kysely'
-import type { Db, Tx } from './database.ts'
+import type { Db, Tx } from '../engine/database.ts'
 
 /** A key of this server; `expired_ts` (milliseconds since 1970) is null while it is in use. */
 export type OwnKey = { key_id: string; public_key: string; expired_ts: number | null }

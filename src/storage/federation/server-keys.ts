@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
-import type { ServerName } from '../core/ids.ts'
-import type { Db, Tx } from './database.ts'
-import type { ServerKeyRow } from './server-keys-schema.ts'
+import type { ServerName } from '../../core/ids.ts'
+import type { Db, Tx } from '../engine/database.ts'
+import type { ServerKeyRow } from '../schema/server-keys.ts'
 
 /** All keys of other servers that are known, in one query. */
 export async function loadServerKeys(db: Db, servers: readonly ServerName[]): Promise<ServerKeyRow[]> {

@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
-import type { Json } from '../core/events/pdu.ts'
-import type { Db, Tx } from './database.ts'
-import type { JobRow } from './jobs-schema.ts'
+import type { Json } from '../../core/pdu.ts'
+import type { Db, Tx } from '../engine/database.ts'
+import type { JobRow } from '../schema/jobs.ts'
 
 /**
  * Asks for something to be done after this transaction; returns the job. A job of the same kind and key that waits is the same job, with the

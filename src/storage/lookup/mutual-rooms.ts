@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
-import type { RoomId, UserId } from '../core/ids.ts'
-import type { Db } from './database.ts'
+import type { RoomId, UserId } from '../../core/ids.ts'
+import type { Db } from '../engine/database.ts'
 
 /** A page of the rooms that two users have both joined, in the order of their ids, after the room `from`; and how many there are in all. */
 export async function loadMutualRooms(

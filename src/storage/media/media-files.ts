@@ -1,5 +1,5 @@
 import { sql } from 'kysely'
-import type { Tx } from './database.ts'
+import type { Tx } from '../engine/database.ts'
 import type { StoredFile } from './media.ts'
 import { claimObject } from './unclaimed-objects.ts'
 

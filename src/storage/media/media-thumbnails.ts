@@ -1,6 +1,6 @@
-import type { Db, Tx } from './database.ts'
+import type { Db, Tx } from '../engine/database.ts'
+import type { ThumbnailRow } from '../schema/media.ts'
 import { lockFile } from './media-files.ts'
-import type { ThumbnailRow } from './media-schema.ts'
 import { claimObject } from './unclaimed-objects.ts'
 
 /** What tells the thumbnails of one file apart. */

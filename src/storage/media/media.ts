@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
-import type { ServerName, UserId } from '../core/ids.ts'
-import type { Db, Tx } from './database.ts'
+import type { ServerName, UserId } from '../../core/ids.ts'
+import type { Db, Tx } from '../engine/database.ts'
 
 /** The two parts of an `mxc://` URI. */
 export type MediaName = { serverName: ServerName; mediaId: string }

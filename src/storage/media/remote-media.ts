@@ -1,5 +1,5 @@
 import { sql } from 'kysely'
-import type { Tx } from './database.ts'
+import type { Tx } from '../engine/database.ts'
 import type { MediaContent, MediaName } from './media.ts'
 
 /** Makes a file of another server known. Its row must be locked (`claimFile`, `lockFile`). What another process has stored meanwhile stays. */

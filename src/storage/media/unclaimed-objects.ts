@@ -1,5 +1,5 @@
 import { sql } from 'kysely'
-import type { Tx } from './database.ts'
+import type { Tx } from '../engine/database.ts'
 
 /** Says that an object is about to be written; without `claimObject` it will be swept. */
 export async function announceObject(tx: Tx, objectKey: string, now: number): Promise<void> {

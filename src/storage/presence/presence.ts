@@ -1,10 +1,10 @@
 import { sql } from 'kysely'
-import type { DeviceId, RoomId, UserId } from '../core/ids.ts'
-import type { Db, Tx } from './database.ts'
-import type { PresenceRow, PresenceState } from './presence-schema.ts'
-import { loadJoinedRooms } from './room-memberships.ts'
-import { sharedLoads } from './shared-loads.ts'
-import { appendToStream } from './stream-append.ts'
+import type { DeviceId, RoomId, UserId } from '../../core/ids.ts'
+import type { Db, Tx } from '../engine/database.ts'
+import { sharedLoads } from '../engine/shared-loads.ts'
+import { appendToStream } from '../engine/stream-append.ts'
+import { loadJoinedRooms } from '../rooms/membership/room-memberships.ts'
+import type { PresenceRow, PresenceState } from '../schema/presence.ts'
 
 /** What became known of a user's presence through this process. */
 export type PresenceChange = {

@@ -1,8 +1,8 @@
 import { sql } from 'kysely'
-import type { ServerName, UserId } from '../core/ids.ts'
-import type { Db, Tx } from './database.ts'
-import type { PresenceRow } from './presence-schema.ts'
-import { appendToStream } from './stream-append.ts'
+import type { ServerName, UserId } from '../../core/ids.ts'
+import type { Db, Tx } from '../engine/database.ts'
+import { appendToStream } from '../engine/stream-append.ts'
+import type { PresenceRow } from '../schema/presence.ts'
 
 /** Activity that is no more than this ahead of what was known is no news by itself, in milliseconds. */
 const NEWS_MS = 60_000

@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
-import type { RoomId, UserId } from '../core/ids.ts'
-import type { Db, Tx } from './database.ts'
-import type { PusherRow, PushQueueRow } from './notifications-schema.ts'
+import type { RoomId, UserId } from '../../core/ids.ts'
+import type { Db, Tx } from '../engine/database.ts'
+import type { PusherRow, PushQueueRow } from '../schema/notifications.ts'
 
 /** The job of telling by mail what a user has not read. */
 export const EMAIL_DIGEST = 'email_digest'

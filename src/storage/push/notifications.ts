@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
-import type { RoomId, UserId } from '../core/ids.ts'
-import type { Db, Tx } from './database.ts'
-import type { NotificationRow } from './notifications-schema.ts'
+import type { RoomId, UserId } from '../../core/ids.ts'
+import type { Db, Tx } from '../engine/database.ts'
+import type { NotificationRow } from '../schema/notifications.ts'
 
 /** How far a user's events of some rooms have been put to the push rules; rooms of which none has are absent. */
 export async function loadCountedOrders(

@@ -1,8 +1,8 @@
 import { sql } from 'kysely'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import type { Database } from './database.ts'
+import type { Database } from '../engine/database.ts'
+import { createTestDatabase } from '../engine/test-database.ts'
 import { enqueuePushes, leaseDuePushers, loadPushQueue, releasePusher } from './push-queue.ts'
-import { createTestDatabase } from './test-database.ts'
 
 let database: Database
 beforeAll(async () => {

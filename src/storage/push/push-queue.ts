@@ -1,8 +1,8 @@
 import { sql } from 'kysely'
-import type { UserId } from '../core/ids.ts'
-import type { Db, Tx } from './database.ts'
-import type { PusherRow, PushQueueRow } from './notifications-schema.ts'
-import type { StreamRow } from './stream-schema.ts'
+import type { UserId } from '../../core/ids.ts'
+import type { Db, Tx } from '../engine/database.ts'
+import type { PusherRow, PushQueueRow } from '../schema/notifications.ts'
+import type { StreamRow } from '../schema/stream.ts'
 
 /**
  * Takes or keeps the right to put the stream to the users' rules until `until`; returns the position from where to go on, or undefined

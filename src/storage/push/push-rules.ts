@@ -1,8 +1,8 @@
 import { sql } from 'kysely'
-import type { UserId } from '../core/ids.ts'
-import { emptyOverlay, type PushRuleOverlay } from '../core/push-rules/rule-schema.ts'
-import type { Db, Tx } from './database.ts'
-import { appendToStream } from './stream-append.ts'
+import type { UserId } from '../../core/ids.ts'
+import { emptyOverlay, type PushRuleOverlay } from '../../core/push-rules/rule-schema.ts'
+import type { Db, Tx } from '../engine/database.ts'
+import { appendToStream } from '../engine/stream-append.ts'
 
 /** What a user changed about the push rules. */
 export async function loadPushRuleOverlay(db: Db, userId: UserId): Promise<PushRuleOverlay> {

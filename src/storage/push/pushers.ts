@@ -1,8 +1,8 @@
 import { sql } from 'kysely'
-import type { RoomId, UserId } from '../core/ids.ts'
-import type { Db, Tx } from './database.ts'
-import type { PusherRow } from './notifications-schema.ts'
-import { appendToStream } from './stream-append.ts'
+import type { RoomId, UserId } from '../../core/ids.ts'
+import type { Db, Tx } from '../engine/database.ts'
+import { appendToStream } from '../engine/stream-append.ts'
+import type { PusherRow } from '../schema/notifications.ts'
 
 /** A pusher as its user sets it. */
 export type NewPusher = Omit<

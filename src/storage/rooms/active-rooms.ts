@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
-import type { RoomId } from '../core/ids.ts'
-import type { Tx } from './database.ts'
+import type { RoomId } from '../../core/ids.ts'
+import type { Tx } from '../engine/database.ts'
 
 /**
  * When more than `most` rooms have events that lists of rooms do not know, writes those to their members' lists in which nothing happened for the longest

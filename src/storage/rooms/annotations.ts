@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
-import type { EventId, RoomId, UserId } from '../core/ids.ts'
-import type { Db } from './database.ts'
+import type { EventId, RoomId, UserId } from '../../core/ids.ts'
+import type { Db } from '../engine/database.ts'
 
 /** The events by which a user annotated another event of a room with events of one type, and that are not redacted. */
 export async function findAnnotations(

@@ -1,9 +1,9 @@
 import { sql } from 'kysely'
-import type { EventId, UserId } from '../core/ids.ts'
-import type { Db, Tx } from './database.ts'
-import type { DelayedEventRow } from './delayed-events-schema.ts'
-import type { AppendedEvent } from './locked-room.ts'
-import { appendToStream } from './stream-append.ts'
+import type { EventId, UserId } from '../../core/ids.ts'
+import type { Db, Tx } from '../engine/database.ts'
+import { appendToStream } from '../engine/stream-append.ts'
+import type { DelayedEventRow } from '../schema/delayed-events.ts'
+import type { AppendedEvent } from './timeline/locked-room.ts'
 
 export type NewDelayedEvent = Omit<DelayedEventRow, 'ready_ts' | 'finalised_ts' | 'event_id' | 'error'>
 

@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
 import { expect, test } from 'vitest'
+import { createTestDatabase } from '../engine/test-database.ts'
 import { countPublicRooms, type DirectoryQuery, loadPublicRooms } from './public-rooms.ts'
-import { createTestDatabase } from './test-database.ts'
 
 const ROOMS = 2000
 /** Every hundredth room is published, every 150th in a network of an application service: every 300th in both. */

@@ -1,9 +1,9 @@
 import { type RawBuilder, sql } from 'kysely'
-import type { RoomId } from '../core/ids.ts'
-import type { Network } from './appservice-directory.ts'
-import type { Db } from './database.ts'
-import type { RoomRow } from './rooms-schema.ts'
-import { storableText } from './storable-text.ts'
+import type { RoomId } from '../../core/ids.ts'
+import type { Network } from '../appservices/appservice-directory.ts'
+import type { Db } from '../engine/database.ts'
+import { storableText } from '../engine/storable-text.ts'
+import type { RoomRow } from '../schema/rooms.ts'
 
 /** A place in the directory: between the rooms that sort before and after this one. */
 export type DirectoryPlace = { joinedMembers: number; roomId: RoomId }

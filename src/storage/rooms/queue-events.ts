@@ -1,9 +1,9 @@
 import { sql } from 'kysely'
-import { domainOf, type RoomId, type ServerName, serverNameOf } from '../core/ids.ts'
-import type { Tx } from './database.ts'
-import { announceQueued } from './federation-outbox.ts'
-import { type AppendedEvent, type LockedRoom, roomIdOf } from './locked-room.ts'
-import type { ServerChange } from './other-servers.ts'
+import { domainOf, type RoomId, type ServerName, serverNameOf } from '../../core/ids.ts'
+import type { Tx } from '../engine/database.ts'
+import { announceQueued } from '../federation/federation-outbox.ts'
+import type { ServerChange } from './membership/other-servers.ts'
+import { type AppendedEvent, type LockedRoom, roomIdOf } from './timeline/locked-room.ts'
 
 /** A room whose servers changed in a transaction. */
 export type ServerMoves = {

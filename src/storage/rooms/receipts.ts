@@ -1,9 +1,9 @@
 import { sql } from 'kysely'
-import type { RoomId, UserId } from '../core/ids.ts'
-import type { Db, Tx } from './database.ts'
-import type { ReceiptRow } from './ephemeral-schema.ts'
-import { sharedLoads } from './shared-loads.ts'
-import { appendToStream } from './stream-append.ts'
+import type { RoomId, UserId } from '../../core/ids.ts'
+import type { Db, Tx } from '../engine/database.ts'
+import { sharedLoads } from '../engine/shared-loads.ts'
+import { appendToStream } from '../engine/stream-append.ts'
+import type { ReceiptRow } from '../schema/ephemeral.ts'
 
 /** Threads of a room in which a user has receipts of one type; of more, those go that were read furthest back. */
 const MAX_THREADS = 1000

@@ -1,8 +1,8 @@
 import { sql } from 'kysely'
-import type { EventId, RoomId, UserId } from '../core/ids.ts'
-import type { Db } from './database.ts'
-import { loadEvents } from './events.ts'
-import type { StoredEvent } from './stored-event.ts'
+import type { EventId, RoomId, UserId } from '../../core/ids.ts'
+import type { Db } from '../engine/database.ts'
+import type { StoredEvent } from '../schema/stored-event.ts'
+import { loadEvents } from './timeline/events.ts'
 
 /** Which events that relate to `eventId` are wanted; bounds on event_order are exclusive. */
 export type RelatedPage = {

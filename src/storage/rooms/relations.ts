@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
-import type { EventId, RoomId, UserId } from '../core/ids.ts'
-import type { Db } from './database.ts'
+import type { EventId, RoomId, UserId } from '../../core/ids.ts'
+import type { Db } from '../engine/database.ts'
 
 /** The relation types that are summed up under `unsigned` of their parents. */
 export type BundledRelType = 'm.replace' | 'm.thread' | 'm.reference'

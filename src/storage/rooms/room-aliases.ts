@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
-import type { RoomAlias, RoomId, UserId } from '../core/ids.ts'
-import type { Db, Tx } from './database.ts'
-import { appendToStream } from './stream-append.ts'
+import type { RoomAlias, RoomId, UserId } from '../../core/ids.ts'
+import type { Db, Tx } from '../engine/database.ts'
+import { appendToStream } from '../engine/stream-append.ts'
 
 /** An alias of this server, and who made it. */
 export type RoomAliasRow = { room_alias: RoomAlias; room_id: RoomId; creator: UserId }

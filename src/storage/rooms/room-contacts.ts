@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
-import type { RoomId, ServerName, UserId } from '../core/ids.ts'
-import type { Db, Tx } from './database.ts'
+import type { RoomId, ServerName, UserId } from '../../core/ids.ts'
+import type { Db, Tx } from '../engine/database.ts'
 
 /** The servers through which a user is in touch with a room that this server is not in. */
 export async function loadRoomContacts(db: Db, roomId: RoomId, userId: UserId): Promise<ServerName[]> {

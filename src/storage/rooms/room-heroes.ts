@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
-import type { RoomId, UserId } from '../core/ids.ts'
-import type { Db } from './database.ts'
-import { sharedLoads } from './shared-loads.ts'
+import type { RoomId, UserId } from '../../core/ids.ts'
+import type { Db } from '../engine/database.ts'
+import { sharedLoads } from '../engine/shared-loads.ts'
 
 /** What clients name a room by when it has no name, and how many are in it. */
 export type RoomSummary = {

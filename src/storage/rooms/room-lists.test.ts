@@ -1,9 +1,9 @@
 import { sql } from 'kysely'
 import { expect, test } from 'vitest'
-import type { UserId } from '../core/ids.ts'
-import type { Db } from './database.ts'
+import type { UserId } from '../../core/ids.ts'
+import type { Db } from '../engine/database.ts'
+import { createTestDatabase } from '../engine/test-database.ts'
 import { loadListWindow } from './room-lists.ts'
-import { createTestDatabase } from './test-database.ts'
 
 const USER = '@alice:hearth.test' as UserId
 const ROOMS = 2000

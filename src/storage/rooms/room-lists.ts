@@ -1,9 +1,9 @@
 import { type RawBuilder, sql } from 'kysely'
-import type { RoomId, ServerName, UserId } from '../core/ids.ts'
-import type { Membership } from '../core/membership.ts'
-import type { Db, Tx } from './database.ts'
-import { readTogether } from './read-together.ts'
-import type { KnownRoom } from './sliding-sync-schema.ts'
+import type { RoomId, ServerName, UserId } from '../../core/ids.ts'
+import type { Membership } from '../../core/rooms/membership.ts'
+import type { Db, Tx } from '../engine/database.ts'
+import { readTogether } from '../engine/read-together.ts'
+import type { KnownRoom } from '../schema/sliding-sync.ts'
 
 /** A room in a user's list, and what a connection of sliding sync knows of it. */
 export type ListedRoom = {

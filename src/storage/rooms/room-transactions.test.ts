@@ -1,10 +1,10 @@
 import { setImmediate } from 'node:timers/promises'
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
-import { startPostgres, type TestPostgres } from '../../spec-tests/harness/postgres.ts'
-import type { RoomId, ServerName } from '../core/ids.ts'
-import type { Database } from './database.ts'
-import { migrate } from './migrate.ts'
-import { openDatabase } from './open-database.ts'
+import { startPostgres, type TestPostgres } from '../../../spec-tests/harness/postgres.ts'
+import type { RoomId, ServerName } from '../../core/ids.ts'
+import type { Database } from '../engine/database.ts'
+import { migrate } from '../engine/migrate.ts'
+import { openDatabase } from '../engine/open-database.ts'
 import { createRoomTransactions } from './room-transactions.ts'
 
 let postgres: TestPostgres

@@ -1,11 +1,11 @@
 import { sql } from 'kysely'
-import type { RoomId, ServerName } from '../core/ids.ts'
-import type { Database, Tx } from './database.ts'
-import { cacheStoredEvent, forgetEvent, forgetIfRestated } from './events.ts'
-import { emptyRoom, type LockedRoom, snapshotOf } from './locked-room.ts'
-import { roomHead } from './room-heads.ts'
-import type { RoomHeadRow } from './rooms-schema.ts'
+import type { RoomId, ServerName } from '../../core/ids.ts'
+import type { Database, Tx } from '../engine/database.ts'
+import type { RoomHeadRow } from '../schema/rooms.ts'
 import { storeRooms } from './store-rooms.ts'
+import { cacheStoredEvent, forgetEvent, forgetIfRestated } from './timeline/events.ts'
+import { emptyRoom, type LockedRoom, snapshotOf } from './timeline/locked-room.ts'
+import { roomHead } from './timeline/room-heads.ts'
 
 /** Runs commands that change rooms, many to a transaction under load. */
 export type RoomTransactions = {

@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
-import type { RoomId, UserId } from '../core/ids.ts'
-import type { Db, Tx } from './database.ts'
+import type { RoomId, UserId } from '../../core/ids.ts'
+import type { Db, Tx } from '../engine/database.ts'
 
 /** The constraint that gives each user one notices room. */
 export const ONE_NOTICES_ROOM = 'server_notice_rooms_pkey'

@@ -1,26 +1,33 @@
 import { sql } from 'kysely'
-import { BUMP_TYPES } from '../core/bump-types.ts'
-import { redactedEventId } from '../core/events/client-event.ts'
-import type { StateKey } from '../core/events/pdu.ts'
-import { isUserId, type ServerName, type UserId } from '../core/ids.ts'
-import { relationOf } from '../core/relations.ts'
-import type { RoomVersion } from '../core/room-versions.ts'
-import { searchableText } from '../core/searchable-text.ts'
-import type { Tx } from './database.ts'
-import { noteGuestAccess } from './guest-removals.ts'
-import { type AppendedEvent, headOf, isNews, type LockedRoom, roomIdOf, type StateChange } from './locked-room.ts'
-import { readServerChanges, storeServerChanges } from './other-servers.ts'
-import { storePartialEvents } from './partial-rooms.ts'
+import { redactedEventId } from '../../core/events/client-event.ts'
+import { isUserId, type ServerName, type UserId } from '../../core/ids.ts'
+import type { StateKey } from '../../core/pdu.ts'
+import type { RoomVersion } from '../../core/room-versions.ts'
+import { BUMP_TYPES } from '../../core/rooms/bump-types.ts'
+import { relationOf } from '../../core/rooms/relations.ts'
+import { searchableText } from '../../core/text/searchable-text.ts'
+import type { Tx } from '../engine/database.ts'
+import { storableText } from '../engine/storable-text.ts'
+import { appendToStream } from '../engine/stream-append.ts'
+import { allOf } from '../engine/transactions.ts'
+import type { StoredEvent } from '../schema/stored-event.ts'
+import type { NewStreamRow } from '../schema/stream.ts'
+import { noteGuestAccess } from './membership/guest-removals.ts'
+import { readServerChanges, storeServerChanges } from './membership/other-servers.ts'
+import { storePartialEvents } from './membership/partial-rooms.ts'
+import { storeMemberships } from './membership/room-memberships.ts'
 import { queueEvents } from './queue-events.ts'
-import { noteRedactedState } from './redacted-state.ts'
-import { storeMemberships } from './room-memberships.ts'
-import { storeStateNodes } from './room-state.ts'
 import { storeRoomSummaries } from './room-summaries.ts'
-import { storableText } from './storable-text.ts'
-import type { StoredEvent } from './stored-event.ts'
-import { appendToStream } from './stream-append.ts'
-import type { NewStreamRow } from './stream-schema.ts'
-import { allOf } from './transactions.ts'
+import {
+  type AppendedEvent,
+  headOf,
+  isNews,
+  type LockedRoom,
+  roomIdOf,
+  type StateChange,
+} from './timeline/locked-room.ts'
+import { noteRedactedState } from './timeline/redacted-state.ts'
+import { storeStateNodes } from './timeline/room-state.ts'
 import { endTypingOfDeparted } from './typing.ts'
 
 /** Writes what the commands of a transaction appended: one statement for each table, whatever the number of rooms and events. */

@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
-import type { RoomId } from '../core/ids.ts'
-import type { Db } from './database.ts'
-import type { RoomRow } from './rooms-schema.ts'
+import type { RoomId } from '../../core/ids.ts'
+import type { Db } from '../engine/database.ts'
+import type { RoomRow } from '../schema/rooms.ts'
 
 /** What lists show of a room, and the root of its current state. */
 export type SummarisedRoom = RoomRow & { state_root: number }

@@ -1,8 +1,8 @@
 import { sql } from 'kysely'
-import type { EventId, RoomId, UserId } from '../core/ids.ts'
-import type { Db, Tx } from './database.ts'
-import type { ThreadSubscriptionRow } from './rooms-schema.ts'
-import { appendToStream } from './stream-append.ts'
+import type { EventId, RoomId, UserId } from '../../core/ids.ts'
+import type { Db, Tx } from '../engine/database.ts'
+import { appendToStream } from '../engine/stream-append.ts'
+import type { ThreadSubscriptionRow } from '../schema/rooms.ts'
 
 /** A thread by its room and its root. */
 export type ThreadKey = { roomId: RoomId; threadId: EventId }

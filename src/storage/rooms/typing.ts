@@ -1,8 +1,8 @@
 import { type RawBuilder, sql } from 'kysely'
-import type { DeviceId, RoomId, UserId } from '../core/ids.ts'
-import type { Db, Tx } from './database.ts'
-import { sharedLoads } from './shared-loads.ts'
-import { appendToStream } from './stream-append.ts'
+import type { DeviceId, RoomId, UserId } from '../../core/ids.ts'
+import type { Db, Tx } from '../engine/database.ts'
+import { sharedLoads } from '../engine/shared-loads.ts'
+import { appendToStream } from '../engine/stream-append.ts'
 
 /** Other servers take it that a user types no more unless they are told again. */
 const TELL_AGAIN_MS = 30_000

@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
-import type { RoomId } from '../core/ids.ts'
-import type { Db, Tx } from './database.ts'
-import { appendToStream } from './stream-append.ts'
+import type { RoomId } from '../../core/ids.ts'
+import type { Db, Tx } from '../engine/database.ts'
+import { appendToStream } from '../engine/stream-append.ts'
 
 /** Whether a room's tombstone names another as its replacement. */
 export async function isReplacedBy(db: Db, roomId: RoomId, replacement: RoomId): Promise<boolean> {

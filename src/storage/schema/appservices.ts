@@ -1,4 +1,4 @@
-import type { RoomId, UserId } from '../core/ids.ts'
+import type { RoomId, UserId } from '../../core/ids.ts'
 
 /** Tables of application services: `migrations/0009_appservices.sql`. */
 export type AppserviceTables = {

@@ -1,4 +1,4 @@
-import type { DeviceId, EventId, RoomId, UserId } from '../core/ids.ts'
+import type { DeviceId, EventId, RoomId, UserId } from '../../core/ids.ts'
 
 /** The table of delayed events: `migrations/0005_rooms.sql`. */
 export type DelayedEventTables = { delayed_events: DelayedEventRow }

@@ -1,4 +1,4 @@
-import type { DeviceId, RoomId, UserId } from '../core/ids.ts'
+import type { DeviceId, RoomId, UserId } from '../../core/ids.ts'
 
 /** Tables of end-to-end encryption: `migrations/0003_devices.sql`. */
 export type EncryptionTables = {

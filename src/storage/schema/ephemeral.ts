@@ -1,4 +1,4 @@
-import type { DeviceId, EventId, RoomId, UserId } from '../core/ids.ts'
+import type { DeviceId, EventId, RoomId, UserId } from '../../core/ids.ts'
 
 /** Tables of receipts and typing: `migrations/0005_rooms.sql`. */
 export type EphemeralTables = {

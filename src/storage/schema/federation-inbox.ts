@@ -1,4 +1,4 @@
-import type { EventId, RoomId, ServerName } from '../core/ids.ts'
+import type { EventId, RoomId, ServerName } from '../../core/ids.ts'
 
 /** A row of the inbox: `migrations/0007_federation.sql`. */
 export type InboxRow = {

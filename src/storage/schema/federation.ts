@@ -1,5 +1,5 @@
-import type { DeviceId, EventId, RoomId, ServerName, UserId } from '../core/ids.ts'
-import type { InboxRow } from './federation-inbox-schema.ts'
+import type { DeviceId, EventId, RoomId, ServerName, UserId } from '../../core/ids.ts'
+import type { InboxRow } from './federation-inbox.ts'
 
 /** Tables of federation: `migrations/0007_federation.sql`, `0003_devices.sql` and `0005_rooms.sql`. */
 export type FederationTables = {

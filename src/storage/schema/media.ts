@@ -1,4 +1,4 @@
-import type { ServerName, UserId } from '../core/ids.ts'
+import type { ServerName, UserId } from '../../core/ids.ts'
 
 /** Tables of media: `migrations/0004_media.sql`. */
 export type MediaTables = {

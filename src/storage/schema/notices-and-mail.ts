@@ -1,4 +1,4 @@
-import type { RoomId, UserId } from '../core/ids.ts'
+import type { RoomId, UserId } from '../../core/ids.ts'
 
 /** Tables of server notices and e-mail: `migrations/0005_rooms.sql`, `0002_users.sql` and `0008_push.sql`. */
 export type NoticesAndMailTables = {

@@ -1,4 +1,4 @@
-import type { DeviceId, RoomId, UserId } from '../core/ids.ts'
+import type { DeviceId, RoomId, UserId } from '../../core/ids.ts'
 
 /** Tables of notifications and pushers: `migrations/0008_push.sql`. */
 export type NotificationTables = {

@@ -1,4 +1,4 @@
-import type { DeviceId, UserId } from '../core/ids.ts'
+import type { DeviceId, UserId } from '../../core/ids.ts'
 
 /** Tables of presence: `migrations/0010_presence.sql`. */
 export type PresenceTables = {

@@ -1,5 +1,5 @@
 import type { Generated } from 'kysely'
-import type { EventId, RoomId, UserId } from '../core/ids.ts'
+import type { EventId, RoomId, UserId } from '../../core/ids.ts'
 
 /** The table of reports: `migrations/0014_admin.sql`. */
 export type ReportTables = { reports: ReportTable }

@@ -1,5 +1,5 @@
-import type { DeviceId, EventId, RoomAlias, RoomId, ServerName, UserId } from '../core/ids.ts'
-import type { Membership } from '../core/membership.ts'
+import type { DeviceId, EventId, RoomAlias, RoomId, ServerName, UserId } from '../../core/ids.ts'
+import type { Membership } from '../../core/rooms/membership.ts'
 
 /** Tables of rooms, their events and their state: `migrations/0005_rooms.sql`. */
 export type RoomTables = {

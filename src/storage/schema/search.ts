@@ -1,5 +1,5 @@
-import type { RoomId, UserId } from '../core/ids.ts'
-import type { SearchableKey } from '../core/searchable-text.ts'
+import type { RoomId, UserId } from '../../core/ids.ts'
+import type { SearchableKey } from '../../core/text/searchable-text.ts'
 
 /** Tables of search: `migrations/0011_search.sql`. */
 export type SearchTables = {

@@ -1,4 +1,4 @@
-import type { ServerName } from '../core/ids.ts'
+import type { ServerName } from '../../core/ids.ts'
 
 /** Tables of signing keys of remote servers and of this server: `migrations/0007_federation.sql`. */
 export type ServerKeyTables = {

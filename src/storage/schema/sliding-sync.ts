@@ -1,5 +1,5 @@
-import type { RoomId, UserId } from '../core/ids.ts'
-import type { Membership } from '../core/membership.ts'
+import type { RoomId, UserId } from '../../core/ids.ts'
+import type { Membership } from '../../core/rooms/membership.ts'
 
 export type RoomListRow = {
   user_id: UserId

@@ -1,5 +1,5 @@
-import type { Event, Pdu } from '../core/events/pdu.ts'
-import type { DeviceId, EventId } from '../core/ids.ts'
+import type { DeviceId, EventId } from '../../core/ids.ts'
+import type { Event, Pdu } from '../../core/pdu.ts'
 
 /** An event with what this server knows of it beside the PDU. */
 export type StoredEvent = Event & {

@@ -1,4 +1,4 @@
-import type { RoomId, UserId } from '../core/ids.ts'
+import type { RoomId, UserId } from '../../core/ids.ts'
 
 /** The stream of all changes: `migrations/0001_engine.sql`. */
 export type StreamTables = { stream: StreamRow }
@@ -38,7 +38,7 @@ export type StreamKind =
   | 'erasure'
   /** This server came into a room (again), whose members it was told all at once. `detail`: the room, whose members are not woken by it. */
   | 'room_entered'
-  /** This server came into a room without knowing all its members (storage/partial-rooms.ts). */
+  /** This server came into a room without knowing all its members (storage/rooms/membership/partial-rooms.ts). */
   | 'room_partial'
   /** All members of a room are known, and were written in bulk, without a row for each; `detail`: 'encrypted' if they encrypt. */
   | 'room_complete'

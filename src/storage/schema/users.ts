@@ -1,4 +1,4 @@
-import type { DeviceId, RoomId, UserId } from '../core/ids.ts'
+import type { DeviceId, RoomId, UserId } from '../../core/ids.ts'
 
 /** Tables of accounts (`migrations/0002_users.sql`), and of devices and their tokens (`0003_devices.sql`). */
 export type UserTables = {

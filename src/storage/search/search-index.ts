@@ -1,8 +1,8 @@
 import { sql } from 'kysely'
-import type { RoomId, UserId } from '../core/ids.ts'
-import type { SearchableKey } from '../core/searchable-text.ts'
-import type { Db, Tx } from './database.ts'
-import type { StreamRow } from './stream-schema.ts'
+import type { RoomId, UserId } from '../../core/ids.ts'
+import type { SearchableKey } from '../../core/text/searchable-text.ts'
+import type { Db, Tx } from '../engine/database.ts'
+import type { StreamRow } from '../schema/stream.ts'
 
 /** An event's part in the index. */
 export type SearchEntry = {

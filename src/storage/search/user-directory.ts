@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
-import type { RoomId, UserId } from '../core/ids.ts'
-import type { Db, Tx } from './database.ts'
+import type { RoomId, UserId } from '../../core/ids.ts'
+import type { Db, Tx } from '../engine/database.ts'
 
 /** Replaces the words by which users are found. */
 export async function storeUserWords(tx: Tx, users: ReadonlyMap<UserId, readonly string[]>): Promise<void> {

@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import type { Node, SourceFile } from 'typescript/unstable/ast'
 import { API, type Checker } from 'typescript/unstable/sync'
 
-const ROOT = join(import.meta.dirname, '..', '..')
+const ROOT = join(import.meta.dirname, '..', '..', '..')
 /** Exists only in memory. */
 const CONFIG = join(ROOT, 'tsconfig.in-memory.json')
 /** `SymbolFlags.Alias`: an imported name. */

@@ -1,8 +1,8 @@
 import { sql } from 'kysely'
-import type { DeviceId, RoomId, UserId } from '../core/ids.ts'
-import type { Db, Tx } from './database.ts'
-import { readTogether } from './read-together.ts'
-import type { KnownRoom, SlidingConnectionRow } from './sliding-sync-schema.ts'
+import type { DeviceId, RoomId, UserId } from '../../core/ids.ts'
+import type { Db, Tx } from '../engine/database.ts'
+import { readTogether } from '../engine/read-together.ts'
+import type { KnownRoom, SlidingConnectionRow } from '../schema/sliding-sync.ts'
 
 /** Names a connection of sliding sync: its client chooses `connId`. */
 export type ConnectionKey = { userId: UserId; deviceId: DeviceId | null; connId: string }

@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
-import type { RoomId, UserId } from '../core/ids.ts'
-import type { Membership } from '../core/membership.ts'
-import type { Db } from './database.ts'
+import type { RoomId, UserId } from '../../core/ids.ts'
+import type { Membership } from '../../core/rooms/membership.ts'
+import type { Db } from '../engine/database.ts'
 
 /** A user's rooms (joined, invited, knocked) and the stream position at which this was so, read in one snapshot. */
 export async function loadMembershipsAtPosition(

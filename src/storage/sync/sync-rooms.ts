@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
-import type { RoomId, UserId } from '../core/ids.ts'
-import type { Membership } from '../core/membership.ts'
-import type { Db } from './database.ts'
+import type { RoomId, UserId } from '../../core/ids.ts'
+import type { Membership } from '../../core/rooms/membership.ts'
+import type { Db } from '../engine/database.ts'
 
 /** A room with the newest events of its timeline. */
 export type NewestOfRoom = {

@@ -1,9 +1,9 @@
 import { sql } from 'kysely'
-import type { DeviceId, UserId } from '../core/ids.ts'
-import type { Db, Tx } from './database.ts'
+import type { DeviceId, UserId } from '../../core/ids.ts'
+import type { Db, Tx } from '../engine/database.ts'
+import { readTogether } from '../engine/read-together.ts'
+import type { AccessTokenRow, DeviceKey } from '../schema/users.ts'
 import { deleteLoginTokensOfDevice } from './login-tokens.ts'
-import { readTogether } from './read-together.ts'
-import type { AccessTokenRow, DeviceKey } from './users-schema.ts'
 
 /** What a request has to know about its token, its user and its device. */
 export type TokenHolder = {

@@ -1,8 +1,8 @@
 import { sql } from 'kysely'
-import type { RoomId, UserId } from '../core/ids.ts'
-import type { Db, Tx } from './database.ts'
-import { appendToStream } from './stream-append.ts'
-import type { UserTables } from './users-schema.ts'
+import type { RoomId, UserId } from '../../core/ids.ts'
+import type { Db, Tx } from '../engine/database.ts'
+import { appendToStream } from '../engine/stream-append.ts'
+import type { UserTables } from '../schema/users.ts'
 
 /** Names a piece of account data; `roomId` is '' for global ones. */
 export type AccountDataKey = { roomId: RoomId | ''; type: string }

@@ -1,8 +1,8 @@
 import { sql } from 'kysely'
-import type { RoomId, UserId } from '../core/ids.ts'
-import type { Db, Tx } from './database.ts'
-import { appendToStream } from './stream-append.ts'
-import type { ErasureRow } from './users-schema.ts'
+import type { RoomId, UserId } from '../../core/ids.ts'
+import type { Db, Tx } from '../engine/database.ts'
+import { appendToStream } from '../engine/stream-append.ts'
+import type { ErasureRow } from '../schema/users.ts'
 
 /** Notes that what a user has sent is erased, with the state of each of their rooms now. */
 export async function noteErasure(tx: Tx, userId: UserId): Promise<void> {

@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
-import type { UserId } from '../core/ids.ts'
-import type { Db, Tx } from './database.ts'
+import type { UserId } from '../../core/ids.ts'
+import type { Db, Tx } from '../engine/database.ts'
 
 type FilterKey = { userId: UserId; filterId: string }
 

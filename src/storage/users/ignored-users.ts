@@ -1,6 +1,6 @@
-import { isUserId, type UserId } from '../core/ids.ts'
+import { isUserId, type UserId } from '../../core/ids.ts'
+import type { Db } from '../engine/database.ts'
 import { findAccountData } from './account-data.ts'
-import type { Db } from './database.ts'
 
 /** The users whose messages a user does not want to see. https://spec.matrix.org/v1.19/client-server-api/#ignoring-users */
 export async function loadIgnoredUsers(db: Db, userId: UserId): Promise<ReadonlySet<string>> {

@@ -1,12 +1,12 @@
 import { sql } from 'kysely'
-import type { UserId } from '../core/ids.ts'
+import type { UserId } from '../../core/ids.ts'
 import {
   allowAllInvites,
   compileInvitePermission,
   type InvitePermission,
   type InvitePermissionConfigs,
-} from '../core/invite-permission.ts'
-import type { Db } from './database.ts'
+} from '../../core/rooms/invite-permission.ts'
+import type { Db } from '../engine/database.ts'
 
 /** Where users store whose invites they want, besides which servers look for them. */
 export const INVITE_PERMISSION_TYPES = ['m.invite_permission_config', 'org.matrix.msc4155.invite_permission_config']

@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
-import type { DeviceId, UserId } from '../core/ids.ts'
-import type { Db, Tx } from './database.ts'
-import type { DeviceKey } from './users-schema.ts'
+import type { DeviceId, UserId } from '../../core/ids.ts'
+import type { Db, Tx } from '../engine/database.ts'
+import type { DeviceKey } from '../schema/users.ts'
 
 /** Adds a token that logs in its holder once, and removes those that have expired by `now`. It ends with its device. */
 export async function insertLoginToken(

@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
-import type { UserId } from '../core/ids.ts'
-import type { Db, Tx } from './database.ts'
+import type { UserId } from '../../core/ids.ts'
+import type { Db, Tx } from '../engine/database.ts'
 
 /** Adds a proof of who its holder is, for others to check; those that have expired by `now` go. */
 export async function insertOpenIdToken(

@@ -1,9 +1,9 @@
 import { sql } from 'kysely'
-import type { Json } from '../core/events/pdu.ts'
-import type { UserId } from '../core/ids.ts'
-import type { Db, Tx } from './database.ts'
-import { appendToStream } from './stream-append.ts'
-import type { ProfileRow } from './users-schema.ts'
+import type { UserId } from '../../core/ids.ts'
+import type { Json } from '../../core/pdu.ts'
+import type { Db, Tx } from '../engine/database.ts'
+import { appendToStream } from '../engine/stream-append.ts'
+import type { ProfileRow } from '../schema/users.ts'
 
 /** A user's profile: `displayname`, `avatar_url` and any further fields, those that are set. */
 export type Profile = Record<string, Json>

@@ -1,6 +1,6 @@
 import { type RawBuilder, sql } from 'kysely'
-import type { Tx } from './database.ts'
-import type { DeviceKey, RefreshTokenRow } from './users-schema.ts'
+import type { Tx } from '../engine/database.ts'
+import type { DeviceKey, RefreshTokenRow } from '../schema/users.ts'
 
 /** How long a token is remembered after another took its place, in milliseconds. */
 export const RETIREMENT_MS = 60_000

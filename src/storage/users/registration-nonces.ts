@@ -1,5 +1,5 @@
 import { sql } from 'kysely'
-import type { Tx } from './database.ts'
+import type { Tx } from '../engine/database.ts'
 
 /** Adds a nonce for registration by shared secret; those that have expired by `now` go. */
 export async function insertRegistrationNonce(

@@ -1,5 +1,5 @@
 import { sql } from 'kysely'
-import type { Db, Tx } from './database.ts'
+import type { Db, Tx } from '../engine/database.ts'
 
 /** Whether somebody could register with a token now. */
 export async function isRegistrationTokenUsable(db: Db, token: string, now: number): Promise<boolean> {

@@ -1,8 +1,8 @@
 import { sql } from 'kysely'
-import type { UserId } from '../core/ids.ts'
-import type { Db, Tx } from './database.ts'
-import type { ThreepidRow, ThreepidSessionRow } from './notices-and-mail-schema.ts'
-import type { UserRow } from './users-schema.ts'
+import type { UserId } from '../../core/ids.ts'
+import type { Db, Tx } from '../engine/database.ts'
+import type { ThreepidRow, ThreepidSessionRow } from '../schema/notices-and-mail.ts'
+import type { UserRow } from '../schema/users.ts'
 
 /** An address outside of Matrix; `address` in its canonical form. */
 export type Threepid = Pick<ThreepidRow, 'medium' | 'address'>

@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
-import type { UserId } from '../core/ids.ts'
-import type { Db, Tx } from './database.ts'
-import type { UiaSessionRow } from './users-schema.ts'
+import type { UserId } from '../../core/ids.ts'
+import type { Db, Tx } from '../engine/database.ts'
+import type { UiaSessionRow } from '../schema/users.ts'
 
 /** User-interactive authentication that is under way or finished. */
 export type UiaSession = {

@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
-import type { UserId } from '../core/ids.ts'
-import type { Db, Tx } from './database.ts'
-import type { UserRow } from './users-schema.ts'
+import type { UserId } from '../../core/ids.ts'
+import type { Db, Tx } from '../engine/database.ts'
+import type { UserRow } from '../schema/users.ts'
 
 export type NewUser = Pick<UserRow, 'user_id' | 'password_hash' | 'is_admin' | 'is_guest' | 'created_ts'>
 

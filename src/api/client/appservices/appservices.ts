@@ -1,10 +1,10 @@
 import { z } from 'zod'
-import { ForbiddenError } from '../../core/errors.ts'
-import { pingAppservice } from '../../services/appservices/ping.ts'
-import { setNetworkVisibility } from '../../services/rooms/network-directory.ts'
-import { roomId, storableText } from '../http/fields.ts'
-import { route } from '../http/route.ts'
-import { v3 } from './client-paths.ts'
+import { ForbiddenError } from '../../../core/errors.ts'
+import { pingAppservice } from '../../../services/appservices/ping.ts'
+import { setNetworkVisibility } from '../../../services/rooms/directory/network-directory.ts'
+import { v3 } from '../../http/client-paths.ts'
+import { roomId, storableText } from '../../http/fields.ts'
+import { route } from '../../http/route.ts'
 
 /** https://spec.matrix.org/v1.19/application-service-api/#post_matrixclientv1appserviceappserviceidping, and where it was before it was specified */
 export const postAppservicePing = route({

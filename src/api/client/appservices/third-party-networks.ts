@@ -6,10 +6,10 @@ import {
   listProtocols,
   locationsOfAlias,
   usersOfId,
-} from '../../services/appservices/third-party-networks.ts'
-import { roomAlias, userId } from '../http/fields.ts'
-import { route } from '../http/route.ts'
-import { v3 } from './client-paths.ts'
+} from '../../../services/appservices/third-party-networks.ts'
+import { v3 } from '../../http/client-paths.ts'
+import { roomAlias, userId } from '../../http/fields.ts'
+import { route } from '../../http/route.ts'
 
 const params = z.object({ protocol: z.string() })
 /** Which fields there are is for the network to say. */

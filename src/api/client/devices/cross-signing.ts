@@ -1,10 +1,10 @@
 import { z } from 'zod'
-import { uploadCrossSigningKeys } from '../../services/devices/upload-cross-signing-keys.ts'
-import { jsonObject } from '../http/fields.ts'
-import { route } from '../http/route.ts'
-import { authData } from './auth-data.ts'
-import { v3 } from './client-paths.ts'
-import { withPasswordOfPeople } from './password-proof.ts'
+import { uploadCrossSigningKeys } from '../../../services/devices/upload-cross-signing-keys.ts'
+import { v3 } from '../../http/client-paths.ts'
+import { jsonObject } from '../../http/fields.ts'
+import { route } from '../../http/route.ts'
+import { authData } from '../users/auth-data.ts'
+import { withPasswordOfPeople } from '../users/password-proof.ts'
 
 /** https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3keysdevice_signingupload */
 export const postDeviceSigningUpload = route({

@@ -4,9 +4,9 @@ import {
   getDehydratedDevice,
   readDehydratedEvents,
   replaceDehydratedDevice,
-} from '../../services/devices/dehydrated-device.ts'
-import { deviceId, jsonObject } from '../http/fields.ts'
-import { route } from '../http/route.ts'
+} from '../../../services/devices/dehydrated-device.ts'
+import { deviceId, jsonObject } from '../../http/fields.ts'
+import { route } from '../../http/route.ts'
 import { storableObject } from './encryption-fields.ts'
 
 const PATH = '/_matrix/client/unstable/org.matrix.msc3814.v1/dehydrated_device'

@@ -1,11 +1,11 @@
 import { z } from 'zod'
-import { MissingParamError } from '../../core/errors.ts'
-import { addDevice, getDevice, listDevices, nameDevice, removeDevices } from '../../services/devices/devices.ts'
-import { deviceId } from '../http/fields.ts'
-import { Reply, route } from '../http/route.ts'
-import { authData } from './auth-data.ts'
-import { v3 } from './client-paths.ts'
-import { withPasswordOfPeople } from './password-proof.ts'
+import { MissingParamError } from '../../../core/errors.ts'
+import { addDevice, getDevice, listDevices, nameDevice, removeDevices } from '../../../services/devices/devices.ts'
+import { v3 } from '../../http/client-paths.ts'
+import { deviceId } from '../../http/fields.ts'
+import { Reply, route } from '../../http/route.ts'
+import { authData } from '../users/auth-data.ts'
+import { withPasswordOfPeople } from '../users/password-proof.ts'
 
 const params = z.object({ deviceId })
 

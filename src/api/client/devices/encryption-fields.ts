@@ -1,10 +1,10 @@
 import { z } from 'zod'
-import { assertCanonical } from '../../core/canonical-json.ts'
-import { MissingParamError } from '../../core/errors.ts'
-import type { JsonObject } from '../../core/events/pdu.ts'
-import type { DeviceId, UserId } from '../../core/ids.ts'
-import { jsonObject, userId } from '../http/fields.ts'
-import type { Session } from '../http/route.ts'
+import { MissingParamError } from '../../../core/errors.ts'
+import type { DeviceId, UserId } from '../../../core/ids.ts'
+import { assertCanonical } from '../../../core/json/canonical-json.ts'
+import type { JsonObject } from '../../../core/pdu.ts'
+import { jsonObject, userId } from '../../http/fields.ts'
+import type { Session } from '../../http/route.ts'
 
 /** A JSON object to keep: not nested beyond reason. */
 export const storableObject = jsonObject.refine(isStorable, 'is nested too deeply, or holds malformed text')

@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
-import type { RoomId } from '../../core/ids.ts'
-import { encryptionEndpoints } from './encryption-routes.ts'
-import { roomEndpoints } from './room-routes.ts'
-import { getSync } from './sync.ts'
-import { startClientApi, type TestClient } from './test-client-api.ts'
-import { userEndpoints } from './users-routes.ts'
+import type { RoomId } from '../../../core/ids.ts'
+import { encryptionEndpoints } from '../encryption-routes.ts'
+import { roomEndpoints } from '../room-routes.ts'
+import { getSync } from '../sync/sync.ts'
+import { startClientApi, type TestClient } from '../test-client-api.ts'
+import { userEndpoints } from '../users-routes.ts'
 
 let api: Awaited<ReturnType<typeof startClientApi>>
 let alice: TestClient

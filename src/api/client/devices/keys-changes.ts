@@ -1,7 +1,7 @@
 import { z } from 'zod'
-import { keyChanges } from '../../services/sync/key-changes.ts'
-import { route } from '../http/route.ts'
-import { v3 } from './client-paths.ts'
+import { keyChanges } from '../../../services/sync/v3/key-changes.ts'
+import { v3 } from '../../http/client-paths.ts'
+import { route } from '../../http/route.ts'
 
 /** https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3keyschanges */
 export const getKeysChanges = route({

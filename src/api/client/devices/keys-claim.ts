@@ -1,9 +1,9 @@
 import { z } from 'zod'
-import type { DeviceId } from '../../core/ids.ts'
-import { claimKeys } from '../../services/federation/claim-keys.ts'
-import { opaqueName } from '../http/fields.ts'
-import { route } from '../http/route.ts'
-import { v3 } from './client-paths.ts'
+import type { DeviceId } from '../../../core/ids.ts'
+import { claimKeys } from '../../../services/lookup/claim-keys.ts'
+import { v3 } from '../../http/client-paths.ts'
+import { opaqueName } from '../../http/fields.ts'
+import { route } from '../../http/route.ts'
 import { byUser, countKeys, keyRequests } from './encryption-fields.ts'
 
 /** https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3keysclaim */

@@ -1,8 +1,8 @@
 import { z } from 'zod'
-import { queryKeys } from '../../services/federation/query-keys.ts'
-import { opaqueName } from '../http/fields.ts'
-import { route } from '../http/route.ts'
-import { v3 } from './client-paths.ts'
+import { queryKeys } from '../../../services/lookup/query-keys.ts'
+import { v3 } from '../../http/client-paths.ts'
+import { opaqueName } from '../../http/fields.ts'
+import { route } from '../../http/route.ts'
 import { byUser, countKeys, keyRequests } from './encryption-fields.ts'
 
 /** https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3keysquery */

@@ -1,8 +1,8 @@
 import { z } from 'zod'
-import { uploadKeys } from '../../services/devices/upload-keys.ts'
-import { jsonObject } from '../http/fields.ts'
-import { route } from '../http/route.ts'
-import { v3 } from './client-paths.ts'
+import { uploadKeys } from '../../../services/devices/upload-keys.ts'
+import { v3 } from '../../http/client-paths.ts'
+import { jsonObject } from '../../http/fields.ts'
+import { route } from '../../http/route.ts'
 import { deviceOf } from './encryption-fields.ts'
 
 const keys = z.record(z.string(), z.union([z.string(), jsonObject]))

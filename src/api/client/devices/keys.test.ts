@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { encryptionEndpoints } from './encryption-routes.ts'
-import { startClientApi, type TestClient } from './test-client-api.ts'
-import { userEndpoints } from './users-routes.ts'
+import { encryptionEndpoints } from '../encryption-routes.ts'
+import { startClientApi, type TestClient } from '../test-client-api.ts'
+import { userEndpoints } from '../users-routes.ts'
 
 let api: Awaited<ReturnType<typeof startClientApi>>
 let bob: TestClient

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import type { UserId } from '../../core/ids.ts'
+import type { UserId } from '../../../core/ids.ts'
 import { creatorOf } from './rendezvous.ts'
 
 test('who has many addresses of one network begins no more sessions than who has one', () => {

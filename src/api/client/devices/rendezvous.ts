@@ -1,14 +1,14 @@
 import { z } from 'zod'
-import { ForbiddenError, MatrixError } from '../../core/errors.ts'
+import { ForbiddenError, MatrixError } from '../../../core/errors.ts'
 import {
   createRendezvous,
   endRendezvous,
   type RendezvousCreator,
   readRendezvous,
   writeRendezvous,
-} from '../../services/devices/rendezvous.ts'
-import { networkOf, wideNetworkOf } from '../http/network-of.ts'
-import { type Call, Reply, route, type Session } from '../http/route.ts'
+} from '../../../services/devices/rendezvous.ts'
+import { networkOf, wideNetworkOf } from '../../http/network-of.ts'
+import { type Call, Reply, route, type Session } from '../../http/route.ts'
 
 /** https://github.com/matrix-org/matrix-spec-proposals/pull/4388 */
 const PATH = '/_matrix/client/unstable/io.element.msc4388/rendezvous'

@@ -1,14 +1,14 @@
 import { z } from 'zod'
-import { InvalidParamError } from '../../core/errors.ts'
+import { InvalidParamError } from '../../../core/errors.ts'
 import {
   changeKeyBackup,
   createKeyBackup,
   describeKeyBackup,
   removeKeyBackup,
-} from '../../services/devices/key-backups.ts'
-import { opaqueName } from '../http/fields.ts'
-import { route } from '../http/route.ts'
-import { v3 } from './client-paths.ts'
+} from '../../../services/devices/key-backups.ts'
+import { v3 } from '../../http/client-paths.ts'
+import { opaqueName } from '../../http/fields.ts'
+import { route } from '../../http/route.ts'
 import { storableObject } from './encryption-fields.ts'
 import { backupVersion } from './room-keys-fields.ts'
 

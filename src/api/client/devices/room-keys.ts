@@ -1,16 +1,16 @@
 import { z } from 'zod'
-import type { RoomId } from '../../core/ids.ts'
+import type { RoomId } from '../../../core/ids.ts'
 import {
   backUpKeys,
   deleteBackedUpKeys,
   readBackedUpKey,
   readBackedUpKeys,
   type SessionKey,
-} from '../../services/devices/backed-up-keys.ts'
-import { opaqueName, roomId } from '../http/fields.ts'
-import { route } from '../http/route.ts'
-import { sendPieces } from '../http/send-pieces.ts'
-import { v3 } from './client-paths.ts'
+} from '../../../services/devices/backed-up-keys.ts'
+import { v3 } from '../../http/client-paths.ts'
+import { opaqueName, roomId } from '../../http/fields.ts'
+import { route } from '../../http/route.ts'
+import { sendPieces } from '../../http/send-pieces.ts'
 import { backupVersion, sessionKey } from './room-keys-fields.ts'
 
 const query = z.object({ version: backupVersion })

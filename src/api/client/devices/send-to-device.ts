@@ -1,10 +1,10 @@
 import { z } from 'zod'
-import { SuspendedError } from '../../core/errors.ts'
-import type { UserId } from '../../core/ids.ts'
-import { sendToDevice } from '../../services/devices/send-to-device.ts'
-import { opaqueName } from '../http/fields.ts'
-import { route } from '../http/route.ts'
-import { v3 } from './client-paths.ts'
+import { SuspendedError } from '../../../core/errors.ts'
+import type { UserId } from '../../../core/ids.ts'
+import { sendToDevice } from '../../../services/devices/send-to-device.ts'
+import { v3 } from '../../http/client-paths.ts'
+import { opaqueName } from '../../http/fields.ts'
+import { route } from '../../http/route.ts'
 import { byUser, storableObject } from './encryption-fields.ts'
 
 /** https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3sendtodeviceeventtypetxnid */

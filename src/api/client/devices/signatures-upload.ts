@@ -1,7 +1,7 @@
 import { z } from 'zod'
-import { uploadSignatures } from '../../services/devices/upload-signatures.ts'
-import { route } from '../http/route.ts'
-import { v3 } from './client-paths.ts'
+import { uploadSignatures } from '../../../services/devices/upload-signatures.ts'
+import { v3 } from '../../http/client-paths.ts'
+import { route } from '../../http/route.ts'
 import { byUser, storableObject } from './encryption-fields.ts'
 
 /** https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3keyssignaturesupload */

@@ -2,18 +2,18 @@ import type { IncomingMessage } from 'node:http'
 import fresh from 'fresh'
 import { MIMEType } from 'whatwg-mimetype'
 import { z } from 'zod'
-import type { App } from '../../app.ts'
-import { InvalidParamError, MatrixError, MissingParamError } from '../../core/errors.ts'
+import type { App } from '../../../app.ts'
+import { InvalidParamError, MatrixError, MissingParamError } from '../../../core/errors.ts'
 import {
   createRendezvous,
   endRendezvous,
   MAX_RENDEZVOUS_BYTES,
   readRendezvous,
   writeRendezvous,
-} from '../../services/devices/rendezvous.ts'
-import type { RendezvousRow } from '../../storage/rendezvous-schema.ts'
-import { readTextBody } from '../http/body.ts'
-import { Reply, route } from '../http/route.ts'
+} from '../../../services/devices/rendezvous.ts'
+import type { RendezvousRow } from '../../../storage/schema/rendezvous.ts'
+import { readTextBody } from '../../http/body.ts'
+import { Reply, route } from '../../http/route.ts'
 import { creatorOf } from './rendezvous.ts'
 
 /** https://github.com/matrix-org/matrix-spec-proposals/pull/4108, the form of 2024: plain text, and HTTP's own means against lost writes. */

@@ -1,9 +1,9 @@
 import { z } from 'zod'
-import { getPresenceStatus, setPresenceStatus } from '../../services/presence/presence-status.ts'
-import { userId } from '../http/fields.ts'
-import { route } from '../http/route.ts'
-import { v3 } from './client-paths.ts'
-import { requireOwn } from './own-user.ts'
+import { getPresenceStatus, setPresenceStatus } from '../../../services/presence/presence-status.ts'
+import { v3 } from '../../http/client-paths.ts'
+import { userId } from '../../http/fields.ts'
+import { route } from '../../http/route.ts'
+import { requireOwn } from '../users/own-user.ts'
 
 /** https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3presenceuseridstatus */
 export const getPresence = route({

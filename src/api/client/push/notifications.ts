@@ -1,8 +1,8 @@
 import { z } from 'zod'
-import { listNotifications } from '../../services/push/list-notifications.ts'
-import { queryInteger } from '../http/fields.ts'
-import { route } from '../http/route.ts'
-import { v3 } from './client-paths.ts'
+import { listNotifications } from '../../../services/push/list-notifications.ts'
+import { v3 } from '../../http/client-paths.ts'
+import { queryInteger } from '../../http/fields.ts'
+import { route } from '../../http/route.ts'
 
 const DEFAULT_LIMIT = 20
 const MAX_LIMIT = 100

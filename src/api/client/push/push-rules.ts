@@ -6,11 +6,11 @@ import {
   rulesOfKind,
   setPushRuleActions,
   setPushRuleEnabled,
-} from '../../core/push-rules/edit-rules.ts'
-import { changePushRules, pushRulesOf } from '../../services/users/push-rules.ts'
-import { jsonObject } from '../http/fields.ts'
-import { route } from '../http/route.ts'
-import { v3 } from './client-paths.ts'
+} from '../../../core/push-rules/edit-rules.ts'
+import { changePushRules, pushRulesOf } from '../../../services/users/push-rules.ts'
+import { v3 } from '../../http/client-paths.ts'
+import { jsonObject } from '../../http/fields.ts'
+import { route } from '../../http/route.ts'
 
 const params = z.object({ kind: z.string(), ruleId: z.string() })
 const rulePath = '/pushrules/global/:kind/:ruleId'

@@ -1,10 +1,10 @@
 import { z } from 'zod'
-import type { JsonObject } from '../../core/events/pdu.ts'
-import { removePusher, setPusher } from '../../services/push/set-pusher.ts'
-import { loadPushers } from '../../storage/pushers.ts'
-import { jsonObject } from '../http/fields.ts'
-import { route } from '../http/route.ts'
-import { v3 } from './client-paths.ts'
+import type { JsonObject } from '../../../core/pdu.ts'
+import { removePusher, setPusher } from '../../../services/push/set-pusher.ts'
+import { loadPushers } from '../../../storage/push/pushers.ts'
+import { v3 } from '../../http/client-paths.ts'
+import { jsonObject } from '../../http/fields.ts'
+import { route } from '../../http/route.ts'
 
 /** https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3pushers */
 export const getPushers = route({

@@ -1,9 +1,9 @@
 import { z } from 'zod'
-import { findRoomAlias } from '../../services/federation/find-alias.ts'
-import { createRoomAlias, listRoomAliases, removeRoomAlias } from '../../services/rooms/aliases.ts'
-import { roomAlias, roomId } from '../http/fields.ts'
-import { route } from '../http/route.ts'
-import { v3 } from './client-paths.ts'
+import { findRoomAlias } from '../../../services/lookup/find-alias.ts'
+import { createRoomAlias, listRoomAliases, removeRoomAlias } from '../../../services/rooms/directory/aliases.ts'
+import { v3 } from '../../http/client-paths.ts'
+import { roomAlias, roomId } from '../../http/fields.ts'
+import { route } from '../../http/route.ts'
 
 const params = z.object({ roomAlias })
 

@@ -1,9 +1,9 @@
 import { z } from 'zod'
-import { readHistoryAround } from '../../services/federation/read-history.ts'
-import { filterFromQuery } from '../../services/rooms/timeline-filter.ts'
-import { eventId, queryInteger, roomId } from '../http/fields.ts'
-import { route } from '../http/route.ts'
-import { v3 } from './client-paths.ts'
+import { readHistoryAround } from '../../../services/lookup/read-history.ts'
+import { filterFromQuery } from '../../../services/rooms/reading/timeline-filter.ts'
+import { v3 } from '../../http/client-paths.ts'
+import { eventId, queryInteger, roomId } from '../../http/fields.ts'
+import { route } from '../../http/route.ts'
 
 /** https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3roomsroomidcontexteventid */
 export const getContext = route({

@@ -1,8 +1,8 @@
 import { z } from 'zod'
-import { createRoom } from '../../services/federation/create-room.ts'
-import { jsonObject, userId } from '../http/fields.ts'
-import { route } from '../http/route.ts'
-import { v3 } from './client-paths.ts'
+import { createRoom } from '../../../services/membership/create-room.ts'
+import { v3 } from '../../http/client-paths.ts'
+import { jsonObject, userId } from '../../http/fields.ts'
+import { route } from '../../http/route.ts'
 import { thirdParty } from './invite.ts'
 
 /** https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3createroom */

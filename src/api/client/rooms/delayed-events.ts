@@ -1,9 +1,9 @@
 import { z } from 'zod'
-import { listDelayedEvents, readDelayedEvent } from '../../services/rooms/list-delayed-events.ts'
-import { DELAYED_EVENT_ACTIONS, manageDelayedEvent } from '../../services/rooms/manage-delayed-event.ts'
-import { scheduleEvent } from '../../services/rooms/schedule-event.ts'
-import { jsonObject, roomId, storableText } from '../http/fields.ts'
-import { route } from '../http/route.ts'
+import { listDelayedEvents, readDelayedEvent } from '../../../services/rooms/delayed/list-delayed-events.ts'
+import { DELAYED_EVENT_ACTIONS, manageDelayedEvent } from '../../../services/rooms/delayed/manage-delayed-event.ts'
+import { scheduleEvent } from '../../../services/rooms/delayed/schedule-event.ts'
+import { jsonObject, roomId, storableText } from '../../http/fields.ts'
+import { route } from '../../http/route.ts'
 import { membershipCounts } from './membership-counts.ts'
 
 /** https://github.com/matrix-org/matrix-spec-proposals/pull/4140 */

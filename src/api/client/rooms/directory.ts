@@ -1,8 +1,8 @@
 import { z } from 'zod'
-import { directoryVisibility, setDirectoryVisibility } from '../../services/rooms/directory.ts'
-import { roomId } from '../http/fields.ts'
-import { route } from '../http/route.ts'
-import { v3 } from './client-paths.ts'
+import { directoryVisibility, setDirectoryVisibility } from '../../../services/rooms/directory/directory.ts'
+import { v3 } from '../../http/client-paths.ts'
+import { roomId } from '../../http/fields.ts'
+import { route } from '../../http/route.ts'
 
 const params = z.object({ roomId })
 

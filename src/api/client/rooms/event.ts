@@ -1,8 +1,8 @@
 import { z } from 'zod'
-import { readEvent } from '../../services/rooms/read-event.ts'
-import { eventId, roomId } from '../http/fields.ts'
-import { route } from '../http/route.ts'
-import { v3 } from './client-paths.ts'
+import { readEvent } from '../../../services/rooms/reading/read-event.ts'
+import { v3 } from '../../http/client-paths.ts'
+import { eventId, roomId } from '../../http/fields.ts'
+import { route } from '../../http/route.ts'
 
 /** https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3roomsroomideventeventid */
 export const getEvent = route({

@@ -1,6 +1,6 @@
-import { loadUserMemberships } from '../../storage/room-memberships.ts'
-import { route } from '../http/route.ts'
-import { v3 } from './client-paths.ts'
+import { loadUserMemberships } from '../../../storage/rooms/membership/room-memberships.ts'
+import { v3 } from '../../http/client-paths.ts'
+import { route } from '../../http/route.ts'
 
 /** https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3joined_rooms */
 export const getJoinedRooms = route({

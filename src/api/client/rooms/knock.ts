@@ -1,8 +1,8 @@
 import { z } from 'zod'
-import { knockOnRoom } from '../../services/federation/knock-room.ts'
-import { roomAlias, roomId } from '../http/fields.ts'
-import { route } from '../http/route.ts'
-import { v3 } from './client-paths.ts'
+import { knockOnRoom } from '../../../services/membership/knock-room.ts'
+import { v3 } from '../../http/client-paths.ts'
+import { roomAlias, roomId } from '../../http/fields.ts'
+import { route } from '../../http/route.ts'
 import { contentWithReason, reason } from './reason.ts'
 import { viaQuery, viaServers } from './via.ts'
 

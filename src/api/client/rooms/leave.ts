@@ -1,9 +1,9 @@
 import { z } from 'zod'
-import { leaveRoom } from '../../services/federation/leave-room.ts'
-import { forgetRoom } from '../../services/rooms/forget.ts'
-import { roomId } from '../http/fields.ts'
-import { route } from '../http/route.ts'
-import { v3 } from './client-paths.ts'
+import { leaveRoom } from '../../../services/membership/leave-room.ts'
+import { forgetRoom } from '../../../services/rooms/membership/forget.ts'
+import { v3 } from '../../http/client-paths.ts'
+import { roomId } from '../../http/fields.ts'
+import { route } from '../../http/route.ts'
 import { contentWithReason, reason } from './reason.ts'
 
 /** https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3roomsroomidleave */

@@ -1,10 +1,10 @@
 import { z } from 'zod'
-import { jsonAround, jsonItems } from '../../core/json-pieces.ts'
-import { readJoinedMembers, readMembers } from '../../services/rooms/read-members.ts'
-import { roomId } from '../http/fields.ts'
-import { route } from '../http/route.ts'
-import { sendPieces } from '../http/send-pieces.ts'
-import { v3 } from './client-paths.ts'
+import { jsonAround, jsonItems } from '../../../core/json/json-pieces.ts'
+import { readJoinedMembers, readMembers } from '../../../services/rooms/reading/read-members.ts'
+import { v3 } from '../../http/client-paths.ts'
+import { roomId } from '../../http/fields.ts'
+import { route } from '../../http/route.ts'
+import { sendPieces } from '../../http/send-pieces.ts'
 
 const membership = z.enum(['join', 'invite', 'knock', 'leave', 'ban']).optional()
 

@@ -1,9 +1,9 @@
 import { z } from 'zod'
-import { readHistory } from '../../services/federation/read-history.ts'
-import { filterFromQuery } from '../../services/rooms/timeline-filter.ts'
-import { queryInteger, roomId } from '../http/fields.ts'
-import { route } from '../http/route.ts'
-import { v3 } from './client-paths.ts'
+import { readHistory } from '../../../services/lookup/read-history.ts'
+import { filterFromQuery } from '../../../services/rooms/reading/timeline-filter.ts'
+import { v3 } from '../../http/client-paths.ts'
+import { queryInteger, roomId } from '../../http/fields.ts'
+import { route } from '../../http/route.ts'
 import { direction } from './pagination-fields.ts'
 
 /** https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3roomsroomidmessages */

@@ -1,9 +1,9 @@
 import { z } from 'zod'
-import type { App } from '../../app.ts'
-import { ban, kick, type Moderation, unban } from '../../services/rooms/moderate-member.ts'
-import { roomId, userId } from '../http/fields.ts'
-import { route } from '../http/route.ts'
-import { v3 } from './client-paths.ts'
+import type { App } from '../../../app.ts'
+import { ban, kick, type Moderation, unban } from '../../../services/rooms/membership/moderate-member.ts'
+import { v3 } from '../../http/client-paths.ts'
+import { roomId, userId } from '../../http/fields.ts'
+import { route } from '../../http/route.ts'
 import { contentWithReason, reason } from './reason.ts'
 
 /** https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3roomsroomidkick */

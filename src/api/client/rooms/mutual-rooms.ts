@@ -1,7 +1,7 @@
 import { z } from 'zod'
-import { listMutualRooms } from '../../services/rooms/mutual-rooms.ts'
-import { userId } from '../http/fields.ts'
-import { route } from '../http/route.ts'
+import { listMutualRooms } from '../../../services/rooms/membership/mutual-rooms.ts'
+import { userId } from '../../http/fields.ts'
+import { route } from '../../http/route.ts'
 
 /** https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv1mutual_rooms */
 export const getMutualRooms = route({

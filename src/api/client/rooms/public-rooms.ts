@@ -1,10 +1,10 @@
 import { z } from 'zod'
-import { InvalidParamError } from '../../core/errors.ts'
-import { findPublicRooms } from '../../services/federation/find-public-rooms.ts'
-import type { PublicRoomsQuery } from '../../services/rooms/public-rooms.ts'
-import { queryInteger, serverName } from '../http/fields.ts'
-import { route } from '../http/route.ts'
-import { v3 } from './client-paths.ts'
+import { InvalidParamError } from '../../../core/errors.ts'
+import { findPublicRooms } from '../../../services/lookup/find-public-rooms.ts'
+import type { PublicRoomsQuery } from '../../../services/rooms/directory/public-rooms.ts'
+import { v3 } from '../../http/client-paths.ts'
+import { queryInteger, serverName } from '../../http/fields.ts'
+import { route } from '../../http/route.ts'
 
 const filter = z.object({
   generic_search_term: z.string().nullish(),

@@ -1,9 +1,9 @@
 import { z } from 'zod'
-import { noteActivity } from '../../services/presence/note-activity.ts'
-import { setMarkers } from '../../services/rooms/receipts.ts'
-import { eventId, roomId } from '../http/fields.ts'
-import { route } from '../http/route.ts'
-import { v3 } from './client-paths.ts'
+import { noteActivity } from '../../../services/presence/note-activity.ts'
+import { setMarkers } from '../../../services/rooms/sending/receipts.ts'
+import { v3 } from '../../http/client-paths.ts'
+import { eventId, roomId } from '../../http/fields.ts'
+import { route } from '../../http/route.ts'
 
 const MARKERS = ['m.fully_read', 'm.read', 'm.read.private'] as const
 

@@ -1,6 +1,6 @@
 import { z } from 'zod'
-import type { JsonObject } from '../../core/events/pdu.ts'
-import { jsonObject } from '../http/fields.ts'
+import type { JsonObject } from '../../../core/pdu.ts'
+import { jsonObject } from '../../http/fields.ts'
 
 /** Why a membership changes, in the user's own words. */
 export const reason = z.string().nullish()

@@ -1,10 +1,10 @@
 import { z } from 'zod'
-import { InvalidParamError } from '../../core/errors.ts'
-import { noteActivity } from '../../services/presence/note-activity.ts'
-import { setMarkers } from '../../services/rooms/receipts.ts'
-import { eventId, roomId } from '../http/fields.ts'
-import { route } from '../http/route.ts'
-import { v3 } from './client-paths.ts'
+import { InvalidParamError } from '../../../core/errors.ts'
+import { noteActivity } from '../../../services/presence/note-activity.ts'
+import { setMarkers } from '../../../services/rooms/sending/receipts.ts'
+import { v3 } from '../../http/client-paths.ts'
+import { eventId, roomId } from '../../http/fields.ts'
+import { route } from '../../http/route.ts'
 
 /** https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3roomsroomidreceiptreceipttypeeventid */
 export const postReceipt = route({

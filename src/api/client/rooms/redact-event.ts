@@ -1,10 +1,10 @@
 import { z } from 'zod'
-import type { App } from '../../app.ts'
-import type { EventId, RoomId } from '../../core/ids.ts'
-import { redactEvent } from '../../services/rooms/redact-event.ts'
-import { eventId, roomId, storableText } from '../http/fields.ts'
-import { route, type Session } from '../http/route.ts'
-import { v3 } from './client-paths.ts'
+import type { App } from '../../../app.ts'
+import type { EventId, RoomId } from '../../../core/ids.ts'
+import { redactEvent } from '../../../services/rooms/sending/redact-event.ts'
+import { v3 } from '../../http/client-paths.ts'
+import { eventId, roomId, storableText } from '../../http/fields.ts'
+import { route, type Session } from '../../http/route.ts'
 import { contentWithOptionalReason } from './reason.ts'
 
 /** https://github.com/matrix-org/matrix-spec-proposals/pull/3912 */

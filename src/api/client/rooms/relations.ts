@@ -1,7 +1,7 @@
 import { z } from 'zod'
-import { readRelations } from '../../services/rooms/relations.ts'
-import { eventId, queryBoolean, queryInteger, roomId, storableText } from '../http/fields.ts'
-import { route } from '../http/route.ts'
+import { readRelations } from '../../../services/rooms/reading/relations.ts'
+import { eventId, queryBoolean, queryInteger, roomId, storableText } from '../../http/fields.ts'
+import { route } from '../../http/route.ts'
 import { direction } from './pagination-fields.ts'
 
 /** Bots ask under the name that this had before it was specified. */

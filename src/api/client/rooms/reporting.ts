@@ -1,8 +1,8 @@
 import { z } from 'zod'
-import { reportEvent, reportRoom, reportUser } from '../../services/rooms/report.ts'
-import { eventId, roomId, userId } from '../http/fields.ts'
-import { route } from '../http/route.ts'
-import { v3 } from './client-paths.ts'
+import { reportEvent, reportRoom, reportUser } from '../../../services/rooms/directory/report.ts'
+import { v3 } from '../../http/client-paths.ts'
+import { eventId, roomId, userId } from '../../http/fields.ts'
+import { route } from '../../http/route.ts'
 
 /** In characters: enough to explain, too little to fill a disk with. */
 const reason = z.string().max(10_000)

@@ -1,10 +1,10 @@
 import { z } from 'zod'
-import { jsonAround, jsonItems } from '../../core/json-pieces.ts'
-import { readState, readStateAt } from '../../services/rooms/read-state.ts'
-import { roomId } from '../http/fields.ts'
-import { route } from '../http/route.ts'
-import { sendPieces } from '../http/send-pieces.ts'
-import { v3 } from './client-paths.ts'
+import { jsonAround, jsonItems } from '../../../core/json/json-pieces.ts'
+import { readState, readStateAt } from '../../../services/rooms/reading/read-state.ts'
+import { v3 } from '../../http/client-paths.ts'
+import { roomId } from '../../http/fields.ts'
+import { route } from '../../http/route.ts'
+import { sendPieces } from '../../http/send-pieces.ts'
 
 /** https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3roomsroomidstate */
 export const getRoomState = route({

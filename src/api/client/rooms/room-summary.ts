@@ -1,7 +1,7 @@
 import { z } from 'zod'
-import { findRoomSummary } from '../../services/federation/find-room-summary.ts'
-import { roomAlias, roomId } from '../http/fields.ts'
-import { route } from '../http/route.ts'
+import { findRoomSummary } from '../../../services/lookup/find-room-summary.ts'
+import { roomAlias, roomId } from '../../http/fields.ts'
+import { route } from '../../http/route.ts'
 import { viaQuery, viaServers } from './via.ts'
 
 const params = z.object({ roomIdOrAlias: z.union([roomId, roomAlias], 'is neither a room id nor an alias') })

@@ -1,7 +1,7 @@
 import { z } from 'zod'
-import { findSpaceHierarchy } from '../../services/federation/find-space.ts'
-import { queryBoolean, queryInteger, roomId } from '../http/fields.ts'
-import { route } from '../http/route.ts'
+import { findSpaceHierarchy } from '../../../services/lookup/find-space.ts'
+import { queryBoolean, queryInteger, roomId } from '../../http/fields.ts'
+import { route } from '../../http/route.ts'
 
 /** https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv1roomsroomidhierarchy */
 export const getSpaceHierarchy = route({

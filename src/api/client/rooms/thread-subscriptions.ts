@@ -1,13 +1,13 @@
 import { z } from 'zod'
-import { InvalidParamError } from '../../core/errors.ts'
+import { InvalidParamError } from '../../../core/errors.ts'
 import {
   readThreadSubscription,
   subscribeToThread,
   unsubscribeFromThread,
-} from '../../services/rooms/thread-subscriptions.ts'
-import { threadSubscriptionChanges } from '../../services/sync/thread-subscription-changes.ts'
-import { eventId, queryInteger, roomId } from '../http/fields.ts'
-import { route } from '../http/route.ts'
+} from '../../../services/rooms/sending/thread-subscriptions.ts'
+import { threadSubscriptionChanges } from '../../../services/sync/sections/thread-subscription-changes.ts'
+import { eventId, queryInteger, roomId } from '../../http/fields.ts'
+import { route } from '../../http/route.ts'
 
 const path = '/_matrix/client/unstable/io.element.msc4306/rooms/:roomId/thread/:threadId/subscription'
 const params = z.object({ roomId, threadId: eventId })

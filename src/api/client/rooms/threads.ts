@@ -1,7 +1,7 @@
 import { z } from 'zod'
-import { readThreads } from '../../services/rooms/threads.ts'
-import { queryInteger, roomId } from '../http/fields.ts'
-import { route } from '../http/route.ts'
+import { readThreads } from '../../../services/rooms/reading/threads.ts'
+import { queryInteger, roomId } from '../../http/fields.ts'
+import { route } from '../../http/route.ts'
 
 /** https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv1roomsroomidthreads */
 export const getThreads = route({

@@ -1,7 +1,7 @@
 import { z } from 'zod'
-import { findEventAtTimeAnywhere } from '../../services/federation/find-event-at-time.ts'
-import { queryInteger, roomId } from '../http/fields.ts'
-import { route } from '../http/route.ts'
+import { findEventAtTimeAnywhere } from '../../../services/lookup/find-event-at-time.ts'
+import { queryInteger, roomId } from '../../http/fields.ts'
+import { route } from '../../http/route.ts'
 import { direction } from './pagination-fields.ts'
 
 /** https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv1roomsroomidtimestamp_to_event */

@@ -1,6 +1,6 @@
 import { z } from 'zod'
-import { InvalidParamError } from '../../core/errors.ts'
-import type { Session } from '../http/route.ts'
+import { InvalidParamError } from '../../../core/errors.ts'
+import type { Session } from '../../http/route.ts'
 
 /** `?ts=`: when an event of another network was really sent, in milliseconds since 1970. */
 export const timestampQuery = z.object({ ts: z.union([z.string(), z.array(z.string())]).optional() })

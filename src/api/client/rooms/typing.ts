@@ -1,10 +1,10 @@
 import { z } from 'zod'
-import { ForbiddenError } from '../../core/errors.ts'
-import { noteActivity } from '../../services/presence/note-activity.ts'
-import { setTyping } from '../../services/rooms/typing.ts'
-import { roomId, userId } from '../http/fields.ts'
-import { route } from '../http/route.ts'
-import { v3 } from './client-paths.ts'
+import { ForbiddenError } from '../../../core/errors.ts'
+import { noteActivity } from '../../../services/presence/note-activity.ts'
+import { setTyping } from '../../../services/rooms/sending/typing.ts'
+import { v3 } from '../../http/client-paths.ts'
+import { roomId, userId } from '../../http/fields.ts'
+import { route } from '../../http/route.ts'
 
 /** https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3roomsroomidtypinguserid */
 export const putTyping = route({

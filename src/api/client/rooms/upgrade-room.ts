@@ -1,8 +1,8 @@
 import { z } from 'zod'
-import { upgradeRoom } from '../../services/rooms/upgrade-room.ts'
-import { roomId, userId } from '../http/fields.ts'
-import { route } from '../http/route.ts'
-import { v3 } from './client-paths.ts'
+import { upgradeRoom } from '../../../services/rooms/lifecycle/upgrade-room.ts'
+import { v3 } from '../../http/client-paths.ts'
+import { roomId, userId } from '../../http/fields.ts'
+import { route } from '../../http/route.ts'
 
 /** https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3roomsroomidupgrade */
 export const postUpgradeRoom = route({

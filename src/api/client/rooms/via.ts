@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { isServerName, type ServerName } from '../../core/ids.ts'
+import { isServerName, type ServerName } from '../../../core/ids.ts'
 
 const servers = z.union([z.string().transform((server) => [server]), z.array(z.string())]).optional()
 

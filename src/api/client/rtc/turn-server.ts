@@ -1,6 +1,6 @@
-import { turnCredentials } from '../../services/rtc/turn-credentials.ts'
-import { route } from '../http/route.ts'
-import { v3 } from './client-paths.ts'
+import { turnCredentials } from '../../../services/rtc/turn-credentials.ts'
+import { v3 } from '../../http/client-paths.ts'
+import { route } from '../../http/route.ts'
 
 /** https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3voipturnserver */
 export const getTurnServer = route({

@@ -1,9 +1,9 @@
 import { z } from 'zod'
-import { parseRoomEventFilter } from '../../core/filters/filter-schema.ts'
-import { searchMessages } from '../../services/search/search-messages.ts'
-import { jsonObject } from '../http/fields.ts'
-import { route } from '../http/route.ts'
-import { v3 } from './client-paths.ts'
+import { parseRoomEventFilter } from '../../../core/filters/filter-schema.ts'
+import { searchMessages } from '../../../services/search/search-messages.ts'
+import { v3 } from '../../http/client-paths.ts'
+import { jsonObject } from '../../http/fields.ts'
+import { route } from '../../http/route.ts'
 
 const KEYS = ['content.body', 'content.name', 'content.topic'] as const
 const MAX_CONTEXT = 100

@@ -1,7 +1,7 @@
 import { z } from 'zod'
-import { searchUsers } from '../../services/search/search-users.ts'
-import { route } from '../http/route.ts'
-import { v3 } from './client-paths.ts'
+import { searchUsers } from '../../../services/search/search-users.ts'
+import { v3 } from '../../http/client-paths.ts'
+import { route } from '../../http/route.ts'
 
 /** https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3user_directorysearch */
 export const postUserDirectorySearch = route({

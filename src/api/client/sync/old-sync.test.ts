@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
+import { roomEndpoints } from '../room-routes.ts'
+import { startClientApi } from '../test-client-api.ts'
 import { oldSyncEndpoints } from './old-sync.ts'
-import { roomEndpoints } from './room-routes.ts'
-import { startClientApi } from './test-client-api.ts'
 
 test('peeking: a room that the world may read, and what happens in it', async () => {
   const api = await startClientApi({ endpoints: [...roomEndpoints, ...oldSyncEndpoints] })

@@ -1,12 +1,12 @@
 import { z } from 'zod'
-import { NotFoundError } from '../../core/errors.ts'
-import { readEvent } from '../../services/rooms/read-event.ts'
-import { listenEvents } from '../../services/sync/listen-events.ts'
-import { roomInitialSync, wholeInitialSync } from '../../services/sync/room-initial-sync.ts'
-import { loadEventsById } from '../../storage/events.ts'
-import { eventId, queryBoolean, queryInteger, roomId } from '../http/fields.ts'
-import { type AnyEndpoint, route } from '../http/route.ts'
-import { v3 } from './client-paths.ts'
+import { NotFoundError } from '../../../core/errors.ts'
+import { readEvent } from '../../../services/rooms/reading/read-event.ts'
+import { listenEvents } from '../../../services/sync/v3/listen-events.ts'
+import { roomInitialSync, wholeInitialSync } from '../../../services/sync/v3/room-initial-sync.ts'
+import { loadEventsById } from '../../../storage/rooms/timeline/events.ts'
+import { v3 } from '../../http/client-paths.ts'
+import { eventId, queryBoolean, queryInteger, roomId } from '../../http/fields.ts'
+import { type AnyEndpoint, route } from '../../http/route.ts'
 
 const MAX_LIMIT = 100
 const limit = queryInteger.default(10).transform((value) => Math.min(value, MAX_LIMIT))

@@ -1,7 +1,11 @@
 import { z } from 'zod'
-import type { RequiredState } from '../../core/room-config.ts'
-import type { ExtensionScope, SlidingExtensions, SlidingFilter } from '../../services/sync/sliding-request.ts'
-import { storableText } from '../http/fields.ts'
+import type { RequiredState } from '../../../core/rooms/room-config.ts'
+import type {
+  ExtensionScope,
+  SlidingExtensions,
+  SlidingFilter,
+} from '../../../services/sync/sliding/sliding-request.ts'
+import { storableText } from '../../http/fields.ts'
 
 const place = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER)
 export const windowSchema = z.tuple([place, place])

@@ -1,8 +1,8 @@
-import type { ExtensionResults } from '../../services/sync/sliding-extensions.ts'
-import type { SlidingRoom } from '../../services/sync/sliding-rooms.ts'
-import type { SlidingReply } from '../../services/sync/sliding-sync.ts'
+import type { ExtensionResults } from '../../../services/sync/sliding/sliding-extensions.ts'
+import type { SlidingRoom } from '../../../services/sync/sliding/sliding-rooms.ts'
+import type { SlidingReply } from '../../../services/sync/sliding/sliding-sync.ts'
+import { threadSubscriptionToken } from '../rooms/thread-subscriptions.ts'
 import { THREAD_SUBSCRIPTIONS } from './sliding-sync-fields.ts'
-import { threadSubscriptionToken } from './thread-subscriptions.ts'
 
 type Room = SlidingRoom & { lists: readonly string[] }
 

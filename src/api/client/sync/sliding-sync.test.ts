@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { settleRooms } from '../../storage/active-rooms.ts'
-import type { TestClient } from './test-client-api.ts'
+import { settleRooms } from '../../../storage/rooms/active-rooms.ts'
+import type { TestClient } from '../test-client-api.ts'
 import { LIST, slidingClient } from './test-sliding-sync.ts'
 import { act, brief, send, setAccountData, setState, startSyncApi } from './test-sync.ts'
 

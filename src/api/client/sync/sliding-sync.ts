@@ -1,9 +1,13 @@
 import { z } from 'zod'
-import type { RoomConfig } from '../../core/room-config.ts'
-import { type SlidingList, type SlidingRequest, slidingRequest } from '../../services/sync/sliding-request.ts'
-import { slidingSync } from '../../services/sync/sliding-sync.ts'
-import { queryInteger, roomId, storableText } from '../http/fields.ts'
-import { route, type Session } from '../http/route.ts'
+import type { RoomConfig } from '../../../core/rooms/room-config.ts'
+import {
+  type SlidingList,
+  type SlidingRequest,
+  slidingRequest,
+} from '../../../services/sync/sliding/sliding-request.ts'
+import { slidingSync } from '../../../services/sync/sliding/sliding-sync.ts'
+import { queryInteger, roomId, storableText } from '../../http/fields.ts'
+import { route, type Session } from '../../http/route.ts'
 import {
   extensionsSchema,
   filterFields,

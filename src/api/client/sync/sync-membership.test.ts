@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import type { RoomId } from '../../core/ids.ts'
-import type { TestClient } from './test-client-api.ts'
+import type { RoomId } from '../../../core/ids.ts'
+import type { TestClient } from '../test-client-api.ts'
 import { act, brief, ignore, send, setState, startSyncApi, sync, syncSince, tokenOf } from './test-sync.ts'
 
 let api: Awaited<ReturnType<typeof startSyncApi>>

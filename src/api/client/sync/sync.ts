@@ -1,12 +1,12 @@
 import { z } from 'zod'
-import type { App } from '../../app.ts'
-import { BadJsonError, InvalidParamError, NotFoundError } from '../../core/errors.ts'
-import { type Filter, parseFilter } from '../../core/filters/filter-schema.ts'
-import type { UserId } from '../../core/ids.ts'
-import { sync } from '../../services/sync/sync.ts'
-import { getFilter } from '../../services/users/filters.ts'
-import { queryBoolean, queryInteger } from '../http/fields.ts'
-import { route } from '../http/route.ts'
+import type { App } from '../../../app.ts'
+import { BadJsonError, InvalidParamError, NotFoundError } from '../../../core/errors.ts'
+import { type Filter, parseFilter } from '../../../core/filters/filter-schema.ts'
+import type { UserId } from '../../../core/ids.ts'
+import { sync } from '../../../services/sync/v3/sync.ts'
+import { getFilter } from '../../../services/users/filters.ts'
+import { queryBoolean, queryInteger } from '../../http/fields.ts'
+import { route } from '../../http/route.ts'
 
 /** https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3sync */
 export const getSync = route({

@@ -1,12 +1,12 @@
 import { type Server, STATUS_CODES } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { WebSocketServer } from 'ws'
-import type { App } from '../../app.ts'
-import { MatrixError } from '../../core/errors.ts'
-import { createLanes } from '../../infra/lanes.ts'
-import { type SocketPlaces, serveSlidingSocket } from '../client/sliding-sync-socket.ts'
-import { clientAddress } from './client-address.ts'
-import { networkOf } from './network-of.ts'
+import type { App } from '../../../app.ts'
+import { MatrixError } from '../../../core/errors.ts'
+import { createLanes } from '../../../infra/concurrency/lanes.ts'
+import { clientAddress } from '../../http/client-address.ts'
+import { networkOf } from '../../http/network-of.ts'
+import { type SocketPlaces, serveSlidingSocket } from './sliding-sync-socket.ts'
 
 /** A request with a hundred lists, each with all that it may have, is smaller. */
 const MAX_MESSAGE_BYTES = 1024 * 1024

@@ -1,7 +1,7 @@
 import { z } from 'zod'
-import { findModerated, setLocked, setSuspended } from '../../services/users/account-moderation.ts'
-import { userId } from '../http/fields.ts'
-import { route } from '../http/route.ts'
+import { findModerated, setLocked, setSuspended } from '../../../services/users/account-moderation.ts'
+import { userId } from '../../http/fields.ts'
+import { route } from '../../http/route.ts'
 
 const params = z.object({ userId })
 const lockPath = paths('lock')

@@ -1,5 +1,5 @@
-import { forwardedFor } from '../http/client-address.ts'
-import { route } from '../http/route.ts'
+import { forwardedFor } from '../../http/client-address.ts'
+import { route } from '../../http/route.ts'
 
 /**
  * Tells the client how its own request arrives: from which address as far as this server can tell, how many addresses proxies (or the client) named in

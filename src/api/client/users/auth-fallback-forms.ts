@@ -1,10 +1,10 @@
-import type { App } from '../../app.ts'
-import { parseEmailAddress } from '../../core/email-address.ts'
-import { InvalidParamError } from '../../core/errors.ts'
-import { type Html, html } from '../../core/html.ts'
-import { requestEmailProof } from '../../services/users/email-proof.ts'
-import type { SessionPurpose } from '../../services/users/uia-fallback.ts'
-import { type AuthData, emailPurposeOf, type UiaStageType } from '../../services/users/uia-stages.ts'
+import type { App } from '../../../app.ts'
+import { InvalidParamError } from '../../../core/errors.ts'
+import { parseEmailAddress } from '../../../core/text/email-address.ts'
+import { type Html, html } from '../../../core/text/html.ts'
+import { requestEmailProof } from '../../../services/users/email-proof.ts'
+import type { SessionPurpose } from '../../../services/users/uia-fallback.ts'
+import { type AuthData, emailPurposeOf, type UiaStageType } from '../../../services/users/uia-stages.ts'
 
 /** How a web page asks for what a stage needs. */
 export type FallbackForm = {

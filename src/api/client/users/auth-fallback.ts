@@ -1,14 +1,14 @@
 import { z } from 'zod'
-import type { App } from '../../app.ts'
-import { MatrixError, NotFoundError } from '../../core/errors.ts'
-import { Html, html } from '../../core/html.ts'
-import { completeStage, purposeOfSession } from '../../services/users/uia-fallback.ts'
-import type { UiaStageType } from '../../services/users/uia-stages.ts'
-import { readFormBody } from '../http/body.ts'
-import { asPage, type Page } from '../http/html-page.ts'
-import { route } from '../http/route.ts'
+import type { App } from '../../../app.ts'
+import { MatrixError, NotFoundError } from '../../../core/errors.ts'
+import { Html, html } from '../../../core/text/html.ts'
+import { completeStage, purposeOfSession } from '../../../services/users/uia-fallback.ts'
+import type { UiaStageType } from '../../../services/users/uia-stages.ts'
+import { readFormBody } from '../../http/body.ts'
+import { v3 } from '../../http/client-paths.ts'
+import { asPage, type Page } from '../../http/html-page.ts'
+import { route } from '../../http/route.ts'
 import { FALLBACK_FORMS } from './auth-fallback-forms.ts'
-import { v3 } from './client-paths.ts'
 
 const path = v3('/auth/:authType/fallback/web')
 const params = z.object({ authType: z.string() })

@@ -1,6 +1,6 @@
-import { isStableRoomVersion, ROOM_VERSIONS } from '../../core/room-versions.ts'
-import { route } from '../http/route.ts'
-import { v3 } from './client-paths.ts'
+import { isStableRoomVersion, ROOM_VERSIONS } from '../../../core/room-versions.ts'
+import { v3 } from '../../http/client-paths.ts'
+import { route } from '../../http/route.ts'
 
 /** https://spec.matrix.org/v1.19/client-server-api/#capabilities-negotiation */
 export const getCapabilities = route({

@@ -1,9 +1,9 @@
 import { z } from 'zod'
-import { html } from '../../core/html.ts'
-import { CONFIRM_PATH, confirmEmail, findEmailProof } from '../../services/users/email-proof.ts'
-import { proofPageTexts } from '../../services/users/email-proof-texts.ts'
-import { asPage } from '../http/html-page.ts'
-import { route } from '../http/route.ts'
+import { html } from '../../../core/text/html.ts'
+import { CONFIRM_PATH, confirmEmail, findEmailProof } from '../../../services/users/email-proof.ts'
+import { proofPageTexts } from '../../../services/users/email-proof-texts.ts'
+import { asPage } from '../../http/html-page.ts'
+import { route } from '../../http/route.ts'
 
 const path = `${CONFIRM_PATH}/:sessionId/:token`
 const params = z.object({ sessionId: z.string(), token: z.string() })

@@ -1,8 +1,8 @@
 import { z } from 'zod'
-import { deactivateUser } from '../../services/users/deactivate.ts'
-import { route } from '../http/route.ts'
+import { deactivateUser } from '../../../services/users/deactivate.ts'
+import { v3 } from '../../http/client-paths.ts'
+import { route } from '../../http/route.ts'
 import { authData } from './auth-data.ts'
-import { v3 } from './client-paths.ts'
 import { withPasswordOfPeople } from './password-proof.ts'
 
 /** https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3accountdeactivate */

@@ -1,6 +1,6 @@
-import { html } from '../../core/html.ts'
-import { asPage } from '../http/html-page.ts'
-import { route } from '../http/route.ts'
+import { html } from '../../../core/text/html.ts'
+import { asPage } from '../../http/html-page.ts'
+import { route } from '../../http/route.ts'
 
 /** Sends what was filled in to `/login`, with what the page's own address says, and hands over the answer. */
 const SCRIPT = `const form = document.forms[0], alert = document.querySelector('[role=alert]')

@@ -1,6 +1,6 @@
 import { z } from 'zod'
-import { newLoginToken } from '../../services/users/login-tokens.ts'
-import { route } from '../http/route.ts'
+import { newLoginToken } from '../../../services/users/login-tokens.ts'
+import { route } from '../../http/route.ts'
 import { authData } from './auth-data.ts'
 import { withPassword } from './password-proof.ts'
 

@@ -1,11 +1,11 @@
 import { z } from 'zod'
-import { BadJsonError, MatrixError, MissingParamError } from '../../core/errors.ts'
-import { APPSERVICE_LOGIN, logInAppserviceUser } from '../../services/users/appservice-users.ts'
-import type { AccountIdentifier } from '../../services/users/find-account.ts'
-import { logInWithPassword, logInWithToken } from '../../services/users/log-in.ts'
-import { deviceId } from '../http/fields.ts'
-import { route } from '../http/route.ts'
-import { v3 } from './client-paths.ts'
+import { BadJsonError, MatrixError, MissingParamError } from '../../../core/errors.ts'
+import { APPSERVICE_LOGIN, logInAppserviceUser } from '../../../services/users/appservice-users.ts'
+import type { AccountIdentifier } from '../../../services/users/find-account.ts'
+import { logInWithPassword, logInWithToken } from '../../../services/users/log-in.ts'
+import { v3 } from '../../http/client-paths.ts'
+import { deviceId } from '../../http/fields.ts'
+import { route } from '../../http/route.ts'
 
 /** https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3login */
 export const getLogin = route({

@@ -1,6 +1,6 @@
-import { logOut, logOutEverywhere } from '../../services/users/log-out.ts'
-import { route } from '../http/route.ts'
-import { v3 } from './client-paths.ts'
+import { logOut, logOutEverywhere } from '../../../services/users/log-out.ts'
+import { v3 } from '../../http/client-paths.ts'
+import { route } from '../../http/route.ts'
 
 /** https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3logout */
 export const postLogout = route({

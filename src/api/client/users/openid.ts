@@ -1,8 +1,8 @@
 import { z } from 'zod'
-import { newOpenIdToken } from '../../services/users/openid-tokens.ts'
-import { jsonObject, userId } from '../http/fields.ts'
-import { route } from '../http/route.ts'
-import { v3 } from './client-paths.ts'
+import { newOpenIdToken } from '../../../services/users/openid-tokens.ts'
+import { v3 } from '../../http/client-paths.ts'
+import { jsonObject, userId } from '../../http/fields.ts'
+import { route } from '../../http/route.ts'
 import { requireOwn } from './own-user.ts'
 
 /** https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3useruseridopenidrequest_token */

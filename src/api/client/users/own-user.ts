@@ -1,6 +1,6 @@
-import { ForbiddenError } from '../../core/errors.ts'
-import type { UserId } from '../../core/ids.ts'
-import type { Session } from '../http/route.ts'
+import { ForbiddenError } from '../../../core/errors.ts'
+import type { UserId } from '../../../core/ids.ts'
+import type { Session } from '../../http/route.ts'
 
 /** For paths that name a user and serve only that one. Throws M_FORBIDDEN. */
 export function requireOwn(session: Session, userId: UserId): void {

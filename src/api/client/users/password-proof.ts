@@ -1,7 +1,7 @@
-import type { App } from '../../app.ts'
-import type { AuthData } from '../../services/users/uia-stages.ts'
-import { authenticateAndPerform } from '../../services/users/user-interactive-auth.ts'
-import type { Session } from '../http/route.ts'
+import type { App } from '../../../app.ts'
+import type { AuthData } from '../../../services/users/uia-stages.ts'
+import { authenticateAndPerform } from '../../../services/users/user-interactive-auth.ts'
+import type { Session } from '../../http/route.ts'
 
 /** A request that a password protects. */
 type ProtectedRequest<Body, Answer> = {

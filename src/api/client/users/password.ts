@@ -1,12 +1,12 @@
 import { z } from 'zod'
-import { MatrixError, MissingParamError } from '../../core/errors.ts'
-import type { UserId } from '../../core/ids.ts'
-import { checkNewPassword } from '../../services/users/new-password.ts'
-import { setPasswordHash } from '../../services/users/set-password.ts'
-import { authenticateAndPerform, type UiaRequest } from '../../services/users/user-interactive-auth.ts'
-import { route, type Session } from '../http/route.ts'
+import { MatrixError, MissingParamError } from '../../../core/errors.ts'
+import type { UserId } from '../../../core/ids.ts'
+import { checkNewPassword } from '../../../services/users/new-password.ts'
+import { setPasswordHash } from '../../../services/users/set-password.ts'
+import { authenticateAndPerform, type UiaRequest } from '../../../services/users/user-interactive-auth.ts'
+import { v3 } from '../../http/client-paths.ts'
+import { route, type Session } from '../../http/route.ts'
 import { authData } from './auth-data.ts'
-import { v3 } from './client-paths.ts'
 
 const passwordBody = z.object({
   auth: authData.optional(),

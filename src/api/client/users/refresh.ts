@@ -1,7 +1,7 @@
 import { z } from 'zod'
-import { refreshTokens } from '../../services/users/refresh.ts'
-import { route } from '../http/route.ts'
-import { v3 } from './client-paths.ts'
+import { refreshTokens } from '../../../services/users/refresh.ts'
+import { v3 } from '../../http/client-paths.ts'
+import { route } from '../../http/route.ts'
 
 /** https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3refresh */
 export const postRefresh = route({

@@ -1,12 +1,12 @@
 import { z } from 'zod'
-import { APPSERVICE_LOGIN, registerAppserviceUser } from '../../services/users/appservice-users.ts'
-import { deviceOf, registerGuest, registerUser } from '../../services/users/register.ts'
-import { requireUnreserved } from '../../services/users/reserved-names.ts'
-import { requireAvailable, userIdForNewName } from '../../services/users/user-names.ts'
-import { deviceId } from '../http/fields.ts'
-import { route } from '../http/route.ts'
+import { APPSERVICE_LOGIN, registerAppserviceUser } from '../../../services/users/appservice-users.ts'
+import { deviceOf, registerGuest, registerUser } from '../../../services/users/register.ts'
+import { requireUnreserved } from '../../../services/users/reserved-names.ts'
+import { requireAvailable, userIdForNewName } from '../../../services/users/user-names.ts'
+import { v3 } from '../../http/client-paths.ts'
+import { deviceId } from '../../http/fields.ts'
+import { route } from '../../http/route.ts'
 import { authData } from './auth-data.ts'
-import { v3 } from './client-paths.ts'
 
 /** https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3register */
 export const postRegister = route({

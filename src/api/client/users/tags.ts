@@ -1,8 +1,8 @@
 import { z } from 'zod'
-import { deleteTag, getTags, putTag } from '../../services/users/tags.ts'
-import { jsonObject, roomId, userId } from '../http/fields.ts'
-import { route } from '../http/route.ts'
-import { v3 } from './client-paths.ts'
+import { deleteTag, getTags, putTag } from '../../../services/users/tags.ts'
+import { v3 } from '../../http/client-paths.ts'
+import { jsonObject, roomId, userId } from '../../http/fields.ts'
+import { route } from '../../http/route.ts'
 import { requireOwn } from './own-user.ts'
 
 const order = z.number().min(0).max(1).optional()

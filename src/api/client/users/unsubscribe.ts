@@ -1,8 +1,8 @@
 import { z } from 'zod'
-import { html } from '../../core/html.ts'
-import { requireUnsubscribeToken, UNSUBSCRIBE_PATH, unsubscribe } from '../../services/push/unsubscribe.ts'
-import { asPage } from '../http/html-page.ts'
-import { route } from '../http/route.ts'
+import { html } from '../../../core/text/html.ts'
+import { requireUnsubscribeToken, UNSUBSCRIBE_PATH, unsubscribe } from '../../../services/push/unsubscribe.ts'
+import { asPage } from '../../http/html-page.ts'
+import { route } from '../../http/route.ts'
 
 const path = `${UNSUBSCRIBE_PATH}/:pusherId/:token`
 const params = z.object({ pusherId: z.coerce.number().int().min(0).max(Number.MAX_SAFE_INTEGER), token: z.string() })

@@ -1,4 +1,4 @@
-import { route } from '../http/route.ts'
+import { route } from '../../http/route.ts'
 
 /** The newest version 1.x whose mandatory parts are all served. */
 const NEWEST_MINOR = 17

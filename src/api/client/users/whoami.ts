@@ -1,5 +1,5 @@
-import { route } from '../http/route.ts'
-import { v3 } from './client-paths.ts'
+import { v3 } from '../../http/client-paths.ts'
+import { route } from '../../http/route.ts'
 
 /** https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3accountwhoami */
 export const getWhoami = route({

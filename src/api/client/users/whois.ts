@@ -1,9 +1,9 @@
 import { z } from 'zod'
-import { ForbiddenError } from '../../core/errors.ts'
-import { describeConnections } from '../../services/devices/connections.ts'
-import { userId } from '../http/fields.ts'
-import { route } from '../http/route.ts'
-import { v3 } from './client-paths.ts'
+import { ForbiddenError } from '../../../core/errors.ts'
+import { describeConnections } from '../../../services/devices/connections.ts'
+import { v3 } from '../../http/client-paths.ts'
+import { userId } from '../../http/fields.ts'
+import { route } from '../../http/route.ts'
 
 /** https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3adminwhoisuserid */
 export const getWhois = route({

@@ -1,4 +1,4 @@
-import type { Event, JsonObject } from '../../events/pdu.ts'
+import type { Event, JsonObject } from '../../pdu.ts'
 import { ROOM_VERSIONS, type RoomVersion } from '../../room-versions.ts'
 import { checkEventAuth } from '../check-event-auth.ts'
 import type { AuthState } from '../verdict.ts'

@@ -1,6 +1,6 @@
 import { type TestEvent, testEvent } from '../../auth-rules/testing/test-event.ts'
-import type { Event } from '../../events/pdu.ts'
 import type { EventId } from '../../ids.ts'
+import type { Event } from '../../pdu.ts'
 import type { RoomVersion } from '../../room-versions.ts'
 import { stateKeyId } from '../state-map.ts'
 

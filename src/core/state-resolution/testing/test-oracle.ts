@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto'
 import { checkEventAuth } from '../../auth-rules/check-event-auth.ts'
-import type { Event } from '../../events/pdu.ts'
 import type { EventId } from '../../ids.ts'
-import { powerLevels } from '../../power-levels.ts'
+import type { Event } from '../../pdu.ts'
 import type { RoomVersion } from '../../room-versions.ts'
+import { powerLevels } from '../../rooms/power-levels.ts'
 import { parseStateKeyId, type StateMap } from '../state-map.ts'
 
 /** A room whose every event is at hand. */

@@ -1,11 +1,12 @@
-import type { App } from '../../app.ts'
-import { MatrixError, NotFoundError } from '../../core/errors.ts'
-import type { Event } from '../../core/events/pdu.ts'
-import type { EventId, RoomId } from '../../core/ids.ts'
-import { FederationError } from '../../infra/federation-error.ts'
-import { appendRemoteEvent, MissingEventsError, type RemoteOutcome } from '../rooms/append-remote-event.ts'
-import { PolicySignatureNeeded } from '../rooms/policy-server.ts'
-import { receivedState } from '../rooms/received-state.ts'
+import type { App } from '../../../app.ts'
+import { MatrixError, NotFoundError } from '../../../core/errors.ts'
+import type { EventId, RoomId } from '../../../core/ids.ts'
+import type { Event } from '../../../core/pdu.ts'
+import { FederationError } from '../../../infra/federation/federation-error.ts'
+import { appendRemoteEvent, MissingEventsError, type RemoteOutcome } from '../../rooms/timeline/append-remote-event.ts'
+import { PolicySignatureNeeded } from '../../rooms/timeline/policy-server.ts'
+import { receivedState } from '../../rooms/timeline/received-state.ts'
+import { withPolicySignature } from '../trust/with-policy-signature.ts'
 import {
   type FetchingApp,
   fetchAuthEvents,
@@ -13,7 +14,6 @@ import {
   fetchStateBefore,
   type Sources,
 } from './fetch-references.ts'
-import { withPolicySignature } from './with-policy-signature.ts'
 
 export type TakingApp = FetchingApp & Pick<App, 'rooms' | 'serverName' | 'stopping'>
 

@@ -1,16 +1,20 @@
-import type { App } from '../../app.ts'
-import type { Event } from '../../core/events/pdu.ts'
-import type { EventId, RoomId, ServerName } from '../../core/ids.ts'
-import type { RoomVersion } from '../../core/room-versions.ts'
-import { topologicalOrder } from '../../core/topological-order.ts'
-import { FederationError } from '../../infra/federation-error.ts'
-import { madeOnce } from '../../infra/made-once.ts'
-import { findEventNids } from '../../storage/event-nids.ts'
-import { findPlacesBefore, loadMissingPrevs, type MissingPrev } from '../../storage/missing-prev-events.ts'
-import { loadRoomServers } from '../../storage/room-servers.ts'
-import { loadRoomVersions } from '../../storage/room-versions.ts'
+import type { App } from '../../../app.ts'
+import type { EventId, RoomId, ServerName } from '../../../core/ids.ts'
+import type { Event } from '../../../core/pdu.ts'
+import type { RoomVersion } from '../../../core/room-versions.ts'
+import { topologicalOrder } from '../../../core/rooms/topological-order.ts'
+import { madeOnce } from '../../../infra/concurrency/made-once.ts'
+import { FederationError } from '../../../infra/federation/federation-error.ts'
+import { loadRoomServers } from '../../../storage/rooms/membership/room-servers.ts'
+import { findEventNids } from '../../../storage/rooms/timeline/event-nids.ts'
+import {
+  findPlacesBefore,
+  loadMissingPrevs,
+  type MissingPrev,
+} from '../../../storage/rooms/timeline/missing-prev-events.ts'
+import { loadRoomVersions } from '../../../storage/rooms/timeline/room-versions.ts'
+import { askBackfill } from '../requests/ask-for-events.ts'
 import { appendAll, type TakingApp } from './append-with-help.ts'
-import { askBackfill } from './ask-for-events.ts'
 import { sourcesOf } from './sources-of.ts'
 
 export type BackfillingApp = TakingApp & Pick<App, 'clock'>

@@ -1,12 +1,12 @@
 import { LRUCache } from 'lru-cache'
-import type { App } from '../../app.ts'
-import type { EventId, RoomId, UserId } from '../../core/ids.ts'
-import { madeOnce } from '../../infra/made-once.ts'
-import type { ReceiptRow } from '../../storage/ephemeral-schema.ts'
-import { loadEvents } from '../../storage/events.ts'
-import { isOfThread, storeReceipts, UNKNOWN_ORDER } from '../../storage/receipts.ts'
-import type { StoredEvent } from '../../storage/stored-event.ts'
-import { isShownInThread } from '../rooms/thread-of.ts'
+import type { App } from '../../../app.ts'
+import type { EventId, RoomId, UserId } from '../../../core/ids.ts'
+import { madeOnce } from '../../../infra/concurrency/made-once.ts'
+import { isOfThread, storeReceipts, UNKNOWN_ORDER } from '../../../storage/rooms/receipts.ts'
+import { loadEvents } from '../../../storage/rooms/timeline/events.ts'
+import type { ReceiptRow } from '../../../storage/schema/ephemeral.ts'
+import type { StoredEvent } from '../../../storage/schema/stored-event.ts'
+import { isShownInThread } from '../../rooms/reading/thread-of.ts'
 
 /** A receipt as another server tells it; `threadId` empty: of no thread. */
 export type ToldReceipt = { roomId: RoomId; userId: UserId; eventId: EventId; threadId: string; ts: number }

@@ -1,5 +1,5 @@
-import type { App } from '../../app.ts'
-import type { ServerName } from '../../core/ids.ts'
+import type { App } from '../../../app.ts'
+import type { ServerName } from '../../../core/ids.ts'
 
 /** What EDUs need; their contents come as they are. Each throws a ZodError or MatrixError for what is not to be followed. */
 export type EduApp = Pick<

@@ -1,11 +1,11 @@
-import type { App } from '../../app.ts'
-import type { EventId, ServerName } from '../../core/ids.ts'
-import { FederationError } from '../../infra/federation-error.ts'
-import { type EventNid, findEventNids } from '../../storage/event-nids.ts'
-import { loadEventsById } from '../../storage/events.ts'
+import type { App } from '../../../app.ts'
+import type { EventId, ServerName } from '../../../core/ids.ts'
+import { FederationError } from '../../../infra/federation/federation-error.ts'
+import { type EventNid, findEventNids } from '../../../storage/rooms/timeline/event-nids.ts'
+import { loadEventsById } from '../../../storage/rooms/timeline/events.ts'
+import { askEventAuth, askEvents, askStateIds, type EventSource, type LeftOut } from '../requests/ask-for-events.ts'
+import { askState } from '../requests/ask-state.ts'
 import { acceptReceived, type ReceivedState, receivedState } from './accept-received.ts'
-import { askEventAuth, askEvents, askStateIds, type EventSource, type LeftOut } from './ask-for-events.ts'
-import { askState } from './ask-state.ts'
 import { storeCitedEvents } from './store-cited-events.ts'
 
 export type FetchingApp = Pick<App, 'federation' | 'keyRing' | 'logger' | 'database' | 'takeNids'>

@@ -1,20 +1,20 @@
 import { z } from 'zod'
-import { type DeviceId, serverNameOf, type UserId } from '../../core/ids.ts'
-import { storeCrossSigningKeys } from '../../storage/cross-signing-keys.ts'
-import type { Tx } from '../../storage/database.ts'
-import { type DeviceListChange, noteDeviceListChange } from '../../storage/device-lists.ts'
-import { loadPartialRoomsOf } from '../../storage/partial-rooms.ts'
+import { type DeviceId, serverNameOf, type UserId } from '../../../core/ids.ts'
+import { storeCrossSigningKeys } from '../../../storage/devices/cross-signing-keys.ts'
+import { type DeviceListChange, noteDeviceListChange } from '../../../storage/devices/device-lists.ts'
 import {
   filterUsersInRooms,
   lockDeviceList,
   markDeviceListStale,
   type RemoteDevice,
   storeDeviceChange,
-} from '../../storage/remote-devices.ts'
+} from '../../../storage/devices/remote-devices.ts'
+import type { Tx } from '../../../storage/engine/database.ts'
+import { loadPartialRoomsOf } from '../../../storage/rooms/membership/partial-rooms.ts'
+import { remoteCrossSigningKeys, remoteDevice } from '../requests/remote-keys.ts'
+import { deviceId, userId } from '../trust/edu-fields.ts'
+import { requireOwnUser } from '../trust/require-own-user.ts'
 import type { EduApp, ReceiveEdu } from './edu-app.ts'
-import { deviceId, userId } from './edu-fields.ts'
-import { remoteCrossSigningKeys, remoteDevice } from './remote-keys.ts'
-import { requireOwnUser } from './require-own-user.ts'
 
 const streamId = z.int()
 const deviceUpdate = z.looseObject({

@@ -1,6 +1,6 @@
 import { z } from 'zod'
-import { MatrixError } from '../../core/errors.ts'
-import type { ServerName } from '../../core/ids.ts'
+import { MatrixError } from '../../../core/errors.ts'
+import type { ServerName } from '../../../core/ids.ts'
 import type { EduApp, ReceiveEdu } from './edu-app.ts'
 import { receiveDeviceListUpdate, receiveSigningKeyUpdate } from './receive-device-lists.ts'
 import { receivePresence } from './receive-presence.ts'

@@ -1,11 +1,11 @@
-import type { App } from '../../app.ts'
-import { InvalidParamError, NotFoundError } from '../../core/errors.ts'
-import type { RoomId, ServerName } from '../../core/ids.ts'
-import { loadRoomVersions } from '../../storage/room-versions.ts'
-import type { RemoteOutcome } from '../rooms/append-remote-event.ts'
+import type { App } from '../../../app.ts'
+import { InvalidParamError, NotFoundError } from '../../../core/errors.ts'
+import type { RoomId, ServerName } from '../../../core/ids.ts'
+import { loadRoomVersions } from '../../../storage/rooms/timeline/room-versions.ts'
+import type { RemoteOutcome } from '../../rooms/timeline/append-remote-event.ts'
+import { verifyEvents } from '../trust/verify-events.ts'
 import type { TakingApp } from './append-with-help.ts'
 import { takeEvent } from './take-event.ts'
-import { verifyEvents } from './verify-events.ts'
 
 /**
  * Takes an event of another server from its arrival to where it is stored, with what it refers to. Throws M_NOT_FOUND for a room that this

@@ -1,10 +1,10 @@
-import type { App } from '../../app.ts'
-import type { Event } from '../../core/events/pdu.ts'
-import { domainOf, isUserId } from '../../core/ids.ts'
-import type { RoomVersion } from '../../core/room-versions.ts'
-import { loadEvents } from '../../storage/events.ts'
-import { findMembership } from '../../storage/room-memberships.ts'
-import { storeOutsideMember } from './store-outside-member.ts'
+import type { App } from '../../../app.ts'
+import { domainOf, isUserId } from '../../../core/ids.ts'
+import type { Event } from '../../../core/pdu.ts'
+import type { RoomVersion } from '../../../core/room-versions.ts'
+import { findMembership } from '../../../storage/rooms/membership/room-memberships.ts'
+import { loadEvents } from '../../../storage/rooms/timeline/events.ts'
+import { storeOutsideMember } from '../requests/store-outside-member.ts'
 
 /**
  * Takes the event that ends an invite or a knock of one of our users in a room that this server is not in; returns whether it is one. Without

@@ -1,9 +1,9 @@
 import { z } from 'zod'
-import { serverNameOf } from '../../core/ids.ts'
-import { storeRemotePresence } from '../../storage/remote-presence.ts'
-import { storableText } from '../../storage/storable-text.ts'
+import { serverNameOf } from '../../../core/ids.ts'
+import { storableText } from '../../../storage/engine/storable-text.ts'
+import { storeRemotePresence } from '../../../storage/presence/remote-presence.ts'
+import { userId } from '../trust/edu-fields.ts'
 import type { ReceiveEdu } from './edu-app.ts'
-import { userId } from './edu-fields.ts'
 
 const MAX_USERS = 1000
 const MAX_STATUS = 1000

@@ -1,12 +1,12 @@
 import { z } from 'zod'
-import type { RoomId, UserId } from '../../core/ids.ts'
-import { serverNameOf } from '../../core/ids.ts'
-import { loadEventsById } from '../../storage/events.ts'
-import { isServerAllowed } from './check-server-acl.ts'
+import type { RoomId, UserId } from '../../../core/ids.ts'
+import { serverNameOf } from '../../../core/ids.ts'
+import { loadEventsById } from '../../../storage/rooms/timeline/events.ts'
+import { roomsOfRemoteUsers } from '../requests/rooms-of-remote-users.ts'
+import { isServerAllowed } from '../trust/check-server-acl.ts'
+import { eventId, roomId, userId } from '../trust/edu-fields.ts'
 import { earlyReceiptsOf, storeTold, type ToldReceipt } from './early-receipts.ts'
 import type { ReceiveEdu } from './edu-app.ts'
-import { eventId, roomId, userId } from './edu-fields.ts'
-import { roomsOfRemoteUsers } from './rooms-of-remote-users.ts'
 
 const receipt = z.looseObject({
   event_ids: z.array(eventId).min(1).max(20),

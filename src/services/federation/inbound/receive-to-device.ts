@@ -1,13 +1,13 @@
 import { z } from 'zod'
-import type { JsonObject } from '../../core/events/pdu.ts'
-import { serverNameOf, type UserId } from '../../core/ids.ts'
-import { fits } from '../../core/limits.ts'
-import { claimReceivedMessage, deleteReceivedMessages } from '../../storage/received-messages.ts'
-import type { NewToDeviceMessage } from '../../storage/to-device.ts'
-import { deliverToDevice } from '../devices/deliver-to-device.ts'
+import { serverNameOf, type UserId } from '../../../core/ids.ts'
+import { fits } from '../../../core/limits.ts'
+import type { JsonObject } from '../../../core/pdu.ts'
+import { claimReceivedMessage, deleteReceivedMessages } from '../../../storage/devices/received-messages.ts'
+import type { NewToDeviceMessage } from '../../../storage/devices/to-device.ts'
+import { deliverToDevice } from '../../devices/deliver-to-device.ts'
+import { deviceId, text, userId } from '../trust/edu-fields.ts'
+import { requireOwnUser } from '../trust/require-own-user.ts'
 import type { EduApp, ReceiveEdu } from './edu-app.ts'
-import { deviceId, text, userId } from './edu-fields.ts'
-import { requireOwnUser } from './require-own-user.ts'
 
 const MAX_MESSAGES = 5000
 /** How long repeated messages are recognised. */

@@ -1,11 +1,11 @@
 import { z } from 'zod'
-import { ForbiddenError } from '../../core/errors.ts'
-import { noteTyping } from '../rooms/typing.ts'
-import { requireAllowedByAcl } from './check-server-acl.ts'
+import { ForbiddenError } from '../../../core/errors.ts'
+import { noteTyping } from '../../rooms/sending/typing.ts'
+import { roomsOfRemoteUsers } from '../requests/rooms-of-remote-users.ts'
+import { requireAllowedByAcl } from '../trust/check-server-acl.ts'
+import { roomId, userId } from '../trust/edu-fields.ts'
+import { requireOwnUser } from '../trust/require-own-user.ts'
 import type { ReceiveEdu } from './edu-app.ts'
-import { roomId, userId } from './edu-fields.ts'
-import { requireOwnUser } from './require-own-user.ts'
-import { roomsOfRemoteUsers } from './rooms-of-remote-users.ts'
 
 const content = z.looseObject({ room_id: roomId, user_id: userId, typing: z.boolean() })
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import type { ServerName } from '../../core/ids.ts'
+import type { ServerName } from '../../../core/ids.ts'
 import { CrowdedOutError, createServerTurns } from './server-turns.ts'
 
 const server = (name: string) => name as ServerName

@@ -1,5 +1,5 @@
-import type { ServerName } from '../../core/ids.ts'
-import { createLanes } from '../../infra/lanes.ts'
+import type { ServerName } from '../../../core/ids.ts'
+import { createLanes } from '../../../infra/concurrency/lanes.ts'
 
 /** Work that has lost its place to that of a server with less of it. It has not begun. */
 export class CrowdedOutError extends Error {

@@ -1,7 +1,7 @@
-import type { App } from '../../app.ts'
-import type { RoomId, ServerName } from '../../core/ids.ts'
-import type { RoomVersion } from '../../core/room-versions.ts'
-import { loadRoomServers } from '../../storage/room-servers.ts'
+import type { App } from '../../../app.ts'
+import type { RoomId, ServerName } from '../../../core/ids.ts'
+import type { RoomVersion } from '../../../core/room-versions.ts'
+import { loadRoomServers } from '../../../storage/rooms/membership/room-servers.ts'
 import type { Sources } from './fetch-references.ts'
 
 /** For all that one event needs to be fetched. */

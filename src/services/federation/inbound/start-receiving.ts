@@ -1,5 +1,5 @@
-import type { App } from '../../app.ts'
-import { forgetTransactions } from '../../storage/federation-inbox.ts'
+import type { App } from '../../../app.ts'
+import { forgetTransactions } from '../../../storage/federation/federation-inbox.ts'
 import { unverifiedEventsOf } from './unverified-events.ts'
 import { type InboxApp, inboxOf } from './work-inbox.ts'
 

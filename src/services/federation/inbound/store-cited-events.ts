@@ -1,12 +1,12 @@
-import type { App } from '../../app.ts'
-import { checkAuthEvents } from '../../core/auth-rules/check-auth-events.ts'
-import { type AuthState, checkEventAuth } from '../../core/auth-rules/check-event-auth.ts'
-import type { Event } from '../../core/events/pdu.ts'
-import { createEventIdOf, type EventId } from '../../core/ids.ts'
-import type { RoomVersion } from '../../core/room-versions.ts'
-import { topologicalOrder } from '../../core/topological-order.ts'
-import { loadEventsById } from '../../storage/events.ts'
-import { type Outlier, storeOutliers } from '../../storage/outliers.ts'
+import type { App } from '../../../app.ts'
+import { checkAuthEvents } from '../../../core/auth-rules/check-auth-events.ts'
+import { type AuthState, checkEventAuth } from '../../../core/auth-rules/check-event-auth.ts'
+import { createEventIdOf, type EventId } from '../../../core/ids.ts'
+import type { Event } from '../../../core/pdu.ts'
+import type { RoomVersion } from '../../../core/room-versions.ts'
+import { topologicalOrder } from '../../../core/rooms/topological-order.ts'
+import { loadEventsById } from '../../../storage/rooms/timeline/events.ts'
+import { type Outlier, storeOutliers } from '../../../storage/rooms/timeline/outliers.ts'
 
 /**
  * Checks verified events by the events that they cite, cited ones first, and stores them outside of the timeline, the rejected ones too. Events

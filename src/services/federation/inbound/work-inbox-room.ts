@@ -1,17 +1,22 @@
-import type { App } from '../../app.ts'
-import type { Pdu } from '../../core/events/pdu.ts'
-import { toEvent } from '../../core/events/to-event.ts'
-import type { RoomId, ServerName } from '../../core/ids.ts'
-import type { RoomVersion } from '../../core/room-versions.ts'
-import { FederationError } from '../../infra/federation-error.ts'
-import { finishInboxRoom, loadInbox, removeFromInbox, restInInbox } from '../../storage/federation-inbox.ts'
-import type { InboxRow } from '../../storage/federation-inbox-schema.ts'
-import { loadRoomsBeingJoined } from '../../storage/room-joins.ts'
-import { loadRoomVersions } from '../../storage/room-versions.ts'
-import { appendRemoteEvent, MissingEventsError } from '../rooms/append-remote-event.ts'
-import { PolicySignatureNeeded } from '../rooms/policy-server.ts'
+import type { App } from '../../../app.ts'
+import { toEvent } from '../../../core/events/to-event.ts'
+import type { RoomId, ServerName } from '../../../core/ids.ts'
+import type { Pdu } from '../../../core/pdu.ts'
+import type { RoomVersion } from '../../../core/room-versions.ts'
+import { FederationError } from '../../../infra/federation/federation-error.ts'
+import {
+  finishInboxRoom,
+  loadInbox,
+  removeFromInbox,
+  restInInbox,
+} from '../../../storage/federation/federation-inbox.ts'
+import { loadRoomsBeingJoined } from '../../../storage/rooms/membership/room-joins.ts'
+import { loadRoomVersions } from '../../../storage/rooms/timeline/room-versions.ts'
+import type { InboxRow } from '../../../storage/schema/federation-inbox.ts'
+import { appendRemoteEvent, MissingEventsError } from '../../rooms/timeline/append-remote-event.ts'
+import { PolicySignatureNeeded } from '../../rooms/timeline/policy-server.ts'
+import { refusalOfServer } from '../trust/may-send-into.ts'
 import type { TakingApp } from './append-with-help.ts'
-import { refusalOfServer } from './may-send-into.ts'
 import { CrowdedOutError, createServerTurns } from './server-turns.ts'
 import { takeEvent } from './take-event.ts'
 

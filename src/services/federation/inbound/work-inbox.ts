@@ -1,12 +1,12 @@
-import type { App } from '../../app.ts'
-import type { RoomId } from '../../core/ids.ts'
-import { madeOnce } from '../../infra/made-once.ts'
+import type { App } from '../../../app.ts'
+import type { RoomId } from '../../../core/ids.ts'
+import { madeOnce } from '../../../infra/concurrency/made-once.ts'
 import {
   findInboxArrivals,
   leaseInboxRooms,
   releaseInboxRooms,
   renewInboxLeases,
-} from '../../storage/federation-inbox.ts'
+} from '../../../storage/federation/federation-inbox.ts'
 import { createRoomWorker, type InboxApp } from './work-inbox-room.ts'
 
 export type { InboxApp } from './work-inbox-room.ts'

@@ -1,8 +1,8 @@
 import { setTimeout as pause } from 'node:timers/promises'
-import type { App } from '../../app.ts'
-import type { RoomId, ServerName } from '../../core/ids.ts'
-import { FederationError } from '../../infra/federation-error.ts'
-import { madeOnce } from '../../infra/made-once.ts'
+import type { App } from '../../../app.ts'
+import type { RoomId, ServerName } from '../../../core/ids.ts'
+import { madeOnce } from '../../../infra/concurrency/made-once.ts'
+import { FederationError } from '../../../infra/federation/federation-error.ts'
 
 /** Users of this server who join one room at the same time, each by way of the servers that they know: whoever gets there first brings it to all. */
 export type JoinRace = {

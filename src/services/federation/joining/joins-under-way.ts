@@ -1,8 +1,8 @@
-import type { App } from '../../app.ts'
-import type { RoomId } from '../../core/ids.ts'
-import type { RoomVersion } from '../../core/room-versions.ts'
-import { beginRoomJoin, endRoomJoin } from '../../storage/room-joins.ts'
-import { type InboxApp, inboxOf } from './work-inbox.ts'
+import type { App } from '../../../app.ts'
+import type { RoomId } from '../../../core/ids.ts'
+import type { RoomVersion } from '../../../core/room-versions.ts'
+import { beginRoomJoin, endRoomJoin } from '../../../storage/rooms/membership/room-joins.ts'
+import { type InboxApp, inboxOf } from '../inbound/work-inbox.ts'
 
 /** Longer than other servers take to hand over even the largest rooms. */
 const LONGEST_JOIN_MS = 900_000

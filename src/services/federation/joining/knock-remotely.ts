@@ -1,12 +1,12 @@
 import { z } from 'zod'
-import type { App } from '../../app.ts'
-import type { JsonObject } from '../../core/events/pdu.ts'
-import type { RoomId, ServerName, UserId } from '../../core/ids.ts'
-import { FederationError } from '../../infra/federation-error.ts'
-import { askInTurn } from './ask-in-turn.ts'
-import { prepareMember } from './member-handshake.ts'
-import { toldState } from './received-identity.ts'
-import { storeOutsideMember } from './store-outside-member.ts'
+import type { App } from '../../../app.ts'
+import type { RoomId, ServerName, UserId } from '../../../core/ids.ts'
+import type { JsonObject } from '../../../core/pdu.ts'
+import { FederationError } from '../../../infra/federation/federation-error.ts'
+import { askInTurn } from '../requests/ask-in-turn.ts'
+import { prepareMember } from '../requests/member-handshake.ts'
+import { storeOutsideMember } from '../requests/store-outside-member.ts'
+import { toldState } from '../trust/received-identity.ts'
 
 type RemoteKnock = { roomId: RoomId; userId: UserId; content: JsonObject }
 

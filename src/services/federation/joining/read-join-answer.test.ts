@@ -1,9 +1,9 @@
 import { pino } from 'pino'
 import { expect, test } from 'vitest'
-import type { App } from '../../app.ts'
-import { defaultConfig } from '../../config.ts'
-import type { RoomId, ServerName } from '../../core/ids.ts'
-import { ROOM_VERSIONS } from '../../core/room-versions.ts'
+import type { App } from '../../../app.ts'
+import { defaultConfig } from '../../../config.ts'
+import type { RoomId, ServerName } from '../../../core/ids.ts'
+import { ROOM_VERSIONS } from '../../../core/room-versions.ts'
 import { readJoinAnswer } from './read-join-answer.ts'
 
 const app = {

@@ -1,11 +1,11 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import type { App } from '../../app.ts'
-import type { JsonObject } from '../../core/events/pdu.ts'
-import { isServerName, type RoomId, type ServerName } from '../../core/ids.ts'
-import { JsonCutter, type JsonPart, MalformedJsonError } from '../../core/json-cutter.ts'
-import type { RoomVersion } from '../../core/room-versions.ts'
-import { FederationError } from '../../infra/federation-error.ts'
-import { createEventIntake, emptyReceived, type ReceivedEvents, type ToldEvent } from './received-events.ts'
+import type { App } from '../../../app.ts'
+import { isServerName, type RoomId, type ServerName } from '../../../core/ids.ts'
+import { JsonCutter, type JsonPart, MalformedJsonError } from '../../../core/json/json-cutter.ts'
+import type { JsonObject } from '../../../core/pdu.ts'
+import type { RoomVersion } from '../../../core/room-versions.ts'
+import { FederationError } from '../../../infra/federation/federation-error.ts'
+import { createEventIntake, emptyReceived, type ReceivedEvents, type ToldEvent } from '../requests/received-events.ts'
 
 /** What a resident server answers to `send_join`. */
 export type JoinAnswer = ReceivedEvents & {

@@ -1,16 +1,16 @@
 import { setTimeout as pause } from 'node:timers/promises'
-import type { App } from '../../app.ts'
-import type { RoomId, ServerName } from '../../core/ids.ts'
-import { repeat } from '../../infra/repeat.ts'
-import { restAfter } from '../../infra/rest-after.ts'
-import type { PartialRoomRow } from '../../storage/federation-schema.ts'
+import type { App } from '../../../app.ts'
+import type { RoomId, ServerName } from '../../../core/ids.ts'
+import { repeat } from '../../../infra/concurrency/repeat.ts'
+import { restAfter } from '../../../infra/concurrency/rest-after.ts'
 import {
   leasePartialRooms,
   releasePartialRooms,
   renewPartialLeases,
   restPartialRoom,
-} from '../../storage/partial-rooms.ts'
-import { isRoomHere } from '../../storage/room-servers.ts'
+} from '../../../storage/rooms/membership/partial-rooms.ts'
+import { isRoomHere } from '../../../storage/rooms/membership/room-servers.ts'
+import type { PartialRoomRow } from '../../../storage/schema/federation.ts'
 import { type CompletingApp, completeRoom, giveUpRoom } from './complete-room.ts'
 
 type Capabilities = CompletingApp & Pick<App, 'config' | 'random' | 'stream'>

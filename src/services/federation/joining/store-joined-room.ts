@@ -1,30 +1,30 @@
-import type { App } from '../../app.ts'
-import { authEventKeys } from '../../core/auth-rules/auth-event-keys.ts'
-import { checkEventAuth } from '../../core/auth-rules/check-event-auth.ts'
-import { ForbiddenError } from '../../core/errors.ts'
-import type { Event } from '../../core/events/pdu.ts'
-import { domainOf, type ServerName, type UserId } from '../../core/ids.ts'
-import type { RoomVersion } from '../../core/room-versions.ts'
-import { orderAfterGap } from '../../core/timeline-gaps.ts'
-import type { Tx } from '../../storage/database.ts'
-import { loadOwnMembers, replaceMembers } from '../../storage/joined-room-members.ts'
+import type { App } from '../../../app.ts'
+import { authEventKeys } from '../../../core/auth-rules/auth-event-keys.ts'
+import { checkEventAuth } from '../../../core/auth-rules/check-event-auth.ts'
+import { ForbiddenError } from '../../../core/errors.ts'
+import { domainOf, type ServerName, type UserId } from '../../../core/ids.ts'
+import type { Event } from '../../../core/pdu.ts'
+import type { RoomVersion } from '../../../core/room-versions.ts'
+import { orderAfterGap } from '../../../core/rooms/timeline-gaps.ts'
+import type { Tx } from '../../../storage/engine/database.ts'
+import { appendToStream } from '../../../storage/engine/stream-append.ts'
+import { loadOwnMembers, replaceMembers } from '../../../storage/rooms/membership/joined-room-members.ts'
+import { beginPartialRoom, endPartialRoom } from '../../../storage/rooms/membership/partial-rooms.ts'
 import {
   type AppendedEvent,
   findLockedEvents,
   type LockedRoom,
   overlayOf,
   readLockedStateAt,
-} from '../../storage/locked-room.ts'
-import { noteMissingPrevs } from '../../storage/missing-prev-events.ts'
-import { beginPartialRoom, endPartialRoom } from '../../storage/partial-rooms.ts'
-import { noteBeginning } from '../../storage/room-heads.ts'
-import { changeState, readStateDiff } from '../../storage/room-state.ts'
-import type { StoredEvent } from '../../storage/stored-event.ts'
-import { appendToStream } from '../../storage/stream-append.ts'
-import { changeLockedState } from '../rooms/change-locked-state.ts'
-import { followJoin } from '../rooms/follow-upgrade.ts'
-import { stateChanges } from '../rooms/state-changes.ts'
-import { type ReceivedState, receivedState } from './accept-received.ts'
+} from '../../../storage/rooms/timeline/locked-room.ts'
+import { noteMissingPrevs } from '../../../storage/rooms/timeline/missing-prev-events.ts'
+import { noteBeginning } from '../../../storage/rooms/timeline/room-heads.ts'
+import { changeState, readStateDiff } from '../../../storage/rooms/timeline/room-state.ts'
+import type { StoredEvent } from '../../../storage/schema/stored-event.ts'
+import { changeLockedState } from '../../rooms/timeline/change-locked-state.ts'
+import { followJoin } from '../../rooms/timeline/follow-upgrade.ts'
+import { stateChanges } from '../../rooms/timeline/state-changes.ts'
+import { type ReceivedState, receivedState } from '../inbound/accept-received.ts'
 
 /** A room as a resident server hands it over, with the event by which a user of ours joins it. */
 export type JoinedRoom = {

@@ -1,26 +1,26 @@
-import type { App } from '../../app.ts'
-import type { Pdu } from '../../core/events/pdu.ts'
-import { domainOf, isUserId, type RoomId, type ServerName, serverNameOf, type UserId } from '../../core/ids.ts'
-import type { Tx } from '../../storage/database.ts'
-import { noteDeviceListChange } from '../../storage/device-lists.ts'
-import { loadEventTexts } from '../../storage/event-texts.ts'
-import type { PartialRoomRow } from '../../storage/federation-schema.ts'
+import type { App } from '../../../app.ts'
+import { domainOf, isUserId, type RoomId, type ServerName, serverNameOf, type UserId } from '../../../core/ids.ts'
+import type { Pdu } from '../../../core/pdu.ts'
+import { noteDeviceListChange } from '../../../storage/devices/device-lists.ts'
+import type { Tx } from '../../../storage/engine/database.ts'
+import { storableText } from '../../../storage/engine/storable-text.ts'
+import { appendToStream } from '../../../storage/engine/stream-append.ts'
 import {
   type JoinedRoomMember,
   joinedRoomMember,
   loadOwnMembers,
   storeFoundMembers,
-} from '../../storage/joined-room-members.ts'
-import { type LockedRoom, overlayOf } from '../../storage/locked-room.ts'
-import { loadOtherServersNow } from '../../storage/other-servers.ts'
-import { loadMembersWithNewDevices } from '../../storage/partial-rooms.ts'
-import { readNidDiff } from '../../storage/room-state.ts'
-import { loadStateEntries } from '../../storage/state-entries.ts'
-import { storableText } from '../../storage/storable-text.ts'
-import { appendToStream } from '../../storage/stream-append.ts'
-import { queueWithinLimit } from '../devices/queue-edus.ts'
-import type { RestatedRoom } from '../rooms/restate-room.ts'
-import { devicesForServers } from './tell-devices.ts'
+} from '../../../storage/rooms/membership/joined-room-members.ts'
+import { loadOtherServersNow } from '../../../storage/rooms/membership/other-servers.ts'
+import { loadMembersWithNewDevices } from '../../../storage/rooms/membership/partial-rooms.ts'
+import { loadEventTexts } from '../../../storage/rooms/timeline/event-texts.ts'
+import { type LockedRoom, overlayOf } from '../../../storage/rooms/timeline/locked-room.ts'
+import { readNidDiff } from '../../../storage/rooms/timeline/room-state.ts'
+import { loadStateEntries } from '../../../storage/rooms/timeline/state-entries.ts'
+import type { PartialRoomRow } from '../../../storage/schema/federation.ts'
+import { queueWithinLimit } from '../../devices/queue-edus.ts'
+import type { RestatedRoom } from '../../rooms/timeline/restate-room.ts'
+import { devicesForServers } from '../outbound/tell-devices.ts'
 
 type Capabilities = Pick<App, 'config' | 'serverName' | 'logger'>
 type Completion = { partial: PartialRoomRow; restated: RestatedRoom }

@@ -1,9 +1,9 @@
-import { type RoomId, type ServerName, serverNameOf, type UserId } from '../../core/ids.ts'
-import type { Db } from '../../storage/database.ts'
-import { loadEvents } from '../../storage/events.ts'
-import { loadOtherServers } from '../../storage/other-servers.ts'
-import { readEventsOfStates } from '../../storage/room-state.ts'
-import type { StreamRow } from '../../storage/stream-schema.ts'
+import { type RoomId, type ServerName, serverNameOf, type UserId } from '../../../core/ids.ts'
+import type { Db } from '../../../storage/engine/database.ts'
+import { loadOtherServers } from '../../../storage/rooms/membership/other-servers.ts'
+import { loadEvents } from '../../../storage/rooms/timeline/events.ts'
+import { readEventsOfStates } from '../../../storage/rooms/timeline/room-state.ts'
+import type { StreamRow } from '../../../storage/schema/stream.ts'
 
 /** Somebody came into a room that other servers are in or were in, or left it. */
 export type MemberMove = { roomId: RoomId; userId: UserId; server: ServerName; isOurs: boolean; isJoined: boolean }

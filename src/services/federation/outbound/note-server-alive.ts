@@ -1,8 +1,8 @@
 import { LRUCache } from 'lru-cache'
-import type { App } from '../../app.ts'
-import type { ServerName } from '../../core/ids.ts'
-import { madeOnce } from '../../infra/made-once.ts'
-import { endRest } from '../../storage/federation-transactions.ts'
+import type { App } from '../../../app.ts'
+import type { ServerName } from '../../../core/ids.ts'
+import { madeOnce } from '../../../infra/concurrency/made-once.ts'
+import { endRest } from '../../../storage/federation/federation-transactions.ts'
 
 type Capabilities = Pick<App, 'database' | 'clock' | 'logger'>
 

@@ -1,7 +1,7 @@
-import type { App } from '../../app.ts'
-import type { ServerName } from '../../core/ids.ts'
-import { createConcurrencyLimit } from '../../infra/concurrency-limit.ts'
-import { inBatches } from '../../infra/in-batches.ts'
+import type { App } from '../../../app.ts'
+import type { ServerName } from '../../../core/ids.ts'
+import { createConcurrencyLimit } from '../../../infra/concurrency/concurrency-limit.ts'
+import { inBatches } from '../../../infra/concurrency/in-batches.ts'
 import {
   catchUp,
   failTransaction,
@@ -11,7 +11,7 @@ import {
   type OutgoingTransaction,
   type SendingFailure,
   takeTransactions,
-} from '../../storage/federation-transactions.ts'
+} from '../../../storage/federation/federation-transactions.ts'
 
 /** What those who send to single destinations ask of the database. */
 export type OutboxBatches = {

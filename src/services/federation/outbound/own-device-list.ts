@@ -1,9 +1,9 @@
-import type { App } from '../../app.ts'
-import { NotFoundError } from '../../core/errors.ts'
-import type { JsonObject } from '../../core/events/pdu.ts'
-import { serverNameOf, type UserId } from '../../core/ids.ts'
-import { loadDeviceStreams } from '../../storage/federation-progress.ts'
-import { findUser } from '../../storage/users.ts'
+import type { App } from '../../../app.ts'
+import { NotFoundError } from '../../../core/errors.ts'
+import { serverNameOf, type UserId } from '../../../core/ids.ts'
+import type { JsonObject } from '../../../core/pdu.ts'
+import { loadDeviceStreams } from '../../../storage/federation/federation-progress.ts'
+import { findUser } from '../../../storage/users/users.ts'
 import { loadKeysForServers } from './keys-for-servers.ts'
 
 /**

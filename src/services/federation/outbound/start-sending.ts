@@ -1,8 +1,8 @@
-import type { App } from '../../app.ts'
-import type { ServerName } from '../../core/ids.ts'
-import { createPace } from '../../infra/pace.ts'
-import { repeat } from '../../infra/repeat.ts'
-import { onQueued } from '../../storage/federation-outbox.ts'
+import type { App } from '../../../app.ts'
+import type { ServerName } from '../../../core/ids.ts'
+import { createPace } from '../../../infra/concurrency/pace.ts'
+import { repeat } from '../../../infra/concurrency/repeat.ts'
+import { onQueued } from '../../../storage/federation/federation-outbox.ts'
 import {
   countOutbox,
   extendLeases,
@@ -12,7 +12,7 @@ import {
   OUTBOX_START,
   type OutboxMark,
   releaseDestinations,
-} from '../../storage/federation-transactions.ts'
+} from '../../../storage/federation/federation-transactions.ts'
 import { createOutboxBatches, LEASE_MS } from './outbox-batches.ts'
 import { type SendingApp, sendTransactions } from './send-transactions.ts'
 

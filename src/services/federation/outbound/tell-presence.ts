@@ -1,13 +1,17 @@
-import { type ServerName, serverNameOf, type UserId } from '../../core/ids.ts'
-import { presenceContent } from '../../core/presence-content.ts'
-import type { Db } from '../../storage/database.ts'
-import type { NewEdu } from '../../storage/federation-outbox.ts'
-import { claimPresenceRound, filterNewServers, loadPresentLocals } from '../../storage/federation-progress.ts'
-import { loadNewServersOfUsers, loadServersOfUsers } from '../../storage/other-servers.ts'
-import type { PresenceRow } from '../../storage/presence-schema.ts'
-import { loadOwnPresence, loadPresentOwnUsers } from '../../storage/remote-presence.ts'
-import type { StreamRow } from '../../storage/stream-schema.ts'
-import { queueWithinLimit } from '../devices/queue-edus.ts'
+import { type ServerName, serverNameOf, type UserId } from '../../../core/ids.ts'
+import { presenceContent } from '../../../core/presence-content.ts'
+import type { Db } from '../../../storage/engine/database.ts'
+import type { NewEdu } from '../../../storage/federation/federation-outbox.ts'
+import {
+  claimPresenceRound,
+  filterNewServers,
+  loadPresentLocals,
+} from '../../../storage/federation/federation-progress.ts'
+import { loadOwnPresence, loadPresentOwnUsers } from '../../../storage/presence/remote-presence.ts'
+import { loadNewServersOfUsers, loadServersOfUsers } from '../../../storage/rooms/membership/other-servers.ts'
+import type { PresenceRow } from '../../../storage/schema/presence.ts'
+import type { StreamRow } from '../../../storage/schema/stream.ts'
+import { queueWithinLimit } from '../../devices/queue-edus.ts'
 import type { FollowingApp } from './following-app.ts'
 import type { MemberMove } from './member-moves.ts'
 

@@ -1,9 +1,9 @@
-import { type RoomId, serverNameOf, type UserId } from '../../core/ids.ts'
-import type { Db } from '../../storage/database.ts'
-import type { NewEdu } from '../../storage/federation-outbox.ts'
-import { loadOtherServers } from '../../storage/other-servers.ts'
-import { loadReceiptsOf } from '../../storage/receipts.ts'
-import type { StreamRow } from '../../storage/stream-schema.ts'
+import { type RoomId, serverNameOf, type UserId } from '../../../core/ids.ts'
+import type { Db } from '../../../storage/engine/database.ts'
+import type { NewEdu } from '../../../storage/federation/federation-outbox.ts'
+import { loadOtherServers } from '../../../storage/rooms/membership/other-servers.ts'
+import { loadReceiptsOf } from '../../../storage/rooms/receipts.ts'
+import type { StreamRow } from '../../../storage/schema/stream.ts'
 import type { FollowingApp } from './following-app.ts'
 
 const NOBODY = '' as UserId

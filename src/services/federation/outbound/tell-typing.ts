@@ -1,9 +1,9 @@
-import { type RoomId, serverNameOf, type UserId } from '../../core/ids.ts'
-import type { Db } from '../../storage/database.ts'
-import type { NewEdu } from '../../storage/federation-outbox.ts'
-import { loadOtherServers } from '../../storage/other-servers.ts'
-import type { StreamRow } from '../../storage/stream-schema.ts'
-import { loadTypingUsers } from '../../storage/typing.ts'
+import { type RoomId, serverNameOf, type UserId } from '../../../core/ids.ts'
+import type { Db } from '../../../storage/engine/database.ts'
+import type { NewEdu } from '../../../storage/federation/federation-outbox.ts'
+import { loadOtherServers } from '../../../storage/rooms/membership/other-servers.ts'
+import { loadTypingUsers } from '../../../storage/rooms/typing.ts'
+import type { StreamRow } from '../../../storage/schema/stream.ts'
 import type { FollowingApp } from './following-app.ts'
 
 /** Which of our users type now, or do no more, for the other servers in their rooms. https://spec.matrix.org/v1.19/server-server-api/#typing-notifications */

@@ -1,9 +1,9 @@
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { expect, test } from 'vitest'
-import { canonicalJson } from '../../core/canonical-json.ts'
-import type { Pdu } from '../../core/events/pdu.ts'
-import type { ServerName } from '../../core/ids.ts'
+import type { ServerName } from '../../../core/ids.ts'
+import { canonicalJson } from '../../../core/json/canonical-json.ts'
+import type { Pdu } from '../../../core/pdu.ts'
 import { transactionText } from './transaction-text.ts'
 
 const pdu = (body: string) =>

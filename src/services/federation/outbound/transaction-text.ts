@@ -1,7 +1,7 @@
 import { LRUCache } from 'lru-cache'
-import { canonicalJson } from '../../core/canonical-json.ts'
-import type { Pdu } from '../../core/events/pdu.ts'
-import type { ServerName } from '../../core/ids.ts'
+import type { ServerName } from '../../../core/ids.ts'
+import { canonicalJson } from '../../../core/json/canonical-json.ts'
+import type { Pdu } from '../../../core/pdu.ts'
 
 /** A transaction; the content of EDUs is JSON. */
 type Transaction = {

@@ -1,10 +1,10 @@
 import { z } from 'zod'
-import type { App } from '../../app.ts'
-import type { Event } from '../../core/events/pdu.ts'
-import { type EventId, isEventId, type ServerName } from '../../core/ids.ts'
-import { FederationError } from '../../infra/federation-error.ts'
+import type { App } from '../../../app.ts'
+import { type EventId, isEventId, type ServerName } from '../../../core/ids.ts'
+import type { Event } from '../../../core/pdu.ts'
+import { FederationError } from '../../../infra/federation/federation-error.ts'
+import { verifyEvents } from '../trust/verify-events.ts'
 import { askForItems, type EventSource } from './ask-for-items.ts'
-import { verifyEvents } from './verify-events.ts'
 
 export type { EventSource } from './ask-for-items.ts'
 export type AskingApp = Pick<App, 'federation' | 'keyRing' | 'logger'>

@@ -1,9 +1,9 @@
-import type { App } from '../../app.ts'
-import type { RoomId, ServerName } from '../../core/ids.ts'
-import { JsonCutter, MalformedJsonError } from '../../core/json-cutter.ts'
-import type { RoomVersion } from '../../core/room-versions.ts'
-import type { FederationRequest } from '../../infra/federation-client.ts'
-import { FederationError } from '../../infra/federation-error.ts'
+import type { App } from '../../../app.ts'
+import type { RoomId, ServerName } from '../../../core/ids.ts'
+import { JsonCutter, MalformedJsonError } from '../../../core/json/json-cutter.ts'
+import type { RoomVersion } from '../../../core/room-versions.ts'
+import type { FederationRequest } from '../../../infra/federation/federation-client.ts'
+import { FederationError } from '../../../infra/federation/federation-error.ts'
 
 /** A room, and a server that is asked about it. */
 export type EventSource = {

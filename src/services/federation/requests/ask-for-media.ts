@@ -1,9 +1,9 @@
 import { parse as parseDisposition } from 'content-disposition'
-import type { App } from '../../app.ts'
-import type { FederationStream } from '../../infra/federation-client.ts'
-import { FederationError } from '../../infra/federation-error.ts'
-import { MalformedMultipartError, readParts } from '../../infra/multipart.ts'
-import type { MediaName } from '../../storage/media.ts'
+import type { App } from '../../../app.ts'
+import type { FederationStream } from '../../../infra/federation/federation-client.ts'
+import { FederationError } from '../../../infra/federation/federation-error.ts'
+import { MalformedMultipartError, readParts } from '../../../infra/http/multipart.ts'
+import type { MediaName } from '../../../storage/media/media.ts'
 
 /** A file on its way; nothing of it is held in memory. */
 export type RemoteFile = {

@@ -1,6 +1,6 @@
-import { MatrixError } from '../../core/errors.ts'
-import type { ServerName } from '../../core/ids.ts'
-import { FederationError } from '../../infra/federation-error.ts'
+import { MatrixError } from '../../../core/errors.ts'
+import type { ServerName } from '../../../core/ids.ts'
+import { FederationError } from '../../../infra/federation/federation-error.ts'
 
 /** Refusals that say no more than that this server cannot help. */
 const SERVERS_OWN = new Set(['M_NOT_FOUND', 'M_UNRECOGNIZED', 'M_UNABLE_TO_AUTHORISE_JOIN', 'M_UNABLE_TO_GRANT_JOIN'])

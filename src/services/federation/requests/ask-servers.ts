@@ -1,8 +1,8 @@
-import type { App } from '../../app.ts'
-import type { ServerName } from '../../core/ids.ts'
-import { createConcurrencyLimit } from '../../infra/concurrency-limit.ts'
-import { FederationError } from '../../infra/federation-error.ts'
-import { filterRestingDestinations } from '../../storage/other-servers.ts'
+import type { App } from '../../../app.ts'
+import type { ServerName } from '../../../core/ids.ts'
+import { createConcurrencyLimit } from '../../../infra/concurrency/concurrency-limit.ts'
+import { FederationError } from '../../../infra/federation/federation-error.ts'
+import { filterRestingDestinations } from '../../../storage/rooms/membership/other-servers.ts'
 
 /** Servers that could not be asked, by name, as requests for keys tell them: https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3keysquery */
 export type Failures = Record<string, { errcode: string; error: string }>

@@ -1,4 +1,4 @@
-import type { EventId } from '../../core/ids.ts'
+import type { EventId } from '../../../core/ids.ts'
 import { type AskingApp, MAX_EVENTS } from './ask-for-events.ts'
 import { askForItems, type EventSource } from './ask-for-items.ts'
 import { createEventIntake, emptyReceived, type ReceivedEvents } from './received-events.ts'

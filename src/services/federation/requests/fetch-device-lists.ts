@@ -1,12 +1,11 @@
 import { z } from 'zod'
-import type { App } from '../../app.ts'
-import { type ServerName, serverNameOf, type UserId } from '../../core/ids.ts'
-import { createConcurrencyLimit } from '../../infra/concurrency-limit.ts'
-import { FederationError } from '../../infra/federation-error.ts'
-import { madeOnce } from '../../infra/made-once.ts'
-import { restAfter } from '../../infra/rest-after.ts'
-import { createSingleFlight, type SingleFlight } from '../../infra/single-flight.ts'
-import type { RemoteDeviceListRow } from '../../storage/federation-schema.ts'
+import type { App } from '../../../app.ts'
+import { type ServerName, serverNameOf, type UserId } from '../../../core/ids.ts'
+import { createConcurrencyLimit } from '../../../infra/concurrency/concurrency-limit.ts'
+import { madeOnce } from '../../../infra/concurrency/made-once.ts'
+import { restAfter } from '../../../infra/concurrency/rest-after.ts'
+import { createSingleFlight, type SingleFlight } from '../../../infra/concurrency/single-flight.ts'
+import { FederationError } from '../../../infra/federation/federation-error.ts'
 import {
   type FetchedDeviceList,
   filterUsersInRooms,
@@ -17,7 +16,8 @@ import {
   restStaleList,
   storeDeviceList,
   wantDeviceLists,
-} from '../../storage/remote-devices.ts'
+} from '../../../storage/devices/remote-devices.ts'
+import type { RemoteDeviceListRow } from '../../../storage/schema/federation.ts'
 import { remoteCrossSigningKeys, remoteDevice } from './remote-keys.ts'
 
 export type FetchingApp = Pick<App, 'config' | 'database' | 'federation' | 'clock' | 'random' | 'logger' | 'stopping'>

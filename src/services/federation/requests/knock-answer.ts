@@ -1,7 +1,7 @@
-import type { App } from '../../app.ts'
-import type { Pdu } from '../../core/events/pdu.ts'
-import type { StoredEvent } from '../../storage/stored-event.ts'
-import { readRoomIdentity } from '../rooms/room-identity.ts'
+import type { App } from '../../../app.ts'
+import type { Pdu } from '../../../core/pdu.ts'
+import type { StoredEvent } from '../../../storage/schema/stored-event.ts'
+import { readRoomIdentity } from '../../rooms/directory/room-identity.ts'
 
 /**
  * What somebody who knocks gets to know of the room: the events as servers exchange them, `m.room.create` among them.

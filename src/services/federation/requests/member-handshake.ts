@@ -1,11 +1,11 @@
 import { z } from 'zod'
-import type { App } from '../../app.ts'
-import { MatrixError } from '../../core/errors.ts'
-import { buildEvent } from '../../core/events/build-event.ts'
-import type { Event, JsonObject } from '../../core/events/pdu.ts'
-import { type EventId, isEventId, type RoomId, type ServerName, type UserId } from '../../core/ids.ts'
-import { ROOM_VERSIONS, type RoomVersion } from '../../core/room-versions.ts'
-import { FederationError } from '../../infra/federation-error.ts'
+import type { App } from '../../../app.ts'
+import { MatrixError } from '../../../core/errors.ts'
+import { buildEvent } from '../../../core/events/build-event.ts'
+import { type EventId, isEventId, type RoomId, type ServerName, type UserId } from '../../../core/ids.ts'
+import type { Event, JsonObject } from '../../../core/pdu.ts'
+import { ROOM_VERSIONS, type RoomVersion } from '../../../core/room-versions.ts'
+import { FederationError } from '../../../infra/federation/federation-error.ts'
 
 /** What one of our users wants to be in a room of other servers. */
 export type MemberWish = {

@@ -1,6 +1,6 @@
-import type { App } from '../../app.ts'
-import { askIdentityOnBehalf, askOnBehalf } from '../../infra/asked-federation.ts'
-import type { Asker } from '../../infra/asked-lanes.ts'
+import type { App } from '../../../app.ts'
+import { askIdentityOnBehalf, askOnBehalf } from '../../../infra/federation/asked-federation.ts'
+import type { Asker } from '../../../infra/federation/asked-lanes.ts'
 
 /**
  * The app for serving a request: whatever the request leads to at other servers is done in the lane of whoever makes it. What goes on after the

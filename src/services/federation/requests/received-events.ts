@@ -1,10 +1,10 @@
-import type { App } from '../../app.ts'
-import type { Event } from '../../core/events/pdu.ts'
-import { createEventIdOf, type EventId, type RoomId, type ServerName } from '../../core/ids.ts'
-import type { RoomVersion } from '../../core/room-versions.ts'
-import { createSpool, type Spool, type SpooledText } from '../../infra/spool.ts'
-import { withoutUnsigned } from '../../storage/stored-event.ts'
-import { verifyEvents } from './verify-events.ts'
+import type { App } from '../../../app.ts'
+import { createEventIdOf, type EventId, type RoomId, type ServerName } from '../../../core/ids.ts'
+import type { Event } from '../../../core/pdu.ts'
+import type { RoomVersion } from '../../../core/room-versions.ts'
+import { createSpool, type Spool, type SpooledText } from '../../../infra/spool.ts'
+import { withoutUnsigned } from '../../../storage/schema/stored-event.ts'
+import { verifyEvents } from '../trust/verify-events.ts'
 
 /** An event of an answer whose signatures are verified. */
 type ReceivedEvent = {

@@ -1,12 +1,12 @@
 import { z } from 'zod'
-import { InvalidParamError, MatrixError, TooLargeError } from '../../core/errors.ts'
-import type { UserId } from '../../core/ids.ts'
-import { keyText, parseCrossSigningKey, parseDeviceKeys } from '../../core/key-objects.ts'
-import { fits } from '../../core/limits.ts'
-import type { CrossSigningKeyRow } from '../../storage/encryption-schema.ts'
-import type { RemoteDevice } from '../../storage/remote-devices.ts'
-import { storableText } from '../../storage/storable-text.ts'
-import { deviceId } from './edu-fields.ts'
+import { keyText, parseCrossSigningKey, parseDeviceKeys } from '../../../core/devices/key-objects.ts'
+import { InvalidParamError, MatrixError, TooLargeError } from '../../../core/errors.ts'
+import type { UserId } from '../../../core/ids.ts'
+import { fits } from '../../../core/limits.ts'
+import type { RemoteDevice } from '../../../storage/devices/remote-devices.ts'
+import { storableText } from '../../../storage/engine/storable-text.ts'
+import type { CrossSigningKeyRow } from '../../../storage/schema/devices.ts'
+import { deviceId } from '../trust/edu-fields.ts'
 
 const MAX_NAME = 255
 

@@ -1,7 +1,7 @@
-import type { App } from '../../app.ts'
-import type { RoomId, ServerName, UserId } from '../../core/ids.ts'
-import { loadPartialRoomsOf } from '../../storage/partial-rooms.ts'
-import { loadJoinedRooms } from '../../storage/room-memberships.ts'
+import type { App } from '../../../app.ts'
+import type { RoomId, ServerName, UserId } from '../../../core/ids.ts'
+import { loadPartialRoomsOf } from '../../../storage/rooms/membership/partial-rooms.ts'
+import { loadJoinedRooms } from '../../../storage/rooms/membership/room-memberships.ts'
 
 /**
  * The rooms that users of another server have joined, and those in which they may be: of which this server does not know all members, while it knows

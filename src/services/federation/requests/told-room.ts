@@ -1,6 +1,6 @@
 import { z } from 'zod'
-import { isContentUri } from '../../core/content-uri.ts'
-import { isRoomAlias, isRoomId, type RoomId } from '../../core/ids.ts'
+import { isContentUri } from '../../../core/content-uri.ts'
+import { isRoomAlias, isRoomId, type RoomId } from '../../../core/ids.ts'
 
 const optionalText = z.string().optional().catch(undefined)
 const flag = z.boolean().catch(false)

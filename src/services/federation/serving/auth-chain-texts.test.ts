@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import type { EventId } from '../../core/ids.ts'
+import type { EventId } from '../../../core/ids.ts'
+import { createReceivingApp, createSharedRoom, type ReceivingApp } from '../inbound/test-remote-server.ts'
 import { chainTexts } from './auth-chain-texts.ts'
-import { createReceivingApp, createSharedRoom, type ReceivingApp } from './test-remote-server.ts'
 
 let app: ReceivingApp
 beforeAll(async () => {

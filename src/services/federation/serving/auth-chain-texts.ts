@@ -1,7 +1,7 @@
-import type { App } from '../../app.ts'
-import type { Pdu } from '../../core/events/pdu.ts'
-import { createEventIdOf, type EventId, type RoomId } from '../../core/ids.ts'
-import { type EventText, loadChainTexts, loadEventTexts } from '../../storage/event-texts.ts'
+import type { App } from '../../../app.ts'
+import { createEventIdOf, type EventId, type RoomId } from '../../../core/ids.ts'
+import type { Pdu } from '../../../core/pdu.ts'
+import { type EventText, loadChainTexts, loadEventTexts } from '../../../storage/rooms/timeline/event-texts.ts'
 
 type Reading = Pick<App, 'database'>
 

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { loadEventsById } from '../../storage/events.ts'
-import { findRoomHead } from '../../storage/room-heads.ts'
+import { loadEventsById } from '../../../storage/rooms/timeline/events.ts'
+import { findRoomHead } from '../../../storage/rooms/timeline/room-heads.ts'
+import { BORIS, createReceivingApp, createSharedRoom, type ReceivingApp } from '../inbound/test-remote-server.ts'
 import { joinAnswer, readRoomPart } from './join-answer.ts'
-import { BORIS, createReceivingApp, createSharedRoom, type ReceivingApp } from './test-remote-server.ts'
 
 let app: ReceivingApp
 beforeAll(async () => {

@@ -1,7 +1,7 @@
-import type { App } from '../../app.ts'
-import type { ServerName } from '../../core/ids.ts'
-import { signJson } from '../../core/signing/sign-json.ts'
-import type { WantedAnswer } from '../../infra/key-ring.ts'
+import type { App } from '../../../app.ts'
+import type { ServerName } from '../../../core/ids.ts'
+import { signJson } from '../../../core/signing/sign-json.ts'
+import type { WantedAnswer } from '../../../infra/federation/key-ring.ts'
 import { ownKeyAnswer } from './own-key-answer.ts'
 
 /**

@@ -1,8 +1,8 @@
-import type { App } from '../../app.ts'
-import { canonicalJson } from '../../core/canonical-json.ts'
-import type { ServerKeyResponse } from '../../core/signing/server-key-response.ts'
-import { signJson } from '../../core/signing/sign-json.ts'
-import { loadOwnKeys } from '../../storage/own-keys.ts'
+import type { App } from '../../../app.ts'
+import { canonicalJson } from '../../../core/json/canonical-json.ts'
+import type { ServerKeyResponse } from '../../../core/signing/server-key-response.ts'
+import { signJson } from '../../../core/signing/sign-json.ts'
+import { loadOwnKeys } from '../../../storage/federation/own-keys.ts'
 
 /** How long others may go by the answer; a stolen key stays of use so long after it was changed. */
 const VALID_MS = 24 * 3_600_000

@@ -1,19 +1,19 @@
-import type { App } from '../../app.ts'
-import type { Pdu } from '../../core/events/pdu.ts'
-import { redact } from '../../core/events/redaction.ts'
-import type { RoomId, ServerName, UserId } from '../../core/ids.ts'
-import type { Membership } from '../../core/membership.ts'
-import type { RoomVersion } from '../../core/room-versions.ts'
+import type { App } from '../../../app.ts'
+import { redact } from '../../../core/events/redaction.ts'
+import type { RoomId, ServerName, UserId } from '../../../core/ids.ts'
+import type { Pdu } from '../../../core/pdu.ts'
+import type { RoomVersion } from '../../../core/room-versions.ts'
+import type { Membership } from '../../../core/rooms/membership.ts'
 import {
   historyVisibilityOf,
   isEventVisibleToServer,
   type UserAtEvent,
   type VisibilityAtEvent,
-} from '../../core/visibility.ts'
-import { loadUsersOfServer } from '../../storage/room-servers.ts'
-import { readEventsOfStates } from '../../storage/room-state.ts'
-import type { StoredEvent } from '../../storage/stored-event.ts'
-import { erasedFor, mayBeErased } from '../rooms/erased-events.ts'
+} from '../../../core/rooms/visibility.ts'
+import { loadUsersOfServer } from '../../../storage/rooms/membership/room-servers.ts'
+import { readEventsOfStates } from '../../../storage/rooms/timeline/room-state.ts'
+import type { StoredEvent } from '../../../storage/schema/stored-event.ts'
+import { erasedFor, mayBeErased } from '../../rooms/reading/erased-events.ts'
 
 /** Who asks for events of which room. */
 export type AskingServer = { origin: ServerName; roomId: RoomId; version: RoomVersion }

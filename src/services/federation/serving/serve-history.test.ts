@@ -1,13 +1,13 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { ForbiddenError, NotFoundError } from '../../core/errors.ts'
-import type { Event, Pdu } from '../../core/events/pdu.ts'
-import type { EventId, ServerName } from '../../core/ids.ts'
-import { noteErasure } from '../../storage/erasures.ts'
-import { ALICE } from '../rooms/test-reading-room.ts'
+import { ForbiddenError, NotFoundError } from '../../../core/errors.ts'
+import type { EventId, ServerName } from '../../../core/ids.ts'
+import type { Event, Pdu } from '../../../core/pdu.ts'
+import { noteErasure } from '../../../storage/users/erasures.ts'
+import { ALICE } from '../../rooms/reading/test-reading-room.ts'
+import { createReceivingApp, createSharedRoom, REMOTE, type ReceivingApp } from '../inbound/test-remote-server.ts'
 import { serveBackfill, serveEvent, serveMissingEvents } from './serve-history.ts'
 import { findStateBefore, serveEventAuth } from './serve-state.ts'
 import { stateAnswer } from './state-answer.ts'
-import { createReceivingApp, createSharedRoom, REMOTE, type ReceivingApp } from './test-remote-server.ts'
 
 let app: ReceivingApp
 beforeAll(async () => {

@@ -1,13 +1,13 @@
-import type { App } from '../../app.ts'
-import { NotFoundError } from '../../core/errors.ts'
-import type { Pdu } from '../../core/events/pdu.ts'
-import type { EventId, RoomId, ServerName } from '../../core/ids.ts'
-import { loadEventsById } from '../../storage/events.ts'
-import { loadRoomVersions } from '../../storage/room-versions.ts'
-import type { StoredEvent } from '../../storage/stored-event.ts'
-import { findEventNear } from '../rooms/event-at-time.ts'
+import type { App } from '../../../app.ts'
+import { NotFoundError } from '../../../core/errors.ts'
+import type { EventId, RoomId, ServerName } from '../../../core/ids.ts'
+import type { Pdu } from '../../../core/pdu.ts'
+import { loadEventsById } from '../../../storage/rooms/timeline/events.ts'
+import { loadRoomVersions } from '../../../storage/rooms/timeline/room-versions.ts'
+import type { StoredEvent } from '../../../storage/schema/stored-event.ts'
+import { findEventNear } from '../../rooms/reading/event-at-time.ts'
+import { requireInRoom } from '../trust/require-in-room.ts'
 import { pdusForServer } from './pdus-for-server.ts'
-import { requireInRoom } from './require-in-room.ts'
 
 type Reading = Pick<App, 'database'>
 type Asking = { origin: ServerName; roomId: RoomId }

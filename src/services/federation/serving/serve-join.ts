@@ -1,4 +1,4 @@
-import type { App } from '../../app.ts'
+import type { App } from '../../../app.ts'
 import { acceptMember, type MemberSubmission } from './accept-member.ts'
 import { joinAnswer, type RoomPart, readRoomPart } from './join-answer.ts'
 

@@ -1,10 +1,10 @@
-import type { App } from '../../app.ts'
-import { NotFoundError } from '../../core/errors.ts'
-import type { RoomId, ServerName } from '../../core/ids.ts'
-import type { ChildEvent } from '../../core/space-children.ts'
-import { filterRoomsHere, isRoomHere } from '../../storage/room-servers.ts'
-import { type RoomSummary, visibleRooms } from '../rooms/room-summary.ts'
-import { childrenOf, strippedChild } from '../rooms/space-hierarchy.ts'
+import type { App } from '../../../app.ts'
+import { NotFoundError } from '../../../core/errors.ts'
+import type { RoomId, ServerName } from '../../../core/ids.ts'
+import type { ChildEvent } from '../../../core/rooms/space-children.ts'
+import { filterRoomsHere, isRoomHere } from '../../../storage/rooms/membership/room-servers.ts'
+import { type RoomSummary, visibleRooms } from '../../rooms/directory/room-summary.ts'
+import { childrenOf, strippedChild } from '../../rooms/directory/space-hierarchy.ts'
 
 export type ServedSpace = {
   room: RoomSummary & { children_state: ChildEvent[] }

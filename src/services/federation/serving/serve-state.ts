@@ -1,11 +1,11 @@
-import type { App } from '../../app.ts'
-import { NotFoundError } from '../../core/errors.ts'
-import type { EventId, RoomId, ServerName } from '../../core/ids.ts'
-import { jsonAround, jsonItems } from '../../core/json-pieces.ts'
-import { loadEventsById } from '../../storage/events.ts'
-import type { StoredEvent } from '../../storage/stored-event.ts'
+import type { App } from '../../../app.ts'
+import { NotFoundError } from '../../../core/errors.ts'
+import type { EventId, RoomId, ServerName } from '../../../core/ids.ts'
+import { jsonAround, jsonItems } from '../../../core/json/json-pieces.ts'
+import { loadEventsById } from '../../../storage/rooms/timeline/events.ts'
+import type { StoredEvent } from '../../../storage/schema/stored-event.ts'
+import { requireFullState, requireInRoom } from '../trust/require-in-room.ts'
 import { chainTexts } from './auth-chain-texts.ts'
-import { requireFullState, requireInRoom } from './require-in-room.ts'
 
 export type StateRequest = { origin: ServerName; roomId: RoomId; eventId: EventId }
 

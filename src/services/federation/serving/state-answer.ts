@@ -1,8 +1,8 @@
-import type { App } from '../../app.ts'
-import type { EventId, RoomId } from '../../core/ids.ts'
-import { jsonItems } from '../../core/json-pieces.ts'
-import type { EventText } from '../../storage/event-texts.ts'
-import { readStateNids } from '../../storage/room-state.ts'
+import type { App } from '../../../app.ts'
+import type { EventId, RoomId } from '../../../core/ids.ts'
+import { jsonItems } from '../../../core/json/json-pieces.ts'
+import type { EventText } from '../../../storage/rooms/timeline/event-texts.ts'
+import { readStateNids } from '../../../storage/rooms/timeline/room-state.ts'
 import { authIdsOf, chainTexts, textsOf } from './auth-chain-texts.ts'
 
 /**

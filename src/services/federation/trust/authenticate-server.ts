@@ -1,9 +1,9 @@
-import type { App } from '../../app.ts'
-import { MatrixError } from '../../core/errors.ts'
-import type { ServerName } from '../../core/ids.ts'
-import { decodeBase64 } from '../../core/signing/base64.ts'
-import { isSignedBy } from '../../core/signing/ed25519.ts'
-import { parseXMatrix, requestText, type XMatrixCredentials } from '../../core/signing/x-matrix.ts'
+import type { App } from '../../../app.ts'
+import { MatrixError } from '../../../core/errors.ts'
+import type { ServerName } from '../../../core/ids.ts'
+import { isSignedBy } from '../../../core/signing/ed25519.ts'
+import { parseXMatrix, requestText, type XMatrixCredentials } from '../../../core/signing/x-matrix.ts'
+import { decodeBase64 } from '../../../core/text/base64.ts'
 
 /** The server that makes a request. */
 export type ServerSession = { origin: ServerName }

@@ -1,10 +1,10 @@
-import type { App } from '../../app.ts'
-import { ForbiddenError } from '../../core/errors.ts'
-import type { RoomId, ServerName } from '../../core/ids.ts'
-import { isAllowedByAcl } from '../../core/server-acl.ts'
-import type { RoomHead } from '../../storage/locked-room.ts'
-import { findRoomHead } from '../../storage/room-heads.ts'
-import { readStateEvent } from '../../storage/room-state.ts'
+import type { App } from '../../../app.ts'
+import { ForbiddenError } from '../../../core/errors.ts'
+import type { RoomId, ServerName } from '../../../core/ids.ts'
+import { isAllowedByAcl } from '../../../core/rooms/server-acl.ts'
+import type { RoomHead } from '../../../storage/rooms/timeline/locked-room.ts'
+import { findRoomHead } from '../../../storage/rooms/timeline/room-heads.ts'
+import { readStateEvent } from '../../../storage/rooms/timeline/room-state.ts'
 
 /**
  * Throws M_FORBIDDEN when the current ACL of a room keeps a server out. Rooms that this server does not have keep nobody out.

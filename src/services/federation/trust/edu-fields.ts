@@ -8,7 +8,7 @@ import {
   isUserId,
   type RoomId,
   type UserId,
-} from '../../core/ids.ts'
+} from '../../../core/ids.ts'
 
 /** Device ids may have as many. */
 const MAX_NAME_BYTES = 512

@@ -1,6 +1,6 @@
-import type { App } from '../../app.ts'
-import type { RoomId, ServerName } from '../../core/ids.ts'
-import { findJoinedUser } from '../../storage/room-memberships.ts'
+import type { App } from '../../../app.ts'
+import type { RoomId, ServerName } from '../../../core/ids.ts'
+import { findJoinedUser } from '../../../storage/rooms/membership/room-memberships.ts'
 import { isServerAllowed } from './check-server-acl.ts'
 
 /** Why a server may send nothing into a room. https://spec.matrix.org/v1.19/server-server-api/#server-access-control-lists-acls */

@@ -1,8 +1,8 @@
-import type { App } from '../../app.ts'
-import { InvalidParamError } from '../../core/errors.ts'
-import type { JsonObject, Pdu } from '../../core/events/pdu.ts'
-import type { RoomId } from '../../core/ids.ts'
-import type { RoomVersion } from '../../core/room-versions.ts'
+import type { App } from '../../../app.ts'
+import { InvalidParamError } from '../../../core/errors.ts'
+import type { RoomId } from '../../../core/ids.ts'
+import type { JsonObject, Pdu } from '../../../core/pdu.ts'
+import type { RoomVersion } from '../../../core/room-versions.ts'
 import { verifyEvents } from './verify-events.ts'
 
 type ToldEvents = { version: RoomVersion; roomId: RoomId; events: readonly unknown[] }

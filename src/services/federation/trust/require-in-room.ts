@@ -1,8 +1,8 @@
-import type { App } from '../../app.ts'
-import { ForbiddenError, MatrixError } from '../../core/errors.ts'
-import type { RoomId, ServerName } from '../../core/ids.ts'
-import { findPartialRoom } from '../../storage/partial-rooms.ts'
-import { isServerInRoom } from '../../storage/room-servers.ts'
+import type { App } from '../../../app.ts'
+import { ForbiddenError, MatrixError } from '../../../core/errors.ts'
+import type { RoomId, ServerName } from '../../../core/ids.ts'
+import { findPartialRoom } from '../../../storage/rooms/membership/partial-rooms.ts'
+import { isServerInRoom } from '../../../storage/rooms/membership/room-servers.ts'
 import { requireAllowedByAcl } from './check-server-acl.ts'
 
 /**

@@ -1,5 +1,5 @@
-import { ForbiddenError } from '../../core/errors.ts'
-import { type ServerName, serverNameOf, type UserId } from '../../core/ids.ts'
+import { ForbiddenError } from '../../../core/errors.ts'
+import { type ServerName, serverNameOf, type UserId } from '../../../core/ids.ts'
 
 /** Throws M_FORBIDDEN unless a server speaks of its own user. */
 export function requireOwnUser(origin: ServerName, userId: UserId): void {

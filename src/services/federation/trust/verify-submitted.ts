@@ -1,10 +1,10 @@
-import type { App } from '../../app.ts'
-import { assertCanonical } from '../../core/canonical-json.ts'
-import { InvalidParamError } from '../../core/errors.ts'
-import type { Event } from '../../core/events/pdu.ts'
-import type { EventId, RoomId } from '../../core/ids.ts'
-import type { RoomVersion } from '../../core/room-versions.ts'
-import { loadRoomVersions } from '../../storage/room-versions.ts'
+import type { App } from '../../../app.ts'
+import { InvalidParamError } from '../../../core/errors.ts'
+import type { EventId, RoomId } from '../../../core/ids.ts'
+import { assertCanonical } from '../../../core/json/canonical-json.ts'
+import type { Event } from '../../../core/pdu.ts'
+import type { RoomVersion } from '../../../core/room-versions.ts'
+import { loadRoomVersions } from '../../../storage/rooms/timeline/room-versions.ts'
 import { verifyEvents } from './verify-events.ts'
 
 /** Throws M_BAD_JSON where what is to become part of an event of a room has a number that its version does not allow. */

@@ -1,8 +1,8 @@
-import type { App } from '../../app.ts'
-import { MatrixError } from '../../core/errors.ts'
-import type { Event } from '../../core/events/pdu.ts'
-import { askPolicyServer } from '../rooms/ask-policy-server.ts'
-import { PolicySignatureNeeded } from '../rooms/policy-server.ts'
+import type { App } from '../../../app.ts'
+import { MatrixError } from '../../../core/errors.ts'
+import type { Event } from '../../../core/pdu.ts'
+import { askPolicyServer } from '../../rooms/timeline/ask-policy-server.ts'
+import { PolicySignatureNeeded } from '../../rooms/timeline/policy-server.ts'
 
 /** The room may change its policy server while that is asked. */
 const MOST_QUESTIONS = 3

@@ -1,7 +1,7 @@
-import type { App } from '../../app.ts'
-import { MatrixError } from '../../core/errors.ts'
-import type { RoomId, UserId } from '../../core/ids.ts'
-import { findPartialRoom } from '../../storage/partial-rooms.ts'
+import type { App } from '../../../app.ts'
+import { MatrixError } from '../../../core/errors.ts'
+import type { RoomId, UserId } from '../../../core/ids.ts'
+import { findPartialRoom } from '../../../storage/rooms/membership/partial-rooms.ts'
 import { accessState, type RoomAccess } from './room-access.ts'
 
 type Waiting = Pick<App, 'database' | 'stream' | 'stopping'>

@@ -1,13 +1,13 @@
 import { z } from 'zod'
-import type { App } from '../../app.ts'
-import { MatrixError } from '../../core/errors.ts'
-import type { Json } from '../../core/events/pdu.ts'
-import type { RoomId } from '../../core/ids.ts'
-import { type LockedRoom, readLockedState } from '../../storage/locked-room.ts'
-import { loadJoinedGuests } from '../../storage/room-memberships.ts'
-import { appendEvent } from './append-event.ts'
+import type { App } from '../../../app.ts'
+import { MatrixError } from '../../../core/errors.ts'
+import type { RoomId } from '../../../core/ids.ts'
+import type { Json } from '../../../core/pdu.ts'
+import { loadJoinedGuests } from '../../../storage/rooms/membership/room-memberships.ts'
+import { type LockedRoom, readLockedState } from '../../../storage/rooms/timeline/locked-room.ts'
+import { appendEvent } from '../timeline/append-event.ts'
+import { runInRoom } from '../timeline/run-in-room.ts'
 import { membershipIn, readMember } from './room-member.ts'
-import { runInRoom } from './run-in-room.ts'
 
 /** Throws M_GUEST_ACCESS_FORBIDDEN unless guests may join the room. https://spec.matrix.org/v1.19/client-server-api/#guest-access */
 export async function requireGuestAccess(room: LockedRoom): Promise<void> {

@@ -1,8 +1,8 @@
-import type { App } from '../../app.ts'
-import { ForbiddenError, MatrixError } from '../../core/errors.ts'
-import { serverNameOf, type UserId } from '../../core/ids.ts'
-import { loadInvitePermissions } from '../../storage/invite-permissions.ts'
-import { countPendingInvites } from '../../storage/room-lists.ts'
+import type { App } from '../../../app.ts'
+import { ForbiddenError, MatrixError } from '../../../core/errors.ts'
+import { serverNameOf, type UserId } from '../../../core/ids.ts'
+import { countPendingInvites } from '../../../storage/rooms/room-lists.ts'
+import { loadInvitePermissions } from '../../../storage/users/invite-permissions.ts'
 
 /**
  * Throws M_INVITE_BLOCKED unless all of some users accept invites by this inviter, and M_FORBIDDEN for those who have too many already; of users of

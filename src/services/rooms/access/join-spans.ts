@@ -1,10 +1,10 @@
-import type { App } from '../../app.ts'
-import type { RoomId, UserId } from '../../core/ids.ts'
-import { loadEvents } from '../../storage/events.ts'
-import { findMemberships } from '../../storage/room-memberships.ts'
-import { readStateEvent } from '../../storage/room-state.ts'
-import type { RoomMembershipRow } from '../../storage/rooms-schema.ts'
-import type { StoredEvent } from '../../storage/stored-event.ts'
+import type { App } from '../../../app.ts'
+import type { RoomId, UserId } from '../../../core/ids.ts'
+import { findMemberships } from '../../../storage/rooms/membership/room-memberships.ts'
+import { loadEvents } from '../../../storage/rooms/timeline/events.ts'
+import { readStateEvent } from '../../../storage/rooms/timeline/room-state.ts'
+import type { RoomMembershipRow } from '../../../storage/schema/rooms.ts'
+import type { StoredEvent } from '../../../storage/schema/stored-event.ts'
 
 /** The last time that a user was in a room. */
 export type JoinSpan = {

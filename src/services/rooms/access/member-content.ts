@@ -1,6 +1,6 @@
-import type { JsonObject } from '../../core/events/pdu.ts'
-import type { Membership } from '../../core/membership.ts'
-import type { Profile } from '../../storage/profiles.ts'
+import type { JsonObject } from '../../../core/pdu.ts'
+import type { Membership } from '../../../core/rooms/membership.ts'
+import type { Profile } from '../../../storage/users/profiles.ts'
 
 /**
  * The content of a member event: what the sender wants in it, and the profile of the user whose membership it is where that is of use to

@@ -1,9 +1,9 @@
-import type { App } from '../../app.ts'
-import { MatrixError } from '../../core/errors.ts'
-import type { UserId } from '../../core/ids.ts'
-import type { LockedRoom } from '../../storage/locked-room.ts'
-import type { StoredEvent } from '../../storage/stored-event.ts'
-import { findUser } from '../../storage/users.ts'
+import type { App } from '../../../app.ts'
+import { MatrixError } from '../../../core/errors.ts'
+import type { UserId } from '../../../core/ids.ts'
+import type { LockedRoom } from '../../../storage/rooms/timeline/locked-room.ts'
+import type { StoredEvent } from '../../../storage/schema/stored-event.ts'
+import { findUser } from '../../../storage/users/users.ts'
 
 /** The user who speaks for the server; undefined when none is configured. */
 export function noticesUser({ config, serverName }: Pick<App, 'config' | 'serverName'>): UserId | undefined {

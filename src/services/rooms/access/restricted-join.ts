@@ -1,11 +1,11 @@
-import { ForbiddenError, MatrixError } from '../../core/errors.ts'
-import type { Json, JsonObject } from '../../core/events/pdu.ts'
-import { domainOf, isRoomId, type RoomId, type ServerName, serverNameOf, type UserId } from '../../core/ids.ts'
-import { creatorsOf, powerLevels, statedLevels } from '../../core/power-levels.ts'
-import { headOf, type LockedRoom, readLockedState } from '../../storage/locked-room.ts'
-import { filterPartialRooms } from '../../storage/partial-rooms.ts'
-import { findJoinedUser, isJoinedToAny } from '../../storage/room-memberships.ts'
-import { filterRoomsHere } from '../../storage/room-servers.ts'
+import { ForbiddenError, MatrixError } from '../../../core/errors.ts'
+import { domainOf, isRoomId, type RoomId, type ServerName, serverNameOf, type UserId } from '../../../core/ids.ts'
+import type { Json, JsonObject } from '../../../core/pdu.ts'
+import { creatorsOf, powerLevels, statedLevels } from '../../../core/rooms/power-levels.ts'
+import { filterPartialRooms } from '../../../storage/rooms/membership/partial-rooms.ts'
+import { findJoinedUser, isJoinedToAny } from '../../../storage/rooms/membership/room-memberships.ts'
+import { filterRoomsHere } from '../../../storage/rooms/membership/room-servers.ts'
+import { headOf, type LockedRoom, readLockedState } from '../../../storage/rooms/timeline/locked-room.ts'
 
 /**
  * The user of this server in whose name somebody without an invite may join a room with the join rule `restricted` or `knock_restricted`;

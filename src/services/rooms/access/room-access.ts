@@ -1,9 +1,9 @@
-import type { App } from '../../app.ts'
-import { ForbiddenError } from '../../core/errors.ts'
-import type { RoomId, UserId } from '../../core/ids.ts'
-import { historyVisibilityOf } from '../../core/visibility.ts'
-import { findRoomReader } from '../../storage/room-readers.ts'
-import { readStateEvent } from '../../storage/room-state.ts'
+import type { App } from '../../../app.ts'
+import { ForbiddenError } from '../../../core/errors.ts'
+import type { RoomId, UserId } from '../../../core/ids.ts'
+import { historyVisibilityOf } from '../../../core/rooms/visibility.ts'
+import { findRoomReader } from '../../../storage/rooms/membership/room-readers.ts'
+import { readStateEvent } from '../../../storage/rooms/timeline/room-state.ts'
 import { joinSpanOf } from './join-spans.ts'
 
 /** As what a user reads a room, and how far. */

@@ -1,6 +1,6 @@
-import type { UserId } from '../../core/ids.ts'
-import { powerLevels } from '../../core/power-levels.ts'
-import { headOf, type LockedRoom, readLockedState } from '../../storage/locked-room.ts'
+import type { UserId } from '../../../core/ids.ts'
+import { powerLevels } from '../../../core/rooms/power-levels.ts'
+import { headOf, type LockedRoom, readLockedState } from '../../../storage/rooms/timeline/locked-room.ts'
 import { membershipIn, readMember } from './room-member.ts'
 
 /** Whether a user may say how the room can be found: is joined and has the power to set its canonical alias. */

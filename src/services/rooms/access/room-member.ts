@@ -1,8 +1,8 @@
-import { ForbiddenError } from '../../core/errors.ts'
-import type { UserId } from '../../core/ids.ts'
-import type { Membership } from '../../core/membership.ts'
-import { type LockedRoom, readLockedState } from '../../storage/locked-room.ts'
-import type { StoredEvent } from '../../storage/stored-event.ts'
+import { ForbiddenError } from '../../../core/errors.ts'
+import type { UserId } from '../../../core/ids.ts'
+import type { Membership } from '../../../core/rooms/membership.ts'
+import { type LockedRoom, readLockedState } from '../../../storage/rooms/timeline/locked-room.ts'
+import type { StoredEvent } from '../../../storage/schema/stored-event.ts'
 
 /** A user's `m.room.member` in the current state of a locked room. */
 export async function readMember(room: LockedRoom, userId: UserId): Promise<StoredEvent | undefined> {

@@ -1,8 +1,8 @@
-import type { App } from '../../app.ts'
-import { NotFoundError } from '../../core/errors.ts'
-import type { UserId } from '../../core/ids.ts'
-import { findDelayedEvent, loadDelayedEvents } from '../../storage/delayed-events.ts'
-import type { DelayedEventRow } from '../../storage/delayed-events-schema.ts'
+import type { App } from '../../../app.ts'
+import { NotFoundError } from '../../../core/errors.ts'
+import type { UserId } from '../../../core/ids.ts'
+import { findDelayedEvent, loadDelayedEvents } from '../../../storage/rooms/delayed-events.ts'
+import type { DelayedEventRow } from '../../../storage/schema/delayed-events.ts'
 
 /** One delayed event of a user, with `finalised` if it is scheduled no more. Throws M_NOT_FOUND. https://github.com/matrix-org/matrix-spec-proposals/pull/4140 */
 export async function readDelayedEvent(app: Pick<App, 'database'>, userId: UserId, delayId: string): Promise<object> {

@@ -1,7 +1,7 @@
-import type { App } from '../../app.ts'
-import { MatrixError, NotFoundError } from '../../core/errors.ts'
-import { finaliseDelayedEvent, findDelayedEvent, restartDelayedEvent } from '../../storage/delayed-events.ts'
-import type { DelayedEventRow } from '../../storage/delayed-events-schema.ts'
+import type { App } from '../../../app.ts'
+import { MatrixError, NotFoundError } from '../../../core/errors.ts'
+import { finaliseDelayedEvent, findDelayedEvent, restartDelayedEvent } from '../../../storage/rooms/delayed-events.ts'
+import type { DelayedEventRow } from '../../../storage/schema/delayed-events.ts'
 import { sendDelayedEvent } from './send-delayed-event.ts'
 
 export const DELAYED_EVENT_ACTIONS = ['send', 'cancel', 'restart'] as const

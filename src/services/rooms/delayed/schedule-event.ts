@@ -1,19 +1,19 @@
-import type { App } from '../../app.ts'
-import { canonicalJson } from '../../core/canonical-json.ts'
-import { BadJsonError, ForbiddenError, MatrixError } from '../../core/errors.ts'
-import type { JsonObject } from '../../core/events/pdu.ts'
-import { checkFieldSizes, checkTotalSize } from '../../core/events/size-limits.ts'
-import type { DeviceId, RoomId, UserId } from '../../core/ids.ts'
-import { requireTotal } from '../../core/limits.ts'
-import type { Tx } from '../../storage/database.ts'
+import type { App } from '../../../app.ts'
+import { BadJsonError, ForbiddenError, MatrixError } from '../../../core/errors.ts'
+import { checkFieldSizes, checkTotalSize } from '../../../core/events/size-limits.ts'
+import type { DeviceId, RoomId, UserId } from '../../../core/ids.ts'
+import { canonicalJson } from '../../../core/json/canonical-json.ts'
+import { requireTotal } from '../../../core/limits.ts'
+import type { JsonObject } from '../../../core/pdu.ts'
+import type { Tx } from '../../../storage/engine/database.ts'
 import {
   countScheduled,
   findDelayedTransaction,
   forgetFinalisedEvents,
   insertDelayedEvent,
   type NewDelayedEvent,
-} from '../../storage/delayed-events.ts'
-import { lockUser } from '../../storage/users.ts'
+} from '../../../storage/rooms/delayed-events.ts'
+import { lockUser } from '../../../storage/users/users.ts'
 
 /** An event as a client wants to have it sent later. */
 export type EventToDelay = {

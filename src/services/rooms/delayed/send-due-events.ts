@@ -1,8 +1,8 @@
-import type { App } from '../../app.ts'
-import { MatrixError } from '../../core/errors.ts'
-import type { RoomId } from '../../core/ids.ts'
-import { finaliseDelayedEvent, leaseDueEvents, postponeDelayedEvent } from '../../storage/delayed-events.ts'
-import type { DelayedEventRow } from '../../storage/delayed-events-schema.ts'
+import type { App } from '../../../app.ts'
+import { MatrixError } from '../../../core/errors.ts'
+import type { RoomId } from '../../../core/ids.ts'
+import { finaliseDelayedEvent, leaseDueEvents, postponeDelayedEvent } from '../../../storage/rooms/delayed-events.ts'
+import type { DelayedEventRow } from '../../../storage/schema/delayed-events.ts'
 import { sendDelayedEvent } from './send-delayed-event.ts'
 
 const AT_ONCE = 200

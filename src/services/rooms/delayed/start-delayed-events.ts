@@ -1,5 +1,5 @@
-import type { App } from '../../app.ts'
-import { firstReady } from '../../storage/delayed-events.ts'
+import type { App } from '../../../app.ts'
+import { firstReady } from '../../../storage/rooms/delayed-events.ts'
 import { sendDueEvents } from './send-due-events.ts'
 
 /** The longest time between two looks, for clocks of processes differ. */

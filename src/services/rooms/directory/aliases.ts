@@ -1,9 +1,11 @@
-import type { App } from '../../app.ts'
-import type { Appservice } from '../../core/appservice.ts'
-import { ForbiddenError, MatrixError, NotFoundError } from '../../core/errors.ts'
-import type { RoomAlias, RoomId, ServerName, UserId } from '../../core/ids.ts'
-import { requireCount } from '../../core/limits.ts'
-import { violatesUnique } from '../../storage/database.ts'
+import type { App } from '../../../app.ts'
+import type { Appservice } from '../../../core/appservice.ts'
+import { ForbiddenError, MatrixError, NotFoundError } from '../../../core/errors.ts'
+import type { RoomAlias, RoomId, ServerName, UserId } from '../../../core/ids.ts'
+import { requireCount } from '../../../core/limits.ts'
+import { violatesUnique } from '../../../storage/engine/database.ts'
+import { findMembership } from '../../../storage/rooms/membership/room-memberships.ts'
+import { loadRoomServers } from '../../../storage/rooms/membership/room-servers.ts'
 import {
   countRoomAliases,
   deleteRoomAlias,
@@ -11,16 +13,14 @@ import {
   insertRoomAlias,
   loadRoomAliases,
   ROOM_ALIAS_KEY,
-} from '../../storage/room-aliases.ts'
-import { findRoomHead } from '../../storage/room-heads.ts'
-import { findMembership } from '../../storage/room-memberships.ts'
-import { loadRoomServers } from '../../storage/room-servers.ts'
-import { findRoom } from '../../storage/room-summaries.ts'
+} from '../../../storage/rooms/room-aliases.ts'
+import { findRoom } from '../../../storage/rooms/room-summaries.ts'
+import { findRoomHead } from '../../../storage/rooms/timeline/room-heads.ts'
+import { mayCurate } from '../access/room-curators.ts'
+import { runInRoom } from '../timeline/run-in-room.ts'
 import { type AskingApp, askForAlias } from './ask-for-alias.ts'
 import { withdrawCanonicalAlias } from './canonical-alias.ts'
 import { requireLocalAlias, requireUnreservedAlias } from './new-alias.ts'
-import { mayCurate } from './room-curators.ts'
-import { runInRoom } from './run-in-room.ts'
 
 export type ResolvingApp = AskingApp & Pick<App, 'database' | 'serverName'>
 

@@ -1,9 +1,9 @@
 import { setTimeout as pause } from 'node:timers/promises'
-import type { App } from '../../app.ts'
-import { type Appservice, isInNamespace } from '../../core/appservice.ts'
-import { MatrixError } from '../../core/errors.ts'
-import type { RoomAlias } from '../../core/ids.ts'
-import { AppserviceSilence } from '../../infra/appservice-client.ts'
+import type { App } from '../../../app.ts'
+import { type Appservice, isInNamespace } from '../../../core/appservice.ts'
+import { MatrixError } from '../../../core/errors.ts'
+import type { RoomAlias } from '../../../core/ids.ts'
+import { AppserviceSilence } from '../../../infra/http/appservice-client.ts'
 
 export type AskingApp = Pick<App, 'config' | 'appservices' | 'logger'>
 

@@ -1,8 +1,8 @@
-import type { App } from '../../app.ts'
-import { ForbiddenError, NotFoundError } from '../../core/errors.ts'
-import type { RoomId, UserId } from '../../core/ids.ts'
-import { findRoom, setInDirectory } from '../../storage/room-summaries.ts'
-import { mayCurate } from './room-curators.ts'
+import type { App } from '../../../app.ts'
+import { ForbiddenError, NotFoundError } from '../../../core/errors.ts'
+import type { RoomId, UserId } from '../../../core/ids.ts'
+import { findRoom, setInDirectory } from '../../../storage/rooms/room-summaries.ts'
+import { mayCurate } from '../access/room-curators.ts'
 
 export type DirectoryVisibility = 'public' | 'private'
 

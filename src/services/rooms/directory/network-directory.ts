@@ -1,9 +1,13 @@
-import type { App } from '../../app.ts'
-import type { Appservice } from '../../core/appservice.ts'
-import { NotFoundError } from '../../core/errors.ts'
-import type { RoomId } from '../../core/ids.ts'
-import { deleteNetworkRoom, insertNetworkRoom, type Network } from '../../storage/appservice-directory.ts'
-import { findRoomHead } from '../../storage/room-heads.ts'
+import type { App } from '../../../app.ts'
+import type { Appservice } from '../../../core/appservice.ts'
+import { NotFoundError } from '../../../core/errors.ts'
+import type { RoomId } from '../../../core/ids.ts'
+import {
+  deleteNetworkRoom,
+  insertNetworkRoom,
+  type Network,
+} from '../../../storage/appservices/appservice-directory.ts'
+import { findRoomHead } from '../../../storage/rooms/timeline/room-heads.ts'
 import type { DirectoryVisibility } from './directory.ts'
 
 /** How clients name a network of an application service, as in `third_party_instance_id`. */

@@ -1,7 +1,7 @@
-import type { App } from '../../app.ts'
-import { type Appservice, isInNamespace, isReserved } from '../../core/appservice.ts'
-import { InvalidParamError, MatrixError } from '../../core/errors.ts'
-import { isRoomAlias, parseRoomAlias, type RoomAlias, type UserId } from '../../core/ids.ts'
+import type { App } from '../../../app.ts'
+import { type Appservice, isInNamespace, isReserved } from '../../../core/appservice.ts'
+import { InvalidParamError, MatrixError } from '../../../core/errors.ts'
+import { isRoomAlias, parseRoomAlias, type RoomAlias, type UserId } from '../../../core/ids.ts'
 
 /**
  * An alias of this server with this local part. Throws M_INVALID_PARAM for one that cannot be typed or linked to.

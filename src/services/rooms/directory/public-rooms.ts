@@ -1,10 +1,10 @@
-import type { App } from '../../app.ts'
-import { isContentUri } from '../../core/content-uri.ts'
-import { InvalidParamError } from '../../core/errors.ts'
-import { isRoomAlias, isRoomId, type RoomAlias, type RoomId } from '../../core/ids.ts'
-import type { Network } from '../../storage/appservice-directory.ts'
-import { countPublicRooms, type DirectoryPlace, loadPublicRooms } from '../../storage/public-rooms.ts'
-import type { RoomRow } from '../../storage/rooms-schema.ts'
+import type { App } from '../../../app.ts'
+import { isContentUri } from '../../../core/content-uri.ts'
+import { InvalidParamError } from '../../../core/errors.ts'
+import { isRoomAlias, isRoomId, type RoomAlias, type RoomId } from '../../../core/ids.ts'
+import type { Network } from '../../../storage/appservices/appservice-directory.ts'
+import { countPublicRooms, type DirectoryPlace, loadPublicRooms } from '../../../storage/rooms/public-rooms.ts'
+import type { RoomRow } from '../../../storage/schema/rooms.ts'
 import { parseNetworkInstance } from './network-directory.ts'
 
 export type PublicRoomsQuery = {

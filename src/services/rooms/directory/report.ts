@@ -1,12 +1,12 @@
-import type { App } from '../../app.ts'
-import { NotFoundError } from '../../core/errors.ts'
-import { domainOf, type EventId, type RoomId, type UserId } from '../../core/ids.ts'
-import { findRoomEvent } from '../../storage/events.ts'
-import { insertReport, type Reported } from '../../storage/reports.ts'
-import { findRoomHead } from '../../storage/room-heads.ts'
-import { findMembership, isInAnyRoom } from '../../storage/room-memberships.ts'
-import { findUser } from '../../storage/users.ts'
-import { visibleEvents } from './visible-events.ts'
+import type { App } from '../../../app.ts'
+import { NotFoundError } from '../../../core/errors.ts'
+import { domainOf, type EventId, type RoomId, type UserId } from '../../../core/ids.ts'
+import { insertReport, type Reported } from '../../../storage/admin/reports.ts'
+import { findMembership, isInAnyRoom } from '../../../storage/rooms/membership/room-memberships.ts'
+import { findRoomEvent } from '../../../storage/rooms/timeline/events.ts'
+import { findRoomHead } from '../../../storage/rooms/timeline/room-heads.ts'
+import { findUser } from '../../../storage/users/users.ts'
+import { visibleEvents } from '../reading/visible-events.ts'
 
 type Reporting = Pick<App, 'database' | 'clock' | 'serverName'>
 

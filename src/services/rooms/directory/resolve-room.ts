@@ -1,6 +1,6 @@
-import { NotFoundError } from '../../core/errors.ts'
-import { isRoomAlias, type RoomAlias, type RoomId } from '../../core/ids.ts'
-import { findRoomHead } from '../../storage/room-heads.ts'
+import { NotFoundError } from '../../../core/errors.ts'
+import { isRoomAlias, type RoomAlias, type RoomId } from '../../../core/ids.ts'
+import { findRoomHead } from '../../../storage/rooms/timeline/room-heads.ts'
 import { type ResolvingApp, resolveRoomAlias } from './aliases.ts'
 
 /**

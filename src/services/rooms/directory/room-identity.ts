@@ -1,7 +1,7 @@
-import type { UserId } from '../../core/ids.ts'
-import type { Db } from '../../storage/database.ts'
-import { readStateEvents, type StateOverlay } from '../../storage/room-state.ts'
-import type { StoredEvent } from '../../storage/stored-event.ts'
+import type { UserId } from '../../../core/ids.ts'
+import type { Db } from '../../../storage/engine/database.ts'
+import { readStateEvents, type StateOverlay } from '../../../storage/rooms/timeline/room-state.ts'
+import type { StoredEvent } from '../../../storage/schema/stored-event.ts'
 
 /** https://spec.matrix.org/v1.19/client-server-api/#stripped-state */
 const IDENTIFYING_TYPES = [

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import type { RoomId, ServerName } from '../../core/ids.ts'
+import type { RoomId, ServerName } from '../../../core/ids.ts'
+import { ALICE, createReadingApp, type ReadingApp } from '../reading/test-reading-room.ts'
 import { type FindForeignRoom, readSpaceHierarchy } from './space-hierarchy.ts'
 import { keptWalks } from './space-walks.ts'
-import { ALICE, createReadingApp, type ReadingApp } from './test-reading-room.ts'
 
 let app: ReadingApp
 beforeAll(async () => {

@@ -1,7 +1,7 @@
 import { LRUCache } from 'lru-cache'
-import type { App } from '../../app.ts'
-import type { RoomId, ServerName } from '../../core/ids.ts'
-import { madeOnce } from '../../infra/made-once.ts'
+import type { App } from '../../../app.ts'
+import type { RoomId, ServerName } from '../../../core/ids.ts'
+import { madeOnce } from '../../../infra/concurrency/made-once.ts'
 import type { RoomSummary } from './room-summary.ts'
 
 /** A room of a space that the walk comes to later. */

@@ -1,9 +1,9 @@
-import type { JsonObject } from '../../core/events/pdu.ts'
-import type { RoomAlias, UserId } from '../../core/ids.ts'
-import type { RoomVersion } from '../../core/room-versions.ts'
-import type { Profile } from '../../storage/profiles.ts'
+import type { RoomAlias, UserId } from '../../../core/ids.ts'
+import type { JsonObject } from '../../../core/pdu.ts'
+import type { RoomVersion } from '../../../core/room-versions.ts'
+import type { Profile } from '../../../storage/users/profiles.ts'
+import { memberContent } from '../access/member-content.ts'
 import { initialPowerLevels } from './initial-power-levels.ts'
-import { memberContent } from './member-content.ts'
 import { PRESETS, type Preset } from './presets.ts'
 
 /** A state event of a new room; its creator sends all of them. */

@@ -1,6 +1,6 @@
-import type { JsonObject } from '../../core/events/pdu.ts'
-import type { UserId } from '../../core/ids.ts'
-import type { RoomVersion } from '../../core/room-versions.ts'
+import type { UserId } from '../../../core/ids.ts'
+import type { JsonObject } from '../../../core/pdu.ts'
+import type { RoomVersion } from '../../../core/room-versions.ts'
 import { PRESETS, type Preset } from './presets.ts'
 
 export type RoomFounders = {

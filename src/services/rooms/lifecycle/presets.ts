@@ -1,4 +1,4 @@
-import type { JsonObject } from '../../core/events/pdu.ts'
+import type { JsonObject } from '../../../core/pdu.ts'
 
 export type Preset = 'private_chat' | 'trusted_private_chat' | 'public_chat'
 

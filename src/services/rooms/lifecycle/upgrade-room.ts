@@ -1,18 +1,24 @@
-import type { App } from '../../app.ts'
-import { ForbiddenError, MatrixError } from '../../core/errors.ts'
-import type { JsonObject } from '../../core/events/pdu.ts'
-import { isRoomAlias, type RoomId, serverNameOf, type UserId } from '../../core/ids.ts'
-import { powerLevels } from '../../core/power-levels.ts'
-import { ROOM_VERSIONS, type RoomVersion } from '../../core/room-versions.ts'
-import { createRoomBeside, headOf, type LockedRoom, readLockedState, roomIdOf } from '../../storage/locked-room.ts'
-import { loadProfile } from '../../storage/profiles.ts'
-import { filterAliasesOf } from '../../storage/room-aliases.ts'
-import { readAllState } from '../../storage/room-state.ts'
-import { stateBudget } from '../../storage/state-budget.ts'
-import { appendEvent } from './append-event.ts'
-import { memberContent } from './member-content.ts'
-import { requireJoined } from './room-member.ts'
-import { runInRoom } from './run-in-room.ts'
+import type { App } from '../../../app.ts'
+import { ForbiddenError, MatrixError } from '../../../core/errors.ts'
+import { isRoomAlias, type RoomId, serverNameOf, type UserId } from '../../../core/ids.ts'
+import type { JsonObject } from '../../../core/pdu.ts'
+import { ROOM_VERSIONS, type RoomVersion } from '../../../core/room-versions.ts'
+import { powerLevels } from '../../../core/rooms/power-levels.ts'
+import { filterAliasesOf } from '../../../storage/rooms/room-aliases.ts'
+import {
+  createRoomBeside,
+  headOf,
+  type LockedRoom,
+  readLockedState,
+  roomIdOf,
+} from '../../../storage/rooms/timeline/locked-room.ts'
+import { readAllState } from '../../../storage/rooms/timeline/room-state.ts'
+import { stateBudget } from '../../../storage/rooms/timeline/state-budget.ts'
+import { loadProfile } from '../../../storage/users/profiles.ts'
+import { memberContent } from '../access/member-content.ts'
+import { requireJoined } from '../access/room-member.ts'
+import { appendEvent } from '../timeline/append-event.ts'
+import { runInRoom } from '../timeline/run-in-room.ts'
 import {
   raisedPowerLevels,
   transferredState,

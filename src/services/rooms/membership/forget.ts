@@ -1,7 +1,7 @@
-import type { App } from '../../app.ts'
-import { MatrixError } from '../../core/errors.ts'
-import type { RoomId, UserId } from '../../core/ids.ts'
-import { findMembership, forgetRoom as storeForgotten } from '../../storage/room-memberships.ts'
+import type { App } from '../../../app.ts'
+import { MatrixError } from '../../../core/errors.ts'
+import type { RoomId, UserId } from '../../../core/ids.ts'
+import { findMembership, forgetRoom as storeForgotten } from '../../../storage/rooms/membership/room-memberships.ts'
 
 /**
  * Hides a room that the user has left, until they are in touch with it again. Throws M_UNKNOWN for who has not left.

@@ -1,8 +1,8 @@
-import type { App } from '../../app.ts'
-import type { JsonObject } from '../../core/events/pdu.ts'
-import type { RoomAlias, RoomId, UserId } from '../../core/ids.ts'
+import type { App } from '../../../app.ts'
+import type { RoomAlias, RoomId, UserId } from '../../../core/ids.ts'
+import type { JsonObject } from '../../../core/pdu.ts'
+import { resolveRoom } from '../directory/resolve-room.ts'
 import { changeMembership } from './change-membership.ts'
-import { resolveRoom } from './resolve-room.ts'
 
 export type JoinRequest = {
   userId: UserId

@@ -1,6 +1,6 @@
-import type { App } from '../../app.ts'
-import type { JsonObject } from '../../core/events/pdu.ts'
-import type { RoomId, UserId } from '../../core/ids.ts'
+import type { App } from '../../../app.ts'
+import type { RoomId, UserId } from '../../../core/ids.ts'
+import type { JsonObject } from '../../../core/pdu.ts'
 import { changeMembership } from './change-membership.ts'
 
 /**

@@ -1,7 +1,7 @@
-import type { App } from '../../app.ts'
-import { ForbiddenError, MatrixError } from '../../core/errors.ts'
-import type { JsonObject } from '../../core/events/pdu.ts'
-import type { RoomId, UserId } from '../../core/ids.ts'
+import type { App } from '../../../app.ts'
+import { ForbiddenError, MatrixError } from '../../../core/errors.ts'
+import type { RoomId, UserId } from '../../../core/ids.ts'
+import type { JsonObject } from '../../../core/pdu.ts'
 import { changeMembership } from './change-membership.ts'
 
 /** What one user does to another's membership. */

@@ -1,7 +1,7 @@
-import type { App } from '../../app.ts'
-import { InvalidParamError } from '../../core/errors.ts'
-import { isRoomId, type RoomId, type UserId } from '../../core/ids.ts'
-import { loadMutualRooms } from '../../storage/mutual-rooms.ts'
+import type { App } from '../../../app.ts'
+import { InvalidParamError } from '../../../core/errors.ts'
+import { isRoomId, type RoomId, type UserId } from '../../../core/ids.ts'
+import { loadMutualRooms } from '../../../storage/lookup/mutual-rooms.ts'
 
 export type MutualRooms = { joined: RoomId[]; count: number; next_batch?: string }
 

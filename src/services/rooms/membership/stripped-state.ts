@@ -1,10 +1,10 @@
-import type { App } from '../../app.ts'
-import type { Json, JsonObject } from '../../core/events/pdu.ts'
-import { fitMember, fitStrippedState } from '../../core/stripped-state.ts'
-import { loadEvents } from '../../storage/events.ts'
-import type { StoredEvent } from '../../storage/stored-event.ts'
-import { findToldState } from '../../storage/told-states.ts'
-import { readRoomIdentity } from './room-identity.ts'
+import type { App } from '../../../app.ts'
+import type { Json, JsonObject } from '../../../core/pdu.ts'
+import { fitMember, fitStrippedState } from '../../../core/rooms/stripped-state.ts'
+import { findToldState } from '../../../storage/rooms/membership/told-states.ts'
+import { loadEvents } from '../../../storage/rooms/timeline/events.ts'
+import type { StoredEvent } from '../../../storage/schema/stored-event.ts'
+import { readRoomIdentity } from '../directory/room-identity.ts'
 
 /** Room for what is needed of a room, whatever else an answer has. */
 const LEAST_BYTES = 4096

@@ -1,8 +1,6 @@
-import type { App } from '../../app.ts'
-import type { EventId, RoomId, UserId } from '../../core/ids.ts'
-import { type EditedEvent, isValidEdit } from '../../core/relations.ts'
-import { loadEventsWithin } from '../../storage/event-sizes.ts'
-import { loadIgnoredUsers } from '../../storage/ignored-users.ts'
+import type { App } from '../../../app.ts'
+import type { EventId, RoomId, UserId } from '../../../core/ids.ts'
+import { type EditedEvent, isValidEdit } from '../../../core/rooms/relations.ts'
 import {
   type BundledRelType,
   findEdits,
@@ -10,9 +8,11 @@ import {
   findRelations,
   type RelationParent,
   summariseThreads,
-} from '../../storage/relations.ts'
-import type { StoredEvent } from '../../storage/stored-event.ts'
-import { loadJoinSpans } from './join-spans.ts'
+} from '../../../storage/rooms/relations.ts'
+import { loadEventsWithin } from '../../../storage/rooms/timeline/event-sizes.ts'
+import type { StoredEvent } from '../../../storage/schema/stored-event.ts'
+import { loadIgnoredUsers } from '../../../storage/users/ignored-users.ts'
+import { loadJoinSpans } from '../access/join-spans.ts'
 import { inReadingTurn } from './reading-turns.ts'
 import { countingRelations } from './thread-of.ts'
 import { visibleEvents } from './visible-events.ts'

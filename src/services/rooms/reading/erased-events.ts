@@ -1,9 +1,9 @@
-import type { App } from '../../app.ts'
-import type { RoomId, UserId } from '../../core/ids.ts'
-import { loadErasures } from '../../storage/erasures.ts'
-import { readEventsOfStates } from '../../storage/room-state.ts'
-import type { StoredEvent } from '../../storage/stored-event.ts'
-import { lastJoinBefore } from './join-spans.ts'
+import type { App } from '../../../app.ts'
+import type { RoomId, UserId } from '../../../core/ids.ts'
+import { readEventsOfStates } from '../../../storage/rooms/timeline/room-state.ts'
+import type { StoredEvent } from '../../../storage/schema/stored-event.ts'
+import { loadErasures } from '../../../storage/users/erasures.ts'
+import { lastJoinBefore } from '../access/join-spans.ts'
 
 /**
  * Of these events those that somebody gets as redaction leaves them: of a sender who had them erased, unless one of `readers` was in the room to see

@@ -1,9 +1,9 @@
-import type { App } from '../../app.ts'
-import { NotFoundError } from '../../core/errors.ts'
-import type { EventId, RoomId, UserId } from '../../core/ids.ts'
-import type { StoredEvent } from '../../storage/stored-event.ts'
-import { loadEventsNearTime } from '../../storage/timeline-pages.ts'
-import { accessRoom } from './room-access.ts'
+import type { App } from '../../../app.ts'
+import { NotFoundError } from '../../../core/errors.ts'
+import type { EventId, RoomId, UserId } from '../../../core/ids.ts'
+import { loadEventsNearTime } from '../../../storage/rooms/timeline/timeline-pages.ts'
+import type { StoredEvent } from '../../../storage/schema/stored-event.ts'
+import { accessRoom } from '../access/room-access.ts'
 import { visibleEvents } from './visible-events.ts'
 
 const BATCH = 20

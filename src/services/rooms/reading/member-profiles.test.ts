@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { startClientApi, type TestClient } from '../../api/client/test-client-api.ts'
-import { leaveAllRooms } from '../federation/leave-all-rooms.ts'
-import { setProfileField } from '../users/profile.ts'
+import { startClientApi, type TestClient } from '../../../api/client/test-client-api.ts'
+import { leaveAllRooms } from '../../membership/leave-all-rooms.ts'
+import { setProfileField } from '../../users/profile.ts'
 import { updateMemberProfiles } from './member-profiles.ts'
 
 let api: Awaited<ReturnType<typeof startClientApi>>

@@ -1,13 +1,13 @@
 import { isDeepStrictEqual } from 'node:util'
-import type { App } from '../../app.ts'
-import type { RoomId, UserId } from '../../core/ids.ts'
-import type { LockedRoom } from '../../storage/locked-room.ts'
-import { loadProfile } from '../../storage/profiles.ts'
-import { appendEvent } from './append-event.ts'
-import { inEveryRoom } from './in-every-room.ts'
-import { memberContent } from './member-content.ts'
-import { membershipIn, readMember } from './room-member.ts'
-import { runInRoom } from './run-in-room.ts'
+import type { App } from '../../../app.ts'
+import type { RoomId, UserId } from '../../../core/ids.ts'
+import type { LockedRoom } from '../../../storage/rooms/timeline/locked-room.ts'
+import { loadProfile } from '../../../storage/users/profiles.ts'
+import { memberContent } from '../access/member-content.ts'
+import { membershipIn, readMember } from '../access/room-member.ts'
+import { appendEvent } from '../timeline/append-event.ts'
+import { inEveryRoom } from '../timeline/in-every-room.ts'
+import { runInRoom } from '../timeline/run-in-room.ts'
 
 /**
  * Tells all rooms that a user has joined of the user's display name and avatar as they are now, a few rooms at a time. Rejects when that is to be

@@ -1,10 +1,10 @@
 import { sql } from 'kysely'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { parseRoomEventFilter } from '../../core/filters/filter-schema.ts'
-import type { UserId } from '../../core/ids.ts'
-import { paginationToken } from '../../core/pagination-token.ts'
-import { storeAccountData } from '../../storage/account-data.ts'
-import { forgetRoom } from '../../storage/room-memberships.ts'
+import { parseRoomEventFilter } from '../../../core/filters/filter-schema.ts'
+import type { UserId } from '../../../core/ids.ts'
+import { paginationToken } from '../../../core/pagination-token.ts'
+import { forgetRoom } from '../../../storage/rooms/membership/room-memberships.ts'
+import { storeAccountData } from '../../../storage/users/account-data.ts'
 import { type MessagesCommand, readMessages } from './read-messages.ts'
 import {
   ALICE,

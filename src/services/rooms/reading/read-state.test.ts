@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import type { UserId } from '../../core/ids.ts'
-import { paginationToken } from '../../core/pagination-token.ts'
-import { type StreamTail, startStreamTail } from '../../infra/stream-tail.ts'
+import type { UserId } from '../../../core/ids.ts'
+import { paginationToken } from '../../../core/pagination-token.ts'
+import { type StreamTail, startStreamTail } from '../../../infra/stream-tail.ts'
 import { type MembersCommand, readJoinedMembers, readMembers } from './read-members.ts'
 import { readState, readStateAt } from './read-state.ts'
 import {

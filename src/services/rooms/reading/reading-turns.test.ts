@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { parseRoomEventFilter } from '../../core/filters/filter-schema.ts'
-import type { EventId, UserId } from '../../core/ids.ts'
+import { parseRoomEventFilter } from '../../../core/filters/filter-schema.ts'
+import type { EventId, UserId } from '../../../core/ids.ts'
 import { readMessages } from './read-messages.ts'
 import { inReadingTurn } from './reading-turns.ts'
 import { readRelations } from './relations.ts'

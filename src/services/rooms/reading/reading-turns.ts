@@ -1,7 +1,7 @@
-import type { App } from '../../app.ts'
-import type { UserId } from '../../core/ids.ts'
-import { createLanes, type Lanes } from '../../infra/lanes.ts'
-import { madeOnce } from '../../infra/made-once.ts'
+import type { App } from '../../../app.ts'
+import type { UserId } from '../../../core/ids.ts'
+import { createLanes, type Lanes } from '../../../infra/concurrency/lanes.ts'
+import { madeOnce } from '../../../infra/concurrency/made-once.ts'
 
 /** Costly reads of one user that a process has the database do at a time: fewer than `database.pool_size`. */
 const OF_USER = 3

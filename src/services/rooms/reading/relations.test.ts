@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import type { UserId } from '../../core/ids.ts'
-import { storeAccountData } from '../../storage/account-data.ts'
-import type { StoredEvent } from '../../storage/stored-event.ts'
+import type { UserId } from '../../../core/ids.ts'
+import type { StoredEvent } from '../../../storage/schema/stored-event.ts'
+import { storeAccountData } from '../../../storage/users/account-data.ts'
 import { findEventAtTime } from './event-at-time.ts'
 import { type RelationsCommand, readRelations } from './relations.ts'
 import {

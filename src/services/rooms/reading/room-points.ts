@@ -1,8 +1,8 @@
-import type { App } from '../../app.ts'
-import { InvalidParamError } from '../../core/errors.ts'
-import type { RoomId } from '../../core/ids.ts'
-import { parseRoomPoint } from '../../core/pagination-token.ts'
-import { findOrderAtPosition } from '../../storage/timeline-pages.ts'
+import type { App } from '../../../app.ts'
+import { InvalidParamError } from '../../../core/errors.ts'
+import type { RoomId } from '../../../core/ids.ts'
+import { parseRoomPoint } from '../../../core/pagination-token.ts'
+import { findOrderAtPosition } from '../../../storage/rooms/timeline/timeline-pages.ts'
 
 /**
  * The event_order that a token of a client names: the point right after the event with it. Takes the tokens of the room endpoints and of

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { storeAccountData } from '../../storage/account-data.ts'
-import { loadEventsById } from '../../storage/events.ts'
-import type { StoredEvent } from '../../storage/stored-event.ts'
+import { loadEventsById } from '../../../storage/rooms/timeline/events.ts'
+import type { StoredEvent } from '../../../storage/schema/stored-event.ts'
+import { storeAccountData } from '../../../storage/users/account-data.ts'
 import { serveEvents, serveStateEvents } from './serve-events.ts'
 import {
   ALICE,

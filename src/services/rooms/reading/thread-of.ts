@@ -1,8 +1,8 @@
-import type { EventId } from '../../core/ids.ts'
-import { type Relation, relationOf } from '../../core/relations.ts'
-import type { Db } from '../../storage/database.ts'
-import { loadEventsById } from '../../storage/events.ts'
-import type { StoredEvent } from '../../storage/stored-event.ts'
+import type { EventId } from '../../../core/ids.ts'
+import { type Relation, relationOf } from '../../../core/rooms/relations.ts'
+import type { Db } from '../../../storage/engine/database.ts'
+import { loadEventsById } from '../../../storage/rooms/timeline/events.ts'
+import type { StoredEvent } from '../../../storage/schema/stored-event.ts'
 
 /** How far relations are followed to find the thread that an event belongs to. */
 const MAX_HOPS = 3

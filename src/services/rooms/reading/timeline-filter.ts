@@ -1,9 +1,9 @@
-import { BadJsonError } from '../../core/errors.ts'
-import { parseRoomEventFilter, type RoomEventFilter } from '../../core/filters/filter-schema.ts'
-import { compileRoomEventFilter, compileRoomFilter } from '../../core/filters/match-event.ts'
-import type { RoomId } from '../../core/ids.ts'
-import type { StoredEvent } from '../../storage/stored-event.ts'
-import type { TimelinePage } from '../../storage/timeline-pages.ts'
+import { BadJsonError } from '../../../core/errors.ts'
+import { parseRoomEventFilter, type RoomEventFilter } from '../../../core/filters/filter-schema.ts'
+import { compileRoomEventFilter, compileRoomFilter } from '../../../core/filters/match-event.ts'
+import type { RoomId } from '../../../core/ids.ts'
+import type { TimelinePage } from '../../../storage/rooms/timeline/timeline-pages.ts'
+import type { StoredEvent } from '../../../storage/schema/stored-event.ts'
 
 /** The `filter` in a query string. Throws M_BAD_JSON. https://spec.matrix.org/v1.19/client-server-api/#filtering */
 export function filterFromQuery(filter: string | undefined): RoomEventFilter {

@@ -1,10 +1,15 @@
-import type { App } from '../../app.ts'
-import type { UserId } from '../../core/ids.ts'
-import type { Membership } from '../../core/membership.ts'
-import { historyVisibilityOf, isEventVisible, type UserAtEvent, type VisibilityAtEvent } from '../../core/visibility.ts'
-import { readEventsOfStates } from '../../storage/room-state.ts'
-import type { StoredEvent } from '../../storage/stored-event.ts'
-import { loadJoinSpans } from './join-spans.ts'
+import type { App } from '../../../app.ts'
+import type { UserId } from '../../../core/ids.ts'
+import type { Membership } from '../../../core/rooms/membership.ts'
+import {
+  historyVisibilityOf,
+  isEventVisible,
+  type UserAtEvent,
+  type VisibilityAtEvent,
+} from '../../../core/rooms/visibility.ts'
+import { readEventsOfStates } from '../../../storage/rooms/timeline/room-state.ts'
+import type { StoredEvent } from '../../../storage/schema/stored-event.ts'
+import { loadJoinSpans } from '../access/join-spans.ts'
 
 /**
  * Of these events, of any rooms, the ones that a user may see, in the same order. Says nothing about whether the user has any business in the

@@ -1,10 +1,10 @@
-import { MatrixError } from '../../core/errors.ts'
-import { type Relation, relationOf } from '../../core/relations.ts'
-import { findAnnotations } from '../../storage/annotations.ts'
-import { findRoomEvent, loadEvents } from '../../storage/events.ts'
-import { type LockedRoom, roomIdOf } from '../../storage/locked-room.ts'
-import type { StoredEvent } from '../../storage/stored-event.ts'
-import { countingRelations } from './thread-of.ts'
+import { MatrixError } from '../../../core/errors.ts'
+import { type Relation, relationOf } from '../../../core/rooms/relations.ts'
+import { findAnnotations } from '../../../storage/rooms/annotations.ts'
+import { findRoomEvent, loadEvents } from '../../../storage/rooms/timeline/events.ts'
+import { type LockedRoom, roomIdOf } from '../../../storage/rooms/timeline/locked-room.ts'
+import type { StoredEvent } from '../../../storage/schema/stored-event.ts'
+import { countingRelations } from '../reading/thread-of.ts'
 
 /**
  * Checks how an event that has just been appended relates to others. Throws M_DUPLICATE_ANNOTATION for a reaction that the sender has given

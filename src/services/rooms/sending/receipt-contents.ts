@@ -1,5 +1,5 @@
-import type { JsonObject } from '../../core/events/pdu.ts'
-import type { ReceiptRow } from '../../storage/ephemeral-schema.ts'
+import type { JsonObject } from '../../../core/pdu.ts'
+import type { ReceiptRow } from '../../../storage/schema/ephemeral.ts'
 
 type Content = { [eventId: string]: { [receiptType: string]: { [userId: string]: JsonObject } } }
 

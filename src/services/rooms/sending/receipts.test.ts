@@ -1,10 +1,8 @@
 import { sql } from 'kysely'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import type { EventId, UserId } from '../../core/ids.ts'
-import { findAccountData } from '../../storage/account-data.ts'
-import { loadOwnReceipts, loadReceiptsOf, loadRoomReceipts } from '../../storage/receipts.ts'
-import { receiptContents } from './receipt-contents.ts'
-import { type Marker, setMarkers } from './receipts.ts'
+import type { EventId, UserId } from '../../../core/ids.ts'
+import { loadOwnReceipts, loadReceiptsOf, loadRoomReceipts } from '../../../storage/rooms/receipts.ts'
+import { findAccountData } from '../../../storage/users/account-data.ts'
 import {
   ALICE,
   BOB,
@@ -13,7 +11,9 @@ import {
   createReadingRoom,
   type ReadingApp,
   type ReadingRoom,
-} from './test-reading-room.ts'
+} from '../reading/test-reading-room.ts'
+import { receiptContents } from './receipt-contents.ts'
+import { type Marker, setMarkers } from './receipts.ts'
 
 let app: ReadingApp
 beforeAll(async () => {

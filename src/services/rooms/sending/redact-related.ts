@@ -1,11 +1,11 @@
 import { z } from 'zod'
-import type { App } from '../../app.ts'
-import { MatrixError } from '../../core/errors.ts'
-import type { Json, JsonObject } from '../../core/events/pdu.ts'
-import { isEventId, isRoomId, isUserId } from '../../core/ids.ts'
-import { relationOf } from '../../core/relations.ts'
-import { loadRelatedEvents } from '../../storage/related-events.ts'
-import type { StoredEvent } from '../../storage/stored-event.ts'
+import type { App } from '../../../app.ts'
+import { MatrixError } from '../../../core/errors.ts'
+import { isEventId, isRoomId, isUserId } from '../../../core/ids.ts'
+import type { Json, JsonObject } from '../../../core/pdu.ts'
+import { relationOf } from '../../../core/rooms/relations.ts'
+import { loadRelatedEvents } from '../../../storage/rooms/related-events.ts'
+import type { StoredEvent } from '../../../storage/schema/stored-event.ts'
 import { type Redaction, redactEvent } from './redact-event.ts'
 
 const PAGE = 50

@@ -1,13 +1,13 @@
-import type { App } from '../../app.ts'
-import { BadJsonError, NotFoundError } from '../../core/errors.ts'
-import type { JsonObject } from '../../core/events/pdu.ts'
-import { type DeviceId, type EventId, isEventId, type RoomId, type UserId } from '../../core/ids.ts'
-import { appendEvent } from './append-event.ts'
+import type { App } from '../../../app.ts'
+import { BadJsonError, NotFoundError } from '../../../core/errors.ts'
+import { type DeviceId, type EventId, isEventId, type RoomId, type UserId } from '../../../core/ids.ts'
+import type { JsonObject } from '../../../core/pdu.ts'
+import { appendEvent } from '../timeline/append-event.ts'
+import { oncePerTransaction } from '../timeline/client-transactions.ts'
+import type { NewEvent } from '../timeline/draft-event.ts'
+import { runInRoom } from '../timeline/run-in-room.ts'
 import { checkRelation } from './check-relation.ts'
-import { oncePerTransaction } from './client-transactions.ts'
-import type { NewEvent } from './draft-event.ts'
 import { redactEvent } from './redact-event.ts'
-import { runInRoom } from './run-in-room.ts'
 
 /** An event that is no state event, as a client wants to send it. */
 export type EventToSend = {

@@ -1,5 +1,5 @@
-import type { App } from '../../app.ts'
-import { expireTyping, nextTypingExpiry } from '../../storage/typing.ts'
+import type { App } from '../../../app.ts'
+import { expireTyping, nextTypingExpiry } from '../../../storage/rooms/typing.ts'
 
 const RETRY_MS = 1000
 

@@ -1,17 +1,17 @@
-import type { App } from '../../app.ts'
-import { MatrixError, NotFoundError } from '../../core/errors.ts'
-import type { EventId, UserId } from '../../core/ids.ts'
-import { requireCount } from '../../core/limits.ts'
-import { relationOf } from '../../core/relations.ts'
-import type { Tx } from '../../storage/database.ts'
+import type { App } from '../../../app.ts'
+import { MatrixError, NotFoundError } from '../../../core/errors.ts'
+import type { EventId, UserId } from '../../../core/ids.ts'
+import { requireCount } from '../../../core/limits.ts'
+import { relationOf } from '../../../core/rooms/relations.ts'
+import type { Tx } from '../../../storage/engine/database.ts'
 import {
   countThreadSubscriptions,
   findThreadSubscription,
   storeThreadSubscription,
   type ThreadKey,
-} from '../../storage/thread-subscriptions.ts'
-import { lockUser } from '../../storage/users.ts'
-import { findVisibleEvent } from './read-event.ts'
+} from '../../../storage/rooms/thread-subscriptions.ts'
+import { lockUser } from '../../../storage/users/users.ts'
+import { findVisibleEvent } from '../reading/read-event.ts'
 
 type Capabilities = Pick<App, 'database' | 'config'>
 export type ThreadCommand = ThreadKey & { userId: UserId }

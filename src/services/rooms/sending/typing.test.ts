@@ -1,9 +1,8 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
-import type { App } from '../../app.ts'
-import type { UserId } from '../../core/ids.ts'
-import { startStreamTail } from '../../infra/stream-tail.ts'
-import { loadTypingUsers } from '../../storage/typing.ts'
-import { startTypingExpiry } from './start-typing.ts'
+import type { App } from '../../../app.ts'
+import type { UserId } from '../../../core/ids.ts'
+import { startStreamTail } from '../../../infra/stream-tail.ts'
+import { loadTypingUsers } from '../../../storage/rooms/typing.ts'
 import {
   ALICE,
   BOB,
@@ -12,7 +11,8 @@ import {
   createReadingRoom,
   type ReadingApp,
   type ReadingRoom,
-} from './test-reading-room.ts'
+} from '../reading/test-reading-room.ts'
+import { startTypingExpiry } from './start-typing.ts'
 import { setTyping } from './typing.ts'
 
 let app: ReadingApp & Pick<App, 'stream'>

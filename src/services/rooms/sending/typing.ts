@@ -1,8 +1,8 @@
-import type { App } from '../../app.ts'
-import { ForbiddenError } from '../../core/errors.ts'
-import type { DeviceId, RoomId, UserId } from '../../core/ids.ts'
-import { findMembership } from '../../storage/room-memberships.ts'
-import { startTyping, stopTyping } from '../../storage/typing.ts'
+import type { App } from '../../../app.ts'
+import { ForbiddenError } from '../../../core/errors.ts'
+import type { DeviceId, RoomId, UserId } from '../../../core/ids.ts'
+import { findMembership } from '../../../storage/rooms/membership/room-memberships.ts'
+import { startTyping, stopTyping } from '../../../storage/rooms/typing.ts'
 
 type Typing = Pick<App, 'database' | 'clock'>
 type TypingChange = {

@@ -1,18 +1,22 @@
-import type { App } from '../../app.ts'
-import type { Event } from '../../core/events/pdu.ts'
-import type { EventId, RoomId } from '../../core/ids.ts'
-import type { RoomVersion } from '../../core/room-versions.ts'
-import { orderAfterGap } from '../../core/timeline-gaps.ts'
+import type { App } from '../../../app.ts'
+import type { EventId, RoomId } from '../../../core/ids.ts'
+import type { Event } from '../../../core/pdu.ts'
+import type { RoomVersion } from '../../../core/room-versions.ts'
+import { orderAfterGap } from '../../../core/rooms/timeline-gaps.ts'
 import {
   type AppendedEvent,
   findLockedEvents,
   headOf,
   type LockedRoom,
   readLockedStateAt,
-} from '../../storage/locked-room.ts'
-import { forgetMissingPrev, isMissingPrev, noteMissingPrevs } from '../../storage/missing-prev-events.ts'
-import { noteBeginning } from '../../storage/room-heads.ts'
-import { type StoredEvent, withoutUnsigned } from '../../storage/stored-event.ts'
+} from '../../../storage/rooms/timeline/locked-room.ts'
+import {
+  forgetMissingPrev,
+  isMissingPrev,
+  noteMissingPrevs,
+} from '../../../storage/rooms/timeline/missing-prev-events.ts'
+import { noteBeginning } from '../../../storage/rooms/timeline/room-heads.ts'
+import { type StoredEvent, withoutUnsigned } from '../../../storage/schema/stored-event.ts'
 import { applyEarlyRedactions, applyRemoteRedaction, releaseRedactions } from './apply-redaction.ts'
 import { changeLockedState } from './change-locked-state.ts'
 import { judgeRemoteEvent, type RemoteVerdict } from './judge-remote-event.ts'

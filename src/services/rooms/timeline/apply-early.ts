@@ -1,8 +1,8 @@
 import { z } from 'zod'
-import type { App } from '../../app.ts'
-import type { Json } from '../../core/events/pdu.ts'
-import type { EventId, RoomId } from '../../core/ids.ts'
-import { findLockedEvents } from '../../storage/locked-room.ts'
+import type { App } from '../../../app.ts'
+import type { EventId, RoomId } from '../../../core/ids.ts'
+import type { Json } from '../../../core/pdu.ts'
+import { findLockedEvents } from '../../../storage/rooms/timeline/locked-room.ts'
 import { applyEarlyRedactions, releaseRedactions } from './apply-redaction.ts'
 
 const early = z.object({

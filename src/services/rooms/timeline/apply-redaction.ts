@@ -1,10 +1,14 @@
-import { ForbiddenError, InvalidParamError, NotFoundError } from '../../core/errors.ts'
-import { redactedEventId } from '../../core/events/client-event.ts'
-import { redact } from '../../core/events/redaction.ts'
-import { domainOf } from '../../core/ids.ts'
-import { powerLevels } from '../../core/power-levels.ts'
-import type { RoomVersion } from '../../core/room-versions.ts'
-import { findEarlyRedactions, forgetEarlyRedaction, noteEarlyRedaction } from '../../storage/early-redactions.ts'
+import { ForbiddenError, InvalidParamError, NotFoundError } from '../../../core/errors.ts'
+import { redactedEventId } from '../../../core/events/client-event.ts'
+import { redact } from '../../../core/events/redaction.ts'
+import { domainOf } from '../../../core/ids.ts'
+import type { RoomVersion } from '../../../core/room-versions.ts'
+import { powerLevels } from '../../../core/rooms/power-levels.ts'
+import {
+  findEarlyRedactions,
+  forgetEarlyRedaction,
+  noteEarlyRedaction,
+} from '../../../storage/rooms/timeline/early-redactions.ts'
 import {
   type AppendedEvent,
   findLockedEvents,
@@ -12,8 +16,8 @@ import {
   readLockedState,
   readLockedStateAt,
   roomIdOf,
-} from '../../storage/locked-room.ts'
-import type { StoredEvent } from '../../storage/stored-event.ts'
+} from '../../../storage/rooms/timeline/locked-room.ts'
+import type { StoredEvent } from '../../../storage/schema/stored-event.ts'
 
 /** Redacted, these would change what the room is or whom it keeps out. Other servers decide for themselves about the second one. */
 const CREATE = 'm.room.create'

@@ -1,9 +1,9 @@
 import { isDeepStrictEqual } from 'node:util'
 import { LRUCache } from 'lru-cache'
-import type { App } from '../../app.ts'
-import type { Event, Pdu } from '../../core/events/pdu.ts'
-import type { RoomId } from '../../core/ids.ts'
-import { madeOnce } from '../../infra/made-once.ts'
+import type { App } from '../../../app.ts'
+import type { RoomId } from '../../../core/ids.ts'
+import type { Event, Pdu } from '../../../core/pdu.ts'
+import { madeOnce } from '../../../infra/concurrency/made-once.ts'
 import type { NewEvent } from './draft-event.ts'
 
 /** Commands take up what they had approved at once; what they do not take up is forgotten. */

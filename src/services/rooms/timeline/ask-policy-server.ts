@@ -1,8 +1,8 @@
 import { z } from 'zod'
-import type { App } from '../../app.ts'
-import { ForbiddenError, MatrixError } from '../../core/errors.ts'
-import type { Event } from '../../core/events/pdu.ts'
-import { FederationError } from '../../infra/federation-error.ts'
+import type { App } from '../../../app.ts'
+import { ForbiddenError, MatrixError } from '../../../core/errors.ts'
+import type { Event } from '../../../core/pdu.ts'
+import { FederationError } from '../../../infra/federation/federation-error.ts'
 import { hasPolicySignature, POLICY_KEY_ID, type PolicySignatureNeeded } from './policy-server.ts'
 
 const TIMEOUT_MS = 10_000

@@ -1,7 +1,7 @@
-import type { App } from '../../app.ts'
-import type { TrieChange } from '../../core/state-trie.ts'
-import { type LockedRoom, overlayOf } from '../../storage/locked-room.ts'
-import { changeState } from '../../storage/room-state.ts'
+import type { App } from '../../../app.ts'
+import type { TrieChange } from '../../../core/rooms/state-trie.ts'
+import { type LockedRoom, overlayOf } from '../../../storage/rooms/timeline/locked-room.ts'
+import { changeState } from '../../../storage/rooms/timeline/room-state.ts'
 
 /** The root of a state with changes; what is made for it is stored with the room. */
 export async function changeLockedState(

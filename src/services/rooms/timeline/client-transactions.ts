@@ -1,10 +1,10 @@
 import { LRUCache } from 'lru-cache'
-import type { App } from '../../app.ts'
-import { MatrixError } from '../../core/errors.ts'
-import type { DeviceId, EventId, RoomId, UserId } from '../../core/ids.ts'
-import { madeOnce } from '../../infra/made-once.ts'
-import { violatesUnique } from '../../storage/database.ts'
-import { findTransactionEvent, loadEventsById } from '../../storage/events.ts'
+import type { App } from '../../../app.ts'
+import { MatrixError } from '../../../core/errors.ts'
+import type { DeviceId, EventId, RoomId, UserId } from '../../../core/ids.ts'
+import { madeOnce } from '../../../infra/concurrency/made-once.ts'
+import { violatesUnique } from '../../../storage/engine/database.ts'
+import { findTransactionEvent, loadEventsById } from '../../../storage/rooms/timeline/events.ts'
 
 /** A request that its client may repeat: https://spec.matrix.org/v1.19/client-server-api/#transaction-identifiers */
 export type ClientTransaction = {

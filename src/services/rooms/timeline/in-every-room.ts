@@ -1,8 +1,8 @@
-import type { App } from '../../app.ts'
-import { MatrixError } from '../../core/errors.ts'
-import type { RoomId, UserId } from '../../core/ids.ts'
-import type { Membership } from '../../core/membership.ts'
-import { loadUserMemberships } from '../../storage/room-memberships.ts'
+import type { App } from '../../../app.ts'
+import { MatrixError } from '../../../core/errors.ts'
+import type { RoomId, UserId } from '../../../core/ids.ts'
+import type { Membership } from '../../../core/rooms/membership.ts'
+import { loadUserMemberships } from '../../../storage/rooms/membership/room-memberships.ts'
 
 type Capabilities = Pick<App, 'database' | 'logger' | 'stopping'>
 

@@ -1,10 +1,15 @@
-import { authEventKeys } from '../../core/auth-rules/auth-event-keys.ts'
-import { checkAuthEvents } from '../../core/auth-rules/check-auth-events.ts'
-import { type AuthState, type AuthVerdict, checkEventAuth } from '../../core/auth-rules/check-event-auth.ts'
-import type { Event } from '../../core/events/pdu.ts'
-import { createEventIdOf } from '../../core/ids.ts'
-import type { RoomVersion } from '../../core/room-versions.ts'
-import { findLockedEvents, headOf, type LockedRoom, readLockedStateAt } from '../../storage/locked-room.ts'
+import { authEventKeys } from '../../../core/auth-rules/auth-event-keys.ts'
+import { checkAuthEvents } from '../../../core/auth-rules/check-auth-events.ts'
+import { type AuthState, type AuthVerdict, checkEventAuth } from '../../../core/auth-rules/check-event-auth.ts'
+import { createEventIdOf } from '../../../core/ids.ts'
+import type { Event } from '../../../core/pdu.ts'
+import type { RoomVersion } from '../../../core/room-versions.ts'
+import {
+  findLockedEvents,
+  headOf,
+  type LockedRoom,
+  readLockedStateAt,
+} from '../../../storage/rooms/timeline/locked-room.ts'
 
 /** Rejected: as if it had never been sent. Soft-failed: good for its place in the graph, but against what the room has become. */
 export type RemoteVerdict = { outcome: 'accepted' } | { outcome: 'rejected' | 'soft-failed'; reason: string }

@@ -1,7 +1,7 @@
-import type { App } from '../../app.ts'
-import type { RoomVersion } from '../../core/room-versions.ts'
-import { type LockedRoom, readLockedStateAt } from '../../storage/locked-room.ts'
-import type { StoredEvent } from '../../storage/stored-event.ts'
+import type { App } from '../../../app.ts'
+import type { RoomVersion } from '../../../core/room-versions.ts'
+import { type LockedRoom, readLockedStateAt } from '../../../storage/rooms/timeline/locked-room.ts'
+import type { StoredEvent } from '../../../storage/schema/stored-event.ts'
 import { changeLockedState } from './change-locked-state.ts'
 import { resolveStates } from './resolve-states.ts'
 

@@ -1,6 +1,6 @@
-import type { App } from '../../app.ts'
-import { domainOf, type EventId, type RoomId } from '../../core/ids.ts'
-import type { RoomVersion } from '../../core/room-versions.ts'
+import type { App } from '../../../app.ts'
+import { domainOf, type EventId, type RoomId } from '../../../core/ids.ts'
+import type { RoomVersion } from '../../../core/room-versions.ts'
 import {
   type AppendedEvent,
   findLockedEvents,
@@ -8,9 +8,9 @@ import {
   overlayOf,
   type RoomHead,
   type StateChange,
-} from '../../storage/locked-room.ts'
-import { readStateDiff } from '../../storage/room-state.ts'
-import type { StoredEvent } from '../../storage/stored-event.ts'
+} from '../../../storage/rooms/timeline/locked-room.ts'
+import { readStateDiff } from '../../../storage/rooms/timeline/room-state.ts'
+import type { StoredEvent } from '../../../storage/schema/stored-event.ts'
 import { followTombstone } from './follow-upgrade.ts'
 import { resolveStates } from './resolve-states.ts'
 import { stateChanges } from './state-changes.ts'

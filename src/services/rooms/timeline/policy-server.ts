@@ -1,9 +1,9 @@
-import type { Event, Pdu } from '../../core/events/pdu.ts'
-import { isServerName, type ServerName } from '../../core/ids.ts'
-import type { RoomVersion } from '../../core/room-versions.ts'
-import { verifyEventSignature } from '../../core/signing/verify-event.ts'
-import { headOf, type LockedRoom, readLockedState, roomIdOf } from '../../storage/locked-room.ts'
-import { isServerInRoom } from '../../storage/room-servers.ts'
+import { verifyEventSignature } from '../../../core/events/verify-event.ts'
+import { isServerName, type ServerName } from '../../../core/ids.ts'
+import type { Event, Pdu } from '../../../core/pdu.ts'
+import type { RoomVersion } from '../../../core/room-versions.ts'
+import { isServerInRoom } from '../../../storage/rooms/membership/room-servers.ts'
+import { headOf, type LockedRoom, readLockedState, roomIdOf } from '../../../storage/rooms/timeline/locked-room.ts'
 
 /** The server that a room has chosen to check its events, and the key by which it approves of them (Base64). */
 export type PolicyServer = { via: ServerName; publicKey: string }

@@ -1,7 +1,7 @@
-import type { App } from '../../app.ts'
-import { type LockedRoom, overlayOf } from '../../storage/locked-room.ts'
-import { readStateNids } from '../../storage/room-state.ts'
-import { loadStateEntries } from '../../storage/state-entries.ts'
+import type { App } from '../../../app.ts'
+import { type LockedRoom, overlayOf } from '../../../storage/rooms/timeline/locked-room.ts'
+import { readStateNids } from '../../../storage/rooms/timeline/room-state.ts'
+import { loadStateEntries } from '../../../storage/rooms/timeline/state-entries.ts'
 import { changeLockedState } from './change-locked-state.ts'
 
 /**

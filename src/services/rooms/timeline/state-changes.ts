@@ -1,5 +1,5 @@
-import type { StateChange } from '../../storage/locked-room.ts'
-import type { StoredEvent } from '../../storage/stored-event.ts'
+import type { StateChange } from '../../../storage/rooms/timeline/locked-room.ts'
+import type { StoredEvent } from '../../../storage/schema/stored-event.ts'
 
 /** How a state changes that loses some events and gains others, each piece once. */
 export function stateChanges(removed: readonly StoredEvent[], added: readonly StoredEvent[]): StateChange[] {

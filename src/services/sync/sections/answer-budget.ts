@@ -1,5 +1,5 @@
-import type { App } from '../../app.ts'
-import { type StateBudget, stateBudget } from '../../storage/state-budget.ts'
+import type { App } from '../../../app.ts'
+import { type StateBudget, stateBudget } from '../../../storage/rooms/timeline/state-budget.ts'
 
 /** How much there is room for in an answer, in bytes of events. */
 export type AnswerBudget = {

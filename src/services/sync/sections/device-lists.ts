@@ -1,9 +1,9 @@
-import type { App } from '../../app.ts'
-import type { RoomId, UserId } from '../../core/ids.ts'
-import { loadMembersOfRooms, loadRoomSharers } from '../../storage/device-lists.ts'
-import { loadEvents } from '../../storage/events.ts'
-import { readEventsOfStates } from '../../storage/room-state.ts'
-import type { StreamRow } from '../../storage/stream-schema.ts'
+import type { App } from '../../../app.ts'
+import type { RoomId, UserId } from '../../../core/ids.ts'
+import { loadMembersOfRooms, loadRoomSharers } from '../../../storage/devices/device-lists.ts'
+import { loadEvents } from '../../../storage/rooms/timeline/events.ts'
+import { readEventsOfStates } from '../../../storage/rooms/timeline/room-state.ts'
+import type { StreamRow } from '../../../storage/schema/stream.ts'
 
 /** Whose keys a client has to ask for again, and whose it need not follow any more. https://spec.matrix.org/v1.19/client-server-api/#e2e-extensions-to-sync */
 export type DeviceLists = { changed: UserId[]; left: UserId[] }

@@ -1,6 +1,6 @@
-import type { App } from '../../app.ts'
-import type { RoomId } from '../../core/ids.ts'
-import type { StreamRow } from '../../storage/stream-schema.ts'
+import type { App } from '../../../app.ts'
+import type { RoomId } from '../../../core/ids.ts'
+import type { StreamRow } from '../../../storage/schema/stream.ts'
 import { type DeviceLists, deviceListChanges } from './device-lists.ts'
 import { type SyncingDevice, syncToDevice, type ToDeviceSection } from './to-device.ts'
 

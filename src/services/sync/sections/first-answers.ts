@@ -1,8 +1,8 @@
-import type { App } from '../../app.ts'
-import { MatrixError } from '../../core/errors.ts'
-import type { UserId } from '../../core/ids.ts'
-import { createLanes, type Lanes } from '../../infra/lanes.ts'
-import { madeOnce } from '../../infra/made-once.ts'
+import type { App } from '../../../app.ts'
+import { MatrixError } from '../../../core/errors.ts'
+import type { UserId } from '../../../core/ids.ts'
+import { createLanes, type Lanes } from '../../../infra/concurrency/lanes.ts'
+import { madeOnce } from '../../../infra/concurrency/made-once.ts'
 
 /** First answers that are made at a time, of one user and in all, and how many of one user wait. */
 const OF_USER = 2

@@ -1,7 +1,7 @@
-import type { App } from '../../app.ts'
-import { loadUnusedFallbackKeyTypes } from '../../storage/fallback-keys.ts'
-import { countOneTimeKeys } from '../../storage/one-time-keys.ts'
-import type { DeviceKey } from '../../storage/users-schema.ts'
+import type { App } from '../../../app.ts'
+import { loadUnusedFallbackKeyTypes } from '../../../storage/devices/fallback-keys.ts'
+import { countOneTimeKeys } from '../../../storage/devices/one-time-keys.ts'
+import type { DeviceKey } from '../../../storage/schema/users.ts'
 import { remembered } from './remembered.ts'
 import type { SyncingDevice } from './to-device.ts'
 

@@ -1,6 +1,6 @@
-import type { App } from '../../app.ts'
-import type { RoomId } from '../../core/ids.ts'
-import { loadPartialRooms } from '../../storage/partial-rooms.ts'
+import type { App } from '../../../app.ts'
+import type { RoomId } from '../../../core/ids.ts'
+import { loadPartialRooms } from '../../../storage/rooms/membership/partial-rooms.ts'
 
 /** The rooms of which not all members are known, kept in step with the stream. */
 export type PartialRooms = {

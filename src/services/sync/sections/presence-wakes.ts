@@ -1,6 +1,6 @@
-import type { App } from '../../app.ts'
-import type { RoomId, UserId } from '../../core/ids.ts'
-import { loadRoomsOfUsers } from '../../storage/presence.ts'
+import type { App } from '../../../app.ts'
+import type { RoomId, UserId } from '../../../core/ids.ts'
+import { loadRoomsOfUsers } from '../../../storage/presence/presence.ts'
 
 /** Changes within this time wake together. */
 const GATHER_MS = 100

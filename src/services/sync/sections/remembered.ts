@@ -1,7 +1,7 @@
 import { LRUCache } from 'lru-cache'
-import type { App } from '../../app.ts'
-import { madeOnce } from '../../infra/made-once.ts'
-import type { StreamRow } from '../../storage/stream-schema.ts'
+import type { App } from '../../../app.ts'
+import { madeOnce } from '../../../infra/concurrency/made-once.ts'
+import type { StreamRow } from '../../../storage/schema/stream.ts'
 
 type Reading = Pick<App, 'database' | 'stream'>
 

@@ -1,5 +1,5 @@
-import type { App } from '../../app.ts'
-import { settleRooms } from '../../storage/active-rooms.ts'
+import type { App } from '../../../app.ts'
+import { settleRooms } from '../../../storage/rooms/active-rooms.ts'
 
 const INTERVAL_MS = 5000
 /** So many rooms may have events that lists of rooms do not know; each list that is read looks at these. */

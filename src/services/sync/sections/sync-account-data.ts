@@ -1,13 +1,13 @@
-import type { App } from '../../app.ts'
-import type { RoomId } from '../../core/ids.ts'
+import type { App } from '../../../app.ts'
+import type { RoomId } from '../../../core/ids.ts'
+import type { StreamRow } from '../../../storage/schema/stream.ts'
 import {
   type AccountDataRow,
   loadAccountData,
   loadAccountDataOfRooms,
   loadAllAccountData,
-} from '../../storage/account-data.ts'
-import type { StreamRow } from '../../storage/stream-schema.ts'
-import { pushRulesOf } from '../users/push-rules.ts'
+} from '../../../storage/users/account-data.ts'
+import { pushRulesOf } from '../../users/push-rules.ts'
 import type { SyncViewer } from './sync-room.ts'
 
 type AccountDataEvent = { type: string; content: object }

@@ -1,9 +1,16 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import type { App } from '../../app.ts'
-import type { UserId } from '../../core/ids.ts'
-import { startStreamTail } from '../../infra/stream-tail.ts'
-import { ALICE, BOB, CAROL, createReadingApp, createReadingRoom, type ReadingApp } from '../rooms/test-reading-room.ts'
-import { setTyping } from '../rooms/typing.ts'
+import type { App } from '../../../app.ts'
+import type { UserId } from '../../../core/ids.ts'
+import { startStreamTail } from '../../../infra/stream-tail.ts'
+import {
+  ALICE,
+  BOB,
+  CAROL,
+  createReadingApp,
+  createReadingRoom,
+  type ReadingApp,
+} from '../../rooms/reading/test-reading-room.ts'
+import { setTyping } from '../../rooms/sending/typing.ts'
 import { answerBudget } from './answer-budget.ts'
 import { allEphemeral } from './sync-ephemeral.ts'
 import { compileSyncFilter } from './sync-filter.ts'

@@ -1,10 +1,10 @@
-import type { App } from '../../app.ts'
-import type { RoomId, UserId } from '../../core/ids.ts'
-import type { ReceiptRow } from '../../storage/ephemeral-schema.ts'
-import { loadReceiptsOf, loadRoomReceipts, type MovedReceipts } from '../../storage/receipts.ts'
-import type { StreamRow } from '../../storage/stream-schema.ts'
-import { loadTypingUsers, MOST_TYPING } from '../../storage/typing.ts'
-import { receiptContents } from '../rooms/receipt-contents.ts'
+import type { App } from '../../../app.ts'
+import type { RoomId, UserId } from '../../../core/ids.ts'
+import { loadReceiptsOf, loadRoomReceipts, type MovedReceipts } from '../../../storage/rooms/receipts.ts'
+import { loadTypingUsers, MOST_TYPING } from '../../../storage/rooms/typing.ts'
+import type { ReceiptRow } from '../../../storage/schema/ephemeral.ts'
+import type { StreamRow } from '../../../storage/schema/stream.ts'
+import { receiptContents } from '../../rooms/sending/receipt-contents.ts'
 import type { SyncViewer } from './sync-room.ts'
 
 type EphemeralEvent = { type: string; content: object }

@@ -1,8 +1,8 @@
-import type { EventFilter, Filter, RoomEventFilter } from '../../core/filters/filter-schema.ts'
-import { compileEventFilter, compileRoomEventFilter, compileRoomFilter } from '../../core/filters/match-event.ts'
-import type { StoredEvent } from '../../storage/stored-event.ts'
-import type { TimelinePage } from '../../storage/timeline-pages.ts'
-import { eventConditions } from '../rooms/timeline-filter.ts'
+import type { EventFilter, Filter, RoomEventFilter } from '../../../core/filters/filter-schema.ts'
+import { compileEventFilter, compileRoomEventFilter, compileRoomFilter } from '../../../core/filters/match-event.ts'
+import type { TimelinePage } from '../../../storage/rooms/timeline/timeline-pages.ts'
+import type { StoredEvent } from '../../../storage/schema/stored-event.ts'
+import { eventConditions } from '../../rooms/reading/timeline-filter.ts'
 
 type TypedEvent = { type: string; sender?: string }
 

@@ -1,10 +1,10 @@
-import type { App } from '../../app.ts'
-import type { JsonObject } from '../../core/events/pdu.ts'
-import type { RoomId, UserId } from '../../core/ids.ts'
-import { presenceContent } from '../../core/presence-content.ts'
-import { loadPresenceNews, loadPresentUsers } from '../../storage/presence.ts'
-import type { PresenceRow } from '../../storage/presence-schema.ts'
-import type { StreamRow } from '../../storage/stream-schema.ts'
+import type { App } from '../../../app.ts'
+import type { RoomId, UserId } from '../../../core/ids.ts'
+import type { JsonObject } from '../../../core/pdu.ts'
+import { presenceContent } from '../../../core/presence-content.ts'
+import { loadPresenceNews, loadPresentUsers } from '../../../storage/presence/presence.ts'
+import type { PresenceRow } from '../../../storage/schema/presence.ts'
+import type { StreamRow } from '../../../storage/schema/stream.ts'
 import type { SyncViewer } from './sync-room.ts'
 
 /** The section `presence` of an answer; absent when there is nothing to tell. */

@@ -1,8 +1,8 @@
-import type { App } from '../../app.ts'
-import type { RoomId, UserId } from '../../core/ids.ts'
-import type { RoomSummary } from '../../storage/room-heroes.ts'
-import { readChangedState, readStateEvents } from '../../storage/room-state.ts'
-import type { StoredEvent } from '../../storage/stored-event.ts'
+import type { App } from '../../../app.ts'
+import type { RoomId, UserId } from '../../../core/ids.ts'
+import type { RoomSummary } from '../../../storage/rooms/room-heroes.ts'
+import { readChangedState, readStateEvents } from '../../../storage/rooms/timeline/room-state.ts'
+import type { StoredEvent } from '../../../storage/schema/stored-event.ts'
 import { syncState } from './sync-state.ts'
 import { type SyncTimeline, syncTimeline, type Viewer } from './sync-timeline.ts'
 

@@ -1,12 +1,12 @@
-import type { App } from '../../app.ts'
-import type { ClientEvent } from '../../core/events/client-event.ts'
-import type { JsonObject } from '../../core/events/pdu.ts'
-import { pickFields } from '../../core/filters/pick-fields.ts'
-import type { DeviceId, RoomId } from '../../core/ids.ts'
-import { paginationToken } from '../../core/pagination-token.ts'
-import type { RoomSummary } from '../../storage/room-heroes.ts'
-import type { StoredEvent } from '../../storage/stored-event.ts'
-import { serveEvents, serveStateEvents } from '../rooms/serve-events.ts'
+import type { App } from '../../../app.ts'
+import type { ClientEvent } from '../../../core/events/client-event.ts'
+import { pickFields } from '../../../core/filters/pick-fields.ts'
+import type { DeviceId, RoomId } from '../../../core/ids.ts'
+import { paginationToken } from '../../../core/pagination-token.ts'
+import type { JsonObject } from '../../../core/pdu.ts'
+import type { RoomSummary } from '../../../storage/rooms/room-heroes.ts'
+import type { StoredEvent } from '../../../storage/schema/stored-event.ts'
+import { serveEvents, serveStateEvents } from '../../rooms/reading/serve-events.ts'
 import { type RoomContent, type RoomSpan, roomContent } from './sync-room-content.ts'
 import type { Viewer } from './sync-timeline.ts'
 
@@ -21,7 +21,7 @@ export type SyncedRoom = {
   summary?: JsonObject
 } & Partial<Record<'state' | 'state_after' | 'org.matrix.msc4222.state_after', { events: object[] }>>
 
-/** Rooms that are read side by side: what they ask the database for in the same turn is one query (storage/shared-loads.ts). */
+/** Rooms that are read side by side: what they ask the database for in the same turn is one query (storage/engine/shared-loads.ts). */
 const ROOMS_AT_ONCE = 100
 
 /** The timeline, state and summary of rooms for /sync. What all of them need from the database is asked for at once. */

@@ -1,7 +1,7 @@
-import type { App } from '../../app.ts'
-import type { RoomId, UserId } from '../../core/ids.ts'
-import { readAllState, readChangedState, readStateEvents } from '../../storage/room-state.ts'
-import type { StoredEvent } from '../../storage/stored-event.ts'
+import type { App } from '../../../app.ts'
+import type { RoomId, UserId } from '../../../core/ids.ts'
+import { readAllState, readChangedState, readStateEvents } from '../../../storage/rooms/timeline/room-state.ts'
+import type { StoredEvent } from '../../../storage/schema/stored-event.ts'
 import type { Viewer } from './sync-timeline.ts'
 
 /**

@@ -1,6 +1,6 @@
-import type { App } from '../../app.ts'
-import type { RoomId, UserId } from '../../core/ids.ts'
-import { loadThreadSubscriptionChanges } from '../../storage/thread-subscriptions.ts'
+import type { App } from '../../../app.ts'
+import type { RoomId, UserId } from '../../../core/ids.ts'
+import { loadThreadSubscriptionChanges } from '../../../storage/rooms/thread-subscriptions.ts'
 
 /** `rest`: the position up to which there are others; undefined: none. */
 export type ThreadSubscriptionChanges = { changes: Changes; rest: number | undefined }

@@ -1,8 +1,8 @@
-import type { App } from '../../app.ts'
-import type { JsonObject } from '../../core/events/pdu.ts'
-import type { DeviceId, UserId } from '../../core/ids.ts'
-import type { StreamRow } from '../../storage/stream-schema.ts'
-import { deleteToDeviceMessages, loadToDeviceMessages } from '../../storage/to-device.ts'
+import type { App } from '../../../app.ts'
+import type { DeviceId, UserId } from '../../../core/ids.ts'
+import type { JsonObject } from '../../../core/pdu.ts'
+import { deleteToDeviceMessages, loadToDeviceMessages } from '../../../storage/devices/to-device.ts'
+import type { StreamRow } from '../../../storage/schema/stream.ts'
 
 /** Messages to a device, in the order of their arrival. */
 export type ToDeviceSection = {

@@ -1,8 +1,8 @@
 import { LRUCache } from 'lru-cache'
-import type { App } from '../../app.ts'
-import type { DeviceId, RoomId, UserId } from '../../core/ids.ts'
-import { madeOnce } from '../../infra/made-once.ts'
-import type { StoredEvent } from '../../storage/stored-event.ts'
+import type { App } from '../../../app.ts'
+import type { DeviceId, RoomId, UserId } from '../../../core/ids.ts'
+import { madeOnce } from '../../../infra/concurrency/made-once.ts'
+import type { StoredEvent } from '../../../storage/schema/stored-event.ts'
 import type { SyncFilter } from './sync-filter.ts'
 
 /** Which member events a client that loads members lazily has been told of, as far as this process knows. */

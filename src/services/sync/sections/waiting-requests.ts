@@ -1,6 +1,6 @@
-import type { App } from '../../app.ts'
-import type { UserId } from '../../core/ids.ts'
-import { madeOnce } from '../../infra/made-once.ts'
+import type { App } from '../../../app.ts'
+import type { UserId } from '../../../core/ids.ts'
+import { madeOnce } from '../../../infra/concurrency/made-once.ts'
 
 /** Ends of requests that wait, by user, the oldest first. */
 type Waiting = Map<UserId, Set<() => void>>

@@ -1,4 +1,4 @@
-import type { App } from '../../app.ts'
+import type { App } from '../../../app.ts'
 import type { ConnectedUser } from './connected-users.ts'
 import { enterWaiting } from './waiting-requests.ts'
 

@@ -1,9 +1,11 @@
-import type { App } from '../../app.ts'
-import type { RoomId } from '../../core/ids.ts'
-import { type ListedRoom, type ListReader, loadListedRooms } from '../../storage/room-lists.ts'
-import { type ConnectionState, loadFlaggedRooms, loadKnownRooms } from '../../storage/sliding-connections.ts'
-import { KNOWN, type KnownRoom } from '../../storage/sliding-sync-schema.ts'
-import type { StreamRow } from '../../storage/stream-schema.ts'
+import type { App } from '../../../app.ts'
+import type { RoomId } from '../../../core/ids.ts'
+import { type ListedRoom, type ListReader, loadListedRooms } from '../../../storage/rooms/room-lists.ts'
+import { KNOWN, type KnownRoom } from '../../../storage/schema/sliding-sync.ts'
+import type { StreamRow } from '../../../storage/schema/stream.ts'
+import { type ConnectionState, loadFlaggedRooms, loadKnownRooms } from '../../../storage/sync/sliding-connections.ts'
+import type { SyncViewer } from '../sections/sync-room.ts'
+import { roomsRead } from '../sections/sync-unread.ts'
 import {
   type ExtensionResults,
   extensionResults,
@@ -16,8 +18,6 @@ import type { SlidingRequest } from './sliding-request.ts'
 import type { SlidingContent } from './sliding-room-content.ts'
 import { loadUnread, type SlidingRoom, slidingRooms } from './sliding-rooms.ts'
 import { findWindows, type MatchedRoom } from './sliding-windows.ts'
-import type { SyncViewer } from './sync-room.ts'
-import { roomsRead } from './sync-unread.ts'
 
 type Reading = Pick<App, 'config' | 'database' | 'clock' | 'stream' | 'logger'>
 

@@ -1,9 +1,9 @@
 import { hash } from 'node:crypto'
-import type { DeviceId, RoomId, UserId } from '../../core/ids.ts'
-import type { RoomConfig } from '../../core/room-config.ts'
-import type { PresenceState } from '../../storage/presence-schema.ts'
-import type { Window } from '../../storage/room-lists.ts'
-import type { ConnectionState } from '../../storage/sliding-connections.ts'
+import type { DeviceId, RoomId, UserId } from '../../../core/ids.ts'
+import type { RoomConfig } from '../../../core/rooms/room-config.ts'
+import type { Window } from '../../../storage/rooms/room-lists.ts'
+import type { PresenceState } from '../../../storage/schema/presence.ts'
+import type { ConnectionState } from '../../../storage/sync/sliding-connections.ts'
 
 /** Which rooms a list of sliding sync takes; what is undefined takes all. */
 export type SlidingFilter = {

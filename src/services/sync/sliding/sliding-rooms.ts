@@ -1,20 +1,20 @@
-import type { App } from '../../app.ts'
-import type { ClientEvent } from '../../core/events/client-event.ts'
-import type { JsonObject, StateKey } from '../../core/events/pdu.ts'
-import type { RoomId } from '../../core/ids.ts'
-import type { Membership } from '../../core/membership.ts'
-import { paginationToken } from '../../core/pagination-token.ts'
-import { bytesOf } from '../../core/within-bytes.ts'
-import { loadMemberProfiles, type MemberProfile } from '../../storage/member-profiles.ts'
-import { loadNewestEvents } from '../../storage/newest-events.ts'
-import { loadRoomSummaries, type RoomSummary } from '../../storage/room-heroes.ts'
-import type { StoredEvent } from '../../storage/stored-event.ts'
-import { unreadCounts } from '../push/unread-counts.ts'
-import type { UnreadCount } from '../push/unread-room.ts'
-import { serveEvents, serveStateEvents } from '../rooms/serve-events.ts'
-import { answerBudget } from './answer-budget.ts'
+import type { App } from '../../../app.ts'
+import type { ClientEvent } from '../../../core/events/client-event.ts'
+import type { RoomId } from '../../../core/ids.ts'
+import { bytesOf } from '../../../core/json/within-bytes.ts'
+import { paginationToken } from '../../../core/pagination-token.ts'
+import type { JsonObject, StateKey } from '../../../core/pdu.ts'
+import type { Membership } from '../../../core/rooms/membership.ts'
+import { loadMemberProfiles, type MemberProfile } from '../../../storage/rooms/membership/member-profiles.ts'
+import { loadRoomSummaries, type RoomSummary } from '../../../storage/rooms/room-heroes.ts'
+import { loadNewestEvents } from '../../../storage/rooms/timeline/newest-events.ts'
+import type { StoredEvent } from '../../../storage/schema/stored-event.ts'
+import { unreadCounts } from '../../push/unread-counts.ts'
+import type { UnreadCount } from '../../push/unread-room.ts'
+import { serveEvents, serveStateEvents } from '../../rooms/reading/serve-events.ts'
+import { answerBudget } from '../sections/answer-budget.ts'
+import type { SyncViewer } from '../sections/sync-room.ts'
 import { BEFORE_EVERYTHING, type PlannedSpan, type SlidingContent, slidingContent } from './sliding-room-content.ts'
-import type { SyncViewer } from './sync-room.ts'
 
 type Served = Omit<ClientEvent, 'room_id'>
 
@@ -40,7 +40,7 @@ export type SlidingRoom = {
 
 type Reading = Pick<App, 'config' | 'database' | 'clock' | 'stream' | 'logger'>
 
-/** Rooms that are read side by side: what they ask the database for in the same turn is one query (storage/shared-loads.ts). */
+/** Rooms that are read side by side: what they ask the database for in the same turn is one query (storage/engine/shared-loads.ts). */
 const ROOMS_AT_ONCE = 100
 /** Events that are read at once at most, however long timelines may be. */
 const EVENTS_AT_ONCE = 2000

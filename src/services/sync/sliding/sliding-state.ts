@@ -1,11 +1,11 @@
-import type { App } from '../../app.ts'
-import type { StateKey } from '../../core/events/pdu.ts'
-import type { UserId } from '../../core/ids.ts'
-import { isLazy, type RoomConfig, stateToRead, takesState } from '../../core/room-config.ts'
-import { loadEvents } from '../../storage/events.ts'
-import { readAllState, readChangedState, readStateEvents } from '../../storage/room-state.ts'
-import type { StateBudget } from '../../storage/state-budget.ts'
-import type { StoredEvent } from '../../storage/stored-event.ts'
+import type { App } from '../../../app.ts'
+import type { UserId } from '../../../core/ids.ts'
+import type { StateKey } from '../../../core/pdu.ts'
+import { isLazy, type RoomConfig, stateToRead, takesState } from '../../../core/rooms/room-config.ts'
+import { loadEvents } from '../../../storage/rooms/timeline/events.ts'
+import { readAllState, readChangedState, readStateEvents } from '../../../storage/rooms/timeline/room-state.ts'
+import type { StateBudget } from '../../../storage/rooms/timeline/state-budget.ts'
+import type { StoredEvent } from '../../../storage/schema/stored-event.ts'
 
 type Reading = Pick<App, 'database'>
 

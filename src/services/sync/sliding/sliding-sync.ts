@@ -1,8 +1,7 @@
-import type { App } from '../../app.ts'
-import { requireSize } from '../../core/limits.ts'
-import { parseSlidingPos, slidingPos, unknownPos } from '../../core/sliding-pos.ts'
-import { acknowledgedIn, parseSyncToken } from '../../core/sync-token.ts'
-import { loadIgnoredUsers } from '../../storage/ignored-users.ts'
+import type { App } from '../../../app.ts'
+import { requireSize } from '../../../core/limits.ts'
+import { parseSlidingPos, slidingPos, unknownPos } from '../../../core/sliding-pos.ts'
+import { acknowledgedIn, parseSyncToken } from '../../../core/sync-token.ts'
 import {
   type ConnectionState,
   findConnection,
@@ -10,19 +9,20 @@ import {
   returnToAnswer,
   storeAnswers,
   touchConnection,
-} from '../../storage/sliding-connections.ts'
-import { devicePresenceOf } from '../presence/device-presence.ts'
-import { answerBudget, reportDropped } from './answer-budget.ts'
-import { type ConnectedUser, connectedUsersOf } from './connected-users.ts'
-import { inTurnOfUser } from './first-answers.ts'
-import { rowsOf } from './incremental-sync.ts'
+} from '../../../storage/sync/sliding-connections.ts'
+import { loadIgnoredUsers } from '../../../storage/users/ignored-users.ts'
+import { devicePresenceOf } from '../../presence/device-presence.ts'
+import { answerBudget, reportDropped } from '../sections/answer-budget.ts'
+import { type ConnectedUser, connectedUsersOf } from '../sections/connected-users.ts'
+import { inTurnOfUser } from '../sections/first-answers.ts'
+import { compileSyncFilter } from '../sections/sync-filter.ts'
+import type { SyncViewer } from '../sections/sync-room.ts'
+import { acknowledgeToDevice } from '../sections/to-device.ts'
+import { createWaker } from '../sections/waker.ts'
+import { rowsOf } from '../v3/incremental-sync.ts'
 import { type SlidingAnswer, type SlidingNews, slidingAnswer } from './sliding-answer.ts'
 import type { SlidingRequest } from './sliding-request.ts'
 import { storeAnswer } from './store-answers.ts'
-import { compileSyncFilter } from './sync-filter.ts'
-import type { SyncViewer } from './sync-room.ts'
-import { acknowledgeToDevice } from './to-device.ts'
-import { createWaker } from './waker.ts'
 
 type Capabilities = Pick<App, 'config' | 'database' | 'clock' | 'random' | 'stream' | 'logger' | 'metrics'>
 /** An answer; `isNews` false: there was nothing to tell until the time was over. */

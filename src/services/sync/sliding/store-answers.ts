@@ -1,6 +1,6 @@
-import type { App } from '../../app.ts'
-import { madeOnce } from '../../infra/made-once.ts'
-import { returnToAnswer, storeAnswers, type ToldAnswer } from '../../storage/sliding-connections.ts'
+import type { App } from '../../../app.ts'
+import { madeOnce } from '../../../infra/concurrency/made-once.ts'
+import { returnToAnswer, storeAnswers, type ToldAnswer } from '../../../storage/sync/sliding-connections.ts'
 
 type Job = { answer: ToldAnswer; resolve(number: number | undefined): void; reject(error: unknown): void }
 type Capabilities = Pick<App, 'database'>

@@ -1,10 +1,10 @@
-import type { App } from '../../app.ts'
-import type { RoomId } from '../../core/ids.ts'
-import { unwantedAmong } from './hidden-invites.ts'
-import type { OwnChange } from './room-changes.ts'
+import type { App } from '../../../app.ts'
+import type { RoomId } from '../../../core/ids.ts'
+import { unwantedAmong } from '../sections/hidden-invites.ts'
+import type { OwnChange } from '../sections/room-changes.ts'
+import { type SyncViewer, syncRooms } from '../sections/sync-room.ts'
+import type { RoomSpan } from '../sections/sync-room-content.ts'
 import type { SyncedRooms } from './sync-response.ts'
-import { type SyncViewer, syncRooms } from './sync-room.ts'
-import type { RoomSpan } from './sync-room-content.ts'
 
 /** How a user came to be outside a room. */
 export type Departure = {

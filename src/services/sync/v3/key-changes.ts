@@ -1,8 +1,8 @@
-import type { App } from '../../app.ts'
-import type { UserId } from '../../core/ids.ts'
-import { parseSyncToken } from '../../core/sync-token.ts'
-import { connectedUsersOf } from './connected-users.ts'
-import { type DeviceLists, deviceListChanges } from './device-lists.ts'
+import type { App } from '../../../app.ts'
+import type { UserId } from '../../../core/ids.ts'
+import { parseSyncToken } from '../../../core/sync-token.ts'
+import { connectedUsersOf } from '../sections/connected-users.ts'
+import { type DeviceLists, deviceListChanges } from '../sections/device-lists.ts'
 import { rowsOf } from './incremental-sync.ts'
 
 /**

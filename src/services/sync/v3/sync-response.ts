@@ -1,8 +1,8 @@
-import type { JsonObject } from '../../core/events/pdu.ts'
-import type { RoomId } from '../../core/ids.ts'
-import type { SyncedAccountData } from './sync-account-data.ts'
-import type { SyncedRoom } from './sync-room.ts'
-import type { SyncedUnread } from './sync-unread.ts'
+import type { RoomId } from '../../../core/ids.ts'
+import type { JsonObject } from '../../../core/pdu.ts'
+import type { SyncedAccountData } from '../sections/sync-account-data.ts'
+import type { SyncedRoom } from '../sections/sync-room.ts'
+import type { SyncedUnread } from '../sections/sync-unread.ts'
 
 /** The rooms that one sync tells of, before they become JSON. */
 export type SyncedRooms = {

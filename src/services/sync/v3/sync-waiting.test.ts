@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { pollUntil } from '../../../spec-tests/harness/poll-until.ts'
-import type { UserId } from '../../core/ids.ts'
-import { appendToStream } from '../../storage/stream-append.ts'
-import { ALICE, BOB, CAROL, createReadingRoom } from '../rooms/test-reading-room.ts'
-import { setTyping } from '../rooms/typing.ts'
-import { putAccountData } from '../users/account-data.ts'
+import { pollUntil } from '../../../../spec-tests/harness/poll-until.ts'
+import type { UserId } from '../../../core/ids.ts'
+import { appendToStream } from '../../../storage/engine/stream-append.ts'
+import { ALICE, BOB, CAROL, createReadingRoom } from '../../rooms/reading/test-reading-room.ts'
+import { setTyping } from '../../rooms/sending/typing.ts'
+import { putAccountData } from '../../users/account-data.ts'
 import { bodies, clientOf, createSyncApp, named, type SyncApp, type SyncBody } from './test-sync-app.ts'
 
 let app: SyncApp

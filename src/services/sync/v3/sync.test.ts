@@ -1,11 +1,11 @@
 import { sql } from 'kysely'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import type { UserId } from '../../core/ids.ts'
-import { loadTypingUsers } from '../../storage/typing.ts'
-import { setMarkers } from '../rooms/receipts.ts'
-import { ALICE, BOB, createReadingRoom, DEVICE } from '../rooms/test-reading-room.ts'
-import { setTyping } from '../rooms/typing.ts'
-import { putAccountData, removeAccountData } from '../users/account-data.ts'
+import type { UserId } from '../../../core/ids.ts'
+import { loadTypingUsers } from '../../../storage/rooms/typing.ts'
+import { ALICE, BOB, createReadingRoom, DEVICE } from '../../rooms/reading/test-reading-room.ts'
+import { setMarkers } from '../../rooms/sending/receipts.ts'
+import { setTyping } from '../../rooms/sending/typing.ts'
+import { putAccountData, removeAccountData } from '../../users/account-data.ts'
 import { bodies, clientOf, createSyncApp, named, type SyncApp } from './test-sync-app.ts'
 
 let app: SyncApp

@@ -1,10 +1,10 @@
-import { defaultConfig } from '../../config.ts'
-import { type Filter, parseFilter } from '../../core/filters/filter-schema.ts'
-import type { DeviceId, UserId } from '../../core/ids.ts'
-import { createMetrics } from '../../infra/metrics.ts'
-import { systemRandom } from '../../infra/random.ts'
-import { startStreamTail } from '../../infra/stream-tail.ts'
-import { createReadingApp, DEVICE } from '../rooms/test-reading-room.ts'
+import { defaultConfig } from '../../../config.ts'
+import { type Filter, parseFilter } from '../../../core/filters/filter-schema.ts'
+import type { DeviceId, UserId } from '../../../core/ids.ts'
+import { createMetrics } from '../../../infra/metrics.ts'
+import { systemRandom } from '../../../infra/random.ts'
+import { startStreamTail } from '../../../infra/stream-tail.ts'
+import { createReadingApp, DEVICE } from '../../rooms/reading/test-reading-room.ts'
 import { type SyncCommand, sync } from './sync.ts'
 
 /** What sync needs, on a database of its own, and a clock that the test sets. */

@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
-import type { Tx } from './database.ts'
-import { type LockedRoom, roomIdOf, type StateChange } from './locked-room.ts'
+import type { Tx } from '../../engine/database.ts'
+import { type LockedRoom, roomIdOf, type StateChange } from '../timeline/locked-room.ts'
 
 /** The job that makes guests leave a room which does not admit them any more. Its key is the room. */
 export const REMOVE_GUESTS = 'remove_guests'

@@ -1,10 +1,10 @@
 import { sql } from 'kysely'
-import type { Pdu } from '../core/events/pdu.ts'
-import { isUserId, type RoomId, type ServerName, type UserId } from '../core/ids.ts'
-import type { Db, Tx } from './database.ts'
+import { isUserId, type RoomId, type ServerName, type UserId } from '../../../core/ids.ts'
+import type { Pdu } from '../../../core/pdu.ts'
+import type { Db, Tx } from '../../engine/database.ts'
+import { shownText, storableText } from '../../engine/storable-text.ts'
+import { allOf } from '../../engine/transactions.ts'
 import { recountRoomServers } from './other-servers.ts'
-import { shownText, storableText } from './storable-text.ts'
-import { allOf } from './transactions.ts'
 
 /** A member as the state of a room has it. */
 export type JoinedRoomMember = {

@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
-import type { RoomId, UserId } from '../core/ids.ts'
-import type { Db } from './database.ts'
+import type { RoomId, UserId } from '../../../core/ids.ts'
+import type { Db } from '../../engine/database.ts'
 
 /** What a user is called in a room. */
 export type MemberProfile = { user_id: UserId; displayname: string | null; avatar_url: string | null }

@@ -1,9 +1,9 @@
 import { sql } from 'kysely'
-import { domainOf, type RoomId, type ServerName, type UserId } from '../core/ids.ts'
-import type { Db, Tx } from './database.ts'
+import { domainOf, type RoomId, type ServerName, type UserId } from '../../../core/ids.ts'
+import type { Db, Tx } from '../../engine/database.ts'
+import { sharedLoads } from '../../engine/shared-loads.ts'
+import { allOf } from '../../engine/transactions.ts'
 import type { MemberChange } from './room-memberships.ts'
-import { sharedLoads } from './shared-loads.ts'
-import { allOf } from './transactions.ts'
 
 /** How many joined members of another server a room gains (or loses, below 0). */
 export type ServerChange = { room_id: RoomId; server_name: ServerName; by: number }

@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
-import type { RoomId, UserId } from '../core/ids.ts'
-import type { Db } from './database.ts'
+import type { RoomId, UserId } from '../../../core/ids.ts'
+import type { Db } from '../../engine/database.ts'
 
 /** A room in a user's lists that the user is not in, and by whom. */
 export type OutsideMember = {

@@ -1,11 +1,11 @@
 import { sql } from 'kysely'
-import type { RoomId, ServerName, UserId } from '../core/ids.ts'
-import type { Db, Tx } from './database.ts'
-import type { PartialRoomRow, ToldStates } from './federation-schema.ts'
-import type { LockedRoom } from './locked-room.ts'
+import type { RoomId, ServerName, UserId } from '../../../core/ids.ts'
+import type { Db, Tx } from '../../engine/database.ts'
+import { appendToStream } from '../../engine/stream-append.ts'
+import { allOf } from '../../engine/transactions.ts'
+import type { PartialRoomRow, ToldStates } from '../../schema/federation.ts'
+import type { LockedRoom } from '../timeline/locked-room.ts'
 import { raiseRoomServers } from './other-servers.ts'
-import { appendToStream } from './stream-append.ts'
-import { allOf } from './transactions.ts'
 
 /** An event of a partial room, whose states are to be found anew. */
 export type PartialEvent = {

@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
-import type { RoomId } from '../core/ids.ts'
-import { ROOM_VERSIONS, type RoomVersion } from '../core/room-versions.ts'
-import type { Db, Tx } from './database.ts'
+import type { RoomId } from '../../../core/ids.ts'
+import { ROOM_VERSIONS, type RoomVersion } from '../../../core/room-versions.ts'
+import type { Db, Tx } from '../../engine/database.ts'
 
 type RoomJoin = { roomId: RoomId; joinId: string }
 

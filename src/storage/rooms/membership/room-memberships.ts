@@ -1,11 +1,11 @@
 import { sql } from 'kysely'
-import type { RoomId, ServerName, UserId } from '../core/ids.ts'
-import type { Membership } from '../core/membership.ts'
-import type { Db, Tx } from './database.ts'
-import type { RoomMembershipRow } from './rooms-schema.ts'
-import { sharedLoads } from './shared-loads.ts'
-import { shownText } from './storable-text.ts'
-import type { StoredEvent } from './stored-event.ts'
+import type { RoomId, ServerName, UserId } from '../../../core/ids.ts'
+import type { Membership } from '../../../core/rooms/membership.ts'
+import type { Db, Tx } from '../../engine/database.ts'
+import { sharedLoads } from '../../engine/shared-loads.ts'
+import { shownText } from '../../engine/storable-text.ts'
+import type { RoomMembershipRow } from '../../schema/rooms.ts'
+import type { StoredEvent } from '../../schema/stored-event.ts'
 
 /** How a room's member counts changed. */
 export type MemberCountChange = { room_id: RoomId; joined: number; invited: number }

@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
-import type { RoomId, UserId } from '../core/ids.ts'
-import type { Db } from './database.ts'
-import type { RoomMembershipRow } from './rooms-schema.ts'
+import type { RoomId, UserId } from '../../../core/ids.ts'
+import type { Db } from '../../engine/database.ts'
+import type { RoomMembershipRow } from '../../schema/rooms.ts'
 
 /** A room's newest state and event, and what a user is to it now. */
 export type RoomReader = {

@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
-import { type RoomId, type ServerName, serverNameOf, type UserId } from '../core/ids.ts'
-import type { Membership } from '../core/membership.ts'
-import type { Db } from './database.ts'
+import { type RoomId, type ServerName, serverNameOf, type UserId } from '../../../core/ids.ts'
+import type { Membership } from '../../../core/rooms/membership.ts'
+import type { Db } from '../../engine/database.ts'
 
 /** The servers that have joined members in a room, those with most of them first. */
 export async function loadRoomServers(db: Db, roomId: RoomId, limit: number): Promise<ServerName[]> {

@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
-import type { JsonObject } from '../core/events/pdu.ts'
-import type { Db, Tx } from './database.ts'
+import type { JsonObject } from '../../../core/pdu.ts'
+import type { Db, Tx } from '../../engine/database.ts'
 
 /** What a room told of itself along with a member event; undefined: the room is, or was then, one of this server's. */
 export async function findToldState(db: Db, memberNid: number): Promise<JsonObject[] | undefined> {

@@ -1,11 +1,11 @@
 import { sql } from 'kysely'
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
-import type { EventId } from '../core/ids.ts'
+import type { EventId } from '../../../core/ids.ts'
+import type { Database } from '../../engine/database.ts'
+import { createTestDatabase } from '../../engine/test-database.ts'
+import type { StoredEvent } from '../../schema/stored-event.ts'
 import { loadWithAuthChains } from './auth-chains.ts'
-import type { Database } from './database.ts'
 import { loadEventsById } from './events.ts'
-import type { StoredEvent } from './stored-event.ts'
-import { createTestDatabase } from './test-database.ts'
 
 const LENGTH = 1000
 const id = (place: number) => `$${place}` as EventId

@@ -1,9 +1,9 @@
 import { type RawBuilder, sql } from 'kysely'
-import type { EventId } from '../core/ids.ts'
-import type { Db } from './database.ts'
+import type { EventId } from '../../../core/ids.ts'
+import type { Db } from '../../engine/database.ts'
+import type { EventRow } from '../../schema/rooms.ts'
+import type { StoredEvent } from '../../schema/stored-event.ts'
 import { cachedEvent, cacheEvents } from './events.ts'
-import type { EventRow } from './rooms-schema.ts'
-import type { StoredEvent } from './stored-event.ts'
 
 /** How many events of chains are read beyond those that are known to be needed: at first few, for most of a chain is often in the cache. */
 const FIRST_LOOK = 8

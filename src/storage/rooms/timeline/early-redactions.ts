@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
-import type { EventId } from '../core/ids.ts'
-import type { Db, Tx } from './database.ts'
+import type { EventId } from '../../../core/ids.ts'
+import type { Db, Tx } from '../../engine/database.ts'
 
 /** The job that looks at the redactions which were here before an event. */
 export const APPLY_EARLY_REDACTIONS = 'apply_early_redactions'

@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
-import type { EventId } from '../core/ids.ts'
-import type { Db } from './database.ts'
+import type { EventId } from '../../../core/ids.ts'
+import type { Db } from '../../engine/database.ts'
 
 /** What states are made of, without the event itself. */
 export type EventNid = {

@@ -1,8 +1,8 @@
 import { sql } from 'kysely'
-import type { Db } from './database.ts'
+import type { Db } from '../../engine/database.ts'
+import { sharedLoads } from '../../engine/shared-loads.ts'
+import type { StoredEvent } from '../../schema/stored-event.ts'
 import { loadEvents } from './events.ts'
-import { sharedLoads } from './shared-loads.ts'
-import type { StoredEvent } from './stored-event.ts'
 
 /** The largest event of a room version that has a limit; no other one comes in. */
 export const MAX_EVENT_BYTES = 65_536

@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
-import type { EventId } from '../core/ids.ts'
+import type { EventId } from '../../../core/ids.ts'
+import type { Db } from '../../engine/database.ts'
 import { authChain } from './auth-chains.ts'
-import type { Db } from './database.ts'
 
 /** An event as other servers get it, unparsed: for answers with many thousand, which would only push others out of the cache. */
 export type EventText = { event_nid: number; event_id: EventId; json: string }

@@ -1,10 +1,10 @@
 import { sql } from 'kysely'
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
-import type { EventId } from '../core/ids.ts'
-import type { Database } from './database.ts'
+import type { EventId } from '../../../core/ids.ts'
+import type { Database } from '../../engine/database.ts'
+import { createTestDatabase } from '../../engine/test-database.ts'
 import { loadEventsWithin } from './event-sizes.ts'
 import { forgetEvent, loadEvents, loadEventsById } from './events.ts'
-import { createTestDatabase } from './test-database.ts'
 
 const ids = (...names: string[]) => names as EventId[]
 

@@ -1,10 +1,10 @@
 import { sql } from 'kysely'
-import type { Pdu } from '../core/events/pdu.ts'
-import type { EventId, RoomId } from '../core/ids.ts'
-import type { Db } from './database.ts'
-import type { EventRow } from './rooms-schema.ts'
-import { sharedLoads } from './shared-loads.ts'
-import type { StoredEvent } from './stored-event.ts'
+import type { EventId, RoomId } from '../../../core/ids.ts'
+import type { Pdu } from '../../../core/pdu.ts'
+import type { Db } from '../../engine/database.ts'
+import { sharedLoads } from '../../engine/shared-loads.ts'
+import type { EventRow } from '../../schema/rooms.ts'
+import type { StoredEvent } from '../../schema/stored-event.ts'
 
 /** Loads events by nid: from the cache what is there, the rest in one query. Unknown nids are absent from the answer. */
 export async function loadEvents(db: Db, nids: readonly number[]): Promise<Map<number, StoredEvent>> {

@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
-import type { RoomId } from '../core/ids.ts'
-import { sharedLoads } from './shared-loads.ts'
+import type { RoomId } from '../../../core/ids.ts'
+import { sharedLoads } from '../../engine/shared-loads.ts'
 
 /** The event_order of the newest event of each of some rooms; shared, for everyone in a room asks when somebody has read or typed something. */
 export const loadLastOrdersOf = sharedLoads<RoomId, number>(

@@ -1,12 +1,12 @@
-import type { StateKey } from '../core/events/pdu.ts'
-import type { EventId, RoomId } from '../core/ids.ts'
-import type { RoomVersion } from '../core/room-versions.ts'
-import type { TrieNode } from '../core/state-trie.ts'
-import type { Db, Tx } from './database.ts'
+import type { EventId, RoomId } from '../../../core/ids.ts'
+import type { StateKey } from '../../../core/pdu.ts'
+import type { RoomVersion } from '../../../core/room-versions.ts'
+import type { TrieNode } from '../../../core/rooms/state-trie.ts'
+import type { Db, Tx } from '../../engine/database.ts'
+import type { RoomHeadRow } from '../../schema/rooms.ts'
+import type { StoredEvent } from '../../schema/stored-event.ts'
 import { loadEventsById } from './events.ts'
 import { readStateEvents, type StateOverlay } from './room-state.ts'
-import type { RoomHeadRow } from './rooms-schema.ts'
-import type { StoredEvent } from './stored-event.ts'
 
 /** One piece of a room's current state that changed; `event` undefined: it is no more. */
 export type StateChange = StateKey & { event: StoredEvent | undefined }

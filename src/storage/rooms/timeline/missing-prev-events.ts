@@ -1,8 +1,8 @@
 import { sql } from 'kysely'
-import type { EventId, RoomId } from '../core/ids.ts'
-import type { Db } from './database.ts'
+import type { EventId, RoomId } from '../../../core/ids.ts'
+import type { Db } from '../../engine/database.ts'
+import type { StoredEvent } from '../../schema/stored-event.ts'
 import type { LockedRoom } from './locked-room.ts'
-import type { StoredEvent } from './stored-event.ts'
 
 /** Whether accepted events of the room's timeline name this one, which is not in it yet. */
 export async function isMissingPrev(room: LockedRoom, event: StoredEvent): Promise<boolean> {

@@ -1,9 +1,9 @@
 import { sql } from 'kysely'
-import type { RoomId } from '../core/ids.ts'
-import type { Db } from './database.ts'
+import type { RoomId } from '../../../core/ids.ts'
+import type { Db } from '../../engine/database.ts'
+import { sharedLoads } from '../../engine/shared-loads.ts'
+import type { StoredEvent } from '../../schema/stored-event.ts'
 import { loadEvents } from './events.ts'
-import { sharedLoads } from './shared-loads.ts'
-import type { StoredEvent } from './stored-event.ts'
 
 /** A stretch of a room's timeline, and how many of its newest events are wanted, or how many bytes of them. `after` is exclusive, `last` inclusive. */
 export type NewestSpan = { roomId: RoomId; after: number; last: number; limit: number; bytes: number }

@@ -1,13 +1,13 @@
 import { sql } from 'kysely'
-import type { Event } from '../core/events/pdu.ts'
-import type { EventId } from '../core/ids.ts'
-import type { Tx } from './database.ts'
+import type { EventId } from '../../../core/ids.ts'
+import type { Event } from '../../../core/pdu.ts'
+import type { Tx } from '../../engine/database.ts'
+import type { TakeNids } from '../../engine/nids.ts'
+import { storableText } from '../../engine/storable-text.ts'
+import { enqueueJob } from '../../jobs/jobs.ts'
+import { withoutUnsigned } from '../../schema/stored-event.ts'
 import { APPLY_EARLY_REDACTIONS, filterEarlyRedacted } from './early-redactions.ts'
 import { findEventNids } from './event-nids.ts'
-import { enqueueJob } from './jobs.ts'
-import type { TakeNids } from './nids.ts'
-import { storableText } from './storable-text.ts'
-import { withoutUnsigned } from './stored-event.ts'
 
 /** An event that is known without its place in the room's timeline. */
 export type Outlier = Event & {

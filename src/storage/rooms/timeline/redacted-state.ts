@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
-import type { RoomId } from '../core/ids.ts'
-import type { Db, Tx } from './database.ts'
+import type { RoomId } from '../../../core/ids.ts'
+import type { Db, Tx } from '../../engine/database.ts'
 import { headOf, isNews, type LockedRoom } from './locked-room.ts'
 
 /** Notes which pieces of rooms' current state redactions empty, for clients that know the rooms as they were. */

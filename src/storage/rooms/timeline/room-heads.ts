@@ -1,9 +1,9 @@
 import { sql } from 'kysely'
-import type { RoomId } from '../core/ids.ts'
-import { ROOM_VERSIONS } from '../core/room-versions.ts'
-import type { Db } from './database.ts'
+import type { RoomId } from '../../../core/ids.ts'
+import { ROOM_VERSIONS } from '../../../core/room-versions.ts'
+import type { Db } from '../../engine/database.ts'
+import type { RoomHeadRow } from '../../schema/rooms.ts'
 import type { LockedRoom, RoomHead } from './locked-room.ts'
-import type { RoomHeadRow } from './rooms-schema.ts'
 
 /** Where a room stands now, without locking it; undefined when this server does not have the room. */
 export async function findRoomHead(db: Db, roomId: RoomId): Promise<RoomHead | undefined> {

@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
-import type { StateKey } from '../core/events/pdu.ts'
-import type { RoomId } from '../core/ids.ts'
+import type { RoomId } from '../../../core/ids.ts'
+import type { StateKey } from '../../../core/pdu.ts'
 import {
   type Missing,
   type NodeSource,
@@ -11,14 +11,14 @@ import {
   trieEvents,
   trieLookup,
   trieUpdate,
-} from '../core/state-trie.ts'
-import { decodePack, encodePack, NODES_PER_PACK } from '../core/state-trie-codec.ts'
-import type { Db, Tx } from './database.ts'
+} from '../../../core/rooms/state-trie.ts'
+import { decodePack, encodePack, NODES_PER_PACK } from '../../../core/rooms/state-trie-codec.ts'
+import type { Db, Tx } from '../../engine/database.ts'
+import type { TakeNids } from '../../engine/nids.ts'
+import { sharedLoads } from '../../engine/shared-loads.ts'
+import type { StoredEvent } from '../../schema/stored-event.ts'
 import { loadEvents } from './events.ts'
-import type { TakeNids } from './nids.ts'
-import { sharedLoads } from './shared-loads.ts'
 import { loadStateWithin, type StateBudget } from './state-budget.ts'
-import type { StoredEvent } from './stored-event.ts'
 
 /** Nodes and events that a transaction has made but not stored yet; they come before the caches and the database. */
 export type StateOverlay = { nodes: ReadonlyMap<number, TrieNode>; events: ReadonlyMap<number, StoredEvent> }

@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
-import type { RoomId } from '../core/ids.ts'
-import { ROOM_VERSIONS, type RoomVersion } from '../core/room-versions.ts'
-import type { Db, Tx } from './database.ts'
+import type { RoomId } from '../../../core/ids.ts'
+import { ROOM_VERSIONS, type RoomVersion } from '../../../core/room-versions.ts'
+import type { Db, Tx } from '../../engine/database.ts'
 
 /**
  * The versions of rooms, which never change: from the cache, the rest in one query. Of rooms that this server is not in it is what other servers

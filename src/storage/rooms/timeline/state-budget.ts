@@ -1,8 +1,8 @@
 import { sql } from 'kysely'
-import type { Db } from './database.ts'
+import type { Db } from '../../engine/database.ts'
+import type { StoredEvent } from '../../schema/stored-event.ts'
 import { loadEventSizes, MAX_EVENT_BYTES } from './event-sizes.ts'
 import { loadEvents } from './events.ts'
-import type { StoredEvent } from './stored-event.ts'
 
 /** How much state an answer still has room for, in bytes of events. */
 export type StateBudget = {

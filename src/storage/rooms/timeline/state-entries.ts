@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
-import type { EventId } from '../core/ids.ts'
-import type { Db } from './database.ts'
-import type { StoredEvent } from './stored-event.ts'
+import type { EventId } from '../../../core/ids.ts'
+import type { Db } from '../../engine/database.ts'
+import type { StoredEvent } from '../../schema/stored-event.ts'
 
 /** Which piece of state an event is. */
 export type StateEntry = { event_nid: number; event_id: EventId; type: string; state_key: string }

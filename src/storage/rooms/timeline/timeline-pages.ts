@@ -1,9 +1,9 @@
 import { sql } from 'kysely'
-import type { RoomId } from '../core/ids.ts'
-import type { Db } from './database.ts'
+import type { RoomId } from '../../../core/ids.ts'
+import type { Db } from '../../engine/database.ts'
+import type { StoredEvent } from '../../schema/stored-event.ts'
 import { MAX_EVENT_BYTES } from './event-sizes.ts'
 import { loadEvents } from './events.ts'
-import type { StoredEvent } from './stored-event.ts'
 
 /** A stretch of a room's timeline and what of it is wanted; bounds on event_order are exclusive, lists that are absent let everything pass. */
 export type TimelinePage = {
