@@ -1,7 +1,7 @@
 import { create as contentDisposition } from 'content-disposition'
 import type { App } from '../../app.ts'
 import { mayShowInline } from '../../services/media/content-type.ts'
-import { findMedia } from '../../services/media/find-media.ts'
+import { findMedia } from '../../services/media/find-local-media.ts'
 import { openFile } from '../../services/media/open-file.ts'
 import { thumbnailMedia } from '../../services/media/thumbnail-media.ts'
 import { type RESPONDED, route } from '../http/route.ts'

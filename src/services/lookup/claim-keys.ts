@@ -4,7 +4,7 @@ import { type ServerName, serverNameOf } from '../../core/ids.ts'
 import type { Json } from '../../core/pdu.ts'
 import { FederationError } from '../../infra/federation/federation-error.ts'
 import type { KeyClaim } from '../../storage/devices/one-time-keys.ts'
-import { byUserAndDevice, type ClaimedKeys, claimOwnUsersKeys, requireFewClaims } from '../devices/claim-keys.ts'
+import { byUserAndDevice, type ClaimedKeys, claimOwnUsersKeys, requireFewClaims } from '../devices/claim-local-keys.ts'
 import { type Asking, askServers, type Failures } from '../federation/requests/ask-servers.ts'
 import { keyTimeout, MAX_KEY_BYTES } from './query-keys.ts'
 

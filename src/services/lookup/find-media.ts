@@ -6,7 +6,7 @@ import { insertRemoteMedia, noteMediaAccess } from '../../storage/media/remote-m
 import { askForMedia } from '../federation/requests/ask-for-media.ts'
 import { acceptedContentType } from '../media/content-type.ts'
 import { safeFileName } from '../media/file-name.ts'
-import { findKeptMedia, findMedia as findOwnMedia, type Media } from '../media/find-media.ts'
+import { findKeptMedia, findMedia as findOwnMedia, type Media } from '../media/find-local-media.ts'
 import { storeFile } from '../media/store-file.ts'
 
 type Wait = {

@@ -8,7 +8,7 @@ import type { JsonObject } from '../../core/pdu.ts'
 import { FederationError } from '../../infra/federation/federation-error.ts'
 import { loadSignatures } from '../../storage/devices/cross-signing-keys.ts'
 import type { RemoteDevice } from '../../storage/devices/remote-devices.ts'
-import { bySignedKey, loadKeys, type QueriedKeys, withSignatures } from '../devices/query-keys.ts'
+import { bySignedKey, loadKeys, type QueriedKeys, withSignatures } from '../devices/load-keys.ts'
 import { type Asking, askServers, type Failures } from '../federation/requests/ask-servers.ts'
 import { type FetchingApp, freshDeviceLists } from '../federation/requests/fetch-device-lists.ts'
 

@@ -1,7 +1,7 @@
 import { text } from 'node:stream/consumers'
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import type { UserId } from '../../core/ids.ts'
-import { findMedia } from './find-media.ts'
+import { findMedia } from './find-local-media.ts'
 import { openFile } from './open-file.ts'
 import { reserveMedia } from './reserve-media.ts'
 import { createMediaTestApp } from './test-media-app.ts'

@@ -1,7 +1,7 @@
 import type { App } from '../../app.ts'
 import { type RoomId, serverNameOf, type UserId } from '../../core/ids.ts'
 import type { ThirdParty } from '../lookup/find-third-party.ts'
-import { createRoom as createOwnRoom, type RoomRequest } from '../rooms/lifecycle/create-room.ts'
+import { createRoom as createOwnRoom, type RoomRequest } from '../rooms/lifecycle/create-locally.ts'
 import { inviteThirdParty } from './invite-third-party.ts'
 import { inviteForeigner } from './invite-user.ts'
 

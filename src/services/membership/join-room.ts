@@ -7,10 +7,10 @@ import { findPartialRoom } from '../../storage/rooms/membership/partial-rooms.ts
 import { findMembership } from '../../storage/rooms/membership/room-memberships.ts'
 import { loadProfile } from '../../storage/users/profiles.ts'
 import { RoomArrived, raceToJoin } from '../federation/joining/join-race.ts'
-import { joinRemoteRoom, joinThroughOthers } from '../federation/joining/join-remote-room.ts'
+import { joinRemoteRoom, joinThroughOthers } from '../federation/joining/join-remotely.ts'
 import { locateRoom, type RoomLocation } from '../lookup/locate-room.ts'
 import { memberContent } from '../rooms/access/member-content.ts'
-import { joinRoom as joinOwnRoom } from '../rooms/membership/join.ts'
+import { joinRoom as joinOwnRoom } from '../rooms/membership/join-locally.ts'
 
 export type JoinRequest = {
   userId: UserId

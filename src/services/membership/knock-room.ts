@@ -5,7 +5,7 @@ import { loadProfile } from '../../storage/users/profiles.ts'
 import { knockRemotely } from '../federation/joining/knock-remotely.ts'
 import { locateRoom } from '../lookup/locate-room.ts'
 import { memberContent } from '../rooms/access/member-content.ts'
-import { knockOnRoom as knockOnOwnRoom } from '../rooms/membership/knock.ts'
+import { knockOnRoom as knockOnOwnRoom } from '../rooms/membership/knock-locally.ts'
 
 export type KnockRequest = {
   userId: UserId

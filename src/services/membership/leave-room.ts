@@ -3,7 +3,7 @@ import { findMembership } from '../../storage/rooms/membership/room-memberships.
 import { isRoomHere } from '../../storage/rooms/membership/room-servers.ts'
 import { loadEvents } from '../../storage/rooms/timeline/events.ts'
 import { type Leaving, leaveRemotely } from '../federation/joining/leave-remotely.ts'
-import { leaveRoom as leaveOwnRoom } from '../rooms/membership/leave.ts'
+import { leaveRoom as leaveOwnRoom } from '../rooms/membership/leave-locally.ts'
 
 /**
  * Leaves a room, rejects an invite, or takes back a knock, wherever the room is; does nothing for who has left already. What other servers say to

@@ -1,6 +1,6 @@
 import type { App } from '../../app.ts'
 import { domainOf, type EventId, isUserId } from '../../core/ids.ts'
-import { type StateToSend, sendState as sendOwnState } from '../rooms/sending/send-state.ts'
+import { type StateToSend, sendState as sendOwnState } from '../rooms/sending/send-state-locally.ts'
 import { inviteForeigner } from './invite-user.ts'
 
 /**

@@ -1,7 +1,7 @@
 import type { App } from '../../../app.ts'
 import type { UserId } from '../../../core/ids.ts'
 import type { Db } from '../../../storage/engine/database.ts'
-import { loadKeys, type QueriedKeys } from '../../devices/query-keys.ts'
+import { loadKeys, type QueriedKeys } from '../../devices/load-keys.ts'
 
 /**
  * The keys of users of this server as other servers may see them: with the names that the users gave to their devices only where the

@@ -10,9 +10,9 @@ import { storePresence } from '../../../storage/presence/presence.ts'
 import { ALICE, BOB, createReadingApp, createReadingRoom } from '../../rooms/reading/test-reading-room.ts'
 import { setMarkers } from '../../rooms/sending/receipts.ts'
 import { setTyping } from '../../rooms/sending/typing.ts'
-import { followNextRows } from './follow-stream.ts'
 import { loadKeysForServers } from './keys-for-servers.ts'
 import { ownDeviceList } from './own-device-list.ts'
+import { followNextRows } from './queue-stream-edus.ts'
 import { tellPresenceAgain } from './tell-presence.ts'
 
 const DORA = '@dora:y' as UserId

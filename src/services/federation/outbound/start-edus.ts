@@ -5,8 +5,8 @@ import { beginFollowing } from '../../../storage/federation/federation-progress.
 import { hasOtherServers } from '../../../storage/rooms/membership/other-servers.ts'
 import type { StreamRow } from '../../../storage/schema/stream.ts'
 import { type Fetches, type FetchingApp, fetchStaleLists } from '../requests/fetch-device-lists.ts'
-import { followNextRows } from './follow-stream.ts'
 import type { FollowingApp } from './following-app.ts'
+import { followNextRows } from './queue-stream-edus.ts'
 import { tellPresenceAgain } from './tell-presence.ts'
 
 type Capabilities = FollowingApp & FetchingApp & Pick<App, 'stream'>

@@ -9,7 +9,7 @@ import type { LockedRoom } from '../../../storage/rooms/timeline/locked-room.ts'
 import type { DelayedEventRow } from '../../../storage/schema/delayed-events.ts'
 import { findUser } from '../../../storage/users/users.ts'
 import { sendEvent } from '../sending/send-event.ts'
-import { sendState } from '../sending/send-state.ts'
+import { sendState } from '../sending/send-state-locally.ts'
 
 /**
  * Sends a delayed event now and notes so in the same transaction, unless somebody else has sent or cancelled it; `dueBy` (milliseconds since

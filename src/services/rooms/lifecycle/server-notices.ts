@@ -14,8 +14,8 @@ import { setProfileField } from '../../users/profile.ts'
 import { noticesUser } from '../access/notices-user.ts'
 import { changeMembership } from '../membership/change-membership.ts'
 import { sendEvent } from '../sending/send-event.ts'
-import { sendState } from '../sending/send-state.ts'
-import { createRoom } from './create-room.ts'
+import { sendState } from '../sending/send-state-locally.ts'
+import { createRoom } from './create-locally.ts'
 
 /** What an administrator has to say to a user. */
 export type ServerNotice = {
