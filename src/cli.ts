@@ -17,7 +17,7 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
   },
   'create-user': {
     summary: 'create an account',
-    load: async () => (await import('./cli/create-user.ts')).createUser,
+    load: async () => (await import('./cli/create-user.ts')).createUserCommand,
   },
   'reset-password': {
     summary: 'set a new password for an account',

@@ -10,7 +10,7 @@ import { readRegistrationSecret } from './registration-secret.ts'
 
 type Account = { localpart: string; password: string; admin: boolean }
 
-export const createUser = defineCommand({
+export const createUserCommand = defineCommand({
   argument: '[USERNAME]',
   about:
     'Creates an account, even if registration is closed, and whether or not the server runs. Prompts for missing values. A password from standard input is the first line.',

@@ -1,14 +1,14 @@
 import { z } from 'zod'
 import type { App } from '../../app.ts'
 import { sendServerNotice } from '../../services/rooms/lifecycle/server-notices.ts'
-import { jsonObject, storableText, userId } from '../http/fields.ts'
+import { jsonObject, opaqueText, userId } from '../http/fields.ts'
 import { route } from '../http/route.ts'
 
 const path = '/_synapse/admin/v1/send_server_notice'
 const body = z.object({
   user_id: userId,
-  type: storableText.default('m.room.message'),
-  state_key: storableText.optional(),
+  type: opaqueText.default('m.room.message'),
+  state_key: opaqueText.optional(),
   content: jsonObject,
 })
 
@@ -26,7 +26,7 @@ export const putServerNotice = route({
   method: 'PUT',
   path: `${path}/:txnId`,
   auth: 'admin',
-  params: z.object({ txnId: storableText }),
+  params: z.object({ txnId: opaqueText }),
   body,
   handle: ({ params, body: notice, session }, app) => send(app, notice, { sender: session.userId, id: params.txnId }),
 })

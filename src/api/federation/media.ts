@@ -1,7 +1,7 @@
 import { create as contentDisposition } from 'content-disposition'
 import type { App } from '../../app.ts'
 import { mayShowInline } from '../../services/media/content-type.ts'
-import { findMedia } from '../../services/media/find-local-media.ts'
+import { findLocalMedia } from '../../services/media/find-local-media.ts'
 import { openFile } from '../../services/media/open-file.ts'
 import { thumbnailMedia } from '../../services/media/thumbnail-media.ts'
 import { type RESPONDED, route } from '../http/route.ts'
@@ -20,7 +20,7 @@ export const getFederationDownload = route({
   query: waitQuery,
   async handle({ params, query, signal, response, owner }, app) {
     const name = { serverName: app.serverName, ...params }
-    const { contentType, filename, file } = await findMedia(app, name, { timeoutMs: query.timeout_ms, signal })
+    const { contentType, filename, file } = await findLocalMedia(app, name, { timeoutMs: query.timeout_ms, signal })
     const disposition = contentDisposition(filename ?? undefined, {
       type: mayShowInline(contentType) ? 'inline' : 'attachment',
     })
@@ -37,7 +37,7 @@ export const getFederationThumbnail = route({
   query: thumbnailQuery,
   async handle({ params, query, signal, response, owner }, app) {
     const name = { serverName: app.serverName, ...params }
-    const { file } = await findMedia(app, name, { timeoutMs: query.timeout_ms, signal })
+    const { file } = await findLocalMedia(app, name, { timeoutMs: query.timeout_ms, signal })
     const thumbnail = await thumbnailMedia(app, file, query)
     const disposition = contentDisposition(thumbnailName(thumbnail.contentType), { type: 'inline' })
     return sendParts(app, { response, owner }, { ...thumbnail, disposition })

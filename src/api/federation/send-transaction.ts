@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { receiveTransaction } from '../../services/federation/inbound/receive-transaction.ts'
-import { storableText } from '../http/fields.ts'
+import { opaqueText } from '../http/fields.ts'
 import { RawJson, route } from '../http/route.ts'
 
 const MAX_PDUS = 50
@@ -11,7 +11,7 @@ export const putSend = route({
   method: 'PUT',
   path: '/_matrix/federation/v1/send/:txnId',
   auth: 'server',
-  params: z.object({ txnId: storableText }),
+  params: z.object({ txnId: opaqueText }),
   body: z.looseObject({
     pdus: z.array(z.unknown()).max(MAX_PDUS).default([]),
     edus: z.array(z.unknown()).max(MAX_EDUS).default([]),

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import type { App } from '../../app.ts'
 import { ForbiddenError } from '../../core/errors.ts'
 import { type DeviceId, serverNameOf, type UserId } from '../../core/ids.ts'
-import { claimOwnUsersKeys, requireFewClaims } from '../../services/devices/claim-local-keys.ts'
+import { claimLocalKeys, requireFewClaims } from '../../services/devices/claim-local-keys.ts'
 import { loadKeysForServers } from '../../services/federation/outbound/keys-for-servers.ts'
 import { requireFewQueries } from '../../services/lookup/query-keys.ts'
 import { byUser } from '../client/devices/encryption-fields.ts'
@@ -34,7 +34,7 @@ export const postUserKeysClaim = route({
       Object.entries(devices).map(([deviceId, algorithm]) => ({ user_id, device_id: deviceId as DeviceId, algorithm })),
     )
     requireFewClaims(app, claims)
-    return { one_time_keys: await claimOwnUsersKeys(app, claims) }
+    return { one_time_keys: await claimLocalKeys(app, claims) }
   },
 })
 

@@ -49,7 +49,7 @@ export const emailAddress = z
 /** A name that clients choose, such as that of a session, an algorithm or a transaction. */
 export const opaqueName = z.string().min(1).refine(isStorable, 'must have at most 255 bytes, without NUL')
 /** The same where it may be empty. */
-export const storableText = z.string().refine(isStorable, 'must have at most 255 bytes, without NUL')
+export const opaqueText = z.string().refine(isStorable, 'must have at most 255 bytes, without NUL')
 
 function isStorable(value: string): boolean {
   return isStorableName(value)

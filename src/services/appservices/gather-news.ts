@@ -1,5 +1,5 @@
 import type { DeviceId, RoomId, UserId } from '../../core/ids.ts'
-import { filterMembers, type MemberChange, type RoomMoves } from '../../storage/appservices/appservices.ts'
+import { type AppserviceMemberChange, filterMembers, type RoomMoves } from '../../storage/appservices/appservices.ts'
 import { loadMessageBytes } from '../../storage/devices/to-device.ts'
 import type { Db } from '../../storage/engine/database.ts'
 import { concernsRooms } from '../../storage/engine/device-list-rooms.ts'
@@ -15,7 +15,7 @@ export type News = RoomMoves & {
   position: number
   events: number[]
   /** Which of its users have joined rooms or left them. */
-  members: MemberChange[]
+  members: AppserviceMemberChange[]
   typing: Set<RoomId>
   /** Whose receipts are new, with the places of the events in their rooms. */
   receipts: Map<string, Owner & { orders: Set<number | null>; isPrivate: boolean }>

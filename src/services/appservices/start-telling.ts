@@ -5,7 +5,7 @@ import { repeat } from '../../infra/concurrency/repeat.ts'
 import { beginAppservice, changeUsers, loadUserIds, resetMembers } from '../../storage/appservices/appservices.ts'
 import type { Tx } from '../../storage/engine/database.ts'
 import { prepareAppserviceSenders } from '../users/appservice-users.ts'
-import { createTeller, type SendingApp } from './tell-appservice.ts'
+import { createTeller, type TransactionSenderApp } from './tell-appservice.ts'
 
 /** How often to look whether an application service has rested long enough, or another process has died. */
 const LOOK_MS = 1000
@@ -17,7 +17,9 @@ const FAILURE = 'looking after an application service failed; it is tried again'
  * Tells application services what happens that is of interest to them, in order, each by one process at a time. Without application services nothing
  * is done. `stop` ends what is under way; others go on. https://spec.matrix.org/v1.19/application-service-api/#pushing-events
  */
-export async function startTelling(app: SendingApp & Pick<App, 'stream'>): Promise<{ stop(): Promise<void> }> {
+export async function startTelling(
+  app: TransactionSenderApp & Pick<App, 'stream'>,
+): Promise<{ stop(): Promise<void> }> {
   await prepareAppserviceSenders(app)
   const told = app.config.appservices.filter(({ url }) => url !== null)
   for (const appservice of told) await prepare(app, appservice)

@@ -9,7 +9,7 @@ import {
   loadRowsOfKinds,
   releaseAppservice,
   restAppservice,
-  storeTransaction,
+  storeNextTransaction,
 } from '../../storage/appservices/appservices.ts'
 import type { StreamRow } from '../../storage/schema/stream.ts'
 import { gatherNews } from './gather-news.ts'
@@ -17,7 +17,7 @@ import { type Interest, kindsFor, loadInterest } from './interest.ts'
 import { introduceUsers } from './introduce-users.ts'
 import { transactionBody } from './transaction-body.ts'
 
-export type SendingApp = Pick<
+export type TransactionSenderApp = Pick<
   App,
   'config' | 'database' | 'appservices' | 'clock' | 'random' | 'logger' | 'metrics' | 'stopping'
 >
@@ -44,12 +44,12 @@ const LONGEST_REST_MS = 5 * 60_000
 /** What this process knows of an application service that it has. */
 type Held = AppserviceProgress & { until: number; interest: Interest; isCurrent: boolean }
 
-export function createTeller(app: SendingApp, appservice: Appservice): Teller {
+export function createTeller(app: TransactionSenderApp, appservice: Appservice): Teller {
   return new LeasedTeller(app, appservice)
 }
 
 class LeasedTeller implements Teller {
-  readonly #app: SendingApp
+  readonly #app: TransactionSenderApp
   readonly #appservice: Appservice
   readonly #id: { appserviceId: string; holder: string }
   readonly #kinds: ReturnType<typeof kindsFor>
@@ -57,7 +57,7 @@ class LeasedTeller implements Teller {
   #isTelling = false
   #lastTxn = 0
 
-  constructor(app: SendingApp, appservice: Appservice) {
+  constructor(app: TransactionSenderApp, appservice: Appservice) {
     this.#app = app
     this.#appservice = appservice
     this.#id = { appserviceId: appservice.id, holder: app.random.token(12) }
@@ -153,7 +153,7 @@ class LeasedTeller implements Teller {
       if (body !== undefined) {
         const transaction = { txnId: this.#nextTxnId(), body, position, messages }
         const isStored = await this.#app.database.write((tx) =>
-          storeTransaction(tx, this.#id, { transaction, members }),
+          storeNextTransaction(tx, this.#id, { transaction, members }),
         )
         if (isStored) return transaction
         this.#lose()

@@ -56,7 +56,7 @@ export function findLocations(app: AskingApp, name: string, fields: Query): Prom
 }
 
 /** Users of a network, likewise. */
-export function findUsers(app: AskingApp, name: string, fields: Query): Promise<JsonObject[]> {
+export function findThirdPartyUsers(app: AskingApp, name: string, fields: Query): Promise<JsonObject[]> {
   return findAll(app, leadingTo(app, name), { path: `user/${encodeURIComponent(name)}`, query: fields, of: user })
 }
 

@@ -11,7 +11,7 @@ export type ClaimedKeys = Record<string, Record<string, Record<string, Json>>>
  * Gives out a key of users of this server for each claim: a one-time key, which nobody else will get, or else the device's fallback key.
  * Claims that neither can serve are left out.
  */
-export async function claimOwnUsersKeys(app: Pick<App, 'database'>, claims: readonly KeyClaim[]): Promise<ClaimedKeys> {
+export async function claimLocalKeys(app: Pick<App, 'database'>, claims: readonly KeyClaim[]): Promise<ClaimedKeys> {
   return claims.length > 0 ? claimedKeys(await takeKeys(app, claims)) : {}
 }
 

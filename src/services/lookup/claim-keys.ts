@@ -4,7 +4,7 @@ import { type ServerName, serverNameOf } from '../../core/ids.ts'
 import type { Json } from '../../core/pdu.ts'
 import { FederationError } from '../../infra/federation/federation-error.ts'
 import type { KeyClaim } from '../../storage/devices/one-time-keys.ts'
-import { byUserAndDevice, type ClaimedKeys, claimOwnUsersKeys, requireFewClaims } from '../devices/claim-local-keys.ts'
+import { byUserAndDevice, type ClaimedKeys, claimLocalKeys, requireFewClaims } from '../devices/claim-local-keys.ts'
 import { type Asking, askServers, type Failures } from '../federation/requests/ask-servers.ts'
 import { keyTimeout, MAX_KEY_BYTES } from './query-keys.ts'
 
@@ -25,7 +25,7 @@ export async function claimKeys(
   byServer.delete(app.serverName)
   const timeoutMs = keyTimeout(timeout)
   const [own, { answers, failures }] = await Promise.all([
-    claimOwnUsersKeys(app, ours),
+    claimLocalKeys(app, ours),
     askServers(app, { servers: byServer.keys(), timeoutMs }, (server, asking) =>
       askForKeys(app, server, { ...asking, claims: byServer.get(server) ?? [] }),
     ),

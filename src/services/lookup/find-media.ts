@@ -6,7 +6,7 @@ import { insertRemoteMedia, noteMediaAccess } from '../../storage/media/remote-m
 import { askForMedia } from '../federation/requests/ask-for-media.ts'
 import { acceptedContentType } from '../media/content-type.ts'
 import { safeFileName } from '../media/file-name.ts'
-import { findKeptMedia, findMedia as findOwnMedia, type Media } from '../media/find-local-media.ts'
+import { findKeptMedia, findLocalMedia, type Media } from '../media/find-local-media.ts'
 import { storeFile } from '../media/store-file.ts'
 
 type Wait = {
@@ -21,11 +21,11 @@ const NOTE_AFTER_MS = 24 * 3_600_000
 const TURN_MS = 20_000
 
 /**
- * Finds a medium of any server; those of others are fetched once and kept. Throws as `findMedia` of services/media, M_TOO_LARGE for what is larger
+ * Finds a medium of any server; those of others are fetched once and kept. Throws as `findLocalMedia`, M_TOO_LARGE for what is larger
  * than our own may be, and FederationError. https://spec.matrix.org/v1.19/server-server-api/#content-repository
  */
 export async function findMedia(app: App, name: MediaName, wait: Wait): Promise<Media> {
-  if (name.serverName === app.serverName) return findOwnMedia(app, name, wait)
+  if (name.serverName === app.serverName) return findLocalMedia(app, name, wait)
   const known = await findRemote(app, name)
   if (known) return known
   if (wait.allowRemote === false) throw new NotFoundError('This server does not have that file of another server')

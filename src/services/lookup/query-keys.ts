@@ -10,7 +10,7 @@ import { loadSignatures } from '../../storage/devices/cross-signing-keys.ts'
 import type { RemoteDevice } from '../../storage/devices/remote-devices.ts'
 import { bySignedKey, loadKeys, type QueriedKeys, withSignatures } from '../devices/load-keys.ts'
 import { type Asking, askServers, type Failures } from '../federation/requests/ask-servers.ts'
-import { type FetchingApp, freshDeviceLists } from '../federation/requests/fetch-device-lists.ts'
+import { type DeviceListApp, freshDeviceLists } from '../federation/requests/fetch-device-lists.ts'
 
 type Wanted = ReadonlyMap<UserId, readonly string[]>
 
@@ -25,7 +25,7 @@ export const MAX_KEY_BYTES = 8 * 1024 * 1024
  * do not answer in `timeout` milliseconds are among the failures. Throws M_TOO_LARGE. https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3keysquery
  */
 export async function queryKeys(
-  app: FetchingApp & Pick<App, 'serverName' | 'config'>,
+  app: DeviceListApp & Pick<App, 'serverName' | 'config'>,
   { viewer, wanted, timeout }: { viewer: UserId; wanted: Wanted; timeout?: number | undefined },
 ): Promise<QueriedKeys & { failures: Failures }> {
   requireFewQueries(app, wanted)

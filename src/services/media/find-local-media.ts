@@ -14,7 +14,7 @@ const LONGEST_PAUSE_MS = 1000
  * Finds a medium of this server. One that is reserved is waited for up to `timeoutMs`, whichever process it is uploaded to, or until `signal` aborts.
  * Throws M_NOT_FOUND, and M_NOT_YET_UPLOADED when the time is over.
  */
-export async function findMedia(
+export async function findLocalMedia(
   app: App,
   name: MediaName,
   wait: { timeoutMs: number; signal: AbortSignal },

@@ -2,7 +2,7 @@ import sharp from 'sharp'
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import type { UserId } from '../../core/ids.ts'
 import type { ThumbnailSpec } from '../../infra/media/thumbnails.ts'
-import { findMedia } from './find-local-media.ts'
+import { findLocalMedia } from './find-local-media.ts'
 import { sweepMedia } from './sweep-media.ts'
 import { createMediaTestApp } from './test-media-app.ts'
 import { thumbnailMedia } from './thumbnail-media.ts'
@@ -37,7 +37,7 @@ async function upload(content: Buffer) {
     filename: undefined,
     source: source(),
   })
-  return (await findMedia(world.app, name, { timeoutMs: 0, signal: new AbortController().signal })).file
+  return (await findLocalMedia(world.app, name, { timeoutMs: 0, signal: new AbortController().signal })).file
 }
 
 function png(width: number, height: number): Promise<Buffer> {

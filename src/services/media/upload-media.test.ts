@@ -1,7 +1,7 @@
 import { text } from 'node:stream/consumers'
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import type { UserId } from '../../core/ids.ts'
-import { findMedia } from './find-local-media.ts'
+import { findLocalMedia } from './find-local-media.ts'
 import { openFile } from './open-file.ts'
 import { reserveMedia } from './reserve-media.ts'
 import { createMediaTestApp } from './test-media-app.ts'
@@ -31,8 +31,8 @@ function upload(content: string, more: { uploader?: UserId; contentType?: string
   return { uploader: alice, contentType: 'text/plain', filename: undefined, ...more, source: source() }
 }
 
-async function contentOf(name: Parameters<typeof findMedia>[1]): Promise<string> {
-  const { file } = await findMedia(world.app, name, now())
+async function contentOf(name: Parameters<typeof findLocalMedia>[1]): Promise<string> {
+  const { file } = await findLocalMedia(world.app, name, now())
   return text(await openFile(world.app, file.objectKey))
 }
 
@@ -43,7 +43,7 @@ async function unclaimed(): Promise<number> {
 test('a file comes back with its type and name', async () => {
   const name = await uploadMedia(world.app, upload('hello', { filename: '../🐔.txt' }))
   expect(name.serverName).toBe('hearth.test')
-  expect(await findMedia(world.app, name, now())).toMatchObject({
+  expect(await findLocalMedia(world.app, name, now())).toMatchObject({
     contentType: 'text/plain',
     filename: '🐔.txt',
     file: { size: 5 },
@@ -59,7 +59,7 @@ test('the same content is stored once, even at the same time, and each name keep
   )
   names.push(await uploadMedia(world.app, upload('same', { uploader: bob, contentType: 'text/css' })))
   expect(new Set(names.map(({ mediaId }) => mediaId)).size).toBe(3)
-  const found = await Promise.all(names.map((name) => findMedia(world.app, name, now())))
+  const found = await Promise.all(names.map((name) => findLocalMedia(world.app, name, now())))
   expect(found.map(({ contentType }) => contentType)).toEqual(['text/plain', 'text/csv', 'text/css'])
   expect(new Set(found.map(({ file }) => file.objectKey)).size).toBe(1)
   expect(world.files()).toHaveLength(before + 1)
@@ -83,7 +83,7 @@ test('HTML that claims to be an image is not served as one', async () => {
     world.app,
     upload('<html><script>alert(1)</script></html>', { contentType: 'image/png' }),
   )
-  expect((await findMedia(world.app, name, now())).contentType).toBe('application/octet-stream')
+  expect((await findLocalMedia(world.app, name, now())).contentType).toBe('application/octet-stream')
 })
 
 test('a reserved name takes one file, of its owner', async () => {
@@ -92,7 +92,10 @@ test('a reserved name takes one file, of its owner', async () => {
   await expect(uploadReservedMedia(world.app, name, upload('b', { uploader: bob }))).rejects.toMatchObject({
     errcode: 'M_FORBIDDEN',
   })
-  await expect(findMedia(world.app, name, now())).rejects.toMatchObject({ status: 504, errcode: 'M_NOT_YET_UPLOADED' })
+  await expect(findLocalMedia(world.app, name, now())).rejects.toMatchObject({
+    status: 504,
+    errcode: 'M_NOT_YET_UPLOADED',
+  })
   await uploadReservedMedia(world.app, name, upload('mine'))
   expect(await contentOf(name)).toBe('mine')
   const again = { status: 409, errcode: 'M_CANNOT_OVERWRITE_MEDIA' }
@@ -124,7 +127,7 @@ test('reservations expire, also while the file is on its way', async () => {
     gone,
   )
   await expect(uploadReservedMedia(world.app, second.name, upload('later'))).rejects.toMatchObject(gone)
-  await expect(findMedia(world.app, second.name, now())).rejects.toMatchObject(gone)
+  await expect(findLocalMedia(world.app, second.name, now())).rejects.toMatchObject(gone)
 })
 
 test('nobody reserves more than the limit, even at the same time; finished and expired ones do not count', async () => {
@@ -143,7 +146,7 @@ test('nobody reserves more than the limit, even at the same time; finished and e
 
 test('who asks for a file before it is there gets it once it is', async () => {
   const { name } = await reserveMedia(world.app, alice)
-  const waiting = findMedia(world.app, name, { timeoutMs: 20_000, signal: new AbortController().signal })
+  const waiting = findLocalMedia(world.app, name, { timeoutMs: 20_000, signal: new AbortController().signal })
   await uploadReservedMedia(world.app, name, upload('at last'))
   expect((await waiting).file.size).toBe(7)
 })
@@ -151,7 +154,7 @@ test('who asks for a file before it is there gets it once it is', async () => {
 test('waiting ends when the client leaves', async () => {
   const { name } = await reserveMedia(world.app, alice)
   const gone = new AbortController()
-  const waiting = findMedia(world.app, name, { timeoutMs: 20_000, signal: gone.signal })
+  const waiting = findLocalMedia(world.app, name, { timeoutMs: 20_000, signal: gone.signal })
   gone.abort()
   await expect(waiting).rejects.toMatchObject({ errcode: 'M_NOT_YET_UPLOADED' })
 })
@@ -160,7 +163,7 @@ test('other servers and unknown names have nothing', async () => {
   const unknown = { serverName: world.app.serverName, mediaId: 'unknown' }
   const remote = { serverName: 'elsewhere.test' as typeof unknown.serverName, mediaId: 'some' }
   for (const name of [unknown, remote]) {
-    await expect(findMedia(world.app, name, now())).rejects.toMatchObject({ status: 404, errcode: 'M_NOT_FOUND' })
+    await expect(findLocalMedia(world.app, name, now())).rejects.toMatchObject({ status: 404, errcode: 'M_NOT_FOUND' })
     await expect(uploadReservedMedia(world.app, name, upload('x'))).rejects.toMatchObject({ errcode: 'M_NOT_FOUND' })
   }
 })

@@ -1,7 +1,7 @@
 import type { App } from '../../app.ts'
 import { type RoomId, serverNameOf, type UserId } from '../../core/ids.ts'
 import type { ThirdParty } from '../lookup/find-third-party.ts'
-import { createRoom as createOwnRoom, type RoomRequest } from '../rooms/lifecycle/create-locally.ts'
+import { createLocally, type RoomRequest } from '../rooms/lifecycle/create-locally.ts'
 import { inviteThirdParty } from './invite-third-party.ts'
 import { inviteForeigner } from './invite-user.ts'
 
@@ -10,14 +10,14 @@ const AT_ONCE = 10
 
 /**
  * Creates a room and invites whom the request names. The servers of users of others are asked when the room is there: those that refuse, or cannot
- * be reached, are left out. Throws as `createRoom` of rooms does. https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3createroom
+ * be reached, are left out. Throws as `createLocally` does. https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3createroom
  */
 export async function createRoom(
   app: App,
   creator: UserId,
   { inviteThirdParties, ...request }: RoomRequest & { inviteThirdParties?: readonly ThirdParty[] | null | undefined },
 ): Promise<RoomId> {
-  const roomId = await createOwnRoom(app, creator, request)
+  const roomId = await createLocally(app, creator, request)
   const invite = { roomId, sender: creator, content: request.isDirect ? { is_direct: true } : {} }
   const foreigners = [...new Set(request.invite)].filter((userId) => serverNameOf(userId) !== app.serverName)
   const invites = [

@@ -7,10 +7,10 @@ import { findPartialRoom } from '../../storage/rooms/membership/partial-rooms.ts
 import { findMembership } from '../../storage/rooms/membership/room-memberships.ts'
 import { loadProfile } from '../../storage/users/profiles.ts'
 import { RoomArrived, raceToJoin } from '../federation/joining/join-race.ts'
-import { joinRemoteRoom, joinThroughOthers } from '../federation/joining/join-remotely.ts'
+import { joinRemotely, joinThroughOthers } from '../federation/joining/join-remotely.ts'
 import { locateRoom, type RoomLocation } from '../lookup/locate-room.ts'
 import { memberContent } from '../rooms/access/member-content.ts'
-import { joinRoom as joinOwnRoom } from '../rooms/membership/join-locally.ts'
+import { joinLocally } from '../rooms/membership/join-locally.ts'
 
 export type JoinRequest = {
   userId: UserId
@@ -36,7 +36,7 @@ async function joinHere(app: App, request: JoinRequest, location: RoomLocation):
   const { userId, isGuest, content } = request
   // Whether the user was invited or banned while nobody of ours was there is not known here yet.
   if (await isUnknownIn(app, location.roomId, userId)) return joinByOthers(app, request, location)
-  const join = () => joinOwnRoom(app, { userId, isGuest, room: location.roomId, content })
+  const join = () => joinLocally(app, { userId, isGuest, room: location.roomId, content })
   const refusal = await refusalOfGrant(join)
   if (!refusal) return
   if (location.servers.length === 0) throw new ForbiddenError(refusal.message)
@@ -77,7 +77,7 @@ async function joinElsewhere(app: App, request: JoinRequest, { roomId, servers }
   if (isGuest) throw new MatrixError(403, 'M_GUEST_ACCESS_FORBIDDEN', 'Guests may not join rooms of other servers')
   const whole = await joinContent(app, userId, content)
   try {
-    await raceToJoin(app, roomId, (race) => joinRemoteRoom(app, { roomId, userId, servers, content: whole }, race))
+    await raceToJoin(app, roomId, (race) => joinRemotely(app, { roomId, userId, servers, content: whole }, race))
   } catch (error) {
     if (!(error instanceof RoomArrived)) throw error
     await joinRoom(app, { ...request, room: roomId, via: servers })

@@ -5,7 +5,7 @@ import { loadProfile } from '../../storage/users/profiles.ts'
 import { knockRemotely } from '../federation/joining/knock-remotely.ts'
 import { locateRoom } from '../lookup/locate-room.ts'
 import { memberContent } from '../rooms/access/member-content.ts'
-import { knockOnRoom as knockOnOwnRoom } from '../rooms/membership/knock-locally.ts'
+import { knockLocally } from '../rooms/membership/knock-locally.ts'
 
 export type KnockRequest = {
   userId: UserId
@@ -22,7 +22,7 @@ export type KnockRequest = {
 export async function knockOnRoom(app: App, request: KnockRequest): Promise<RoomId> {
   const { roomId, isHere, servers } = await locateRoom(app, request)
   const { userId, content } = request
-  if (isHere) return knockOnOwnRoom(app, { userId, room: roomId, content })
+  if (isHere) return knockLocally(app, { userId, room: roomId, content })
   const whole = memberContent('knock', content, await loadProfile(app.database, userId))
   await knockRemotely(app, servers, { roomId, userId, content: whole })
   return roomId

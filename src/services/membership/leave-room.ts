@@ -3,7 +3,7 @@ import { findMembership } from '../../storage/rooms/membership/room-memberships.
 import { isRoomHere } from '../../storage/rooms/membership/room-servers.ts'
 import { loadEvents } from '../../storage/rooms/timeline/events.ts'
 import { type Leaving, leaveRemotely } from '../federation/joining/leave-remotely.ts'
-import { leaveRoom as leaveOwnRoom } from '../rooms/membership/leave-locally.ts'
+import { leaveLocally } from '../rooms/membership/leave-locally.ts'
 
 /**
  * Leaves a room, rejects an invite, or takes back a knock, wherever the room is; does nothing for who has left already. What other servers say to
@@ -15,9 +15,9 @@ export async function leaveRoom(app: App, leaving: Leaving): Promise<void> {
   const membership = await findMembership(app.database, roomId, userId)
   const isOutside = membership?.membership === 'invite' || membership?.membership === 'knock'
   const isHere = await isRoomHere(app.database, roomId)
-  if (isHere || !membership) return leaveOwnRoom(app, leaving)
+  if (isHere || !membership) return leaveLocally(app, leaving)
   if (membership.membership === 'leave') return
   const last = (await loadEvents(app.database, [membership.event_nid])).get(membership.event_nid)
-  if (!isOutside || !last) return leaveOwnRoom(app, leaving)
+  if (!isOutside || !last) return leaveLocally(app, leaving)
   await leaveRemotely(app, leaving, last)
 }

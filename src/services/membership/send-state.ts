@@ -1,15 +1,15 @@
 import type { App } from '../../app.ts'
 import { domainOf, type EventId, isUserId } from '../../core/ids.ts'
-import { type StateToSend, sendState as sendOwnState } from '../rooms/sending/send-state-locally.ts'
+import { type StateToSend, sendStateLocally } from '../rooms/sending/send-state-locally.ts'
 import { inviteForeigner } from './invite-user.ts'
 
 /**
- * Sets a piece of room state; returns the event's id. An invite of a user of another server goes there first. Throws as `sendState` of rooms and
+ * Sets a piece of room state; returns the event's id. An invite of a user of another server goes there first. Throws as `sendStateLocally` and
  * `inviteUser` do. https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3roomsroomidstateeventtypestatekey
  */
 export async function sendState(app: App, state: StateToSend): Promise<EventId> {
   const { roomId, sender, type, stateKey, content } = state
   const isInvite = type === 'm.room.member' && content.membership === 'invite' && isUserId(stateKey)
-  if (!isInvite || domainOf(stateKey) === app.serverName) return sendOwnState(app, state)
+  if (!isInvite || domainOf(stateKey) === app.serverName) return sendStateLocally(app, state)
   return inviteForeigner(app, { roomId, sender, target: stateKey, content })
 }

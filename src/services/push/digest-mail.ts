@@ -2,7 +2,7 @@ import type { App } from '../../app.ts'
 import type { RoomId } from '../../core/ids.ts'
 import { type Html, html } from '../../core/text/html.ts'
 import type { Mail } from '../../infra/mail/mailer.ts'
-import { type EmailPusher, loadMemberNames, loadRoomNames } from '../../storage/push/email-digests.ts'
+import { type EmailPusher, loadDigestNames, loadRoomNames } from '../../storage/push/email-digests.ts'
 import type { PushQueueRow } from '../../storage/schema/notifications.ts'
 import type { StoredEvent } from '../../storage/schema/stored-event.ts'
 import { unsubscribeLink } from './unsubscribe.ts'
@@ -52,7 +52,7 @@ async function sectionsOf(app: Capabilities, events: readonly StoredEvent[]): Pr
   const byRoom = Map.groupBy(events, ({ room_id }) => room_id)
   const roomNames = await loadRoomNames(app.database, [...byRoom.keys()])
   const senders = events.map(({ room_id: roomId, pdu }) => ({ roomId, userId: pdu.sender }))
-  const memberNames = await loadMemberNames(app.database, senders)
+  const memberNames = await loadDigestNames(app.database, senders)
   return [...byRoom].map(([roomId, ofRoom]) => {
     const lines = ofRoom.map(({ pdu }) => ({
       who: oneLine(memberNames.get(`${roomId}\0${pdu.sender}`) ?? pdu.sender, MOST_CHARACTERS_OF_A_NAME),

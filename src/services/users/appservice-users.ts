@@ -4,7 +4,7 @@ import { ForbiddenError, InvalidParamError, MatrixError, MissingParamError } fro
 import type { UserId } from '../../core/ids.ts'
 import { findUser, insertUser, lockUser } from '../../storage/users/users.ts'
 import { createUser } from './create-user.ts'
-import { type ClientDevice, logInDevice } from './device-login.ts'
+import { type LoginDevice, logInDevice } from './device-login.ts'
 import type { LoginResult } from './log-in.ts'
 import type { RegistrationResult } from './register.ts'
 import { requireOwnUser } from './reserved-names.ts'
@@ -33,7 +33,7 @@ export async function prepareAppserviceSenders(app: Pick<App, 'database' | 'cloc
 export async function registerAppserviceUser(
   app: Capabilities,
   appservice: Appservice | 'unknown' | undefined,
-  { username, device }: { username: string | undefined; device: ClientDevice | undefined },
+  { username, device }: { username: string | undefined; device: LoginDevice | undefined },
 ): Promise<RegistrationResult> {
   const own = requireToken(appservice)
   if (username === undefined) throw new MissingParamError('username: it is needed')
@@ -49,7 +49,7 @@ export async function registerAppserviceUser(
 export async function logInAppserviceUser(
   app: Capabilities,
   appservice: Appservice | 'unknown' | undefined,
-  { user, device }: { user: string; device: ClientDevice },
+  { user, device }: { user: string; device: LoginDevice },
 ): Promise<LoginResult> {
   const own = requireToken(appservice)
   const userId = localUserId(app, user)

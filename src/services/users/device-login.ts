@@ -10,7 +10,7 @@ import { limitDevices } from './limit-devices.ts'
 import { familyOf, hashToken, newRefreshToken, newToken } from './tokens.ts'
 
 /** What a client says about itself when it logs in. */
-export type ClientDevice = {
+export type LoginDevice = {
   /** Absent: the server makes one up. */
   deviceId?: DeviceId | undefined
   /** The name of the device if it is new. */
@@ -34,7 +34,7 @@ const DEVICE_ID_LENGTH = 10
 export async function logInDevice(
   app: Pick<App, 'random' | 'clock' | 'config' | 'logger'>,
   tx: Tx,
-  { userId, device }: { userId: UserId; device: ClientDevice },
+  { userId, device }: { userId: UserId; device: LoginDevice },
 ): Promise<TokenPair & { device_id: DeviceId }> {
   const deviceId = device.deviceId ?? (app.random.token(DEVICE_ID_LENGTH).toUpperCase() as DeviceId)
   if (device.deviceId !== undefined && (await findDehydratedDevice(tx, userId))?.device_id === deviceId)

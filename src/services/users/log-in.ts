@@ -6,7 +6,7 @@ import type { UserRow } from '../../storage/schema/users.ts'
 import { findLoginTokenUser, takeLoginToken } from '../../storage/users/login-tokens.ts'
 import { findUser, lockUser } from '../../storage/users/users.ts'
 import { checkPassword } from './check-password.ts'
-import { type ClientDevice, logInDevice } from './device-login.ts'
+import { type LoginDevice, logInDevice } from './device-login.ts'
 import { type AccountIdentifier, findAccount } from './find-account.ts'
 import { hashToken } from './tokens.ts'
 
@@ -25,7 +25,7 @@ type Capabilities = Pick<App, 'database' | 'clock' | 'random' | 'config' | 'serv
  */
 export async function logInWithPassword(
   app: Capabilities & Pick<App, 'rateLimiter'>,
-  { identifier, password, device }: { identifier: AccountIdentifier; password: string; device: ClientDevice },
+  { identifier, password, device }: { identifier: AccountIdentifier; password: string; device: LoginDevice },
 ): Promise<LoginResult> {
   const account = await findAccount(app, identifier)
   const matches = await checkPassword(app, account, password)
@@ -36,7 +36,7 @@ export async function logInWithPassword(
 /** Logs in with a token that another session, or single sign-on, got for the user. Throws as logInWithPassword. */
 export async function logInWithToken(
   app: Capabilities,
-  { token, device }: { token: string; device: ClientDevice },
+  { token, device }: { token: string; device: LoginDevice },
 ): Promise<LoginResult> {
   const tokenHash = hashToken(token)
   const userId = await findLoginTokenUser(app.database, tokenHash)
@@ -51,7 +51,7 @@ export async function logInWithToken(
 async function openSession(
   app: Capabilities,
   user: UserRow,
-  device: ClientDevice,
+  device: LoginDevice,
   prove?: (tx: Tx) => Promise<void>,
 ): Promise<LoginResult> {
   if (user.locked) {

@@ -5,7 +5,7 @@ import type { Tx } from '../../storage/engine/database.ts'
 import { findTokenHolder } from '../../storage/users/access-tokens.ts'
 import { findUser, lockUser } from '../../storage/users/users.ts'
 import { createUser } from './create-user.ts'
-import { type ClientDevice, logInDevice } from './device-login.ts'
+import { type LoginDevice, logInDevice } from './device-login.ts'
 import type { LoginResult } from './log-in.ts'
 import { checkNewPassword } from './new-password.ts'
 import { type CompletedStages, noteAcceptedTerms, registrationFlows } from './registration-flows.ts'
@@ -89,7 +89,7 @@ async function answerAgain(
   const { user_id: userId, device_id: deviceId } = note as { user_id: UserId; device_id?: DeviceId }
   if (deviceId === undefined) return { user_id: userId, home_server: app.serverName }
   if (!knowsSecret) throw new MissingParamError('password: it is needed to register again')
-  const device = { ...deviceOf(body), deviceId }
+  const device = { ...requestedDevice(body), deviceId }
   const tokens = await app.database.write(async (tx) => {
     await lockUser(tx, userId)
     const user = await findUser(tx, userId)
@@ -135,11 +135,11 @@ async function makeAccount(
   }
   const noteTerms = (tx: Tx, userId: UserId) => noteAcceptedTerms(app, tx, { userId, completed })
   if (request.inhibit_login) return { user_id: await createUser(app, account, noteTerms), home_server: app.serverName }
-  return logInNew(app, account, { device: deviceOf(request), andThen: noteTerms })
+  return logInNew(app, account, { device: requestedDevice(request), andThen: noteTerms })
 }
 
 /** What a client that registers says of its device. */
-export function deviceOf(request: RegistrationRequest): ClientDevice {
+export function requestedDevice(request: RegistrationRequest): LoginDevice {
   return {
     deviceId: request.device_id,
     displayName: request.initial_device_display_name,
@@ -150,7 +150,7 @@ export function deviceOf(request: RegistrationRequest): ClientDevice {
 async function logInNew(
   app: Capabilities,
   account: Parameters<typeof createUser>[1],
-  { device, andThen }: { device: ClientDevice; andThen?: (tx: Tx, userId: UserId) => Promise<void> },
+  { device, andThen }: { device: LoginDevice; andThen?: (tx: Tx, userId: UserId) => Promise<void> },
 ): Promise<LoginResult> {
   let tokens: Awaited<ReturnType<typeof logInDevice>> | undefined
   const userId = await createUser(app, account, async (tx, id) => {

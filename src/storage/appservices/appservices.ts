@@ -21,7 +21,7 @@ export type AppserviceProgress = {
 }
 
 /** A user of an application service who has joined a room, or is not in it any more. */
-export type MemberChange = { roomId: RoomId; userId: UserId; isJoined: boolean }
+export type AppserviceMemberChange = { roomId: RoomId; userId: UserId; isJoined: boolean }
 
 /** Begins with an application service that nobody has told anything yet: it is told what comes after `position`. False: that was begun before. */
 export async function beginAppservice(
@@ -89,7 +89,7 @@ export async function releaseAppservice(tx: Tx, { appserviceId, holder }: Held, 
 export async function advanceAppservice(
   tx: Tx,
   { appserviceId, holder }: Held,
-  { position, members }: { position: number; members: readonly MemberChange[] },
+  { position, members }: { position: number; members: readonly AppserviceMemberChange[] },
 ): Promise<boolean> {
   const result = await sql`update appservices set stream_position = greatest(stream_position, ${position}::bigint)
     where appservice_id = ${appserviceId} and leased_by = ${holder} and txn_id is null`.execute(tx.sql)
@@ -102,10 +102,10 @@ export async function advanceAppservice(
  * Stores the next transaction with what it changes of the members: from now on whoever sends it sends the same. False when another process has
  * the application service.
  */
-export async function storeTransaction(
+export async function storeNextTransaction(
   tx: Tx,
   { appserviceId, holder }: Held,
-  { transaction, members }: { transaction: AppserviceTransaction; members: readonly MemberChange[] },
+  { transaction, members }: { transaction: AppserviceTransaction; members: readonly AppserviceMemberChange[] },
 ): Promise<boolean> {
   const { txnId, body, position, messages } = transaction
   const result = await sql`update appservices set txn_id = ${txnId}, txn_body = ${body},
@@ -196,7 +196,7 @@ export async function filterRoommates(
   return new Set(rows.map((row) => row.user_id))
 }
 
-async function storeMembers(tx: Tx, appserviceId: string, members: readonly MemberChange[]): Promise<void> {
+async function storeMembers(tx: Tx, appserviceId: string, members: readonly AppserviceMemberChange[]): Promise<void> {
   const last = [...new Map(members.map((member) => [`${member.roomId} ${member.userId}`, member])).values()]
   const joined = last.filter((member) => member.isJoined)
   const gone = last.filter((member) => !member.isJoined)

@@ -24,7 +24,7 @@ export async function lookUpTransaction(
 }
 
 /** Notes that a transaction has been received. */
-export async function storeTransaction(
+export async function storeReceivedTransaction(
   tx: Tx,
   transaction: { origin: ServerName; txnId: string; now: number; answer: string },
 ): Promise<void> {

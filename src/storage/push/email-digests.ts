@@ -74,7 +74,7 @@ export async function loadRoomNames(db: Db, roomIds: readonly RoomId[]): Promise
 }
 
 /** Display names of users in rooms, by `room\0user`, where they have any. */
-export async function loadMemberNames(
+export async function loadDigestNames(
   db: Db,
   members: readonly { roomId: RoomId; userId: UserId }[],
 ): Promise<Map<string, string>> {

@@ -10,7 +10,7 @@ export type RoomAliasRow = { room_alias: RoomAlias; room_id: RoomId; creator: Us
 export const ROOM_ALIAS_KEY = 'room_aliases_pkey'
 
 /** What an alias of this server points to; undefined when there is no such alias. */
-export async function findRoomAlias(db: Db, alias: RoomAlias): Promise<RoomAliasRow | undefined> {
+export async function findLocalAlias(db: Db, alias: RoomAlias): Promise<RoomAliasRow | undefined> {
   const { rows } = await sql<RoomAliasRow>`select * from room_aliases where room_alias = ${alias}`.execute(db.sql)
   return rows[0]
 }
@@ -45,7 +45,7 @@ export async function insertRoomAlias(tx: Tx, alias: RoomAliasRow): Promise<void
 }
 
 /** Removes an alias, if it still points to that room. */
-export async function deleteRoomAlias(tx: Tx, { room_alias, room_id }: RoomAliasRow): Promise<void> {
+export async function deleteAlias(tx: Tx, { room_alias, room_id }: RoomAliasRow): Promise<void> {
   await sql`delete from room_aliases where room_alias = ${room_alias} and room_id = ${room_id}`.execute(tx.sql)
   appendToStream(tx, { kind: 'alias', detail: room_id })
 }

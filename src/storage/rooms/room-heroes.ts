@@ -4,7 +4,7 @@ import type { Db } from '../engine/database.ts'
 import { sharedLoads } from '../engine/shared-loads.ts'
 
 /** What clients name a room by when it has no name, and how many are in it. */
-export type RoomSummary = {
+export type SyncSummary = {
   room_id: RoomId
   joined_members: number
   invited_members: number
@@ -17,12 +17,12 @@ export async function loadRoomSummaries(
   db: Db,
   roomIds: readonly RoomId[],
   userId: UserId,
-): Promise<Map<RoomId, RoomSummary>> {
+): Promise<Map<RoomId, SyncSummary>> {
   const rooms = await loadCandidates(db, roomIds)
   return new Map([...rooms].map(([roomId, room]) => [roomId, summaryFor(room, userId)]))
 }
 
-type RoomCandidates = Omit<RoomSummary, 'heroes'> & {
+type RoomCandidates = Omit<SyncSummary, 'heroes'> & {
   is_named: boolean
   /** The first in the room, one more than the heroes, as the user may be among them. */
   present: UserId[] | null
@@ -32,7 +32,7 @@ type RoomCandidates = Omit<RoomSummary, 'heroes'> & {
 
 const HEROES = 5
 
-function summaryFor({ is_named, present, departed, ...room }: RoomCandidates, userId: UserId): RoomSummary {
+function summaryFor({ is_named, present, departed, ...room }: RoomCandidates, userId: UserId): SyncSummary {
   if (is_named) return { ...room, heroes: null }
   const others = (users: UserId[] | null) => (users ?? []).filter((user) => user !== userId).slice(0, HEROES)
   const there = others(present)

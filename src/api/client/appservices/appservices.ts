@@ -3,7 +3,7 @@ import { ForbiddenError } from '../../../core/errors.ts'
 import { pingAppservice } from '../../../services/appservices/ping.ts'
 import { setNetworkVisibility } from '../../../services/rooms/directory/network-directory.ts'
 import { v3 } from '../../http/client-paths.ts'
-import { roomId, storableText } from '../../http/fields.ts'
+import { opaqueText, roomId } from '../../http/fields.ts'
 import { route } from '../../http/route.ts'
 
 /** https://spec.matrix.org/v1.19/application-service-api/#post_matrixclientv1appserviceappserviceidping, and where it was before it was specified */
@@ -28,7 +28,7 @@ export const putNetworkVisibility = route({
   method: 'PUT',
   path: v3('/directory/list/appservice/:networkId/:roomId'),
   auth: 'appservice',
-  params: z.object({ networkId: storableText, roomId }),
+  params: z.object({ networkId: opaqueText, roomId }),
   body: z.object({ visibility: z.enum(['public', 'private']) }),
   async handle({ params, body, session }, app) {
     await setNetworkVisibility(app, session.appservice, { ...params, ...body })
@@ -41,7 +41,7 @@ export const deleteNetworkVisibility = route({
   method: 'DELETE',
   path: v3('/directory/list/appservice/:networkId/:roomId'),
   auth: 'appservice',
-  params: z.object({ networkId: storableText, roomId }),
+  params: z.object({ networkId: opaqueText, roomId }),
   async handle({ params, session }, app) {
     await setNetworkVisibility(app, session.appservice, { ...params, visibility: 'private' })
     return {}

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import {
   findLocations,
-  findUsers,
+  findThirdPartyUsers,
   getProtocol,
   listProtocols,
   locationsOfAlias,
@@ -51,7 +51,7 @@ export const getThirdPartyUsers = route({
   auth: 'user',
   params,
   query: fields,
-  handle: ({ params, query }, app) => findUsers(app, params.protocol, passedOn(query)),
+  handle: ({ params, query }, app) => findThirdPartyUsers(app, params.protocol, passedOn(query)),
 })
 
 /** https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3thirdpartylocation */

@@ -28,7 +28,7 @@ export function keyRequests(count: number): { default: number } {
 }
 
 /** The device that a session belongs to. Throws M_MISSING_PARAM for application services that act without one. */
-export function deviceOf({ userId, deviceId }: Session): { userId: UserId; deviceId: DeviceId } {
+export function requireDevice({ userId, deviceId }: Session): { userId: UserId; deviceId: DeviceId } {
   if (deviceId === null) throw new MissingParamError('device_id: is needed for a request about a device')
   return { userId, deviceId }
 }

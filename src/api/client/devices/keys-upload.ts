@@ -3,7 +3,7 @@ import { uploadKeys } from '../../../services/devices/upload-keys.ts'
 import { v3 } from '../../http/client-paths.ts'
 import { jsonObject } from '../../http/fields.ts'
 import { route } from '../../http/route.ts'
-import { deviceOf } from './encryption-fields.ts'
+import { requireDevice } from './encryption-fields.ts'
 
 const keys = z.record(z.string(), z.union([z.string(), jsonObject]))
 
@@ -19,5 +19,7 @@ export const postKeysUpload = route({
     one_time_keys: keys.optional(),
     fallback_keys: keys.optional(),
   }),
-  handle: async ({ session, body }, app) => ({ one_time_key_counts: await uploadKeys(app, deviceOf(session), body) }),
+  handle: async ({ session, body }, app) => ({
+    one_time_key_counts: await uploadKeys(app, requireDevice(session), body),
+  }),
 })

@@ -2,14 +2,14 @@ import { z } from 'zod'
 import { listDelayedEvents, readDelayedEvent } from '../../../services/rooms/delayed/list-delayed-events.ts'
 import { DELAYED_EVENT_ACTIONS, manageDelayedEvent } from '../../../services/rooms/delayed/manage-delayed-event.ts'
 import { scheduleEvent } from '../../../services/rooms/delayed/schedule-event.ts'
-import { jsonObject, roomId, storableText } from '../../http/fields.ts'
+import { jsonObject, opaqueText, roomId } from '../../http/fields.ts'
 import { route } from '../../http/route.ts'
 import { membershipCounts } from './membership-counts.ts'
 
 /** https://github.com/matrix-org/matrix-spec-proposals/pull/4140 */
 const UNSTABLE = '/_matrix/client/unstable/org.matrix.msc4140'
 
-const delayId = storableText
+const delayId = opaqueText
 const params = z.object({ delayId })
 const delay = z.int().positive()
 
@@ -24,7 +24,7 @@ const putDelayedEvent = route({
   guests: true,
   rateLimit: 'delayed_event',
   alsoCounts: ({ params, body }) => membershipCounts(params.eventType, body.content.membership),
-  params: z.object({ roomId, eventType: z.string(), txnId: storableText }),
+  params: z.object({ roomId, eventType: z.string(), txnId: opaqueText }),
   body: z
     .object({
       delay_ms: delay.optional(),

@@ -3,7 +3,7 @@ import type { App } from '../../../app.ts'
 import type { EventId, RoomId } from '../../../core/ids.ts'
 import { redactEvent } from '../../../services/rooms/sending/redact-event.ts'
 import { v3 } from '../../http/client-paths.ts'
-import { eventId, roomId, storableText } from '../../http/fields.ts'
+import { eventId, opaqueText, roomId } from '../../http/fields.ts'
 import { route, type Session } from '../../http/route.ts'
 import { contentWithOptionalReason } from './reason.ts'
 
@@ -23,7 +23,7 @@ export const putRoomRedact = route({
   method: 'PUT',
   path: v3('/rooms/:roomId/redact/:eventId/:txnId'),
   ...who,
-  params: z.object({ ...place, txnId: storableText }),
+  params: z.object({ ...place, txnId: opaqueText }),
   body,
   handle: redact,
 })

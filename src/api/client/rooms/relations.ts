@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { readRelations } from '../../../services/rooms/reading/relations.ts'
-import { eventId, queryBoolean, queryInteger, roomId, storableText } from '../../http/fields.ts'
+import { eventId, opaqueText, queryBoolean, queryInteger, roomId } from '../../http/fields.ts'
 import { route } from '../../http/route.ts'
 import { direction } from './pagination-fields.ts'
 
@@ -12,7 +12,7 @@ export const getRelations = route({
   method: 'GET',
   path: PATHS.flatMap((path) => [path, `${path}/:relType`, `${path}/:relType/:eventType`]),
   auth: 'user',
-  params: z.object({ roomId, eventId, relType: storableText.optional(), eventType: storableText.optional() }),
+  params: z.object({ roomId, eventId, relType: opaqueText.optional(), eventType: opaqueText.optional() }),
   query: z.object({
     from: z.string().optional(),
     to: z.string().optional(),

@@ -6,7 +6,7 @@ import { noteActivity } from '../../../services/presence/note-activity.ts'
 import { scheduleEvent } from '../../../services/rooms/delayed/schedule-event.ts'
 import { sendEvent } from '../../../services/rooms/sending/send-event.ts'
 import { v3 } from '../../http/client-paths.ts'
-import { jsonObject, roomId, storableText } from '../../http/fields.ts'
+import { jsonObject, opaqueText, roomId } from '../../http/fields.ts'
 import { route, type Session } from '../../http/route.ts'
 import { delayQuery } from './delayed-events.ts'
 import { timestampOf, timestampQuery } from './timestamp.ts'
@@ -20,7 +20,7 @@ export const putRoomSend = route({
   method: 'PUT',
   path: v3('/rooms/:roomId/send/:eventType/:txnId'),
   ...who,
-  params: z.object({ ...place, txnId: storableText }),
+  params: z.object({ ...place, txnId: opaqueText }),
   query,
   body: jsonObject,
   handle: send,

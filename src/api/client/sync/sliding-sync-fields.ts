@@ -5,7 +5,7 @@ import type {
   SlidingExtensions,
   SlidingFilter,
 } from '../../../services/sync/sliding/sliding-request.ts'
-import { storableText } from '../../http/fields.ts'
+import { opaqueText } from '../../http/fields.ts'
 
 const place = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER)
 export const windowSchema = z.tuple([place, place])
@@ -17,8 +17,8 @@ export const timelineLimit = z
   .max(Number.MAX_SAFE_INTEGER)
   .transform((limit) => Math.min(limit, 1000))
 
-const names = z.array(storableText).max(1000)
-const types = z.array(storableText.nullable()).max(1000)
+const names = z.array(opaqueText).max(1000)
+const types = z.array(opaqueText.nullable()).max(1000)
 
 /** The filters of both forms of sliding sync; each names the one for invites in its own way. */
 export const filterFields = {
@@ -29,7 +29,7 @@ export const filterFields = {
   not_room_types: types.nullish(),
   tags: names.nullish(),
   not_tags: names.nullish(),
-  room_name_like: storableText.nullish(),
+  room_name_like: opaqueText.nullish(),
 }
 const common = z.object(filterFields)
 

@@ -6,7 +6,7 @@ import {
   slidingRequest,
 } from '../../../services/sync/sliding/sliding-request.ts'
 import { slidingSync } from '../../../services/sync/sliding/sliding-sync.ts'
-import { queryInteger, roomId, storableText } from '../../http/fields.ts'
+import { opaqueText, queryInteger, roomId } from '../../http/fields.ts'
 import { route, type Session } from '../../http/route.ts'
 import {
   extensionsSchema,
@@ -45,10 +45,10 @@ function atMost<Value extends z.ZodType>(key: z.ZodType<string>, value: Value) {
 
 const unstableConfig = { required_state: requiredStatePairs.nullish(), timeline_limit: timelineLimit }
 const unstableBody = z.object({
-  conn_id: storableText.nullish(),
+  conn_id: opaqueText.nullish(),
   txn_id: z.string().nullish(),
   lists: atMost(
-    storableText,
+    opaqueText,
     z.object({
       ...unstableConfig,
       ranges: z.array(windowSchema).max(100).nullish(),
@@ -128,7 +128,7 @@ function subscriptionsOf<Given>(
 const stableConfig = { required_state: requiredStateObject, timeline_limit: timelineLimit }
 /** A request of the merged proposal's form. */
 export const stableBody = z.object({
-  conn_id: storableText.nullish(),
+  conn_id: opaqueText.nullish(),
   pos: z.string().nullish(),
   timeout: z.number().int().min(0).max(Number.MAX_SAFE_INTEGER).nullish(),
   set_presence: presence,

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { APPSERVICE_LOGIN, registerAppserviceUser } from '../../../services/users/appservice-users.ts'
-import { deviceOf, registerGuest, registerUser } from '../../../services/users/register.ts'
+import { registerGuest, registerUser, requestedDevice } from '../../../services/users/register.ts'
 import { requireUnreserved } from '../../../services/users/reserved-names.ts'
 import { requireAvailable, userIdForNewName } from '../../../services/users/user-names.ts'
 import { v3 } from '../../http/client-paths.ts'
@@ -30,7 +30,10 @@ export const postRegister = route({
   handle({ query, body: { type, auth, ...request }, appservice }, app) {
     if (type === APPSERVICE_LOGIN || auth?.type === APPSERVICE_LOGIN) {
       const { username, inhibit_login: inhibited } = request
-      return registerAppserviceUser(app, appservice, { username, device: inhibited ? undefined : deviceOf(request) })
+      return registerAppserviceUser(app, appservice, {
+        username,
+        device: inhibited ? undefined : requestedDevice(request),
+      })
     }
     if (query.kind === 'guest') return registerGuest(app, request.initial_device_display_name)
     return registerUser(app, { request, auth, operation: 'POST /register' })

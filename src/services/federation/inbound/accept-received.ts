@@ -38,7 +38,7 @@ export async function acceptReceived(
     for (const { event_id, pdu } of events) {
       const { event_nid, rejected, redacted } = stored.get(event_id)!
       if (rejected || !answer.state.has(event_id)) continue
-      onState(receivedState(redacted ? redact(room.version, pdu) : pdu, event_nid))
+      onState(receivedStateOf(redacted ? redact(room.version, pdu) : pdu, event_nid))
     }
   }
   let storing = Promise.resolve()
@@ -59,7 +59,7 @@ export async function acceptReceived(
 }
 
 /** A piece of state as an event has it. */
-export function receivedState(pdu: Pdu, event_nid: number): ReceivedState {
+export function receivedStateOf(pdu: Pdu, event_nid: number): ReceivedState {
   return { type: pdu.type, state_key: pdu.state_key!, event_nid, member: joinedRoomMember(pdu, event_nid) }
 }
 

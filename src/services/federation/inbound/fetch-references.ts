@@ -5,7 +5,7 @@ import { type EventNid, findEventNids } from '../../../storage/rooms/timeline/ev
 import { loadEventsById } from '../../../storage/rooms/timeline/events.ts'
 import { askEventAuth, askEvents, askStateIds, type EventSource, type LeftOut } from '../requests/ask-for-events.ts'
 import { askState } from '../requests/ask-state.ts'
-import { acceptReceived, type ReceivedState, receivedState } from './accept-received.ts'
+import { acceptReceived, type ReceivedState, receivedStateOf } from './accept-received.ts'
 import { storeCitedEvents } from './store-cited-events.ts'
 
 export type FetchingApp = Pick<App, 'federation' | 'keyRing' | 'logger' | 'database' | 'takeNids'>
@@ -170,7 +170,7 @@ async function wholeStateAt(app: FetchingApp, source: Sources, { eventId, isAfte
   const { isUnverified } = await takeState(app, source, { eventId, isAfter, onState: set })
   const [event] = isAfter ? await loadEventsById(app.database, [eventId]) : []
   if (isAfter && !event && !isUnverified) throw nobodyHas(eventId)
-  if (event?.pdu.state_key !== undefined && !event.rejected) set(receivedState(event.pdu, event.event_nid))
+  if (event?.pdu.state_key !== undefined && !event.rejected) set(receivedStateOf(event.pdu, event.event_nid))
   const pieces = [...state.values()]
   return { nids: pieces.map(({ event_nid }) => event_nid), pieces }
 }

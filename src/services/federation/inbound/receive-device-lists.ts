@@ -12,21 +12,21 @@ import {
 import type { Tx } from '../../../storage/engine/database.ts'
 import { loadPartialRoomsOf } from '../../../storage/rooms/membership/partial-rooms.ts'
 import { remoteCrossSigningKeys, remoteDevice } from '../requests/remote-keys.ts'
-import { deviceId, userId } from '../trust/edu-fields.ts'
-import { requireOwnUser } from '../trust/require-own-user.ts'
+import { eduDeviceId, eduUserId } from '../trust/edu-fields.ts'
+import { requireUserOfOrigin } from '../trust/require-own-user.ts'
 import type { EduApp, ReceiveEdu } from './edu-app.ts'
 
 const streamId = z.int()
 const deviceUpdate = z.looseObject({
-  user_id: userId,
-  device_id: deviceId,
+  user_id: eduUserId,
+  device_id: eduDeviceId,
   stream_id: streamId,
   prev_id: z.array(streamId).max(100).optional(),
   deleted: z.boolean().optional(),
   keys: z.unknown().optional(),
 })
 const signingKeyUpdate = z.looseObject({
-  user_id: userId,
+  user_id: eduUserId,
   master_key: z.unknown().optional(),
   self_signing_key: z.unknown().optional(),
 })
@@ -38,7 +38,7 @@ const signingKeyUpdate = z.looseObject({
 export const receiveDeviceListUpdate: ReceiveEdu = async (app, origin, received) => {
   const update = deviceUpdate.parse(received)
   const { user_id: user, device_id: device, stream_id, prev_id: previous = [] } = update
-  requireOwnUser(origin, user)
+  requireUserOfOrigin(origin, user)
   if (!(await sharesRoom(app, user, `device ${device}`))) return
   // A device that has no keys yet is nothing that clients could ask for.
   const isVisible = update.deleted === true || update.keys !== undefined
@@ -94,7 +94,7 @@ function changeOf(
 export const receiveSigningKeyUpdate: ReceiveEdu = async (app, origin, received) => {
   const update = signingKeyUpdate.parse(received)
   const { user_id: user } = update
-  requireOwnUser(origin, user)
+  requireUserOfOrigin(origin, user)
   const keys = remoteCrossSigningKeys(user, update, app.config.limits.sizes.device_keys)
   if (keys.length === 0 || !(await sharesRoom(app, user, 'cross_signing'))) return
   await app.database.write((tx) => storeCrossSigningKeys(tx, user, keys))

@@ -2,14 +2,14 @@ import { z } from 'zod'
 import { serverNameOf } from '../../../core/ids.ts'
 import { storableText } from '../../../storage/engine/storable-text.ts'
 import { storeRemotePresence } from '../../../storage/presence/remote-presence.ts'
-import { userId } from '../trust/edu-fields.ts'
+import { eduUserId } from '../trust/edu-fields.ts'
 import type { ReceiveEdu } from './edu-app.ts'
 
 const MAX_USERS = 1000
 const MAX_STATUS = 1000
 
 const presence = z.looseObject({
-  user_id: userId,
+  user_id: eduUserId,
   presence: z.enum(['online', 'unavailable', 'offline']),
   status_msg: z.string().nullish(),
   last_active_ago: z.number().min(0).optional(),

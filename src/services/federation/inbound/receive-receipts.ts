@@ -4,13 +4,13 @@ import { serverNameOf } from '../../../core/ids.ts'
 import { loadEventsById } from '../../../storage/rooms/timeline/events.ts'
 import { roomsOfRemoteUsers } from '../requests/rooms-of-remote-users.ts'
 import { isServerAllowed } from '../trust/check-server-acl.ts'
-import { eventId, roomId, userId } from '../trust/edu-fields.ts'
+import { eduEventId, eduRoomId, eduUserId } from '../trust/edu-fields.ts'
 import { earlyReceiptsOf, storeTold, type ToldReceipt } from './early-receipts.ts'
 import type { ReceiveEdu } from './edu-app.ts'
 
 const receipt = z.looseObject({
-  event_ids: z.array(eventId).min(1).max(20),
-  data: z.looseObject({ ts: z.number().optional(), thread_id: z.literal('main').or(eventId).optional() }).optional(),
+  event_ids: z.array(eduEventId).min(1).max(20),
+  data: z.looseObject({ ts: z.number().optional(), thread_id: z.literal('main').or(eduEventId).optional() }).optional(),
 })
 const room = z.looseObject({ 'm.read': z.record(z.string(), z.unknown()).optional() })
 const content = z.record(z.string(), room)
@@ -48,7 +48,7 @@ function receiptsOf(received: unknown, now: number): ToldReceipt[] {
   for (const [id, types] of Object.entries(content.parse(received))) {
     for (const [user, each] of Object.entries(types['m.read'] ?? {})) {
       const { data } = receipt.safeParse(each)
-      if (!data || !roomId.safeParse(id).success || !userId.safeParse(user).success) continue
+      if (!data || !eduRoomId.safeParse(id).success || !eduUserId.safeParse(user).success) continue
       if (told.size >= MAX_RECEIPTS) return [...told.values()]
       const threadId = data.data?.thread_id ?? ''
       told.set(`${id} ${user} ${threadId}`, {

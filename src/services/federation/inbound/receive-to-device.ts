@@ -5,8 +5,8 @@ import type { JsonObject } from '../../../core/pdu.ts'
 import { claimReceivedMessage, deleteReceivedMessages } from '../../../storage/devices/received-messages.ts'
 import type { NewToDeviceMessage } from '../../../storage/devices/to-device.ts'
 import { deliverToDevice } from '../../devices/deliver-to-device.ts'
-import { deviceId, text, userId } from '../trust/edu-fields.ts'
-import { requireOwnUser } from '../trust/require-own-user.ts'
+import { eduDeviceId, eduText, eduUserId } from '../trust/edu-fields.ts'
+import { requireUserOfOrigin } from '../trust/require-own-user.ts'
 import type { EduApp, ReceiveEdu } from './edu-app.ts'
 
 const MAX_MESSAGES = 5000
@@ -17,16 +17,16 @@ const CLEARING_INTERVAL = 256
 
 const contents = z.custom<JsonObject>((value) => typeof value === 'object' && value !== null && !Array.isArray(value))
 const content = z.looseObject({
-  sender: userId,
-  type: text,
-  message_id: text,
+  sender: eduUserId,
+  type: eduText,
+  message_id: eduText,
   messages: z.record(z.string(), z.record(z.string(), contents)),
 })
 
 /** Messages to devices of users of this server; `*`: all that a user has. The same once more sends nothing again. https://spec.matrix.org/v1.19/server-server-api/#send-to-device-messaging */
 export const receiveToDevice: ReceiveEdu = async (app, origin, received) => {
   const { sender, type, message_id: messageId, messages: byUser } = content.parse(received)
-  requireOwnUser(origin, sender)
+  requireUserOfOrigin(origin, sender)
   const all = Object.entries(byUser)
     .filter(([user]) => isOurs(app, user))
     .flatMap(([user, byDevice]) =>
@@ -40,7 +40,7 @@ export const receiveToDevice: ReceiveEdu = async (app, origin, received) => {
         }),
       ),
     )
-    .filter(({ deviceId: id }) => deviceId.safeParse(id).success)
+    .filter(({ deviceId: id }) => eduDeviceId.safeParse(id).success)
   const messages = all
     .slice(0, MAX_MESSAGES)
     .filter((message) => fits(message.content, app.config.limits.sizes.to_device_message))
@@ -57,5 +57,5 @@ export const receiveToDevice: ReceiveEdu = async (app, origin, received) => {
 }
 
 function isOurs({ serverName }: Pick<EduApp, 'serverName'>, user: string): boolean {
-  return userId.safeParse(user).success && serverNameOf(user as UserId) === serverName
+  return eduUserId.safeParse(user).success && serverNameOf(user as UserId) === serverName
 }

@@ -2,7 +2,11 @@ import { MatrixError } from '../../../core/errors.ts'
 import { isEventId, isRoomId, type RoomId, type ServerName } from '../../../core/ids.ts'
 import type { Event } from '../../../core/pdu.ts'
 import type { RoomVersion } from '../../../core/room-versions.ts'
-import { lookUpTransaction, storeInInbox, storeTransaction } from '../../../storage/federation/federation-inbox.ts'
+import {
+  lookUpTransaction,
+  storeInInbox,
+  storeReceivedTransaction,
+} from '../../../storage/federation/federation-inbox.ts'
 import { loadRoomsBeingJoined } from '../../../storage/rooms/membership/room-joins.ts'
 import { loadRoomVersions } from '../../../storage/rooms/timeline/room-versions.ts'
 import { refusalOfServer } from '../trust/may-send-into.ts'
@@ -45,7 +49,7 @@ export async function receiveTransaction(app: InboxApp & EduApp, transaction: Re
   })
   const now = app.clock.now()
   await app.database.write(async (tx) => {
-    await storeTransaction(tx, { origin, txnId, now, answer })
+    await storeReceivedTransaction(tx, { origin, txnId, now, answer })
     await storeInInbox(tx, rows, now)
   })
   if (rows.length > 0)

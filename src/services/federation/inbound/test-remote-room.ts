@@ -8,7 +8,7 @@ import { signingKeyFromSeed } from '../../../core/signing/signing-key.ts'
 import { storeOutliers } from '../../../storage/rooms/timeline/outliers.ts'
 import { ALICE } from '../../rooms/reading/test-reading-room.ts'
 import { storeJoinedRoom } from '../joining/store-joined-room.ts'
-import { receivedState } from './accept-received.ts'
+import { receivedStateOf } from './accept-received.ts'
 import { receiveEvent } from './receive-event.ts'
 import { BORIS, REMOTE, type ReceivingApp } from './test-remote-server.ts'
 
@@ -84,7 +84,7 @@ export function createRemoteRoom(app: ReceivingApp) {
     const rest = stateThen.filter(({ pdu }) => pdu.type !== 'm.room.member')
     const founder = events[1]!
     const stored = await app.database.write((tx) => storeOutliers(tx, app.takeNids, [...rest, founder]))
-    const pieces = rest.map(({ event_id, pdu }) => receivedState(pdu, stored.get(event_id)!.event_nid))
+    const pieces = rest.map(({ event_id, pdu }) => receivedStateOf(pdu, stored.get(event_id)!.event_nid))
     const partial = { via: REMOTE, servers: [REMOTE] }
     await storeJoinedRoom(app as unknown as App, { version, event: join, state: pieces, partial })
     states.set(before.event_id, stateThen)

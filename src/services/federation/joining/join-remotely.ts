@@ -5,7 +5,7 @@ import type { Event, JsonObject } from '../../../core/pdu.ts'
 import type { RoomVersion } from '../../../core/room-versions.ts'
 import { FederationError } from '../../../infra/federation/federation-error.ts'
 import { loadEventsById } from '../../../storage/rooms/timeline/events.ts'
-import { acceptReceived, type ReceivedState, receivedState } from '../inbound/accept-received.ts'
+import { acceptReceived, type ReceivedState, receivedStateOf } from '../inbound/accept-received.ts'
 import { receiveEvent } from '../inbound/receive-event.ts'
 import { askInTurn } from '../requests/ask-in-turn.ts'
 import { type PreparedMember, prepareMember } from '../requests/member-handshake.ts'
@@ -35,7 +35,7 @@ const SEND_TIMEOUT_MS = 600_000
  * M_NOT_FOUND when no server is known, 502 when none can be reached or answers what it should.
  * https://spec.matrix.org/v1.19/server-server-api/#joining-rooms
  */
-export async function joinRemoteRoom(app: App, join: RemoteJoin, race: JoinRace): Promise<void> {
+export async function joinRemotely(app: App, join: RemoteJoin, race: JoinRace): Promise<void> {
   const { roomId } = join
   const { signal } = race
   await askInTurn(await race.order(join.servers), (server) =>
@@ -118,7 +118,7 @@ async function addCitedMembers(
   for (const event of await loadEventsById(app.database, others)) {
     const key = `${event.pdu.type}\0${event.pdu.state_key}`
     if (event.pdu.type === 'm.room.member' && !event.rejected && !state.has(key))
-      state.set(key, receivedState(event.pdu, event.event_nid))
+      state.set(key, receivedStateOf(event.pdu, event.event_nid))
   }
 }
 

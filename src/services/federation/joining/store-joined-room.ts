@@ -24,7 +24,7 @@ import type { StoredEvent } from '../../../storage/schema/stored-event.ts'
 import { changeLockedState } from '../../rooms/timeline/change-locked-state.ts'
 import { followJoin } from '../../rooms/timeline/follow-upgrade.ts'
 import { stateChanges } from '../../rooms/timeline/state-changes.ts'
-import { type ReceivedState, receivedState } from '../inbound/accept-received.ts'
+import { type ReceivedState, receivedStateOf } from '../inbound/accept-received.ts'
 
 /** A room as a resident server hands it over, with the event by which a user of ours joins it. */
 export type JoinedRoom = {
@@ -155,7 +155,7 @@ async function storeMembers(
   { join, state, partial, wasPartial }: JoinedMembers,
 ): Promise<void> {
   const { room_id: roomId } = join
-  const members = [...state, receivedState(join.pdu, join.event_nid)].flatMap(({ member }) => member ?? [])
+  const members = [...state, receivedStateOf(join.pdu, join.event_nid)].flatMap(({ member }) => member ?? [])
   const unique = [...new Map(members.map((member) => [member.user_id, member])).values()]
   const before = await loadOwnMembers(tx, app.serverName, roomId)
   await replaceMembers(tx, app.serverName, { roomId, members: unique, keepsOwn: partial !== undefined })

@@ -12,7 +12,7 @@ import { setMarkers } from '../../rooms/sending/receipts.ts'
 import { setTyping } from '../../rooms/sending/typing.ts'
 import { loadKeysForServers } from './keys-for-servers.ts'
 import { ownDeviceList } from './own-device-list.ts'
-import { followNextRows } from './queue-stream-edus.ts'
+import { queueStreamEdus } from './queue-stream-edus.ts'
 import { tellPresenceAgain } from './tell-presence.ts'
 
 const DORA = '@dora:y' as UserId
@@ -27,7 +27,7 @@ async function setUp(federation: { tell_device_names?: boolean } = {}) {
   await database.write((tx) => ensureDevice(tx, { ...PHONE, displayName: 'Phone', now: 0 }))
   /** What has been queued since the last time, as `destination type` → contents. */
   const told = async () => {
-    while (await followNextRows(app));
+    while (await queueStreamEdus(app));
     const rows = await database.sql.selectFrom('federation_edus').selectAll().orderBy('edu_nid').execute()
     await database.sql.deleteFrom('federation_edus').execute()
     return rows.map((row): [string, JsonObject] => [`${row.destination} ${row.edu_type}`, JSON.parse(row.content)])

@@ -20,7 +20,7 @@ const ROWS_AT_ONCE = 500
  * Turns what the next rows of the stream say of our users into EDUs for other servers, in one transaction with the position. Returns whether
  * there is more to do for this process; false also while another one does it.
  */
-export async function followNextRows(app: FollowingApp): Promise<boolean> {
+export async function queueStreamEdus(app: FollowingApp): Promise<boolean> {
   return app.database.writeLazily(async (tx) => {
     const position = await lockProgress(tx)
     if (position === undefined) return false

@@ -4,12 +4,12 @@ import { repeat } from '../../../infra/concurrency/repeat.ts'
 import { beginFollowing } from '../../../storage/federation/federation-progress.ts'
 import { hasOtherServers } from '../../../storage/rooms/membership/other-servers.ts'
 import type { StreamRow } from '../../../storage/schema/stream.ts'
-import { type Fetches, type FetchingApp, fetchStaleLists } from '../requests/fetch-device-lists.ts'
+import { type DeviceListApp, type Fetches, fetchStaleLists } from '../requests/fetch-device-lists.ts'
 import type { FollowingApp } from './following-app.ts'
-import { followNextRows } from './queue-stream-edus.ts'
+import { queueStreamEdus } from './queue-stream-edus.ts'
 import { tellPresenceAgain } from './tell-presence.ts'
 
-type Capabilities = FollowingApp & FetchingApp & Pick<App, 'stream'>
+type Capabilities = FollowingApp & DeviceListApp & Pick<App, 'stream'>
 
 /** How often to look whether another process has died in the middle of it. */
 const LOOK_MS = 1000
@@ -27,7 +27,7 @@ export async function startEdus(app: Capabilities): Promise<{ stop(): Promise<vo
   const fetches: Fetches = new Map()
 
   const follow = repeat(app, LOOK_MS, async () => {
-    while (isNeeded && !app.stopping.aborted && (await followNextRows(app)));
+    while (isNeeded && !app.stopping.aborted && (await queueStreamEdus(app)));
     if (isNeeded) await fetchStaleLists(app, fetches)
   })
   const presence = repeat(app, PRESENCE_MS, async () => {

@@ -20,7 +20,7 @@ import {
 import type { RemoteDeviceListRow } from '../../../storage/schema/federation.ts'
 import { remoteCrossSigningKeys, remoteDevice } from './remote-keys.ts'
 
-export type FetchingApp = Pick<App, 'config' | 'database' | 'federation' | 'clock' | 'random' | 'logger' | 'stopping'>
+export type DeviceListApp = Pick<App, 'config' | 'database' | 'federation' | 'clock' | 'random' | 'logger' | 'stopping'>
 
 const REQUEST_TIMEOUT_MS = 20_000
 /** Longer than a request and what follows: when a process dies, another goes on after this. */
@@ -43,7 +43,7 @@ const flights = new WeakMap<App['database'], SingleFlight<void>>()
  * cannot be had at once are absent: their servers may be asked, or cannot be reached.
  */
 export async function freshDeviceLists(
-  app: FetchingApp,
+  app: DeviceListApp,
   userIds: readonly UserId[],
 ): Promise<Map<UserId, RemoteDevice[]>> {
   const { keys: bytes } = app.config.limits.answers
@@ -71,7 +71,7 @@ export async function freshDeviceLists(
 export type Fetches = Map<UserId, { server: ServerName; ended: Promise<void> }>
 
 /** Begins to fetch lists that are stale, some at a time; `active`: what is under way, to which it adds. */
-export async function fetchStaleLists(app: FetchingApp, active: Fetches): Promise<void> {
+export async function fetchStaleLists(app: DeviceListApp, active: Fetches): Promise<void> {
   if (active.size >= AT_ONCE) return
   const stale = await findStaleLists(app.database, app.clock.now(), LOOKED_AT)
   for (const { user_id, server_name } of stale) {
@@ -84,7 +84,7 @@ export async function fetchStaleLists(app: FetchingApp, active: Fetches): Promis
 }
 
 /** Fetches a user's list if it is stale and nobody else does; it rests if that fails. Never rejects. */
-function fetchDeviceList(app: FetchingApp, userId: UserId): Promise<void> {
+function fetchDeviceList(app: DeviceListApp, userId: UserId): Promise<void> {
   const flight = madeOnce(flights, app.database, () => createSingleFlight<void>())
   return flight(userId, async () => {
     try {
@@ -97,7 +97,7 @@ function fetchDeviceList(app: FetchingApp, userId: UserId): Promise<void> {
   })
 }
 
-async function fetchLeased(app: FetchingApp, list: RemoteDeviceListRow): Promise<void> {
+async function fetchLeased(app: DeviceListApp, list: RemoteDeviceListRow): Promise<void> {
   try {
     const fetched = await askForList(app, list)
     await app.database.write((tx) => storeDeviceList(tx, fetched, list.version))
@@ -114,7 +114,7 @@ async function fetchLeased(app: FetchingApp, list: RemoteDeviceListRow): Promise
  * beyond what is kept of a user.
  */
 async function askForList(
-  app: FetchingApp,
+  app: DeviceListApp,
   { user_id: userId, server_name: destination }: RemoteDeviceListRow,
 ): Promise<FetchedDeviceList> {
   const answer = await app.federation.request({
@@ -139,7 +139,7 @@ async function askForList(
 }
 
 function devicesIn(
-  { config: { limits }, logger }: FetchingApp,
+  { config: { limits }, logger }: DeviceListApp,
   userId: UserId,
   told: readonly unknown[],
 ): RemoteDevice[] {
@@ -161,7 +161,7 @@ function devicesIn(
   return [...devices.values()]
 }
 
-function crossSigningOf({ config }: FetchingApp, userId: UserId, told: Parameters<typeof remoteCrossSigningKeys>[1]) {
+function crossSigningOf({ config }: DeviceListApp, userId: UserId, told: Parameters<typeof remoteCrossSigningKeys>[1]) {
   try {
     return remoteCrossSigningKeys(userId, told, config.limits.sizes.device_keys)
   } catch {

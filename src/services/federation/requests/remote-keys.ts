@@ -6,14 +6,14 @@ import { fits } from '../../../core/limits.ts'
 import type { RemoteDevice } from '../../../storage/devices/remote-devices.ts'
 import { storableText } from '../../../storage/engine/storable-text.ts'
 import type { CrossSigningKeyRow } from '../../../storage/schema/devices.ts'
-import { deviceId } from '../trust/edu-fields.ts'
+import { eduDeviceId } from '../trust/edu-fields.ts'
 
 const MAX_NAME = 255
 
 /** A device of a user with its keys, as another server tells it: of `most` bytes at most. */
 export function remoteDevice(userId: UserId, most: number) {
   return z
-    .looseObject({ device_id: deviceId, device_display_name: z.string().nullish(), keys: z.unknown() })
+    .looseObject({ device_id: eduDeviceId, device_display_name: z.string().nullish(), keys: z.unknown() })
     .transform((told, context): RemoteDevice => {
       const { device_id, device_display_name: name, keys } = told
       try {

@@ -14,9 +14,9 @@ import {
 const MAX_NAME_BYTES = 512
 
 /** Schemas of what EDUs consist of. https://spec.matrix.org/v1.19/server-server-api/#edus */
-export const userId = z.custom<UserId>((value) => typeof value === 'string' && isUserId(value))
-export const roomId = z.custom<RoomId>((value) => typeof value === 'string' && isRoomId(value))
-export const eventId = z.custom<EventId>((value) => typeof value === 'string' && isEventId(value))
+export const eduUserId = z.custom<UserId>((value) => typeof value === 'string' && isUserId(value))
+export const eduRoomId = z.custom<RoomId>((value) => typeof value === 'string' && isRoomId(value))
+export const eduEventId = z.custom<EventId>((value) => typeof value === 'string' && isEventId(value))
 /** Text that the database can hold and find. */
-export const text = z.string().refine((value) => isStorableName(value, MAX_NAME_BYTES))
-export const deviceId = text.min(1).transform((value) => value as DeviceId)
+export const eduText = z.string().refine((value) => isStorableName(value, MAX_NAME_BYTES))
+export const eduDeviceId = eduText.min(1).transform((value) => value as DeviceId)

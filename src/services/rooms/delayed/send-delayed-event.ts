@@ -9,7 +9,7 @@ import type { LockedRoom } from '../../../storage/rooms/timeline/locked-room.ts'
 import type { DelayedEventRow } from '../../../storage/schema/delayed-events.ts'
 import { findUser } from '../../../storage/users/users.ts'
 import { sendEvent } from '../sending/send-event.ts'
-import { sendState } from '../sending/send-state-locally.ts'
+import { sendStateLocally } from '../sending/send-state-locally.ts'
 
 /**
  * Sends a delayed event now and notes so in the same transaction, unless somebody else has sent or cancelled it; `dueBy` (milliseconds since
@@ -22,7 +22,7 @@ export async function sendDelayedEvent(app: App, event: DelayedEventRow, dueBy: 
   const once = { ...app, rooms: sendingOnce(app, event, dueBy) }
   try {
     if (stateKey !== null)
-      await sendState(once, { roomId, sender, senderIsGuest: user.is_guest, type, stateKey, content })
+      await sendStateLocally(once, { roomId, sender, senderIsGuest: user.is_guest, type, stateKey, content })
     else await sendEvent(once, { roomId, sender, type, content, isAdmin: user.is_admin })
     return true
   } catch (error) {

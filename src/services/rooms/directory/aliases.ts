@@ -8,8 +8,8 @@ import { findMembership } from '../../../storage/rooms/membership/room-membershi
 import { loadRoomServers } from '../../../storage/rooms/membership/room-servers.ts'
 import {
   countRoomAliases,
-  deleteRoomAlias,
-  findRoomAlias,
+  deleteAlias,
+  findLocalAlias,
   insertRoomAlias,
   loadRoomAliases,
   ROOM_ALIAS_KEY,
@@ -18,11 +18,11 @@ import { findRoom } from '../../../storage/rooms/room-summaries.ts'
 import { findRoomHead } from '../../../storage/rooms/timeline/room-heads.ts'
 import { mayCurate } from '../access/room-curators.ts'
 import { runInRoom } from '../timeline/run-in-room.ts'
-import { type AskingApp, askForAlias } from './ask-for-alias.ts'
+import { type AliasAskingApp, askForAlias } from './ask-for-alias.ts'
 import { withdrawCanonicalAlias } from './canonical-alias.ts'
 import { requireLocalAlias, requireUnreservedAlias } from './new-alias.ts'
 
-export type ResolvingApp = AskingApp & Pick<App, 'database' | 'serverName'>
+export type ResolvingApp = AliasAskingApp & Pick<App, 'database' | 'serverName'>
 
 /** How many servers to name: enough to join through some of them. */
 const MAX_SERVERS = 50
@@ -38,14 +38,14 @@ export async function resolveRoomAlias(
   app: ResolvingApp,
   alias: RoomAlias,
 ): Promise<{ room_id: RoomId; servers: ServerName[] }> {
-  const found = (await findRoomAlias(app.database, alias)) ?? (await askedFor(app, alias))
+  const found = (await findLocalAlias(app.database, alias)) ?? (await askedFor(app, alias))
   if (!found) throw new NotFoundError(`The alias ${alias} does not exist`)
   const servers = await loadRoomServers(app.database, found.room_id, MAX_SERVERS)
   return { room_id: found.room_id, servers: [...new Set([app.serverName, ...servers])] }
 }
 
 async function askedFor(app: ResolvingApp, alias: RoomAlias) {
-  return (await askForAlias(app, alias)) ? findRoomAlias(app.database, alias) : undefined
+  return (await askForAlias(app, alias)) ? findLocalAlias(app.database, alias) : undefined
 }
 
 /**
@@ -83,14 +83,14 @@ export async function removeRoomAlias(
 ): Promise<void> {
   const room_alias = requireLocalAlias(app, alias)
   if (!isAdmin) requireUnreservedAlias(app, room_alias, { userId, appservice })
-  const found = await findRoomAlias(app.database, room_alias)
+  const found = await findLocalAlias(app.database, room_alias)
   if (!found) throw new NotFoundError(`The alias ${alias} does not exist`)
   await runInRoom(app, found.room_id, async (room) => {
     if (found.creator !== userId && !isAdmin && !appservice && !(await mayCurate(room, userId))) {
       throw new ForbiddenError('Only its creator, moderators of the room and administrators may remove an alias')
     }
     await withdrawCanonicalAlias(app, room, { alias, userId })
-    room.writes.push((tx) => deleteRoomAlias(tx, found))
+    room.writes.push((tx) => deleteAlias(tx, found))
   })
 }
 

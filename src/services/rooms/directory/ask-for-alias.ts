@@ -5,7 +5,7 @@ import { MatrixError } from '../../../core/errors.ts'
 import type { RoomAlias } from '../../../core/ids.ts'
 import { AppserviceSilence } from '../../../infra/http/appservice-client.ts'
 
-export type AskingApp = Pick<App, 'config' | 'appservices' | 'logger'>
+export type AliasAskingApp = Pick<App, 'config' | 'appservices' | 'logger'>
 
 const TIMEOUT_MS = 20_000
 /** One that is just being started is there in a moment. */
@@ -16,7 +16,7 @@ const RETRY_AFTER_MS = [200, 800]
  * Returns whether one says that it has. Throws 408 when one that should know does not answer.
  * https://spec.matrix.org/v1.19/application-service-api/#get_matrixappv1roomsroomalias
  */
-export async function askForAlias(app: AskingApp, alias: RoomAlias): Promise<boolean> {
+export async function askForAlias(app: AliasAskingApp, alias: RoomAlias): Promise<boolean> {
   let isSilent = false
   for (const appservice of app.config.appservices) {
     if (appservice.url === null || !isInNamespace(appservice, 'aliases', alias)) continue
@@ -29,7 +29,7 @@ export async function askForAlias(app: AskingApp, alias: RoomAlias): Promise<boo
 }
 
 /** Undefined: no answer. */
-async function ask(app: AskingApp, appservice: Appservice, alias: RoomAlias): Promise<boolean | undefined> {
+async function ask(app: AliasAskingApp, appservice: Appservice, alias: RoomAlias): Promise<boolean | undefined> {
   const path = `/rooms/${encodeURIComponent(alias)}`
   for (let attempt = 0; ; attempt++) {
     try {

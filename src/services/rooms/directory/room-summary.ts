@@ -33,13 +33,13 @@ export async function readRoomSummary(
 }
 
 /** Who wants to know about rooms: a user, a server for any of its users, or anybody. */
-export type Viewer = UserId | { server: ServerName } | undefined
+export type SummaryViewer = UserId | { server: ServerName } | undefined
 
 /** Of some rooms those that a viewer may know about; the rules are those of https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv1roomsroomidhierarchy */
 export async function visibleRooms(
   app: Pick<App, 'database'>,
   roomIds: readonly RoomId[],
-  viewer: Viewer,
+  viewer: SummaryViewer,
 ): Promise<Map<RoomId, VisibleRoom>> {
   const rooms = await loadSummarisedRooms(app.database, roomIds)
   const allowed = await loadAllowedRooms(app, rooms)
@@ -89,7 +89,7 @@ async function loadAllowedRooms(
 
 async function membershipsIn(
   app: Pick<App, 'database'>,
-  viewer: Viewer,
+  viewer: SummaryViewer,
   roomIds: readonly RoomId[],
 ): Promise<Map<RoomId, Membership>> {
   if (viewer === undefined) return new Map()

@@ -6,7 +6,7 @@ import { requireCount } from '../../../core/limits.ts'
 import type { JsonObject } from '../../../core/pdu.ts'
 import { ROOM_VERSIONS, type RoomVersion } from '../../../core/room-versions.ts'
 import { type Tx, violatesUnique } from '../../../storage/engine/database.ts'
-import { findRoomAlias, insertRoomAlias, ROOM_ALIAS_KEY } from '../../../storage/rooms/room-aliases.ts'
+import { findLocalAlias, insertRoomAlias, ROOM_ALIAS_KEY } from '../../../storage/rooms/room-aliases.ts'
 import { setInDirectory } from '../../../storage/rooms/room-summaries.ts'
 import { type LockedRoom, roomIdOf } from '../../../storage/rooms/timeline/locked-room.ts'
 import { loadProfiles } from '../../../storage/users/profiles.ts'
@@ -50,7 +50,7 @@ const ATTEMPTS = 10
  * Creates a room with all that the request asks for, or nothing at all; users of other servers are not invited yet. Throws M_UNSUPPORTED_ROOM_VERSION, M_INVALID_PARAM, M_BAD_JSON,
  * M_TOO_LARGE, M_INVITE_BLOCKED, M_ROOM_IN_USE for a taken alias, M_EXCLUSIVE for a reserved one, and M_INVALID_ROOM_STATE for events that the authorisation rules refuse.
  */
-export async function createRoom(app: App, creator: UserId, request: RoomRequest): Promise<RoomId> {
+export async function createLocally(app: App, creator: UserId, request: RoomRequest): Promise<RoomId> {
   const plan = await planRoom(app, creator, request)
   for (let attempt = 0; ; attempt++) {
     try {
@@ -142,7 +142,7 @@ async function addAlias(
   room: LockedRoom,
   alias: { room_alias: RoomAlias; room_id: RoomId; creator: UserId },
 ): Promise<void> {
-  if (await findRoomAlias(room.db, alias.room_alias)) throw aliasInUse()
+  if (await findLocalAlias(room.db, alias.room_alias)) throw aliasInUse()
   room.writes.push((tx) => insertRoomAlias(tx, alias))
 }
 

@@ -14,8 +14,8 @@ import { setProfileField } from '../../users/profile.ts'
 import { noticesUser } from '../access/notices-user.ts'
 import { changeMembership } from '../membership/change-membership.ts'
 import { sendEvent } from '../sending/send-event.ts'
-import { sendState } from '../sending/send-state-locally.ts'
-import { createRoom } from './create-locally.ts'
+import { sendStateLocally } from '../sending/send-state-locally.ts'
+import { createLocally } from './create-locally.ts'
 
 /** What an administrator has to say to a user. */
 export type ServerNotice = {
@@ -56,7 +56,7 @@ export async function sendServerNotice(app: App, { target, txn, ...event }: Serv
   await requireOwnUser(app, target)
   const roomId = await roomFor(app, sender, target)
   const { type, stateKey, content } = event
-  if (stateKey !== undefined) return sendState(app, { roomId, sender, type, stateKey, content })
+  if (stateKey !== undefined) return sendStateLocally(app, { roomId, sender, type, stateKey, content })
   const once = txn && { txn: { deviceId: null, id: `${txn.sender} ${txn.id}` } }
   return sendEvent(app, { roomId, sender, type, content, ...once })
 }
@@ -81,7 +81,7 @@ async function roomFor(app: App, sender: UserId, target: UserId): Promise<RoomId
 async function newRoom(app: App, sender: UserId, target: UserId): Promise<RoomId> {
   const { room_name: name, room_topic: topic, avatar_url: avatar } = app.config.server_notices
   try {
-    return await createRoom(app, sender, {
+    return await createLocally(app, sender, {
       preset: 'private_chat',
       name,
       topic,

@@ -1,7 +1,7 @@
 import type { App } from '../../../app.ts'
 import { MatrixError } from '../../../core/errors.ts'
 import type { RoomId, UserId } from '../../../core/ids.ts'
-import { findMembership, forgetRoom as storeForgotten } from '../../../storage/rooms/membership/room-memberships.ts'
+import { findMembership, hideRoom } from '../../../storage/rooms/membership/room-memberships.ts'
 
 /**
  * Hides a room that the user has left, until they are in touch with it again. Throws M_UNKNOWN for who has not left.
@@ -12,5 +12,5 @@ export async function forgetRoom(app: Pick<App, 'database'>, roomId: RoomId, use
   if (membership !== 'leave' && membership !== 'ban') {
     throw new MatrixError(400, 'M_UNKNOWN', 'Only rooms that you have left can be forgotten')
   }
-  await app.database.write((tx) => storeForgotten(tx, roomId, userId))
+  await app.database.write((tx) => hideRoom(tx, roomId, userId))
 }

@@ -4,7 +4,7 @@ import type { JsonObject } from '../../../core/pdu.ts'
 import { resolveRoom } from '../directory/resolve-room.ts'
 import { changeMembership } from './change-membership.ts'
 
-export type JoinRequest = {
+export type LocalJoin = {
   userId: UserId
   isGuest: boolean
   room: RoomId | RoomAlias
@@ -16,7 +16,7 @@ export type JoinRequest = {
  * Joins a room; returns its id. Does nothing for who has joined already. Throws M_NOT_FOUND, M_FORBIDDEN, M_GUEST_ACCESS_FORBIDDEN.
  * https://spec.matrix.org/v1.19/client-server-api/#joining-rooms
  */
-export async function joinRoom(app: App, { userId, isGuest, room, content }: JoinRequest): Promise<RoomId> {
+export async function joinLocally(app: App, { userId, isGuest, room, content }: LocalJoin): Promise<RoomId> {
   const roomId = await resolveRoom(app, room)
   await changeMembership(app, roomId, {
     sender: userId,

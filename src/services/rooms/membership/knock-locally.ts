@@ -8,7 +8,7 @@ import { changeMembership } from './change-membership.ts'
  * Asks to be let into a room; returns its id. Throws M_NOT_FOUND and M_FORBIDDEN.
  * https://spec.matrix.org/v1.19/client-server-api/#knocking-on-rooms
  */
-export async function knockOnRoom(
+export async function knockLocally(
   app: App,
   { userId, room, content }: { userId: UserId; room: RoomId | RoomAlias; content: JsonObject },
 ): Promise<RoomId> {

@@ -7,7 +7,7 @@ import { changeMembership } from './change-membership.ts'
  * Leaves a room, rejects an invite, or takes back a knock; does nothing for who has left already. Throws M_FORBIDDEN.
  * https://spec.matrix.org/v1.19/client-server-api/#leaving-rooms
  */
-export async function leaveRoom(
+export async function leaveLocally(
   app: App,
   { userId, roomId, content }: { userId: UserId; roomId: RoomId; content: JsonObject },
 ): Promise<void> {

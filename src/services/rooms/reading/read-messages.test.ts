@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { parseRoomEventFilter } from '../../../core/filters/filter-schema.ts'
 import type { UserId } from '../../../core/ids.ts'
 import { paginationToken } from '../../../core/pagination-token.ts'
-import { forgetRoom } from '../../../storage/rooms/membership/room-memberships.ts'
+import { hideRoom } from '../../../storage/rooms/membership/room-memberships.ts'
 import { storeAccountData } from '../../../storage/users/account-data.ts'
 import { type MessagesCommand, readMessages } from './read-messages.ts'
 import {
@@ -230,7 +230,7 @@ describe('access', () => {
     const room = await createReadingRoom(app)
     await room.member(BOB, 'join')
     await room.member(BOB, 'leave')
-    await app.database.write((tx) => forgetRoom(tx, room.roomId, BOB))
+    await app.database.write((tx) => hideRoom(tx, room.roomId, BOB))
     await expect(read(room, BOB)).rejects.toMatchObject({ errcode: 'M_FORBIDDEN' })
     const unknown = { ...room, roomId: '!none:x' as typeof room.roomId }
     await expect(read(unknown, ALICE)).rejects.toMatchObject({ status: 403, errcode: 'M_FORBIDDEN' })

@@ -28,7 +28,7 @@ export type StateToSend = {
  * Member events are subject to what the membership endpoints check. Throws M_FORBIDDEN, M_BAD_JSON, M_TOO_LARGE, M_BAD_ALIAS, M_INVALID_PARAM.
  * https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3roomsroomidstateeventtypestatekey
  */
-export function sendState(app: App, state: StateToSend): Promise<EventId> {
+export function sendStateLocally(app: App, state: StateToSend): Promise<EventId> {
   if (state.type === 'm.room.member') return sendMember(app, state)
   return runInRoom(app, state.roomId, async (room) => {
     const { type, stateKey: state_key, sender, content, originServerTs } = state

@@ -1,10 +1,10 @@
 import type { App } from '../../../app.ts'
 import type { RoomId, UserId } from '../../../core/ids.ts'
-import type { RoomSummary } from '../../../storage/rooms/room-heroes.ts'
+import type { SyncSummary } from '../../../storage/rooms/room-heroes.ts'
 import { readChangedState, readStateEvents } from '../../../storage/rooms/timeline/room-state.ts'
 import type { StoredEvent } from '../../../storage/schema/stored-event.ts'
 import { syncState } from './sync-state.ts'
-import { type SyncTimeline, syncTimeline, type Viewer } from './sync-timeline.ts'
+import { type SyncTimeline, syncTimeline, type TimelineViewer } from './sync-timeline.ts'
 
 /** What a sync tells of a room that the user is or was in. */
 export type RoomSpan = {
@@ -24,7 +24,7 @@ export type RoomSpan = {
   last: number
   /** The newest events up to `last`, oldest first, where they are at hand. */
   newest: readonly StoredEvent[]
-  summary: RoomSummary | undefined
+  summary: SyncSummary | undefined
   /** Pieces of state that were emptied by redactions since the client knew them. */
   redacted?: readonly StoredEvent[]
   /** Members to be told of, whatever the filter says. */
@@ -42,7 +42,7 @@ export type RoomContent = {
   state: StoredEvent[]
 }
 
-type SpanViewer = Viewer & { stateAfter: string | undefined }
+type SpanViewer = TimelineViewer & { stateAfter: string | undefined }
 
 /** Reads the timeline of a span, and the state that goes with it: at the timeline's start, or at its end if the client wants that. */
 export async function roomContent(
@@ -102,7 +102,7 @@ function startRoot(span: RoomSpan, { events }: SyncTimeline): number {
  */
 async function withoutConflicts(
   app: Pick<App, 'database'>,
-  viewer: Viewer,
+  viewer: TimelineViewer,
   { span, whole }: { span: RoomSpan; whole: SyncTimeline },
 ): Promise<{ timeline: SyncTimeline; previous: number; omitted: StoredEvent[] }> {
   const omitted = await omittedState(app, viewer, { span, timeline: whole })
@@ -119,7 +119,7 @@ async function withoutConflicts(
 
 async function omittedState(
   app: Pick<App, 'database'>,
-  { filter, budget }: Viewer,
+  { filter, budget }: TimelineViewer,
   { span, timeline }: { span: RoomSpan; timeline: SyncTimeline },
 ): Promise<StoredEvent[]> {
   // What came after the end of the state that is told, as a ban of who had left, has no part in it.

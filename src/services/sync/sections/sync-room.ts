@@ -4,13 +4,13 @@ import { pickFields } from '../../../core/filters/pick-fields.ts'
 import type { DeviceId, RoomId } from '../../../core/ids.ts'
 import { paginationToken } from '../../../core/pagination-token.ts'
 import type { JsonObject } from '../../../core/pdu.ts'
-import type { RoomSummary } from '../../../storage/rooms/room-heroes.ts'
+import type { SyncSummary } from '../../../storage/rooms/room-heroes.ts'
 import type { StoredEvent } from '../../../storage/schema/stored-event.ts'
 import { serveEvents, serveStateEvents } from '../../rooms/reading/serve-events.ts'
 import { type RoomContent, type RoomSpan, roomContent } from './sync-room-content.ts'
-import type { Viewer } from './sync-timeline.ts'
+import type { TimelineViewer } from './sync-timeline.ts'
 
-export type SyncViewer = Viewer & {
+export type SyncViewer = TimelineViewer & {
   deviceId: DeviceId | null
   /** Under which name state at the end of the timeline goes, if the client asks for that: https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3sync */
   stateAfter: 'state_after' | 'org.matrix.msc4222.state_after' | undefined
@@ -82,7 +82,7 @@ function format({ filter }: SyncViewer, stored: readonly StoredEvent[], served: 
   return fields ? formatted.map((event) => pickFields(event as JsonObject, fields)) : formatted
 }
 
-function summaryJson({ joined_members, invited_members, heroes }: RoomSummary): JsonObject {
+function summaryJson({ joined_members, invited_members, heroes }: SyncSummary): JsonObject {
   return {
     ...(heroes && { 'm.heroes': heroes.slice(0, 5) }),
     'm.joined_member_count': joined_members,

@@ -2,13 +2,17 @@ import type { App } from '../../../app.ts'
 import type { RoomId, UserId } from '../../../core/ids.ts'
 import { readAllState, readChangedState, readStateEvents } from '../../../storage/rooms/timeline/room-state.ts'
 import type { StoredEvent } from '../../../storage/schema/stored-event.ts'
-import type { Viewer } from './sync-timeline.ts'
+import type { TimelineViewer } from './sync-timeline.ts'
 
 /**
  * The state that a client needs to go from what it has (the state at `from`; undefined: nothing) to the state at `to`, with members as lazily
  * as the filter wants: the senders of `timeline`, and `heroes`. https://spec.matrix.org/v1.19/client-server-api/#lazy-loading-room-members
  */
-export async function syncState(app: Pick<App, 'database'>, viewer: Viewer, span: StateSpan): Promise<StoredEvent[]> {
+export async function syncState(
+  app: Pick<App, 'database'>,
+  viewer: TimelineViewer,
+  span: StateSpan,
+): Promise<StoredEvent[]> {
   const state = await neededState(app, viewer, span)
   const redacted = await stillCurrent(app, span, state)
   return [...state, ...redacted].filter(viewer.filter.takesState)
@@ -28,7 +32,7 @@ type StateSpan = {
 
 async function neededState(
   app: Pick<App, 'database'>,
-  { userId, filter, told, budget }: Viewer,
+  { userId, filter, told, budget }: TimelineViewer,
   { roomId, from, to, timeline, limited, heroes }: StateSpan,
 ): Promise<StoredEvent[]> {
   const senders = timeline.map((event) => event.pdu.sender)

@@ -10,7 +10,7 @@ import type { SyncFilter } from './sync-filter.ts'
 import type { ToldMembers } from './told-members.ts'
 
 /** Whose view of a timeline it is, and how much of it there is room for. */
-export type Viewer = {
+export type TimelineViewer = {
   userId: UserId
   ignored: ReadonlySet<string>
   filter: SyncFilter
@@ -43,7 +43,7 @@ const MOST_PLACES = 20_000
 /** The newest events of a window that pass the filter and that the viewer may see, up to the filter's limit and to the bytes that there is room for. */
 export async function syncTimeline(
   app: Pick<App, 'database'>,
-  viewer: Viewer,
+  viewer: TimelineViewer,
   window: TimelineWindow,
 ): Promise<SyncTimeline> {
   const { events, limited } = await wholeTimeline(app, viewer, window)
@@ -53,7 +53,7 @@ export async function syncTimeline(
 
 async function wholeTimeline(
   app: Pick<App, 'database'>,
-  viewer: Viewer,
+  viewer: TimelineViewer,
   window: TimelineWindow,
 ): Promise<SyncTimeline> {
   if (!viewer.filter.takesTimelineOf(window.roomId)) return { events: [], limited: false }
@@ -96,7 +96,7 @@ async function isMoreBetween(
 /** The next events back, without those that the filter leaves out, of which there may be any number. */
 async function pageBefore(
   app: Pick<App, 'database'>,
-  { filter, ignored, budget }: Viewer,
+  { filter, ignored, budget }: TimelineViewer,
   { roomId, after, before }: TimelineWindow,
 ): Promise<StoredEvent[]> {
   const events = await loadTimelinePage(app.database, {
@@ -110,7 +110,7 @@ async function pageBefore(
 
 async function takenOf(
   app: Pick<App, 'database'>,
-  viewer: Viewer,
+  viewer: TimelineViewer,
   page: readonly StoredEvent[],
 ): Promise<StoredEvent[]> {
   const wanted = page.filter((event) => viewer.filter.takesTimeline(event) && !isIgnored(event, viewer))
@@ -120,7 +120,7 @@ async function takenOf(
 }
 
 /** https://spec.matrix.org/v1.19/client-server-api/#ignoring-users: state is still needed to understand the room. */
-function isIgnored({ pdu }: StoredEvent, { ignored }: Viewer): boolean {
+function isIgnored({ pdu }: StoredEvent, { ignored }: TimelineViewer): boolean {
   return pdu.state_key === undefined && ignored.has(pdu.sender)
 }
 

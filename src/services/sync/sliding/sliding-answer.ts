@@ -13,7 +13,7 @@ import {
   roomsWithEphemeralNews,
 } from './sliding-extensions.ts'
 import { directRooms } from './sliding-filters.ts'
-import { type ConfigPlaces, configPlaces, planRooms, type RoomPlan, wasDirect } from './sliding-plan.ts'
+import { type ConfigPlaces, configPlaces, planRooms, type SlidingRoomPlan, wasDirect } from './sliding-plan.ts'
 import type { SlidingRequest } from './sliding-request.ts'
 import type { SlidingContent } from './sliding-room-content.ts'
 import { loadUnread, type SlidingRoom, slidingRooms } from './sliding-rooms.ts'
@@ -97,7 +97,7 @@ export async function slidingAnswer(
 }
 
 /** Where there is no room for all, those first that the client looks at. */
-function inTurn(plans: readonly RoomPlan[]): RoomPlan[] {
+function inTurn(plans: readonly SlidingRoomPlan[]): SlidingRoomPlan[] {
   return [...plans].sort((a, b) => Number(b.isSubscribed) - Number(a.isSubscribed))
 }
 
@@ -150,7 +150,7 @@ function lostRoom(roomId: RoomId, known: KnownRoom): ListedRoom {
 }
 
 function toldRooms(
-  plans: readonly RoomPlan[],
+  plans: readonly SlidingRoomPlan[],
   rooms: ReadonlyMap<RoomId, SlidingRoom>,
 ): Map<RoomId, SlidingRoom & { lists: readonly string[] }> {
   const told = new Map<RoomId, SlidingRoom & { lists: readonly string[] }>()
@@ -186,7 +186,7 @@ async function addReadRooms(
     reader,
   }: {
     rooms: Map<RoomId, SlidingRoom & { lists: readonly string[] }>
-    plans: readonly RoomPlan[]
+    plans: readonly SlidingRoomPlan[]
     news: SlidingNews
     reader: ListReader
   },
@@ -220,7 +220,7 @@ async function flagsOf(
     connection,
     isAsBefore,
   }: {
-    plans: readonly RoomPlan[]
+    plans: readonly SlidingRoomPlan[]
     read: ReadonlySet<RoomId>
     news: SlidingNews
     connection: ConnectionState | undefined
@@ -235,8 +235,9 @@ async function flagsOf(
       ? loadFlaggedRooms(app.database, connection.connection_nid, { flags: FOLLOWED, except: [...planned.keys()] })
       : new Map<RoomId, KnownRoom>(),
   ])
-  const isTold = ({ isNews, room }: RoomPlan) => !isNews || read.has(room.roomId)
-  const isFresh = (plan: RoomPlan, flag: number) => (plan.flags & flag) !== 0 && ((plan.known?.flags ?? 0) & flag) === 0
+  const isTold = ({ isNews, room }: SlidingRoomPlan) => !isNews || read.has(room.roomId)
+  const isFresh = (plan: SlidingRoomPlan, flag: number) =>
+    (plan.flags & flag) !== 0 && ((plan.known?.flags ?? 0) & flag) === 0
   return {
     unflagged: new Map([...flagged].map(([roomId, room]) => [roomId, { ...room, flags: room.flags & KNOWN.dm }])),
     fresh: (flag: number) =>
@@ -254,7 +255,10 @@ async function flagsOf(
 const FOLLOWED = KNOWN.accountData | KNOWN.receipts | KNOWN.typing
 
 /** What the client knows once it has the answer, of rooms of which that is something else than before. */
-function knownAfterwards(plans: readonly RoomPlan[], contents: readonly SlidingContent[]): Map<RoomId, KnownRoom> {
+function knownAfterwards(
+  plans: readonly SlidingRoomPlan[],
+  contents: readonly SlidingContent[],
+): Map<RoomId, KnownRoom> {
   const read = new Map(contents.map((content) => [content.span.room.roomId, content.nowKnown]))
   const changed = new Map<RoomId, KnownRoom>()
   for (const { room, known, isNews, configPlace, flags } of plans) {

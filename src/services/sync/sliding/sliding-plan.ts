@@ -8,7 +8,7 @@ import type { PlannedSpan } from './sliding-room-content.ts'
 import type { MatchedRoom } from './sliding-windows.ts'
 
 /** A room that matches, and what is to be done about it. */
-export type RoomPlan = MatchedRoom & {
+export type SlidingRoomPlan = MatchedRoom & {
   known: KnownRoom | undefined
   /** What the client will know beside the room's content. */
   config: RoomConfig
@@ -67,7 +67,7 @@ function tooMany(): TooLargeError {
 export function planRooms(
   matched: ReadonlyMap<RoomId, MatchedRoom>,
   { places, direct, extensions }: { places: ConfigPlaces; direct: ReadonlySet<RoomId>; extensions: SlidingExtensions },
-): RoomPlan[] {
+): SlidingRoomPlan[] {
   return [...matched.values()].map((match) => {
     const { room } = match
     const known = room.known

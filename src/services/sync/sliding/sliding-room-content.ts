@@ -8,7 +8,7 @@ import type { KnownRoom } from '../../../storage/schema/sliding-sync.ts'
 import type { StoredEvent } from '../../../storage/schema/stored-event.ts'
 import { loadJoinSpans } from '../../rooms/access/join-spans.ts'
 import { strippedState } from '../../rooms/membership/stripped-state.ts'
-import { type SyncTimeline, syncTimeline, type Viewer } from '../sections/sync-timeline.ts'
+import { type SyncTimeline, syncTimeline, type TimelineViewer } from '../sections/sync-timeline.ts'
 import { type StateNews, stateNews } from './sliding-state.ts'
 
 /** A room of which something is to be told. */
@@ -55,7 +55,7 @@ export const BEFORE_EVERYTHING = -Number.MAX_SAFE_INTEGER
 type Reading = Pick<App, 'config' | 'database'>
 
 /** Reads what is to be told of a room: as its member, as one who is outside with a view on the door, or as one who has gone. */
-export async function slidingContent(app: Reading, viewer: Viewer, span: SlidingSpan): Promise<SlidingContent> {
+export async function slidingContent(app: Reading, viewer: TimelineViewer, span: SlidingSpan): Promise<SlidingContent> {
   switch (span.room.membership) {
     case 'join':
       return insideContent(app, viewer, span, { end: span.room.stateRoot, last: span.room.lastOrder })
@@ -69,7 +69,7 @@ export async function slidingContent(app: Reading, viewer: Viewer, span: Sliding
 
 async function insideContent(
   app: Reading,
-  viewer: Viewer,
+  viewer: TimelineViewer,
   span: SlidingSpan,
   { end, last }: { end: number; last: number },
 ): Promise<SlidingContent> {
@@ -122,7 +122,7 @@ function membersAfter(config: RoomConfig, before: readonly number[], { required 
 
 async function timelineOf(
   app: Reading,
-  viewer: Viewer,
+  viewer: TimelineViewer,
   { room, known, config, isExpanded, newest }: SlidingSpan,
   last: number,
 ): Promise<SyncTimeline | undefined> {
@@ -149,7 +149,7 @@ async function outsideContent(app: Reading, span: SlidingSpan): Promise<SlidingC
 }
 
 /** Who is gone is told what happened until then, and of rooms that they never were in only that. */
-async function departedContent(app: Reading, viewer: Viewer, span: SlidingSpan): Promise<SlidingContent> {
+async function departedContent(app: Reading, viewer: TimelineViewer, span: SlidingSpan): Promise<SlidingContent> {
   const { room } = span
   const own =
     room.memberNid === null ? undefined : (await loadEvents(app.database, [room.memberNid])).get(room.memberNid)

@@ -6,7 +6,7 @@ import { paginationToken } from '../../../core/pagination-token.ts'
 import type { JsonObject, StateKey } from '../../../core/pdu.ts'
 import type { Membership } from '../../../core/rooms/membership.ts'
 import { loadMemberProfiles, type MemberProfile } from '../../../storage/rooms/membership/member-profiles.ts'
-import { loadRoomSummaries, type RoomSummary } from '../../../storage/rooms/room-heroes.ts'
+import { loadRoomSummaries, type SyncSummary } from '../../../storage/rooms/room-heroes.ts'
 import { loadNewestEvents } from '../../../storage/rooms/timeline/newest-events.ts'
 import type { StoredEvent } from '../../../storage/schema/stored-event.ts'
 import { unreadCounts } from '../../push/unread-counts.ts'
@@ -189,7 +189,7 @@ export async function loadUnread(
 
 type Found = {
   served: Awaited<ReturnType<typeof serveAll>>
-  summaries: ReadonlyMap<RoomId, RoomSummary>
+  summaries: ReadonlyMap<RoomId, SyncSummary>
   heroes: ReadonlyMap<RoomId, MemberProfile[]>
   unread: ReadonlyMap<RoomId, UnreadCount>
   live: ReadonlySet<number>

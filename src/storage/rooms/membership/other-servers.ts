@@ -3,7 +3,7 @@ import { domainOf, type RoomId, type ServerName, type UserId } from '../../../co
 import type { Db, Tx } from '../../engine/database.ts'
 import { sharedLoads } from '../../engine/shared-loads.ts'
 import { allOf } from '../../engine/transactions.ts'
-import type { MemberChange } from './room-memberships.ts'
+import type { MembershipChangeRow } from './room-memberships.ts'
 
 /** How many joined members of another server a room gains (or loses, below 0). */
 export type ServerChange = { room_id: RoomId; server_name: ServerName; by: number }
@@ -15,7 +15,7 @@ export type ServerChange = { room_id: RoomId; server_name: ServerName; by: numbe
 export async function readServerChanges(
   tx: Tx,
   ourName: ServerName,
-  members: readonly MemberChange[],
+  members: readonly MembershipChangeRow[],
 ): Promise<ServerChange[]> {
   const foreign = members.flatMap((member) => {
     const server = domainOf(member.state_key)

@@ -11,12 +11,12 @@ import type { StoredEvent } from '../../schema/stored-event.ts'
 export type MemberCountChange = { room_id: RoomId; joined: number; invited: number }
 
 /** What became of a user's membership of a room; `event` undefined: there is none any more. */
-export type MemberChange = { room_id: RoomId; state_key: string; event: StoredEvent | undefined }
+export type MembershipChangeRow = { room_id: RoomId; state_key: string; event: StoredEvent | undefined }
 
 /** Follows changes of members into the table of current memberships; returns how each room's counts changed. */
-export async function storeMemberships(tx: Tx, changes: readonly MemberChange[]): Promise<MemberCountChange[]> {
+export async function storeMemberships(tx: Tx, changes: readonly MembershipChangeRow[]): Promise<MemberCountChange[]> {
   const present = changes.filter(
-    (change): change is MemberChange & { event: StoredEvent } => change.event !== undefined,
+    (change): change is MembershipChangeRow & { event: StoredEvent } => change.event !== undefined,
   )
   const counts = await upsertMemberships(tx, present)
   if (present.length === changes.length) return counts
@@ -31,7 +31,7 @@ export async function storeMemberships(tx: Tx, changes: readonly MemberChange[])
 
 async function upsertMemberships(
   tx: Tx,
-  changes: readonly (MemberChange & { event: StoredEvent })[],
+  changes: readonly (MembershipChangeRow & { event: StoredEvent })[],
 ): Promise<MemberCountChange[]> {
   if (changes.length === 0) return []
   const text = ({ event }: { event: StoredEvent }, key: string): string | null => {
@@ -61,7 +61,7 @@ async function upsertMemberships(
   return rows
 }
 
-async function deleteMemberships(tx: Tx, changes: readonly MemberChange[]): Promise<MemberCountChange[]> {
+async function deleteMemberships(tx: Tx, changes: readonly MembershipChangeRow[]): Promise<MemberCountChange[]> {
   const { rows } = await sql<MemberCountChange>`with gone as (
       delete from room_memberships using unnest(${changes.map(({ room_id }) => room_id)}::text[],
         ${changes.map(({ state_key }) => state_key)}::text[]) as old(room_id, user_id)
@@ -151,7 +151,7 @@ export async function* loadJoinedMembers(db: Db, roomId: RoomId): AsyncGenerator
 }
 
 /** Hides a room from the user's lists, if the user has left it. */
-export async function forgetRoom(tx: Tx, roomId: RoomId, userId: UserId): Promise<void> {
+export async function hideRoom(tx: Tx, roomId: RoomId, userId: UserId): Promise<void> {
   await sql`update room_memberships set forgotten = true where room_id = ${roomId} and user_id = ${userId}
     and membership in ('leave', 'ban')`.execute(tx.sql)
 }

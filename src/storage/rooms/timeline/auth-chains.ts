@@ -47,7 +47,7 @@ export async function loadWithAuthChains(
 /** The first so many of these events and of what they cite, nearest first. */
 async function readChains(db: Db, ids: readonly EventId[], limit: number): Promise<StoredEvent[]> {
   const { times } = db.caches.forgotten
-  const { rows } = await sql<EventRow>`with recursive ${authChain(ids)}
+  const { rows } = await sql<EventRow>`with recursive ${authChainQuery(ids)}
     select event.* from (select event_id from chain limit ${limit}) near
     cross join lateral (select * from events where events.event_id = near.event_id offset 0) event`.execute(db.sql)
   return cacheEvents(db, rows, times)
@@ -58,7 +58,7 @@ async function readChains(db: Db, ids: readonly EventId[], limit: number): Promi
  * and hash. The offsets, here and where the chain is read, keep the database from joining with the whole table; without an order it reads no further
  * than a limit. The database refuses JSON with the escape of NUL, which events may have anywhere but in these ids.
  */
-export function authChain(ids: readonly EventId[]): RawBuilder<unknown> {
+export function authChainQuery(ids: readonly EventId[]): RawBuilder<unknown> {
   return sql`chain(event_id) as (
       select unnest(${ids}::text[])
       union
