@@ -1,10 +1,10 @@
 import { checkEventAuth } from '../src/core/auth-rules/check-event-auth.ts'
-import { testEvent } from '../src/core/auth-rules/testing/test-event.ts'
 import type { EventId } from '../src/core/ids.ts'
 import { ROOM_VERSIONS } from '../src/core/room-versions.ts'
 import { resolveState } from '../src/core/state-resolution/resolve-state.ts'
 import { stateKeyId } from '../src/core/state-resolution/state-map.ts'
-import { addTo, largeRoom } from '../src/core/state-resolution/testing/test-large-room.ts'
+import { testEvent } from '../src/testing/auth-rules/test-event.ts'
+import { addTo, largeRoom } from '../src/testing/state-resolution/test-large-room.ts'
 
 /**
  * What authorisation and state resolution cost in a room of 30,000 members and 1,000 changes of power levels: `node bench/authorisation.ts`.

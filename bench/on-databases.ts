@@ -1,5 +1,5 @@
 import { startHearth } from '../spec-tests/harness/hearth.ts'
-import { startPostgres } from '../spec-tests/harness/postgres.ts'
+import { startPostgres } from '../testing/postgres.ts'
 import type { Target } from './measure.ts'
 
 /** Measures a Hearth of its own on the embedded database. */

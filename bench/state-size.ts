@@ -1,10 +1,10 @@
 import { sql } from 'kysely'
-import { startPostgres } from '../spec-tests/harness/postgres.ts'
 import type { RoomId } from '../src/core/ids.ts'
 import { migrate } from '../src/storage/engine/migrate.ts'
 import { createNidSource } from '../src/storage/engine/nids.ts'
 import { openDatabase } from '../src/storage/engine/open-database.ts'
 import { changeState, storeStateNodes } from '../src/storage/rooms/timeline/room-state.ts'
+import { startPostgres } from '../testing/postgres.ts'
 
 /** Prints how many bytes of PostgreSQL one state change costs in rooms of several sizes, indexes included: `node bench/state-size.ts`. */
 const CHANGES = 2000

@@ -41,7 +41,7 @@ function filesIn(folder: string): string[] {
 }
 
 test('the house keeps its rules', () => {
-  const folders = ['src', 'migrations', 'spec-tests', 'bench'].filter((folder) => existsSync(folder))
+  const folders = ['src', 'migrations', 'testing', 'spec-tests', 'bench'].filter((folder) => existsSync(folder))
   const sources = new Map(folders.flatMap(filesIn).map((file) => [file, readFileSync(file, 'utf8')] as const))
   expect(sources.size).toBeGreaterThan(10)
   expect(violations(sources).sort()).toEqual([...EXCEPTIONS].sort())
@@ -94,6 +94,13 @@ describe('the rules find', () => {
     ['src/api/client/users/a.ts', "import { x } from '../sync/b.ts'", 'may not import src/api/client/sync/b.ts'],
     ['src/config/a.ts', "import { x } from '../infra/b.ts'", 'may not import src/infra/b.ts'],
     ['src/storage/users/a.ts', "import { x } from './test-x.ts'", 'may not import src/storage/users/test-x.ts'],
+    ['src/services/users/a.ts', "import { x } from '../../testing/b.ts'", 'may not import src/testing/b.ts'],
+    ['src/services/users/a.ts', "import { x } from '../../../testing/b.ts'", 'may not import testing/b.ts'],
+    ['src/services/users/a.ts', "import { x } from '../../../spec-tests/b.ts'", 'may not import spec-tests/b.ts'],
+    ['src/services/users/a.test.ts', "import { x } from '../../../spec-tests/b.ts'", 'may not import spec-tests/b.ts'],
+    ['src/testing/a.ts', "import { x } from '../../bench/b.ts'", 'may not import bench/b.ts'],
+    ['testing/a.ts', "import { x } from '../src/core/b.ts'", 'may not import src/core/b.ts'],
+    ['testing/a.ts', "import type { X } from '../spec-tests/b.ts'", 'may not import spec-tests/b.ts'],
     ['src/services/a.ts', '', 'is in no folder of the order of src/services'],
     ['src/services/rooms/a.ts', '', 'is in no folder of the order of src/services/rooms'],
     ['src/services/wizardry/a.ts', '', 'is in no folder of the order of src/services'],
@@ -181,6 +188,13 @@ describe('the rules allow', () => {
     ['src/core/a.ts', '// unlike Date.now() or process.env\nconst date = new Date(0)'],
     ['src/core/a.ts', "/* import x from '../storage/b.ts' */ const text = 'see // https://a'"],
     ['src/core/a.test.ts', "import { x } from '../storage/b.ts'\nDate.now()"],
+    [
+      'src/services/users/a.test.ts',
+      "import { x } from '../../../testing/b.ts'\nimport { y } from '../../testing/c.ts'",
+    ],
+    ['src/testing/a.ts', "import { x } from '../core/b.ts'\nimport { y } from '../../testing/c.ts'"],
+    ['testing/a.ts', "import { x } from './b.ts'\nimport stringify from 'canonical-json'"],
+    ['bench/a.ts', "import { x } from '../spec-tests/harness/b.ts'"],
     ['src/core/a.ts', `function short() {\n${lines(58)}}`],
     ['src/core/a.ts', 'const memo = new WeakMap()\nlet count = 0'],
     [

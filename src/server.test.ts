@@ -9,7 +9,7 @@ import { defaultConfig } from './config.ts'
 import { startServer } from './server.ts'
 import type { Database } from './storage/engine/database.ts'
 import { openDatabase } from './storage/engine/open-database.ts'
-import { templateFile } from './storage/engine/test-database.ts'
+import { templateFile } from './testing/test-database.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'hearth-server-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))

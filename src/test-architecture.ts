@@ -15,8 +15,6 @@ const ORDER: Readonly<Record<string, readonly string[]>> = {
     ...['', 'text', 'json', 'signing', 'events', 'rooms', 'devices'],
     ...['filters', 'auth-rules', 'state-resolution', 'push-rules'],
   ],
-  'src/core/auth-rules': ['', 'testing'],
-  'src/core/state-resolution': ['', 'testing'],
   'src/storage': [
     ...['schema', 'engine', 'jobs', 'users', 'appservices', 'federation', 'rooms', 'media', 'presence', 'sync'],
     ...['devices', 'lookup', 'push', 'search', 'admin'],
@@ -47,6 +45,8 @@ const BESIDE: Readonly<Record<string, string>> = {
   config: 'config',
   'app.ts': 'app',
 }
+/** Only tests import from these. */
+const TEST_FOLDERS = ['testing/', 'spec-tests/', 'bench/']
 const CORE_PACKAGES = ['libsodium-wrappers', 'sodium-native', 'tweetnacl', 'zod']
 const CORE_BUILTINS = ['node:buffer', 'node:crypto', 'node:util']
 const MAX_LINES = 500
@@ -60,12 +60,14 @@ const RANDOM = /\b(randomBytes|randomUUID|randomInt|randomFill|randomFillSync|ge
 /** Returns every breach of the rules, as a line that names the file. */
 export function violations(files: Sources): string[] {
   const program = new Map([...files].filter(([file]) => file.startsWith('src/') && !isTest(file)))
+  const tests = [...files].filter(([file]) => !program.has(file))
   const parsed = new Map([...program].map(([file, text]) => [file, parse(file, text)] as const))
   const imports = new Map([...parsed].map(([file, each]) => [file, importsOf(file, program.get(file)!, each)] as const))
   return [
     ...[...files].flatMap(([file, text]) => nameAndSize(file, text)),
     ...[...program.keys()].flatMap(misplaced),
     ...[...imports].flatMap(([file, found]) => forbiddenImports(file, found)),
+    ...tests.flatMap(([file, text]) => forbiddenImports(file, importsOf(file, text, parse(file, text)))),
     ...[...parsed].flatMap(([file, each]) => forbiddenCalls(file, program.get(file)!, each)),
     ...[...parsed].flatMap(([file, { program: code }]) => longFunctions(file, program.get(file)!, code)),
     ...[...parsed].flatMap(([file, { program: code }]) => (layerOf(file) === 'services' ? state(file, code) : [])),
@@ -75,9 +77,9 @@ export function violations(files: Sources): string[] {
   ]
 }
 
-/** Tests, and what only they use. */
+/** Returns whether a file of `src` is a test, or only tests may import it. */
 function isTest(file: string): boolean {
-  return file.endsWith('.test.ts') || /\/test-[^/]*\.ts$/.test(file)
+  return file.endsWith('.test.ts') || file.startsWith('src/testing/') || /\/test-[^/]*\.ts$/.test(file)
 }
 
 function parse(file: string, text: string): Parsed {
@@ -120,7 +122,8 @@ function forbiddenImports(file: string, imports: readonly Import[]): string[] {
 
 function mayImport(file: string, target: string, typeOnly: boolean): boolean {
   const [from, to] = [layerOf(file), layerOf(target)]
-  if (isTest(target)) return false
+  if (!file.startsWith('src/') || isTest(file)) return mayTestImport(file, target)
+  if (isTest(target) || TEST_FOLDERS.some((folder) => target.startsWith(folder))) return false
   if (!target.startsWith('src/')) return from !== 'core' || mayUseInCore(target)
   if (from === to) return isInOrder(file, target)
   if (from === 'server') return true
@@ -129,6 +132,13 @@ function mayImport(file: string, target: string, typeOnly: boolean): boolean {
   if (to === 'app') return typeOnly && (from === 'services' || from === 'api')
   if (from === 'app') return typeOnly || to === 'core'
   return to !== undefined && ORDER.src!.indexOf(to) < ORDER.src!.indexOf(from ?? '')
+}
+
+/** `testing/` imports none of our code, so that both kinds of tests can use it; unit tests and black-box tests do not import each other. */
+function mayTestImport(file: string, target: string): boolean {
+  const folder = file.split('/')[0]
+  if (folder === 'testing') return !/^(src|spec-tests|bench)\//.test(target)
+  return folder !== 'src' || !/^(spec-tests|bench)\//.test(target)
 }
 
 /** Whether the order of the deepest folder that holds both files allows the import. */

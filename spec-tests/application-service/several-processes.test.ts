@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { pollUntil } from '../../testing/poll-until.ts'
+import { startPostgres, type TestPostgres } from '../../testing/postgres.ts'
 import { startAppservice, type TestAppservice } from '../harness/appservice.ts'
 import { registerUser, sendText, type TestUser } from '../harness/client.ts'
 import { startHearth, type TestHearth } from '../harness/hearth.ts'
-import { pollUntil } from '../harness/poll-until.ts'
-import { startPostgres, type TestPostgres } from '../harness/postgres.ts'
 
 /** One application service of a server of two processes, either of which may die at any moment. */
 const v3 = '/_matrix/client/v3'

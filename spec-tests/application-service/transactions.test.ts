@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { pollUntil } from '../../testing/poll-until.ts'
 import { startAppservice, type TestAppservice } from '../harness/appservice.ts'
 import { registerUser, sendText, type TestUser } from '../harness/client.ts'
 import { startHearth, type TestHearth } from '../harness/hearth.ts'
-import { pollUntil } from '../harness/poll-until.ts'
 
 /** What application services are told. https://spec.matrix.org/v1.19/application-service-api/#pushing-events */
 const v3 = '/_matrix/client/v3'

@@ -1,4 +1,6 @@
 import { beforeAll, describe, expect, inject, test } from 'vitest'
+import { loadOperations, type Operation } from '../../testing/openapi/operations.ts'
+import { UNSTABLE_OPERATIONS } from '../../testing/openapi/unstable-operations.ts'
 import {
   type BadRequest,
   fillPath,
@@ -13,8 +15,6 @@ import {
 import { ENDLESS_NEST, UNREADABLE_BODIES } from '../harness/bad-values.ts'
 import { checkAnswer } from '../harness/check-answer.ts'
 import { registerUser, sendText, type TestUser, uniqueName } from '../harness/client.ts'
-import { loadOperations, type Operation } from '../openapi/operations.ts'
-import { UNSTABLE_OPERATIONS } from '../openapi/unstable-operations.ts'
 
 /** What every operation of the API answers to nonsense: errors of the client, at once, and nothing has changed. */
 const { url } = inject('homeserver')

@@ -1,8 +1,8 @@
 import { EventType, type MatrixClient, type MatrixEvent, MsgType, Preset, RelationType, type Room } from 'matrix-js-sdk'
 import sharp from 'sharp'
 import { afterAll, beforeAll, expect, inject, test } from 'vitest'
+import { pollUntil } from '../../testing/poll-until.ts'
 import { registerUser } from '../harness/client.ts'
-import { pollUntil } from '../harness/poll-until.ts'
 import { startSdk } from '../harness/sdk.ts'
 
 /** The main job, as matrix-js-sdk does it: two people find each other, talk, and see what the other does. */

@@ -1,9 +1,9 @@
 import { EventType, type IEvent, type MatrixClient, Preset } from 'matrix-js-sdk'
 import type { CryptoCallbacks } from 'matrix-js-sdk/lib/crypto-api/index.js'
 import { afterAll, beforeAll, expect, inject, test } from 'vitest'
+import { pollUntil } from '../../testing/poll-until.ts'
 import { ask, asUser, registerUser, type TestUser } from '../harness/client.ts'
 import { backedUpIndexes, describeMissingKeys, firstIndexes } from '../harness/missing-keys.ts'
-import { pollUntil } from '../harness/poll-until.ts'
 import { startSdk } from '../harness/sdk.ts'
 
 /** An encrypted conversation while devices come and go: whoever is there in the end reads everything, live or by the key backup. */

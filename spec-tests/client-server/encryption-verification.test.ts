@@ -1,8 +1,8 @@
 import { EventType, type MatrixClient, Preset } from 'matrix-js-sdk'
 import type { CryptoCallbacks } from 'matrix-js-sdk/lib/crypto-api/index.js'
 import { afterAll, beforeAll, expect, inject, test } from 'vitest'
+import { pollUntil } from '../../testing/poll-until.ts'
 import { ask, asUser, registerUser, type TestUser } from '../harness/client.ts'
-import { pollUntil } from '../harness/poll-until.ts'
 import { startSdk } from '../harness/sdk.ts'
 import { verifyBySas } from '../harness/verify-sas.ts'
 

@@ -1,6 +1,6 @@
 import { beforeEach, expect, inject, test } from 'vitest'
+import { pollUntil } from '../../testing/poll-until.ts'
 import { registerUser, type TestUser } from '../harness/client.ts'
-import { pollUntil } from '../harness/poll-until.ts'
 
 /** https://spec.matrix.org/v1.19/client-server-api/#invite-permission and MSC4155 */
 const { url } = inject('homeserver')

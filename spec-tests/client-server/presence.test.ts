@@ -1,6 +1,6 @@
 import { beforeAll, expect, inject, test } from 'vitest'
+import { pollUntil } from '../../testing/poll-until.ts'
 import { logIn, registerUser, type TestUser } from '../harness/client.ts'
-import { pollUntil } from '../harness/poll-until.ts'
 
 /** https://spec.matrix.org/v1.19/client-server-api/#presence */
 const { url } = inject('homeserver')

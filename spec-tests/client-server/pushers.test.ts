@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, inject, test } from 'vitest'
+import { pollUntil } from '../../testing/poll-until.ts'
 import { ask, asUser, registerUser, sendText, type TestUser } from '../harness/client.ts'
-import { pollUntil } from '../harness/poll-until.ts'
 import { type PushGateway, startPushGateway } from '../harness/push-gateway.ts'
 
 const { url } = inject('homeserver')

@@ -1,6 +1,6 @@
 import { expect, inject, test } from 'vitest'
+import { pollUntil } from '../../testing/poll-until.ts'
 import { registerUser, sendText, type TestUser, uniqueName } from '../harness/client.ts'
-import { pollUntil } from '../harness/poll-until.ts'
 
 /** https://github.com/matrix-org/matrix-spec-proposals/pull/3912 */
 const { url } = inject('homeserver')

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, inject, test } from 'vitest'
+import { pollUntil } from '../../testing/poll-until.ts'
 import { registerUser, type TestUser, uniqueName } from '../harness/client.ts'
-import { pollUntil } from '../harness/poll-until.ts'
 import { createRoom, eventPath, joinRoom, roomPath, sendState, syncUntil, v1, v3 } from '../harness/rooms.ts'
 import { slidingClient } from '../harness/sliding-client.ts'
 

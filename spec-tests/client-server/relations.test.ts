@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, inject, test } from 'vitest'
+import { pollUntil } from '../../testing/poll-until.ts'
 import { registerUser, sendText, type TestUser } from '../harness/client.ts'
-import { pollUntil } from '../harness/poll-until.ts'
 import {
   type ClientEvent,
   eventPath,

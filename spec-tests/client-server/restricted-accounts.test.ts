@@ -1,9 +1,9 @@
 import { beforeAll, describe, expect, inject, test } from 'vitest'
+import { loadOperations, type Operation } from '../../testing/openapi/operations.ts'
+import { UNSTABLE_OPERATIONS } from '../../testing/openapi/unstable-operations.ts'
 import { fillPath, type PathValues, properBody, properQuery } from '../harness/bad-requests.ts'
 import { registerAdmin, registerUser, sendText, type TestUser, uniqueName } from '../harness/client.ts'
 import { createRoom, joinRoom, roomPath, v3 } from '../harness/rooms.ts'
-import { loadOperations, type Operation } from '../openapi/operations.ts'
-import { UNSTABLE_OPERATIONS } from '../openapi/unstable-operations.ts'
 
 /** What accounts that administrators suspended or locked may do: at every endpoint that there is. */
 const { url, sharedSecret } = inject('homeserver')

@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, inject, test } from 'vitest'
+import { pollUntil } from '../../testing/poll-until.ts'
 import { registerAdmin, registerUser, type TestUser, uniqueName } from '../harness/client.ts'
-import { pollUntil } from '../harness/poll-until.ts'
 import { bodiesOf } from '../harness/rooms.ts'
 
 /** https://spec.matrix.org/v1.19/client-server-api/#server-notices, sent by the endpoint that administrators know from Synapse. */

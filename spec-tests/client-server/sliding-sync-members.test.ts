@@ -1,6 +1,6 @@
 import { expect, inject, onTestFinished, test } from 'vitest'
+import { pollUntil } from '../../testing/poll-until.ts'
 import { registerUser, sendText, type TestUser } from '../harness/client.ts'
-import { pollUntil } from '../harness/poll-until.ts'
 import { type SlidingBody, slidingClient } from '../harness/sliding-client.ts'
 import { openSlidingSocket } from '../harness/sliding-socket.ts'
 

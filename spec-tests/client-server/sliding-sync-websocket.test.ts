@@ -1,7 +1,7 @@
 import { expect, inject, onTestFinished, test } from 'vitest'
 import { WebSocket } from 'ws'
+import { pollUntil } from '../../testing/poll-until.ts'
 import { registerUser, sendText, type TestUser } from '../harness/client.ts'
-import { pollUntil } from '../harness/poll-until.ts'
 import type { SlidingBody } from '../harness/sliding-client.ts'
 import { openSlidingSocket } from '../harness/sliding-socket.ts'
 

@@ -1,4 +1,4 @@
-import { type EventSample, loadEventSamples } from '../openapi/operations.ts'
+import { type EventSample, loadEventSamples } from '../../testing/openapi/operations.ts'
 import type { Draw } from './draw.ts'
 import { hostileJson, hostileText, spoil } from './hostile-json.ts'
 import { mutate } from './mutate.ts'

@@ -1,6 +1,13 @@
 import type fc from 'fast-check'
-import { APIS, type Api, loadOperations, loadSamples, type Operation, type Samples } from '../openapi/operations.ts'
-import { OLD_SERVER_OPERATIONS, UNSTABLE_OPERATIONS } from '../openapi/unstable-operations.ts'
+import {
+  APIS,
+  type Api,
+  loadOperations,
+  loadSamples,
+  type Operation,
+  type Samples,
+} from '../../testing/openapi/operations.ts'
+import { OLD_SERVER_OPERATIONS, UNSTABLE_OPERATIONS } from '../../testing/openapi/unstable-operations.ts'
 import type { Draw } from './draw.ts'
 import { type Definitions, generalise, valuesOf } from './schema-values.ts'
 

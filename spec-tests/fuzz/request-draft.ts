@@ -1,4 +1,4 @@
-import type { Operation } from '../openapi/operations.ts'
+import type { Operation } from '../../testing/openapi/operations.ts'
 import type { Draw } from './draw.ts'
 import type { Actor, KnownRoom } from './known-values.ts'
 import type { Kind } from './references.ts'

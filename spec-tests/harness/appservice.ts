@@ -2,8 +2,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer, type IncomingMessage, type Server } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { freePort } from '../../testing/free-port.ts'
 import { type Answer, ask } from './client.ts'
-import { freePort } from './free-port.ts'
 
 /** A request that a homeserver makes of an application service. */
 // biome-ignore lint/suspicious/noExplicitAny: tests look into bodies of every shape

@@ -1,4 +1,4 @@
-import type { Operation } from '../openapi/operations.ts'
+import type { Operation } from '../../testing/openapi/operations.ts'
 import { HOSTILE_JSON, HOSTILE_TEXT, UNREADABLE_BODIES, valuesOfOtherTypes } from './bad-values.ts'
 
 /** A request with something wrong; `what` says what. */

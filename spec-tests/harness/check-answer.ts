@@ -1,6 +1,6 @@
-import { type CheckSchema, openSchemas } from '../openapi/compile-schemas.ts'
-import { findOperation } from '../openapi/find-operation.ts'
-import { APIS, loadResponses } from '../openapi/operations.ts'
+import { type CheckSchema, openSchemas } from '../../testing/openapi/compile-schemas.ts'
+import { findOperation } from '../../testing/openapi/find-operation.ts'
+import { APIS, loadResponses } from '../../testing/openapi/operations.ts'
 
 /** Any error: https://spec.matrix.org/v1.19/client-server-api/#standard-error-response */
 const ERROR = {

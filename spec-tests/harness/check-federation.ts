@@ -1,6 +1,6 @@
-import { type CheckSchema, openSchemas } from '../openapi/compile-schemas.ts'
-import { findOperation } from '../openapi/find-operation.ts'
-import { loadServerRequests } from '../openapi/operations.ts'
+import { type CheckSchema, openSchemas } from '../../testing/openapi/compile-schemas.ts'
+import { findOperation } from '../../testing/openapi/find-operation.ts'
+import { loadServerRequests } from '../../testing/openapi/operations.ts'
 import { checkAnswer } from './check-answer.ts'
 
 /** What Hearth sends to another server, or answers to it. */

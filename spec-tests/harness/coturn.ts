@@ -4,8 +4,8 @@ import { createSocket } from 'node:dgram'
 import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { freePort } from './free-port.ts'
-import { pollUntil } from './poll-until.ts'
+import { freePort } from '../../testing/free-port.ts'
+import { pollUntil } from '../../testing/poll-until.ts'
 
 /** A TURN server on this machine. */
 export type Coturn = {

@@ -1,6 +1,6 @@
 import { expect } from 'vitest'
+import { pollUntil } from '../../testing/poll-until.ts'
 import type { TestUser } from './client.ts'
-import { pollUntil } from './poll-until.ts'
 import { type ClientEvent, roomPath, sendState, v3 } from './rooms.ts'
 
 /** Alice, in a room of hers, and Bob, perhaps of another server. */

@@ -1,11 +1,11 @@
 import type { Event } from '../../src/core/pdu.ts'
+import { pollUntil } from '../../testing/poll-until.ts'
 import type { Answer, TestUser } from './client.ts'
 import type { TestHearth } from './hearth.ts'
 import { DEVICE_ID, type RequestKind } from './honest-answers.ts'
 import { inviteFromPeer } from './invite-from-peer.ts'
 import type { LyingServer } from './lying-server.ts'
 import type { PeerRoom } from './peer-room.ts'
-import { pollUntil } from './poll-until.ts'
 import { createRoom, eventPath, roomPath, sendState, v1, v3 } from './rooms.ts'
 
 /** A user of Hearth, and a server with rooms for every errand. */

@@ -1,7 +1,7 @@
+import { freePort } from '../../testing/free-port.ts'
+import { createTestAuthority, type TestAuthority } from '../../testing/test-authority.ts'
 import { startFaultyProxy } from './faulty-proxy.ts'
-import { freePort } from './free-port.ts'
 import { type HearthOptions, startHearth, type TestHearth } from './hearth.ts'
-import { createTestAuthority, type TestAuthority } from './test-ca.ts'
 
 /** Servers that trust one certificate authority, and reach each other as `localhost:PORT`. */
 export type TestFederation = {

@@ -1,6 +1,6 @@
+import { pollUntil } from '../../testing/poll-until.ts'
 import type { Answer, TestUser } from './client.ts'
 import type { ForkServer } from './fork-network.ts'
-import { pollUntil } from './poll-until.ts'
 import { type ClientEvent, hasEvent, roomPath, v3 } from './rooms.ts'
 import type { Chance } from './seeded.ts'
 

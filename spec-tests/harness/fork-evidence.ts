@@ -1,5 +1,5 @@
 import { DatabaseSync } from 'node:sqlite'
-import { query } from './postgres.ts'
+import { query } from '../../testing/postgres.ts'
 
 /** What the database of a server holds of a room: all that it takes to find out by hand why servers disagree. */
 export type ForkEvidence = {

@@ -1,8 +1,8 @@
+import { startPostgres, type TestPostgres } from '../../testing/postgres.ts'
 import { registerUser, type TestUser, uniqueName } from './client.ts'
 import { type FaultyProxy, startFaultyProxy } from './faulty-proxy.ts'
 import { startFederation, type TestFederation } from './federation.ts'
 import { type ForkEvidence, hearthEvidence, synapseEvidence } from './fork-evidence.ts'
-import { startPostgres, type TestPostgres } from './postgres.ts'
 import type { Chance } from './seeded.ts'
 import { startSynapse } from './synapse.ts'
 

@@ -2,9 +2,9 @@ import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { templateFile } from '../../src/storage/engine/test-database.ts'
-import { freePort } from './free-port.ts'
-import { pollUntil } from './poll-until.ts'
+import { templateFile } from '../../src/testing/test-database.ts'
+import { freePort } from '../../testing/free-port.ts'
+import { pollUntil } from '../../testing/poll-until.ts'
 
 const ROOT = join(import.meta.dirname, '..', '..')
 const PROGRAM = join(ROOT, 'bin', 'hearth')

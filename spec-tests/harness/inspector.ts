@@ -1,6 +1,6 @@
 import { WebSocket } from 'ws'
+import { pollUntil } from '../../testing/poll-until.ts'
 import type { TestHearth } from './hearth.ts'
-import { pollUntil } from './poll-until.ts'
 
 /** For `nodeArguments` of a process whose memory is looked into. */
 export const INSPECTED = '--inspect=127.0.0.1:0'

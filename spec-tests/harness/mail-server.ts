@@ -1,7 +1,7 @@
 import { buffer } from 'node:stream/consumers'
 import PostalMime, { type Email } from 'postal-mime'
 import { SMTPServer } from 'smtp-server'
-import { freePort } from './free-port.ts'
+import { freePort } from '../../testing/free-port.ts'
 
 /** An SMTP server that keeps what it gets. */
 export type MailServer = {

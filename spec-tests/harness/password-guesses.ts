@@ -1,7 +1,7 @@
 import { expect } from 'vitest'
+import { pollUntil } from '../../testing/poll-until.ts'
 import { type Answer, ask, registerUser, type TestUser, uniqueName } from './client.ts'
 import type { HostileWorld } from './hostile-world.ts'
-import { pollUntil } from './poll-until.ts'
 import { v3 } from './rooms.ts'
 
 export const PASSWORD = 'correct horse battery'

@@ -4,7 +4,7 @@ import type { EventId, RoomId } from '../../src/core/ids.ts'
 import type { Event, Pdu } from '../../src/core/pdu.ts'
 import type { RoomVersion } from '../../src/core/room-versions.ts'
 import type { StateMap } from '../../src/core/state-resolution/state-map.ts'
-import { actions, play } from '../../src/core/state-resolution/testing/test-random-room.ts'
+import { actions, play } from '../../src/testing/state-resolution/test-random-room.ts'
 
 /** A room with many forks: its events, and states that servers might have to resolve. */
 export type ForkedRoom = { roomId: RoomId; events: Map<EventId, Event>; states: StateMap[] }

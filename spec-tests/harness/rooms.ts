@@ -1,5 +1,5 @@
+import { pollUntil } from '../../testing/poll-until.ts'
 import { registerUser, sendText, type TestUser } from './client.ts'
-import { pollUntil } from './poll-until.ts'
 
 export const v1 = '/_matrix/client/v1'
 export const v3 = '/_matrix/client/v3'

@@ -1,9 +1,9 @@
 import { isDeepStrictEqual } from 'node:util'
 import { expect } from 'vitest'
+import { pollUntil } from '../../testing/poll-until.ts'
 import type { TestUser } from './client.ts'
 import { startFederation, type TestFederation } from './federation.ts'
 import type { TestHearth } from './hearth.ts'
-import { pollUntil } from './poll-until.ts'
 import { type ClientEvent, eventPath, historyOf, roomPath, v3 } from './rooms.ts'
 import { startSynapse, type TestSynapse } from './synapse.ts'
 

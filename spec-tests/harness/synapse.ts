@@ -4,10 +4,10 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { homedir, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { freePort } from '../../testing/free-port.ts'
+import { pollUntil } from '../../testing/poll-until.ts'
 import type { TestFederation } from './federation.ts'
-import { freePort } from './free-port.ts'
 import { START_MS } from './hearth.ts'
-import { pollUntil } from './poll-until.ts'
 
 /** The version that the tests are written against; `setup/install.sh` installs it. */
 const VERSION = '1.163.0'

@@ -7,7 +7,7 @@ import {
   type Verifier,
   VerifierEvent,
 } from 'matrix-js-sdk/lib/crypto-api/index.js'
-import { pollUntil } from './poll-until.ts'
+import { pollUntil } from '../../testing/poll-until.ts'
 
 /** Two people compare numbers: `request` asks for it, `other` is the client that takes it up. Rejects when the numbers differ or either side gives up. */
 export async function verifyBySas(request: () => Promise<VerificationRequest>, other: MatrixClient): Promise<void> {

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { pollUntil } from '../../testing/poll-until.ts'
 import { registerUser, sendText, type TestUser } from '../harness/client.ts'
 import { startFederation } from '../harness/federation.ts'
-import { pollUntil } from '../harness/poll-until.ts'
 
 let federation: Awaited<ReturnType<typeof startFederation>>
 let alice: TestUser

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { pollUntil } from '../../testing/poll-until.ts'
 import { BAD_ANSWERS, type BadAnswer } from '../harness/bad-answers.ts'
 import { registerUser } from '../harness/client.ts'
 import { ERRANDS, type Errand, type ErrandName, type Scene, setScene } from '../harness/errands.ts'
@@ -6,7 +7,6 @@ import { startFederation } from '../harness/federation.ts'
 import type { TestHearth } from '../harness/hearth.ts'
 import type { Asked, RequestKind } from '../harness/honest-answers.ts'
 import { answerBadly, type LyingServer, startLyingServer } from '../harness/lying-server.ts'
-import { pollUntil } from '../harness/poll-until.ts'
 import { forgetPeak, peakMemory } from '../harness/process-memory.ts'
 import { hasEvent, roomPath } from '../harness/rooms.ts'
 

@@ -2,6 +2,9 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { toEvent } from '../../src/core/events/to-event.ts'
 import type { Pdu } from '../../src/core/pdu.ts'
 import { ROOM_VERSIONS } from '../../src/core/room-versions.ts'
+import { loadOperations, type Operation } from '../../testing/openapi/operations.ts'
+import { OLD_SERVER_OPERATIONS } from '../../testing/openapi/unstable-operations.ts'
+import { pollUntil } from '../../testing/poll-until.ts'
 import {
   type BadRequest,
   fillPath,
@@ -15,12 +18,9 @@ import { checkAnswer } from '../harness/check-answer.ts'
 import { registerUser, sendText, type TestUser } from '../harness/client.ts'
 import { startFederation } from '../harness/federation.ts'
 import type { TestHearth } from '../harness/hearth.ts'
-import { pollUntil } from '../harness/poll-until.ts'
 import { bodiesOf, type ClientEvent, createRoom, historyOf, roomPath, v3 } from '../harness/rooms.ts'
 import type { Forgery } from '../harness/signed-request.ts'
 import { type SigningPeer, startSigningPeer } from '../harness/signing-peer.ts'
-import { loadOperations, type Operation } from '../openapi/operations.ts'
-import { OLD_SERVER_OPERATIONS } from '../openapi/unstable-operations.ts'
 
 /** What every operation for servers answers to nonsense, signed and unsigned: errors of the sender, and nothing has changed. */
 const VERSION = '11'

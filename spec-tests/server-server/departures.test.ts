@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, test } from 'vitest'
+import { pollUntil } from '../../testing/poll-until.ts'
 import { registerUser, type TestUser } from '../harness/client.ts'
 import { type Cast, DEPARTURE_FILTERS, DEPARTURES, expectDepartureTold } from '../harness/departures.ts'
 import { startFederation } from '../harness/federation.ts'
 import type { TestHearth } from '../harness/hearth.ts'
-import { pollUntil } from '../harness/poll-until.ts'
 import { createRoom, roomPath, syncUntil, v3 } from '../harness/rooms.ts'
 
 /** As client-server/sync-departures.test.ts, of a room of another server. */

@@ -1,8 +1,8 @@
 import { type AddressInfo, createServer } from 'node:net'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { pollUntil } from '../../testing/poll-until.ts'
 import { registerUser, type TestUser } from '../harness/client.ts'
 import { startFederation } from '../harness/federation.ts'
-import { pollUntil } from '../harness/poll-until.ts'
 import { createRoom, joinRoom, roomPath, v1, v3 } from '../harness/rooms.ts'
 import { type ScriptedResolver, startScriptedResolver } from '../harness/scripted-resolver.ts'
 

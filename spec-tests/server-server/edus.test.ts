@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { pollUntil } from '../../testing/poll-until.ts'
 import { deviceKeysOf, logIn, registerUser, sendText, type TestUser, uniqueName } from '../harness/client.ts'
 import { startFederation } from '../harness/federation.ts'
-import { pollUntil } from '../harness/poll-until.ts'
 import { startSynapse } from '../harness/synapse.ts'
 
 const CLIENT = '/_matrix/client/v3'

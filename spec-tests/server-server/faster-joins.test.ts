@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { pollUntil } from '../../testing/poll-until.ts'
+import { startPostgres } from '../../testing/postgres.ts'
 import { registerUser, sendText, type TestUser } from '../harness/client.ts'
 import { type FaultyProxy, startFaultyProxy } from '../harness/faulty-proxy.ts'
 import { startFederation, type TestFederation } from '../harness/federation.ts'
 import { START_MS, type TestHearth } from '../harness/hearth.ts'
-import { pollUntil } from '../harness/poll-until.ts'
-import { startPostgres } from '../harness/postgres.ts'
 
 const CLIENT = '/_matrix/client/v3'
 /** What a server that has joined asks for to know the members. */

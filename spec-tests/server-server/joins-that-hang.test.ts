@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { pollUntil } from '../../testing/poll-until.ts'
+import { startPostgres } from '../../testing/postgres.ts'
 import { registerUser, type TestUser } from '../harness/client.ts'
 import { startFederation } from '../harness/federation.ts'
 import type { TestHearth } from '../harness/hearth.ts'
 import { type LyingServer, startLyingServer } from '../harness/lying-server.ts'
 import type { PeerRoom } from '../harness/peer-room.ts'
-import { pollUntil } from '../harness/poll-until.ts'
-import { startPostgres } from '../harness/postgres.ts'
 import { hasEvent, roomPath, v3 } from '../harness/rooms.ts'
 
 /** Two processes of one server, users of which join the same rooms by way of servers that answer and others that do not. */

@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { pollUntil } from '../../testing/poll-until.ts'
 import { registerUser, type TestUser } from '../harness/client.ts'
 import { startFederation } from '../harness/federation.ts'
 import { type Homeserver, startHomeserver } from '../harness/homeserver-places.ts'
 import { inviteFromPeer } from '../harness/invite-from-peer.ts'
 import { answerWith, type LyingServer, startLyingServer } from '../harness/lying-server.ts'
 import type { PeerRoom } from '../harness/peer-room.ts'
-import { pollUntil } from '../harness/poll-until.ts'
 import { createRoom, roomPath, sendState, v1, v3 } from '../harness/rooms.ts'
 
 /** What servers other than Synapse answer and send, and what they do not have. docs/federation.md lists it. */

@@ -1,12 +1,12 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Event, Pdu } from '../../src/core/pdu.ts'
+import { pollUntil } from '../../testing/poll-until.ts'
 import { registerUser, sendText, type TestUser } from '../harness/client.ts'
 import { startFederation } from '../harness/federation.ts'
 import { type Homeserver, startHomeserver } from '../harness/homeserver-places.ts'
 import type { Asked, RequestKind } from '../harness/honest-answers.ts'
 import { answerWith, type LyingServer, startLyingServer } from '../harness/lying-server.ts'
 import type { PeerRoom } from '../harness/peer-room.ts'
-import { pollUntil } from '../harness/poll-until.ts'
 import { bodiesOf, hasEvent, historyOf, roomPath, v3 } from '../harness/rooms.ts'
 
 /** What servers other than Synapse tell of the history of their rooms, and what they do not tell. docs/federation.md lists it. */

@@ -1,9 +1,9 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { pollUntil } from '../../testing/poll-until.ts'
 import { registerUser, sendText, type TestUser } from '../harness/client.ts'
 import { startFederation } from '../harness/federation.ts'
 import type { TestHearth } from '../harness/hearth.ts'
 import { startPolicyServer, type TestPolicyServer } from '../harness/policy-server.ts'
-import { pollUntil } from '../harness/poll-until.ts'
 
 /** https://spec.matrix.org/v1.19/server-server-api/#policy-servers */
 const CLIENT = '/_matrix/client/v3'

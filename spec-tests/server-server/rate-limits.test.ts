@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { pollUntil } from '../../testing/poll-until.ts'
 import { startFederation } from '../harness/federation.ts'
 import type { TestHearth } from '../harness/hearth.ts'
 import { signedRequest, startLyingServer } from '../harness/lying-server.ts'
-import { pollUntil } from '../harness/poll-until.ts'
 
 let federation: Awaited<ReturnType<typeof startFederation>>
 let hearth: TestHearth

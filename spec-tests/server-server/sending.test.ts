@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { pollUntil } from '../../testing/poll-until.ts'
+import { startPostgres, type TestPostgres } from '../../testing/postgres.ts'
 import { asUser, registerUser, sendText, type TestUser } from '../harness/client.ts'
 import { type Fault, type FaultyProxy, startFaultyProxy } from '../harness/faulty-proxy.ts'
 import { startFederation } from '../harness/federation.ts'
 import { START_MS, type TestHearth } from '../harness/hearth.ts'
-import { pollUntil } from '../harness/poll-until.ts'
-import { startPostgres, type TestPostgres } from '../harness/postgres.ts'
 
 const CLIENT = '/_matrix/client/v3'
 /** On a machine that others load. */

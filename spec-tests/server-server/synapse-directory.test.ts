@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { pollUntil } from '../../testing/poll-until.ts'
 import { registerUser, sendText, type TestUser, uniqueName } from '../harness/client.ts'
-import { pollUntil } from '../harness/poll-until.ts'
 import { type ClientEvent, createRoom, eventPath, roomPath, sendState, v1, v3 } from '../harness/rooms.ts'
 import { joinVia, type SynapsePair, seesEvent, seesMember, serverOf, startPair, WAYS } from '../harness/synapse-pair.ts'
 

@@ -1,7 +1,7 @@
 import { EventType, type MatrixClient, type MatrixEvent, Preset } from 'matrix-js-sdk'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { pollUntil } from '../../testing/poll-until.ts'
 import { ask, asUser, registerUser, type TestUser, uniqueName } from '../harness/client.ts'
-import { pollUntil } from '../harness/poll-until.ts'
 import { roomPath, v3 } from '../harness/rooms.ts'
 import { startSdk } from '../harness/sdk.ts'
 import { type SideName, type SynapsePair, seesMember, startPair, WAYS } from '../harness/synapse-pair.ts'

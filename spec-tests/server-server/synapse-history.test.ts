@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { pollUntil } from '../../testing/poll-until.ts'
 import { registerUser, sendText, type TestUser } from '../harness/client.ts'
-import { pollUntil } from '../harness/poll-until.ts'
 import { createRoom, eventPath, historyOf, roomPath, sendState } from '../harness/rooms.ts'
 import { type SigningPeer, startSigningPeer } from '../harness/signing-peer.ts'
 import {

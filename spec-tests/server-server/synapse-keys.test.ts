@@ -2,9 +2,9 @@ import { randomBytes } from 'node:crypto'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { pollUntil } from '../../testing/poll-until.ts'
 import { registerUser, sendText, type TestUser } from '../harness/client.ts'
 import { askServer } from '../harness/peer.ts'
-import { pollUntil } from '../harness/poll-until.ts'
 import { createRoom } from '../harness/rooms.ts'
 import {
   agreeOnHistory,

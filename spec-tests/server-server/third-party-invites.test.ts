@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { pollUntil } from '../../testing/poll-until.ts'
 import { registerUser, type TestUser } from '../harness/client.ts'
 import { startFederation } from '../harness/federation.ts'
 import { PEPPER, startIdentityServer, type TestIdentityServer } from '../harness/identity-server.ts'
 import { askServer } from '../harness/peer.ts'
-import { pollUntil } from '../harness/poll-until.ts'
 
 let federation: Awaited<ReturnType<typeof startFederation>>
 let identity: TestIdentityServer

@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { pollUntil } from '../../testing/poll-until.ts'
 import { registerUser, type TestUser, uniqueName } from '../harness/client.ts'
 import { startFederation } from '../harness/federation.ts'
 import { type Homeserver, startHomeserver } from '../harness/homeserver-places.ts'
 import { type LyingServer, startLyingServer } from '../harness/lying-server.ts'
 import type { PeerRoom } from '../harness/peer-room.ts'
-import { pollUntil } from '../harness/poll-until.ts'
 import { hasEvent, v3 } from '../harness/rooms.ts'
 
 /** Rooms that are upgraded on another server: https://spec.matrix.org/v1.19/client-server-api/#server-behaviour-19 */

@@ -1,6 +1,6 @@
 import type { TestProject } from 'vitest/node'
+import { startPostgres } from '../../testing/postgres.ts'
 import { startHearth } from '../harness/hearth.ts'
-import { startPostgres } from '../harness/postgres.ts'
 import { provideHomeserver } from './homeserver.ts'
 
 /** One Hearth on PostgreSQL. */

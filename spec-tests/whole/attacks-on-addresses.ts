@@ -1,4 +1,5 @@
 import { expect } from 'vitest'
+import { pollUntil } from '../../testing/poll-until.ts'
 import { uniqueName } from '../harness/client.ts'
 import type { Attack, HostileWorld } from '../harness/hostile-world.ts'
 import {
@@ -12,7 +13,6 @@ import {
   PASSWORD,
   type Victim,
 } from '../harness/password-guesses.ts'
-import { pollUntil } from '../harness/poll-until.ts'
 import { v3 } from '../harness/rooms.ts'
 
 /** Asks for the proof of an address; gives what shows it. */

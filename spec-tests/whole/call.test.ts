@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { pollUntil } from '../../testing/poll-until.ts'
 import { type CallBrowser, type CallPage, startCallBrowser } from '../harness/call-page.ts'
 import { registerUser } from '../harness/client.ts'
 import { type Coturn, startCoturn } from '../harness/coturn.ts'
 import { startHearth, type TestHearth } from '../harness/hearth.ts'
-import { pollUntil } from '../harness/poll-until.ts'
 
 const v3 = '/_matrix/client/v3'
 const SECRET = 'what Hearth and coturn share'

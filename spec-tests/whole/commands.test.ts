@@ -4,9 +4,9 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
-import { freePort } from '../harness/free-port.ts'
+import { freePort } from '../../testing/free-port.ts'
+import { pollUntil } from '../../testing/poll-until.ts'
 import { placeDatabase, START_MS } from '../harness/hearth.ts'
-import { pollUntil } from '../harness/poll-until.ts'
 import { startRoundRobinProxy } from '../harness/round-robin-proxy.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'hearth-commands-'))

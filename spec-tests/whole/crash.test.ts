@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { startPostgres, type TestPostgres } from '../../testing/postgres.ts'
 import { asUser, registerUser, sendText, type TestUser } from '../harness/client.ts'
 import { startHearth, type TestHearth } from '../harness/hearth.ts'
-import { startPostgres, type TestPostgres } from '../harness/postgres.ts'
 
 /** How often the server is killed; `CRASH_ROUNDS=50` for the long run. */
 const ROUNDS = Number(process.env.CRASH_ROUNDS ?? 5)

@@ -1,10 +1,10 @@
 import { chromium } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { pollUntil } from '../../testing/poll-until.ts'
+import { startPostgres, type TestPostgres } from '../../testing/postgres.ts'
 import { registerUser, sendText, type TestUser, uniqueName } from '../harness/client.ts'
 import { startHearth, type TestHearth } from '../harness/hearth.ts'
 import { type MailServer, startMailServer } from '../harness/mail-server.ts'
-import { pollUntil } from '../harness/poll-until.ts'
-import { startPostgres, type TestPostgres } from '../harness/postgres.ts'
 
 /** Mail of two processes on one database, taken by a real SMTP server. */
 const v3 = '/_matrix/client/v3'

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { pollUntil } from '../../testing/poll-until.ts'
 import { ask, asUser, registerUser, sendText, type TestUser, uniqueName } from '../harness/client.ts'
 import { startFederation, type TestFederation } from '../harness/federation.ts'
 import { startHearth, type TestHearth } from '../harness/hearth.ts'
-import { pollUntil } from '../harness/poll-until.ts'
 import { createRoom, eventPath, joinRoom, refusal, roomPath, sendState, v3 } from '../harness/rooms.ts'
 
 /** What guests may do where a server lets them in. https://spec.matrix.org/v1.19/client-server-api/#guest-access */

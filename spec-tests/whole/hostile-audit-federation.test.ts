@@ -1,6 +1,7 @@
 import type { ServerResponse } from 'node:http'
 import { expect } from 'vitest'
 import type { EventId, ServerName } from '../../src/core/ids.ts'
+import { pollUntil } from '../../testing/poll-until.ts'
 import { registerUser, sendText } from '../harness/client.ts'
 import { CLOCK_ATTACKS } from '../harness/federation-attacks/clocks.ts'
 import {
@@ -17,7 +18,6 @@ import { HTTP_ATTACKS, OUTBOX_ATTACKS } from '../harness/federation-attacks/odd-
 import { type Attack, describeAttacks, type HostileWorld } from '../harness/hostile-world.ts'
 import { answerBadly, type LyingServer, signedRequest } from '../harness/lying-server.ts'
 import type { PeerRoom } from '../harness/peer-room.ts'
-import { pollUntil } from '../harness/poll-until.ts'
 import { createRoom, eventPath, hasEvent, joinRoom, roomPath, sendState, v3 } from '../harness/rooms.ts'
 import { startStub, startTarpit } from '../harness/stub-server.ts'
 import { prepareMember, visitRoom } from '../harness/visit-room.ts'

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs'
 import { expect } from 'vitest'
+import { pollUntil } from '../../testing/poll-until.ts'
 import { type Answer, ask, registerUser, sendText, type TestUser } from '../harness/client.ts'
 import { type Attack, describeAttacks, type HostileWorld } from '../harness/hostile-world.ts'
-import { pollUntil } from '../harness/poll-until.ts'
 import { createRoom, joinRoom, roomPath, v1, v3 } from '../harness/rooms.ts'
 
 const SLIDING = '/_matrix/client/unstable/org.matrix.simplified_msc3575/sync'

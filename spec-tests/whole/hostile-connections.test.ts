@@ -1,10 +1,10 @@
 import { Duplex } from 'node:stream'
 import { connect as secure } from 'node:tls'
 import { expect } from 'vitest'
+import { pollUntil } from '../../testing/poll-until.ts'
 import { registerUser, type TestUser } from '../harness/client.ts'
 import type { TestHearth } from '../harness/hearth.ts'
 import { type Attack, describeAttacks, type HostileWorld } from '../harness/hostile-world.ts'
-import { pollUntil } from '../harness/poll-until.ts'
 import { openConnection, type RawConnection } from '../harness/raw-connection.ts'
 import { roomPath, v3 } from '../harness/rooms.ts'
 

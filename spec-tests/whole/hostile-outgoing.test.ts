@@ -3,13 +3,13 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { gzipSync } from 'node:zlib'
 import { Agent, request as send } from 'undici'
 import { expect } from 'vitest'
+import { pollUntil } from '../../testing/poll-until.ts'
+import { createTestAuthority } from '../../testing/test-authority.ts'
 import { type Answer, logIn, registerUser, type TestUser } from '../harness/client.ts'
 import { type Attack, describeAttacks, type HostileWorld } from '../harness/hostile-world.ts'
-import { pollUntil } from '../harness/poll-until.ts'
 import { createRoom, roomPath, v1, v3 } from '../harness/rooms.ts'
 import { startSigningPeer } from '../harness/signing-peer.ts'
 import { type StubServer, startStub, startTarpit } from '../harness/stub-server.ts'
-import { createTestAuthority } from '../harness/test-ca.ts'
 
 /** Small, so that a row reaches them in a moment. */
 const LIMITS = { user: 4, users: 20, server: 4, servers: 8, network: 3, networks: 6, waiting: 100 }

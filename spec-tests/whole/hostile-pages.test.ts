@@ -1,9 +1,9 @@
 import { expect } from 'vitest'
+import { pollUntil } from '../../testing/poll-until.ts'
 import { ask, type TestUser, uniqueName } from '../harness/client.ts'
 import { type Attack, describeAttacks, type HostileWorld } from '../harness/hostile-world.ts'
 import { linkTo, newVictimWithAddress, PASSWORD, type Victim } from '../harness/password-guesses.ts'
 import { confirmLink, expectPage, HEARTH, postForm, STAGES, sessionOf, stagePage } from '../harness/people-pages.ts'
-import { pollUntil } from '../harness/poll-until.ts'
 import { createRoom, joinRoom, v3 } from '../harness/rooms.ts'
 import { ATTACKS_ON_FORMS } from './attacks-on-forms.ts'
 

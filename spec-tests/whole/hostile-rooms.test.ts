@@ -1,8 +1,8 @@
 import { expect } from 'vitest'
+import { pollUntil } from '../../testing/poll-until.ts'
 import { registerUser, sendText, type TestUser, uniqueName } from '../harness/client.ts'
 import { type Attack, describeAttacks, type HostileWorld } from '../harness/hostile-world.ts'
 import { joinAsPeer, type PeerSpeaker } from '../harness/peer-speaker.ts'
-import { pollUntil } from '../harness/poll-until.ts'
 import {
   type ClientEvent,
   createRoom,

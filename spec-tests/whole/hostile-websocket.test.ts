@@ -1,7 +1,7 @@
 import { expect } from 'vitest'
+import { pollUntil } from '../../testing/poll-until.ts'
 import { registerUser } from '../harness/client.ts'
 import { type Attack, describeAttacks, type HostileWorld } from '../harness/hostile-world.ts'
-import { pollUntil } from '../harness/poll-until.ts'
 import { forgetPeak, peakMemory } from '../harness/process-memory.ts'
 import type { RawConnection } from '../harness/raw-connection.ts'
 import { v3 } from '../harness/rooms.ts'

@@ -1,8 +1,8 @@
 import { afterAll, afterEach, beforeAll, test, vi } from 'vitest'
+import { pollUntil } from '../../testing/poll-until.ts'
+import { startPostgres, type TestPostgres } from '../../testing/postgres.ts'
 import { ask, registerUser, type TestUser } from '../harness/client.ts'
 import { startHearth, type TestHearth } from '../harness/hearth.ts'
-import { pollUntil } from '../harness/poll-until.ts'
-import { startPostgres, type TestPostgres } from '../harness/postgres.ts'
 
 /** What was acknowledged, or could be seen, is done in every room, though the process dies in the middle of it. */
 const v3 = '/_matrix/client/v3'

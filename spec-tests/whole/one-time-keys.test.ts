@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { startPostgres, type TestPostgres } from '../../testing/postgres.ts'
 import { asUser, registerUser, type TestUser } from '../harness/client.ts'
 import { START_MS, startHearth, type TestHearth } from '../harness/hearth.ts'
-import { startPostgres, type TestPostgres } from '../harness/postgres.ts'
 
 /** One-time keys while one of three processes dies: https://spec.matrix.org/v1.19/client-server-api/#one-time-and-fallback-keys */
 const KEYS = '/_matrix/client/v3/keys'

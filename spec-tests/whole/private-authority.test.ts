@@ -6,11 +6,11 @@ import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { SMTPServer } from 'smtp-server'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { pollUntil } from '../../testing/poll-until.ts'
+import { createTestAuthority } from '../../testing/test-authority.ts'
 import { ask, registerUser, sendText, type TestUser } from '../harness/client.ts'
 import { startHearth, type TestHearth } from '../harness/hearth.ts'
-import { pollUntil } from '../harness/poll-until.ts'
 import { createRoom, joinRoom, v3 } from '../harness/rooms.ts'
-import { createTestAuthority } from '../harness/test-ca.ts'
 
 /** Programs with certificates of a private authority, which only one of two Hearths trusts by federation.trusted_certificates. */
 const authority = createTestAuthority()

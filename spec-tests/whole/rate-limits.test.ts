@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { pollUntil } from '../../testing/poll-until.ts'
+import { startPostgres, type TestPostgres } from '../../testing/postgres.ts'
 import { type Answer, ask, registerUser, sendText, type TestUser } from '../harness/client.ts'
 import { startHearth, type TestHearth } from '../harness/hearth.ts'
-import { pollUntil } from '../harness/poll-until.ts'
-import { startPostgres, type TestPostgres } from '../harness/postgres.ts'
 import { setPusher, startPushGateway } from '../harness/push-gateway.ts'
 import { createRoom, joinRoom, roomPath, v3 } from '../harness/rooms.ts'
 

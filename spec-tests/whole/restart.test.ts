@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { pollUntil } from '../../testing/poll-until.ts'
+import { startPostgres, type TestPostgres } from '../../testing/postgres.ts'
 import { asUser, registerUser, sendText, type TestUser } from '../harness/client.ts'
 import { startHearth, type TestHearth } from '../harness/hearth.ts'
-import { pollUntil } from '../harness/poll-until.ts'
-import { startPostgres, type TestPostgres } from '../harness/postgres.ts'
 import { type ClientEvent, roomOfTwo, roomPath, syncUntil, v3 } from '../harness/rooms.ts'
 
 let postgres: TestPostgres

@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { pollUntil } from '../../testing/poll-until.ts'
 import { registerUser, type TestUser } from '../harness/client.ts'
 import { startHearth, type TestHearth } from '../harness/hearth.ts'
-import { pollUntil } from '../harness/poll-until.ts'
 import { openConnection, type RawConnection } from '../harness/raw-connection.ts'
 
 /** Clients that are slow, stop half-way or send too much are answered where that can be, lose their connection, and hold up nobody else. */

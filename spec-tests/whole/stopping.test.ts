@@ -4,10 +4,10 @@ import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { freePort } from '../../testing/free-port.ts'
+import { pollUntil } from '../../testing/poll-until.ts'
 import { registerUser } from '../harness/client.ts'
-import { freePort } from '../harness/free-port.ts'
 import { placeDatabase, START_MS } from '../harness/hearth.ts'
-import { pollUntil } from '../harness/poll-until.ts'
 import { v3 } from '../harness/rooms.ts'
 
 /** However Hearth is started, a signal to what was started stops it gracefully, and nothing of it stays. */

@@ -1,9 +1,9 @@
 import { type Browser, chromium, type Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { pollUntil } from '../../testing/poll-until.ts'
 import { ask, asUser, type TestUser, uniqueName } from '../harness/client.ts'
 import { startHearth, type TestHearth } from '../harness/hearth.ts'
 import { type MailServer, startMailServer } from '../harness/mail-server.ts'
-import { pollUntil } from '../harness/poll-until.ts'
 
 /** The pages by which people authenticate whose clients cannot, in a real browser. */
 const v3 = '/_matrix/client/v3'

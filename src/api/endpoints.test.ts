@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
-import { APIS, loadOperations } from '../../spec-tests/openapi/operations.ts'
-import { OLD_SERVER_OPERATIONS, UNSTABLE_OPERATIONS } from '../../spec-tests/openapi/unstable-operations.ts'
+import { APIS, loadOperations } from '../../testing/openapi/operations.ts'
+import { OLD_SERVER_OPERATIONS, UNSTABLE_OPERATIONS } from '../../testing/openapi/unstable-operations.ts'
 import { ENDPOINTS } from './endpoints.ts'
 
 /** Operations that Hearth does not serve, each with the reason. Who mounts one takes its line away. */

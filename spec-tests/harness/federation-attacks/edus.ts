@@ -1,7 +1,7 @@
 import { expect } from 'vitest'
+import { pollUntil } from '../../../testing/poll-until.ts'
 import { registerUser, type TestUser } from '../client.ts'
 import type { Attack } from '../hostile-world.ts'
-import { pollUntil } from '../poll-until.ts'
 import { createRoom, hasEvent, joinRoom, sendState, syncedRoom, v3 } from '../rooms.ts'
 import { type Mallory, malloryIn, name, newMallory, type Stage, stageIn } from './mallory.ts'
 

@@ -1,8 +1,8 @@
 import { expect } from 'vitest'
+import { pollUntil } from '../../../testing/poll-until.ts'
 import { registerUser, type TestUser } from '../client.ts'
 import type { Attack } from '../hostile-world.ts'
 import { joinAsPeer } from '../peer-speaker.ts'
-import { pollUntil } from '../poll-until.ts'
 import { createRoom, joinRoom, roomPath, sendState, v3 } from '../rooms.ts'
 import { KIB, text } from './sizes.ts'
 

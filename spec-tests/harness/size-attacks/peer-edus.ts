@@ -1,7 +1,7 @@
 import { expect } from 'vitest'
+import { pollUntil } from '../../../testing/poll-until.ts'
 import { registerUser, sendText, type TestUser } from '../client.ts'
 import type { Attack, HostileWorld } from '../hostile-world.ts'
-import { pollUntil } from '../poll-until.ts'
 import { createRoom, joinRoom, relating, roomPath, sendEvent, syncedRoom, v3 } from '../rooms.ts'
 import { entries, KIB, loggedInAgain, MIB, text } from './sizes.ts'
 

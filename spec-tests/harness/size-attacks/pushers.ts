@@ -1,7 +1,7 @@
 import { expect } from 'vitest'
+import { pollUntil } from '../../../testing/poll-until.ts'
 import { registerUser, sendText } from '../client.ts'
 import type { Attack } from '../hostile-world.ts'
-import { pollUntil } from '../poll-until.ts'
 import { setPusher, startPushGateway } from '../push-gateway.ts'
 import { joinRoom } from '../rooms.ts'
 

@@ -1,7 +1,7 @@
 import { expect } from 'vitest'
+import { pollUntil } from '../../../testing/poll-until.ts'
 import { registerUser, type TestUser } from '../client.ts'
 import type { Attack, HostileWorld } from '../hostile-world.ts'
-import { pollUntil } from '../poll-until.ts'
 import { v3 } from '../rooms.ts'
 import { slidingClient } from '../sliding-client.ts'
 import { KIB, loggedInAgain, MIB, refused, text, unstable } from './sizes.ts'

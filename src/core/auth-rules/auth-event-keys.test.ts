@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
+import { type TestEvent, testEvent } from '../../testing/auth-rules/test-event.ts'
+import { member, state, versionOf } from '../../testing/auth-rules/test-room.ts'
 import { authEventKeys } from './auth-event-keys.ts'
-import { type TestEvent, testEvent } from './testing/test-event.ts'
-import { member, state, versionOf } from './testing/test-room.ts'
 
 function keys(version: string, event: TestEvent): string[] {
   return authEventKeys(versionOf(version), testEvent(event).pdu).map(({ type, state_key: key }) =>

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest'
+import { type TestEvent, testEvent } from '../../testing/auth-rules/test-event.ts'
+import { member, roomEvents, roomIdOf, state, versionOf } from '../../testing/auth-rules/test-room.ts'
 import { authEventKeys } from './auth-event-keys.ts'
 import { checkAuthEvents } from './check-auth-events.ts'
-import { type TestEvent, testEvent } from './testing/test-event.ts'
-import { member, roomEvents, roomIdOf, state, versionOf } from './testing/test-room.ts'
 
 const VERSIONS: [version: string, rule: string][] = [
   ['1', '2'],

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest'
+import type { TestEvent } from '../../testing/auth-rules/test-event.ts'
+import { verdictOf, versionOf } from '../../testing/auth-rules/test-room.ts'
 import type { JsonObject } from '../pdu.ts'
 import { ROOM_VERSIONS } from '../room-versions.ts'
-import type { TestEvent } from './testing/test-event.ts'
-import { verdictOf, versionOf } from './testing/test-room.ts'
 
 function create(versionId: string, changes: Partial<TestEvent> = {}, content: JsonObject = {}): TestEvent {
   return {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
+import { testEvent } from '../../testing/auth-rules/test-event.ts'
+import { state, type TestRoom, verdictOf, versionOf } from '../../testing/auth-rules/test-room.ts'
 import { checkEventAuth } from './check-event-auth.ts'
-import { testEvent } from './testing/test-event.ts'
-import { state, type TestRoom, verdictOf, versionOf } from './testing/test-room.ts'
 
 const message = { type: 'm.room.message', sender: '@bob:b' }
 const withBob: TestRoom = { members: { '@bob:b': 'join' } }

@@ -1,9 +1,9 @@
 import { generateKeyPairSync, sign } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
+import { member, state, type TestRoom, verdictOf } from '../../testing/auth-rules/test-room.ts'
 import { canonicalJson } from '../json/canonical-json.ts'
 import type { Json, JsonObject } from '../pdu.ts'
 import { encodeBase64 } from '../text/base64.ts'
-import { member, state, type TestRoom, verdictOf } from './testing/test-room.ts'
 
 const VERSIONS: [version: string, rule: string][] = [
   ['1', '5.3'],

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import type { TestEvent } from './testing/test-event.ts'
-import { member, type TestRoom, verdictOf } from './testing/test-room.ts'
+import type { TestEvent } from '../../testing/auth-rules/test-event.ts'
+import { member, type TestRoom, verdictOf } from '../../testing/auth-rules/test-room.ts'
 
 /** The rules about joins of some versions, and the last of them. */
 const VERSIONS: [version: string, rule: string, last: string][] = [

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { member, type TestRoom, verdictOf } from './testing/test-room.ts'
+import { member, type TestRoom, verdictOf } from '../../testing/auth-rules/test-room.ts'
 
 /** The number of the rule about members, and that of the first membership less one. */
 const VERSIONS: [version: string, rule: string, offset: number][] = [

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
+import { state, type TestRoom, verdictOf } from '../../testing/auth-rules/test-room.ts'
 import type { Json, JsonObject } from '../pdu.ts'
-import { state, type TestRoom, verdictOf } from './testing/test-room.ts'
 
 /** By version: the number of the rule about power levels, and those of its parts. */
 const VERSIONS = [

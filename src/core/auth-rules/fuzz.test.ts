@@ -1,11 +1,11 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
+import { type TestEvent, testEvent } from '../../testing/auth-rules/test-event.ts'
 import type { JsonObject } from '../pdu.ts'
 import { ROOM_VERSIONS } from '../room-versions.ts'
 import { authEventKeys } from './auth-event-keys.ts'
 import { checkAuthEvents } from './check-auth-events.ts'
 import { checkEventAuth } from './check-event-auth.ts'
-import { type TestEvent, testEvent } from './testing/test-event.ts'
 
 const version = fc.constantFrom(...ROOM_VERSIONS.values())
 const userId = fc.constantFrom('@alice:a', '@bob:b', '@eve:a', '@', '', 'constructor', '@mod:[::1]:80', '@x:bad host')

@@ -1,8 +1,8 @@
-import { essentialJson } from '../events/essential-json.ts'
 import type { ServerName } from '../ids.ts'
 import type { Pdu } from '../pdu.ts'
 import type { RoomVersion } from '../room-versions.ts'
 import { addSignature, type PrivateSigningKey, signText } from '../signing/sign-json.ts'
+import { essentialJson } from './essential-json.ts'
 
 /**
  * A copy of a hashed event with our signature beside those that it has, as for an invite or restricted join that another server made.

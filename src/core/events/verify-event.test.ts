@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest'
 import { BadJsonError } from '../errors.ts'
-import { contentHash } from '../events/content-hash.ts'
-import { redact } from '../events/redaction.ts'
 import type { ServerName } from '../ids.ts'
 import type { Pdu } from '../pdu.ts'
 import { ROOM_VERSIONS } from '../room-versions.ts'
 import { parseSigningKey, signingKeyFromSeed } from '../signing/signing-key.ts'
+import { contentHash } from './content-hash.ts'
+import { redact } from './redaction.ts'
 import { signEvent } from './sign-event.ts'
 import { requiredSigners, verifyEventSignature } from './verify-event.ts'
 

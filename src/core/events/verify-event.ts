@@ -1,9 +1,9 @@
 import { BadJsonError } from '../errors.ts'
-import { redact } from '../events/redaction.ts'
 import { domainOf, type ServerName } from '../ids.ts'
 import type { Pdu } from '../pdu.ts'
 import type { RoomVersion } from '../room-versions.ts'
 import { verifyJson } from '../signing/verify-json.ts'
+import { redact } from './redaction.ts'
 
 /**
  * Whether a server signed an event with a key (its public part in Base64). Whether the key was valid then is for the caller to know.

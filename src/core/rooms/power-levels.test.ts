@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { testEvent } from '../auth-rules/testing/test-event.ts'
-import { roomState, type TestRoom, versionOf } from '../auth-rules/testing/test-room.ts'
+import { testEvent } from '../../testing/auth-rules/test-event.ts'
+import { roomState, type TestRoom, versionOf } from '../../testing/auth-rules/test-room.ts'
 import type { JsonObject } from '../pdu.ts'
 import { creatorsOf, powerLevels } from './power-levels.ts'
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { testEvent } from '../auth-rules/testing/test-event.ts'
+import { testEvent } from '../../testing/auth-rules/test-event.ts'
 import { compareByTime } from './event-order.ts'
 
 test('by time, then by the code points of the id', () => {

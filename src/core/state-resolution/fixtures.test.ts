@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest'
-import { versionOf } from '../auth-rules/testing/test-room.ts'
+import { versionOf } from '../../testing/auth-rules/test-room.ts'
+import { fixtureEvents, fixtureState, fixtures } from '../../testing/state-resolution/test-fixture.ts'
+import { oracle } from '../../testing/state-resolution/test-oracle.ts'
 import { resolveState } from './resolve-state.ts'
-import { fixtureEvents, fixtureState, fixtures } from './testing/test-fixture.ts'
-import { oracle } from './testing/test-oracle.ts'
 
 describe.each(fixtures())('$title', (fixture) => {
   test.each(Object.keys(fixture.resolved))('in version %s', (id) => {

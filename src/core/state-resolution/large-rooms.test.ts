@@ -1,11 +1,11 @@
 import { describe, expect, test } from 'vitest'
-import type { TestEvent } from '../auth-rules/testing/test-event.ts'
-import { versionOf } from '../auth-rules/testing/test-room.ts'
+import type { TestEvent } from '../../testing/auth-rules/test-event.ts'
+import { versionOf } from '../../testing/auth-rules/test-room.ts'
+import { addTo, type LargeRoom, largeRoom } from '../../testing/state-resolution/test-large-room.ts'
 import type { EventId } from '../ids.ts'
 import type { RoomVersion } from '../room-versions.ts'
 import { resolveState } from './resolve-state.ts'
 import { type StateMap, stateKeyId } from './state-map.ts'
-import { addTo, type LargeRoom, largeRoom } from './testing/test-large-room.ts'
 
 const LAST = '$levels-4999'
 

@@ -1,14 +1,14 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { testEvent } from '../auth-rules/testing/test-event.ts'
-import { versionOf } from '../auth-rules/testing/test-room.ts'
+import { testEvent } from '../../testing/auth-rules/test-event.ts'
+import { versionOf } from '../../testing/auth-rules/test-room.ts'
+import { oracle } from '../../testing/state-resolution/test-oracle.ts'
+import { actions, play } from '../../testing/state-resolution/test-random-room.ts'
 import type { EventId } from '../ids.ts'
 import type { Event } from '../pdu.ts'
 import type { RoomVersion } from '../room-versions.ts'
 import { resolveState } from './resolve-state.ts'
 import { type StateMap, stateKeyId } from './state-map.ts'
-import { oracle } from './testing/test-oracle.ts'
-import { actions, play } from './testing/test-random-room.ts'
 
 /** Resolves as a server does that has nothing at hand; what was asked for is `asked`. */
 function resolve(version: RoomVersion, sets: readonly StateMap[], events: ReadonlyMap<EventId, Event>) {

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { MatrixError } from '../../core/errors.ts'
 import type { Database } from '../../storage/engine/database.ts'
-import { createTestDatabase } from '../../storage/engine/test-database.ts'
+import { createTestDatabase } from '../../testing/test-database.ts'
 import { systemClock } from '../clock.ts'
 import { createLogger } from '../logger.ts'
 import { createRateLimiter, type RateLimiter } from './rate-limiter.ts'

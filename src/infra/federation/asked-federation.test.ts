@@ -1,13 +1,13 @@
 import type { ServerResponse } from 'node:http'
 import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
-import { pollUntil } from '../../../spec-tests/harness/poll-until.ts'
+import { pollUntil } from '../../../testing/poll-until.ts'
 import { defaultConfig } from '../../config.ts'
 import type { ServerName } from '../../core/ids.ts'
+import { createPeerNetwork, type TestPeer } from '../../testing/test-peer.ts'
 import { askOnBehalf } from './asked-federation.ts'
 import { type Asker, createAskedLanes } from './asked-lanes.ts'
 import type { FederationClient, FederationRequest } from './federation-client.ts'
-import { createPeerNetwork, type TestPeer } from './test-peer.ts'
 
 const MALLORY: Asker = { kind: 'user', id: '@mallory:us' }
 const ALICE: Asker = { kind: 'user', id: '@alice:us' }

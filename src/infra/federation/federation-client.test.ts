@@ -5,10 +5,10 @@ import type { ServerName } from '../../core/ids.ts'
 import { isSignedBy } from '../../core/signing/ed25519.ts'
 import { parseXMatrix, requestText } from '../../core/signing/x-matrix.ts'
 import { decodeBase64 } from '../../core/text/base64.ts'
+import { createPeerNetwork, OUR_KEY, type TestPeer, US } from '../../testing/test-peer.ts'
 import { readBounded } from '../http/read-bounded.ts'
 import type { FederationClient } from './federation-client.ts'
 import { FederationError } from './federation-error.ts'
-import { createPeerNetwork, OUR_KEY, type TestPeer, US } from './test-peer.ts'
 
 let network: ReturnType<typeof createPeerNetwork>
 let peer: TestPeer

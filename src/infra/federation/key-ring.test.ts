@@ -1,15 +1,15 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { pollUntil } from '../../../spec-tests/harness/poll-until.ts'
+import { pollUntil } from '../../../testing/poll-until.ts'
 import type { ServerName } from '../../core/ids.ts'
 import { signJson } from '../../core/signing/sign-json.ts'
 import { type SigningKey, signingKeyFromSeed } from '../../core/signing/signing-key.ts'
 import type { Database } from '../../storage/engine/database.ts'
-import { createTestDatabase } from '../../storage/engine/test-database.ts'
+import { createTestDatabase } from '../../testing/test-database.ts'
+import { createTestLanes } from '../../testing/test-federation.ts'
+import { createPeerNetwork, OUR_KEY, type TestPeer, US } from '../../testing/test-peer.ts'
 import { fixedClock } from '../clock.ts'
 import type { WantedKey } from './key-fetcher.ts'
 import { createKeyRing } from './key-ring.ts'
-import { createTestLanes } from './test-federation.ts'
-import { createPeerNetwork, OUR_KEY, type TestPeer, US } from './test-peer.ts'
 
 const NOW = 1_700_000_000_000
 const HOUR = 3_600_000

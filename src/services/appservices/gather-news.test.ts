@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import type { RoomId, UserId } from '../../core/ids.ts'
 import type { StreamRow } from '../../storage/schema/stream.ts'
-import { ALICE, CAROL, createReadingApp } from '../rooms/reading/test-reading-room.ts'
+import { ALICE, CAROL, createReadingApp } from '../../testing/reading-room.ts'
 import { gatherNews } from './gather-news.ts'
 import type { Interest } from './interest.ts'
 

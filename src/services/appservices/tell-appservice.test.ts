@@ -6,13 +6,7 @@ import { type AppserviceClient, AppserviceSilence } from '../../infra/http/appse
 import { createMetrics } from '../../infra/metrics.ts'
 import { systemRandom } from '../../infra/random.ts'
 import { beginAppservice } from '../../storage/appservices/appservices.ts'
-import {
-  ALICE,
-  CAROL,
-  createReadingApp,
-  createReadingRoom,
-  type ReadingApp,
-} from '../rooms/reading/test-reading-room.ts'
+import { ALICE, CAROL, createReadingApp, createReadingRoom, type ReadingApp } from '../../testing/reading-room.ts'
 import { createTeller } from './tell-appservice.ts'
 
 /** Carol is the application service's; Alice is a person. */

@@ -4,7 +4,7 @@ import type { MatrixError } from '../../core/errors.ts'
 import { fixedClock } from '../../infra/clock.ts'
 import { systemRandom } from '../../infra/random.ts'
 import type { Database } from '../../storage/engine/database.ts'
-import { createTestDatabase } from '../../storage/engine/test-database.ts'
+import { createTestDatabase } from '../../testing/test-database.ts'
 import { createRendezvous, readRendezvous, writeRendezvous } from './rendezvous.ts'
 
 let database: Database

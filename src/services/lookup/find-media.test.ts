@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { ServerName, UserId } from '../../core/ids.ts'
 import { FederationError } from '../../infra/federation/federation-error.ts'
-import { createPeerNetwork } from '../../infra/federation/test-peer.ts'
 import { insertRemoteMedia } from '../../storage/media/remote-media.ts'
+import { createMediaTestApp } from '../../testing/media-app.ts'
+import { createPeerNetwork } from '../../testing/test-peer.ts'
 import { storeFile } from '../media/store-file.ts'
 import { sweepMedia } from '../media/sweep-media.ts'
-import { createMediaTestApp } from '../media/test-media-app.ts'
 import { uploadMedia } from '../media/upload-media.ts'
 import { findMedia } from './find-media.ts'
 

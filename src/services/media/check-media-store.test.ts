@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { createMediaTestApp } from '../../testing/media-app.ts'
 import { checkMediaStore } from './check-media-store.ts'
-import { createMediaTestApp } from './test-media-app.ts'
 
 let world: Awaited<ReturnType<typeof createMediaTestApp>>
 let elsewhere: Awaited<ReturnType<typeof createMediaTestApp>>

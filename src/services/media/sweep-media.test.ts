@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import type { UserId } from '../../core/ids.ts'
 import { stageFile } from '../../infra/object-store/staged-file.ts'
+import { createMediaTestApp } from '../../testing/media-app.ts'
 import { putObject } from './objects.ts'
 import { reserveMedia } from './reserve-media.ts'
 import { storeFile } from './store-file.ts'
 import { sweepMedia } from './sweep-media.ts'
-import { createMediaTestApp } from './test-media-app.ts'
 import { uploadMedia } from './upload-media.ts'
 
 const HOUR_MS = 3_600_000

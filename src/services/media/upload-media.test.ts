@@ -1,10 +1,10 @@
 import { text } from 'node:stream/consumers'
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import type { UserId } from '../../core/ids.ts'
+import { createMediaTestApp } from '../../testing/media-app.ts'
 import { findLocalMedia } from './find-local-media.ts'
 import { openFile } from './open-file.ts'
 import { reserveMedia } from './reserve-media.ts'
-import { createMediaTestApp } from './test-media-app.ts'
 import { uploadMedia, uploadReservedMedia } from './upload-media.ts'
 
 /** Each test has its own two, for reservations are counted. */

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { ALICE, BOB, createReadingRoom } from '../rooms/reading/test-reading-room.ts'
-import { createSyncApp, type SyncApp } from '../sync/v3/test-sync-app.ts'
+import { ALICE, BOB, createReadingRoom } from '../../testing/reading-room.ts'
+import { createSyncApp, type SyncApp } from '../../testing/sync-app.ts'
 import { loadUnreadRooms, MOST_BYTES } from './load-unread-rooms.ts'
 
 let app: SyncApp

@@ -1,7 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { roomReadingEndpoints } from '../../api/client/room-reading-routes.ts'
 import { roomEndpoints } from '../../api/client/room-routes.ts'
-import { startClientApi, type TestClient } from '../../api/client/test-client-api.ts'
 import type { App } from '../../app.ts'
 import { defaultConfig } from '../../config.ts'
 import type { RoomId } from '../../core/ids.ts'
@@ -12,6 +11,7 @@ import { loadPushers, storePusher } from '../../storage/push/pushers.ts'
 import { loadUserMemberships } from '../../storage/rooms/membership/room-memberships.ts'
 import { loadEventsById } from '../../storage/rooms/timeline/events.ts'
 import { storeAccountData } from '../../storage/users/account-data.ts'
+import { startClientApi, type TestClient } from '../../testing/client-api.ts'
 import { sendDigest } from './send-digest.ts'
 
 const MINUTE = 60_000

@@ -8,7 +8,7 @@ import {
   createReadingRoom,
   type ReadingApp,
   type ReadingRoom,
-} from '../rooms/reading/test-reading-room.ts'
+} from '../../testing/reading-room.ts'
 import { catchUpIndex, indexNextRows } from './index-stream.ts'
 
 let app: ReadingApp

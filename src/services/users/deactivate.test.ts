@@ -9,6 +9,7 @@ import { insertKeyBackup } from '../../storage/devices/key-backups.ts'
 import { addOneTimeKeys } from '../../storage/devices/one-time-keys.ts'
 import { claimToDeviceTransaction, storeToDeviceMessages } from '../../storage/devices/to-device.ts'
 import type { Tx } from '../../storage/engine/database.ts'
+import { createUsersTestApp, type UsersTestApp } from '../../testing/users-app.ts'
 import { putAccountData } from './account-data.ts'
 import { createUser } from './create-user.ts'
 import { deactivateUser } from './deactivate.ts'
@@ -18,7 +19,6 @@ import { newLoginToken } from './login-tokens.ts'
 import { newOpenIdToken } from './openid-tokens.ts'
 import { changePushRules } from './push-rules.ts'
 import { findSession } from './sessions.ts'
-import { createUsersTestApp, type UsersTestApp } from './test-users-app.ts'
 
 let app: UsersTestApp
 beforeAll(async () => {

@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { UserId } from '../../core/ids.ts'
 import { updateLocked } from '../../storage/users/users.ts'
+import { createUsersTestApp, type UsersTestApp } from '../../testing/users-app.ts'
 import { createUser } from './create-user.ts'
 import { deactivateUser } from './deactivate.ts'
 import { logInWithPassword, logInWithToken } from './log-in.ts'
 import { newLoginToken } from './login-tokens.ts'
-import { createUsersTestApp, type UsersTestApp } from './test-users-app.ts'
 
 const password = 'correct horse'
 const device = { wantsRefreshToken: false }

@@ -5,11 +5,11 @@ import type { DeviceId, UserId } from '../../core/ids.ts'
 import { findDevice } from '../../storage/devices/devices.ts'
 import { RETIREMENT_MS } from '../../storage/users/refresh-tokens.ts'
 import { updateLocked, updateSuspended } from '../../storage/users/users.ts'
+import { createUsersTestApp, type UsersTestApp } from '../../testing/users-app.ts'
 import { createUser } from './create-user.ts'
 import { logInWithPassword } from './log-in.ts'
 import { refreshTokens } from './refresh.ts'
 import { findSession } from './sessions.ts'
-import { createUsersTestApp, type UsersTestApp } from './test-users-app.ts'
 
 const password = 'correct horse'
 const from = { ip: '192.0.2.1', userAgent: 'test' }

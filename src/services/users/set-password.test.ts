@@ -1,12 +1,12 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import type { DeviceId, UserId } from '../../core/ids.ts'
+import { createUsersTestApp, type UsersTestApp } from '../../testing/users-app.ts'
 import { createUser } from './create-user.ts'
 import { deactivateUser } from './deactivate.ts'
 import { logInWithPassword, logInWithToken } from './log-in.ts'
 import { newLoginToken } from './login-tokens.ts'
 import { findSession } from './sessions.ts'
 import { setPassword } from './set-password.ts'
-import { createUsersTestApp, type UsersTestApp } from './test-users-app.ts'
 
 const old = 'correct horse battery'
 const fresh = 'another good password'

@@ -1,8 +1,8 @@
 import { createHmac } from 'node:crypto'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { findUser } from '../../storage/users/users.ts'
+import { createUsersTestApp, type UsersTestApp } from '../../testing/users-app.ts'
 import { newRegistrationNonce, registerBySharedSecret } from './shared-secret-registration.ts'
-import { createUsersTestApp, type UsersTestApp } from './test-users-app.ts'
 
 const SECRET = 'shared'
 let app: UsersTestApp

@@ -2,8 +2,8 @@ import { sql } from 'kysely'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { InvalidParamError, type MatrixError } from '../../core/errors.ts'
 import type { UserId } from '../../core/ids.ts'
+import { createUsersTestApp, type UsersTestApp } from '../../testing/users-app.ts'
 import { createUser } from './create-user.ts'
-import { createUsersTestApp, type UsersTestApp } from './test-users-app.ts'
 import type { AuthData } from './uia-stages.ts'
 import {
   type ApprovedRequest,

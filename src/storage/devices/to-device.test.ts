@@ -1,7 +1,7 @@
 import { beforeEach, expect, test } from 'vitest'
 import type { DeviceId, UserId } from '../../core/ids.ts'
+import { createTestDatabase } from '../../testing/test-database.ts'
 import type { Database } from '../engine/database.ts'
-import { createTestDatabase } from '../engine/test-database.ts'
 import { insertUser } from '../users/users.ts'
 import { ensureDevice } from './devices.ts'
 import { deleteToDeviceMessages, loadToDeviceMessages, storeToDeviceMessages } from './to-device.ts'

@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
 import { expect, test } from 'vitest'
+import { createTestDatabase } from '../../testing/test-database.ts'
 import { tidyTables } from './embedded-upkeep.ts'
-import { createTestDatabase } from './test-database.ts'
 
 test('a table that has changed is planned for as it is now, and its space is used again', async () => {
   const { sql: kysely, close } = await createTestDatabase()

@@ -1,8 +1,8 @@
 import { sql } from 'kysely'
 import { afterEach, beforeEach, expect, test } from 'vitest'
+import { createTestDatabase } from '../../testing/test-database.ts'
 import type { Database } from './database.ts'
 import { IncompatibleDatabaseError, migrate, pendingMigrations } from './migrate.ts'
-import { createTestDatabase } from './test-database.ts'
 
 let database: Database
 beforeEach(async () => {

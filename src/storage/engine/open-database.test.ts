@@ -1,9 +1,9 @@
 import { sql } from 'kysely'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { startPostgres, type TestPostgres } from '../../../spec-tests/harness/postgres.ts'
+import { startPostgres, type TestPostgres } from '../../../testing/postgres.ts'
+import { createTestDatabase } from '../../testing/test-database.ts'
 import type { Database } from './database.ts'
 import { openDatabase } from './open-database.ts'
-import { createTestDatabase } from './test-database.ts'
 
 let postgres: TestPostgres
 let databases: Database[]

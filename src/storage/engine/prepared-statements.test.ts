@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
+import { createTestDatabase } from '../../testing/test-database.ts'
 import type { Database, Db } from './database.ts'
-import { createTestDatabase } from './test-database.ts'
 
 let database: Database
 beforeAll(async () => {

@@ -1,12 +1,12 @@
 import { sql } from 'kysely'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { startPostgres, type TestPostgres } from '../../../spec-tests/harness/postgres.ts'
+import { startPostgres, type TestPostgres } from '../../../testing/postgres.ts'
 import type { RoomId } from '../../core/ids.ts'
+import { createTestDatabase } from '../../testing/test-database.ts'
 import type { Database } from './database.ts'
 import { migrate } from './migrate.ts'
 import { openDatabase } from './open-database.ts'
 import { appendToStream } from './stream-append.ts'
-import { createTestDatabase } from './test-database.ts'
 
 let postgres: TestPostgres
 beforeAll(async () => {

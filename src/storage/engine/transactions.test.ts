@@ -1,10 +1,10 @@
 import { PGlite } from '@electric-sql/pglite'
 import { sql } from 'kysely'
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
-import { startPostgres, type TestPostgres } from '../../../spec-tests/harness/postgres.ts'
+import { startPostgres, type TestPostgres } from '../../../testing/postgres.ts'
+import { createTestDatabase } from '../../testing/test-database.ts'
 import type { Database, Tx } from './database.ts'
 import { openDatabase } from './open-database.ts'
-import { createTestDatabase } from './test-database.ts'
 import { allOf } from './transactions.ts'
 
 let postgres: TestPostgres

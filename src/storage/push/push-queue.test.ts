@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { createTestDatabase } from '../../testing/test-database.ts'
 import type { Database } from '../engine/database.ts'
-import { createTestDatabase } from '../engine/test-database.ts'
 import { enqueuePushes, leaseDuePushers, loadPushQueue, releasePusher } from './push-queue.ts'
 
 let database: Database

@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
 import { expect, test } from 'vitest'
-import { createTestDatabase } from '../engine/test-database.ts'
+import { createTestDatabase } from '../../testing/test-database.ts'
 import { countPublicRooms, type DirectoryQuery, loadPublicRooms } from './public-rooms.ts'
 
 const ROOMS = 2000

@@ -1,8 +1,8 @@
 import { sql } from 'kysely'
 import { expect, test } from 'vitest'
 import type { UserId } from '../../core/ids.ts'
+import { createTestDatabase } from '../../testing/test-database.ts'
 import type { Db } from '../engine/database.ts'
-import { createTestDatabase } from '../engine/test-database.ts'
 import { loadListWindow } from './room-lists.ts'
 
 const USER = '@alice:hearth.test' as UserId

@@ -1,6 +1,6 @@
 import { setImmediate } from 'node:timers/promises'
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
-import { startPostgres, type TestPostgres } from '../../../spec-tests/harness/postgres.ts'
+import { startPostgres, type TestPostgres } from '../../../testing/postgres.ts'
 import type { RoomId, ServerName } from '../../core/ids.ts'
 import type { Database } from '../engine/database.ts'
 import { migrate } from '../engine/migrate.ts'

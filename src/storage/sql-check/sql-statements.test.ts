@@ -1,7 +1,7 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: the examples are source with templates in it
 import type { PGlite } from '@electric-sql/pglite'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { createTestPglite } from '../engine/test-database.ts'
+import { createTestPglite } from '../../testing/test-database.ts'
 import { collectStatements, type Statement } from './test-sql-statements.ts'
 import { openSources, type TypedSources } from './test-typescript.ts'
 import { type KindOfOid, kindOfType, loadKindsOfOids } from './test-value-kinds.ts'

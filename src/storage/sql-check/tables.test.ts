@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { createTestPglite } from '../engine/test-database.ts'
+import { createTestPglite } from '../../testing/test-database.ts'
 import { openSources } from './test-typescript.ts'
 import { kindOfType, loadKindsOfOids, takesNull } from './test-value-kinds.ts'
 

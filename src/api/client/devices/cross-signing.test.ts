@@ -2,8 +2,8 @@ import { generateKeyPairSync, type KeyObject, sign } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { signableJson } from '../../../core/signing/sign-json.ts'
 import { updatePasswordHash } from '../../../storage/users/users.ts'
+import { startClientApi, type TestClient } from '../../../testing/client-api.ts'
 import { encryptionEndpoints } from '../encryption-routes.ts'
-import { startClientApi, type TestClient } from '../test-client-api.ts'
 import { userEndpoints } from '../users-routes.ts'
 
 type Signable = { signatures?: Record<string, Record<string, string>> }

@@ -2,8 +2,8 @@ import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import type { DeviceId } from '../../../core/ids.ts'
 import { logInDevice } from '../../../services/users/device-login.ts'
 import { findTokenlessHolder } from '../../../storage/users/access-tokens.ts'
+import { startClientApi, type TestClient } from '../../../testing/client-api.ts'
 import { encryptionEndpoints } from '../encryption-routes.ts'
-import { startClientApi, type TestClient } from '../test-client-api.ts'
 import { userEndpoints } from '../users-routes.ts'
 
 let api: Awaited<ReturnType<typeof startClientApi>>

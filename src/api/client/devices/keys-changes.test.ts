@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import type { RoomId } from '../../../core/ids.ts'
+import { startClientApi, type TestClient } from '../../../testing/client-api.ts'
 import { encryptionEndpoints } from '../encryption-routes.ts'
 import { roomEndpoints } from '../room-routes.ts'
 import { getSync } from '../sync/sync.ts'
-import { startClientApi, type TestClient } from '../test-client-api.ts'
 import { userEndpoints } from '../users-routes.ts'
 
 let api: Awaited<ReturnType<typeof startClientApi>>

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { startClientApi, type TestClient } from '../../../testing/client-api.ts'
 import { encryptionEndpoints } from '../encryption-routes.ts'
-import { startClientApi, type TestClient } from '../test-client-api.ts'
 import { userEndpoints } from '../users-routes.ts'
 
 let api: Awaited<ReturnType<typeof startClientApi>>

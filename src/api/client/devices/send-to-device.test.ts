@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import { storeToDeviceMessages } from '../../../storage/devices/to-device.ts'
+import { startClientApi, type TestClient } from '../../../testing/client-api.ts'
 import { encryptionEndpoints } from '../encryption-routes.ts'
 import { getSync } from '../sync/sync.ts'
-import { startClientApi, type TestClient } from '../test-client-api.ts'
 import { userEndpoints } from '../users-routes.ts'
 
 let api: Awaited<ReturnType<typeof startClientApi>>

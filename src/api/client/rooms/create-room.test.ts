@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { startClientApi, type TestClient } from '../test-client-api.ts'
+import { startClientApi, type TestClient } from '../../../testing/client-api.ts'
 
 let api: Awaited<ReturnType<typeof startClientApi>>
 let alice: TestClient

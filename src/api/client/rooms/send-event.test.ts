@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { EventId } from '../../../core/ids.ts'
 import { loadEventsById } from '../../../storage/rooms/timeline/events.ts'
-import { startClientApi, type TestClient } from '../test-client-api.ts'
+import { startClientApi, type TestClient } from '../../../testing/client-api.ts'
 
 type Api = Awaited<ReturnType<typeof startClientApi>>
 let api: Api

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { RoomId } from '../../../core/ids.ts'
-import { startClientApi, type TestClient } from '../test-client-api.ts'
+import { startClientApi, type TestClient } from '../../../testing/client-api.ts'
 
 let api: Awaited<ReturnType<typeof startClientApi>>
 let alice: TestClient

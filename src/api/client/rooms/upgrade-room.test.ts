@@ -3,7 +3,7 @@ import { emptyOverlay } from '../../../core/push-rules/rule-schema.ts'
 import { pushRulesOf } from '../../../services/users/push-rules.ts'
 import { storePushRuleOverlay } from '../../../storage/push/push-rules.ts'
 import { findAccountData, storeAccountData } from '../../../storage/users/account-data.ts'
-import { startClientApi, type TestClient } from '../test-client-api.ts'
+import { startClientApi, type TestClient } from '../../../testing/client-api.ts'
 
 let api: Awaited<ReturnType<typeof startClientApi>>
 let alice: TestClient

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { settleRooms } from '../../../storage/rooms/active-rooms.ts'
-import type { TestClient } from '../test-client-api.ts'
+import type { TestClient } from '../../../testing/client-api.ts'
+import { act, brief, send, setAccountData, setState, startSyncApi } from '../../../testing/sync-requests.ts'
 import { LIST, slidingClient } from './test-sliding-sync.ts'
-import { act, brief, send, setAccountData, setState, startSyncApi } from './test-sync.ts'
 
 let api: Awaited<ReturnType<typeof startSyncApi>>
 let names = 0

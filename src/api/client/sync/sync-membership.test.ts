@@ -1,7 +1,17 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { RoomId } from '../../../core/ids.ts'
-import type { TestClient } from '../test-client-api.ts'
-import { act, brief, ignore, send, setState, startSyncApi, sync, syncSince, tokenOf } from './test-sync.ts'
+import type { TestClient } from '../../../testing/client-api.ts'
+import {
+  act,
+  brief,
+  ignore,
+  send,
+  setState,
+  startSyncApi,
+  sync,
+  syncSince,
+  tokenOf,
+} from '../../../testing/sync-requests.ts'
 
 let api: Awaited<ReturnType<typeof startSyncApi>>
 let alice: TestClient

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import type { RoomId } from '../../../core/ids.ts'
-import type { TestClient } from '../test-client-api.ts'
+import type { TestClient } from '../../../testing/client-api.ts'
 import {
   act,
   brief,
@@ -12,7 +12,7 @@ import {
   sync,
   syncSince,
   tokenOf,
-} from './test-sync.ts'
+} from '../../../testing/sync-requests.ts'
 
 let api: Awaited<ReturnType<typeof startSyncApi>>
 let alice: TestClient

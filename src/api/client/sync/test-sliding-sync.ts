@@ -1,4 +1,4 @@
-import type { TestClient } from '../test-client-api.ts'
+import type { TestClient } from '../../../testing/client-api.ts'
 
 // biome-ignore lint/suspicious/noExplicitAny: tests look into answers of every shape
 type Reply = any

@@ -2,9 +2,9 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { RoomId, ServerName } from '../../../core/ids.ts'
 import { ROOM_VERSIONS } from '../../../core/room-versions.ts'
 import { FederationError } from '../../../infra/federation/federation-error.ts'
+import { createRemoteRoom } from '../../../testing/remote-room.ts'
+import { createReceivingApp, REMOTE, type ReceivingApp } from '../../../testing/remote-server.ts'
 import { fetchStateAfter, fromAny } from './fetch-references.ts'
-import { createRemoteRoom } from './test-remote-room.ts'
-import { createReceivingApp, REMOTE, type ReceivingApp } from './test-remote-server.ts'
 
 const [FIRST, SECOND, THIRD] = ['first', 'second', 'third'] as ServerName[] as [ServerName, ServerName, ServerName]
 const source = {

@@ -4,10 +4,10 @@ import type { DeviceId, ServerName, UserId } from '../../../core/ids.ts'
 import type { JsonObject } from '../../../core/pdu.ts'
 import { startStreamTail } from '../../../infra/stream-tail.ts'
 import { ensureDevice } from '../../../storage/devices/devices.ts'
-import { ALICE, BOB, DEVICE } from '../../rooms/reading/test-reading-room.ts'
+import { ALICE, BOB, DEVICE } from '../../../testing/reading-room.ts'
+import { BORIS, createReceivingApp, createSharedRoom, REMOTE } from '../../../testing/remote-server.ts'
 import { fetchStaleLists, freshDeviceLists } from '../requests/fetch-device-lists.ts'
 import { receiveEdus } from './receive-edu.ts'
-import { BORIS, createReceivingApp, createSharedRoom, REMOTE } from './test-remote-server.ts'
 
 const STRANGER = '@stranger:remote' as UserId
 

@@ -6,10 +6,16 @@ import { FederationError } from '../../../infra/federation/federation-error.ts'
 import { loadEventsById } from '../../../storage/rooms/timeline/events.ts'
 import { findRoomHead, noteBeginning } from '../../../storage/rooms/timeline/room-heads.ts'
 import { readAllState } from '../../../storage/rooms/timeline/room-state.ts'
-import { ALICE } from '../../rooms/reading/test-reading-room.ts'
+import { ALICE } from '../../../testing/reading-room.ts'
+import {
+  BORIS,
+  createReceivingApp,
+  createSharedRoom,
+  REMOTE,
+  type ReceivingApp,
+} from '../../../testing/remote-server.ts'
 import { requireAllowedByAcl } from '../trust/check-server-acl.ts'
 import { receiveEvent } from './receive-event.ts'
-import { BORIS, createReceivingApp, createSharedRoom, REMOTE, type ReceivingApp } from './test-remote-server.ts'
 
 let app: ReceivingApp
 beforeAll(async () => {

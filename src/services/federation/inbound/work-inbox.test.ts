@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { pollUntil } from '../../../../spec-tests/harness/poll-until.ts'
+import { pollUntil } from '../../../../testing/poll-until.ts'
 import type { ServerName } from '../../../core/ids.ts'
 import type { Event } from '../../../core/pdu.ts'
 import { ROOM_VERSIONS } from '../../../core/room-versions.ts'
@@ -8,8 +8,8 @@ import { FederationError } from '../../../infra/federation/federation-error.ts'
 import { storeInInbox } from '../../../storage/federation/federation-inbox.ts'
 import { beginRoomJoin, endRoomJoin } from '../../../storage/rooms/membership/room-joins.ts'
 import { loadEventsById } from '../../../storage/rooms/timeline/events.ts'
-import { ALICE } from '../../rooms/reading/test-reading-room.ts'
-import { createReceivingApp, createSharedRoom, REMOTE, type ReceivingApp } from './test-remote-server.ts'
+import { ALICE } from '../../../testing/reading-room.ts'
+import { createReceivingApp, createSharedRoom, REMOTE, type ReceivingApp } from '../../../testing/remote-server.ts'
 import { inboxOf } from './work-inbox.ts'
 
 let app: ReceivingApp

@@ -8,10 +8,10 @@ import { loadRoomServers } from '../../../storage/rooms/membership/room-servers.
 import { loadEventsById } from '../../../storage/rooms/timeline/events.ts'
 import { findRoomHead } from '../../../storage/rooms/timeline/room-heads.ts'
 import { readAllState } from '../../../storage/rooms/timeline/room-state.ts'
-import { ALICE } from '../../rooms/reading/test-reading-room.ts'
+import { ALICE } from '../../../testing/reading-room.ts'
+import { createRemoteRoom, GONE } from '../../../testing/remote-room.ts'
+import { BORIS, createReceivingApp, REMOTE, type ReceivingApp } from '../../../testing/remote-server.ts'
 import { appendEvent } from '../../rooms/timeline/append-event.ts'
-import { createRemoteRoom, GONE } from '../inbound/test-remote-room.ts'
-import { BORIS, createReceivingApp, REMOTE, type ReceivingApp } from '../inbound/test-remote-server.ts'
 import { completeRoom, giveUpRoom } from './complete-room.ts'
 
 const RITA = '@rita:remote' as UserId

@@ -7,7 +7,7 @@ import { deleteDevices, ensureDevice } from '../../../storage/devices/devices.ts
 import { loadRemoteDevices, wantDeviceLists } from '../../../storage/devices/remote-devices.ts'
 import { beginFollowing } from '../../../storage/federation/federation-progress.ts'
 import { storePresence } from '../../../storage/presence/presence.ts'
-import { ALICE, BOB, createReadingApp, createReadingRoom } from '../../rooms/reading/test-reading-room.ts'
+import { ALICE, BOB, createReadingApp, createReadingRoom } from '../../../testing/reading-room.ts'
 import { setMarkers } from '../../rooms/sending/receipts.ts'
 import { setTyping } from '../../rooms/sending/typing.ts'
 import { loadKeysForServers } from './keys-for-servers.ts'

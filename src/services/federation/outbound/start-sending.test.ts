@@ -1,13 +1,13 @@
 import { sql } from 'kysely'
 import { expect, onTestFinished, test, vi } from 'vitest'
-import { pollUntil } from '../../../../spec-tests/harness/poll-until.ts'
+import { pollUntil } from '../../../../testing/poll-until.ts'
 import type { App } from '../../../app.ts'
 import { defaultConfig } from '../../../config.ts'
 import type { ServerName, UserId } from '../../../core/ids.ts'
 import type { FederationRequest } from '../../../infra/federation/federation-client.ts'
 import { createMetrics } from '../../../infra/metrics.ts'
 import { systemRandom } from '../../../infra/random.ts'
-import { ALICE, createReadingApp, createReadingRoom } from '../../rooms/reading/test-reading-room.ts'
+import { ALICE, createReadingApp, createReadingRoom } from '../../../testing/reading-room.ts'
 import { startSending } from './start-sending.ts'
 
 const DORA = '@dora:s0' as UserId

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { EventId } from '../../../core/ids.ts'
-import { createReceivingApp, createSharedRoom, type ReceivingApp } from '../inbound/test-remote-server.ts'
+import { createReceivingApp, createSharedRoom, type ReceivingApp } from '../../../testing/remote-server.ts'
 import { chainTexts } from './auth-chain-texts.ts'
 
 let app: ReceivingApp

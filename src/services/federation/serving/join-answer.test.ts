@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { loadEventsById } from '../../../storage/rooms/timeline/events.ts'
 import { findRoomHead } from '../../../storage/rooms/timeline/room-heads.ts'
-import { BORIS, createReceivingApp, createSharedRoom, type ReceivingApp } from '../inbound/test-remote-server.ts'
+import { BORIS, createReceivingApp, createSharedRoom, type ReceivingApp } from '../../../testing/remote-server.ts'
 import { joinAnswer, readRoomPart } from './join-answer.ts'
 
 let app: ReceivingApp

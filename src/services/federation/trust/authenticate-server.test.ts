@@ -5,10 +5,10 @@ import { type SigningKey, signingKeyFromSeed } from '../../../core/signing/signi
 import { formatXMatrix, requestText } from '../../../core/signing/x-matrix.ts'
 import { fixedClock } from '../../../infra/clock.ts'
 import { createKeyRing } from '../../../infra/federation/key-ring.ts'
-import { createNoFederation, createTestLanes } from '../../../infra/federation/test-federation.ts'
 import type { Database } from '../../../storage/engine/database.ts'
-import { createTestDatabase } from '../../../storage/engine/test-database.ts'
 import { storeServerKeys } from '../../../storage/federation/server-keys.ts'
+import { createTestDatabase } from '../../../testing/test-database.ts'
+import { createNoFederation, createTestLanes } from '../../../testing/test-federation.ts'
 import { authenticateServer, findClaims, readCredentials } from './authenticate-server.ts'
 
 const NOW = 1_700_000_000_000

@@ -9,10 +9,10 @@ import { fixedClock } from '../../../infra/clock.ts'
 import type { FederationClient } from '../../../infra/federation/federation-client.ts'
 import { FederationError } from '../../../infra/federation/federation-error.ts'
 import { createKeyRing, type KeyRing } from '../../../infra/federation/key-ring.ts'
-import { createTestLanes } from '../../../infra/federation/test-federation.ts'
 import type { Database } from '../../../storage/engine/database.ts'
-import { createTestDatabase } from '../../../storage/engine/test-database.ts'
 import { storeServerKeys } from '../../../storage/federation/server-keys.ts'
+import { createTestDatabase } from '../../../testing/test-database.ts'
+import { createTestLanes } from '../../../testing/test-federation.ts'
 import { verifyEvents } from './verify-events.ts'
 
 const NOW = 1_700_000_000_000

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { RoomId, ServerName } from '../../../core/ids.ts'
-import { ALICE, createReadingApp, type ReadingApp } from '../reading/test-reading-room.ts'
+import { ALICE, createReadingApp, type ReadingApp } from '../../../testing/reading-room.ts'
 import { type FindForeignRoom, readSpaceHierarchy } from './space-hierarchy.ts'
 import { keptWalks } from './space-walks.ts'
 

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { startClientApi, type TestClient } from '../../../api/client/test-client-api.ts'
+import { startClientApi, type TestClient } from '../../../testing/client-api.ts'
 import { leaveAllRooms } from '../../membership/leave-all-rooms.ts'
 import { setProfileField } from '../../users/profile.ts'
 import { updateMemberProfiles } from './member-profiles.ts'

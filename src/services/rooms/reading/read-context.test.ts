@@ -2,10 +2,18 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { parseRoomEventFilter } from '../../../core/filters/filter-schema.ts'
 import type { EventId, UserId } from '../../../core/ids.ts'
 import type { StoredEvent } from '../../../storage/schema/stored-event.ts'
+import {
+  ALICE,
+  BOB,
+  CAROL,
+  createReadingApp,
+  createReadingRoom,
+  DEVICE,
+  type ReadingApp,
+} from '../../../testing/reading-room.ts'
 import { type ContextCommand, readContext } from './read-context.ts'
 import { readEvent } from './read-event.ts'
 import { readMessages } from './read-messages.ts'
-import { ALICE, BOB, CAROL, createReadingApp, createReadingRoom, DEVICE, type ReadingApp } from './test-reading-room.ts'
 
 let app: ReadingApp
 beforeAll(async () => {

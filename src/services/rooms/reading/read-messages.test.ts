@@ -5,7 +5,6 @@ import type { UserId } from '../../../core/ids.ts'
 import { paginationToken } from '../../../core/pagination-token.ts'
 import { hideRoom } from '../../../storage/rooms/membership/room-memberships.ts'
 import { storeAccountData } from '../../../storage/users/account-data.ts'
-import { type MessagesCommand, readMessages } from './read-messages.ts'
 import {
   ALICE,
   BOB,
@@ -15,7 +14,8 @@ import {
   DEVICE,
   type ReadingApp,
   type ReadingRoom,
-} from './test-reading-room.ts'
+} from '../../../testing/reading-room.ts'
+import { type MessagesCommand, readMessages } from './read-messages.ts'
 
 let app: ReadingApp
 beforeAll(async () => {

@@ -2,8 +2,6 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { UserId } from '../../../core/ids.ts'
 import { paginationToken } from '../../../core/pagination-token.ts'
 import { type StreamTail, startStreamTail } from '../../../infra/stream-tail.ts'
-import { type MembersCommand, readJoinedMembers, readMembers } from './read-members.ts'
-import { readState, readStateAt } from './read-state.ts'
 import {
   ALICE,
   BOB,
@@ -13,7 +11,9 @@ import {
   DEVICE,
   type ReadingApp,
   type ReadingRoom,
-} from './test-reading-room.ts'
+} from '../../../testing/reading-room.ts'
+import { type MembersCommand, readJoinedMembers, readMembers } from './read-members.ts'
+import { readState, readStateAt } from './read-state.ts'
 
 let app: ReadingApp & { stream: StreamTail }
 beforeAll(async () => {

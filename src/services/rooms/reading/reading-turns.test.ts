@@ -1,9 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { parseRoomEventFilter } from '../../../core/filters/filter-schema.ts'
 import type { EventId, UserId } from '../../../core/ids.ts'
-import { readMessages } from './read-messages.ts'
-import { inReadingTurn } from './reading-turns.ts'
-import { readRelations } from './relations.ts'
 import {
   ALICE,
   BOB,
@@ -12,7 +9,10 @@ import {
   DEVICE,
   type ReadingApp,
   type ReadingRoom,
-} from './test-reading-room.ts'
+} from '../../../testing/reading-room.ts'
+import { readMessages } from './read-messages.ts'
+import { inReadingTurn } from './reading-turns.ts'
+import { readRelations } from './relations.ts'
 import { readThreads } from './threads.ts'
 
 let app: ReadingApp

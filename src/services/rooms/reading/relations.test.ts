@@ -2,8 +2,6 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { UserId } from '../../../core/ids.ts'
 import type { StoredEvent } from '../../../storage/schema/stored-event.ts'
 import { storeAccountData } from '../../../storage/users/account-data.ts'
-import { findEventAtTime } from './event-at-time.ts'
-import { type RelationsCommand, readRelations } from './relations.ts'
 import {
   ALICE,
   BOB,
@@ -13,7 +11,9 @@ import {
   DEVICE,
   type ReadingApp,
   type ReadingRoom,
-} from './test-reading-room.ts'
+} from '../../../testing/reading-room.ts'
+import { findEventAtTime } from './event-at-time.ts'
+import { type RelationsCommand, readRelations } from './relations.ts'
 import { readThreads, type ThreadsCommand } from './threads.ts'
 
 let app: ReadingApp

@@ -2,7 +2,6 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { loadEventsById } from '../../../storage/rooms/timeline/events.ts'
 import type { StoredEvent } from '../../../storage/schema/stored-event.ts'
 import { storeAccountData } from '../../../storage/users/account-data.ts'
-import { serveEvents, serveStateEvents } from './serve-events.ts'
 import {
   ALICE,
   BOB,
@@ -12,7 +11,8 @@ import {
   DEVICE,
   type ReadingApp,
   START,
-} from './test-reading-room.ts'
+} from '../../../testing/reading-room.ts'
+import { serveEvents, serveStateEvents } from './serve-events.ts'
 
 let app: ReadingApp
 beforeAll(async () => {

@@ -11,7 +11,7 @@ import {
   createReadingRoom,
   type ReadingApp,
   type ReadingRoom,
-} from '../reading/test-reading-room.ts'
+} from '../../../testing/reading-room.ts'
 import { receiptContents } from './receipt-contents.ts'
 import { type Marker, setMarkers } from './receipts.ts'
 

@@ -11,7 +11,7 @@ import {
   createReadingRoom,
   type ReadingApp,
   type ReadingRoom,
-} from '../reading/test-reading-room.ts'
+} from '../../../testing/reading-room.ts'
 import { startTypingExpiry } from './start-typing.ts'
 import { setTyping } from './typing.ts'
 

@@ -1,13 +1,13 @@
 import { sql } from 'kysely'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { testEvent } from '../../../core/auth-rules/testing/test-event.ts'
 import type { EventId } from '../../../core/ids.ts'
 import type { Json } from '../../../core/pdu.ts'
 import { APPLY_EARLY_REDACTIONS, noteEarlyRedaction } from '../../../storage/rooms/timeline/early-redactions.ts'
 import { loadEventsById } from '../../../storage/rooms/timeline/events.ts'
 import { storeOutliers } from '../../../storage/rooms/timeline/outliers.ts'
 import type { StoredEvent } from '../../../storage/schema/stored-event.ts'
-import { ALICE, createReadingApp, createReadingRoom, type ReadingApp } from '../reading/test-reading-room.ts'
+import { testEvent } from '../../../testing/auth-rules/test-event.ts'
+import { ALICE, createReadingApp, createReadingRoom, type ReadingApp } from '../../../testing/reading-room.ts'
 import { applyEarly } from './apply-early.ts'
 
 let app: ReadingApp

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest'
 import type { App } from '../../../app.ts'
 import type { RoomId, UserId } from '../../../core/ids.ts'
-import { createTestDatabase } from '../../../storage/engine/test-database.ts'
 import type { StreamRow } from '../../../storage/schema/stream.ts'
+import { createTestDatabase } from '../../../testing/test-database.ts'
 import { createConnectedUsers } from './connected-users.ts'
 
 const ALICE = '@alice:x' as UserId

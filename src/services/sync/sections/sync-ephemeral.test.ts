@@ -9,7 +9,7 @@ import {
   createReadingApp,
   createReadingRoom,
   type ReadingApp,
-} from '../../rooms/reading/test-reading-room.ts'
+} from '../../../testing/reading-room.ts'
 import { setTyping } from '../../rooms/sending/typing.ts'
 import { answerBudget } from './answer-budget.ts'
 import { allEphemeral } from './sync-ephemeral.ts'

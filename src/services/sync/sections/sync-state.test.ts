@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { UserId } from '../../../core/ids.ts'
-import { ALICE, BOB, CAROL, createReadingRoom } from '../../rooms/reading/test-reading-room.ts'
-import { bodies, clientOf, createSyncApp, named, type SyncApp } from '../v3/test-sync-app.ts'
+import { ALICE, BOB, CAROL, createReadingRoom } from '../../../testing/reading-room.ts'
+import { bodies, clientOf, createSyncApp, named, type SyncApp } from '../../../testing/sync-app.ts'
 
 let app: SyncApp
 beforeAll(async () => {

@@ -1,14 +1,14 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { authEventKeys } from '../../../core/auth-rules/auth-event-keys.ts'
-import { testEvent } from '../../../core/auth-rules/testing/test-event.ts'
 import type { EventId, UserId } from '../../../core/ids.ts'
 import type { JsonObject } from '../../../core/pdu.ts'
 import { ROOM_VERSIONS } from '../../../core/room-versions.ts'
 import { readStateEvents } from '../../../storage/rooms/timeline/room-state.ts'
 import type { StoredEvent } from '../../../storage/schema/stored-event.ts'
-import { ALICE, BOB, CAROL, createReadingRoom, START } from '../../rooms/reading/test-reading-room.ts'
+import { testEvent } from '../../../testing/auth-rules/test-event.ts'
+import { ALICE, BOB, CAROL, createReadingRoom, START } from '../../../testing/reading-room.ts'
+import { clientOf, createSyncApp, named, type SyncApp } from '../../../testing/sync-app.ts'
 import { appendRemoteEvent } from '../../rooms/timeline/append-remote-event.ts'
-import { clientOf, createSyncApp, named, type SyncApp } from './test-sync-app.ts'
 
 const BORIS = '@boris:remote' as UserId
 const version = ROOM_VERSIONS.get('12')!

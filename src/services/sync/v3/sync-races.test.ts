@@ -1,6 +1,6 @@
 import { pino } from 'pino'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { startPostgres, type TestPostgres } from '../../../../spec-tests/harness/postgres.ts'
+import { startPostgres, type TestPostgres } from '../../../../testing/postgres.ts'
 import { defaultConfig } from '../../../config.ts'
 import { parseFilter } from '../../../core/filters/filter-schema.ts'
 import type { RoomId, ServerName, UserId } from '../../../core/ids.ts'
@@ -15,10 +15,10 @@ import { openDatabase } from '../../../storage/engine/open-database.ts'
 import { createRoomTransactions } from '../../../storage/rooms/room-transactions.ts'
 import { loadTimelinePage } from '../../../storage/rooms/timeline/timeline-pages.ts'
 import { insertUser } from '../../../storage/users/users.ts'
+import type { SyncBody } from '../../../testing/sync-app.ts'
 import { appendEvent } from '../../rooms/timeline/append-event.ts'
 import type { NewEvent } from '../../rooms/timeline/draft-event.ts'
 import { type SyncCommand, sync } from './sync.ts'
-import type { SyncBody } from './test-sync-app.ts'
 
 const ALICE = '@alice:x' as UserId
 const BOB = '@bob:x' as UserId

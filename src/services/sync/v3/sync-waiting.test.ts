@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { pollUntil } from '../../../../spec-tests/harness/poll-until.ts'
+import { pollUntil } from '../../../../testing/poll-until.ts'
 import type { UserId } from '../../../core/ids.ts'
 import { appendToStream } from '../../../storage/engine/stream-append.ts'
-import { ALICE, BOB, CAROL, createReadingRoom } from '../../rooms/reading/test-reading-room.ts'
+import { ALICE, BOB, CAROL, createReadingRoom } from '../../../testing/reading-room.ts'
+import { bodies, clientOf, createSyncApp, named, type SyncApp, type SyncBody } from '../../../testing/sync-app.ts'
 import { setTyping } from '../../rooms/sending/typing.ts'
 import { putAccountData } from '../../users/account-data.ts'
-import { bodies, clientOf, createSyncApp, named, type SyncApp, type SyncBody } from './test-sync-app.ts'
 
 let app: SyncApp
 beforeAll(async () => {

@@ -2,11 +2,11 @@ import { sql } from 'kysely'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { UserId } from '../../../core/ids.ts'
 import { loadTypingUsers } from '../../../storage/rooms/typing.ts'
-import { ALICE, BOB, createReadingRoom, DEVICE } from '../../rooms/reading/test-reading-room.ts'
+import { ALICE, BOB, createReadingRoom, DEVICE } from '../../../testing/reading-room.ts'
+import { bodies, clientOf, createSyncApp, named, type SyncApp } from '../../../testing/sync-app.ts'
 import { setMarkers } from '../../rooms/sending/receipts.ts'
 import { setTyping } from '../../rooms/sending/typing.ts'
 import { putAccountData, removeAccountData } from '../../users/account-data.ts'
-import { bodies, clientOf, createSyncApp, named, type SyncApp } from './test-sync-app.ts'
 
 let app: SyncApp
 beforeAll(async () => {

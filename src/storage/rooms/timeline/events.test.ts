@@ -1,8 +1,8 @@
 import { sql } from 'kysely'
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import type { EventId } from '../../../core/ids.ts'
+import { createTestDatabase } from '../../../testing/test-database.ts'
 import type { Database } from '../../engine/database.ts'
-import { createTestDatabase } from '../../engine/test-database.ts'
 import { loadEventsWithin } from './event-sizes.ts'
 import { forgetEvent, loadEvents, loadEventsById } from './events.ts'
 

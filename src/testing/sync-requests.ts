@@ -1,6 +1,6 @@
-import type { RoomId } from '../../../core/ids.ts'
-import { ENDPOINTS } from '../../endpoints.ts'
-import { startClientApi, type TestClient } from '../test-client-api.ts'
+import { ENDPOINTS } from '../api/endpoints.ts'
+import type { RoomId } from '../core/ids.ts'
+import { startClientApi, type TestClient } from './client-api.ts'
 
 type SyncOptions = { since?: string; timeout?: number; filter?: object | string; [parameter: string]: unknown }
 type Event = { type: string; state_key?: string; sender: string; event_id: string; content: Record<string, unknown> }

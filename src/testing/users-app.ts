@@ -1,14 +1,14 @@
 import { pino } from 'pino'
 import type { z } from 'zod'
-import type { App } from '../../app.ts'
-import type { configSchema } from '../../config/schema.ts'
-import { defaultConfig } from '../../config.ts'
-import type { ServerName } from '../../core/ids.ts'
-import { type Clock, fixedClock } from '../../infra/clock.ts'
-import { createRateLimiter } from '../../infra/concurrency/rate-limiter.ts'
-import { systemRandom } from '../../infra/random.ts'
-import { createPasswordHasher } from '../../infra/users/password-hasher.ts'
-import { createTestDatabase } from '../../storage/engine/test-database.ts'
+import type { App } from '../app.ts'
+import type { configSchema } from '../config/schema.ts'
+import { defaultConfig } from '../config.ts'
+import type { ServerName } from '../core/ids.ts'
+import { type Clock, fixedClock } from '../infra/clock.ts'
+import { createRateLimiter } from '../infra/concurrency/rate-limiter.ts'
+import { systemRandom } from '../infra/random.ts'
+import { createPasswordHasher } from '../infra/users/password-hasher.ts'
+import { createTestDatabase } from './test-database.ts'
 
 export type UsersTestApp = Pick<
   App,

@@ -18,13 +18,12 @@ import { type Documents, type Node, openDocuments, type Place } from './resolve-
  * Writes for each API, such as the client-server one, client-server.json (the operations), client-server-responses.json (their answers' schemas) and
  * client-server-samples.json (schemas and examples of what they take), and server-server-requests.json (the schemas of what servers send one another)
  * from the OpenAPI files of the specification, and event-samples.json (examples of all types of events) from its event schemas:
- * `node spec-tests/openapi/generate.ts ../shared/matrix-spec`
+ * `node testing/openapi/generate.ts ../shared/matrix-spec`
  */
 const METHODS = ['get', 'put', 'post', 'delete', 'patch', 'head'] as const
 
 const folder = process.argv[2]
-if (folder === undefined)
-  throw new Error('Usage: node spec-tests/openapi/generate.ts FOLDER-WITH-api-AND-event-schemas')
+if (folder === undefined) throw new Error('Usage: node testing/openapi/generate.ts FOLDER-WITH-api-AND-event-schemas')
 for (const api of APIS) generate(folder, api)
 writeSections(here('event-samples.json'), { events: describeEventSamples(folder) })
 

@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto'
-import { checkEventAuth } from '../../auth-rules/check-event-auth.ts'
-import type { EventId } from '../../ids.ts'
-import type { Event } from '../../pdu.ts'
-import type { RoomVersion } from '../../room-versions.ts'
-import { powerLevels } from '../../rooms/power-levels.ts'
-import { parseStateKeyId, type StateMap } from '../state-map.ts'
+import { checkEventAuth } from '../../core/auth-rules/check-event-auth.ts'
+import type { EventId } from '../../core/ids.ts'
+import type { Event } from '../../core/pdu.ts'
+import type { RoomVersion } from '../../core/room-versions.ts'
+import { powerLevels } from '../../core/rooms/power-levels.ts'
+import { parseStateKeyId, type StateMap } from '../../core/state-resolution/state-map.ts'
 
 /** A room whose every event is at hand. */
 type Room = { version: RoomVersion; events: ReadonlyMap<EventId, Event> }

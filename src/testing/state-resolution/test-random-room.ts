@@ -1,11 +1,11 @@
 import fc from 'fast-check'
-import { authEventKeys } from '../../auth-rules/auth-event-keys.ts'
-import { checkEventAuth } from '../../auth-rules/check-event-auth.ts'
-import { type TestEvent, testEvent } from '../../auth-rules/testing/test-event.ts'
-import type { EventId } from '../../ids.ts'
-import type { Event, JsonObject } from '../../pdu.ts'
-import type { RoomVersion } from '../../room-versions.ts'
-import { type StateMap, stateKeyId } from '../state-map.ts'
+import { authEventKeys } from '../../core/auth-rules/auth-event-keys.ts'
+import { checkEventAuth } from '../../core/auth-rules/check-event-auth.ts'
+import type { EventId } from '../../core/ids.ts'
+import type { Event, JsonObject } from '../../core/pdu.ts'
+import type { RoomVersion } from '../../core/room-versions.ts'
+import { type StateMap, stateKeyId } from '../../core/state-resolution/state-map.ts'
+import { type TestEvent, testEvent } from '../auth-rules/test-event.ts'
 import { oracle } from './test-oracle.ts'
 
 /** One thing that somebody does, as numbers that `play` makes sense of. */

@@ -1,7 +1,7 @@
-import type { Event, JsonObject } from '../../pdu.ts'
-import { ROOM_VERSIONS, type RoomVersion } from '../../room-versions.ts'
-import { checkEventAuth } from '../check-event-auth.ts'
-import type { AuthState } from '../verdict.ts'
+import { checkEventAuth } from '../../core/auth-rules/check-event-auth.ts'
+import type { AuthState } from '../../core/auth-rules/verdict.ts'
+import type { Event, JsonObject } from '../../core/pdu.ts'
+import { ROOM_VERSIONS, type RoomVersion } from '../../core/room-versions.ts'
 import { type TestEvent, testEvent } from './test-event.ts'
 
 /** A room that @alice:a created, as a test wants it. */

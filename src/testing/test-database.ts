@@ -2,10 +2,10 @@ import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { PGlite } from '@electric-sql/pglite'
-import type { Database } from './database.ts'
-import { loadPglite } from './load-pglite.ts'
-import { MIGRATIONS_FOLDER, migrate } from './migrate.ts'
-import { onPglite } from './open-database.ts'
+import type { Database } from '../storage/engine/database.ts'
+import { loadPglite } from '../storage/engine/load-pglite.ts'
+import { MIGRATIONS_FOLDER, migrate } from '../storage/engine/migrate.ts'
+import { onPglite } from '../storage/engine/open-database.ts'
 
 /** To clear the usual 128 MB takes as long as the rest of a start. */
 const SMALL = ['shared_buffers = 4MB']
@@ -15,7 +15,7 @@ const DROP_TEMPLATES = `
   drop database template0;
   drop database template1;
   checkpoint`
-const CACHE = join(import.meta.dirname, '..', '..', '..', 'node_modules', '.cache', 'hearth')
+const CACHE = join(import.meta.dirname, '..', '..', 'node_modules', '.cache', 'hearth')
 let template: Promise<Blob> | undefined
 
 /** A fresh migrated database in memory, for unit tests: a copy of a template that is made once for each state of the migrations. */

@@ -1,5 +1,5 @@
-import type { EventId, RoomId, UserId } from '../../ids.ts'
-import type { Event, JsonObject, Pdu } from '../../pdu.ts'
+import type { EventId, RoomId, UserId } from '../../core/ids.ts'
+import type { Event, JsonObject, Pdu } from '../../core/pdu.ts'
 
 /** What a test says about an event; the rest is filled in. */
 export type TestEvent = {

@@ -1,9 +1,9 @@
 import { readdirSync, readFileSync } from 'node:fs'
-import { type TestEvent, testEvent } from '../../auth-rules/testing/test-event.ts'
-import type { EventId } from '../../ids.ts'
-import type { Event } from '../../pdu.ts'
-import type { RoomVersion } from '../../room-versions.ts'
-import { type StateMap, stateKeyId } from '../state-map.ts'
+import type { EventId } from '../../core/ids.ts'
+import type { Event } from '../../core/pdu.ts'
+import type { RoomVersion } from '../../core/room-versions.ts'
+import { type StateMap, stateKeyId } from '../../core/state-resolution/state-map.ts'
+import { type TestEvent, testEvent } from '../auth-rules/test-event.ts'
 
 /**
  * A recorded graph: events beside those of `room.json`, some states of that room and, by room version, what they resolve to. A state is given

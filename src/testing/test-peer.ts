@@ -3,12 +3,12 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { createServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { text } from 'node:stream/consumers'
-import { createTestAuthority } from '../../../spec-tests/harness/test-ca.ts'
-import type { ServerName } from '../../core/ids.ts'
-import { signingKeyFromSeed } from '../../core/signing/signing-key.ts'
-import { systemClock } from '../clock.ts'
-import { createFederationClient, type FederationClient } from './federation-client.ts'
-import { createFederationConnections } from './federation-connections.ts'
+import { createTestAuthority } from '../../testing/test-authority.ts'
+import type { ServerName } from '../core/ids.ts'
+import { signingKeyFromSeed } from '../core/signing/signing-key.ts'
+import { systemClock } from '../infra/clock.ts'
+import { createFederationClient, type FederationClient } from '../infra/federation/federation-client.ts'
+import { createFederationConnections } from '../infra/federation/federation-connections.ts'
 
 type Asked = { method: string; uri: string; authorization: string; body: string }
 type Respond = (response: ServerResponse, asked: Asked) => unknown

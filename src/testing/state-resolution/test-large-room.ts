@@ -1,8 +1,8 @@
-import { type TestEvent, testEvent } from '../../auth-rules/testing/test-event.ts'
-import type { EventId } from '../../ids.ts'
-import type { Event } from '../../pdu.ts'
-import type { RoomVersion } from '../../room-versions.ts'
-import { stateKeyId } from '../state-map.ts'
+import type { EventId } from '../../core/ids.ts'
+import type { Event } from '../../core/pdu.ts'
+import type { RoomVersion } from '../../core/room-versions.ts'
+import { stateKeyId } from '../../core/state-resolution/state-map.ts'
+import { type TestEvent, testEvent } from '../auth-rules/test-event.ts'
 
 /** A room with many members whose power levels were changed often, each change citing the one before. */
 export type LargeRoom = { events: Map<EventId, Event>; state: Map<string, EventId> }

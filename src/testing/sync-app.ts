@@ -1,11 +1,11 @@
-import { defaultConfig } from '../../../config.ts'
-import { type Filter, parseFilter } from '../../../core/filters/filter-schema.ts'
-import type { DeviceId, UserId } from '../../../core/ids.ts'
-import { createMetrics } from '../../../infra/metrics.ts'
-import { systemRandom } from '../../../infra/random.ts'
-import { startStreamTail } from '../../../infra/stream-tail.ts'
-import { createReadingApp, DEVICE } from '../../rooms/reading/test-reading-room.ts'
-import { type SyncCommand, sync } from './sync.ts'
+import { defaultConfig } from '../config.ts'
+import { type Filter, parseFilter } from '../core/filters/filter-schema.ts'
+import type { DeviceId, UserId } from '../core/ids.ts'
+import { createMetrics } from '../infra/metrics.ts'
+import { systemRandom } from '../infra/random.ts'
+import { startStreamTail } from '../infra/stream-tail.ts'
+import { type SyncCommand, sync } from '../services/sync/v3/sync.ts'
+import { createReadingApp, DEVICE } from './reading-room.ts'
 
 /** What sync needs, on a database of its own, and a clock that the test sets. */
 export async function createSyncApp() {
