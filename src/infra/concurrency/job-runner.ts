@@ -6,7 +6,7 @@ import type { JobRow } from '../../storage/schema/jobs.ts'
 import type { Clock } from '../clock.ts'
 import type { Logger } from '../logger.ts'
 import type { Random } from '../random.ts'
-import { restAfter } from './rest-after.ts'
+import { jitteredBackOff } from './back-off.ts'
 
 /** What became of a job: it is done, or there is more to do later (milliseconds since 1970). */
 export type JobOutcome = { again: number } | undefined
@@ -41,7 +41,7 @@ const RENEW_MS = LEASE_MS / 3
 const AT_ONCE = 4
 const PATIENCE_MS = 2000
 const ATTENDING_PAUSE_MS = 20
-const RESTS = { first: 2000, longest: 60 * 60_000 }
+const BACK_OFF = { first: 2000, longest: 60 * 60_000 }
 /** Some four days with the rests between; then it is of no use. */
 const MOST_ATTEMPTS = 100
 
@@ -130,6 +130,6 @@ async function giveBack(app: Capabilities, job: JobRow, error: unknown): Promise
     return app.database.write((tx) => finishJob(tx, job))
   }
   app.logger.warn({ err: error, job: job.kind, key: job.key }, 'a job failed; it is tried again')
-  const until = app.clock.now() + restAfter(job.attempts, RESTS, app.random)
+  const until = app.clock.now() + jitteredBackOff(job.attempts, BACK_OFF, app.random)
   await app.database.write((tx) => releaseJob(tx, job, until))
 }

@@ -1,6 +1,7 @@
 import { type Dispatcher, request } from 'undici'
 import type { ServerName } from '../../core/ids.ts'
 import type { Clock } from '../clock.ts'
+import { backOff } from '../concurrency/back-off.ts'
 import { createGrowingCache } from '../concurrency/growing-cache.ts'
 import { createSingleFlight } from '../concurrency/single-flight.ts'
 import { readBounded } from '../http/read-bounded.ts'
@@ -16,8 +17,7 @@ const HOUR_MS = 3_600_000
 /** https://spec.matrix.org/v1.19/server-server-api/#resolving-server-names: a day where the answer says nothing, two at most, an hour for errors. */
 const DEFAULT_CACHE_MS = 24 * HOUR_MS
 const MAX_CACHE_MS = 48 * HOUR_MS
-const MAX_ERROR_CACHE_MS = HOUR_MS
-const FIRST_ERROR_CACHE_MS = 60_000
+const ERROR_CACHE_MS = { first: 60_000, longest: HOUR_MS }
 const TIMEOUT_MS = 10_000
 const MAX_REDIRECTS = 5
 const MAX_BYTES = 50 * 1024
@@ -55,7 +55,7 @@ function after(known: Known | undefined, said: Said, now: number): Known {
     return { delegated: said.delegated, refreshAt, usableUntil: now + MAX_CACHE_MS, failures: 0 }
   }
   const failures = (known?.failures ?? 0) + 1
-  const refreshAt = now + Math.min(FIRST_ERROR_CACHE_MS * 2 ** (failures - 1), MAX_ERROR_CACHE_MS)
+  const refreshAt = now + backOff(failures - 1, ERROR_CACHE_MS)
   const stillUsable = known?.delegated !== undefined && known.usableUntil > now
   return {
     delegated: stillUsable ? known.delegated : undefined,
@@ -98,5 +98,5 @@ function cacheMs(headers: Record<string, string | string[] | undefined>): number
   const maxAge = /(?:^|[\s,])max-age="?(\d+)/.exec(control)?.[1]
   const expires = Date.parse(String(headers.expires)) - Date.parse(String(headers.date))
   const said = /\bno-(store|cache)\b/.test(control) ? 0 : maxAge !== undefined ? Number(maxAge) * 1000 : expires
-  return Number.isNaN(said) ? DEFAULT_CACHE_MS : Math.min(Math.max(said, FIRST_ERROR_CACHE_MS), MAX_CACHE_MS)
+  return Number.isNaN(said) ? DEFAULT_CACHE_MS : Math.min(Math.max(said, ERROR_CACHE_MS.first), MAX_CACHE_MS)
 }

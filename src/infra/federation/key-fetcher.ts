@@ -7,6 +7,7 @@ import { readServerKeys } from '../../core/signing/server-key-response.ts'
 import { verifyJson } from '../../core/signing/verify-json.ts'
 import type { ServerKeyRow } from '../../storage/schema/server-keys.ts'
 import type { Clock } from '../clock.ts'
+import { backOff } from '../concurrency/back-off.ts'
 import { createConcurrencyLimit } from '../concurrency/concurrency-limit.ts'
 import { createGrowingCache } from '../concurrency/growing-cache.ts'
 import { createLanes } from '../concurrency/lanes.ts'
@@ -45,9 +46,8 @@ const TIMEOUT_MS = 10_000
 const PATIENCE_MS = 10_000
 const MAX_BYTES = 64 * 1024
 const MAX_NOTARY_BYTES = 8 * 1024 * 1024
-/** However many requests bear keys that nobody knows, a server is not asked more often. */
-const SHORTEST_PAUSE_MS = 5000
-const LONGEST_PAUSE_MS = 3_600_000
+/** A server is not asked more often, however many requests bear unknown keys. */
+const BACK_OFF = { first: 5000, longest: 3_600_000 }
 
 /** When a server was last asked, and how often running in vain. */
 type Trouble = { at: number; failures: number }
@@ -75,7 +75,7 @@ export function createKeyFetcher(from: Fetching): KeyFetcher {
     return inTurn(() =>
       singleFlight(`${mayWait} ${serverName}`, async () => {
         const last = troubles.get(serverName)
-        if (last && mayWait) await pause(Math.max(0, last.at + SHORTEST_PAUSE_MS - from.clock.now()))
+        if (last && mayWait) await pause(Math.max(0, last.at + BACK_OFF.first - from.clock.now()))
         // Somebody else asked while this one waited for its turn.
         else if (last && last.at >= since) return last.failures === 0
         return askNow(from, serverName, troubles)
@@ -129,7 +129,7 @@ function createWays(lanes: AskedLanes): (network: string | undefined, asker: Ask
 /** For old events one must not wait on every dead server each time. */
 function isDue(now: number, last: Trouble | undefined): boolean {
   if (!last) return true
-  return now >= last.at + Math.min(SHORTEST_PAUSE_MS * 2 ** last.failures, LONGEST_PAUSE_MS)
+  return now >= last.at + backOff(last.failures, BACK_OFF)
 }
 
 async function askNow(from: Fetching, serverName: ServerName, troubles: Troubles): Promise<boolean> {

@@ -1,5 +1,6 @@
 import type { App } from '../../app.ts'
 import type { Appservice } from '../../core/appservice.ts'
+import { jitteredBackOff } from '../../infra/concurrency/back-off.ts'
 import {
   type AppserviceProgress,
   type AppserviceTransaction,
@@ -38,8 +39,7 @@ export type Teller = {
 const LEASE_MS = 6000
 const ROWS_AT_ONCE = 500
 const REQUEST_TIMEOUT_MS = 60_000
-const FIRST_REST_MS = 1000
-const LONGEST_REST_MS = 5 * 60_000
+const BACK_OFF = { first: 1000, longest: 5 * 60_000 }
 
 /** What this process knows of an application service that it has. */
 type Held = AppserviceProgress & { until: number; interest: Interest; isCurrent: boolean }
@@ -186,7 +186,7 @@ class LeasedTeller implements Teller {
       'sending to an application service failed; it is tried again',
     )
     own.failures++
-    own.retryTs = this.#app.clock.now() + Math.min(FIRST_REST_MS * 2 ** Math.min(failures, 30), LONGEST_REST_MS)
+    own.retryTs = this.#app.clock.now() + jitteredBackOff(failures, BACK_OFF, this.#app.random)
     await this.#app.database.write((tx) => restAppservice(tx, this.#id, own.retryTs))
   }
 

@@ -1,14 +1,14 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import type { App } from '../../app.ts'
 import { MatrixError, NotFoundError } from '../../core/errors.ts'
+import { backOff } from '../../infra/concurrency/back-off.ts'
 import { findStoredMedia, type MediaName, type StoredFile, type StoredMedia } from '../../storage/media/media.ts'
 import { servedContentType } from './content-type.ts'
 
 /** A medium with its file. `contentType` is the one to serve it with. */
 export type Media = { contentType: string; filename: string | null; accessedTs: number | null; file: StoredFile }
 
-const FIRST_PAUSE_MS = 50
-const LONGEST_PAUSE_MS = 1000
+const PAUSES = { first: 50, longest: 1000 }
 
 /**
  * Finds a medium of this server. One that is reserved is waited for up to `timeoutMs`, whichever process it is uploaded to, or until `signal` aborts.
@@ -19,11 +19,11 @@ export async function findLocalMedia(
   name: MediaName,
   wait: { timeoutMs: number; signal: AbortSignal },
 ): Promise<Media> {
-  for (let waited = 0, step = FIRST_PAUSE_MS; ; step = Math.min(step * 2, LONGEST_PAUSE_MS)) {
+  for (let waited = 0, looks = 0; ; looks++) {
     const media = await findStoredMedia(app.database, name)
     if (media?.file) return describe(media, media.file)
     if (!media || (media.expiresTs ?? 0) <= app.clock.now()) throw new NotFoundError('There is no such media')
-    const left = Math.min(step, wait.timeoutMs - waited)
+    const left = Math.min(backOff(looks, PAUSES), wait.timeoutMs - waited)
     if (left <= 0 || wait.signal.aborted)
       throw new MatrixError(504, 'M_NOT_YET_UPLOADED', 'The file has not been uploaded yet')
     await pause(left, undefined, { signal: wait.signal }).catch(() => {})

@@ -1,4 +1,5 @@
 import type { App } from '../../app.ts'
+import { backOff } from '../../infra/concurrency/back-off.ts'
 import {
   type EmailPusher,
   findEmailPusher,
@@ -36,22 +37,22 @@ export async function sendDigest(app: Capabilities, pusherNid: number): Promise<
   const unread = await unreadAmong(app, pusher, waiting)
   if (unread.length > 0) await app.mailer.send(await digestMail(app, pusher, { waiting, unread }))
   const mailsInRow = unread.length > 0 ? inRow + 1 : inRow
-  const nextTs = unread.length > 0 ? now + restAfter(app, mailsInRow) : pusher.next_ts
+  const nextTs = unread.length > 0 ? now + delayOf(app, mailsInRow) : pusher.next_ts
   const lastNid = waiting.at(-1)!.queue_nid
   await app.database.write((tx) => finishDigest(tx, { pusherNid, lastNid, mailsInRow, nextTs }))
   const [next] = await loadWaiting(app.database, pusherNid, 1)
   return next && { again: Math.max(next.queued_ts + app.config.email.digest_delay, nextTs) }
 }
 
-function restAfter({ config }: Pick<App, 'config'>, mailsInRow: number): number {
+function delayOf({ config }: Pick<App, 'config'>, mailsInRow: number): number {
   const { digest_delay: delay, digest_longest_delay: longest } = config.email
-  return Math.min(delay * 2 ** Math.min(mailsInRow, 20), longest)
+  return backOff(mailsInRow, { first: delay, longest })
 }
 
 /** Whether nothing is unread any more of what there was when the last mail went out. */
 async function hasReadLastMail(app: Capabilities, { user_id, mails_in_row, next_ts }: EmailPusher): Promise<boolean> {
   if (mails_in_row === 0) return true
-  return !(await hasUnreadBefore(app.database, user_id, next_ts - restAfter(app, mails_in_row)))
+  return !(await hasUnreadBefore(app.database, user_id, next_ts - delayOf(app, mails_in_row)))
 }
 
 async function unreadAmong(

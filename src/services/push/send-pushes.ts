@@ -1,6 +1,7 @@
 import type { App } from '../../app.ts'
 import { MatrixError } from '../../core/errors.ts'
 import type { UserId } from '../../core/ids.ts'
+import { jitteredBackOff } from '../../infra/concurrency/back-off.ts'
 import {
   finishPush,
   leaseDuePushers,
@@ -17,7 +18,7 @@ import { unreadTotal } from './unread-counts.ts'
 
 export type SendCapabilities = Pick<
   App,
-  'config' | 'database' | 'stream' | 'clock' | 'logger' | 'stopping' | 'http' | 'rateLimiter'
+  'config' | 'database' | 'stream' | 'clock' | 'random' | 'logger' | 'stopping' | 'http' | 'rateLimiter'
 >
 
 /** So many are sent to at a time, and so many of one user: gateways that are slow hold up nobody else. */
@@ -29,8 +30,7 @@ const TURN_MS = 10_000
 const REQUEST_TIMEOUT_MS = 10_000
 /** Longer than any request: while a process sends, no other one may. When it dies, another goes on after this. */
 const LEASE_MS = 30_000
-const FIRST_RETRY_MS = 1000
-const LONGEST_REST_MS = 60 * 60_000
+const BACK_OFF = { first: 1000, longest: 60 * 60_000 }
 /** Who is told more than their share hears the rest a little later. */
 const SHARE_REST_MS = 3000
 /** Older news is no news. */
@@ -82,7 +82,7 @@ async function sendInTurn(app: SendCapabilities, pusher: PusherRow): Promise<voi
       return release(app, pusher, { retryAt: app.clock.now() + SHARE_REST_MS })
     app.logger.info({ err: error, app_id: pusher.app_id }, 'notifying a push gateway failed; it is tried again')
     const now = app.clock.now()
-    const retryAt = now + Math.min(FIRST_RETRY_MS * 2 ** Math.min(pusher.failures, 20), LONGEST_REST_MS)
+    const retryAt = now + jitteredBackOff(pusher.failures, BACK_OFF, app.random)
     await release(app, pusher, { retryAt, dropBefore: now - GIVE_UP_MS })
   }
 }

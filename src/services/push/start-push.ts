@@ -3,8 +3,6 @@ import { hasPushers } from '../../storage/push/pushers.ts'
 import { createFollower } from './follow-stream.ts'
 import { createPushSender, type SendCapabilities } from './send-pushes.ts'
 
-type Capabilities = SendCapabilities & Pick<App, 'random'>
-
 /** How often to look whether another process has died, or a pusher has rested long enough. */
 const LOOK_MS = 1000
 const CAUSES: readonly string[] = ['event', 'receipt']
@@ -13,7 +11,7 @@ const CAUSES: readonly string[] = ['event', 'receipt']
  * Follows the stream and notifies push gateways: one process at a time puts what happens to the rules of users with pushers and
  * queues what is to be sent, any process sends. Where nobody has a pusher nothing is done. `stop` waits for what is under way.
  */
-export async function startPush(app: Capabilities): Promise<{ stop(): Promise<void> }> {
+export async function startPush(app: SendCapabilities): Promise<{ stop(): Promise<void> }> {
   let isNeeded = await hasPushers(app.database)
 
   const follower = createFollower(app)

@@ -3,6 +3,7 @@ import { toEvent } from '../../../core/events/to-event.ts'
 import type { RoomId, ServerName } from '../../../core/ids.ts'
 import type { Pdu } from '../../../core/pdu.ts'
 import type { RoomVersion } from '../../../core/room-versions.ts'
+import { jitteredBackOff } from '../../../infra/concurrency/back-off.ts'
 import { FederationError } from '../../../infra/federation/federation-error.ts'
 import {
   finishInboxRoom,
@@ -33,9 +34,8 @@ export type RoomWorker = {
 }
 
 const PAGE = 50
-const FIRST_REST_MS = 2000
-const LONGEST_REST_MS = 600_000
-/** About an hour with the rests between. */
+const BACK_OFF = { first: 2000, longest: 600_000 }
+/** Nearly an hour with the back-off. */
 const MOST_ATTEMPTS = 14
 /** Rooms for which one server is asked at a time, and rooms that may wait for their turn; others rest. */
 const AT_ONCE_OF_SERVER = 8
@@ -173,7 +173,7 @@ async function takeOne(app: InboxApp, version: RoomVersion, row: InboxRow): Prom
         { err: error, room_id: roomId, event_id, origin },
         'an event cannot be taken in now; it is tried again',
       )
-      return rest(app, row, app.clock.now() + Math.min(FIRST_REST_MS * 2 ** row.attempts, LONGEST_REST_MS))
+      return rest(app, row, app.clock.now() + jitteredBackOff(row.attempts, BACK_OFF, app.random))
     }
     app.logger.warn({ err: error, room_id: roomId, event_id, origin }, 'an event cannot be taken in and is dropped')
   }

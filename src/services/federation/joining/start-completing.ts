@@ -1,8 +1,8 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import type { App } from '../../../app.ts'
 import type { RoomId, ServerName } from '../../../core/ids.ts'
+import { jitteredBackOff } from '../../../infra/concurrency/back-off.ts'
 import { repeat } from '../../../infra/concurrency/repeat.ts'
-import { restAfter } from '../../../infra/concurrency/rest-after.ts'
 import {
   leasePartialRooms,
   releasePartialRooms,
@@ -26,7 +26,7 @@ const AT_ONCE_OF_SERVER = 4
 /** Who has just come in wants to look around and say something, which completing a room of many servers would leave little time for. */
 const HEAD_START_MS = 150
 const MANY_SERVERS = 20
-const RESTS = { first: 1000, longest: 10 * 60_000 }
+const BACK_OFF = { first: 1000, longest: 10 * 60_000 }
 /** How often servers are asked for a room that nobody of this one is in any more. */
 const MOST_FAILURES_OUTSIDE = 8
 
@@ -98,6 +98,6 @@ async function attempt(app: Capabilities, room: PartialRoomRow, holder: string):
 async function rest(app: Capabilities, { room_id: roomId, failures }: PartialRoomRow, holder: string): Promise<void> {
   const isHere = await isRoomHere(app.database, roomId)
   if (!isHere && failures >= MOST_FAILURES_OUTSIDE) return giveUpRoom(app, roomId)
-  const retryTs = app.clock.now() + restAfter(failures, RESTS, app.random)
+  const retryTs = app.clock.now() + jitteredBackOff(failures, BACK_OFF, app.random)
   await app.database.writeLazily((tx) => restPartialRoom(tx, roomId, { holder, retryTs }))
 }

@@ -1,6 +1,6 @@
 import type { App } from '../../../app.ts'
 import type { ServerName } from '../../../core/ids.ts'
-import { restAfter } from '../../../infra/concurrency/rest-after.ts'
+import { jitteredBackOff } from '../../../infra/concurrency/back-off.ts'
 import { FederationError } from '../../../infra/federation/federation-error.ts'
 import { loadEdus } from '../../../storage/federation/federation-outbox.ts'
 import type { OutgoingTransaction } from '../../../storage/federation/federation-transactions.ts'
@@ -18,7 +18,7 @@ type Sending = { outbox: OutboxBatches; mayBegin(): Promise<void>; destination: 
 
 const REQUEST_TIMEOUT_MS = 60_000
 const MAX_ANSWER_BYTES = 1_000_000
-const RESTS = { first: 1000, longest: 24 * 60 * 60_000 }
+const BACK_OFF = { first: 1000, longest: 24 * 60 * 60_000 }
 const LAGGING_AFTER_MS = 60 * 60_000
 /** What these statuses say is about the transaction, so that sending it again and again helps nobody. */
 const REFUSALS: readonly (number | undefined)[] = [400, 413, 422]
@@ -95,7 +95,10 @@ async function rest(
     'sending to another server failed; it is tried again',
   )
   const now = app.clock.now()
-  const pause = Math.max(restAfter(failures, RESTS, app.random), Math.min(refusal?.retryAfterMs ?? 0, RESTS.longest))
+  const pause = Math.max(
+    jitteredBackOff(failures, BACK_OFF, app.random),
+    Math.min(refusal?.retryAfterMs ?? 0, BACK_OFF.longest),
+  )
   await outbox.fail(destination, {
     now,
     retryAt: now + pause,

@@ -1,9 +1,9 @@
 import { z } from 'zod'
 import type { App } from '../../../app.ts'
 import { type ServerName, serverNameOf, type UserId } from '../../../core/ids.ts'
+import { jitteredBackOff } from '../../../infra/concurrency/back-off.ts'
 import { createConcurrencyLimit } from '../../../infra/concurrency/concurrency-limit.ts'
 import { madeOnce } from '../../../infra/concurrency/made-once.ts'
-import { restAfter } from '../../../infra/concurrency/rest-after.ts'
 import { createSingleFlight, type SingleFlight } from '../../../infra/concurrency/single-flight.ts'
 import { FederationError } from '../../../infra/federation/federation-error.ts'
 import {
@@ -26,7 +26,7 @@ const REQUEST_TIMEOUT_MS = 20_000
 /** Longer than a request and what follows: when a process dies, another goes on after this. */
 const LEASE_MS = 30_000
 const MAX_ANSWER_BYTES = 20_000_000
-const RESTS = { first: 1000, longest: 60 * 60_000 }
+const BACK_OFF = { first: 1000, longest: 60 * 60_000 }
 /** Lists at once, of one server and in all. */
 const PER_SERVER = 2
 const AT_ONCE = 20
@@ -104,7 +104,7 @@ async function fetchLeased(app: DeviceListApp, list: RemoteDeviceListRow): Promi
   } catch (error) {
     if (!(error instanceof FederationError || error instanceof z.ZodError)) throw error
     app.logger.info({ err: error, user_id: list.user_id }, 'fetching a device list failed; it is tried again')
-    const retryAt = app.clock.now() + restAfter(list.failures, RESTS, app.random)
+    const retryAt = app.clock.now() + jitteredBackOff(list.failures, BACK_OFF, app.random)
     await app.database.write((tx) => restStaleList(tx, list.user_id, retryAt))
   }
 }
