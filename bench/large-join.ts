@@ -9,12 +9,13 @@ import { type LargeRoom, makeLargeRoom } from './large-room.ts'
 import { type RoomServers, startRoomServers } from './room-servers.ts'
 
 /**
- * Joining a large room of another server: how long until the user can send, until all its members are known, and the peak of memory, for Hearth on
- * both databases and for Synapse, each from a resident Hearth of its own, for whoever has joined earlier has something to do at each further join:
+ * Joining a large room of another server: how long until the user can send, until all its members are known, and the
+ * peak of memory, for Hearth on both databases and for Synapse, each from a resident Hearth of its own, for whoever has
+ * joined earlier has something to do at each further join:
  * `npm run bench:large-join -- [hearth-postgresql] [hearth-pglite] [synapse]`.
- * MEMBERS, EVENTS and SERVERS change the size, by default 10000 members and 30000 state and auth events of 100 servers; EARLIER, how many small rooms the
- * joining server has joined before (50): 0 is a server that has only just been started for the first time. RUNS: how many runs of each, in turn, have
- * their medians printed (1).
+ * MEMBERS, EVENTS and SERVERS change the size, by default 10000 members and 30000 state and auth events of 100 servers;
+ * EARLIER, how many small rooms the joining server has joined before (50): 0 is a server that has only just been
+ * started for the first time. RUNS: how many runs of each, in turn, have their medians printed (1).
  */
 const { MEMBERS = 10_000, EVENTS = 30_000, SERVERS = 100, EARLIER = 50, RUNS = 1 } = process.env
 const size = { members: Number(MEMBERS), events: Number(EVENTS) }
@@ -76,7 +77,10 @@ async function rest(pids: readonly number[]): Promise<void> {
   }
 }
 
-/** What a server that has run for a while has long done: its code is compiled, it knows the resident server and its keys. */
+/**
+ * What a server that has run for a while has long done: its code is compiled, it knows the resident server and its
+ * keys.
+ */
 async function joinSmallRooms(user: TestUser, resident: Resident): Promise<void> {
   const host = await registerUser(resident.url)
   for (let joins = 0; joins < Number(EARLIER); joins++) {

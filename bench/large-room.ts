@@ -31,8 +31,8 @@ export function makeServer(serverName: string): RoomServer {
 }
 
 /**
- * A public room whose members, spread over the servers, came one after the other and then changed their names and pictures until state and auth
- * chain have `events` events. Each event is signed by its sender's server.
+ * A public room whose members, spread over the servers, came one after the other and then changed their names and
+ * pictures until state and auth chain have `events` events. Each event is signed by its sender's server.
  */
 export function makeLargeRoom(servers: readonly RoomServer[], size: { members: number; events: number }): LargeRoom {
   const room = createDag(servers)
@@ -80,7 +80,10 @@ function powerLevels(creator: UserId, change: number): JsonObject {
   return { users: { [creator]: 100 }, events: { 'm.room.name': 50, 'm.room.topic': 50 + (change % 2) }, invite: 0 }
 }
 
-/** What an event cites: the creation, the power levels and join rules of its time, and the sender's membership before it. */
+/**
+ * What an event cites: the creation, the power levels and join rules of its time, and the sender's membership before
+ * it.
+ */
 type Cited = '' | 'levels' | 'rules' | 'self'
 
 function createDag(servers: readonly RoomServer[]) {

@@ -9,9 +9,10 @@ import { measure, percentile, type Target } from './measure.ts'
 import { type RoomServers, startRoomServers } from './room-servers.ts'
 
 /**
- * What it costs to send a message to a room of many servers, on both databases: CPU time of Hearth and its database until all have it, statements,
- * and how long somebody else waits meanwhile whose message stays on this server: `npm run bench:outbox -- [postgresql] [pglite]`. SERVERS and MESSAGES
- * change the size, by default 100 and 40; NODE_ARGUMENTS are for Hearth's node.
+ * What it costs to send a message to a room of many servers, on both databases: CPU time of Hearth and its database
+ * until all have it, statements, and how long somebody else waits meanwhile whose message stays on this server: `npm
+ * run bench:outbox -- [postgresql] [pglite]`. SERVERS and MESSAGES change the size, by default 100 and 40;
+ * NODE_ARGUMENTS are for Hearth's node.
  */
 const { SERVERS = 100, MESSAGES = 40, NODE_ARGUMENTS } = process.env
 const nodeArguments = NODE_ARGUMENTS?.split(' ') ?? []

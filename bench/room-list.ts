@@ -4,7 +4,8 @@ import { inParallel, measure, percentile, type Target } from './measure.ts'
 import { onPglite, onPostgresql } from './on-databases.ts'
 
 /**
- * The first window of 20 rooms for an account in many rooms and for one in few, by sliding sync as Element X asks for it:
+ * The first window of 20 rooms for an account in many rooms and for one in few, by sliding sync as Element X asks for
+ * it:
  * `node bench/room-list.ts [many] [few]`, by default 5000 and 50. The aim is a factor of at most 1.5.
  */
 const [many = 5000, few = 50] = process.argv.slice(2).map(Number)

@@ -5,7 +5,8 @@ import { delivery, type Figure, fanOut, media, reading, roomSizes, sends } from 
 
 /**
  * Measures Hearth on both databases and prints a table: `npm run bench`. `npm run bench -- pglite` measures one.
- * HOMESERVER_URL and HOMESERVER_PIDS (comma-separated, its database's included) measure another homeserver with the same requests.
+ * HOMESERVER_URL and HOMESERVER_PIDS (comma-separated, its database's included) measure another homeserver with the
+ * same requests.
  */
 async function scenariosOn(target: Target): Promise<Figure[]> {
   return [

@@ -84,7 +84,10 @@ export async function fanOut(target: Target, members: number, messages: number):
   ]
 }
 
-/** Messages into a room with many members and into one with few, in turns, so that the state of the machine is the same for both. */
+/**
+ * Messages into a room with many members and into one with few, in turns, so that the state of the machine is the same
+ * for both.
+ */
 export async function roomSizes(
   target: Target,
   { few, many, messages }: { few: number; many: number; messages: number },

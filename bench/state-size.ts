@@ -6,7 +6,10 @@ import { openDatabase } from '../src/storage/engine/open-database.ts'
 import { changeState, storeStateNodes } from '../src/storage/rooms/timeline/room-state.ts'
 import { startPostgres } from '../testing/postgres.ts'
 
-/** Prints how many bytes of PostgreSQL one state change costs in rooms of several sizes, indexes included: `node bench/state-size.ts`. */
+/**
+ * Prints how many bytes of PostgreSQL one state change costs in rooms of several sizes, indexes included: `node
+ * bench/state-size.ts`.
+ */
 const CHANGES = 2000
 const postgres = await startPostgres()
 console.log('| members | bytes per state change |\n|---:|---:|')

@@ -2,8 +2,8 @@ import { Agent, request } from 'node:http'
 import { json } from 'node:stream/consumers'
 import { WebSocket } from 'ws'
 
-// Clients that do nothing but wait for messages, in a process of their own: it is sent which, tells by its channel when each of them waits, and when
-// each of them has a message.
+// Clients that do nothing but wait for messages, in a process of their own: it is sent which, tells by its channel when
+// each of them waits, and when each of them has a message.
 
 /** How the clients wait, and who they are. */
 export type Crowd = { way: 'long polling' | 'WebSocket'; url: string; roomId: string; tokens: readonly string[] }
@@ -14,7 +14,9 @@ type Body = { pos: string; rooms: Record<string, { timeline?: { content: { body?
 type Told = { to_device?: { next_batch: string } }
 type Hear = (body: Body) => void
 
-/** What a client shows: a list of rooms with the last message of each; it also follows everything that encryption needs. */
+/**
+ * What a client shows: a list of rooms with the last message of each; it also follows everything that encryption needs.
+ */
 const LISTS = {
   rooms: {
     range: [0, 19],

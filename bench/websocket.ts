@@ -8,9 +8,10 @@ import { onPglite, onPostgresql } from './on-databases.ts'
 import type { Crowd, CrowdNews } from './waiting-clients.ts'
 
 /**
- * A message to a room whose members all wait, by long polling and by WebSocket in turns: when half of them have it, when all, and what CPU time each costs
- * the server until all wait again. `node bench/websocket.ts [clients] [messages] [pglite|postgresql]`, by default 1000 and 12.
- * HOMESERVER_URL and HOMESERVER_PIDS (comma-separated, its database's included) measure a Hearth that runs already.
+ * A message to a room whose members all wait, by long polling and by WebSocket in turns: when half of them have it,
+ * when all, and what CPU time each costs the server until all wait again. `node bench/websocket.ts [clients] [messages]
+ * [pglite|postgresql]`, by default 1000 and 12. HOMESERVER_URL and HOMESERVER_PIDS (comma-separated, its database's
+ * included) measure a Hearth that runs already.
  */
 const [clients = 1000, messages = 12] = process.argv.slice(2, 4).map(Number)
 const WAYS = ['long polling', 'WebSocket'] as const

@@ -1,7 +1,10 @@
 const DEADLINE_MS = 30_000
 const PAUSE_MS = 20
 
-/** Asks again and again until the answer is neither false nor undefined nor an error; returns it. Throws with the last error after 30 seconds (or `deadline` ms). `pause`: between what is asked, for what is dear. */
+/**
+ * Asks again and again until the answer is neither false nor undefined nor an error; returns it. Throws with the last
+ * error after 30 seconds (or `deadline` ms). `pause`: between what is asked, for what is dear.
+ */
 export async function pollUntil<Result>(
   what: string,
   ask: () => Promise<Result | false | undefined> | Result | false | undefined,

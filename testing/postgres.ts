@@ -18,7 +18,8 @@ export type TestPostgres = {
 const DEBIAN = '/usr/lib/postgresql'
 
 /**
- * Starts a PostgreSQL from Debian's package on a free port, with durable commits like a real one. Throws when it is not installed.
+ * Starts a PostgreSQL from Debian's package on a free port, with durable commits like a real one. Throws when it is not
+ * installed.
  * `settings`: more of them, such as `work_mem=1MB`.
  */
 export async function startPostgres(settings: readonly string[] = []): Promise<TestPostgres> {

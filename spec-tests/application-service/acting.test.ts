@@ -3,7 +3,10 @@ import { startAppservice, type TestAppservice } from '../harness/appservice.ts'
 import { ask, registerUser, type TestUser, uniqueName } from '../harness/client.ts'
 import { startHearth, type TestHearth } from '../harness/hearth.ts'
 
-/** What application services may do by the client-server API. https://spec.matrix.org/v1.19/application-service-api/#client-server-api-extensions */
+/**
+ * What application services may do by the client-server API.
+ * https://spec.matrix.org/v1.19/application-service-api/#client-server-api-extensions
+ */
 const v3 = '/_matrix/client/v3'
 const LOGIN = 'm.login.application_service'
 

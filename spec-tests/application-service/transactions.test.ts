@@ -178,7 +178,10 @@ describe('ephemeral data', () => {
   })
 })
 
-/** https://github.com/matrix-org/matrix-spec-proposals/pull/3202 and https://github.com/matrix-org/matrix-spec-proposals/pull/4203 */
+/**
+ * https://github.com/matrix-org/matrix-spec-proposals/pull/3202 and
+ * https://github.com/matrix-org/matrix-spec-proposals/pull/4203
+ */
 describe('encryption', () => {
   const deviceOf = (user: string, seed: string) => ({
     user_id: user,

@@ -62,7 +62,10 @@ function isJson(body: string | Buffer): boolean {
   }
 }
 
-/** The errcodes of which one is right for a request with this wrong. https://spec.matrix.org/v1.19/client-server-api/#common-error-codes */
+/**
+ * The errcodes of which one is right for a request with this wrong.
+ * https://spec.matrix.org/v1.19/client-server-api/#common-error-codes
+ */
 function errorsFor(what: string): readonly string[] | undefined {
   if (NO_JSON.includes(what)) return OF_NO_JSON
   return NO_OBJECT.includes(what) ? OF_WRONG_JSON : undefined

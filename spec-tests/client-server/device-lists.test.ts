@@ -44,7 +44,10 @@ test('who is met in one room is told of, though they have come into another one 
   expect((await changes(between, after)).changed).not.toContain(bob.userId)
 })
 
-/** What a client knows of the keys of others: asked for whenever it is told that they changed, forgotten when it need not follow them any more. */
+/**
+ * What a client knows of the keys of others: asked for whenever it is told that they changed, forgotten when it need
+ * not follow them any more.
+ */
 type Follower = { known: Map<string, string>; update(): Promise<void> }
 
 function follower(user: TestUser, others: readonly TestUser[], next: () => Promise<Lists>): Follower {

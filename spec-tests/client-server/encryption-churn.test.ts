@@ -6,7 +6,10 @@ import { ask, asUser, registerUser, type TestUser } from '../harness/client.ts'
 import { backedUpIndexes, describeMissingKeys, firstIndexes } from '../harness/missing-keys.ts'
 import { startSdk } from '../harness/sdk.ts'
 
-/** An encrypted conversation while devices come and go: whoever is there in the end reads everything, live or by the key backup. */
+/**
+ * An encrypted conversation while devices come and go: whoever is there in the end reads everything, live or by the key
+ * backup.
+ */
 const { url } = inject('homeserver')
 const PASSWORD = 'correct horse battery'
 const MESSAGES = 500
@@ -63,8 +66,8 @@ async function addDevice(person: Person): Promise<void> {
 }
 
 /**
- * The oldest device goes, when it has sent all and put all its keys into the backup, as clients see to. A younger device may have put the same session there
- * before it, but only from a later message on.
+ * The oldest device goes, when it has sent all and put all its keys into the backup, as clients see to. A younger
+ * device may have put the same session there before it, but only from a later message on.
  */
 async function removeDevice(person: Person): Promise<void> {
   const device = person.devices.shift()!
@@ -130,7 +133,10 @@ function send(device: MatrixClient, text: string): Promise<{ event_id: string }>
   return message
 }
 
-/** What was sent before a device was known to the sender it reads by the backup, which it asks again until all keys are there. */
+/**
+ * What was sent before a device was known to the sender it reads by the backup, which it asks again until all keys are
+ * there.
+ */
 async function readsAll(device: MatrixClient, sent: readonly string[]): Promise<void> {
   const raw = new Map((await history(device)).map((event) => [event.event_id, event]))
   const unread = new Map(sent.map((eventId) => [eventId, '']))

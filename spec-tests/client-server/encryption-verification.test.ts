@@ -6,7 +6,10 @@ import { ask, asUser, registerUser, type TestUser } from '../harness/client.ts'
 import { startSdk } from '../harness/sdk.ts'
 import { verifyBySas } from '../harness/verify-sas.ts'
 
-/** Two people with two devices each come to trust each other, lose that trust, and win it back: by matrix-js-sdk, with Element's cryptography. */
+/**
+ * Two people with two devices each come to trust each other, lose that trust, and win it back: by matrix-js-sdk, with
+ * Element's cryptography.
+ */
 const { url } = inject('homeserver')
 const PASSWORD = 'correct horse battery'
 const started: MatrixClient[] = []
@@ -173,7 +176,8 @@ test('who has lost the keys makes new ones, which the password allows; others se
   })
   await verifyBySas(() => alice.laptop.getCrypto()!.requestOwnUserVerification(), alice.phone)
   await pollUntil('the laptop is vouched for', () => isVouchedFor(bob.phone, alice.laptop))
-  // Not in the room: there the laptops, which only watched the first time, would take it for a second one at the same time, and give both up.
+  // Not in the room: there the laptops, which only watched the first time, would take it for a second one at the same
+  // time, and give both up.
   const bobsPhone = bob.phone.getDeviceId()!
   await verifyBySas(() => alice.phone.getCrypto()!.requestDeviceVerification(bob.userId, bobsPhone), bob.phone)
   await pollUntil('Alice is trusted', () => trusts(bob.phone, alice.userId))

@@ -2,7 +2,10 @@ import { beforeAll, expect, inject, test } from 'vitest'
 import { type Answer, ask, registerUser, sendText, type TestUser, uniqueName } from '../harness/client.ts'
 import { createRoom, eventPath, joinRoom, relating, roomPath, sendEvent, sendState, v1, v3 } from '../harness/rooms.ts'
 
-/** Each error code that a client can bring about, with its status. https://spec.matrix.org/v1.19/client-server-api/#standard-error-response */
+/**
+ * Each error code that a client can bring about, with its status.
+ * https://spec.matrix.org/v1.19/client-server-api/#standard-error-response
+ */
 const { url } = inject('homeserver')
 let alice: TestUser
 let bob: TestUser

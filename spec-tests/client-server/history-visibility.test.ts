@@ -28,7 +28,10 @@ const setVisibility = (user: TestUser, roomId: string, history_visibility: Visib
 
 type Past = { alice: TestUser; bob: TestUser; stranger: TestUser; roomId: string; ids: Record<Stage, string> }
 
-/** A room in which something was said before Bob was invited, while he was, while he was in it, when he had left, and so on up to `stage`. */
+/**
+ * A room in which something was said before Bob was invited, while he was, while he was in it, when he had left, and so
+ * on up to `stage`.
+ */
 async function roomWithPast(visibility: Visibility, stage: Stage): Promise<Past> {
   const [alice, bob, stranger] = (await Promise.all([1, 2, 3].map(() => registerUser(url)))) as [
     TestUser,

@@ -15,7 +15,10 @@ import {
   v3,
 } from '../harness/rooms.ts'
 
-/** What those see of a world-readable room who are not in it. https://spec.matrix.org/v1.19/client-server-api/#room-previews */
+/**
+ * What those see of a world-readable room who are not in it.
+ * https://spec.matrix.org/v1.19/client-server-api/#room-previews
+ */
 const { url } = inject('homeserver')
 let alice: TestUser
 let peeker: TestUser

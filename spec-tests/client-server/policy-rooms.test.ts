@@ -12,7 +12,10 @@ import {
   v3,
 } from '../harness/rooms.ts'
 
-/** https://spec.matrix.org/v1.19/client-server-api/#moderation-policy-lists: what is recommended is for clients and bots to act on; the server keeps it like all state. */
+/**
+ * https://spec.matrix.org/v1.19/client-server-api/#moderation-policy-lists: what is recommended is for clients and bots
+ * to act on; the server keeps it like all state.
+ */
 const { url } = inject('homeserver')
 let moderator: TestUser
 let subscriber: TestUser

@@ -4,7 +4,10 @@ import { registerUser, sendText, type TestUser, uniqueName } from '../harness/cl
 import { createRoom, eventPath, joinRoom, relating, roomPath, sendEvent, sendState, v1, v3 } from '../harness/rooms.ts'
 import { slidingClient } from '../harness/sliding-client.ts'
 
-/** Which part of a room somebody may read does not depend on the endpoint. https://spec.matrix.org/v1.19/client-server-api/#room-history-visibility */
+/**
+ * Which part of a room somebody may read does not depend on the endpoint.
+ * https://spec.matrix.org/v1.19/client-server-api/#room-history-visibility
+ */
 const { url } = inject('homeserver')
 
 /** What Alice says and sets while the reader is in the room has `early` in it, what comes after has `late`. */
@@ -24,7 +27,10 @@ async function search(user: Reader, search_term: string): Promise<unknown> {
   return search_categories.room_events.results
 }
 
-/** Each gives what the reader gets of the room; an error gives nothing. `shows`: whether members get what was said, or what was set. */
+/**
+ * Each gives what the reader gets of the room; an error gives nothing. `shows`: whether members get what was said, or
+ * what was set.
+ */
 const ENDPOINTS: Record<
   string,
   { shows: readonly ('said' | 'set')[]; read(user: Reader, room: Room): Promise<unknown> }

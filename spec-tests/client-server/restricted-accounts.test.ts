@@ -8,7 +8,10 @@ import { createRoom, joinRoom, roomPath, v3 } from '../harness/rooms.ts'
 /** What accounts that administrators suspended or locked may do: at every endpoint that there is. */
 const { url, sharedSecret } = inject('homeserver')
 
-/** What suspended users may change: https://spec.matrix.org/v1.19/client-server-api/#account-suspension. All else that changes something is refused. */
+/**
+ * What suspended users may change: https://spec.matrix.org/v1.19/client-server-api/#account-suspension. All else that
+ * changes something is refused.
+ */
 const ALLOWED: Record<string, readonly string[]> = {
   'their sessions and devices': [
     'POST v1/login/get_token',

@@ -100,7 +100,10 @@ test('the tombstone says something to old clients, and the predecessor names an 
   expect(history.map(({ event_id }) => event_id)).toContain(predecessor.event_id)
 })
 
-/** https://spec.matrix.org/v1.19/rooms/v12/: the new room's id is known only when its create event is made, so nothing can name an event after it. */
+/**
+ * https://spec.matrix.org/v1.19/rooms/v12/: the new room's id is known only when its create event is made, so nothing
+ * can name an event after it.
+ */
 test('into version 12 other creators can be named, and only there', async () => {
   const roomId = await createRoom(alice, { room_version: '11' })
   await joinRoom(roomId, bob)

@@ -2,7 +2,10 @@ import { beforeAll, expect, inject, test } from 'vitest'
 import { registerUser, sendText, type TestUser } from '../harness/client.ts'
 import { type SlidingBody, slidingClient } from '../harness/sliding-client.ts'
 
-/** https://github.com/matrix-org/matrix-spec-proposals/blob/main/proposals/4186-simplified-sliding-sync.md#api, in the form that is deployed and in the merged one. */
+/**
+ * https://github.com/matrix-org/matrix-spec-proposals/blob/main/proposals/4186-simplified-sliding-sync.md#api, in the
+ * form that is deployed and in the merged one.
+ */
 const { url } = inject('homeserver')
 const v3 = '/_matrix/client/v3'
 const ALGORITHM = { algorithm: 'm.megolm.v1.aes-sha2' }

@@ -2,7 +2,10 @@ import { expect, inject, test } from 'vitest'
 import { registerUser, sendText, type TestUser } from '../harness/client.ts'
 import { type SlidingBody, slidingClient } from '../harness/sliding-client.ts'
 
-/** What clients may ask for, in both forms of https://github.com/matrix-org/matrix-spec-proposals/blob/main/proposals/4186-simplified-sliding-sync.md */
+/**
+ * What clients may ask for, in both forms of
+ * https://github.com/matrix-org/matrix-spec-proposals/blob/main/proposals/4186-simplified-sliding-sync.md
+ */
 const { url } = inject('homeserver')
 const v3 = '/_matrix/client/v3'
 const FORMS = ['unstable', 'stable'] as const

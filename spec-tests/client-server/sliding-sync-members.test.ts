@@ -4,7 +4,9 @@ import { registerUser, sendText, type TestUser } from '../harness/client.ts'
 import { type SlidingBody, slidingClient } from '../harness/sliding-client.ts'
 import { openSlidingSocket } from '../harness/sliding-socket.ts'
 
-/** https://github.com/matrix-org/matrix-spec-proposals/blob/main/proposals/4186-simplified-sliding-sync.md#lazy-loaded-memberships */
+/**
+ * https://github.com/matrix-org/matrix-spec-proposals/blob/main/proposals/4186-simplified-sliding-sync.md#lazy-loaded-memberships
+ */
 const { url } = inject('homeserver')
 const v3 = '/_matrix/client/v3'
 const LIMIT = 3

@@ -9,7 +9,10 @@ import {
   socketPainter,
 } from '../harness/room-pictures.ts'
 
-/** Whatever happens, clients that sync in any of the ways have the same picture of their rooms, and it is what /state and /messages say. */
+/**
+ * Whatever happens, clients that sync in any of the ways have the same picture of their rooms, and it is what /state
+ * and /messages say.
+ */
 const { url } = inject('homeserver')
 const v3 = '/_matrix/client/v3'
 const USERS = 3

@@ -3,7 +3,10 @@ import { registerUser, sendText, type TestUser } from '../harness/client.ts'
 import { DEPARTURE_FILTERS, DEPARTURES, expectDepartureTold } from '../harness/departures.ts'
 import { createRoom, v3 } from '../harness/rooms.ts'
 
-/** However a user leaves a room, both forms of /sync tell the user's own member event. https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3sync */
+/**
+ * However a user leaves a room, both forms of /sync tell the user's own member event.
+ * https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3sync
+ */
 const { url } = inject('homeserver')
 
 describe.each(Object.keys(DEPARTURES))('a user who %s', (name) => {

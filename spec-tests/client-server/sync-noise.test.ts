@@ -125,7 +125,10 @@ describe('lazy loading', () => {
   const membersIn = (room: { state: { events: ClientEvent[] } } | undefined) =>
     (room?.state.events ?? []).flatMap(({ type, state_key }) => (type === 'm.room.member' ? state_key : []))
 
-  /** How often a client that syncs on from a token is told of the sender of messages. Each process knows of its own answers. */
+  /**
+   * How often a client that syncs on from a token is told of the sender of messages. Each process knows of its own
+   * answers.
+   */
   async function timesTold(sender: TestUser, since: string): Promise<number> {
     let token = since
     let times = 0

@@ -103,7 +103,10 @@ describe('the list of threads', () => {
   })
 })
 
-/** https://spec.matrix.org/v1.19/client-server-api/#server-behaviour-25: a thread cannot start at an event that relates to another. */
+/**
+ * https://spec.matrix.org/v1.19/client-server-api/#server-behaviour-25: a thread cannot start at an event that relates
+ * to another.
+ */
 test.each(['m.thread', 'm.replace', 'm.reference', 'm.annotation'])(
   'no thread starts at an event with a relation of type %s',
   async (type) => {

@@ -3,8 +3,9 @@ import { createServer } from 'node:http'
 import { json } from 'node:stream/consumers'
 import { z } from 'zod'
 
-// A push gateway in a process of its own: `node push-gateway.ts PORT FILE`. It writes each notification to the file as a line, after it has
-// checked it, and one with `fault` for what is not as https://spec.matrix.org/v1.19/push-gateway-api/ says.
+// A push gateway in a process of its own: `node push-gateway.ts PORT FILE`. It writes each notification to the file as
+// a line, after it has checked it, and one with `fault` for what is not as
+// https://spec.matrix.org/v1.19/push-gateway-api/ says.
 
 const device = z.looseObject({
   app_id: z.string().max(64),

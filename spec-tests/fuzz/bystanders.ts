@@ -48,7 +48,10 @@ export function startBystanders(world: FuzzWorld, findings: Findings, deliveries
     await expect(user, method, path, body)
   }
 
-  /** Enters a room of the fuzzer, and leaves the one that she has been in the longest; whether she may is the fuzzer's to decide. */
+  /**
+   * Enters a room of the fuzzer, and leaves the one that she has been in the longest; whether she may is the fuzzer's
+   * to decide.
+   */
   const visited: string[] = []
   async function visit(): Promise<void> {
     const roomId = suggested.splice(0).at(-1)

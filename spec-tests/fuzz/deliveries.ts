@@ -13,7 +13,10 @@ export type Deliveries = {
   pending(): number
 }
 
-/** A message is late after this time, if a way that lacks it has told news so often in the meantime: on a machine that others load, everything is slow. */
+/**
+ * A message is late after this time, if a way that lacks it has told news so often in the meantime: on a machine that
+ * others load, everything is slow.
+ */
 const DELIVERY_MS = 60_000
 const ROUNDS = 5
 /** Late in any case, before the test in CI has to end. */

@@ -45,7 +45,10 @@ export function followBySync({ user, expect, roomId, see }: Following): () => Pr
   }
 }
 
-/** Reads what is before a timeline that is not whole, as clients do: it ends where an event follows some that are not here. */
+/**
+ * Reads what is before a timeline that is not whole, as clients do: it ends where an event follows some that are not
+ * here.
+ */
 async function lookBack({ user, expect, roomId, see }: Following, from: string): Promise<void> {
   const query = `dir=b&limit=${TIMELINE}&from=${encodeURIComponent(from)}`
   const page = await expect(user, 'GET', roomPath(roomId, `messages?${query}`))

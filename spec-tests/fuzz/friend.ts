@@ -10,7 +10,9 @@ export type Friend = { stop(): Promise<void>; count(): number }
 const PAUSE_MS = 1_000
 const KEPT_EVENTS = 600
 
-/** `said`: told of each message that the friend sends; `heard`: of each event that it is sent; `received`: of each transaction, when its events were heard. */
+/**
+ * `said`: told of each message that the friend sends; `heard`: of each event that it is sent; `received`: of each transaction, when its events were heard.
+ */
 export async function startFriend(
   { world, friend, findings }: { world: FuzzWorld; friend: LyingServer; findings: Findings },
   { said, heard, received }: { said(eventId: string): void; heard(eventId: string): void; received(): void },

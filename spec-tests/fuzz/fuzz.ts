@@ -23,7 +23,10 @@ export type FuzzOptions = {
   /** How many requests to send. */
   requests: number
   seed: number
-  /** Whether the memory must return to what it was after the warm-up: only after many requests are all caches full by then. */
+  /**
+   * Whether the memory must return to what it was after the warm-up: only after many requests are all caches full by
+   * then.
+   */
   checksMemory: boolean
   log(line: string): void
 }

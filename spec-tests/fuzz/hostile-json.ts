@@ -2,7 +2,10 @@ import fc from 'fast-check'
 import { HOSTILE_JSON } from '../harness/bad-values.ts'
 import type { Draw } from './draw.ts'
 
-/** JSON that `JSON.stringify` cannot write, such as 1e400 and deep nests, by a text that stands for it until `writeJson`. */
+/**
+ * JSON that `JSON.stringify` cannot write, such as 1e400 and deep nests, by a text that stands for it until
+ * `writeJson`.
+ */
 const RAW: Record<string, string> = {
   ...HOSTILE_JSON,
   'the same key twice': '{"a":1,"a":{"b":2},"type":"m.x","type":5}',

@@ -5,9 +5,15 @@ import type { FuzzRequest } from './request-draft.ts'
 import type { FuzzAnswer } from './send-request.ts'
 import { shrinkBody } from './shrink.ts'
 
-/** Statuses above 499 that are no fault of the homeserver: another server, which the request needs, failed or was too slow. */
+/**
+ * Statuses above 499 that are no fault of the homeserver: another server, which the request needs, failed or was too
+ * slow.
+ */
 const OTHERS_FAULT = [502, 504]
-/** Without a body: 431, by Node's parser, for headers above its limit; 416, by HTTP alone, for a part of a file that there is not. */
+/**
+ * Without a body: 431, by Node's parser, for headers above its limit; 416, by HTTP alone, for a part of a file that
+ * there is not.
+ */
 const WITHOUT_BODY = [416, 431]
 /** Pages for people answer errors as pages. */
 const PAGES = /fallback\/web|static\/client|hearth\/(confirm_email|unsubscribe)/
@@ -57,7 +63,10 @@ export type Judged = {
   resend(body: string): Promise<FuzzAnswer>
 }
 
-/** Notes what is wrong with an answer; of the first fault of a kind also what the homeserver has logged, and a smaller request for it. */
+/**
+ * Notes what is wrong with an answer; of the first fault of a kind also what the homeserver has logged, and a smaller
+ * request for it.
+ */
 export async function judge({ world, findings, request, answer, at, resend }: Judged): Promise<void> {
   const fault = faultOf(request, answer)
   if (!fault) return

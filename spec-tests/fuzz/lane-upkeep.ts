@@ -4,7 +4,10 @@ import { PASSWORD } from './fuzz-users.ts'
 import type { FuzzWorld } from './fuzz-world.ts'
 import type { Actor } from './known-values.ts'
 
-/** Requests beside those of the fuzzer, which keep its users in rooms and their number bounded. What is refused is let be. */
+/**
+ * Requests beside those of the fuzzer, which keep its users in rooms and their number bounded. What is refused is let
+ * be.
+ */
 async function tryTo({ url }: FuzzWorld, { token }: Actor, path: string, body: object = {}): Promise<number> {
   try {
     return (await ask(url, { method: 'POST', path: v3 + path, body, token })).status

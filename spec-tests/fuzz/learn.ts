@@ -6,7 +6,10 @@ import type { FuzzRequest } from './request-draft.ts'
 const MAX_VALUES = 600
 const MAX_LENGTH = 300
 
-/** Members of answers, by name, that later requests can name. Those that mean different things in different answers are in `BY_OPERATION`. */
+/**
+ * Members of answers, by name, that later requests can name. Those that mean different things in different answers are
+ * in `BY_OPERATION`.
+ */
 const MEMBERS: Record<string, Kind> = {
   access_token: 'openid token',
   content_uri: 'mxc',

@@ -1,7 +1,10 @@
 import type { TestHearth } from '../harness/hearth.ts'
 import { type MemoryUsage, memoryWithoutGarbage } from '../harness/inspector.ts'
 
-/** The memory that the processes need at rest, after the garbage is collected: without that, a heap keeps whatever size it once had. */
+/**
+ * The memory that the processes need at rest, after the garbage is collected: without that, a heap keeps whatever size
+ * it once had.
+ */
 export type Memory = { byProcess: MemoryUsage[]; rss: number }
 
 /** How much more a process may need than after the warm-up. */

@@ -40,7 +40,10 @@ function other(method: string, path: string, query: string[]): Operation {
   return { method, path, auth: 'none', query }
 }
 
-/** Operations that make the rest go deeper, or are what a server does most, and those that end what others need; all else counts 10. */
+/**
+ * Operations that make the rest go deeper, or are what a server does most, and those that end what others need; all
+ * else counts 10.
+ */
 const WEIGHTS: Record<string, number> = {
   'GET /_matrix/client/v3/sync': 60,
   'POST /_matrix/client/unstable/org.matrix.simplified_msc3575/sync': 50,

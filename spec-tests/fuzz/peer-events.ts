@@ -63,7 +63,9 @@ export function drawPdu(drawing: PeerDrawing): DrawnPdu {
   }
 }
 
-/** Type, state key, content and sender of an event that the sender may send, or now and then of one that they may not. */
+/**
+ * Type, state key, content and sender of an event that the sender may send, or now and then of one that they may not.
+ */
 function drawFields(drawing: PeerDrawing): PeerEvent {
   const { draw, members, hasPower, recall } = drawing
   const sender = draw.pick(members)

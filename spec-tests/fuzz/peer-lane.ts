@@ -57,7 +57,10 @@ const ACTS: Record<string, { weight: number; act(lane: State, draw: Draw): Promi
 }
 const WEIGHTS = Object.fromEntries(Object.entries(ACTS).map(([name, { weight }]) => [name, weight]))
 
-/** A sequence of requests of another server: transactions with events and EDUs, membership, and all that servers can ask. */
+/**
+ * A sequence of requests of another server: transactions with events and EDUs, membership, and all that servers can
+ * ask.
+ */
 export function createPeerLane(options: PeerLaneOptions): { step(): Promise<void> } {
   const { peer, index, seed } = options
   const users = Array.from({ length: 4 }, (_, i) => `@peer${index}x${i}:${peer.serverName}`)
@@ -187,7 +190,10 @@ async function invite(lane: State, draw: Draw): Promise<void> {
   })
 }
 
-/** Whether a transaction with it can be read: with half a surrogate pair or a deep nest in it nothing else in the transaction counts. */
+/**
+ * Whether a transaction with it can be read: with half a surrogate pair or a deep nest in it nothing else in the
+ * transaction counts.
+ */
 function isReadable(value: unknown): boolean {
   return !/\\ud[89a-f]|\[{200}|(\{"a":){200}/.test(writeJson(value))
 }

@@ -60,7 +60,10 @@ export function isReference(text: string): boolean {
   return text.startsWith(MARK)
 }
 
-/** Puts in what is known: `recall` is asked for each reference, in values and in keys. What was added to a reference stays behind it. */
+/**
+ * Puts in what is known: `recall` is asked for each reference, in values and in keys. What was added to a reference
+ * stays behind it.
+ */
 export function fillIn(value: unknown, recall: (kind: Kind) => string): unknown {
   if (typeof value === 'string') {
     const [, kind, more = ''] = REFERENCE.exec(value) ?? []

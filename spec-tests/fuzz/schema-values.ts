@@ -32,7 +32,10 @@ const MAX_ITEMS = 4
 /** Schemas below this are as short as they may be. */
 const MAX_DEPTH = 8
 
-/** Values that a schema allows, or its examples, with references in place of ids. `name`: of the member or parameter, which says what it refers to. */
+/**
+ * Values that a schema allows, or its examples, with references in place of ids. `name`: of the member or parameter,
+ * which says what it refers to.
+ */
 export function valuesOf(schema: object, definitions: Definitions, name = ''): fc.Arbitrary<unknown> {
   return arbitraryOf(schema, { definitions, depth: 0 }, name)
 }

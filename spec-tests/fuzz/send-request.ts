@@ -1,7 +1,10 @@
 import type { Dispatcher } from 'undici'
 import type { FuzzRequest } from './request-draft.ts'
 
-/** The answer to a request; `left`: the client went away before there was one, as clients do that have waited long enough. */
+/**
+ * The answer to a request; `left`: the client went away before there was one, as clients do that have waited long
+ * enough.
+ */
 export type FuzzAnswer =
   | { kind: 'answer'; status: number; text: string; headers: Record<string, string | string[] | undefined> }
   | { kind: 'left' }

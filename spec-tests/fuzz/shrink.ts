@@ -3,7 +3,10 @@ import type { FuzzRequest } from './request-draft.ts'
 /** More is not tried for one finding. */
 const MAX_TRIES = 80
 
-/** The smallest body found by leaving out members and items for which `stillFails` holds; undefined where that is not the whole body's doing. */
+/**
+ * The smallest body found by leaving out members and items for which `stillFails` holds; undefined where that is not
+ * the whole body's doing.
+ */
 export async function shrinkBody(
   request: FuzzRequest,
   stillFails: (body: string) => Promise<boolean>,

@@ -31,7 +31,10 @@ const OPENING_MS = 60_000
 /** A request is answered at once, where it is valid; a message that is none ends the connection. */
 const PAUSE_MS = 400
 
-/** Connections of sliding sync by WebSocket, one after the other: messages in and out of order, valid and not, and connections that break. */
+/**
+ * Connections of sliding sync by WebSocket, one after the other: messages in and out of order, valid and not, and
+ * connections that break.
+ */
 export function createSocketLane(options: SocketLaneOptions): { step(): Promise<void> } {
   let steps = 0
   return {

@@ -1,4 +1,7 @@
-/** What became of a request: its status, or `left` when the client went away from a long poll, or `none` without an answer. */
+/**
+ * What became of a request: its status, or `left` when the client went away from a long poll, or `none` without an
+ * answer.
+ */
 export type Outcome = number | 'left' | 'none'
 
 /** Counts of answers by operation. */

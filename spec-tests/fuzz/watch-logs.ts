@@ -2,7 +2,10 @@ import type { TestHearth } from '../harness/hearth.ts'
 import type { Findings } from './findings.ts'
 import { parse } from './judge.ts'
 
-/** Notes each error that the processes log from now on, once for each place in the source, and each process that has ended. */
+/**
+ * Notes each error that the processes log from now on, once for each place in the source, and each process that has
+ * ended.
+ */
 export function watchLogs(processes: readonly TestHearth[], findings: Findings): { look(): void } {
   const read = new Map(processes.map((hearth) => [hearth, hearth.output().length]))
 

@@ -43,7 +43,10 @@ export type TestAppservice = {
 
 const TRANSACTION = /^\/_matrix\/app\/v1\/transactions\/([^/]+)$/
 
-/** Makes an application service for users `@_ID_…` and aliases `#_ID_…`, which listens; `more`: further keys of its registration. */
+/**
+ * Makes an application service for users `@_ID_…` and aliases `#_ID_…`, which listens; `more`: further keys of its
+ * registration.
+ */
 export async function startAppservice(id: string, more: Record<string, unknown> = {}): Promise<TestAppservice> {
   const port = await freePort()
   const folder = mkdtempSync(join(tmpdir(), 'hearth-appservice-'))

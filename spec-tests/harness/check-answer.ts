@@ -31,7 +31,10 @@ const SPECIFIED = /^\/_matrix\/(client|media|federation|key)\//
 type Schemas = { check: CheckSchema; operations: ReturnType<typeof loadResponses>['operations'] }
 let schemas: Schemas | undefined
 
-/** Throws when an answer is not what the specification's schema for the operation and status says, or an error has not the standard shape. */
+/**
+ * Throws when an answer is not what the specification's schema for the operation and status says, or an error has not
+ * the standard shape.
+ */
 export function checkAnswer(
   request: { method: string; path: string },
   answer: { status: number; body: unknown },
@@ -52,7 +55,9 @@ export function checkAnswer(
   }
 }
 
-/** Such a 401 need not be an error: https://spec.matrix.org/v1.19/client-server-api/#user-interactive-authentication-api */
+/**
+ * Such a 401 need not be an error: https://spec.matrix.org/v1.19/client-server-api/#user-interactive-authentication-api
+ */
 function asksForAuthentication(body: unknown): boolean {
   return typeof body === 'object' && body !== null && 'flows' in body
 }

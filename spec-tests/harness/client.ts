@@ -31,7 +31,10 @@ export function uniqueName(prefix = 'user'): string {
   return `${prefix}-${process.pid}-${Date.now().toString(36)}-${++made}`
 }
 
-/** A request to a homeserver; answers of every status come back, and each must be what the specification's schema says. `from`: the address that a proxy names as the client's. */
+/**
+ * A request to a homeserver; answers of every status come back, and each must be what the specification's schema says.
+ * `from`: the address that a proxy names as the client's.
+ */
 export async function ask(
   url: string,
   request: { method: string; path: string; body?: unknown; token?: string; from?: string },

@@ -16,7 +16,10 @@ export type Coturn = {
 
 const COTURN = '/usr/bin/turnserver'
 
-/** Starts coturn from Debian's package on 127.0.0.1, with credentials from a shared secret. Throws when it is not installed. */
+/**
+ * Starts coturn from Debian's package on 127.0.0.1, with credentials from a shared secret. Throws when it is not
+ * installed.
+ */
 export async function startCoturn(sharedSecret: string): Promise<Coturn> {
   if (!existsSync(COTURN)) throw new Error('The tests need Debian’s package coturn: bash spec-tests/setup/install.sh')
   const folder = mkdtempSync(join(tmpdir(), 'hearth-coturn-'))

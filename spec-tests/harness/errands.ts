@@ -17,7 +17,10 @@ export type Scene = {
   shared: PeerRoom
   /** The latest message before the user came. */
   past: Event
-  /** Rooms of the peer that the user is not in: one to join; one of which only `send_join` is answered badly; the same for knocking. */
+  /**
+   * Rooms of the peer that the user is not in: one to join; one of which only `send_join` is answered badly; the same
+   * for knocking.
+   */
   toJoin: PeerRoom
   toSendJoin: PeerRoom
   toKnock: PeerRoom
@@ -37,7 +40,10 @@ export type Errand = {
   /** What is answered badly. */
   kinds: readonly RequestKind[]
   ask(scene: Scene): Promise<Answer>
-  /** What the client is told when the other server does not answer as it should. `direct`: as the other refuses, else 502. `in turn`: the same, but too many requests are no refusal. */
+  /**
+   * What the client is told when the other server does not answer as it should. `direct`: as the other refuses, else
+   * 502. `in turn`: the same, but too many requests are no refusal.
+   */
   failure: 'direct' | 'in turn' | 'not found' | 'none'
   /** Whether an answer to what went well is right. */
   isDone(body: Answer['body'], scene: Scene): unknown

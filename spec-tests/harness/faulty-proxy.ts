@@ -8,7 +8,8 @@ import type { TestFederation } from './federation.ts'
 
 /**
  * `down`: connections end at once. `error`: 500. `garbage`: an answer that is no JSON. `slow`: nothing is answered until the fault ends. `deaf`: the
- * server behind gets the request, and the connection ends before its answer. `lost`: transactions are answered as if they had been taken.
+ * server behind gets the request, and the connection ends before its answer. `lost`: transactions are answered as if
+ * they had been taken.
  */
 export type Fault = 'none' | 'down' | 'error' | 'garbage' | 'slow' | 'deaf' | 'lost'
 
@@ -33,8 +34,8 @@ export type FaultyProxy = {
 }
 
 /**
- * Stands before a homeserver of a test federation and lets requests of other servers fail. What Hearth sends and, unless Synapse is behind, what it
- * answers is held against the specification.
+ * Stands before a homeserver of a test federation and lets requests of other servers fail. What Hearth sends and,
+ * unless Synapse is behind, what it answers is held against the specification.
  */
 export async function startFaultyProxy(
   federation: Pick<TestFederation, 'authority' | 'onDispose'>,

@@ -7,13 +7,17 @@ import { type HearthOptions, startHearth, type TestHearth } from './hearth.ts'
 export type TestFederation = {
   authority: TestAuthority
   /**
-   * Starts one more Hearth; its `serverName` is `localhost:PORT` (or another host of this machine's), its `url` for clients is another port. Unless a name
-   * or a host is given, a proxy behind that name holds what passes against the specification.
+   * Starts one more Hearth; its `serverName` is `localhost:PORT` (or another host of this machine's), its `url` for
+   * clients is another port. Unless a name or a host is given, a proxy behind that name holds what passes against the
+   * specification.
    */
   hearth(options?: HearthOptions & { host?: string }): Promise<TestHearth>
   /** Calls this when all ends; what was added last goes first. */
   onDispose(end: () => Promise<void> | void): void
-  /** Ends all servers and removes their data. Throws when any of what was to be called throws, after all has been called. */
+  /**
+   * Ends all servers and removes their data. Throws when any of what was to be called throws, after all has been
+   * called.
+   */
   dispose(): Promise<void>
 }
 

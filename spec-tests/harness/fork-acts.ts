@@ -18,8 +18,8 @@ const ANCHOR = 90
 const MODERATOR = 50
 
 /**
- * A room with everybody in it. Its anchors have more power than anybody gets, so that the room can always be talked in on each server; one other
- * user of each server is a moderator.
+ * A room with everybody in it. Its anchors have more power than anybody gets, so that the room can always be talked in
+ * on each server; one other user of each server is a moderator.
  */
 export async function createForkRoom(
   servers: readonly ForkServer[],
@@ -46,8 +46,8 @@ export async function createForkRoom(
 }
 
 /**
- * Lets everybody into a room again, with the power levels that it began with: else in a long run hardly anybody would be left who may do anything.
- * The network has to be whole. `deadline`: in ms, for each server and for each user.
+ * Lets everybody into a room again, with the power levels that it began with: else in a long run hardly anybody would
+ * be left who may do anything. The network has to be whole. `deadline`: in ms, for each server and for each user.
  */
 export async function reopenRoom(servers: readonly ForkServer[], room: ForkRoom, deadline: number): Promise<void> {
   const { anchor } = room.creator
@@ -60,7 +60,8 @@ export async function reopenRoom(servers: readonly ForkServer[], room: ForkRoom,
   )
   for (const [user_id, { membership }] of members)
     if (membership === 'ban') await anchor.post(path('unban'), { user_id })
-  // Whoever was invited, and joined where this is not known yet, would bring back the old join rules: of two in doubt, those of who has less power come last.
+  // Whoever was invited, and joined where this is not known yet, would bring back the old join rules: of two in doubt,
+  // those of who has less power come last.
   const last = await talk(anchor, room, 'Come in')
   await Promise.all(servers.map((server) => untilHere(server, room, last.body.event_id, deadline)))
   await Promise.all(
@@ -111,7 +112,10 @@ export function createActs(chance: Chance, servers: readonly ForkServer[]): Acts
   const targets = servers.flatMap(({ others }) => others)
   let count = 0
 
-  /** Each act draws all that it needs from chance before it asks anything, so that chance does not depend on who answers first. */
+  /**
+   * Each act draws all that it needs from chance before it asks anything, so that chance does not depend on who answers
+   * first.
+   */
   function draw(name: Act, user: TestUser, room: ForkRoom): () => Promise<Answer> {
     const target = chance.pick(targets).userId
     const number = ++count

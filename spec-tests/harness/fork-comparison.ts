@@ -71,8 +71,8 @@ export function followGraph(servers: readonly ForkServer[]): Graph {
 }
 
 /**
- * Whether a server may keep a message from its users: it was soft-failed, for it had something in its room that the message does not follow and
- * that can forbid it. https://spec.matrix.org/v1.19/server-server-api/#soft-failure
+ * Whether a server may keep a message from its users: it was soft-failed, for it had something in its room that the
+ * message does not follow and that can forbid it. https://spec.matrix.org/v1.19/server-server-api/#soft-failure
  */
 export function mayBeSoftFailed(
   graph: Graph,

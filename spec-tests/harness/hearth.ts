@@ -103,7 +103,10 @@ export async function startHearth(options: HearthOptions = {}): Promise<TestHear
   }
 }
 
-/** Puts a migrated database without anything in it into a data folder: to make one takes many times as long as to start a server on it. */
+/**
+ * Puts a migrated database without anything in it into a data folder: to make one takes many times as long as to start
+ * a server on it.
+ */
 export async function placeDatabase(dataFolder: string): Promise<void> {
   const folder = join(dataFolder, 'database')
   const file = await templateFile()

@@ -20,7 +20,10 @@ export type Homeserver = {
   home: Asked & { serverName: string; federationPort: number }
 }
 
-/** Starts one of a federation's servers on a kind of database; it ends with the federation. `options`: `config` is merged with what federation needs. */
+/**
+ * Starts one of a federation's servers on a kind of database; it ends with the federation. `options`: `config` is
+ * merged with what federation needs.
+ */
 export async function startHomeserver(
   federation: TestFederation,
   place: Place,
@@ -60,7 +63,9 @@ async function newDatabase(federation: TestFederation): Promise<string> {
   return postgres.createDatabase()
 }
 
-/** Listens on a port of localhost and passes each connection to the next of the backends' ports. Returns how to end it. */
+/**
+ * Listens on a port of localhost and passes each connection to the next of the backends' ports. Returns how to end it.
+ */
 async function startTcpProxy(port: number, backends: readonly number[]): Promise<() => Promise<void>> {
   let next = 0
   const sockets = new Set<Socket>()

@@ -28,7 +28,10 @@ export type HostileRoom = {
   attack(request: HostileRequest): Promise<number>
   /** Sends a request as the peer; the status. */
   ask(request: HostileRequest): Promise<number>
-  /** Sends events of the peer's user, each of which follows the one before it; the ids of those that servers have to take. */
+  /**
+   * Sends events of the peer's user, each of which follows the one before it; the ids of those that servers have to
+   * take.
+   */
   sendEvents(...events: PeerEvent[]): Promise<string[]>
   /** Sends EDUs of the peer. */
   sendEdus(...edus: { edu_type: string; content: unknown }[]): Promise<void>
@@ -159,8 +162,8 @@ export function hostilePath(roomId: string, verb: string, ...texts: string[]): s
 }
 
 /**
- * Asserts that all works for bystanders in the room that was attacked, and for the attacker: reading by every endpoint, both syncs from the
- * beginning, searching, push, and sending to and from another server, which can read the room too.
+ * Asserts that all works for bystanders in the room that was attacked, and for the attacker: reading by every endpoint,
+ * both syncs from the beginning, searching, push, and sending to and from another server, which can read the room too.
  */
 export async function expectAllWorks(world: HostileWorld): Promise<void> {
   const { alice, bob, processes } = world

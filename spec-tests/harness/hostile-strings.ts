@@ -39,7 +39,10 @@ export const HOSTILE_STRINGS: readonly string[] = [
   '\n\r\nX-Header: 1\r\n\r\n',
 ]
 
-/** As `encodeURIComponent`, of any string: half a surrogate pair becomes the bytes that UTF-8 would have for it if it had any. */
+/**
+ * As `encodeURIComponent`, of any string: half a surrogate pair becomes the bytes that UTF-8 would have for it if it
+ * had any.
+ */
 export function encodeHostile(text: string): string {
   return [...text]
     .map((character) => {

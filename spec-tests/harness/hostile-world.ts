@@ -26,12 +26,15 @@ export type Attack = { name: string; attempt(world: HostileWorld): Promise<void>
 
 const PLACES: readonly Place[] = ['pglite', 'three-processes']
 
-/** What a server logs when it fails to handle a request, when it meets an unexpected exception, and when it forgets to close a file. */
+/**
+ * What a server logs when it fails to handle a request, when it meets an unexpected exception, and when it forgets to
+ * close a file.
+ */
 const FAULT = /a request failed|unexpected exception|unhandled|on garbage collection/i
 
 /**
- * Tests a table of attacks against one process on PGlite and against three processes on PostgreSQL. After each attack every process
- * still runs and has logged no fault, and messages of bystanders still arrive by both syncs.
+ * Tests a table of attacks against one process on PGlite and against three processes on PostgreSQL. After each attack
+ * every process still runs and has logged no fault, and messages of bystanders still arrive by both syncs.
  *
  * @param area What is attacked.
  * @param attacks The rows.

@@ -12,15 +12,24 @@ export type TestIdentityServer = {
   /** `localhost:PORT` */
   name: string
   calls: IdentityCall[]
-  /** Users by the SHA-256 in unpadded URL-safe Base64 that they are looked up by; null: the server says that nobody has bound it. */
+  /**
+   * Users by the SHA-256 in unpadded URL-safe Base64 that they are looked up by; null: the server says that nobody has
+   * bound it.
+   */
   bound: Map<string, string | null>
-  /** What it signs when the address of an invite is bound: https://spec.matrix.org/v1.19/identity-service-api/#invitation-storage */
+  /**
+   * What it signs when the address of an invite is bound:
+   * https://spec.matrix.org/v1.19/identity-service-api/#invitation-storage
+   */
   sign(mxid: string, token: string): object
 }
 
 export const PEPPER = 'pepper'
 
-/** Starts an identity server that the servers of a federation trust; it ends with them. Every invite gets the token `token-N`. */
+/**
+ * Starts an identity server that the servers of a federation trust; it ends with them. Every invite gets the token
+ * `token-N`.
+ */
 export async function startIdentityServer(federation: TestFederation): Promise<TestIdentityServer> {
   const calls: IdentityCall[] = []
   const bound = new Map<string, string | null>()

@@ -6,7 +6,10 @@ import type { Asked as Home } from './signed-request.ts'
 /** An invite by a scripted server. `roomState`: what tells of the room, by default all of its state. */
 export type InviteFromPeer = { room: PeerRoom; userId: string; roomState?: readonly unknown[] }
 
-/** Invites a user of Hearth to a room of a scripted server, which takes the invite as Hearth has signed it; returns what Hearth answers. */
+/**
+ * Invites a user of Hearth to a room of a scripted server, which takes the invite as Hearth has signed it; returns what
+ * Hearth answers.
+ */
 export async function inviteFromPeer(
   peer: LyingServer,
   home: Home,

@@ -47,7 +47,10 @@ export type LyingServer = {
 /** On a machine that others load. */
 const PATIENCE_MS = 60_000
 
-/** Starts one as `localhost:PORT`. `isChecked`: whether what Hearth sends must be as the specification has it; not where it repeats what the server made up. */
+/**
+ * Starts one as `localhost:PORT`. `isChecked`: whether what Hearth sends must be as the specification has it; not where
+ * it repeats what the server made up.
+ */
 export async function startLyingServer(federation: TestFederation, { isChecked = true } = {}): Promise<LyingServer> {
   const tls = federation.authority.issue('localhost')
   const ca = readFileSync(federation.authority.certificate)

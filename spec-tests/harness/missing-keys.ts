@@ -19,8 +19,9 @@ export async function backedUpIndexes(device: MatrixClient, roomId: string): Pro
 }
 
 /**
- * Says of each session with messages that a device cannot read who sent it, which messages these are, and from which on this device, the backup and other
- * devices have it. `sent`: all events, in their order; `reasons`: why some of them cannot be decrypted, by event id.
+ * Says of each session with messages that a device cannot read who sent it, which messages these are, and from which on
+ * this device, the backup and other devices have it. `sent`: all events, in their order; `reasons`: why some of them
+ * cannot be decrypted, by event id.
  */
 export async function describeMissingKeys(
   device: MatrixClient,

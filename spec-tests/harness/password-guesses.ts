@@ -73,7 +73,10 @@ export function logInFromAnywhere(
   return askFromAnywhere(world, `${v3}/login`, { type: 'm.login.password', identifier, password })
 }
 
-/** Guesses until it is refused, and asserts that only so many guesses count, and that then the password itself is refused, too. */
+/**
+ * Guesses until it is refused, and asserts that only so many guesses count, and that then the password itself is
+ * refused, too.
+ */
 export async function expectFewGuesses(
   world: HostileWorld,
   victim: Victim,

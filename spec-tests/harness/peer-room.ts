@@ -30,13 +30,19 @@ export type PeerEvent = {
   signer?: PeerSigner
 }
 
-/** A room of another server, as that hands it over: its state, and the event that follows it, by which a user of the scripted server has come in. */
+/**
+ * A room of another server, as that hands it over: its state, and the event that follows it, by which a user of the
+ * scripted server has come in.
+ */
 export type VisitedRoom = { version: string; state: readonly Pdu[]; join: Pdu }
 
 /** `creation`: further content of `m.room.create`. */
 export type RoomOptions = { version?: string; creation?: object; visited?: VisitedRoom }
 
-/** A room as a scripted server has it. Nothing is checked and nothing resolved: the state after an event is that of its first predecessor with its own. */
+/**
+ * A room as a scripted server has it. Nothing is checked and nothing resolved: the state after an event is that of its
+ * first predecessor with its own.
+ */
 export class PeerRoom {
   readonly roomId: RoomId
   readonly version: RoomVersion

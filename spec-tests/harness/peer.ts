@@ -4,7 +4,10 @@ import { checkAnswer } from './check-answer.ts'
 import type { Answer } from './client.ts'
 import type { TestFederation } from './federation.ts'
 
-/** A request to a server of a test federation, as from another server; unsigned, so only for what needs no signature. A body makes it a POST, where no method is given. */
+/**
+ * A request to a server of a test federation, as from another server; unsigned, so only for what needs no signature. A
+ * body makes it a POST, where no method is given.
+ */
 export async function askServer(
   federation: TestFederation,
   serverName: string,

@@ -10,13 +10,17 @@ import { signableJson } from '../../src/core/signing/sign-json.ts'
 import { createFederationChecks } from './check-federation.ts'
 import type { TestFederation } from './federation.ts'
 
-/** `away`: connections end at once. `forging`: signs with another key than it says. `of before`: knows the draft's path only. */
+/**
+ * `away`: connections end at once. `forging`: signs with another key than it says. `of before`: knows the draft's path only.
+ */
 type Mode = 'checking' | 'away' | 'forging' | 'of before'
 
 const PATH = '/_matrix/policy/v1/sign'
 const DRAFT_PATH = '/_matrix/policy/unstable/org.matrix.msc4284/sign'
 
-/** A policy server: it signs all events but those with the word spam in them. All else goes to a homeserver behind it. */
+/**
+ * A policy server: it signs all events but those with the word spam in them. All else goes to a homeserver behind it.
+ */
 export type TestPolicyServer = {
   port: number
   /** For `m.room.policy`. */

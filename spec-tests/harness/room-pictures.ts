@@ -113,7 +113,9 @@ function asking(form: 'stable' | 'unstable', { window, limit }: Attention): obje
   return { lists: { all: { ...range, timeline_limit: limit, required_state: state } }, extensions }
 }
 
-/** By sliding sync. `look`: what its user looks at meanwhile, which may be less than everything; an answer may get lost. */
+/**
+ * By sliding sync. `look`: what its user looks at meanwhile, which may be less than everything; an answer may get lost.
+ */
 export function slidingPainter(
   user: TestUser,
   form: 'stable' | 'unstable',
@@ -138,7 +140,10 @@ export function slidingPainter(
   }
 }
 
-/** By sliding sync over a WebSocket. What has come by itself is forgotten when it asks, as if it had been on its way, and has to come again. */
+/**
+ * By sliding sync over a WebSocket. What has come by itself is forgotten when it asks, as if it had been on its way,
+ * and has to come again.
+ */
 export function socketPainter(user: TestUser): Painter {
   const rooms = new Map<string, RoomPicture>()
   const socket = openSlidingSocket(user)

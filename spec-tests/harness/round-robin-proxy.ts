@@ -2,7 +2,10 @@ import { createServer, request, type Server } from 'node:http'
 import { type AddressInfo, connect, type Socket } from 'node:net'
 import { pipeline } from 'node:stream'
 
-/** A plain HTTP proxy that sends each request, and each connection that is upgraded (WebSockets), to the next backend in turn, with further headers. */
+/**
+ * A plain HTTP proxy that sends each request, and each connection that is upgraded (WebSockets), to the next backend in
+ * turn, with further headers.
+ */
 export async function startRoundRobinProxy(
   backends: readonly string[],
   headers: Record<string, string> = {},

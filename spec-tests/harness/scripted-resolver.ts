@@ -17,7 +17,10 @@ const ELSEWHERE = '2d000000000000000000000000000001'
 const HERE = { 1: '7f000001', 28: '00000000000000000000000000000001' } as const
 const HEADER_BYTES = 12
 
-/** Starts a name server on a free port of this machine. It knows the names that end with `.rebinding.test`, and tells each for `seconds` = 0. */
+/**
+ * Starts a name server on a free port of this machine. It knows the names that end with `.rebinding.test`, and tells
+ * each for `seconds` = 0.
+ */
 export async function startScriptedResolver(): Promise<ScriptedResolver> {
   const asked = new Map<string, number>()
   const rebound = new Map<string, number>()

@@ -17,7 +17,10 @@ const silent: Logger = {
 for (const method of ['trace', 'debug', 'info', 'warn', 'error', 'log'])
   Object.assign(sdkLogger, { [method]: silence, getChild: () => silent })
 
-/** matrix-js-sdk signed in as a user and in sync, as Element Web runs it; `crypto`: with encryption. Stop it with `stopClient()`. */
+/**
+ * matrix-js-sdk signed in as a user and in sync, as Element Web runs it; `crypto`: with encryption. Stop it with
+ * `stopClient()`.
+ */
 export async function startSdk(user: TestUser, crypto?: CryptoCallbacks): Promise<MatrixClient> {
   const client = createClient({
     baseUrl: user.url,
@@ -31,7 +34,8 @@ export async function startSdk(user: TestUser, crypto?: CryptoCallbacks): Promis
   })
   if (crypto) {
     await client.initRustCrypto({ useIndexedDB: false })
-    // As Element does with what it shows: by itself the SDK decrypts nothing but the last event that a sync brings, and misses steps of verifications.
+    // As Element does with what it shows: by itself the SDK decrypts nothing but the last event that a sync brings, and
+    // misses steps of verifications.
     client.on(ClientEvent.Event, (event) => void client.decryptEventIfNeeded(event))
   }
   const synced = new Promise<void>((resolve, reject) => {

@@ -21,7 +21,10 @@ import { type Asked, type Forgery, type PeerRequest, sendSigned } from './signed
 /** What a homeserver sends in a transaction. */
 export type SentTransaction = { pdus: Pdu[]; edus: { edu_type: string; content: Record<string, unknown> }[] }
 
-/** A server that has a key and nothing else: it sends what tests tell it to send, and accepts every transaction unless it is down. */
+/**
+ * A server that has a key and nothing else: it sends what tests tell it to send, and accepts every transaction unless
+ * it is down.
+ */
 export type SigningPeer = {
   serverName: ServerName
   /** The transactions that it was sent, in order. */
@@ -43,7 +46,10 @@ export type SigningPeer = {
 const HOUR_MS = 3_600_000
 const SEND = '/_matrix/federation/v1/send/'
 
-/** Starts it as `localhost:PORT`. `isUnchecked`: what is sent to it and answered is not held against the specification: Synapse differs from it. */
+/**
+ * Starts it as `localhost:PORT`. `isUnchecked`: what is sent to it and answered is not held against the specification:
+ * Synapse differs from it.
+ */
 export async function startSigningPeer(federation: TestFederation, { isUnchecked = false } = {}): Promise<SigningPeer> {
   const tls = federation.authority.issue('localhost')
   const dispatcher = new Agent({ connect: { ca: readFileSync(federation.authority.certificate) }, connections: 8 })

@@ -6,7 +6,10 @@ type Asked = { conn_id?: string; pos?: string; [key: string]: unknown }
 /** How to say who one is: in a header, or as browsers have to, in the first message. */
 type Options = { authenticate?: 'header' | 'message' | 'not' }
 
-/** A reference client of sliding sync over a WebSocket, see docs/websocket.md. It goes on by itself when the connection breaks. */
+/**
+ * A reference client of sliding sync over a WebSocket, see docs/websocket.md. It goes on by itself when the connection
+ * breaks.
+ */
 export type SlidingSocket = {
   /** Asks for something, from where the last response ended. */
   request(asked: Asked): void

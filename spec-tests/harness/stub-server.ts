@@ -27,7 +27,9 @@ export function startTarpit(): Promise<StubServer> {
   )
 }
 
-/** Answers by HTTPS as a test says, with a certificate that the servers of a federation trust, or one that nobody does. */
+/**
+ * Answers by HTTPS as a test says, with a certificate that the servers of a federation trust, or one that nobody does.
+ */
 export function startStub(
   federation: TestFederation,
   answer: (request: IncomingMessage, response: ServerResponse) => void,

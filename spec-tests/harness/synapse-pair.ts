@@ -23,7 +23,10 @@ export type SynapsePair = {
   dispose(): Promise<void>
 }
 
-/** Starts both; `hearthHost`: how Hearth's name begins, in place of localhost; `synapse`: further keys of its configuration. */
+/**
+ * Starts both; `hearthHost`: how Hearth's name begins, in place of localhost; `synapse`: further keys of its
+ * configuration.
+ */
 export async function startPair(
   options: { hearthHost?: string; synapse?: Record<string, unknown> } = {},
 ): Promise<SynapsePair> {

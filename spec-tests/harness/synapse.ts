@@ -33,7 +33,10 @@ export type TestSynapse = {
   restart(): Promise<void>
 }
 
-/** Starts a Synapse that federates with the others of a test federation; it ends with them. `config`: further keys of homeserver.yaml. */
+/**
+ * Starts a Synapse that federates with the others of a test federation; it ends with them. `config`: further keys of
+ * homeserver.yaml.
+ */
 export async function startSynapse(
   federation: TestFederation,
   config: { server_name?: string; [key: string]: unknown } = {},

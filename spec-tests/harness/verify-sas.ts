@@ -9,7 +9,10 @@ import {
 } from 'matrix-js-sdk/lib/crypto-api/index.js'
 import { pollUntil } from '../../testing/poll-until.ts'
 
-/** Two people compare numbers: `request` asks for it, `other` is the client that takes it up. Rejects when the numbers differ or either side gives up. */
+/**
+ * Two people compare numbers: `request` asks for it, `other` is the client that takes it up. Rejects when the numbers
+ * differ or either side gives up.
+ */
 export async function verifyBySas(request: () => Promise<VerificationRequest>, other: MatrixClient): Promise<void> {
   let received: VerificationRequest | undefined
   other.once(CryptoEvent.VerificationRequestReceived, (request) => {

@@ -12,7 +12,10 @@ export type JoinAnswer = { state: Pdu[]; auth_chain: Pdu[]; event?: Pdu; members
 
 type Visit = { roomId: string; userId?: UserId; query?: string }
 
-/** Lets a user of a scripted server (by default `@visitor`) join a room of Hearth. Returns the answer, and the room as the server has it from then on. */
+/**
+ * Lets a user of a scripted server (by default `@visitor`) join a room of Hearth. Returns the answer, and the room as
+ * the server has it from then on.
+ */
 export async function visitRoom(
   peer: LyingServer,
   home: Home,

@@ -10,7 +10,10 @@ import { answerBadly, type LyingServer, startLyingServer } from '../harness/lyin
 import { forgetPeak, peakMemory } from '../harness/process-memory.ts'
 import { hasEvent, roomPath } from '../harness/rooms.ts'
 
-/** Servers that answer badly, each in its own way, to whatever Hearth asks of them, all at the same time; docs/federation-faults.md. */
+/**
+ * Servers that answer badly, each in its own way, to whatever Hearth asks of them, all at the same time;
+ * docs/federation-faults.md.
+ */
 
 /** These keep Hearth waiting for as long as it is willing to wait. */
 const SLOW: readonly BadAnswer[] = ['silent', 'stalled', 'trickling']
@@ -54,7 +57,10 @@ function expectedOf(errand: ErrandName, way: BadAnswer): Refusal | undefined {
   return refusal ?? BAD_GATEWAY
 }
 
-/** Among values of all types some are of the right type: a profile may have a name, and a knock is answered by almost anything. */
+/**
+ * Among values of all types some are of the right type: a profile may have a name, and a knock is answered by almost
+ * anything.
+ */
 function mayBeRight(way: BadAnswer): boolean {
   return /^of .*wrong types/.test(way)
 }

@@ -22,7 +22,10 @@ import { bodiesOf, type ClientEvent, createRoom, historyOf, roomPath, v3 } from 
 import type { Forgery } from '../harness/signed-request.ts'
 import { type SigningPeer, startSigningPeer } from '../harness/signing-peer.ts'
 
-/** What every operation for servers answers to nonsense, signed and unsigned: errors of the sender, and nothing has changed. */
+/**
+ * What every operation for servers answers to nonsense, signed and unsigned: errors of the sender, and nothing has
+ * changed.
+ */
 const VERSION = '11'
 
 let federation: Awaited<ReturnType<typeof startFederation>>

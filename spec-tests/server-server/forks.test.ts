@@ -16,7 +16,10 @@ const CUTS_AT_ONCE = CUTS > 20 ? 8 : 3
 /** During a cut, in each room, users of each server do something so many times, or nothing. */
 const ACTS = 2
 const EAGERNESS = 0.7
-/** A folder for what the servers have logged, and, when the test fails, for all that they hold of the rooms; FORK_LOG_LEVEL says how much Hearth does. */
+/**
+ * A folder for what the servers have logged, and, when the test fails, for all that they hold of the rooms;
+ * FORK_LOG_LEVEL says how much Hearth does.
+ */
 const LOGS = process.env.FORK_LOGS
 if (LOGS) mkdirSync(LOGS, { recursive: true })
 const SETTLE_MS = 300_000
@@ -33,8 +36,9 @@ afterAll(async () => {
 })
 
 /**
- * What is compared once all servers are joined again: the whole state of every room, by event ids; and the messages that a user gets who has been in
- * the room from the beginning, by paging through the whole history. A message may be missing on a server only if that could have soft-failed it.
+ * What is compared once all servers are joined again: the whole state of every room, by event ids; and the messages
+ * that a user gets who has been in the room from the beginning, by paging through the whole history. A message may be
+ * missing on a server only if that could have soft-failed it.
  * https://spec.matrix.org/v1.19/server-server-api/#room-state-resolution
  */
 test('servers that were cut off from one another agree on state and messages when they are joined again', {
@@ -87,7 +91,9 @@ test('servers that were cut off from one another agree on state and messages whe
   console.info(`seed ${SEED}, ${CUTS} cuts, ${graph.events.size} events:`, counts)
 })
 
-/** All servers get what the others have. When each has had its word after the others, the last word follows all forks. */
+/**
+ * All servers get what the others have. When each has had its word after the others, the last word follows all forks.
+ */
 async function settle(servers: readonly ForkServer[], rooms: readonly ForkRoom[]): Promise<void> {
   for (const room of rooms) await Promise.all(servers.map(({ anchor }) => talk(anchor, room, 'Is anybody there?')))
   await Promise.all(

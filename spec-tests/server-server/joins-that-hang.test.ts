@@ -8,7 +8,9 @@ import { type LyingServer, startLyingServer } from '../harness/lying-server.ts'
 import type { PeerRoom } from '../harness/peer-room.ts'
 import { hasEvent, roomPath, v3 } from '../harness/rooms.ts'
 
-/** Two processes of one server, users of which join the same rooms by way of servers that answer and others that do not. */
+/**
+ * Two processes of one server, users of which join the same rooms by way of servers that answer and others that do not.
+ */
 
 /** On a machine that others load; servers that do not answer a join are given up only after a minute. */
 const PATIENCE_MS = 50_000

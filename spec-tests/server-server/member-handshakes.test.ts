@@ -11,7 +11,10 @@ import { type LyingServer, startLyingServer } from '../harness/lying-server.ts'
 import { createRoom, roomPath } from '../harness/rooms.ts'
 import { prepareMember, visitRoom } from '../harness/visit-room.ts'
 
-/** How users of other servers come into rooms of Hearth and go. https://spec.matrix.org/v1.19/server-server-api/#joining-rooms */
+/**
+ * How users of other servers come into rooms of Hearth and go.
+ * https://spec.matrix.org/v1.19/server-server-api/#joining-rooms
+ */
 let federation: Awaited<ReturnType<typeof startFederation>>
 beforeAll(async () => {
   federation = await startFederation()

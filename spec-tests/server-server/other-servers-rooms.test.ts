@@ -9,7 +9,10 @@ import { answerWith, type LyingServer, startLyingServer } from '../harness/lying
 import type { PeerRoom } from '../harness/peer-room.ts'
 import { bodiesOf, hasEvent, historyOf, roomPath, v3 } from '../harness/rooms.ts'
 
-/** What servers other than Synapse tell of the history of their rooms, and what they do not tell. docs/federation.md lists it. */
+/**
+ * What servers other than Synapse tell of the history of their rooms, and what they do not tell. docs/federation.md
+ * lists it.
+ */
 let federation: Awaited<ReturnType<typeof startFederation>>
 beforeAll(async () => {
   federation = await startFederation()

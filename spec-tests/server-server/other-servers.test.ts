@@ -9,7 +9,9 @@ import { type LyingServer, startLyingServer } from '../harness/lying-server.ts'
 import { createRoom, joinRoom, sendState } from '../harness/rooms.ts'
 import { visitRoom } from '../harness/visit-room.ts'
 
-/** What servers other than Synapse need of Hearth, and what they do that Synapse does not. docs/federation.md lists it. */
+/**
+ * What servers other than Synapse need of Hearth, and what they do that Synapse does not. docs/federation.md lists it.
+ */
 let federation: Awaited<ReturnType<typeof startFederation>>
 let home: TestHearth
 let peer: LyingServer

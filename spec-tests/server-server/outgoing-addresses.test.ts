@@ -8,7 +8,9 @@ import type { TestHearth } from '../harness/hearth.ts'
 import { signedRequest } from '../harness/lying-server.ts'
 import { createRoom, roomPath, v1, v3 } from '../harness/rooms.ts'
 
-/** Where nobody from outside may send Hearth: https://spec.matrix.org/v1.19/server-server-api/#security-considerations */
+/**
+ * Where nobody from outside may send Hearth: https://spec.matrix.org/v1.19/server-server-api/#security-considerations
+ */
 let federation: Awaited<ReturnType<typeof startFederation>>
 let hearth: TestHearth
 let alice: TestUser

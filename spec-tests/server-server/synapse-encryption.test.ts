@@ -7,7 +7,10 @@ import { startSdk } from '../harness/sdk.ts'
 import { type SideName, type SynapsePair, seesMember, startPair, WAYS } from '../harness/synapse-pair.ts'
 import { verifyBySas } from '../harness/verify-sas.ts'
 
-/** A conversation that neither server can read: matrix-js-sdk with the cryptography of Element, signed in at Hearth and at Synapse. */
+/**
+ * A conversation that neither server can read: matrix-js-sdk with the cryptography of Element, signed in at Hearth and
+ * at Synapse.
+ */
 const PASSWORD = 'correct horse battery'
 const PATIENCE_MS = 120_000
 const MEGOLM = { type: EventType.RoomEncryption, content: { algorithm: 'm.megolm.v1.aes-sha2' } }

@@ -116,7 +116,8 @@ describe.each(WAYS)('into rooms of %s from %s', (here, there) => {
         if (end === 'taken back') await guest.post(roomPath(roomId, 'leave'))
         else if (end === 'turned away') await owner.post(roomPath(roomId, 'kick'), { user_id: guest.userId })
         else break
-        // Synapse tells other servers neither of its users' knocks that are taken back, nor of those that it turns away.
+        // Synapse tells other servers neither of its users' knocks that are taken back, nor of those that it turns
+        // away.
         const sees = {
           guest: end === 'taken back' || here !== 'Synapse',
           owner: end !== 'taken back' || there !== 'Synapse',

@@ -22,8 +22,8 @@ beforeAll(() => {
 }, PATIENCE_MS)
 
 /**
- * What a room is has to be the same on all its servers. So states resolve to what Synapse's own code makes of them, in rooms in which people
- * promote, ban, kick and join against each other on clocks that are wrong.
+ * What a room is has to be the same on all its servers. So states resolve to what Synapse's own code makes of them, in
+ * rooms in which people promote, ban, kick and join against each other on clocks that are wrong.
  */
 test.each(VERSIONS)('forks of random rooms of version %s resolve to what Synapse says', (id) => {
   const version = ROOM_VERSIONS.get(id)!

@@ -8,7 +8,10 @@ declare module 'vitest' {
   }
 }
 
-/** Tells the tests of a project where their homeserver is: `HOMESERVER_URL` if it is set, or the one that `start` starts. Returns how to end it. */
+/**
+ * Tells the tests of a project where their homeserver is: `HOMESERVER_URL` if it is set, or the one that `start`
+ * starts. Returns how to end it.
+ */
 export async function provideHomeserver(
   project: TestProject,
   start: () => Promise<{ url: string; dispose(): Promise<void> }>,

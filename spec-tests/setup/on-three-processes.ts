@@ -7,7 +7,9 @@ import { startHearth } from '../harness/hearth.ts'
 import { startRoundRobinProxy } from '../harness/round-robin-proxy.ts'
 import { provideHomeserver } from './homeserver.ts'
 
-/** Three Hearths on one PostgreSQL behind a proxy that takes them in turn, started at once so that they migrate at once. */
+/**
+ * Three Hearths on one PostgreSQL behind a proxy that takes them in turn, started at once so that they migrate at once.
+ */
 export default function setup(project: TestProject): Promise<() => Promise<void>> {
   return provideHomeserver(project, async () => {
     const postgres = await startPostgres()

@@ -4,7 +4,10 @@ import { availableParallelism, tmpdir } from 'node:os'
 import { join, relative } from 'node:path'
 import { ELEMENT_X } from '../clients/element-x-build.ts'
 
-/** Runs every check and every test, and closes with what failed and `N passed, N failed`. Exit status 1 when anything failed. */
+/**
+ * Runs every check and every test, and closes with what failed and `N passed, N failed`. Exit status 1 when anything
+ * failed.
+ */
 const folder = mkdtempSync(join(tmpdir(), 'hearth-results-'))
 const failures: string[] = []
 /** What failed, and passed when it was tried again: a bug of the test or of Hearth all the same, named at the end. */
@@ -24,7 +27,10 @@ type Report = {
   }[]
 }
 
-/** Whether what a program prints is seen at once, or when it ends: of several that run at the same time only one may talk. */
+/**
+ * Whether what a program prints is seen at once, or when it ends: of several that run at the same time only one may
+ * talk.
+ */
 type Seen = 'at once' | 'at the end'
 
 /** Runs a program. Whether it succeeded. */
@@ -46,8 +52,8 @@ async function step(name: string, command: Command, seen: Seen = 'at the end'): 
 }
 
 /**
- * Vitest's own counts; a run that ends without a report, or for another reason than a test badly, is one failure. Files in which tests fail are tried once
- * more: what passes then counts as passed, and is named at the end.
+ * Vitest's own counts; a run that ends without a report, or for another reason than a test badly, is one failure. Files
+ * in which tests fail are tried once more: what passes then counts as passed, and is named at the end.
  */
 async function tests(name: string, project: string, workers: number, seen: Seen = 'at once'): Promise<void> {
   const options = ['--project', project, `--maxWorkers=${workers}`, '--reporter=default', '--reporter=json']
@@ -70,7 +76,10 @@ async function tests(name: string, project: string, workers: number, seen: Seen 
   }
 }
 
-/** Tests by file, name and which of that name it is; files as a whole by their names: one that could not be run is one that failed. */
+/**
+ * Tests by file, name and which of that name it is; files as a whole by their names: one that could not be run is one
+ * that failed.
+ */
 type Results = { count: number; passed: Set<string>; failed: Map<string, { file: string; message: string }> }
 
 function read({ numPassedTests, testResults }: Report): Results {
@@ -101,7 +110,8 @@ await Promise.all([
   step('dead code', ['knip']),
 ])
 await tests('unit', 'unit', cores)
-// Each has one server, which the files share: they run one after the other. Three processes share a PostgreSQL: what one does alone there (project
+// Each has one server, which the files share: they run one after the other. Three processes share a PostgreSQL: what
+// one does alone there (project
 // `postgresql`) they do too.
 await Promise.all([tests('on-pglite', 'pglite', 1), tests('on-three-processes', 'three-processes', 1, 'at the end')])
 await tests('whole', 'whole', cores)

@@ -29,7 +29,9 @@ async function sendUntilKilled(user: TestUser, roomId: string, round: string): P
   }
 }
 
-/** Follows sync from a token until nothing new comes; returns the ids of the room's events, gaps filled by /messages. */
+/**
+ * Follows sync from a token until nothing new comes; returns the ids of the room's events, gaps filled by /messages.
+ */
 async function syncAll(user: TestUser, roomId: string, since: string): Promise<{ ids: string[]; token: string }> {
   const ids: string[] = []
   let token = since

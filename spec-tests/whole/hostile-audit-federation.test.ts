@@ -22,7 +22,10 @@ import { createRoom, eventPath, hasEvent, joinRoom, roomPath, sendState, v3 } fr
 import { startStub, startTarpit } from '../harness/stub-server.ts'
 import { prepareMember, visitRoom } from '../harness/visit-room.ts'
 
-/** A second audit: what the tables of single subjects do not try. docs/security-tests.md lists the attacks and what came of them. */
+/**
+ * A second audit: what the tables of single subjects do not try. docs/security-tests.md lists the attacks and what came
+ * of them.
+ */
 const text = (body: string) => ({ content: { msgtype: 'm.text', body } })
 const profileOf = (userId: string, displayname: string) => ({
   type: 'm.room.member',

@@ -264,7 +264,9 @@ const GET = `GET ${VERSIONS} HTTP/1.1\r\nHost: x\r\n`
 /** A request that must never be taken for one of its own. */
 const HIDDEN = `GET ${ARRIVAL} HTTP/1.1\r\nHost: x\r\n\r\n`
 
-/** Requests that are none, or that a proxy may understand in another way, with the status of their one answer; 0: none. */
+/**
+ * Requests that are none, or that a proxy may understand in another way, with the status of their one answer; 0: none.
+ */
 const MALFORMED: [name: string, text: string, status: number][] = [
   ['a length and chunks', `${POST}Content-Length: ${HIDDEN.length}\r\n${CHUNKED}\r\n\r\n0\r\n\r\n${HIDDEN}`, 400],
   ['chunks and a length', `${POST}${CHUNKED}\r\nContent-Length: 3\r\n\r\n0\r\n\r\n${HIDDEN}`, 400],

@@ -33,8 +33,8 @@ type Flood = (
 ) => Promise<readonly Promise<unknown>[]> | readonly Promise<unknown>[]
 
 /**
- * Requests that lead to servers which never answer: no more than `each` are made at a time, and others are served in the meantime; strangers are not where
- * strangers have taken all their places.
+ * Requests that lead to servers which never answer: no more than `each` are made at a time, and others are served in
+ * the meantime; strangers are not where strangers have taken all their places.
  */
 function flood(what: string, each: number, requests: Flood): Attack {
   return {
@@ -329,7 +329,9 @@ const TEXTS: Attack[] = Object.entries(UNREACHABLE).map(([what, start]) => ({
 
 type Responder = (request: IncomingMessage, response: ServerResponse) => void
 
-/** A server that answers otherwise than it should; whoever asks is told that it does, soon, and nothing else happens. */
+/**
+ * A server that answers otherwise than it should; whoever asks is told that it does, soon, and nothing else happens.
+ */
 function answered(what: string, respond: Responder, paths = 1): Attack {
   return {
     name: what,

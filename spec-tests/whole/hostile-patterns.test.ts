@@ -17,7 +17,9 @@ const word = (pattern: string): Rule => ({ kind: 'content', body: { actions: hig
 const rule = (...conditions: object[]): Rule => ({ kind: 'override', body: { actions: highlight, conditions } })
 const match = (key: string, pattern: string) => rule({ kind: 'event_match', key, pattern })
 
-/** Messages for somebody whose own rules must not match them: each is one notification by the rules that everybody has. */
+/**
+ * Messages for somebody whose own rules must not match them: each is one notification by the rules that everybody has.
+ */
 function pushRules(
   name: string,
   rules: readonly Rule[],

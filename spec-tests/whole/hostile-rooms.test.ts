@@ -22,7 +22,10 @@ import {
 } from '../harness/rooms.ts'
 import { slidingClient } from '../harness/sliding-client.ts'
 
-/** Attacks on rooms by those without power or without any business there: they redact nothing, hide nothing, and read nothing. */
+/**
+ * Attacks on rooms by those without power or without any business there: they redact nothing, hide nothing, and read
+ * nothing.
+ */
 
 type Scene = { world: HostileWorld; roomId: string; messageId: string; word: string; say: PeerSpeaker; since: string }
 

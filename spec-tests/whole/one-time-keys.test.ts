@@ -3,7 +3,10 @@ import { startPostgres, type TestPostgres } from '../../testing/postgres.ts'
 import { asUser, registerUser, type TestUser } from '../harness/client.ts'
 import { START_MS, startHearth, type TestHearth } from '../harness/hearth.ts'
 
-/** One-time keys while one of three processes dies: https://spec.matrix.org/v1.19/client-server-api/#one-time-and-fallback-keys */
+/**
+ * One-time keys while one of three processes dies:
+ * https://spec.matrix.org/v1.19/client-server-api/#one-time-and-fallback-keys
+ */
 const KEYS = '/_matrix/client/v3/keys'
 const COUNT = 50
 const CLAIMS = 64

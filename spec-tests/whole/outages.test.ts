@@ -10,7 +10,9 @@ import { ask, registerUser, sendText, type TestUser } from '../harness/client.ts
 import { startHearth, type TestHearth } from '../harness/hearth.ts'
 import { createRoom, historyOf, roomPath, v3 } from '../harness/rooms.ts'
 
-/** Outages of the machine: clients get a 503 that says what is wrong, nothing is half-done, and all goes on afterwards. */
+/**
+ * Outages of the machine: clients get a 503 that says what is wrong, nothing is half-done, and all goes on afterwards.
+ */
 
 async function upload(user: TestUser, bytes: number): Promise<{ status: number; error: string | undefined }> {
   const response = await fetch(`${user.url}/_matrix/media/v3/upload`, {

@@ -12,7 +12,10 @@ import { ask, registerUser, sendText, type TestUser } from '../harness/client.ts
 import { startHearth, type TestHearth } from '../harness/hearth.ts'
 import { createRoom, joinRoom, v3 } from '../harness/rooms.ts'
 
-/** Programs with certificates of a private authority, which only one of two Hearths trusts by federation.trusted_certificates. */
+/**
+ * Programs with certificates of a private authority, which only one of two Hearths trusts by
+ * federation.trusted_certificates.
+ */
 const authority = createTestAuthority()
 const tls = authority.issue('localhost')
 const certificate = { cert: readFileSync(tls.certificate), key: readFileSync(tls.key) }

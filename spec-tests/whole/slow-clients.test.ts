@@ -4,7 +4,10 @@ import { registerUser, type TestUser } from '../harness/client.ts'
 import { startHearth, type TestHearth } from '../harness/hearth.ts'
 import { openConnection, type RawConnection } from '../harness/raw-connection.ts'
 
-/** Clients that are slow, stop half-way or send too much are answered where that can be, lose their connection, and hold up nobody else. */
+/**
+ * Clients that are slow, stop half-way or send too much are answered where that can be, lose their connection, and hold
+ * up nobody else.
+ */
 const LIMIT = 100_000
 const PATIENCE_MS = 60_000
 let hearth: TestHearth

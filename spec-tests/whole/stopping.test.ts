@@ -21,7 +21,9 @@ vi.setConfig({ testTimeout: START_MS })
 /** What Kubernetes sets in the containers of a service called hearth. */
 const KUBERNETES = { HEARTH_PORT: 'tcp://10.0.0.1:8008', HEARTH_SERVICE_HOST: '10.0.0.1', HEARTH_SERVICE_PORT: '8008' }
 
-/** Fails on demand: SIGUSR2 throws, SIGWINCH lets a promise fail, SIGPROF has a socket break to which nobody listens. */
+/**
+ * Fails on demand: SIGUSR2 throws, SIGWINCH lets a promise fail, SIGPROF has a socket break to which nobody listens.
+ */
 const FAULTS = `data:text/javascript,${encodeURIComponent(`
   import { Socket } from 'node:net'
   process.on('SIGUSR2', () => { throw new Error('a test has thrown') })

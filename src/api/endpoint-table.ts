@@ -93,7 +93,10 @@ function rateLimitOf({ auth, rateLimit }: AnyEndpoint): string {
   return rateLimit ?? 'default'
 }
 
-/** Finds the file in src/api of each endpoint: the one that exports it, or the one that exports the shortest list with it. */
+/**
+ * Finds the file in src/api of each endpoint: the one that exports it, or the one that exports the shortest list with
+ * it.
+ */
 async function findDeclarations(): Promise<ReadonlyMap<unknown, string>> {
   const found = new Map<unknown, { file: string; siblings: number }>()
   for (const file of sourceFiles()) {

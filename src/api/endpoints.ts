@@ -43,7 +43,10 @@ export const ENDPOINTS: Record<ListenerConfig['serves'][number], readonly AnyEnd
   metrics: [getMetrics],
 }
 
-/** What a listener serves; `/health` is on every one. Without federation nothing that is for other servers. */
+/**
+ * Returns the endpoints of a listener. `/health` is on every listener. Without federation, the endpoints for other
+ * servers are left out.
+ */
 export function endpointsFor(serves: ListenerConfig['serves'], federationEnabled: boolean): AnyEndpoint[] {
   const endpoints = [getHealth, ...new Set(serves.flatMap((part) => ENDPOINTS[part]))]
   const forServers = new Set<AnyEndpoint>(federationEnabled ? [] : federationEndpoints)

@@ -2,7 +2,10 @@ import { MatrixError } from '../core/errors.ts'
 import { pingDatabase } from '../storage/engine/database.ts'
 import { route } from './http/route.ts'
 
-/** Whether this process can do its work: for load balancers and containers. 503 while it stops or the database is away. */
+/**
+ * Returns 200 if this process can work, and 503 while it stops or the database is unavailable. For load balancers and
+ * containers.
+ */
 export const getHealth = route({
   method: 'GET',
   path: '/health',

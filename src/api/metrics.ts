@@ -1,6 +1,6 @@
 import { Reply, route } from './http/route.ts'
 
-/** Prometheus metrics, on listeners that serve `metrics`. */
+/** Serves Prometheus metrics on listeners whose `serves` has `metrics`. */
 export const getMetrics = route({
   method: 'GET',
   path: ['/metrics', '/_synapse/metrics'],

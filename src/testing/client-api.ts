@@ -30,17 +30,17 @@ import { createNoFederation, createTestLanes } from './test-federation.ts'
 // biome-ignore lint/suspicious/noExplicitAny: tests look into answers of every shape
 type Answer = { status: number; body: any }
 
-/** A user with a device, who speaks HTTP to the server under test. */
+/** A user with a device who sends HTTP requests to the server under test. */
 export type TestClient = {
   userId: UserId
   ask(method: string, path: string, body?: unknown): Promise<Answer>
-  /** A request that must succeed; its body. */
+  /** Sends a request that must succeed, and returns its body. */
   // biome-ignore lint/suspicious/noExplicitAny: see Answer
   ok(method: string, path: string, body?: unknown): Promise<any>
   createRoom(options?: object): Promise<RoomId>
 }
 
-/** The endpoints of rooms on a database in memory; `database`: one that another server has too, as processes share it. */
+/** Starts the room endpoints on an in-memory database. `database` shares one with another server, as processes do. */
 export async function startClientApi(options: { database?: Database; endpoints?: readonly AnyEndpoint[] } = {}) {
   const app = await createApp(options.database ?? (await createTestDatabase()))
   const endpoints = options.endpoints ?? roomEndpoints
@@ -50,9 +50,9 @@ export async function startClientApi(options: { database?: Database; endpoints?:
   return {
     app,
     client: (name: string, account: Account = {}) => createClient(app, url, name, account),
-    /** Current state of a room as `type|state_key` → content. */
+    /** Returns the current state of a room as `type|state_key` → content. */
     state: (roomId: RoomId) => stateOf(app, roomId),
-    /** How many events, rooms and aliases there are in all. */
+    /** Counts all events, rooms and aliases. */
     counts: () => countRows(app),
     async close() {
       server.closeAllConnections()

@@ -14,7 +14,10 @@ import { createMediaStore } from '../services/media/media-store.ts'
 import { createTestDatabase } from './test-database.ts'
 import { createNoFederation, createTestLanes } from './test-federation.ts'
 
-/** What media services need, on a database and a folder of its own. `files` are those in the store and on their way there. */
+/**
+ * What media services need, on a database and a folder of its own. `files` are those in the store and on their way
+ * there.
+ */
 export async function createMediaTestApp(media: Partial<App['config']['media']> = {}) {
   const folder = mkdtempSync(join(tmpdir(), 'hearth-media-'))
   const database = await createTestDatabase()

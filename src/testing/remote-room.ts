@@ -76,7 +76,9 @@ export function createRemoteRoom(app: ReceivingApp) {
   make({ type: 'm.room.power_levels', state_key: '', content: { users: { [BORIS]: 100 }, state_default: 50 } })
   make({ type: 'm.room.join_rules', state_key: '', content: { join_rule: 'public' } })
 
-  /** Alice joins, and our server gets the state without members. What the state was then is what `answerState` tells. */
+  /**
+   * Alice joins, and our server gets the state without members. What the state was then is what `answerState` tells.
+   */
   async function joinPartially(): Promise<Event> {
     const before = events.at(-1)!
     const stateThen = [...state.values()]

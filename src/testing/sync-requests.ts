@@ -5,7 +5,7 @@ import { startClientApi, type TestClient } from './client-api.ts'
 type SyncOptions = { since?: string; timeout?: number; filter?: object | string; [parameter: string]: unknown }
 type Event = { type: string; state_key?: string; sender: string; event_id: string; content: Record<string, unknown> }
 
-/** The client API on a database of its own. */
+/** Starts the client API on a database of its own. */
 export const startSyncApi = () => startClientApi({ endpoints: ENDPOINTS.client })
 
 // biome-ignore lint/suspicious/noExplicitAny: tests look into answers of every shape
@@ -17,12 +17,12 @@ export function sync(client: TestClient, { filter, ...options }: SyncOptions = {
   return client.ok('GET', `/sync?${query}`)
 }
 
-/** The token of a sync now. */
+/** Returns the token of a sync made now. */
 export async function tokenOf(client: TestClient): Promise<string> {
   return (await sync(client)).next_batch
 }
 
-/** What happened since a token. */
+/** Returns the changes since a token. */
 export function syncSince(client: TestClient, since: string, options: SyncOptions = {}) {
   return sync(client, { since, ...options })
 }
@@ -37,7 +37,7 @@ export async function setState(client: TestClient, roomId: RoomId, type: string,
   return (await client.ok('PUT', `/rooms/${roomId}/state/${type}/${stateKey}`, content)).event_id as string
 }
 
-/** What one user does about the membership of another, or of their own. */
+/** Performs a membership action of one user on another, or on themselves. */
 export function act(client: TestClient, roomId: RoomId, action: string, target?: TestClient) {
   return client.ok('POST', `/rooms/${roomId}/${action}`, target ? { user_id: target.userId } : {})
 }
@@ -52,7 +52,7 @@ export function ignore(client: TestClient, ...users: TestClient[]) {
   return setAccountData(client, 'm.ignored_user_list', { ignored_users })
 }
 
-/** Events in short: the body of a message, the membership and localpart of a member event, otherwise the type. */
+/** Abbreviates events: the body of a message, the membership and localpart of a member event, otherwise the type. */
 export function brief(section: { events: Event[] } | undefined): string[] | undefined {
   return section?.events.map(({ type, state_key, content }) => {
     if (type === 'm.room.message') return String(content.body)

@@ -1,6 +1,9 @@
 import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js'
 
-/** Throws when a value is not what the schema with this key says; `schema` is compiled once, undefined allows everything. */
+/**
+ * Throws when a value is not what the schema with this key says; `schema` is compiled once, undefined allows
+ * everything.
+ */
 export type CheckSchema = (key: string, schema: object | undefined, value: unknown) => void
 
 const DEFINITIONS = 'definitions.json'

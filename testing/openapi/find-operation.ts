@@ -4,7 +4,10 @@ type Pattern = { operation: Operation; pattern: RegExp; fixed: number }
 
 let byMethod: Map<string, Pattern[]> | undefined
 
-/** The operation that a request is of: the one with the most fixed segments, where several templates fit. `path` may have a query. */
+/**
+ * The operation that a request is of: the one with the most fixed segments, where several templates fit. `path` may
+ * have a query.
+ */
 export function findOperation(method: string, path: string): Operation | undefined {
   byMethod ??= groupPatterns()
   const [plain = ''] = path.split('?')

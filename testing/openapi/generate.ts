@@ -15,9 +15,10 @@ import {
 import { type Documents, type Node, openDocuments, type Place } from './resolve-references.ts'
 
 /**
- * Writes for each API, such as the client-server one, client-server.json (the operations), client-server-responses.json (their answers' schemas) and
- * client-server-samples.json (schemas and examples of what they take), and server-server-requests.json (the schemas of what servers send one another)
- * from the OpenAPI files of the specification, and event-samples.json (examples of all types of events) from its event schemas:
+ * Writes for each API, such as the client-server one, client-server.json (the operations), client-server-responses.json
+ * (their answers' schemas) and client-server-samples.json (schemas and examples of what they take), and
+ * server-server-requests.json (the schemas of what servers send one another) from the OpenAPI files of the
+ * specification, and event-samples.json (examples of all types of events) from its event schemas:
  * `node testing/openapi/generate.ts ../shared/matrix-spec`
  */
 const METHODS = ['get', 'put', 'post', 'delete', 'patch', 'head'] as const

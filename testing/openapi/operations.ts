@@ -31,7 +31,10 @@ export type Requests = {
   edus: Record<string, object>
 }
 
-/** What an operation takes: JSON schemas with examples, the parameters of its query that are required, and examples of whole bodies. */
+/**
+ * What an operation takes: JSON schemas with examples, the parameters of its query that are required, and examples of
+ * whole bodies.
+ */
 export type Sample = { query: Record<string, object>; required: string[]; body?: object; examples?: unknown[] }
 
 /** By `METHOD /path`. */

@@ -25,7 +25,10 @@ export const OLD_SERVER_OPERATIONS: readonly Operation[] = [
   { ...of('POST', '', { auth: 'none', body: BOUND_ADDRESS }), path: '/_matrix/federation/v1/3pid/onbind' },
 ]
 
-/** Operations of proposals, and of Hearth's own, that the OpenAPI files do not have: for tests that try all there is. Pages for people and bodies that are no JSON are not among them. */
+/**
+ * Operations of proposals, and of Hearth's own, that the OpenAPI files do not have: for tests that try all there is.
+ * Pages for people and bodies that are no JSON are not among them.
+ */
 export const UNSTABLE_OPERATIONS: readonly Operation[] = [
   of('DELETE', 'org.matrix.msc3391/user/{userId}/account_data/{type}'),
   of('GET', 'hearth/arrival', { auth: 'none' }),

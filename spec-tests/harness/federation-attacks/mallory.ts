@@ -59,8 +59,8 @@ export function altered({ peer }: Mallory, event: Event | Pdu, change: object, v
 }
 
 /**
- * Sends events, and a proper message after them. Asserts that the message arrives and Alice gets none of the events; returns what was answered. Events of
- * one server are taken in their order.
+ * Sends events, and a proper message after them. Asserts that the message arrives and Alice gets none of the events;
+ * returns what was answered. Events of one server are taken in their order.
  */
 export async function expectDropped(
   { peer, room, roomId, world }: Stage,

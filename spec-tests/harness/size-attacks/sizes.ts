@@ -24,7 +24,10 @@ export function loggedInAgain({ url, userId }: TestUser): Promise<TestUser> {
   return logIn(url, userId, 'another device')
 }
 
-/** A request of a new user that goes over a limit, and is refused with the error for that; `later`: the user's sync works, and is small. */
+/**
+ * A request of a new user that goes over a limit, and is refused with the error for that; `later`: the user's sync
+ * works, and is small.
+ */
 export function refused(name: string, request: (user: TestUser, world: { roomId: string }) => Promise<Answer>): Attack {
   return {
     name,

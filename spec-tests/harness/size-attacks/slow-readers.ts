@@ -8,7 +8,10 @@ import { openConnection, type RawConnection } from '../raw-connection.ts'
 import { v3 } from '../rooms.ts'
 import { KIB, MIB, ofUser, text } from './sizes.ts'
 
-/** Without limits, the answers that so many readers leave unread take 150 MiB, and what they are made of a multiple of that. */
+/**
+ * Without limits, the answers that so many readers leave unread take 150 MiB, and what they are made of a multiple of
+ * that.
+ */
 const READERS = 10
 const MOST_MEMORY_MIB = 250
 
@@ -58,7 +61,10 @@ async function askAndWait(url: string, request: string): Promise<RawConnection> 
   return connection
 }
 
-/** Does something to the first process, until that closes connections for a reason; asserts that it stays small meanwhile. */
+/**
+ * Does something to the first process, until that closes connections for a reason; asserts that it stays small
+ * meanwhile.
+ */
 async function expectBounded(
   { processes: [process] }: HostileWorld,
   reason: string,

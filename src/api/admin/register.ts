@@ -4,7 +4,7 @@ import { route } from '../http/route.ts'
 
 const path = '/_synapse/admin/v1/register'
 
-/** The nonce for one registration by shared secret, as Synapse's tools ask for it. */
+/** Returns the nonce for one registration by shared secret, in the form of Synapse's tools. */
 export const getAdminRegister = route({
   method: 'GET',
   path,
@@ -13,7 +13,7 @@ export const getAdminRegister = route({
   handle: async (_call, app) => ({ nonce: await newRegistrationNonce(app) }),
 })
 
-/** Registers an account for somebody who proves to know the shared secret. */
+/** Registers an account for a caller who proves knowledge of the shared secret. */
 export const postAdminRegister = route({
   method: 'POST',
   path,

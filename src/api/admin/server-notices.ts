@@ -12,7 +12,7 @@ const body = z.object({
   content: jsonObject,
 })
 
-/** Sends a notice to a user, as Synapse's administrators' tools ask for it. */
+/** Sends a server notice to a user. The request has the form of Synapse's admin API. */
 export const postServerNotice = route({
   method: 'POST',
   path,
@@ -21,7 +21,7 @@ export const postServerNotice = route({
   handle: ({ body: notice }, app) => send(app, notice),
 })
 
-/** The same, once for each transaction id. */
+/** Sends a server notice once per transaction ID. */
 export const putServerNotice = route({
   method: 'PUT',
   path: `${path}/:txnId`,

@@ -32,7 +32,7 @@ import {
 import { putSendToDevice } from './devices/send-to-device.ts'
 import { postSignaturesUpload } from './devices/signatures-upload.ts'
 
-/** End-to-end encryption: keys, cross-signing, messages to devices, key backup. */
+/** End-to-end encryption: keys, cross-signing, to-device messages, key backup. */
 export const encryptionEndpoints: AnyEndpoint[] = [
   postKeysUpload,
   postKeysQuery,

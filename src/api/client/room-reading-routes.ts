@@ -13,7 +13,7 @@ import { putTyping } from './rooms/typing.ts'
 import { postSearch } from './search/search.ts'
 import { postUserDirectorySearch } from './search/user-directory.ts'
 
-/** Reading rooms, and how far one has read them. */
+/** Reading rooms, receipts and read markers. */
 export const roomReadingEndpoints: AnyEndpoint[] = [
   getMessages,
   getContext,

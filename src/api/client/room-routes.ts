@@ -18,7 +18,7 @@ import { putRoomState } from './rooms/send-state.ts'
 import { getSpaceHierarchy } from './rooms/space-hierarchy.ts'
 import { postUpgradeRoom } from './rooms/upgrade-room.ts'
 
-/** The life of a room: creation, members, sending, and how it is found. */
+/** Room creation, membership, sending and the directory. */
 export const roomEndpoints: AnyEndpoint[] = [
   putRoomSend,
   postRoomSend,

@@ -130,5 +130,5 @@ const belongings: AnyEndpoint[] = [
   postOpenIdToken,
 ]
 
-/** Accounts, and all about a user that is not a room. */
+/** Accounts and per-user data outside rooms. */
 export const userEndpoints: AnyEndpoint[] = [...discovery, ...accounts, ...belongings]

@@ -6,7 +6,10 @@ import { route } from '../http/route.ts'
 const params = z.object({ roomId, eventId })
 const events = z.array(z.unknown()).catch([])
 
-/** https://spec.matrix.org/v1.19/server-server-api/#put_matrixfederationv1inviteroomideventid; only rooms from before there were versions are invited to by it. */
+/**
+ * https://spec.matrix.org/v1.19/server-server-api/#put_matrixfederationv1inviteroomideventid; only for room versions 1
+ * and 2.
+ */
 export const putInviteV1 = route({
   method: 'PUT',
   path: '/_matrix/federation/v1/invite/:roomId/:eventId',

@@ -46,7 +46,7 @@ export const getFederationThumbnail = route({
 
 type Content = { objectKey: string; size: number; contentType: string; disposition: string }
 
-/** Answers with two parts: what is known of the file, which is nothing yet, and the file. */
+/** Sends a multipart response: the metadata, which is empty so far, and the file. */
 async function sendParts(app: App, recipient: Recipient, content: Content): Promise<typeof RESPONDED> {
   const boundary = app.random.token(32)
   const before = Buffer.from(

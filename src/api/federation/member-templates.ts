@@ -5,7 +5,7 @@ import { route } from '../http/route.ts'
 
 const params = z.object({ roomId, userId })
 
-/** Repeated in the query, or there once. */
+/** A repeated query parameter, or a single one. */
 const versions = z.union([z.string().transform((version) => [version]), z.array(z.string())])
 
 /** https://spec.matrix.org/v1.19/server-server-api/#get_matrixfederationv1make_joinroomiduserid */

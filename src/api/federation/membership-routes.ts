@@ -4,7 +4,7 @@ import { putSendJoin, putSendJoinV1, putSendKnock, putSendLeave, putSendLeaveV1 
 import { getMakeJoin, getMakeKnock, getMakeLeave } from './member-templates.ts'
 import { postThirdPartyOnBind, putExchangeThirdPartyInvite, putThirdPartyOnBind } from './third-party-invites.ts'
 
-/** How users of other servers come into rooms of this one, and ours hear of invites. */
+/** Joins, leaves and knocks of remote users in local rooms, and invites to local users. */
 export const membershipEndpoints: readonly AnyEndpoint[] = [
   getMakeJoin,
   putSendJoinV1,

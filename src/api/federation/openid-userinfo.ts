@@ -3,7 +3,10 @@ import { MatrixError } from '../../core/errors.ts'
 import { findOpenIdUser } from '../../services/users/openid-tokens.ts'
 import { route } from '../http/route.ts'
 
-/** https://spec.matrix.org/v1.19/server-server-api/#get_matrixfederationv1openiduserinfo; not signed by a server: widgets and call services ask it. */
+/**
+ * https://spec.matrix.org/v1.19/server-server-api/#get_matrixfederationv1openiduserinfo; unsigned, since widgets and
+ * call services use it.
+ */
 export const getOpenIdUserinfo = route({
   method: 'GET',
   path: '/_matrix/federation/v1/openid/userinfo',

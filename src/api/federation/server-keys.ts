@@ -6,7 +6,10 @@ import { ownKeyAnswer } from '../../services/federation/serving/own-key-answer.t
 import { queryInteger, serverName } from '../http/fields.ts'
 import { route } from '../http/route.ts'
 
-/** https://spec.matrix.org/v1.19/server-server-api/#get_matrixkeyv2server; the key id that old servers append is of no account. */
+/**
+ * https://spec.matrix.org/v1.19/server-server-api/#get_matrixkeyv2server; old servers append a key ID, which is
+ * ignored.
+ */
 export const getServerKeys = route({
   method: 'GET',
   path: ['/_matrix/key/v2/server', '/_matrix/key/v2/server/:keyId'],

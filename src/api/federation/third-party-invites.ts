@@ -39,7 +39,10 @@ export const putExchangeThirdPartyInvite = route({
 
 const invite = z.object({ room_id: roomId, sender: userId, signed: jsonObject })
 
-/** https://spec.matrix.org/v1.19/server-server-api/#put_matrixfederationv13pidonbind; the identity server does not sign it, but what it says of each invite is signed. */
+/**
+ * https://spec.matrix.org/v1.19/server-server-api/#put_matrixfederationv13pidonbind; the identity server does not sign
+ * the request, only each invite in it.
+ */
 export const putThirdPartyOnBind = route({
   method: 'PUT',
   path: '/_matrix/federation/v1/3pid/onbind',
@@ -53,5 +56,5 @@ export const putThirdPartyOnBind = route({
   },
 })
 
-/** As identity servers send it. */
+/** The method that identity servers use. */
 export const postThirdPartyOnBind: typeof putThirdPartyOnBind = { ...putThirdPartyOnBind, method: 'POST' }

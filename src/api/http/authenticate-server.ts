@@ -12,16 +12,20 @@ import {
 import { readJson } from './body.ts'
 import { networkOf } from './network-of.ts'
 
-/** A request of another server: who it is, and its body, which the signature covers. Throws 401 M_UNAUTHORIZED, M_NOT_JSON, M_TOO_LARGE, M_LIMIT_EXCEEDED. */
+/**
+ * Authenticates a signed request of another server, and returns the server and the body, which the signature covers.
+ * Throws 401 M_UNAUTHORIZED, M_NOT_JSON, M_TOO_LARGE, M_LIMIT_EXCEEDED.
+ */
 export async function receiveSigned(
   app: App,
   request: IncomingMessage,
   ip: string,
 ): Promise<{ session: ServerSession; body: unknown }> {
-  // Keys may take long to come; meanwhile nothing of the body is in memory.
+  // Fetching keys may take long. In the meantime no part of the body is in memory.
   const credentials = readCredentials(app, request.headersDistinct.authorization ?? [])
   const [{ origin }] = credentials
-  // What has such an address is a proxy that does not say whose request it is: others must not wait for what one of them claims.
+  // A private address is that of a proxy that does not forward the client address. Its key includes the claimed origin,
+  // so that one origin does not use up the limit of others.
   const source = isPrivateAddress(ip) ? `${ip} ${origin}` : networkOf(ip)
   const claims = await findClaims(app, credentials, source)
   const body =

@@ -8,7 +8,10 @@ import { findSession } from '../../services/users/sessions.ts'
 import { findNoticesRoom } from '../../storage/rooms/server-notices.ts'
 import type { AnyEndpoint, Session } from './route.ts'
 
-/** Who makes the request, as far as the endpoint asks. Throws M_MISSING_TOKEN, M_UNKNOWN_TOKEN, M_USER_LOCKED, M_USER_SUSPENDED, M_GUEST_ACCESS_FORBIDDEN, M_FORBIDDEN. */
+/**
+ * Authenticates a request as far as its endpoint requires. Throws M_MISSING_TOKEN, M_UNKNOWN_TOKEN, M_USER_LOCKED,
+ * M_USER_SUSPENDED, M_GUEST_ACCESS_FORBIDDEN, M_FORBIDDEN.
+ */
 export async function authenticate(
   app: App,
   endpoint: AnyEndpoint,
@@ -41,7 +44,10 @@ export async function authenticate(
   return session
 }
 
-/** The user who calls an endpoint for anyone, if a token tells: https://spec.matrix.org/v1.19/client-server-api/#client-authentication says nothing of tokens that nobody needs. */
+/**
+ * Returns the user who calls an endpoint without required authentication, if the request has a valid token.
+ * https://spec.matrix.org/v1.19/client-server-api/#client-authentication leaves optional tokens open.
+ */
 export async function recognize(
   app: App,
   endpoint: AnyEndpoint,
@@ -55,7 +61,7 @@ export async function recognize(
   })
 }
 
-/** Suspended users may still talk with those who can lift that. */
+/** Suspended users may still write to the administrators in the notices room. */
 async function requireForSuspended(
   app: App,
   { method, suspendedUsers = method === 'GET' }: AnyEndpoint,
@@ -67,7 +73,10 @@ async function requireForSuspended(
   if (!maySpeak) throw new SuspendedError()
 }
 
-/** The application service that calls an endpoint which others call without a token; unknown: another token, which means nothing there. */
+/**
+ * Returns the application service that calls an endpoint which needs no token of others; `unknown` for any other token,
+ * which has no meaning there.
+ */
 export function authenticateAppservice(
   app: App,
   endpoint: AnyEndpoint,
@@ -77,7 +86,10 @@ export function authenticateAppservice(
   return token === undefined ? undefined : (findAppservice(app, token) ?? 'unknown')
 }
 
-/** https://spec.matrix.org/v1.19/client-server-api/#using-access-tokens; in the query it is deprecated, but old clients and bots do it. */
+/**
+ * https://spec.matrix.org/v1.19/client-server-api/#using-access-tokens; the query parameter is deprecated, but old
+ * clients and bots use it.
+ */
 function accessTokenOf({ raw, query }: { raw: IncomingMessage; query: URLSearchParams }): string | undefined {
   const header = raw.headers.authorization
   if (header?.slice(0, 7).toLowerCase() === 'bearer ') return header.slice(7).trim()

@@ -5,7 +5,7 @@ import { hasLoneSurrogates } from '../../core/json/lone-surrogates.ts'
 import { ExcessiveJsonError, requireModestJson } from '../../core/json/modest-json.ts'
 import { bodyOf } from './client-left.ts'
 
-/** Of all bodies that this process is reading: beyond, those that are large themselves are refused. */
+/** Total bytes of bodies that this process may be reading. Above it, large bodies are refused. */
 const MAX_BEING_READ = 256 * 1024 * 1024
 const LARGE_BYTES = 1024 * 1024
 const RETRY_MS = 5000
@@ -14,7 +14,11 @@ let beingRead = 0
 const MAX_FORM_BYTES = 64 * 1024
 const utf8 = new TextDecoder('utf-8', { fatal: true })
 
-/** Reads a JSON body of at most `request_size` bytes within `request_timeout` milliseconds; an empty body is `{}`. Throws M_TOO_LARGE, M_NOT_JSON, M_BAD_JSON for what no UTF-8 can hold and, for what takes too long, 408. `admit` hears of the size before the body is parsed, and may throw. */
+/**
+ * Reads a JSON body of at most `request_size` bytes within `request_timeout` milliseconds; an empty body is `{}`.
+ * Throws M_TOO_LARGE, M_NOT_JSON, M_BAD_JSON for text that UTF-8 cannot encode, and 408 on timeout. `admit` receives
+ * the size before the body is parsed, and may throw.
+ */
 export async function readJsonBody(
   request: IncomingMessage,
   limits: Config['limits'],
@@ -35,7 +39,10 @@ export async function readJson(
   return bytes.length === 0 ? undefined : parseJson(bytes, 'request body')
 }
 
-/** Parses what a client sends; `what`: how to name it. Throws M_NOT_JSON, and for JSON that is too deep or large to parse M_BAD_JSON and M_TOO_LARGE. */
+/**
+ * Parses JSON of a client. `what` names it in errors. Throws M_NOT_JSON, and M_BAD_JSON and M_TOO_LARGE for JSON that
+ * is too deep or too large.
+ */
 export function parseJson(bytes: Buffer, what: string): unknown {
   if (hasLoneSurrogates(bytes)) throw new BadJsonError(`The ${what} holds half of a surrogate pair`)
   try {
@@ -49,7 +56,7 @@ export function parseJson(bytes: Buffer, what: string): unknown {
   }
 }
 
-/** Reads text likewise. Throws M_TOO_LARGE, M_BAD_JSON for what is not UTF-8, and 408. */
+/** Reads a text body. Throws M_TOO_LARGE, M_BAD_JSON for malformed UTF-8, and 408. */
 export async function readTextBody(request: IncomingMessage, limits: Config['limits']): Promise<string> {
   const bytes = await within(limits.request_timeout, readBody(request, limits.request_size))
   try {
@@ -59,7 +66,7 @@ export async function readTextBody(request: IncomingMessage, limits: Config['lim
   }
 }
 
-/** Reads what the form of a web page sends. Throws as `readJsonBody`. */
+/** Reads a submitted HTML form. Throws as `readJsonBody`. */
 export async function readFormBody(request: IncomingMessage, limits: Config['limits']): Promise<URLSearchParams> {
   const bytes = await within(limits.request_timeout, readBody(request, Math.min(limits.request_size, MAX_FORM_BYTES)))
   const text = bytes.toString('latin1')
@@ -67,7 +74,10 @@ export async function readFormBody(request: IncomingMessage, limits: Config['lim
   return new URLSearchParams(text)
 }
 
-/** The connection is left open, for the error is to be answered; it ends with the answer, and with it what still reads. */
+/**
+ * On timeout the connection stays open for the error response. It closes after the response, which also ends the
+ * pending read.
+ */
 function within<Result>(limit: number, work: Promise<Result>): Promise<Result> {
   const { promise: tooLong, reject } = Promise.withResolvers<never>()
   const timer = setTimeout(() => reject(new MatrixError(408, 'M_UNKNOWN', 'The request took too long')), limit)

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import { MatrixError } from '../../core/errors.ts'
 
-/** Thrown where the client has closed the connection before it was answered, which is no fault of the server. */
+/** Thrown when the client has closed the connection before the response. It is not a fault of the server. */
 export class ClientLeftError extends Error {
   constructor(cause?: unknown) {
     super('The client has closed the connection', { cause })
@@ -10,8 +10,8 @@ export class ClientLeftError extends Error {
 }
 
 /**
- * The bytes of a body as they arrive. Throws ClientLeftError when the connection breaks. The connection stays open when the reader stops early, so that
- * an error can be answered.
+ * Yields the bytes of a body as they arrive. Throws ClientLeftError when the connection breaks. The connection stays
+ * open when the reader stops early, so that an error response can be sent.
  */
 export async function* bodyOf(request: IncomingMessage): AsyncGenerator<Buffer> {
   try {

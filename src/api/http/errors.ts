@@ -4,14 +4,15 @@ import { FederationError } from '../../infra/federation/federation-error.ts'
 import { outageError } from '../../infra/outage.ts'
 import { brokenReference, refusesText } from '../../storage/engine/database.ts'
 
-/** What was thrown, as the error of another server where it is that: what it refused is told, what it failed in is a bad gateway. */
+/** Maps a thrown error to that of a remote server if it came from one: refusals are passed on, failures become 502. */
 export function blameOthers(error: unknown): unknown {
   return error instanceof FederationError ? error.toMatrixError() : error
 }
 
 /**
- * What a handler threw, as the client's mistake where it is that: text of any endpoint can hold a NUL, and only the database minds. It is a
- * fault of this server unless the request itself holds the NUL. Or another request has deleted what this one refers to, mostly its own device.
+ * Maps a thrown error to a client error where the request caused it. Text of any endpoint can hold a NUL, which only
+ * the database rejects; that stays a fault of this server unless the request itself holds the NUL. Another request may
+ * also have deleted a referenced row, mostly the client's own device.
  *
  * @param url Path and query of the request.
  * @param body Its parsed body, if it has one.
@@ -30,8 +31,8 @@ function deletedMeanwhile(foreignKey: string): MatrixError {
 }
 
 /**
- * The answer for anything that was thrown: 503 for an outage of the disk or the database. Any other error that is not a MatrixError is a fault of
- * this server: 500, and nothing of it is told.
+ * Returns the response for any thrown error: 503 for an outage of the disk or the database. Any other error that is not
+ * a MatrixError is a fault of this server: 500, without details.
  */
 export function errorResponse(error: unknown): {
   status: number
@@ -46,7 +47,7 @@ export function errorResponse(error: unknown): {
   return { status: known.status, body: known.toJSON(), headers }
 }
 
-/** Validates one part of a request; throws the error that names what is wrong with it. */
+/** Validates one part of a request. Throws an error that names the invalid field. */
 export function parsePart<Schema extends z.ZodType>(
   part: 'path' | 'query' | 'body',
   schema: Schema,

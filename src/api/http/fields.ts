@@ -4,7 +4,10 @@ import { isEventId, isRoomAlias, isRoomId, isServerName, isStorableName, isUserI
 import type { JsonObject } from '../../core/pdu.ts'
 import { parseEmailAddress } from '../../core/text/email-address.ts'
 
-/** Schemas of the specification's identifiers for paths, queries and bodies: https://spec.matrix.org/v1.19/appendices/#identifier-grammar */
+/**
+ * Schemas of the specification's identifiers for paths, queries and bodies:
+ * https://spec.matrix.org/v1.19/appendices/#identifier-grammar
+ */
 export const userId = z.custom<UserId>(
   (value) => typeof value === 'string' && isUserId(value),
   'is not a user id (@name:server)',
@@ -35,7 +38,7 @@ export const deviceId = z
   )
   .transform((value) => value as DeviceId)
 
-/** An e-mail address, which comes out in its canonical form. */
+/** An e-mail address, converted to its canonical form. */
 export const emailAddress = z
   .string()
   .max(255)
@@ -46,22 +49,22 @@ export const emailAddress = z
     return z.NEVER
   })
 
-/** A name that clients choose, such as that of a session, an algorithm or a transaction. */
+/** A name chosen by clients, such as a session, an algorithm or a transaction ID. */
 export const opaqueName = z.string().min(1).refine(isStorable, 'must have at most 255 bytes, without NUL')
-/** The same where it may be empty. */
+/** As `opaqueName`, but may be empty. */
 export const opaqueText = z.string().refine(isStorable, 'must have at most 255 bytes, without NUL')
 
 function isStorable(value: string): boolean {
   return isStorableName(value)
 }
 
-/** A JSON object of any content, such as an event's; passed on as it was parsed, unknown depths and keys included. */
+/** A JSON object of any content, such as an event's. It is passed on as parsed, with unknown keys. */
 export const jsonObject = z.custom<JsonObject>(
   (value) => typeof value === 'object' && value !== null && !Array.isArray(value),
   'is not a JSON object',
 )
 
-/** A number in a query string: an integer from 0 up. */
+/** A query parameter: an integer from 0. */
 export const queryInteger = z.coerce.number().int().min(0).max(Number.MAX_SAFE_INTEGER)
-/** `true` or `false` in a query string. */
+/** A query parameter: `true` or `false`. */
 export const queryBoolean = z.enum(['true', 'false']).transform((value) => value === 'true')

@@ -3,8 +3,8 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 const FORGET_MS = 5000
 
 /**
- * Sees to what a client still sends after it was answered: it is read and forgotten for some seconds, then the connection ends. Who is cut off while sending loses the
- * answer too: https://www.rfc-editor.org/rfc/rfc9112#section-9.6
+ * Drains the unread request body for some seconds after the response, then closes the connection. Closing while the
+ * client still sends can discard the response: https://www.rfc-editor.org/rfc/rfc9112#section-9.6
  */
 export function forgetRest(request: IncomingMessage, response: ServerResponse): void {
   response.once('finish', () => {

@@ -3,7 +3,7 @@ import { MatrixError } from '../../core/errors.ts'
 import { Html, html } from '../../core/text/html.ts'
 import { Reply } from './route.ts'
 
-/** A page for people; `script` runs in it, and may ask this server if it `connects`. */
+/** An HTML page. `script` runs in it, and may send requests to this server if it `connects`. */
 export type Page = { title: string; body: Html; script?: string; connects?: boolean; status?: number }
 
 const STYLE = `:root { color-scheme: light dark; font: 1.1rem/1.5 system-ui, sans-serif }
@@ -12,7 +12,7 @@ input, button { font: inherit; padding: .5rem .8rem; margin: .2rem 0 }
 input[type=text], input[type=password] { width: 100%; box-sizing: border-box }
 [role=alert] { border-left: .3rem solid #c0392b; padding-left: .7rem }`
 
-/** An answer that browsers show. Nothing but what is in it runs or is loaded, no other page may frame it, and its address goes nowhere. */
+/** Renders a page as a response. The headers forbid external resources and scripts, framing and the Referer. */
 function htmlPage({ title, body, script, connects = false, status = 200 }: Page): Reply {
   const policy = [
     "default-src 'none'",
@@ -40,7 +40,7 @@ ${body}
   })
 }
 
-/** Shows people what went wrong, too, as a page. */
+/** Renders a page, or the error as a page. */
 export async function asPage(make: () => Promise<Page>): Promise<Reply> {
   try {
     return htmlPage(await make())

@@ -6,7 +6,7 @@ import type { AnyEndpoint } from './route.ts'
 import { createRouter, methodsFor } from './router.ts'
 import { serveEndpoint, unrecognized } from './serve.ts'
 
-/** The koa application that serves some endpoints. `trustedProxies`: how many reverse proxies requests have passed. */
+/** Creates the koa application for some endpoints. `trustedProxies`: the number of reverse proxies in front. */
 export function createHttpApp(app: App, command: { endpoints: readonly AnyEndpoint[]; trustedProxies: number }): Koa {
   const koa = new Koa()
   koa.silent = true

@@ -5,12 +5,15 @@ import type { ListenerConfig } from '../../config.ts'
 import type { Logger } from '../../infra/logger.ts'
 import { isUpgrade } from './upgrade-request.ts'
 
-/** How long a request under way may take once the server stops, in milliseconds. */
+/** How long a request in flight may take once the server stops, in milliseconds. */
 const GRACE_MS = 10_000
 const LONGEST_UPLOAD_MS = 6 * 60 * 60 * 1000
 const LONGEST_HEAD_MS = 20_000
 
-/** Listens as configured. `requestTimeout`: milliseconds that a client has to send a request. Throws when the port is taken. */
+/**
+ * Listens as configured. `requestTimeout`: milliseconds that a client has to send a request. Throws if the port is in
+ * use.
+ */
 export async function listen(
   { logger }: { logger: Logger },
   listener: ListenerConfig,
@@ -18,7 +21,7 @@ export async function listen(
 ): Promise<Server> {
   const headersTimeout = Math.min(requestTimeout, LONGEST_HEAD_MS)
   const options = {
-    // Uploads may take long; http/body.ts holds other bodies to the configured time.
+    // Uploads may take long; http/body.ts limits the time of other bodies.
     requestTimeout: Math.max(requestTimeout, LONGEST_UPLOAD_MS),
     headersTimeout,
     connectionsCheckingInterval: headersTimeout / 4,
@@ -35,16 +38,16 @@ export async function listen(
       resolve()
     })
   })
-  // The system may refuse to accept a connection, for instance when too many files are open; those that there are go on.
+  // Accepting a connection can fail, for instance when too many files are open. Existing connections continue.
   server.on('error', (error) => logger.error({ err: error, port: listener.port }, 'accepting a connection failed'))
   return server
 }
 
-/** Accepts no more connections, and waits for requests under way. */
+/** Stops accepting connections, and waits for requests in flight. */
 export function closeServer(server: Server): Promise<void> {
   return new Promise((resolve) => {
     const force = setTimeout(() => server.closeAllConnections(), GRACE_MS)
-    // Connections that are kept alive go idle as soon as their last answer is sent.
+    // Keep-alive connections become idle when their last response is sent.
     const sweep = setInterval(() => server.closeIdleConnections(), 50)
     server.close(() => {
       clearTimeout(force)

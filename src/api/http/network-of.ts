@@ -1,11 +1,11 @@
 import { isIPv6 } from 'node:net'
 
-/** Whom an address stands for where requests are counted: of IPv6, whoever has one address has the 2^64 of its network. */
+/** Returns the rate-limit key of an address. For IPv6 it is the /64 network, all of which one client can use. */
 export function networkOf(ip: string): string {
   return isIPv6(ip) && !ip.includes('.') ? groupsOf(ip, 4) : ip
 }
 
-/** The network that one owner often has as a whole: a /48 of IPv6, a /24 of IPv4. */
+/** Returns the network that one owner often has as a whole: an IPv6 /48, an IPv4 /24. */
 export function wideNetworkOf(ip: string): string {
   return isIPv6(ip) && !ip.includes('.') ? groupsOf(ip, 3) : ip.slice(0, Math.max(ip.lastIndexOf('.'), 0))
 }

@@ -7,7 +7,7 @@ import { blameOthers, errorResponse } from './errors.ts'
 import { forgetRest } from './forget-rest.ts'
 import type { AnyEndpoint } from './route.ts'
 
-/** The outermost frame of every request: its id, CORS, errors as answers, one line of log, metrics. */
+/** Returns the outermost middleware: request ID, CORS, error responses, access log, metrics. */
 export function observe(app: App): Middleware {
   return async (context, next) => {
     const started = performance.now()
@@ -36,7 +36,7 @@ function answerError(app: App, context: Context, error: unknown, requestId: stri
       'a request failed',
     )
   }
-  // A client that was too slow is not waited for again.
+  // Closes the connection of a client that was too slow.
   if (isTimeout(error)) context.set('Connection', 'close')
   if (context.res.headersSent) {
     context.res.destroy()
@@ -72,7 +72,7 @@ function record(app: App, context: Context, requestId: string, started: number):
       method: context.method,
       url: context.url,
       status,
-      // Never the message: it may repeat what the user wrote.
+      // Never logs the message: it may contain user input.
       errcode: context.state.errcode,
       user_id: context.state.userId,
       ms: Math.round(seconds * 1000),

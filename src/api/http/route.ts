@@ -8,7 +8,9 @@ import type { AppserviceSession, Session } from '../../services/users/session.ts
 
 export type { Session } from '../../services/users/session.ts'
 
-/** `none`: anyone; `optional`: with or without a token; `user`: a token of a user, guests included where `guests` says so; `admin`: of a server administrator; `appservice`: of an application service; `server`: signed by another server. */
+/**
+ * `none`: anyone; `optional`: with or without a token; `user`: a user's token, including guests if `guests` is set; `admin`: a server administrator's token; `appservice`: an application service's token; `server`: signed by another server.
+ */
 export type Auth = 'none' | 'optional' | 'user' | 'admin' | 'appservice' | 'server'
 
 /** Categories of `rate_limits` in the configuration. */
@@ -22,7 +24,9 @@ export type Call<Params, Query, Body, S> = {
   /** The parsed body; for `body: 'stream'` read `request` instead. */
   body: Body extends 'stream' ? undefined : Parsed<Body>
   session: S
-  /** The application service that makes the request, where the endpoint has `appservices`; unknown: somebody with another token. */
+  /**
+   * The application service that makes the request, if the endpoint has `appservices`; `unknown` for any other token.
+   */
   appservice: Appservice | 'unknown' | undefined
   request: {
     headers: IncomingHttpHeaders
@@ -31,18 +35,18 @@ export type Call<Params, Query, Body, S> = {
     raw: IncomingMessage
     path: string
   }
-  /** Whose the answer is: a user, another server, or the network of a stranger. What they have not read counts for them. */
+  /** The key to which the unread response counts: a user, another server, or the network of an anonymous client. */
   owner: string
-  /** Aborted when the client has gone away or the server stops. */
+  /** Aborted when the client disconnects or the server stops. */
   signal: AbortSignal
-  /** For answers that are not JSON: write here and return `RESPONDED`. */
+  /** For responses other than JSON: write here and return `RESPONDED`. */
   response: ServerResponse
 }
 
-/** Returned by a handler that has written its answer itself. */
+/** Returned by a handler that has written its response itself. */
 export const RESPONDED = Symbol('responded')
 
-/** An answer whose JSON text is at hand already. */
+/** A response whose JSON text exists already. */
 export class RawJson {
   readonly text: string
   constructor(text: string) {
@@ -50,7 +54,7 @@ export class RawJson {
   }
 }
 
-/** An answer with another status than 200, or with headers. */
+/** A response with a status other than 200, or with headers. */
 export class Reply {
   readonly status: number
   readonly body: unknown
@@ -79,37 +83,49 @@ export type Endpoint<
   Body extends z.ZodType | 'stream' | undefined = z.ZodType | 'stream' | undefined,
 > = {
   method: 'GET' | 'PUT' | 'POST' | 'DELETE' | 'HEAD' | 'PATCH'
-  /** Path with `:parameters`; `*name` as the last segment takes the rest. A list: the same endpoint under several names (r0, v3, unstable). */
+  /**
+   * Path with `:parameters`; `*name` as the last segment matches the rest. A list: the same endpoint under several
+   * paths (r0, v3, unstable).
+   */
   path: string | string[]
   auth: A
-  /** Of those for anyone: whether a token, which nobody needs, tells who asks, so that other servers are asked on the user's behalf. One that is not known is no fault. */
+  /**
+   * For endpoints without required authentication: whether an optional token identifies the user on whose behalf other
+   * servers are asked. Invalid tokens are ignored.
+   */
   recognizesUsers?: boolean
-  /** Whether application services may call it in their own name, by a token that others do not need; default false. */
+  /** Whether application services may call it with their own token, which other callers do not need; default false. */
   appservices?: boolean
   /** Whether guests may call it; default false. */
   guests?: boolean
-  /** Whether locked users may call it (logging out); default false. https://spec.matrix.org/v1.19/client-server-api/#account-locking */
+  /**
+   * Whether locked users may call it (logging out); default false.
+   * https://spec.matrix.org/v1.19/client-server-api/#account-locking
+   */
   lockedUsers?: boolean
   /**
-   * Whether suspended users may call it, or only for the room in which the server speaks to them. Default: whether the method is GET, so that an
-   * endpoint that changes something is closed to them unless it says otherwise. https://spec.matrix.org/v1.19/client-server-api/#account-suspension
+   * Whether suspended users may call it, or only for the server notices room. Default: only if the method is GET, so
+   * that endpoints that write are closed to them unless declared otherwise.
+   * https://spec.matrix.org/v1.19/client-server-api/#account-suspension
    */
   suspendedUsers?: boolean | 'in the notices room'
   rateLimit?: RateLimit
-  /** What a request counts for beside itself, by category: such as the invites of a new room. */
+  /** Further rate-limit categories that a request counts for, such as the invites of a new room. */
   alsoCounts?(call: Call<Params, Query, Body, SessionOf<A>>): Partial<Record<RateLimit, number>>
   params?: Params
   query?: Query
-  /** Absent: the body is not read. A schema gets `{}` for an empty body. 'stream': the handler reads `request.raw`. */
+  /**
+   * Absent: the body is not read. A schema receives `{}` for an empty body. 'stream': the handler reads `request.raw`.
+   */
   body?: Body
   handle(call: Call<Params, Query, Body, SessionOf<A>>, app: App): Promise<unknown> | unknown
 }
 
-/** One endpoint of any kind, as the router mounts it. */
+/** An endpoint with any types of parameters, as the router mounts it. */
 // biome-ignore lint/suspicious/noExplicitAny: endpoints of all types of parameters live in one list
 export type AnyEndpoint = Endpoint<any, any, any, any>
 
-/** Declares an endpoint: data, so that tests and documentation can list all of them. */
+/** Declares an endpoint as data, so that tests and documentation can list all of them. */
 export function route<
   const A extends Auth,
   Params extends z.ZodType | undefined = undefined,

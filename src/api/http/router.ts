@@ -3,8 +3,8 @@ import type { Middleware } from 'koa'
 import type { AnyEndpoint } from './route.ts'
 
 /**
- * Finds the endpoint of a request. @koa/router tries its routes one after the other, so there is a router for each fixed beginning of a path
- * (`/_matrix/client/v3/rooms`), found by a map.
+ * Finds the endpoint of a request. @koa/router tries its routes one after the other. Therefore there is one router per
+ * fixed path prefix (`/_matrix/client/v3/rooms`), found in a map.
  */
 export function createRouter(
   endpoints: readonly AnyEndpoint[],
@@ -31,7 +31,7 @@ export function createRouter(
   }
 }
 
-/** Methods that the endpoints have for a path; empty for a path that none has. */
+/** Returns the methods of the endpoints at a path; empty for an unknown path. */
 export function methodsFor(endpoints: readonly AnyEndpoint[], requestPath: string): string[] {
   const methods = new Set<string>()
   for (const endpoint of endpoints) {

@@ -3,7 +3,10 @@ import type { App } from '../../app.ts'
 import type { RESPONDED } from './route.ts'
 import { type Recipient, sendStream } from './send-stream.ts'
 
-/** Sends JSON as fast as it is taken. What fails on the way ends the connection, so that nobody takes a part for the whole. */
+/**
+ * Sends JSON in pieces, with back-pressure. A failure closes the connection, so that the client does not accept a
+ * partial response.
+ */
 export function sendPieces(
   app: Pick<App, 'unreadAnswers'>,
   recipient: Recipient,

@@ -4,15 +4,16 @@ import { pipeline } from 'node:stream/promises'
 import type { App } from '../../app.ts'
 import { RESPONDED } from './route.ts'
 
-/** Where an answer goes, and whose it is: a user, another server or a network. */
+/** The target of a response, and the key to which its unread bytes count: a user, another server or a network. */
 export type Recipient = { response: ServerResponse; owner: string }
 
-/** What a stream that is read as it is sent has in memory. */
+/** Memory that a stream uses while it is read and sent. */
 const STREAM_BYTES = 64 * 1024
 
 /**
- * Sends a stream as fast as the client takes it, between `before` and `after`, and closes it, also when the client leaves early. The connection closes
- * when nothing is read for too long. Headers have been set or written. `bytes`: what is in memory until all is sent. Throws what reading the stream throws.
+ * Sends a stream with back-pressure, between `before` and `after`, and destroys it, also when the client disconnects.
+ * Closes the connection if the client reads nothing for too long. The headers must have been set or written. `bytes`:
+ * the memory in use until all is sent. Throws errors of reading the stream.
  */
 export async function sendStream(
   app: Pick<App, 'unreadAnswers'>,
@@ -27,7 +28,7 @@ export async function sendStream(
   }
   let fault: unknown
   stream.once('error', (error) => {
-    // When the client leaves, the stream ends with an error as well.
+    // When the client disconnects, the stream ends with an error too.
     if (!response.destroyed) fault = error
   })
   const release = app.unreadAnswers.hold({
@@ -40,7 +41,7 @@ export async function sendStream(
     await pipeline(before || after ? body : stream, response).catch(() => {})
   } finally {
     release()
-    // The pipeline leaves it open when the client has left before it began.
+    // The pipeline leaves the stream open if the client disconnected before it began.
     stream.destroy()
   }
   if (fault !== undefined) throw fault

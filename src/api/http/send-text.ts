@@ -3,12 +3,12 @@ import type { Context } from 'koa'
 import type { App } from '../../app.ts'
 import { sendStream } from './send-stream.ts'
 
-/** What goes at once: a connection takes so much even if nobody reads. */
+/** Size of the first write: the socket buffers this much even if the client reads nothing. */
 const PIECE_BYTES = 16 * 1024
 
 /**
- * Answers with a text, a large one piece by piece as it is read. `owner`: whose answer it is. The status and other headers have been set. Returns before
- * it is read: while that takes long, what the text was made of need not be kept.
+ * Sends a text; a large one in pieces as the client reads. `owner`: the key to which unread bytes count. The status and
+ * other headers must have been set. Returns before all is read, so that the source of the text can be released.
  */
 export function sendText(app: App, context: Context, { text, owner }: { text: string; owner: string }): void {
   if (text.length <= PIECE_BYTES || context.method === 'HEAD') {

@@ -14,10 +14,10 @@ import { networkOf } from './network-of.ts'
 import { type AnyEndpoint, RawJson, RESPONDED, Reply, type Session } from './route.ts'
 import { sendText } from './send-text.ts'
 
-/** To parse and check a body takes time in proportion to its size: with each so many bytes a request counts for one more. */
+/** Parsing and validating takes time in proportion to the size: a request counts once more per this many bytes. */
 const COUNTED_BYTES = 64 * 1024
 
-/** The middleware that runs one endpoint: authenticate, limit, validate, handle, answer. */
+/** Returns the middleware of one endpoint: authenticate, rate-limit, validate, handle, respond. */
 export function serveEndpoint(app: App, endpoint: AnyEndpoint): Middleware {
   const { rateLimiter } = app
   return async (context) => {
@@ -26,7 +26,7 @@ export function serveEndpoint(app: App, endpoint: AnyEndpoint): Middleware {
     if (endpoint.auth === 'server') {
       const { session, body } = await receiveSigned(app, context.req, context.ip)
       context.state.userId = session.origin
-      // Only now is it known whose request it is; nobody uses up what others may ask for.
+      // Limited only after authentication, so that nobody can use up the limit of another server.
       await rateLimiter.take('federation', session.origin)
       const call = callOf(app, endpoint, context, { query, session, owner: session.origin, body })
       const asked = onBehalfOf(app, { kind: 'server', id: session.origin })
@@ -69,7 +69,7 @@ async function handle(
   }
 }
 
-/** Guests are strangers: anybody can be as many of them as they like. */
+/** Guests count by network: anyone can register any number of them. */
 function askerOf(session: Session | undefined, ip: string): Asker {
   return session && !session.isGuest ? { kind: 'user', id: session.userId } : { kind: 'network', id: networkOf(ip) }
 }
@@ -81,7 +81,10 @@ function respond(app: App, context: Context, answer: Answer): void {
   else context.respond = false
 }
 
-/** Attempts to get in are counted by address here, and by account where the password is checked; all else by user where there is one. */
+/**
+ * Returns the rate-limit key of a request. Login and registration count by network here, and by account where the
+ * password is checked. Everything else counts by user, if known.
+ */
 function whoOf(endpoint: AnyEndpoint, session: Session | undefined, ip: string): string {
   const isGettingIn = endpoint.rateLimit === 'login' || endpoint.rateLimit === 'registration'
   return session && !isGettingIn ? session.userId : networkOf(ip)
@@ -120,7 +123,7 @@ function callOf(
       raw: context.req,
       path: context.path,
     },
-    // Made only for those who ask: few do.
+    // Created lazily, since few handlers need it.
     get signal() {
       return goneSignal(app, context)
     },
@@ -128,7 +131,7 @@ function callOf(
   }
 }
 
-/** A parameter that is given several times is a list. */
+/** Converts a query into an object. A repeated parameter becomes a list. */
 function queryObject(query: URLSearchParams): Record<string, string | string[]> {
   const result: Record<string, string | string[]> = {}
   for (const name of new Set(query.keys())) {
@@ -138,7 +141,7 @@ function queryObject(query: URLSearchParams): Record<string, string | string[]> 
   return result
 }
 
-/** One for all: to make an error takes longer than all else that the end of a request does here. */
+/** Shared: creating an error costs more than everything else at the end of a request. */
 const GONE = new ClientLeftError()
 
 function goneSignal(app: App, context: Context): AbortSignal {
@@ -147,7 +150,7 @@ function goneSignal(app: App, context: Context): AbortSignal {
   return AbortSignal.any([gone.signal, app.stopping])
 }
 
-/** Some refusals are no errors: user-interactive authentication goes on with 401. */
+/** Some 4xx responses have no errcode: user-interactive authentication continues with 401. */
 function errcodeOf({ status, body }: Reply): unknown {
   return status >= 400 && typeof body === 'object' && body !== null && 'errcode' in body ? body.errcode : undefined
 }
@@ -168,7 +171,9 @@ function writeAnswer(app: App, context: Context, { result, owner }: Answer): voi
   sendText(app, context, { text, owner })
 }
 
-/** What a path that nobody serves gets: https://spec.matrix.org/v1.19/client-server-api/#common-error-codes */
+/**
+ * Returns the error for unknown paths and methods: https://spec.matrix.org/v1.19/client-server-api/#common-error-codes
+ */
 export function unrecognized(allowed: readonly string[]): MatrixError {
   return allowed.length > 0
     ? new MatrixError(405, 'M_UNRECOGNIZED', `This path takes ${allowed.join(', ')} only`)

@@ -5,8 +5,9 @@ import type { ByteRange } from '../../infra/object-store/object-store.ts'
 const MALFORMED = 1
 
 /**
- * Returns the part of a body of `size` bytes that a Range header requests. Undefined means the whole body, also for malformed headers and for several
- * ranges, as servers may answer them. https://www.rfc-editor.org/rfc/rfc9110#section-14.2
+ * Returns the part of a body of `size` bytes that a Range header requests. Undefined means the whole body, also for
+ * malformed headers and for several ranges, as servers may answer them.
+ * https://www.rfc-editor.org/rfc/rfc9110#section-14.2
  */
 export function requestedRange(header: string | undefined, size: number): ByteRange | 'unsatisfiable' | undefined {
   if (header === undefined) return undefined

@@ -15,7 +15,9 @@ type DownloadCall = Pick<
   'params' | 'query' | 'request' | 'response' | 'owner' | 'signal'
 >
 
-/** https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv1mediadownloadservernamemediaid and …/{fileName} */
+/**
+ * https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv1mediadownloadservernamemediaid and …/{fileName}
+ */
 export const getDownload = route({
   method: 'GET',
   path: [
@@ -30,7 +32,10 @@ export const getDownload = route({
   handle: (call, app) => download(app, call, { cache: 'private' }),
 })
 
-/** The download of before Matrix 1.11: https://spec.matrix.org/v1.19/client-server-api/#get_matrixmediav3downloadservernamemediaid and …/{fileName} */
+/**
+ * The deprecated, unauthenticated download:
+ * https://spec.matrix.org/v1.19/client-server-api/#get_matrixmediav3downloadservernamemediaid and …/{fileName}
+ */
 export const getUnauthenticatedDownload = route({
   method: 'GET',
   path: ['v3', 'r0', 'v1'].flatMap((version) => [
@@ -48,7 +53,10 @@ export const getUnauthenticatedDownload = route({
   },
 })
 
-/** Throws M_NOT_FOUND unless the administrator lets anyone download: https://spec.matrix.org/v1.19/client-server-api/#content-repo-client-behaviour */
+/**
+ * Throws M_NOT_FOUND unless unauthenticated downloads are enabled:
+ * https://spec.matrix.org/v1.19/client-server-api/#content-repo-client-behaviour
+ */
 export function checkUnauthenticatedAccess(app: App): void {
   if (!app.config.media.unauthenticated_downloads) {
     throw new NotFoundError('Media are available at /_matrix/client/v1/media, with an access token')

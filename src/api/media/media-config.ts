@@ -1,6 +1,6 @@
 import { route } from '../http/route.ts'
 
-/** https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv1mediaconfig and its deprecated name */
+/** https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv1mediaconfig and its deprecated path. */
 export const getMediaConfig = route({
   method: 'GET',
   path: [

@@ -5,8 +5,8 @@ import { BodyTooSlowError, paced } from '../../infra/http/read-bounded.ts'
 import { bodyOf } from '../http/client-left.ts'
 
 /**
- * The bytes of a file as they arrive, which may take hours if they come steadily. Throws 408 when nothing comes for `request_timeout`, or after that time
- * less than `min_upload_rate` on average; and ClientLeftError.
+ * Yields the bytes of an upload as they arrive, which may take hours at a steady rate. Throws 408 when nothing arrives
+ * for `request_timeout`, or when the average rate after that time is below `min_upload_rate`. Throws ClientLeftError.
  */
 export async function* readUpload(request: IncomingMessage, { limits, media }: Config): AsyncGenerator<Buffer> {
   const stall = () => request.destroy(tooSlow())

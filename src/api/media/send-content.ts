@@ -7,7 +7,7 @@ import { RESPONDED } from '../http/route.ts'
 import { type Recipient, sendStream } from '../http/send-stream.ts'
 import { requestedRange } from './byte-range.ts'
 
-/** What to send, and how browsers are to treat it. */
+/** The content to send, and how browsers treat it. */
 export type Content = {
   objectKey: string
   size: number
@@ -16,11 +16,14 @@ export type Content = {
   contentType: string
   disposition: 'inline' | 'attachment'
   filename: string | undefined
-  /** `private`: only the client itself may keep it. */
+  /** `private`: shared caches must not store it. */
   cache: 'private' | 'public'
 }
 
-/** https://spec.matrix.org/v1.19/client-server-api/#content-repository: what a file says must not act in the name of this origin. */
+/**
+ * https://spec.matrix.org/v1.19/client-server-api/#content-repository: uploaded content must not run scripts in this
+ * origin.
+ */
 const SAFETY = {
   'Content-Security-Policy':
     "sandbox; default-src 'none'; script-src 'none'; plugin-types application/pdf; style-src 'unsafe-inline'; object-src 'self';",
@@ -29,8 +32,8 @@ const SAFETY = {
 }
 
 /**
- * Answers with stored bytes, as fast as the client takes them: all of them or one range, none for HEAD and when the client has them already.
- * Throws M_NOT_FOUND when the store has lost them.
+ * Sends stored bytes with back-pressure: all of them or one range. HEAD and a matching If-None-Match get none. Throws
+ * M_NOT_FOUND if the store has lost them.
  */
 export async function sendContent(
   app: App,
@@ -40,7 +43,7 @@ export async function sendContent(
   const { response } = recipient
   const etag = `"${content.etag}"`
   const headers = headersOf(content, etag)
-  // Without Cache-Control: `no-cache` asks caches to revalidate, which this answer does.
+  // Without Cache-Control: its `no-cache` makes caches revalidate, which this response does.
   if (fresh({ 'if-none-match': request.headers['if-none-match'] }, { etag })) return end(response, 304, headers)
   const range = rangeOf(request, content.size, etag)
   if (range === 'unsatisfiable') return end(response, 416, { ...SAFETY, 'Content-Range': `bytes */${content.size}` })
@@ -66,7 +69,7 @@ function describe(content: Content): Record<string, string> {
   }
 }
 
-/** With If-Range, a part counts only of the content that the client knows. */
+/** With If-Range, a range applies only to the content that the client knows. */
 function rangeOf(request: IncomingMessage, size: number, etag: string) {
   const ifRange = request.headers['if-range']
   return ifRange === undefined || ifRange === etag ? requestedRange(request.headers.range, size) : undefined

@@ -35,7 +35,10 @@ export const getThumbnail = route({
   handle: (call, app) => thumbnail(app, call, { cache: 'private' }),
 })
 
-/** The thumbnail of before Matrix 1.11: https://spec.matrix.org/v1.19/client-server-api/#get_matrixmediav3thumbnailservernamemediaid */
+/**
+ * The deprecated, unauthenticated thumbnail:
+ * https://spec.matrix.org/v1.19/client-server-api/#get_matrixmediav3thumbnailservernamemediaid
+ */
 export const getUnauthenticatedThumbnail = route({
   method: 'GET',
   path: ['v3', 'r0', 'v1'].map((version) => `/_matrix/media/${version}/thumbnail/:serverName/:mediaId`),
@@ -67,7 +70,7 @@ async function thumbnail(
   })
 }
 
-/** What a thumbnail is called when somebody saves it. */
+/** Returns the file name of a thumbnail when it is saved. */
 export function thumbnailName(contentType: string): string {
   return `thumbnail.${contentType.replace('image/', '').replace('jpeg', 'jpg')}`
 }

@@ -1,7 +1,9 @@
 import { NotFoundError } from '../../core/errors.ts'
 import { route } from '../http/route.ts'
 
-/** https://spec.matrix.org/v1.19/server-server-api/#getwell-knownmatrixserver; other servers connect by HTTPS only. */
+/**
+ * https://spec.matrix.org/v1.19/server-server-api/#getwell-knownmatrixserver; other servers always connect by HTTPS.
+ */
 export const getWellKnownServer = route({
   method: 'GET',
   path: '/.well-known/matrix/server',

@@ -13,7 +13,10 @@ import type { TellingApp } from './telling-app.ts'
 
 const NOBODY = '' as UserId
 
-/** Typing, receipts and presence as they are now. https://spec.matrix.org/v1.19/application-service-api/#pushing-ephemeral-data */
+/**
+ * Typing, receipts and presence as they are now.
+ * https://spec.matrix.org/v1.19/application-service-api/#pushing-ephemeral-data
+ */
 export async function ephemeralEvents(app: TellingApp, appservice: Appservice, news: News): Promise<JsonObject[]> {
   return [
     ...(await typingEvents(app, news)),

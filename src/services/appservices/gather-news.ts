@@ -34,8 +34,8 @@ export type News = RoomMoves & {
 const MAX_EVENTS = 100
 
 /**
- * Goes through rows of the stream, in order, and notes in `interest` what they change of it. `to`: up to where there are no others; `bytes`: so much of
- * messages to devices, unless it is a single one.
+ * Goes through rows of the stream, in order, and notes in `interest` what they change of it. `to`: up to where there
+ * are no others; `bytes`: so much of messages to devices, unless it is a single one.
  */
 export async function gatherNews(
   db: Db,

@@ -6,12 +6,16 @@ import { loadAllAliases, loadRoomAliases } from '../../storage/rooms/room-aliase
 import type { StreamRow } from '../../storage/schema/stream.ts'
 
 /**
- * What an application service is interested in, as of a place in the stream: kept in memory, so that what is of no interest costs nothing.
+ * What an application service is interested in, as of a place in the stream: kept in memory, so that what is of no
+ * interest costs nothing.
  * https://spec.matrix.org/v1.19/application-service-api/#registration
  */
 export type Interest = {
   hasUser(userId: string): boolean
-  /** Whether it is told what happens in a room: one of its users is there, or the room or an alias of it is in its namespace. */
+  /**
+   * Whether it is told what happens in a room: one of its users is there, or the room or an alias of it is in its
+   * namespace.
+   */
   hasRoom(roomId: RoomId): boolean
   /** How many of its users are in a room. */
   membersOf(roomId: RoomId): number

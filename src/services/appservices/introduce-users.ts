@@ -8,8 +8,9 @@ const TIMEOUT_MS = 20_000
 type Told = { events: { type: string; state_key?: string }[] }
 
 /**
- * Asks an application service for users in its namespace whom a transaction is about, such as by an invite, and who do not exist: it makes those that
- * it knows. What it answers changes nothing: it is told all the same. https://spec.matrix.org/v1.19/application-service-api/#get_matrixappv1usersuserid
+ * Asks an application service for users in its namespace whom a transaction is about, such as by an invite, and who do
+ * not exist: it makes those that it knows. What it answers changes nothing: it is told all the same.
+ * https://spec.matrix.org/v1.19/application-service-api/#get_matrixappv1usersuserid
  */
 export async function introduceUsers(
   app: Pick<App, 'database' | 'appservices' | 'logger' | 'stopping'>,

@@ -8,8 +8,9 @@ const TIMEOUT_MS = 20_000
 const MAX_SHOWN = 2000
 
 /**
- * Asks an application service whether it hears this server and knows its token; returns how many milliseconds it took. Throws M_URL_NOT_SET, M_BAD_STATUS,
- * M_CONNECTION_FAILED, M_CONNECTION_TIMEOUT. https://spec.matrix.org/v1.19/application-service-api/#pinging
+ * Asks an application service whether it hears this server and knows its token; returns how many milliseconds it took.
+ * Throws M_URL_NOT_SET, M_BAD_STATUS, M_CONNECTION_FAILED, M_CONNECTION_TIMEOUT.
+ * https://spec.matrix.org/v1.19/application-service-api/#pinging
  */
 export async function pingAppservice(
   app: Pick<App, 'appservices' | 'clock'>,

@@ -14,8 +14,9 @@ const USERS_AT_ONCE = 10_000
 const FAILURE = 'looking after an application service failed; it is tried again'
 
 /**
- * Tells application services what happens that is of interest to them, in order, each by one process at a time. Without application services nothing
- * is done. `stop` ends what is under way; others go on. https://spec.matrix.org/v1.19/application-service-api/#pushing-events
+ * Tells application services what happens that is of interest to them, in order, each by one process at a time. Without
+ * application services nothing is done. `stop` ends what is under way; others go on.
+ * https://spec.matrix.org/v1.19/application-service-api/#pushing-events
  */
 export async function startTelling(
   app: TransactionSenderApp & Pick<App, 'stream'>,
@@ -44,7 +45,10 @@ export async function startTelling(
   }
 }
 
-/** One that is new is told what comes from now on. Of one whose namespace is another than before, the members are found anew. */
+/**
+ * One that is new is told what comes from now on. Of one whose namespace is another than before, the members are found
+ * anew.
+ */
 async function prepare(app: Pick<App, 'database' | 'stream'>, appservice: Appservice): Promise<void> {
   const appserviceId = appservice.id
   const users = JSON.stringify([appservice.sender, ...appservice.namespaces.users.map(({ regex }) => regex.source)])

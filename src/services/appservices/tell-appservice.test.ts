@@ -25,7 +25,10 @@ const bridge: Appservice = {
   receivesDeviceLists: false,
 }
 
-/** A bridge as the tellers of several processes see it; while `isUp` is false it gets what it is sent, and its answer is lost. */
+/**
+ * A bridge as the tellers of several processes see it; while `isUp` is false it gets what it is sent, and its answer is
+ * lost.
+ */
 async function setUp() {
   const app = await createReadingApp()
   const received: { txnId: string; body: string }[] = []

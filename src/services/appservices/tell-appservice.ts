@@ -25,7 +25,10 @@ export type TransactionSenderApp = Pick<
 
 /** Tells one application service what happens, while this process has it. */
 export type Teller = {
-  /** Takes the application service if no other process has it, and tells it all that it has not been told; returns when there is no more, or it rests. */
+  /**
+   * Takes the application service if no other process has it, and tells it all that it has not been told; returns when
+   * there is no more, or it rests.
+   */
   tell(): Promise<void>
   /** Keeps it while a request takes long. */
   keep(): Promise<void>
@@ -103,7 +106,10 @@ class LeasedTeller implements Teller {
     await this.#app.database.write((tx) => releaseAppservice(tx, this.#id, position))
   }
 
-  /** A number that grows: some application services expect that of ids, as of Synapse's. A database that was restored from a backup gives none twice. */
+  /**
+   * A number that grows: some application services expect that of ids, as of Synapse's. A database that was restored
+   * from a backup gives none twice.
+   */
   #nextTxnId(): string {
     this.#lastTxn = Math.max(this.#app.clock.now(), this.#lastTxn + 1)
     return String(this.#lastTxn)

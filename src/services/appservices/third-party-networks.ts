@@ -29,7 +29,10 @@ const protocol = z.looseObject({
 const location = z.looseObject({ alias: text, protocol: text, fields: z.looseObject({}) })
 const user = z.looseObject({ userid: text, protocol: text, fields: z.looseObject({}) })
 
-/** What a network is, as clients get it: https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3thirdpartyprotocolprotocol */
+/**
+ * What a network is, as clients get it:
+ * https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3thirdpartyprotocolprotocol
+ */
 type Protocol = z.output<typeof protocol>
 
 /** All networks that application services lead to; those that none of them describes are left out. */
@@ -46,7 +49,10 @@ export async function getProtocol(app: AskingApp, name: string): Promise<Protoco
   return found
 }
 
-/** Places of a network as rooms, by fields that the network knows. Throws M_NOT_FOUND for an unknown network, and when there are none. */
+/**
+ * Places of a network as rooms, by fields that the network knows. Throws M_NOT_FOUND for an unknown network, and when
+ * there are none.
+ */
 export function findLocations(app: AskingApp, name: string, fields: Query): Promise<JsonObject[]> {
   return findAll(app, leadingTo(app, name), {
     path: `location/${encodeURIComponent(name)}`,

@@ -13,7 +13,9 @@ import type { TellingApp } from './telling-app.ts'
 /** The body of a transaction, undefined when there is nothing to tell, and the messages to devices that end with it. */
 export type TransactionBody = { body: string | undefined; messages: number[] }
 
-/** Puts news into a transaction. https://spec.matrix.org/v1.19/application-service-api/#put_matrixappv1transactionstxnid */
+/**
+ * Puts news into a transaction. https://spec.matrix.org/v1.19/application-service-api/#put_matrixappv1transactionstxnid
+ */
 export async function transactionBody(app: TellingApp, appservice: Appservice, news: News): Promise<TransactionBody> {
   const events = await clientEvents(app, appservice, news.events)
   const ephemeral = appservice.ephemeralKeys.length > 0 ? await ephemeralEvents(app, appservice, news) : []
@@ -38,8 +40,9 @@ export async function transactionBody(app: TellingApp, appservice: Appservice, n
 }
 
 /**
- * Whether a device has no other way to get its messages. Those of users whom others may be too, or of application services that say nothing of
- * encryption, may ask for theirs by /sync. https://github.com/matrix-org/matrix-spec-proposals/pull/4203
+ * Whether a device has no other way to get its messages. Those of users whom others may be too, or of application
+ * services that say nothing of encryption, may ask for theirs by /sync.
+ * https://github.com/matrix-org/matrix-spec-proposals/pull/4203
  */
 function endsWith(appservice: Appservice, userId: string): boolean {
   return appservice.acknowledgesToDevice && hasExclusively(appservice, 'users', userId)

@@ -24,7 +24,7 @@ import type { Tx } from '../../storage/engine/database.ts'
 import type { KeyBackupRow } from '../../storage/schema/devices.ts'
 import { unknownBackup } from './key-backups.ts'
 
-/** The key of a session as clients send and get it. */
+/** A session's key in the format of the client API. */
 export type SessionKey = {
   first_message_index: number
   forwarded_count: number
@@ -32,12 +32,13 @@ export type SessionKey = {
   session_data: JsonObject
 }
 
-/** What a backup holds after a change. */
+/** The key count and ETag of a backup after a change. */
 export type BackupState = { count: number; etag: string }
 
 /**
- * Stores keys in the current backup; of two for a session the better one stays. Throws M_NOT_FOUND, M_TOO_LARGE, and M_WRONG_ROOM_KEYS_VERSION with
- * `current_version` for a backup that is not the current one. https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3room_keyskeys
+ * Stores keys in the current backup; of two keys for one session, the better one is kept. Throws M_NOT_FOUND,
+ * M_TOO_LARGE, and M_WRONG_ROOM_KEYS_VERSION with `current_version` for a backup that is not the current one.
+ * https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3room_keyskeys
  */
 export async function backUpKeys(
   app: Pick<App, 'database' | 'config'>,
@@ -62,7 +63,10 @@ export async function backUpKeys(
   })
 }
 
-/** Removes keys: all, a room's, or one session's. Throws M_NOT_FOUND for an unknown backup. https://spec.matrix.org/v1.19/client-server-api/#delete_matrixclientv3room_keyskeys */
+/**
+ * Removes keys: all, a room's, or one session's. Throws M_NOT_FOUND for an unknown backup.
+ * https://spec.matrix.org/v1.19/client-server-api/#delete_matrixclientv3room_keyskeys
+ */
 export async function deleteBackedUpKeys(
   app: Pick<App, 'database'>,
   key: BackupKey,
@@ -72,7 +76,8 @@ export async function deleteBackedUpKeys(
 }
 
 /**
- * The JSON of a backup's keys by room and session, piece by piece; of one room, by session. Throws M_NOT_FOUND for an unknown backup.
+ * Returns the JSON of a backup's keys by room and session, in pieces; those of one room by session. Throws M_NOT_FOUND
+ * for an unknown backup.
  * https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3room_keyskeys
  */
 export async function readBackedUpKeys(
@@ -92,7 +97,7 @@ async function requireBackup(app: Pick<App, 'database'>, key: BackupKey): Promis
   if (!backup || backup.deleted) throw unknownBackup()
 }
 
-/** The sessions of a room come one after another. */
+/** The pages are ordered by room. */
 async function* roomsOf(pages: AsyncIterable<readonly BackedUpSession[]>): AsyncGenerator<string> {
   let current: RoomId | undefined
   for await (const page of pages) {
@@ -113,7 +118,10 @@ function sessionJson({ session_id, session_data, first_message_index, forwarded_
   return `${JSON.stringify(session_id)}:${facts.slice(0, -1)},"session_data":${session_data}}`
 }
 
-/** One session's key. Throws M_NOT_FOUND. https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3room_keyskeysroomidsessionid */
+/**
+ * Returns one session's key. Throws M_NOT_FOUND.
+ * https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3room_keyskeysroomidsessionid
+ */
 export async function readBackedUpKey(
   app: Pick<App, 'database'>,
   key: BackupKey,
@@ -127,7 +135,7 @@ export async function readBackedUpKey(
   throw new NotFoundError('There is no such key in the backup')
 }
 
-/** Runs a change under the backup's lock, and counts what it did. */
+/** Runs a change under the backup's lock, and returns the new count and ETag. */
 async function changeKeys(
   app: Pick<App, 'database'>,
   key: BackupKey,
@@ -147,7 +155,7 @@ async function requireCurrent(tx: Tx, { userId, version }: BackupKey): Promise<v
   if (current && current.version !== version) throw wrongVersion(current)
 }
 
-/** A client that writes to a version that was deleted has to learn which one took its place. */
+/** A client that writes to a deleted version has to learn the current version. */
 async function missingBackup(tx: Tx, { userId }: BackupKey, backup: KeyBackupRow | undefined): Promise<MatrixError> {
   const current = backup && (await findCurrentKeyBackup(tx, userId))
   return current ? wrongVersion(current) : unknownBackup()

@@ -8,8 +8,8 @@ import { type ClaimedKey, type KeyClaim, takeOneTimeKeys } from '../../storage/d
 export type ClaimedKeys = Record<string, Record<string, Record<string, Json>>>
 
 /**
- * Gives out a key of users of this server for each claim: a one-time key, which nobody else will get, or else the device's fallback key.
- * Claims that neither can serve are left out.
+ * Claims a key of a local user's device for each claim: a one-time key, which is then deleted, or else the fallback
+ * key. Claims for which there is neither are left out.
  */
 export async function claimLocalKeys(app: Pick<App, 'database'>, claims: readonly KeyClaim[]): Promise<ClaimedKeys> {
   return claims.length > 0 ? claimedKeys(await takeKeys(app, claims)) : {}
@@ -39,12 +39,12 @@ function claimedKeys(keys: readonly ClaimedKey[]): ClaimedKeys {
   )
 }
 
-/** Throws TooLargeError for more claims than one request may have: each is a query, and takes locks. */
+/** Throws TooLargeError if a request has too many claims: each is a query and takes locks. */
 export function requireFewClaims({ config }: Pick<App, 'config'>, claims: readonly KeyClaim[]): void {
   requireCount(config.limits, 'key_claims', claims.length)
 }
 
-/** Groups by user id and device id, in time in proportion to the number of entries. */
+/** Groups by user ID and device ID in linear time. */
 export function byUserAndDevice<Entry extends Pick<KeyClaim, 'user_id' | 'device_id'>, Held>(
   entries: readonly Entry[],
   heldOf: (ofDevice: readonly Entry[]) => Held,

@@ -6,7 +6,10 @@ import { findUser } from '../../storage/users/users.ts'
 
 type Connection = { ip: string; last_seen: number; user_agent?: string }
 
-/** From where a user's devices were last seen. Throws M_NOT_FOUND. https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3adminwhoisuserid */
+/**
+ * Returns the addresses from which a user's devices were last seen. Throws M_NOT_FOUND.
+ * https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3adminwhoisuserid
+ */
 export async function describeConnections(
   app: Pick<App, 'database'>,
   userId: UserId,

@@ -11,17 +11,18 @@ import type { DeviceKey } from '../../storage/schema/users.ts'
 import { lockUser } from '../../storage/users/users.ts'
 import { type KeyUpload, parseUpload, storeKeys } from './upload-keys.ts'
 
-/** A device that nobody is logged in at: it collects messages until a client of its user takes it over. */
+/** A device without a session: it collects messages until a client of its user rehydrates it. */
 export type DehydratedDevice = { device_id: DeviceId; device_data: JsonObject }
 
-/** Events of a dehydrated device in the format of /sync, and where the next ones are. */
+/** Events of a dehydrated device in the format of /sync, and the token of the next page. */
 export type DehydratedEvents = { events: object[]; next_batch: string; hasMore: boolean }
 
 const EVENTS_AT_ONCE = 100
 
 /**
- * Makes a device and its keys the user's dehydrated device, in the place of the former one. Throws M_INVALID_PARAM when the id is that of a device
- * that is in use, and M_TOO_LARGE. https://github.com/matrix-org/matrix-spec-proposals/pull/3814
+ * Replaces the user's dehydrated device with a new device and its keys. Throws M_INVALID_PARAM when the ID is that of a
+ * device in use, and M_TOO_LARGE.
+ * https://github.com/matrix-org/matrix-spec-proposals/pull/3814
  */
 export async function replaceDehydratedDevice(
   app: Pick<App, 'database' | 'clock' | 'config'>,
@@ -42,14 +43,14 @@ export async function replaceDehydratedDevice(
   })
 }
 
-/** The user's dehydrated device. Throws M_NOT_FOUND. */
+/** Returns the user's dehydrated device. Throws M_NOT_FOUND. */
 export async function getDehydratedDevice(app: Pick<App, 'database'>, userId: UserId): Promise<DehydratedDevice> {
   const device = await findDehydratedDevice(app.database, userId)
   if (!device) throw noDehydratedDevice()
   return { device_id: device.device_id, device_data: JSON.parse(device.device_data) }
 }
 
-/** Removes the user's dehydrated device with its keys and events, and returns its id. Throws M_NOT_FOUND. */
+/** Deletes the user's dehydrated device with its keys and events, and returns its ID. Throws M_NOT_FOUND. */
 export async function deleteDehydratedDevice(app: Pick<App, 'database'>, userId: UserId): Promise<DeviceId> {
   return app.database.write(async (tx) => {
     const device = await findDehydratedDevice(tx, userId)
@@ -59,7 +60,10 @@ export async function deleteDehydratedDevice(app: Pick<App, 'database'>, userId:
   })
 }
 
-/** The events that the dehydrated device has got, after `from`; they stay until the device goes. Throws M_FORBIDDEN for other devices. */
+/**
+ * Returns the to-device events of the dehydrated device after `from`. They are kept until the device is deleted. Throws
+ * M_FORBIDDEN for other devices.
+ */
 export async function readDehydratedEvents(
   app: Pick<App, 'database' | 'config'>,
   { userId, deviceId }: DeviceKey,

@@ -7,8 +7,8 @@ import type { Tx } from '../../storage/engine/database.ts'
 type Capabilities = Pick<App, 'config' | 'logger'>
 
 /**
- * Puts messages into the inboxes of devices. From inboxes that are full, messages go of those who fill them most. Throws M_TOO_LARGE where messages
- * to all devices of users would be too much together.
+ * Appends messages to the inboxes of devices. Full inboxes drop messages of the senders that use most of them. Throws
+ * M_TOO_LARGE when the copies for all devices of users would be too large together.
  */
 export async function deliverToDevice(
   app: Capabilities,
@@ -21,7 +21,7 @@ export async function deliverToDevice(
   for (const inbox of full) app.logger.warn(inbox, 'messages to a device dropped, as its inbox is full')
 }
 
-/** A message to all devices of a user is stored for each of them. */
+/** A message to all devices of a user is stored once per device. */
 async function requireModestCopies(
   { config: { limits } }: Capabilities,
   tx: Tx,

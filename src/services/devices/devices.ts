@@ -6,7 +6,9 @@ import type { DeviceKey, DeviceRow } from '../../storage/schema/users.ts'
 import { lockUser } from '../../storage/users/users.ts'
 import { limitDevices } from '../users/limit-devices.ts'
 
-/** A device as its user sees it. https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3devices */
+/**
+ * A device in the format of the client API. https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3devices
+ */
 export type ClientDevice = {
   device_id: DeviceId
   display_name?: string
@@ -14,19 +16,22 @@ export type ClientDevice = {
   last_seen_ip?: string
 }
 
-/** A user's devices. */
+/** Lists a user's devices. */
 export async function listDevices(app: Pick<App, 'database'>, userId: UserId): Promise<ClientDevice[]> {
   return (await loadDevices(app.database, userId)).map(clientDevice)
 }
 
-/** One device. Throws M_NOT_FOUND. */
+/** Returns one device. Throws M_NOT_FOUND. */
 export async function getDevice(app: Pick<App, 'database'>, key: DeviceKey): Promise<ClientDevice> {
   const device = await findDevice(app.database, key)
   if (!device) throw noSuchDevice()
   return clientDevice(device)
 }
 
-/** Makes a device that nobody is logged in to; false when there is one of that id. https://spec.matrix.org/v1.19/application-service-api/#creating-devices */
+/**
+ * Creates a device without a session. Returns false if the ID exists.
+ * https://spec.matrix.org/v1.19/application-service-api/#creating-devices
+ */
 export async function addDevice(
   app: Pick<App, 'database' | 'clock' | 'config' | 'logger'>,
   device: DeviceKey & { displayName: string | null },
@@ -39,7 +44,7 @@ export async function addDevice(
   })
 }
 
-/** Gives a device another name. Throws M_NOT_FOUND. */
+/** Renames a device. Throws M_NOT_FOUND. */
 export async function nameDevice(
   app: Pick<App, 'database'>,
   { displayName, ...key }: DeviceKey & { displayName: string | null },
@@ -48,7 +53,7 @@ export async function nameDevice(
   if (!exists) throw noSuchDevice()
 }
 
-/** Removes devices with their tokens: they are logged out. Ones that do not exist are as good as removed. */
+/** Deletes devices with their tokens, which logs them out. Unknown devices are ignored. */
 export async function removeDevices(
   app: Pick<App, 'database'>,
   userId: UserId,

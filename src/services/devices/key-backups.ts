@@ -14,10 +14,13 @@ import {
   updateKeyBackup,
 } from '../../storage/devices/key-backups.ts'
 
-/** A version of a backup as clients see it. */
+/** A version of a backup in the format of the client API. */
 export type KeyBackup = { algorithm: string; auth_data: JsonObject; count: number; etag: string; version: string }
 
-/** Begins a new version and returns its number. Throws M_TOO_LARGE. https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3room_keysversion */
+/**
+ * Creates a new version and returns its number. Throws M_TOO_LARGE.
+ * https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3room_keysversion
+ */
 export async function createKeyBackup(
   app: Pick<App, 'database' | 'config'>,
   { userId, algorithm, authData }: { userId: UserId; algorithm: string; authData: JsonObject },
@@ -32,7 +35,10 @@ export async function createKeyBackup(
   })
 }
 
-/** A version, or the current one. Throws M_NOT_FOUND. https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3room_keysversionversion */
+/**
+ * Returns a version, by default the current one. Throws M_NOT_FOUND.
+ * https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3room_keysversionversion
+ */
 export async function describeKeyBackup(
   app: Pick<App, 'database'>,
   { userId, version }: { userId: UserId; version: number | undefined },
@@ -51,7 +57,10 @@ export async function describeKeyBackup(
   }
 }
 
-/** Replaces the `auth_data` of a version. Throws M_NOT_FOUND, and M_INVALID_PARAM for another algorithm, and M_TOO_LARGE. https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3room_keysversionversion */
+/**
+ * Replaces the `auth_data` of a version. Throws M_NOT_FOUND, and M_INVALID_PARAM for another algorithm, and
+ * M_TOO_LARGE. https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3room_keysversionversion
+ */
 export async function changeKeyBackup(
   app: Pick<App, 'database' | 'config'>,
   key: BackupKey,
@@ -67,7 +76,10 @@ export async function changeKeyBackup(
   })
 }
 
-/** Deletes a version with its keys; one that is deleted already stays so. Throws M_NOT_FOUND. https://spec.matrix.org/v1.19/client-server-api/#delete_matrixclientv3room_keysversionversion */
+/**
+ * Deletes a version with its keys. Deleting it again succeeds. Throws M_NOT_FOUND.
+ * https://spec.matrix.org/v1.19/client-server-api/#delete_matrixclientv3room_keysversionversion
+ */
 export async function removeKeyBackup(app: Pick<App, 'database'>, key: BackupKey): Promise<void> {
   await app.database.write(async (tx) => {
     if (!(await lockKeyBackup(tx, key))) throw unknownBackup()
@@ -75,7 +87,7 @@ export async function removeKeyBackup(app: Pick<App, 'database'>, key: BackupKey
   })
 }
 
-/** 404 for a version that is not there. */
+/** Returns the 404 for an unknown version. */
 export function unknownBackup(): NotFoundError {
   return new NotFoundError('There is no such backup version')
 }

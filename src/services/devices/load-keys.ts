@@ -6,7 +6,7 @@ import { loadDeviceKeys } from '../../storage/devices/device-keys.ts'
 import type { Db } from '../../storage/engine/database.ts'
 import type { CrossSigningSignatureRow } from '../../storage/schema/devices.ts'
 
-/** Keys of users, by user id; those of devices by device id below that. */
+/** Keys by user ID; device keys by device ID below that. */
 export type QueriedKeys = {
   device_keys: Record<string, Record<string, JsonObject>>
   master_keys: Record<string, JsonObject>
@@ -17,8 +17,8 @@ export type QueriedKeys = {
 type Signatures = Record<string, Record<string, string>>
 
 /**
- * The identity and cross-signing keys of users of this server as `viewer` may see them; `wanted`: for each user the devices, none for all of
- * them. `viewer` undefined: another server, which sees what everybody may see.
+ * Loads the identity and cross-signing keys of local users as `viewer` may see them. `wanted` has the devices of each
+ * user; an empty list means all of them. `viewer` undefined: another server, which sees only public keys.
  */
 export async function loadKeys(
   { config }: Pick<App, 'config'>,
@@ -59,7 +59,7 @@ export async function loadKeys(
   }
 }
 
-/** Signatures by the user and the key that they are on. */
+/** Groups signatures by user and signed key. */
 export function bySignedKey(rows: readonly CrossSigningSignatureRow[]): (userId: UserId, key: string) => Signatures {
   const signatures = new Map<string, Signatures>()
   for (const { target_user_id, target_key, signer, signing_key_id, signature } of rows) {
@@ -70,7 +70,7 @@ export function bySignedKey(rows: readonly CrossSigningSignatureRow[]): (userId:
   return (userId, key) => signatures.get(`${userId} ${key}`) ?? {}
 }
 
-/** A key with further signatures beside those that it came with. */
+/** Returns a key with signatures added. */
 export function withSignatures(key: JsonObject, added: Signatures): JsonObject {
   const merged = { ...(key.signatures as Signatures | undefined) }
   for (const [signer, signatures] of Object.entries(added)) merged[signer] = { ...merged[signer], ...signatures }

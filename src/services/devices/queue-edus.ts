@@ -3,7 +3,7 @@ import type { Tx } from '../../storage/engine/database.ts'
 import { type NewEdu, queueEdus } from '../../storage/federation/federation-outbox.ts'
 import { emptyFullOutbox, outboxesToMeasure } from '../../storage/federation/full-outboxes.ts'
 
-/** Queues EDUs for other servers, and makes room in the outboxes that are full with them. */
+/** Queues EDUs for other servers, and evicts from outboxes that exceed their limit. */
 export async function queueWithinLimit(
   app: Pick<App, 'config' | 'logger'>,
   tx: Tx,

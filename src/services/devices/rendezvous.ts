@@ -15,22 +15,24 @@ import type { RendezvousRow } from '../../storage/schema/rendezvous.ts'
 
 type Capabilities = Pick<App, 'database' | 'clock' | 'random'>
 
-/** Bytes that a session holds at most. */
+/** Maximum size of a session's payload, in bytes. */
 export const MAX_RENDEZVOUS_BYTES = 4096
 const LIFETIME_MS = 5 * 60_000
 /** A sign-in takes a handful of writes. */
 const REMEMBERED_WRITES = 200
-/** Not to be guessed: who knows the id may read and write. */
+/** Unguessable: the ID is the permission to read and write. */
 const ID_LENGTH = 32
 const TOKEN_LENGTH = 16
 
-/** Whose sessions are counted together: a user, or a network without an account and the wide network around it. */
+/** The key to which sessions count: a user, or without an account a network and the wide network around it. */
 export type RendezvousCreator = { name: string; network: string | null }
 
 /**
- * A place where two devices leave messages for each other, one replacing the other, while one of them signs the other in. `creator`: the
- * user or network that begins it. Throws M_TOO_LARGE, and M_LIMIT_EXCEEDED with the time until a place is free.
- * https://github.com/matrix-org/matrix-spec-proposals/pull/4108 and https://github.com/matrix-org/matrix-spec-proposals/pull/4388
+ * Creates a session in which two devices exchange messages, each replacing the last, while one signs the other in.
+ * `creator`: the user or network that creates it. Throws M_TOO_LARGE, and M_LIMIT_EXCEEDED with the time until a
+ * session expires.
+ * https://github.com/matrix-org/matrix-spec-proposals/pull/4108 and
+ * https://github.com/matrix-org/matrix-spec-proposals/pull/4388
  */
 export async function createRendezvous(
   app: Capabilities & Pick<App, 'config'>,
@@ -59,25 +61,27 @@ export async function createRendezvous(
   return session
 }
 
-/** What the devices have left last. Throws M_NOT_FOUND, also when the session has expired. */
+/** Returns the last message. Throws M_NOT_FOUND, also when the session has expired. */
 export async function readRendezvous(app: Capabilities, sessionId: string): Promise<RendezvousRow> {
   const session = await findRendezvous(app.database, sessionId, app.clock.now())
   if (!session) throw notFound()
   return session
 }
 
-/** A message for the other device, in place of the one that the writer has seen. */
+/** A message that replaces the one that its writer has seen. */
 export type RendezvousWrite = {
   sessionId: string
-  /** The token of the message that is replaced. */
+  /** The token of the replaced message. */
   replaces: string
   content: string
   contentType: string
-  /** The client's transaction: a write that is repeated with it ends as before. */
+  /** The client's transaction ID: a retried write with the same one has the same result. */
   txnId?: string
 }
 
-/** Leaves a message; undefined when it would replace another one than the writer has seen. Throws M_NOT_FOUND, M_TOO_LARGE. */
+/**
+ * Replaces the message; returns undefined if the writer has not seen the current one. Throws M_NOT_FOUND, M_TOO_LARGE.
+ */
 export async function writeRendezvous(app: Capabilities, write: RendezvousWrite): Promise<RendezvousRow | undefined> {
   requireFitting(write.content)
   const { sessionId, txnId } = write
@@ -104,7 +108,7 @@ export async function writeRendezvous(app: Capabilities, write: RendezvousWrite)
   })
 }
 
-/** Ends a session. Throws M_NOT_FOUND. */
+/** Deletes a session. Throws M_NOT_FOUND. */
 export async function endRendezvous(app: Capabilities, sessionId: string): Promise<void> {
   if (!(await app.database.write((tx) => deleteRendezvous(tx, sessionId, app.clock.now())))) throw notFound()
 }

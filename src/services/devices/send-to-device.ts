@@ -14,7 +14,7 @@ import { queueWithinLimit } from './queue-edus.ts'
 /** A request to send messages of one type. */
 export type ToDeviceRequest = {
   sender: UserId
-  /** The device that sends: with `type` and `txnId` it tells requests from one another. */
+  /** The sending device: together with `type` and `txnId` it identifies a request. */
   deviceId: DeviceId | null
   type: string
   txnId: string
@@ -22,12 +22,12 @@ export type ToDeviceRequest = {
   messages: ReadonlyMap<UserId, Record<string, JsonObject>>
 }
 
-/** How long repeated requests are recognised. */
+/** How long retried requests are recognised. */
 const TRANSACTIONS_KEPT_MS = 24 * 60 * 60_000
-/** One in so many requests clears away old transactions. */
+/** One in this many requests deletes expired transactions. */
 const CLEARING_INTERVAL = 256
 
-/** Characters of messages in one EDU, unless a single one is longer. */
+/** Maximum characters of messages in one EDU, unless a single message is longer. */
 const MAX_EDU_SIZE = 50_000
 const MESSAGE_ID_LENGTH = 24
 
@@ -35,8 +35,9 @@ const MESSAGE_ID_LENGTH = 24
 type Message = { userId: UserId; deviceId: string; content: JsonObject; text: string }
 
 /**
- * Puts messages into the inboxes of local users' devices, and queues them for the servers of others, all or none; a request that is repeated
- * sends nothing again. Throws M_TOO_LARGE. https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3sendtodeviceeventtypetxnid
+ * Delivers messages to the inboxes of local users' devices, and queues those for remote users, in one transaction. A
+ * retried request sends nothing again. Throws M_TOO_LARGE.
+ * https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3sendtodeviceeventtypetxnid
  */
 export async function sendToDevice(
   app: Pick<App, 'config' | 'database' | 'serverName' | 'clock' | 'random' | 'logger'>,

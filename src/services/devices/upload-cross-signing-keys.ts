@@ -17,9 +17,12 @@ type NewKey = { usage: CrossSigningUsage; publicKey: string; key: CrossSigningKe
 const USAGES: readonly CrossSigningUsage[] = ['master', 'self_signing', 'user_signing']
 
 /**
- * Publishes cross-signing keys, all or none. False, and nothing is stored, when the upload changes keys that exist and the user is not
- * `authenticated` for that: then the caller has to see to it. Keys that are there already change nothing.
- * Throws M_BAD_JSON, M_TOO_LARGE, M_INVALID_PARAM, M_INVALID_SIGNATURE, M_MISSING_PARAM (no master key) and M_FORBIDDEN (a key is named like a device).
+ * Publishes cross-signing keys in one transaction. Returns false, and stores nothing, when the upload changes existing
+ * keys and the user is not `authenticated` for that: the caller then has to authenticate the user. Uploading existing
+ * keys changes nothing.
+ *
+ * Throws M_BAD_JSON, M_TOO_LARGE, M_INVALID_PARAM, M_INVALID_SIGNATURE, M_MISSING_PARAM (no master key) and M_FORBIDDEN
+ * (a key has the ID of a device).
  * https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3keysdevice_signingupload
  */
 export async function uploadCrossSigningKeys(

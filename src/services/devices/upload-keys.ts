@@ -12,7 +12,7 @@ import type { DeviceKey } from '../../storage/schema/users.ts'
 /** One-time or fallback keys by `<algorithm>:<key_id>`. */
 type KeyMap = Record<string, string | JsonObject>
 
-/** What a device publishes; each part may be absent. */
+/** The keys that a device publishes; each part may be absent. */
 export type KeyUpload = {
   device_keys?: JsonObject | undefined
   one_time_keys?: KeyMap | undefined
@@ -20,8 +20,9 @@ export type KeyUpload = {
 }
 
 /**
- * Publishes keys of a device; returns how many one-time keys it has now, by algorithm. All of the upload is stored, or nothing.
- * Throws M_BAD_JSON for malformed keys, M_INVALID_PARAM for those of another device or whose id another key has, and M_TOO_LARGE.
+ * Publishes keys of a device in one transaction, and returns the number of its one-time keys by algorithm. Throws
+ * M_BAD_JSON for malformed keys, M_INVALID_PARAM for those of another device or with the ID of another key, and
+ * M_TOO_LARGE.
  * https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3keysupload
  */
 export async function uploadKeys(
@@ -35,7 +36,7 @@ export async function uploadKeys(
 
 type ParsedUpload = { deviceKeys: string | undefined; oneTimeKeys: UploadedKey[]; fallbackKeys: UploadedKey[] }
 
-/** Checks an upload; throws as `uploadKeys` does. */
+/** Validates an upload. Throws as `uploadKeys`. */
 export function parseUpload(
   { config: { limits } }: Pick<App, 'config'>,
   device: DeviceKey,
@@ -52,7 +53,7 @@ export function parseUpload(
   }
 }
 
-/** Stores a checked upload; returns how many one-time keys the device has now, by algorithm. Throws as `uploadKeys` does. */
+/** Stores a validated upload, and returns the number of one-time keys by algorithm. Throws as `uploadKeys`. */
 export async function storeKeys(
   { config: { limits } }: Pick<App, 'config'>,
   tx: Tx,
@@ -62,7 +63,7 @@ export async function storeKeys(
   if (upload.deviceKeys !== undefined && (await storeDeviceKeys(tx, device, upload.deviceKeys)))
     requireTotal(limits, 'device_keys', await measureDeviceKeys(tx, device.userId))
   const [taken] = await addOneTimeKeys(tx, device, upload.oneTimeKeys)
-  // Clients recognise this fault of theirs by the beginning of the message.
+  // Clients recognise this error by the beginning of the message.
   if (taken)
     throw new InvalidParamError(`One time key ${taken.algorithm}:${taken.key_id} already exists, and is another key`)
   const counts = await countOneTimeKeys(tx, device)

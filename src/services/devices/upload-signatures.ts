@@ -15,15 +15,16 @@ export type SignatureUpload = ReadonlyMap<UserId, Record<string, JsonObject>>
 
 type Failures = Record<string, Record<string, { errcode: string; error: string }>>
 
-/** The keys that signatures of a user are about and made with. */
+/** A user's keys that can be signed or can sign. */
 type KnownKeys = { devices: Map<string, JsonObject>; crossSigning: readonly CrossSigningKeyRow[] }
 
-/** A key that was signed, and with which keys the uploader may have done it: key id to public key. */
+/** A signed key, and the keys with which the uploader may have signed it: key ID to public key. */
 type Target = { signer: UserId; userId: UserId; keyId: string; stored: JsonObject; signingKeys: Map<string, string> }
 
 /**
- * Adds signatures by `signer` to keys: on own devices (by the self-signing key), the own master key (by own devices), and the master keys of
- * others (by the user-signing key). Each must be valid and about the key as it is stored. Returns what is wrong with the others. Throws M_TOO_LARGE.
+ * Adds signatures by `signer` to keys: own devices (signed by the self-signing key), the own master key (by own
+ * devices), and other users' master keys (by the user-signing key). Each must be valid for the key as stored. Returns
+ * the failures. Throws M_TOO_LARGE.
  * https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3keyssignaturesupload
  */
 export async function uploadSignatures(
@@ -96,7 +97,10 @@ function deviceSigningKeys({ devices }: KnownKeys): Map<string, string> {
   )
 }
 
-/** The signatures on a key that the signer could make; those of other keys are passed over. Throws when there is none, one is not valid, or it is another key. */
+/**
+ * Returns the signatures that the signer may make on a key; others are ignored. Throws if there is none, one is
+ * invalid, or the key is not the stored one.
+ */
 function checkSigned(
   { signer, userId, keyId, stored, signingKeys }: Target,
   signed: JsonObject,

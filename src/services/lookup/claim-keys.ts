@@ -11,7 +11,8 @@ import { keyTimeout, MAX_KEY_BYTES } from './query-keys.ts'
 type AskingApp = Pick<App, 'database' | 'serverName' | 'federation' | 'clock' | 'config' | 'logger'>
 
 /**
- * A one-time or fallback key for each claim, of users of any server. Claims that cannot be served are left out; servers that do not answer in
+ * A one-time or fallback key for each claim, of users of any server. Claims that cannot be served are left out; servers
+ * that do not answer in
  * `timeout` milliseconds are among the failures. Throws M_TOO_LARGE. https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3keysclaim
  */
 export async function claimKeys(
@@ -44,7 +45,10 @@ const answer = z.object({
   one_time_keys: z.record(z.string(), z.record(z.string(), z.record(z.string(), z.json()))),
 })
 
-/** https://spec.matrix.org/v1.19/server-server-api/#post_matrixfederationv1userkeysclaim; only what was asked for is passed on. */
+/**
+ * https://spec.matrix.org/v1.19/server-server-api/#post_matrixfederationv1userkeysclaim; only what was asked for is
+ * passed on.
+ */
 async function askForKeys(
   app: Pick<App, 'federation'>,
   destination: ServerName,

@@ -21,7 +21,10 @@ const answer = z.object({
     .transform((names) => (names ?? []).filter((name) => typeof name === 'string' && isServerName(name))),
 })
 
-/** What an alias of any server points to, and servers in that room. Throws M_NOT_FOUND and FederationError. https://spec.matrix.org/v1.19/server-server-api/#get_matrixfederationv1querydirectory */
+/**
+ * What an alias of any server points to, and servers in that room. Throws M_NOT_FOUND and FederationError.
+ * https://spec.matrix.org/v1.19/server-server-api/#get_matrixfederationv1querydirectory
+ */
 export async function findRoomAlias(
   app: ResolvingApp & Pick<App, 'federation'>,
   alias: RoomAlias,

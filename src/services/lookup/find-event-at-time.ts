@@ -28,7 +28,8 @@ const DISTANCE = 2 ** 19
 const answer = z.looseObject({ event_id: z.string().refine(isEventId), origin_server_ts: z.int() })
 
 /**
- * As `findEventAtTime`; where history is missing that may have a nearer event, other servers in the room are asked, and the event is fetched.
+ * As `findEventAtTime`; where history is missing that may have a nearer event, other servers in the room are asked, and
+ * the event is fetched.
  * https://spec.matrix.org/v1.19/server-server-api/#get_matrixfederationv1timestamp_to_eventroomid
  */
 export async function findEventAtTimeAnywhere(app: TakingApp & Pick<App, 'database'>, search: Search): Promise<Found> {

@@ -21,8 +21,9 @@ const NOTE_AFTER_MS = 24 * 3_600_000
 const TURN_MS = 20_000
 
 /**
- * Finds a medium of any server; those of others are fetched once and kept. Throws as `findLocalMedia`, M_TOO_LARGE for what is larger
- * than our own may be, and FederationError. https://spec.matrix.org/v1.19/server-server-api/#content-repository
+ * Finds a medium of any server; those of others are fetched once and kept. Throws as `findLocalMedia`, M_TOO_LARGE for
+ * what is larger than our own may be, and FederationError.
+ * https://spec.matrix.org/v1.19/server-server-api/#content-repository
  */
 export async function findMedia(app: App, name: MediaName, wait: Wait): Promise<Media> {
   if (name.serverName === app.serverName) return findLocalMedia(app, name, wait)

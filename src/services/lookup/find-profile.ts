@@ -13,7 +13,10 @@ const MAX_BYTES = 128 * 1024
 const answer = z.record(z.string(), z.json().optional())
 const text = z.string()
 
-/** The profile of any user: from this server, or asked of theirs. Throws M_NOT_FOUND and FederationError. https://spec.matrix.org/v1.19/server-server-api/#get_matrixfederationv1queryprofile */
+/**
+ * The profile of any user: from this server, or asked of theirs. Throws M_NOT_FOUND and FederationError.
+ * https://spec.matrix.org/v1.19/server-server-api/#get_matrixfederationv1queryprofile
+ */
 export async function findProfile(
   app: Pick<App, 'database' | 'serverName' | 'federation'>,
   userId: UserId,

@@ -23,7 +23,10 @@ const answer = z.object({
   total_room_count_estimate: z.int().min(0).catch(0),
 })
 
-/** A page of this or another server's directory. Throws M_INVALID_PARAM and FederationError. https://spec.matrix.org/v1.19/server-server-api/#published-room-directory */
+/**
+ * A page of this or another server's directory. Throws M_INVALID_PARAM and FederationError.
+ * https://spec.matrix.org/v1.19/server-server-api/#published-room-directory
+ */
 export async function findPublicRooms(
   app: Pick<App, 'database' | 'serverName' | 'federation'>,
   server: ServerName | undefined,

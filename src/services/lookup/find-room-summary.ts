@@ -10,8 +10,9 @@ import { findRoomAlias } from './find-alias.ts'
 import { askForSpace, mayKnow } from './find-space.ts'
 
 /**
- * The summary of any room for a user, or for anybody when undefined, who may know about it; rooms that this server is not in are asked for of
- * the servers in `via` and those of the alias. Throws M_NOT_FOUND. https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv1room_summaryroomidoralias
+ * The summary of any room for a user, or for anybody when undefined, who may know about it; rooms that this server is
+ * not in are asked for of the servers in `via` and those of the alias. Throws M_NOT_FOUND.
+ * https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv1room_summaryroomidoralias
  */
 export async function findRoomSummary(
   app: ResolvingApp & Pick<App, 'federation'>,

@@ -12,7 +12,8 @@ const hashDetails = z.object({ lookup_pepper: z.string(), algorithms: z.array(z.
 const mappings = z.object({ mappings: z.record(z.string(), z.string().nullable()).nullable() })
 
 /**
- * The user who has bound an address, if anybody has; the identity server is not told the address for that. Throws what it refuses for, and 502.
+ * The user who has bound an address, if anybody has; the identity server is not told the address for that. Throws what
+ * it refuses for, and 502.
  * https://spec.matrix.org/v1.19/identity-service-api/#association-lookup
  */
 export async function findThirdParty(

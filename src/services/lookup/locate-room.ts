@@ -18,8 +18,9 @@ export type RoomLocation = {
 const MAX_SERVERS = 12
 
 /**
- * Finds the room that an id or an alias means, and servers that are in it: those of the alias, those that the client names (`via`), those that one
- * of our users had to do with, the one that its id names. Throws M_NOT_FOUND for an alias that does not exist, and 502 when its server is down.
+ * Finds the room that an id or an alias means, and servers that are in it: those of the alias, those that the client
+ * names (`via`), those that one of our users had to do with, the one that its id names. Throws M_NOT_FOUND for an alias
+ * that does not exist, and 502 when its server is down.
  */
 export async function locateRoom(
   app: App,

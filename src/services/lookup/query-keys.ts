@@ -21,8 +21,9 @@ const TIMEOUT_MS = 10_000
 export const MAX_KEY_BYTES = 8 * 1024 * 1024
 
 /**
- * The identity and cross-signing keys of users as `viewer` may see them; `wanted`: for each user the devices, none for all of them. Servers that
- * do not answer in `timeout` milliseconds are among the failures. Throws M_TOO_LARGE. https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3keysquery
+ * The identity and cross-signing keys of users as `viewer` may see them; `wanted`: for each user the devices, none for
+ * all of them. Servers that do not answer in `timeout` milliseconds are among the failures. Throws M_TOO_LARGE.
+ * https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3keysquery
  */
 export async function queryKeys(
   app: DeviceListApp & Pick<App, 'serverName' | 'config'>,
@@ -83,7 +84,10 @@ const answer = z.object({
   self_signing_keys: byUser(z.unknown()).catch({}),
 })
 
-/** https://spec.matrix.org/v1.19/server-server-api/#post_matrixfederationv1userkeysquery; only keys that can be those of the users asked for are passed on. */
+/**
+ * https://spec.matrix.org/v1.19/server-server-api/#post_matrixfederationv1userkeysquery; only keys that can be those of
+ * the users asked for are passed on.
+ */
 async function askForKeys(
   app: Pick<App, 'federation'>,
   destination: ServerName,

@@ -74,7 +74,10 @@ async function readOn(app: HistoryApp, command: MessagesCommand, messages: Messa
   return (await backfillRoom(app, { roomId, above, upTo })) ? readMessages(app, command) : messages
 }
 
-/** Where a gap that nobody could fill by now is before all that was told, the client may ask on. What is missing further up it has passed. */
+/**
+ * Where a gap that nobody could fill by now is before all that was told, the client may ask on. What is missing further
+ * up it has passed.
+ */
 async function withEnd(app: Pick<App, 'database'>, roomId: RoomId, messages: Messages): Promise<Messages> {
   const oldest = messages.chunk.at(-1)
   if (!oldest) return messages

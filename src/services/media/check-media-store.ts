@@ -5,8 +5,9 @@ import { serverSecret } from '../../storage/engine/server-secrets.ts'
 const KEY_LENGTH = 32
 
 /**
- * Finds out whether this process has the store that the server's files are in: a mount may be missing, or a folder not be shared. The first
- * process to start puts a mark there, which all others look for. Returns whether it is there; the log tells the administrator if not.
+ * Finds out whether this process has the store that the server's files are in: a mount may be missing, or a folder not
+ * be shared. The first process to start puts a mark there, which all others look for. Returns whether it is there; the
+ * log tells the administrator if not.
  */
 export async function checkMediaStore(app: App): Promise<boolean> {
   const mine = app.random.token(KEY_LENGTH)

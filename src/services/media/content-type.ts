@@ -14,7 +14,10 @@ const INLINE_TYPES: ReadonlySet<string> = new Set([
   ...['audio/x-pn-wav', 'audio/flac', 'audio/x-flac'],
 ])
 
-/** Returns the uploader's Content-Type, normalized and without malformed parameters; application/octet-stream for none and for a malformed one. */
+/**
+ * Returns the uploader's Content-Type, normalized and without malformed parameters; application/octet-stream for none
+ * and for a malformed one.
+ */
 export function acceptedContentType(claimed: string | undefined): string {
   if (claimed === undefined || claimed.length > MAX_LENGTH) return UNKNOWN
   return MIMEType.parse(claimed)?.toString() ?? UNKNOWN
@@ -23,7 +26,8 @@ export function acceptedContentType(claimed: string | undefined): string {
 /**
  * The type to serve content with: as the uploader said, unless that is an image and the content contradicts it.
  *
- * @param detected The type that the first bytes of the content show; null: none. Formats that are text, such as SVG, show none.
+ * @param detected The type that the first bytes of the content show; null: none. Formats that are text, such as SVG,
+ * show none.
  */
 export function servedContentType(claimed: string, detected: string | null): string {
   const type = essence(claimed)

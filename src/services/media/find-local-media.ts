@@ -11,8 +11,8 @@ export type Media = { contentType: string; filename: string | null; accessedTs: 
 const PAUSES = { first: 50, longest: 1000 }
 
 /**
- * Finds a medium of this server. One that is reserved is waited for up to `timeoutMs`, whichever process it is uploaded to, or until `signal` aborts.
- * Throws M_NOT_FOUND, and M_NOT_YET_UPLOADED when the time is over.
+ * Finds a medium of this server. One that is reserved is waited for up to `timeoutMs`, whichever process it is uploaded
+ * to, or until `signal` aborts. Throws M_NOT_FOUND, and M_NOT_YET_UPLOADED when the time is over.
  */
 export async function findLocalMedia(
   app: App,

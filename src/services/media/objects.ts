@@ -2,7 +2,10 @@ import type { App } from '../../app.ts'
 import type { StagedFile } from '../../infra/object-store/staged-file.ts'
 import { announceObject, doomUnclaimedObjects, forgetObjects } from '../../storage/media/unclaimed-objects.ts'
 
-/** Puts a staged file into the store; returns its key. Until a transaction claims the object it counts as unclaimed, so that a crash leaves no orphan. */
+/**
+ * Puts a staged file into the store; returns its key. Until a transaction claims the object it counts as unclaimed, so
+ * that a crash leaves no orphan.
+ */
 export async function putObject(app: App, staged: StagedFile): Promise<string> {
   const objectKey = app.random.token(32)
   await app.database.write((tx) => announceObject(tx, objectKey, app.clock.now()))

@@ -6,8 +6,9 @@ import { claimFile, lockFile } from '../../storage/media/media-files.ts'
 import { dropObject, putObject } from './objects.ts'
 
 /**
- * Stores what arrives from `source` (once, if the same content is there already) and calls `record` in the transaction that makes it known;
- * its errors undo everything. Throws M_TOO_LARGE beyond the configured size, as soon as it is reached.
+ * Stores what arrives from `source` (once, if the same content is there already) and calls `record` in the transaction
+ * that makes it known; its errors undo everything. Throws M_TOO_LARGE beyond the configured size, as soon as it is
+ * reached.
  */
 export async function storeFile(
   app: App,
@@ -40,6 +41,7 @@ async function storeNewFile(
     await record(tx, sha256)
     return isFirst
   })
-  // Not when the transaction throws: it may be the answer that got lost, and the file in use. What was rolled back is swept.
+  // Not when the transaction throws: it may be the answer that got lost, and the file in use. What was rolled back is
+  // swept.
   if (!claimed) await dropObject(app, objectKey)
 }

@@ -12,7 +12,8 @@ const BATCH = 100
 const UNCLAIMED_MS = 60 * 60 * 1000
 
 /**
- * Sweeps now and every hour until the server stops; not in another store than the server's, where forgetting objects would not delete them.
+ * Sweeps now and every hour until the server stops; not in another store than the server's, where forgetting objects
+ * would not delete them.
  * `stop` waits for a sweep that is under way.
  */
 export function startMediaSweeps(app: App): { stop(): Promise<void> } {
@@ -35,8 +36,8 @@ export function startMediaSweeps(app: App): { stop(): Promise<void> } {
 }
 
 /**
- * Removes what nobody can reach any more: expired reservations, media of other servers that nobody asks for, files without media, and what crashes have left. Several processes may do so
- * at the same time.
+ * Removes what nobody can reach any more: expired reservations, media of other servers that nobody asks for, files
+ * without media, and what crashes have left. Several processes may do so at the same time.
  */
 export async function sweepMedia(app: App): Promise<void> {
   const now = app.clock.now()

@@ -14,8 +14,8 @@ import { thumbnailStep } from './thumbnail-step.ts'
 export type Thumbnail = { objectKey: string; contentType: string; size: number; etag: string }
 
 /**
- * The thumbnail of a file, made at the first request for it and kept. Throws M_UNKNOWN for a file that is no image and M_TOO_LARGE for an image
- * of too many pixels. https://spec.matrix.org/v1.19/client-server-api/#thumbnails
+ * The thumbnail of a file, made at the first request for it and kept. Throws M_UNKNOWN for a file that is no image and
+ * M_TOO_LARGE for an image of too many pixels. https://spec.matrix.org/v1.19/client-server-api/#thumbnails
  */
 export async function thumbnailMedia(app: App, file: StoredFile, request: ThumbnailSpec): Promise<Thumbnail> {
   if (!IMAGE_TYPES.includes(file.detectedType ?? ''))

@@ -27,7 +27,10 @@ export function newMediaName(app: App): MediaName {
   return { serverName: app.serverName, mediaId: app.random.token(MEDIA_ID_LENGTH) }
 }
 
-/** Stores a file under a new name. Throws M_TOO_LARGE. https://spec.matrix.org/v1.19/client-server-api/#post_matrixmediav3upload */
+/**
+ * Stores a file under a new name. Throws M_TOO_LARGE.
+ * https://spec.matrix.org/v1.19/client-server-api/#post_matrixmediav3upload
+ */
 export async function uploadMedia(app: App, upload: Upload): Promise<MediaName> {
   const name = newMediaName(app)
   const described = describe(upload)
@@ -38,8 +41,8 @@ export async function uploadMedia(app: App, upload: Upload): Promise<MediaName> 
 }
 
 /**
- * Stores a file under a name that its uploader reserved. Throws M_NOT_FOUND for a name that is not reserved or no longer, M_FORBIDDEN for
- * somebody else's, M_CANNOT_OVERWRITE_MEDIA when it has a file, M_TOO_LARGE.
+ * Stores a file under a name that its uploader reserved. Throws M_NOT_FOUND for a name that is not reserved or no
+ * longer, M_FORBIDDEN for somebody else's, M_CANNOT_OVERWRITE_MEDIA when it has a file, M_TOO_LARGE.
  * https://spec.matrix.org/v1.19/client-server-api/#put_matrixmediav3uploadservernamemediaid
  */
 export async function uploadReservedMedia(app: App, name: MediaName, upload: Upload): Promise<void> {

@@ -9,8 +9,9 @@ import { inviteForeigner } from './invite-user.ts'
 const AT_ONCE = 10
 
 /**
- * Creates a room and invites whom the request names. The servers of users of others are asked when the room is there: those that refuse, or cannot
- * be reached, are left out. Throws as `createLocally` does. https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3createroom
+ * Creates a room and invites whom the request names. The servers of users of others are asked when the room is there:
+ * those that refuse, or cannot be reached, are left out. Throws as `createLocally` does.
+ * https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3createroom
  */
 export async function createRoom(
   app: App,

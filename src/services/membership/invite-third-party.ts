@@ -21,8 +21,9 @@ const storedInvite = z.object({
 })
 
 /**
- * Invites whom an address belongs to: the user who has bound it, or whoever will, for which the identity server keeps the invite. Throws
- * M_FORBIDDEN, and what the identity server or the user's server refuses for. https://spec.matrix.org/v1.19/client-server-api/#third-party-invites
+ * Invites whom an address belongs to: the user who has bound it, or whoever will, for which the identity server keeps
+ * the invite. Throws M_FORBIDDEN, and what the identity server or the user's server refuses for.
+ * https://spec.matrix.org/v1.19/client-server-api/#third-party-invites
  */
 export async function inviteThirdParty(app: App, invite: ThirdPartyInvite): Promise<void> {
   const { roomId, sender, content } = invite

@@ -20,8 +20,9 @@ import { draftEvent } from '../rooms/timeline/draft-event.ts'
 import { runInRoom } from '../rooms/timeline/run-in-room.ts'
 
 /**
- * Invites somebody of any server; who is invited already may be told again. The server of another's user has to sign the invite first, and may
- * refuse. Throws M_FORBIDDEN, M_INVITE_BLOCKED, what the other server refuses for, and 502 when it cannot be reached.
+ * Invites somebody of any server; who is invited already may be told again. The server of another's user has to sign
+ * the invite first, and may refuse. Throws M_FORBIDDEN, M_INVITE_BLOCKED, what the other server refuses for, and 502
+ * when it cannot be reached.
  * https://spec.matrix.org/v1.19/server-server-api/#inviting-to-a-room
  */
 export async function inviteUser(app: App, moderation: Moderation): Promise<void> {
@@ -37,7 +38,9 @@ export async function inviteForeigner(app: App, moderation: Moderation): Promise
   return inviteByDraft(app, { ...moderation, content: { ...content, membership: 'invite' } })
 }
 
-/** Sends an invite with exactly this content, if the rules allow it, once the server of who is invited has signed it. */
+/**
+ * Sends an invite with exactly this content, if the rules allow it, once the server of who is invited has signed it.
+ */
 export async function inviteByDraft(app: App, moderation: Moderation): Promise<EventId> {
   const { roomId, target } = moderation
   const draft = await draftInvite(app, moderation)

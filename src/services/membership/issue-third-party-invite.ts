@@ -19,7 +19,8 @@ export type BoundInvite = {
 }
 
 /**
- * Turns the invite of an address into that of the user who has bound it, in a room that this server is in. Throws M_FORBIDDEN when the room's
+ * Turns the invite of an address into that of the user who has bound it, in a room that this server is in. Throws
+ * M_FORBIDDEN when the room's
  * `m.room.third_party_invite` does not vouch for it, and what the user's server refuses for.
  * https://spec.matrix.org/v1.19/server-server-api/#third-party-invites
  */

@@ -23,8 +23,9 @@ export type JoinRequest = {
 }
 
 /**
- * Joins a room, wherever it is; returns its id. Does nothing for who has joined already. Throws M_NOT_FOUND, M_FORBIDDEN, M_GUEST_ACCESS_FORBIDDEN,
- * what other servers refuse for, and 502 when none can be reached. https://spec.matrix.org/v1.19/client-server-api/#joining-rooms
+ * Joins a room, wherever it is; returns its id. Does nothing for who has joined already. Throws M_NOT_FOUND,
+ * M_FORBIDDEN, M_GUEST_ACCESS_FORBIDDEN, what other servers refuse for, and 502 when none can be reached.
+ * https://spec.matrix.org/v1.19/client-server-api/#joining-rooms
  */
 export async function joinRoom(app: App, request: JoinRequest): Promise<RoomId> {
   const location = await locateRoom(app, request)

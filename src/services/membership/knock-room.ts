@@ -16,8 +16,8 @@ export type KnockRequest = {
 }
 
 /**
- * Asks to be let into a room, wherever it is; returns its id. Throws M_NOT_FOUND, M_FORBIDDEN, what other servers refuse for, and 502 when none
- * can be reached. https://spec.matrix.org/v1.19/server-server-api/#knocking-rooms
+ * Asks to be let into a room, wherever it is; returns its id. Throws M_NOT_FOUND, M_FORBIDDEN, what other servers
+ * refuse for, and 502 when none can be reached. https://spec.matrix.org/v1.19/server-server-api/#knocking-rooms
  */
 export async function knockOnRoom(app: App, request: KnockRequest): Promise<RoomId> {
   const { roomId, isHere, servers } = await locateRoom(app, request)

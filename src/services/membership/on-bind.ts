@@ -14,8 +14,9 @@ const PATIENCE_MS = 60_000
 export type KeptInvite = { roomId: RoomId; sender: UserId; signed: JsonObject }
 
 /**
- * Invites a user of ours to all rooms to which an address was invited that the user has bound now. What cannot be done is logged: the identity server
- * can do nothing about it. Throws M_NOT_FOUND for an unknown user. https://spec.matrix.org/v1.19/server-server-api/#put_matrixfederationv13pidonbind
+ * Invites a user of ours to all rooms to which an address was invited that the user has bound now. What cannot be done
+ * is logged: the identity server can do nothing about it. Throws M_NOT_FOUND for an unknown user.
+ * https://spec.matrix.org/v1.19/server-server-api/#put_matrixfederationv13pidonbind
  */
 export async function onThirdPartyBound(app: App, target: UserId, invites: readonly KeptInvite[]): Promise<void> {
   if (!(await findUser(app.database, target))) throw new NotFoundError(`There is no user ${target}`)

@@ -9,7 +9,10 @@ import type { PresenceState } from '../../storage/schema/presence.ts'
 import { devicePresenceOf } from './device-presence.ts'
 import type { PresenceApp } from './presence-writer.ts'
 
-/** Sets a user's presence through a device. Without effect where the configuration turns presence off. https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3presenceuseridstatus */
+/**
+ * Sets a user's presence through a device. Without effect where the configuration turns presence off.
+ * https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3presenceuseridstatus
+ */
 export async function setPresenceStatus(
   app: PresenceApp,
   {
@@ -26,7 +29,10 @@ export async function setPresenceStatus(
   await devicePresenceOf(app).set({ ...device, statusMsg: statusMsg ? storableText(statusMsg) : null })
 }
 
-/** What a user may know of another's presence. Throws M_FORBIDDEN when they share no room. https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3presenceuseridstatus */
+/**
+ * What a user may know of another's presence. Throws M_FORBIDDEN when they share no room.
+ * https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3presenceuseridstatus
+ */
 export async function getPresenceStatus(
   app: Pick<App, 'config' | 'database' | 'clock'>,
   userId: UserId,

@@ -12,7 +12,10 @@ const DEAD_MS = 3 * BEAT_MS
 /** Other servers repeat who is there; those who were not told of for so long are not. */
 const HEARD_MS = 30 * 60_000
 
-/** Keeps presence true while time passes. `stop` lets the devices go that this process had; others sweep for it if it crashes. */
+/**
+ * Keeps presence true while time passes. `stop` lets the devices go that this process had; others sweep for it if it
+ * crashes.
+ */
 export async function startPresence(app: PresenceApp & Pick<App, 'stopping'>): Promise<{ stop(): Promise<void> }> {
   if (!app.config.presence.enabled) return { stop: async () => {} }
   const { writer } = devicePresenceOf(app)
@@ -36,7 +39,10 @@ export async function startPresence(app: PresenceApp & Pick<App, 'stopping'>): P
   }
 }
 
-/** Says that this process lives, makes idle users unavailable, and those offline whose devices all went with a process that died. */
+/**
+ * Says that this process lives, makes idle users unavailable, and those offline whose devices all went with a process
+ * that died.
+ */
 export async function sweepPresence(app: PresenceApp): Promise<void> {
   const presence = devicePresenceOf(app)
   const write = presence.writer.now()

@@ -10,7 +10,10 @@ import type { StoredEvent } from '../../storage/schema/stored-event.ts'
 import { prepareEvents } from './prepare-events.ts'
 import { type PushProfile, pushProfileOf } from './push-profile.ts'
 
-/** What events mean to a user by the user's push rules, in the same order. Of redacted events of what ignored users send and of unwanted invites nobody is notified. */
+/**
+ * What events mean to a user by the user's push rules, in the same order. Of redacted events of what ignored users send
+ * and of unwanted invites nobody is notified.
+ */
 export async function judgeEvents(
   app: Pick<App, 'config' | 'database' | 'stream'>,
   userId: UserId,
@@ -31,7 +34,10 @@ export async function judgeEvents(
   return events.map((event) => verdicts.get(event) ?? SILENT)
 }
 
-/** Of some events those of which a user may be notified by now: of what was queued before, the user may have come to ignore the sender. */
+/**
+ * Of some events those of which a user may be notified by now: of what was queued before, the user may have come to
+ * ignore the sender.
+ */
 export async function filterNotifiable(
   app: Pick<App, 'database' | 'stream'>,
   userId: UserId,
@@ -48,7 +54,10 @@ function mayNotify({ ignored, permission }: PushProfile, userId: UserId, { redac
   return !isInvite || !isUnwantedInviter({ userId, ignored, permission }, pdu.sender)
 }
 
-/** The user's name at each event, where a rule may ask for it: the default one only does for events that do not say whom they mention. */
+/**
+ * The user's name at each event, where a rule may ask for it: the default one only does for events that do not say whom
+ * they mention.
+ */
 async function displayNames(
   db: Db,
   { userId, profile, candidates }: { userId: UserId; profile: PushProfile; candidates: readonly StoredEvent[] },

@@ -25,8 +25,8 @@ export const MOST_BYTES = 16 * 1024 * 1024
 const EVENTS_AT_ONCE = 5000
 
 /**
- * What a user has not read in some rooms that the user has joined, up to their newest events: what the database has noted, and
- * what came since put to the push rules. A few queries for any number of rooms.
+ * What a user has not read in some rooms that the user has joined, up to their newest events: what the database has
+ * noted, and what came since put to the push rules. A few queries for any number of rooms.
  */
 export async function loadUnreadRooms(
   app: Reading,

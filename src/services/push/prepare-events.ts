@@ -65,7 +65,10 @@ async function prepareAll(db: Db, events: readonly StoredEvent[]): Promise<Prepa
   })
 }
 
-/** The relations by which rules decide, those of threads and edits; `void`: the relation does not count. Other events are absent. */
+/**
+ * The relations by which rules decide, those of threads and edits; `void`: the relation does not count. Other events
+ * are absent.
+ */
 async function decisiveRelations(
   db: Db,
   events: readonly StoredEvent[],
@@ -83,7 +86,10 @@ function withoutRelation(content: JsonObject): JsonObject {
   return { ...content, 'm.relates_to': rest }
 }
 
-/** Who was subscribed, when they were asked about, to the threads that events are in; events in the main timeline are absent. */
+/**
+ * Who was subscribed, when they were asked about, to the threads that events are in; events in the main timeline are
+ * absent.
+ */
 async function threadSubscribersOf(
   db: Db,
   relations: ReadonlyMap<StoredEvent, CountingRelation | 'void'>,

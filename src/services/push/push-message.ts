@@ -11,7 +11,9 @@ export function badgeMessage(pusher: PusherRow, unread: number): Message {
   return { notification: { ...counts(unread), devices: [device(pusher, {})] } }
 }
 
-/** The message of an event for a push gateway: https://spec.matrix.org/v1.19/push-gateway-api/#post_matrixpushv1notify */
+/**
+ * The message of an event for a push gateway: https://spec.matrix.org/v1.19/push-gateway-api/#post_matrixpushv1notify
+ */
 export async function eventMessage(
   db: Db,
   pusher: PusherRow,

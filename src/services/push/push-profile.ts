@@ -19,7 +19,10 @@ const KEPT_USERS = 20_000
 const PARTS: readonly (string | null)[] = ['m.push_rules', 'm.ignored_user_list', ...INVITE_PERMISSION_TYPES]
 const caches = new WeakMap<StreamTail, StreamCache<PushProfile>>()
 
-/** The push rules of a user, compiled, whom the user ignores and who may invite the user; kept until one of them changes. */
+/**
+ * The push rules of a user, compiled, whom the user ignores and who may invite the user; kept until one of them
+ * changes.
+ */
 export async function pushProfileOf(app: Reading, userId: UserId): Promise<PushProfile> {
   const cache = cacheOf(app)
   const kept = cache.get(userId)

@@ -12,7 +12,10 @@ type Reading = Pick<App, 'config' | 'database' | 'stream'>
 type Happening = { position: number; event: StoredEvent }
 type Pusher = { pusher_nid: number; since_position: number }
 
-/** What rows of the stream make pushers send: events by their users' rules, and unread counts where a user has read something. */
+/**
+ * What rows of the stream make pushers send: events by their users' rules, and unread counts where a user has read
+ * something.
+ */
 export async function pushesFor(app: Reading, rows: readonly StreamRow[]): Promise<QueuedPush[]> {
   const happenings = await eventsAmong(app.database, rows)
   const readers = new Map<UserId, number>()

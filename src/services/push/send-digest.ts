@@ -21,8 +21,9 @@ type Capabilities = Pick<App, 'config' | 'database' | 'stream' | 'clock' | 'rand
 const MOST_EVENTS = 200
 
 /**
- * Mails a user what has been unread for the configured delay; what the user has read meanwhile, or was redacted, is left out, and without anything there is no mail. Returns when
- * to look again, if there is something to come. Rejects when the mail server does not take it. https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3pushersset
+ * Mails a user what has been unread for the configured delay; what the user has read meanwhile, or was redacted, is
+ * left out, and without anything there is no mail. Returns when to look again, if there is something to come. Rejects
+ * when the mail server does not take it. https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3pushersset
  */
 export async function sendDigest(app: Capabilities, pusherNid: number): Promise<{ again: number } | undefined> {
   const pusher = await findEmailPusher(app.database, pusherNid)

@@ -38,7 +38,10 @@ const GIVE_UP_MS = 24 * 60 * 60_000
 
 /** Sends what waits for pushers that no other process sends to; those that fail rest for a while. */
 export type PushSender = {
-  /** Begins to send to those that are due, as far as there is room; `onTurnEnd` is called whenever there is room for another. */
+  /**
+   * Begins to send to those that are due, as far as there is room; `onTurnEnd` is called whenever there is room for
+   * another.
+   */
   begin(onTurnEnd: () => void): Promise<void>
   /** Resolves when no request is under way. */
   ended(): Promise<void>
@@ -110,8 +113,8 @@ async function sendWaiting(app: SendCapabilities, pusher: PusherRow): Promise<vo
 }
 
 /**
- * Sends one thing; returns the unread count that was told, undefined when there was nothing to tell. Rejects when the gateway does not take it, or the
- * user is sent too much.
+ * Sends one thing; returns the unread count that was told, undefined when there was nothing to tell. Rejects when the
+ * gateway does not take it, or the user is sent too much.
  */
 async function sendOne(
   app: SendCapabilities,

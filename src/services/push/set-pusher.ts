@@ -25,8 +25,9 @@ export type PusherToSet = {
 const REQUIRED = ['app_display_name', 'device_display_name', 'lang', 'data'] as const
 
 /**
- * Makes notifications of a user go to a push gateway, or to an e-mail address of the user, until the session ends. Throws M_MISSING_PARAM for what a pusher lacks, and
- * M_INVALID_PARAM for kinds and addresses that there are none of, and M_TOO_LARGE. https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3pushersset
+ * Makes notifications of a user go to a push gateway, or to an e-mail address of the user, until the session ends.
+ * Throws M_MISSING_PARAM for what a pusher lacks, and M_INVALID_PARAM for kinds and addresses that there are none of,
+ * and M_TOO_LARGE. https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3pushersset
  */
 export async function setPusher(
   app: Pick<App, 'database' | 'clock' | 'config'>,

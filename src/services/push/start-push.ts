@@ -8,8 +8,9 @@ const LOOK_MS = 1000
 const CAUSES: readonly string[] = ['event', 'receipt']
 
 /**
- * Follows the stream and notifies push gateways: one process at a time puts what happens to the rules of users with pushers and
- * queues what is to be sent, any process sends. Where nobody has a pusher nothing is done. `stop` waits for what is under way.
+ * Follows the stream and notifies push gateways: one process at a time puts what happens to the rules of users with
+ * pushers and queues what is to be sent, any process sends. Where nobody has a pusher nothing is done. `stop` waits for
+ * what is under way.
  */
 export async function startPush(app: SendCapabilities): Promise<{ stop(): Promise<void> }> {
   let isNeeded = await hasPushers(app.database)

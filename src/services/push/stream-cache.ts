@@ -12,7 +12,10 @@ export type StreamCache<Value extends object> = {
   replace(key: string, old: Value, value: Value): void
 }
 
-/** Changes that are remembered one by one; when there are more, everything read before the oldest of them counts as changed. */
+/**
+ * Changes that are remembered one by one; when there are more, everything read before the oldest of them counts as
+ * changed.
+ */
 const KEPT_CHANGES = 20_000
 
 type Options<Value> = {

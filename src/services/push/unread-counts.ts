@@ -20,12 +20,15 @@ const UNSTORED_EVENTS = 50
 const NEWEST = { direction: 'backwards', limit: MOST_EVENTS, bytes: MOST_BYTES } as const
 const caches = new WeakMap<StreamTail, StreamCache<UnreadRoom>>()
 
-/** Up to which event_order a room's events are to count, and those of its newest events that are at hand, oldest first. */
+/**
+ * Up to which event_order a room's events are to count, and those of its newest events that are at hand, oldest first.
+ */
 export type NewestEvents = { last: number; events: readonly StoredEvent[] }
 
 /**
- * A user's unread notifications in some joined rooms by thread, `main` being the main timeline; threads without any are left out. The user's rules are put to each event once;
- * nothing is done when it is sent, so that its cost does not grow with the room.
+ * A user's unread notifications in some joined rooms by thread, `main` being the main timeline; threads without any are
+ * left out. The user's rules are put to each event once; nothing is done when it is sent, so that its cost does not
+ * grow with the room.
  */
 export async function unreadCounts(
   app: Capabilities,
@@ -37,7 +40,10 @@ export async function unreadCounts(
   return new Map([...current].map(([roomId, room]) => [roomId, countByThread(room)]))
 }
 
-/** Brings a user's counts of all joined rooms up to their newest events, and stores what was found, for who reads the table. */
+/**
+ * Brings a user's counts of all joined rooms up to their newest events, and stores what was found, for who reads the
+ * table.
+ */
 export async function storeUnread(app: Capabilities, userId: UserId): Promise<void> {
   const current = await currentRooms(app, userId, await allRooms(app, userId))
   await storeRooms(app, userId, { rooms: current, least: 1 })

@@ -39,8 +39,8 @@ export type JudgedEvent = {
 }
 
 /**
- * Takes further events of the room in, oldest first. An event of the user's own reads its thread up to it; coming and going reads
- * everything. https://spec.matrix.org/v1.19/client-server-api/#receiving-notifications
+ * Takes further events of the room in, oldest first. An event of the user's own reads its thread up to it; coming and
+ * going reads everything. https://spec.matrix.org/v1.19/client-server-api/#receiving-notifications
  */
 export function withEvents(
   room: UnreadRoom,

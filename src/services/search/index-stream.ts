@@ -26,8 +26,8 @@ const USERS_AT_ONCE = 1000
 const PATIENCE_MS = 2000
 
 /**
- * Takes the next rows of the stream into the index, in one transaction whose lock keeps all other processes from doing so; `wait`: for that lock.
- * Returns whether there is more to do for this process.
+ * Takes the next rows of the stream into the index, in one transaction whose lock keeps all other processes from doing
+ * so; `wait`: for that lock. Returns whether there is more to do for this process.
  */
 export async function indexNextRows(app: Pick<App, 'database'>, { wait }: { wait: boolean }): Promise<boolean> {
   return app.database.writeLazily(async (tx) => {
@@ -44,7 +44,10 @@ export async function indexNextRows(app: Pick<App, 'database'>, { wait }: { wait
   })
 }
 
-/** Waits until the index has what this process has seen of the stream, and helps; where it lags far behind, only for a moment. */
+/**
+ * Waits until the index has what this process has seen of the stream, and helps; where it lags far behind, only for a
+ * moment.
+ */
 export async function catchUpIndex(app: Indexing): Promise<void> {
   const target = await app.stream.refresh()
   const deadline = app.clock.now() + PATIENCE_MS
@@ -79,8 +82,8 @@ async function indexEvents(tx: Tx, rows: readonly StreamRow[], redacted: readonl
 }
 
 /**
- * Users are found from their first room on, those of other servers from the time on when this one is told of it; and not by names that redactions
- * have taken from their member events.
+ * Users are found from their first room on, those of other servers from the time on when this one is told of it; and
+ * not by names that redactions have taken from their member events.
  */
 async function indexUsers(tx: Tx, rows: readonly StreamRow[], redacted: readonly EventId[]): Promise<void> {
   const isAbout = ({ kind, detail }: StreamRow) =>

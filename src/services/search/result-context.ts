@@ -20,7 +20,10 @@ export type ResultContext = {
   profile_info?: Record<string, { displayname?: string; avatar_url?: string }>
 }
 
-/** What happened around a result, nearest first, up to so many bytes on either side, and as whom its people showed themselves then. */
+/**
+ * What happened around a result, nearest first, up to so many bytes on either side, and as whom its people showed
+ * themselves then.
+ */
 export async function resultContext(
   app: Pick<App, 'database' | 'clock'>,
   { event, access }: FoundMessage,

@@ -48,8 +48,9 @@ const MAX_WORDS = 32
 const MAX_COUNT = 10_000
 
 /**
- * Messages, names and topics that have all words of a term, in rooms that the user is or was in, as far as the user may see them. Throws
- * M_INVALID_PARAM for unknown tokens. https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3search
+ * Messages, names and topics that have all words of a term, in rooms that the user is or was in, as far as the user may
+ * see them. Throws M_INVALID_PARAM for unknown tokens.
+ * https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3search
  */
 export async function searchMessages(
   app: Pick<App, 'config' | 'database' | 'stream' | 'clock'>,

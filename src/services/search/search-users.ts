@@ -17,8 +17,9 @@ const MAX_LIMIT = 100
 const MAX_WORDS = 8
 
 /**
- * Users whose id or display name has words that begin with those of the term: of those who share a room with the searcher or are in a public room.
- * Names that a user of this server has only in some room are not looked at. https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3user_directorysearch
+ * Users whose id or display name has words that begin with those of the term: of those who share a room with the
+ * searcher or are in a public room. Names that a user of this server has only in some room are not looked at.
+ * https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3user_directorysearch
  */
 export async function searchUsers(
   app: Pick<App, 'database' | 'stream' | 'clock'>,

@@ -6,8 +6,9 @@ const GATHER_MS = 1000
 const CAUSES: readonly string[] = ['event', 'history', 'profile', 'room_complete']
 
 /**
- * Keeps the index of messages and users up with the stream, apart from the sending of messages: it lags by a second, which searches make up for.
- * Any number of processes may do so; one of them works at a time. `stop` waits for what is under way.
+ * Keeps the index of messages and users up with the stream, apart from the sending of messages: it lags by a second,
+ * which searches make up for. Any number of processes may do so; one of them works at a time. `stop` waits for what is
+ * under way.
  */
 export function startIndexing(app: Pick<App, 'database' | 'stream' | 'logger' | 'stopping'>): {
   stop(): Promise<void>

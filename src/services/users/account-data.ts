@@ -15,10 +15,10 @@ import {
 import { lockUser } from '../../storage/users/users.ts'
 import { pushRulesOf } from './push-rules.ts'
 
-/** These change by endpoints of their own. */
+/** Written only through endpoints of their own. */
 const MANAGED_BY_SERVER = ['m.push_rules', 'm.fully_read']
 
-/** The content of a piece of account data, as JSON text. Throws M_NOT_FOUND. */
+/** Returns the content of one entry of account data, as JSON text. Throws M_NOT_FOUND. */
 export async function getAccountData(app: Pick<App, 'database'>, userId: UserId, key: AccountDataKey): Promise<string> {
   if (key.roomId === '' && key.type === 'm.push_rules') {
     return JSON.stringify({ global: await pushRulesOf(app, userId) })
@@ -29,7 +29,8 @@ export async function getAccountData(app: Pick<App, 'database'>, userId: UserId,
 }
 
 /**
- * Sets a piece of account data; `{}` removes it, as MSC3391 has it. Throws 405 M_BAD_JSON for what the server itself manages, and M_TOO_LARGE.
+ * Sets an entry of account data; `{}` removes it, according to MSC3391. Throws 405 M_BAD_JSON for server-managed types,
+ * and M_TOO_LARGE.
  * https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3useruseridaccount_datatype
  */
 export async function putAccountData(
@@ -46,7 +47,7 @@ export async function putAccountData(
   })
 }
 
-/** Stores a piece of account data (`content` is JSON text). The caller holds the user's lock. Throws M_TOO_LARGE. */
+/** Stores an entry of account data (`content` is JSON text). The caller holds the user's lock. Throws M_TOO_LARGE. */
 export async function storeWithinLimits(
   { config }: Pick<App, 'config'>,
   tx: Tx,
@@ -55,12 +56,15 @@ export async function storeWithinLimits(
   requireSize(config.limits, 'account_data', entry.content)
   const { own, others } = await measureAccountData(tx, userId, entry)
   const bytes = Buffer.byteLength(entry.content)
-  // What becomes smaller is allowed even if the limit has been lowered.
+  // Shrinking an entry is allowed even if the limit has been lowered since.
   if (bytes > own) requireTotal(config.limits, 'account_data', others + bytes)
   await storeAccountData(tx, userId, entry)
 }
 
-/** Removes a piece of account data, if it is there: https://github.com/matrix-org/matrix-spec-proposals/pull/3391. Throws as putAccountData. */
+/**
+ * Removes an entry of account data, if present: https://github.com/matrix-org/matrix-spec-proposals/pull/3391. Throws
+ * as putAccountData.
+ */
 export async function removeAccountData(
   app: Pick<App, 'database'>,
   userId: UserId,

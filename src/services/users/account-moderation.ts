@@ -7,8 +7,9 @@ import { findUser, updateLocked, updateSuspended } from '../../storage/users/use
 type Capabilities = Pick<App, 'database' | 'serverName'>
 
 /**
- * An account that administrators may lock and suspend. Throws M_INVALID_PARAM for users of other servers, M_NOT_FOUND for none, M_FORBIDDEN for
- * administrators. https://spec.matrix.org/v1.19/client-server-api/#server-administration
+ * Finds an account that administrators may lock and suspend. Throws M_INVALID_PARAM for remote users, M_NOT_FOUND for
+ * unknown users, M_FORBIDDEN for administrators.
+ * https://spec.matrix.org/v1.19/client-server-api/#server-administration
  */
 export async function findModerated(app: Capabilities, userId: UserId): Promise<UserRow> {
   if (serverNameOf(userId) !== app.serverName) throw new InvalidParamError('This user is not on this server')
@@ -18,13 +19,13 @@ export async function findModerated(app: Capabilities, userId: UserId): Promise<
   return user
 }
 
-/** Locks an account or unlocks it. Throws as findModerated. */
+/** Locks or unlocks an account. Throws as findModerated. */
 export async function setLocked(app: Capabilities, userId: UserId, locked: boolean): Promise<void> {
   await findModerated(app, userId)
   await app.database.write((tx) => updateLocked(tx, userId, locked))
 }
 
-/** Suspends an account or lifts that. Throws as findModerated. */
+/** Suspends or unsuspends an account. Throws as findModerated. */
 export async function setSuspended(app: Capabilities, userId: UserId, suspended: boolean): Promise<void> {
   await findModerated(app, userId)
   await app.database.write((tx) => updateSuspended(tx, userId, suspended))

@@ -9,17 +9,17 @@ import { hashToken } from './tokens.ts'
 
 type Request = { asUserId?: string | undefined; asDeviceId?: string | undefined }
 
-/** How often a process notes that an application service is alive. */
+/** How often a process records that an application service is alive. */
 const ALIVE_INTERVAL_MS = 5000
 
 const byTokenHash = new WeakMap<readonly Appservice[], Map<string, Appservice>>()
 
-/** The application service with this token. */
+/** Finds the application service with this token. */
 export function findAppservice({ config }: Pick<App, 'config'>, token: string): Appservice | undefined {
   return config.appservices.length > 0 ? findByHash(config.appservices, hashToken(token)) : undefined
 }
 
-/** As `findAppservice`, by the token's hash, so that the time that it takes tells nothing of the token. */
+/** Finds an application service by the token's hash: comparing hashes leaks nothing about the token by timing. */
 export function findByHash(appservices: readonly Appservice[], tokenHash: string): Appservice | undefined {
   const known = byTokenHash.get(appservices) ?? new Map(appservices.map((each) => [hashToken(each.asToken), each]))
   byTokenHash.set(appservices, known)
@@ -27,8 +27,9 @@ export function findByHash(appservices: readonly Appservice[], tokenHash: string
 }
 
 /**
- * The session of an application service, as the user and the device that it says it is. Throws 403 M_FORBIDDEN for a user who is not its own or does not
- * exist, M_USER_DEACTIVATED, and 400 M_UNKNOWN_DEVICE. https://spec.matrix.org/v1.19/application-service-api/#identity-assertion
+ * Returns the session of an application service, as the asserted user and device. Throws 403 M_FORBIDDEN for an unknown
+ * user or one outside its namespaces, M_USER_DEACTIVATED, and 400 M_UNKNOWN_DEVICE.
+ * https://spec.matrix.org/v1.19/application-service-api/#identity-assertion
  */
 export async function appserviceSession(
   app: Pick<App, 'database' | 'clock' | 'logger'>,
@@ -61,7 +62,7 @@ export async function appserviceSession(
 
 const noted = new WeakMap<Appservice, number>()
 
-/** One that asks for something has come back: there is no need to go on waiting for it. */
+/** Records that an application service is up again when it sends a request, which ends its back-off. */
 function noteAlive(
   { database, clock, logger }: Pick<App, 'database' | 'clock' | 'logger'>,
   appservice: Appservice,

@@ -10,12 +10,12 @@ import type { RegistrationResult } from './register.ts'
 import { requireOwnUser } from './reserved-names.ts'
 import { localUserId, userIdForNewName } from './user-names.ts'
 
-/** The type of login and registration of application services. */
+/** The login and registration type of application services. */
 export const APPSERVICE_LOGIN = 'm.login.application_service'
 
 type Capabilities = Pick<App, 'database' | 'clock' | 'random' | 'config' | 'serverName' | 'passwordHasher' | 'logger'>
 
-/** Makes the users as whom application services act by default, where they are not there yet. They have no profile until they give themselves one. */
+/** Creates the sender users of application services that do not exist yet. They have no profile until they set one. */
 export async function prepareAppserviceSenders(app: Pick<App, 'database' | 'clock' | 'config'>): Promise<void> {
   const senders = app.config.appservices.map(({ sender }) => sender)
   if (senders.length === 0) return
@@ -27,8 +27,9 @@ export async function prepareAppserviceSenders(app: Pick<App, 'database' | 'cloc
 }
 
 /**
- * Registers a user of an application service, without a password and whether or not registration is open. `device` undefined: without logging in.
- * Throws M_EXCLUSIVE, M_INVALID_USERNAME, M_USER_IN_USE. https://spec.matrix.org/v1.19/application-service-api/#server-admin-style-permissions
+ * Registers a user of an application service, without a password, even if registration is closed. `device` undefined:
+ * without logging in. Throws M_EXCLUSIVE, M_INVALID_USERNAME, M_USER_IN_USE.
+ * https://spec.matrix.org/v1.19/application-service-api/#server-admin-style-permissions
  */
 export async function registerAppserviceUser(
   app: Capabilities,
@@ -45,7 +46,9 @@ export async function registerAppserviceUser(
   return { user_id, home_server: app.serverName, ...tokens }
 }
 
-/** Logs a user of an application service in. Throws M_EXCLUSIVE, M_FORBIDDEN for a user who does not exist, M_USER_DEACTIVATED. */
+/**
+ * Logs in a user of an application service. Throws M_EXCLUSIVE, M_FORBIDDEN for an unknown user, M_USER_DEACTIVATED.
+ */
 export async function logInAppserviceUser(
   app: Capabilities,
   appservice: Appservice | 'unknown' | undefined,

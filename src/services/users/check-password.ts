@@ -2,8 +2,9 @@ import type { App } from '../../app.ts'
 import type { NamedAccount } from './find-account.ts'
 
 /**
- * Whether a password is that of an account. Every attempt counts for the account that is tried, before it is made: so guesses are limited over all
- * endpoints, identifiers and processes. Takes as long where there is no account. Throws M_LIMIT_EXCEEDED.
+ * Returns whether a password is that of an account. Every attempt counts against the account before the check, so that
+ * guesses are limited across endpoints, identifiers and processes. Unknown accounts take as long. Throws
+ * M_LIMIT_EXCEEDED.
  */
 export async function checkPassword(
   app: Pick<App, 'passwordHasher' | 'rateLimiter'>,

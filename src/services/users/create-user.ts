@@ -13,25 +13,26 @@ export type NewAccount = {
   localpart: string
   /** Neither this nor `passwordHash`: an account without password login. */
   password?: string | undefined
-  /** The hash of a password that was checked already. */
+  /** The hash of an already validated password. */
   passwordHash?: string | undefined
   admin?: boolean
   guest?: boolean
-  /** Makes the guest of this name a user instead of adding one. */
+  /** Turns the guest of this name into a user instead of adding one. */
   replacesGuest?: boolean
-  /** Default: the localpart; guests have none, or the one that they gave themselves. */
+  /** Default: the localpart; for guests the display name that they have set, if any. */
   displayName?: string | undefined
-  /** Counts one use of this registration token; without one left there is no account. */
+  /** Counts one use of this registration token. Registration fails if none is left. */
   registrationToken?: string | undefined
-  /** An e-mail address that was proven to be theirs. */
+  /** An e-mail address that the user has verified. */
   email?: string | undefined
 }
 
 type Capabilities = Pick<App, 'config' | 'serverName' | 'clock' | 'database' | 'passwordHasher'>
 
 /**
- * Makes an account; `andThen` runs in the same transaction. Whether anybody may register is for the caller to say.
- * Throws M_INVALID_USERNAME, M_USER_IN_USE, M_WEAK_PASSWORD, M_THREEPID_IN_USE, and M_FORBIDDEN for a used-up registration token.
+ * Creates an account; `andThen` runs in the same transaction. The caller checks whether registration is allowed. Throws
+ * M_INVALID_USERNAME, M_USER_IN_USE, M_WEAK_PASSWORD, M_THREEPID_IN_USE, and M_FORBIDDEN for a used-up registration
+ * token.
  */
 export async function createUser(
   app: Capabilities,

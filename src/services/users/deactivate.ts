@@ -17,13 +17,13 @@ import { deleteProfile } from '../../storage/users/profiles.ts'
 import { deleteAllThreepids } from '../../storage/users/threepids.ts'
 import { lockUser, markDeactivated } from '../../storage/users/users.ts'
 
-/** The job of leaving all rooms of a user. */
+/** The job that makes a user leave all rooms. */
 export const LEAVE_ALL_ROOMS = 'leave_all_rooms'
 
 /**
- * Ends an account for good: nobody can log in to it, and nobody else can have its name. `erase`: what it stored goes too, and who
- * joins its rooms later does not get to see what it sent (rooms/reading/erased-events.ts).
- * Leaving its rooms is a job, which this returns. https://spec.matrix.org/v1.19/client-server-api/#account-deactivation
+ * Deactivates an account: nobody can log in to it or reuse its name. `erase` also deletes its data and hides its events
+ * from users who join later (rooms/reading/erased-events.ts). Returns the job that leaves its rooms.
+ * https://spec.matrix.org/v1.19/client-server-api/#account-deactivation
  */
 export async function deactivateUser(
   app: Pick<App, 'database' | 'clock'>,

@@ -9,17 +9,17 @@ import { insertRefreshToken } from '../../storage/users/refresh-tokens.ts'
 import { limitDevices } from './limit-devices.ts'
 import { familyOf, hashToken, newRefreshToken, newToken } from './tokens.ts'
 
-/** What a client says about itself when it logs in. */
+/** The client's device parameters of a login. */
 export type LoginDevice = {
-  /** Absent: the server makes one up. */
+  /** Absent: the server generates one. */
   deviceId?: DeviceId | undefined
-  /** The name of the device if it is new. */
+  /** The display name if the device is new. */
   displayName?: string | undefined
-  /** Whether the client can refresh tokens; if so its access tokens expire. */
+  /** Whether the client supports refresh tokens; if so, its access tokens expire. */
   wantsRefreshToken: boolean
 }
 
-/** Tokens as `/login`, `/register` and `/refresh` give them. */
+/** The tokens in responses of `/login`, `/register` and `/refresh`. */
 export type TokenPair = { access_token: string; refresh_token?: string; expires_in_ms?: number }
 
 type ReplacedToken = { tokenHash: string; family: string; generation: number }
@@ -27,9 +27,10 @@ type ReplacedToken = { tokenHash: string; family: string; generation: number }
 const DEVICE_ID_LENGTH = 10
 
 /**
- * Logs a device in; a device that exists loses its former tokens. The caller has locked the user or just made them, so that of two logins on one
- * device one keeps its tokens. Throws M_INVALID_PARAM for the user's dehydrated device: nobody is logged in at that, and who were would have the
- * messages that wait for its keys. https://spec.matrix.org/v1.19/client-server-api/#relationship-between-access-tokens-and-devices
+ * Logs a device in; an existing device loses its former tokens. The caller has locked or just created the user, so that
+ * of two concurrent logins on one device one keeps its tokens. Throws M_INVALID_PARAM for the user's dehydrated device:
+ * a session of it would receive the messages encrypted for its keys.
+ * https://spec.matrix.org/v1.19/client-server-api/#relationship-between-access-tokens-and-devices
  */
 export async function logInDevice(
   app: Pick<App, 'random' | 'clock' | 'config' | 'logger'>,
@@ -46,7 +47,7 @@ export async function logInDevice(
   return { ...(await issueTokens(app, tx, { ...key, refreshable: device.wantsRefreshToken })), device_id: deviceId }
 }
 
-/** Gives a device tokens. `replaces`: the refresh token that they take the place of once they are used. */
+/** Issues tokens to a device. `replaces`: the refresh token that becomes invalid once the new ones are used. */
 export async function issueTokens(
   app: Pick<App, 'random' | 'clock' | 'config'>,
   tx: Tx,

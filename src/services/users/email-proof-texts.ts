@@ -1,15 +1,15 @@
 import type { App } from '../../app.ts'
 import type { UserId } from '../../core/ids.ts'
 
-/** What the proof of an address is for: to add the address to an account, to register with it, to set a new password. */
+/** The purpose of verifying an address: add it to an account, register, or reset a password. */
 export type ProofPurpose = 'add' | 'register' | 'password'
 
-/** What a mail says. `link`: the label of the link that proves the address; absent in mails that only inform. */
+/** The texts of a mail. `link`: the label of the verification link; absent in mails that only inform. */
 export type MailTexts = { subject: string; why: string; link?: string; otherwise: string }
 
 const DO_NOTHING = 'If it was not you, do nothing.'
 
-/** The texts of a mail whose link proves an address. `userId`: whose account it is for, as far as that is known. */
+/** Returns the texts of a mail with a verification link. `userId`: the account, if known. */
 export function proofMailTexts(
   { serverName }: Pick<App, 'serverName'>,
   purpose: ProofPurpose,
@@ -40,7 +40,10 @@ export function proofMailTexts(
   }
 }
 
-/** The texts of the mail for an address that cannot be used: the client that asked is not told, so that nobody learns who has an account. */
+/**
+ * Returns the texts of the mail to an address that cannot be used. The client gets no error, which would reveal who has
+ * an account.
+ */
 export function refusalMailTexts(
   { serverName }: Pick<App, 'serverName'>,
   purpose: ProofPurpose,
@@ -61,7 +64,7 @@ export function refusalMailTexts(
   }
 }
 
-/** What the page says to which a link leads: its question, its button, and what the page after that says. */
+/** Returns the texts of the page behind the link: its question, its button, and the confirmation. */
 export function proofPageTexts(
   { serverName }: Pick<App, 'serverName'>,
   purpose: ProofPurpose,

@@ -22,17 +22,17 @@ import { hashToken } from './tokens.ts'
 export type ProofRequest = {
   purpose: ProofPurpose
   address: EmailAddress
-  /** The user who asks, if they are logged in: only they can then add the address. */
+  /** The user who sends the request, if logged in: only that user can then add the address. */
   userId?: UserId | undefined
   clientSecret: string
   sendAttempt: number
   nextLink: string | undefined
 }
 
-/** What a client shows to have proven an address. */
+/** The credentials with which a client refers to a verified address. */
 export type ThreepidCredentials = { sid: string; client_secret: string }
 
-/** The proof of an address: of what, for what, and for whose account, as far as that is known. */
+/** The verification of an address: the address, the purpose, and the account, if known. */
 export type EmailProof = Pick<ThreepidSessionRow, 'session_id' | 'address' | 'next_link'> & {
   purpose: ProofPurpose
   userId: UserId | undefined
@@ -43,18 +43,19 @@ type Capabilities = Pick<
   'config' | 'database' | 'clock' | 'random' | 'mailer' | 'serverName' | 'rateLimiter' | 'jobs'
 >
 
-/** The job of sending a mail. */
+/** The job that sends a mail. */
 export const SEND_MAIL = 'send_mail'
-/** Below `/_matrix`, which proxies pass on. */
+/** Under `/_matrix`, which proxies forward. */
 export const CONFIRM_PATH = '/_matrix/client/unstable/hearth/confirm_email'
 const LIFETIME_MS = 60 * 60_000
 const TOKEN_LENGTH = 32
 const SESSION_ID_LENGTH = 24
 
 /**
- * Mails a link by which the recipient proves to have the address, once for each `sendAttempt`. Returns the session by which the client can show the
- * proof. An address that cannot be used gets a mail that says so, and the client the same answer as for others, as the specification recommends.
- * Throws M_THREEPID_DENIED where Hearth sends no mail, M_LIMIT_EXCEEDED, and M_THREEPID_IN_USE for an address that the user has already.
+ * Mails a verification link, once per `sendAttempt`, and returns the session ID with which the client can use the
+ * verified address. An address that cannot be used gets a mail that says so, and the client the same response, as the
+ * specification recommends. Throws M_THREEPID_DENIED without mail, M_LIMIT_EXCEEDED, and M_THREEPID_IN_USE for an
+ * address that the user already has.
  * https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3registeremailrequesttoken
  */
 export async function requestEmailProof(app: Capabilities, request: ProofRequest): Promise<string> {
@@ -84,7 +85,7 @@ export async function requestEmailProof(app: Capabilities, request: ProofRequest
   return session_id
 }
 
-/** A mail with the link only where the texts name it. */
+/** Composes the mail; it has a link only if the texts have a label for it. */
 function composeMail(
   { config, serverName, random }: Capabilities,
   { address, sessionId, token, texts }: { address: string; sessionId: string; token: string; texts: MailTexts },
@@ -107,7 +108,7 @@ ${label === undefined ? '' : html`<p><a href="${link}">${label}</a></p>`}
   }
 }
 
-/** Finds the proof that a link from a mail is of. Throws M_NOT_FOUND when it has expired or there is none. */
+/** Finds the session of a verification link. Throws M_NOT_FOUND for an unknown or expired link. */
 export async function findEmailProof(
   app: Pick<App, 'database' | 'clock'>,
   { sessionId, token }: { sessionId: string; token: string },
@@ -118,7 +119,7 @@ export async function findEmailProof(
   return proofOf(session)
 }
 
-/** Notes that the link was followed. Throws M_NOT_FOUND. */
+/** Marks an address as verified. Throws M_NOT_FOUND. */
 export async function confirmEmail(
   app: Pick<App, 'database' | 'clock'>,
   link: { sessionId: string; token: string },
@@ -128,7 +129,7 @@ export async function confirmEmail(
   return proof
 }
 
-/** Uses up a proof. Undefined when its link was not followed, the secret is another, or it is a proof for another purpose. */
+/** Consumes a verification. Returns undefined if the link was not opened, or the secret or the purpose differs. */
 export async function takeEmailProof(
   tx: Tx,
   { credentials, purpose, now }: { credentials: ThreepidCredentials; purpose: ProofPurpose; now: number },

@@ -9,11 +9,14 @@ import type { JsonObject } from '../../core/pdu.ts'
 import { countFilters, findFilter, storeFilter } from '../../storage/users/filters.ts'
 import { lockUser } from '../../storage/users/users.ts'
 
-/** Starts with a letter, since `/sync` takes filters themselves as well, which start with a brace. */
+/** A letter distinguishes IDs from inline filters, which `/sync` also accepts and which start with a brace. */
 const ID_PREFIX = 'f'
 const ID_LENGTH = 16
 
-/** Stores a filter and gives its id; the same filter has the same id. Throws M_BAD_JSON and M_TOO_LARGE. https://spec.matrix.org/v1.19/client-server-api/#filtering */
+/**
+ * Stores a filter and returns its ID; equal filters have the same ID. Throws M_BAD_JSON and M_TOO_LARGE.
+ * https://spec.matrix.org/v1.19/client-server-api/#filtering
+ */
 export async function addFilter(
   app: Pick<App, 'database' | 'config'>,
   userId: UserId,
@@ -33,7 +36,7 @@ export async function addFilter(
   return filterId
 }
 
-/** A stored filter, as JSON text. Throws M_NOT_FOUND. */
+/** Returns a stored filter, as JSON text. Throws M_NOT_FOUND. */
 export async function getFilter(app: Pick<App, 'database'>, userId: UserId, filterId: string): Promise<string> {
   const filter = await findFilter(app.database, { userId, filterId })
   if (filter === undefined) throw new NotFoundError('There is no such filter')

@@ -5,10 +5,12 @@ import { findThreepidUser } from '../../storage/users/threepids.ts'
 import { findUser } from '../../storage/users/users.ts'
 import { localUserId } from './user-names.ts'
 
-/** How a client names an account: https://spec.matrix.org/v1.19/client-server-api/#identifier-types */
+/** A client's identifier of an account: https://spec.matrix.org/v1.19/client-server-api/#identifier-types */
 export type AccountIdentifier = { user: string } | { medium: string; address: string }
 
-/** `user` undefined: there is no such account. `countedAs`: the rate-limit key of attempts at it, of the same form whether or not there is one. */
+/**
+ * `user` undefined: there is no such account. `countedAs`: the rate-limit key of attempts at it, of the same form whether or not there is one.
+ */
 export type NamedAccount = { user: UserRow | undefined; countedAs: string | undefined }
 
 /** Finds the account that an identifier names. All identifiers of one account have one rate-limit key. */
@@ -21,7 +23,7 @@ export async function findAccount(
   return address === undefined ? { user: undefined, countedAs: undefined } : findByEmail(app, address)
 }
 
-/** Names of old accounts may have capitals: the name as it was typed wins over the name in small letters. */
+/** Localparts of historical accounts may have capitals: an exact match takes precedence over the lower-case name. */
 async function findByName(app: Pick<App, 'database' | 'serverName'>, name: string): Promise<NamedAccount> {
   const exact = localUserId(app, name)
   const lower = localUserId(app, name.toLowerCase())

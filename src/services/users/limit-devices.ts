@@ -4,8 +4,8 @@ import type { Tx } from '../../storage/engine/database.ts'
 import type { DeviceKey } from '../../storage/schema/users.ts'
 
 /**
- * Ends the devices that a user has beyond `limits.counts.devices`, those that were not used for the longest time: programs that log in each time
- * they run would otherwise be locked out. The new device and a dehydrated one stay. The caller has locked the user.
+ * Removes the least recently used devices beyond `limits.counts.devices`, so that programs that log in at each run are
+ * not locked out. The new device and a dehydrated one are kept. The caller has locked the user.
  */
 export async function limitDevices(
   { config, logger }: Pick<App, 'config' | 'logger'>,

@@ -10,18 +10,18 @@ import { type LoginDevice, logInDevice } from './device-login.ts'
 import { type AccountIdentifier, findAccount } from './find-account.ts'
 import { hashToken } from './tokens.ts'
 
-/** What `/login` and `/register` answer. */
+/** The response of `/login` and `/register`. */
 export type LoginResult = Awaited<ReturnType<typeof logInDevice>> & {
   user_id: UserId
-  /** Deprecated, but old clients want it. */
+  /** Deprecated, but old clients require it. */
   home_server: ServerName
 }
 
 type Capabilities = Pick<App, 'database' | 'clock' | 'random' | 'config' | 'serverName' | 'passwordHasher' | 'logger'>
 
 /**
- * Logs in with a password. Throws M_LIMIT_EXCEEDED, M_USER_LOCKED, and M_FORBIDDEN: also for accounts that do not exist or were deactivated, so that
- * the answer reveals no account to somebody who does not know its password.
+ * Logs in with a password. Throws M_LIMIT_EXCEEDED, M_USER_LOCKED, and M_FORBIDDEN, also for unknown and deactivated
+ * accounts, so that the response reveals no account.
  */
 export async function logInWithPassword(
   app: Capabilities & Pick<App, 'rateLimiter'>,
@@ -33,7 +33,7 @@ export async function logInWithPassword(
   return openSession(app, account.user, device)
 }
 
-/** Logs in with a token that another session, or single sign-on, got for the user. Throws as logInWithPassword. */
+/** Logs in with a login token of another session or of single sign-on. Throws as logInWithPassword. */
 export async function logInWithToken(
   app: Capabilities,
   { token, device }: { token: string; device: LoginDevice },
@@ -47,7 +47,7 @@ export async function logInWithToken(
   })
 }
 
-/** `prove`: what has to hold while the user is locked, so that no logout comes in between. */
+/** `prove`: the condition that must hold while the user is locked, so that no logout intervenes. */
 async function openSession(
   app: Capabilities,
   user: UserRow,
@@ -66,7 +66,7 @@ async function openSession(
   return { user_id: userId, home_server: app.serverName, ...tokens }
 }
 
-/** A password that changed, or an account that ended, while it was being checked: what was proven holds no more. */
+/** Throws if the password changed or the account was deactivated during the check. */
 async function requireUnchanged(tx: Tx, checked: UserRow): Promise<void> {
   await lockUser(tx, checked.user_id)
   const user = await findUser(tx, checked.user_id)

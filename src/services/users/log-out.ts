@@ -6,7 +6,7 @@ import { deleteLoginTokens } from '../../storage/users/login-tokens.ts'
 import { lockUser } from '../../storage/users/users.ts'
 import type { Session } from './session.ts'
 
-/** Ends a session: its device goes with all its tokens. */
+/** Ends a session: deletes its device with all its tokens. */
 export async function logOut(app: Pick<App, 'database'>, session: Session): Promise<void> {
   const { userId, deviceId, tokenHash } = session
   await app.database.write(async (tx) => {
@@ -15,15 +15,15 @@ export async function logOut(app: Pick<App, 'database'>, session: Session): Prom
   })
 }
 
-/** Whose sessions end, all `keep` aside. */
+/** The user whose sessions end, except `keep`. */
 type AllSessions = { userId: Session['userId']; keep?: Session | undefined }
 
-/** Ends all sessions of a user, those that a login token could still begin too; `keep`: but for this one. */
+/** Ends all sessions of a user, and invalidates login tokens; `keep`: except this session. */
 export async function logOutEverywhere(app: Pick<App, 'database'>, which: AllSessions): Promise<void> {
   await app.database.write((tx) => endSessions(tx, which))
 }
 
-/** The same as a part of a larger change. A login that is under way comes wholly before or after it. */
+/** Ends sessions within a larger transaction. A concurrent login happens entirely before or after it. */
 export async function endSessions(tx: Tx, { userId, keep }: AllSessions): Promise<void> {
   const kept = keep?.deviceId
   await lockUser(tx, userId)

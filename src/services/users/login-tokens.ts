@@ -3,7 +3,10 @@ import { insertLoginToken } from '../../storage/users/login-tokens.ts'
 import type { Session } from './session.ts'
 import { hashToken, newToken } from './tokens.ts'
 
-/** A token by which another client can log in as the user, once, while the device that asked for it is logged in. https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv1loginget_token */
+/**
+ * Issues a token with which another client can log in as the user, once, while the requesting device is logged in.
+ * https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv1loginget_token
+ */
 export async function newLoginToken(
   app: Pick<App, 'database' | 'clock' | 'random' | 'config'>,
   { userId, deviceId }: Pick<Session, 'userId' | 'deviceId'>,

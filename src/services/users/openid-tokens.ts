@@ -9,7 +9,7 @@ const LIFETIME_SECONDS = 3600
 /** https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3useruseridopenidrequest_token */
 export type OpenIdToken = { access_token: string; token_type: 'Bearer'; matrix_server_name: string; expires_in: number }
 
-/** A token by which others can ask this server who the user is, for an hour. */
+/** Issues a token with which third parties can verify the user's identity, for an hour. */
 export async function newOpenIdToken(
   app: Pick<App, 'database' | 'clock' | 'random' | 'serverName'>,
   userId: UserId,
@@ -26,7 +26,10 @@ export async function newOpenIdToken(
   }
 }
 
-/** Who got a token. Throws 401 M_UNKNOWN_TOKEN for tokens that were never given out, or have expired. https://spec.matrix.org/v1.19/server-server-api/#openid */
+/**
+ * Returns the user of a token. Throws 401 M_UNKNOWN_TOKEN for unknown or expired tokens.
+ * https://spec.matrix.org/v1.19/server-server-api/#openid
+ */
 export async function findOpenIdUser(app: Pick<App, 'database' | 'clock'>, token: string): Promise<UserId> {
   const userId = await findOpenIdTokenUser(app.database, hashToken(token), app.clock.now())
   if (userId === undefined) throw new MatrixError(401, 'M_UNKNOWN_TOKEN', 'The token is not known, or has expired')

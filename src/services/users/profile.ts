@@ -7,7 +7,7 @@ import { enqueueJob } from '../../storage/jobs/jobs.ts'
 import { loadProfile, type Profile, storeProfile } from '../../storage/users/profiles.ts'
 import { findUser, lockUser } from '../../storage/users/users.ts'
 
-/** The job of telling a user's rooms of a new name or avatar. */
+/** The job that updates a user's member events after a new name or avatar. */
 export const UPDATE_MEMBER_PROFILES = 'update_member_profiles'
 
 const MAX_PROFILE_BYTES = 64 * 1024
@@ -16,14 +16,16 @@ const MAX_AVATAR_URL_CHARACTERS = 1000
 /** The specification's own fields, and others by the grammar for namespaced identifiers. */
 const FIELD_NAME = /^(displayname|avatar_url|[a-z][a-z0-9_-]*(\.[a-z][a-z0-9_-]*)+)$/
 
-/** The profile of a user of this server. Throws M_NOT_FOUND. https://spec.matrix.org/v1.19/client-server-api/#profiles */
+/**
+ * Returns the profile of a local user. Throws M_NOT_FOUND. https://spec.matrix.org/v1.19/client-server-api/#profiles
+ */
 export async function getProfile(app: Pick<App, 'database'>, userId: UserId): Promise<Profile> {
   const user = await findUser(app.database, userId)
   if (!user || user.erased) throw new NotFoundError('There is no profile for this user')
   return loadProfile(app.database, userId)
 }
 
-/** One field of the profile of a user of this server. Throws M_NOT_FOUND. */
+/** Returns one profile field of a local user. Throws M_NOT_FOUND. */
 export async function getProfileField(app: Pick<App, 'database'>, userId: UserId, field: string): Promise<Json> {
   const profile = await getProfile(app, userId)
   if (!Object.hasOwn(profile, field)) throw new NotFoundError('The profile has no such field')
@@ -31,8 +33,9 @@ export async function getProfileField(app: Pick<App, 'database'>, userId: UserId
 }
 
 /**
- * Sets a field of a profile; `undefined` and, for names and avatars, the empty text remove it, while null is a value like others. New names and
- * avatars must reach the user's rooms: gives the job that does it, if there is one. Throws M_KEY_TOO_LARGE, M_PROFILE_TOO_LARGE and M_INVALID_PARAM.
+ * Sets a profile field. `undefined` removes it, and so does the empty string for names and avatars; null is an ordinary
+ * value. Returns the job that copies a new name or avatar to the user's rooms, if needed. Throws M_KEY_TOO_LARGE,
+ * M_PROFILE_TOO_LARGE and M_INVALID_PARAM.
  * https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3profileuseridkeyname
  */
 export async function setProfileField(

@@ -6,12 +6,12 @@ import type { PushRuleOverlay } from '../../core/push-rules/rule-schema.ts'
 import { loadPushRuleOverlay, storePushRuleOverlay } from '../../storage/push/push-rules.ts'
 import { lockUser } from '../../storage/users/users.ts'
 
-/** All push rules of a user, the default ones with the user's changes. */
+/** Returns all push rules of a user: the defaults with the user's changes. */
 export async function pushRulesOf(app: Pick<App, 'database'>, userId: UserId): Promise<PushRuleset> {
   return effectiveRuleset(userId, await loadPushRuleOverlay(app.database, userId))
 }
 
-/** Changes a user's push rules by one of the functions of core/push-rules/edit-rules.ts; throws what that throws. */
+/** Changes a user's push rules by a function of core/push-rules/edit-rules.ts. Throws what that function throws. */
 export async function changePushRules(
   app: Pick<App, 'database'>,
   userId: UserId,

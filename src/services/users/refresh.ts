@@ -20,14 +20,15 @@ type Capabilities = Pick<App, 'database' | 'random' | 'clock' | 'config' | 'logg
 type Outcome = { issued: TokenPair } | { refused: MatrixError; revoked?: DeviceKey }
 
 /**
- * Issues new tokens for a refresh token. The old pair goes on working until one of the new tokens is used, so a lost answer can be asked for again.
- * A token that comes again later has two holders, one of whom has stolen it: all tokens of its device end.
- * Throws 401 M_UNKNOWN_TOKEN, M_USER_LOCKED. https://spec.matrix.org/v1.19/client-server-api/#refreshing-access-tokens
+ * Issues new tokens for a refresh token. The old pair stays valid until a new token is used, so that a client can retry
+ * after a lost response. Reuse after that means that the token was stolen: all tokens of its device are revoked. Throws
+ * 401 M_UNKNOWN_TOKEN, M_USER_LOCKED.
+ * https://spec.matrix.org/v1.19/client-server-api/#refreshing-access-tokens
  */
 export async function refreshTokens(app: Capabilities, refreshToken: string): Promise<TokenPair> {
   const outcome = await app.database.write((tx) => attempt(app, tx, refreshToken))
   if ('issued' in outcome) return outcome.issued
-  // After the commit, by which the session has ended.
+  // Logged after the commit that ended the session.
   if (outcome.revoked)
     app.logger.warn({ ...outcome.revoked }, 'a refresh token was used again; all tokens of its device are revoked')
   throw outcome.refused
@@ -51,7 +52,7 @@ async function attempt(app: Capabilities, tx: Tx, refreshToken: string): Promise
   return { issued: await issueTokens(app, tx, { ...device, refreshable: true, replaces }) }
 }
 
-/** A token of a family that lives was given out once, and other tokens have long taken its place. */
+/** A token of a living family was issued once and has long been replaced: its use revokes the family. */
 async function refuseUnknown(tx: Tx, refreshToken: string, now: number): Promise<Outcome> {
   const family = familyOf(refreshToken)
   const device = family && (await findRefreshTokenFamily(tx, hashToken(family)))
@@ -59,8 +60,8 @@ async function refuseUnknown(tx: Tx, refreshToken: string, now: number): Promise
 }
 
 /**
- * A request that was only late ends nothing: the same one twice, or one of another process of the client that has not heard of the new token. It has
- * the token before the newest.
+ * A late request revokes nothing: a duplicate, or a request of another process of the client that does not know the new
+ * token yet. Such requests have the token before the newest.
  */
 async function refuseRetired(tx: Tx, token: RefreshTokenRow, now: number): Promise<Outcome> {
   const device = { userId: token.user_id, deviceId: token.device_id }
@@ -75,7 +76,7 @@ async function revoke(tx: Tx, device: DeviceKey, now: number): Promise<Outcome> 
   return { refused: unknownToken(true), ...(isFirst && { revoked: device }) }
 }
 
-/** `softLogout`: the device is still there, and the client can log in to it again without losing its keys. */
+/** `softLogout`: the device exists, and the client can log in to it again without losing its keys. */
 function unknownToken(softLogout: boolean): MatrixError {
   const message = softLogout
     ? 'The refresh token has been used before. Log in again.'

@@ -23,7 +23,10 @@ export type RegistrationRequest = {
   initial_device_display_name?: string | undefined
   inhibit_login?: boolean | undefined
   refresh_token?: boolean | undefined
-  /** The access token of the guest who registers; `username` is then the guest's. https://spec.matrix.org/v1.19/client-server-api/#guest-access */
+  /**
+   * The access token of the guest who registers; `username` is then the guest's.
+   * https://spec.matrix.org/v1.19/client-server-api/#guest-access
+   */
   guest_access_token?: string | undefined
 }
 
@@ -32,14 +35,14 @@ type Capabilities = Pick<
   'database' | 'clock' | 'random' | 'config' | 'serverName' | 'passwordHasher' | 'logger' | 'rateLimiter'
 >
 
-/** What `/register` answers: with tokens unless the client asked for none. */
+/** The response of `/register`: with tokens unless the client inhibits the login. */
 export type RegistrationResult = LoginResult | Pick<LoginResult, 'user_id' | 'home_server'>
 
 const GENERATED_NAME_LENGTH = 12
 
 /**
- * Registers an account for whoever may have one by the configuration. A client that has not got the answer can send the request again.
- * Throws M_FORBIDDEN, M_INVALID_USERNAME, M_USER_IN_USE, M_EXCLUSIVE, M_WEAK_PASSWORD and the 401 of user-interactive authentication.
+ * Registers an account as the configuration allows. A client that lost the response can retry. Throws M_FORBIDDEN,
+ * M_INVALID_USERNAME, M_USER_IN_USE, M_EXCLUSIVE, M_WEAK_PASSWORD and the 401 of user-interactive authentication.
  */
 export async function registerUser(
   app: Capabilities,
@@ -79,8 +82,8 @@ async function checkName(
 }
 
 /**
- * Answers a registration again. Ids of sessions are in the addresses of fallback pages: new tokens are only for a client that knows the password. The
- * tokens that were lost with the first answer end.
+ * Returns the response of a retried registration. Session IDs appear in URLs of fallback pages, so only a client that
+ * knows the password gets new tokens. The tokens of the lost response are revoked.
  */
 async function answerAgain(
   app: Capabilities,
@@ -138,7 +141,7 @@ async function makeAccount(
   return logInNew(app, account, { device: requestedDevice(request), andThen: noteTerms })
 }
 
-/** What a client that registers says of its device. */
+/** Returns the device parameters of a registration. */
 export function requestedDevice(request: RegistrationRequest): LoginDevice {
   return {
     deviceId: request.device_id,

@@ -6,10 +6,10 @@ import { storeAccountData } from '../../storage/users/account-data.ts'
 import type { UiaStageType } from './uia-stages.ts'
 import type { UiaFlow, UiaRequest } from './user-interactive-auth.ts'
 
-/** What completed stages found out. */
+/** The results of completed stages. */
 export type CompletedStages = Partial<Record<UiaStageType, string>>
 
-/** What who registers has to do, by the configuration; an e-mail address may be given where there is mail. */
+/** Returns the registration flows of the configuration. An e-mail address is optional where mail is configured. */
 export function registrationFlows({
   registration,
   email,
@@ -37,7 +37,10 @@ function policiesOf(terms: App['config']['registration']['terms']): Record<strin
   )
 }
 
-/** Keeps which documents a new user has accepted, where clients keep those of other services. https://spec.matrix.org/v1.19/identity-service-api/#terms-of-service */
+/**
+ * Stores which documents a new user has accepted, in the account data in which clients record those of other services.
+ * https://spec.matrix.org/v1.19/identity-service-api/#terms-of-service
+ */
 export async function noteAcceptedTerms(
   app: Pick<App, 'config'>,
   tx: Tx,

@@ -2,7 +2,7 @@ import type { App } from '../../app.ts'
 import { ForbiddenError } from '../../core/errors.ts'
 import { isRegistrationTokenUsable } from '../../storage/users/registration-tokens.ts'
 
-/** Whether somebody could register with a token now. Throws M_FORBIDDEN where nobody can register. */
+/** Returns whether a registration token is valid now. Throws M_FORBIDDEN if registration is closed. */
 export async function isValidRegistrationToken(
   app: Pick<App, 'config' | 'database' | 'clock'>,
   token: string,

@@ -1,7 +1,10 @@
 import type { Appservice } from '../../core/appservice.ts'
 import type { DeviceId, UserId } from '../../core/ids.ts'
 
-/** Who makes a request. `deviceId` is null for application services that act without a device. */
+/**
+ * The authenticated user and device of a request. `deviceId` is null for application services that act without a
+ * device.
+ */
 export type Session = {
   userId: UserId
   deviceId: DeviceId | null
@@ -11,11 +14,11 @@ export type Session = {
   isLocked: boolean
   /** https://spec.matrix.org/v1.19/client-server-api/#account-suspension */
   isSuspended: boolean
-  /** Not subject to rate limits (application services that ask for it, exempted users). */
+  /** Exempt from rate limits (application services with `rate_limited: false`, exempted users). */
   exemptFromRateLimits: boolean
   /** SHA-256 of the access token, its key in storage. */
   tokenHash: string
-  /** The application service that makes the request; null: the user does. */
+  /** The application service that makes the request; null for users. */
   appservice: Appservice | null
 }
 

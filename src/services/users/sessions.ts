@@ -7,12 +7,12 @@ import { appserviceSession, findByHash } from './appservice-sessions.ts'
 import type { Session } from './session.ts'
 import { hashToken } from './tokens.ts'
 
-/** How old the note of when a device was last seen may be. */
+/** Minimum interval between updates of a device's last-seen time. */
 const LAST_SEEN_INTERVAL_MS = 3 * 60_000
 
 type Request = {
   accessToken: string
-  /** Whom an application service acts as; for other tokens they mean nothing. */
+  /** The user and device that an application service asserts; ignored for other tokens. */
   asUserId?: string | undefined
   asDeviceId?: string | undefined
   ip: string
@@ -20,8 +20,9 @@ type Request = {
 }
 
 /**
- * Who holds an access token; the device's last-seen note follows outside the request's path. Locked and suspended users have sessions: the caller decides.
- * Throws 401 M_UNKNOWN_TOKEN, with `soft_logout` when a refresh token can still give a new one.
+ * Finds the session of an access token, and updates the device's last-seen time asynchronously. Locked and suspended
+ * users have sessions: the caller decides. Throws 401 M_UNKNOWN_TOKEN, with `soft_logout` if the token can be
+ * refreshed.
  * https://spec.matrix.org/v1.19/client-server-api/#using-access-tokens
  */
 export async function findSession(

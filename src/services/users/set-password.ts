@@ -13,7 +13,7 @@ type NewPassword = {
   keep?: Session | undefined
 }
 
-/** Gives a user another password. Throws M_WEAK_PASSWORD, and M_NOT_FOUND for users that this server does not have (any more). */
+/** Sets a user's password. Throws M_WEAK_PASSWORD, and M_NOT_FOUND for unknown and deactivated users. */
 export async function setPassword(
   app: Pick<App, 'config' | 'database' | 'passwordHasher'>,
   { password, ...user }: NewPassword & { password: string },
@@ -22,7 +22,7 @@ export async function setPassword(
   await setPasswordHash(app, { ...user, hash: await app.passwordHasher.hash(password) })
 }
 
-/** Gives a user another password, which was checked already, by its hash. Throws M_NOT_FOUND. */
+/** Sets a user's password by the hash of an already validated one. Throws M_NOT_FOUND. */
 export async function setPasswordHash(
   app: Pick<App, 'database'>,
   { userId, hash, logOutDevices, keep }: NewPassword & { hash: string },
@@ -32,7 +32,7 @@ export async function setPasswordHash(
     const user = await findUser(tx, userId)
     if (!user || user.deactivated_ts !== null) throw new NotFoundError(`There is no account ${userId}`)
     await updatePasswordHash(tx, userId, hash)
-    // Together: whoever knew the old password must not keep a session by a crash in between.
+    // In one transaction: after a crash, nobody who knew the old password may keep a session.
     if (logOutDevices) await endSessions(tx, { userId, keep })
   })
 }

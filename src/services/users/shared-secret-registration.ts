@@ -13,7 +13,7 @@ export type SharedSecretRegistration = {
   displayname?: string | undefined
   admin: boolean
   user_type?: string | undefined
-  /** HMAC-SHA1 of what is registered, in hexadecimal. */
+  /** Hexadecimal HMAC-SHA1 of the registration. */
   mac: string
 }
 
@@ -22,7 +22,10 @@ type Capabilities = Pick<App, 'database' | 'clock' | 'random' | 'config' | 'serv
 const NONCE_LIFETIME_MS = 60_000
 const NONCE_LENGTH = 64
 
-/** A nonce for one registration within a minute, at any process of this server. Throws M_UNKNOWN without a shared secret. */
+/**
+ * Issues a nonce for one registration within a minute, at any process of this server. Throws M_UNKNOWN without a shared
+ * secret.
+ */
 export async function newRegistrationNonce(app: Capabilities): Promise<string> {
   sharedSecret(app)
   const now = app.clock.now()
@@ -32,8 +35,8 @@ export async function newRegistrationNonce(app: Capabilities): Promise<string> {
 }
 
 /**
- * Registers an account for somebody who knows the shared secret, as Synapse's tools do, and logs in.
- * Throws M_FORBIDDEN for a wrong mac, M_INVALID_PARAM for an unknown nonce and for NUL, and as createUser.
+ * Registers an account for a caller who knows the shared secret, as Synapse's tools do, and logs in. Throws M_FORBIDDEN
+ * for a wrong MAC, M_INVALID_PARAM for an unknown nonce and for NUL, and as createUser.
  */
 export async function registerBySharedSecret(
   app: Capabilities,
@@ -58,7 +61,7 @@ function sharedSecret(app: Pick<App, 'config'>): string {
   return secret
 }
 
-/** NUL separates what the mac covers: inside of a part it would let the same mac stand for another request. */
+/** NUL separates the parts of the MAC: inside a part it would make one MAC valid for another request. */
 function requireUnambiguous({ nonce, username, password, user_type: userType = '' }: SharedSecretRegistration): void {
   if ([nonce, username, password, userType].some((part) => part.includes('\0')))
     throw new InvalidParamError('nonce, username, password and user_type cannot contain the character NUL')

@@ -8,13 +8,13 @@ import { findAccountData } from '../../storage/users/account-data.ts'
 import { lockUser } from '../../storage/users/users.ts'
 import { storeWithinLimits } from './account-data.ts'
 
-/** A room's tags with what is known of each. https://spec.matrix.org/v1.19/client-server-api/#room-tagging */
+/** A room's tags with their contents. https://spec.matrix.org/v1.19/client-server-api/#room-tagging */
 type Tags = { [tag: string]: JsonObject }
 
-/** Whose tags of which room. */
+/** The user and the room of tags. */
 type TagOwner = { userId: UserId; roomId: RoomId }
 
-/** The tags that a user gave a room. */
+/** Returns a user's tags of a room. */
 export async function getTags(app: Pick<App, 'database'>, owner: TagOwner): Promise<Tags> {
   return readTags(app.database, owner)
 }
@@ -29,7 +29,7 @@ export async function putTag(
   await changeTags(app, owner, (tags) => ({ ...tags, [tag]: content }))
 }
 
-/** Takes a tag away, if it is there. */
+/** Removes a tag, if present. */
 export async function deleteTag(app: Pick<App, 'database' | 'config'>, owner: TagOwner, tag: string): Promise<void> {
   await changeTags(app, owner, ({ [tag]: _removed, ...others }) => others)
 }

@@ -6,7 +6,10 @@ import { deleteThreepid, insertThreepid, type Threepid } from '../../storage/use
 import { lockUser } from '../../storage/users/users.ts'
 import { type ThreepidCredentials, takeEmailProof } from './email-proof.ts'
 
-/** Gives a user the address that was proven. Throws M_THREEPID_AUTH_FAILED without a proof, and M_THREEPID_IN_USE. https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3account3pidadd */
+/**
+ * Adds a verified address to a user. Throws M_THREEPID_AUTH_FAILED if it is not verified, and M_THREEPID_IN_USE.
+ * https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3account3pidadd
+ */
 export async function addThreepid(
   app: Pick<App, 'database' | 'clock'>,
   userId: UserId,
@@ -23,7 +26,7 @@ export async function addThreepid(
   })
 }
 
-/** Takes an address from a user; one that the user does not have is as good as taken. */
+/** Removes an address from a user, if present. */
 export async function removeThreepid(app: Pick<App, 'database'>, userId: UserId, threepid: Threepid): Promise<void> {
   const canonical = { ...threepid, address: canonicalAddress(threepid) }
   await app.database.write((tx) => deleteThreepid(tx, userId, canonical))

@@ -6,10 +6,12 @@ import { type AuthData, UIA_STAGES, type UiaStageType } from './uia-stages.ts'
 
 type Capabilities = Pick<App, 'database' | 'clock' | 'serverName' | 'passwordHasher' | 'rateLimiter'>
 
-/** What an authentication session is for, and who has to prove to be themselves in it; undefined at registration. */
+/** The operation of an authentication session, and the user who has to authenticate; undefined at registration. */
 export type SessionPurpose = { operation: string; userId: UserId | undefined; isComplete: boolean }
 
-/** What a session is for, and whether a stage of it is complete. Throws M_INVALID_PARAM for a session that there is none of. */
+/**
+ * Returns the operation of a session, and whether a stage is complete. Throws M_INVALID_PARAM for an unknown session.
+ */
 export async function purposeOfSession(
   app: Capabilities,
   { sessionId, type }: { sessionId: string; type: UiaStageType },
@@ -19,8 +21,9 @@ export async function purposeOfSession(
 }
 
 /**
- * Completes one stage of a session apart from the request that it is for, as web pages do for clients that do not know the stage. Throws what the stage throws, and
- * M_INVALID_PARAM for a session that there is none of. https://spec.matrix.org/v1.19/client-server-api/#fallback
+ * Completes one stage of a session outside its request, as fallback pages do for clients that do not support the stage.
+ * Throws what the stage throws, and M_INVALID_PARAM for an unknown session.
+ * https://spec.matrix.org/v1.19/client-server-api/#fallback
  */
 export async function completeStage(
   app: Capabilities,
@@ -38,7 +41,7 @@ async function requireSession(app: Capabilities, sessionId: string): Promise<Uia
   throw new InvalidParamError('There is no such authentication session, or it has expired')
 }
 
-/** `operation` of a session is method, path and user id: see user-interactive-auth.ts. */
+/** A session's `operation` is method, path and user ID: see user-interactive-auth.ts. */
 function boundTo({ operation }: UiaSession): { operation: string; userId: UserId | undefined } {
   const place = operation.lastIndexOf(' ')
   return {

@@ -8,15 +8,18 @@ import { takeEmailProof } from './email-proof.ts'
 import type { ProofPurpose } from './email-proof-texts.ts'
 import { type AccountIdentifier, findAccount } from './find-account.ts'
 
-/** What a client sends as `auth`. */
+/** The client's `auth`. */
 export type AuthData = { [key: string]: unknown; type?: string | undefined; session?: string | undefined }
 
 type StageCapabilities = Pick<App, 'database' | 'clock' | 'serverName' | 'passwordHasher' | 'rateLimiter'>
 
-/** An attempt to complete a stage. `operation`: what the authentication is for. `userId`: the user who has to prove to be themselves; undefined at registration. */
+/**
+ * An attempt to complete a stage. `operation`: the operation that needs authentication. `userId`: the user who has to
+ * authenticate; undefined at registration.
+ */
 export type StageAttempt = { auth: AuthData; operation: string; userId: UserId | undefined }
 
-/** One way to prove something. Returns what it found out; throws when the proof fails. */
+/** An authentication stage. Returns its result; throws if the proof fails. */
 type Stage = (app: StageCapabilities, attempt: StageAttempt) => Promise<string>
 
 /** https://spec.matrix.org/v1.19/client-server-api/#authentication-types */
@@ -30,7 +33,7 @@ export const UIA_STAGES = {
 
 export type UiaStageType = keyof typeof UIA_STAGES
 
-/** Someone proves to be another user than the one whom the operation is about: no further attempt is of use. */
+/** Thrown when the client authenticates as a user other than that of the operation: retrying is useless. */
 export class WrongUserError extends ForbiddenError {
   constructor() {
     super('The authentication is of another user')
@@ -48,7 +51,7 @@ async function provePassword(app: StageCapabilities, { auth, userId }: StageAtte
   throw new ForbiddenError('Invalid password')
 }
 
-/** Whom the client names, if it names anybody; `user` is how it was before there were identifiers. */
+/** Returns the client's identifier, if any; `user` is the deprecated form without an identifier. */
 function identifierOf({ identifier, user }: AuthData): AccountIdentifier | undefined {
   const named = (identifier ?? {}) as Record<string, unknown>
   if (named.type === 'm.id.thirdparty') return { medium: String(named.medium), address: String(named.address) }
@@ -64,30 +67,36 @@ async function proveRegistrationToken(app: StageCapabilities, { auth }: { auth: 
   throw new MatrixError(401, 'M_UNAUTHORIZED', 'The registration token is not valid')
 }
 
-/** What a proven address is good for, by the operation that it authenticates. */
+/** The purpose of a verified address, by the operation that it authenticates. */
 const EMAIL_PURPOSES: Record<string, ProofPurpose> = {
   'POST /register': 'register',
   'POST /account/password': 'password',
 }
 
-/** For what a proof of an address has to be asked for to authenticate an operation. Throws M_INVALID_PARAM where no address does. */
+/**
+ * Returns the purpose for which an address must be verified to authenticate an operation. Throws M_INVALID_PARAM for
+ * operations that no address authenticates.
+ */
 export function emailPurposeOf(operation: string): ProofPurpose {
   const purpose = EMAIL_PURPOSES[operation]
   if (purpose) return purpose
   throw new InvalidParamError('An e-mail address proves nothing here')
 }
 
-/** Returns the address at registration, and for a new password whose it is. https://spec.matrix.org/v1.19/client-server-api/#email-based-identity--homeserver */
+/**
+ * Returns the address at registration, and its owner for a password reset.
+ * https://spec.matrix.org/v1.19/client-server-api/#email-based-identity--homeserver
+ */
 async function proveEmailAddress(app: StageCapabilities, { auth, operation }: StageAttempt): Promise<string> {
   const purpose = emailPurposeOf(operation)
-  // Old clients write it as one word.
+  // Old clients send `threepidCreds`.
   const { sid, client_secret } = (auth.threepid_creds ?? auth.threepidCreds ?? {}) as Record<string, unknown>
   if (typeof sid !== 'string' || typeof client_secret !== 'string')
     throw new MissingParamError('auth.threepid_creds: sid and client_secret are needed')
   const proof = { credentials: { sid, client_secret }, purpose, now: app.clock.now() }
   const proven = await app.database.write((tx) => takeEmailProof(tx, proof))
   if (proven && purpose === 'register') return proven.threepid.address
-  // The address may have changed hands since the mail was sent.
+  // The address may have a new owner since the mail was sent.
   const owner = proven && (await findThreepidOwner(app.database, proven.threepid))
   if (owner !== undefined && owner === proven?.userId) return owner
   throw new MatrixError(401, 'M_UNAUTHORIZED', 'The address has not been confirmed')

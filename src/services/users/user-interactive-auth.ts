@@ -14,47 +14,52 @@ import {
 } from '../../storage/users/uia-sessions.ts'
 import { type AuthData, UIA_STAGES, type UiaStageType, WrongUserError } from './uia-stages.ts'
 
-/** The stages of one way to authenticate, in any order. */
+/** The stages of a flow, in any order. */
 export type UiaFlow = readonly UiaStageType[]
 
 export type UiaRequest = {
   /** Method and path: a session authenticates one operation of one user only. */
   operation: string
-  /** Who has to prove to be themselves; undefined at registration. */
+  /** The user who has to authenticate; undefined at registration. */
   userId: UserId | undefined
   flows: readonly UiaFlow[]
-  /** What clients need to know for some stages. */
+  /** Parameters of stages for clients. */
   params?: Partial<Record<UiaStageType, Record<string, unknown>>>
   auth: AuthData | undefined
-  /** The request without `auth` and `secret`. If these are all that the client sends, its first request in the session counts. */
+  /**
+   * The request without `auth` and `secret`. If the client sends only these, its first request in the session is used.
+   */
   body: Record<string, unknown>
   /** A password that the request sets. Only its hash is kept. */
   secret?: string | undefined
 }
 
-/** What a client wants: the request as it sends it now, or as it sent it first. */
+/** The client's request, as sent now or first in the session. */
 export type WantedRequest = { body: Record<string, unknown>; hasSecret: boolean }
 
-/** An authenticated request, with what the stages found out. */
+/** An authenticated request, with the results of the stages. */
 export type ApprovedRequest = {
   body: Record<string, unknown>
   secretHash: string | undefined
   completed: Partial<Record<UiaStageType, string>>
 }
 
-/** A request that was performed, and what it left. `knowsSecret`: whether the client has sent the request's secret again, and not `auth` alone. */
+/**
+ * A completed request, and its note. `knowsSecret`: whether the client has sent the request's secret again, and not
+ * `auth` alone.
+ */
 export type FinishedRequest = Pick<UiaSession, 'body' | 'secretHash'> & {
   note: Record<string, unknown>
   knowsSecret: boolean
 }
 
-/** What to do for an authenticated request. */
+/** The action of an authenticated request. */
 export type UiaAction<Answer> = {
-  /** Throws for a request that cannot be performed, before the client has to authenticate. */
+  /** Throws for an invalid request, before the client has to authenticate. */
   check?(wanted: WantedRequest): Promise<void> | void
-  /** Does it, once. `note`: what `repeat` has to know, without secrets. */
+  /** Performs the request, once. `note`: input of `repeat`, without secrets. */
   perform(approved: ApprovedRequest): Promise<{ answer: Answer; note?: Record<string, unknown> }>
-  /** Answers a client that sends a request again which was performed, as it has not got the answer. */
+  /** Returns the response to a client that retries a completed request. */
   repeat(finished: FinishedRequest): Promise<Answer> | Answer
 }
 
@@ -64,13 +69,13 @@ type Capabilities = Pick<
 >
 
 const SESSION_LIFETIME_MS = 60 * 60_000
-/** How long a request that was performed may be repeated. */
+/** How long a completed request may be retried. */
 const REPETITION_MS = 5 * 60_000
 const SESSION_ID_LENGTH = 24
 
 /**
- * Performs a request once its client has completed all stages of a flow; a session serves for one request. Throws M_TOO_LARGE, what the action
- * throws, and the 401 that tells the client how to go on.
+ * Performs a request once its client has completed all stages of a flow; a session serves one request. Throws
+ * M_TOO_LARGE, what the action throws, and the 401 with which the client continues.
  * https://spec.matrix.org/v1.19/client-server-api/#user-interactive-authentication-api
  */
 export async function authenticateAndPerform<Answer>(
@@ -94,7 +99,7 @@ export async function authenticateAndPerform<Answer>(
   return performOnce(app, { session, approved, action })
 }
 
-/** 401 with the flows: what there is to do, and what went wrong with the last attempt. */
+/** The 401 with the flows, the completed stages, and the error of the last attempt. */
 class AuthenticationNeeded extends MatrixError {
   constructor(
     { flows, params = {} }: UiaRequest,
@@ -110,7 +115,7 @@ class AuthenticationNeeded extends MatrixError {
     })
   }
 
-  /** Without `errcode` unless an attempt failed: clients show that as an error. */
+  /** Has no `errcode` unless an attempt failed: clients show one as an error. */
   override toJSON(): Record<string, unknown> {
     return this.extra
   }
@@ -136,7 +141,7 @@ async function openSession(app: Capabilities, { operation, userId, auth, body }:
   return session
 }
 
-/** Completes the stage that `auth` is about; gives why it failed. Stages that are complete are not tried again. */
+/** Attempts the stage of `auth`, and returns the error if it fails. Completed stages are skipped. */
 async function attemptStage(
   app: Capabilities,
   { flows, auth, operation, userId }: UiaRequest,
@@ -150,7 +155,7 @@ async function attemptStage(
     return undefined
   } catch (error) {
     if (!(error instanceof MatrixError) || error instanceof WrongUserError) throw error
-    // Nothing was attempted: the client has to wait.
+    // Rate-limited before the attempt: the client has to wait.
     if (error.status === 429) throw error
     return error
   }
@@ -160,7 +165,7 @@ function isComplete({ flows, auth }: UiaRequest, { completed }: UiaSession): boo
   return auth !== undefined && flows.some((flow) => flow.every((stage) => Object.hasOwn(completed, stage)))
 }
 
-/** Whether a client sends nothing but `auth`. */
+/** Returns whether a client sends only `auth`. */
 function isBare({ body, secret }: UiaRequest): boolean {
   return secret === undefined && Object.values(body).every((value) => value === undefined)
 }
@@ -178,7 +183,10 @@ async function hashOf(
   return secret === undefined ? session.secretHash : app.passwordHasher.hash(secret)
 }
 
-/** Of several requests with one session at the same time, one passes. A session whose request fails can be used for another try. */
+/**
+ * Performs the request for one of several concurrent requests with one session. If it fails, the session can be used
+ * again.
+ */
 async function performOnce<Answer>(
   app: Capabilities,
   {
@@ -195,7 +203,7 @@ async function performOnce<Answer>(
   const isFirst = await app.database.write((tx) => claimUiaSession(tx, sessionId))
   if (!isFirst) throw new InvalidParamError('This authentication session is in use for another request')
   const { answer, note = {} } = await action.perform(approved).catch(async (error) => {
-    // Stages that have just been completed count for the next try: a proof of an address is used up.
+    // Saves completed stages for the retry: a verified address can be used only once.
     await app.database.write(async (tx) => {
       await saveUiaSession(tx, session, app.clock.now())
       await releaseUiaSession(tx, sessionId)
@@ -208,7 +216,7 @@ async function performOnce<Answer>(
   return answer
 }
 
-/** Only the very request that was performed can be repeated: a session is no permission for another one. */
+/** Only the same request can be retried: a completed session permits no other request. */
 async function repeatFinished<Answer>(
   app: Capabilities,
   {

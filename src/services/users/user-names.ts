@@ -4,7 +4,7 @@ import { isStrictLocalpart, isWithin255Bytes, parseUserId, type UserId } from '.
 import { findUser } from '../../storage/users/users.ts'
 
 /**
- * The user id that a chosen name stands for; capitals become small letters. Throws M_INVALID_USERNAME.
+ * Returns the user ID for a chosen name, in lower case. Throws M_INVALID_USERNAME.
  * https://spec.matrix.org/v1.19/appendices/#user-identifiers
  */
 export function userIdForNewName(app: Pick<App, 'serverName'>, name: string): UserId {
@@ -17,17 +17,17 @@ export function userIdForNewName(app: Pick<App, 'serverName'>, name: string): Us
   return userId as UserId
 }
 
-/** Throws M_USER_IN_USE when the name belongs to somebody, or did. */
+/** Throws M_USER_IN_USE if the name belongs or belonged to an account. */
 export async function requireAvailable(app: Pick<App, 'database'>, userId: UserId): Promise<void> {
   if (await findUser(app.database, userId)) throw userInUse()
 }
 
-/** The name has an owner. */
+/** Returns the error for a name in use. */
 export function userInUse(): MatrixError {
   return new MatrixError(400, 'M_USER_IN_USE', 'This user name is taken')
 }
 
-/** The user of this server that is meant by a user id or a localpart; undefined when it cannot be one of ours. */
+/** Returns the local user named by a user ID or a localpart; undefined if it cannot be one. */
 export function localUserId(app: Pick<App, 'serverName'>, idOrLocalpart: string): UserId | undefined {
   const id = idOrLocalpart.startsWith('@') ? idOrLocalpart : `@${idOrLocalpart}:${app.serverName}`
   return parseUserId(id)?.serverName === app.serverName ? (id as UserId) : undefined

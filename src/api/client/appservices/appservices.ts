@@ -6,7 +6,10 @@ import { v3 } from '../../http/client-paths.ts'
 import { opaqueText, roomId } from '../../http/fields.ts'
 import { route } from '../../http/route.ts'
 
-/** https://spec.matrix.org/v1.19/application-service-api/#post_matrixclientv1appserviceappserviceidping, and where it was before it was specified */
+/**
+ * https://spec.matrix.org/v1.19/application-service-api/#post_matrixclientv1appserviceappserviceidping, and its
+ * unstable path.
+ */
 export const postAppservicePing = route({
   method: 'POST',
   path: [
@@ -36,7 +39,7 @@ export const putNetworkVisibility = route({
   },
 })
 
-/** Not of the specification, but bridges made for Synapse, which has it, may use it. */
+/** Not in the specification. Bridges written for Synapse use it. */
 export const deleteNetworkVisibility = route({
   method: 'DELETE',
   path: v3('/directory/list/appservice/:networkId/:roomId'),

@@ -12,9 +12,9 @@ import { roomAlias, userId } from '../../http/fields.ts'
 import { route } from '../../http/route.ts'
 
 const params = z.object({ protocol: z.string() })
-/** Which fields there are is for the network to say. */
+/** The third-party protocol defines which fields there are. */
 const fields = z.record(z.string(), z.union([z.string(), z.array(z.string())]))
-/** Parameters that are for this server. */
+/** Parameters for this server, which are not passed to the application service. */
 const OWN_PARAMETERS: readonly string[] = ['access_token', 'user_id', 'device_id', 'org.matrix.msc3202.device_id']
 
 /** https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3thirdpartyprotocols */

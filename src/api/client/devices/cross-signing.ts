@@ -21,7 +21,8 @@ export const postDeviceSigningUpload = route({
   async handle({ session, body: { auth, ...keys } }, app) {
     const { userId } = session
     const isGiven = Object.values(keys).some((key) => key)
-    // Who goes on with an authentication may send nothing but that; else the first try shows whether any is needed.
+    // A client that continues an authentication may send only `auth`. Otherwise the first attempt shows whether
+    // authentication is needed.
     if (isGiven && (await uploadCrossSigningKeys(app, { userId, upload: keys, authenticated: false }))) return {}
     return withPasswordOfPeople(app, session, {
       operation: 'POST /keys/device_signing/upload',

@@ -53,7 +53,10 @@ export const deleteOwnDehydratedDevice = route({
   handle: async ({ session }, app) => ({ device_id: await deleteDehydratedDevice(app, session.userId) }),
 })
 
-/** https://github.com/matrix-org/matrix-spec-proposals/pull/3814: the newer form, without `next_batch` at the end. */
+/**
+ * https://github.com/matrix-org/matrix-spec-proposals/pull/3814: the newer form, which omits `next_batch` on the last
+ * page.
+ */
 export const getDehydratedDeviceEvents = route({
   method: 'GET',
   path: `${PATH}/:deviceId/events`,
@@ -67,7 +70,10 @@ export const getDehydratedDeviceEvents = route({
   },
 })
 
-/** https://github.com/matrix-org/matrix-spec-proposals/pull/3814: the older form, whose clients go on until there are no events. */
+/**
+ * https://github.com/matrix-org/matrix-spec-proposals/pull/3814: the older form, whose clients continue until a page is
+ * empty.
+ */
 export const postDehydratedDeviceEvents = route({
   method: 'POST',
   path: `${PATH}/:deviceId/events`,

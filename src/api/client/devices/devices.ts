@@ -28,7 +28,10 @@ export const getOneDevice = route({
   handle: ({ params, session }, app) => getDevice(app, { userId: session.userId, ...params }),
 })
 
-/** https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3devicesdeviceid; only application services may make devices. */
+/**
+ * https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3devicesdeviceid; only application services may
+ * create devices.
+ */
 export const putDevice = route({
   method: 'PUT',
   path: v3('/devices/:deviceId'),

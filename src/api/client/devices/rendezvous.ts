@@ -14,7 +14,7 @@ import { type Call, Reply, route, type Session } from '../../http/route.ts'
 const PATH = '/_matrix/client/unstable/io.element.msc4388/rendezvous'
 
 const TYPE = 'application/json'
-/** Nobody on the way may answer with an earlier payload. */
+/** An intermediate cache must not answer with an earlier payload. */
 const NOT_KEPT = { 'Cache-Control': 'no-store' }
 const params = z.object({ sessionId: z.string().max(255) })
 const payload = z.object({ data: z.string() })
@@ -22,7 +22,7 @@ const change = payload.extend({ sequence_token: z.string().max(255) })
 /** https://spec.matrix.org/v1.19/appendices/#opaque-identifiers */
 const opaque = z.string().regex(/^[0-9A-Za-z\-._~=]{1,255}$/, 'is not an opaque identifier')
 
-/** Anyone may begin a session: whoever signs in has no account to show yet. */
+/** Needs no token: the device that signs in has no account yet. */
 const getRendezvousAvailable = route({
   method: 'GET',
   path: PATH,
@@ -56,7 +56,7 @@ const getRendezvous = route({
   },
 })
 
-/** The form that is deployed. */
+/** The deployed form of the request. */
 const putRendezvous = route({
   method: 'PUT',
   path: `${PATH}/:sessionId`,
@@ -66,7 +66,7 @@ const putRendezvous = route({
   handle: ({ params, body }, app) => write(app, { ...params, ...body }),
 })
 
-/** The form of the proposal, which can be repeated. */
+/** The proposal's form of the request, which is idempotent. */
 const putRendezvousOnce = route({
   method: 'PUT',
   path: `${PATH}/:sessionId/:txnId`,
@@ -99,7 +99,7 @@ async function write(
   return { sequence_token: written.sequence_token }
 }
 
-/** Browsers say so when the answer would be shown to the user: somebody could have made a link of it. */
+/** Rejects navigation requests, which browsers mark: a link to this endpoint could show its payload to the user. */
 function requireNotShown(headers: Call<undefined, undefined, undefined, undefined>['request']['headers']): void {
   const { 'sec-fetch-dest': destination = 'empty', 'sec-fetch-mode': mode, 'sec-fetch-user': user } = headers
   const isShown =
@@ -107,7 +107,7 @@ function requireNotShown(headers: Call<undefined, undefined, undefined, undefine
   if (isShown) throw new ForbiddenError('A rendezvous session is not for browsers to show')
 }
 
-/** Whose sessions are counted together. */
+/** Returns the key by which the sessions of one creator are counted. */
 export function creatorOf(call: {
   session: Pick<Session, 'userId'> | undefined
   request: { ip: string }

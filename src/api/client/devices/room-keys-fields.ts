@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { storableObject } from './encryption-fields.ts'
 
-/** A version of a key backup. They are numbers; what is none is a version that does not exist. */
+/** A version of a key backup. Versions are numbers; any other text is a version that does not exist. */
 export const backupVersion = z
   .string()
   .min(1)

@@ -30,7 +30,7 @@ export const putSendToDevice = route({
   },
 })
 
-/** Suspended users may verify their devices and give them keys, and speak to nobody else. */
+/** Suspended users may send to their own devices, to verify them and share keys, but to nobody else. */
 function requireOwnDevices(userId: UserId, messages: ReadonlyMap<UserId, unknown>): void {
   if ([...messages.keys()].some((recipient) => recipient !== userId)) throw new SuspendedError()
 }

@@ -16,10 +16,13 @@ import { readTextBody } from '../../http/body.ts'
 import { Reply, route } from '../../http/route.ts'
 import { creatorOf } from './rendezvous.ts'
 
-/** https://github.com/matrix-org/matrix-spec-proposals/pull/4108, the form of 2024: plain text, and HTTP's own means against lost writes. */
+/**
+ * https://github.com/matrix-org/matrix-spec-proposals/pull/4108, the form of 2024: plain text, with ETag and If-Match
+ * against lost updates.
+ */
 const PATH = '/_matrix/client/unstable/org.matrix.msc4108/rendezvous'
 
-/** matrix-js-sdk wants exactly this. */
+/** matrix-js-sdk requires exactly this media type. */
 const TYPE = 'text/plain'
 const params = z.object({ sessionId: z.string().max(255) })
 
@@ -98,7 +101,7 @@ function headersOf(session: RendezvousRow) {
   }
 }
 
-/** Lists the entity tags of If-Match, without their quotes. */
+/** Lists the entity tags of If-Match without quotes. */
 function tagsIn(header: string | undefined): string[] {
   const tags = header?.split(',').map((tag) => tag.trim().replace(/^(?:W\/)?"(.*)"$/, '$1')) ?? []
   return tags.filter((tag) => tag !== '')

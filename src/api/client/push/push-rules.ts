@@ -31,7 +31,7 @@ export const getGlobalPushRules = route({
   handle: ({ session }, app) => pushRulesOf(app, session.userId),
 })
 
-/** The rules of one kind; it was in the specification once, and old clients ask for it. */
+/** Returns the rules of one kind. The endpoint is no longer in the specification, but old clients use it. */
 export const getPushRulesOfKind = route({
   method: 'GET',
   path: v3('/pushrules/global/:kind'),

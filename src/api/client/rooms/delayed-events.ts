@@ -13,10 +13,10 @@ const delayId = opaqueText
 const params = z.object({ delayId })
 const delay = z.int().positive()
 
-/** `?org.matrix.msc4140.delay=` of the endpoints that send events at once otherwise: milliseconds. */
+/** `?org.matrix.msc4140.delay=` of the endpoints that otherwise send immediately, in milliseconds. */
 export const delayQuery = z.object({ 'org.matrix.msc4140.delay': z.coerce.number().pipe(delay).optional() })
 
-/** Schedules a message or, with `state_key`, a state event. Earlier drafts called `delay_ms` `delay`. */
+/** Schedules a message or, with `state_key`, a state event. Earlier drafts named `delay_ms` `delay`. */
 const putDelayedEvent = route({
   method: 'PUT',
   path: `${UNSTABLE}/rooms/:roomId/delayed_event/:eventType/:txnId`,
@@ -61,7 +61,7 @@ const getDelayedEvent = route({
   handle: ({ params, session }, app) => readDelayedEvent(app, session.userId, params.delayId),
 })
 
-/** Needs no token: whoever the client has given the `delay_id` may act in its place. */
+/** Needs no token: the `delay_id` is the capability, which a client may give to a third party. */
 const actionEndpoints = DELAYED_EVENT_ACTIONS.map((action) =>
   route({
     method: 'POST',

@@ -9,7 +9,7 @@ import { roomId, serverName, userId } from '../../http/fields.ts'
 import { route } from '../../http/route.ts'
 import { contentWithReason, reason } from './reason.ts'
 
-/** Somebody's address, and where to ask who that is. */
+/** A third-party address and the identity server that resolves it. */
 export const thirdParty = z
   .object({
     id_server: serverName,

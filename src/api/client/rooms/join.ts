@@ -44,7 +44,7 @@ export const postRoomJoin = route({
   }),
 })
 
-/** Clients may add keys of their own to the member event, beside the specified `reason`. */
+/** Clients may add custom keys to the member event, beside the specified `reason`. */
 function joinRequest({ userId, isGuest }: Session, room: RoomId | RoomAlias, body: JsonObject) {
   const { third_party_signed: _, ...content } = body
   return { userId, isGuest, room, content }

@@ -1,4 +1,6 @@
-/** What a state event counts for beside itself, by category of rate limits: members can be invited, and rooms joined, by sending the member event. */
+/**
+ * Returns the further rate-limit categories that a state event counts for: sending a member event can invite or join.
+ */
 export function membershipCounts(type: string, membership: unknown): { invite?: number; join?: number } {
   if (type !== 'm.room.member') return {}
   if (membership === 'invite') return { invite: 1 }

@@ -13,7 +13,9 @@ export const getMutualRooms = route({
     listMutualRooms(app, { userId: session.userId, other: query.user_id, from: query.from }),
 })
 
-/** MSC2666 before it was stable, which matrix-js-sdk asks for: https://github.com/matrix-org/matrix-spec-proposals/pull/2666 */
+/**
+ * The unstable path of MSC2666, which matrix-js-sdk uses: https://github.com/matrix-org/matrix-spec-proposals/pull/2666
+ */
 export const getUnstableMutualRooms = route({
   method: 'GET',
   path: '/_matrix/client/unstable/uk.half-shot.msc2666/user/mutual_rooms',

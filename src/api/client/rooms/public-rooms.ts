@@ -11,7 +11,7 @@ const filter = z.object({
   room_types: z.array(z.string().nullable()).nullish(),
 })
 
-/** What clients and servers may ask of a directory. */
+/** The query of clients and servers to a room directory. */
 export const publicRoomsBody = z.object({
   limit: z.int().min(0).nullish(),
   since: z.string().nullish(),
@@ -46,7 +46,7 @@ export const postPublicRooms = route({
   handle: ({ query, body }, app) => findPublicRooms(app, query.server, publicRoomsQuery(body)),
 })
 
-/** What a body asks for. Throws M_INVALID_PARAM. */
+/** Parses a body into a directory query. Throws M_INVALID_PARAM. */
 export function publicRoomsQuery(body: z.output<typeof publicRoomsBody>): PublicRoomsQuery {
   if (body.include_all_networks && body.third_party_instance_id) {
     throw new InvalidParamError('third_party_instance_id: cannot be given together with include_all_networks')

@@ -22,7 +22,7 @@ export const postReceipt = route({
   },
 })
 
-/** Of this field the specification wants another error than of others. */
+/** The specification requires a different error code for this field than for others. */
 function threadIdOf(value: unknown): string | undefined {
   if (value === undefined || (typeof value === 'string' && value !== '')) return value
   throw new InvalidParamError('thread_id must be a string that is not empty')

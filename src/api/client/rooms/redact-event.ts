@@ -28,7 +28,7 @@ export const putRoomRedact = route({
   handle: redact,
 })
 
-/** The form of before there were transactions, which bots still use. */
+/** The form without a transaction ID, which bots still use. */
 export const postRoomRedact = route({
   method: 'POST',
   path: v3('/rooms/:roomId/redact/:eventId'),

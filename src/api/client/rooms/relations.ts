@@ -4,10 +4,13 @@ import { eventId, opaqueText, queryBoolean, queryInteger, roomId } from '../../h
 import { route } from '../../http/route.ts'
 import { direction } from './pagination-fields.ts'
 
-/** Bots ask under the name that this had before it was specified. */
+/** Bots still use the unstable prefix. */
 const PATHS = ['v1', 'unstable'].map((version) => `/_matrix/client/${version}/rooms/:roomId/relations/:eventId`)
 
-/** https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv1roomsroomidrelationseventid and the two after it */
+/**
+ * https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv1roomsroomidrelationseventid and the two endpoints
+ * after it.
+ */
 export const getRelations = route({
   method: 'GET',
   path: PATHS.flatMap((path) => [path, `${path}/:relType`, `${path}/:relType/:eventType`]),

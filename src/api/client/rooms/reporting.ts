@@ -4,7 +4,7 @@ import { v3 } from '../../http/client-paths.ts'
 import { eventId, roomId, userId } from '../../http/fields.ts'
 import { route } from '../../http/route.ts'
 
-/** In characters: enough to explain, too little to fill a disk with. */
+/** In characters: long enough for an explanation, too short to fill a disk. */
 const reason = z.string().max(10_000)
 
 /** https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3roomsroomidreporteventid */

@@ -17,7 +17,9 @@ export const getRoomSummary = route({
     findRoomSummary(app, { room: params.roomIdOrAlias, via: viaServers(query), userId: session?.userId }),
 })
 
-/** MSC3266 before it was stable, which matrix-js-sdk asks for: https://github.com/matrix-org/matrix-spec-proposals/pull/3266 */
+/**
+ * The unstable path of MSC3266, which matrix-js-sdk uses: https://github.com/matrix-org/matrix-spec-proposals/pull/3266
+ */
 export const getUnstableRoomSummary = route({
   method: 'GET',
   path: [

@@ -26,7 +26,7 @@ export const putRoomSend = route({
   handle: send,
 })
 
-/** The form of before there were transactions, which bots still use: each request sends an event. */
+/** The form without a transaction ID, which bots still use: each request sends an event. */
 export const postRoomSend = route({
   method: 'POST',
   path: v3('/rooms/:roomId/send/:eventType'),

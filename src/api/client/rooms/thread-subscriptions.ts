@@ -21,7 +21,9 @@ const getThreadSubscription = route({
   handle: ({ params, session }, app) => readThreadSubscription(app, { ...params, userId: session.userId }),
 })
 
-/** `automatic`: the event because of which the client subscribes by itself. https://github.com/matrix-org/matrix-spec-proposals/pull/4306 */
+/**
+ * `automatic`: the event that caused the client to subscribe automatically. https://github.com/matrix-org/matrix-spec-proposals/pull/4306
+ */
 const putThreadSubscription = route({
   method: 'PUT',
   path,
@@ -51,7 +53,10 @@ const deleteThreadSubscription = route({
 const MAX_LIMIT = 512
 const limit = queryInteger.pipe(z.int().min(1)).default(100)
 
-/** What the extension of sliding sync had no place for, backwards. https://github.com/matrix-org/matrix-spec-proposals/pull/4308 */
+/**
+ * Lists, backwards, the changes that did not fit into the sliding sync extension.
+ * https://github.com/matrix-org/matrix-spec-proposals/pull/4308
+ */
 const getThreadSubscriptions = route({
   method: 'GET',
   path: '/_matrix/client/unstable/io.element.msc4308/thread_subscriptions',
@@ -67,12 +72,12 @@ const getThreadSubscriptions = route({
   },
 })
 
-/** The token of a position of the stream: `prev_batch` of the extension, `end` of a page. */
+/** Returns the token of a stream position: `prev_batch` of the extension, `end` of a page. */
 export function threadSubscriptionToken(position: number): string {
   return `h1_${position}`
 }
 
-/** `to` may be the `pos` of a sliding sync as well. */
+/** Parses a token. `to` may also be the `pos` of a sliding sync. Throws M_INVALID_PARAM. */
 function positionIn(name: 'from' | 'to', token: string): number {
   const position = /^h1_(\d{1,15})$/.exec(token)?.[1] ?? /^l1_\d{1,15}_\d{1,15}_(\d{1,15})$/.exec(token)?.[1]
   if (position === undefined) throw new InvalidParamError(`${name}: is no token of this server`)

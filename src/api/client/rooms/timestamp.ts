@@ -2,11 +2,12 @@ import { z } from 'zod'
 import { InvalidParamError } from '../../../core/errors.ts'
 import type { Session } from '../../http/route.ts'
 
-/** `?ts=`: when an event of another network was really sent, in milliseconds since 1970. */
+/** `?ts=`: when an event was originally sent on a third-party network, in milliseconds since 1970. */
 export const timestampQuery = z.object({ ts: z.union([z.string(), z.array(z.string())]).optional() })
 
 /**
- * The time that an application service gives an event; other clients' parameter means nothing. Throws M_INVALID_PARAM for what is no time.
+ * Returns the timestamp that an application service sets for an event; undefined for other clients, whose parameter is
+ * ignored. Throws M_INVALID_PARAM for malformed timestamps.
  * https://spec.matrix.org/v1.19/application-service-api/#timestamp-massaging
  */
 export function timestampOf({ appservice }: Session, { ts }: z.output<typeof timestampQuery>): number | undefined {

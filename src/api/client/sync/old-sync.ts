@@ -32,7 +32,7 @@ const getInitialSync = route({
   handle: ({ query, session: { userId, deviceId } }, app) => wholeInitialSync(app, { ...query, userId, deviceId }),
 })
 
-/** Empty: as absent. */
+/** An empty token counts as absent. */
 const fromToken = z
   .string()
   .optional()
@@ -62,5 +62,5 @@ const getEventById = route({
   },
 })
 
-/** How clients read rooms before /sync, and still peek into them. */
+/** The endpoints that preceded /sync. Clients still use them to peek into rooms. */
 export const oldSyncEndpoints: AnyEndpoint[] = [getRoomInitialSync, getInitialSync, getEvents, getEventById]

@@ -9,7 +9,7 @@ import type { Session } from '../../http/route.ts'
 import { stableBody, stableRequest } from './sliding-sync.ts'
 import { stableReply } from './sliding-sync-reply.ts'
 
-/** What clients say; docs/websocket.md has the meaning. */
+/** Messages of the client; see docs/websocket.md. */
 const messageSchema = z.discriminatedUnion('type', [
   z.object({ type: z.literal('authenticate'), access_token: z.string().min(1).max(4096) }),
   z.object({ type: z.literal('request'), request: stableBody }),
@@ -17,37 +17,41 @@ const messageSchema = z.discriminatedUnion('type', [
 ])
 export type ClientMessage = z.output<typeof messageSchema>
 
-/** Reads a message. Throws M_NOT_JSON, M_BAD_JSON and M_TOO_LARGE for what is none. */
+/** Parses a message. Throws M_NOT_JSON, M_BAD_JSON and M_TOO_LARGE. */
 export function parseMessage(bytes: Buffer): ClientMessage {
   return parsePart('body', messageSchema, parseJson(bytes, 'message'))
 }
 
 export type Conversation = {
-  /** Asks for something else, or from another position: what was waited for is given up. */
+  /** Replaces the request or its position, and aborts the pending wait. */
   request(body: z.output<typeof stableBody>): void
-  /** The client has got the answer with this position, and wants the next one. Throws M_BAD_JSON when that was not the last one. */
+  /**
+   * Acknowledges the response with position `pos`, so that the next one is made. Throws M_BAD_JSON if that was not the
+   * last response.
+   */
   ack(pos: string): void
   close(): void
 }
 
 type Answers = { send(response: object, request: number): void; fail(error: unknown): void }
 
-/** One wait of a conversation; after it the next begins. */
+/** The longest wait of one sliding sync. When it ends, the next one begins. */
 const ROUND_MS = 10 * 60_000
-/** Why a wait ends early. One for all: to make an error takes long. */
+/** The reason for aborting a wait. Shared, since creating an error is slow. */
 const GIVEN_UP = new Error('something else is asked for')
 
 /**
- * Tells a client what is new, one answer after the other: the next one is not made before the client has acknowledged the last, so a slow client costs
- * one answer. `send` is given what to send and the number of the request that it answers, `fail` an error after which the client has to ask anew.
+ * Streams responses to a client one at a time: the next one is made only after the client has acknowledged the last, so
+ * a slow client costs one response in memory. `send` receives a response and the number of the request that it answers.
+ * `fail` receives an error after which the client has to send a new request.
  */
 export function startConversation(app: App, session: Session, { send, fail }: Answers): Conversation {
   let asked: SlidingRequest | undefined
-  /** How many requests there have been: a client must know which answers are not for the last one, for that began before them. */
+  /** The number of requests so far. The client needs it to skip responses to earlier requests. */
   let requests = 0
-  /** The answer that the client has not acknowledged yet. */
+  /** The response that the client has not acknowledged yet. */
   let unacknowledged: { pos: string; toDevice: string | undefined } | undefined
-  /** What the last reply left of the connection, so that it need not be looked up again. */
+  /** The connection state after the last response, which saves loading it again. */
   let connection: SlidingReply['connection'] | undefined
   let given = new AbortController()
   let running: Promise<void> = Promise.resolve()
@@ -100,7 +104,7 @@ export function startConversation(app: App, session: Session, { send, fail }: An
   }
 }
 
-/** The same request from a later position; what an extension counts for itself goes on too. */
+/** Returns the same request from a later position, with the to-device position advanced too. */
 function goneOn(
   asked: SlidingRequest,
   { pos, toDevice }: { pos: string; toDevice: string | undefined },

@@ -9,7 +9,7 @@ import { opaqueText } from '../../http/fields.ts'
 
 const place = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER)
 export const windowSchema = z.tuple([place, place])
-/** Larger limits are cut. */
+/** Larger limits are capped. */
 export const timelineLimit = z
   .number()
   .int()
@@ -20,7 +20,7 @@ export const timelineLimit = z
 const names = z.array(opaqueText).max(1000)
 const types = z.array(opaqueText.nullable()).max(1000)
 
-/** The filters of both forms of sliding sync; each names the one for invites in its own way. */
+/** The filters of both forms of sliding sync. Each form names the filter for invites differently. */
 export const filterFields = {
   is_dm: z.boolean().nullish(),
   spaces: names.nullish(),
@@ -33,7 +33,7 @@ export const filterFields = {
 }
 const common = z.object(filterFields)
 
-/** Filters as the services know them. */
+/** Converts filters into the form of the services. */
 export function slidingFilter(
   filters: z.output<typeof common> | null | undefined,
   isInvite: boolean | null | undefined,
@@ -64,7 +64,7 @@ const scope = z
 export const THREAD_SUBSCRIPTIONS = 'io.element.msc4308.thread_subscriptions'
 const MAX_THREAD_SUBSCRIPTIONS = 512
 
-/** The extensions that a request asks for; unknown ones are left alone. */
+/** The extensions that a request enables. Unknown extensions are ignored. */
 export const extensionsSchema = z
   .object({
     to_device: z
@@ -84,7 +84,7 @@ export const extensionsSchema = z
   })
   .nullish()
 
-/** Extensions as the services know them. */
+/** Converts extensions into the form of the services. */
 export function slidingExtensions(given: z.output<typeof extensionsSchema>): SlidingExtensions {
   const { to_device, e2ee, account_data, receipts, typing, [THREAD_SUBSCRIPTIONS]: threads } = given ?? {}
   return {
@@ -111,10 +111,10 @@ function scopeOf({
   return { lists: lists ?? ['*'], rooms: rooms ?? ['*'] }
 }
 
-/** The `required_state` of the merged proposal. */
-/** Of state keys 255 code points at most, which may be as many surrogate pairs. */
+/** State keys have at most 255 code points, each of which may be a surrogate pair. */
 const keyText = z.string().max(510)
 const element = z.object({ type: keyText.optional(), state_key: keyText.optional() })
+/** The `required_state` of the merged proposal. */
 export const requiredStateObject = z
   .object({
     include: z.array(element).max(1000).nullish(),
@@ -129,10 +129,13 @@ export const requiredStateObject = z
     }),
   )
 
-/** The `required_state` of the form that is deployed: pairs of type and state key, either of which may be `*`, and `$LAZY` and `$ME`. */
+/**
+ * The `required_state` of the deployed form: pairs of type and state key, either of which may be `*`, and `$LAZY` and
+ * `$ME`.
+ */
 export const requiredStatePairs = z.array(z.tuple([keyText, keyText])).max(1000)
 
-/** What pairs mean for a user. */
+/** Converts pairs into the form of the services; `$ME` becomes the user's ID. */
 export function requiredStateOf(pairs: z.output<typeof requiredStatePairs>, userId: string): RequiredState {
   const isLazy = ([type, key]: readonly [string, string]) => type === 'm.room.member' && key === '$LAZY'
   const include = pairs

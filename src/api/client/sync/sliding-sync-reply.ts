@@ -16,7 +16,10 @@ export function unstableReply(reply: SlidingReply): object {
   }))
 }
 
-/** An answer in the form of the merged proposal: https://github.com/matrix-org/matrix-spec-proposals/blob/main/proposals/4186-simplified-sliding-sync.md */
+/**
+ * An answer in the form of the merged proposal:
+ * https://github.com/matrix-org/matrix-spec-proposals/blob/main/proposals/4186-simplified-sliding-sync.md
+ */
 export function stableReply(reply: SlidingReply): object {
   return replyOf(reply, (room) => {
     const deleted = room.deletedState

@@ -9,21 +9,23 @@ import { networkOf } from '../../http/network-of.ts'
 import type { Session } from '../../http/route.ts'
 import { type ClientMessage, type Conversation, parseMessage, startConversation } from './sliding-sync-conversation.ts'
 
-/** How long a client may take to say who it is. */
+/** How long a client may take to authenticate. */
 const AUTHENTICATION_MS = 10_000
-/** So often clients are pinged; who has not answered by the next time is gone. The token is looked up again too. */
+/**
+ * Interval of pings. A client that has not answered by the next ping is disconnected. The token is also checked again.
+ */
 const PING_MS = 30_000
-/** When a client that has too many sockets may try again. */
+/** When a client with too many sockets may retry. */
 const RETRY_MS = 30_000
-/** How long a client has to answer that the server stops. */
+/** How long a client has to answer the close frame when the server stops. */
 const FAREWELL_MS = 1000
-/** https://www.rfc-editor.org/rfc/rfc6455#section-7.4: going away, internal error; and codes of our own. */
+/** https://www.rfc-editor.org/rfc/rfc6455#section-7.4: going away, internal error; and codes of this protocol. */
 const CLOSE = { goingAway: 1001, fault: 1011, badMessage: 4400, unauthenticated: 4401, tooMany: 4429 } as const
 
-/** Holds a place for a socket of a user until `work` ends; undefined when the user has as many as there may be. */
+/** Limits the sockets of each user. A place is held until the socket closes. */
 export type SocketPlaces = Lanes<UserId>
 
-/** Holds the conversation of sliding sync over a socket: docs/websocket.md. `ip`: the client's address. */
+/** Serves sliding sync over a socket: docs/websocket.md. `ip`: the client's address. */
 export function serveSlidingSocket(
   app: App,
   socket: WebSocket,
@@ -58,7 +60,7 @@ export function serveSlidingSocket(
   }
 
   async function take(message: ClientMessage): Promise<void> {
-    // Messages count as the requests that they stand for. Of acknowledgements there are no more than of answers.
+    // Messages count as the requests that they stand for. Acknowledgements need no limit: each answers one response.
     const isCounted = message.type !== 'ack' && !session?.exemptFromRateLimits
     if (isCounted && !(await app.rateLimiter.take('default', who()).then(() => true, tell))) return
     if (message.type === 'authenticate') {
@@ -90,13 +92,13 @@ type Sender = {
   refuse(error: unknown): void
 }
 
-/** `owner`: whose the unread answers are. */
+/** `owner` returns the key to which unread responses are counted. */
 function createSender(app: App, socket: WebSocket, owner: () => string): Sender {
   function send(message: object): void {
     if (socket.readyState !== socket.OPEN) return
     const bytes = Buffer.from(JSON.stringify(message))
     let looks = 0
-    // Whether a client reads at all, pings tell.
+    // Pings detect clients that read nothing at all.
     const release = app.unreadAnswers.hold({
       owner: owner(),
       bytes: bytes.length,
@@ -117,7 +119,10 @@ function createSender(app: App, socket: WebSocket, owner: () => string): Sender 
   return { send, tell, refuse }
 }
 
-/** Takes messages one after the other, after `first`. Until one is taken no more are read, so that they do not pile up here. */
+/**
+ * Handles messages one after the other, after `first`. Reading pauses while one is handled, so that messages do not
+ * pile up in memory.
+ */
 function receiveInTurn(
   socket: WebSocket,
   {
@@ -149,7 +154,7 @@ function receiveInTurn(
   })
 }
 
-/** Ends a socket whose client has gone, or when the server stops. `look`: what else to look after now and then. */
+/** Closes a socket whose client has gone, or when the server stops. `look` runs at each ping. */
 function watch(app: App, socket: WebSocket, look: () => void): void {
   let isAlive = true
   const timer = setInterval(() => {

@@ -29,7 +29,7 @@ const presence = z
     ...invalid,
   })
   .nullish()
-/** Of lists, and of subscriptions. */
+/** The maximum number of lists, and of subscriptions. */
 const MOST = 100
 const ALL_ROOMS = [0, Number.MAX_SAFE_INTEGER] as const
 
@@ -59,7 +59,7 @@ const unstableBody = z.object({
   extensions: extensionsSchema,
 })
 
-/** The form of MSC4186 that clients speak today. */
+/** The deployed form of MSC4186. */
 export const postUnstableSlidingSync = route({
   method: 'POST',
   path: '/_matrix/client/unstable/org.matrix.simplified_msc3575/sync',
@@ -126,7 +126,7 @@ function subscriptionsOf<Given>(
 }
 
 const stableConfig = { required_state: requiredStateObject, timeline_limit: timelineLimit }
-/** A request of the merged proposal's form. */
+/** The body of the merged proposal's form. */
 export const stableBody = z.object({
   conn_id: opaqueText.nullish(),
   pos: z.string().nullish(),
@@ -144,7 +144,10 @@ export const stableBody = z.object({
   extensions: extensionsSchema,
 })
 
-/** The form of MSC4186 as it was merged: https://github.com/matrix-org/matrix-spec-proposals/blob/main/proposals/4186-simplified-sliding-sync.md#api */
+/**
+ * The merged form of MSC4186:
+ * https://github.com/matrix-org/matrix-spec-proposals/blob/main/proposals/4186-simplified-sliding-sync.md#api
+ */
 export const postSlidingSync = route({
   method: 'POST',
   path: '/_matrix/client/v4/sync',
@@ -157,7 +160,7 @@ export const postSlidingSync = route({
   },
 })
 
-/** Such a request, as the services know it. */
+/** Converts a body of the merged form into the request of the services. */
 export function stableRequest(
   body: z.output<typeof stableBody>,
   { session, signal }: { session: Pick<Session, 'userId' | 'deviceId'>; signal: AbortSignal },

@@ -42,7 +42,7 @@ export const getSync = route({
   },
 })
 
-/** A filter's id, or the filter itself. */
+/** Returns the filter, given inline or by ID. */
 async function filterOf(app: App, userId: UserId, given: string | undefined): Promise<Filter> {
   if (given === undefined) return {}
   if (!given.startsWith('{')) return storedFilter(app, userId, given)
@@ -59,7 +59,7 @@ async function storedFilter(app: App, userId: UserId, filterId: string): Promise
   try {
     return parseFilter(JSON.parse(await getFilter(app, userId, filterId)))
   } catch (error) {
-    // The path of /sync is there: what is not found is what a parameter names.
+    // The path /sync exists, so 404 would mislead: a parameter names something that does not exist.
     throw error instanceof NotFoundError ? new InvalidParamError('filter: there is no such filter') : error
   }
 }

@@ -13,7 +13,10 @@ export const LIST = {
   ],
 }
 
-/** A connection of sliding sync: each call goes on where the last one ended, and asks for what it says or what was asked before. */
+/**
+ * Returns a connection of sliding sync: each call continues at the last position, and repeats the last body unless one
+ * is given.
+ */
 export function slidingClient(client: TestClient, connId = 'main') {
   let pos: string | undefined
   let asked: object = { lists: { all: LIST } }
@@ -25,7 +28,7 @@ export function slidingClient(client: TestClient, connId = 'main') {
   return {
     call,
     pos: () => pos,
-    /** Asks, and takes over the new position. */
+    /** Sends a request and stores the new position. */
     async sync(body?: object, options: { from?: string | undefined; timeout?: number } = {}): Promise<Reply> {
       asked = body ?? asked
       const answer = await call(asked, options)

@@ -8,18 +8,18 @@ import { clientAddress } from '../../http/client-address.ts'
 import { networkOf } from '../../http/network-of.ts'
 import { type SocketPlaces, serveSlidingSocket } from './sliding-sync-socket.ts'
 
-/** A request with a hundred lists, each with all that it may have, is smaller. */
+/** Larger than any valid request: a hundred lists, each of maximum size, fit. */
 const MAX_MESSAGE_BYTES = 1024 * 1024
-/** How long a client has to answer that its socket is closed. */
+/** How long a client has to answer the close frame. */
 const CLOSE_MS = 5000
 
-/** Lets WebSockets begin on a server of HTTP; `isUpgrade` says which requests do. */
+/** Accepts WebSockets on an HTTP server, for the requests that `isUpgrade` selects. */
 export function serveUpgrades(app: App, { server, trustedProxies }: { server: Server; trustedProxies: number }): void {
   const limits = { maxPayload: MAX_MESSAGE_BYTES, closeTimeout: CLOSE_MS }
   const sockets = new WebSocketServer({ noServer: true, perMessageDeflate: false, ...limits })
   const places: SocketPlaces = createLanes({ each: app.config.limits.counts.websockets, waiting: 0 })
   server.on('upgrade', (raw, connection, head) => {
-    // Node has removed its own listener: from here on an error that nobody listens to would end the process.
+    // Node has removed its own listener: without one, an error would end the process.
     connection.on('error', () => connection.destroy())
     const ip = clientAddress(raw, trustedProxies)
     const begin = () =>
@@ -31,7 +31,7 @@ export function serveUpgrades(app: App, { server, trustedProxies }: { server: Se
   })
 }
 
-/** Answers and closes: the connection would stay half open until the client closes it too. */
+/** Sends an error response and closes: otherwise the connection would stay half open until the client closes it. */
 function reject(app: App, connection: Duplex, error: unknown): void {
   if (!(error instanceof MatrixError)) app.logger.error({ err: error }, 'an upgrade to a WebSocket failed')
   const known = error instanceof MatrixError ? error : new MatrixError(500, 'M_UNKNOWN', 'Internal server error')

@@ -2,8 +2,9 @@ import { forwardedFor } from '../../http/client-address.ts'
 import { route } from '../../http/route.ts'
 
 /**
- * Tells the client how its own request arrives: from which address as far as this server can tell, how many addresses proxies (or the client) named in
- * X-Forwarded-For, and at which listener. From this `hearth doctor` finds out what a reverse proxy does to addresses, by which limits count.
+ * Shows the client how its own request arrived: the client address, the number of addresses in X-Forwarded-For, and the
+ * listener. `hearth doctor` uses it to check that a reverse proxy passes addresses on, since rate limits count by
+ * address.
  */
 export const getArrival = route({
   method: 'GET',

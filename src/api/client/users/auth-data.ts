@@ -1,11 +1,14 @@
 import { z } from 'zod'
 
-/** matrix-rust-sdk writes null where it has nothing. */
+/** matrix-rust-sdk sends null for absent values. */
 const text = z
   .string()
   .max(255)
   .nullish()
   .transform((value) => value ?? undefined)
 
-/** https://spec.matrix.org/v1.19/client-server-api/#user-interactive-authentication-api; what else it holds depends on the stage. */
+/**
+ * https://spec.matrix.org/v1.19/client-server-api/#user-interactive-authentication-api; further keys depend on the
+ * stage.
+ */
 export const authData = z.looseObject({ type: text, session: text })

@@ -6,18 +6,18 @@ import { requestEmailProof } from '../../../services/users/email-proof.ts'
 import type { SessionPurpose } from '../../../services/users/uia-fallback.ts'
 import { type AuthData, emailPurposeOf, type UiaStageType } from '../../../services/users/uia-stages.ts'
 
-/** How a web page asks for what a stage needs. */
+/** The web form of an authentication stage. */
 export type FallbackForm = {
-  /** The fields of its form, with the button. */
+  /** Renders the fields of the form, with its button. */
   fields(app: App): Html
-  /** What was filled in, as a client would send it; HTML instead: the form that comes next. */
+  /** Converts the submitted fields into the auth data that a client would send. HTML instead is the next form. */
   read(app: App, filled: URLSearchParams, purpose: SessionPurpose): Promise<AuthData | Html> | AuthData
 }
 
 const MAX_FIELD = 1024
 const SECRET_LENGTH = 32
 
-/** A page for each stage: https://spec.matrix.org/v1.19/client-server-api/#fallback */
+/** The form of each stage: https://spec.matrix.org/v1.19/client-server-api/#fallback */
 export const FALLBACK_FORMS: Record<UiaStageType, FallbackForm> = {
   'm.login.dummy': { fields: () => html`<button>Go on</button>`, read: () => ({}) },
   'm.login.password': {
@@ -50,7 +50,7 @@ export const FALLBACK_FORMS: Record<UiaStageType, FallbackForm> = {
   },
 }
 
-/** First the address, to which a link goes; then that the link was followed. */
+/** Reads the address, to which a link is mailed; then the confirmation that the link was opened. */
 async function readEmail(app: App, filled: URLSearchParams, purpose: SessionPurpose): Promise<AuthData | Html> {
   if (filled.has('sid'))
     return { threepid_creds: { sid: field(filled, 'sid'), client_secret: field(filled, 'client_secret') } }

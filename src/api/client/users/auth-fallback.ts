@@ -29,7 +29,7 @@ export const getAuthFallback = route({
     }),
 })
 
-/** What that page's form sends. */
+/** Handles the submitted form. */
 export const postAuthFallback = route({
   method: 'POST',
   path,
@@ -44,7 +44,7 @@ export const postAuthFallback = route({
   },
 })
 
-/** The page that follows: the end, a further form, or the same form with what was wrong. */
+/** Returns the next page: success, a further form, or the same form with an error. */
 async function attempt(
   app: App,
   stage: { sessionId: string; type: UiaStageType },
@@ -59,7 +59,7 @@ async function attempt(
     return DONE
   } catch (error) {
     if (!(error instanceof MatrixError)) throw error
-    // A form that is not the first comes again with what it held.
+    // A second form keeps the fields of the first.
     const kept = ['sid', 'client_secret'].flatMap((name) => {
       const value = filled.get(name)
       return value === null ? [] : [html`<input type="hidden" name="${name}" value="${value}">`]
@@ -71,7 +71,7 @@ async function attempt(
 
 function stageOf(authType: string): UiaStageType {
   if (Object.hasOwn(FALLBACK_FORMS, authType)) return authType as UiaStageType
-  // Without its name: pages show nothing that a link to them says.
+  // The name of the stage is left out: pages never repeat text from a link.
   throw new NotFoundError('There is no such authentication stage here')
 }
 
@@ -82,7 +82,7 @@ function formPage(fields: Html): Page {
 const DONE: Page = {
   title: 'Thank you',
   body: html`<p>You can close this page and go back to your client.</p>`,
-  // Word by word what the specification asks for.
+  // The script is the specification's, verbatim.
   script: `if (window.onAuthDone) {
   window.onAuthDone();
 } else if (window.opener && window.opener.postMessage) {

@@ -8,7 +8,10 @@ import { route } from '../../http/route.ts'
 const path = `${CONFIRM_PATH}/:sessionId/:token`
 const params = z.object({ sessionId: z.string(), token: z.string() })
 
-/** The link in mails that ask for a proof of an address. It takes a click more: programs that look at links must not confirm anything. */
+/**
+ * The link in mails that verify an address. The page needs one more click: programs that scan links must not confirm
+ * anything.
+ */
 export const getConfirmEmail = route({
   method: 'GET',
   path,
@@ -26,7 +29,7 @@ export const getConfirmEmail = route({
     }),
 })
 
-/** What that page's button sends. */
+/** Handles the button of that page. */
 export const postConfirmEmail = route({
   method: 'POST',
   path,
@@ -36,7 +39,7 @@ export const postConfirmEmail = route({
   handle: (call, app) =>
     asPage(async () => {
       const { next_link: next, purpose, userId } = await confirmEmail(app, call.params)
-      // No redirect: whoever asked for the mail chose where to, and it would seem to come from here.
+      // No redirect: the requester of the mail chose the target, and a redirect would seem to come from this server.
       const on = next === null ? '' : html`<p><a href="${next}">Go on at ${new URL(next).host}</a></p>`
       return {
         title: 'Your address is confirmed',

@@ -20,7 +20,7 @@ export const postDeactivate = route({
       body,
       async perform({ erase = false }) {
         await app.jobs.attend(await deactivateUser(app, { userId: session.userId, erase }))
-        // Hearth binds nothing at identity servers, so there is nothing left to unbind.
+        // Hearth binds nothing at identity servers, so there is nothing to unbind.
         return { id_server_unbind_result: 'success' }
       },
     })

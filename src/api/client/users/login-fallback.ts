@@ -2,7 +2,7 @@ import { html } from '../../../core/text/html.ts'
 import { asPage } from '../../http/html-page.ts'
 import { route } from '../../http/route.ts'
 
-/** Sends what was filled in to `/login`, with what the page's own address says, and hands over the answer. */
+/** Sends the form to `/login`, together with the parameters of the page's address, and passes on the response. */
 const SCRIPT = `const form = document.forms[0], alert = document.querySelector('[role=alert]')
 form.addEventListener('submit', async (event) => {
   event.preventDefault()

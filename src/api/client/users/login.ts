@@ -66,7 +66,10 @@ export const postLogin = route({
   },
 })
 
-/** https://spec.matrix.org/v1.19/client-server-api/#identifier-types; `user` is how it was before there were identifiers. */
+/**
+ * https://spec.matrix.org/v1.19/client-server-api/#identifier-types; `user` is the deprecated form without an
+ * identifier.
+ */
 function identifierOf({ identifier, user }: z.output<typeof loginBody>): AccountIdentifier {
   if (!identifier) return { user: required('identifier', user) }
   if (identifier.type === 'm.id.user') return { user: required('identifier.user', identifier.user) }

@@ -3,21 +3,26 @@ import type { AuthData } from '../../../services/users/uia-stages.ts'
 import { authenticateAndPerform } from '../../../services/users/user-interactive-auth.ts'
 import type { Session } from '../../http/route.ts'
 
-/** A request that a password protects. */
+/** A request that needs the account's password. */
 type ProtectedRequest<Body, Answer> = {
-  /** Method and path. */
+  /** HTTP method and path. */
   operation: string
   auth: AuthData | undefined
-  /** The request without `auth`, without defaults: a client that goes on with an authentication may send nothing but `auth`. */
+  /**
+   * The request without `auth` and without defaults: a client that continues an authentication may send only `auth`.
+   */
   body?: Body
-  /** Throws for a request that lacks something. */
+  /** Throws for an incomplete request. */
   check?(body: Body): void
   perform(body: Body): Promise<Answer>
-  /** Answers a request again that was performed; default: as nothing, for nothing is left to be done. */
+  /** Returns the response when a completed request is repeated. Default: an empty object. */
   repeat?(): Promise<Answer>
 }
 
-/** As `withPassword`, but application services need not prove anything. https://spec.matrix.org/v1.19/application-service-api/#device-management */
+/**
+ * As `withPassword`, but application services are exempt.
+ * https://spec.matrix.org/v1.19/application-service-api/#device-management
+ */
 export async function withPasswordOfPeople<Body extends Record<string, unknown>, Answer extends object>(
   app: App,
   session: Session,
@@ -29,7 +34,7 @@ export async function withPasswordOfPeople<Body extends Record<string, unknown>,
   return request.perform(body)
 }
 
-/** Performs a request once the holder of the session has proven to know the account's password. */
+/** Performs a request once the session's user has authenticated with the account's password. */
 export function withPassword<Body extends Record<string, unknown>, Answer extends object>(
   app: App,
   session: Session,

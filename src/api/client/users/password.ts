@@ -45,7 +45,10 @@ export const postPassword = route({
   },
 })
 
-/** Users who are logged in prove to know the old password, and others, who have forgotten it, to have an address of the account. */
+/**
+ * Returns the accepted proofs: the old password for users who are logged in, an e-mail address of the account for users
+ * who have forgotten it.
+ */
 function proofBy(session: Session | undefined): Pick<UiaRequest, 'userId' | 'flows'> {
   return session
     ? { userId: session.userId, flows: [['m.login.password']] }

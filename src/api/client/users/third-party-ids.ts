@@ -72,8 +72,9 @@ function add(
 const oldCredentials = z.object({ sid: sessionId, client_secret: clientSecret }).optional()
 
 /**
- * The old way to add, without identity servers too. It takes the password as the new one does: with an address of their own, thieves of a token could
- * set another password. https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3account3pid
+ * The deprecated way to add an address, here without identity servers. It requires the password like the current one:
+ * otherwise the thief of a token could add an address and reset the password.
+ * https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3account3pid
  */
 const postThirdPartyId = route({
   method: 'POST',
@@ -81,14 +82,17 @@ const postThirdPartyId = route({
   auth: 'user',
   suspendedUsers: true,
   rateLimit: 'login',
-  // The second name is how it was before there were specifications.
+  // `threePidCreds` predates the specification.
   body: z.object({ auth: authData.optional(), three_pid_creds: oldCredentials, threePidCreds: oldCredentials }),
   handle({ session, body: { auth, three_pid_creds, threePidCreds } }, app) {
     return add(app, session, { operation: 'POST /account/3pid', auth, body: { ...(three_pid_creds ?? threePidCreds) } })
   },
 })
 
-/** https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3account3pidbind; it is about identity servers, with which Hearth does not speak. */
+/**
+ * https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3account3pidbind; always refused, since Hearth
+ * does not contact identity servers.
+ */
 const postThirdPartyIdBind = route({
   method: 'POST',
   path: v3('/account/3pid/bind'),
@@ -98,7 +102,10 @@ const postThirdPartyIdBind = route({
   },
 })
 
-/** https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3account3piddelete, and unbinding; an id that the user does not have is as good as removed. */
+/**
+ * https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3account3piddelete, and unbinding. Removing an
+ * address that the user does not have succeeds.
+ */
 const postThirdPartyIdDelete = route({
   method: 'POST',
   path: v3('/account/3pid/delete'),
@@ -110,7 +117,9 @@ const postThirdPartyIdDelete = route({
   },
 })
 
-/** https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3account3pidunbind; nothing is bound. */
+/**
+ * https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3account3pidunbind; there is never anything bound.
+ */
 const postThirdPartyIdUnbind = route({
   method: 'POST',
   path: v3('/account/3pid/unbind'),
@@ -124,7 +133,10 @@ const webLink = z
   .max(2000)
   .refine((text) => URL.canParse(text) && /^https?:$/.test(new URL(text).protocol), 'must begin with https://')
 
-/** https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3registeremailrequesttoken and its like. The proof of a client that gives its access token is for its user alone; none has to. */
+/**
+ * https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3registeremailrequesttoken and its siblings. If
+ * the request has an access token, which is optional, only its user can use the proof.
+ */
 function requestEmailToken(place: string, purpose: ProofPurpose) {
   return route({
     method: 'POST',
@@ -155,7 +167,7 @@ function requestEmailToken(place: string, purpose: ProofPurpose) {
   })
 }
 
-/** https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3registermsisdnrequesttoken and its like */
+/** https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3registermsisdnrequesttoken and its siblings. */
 const postPhoneToken = route({
   method: 'POST',
   path: ['/register', '/account/password', '/account/3pid'].flatMap((place) => v3(`${place}/msisdn/requestToken`)),
@@ -165,12 +177,12 @@ const postPhoneToken = route({
   },
 })
 
-/** Before anything else: where there is no mail, clients need not be told what is wrong with a request. */
+/** Runs before validation: without mail, the details of a request do not matter. */
 function requireMailer(app: App): void {
   if (!app.mailer) throw new MatrixError(403, 'M_THREEPID_DENIED', 'This server does not use email addresses')
 }
 
-/** Addresses outside of Matrix that users have. */
+/** Third-party identifiers of users. */
 export const thirdPartyIdEndpoints: AnyEndpoint[] = [
   getThirdPartyIds,
   postThirdPartyIdAdd,

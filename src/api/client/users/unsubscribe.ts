@@ -7,7 +7,10 @@ import { route } from '../../http/route.ts'
 const path = `${UNSUBSCRIBE_PATH}/:pusherId/:token`
 const params = z.object({ pusherId: z.coerce.number().int().min(0).max(Number.MAX_SAFE_INTEGER), token: z.string() })
 
-/** The link in mails: its page sends the form by itself, so that it takes one click; programs that only look at links end nothing. */
+/**
+ * The link in mails. Its page submits the form by itself, so that one click suffices; programs that only scan links do
+ * not unsubscribe.
+ */
 export const getUnsubscribe = route({
   method: 'GET',
   path,
@@ -22,7 +25,7 @@ export const getUnsubscribe = route({
     }),
 })
 
-/** Also what mail programs send for their own button: https://www.rfc-editor.org/rfc/rfc8058 */
+/** Also the target of mail programs' own button: https://www.rfc-editor.org/rfc/rfc8058 */
 export const postUnsubscribe = route({
   method: 'POST',
   path,

@@ -1,15 +1,15 @@
 import { route } from '../../http/route.ts'
 
-/** The newest version 1.x whose mandatory parts are all served. */
+/** The newest version 1.x whose mandatory parts are all implemented. */
 const NEWEST_MINOR = 17
 
-/** Without holes: clients look for any of them. */
+/** Without gaps: clients look for any of them. */
 const SPEC_VERSIONS = [
   ...['r0.0.1', 'r0.1.0', 'r0.2.0', 'r0.3.0', 'r0.4.0', 'r0.5.0', 'r0.6.0', 'r0.6.1'],
   ...Array.from({ length: NEWEST_MINOR }, (_, index) => `v1.${index + 1}`),
 ]
 
-/** What works beyond the specification, under the names that clients look for. */
+/** Features beyond the specification, under the names that clients look for. */
 const UNSTABLE_FEATURES = {
   'uk.tcpip.msc4133': true,
   'uk.tcpip.msc4133.stable': true,

@@ -17,12 +17,16 @@ export type ReceivedState = StateKey & { event_nid: number; member: JoinedRoomMe
 
 /** Events that are checked and stored at once. */
 const CHUNK = 500
-/** Events that others cite and that are kept in memory: those that most cite are few, and the others are cited once or twice. */
+/**
+ * Events that others cite and that are kept in memory: those that most cite are few, and the others are cited once or
+ * twice.
+ */
 const MAX_CITED = 1000
 
 /**
- * Checks received events by the events that they cite, those that are cited first, and stores them outside of the timeline, the rejected ones
- * too. Events that cite unknown ones are left out. Calls `onState` for each accepted piece of the state.
+ * Checks received events by the events that they cite, those that are cited first, and stores them outside of the
+ * timeline, the rejected ones too. Events that cite unknown ones are left out. Calls `onState` for each accepted piece
+ * of the state.
  * https://spec.matrix.org/v1.19/server-server-api/#checks-performed-on-receipt-of-a-pdu (4)
  */
 export async function acceptReceived(

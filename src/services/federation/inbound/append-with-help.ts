@@ -23,8 +23,8 @@ export type AppendedItem = { event: Event; historyOrder?: number }
 export type StatesLeft = { count: number }
 
 /**
- * Appends an event, fetching what permits it, and, as often as is allowed, the state after predecessors that nobody needs to have. Throws
- * FederationError when that cannot be had.
+ * Appends an event, fetching what permits it, and, as often as is allowed, the state after predecessors that nobody
+ * needs to have. Throws FederationError when that cannot be had.
  */
 export async function appendWithHelp(
   app: TakingApp,
@@ -53,7 +53,10 @@ export async function appendWithHelp(
   }
 }
 
-/** The states after the predecessors of an event; where these are more than may be fetched, for all of them the one before the event. */
+/**
+ * The states after the predecessors of an event; where these are more than may be fetched, for all of them the one
+ * before the event.
+ */
 async function statesAfter(
   app: TakingApp,
   source: Sources,
@@ -89,7 +92,10 @@ function appendTold(
   )
 }
 
-/** Appends events in order, many to a transaction. Those that cannot be are left out: others may do without them, and if not, say so themselves. */
+/**
+ * Appends events in order, many to a transaction. Those that cannot be are left out: others may do without them, and if
+ * not, say so themselves.
+ */
 export async function appendAll(
   app: TakingApp,
   source: Sources,

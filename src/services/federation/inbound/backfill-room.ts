@@ -24,7 +24,10 @@ const SERVERS = 4
 /** Events of which the predecessors are asked for at once. */
 const MAX_GAPS = 5
 const MAX_STATES = 4
-/** After nobody had anything for a gap, it is left alone for this long. Where servers could not be asked, it is for as long as that took: those who come back soon are asked soon. */
+/**
+ * After nobody had anything for a gap, it is left alone for this long. Where servers could not be asked, it is for as
+ * long as that took: those who come back soon are asked soon.
+ */
 const REST_MS = 60_000
 const SHORTEST_REST_MS = 500
 const MAX_RESTING = 10_000
@@ -33,8 +36,9 @@ const underWay = new WeakMap<App['database'], Map<RoomId, Promise<boolean>>>()
 const resting = new WeakMap<App['database'], Map<EventId, number>>()
 
 /**
- * Fetches history that is missing before events between two places of a room's timeline (the upper one included); returns whether there is more
- * now. Several servers are asked in turn. https://spec.matrix.org/v1.19/server-server-api/#backfilling-and-retrieving-missing-events
+ * Fetches history that is missing before events between two places of a room's timeline (the upper one included);
+ * returns whether there is more now. Several servers are asked in turn.
+ * https://spec.matrix.org/v1.19/server-server-api/#backfilling-and-retrieving-missing-events
  */
 export function backfillRoom(
   app: BackfillingApp,
@@ -88,7 +92,10 @@ async function backfillFrom(
   return [...(await findEventNids(app.database, ids)).values()].some(({ event_order }) => event_order !== null)
 }
 
-/** Those that are not in the timeline, oldest first; where one among them is, only those after it, for the others belong before it. */
+/**
+ * Those that are not in the timeline, oldest first; where one among them is, only those after it, for the others belong
+ * before it.
+ */
 async function inOrder(app: BackfillingApp, events: readonly Event[]): Promise<Event[]> {
   const byId = new Map(events.map((event) => [event.event_id, event]))
   const here = await findEventNids(app.database, [...byId.keys()])

@@ -19,7 +19,10 @@ const MAX_RECEIPTS = 20_000
 const MAX_OF_EVENT = 1000
 const waiting = new WeakMap<App['stream'], EarlyReceipts>()
 
-/** Receipts of events that are still on their way, as those of the same transaction may be. Kept in memory: they are not worth more. */
+/**
+ * Receipts of events that are still on their way, as those of the same transaction may be. Kept in memory: they are not
+ * worth more.
+ */
 export function earlyReceiptsOf(app: Capabilities): EarlyReceipts {
   return madeOnce(waiting, app.stream, () => createEarlyReceipts(app))
 }
@@ -51,8 +54,8 @@ function createEarlyReceipts(app: Capabilities): EarlyReceipts {
 }
 
 /**
- * Stores receipts, also of events that are not here, as they were sent before this server was in the room; passes over those of what is no event of its
- * room, or not in its thread.
+ * Stores receipts, also of events that are not here, as they were sent before this server was in the room; passes over
+ * those of what is no event of its room, or not in its thread.
  */
 export async function storeTold(
   app: Pick<App, 'database'>,

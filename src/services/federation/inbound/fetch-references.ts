@@ -15,8 +15,9 @@ export type Sources = EventSource & { others: readonly ServerName[] }
 const MAX_SINGLE = 100
 
 /**
- * What the first of a room's servers tells that can be reached and does not refuse. Where all fail, throws what promises most: a failure after which
- * it may be tried again, else that of the first. `onRefusal` hears of servers that answer, and do not tell.
+ * What the first of a room's servers tells that can be reached and does not refuse. Where all fail, throws what
+ * promises most: a failure after which it may be tried again, else that of the first. `onRefusal` hears of servers that
+ * answer, and do not tell.
  */
 export async function fromAny<Result>(
   source: Sources,
@@ -57,17 +58,21 @@ export async function fetchAuthEvents(
   await storeCitedEvents(app, source.version, [...events, ...deeper])
 }
 
-/** A state as the nids of its events, the later one of two for the same piece counting; `pieces`: what these are, if they have just been read. */
+/**
+ * A state as the nids of its events, the later one of two for the same piece counting; `pieces`: what these are, if
+ * they have just been read.
+ */
 export type FetchedState = { nids: number[]; pieces?: ReceivedState[] }
 
 /** The state after an event, or before it. */
 type Moment = { eventId: EventId; isAfter: boolean }
 
 /**
- * The state after an event that this server does not have in the timeline, as another server tells it. What is missing of it is fetched and stored;
- * what cannot be verified, for keys cannot be had, is left out, be it the event itself. Where servers answer and do not tell of the event, as they need
- * not when it is from before a user of this server came, the state before `follower`, an event that follows it, is taken instead. Throws
- * FederationError when no server tells, or nobody has the event itself.
+ * The state after an event that this server does not have in the timeline, as another server tells it. What is missing
+ * of it is fetched and stored; what cannot be verified, for keys cannot be had, is left out, be it the event itself.
+ * Where servers answer and do not tell of the event, as they need not when it is from before a user of this server
+ * came, the state before `follower`, an event that follows it, is taken instead. Throws FederationError when no server
+ * tells, or nobody has the event itself.
  */
 export async function fetchStateAfter(
   app: FetchingApp,
@@ -133,7 +138,10 @@ function ignoreRefusal(error: unknown): undefined {
 
 type ToldState = { state: EventId[]; found: Map<EventId, EventNid>; missing: EventId[] }
 
-/** Which events the state before an event has, and which of these and of those that permit them are not here; undefined where those are many. */
+/**
+ * Which events the state before an event has, and which of these and of those that permit them are not here; undefined
+ * where those are many.
+ */
 async function askForState(
   app: FetchingApp,
   source: EventSource,
@@ -179,7 +187,10 @@ function nobodyHas(eventId: EventId): FederationError {
   return new FederationError(`Nobody has the event ${eventId}`, { retryable: false })
 }
 
-/** Stores the state before an event and, where the state after it is wanted, the event, unless that cannot be verified now. */
+/**
+ * Stores the state before an event and, where the state after it is wanted, the event, unless that cannot be verified
+ * now.
+ */
 async function takeState(
   app: FetchingApp,
   source: Sources,

@@ -32,8 +32,8 @@ const signingKeyUpdate = z.looseObject({
 })
 
 /**
- * A device of another server's user is new, gone or not what it was. Followed if nothing before it was missed; else the list is marked to be
- * fetched again. https://spec.matrix.org/v1.19/server-server-api/#mdevice_list_update
+ * A device of another server's user is new, gone or not what it was. Followed if nothing before it was missed; else the
+ * list is marked to be fetched again. https://spec.matrix.org/v1.19/server-server-api/#mdevice_list_update
  */
 export const receiveDeviceListUpdate: ReceiveEdu = async (app, origin, received) => {
   const update = deviceUpdate.parse(received)
@@ -59,8 +59,8 @@ export const receiveDeviceListUpdate: ReceiveEdu = async (app, origin, received)
 }
 
 /**
- * Whether the user shares a room with somebody here. Where that is not known, as the members of a room are not, the change is noted, to be told to
- * clients when they are.
+ * Whether the user shares a room with somebody here. Where that is not known, as the members of a room are not, the
+ * change is noted, to be told to clients when they are.
  */
 async function sharesRoom({ database }: EduApp, user: UserId, change: DeviceListChange): Promise<boolean> {
   if ((await filterUsersInRooms(database, [user])).has(user)) return true
@@ -90,7 +90,10 @@ function changeOf(
   return data && { device: data }
 }
 
-/** The cross-signing keys of another server's user are new. https://spec.matrix.org/v1.19/server-server-api/#msigning_key_update */
+/**
+ * The cross-signing keys of another server's user are new.
+ * https://spec.matrix.org/v1.19/server-server-api/#msigning_key_update
+ */
 export const receiveSigningKeyUpdate: ReceiveEdu = async (app, origin, received) => {
   const update = signingKeyUpdate.parse(received)
   const { user_id: user } = update

@@ -16,7 +16,9 @@ const presence = z.looseObject({
 })
 const content = z.looseObject({ push: z.array(z.unknown()).max(MAX_USERS) })
 
-/** Who is there, of those who share a room with somebody here. https://spec.matrix.org/v1.19/server-server-api/#presence */
+/**
+ * Who is there, of those who share a room with somebody here. https://spec.matrix.org/v1.19/server-server-api/#presence
+ */
 export const receivePresence: ReceiveEdu = async (app, origin, received) => {
   if (!app.config.presence.enabled) return
   const now = app.clock.now()

@@ -23,7 +23,10 @@ const content = z.looseObject({
   messages: z.record(z.string(), z.record(z.string(), contents)),
 })
 
-/** Messages to devices of users of this server; `*`: all that a user has. The same once more sends nothing again. https://spec.matrix.org/v1.19/server-server-api/#send-to-device-messaging */
+/**
+ * Messages to devices of users of this server; `*`: all that a user has. The same once more sends nothing again.
+ * https://spec.matrix.org/v1.19/server-server-api/#send-to-device-messaging
+ */
 export const receiveToDevice: ReceiveEdu = async (app, origin, received) => {
   const { sender, type, message_id: messageId, messages: byUser } = content.parse(received)
   requireUserOfOrigin(origin, sender)

@@ -31,8 +31,9 @@ const FULL_REST_MS = 60_000
 type Results = Record<string, { error?: string }>
 
 /**
- * Stores what another server sends; when this resolves, none of it can be lost. Returns the answer as JSON text, for the same transaction always
- * the same. Throws M_LIMIT_EXCEEDED while too much waits that the server has sent before: it will send this again.
+ * Stores what another server sends; when this resolves, none of it can be lost. Returns the answer as JSON text, for
+ * the same transaction always the same. Throws M_LIMIT_EXCEEDED while too much waits that the server has sent before:
+ * it will send this again.
  * https://spec.matrix.org/v1.19/server-server-api/#put_matrixfederationv1sendtxnid
  */
 export async function receiveTransaction(app: InboxApp & EduApp, transaction: ReceivedTransaction): Promise<string> {

@@ -6,12 +6,15 @@ export class CrowdedOutError extends Error {
   override name = 'CrowdedOutError'
 }
 
-/** Runs work about servers. Returns undefined when there is no place; rejects with `CrowdedOutError` when another server takes the place. */
+/**
+ * Runs work about servers. Returns undefined when there is no place; rejects with `CrowdedOutError` when another server
+ * takes the place.
+ */
 export type ServerTurns = <Result>(server: ServerName, work: () => Promise<Result>) => Promise<Result> | undefined
 
 /**
- * Shares places among servers: each runs `each` at a time and `waiting` wait. Where all `total` places are taken, a server
- * takes one from the server with most waiting work, so that no few servers keep the others out.
+ * Shares places among servers: each runs `each` at a time and `waiting` wait. Where all `total` places are taken, a
+ * server takes one from the server with most waiting work, so that no few servers keep the others out.
  */
 export function createServerTurns(places: { each: number; waiting: number; total: number }): ServerTurns {
   const lanes = createLanes<ServerName>(places)

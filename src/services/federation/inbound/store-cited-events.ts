@@ -9,8 +9,9 @@ import { loadEventsById } from '../../../storage/rooms/timeline/events.ts'
 import { type Outlier, storeOutliers } from '../../../storage/rooms/timeline/outliers.ts'
 
 /**
- * Checks verified events by the events that they cite, cited ones first, and stores them outside of the timeline, the rejected ones too. Events
- * that cite what nobody has are left out. https://spec.matrix.org/v1.19/server-server-api/#checks-performed-on-receipt-of-a-pdu (4)
+ * Checks verified events by the events that they cite, cited ones first, and stores them outside of the timeline, the
+ * rejected ones too. Events that cite what nobody has are left out.
+ * https://spec.matrix.org/v1.19/server-server-api/#checks-performed-on-receipt-of-a-pdu (4)
  */
 export async function storeCitedEvents(
   app: Pick<App, 'database' | 'takeNids'>,

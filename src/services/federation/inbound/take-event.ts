@@ -25,8 +25,9 @@ const MAX_SINGLE = 20
 const MAX_STATES = 10
 
 /**
- * Takes an event into its room, with what it refers to. Throws FederationError when that cannot be had; `retryable` says whether to try again
- * later. https://spec.matrix.org/v1.19/server-server-api/#checks-performed-on-receipt-of-a-pdu
+ * Takes an event into its room, with what it refers to. Throws FederationError when that cannot be had; `retryable`
+ * says whether to try again later.
+ * https://spec.matrix.org/v1.19/server-server-api/#checks-performed-on-receipt-of-a-pdu
  */
 export async function takeEvent(app: TakingApp & Pick<App, 'stopping'>, arrived: ArrivedEvent): Promise<RemoteOutcome> {
   const { origin, event } = arrived
@@ -55,8 +56,8 @@ async function fillGap(app: TakingApp, source: Sources, gap: Gap): Promise<void>
 }
 
 /**
- * The events of a gap, predecessors first. History from before this server was in the room does not belong to it: what the room is now follows from
- * it already, and if it were taken for the end of a fork, it would undo that.
+ * The events of a gap, predecessors first. History from before this server was in the room does not belong to it: what
+ * the room is now follows from it already, and if it were taken for the end of a fork, it would undo that.
  */
 async function fetchGap(app: TakingApp, source: Sources, { event, minDepth }: Gap): Promise<Event[]> {
   const gap: GapEvents = new Map()

@@ -12,8 +12,9 @@ import { type InboxApp, inboxOf } from './work-inbox.ts'
 type Unverified = { origin: ServerName; version: RoomVersion; event: Event }
 
 /**
- * Events that were refused only because keys could not be had: they are tried again, beside the rooms, so that nothing waits for them. This process
- * remembers them and no database does: whoever sent them has been told that they were not taken.
+ * Events that were refused only because keys could not be had: they are tried again, beside the rooms, so that nothing
+ * waits for them. This process remembers them and no database does: whoever sent them has been told that they were not
+ * taken.
  */
 export type UnverifiedEvents = {
   keep(unverified: Unverified): void

@@ -25,7 +25,10 @@ export type InboxApp = TakingApp & Pick<App, 'database' | 'clock' | 'random' | '
 
 /** Takes in what waits for single rooms. */
 export type RoomWorker = {
-  /** Takes in the events of a room, which this process holds, until there are no more. Those of one server keep their order. */
+  /**
+   * Takes in the events of a room, which this process holds, until there are no more. Those of one server keep their
+   * order.
+   */
   workOff(roomId: RoomId): Promise<void>
   /** How many rooms only wait for other servers. */
   waitingRooms(): number
@@ -54,7 +57,8 @@ export function createRoomWorker(app: InboxApp, holder: string): RoomWorker {
 
   async function workOff(roomId: RoomId): Promise<void> {
     const version = (await loadRoomVersions(app.database, [roomId])).get(roomId)
-    // Servers that are being asked about what they have sent: what else they sent waits for that, and nobody else's does.
+    // Servers that are being asked about what they have sent: what else they sent waits for that, and nobody else's
+    // does.
     const asked = new Map<ServerName, Promise<void>>()
     try {
       while (!app.stopping.aborted) {
@@ -105,7 +109,10 @@ export function createRoomWorker(app: InboxApp, holder: string): RoomWorker {
   }
 }
 
-/** Leaves out what came while the room was being joined if its server may not send into the room, or the join has come to nothing. */
+/**
+ * Leaves out what came while the room was being joined if its server may not send into the room, or the join has come
+ * to nothing.
+ */
 async function checkEarly(app: InboxApp, roomId: RoomId, events: readonly InboxRow[]): Promise<readonly InboxRow[]> {
   const early = events.filter(({ is_early }) => is_early)
   if (early.length === 0) return events
@@ -122,8 +129,8 @@ async function checkEarly(app: InboxApp, roomId: RoomId, events: readonly InboxR
 }
 
 /**
- * Takes in, in one transaction, those events of which all that they need is here. Returns, of each server, the first of which something is missing;
- * what the server has sent after that is left for later.
+ * Takes in, in one transaction, those events of which all that they need is here. Returns, of each server, the first of
+ * which something is missing; what the server has sent after that is left for later.
  */
 async function takeMany(
   app: InboxApp,

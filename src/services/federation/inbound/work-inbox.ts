@@ -11,7 +11,9 @@ import { createRoomWorker, type InboxApp } from './work-inbox-room.ts'
 
 export type { InboxApp } from './work-inbox-room.ts'
 
-/** Works off what has been received. Each room is worked on by one process at a time; rooms do not wait for one another. */
+/**
+ * Works off what has been received. Each room is worked on by one process at a time; rooms do not wait for one another.
+ */
 export type Inbox = {
   /** Looks for rooms with work, now. */
   look(): Promise<void>
@@ -31,7 +33,10 @@ const LEASE_MS = 15_000
 
 const inboxes = new WeakMap<App['database'], Inbox>()
 
-/** The inbox of a running server. `roomsAtOnce`: rooms that are worked on side by side, those aside that wait for other servers. */
+/**
+ * The inbox of a running server. `roomsAtOnce`: rooms that are worked on side by side, those aside that wait for other
+ * servers.
+ */
 export function inboxOf(app: InboxApp, { roomsAtOnce = ROOMS_AT_ONCE } = {}): Inbox {
   return madeOnce(inboxes, app.database, () => createInbox(app.own ?? app, roomsAtOnce))
 }

@@ -27,12 +27,16 @@ const MAX_SERVERS = 10
 /** Large rooms take their time on the other side too. */
 const REQUEST_TIMEOUT_MS = 600_000
 
-/** Roots of the states after events, as other servers told them, and what these said of members, by the nids of their events. */
+/**
+ * Roots of the states after events, as other servers told them, and what these said of members, by the nids of their
+ * events.
+ */
 type FetchedStates = { roots: Map<EventId, number>; members: Map<number, JoinedRoomMember> }
 
 /**
- * Gets the members of a room that was joined without knowing them, and finds anew the states of all events since then. Does nothing for a room that
- * is complete. Throws FederationError when none of its servers tells. Bears being run again, in another process too.
+ * Gets the members of a room that was joined without knowing them, and finds anew the states of all events since then.
+ * Does nothing for a room that is complete. Throws FederationError when none of its servers tells. Bears being run
+ * again, in another process too.
  * https://github.com/matrix-org/matrix-spec-proposals/pull/3902
  */
 export async function completeRoom(app: CompletingApp, partial: PartialRoomRow): Promise<void> {

@@ -4,13 +4,19 @@ import type { RoomId, ServerName } from '../../../core/ids.ts'
 import { madeOnce } from '../../../infra/concurrency/made-once.ts'
 import { FederationError } from '../../../infra/federation/federation-error.ts'
 
-/** Users of this server who join one room at the same time, each by way of the servers that they know: whoever gets there first brings it to all. */
+/**
+ * Users of this server who join one room at the same time, each by way of the servers that they know: whoever gets
+ * there first brings it to all.
+ */
 export type JoinRace = {
   /** Ends what is still asked of other servers once the room is here. */
   signal: AbortSignal
   /** The servers by which to join, the best first; those that somebody waits for already come last. */
   order(servers: readonly ServerName[]): Promise<ServerName[]>
-  /** Joins by way of a server, once nobody else does so. Throws RoomArrived once the room is here, and what that server failed in for somebody else, too. */
+  /**
+   * Joins by way of a server, once nobody else does so. Throws RoomArrived once the room is here, and what that server
+   * failed in for somebody else, too.
+   */
   through<Result>(server: ServerName, join: () => Promise<Result>): Promise<Result>
 }
 

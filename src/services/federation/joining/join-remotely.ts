@@ -30,9 +30,10 @@ export type RemoteJoin = {
 const SEND_TIMEOUT_MS = 600_000
 
 /**
- * Joins a room by way of the first server that can help, and stores the room as that server has it. If that leaves members out, the room can be used
- * at once, and complete-room.ts gets them. Throws RoomArrived where another of `race` was first, what the servers refuse for, 404
- * M_NOT_FOUND when no server is known, 502 when none can be reached or answers what it should.
+ * Joins a room by way of the first server that can help, and stores the room as that server has it. If that leaves
+ * members out, the room can be used at once, and complete-room.ts gets them. Throws RoomArrived where another of `race`
+ * was first, what the servers refuse for, 404 M_NOT_FOUND when no server is known, 502 when none can be reached or
+ * answers what it should.
  * https://spec.matrix.org/v1.19/server-server-api/#joining-rooms
  */
 export async function joinRemotely(app: App, join: RemoteJoin, race: JoinRace): Promise<void> {

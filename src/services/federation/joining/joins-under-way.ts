@@ -8,8 +8,8 @@ import { type InboxApp, inboxOf } from '../inbound/work-inbox.ts'
 const LONGEST_JOIN_MS = 900_000
 
 /**
- * Joins a room. The other servers know of the join before we have the room; what they send of it meanwhile waits in the inbox, to be worked off
- * afterwards.
+ * Joins a room. The other servers know of the join before we have the room; what they send of it meanwhile waits in the
+ * inbox, to be worked off afterwards.
  */
 export async function whileJoining<Result>(
   app: InboxApp & Pick<App, 'database'>,

@@ -20,8 +20,9 @@ const MAX_SERVERS = 3
 const SEND_TIMEOUT_MS = 20_000
 
 /**
- * Leaves a room that this server is not in. Servers that refuse, or cannot be reached, do not keep the user: the room is then left as far as this
- * server is concerned. `last`: the user's member event so far. https://spec.matrix.org/v1.19/server-server-api/#leaving-rooms-rejecting-invites
+ * Leaves a room that this server is not in. Servers that refuse, or cannot be reached, do not keep the user: the room
+ * is then left as far as this server is concerned. `last`: the user's member event so far.
+ * https://spec.matrix.org/v1.19/server-server-api/#leaving-rooms-rejecting-invites
  */
 export async function leaveRemotely(app: App, leaving: Leaving, last: StoredEvent): Promise<void> {
   const content = { ...leaving.content, membership: 'leave' }
@@ -64,7 +65,9 @@ async function sendLeave(
   return prepared
 }
 
-/** The event that says here that the user has left; it follows what the user was to the room, and nobody else gets it. */
+/**
+ * The event that says here that the user has left; it follows what the user was to the room, and nobody else gets it.
+ */
 function ownLeave(
   app: Pick<App, 'clock' | 'serverName' | 'signingKey'>,
   version: RoomVersion,

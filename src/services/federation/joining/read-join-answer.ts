@@ -25,8 +25,9 @@ const MAX_EVENT_BYTES = 1024 * 1024
 const MAX_PARTS = 1_000_000
 
 /**
- * Reads the answer to `send_join` as it arrives, and verifies the events' formats, signatures and hashes meanwhile. Those that are not what they
- * should be are left out, as are those of other rooms. Throws FederationError when it is no such answer. The caller closes the spool.
+ * Reads the answer to `send_join` as it arrives, and verifies the events' formats, signatures and hashes meanwhile.
+ * Those that are not what they should be are left out, as are those of other rooms. Throws FederationError when it is
+ * no such answer. The caller closes the spool.
  * https://spec.matrix.org/v1.19/server-server-api/#put_matrixfederationv2send_joinroomideventid
  */
 export async function readJoinAnswer(

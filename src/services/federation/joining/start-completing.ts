@@ -23,7 +23,10 @@ const RENEW_MS = LEASE_MS / 3
 const AT_ONCE = 8
 /** Rooms that were joined by way of one server: one that tells their members without end holds up no others. */
 const AT_ONCE_OF_SERVER = 4
-/** Who has just come in wants to look around and say something, which completing a room of many servers would leave little time for. */
+/**
+ * Who has just come in wants to look around and say something, which completing a room of many servers would leave
+ * little time for.
+ */
 const HEAD_START_MS = 150
 const MANY_SERVERS = 20
 const BACK_OFF = { first: 1000, longest: 10 * 60_000 }
@@ -31,8 +34,8 @@ const BACK_OFF = { first: 1000, longest: 10 * 60_000 }
 const MOST_FAILURES_OUTSIDE = 8
 
 /**
- * Completes rooms that were joined without knowing all their members, each in one process at a time, also those that another process has begun. `stop`
- * waits for what is under way.
+ * Completes rooms that were joined without knowing all their members, each in one process at a time, also those that
+ * another process has begun. `stop` waits for what is under way.
  */
 export function startCompleting(app: Capabilities): { stop(): Promise<void> } {
   if (!app.config.federation.enabled) return { stop: async () => {} }

@@ -37,9 +37,10 @@ export type JoinedRoom = {
 }
 
 /**
- * Begins a room that this server was not in, or goes on with it after a time outside: its state becomes what the resident server says, with the
- * join as the only event at its end. Returns 'present', having changed nothing, when this server is in the room already, or has only just left it and
- * missed nothing. Throws M_FORBIDDEN when the state does not allow the join.
+ * Begins a room that this server was not in, or goes on with it after a time outside: its state becomes what the
+ * resident server says, with the join as the only event at its end. Returns 'present', having changed nothing, when
+ * this server is in the room already, or has only just left it and missed nothing. Throws M_FORBIDDEN when the state
+ * does not allow the join.
  */
 export async function storeJoinedRoom(app: App, joined: JoinedRoom): Promise<'stored' | 'present'> {
   return app.rooms.run(joined.event.room_id, async (room) => {
@@ -51,14 +52,19 @@ export async function storeJoinedRoom(app: App, joined: JoinedRoom): Promise<'st
   })
 }
 
-/** Whether a room is still partial from the last time in it, and nothing has happened since then: so what was begun to be fetched will do. */
+/**
+ * Whether a room is still partial from the last time in it, and nothing has happened since then: so what was begun to
+ * be fetched will do.
+ */
 async function goesOn(room: LockedRoom, { prev_event_ids }: Event): Promise<boolean> {
   if (!room.head?.is_partial) return false
   const known = await findLockedEvents(room, prev_event_ids)
   return prev_event_ids.every((id) => known.some((prev) => prev.event_id === id && prev.state_after !== null))
 }
 
-/** What it takes to find the states of the event anew: those after predecessors that are not here have to be fetched. */
+/**
+ * What it takes to find the states of the event anew: those after predecessors that are not here have to be fetched.
+ */
 async function entryOf(room: LockedRoom, { prev_event_ids }: Event): Promise<Partial<AppendedEvent>> {
   const known = await findLockedEvents(room, prev_event_ids)
   const absent = prev_event_ids.filter((id) => !known.some((prev) => prev.event_id === id && prev.state_after !== null))

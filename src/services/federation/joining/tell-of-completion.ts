@@ -26,7 +26,9 @@ type Capabilities = Pick<App, 'config' | 'serverName' | 'logger'>
 type Completion = { partial: PartialRoomRow; restated: RestatedRoom }
 /** Members whose events have been read already, by the nids of these. */
 type ReadMembers = ReadonlyMap<number, JoinedRoomMember>
-/** What became known of a room's members: those who are new or other than was thought, and those of whom that was wrong. */
+/**
+ * What became known of a room's members: those who are new or other than was thought, and those of whom that was wrong.
+ */
 type FoundMembers = { found: JoinedRoomMember[]; lost: string[] }
 
 /** Events that are read at once. */
@@ -68,7 +70,10 @@ async function findMembers(
   return { found, lost: [...lost.values()].map(({ state_key }) => state_key).filter(isUserId) }
 }
 
-/** A row for each member of whom something else was thought; those who are merely new are told of by the room's completion. */
+/**
+ * A row for each member of whom something else was thought; those who are merely new are told of by the room's
+ * completion.
+ */
 function tellOfMembers(
   { serverName }: Capabilities,
   tx: Tx,
@@ -92,8 +97,8 @@ function tellOfMembers(
 }
 
 /**
- * What changed in device lists while not all servers and members were known: of ours for the servers that were in the room without this one knowing
- * all the time, of theirs for who shares the room with them.
+ * What changed in device lists while not all servers and members were known: of ours for the servers that were in the
+ * room without this one knowing all the time, of theirs for who shares the room with them.
  */
 async function tellOfDevices(app: Capabilities, tx: Tx, { partial, restated }: Completion): Promise<void> {
   const { room_id: roomId, since_position: since } = partial

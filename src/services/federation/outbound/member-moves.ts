@@ -8,7 +8,10 @@ import type { StreamRow } from '../../../storage/schema/stream.ts'
 /** Somebody came into a room that other servers are in or were in, or left it. */
 export type MemberMove = { roomId: RoomId; userId: UserId; server: ServerName; isOurs: boolean; isJoined: boolean }
 
-/** Who joined or left rooms by rows of the stream; changes of names and the like are none. Rooms that only this server knows are left out. */
+/**
+ * Who joined or left rooms by rows of the stream; changes of names and the like are none. Rooms that only this server
+ * knows are left out.
+ */
 export async function memberMoves(db: Db, ourName: ServerName, rows: readonly StreamRow[]): Promise<MemberMove[]> {
   const members = rows.flatMap(({ kind, room_id, user_id, ref, detail }) => {
     const isMember = (kind === 'event' || kind === 'state') && room_id !== null && user_id !== null

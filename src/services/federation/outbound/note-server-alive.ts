@@ -12,7 +12,10 @@ const REMEMBERED = 10_000
 
 const seen = new WeakMap<App['database'], LRUCache<ServerName, number>>()
 
-/** Another server has just made a request: if sending to it failed before, it is tried again now. Costs nothing when that was noted within the last minute. */
+/**
+ * Another server has just made a request: if sending to it failed before, it is tried again now. Costs nothing when
+ * that was noted within the last minute.
+ */
 export function noteServerAlive({ database, clock, logger }: Capabilities, origin: ServerName): void {
   const known = madeOnce(seen, database, () => new LRUCache({ max: REMEMBERED }))
   const now = clock.now()

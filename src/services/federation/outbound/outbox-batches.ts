@@ -31,9 +31,9 @@ const MAX_BATCH = 50
 const SINGLE_TURNS = 2
 
 /**
- * Destinations that are ready at the same time, as an event for a room of many servers makes them, share transactions: one at a time takes, and one
- * finishes, so that sending keeps nobody waiting who wants an answer. `holder` is this process; `haveBegun` resolves when no request is about to begin:
- * as long as there are some, more have ended soon.
+ * Destinations that are ready at the same time, as an event for a room of many servers makes them, share transactions:
+ * one at a time takes, and one finishes, so that sending keeps nobody waiting who wants an answer. `holder` is this
+ * process; `haveBegun` resolves when no request is about to begin: as long as there are some, more have ended soon.
  */
 export function createOutboxBatches(
   { database, clock, random }: Pick<App, 'database' | 'clock' | 'random'>,

@@ -7,8 +7,9 @@ import { findUser } from '../../../storage/users/users.ts'
 import { loadKeysForServers } from './keys-for-servers.ts'
 
 /**
- * The devices of a user of this server that have keys, and up to which change other servers have been told of them: what the user changes while
- * this looks is told afterwards, as following on from there. Throws M_NOT_FOUND. https://spec.matrix.org/v1.19/server-server-api/#get_matrixfederationv1userdevicesuserid
+ * The devices of a user of this server that have keys, and up to which change other servers have been told of them:
+ * what the user changes while this looks is told afterwards, as following on from there. Throws M_NOT_FOUND.
+ * https://spec.matrix.org/v1.19/server-server-api/#get_matrixfederationv1userdevicesuserid
  */
 export async function ownDeviceList(
   app: Pick<App, 'config' | 'database' | 'serverName'>,

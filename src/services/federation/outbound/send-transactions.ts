@@ -25,8 +25,8 @@ const REFUSALS: readonly (number | undefined)[] = [400, 413, 422]
 const PATIENCE = 3
 
 /**
- * Sends what waits for a destination, in order, one transaction at a time, until nothing does or it fails. Does nothing while another process
- * sends to it, or it rests. https://spec.matrix.org/v1.19/server-server-api/#transactions
+ * Sends what waits for a destination, in order, one transaction at a time, until nothing does or it fails. Does nothing
+ * while another process sends to it, or it rests. https://spec.matrix.org/v1.19/server-server-api/#transactions
  */
 export async function sendTransactions(app: SendingApp, sending: Sending): Promise<void> {
   const { outbox, destination } = sending
@@ -73,7 +73,9 @@ async function sendOne(
   reportRefused(app, destination, answer)
 }
 
-/** What the other server says of single events is of interest to administrators; there is nothing to be done about it. */
+/**
+ * What the other server says of single events is of interest to administrators; there is nothing to be done about it.
+ */
 function reportRefused(app: SendingApp, destination: ServerName, answer: unknown): void {
   const results = (answer as { pdus?: unknown } | null)?.pdus
   if (typeof results !== 'object' || results === null) return

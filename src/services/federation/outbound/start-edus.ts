@@ -17,8 +17,8 @@ const PRESENCE_MS = 60_000
 const CAUSES: readonly string[] = ['typing', 'receipt', 'presence', 'device_list', 'room_complete']
 
 /**
- * Tells other servers what of our users is no event, as the stream says it, and fetches device lists of theirs that are out of date. While no
- * other server is in any room nothing is done. `stop` waits for what is under way.
+ * Tells other servers what of our users is no event, as the stream says it, and fetches device lists of theirs that are
+ * out of date. While no other server is in any room nothing is done. `stop` waits for what is under way.
  */
 export async function startEdus(app: Capabilities): Promise<{ stop(): Promise<void> }> {
   if (!app.config.federation.enabled) return { stop: async () => {} }

@@ -15,7 +15,10 @@ const SERVERS = Array.from({ length: 60 }, (_, i) => `s${i}` as ServerName)
 const LEASE_MS = 6000
 const LOOK_MS = 1000
 
-/** A server with a room that many others are in, which sends to them what is said there; how often it writes, and how often that is to fail. */
+/**
+ * A server with a room that many others are in, which sends to them what is said there; how often it writes, and how
+ * often that is to fail.
+ */
 async function setUp() {
   const reading = await createReadingApp()
   const { database } = reading

@@ -19,7 +19,10 @@ import { type SendingApp, sendTransactions } from './send-transactions.ts'
 /** Destinations at once; those that failed have places of their own, so that they cannot keep the others waiting. */
 const AT_ONCE = 200
 const RETRIES_AT_ONCE = 50
-/** Over how long requests begin that are ready at once: what is sent to a room of many servers keeps nobody waiting who wants an answer. */
+/**
+ * Over how long requests begin that are ready at once: what is sent to a room of many servers keeps nobody waiting who
+ * wants an answer.
+ */
 const SPREAD_MS = 100
 /** How often to look whether a destination has rested long enough, or another process has died. */
 const LOOK_MS = 1000
@@ -30,8 +33,8 @@ const FULL_SWEEP = 200
 const COUNTED_ROWS = 100_000
 
 /**
- * Sends what is queued for other servers: at once what this process queued, and what has been left by others. `stop` ends what is under way;
- * others go on. https://spec.matrix.org/v1.19/server-server-api/#transactions
+ * Sends what is queued for other servers: at once what this process queued, and what has been left by others. `stop`
+ * ends what is under way; others go on. https://spec.matrix.org/v1.19/server-server-api/#transactions
  */
 export async function startSending(app: SendingApp & Pick<App, 'config'>): Promise<{ stop(): Promise<void> }> {
   if (!app.config.federation.enabled) {
@@ -83,7 +86,8 @@ export async function startSending(app: SendingApp & Pick<App, 'config'>): Promi
 /** Looks for what was queued and forgotten: at first and now and then among all, otherwise only in what is new. */
 function createSweep(app: SendingApp, found: (destinations: readonly ServerName[]) => void): () => Promise<void> {
   let sweeps = 0
-  // Transactions that commit late have lower numbers than others before them: the last two sweeps' news are looked through again.
+  // Transactions that commit late have lower numbers than others before them: the last two sweeps' news are looked
+  // through again.
   let marks: OutboxMark[] = []
   return async () => {
     if (sweeps++ % FULL_SWEEP === 0) marks = [OUTBOX_START, OUTBOX_START]
@@ -93,7 +97,10 @@ function createSweep(app: SendingApp, found: (destinations: readonly ServerName[
   }
 }
 
-/** Works on names, each one at a time and a limited number at once; a name that comes again while it is worked on is worked on once more. */
+/**
+ * Works on names, each one at a time and a limited number at once; a name that comes again while it is worked on is
+ * worked on once more.
+ */
 function createQueue(limit: number, work: (name: ServerName) => Promise<void>) {
   const waiting = new Set<ServerName>()
   const active = new Map<ServerName, Promise<void>>()

@@ -17,8 +17,9 @@ type KeysForServers = Awaited<ReturnType<typeof loadKeysForServers>>
 type Change = { userId: UserId; deviceId: DeviceId; position: number }
 
 /**
- * Devices and cross-signing keys of our users that changed, for the servers that share a room with them. Each change names the one before it, so
- * that a server that missed one notices. https://spec.matrix.org/v1.19/server-server-api/#device-management
+ * Devices and cross-signing keys of our users that changed, for the servers that share a room with them. Each change
+ * names the one before it, so that a server that missed one notices.
+ * https://spec.matrix.org/v1.19/server-server-api/#device-management
  */
 export async function tellDevices(app: TellingApp, tx: Tx, rows: readonly StreamRow[]): Promise<NewEdu[]> {
   const { devices, signing } = changesOf(rows, app.serverName)

@@ -23,7 +23,10 @@ const USERS_AT_ONCE = 200
 /** Of a room's members who are there, as many are told to a server that comes into it. */
 const MAX_MET = 100
 
-/** Whose presence changed of our users, for the servers that share a room with them. https://spec.matrix.org/v1.19/server-server-api/#presence */
+/**
+ * Whose presence changed of our users, for the servers that share a room with them.
+ * https://spec.matrix.org/v1.19/server-server-api/#presence
+ */
 export async function tellPresence(app: Telling, db: Db, rows: readonly StreamRow[]): Promise<NewEdu[]> {
   if (!app.config.presence.enabled) return []
   const changed = rows.flatMap(({ kind, user_id }) => (kind === 'presence' && user_id !== null ? user_id : []))

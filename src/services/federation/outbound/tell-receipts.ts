@@ -8,7 +8,10 @@ import type { FollowingApp } from './following-app.ts'
 
 const NOBODY = '' as UserId
 
-/** How far our users have read, for the other servers in their rooms; never what they read privately. https://spec.matrix.org/v1.19/server-server-api/#receipts */
+/**
+ * How far our users have read, for the other servers in their rooms; never what they read privately.
+ * https://spec.matrix.org/v1.19/server-server-api/#receipts
+ */
 export async function tellReceipts(
   app: Pick<FollowingApp, 'serverName'>,
   db: Db,

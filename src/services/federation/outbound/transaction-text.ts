@@ -13,13 +13,18 @@ type Transaction = {
 
 /** Memory for the texts of events that have been sent lately, for they go to many servers. */
 const REMEMBERED_BYTES = 16_000_000
-/** By the event as it was read: one that is redacted is read anew. An entry also holds its event, which takes about three times as much as its text. */
+/**
+ * By the event as it was read: one that is redacted is read anew. An entry also holds its event, which takes about
+ * three times as much as its text.
+ */
 const texts = new LRUCache<Pdu, string>({
   maxSize: REMEMBERED_BYTES,
   sizeCalculation: (text) => 600 + text.length * 4,
 })
 
-/** The canonical JSON of a transaction. https://spec.matrix.org/v1.19/server-server-api/#put_matrixfederationv1sendtxnid */
+/**
+ * The canonical JSON of a transaction. https://spec.matrix.org/v1.19/server-server-api/#put_matrixfederationv1sendtxnid
+ */
 export function transactionText({ origin, origin_server_ts, pdus, edus }: Transaction): string {
   const eduTexts = edus.map(({ edu_type, content }) => lenient({ content: JSON.parse(content), edu_type }))
   return `{"edus":[${eduTexts}],"origin":${lenient(origin)},"origin_server_ts":${origin_server_ts},"pdus":[${pdus.map(eventText)}]}`
@@ -33,7 +38,10 @@ function eventText(pdu: Pdu): string {
   return text
 }
 
-/** Copies a text: V8 keeps one that was put together from parts as a tree of all its parts, which takes many times its length. */
+/**
+ * Copies a text: V8 keeps one that was put together from parts as a tree of all its parts, which takes many times its
+ * length.
+ */
 function inOnePiece(text: string): string {
   return Buffer.from(text).toString()
 }

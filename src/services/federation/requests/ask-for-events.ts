@@ -15,7 +15,10 @@ const AT_ONCE = 8
 export const MAX_EVENTS = 100_000
 const MAX_AUTH_CHAIN = 10_000
 
-/** Events that lead from some to others, oldest first, as far as the server tells; `onInvalid` hears of those that are not valid. https://spec.matrix.org/v1.19/server-server-api/#post_matrixfederationv1get_missing_eventsroomid */
+/**
+ * Events that lead from some to others, oldest first, as far as the server tells; `onInvalid` hears of those that are
+ * not valid. https://spec.matrix.org/v1.19/server-server-api/#post_matrixfederationv1get_missing_eventsroomid
+ */
 export async function askMissingEvents(
   app: AskingApp,
   source: EventSource,
@@ -29,7 +32,10 @@ export async function askMissingEvents(
   return askForVerified(app, source, request, onInvalid)
 }
 
-/** The events that permit an event, with those that permit these. https://spec.matrix.org/v1.19/server-server-api/#get_matrixfederationv1event_authroomideventid */
+/**
+ * The events that permit an event, with those that permit these.
+ * https://spec.matrix.org/v1.19/server-server-api/#get_matrixfederationv1event_authroomideventid
+ */
 export async function askEventAuth(app: AskingApp, source: EventSource, eventId: EventId): Promise<Event[]> {
   const path = `event_auth/${encodeURIComponent(source.roomId)}/${encodeURIComponent(eventId)}`
   return askForVerified(app, source, { method: 'GET', path, lists: ['auth_chain'], maxItems: MAX_AUTH_CHAIN })
@@ -38,7 +44,10 @@ export async function askEventAuth(app: AskingApp, source: EventSource, eventId:
 /** Of the state before an event, or of what permits it. */
 export type StateId = { id: EventId; isState: boolean }
 
-/** The state before an event and what permits it, as they arrive: who has heard enough may leave. https://spec.matrix.org/v1.19/server-server-api/#get_matrixfederationv1state_idsroomid */
+/**
+ * The state before an event and what permits it, as they arrive: who has heard enough may leave.
+ * https://spec.matrix.org/v1.19/server-server-api/#get_matrixfederationv1state_idsroomid
+ */
 export async function* askStateIds(app: AskingApp, source: EventSource, eventId: EventId): AsyncGenerator<StateId[]> {
   const path = `state_ids/${encodeURIComponent(source.roomId)}`
   const lists = ['pdu_ids', 'auth_chain_ids']
@@ -50,7 +59,10 @@ export async function* askStateIds(app: AskingApp, source: EventSource, eventId:
   }
 }
 
-/** Events that lead to some, newest first. https://spec.matrix.org/v1.19/server-server-api/#get_matrixfederationv1backfillroomid */
+/**
+ * Events that lead to some, newest first.
+ * https://spec.matrix.org/v1.19/server-server-api/#get_matrixfederationv1backfillroomid
+ */
 export async function askBackfill(
   app: AskingApp,
   source: EventSource,
@@ -63,13 +75,15 @@ export async function askBackfill(
 
 const singleEvent = z.looseObject({ pdus: z.array(z.unknown()) })
 
-/** Why an event that a server has told is left out: its keys cannot be had now, or it is not what its servers signed. */
+/**
+ * Why an event that a server has told is left out: its keys cannot be had now, or it is not what its servers signed.
+ */
 export type LeftOut = 'unverified' | 'invalid'
 type NoteLeftOut = (id: EventId, why: LeftOut) => void
 
 /**
- * Single events by id, from the first of some servers that has each. Those that none tells are left out, as are those that a server tells and that cannot
- * be accepted: `onLeftOut` hears of these.
+ * Single events by id, from the first of some servers that has each. Those that none tells are left out, as are those
+ * that a server tells and that cannot be accepted: `onLeftOut` hears of these.
  * https://spec.matrix.org/v1.19/server-server-api/#get_matrixfederationv1eventeventid
  */
 export async function askEvents(

@@ -37,8 +37,9 @@ const BATCH = 100
 const BATCH_BYTES = 1024 * 1024
 
 /**
- * Asks about a room for lists that may be long, and hands over their items batch by batch as they arrive, so that the answer is never in memory as
- * a whole, however much there is of it. Throws FederationError when there is no answer, or none that is worth reading.
+ * Asks about a room for lists that may be long, and hands over their items batch by batch as they arrive, so that the
+ * answer is never in memory as a whole, however much there is of it. Throws FederationError when there is no answer, or
+ * none that is worth reading.
  */
 export async function* askForItems(
   app: Pick<App, 'federation'>,

@@ -16,7 +16,10 @@ export type RemoteFile = {
 const TRANSFER_MS = 10 * 60_000
 const BEGIN_MS = 10_000
 
-/** Asks a server for a file of its own. Throws FederationError, also while the content is read. https://spec.matrix.org/v1.19/server-server-api/#get_matrixfederationv1mediadownloadmediaid */
+/**
+ * Asks a server for a file of its own. Throws FederationError, also while the content is read.
+ * https://spec.matrix.org/v1.19/server-server-api/#get_matrixfederationv1mediadownloadmediaid
+ */
 export async function askForMedia(app: App, { serverName, mediaId }: MediaName, waitMs: number): Promise<RemoteFile> {
   const bounds = { timeoutMs: waitMs + TRANSFER_MS, beginsWithinMs: waitMs + BEGIN_MS, maxBytes: maxBytes(app) }
   const request = { destination: serverName, method: 'GET', ...bounds } as const

@@ -4,12 +4,15 @@ import { FederationError } from '../../../infra/federation/federation-error.ts'
 
 /** Refusals that say no more than that this server cannot help. */
 const SERVERS_OWN = new Set(['M_NOT_FOUND', 'M_UNRECOGNIZED', 'M_UNABLE_TO_AUTHORISE_JOIN', 'M_UNABLE_TO_GRANT_JOIN'])
-/** The request was ours: the user can do nothing about what it lacks. https://spec.matrix.org/v1.19/server-server-api/#get_matrixfederationv1make_joinroomiduserid */
+/**
+ * The request was ours: the user can do nothing about what it lacks.
+ * https://spec.matrix.org/v1.19/server-server-api/#get_matrixfederationv1make_joinroomiduserid
+ */
 const OUR_FAULT = new Set(['M_MISSING_PARAM', 'M_INVALID_PARAM'])
 
 /**
- * What the first of some servers says that can help. Throws what one of them refused for good, such as M_FORBIDDEN; when none could help, the
- * last refusal, or 502 when none could be reached.
+ * What the first of some servers says that can help. Throws what one of them refused for good, such as M_FORBIDDEN;
+ * when none could help, the last refusal, or 502 when none could be reached.
  */
 export async function askInTurn<Result>(
   servers: readonly ServerName[],

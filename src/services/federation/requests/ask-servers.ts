@@ -4,10 +4,16 @@ import { createConcurrencyLimit } from '../../../infra/concurrency/concurrency-l
 import { FederationError } from '../../../infra/federation/federation-error.ts'
 import { filterRestingDestinations } from '../../../storage/rooms/membership/other-servers.ts'
 
-/** Servers that could not be asked, by name, as requests for keys tell them: https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3keysquery */
+/**
+ * Servers that could not be asked, by name, as requests for keys tell them:
+ * https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3keysquery
+ */
 export type Failures = Record<string, { errcode: string; error: string }>
 
-/** How servers are asked within one request: each in this time (milliseconds), and with answers that have this many bytes together. */
+/**
+ * How servers are asked within one request: each in this time (milliseconds), and with answers that have this many
+ * bytes together.
+ */
 export type Asking = { timeoutMs: number; signal: AbortSignal; budget: { bytes: number } }
 
 /** At a time, in one request. */
@@ -15,8 +21,9 @@ const AT_ONCE = 50
 const MAX_BYTES = 32 * 1024 * 1024
 
 /**
- * Asks servers side by side, so that those that are down hold nobody up for long: the ones that did not answer lately come last. Those that cannot be asked
- * in `timeoutMs` milliseconds are among the failures, and so are those beyond `limits.counts.key_servers`.
+ * Asks servers side by side, so that those that are down hold nobody up for long: the ones that did not answer lately
+ * come last. Those that cannot be asked in `timeoutMs` milliseconds are among the failures, and so are those beyond
+ * `limits.counts.key_servers`.
  */
 export async function askServers<Answer>(
   app: Pick<App, 'database' | 'clock' | 'config' | 'logger'>,

@@ -4,8 +4,8 @@ import { askForItems, type EventSource } from './ask-for-items.ts'
 import { createEventIntake, emptyReceived, type ReceivedEvents } from './received-events.ts'
 
 /**
- * The state before an event and what permits it, as a server tells them, verified; the texts are in a spool, for there may be many. The caller closes
- * it. https://spec.matrix.org/v1.19/server-server-api/#get_matrixfederationv1stateroomid
+ * The state before an event and what permits it, as a server tells them, verified; the texts are in a spool, for there
+ * may be many. The caller closes it. https://spec.matrix.org/v1.19/server-server-api/#get_matrixfederationv1stateroomid
  */
 export async function askState(app: AskingApp, source: EventSource, eventId: EventId): Promise<ReceivedEvents> {
   const path = `state/${encodeURIComponent(source.roomId)}`

@@ -31,7 +31,9 @@ const BACK_OFF = { first: 1000, longest: 60 * 60_000 }
 const PER_SERVER = 2
 const AT_ONCE = 20
 const LOOKED_AT = 200
-/** Of how many users of a server the lists are fetched because somebody asks for their keys; others are only asked for. */
+/**
+ * Of how many users of a server the lists are fetched because somebody asks for their keys; others are only asked for.
+ */
 const FETCHED_FOR_QUERY = 10
 /** Lists that are fetched at once because of one request. */
 const AT_ONCE_FOR_QUERY = 50
@@ -39,8 +41,8 @@ const AT_ONCE_FOR_QUERY = 50
 const flights = new WeakMap<App['database'], SingleFlight<void>>()
 
 /**
- * The devices of other servers' users who share a room with somebody here, fetched where need be and then kept up to date. Users of whom that
- * cannot be had at once are absent: their servers may be asked, or cannot be reached.
+ * The devices of other servers' users who share a room with somebody here, fetched where need be and then kept up to
+ * date. Users of whom that cannot be had at once are absent: their servers may be asked, or cannot be reached.
  */
 export async function freshDeviceLists(
   app: DeviceListApp,
@@ -110,8 +112,8 @@ async function fetchLeased(app: DeviceListApp, list: RemoteDeviceListRow): Promi
 }
 
 /**
- * https://spec.matrix.org/v1.19/server-server-api/#get_matrixfederationv1userdevicesuserid; devices whose keys are not valid are left out, and those
- * beyond what is kept of a user.
+ * https://spec.matrix.org/v1.19/server-server-api/#get_matrixfederationv1userdevicesuserid; devices whose keys are not
+ * valid are left out, and those beyond what is kept of a user.
  */
 async function askForList(
   app: DeviceListApp,

@@ -44,8 +44,9 @@ const answer = z.object({
 type Template = z.output<typeof answer>['event']
 
 /**
- * Asks a resident server for the template of a member event, and completes and signs it. Throws FederationError when the server cannot be
- * reached, refuses, or answers something else, and M_UNSUPPORTED_ROOM_VERSION. https://spec.matrix.org/v1.19/server-server-api/#joining-rooms
+ * Asks a resident server for the template of a member event, and completes and signs it. Throws FederationError when
+ * the server cannot be reached, refuses, or answers something else, and M_UNSUPPORTED_ROOM_VERSION.
+ * https://spec.matrix.org/v1.19/server-server-api/#joining-rooms
  */
 export async function prepareMember(app: App, server: ServerName, wish: MemberWish): Promise<PreparedMember> {
   const { roomId, userId, membership } = wish

@@ -19,13 +19,16 @@ export type TemplateRequest = {
   roomId: RoomId
   userId: UserId
   membership: 'join' | 'leave' | 'knock'
-  /** The room versions that the other server speaks; undefined: it can only be that of the room, as the user is in touch with it already. */
+  /**
+   * The room versions that the other server speaks; undefined: it can only be that of the room, as the user is in touch
+   * with it already.
+   */
   versions?: readonly string[]
 }
 
 /**
- * An event for another server to complete and sign, and the version of its room. Throws M_NOT_FOUND unless this server is in the room,
- * M_FORBIDDEN, M_INCOMPATIBLE_ROOM_VERSION, M_UNABLE_TO_AUTHORISE_JOIN and M_UNABLE_TO_GRANT_JOIN.
+ * An event for another server to complete and sign, and the version of its room. Throws M_NOT_FOUND unless this server
+ * is in the room, M_FORBIDDEN, M_INCOMPATIBLE_ROOM_VERSION, M_UNABLE_TO_AUTHORISE_JOIN and M_UNABLE_TO_GRANT_JOIN.
  * https://spec.matrix.org/v1.19/server-server-api/#joining-rooms
  */
 export async function makeMemberTemplate(
@@ -47,8 +50,9 @@ export async function requireResident(app: Pick<App, 'database'>, roomId: RoomId
 }
 
 /**
- * The room that a server's user wants to be in. Throws M_NOT_FOUND unless a user of this server has joined it, and where this server does not know all of
- * its members, and so cannot let anybody in; M_FORBIDDEN where its ACL keeps the server out.
+ * The room that a server's user wants to be in. Throws M_NOT_FOUND unless a user of this server has joined it, and
+ * where this server does not know all of its members, and so cannot let anybody in; M_FORBIDDEN where its ACL keeps the
+ * server out.
  */
 export async function requireOpenTo(app: Pick<App, 'database'>, roomId: RoomId, origin: ServerName): Promise<RoomHead> {
   const [head] = await Promise.all([findRoomHead(app.database, roomId), requireResident(app, roomId)])
@@ -74,7 +78,8 @@ async function templateIn(app: App, room: LockedRoom, { userId, membership }: Te
     sender: userId,
     content: { membership, ...(authoriser !== undefined && { join_authorised_via_users_server: authoriser }) },
   })
-  // Signed only to be an event that the rules can be asked about: what is the user's server's to sign does not leave here.
+  // Signed only to be an event that the rules can be asked about: what is the user's server's to sign does not leave
+  // here.
   const event = buildEvent(version, draft, { serverName: app.serverName, ...app.signingKey })
   const verdict = checkEventAuth(version, event, known)
   if (!verdict.allowed) throw new ForbiddenError(verdict.reason)
@@ -82,7 +87,9 @@ async function templateIn(app: App, room: LockedRoom, { userId, membership }: Te
   return { ...template, origin: app.serverName } as JsonObject
 }
 
-/** The user of this server in whose name a user may join, where the join needs one. Throws as `authoriserOfJoin` does. */
+/**
+ * The user of this server in whose name a user may join, where the join needs one. Throws as `authoriserOfJoin` does.
+ */
 export async function authoriserFor(
   app: Pick<App, 'serverName'>,
   room: LockedRoom,

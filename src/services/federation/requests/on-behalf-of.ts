@@ -3,8 +3,8 @@ import { askIdentityOnBehalf, askOnBehalf } from '../../../infra/federation/aske
 import type { Asker } from '../../../infra/federation/asked-lanes.ts'
 
 /**
- * The app for serving a request: whatever the request leads to at other servers is done in the lane of whoever makes it. What goes on after the
- * request is for `own`.
+ * The app for serving a request: whatever the request leads to at other servers is done in the lane of whoever makes
+ * it. What goes on after the request is for `own`.
  */
 export function onBehalfOf(app: App, asker: Asker): App {
   return {

@@ -8,12 +8,18 @@ import { verifyEvents } from '../trust/verify-events.ts'
 
 /** An event of an answer whose signatures are verified. */
 type ReceivedEvent = {
-  /** The events that have to be accepted for it to be; since room version 12 `m.room.create` is among them, without being cited. */
+  /**
+   * The events that have to be accepted for it to be; since room version 12 `m.room.create` is among them, without
+   * being cited.
+   */
   authIds: EventId[]
   text: SpooledText
 }
 
-/** The state of a room as another server tells it. The events' texts are in the spool, for there may be many more than memory holds. */
+/**
+ * The state of a room as another server tells it. The events' texts are in the spool, for there may be many more than
+ * memory holds.
+ */
 export type ReceivedEvents = {
   /** State and auth chain together. */
   events: Map<EventId, ReceivedEvent>
@@ -39,8 +45,9 @@ export function emptyReceived(): ReceivedEvents {
 }
 
 /**
- * Verifies events of a room in batches and adds them, each once, to those that were received. Those that are not what their servers signed are left
- * out, as are those of other rooms. While the signatures of one batch are checked, and those of a second one wait for their turn, the next one may arrive.
+ * Verifies events of a room in batches and adds them, each once, to those that were received. Those that are not what
+ * their servers signed are left out, as are those of other rooms. While the signatures of one batch are checked, and
+ * those of a second one wait for their turn, the next one may arrive.
  */
 export function createEventIntake(
   app: Pick<App, 'keyRing' | 'logger'>,

@@ -36,7 +36,10 @@ function deviceKeysText({ userId, device_id }: { userId: UserId; device_id: stri
   return keyText(keys)
 }
 
-/** The cross-signing keys that another server tells of its user, of `most` bytes each. Throws M_BAD_JSON, M_INVALID_PARAM or M_TOO_LARGE for what are none. */
+/**
+ * The cross-signing keys that another server tells of its user, of `most` bytes each. Throws M_BAD_JSON,
+ * M_INVALID_PARAM or M_TOO_LARGE for what are none.
+ */
 export function remoteCrossSigningKeys(
   userId: UserId,
   told: { master_key?: unknown; self_signing_key?: unknown },

@@ -25,8 +25,9 @@ export type OutsideRoom = {
 }
 
 /**
- * Stores the member event of one of our users in a room that this server is not in (an invite, a knock, and what ends them): it becomes what the
- * user is to the room, and /sync tells it. The caller has verified that the event may be believed.
+ * Stores the member event of one of our users in a room that this server is not in (an invite, a knock, and what ends
+ * them): it becomes what the user is to the room, and /sync tells it. The caller has verified that the event may be
+ * believed.
  */
 export async function storeOutsideMember(
   app: Pick<App, 'config' | 'database' | 'logger' | 'takeNids'>,

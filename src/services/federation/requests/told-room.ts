@@ -5,7 +5,10 @@ import { isRoomAlias, isRoomId, type RoomId } from '../../../core/ids.ts'
 const optionalText = z.string().optional().catch(undefined)
 const flag = z.boolean().catch(false)
 
-/** What another server tells of a room that can be found; what is malformed is left out. https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3publicrooms */
+/**
+ * What another server tells of a room that can be found; what is malformed is left out.
+ * https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3publicrooms
+ */
 export const toldRoom = z.looseObject({
   room_id: z.string().refine(isRoomId),
   num_joined_members: z.int().catch(0),
@@ -19,7 +22,10 @@ export const toldRoom = z.looseObject({
   room_type: optionalText,
 })
 
-/** As `toldRoom`, of a room in a space. https://spec.matrix.org/v1.19/server-server-api/#get_matrixfederationv1hierarchyroomid */
+/**
+ * As `toldRoom`, of a room in a space.
+ * https://spec.matrix.org/v1.19/server-server-api/#get_matrixfederationv1hierarchyroomid
+ */
 export const toldSummary = toldRoom.extend({
   room_version: optionalText,
   encryption: optionalText,

@@ -23,9 +23,10 @@ export type MemberSubmission = {
 }
 
 /**
- * Takes a member event of another server's user into a room that this server is in; returns it as it is stored, our signature added where it
- * needs one. The same event again is the same answer. `onVerified` is told of it, and of the room as it was, before it is stored. Throws
- * M_BAD_JSON for forbidden numbers, M_INVALID_PARAM for anything but such an event, M_NOT_FOUND, M_FORBIDDEN, M_UNABLE_TO_AUTHORISE_JOIN and M_UNABLE_TO_GRANT_JOIN.
+ * Takes a member event of another server's user into a room that this server is in; returns it as it is stored, our
+ * signature added where it needs one. The same event again is the same answer. `onVerified` is told of it, and of the
+ * room as it was, before it is stored. Throws M_BAD_JSON for forbidden numbers, M_INVALID_PARAM for anything but such
+ * an event, M_NOT_FOUND, M_FORBIDDEN, M_UNABLE_TO_AUTHORISE_JOIN and M_UNABLE_TO_GRANT_JOIN.
  * https://spec.matrix.org/v1.19/server-server-api/#put_matrixfederationv2send_joinroomideventid
  */
 export async function acceptMember(
@@ -73,7 +74,10 @@ function requireMemberEvent({ origin, membership, pdu }: MemberSubmission): void
   if (stateKey !== sender) throw new InvalidParamError('The state_key is not the sender')
 }
 
-/** A restricted join in the name of one of our users needs our signature; whether it deserves it is for `requireAuthorised` to say before it gets anywhere. */
+/**
+ * A restricted join in the name of one of our users needs our signature; whether it deserves it is for
+ * `requireAuthorised` to say before it gets anywhere.
+ */
 function withOurSignature(app: App, version: RoomVersion, pdu: Pdu): Pdu {
   if (!version.restrictedJoins || authoriserServer(pdu.content) !== app.serverName) return pdu
   return signEvent(version, pdu, { serverName: app.serverName, ...app.signingKey })

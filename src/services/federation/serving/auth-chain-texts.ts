@@ -34,8 +34,9 @@ type Chain = { cited: ReadonlySet<EventId>; known?: ReadonlySet<EventId>; most?:
 type Link = { event_nid: number; depth: number; text?: EventText }
 
 /**
- * The events that permit events of a room: those in `cited`, with all that their `auth_events` lead to, except those in `known`. The create event is
- * among them, also where no event cites it. Oldest first: a server that goes through them in order knows what each one cites.
+ * The events that permit events of a room: those in `cited`, with all that their `auth_events` lead to, except those in
+ * `known`. The create event is among them, also where no event cites it. Oldest first: a server that goes through them
+ * in order knows what each one cites.
  */
 export async function* chainTexts(
   app: Reading,

@@ -21,9 +21,10 @@ type AnsweredJoin = { roomId: RoomId; userId: UserId; root: number; authIds: rea
 export type RoomPart = { root: number; text: string }
 
 /**
- * The JSON that answers `send_join`, piece by piece, so that a huge room takes no more memory than a small one: the room's state before the join, the
- * events that permit all these, and the joiner's event. `omitMembers`: only the members who name the room, and no event twice. `ready`: what was read
- * beforehand, of use if the join follows that state.
+ * The JSON that answers `send_join`, piece by piece, so that a huge room takes no more memory than a small one: the
+ * room's state before the join, the events that permit all these, and the joiner's event. `omitMembers`: only the
+ * members who name the room, and no event twice. `ready`: what was read beforehand, of use if the join follows that
+ * state.
  * https://spec.matrix.org/v1.19/server-server-api/#put_matrixfederationv2send_joinroomideventid
  */
 export async function* joinAnswer(
@@ -38,8 +39,8 @@ export async function* joinAnswer(
 }
 
 /**
- * Reads what will answer a join, while that is still to be stored, without the members; undefined where that is too much to be kept. The room may change
- * before the join gets its place. `most`: in characters.
+ * Reads what will answer a join, while that is still to be stored, without the members; undefined where that is too
+ * much to be kept. The room may change before the join gets its place. `most`: in characters.
  */
 export async function readRoomPart(
   app: Reading,

@@ -7,7 +7,10 @@ import { loadOwnKeys } from '../../../storage/federation/own-keys.ts'
 /** How long others may go by the answer; a stolen key stays of use so long after it was changed. */
 const VALID_MS = 24 * 3_600_000
 
-/** This server's keys, signed: those in use, and those that it signed with earlier. https://spec.matrix.org/v1.19/server-server-api/#publishing-keys */
+/**
+ * This server's keys, signed: those in use, and those that it signed with earlier.
+ * https://spec.matrix.org/v1.19/server-server-api/#publishing-keys
+ */
 export async function ownKeyAnswer(
   app: Pick<App, 'database' | 'clock' | 'serverName' | 'signingKey'>,
 ): Promise<ServerKeyResponse> {

@@ -23,8 +23,9 @@ const USERS_AT_ONCE = 50
 const MAX_USERS = 1000
 
 /**
- * Events of a room as another server that is in it gets them, in the same order: those that none of its users may see as redaction leaves them,
- * for the server needs them all the same. https://spec.matrix.org/v1.19/server-server-api/#backfilling-and-retrieving-missing-events
+ * Events of a room as another server that is in it gets them, in the same order: those that none of its users may see
+ * as redaction leaves them, for the server needs them all the same.
+ * https://spec.matrix.org/v1.19/server-server-api/#backfilling-and-retrieving-missing-events
  */
 export async function pdusForServer(
   app: Pick<App, 'database'>,

@@ -23,8 +23,9 @@ export type ReceivedInvite = {
 }
 
 /**
- * Shows an invite to the user whom it is for; returns it with our signature. Throws M_INCOMPATIBLE_ROOM_VERSION, M_BAD_JSON for forbidden numbers, M_INVALID_PARAM for what is no
- * such invite, M_FORBIDDEN and M_INVITE_BLOCKED. https://spec.matrix.org/v1.19/server-server-api/#put_matrixfederationv2inviteroomideventid
+ * Shows an invite to the user whom it is for; returns it with our signature. Throws M_INCOMPATIBLE_ROOM_VERSION,
+ * M_BAD_JSON for forbidden numbers, M_INVALID_PARAM for what is no such invite, M_FORBIDDEN and M_INVITE_BLOCKED.
+ * https://spec.matrix.org/v1.19/server-server-api/#put_matrixfederationv2inviteroomideventid
  */
 export async function receiveInvite(app: App, invite: ReceivedInvite): Promise<Pdu> {
   const version = ROOM_VERSIONS.get(invite.roomVersion)

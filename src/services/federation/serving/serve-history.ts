@@ -28,7 +28,8 @@ export async function serveEvent(app: Reading, origin: ServerName, eventId: Even
 }
 
 /**
- * What lies between some events that a server has, and newer ones: from these back, without them, oldest first. Throws M_FORBIDDEN.
+ * What lies between some events that a server has, and newer ones: from these back, without them, oldest first. Throws
+ * M_FORBIDDEN.
  * https://spec.matrix.org/v1.19/server-server-api/#post_matrixfederationv1get_missing_eventsroomid
  */
 export async function serveMissingEvents(
@@ -77,7 +78,10 @@ export async function serveBackfill(
   return told(app, asking, found.slice(0, wanted))
 }
 
-/** The event nearest to a time. Throws M_FORBIDDEN, and M_NOT_FOUND where there is none. https://spec.matrix.org/v1.19/server-server-api/#get_matrixfederationv1timestamp_to_eventroomid */
+/**
+ * The event nearest to a time. Throws M_FORBIDDEN, and M_NOT_FOUND where there is none.
+ * https://spec.matrix.org/v1.19/server-server-api/#get_matrixfederationv1timestamp_to_eventroomid
+ */
 export async function serveEventAtTime(
   app: Reading,
   { origin, roomId }: Asking,

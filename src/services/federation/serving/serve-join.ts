@@ -3,7 +3,8 @@ import { acceptMember, type MemberSubmission } from './accept-member.ts'
 import { joinAnswer, type RoomPart, readRoomPart } from './join-answer.ts'
 
 /**
- * Lets a user of another server into a room; returns the pieces of the JSON that hands the room over to that server. Throws as `acceptMember` does.
+ * Lets a user of another server into a room; returns the pieces of the JSON that hands the room over to that server.
+ * Throws as `acceptMember` does.
  * https://spec.matrix.org/v1.19/server-server-api/#put_matrixfederationv2send_joinroomideventid
  */
 export async function serveJoin(

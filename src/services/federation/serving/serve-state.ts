@@ -10,8 +10,8 @@ import { chainTexts } from './auth-chain-texts.ts'
 export type StateRequest = { origin: ServerName; roomId: RoomId; eventId: EventId }
 
 /**
- * The root of the state before an event, of which another server in the room may know. Throws M_FORBIDDEN, M_UNABLE_DUE_TO_PARTIAL_STATE, and
- * M_NOT_FOUND where the state is not known.
+ * The root of the state before an event, of which another server in the room may know. Throws M_FORBIDDEN,
+ * M_UNABLE_DUE_TO_PARTIAL_STATE, and M_NOT_FOUND where the state is not known.
  * https://spec.matrix.org/v1.19/server-server-api/#get_matrixfederationv1stateroomid
  */
 export async function findStateBefore(
@@ -25,7 +25,10 @@ export async function findStateBefore(
   return event.state_before
 }
 
-/** The JSON of the events that permit an event, oldest first, piece by piece. https://spec.matrix.org/v1.19/server-server-api/#get_matrixfederationv1event_authroomideventid */
+/**
+ * The JSON of the events that permit an event, oldest first, piece by piece.
+ * https://spec.matrix.org/v1.19/server-server-api/#get_matrixfederationv1event_authroomideventid
+ */
 export async function serveEventAuth(
   app: Pick<App, 'database'>,
   { origin, roomId, eventId }: StateRequest,

@@ -12,8 +12,9 @@ export type ServerSession = { origin: ServerName }
 const MAX_KEYS = 8
 
 /**
- * What a request's Authorization headers say of its sender, before anything of it is verified. Throws 401 M_UNAUTHORIZED where they say
- * nothing, or the request is for another server. https://spec.matrix.org/v1.19/server-server-api/#request-authentication
+ * What a request's Authorization headers say of its sender, before anything of it is verified. Throws 401
+ * M_UNAUTHORIZED where they say nothing, or the request is for another server.
+ * https://spec.matrix.org/v1.19/server-server-api/#request-authentication
  */
 export function readCredentials(
   app: Pick<App, 'serverName'>,
@@ -35,8 +36,9 @@ export function readCredentials(
 export type Claim = XMatrixCredentials & { key: Buffer }
 
 /**
- * What of the credentials could be true, for the keys are known or can be had. To be called before anything of the request's body is read. `network`: where
- * the request comes from, and where that is not known, who it claims to be from. Throws 401 M_UNAUTHORIZED, and M_LIMIT_EXCEEDED while too many requests wait for keys.
+ * What of the credentials could be true, for the keys are known or can be had. To be called before anything of the
+ * request's body is read. `network`: where the request comes from, and where that is not known, who it claims to be
+ * from. Throws 401 M_UNAUTHORIZED, and M_LIMIT_EXCEEDED while too many requests wait for keys.
  */
 export async function findClaims(
   app: Pick<App, 'serverName' | 'keyRing' | 'clock'>,
@@ -55,7 +57,10 @@ export async function findClaims(
   return claims
 }
 
-/** Whose request it is, once one of the signatures is verified. `content`: canonical JSON of its body. Throws 401 M_UNAUTHORIZED. */
+/**
+ * Whose request it is, once one of the signatures is verified. `content`: canonical JSON of its body. Throws 401
+ * M_UNAUTHORIZED.
+ */
 export function authenticateServer(
   app: Pick<App, 'serverName'>,
   claims: readonly Claim[],

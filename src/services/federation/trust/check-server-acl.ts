@@ -7,7 +7,8 @@ import { findRoomHead } from '../../../storage/rooms/timeline/room-heads.ts'
 import { readStateEvent } from '../../../storage/rooms/timeline/room-state.ts'
 
 /**
- * Throws M_FORBIDDEN when the current ACL of a room keeps a server out. Rooms that this server does not have keep nobody out.
+ * Throws M_FORBIDDEN when the current ACL of a room keeps a server out. Rooms that this server does not have keep
+ * nobody out.
  * https://spec.matrix.org/v1.19/server-server-api/#server-access-control-lists-acls
  */
 export async function requireAllowedByAcl(

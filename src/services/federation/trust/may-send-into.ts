@@ -3,7 +3,10 @@ import type { RoomId, ServerName } from '../../../core/ids.ts'
 import { findJoinedUser } from '../../../storage/rooms/membership/room-memberships.ts'
 import { isServerAllowed } from './check-server-acl.ts'
 
-/** Why a server may send nothing into a room. https://spec.matrix.org/v1.19/server-server-api/#server-access-control-lists-acls */
+/**
+ * Why a server may send nothing into a room.
+ * https://spec.matrix.org/v1.19/server-server-api/#server-access-control-lists-acls
+ */
 export async function refusalOfServer(
   app: Pick<App, 'database' | 'serverName'>,
   roomId: RoomId,

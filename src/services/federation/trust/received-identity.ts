@@ -10,7 +10,8 @@ type ToldEvents = { version: RoomVersion; roomId: RoomId; events: readonly unkno
 const MAX_EVENTS = 64
 
 /**
- * What a server tells somebody outside of a room about it, in the form for clients. Since room version 12, where the id of a room is that of its
+ * What a server tells somebody outside of a room about it, in the form for clients. Since room version 12, where the id
+ * of a room is that of its
  * `m.room.create`, whole events count only if they are valid. Stripped state counts unverified, as before version 12: some servers send nothing else.
  * https://spec.matrix.org/v1.19/server-server-api/#put_matrixfederationv1send_knockroomideventid (`knock_room_state`)
  */
@@ -21,7 +22,8 @@ export async function toldState(app: Pick<App, 'keyRing'>, told: ToldEvents): Pr
 }
 
 /**
- * As `toldState`, of what comes with an invite: throws M_INVALID_PARAM where, since room version 12, a whole event is not what it should be.
+ * As `toldState`, of what comes with an invite: throws M_INVALID_PARAM where, since room version 12, a whole event is
+ * not what it should be.
  * https://spec.matrix.org/v1.19/server-server-api/#put_matrixfederationv2inviteroomideventid (`invite_room_state`)
  */
 export async function requireToldState(app: Pick<App, 'keyRing'>, told: ToldEvents): Promise<JsonObject[]> {

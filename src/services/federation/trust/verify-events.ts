@@ -17,8 +17,8 @@ import type { WantedKey } from '../../../infra/federation/key-fetcher.ts'
 import { verifySignatures } from '../../../infra/federation/signature-thread.ts'
 
 /**
- * An event that is what its servers signed, redacted where its content is not; or why it is to be dropped. `unverified`: what may turn out to be good
- * once keys can be had that cannot be had now.
+ * An event that is what its servers signed, redacted where its content is not; or why it is to be dropped.
+ * `unverified`: what may turn out to be good once keys can be had that cannot be had now.
  */
 export type VerifiedPdu =
   | { ok: true; event: Event }
@@ -27,15 +27,19 @@ export type VerifiedPdu =
 type Refused = VerifiedPdu & { ok: false }
 /** `data`: what is said to be signed. */
 type Claim = WantedKey & { signature: Buffer; data: Buffer }
-/** A PDU of the right form, redacted where its content is not what was hashed; `claims`: by server that has to have signed it, the signatures that are said to be its. */
+/**
+ * A PDU of the right form, redacted where its content is not what was hashed; `claims`: by server that has to have
+ * signed it, the signatures that are said to be its.
+ */
 type Candidate = { pdu: Pdu; eventId: EventId; claims: ReadonlyMap<ServerName, readonly Claim[]> }
 
 /** How many events are looked at before other work has its turn. */
 const AT_A_TIME = 100
 
 /**
- * The first checks of received PDUs, in the given order: format, sizes, signatures of all servers that have to have signed, content hash.
- * Keys that are missing are fetched, with one request for each server; so it is not for use inside transactions.
+ * The first checks of received PDUs, in the given order: format, sizes, signatures of all servers that have to have
+ * signed, content hash. Keys that are missing are fetched, with one request for each server; so it is not for use
+ * inside transactions.
  * https://spec.matrix.org/v1.19/server-server-api/#checks-performed-on-receipt-of-a-pdu (1 to 3)
  */
 export async function verifyEvents(

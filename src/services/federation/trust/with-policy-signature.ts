@@ -8,8 +8,9 @@ import { PolicySignatureNeeded } from '../../rooms/timeline/policy-server.ts'
 const MOST_QUESTIONS = 3
 
 /**
- * Does something with an event of another server, and where the room's policy server has to sign it first, again with the signature or with why there is
- * none. https://spec.matrix.org/v1.19/server-server-api/#validating-policy-server-signatures
+ * Does something with an event of another server, and where the room's policy server has to sign it first, again with
+ * the signature or with why there is none.
+ * https://spec.matrix.org/v1.19/server-server-api/#validating-policy-server-signatures
  */
 export async function withPolicySignature<Result>(
   app: Pick<App, 'federation'>,

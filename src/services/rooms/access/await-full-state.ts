@@ -10,8 +10,9 @@ type Waiting = Pick<App, 'database' | 'stream' | 'stopping'>
 const LONGEST_WAIT_MS = 120_000
 
 /**
- * Waits until all members of a room are known here, which takes a while after a user of this server was the first to join it. Throws 503
- * M_UNABLE_DUE_TO_PARTIAL_STATE when that takes too long. https://github.com/matrix-org/matrix-spec-proposals/pull/3902
+ * Waits until all members of a room are known here, which takes a while after a user of this server was the first to
+ * join it. Throws 503 M_UNABLE_DUE_TO_PARTIAL_STATE when that takes too long.
+ * https://github.com/matrix-org/matrix-spec-proposals/pull/3902
  */
 export async function awaitFullState(app: Waiting, roomId: RoomId): Promise<void> {
   if (!(await findPartialRoom(app.database, roomId))) return

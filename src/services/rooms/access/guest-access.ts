@@ -9,7 +9,10 @@ import { appendEvent } from '../timeline/append-event.ts'
 import { runInRoom } from '../timeline/run-in-room.ts'
 import { membershipIn, readMember } from './room-member.ts'
 
-/** Throws M_GUEST_ACCESS_FORBIDDEN unless guests may join the room. https://spec.matrix.org/v1.19/client-server-api/#guest-access */
+/**
+ * Throws M_GUEST_ACCESS_FORBIDDEN unless guests may join the room.
+ * https://spec.matrix.org/v1.19/client-server-api/#guest-access
+ */
 export async function requireGuestAccess(room: LockedRoom): Promise<void> {
   if (!(await admitsGuests(room))) {
     throw new MatrixError(403, 'M_GUEST_ACCESS_FORBIDDEN', 'Guests may not join this room')

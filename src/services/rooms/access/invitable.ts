@@ -5,8 +5,9 @@ import { countPendingInvites } from '../../../storage/rooms/room-lists.ts'
 import { loadInvitePermissions } from '../../../storage/users/invite-permissions.ts'
 
 /**
- * Throws M_INVITE_BLOCKED unless all of some users accept invites by this inviter, and M_FORBIDDEN for those who have too many already; of users of
- * other servers, these decide. https://spec.matrix.org/v1.19/client-server-api/#invite-permission
+ * Throws M_INVITE_BLOCKED unless all of some users accept invites by this inviter, and M_FORBIDDEN for those who have
+ * too many already; of users of other servers, these decide.
+ * https://spec.matrix.org/v1.19/client-server-api/#invite-permission
  */
 export async function requireInvitable(
   app: Pick<App, 'config' | 'database' | 'serverName'>,

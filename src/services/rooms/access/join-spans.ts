@@ -42,7 +42,10 @@ export async function joinSpanOf(
   return lastJoinBefore(app, (await loadEvents(app.database, [membership.event_nid])).get(membership.event_nid))
 }
 
-/** The last time in the room of a user with this `m.room.member` event in some state; undefined if there was none by then. */
+/**
+ * The last time in the room of a user with this `m.room.member` event in some state; undefined if there was none by
+ * then.
+ */
 export async function lastJoinBefore(
   app: Pick<App, 'database'>,
   member: StoredEvent | undefined,

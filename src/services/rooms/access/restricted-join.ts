@@ -8,10 +8,11 @@ import { filterRoomsHere } from '../../../storage/rooms/membership/room-servers.
 import { headOf, type LockedRoom, readLockedState } from '../../../storage/rooms/timeline/locked-room.ts'
 
 /**
- * The user of this server in whose name somebody without an invite may join a room with the join rule `restricted` or `knock_restricted`;
- * undefined for rooms with other join rules. Throws M_FORBIDDEN when the user is in none of the rooms that the rule names,
- * M_UNABLE_TO_AUTHORISE_JOIN when this server cannot tell, as it is not in all of these rooms, and M_UNABLE_TO_GRANT_JOIN when nobody here may
- * invite. https://spec.matrix.org/v1.19/server-server-api/#restricted-rooms
+ * The user of this server in whose name somebody without an invite may join a room with the join rule `restricted` or
+ * `knock_restricted`; undefined for rooms with other join rules. Throws M_FORBIDDEN when the user is in none of the
+ * rooms that the rule names, M_UNABLE_TO_AUTHORISE_JOIN when this server cannot tell, as it is not in all of these
+ * rooms, and M_UNABLE_TO_GRANT_JOIN when nobody here may invite.
+ * https://spec.matrix.org/v1.19/server-server-api/#restricted-rooms
  */
 export async function authoriserOfJoin(
   room: LockedRoom,
@@ -51,7 +52,10 @@ function isRestricted(room: LockedRoom, joinRule: Json | undefined): boolean {
   )
 }
 
-/** The rooms whose members may join, by the content of `m.room.join_rules`: conditions of kinds that are not known, or malformed, are not met. */
+/**
+ * The rooms whose members may join, by the content of `m.room.join_rules`: conditions of kinds that are not known, or
+ * malformed, are not met.
+ */
 export function allowedRooms({ allow }: JsonObject): RoomId[] {
   if (!Array.isArray(allow)) return []
   const rooms = allow.flatMap((condition) => {

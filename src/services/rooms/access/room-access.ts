@@ -9,17 +9,23 @@ import { joinSpanOf } from './join-spans.ts'
 /** As what a user reads a room, and how far. */
 export type RoomAccess = {
   roomId: RoomId
-  /** departed: was joined and is no more; invited: and the history is open to those; peeking: never was in the room, which the world may read. */
+  /**
+   * departed: was joined and is no more; invited: and the history is open to those; peeking: never was in the room,
+   * which the world may read.
+   */
   as: 'joined' | 'departed' | 'invited' | 'peeking'
   /** Root of the newest state that the user may read: the room's, or that of when they left. */
   stateRoot: number
-  /** event_order of the newest event that the user may read, as far as this is known without asking for each: see visible-events.ts. */
+  /**
+   * event_order of the newest event that the user may read, as far as this is known without asking for each: see
+   * visible-events.ts.
+   */
   lastOrder: number
 }
 
 /**
- * Lets a user read a room's history. Which events of it is for `visibleEvents` to say. Throws M_FORBIDDEN for those without any
- * business there, and likewise where the room does not exist, so that nobody learns which do.
+ * Lets a user read a room's history. Which events of it is for `visibleEvents` to say. Throws M_FORBIDDEN for those
+ * without any business there, and likewise where the room does not exist, so that nobody learns which do.
  * https://spec.matrix.org/v1.19/client-server-api/#room-history-visibility
  */
 export async function accessRoom(app: Pick<App, 'database'>, roomId: RoomId, userId: UserId): Promise<RoomAccess> {

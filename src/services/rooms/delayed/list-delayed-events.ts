@@ -4,7 +4,10 @@ import type { UserId } from '../../../core/ids.ts'
 import { findDelayedEvent, loadDelayedEvents } from '../../../storage/rooms/delayed-events.ts'
 import type { DelayedEventRow } from '../../../storage/schema/delayed-events.ts'
 
-/** One delayed event of a user, with `finalised` if it is scheduled no more. Throws M_NOT_FOUND. https://github.com/matrix-org/matrix-spec-proposals/pull/4140 */
+/**
+ * One delayed event of a user, with `finalised` if it is scheduled no more. Throws M_NOT_FOUND.
+ * https://github.com/matrix-org/matrix-spec-proposals/pull/4140
+ */
 export async function readDelayedEvent(app: Pick<App, 'database'>, userId: UserId, delayId: string): Promise<object> {
   const row = await findDelayedEvent(app.database, delayId)
   if (row?.user_id !== userId) throw new NotFoundError('You have no such delayed event')
@@ -20,8 +23,8 @@ export async function readDelayedEvent(app: Pick<App, 'database'>, userId: UserI
 }
 
 /**
- * The delayed events of a user: `delayed_events`, those scheduled, as Synapse lists them; `scheduled` and `finalised` in the form of
- * earlier drafts, which matrix-js-sdk reads. There are so few that one page has them all.
+ * The delayed events of a user: `delayed_events`, those scheduled, as Synapse lists them; `scheduled` and `finalised`
+ * in the form of earlier drafts, which matrix-js-sdk reads. There are so few that one page has them all.
  */
 export async function listDelayedEvents(
   app: Pick<App, 'database'>,

@@ -36,8 +36,9 @@ const FINALISED_KEPT_MS = 7 * 24 * 60 * 60_000
 const FINALISED_KEPT = 100
 
 /**
- * Schedules an event to be sent after a delay; returns its `delay_id`. Whether the sender may send it is only known then.
- * Throws M_FORBIDDEN where nothing may be delayed, M_UNKNOWN for a delay that is too long, M_LIMIT_EXCEEDED, M_BAD_JSON, M_TOO_LARGE.
+ * Schedules an event to be sent after a delay; returns its `delay_id`. Whether the sender may send it is only known
+ * then. Throws M_FORBIDDEN where nothing may be delayed, M_UNKNOWN for a delay that is too long, M_LIMIT_EXCEEDED,
+ * M_BAD_JSON, M_TOO_LARGE.
  * https://github.com/matrix-org/matrix-spec-proposals/pull/4140
  */
 export async function scheduleEvent(

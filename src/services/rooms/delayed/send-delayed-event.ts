@@ -12,8 +12,9 @@ import { sendEvent } from '../sending/send-event.ts'
 import { sendStateLocally } from '../sending/send-state-locally.ts'
 
 /**
- * Sends a delayed event now and notes so in the same transaction, unless somebody else has sent or cancelled it; `dueBy` (milliseconds since
- * 1970): or if it is not due by then. Returns whether it did. Throws what sending an event throws; the event then stays scheduled.
+ * Sends a delayed event now and notes so in the same transaction, unless somebody else has sent or cancelled it;
+ * `dueBy` (milliseconds since 1970): or if it is not due by then. Returns whether it did. Throws what sending an event
+ * throws; the event then stays scheduled.
  */
 export async function sendDelayedEvent(app: App, event: DelayedEventRow, dueBy: number | null): Promise<boolean> {
   const { user_id: sender, room_id: roomId, type, state_key: stateKey } = event
@@ -43,8 +44,8 @@ async function requireActive({ database }: App, { user_id: userId, room_id: room
 class NoLongerScheduled extends Error {}
 
 /**
- * Room transactions whose commands send this event: each first makes sure that it is still to be sent, and ends its schedule when it is.
- * As all who send it lock the same room, it is sent once, whichever processes try.
+ * Room transactions whose commands send this event: each first makes sure that it is still to be sent, and ends its
+ * schedule when it is. As all who send it lock the same room, it is sent once, whichever processes try.
  */
 function sendingOnce(app: App, { delay_id: delayId }: DelayedEventRow, dueBy: number | null): RoomTransactions {
   return {

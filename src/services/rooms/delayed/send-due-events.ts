@@ -10,7 +10,10 @@ const AT_ONCE = 200
 const LEASE_MS = 10_000
 const RETRY_MS = 5000
 
-/** Sends the delayed events that are due and that no other process has taken, in each room in the order in which they are due. */
+/**
+ * Sends the delayed events that are due and that no other process has taken, in each room in the order in which they
+ * are due.
+ */
 export async function sendDueEvents(app: App): Promise<void> {
   for (;;) {
     if (app.stopping.aborted) return

@@ -31,8 +31,9 @@ const MAX_SERVERS = 50
 type Requester = { userId: UserId; isAdmin: boolean; appservice: Appservice | null }
 
 /**
- * What an alias of this server points to, and servers in that room. Throws M_NOT_FOUND, and 408 when an application service that may know it does
- * not answer. https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3directoryroomroomalias
+ * What an alias of this server points to, and servers in that room. Throws M_NOT_FOUND, and 408 when an application
+ * service that may know it does not answer.
+ * https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3directoryroomroomalias
  */
 export async function resolveRoomAlias(
   app: ResolvingApp,
@@ -49,8 +50,9 @@ async function askedFor(app: ResolvingApp, alias: RoomAlias) {
 }
 
 /**
- * Makes an alias for a room that the user is in. Throws M_INVALID_PARAM, M_FORBIDDEN, M_EXCLUSIVE, M_NOT_FOUND for an unknown room, M_TOO_LARGE, and 409 M_UNKNOWN
- * for an alias that exists. https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3directoryroomroomalias
+ * Makes an alias for a room that the user is in. Throws M_INVALID_PARAM, M_FORBIDDEN, M_EXCLUSIVE, M_NOT_FOUND for an
+ * unknown room, M_TOO_LARGE, and 409 M_UNKNOWN for an alias that exists.
+ * https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3directoryroomroomalias
  */
 export async function createRoomAlias(
   app: Pick<App, 'config' | 'database' | 'serverName'>,
@@ -73,8 +75,8 @@ export async function createRoomAlias(
 }
 
 /**
- * Removes an alias, from the room's canonical aliases too where the user may change these. For its creator, who may set the room's canonical
- * alias, and administrators. Throws M_INVALID_PARAM, M_NOT_FOUND and M_FORBIDDEN.
+ * Removes an alias, from the room's canonical aliases too where the user may change these. For its creator, who may set
+ * the room's canonical alias, and administrators. Throws M_INVALID_PARAM, M_NOT_FOUND and M_FORBIDDEN.
  * https://spec.matrix.org/v1.19/client-server-api/#delete_matrixclientv3directoryroomroomalias
  */
 export async function removeRoomAlias(
@@ -94,7 +96,10 @@ export async function removeRoomAlias(
   })
 }
 
-/** This server's aliases of a room. Throws M_FORBIDDEN for those who may not see the room. https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3roomsroomidaliases */
+/**
+ * This server's aliases of a room. Throws M_FORBIDDEN for those who may not see the room.
+ * https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3roomsroomidaliases
+ */
 export async function listRoomAliases(
   app: Pick<App, 'database'>,
   { roomId, userId, isAdmin }: { roomId: RoomId } & Omit<Requester, 'appservice'>,

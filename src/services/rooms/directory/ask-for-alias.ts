@@ -12,8 +12,8 @@ const TIMEOUT_MS = 20_000
 const RETRY_AFTER_MS = [200, 800]
 
 /**
- * Asks the application services in whose namespace an alias is for the room that belongs to it: who wants to, makes it before it answers.
- * Returns whether one says that it has. Throws 408 when one that should know does not answer.
+ * Asks the application services in whose namespace an alias is for the room that belongs to it: who wants to, makes it
+ * before it answers. Returns whether one says that it has. Throws 408 when one that should know does not answer.
  * https://spec.matrix.org/v1.19/application-service-api/#get_matrixappv1roomsroomalias
  */
 export async function askForAlias(app: AliasAskingApp, alias: RoomAlias): Promise<boolean> {

@@ -11,8 +11,9 @@ import { appendEvent } from '../timeline/append-event.ts'
 const TYPE = 'm.room.canonical_alias'
 
 /**
- * Checks the aliases that a new `m.room.canonical_alias` adds to those of the one that it replaces. Throws M_INVALID_PARAM for what is no alias, and M_BAD_ALIAS for one that
- * does not point to this room. https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3roomsroomidstateeventtypestatekey
+ * Checks the aliases that a new `m.room.canonical_alias` adds to those of the one that it replaces. Throws
+ * M_INVALID_PARAM for what is no alias, and M_BAD_ALIAS for one that does not point to this room.
+ * https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3roomsroomidstateeventtypestatekey
  */
 export async function checkCanonicalAlias(
   room: LockedRoom,
@@ -29,7 +30,10 @@ export async function checkCanonicalAlias(
   if (stray !== undefined) throw new MatrixError(400, 'M_BAD_ALIAS', `The alias ${stray} does not point to this room`)
 }
 
-/** Takes an alias that goes away out of the room's canonical aliases, if the user may; otherwise leaves them as they are. */
+/**
+ * Takes an alias that goes away out of the room's canonical aliases, if the user may; otherwise leaves them as they
+ * are.
+ */
 export async function withdrawCanonicalAlias(
   app: App,
   room: LockedRoom,

@@ -23,8 +23,9 @@ export function requireLocalAlias(app: Pick<App, 'serverName'>, alias: RoomAlias
 }
 
 /**
- * Throws M_EXCLUSIVE for an alias that is for an application service (and its sender) alone, and for one that an application service wants to have
- * outside of its namespace. https://spec.matrix.org/v1.19/application-service-api/#server-admin-style-permissions
+ * Throws M_EXCLUSIVE for an alias that is for an application service (and its sender) alone, and for one that an
+ * application service wants to have outside of its namespace.
+ * https://spec.matrix.org/v1.19/application-service-api/#server-admin-style-permissions
  */
 export function requireUnreservedAlias(
   { config }: Pick<App, 'config'>,

@@ -19,7 +19,9 @@ export type PublicRoomsQuery = {
   allNetworks?: boolean | undefined
 }
 
-/** What the directory shows of a room: https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3publicrooms */
+/**
+ * What the directory shows of a room: https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3publicrooms
+ */
 export type PublishedRoom = {
   room_id: RoomId
   num_joined_members: number

@@ -14,7 +14,8 @@ type Reporting = Pick<App, 'database' | 'clock' | 'serverName'>
 export type Complaint = { reporter: UserId; reason?: string | undefined; score?: number | undefined }
 
 /**
- * Reports an event, ignored senders' included, that the user can see in a room they are in. Throws M_NOT_FOUND for any other.
+ * Reports an event, ignored senders' included, that the user can see in a room they are in. Throws M_NOT_FOUND for any
+ * other.
  * https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3roomsroomidreporteventid
  */
 export async function reportEvent(
@@ -29,7 +30,10 @@ export async function reportEvent(
   await keep(app, complaint, { room_id: roomId, event_id: eventId })
 }
 
-/** Reports a room, whether or not the user is in it. Throws M_NOT_FOUND. https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3roomsroomidreport */
+/**
+ * Reports a room, whether or not the user is in it. Throws M_NOT_FOUND.
+ * https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3roomsroomidreport
+ */
 export async function reportRoom(
   app: Reporting,
   { roomId, ...complaint }: Complaint & { roomId: RoomId },
@@ -38,7 +42,10 @@ export async function reportRoom(
   await keep(app, complaint, { room_id: roomId })
 }
 
-/** Reports a user of this server or one of the rooms it is in. Throws M_NOT_FOUND. https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3usersuseridreport */
+/**
+ * Reports a user of this server or one of the rooms it is in. Throws M_NOT_FOUND.
+ * https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3usersuseridreport
+ */
 export async function reportUser(
   app: Reporting,
   { userId, ...complaint }: Complaint & { userId: UserId },

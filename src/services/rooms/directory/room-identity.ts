@@ -15,8 +15,8 @@ const IDENTIFYING_TYPES = [
 ]
 
 /**
- * The events of a state that tell somebody outside what room it is: `m.room.create`, name, avatar and the like, and the member event of who
- * invites.
+ * The events of a state that tell somebody outside what room it is: `m.room.create`, name, avatar and the like, and the
+ * member event of who invites.
  */
 export async function readRoomIdentity(
   db: Db,

@@ -35,7 +35,10 @@ export async function readRoomSummary(
 /** Who wants to know about rooms: a user, a server for any of its users, or anybody. */
 export type SummaryViewer = UserId | { server: ServerName } | undefined
 
-/** Of some rooms those that a viewer may know about; the rules are those of https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv1roomsroomidhierarchy */
+/**
+ * Of some rooms those that a viewer may know about; the rules are those of
+ * https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv1roomsroomidhierarchy
+ */
 export async function visibleRooms(
   app: Pick<App, 'database'>,
   roomIds: readonly RoomId[],

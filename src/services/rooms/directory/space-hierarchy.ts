@@ -58,8 +58,9 @@ const LOOKED_AT_ONCE = 100
 const MAX_VIA = 3
 
 /**
- * A page of a space's rooms, depth first, each once, as far as the user may know about them. Throws M_FORBIDDEN for a space that they may not, and
- * M_INVALID_PARAM for a token of other parameters. https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv1roomsroomidhierarchy
+ * A page of a space's rooms, depth first, each once, as far as the user may know about them. Throws M_FORBIDDEN for a
+ * space that they may not, and M_INVALID_PARAM for a token of other parameters.
+ * https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv1roomsroomidhierarchy
  */
 export async function readSpaceHierarchy(
   app: Pick<App, 'config' | 'database' | 'serverName'>,

@@ -14,7 +14,10 @@ export type PendingRoom = {
   told: RoomSummary | null | undefined
 }
 
-/** How far a walk through a space has come. `stack`: the next room is the last one. `spaces`: how many rooms had children. */
+/**
+ * How far a walk through a space has come. `stack`: the next room is the last one. `spaces`: how many rooms had
+ * children.
+ */
 export type SpaceWalk = { seen: Set<RoomId>; stack: PendingRoom[]; spaces: number }
 
 const KEPT_MS = 5 * 60_000
@@ -24,7 +27,10 @@ const ROOM_BYTES = 200
 
 const kept = new WeakMap<App['database'], LRUCache<string, SpaceWalk>>()
 
-/** Walks that go on with the next page, by the page's token and its user. A process that has not kept a walk makes it again from the start. */
+/**
+ * Walks that go on with the next page, by the page's token and its user. A process that has not kept a walk makes it
+ * again from the start.
+ */
 export function keptWalks({ database }: Pick<App, 'database'>): LRUCache<string, SpaceWalk> {
   return madeOnce(
     kept,

@@ -17,7 +17,9 @@ import { appendEvent } from '../timeline/append-event.ts'
 import { type InitialEvent, initialEvents, type RoomPlan } from './initial-events.ts'
 import type { Preset } from './presets.ts'
 
-/** What the creator of a room asks for: https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3createroom */
+/**
+ * What the creator of a room asks for: https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3createroom
+ */
 export type RoomRequest = {
   /** Whether the directory lists the room; default: private. */
   visibility?: DirectoryVisibility | null | undefined
@@ -41,14 +43,15 @@ export type RoomRequest = {
 }
 
 /**
- * How often to try again, a little later by the event's own time, when a room's id is taken: it is the hash of the first event, and that is
- * the same for rooms that one user creates alike in the same millisecond.
+ * How often to try again, a little later by the event's own time, when a room's id is taken: it is the hash of the
+ * first event, and that is the same for rooms that one user creates alike in the same millisecond.
  */
 const ATTEMPTS = 10
 
 /**
- * Creates a room with all that the request asks for, or nothing at all; users of other servers are not invited yet. Throws M_UNSUPPORTED_ROOM_VERSION, M_INVALID_PARAM, M_BAD_JSON,
- * M_TOO_LARGE, M_INVITE_BLOCKED, M_ROOM_IN_USE for a taken alias, M_EXCLUSIVE for a reserved one, and M_INVALID_ROOM_STATE for events that the authorisation rules refuse.
+ * Creates a room with all that the request asks for, or nothing at all; users of other servers are not invited yet.
+ * Throws M_UNSUPPORTED_ROOM_VERSION, M_INVALID_PARAM, M_BAD_JSON, M_TOO_LARGE, M_INVITE_BLOCKED, M_ROOM_IN_USE for a
+ * taken alias, M_EXCLUSIVE for a reserved one, and M_INVALID_ROOM_STATE for events that the authorisation rules refuse.
  */
 export async function createLocally(app: App, creator: UserId, request: RoomRequest): Promise<RoomId> {
   const plan = await planRoom(app, creator, request)

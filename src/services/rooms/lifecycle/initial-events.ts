@@ -28,7 +28,10 @@ export type RoomPlan = {
   profiles: ReadonlyMap<UserId, Profile>
 }
 
-/** The events of a new room, in the order that https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3createroom asks for. */
+/**
+ * The events of a new room, in the order that
+ * https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3createroom asks for.
+ */
 export function initialEvents(plan: RoomPlan): InitialEvent[] {
   const { alias, name, topic } = plan
   return [

@@ -11,13 +11,17 @@ export type RoomFounders = {
   override: JsonObject
 }
 
-/** The content of a new room's `m.room.power_levels`: https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3createroom */
+/**
+ * The content of a new room's `m.room.power_levels`:
+ * https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3createroom
+ */
 export function initialPowerLevels(version: RoomVersion, founders: RoomFounders): JsonObject {
   const { state_default, events, ...levels } = EVERYWHERE
   return {
     users: usersIn(version, founders),
     users_default: 0,
-    // Creators have more power than anyone: only they, and those whom they put above the rest, may close the room for good.
+    // Creators have more power than anyone: only they, and those whom they put above the rest, may close the room for
+    // good.
     events: { ...events, 'm.room.tombstone': version.privilegedCreators ? 150 : 100 },
     events_default: 0,
     state_default,

@@ -16,7 +16,9 @@ const PUBLIC: PresetState = [
   { type: 'm.room.history_visibility', content: { history_visibility: 'shared' } },
 ]
 
-/** What a room is like from the start: https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3createroom */
+/**
+ * What a room is like from the start: https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3createroom
+ */
 export const PRESETS: Readonly<Record<Preset, { state: PresetState; invite: number; trustsInvitees: boolean }>> = {
   // In a private room anybody may bring in more people; a public one needs nobody's help to get in.
   private_chat: { state: PRIVATE, invite: 0, trustsInvitees: false },

@@ -28,7 +28,10 @@ export type ServerNotice = {
   txn?: { sender: UserId; id: string }
 }
 
-/** Makes the account that speaks for the server, and gives it its name and avatar as configured. Nothing without configuration. */
+/**
+ * Makes the account that speaks for the server, and gives it its name and avatar as configured. Nothing without
+ * configuration.
+ */
 export async function prepareNoticesUser(app: App): Promise<void> {
   const userId = noticesUser(app)
   if (userId === undefined) return
@@ -46,8 +49,9 @@ export async function prepareNoticesUser(app: App): Promise<void> {
 }
 
 /**
- * Sends a notice to a user of this server, in the room that this user has for notices: made at the first one, and the user is invited again after leaving. Returns
- * the event's id. Throws M_UNKNOWN when notices are not configured or the user is of another server, M_NOT_FOUND for unknown users, and as sendEvent.
+ * Sends a notice to a user of this server, in the room that this user has for notices: made at the first one, and the
+ * user is invited again after leaving. Returns the event's id. Throws M_UNKNOWN when notices are not configured or the
+ * user is of another server, M_NOT_FOUND for unknown users, and as sendEvent.
  * https://spec.matrix.org/v1.19/client-server-api/#server-notices
  */
 export async function sendServerNotice(app: App, { target, txn, ...event }: ServerNotice): Promise<EventId> {

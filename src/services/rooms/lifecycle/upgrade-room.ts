@@ -36,7 +36,8 @@ export type UpgradeCommand = {
 }
 
 /**
- * Replaces a room by one of another version, wholly or not at all; returns the new room's id. Throws M_UNSUPPORTED_ROOM_VERSION and M_FORBIDDEN.
+ * Replaces a room by one of another version, wholly or not at all; returns the new room's id. Throws
+ * M_UNSUPPORTED_ROOM_VERSION and M_FORBIDDEN.
  * https://spec.matrix.org/v1.19/client-server-api/#room-upgrades
  */
 export async function upgradeRoom(app: App, command: UpgradeCommand): Promise<RoomId> {
@@ -157,7 +158,10 @@ async function ifAllowed(send: () => Promise<unknown>): Promise<void> {
   }
 }
 
-/** The content of `m.room.canonical_alias` in two: the aliases of this server, which move, and those of others, which are theirs to move. */
+/**
+ * The content of `m.room.canonical_alias` in two: the aliases of this server, which move, and those of others, which
+ * are theirs to move.
+ */
 async function splitAliases(
   app: App,
   room: LockedRoom,

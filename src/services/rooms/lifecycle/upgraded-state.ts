@@ -18,7 +18,9 @@ export type Upgrade = {
   predecessor: { room_id: RoomId; event_id?: string }
 }
 
-/** https://spec.matrix.org/v1.19/client-server-api/#server-behaviour-19, and what else does not depend on its sender. */
+/**
+ * https://spec.matrix.org/v1.19/client-server-api/#server-behaviour-19, and what else does not depend on its sender.
+ */
 const TRANSFERRED = [
   'm.room.server_acl',
   'm.room.encryption',
@@ -45,7 +47,10 @@ export function upgradedCreate({ upgrader, to, additionalCreators, state, predec
   }
 }
 
-/** The old room's power levels as the new version reads them; creators of old versions with more power than numbers say get the highest number. */
+/**
+ * The old room's power levels as the new version reads them; creators of old versions with more power than numbers say
+ * get the highest number.
+ */
 export function upgradedPowerLevels(upgrade: Upgrade): JsonObject & { users: Record<string, number> } {
   const { upgrader, from, to, additionalCreators, state } = upgrade
   const create = find(state, 'm.room.create')!

@@ -34,8 +34,9 @@ export type MembershipChange = {
 }
 
 /**
- * Changes a membership of a room that this server has; returns the id of the member event, which is the existing one when nothing would
- * change. Throws M_FORBIDDEN when the authorisation rules refuse it or the room is not known, M_INVITE_BLOCKED, M_GUEST_ACCESS_FORBIDDEN.
+ * Changes a membership of a room that this server has; returns the id of the member event, which is the existing one
+ * when nothing would change. Throws M_FORBIDDEN when the authorisation rules refuse it or the room is not known,
+ * M_INVITE_BLOCKED, M_GUEST_ACCESS_FORBIDDEN.
  * https://spec.matrix.org/v1.19/client-server-api/#room-membership
  */
 export async function changeMembership(app: App, roomId: RoomId, change: MembershipChange): Promise<EventId> {

@@ -13,7 +13,8 @@ export type LocalJoin = {
 }
 
 /**
- * Joins a room; returns its id. Does nothing for who has joined already. Throws M_NOT_FOUND, M_FORBIDDEN, M_GUEST_ACCESS_FORBIDDEN.
+ * Joins a room; returns its id. Does nothing for who has joined already. Throws M_NOT_FOUND, M_FORBIDDEN,
+ * M_GUEST_ACCESS_FORBIDDEN.
  * https://spec.matrix.org/v1.19/client-server-api/#joining-rooms
  */
 export async function joinLocally(app: App, { userId, isGuest, room, content }: LocalJoin): Promise<RoomId> {

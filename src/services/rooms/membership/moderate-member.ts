@@ -13,24 +13,36 @@ export type Moderation = {
   content: JsonObject
 }
 
-/** Invites somebody; who is invited already may be told again. Throws M_FORBIDDEN, M_INVITE_BLOCKED. https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3roomsroomidinvite */
+/**
+ * Invites somebody; who is invited already may be told again. Throws M_FORBIDDEN, M_INVITE_BLOCKED.
+ * https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3roomsroomidinvite
+ */
 export async function invite(app: App, { roomId, ...change }: Moderation): Promise<void> {
   await changeMembership(app, roomId, { ...change, membership: 'invite' })
 }
 
-/** Removes somebody who is in the room, is invited, or knocks. Throws M_FORBIDDEN. https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3roomsroomidkick */
+/**
+ * Removes somebody who is in the room, is invited, or knocks. Throws M_FORBIDDEN.
+ * https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3roomsroomidkick
+ */
 export async function kick(app: App, { roomId, ...change }: Moderation): Promise<void> {
   const otherwise = new ForbiddenError('That user is not in the room')
   const from = { memberships: ['join', 'invite', 'knock'] as const, otherwise }
   await changeMembership(app, roomId, { ...change, membership: 'leave', from })
 }
 
-/** Bans somebody, in the room or not. Throws M_FORBIDDEN. https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3roomsroomidban */
+/**
+ * Bans somebody, in the room or not. Throws M_FORBIDDEN.
+ * https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3roomsroomidban
+ */
 export async function ban(app: App, { roomId, ...change }: Moderation): Promise<void> {
   await changeMembership(app, roomId, { ...change, membership: 'ban' })
 }
 
-/** Lifts a ban. Throws M_BAD_STATE when there is none, and M_FORBIDDEN. https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3roomsroomidunban */
+/**
+ * Lifts a ban. Throws M_BAD_STATE when there is none, and M_FORBIDDEN.
+ * https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3roomsroomidunban
+ */
 export async function unban(app: App, { roomId, ...change }: Moderation): Promise<void> {
   const otherwise = new MatrixError(403, 'M_BAD_STATE', 'That user is not banned')
   await changeMembership(app, roomId, { ...change, membership: 'leave', from: { memberships: ['ban'], otherwise } })

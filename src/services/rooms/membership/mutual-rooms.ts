@@ -8,8 +8,9 @@ export type MutualRooms = { joined: RoomId[]; count: number; next_batch?: string
 const PAGE = 500
 
 /**
- * The rooms that a user has joined together with another, who need not exist. `from`: `next_batch` of another answer. Throws M_INVALID_PARAM for a token
- * that is not ours, and for asking about oneself. https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv1mutual_rooms
+ * The rooms that a user has joined together with another, who need not exist. `from`: `next_batch` of another answer.
+ * Throws M_INVALID_PARAM for a token that is not ours, and for asking about oneself.
+ * https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv1mutual_rooms
  */
 export async function listMutualRooms(
   app: Pick<App, 'database'>,

@@ -10,8 +10,9 @@ import { readRoomIdentity } from '../directory/room-identity.ts'
 const LEAST_BYTES = 4096
 
 /**
- * What those who are invited to a room, or knock at it, see of it: by the nid of their member event. Undefined when that event is gone. `rooms`: of how
- * many rooms the answer tells that; the more they are the less it tells of large ones.
+ * What those who are invited to a room, or knock at it, see of it: by the nid of their member event. Undefined when
+ * that event is gone. `rooms`: of how many rooms the answer tells that; the more they are the less it tells of large
+ * ones.
  */
 export async function strippedState(
   app: Pick<App, 'config' | 'database'>,

@@ -31,8 +31,8 @@ export type Bundle = {
 export type BundleCommand = { events: readonly StoredEvent[]; userId: UserId; relTypes: readonly BundledRelType[] }
 
 /**
- * Sums up the events that relate to these, by event id; events without relations are absent. One query finds which have any, and then
- * there is one for each type found, whatever the number of events. State events get none.
+ * Sums up the events that relate to these, by event id; events without relations are absent. One query finds which have
+ * any, and then there is one for each type found, whatever the number of events. State events get none.
  * https://spec.matrix.org/v1.19/client-server-api/#aggregations-of-child-events
  */
 export async function loadBundles(app: Pick<App, 'database'>, command: BundleCommand): Promise<Map<EventId, Bundle>> {

@@ -6,9 +6,10 @@ import { loadErasures } from '../../../storage/users/erasures.ts'
 import { lastJoinBefore } from '../access/join-spans.ts'
 
 /**
- * Of these events those that somebody gets as redaction leaves them: of a sender who had them erased, unless one of `readers` was in the room to see
- * them before. What describes the room, such as its name or that it is encrypted, stays as it is, for it is the room's.
- * Costs nothing where no sender was erased. https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3accountdeactivate
+ * Of these events those that somebody gets as redaction leaves them: of a sender who had them erased, unless one of
+ * `readers` was in the room to see them before. What describes the room, such as its name or that it is encrypted,
+ * stays as it is, for it is the room's. Costs nothing where no sender was erased.
+ * https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3accountdeactivate
  */
 export async function erasedFor(
   app: Pick<App, 'database'>,
@@ -61,7 +62,10 @@ function keyOf({ room_id, pdu }: StoredEvent): string {
   return `${room_id} ${pdu.sender}`
 }
 
-/** Whether somebody was in the room at the event, or joined after it and before the erasure; by their membership at both times. */
+/**
+ * Whether somebody was in the room at the event, or joined after it and before the erasure; by their membership at both
+ * times.
+ */
 async function wasThere(
   app: Pick<App, 'database'>,
   event: StoredEvent,

@@ -11,7 +11,8 @@ const BATCH = 20
 const MAX_SKIPPED = 1000
 
 /**
- * The event nearest to a time (milliseconds since 1970) that the user may see. Throws M_FORBIDDEN, and M_NOT_FOUND when there is none.
+ * The event nearest to a time (milliseconds since 1970) that the user may see. Throws M_FORBIDDEN, and M_NOT_FOUND when
+ * there is none.
  * https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv1roomsroomidtimestamp_to_event
  */
 export async function findEventAtTime(

@@ -10,8 +10,9 @@ import { inEveryRoom } from '../timeline/in-every-room.ts'
 import { runInRoom } from '../timeline/run-in-room.ts'
 
 /**
- * Tells all rooms that a user has joined of the user's display name and avatar as they are now, a few rooms at a time. Rejects when that is to be
- * tried again. https://spec.matrix.org/v1.19/client-server-api/#events-on-change-of-profile-information
+ * Tells all rooms that a user has joined of the user's display name and avatar as they are now, a few rooms at a time.
+ * Rejects when that is to be tried again.
+ * https://spec.matrix.org/v1.19/client-server-api/#events-on-change-of-profile-information
  */
 export function updateMemberProfiles(app: App, userId: UserId): Promise<void> {
   return inEveryRoom(app, { userId, memberships: ['join'], what: 'updating a profile' }, (roomId) =>

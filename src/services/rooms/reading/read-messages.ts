@@ -28,7 +28,8 @@ const DEFAULT_LIMIT = 10
 const MAX_LIMIT = 1000
 
 /**
- * One page of a room's history, as far as the user may see it. Throws M_FORBIDDEN, and M_INVALID_PARAM for unknown tokens.
+ * One page of a room's history, as far as the user may see it. Throws M_FORBIDDEN, and M_INVALID_PARAM for unknown
+ * tokens.
  * https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3roomsroomidmessages
  */
 export async function readMessages(
@@ -51,8 +52,9 @@ export async function readMessages(
     bytes: app.config.limits.answers.page,
     filter,
   })
-  // Beyond the last event that a filter takes there are others, which are no longer looked for: there the next page starts, if only to be empty.
-  // Forwards there will be others: a reader who has come to the end goes on from there later, as with Synapse.
+  // Beyond the last event that a filter takes there are others, which are no longer looked for: there the next page
+  // starts, if only to be empty. Forwards there will be others: a reader who has come to the end goes on from there
+  // later, as with Synapse.
   const goesOn = direction === 'forwards' || isSelective(filter)
   const next = page.next ?? (goesOn ? pointBeyond(direction, page.events.at(-1)) : undefined)
   return {

@@ -9,8 +9,9 @@ const OF_USER = 3
 const turns = new WeakMap<App['database'], Lanes<UserId>>()
 
 /**
- * Runs a read whose cost grows with a room or with the index, so that the reads of one user do not take all connections.
- * Others of that user wait: what makes them is limited by itself. `read` makes no such read in turn, and waits for no server.
+ * Runs a read whose cost grows with a room or with the index, so that the reads of one user do not take all
+ * connections. Others of that user wait: what makes them is limited by itself. `read` makes no such read in turn, and
+ * waits for no server.
  */
 export function inReadingTurn<Result>(
   app: Pick<App, 'database'>,

@@ -30,8 +30,9 @@ const MAX_LIMIT = 500
 const MAX_DEPTH = 3
 
 /**
- * The events that relate to an event, as far as the user may see them. Throws M_NOT_FOUND when the user may not see the event, and
- * M_INVALID_PARAM for unknown tokens. https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv1roomsroomidrelationseventid
+ * The events that relate to an event, as far as the user may see them. Throws M_NOT_FOUND when the user may not see the
+ * event, and M_INVALID_PARAM for unknown tokens.
+ * https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv1roomsroomidrelationseventid
  */
 export async function readRelations(
   app: Pick<App, 'config' | 'database' | 'clock'>,

@@ -24,15 +24,19 @@ type Serving = Pick<App, 'database' | 'clock'>
 
 export type ServeCommand = {
   events: readonly StoredEvent[]
-  /** Who gets them, and on which device; the device sees its own transaction ids. Null: nobody in particular, such as an application service. */
+  /**
+   * Who gets them, and on which device; the device sees its own transaction ids. Null: nobody in particular, such as an
+   * application service.
+   */
   userId: UserId | null
   deviceId: DeviceId | null
 }
 
 /**
- * Turns events of a timeline into what clients get, with `unsigned`: age, transaction_id, redacted_because, prev_content and
- * replaces_state, membership, and if `bundle` is set `m.relations`. In the order given; what the user may see is for the caller to decide.
- * Costs one query for each kind of thing that some event asks for and that no cache has; for plain fresh messages there is none.
+ * Turns events of a timeline into what clients get, with `unsigned`: age, transaction_id, redacted_because,
+ * prev_content and replaces_state, membership, and if `bundle` is set `m.relations`. In the order given; what the user
+ * may see is for the caller to decide. Costs one query for each kind of thing that some event asks for and that no
+ * cache has; for plain fresh messages there is none.
  * `bundle`: for /sync only where the timeline is limited. https://spec.matrix.org/v1.19/client-server-api/#room-event-format
  */
 export async function serveEvents(app: Serving, command: ServeCommand & { bundle?: boolean }): Promise<ClientEvent[]> {
@@ -40,8 +44,8 @@ export async function serveEvents(app: Serving, command: ServeCommand & { bundle
 }
 
 /**
- * Turns events that make up a state, such as the members of a room, into what clients get: as `serveEvents`, but without what only
- * matters for an event's place in the timeline, so that nothing is read for each of them.
+ * Turns events that make up a state, such as the members of a room, into what clients get: as `serveEvents`, but
+ * without what only matters for an event's place in the timeline, so that nothing is read for each of them.
  */
 export async function serveStateEvents(app: Serving, command: ServeCommand): Promise<ClientEvent[]> {
   return assemble(app, command, [await redactionsOf(app, command)])
@@ -87,7 +91,10 @@ function erasedEvent(event: StoredEvent, version: RoomVersion, now: number): Cli
   return { ...clientEvent(redacted, version), unsigned: { age: now - event.pdu.origin_server_ts } }
 }
 
-/** Events of rooms that this server has left for good have no version here; it only matters for redactions, which then take the newest form. */
+/**
+ * Events of rooms that this server has left for good have no version here; it only matters for redactions, which then
+ * take the newest form.
+ */
 function versionOf(versions: Map<RoomId, RoomVersion>, roomId: RoomId): RoomVersion {
   return versions.get(roomId) ?? ROOM_VERSIONS.get('12')!
 }

@@ -11,8 +11,9 @@ const MAX_HOPS = 3
 export type CountingRelation = Relation & { parent: StoredEvent | undefined }
 
 /**
- * The relations of some events that count; events without one are absent. A relation to an event of another room is none; what is not here may be
- * in the room. One query for all. https://spec.matrix.org/v1.19/client-server-api/#forming-relationships-between-events
+ * The relations of some events that count; events without one are absent. A relation to an event of another room is
+ * none; what is not here may be in the room. One query for all.
+ * https://spec.matrix.org/v1.19/client-server-api/#forming-relationships-between-events
  */
 export async function countingRelations(
   db: Db,
@@ -33,14 +34,17 @@ export async function countingRelations(
   return counting
 }
 
-/** The root of the thread that each of some events is in, or `main`. https://spec.matrix.org/v1.19/client-server-api/#threaded-read-receipts */
+/**
+ * The root of the thread that each of some events is in, or `main`.
+ * https://spec.matrix.org/v1.19/client-server-api/#threaded-read-receipts
+ */
 export async function threadsOf(db: Db, events: readonly StoredEvent[]): Promise<Map<StoredEvent, string>> {
   return new Map([...(await placesOf(db, events))].map(([event, { thread }]) => [event, thread]))
 }
 
 /**
- * Whether a receipt for a thread may name the event: it is in the thread, or its root, or hangs on the root by another relation; those
- * two are in the main timeline, but clients show them with the thread and mark them read there as well.
+ * Whether a receipt for a thread may name the event: it is in the thread, or its root, or hangs on the root by another
+ * relation; those two are in the main timeline, but clients show them with the thread and mark them read there as well.
  */
 export async function isShownInThread(db: Db, event: StoredEvent, threadId: string): Promise<boolean> {
   const { thread, ancestors } = (await placesOf(db, [event])).get(event)!

@@ -29,7 +29,8 @@ const DEFAULT_LIMIT = 20
 const MAX_LIMIT = 100
 
 /**
- * The roots of a room's threads, the one with the newest event first. Throws M_FORBIDDEN, and M_INVALID_PARAM for an unknown token.
+ * The roots of a room's threads, the one with the newest event first. Throws M_FORBIDDEN, and M_INVALID_PARAM for an
+ * unknown token.
  * https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv1roomsroomidthreads
  */
 export async function readThreads(

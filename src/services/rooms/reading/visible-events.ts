@@ -12,8 +12,9 @@ import type { StoredEvent } from '../../../storage/schema/stored-event.ts'
 import { loadJoinSpans } from '../access/join-spans.ts'
 
 /**
- * Of these events, of any rooms, the ones that a user may see, in the same order. Says nothing about whether the user has any business in the
- * room now: see room-access.ts. Reads state once for each distinct state, and the user's memberships only where they matter.
+ * Of these events, of any rooms, the ones that a user may see, in the same order. Says nothing about whether the user
+ * has any business in the room now: see room-access.ts. Reads state once for each distinct state, and the user's
+ * memberships only where they matter.
  * https://spec.matrix.org/v1.19/client-server-api/#room-history-visibility
  */
 export async function visibleEvents(

@@ -36,8 +36,9 @@ const MAX_HIDDEN = 1000
 const MAX_PASSED = 20_000
 
 /**
- * The next events of a room that a filter takes and the user may see and has not ignored. Usually one query: it asks for one event more
- * than the limit, to know whether there is one. https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3roomsroomidmessages
+ * The next events of a room that a filter takes and the user may see and has not ignored. Usually one query: it asks
+ * for one event more than the limit, to know whether there is one.
+ * https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3roomsroomidmessages
  */
 export async function readVisiblePage(app: Pick<App, 'database'>, command: PageCommand): Promise<VisiblePage> {
   if (!wantsRoom(command.filter, command.access.roomId)) return { events: [], next: undefined }
@@ -79,7 +80,9 @@ function beyond({ direction }: PageCommand, event: StoredEvent): number {
   return direction === 'forwards' ? event.event_order! : event.event_order! - 1
 }
 
-/** The point beyond which a request does not look, with `MAX_PASSED` events before it; undefined: the room ends before. */
+/**
+ * The point beyond which a request does not look, with `MAX_PASSED` events before it; undefined: the room ends before.
+ */
 async function findEdge(app: Pick<App, 'database'>, command: PageCommand): Promise<number | undefined> {
   const { access, direction, from } = command
   const order = await findOrderBeyond(app.database, {

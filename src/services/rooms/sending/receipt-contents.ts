@@ -4,8 +4,8 @@ import type { ReceiptRow } from '../../../storage/schema/ephemeral.ts'
 type Content = { [eventId: string]: { [receiptType: string]: { [userId: string]: JsonObject } } }
 
 /**
- * The contents of a room's `m.receipt` events: one, or more where a user has receipts of several threads at the same event, for which one
- * content has no place. https://spec.matrix.org/v1.19/client-server-api/#mreceipt
+ * The contents of a room's `m.receipt` events: one, or more where a user has receipts of several threads at the same
+ * event, for which one content has no place. https://spec.matrix.org/v1.19/client-server-api/#mreceipt
  */
 export function receiptContents(receipts: readonly ReceiptRow[]): JsonObject[] {
   const contents: Content[] = []

@@ -23,7 +23,10 @@ export type Redaction = {
   isAdmin?: boolean
   /** Suspended users may redact only what they sent. */
   isSuspended?: boolean
-  /** Also what relates to the event in one of these ways, `*`: in any; https://github.com/matrix-org/matrix-spec-proposals/pull/3912 */
+  /**
+   * Also what relates to the event in one of these ways, `*`: in any;
+   * https://github.com/matrix-org/matrix-spec-proposals/pull/3912
+   */
   withRelTypes?: readonly string[]
 }
 

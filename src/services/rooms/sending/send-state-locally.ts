@@ -24,8 +24,9 @@ export type StateToSend = {
 }
 
 /**
- * Sets a piece of room state; returns the event's id: that of the present one when the same sender set the same content.
- * Member events are subject to what the membership endpoints check. Throws M_FORBIDDEN, M_BAD_JSON, M_TOO_LARGE, M_BAD_ALIAS, M_INVALID_PARAM.
+ * Sets a piece of room state; returns the event's id: that of the present one when the same sender set the same
+ * content. Member events are subject to what the membership endpoints check. Throws M_FORBIDDEN, M_BAD_JSON,
+ * M_TOO_LARGE, M_BAD_ALIAS, M_INVALID_PARAM.
  * https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3roomsroomidstateeventtypestatekey
  */
 export function sendStateLocally(app: App, state: StateToSend): Promise<EventId> {

@@ -4,7 +4,8 @@ import { expireTyping, nextTypingExpiry } from '../../../storage/rooms/typing.ts
 const RETRY_MS = 1000
 
 /**
- * Ends typing whose time is over, whichever process was told of it: that one may have died, or it was this one before a restart.
+ * Ends typing whose time is over, whichever process was told of it: that one may have died, or it was this one before a
+ * restart.
  * `stop` waits for what is under way.
  */
 export async function startTypingExpiry(

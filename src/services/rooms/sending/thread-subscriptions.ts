@@ -16,7 +16,9 @@ import { findVisibleEvent } from '../reading/read-event.ts'
 type Capabilities = Pick<App, 'database' | 'config'>
 export type ThreadCommand = ThreadKey & { userId: UserId }
 
-/** A user's subscription to a thread. Throws M_NOT_FOUND where there is none, and for threads that the user may not see. */
+/**
+ * A user's subscription to a thread. Throws M_NOT_FOUND where there is none, and for threads that the user may not see.
+ */
 export async function readThreadSubscription(
   app: Capabilities,
   command: ThreadCommand,
@@ -28,9 +30,10 @@ export async function readThreadSubscription(
 }
 
 /**
- * Subscribes a user to a thread; `cause`: the event in the thread because of which the client does so by itself. What the user has decided
- * stands: such a subscription makes none automatic, and cannot follow an end that came after its cause.
- * Throws M_NOT_FOUND, M_TOO_LARGE, IO.ELEMENT.MSC4306.M_NOT_IN_THREAD and 409 IO.ELEMENT.MSC4306.M_CONFLICTING_UNSUBSCRIPTION.
+ * Subscribes a user to a thread; `cause`: the event in the thread because of which the client does so by itself. What
+ * the user has decided stands: such a subscription makes none automatic, and cannot follow an end that came after its
+ * cause. Throws M_NOT_FOUND, M_TOO_LARGE, IO.ELEMENT.MSC4306.M_NOT_IN_THREAD and 409
+ * IO.ELEMENT.MSC4306.M_CONFLICTING_UNSUBSCRIPTION.
  * https://github.com/matrix-org/matrix-spec-proposals/pull/4306
  */
 export async function subscribeToThread(

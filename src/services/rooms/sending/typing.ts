@@ -19,8 +19,9 @@ const MIN_TIMEOUT = 1000
 const MAX_TIMEOUT = 120_000
 
 /**
- * Notes that one of our users types in a room for the next `timeout` milliseconds, or has stopped. Throws M_FORBIDDEN for who is not in
- * the room. https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3roomsroomidtypinguserid
+ * Notes that one of our users types in a room for the next `timeout` milliseconds, or has stopped. Throws M_FORBIDDEN
+ * for who is not in the room.
+ * https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3roomsroomidtypinguserid
  */
 export async function setTyping(app: Typing, typing: TypingChange): Promise<void> {
   const membership = await findMembership(app.database, typing.roomId, typing.userId)

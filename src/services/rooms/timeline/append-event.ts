@@ -19,9 +19,10 @@ import { resolveStates } from './resolve-states.ts'
 type AppendCapabilities = Pick<App, 'clock' | 'signingKey' | 'serverName' | 'takeNids'>
 
 /**
- * Makes the next event of a room: selects its auth events, checks the authorisation rules, signs it and advances the room's head and state.
- * It is stored when the command that holds `room` ends well. Throws M_FORBIDDEN when the rules refuse it, M_BAD_JSON when they cannot read it,
- * M_TOO_LARGE when it is too big, and PolicySignatureNeeded, with which `runInRoom` deals, in rooms with a policy server.
+ * Makes the next event of a room: selects its auth events, checks the authorisation rules, signs it and advances the
+ * room's head and state. It is stored when the command that holds `room` ends well. Throws M_FORBIDDEN when the rules
+ * refuse it, M_BAD_JSON when they cannot read it, M_TOO_LARGE when it is too big, and PolicySignatureNeeded, with which
+ * `runInRoom` deals, in rooms with a policy server.
  */
 export async function appendEvent(app: AppendCapabilities, room: LockedRoom, event: NewEvent): Promise<StoredEvent> {
   const { version, built, known, stateBefore } =
@@ -66,8 +67,8 @@ async function newEvent(app: AppendCapabilities, room: LockedRoom, event: NewEve
 }
 
 /**
- * The event as the room's policy server has signed it, when it was asked. Meanwhile the room may have gone on: then the event is a fork, and has
- * to be allowed by what the room is now, too.
+ * The event as the room's policy server has signed it, when it was asked. Meanwhile the room may have gone on: then the
+ * event is a fork, and has to be allowed by what the room is now, too.
  */
 async function approvedEvent(
   app: AppendCapabilities,

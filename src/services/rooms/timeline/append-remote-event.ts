@@ -63,10 +63,11 @@ export class MissingEventsError extends Error {
 type Capabilities = Pick<App, 'takeNids' | 'serverName'>
 
 /**
- * Adds an event of another server, whose signatures and hash are verified, to the end of a room: finds the state before it from its
- * predecessors, checks the authorisation rules, and advances the room's head and current state. It is stored when the command that holds `room`
- * ends well, also if it is rejected. Throws MissingEventsError, having changed nothing, when events that it refers to are not here, and
- * PolicySignatureNeeded when the room's policy server has to be asked about it.
+ * Adds an event of another server, whose signatures and hash are verified, to the end of a room: finds the state before
+ * it from its predecessors, checks the authorisation rules, and advances the room's head and current state. It is
+ * stored when the command that holds `room` ends well, also if it is rejected. Throws MissingEventsError, having
+ * changed nothing, when events that it refers to are not here, and PolicySignatureNeeded when the room's policy server
+ * has to be asked about it.
  * https://spec.matrix.org/v1.19/server-server-api/#checks-performed-on-receipt-of-a-pdu
  */
 export async function appendRemoteEvent(
@@ -102,7 +103,10 @@ export async function appendRemoteEvent(
   return { outcome: verdict.outcome, event: appended, ...reason }
 }
 
-/** The last of the checks. Who comes into a room learns of its policy server only then, and history was checked by those who were there. */
+/**
+ * The last of the checks. Who comes into a room learns of its policy server only then, and history was checked by those
+ * who were there.
+ */
 async function policyVerdict(
   room: LockedRoom,
   event: Event,
@@ -194,7 +198,10 @@ async function store(app: Capabilities, room: LockedRoom, judged: Judged): Promi
   return placed
 }
 
-/** A redaction that does not hold, or not yet, is kept from clients like an event that is soft-failed: they would hide the event that it names. */
+/**
+ * A redaction that does not hold, or not yet, is kept from clients like an event that is soft-failed: they would hide
+ * the event that it names.
+ */
 async function withheld(room: LockedRoom, event: AppendedEvent, { version, verdict }: Judged): Promise<AppendedEvent> {
   if (event.pdu.type !== 'm.room.redaction' || verdict.outcome !== 'accepted') return event
   return { ...event, soft_failed: !(await applyRemoteRedaction(room, version, event)) }

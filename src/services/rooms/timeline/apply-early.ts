@@ -11,8 +11,8 @@ const early = z.object({
 })
 
 /**
- * The job of an event that became known outside the timeline after redactions of it: applies them to the event, and puts
- * them into the timeline for clients.
+ * The job of an event that became known outside the timeline after redactions of it: applies them to the event, and
+ * puts them into the timeline for clients.
  */
 export async function applyEarly(app: Pick<App, 'rooms'>, job: Json): Promise<void> {
   const { room_id: roomId, event_id: eventId } = early.parse(job)

@@ -19,14 +19,18 @@ import {
 } from '../../../storage/rooms/timeline/locked-room.ts'
 import type { StoredEvent } from '../../../storage/schema/stored-event.ts'
 
-/** Redacted, these would change what the room is or whom it keeps out. Other servers decide for themselves about the second one. */
+/**
+ * Redacted, these would change what the room is or whom it keeps out. Other servers decide for themselves about the
+ * second one.
+ */
 const CREATE = 'm.room.create'
 const SERVER_ACL = 'm.room.server_acl'
 
 /**
- * Empties the event that a redaction of one of our users names. Throws M_FORBIDDEN unless it is the user's own, or the user has the power to
- * redact, or redacts `asAdmin` what another user of this server sent; M_NOT_FOUND for an event that this server does not have, and M_INVALID_PARAM
- * for one of another room. https://spec.matrix.org/v1.19/client-server-api/#redactions
+ * Empties the event that a redaction of one of our users names. Throws M_FORBIDDEN unless it is the user's own, or the
+ * user has the power to redact, or redacts `asAdmin` what another user of this server sent; M_NOT_FOUND for an event
+ * that this server does not have, and M_INVALID_PARAM for one of another room.
+ * https://spec.matrix.org/v1.19/client-server-api/#redactions
  */
 export async function applyRedaction(
   room: LockedRoom,
@@ -47,8 +51,9 @@ export async function applyRedaction(
 }
 
 /**
- * Empties the event that an accepted redaction of another server names, if the redaction holds: its sender is of the event's own server or has the
- * power. Returns whether it holds; clients get it only then. If the event is not here yet, that is looked at again when it arrives.
+ * Empties the event that an accepted redaction of another server names, if the redaction holds: its sender is of the
+ * event's own server or has the power. Returns whether it holds; clients get it only then. If the event is not here
+ * yet, that is looked at again when it arrives.
  * https://spec.matrix.org/v1.19/rooms/v3/#handling-redactions
  */
 export async function applyRemoteRedaction(
@@ -65,7 +70,8 @@ export async function applyRemoteRedaction(
 }
 
 /**
- * Empties an event that has just become known, if redactions of it were here before. Returns those that hold, which are to be placed after it by
+ * Empties an event that has just become known, if redactions of it were here before. Returns those that hold, which are
+ * to be placed after it by
  * `releaseRedactions`.
  */
 export async function applyEarlyRedactions(
@@ -84,8 +90,8 @@ export async function applyEarlyRedactions(
 }
 
 /**
- * Puts redactions that were withheld from clients into the room's timeline: as its newest events, or where they have been received when they belong
- * to history, of which clients have seen nothing.
+ * Puts redactions that were withheld from clients into the room's timeline: as its newest events, or where they have
+ * been received when they belong to history, of which clients have seen nothing.
  */
 export function releaseRedactions(room: LockedRoom, redactions: readonly StoredEvent[], isHistory: boolean): void {
   for (const redaction of redactions) {

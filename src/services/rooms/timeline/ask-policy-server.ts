@@ -11,8 +11,9 @@ const DRAFT_PATH = '/_matrix/policy/unstable/org.matrix.msc4284/sign'
 const answer = z.record(z.string(), z.record(z.string(), z.string()))
 
 /**
- * The event with the signature of its room's policy server. Throws what that server answers when it refuses, M_FORBIDDEN when its signature
- * is not by the room's key, and M_UNKNOWN (502) when it does not answer. https://spec.matrix.org/v1.19/server-server-api/#post_matrixpolicyv1sign
+ * The event with the signature of its room's policy server. Throws what that server answers when it refuses,
+ * M_FORBIDDEN when its signature is not by the room's key, and M_UNKNOWN (502) when it does not answer.
+ * https://spec.matrix.org/v1.19/server-server-api/#post_matrixpolicyv1sign
  */
 export async function askPolicyServer(
   app: Pick<App, 'federation'>,

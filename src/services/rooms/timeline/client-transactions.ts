@@ -21,13 +21,17 @@ export type ClientTransaction = {
 type StoredTransaction = { deviceId: DeviceId; id: string }
 type Send = (txn: StoredTransaction | undefined) => Promise<EventId>
 
-/** So many of the newest transactions a process remembers; for older ones, and those of other processes, the database does. */
+/**
+ * So many of the newest transactions a process remembers; for older ones, and those of other processes, the database
+ * does.
+ */
 const REMEMBERED = 20_000
 const recentTransactions = new WeakMap<App['rooms'], LRUCache<string, Promise<EventId>>>()
 
 /**
- * Sends the event of a client's transaction once, however often and to however many processes the request comes; returns its id each time.
- * Nothing is looked up beforehand: a repetition that this process does not remember is refused by the index events_transaction.
+ * Sends the event of a client's transaction once, however often and to however many processes the request comes;
+ * returns its id each time. Nothing is looked up beforehand: a repetition that this process does not remember is
+ * refused by the index events_transaction.
  */
 export function oncePerTransaction(app: App, transaction: ClientTransaction, send: Send): Promise<EventId> {
   const recent = recentOf(app)
@@ -55,7 +59,10 @@ async function sendOrFind(app: App, transaction: ClientTransaction, send: Send):
   }
 }
 
-/** Besides the index, what has changed since may refuse a repetition: the sender has left the room, or has given this very reaction. */
+/**
+ * Besides the index, what has changed since may refuse a repetition: the sender has left the room, or has given this
+ * very reaction.
+ */
 function mayMeanRepetition(error: unknown): boolean {
   if (error instanceof MatrixError) return error.status === 403 || error.errcode === 'M_DUPLICATE_ANNOTATION'
   return violatesUnique(error, 'events_transaction')

@@ -44,8 +44,8 @@ type Capabilities = Pick<App, 'clock' | 'takeNids'>
 const MAX_PREV_EVENTS = 20
 
 /**
- * Drafts the next event of a room: chooses its predecessors, its auth events and its depth. Throws M_BAD_JSON for what cannot be stored, and
- * M_FORBIDDEN for a first event that is no `m.room.create`.
+ * Drafts the next event of a room: chooses its predecessors, its auth events and its depth. Throws M_BAD_JSON for what
+ * cannot be stored, and M_FORBIDDEN for a first event that is no `m.room.create`.
  */
 export async function draftEvent(app: Capabilities, room: LockedRoom, event: NewEvent): Promise<DraftedEvent> {
   const version = versionFor(room, event)
@@ -59,7 +59,9 @@ export async function draftEvent(app: Capabilities, room: LockedRoom, event: New
   return { version, draft, stateBefore, known }
 }
 
-/** What the next event follows, and the state before it: the room's current state, but for rooms with very many forks. */
+/**
+ * What the next event follows, and the state before it: the room's current state, but for rooms with very many forks.
+ */
 async function tipsOf(
   app: Capabilities,
   room: LockedRoom,

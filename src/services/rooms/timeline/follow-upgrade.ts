@@ -16,7 +16,8 @@ import { lockUser } from '../../../storage/users/users.ts'
 type AppendedJoin = { event: Event; before: Event | undefined; create: Event | undefined }
 
 /**
- * Takes along what a user of ours set for a room when they join the one that replaces it: tags, push rules and whether it is a direct chat; and
+ * Takes along what a user of ours set for a room when they join the one that replaces it: tags, push rules and whether
+ * it is a direct chat; and
  * `isFirst`, when this server comes into the room by that, this server's aliases and place in the directory. Only where both rooms say that one replaces
  * the other, for anybody can claim that. `event` need not be a join.
  * https://spec.matrix.org/v1.19/client-server-api/#server-behaviour-19
@@ -38,7 +39,10 @@ export function followJoin(
   })
 }
 
-/** As `followJoin`, for all of our users who are in the new room already when the old one gets its tombstone, by whatever server. */
+/**
+ * As `followJoin`, for all of our users who are in the new room already when the old one gets its tombstone, by
+ * whatever server.
+ */
 export function followTombstone(app: Pick<App, 'serverName'>, room: LockedRoom, event: AppendedEvent): void {
   const { type, state_key } = event.pdu
   const changes = event.current_changes ?? (state_key === undefined ? [] : [{ type, state_key, event }])

@@ -10,8 +10,9 @@ type Capabilities = Pick<App, 'database' | 'logger' | 'stopping'>
 const BATCH = 16
 
 /**
- * Does something in all rooms to which a user has such a relation, a few at a time. A room that refuses (a MatrixError) is logged and skipped. Rejects
- * when some failed otherwise, after all have been tried, or when the server stops: then it is to be done again.
+ * Does something in all rooms to which a user has such a relation, a few at a time. A room that refuses (a MatrixError)
+ * is logged and skipped. Rejects when some failed otherwise, after all have been tried, or when the server stops: then
+ * it is to be done again.
  */
 export async function inEveryRoom(
   app: Capabilities,

@@ -11,7 +11,10 @@ import {
   readLockedStateAt,
 } from '../../../storage/rooms/timeline/locked-room.ts'
 
-/** Rejected: as if it had never been sent. Soft-failed: good for its place in the graph, but against what the room has become. */
+/**
+ * Rejected: as if it had never been sent. Soft-failed: good for its place in the graph, but against what the room has
+ * become.
+ */
 export type RemoteVerdict = { outcome: 'accepted' } | { outcome: 'rejected' | 'soft-failed'; reason: string }
 
 type RemoteEvent = {
@@ -24,8 +27,9 @@ type RemoteEvent = {
 }
 
 /**
- * What the authorisation rules say of an event of another server, in the specification's order: by its auth events, by the state before it, by
- * the current state. https://spec.matrix.org/v1.19/server-server-api/#checks-performed-on-receipt-of-a-pdu
+ * What the authorisation rules say of an event of another server, in the specification's order: by its auth events, by
+ * the state before it, by the current state.
+ * https://spec.matrix.org/v1.19/server-server-api/#checks-performed-on-receipt-of-a-pdu
  */
 export async function judgeRemoteEvent(room: LockedRoom, remote: RemoteEvent): Promise<RemoteVerdict> {
   const { version, event, stateBefore, skipsCurrent } = remote

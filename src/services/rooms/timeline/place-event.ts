@@ -16,8 +16,8 @@ import { resolveStates } from './resolve-states.ts'
 import { stateChanges } from './state-changes.ts'
 
 /**
- * Adds an accepted event to the end of a room, and advances the room's head. Where the room has forks, the current state before and after it is
- * other than the event's own, and what changes in it need not be the event.
+ * Adds an accepted event to the end of a room, and advances the room's head. Where the room has forks, the current
+ * state before and after it is other than the event's own, and what changes in it need not be the event.
  */
 export async function placeEvent(
   app: Pick<App, 'takeNids' | 'serverName'>,
@@ -45,8 +45,8 @@ const MAX_PASSED = 100
 const MAX_FORKS = 100
 
 /**
- * The head of a room after an event that nothing follows yet. Its current state is what the states after all forward extremities resolve to; in
- * a room without forks that is the state after the event.
+ * The head of a room after an event that nothing follows yet. Its current state is what the states after all forward
+ * extremities resolve to; in a room without forks that is the state after the event.
  */
 async function headWith(
   app: Pick<App, 'takeNids'>,
@@ -71,7 +71,9 @@ async function headWith(
   }
 }
 
-/** Without those that the event follows by way of events that count for nothing, as they were soft-failed or rejected. */
+/**
+ * Without those that the event follows by way of events that count for nothing, as they were soft-failed or rejected.
+ */
 async function withoutPassed(room: LockedRoom, open: EventId[], prevIds: readonly EventId[]): Promise<EventId[]> {
   const passed = new Set<EventId>()
   let wanted = [...prevIds]
@@ -87,8 +89,8 @@ async function withoutPassed(room: LockedRoom, open: EventId[], prevIds: readonl
 }
 
 /**
- * Drops forward extremities beyond `MAX_FORKS`, one for one: the oldest of the server that has most of them. Each of them costs work for every event,
- * and one server can make thousands without any power.
+ * Drops forward extremities beyond `MAX_FORKS`, one for one: the oldest of the server that has most of them. Each of
+ * them costs work for every event, and one server can make thousands without any power.
  */
 function fewEnough(extremities: readonly StoredEvent[]): StoredEvent[] {
   const kept = [...extremities]

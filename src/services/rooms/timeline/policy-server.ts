@@ -15,8 +15,8 @@ const POLICY_TYPES = ['m.room.policy', 'org.matrix.msc4284.policy']
 export const POLICY_KEY_ID = 'ed25519:policy_server'
 
 /**
- * An event that needs the approval of its room's policy server and does not have it. Nothing was changed: who asks that server, outside of the
- * transaction, may try again.
+ * An event that needs the approval of its room's policy server and does not have it. Nothing was changed: who asks that
+ * server, outside of the transaction, may try again.
  */
 export class PolicySignatureNeeded extends Error {
   readonly policyServer: PolicyServer
@@ -31,8 +31,9 @@ export class PolicySignatureNeeded extends Error {
 }
 
 /**
- * The policy server that has to approve of an event by a room's current state; undefined when none does. Where that is this server's own name, others ask: it
- * does not ask itself. https://spec.matrix.org/v1.19/server-server-api/#determining-if-a-policy-server-is-enabled-in-a-room
+ * The policy server that has to approve of an event by a room's current state; undefined when none does. Where that is
+ * this server's own name, others ask: it does not ask itself.
+ * https://spec.matrix.org/v1.19/server-server-api/#determining-if-a-policy-server-is-enabled-in-a-room
  */
 async function policyServerFor(
   room: LockedRoom,
@@ -50,7 +51,10 @@ async function policyServerFor(
   return (await isServerInRoom(room.db, roomIdOf(room), via)) ? { via, publicKey } : undefined
 }
 
-/** Throws PolicySignatureNeeded unless the room's policy server, if it has one, has signed an event. https://spec.matrix.org/v1.19/server-server-api/#validating-policy-server-signatures */
+/**
+ * Throws PolicySignatureNeeded unless the room's policy server, if it has one, has signed an event.
+ * https://spec.matrix.org/v1.19/server-server-api/#validating-policy-server-signatures
+ */
 export async function requirePolicySignature(room: LockedRoom, event: Event): Promise<void> {
   const policyServer = await policyServerFor(room, event.pdu)
   if (!policyServer) return

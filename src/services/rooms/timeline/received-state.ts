@@ -5,8 +5,8 @@ import { loadStateEntries } from '../../../storage/rooms/timeline/state-entries.
 import { changeLockedState } from './change-locked-state.ts'
 
 /**
- * The root of a state that another server told, as the nids of its events; of two for the same piece the later one counts. It shares with the
- * room's current state what both have in common.
+ * The root of a state that another server told, as the nids of its events; of two for the same piece the later one
+ * counts. It shares with the room's current state what both have in common.
  */
 export async function receivedState(
   app: Pick<App, 'takeNids'>,

@@ -14,7 +14,8 @@ import { changeLockedState } from './change-locked-state.ts'
 type Capabilities = Pick<App, 'takeNids'>
 
 /**
- * The root of the state that some states of a room, by their roots, resolve to. What has been resolved before is remembered.
+ * The root of the state that some states of a room, by their roots, resolve to. What has been resolved before is
+ * remembered.
  * https://spec.matrix.org/v1.19/server-server-api/#room-state-resolution
  */
 export async function resolveStates(

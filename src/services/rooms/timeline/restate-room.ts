@@ -32,9 +32,10 @@ type Progress = {
 }
 
 /**
- * Goes through the events of a room that was partial, in the order in which they were added, now that the states after what they follow are known:
- * finds the states before and after each, judges it again, and advances the room. What was accepted and should not have been is rejected; what was
- * rejected and should not have been comes as news. All but the members is then written as for any command; for members see `storeFoundMembers`.
+ * Goes through the events of a room that was partial, in the order in which they were added, now that the states after
+ * what they follow are known: finds the states before and after each, judges it again, and advances the room. What was
+ * accepted and should not have been is rejected; what was rejected and should not have been comes as news. All but the
+ * members is then written as for any command; for members see `storeFoundMembers`.
  */
 export async function restateRoom(
   app: Capabilities,

@@ -10,8 +10,9 @@ import { PolicySignatureNeeded } from './policy-server.ts'
 const MOST_QUESTIONS = 30
 
 /**
- * Runs a command in a room that this server has; see `RoomTransactions.run`. Where the room has a policy server, that approves of the command's events
- * in between, outside of the transaction. Throws M_FORBIDDEN for a room that it does not have: strangers learn nothing about which rooms exist.
+ * Runs a command in a room that this server has; see `RoomTransactions.run`. Where the room has a policy server, that
+ * approves of the command's events in between, outside of the transaction. Throws M_FORBIDDEN for a room that it does
+ * not have: strangers learn nothing about which rooms exist.
  */
 export async function runInRoom<Result>(
   app: Pick<App, 'rooms' | 'federation' | 'signingKey'>,

@@ -11,7 +11,10 @@ import { gatherPresence } from './presence-wakes.ts'
 /** What this process remembers of a user who syncs, true at exactly the stream's position in this process. */
 export type ConnectedUser = {
   readonly userId: UserId
-  /** Rooms that the user has joined, is invited to or knocks at. Never changed: another map takes its place, so whoever has it keeps what was true then. */
+  /**
+   * Rooms that the user has joined, is invited to or knocks at. Never changed: another map takes its place, so whoever
+   * has it keeps what was true then.
+   */
   rooms: ReadonlyMap<RoomId, { membership: Membership; event_nid: number }>
   /** Those of them that the user has joined; as little changed. */
   joined: ReadonlySet<RoomId>
@@ -23,7 +26,10 @@ export type ConnectedUser = {
   readonly wakers: Set<() => void>
 }
 
-/** The users whose clients sync with this process, kept in step with the stream so that a message wakes its room's members and nobody else. */
+/**
+ * The users whose clients sync with this process, kept in step with the stream so that a message wakes its room's
+ * members and nobody else.
+ */
 export type ConnectedUsers = {
   /** The user as of the stream's position at the moment it resolves. */
   get(userId: UserId): Promise<ConnectedUser>
@@ -132,7 +138,9 @@ function wakeAll(users: ReadonlySet<ConnectedUser>): void {
   for (const user of users) for (const wake of user.wakers) wake()
 }
 
-/** Returns what drops the users beyond `kept` who have not been asked for for the longest time, those who wait aside. */
+/**
+ * Returns what drops the users beyond `kept` who have not been asked for for the longest time, those who wait aside.
+ */
 function dropLater(users: Map<UserId, ConnectedUser>, members: Members, kept: number): () => void {
   let isDropping = false
   function dropOldest(): void {

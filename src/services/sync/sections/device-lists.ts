@@ -5,12 +5,18 @@ import { loadEvents } from '../../../storage/rooms/timeline/events.ts'
 import { readEventsOfStates } from '../../../storage/rooms/timeline/room-state.ts'
 import type { StreamRow } from '../../../storage/schema/stream.ts'
 
-/** Whose keys a client has to ask for again, and whose it need not follow any more. https://spec.matrix.org/v1.19/client-server-api/#e2e-extensions-to-sync */
+/**
+ * Whose keys a client has to ask for again, and whose it need not follow any more.
+ * https://spec.matrix.org/v1.19/client-server-api/#e2e-extensions-to-sync
+ */
 export type DeviceLists = { changed: UserId[]; left: UserId[] }
 
 /** What became of a user in a room within the rows. */
 type Move = {
-  /** The nid of the event that brought about the first change: the room's state before it tells the membership at the beginning. */
+  /**
+   * The nid of the event that brought about the first change: the room's state before it tells the membership at the
+   * beginning.
+   */
   firstNid: number
   wasJoined: boolean
   isJoined: boolean
@@ -29,9 +35,10 @@ type Encounters = {
 }
 
 /**
- * What stream rows up to `to` mean for the device lists that `userId` follows. `rows`: all that concern the user, of rooms left meanwhile too; `joined`: the
- * rooms that the user is in at their end. In `changed` are users who share a room with the user now and whose keys changed, or who shared none
- * before (or not all the time, for then a change in between was not told); in `left` those who shared one and now share none.
+ * What stream rows up to `to` mean for the device lists that `userId` follows. `rows`: all that concern the user, of
+ * rooms left meanwhile too; `joined`: the rooms that the user is in at their end. In `changed` are users who share a
+ * room with the user now and whose keys changed, or who shared none before (or not all the time, for then a change in
+ * between was not told); in `left` those who shared one and now share none.
  */
 export async function deviceListChanges(
   app: Pick<App, 'database'>,
@@ -54,7 +61,8 @@ export async function deviceListChanges(
     ({ user_id, throughout }) => reported.others.has(user_id) || (encounters.met.has(user_id) && !throughout),
   )
   const sharing = new Set(sharers.map(({ user_id }) => user_id))
-  // Whom the user meets in a new room hears of the user's devices from now on: the user's own devices are to know what others see.
+  // Whom the user meets in a new room hears of the user's devices from now on: the user's own devices are to know what
+  // others see.
   const isNewToOthers = encounters.newRooms.length > 0 && encounters.met.size > 0
   return {
     changed: [

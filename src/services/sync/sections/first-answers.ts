@@ -12,7 +12,10 @@ const RETRY_MS = 5000
 
 const lanes = new WeakMap<App['stream'], Lanes<UserId>>()
 
-/** Makes the first answer to a client, which is as large as the account. Takes its turn: what is made at a time is in memory. Throws M_LIMIT_EXCEEDED. */
+/**
+ * Makes the first answer to a client, which is as large as the account. Takes its turn: what is made at a time is in
+ * memory. Throws M_LIMIT_EXCEEDED.
+ */
 export async function inTurnOfUser<Answer>(
   app: Pick<App, 'stream'>,
   userId: UserId,

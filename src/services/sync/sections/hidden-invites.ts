@@ -13,7 +13,10 @@ type Reading = Pick<App, 'database' | 'stream'>
 
 const DECIDING: readonly (string | null)[] = ['m.ignored_user_list', ...INVITE_PERMISSION_TYPES]
 
-/** Whose invites a user is not told of, those from before included. https://spec.matrix.org/v1.19/client-server-api/#invite-permission */
+/**
+ * Whose invites a user is not told of, those from before included.
+ * https://spec.matrix.org/v1.19/client-server-api/#invite-permission
+ */
 const unwantedInviters = remembered({
   load: async (app, userId: UserId): Promise<(sender: UserId) => boolean> => {
     const [ignored, permission] = await Promise.all([
@@ -28,8 +31,8 @@ const unwantedInviters = remembered({
 })
 
 /**
- * The rooms of a user's lists that are there only because of an unwanted invite, or its end. An invite that has come since the stream was read is
- * not among them: see `unwantedAmong`.
+ * The rooms of a user's lists that are there only because of an unwanted invite, or its end. An invite that has come
+ * since the stream was read is not among them: see `unwantedAmong`.
  */
 export const hiddenInvites = remembered({
   load: async (app, userId: UserId): Promise<ReadonlySet<RoomId>> =>

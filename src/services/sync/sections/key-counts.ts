@@ -5,7 +5,10 @@ import type { DeviceKey } from '../../../storage/schema/users.ts'
 import { remembered } from './remembered.ts'
 import type { SyncingDevice } from './to-device.ts'
 
-/** What each answer of /sync says about a device's keys. https://spec.matrix.org/v1.19/client-server-api/#e2e-extensions-to-sync */
+/**
+ * What each answer of /sync says about a device's keys.
+ * https://spec.matrix.org/v1.19/client-server-api/#e2e-extensions-to-sync
+ */
 export type KeyCounts = {
   device_one_time_keys_count: Record<string, number>
   device_unused_fallback_key_types: string[]

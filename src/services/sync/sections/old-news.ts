@@ -21,8 +21,8 @@ export type OldSpan = { rows: readonly StreamRow[]; from: number; to: number; ro
 const EVERYTHING = compileSyncFilter({})
 
 /**
- * Returns what is news beside events of rooms, in the form of before /sync: typing, receipts and account data with the `room_id` that they are of, and
- * presence. `rooms`: those that the user has joined.
+ * Returns what is news beside events of rooms, in the form of before /sync: typing, receipts and account data with the
+ * `room_id` that they are of, and presence. `rooms`: those that the user has joined.
  */
 export async function oldNews(
   app: Reading,

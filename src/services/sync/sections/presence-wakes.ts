@@ -6,7 +6,8 @@ import { loadRoomsOfUsers } from '../../../storage/presence/presence.ts'
 const GATHER_MS = 100
 
 /**
- * Collects users whose presence changed and then, with one query for all of them, says in which rooms this is to be told.
+ * Collects users whose presence changed and then, with one query for all of them, says in which rooms this is to be
+ * told.
  * `wake` is called for each room.
  */
 export function gatherPresence(app: Pick<App, 'database'>, wake: (roomId: RoomId) => void): (userId: UserId) => void {

@@ -9,8 +9,9 @@ type Reading = Pick<App, 'database' | 'stream'>
 const KEPT = 20_000
 
 /**
- * Remembers what is read with nearly every answer and changes seldom. `placeOf` names what is wanted, `changedBy` what a row of the stream changes:
- * that is forgotten, so what comes back is never older than the stream's position in this process.
+ * Remembers what is read with nearly every answer and changes seldom. `placeOf` names what is wanted, `changedBy` what
+ * a row of the stream changes: that is forgotten, so what comes back is never older than the stream's position in this
+ * process.
  */
 export function remembered<Key, Value>({
   load,

@@ -116,8 +116,8 @@ function isOwn({ kind, user_id }: StreamRow, userId: UserId): boolean {
 }
 
 /**
- * Of a long absence only the ends are loaded: the first event for the state before it, the newest for the timeline, the user's own and what
- * brought them about.
+ * Of a long absence only the ends are loaded: the first event for the state before it, the newest for the timeline, the
+ * user's own and what brought them about.
  */
 function wantedOf(rows: readonly StreamRow[], viewer: SyncViewer): Wanted {
   const nids = rows.flatMap((row) => (row.kind === 'event' ? (row.ref ?? []) : []))

@@ -7,7 +7,10 @@ const MOST_ACTIVE = 200
 /** Rooms in one transaction: none of them can have an event meanwhile. */
 const BATCH = 20
 
-/** Keeps the number of rooms small that lists of rooms have to look at one by one, until the server stops. `stop` waits for what is under way. */
+/**
+ * Keeps the number of rooms small that lists of rooms have to look at one by one, until the server stops. `stop` waits
+ * for what is under way.
+ */
 export function startSettling(app: Pick<App, 'database' | 'logger' | 'stopping'>): { stop(): Promise<void> } {
   let underWay = Promise.resolve()
   let isBusy = false

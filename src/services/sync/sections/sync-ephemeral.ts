@@ -8,13 +8,19 @@ import { receiptContents } from '../../rooms/sending/receipt-contents.ts'
 import type { SyncViewer } from './sync-room.ts'
 
 type EphemeralEvent = { type: string; content: object }
-/** So many moved receipts are told at once, the newest: a client that was away for long learns the others with later moves. */
+/**
+ * So many moved receipts are told at once, the newest: a client that was away for long learns the others with later
+ * moves.
+ */
 const MOST_MOVED = 20_000
 
 /** Typing and receipts, by room. */
 export type Ephemeral = Map<RoomId, EphemeralEvent[]>
 
-/** Who types and all receipts, for rooms that the client does not know yet; `to`: the stream position up to which it is told. */
+/**
+ * Who types and all receipts, for rooms that the client does not know yet; `to`: the stream position up to which it is
+ * told.
+ */
 export async function allEphemeral(
   app: Pick<App, 'database' | 'clock' | 'stream'>,
   viewer: SyncViewer,
@@ -54,7 +60,10 @@ export function countReceipts(ephemeral: Ephemeral): number {
   return count
 }
 
-/** What stream rows say about typing and receipts in some joined rooms. When nobody types any more the list is empty, and is told. */
+/**
+ * What stream rows say about typing and receipts in some joined rooms. When nobody types any more the list is empty,
+ * and is told.
+ */
 export async function changedEphemeral(
   app: Pick<App, 'database' | 'clock'>,
   viewer: SyncViewer,
@@ -72,7 +81,9 @@ export async function changedEphemeral(
   return assemble(viewer, typing, await loadReceiptsOf(app.database, owners, viewer.userId))
 }
 
-/** Whose receipts in which room a row tells of: public receipts name their owner in `detail`, private ones their room. */
+/**
+ * Whose receipts in which room a row tells of: public receipts name their owner in `detail`, private ones their room.
+ */
 export function receiptOwner(row: StreamRow): MovedReceipts[] {
   const detail = row.detail ?? ''
   const orders = [row.ref]

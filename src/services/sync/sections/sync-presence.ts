@@ -20,7 +20,10 @@ export async function allPresence(
   return sectionOf(app, viewer, await loadPresentUsers(app.database, viewer.userId, joined))
 }
 
-/** Whose presence changed, of those who share a room with the user, and who is there of those whom the user has met in the rows. */
+/**
+ * Whose presence changed, of those who share a room with the user, and who is there of those whom the user has met in
+ * the rows.
+ */
 export async function presenceChanges(
   app: Pick<App, 'config' | 'database' | 'clock'>,
   viewer: SyncViewer,

@@ -13,7 +13,10 @@ export type RoomSpan = {
   since: number | undefined
   /** Root of the state at the end. */
   end: number
-  /** event_order of the event with that state after it, where that is not `last`: the user is shown no state of after it. */
+  /**
+   * event_order of the event with that state after it, where that is not `last`: the user is shown no state of after
+   * it.
+   */
   endOrder?: number
   /** The user has no business with the room's state, but for `own`. */
   hidesState?: boolean
@@ -44,7 +47,10 @@ export type RoomContent = {
 
 type SpanViewer = TimelineViewer & { stateAfter: string | undefined }
 
-/** Reads the timeline of a span, and the state that goes with it: at the timeline's start, or at its end if the client wants that. */
+/**
+ * Reads the timeline of a span, and the state that goes with it: at the timeline's start, or at its end if the client
+ * wants that.
+ */
 export async function roomContent(
   app: Pick<App, 'database'>,
   viewer: SpanViewer,
@@ -96,9 +102,9 @@ function startRoot(span: RoomSpan, { events }: SyncTimeline): number {
 }
 
 /**
- * What changed in the state during the timeline by events that are not in it, as the filter left them out or the user may not see them there, is told
- * with the state. Since clients apply the timeline after the state, the timeline must then not have an older event for the same piece of state: it
- * is cut after that.
+ * What changed in the state during the timeline by events that are not in it, as the filter left them out or the user
+ * may not see them there, is told with the state. Since clients apply the timeline after the state, the timeline must
+ * then not have an older event for the same piece of state: it is cut after that.
  */
 async function withoutConflicts(
   app: Pick<App, 'database'>,
@@ -132,13 +138,18 @@ async function omittedState(
   return [...omitted].filter((event) => !isTold(event, last.get(keyOf(event))) && filter.takesState(event))
 }
 
-/** Whether a client that has `told` need not be told of `event` in its place: to show a former name does less harm than a gap in the timeline. */
+/**
+ * Whether a client that has `told` need not be told of `event` in its place: to show a former name does less harm than
+ * a gap in the timeline.
+ */
 function isTold(event: StoredEvent, told: StoredEvent | undefined): boolean {
   if (!told || event.event_nid === told.event_nid) return told !== undefined
   return event.pdu.type === 'm.room.member' && event.pdu.content.membership === told.pdu.content.membership
 }
 
-/** What is current of the pieces of state that a timeline has events for: with forks it need not be the last of these. */
+/**
+ * What is current of the pieces of state that a timeline has events for: with forks it need not be the last of these.
+ */
 async function currentOf(app: Pick<App, 'database'>, end: number, timeline: SyncTimeline): Promise<StoredEvent[]> {
   const keys = timeline.events.filter(isState).map(({ pdu }) => ({ type: pdu.type, state_key: pdu.state_key! }))
   return (await readStateEvents(app.database, end, keys)).flatMap((event) => event ?? [])

@@ -12,7 +12,10 @@ import type { TimelineViewer } from './sync-timeline.ts'
 
 export type SyncViewer = TimelineViewer & {
   deviceId: DeviceId | null
-  /** Under which name state at the end of the timeline goes, if the client asks for that: https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3sync */
+  /**
+   * Under which name state at the end of the timeline goes, if the client asks for that:
+   * https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3sync
+   */
   stateAfter: 'state_after' | 'org.matrix.msc4222.state_after' | undefined
 }
 
@@ -21,7 +24,10 @@ export type SyncedRoom = {
   summary?: JsonObject
 } & Partial<Record<'state' | 'state_after' | 'org.matrix.msc4222.state_after', { events: object[] }>>
 
-/** Rooms that are read side by side: what they ask the database for in the same turn is one query (storage/engine/shared-loads.ts). */
+/**
+ * Rooms that are read side by side: what they ask the database for in the same turn is one query
+ * (storage/engine/shared-loads.ts).
+ */
 const ROOMS_AT_ONCE = 100
 
 /** The timeline, state and summary of rooms for /sync. What all of them need from the database is asked for at once. */
@@ -71,7 +77,10 @@ function syncedRoom(
   }
 }
 
-/** https://spec.matrix.org/v1.19/client-server-api/#filtering: `event_format` and `event_fields`. In /sync events do not name their room. */
+/**
+ * https://spec.matrix.org/v1.19/client-server-api/#filtering: `event_format` and `event_fields`. In /sync events do not
+ * name their room.
+ */
 function format({ filter }: SyncViewer, stored: readonly StoredEvent[], served: Served): object[] {
   const formatted = stored.map(({ pdu, event_id }) => {
     const { room_id, ...event } = served.get(event_id)!

@@ -5,8 +5,9 @@ import type { StoredEvent } from '../../../storage/schema/stored-event.ts'
 import type { TimelineViewer } from './sync-timeline.ts'
 
 /**
- * The state that a client needs to go from what it has (the state at `from`; undefined: nothing) to the state at `to`, with members as lazily
- * as the filter wants: the senders of `timeline`, and `heroes`. https://spec.matrix.org/v1.19/client-server-api/#lazy-loading-room-members
+ * The state that a client needs to go from what it has (the state at `from`; undefined: nothing) to the state at `to`,
+ * with members as lazily as the filter wants: the senders of `timeline`, and `heroes`.
+ * https://spec.matrix.org/v1.19/client-server-api/#lazy-loading-room-members
  */
 export async function syncState(
   app: Pick<App, 'database'>,

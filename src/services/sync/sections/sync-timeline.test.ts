@@ -15,7 +15,10 @@ afterAll(() => app.database.close())
 
 const BEGINNING = -Number.MAX_SAFE_INTEGER
 
-/** Messages of which only the first, the one after the gap, and the last are notes; `isCut`: the second part follows a gap. */
+/**
+ * Messages of which only the first, the one after the gap, and the last are notes; `isCut`: the second part follows a
+ * gap.
+ */
 async function roomWithMany(count: number, isCut: boolean) {
   const room = await createReadingRoom(app)
   await room.message(ALICE, 'first', {}, { type: 'x.note' })

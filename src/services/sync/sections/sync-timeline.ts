@@ -19,7 +19,10 @@ export type TimelineViewer = {
   told?: ToldMembers | undefined
 }
 
-/** A stretch of a room's timeline; bounds on event_order are exclusive. `newest`: its newest events, oldest first, where they are at hand. */
+/**
+ * A stretch of a room's timeline; bounds on event_order are exclusive. `newest`: its newest events, oldest first, where
+ * they are at hand.
+ */
 export type TimelineWindow = {
   roomId: RoomId
   after: number
@@ -34,13 +37,19 @@ export type SyncTimeline = {
   limited: boolean
 }
 
-/** Pages read for one room at most: a viewer who may see hardly anything gets a limited timeline rather than a search of all history. */
+/**
+ * Pages read for one room at most: a viewer who may see hardly anything gets a limited timeline rather than a search of
+ * all history.
+ */
 const MAX_PAGES = 8
 
 /** How far back the database looks for events that a filter takes, in places of the timeline. */
 const MOST_PLACES = 20_000
 
-/** The newest events of a window that pass the filter and that the viewer may see, up to the filter's limit and to the bytes that there is room for. */
+/**
+ * The newest events of a window that pass the filter and that the viewer may see, up to the filter's limit and to the
+ * bytes that there is room for.
+ */
 export async function syncTimeline(
   app: Pick<App, 'database'>,
   viewer: TimelineViewer,

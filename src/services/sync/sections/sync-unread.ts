@@ -15,8 +15,9 @@ export type SyncedUnread = {
 }
 
 /**
- * The unread counts of some joined rooms, with those of their newest events that are at hand: of the main timeline and each thread if
- * the filter asks for threads, otherwise of both together. https://spec.matrix.org/v1.19/client-server-api/#receiving-notifications
+ * The unread counts of some joined rooms, with those of their newest events that are at hand: of the main timeline and
+ * each thread if the filter asks for threads, otherwise of both together.
+ * https://spec.matrix.org/v1.19/client-server-api/#receiving-notifications
  */
 export async function syncUnread(
   app: Pick<App, 'config' | 'database' | 'stream'>,

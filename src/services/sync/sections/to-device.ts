@@ -7,7 +7,10 @@ import type { StreamRow } from '../../../storage/schema/stream.ts'
 /** Messages to a device, in the order of their arrival. */
 export type ToDeviceSection = {
   events: { sender: string; type: string; content: JsonObject }[]
-  /** The position up to which they are told: what the client acknowledges with the next token. Undefined: there are none. */
+  /**
+   * The position up to which they are told: what the client acknowledges with the next token. Undefined: there are
+   * none.
+   */
   upTo: number | undefined
 }
 
@@ -16,12 +19,15 @@ export type SyncingDevice = { userId: UserId; deviceId: DeviceId | null }
 
 const NOTHING: ToDeviceSection = { events: [], upTo: undefined }
 
-/** As many as the specification recommends. https://spec.matrix.org/v1.19/client-server-api/#send-to-device-messaging */
+/**
+ * As many as the specification recommends. https://spec.matrix.org/v1.19/client-server-api/#send-to-device-messaging
+ */
 const MESSAGES_AT_ONCE = 100
 
 /**
- * The oldest messages that wait for a device up to position `to`. `acknowledged`: up to where the last answer told messages, undefined if it had
- * none; then, without a row about one since `from`, nothing waits and nothing is read. `from` 0: all that wait. `limit`: tells no more than so many.
+ * The oldest messages that wait for a device up to position `to`. `acknowledged`: up to where the last answer told
+ * messages, undefined if it had none; then, without a row about one since `from`, nothing waits and nothing is read.
+ * `from` 0: all that wait. `limit`: tells no more than so many.
  */
 export async function syncToDevice(
   app: Pick<App, 'database' | 'config'>,

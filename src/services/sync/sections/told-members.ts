@@ -40,8 +40,9 @@ export function withToldMembers<Viewer extends Client & { filter: Laziness }>(
 }
 
 /**
- * What a client has been told by the answers that it has got: an answer that was lost, of another process, or from before the client began anew
- * does not count. https://spec.matrix.org/v1.19/client-server-api/#lazy-loading-room-members
+ * What a client has been told by the answers that it has got: an answer that was lost, of another process, or from
+ * before the client began anew does not count.
+ * https://spec.matrix.org/v1.19/client-server-api/#lazy-loading-room-members
  */
 function toldMembersOf(app: Pick<App, 'stream'>, { userId, deviceId }: Client, { from, to }: Span): ToldMembers {
   const { rooms, starts } = madeOnce(memories, app.stream, createMemory)

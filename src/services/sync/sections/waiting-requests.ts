@@ -8,8 +8,8 @@ type Waiting = Map<UserId, Set<() => void>>
 const waitingNow = new WeakMap<App['stream'], Waiting>()
 
 /**
- * Notes that a request of a user waits for news, until the returned function is called. Each row of the stream wakes all requests of those whom it
- * concerns; of more than `limits.counts.waiting_requests`, `end` of the oldest is called.
+ * Notes that a request of a user waits for news, until the returned function is called. Each row of the stream wakes
+ * all requests of those whom it concerns; of more than `limits.counts.waiting_requests`, `end` of the oldest is called.
  */
 export function enterWaiting(
   { stream, config }: Pick<App, 'stream' | 'config'>,

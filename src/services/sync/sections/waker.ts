@@ -6,7 +6,10 @@ import { enterWaiting } from './waiting-requests.ts'
 export type Waker = {
   /** Forgets what happened until now. */
   reset(): void
-  /** Resolves when something happened since `reset`, after `ms`, or when the signal is aborted; with true: the user has newer requests, for which this one has to end. */
+  /**
+   * Resolves when something happened since `reset`, after `ms`, or when the signal is aborted; with true: the user has
+   * newer requests, for which this one has to end.
+   */
   wait(ms: number, signal: AbortSignal): Promise<boolean>
   close(): void
 }

@@ -104,7 +104,10 @@ function inTurn(plans: readonly SlidingRoomPlan[]): SlidingRoomPlan[] {
 /** So often lists are looked through whole whatever happened: a room that could not be read comes once it can. */
 const WHOLE_EVERY = 16
 
-/** The rooms in which something has happened; undefined: the user has come or gone, or stored something, which may move others into lists. */
+/**
+ * The rooms in which something has happened; undefined: the user has come or gone, or stored something, which may move
+ * others into lists.
+ */
 function touchedRooms({ rows }: SlidingNews, { userId }: SyncViewer): RoomId[] | undefined {
   const touched = new Set<RoomId>()
   for (const { kind, room_id, user_id } of rows) {
@@ -119,7 +122,9 @@ function storedConfigs({ configs }: ConfigPlaces): string {
   return JSON.stringify(configs)
 }
 
-/** Rooms of which the connection knows and that the user has left since: that is told once, wherever they were in lists. */
+/**
+ * Rooms of which the connection knows and that the user has left since: that is told once, wherever they were in lists.
+ */
 async function addDepartures(
   app: Reading,
   viewer: SyncViewer,
@@ -210,7 +215,10 @@ async function addReadRooms(
   }
 }
 
-/** For which rooms extensions tell all, and for which only news; and the rooms that they no longer follow. `read`: the rooms of which the answer tells. */
+/**
+ * For which rooms extensions tell all, and for which only news; and the rooms that they no longer follow. `read`: the
+ * rooms of which the answer tells.
+ */
 async function flagsOf(
   app: Reading,
   {

@@ -25,7 +25,10 @@ export type ExtensionResults = {
   threads?: ThreadSubscriptionChanges
 }
 
-/** What the extensions have to know. `fresh`: rooms of which all is to be told; `live`: rooms of which what the rows say is to be told. */
+/**
+ * What the extensions have to know. `fresh`: rooms of which all is to be told; `live`: rooms of which what the rows say
+ * is to be told.
+ */
 export type ExtensionNews = {
   extensions: SlidingExtensions
   /** undefined: the connection is new. */
@@ -35,7 +38,10 @@ export type ExtensionNews = {
   joined: ReadonlySet<RoomId>
   fresh(flag: number): ReadonlySet<RoomId>
   live(flag: number): ReadonlySet<RoomId>
-  /** The rooms that the answer tells for the first time, and the ids of their events: at older ones, only the user's own receipts are told. */
+  /**
+   * The rooms that the answer tells for the first time, and the ids of their events: at older ones, only the user's own
+   * receipts are told.
+   */
   newRooms: ReadonlyMap<RoomId, ReadonlySet<string>>
 }
 
@@ -127,7 +133,10 @@ async function accountDataResult(
   return changedAccountData(app, viewer, wanted, newRooms)
 }
 
-/** https://github.com/matrix-org/matrix-spec-proposals/pull/3960 and https://github.com/matrix-org/matrix-spec-proposals/pull/3961 */
+/**
+ * https://github.com/matrix-org/matrix-spec-proposals/pull/3960 and
+ * https://github.com/matrix-org/matrix-spec-proposals/pull/3961
+ */
 async function ephemeralResults(
   app: Reading,
   viewer: SyncViewer,
@@ -190,8 +199,8 @@ function relevant(content: JsonObject, userId: UserId, toldEvents: ReadonlySet<s
 }
 
 /**
- * One content of several, as there is room for only one event. Where a user has receipts of several threads at the same event, that of the main timeline
- * or of no thread stays.
+ * One content of several, as there is room for only one event. Where a user has receipts of several threads at the same
+ * event, that of the main timeline or of no thread stays.
  */
 function merged(contents: readonly JsonObject[]): JsonObject {
   const result: Record<string, Record<string, Record<string, JsonObject>>> = Object.create(null)

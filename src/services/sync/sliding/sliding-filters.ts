@@ -11,7 +11,10 @@ import type { SlidingFilter } from './sliding-request.ts'
 
 type Reading = Pick<App, 'config' | 'database'>
 
-/** What a filter means for the table of rooms, of which `hidden` ones are not shown: direct chats, tags and spaces become sets of rooms. */
+/**
+ * What a filter means for the table of rooms, of which `hidden` ones are not shown: direct chats, tags and spaces
+ * become sets of rooms.
+ */
 export async function listFilter(
   app: Reading,
   userId: UserId,

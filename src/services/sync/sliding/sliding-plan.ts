@@ -28,8 +28,8 @@ const MAX_CONFIGS = 200
 const MAX_CONFIGS_SIZE = 1024 * 1024
 
 /**
- * Reads the configurations that a connection has stored; undefined: a new connection. `placeOf` throws where there are more than a connection
- * keeps: M_UNKNOWN_POS, so that the client begins a new one, or M_TOO_LARGE for a new one.
+ * Reads the configurations that a connection has stored; undefined: a new connection. `placeOf` throws where there are
+ * more than a connection keeps: M_UNKNOWN_POS, so that the client begins a new one, or M_TOO_LARGE for a new one.
  */
 export function configPlaces(stored: string | undefined): ConfigPlaces {
   const configs = JSON.parse(stored ?? '[]') as RoomConfig[]

@@ -54,7 +54,10 @@ export const BEFORE_EVERYTHING = -Number.MAX_SAFE_INTEGER
 
 type Reading = Pick<App, 'config' | 'database'>
 
-/** Reads what is to be told of a room: as its member, as one who is outside with a view on the door, or as one who has gone. */
+/**
+ * Reads what is to be told of a room: as its member, as one who is outside with a view on the door, or as one who has
+ * gone.
+ */
 export async function slidingContent(app: Reading, viewer: TimelineViewer, span: SlidingSpan): Promise<SlidingContent> {
   switch (span.room.membership) {
     case 'join':

@@ -18,7 +18,10 @@ import { BEFORE_EVERYTHING, type PlannedSpan, type SlidingContent, slidingConten
 
 type Served = Omit<ClientEvent, 'room_id'>
 
-/** What an answer tells of a room; what is undefined has not changed. Which of it goes under which name is for the endpoint to know. */
+/**
+ * What an answer tells of a room; what is undefined has not changed. Which of it goes under which name is for the
+ * endpoint to know.
+ */
 export type SlidingRoom = {
   membership: Membership
   isInitial: boolean
@@ -40,14 +43,18 @@ export type SlidingRoom = {
 
 type Reading = Pick<App, 'config' | 'database' | 'clock' | 'stream' | 'logger'>
 
-/** Rooms that are read side by side: what they ask the database for in the same turn is one query (storage/engine/shared-loads.ts). */
+/**
+ * Rooms that are read side by side: what they ask the database for in the same turn is one query
+ * (storage/engine/shared-loads.ts).
+ */
 const ROOMS_AT_ONCE = 100
 /** Events that are read at once at most, however long timelines may be. */
 const EVENTS_AT_ONCE = 2000
 
 /**
- * Reads what is to be told of rooms, until the answer is full. `live`: nids of events that have happened since the last answer. A room that cannot be
- * read is logged and left out, so that the client learns of it another time. `isComplete`: whether there was room for all.
+ * Reads what is to be told of rooms, until the answer is full. `live`: nids of events that have happened since the last
+ * answer. A room that cannot be read is logged and left out, so that the client learns of it another time.
+ * `isComplete`: whether there was room for all.
  */
 export async function slidingRooms(
   app: Reading,
@@ -246,7 +253,9 @@ function timelineOf(content: SlidingContent, { served, live }: Found): Pick<Slid
   }
 }
 
-/** Of what a client had before, it knows to where it had come; of other rooms, the stream knows what has just happened. */
+/**
+ * Of what a client had before, it knows to where it had come; of other rooms, the stream knows what has just happened.
+ */
 function isOld({ span: { known }, isInitial, timeline }: SlidingContent, live: ReadonlySet<number>) {
   if (known && !isInitial) return (event: StoredEvent) => event.event_order! <= known.event_order
   const newest = timeline?.events.findLast((event) => live.has(event.event_nid))

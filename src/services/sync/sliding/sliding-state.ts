@@ -9,7 +9,10 @@ import type { StoredEvent } from '../../../storage/schema/stored-event.ts'
 
 type Reading = Pick<App, 'database'>
 
-/** More change at once only where the members of a room that was joined without them have become known: then lazy clients look for themselves. */
+/**
+ * More change at once only where the members of a room that was joined without them have become known: then lazy
+ * clients look for themselves.
+ */
 const MOST_LAZY_MEMBERS = 100
 
 /** How the state changed for a client; all of it is new where it knows nothing. */
@@ -41,8 +44,8 @@ export type StateSpan = {
 }
 
 /**
- * The state that a room's configuration asks for: all of it or what changed, and what it did not ask for before. Members that are loaded lazily: those
- * who matter for the timeline, and where it has no gap all who changed.
+ * The state that a room's configuration asks for: all of it or what changed, and what it did not ask for before.
+ * Members that are loaded lazily: those who matter for the timeline, and where it has no gap all who changed.
  * https://github.com/matrix-org/matrix-spec-proposals/blob/main/proposals/4186-simplified-sliding-sync.md#lazy-loaded-memberships
  */
 export async function stateNews(app: Reading, span: StateSpan): Promise<StateNews> {

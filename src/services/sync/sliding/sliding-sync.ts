@@ -34,8 +34,9 @@ const TOUCH_MS = 60 * 60 * 1000
 const EVERYTHING = compileSyncFilter({})
 
 /**
- * One round of sliding sync. Throws M_UNKNOWN_POS for a `pos` that is not of this connection's last answer, or of the one before when the client did
- * not get that. https://github.com/matrix-org/matrix-spec-proposals/blob/main/proposals/4186-simplified-sliding-sync.md
+ * One round of sliding sync. Throws M_UNKNOWN_POS for a `pos` that is not of this connection's last answer, or of the
+ * one before when the client did not get that.
+ * https://github.com/matrix-org/matrix-spec-proposals/blob/main/proposals/4186-simplified-sliding-sync.md
  */
 export async function slidingSync(app: Capabilities, request: SlidingRequest): Promise<SlidingReply> {
   const { presence } = request
@@ -90,7 +91,8 @@ async function goOn(app: Capabilities, request: SlidingRequest): Promise<Sliding
   const waker = createWaker(app, user)
   let hasToEnd = false
   try {
-    // What this user did through another process is told from here on; who has only taken an answer is told as soon as it is known here.
+    // What this user did through another process is told from here on; who has only taken an answer is told as soon as
+    // it is known here.
     if (!isStillAt(request.connection, pos)) await app.stream.refresh()
     if (pos.position > app.stream.position()) throw unknownPos()
     for (;;) {
@@ -132,7 +134,8 @@ async function connectionAt(
     return connection
   }
   if (!(await app.database.write((tx) => returnToAnswer(tx, pos.connection, pos.answer)))) throw unknownPos()
-  // Configurations that only the lost answer used do no harm; what was asked for with it is taken for changed, and answered at once.
+  // Configurations that only the lost answer used do no harm; what was asked for with it is taken for changed, and
+  // answered at once.
   return { ...connection, answer: pos.answer, shape: '' }
 }
 
@@ -153,7 +156,10 @@ async function newsOf(
   return { from, to, joined, rows: await rowsOf(app, { user, from, to, joined, present }) }
 }
 
-/** Whether there can only be news to a client if something happens: it asks for what it asked for before, and has got that. */
+/**
+ * Whether there can only be news to a client if something happens: it asks for what it asked for before, and has got
+ * that.
+ */
 function knowsAll(request: SlidingRequest, connection: ConnectionState, from: number): boolean {
   const { toDevice } = request.extensions
   if (connection.shape !== request.shape) return false

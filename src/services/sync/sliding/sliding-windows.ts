@@ -20,7 +20,8 @@ export type MatchedRoom = {
 export type Windows = { counts: Map<string, number>; matched: Map<RoomId, MatchedRoom> }
 
 /**
- * Looks up what a request asks for. `newsOnly`: leaves rooms out of which the connection knows all, and what it asked for is the same as before.
+ * Looks up what a request asks for. `newsOnly`: leaves rooms out of which the connection knows all, and what it asked
+ * for is the same as before.
  * `touched`: for that, where alone something has happened since the connection's last answer; undefined: that may have moved rooms into lists.
  */
 export async function findWindows(
@@ -108,7 +109,10 @@ function createCombiner(): (configs: readonly RoomConfig[]) => RoomConfig {
   }
 }
 
-/** Whether the rooms with the newest events, so many, are in a list's window as far as they are in the list, and no other room's place there depends on what they are. */
+/**
+ * Whether the rooms with the newest events, so many, are in a list's window as far as they are in the list, and no
+ * other room's place there depends on what they are.
+ */
 function beginsWith(count: number, { filter, windows }: Pick<SlidingList, 'filter' | 'windows'>): boolean {
   const [window, ...others] = windows
   const followsState = filter.isEncrypted !== undefined || filter.name !== undefined || filter.spaces !== undefined

@@ -10,8 +10,8 @@ const MAX_BATCH = 200
 const queues = new WeakMap<App['database'], { waiting: Job[]; isBusy: boolean }>()
 
 /**
- * Stores an answer of sliding sync and returns its number, or undefined when the connection has gone on or ended meanwhile. Answers that are ready at the
- * same time, as a message to many makes them, share a transaction.
+ * Stores an answer of sliding sync and returns its number, or undefined when the connection has gone on or ended
+ * meanwhile. Answers that are ready at the same time, as a message to many makes them, share a transaction.
  */
 export function storeAnswer(app: Capabilities, answer: ToldAnswer): Promise<number | undefined> {
   const queue = madeOnce(queues, app.database, () => ({ waiting: [], isBusy: false }))

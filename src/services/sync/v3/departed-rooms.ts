@@ -11,7 +11,10 @@ export type Departure = {
   roomId: RoomId
   /** The newest change of the user's membership there, to leave or ban. */
   last: OwnChange
-  /** The change that ended the user's last time in the room; undefined when there was none that the client has not heard of. */
+  /**
+   * The change that ended the user's last time in the room; undefined when there was none that the client has not heard
+   * of.
+   */
   ended: OwnChange | undefined
   /** What the client has of the room: see RoomSpan. */
   since: number | undefined
@@ -19,8 +22,9 @@ export type Departure = {
 }
 
 /**
- * Rooms that the user is no longer in: what happened until the user went, and what became of the membership after that. Of rooms that the user was
- * only invited to, knocked at, or had left before, there is nothing but the newest member event to tell.
+ * Rooms that the user is no longer in: what happened until the user went, and what became of the membership after that.
+ * Of rooms that the user was only invited to, knocked at, or had left before, there is nothing but the newest member
+ * event to tell.
  */
 export async function departedRooms(
   app: Pick<App, 'database' | 'clock' | 'stream'>,

@@ -15,7 +15,10 @@ import type { SyncedRooms } from './sync-response.ts'
 
 type Reading = Pick<App, 'config' | 'database' | 'clock' | 'stream'>
 
-/** What is told of rooms that a client does not know. `lastRoom`: the place of the last of them, if not all have room in the answer. */
+/**
+ * What is told of rooms that a client does not know. `lastRoom`: the place of the last of them, if not all have room in
+ * the answer.
+ */
 export type FirstRooms = Pick<SyncedRooms, 'join' | 'leave' | 'ephemeral' | 'unread'> & { lastRoom: string | undefined }
 
 /** Rooms that are read together: so many, or with so much to tell as far as that is known beforehand. */
@@ -32,8 +35,8 @@ export function placeOfRoom(roomId: RoomId): string {
 }
 
 /**
- * Tells joined rooms, and those that were left, until the answer is full; the rest is for the next one. `to`: the stream position up to which the client is
- * told.
+ * Tells joined rooms, and those that were left, until the answer is full; the rest is for the next one. `to`: the
+ * stream position up to which the client is told.
  */
 export async function firstRooms(
   app: Reading,

@@ -41,7 +41,10 @@ type IncrementalSpan = {
   lastRoom: string | undefined
 }
 
-/** What happened after position `from` up to `to`, for a client that knows all before; `body` undefined: nothing. `to` must be the stream's position at the call. */
+/**
+ * What happened after position `from` up to `to`, for a client that knows all before; `body` undefined: nothing. `to`
+ * must be the stream's position at the call.
+ */
 export async function incrementalSync(
   app: Reading,
   asking: SyncViewer,
@@ -50,7 +53,8 @@ export async function incrementalSync(
   const viewer = withToldMembers(app, asking, { from, to })
   // The user's rooms as of `to`: taken before anything is awaited, for they move on with the stream.
   const present = user.rooms
-  // Clients that want all members get a room when these are known: https://github.com/matrix-org/matrix-spec-proposals/pull/3902
+  // Clients that want all members get a room when these are known:
+  // https://github.com/matrix-org/matrix-spec-proposals/pull/3902
   const hidden = viewer.filter.lazyLoadMembers ? NONE : partial
   const isTold = (roomId: RoomId) => !hidden.has(roomId) && (lastRoom === undefined || placeOfRoom(roomId) <= lastRoom)
   const joined = hidden.size === 0 && lastRoom === undefined ? user.joined : new Set([...user.joined].filter(isTold))
@@ -273,7 +277,9 @@ function isSilent({ stateAfter }: SyncViewer, { timeline, summary, ...room }: Sy
   return timeline.events.length === 0 && !timeline.limited && !summary && state.length === 0
 }
 
-/** The events at the end without a gap in their order: what was not loaded comes from the database when it is wanted. */
+/**
+ * The events at the end without a gap in their order: what was not loaded comes from the database when it is wanted.
+ */
 function contiguousEnd(events: readonly StoredEvent[]): StoredEvent[] {
   let start = Math.max(events.length - 1, 0)
   while (start > 0 && events[start - 1]!.event_order === events[start]!.event_order! - 1) start--

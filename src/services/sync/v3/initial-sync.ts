@@ -19,7 +19,10 @@ const ALL: readonly Membership[] = [...PRESENT, 'leave', 'ban']
 /** Rooms that are looked up at once when a client is told those for which its first answer had no room. */
 const MORE_ROOMS = 500
 
-/** Everything, for a client that knows nothing; `position` is the stream position up to which it is told. `lastRoom`: see `firstRooms`. */
+/**
+ * Everything, for a client that knows nothing; `position` is the stream position up to which it is told. `lastRoom`:
+ * see `firstRooms`.
+ */
 export async function initialSync(
   app: Reading,
   asking: SyncViewer,
@@ -43,7 +46,10 @@ export async function initialSync(
   return { position, lastRoom, body: { ...syncResponse(synced, syncToken(position)), ...presence } }
 }
 
-/** The next of the rooms for which the first answer had no room: those after a place. `to`: the stream position up to which the client is told. */
+/**
+ * The next of the rooms for which the first answer had no room: those after a place. `to`: the stream position up to
+ * which the client is told.
+ */
 export async function moreFirstRooms(
   app: Reading,
   viewer: SyncViewer,
@@ -70,7 +76,10 @@ function wantedRooms(
   }
 }
 
-/** Clients that want all members get a room when these are known: https://github.com/matrix-org/matrix-spec-proposals/pull/3902 */
+/**
+ * Clients that want all members get a room when these are known:
+ * https://github.com/matrix-org/matrix-spec-proposals/pull/3902
+ */
 function shownRooms({ filter }: SyncViewer, rooms: readonly NewestOfRoom[]): NewestOfRoom[] {
   const isHidden = (room: NewestOfRoom) => room.isPartial && room.membership === 'join' && !filter.lazyLoadMembers
   return rooms.filter((room) => filter.takesRoom(room.roomId) && !isHidden(room))

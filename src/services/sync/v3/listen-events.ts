@@ -31,7 +31,9 @@ type Listening = Pick<App, 'config' | 'database' | 'clock' | 'stream'>
 const MAX_TIMEOUT_MS = 10 * 60_000
 
 /**
- * Events as they happen, and typing, receipts, presence and account data, as they were told before /sync; without `from` those from now on. Throws M_FORBIDDEN for a room that the user may not read, and M_INVALID_PARAM for a token that is not ours.
+ * Events as they happen, and typing, receipts, presence and account data, as they were told before /sync; without
+ * `from` those from now on. Throws M_FORBIDDEN for a room that the user may not read, and M_INVALID_PARAM for a token
+ * that is not ours.
  * https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3events
  */
 export async function listenEvents(
@@ -104,7 +106,10 @@ async function withoutHiddenInvites(
   return shown
 }
 
-/** Resolves when something happens in the rooms or to the user, when the time is over, or when the signal is aborted; with true: the user has newer requests. */
+/**
+ * Resolves when something happens in the rooms or to the user, when the time is over, or when the signal is aborted;
+ * with true: the user has newer requests.
+ */
 function nextRow(
   app: Listening,
   wait: { rooms: ReadonlySet<RoomId>; userId: UserId; after: number; left: number; signal: AbortSignal },

@@ -21,7 +21,8 @@ type Reading = Pick<App, 'config' | 'database' | 'clock' | 'stream' | 'stopping'
 type Reader = { userId: UserId; deviceId: DeviceId | null; limit: number }
 
 /**
- * A room as it is now, for its members and those who peek; `messages.end` is also a token for /events. Throws M_FORBIDDEN.
+ * A room as it is now, for its members and those who peek; `messages.end` is also a token for /events. Throws
+ * M_FORBIDDEN.
  * https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3roomsroomidinitialsync
  */
 export async function roomInitialSync(
@@ -75,7 +76,10 @@ async function roomNow(
   }
 }
 
-/** All rooms of a user, as clients of before /sync ask for them. https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3initialsync */
+/**
+ * All rooms of a user, as clients of before /sync ask for them.
+ * https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3initialsync
+ */
 export async function wholeInitialSync(
   app: Reading,
   { archived, ...reader }: Reader & { archived: boolean },

@@ -41,8 +41,8 @@ type Capabilities = Pick<App, 'config' | 'database' | 'clock' | 'random' | 'stre
 const MAX_TIMEOUT_MS = 10 * 60_000
 
 /**
- * One round of /sync: https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3sync
- * Throws M_INVALID_PARAM for a token that this server has not given out.
+ * One round of /sync: https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3sync Throws M_INVALID_PARAM
+ * for a token that this server has not given out.
  */
 export async function sync(app: Capabilities, command: SyncCommand): Promise<Record<string, unknown>> {
   const { presence } = command
