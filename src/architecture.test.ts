@@ -3,7 +3,10 @@ import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { violations } from './test-architecture.ts'
 
-/** What breaks the rules still. The list may only become shorter: a line that is not true any more fails the test as a new breach does. */
+/**
+ * What breaks the rules still. The list may only become shorter: a line that is not true any more fails the test as a
+ * new breach does.
+ */
 const EXCEPTIONS: readonly string[] = [
   'src/services/appservices/third-party-networks.ts: descriptions is state of a module; make it a member of App',
   'src/services/federation/inbound/backfill-room.ts: resting is state of a module; make it a member of App',

@@ -37,7 +37,10 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
   },
 }
 
-/** Runs a command line (without `node` and the file). Returns the exit code: 0 done, 1 failed, 2 wrong command line or configuration. */
+/**
+ * Runs a command line (without `node` and the file). Returns the exit code: 0 done, 1 failed, 2 wrong command line or
+ * configuration.
+ */
 export async function runCommandLine(words: readonly string[]): Promise<number> {
   try {
     return await dispatch(words)

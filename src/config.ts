@@ -11,8 +11,9 @@ export type { Config, ListenerConfig } from './config/complete.ts'
 export { ConfigError } from './config/problems.ts'
 
 /**
- * Reads the configuration: the file, if one is named here or in HEARTH_CONFIG, and over it the HEARTH_ variables. Throws ConfigError when either is
- * wrong or a file named in it is unreadable. `warn` is told, in one line, of variables that name no key.
+ * Reads the configuration: the file, if one is named here or in HEARTH_CONFIG, and over it the HEARTH_ variables.
+ * Throws ConfigError when either is wrong or a file named in it is unreadable. `warn` is told, in one line, of
+ * variables that name no key.
  */
 export function loadConfig(
   from: { configFile?: string | undefined; env?: Environment; warn?: (line: string) => void } = {},

@@ -27,10 +27,16 @@ import { createRoomTransactions } from './storage/rooms/room-transactions.ts'
 
 const PREPARE_AFTER_MS = 1000
 
-/** What services need, open. Disposing of it lets writes finish, then closes the database; `stop` tells those who wait that the end is near. */
+/**
+ * What services need, open. Disposing of it lets writes finish, then closes the database; `stop` tells those who wait
+ * that the end is near.
+ */
 export type OpenApp = AsyncDisposable & { app: App; stop(): void }
 
-/** Opens and migrates the database and makes what services need, without listening. Throws when the data folder is in use, or the database cannot be reached. */
+/**
+ * Opens and migrates the database and makes what services need, without listening. Throws when the data folder is in
+ * use, or the database cannot be reached.
+ */
 export async function openApp(config: Config): Promise<OpenApp> {
   await using opened = new AsyncDisposableStack()
   const logger = createLogger(config.log)

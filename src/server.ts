@@ -34,13 +34,14 @@ export type RunningServer = {
 }
 
 /**
- * Starts a server as configured. Throws when a port is taken, the data folder is in use, or the database cannot be reached; then nothing of it
- * goes on.
+ * Starts a server as configured. Throws when a port is taken, the data folder is in use, or the database cannot be
+ * reached; then nothing of it goes on.
  */
 export async function startServer(config: Config): Promise<RunningServer> {
   await using running = new AsyncDisposableStack()
   const { app, stop } = running.use(await openApp(config))
-  // Listeners begin before the workers, for other servers ask back when they are sent something. They end before them too.
+  // Listeners begin before the workers, for other servers ask back when they are sent something. They end before them
+  // too.
   const workers = running.use(new AsyncDisposableStack())
   const listeners = running.use(new AsyncDisposableStack())
   // What waits is told first.

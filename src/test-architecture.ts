@@ -8,7 +8,10 @@ type Parsed = ReturnType<typeof parseSync>
 type Program = Parsed['program']
 type Span = { start: number; end: number }
 
-/** Each subfolder imports only from those before it; '' stands for the files directly in the folder. A subfolder that is not listed is a fault. */
+/**
+ * Each subfolder imports only from those before it; '' stands for the files directly in the folder. A subfolder that is
+ * not listed is a fault.
+ */
 const ORDER: Readonly<Record<string, readonly string[]>> = {
   src: ['core', 'storage', 'infra', 'services', 'api', 'server'],
   'src/core': [
@@ -134,7 +137,9 @@ function mayImport(file: string, target: string, typeOnly: boolean): boolean {
   return to !== undefined && ORDER.src!.indexOf(to) < ORDER.src!.indexOf(from ?? '')
 }
 
-/** `testing/` imports none of our code, so that both kinds of tests can use it; unit tests and black-box tests do not import each other. */
+/**
+ * `testing/` imports none of our code, so that both kinds of tests can use it; unit tests and black-box tests do not import each other.
+ */
 function mayTestImport(file: string, target: string): boolean {
   const folder = file.split('/')[0]
   if (folder === 'testing') return !/^(src|spec-tests|bench)\//.test(target)

@@ -18,7 +18,10 @@ const DROP_TEMPLATES = `
 const CACHE = join(import.meta.dirname, '..', '..', 'node_modules', '.cache', 'hearth')
 let template: Promise<Blob> | undefined
 
-/** A fresh migrated database in memory, for unit tests: a copy of a template that is made once for each state of the migrations. */
+/**
+ * A fresh migrated database in memory, for unit tests: a copy of a template that is made once for each state of the
+ * migrations.
+ */
 export async function createTestDatabase(): Promise<Database> {
   return wrap(await createTestPglite())
 }

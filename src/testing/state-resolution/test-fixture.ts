@@ -6,8 +6,9 @@ import { type StateMap, stateKeyId } from '../../core/state-resolution/state-map
 import { type TestEvent, testEvent } from '../auth-rules/test-event.ts'
 
 /**
- * A recorded graph: events beside those of `room.json`, some states of that room and, by room version, what they resolve to. A state is given
- * by the events that it has in place of those of the room or beside them, and by `-` and an id for one that it lacks.
+ * A recorded graph: events beside those of `room.json`, some states of that room and, by room version, what they
+ * resolve to. A state is given by the events that it has in place of those of the room or beside them, and by `-` and
+ * an id for one that it lacks.
  */
 export type Fixture = {
   title: string

@@ -10,8 +10,10 @@ import { parseStateKeyId, type StateMap } from '../../core/state-resolution/stat
 type Room = { version: RoomVersion; events: ReadonlyMap<EventId, Event> }
 
 /**
- * State resolution as the specification words it, definition by definition and at any cost: what `resolveState` must agree with.
- * https://spec.matrix.org/v1.19/rooms/v12/#state-resolution and https://spec.matrix.org/v1.19/rooms/v1/#state-resolution
+ * State resolution as the specification words it, definition by definition and at any cost: what `resolveState` must
+ * agree with.
+ * https://spec.matrix.org/v1.19/rooms/v12/#state-resolution and
+ * https://spec.matrix.org/v1.19/rooms/v1/#state-resolution
  */
 export function oracle(room: Room, sets: readonly StateMap[]): StateMap {
   return room.version.stateResolution === 'v1' ? oracleV1(room, sets) : oracleV2(room, sets)

@@ -25,7 +25,9 @@ export type RandomRoom = { events: Map<EventId, Event>; states: StateMap[] }
 const USERS = ['@alice:a', '@bob:b', '@carol:c', '@dave:d', '@eve:e']
 const LEVELS = [0, 25, 50, 75, 100]
 
-/** Histories with many forks, in which people promote, ban, kick and join against each other on clocks that are wrong. */
+/**
+ * Histories with many forks, in which people promote, ban, kick and join against each other on clocks that are wrong.
+ */
 export const actions: fc.Arbitrary<Action[]> = fc.array(
   fc.record({
     parents: fc.array(fc.nat(5), { minLength: 1, maxLength: 2 }),
