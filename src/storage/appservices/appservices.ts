@@ -49,7 +49,7 @@ export async function loadUserIds(db: Db, after: string, limit: number): Promise
 
 /** Makes these users, as they have joined rooms now, the members of an application service. */
 export async function resetMembers(tx: Tx, appserviceId: string, userIds: readonly UserId[]): Promise<void> {
-  await sql`delete from appservice_members where appservice_id = ${appserviceId}`.execute(tx.sql)
+  await tx.sql.deleteFrom('appservice_members').where('appservice_id', '=', appserviceId).execute()
   await sql`insert into appservice_members (appservice_id, room_id, user_id)
     select ${appserviceId}, room_id, user_id from room_memberships
     where user_id = any(${userIds}::text[]) and membership = 'join'`.execute(tx.sql)

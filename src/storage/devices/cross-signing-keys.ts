@@ -26,7 +26,7 @@ export async function storeCrossSigningKeys(
 
 /** Withdraws a user's cross-signing keys, and all signatures that the user made. */
 export async function deleteCrossSigningKeys(tx: Tx, userId: UserId): Promise<void> {
-  await sql`delete from cross_signing_signatures where signer = ${userId}`.execute(tx.sql)
+  await tx.sql.deleteFrom('cross_signing_signatures').where('signer', '=', userId).execute()
   const result = await sql`delete from cross_signing_keys where user_id = ${userId}`.execute(tx.sql)
   if (result.numAffectedRows !== 0n) noteDeviceListChange(tx, userId, 'cross_signing')
 }

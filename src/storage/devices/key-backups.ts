@@ -75,14 +75,13 @@ export async function noteBackupChange(
 
 /** Deletes a version with all its keys. */
 export async function deleteKeyBackup(tx: Tx, { userId, version }: BackupKey): Promise<void> {
-  await sql`delete from key_backup_sessions
-    where user_id = ${userId} and version = ${version}::bigint`.execute(tx.sql)
+  await tx.sql.deleteFrom('key_backup_sessions').where('user_id', '=', userId).where('version', '=', version).execute()
   await sql`update key_backups set deleted = true, auth_data = '{}', key_count = 0, key_bytes = 0
     where user_id = ${userId} and version = ${version}::bigint`.execute(tx.sql)
 }
 
 /** Deletes all versions that a user ever had, with their keys. */
 export async function deleteKeyBackups(tx: Tx, userId: UserId): Promise<void> {
-  await sql`delete from key_backup_sessions where user_id = ${userId}`.execute(tx.sql)
-  await sql`delete from key_backups where user_id = ${userId}`.execute(tx.sql)
+  await tx.sql.deleteFrom('key_backup_sessions').where('user_id', '=', userId).execute()
+  await tx.sql.deleteFrom('key_backups').where('user_id', '=', userId).execute()
 }

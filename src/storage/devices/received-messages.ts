@@ -14,5 +14,5 @@ export async function claimReceivedMessage(
 
 /** Forgets messages from before `before` (milliseconds since 1970). */
 export async function deleteReceivedMessages(tx: Tx, before: number): Promise<void> {
-  await sql`delete from received_messages where received_ts < ${before}::bigint`.execute(tx.sql)
+  await tx.sql.deleteFrom('received_messages').where('received_ts', '<', before).execute()
 }

@@ -15,7 +15,7 @@ export async function countRendezvous(
   now: number,
 ): Promise<Record<'own' | 'network' | 'all', RendezvousCount>> {
   await sql`select pg_advisory_xact_lock(hashtext('rendezvous_sessions'))`.execute(tx.sql)
-  await sql`delete from rendezvous_sessions where expires_ts <= ${now}::bigint`.execute(tx.sql)
+  await tx.sql.deleteFrom('rendezvous_sessions').where('expires_ts', '<=', now).execute()
   const { rows } = await sql<Record<`${'own' | 'network' | 'all'}_${'count' | 'expires'}`, number | null>>`
     select count(*)::int as all_count, min(expires_ts) as all_expires,
       (count(*) filter (where creator = ${creator}))::int as own_count,
@@ -32,10 +32,7 @@ export async function countRendezvous(
 }
 
 export async function insertRendezvous(tx: Tx, session: RendezvousRow): Promise<void> {
-  await sql`insert into rendezvous_sessions
-      (session_id, creator, network, content, content_type, sequence_token, changed_ts, expires_ts)
-    values (${session.session_id}, ${session.creator}, ${session.network}, ${session.content}, ${session.content_type},
-      ${session.sequence_token}, ${session.changed_ts}::bigint, ${session.expires_ts}::bigint)`.execute(tx.sql)
+  await tx.sql.insertInto('rendezvous_sessions').values(session).execute()
 }
 
 /** A session that has not expired. */

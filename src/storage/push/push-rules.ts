@@ -25,5 +25,5 @@ export async function storePushRuleOverlay(tx: Tx, userId: UserId, overlay: Push
 
 /** Forgets a user's push rules; for accounts that end. */
 export async function deletePushRules(tx: Tx, userId: UserId): Promise<void> {
-  await sql`delete from push_rules where user_id = ${userId}`.execute(tx.sql)
+  await tx.sql.deleteFrom('push_rules').where('user_id', '=', userId).execute()
 }

@@ -39,8 +39,7 @@ export async function countScheduled(db: Db, userId: UserId): Promise<Scheduled>
 }
 
 export async function findDelayedEvent(db: Db, delayId: string): Promise<DelayedEventRow | undefined> {
-  const { rows } = await sql<DelayedEventRow>`select * from delayed_events where delay_id = ${delayId}`.execute(db.sql)
-  return rows[0]
+  return db.sql.selectFrom('delayed_events').selectAll().where('delay_id', '=', delayId).executeTakeFirst()
 }
 
 /** All delayed events of a user that are remembered: those scheduled in the order in which they are due, then the others, latest first. */
@@ -123,10 +122,10 @@ export async function forgetFinalisedEvents(
 
 /** Forgets all delayed events of a user, scheduled ones too. */
 export async function deleteDelayedEvents(tx: Tx, userId: UserId): Promise<void> {
-  await sql`delete from delayed_events where user_id = ${userId}`.execute(tx.sql)
+  await tx.sql.deleteFrom('delayed_events').where('user_id', '=', userId).execute()
 }
 
 /** Notes of a stored event which delayed event it was. */
 export async function markDelayedEvent(tx: Tx, event: AppendedEvent, delayId: string): Promise<void> {
-  await sql`update events set delay_id = ${delayId} where event_nid = ${event.event_nid}`.execute(tx.sql)
+  await tx.sql.updateTable('events').set({ delay_id: delayId }).where('event_nid', '=', event.event_nid).execute()
 }

@@ -11,8 +11,7 @@ export const ROOM_ALIAS_KEY = 'room_aliases_pkey'
 
 /** What an alias of this server points to; undefined when there is no such alias. */
 export async function findLocalAlias(db: Db, alias: RoomAlias): Promise<RoomAliasRow | undefined> {
-  const { rows } = await sql<RoomAliasRow>`select * from room_aliases where room_alias = ${alias}`.execute(db.sql)
-  return rows[0]
+  return db.sql.selectFrom('room_aliases').selectAll().where('room_alias', '=', alias).executeTakeFirst()
 }
 
 /** Those of some aliases that point to a room. */
@@ -39,14 +38,13 @@ export async function countRoomAliases(tx: Tx, roomId: RoomId): Promise<number> 
 
 /** Adds an alias. Violates `ROOM_ALIAS_KEY` when it is taken. */
 export async function insertRoomAlias(tx: Tx, alias: RoomAliasRow): Promise<void> {
-  await sql`insert into room_aliases (room_alias, room_id, creator)
-    values (${alias.room_alias}, ${alias.room_id}, ${alias.creator})`.execute(tx.sql)
+  await tx.sql.insertInto('room_aliases').values(alias).execute()
   appendToStream(tx, { kind: 'alias', detail: alias.room_id })
 }
 
 /** Removes an alias, if it still points to that room. */
 export async function deleteAlias(tx: Tx, { room_alias, room_id }: RoomAliasRow): Promise<void> {
-  await sql`delete from room_aliases where room_alias = ${room_alias} and room_id = ${room_id}`.execute(tx.sql)
+  await tx.sql.deleteFrom('room_aliases').where('room_alias', '=', room_alias).where('room_id', '=', room_id).execute()
   appendToStream(tx, { kind: 'alias', detail: room_id })
 }
 

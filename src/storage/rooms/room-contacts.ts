@@ -20,5 +20,5 @@ export async function addRoomContact(
 
 /** Forgets the contacts of a user who has nothing to do with the room any more. */
 export async function removeRoomContacts(tx: Tx, roomId: RoomId, userId: UserId): Promise<void> {
-  await sql`delete from room_contacts where room_id = ${roomId} and user_id = ${userId}`.execute(tx.sql)
+  await tx.sql.deleteFrom('room_contacts').where('room_id', '=', roomId).where('user_id', '=', userId).execute()
 }

@@ -14,5 +14,5 @@ export async function findNoticesRoom(db: Db, userId: UserId): Promise<RoomId | 
 
 /** Makes a room a user's notices room. Refused by `ONE_NOTICES_ROOM` when there is one. */
 export async function insertNoticesRoom(tx: Tx, userId: UserId, roomId: RoomId): Promise<void> {
-  await sql`insert into server_notice_rooms (user_id, room_id) values (${userId}, ${roomId})`.execute(tx.sql)
+  await tx.sql.insertInto('server_notice_rooms').values({ user_id: userId, room_id: roomId }).execute()
 }

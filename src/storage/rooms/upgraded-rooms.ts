@@ -19,5 +19,5 @@ export async function moveAliases(tx: Tx, from: RoomId, to: RoomId): Promise<voi
     tx.sql,
   )
   if ((listed.numAffectedRows ?? 0n) === 0n) return
-  await sql`update rooms set in_directory = true where room_id = ${to}`.execute(tx.sql)
+  await tx.sql.updateTable('rooms').set({ in_directory: true }).where('room_id', '=', to).execute()
 }

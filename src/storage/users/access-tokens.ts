@@ -58,24 +58,22 @@ export async function findTokenlessHolder(
 
 /** Adds an access token; the device must exist. */
 export async function insertAccessToken(tx: Tx, token: AccessTokenRow): Promise<void> {
-  await sql`insert into access_tokens (token_hash, user_id, device_id, expires_ts, refresh_token_hash)
-    values (${token.token_hash}, ${token.user_id}, ${token.device_id}, ${token.expires_ts}::bigint,
-      ${token.refresh_token_hash})`.execute(tx.sql)
+  await tx.sql.insertInto('access_tokens').values(token).execute()
 }
 
 /** Ends all tokens of a device, and those that it has asked for to log in another one. */
 export async function deleteDeviceTokens(tx: Tx, { userId, deviceId }: DeviceKey): Promise<void> {
   await deleteLoginTokensOfDevice(tx, { userId, deviceId })
-  await sql`delete from access_tokens where user_id = ${userId} and device_id = ${deviceId}`.execute(tx.sql)
-  await sql`delete from refresh_tokens where user_id = ${userId} and device_id = ${deviceId}`.execute(tx.sql)
+  await tx.sql.deleteFrom('access_tokens').where('user_id', '=', userId).where('device_id', '=', deviceId).execute()
+  await tx.sql.deleteFrom('refresh_tokens').where('user_id', '=', userId).where('device_id', '=', deviceId).execute()
 }
 
 /** Ends all access tokens of a user that belong to no device. */
 export async function deleteDevicelessTokens(tx: Tx, userId: UserId): Promise<void> {
-  await sql`delete from access_tokens where user_id = ${userId} and device_id is null`.execute(tx.sql)
+  await tx.sql.deleteFrom('access_tokens').where('user_id', '=', userId).where('device_id', 'is', null).execute()
 }
 
 /** Ends one access token. */
 export async function deleteAccessToken(tx: Tx, tokenHash: string): Promise<void> {
-  await sql`delete from access_tokens where token_hash = ${tokenHash}`.execute(tx.sql)
+  await tx.sql.deleteFrom('access_tokens').where('token_hash', '=', tokenHash).execute()
 }

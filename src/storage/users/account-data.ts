@@ -107,7 +107,7 @@ export async function deleteGlobalAccountData(tx: Tx, userId: UserId, types: rea
 
 /** Removes everything that a user has stored; for accounts that end. */
 export async function deleteAllAccountData(tx: Tx, userId: UserId): Promise<void> {
-  await sql`delete from account_data where user_id = ${userId}`.execute(tx.sql)
+  await tx.sql.deleteFrom('account_data').where('user_id', '=', userId).execute()
 }
 
 function noteChange(tx: Tx, userId: UserId, { roomId, type }: AccountDataKey): void {

@@ -27,5 +27,5 @@ export async function findFilter(db: Db, { userId, filterId }: FilterKey): Promi
 
 /** Forgets a user's filters; for accounts that end. */
 export async function deleteFilters(tx: Tx, userId: UserId): Promise<void> {
-  await sql`delete from filters where user_id = ${userId}`.execute(tx.sql)
+  await tx.sql.deleteFrom('filters').where('user_id', '=', userId).execute()
 }

@@ -8,7 +8,7 @@ export async function insertLoginToken(
   tx: Tx,
   token: { tokenHash: string; userId: UserId; deviceId: DeviceId | null; expiresTs: number; now: number },
 ): Promise<void> {
-  await sql`delete from login_tokens where expires_ts <= ${token.now}::bigint`.execute(tx.sql)
+  await tx.sql.deleteFrom('login_tokens').where('expires_ts', '<=', token.now).execute()
   await sql`insert into login_tokens (token_hash, user_id, device_id, expires_ts)
     values (${token.tokenHash}, ${token.userId}, ${token.deviceId}, ${token.expiresTs}::bigint)`.execute(tx.sql)
 }
@@ -29,10 +29,10 @@ export async function takeLoginToken(tx: Tx, tokenHash: string, now: number): Pr
 
 /** Ends all login tokens of a user. */
 export async function deleteLoginTokens(tx: Tx, userId: UserId): Promise<void> {
-  await sql`delete from login_tokens where user_id = ${userId}`.execute(tx.sql)
+  await tx.sql.deleteFrom('login_tokens').where('user_id', '=', userId).execute()
 }
 
 /** Ends the login tokens that a device has asked for. */
 export async function deleteLoginTokensOfDevice(tx: Tx, { userId, deviceId }: DeviceKey): Promise<void> {
-  await sql`delete from login_tokens where user_id = ${userId} and device_id = ${deviceId}`.execute(tx.sql)
+  await tx.sql.deleteFrom('login_tokens').where('user_id', '=', userId).where('device_id', '=', deviceId).execute()
 }

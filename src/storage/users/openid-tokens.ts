@@ -7,7 +7,7 @@ export async function insertOpenIdToken(
   tx: Tx,
   token: { tokenHash: string; userId: UserId; expiresTs: number; now: number },
 ): Promise<void> {
-  await sql`delete from openid_tokens where expires_ts <= ${token.now}::bigint`.execute(tx.sql)
+  await tx.sql.deleteFrom('openid_tokens').where('expires_ts', '<=', token.now).execute()
   await sql`insert into openid_tokens (token_hash, user_id, expires_ts)
     values (${token.tokenHash}, ${token.userId}, ${token.expiresTs}::bigint)`.execute(tx.sql)
 }
@@ -21,5 +21,5 @@ export async function findOpenIdTokenUser(db: Db, tokenHash: string, now: number
 
 /** Ends all of a user's proofs. */
 export async function deleteOpenIdTokens(tx: Tx, userId: UserId): Promise<void> {
-  await sql`delete from openid_tokens where user_id = ${userId}`.execute(tx.sql)
+  await tx.sql.deleteFrom('openid_tokens').where('user_id', '=', userId).execute()
 }

@@ -37,7 +37,7 @@ export async function storeProfile(
 
 /** Removes a profile altogether. */
 export async function deleteProfile(tx: Tx, userId: UserId): Promise<void> {
-  await sql`delete from profiles where user_id = ${userId}`.execute(tx.sql)
+  await tx.sql.deleteFrom('profiles').where('user_id', '=', userId).execute()
   appendToStream(tx, { kind: 'profile', user_id: userId })
 }
 

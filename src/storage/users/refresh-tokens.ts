@@ -28,15 +28,13 @@ export async function oldestGenerationInUse(tx: Tx, { userId, deviceId }: Device
 
 /** Adds a refresh token; the device must exist. */
 export async function insertRefreshToken(tx: Tx, token: Omit<RefreshTokenRow, 'retired_ts'>): Promise<void> {
-  await sql`insert into refresh_tokens (token_hash, user_id, device_id, replaces, family_hash, generation)
-    values (${token.token_hash}, ${token.user_id}, ${token.device_id}, ${token.replaces}, ${token.family_hash},
-      ${token.generation})`.execute(tx.sql)
+  await tx.sql.insertInto('refresh_tokens').values(token).execute()
 }
 
 /** A token or its access token has been used: the token that it replaces retires. */
 export async function confirmRefreshToken(tx: Tx, tokenHash: string, now: number): Promise<void> {
   await retire(tx, sql`token_hash = (select replaces from refresh_tokens where token_hash = ${tokenHash})`, now)
-  await sql`update refresh_tokens set replaces = null where token_hash = ${tokenHash}`.execute(tx.sql)
+  await tx.sql.updateTable('refresh_tokens').set({ replaces: null }).where('token_hash', '=', tokenHash).execute()
 }
 
 /** Retires tokens that were given out for a token before and have not been used: the client asks again because the answer was lost. */

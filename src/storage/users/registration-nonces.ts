@@ -6,8 +6,8 @@ export async function insertRegistrationNonce(
   tx: Tx,
   { nonce, expiresTs, now }: { nonce: string; expiresTs: number; now: number },
 ): Promise<void> {
-  await sql`delete from registration_nonces where expires_ts <= ${now}::bigint`.execute(tx.sql)
-  await sql`insert into registration_nonces (nonce, expires_ts) values (${nonce}, ${expiresTs}::bigint)`.execute(tx.sql)
+  await tx.sql.deleteFrom('registration_nonces').where('expires_ts', '<=', now).execute()
+  await tx.sql.insertInto('registration_nonces').values({ nonce, expires_ts: expiresTs }).execute()
 }
 
 /** Uses a nonce up; false when it is not known, expired, or used already. */

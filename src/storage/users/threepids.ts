@@ -50,7 +50,7 @@ export async function deleteThreepid(tx: Tx, userId: UserId, { medium, address }
 
 /** Takes all addresses from a user. */
 export async function deleteAllThreepids(tx: Tx, userId: UserId): Promise<void> {
-  await sql`delete from threepids where user_id = ${userId}`.execute(tx.sql)
+  await tx.sql.deleteFrom('threepids').where('user_id', '=', userId).execute()
 }
 
 /** The proof of an address under way, by what it is for and who asked. */
@@ -73,7 +73,7 @@ export async function storeThreepidSession(
   session: Omit<ThreepidSessionRow, 'validated_ts'>,
   now: number,
 ): Promise<void> {
-  await sql`delete from threepid_sessions where expires_ts <= ${now}::bigint`.execute(tx.sql)
+  await tx.sql.deleteFrom('threepid_sessions').where('expires_ts', '<=', now).execute()
   await sql`insert into threepid_sessions (session_id, purpose, medium, address, client_secret, user_id, token_hash, send_attempt, next_link, expires_ts)
     values (${session.session_id}, ${session.purpose}, ${session.medium}, ${session.address}, ${session.client_secret},
       ${session.user_id}, ${session.token_hash}, ${session.send_attempt}::bigint, ${session.next_link}, ${session.expires_ts}::bigint)

@@ -25,7 +25,7 @@ const MAX_OF_USER = 50
 
 /** Stores a session as it is now, with what others have completed of it at the same time; those that have expired by `now` go, and those that a user has too many. */
 export async function saveUiaSession(tx: Tx, session: UiaSession, now: number): Promise<void> {
-  await sql`delete from uia_sessions where expires_ts <= ${now}::bigint`.execute(tx.sql)
+  await tx.sql.deleteFrom('uia_sessions').where('expires_ts', '<=', now).execute()
   await sql`insert into uia_sessions (session_id, operation, user_id, body, secret_hash, completed, expires_ts)
     values (${session.sessionId}, ${session.operation}, ${session.userId ?? null}, ${JSON.stringify(session.body)}, ${session.secretHash ?? null},
       ${JSON.stringify(session.completed)}, ${session.expiresTs}::bigint)
@@ -65,7 +65,7 @@ export async function claimUiaSession(tx: Tx, sessionId: string): Promise<boolea
 
 /** Gives a session back whose request failed. */
 export async function releaseUiaSession(tx: Tx, sessionId: string): Promise<void> {
-  await sql`update uia_sessions set claimed = false where session_id = ${sessionId}`.execute(tx.sql)
+  await tx.sql.updateTable('uia_sessions').set({ claimed: false }).where('session_id', '=', sessionId).execute()
 }
 
 /** Notes what came of the request, and the request as it was performed. */

@@ -22,8 +22,7 @@ export async function makeGuestUser(tx: Tx, userId: UserId, passwordHash: string
 
 /** A user of this server; undefined when there is none of that id. */
 export async function findUser(db: Db, userId: UserId): Promise<UserRow | undefined> {
-  const { rows } = await sql<UserRow>`select * from users where user_id = ${userId}`.execute(db.sql)
-  return rows[0]
+  return db.sql.selectFrom('users').selectAll().where('user_id', '=', userId).executeTakeFirst()
 }
 
 /** Those of some ids that no user of this server has, or had. */
@@ -36,7 +35,7 @@ export async function filterUnknownUsers(db: Db, userIds: readonly UserId[]): Pr
 
 /** Replaces the password's hash; null: no password login. */
 export async function updatePasswordHash(tx: Tx, userId: UserId, hash: string | null): Promise<void> {
-  await sql`update users set password_hash = ${hash} where user_id = ${userId}`.execute(tx.sql)
+  await tx.sql.updateTable('users').set({ password_hash: hash }).where('user_id', '=', userId).execute()
 }
 
 /** Marks a user as gone: no password, no rights; `erased` stays once it is set. */
@@ -52,10 +51,10 @@ export async function lockUser(tx: Tx, userId: UserId): Promise<void> {
 
 /** Locks or unlocks an account: https://spec.matrix.org/v1.19/client-server-api/#account-locking */
 export async function updateLocked(tx: Tx, userId: UserId, locked: boolean): Promise<void> {
-  await sql`update users set locked = ${locked} where user_id = ${userId}`.execute(tx.sql)
+  await tx.sql.updateTable('users').set({ locked }).where('user_id', '=', userId).execute()
 }
 
 /** Suspends an account or lifts that: https://spec.matrix.org/v1.19/client-server-api/#account-suspension */
 export async function updateSuspended(tx: Tx, userId: UserId, suspended: boolean): Promise<void> {
-  await sql`update users set suspended = ${suspended} where user_id = ${userId}`.execute(tx.sql)
+  await tx.sql.updateTable('users').set({ suspended }).where('user_id', '=', userId).execute()
 }
