@@ -34,10 +34,10 @@ export type App = {
   readonly signingKey: SigningKey
   /** Signed requests to other servers. */
   readonly federation: FederationClient
-  /** In whose turn requests to other servers are made, and files fetched from them, that somebody wants. */
+  /** Lanes that limit concurrent requests to other servers, one for each user, server or network that causes them. */
   readonly lanes: AskedLanes
   readonly transfers: AskedLanes
-  /** Who wants what this app is used for; absent: this server itself. `own` is then the app of the server itself. */
+  /** Causes the requests of this app; absent: this server itself. `own` is then the app of the server itself. */
   readonly asker?: Asker
   readonly own?: App
   /** Requests to application services. */
@@ -49,13 +49,13 @@ export type App = {
   /** The keys that servers sign with. */
   readonly keyRing: KeyRing
   readonly passwordHasher: PasswordHasher
-  /** Limits of requests and attempts, over all processes. */
+  /** Rate limits of requests and attempts, shared by all processes. */
   readonly rateLimiter: RateLimiter
-  /** Answers that wait to be read. */
+  /** Responses that clients have not read yet. */
   readonly unreadAnswers: UnreadAnswers
-  /** Where files that users send are kept. */
+  /** The store of media files. */
   readonly media: MediaStore
-  /** What is done after the transaction that asks for it, and done even if the process dies. */
+  /** Jobs that run after the transaction that enqueues them, even if the process dies in between. */
   readonly jobs: JobRunner
   /** Undefined when no mail server is configured. */
   readonly mailer: Mailer | undefined
@@ -63,6 +63,6 @@ export type App = {
   readonly random: Random
   readonly logger: Logger
   readonly metrics: Metrics
-  /** Aborted when the server begins to stop: waiting requests answer with what they have. */
+  /** Aborted when the server begins to stop; waiting requests then answer with what they have. */
   readonly stopping: AbortSignal
 }

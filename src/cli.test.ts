@@ -75,9 +75,9 @@ test('a wrong configuration ends with 2 and a line for each problem', async () =
   const { code, stderr } = await hearth(['start', '--config', file], { HEARTH_SERVERNAME: 'a' })
   expect(code).toBe(2)
   expect(stderr).toBe(
-    `Environment variables that name no configuration key have no effect: HEARTH_SERVERNAME (did you mean HEARTH_SERVER_NAME?)
+    `Unknown environment variables have no effect: HEARTH_SERVERNAME (did you mean HEARTH_SERVER_NAME?)
 Hearth cannot use this configuration:
-${file}:2: log.levle: no such key; did you mean log.level?
+${file}:2: log.levle: unknown key; did you mean log.level?
 `,
   )
 })

@@ -54,7 +54,7 @@ function leadsSomewhere(file: string, link: string): boolean {
   return heading === undefined || headingsOf(readFileSync(target, 'utf8')).includes(heading)
 }
 
-/** The anchors that code hosts give to headings. */
+/** The anchors that code hosts generate for headings. */
 function headingsOf(text: string): string[] {
   return [...withoutCode(text).matchAll(/^#+ (.+)$/gm)].map(([, title]) =>
     title!

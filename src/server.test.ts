@@ -14,7 +14,7 @@ import { templateFile } from './testing/test-database.ts'
 const folder = mkdtempSync(join(tmpdir(), 'hearth-server-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
-/** A data folder with a migrated database, in which `change` is then done. */
+/** Creates a data folder with a migrated database, and runs `change` on the database. */
 async function dataFolder(name: string, change: string): Promise<string> {
   const data_dir = join(folder, name)
   mkdirSync(join(data_dir, 'database'), { recursive: true })
@@ -29,7 +29,7 @@ function open(data_dir: string): Promise<Database> {
   return openDatabase({ folder: data_dir, poolSize: 1, cacheBytes: 1024, reportError: () => {} })
 }
 
-/** Listens on a port (0: any) and stops; returns it. Throws when it is taken. */
+/** Listens on a port (0: any), stops and returns the port. Throws if the port is taken. */
 function tryPort(port: number): Promise<number> {
   return new Promise((resolve, reject) => {
     const server = createServer().once('error', reject)
@@ -40,7 +40,7 @@ function tryPort(port: number): Promise<number> {
   })
 }
 
-/** How many timers and listeners keep this process alive. */
+/** Counts the timers and listeners that keep this process alive. */
 function activeResources(): number {
   return process.getActiveResourcesInfo().filter((kind) => kind === 'Timeout' || kind === 'TCPServerWrap').length
 }

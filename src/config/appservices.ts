@@ -9,7 +9,7 @@ const namespace = z
     regex: z.string().refine(isRegex, 'expected a regular expression'),
     exclusive: z.boolean().default(false),
   })
-  // Other servers match the beginning of an id.
+  // Synapse and other servers anchor the expression only at the start of an id.
   .transform(({ regex, exclusive }) => ({ regex: new RegExp(`^(?:${regex})`), exclusive }))
 
 const namespaces = z.looseObject({
@@ -39,7 +39,10 @@ const registration = z.looseObject({
   'org.matrix.msc4203': z.boolean().default(false),
 })
 
-/** Reads registration files. Throws ConfigError with all that is wrong with them; `locate`: where the configuration names them. */
+/**
+ * Reads registration files. Throws ConfigError with all problems; `locate` gives the place of the configuration that
+ * names a file.
+ */
 export function readAppservices(files: readonly string[], serverName: ServerName, locate: Locate): Appservice[] {
   const problems: string[] = []
   const appservices = files.map((file) => {

@@ -8,20 +8,26 @@ import type { configSchema } from './schema.ts'
 type Parsed = z.output<typeof configSchema>
 type ParsedListener = Parsed['listeners'][number]
 
-/** One address to listen on. `trusted_proxies`: how many entries at the end of X-Forwarded-For are true, 0: none. */
+/** One address to listen on. `trusted_proxies`: how many entries at the end of X-Forwarded-For are trusted; 0: none. */
 export type ListenerConfig = Omit<ParsedListener, 'trust_forwarded_for'> & { trusted_proxies: number }
 
-/** The whole configuration with every default filled in: paths absolute, sizes in bytes, lengths of time in milliseconds, URLs without a slash at the end. */
+/**
+ * The configuration with all defaults filled in: absolute paths, sizes in bytes, durations in milliseconds, URLs
+ * without a trailing slash.
+ */
 export type Config = Omit<Parsed, 'listeners' | 'public_base_url' | 'signing_key' | 'media' | 'appservices'> & {
   listeners: ListenerConfig[]
   public_base_url: string
   signing_key: string
   media: Parsed['media'] & { storage_dir: string }
-  /** What the registration files say. */
+  /** The contents of the registration files. */
   appservices: Appservice[]
 }
 
-/** Fills in the defaults that depend on other keys, and reads the registrations of application services. Throws ConfigError for these; `locate`: where keys stand. */
+/**
+ * Fills in the defaults that depend on other keys, and reads the registrations of application services. Throws
+ * ConfigError for invalid registrations; `locate` gives the place of a key.
+ */
 export function completeConfig(parsed: Parsed, locate: Locate): Config {
   const dataDir = resolve(parsed.data_dir)
   return {

@@ -7,13 +7,13 @@ export type Environment = Readonly<Record<string, string | undefined>>
 
 const PREFIX = 'HEARTH_'
 
-/** Names the configuration file, for where there is no command line. */
+/** Names the configuration file if the command line does not. */
 export const CONFIG_FILE_VARIABLE = 'HEARTH_CONFIG'
 
 /**
- * Puts what the HEARTH_ variables say into `tree`, over what stands there. Returns the paths set, with their variables, and each variable that names no
- * key, with the one that may have been meant. Such variables need not be mistakes: for a service called hearth, Kubernetes sets HEARTH_PORT,
- * HEARTH_SERVICE_HOST and more.
+ * Writes the values of the HEARTH_ variables into `tree`, over its own. Returns the paths set, with their variables,
+ * and each variable that matches no key, with the nearest one. Unknown variables are not errors: Kubernetes sets
+ * HEARTH_PORT, HEARTH_SERVICE_HOST and more for a service called hearth.
  */
 export function applyEnvironment(
   tree: ConfigTree,
@@ -35,14 +35,14 @@ export function applyEnvironment(
   return { setBy, ignored: ignored.sort() }
 }
 
-/** Compares what follows the prefix, which would make all names alike. */
+/** Compares names without the prefix, which would make all of them similar. */
 function suggestion(variable: string, known: readonly string[]): string {
   const names = known.map((name) => name.slice(PREFIX.length))
   const meant = nearest(variable.slice(PREFIX.length), names)
   return meant === undefined ? '' : ` (did you mean ${PREFIX}${meant}?)`
 }
 
-/** Text that is not of the key's kind stays text, for the schema to refuse. */
+/** Returns text that is not of the key's kind unchanged: the schema refuses it. */
 function parseText(text: string, kind: ConfigKey['kind']): unknown {
   if (kind === 'boolean') return { true: true, '1': true, false: false, '0': false }[text.toLowerCase()] ?? text
   if (kind === 'number') return text.trim() !== '' && Number.isFinite(Number(text)) ? Number(text) : text
@@ -58,7 +58,7 @@ function parseYaml(text: string): unknown {
   }
 }
 
-/** A section that the file gives another type is left alone: the schema reports the file's mistake. */
+/** Ignores a section to which the file gives another type: the schema reports that. */
 function setAt(tree: ConfigTree, path: readonly string[], value: unknown): void {
   let section = tree
   for (const name of path.slice(0, -1)) {

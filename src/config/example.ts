@@ -2,19 +2,22 @@ import { stringify } from 'yaml'
 import { CONFIG_KEYS, type ConfigKey } from './keys.ts'
 
 const WIDTH = 100
-const HEADER = `Hearth's configuration. Every key may be left out: a key that is commented out shows its default, or a sample where it has none. Use it with: npm start -- --config FILE
+const HEADER = `Hearth's configuration. Every key is optional. A key that is commented out shows its default, or an example if it has none. Use this file with: npm start -- --config FILE
 
-Each key can also be set by an environment variable, which wins over this file: HEARTH_ and the key's path in capitals, such as HEARTH_SERVER_NAME or HEARTH_DATABASE_URL; lists are written as JSON.
+Each key can also be set by an environment variable, which overrides this file: HEARTH_ and the key's path in capitals, such as HEARTH_SERVER_NAME or HEARTH_DATABASE_URL; lists are written as JSON.
 
-Sizes are written like 512K, 50M or 1G; lengths of time like 30s, 10m, 24h or 7d.`
+Sizes are written like 512K, 50M or 1G; durations like 30s, 10m, 24h or 7d.`
 
-/** The text of config.example.yaml: every key with its description and default, all commented out; keys in `given` are set. */
+/**
+ * Returns the text of config.example.yaml: every key with its description and default, commented out; keys in `given`
+ * are set.
+ */
 export function exampleConfig(given: Readonly<Record<string, string>> = {}): string {
   const blocks = CONFIG_KEYS.filter(hasLineOfItsOwn).map((key) => renderKey(key, given))
   return `${comment(HEADER, '').join('\n')}\n\n${blocks.join('\n')}`
 }
 
-/** A section inside a section is written on one line if it is short. */
+/** A nested section with at most this many keys is written on one line. */
 const SHORT = 2
 
 function hasLineOfItsOwn({ path }: ConfigKey): boolean {
@@ -38,7 +41,7 @@ function renderKey(key: ConfigKey, given: Readonly<Record<string, string>>): str
   return `${[...described, ...lines.map((line) => `${indent}${mark}${line}`)].join('\n')}\n`
 }
 
-/** A list of objects has a line for each of them. */
+/** A list of objects has one line for each object. */
 function assignment(name: string, value: unknown): string[] {
   if (!Array.isArray(value) || typeof value[0] !== 'object') return [`${name}: ${flow(value)}`]
   return [`${name}:`, ...value.map((element) => `  - ${flow(element)}`)]

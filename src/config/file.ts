@@ -4,7 +4,10 @@ import { ConfigError, type Locate } from './problems.ts'
 
 export type ConfigTree = { [key: string]: unknown }
 
-/** Reads a YAML (or JSON) file. Gives its tree, without keys that are empty, and where each key stands. Throws ConfigError when it cannot be read or parsed. */
+/**
+ * Reads a YAML (or JSON) file. Returns its tree, without empty keys, and a function that locates a key. Throws
+ * ConfigError if the file cannot be read or parsed.
+ */
 export function readConfigFile(file: string): { tree: ConfigTree; locate: Locate } {
   const lines = new LineCounter()
   const document = parseDocument(readText(file), { lineCounter: lines, prettyErrors: false })
@@ -21,7 +24,7 @@ export function readConfigFile(file: string): { tree: ConfigTree; locate: Locate
   return { tree: withoutEmpty(tree) as ConfigTree, locate }
 }
 
-/** The system's reason why a file cannot be read, in words. */
+/** Returns the reason why a file cannot be read, in words. */
 export function whyUnreadable(error: unknown): string {
   const code = (error as NodeJS.ErrnoException).code
   if (code === 'ENOENT') return 'no such file'
@@ -38,7 +41,9 @@ function readText(file: string): string {
   }
 }
 
-/** Where the deepest part of `path` that the file has begins: the name of a key, or an element of a list. */
+/**
+ * Returns the offset of the deepest part of `path` that the file contains: the name of a key, or an element of a list.
+ */
 function offsetOf(root: Node | null, path: readonly PropertyKey[]): number | undefined {
   let node: unknown = root
   let offset: number | undefined
@@ -55,7 +60,7 @@ function offsetOf(root: Node | null, path: readonly PropertyKey[]): number | und
   return offset
 }
 
-/** A section whose keys are all commented out is null in YAML, and means the defaults. */
+/** A section whose keys are all commented out is null in YAML; it means the defaults. */
 function withoutEmpty(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(withoutEmpty)
   if (typeof value !== 'object' || value === null) return value

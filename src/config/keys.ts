@@ -8,11 +8,11 @@ export type ConfigKey = {
   description: string
   /** A section holds further keys. */
   isSection: boolean
-  /** What it is without configuration, as it would be written in the file; undefined when nothing. */
+  /** The default, as it would be written in the file; undefined if there is none. */
   defaultValue: unknown
-  /** A sample for a key without default. */
+  /** An example for a key without default. */
   example: unknown
-  /** How the text of an environment variable becomes its value. */
+  /** How to parse the environment variable. */
   kind: 'text' | 'number' | 'boolean' | 'yaml'
   /** Such as HEARTH_DATABASE_URL. */
   variable: string
@@ -20,7 +20,7 @@ export type ConfigKey = {
 
 type Unwrapped = { inner: z.core.$ZodType; defaultValue: unknown }
 
-/** Every key, each section before its members, in the schema's order. */
+/** All keys in the schema's order, each section before its members. */
 export const CONFIG_KEYS: readonly ConfigKey[] = listKeys(configSchema, [])
 
 function listKeys(schema: z.core.$ZodType, parent: readonly string[]): ConfigKey[] {
@@ -57,7 +57,7 @@ function kindOf(schema: z.core.$ZodType): ConfigKey['kind'] {
   return 'text'
 }
 
-/** What may stand inside the section or list element at `path`: its keys' names. */
+/** Returns the names of the keys in the section or list element at `path`. */
 export function keysInside(path: readonly PropertyKey[]): string[] {
   let schema: z.core.$ZodType = configSchema
   for (const step of path) {

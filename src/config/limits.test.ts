@@ -9,7 +9,7 @@ type Section = { [key: string]: number | Section }
 const config = defaultConfig()
 const security = readFileSync(join(import.meta.dirname, '..', '..', 'docs', 'security.md'), 'utf8')
 
-/** The rows of the table in docs/security.md. A key such as `.users` is beside the one before it. */
+/** The rows of the table in docs/security.md. A key such as `.users` shares the prefix of the one before it. */
 const rows: Row[] = security
   .slice(security.indexOf('\n## Limits'))
   .split('\n')
@@ -22,7 +22,7 @@ const rows: Row[] = security
     return { limit, defaults, keys }
   })
 
-/** Every number of a section of the configuration, by its full key. */
+/** All numbers of a section of the configuration, by their full keys. */
 function numbersOf(section: Section, prefix: string): [key: string, value: number][] {
   return Object.entries(section).flatMap(([name, value]): [string, number][] => {
     if (typeof value === 'object') return numbersOf(value, `${prefix}.${name}`)
@@ -30,7 +30,7 @@ function numbersOf(section: Section, prefix: string): [key: string, value: numbe
   })
 }
 
-/** How the table may write a default: as a count, in bytes, or as a time. */
+/** The forms in which the table may write a default: a count, bytes or a duration. */
 function forms(value: number): string[] {
   const amounts = [
     [1, ''],

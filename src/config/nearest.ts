@@ -1,4 +1,4 @@
-/** The candidate that differs from `word` by the fewest edits, unless even that one is too far off to be what was meant. */
+/** Returns the candidate with the smallest edit distance to `word`, or undefined if even that one is too different. */
 export function nearest(word: string, candidates: readonly string[]): string | undefined {
   const ranked = candidates
     .map((candidate) => ({ candidate, distance: editDistance(word.toLowerCase(), candidate.toLowerCase()) }))
@@ -7,7 +7,7 @@ export function nearest(word: string, candidates: readonly string[]): string | u
   return best && best.distance <= Math.max(2, word.length * 0.4) ? best.candidate : undefined
 }
 
-/** Levenshtein's distance: insertions, deletions and substitutions. */
+/** The Levenshtein distance. */
 function editDistance(from: string, to: string): number {
   let row = Array.from({ length: to.length + 1 }, (_, index) => index)
   for (let i = 1; i <= from.length; i++) {

@@ -2,10 +2,13 @@ import type { z } from 'zod'
 import { CONFIG_KEYS, keysInside } from './keys.ts'
 import { nearest } from './nearest.ts'
 
-/** Says where the value at a path comes from, such as `hearth.yaml:12` or an environment variable's name. */
+/** Returns the source of the value at a path, such as `hearth.yaml:12` or the name of an environment variable. */
 export type Locate = (path: readonly PropertyKey[]) => string
 
-/** The configuration cannot be used. The message has one line for each problem, each with its source and key; it never repeats a secret. */
+/**
+ * The configuration is invalid. The message has one line for each problem, with its source and key; it never contains a
+ * secret.
+ */
 export class ConfigError extends Error {
   constructor(problems: readonly string[]) {
     super(problems.join('\n'))
@@ -13,21 +16,21 @@ export class ConfigError extends Error {
   }
 }
 
-/** One line about a value, such as "hearth.yaml:3: log.level: expected …". */
+/** Returns one line about a value, such as "hearth.yaml:3: log.level: expected …". */
 export function problemAt(locate: Locate, path: readonly PropertyKey[], message: string): string {
   return `${locate(path)}: ${path.join('.')}: ${message}`
 }
 
-/** One line for each thing that zod found wrong. */
+/** Returns one line for each problem that zod found. */
 export function describeIssue(issue: z.core.$ZodIssue, locate: Locate): string[] {
   if (issue.code !== 'unrecognized_keys') return [problemAt(locate, issue.path, plainMessage(issue))]
   return issue.keys.map((key) => {
     const meant = nearestKey(issue.path, key)
-    return problemAt(locate, [...issue.path, key], `no such key${meant ? `; did you mean ${meant}?` : ''}`)
+    return problemAt(locate, [...issue.path, key], `unknown key${meant ? `; did you mean ${meant}?` : ''}`)
   })
 }
 
-/** A misspelt key of the same section or, failing that, a key that belongs in another section. */
+/** Returns a similar key of the same section or else of another section. */
 function nearestKey(section: readonly PropertyKey[], key: string): string | undefined {
   const sibling = nearest(key, keysInside(section))
   if (sibling) return [...section, sibling].join('.')

@@ -15,30 +15,30 @@ const policy = z.strictObject({
 /** The section `registration`. */
 export const registration = z
   .strictObject({
-    enabled: z.boolean().prefault(false).describe('Whether people may register accounts themselves, in a client.'),
+    enabled: z.boolean().prefault(false).describe('Whether anyone may register an account from a client.'),
     requires_token: z
       .boolean()
       .prefault(false)
-      .describe('Whether those who register need a registration token, which an administrator makes for them.'),
+      .describe('Whether registration requires a token, which an administrator creates.'),
     requires_email: z
       .boolean()
       .prefault(false)
-      .describe('Whether those who register have to prove an e-mail address; needs the section email.'),
+      .describe('Whether registration requires a confirmed e-mail address; needs the section email.'),
     terms: z
       .array(policy)
       .prefault([])
       .describe(
-        'Documents that those who register have to accept: {id: privacy_policy, version: "1.0", name: Privacy policy, url: "https://example.org/privacy-1.0.html", language: en}. The same id may come in several languages.',
+        'Documents that a new user must accept: {id: privacy_policy, version: "1.0", name: Privacy policy, url: "https://example.org/privacy-1.0.html", language: en}. One id may have several languages.',
       ),
     shared_secret: z.string().min(1).optional().meta({
       description:
-        'With this secret, tools register accounts at /_synapse/admin/v1/register even while registration is disabled. Absent: Hearth makes one in data_dir/registration.secret, for its own create-user command.',
+        'Tools with this secret can register accounts at /_synapse/admin/v1/register even if registration is disabled. Absent: Hearth creates one in data_dir/registration.secret for its create-user command.',
       example: 'a long random text',
     }),
     guests: z
       .boolean()
       .prefault(false)
-      .describe('Whether guests may look around in rooms that allow it, without an account.'),
+      .describe('Whether guests (users without an account) may read rooms that allow it.'),
   })
   .prefault({})
-  .describe('Who may make accounts. There is always: hearth create-user.')
+  .describe('Registration of accounts. The command hearth create-user always works.')

@@ -14,7 +14,9 @@ const count = z.int().positive()
 
 const NOT_A_ROOM_VERSION = `expected one of ${[...ROOM_VERSIONS.keys()].join(', ')}`
 
-/** https://spec.matrix.org/v1.19/appendices/#server-name; lower case only, for names that differ in case alone are different servers to others. */
+/**
+ * https://spec.matrix.org/v1.19/appendices/#server-name. Only lower case: other servers compare names case-sensitively.
+ */
 const serverName = z
   .string()
   .regex(
@@ -62,20 +64,20 @@ const database = z
         'The PostgreSQL database. Absent: an embedded database in data_dir, for one process. Any number of Hearth processes may share one PostgreSQL.',
       example: 'postgresql://hearth:secret@localhost:5432/hearth',
     }),
-    pool_size: count.prefault(10).describe('How many connections each process opens to PostgreSQL at most.'),
+    pool_size: count.prefault(10).describe('The maximum number of connections that each process opens to PostgreSQL.'),
     statement_timeout: duration
       .prefault('2m')
-      .describe('How long one statement may take in PostgreSQL before it fails; 0s: for ever. Migrations are exempt.'),
+      .describe('How long one statement may run in PostgreSQL before it fails; 0s: no limit. Migrations are exempt.'),
     lock_timeout: duration
       .prefault('1m')
-      .describe('How long one statement may wait there for a lock of others; 0s: for ever.'),
+      .describe('How long one statement may wait for a lock in PostgreSQL; 0s: no limit.'),
     idle_transaction_timeout: duration
       .prefault('5m')
-      .describe('How long a transaction may stay open there without a statement; 0s: for ever.'),
+      .describe('How long a transaction may stay idle in PostgreSQL; 0s: no limit.'),
     cache_size: byteSize.prefault('128M').describe('How much memory each process uses to cache events and room state.'),
   })
   .prefault({})
-  .describe('Where accounts, rooms and events are kept.')
+  .describe('The database for accounts, rooms and events.')
 
 const federation = z
   .strictObject({
@@ -84,25 +86,25 @@ const federation = z
       .array(serverName)
       .prefault([])
       .describe(
-        'Servers to ask for the keys of servers that are down. They are trusted to tell them rightly: name only those that you trust, such as matrix.org.',
+        'Servers to ask for the signing keys of servers that are down (notaries). They are trusted to return correct keys: name only servers that you trust, such as matrix.org.',
       ),
     trusted_certificates: z
       .array(file)
       .prefault([])
       .describe(
-        'Files (PEM) of certificate authorities to trust besides the usual ones: for other servers, push gateways, application services, identity servers and the mail server.',
+        'PEM files of additional certificate authorities to trust: for other servers, push gateways, application services, identity servers and the mail server.',
       ),
     tell_device_names: z
       .boolean()
       .prefault(false)
       .describe(
-        "Whether other servers are told the names of users' devices, such as 'Phone of Anna', which users of theirs then see beside the keys.",
+        "Whether to send the display names of users' devices, such as 'Phone of Anna', to other servers. Remote users then see them beside the keys.",
       ),
     allow_private_addresses: z
       .boolean()
       .prefault(false)
       .describe(
-        'Whether to connect to private and loopback addresses. With it, other servers can make Hearth send requests into your network: only for private federations and tests.',
+        'Whether to connect to private and loopback addresses. If true, other servers can make Hearth send requests into your network: use it only for private federations and tests.',
       ),
   })
   .prefault({})
@@ -114,13 +116,13 @@ const media = z
     min_upload_rate: byteSize
       .prefault('1K')
       .describe(
-        'How many bytes of a file have to arrive in a second, on average over the time after limits.request_timeout; slower uploads end with 408.',
+        'The minimum average speed of an upload, in bytes per second, measured after limits.request_timeout; slower uploads fail with 408.',
       ),
     max_concurrent_uploads: count
       .prefault(20)
-      .describe('How many files each user may upload at the same time to a process.'),
+      .describe('How many files each user may upload to a process at the same time.'),
     storage_dir: file.optional().meta({
-      description: 'Where files are kept; all processes have to share it. Absent: media inside data_dir.',
+      description: 'The folder for files; all processes must share it. Absent: media inside data_dir.',
       example: '/srv/hearth/media',
     }),
     thumbnail_sizes: z
@@ -135,45 +137,49 @@ const media = z
       .describe('The sizes of thumbnails, in pixels. A client gets the next one up from the size it asks for.'),
     max_image_pixels: count
       .prefault(100_000_000)
-      .describe('Images with more pixels (width times height) get no thumbnails, as these could exhaust the memory.'),
+      .describe(
+        'Images with more pixels (width times height) get no thumbnails: decoding them could exhaust the memory.',
+      ),
     unauthenticated_downloads: z
       .boolean()
       .prefault(false)
-      .describe('Whether anyone may download any file without logging in, as clients and servers from before 2024 do.'),
+      .describe('Whether files can be downloaded without an access token, as clients and servers from before 2024 do.'),
     remote_cache_lifetime: duration
       .prefault('30d')
-      .describe('How long files of other servers are kept here after somebody last looked at them.'),
+      .describe('How long files of other servers stay in the local cache after their last download.'),
     async_upload_expiry: duration
       .prefault('24h')
-      .describe('How long after reserving a media id its file may be uploaded.'),
-    max_pending_uploads: count.prefault(5).describe('How many reserved media ids each user may have at a time.'),
+      .describe('How long after a client reserves a media id it may upload the file.'),
+    max_pending_uploads: count
+      .prefault(5)
+      .describe('How many media ids each user may have reserved without an upload.'),
   })
   .prefault({})
   .describe('Files that users send.')
 
 const passwords = z
   .strictObject({
-    minimum_length: count.prefault(8).describe('The fewest characters that a new password may have.'),
-    memory_kib: z.int().min(8).prefault(19_456).describe('Memory for hashing one password with Argon2id, in KiB.'),
+    minimum_length: count.prefault(8).describe('The minimum number of characters of a new password.'),
+    memory_kib: z.int().min(8).prefault(19_456).describe('Memory to hash one password with Argon2id, in KiB.'),
     iterations: count.prefault(2).describe('Passes over that memory.'),
-    parallelism: z.int().min(1).max(255).prefault(1).describe('Threads for hashing one password.'),
+    parallelism: z.int().min(1).max(255).prefault(1).describe('Threads to hash one password.'),
   })
   .prefault({})
-  .describe('How passwords are kept. Passwords set before a change of the costs keep working.')
+  .describe('Password rules and the cost of hashing. Passwords set before a change of the cost keep working.')
 
 const sessions = z
   .strictObject({
     access_token_lifetime: duration
       .prefault('5m')
       .describe(
-        'How long an access token works, for clients that can refresh it. Those of other clients last until they log out.',
+        'Lifetime of access tokens of clients that can refresh them. Tokens of other clients are valid until logout.',
       ),
     login_token_lifetime: duration
       .prefault('2m')
-      .describe('How long a token works that a client gets to log in another one, for instance by a QR code.'),
+      .describe('Lifetime of login tokens, with which one client logs in another, for instance by a QR code.'),
   })
   .prefault({})
-  .describe('How long those who logged in stay so.')
+  .describe('Session and token lifetimes.')
 
 const contact = z
   .strictObject({
@@ -189,7 +195,7 @@ const support = z
       .array(contact)
       .prefault([])
       .describe(
-        'Whom users and other administrators can turn to. role: m.role.admin (the default) or m.role.security. matrix_id or email_address: how to reach them.',
+        'Contacts for users and for administrators of other servers. role: m.role.admin (the default) or m.role.security. matrix_id or email_address: how to reach the contact.',
       ),
     page: z
       .url('expected a URL')
@@ -197,7 +203,7 @@ const support = z
       .meta({ description: 'A web page with help.', example: 'https://example.org/help' }),
   })
   .prefault({})
-  .describe('Who helps: clients find it at /.well-known/matrix/support.')
+  .describe('Support contacts, served at /.well-known/matrix/support.')
 
 const policyServer = z
   .strictObject({
@@ -207,65 +213,72 @@ const policyServer = z
       .optional()
       .meta({
         description:
-          'The key by which the policy server at this server name signs events: clients that set it up for a room find it at /.well-known/matrix/policy_server.',
+          'The public key of the policy server at this server name. Clients that set it up for a room read it from /.well-known/matrix/policy_server.',
         example: '6yhHGKhCiXTSEN2ksjV7kX/N6rBQZ3Xb+M7LlC6NS+s',
       }),
   })
   .prefault({})
   .describe(
-    'A program beside Hearth that checks events for rooms (a policy server), to which the proxy in front passes /_matrix/policy.',
+    'A policy server beside Hearth: a program that checks events of rooms. The reverse proxy has to route /_matrix/policy to it.',
   )
 
 const delayedEvents = z
   .strictObject({
-    max_delay: duration.prefault('7d').describe('The longest delay. Calls ask for hours; 0s: nothing can be delayed.'),
+    max_delay: duration
+      .prefault('7d')
+      .describe('The longest delay. Calls request hours; 0s: delayed events are disabled.'),
     max_scheduled: count.prefault(100).describe('How many events each user may have scheduled at a time.'),
   })
   .prefault({})
-  .describe('Events that clients ask to be sent later (MSC4140); calls need them to end when a participant is lost.')
+  .describe(
+    'Events that clients schedule for later (MSC4140). Calls need them to end when a participant loses the connection.',
+  )
 
 const presence = z
   .strictObject({
     enabled: z
       .boolean()
       .prefault(true)
-      .describe('Whether people see who is online. Without it the server has less to do, most of all in large rooms.'),
+      .describe('Whether users see who is online. Disabling presence saves CPU time, most of all in large rooms.'),
   })
   .prefault({})
-  .describe('Who is online, idle or away.')
+  .describe('Presence: which users are online, idle or away.')
 
 const log = z
   .strictObject({
     level: z
       .enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'])
       .prefault('info')
-      .describe('The least severe messages to write: trace, debug, info, warn, error, fatal or silent.'),
+      .describe('The lowest level of messages to write: trace, debug, info, warn, error, fatal or silent.'),
     format: z
       .enum(['pretty', 'json'])
       .optional()
       .meta({ description: 'pretty or json. Absent: pretty in a terminal, otherwise json.', example: 'json' }),
   })
   .prefault({})
-  .describe('What is written to standard output.')
+  .describe('The log, which goes to standard output.')
 
-/** Every key of the configuration with its type, default and description: the one source of Config, of the file's and the variables' validation, and of config.example.yaml. */
+/**
+ * All keys with types, defaults and descriptions. Config, the validation of file and variables, and config.example.yaml
+ * derive from it.
+ */
 export const configSchema = z.strictObject({
   server_name: serverName
     .prefault('localhost')
     .describe(
-      'The name of this server: the part behind the colon in @user:example.org. It is in every account and event: it cannot be changed later.',
+      'The name of this server: the part behind the colon in @user:example.org. It is part of every user id and event, so it cannot be changed later.',
     ),
   public_base_url: baseUrl.optional().meta({
     description:
-      'Where clients reach this server from outside. Absent: https:// and server_name, or the first listener when server_name is localhost.',
+      'The public URL of this server for clients. Absent: https:// and server_name, or the first listener when server_name is localhost.',
     example: 'https://matrix.example.org',
   }),
   data_dir: file
     .prefault('./data')
-    .describe('The folder for everything Hearth keeps. Like all paths here it is relative to the working directory.'),
+    .describe('The folder for all data of Hearth. Relative paths in this file start from the working directory.'),
   signing_key: file.optional().meta({
     description:
-      "A file with this server's signing key, such as the signing.key of a Synapse. Absent: signing.key inside data_dir if there is one, otherwise the key in the database, which Hearth makes at its first start.",
+      "A file with this server's signing key, such as the signing.key of a Synapse. Absent: signing.key inside data_dir if it exists, otherwise the key in the database, which Hearth creates at its first start.",
     example: '/etc/hearth/signing.key',
   }),
   listeners: z
@@ -273,11 +286,11 @@ export const configSchema = z.strictObject({
     .min(1)
     .prefault([{ bind: '127.0.0.1', port: 8008 }])
     .describe(
-      'Addresses to listen on. bind: an address (127.0.0.1: only this machine, which is the default; 0.0.0.0 or "::": every interface). tls: {certificate: FILE, key: FILE} (absent: plain HTTP, for a reverse proxy). serves: any of client, federation, media, admin (the default is these four) and metrics. trust_forwarded_for: whether requests come through a reverse proxy that appends the client address to X-Forwarded-For (default: only on loopback addresses). trusted_proxies: through how many of them, one behind the other (default 1): so many entries at the end of X-Forwarded-For are believed.',
+      'Addresses to listen on. bind: an address (127.0.0.1: only this machine, which is the default; 0.0.0.0 or "::": every interface). tls: {certificate: FILE, key: FILE} (absent: plain HTTP, for a reverse proxy). serves: any of client, federation, media, admin (the default is these four) and metrics. trust_forwarded_for: whether requests come through a reverse proxy that appends the client address to X-Forwarded-For (default: only on loopback addresses). trusted_proxies: how many proxies a request passes (default 1): Hearth trusts this number of entries at the end of X-Forwarded-For.',
     ),
   default_room_version: roomVersion
     .prefault('12')
-    .describe('The version of new rooms, unless their creator asks for another.'),
+    .describe('The room version of new rooms, unless the creator requests another.'),
   database,
   registration,
   passwords,
@@ -288,7 +301,7 @@ export const configSchema = z.strictObject({
     .array(file)
     .prefault([])
     .describe(
-      'Registration files (YAML) of application services, such as bridges. They are read at the start: all processes need the same ones.',
+      'Registration files (YAML) of application services, such as bridges. Hearth reads them when it starts; all processes need the same files.',
     ),
   media,
   turn,

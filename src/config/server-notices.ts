@@ -9,10 +9,10 @@ export const serverNotices = z
       .optional()
       .meta({
         description:
-          'The user who sends notices; Hearth makes the account, nobody can log in to it. Absent: administrators cannot send notices.',
+          'The local part of the user that sends notices. Hearth creates the account, and logins to it are refused. Absent: administrators cannot send notices.',
         example: 'notices',
       }),
-    display_name: z.string().min(1).max(256).prefault('Server notices').describe("That user's display name."),
+    display_name: z.string().min(1).max(256).prefault('Server notices').describe('The display name of that user.'),
     avatar_url: z
       .string()
       .startsWith('mxc://', "expected a URL such as 'mxc://example.org/abc'")
@@ -21,10 +21,8 @@ export const serverNotices = z
     room_name: z.string().min(1).prefault('Server notices').describe('The name of the room that each user gets.'),
     room_topic: z.string().optional().meta({
       description: 'The topic of these rooms.',
-      example: 'Messages from those who run this server',
+      example: 'Messages from the administrators of this server',
     }),
   })
   .prefault({})
-  .describe(
-    'Messages of the server to its users, which administrators send by POST /_synapse/admin/v1/send_server_notice.',
-  )
+  .describe('Notices to users, which administrators send by POST /_synapse/admin/v1/send_server_notice.')

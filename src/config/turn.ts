@@ -14,23 +14,23 @@ export const turn = z
       ),
     shared_secret: z.string().min(1).optional().meta({
       description:
-        'The secret that Hearth and the TURN servers share (static-auth-secret of coturn): each user gets credentials that expire.',
+        'The secret that Hearth and the TURN servers share (static-auth-secret of coturn). Hearth uses it to create credentials that expire, one for each user.',
       example: 'a long random text',
     }),
     username: z.string().min(1).optional().meta({
-      description: 'Without a shared secret: the one user name for everybody.',
+      description: 'Without a shared secret: the user name for all users.',
       example: 'hearth',
     }),
     password: z.string().min(1).optional().meta({
-      description: 'Without a shared secret: the one password for everybody.',
+      description: 'Without a shared secret: the password for all users.',
       example: 'secret',
     }),
-    lifetime: duration.prefault('24h').describe('How long credentials work; clients ask again in time.'),
+    lifetime: duration.prefault('24h').describe('The lifetime of credentials; clients renew them in time.'),
     guests: z.boolean().prefault(true).describe('Whether guests get credentials.'),
   })
   .refine(
     ({ uris, shared_secret, username, password }) => uris.length === 0 || shared_secret || (username && password),
-    { message: 'expected shared_secret, or username and password, beside uris', path: ['shared_secret'] },
+    { message: 'uris needs shared_secret, or username and password', path: ['shared_secret'] },
   )
   .prefault({})
-  .describe('Servers that relay calls of two people between networks that cannot reach each other.')
+  .describe('TURN servers, which relay one-to-one calls between networks that cannot reach each other.')

@@ -11,9 +11,9 @@ const MILLISECONDS: Readonly<Record<string, number>> = {
 }
 
 const NOT_A_SIZE = "expected a size such as '50M', '512K' or a number of bytes"
-const NOT_A_DURATION = "expected a length of time such as '30s', '10m', '24h' or '7d'"
+const NOT_A_DURATION = "expected a duration such as '30s', '10m', '24h' or '7d'"
 
-/** A size as a number of bytes or as text such as '512K', '50M' or '1G' (powers of 1024); gives bytes. */
+/** A size as a number of bytes or as text such as '512K', '50M' or '1G' (powers of 1024); parses to bytes. */
 export const byteSize = z
   .union([z.int().nonnegative(), z.string()], { error: NOT_A_SIZE })
   .transform((value, context) => {
@@ -23,7 +23,7 @@ export const byteSize = z
     return z.NEVER
   })
 
-/** A length of time as text such as '30s', '10m', '24h' or '7d'; gives milliseconds. */
+/** A duration as text such as '30s', '10m', '24h' or '7d'; parses to milliseconds. */
 export const duration = z.string({ error: NOT_A_DURATION }).transform((value, context) => {
   const milliseconds = parseUnits(value, /^(\d+)(ms|[smhdw])$/, MILLISECONDS)
   if (milliseconds !== undefined) return milliseconds
