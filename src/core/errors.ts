@@ -1,8 +1,11 @@
-/** An error that the client or peer is told about, as `{errcode, error, …}`: https://spec.matrix.org/v1.19/client-server-api/#standard-error-response */
+/**
+ * An error that the client or peer receives as `{errcode, error, …}`:
+ * https://spec.matrix.org/v1.19/client-server-api/#standard-error-response
+ */
 export class MatrixError extends Error {
   readonly status: number
   readonly errcode: string
-  /** Further keys of the answer, such as `retry_after_ms`. */
+  /** Further keys of the response, such as `retry_after_ms`. */
   readonly extra: Record<string, unknown>
 
   constructor(status: number, errcode: string, message: string, extra: Record<string, unknown> = {}) {
@@ -13,13 +16,13 @@ export class MatrixError extends Error {
     this.extra = extra
   }
 
-  /** The answer's body. */
+  /** The body of the response. */
   toJSON(): Record<string, unknown> {
     return { errcode: this.errcode, error: this.message, ...this.extra }
   }
 }
 
-/** 400: the request is well-formed JSON but not what the endpoint takes. */
+/** 400: the request is well-formed JSON that the endpoint does not accept. */
 export class BadJsonError extends MatrixError {
   constructor(message: string) {
     super(400, 'M_BAD_JSON', message)
@@ -54,7 +57,7 @@ export class SuspendedError extends MatrixError {
   }
 }
 
-/** 404: no such thing. */
+/** 404: the object does not exist. */
 export class NotFoundError extends MatrixError {
   constructor(message: string) {
     super(404, 'M_NOT_FOUND', message)

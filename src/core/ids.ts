@@ -32,7 +32,7 @@ export function parseRoomAlias(id: string): IdParts | undefined {
   return parseId('#', id)
 }
 
-/** Whether a user id is one that events may carry; new ones must also pass `isStrictLocalpart`. */
+/** Whether a user id is valid in events; new ones must also pass `isStrictLocalpart`. */
 export function isUserId(id: string): id is UserId {
   return parseUserId(id) !== undefined
 }
@@ -65,7 +65,7 @@ const IPV6 = /^\[[0-9A-Fa-f:.]{2,45}\]$/
 export function isServerName(name: string): name is ServerName {
   const host = name.replace(/:\d{1,5}$/, '')
   if (IPV4.test(host)) return host.split('.').every((part) => Number(part) <= 255)
-  // The grammar admits nonsense such as `[:::]`; the URL parser knows what an IPv6 address is.
+  // The grammar allows invalid addresses such as `[:::]`; the URL parser checks IPv6 addresses.
   return DNS_NAME.test(host) || (IPV6.test(host) && URL.canParse(`http://${host}/`))
 }
 
@@ -93,8 +93,8 @@ export function createEventIdOf(roomId: RoomId): EventId | undefined {
 }
 
 /**
- * Whether the database can hold a text and find it by an index: at most `maxBytes` bytes of UTF-8, without NUL and lone surrogates. What is
- * no such text names nothing, so a look-up of it finds nothing.
+ * Whether the database can store and index a text: at most `maxBytes` bytes of UTF-8, without NUL and lone surrogates.
+ * No other text can be stored as a name, so a look-up of it finds nothing.
  */
 export function isStorableName(text: string, maxBytes = 255): boolean {
   const isShort = maxBytes === 255 ? isWithin255Bytes(text) : Buffer.byteLength(text) <= maxBytes

@@ -1,4 +1,4 @@
-/** A point in a room's timeline as clients name it, or the whole server's stream position that a sync token names. */
+/** A point in a room's timeline, or the server's stream position of a sync token. */
 export type RoomPoint = { kind: 'order'; order: number } | { kind: 'position'; position: number }
 
 /** The token for the point between the events at `order` and `order + 1` of a room; for `from`, `to`, `prev_batch`, `start` and `end`. */
@@ -6,7 +6,10 @@ export function paginationToken(order: number): string {
   return `t1_${order}`
 }
 
-/** What a client gave as a token: one of ours for a room, or one of either /sync, which all endpoints of a room take as well. Undefined: none of them. */
+/**
+ * Parses a token of a client: a token of a room, or of either /sync, which all endpoints of a room accept. Returns
+ * undefined for any other text.
+ */
 export function parseRoomPoint(token: string): RoomPoint | undefined {
   const order = /^t1_(-?\d{1,15})$/.exec(token)?.[1]
   if (order !== undefined) return { kind: 'order', order: Number(order) }

@@ -1,12 +1,12 @@
 import type { EventId, RoomId, UserId } from './ids.ts'
 
-/** What JSON can hold, as Matrix uses it: numbers are integers where canonical JSON is enforced. */
+/** A JSON value, as Matrix uses it: numbers are integers where canonical JSON is enforced. */
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json }
 export type JsonObject = { [key: string]: Json }
 
 /**
- * An event as servers exchange it: https://spec.matrix.org/v1.19/server-server-api/#pdus
- * Exactly the fields of the wire (unknown ones too); what Hearth knows beside them is in `StoredEvent`.
+ * An event as servers exchange it: https://spec.matrix.org/v1.19/server-server-api/#pdus. Exactly the fields of the
+ * wire format, unknown ones included; `StoredEvent` has what Hearth adds.
  */
 export type Pdu = {
   /** Only in room versions 1 and 2. */
@@ -17,7 +17,7 @@ export type Pdu = {
   state_key?: string
   sender: UserId
   content: JsonObject
-  /** The sender's server, as member events name it that servers hand one another; nothing follows from it. */
+  /** The sender's server, in membership events that servers exchange; ignored. */
   origin?: Json
   origin_server_ts: number
   depth: number
@@ -31,7 +31,7 @@ export type Pdu = {
   unsigned?: JsonObject
 }
 
-/** A PDU with its id and room at hand: what the algorithms of core work on. */
+/** A PDU with its id and room: the input of the algorithms in core. */
 export type Event = {
   readonly event_id: EventId
   readonly room_id: RoomId
@@ -40,7 +40,7 @@ export type Event = {
   readonly auth_event_ids: readonly EventId[]
   /** The ids in `prev_events`, whatever the room version's form. */
   readonly prev_event_ids: readonly EventId[]
-  /** Refused by the authorisation rules when it was received. */
+  /** Rejected by the authorisation rules when it was received. */
   readonly rejected: boolean
 }
 

@@ -1,4 +1,4 @@
-/** How much may be asked for: a bucket of `burst` requests, refilled at `per_second`. */
+/** A token bucket: `burst` requests, refilled at `per_second`. */
 export type Rate = { per_second: number; burst: number }
 
 /** How long the bucket takes to refill by one request, in milliseconds. */
@@ -12,8 +12,8 @@ export function depthOf(rate: Rate): number {
 }
 
 /**
- * Whether so many more requests may be taken from a bucket that is full again at `fullAt`: then when it is full after that, else how long to wait for
- * them.
+ * Takes requests from a bucket that is full again at `fullAt`. Returns the new time when it is full, or how long to
+ * wait if it holds too few.
  */
 export function takeFrom(
   rate: Rate,

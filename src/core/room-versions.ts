@@ -1,4 +1,7 @@
-/** What a room version does differently from others; each flag cites where it came in. https://spec.matrix.org/v1.19/rooms/ */
+/**
+ * The differences between room versions; each flag names the version that introduced it.
+ * https://spec.matrix.org/v1.19/rooms/
+ */
 export type RoomVersion = {
   readonly id: RoomVersionId
   /** `event_id` is a field of the PDU (v1, v2) or derived from the reference hash in standard base64 (v3) or URL-safe base64 (v4 on). */
@@ -38,7 +41,7 @@ export type RoomVersion = {
   readonly roomIdIsCreateHash: boolean
   /** v12: creators have infinite power and may not be listed in `users` (MSC4289). */
   readonly privilegedCreators: boolean
-  /** MSC3757: a state key may be a user id with a suffix, and belongs to that user and to those with more power. */
+  /** MSC3757: a state key may be a user id with a suffix; only that user and users with more power may set it. */
   readonly ownedState: boolean
 }
 
@@ -115,7 +118,7 @@ const v12: RoomVersion = {
 const ownedV10: RoomVersion = { ...v10, id: 'org.matrix.msc3757.10', ownedState: true }
 const ownedV11: RoomVersion = { ...v11, id: 'org.matrix.msc3757.11', ownedState: true }
 
-/** Every room version that Hearth speaks, by id; those that the specification has not taken in are last. */
+/** All supported room versions by id; unstable ones are last. */
 export const ROOM_VERSIONS: ReadonlyMap<string, RoomVersion> = new Map(
   [v1, v2, v3, v4, v5, v6, v7, v8, v9, v10, v11, v12, ownedV10, ownedV11].map((version) => [version.id, version]),
 )

@@ -1,10 +1,16 @@
 import { InvalidParamError } from './errors.ts'
 
-/** What a token says beside the position. */
+/** The parts of a token in addition to the position. */
 type Beside = {
-  /** The position up to which the answer told messages to the device, if it had any: who comes back with the token has got them. */
+  /**
+   * The position up to which the response contained to-device messages, if any. A client that sends the token has
+   * received them.
+   */
   toDevice?: number | undefined
-  /** The place of the last room that was told of those that the client did not know; those after it are told next. */
+  /**
+   * The position of the last new room in a response that did not contain all new rooms; the next response continues
+   * after it.
+   */
   lastRoom?: string | undefined
 }
 
@@ -16,20 +22,20 @@ export function syncToken(position: number, { toDevice, lastRoom }: Beside = {})
   return `s1_${position}${told}${lastRoom === undefined ? '' : `~${lastRoom}`}`
 }
 
-/** The position that a `since` names. Throws M_INVALID_PARAM for what is no sync token of this server. */
+/** Parses the position of a `since`. Throws M_INVALID_PARAM for a text that is not a sync token of this server. */
 export function parseSyncToken(token: string): number {
   const position = FORM.exec(token)?.groups?.position
   if (position === undefined) throw new InvalidParamError('since: is not a sync token of this server')
   return Number(position)
 }
 
-/** The position up to which a token acknowledges messages to the device; undefined when its answer had none. */
+/** Returns the position up to which a token acknowledges to-device messages; undefined if its response had none. */
 export function acknowledgedIn(token: string): number | undefined {
   const position = FORM.exec(token)?.groups?.toDevice
   return position === undefined ? undefined : Number(position)
 }
 
-/** The place of the last room that was told; undefined when all were. */
+/** Returns the position of the last new room; undefined if the response contained all of them. */
 export function lastRoomIn(token: string): string | undefined {
   return FORM.exec(token)?.groups?.lastRoom
 }

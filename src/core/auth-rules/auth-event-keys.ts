@@ -2,8 +2,8 @@ import type { Pdu, StateKey } from '../pdu.ts'
 import type { RoomVersion } from '../room-versions.ts'
 
 /**
- * The pieces of room state that give the sender permission to send an event, each once: those that exist belong into its `auth_events`.
- * https://spec.matrix.org/v1.19/server-server-api/#auth-events-selection
+ * Returns the state keys that authorise an event, without duplicates. Those that exist in the room are its
+ * `auth_events`. https://spec.matrix.org/v1.19/server-server-api/#auth-events-selection
  */
 export function authEventKeys(
   version: RoomVersion,

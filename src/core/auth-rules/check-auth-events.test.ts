@@ -11,7 +11,10 @@ const VERSIONS: [version: string, rule: string][] = [
   ['12', '3'],
 ]
 
-/** `ok` or the rule that refuses a message of @alice:a which cites what `change` makes of the right events. */
+/**
+ * Returns `ok` or the rule that rejects a message of @alice:a with the auth events that `change` derives from the
+ * correct ones.
+ */
 function verdict(versionId: string, change: (right: TestEvent[]) => TestEvent[], event: TestEvent = { type: 'x' }) {
   const version = versionOf(versionId)
   const create = { event_id: '$create:a', type: 'm.room.create', state_key: '' }

@@ -5,11 +5,12 @@ import { ruleNumbers } from './rule-numbers.ts'
 import { ALLOWED, type AuthVerdict, refuse } from './verdict.ts'
 
 /**
- * Whether an event may cite the events that its `auth_events` lists (all of which the caller has to load): rule 2 of the authorisation
- * rules, 3 in version 12. Whether those events permit it is for `checkEventAuth`. https://spec.matrix.org/v1.19/rooms/v11/#authorisation-rules
+ * Checks the `auth_events` of an event (the caller has to load all of them): rule 2 of the authorisation rules, 3 in
+ * version 12. Whether they permit the event is for `checkEventAuth`.
+ * https://spec.matrix.org/v1.19/rooms/v11/#authorisation-rules
  */
 export function checkAuthEvents(version: RoomVersion, event: Event, authEvents: readonly Event[]): AuthVerdict {
-  // 1: decides about create events alone.
+  // 1: create events need no further check.
   if (event.pdu.type === 'm.room.create') return ALLOWED
   const number = ruleNumbers(version).authEvents
   const keys = authEvents.map(({ pdu }) => JSON.stringify([pdu.type, pdu.state_key]))
@@ -30,7 +31,7 @@ export function checkAuthEvents(version: RoomVersion, event: Event, authEvents: 
 
 function checkRoom(version: RoomVersion, event: Event, authEvents: readonly Event[]): AuthVerdict {
   const { authEvents: number, noCreate } = ruleNumbers(version)
-  // 2.4: since version 12 the room id stands for the create event instead.
+  // 2.4: since version 12 the room id replaces the create event.
   if (!version.roomIdIsCreateHash && !authEvents.some(({ pdu }) => pdu.type === 'm.room.create')) {
     return refuse(noCreate, 'auth_events lists no m.room.create')
   }

@@ -14,9 +14,9 @@ import { ALLOWED, type AuthState, type AuthVerdict, refuse } from './verdict.ts'
 export type { AuthState, AuthVerdict } from './verdict.ts'
 
 /**
- * Whether the authorisation rules of a room version allow an event in a room state. Signatures are taken as verified already, except those
- * within a third-party invite; the rule about the event's own `auth_events` is `checkAuthEvents`. The comments bear the numbers of version
- * 11. https://spec.matrix.org/v1.19/rooms/v11/#authorisation-rules
+ * Checks an event against the authorisation rules of a room version and a room state. The caller has verified
+ * signatures, except those in a third-party invite; `checkAuthEvents` checks the event's own `auth_events`. Comments
+ * give the rule numbers of version 11. https://spec.matrix.org/v1.19/rooms/v11/#authorisation-rules
  */
 export function checkEventAuth(version: RoomVersion, event: Event, state: AuthState): AuthVerdict {
   const { type, sender } = event.pdu
@@ -78,7 +78,10 @@ function checkPower(
   return ALLOWED
 }
 
-/** https://github.com/matrix-org/matrix-spec-proposals/pull/3757: a user id, alone or followed by an underscore and anything. */
+/**
+ * https://github.com/matrix-org/matrix-spec-proposals/pull/3757: a user id, alone or followed by an underscore and any
+ * text.
+ */
 function ownerOf(stateKey: string): string | undefined {
   const suffix = stateKey.indexOf('_', stateKey.indexOf(':') + 1)
   const owner = suffix === -1 ? stateKey : stateKey.slice(0, suffix)

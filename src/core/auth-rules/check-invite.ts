@@ -3,7 +3,10 @@ import type { MemberChange } from './member-change.ts'
 import { membershipOf } from './membership.ts'
 import { ALLOWED, type AuthVerdict, refuse } from './verdict.ts'
 
-/** Rule 4.4, invites; the comments bear the numbers of version 11. https://spec.matrix.org/v1.19/rooms/v11/#authorisation-rules */
+/**
+ * Rule 4.4, invites. Comments give the rule numbers of version 11.
+ * https://spec.matrix.org/v1.19/rooms/v11/#authorisation-rules
+ */
 export function checkInvite(change: MemberChange): AuthVerdict {
   const { state, sender, target, content, levels, rule } = change
   // 4.4.1

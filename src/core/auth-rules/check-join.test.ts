@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import type { TestEvent } from '../../testing/auth-rules/test-event.ts'
 import { member, type TestRoom, verdictOf } from '../../testing/auth-rules/test-room.ts'
 
-/** The rules about joins of some versions, and the last of them. */
+/** The numbers of the join rule by version, and the number of its last part. */
 const VERSIONS: [version: string, rule: string, last: string][] = [
   ['1', '5.2', '5.2.6'],
   ['6', '4.2', '4.2.6'],
@@ -105,7 +105,7 @@ describe('restricted rooms', () => {
     expect(verdictOf(version, room, vouched('@alice:a', ['b']))).toBe(signatureRule)
     for (const bad of [null, 1, {}, 'alice', '@alice', ''])
       expect(verdictOf(version, room, vouched(bad))).toBe(signatureRule)
-    // Whatever the membership and join rule: the server has to have signed.
+    // For any membership and join rule, the server has to have signed.
     expect(verdictOf(version, { join_rule: 'public' }, vouched('@alice:a', ['constructor']))).toBe(signatureRule)
     for (const membership of ['invite', 'join']) {
       expect(verdictOf(version, { ...room, members: { '@bob:b': membership } }, join)).toBe('ok')

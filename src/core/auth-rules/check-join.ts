@@ -4,7 +4,10 @@ import type { MemberChange } from './member-change.ts'
 import { membershipOf } from './membership.ts'
 import { ALLOWED, type AuthVerdict, refuse } from './verdict.ts'
 
-/** Rule 4.3, joins; the comments bear the numbers of version 11. https://spec.matrix.org/v1.19/rooms/v11/#authorisation-rules */
+/**
+ * Rule 4.3, joins. Comments give the rule numbers of version 11.
+ * https://spec.matrix.org/v1.19/rooms/v11/#authorisation-rules
+ */
 export function checkJoin(change: MemberChange): AuthVerdict {
   const { version, state, sender, target, rule } = change
   // 4.3.1
@@ -31,7 +34,7 @@ export function checkJoin(change: MemberChange): AuthVerdict {
   return refuse(`${rule.join}.${version.restrictedJoins ? 7 : 6}`, `The join rule is ${joinRule}`)
 }
 
-/** Whether the room has nothing yet but its create event, and its creator joins. */
+/** Whether the room has only its create event, and its creator joins. */
 function isFirstJoin({ version, event, create, target }: MemberChange): boolean {
   const [previous, ...others] = event.prev_event_ids
   if (previous !== create.event_id || others.length > 0) return false
@@ -45,7 +48,7 @@ function isRestricted(version: RoomVersion, joinRule: string): boolean {
   )
 }
 
-/** Whether the user who let this one in could have invited. */
+/** Whether the user that authorised the join has the power to invite. */
 function isAuthorised({ state, content, levels }: MemberChange): boolean {
   const authoriser = content.join_authorised_via_users_server
   if (typeof authoriser !== 'string' || membershipOf(state, authoriser) !== 'join') return false

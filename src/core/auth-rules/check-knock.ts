@@ -3,7 +3,10 @@ import type { MemberChange } from './member-change.ts'
 import { membershipOf } from './membership.ts'
 import { ALLOWED, type AuthVerdict, refuse } from './verdict.ts'
 
-/** Rule 4.7, knocks; the comments bear the numbers of version 11. https://spec.matrix.org/v1.19/rooms/v11/#authorisation-rules */
+/**
+ * Rule 4.7, knocks. Comments give the rule numbers of version 11.
+ * https://spec.matrix.org/v1.19/rooms/v11/#authorisation-rules
+ */
 export function checkKnock({ version, state, sender, target, rule }: MemberChange): AuthVerdict {
   const joinRule = joinRuleOf(state)
   // 4.7.1

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { member, type TestRoom, verdictOf } from '../../testing/auth-rules/test-room.ts'
 
-/** The number of the rule about members, and that of the first membership less one. */
+/** The number of the membership rule, and the number of its first part minus one. */
 const VERSIONS: [version: string, rule: string, offset: number][] = [
   ['1', '5', 0],
   ['5', '5', 0],

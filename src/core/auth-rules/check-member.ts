@@ -9,7 +9,7 @@ import { ruleNumbers } from './rule-numbers.ts'
 import { ALLOWED, type AuthVerdict, refuse } from './verdict.ts'
 
 /**
- * Rule 4 (5 in versions 1–5 and 12), `m.room.member`. The comments bear the numbers of version 11.
+ * Rule 4 (5 in versions 1–5 and 12), `m.room.member`. Comments give the rule numbers of version 11.
  * https://spec.matrix.org/v1.19/rooms/v11/#authorisation-rules
  */
 export function checkMember({ version, event, state, create }: Proposal): AuthVerdict {
@@ -43,7 +43,7 @@ function checkMembership(change: MemberChange, membership: string): AuthVerdict 
   return refuse(change.rule.unknownMembership, `The membership ${membership} is unknown`)
 }
 
-/** Whether the signature is there; that it is right was verified when the event was received, as every signature. */
+/** Whether the signature exists. All signatures were verified when the event was received. */
 function isSignedForAuthoriser({ event, content }: MemberChange): boolean {
   const authoriser = content.join_authorised_via_users_server
   if (authoriser === undefined) return true

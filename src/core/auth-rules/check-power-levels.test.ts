@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { state, type TestRoom, verdictOf } from '../../testing/auth-rules/test-room.ts'
 import type { Json, JsonObject } from '../pdu.ts'
 
-/** By version: the number of the rule about power levels, and those of its parts. */
+/** By version: the number of the power level rule, and those of its parts. */
 const VERSIONS = [
   { version: '1', rule: '10', users: 1, named: 3, current: 4, next: 5, peers: 6, raised: 7 },
   { version: '5', rule: '10', users: 1, named: 3, current: 4, next: 5, peers: 6, raised: 7 },
@@ -13,7 +13,7 @@ const VERSIONS = [
   { version: '12', rule: '10', users: 3, named: 6, current: 7, next: 8, peers: 9, raised: 10 },
 ]
 
-/** The verdict on a change by @mod:a, who has 50 in a room where power levels take as much. */
+/** The verdict on a change by @mod:a, who has power level 50, which is enough to change power levels. */
 function change(version: string, current: JsonObject, next: JsonObject): string {
   const users = { '@mod:a': 50, '@peer:a': 50, '@boss:a': 60 }
   const room: TestRoom = { members: { '@mod:a': 'join' }, power_levels: { users, ...current } }
@@ -44,7 +44,7 @@ describe.each(VERSIONS)('version $version', ({ version, rule, ...parts }) => {
   test.each(['users_default', 'events_default', 'state_default', 'ban', 'redact', 'kick', 'invite'])(
     '%s can only be moved below the own power',
     (property) => {
-      // Levels of this room below those of the sender, whichever is under test.
+      // Levels of this room are below the sender's, whichever level is tested.
       const change1 = (before: JsonObject, after: JsonObject) => change(version, before, after)
       expect(change1({}, { [property]: 50 })).toBe('ok')
       expect(change1({ [property]: 49 }, { [property]: 50 })).toBe('ok')

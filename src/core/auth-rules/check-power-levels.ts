@@ -5,12 +5,12 @@ import { creatorsOf, NAMED_LEVELS, powerLevels, type StatedLevels, statedLevels 
 import { type PowerLevelsRuleNumbers, ruleNumbers } from './rule-numbers.ts'
 import { ALLOWED, type AuthVerdict, refuse } from './verdict.ts'
 
-/** A change of power levels by someone; `power` is what the sender has before it. */
+/** A change of power levels; `power` is the sender's level before it. */
 type Change = { sender: string; power: number; current: StatedLevels; next: StatedLevels; rule: PowerLevelsRuleNumbers }
 
 /**
- * Rule 9 (10 in versions 1–5 and 12), `m.room.power_levels`: nobody grants or takes away more than they have. The comments bear the numbers
- * of version 11. https://spec.matrix.org/v1.19/rooms/v11/#authorisation-rules
+ * Rule 9 (10 in versions 1–5 and 12), `m.room.power_levels`: a sender cannot grant or remove more power than its own.
+ * Comments give the rule numbers of version 11. https://spec.matrix.org/v1.19/rooms/v11/#authorisation-rules
  */
 export function checkPowerLevels(
   version: RoomVersion,
@@ -32,8 +32,8 @@ export function checkPowerLevels(
 }
 
 /**
- * 9.1 and 9.2 (version 10 on). Before, no rule of their own refuses levels that cannot be read, but the event format admits none either
- * ("they must be the following format"), so that they are refused where they would be compared.
+ * 9.1 and 9.2 (since version 10). Earlier versions have no rule that rejects unreadable levels. But the event format
+ * forbids them ("they must be the following format"), so the comparison rejects them.
  */
 function checkShape(
   version: RoomVersion,
@@ -108,14 +108,14 @@ function checkUserChanges({ sender, power, current, next, rule }: Change): AuthV
   return refuse(`${rule.usersNew}.1`, `${raised.key} would have more power than the sender`)
 }
 
-/** The objects of levels by kind that the rules look at: `notifications` since version 6. */
+/** The objects of levels that the rules compare: `notifications` since version 6. */
 function checkedEntries(version: RoomVersion): ('events' | 'notifications')[] {
   return version.limitNotificationPowerLevels ? ['events', 'notifications'] : ['events']
 }
 
 type Alteration = { key: string; before: number | undefined; after: number | undefined }
 
-/** What was added, changed or removed. */
+/** Returns the added, changed and removed levels. */
 function alterations(current: ReadonlyMap<string, number>, next: ReadonlyMap<string, number>): Alteration[] {
   const changes: Alteration[] = []
   for (const [key, before] of current) if (next.get(key) !== before) changes.push({ key, before, after: next.get(key) })

@@ -4,10 +4,13 @@ import type { MemberChange } from './member-change.ts'
 import { membershipOf } from './membership.ts'
 import { ALLOWED, type AuthVerdict, refuse } from './verdict.ts'
 
-/** An honest invite takes one or two; without a limit one event could keep the processor busy for a minute. */
+/** A real invite needs one or two. Without a limit, one event could use a minute of CPU time. */
 const MAX_VERIFICATIONS = 256
 
-/** Rule 4.4.1, the swap of a third-party invite for a real one; numbers of version 11. https://spec.matrix.org/v1.19/rooms/v11/#authorisation-rules */
+/**
+ * Rule 4.4.1, the exchange of a third-party invite for an invite of a user. Comments give the rule numbers of version
+ * 11. https://spec.matrix.org/v1.19/rooms/v11/#authorisation-rules
+ */
 export function checkThirdPartyInvite({ state, sender, target, content, rule }: MemberChange): AuthVerdict {
   const number = `${rule.invite}.1`
   // 4.4.1.1

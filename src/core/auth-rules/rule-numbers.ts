@@ -1,8 +1,8 @@
 import type { RoomVersion } from '../room-versions.ts'
 
-/** Where the authorisation rules stand on a room version's page; they moved whenever one came or went. */
+/** The numbers of the authorisation rules in a room version; they shift when a rule is added or removed. */
 export type RuleNumbers = {
-  /** What refuses an event of a room without create event. */
+  /** Rejects an event of a room without create event. */
   noCreate: string
   authEvents: string
   federate: string
@@ -19,7 +19,7 @@ export type RuleNumbers = {
   thirdPartyInvite: string
   requiredPower: string
   foreignStateKey: string
-  /** MSC3757: a state key that begins as a user id and is none. */
+  /** MSC3757: a state key that starts like a user id but is not one. */
   malformedStateKey: string
   powerLevels: PowerLevelsRuleNumbers
   redaction: string
@@ -37,7 +37,10 @@ export type PowerLevelsRuleNumbers = {
   usersNew: string
 }
 
-/** The numbers of a room version's rules, such as `5.2` for joins in version 1. Rules that a version lacks have the number of the next. */
+/**
+ * Returns the rule numbers of a room version, such as `5.2` for joins in version 1. A rule that a version lacks has the
+ * number of the next one.
+ */
 export function ruleNumbers(version: RoomVersion): RuleNumbers {
   const known = numbersOf.get(version)
   if (known !== undefined) return known
@@ -101,7 +104,7 @@ function powerLevelsNumbers(version: RoomVersion, powerLevels: string): PowerLev
   }
 }
 
-/** Counts the rules that a version has; an absent one is given the next number without using it up. */
+/** Counts the rules of a version; a missing rule gets the next number without using it up. */
 function counter(prefix = ''): (present?: boolean) => string {
   let last = 0
   return (present = true) => {

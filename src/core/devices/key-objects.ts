@@ -49,7 +49,10 @@ export function parseUploadedCrossSigningKey(object: unknown): ParsedCrossSignin
   return withPublicKey(parse(uploadedCrossSigningKey, object, 'key'))
 }
 
-/** Parses a cross-signing key of another server, which may have uses that this specification does not know. Throws BadJsonError. */
+/**
+ * Parses a cross-signing key of another server, which may have usages that this specification does not define. Throws
+ * BadJsonError.
+ */
 export function parseCrossSigningKey(object: unknown): ParsedCrossSigningKey {
   return withPublicKey(parse(crossSigningKey, object, 'key'))
 }
@@ -59,7 +62,7 @@ export function checkOneTimeKey(name: string, key: unknown): void {
   parse(oneTimeKey, key, name)
 }
 
-/** Adds the public part of a key: it has exactly one, named after itself. */
+/** Adds the public part of a key, which has exactly one, named after itself. */
 function withPublicKey(key: CrossSigningKeyObject): ParsedCrossSigningKey {
   const [entry, ...others] = Object.entries(key.keys)
   if (!entry || others.length > 0 || entry[0] !== `ed25519:${entry[1]}`) {
@@ -76,7 +79,10 @@ export function parseKeyName(text: string): { algorithm: string; key_id: string 
   return { algorithm, key_id: id }
 }
 
-/** The text to store a key as: canonical JSON, so that the same key has the same text, and without `unsigned`, which belongs to servers. Throws BadJsonError. */
+/**
+ * Returns the text to store for a key: canonical JSON, so that equal keys have equal texts, without `unsigned`, which
+ * servers add. Throws BadJsonError.
+ */
 export function keyText(key: string | JsonObject | DeviceKeysObject | CrossSigningKeyObject): string {
   if (typeof key === 'string') return canonicalJson(key)
   const { unsigned: _unsigned, ...rest } = key

@@ -42,7 +42,7 @@ function createDraft(version: RoomVersion): EventDraft {
   return draft
 }
 
-/** What a server that receives the event as JSON makes of it. */
+/** Parses the event as a server that receives it as JSON. */
 function receive(version: RoomVersion, event: Event): Event {
   const pdu = parsePdu(version, JSON.parse(JSON.stringify(event.pdu)))
   checkEventSize(version, pdu)

@@ -11,7 +11,7 @@ import { hashedEventId } from './reference-hash.ts'
 import { checkFieldSizes, checkTotalSize } from './size-limits.ts'
 import { namesItsRoom, toEvent } from './to-event.ts'
 
-/** An event that is yet to be hashed and signed. */
+/** An event before hashing and signing. */
 export type EventDraft = {
   /** Left out of `m.room.create` in room version 12 and later. */
   room_id?: RoomId
@@ -24,20 +24,21 @@ export type EventDraft = {
   depth: number
   prev_events: readonly EventId[]
   auth_events: readonly EventId[]
-  /** Of a redaction in any room version: it goes to where the version has it. */
+  /** The target of a redaction; stored where the room version expects it. */
   redacts?: EventId
-  /** The sender's server, in the member events that the requests between servers want to name it. */
+  /** The sender's server, for membership events in requests between servers that require it. */
   origin?: ServerName
-  /** By event id, the hashes to name beside it in `prev_events` and `auth_events`; only room versions 1 and 2 do. */
+  /** Hashes by event id, to add in `prev_events` and `auth_events` of room versions 1 and 2. */
   reference_hashes?: Readonly<Record<EventId, { sha256: string }>>
 }
 
-/** Our server and its key. */
+/** This server's name and key. */
 export type Signer = PrivateSigningKey & { serverName: ServerName }
 
 /**
- * The hashed and signed event that a draft describes. Its content is serialised once, for the content hash; the essential part once, for both
- * signature and event id. Throws BadJsonError for content without canonical JSON and TooLargeError for an event above the size limits.
+ * Builds the hashed and signed event of a draft. Serialises the content once for the content hash, and the redacted
+ * event once for signature and event id. Throws BadJsonError for content without canonical JSON, and TooLargeError for
+ * an event above the size limits.
  * https://spec.matrix.org/v1.19/server-server-api/#adding-hashes-and-signatures-to-outgoing-events
  */
 export function buildEvent(version: RoomVersion, draft: EventDraft, signer: Signer): Event {
@@ -73,7 +74,7 @@ function unsignedFields(version: RoomVersion, draft: EventDraft, serverName: Ser
   return version.eventIdFormat === 'server-chosen' ? withChosenEventId(fields, serverName) : fields
 }
 
-/** In room versions 1 and 2 an event id is any that is new; a hash of the event is, without a source of randomness. */
+/** In room versions 1 and 2 an event id may be any new one; a hash of the event is new and needs no randomness. */
 function withChosenEventId(fields: UnsignedFields, serverName: ServerName): UnsignedFields {
   const opaqueId = encodeBase64Url(sha256(canonicalJson(fields, { strict: false })))
   return { ...fields, event_id: `$${opaqueId}:${serverName}` as EventId }
@@ -86,7 +87,7 @@ function references(version: RoomVersion, draft: EventDraft, eventIds: readonly 
 
 /** Bytes that hashes and signatures, which are ASCII, add to the canonical JSON of the event. */
 function addedBytes({ hashes, signatures }: Pdu): number {
-  // Two braces fewer, one comma more.
+  // Joining two objects removes two braces and adds a comma.
   return JSON.stringify({ hashes, signatures }).length - 1
 }
 

@@ -2,7 +2,7 @@ import { type EventId, isEventId, type RoomId, type UserId } from '../ids.ts'
 import type { Event, JsonObject, Pdu } from '../pdu.ts'
 import type { RoomVersion } from '../room-versions.ts'
 
-/** An event as clients get it; `unsigned` is for each endpoint to add. */
+/** An event in the client format; each endpoint adds `unsigned`. */
 export type ClientEvent = {
   type: string
   content: JsonObject
@@ -11,7 +11,7 @@ export type ClientEvent = {
   event_id: EventId
   room_id: RoomId
   state_key?: string
-  /** Of redactions, for clients that look for it where it was before room version 11. */
+  /** Of redactions, for clients that read it at its place before room version 11. */
   redacts?: string
   unsigned?: JsonObject
 }
@@ -22,7 +22,8 @@ export function clientEvent(event: Event, version: RoomVersion): ClientEvent {
   const redacts = redactedEventId(version, pdu)
   return {
     type: pdu.type,
-    // Redactions of every room version say it in both places: https://spec.matrix.org/v1.19/rooms/v11/#moving-the-redacts-property-of-mroomredaction-events-to-a-content-property
+    // Redactions of all room versions have it in both places:
+    // https://spec.matrix.org/v1.19/rooms/v11/#moving-the-redacts-property-of-mroomredaction-events-to-a-content-property
     content: redacts === undefined ? pdu.content : { ...pdu.content, redacts },
     sender: pdu.sender,
     origin_server_ts: pdu.origin_server_ts,
@@ -33,7 +34,10 @@ export function clientEvent(event: Event, version: RoomVersion): ClientEvent {
   }
 }
 
-/** The id of the event that a redaction is aimed at; `undefined` for other events and for redactions that name none. */
+/**
+ * Returns the id of the event that a redaction targets; `undefined` for other events and for redactions without a
+ * target.
+ */
 export function redactedEventId(version: RoomVersion, { type, content, redacts }: Pdu): EventId | undefined {
   if (type !== 'm.room.redaction') return undefined
   const eventId = version.redactsInContent ? content.redacts : redacts

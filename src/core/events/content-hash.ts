@@ -12,17 +12,20 @@ export function contentHash(pdu: Pdu): string {
 }
 
 /**
- * Whether the event has the content that it was hashed with; if not, only its redacted form is to be trusted. `hashed`: its `hashedJson`, where it is at
- * hand. Throws BadJsonError.
+ * Whether the content hash matches. If not, only the redacted form of the event can be trusted. `hashed`: its
+ * `hashedJson`, if already computed. Throws BadJsonError.
  */
 export function hasMatchingContentHash(pdu: Pdu, hashed = hashedJson(pdu)): boolean {
   const { sha256 } = pdu.hashes
   if (hash('sha256', hashed, 'base64') === `${sha256}=`) return true
-  // Compared as bytes, because Base64 may be padded, and has more than one way to write the last of them.
+  // Compares bytes, because Base64 may be padded and its last character has several forms.
   return decodeBase64(sha256)?.equals(digest(hashed)) ?? false
 }
 
-/** The canonical JSON that an event's content hash is of. Whether numbers are in range is for `parsePdu` to say, unless `options` do. Throws BadJsonError. */
+/**
+ * Returns the canonical JSON that the content hash covers. `parsePdu` checks number ranges, unless `options` require it
+ * here. Throws BadJsonError.
+ */
 export function hashedJson(pdu: Pdu, options: CanonicalJsonOptions = { strict: false }): string {
   const { hashes: _hashes, signatures: _signatures, unsigned: _unsigned, ...hashed } = pdu
   return canonicalJson(hashed, options)

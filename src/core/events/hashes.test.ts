@@ -90,7 +90,8 @@ describe('referenceHash and eventIdOf', () => {
   })
 
   it('tell apart in the alphabet alone', () => {
-    // An event whose hash has characters of both alphabets, or the test above would prove little.
+    // Selects an event whose hash contains characters that differ between the alphabets; otherwise the test above
+    // proves little.
     const nonces = Array.from({ length: 50 }, (_, depth) => ({ ...event, depth }))
     const ids = nonces.map((pdu) => [eventIdOf(ROOM_VERSIONS.get('3')!, pdu), eventIdOf(ROOM_VERSIONS.get('4')!, pdu)])
     expect(ids.some(([v3, v4]) => v3 !== v4)).toBe(true)

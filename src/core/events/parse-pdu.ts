@@ -7,8 +7,9 @@ import type { RoomVersion } from '../room-versions.ts'
 import { namesItsRoom } from './to-event.ts'
 
 /**
- * The PDU that parsed JSON holds: the very same value, unknown keys and all, once it is known to have the room version's event format. Hashes,
- * signatures and sizes are not looked at. Throws BadJsonError. https://spec.matrix.org/v1.19/rooms/v12/#event-format and its like
+ * Checks that parsed JSON has the room version's event format. Returns the same value, unknown keys included. Does not
+ * check hashes, signatures and sizes. Throws BadJsonError. https://spec.matrix.org/v1.19/rooms/v12/#event-format and
+ * the same section of other versions
  */
 export function parsePdu(version: RoomVersion, json: unknown): Pdu {
   assertCanonical(json, { strict: version.strictCanonicalJson })
@@ -24,7 +25,7 @@ const plainObject = z.custom<JsonObject>(isPlainObject, 'not an object')
 const eventId = z.string().refine(isEventId, 'not an event id')
 const eventIdWithDomain = eventId.refine((id) => domainOf(id) !== undefined, 'not an event id with a server name')
 
-/** What the room versions have in common: https://spec.matrix.org/v1.19/rooms/v4/#event-format */
+/** The fields of all room versions: https://spec.matrix.org/v1.19/rooms/v4/#event-format */
 const commonFields = {
   type: z.string(),
   room_id: z.string().refine(isRoomId, 'not a room id').optional(),
@@ -32,7 +33,7 @@ const commonFields = {
   state_key: z.string().optional(),
   content: plainObject,
   origin_server_ts: z.int(),
-  // Room versions before 6 allow up to 2^63 − 1; but JavaScript would not keep its digits, so no signature could verify.
+  // Room versions before 6 allow up to 2^63 − 1. JavaScript would lose digits, and no signature would verify.
   depth: z.int().min(0),
   hashes: z.object({ sha256: z.string() }),
   signatures: z.record(z.string(), z.record(z.string(), z.string())),
@@ -60,7 +61,7 @@ function schemaOf(version: RoomVersion): z.ZodType {
   return version.redactsInContent ? formatV11 : formatV3
 }
 
-/** Throws BadJsonError unless the event says which room it is in, in the room version's form. */
+/** Throws BadJsonError unless the room id has the form of the room version. */
 function checkRoomId(version: RoomVersion, pdu: Pdu): void {
   if (namesItsRoom(version, pdu)) {
     if (pdu.room_id !== undefined) throw new BadJsonError('room_id: must be absent from m.room.create')

@@ -5,7 +5,7 @@ import { redact } from './redaction.ts'
 
 const versions = [...ROOM_VERSIONS.values()]
 
-/** What the specification's redaction sections list, by room version: https://spec.matrix.org/v1.19/rooms/ */
+/** The keys that the specification's redaction sections list, by room version: https://spec.matrix.org/v1.19/rooms/ */
 const TOP_LEVEL =
   'auth_events content depth event_id hashes origin_server_ts prev_events room_id sender signatures state_key type'
 const POWER_LEVELS = 'ban events events_default kick redact state_default users users_default'
@@ -29,7 +29,7 @@ const KEPT_CONTENT: [string, RoomVersion[], string][] = [
   ['m.room.third_party_invite', since(1), ''],
 ]
 
-/** Every content key that some rule keeps, and some that none keeps. */
+/** Every content key that some version keeps, and some that none keeps. */
 const content: JsonObject = Object.fromEntries(
   `membership join_authorised_via_users_server creator join_rule allow ${POWER_LEVELS} invite notifications history_visibility
   aliases redacts body displayname room_version predecessor reason third_party_invite`

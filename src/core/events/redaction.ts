@@ -2,8 +2,8 @@ import type { JsonObject, Pdu } from '../pdu.ts'
 import type { RoomVersion } from '../room-versions.ts'
 
 /**
- * The event as redaction leaves it, with the keys that the room version protects; the given one stays as it is. This is also the form that
- * signatures and reference hashes cover. https://spec.matrix.org/v1.19/rooms/v11/#redactions and its like for each version
+ * Returns a redacted copy of an event, with the keys that the room version protects. Signatures and reference hashes
+ * cover the same form. https://spec.matrix.org/v1.19/rooms/v11/#redactions and the same section of other versions
  */
 export function redact(version: RoomVersion, pdu: Pdu): Pdu {
   const redacted = pick(pdu as unknown as JsonObject, version.updatedRedactions ? KEYS_SINCE_V11 : KEYS_BEFORE_V11)
@@ -67,7 +67,7 @@ function redactMember(version: RoomVersion, content: JsonObject): JsonObject {
   const redacted = pick(content, keys)
   const invite = content.third_party_invite
   if (version.updatedRedactions && typeof invite === 'object' && invite !== null && !Array.isArray(invite)) {
-    // An invite without `signed` leaves an empty object: what other servers hash, so what we have to.
+    // An invite without `signed` keeps an empty object: other servers hash this form.
     redacted.third_party_invite = pick(invite, ['signed'])
   }
   return redacted

@@ -7,7 +7,7 @@ import { encodeBase64 } from '../text/base64.ts'
 import { essentialJson } from './essential-json.ts'
 
 /**
- * The 32 bytes that identify an event by all that redaction leaves of it. Throws BadJsonError.
+ * Returns the reference hash: 32 bytes that identify the redacted event. Throws BadJsonError.
  * https://spec.matrix.org/v1.19/server-server-api/#calculating-the-reference-hash-for-an-event
  */
 export function referenceHash(version: RoomVersion, pdu: Pdu): Buffer {
@@ -15,7 +15,7 @@ export function referenceHash(version: RoomVersion, pdu: Pdu): Buffer {
 }
 
 /**
- * The event's id: its reference hash, or in room versions 1 and 2 what it says itself. Throws BadJsonError.
+ * Returns the event id: the reference hash, or the `event_id` field in room versions 1 and 2. Throws BadJsonError.
  * https://spec.matrix.org/v1.19/rooms/v4/#event-ids
  */
 export function eventIdOf(version: RoomVersion, pdu: Pdu): EventId {
@@ -24,7 +24,7 @@ export function eventIdOf(version: RoomVersion, pdu: Pdu): EventId {
   return pdu.event_id
 }
 
-/** The event id since room version 3, of an event whose `essentialJson` is at hand. */
+/** Returns the event id (since room version 3) from a known `essentialJson`. */
 export function hashedEventId(version: RoomVersion, essential: string): EventId {
   const isUrlSafe = version.eventIdFormat !== 'hash-base64'
   return `$${isUrlSafe ? hash('sha256', essential, 'base64url') : encodeBase64(hashOf(essential))}` as EventId

@@ -5,8 +5,9 @@ import { addSignature, type PrivateSigningKey, signText } from '../signing/sign-
 import { essentialJson } from './essential-json.ts'
 
 /**
- * A copy of a hashed event with our signature beside those that it has, as for an invite or restricted join that another server made.
- * Throws BadJsonError. https://spec.matrix.org/v1.19/server-server-api/#adding-hashes-and-signatures-to-outgoing-events
+ * Returns a copy of a hashed event with this server's signature added, for instance for an invite or a restricted join
+ * of another server. Throws BadJsonError.
+ * https://spec.matrix.org/v1.19/server-server-api/#adding-hashes-and-signatures-to-outgoing-events
  */
 export function signEvent(version: RoomVersion, pdu: Pdu, signer: PrivateSigningKey & { serverName: ServerName }): Pdu {
   const signature = signText(essentialJson(version, pdu), signer.privateKey)

@@ -5,14 +5,14 @@ import type { Pdu } from '../pdu.ts'
 import type { RoomVersion } from '../room-versions.ts'
 import { hashedJson } from './content-hash.ts'
 
-/** Bytes of canonical JSON that an event may have, signatures included. */
+/** The maximum canonical JSON of an event in bytes, signatures included. */
 const MAX_EVENT_BYTES = 65_536
 
 const LIMITED_FIELDS = ['type', 'state_key', 'sender', 'room_id', 'event_id'] as const
 
 /**
- * Throws TooLargeError if the event, or one of its ids, its type or its state key, is too long. `hashed`: its `hashedJson`, where it is at hand.
- * https://spec.matrix.org/v1.19/client-server-api/#size-limits
+ * Throws TooLargeError if the event, or one of its ids, its type or its state key, is too long. `hashed`: its
+ * `hashedJson`, if already computed. https://spec.matrix.org/v1.19/client-server-api/#size-limits
  */
 export function checkEventSize(version: RoomVersion, pdu: Pdu, hashed?: string): void {
   if (version.limitsFieldsInBytes) checkFieldSizes(pdu)
@@ -20,7 +20,7 @@ export function checkEventSize(version: RoomVersion, pdu: Pdu, hashed?: string):
   const { hashes, signatures, unsigned } = pdu
   const strict = { strict: version.strictCanonicalJson }
   const others = canonicalJson({ hashes, signatures, unsigned }, strict)
-  // Of two objects that become one, a brace each goes, and a comma comes.
+  // Merging two objects removes one brace of each and adds a comma.
   checkTotalSize(Buffer.byteLength(hashed ?? hashedJson(pdu, strict)) + Buffer.byteLength(others) - 1)
 }
 
@@ -32,7 +32,7 @@ export function checkFieldSizes(event: Partial<Pick<Pdu, (typeof LIMITED_FIELDS)
   }
 }
 
-/** Before room version 11 servers let others' events have 255 code points, which may be more bytes. */
+/** Before room version 11, servers accepted 255 code points in remote events, which may be more bytes. */
 function checkFieldLengths(pdu: Pdu): void {
   for (const field of LIMITED_FIELDS) {
     const value = pdu[field]
@@ -41,7 +41,7 @@ function checkFieldLengths(pdu: Pdu): void {
   }
 }
 
-/** Throws TooLargeError if an event of so many bytes of canonical JSON is too large. */
+/** Throws TooLargeError if this size in bytes of canonical JSON is over the limit. */
 export function checkTotalSize(bytes: number): void {
   if (bytes > MAX_EVENT_BYTES) throw new TooLargeError(`The event exceeds ${MAX_EVENT_BYTES} bytes`)
 }

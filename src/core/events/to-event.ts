@@ -5,8 +5,8 @@ import type { RoomVersion } from '../room-versions.ts'
 import { eventIdOf } from './reference-hash.ts'
 
 /**
- * A PDU with what the room version lets us derive from it. An `event_id` known already saves hashing it again. Throws BadJsonError if it
- * has neither an id nor a room.
+ * Returns a PDU with the fields derived from its room version. A known `event_id` avoids another hash. Throws
+ * BadJsonError if it has neither an id nor a room.
  */
 export function toEvent(version: RoomVersion, pdu: Pdu, known: { rejected?: boolean; event_id?: EventId } = {}): Event {
   const eventId = known.event_id ?? eventIdOf(version, pdu)
@@ -20,7 +20,10 @@ export function toEvent(version: RoomVersion, pdu: Pdu, known: { rejected?: bool
   }
 }
 
-/** Whether this is the event that its room's id is the hash of, and which therefore names no room: https://spec.matrix.org/v1.19/rooms/v12/#event-format */
+/**
+ * Whether an event is the create event whose hash is the room id, so that it has no `room_id`:
+ * https://spec.matrix.org/v1.19/rooms/v12/#event-format
+ */
 export function namesItsRoom(version: RoomVersion, event: { type: string; state_key?: unknown }): boolean {
   return version.roomIdIsCreateHash && event.type === 'm.room.create' && event.state_key === ''
 }

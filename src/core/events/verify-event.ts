@@ -6,8 +6,9 @@ import { verifyJson } from '../signing/verify-json.ts'
 import { redact } from './redaction.ts'
 
 /**
- * Whether a server signed an event with a key (its public part in Base64). Whether the key was valid then is for the caller to know.
- * False for anything malformed. https://spec.matrix.org/v1.19/server-server-api/#validating-hashes-and-signatures-on-received-events
+ * Verifies a server's signature of an event with a public key in Base64. The caller checks the validity period of the
+ * key. Returns false for malformed input.
+ * https://spec.matrix.org/v1.19/server-server-api/#validating-hashes-and-signatures-on-received-events
  */
 export function verifyEventSignature(
   version: RoomVersion,
@@ -20,15 +21,17 @@ export function verifyEventSignature(
 }
 
 /**
- * The servers that must have signed an event, each once. Throws BadJsonError where an id that names one has no server name, for nobody
- * can have signed as it should be. https://spec.matrix.org/v1.19/server-server-api/#validating-hashes-and-signatures-on-received-events
+ * Returns the servers that must have signed an event, without duplicates. Throws BadJsonError if an id has no valid
+ * server name, since no valid signature can exist.
+ * https://spec.matrix.org/v1.19/server-server-api/#validating-hashes-and-signatures-on-received-events
  */
 export function requiredSigners(version: RoomVersion, pdu: Pdu): ServerName[] {
   const signers = new Set<ServerName>()
-  // The server that swaps a third-party invite for a real one need not be the inviter's.
+  // Another server than the inviter's may exchange a third-party invite.
   if (!isThirdPartyInvite(pdu)) signers.add(domainOrThrow(pdu.sender))
   if (version.eventIdFormat === 'server-chosen') signers.add(domainOrThrow(pdu.event_id))
-  // A resident server vouches for the membership in another room: https://spec.matrix.org/v1.19/rooms/v8/#authorisation-rules (4.2)
+  // A resident server confirms the membership in another room:
+  // https://spec.matrix.org/v1.19/rooms/v8/#authorisation-rules (4.2)
   const authorisingUser = pdu.content.join_authorised_via_users_server
   if (version.restrictedJoins && isJoin(pdu) && authorisingUser !== undefined)
     signers.add(domainOrThrow(authorisingUser))

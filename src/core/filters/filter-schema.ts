@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { BadJsonError } from '../errors.ts'
 
-/** Each event of each room is put to all of a list. */
+/** Each event of each room is compared with all entries of a list. */
 const MAX_ENTRIES = 1000
 
 function listOf(entry: z.ZodString) {
@@ -13,7 +13,7 @@ const roomIds = listOf(z.string().startsWith('!', 'must be a room id'))
 const strings = listOf(z.string())
 
 const eventFilterShape = {
-  /** How many events at most; what 0 means is for the endpoint to say, some clients ask for no events by it. */
+  /** The maximum number of events. Each endpoint defines what 0 means: some clients send it to request no events. */
   limit: z.int().nonnegative().exactOptional(),
   senders: userIds.exactOptional(),
   not_senders: userIds.exactOptional(),
@@ -30,8 +30,8 @@ const roomEventFilter = z.looseObject({
   include_redundant_members: z.boolean().exactOptional(),
   unread_thread_notifications: z.boolean().exactOptional(),
   /**
-   * Events that others of these relation types, or by these users, relate to. Says nothing about the event alone, so it
-   * is for the query.
+   * Selects events to which other events with these relation types, or of these users, relate. Only the query can
+   * evaluate it.
    */
   related_by_rel_types: strings.exactOptional(),
   related_by_senders: userIds.exactOptional(),
@@ -65,14 +65,14 @@ export type RoomEventFilter = z.infer<typeof roomEventFilter>
 export type Filter = z.infer<typeof filter>
 
 /**
- * Checks a filter of `/sync`; keys that the specification does not name stay. Throws BadJsonError, saying where.
+ * Checks a filter of `/sync`; unknown keys stay. Throws BadJsonError with the path.
  * https://spec.matrix.org/v1.19/client-server-api/#filtering
  */
 export function parseFilter(json: unknown): Filter {
   return parse(filter, json)
 }
 
-/** Checks the filter that `/messages`, `/context` and `/search` take, likewise. */
+/** Checks the filter of `/messages`, `/context` and `/search` in the same way. */
 export function parseRoomEventFilter(json: unknown): RoomEventFilter {
   return parse(roomEventFilter, json)
 }

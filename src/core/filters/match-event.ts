@@ -1,7 +1,7 @@
 import { compileWildcard, type Glob } from '../text/glob.ts'
 import type { EventFilter, RoomEventFilter } from './filter-schema.ts'
 
-/** The parts of an event that filters look at; account data and ephemeral events have no sender. */
+/** The fields of an event that filters match; account data and ephemeral events have no sender. */
 export type FilteredEvent = {
   readonly type: string
   readonly sender?: string | undefined
@@ -10,7 +10,7 @@ export type FilteredEvent = {
 }
 
 /**
- * Whether the types and senders of a filter take an event. Compile once for each request.
+ * Compiles the types and senders of a filter; call it once per request.
  * https://spec.matrix.org/v1.19/client-server-api/#filtering
  */
 export function compileEventFilter(filter: EventFilter): (event: FilteredEvent) => boolean {
@@ -20,8 +20,8 @@ export function compileEventFilter(filter: EventFilter): (event: FilteredEvent) 
 }
 
 /**
- * Whether a room event filter takes an event, `limit`, lazy loading and `related_by_*` aside: those are no matter of
- * one event. Compile once for each request.
+ * Compiles a room event filter except `limit`, lazy loading and `related_by_*`, which do not concern single events.
+ * Call it once per request.
  */
 export function compileRoomEventFilter(filter: RoomEventFilter): (event: FilteredEvent) => boolean {
   const takesEvent = compileEventFilter(filter)
@@ -33,7 +33,7 @@ export function compileRoomEventFilter(filter: RoomEventFilter): (event: Filtere
     (contains_url === undefined || Object.hasOwn(event.content, 'url') === contains_url)
 }
 
-/** Whether `rooms` and `not_rooms` take a room, of the whole `room` filter or of one part. */
+/** Compiles `rooms` and `not_rooms` of the whole `room` filter or of one part. */
 export function compileRoomFilter(
   filter: Pick<RoomEventFilter, 'rooms' | 'not_rooms'>,
 ): (roomId: string | undefined) => boolean {
@@ -42,7 +42,7 @@ export function compileRoomFilter(
 
 type Test = (value: string | undefined) => boolean
 
-/** What is in the one list, where there is one, and not in the other. */
+/** Matches values in the first list, if given, that are not in the second. */
 function compileList(
   included: string[] | undefined,
   excluded: string[] | undefined,
@@ -62,7 +62,7 @@ function anyOfTypes(types: string[]): Test {
   const isListed = anyOfIds(types)
   const wildcards: Glob[] = types.filter((type) => type.includes('*')).map(compileWildcard)
   if (wildcards.length === 0) return isListed
-  // A filter may have many patterns, and is put to many events of few types.
+  // A filter may have many patterns and is applied to many events of few types.
   const known = new Map<string, boolean>()
   return (type) => {
     if (type === undefined) return false

@@ -2,8 +2,7 @@ import { parsePropertyPath } from '../json/property-path.ts'
 import type { Json, JsonObject } from '../pdu.ts'
 
 /**
- * What a filter's `event_fields` leave of an event: the properties at those paths, where it has them. Gives a new
- * object that shares the picked values.
+ * Returns a new object with the properties at the paths of `event_fields`; values are shared.
  * https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3useruseridfilter
  */
 export function pickFields(event: JsonObject, event_fields: readonly string[]): JsonObject {
@@ -15,10 +14,10 @@ export function pickFields(event: JsonObject, event_fields: readonly string[]): 
   return pick(event, tree)
 }
 
-/** The parsed paths of a filter's list, kept with the list. */
+/** The parsed paths of a filter's list, cached with the list. */
 const trees = new WeakMap<readonly string[], Tree>()
 
-/** Under each property name what to take of it: everything, or a part. */
+/** By property name: take everything, or the part below it. */
 type Tree = Map<string, Tree | 'everything'>
 
 function treeOf(paths: readonly string[]): Tree {
@@ -42,7 +41,7 @@ function branch(tree: Tree, name: string): Tree | 'everything' {
 }
 
 function pick(source: JsonObject, tree: Tree): JsonObject {
-  // Entries, since assigning to a key such as `__proto__` would not make a property.
+  // Object.fromEntries, because assignment to a key such as `__proto__` would not create a property.
   const entries: [string, Json][] = []
   for (const [name, part] of tree) {
     const value = Object.hasOwn(source, name) ? source[name] : undefined

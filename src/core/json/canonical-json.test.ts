@@ -21,7 +21,10 @@ const SPECIFICATION_EXAMPLES: [string, string][] = [
   ['{"a": -0, "b": 1e10}', '{"a":0,"b":10000000000}'],
 ]
 
-/** The library's own text: UTF-8 byte order is code point order, and the replacer keeps it from copying into objects whose keys it sorts. */
+/**
+ * The output of the library. UTF-8 byte order is code point order, and the replacer prevents copies into objects whose
+ * keys it sorts.
+ */
 function libraryCanonicalJson(value: unknown): string | undefined {
   return stringify(
     value,

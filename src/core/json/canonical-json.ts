@@ -1,7 +1,9 @@
 import { BadJsonError } from '../errors.ts'
 import type { Json } from '../pdu.ts'
 
-/** How deep objects and arrays may nest: beyond what events need, and well within what any recursive reader has stack for. */
+/**
+ * The maximum nesting of objects and arrays: more than events need, and far below the stack limit of recursive parsers.
+ */
 const MAX_DEPTH = 512
 
 export type CanonicalJsonOptions = {
@@ -10,9 +12,9 @@ export type CanonicalJsonOptions = {
 }
 
 /**
- * The canonical JSON text of a value, to hash and to sign. Numbers that `strict: false` lets through are written as JavaScript writes them,
- * so an integer beyond 2^53 that lost digits when it was parsed does not come back.
- * Throws BadJsonError where `assertCanonical` does. https://spec.matrix.org/v1.19/appendices/#canonical-json
+ * Returns the canonical JSON of a value, to hash and to sign. With `strict: false`, other numbers are written as
+ * JavaScript does: an integer beyond 2^53 that lost digits in parsing differs. Throws BadJsonError where
+ * `assertCanonical` does. https://spec.matrix.org/v1.19/appendices/#canonical-json
  */
 export function canonicalJson(value: Json | object, options?: CanonicalJsonOptions): string {
   const text = write(value, options?.strict ?? true, 0)
@@ -20,7 +22,10 @@ export function canonicalJson(value: Json | object, options?: CanonicalJsonOptio
   return text
 }
 
-/** Written by hand, for all that is hashed or signed passes here: the library `canonical-json`, to which a property test holds it, takes three times as long. */
+/**
+ * Hand-written, because this is a hot path: the library `canonical-json`, the reference of a property test, takes three
+ * times as long.
+ */
 function write(value: unknown, strict: boolean, depth: number): string | undefined {
   switch (typeof value) {
     case 'string':
@@ -75,7 +80,9 @@ function sortedKeys(object: object): string[] {
   return isSorted ? keys : keys.sort(compareByCodePoint)
 }
 
-/** Throws BadJsonError for a value that has no canonical JSON: a number out of range, a lone surrogate, or nesting that is too deep. */
+/**
+ * Throws BadJsonError for a value without canonical JSON: a number out of range, a lone surrogate, or too deep nesting.
+ */
 export function assertCanonical(value: unknown, options?: CanonicalJsonOptions): void {
   assertPart(value, options?.strict ?? true, 0)
 }
@@ -110,12 +117,12 @@ function assertDepth(depth: number): void {
   if (depth >= MAX_DEPTH) throw new BadJsonError(`JSON is nested more than ${MAX_DEPTH} deep`)
 }
 
-/** Half of a surrogate pair has no UTF-8 encoding, so nothing that holds one can be hashed. */
+/** A lone surrogate has no UTF-8 encoding, so a text with one cannot be hashed. */
 function assertWellFormed(text: string): void {
   if (!text.isWellFormed()) throw new BadJsonError('A string contains a lone surrogate')
 }
 
-/** Order by Unicode code point. It differs from JavaScript's own order, by UTF-16 code unit, above U+FFFF. */
+/** Compares by Unicode code point. JavaScript's order by UTF-16 code unit differs above U+FFFF. */
 function compareByCodePoint(a: string, b: string): number {
   const length = Math.min(a.length, b.length)
   for (let i = 0; i < length; i++) {

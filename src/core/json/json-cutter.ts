@@ -1,7 +1,7 @@
-/** A member of a JSON object, or one item of a member that is a list, as the text that it is. */
+/** The text of a member of a JSON object, or of one item of a member that is a list. */
 export type JsonPart = { key: string; text: string }
 
-/** The text is no JSON object, or a part of it is too large. */
+/** The text is not a JSON object, or a part is too large. */
 export class MalformedJsonError extends Error {}
 
 const SPACE = 0x20
@@ -13,31 +13,32 @@ const BACKSLASH = 0x5c
 const CLOSE_BRACKET = 0x5d
 const OPEN_BRACE = 0x7b
 const CLOSE_BRACE = 0x7d
-/** Enough for whoever indents, or keeps a connection alive with them. */
+/** Allows for indentation, and for blanks that keep a connection alive. */
 const MAX_BLANKS = 64 * 1024
 
 /**
- * Cuts a JSON object that arrives in pieces into its members, and those that `lists` names into their items, so that it is never held as a whole.
- * It only looks for where parts end; whether they are JSON shows when they are parsed, each at full speed and with its keys as they are.
+ * Splits a JSON object that arrives in chunks into its members, and the lists named in `lists` into items, so that the
+ * whole is never in memory. It finds only where parts end; they are validated when they are parsed, each at full speed
+ * and with unchanged keys.
  */
 export class JsonCutter {
   readonly #lists: ReadonlySet<string>
   readonly #maxPartBytes: number
   readonly #maxParts: number
   #parts = 0
-  /** Blanks since something else, outside of parts. */
+  /** Consecutive blanks outside of parts. */
   #blanks = 0
-  /** How many braces and brackets are open. */
+  /** The number of open braces and brackets. */
   #depth = 0
   #isInString = false
   #isEscaped = false
   #isDone = false
-  /** Of the member that is being read; undefined before it is known. */
+  /** The key of the current member; undefined before it is known. */
   #key: string | undefined
   #isInList = false
-  /** Where the part that is being read begins in this chunk; −1: none is. */
+  /** The start of the current part in this chunk; −1 if there is none. */
   #start = -1
-  /** What chunks before had of that part. */
+  /** The bytes of the current part from earlier chunks. */
   #kept: Buffer[] = []
   #keptBytes = 0
 
@@ -47,7 +48,7 @@ export class JsonCutter {
     this.#maxParts = options.maxParts
   }
 
-  /** The parts that end in the next piece of the text. Throws MalformedJsonError. */
+  /** Returns the parts that end in this chunk. Throws MalformedJsonError. */
   push(chunk: Buffer): JsonPart[] {
     const parts: JsonPart[] = []
     this.#start = this.#keptBytes > 0 ? 0 : -1

@@ -1,4 +1,4 @@
-/** The items of a JSON list, a chunk of them at a time, so that a long list is never in memory whole. */
+/** Yields the items of a JSON list in chunks, so that a long list is never completely in memory. */
 export async function* jsonItems<Item>(
   chunks: AsyncIterable<readonly Item[]>,
   write: (item: Item) => string = (item) => JSON.stringify(item),
@@ -11,7 +11,7 @@ export async function* jsonItems<Item>(
   }
 }
 
-/** JSON around what comes in pieces. */
+/** Yields pieces with JSON text before and after them. */
 export async function* jsonAround(
   before: string,
   pieces: AsyncIterable<string>,

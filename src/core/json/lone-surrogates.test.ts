@@ -4,7 +4,7 @@ import { hasLoneSurrogates } from './lone-surrogates.ts'
 
 const has = (text: string) => hasLoneSurrogates(Buffer.from(text))
 
-/** As a client writes it that escapes all that is not ASCII. */
+/** JSON of a client that escapes all non-ASCII characters. */
 const escaped = (json: string) =>
   json.replace(/[\u0080-\uffff]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
 

@@ -2,8 +2,9 @@ const BACKSLASH = 0x5c
 const LOWER_U = 0x75
 
 /**
- * Whether JSON (in UTF-8) holds half of a surrogate pair, which only an escape can write. Such text has no UTF-8: clients in other languages
- * cannot read an answer that holds it, and the database keeps something else. https://www.rfc-editor.org/rfc/rfc8259#section-8.2
+ * Whether JSON (in UTF-8) contains a lone surrogate, which only an escape can express. Such text has no UTF-8: clients
+ * in other languages cannot parse a response with it, and the database stores something else.
+ * https://www.rfc-editor.org/rfc/rfc8259#section-8.2
  */
 export function hasLoneSurrogates(bytes: Buffer): boolean {
   for (let at = bytes.indexOf(BACKSLASH); at >= 0; at = bytes.indexOf(BACKSLASH, at)) {
@@ -20,7 +21,7 @@ export function hasLoneSurrogates(bytes: Buffer): boolean {
 /** Of `\uXXXX`. */
 const ESCAPE_LENGTH = 6
 
-/** The code unit that an escape stands for; undefined for other escapes. */
+/** Returns the code unit of a `\uXXXX` escape; undefined for other escapes. */
 function escapedUnit(bytes: Buffer, at: number): number | undefined {
   if (bytes[at] !== BACKSLASH || bytes[at + 1] !== LOWER_U) return undefined
   return Number.parseInt(bytes.toString('latin1', at + 2, at + ESCAPE_LENGTH), 16)

@@ -1,6 +1,6 @@
-/** JSON that is not worth parsing: it would take many times its size in memory, or more stack than there is. */
+/** JSON that must not be parsed: it would need many times its size in memory, or overflow the stack. */
 export class ExcessiveJsonError extends Error {
-  /** Whether it is that; else it has too many values. */
+  /** True: nested too deep. False: too many values. */
   readonly isTooDeep: boolean
   constructor(isTooDeep: boolean) {
     super(isTooDeep ? 'the JSON nests too deeply' : 'the JSON has too many values')
@@ -11,7 +11,7 @@ export class ExcessiveJsonError extends Error {
 
 /** A list of empty objects takes twenty times its size once it is parsed. */
 const MAX_VALUES = 500_000
-/** What recursive readers have stack for; events may nest 512 deep. */
+/** Fits the stack of recursive parsers; events may nest 512 levels. */
 const MAX_DEPTH = 600
 
 const QUOTE = 0x22
@@ -22,7 +22,7 @@ const CLOSE_BRACKET = 0x5d
 const OPEN_BRACE = 0x7b
 const CLOSE_BRACE = 0x7d
 
-/** Throws ExcessiveJsonError for JSON (in UTF-8) that others have sent to exhaust us. It looks at nothing else: what passes may be no JSON. */
+/** Throws ExcessiveJsonError for JSON (in UTF-8) that would exhaust memory or stack. Does not check the syntax. */
 export function requireModestJson(bytes: Buffer): void {
   let values = 0
   let depth = 0
@@ -38,7 +38,7 @@ export function requireModestJson(bytes: Buffer): void {
   }
 }
 
-/** Where the quotation mark is that ends a text. */
+/** Returns the index of the quotation mark that ends a string. */
 function endOfText(bytes: Buffer, start: number): number {
   for (let at = bytes.indexOf(QUOTE, start + 1); at >= 0; at = bytes.indexOf(QUOTE, at + 1)) {
     let backslashes = 0

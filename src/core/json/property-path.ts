@@ -1,6 +1,6 @@
 /**
- * Splits a dot-separated property path into property names; a backslash escapes a dot or a backslash, and stands for
- * itself elsewhere. https://spec.matrix.org/v1.19/appendices/#dot-separated-property-paths
+ * Splits a dot-separated property path into property names. A backslash escapes a dot or a backslash; elsewhere it is
+ * literal. https://spec.matrix.org/v1.19/appendices/#dot-separated-property-paths
  */
 export function parsePropertyPath(path: string): string[] {
   const names = ['']
@@ -20,7 +20,7 @@ export function parsePropertyPath(path: string): string[] {
   return names
 }
 
-/** The value at that place inside objects, or undefined; arrays and inherited properties are not entered. */
+/** Returns the value at a path inside objects, or undefined; arrays and inherited properties are not entered. */
 export function valueAt(root: unknown, names: readonly string[]): unknown {
   let value = root
   for (const name of names) {

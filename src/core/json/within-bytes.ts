@@ -1,11 +1,11 @@
 type Sized = { readonly size: number }
 
-/** The bytes of some events. */
+/** Returns the total bytes of events. */
 export function bytesOf(events: readonly Sized[]): number {
   return events.reduce((sum, { size }) => sum + size, 0)
 }
 
-/** The first of some events for which there is room; at least one. */
+/** Returns the first events that fit; at least one. */
 export function firstWithin<Event extends Sized>(events: readonly Event[], bytes: number): Event[] {
   let end = 0
   let left = bytes
@@ -13,7 +13,7 @@ export function firstWithin<Event extends Sized>(events: readonly Event[], bytes
   return events.slice(0, end)
 }
 
-/** The last of some events for which there is room; at least one. */
+/** Returns the last events that fit; at least one. */
 export function lastWithin<Event extends Sized>(events: readonly Event[], bytes: number): Event[] {
   return firstWithin(events.toReversed(), bytes).reverse()
 }

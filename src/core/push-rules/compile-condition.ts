@@ -7,13 +7,13 @@ import type { PushCondition } from './push-rule.ts'
 /** The user whose rules are evaluated. */
 export type PushUser = { readonly userId: string; readonly displayName?: string | undefined }
 
-/** Whether an event meets a condition for that user, as far as there are steps left to find out. */
+/** Evaluates a condition for a user; false if no steps are left. */
 export type CompiledCondition = (event: PreparedEvent, user: PushUser, work: Work) => boolean
 
 /**
- * Makes a condition ready to be put to many events: https://spec.matrix.org/v1.19/client-server-api/#conditions-1
- * Where it names `userId`, it asks for whichever user it is put to, so that users with the same rules can share them.
- * Undefined for a condition that can never hold: one of unknown kind, or with parameters missing or of the wrong type.
+ * Compiles a condition for many events: https://spec.matrix.org/v1.19/client-server-api/#conditions-1. Where the
+ * condition contains `userId`, the compiled form uses the user it is evaluated for, so that users with equal rules
+ * share it. Undefined for a condition that can never match: of unknown kind, or with missing or invalid parameters.
  */
 export function compileCondition(condition: PushCondition, userId: string): CompiledCondition | undefined {
   switch (condition.kind) {
@@ -36,7 +36,7 @@ export function compileCondition(condition: PushCondition, userId: string): Comp
   }
 }
 
-/** A `content` rule's condition: its pattern, somewhere in the body. */
+/** The condition of a `content` rule: its pattern occurs in the body. */
 export function matchesBody(pattern: string): CompiledCondition {
   const matches = compileWordGlob(pattern.toLowerCase())
   return (event, _user, work) => {
@@ -48,10 +48,10 @@ export function matchesBody(pattern: string): CompiledCondition {
 const bodyPath = pathOf('content.body')
 const mentionsPath = pathOf('content.m\\.mentions')
 
-/** Whether an event leaves open whom it mentions. */
+/** Whether an event has no `m.mentions`. */
 export const hasNoMentions: CompiledCondition = (event) => propertyValue(event, mentionsPath) === undefined
 
-/** Whether the user's localpart stands in the body. */
+/** Whether the user's localpart occurs in the body. */
 export const containsUserName: CompiledCondition = (event, { userId }, work) => {
   const body = loweredString(event, bodyPath)
   const localpart = localpartOf(userId as UserId)
@@ -112,7 +112,7 @@ function senderNotificationPermission({ key }: PushCondition): CompiledCondition
   return (event) => event.senderPowerLevel >= event.notificationLevel(key)
 }
 
-/** https://github.com/matrix-org/matrix-spec-proposals/pull/4306: holds for no event outside threads. */
+/** https://github.com/matrix-org/matrix-spec-proposals/pull/4306: matches only events in threads. */
 function threadSubscription({ subscribed }: PushCondition): CompiledCondition | undefined {
   if (typeof subscribed !== 'boolean') return undefined
   return ({ threadSubscribers }, { userId }) => threadSubscribers?.has(userId) === subscribed
@@ -122,7 +122,7 @@ function pathOf(key: string): PropertyPath {
   return { key, names: parsePropertyPath(key) }
 }
 
-/** The values that can be compared exactly; other numbers than integers are not among canonical JSON's. */
+/** Whether a value can be compared exactly; canonical JSON has no numbers except integers. */
 function isScalar(value: unknown): boolean {
   return value === null || typeof value === 'string' || typeof value === 'boolean' || Number.isSafeInteger(value)
 }

@@ -9,10 +9,7 @@ import { defaultPushRules, NAME_RULES } from './default-rules.ts'
 import type { PushCondition, PushRule, PushRuleset } from './push-rule.ts'
 import { type PushVerdict, verdictOf } from './verdict.ts'
 
-/**
- * A ruleset made ready to be put to many events. Depends on the rules only, so it can be kept as long as they do not
- * change.
- */
+/** A ruleset compiled for many events. It depends only on the rules, so it can be cached until they change. */
 export type CompiledRuleset = {
   readonly override: CompiledRule[]
   readonly content: CompiledRule[]
@@ -22,25 +19,25 @@ export type CompiledRuleset = {
   /** By user id. */
   readonly sender: ReadonlyMap<string, PushVerdict>
   readonly underride: CompiledRule[]
-  /** Those of override and underride that an event of that type can match; filled as types come. */
+  /** Override and underride rules that an event of a type can match; filled on demand. */
   readonly byType: Map<string, TypedRules>
 }
 
 export type TypedRules = { override: readonly CompiledRule[]; underride: readonly CompiledRule[] }
 
 export type CompiledRule = {
-  /** Whether it is of the server: those of the user's own have to do with a number of steps. */
+  /** Whether it is a default rule. A user's own rules share a limited number of steps. */
   readonly isDefault: boolean
-  /** What it asks of the event's type. */
+  /** Conditions on the event type. */
   readonly types: readonly ((type: string) => boolean)[]
-  /** What else it asks. */
+  /** All other conditions. */
   readonly conditions: readonly CompiledCondition[]
   readonly verdict: PushVerdict
 }
 
 /**
- * Compiles a user's enabled rules. `userId` is the one that the rules were made for: where they name it, they ask for
- * the user they are put to, so rulesets that differ in nothing else need compiling once.
+ * Compiles a user's enabled rules. `userId` is their owner: occurrences of it match the user that the rules are
+ * evaluated for, so rulesets that differ only in it are compiled once.
  */
 export function compileRuleset(ruleset: PushRuleset, userId: string): CompiledRuleset {
   return {
@@ -54,11 +51,12 @@ export function compileRuleset(ruleset: PushRuleset, userId: string): CompiledRu
   }
 }
 
-/** The ruleset of every user who has changed nothing. */
+/** The ruleset of users without changes. */
 export const compiledDefaultRuleset: CompiledRuleset = compileRuleset(defaultPushRules('@user:server'), '@user:server')
 
 /**
- * The rules that an event of that type can match: most conditions ask for a type, so few remain to be put to each user.
+ * Returns the rules that an event of that type can match. Most rules have a condition on the type, so few remain for
+ * each user.
  */
 export function rulesForType(ruleset: CompiledRuleset, type: string): TypedRules {
   let rules = ruleset.byType.get(type)
@@ -74,7 +72,7 @@ export function rulesForType(ruleset: CompiledRuleset, type: string): TypedRules
 
 const maxTypes = 64
 
-/** One rule; none where it is disabled or has a condition that never holds. */
+/** Compiles one rule; returns nothing if it is disabled or has a condition that never matches. */
 function compileConditional(rule: PushRule, userId: string): CompiledRule[] {
   if (!rule.enabled) return []
   const types: ((type: string) => boolean)[] = []
@@ -92,7 +90,7 @@ function compileConditional(rule: PushRule, userId: string): CompiledRule[] {
   return [{ isDefault: rule.default, types, conditions, verdict: verdictOf(rule.actions) }]
 }
 
-/** What a condition asks of the type, if it names one; those with patterns are left to `compileCondition`. */
+/** Compiles a condition on the type; `compileCondition` compiles conditions with patterns. */
 function compileTypeCondition({ kind, key, pattern, value }: PushCondition): ((type: string) => boolean) | undefined {
   if (key !== 'type') return undefined
   if (kind === 'event_property_is' && typeof value === 'string') return (type) => type === value

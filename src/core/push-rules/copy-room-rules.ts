@@ -1,6 +1,9 @@
 import type { CustomRule, PushRuleOverlay } from './rule-schema.ts'
 
-/** A user's push rules with copies, for the room `to`, of those for the room `from`; the same object when there is nothing to copy. */
+/**
+ * Returns a user's push rules with the rules for the room `from` copied to the room `to`; the same object if there is
+ * nothing to copy.
+ */
 export function copyRoomRules(overlay: PushRuleOverlay, from: string, to: string): PushRuleOverlay {
   const { override, room, underride } = overlay.custom
   const copied = {
@@ -12,7 +15,7 @@ export function copyRoomRules(overlay: PushRuleOverlay, from: string, to: string
   return { ...overlay, custom: { ...overlay.custom, ...copied } }
 }
 
-/** Each copy comes right after its original. */
+/** Inserts each copy after its original. */
 function withCopies(rules: CustomRule[], from: string, to: string): CustomRule[] {
   const known = new Set(rules.map((rule) => rule.rule_id))
   const result = rules.flatMap((rule) => {
@@ -22,7 +25,10 @@ function withCopies(rules: CustomRule[], from: string, to: string): CustomRule[]
   return result.length === rules.length ? rules : result
 }
 
-/** The rule that mutes a room is named by it, and is of kind `room`, or `override` with a condition on the room's id. */
+/**
+ * The rule that mutes a room is of kind `room` with the room id as rule id, or of kind `override` with a condition on
+ * the room id.
+ */
 function copyOf(rule: CustomRule, from: string, to: string): CustomRule | undefined {
   const { conditions } = rule
   const isOfRoom = (condition: { kind: string; key?: unknown; pattern?: unknown }) =>

@@ -31,7 +31,7 @@ function judge(event: Partial<PushEvent>, room: { memberCount?: number; senderPo
   })
 }
 
-/** As `notify sound highlight`. */
+/** Formats a verdict, such as `notify sound highlight`. */
 const said = ({ notify, sound, highlight }: PushVerdict) =>
   [notify && 'notify', sound, highlight && 'highlight'].filter(Boolean).join(' ')
 

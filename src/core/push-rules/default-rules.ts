@@ -1,10 +1,10 @@
 import type { PushAction, PushCondition, PushRule, PushRuleset } from './push-rule.ts'
 
 /**
- * The server-default rules of a user: https://spec.matrix.org/v1.19/client-server-api/#predefined-rules
- * and those of polls (MSC3930), which the specification has accepted but not yet taken in: under the names that clients
- * ask for and for the event types that they send. The two that look for the user's names are gone from the specification
- * (since m.mentions), but IRC and old clients mention people by nothing else: see `NAME_RULES`. Those of threads are MSC4306's.
+ * Returns the server-default rules of a user: https://spec.matrix.org/v1.19/client-server-api/#predefined-rules, and
+ * those of accepted proposals: polls (MSC3930) and threads (MSC4306), under the names and event types that clients use.
+ * The two rules that match the user's names were removed from the specification (since m.mentions), but IRC bridges and
+ * old clients have no other mentions: see `NAME_RULES`.
  */
 export function defaultPushRules(userId: string): PushRuleset {
   return {
@@ -17,7 +17,7 @@ export function defaultPushRules(userId: string): PushRuleset {
   }
 }
 
-/** Rules that look for names in the body: where an event says whom it mentions (`m.mentions`) they do not apply. */
+/** Rules that match names in the body. They do not apply to events with `m.mentions`. */
 export const NAME_RULES = { displayName: '.m.rule.contains_display_name', userName: '.m.rule.contains_user_name' }
 
 const sound: PushAction = { set_tweak: 'sound', value: 'default' }
@@ -60,8 +60,8 @@ function overrideRules(userId: string): PushRule[] {
 }
 
 /**
- * The rule that silences threads without a subscription is for users of clients that subscribe: in others' hands they would
- * miss every thread, so it is off until a client switches it on.
+ * The rule that silences threads without a subscription needs a client that subscribes. Users of other clients would
+ * miss every thread, so it is off until a client enables it.
  */
 function threadRules(): PushRule[] {
   const isSubscribed = (subscribed: boolean) => ({ kind: 'io.element.msc4306.thread_subscription', subscribed })

@@ -4,12 +4,12 @@ import { defaultPushRules } from './default-rules.ts'
 import { PUSH_RULE_KINDS, type PushAction, type PushRule, type PushRuleKind, type PushRuleset } from './push-rule.ts'
 import { type CustomRule, type CustomRuleKind, type PushRuleOverlay, pushAction, ruleBody } from './rule-schema.ts'
 
-/** Names a rule as the path of the API does; `kind` as it was sent. */
+/** Names a rule as the path of the API does; `kind` is unvalidated. */
 export type PushRuleName = { kind: string; ruleId: string }
 
 /**
- * The rule of that name: `GET /pushrules/global/{kind}/{ruleId}`.
- * Throws InvalidParamError where there is no such kind, NotFoundError where there is no such rule.
+ * Finds a rule for `GET /pushrules/global/{kind}/{ruleId}`. Throws InvalidParamError for an unknown kind, NotFoundError
+ * for an unknown rule.
  */
 export function findPushRule(ruleset: PushRuleset, { kind, ruleId }: PushRuleName): PushRule {
   const rule = ruleset[asKind(kind)].find(({ rule_id }) => rule_id === ruleId)
@@ -17,22 +17,22 @@ export function findPushRule(ruleset: PushRuleset, { kind, ruleId }: PushRuleNam
   return rule
 }
 
-/** The rules of a kind, the first that are evaluated first. Throws InvalidParamError where there is no such kind. */
+/** Returns the rules of a kind in order of evaluation. Throws InvalidParamError for an unknown kind. */
 export function rulesOfKind(ruleset: PushRuleset, kind: string): readonly PushRule[] {
   return ruleset[asKind(kind)]
 }
 
 /**
- * `before` and `after` name one of the user's own rules of the same kind, to stand right above or below it; `before`
- * holds where both are given.
+ * `before` and `after` name a custom rule of the same kind; the rule is placed directly before or after it. `before`
+ * wins over `after`.
  */
 export type PutPushRule = PushRuleName & { body: unknown; before?: string | undefined; after?: string | undefined }
 
 /**
- * Adds a rule, or replaces and moves it. A new rule is enabled and goes to the top of its kind; a replaced one stays as
- * enabled as it was, and where it was. Gives the changed overlay.
- * Throws InvalidParamError for an unknown kind or a forbidden rule id, BadJsonError for a body that is no such rule,
- * M_UNKNOWN where `before` or `after` name no rule, TooLargeError where the user's rules become too much to evaluate.
+ * Adds a rule, or replaces and moves it. A new rule is enabled and placed first in its kind; a replaced one keeps its
+ * place and enabled state. Returns the changed overlay. Throws InvalidParamError for an unknown kind or a forbidden
+ * rule id, BadJsonError for an invalid body, M_UNKNOWN if `before` or `after` name no rule, TooLargeError if the user's
+ * rules become too expensive.
  * https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3pushrulesglobalkindruleid
  */
 export function putPushRule(
@@ -50,7 +50,7 @@ export function putPushRule(
 }
 
 /**
- * Enables or disables a rule, a default one too. Gives the changed overlay; throws InvalidParamError (kind) or
+ * Enables or disables a custom or default rule. Returns the changed overlay; throws InvalidParamError (kind) or
  * NotFoundError (rule).
  * https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3pushrulesglobalkindruleidenabled
  */
@@ -62,8 +62,8 @@ export function setPushRuleEnabled(
 }
 
 /**
- * Sets the actions of a rule, a default one too. Gives the changed overlay; throws InvalidParamError (kind),
- * NotFoundError (rule), BadJsonError (no list of actions) or TooLargeError.
+ * Sets the actions of a custom or default rule. Returns the changed overlay; throws InvalidParamError (kind),
+ * NotFoundError (rule), BadJsonError (actions) or TooLargeError.
  * https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3pushrulesglobalkindruleidactions
  */
 export function setPushRuleActions(
@@ -76,8 +76,8 @@ export function setPushRuleActions(
 }
 
 /**
- * Deletes one of the user's own rules. Gives the changed overlay; throws InvalidParamError for an unknown kind or a
- * default rule, NotFoundError where there is no such rule.
+ * Deletes a custom rule. Returns the changed overlay; throws InvalidParamError for an unknown kind or a default rule,
+ * NotFoundError for an unknown rule.
  * https://spec.matrix.org/v1.19/client-server-api/#delete_matrixclientv3pushrulesglobalkindruleid
  */
 export function deletePushRule(overlay: PushRuleOverlay, { kind: sentKind, ruleId }: PushRuleName): PushRuleOverlay {
@@ -119,7 +119,7 @@ function place(
   if (neighbour === undefined || (neighbour === rule.rule_id && !isNew)) return all
   const others = all.filter((other) => other !== rule)
   const index = others.findIndex(({ rule_id }) => rule_id === neighbour)
-  // The error code is the specification's example.
+  // The specification's example uses this error code.
   if (index === -1) throw new MatrixError(400, 'M_UNKNOWN', `before/after rule not found: ${neighbour}`)
   return others.toSpliced(before === undefined ? index + 1 : index, 0, rule)
 }
@@ -156,7 +156,7 @@ function parse<Out>(schema: z.ZodType<Out>, input: unknown): Out {
   throw new BadJsonError(`Not a push rule: ${issue ? [...issue.path, issue.message].join(': ') : 'invalid'}`)
 }
 
-/** Conditions of unknown kinds and tweaks hold any JSON, and some is nested more deeply than can be walked. */
+/** Conditions of unknown kinds and tweaks contain arbitrary JSON, which may be nested too deeply to traverse. */
 function unlessTooDeep<Out>(walk: () => Out): Out {
   try {
     return walk()
@@ -167,14 +167,14 @@ function unlessTooDeep<Out>(walk: () => Out): Out {
 }
 
 /**
- * All of a user's rules go to each of their devices at every change, and each event of each of their rooms is put to
+ * Each change sends all rules of a user to all devices, and each event of each of the user's rooms is evaluated against
  * them.
  */
 const maxOverlayCharacters = 512 * 1024
-/** Searching a long message takes time in proportion to these. */
+/** The time to search a long message is proportional to these. */
 const maxPatternCharacters = 8 * 1024
 
-/** These are kept with each notification. */
+/** Actions are stored with each notification. */
 const maxActionCharacters = 4096
 
 function checkActions(actions: readonly PushAction[]): void {

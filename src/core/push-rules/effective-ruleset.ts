@@ -3,9 +3,8 @@ import type { PushRule, PushRuleset } from './push-rule.ts'
 import type { CustomRule, PushRuleOverlay } from './rule-schema.ts'
 
 /**
- * All rules of a user, as `GET /pushrules/global/` and `m.push_rules` show them. The user's own come before the default
- * ones, except that nothing comes before `.m.rule.master`.
- * https://spec.matrix.org/v1.19/client-server-api/#predefined-rules
+ * Returns all rules of a user, as in `GET /pushrules/global/` and `m.push_rules`. Custom rules precede default rules,
+ * except that `.m.rule.master` is always first. https://spec.matrix.org/v1.19/client-server-api/#predefined-rules
  */
 export function effectiveRuleset(userId: string, overlay: PushRuleOverlay): PushRuleset {
   const defaults = defaultPushRules(userId)

@@ -41,7 +41,7 @@ const rule = (rule_id: string, more: Partial<PushRule> = {}): PushRule => ({
 })
 const noRules: PushRuleset = { override: [], content: [], postcontent: [], room: [], sender: [], underride: [] }
 
-/** The id of the rule that was chosen. */
+/** The id of the matching rule. */
 function chosen(
   rules: Partial<PushRuleset>,
   event = prepare({}),

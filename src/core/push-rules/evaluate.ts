@@ -4,21 +4,21 @@ import { type CompiledRule, type CompiledRuleset, rulesForType } from './compile
 import type { PreparedEvent } from './prepare-event.ts'
 import { type PushVerdict, SILENT } from './verdict.ts'
 
-/** What is asked for each member of a room when an event arrives. */
+/** The input for one member of a room and one event. */
 type EvaluatePushRules = {
   rules: CompiledRuleset
   event: PreparedEvent
   userId: string
   /** The user's name in the room, for the deprecated `contains_display_name`. */
   displayName?: string | undefined
-  /** How many characters the user's own rules may look at, and conditions they may have, all together. */
+  /** The steps for the user's custom rules: conditions, and characters that these examine. */
   steps: number
 }
 
 /**
- * What an event means to one user: the actions of the first rule that matches, override, content, postcontent,
- * room, sender, underride in turn. Nobody is notified of what they sent themselves. Never throws, whatever the event and the rules
- * hold. Once the steps are used up, those of the user's own rules that have conditions do not match any more; all others do.
+ * Evaluates an event for one user: the actions of the first matching rule in the order override, content, postcontent,
+ * room, sender, underride. The sender is not notified of its own event. Never throws, whatever the event and the rules
+ * contain. Without steps left, custom rules with conditions no longer match; all others do.
  * https://spec.matrix.org/v1.19/client-server-api/#push-rules
  */
 export function evaluatePushRules({ rules, event, steps, ...user }: EvaluatePushRules): PushVerdict {
@@ -37,7 +37,7 @@ export function evaluatePushRules({ rules, event, steps, ...user }: EvaluatePush
   )
 }
 
-/** An event that is put to rules. */
+/** An event, evaluated for a user. */
 type Trial = { event: PreparedEvent; user: PushUser; work: Work }
 
 function firstMatch(rules: readonly CompiledRule[], trial: Trial): PushVerdict | undefined {
@@ -47,7 +47,7 @@ function firstMatch(rules: readonly CompiledRule[], trial: Trial): PushVerdict |
   return undefined
 }
 
-/** What the server's own rules take is known. */
+/** The cost of the default rules is known. */
 const UNLIMITED: Work = { left: Number.POSITIVE_INFINITY }
 
 function holds({ isDefault, conditions }: CompiledRule, { event, user, work: left }: Trial): boolean {

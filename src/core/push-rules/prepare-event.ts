@@ -1,7 +1,7 @@
 import { valueAt } from '../json/property-path.ts'
 import type { JsonObject } from '../pdu.ts'
 
-/** The parts of an event that push rules look at. */
+/** The fields of an event that push rules read. */
 export type PushEvent = {
   event_id: string
   room_id: string
@@ -12,40 +12,40 @@ export type PushEvent = {
   content: JsonObject
 }
 
-/** An event and its room, read once for all the users whose rules are put to it. */
+/** An event and its room, prepared once for all users of the room. */
 export type PreparedEvent = {
   readonly event: PushEvent
   /** Joined members of the room. */
   readonly memberCount: number
   readonly senderPowerLevel: number
-  /** The power that a notification of that name takes, as `room`; the default where the power levels name none. */
+  /** The power level that a notification key such as `room` requires; the default if the power levels do not set it. */
   readonly notificationLevel: (key: string) => number
-  /** Who is subscribed to the thread that the event is in; absent: it is in none. */
+  /** The subscribers of the event's thread; absent if it is in no thread. */
   readonly threadSubscribers?: ReadonlySet<string> | undefined
-  /** By path; filled as conditions ask. */
+  /** By path; filled on demand. */
   readonly properties: Map<string, Property>
 }
 
-/** A property of the event, and what comparing it needs, made at first use. */
+/** A property of the event, with forms for comparison that are computed on first use. */
 type Property = { readonly value: unknown; lowered?: string; members?: ReadonlySet<unknown> }
 
 /**
- * Takes what does not depend on the user, so that each further user costs little. Pure; the outcome lives as long as
- * the event's evaluation.
+ * Prepares the parts that do not depend on the user, so that each further user costs little. Pure; the result lives as
+ * long as the event's evaluation.
  */
 export function prepareEvent(input: Omit<PreparedEvent, 'properties'>): PreparedEvent {
   return { ...input, properties: new Map() }
 }
 
-/** A path of a condition, parsed: the key identifies it, the names lead there. */
+/** A parsed path of a condition: `key` identifies it. */
 export type PropertyPath = { readonly key: string; readonly names: readonly string[] }
 
-/** The value there, or undefined. */
+/** Returns the value at a path, or undefined. */
 export function propertyValue(prepared: PreparedEvent, path: PropertyPath): unknown {
   return property(prepared, path).value
 }
 
-/** The string there in lower case, or undefined where there is no string. */
+/** Returns the string at a path in lower case, or undefined if there is none. */
 export function loweredString(prepared: PreparedEvent, path: PropertyPath): string | undefined {
   const found = property(prepared, path)
   if (typeof found.value !== 'string') return undefined
@@ -53,7 +53,7 @@ export function loweredString(prepared: PreparedEvent, path: PropertyPath): stri
   return found.lowered
 }
 
-/** The members of the array there; none where there is no array. */
+/** Returns the members of the array at a path; an empty set if there is none. */
 export function arrayMembers(prepared: PreparedEvent, path: PropertyPath): ReadonlySet<unknown> {
   const found = property(prepared, path)
   found.members ??= new Set(Array.isArray(found.value) ? found.value : [])
@@ -66,7 +66,7 @@ function property(prepared: PreparedEvent, path: PropertyPath): Property {
   const known = prepared.properties.get(path.key)
   if (known) return known
   const found = { value: valueAt(prepared.event, path.names) }
-  // The paths are those of the rules of all users to whom the event is put.
+  // The paths come from the rules of all evaluated users.
   if (prepared.properties.size < MAX_PROPERTIES) prepared.properties.set(path.key, found)
   return found
 }

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import type { PushAction, PushCondition } from './push-rule.ts'
 
 /**
- * An action: `notify`, the historical ones (kept as they are, and ignored), or a tweak with any value.
+ * An action: `notify`, a historical one (stored and ignored), or a tweak with any value.
  * https://spec.matrix.org/v1.19/client-server-api/#actions
  */
 export const pushAction: z.ZodType<PushAction> = z.union(
@@ -17,7 +17,7 @@ const scalar = z.union([z.string(), z.int(), z.boolean(), z.null()], {
   error: 'must be a string, an integer, a boolean or null',
 })
 
-/** What the conditions of the specification take; others are for rules of the future, kept and never met. */
+/** The parameters of the specification's conditions. Other kinds are stored and never match. */
 const parameters: ReadonlyMap<string, z.ZodType> = new Map<string, z.ZodType>([
   ['event_match', z.looseObject({ key: z.string(), pattern: z.string() })],
   ['event_property_is', z.looseObject({ key: z.string(), value: scalar })],
@@ -57,12 +57,9 @@ const customRule = z.object({
 })
 const customRules = z.array(customRule)
 
-/**
- * What a user changed about the push rules: what is stored. The default rules come from the program, so that users get
- * new ones.
- */
+/** A user's changes to the push rules, as stored. Default rules are in the program, so that all users get new ones. */
 export const pushRuleOverlay = z.object({
-  /** The user's own rules by kind, the most important first. */
+  /** Custom rules by kind, in order of evaluation. */
   custom: z.object({
     override: customRules,
     content: customRules,
@@ -79,10 +76,10 @@ export const pushRuleOverlay = z.object({
 
 export type PushRuleOverlay = z.infer<typeof pushRuleOverlay>
 export type CustomRule = z.infer<typeof customRule>
-/** The kinds of rules that users may have of their own. */
+/** The kinds of custom rules. */
 export type CustomRuleKind = keyof PushRuleOverlay['custom']
 
-/** Of a user who has changed nothing. */
+/** The overlay of users without changes. */
 export const emptyOverlay: PushRuleOverlay = {
   custom: { override: [], content: [], room: [], sender: [], underride: [] },
   defaults: {},

@@ -1,7 +1,7 @@
 import type { Json } from '../pdu.ts'
 import type { PushAction } from './push-rule.ts'
 
-/** What a user is to be told of an event. */
+/** The effect of an event for a user. */
 export type PushVerdict = {
   /** Counts as unread, and goes to the user's pushers. */
   readonly notify: boolean
@@ -10,17 +10,16 @@ export type PushVerdict = {
   /** The sound to play; only where `notify`. */
   readonly sound?: string
   /**
-   * Every tweak, as a push gateway is sent them:
-   * https://spec.matrix.org/v1.19/push-gateway-api/#post_matrixpushv1notify
+   * Every tweak, in the form for push gateways: https://spec.matrix.org/v1.19/push-gateway-api/#post_matrixpushv1notify
    */
   readonly tweaks: Readonly<Record<string, Json>>
-  /** The actions of the rule that matched, without historical ones, as `GET /notifications` has them. */
+  /** The actions of the matching rule, without historical ones, as in `GET /notifications`. */
   readonly actions: readonly PushAction[]
 }
 
 /**
- * What a rule's actions come to: https://spec.matrix.org/v1.19/client-server-api/#actions
- * `dont_notify` and `coalesce` do nothing; a tweak without value is `true`; of two for the same tweak the last holds.
+ * Interprets the actions of a rule: https://spec.matrix.org/v1.19/client-server-api/#actions. `dont_notify` and
+ * `coalesce` do nothing; a tweak without value is `true`; the last of several equal tweaks wins.
  */
 export function verdictOf(actions: readonly PushAction[]): PushVerdict {
   const recognised = actions.filter((action) => action === 'notify' || typeof action === 'object')
@@ -40,5 +39,5 @@ export function verdictOf(actions: readonly PushAction[]): PushVerdict {
   }
 }
 
-/** No rule matched, or the one that did says nothing. */
+/** No rule matched, or the matching rule has no effect. */
 export const SILENT: PushVerdict = { notify: false, highlight: false, tweaks: {}, actions: [] }

@@ -1,6 +1,7 @@
 /**
- * Types of events by which a room rises in the lists of its members:
- * https://github.com/matrix-org/matrix-spec-proposals/blob/main/proposals/4186-simplified-sliding-sync.md (`bump_stamp`), and their unstable names.
+ * Event types that move a room up in the room list:
+ * https://github.com/matrix-org/matrix-spec-proposals/blob/main/proposals/4186-simplified-sliding-sync.md
+ * (`bump_stamp`), and their unstable names.
  */
 export const BUMP_TYPES: ReadonlySet<string> = new Set([
   'm.room.create',

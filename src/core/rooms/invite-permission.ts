@@ -1,11 +1,11 @@
 import { serverNameOf, type UserId } from '../ids.ts'
 import { compileGlob, type Glob } from '../text/glob.ts'
 
-/** What becomes of an invite: it arrives, it is refused, or it seems to arrive but is never told to the invited user. */
+/** The result for an invite: delivered, refused, or accepted from the sender but hidden from the invited user. */
 export type InviteVerdict = 'allow' | 'block' | 'ignore'
 export type InvitePermission = (inviter: UserId) => InviteVerdict
 
-/** What a user has stored under the two names; both may be anything. */
+/** A user's account data of both types; contents are unvalidated. */
 export type InvitePermissionConfigs = {
   /** `m.invite_permission_config` */
   permission?: unknown
@@ -13,7 +13,7 @@ export type InvitePermissionConfigs = {
   filter?: unknown
 }
 
-/** Users and servers have no more bytes, so longer patterns match nothing that is worth the time. */
+/** User ids and server names have at most 255 bytes, so longer patterns can match nothing. */
 const MAX_PATTERN = 255
 const VERDICTS = [
   ['allowed', 'allow'],
@@ -21,20 +21,21 @@ const VERDICTS = [
   ['blocked', 'block'],
 ] as const
 
-/** What decides whether a user is told of an invite. */
+/** The settings that decide whether a user sees an invite. */
 export type InvitedUser = { userId: UserId; ignored: ReadonlySet<string>; permission: InvitePermission }
 
-/** Whether a user is not told of the invites of a sender. The user's own knocks and refusals are told always. */
+/** Whether a user does not see invites of a sender. The user's own knocks and rejections are always visible. */
 export function isUnwantedInviter({ userId, ignored, permission }: InvitedUser, sender: UserId): boolean {
   return sender !== userId && (ignored.has(sender) || permission(sender) !== 'allow')
 }
 
-/** Nothing is stored: everybody may invite. */
+/** The default: all users may invite. */
 export const allowAllInvites: InvitePermission = () => 'allow'
 
 /**
- * Who may invite a user. Rules about users come before those about servers, those that allow before those that ignore or block; what no
- * rule is about is for `default_action`. https://spec.matrix.org/v1.19/client-server-api/#invite-permission and
+ * Compiles a user's invite permissions. Rules about users precede rules about servers, and rules that allow precede
+ * those that ignore or block; otherwise `default_action` applies.
+ * https://spec.matrix.org/v1.19/client-server-api/#invite-permission and
  * https://github.com/matrix-org/matrix-spec-proposals/pull/4155
  */
 export function compileInvitePermission({ permission, filter }: InvitePermissionConfigs): InvitePermission {

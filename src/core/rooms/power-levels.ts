@@ -1,7 +1,7 @@
 import type { Event, JsonObject } from '../pdu.ts'
 import type { RoomVersion } from '../room-versions.ts'
 
-/** Who may do what in a room, with every default filled in. https://spec.matrix.org/v1.19/client-server-api/#mroompower_levels */
+/** The power levels of a room with all defaults. https://spec.matrix.org/v1.19/client-server-api/#mroompower_levels */
 export type PowerLevels = {
   /** The power of a user; `Infinity` for the creators of a room since version 12. */
   of(userId: string): number
@@ -10,28 +10,28 @@ export type PowerLevels = {
   kick: number
   invite: number
   redact: number
-  /** What it takes to send an event of a type, as a state event or as another. */
+  /** The level required to send an event of a type, as state event or message event. */
   required(type: string, isState: boolean): number
-  /** What it takes to trigger a kind of notification, such as `room`. */
+  /** The level required to trigger a notification key such as `room`. */
   notification(key: string): number
 }
 
-/** The levels that `content` states itself, readable ones only. */
+/** The readable levels that `content` contains. */
 export type StatedLevels = {
   named: ReadonlyMap<string, number>
   events: ReadonlyMap<string, number>
   notifications: ReadonlyMap<string, number>
   users: ReadonlyMap<string, number>
-  /** The properties of `content` that hold anything which the room version does not read as levels. */
+  /** The properties of `content` with values that the room version does not accept as levels. */
   malformed: ReadonlySet<string>
 }
 
-/** The properties of `m.room.power_levels` that hold a single level. */
+/** The properties of `m.room.power_levels` with a single level. */
 export const NAMED_LEVELS = ['users_default', 'events_default', 'state_default', 'ban', 'redact', 'kick', 'invite']
 
 /**
- * The power levels that an `m.room.power_levels` event sets, or those of a room without one. What the event holds that is no level for the
- * room version counts as absent. Remembered for each event, as every message asks for them.
+ * Returns the power levels of an `m.room.power_levels` event, or the defaults of a room without one. Values that are
+ * not levels in the room version are ignored. Cached per event, because every message needs them.
  */
 export function powerLevels(version: RoomVersion, create: Event, powerLevelsEvent: Event | undefined): PowerLevels {
   const key = powerLevelsEvent ?? create
@@ -47,8 +47,8 @@ export function powerLevels(version: RoomVersion, create: Event, powerLevelsEven
 }
 
 /**
- * The users who created a room: `creator` up to version 10, the sender since 11, and `additional_creators` too since 12.
- * https://spec.matrix.org/v1.19/rooms/v12/#event-format
+ * Returns the creators of a room: `creator` up to version 10, the sender since 11, and `additional_creators` also since
+ * 12. https://spec.matrix.org/v1.19/rooms/v12/#event-format
  */
 export function creatorsOf(version: RoomVersion, create: Event): string[] {
   const { sender, content } = create.pdu
@@ -57,7 +57,7 @@ export function creatorsOf(version: RoomVersion, create: Event): string[] {
   return [...new Set([sender, ...content.additional_creators.filter((creator) => typeof creator === 'string')])]
 }
 
-/** What an `m.room.power_levels` event states, read as its room version does. Remembered for each event. */
+/** Returns the levels in an `m.room.power_levels` event, parsed as its room version does. Cached per event. */
 export function statedLevels(version: RoomVersion, event: Event): StatedLevels {
   const known = stated.get(event)
   if (known?.version === version) return known.levels
@@ -117,7 +117,7 @@ function readLevels(version: RoomVersion, content: JsonObject): StatedLevels {
   return { named, events: levels('events'), notifications: levels('notifications'), users: levels('users'), malformed }
 }
 
-/** The entries that are levels; `undefined` for what is no object. */
+/** Returns the entries that are levels; `undefined` for a value that is not an object. */
 function readMap(version: RoomVersion, value: unknown): Map<string, number> | undefined {
   const levels = new Map<string, number>()
   if (value === undefined) return levels
@@ -129,11 +129,15 @@ function readMap(version: RoomVersion, value: unknown): Map<string, number> | un
   return levels
 }
 
-/** Integers only since version 10; before, strings as https://spec.matrix.org/v1.19/rooms/v9/#mroompower_levels-events-accept-values-as-strings says. */
+/**
+ * Only integers since version 10; earlier also strings:
+ * https://spec.matrix.org/v1.19/rooms/v9/#mroompower_levels-events-accept-values-as-strings
+ */
 function readLevel(version: RoomVersion, value: unknown): number | undefined {
   if (typeof value === 'number') {
     if (Number.isSafeInteger(value)) return value
-    // Floats pass where canonical JSON is not enforced: https://spec.matrix.org/v1.19/rooms/v5/#mroompower_levels-events-accept-values-as-floats
+    // Floats are accepted where canonical JSON is not enforced:
+    // https://spec.matrix.org/v1.19/rooms/v5/#mroompower_levels-events-accept-values-as-floats
     return version.strictCanonicalJson || !Number.isFinite(value) ? undefined : Math.trunc(value)
   }
   if (version.integerPowerLevels || typeof value !== 'string' || !/^\s*[+-]?[0-9]+\s*$/.test(value)) return undefined

@@ -1,18 +1,18 @@
 import { type EventId, isEventId, isStorableName } from '../ids.ts'
 import type { Json, JsonObject } from '../pdu.ts'
 
-/** How an event relates to its parent. */
+/** The relation of an event to its parent. */
 export type Relation = {
   rel_type: string
   event_id: EventId
-  /** Of an annotation: what it annotates with. */
+  /** The key of an annotation. */
   key?: string
 }
 
 /**
- * The relation that an event's content declares:
- * https://spec.matrix.org/v1.19/client-server-api/#forming-relationships-between-events Undefined where there is none,
- * or it is not of the specification's form, which makes it none. A reply is no such relation: see `repliedTo`.
+ * Returns the relation in an event's content:
+ * https://spec.matrix.org/v1.19/client-server-api/#forming-relationships-between-events. Undefined if there is none or
+ * it is malformed. A reply is not a relation: see `repliedTo`.
  */
 export function relationOf(content: JsonObject): Relation | undefined {
   const relatesTo = objectAt(content, 'm.relates_to')
@@ -24,8 +24,8 @@ export function relationOf(content: JsonObject): Relation | undefined {
 }
 
 /**
- * The event that this one replies to, also within a thread. Undefined for a thread's fallback, which only looks like a
- * reply. https://spec.matrix.org/v1.19/client-server-api/#rich-replies
+ * Returns the event that this one replies to, also within a thread. Undefined for the fallback of a thread, which only
+ * looks like a reply. https://spec.matrix.org/v1.19/client-server-api/#rich-replies
  */
 export function repliedTo(content: JsonObject): EventId | undefined {
   const relatesTo = objectAt(content, 'm.relates_to')
@@ -33,7 +33,7 @@ export function repliedTo(content: JsonObject): EventId | undefined {
   return isFallback ? undefined : eventIdAt(objectAt(relatesTo, 'm.in_reply_to'))
 }
 
-/** What edits are judged by. */
+/** The fields that decide whether an edit is valid. */
 export type EditedEvent = {
   event_id: string
   room_id: string
@@ -44,9 +44,9 @@ export type EditedEvent = {
 }
 
 /**
- * Whether an event replaces the original's content:
- * https://spec.matrix.org/v1.19/client-server-api/#validity-of-replacement-events Of an encrypted one, the new content
- * is for the clients to check.
+ * Whether an event is a valid edit of the original:
+ * https://spec.matrix.org/v1.19/client-server-api/#validity-of-replacement-events. Clients check the new content of
+ * encrypted events.
  */
 export function isValidEdit(original: EditedEvent, edit: EditedEvent): boolean {
   const relation = relationOf(edit.content)

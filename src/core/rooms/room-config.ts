@@ -1,17 +1,23 @@
 import type { StateKey } from '../pdu.ts'
 
-/** What matches state events; without a type or state key, any. */
+/** Matches state events; an absent type or state key matches any. */
 export type StateElement = { type?: string | undefined; state_key?: string | undefined }
 
-/** Which state of a room a client wants: what `include` matches and `exclude` does not, and members lazily. */
+/**
+ * The state of a room that a client requests: events that `include` matches and `exclude` does not, and whether members
+ * are lazy-loaded.
+ */
 export type RequiredState = { include: StateElement[]; exclude: StateElement[]; lazyMembers: boolean }
 
-/** What a list or subscription of sliding sync wants to know of its rooms: state that any of `requiredState` takes, and that many events. */
+/**
+ * The data of a room that a list or subscription of sliding sync requests: state that any of `requiredState` matches,
+ * and the number of timeline events.
+ */
 export type RoomConfig = { timelineLimit: number; requiredState: RequiredState[] }
 
 const MEMBER = 'm.room.member'
 
-/** What rooms get that several lists and subscriptions match: all that any of them wants. */
+/** Combines the configurations of all lists and subscriptions that match a room: the union of their requests. */
 export function combineConfigs(configs: readonly RoomConfig[]): RoomConfig {
   const states = new Map(configs.flatMap(({ requiredState }) => requiredState).map((one) => [JSON.stringify(one), one]))
   return {
@@ -20,21 +26,21 @@ export function combineConfigs(configs: readonly RoomConfig[]): RoomConfig {
   }
 }
 
-/** Whether a piece of state is wanted; members that are loaded lazily aside. */
+/** Whether a state event is requested, except lazy-loaded members. */
 export function takesState({ requiredState }: RoomConfig, key: StateKey): boolean {
   return requiredState.some(
     ({ include, exclude, lazyMembers }) =>
-      include.some((element) => matches(element, key) && !(lazyMembers && isVagueMember(element, key))) &&
+      include.some((element) => matches(element, key) && !(lazyMembers && isWildcardMember(element, key))) &&
       !exclude.some((element) => matches(element, key)),
   )
 }
 
-/** Whether members are to be told when they matter for the timeline. */
+/** Whether members are sent when the timeline needs them. */
 export function isLazy({ requiredState }: RoomConfig): boolean {
   return requiredState.some(({ lazyMembers }) => lazyMembers)
 }
 
-/** What has to be read of a state so that all of it that the config takes is among it. */
+/** Returns the keys that must be read so that the result contains all requested state. */
 export function stateToRead({ requiredState }: RoomConfig): { keys: StateKey[]; bulk: 'none' | 'rest' | 'all' } {
   const elements = requiredState.flatMap(({ include, lazyMembers }) =>
     include.map((element) => ({ ...element, lazyMembers })),
@@ -51,7 +57,7 @@ function matches({ type, state_key }: StateElement, key: StateKey): boolean {
   return (type === undefined || type === key.type) && (state_key === undefined || state_key === key.state_key)
 }
 
-/** Who wants members lazily does not mean them by "any type". */
-function isVagueMember({ type }: StateElement, key: StateKey): boolean {
+/** With lazy-loaded members, a wildcard type does not match members. */
+function isWildcardMember({ type }: StateElement, key: StateKey): boolean {
   return key.type === MEMBER && type === undefined
 }

@@ -2,16 +2,16 @@ import type { ServerName } from '../ids.ts'
 import type { JsonObject } from '../pdu.ts'
 import { compileGlob, type Glob } from '../text/glob.ts'
 
-/** `known`: what was found out, for an ACL may have many patterns, and is put to each event of few servers. */
+/** `known` caches results: an ACL may have many patterns, and checks each event of a few servers. */
 type Acl = { allowsIpLiterals: boolean; allow: Glob[]; deny: Glob[]; known: Map<string, boolean> }
 
 const MAX_KNOWN = 1000
 
-/** What has been compiled, for as long as the event that says it is at hand. */
+/** Compiled ACLs, cached as long as their event. */
 const compiled = new WeakMap<JsonObject, Acl>()
 
 /**
- * Whether an `m.room.server_acl` lets a server take part in its room; `undefined`: the room has none.
+ * Whether an `m.room.server_acl` allows a server to participate in its room; `undefined`: the room has no ACL.
  * https://spec.matrix.org/v1.19/client-server-api/#mroomserver_acl
  */
 export function isAllowedByAcl(content: JsonObject | undefined, server: ServerName): boolean {
@@ -24,7 +24,7 @@ export function isAllowedByAcl(content: JsonObject | undefined, server: ServerNa
   return isAllowed
 }
 
-/** Without port and capitals, and without dots at the end, as these lead to the same host. */
+/** In lower case, without port and trailing dots, because these variants resolve to the same host. */
 function hostOf(server: ServerName): string {
   const host = server.replace(/:\d{1,5}$/, '').toLowerCase()
   let end = host.length
@@ -52,7 +52,10 @@ function globs(patterns: JsonObject[string] | undefined): Glob[] {
   return patterns.flatMap((pattern) => (typeof pattern === 'string' ? compileGlob(pattern.toLowerCase()) : []))
 }
 
-/** Whether it is an IP address in any form that connections accept: 1.2.3.4, 16909060 and 0x1.2.772 are the same. https://url.spec.whatwg.org/#ends-in-a-number-checker */
+/**
+ * Whether it is an IP address in any form that connections accept: 16909060 and 0x1.2.772 are 1.2.3.4.
+ * https://url.spec.whatwg.org/#ends-in-a-number-checker
+ */
 function isIpLiteral(host: string): boolean {
   return host.startsWith('[') || /(^|\.)(\d+|0x[0-9a-f]*)$/.test(host)
 }

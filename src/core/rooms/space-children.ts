@@ -1,14 +1,14 @@
 import { isRoomId, isServerName, type RoomId, type ServerName } from '../ids.ts'
 import type { JsonObject, Pdu } from '../pdu.ts'
 
-/** What servers tell each other of an event that puts a room into a space. */
+/** The fields of an event that adds a room to a space, as servers exchange it. */
 export type ChildEvent = Pick<Pdu, 'type' | 'state_key' | 'sender' | 'content' | 'origin_server_ts'>
 
-/** A room in a space; `via`: servers that may be in it. */
+/** A room in a space; `via`: servers that are likely in it. */
 export type SpaceChild = { roomId: RoomId; suggested: boolean; via: ServerName[]; event: ChildEvent }
 
 /**
- * The rooms that the `m.space.child` events of a space's state name, in their order; other events, and children without `via`, are left out.
+ * Returns the children in a space's state, in order; other events, and children without `via`, are omitted.
  * https://spec.matrix.org/v1.19/client-server-api/#ordering-of-children-within-a-space
  */
 export function spaceChildren(state: readonly ChildEvent[]): SpaceChild[] {

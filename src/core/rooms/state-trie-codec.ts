@@ -1,16 +1,19 @@
 import type { TrieNode } from './state-trie.ts'
 
-/** Nodes in one pack; an address is the pack's nid times this, plus the node's index. */
+/** The maximum nodes in a pack; the address of a node is the pack's nid times this, plus its index. */
 export const NODES_PER_PACK = 64
 const KEY_BYTES = 16
 const NUMBER_BYTES = 6
 
-/** Writes the nodes of one pack, in the order of their index. Layout of each: kind, count, then entries or (place, child) pairs. */
+/**
+ * Encodes the nodes of a pack in order of their index. Layout of each: kind, count, then entries or (place, child)
+ * pairs.
+ */
 export function encodePack(nodes: readonly TrieNode[]): Buffer {
   return Buffer.concat(nodes.map(encodeNode))
 }
 
-/** Reads what `encodePack` wrote. */
+/** Decodes the output of `encodePack`. */
 export function decodePack(bytes: Uint8Array): TrieNode[] {
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   const nodes: TrieNode[] = []

@@ -1,9 +1,10 @@
 import { hash as digest } from 'node:crypto'
 
 /**
- * Room state as a persistent trie: a map from (type, state_key) to the nid of an event, of which a changed copy shares all but one path with
- * the original. Members hang under a branch of their own, so that the rest of a huge room's state can be read without them.
- * Nodes are addressed by number and never change. Operations are synchronous: when nodes are not at hand they return the addresses they need.
+ * Room state as a persistent trie: a map from (type, state_key) to the nid of an event. A changed copy shares all nodes
+ * except one path with the original. Members are in a branch of their own, so that other state of a huge room can be
+ * read without them. Nodes are immutable and addressed by number. Operations are synchronous: if nodes are not loaded,
+ * they return the addresses that they need.
  */
 export type TrieNode =
   | { readonly kind: 'inner'; readonly children: readonly number[] }
@@ -17,10 +18,10 @@ const LEAF_MAX = 24
 export type NodeSource = (address: number) => TrieNode | undefined
 export type Missing = { missing: number[] }
 export type TriePart = 'all' | 'members' | 'rest'
-/** `event_nid` 0 takes the key out of the state. */
+/** `event_nid` 0 removes the key. */
 export type TrieChange = { type: string; state_key: string; event_nid: number }
 
-/** Thrown inside an operation to end it when a node is not at hand; never leaves this file. */
+/** Ends an operation when a node is not loaded; never leaves this file. */
 class MissingNodes extends Error {
   readonly addresses: number[]
   constructor(addresses: number[]) {
@@ -29,7 +30,7 @@ class MissingNodes extends Error {
   }
 }
 
-/** Finds the events of some keys. Absent keys are absent from the answer; the answer's keys are positions in `keys`. */
+/** Finds the events of keys. Absent keys are absent from the result, whose keys are indexes of `keys`. */
 export function trieLookup(
   root: number,
   keys: readonly { type: string; state_key: string }[],
@@ -44,7 +45,9 @@ export function trieLookup(
   return missing.size > 0 ? { missing: [...missing] } : { found }
 }
 
-/** Puts events into the state; returns the new root and the nodes made for it, by address. `allocate` gives a new address. */
+/**
+ * Applies changes to the state; returns the new root and its new nodes by address. `allocate` returns a new address.
+ */
 export function trieUpdate(
   root: number,
   changes: readonly TrieChange[],
@@ -71,7 +74,7 @@ export function trieUpdate(
   }
 }
 
-/** The nids of all events in the state, in no particular order. */
+/** Returns the nids of all events in the state, unordered. */
 export function trieEvents(root: number, part: TriePart, source: NodeSource): { nids: number[] } | Missing {
   const nids: number[] = []
   const missing = new Set<number>()
@@ -87,7 +90,7 @@ export function trieEvents(root: number, part: TriePart, source: NodeSource): { 
   return missing.size > 0 ? { missing: [...missing] } : { nids }
 }
 
-/** What differs between two states: the events only in `from`, and those only in `to`. Shared branches are skipped unread. */
+/** Returns the events that are only in `from`, and those only in `to`. Skips shared branches without reading them. */
 export function trieDiff(
   from: number,
   to: number,
@@ -251,7 +254,7 @@ function entriesOf(changes: readonly TrieChange[]): Map<string, number> {
   return new Map(changes.map((change) => [stateKeyHash(change.type, change.state_key), change.event_nid]))
 }
 
-/** 16 bytes of SHA-256 as a string of 16 Latin-1 characters: long enough that nobody can make two keys meet. */
+/** 16 bytes of SHA-256 as a string of 16 Latin-1 characters: long enough to prevent deliberate collisions. */
 function stateKeyHash(type: string, stateKey: string): string {
   const known = stateKey === '' ? emptyKeyHashes.get(type) : undefined
   if (known) return known
@@ -260,7 +263,7 @@ function stateKeyHash(type: string, stateKey: string): string {
   return hash
 }
 
-/** A pure function's memory: hashes of the few (type, '') keys that every event looks up. */
+/** A cache of a pure function: the hashes of the few (type, '') keys that every event looks up. */
 const emptyKeyHashes = new Map<string, string>()
 
 function nibble(key: string, depth: number): number {

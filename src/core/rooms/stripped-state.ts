@@ -1,6 +1,8 @@
 import type { JsonObject } from '../pdu.ts'
 
-/** What tells somebody outside which room it is, the most important first. https://spec.matrix.org/v1.19/client-server-api/#stripped-state */
+/**
+ * Types of stripped state, the most important first. https://spec.matrix.org/v1.19/client-server-api/#stripped-state
+ */
 const BY_IMPORTANCE = [
   'm.room.create',
   'm.room.name',
@@ -13,7 +15,7 @@ const BY_IMPORTANCE = [
 ]
 const MAX_NAME = 256
 
-/** Of stripped state those events, the most important first, for which there is room in `most` characters of JSON; in their order. */
+/** Returns the most important events that fit into `most` characters of JSON, in their original order. */
 export function fitStrippedState(events: readonly JsonObject[], most: number): JsonObject[] {
   const sizes = new Map(events.map((event) => [event, JSON.stringify(event).length]))
   let left = most
@@ -27,7 +29,10 @@ export function fitStrippedState(events: readonly JsonObject[], most: number): J
   return events.filter((event) => kept.has(event))
 }
 
-/** The member event of somebody outside, which has to be there: without what others may have put into it if it has more than `most` characters. */
+/**
+ * Returns the member event of an invited or knocking user, which is required. If it is larger than `most` characters,
+ * returns only its essential fields.
+ */
 export function fitMember(member: JsonObject, most: number): JsonObject {
   if (JSON.stringify(member).length <= most) return member
   const { membership, displayname, is_direct } = member.content as JsonObject

@@ -1,20 +1,24 @@
 /**
- * Where events are missing before one, as other servers did not tell them, its place in the timeline is a multiple of this: so there is room for
- * them before it, and the gap can be told from the place alone. A room needs a million events to come by such a place otherwise, which does no harm.
+ * If events before one are missing because other servers did not return them, its `order` is a multiple of this. So
+ * there is room for them before it, and the order alone shows the gap. A room without gaps reaches such an order only
+ * after a million events, which is harmless.
  */
 const STRIDE = 2 ** 20
 
-/** The place for an event that follows a gap, where the next one would be `next`. */
+/** Returns the order of an event after a gap; without the gap it would be `next`. */
 export function orderAfterGap(next: number): number {
   return Math.ceil((next + 1) / STRIDE) * STRIDE
 }
 
-/** Whether there is, or was, a gap before the event at this place of the timeline. */
+/** Whether there is, or was, a gap before the event at this order. */
 export function followsGap(order: number | null): boolean {
   return order !== null && order > 0 && order % STRIDE === 0
 }
 
-/** The places between two others, which are not among them, that an event after a gap would have; of very many the last. */
+/**
+ * Returns the orders strictly between two others that an event after a gap can have; the last ones if there are too
+ * many.
+ */
 export function gapPlaces(after: number, before: number): number[] {
   const last = Math.floor((before - 1) / STRIDE)
   const first = Math.max(1, Math.floor(after / STRIDE) + 1, last - MOST_PLACES + 1)

@@ -1,6 +1,6 @@
 /**
- * Orders things so that each comes after those of them that it refers to. Without recursion, for chains may be as long as a peer likes; where
- * references go in a circle, which hashes prevent for events, it is broken somewhere.
+ * Sorts items so that each follows the items that it references. Iterative, because peers can send chains of any
+ * length. A cycle, which hashes prevent for events, is broken at some place.
  */
 export function topologicalOrder<Id, Item>(
   items: ReadonlyMap<Id, Item>,

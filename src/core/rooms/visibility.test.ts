@@ -5,7 +5,10 @@ import { historyVisibilityOf, isEventVisible, isEventVisibleToServer, type UserA
 const visibilities = ['world_readable', 'shared', 'invited', 'joined'] as const
 const memberships = ['join', 'invite', 'leave', 'ban', 'knock', undefined] as const
 
-/** Rows: membership at the event; columns: world_readable, shared, invited, joined; first for who never joined later, then for who did. */
+/**
+ * Rows: membership at the event; columns: world_readable, shared, invited, joined; first for a user who did not join
+ * later, then for one who did.
+ */
 const expected: Record<string, [string, string]> = {
   join: ['yyyy', 'yyyy'],
   invite: ['y-y-', 'yyy-'],

@@ -3,29 +3,29 @@ import type { Membership } from './membership.ts'
 
 export type HistoryVisibility = 'world_readable' | 'shared' | 'invited' | 'joined'
 
-/** How visible the room's history was at an event. */
+/** The history visibility of the room at an event. */
 export type VisibilityAtEvent = {
-  /** By the state before the event. */
+  /** From the state before the event. */
   visibility: HistoryVisibility
-  /** By the state after it, where the event is the `m.room.history_visibility` that changes it. */
+  /** From the state after it, if the event is the `m.room.history_visibility` that changes it. */
   visibilityAfter?: HistoryVisibility | undefined
 }
 
-/** What a user was at an event, and became. */
+/** The membership of a user before and after an event. */
 export type UserAtEvent = {
-  /** By the state before the event; undefined where the user had not been heard of, as one who only peeks. */
+  /** From the state before the event; undefined for a user without membership, such as one who peeks. */
   membership: Membership | undefined
-  /** By the state after it, where the event is the user's own `m.room.member`. */
+  /** From the state after it, if the event is the user's own `m.room.member`. */
   membershipAfter?: Membership | undefined
   /**
-   * The user joined at some point after the event was sent, whether or not they have left again. Who is joined now and
-   * was not at the event, did.
+   * The user joined after the event, and may have left again. True for a user who is joined now and was not at the
+   * event.
    */
   joinedLater: boolean
 }
 
 /**
- * What an `m.room.history_visibility` event says; `shared` where there is none or its value is not understood.
+ * Returns the visibility in an `m.room.history_visibility` event; `shared` if there is none or its value is unknown.
  * https://spec.matrix.org/v1.19/client-server-api/#room-history-visibility
  */
 export function historyVisibilityOf(content: JsonObject | undefined): HistoryVisibility {
@@ -34,9 +34,9 @@ export function historyVisibilityOf(content: JsonObject | undefined): HistoryVis
 }
 
 /**
- * Whether a user may see an event: https://spec.matrix.org/v1.19/client-server-api/#room-history-visibility
- * This is all there is to it for members, invited users, those who left or were banned, peekers and guests alike: who
- * left sees what was sent until then, since rule 2 looks at the event's own time.
+ * Whether a user may see an event: https://spec.matrix.org/v1.19/client-server-api/#room-history-visibility. It covers
+ * members, invited, former and banned users, peekers and guests: former members see events until their leave, because
+ * rule 2 uses the membership at the event.
  */
 export function isEventVisible(event: VisibilityAtEvent, user: UserAtEvent): boolean {
   return (
@@ -47,9 +47,8 @@ export function isEventVisible(event: VisibilityAtEvent, user: UserAtEvent): boo
 }
 
 /**
- * Whether another server may have an event: if any of its users may see it, as it will show it to them. `users` are
- * those of its users that the room knows. That the server is in the room, where an endpoint asks for it, is to be
- * checked beside this.
+ * Whether a server may receive an event: at least one of its users may see it. `users`: its users in the room. The
+ * caller checks separately that the server is in the room, if the endpoint requires it.
  */
 export function isEventVisibleToServer(event: VisibilityAtEvent, users: Iterable<UserAtEvent>): boolean {
   if (event.visibility === 'world_readable' || event.visibilityAfter === 'world_readable') return true

@@ -20,7 +20,7 @@ test('what OpenSSL signed is signed; what was changed, and what has a wrong leng
 })
 
 test('a key that anybody could sign anything with is none, on every machine', async () => {
-  // The neutral point of the curve as the key and in the signature: by the equation alone it is good.
+  // The neutral point of the curve as key and in the signature: the equation alone accepts it.
   const neutral = Buffer.alloc(32)
   neutral[0] = 1
   const forged = Buffer.concat([neutral, Buffer.alloc(32)])

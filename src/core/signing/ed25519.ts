@@ -1,4 +1,4 @@
-/** What both builds of libsodium offer. Throws where the parts have other lengths than they should. */
+/** The function that both builds of libsodium provide. Throws if an argument has the wrong length. */
 type Verifier = (signature: Buffer, data: Buffer, publicKey: Buffer) => boolean
 
 export const PUBLIC_KEY_BYTES = 32
@@ -7,15 +7,18 @@ export const SIGNATURE_BYTES = 64
 const verifyDetached = await loadSodium()
 
 /**
- * Whether an Ed25519 signature is of some bytes and a public key; false where a part has not the length that it should. By libsodium, as in Synapse:
- * servers that take different signatures for good have different rooms, and implementations differ about keys that nobody makes honestly.
+ * Verifies an Ed25519 signature; false if an argument has the wrong length. Uses libsodium, as Synapse does:
+ * implementations differ about malicious keys, and servers that disagree about signatures have different room states.
  */
 export function isSignedBy(publicKey: Buffer, data: Buffer, signature: Buffer): boolean {
   if (publicKey.length !== PUBLIC_KEY_BYTES || signature.length !== SIGNATURE_BYTES) return false
   return verifyDetached(signature, data, publicKey)
 }
 
-/** The machine's own code, twice as fast as OpenSSL's, or where there is none for the machine (as with musl) the same in WebAssembly, as fast as OpenSSL's. */
+/**
+ * Loads the native build, twice as fast as OpenSSL, or WebAssembly if there is no native build (as with musl), as fast
+ * as OpenSSL.
+ */
 async function loadSodium(): Promise<Verifier> {
   try {
     const { default: sodium } = await import('sodium-native')
@@ -25,7 +28,7 @@ async function loadSodium(): Promise<Verifier> {
   }
 }
 
-/** The build that runs on every machine. */
+/** Loads the WebAssembly build, which runs on every machine. */
 export async function loadSodiumAnywhere(): Promise<Verifier> {
   const { default: sodium } = await import('libsodium-wrappers')
   await sodium.ready

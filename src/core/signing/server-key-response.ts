@@ -4,14 +4,14 @@ import { decodeBase64 } from '../text/base64.ts'
 import type { Signatures } from './sign-json.ts'
 import { verifyJson } from './verify-json.ts'
 
-/** A key that a server says is its own. */
+/** A signing key that a server publishes. */
 export type PublishedKey = {
   keyId: string
   /** Base64 */
   publicKey: string
-  /** Milliseconds since 1970: what the key signs later than this does not count. */
+  /** Milliseconds since 1970: later signatures by the key are invalid. */
   validUntil: number
-  /** No longer in use: good for old events, not for requests. */
+  /** An old key: valid for old events, not for requests. */
   retired: boolean
 }
 
@@ -33,7 +33,7 @@ const keyId = z
   .startsWith(ALGORITHM)
   .refine((id) => id.length > ALGORITHM.length && isStorableName(id))
 const timestamp = z.int().min(0)
-/** Each is kept with the whole answer. Servers have one or two, and a few old ones. */
+/** Each key is stored with the whole response. Servers have one or two keys and a few old ones. */
 const MAX_KEYS = 32
 const isFew = (keys: object) => Object.keys(keys).length <= MAX_KEYS
 
@@ -49,8 +49,9 @@ const schema = z.looseObject({
 })
 
 /**
- * The keys in a server's own answer; `undefined` where it is malformed, has more keys than a server needs, is another server's, or not signed with one of the keys in use that it names.
- * A key counts for at most seven days from `now` without asking again.
+ * Returns the keys in a server's response; `undefined` if it is malformed, has too many keys, belongs to another
+ * server, or lacks a signature by one of its current keys. A key is valid for at most seven days from `now` before it
+ * must be fetched again.
  */
 export function readServerKeys(answer: unknown, serverName: ServerName, now: number): PublishedKey[] | undefined {
   const { success, data } = schema.safeParse(withoutUnknownAlgorithms(answer))
@@ -66,7 +67,7 @@ export function readServerKeys(answer: unknown, serverName: ServerName, now: num
   ]
 }
 
-/** Keys of algorithms to come are not looked at. */
+/** Ignores keys of unknown algorithms. */
 function withoutUnknownAlgorithms(answer: unknown): unknown {
   if (typeof answer !== 'object' || answer === null) return answer
   const { verify_keys, old_verify_keys } = answer as Record<string, unknown>

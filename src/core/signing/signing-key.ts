@@ -2,7 +2,7 @@ import { createPrivateKey, createPublicKey, type KeyObject } from 'node:crypto'
 import { InvalidParamError } from '../errors.ts'
 import { decodeBase64, encodeBase64 } from '../text/base64.ts'
 
-/** A key that a server signs with. */
+/** A signing key of this server. */
 export type SigningKey = {
   /** The signing key identifier, `ed25519:` and the key's version. */
   keyId: `ed25519:${string}`
@@ -11,12 +11,13 @@ export type SigningKey = {
   publicKey: string
 }
 
-/** What PKCS#8 puts before the 32 bytes of an Ed25519 private key (RFC 8410). */
+/** The PKCS#8 prefix of the 32 bytes of an Ed25519 private key (RFC 8410). */
 const PKCS8_PREFIX = Buffer.from('302e020100300506032b657004220420', 'hex')
 
 /**
- * The Ed25519 key that follows from 32 random bytes. The version (`a-z`, `A-Z`, `0-9`, `_`) tells this key from the server's others.
- * Throws InvalidParamError for a bad version or seed. https://spec.matrix.org/v1.19/appendices/#signing-details
+ * Derives an Ed25519 key from 32 random bytes. The version (`a-z`, `A-Z`, `0-9`, `_`) distinguishes it from the
+ * server's other keys. Throws InvalidParamError for an invalid version or seed.
+ * https://spec.matrix.org/v1.19/appendices/#signing-details
  */
 export function signingKeyFromSeed(keyVersion: string, seed: Uint8Array): SigningKey {
   if (!/^[a-zA-Z0-9_]+$/.test(keyVersion)) throw new InvalidParamError('A signing key has a malformed version')
@@ -26,7 +27,9 @@ export function signingKeyFromSeed(keyVersion: string, seed: Uint8Array): Signin
   return { keyId: `ed25519:${keyVersion}`, privateKey, publicKey }
 }
 
-/** Reads `ed25519 <version> <seed in Base64>`, the format of Synapse's `signing.key` file. Throws InvalidParamError. */
+/**
+ * Parses `ed25519 <version> <seed in Base64>`, the format of Synapse's `signing.key` file. Throws InvalidParamError.
+ */
 export function parseSigningKey(text: string): SigningKey {
   const [algorithm, keyVersion, encodedSeed, ...rest] = text.trim().split(/\s+/)
   const seed = encodedSeed === undefined ? undefined : decodeBase64(encodedSeed)
@@ -36,12 +39,12 @@ export function parseSigningKey(text: string): SigningKey {
   return signingKeyFromSeed(keyVersion, seed)
 }
 
-/** Writes what `parseSigningKey` reads, with a newline at the end. It holds the secret. */
+/** Formats a key for `parseSigningKey`, with a final newline. The text contains the secret. */
 export function formatSigningKey(key: SigningKey): string {
   return `${key.keyId.replace(':', ' ')} ${encodeBase64(rawKey(key.privateKey, 'd'))}\n`
 }
 
-/** The bytes of a key: `x` for the public part, `d` for the secret seed. */
+/** Returns the bytes of a key: `x` for the public part, `d` for the secret seed. */
 function rawKey(key: KeyObject, part: 'x' | 'd'): Buffer {
   return Buffer.from(key.export({ format: 'jwk' })[part] as string, 'base64url')
 }

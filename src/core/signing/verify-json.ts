@@ -4,8 +4,8 @@ import { isSignedBy, PUBLIC_KEY_BYTES } from './ed25519.ts'
 import { signableJson } from './sign-json.ts'
 
 /**
- * Whether a server signed an object with a key (its public part in Base64). False for anything malformed; never throws.
- * https://spec.matrix.org/v1.19/appendices/#checking-for-a-signature
+ * Verifies a server's signature of an object with a public key in Base64. Returns false for malformed input; never
+ * throws. https://spec.matrix.org/v1.19/appendices/#checking-for-a-signature
  */
 export function verifyJson(object: unknown, serverName: string, keyId: string, publicKey: string): boolean {
   const encoded = property(property(property(object, 'signatures'), serverName), keyId)
@@ -20,7 +20,7 @@ export function verifyJson(object: unknown, serverName: string, keyId: string, p
   }
 }
 
-/** A public key, from Base64; `undefined` if that does not hold 32 bytes. */
+/** Decodes a public key from Base64; `undefined` if it has not 32 bytes. */
 export function publicKeyBytes(publicKey: string): Buffer | undefined {
   const bytes = decodeBase64(publicKey)
   return bytes?.length === PUBLIC_KEY_BYTES ? bytes : undefined

@@ -1,9 +1,12 @@
 import { isServerName, type ServerName } from '../ids.ts'
 
-/** What a request says of who sent it: https://spec.matrix.org/v1.19/server-server-api/#request-authentication */
+/**
+ * The authentication header of a federation request:
+ * https://spec.matrix.org/v1.19/server-server-api/#request-authentication
+ */
 export type XMatrixCredentials = {
   origin: ServerName
-  /** Absent from old servers. */
+  /** Absent in requests of old servers. */
   destination: string | undefined
   /** Such as `ed25519:key1`. */
   keyId: string
@@ -18,26 +21,27 @@ export type SignedRequest = {
   uri: string
   origin: ServerName
   destination: ServerName
-  /** Canonical JSON of the body; absent: there is no body. */
+  /** Canonical JSON of the body; absent if there is no body. */
   content?: string | undefined
 }
 
-/** The canonical JSON that is signed. */
+/** Returns the canonical JSON that is signed. */
 export function requestText({ method, uri, origin, destination, content }: SignedRequest): string {
   const body = content === undefined ? '' : `"content":${content},`
   const quoted = [destination, method, origin, uri].map((text) => JSON.stringify(text))
   return `{${body}"destination":${quoted[0]},"method":${quoted[1]},"origin":${quoted[2]},"uri":${quoted[3]}}`
 }
 
-/** The value of the Authorization header, in the form that old servers understand too. */
+/** Formats the Authorization header in a form that old servers also parse. */
 export function formatXMatrix(credentials: XMatrixCredentials & { destination: string }): string {
   const { origin, destination, keyId, signature } = credentials
   return `X-Matrix origin="${origin}",destination="${destination}",key="${keyId}",sig="${signature}"`
 }
 
 /**
- * Reads the value of an Authorization header; `undefined` if it is no valid X-Matrix. Lenient as the specification asks: names in any case and
- * order, blanks around commas, values with or without quotes, colons and Base64 in values without quotes, unknown parameters.
+ * Parses an Authorization header; `undefined` if it is not valid X-Matrix. Lenient as the specification requires: names
+ * in any case and order, blanks around commas, values with or without quotes, colons and Base64 without quotes, unknown
+ * parameters.
  */
 export function parseXMatrix(header: string): XMatrixCredentials | undefined {
   const scheme = /^x-matrix[ \t]+/i.exec(header)
@@ -49,11 +53,11 @@ export function parseXMatrix(header: string): XMatrixCredentials | undefined {
   return { origin, destination: parameters?.get('destination'), keyId, signature }
 }
 
-/** name, then a quoted text or one without quotes, then a comma or the end. */
+/** A name, then a quoted or unquoted value, then a comma or the end. */
 const PARAMETER = /[ \t]*([\w!#$%&'*+.^`|~-]+)[ \t]*=[ \t]*(?:"((?:[^"\\]|\\.)*)"[ \t]*|([^",\s]+)[ \t]*)?(?:,|$)/y
 const EMPTY = /[ \t]*(?:,|$)/y
 
-/** By name in lower case; `undefined` where the list is malformed, or has a name twice. */
+/** Parameters by name in lower case; `undefined` if the list is malformed or has duplicate names. */
 function parseParameters(text: string): Map<string, string> | undefined {
   const parameters = new Map<string, string>()
   for (let place = 0; place < text.length; ) {

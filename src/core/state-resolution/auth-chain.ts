@@ -2,8 +2,8 @@ import type { EventId } from '../ids.ts'
 import type { EventLookup } from './event-lookup.ts'
 
 /**
- * Every event that can be reached from some events by `auth_events`; these themselves are in it only if another leads to them.
- * https://spec.matrix.org/v1.19/rooms/v2/#definitions
+ * Returns all events reachable from some events through `auth_events`; these themselves are included only if another
+ * one references them. https://spec.matrix.org/v1.19/rooms/v2/#definitions
  */
 export function authChain(of: Iterable<EventId>, lookup: EventLookup): Set<EventId> {
   const chain = new Set<EventId>()

@@ -6,12 +6,13 @@ import type { Partition } from './partition.ts'
 import type { StateMap } from './state-map.ts'
 
 /**
- * The events that are in the auth chain of conflicted events of some states, but not of every one, without those in `known`. What all states
- * have in common is itself, with its auth chain, in every state's, so the auth difference is these less what `removeShared` removes.
+ * Returns the events in the auth chains of conflicted events of some states but not all, without those in `known`.
+ * Unconflicted state, with its auth chain, is in the full auth chain of every state. So the auth difference is the
+ * result without the events that `removeShared` removes.
  *
- * By the letter (https://spec.matrix.org/v1.19/rooms/v2/#definitions) a state's full auth chain has an event of this state only if another one
- * cites it: what all states have would be in the difference if something in only some of them cites it. Synapse counts the state itself in, and
- * what a room is has to be the same on all its servers; docs/federation-with-synapse.md says more.
+ * Taken literally (https://spec.matrix.org/v1.19/rooms/v2/#definitions), a state's full auth chain contains an event of
+ * this state only if another one references it. Synapse includes the state itself, and all servers must resolve a room
+ * alike; see docs/federation-with-synapse.md.
  */
 export function differingEvents(
   stateSets: readonly StateMap[],
@@ -29,7 +30,7 @@ export function differingEvents(
   return events
 }
 
-/** Removes `shared` and the events that are in the auth chain of any of them, and stops as soon as none are left. */
+/** Removes `shared` and all events in their auth chains; stops as soon as none are left. */
 export function removeShared(events: Set<EventId>, shared: Iterable<Event>, lookup: EventLookup): void {
   const visited = new Set<EventId>()
   const stack: Event[] = []

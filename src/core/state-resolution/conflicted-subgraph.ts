@@ -3,11 +3,12 @@ import { authChain } from './auth-chain.ts'
 import type { EventLookup } from './event-lookup.ts'
 
 /**
- * The conflicted state subgraph: all events on the paths by `auth_events` from one conflicted event to another, which are those that both
- * are reached from one and lead to one. https://spec.matrix.org/v1.19/rooms/v12/#definitions
+ * Returns the conflicted state subgraph: all events on paths through `auth_events` from one conflicted event to
+ * another, that is, events reachable from one that also lead to one.
+ * https://spec.matrix.org/v1.19/rooms/v12/#definitions
  */
 export function conflictedSubgraph(conflicted: ReadonlySet<EventId>, lookup: EventLookup): Set<EventId> {
-  const citing = citations([...conflicted, ...authChain(conflicted, lookup)], lookup)
+  const citing = referencesTo([...conflicted, ...authChain(conflicted, lookup)], lookup)
   const subgraph = new Set(conflicted)
   const stack = [...conflicted]
   for (let id = stack.pop(); id !== undefined; id = stack.pop()) {
@@ -20,8 +21,8 @@ export function conflictedSubgraph(conflicted: ReadonlySet<EventId>, lookup: Eve
   return subgraph
 }
 
-/** For each event, those of `ids` that list it in their `auth_events`. */
-function citations(ids: Iterable<EventId>, lookup: EventLookup): Map<EventId, EventId[]> {
+/** Returns for each event those of `ids` that list it in `auth_events`. */
+function referencesTo(ids: Iterable<EventId>, lookup: EventLookup): Map<EventId, EventId[]> {
   const citing = new Map<EventId, EventId[]>()
   for (const id of new Set(ids)) {
     for (const authId of lookup.find(id)?.auth_event_ids ?? []) {

@@ -1,16 +1,16 @@
 import type { EventId } from '../ids.ts'
 import type { Event } from '../pdu.ts'
 
-/** Finds events and notes those that are needed but not at hand. */
+/** Finds events and records the missing ones. */
 export type EventLookup = {
-  /** The event, or `undefined` if it is now in `missing`. */
+  /** Returns the event, or `undefined` and adds the id to `missing`. */
   find(id: EventId): Event | undefined
-  /** The event if it is at hand; does not note it if not. */
+  /** Returns the event if it is loaded; does not record it otherwise. */
   peek(id: EventId): Event | undefined
   readonly missing: ReadonlySet<EventId>
 }
 
-/** A lookup over the events that the caller has. */
+/** A look-up over the loaded events. */
 export function eventLookup(get: (id: EventId) => Event | undefined): EventLookup {
   const missing = new Set<EventId>()
   return {
@@ -24,7 +24,7 @@ export function eventLookup(get: (id: EventId) => Event | undefined): EventLooku
   }
 }
 
-/** The events among `ids` that are at hand; the others are noted as missing. */
+/** Returns the loaded events of `ids`; records the others as missing. */
 export function findAll(ids: Iterable<EventId>, lookup: EventLookup): Event[] {
   const events: Event[] = []
   for (const id of ids) {

@@ -6,11 +6,11 @@ import { authEventOf, createOf } from './auth-event-of.ts'
 import type { EventLookup } from './event-lookup.ts'
 import { type StateMap, stateKeyId } from './state-map.ts'
 
-/** A room state, as a base and what was put upon it. */
+/** A room state: a base, and changes to it. */
 export type StateInProgress = { base: StateMap; changes: Map<string, EventId> }
 
 /**
- * The iterative auth checks algorithm: puts each event in turn into the changes of `state`, if the rules allow it there.
+ * The iterative auth checks algorithm: adds each event in turn to the changes of `state` if the rules allow it there.
  * https://spec.matrix.org/v1.19/rooms/v2/#definitions
  */
 export function iterativeAuthChecks(
@@ -28,7 +28,7 @@ export function iterativeAuthChecks(
 
 type Check = { version: RoomVersion; state: StateInProgress; event: Event; lookup: EventLookup }
 
-/** What the state has, else what the event itself cites. */
+/** The event in the state, or else in the event's own `auth_events`. */
 function stateFor({ version, state, event, lookup }: Check, type: string, stateKey: string): Event | undefined {
   const key = stateKeyId(type, stateKey)
   const id = state.changes.get(key) ?? state.base.get(key)

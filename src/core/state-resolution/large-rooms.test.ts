@@ -9,7 +9,7 @@ import { type StateMap, stateKeyId } from './state-map.ts'
 
 const LAST = '$levels-4999'
 
-/** The state of a room and the state that it has after more events, each given with what it cites. */
+/** The state of a room, and its state after more events, each given with its auth events. */
 function fork(version: RoomVersion, room: LargeRoom, events: [TestEvent, string[]][]): [StateMap, StateMap] {
   const branch = { events: room.events, state: new Map(room.state) }
   for (const [fields, cited] of events) addTo(version, branch, fields, cited)

@@ -5,8 +5,8 @@ import type { EventLookup } from './event-lookup.ts'
 import { compareByTime } from './event-order.ts'
 
 /**
- * The mainline ordering based on an `m.room.power_levels` event: first the events that build on the oldest power levels.
- * https://spec.matrix.org/v1.19/rooms/v2/#definitions
+ * The mainline ordering based on an `m.room.power_levels` event: events that depend on the oldest power levels come
+ * first. https://spec.matrix.org/v1.19/rooms/v2/#definitions
  */
 export function mainlineSort(
   powerLevelsEvent: Event | undefined,
@@ -23,10 +23,10 @@ export function mainlineSort(
   return placed.map(({ event }) => event)
 }
 
-/** The places of the mainline's events, the power levels that it starts with being 0. */
+/** Returns the positions of the mainline's events; the given power levels have position 0. */
 function mainlinePositions(powerLevelsEvent: Event | undefined, lookup: EventLookup): Map<EventId, number> {
   const positions = new Map<EventId, number>()
-  // An event id is in it already only if servers made a circle, as they can in versions 1 and 2.
+  // An event id is already present only if servers created a cycle, which is possible in versions 1 and 2.
   for (let event = powerLevelsEvent; event !== undefined && !positions.has(event.event_id); ) {
     positions.set(event.event_id, positions.size)
     event = authEventOf(event, 'm.room.power_levels', '', lookup)
@@ -34,7 +34,10 @@ function mainlinePositions(powerLevelsEvent: Event | undefined, lookup: EventLoo
   return positions
 }
 
-/** The place in the mainline that an event builds on. Notes it in `positions` for all power levels on the way, so that none is walked twice. */
+/**
+ * Returns the mainline position of an event. Records it in `positions` for all power levels on the path, so that none
+ * is visited twice.
+ */
 function mainlinePosition(event: Event, positions: Map<EventId, number>, lookup: EventLookup): number {
   const walked = new Set<EventId>()
   let levels = authEventOf(event, 'm.room.power_levels', '', lookup)

@@ -1,17 +1,18 @@
 import type { EventId } from '../ids.ts'
 import type { StateMap } from './state-map.ts'
 
-/** What several states agree about, and what not. */
+/** The unconflicted and the conflicted part of several states. */
 export type Partition = {
-  /** A map of its own, which may be changed. */
+  /** A new map, which the caller may change. */
   unconflicted: Map<string, EventId>
-  /** For each key, the events that any of the states has for it. */
+  /** For each key, the events that the states have for it. */
   conflicts: ReadonlyMap<string, ReadonlySet<EventId>>
 }
 
 /**
- * The unconflicted state map and the conflicted state set, by key. A key that some states lack is conflicted since version 2 of the algorithm
- * and was not in version 1 (`absence`). https://spec.matrix.org/v1.19/rooms/v2/#definitions
+ * Returns the unconflicted state map and the conflicted state set, by key. A key that some states lack is conflicted
+ * since version 2 of the algorithm, but not in version 1 (`absence`).
+ * https://spec.matrix.org/v1.19/rooms/v2/#definitions
  */
 export function partition(stateSets: readonly StateMap[], absence: 'conflicts' | 'agrees'): Partition {
   const [first = new Map<string, EventId>(), ...others] = stateSets
@@ -30,7 +31,10 @@ export function partition(stateSets: readonly StateMap[], absence: 'conflicts' |
   return { unconflicted, conflicts }
 }
 
-/** Notes the keys for which a state differs from the first one. Nearly all of perhaps many thousand agree: these take one look-up each. */
+/**
+ * Records the keys for which a state differs from the first one. Nearly all of possibly many thousand keys are equal;
+ * these take one look-up each.
+ */
 function compare(first: StateMap, states: StateMap, conflicts: Map<string, Set<EventId>>): void {
   let shared = 0
   for (const [key, id] of states) {

@@ -3,11 +3,11 @@ import type { Event } from '../pdu.ts'
 import { type EventLookup, findAll } from './event-lookup.ts'
 
 /**
- * The events that are resolved first: power events of the full conflicted set, and what of it is in their auth chains. Step 1 of
- * https://spec.matrix.org/v1.19/rooms/v2/#algorithm
+ * Returns the events that are resolved first: power events of the full conflicted set, and their auth events within it.
+ * Step 1 of https://spec.matrix.org/v1.19/rooms/v2/#algorithm
  *
- * By the letter that is the whole auth chain. Other servers look no further where it leaves the full conflicted set, and what a room is has to be the
- * same on all of them; docs/federation-with-synapse.md says more.
+ * Taken literally that is the whole auth chain. Other servers stop where it leaves the full conflicted set, and all
+ * servers must resolve a room alike; see docs/federation-with-synapse.md.
  */
 export function selectPowerEvents(fullConflictedSet: ReadonlySet<EventId>, lookup: EventLookup): Event[] {
   const power = new Map<EventId, Event>()
@@ -21,7 +21,7 @@ export function selectPowerEvents(fullConflictedSet: ReadonlySet<EventId>, looku
   return [...power.values()]
 }
 
-/** Whether an event might take away someone's ability to do something: https://spec.matrix.org/v1.19/rooms/v2/#definitions */
+/** Whether an event may remove a user's ability to do something: https://spec.matrix.org/v1.19/rooms/v2/#definitions */
 function isPowerEvent({ pdu: { type, state_key: stateKey, sender, content } }: Event): boolean {
   if (stateKey === undefined) return false
   if (type === 'm.room.power_levels' || type === 'm.room.join_rules') return true

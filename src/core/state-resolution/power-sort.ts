@@ -7,12 +7,12 @@ import type { EventLookup } from './event-lookup.ts'
 import { compareByTime } from './event-order.ts'
 import { priorityQueue } from './priority-queue.ts'
 
-/** An event, what its sender may, and how many of its auth events are still to come. */
+/** An event, its sender's power, and the number of its auth events that are not sorted yet. */
 type Vertex = { event: Event; power: number; pending: number }
 
 /**
- * The reverse topological power ordering: no event before one that it lists in `auth_events`, and among those that could come next the one
- * by the most powerful sender, then the oldest. https://spec.matrix.org/v1.19/rooms/v2/#definitions
+ * The reverse topological power ordering: each event follows its `auth_events`; among the candidates, the sender with
+ * the most power comes first, then the oldest event. https://spec.matrix.org/v1.19/rooms/v2/#definitions
  */
 export function powerSort(version: RoomVersion, events: readonly Event[], lookup: EventLookup): Event[] {
   const vertices = new Map<EventId, Vertex>()
@@ -30,7 +30,7 @@ export function powerSort(version: RoomVersion, events: readonly Event[], lookup
   return sorted
 }
 
-/** Counts each event's auth events among the vertices, and gives for each vertex those that wait for it. */
+/** Counts each event's auth events among the vertices, and returns for each vertex the events that depend on it. */
 function connect(vertices: ReadonlyMap<EventId, Vertex>): Map<EventId, Vertex[]> {
   const citing = new Map<EventId, Vertex[]>([...vertices.keys()].map((id) => [id, []]))
   for (const vertex of vertices.values()) {
@@ -45,12 +45,12 @@ function connect(vertices: ReadonlyMap<EventId, Vertex>): Map<EventId, Vertex[]>
 }
 
 function compareVertices(a: Vertex, b: Vertex): number {
-  // Two creators of version 12 have infinite power, the difference of which is not a number.
+  // Two creators of version 12 have infinite power; the difference would be NaN.
   if (a.power !== b.power) return b.power > a.power ? 1 : -1
   return compareByTime(a.event, b.event)
 }
 
-/** The sender's power as of the event's own `auth_events`. */
+/** Returns the sender's power according to the event's own `auth_events`. */
 function senderPower(version: RoomVersion, event: Event, lookup: EventLookup): number {
   const create = createOf(version, event, lookup)
   if (create === undefined) return 0

@@ -1,4 +1,4 @@
-/** A queue that gives the smallest item first, at logarithmic cost. */
+/** A queue that returns the smallest item first, in logarithmic time. */
 export type PriorityQueue<Item> = { push(item: Item): void; pop(): Item | undefined }
 
 /** A binary heap ordered by `compare`. */
@@ -23,7 +23,7 @@ export function priorityQueue<Item>(compare: (a: Item, b: Item) => number): Prio
     return top
   }
 
-  /** Fills the root with `item` and moves it down to where it belongs. */
+  /** Puts `item` at the root and moves it down to its place. */
   function sink(item: Item): void {
     let index = 0
     for (let child = 1; child < heap.length; child = 2 * index + 1) {

@@ -7,13 +7,13 @@ import { selectPowerEvents } from './power-events.ts'
 import { powerSort } from './power-sort.ts'
 import { type StateMap, stateKeyId } from './state-map.ts'
 
-/** The key of the power levels that the mainline starts with. */
+/** The key of the first event of the mainline. */
 export const POWER_LEVELS = stateKeyId('m.room.power_levels', '')
 
-/** What the conflicts of a full conflicted set are resolved upon. */
+/** A full conflicted set, and the base of its resolution. */
 export type Conflicts = { version: RoomVersion; full: ReadonlySet<EventId>; base: StateMap; lookup: EventLookup }
 
-/** Steps 1 to 4 of the algorithm: what comes on top of the base. https://spec.matrix.org/v1.19/rooms/v2/#algorithm */
+/** Steps 1 to 4 of the algorithm; returns the changes to the base. https://spec.matrix.org/v1.19/rooms/v2/#algorithm */
 export function resolveConflicts({ version, full, base, lookup }: Conflicts): StateMap {
   const state = { base, changes: new Map<string, EventId>() }
   // 1

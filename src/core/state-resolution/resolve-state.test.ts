@@ -10,7 +10,7 @@ import type { RoomVersion } from '../room-versions.ts'
 import { resolveState } from './resolve-state.ts'
 import { type StateMap, stateKeyId } from './state-map.ts'
 
-/** Resolves as a server does that has nothing at hand; what was asked for is `asked`. */
+/** Resolves like a server that has loaded nothing; `asked` collects the requested ids. */
 function resolve(version: RoomVersion, sets: readonly StateMap[], events: ReadonlyMap<EventId, Event>) {
   const asked = new Set<EventId>()
   for (;;) {
@@ -70,7 +70,7 @@ test('events that cite each other, which servers could make in version 2, come t
   expect(resolve(version, [state, ...sets], all).state).toEqual(state)
 })
 
-/** The items in the order of a number, which counts all of them. */
+/** The permutation of the items with this number. */
 function permuted<Item>(items: readonly Item[], permutation: number): Item[] {
   const left = [...items]
   const order: Item[] = []

@@ -6,13 +6,14 @@ import { resolveV1 } from './resolve-v1.ts'
 import { resolveV2 } from './resolve-v2.ts'
 import type { StateMap } from './state-map.ts'
 
-/** The resolved state, or the events without which it cannot be told. */
+/** The resolved state, or the missing events. */
 export type Resolution = { state: StateMap } | { missing: EventId[] }
 
 /**
- * The one state that the states after several events resolve to. `get` gives the events at hand, rejected ones too; where it lacks some that
- * are needed, the answer is their ids, to be called again with them (and best with all of their auth chains, which are needed next). Events
- * that can never be had are for the caller to notice: it would be asked for them again. https://spec.matrix.org/v1.19/rooms/v12/#state-resolution
+ * Resolves the states after several events to one state. `get` returns loaded events, rejected ones included. If some
+ * are missing, the result is their ids: call again with them, and best with their whole auth chains, which are needed
+ * next. The caller has to detect events that are unavailable, since their ids are returned again.
+ * https://spec.matrix.org/v1.19/rooms/v12/#state-resolution
  */
 export function resolveState(
   version: RoomVersion,

@@ -14,9 +14,9 @@ const AUTH_TYPES = ['m.room.power_levels', 'm.room.join_rules', 'm.room.member']
 /**
  * State resolution of room version 1: https://spec.matrix.org/v1.19/rooms/v1/#state-resolution
  *
- * The text speaks of one list for all members; like other servers this takes one for each, so that a ban of one does not end the resolution of
- * another, and judges those of one type by the state as it was before. Where nothing passes, it takes the oldest, as they do. `undefined` if
- * events are missing.
+ * The specification describes one list for all members. Like other servers, this uses one list for each member, so that
+ * a ban of one does not end the resolution of another, and checks all events of a type against the state before that
+ * type. If no event is allowed, the oldest wins, as in other servers. `undefined` if events are missing.
  */
 export function resolveV1(
   version: RoomVersion,
@@ -51,7 +51,7 @@ function oldestFirst(events: readonly Event[]): Event[] {
   return keyed.map(({ event }) => event)
 }
 
-/** Takes the first event and each next one that is allowed on top, until one is not. */
+/** Applies the first event and each next one that is allowed, until one is not. */
 function lastAllowedInTurn(
   version: RoomVersion,
   [first, ...others]: readonly Event[],
@@ -80,7 +80,7 @@ function stateOf(state: StateMap, type: string, stateKey: string, lookup: EventL
   return id === undefined ? undefined : lookup.find(id)
 }
 
-/** Asks for all of the agreed state that the conflicted events could be judged by. */
+/** Requests all unconflicted state that may authorise the conflicted events. */
 function requestState(
   version: RoomVersion,
   state: StateMap,

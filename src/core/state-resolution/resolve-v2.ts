@@ -10,15 +10,17 @@ import { type Partition, partition } from './partition.ts'
 import { POWER_LEVELS, resolveConflicts } from './resolve-conflicts.ts'
 import { type StateMap, stateKeyId } from './state-map.ts'
 
-/** Of how many events it is tried out first whether their being in the auth difference matters. */
+/** Up to this number of events, try first whether their presence in the auth difference matters. */
 const MAX_TRIED = 4
-/** How many events of the unconflicted state are asked for at once: at first, and after that in relation to those at hand. */
+/**
+ * The number of unconflicted events to request in the first batch; later batches grow with the number of loaded events.
+ */
 const FIRST_BATCH = 64
 const BATCH_GROWTH = 8
 
 /**
- * State resolution of room versions 2 to 11 (https://spec.matrix.org/v1.19/rooms/v2/#state-resolution) and of version 12, 2.1 by name
- * (https://spec.matrix.org/v1.19/rooms/v12/#state-resolution). `undefined` as soon as events turn out to be missing.
+ * State resolution of room versions 2 to 11 (https://spec.matrix.org/v1.19/rooms/v2/#state-resolution) and of version
+ * 12, named 2.1 (https://spec.matrix.org/v1.19/rooms/v12/#state-resolution). `undefined` as soon as events are missing.
  */
 export function resolveV2(
   version: RoomVersion,
@@ -30,7 +32,8 @@ export function resolveV2(
   if (conflicts.size === 0) return unconflicted
   const known = knownConflictedSet(version, parts, lookup)
   const differing = differingEvents(stateSets, parts, known, lookup)
-  // First by those that can be told without a search, which are often all that matter: the current power levels, say, and what led to them.
+  // Starts with the events that need no search, which are often sufficient: for instance the current power levels and
+  // their auth events.
   const current = findAll(differing, lookup).filter((event) => unconflicted.get(keyOf(event)) === event.event_id)
   removeShared(differing, current, lookup)
   const base: StateMap = version.stateResolution === 'v2.1' ? new Map() : unconflicted
@@ -40,7 +43,7 @@ export function resolveV2(
     withoutKeys(resolveConflicts({ version, full: new Set([...known, ...difference]), base, lookup }), unconflicted)
   const changes = outcomeOfAnyPart(differing, outcome) ?? outcomeOfSearch(differing, unconflicted, { outcome, lookup })
   if (lookup.missing.size > 0) return undefined
-  // 5, the other way round, for the unconflicted state is our own copy and may be large.
+  // Step 5, reversed: the unconflicted state is our own copy and may be large.
   for (const [key, id] of changes) unconflicted.set(key, id)
   return unconflicted
 }
@@ -52,7 +55,7 @@ function knownConflictedSet(version: RoomVersion, { conflicts }: Partition, look
   return version.stateResolution === 'v2.1' ? conflictedSubgraph(conflicted, lookup) : conflicted
 }
 
-/** Asks for what the auth checks will want of the state that they start from, so that it is missed now and not one by one. */
+/** Requests the part of the base that the auth checks need, so that it is loaded at once and not event by event. */
 function requestBase(version: RoomVersion, base: StateMap, events: readonly Event[], lookup: EventLookup): void {
   const keys = new Set([POWER_LEVELS])
   for (const { pdu } of events) {
@@ -64,8 +67,9 @@ function requestBase(version: RoomVersion, base: StateMap, events: readonly Even
 }
 
 /**
- * What the conflicts resolve to, if that is the same for whatever part of the differing events the auth difference may be; else `undefined`.
- * Mostly it is, for the question is whether, say, the current power levels are in the difference, and finding out would take every member.
+ * Returns the result of the conflicts if it is the same for every subset of the differing events; otherwise
+ * `undefined`. Usually it is the same: the question is only whether, for instance, the current power levels are in the
+ * difference, and the answer would require every member.
  */
 function outcomeOfAnyPart(differing: ReadonlySet<EventId>, outcome: Outcome): StateMap | undefined {
   if (differing.size > MAX_TRIED) return undefined
@@ -78,7 +82,10 @@ function outcomeOfAnyPart(differing: ReadonlySet<EventId>, outcome: Outcome): St
   return expected
 }
 
-/** What the conflicts resolve to once the auth difference is known. If the unconflicted state is not all at hand, asks for more of it. */
+/**
+ * Returns the result of the conflicts once the auth difference is known. Requests more of the unconflicted state if it
+ * is not completely loaded.
+ */
 function outcomeOfSearch(
   differing: Set<EventId>,
   unconflicted: StateMap,
@@ -96,7 +103,7 @@ function outcomeOfSearch(
   return lookup.missing.size > 0 ? new Map() : outcome(differing)
 }
 
-/** What the conflicts resolve to if the auth difference is this. */
+/** The result of the conflicts for a given auth difference. */
 type Outcome = (difference: Iterable<EventId>) => StateMap
 
 function keyOf({ pdu }: Event): string {

@@ -17,7 +17,7 @@ export function parseEmailAddress(text: string): EmailAddress | undefined {
   return address.safeParse(folded).success ? (folded as EmailAddress) : undefined
 }
 
-/** Returns the canonical form of an address outside of Matrix, as far as it has one. */
+/** Returns the canonical form of a third-party address, if its medium has one. */
 export function canonicalAddress({ medium, address }: { medium: string; address: string }): string {
   return medium === 'email' ? (parseEmailAddress(address) ?? address) : address
 }

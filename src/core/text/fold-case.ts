@@ -6,11 +6,14 @@ const DOTLESS_I = 'ı'
  * letters, which come in small instead of capital form. https://www.unicode.org/versions/Unicode13.0.0/ch05.pdf#G21790
  */
 export function foldCase(text: string): string {
-  // One by one: in a whole word, JavaScript writes the last sigma differently.
+  // Letter by letter: JavaScript lowers a final sigma differently in a whole word.
   return Array.from(text, (letter) => (letter === DOTLESS_I ? letter : fold(letter))).join('')
 }
 
-/** By way of the capital, for some small letters share one; and the capital of `ẞ` is itself unless it is made small first. */
+/**
+ * Converts to upper case first, because several small letters share one capital; the capital of `ẞ` is itself unless it
+ * is lowered first.
+ */
 function fold(letter: string): string {
   return letter.toLowerCase().toUpperCase().toLowerCase()
 }

@@ -122,7 +122,10 @@ describe('containsWords', () => {
 
 describe('work', () => {
   const long = 'ab'.repeat(400)
-  /** Patterns and texts on which matching that goes back, or the engine's own search, takes lengths multiplied. */
+  /**
+   * Patterns and texts for which backtracking, or the engine's own search, takes time proportional to the product of
+   * their lengths.
+   */
   const hostile: [name: string, glob: Glob, text: (length: number) => string][] = [
     ['a ? before a long run', compileWordGlob(`*?${'a'.repeat(250)}b*`), (length) => 'a'.repeat(length)],
     [
@@ -160,7 +163,7 @@ describe('work', () => {
   it.each(hostile)('grows as the text does: %s', (_name, glob, text) => {
     const [once, twice] = [30_000, 60_000].map((length) => stepsOf(glob, text(length)))
     expect(twice! / once!).toBeLessThan(2.1)
-    // A step for each character, and for each 32 characters of a piece with `?`.
+    // One step for each character, and one for each 32 characters of a piece with `?`.
     expect(once!).toBeLessThan(30_000 * (256 / 32 + 2))
   })
 

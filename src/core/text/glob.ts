@@ -1,15 +1,14 @@
 /**
- * Globs as Matrix defines them: `*` stands for any run of characters, `?` for exactly one.
+ * Globs as Matrix defines them: `*` matches any run of characters, `?` exactly one.
  * https://spec.matrix.org/v1.19/appendices/#glob-style-matching
  *
- * Patterns come from users and other servers, and so do the texts. Matching takes time in proportion to the text; a piece
- * between two `*` that has a `?` takes that much again for each 32 characters of it. The leftmost place of each piece is
- * enough, so nothing is tried a second time. Matching is case-sensitive: callers that want otherwise lower-case the
- * pattern and the text.
+ * Patterns and texts are untrusted. Matching takes time linear in the text; a piece between two `*` that contains `?`
+ * takes that time for each 32 characters of the piece. The leftmost match of each piece is sufficient, so there is no
+ * backtracking. Matching is case-sensitive: callers lower-case both sides if needed.
  */
 export type Glob = (text: string, work?: Work) => boolean
 
-/** How many steps matching may still take; a step looks at one character. Without steps left nothing matches. */
+/** The remaining steps; a step examines one character. Without steps left nothing matches. */
 export type Work = { left: number }
 
 /** Matches the whole text against `*` and `?`. */
@@ -42,11 +41,11 @@ export function compileWordGlob(pattern: string): Glob {
 }
 
 /**
- * Whether the words stand somewhere in the text between two word boundaries, as for `contains_display_name`; `*` and
- * `?` mean themselves.
+ * Whether the words occur in the text between two word boundaries, as for `contains_display_name`; `*` and `?` are
+ * literal.
  */
 export function containsWords(text: string, words: string, work: Work = UNLIMITED): boolean {
-  // Most texts have nobody's name, and are put to everybody in the room.
+  // Most texts do not contain the name, and they are compared with the name of each member.
   if (words.length <= SHORT && !text.includes(words)) {
     work.left -= text.length
     return false
@@ -54,7 +53,7 @@ export function containsWords(text: string, words: string, work: Work = UNLIMITE
   return matchPieces([literal(words)], { text, work, mayStart: isWordBoundary, mayEnd: isWordBoundary })
 }
 
-/** Whether the words stand anywhere in the text, which takes time in proportion to the text. */
+/** Whether the words occur in the text, in linear time. */
 export function containsText(text: string, words: string, work: Work): boolean {
   return matchPieces([literal(words)], { text, work, mayStart: anywhere, mayEnd: anywhere })
 }
@@ -62,16 +61,19 @@ export function containsText(text: string, words: string, work: Work): boolean {
 const UNLIMITED: Work = { left: Number.POSITIVE_INFINITY }
 
 type Place = (text: string, index: number) => boolean
-/** A text, and where what is searched may start and end in it. */
+/** A text, and the places where a match may start and end. */
 type Search = { text: string; work: Work; mayStart: Place; mayEnd: Place }
-/** What stands between two `*`: finds the end of its leftmost place at or after `from`; −1 if there is none. */
+/** A part between two `*`: returns the end of its leftmost match at or after `from`; −1 if there is none. */
 type Piece = (search: Search, from: number) => number
 
 const anywhere: Place = () => true
 const isAtStart: Place = (_text, index) => index === 0
 const isAtEnd: Place = (text, index) => index === text.length
 
-/** The text's start or end, or next to a character that is no ASCII letter, digit or underscore. */
+/**
+ * Whether an index is at the start or end of the text, or next to a character that is not an ASCII letter, digit or
+ * underscore.
+ */
 function isWordBoundary(text: string, index: number): boolean {
   return index === 0 || index === text.length || !isWordAt(text, index - 1) || !isWordAt(text, index)
 }
@@ -96,7 +98,9 @@ function pieceOf(text: string): Piece {
   return text.includes('?') ? wild(text) : literal(text)
 }
 
-/** Up to this length the engine's own search is the fastest. With long texts it may take both lengths, multiplied. */
+/**
+ * Up to this length the engine's own search is fastest. For longer texts its time may be the product of both lengths.
+ */
 const SHORT = 32
 
 /** A piece without `?`. */
@@ -129,7 +133,10 @@ function nextPlace({ text, work, mayStart, mayEnd }: Search, from: number): numb
   return -1
 }
 
-/** For each beginning of the text how much of its end is also its beginning (Knuth, Morris and Pratt's failure function). */
+/**
+ * For each prefix of the text, the length of its longest proper suffix that is also a prefix (the failure function of
+ * Knuth, Morris and Pratt).
+ */
 function bordersOf(text: string): Uint32Array {
   const borders = new Uint32Array(text.length)
   for (let index = 1, border = 0; index < text.length; index += 1) {
@@ -158,13 +165,13 @@ function findWithBorders(
   return -1
 }
 
-/** Longer ones match nothing: what they need in memory grows with the square of their length. */
+/** Longer pieces match nothing: their memory grows with the square of their length. */
 const MAX_WILD = 256
 const BITS = 32
 
 /**
- * A piece with `?`. Each bit of the state is one beginning of the piece, and says whether the text read so far ends with
- * it; so all places are tried at the same time (the shift-and algorithm).
+ * A piece with `?`. Each bit of the state is a prefix of the piece, set if the text read so far ends with it. So all
+ * places are tried in parallel (the shift-and algorithm).
  */
 function wild(wanted: string): Piece {
   const characters = [...wanted]
@@ -187,10 +194,10 @@ function wild(wanted: string): Piece {
   }
 }
 
-/** Stands for every character that the piece does not name. */
+/** Any character that does not occur in the piece. */
 const ANY = -1
 
-/** For each character the places in the piece where it may stand. */
+/** For each character, the positions of the piece that it matches. */
 function masksOf(characters: readonly string[], words: number): Map<number, Uint32Array> {
   const any = new Uint32Array(words)
   for (const [place, character] of characters.entries()) if (character === '?') setBit(any, place)
@@ -209,7 +216,7 @@ function setBit(bits: Uint32Array, place: number): void {
   bits[Math.floor(place / BITS)]! |= 1 << (place % BITS)
 }
 
-/** What the state is after one more character; `begins`: whether the piece may start with it. */
+/** Advances the state by one character; `begins`: whether a match may start with it. */
 function step(state: Uint32Array, mask: Uint32Array, begins: boolean): void {
   let carry = begins ? 1 : 0
   for (let word = 0; word < state.length; word += 1) {

@@ -8,7 +8,7 @@ export class Html {
 
 type Piece = string | number | Html | readonly Html[]
 
-/** A template for HTML: what is put in is escaped, unless it is HTML already. */
+/** A template tag for HTML: escapes inserted values, unless they are HTML already. */
 export function html(parts: TemplateStringsArray, ...pieces: Piece[]): Html {
   return new Html(parts.reduce((text, part, place) => text + render(pieces[place - 1] ?? '') + part))
 }

@@ -1,8 +1,8 @@
 import type { Json, JsonObject } from '../pdu.ts'
 
 /**
- * The topic of a room in plain text, by the content of `m.room.topic`: the first such representation in `m.topic`, and `topic`, which older clients
- * write, where there is none. https://spec.matrix.org/v1.19/client-server-api/#mroomtopic
+ * Returns a room's topic as plain text: the first plain-text representation in `m.topic`, or `topic` (of older clients)
+ * if there is none. https://spec.matrix.org/v1.19/client-server-api/#mroomtopic
  */
 export function plainTopic(content: JsonObject): string | undefined {
   const representations = objectIn(content['m.topic'])['m.text']

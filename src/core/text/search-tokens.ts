@@ -1,21 +1,25 @@
 import { containsText, type Work } from './glob.ts'
 
-/** Characters of scripts that put no spaces between words, and pictures: each pair of neighbours counts as a word. */
+/** Characters of scripts without spaces between words, and pictographs: each pair of neighbours counts as a word. */
 const UNSPACED_SCRIPT =
   /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}\p{Script=Thai}\p{Script=Lao}\p{Script=Khmer}\p{Script=Myanmar}\p{Extended_Pictographic}ー々]/u
 const WORD = /[\p{L}\p{N}\p{M}\p{Extended_Pictographic}ー々]+/gu
-/** Accents on Latin, Greek and Cyrillic letters, which those who search leave out. */
+/** Accents on Latin, Greek and Cyrillic letters, which users omit in searches. */
 const ACCENTS = /[\u0300-\u036f]/g
 const MAX_WORD = 64
 const MAX_TOKENS = 3000
-/** Characters of a search term, and of a text, after its form was made uniform, which may make it many times as long; what is beyond is not looked at. */
+/**
+ * The maximum characters of a search term, and of a text, after normalisation, which can multiply the length; the rest
+ * is ignored.
+ */
 const MAX_TERM = 1000
 const MAX_TEXT = 65_536
 const MAX_RUNS = 32
 
 /**
- * The words by which a text is found, each once: lower case, without accents and without differences of width. Of text without spaces
- * between words (Chinese, Japanese, Korean, Thai, …) every character and every pair of neighbours.
+ * Returns the words by which a text is found, without duplicates: in lower case, without accents and differences of
+ * width. In scripts without spaces (Chinese, Japanese, Korean, Thai, …), every character and every pair of neighbours
+ * is a word.
  */
 export function searchTokens(text: string): string[] {
   const tokens = new Set<string>()
@@ -26,7 +30,10 @@ export function searchTokens(text: string): string[] {
   return [...tokens]
 }
 
-/** What a text has to have among its tokens to match a search term; `runs`: what it then has to have literally, see `containsRuns`. */
+/**
+ * Returns the tokens that a matching text must have; `runs`: strings that it must also contain literally, see
+ * `containsRuns`.
+ */
 export function searchQuery(term: string): { tokens: string[]; runs: string[] } {
   const runs = [...new Set(searchRuns(term.slice(0, MAX_TERM)))]
   const tokens = new Set(runs.flatMap((run) => (isUnspaced(run) && [...run].length > 1 ? pairsOf(run) : [run])))
@@ -36,7 +43,10 @@ export function searchQuery(term: string): { tokens: string[]; runs: string[] } 
   }
 }
 
-/** Whether a text has these runs of characters: pairs alone do not say that they follow on each other. Not without steps left to find out. */
+/**
+ * Whether a text contains these runs of characters: pairs alone do not prove that they are adjacent. False if no steps
+ * are left.
+ */
 export function containsRuns(text: string, runs: readonly string[], work: Work): boolean {
   if (runs.length === 0) return true
   work.left -= text.length
@@ -45,13 +55,13 @@ export function containsRuns(text: string, runs: readonly string[], work: Work):
   return runs.every((run) => containsText(folded, run, work))
 }
 
-/** The words of a search term as somebody would see them in a text, for highlighting. */
+/** Returns the words of a search term as they appear in a text, for highlighting. */
 export function highlightWords(term: string): string[] {
   const text = term.slice(0, MAX_TERM).normalize('NFC').toLowerCase()
   return [...new Set(text.match(WORD) ?? [])]
 }
 
-/** Words, and stretches of text without spaces; a change between the two kinds separates. */
+/** Splits into words and runs of text without spaces; a change between the two kinds separates. */
 function searchRuns(text: string): string[] {
   return (fold(text).match(WORD) ?? []).flatMap((word) => splitByKind(word))
 }
@@ -74,17 +84,17 @@ function splitByKind(word: string): string[] {
   return [...runs, word.slice(start)].map((run) => (isUnspaced(run) ? run : run.slice(0, MAX_WORD).toWellFormed()))
 }
 
-/** Of a run all characters are of one kind. */
+/** All characters of a run are of one kind. */
 function isUnspaced(run: string): boolean {
   return kindOf(String.fromCodePoint(run.codePointAt(0)!)) === UNSPACED
 }
 
 type Kind = typeof SPACED | typeof UNSPACED | typeof MARK
 const [SPACED, UNSPACED, MARK] = [1, 2, 3] as const
-/** Of the characters that were met so far: to look one up takes a hundred times as long. */
+/** A cache of character kinds: a look-up with the expression takes a hundred times as long. */
 const kinds = new Uint8Array(0x110000)
 
-/** A mark belongs to the character before it. */
+/** A combining mark belongs to the character before it. */
 function kindOf(character: string): Kind {
   const code = character.codePointAt(0)!
   const known = kinds[code] as Kind | 0

@@ -1,10 +1,10 @@
 import type { Json, JsonObject } from '../pdu.ts'
 import { plainTopic } from './plain-topic.ts'
 
-/** What can be searched. https://spec.matrix.org/v1.19/client-server-api/#search-categories */
+/** The searchable keys of events. https://spec.matrix.org/v1.19/client-server-api/#search-categories */
 export type SearchableKey = 'content.body' | 'content.name' | 'content.topic'
 
-/** The text of an event that searches look into; undefined: none. */
+/** Returns the searchable text of an event; undefined if it has none. */
 export function searchableText(event: {
   type: string
   content: JsonObject
