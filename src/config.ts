@@ -24,7 +24,7 @@ export function loadConfig(
   const { setBy, ignored } = applyEnvironment(tree, env)
   if (ignored.length > 0) {
     const warn = from.warn ?? console.error
-    warn(`Environment variables that name no configuration key have no effect: ${ignored.join(', ')}`)
+    warn(`Unknown environment variables have no effect: ${ignored.join(', ')}`)
   }
   const locate: Locate = (path) => variableFor(path, setBy) ?? locateInFile(path)
   const parsed = configSchema.safeParse(tree)
@@ -93,11 +93,17 @@ function repeatedListeners({ listeners }: Config, locate: Locate): string[] {
   return listeners.flatMap(({ bind, port }, index) => {
     const first = listeners.findIndex((other) => other.bind === bind && other.port === port)
     if (port === 0 || first === index) return []
-    return [problemAt(locate, ['listeners', index], `listens on ${bind}:${port} like listeners.${first}`)]
+    return [
+      problemAt(
+        locate,
+        ['listeners', index],
+        `${bind}:${port} is also the address of listeners.${first}; choose another port`,
+      ),
+    ]
   })
 }
 
 function missingMailServer({ registration, email }: Config, locate: Locate): string[] {
   if (!registration.requires_email || email.smtp_url !== undefined) return []
-  return [problemAt(locate, ['registration', 'requires_email'], 'needs email.smtp_url, to send the proofs')]
+  return [problemAt(locate, ['registration', 'requires_email'], 'needs email.smtp_url to send confirmation mails')]
 }
