@@ -84,6 +84,6 @@ async function startWorkers(app: App, started: (worker: { stop(): Promise<void> 
   started(startReceiving(app))
   started(startCompleting(app))
   started(startDelayedEvents(app))
-  started(await startTypingExpiry(app))
+  started(startTypingExpiry(app))
   started(startSettling(app))
 }

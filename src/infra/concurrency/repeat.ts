@@ -1,48 +1,104 @@
 import type { Logger } from '../logger.ts'
 
-export type Repeated = {
-  /** Does it now; once more if it is under way. */
+/** Work that runs again and again, never twice at a time. */
+export type Loop = {
+  /** Runs the work at once; once more if it is running. */
   now(): void
+  /** Runs the work within `ms` milliseconds, unless it runs earlier. */
+  within(ms: number): void
+  /** Ends the loop; resolves when nothing is running. */
   stop(): Promise<void>
 }
 
-/** Does something at once, every `interval` milliseconds and whenever it is called for, never twice at a time. What it throws goes to the log. */
+export type LoopOptions = {
+  /** Milliseconds from the end of a run to the next one. Absent: the work runs only when it is called for. */
+  every?: number | undefined
+  /** Milliseconds until the first run; 0 by default. */
+  first?: number | undefined
+  /** Milliseconds from a failure to the next run; `every` by default. */
+  retry?: number | undefined
+  /** The log line for what the work throws. The loop goes on. */
+  failure: string
+  level?: 'warn' | 'error' | undefined
+}
+
+/** Runs `work` as `options` say, and whenever it is called for, until the server stops. */
 export function repeat(
   { logger, stopping }: { logger: Logger; stopping: AbortSignal },
-  interval: number,
+  { every, first = 0, retry = every, failure, level = 'warn' }: LoopOptions,
   work: () => Promise<unknown>,
-  failure = 'looking after other servers failed; it is tried again',
-): Repeated {
-  let underWay: Promise<void> | undefined
-  let again = false
+): Loop {
+  let running: Promise<void> | undefined
+  let isCalledAgain = false
   let isStopped = false
+  const alarm = createAlarm(now)
 
-  const run = async () => {
+  async function run(): Promise<void> {
+    let delay: number | undefined
     do {
-      again = false
+      isCalledAgain = false
+      delay = every
+      alarm.clear()
       try {
         await work()
       } catch (error) {
-        logger.warn({ err: error }, failure)
+        delay = retry
+        logger[level]({ err: error }, failure)
       }
-    } while (again && !isStopped && !stopping.aborted)
-    underWay = undefined
+    } while (isCalledAgain && !isEnding())
+    running = undefined
+    if (delay !== undefined) within(delay)
   }
-  const now = () => {
-    if (isStopped || stopping.aborted) return
-    again = true
-    underWay ??= run()
+
+  function now(): void {
+    if (isEnding()) return
+    isCalledAgain = true
+    running ??= run()
   }
-  now()
-  const timer = setInterval(() => {
-    if (!underWay) now()
-  }, interval)
+
+  function within(ms: number): void {
+    if (!isEnding()) alarm.set(ms)
+  }
+
+  function isEnding(): boolean {
+    return isStopped || stopping.aborted
+  }
+
+  if (first === 0) now()
+  else within(first)
   return {
     now,
+    within,
     async stop() {
       isStopped = true
-      clearInterval(timer)
-      await underWay
+      alarm.clear()
+      await running
+    },
+  }
+}
+
+/** A timer that only moves forward: of several times that are set, the earliest counts. */
+function createAlarm(ring: () => void): { set(ms: number): void; clear(): void } {
+  let timer: NodeJS.Timeout | undefined
+  let ringsAt = Number.POSITIVE_INFINITY
+
+  function clear(): void {
+    clearTimeout(timer)
+    ringsAt = Number.POSITIVE_INFINITY
+  }
+
+  return {
+    clear,
+    set(ms) {
+      const at = performance.now() + ms
+      if (at >= ringsAt) return
+      clear()
+      ringsAt = at
+      timer = setTimeout(() => {
+        clear()
+        ring()
+      }, ms)
+      timer.unref()
     },
   }
 }

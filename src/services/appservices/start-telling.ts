@@ -26,8 +26,8 @@ export async function startTelling(
   for (const appservice of told) await prepare(app, appservice)
   const tellers = told.map((appservice) => {
     const teller = createTeller(app, appservice)
-    const telling = repeat(app, LOOK_MS, () => teller.tell(), FAILURE)
-    const keeping = repeat(app, KEEP_MS, () => teller.keep(), FAILURE)
+    const telling = repeat(app, { every: LOOK_MS, failure: FAILURE }, () => teller.tell())
+    const keeping = repeat(app, { every: KEEP_MS, failure: FAILURE }, () => teller.keep())
     return { teller, telling, keeping }
   })
   const stopListening =

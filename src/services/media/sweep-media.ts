@@ -1,4 +1,5 @@
 import type { App } from '../../app.ts'
+import { repeat } from '../../infra/concurrency/repeat.ts'
 import { removeAbandonedFiles } from '../../infra/object-store/staged-file.ts'
 import { deleteExpiredReservations } from '../../storage/media/media.ts'
 import { deleteUnusedFiles } from '../../storage/media/media-files.ts'
@@ -17,22 +18,10 @@ const UNCLAIMED_MS = 60 * 60 * 1000
  * `stop` waits for a sweep that is under way.
  */
 export function startMediaSweeps(app: App): { stop(): Promise<void> } {
-  let underWay = Promise.resolve()
-  const sweep = () => {
-    underWay = underWay
-      .then(async () => {
-        if (await checkMediaStore(app)) await sweepMedia(app)
-      })
-      .catch((error) => app.logger.error({ err: error }, 'sweeping the media failed'))
-  }
-  const timer = setInterval(sweep, INTERVAL_MS)
-  sweep()
-  return {
-    stop: () => {
-      clearInterval(timer)
-      return underWay
-    },
-  }
+  const options = { every: INTERVAL_MS, failure: 'sweeping the media failed', level: 'error' } as const
+  return repeat(app, options, async () => {
+    if (await checkMediaStore(app)) await sweepMedia(app)
+  })
 }
 
 /**

@@ -1,4 +1,5 @@
 import type { App } from '../../app.ts'
+import { repeat } from '../../infra/concurrency/repeat.ts'
 import { beatPresence, dropDeadPresence, settleAllPresence } from '../../storage/presence/presence.ts'
 import { devicePresenceOf } from './device-presence.ts'
 import type { PresenceApp } from './presence-writer.ts'
@@ -20,19 +21,14 @@ export async function startPresence(app: PresenceApp & Pick<App, 'stopping'>): P
   if (!app.config.presence.enabled) return { stop: async () => {} }
   const { writer } = devicePresenceOf(app)
   await sweepPresence(app)
-  let underWay = Promise.resolve()
-  const run = (work: () => Promise<void>) => {
-    underWay = underWay
-      .then(work)
-      .catch((error) => app.logger.warn({ err: error }, 'sweeping presence failed; it is tried again'))
-  }
-  const sweep = setInterval(() => run(() => devicePresenceOf(app).sweep()), SWEEP_MS)
-  const beat = setInterval(() => run(() => sweepPresence(app)), BEAT_MS)
+  const failure = 'sweeping presence failed; it is tried again'
+  const loops = [
+    repeat(app, { every: SWEEP_MS, first: SWEEP_MS, failure }, () => devicePresenceOf(app).sweep()),
+    repeat(app, { every: BEAT_MS, first: BEAT_MS, failure }, () => sweepPresence(app)),
+  ]
   return {
     async stop() {
-      clearInterval(sweep)
-      clearInterval(beat)
-      await underWay
+      await Promise.all(loops.map((loop) => loop.stop()))
       await writer.drained()
       await app.database.writeLazily((tx) => dropDeadPresence(tx, { before: 0, gone: writer.processId }))
     },

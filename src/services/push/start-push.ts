@@ -1,4 +1,4 @@
-import type { App } from '../../app.ts'
+import { repeat } from '../../infra/concurrency/repeat.ts'
 import { hasPushers } from '../../storage/push/pushers.ts'
 import { createFollower } from './follow-stream.ts'
 import { createPushSender, type SendCapabilities } from './send-pushes.ts'
@@ -15,51 +15,26 @@ const CAUSES: readonly string[] = ['event', 'receipt']
 export async function startPush(app: SendCapabilities): Promise<{ stop(): Promise<void> }> {
   let isNeeded = await hasPushers(app.database)
 
+  const options = { every: LOOK_MS, first: LOOK_MS, failure: 'notifying push gateways failed', level: 'error' } as const
   const follower = createFollower(app)
   const sender = createPushSender(app)
-  const send = repeated(app, () => sender.begin(send))
-  const follow = repeated(app, async () => {
-    if (await follower.follow()) send()
+  const send = repeat(app, options, async () => {
+    if (isNeeded) await sender.begin(send.now)
+  })
+  const follow = repeat(app, options, async () => {
+    if (isNeeded && (await follower.follow())) send.now()
   })
   const stopListening = app.stream.subscribe((rows) => {
     if (rows.some((row) => row.kind === 'pusher')) isNeeded = true
-    if (isNeeded && !follower.isOther() && rows.some((row) => CAUSES.includes(row.kind))) follow()
+    if (isNeeded && !follower.isOther() && rows.some((row) => CAUSES.includes(row.kind))) follow.now()
   })
-  const timer = setInterval(() => {
-    if (!isNeeded) return
-    follow()
-    send()
-  }, LOOK_MS)
-
   return {
     async stop() {
       stopListening()
-      clearInterval(timer)
-      await follow.ended()
-      await send.ended()
+      await follow.stop()
+      await send.stop()
       await sender.ended()
       await follower.release()
     },
   }
-}
-
-type Repeated = { (): void; ended(): Promise<void> }
-
-/** Runs work whenever it is called; calls while it is under way make it run once more. */
-function repeated({ logger, stopping }: Pick<App, 'logger' | 'stopping'>, work: () => Promise<void>): Repeated {
-  let underWay: Promise<void> | undefined
-  let again = false
-  const run = async () => {
-    do {
-      again = false
-      await work().catch((error) => logger.error({ err: error }, 'notifying push gateways failed'))
-    } while (again && !stopping.aborted)
-    underWay = undefined
-  }
-  const start = () => {
-    if (stopping.aborted) return
-    again = true
-    underWay ??= run()
-  }
-  return Object.assign(start, { ended: () => underWay ?? Promise.resolve() })
 }

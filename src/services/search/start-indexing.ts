@@ -1,4 +1,5 @@
 import type { App } from '../../app.ts'
+import { repeat } from '../../infra/concurrency/repeat.ts'
 import { indexNextRows } from './index-stream.ts'
 
 /** What happens within this time is indexed together. */
@@ -13,31 +14,16 @@ const CAUSES: readonly string[] = ['event', 'history', 'profile', 'room_complete
 export function startIndexing(app: Pick<App, 'database' | 'stream' | 'logger' | 'stopping'>): {
   stop(): Promise<void>
 } {
-  let underWay = Promise.resolve()
-  let timer: NodeJS.Timeout | undefined
-
-  const catchUp = async () => {
+  const indexing = repeat(app, { first: GATHER_MS, failure: 'indexing for search failed' }, async () => {
     while (!app.stopping.aborted && (await indexNextRows(app, { wait: false })));
-  }
-  const start = () => {
-    timer = undefined
-    underWay = underWay.then(catchUp).catch((error) => app.logger.warn({ err: error }, 'indexing for search failed'))
-  }
-  const startSoon = () => {
-    if (app.stopping.aborted || timer) return
-    timer = setTimeout(start, GATHER_MS)
-    timer.unref()
-  }
-
-  const stopListening = app.stream.subscribe((rows) => {
-    if (rows.some(({ kind }) => CAUSES.includes(kind))) startSoon()
   })
-  startSoon()
+  const unsubscribe = app.stream.subscribe((rows) => {
+    if (rows.some(({ kind }) => CAUSES.includes(kind))) indexing.within(GATHER_MS)
+  })
   return {
-    async stop() {
-      stopListening()
-      clearTimeout(timer)
-      await underWay
+    stop() {
+      unsubscribe()
+      return indexing.stop()
     },
   }
 }

@@ -1,4 +1,5 @@
 import type { App } from '../../../app.ts'
+import { repeat } from '../../../infra/concurrency/repeat.ts'
 import { forgetTransactions } from '../../../storage/federation/federation-inbox.ts'
 import { unverifiedEventsOf } from './unverified-events.ts'
 import { type InboxApp, inboxOf } from './work-inbox.ts'
@@ -9,16 +10,13 @@ const RENEW_MS = 5000
 const FORGET_MS = 10 * 60_000
 /** Nobody repeats a transaction for longer. */
 const KEPT_MS = 24 * 60 * 60_000
+const FAILURE = 'taking in events failed; it is tried again'
 
 /** Works off what other servers have sent, also to processes that died. `stop` waits for what is under way. */
 export function startReceiving(app: InboxApp & Pick<App, 'database'>): { stop(): Promise<void> } {
   const inbox = inboxOf(app)
-  const regularly = (work: () => Promise<void>, every: number) =>
-    setInterval(
-      () => work().catch((error) => app.logger.warn({ err: error }, 'taking in events failed; it is tried again')),
-      every,
-    )
-  const timers = [
+  const regularly = (work: () => Promise<unknown>, every: number) => repeat(app, { every, failure: FAILURE }, work)
+  const loops = [
     regularly(() => inbox.look(), LOOK_MS),
     regularly(() => inbox.renew(), RENEW_MS),
     regularly(() => unverifiedEventsOf(app).retry(), LOOK_MS),
@@ -26,7 +24,7 @@ export function startReceiving(app: InboxApp & Pick<App, 'database'>): { stop():
   ]
   return {
     async stop() {
-      for (const timer of timers) clearInterval(timer)
+      await Promise.all(loops.map((loop) => loop.stop()))
       await inbox.stop()
     },
   }

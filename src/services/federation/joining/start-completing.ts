@@ -30,6 +30,7 @@ const AT_ONCE_OF_SERVER = 4
 const HEAD_START_MS = 150
 const MANY_SERVERS = 20
 const BACK_OFF = { first: 1000, longest: 10 * 60_000 }
+const FAILURE = 'resync of partial rooms failed, will retry'
 /** How often servers are asked for a room that nobody of this one is in any more. */
 const MOST_FAILURES_OUTSIDE = 8
 
@@ -59,10 +60,10 @@ export function startCompleting(app: Capabilities): { stop(): Promise<void> } {
     return true
   }
 
-  const look = repeat(app, LOOK_MS, async () => {
+  const look = repeat(app, { every: LOOK_MS, failure: FAILURE }, async () => {
     while (working.size < AT_ONCE && !app.stopping.aborted && (await begin()));
   })
-  const renew = repeat(app, RENEW_MS, async () => {
+  const renew = repeat(app, { every: RENEW_MS, failure: FAILURE }, async () => {
     const until = app.clock.now() + LEASE_MS
     if (working.size > 0) await app.database.writeLazily((tx) => renewPartialLeases(tx, { holder, until }))
   })

@@ -14,6 +14,7 @@ type Capabilities = FollowingApp & DeviceListApp & Pick<App, 'stream'>
 /** How often to look whether another process has died in the middle of it. */
 const LOOK_MS = 1000
 const PRESENCE_MS = 60_000
+const FAILURE = 'enqueueing EDUs failed, will retry'
 const CAUSES: readonly string[] = ['typing', 'receipt', 'presence', 'device_list', 'room_complete']
 
 /**
@@ -26,11 +27,11 @@ export async function startEdus(app: Capabilities): Promise<{ stop(): Promise<vo
   if (isNeeded) await app.database.write((tx) => beginFollowing(tx, app.stream.position()))
   const fetches: Fetches = new Map()
 
-  const follow = repeat(app, LOOK_MS, async () => {
+  const follow = repeat(app, { every: LOOK_MS, failure: FAILURE }, async () => {
     while (isNeeded && !app.stopping.aborted && (await queueStreamEdus(app)));
     if (isNeeded) await fetchStaleLists(app, fetches)
   })
-  const presence = repeat(app, PRESENCE_MS, async () => {
+  const presence = repeat(app, { every: PRESENCE_MS, failure: FAILURE }, async () => {
     if (isNeeded) await tellPresenceAgain(app)
   })
   const stopListening = app.stream.subscribe((rows) => {

@@ -31,6 +31,7 @@ const EXTEND_MS = LEASE_MS / 3
 const SWEEP_MS = 5000
 const FULL_SWEEP = 200
 const COUNTED_ROWS = 100_000
+const FAILURE = 'outbox worker failed, will retry'
 
 /**
  * Sends what is queued for other servers: at once what this process queued, and what has been left by others. `stop`
@@ -59,14 +60,14 @@ export async function startSending(app: SendingApp & Pick<App, 'config'>): Promi
   const retries = createQueue(RETRIES_AT_ONCE, send)
   const stopListening = onQueued(app.database, first.add)
   const looks = [
-    repeat(app, LOOK_MS, async () => {
+    repeat(app, { every: LOOK_MS, failure: FAILURE }, async () => {
       first.add([...failed])
       failed.clear()
       const free = RETRIES_AT_ONCE - retries.active()
       if (free > 0) retries.add(await findDueDestinations(app.database, app.clock.now(), free))
     }),
-    repeat(app, SWEEP_MS, createSweep(app, first.add)),
-    repeat(app, EXTEND_MS, async () => {
+    repeat(app, { every: SWEEP_MS, failure: FAILURE }, createSweep(app, first.add)),
+    repeat(app, { every: EXTEND_MS, failure: FAILURE }, async () => {
       const destinations = outbox.held()
       const until = app.clock.now() + LEASE_MS
       if (destinations.length > 0)

@@ -45,10 +45,10 @@ const told = async () => {
 }
 
 /** As a process does when it starts. */
-const endExpired = async () => (await startTypingExpiry(app)).stop()
+const endExpired = () => startTypingExpiry(app).stop()
 
 test('a timer ends it without anyone asking, also what another process was told', async () => {
-  const expiry = await startTypingExpiry(app)
+  const expiry = startTypingExpiry(app)
   await type(ALICE, 1)
   app.clock.advance(1000)
   await expect.poll(told).toBe(2)
@@ -57,7 +57,7 @@ test('a timer ends it without anyone asking, also what another process was told'
 
 test('a process that starts ends what was begun before, when its time has come', async () => {
   await type(ALICE, 1)
-  const expiry = await startTypingExpiry(app)
+  const expiry = startTypingExpiry(app)
   expect(await told()).toBe(1)
   app.clock.advance(1000)
   await expect.poll(told).toBe(2)

@@ -1,4 +1,5 @@
 import type { App } from '../../../app.ts'
+import { repeat } from '../../../infra/concurrency/repeat.ts'
 import { settleRooms } from '../../../storage/rooms/active-rooms.ts'
 
 const INTERVAL_MS = 5000
@@ -12,27 +13,16 @@ const BATCH = 20
  * for what is under way.
  */
 export function startSettling(app: Pick<App, 'database' | 'logger' | 'stopping'>): { stop(): Promise<void> } {
-  let underWay = Promise.resolve()
-  let isBusy = false
-  const settle = async () => {
+  const options = {
+    every: INTERVAL_MS,
+    first: INTERVAL_MS,
+    failure: 'settling the lists of rooms failed',
+    level: 'error',
+  } as const
+  return repeat(app, options, async () => {
     while (
       !app.stopping.aborted &&
       (await app.database.writeLazily((tx) => settleRooms(tx, { most: MOST_ACTIVE, limit: BATCH }))) === BATCH
     );
-  }
-  const timer = setInterval(() => {
-    if (isBusy) return
-    isBusy = true
-    underWay = settle()
-      .catch((error: unknown) => app.logger.error({ err: error }, 'settling the lists of rooms failed'))
-      .finally(() => {
-        isBusy = false
-      })
-  }, INTERVAL_MS)
-  return {
-    stop: () => {
-      clearInterval(timer)
-      return underWay
-    },
-  }
+  })
 }
