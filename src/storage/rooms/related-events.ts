@@ -62,6 +62,7 @@ export async function loadThreads(
   },
 ): Promise<ThreadPlace[]> {
   const { roomId, participant } = page
+  // `offset 0` keeps PostgreSQL from reading all events into a hash.
   const { rows } = await sql<{ event_nid: number; latest: number }>`select root.event_nid, threads.latest from (
       select relates_to, max(event_order) as latest ${participant === undefined ? sql`` : sql`, bool_or(sender = ${participant}) as replied`}
       from events where room_id = ${roomId} and rel_type = 'm.thread' and event_order <= ${page.lastOrder}::bigint and not soft_failed
@@ -69,7 +70,8 @@ export async function loadThreads(
       group by relates_to
     ) as threads join events as root on root.event_id = threads.relates_to
     where root.room_id = ${roomId} and (root.rel_type is null
-        or exists (select 1 from events as elsewhere where elsewhere.event_id = root.relates_to and elsewhere.room_id <> ${roomId}))
+        or exists (select 1 from events as elsewhere
+          where elsewhere.event_id = root.relates_to and elsewhere.room_id <> ${roomId} offset 0))
       and root.event_order is not null and root.state_key is null
       and threads.latest < ${page.before}::bigint
       ${participant === undefined ? sql`` : sql`and (threads.replied or root.sender = ${participant})`}

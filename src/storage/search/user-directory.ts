@@ -37,9 +37,12 @@ export type FoundUser = { user_id: UserId; display_name: string | null; avatar_u
 /** What to look for: beginnings of words, all of which a user has to have. `server`: how the part of the user id after the colon begins. */
 export type UserSearch = { searcher: UserId; prefixes: readonly string[]; server: string | undefined; limit: number }
 
-/** Of rooms that this server has left, it does not know the members any more. */
+/**
+ * Of rooms that this server has left, it does not know the members any more. `offset 0` keeps PostgreSQL from reading all
+ * of room_lists into a hash.
+ */
 const IS_ROOM_HERE = sql`exists (select 1 from room_lists
-  where room_lists.room_id = theirs.room_id and room_lists.membership = 'join')`
+  where room_lists.room_id = theirs.room_id and room_lists.membership = 'join' offset 0)`
 
 /** Users who share a room with the searcher or are in a public one, as the searcher may be too, those with a name first. */
 export async function findUsers(db: Db, { searcher, prefixes, server, limit }: UserSearch): Promise<FoundUser[]> {

@@ -2,7 +2,7 @@
 import type { PGlite } from '@electric-sql/pglite'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { createTestPglite } from '../../testing/test-database.ts'
-import { collectStatements, type Statement } from './test-sql-statements.ts'
+import { collectStatements, type Statement, type Statements } from './test-sql-statements.ts'
 import { openSources, type TypedSources } from './test-typescript.ts'
 import { type KindOfOid, kindOfType, loadKindsOfOids } from './test-value-kinds.ts'
 
@@ -14,27 +14,85 @@ const UNKNOWN = [
   /storage\/.*embedded-upkeep\.ts:\d+: name is not known/,
 ]
 
+/** Tables that statements may read whole, for they have few rows. */
+const SMALL_TABLES = [
+  // one row
+  ...['federation_progress', 'push_progress', 'search_progress'],
+  // the keys and the processes of this server
+  ...['own_keys', 'presence_processes'],
+  // rooms that are being joined, or that have received events to process
+  ...['federation_inbox_rooms', 'partial_rooms', 'room_joins'],
+  // rows that expire soon
+  ...['rate_limits', 'rendezvous_sessions'],
+]
+
+/** Statements that read large tables whole, but rarely. */
+const WITHOUT_INDEX = [
+  // Runs when a process starts.
+  /users\/erasures\.ts:\d+: users$/,
+  // The position of the slowest pusher.
+  /push\/push-queue\.ts:\d+: pushers$/,
+]
+
 let pglite: PGlite
 let kindOf: KindOfOid
+let server: Statements & { faults: string[] }
 
 beforeAll(async () => {
   pglite = await createTestPglite()
   kindOf = await loadKindsOfOids(pglite)
+  server = await check()
 })
 
 afterAll(() => pglite.close())
 
-test('PostgreSQL accepts each statement that the code can send', async () => {
-  const { statements, unknown, unused, faults } = await check()
+test('PostgreSQL accepts each statement that the code can send', () => {
+  const { statements, unknown, unused, faults } = server
   expect(statements.length).toBeGreaterThan(500)
   expect(faults).toEqual([])
   expect(unused).toEqual([])
-  expect(unknown.filter((place) => !UNKNOWN.some((known) => known.test(place)))).toEqual([])
-  expect(UNKNOWN.filter((known) => !unknown.some((place) => known.test(place)))).toEqual([])
+  expectOnly(unknown, UNKNOWN)
 })
 
+test('each statement finds rows of large tables by an index', async () => {
+  await pglite.exec('set plan_cache_mode = force_generic_plan; set enable_seqscan = off')
+  const reads: string[] = []
+  for (const statement of server.statements) reads.push(...(await readWhole(statement)))
+  expect(await readWhole({ place: 'a.ts:1', text: 'select 1 from users where created_ts = $1' })).toEqual([
+    'a.ts:1: users',
+  ])
+  const large = reads.filter((read) => !SMALL_TABLES.some((table) => read.endsWith(`: ${table}`)))
+  expectOnly(large, WITHOUT_INDEX)
+  expect(SMALL_TABLES.filter((table) => !reads.some((read) => read.endsWith(`: ${table}`)))).toEqual([])
+})
+
+/** Expects lines that each match one of the patterns, all of which match some line. */
+function expectOnly(lines: readonly string[], patterns: readonly RegExp[]): void {
+  expect(lines.filter((line) => !patterns.some((pattern) => pattern.test(line)))).toEqual([])
+  expect(patterns.filter((pattern) => !lines.some((line) => pattern.test(line)))).toEqual([])
+}
+
+type Plan = { 'Node Type': string; 'Relation Name'?: string; Plans?: Plan[] }
+
+/** Returns the tables of which a statement reads all rows, whatever its values are. */
+async function readWhole({ place, text }: Pick<Statement, 'place' | 'text'>): Promise<string[]> {
+  if (!/^\s*(select|with|insert|update|delete)\b/.test(text)) return []
+  await pglite.exec(`prepare planned as ${text}`)
+  const count = new Set(text.match(/\$\d+/g)).size
+  const values = count === 0 ? '' : `(${Array.from({ length: count }, () => 'null').join()})`
+  const [answer] = await pglite.exec(`explain (format json) execute planned${values}`)
+  await pglite.exec('deallocate planned')
+  const [{ Plan: root }] = (answer!.rows[0] as { 'QUERY PLAN': [{ Plan: Plan }] })['QUERY PLAN']
+  return scannedIn(root).map((table) => `${place}: ${table}`)
+}
+
+function scannedIn(plan: Plan): string[] {
+  const own = plan['Node Type'] === 'Seq Scan' ? [plan['Relation Name']!] : []
+  return [...own, ...(plan.Plans ?? []).flatMap(scannedIn)]
+}
+
 /** Checks the statements of the server, or those of files that exist only in memory. */
-async function check(planted?: Record<string, string>) {
+async function check(planted?: Record<string, string>): Promise<Statements & { faults: string[] }> {
   const sources = openSources(planted)
   try {
     const collected = collectStatements(sources)
@@ -66,7 +124,6 @@ async function faultsOf({ checker }: TypedSources, statement: Statement): Promis
   }
 }
 
-/** A kind of which the code knows nothing passes: what is read is what the code says it is. */
 function compare(name: string, sql: string | undefined, code: string): string[] {
   if (sql === undefined) return [`the result has no column ${name}`]
   return sql === code ? [] : [`${name} is ${sql} in the database and ${code} in the code`]
