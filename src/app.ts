@@ -18,12 +18,16 @@ import type { Random } from './infra/random.ts'
 import type { StreamTail } from './infra/stream-tail.ts'
 import type { PasswordHasher } from './infra/users/password-hasher.ts'
 import type { MediaStore } from './services/media/media-store.ts'
+import type { SpaceWalks } from './services/rooms/directory/space-walks.ts'
+import type { ReadingTurns } from './services/rooms/reading/reading-turns.ts'
+import type { ApprovedEvents } from './services/rooms/timeline/approved-events.ts'
+import type { ClientTransactions } from './services/rooms/timeline/client-transactions.ts'
 import type { Database } from './storage/engine/database.ts'
 import type { TakeNids } from './storage/engine/nids.ts'
 import type { RoomTransactions } from './storage/rooms/room-transactions.ts'
 
-/** The capabilities that services receive; `server.ts` makes one for each running server. */
-export type App = {
+/** What a process opens before it serves: its configuration, the database, and its ways to the outside world. */
+export type Capabilities = {
   readonly config: Config
   readonly serverName: ServerName
   readonly database: Database
@@ -66,3 +70,18 @@ export type App = {
   /** Aborted when the server begins to stop; waiting requests then answer with what they have. */
   readonly stopping: AbortSignal
 }
+
+/** What a process has one of in its memory, by subject. It may forget all of it: the database is what counts. */
+export type Components = {
+  readonly timeline: {
+    readonly clientTransactions: ClientTransactions
+    readonly approvedEvents: ApprovedEvents
+  }
+  readonly reading: {
+    readonly inTurn: ReadingTurns
+    readonly spaceWalks: SpaceWalks
+  }
+}
+
+/** What services receive. `openApp` opens the capabilities of a process, `buildApp` adds its components. */
+export type App = Capabilities & Components

@@ -1,4 +1,5 @@
 import type { App } from './app.ts'
+import { buildApp } from './build-app.ts'
 import type { Config } from './config.ts'
 import { systemClock } from './infra/clock.ts'
 import { createJobRunner } from './infra/concurrency/job-runner.ts'
@@ -65,7 +66,7 @@ export async function openApp(config: Config): Promise<OpenApp> {
   const peers = { serverName: config.server_name, signingKey, clock: systemClock, database }
   const lanes = createAskedLanes(config.limits.remote_requests)
   const federation = createFederationClient({ ...peers, enabled: config.federation.enabled, connections, logger })
-  const app: App = {
+  const app = buildApp({
     config,
     serverName: config.server_name,
     database,
@@ -91,7 +92,7 @@ export async function openApp(config: Config): Promise<OpenApp> {
     logger,
     metrics,
     stopping: stopping.signal,
-  }
+  })
   const stop = () => stopping.abort()
   opened.defer(stop)
   const kept = opened.move()

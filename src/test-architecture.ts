@@ -41,6 +41,7 @@ const ORDER: Readonly<Record<string, readonly string[]>> = {
 const BESIDE: Readonly<Record<string, string>> = {
   'server.ts': 'server',
   'open-app.ts': 'server',
+  'build-app.ts': 'server',
   'main.js': 'server',
   'cli.ts': 'server',
   cli: 'server',

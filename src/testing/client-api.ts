@@ -5,6 +5,7 @@ import { roomEndpoints } from '../api/client/room-routes.ts'
 import { createHttpApp } from '../api/http/http-app.ts'
 import type { AnyEndpoint } from '../api/http/route.ts'
 import type { App } from '../app.ts'
+import { buildApp } from '../build-app.ts'
 import { defaultConfig } from '../config.ts'
 import type { DeviceId, RoomId, ServerName, UserId } from '../core/ids.ts'
 import { signingKeyFromSeed } from '../core/signing/signing-key.ts'
@@ -73,7 +74,7 @@ async function createApp(database: Database): Promise<App> {
   const logger = pino({ level: 'error' })
   const config = defaultConfig({ server_name: 'hearth.test' })
   const stopping = new AbortController().signal
-  const app = {
+  const app = buildApp({
     config,
     serverName: 'hearth.test' as ServerName,
     database,
@@ -93,7 +94,7 @@ async function createApp(database: Database): Promise<App> {
     metrics: createMetrics(),
     jobs: createJobRunner({ database, clock: systemClock, random: systemRandom, logger, stopping }),
     stopping,
-  } as Partial<App> as App
+  } as Partial<App> as App)
   app.jobs.start(jobHandlers(app))
   return app
 }

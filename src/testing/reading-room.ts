@@ -1,12 +1,13 @@
 import { vi } from 'vitest'
 import type { App } from '../app.ts'
+import { buildReading, buildTimeline } from '../build-app.ts'
 import { defaultConfig } from '../config.ts'
 import type { DeviceId, EventId, RoomId, ServerName, UserId } from '../core/ids.ts'
 import type { JsonObject } from '../core/pdu.ts'
 import { signingKeyFromSeed } from '../core/signing/signing-key.ts'
 import { fixedClock } from '../infra/clock.ts'
 import { appendEvent } from '../services/rooms/timeline/append-event.ts'
-import type { NewEvent } from '../services/rooms/timeline/draft-event.ts'
+import type { NewEvent } from '../services/rooms/timeline/new-event.ts'
 import { createNidSource } from '../storage/engine/nids.ts'
 import { createRoomTransactions } from '../storage/rooms/room-transactions.ts'
 import type { StoredEvent } from '../storage/schema/stored-event.ts'
@@ -29,6 +30,8 @@ export async function createReadingApp() {
         .execute()
   })
   return {
+    timeline: buildTimeline({ database }),
+    reading: buildReading(),
     config: defaultConfig({ server_name: 'x' }),
     database,
     clock: fixedClock(START),

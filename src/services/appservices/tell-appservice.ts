@@ -20,7 +20,7 @@ import { transactionBody } from './transaction-body.ts'
 
 export type TransactionSenderApp = Pick<
   App,
-  'config' | 'database' | 'appservices' | 'clock' | 'random' | 'logger' | 'metrics' | 'stopping'
+  'config' | 'database' | 'appservices' | 'clock' | 'random' | 'logger' | 'metrics' | 'stopping' | 'reading'
 >
 
 /** Tells one application service what happens, while this process has it. */

@@ -7,7 +7,7 @@ import { madeOnce } from '../../infra/concurrency/made-once.ts'
 import { FederationError } from '../../infra/federation/federation-error.ts'
 import { findMembership, isJoinedToAny } from '../../storage/rooms/membership/room-memberships.ts'
 import { toldSummary } from '../federation/requests/told-room.ts'
-import type { RoomSummary } from '../rooms/directory/room-summary.ts'
+import type { RoomSummary } from '../rooms/directory/published-room.ts'
 import {
   type FindForeignRoom,
   type ForeignRoom,
@@ -15,7 +15,7 @@ import {
   readSpaceHierarchy,
 } from '../rooms/directory/space-hierarchy.ts'
 
-type SpaceApp = Pick<App, 'config' | 'database' | 'serverName' | 'federation' | 'logger'>
+type SpaceApp = Pick<App, 'config' | 'database' | 'serverName' | 'federation' | 'logger' | 'reading'>
 
 const TIMEOUT_MS = 10_000
 const MAX_BYTES = 8 * 1024 * 1024

@@ -13,7 +13,7 @@ import { orderOfToken } from '../rooms/reading/room-points.ts'
 const MAX_ROUNDS = 3
 const MAX_GAPS = 100
 
-type HistoryApp = BackfillingApp & Pick<App, 'config'>
+type HistoryApp = BackfillingApp & Pick<App, 'config' | 'reading'>
 
 /**
  * As `readMessages`; what is missing of the history here is fetched from other servers in the room.

@@ -9,7 +9,6 @@ import { loadEvents } from '../../storage/rooms/timeline/events.ts'
 import type { StoredEvent } from '../../storage/schema/stored-event.ts'
 import { type EventSearch, findEvents, type SearchHit, type SearchPlace } from '../../storage/search/search-index.ts'
 import { accessRoom, type RoomAccess } from '../rooms/access/room-access.ts'
-import { inReadingTurn } from '../rooms/reading/reading-turns.ts'
 import { eventFilter } from '../rooms/reading/timeline-filter.ts'
 import { visibleEvents } from '../rooms/reading/visible-events.ts'
 
@@ -31,7 +30,10 @@ const MAX_LOOKED_AT = 2000
 const MAX_STEPS = 50_000_000
 
 /** The next events that match, that the filter takes, and that the user may see. */
-export async function findMessages(app: Pick<App, 'database'>, command: FindCommand): Promise<FoundMessage[]> {
+export async function findMessages(
+  app: Pick<App, 'database' | 'reading'>,
+  command: FindCommand,
+): Promise<FoundMessage[]> {
   const { limit } = command
   const accesses = new Map<RoomId, RoomAccess | undefined>()
   const found: FoundMessage[] = []
@@ -40,7 +42,7 @@ export async function findMessages(app: Pick<App, 'database'>, command: FindComm
   for (let looked = 0; looked < MAX_LOOKED_AT && work.left > 0; ) {
     const batch = Math.max(limit - found.length, looked === 0 ? 0 : 100)
     const search = { ...command.search, after }
-    const hits = await inReadingTurn(app, command.userId, () => findEvents(app.database, search, batch))
+    const hits = await app.reading.inTurn(command.userId, () => findEvents(app.database, search, batch))
     found.push(...(await takenOf(app, { ...command, work }, hits, accesses)))
     const last = hits.at(-1)
     if (found.length >= limit || hits.length < batch || !last) break

@@ -25,7 +25,7 @@ export type ResultContext = {
  * themselves then.
  */
 export async function resultContext(
-  app: Pick<App, 'database' | 'clock'>,
+  app: Pick<App, 'database' | 'clock' | 'reading'>,
   { event, access }: FoundMessage,
   command: { userId: UserId; deviceId: DeviceId | null; context: ContextWanted; bytes: number },
 ): Promise<ResultContext> {

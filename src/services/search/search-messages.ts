@@ -53,7 +53,7 @@ const MAX_COUNT = 10_000
  * https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3search
  */
 export async function searchMessages(
-  app: Pick<App, 'config' | 'database' | 'stream' | 'clock'>,
+  app: Pick<App, 'config' | 'database' | 'stream' | 'clock' | 'reading'>,
   command: SearchCommand,
 ): Promise<SearchAnswer> {
   const from = command.nextBatch === undefined ? undefined : parseSearchToken(command.nextBatch)
@@ -103,7 +103,7 @@ async function searchOf(
 
 /** Its rank: which part of an event's words are those of the term. */
 async function resultsOf(
-  app: Pick<App, 'config' | 'database' | 'clock'>,
+  app: Pick<App, 'config' | 'database' | 'clock' | 'reading'>,
   { userId, deviceId, context }: SearchCommand,
   found: readonly FoundMessage[],
   tokenCount: number,
@@ -141,7 +141,7 @@ function groupsOf(
 }
 
 async function statesOf(
-  app: Pick<App, 'config' | 'database' | 'clock'>,
+  app: Pick<App, 'config' | 'database' | 'clock' | 'reading'>,
   { userId, deviceId }: SearchCommand,
   found: readonly FoundMessage[],
 ): Promise<NonNullable<SearchAnswer['state']>> {

@@ -3,7 +3,6 @@ import { isContentUri } from '../../core/content-uri.ts'
 import { localpartOf, type UserId } from '../../core/ids.ts'
 import { searchQuery, searchTokens } from '../../core/text/search-tokens.ts'
 import { type FoundUser, findUsers } from '../../storage/search/user-directory.ts'
-import { inReadingTurn } from '../rooms/reading/reading-turns.ts'
 import { catchUpIndex } from './index-stream.ts'
 
 export type UserDirectoryAnswer = {
@@ -22,7 +21,7 @@ const MAX_WORDS = 8
  * https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3user_directorysearch
  */
 export async function searchUsers(
-  app: Pick<App, 'database' | 'stream' | 'clock'>,
+  app: Pick<App, 'database' | 'stream' | 'clock' | 'reading'>,
   { userId, term, limit = DEFAULT_LIMIT }: { userId: UserId; term: string; limit?: number | undefined },
 ): Promise<UserDirectoryAnswer> {
   const [name, server] = splitUserId(term.trim())
@@ -32,7 +31,7 @@ export async function searchUsers(
   const wanted = Math.min(limit, MAX_LIMIT)
   // The words in the index include names from rooms that the searcher is not in.
   const search = { searcher: userId, prefixes, server, limit: 2 * wanted + 50 }
-  const found = await inReadingTurn(app, userId, () => findUsers(app.database, search))
+  const found = await app.reading.inTurn(userId, () => findUsers(app.database, search))
   const matching = found.filter((user) => hasWords(user, prefixes))
   return { results: matching.slice(0, wanted).map(resultOf), limited: matching.length > wanted }
 }

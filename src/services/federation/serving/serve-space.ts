@@ -3,7 +3,8 @@ import { NotFoundError } from '../../../core/errors.ts'
 import type { RoomId, ServerName } from '../../../core/ids.ts'
 import type { ChildEvent } from '../../../core/rooms/space-children.ts'
 import { filterRoomsHere, isRoomHere } from '../../../storage/rooms/membership/room-servers.ts'
-import { type RoomSummary, visibleRooms } from '../../rooms/directory/room-summary.ts'
+import type { RoomSummary } from '../../rooms/directory/published-room.ts'
+import { visibleRooms } from '../../rooms/directory/room-summary.ts'
 import { childrenOf, strippedChild } from '../../rooms/directory/space-hierarchy.ts'
 
 export type ServedSpace = {

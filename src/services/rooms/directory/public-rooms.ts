@@ -1,11 +1,12 @@
 import type { App } from '../../../app.ts'
 import { isContentUri } from '../../../core/content-uri.ts'
 import { InvalidParamError } from '../../../core/errors.ts'
-import { isRoomAlias, isRoomId, type RoomAlias, type RoomId } from '../../../core/ids.ts'
+import { isRoomAlias, isRoomId } from '../../../core/ids.ts'
 import type { Network } from '../../../storage/appservices/appservice-directory.ts'
 import { countPublicRooms, type DirectoryPlace, loadPublicRooms } from '../../../storage/rooms/public-rooms.ts'
 import type { RoomRow } from '../../../storage/schema/rooms.ts'
 import { parseNetworkInstance } from './network-directory.ts'
+import type { PublishedRoom } from './published-room.ts'
 
 export type PublicRoomsQuery = {
   limit?: number | undefined
@@ -17,22 +18,6 @@ export type PublicRoomsQuery = {
   thirdPartyInstance?: string | undefined
   /** Also what is listed in the networks of application services. */
   allNetworks?: boolean | undefined
-}
-
-/**
- * What the directory shows of a room: https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3publicrooms
- */
-export type PublishedRoom = {
-  room_id: RoomId
-  num_joined_members: number
-  world_readable: boolean
-  guest_can_join: boolean
-  name?: string
-  topic?: string
-  canonical_alias?: RoomAlias
-  avatar_url?: string
-  join_rule?: string
-  room_type?: string
 }
 
 export type PublicRooms = {

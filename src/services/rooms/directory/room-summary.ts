@@ -9,10 +9,8 @@ import { loadSummarisedRooms, type SummarisedRoom } from '../../../storage/rooms
 import { readEventsOfStates } from '../../../storage/rooms/timeline/room-state.ts'
 import { allowedRooms } from '../access/restricted-join.ts'
 import { type ResolvingApp, resolveRoomAlias } from './aliases.ts'
-import { type PublishedRoom, publishedRoom } from './public-rooms.ts'
-
-/** https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv1room_summaryroomidoralias */
-export type RoomSummary = PublishedRoom & { room_version: string; encryption?: string; allowed_room_ids?: RoomId[] }
+import { publishedRoom } from './public-rooms.ts'
+import type { RoomSummary } from './published-room.ts'
 
 /** A room that somebody may know about. */
 export type VisibleRoom = { summary: RoomSummary; stateRoot: number; membership: Membership | undefined }

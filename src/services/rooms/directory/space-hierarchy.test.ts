@@ -2,7 +2,6 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { RoomId, ServerName } from '../../../core/ids.ts'
 import { ALICE, createReadingApp, type ReadingApp } from '../../../testing/reading-room.ts'
 import { type FindForeignRoom, readSpaceHierarchy } from './space-hierarchy.ts'
-import { keptWalks } from './space-walks.ts'
 
 let app: ReadingApp
 beforeAll(async () => {
@@ -67,7 +66,7 @@ test.each([
 test('a process that has kept no walk comes to the same pages', async () => {
   const { findForeign } = foreignRooms(tangled)
   const kept = await allPages(findForeign, 30)
-  expect(await allPages(findForeign, 30, () => keptWalks(app).clear())).toEqual(kept)
+  expect(await allPages(findForeign, 30, () => app.reading.spaceWalks.clear())).toEqual(kept)
 })
 
 test('a page that is asked for again is the same', async () => {

@@ -5,8 +5,9 @@ import { type ChildEvent, type SpaceChild, spaceChildren } from '../../../core/r
 import { filterRoomsHere } from '../../../storage/rooms/membership/room-servers.ts'
 import { readStateOfType } from '../../../storage/rooms/timeline/room-state.ts'
 import { stateBudget } from '../../../storage/rooms/timeline/state-budget.ts'
-import { type RoomSummary, type VisibleRoom, visibleRooms } from './room-summary.ts'
-import { keptWalks, type PendingRoom, type SpaceWalk } from './space-walks.ts'
+import type { RoomSummary } from './published-room.ts'
+import { type VisibleRoom, visibleRooms } from './room-summary.ts'
+import type { PendingRoom, SpaceWalk } from './space-walks.ts'
 
 export type HierarchyCommand = {
   roomId: RoomId
@@ -63,7 +64,7 @@ const MAX_VIA = 3
  * https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv1roomsroomidhierarchy
  */
 export async function readSpaceHierarchy(
-  app: Pick<App, 'config' | 'database' | 'serverName'>,
+  app: Pick<App, 'config' | 'database' | 'serverName' | 'reading'>,
   command: HierarchyCommand,
   findForeign: FindForeignRoom,
 ): Promise<{ rooms: HierarchyRoom[]; next_batch?: string }> {
@@ -98,11 +99,11 @@ export async function readSpaceHierarchy(
 
 /** The walk for a page: the one that the page before kept, or a new one from the start. */
 async function beginWalk(
-  app: Pick<App, 'config' | 'database' | 'serverName'>,
+  app: Pick<App, 'config' | 'database' | 'serverName' | 'reading'>,
   { roomId, userId, from }: HierarchyCommand,
 ): Promise<{ walked: SpaceWalk; isResumed: boolean }> {
   const start = { depth: 0, roomId, via: [], told: undefined }
-  const kept = from === undefined ? undefined : keptWalks(app).get(keyOf({ roomId, userId }, from))
+  const kept = from === undefined ? undefined : app.reading.spaceWalks.get(keyOf({ roomId, userId }, from))
   if (!kept) return { walked: { seen: new Set(), stack: [start], spaces: 0 }, isResumed: false }
   const root = (await placesOf(app, userId, [start])).get(start)
   if (!root) throw new ForbiddenError('You may not see this room')
@@ -112,14 +113,14 @@ async function beginWalk(
 
 /** Keeps a walk for the page that begins with the room `pending`; returns the token of that page. */
 function keepWalk(
-  app: Pick<App, 'database'>,
+  app: Pick<App, 'database' | 'reading'>,
   command: HierarchyCommand,
   { walk, walked, pending, last }: { walk: Walk; walked: SpaceWalk; pending: PendingRoom; last: HierarchyRoom },
 ): string {
   walked.seen.delete(pending.roomId)
   walked.stack.push(pending)
   const token = `${tokenPrefix(walk)}${last.room_id}`
-  keptWalks(app).set(keyOf(command, token), walked)
+  app.reading.spaceWalks.set(keyOf(command, token), walked)
   return token
 }
 

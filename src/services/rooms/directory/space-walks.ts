@@ -1,8 +1,6 @@
 import { LRUCache } from 'lru-cache'
-import type { App } from '../../../app.ts'
 import type { RoomId, ServerName } from '../../../core/ids.ts'
-import { madeOnce } from '../../../infra/concurrency/made-once.ts'
-import type { RoomSummary } from './room-summary.ts'
+import type { RoomSummary } from './published-room.ts'
 
 /** A room of a space that the walk comes to later. */
 export type PendingRoom = {
@@ -25,18 +23,14 @@ const MAX_KEPT_BYTES = 32 * 1024 * 1024
 /** A guess: of a room, with its servers. */
 const ROOM_BYTES = 200
 
-const kept = new WeakMap<App['database'], LRUCache<string, SpaceWalk>>()
-
 /**
  * Walks that go on with the next page, by the page's token and its user. A process that has not kept a walk makes it
  * again from the start.
  */
-export function keptWalks({ database }: Pick<App, 'database'>): LRUCache<string, SpaceWalk> {
-  return madeOnce(
-    kept,
-    database,
-    () => new LRUCache({ ttl: KEPT_MS, maxSize: MAX_KEPT_BYTES, sizeCalculation: bytesOf }),
-  )
+export type SpaceWalks = LRUCache<string, SpaceWalk>
+
+export function createSpaceWalks(): SpaceWalks {
+  return new LRUCache({ ttl: KEPT_MS, maxSize: MAX_KEPT_BYTES, sizeCalculation: bytesOf })
 }
 
 function bytesOf({ seen, stack }: SpaceWalk): number {

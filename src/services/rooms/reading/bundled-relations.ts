@@ -13,7 +13,6 @@ import { loadEventsWithin } from '../../../storage/rooms/timeline/event-sizes.ts
 import type { StoredEvent } from '../../../storage/schema/stored-event.ts'
 import { loadIgnoredUsers } from '../../../storage/users/ignored-users.ts'
 import { loadJoinSpans } from '../access/join-spans.ts'
-import { inReadingTurn } from './reading-turns.ts'
 import { countingRelations } from './thread-of.ts'
 import { visibleEvents } from './visible-events.ts'
 
@@ -35,7 +34,10 @@ export type BundleCommand = { events: readonly StoredEvent[]; userId: UserId; re
  * any, and then there is one for each type found, whatever the number of events. State events get none.
  * https://spec.matrix.org/v1.19/client-server-api/#aggregations-of-child-events
  */
-export async function loadBundles(app: Pick<App, 'database'>, command: BundleCommand): Promise<Map<EventId, Bundle>> {
+export async function loadBundles(
+  app: Pick<App, 'database' | 'reading'>,
+  command: BundleCommand,
+): Promise<Map<EventId, Bundle>> {
   const { userId, relTypes } = command
   const candidates = new Map(
     command.events.flatMap((event) => (event.pdu.state_key === undefined ? [[event.event_id, event] as const] : [])),
@@ -58,7 +60,7 @@ export async function loadBundles(app: Pick<App, 'database'>, command: BundleCom
     })
   const bundles = new Map<EventId, Bundle>()
   const reader = { userId, ignored, candidates, related, bundles }
-  await inReadingTurn(app, userId, async () => {
+  await app.reading.inTurn(userId, async () => {
     await bundleEdits(app, parentsWith('m.replace'), reader)
     await bundleThreads(app, parentsWith('m.thread'), reader)
     await bundleReferences(app, parentsWith('m.reference'), reader)

@@ -34,7 +34,7 @@ const MAX_LIMIT = 200
  * https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3roomsroomidcontexteventid
  */
 export async function readContext(
-  app: Pick<App, 'config' | 'database' | 'clock'>,
+  app: Pick<App, 'config' | 'database' | 'clock' | 'reading'>,
   command: ContextCommand,
 ): Promise<EventContext> {
   const { event, access } = await findVisibleEvent(app, command)
@@ -61,7 +61,7 @@ export async function readContext(
 
 /** The state at the last event; of the members only the senders if the filter asks for lazy loading. */
 async function stateAround(
-  app: Pick<App, 'config' | 'database' | 'clock'>,
+  app: Pick<App, 'config' | 'database' | 'clock' | 'reading'>,
   command: ContextCommand,
   events: readonly StoredEvent[],
 ): Promise<ClientEvent[]> {

@@ -16,7 +16,7 @@ export type EventCommand = { roomId: RoomId; eventId: EventId; userId: UserId }
  * https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3roomsroomideventeventid
  */
 export async function readEvent(
-  app: Pick<App, 'database' | 'clock'>,
+  app: Pick<App, 'database' | 'clock' | 'reading'>,
   command: EventCommand & { deviceId: DeviceId | null },
 ): Promise<ClientEvent> {
   const { event } = await findVisibleEvent(app, command)

@@ -33,7 +33,7 @@ const MAX_LIMIT = 1000
  * https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3roomsroomidmessages
  */
 export async function readMessages(
-  app: Pick<App, 'config' | 'database' | 'clock'>,
+  app: Pick<App, 'config' | 'database' | 'clock' | 'reading'>,
   command: MessagesCommand,
 ): Promise<Messages> {
   const { roomId, direction, filter } = command
@@ -85,7 +85,7 @@ function startToken(
 
 /** The members who sent a page's events, as they were at its first one. */
 async function membersFor(
-  app: Pick<App, 'database' | 'clock'>,
+  app: Pick<App, 'database' | 'clock' | 'reading'>,
   command: MessagesCommand,
   events: readonly StoredEvent[],
 ): Promise<ClientEvent[]> {

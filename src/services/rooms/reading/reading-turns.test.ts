@@ -11,7 +11,6 @@ import {
   type ReadingRoom,
 } from '../../../testing/reading-room.ts'
 import { readMessages } from './read-messages.ts'
-import { inReadingTurn } from './reading-turns.ts'
 import { readRelations } from './relations.ts'
 import { readThreads } from './threads.ts'
 
@@ -39,7 +38,7 @@ const messages = (userId: UserId, filter: object) =>
 /** Fills the places of a user; the result frees them. */
 function fillPlaces(userId: UserId): () => void {
   const { promise, resolve } = Promise.withResolvers<void>()
-  for (let place = 0; place < 3; place++) void inReadingTurn(app, userId, () => promise)
+  for (let place = 0; place < 3; place++) void app.reading.inTurn(userId, () => promise)
   return resolve
 }
 
@@ -75,6 +74,6 @@ test('no more reads of a user are done at a time than may be', async () => {
     await new Promise(setImmediate)
     running--
   }
-  await Promise.all(Array.from({ length: 200 }, () => inReadingTurn(app, ALICE, read)))
+  await Promise.all(Array.from({ length: 200 }, () => app.reading.inTurn(ALICE, read)))
   expect(most).toBe(3)
 })

@@ -6,7 +6,6 @@ import { paginationToken } from '../../../core/pagination-token.ts'
 import { loadRelatedEvents } from '../../../storage/rooms/related-events.ts'
 import { loadIgnoredUsers } from '../../../storage/users/ignored-users.ts'
 import { type EventCommand, findVisibleEvent } from './read-event.ts'
-import { inReadingTurn } from './reading-turns.ts'
 import { orderOfToken } from './room-points.ts'
 import { serveEvents } from './serve-events.ts'
 import { visibleEvents } from './visible-events.ts'
@@ -35,7 +34,7 @@ const MAX_DEPTH = 3
  * https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv1roomsroomidrelationseventid
  */
 export async function readRelations(
-  app: Pick<App, 'config' | 'database' | 'clock'>,
+  app: Pick<App, 'config' | 'database' | 'clock' | 'reading'>,
   command: RelationsCommand,
 ): Promise<Relations> {
   const { roomId, direction, userId } = command
@@ -58,7 +57,7 @@ export async function readRelations(
     limit: limit + 1,
     ignored: await loadIgnoredUsers(app.database, userId),
   }
-  const related = await inReadingTurn(app, userId, () => loadRelatedEvents(app.database, wanted))
+  const related = await app.reading.inTurn(userId, () => loadRelatedEvents(app.database, wanted))
   const page = firstWithin(related.slice(0, limit), app.config.limits.answers.page)
   const last = page.at(-1)?.event_order
   return {

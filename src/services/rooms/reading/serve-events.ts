@@ -20,7 +20,7 @@ const MOST_REPLACED_BYTES = 8 * 1024 * 1024
 /** Their events are in memory together. */
 const LOOKUPS_AT_ONCE = MOST_REPLACED_BYTES / MAX_EVENT_BYTES
 
-type Serving = Pick<App, 'database' | 'clock'>
+type Serving = Pick<App, 'database' | 'clock' | 'reading'>
 
 export type ServeCommand = {
   events: readonly StoredEvent[]

@@ -9,7 +9,6 @@ import { loadRoomVersions } from '../../../storage/rooms/timeline/room-versions.
 import type { StoredEvent } from '../../../storage/schema/stored-event.ts'
 import { loadIgnoredUsers } from '../../../storage/users/ignored-users.ts'
 import { accessRoom } from '../access/room-access.ts'
-import { inReadingTurn } from './reading-turns.ts'
 import { orderOfToken } from './room-points.ts'
 import { serveEvents } from './serve-events.ts'
 import { visibleEvents } from './visible-events.ts'
@@ -34,7 +33,7 @@ const MAX_LIMIT = 100
  * https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv1roomsroomidthreads
  */
 export async function readThreads(
-  app: Pick<App, 'config' | 'database' | 'clock'>,
+  app: Pick<App, 'config' | 'database' | 'clock' | 'reading'>,
   command: ThreadsCommand,
 ): Promise<Threads> {
   const { roomId, userId } = command
@@ -50,7 +49,7 @@ export async function readThreads(
     participant: command.include === 'participated' ? userId : undefined,
     ignored,
   }
-  const threads = await inReadingTurn(app, userId, () => loadThreads(app.database, wanted))
+  const threads = await app.reading.inTurn(userId, () => loadThreads(app.database, wanted))
   const sized = threads.slice(0, limit).map((thread) => ({ ...thread, size: thread.root.size }))
   const page = firstWithin(sized, app.config.limits.answers.page)
   const roots = await visibleEvents(

@@ -6,7 +6,6 @@ import { findOrderBeyond, loadTimelinePage, type TimelinePage } from '../../../s
 import type { StoredEvent } from '../../../storage/schema/stored-event.ts'
 import { loadIgnoredUsers } from '../../../storage/users/ignored-users.ts'
 import type { RoomAccess } from '../access/room-access.ts'
-import { inReadingTurn } from './reading-turns.ts'
 import { eventFilter, pageConditions, wantsRoom } from './timeline-filter.ts'
 import { visibleEvents } from './visible-events.ts'
 
@@ -40,7 +39,10 @@ const MAX_PASSED = 20_000
  * for one event more than the limit, to know whether there is one.
  * https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3roomsroomidmessages
  */
-export async function readVisiblePage(app: Pick<App, 'database'>, command: PageCommand): Promise<VisiblePage> {
+export async function readVisiblePage(
+  app: Pick<App, 'database' | 'reading'>,
+  command: PageCommand,
+): Promise<VisiblePage> {
   if (!wantsRoom(command.filter, command.access.roomId)) return { events: [], next: undefined }
   const ignored = await loadIgnoredUsers(app.database, command.userId)
   const takes = eventFilter(command.filter)
@@ -48,7 +50,7 @@ export async function readVisiblePage(app: Pick<App, 'database'>, command: PageC
   const events: StoredEvent[] = []
   const conditions = { ...pageConditions(command.filter), ...(ignored.size > 0 && { ignored: [...ignored] }) }
   const isFiltered = Object.values(conditions).some((condition) => condition !== undefined)
-  const edge = isFiltered ? await inReadingTurn(app, command.userId, () => findEdge(app, command)) : undefined
+  const edge = isFiltered ? await app.reading.inTurn(command.userId, () => findEdge(app, command)) : undefined
   let from = command.from
   let looked = 0
   for (;;) {
@@ -57,7 +59,7 @@ export async function readVisiblePage(app: Pick<App, 'database'>, command: PageC
     const wantedNext = { from, edge, limit, bytes, ...conditions }
     const load = () => loadNext(app, command, wantedNext)
     // Without conditions the index has what is wanted.
-    const loaded = await (isFiltered ? inReadingTurn(app, command.userId, load) : load())
+    const loaded = await (isFiltered ? app.reading.inTurn(command.userId, load) : load())
     looked += loaded.length
     const visible = await visibleEvents(app, command.userId, loaded.filter(takes))
     events.push(...visible)

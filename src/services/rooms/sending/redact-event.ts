@@ -6,8 +6,7 @@ import type { Tx } from '../../../storage/engine/database.ts'
 import { enqueueJob } from '../../../storage/jobs/jobs.ts'
 import { findRoomEvent } from '../../../storage/rooms/timeline/events.ts'
 import { appendEvent } from '../timeline/append-event.ts'
-import { oncePerTransaction } from '../timeline/client-transactions.ts'
-import type { NewEvent } from '../timeline/draft-event.ts'
+import type { NewEvent } from '../timeline/new-event.ts'
 import { runInRoom } from '../timeline/run-in-room.ts'
 
 export type Redaction = {
@@ -57,7 +56,10 @@ export async function redactEvent(app: App, redaction: Redaction): Promise<Event
       return event_id
     })
   if (!txn) return send(undefined)
-  return oncePerTransaction(app, { sender, deviceId: txn.deviceId, roomId, type, txnId: txn.id, redacts }, send)
+  return app.timeline.clientTransactions.sendOnce(
+    { sender, deviceId: txn.deviceId, roomId, type, txnId: txn.id, redacts },
+    send,
+  )
 }
 
 async function leaveJob(

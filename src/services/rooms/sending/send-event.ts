@@ -3,8 +3,7 @@ import { BadJsonError, NotFoundError } from '../../../core/errors.ts'
 import { type DeviceId, type EventId, isEventId, type RoomId, type UserId } from '../../../core/ids.ts'
 import type { JsonObject } from '../../../core/pdu.ts'
 import { appendEvent } from '../timeline/append-event.ts'
-import { oncePerTransaction } from '../timeline/client-transactions.ts'
-import type { NewEvent } from '../timeline/draft-event.ts'
+import type { NewEvent } from '../timeline/new-event.ts'
 import { runInRoom } from '../timeline/run-in-room.ts'
 import { checkRelation } from './check-relation.ts'
 import { redactEvent } from './redact-event.ts'
@@ -44,7 +43,7 @@ export function sendEvent(app: App, event: EventToSend): Promise<EventId> {
       return appended.event_id
     })
   if (!txn) return send(undefined)
-  return oncePerTransaction(app, { sender, deviceId: txn.deviceId, roomId, type, txnId: txn.id }, send)
+  return app.timeline.clientTransactions.sendOnce({ sender, deviceId: txn.deviceId, roomId, type, txnId: txn.id }, send)
 }
 
 /** A redaction may be sent like any event: https://spec.matrix.org/v1.19/client-server-api/#redactions */

@@ -8,15 +8,15 @@ import type { RoomVersion } from '../../../core/room-versions.ts'
 import { type AppendedEvent, findLockedEvents, type LockedRoom } from '../../../storage/rooms/timeline/locked-room.ts'
 import type { StoredEvent } from '../../../storage/schema/stored-event.ts'
 import { applyRedaction } from './apply-redaction.ts'
-import { takeApproved } from './approved-events.ts'
 import { changeLockedState } from './change-locked-state.ts'
-import { type DraftedEvent, draftEvent, type NewEvent } from './draft-event.ts'
+import { type DraftedEvent, draftEvent } from './draft-event.ts'
 import { followJoin } from './follow-upgrade.ts'
+import type { NewEvent } from './new-event.ts'
 import { placeEvent } from './place-event.ts'
 import { requirePolicySignature } from './policy-server.ts'
 import { resolveStates } from './resolve-states.ts'
 
-type AppendCapabilities = Pick<App, 'clock' | 'signingKey' | 'serverName' | 'takeNids'>
+type AppendCapabilities = Pick<App, 'clock' | 'signingKey' | 'serverName' | 'takeNids' | 'timeline'>
 
 /**
  * Makes the next event of a room: selects its auth events, checks the authorisation rules, signs it and advances the
@@ -75,7 +75,7 @@ async function approvedEvent(
   room: LockedRoom,
   event: NewEvent,
 ): Promise<MadeEvent | undefined> {
-  const approved = room.head && takeApproved(app, room.head.room_id, event)
+  const approved = room.head && app.timeline.approvedEvents.take(room.head.room_id, event)
   if (!room.head || !approved) return undefined
   const { version } = room.head
   const roots = (await findLockedEvents(room, approved.prev_event_ids)).flatMap(({ state_after }) => state_after ?? [])

@@ -1,9 +1,7 @@
 import { LRUCache } from 'lru-cache'
-import type { App } from '../../../app.ts'
 import { MatrixError } from '../../../core/errors.ts'
 import type { DeviceId, EventId, RoomId, UserId } from '../../../core/ids.ts'
-import { madeOnce } from '../../../infra/concurrency/made-once.ts'
-import { violatesUnique } from '../../../storage/engine/database.ts'
+import { type Db, violatesUnique } from '../../../storage/engine/database.ts'
 import { findTransactionEvent, loadEventsById } from '../../../storage/rooms/timeline/events.ts'
 
 /** A request that its client may repeat: https://spec.matrix.org/v1.19/client-server-api/#transaction-identifiers */
@@ -21,41 +19,45 @@ export type ClientTransaction = {
 type StoredTransaction = { deviceId: DeviceId; id: string }
 type Send = (txn: StoredTransaction | undefined) => Promise<EventId>
 
-/**
- * So many of the newest transactions a process remembers; for older ones, and those of other processes, the database
- * does.
- */
-const REMEMBERED = 20_000
-const recentTransactions = new WeakMap<App['rooms'], LRUCache<string, Promise<EventId>>>()
-
-/**
- * Sends the event of a client's transaction once, however often and to however many processes the request comes;
- * returns its id each time. Nothing is looked up beforehand: a repetition that this process does not remember is
- * refused by the index events_transaction.
- */
-export function oncePerTransaction(app: App, transaction: ClientTransaction, send: Send): Promise<EventId> {
-  const recent = recentOf(app)
-  const { sender, deviceId, roomId, type, txnId, redacts } = transaction
-  const key = JSON.stringify([sender, deviceId, roomId, type, txnId, redacts])
-  const known = recent.get(key)
-  if (known) return known
-  const sending = sendOrFind(app, transaction, send)
-  recent.set(key, sending)
-  sending.catch(() => recent.delete(key))
-  return sending
+export type ClientTransactions = {
+  /**
+   * Sends the event of a client's transaction once, however often and to however many processes the request comes;
+   * returns its id each time.
+   */
+  sendOnce(transaction: ClientTransaction, send: Send): Promise<EventId>
 }
 
-async function sendOrFind(app: App, transaction: ClientTransaction, send: Send): Promise<EventId> {
+/** The newest transactions that a process remembers; the database finds older ones, and those of other processes. */
+const REMEMBERED = 20_000
+
+/** The index events_transaction refuses a repetition that this process does not remember. */
+export function createClientTransactions(database: Db): ClientTransactions {
+  const recent = new LRUCache<string, Promise<EventId>>({ max: REMEMBERED })
+  return {
+    sendOnce(transaction, send) {
+      const { sender, deviceId, roomId, type, txnId, redacts } = transaction
+      const key = JSON.stringify([sender, deviceId, roomId, type, txnId, redacts])
+      const known = recent.get(key)
+      if (known) return known
+      const sending = sendOrFind(database, transaction, send)
+      recent.set(key, sending)
+      sending.catch(() => recent.delete(key))
+      return sending
+    },
+  }
+}
+
+async function sendOrFind(db: Db, transaction: ClientTransaction, send: Send): Promise<EventId> {
   const { txnId, ...scope } = transaction
   const deviceId = scope.deviceId ?? ('' as DeviceId)
   try {
     return await send({ deviceId, id: txnId })
   } catch (error) {
     if (!mayMeanRepetition(error)) throw error
-    const eventId = await findTransactionEvent(app.database, { ...scope, deviceId, txnId })
+    const eventId = await findTransactionEvent(db, { ...scope, deviceId, txnId })
     if (eventId === undefined) throw error
     // The id of another redaction's transaction, under another path.
-    return (await isOfTransaction(app, eventId, transaction)) ? eventId : send(undefined)
+    return (await isOfTransaction(db, eventId, transaction)) ? eventId : send(undefined)
   }
 }
 
@@ -68,12 +70,8 @@ function mayMeanRepetition(error: unknown): boolean {
   return violatesUnique(error, 'events_transaction')
 }
 
-async function isOfTransaction(app: App, eventId: EventId, { redacts }: ClientTransaction): Promise<boolean> {
+async function isOfTransaction(db: Db, eventId: EventId, { redacts }: ClientTransaction): Promise<boolean> {
   if (redacts === undefined) return true
-  const [event] = await loadEventsById(app.database, [eventId])
+  const [event] = await loadEventsById(db, [eventId])
   return event?.pdu.redacts === redacts || event?.pdu.content.redacts === redacts
-}
-
-function recentOf(app: App): LRUCache<string, Promise<EventId>> {
-  return madeOnce(recentTransactions, app.rooms, () => new LRUCache({ max: REMEMBERED }))
 }

@@ -3,30 +3,14 @@ import { authEventKeys } from '../../../core/auth-rules/auth-event-keys.ts'
 import { BadJsonError, ForbiddenError } from '../../../core/errors.ts'
 import type { EventDraft } from '../../../core/events/build-event.ts'
 import { referenceHash } from '../../../core/events/reference-hash.ts'
-import type { DeviceId, EventId, UserId } from '../../../core/ids.ts'
-import type { JsonObject, StateKey } from '../../../core/pdu.ts'
+import type { EventId } from '../../../core/ids.ts'
+import type { StateKey } from '../../../core/pdu.ts'
 import { ROOM_VERSIONS, type RoomVersion } from '../../../core/room-versions.ts'
 import { encodeBase64 } from '../../../core/text/base64.ts'
 import { findLockedEvents, type LockedRoom, readLockedStateAt } from '../../../storage/rooms/timeline/locked-room.ts'
 import type { StoredEvent } from '../../../storage/schema/stored-event.ts'
+import type { NewEvent } from './new-event.ts'
 import { resolveStates } from './resolve-states.ts'
-
-/** An event that one of our users sends. */
-export type NewEvent = {
-  type: string
-  /** Present: a state event. */
-  state_key?: string
-  sender: UserId
-  content: JsonObject
-  /** The event that a redaction empties; its place in the PDU depends on the room version. */
-  redacts?: EventId
-  /** Whether the sender redacts as a server administrator: also what others of this server sent. */
-  asAdmin?: boolean
-  /** Milliseconds since the epoch; default: now. Only application services may set it. */
-  origin_server_ts?: number | undefined
-  /** The client's transaction. */
-  txn?: { deviceId: DeviceId; id: string }
-}
 
 /** An event that is to follow the newest ones of a room, and what decides whether it may. */
 export type DraftedEvent = {

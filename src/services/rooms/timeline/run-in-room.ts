@@ -2,7 +2,6 @@ import type { App } from '../../../app.ts'
 import { ForbiddenError, MatrixError } from '../../../core/errors.ts'
 import type { RoomId } from '../../../core/ids.ts'
 import type { LockedRoom } from '../../../storage/rooms/timeline/locked-room.ts'
-import { noteApproved } from './approved-events.ts'
 import { askPolicyServer } from './ask-policy-server.ts'
 import { PolicySignatureNeeded } from './policy-server.ts'
 
@@ -15,7 +14,7 @@ const MOST_QUESTIONS = 30
  * not have: strangers learn nothing about which rooms exist.
  */
 export async function runInRoom<Result>(
-  app: Pick<App, 'rooms' | 'federation' | 'signingKey'>,
+  app: Pick<App, 'rooms' | 'federation' | 'signingKey' | 'timeline'>,
   roomId: RoomId,
   command: (room: LockedRoom) => Promise<Result>,
 ): Promise<Result> {
@@ -27,7 +26,7 @@ export async function runInRoom<Result>(
       })
     } catch (error) {
       if (!(error instanceof PolicySignatureNeeded)) throw error
-      noteApproved(app, await askPolicyServer(app, error))
+      app.timeline.approvedEvents.note(await askPolicyServer(app, error))
     }
   }
   throw new MatrixError(502, 'M_UNKNOWN', 'The room changes faster than its policy server answers')

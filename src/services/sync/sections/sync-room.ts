@@ -32,7 +32,7 @@ const ROOMS_AT_ONCE = 100
 
 /** The timeline, state and summary of rooms for /sync. What all of them need from the database is asked for at once. */
 export async function syncRooms(
-  app: Pick<App, 'database' | 'clock'>,
+  app: Pick<App, 'database' | 'clock' | 'reading'>,
   viewer: SyncViewer,
   spans: readonly RoomSpan[],
 ): Promise<Map<RoomId, SyncedRoom>> {

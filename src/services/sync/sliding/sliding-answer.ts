@@ -19,7 +19,7 @@ import type { SlidingContent } from './sliding-room-content.ts'
 import { loadUnread, type SlidingRoom, slidingRooms } from './sliding-rooms.ts'
 import { findWindows, type MatchedRoom } from './sliding-windows.ts'
 
-type Reading = Pick<App, 'config' | 'database' | 'clock' | 'stream' | 'logger'>
+type Reading = Pick<App, 'config' | 'database' | 'clock' | 'stream' | 'logger' | 'reading'>
 
 /** What has happened since a connection's last answer; a new connection has no `from`, and no rows. */
 export type SlidingNews = {

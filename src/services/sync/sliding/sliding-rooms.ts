@@ -41,7 +41,7 @@ export type SlidingRoom = {
   unread?: UnreadCount
 }
 
-type Reading = Pick<App, 'config' | 'database' | 'clock' | 'stream' | 'logger'>
+type Reading = Pick<App, 'config' | 'database' | 'clock' | 'stream' | 'logger' | 'reading'>
 
 /**
  * Rooms that are read side by side: what they ask the database for in the same turn is one query

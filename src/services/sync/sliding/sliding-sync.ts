@@ -24,7 +24,7 @@ import { type SlidingAnswer, type SlidingNews, slidingAnswer } from './sliding-a
 import type { SlidingRequest } from './sliding-request.ts'
 import { storeAnswer } from './store-answers.ts'
 
-type Capabilities = Pick<App, 'config' | 'database' | 'clock' | 'random' | 'stream' | 'logger' | 'metrics'>
+type Capabilities = Pick<App, 'config' | 'database' | 'clock' | 'random' | 'stream' | 'logger' | 'metrics' | 'reading'>
 /** An answer; `isNews` false: there was nothing to tell until the time was over. */
 export type SlidingReply = Omit<SlidingAnswer, 'changes'> & { pos: string; connection: ConnectionState }
 

@@ -27,7 +27,7 @@ export type Departure = {
  * event to tell.
  */
 export async function departedRooms(
-  app: Pick<App, 'database' | 'clock' | 'stream'>,
+  app: Pick<App, 'database' | 'clock' | 'stream' | 'reading'>,
   viewer: SyncViewer,
   departures: readonly Departure[],
 ): Promise<SyncedRooms['leave']> {

@@ -13,7 +13,7 @@ import { syncUnread } from '../sections/sync-unread.ts'
 import { type Departure, departedRooms } from './departed-rooms.ts'
 import type { SyncedRooms } from './sync-response.ts'
 
-type Reading = Pick<App, 'config' | 'database' | 'clock' | 'stream'>
+type Reading = Pick<App, 'config' | 'database' | 'clock' | 'stream' | 'reading'>
 
 /**
  * What is told of rooms that a client does not know. `lastRoom`: the place of the last of them, if not all have room in

@@ -12,7 +12,7 @@ import { withToldMembers } from '../sections/told-members.ts'
 import { type FirstRooms, firstRooms } from './first-rooms.ts'
 import { type SyncedRooms, syncResponse } from './sync-response.ts'
 
-type Reading = Pick<App, 'config' | 'database' | 'clock' | 'stream'>
+type Reading = Pick<App, 'config' | 'database' | 'clock' | 'stream' | 'reading'>
 
 const PRESENT: readonly Membership[] = ['join', 'invite', 'knock']
 const ALL: readonly Membership[] = [...PRESENT, 'leave', 'ban']

@@ -26,7 +26,7 @@ export type ListenCommand = {
   signal: AbortSignal
 }
 
-type Listening = Pick<App, 'config' | 'database' | 'clock' | 'stream'>
+type Listening = Pick<App, 'config' | 'database' | 'clock' | 'stream' | 'reading'>
 
 const MAX_TIMEOUT_MS = 10 * 60_000
 

@@ -17,7 +17,7 @@ import { type AnswerBudget, answerBudget } from '../sections/answer-budget.ts'
 import { unwantedByNid } from '../sections/hidden-invites.ts'
 import { oldPresences, oldReceipts } from '../sections/old-news.ts'
 
-type Reading = Pick<App, 'config' | 'database' | 'clock' | 'stream' | 'stopping'>
+type Reading = Pick<App, 'config' | 'database' | 'clock' | 'stream' | 'stopping' | 'reading'>
 type Reader = { userId: UserId; deviceId: DeviceId | null; limit: number }
 
 /**

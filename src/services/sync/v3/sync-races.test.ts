@@ -1,6 +1,7 @@
 import { pino } from 'pino'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { startPostgres, type TestPostgres } from '../../../../testing/postgres.ts'
+import { buildReading, buildTimeline } from '../../../build-app.ts'
 import { defaultConfig } from '../../../config.ts'
 import { parseFilter } from '../../../core/filters/filter-schema.ts'
 import type { RoomId, ServerName, UserId } from '../../../core/ids.ts'
@@ -17,7 +18,7 @@ import { loadTimelinePage } from '../../../storage/rooms/timeline/timeline-pages
 import { insertUser } from '../../../storage/users/users.ts'
 import type { SyncBody } from '../../../testing/sync-app.ts'
 import { appendEvent } from '../../rooms/timeline/append-event.ts'
-import type { NewEvent } from '../../rooms/timeline/draft-event.ts'
+import type { NewEvent } from '../../rooms/timeline/new-event.ts'
 import { type SyncCommand, sync } from './sync.ts'
 
 const ALICE = '@alice:x' as UserId
@@ -63,6 +64,8 @@ async function startProcess(url: string) {
     clock: systemClock,
     random: systemRandom,
     stream: await startStreamTail(database, logger),
+    timeline: buildTimeline({ database }),
+    reading: buildReading(),
     rooms: createRoomTransactions(database, { lanes: 3, serverName: 'x' as ServerName }),
     takeNids: createNidSource(),
     serverName: 'x' as ServerName,

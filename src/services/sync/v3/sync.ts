@@ -35,7 +35,7 @@ export type SyncCommand = {
   signal: AbortSignal
 }
 
-type Capabilities = Pick<App, 'config' | 'database' | 'clock' | 'random' | 'stream' | 'logger' | 'metrics'>
+type Capabilities = Pick<App, 'config' | 'database' | 'clock' | 'random' | 'stream' | 'logger' | 'metrics' | 'reading'>
 
 /** Longer waiting than this gains nothing and ties up proxies. */
 const MAX_TIMEOUT_MS = 10 * 60_000
