@@ -5,13 +5,13 @@ import { serverSecret } from '../../storage/engine/server-secrets.ts'
 const KEY_LENGTH = 32
 
 /**
- * Finds out whether this process has the store that the server's files are in: a mount may be missing, or a folder not
- * be shared. The first process to start puts a mark there, which all others look for. Returns whether it is there; the
- * log tells the administrator if not.
+ * Checks that this process uses the server's media store: a mount may be missing, or a folder not shared. The first
+ * process to start writes a marker there, for which all others look. Returns whether it is there, and logs an error if
+ * not.
  */
 export async function checkMediaStore(app: App): Promise<boolean> {
   const mine = app.random.token(KEY_LENGTH)
-  // Before the others can know of it, so that they never miss it for being early.
+  // Written before the others know of it, so that they never look too early.
   await putMark(app, mine)
   const mark = await serverSecret(app.database, 'media_store_mark', () => mine)
   if (mark === mine) return true

@@ -1,6 +1,6 @@
 import { MIMEType } from 'whatwg-mimetype'
 
-/** What content is called that has no type, or none that makes sense. */
+/** The type of content without a valid type. */
 const UNKNOWN = 'application/octet-stream'
 
 const MAX_LENGTH = 255
@@ -15,8 +15,8 @@ const INLINE_TYPES: ReadonlySet<string> = new Set([
 ])
 
 /**
- * Returns the uploader's Content-Type, normalized and without malformed parameters; application/octet-stream for none
- * and for a malformed one.
+ * Returns the uploader's Content-Type, normalized and without malformed parameters; application/octet-stream if it is
+ * missing or malformed.
  */
 export function acceptedContentType(claimed: string | undefined): string {
   if (claimed === undefined || claimed.length > MAX_LENGTH) return UNKNOWN
@@ -24,22 +24,21 @@ export function acceptedContentType(claimed: string | undefined): string {
 }
 
 /**
- * The type to serve content with: as the uploader said, unless that is an image and the content contradicts it.
+ * Returns the Content-Type to serve: the uploader's, unless that is an image type which the content contradicts.
  *
- * @param detected The type that the first bytes of the content show; null: none. Formats that are text, such as SVG,
- * show none.
+ * @param detected The type that the first bytes of the content show; null: none. Text formats such as SVG show none.
  */
 export function servedContentType(claimed: string, detected: string | null): string {
   const type = essence(claimed)
   if (!type?.startsWith('image/')) return claimed
   const isImage = detected?.startsWith('image/') ?? false
-  // Only these are shown inline, and each of them is known by its first bytes.
+  // Only these are shown inline, and each is detected by its first bytes.
   if (INLINE_TYPES.has(type)) return isImage ? claimed : UNKNOWN
   if (type.endsWith('+xml')) return detected === null || detected === 'application/xml' ? claimed : UNKNOWN
   return isImage || detected === null ? claimed : UNKNOWN
 }
 
-/** Whether a browser may show content of this type itself. */
+/** Returns whether browsers may show this type inline. */
 export function mayShowInline(contentType: string): boolean {
   const type = essence(contentType)
   return type !== undefined && INLINE_TYPES.has(type)

@@ -1,8 +1,8 @@
 const MAX_LENGTH = 255
 
 /**
- * A file name as it may be offered for saving: no folders, no control characters, whole Unicode characters only.
- * Undefined when nothing of it is left.
+ * Sanitizes a file name for downloads: no folders, no control characters, well-formed Unicode. Returns undefined if
+ * nothing is left.
  */
 export function safeFileName(name: string | undefined): string | undefined {
   const last = name?.split(/[/\\]/).at(-1) ?? ''

@@ -5,14 +5,14 @@ import { backOff } from '../../infra/concurrency/back-off.ts'
 import { findStoredMedia, type MediaName, type StoredFile, type StoredMedia } from '../../storage/media/media.ts'
 import { servedContentType } from './content-type.ts'
 
-/** A medium with its file. `contentType` is the one to serve it with. */
+/** A media entry with its file. `contentType` is the one to serve. */
 export type Media = { contentType: string; filename: string | null; accessedTs: number | null; file: StoredFile }
 
 const PAUSES = { first: 50, longest: 1000 }
 
 /**
- * Finds a medium of this server. One that is reserved is waited for up to `timeoutMs`, whichever process it is uploaded
- * to, or until `signal` aborts. Throws M_NOT_FOUND, and M_NOT_YET_UPLOADED when the time is over.
+ * Finds local media. Waits for a pending upload, at any process, for up to `timeoutMs` or until `signal` aborts. Throws
+ * M_NOT_FOUND, and M_NOT_YET_UPLOADED on timeout.
  */
 export async function findLocalMedia(
   app: App,
@@ -31,7 +31,7 @@ export async function findLocalMedia(
   }
 }
 
-/** A medium of any server that is here, if it is. */
+/** Finds stored media of any server. */
 export async function findKeptMedia(app: Pick<App, 'database'>, name: MediaName): Promise<Media | undefined> {
   const media = await findStoredMedia(app.database, name)
   return media?.file ? describe(media, media.file) : undefined

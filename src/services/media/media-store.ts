@@ -8,22 +8,22 @@ import { createDiskStore } from '../../infra/object-store/disk.ts'
 import type { ObjectStore } from '../../infra/object-store/object-store.ts'
 import type { ThumbnailRow } from '../../storage/schema/media.ts'
 
-/** What a server keeps files in and makes their thumbnails with. */
+/** The object store, the thumbnailer and their work in flight. */
 export type MediaStore = {
   objects: ObjectStore
   thumbnailer: Thumbnailer
-  /** By what tells thumbnails apart, so that a thumbnail that many ask for is made once. */
+  /** By thumbnail key, so that concurrent requests make a thumbnail once. */
   thumbnailsUnderWay: SingleFlight<ThumbnailRow>
-  /** By name, so that a file of another server that many ask for is fetched once. */
+  /** By media name, so that concurrent requests fetch a remote file once. */
   fetches: SingleFlight<void>
-  /** Runs the uploads of a user; undefined when there are as many already as each may have. */
+  /** Runs the uploads of a user; undefined if the user has the maximum number in flight. */
   uploads: Lanes<UserId>
 }
 
 const NO_THUMBNAILS =
   'Thumbnails cannot be made, for the library sharp does not load: run npm install --include=optional on this machine, and restart'
 
-/** The store as configured; touches nothing yet. */
+/** Creates the store as configured, without I/O. */
 export function createMediaStore(config: Config['media'], logger: Logger): MediaStore {
   return {
     objects: createDiskStore(config.storage_dir),

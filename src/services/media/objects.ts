@@ -3,8 +3,8 @@ import type { StagedFile } from '../../infra/object-store/staged-file.ts'
 import { announceObject, doomUnclaimedObjects, forgetObjects } from '../../storage/media/unclaimed-objects.ts'
 
 /**
- * Puts a staged file into the store; returns its key. Until a transaction claims the object it counts as unclaimed, so
- * that a crash leaves no orphan.
+ * Puts a staged file into the store, and returns its key. The object counts as orphaned until a transaction refers to
+ * it, so that a crash leaves no orphan.
  */
 export async function putObject(app: App, staged: StagedFile): Promise<string> {
   const objectKey = app.random.token(32)
@@ -13,13 +13,13 @@ export async function putObject(app: App, staged: StagedFile): Promise<string> {
   return objectKey
 }
 
-/** Deletes an object that nobody claimed. */
+/** Deletes an orphaned object. */
 export async function dropObject(app: App, objectKey: string): Promise<void> {
   await app.media.objects.delete(objectKey)
   await app.database.write((tx) => forgetObjects(tx, [objectKey]))
 }
 
-/** Deletes up to `limit` objects that have been unclaimed since before `cutoff`; returns how many these were. */
+/** Deletes up to `limit` objects that have been orphaned since before `cutoff`, and returns how many there were. */
 export async function dropUnclaimedObjects(app: App, command: { cutoff: number; limit: number }): Promise<number> {
   const keys = await app.database.write((tx) => doomUnclaimedObjects(tx, command))
   for (const key of keys) await app.media.objects.delete(key)

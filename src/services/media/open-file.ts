@@ -3,10 +3,7 @@ import type { App } from '../../app.ts'
 import { NotFoundError } from '../../core/errors.ts'
 import type { ByteRange } from '../../infra/object-store/object-store.ts'
 
-/**
- * The bytes of a stored object, or a range of them. Throws M_NOT_FOUND (and tells the administrator) when the store has
- * lost it.
- */
+/** Opens a stored object, or a range of its bytes. Throws M_NOT_FOUND and logs an error if the store has lost it. */
 export async function openFile(app: App, objectKey: string, range?: ByteRange): Promise<Readable> {
   const stream = await app.media.objects.get(objectKey, range)
   if (stream) return stream

@@ -5,8 +5,8 @@ import { type MediaName, reserveMediaName } from '../../storage/media/media.ts'
 import { newMediaName } from './upload-media.ts'
 
 /**
- * Reserves a name for a file that the user uploads later, until `expiresTs` (milliseconds since 1970). Throws
- * M_LIMIT_EXCEEDED when the user has too many names without a file.
+ * Reserves a media ID for an upload by the user until `expiresTs` (milliseconds since 1970). Throws M_LIMIT_EXCEEDED if
+ * the user has too many pending uploads.
  * https://spec.matrix.org/v1.19/client-server-api/#post_matrixmediav1create
  */
 export async function reserveMedia(app: App, uploader: UserId): Promise<{ name: MediaName; expiresTs: number }> {

@@ -6,9 +6,8 @@ import { claimFile, lockFile } from '../../storage/media/media-files.ts'
 import { dropObject, putObject } from './objects.ts'
 
 /**
- * Stores what arrives from `source` (once, if the same content is there already) and calls `record` in the transaction
- * that makes it known; its errors undo everything. Throws M_TOO_LARGE beyond the configured size, as soon as it is
- * reached.
+ * Stores the bytes of `source`, once per content, and calls `record` in the transaction that refers to the file; its
+ * errors roll everything back. Throws M_TOO_LARGE as soon as the configured size is exceeded.
  */
 export async function storeFile(
   app: App,
@@ -41,7 +40,7 @@ async function storeNewFile(
     await record(tx, sha256)
     return isFirst
   })
-  // Not when the transaction throws: it may be the answer that got lost, and the file in use. What was rolled back is
-  // swept.
+  // Not when the transaction throws: it may have committed although its result was lost. The sweep deletes orphaned
+  // objects.
   if (!claimed) await dropObject(app, objectKey)
 }

@@ -13,9 +13,10 @@ const BATCH = 100
 const UNCLAIMED_MS = 60 * 60 * 1000
 
 /**
- * Sweeps now and every hour until the server stops; not in another store than the server's, where forgetting objects
- * would not delete them.
- * `stop` waits for a sweep that is under way.
+ * Sweeps now and every hour until the server stops. Skipped if this process uses another store, where the objects could
+ * not be deleted.
+ *
+ * `stop` waits for a sweep in progress.
  */
 export function startMediaSweeps(app: App): { stop(): Promise<void> } {
   const options = { every: INTERVAL_MS, failure: 'sweeping the media failed', level: 'error' } as const
@@ -25,8 +26,8 @@ export function startMediaSweeps(app: App): { stop(): Promise<void> } {
 }
 
 /**
- * Removes what nobody can reach any more: expired reservations, media of other servers that nobody asks for, files
- * without media, and what crashes have left. Several processes may do so at the same time.
+ * Deletes unreachable media: expired reservations, unused remote media, files without media, and objects orphaned by
+ * crashes. Several processes may sweep concurrently.
  */
 export async function sweepMedia(app: App): Promise<void> {
   const now = app.clock.now()

@@ -10,12 +10,12 @@ import { dropObject, putObject } from './objects.ts'
 import { openFile } from './open-file.ts'
 import { thumbnailStep } from './thumbnail-step.ts'
 
-/** A thumbnail in the object store; `etag` names it among all files and thumbnails. */
+/** A thumbnail in the object store; `etag` is unique among all files and thumbnails. */
 export type Thumbnail = { objectKey: string; contentType: string; size: number; etag: string }
 
 /**
- * The thumbnail of a file, made at the first request for it and kept. Throws M_UNKNOWN for a file that is no image and
- * M_TOO_LARGE for an image of too many pixels. https://spec.matrix.org/v1.19/client-server-api/#thumbnails
+ * Returns the thumbnail of a file, which the first request creates. Throws M_UNKNOWN for a file that is not an image,
+ * and M_TOO_LARGE for an image with too many pixels. https://spec.matrix.org/v1.19/client-server-api/#thumbnails
  */
 export async function thumbnailMedia(app: App, file: StoredFile, request: ThumbnailSpec): Promise<Thumbnail> {
   if (!IMAGE_TYPES.includes(file.detectedType ?? ''))

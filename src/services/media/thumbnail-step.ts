@@ -6,10 +6,10 @@ const LARGEST = 8192
 const CROP_SHAPES = 48
 
 /**
- * The thumbnail to make for a request. It is one of few, so that a file gets a bounded number however many sizes are
- * asked for, and it is at least as large as requested: the smallest configured size of the method; beyond the largest,
- * that one doubled until it is enough. A crop in another shape than a configured one has the longer side of such a
- * size, and its shape in steps.
+ * Returns the thumbnail to make for a request, at least as large as requested. There are few possible ones, so that a
+ * file gets a bounded number for any requested sizes: the smallest sufficient configured size of the method or, beyond
+ * the largest, that size doubled until it suffices. A crop with another aspect ratio than the configured sizes has the
+ * longer side of such a size, and its ratio in steps.
  */
 export function thumbnailStep(
   request: ThumbnailSpec,

@@ -12,7 +12,7 @@ import { acceptedContentType } from './content-type.ts'
 import { safeFileName } from './file-name.ts'
 import { storeFile } from './store-file.ts'
 
-/** A file that a client sends. */
+/** An upload of a client. */
 export type Upload = {
   uploader: UserId
   contentType: string | undefined
@@ -22,13 +22,13 @@ export type Upload = {
 
 const MEDIA_ID_LENGTH = 24
 
-/** A new name for media of this server; nobody can guess it. */
+/** Returns a new, unguessable media ID of this server. */
 export function newMediaName(app: App): MediaName {
   return { serverName: app.serverName, mediaId: app.random.token(MEDIA_ID_LENGTH) }
 }
 
 /**
- * Stores a file under a new name. Throws M_TOO_LARGE.
+ * Stores a file under a new media ID. Throws M_TOO_LARGE.
  * https://spec.matrix.org/v1.19/client-server-api/#post_matrixmediav3upload
  */
 export async function uploadMedia(app: App, upload: Upload): Promise<MediaName> {
@@ -41,12 +41,12 @@ export async function uploadMedia(app: App, upload: Upload): Promise<MediaName> 
 }
 
 /**
- * Stores a file under a name that its uploader reserved. Throws M_NOT_FOUND for a name that is not reserved or no
- * longer, M_FORBIDDEN for somebody else's, M_CANNOT_OVERWRITE_MEDIA when it has a file, M_TOO_LARGE.
+ * Stores a file under a media ID that its uploader reserved. Throws M_NOT_FOUND for an unknown or expired ID,
+ * M_FORBIDDEN for another user's, M_CANNOT_OVERWRITE_MEDIA if it has a file, M_TOO_LARGE.
  * https://spec.matrix.org/v1.19/client-server-api/#put_matrixmediav3uploadservernamemediaid
  */
 export async function uploadReservedMedia(app: App, name: MediaName, upload: Upload): Promise<void> {
-  // Before the body is read, so that nobody sends a large file in vain; the transaction decides.
+  // Checked before the body is read, so that no large upload fails at its end. The transaction checks again.
   checkMayFill(app, await findStoredMedia(app.database, name), upload.uploader)
   const described = describe(upload)
   await storeFile(app, upload.source, async (tx, sha256) => {

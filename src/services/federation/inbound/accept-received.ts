@@ -12,21 +12,17 @@ import { loadEventsById } from '../../../storage/rooms/timeline/events.ts'
 import { storeOutliers } from '../../../storage/rooms/timeline/outliers.ts'
 import type { ReceivedEvents } from '../requests/received-events.ts'
 
-/** A piece of the state of a room, with what lists of members need of it. */
+/** A state event of a room, with the data that member lists need. */
 export type ReceivedState = StateKey & { event_nid: number; member: JoinedRoomMember | undefined }
 
-/** Events that are checked and stored at once. */
+/** Number of events checked and stored together. */
 const CHUNK = 500
-/**
- * Events that others cite and that are kept in memory: those that most cite are few, and the others are cited once or
- * twice.
- */
+/** Number of auth events cached: a few are referenced by most events, the others once or twice. */
 const MAX_CITED = 1000
 
 /**
- * Checks received events by the events that they cite, those that are cited first, and stores them outside of the
- * timeline, the rejected ones too. Events that cite unknown ones are left out. Calls `onState` for each accepted piece
- * of the state.
+ * Checks received events against their auth events, in topological order, and stores them as outliers, rejected ones
+ * too. Events that reference unknown ones are left out. Calls `onState` for each accepted state event.
  * https://spec.matrix.org/v1.19/server-server-api/#checks-performed-on-receipt-of-a-pdu (4)
  */
 export async function acceptReceived(
@@ -51,7 +47,7 @@ export async function acceptReceived(
       count += chunk.length
       const events = await checker.check(chunk)
       await storing
-      // While one chunk is stored, the next one is checked.
+      // While one chunk is stored, the next is checked.
       storing = store(events)
       storing.catch(() => {})
     }
@@ -62,12 +58,12 @@ export async function acceptReceived(
   if (left > 0) app.logger.warn({ room_id: room.roomId, left }, 'events of a room to join cite unknown ones')
 }
 
-/** A piece of state as an event has it. */
+/** Returns an event as an entry of the state. */
 export function receivedStateOf(pdu: Pdu, event_nid: number): ReceivedState {
   return { type: pdu.type, state_key: pdu.state_key!, event_nid, member: joinedRoomMember(pdu, event_nid) }
 }
 
-/** The ids of all events of which all that they cite is known, cited before citing, in chunks. */
+/** Yields in chunks the IDs of all events whose auth events are known, in topological order. */
 async function* inOrderOfCitation(app: Pick<App, 'database'>, answer: ReceivedEvents): AsyncGenerator<EventId[]> {
   const stored = await findStored(app, answer)
   const citing = new Map<EventId, EventId[]>()
@@ -84,7 +80,7 @@ async function* inOrderOfCitation(app: Pick<App, 'database'>, answer: ReceivedEv
     }
   }
   let chunk: EventId[] = []
-  // It grows meanwhile.
+  // It grows during the iteration.
   for (const eventId of ready) {
     chunk.push(eventId)
     for (const id of citing.get(eventId) ?? []) {
@@ -99,7 +95,9 @@ async function* inOrderOfCitation(app: Pick<App, 'database'>, answer: ReceivedEv
   if (chunk.length > 0) yield chunk
 }
 
-/** Those of the cited events that the answer lacks and this server has, from when it was in the room before. */
+/**
+ * Finds the auth events that the response lacks and this server already stores, from earlier participation in the room.
+ */
 async function findStored(app: Pick<App, 'database'>, { events }: ReceivedEvents): Promise<Set<EventId>> {
   const absent = new Set<EventId>()
   for (const { authIds } of events.values()) for (const id of authIds) if (!events.has(id)) absent.add(id)
@@ -130,7 +128,7 @@ function createChecker(
     })
   }
 
-  /** Events outside of the chunk that it cites, from memory, the spool or the database. */
+  /** Loads auth events outside the chunk, from memory, the spool or the database. */
   async function loadCited(chunk: readonly CheckedEvent[]): Promise<Map<EventId, CheckedEvent>> {
     const wanted = new Set(chunk.flatMap((event) => event.auth_event_ids))
     if (createId !== undefined) wanted.add(createId)

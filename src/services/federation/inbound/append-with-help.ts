@@ -17,14 +17,14 @@ import {
 
 export type TakingApp = FetchingApp & Pick<App, 'rooms' | 'serverName' | 'stopping'>
 
-/** An event to be appended; `historyOrder`: its place, if it is history. */
+/** An event to append; `historyOrder`: its order, if it is history. */
 export type AppendedItem = { event: Event; historyOrder?: number }
-/** How many states may still be fetched. */
+/** The number of states that may still be fetched. */
 export type StatesLeft = { count: number }
 
 /**
- * Appends an event, fetching what permits it, and, as often as is allowed, the state after predecessors that nobody
- * needs to have. Throws FederationError when that cannot be had.
+ * Appends an event, fetching its missing auth events and, within `StatesLeft`, the states after prev events that cannot
+ * be fetched. Throws FederationError if they are unavailable.
  */
 export async function appendWithHelp(
   app: TakingApp,
@@ -39,7 +39,7 @@ export async function appendWithHelp(
       return await appendTold(app, source.roomId, item, told)
     } catch (error) {
       if (!(error instanceof MissingEventsError)) throw error
-      // First the states, for what permits the event comes with them.
+      // First the states, whose responses include the auth events.
       if (error.prevIds.length === 0) {
         if (hasAskedForAuth) throw new FederationError(`${eventId} cites what nobody has`, { retryable: false })
         hasAskedForAuth = true
@@ -54,8 +54,8 @@ export async function appendWithHelp(
 }
 
 /**
- * The states after the predecessors of an event; where these are more than may be fetched, for all of them the one
- * before the event.
+ * Returns the states after an event's prev events. If these are more than may be fetched, the state before the event
+ * stands for all of them.
  */
 async function statesAfter(
   app: TakingApp,
@@ -93,8 +93,8 @@ function appendTold(
 }
 
 /**
- * Appends events in order, many to a transaction. Those that cannot be are left out: others may do without them, and if
- * not, say so themselves.
+ * Appends events in order, many per transaction. Events that fail are left out: later ones may not need them, and fail
+ * by themselves if they do.
  */
 export async function appendAll(
   app: TakingApp,
@@ -116,7 +116,7 @@ export async function appendAll(
   }
 }
 
-/** Appends the first events of which all that they need is here; returns how many. */
+/** Appends the leading events whose references are all here, and returns their number. */
 function appendReady(app: TakingApp, roomId: RoomId, items: readonly AppendedItem[]): Promise<number> {
   return app.rooms.run(roomId, async (room) => {
     let done = 0

@@ -21,12 +21,12 @@ export type BackfillingApp = TakingApp & Pick<App, 'clock'>
 
 const PAGE = 100
 const SERVERS = 4
-/** Events of which the predecessors are asked for at once. */
+/** Number of events whose prev events are requested at once. */
 const MAX_GAPS = 5
 const MAX_STATES = 4
 /**
- * After nobody had anything for a gap, it is left alone for this long. Where servers could not be asked, it is for as
- * long as that took: those who come back soon are asked soon.
+ * Back-off after no server had events for a gap. If servers could not be reached, it is as long as the attempt took:
+ * servers that recover quickly are asked again quickly.
  */
 const REST_MS = 60_000
 const SHORTEST_REST_MS = 500
@@ -36,8 +36,8 @@ const underWay = new WeakMap<App['database'], Map<RoomId, Promise<boolean>>>()
 const resting = new WeakMap<App['database'], Map<EventId, number>>()
 
 /**
- * Fetches history that is missing before events between two places of a room's timeline (the upper one included);
- * returns whether there is more now. Several servers are asked in turn.
+ * Backfills history missing before events between two orders of a room's timeline (the upper one included). Returns
+ * whether there is more now. Asks several servers in turn.
  * https://spec.matrix.org/v1.19/server-server-api/#backfilling-and-retrieving-missing-events
  */
 export function backfillRoom(
@@ -81,7 +81,7 @@ async function backfillFrom(
 ): Promise<boolean> {
   const source = await sourcesOf(app, { roomId, version }, server)
   const { top, bottom } = await findPlacesBefore(app.database, roomId, gaps[0]!.referrer_order)
-  // What is missing further down has its place there.
+  // Gaps further down are filled there.
   const from = gaps.filter(({ referrer_order }) => referrer_order > top).map(({ event_id }) => event_id)
   const events = await askBackfill(app, source, { from, limit: PAGE })
   const fresh = await inOrder(app, events)
@@ -93,14 +93,14 @@ async function backfillFrom(
 }
 
 /**
- * Those that are not in the timeline, oldest first; where one among them is, only those after it, for the others belong
- * before it.
+ * Returns the events that are not in the timeline, oldest first. If one of them is in the timeline, only later ones:
+ * the others belong before it.
  */
 async function inOrder(app: BackfillingApp, events: readonly Event[]): Promise<Event[]> {
   const byId = new Map(events.map((event) => [event.event_id, event]))
   const here = await findEventNids(app.database, [...byId.keys()])
   const isHere = ({ event_id }: Event) => typeof here.get(event_id)?.event_order === 'number'
-  // The answer is newest first: where nothing else says so, the order of its events is the other way round.
+  // The response is newest first: reversing it breaks ties of the topological order.
   const sorted = topologicalOrder(new Map([...byId].reverse()), (event) => event.prev_event_ids)
   const newest = sorted.slice(sorted.findLastIndex(isHere) + 1)
   return newest.length > 0 ? newest : sorted.filter((event) => !isHere(event))

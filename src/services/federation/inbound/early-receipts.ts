@@ -8,20 +8,20 @@ import type { ReceiptRow } from '../../../storage/schema/ephemeral.ts'
 import type { StoredEvent } from '../../../storage/schema/stored-event.ts'
 import { isShownInThread } from '../../rooms/reading/thread-of.ts'
 
-/** A receipt as another server tells it; `threadId` empty: of no thread. */
+/** A receipt from another server; empty `threadId`: unthreaded. */
 export type ToldReceipt = { roomId: RoomId; userId: UserId; eventId: EventId; threadId: string; ts: number }
 
 type Capabilities = Pick<App, 'database' | 'stream' | 'logger'>
 type EarlyReceipts = { add(receipts: readonly ToldReceipt[]): void }
 
-/** Receipts that are kept, and of them those of one event. */
+/** Maximum number of receipts kept, in total and per event. */
 const MAX_RECEIPTS = 20_000
 const MAX_OF_EVENT = 1000
 const waiting = new WeakMap<App['stream'], EarlyReceipts>()
 
 /**
- * Receipts of events that are still on their way, as those of the same transaction may be. Kept in memory: they are not
- * worth more.
+ * Returns the receipts for events that have not arrived yet, such as those in the same transaction. Kept in memory
+ * only, since losing them does little harm.
  */
 export function earlyReceiptsOf(app: Capabilities): EarlyReceipts {
   return madeOnce(waiting, app.stream, () => createEarlyReceipts(app))
@@ -54,8 +54,8 @@ function createEarlyReceipts(app: Capabilities): EarlyReceipts {
 }
 
 /**
- * Stores receipts, also of events that are not here, as they were sent before this server was in the room; passes over
- * those of what is no event of its room, or not in its thread.
+ * Stores receipts, also for unknown events, which were sent before this server joined. Skips receipts for events of
+ * another room or thread.
  */
 export async function storeTold(
   app: Pick<App, 'database'>,

@@ -1,10 +1,7 @@
 import type { App } from '../../../app.ts'
 import type { ServerName } from '../../../core/ids.ts'
 
-/**
- * What EDUs need; their contents come as they are. Each throws a ZodError or MatrixError for what is not to be
- * followed.
- */
+/** Handles the content of an EDU type. Throws a ZodError or MatrixError for content to be ignored. */
 export type EduApp = Pick<
   App,
   'config' | 'database' | 'serverName' | 'stream' | 'clock' | 'random' | 'logger' | 'stopping' | 'federation'

@@ -11,13 +11,12 @@ import { storeCitedEvents } from './store-cited-events.ts'
 export type FetchingApp = Pick<App, 'federation' | 'keyRing' | 'logger' | 'database' | 'takeNids'>
 export type Sources = EventSource & { others: readonly ServerName[] }
 
-/** More events than this are not asked for one by one. */
+/** Above this number, events are not requested one by one. */
 const MAX_SINGLE = 100
 
 /**
- * What the first of a room's servers tells that can be reached and does not refuse. Where all fail, throws what
- * promises most: a failure after which it may be tried again, else that of the first. `onRefusal` hears of servers that
- * answer, and do not tell.
+ * Returns the answer of the first of a room's servers that can be reached and does not refuse. If all fail, throws a
+ * retryable error if there is one, else the first. `onRefusal` is called for servers that answer with a refusal.
  */
 export async function fromAny<Result>(
   source: Sources,
@@ -37,7 +36,7 @@ export async function fromAny<Result>(
   throw failure
 }
 
-/** Gets the events that permit an event, by the whole chain or one by one; what cannot be had stays missing. */
+/** Fetches the auth events of an event, as a whole chain or one by one; unavailable ones stay missing. */
 export async function fetchAuthEvents(
   app: FetchingApp,
   source: Sources,
@@ -59,20 +58,19 @@ export async function fetchAuthEvents(
 }
 
 /**
- * A state as the nids of its events, the later one of two for the same piece counting; `pieces`: what these are, if
- * they have just been read.
+ * A state as the nids of its events; of two events for one key the later counts. `pieces`: their entries, if they were
+ * just read.
  */
 export type FetchedState = { nids: number[]; pieces?: ReceivedState[] }
 
-/** The state after an event, or before it. */
+/** The state after or before an event. */
 type Moment = { eventId: EventId; isAfter: boolean }
 
 /**
- * The state after an event that this server does not have in the timeline, as another server tells it. What is missing
- * of it is fetched and stored; what cannot be verified, for keys cannot be had, is left out, be it the event itself.
- * Where servers answer and do not tell of the event, as they need not when it is from before a user of this server
- * came, the state before `follower`, an event that follows it, is taken instead. Throws FederationError when no server
- * tells, or nobody has the event itself.
+ * Fetches the state after an event that is not in the timeline. Missing events of it are fetched and stored; events
+ * that cannot be verified for lack of keys are left out, even the event itself. If servers answer but refuse, as they
+ * may for events from before a local user joined, uses the state before `follower`, an event that follows it. Throws
+ * FederationError if no server answers, or none has the event itself.
  */
 export async function fetchStateAfter(
   app: FetchingApp,
@@ -99,7 +97,7 @@ export async function fetchStateAfter(
   }
 }
 
-/** The state before an event, as another server tells it. Throws FederationError when no server tells. */
+/** Fetches the state before an event. Throws FederationError if no server answers. */
 export function fetchStateBefore(app: FetchingApp, source: Sources, eventId: EventId): Promise<FetchedState> {
   return fetchStateAt(app, source, { eventId, isAfter: false })
 }
@@ -121,14 +119,14 @@ async function fetchStateAt(
     for (const [id, event] of await findEventNids(app.database, missing)) found.set(id, event)
   }
   if (state.some((id) => !found.has(id) && !leftOut.has(id))) {
-    // They tell the events with the state that they do not tell one by one.
+    // Servers return some events with the state that they do not return singly.
     const whole = await wholeStateAt(app, source, moment).catch(ignoreRefusal)
     if (whole) return whole
   }
   const event = found.get(eventId)
   if (isAfter && !event && leftOut.get(eventId) !== 'unverified') throw nobodyHas(eventId)
   const accepted = (each: EventNid | undefined) => (each?.is_state && !each.rejected ? [each.event_nid] : [])
-  // Last, for it takes the place of what was there before it.
+  // Last, since it replaces the previous event of its state key.
   return { nids: [...state.flatMap((id) => accepted(found.get(id))), ...(isAfter ? accepted(event) : [])] }
 }
 
@@ -139,8 +137,8 @@ function ignoreRefusal(error: unknown): undefined {
 type ToldState = { state: EventId[]; found: Map<EventId, EventNid>; missing: EventId[] }
 
 /**
- * Which events the state before an event has, and which of these and of those that permit them are not here; undefined
- * where those are many.
+ * Requests the IDs of the state before an event, and determines which events of it and of its auth chain are missing;
+ * undefined if too many.
  */
 async function askForState(
   app: FetchingApp,
@@ -166,7 +164,7 @@ async function askForState(
   return told
 }
 
-/** Before all others there is a state; a server that tells none has not answered. */
+/** Every event but the first has a state before it: an empty response counts as none. */
 async function isCreate(app: FetchingApp, eventId: EventId): Promise<boolean> {
   const [event] = await loadEventsById(app.database, [eventId])
   return event?.pdu.type === 'm.room.create'
@@ -187,10 +185,7 @@ function nobodyHas(eventId: EventId): FederationError {
   return new FederationError(`Nobody has the event ${eventId}`, { retryable: false })
 }
 
-/**
- * Stores the state before an event and, where the state after it is wanted, the event, unless that cannot be verified
- * now.
- */
+/** Stores the state before an event and, for the state after it, the event, unless that cannot be verified now. */
 async function takeState(
   app: FetchingApp,
   source: Sources,

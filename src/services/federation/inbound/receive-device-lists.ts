@@ -32,22 +32,22 @@ const signingKeyUpdate = z.looseObject({
 })
 
 /**
- * A device of another server's user is new, gone or not what it was. Followed if nothing before it was missed; else the
- * list is marked to be fetched again. https://spec.matrix.org/v1.19/server-server-api/#mdevice_list_update
+ * Handles a change of a remote user's device. Applies it if no earlier change was missed; otherwise marks the list as
+ * stale. https://spec.matrix.org/v1.19/server-server-api/#mdevice_list_update
  */
 export const receiveDeviceListUpdate: ReceiveEdu = async (app, origin, received) => {
   const update = deviceUpdate.parse(received)
   const { user_id: user, device_id: device, stream_id, prev_id: previous = [] } = update
   requireUserOfOrigin(origin, user)
   if (!(await sharesRoom(app, user, `device ${device}`))) return
-  // A device that has no keys yet is nothing that clients could ask for.
+  // Clients cannot query a device without keys.
   const isVisible = update.deleted === true || update.keys !== undefined
   await app.database.write(async (tx) => {
     const tell = () => isVisible && noteDeviceListChange(tx, user, `device ${device}`)
     const list = await lockDeviceList(tx, user)
-    // Nobody has asked for the user's devices: there is nothing to keep true, but clients want to know.
+    // The list is not cached, so there is nothing to update, but clients are notified.
     if (!list) return tell()
-    // Without a change before it, it begins a sequence, of which nothing is known.
+    // An update without `prev_id` begins a sequence whose past is unknown.
     const isFirst = previous.length === 0
     if (!list.is_stale && !isFirst && list.stream_id === stream_id) return
     const isNext = !list.is_stale && !isFirst && previous.every((id) => id === list.stream_id)
@@ -59,8 +59,8 @@ export const receiveDeviceListUpdate: ReceiveEdu = async (app, origin, received)
 }
 
 /**
- * Whether the user shares a room with somebody here. Where that is not known, as the members of a room are not, the
- * change is noted, to be told to clients when they are.
+ * Returns whether the user shares a room with a local user. While a room's members are not all known, records the
+ * change, to notify clients later.
  */
 async function sharesRoom({ database }: EduApp, user: UserId, change: DeviceListChange): Promise<boolean> {
   if ((await filterUsersInRooms(database, [user])).has(user)) return true
@@ -69,7 +69,7 @@ async function sharesRoom({ database }: EduApp, user: UserId, change: DeviceList
   return false
 }
 
-/** A device more than is kept of a user is dropped. */
+/** Drops devices beyond the limit per user. */
 async function followChange(
   { config: { limits }, logger }: EduApp,
   tx: Tx,
@@ -80,7 +80,7 @@ async function followChange(
   logger.warn({ user_id: change.userId }, 'a device of another server dropped, as its user has too many')
 }
 
-/** Undefined where the update does not say enough to follow it. */
+/** Returns undefined if the update is incomplete. */
 function changeOf(
   { config }: EduApp,
   update: z.output<typeof deviceUpdate>,
@@ -91,7 +91,7 @@ function changeOf(
 }
 
 /**
- * The cross-signing keys of another server's user are new.
+ * Handles new cross-signing keys of a remote user.
  * https://spec.matrix.org/v1.19/server-server-api/#msigning_key_update
  */
 export const receiveSigningKeyUpdate: ReceiveEdu = async (app, origin, received) => {

@@ -20,9 +20,8 @@ const RECEIVERS: ReadonlyMap<string, ReceiveEdu> = new Map([
 ])
 
 /**
- * Follows the EDUs of a transaction. What is malformed, of no known type, or not the other server's to tell is passed
- * over, as nobody can do anything about it; throws only when the database fails, so that the other server sends them
- * again.
+ * Handles the EDUs of a transaction. Skips malformed ones, unknown types and EDUs about other servers' users. Throws
+ * only if the database fails, so that the sender retries.
  * https://spec.matrix.org/v1.19/server-server-api/#edus
  */
 export async function receiveEdus(app: EduApp, origin: ServerName, received: readonly unknown[]): Promise<void> {

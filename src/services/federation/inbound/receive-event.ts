@@ -8,9 +8,8 @@ import type { TakingApp } from './append-with-help.ts'
 import { takeEvent } from './take-event.ts'
 
 /**
- * Takes an event of another server from its arrival to where it is stored, with what it refers to. Throws M_NOT_FOUND
- * for a room that this server does not have, M_INVALID_PARAM for what is no valid event of it, and FederationError when
- * what it refers to cannot be had.
+ * Verifies and appends an event of another server, with the events that it references. Throws M_NOT_FOUND for an
+ * unknown room, M_INVALID_PARAM for an invalid event, and FederationError if references are unavailable.
  */
 export async function receiveEvent(
   app: TakingApp & Pick<App, 'database'>,

@@ -7,9 +7,9 @@ import { loadEvents } from '../../../storage/rooms/timeline/events.ts'
 import { storeOutsideMember } from '../requests/store-outside-member.ts'
 
 /**
- * Takes the event that ends an invite or a knock of one of our users in a room that this server is not in; returns
- * whether it is one. Without the room nobody can tell who has the power to do that: an invite is taken back by who made
- * it, and a knock is refused by an event that follows from it.
+ * Handles the event that rescinds an invite of a local user, or rejects a knock, in a room that this server is not in.
+ * Returns whether it is one. Power levels are unknown there: an invite may be rescinded only by its sender, and a knock
+ * rejected by an event that references it.
  * https://spec.matrix.org/v1.19/server-server-api/#inviting-to-a-room
  */
 export async function receiveFarewell(

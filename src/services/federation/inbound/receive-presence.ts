@@ -17,7 +17,8 @@ const presence = z.looseObject({
 const content = z.looseObject({ push: z.array(z.unknown()).max(MAX_USERS) })
 
 /**
- * Who is there, of those who share a room with somebody here. https://spec.matrix.org/v1.19/server-server-api/#presence
+ * Handles presence of remote users who share a room with a local user.
+ * https://spec.matrix.org/v1.19/server-server-api/#presence
  */
 export const receivePresence: ReceiveEdu = async (app, origin, received) => {
   if (!app.config.presence.enabled) return

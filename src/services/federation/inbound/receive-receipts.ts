@@ -15,10 +15,10 @@ const receipt = z.looseObject({
 const room = z.looseObject({ 'm.read': z.record(z.string(), z.unknown()).optional() })
 const content = z.record(z.string(), room)
 
-/** Receipts in one EDU that are looked at. */
+/** Maximum number of receipts processed per EDU. */
 const MAX_RECEIPTS = 1000
 
-/** How far users of another server have read. https://spec.matrix.org/v1.19/server-server-api/#receipts */
+/** Handles read receipts of remote users. https://spec.matrix.org/v1.19/server-server-api/#receipts */
 export const receiveReceipts: ReceiveEdu = async (app, origin, received) => {
   const now = app.clock.now()
   const told = receiptsOf(received, now).filter((each) => serverNameOf(each.userId) === origin)
@@ -42,7 +42,7 @@ export const receiveReceipts: ReceiveEdu = async (app, origin, received) => {
   if (early.length > 0) earlyReceiptsOf(app).add(early)
 }
 
-/** One for each user, room and thread: the last. */
+/** Returns the last receipt of each user, room and thread. */
 function receiptsOf(received: unknown, now: number): ToldReceipt[] {
   const told = new Map<string, ToldReceipt>()
   for (const [id, types] of Object.entries(content.parse(received))) {
@@ -63,7 +63,7 @@ function receiptsOf(received: unknown, now: number): ToldReceipt[] {
   return [...told.values()]
 }
 
-/** A time that is a whole number and not in the future. */
+/** Returns an integer timestamp that is not in the future. */
 function timeOf(ts: number | undefined, now: number): number {
   return Number.isSafeInteger(ts) ? Math.min(Math.max(ts!, 0), now) : now
 }

@@ -10,9 +10,9 @@ import { requireUserOfOrigin } from '../trust/require-own-user.ts'
 import type { EduApp, ReceiveEdu } from './edu-app.ts'
 
 const MAX_MESSAGES = 5000
-/** How long repeated messages are recognised. */
+/** How long duplicate messages are recognised. */
 const KEPT_MS = 7 * 24 * 60 * 60_000
-/** One in so many clears away old ones. */
+/** One in this many messages deletes expired IDs. */
 const CLEARING_INTERVAL = 256
 
 const contents = z.custom<JsonObject>((value) => typeof value === 'object' && value !== null && !Array.isArray(value))
@@ -24,7 +24,7 @@ const content = z.looseObject({
 })
 
 /**
- * Messages to devices of users of this server; `*`: all that a user has. The same once more sends nothing again.
+ * Delivers messages to devices of local users; `*` means all of a user's devices. Duplicates are ignored.
  * https://spec.matrix.org/v1.19/server-server-api/#send-to-device-messaging
  */
 export const receiveToDevice: ReceiveEdu = async (app, origin, received) => {

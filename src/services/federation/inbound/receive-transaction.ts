@@ -17,7 +17,7 @@ import { receiveFarewell } from './receive-farewell.ts'
 import { unverifiedEventsOf } from './unverified-events.ts'
 import { type InboxApp, inboxOf } from './work-inbox.ts'
 
-/** What another server sends. */
+/** A transaction of another server. */
 export type ReceivedTransaction = {
   origin: ServerName
   txnId: string
@@ -27,13 +27,13 @@ export type ReceivedTransaction = {
 
 const FULL_REST_MS = 60_000
 
-/** By event id: an error for what is refused at once, nothing for what has been stored to be worked off. */
+/** By event ID: an error for a refused event, `{}` for one stored in the inbox. */
 type Results = Record<string, { error?: string }>
 
 /**
- * Stores what another server sends; when this resolves, none of it can be lost. Returns the answer as JSON text, for
- * the same transaction always the same. Throws M_LIMIT_EXCEEDED while too much waits that the server has sent before:
- * it will send this again.
+ * Stores a transaction in the inbox. When this resolves, nothing of it can be lost. Returns the response as JSON text,
+ * the same one for a repeated transaction. Throws M_LIMIT_EXCEEDED while the inbox of the server is full: the server
+ * will retry.
  * https://spec.matrix.org/v1.19/server-server-api/#put_matrixfederationv1sendtxnid
  */
 export async function receiveTransaction(app: InboxApp & EduApp, transaction: ReceivedTransaction): Promise<string> {
@@ -41,7 +41,7 @@ export async function receiveTransaction(app: InboxApp & EduApp, transaction: Re
   const { answer: known, waitingBytes } = await lookUpTransaction(app.database, origin, txnId)
   if (known !== undefined) return known
   if (pdus.length > 0 && waitingBytes >= app.config.limits.totals.server_inbox) throw tooMuchWaits()
-  // Before the transaction is noted as received: if this process dies in between, they come again, which does no harm.
+  // Before the transaction is marked as received: after a crash in between they are sent again, which is harmless.
   await receiveEdus(app, origin, edus)
   const { accepted, results } = await sort(app, origin, pdus)
   const answer = JSON.stringify({ pdus: results })
@@ -65,17 +65,17 @@ function tooMuchWaits(): MatrixError {
   return new MatrixError(429, 'M_LIMIT_EXCEEDED', message, { retry_after_ms: FULL_REST_MS })
 }
 
-/** `isEarly`: it is of a room that is being joined, so that not even its server's right to send can be told yet. */
+/** `isEarly`: a join of its room is in progress, so that even the server ACL is not known yet. */
 type Sorted = { accepted: { event: Event; isEarly: boolean }[]; results: Results }
 
-/** Checks all that can be told without the room's history. */
+/** Runs the checks that do not need the room's history. */
 async function sort(app: InboxApp & EduApp, origin: ServerName, pdus: readonly unknown[]): Promise<Sorted> {
   const ofRooms = new Map<RoomId, unknown[]>()
   for (const pdu of pdus) {
     const roomId = roomIdOf(pdu)
     if (roomId !== undefined) ofRooms.set(roomId, [...(ofRooms.get(roomId) ?? []), pdu])
   }
-  // In this order: a room whose join ends in between is known then.
+  // In this order: a room whose join ends in between is then known.
   const joining = await loadRoomsBeingJoined(app.database, [...ofRooms.keys()], app.clock.now())
   const versions = await loadRoomVersions(app.database, ofRooms.keys())
   const sorted: Sorted = { accepted: [], results: {} }
@@ -101,7 +101,7 @@ type SortedRoom = {
 }
 
 async function sortRoom(app: InboxApp & EduApp, room: SortedRoom, { accepted, results }: Sorted): Promise<void> {
-  // Without the room there is no telling the ids of its events, but for those that say so.
+  // Without the room version, event IDs are unknown, except for events that contain them.
   if (!room.version) {
     for (const pdu of room.pdus) {
       const { event_id: id } = pdu as { event_id?: unknown }
@@ -120,7 +120,7 @@ async function sortRoom(app: InboxApp & EduApp, room: SortedRoom, { accepted, re
   }
 }
 
-/** From rooms that this server is not in, its users hear that they are invited no more. */
+/** Invites in rooms that this server is not in may be rescinded. */
 async function refusalOfEvent(
   app: InboxApp & EduApp,
   event: Event,

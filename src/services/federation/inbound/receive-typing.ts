@@ -9,10 +9,10 @@ import type { ReceiveEdu } from './edu-app.ts'
 
 const content = z.looseObject({ room_id: eduRoomId, user_id: eduUserId, typing: z.boolean() })
 
-/** Servers repeat it while somebody goes on typing. */
+/** Servers repeat the EDU while a user continues typing. */
 const TIMEOUT_MS = 60_000
 
-/** Somebody in a room types, or does no more. https://spec.matrix.org/v1.19/server-server-api/#typing-notifications */
+/** Handles typing notifications. https://spec.matrix.org/v1.19/server-server-api/#typing-notifications */
 export const receiveTyping: ReceiveEdu = async (app, origin, received) => {
   const { room_id: room, user_id: user, typing } = content.parse(received)
   requireUserOfOrigin(origin, user)

@@ -1,20 +1,21 @@
 import type { ServerName } from '../../../core/ids.ts'
 import { createLanes } from '../../../infra/concurrency/lanes.ts'
 
-/** Work that has lost its place to that of a server with less of it. It has not begun. */
+/** Thrown when waiting work loses its place to a server with less waiting work. The work has not begun. */
 export class CrowdedOutError extends Error {
   override name = 'CrowdedOutError'
 }
 
 /**
- * Runs work about servers. Returns undefined when there is no place; rejects with `CrowdedOutError` when another server
- * takes the place.
+ * Runs work on behalf of servers. Returns undefined if there is no place; rejects with `CrowdedOutError` if another
+ * server takes the place.
  */
 export type ServerTurns = <Result>(server: ServerName, work: () => Promise<Result>) => Promise<Result> | undefined
 
 /**
- * Shares places among servers: each runs `each` at a time and `waiting` wait. Where all `total` places are taken, a
- * server takes one from the server with most waiting work, so that no few servers keep the others out.
+ * Shares places among servers: each server runs `each` tasks concurrently, and `waiting` tasks wait. If all `total`
+ * places are taken, a server takes one from the server with most waiting work, so that no few servers lock out the
+ * others.
  */
 export function createServerTurns(places: { each: number; waiting: number; total: number }): ServerTurns {
   const lanes = createLanes<ServerName>(places)
@@ -27,7 +28,7 @@ export function createServerTurns(places: { each: number; waiting: number; total
     if (queue?.size === 0) queues.delete(server)
   }
 
-  /** Takes a place from the server with most waiting work; false when none has more than `server`. */
+  /** Takes a place from the server with most waiting work. Returns false if none has more than `server`. */
   function makeRoom(server: ServerName): boolean {
     let longest = queues.get(server) ?? new Set<AbortController>()
     const own = longest.size

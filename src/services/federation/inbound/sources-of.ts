@@ -4,11 +4,11 @@ import type { RoomVersion } from '../../../core/room-versions.ts'
 import { loadRoomServers } from '../../../storage/rooms/membership/room-servers.ts'
 import type { Sources } from './fetch-references.ts'
 
-/** For all that one event needs to be fetched. */
+/** For everything that one event needs to be fetched. */
 const TIME_LIMIT_MS = 120_000
 const OTHER_SERVERS = 3
 
-/** Whom to ask about a room: a server first, and then others that are in the room. */
+/** Selects the servers to ask about a room: a given one first, then others that are in the room. */
 export async function sourcesOf(
   app: Pick<App, 'database' | 'serverName' | 'stopping'>,
   { roomId, version }: { roomId: RoomId; version: RoomVersion },

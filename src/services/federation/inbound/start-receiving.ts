@@ -8,11 +8,11 @@ import { type InboxApp, inboxOf } from './work-inbox.ts'
 const LOOK_MS = 1000
 const RENEW_MS = 5000
 const FORGET_MS = 10 * 60_000
-/** Nobody repeats a transaction for longer. */
+/** No server retries a transaction for longer. */
 const KEPT_MS = 24 * 60 * 60_000
 const FAILURE = 'taking in events failed; it is tried again'
 
-/** Works off what other servers have sent, also to processes that died. `stop` waits for what is under way. */
+/** Drains the inbox, also that of processes that died. `stop` waits for work in progress. */
 export function startReceiving(app: InboxApp & Pick<App, 'database'>): { stop(): Promise<void> } {
   const inbox = inboxOf(app)
   const regularly = (work: () => Promise<unknown>, every: number) => repeat(app, { every, failure: FAILURE }, work)

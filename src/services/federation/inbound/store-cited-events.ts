@@ -9,8 +9,8 @@ import { loadEventsById } from '../../../storage/rooms/timeline/events.ts'
 import { type Outlier, storeOutliers } from '../../../storage/rooms/timeline/outliers.ts'
 
 /**
- * Checks verified events by the events that they cite, cited ones first, and stores them outside of the timeline, the
- * rejected ones too. Events that cite what nobody has are left out.
+ * Checks verified events against their auth events, in topological order, and stores them as outliers, rejected ones
+ * too. Events with unavailable auth events are left out.
  * https://spec.matrix.org/v1.19/server-server-api/#checks-performed-on-receipt-of-a-pdu (4)
  */
 export async function storeCitedEvents(
@@ -31,7 +31,7 @@ export async function storeCitedEvents(
   if (judged.length > 0) await app.database.write((tx) => storeOutliers(tx, app.takeNids, judged))
 }
 
-/** What has to be known to judge an event; since room version 12 the room id cites the create event. */
+/** Returns the events needed to check an event; since room version 12 the room ID references the create event. */
 function citedBy(event: Event): EventId[] {
   if (event.pdu.type === 'm.room.create') return []
   const createId = createEventIdOf(event.room_id)

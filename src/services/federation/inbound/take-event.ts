@@ -13,20 +13,20 @@ import { appendAll, appendWithHelp, type TakingApp } from './append-with-help.ts
 import { fromAny, type Sources } from './fetch-references.ts'
 import { sourcesOf } from './sources-of.ts'
 
-/** An event of another server whose signatures and hash are verified. */
+/** An event of another server with verified signatures and hash. */
 export type ArrivedEvent = { origin: ServerName; roomId: RoomId; version: RoomVersion; event: Event }
 
-/** Events that are fetched to fill the gap before an event; what is older stays a gap that /messages may fill. */
+/** Maximum number of events fetched to fill the gap before an event; /messages may fill older gaps. */
 const MAX_GAP = 200
 const PAGE = 20
-/** Events of a gap that are asked for one by one. */
+/** Maximum number of events of a gap that are requested one by one. */
 const MAX_SINGLE = 20
-/** States that are fetched for one gap: where it has more ends, it is left open. */
+/** Maximum number of states fetched for one gap: with more open ends, it stays open. */
 const MAX_STATES = 10
 
 /**
- * Takes an event into its room, with what it refers to. Throws FederationError when that cannot be had; `retryable`
- * says whether to try again later.
+ * Ingests an event into its room, with the events that it references. Throws FederationError if these are unavailable;
+ * `retryable` says whether to retry later.
  * https://spec.matrix.org/v1.19/server-server-api/#checks-performed-on-receipt-of-a-pdu
  */
 export async function takeEvent(app: TakingApp & Pick<App, 'stopping'>, arrived: ArrivedEvent): Promise<RemoteOutcome> {
@@ -46,18 +46,18 @@ export async function takeEvent(app: TakingApp & Pick<App, 'stopping'>, arrived:
   }
 }
 
-/** An event that has arrived; what has less than this depth is history. */
+/** An arrived event; events with less than this depth are history. */
 type Gap = { event: Event; minDepth: number }
 
-/** Takes in what lies between the room's end, as it is here, and an event. */
+/** Ingests the events between the room's forward extremities and an event. */
 async function fillGap(app: TakingApp, source: Sources, gap: Gap): Promise<void> {
   const missed = await fetchGap(app, source, gap)
   await appendAll(app, source, { items: missed.map((each) => ({ event: each })), statesLeft: { count: MAX_STATES } })
 }
 
 /**
- * The events of a gap, predecessors first. History from before this server was in the room does not belong to it: what
- * the room is now follows from it already, and if it were taken for the end of a fork, it would undo that.
+ * Fetches the events of a gap in topological order. History from before this server joined is not part of it: the
+ * current state already includes it, and treating it as a fork would revert state.
  */
 async function fetchGap(app: TakingApp, source: Sources, { event, minDepth }: Gap): Promise<Event[]> {
   const gap: GapEvents = new Map()
@@ -77,7 +77,7 @@ async function fetchGap(app: TakingApp, source: Sources, { event, minDepth }: Ga
 }
 
 type GapEvents = Map<EventId, Event>
-/** `add`: returns those that are new. */
+/** `add` returns the new events. */
 type FillingGap = Gap & { gap: GapEvents; add(events: readonly Event[]): Event[] }
 
 async function fetchPages(app: TakingApp, source: Sources, { event, minDepth, gap, add }: FillingGap): Promise<void> {
@@ -86,15 +86,15 @@ async function fetchPages(app: TakingApp, source: Sources, { event, minDepth, ga
   while (latest.length > 0 && gap.size < MAX_GAP) {
     const { page, hasInvalid } = await askPage(app, source, { earliest, latest, limit: PAGE, minDepth })
     const fresh = add(page)
-    // It tells what comes before, which nobody may follow.
+    // The server returned only invalid prev events, which no event may follow.
     if (hasInvalid && page.length === 0 && gap.size === 0)
       throw new FederationError(`${event.event_id} follows events that are not valid`, { retryable: false })
-    // Fewer than asked for: the server has no more, or does not want to tell.
+    // Fewer than requested: the server has no more, or withholds them.
     latest = page.length < PAGE ? [] : await openEnds(app, gap, fresh)
   }
 }
 
-/** No events where servers answer and do not tell; `hasInvalid`: there were some that are not valid. */
+/** Returns no events if servers answer without any; `hasInvalid`: some were invalid. */
 async function askPage(
   app: TakingApp,
   source: Sources,
@@ -107,7 +107,7 @@ async function askPage(
   try {
     const page = await fromAny(source, async (one) => {
       const events = await askMissingEvents(app, one, wanted, onInvalid)
-      // It need not have the event yet: that says nothing of what comes before it.
+      // Another server may lack the event, which says nothing about its prev events.
       const isAtLoss = events.length === 0 && one.server !== source.server
       if (isAtLoss) throw new FederationError(`${one.server} tells of nothing`, { retryable: false })
       return events
@@ -120,7 +120,7 @@ async function askPage(
   }
 }
 
-/** Some servers answer nothing about a gap, or always the same, but have its events. */
+/** Some servers answer nothing about a gap, or always the same, but return its events singly. */
 async function fetchOneByOne(
   app: TakingApp,
   source: Sources,
@@ -128,7 +128,7 @@ async function fetchOneByOne(
 ): Promise<void> {
   let latest: readonly Event[] = [event, ...gap.values()]
   for (let left = MAX_SINGLE; left > 0 && latest.length > 0; ) {
-    // An event is deeper than those before it.
+    // An event is deeper than its prev events.
     const reaching = latest.filter(({ pdu }) => pdu.depth > minDepth)
     const wanted = (await missingBefore(app, gap, reaching)).slice(0, left)
     left -= wanted.length
@@ -136,13 +136,13 @@ async function fetchOneByOne(
   }
 }
 
-/** Those of the events just got that follow events which are neither here nor among those got. */
+/** Returns those of the new events that have missing prev events. */
 async function openEnds(app: TakingApp, gap: GapEvents, fresh: readonly Event[]): Promise<EventId[]> {
   const unknown = new Set(await missingBefore(app, gap, fresh))
   return fresh.filter((event) => event.prev_event_ids.some((id) => unknown.has(id))).map(({ event_id }) => event_id)
 }
 
-/** What some events follow, and is neither here nor among the events of the gap. */
+/** Returns the prev events of some events that are neither stored nor in the gap. */
 async function missingBefore(app: TakingApp, gap: GapEvents, events: readonly Event[]): Promise<EventId[]> {
   const unknown = new Set(events.flatMap((event) => event.prev_event_ids).filter((id) => !gap.has(id)))
   for (const [id, { event_order }] of await findEventNids(app.database, [...unknown])) {

@@ -8,17 +8,16 @@ import { refusalOfServer } from '../trust/may-send-into.ts'
 import { verifyEvents } from '../trust/verify-events.ts'
 import { type InboxApp, inboxOf } from './work-inbox.ts'
 
-/** An event that a server has passed on, while the keys of the server that made it cannot be had. */
+/** An event that one server passed on while the keys of its origin server are unavailable. */
 type Unverified = { origin: ServerName; version: RoomVersion; event: Event }
 
 /**
- * Events that were refused only because keys could not be had: they are tried again, beside the rooms, so that nothing
- * waits for them. This process remembers them and no database does: whoever sent them has been told that they were not
- * taken.
+ * Events refused only because keys were unavailable. They are retried outside the rooms' queues, so that nothing waits
+ * for them. Kept in memory only: the sender was told that they were not accepted.
  */
 export type UnverifiedEvents = {
   keep(unverified: Unverified): void
-  /** Takes in those whose keys can be had now; to be called often. */
+  /** Ingests events whose keys are available now. To be called often. */
   retry(): Promise<void>
   count(): number
 }
@@ -31,7 +30,7 @@ const KEPT_MS = 3_600_000
 
 const kept = new WeakMap<App['database'], UnverifiedEvents>()
 
-/** Those of a running server. */
+/** Returns the unverified events of a running server. */
 export function unverifiedEventsOf(app: InboxApp): UnverifiedEvents {
   return madeOnce(kept, app.database, () => createUnverifiedEvents(app.own ?? app))
 }
@@ -63,7 +62,7 @@ function createUnverifiedEvents(app: InboxApp): UnverifiedEvents {
     if (isTrying || due.length === 0) return
     isTrying = true
     try {
-      // The keys that one server makes us wait for keep no other server's events waiting.
+      // Waiting for one server's keys does not delay other servers' events.
       const byServer = Map.groupBy(due, (each) => each.origin)
       await Promise.all([...byServer].map(([origin, ofServer]) => tryAllAgain(origin, ofServer)))
     } finally {
@@ -91,7 +90,7 @@ function createUnverifiedEvents(app: InboxApp): UnverifiedEvents {
     for (const id of done) resting.delete(id)
   }
 
-  /** As if they had come now. */
+  /** Puts them into the inbox like new arrivals. */
   async function take(rows: readonly NewInboxRow[]): Promise<void> {
     await app.database.write((tx) => storeInInbox(tx, rows, app.clock.now()))
     await inboxOf(app).look()

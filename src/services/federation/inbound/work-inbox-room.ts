@@ -23,16 +23,16 @@ import { takeEvent } from './take-event.ts'
 
 export type InboxApp = TakingApp & Pick<App, 'database' | 'clock' | 'random' | 'own'>
 
-/** Takes in what waits for single rooms. */
+/** Drains the inboxes of single rooms. */
 export type RoomWorker = {
   /**
-   * Takes in the events of a room, which this process holds, until there are no more. Those of one server keep their
-   * order.
+   * Ingests the events of a room, whose lease this process holds, until its inbox is empty. Events of one server stay
+   * in order.
    */
   workOff(roomId: RoomId): Promise<void>
-  /** How many rooms only wait for other servers. */
+  /** Returns the number of rooms that only wait for other servers. */
   waitingRooms(): number
-  /** Lets rooms go on that wait, and for which something has arrived. */
+  /** Resumes waiting rooms for which events have arrived. */
   tellArrivals(find: (rooms: readonly RoomId[]) => Promise<ReadonlyMap<RoomId, number>>): Promise<void>
 }
 
@@ -40,15 +40,15 @@ const PAGE = 50
 const BACK_OFF = { first: 2000, longest: 600_000 }
 /** Nearly an hour with the back-off. */
 const MOST_ATTEMPTS = 14
-/** Rooms for which one server is asked at a time, and rooms that may wait for their turn; others rest. */
+/** Number of rooms for which one server is asked concurrently, and of rooms that may wait for that; others back off. */
 const AT_ONCE_OF_SERVER = 8
 const WAITING_FOR_SERVER = 100
-/** Less than the rooms that a process holds, so that rooms which wait for no server always have a place. */
+/** Fewer than the rooms that a process leases, so that rooms which wait for no server always have a place. */
 const WAITING_IN_ALL = 1500
 const CROWDED_REST_MS = 5000
 const JOINING_REST_MS = 1000
 
-/** A room that waits, and what had arrived for it by then. */
+/** A waiting room, and the number of arrivals when it began to wait. */
 type Waiting = { arrivals: number; goOn: () => void }
 
 export function createRoomWorker(app: InboxApp, holder: string): RoomWorker {
@@ -57,8 +57,7 @@ export function createRoomWorker(app: InboxApp, holder: string): RoomWorker {
 
   async function workOff(roomId: RoomId): Promise<void> {
     const version = (await loadRoomVersions(app.database, [roomId])).get(roomId)
-    // Servers that are being asked about what they have sent: what else they sent waits for that, and nobody else's
-    // does.
+    // Servers that are being asked about events they sent: only their own further events wait for that.
     const asked = new Map<ServerName, Promise<void>>()
     try {
       while (!app.stopping.aborted) {
@@ -109,10 +108,7 @@ export function createRoomWorker(app: InboxApp, holder: string): RoomWorker {
   }
 }
 
-/**
- * Leaves out what came while the room was being joined if its server may not send into the room, or the join has come
- * to nothing.
- */
+/** Drops events that arrived during a join if their server may not send into the room, or the join failed. */
 async function checkEarly(app: InboxApp, roomId: RoomId, events: readonly InboxRow[]): Promise<readonly InboxRow[]> {
   const early = events.filter(({ is_early }) => is_early)
   if (early.length === 0) return events
@@ -129,8 +125,8 @@ async function checkEarly(app: InboxApp, roomId: RoomId, events: readonly InboxR
 }
 
 /**
- * Takes in, in one transaction, those events of which all that they need is here. Returns, of each server, the first of
- * which something is missing; what the server has sent after that is left for later.
+ * Ingests in one transaction the events whose references are all here. Returns the first event of each server with
+ * missing references; the server's later events stay in the inbox.
  */
 async function takeMany(
   app: InboxApp,
@@ -164,11 +160,11 @@ async function takeMany(
   }
 }
 
-/** Takes in one event, with what it refers to; what fails for good is dropped, so that it holds up no other. */
+/** Ingests one event with its references. A permanent failure drops the event, so that it delays no other. */
 async function takeOne(app: InboxApp, version: RoomVersion, row: InboxRow): Promise<void> {
   const { origin, room_id: roomId, event_id } = row
   try {
-    // Which keys are wanted for it is up to that server.
+    // The origin server determines which keys are needed, so they are fetched in its lane.
     const keyRing = app.keyRing.onBehalfOf({ kind: 'server', id: origin })
     const outcome = await takeEvent({ ...app, keyRing }, { origin, roomId, version, event: eventOf(version, row) })
     noteOutcome(app, row, outcome)

@@ -11,31 +11,29 @@ import { createRoomWorker, type InboxApp } from './work-inbox-room.ts'
 
 export type { InboxApp } from './work-inbox-room.ts'
 
-/**
- * Works off what has been received. Each room is worked on by one process at a time; rooms do not wait for one another.
- */
+/** Drains the inbox. Each room is processed by one process at a time; rooms do not wait for one another. */
 export type Inbox = {
-  /** Looks for rooms with work, now. */
+  /** Looks for rooms with queued events now. */
   look(): Promise<void>
-  /** Keeps the rooms that this process works on. */
+  /** Renews the leases of this process. */
   renew(): Promise<void>
-  /** Waits until nothing is under way in this process. */
+  /** Waits until this process has no work in progress. */
   idle(): Promise<void>
-  /** Gives back what this process works on, once that has come to its end. */
+  /** Waits for work in progress, then releases the leases of this process. */
   stop(): Promise<void>
 }
 
 const ROOMS_AT_ONCE = 64
-/** With those that wait. */
+/** Including waiting ones. */
 const ROOMS_HELD = 2000
-/** When a process dies, others take its rooms after this time. */
+/** When a process dies, others take over its rooms after this time. */
 const LEASE_MS = 15_000
 
 const inboxes = new WeakMap<App['database'], Inbox>()
 
 /**
- * The inbox of a running server. `roomsAtOnce`: rooms that are worked on side by side, those aside that wait for other
- * servers.
+ * Returns the inbox of a running server. `roomsAtOnce`: the number of rooms processed concurrently, not counting those
+ * that wait for other servers.
  */
 export function inboxOf(app: InboxApp, { roomsAtOnce = ROOMS_AT_ONCE } = {}): Inbox {
   return madeOnce(inboxes, app.database, () => createInbox(app.own ?? app, roomsAtOnce))
@@ -56,7 +54,7 @@ function createInbox(app: InboxApp, roomsAtOnce: number): Inbox {
     for (const roomId of await app.database.writeLazily((tx) =>
       leaseInboxRooms(tx, { holder, now, until: now + LEASE_MS, limit }),
     )) {
-      // The lease may have run out while this process stood still.
+      // The lease may have expired while this process was stalled.
       if (working.has(roomId)) continue
       const work = workOn(roomId).finally(() => working.delete(roomId))
       working.set(roomId, work)

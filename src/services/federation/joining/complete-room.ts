@@ -22,21 +22,18 @@ import { tellOfCompletion } from './tell-of-completion.ts'
 
 export type CompletingApp = FetchingApp & Pick<App, 'config' | 'rooms' | 'serverName' | 'stopping' | 'clock'>
 
-/** Servers that are asked for the state, one after the other. */
+/** Number of servers asked for the state, one after the other. */
 const MAX_SERVERS = 10
-/** Large rooms take their time on the other side too. */
+/** Large rooms take long at the other server, too. */
 const REQUEST_TIMEOUT_MS = 600_000
 
-/**
- * Roots of the states after events, as other servers told them, and what these said of members, by the nids of their
- * events.
- */
+/** State groups after events as fetched from other servers, and the members in these states, by event nid. */
 type FetchedStates = { roots: Map<EventId, number>; members: Map<number, JoinedRoomMember> }
 
 /**
- * Gets the members of a room that was joined without knowing them, and finds anew the states of all events since then.
- * Does nothing for a room that is complete. Throws FederationError when none of its servers tells. Bears being run
- * again, in another process too.
+ * Resyncs a room with partial state: fetches the members, and recomputes the states of all events since the join. Does
+ * nothing for a room with full state. Throws FederationError if none of its servers answers. Can be repeated, also in
+ * another process.
  * https://github.com/matrix-org/matrix-spec-proposals/pull/3902
  */
 export async function completeRoom(app: CompletingApp, partial: PartialRoomRow): Promise<void> {
@@ -49,14 +46,14 @@ export async function completeRoom(app: CompletingApp, partial: PartialRoomRow):
       const follower = (await loadEvents(app.database, [followerNid])).get(followerNid)?.event_id
       await fetchState(app, { source: await sourceOf(app, partial, head.version), id, follower, fetched })
     }
-    // Meanwhile this server may have come into the room once more, by another event.
-    // It goes through the events that are stored: one that is only about to be would be lost.
+    // This server may have joined the room again by another event in the meantime. The command covers only stored
+    // events: it must not share a transaction with commands that are about to store more.
     const command = (room: LockedRoom) => complete(app, room, { partial, fetched })
     if (await app.rooms.run(roomId, command, { goesFirst: true })) return
   }
 }
 
-/** The events after which the state is still to be fetched, each with the nid of one that follows it. */
+/** Returns the events after which the state is still missing, each with the nid of an event that follows it. */
 function unfetched(events: readonly PartialEvent[], fetched: FetchedStates): Map<EventId, number> {
   const wanted = events.flatMap(({ event_nid, told_states }) =>
     Object.entries(told_states).flatMap(([id, root]) => (root ? [] : [[id as EventId, event_nid] as const])),
@@ -78,9 +75,9 @@ async function sourceOf(
 
 type StateToFetch = { source: Sources; id: EventId; follower: EventId | undefined; fetched: FetchedStates }
 
-/** Adds the state after an event, by the first server that tells; it is stored already, and nothing names it yet. */
+/** Fetches the state after an event from the first server that answers, and stores it; nothing refers to it yet. */
 async function fetchState(app: CompletingApp, { source, id, follower, fetched }: StateToFetch): Promise<void> {
-  // Which keys are wanted for it is up to that server.
+  // The other server determines which keys are needed, so they are fetched in its lane.
   const keyRing = app.keyRing.onBehalfOf({ kind: 'server', id: source.server })
   const { nids, pieces } = await fetchStateAfter({ ...app, keyRing }, source, id, follower)
   for (const { event_nid, member } of pieces ?? []) if (member) fetched.members.set(event_nid, member)
@@ -92,12 +89,12 @@ async function fetchState(app: CompletingApp, { source, id, follower, fetched }:
 
 async function piecesOf(app: CompletingApp, nids: readonly number[]): Promise<TrieChange[]> {
   const entries = await loadStateEntries(app.database, nids, new Map())
-  // Of two for the same piece the later one counts.
+  // Of two events for one state key the later counts.
   const pieces = nids.flatMap((nid) => entries.get(nid) ?? [])
   return [...new Map(pieces.map((piece) => [`${piece.type}\0${piece.state_key}`, piece])).values()]
 }
 
-/** Returns false, having changed nothing, if there are more states to be fetched. */
+/** Returns false, without changes, if more states have to be fetched. */
 async function complete(
   app: CompletingApp,
   room: LockedRoom,
@@ -122,7 +119,10 @@ function withFetched(event: PartialEvent, fetched: FetchedStates): PartialEvent 
   return { ...event, told_states: Object.fromEntries(states) }
 }
 
-/** Takes a room for complete as it is: nobody of this server is in it any more, and nobody else tells. */
+/**
+ * Marks a room as having full state although it was not resynced: no local user is in it any more, and no server
+ * answers.
+ */
 export async function giveUpRoom(app: Pick<App, 'rooms'>, roomId: RoomId): Promise<void> {
   await app.rooms.run(roomId, async (room) => {
     if (!room.head?.is_partial) return

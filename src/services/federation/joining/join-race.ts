@@ -4,33 +4,33 @@ import type { RoomId, ServerName } from '../../../core/ids.ts'
 import { madeOnce } from '../../../infra/concurrency/made-once.ts'
 import { FederationError } from '../../../infra/federation/federation-error.ts'
 
-/**
- * Users of this server who join one room at the same time, each by way of the servers that they know: whoever gets
- * there first brings it to all.
- */
+/** Local users who join one room concurrently, each through the servers that they know: the first join serves all. */
 export type JoinRace = {
-  /** Ends what is still asked of other servers once the room is here. */
+  /** Aborts pending requests once the room is here. */
   signal: AbortSignal
-  /** The servers by which to join, the best first; those that somebody waits for already come last. */
+  /** Returns the servers to join through, the best first; servers with pending attempts come last. */
   order(servers: readonly ServerName[]): Promise<ServerName[]>
   /**
-   * Joins by way of a server, once nobody else does so. Throws RoomArrived once the room is here, and what that server
-   * failed in for somebody else, too.
+   * Joins through a server, after other attempts through it. Throws RoomArrived once the room is here, and shares the
+   * failure of a concurrent attempt.
    */
   through<Result>(server: ServerName, join: () => Promise<Result>): Promise<Result>
 }
 
-/** The room is here, so it need not be joined by way of another server any more. */
+/** Thrown when the room has arrived by another join. */
 export class RoomArrived extends Error {}
 
 type Race = { runners: number; attempts: Map<ServerName, Promise<unknown>>; arrived: AbortController }
 
-/** For those whom a server answers that is only just being asked; large rooms are not to be fetched twice. */
+/** Delays a second join while the first is being answered: a large room should not be fetched twice. */
 const HEAD_START_MS = 3000
 
 const racesOfServers = new WeakMap<App['rooms'], Map<RoomId, Race>>()
 
-/** Joins a room beside others who do so. Throws RoomArrived where another was first, in any process of this server. */
+/**
+ * Joins a room concurrently with others. Throws RoomArrived if another join succeeded first, in any process of this
+ * server.
+ */
 export async function raceToJoin(
   app: Pick<App, 'rooms' | 'stream'>,
   roomId: RoomId,
@@ -57,7 +57,7 @@ function beginRace(races: Map<RoomId, Race>, roomId: RoomId): Race {
   return race
 }
 
-/** Who comes from now on finds the room here, or begins another race. */
+/** Later joins find the room here, or begin another race. */
 function end(races: Map<RoomId, Race>, roomId: RoomId, race: Race): void {
   if (races.get(roomId) === race) races.delete(roomId)
 }
@@ -98,7 +98,7 @@ function runnerIn({ attempts, arrived }: Race): JoinRace {
   }
 }
 
-/** What an attempt fails in, when it does; undefined when it succeeds. */
+/** Returns the error of an attempt; undefined if it succeeds. */
 function failureOf(attempt: Promise<unknown>): Promise<unknown> {
   return attempt.then(
     () => undefined,

@@ -16,24 +16,24 @@ import { whileJoining } from './joins-under-way.ts'
 import { type JoinAnswer, readJoinAnswer } from './read-join-answer.ts'
 import { storeJoinedRoom } from './store-joined-room.ts'
 
-/** A join through other servers. */
+/** A remote join. */
 export type RemoteJoin = {
   roomId: RoomId
   userId: UserId
-  /** Of the member event, with `membership`. */
+  /** Content of the member event, with `membership`. */
   content: JsonObject
   /** Servers that may be in the room, the best first. */
   servers: readonly ServerName[]
 }
 
-/** Large rooms take their time on the other side too. */
+/** Large rooms take long at the other server, too. */
 const SEND_TIMEOUT_MS = 600_000
 
 /**
- * Joins a room by way of the first server that can help, and stores the room as that server has it. If that leaves
- * members out, the room can be used at once, and complete-room.ts gets them. Throws RoomArrived where another of `race`
- * was first, what the servers refuse for, 404 M_NOT_FOUND when no server is known, 502 when none can be reached or
- * answers what it should.
+ * Joins a room through the first server that can help, and stores the room as received. If the response omits members,
+ * the room is usable at once and complete-room.ts fetches them. Throws RoomArrived if another join of `race` succeeded
+ * first, the servers' refusal, 404 M_NOT_FOUND without any server, and 502 if none can be reached or gives a valid
+ * response.
  * https://spec.matrix.org/v1.19/server-server-api/#joining-rooms
  */
 export async function joinRemotely(app: App, join: RemoteJoin, race: JoinRace): Promise<void> {
@@ -42,7 +42,7 @@ export async function joinRemotely(app: App, join: RemoteJoin, race: JoinRace): 
   await askInTurn(await race.order(join.servers), (server) =>
     race.through(server, async () => {
       const prepared = await prepareMember(app, server, { ...join, membership: 'join', signal })
-      // Not sooner: a server that refuses need not be asked for anything else.
+      // Not earlier: a server that refuses needs no key requests.
       const keys = learnKeys(app, roomId, server)
       const { version } = prepared
       await whileJoining(app, { roomId, version }, () => joinThrough(app, server, { ...prepared, keys, signal }))
@@ -50,7 +50,10 @@ export async function joinRemotely(app: App, join: RemoteJoin, race: JoinRace): 
   )
 }
 
-/** While the other server answers: most of the state has signatures of where the room was made, and of who is asked. */
+/**
+ * Fetches keys while the resident server answers: most of the state is signed by the server that created the room, and
+ * by the resident server.
+ */
 function learnKeys(app: App, roomId: RoomId, server: ServerName): Promise<void> {
   return app.keyRing.learn([...new Set([server, domainOf(roomId) ?? server])]).catch((error: unknown) => {
     app.logger.warn({ err: error, server }, 'asking for keys failed')
@@ -67,7 +70,7 @@ async function joinThrough(app: App, server: ServerName, { version, event, ...as
 }
 
 type SentJoin = PreparedMember & {
-  /** Until this has ended, keys are being asked for that the answer needs. */
+  /** Resolves once the keys for the response have been fetched. */
   keys?: Promise<void>
   signal?: AbortSignal | undefined
 }
@@ -100,16 +103,16 @@ async function takeOver(app: App, { version, server, event, answer }: Joined): P
   const outcome = await storeJoinedRoom(app, { version, event: signed, state: [...state.values()], partial }).catch(
     (error: unknown) => {
       if (!(error instanceof ForbiddenError)) throw error
-      // That server let the user in: it is not the user who is at fault, and another server may do better.
+      // That server accepted the join: the fault is not the user's, and another server may succeed.
       throw new FederationError(`${server} answers a state that does not allow the join: ${error.message}`)
     },
   )
   if (outcome === 'stored') return
-  // Somebody else has brought this server into the room meanwhile: the event is one of many now.
+  // A concurrent join has brought this server into the room: the event is an ordinary one now.
   await receiveOwnJoin(app, server, signed)
 }
 
-/** Adds what the join says of members that the answer leaves out, such as that the user is banned. */
+/** Adds members whom the join references and the response omits, such as the user's own ban. */
 async function addCitedMembers(
   app: App,
   { auth_event_ids }: Event,
@@ -127,7 +130,7 @@ function othersIn({ serverName }: App, via: ServerName, { servers }: JoinAnswer)
   return [...new Set([via, ...servers])].filter((server) => server !== serverName)
 }
 
-/** The event as the room has it, with the signature of who authorised it, where that is needed. */
+/** Returns the event as the resident server signed it, with the authorising server's signature if needed. */
 async function signedByResident(app: App, { version, server, event, answer }: Joined): Promise<Event> {
   if (answer.join === undefined) {
     if (event.pdu.content.join_authorised_via_users_server === undefined) return event
@@ -139,14 +142,14 @@ async function signedByResident(app: App, { version, server, event, answer }: Jo
 }
 
 /**
- * Joins a room that this server is in already, but may let nobody into, through a server that may.
+ * Joins a room that this server is in but cannot authorise joins to, through a server that can.
  * https://spec.matrix.org/v1.19/server-server-api/#restricted-rooms
  */
 export async function joinThroughOthers(app: App, join: RemoteJoin): Promise<void> {
   await requireResident(app, join.roomId)
   await askInTurn(join.servers, async (server) => {
     const { version, event } = await prepareMember(app, server, { ...join, membership: 'join' })
-    // What there is to know of the room is known here.
+    // The state in the response is known here already.
     const answer = await sendJoin(app, server, { version, event })
     await answer.spool.close()
     await receiveOwnJoin(app, server, await signedByResident(app, { version, server, event, answer }))

@@ -4,12 +4,12 @@ import type { RoomVersion } from '../../../core/room-versions.ts'
 import { beginRoomJoin, endRoomJoin } from '../../../storage/rooms/membership/room-joins.ts'
 import { type InboxApp, inboxOf } from '../inbound/work-inbox.ts'
 
-/** Longer than other servers take to hand over even the largest rooms. */
+/** Longer than other servers take to send even the largest rooms. */
 const LONGEST_JOIN_MS = 900_000
 
 /**
- * Joins a room. The other servers know of the join before we have the room; what they send of it meanwhile waits in the
- * inbox, to be worked off afterwards.
+ * Joins a room. Other servers know of the join before this server has the room; events that they send in the meantime
+ * wait in the inbox.
  */
 export async function whileJoining<Result>(
   app: InboxApp & Pick<App, 'database'>,
@@ -22,7 +22,7 @@ export async function whileJoining<Result>(
   try {
     return await join()
   } finally {
-    // Whoever has joined need not wait for it.
+    // The join does not wait for it.
     endJoining(app, one).catch((error) => app.logger.warn({ err: error }, 'taking in events failed; it is tried again'))
   }
 }

@@ -14,8 +14,8 @@ const SEND_TIMEOUT_MS = 60_000
 const answer = z.object({ knock_room_state: z.array(z.unknown()).prefault([]) })
 
 /**
- * Knocks on a room through the first of some servers that accepts it. Throws what the servers refuse for, and 502 when
- * none can be reached.
+ * Knocks on a room through the first of some servers that accepts it. Throws the servers' refusal, and 502 if none can
+ * be reached.
  * https://spec.matrix.org/v1.19/server-server-api/#knocking-rooms
  */
 export async function knockRemotely(app: App, servers: readonly ServerName[], knock: RemoteKnock): Promise<void> {

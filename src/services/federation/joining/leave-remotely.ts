@@ -15,13 +15,13 @@ import { storeOutsideMember } from '../requests/store-outside-member.ts'
 
 export type Leaving = { userId: UserId; roomId: RoomId; content: JsonObject }
 
-/** Those who may hear a no; the user's client waits meanwhile. */
+/** Number of servers that are notified while the client waits. */
 const MAX_SERVERS = 3
 const SEND_TIMEOUT_MS = 20_000
 
 /**
- * Leaves a room that this server is not in. Servers that refuse, or cannot be reached, do not keep the user: the room
- * is then left as far as this server is concerned. `last`: the user's member event so far.
+ * Leaves a room that this server is not in. If servers refuse or cannot be reached, the room is left locally only.
+ * `last`: the user's current member event.
  * https://spec.matrix.org/v1.19/server-server-api/#leaving-rooms-rejecting-invites
  */
 export async function leaveRemotely(app: App, leaving: Leaving, last: StoredEvent): Promise<void> {
@@ -66,7 +66,8 @@ async function sendLeave(
 }
 
 /**
- * The event that says here that the user has left; it follows what the user was to the room, and nobody else gets it.
+ * Creates the local event by which the user has left; it follows the user's last member event, and is sent to no
+ * server.
  */
 function ownLeave(
   app: Pick<App, 'clock' | 'serverName' | 'signingKey'>,

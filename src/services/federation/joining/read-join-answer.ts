@@ -7,27 +7,26 @@ import type { RoomVersion } from '../../../core/room-versions.ts'
 import { FederationError } from '../../../infra/federation/federation-error.ts'
 import { createEventIntake, emptyReceived, type ReceivedEvents, type ToldEvent } from '../requests/received-events.ts'
 
-/** What a resident server answers to `send_join`. */
+/** The response of a resident server to `send_join`. */
 export type JoinAnswer = ReceivedEvents & {
-  /** The joiner's event as the resident server has it. */
+  /** The joining user's event as signed by the resident server. */
   join: JsonObject | undefined
   membersOmitted: boolean
-  /** The servers in the room, as the resident tells. Nothing proves that they have members there. */
+  /** The servers in the room, according to the resident server. Whether they have members there is not verified. */
   servers: Set<ServerName>
 }
 
 type AskedRoom = { version: RoomVersion; roomId: RoomId; server: ServerName }
 
-/** Events that are verified at once: few, so that they are forgotten while they are young. */
+/** Events verified together: few, so that they are garbage-collected early. */
 const BATCH = 100
 const MAX_EVENT_BYTES = 1024 * 1024
-/** Several times what the largest rooms have. */
+/** Several times the size of the largest rooms. */
 const MAX_PARTS = 1_000_000
 
 /**
- * Reads the answer to `send_join` as it arrives, and verifies the events' formats, signatures and hashes meanwhile.
- * Those that are not what they should be are left out, as are those of other rooms. Throws FederationError when it is
- * no such answer. The caller closes the spool.
+ * Reads a `send_join` response as a stream, and verifies the events' formats, signatures and hashes. Invalid events and
+ * those of other rooms are left out. Throws FederationError for a malformed response. The caller closes the spool.
  * https://spec.matrix.org/v1.19/server-server-api/#put_matrixfederationv2send_joinroomideventid
  */
 export async function readJoinAnswer(

@@ -15,41 +15,44 @@ import { type CompletingApp, completeRoom, giveUpRoom } from './complete-room.ts
 
 type Capabilities = CompletingApp & Pick<App, 'config' | 'random' | 'stream'>
 
-/** How often to look whether another process has died, or a room has rested long enough. */
+/** Poll interval for leases of dead processes and for ended back-offs. */
 const LOOK_MS = 1000
-/** When a process dies, others take its rooms after this time. */
+/** When a process dies, others take over its rooms after this time. */
 const LEASE_MS = 15_000
 const RENEW_MS = LEASE_MS / 3
 const AT_ONCE = 8
-/** Rooms that were joined by way of one server: one that tells their members without end holds up no others. */
+/**
+ * Rooms joined through one server that are resynced concurrently: a server that streams members forever delays no
+ * others.
+ */
 const AT_ONCE_OF_SERVER = 4
 /**
- * Who has just come in wants to look around and say something, which completing a room of many servers would leave
- * little time for.
+ * A user who has just joined wants to read and write, for which resyncing a room of many servers would leave little
+ * time.
  */
 const HEAD_START_MS = 150
 const MANY_SERVERS = 20
 const BACK_OFF = { first: 1000, longest: 10 * 60_000 }
 const FAILURE = 'resync of partial rooms failed, will retry'
-/** How often servers are asked for a room that nobody of this one is in any more. */
+/** Number of attempts for a room without local users. */
 const MOST_FAILURES_OUTSIDE = 8
 
 /**
- * Completes rooms that were joined without knowing all their members, each in one process at a time, also those that
- * another process has begun. `stop` waits for what is under way.
+ * Resyncs rooms with partial state, each in one process at a time, also those of processes that died. `stop` waits for
+ * work in progress.
  */
 export function startCompleting(app: Capabilities): { stop(): Promise<void> } {
   if (!app.config.federation.enabled) return { stop: async () => {} }
   const holder = app.random.token(12)
   const working = new Map<RoomId, { via: ServerName; work: Promise<void> }>()
 
-  /** Servers by which as many rooms were joined as may be completed at a time. */
+  /** Lists the servers through which the maximum number of concurrently resynced rooms were joined. */
   function busy(): ServerName[] {
     const byServer = Map.groupBy(working.values(), ({ via }) => via)
     return [...byServer].flatMap(([via, rooms]) => (rooms.length >= AT_ONCE_OF_SERVER ? [via] : []))
   }
 
-  /** Begins with one room; returns false where there is none. */
+  /** Begins with one room; returns false if there is none. */
   async function begin(): Promise<boolean> {
     const now = app.clock.now()
     const lease = { holder, now, until: now + LEASE_MS, limit: 1, except: busy() }
@@ -81,7 +84,7 @@ export function startCompleting(app: Capabilities): { stop(): Promise<void> } {
   }
 }
 
-/** Never rejects: after a failure the room rests. */
+/** Never rejects: after a failure the room backs off. */
 async function attempt(app: Capabilities, room: PartialRoomRow, holder: string): Promise<void> {
   const { room_id: roomId, failures } = room
   try {

@@ -26,21 +26,20 @@ import { followJoin } from '../../rooms/timeline/follow-upgrade.ts'
 import { stateChanges } from '../../rooms/timeline/state-changes.ts'
 import { type ReceivedState, receivedStateOf } from '../inbound/accept-received.ts'
 
-/** A room as a resident server hands it over, with the event by which a user of ours joins it. */
+/** A room as received from a resident server, with the join event of a local user. */
 export type JoinedRoom = {
   version: RoomVersion
   event: Event
-  /** The accepted state before the event: each piece once. */
+  /** The accepted state before the event, one event per state key. */
   state: readonly ReceivedState[]
-  /** Not all members are known; which server said so, and which servers it says are in the room. */
+  /** Set if the room has partial state: the resident server, and the servers that it lists. */
   partial: { via: ServerName; servers: readonly ServerName[] } | undefined
 }
 
 /**
- * Begins a room that this server was not in, or goes on with it after a time outside: its state becomes what the
- * resident server says, with the join as the only event at its end. Returns 'present', having changed nothing, when
- * this server is in the room already, or has only just left it and missed nothing. Throws M_FORBIDDEN when the state
- * does not allow the join.
+ * Creates a room that this server was not in, or resumes it after a time outside: its state becomes the resident
+ * server's, with the join as the only forward extremity. Returns 'present', without changes, if this server is in the
+ * room already, or has just left it and missed nothing. Throws M_FORBIDDEN if the state does not allow the join.
  */
 export async function storeJoinedRoom(app: App, joined: JoinedRoom): Promise<'stored' | 'present'> {
   return app.rooms.run(joined.event.room_id, async (room) => {
@@ -53,8 +52,8 @@ export async function storeJoinedRoom(app: App, joined: JoinedRoom): Promise<'st
 }
 
 /**
- * Whether a room is still partial from the last time in it, and nothing has happened since then: so what was begun to
- * be fetched will do.
+ * Returns whether a room still has partial state from an earlier join and nothing has happened since: then its resync
+ * can continue.
  */
 async function goesOn(room: LockedRoom, { prev_event_ids }: Event): Promise<boolean> {
   if (!room.head?.is_partial) return false
@@ -62,9 +61,7 @@ async function goesOn(room: LockedRoom, { prev_event_ids }: Event): Promise<bool
   return prev_event_ids.every((id) => known.some((prev) => prev.event_id === id && prev.state_after !== null))
 }
 
-/**
- * What it takes to find the states of the event anew: those after predecessors that are not here have to be fetched.
- */
+/** Returns the data needed to recompute the event's states: those after missing prev events have to be fetched. */
 async function entryOf(room: LockedRoom, { prev_event_ids }: Event): Promise<Partial<AppendedEvent>> {
   const known = await findLockedEvents(room, prev_event_ids)
   const absent = prev_event_ids.filter((id) => !known.some((prev) => prev.event_id === id && prev.state_after !== null))
@@ -83,7 +80,7 @@ async function begin(app: App, room: LockedRoom, { version, event, state, partia
   })
   const bare = appendedEvent(event, {
     event_nid: nid,
-    // What has happened since this server was in the room last is missing before it.
+    // Events since this server was last in the room are missing before it.
     event_order: room.head ? orderAfterGap(room.head.next_order) : 1,
     state_before: stateBefore,
     state_after: stateAfter,
@@ -166,7 +163,7 @@ async function storeMembers(
   const before = await loadOwnMembers(tx, app.serverName, roomId)
   await replaceMembers(tx, app.serverName, { roomId, members: unique, keepsOwn: partial !== undefined })
   appendToStream(tx, { kind: 'room_entered', detail: roomId })
-  // Others of ours may have been invited, or sent away, while nobody of ours was there to see.
+  // Other local users may have been invited or removed while no local user was joined.
   for (const { user_id, event_nid, membership } of unique) {
     const isOurs = domainOf(user_id) === app.serverName && user_id !== join.pdu.state_key
     if (!isOurs || before.get(user_id as UserId)?.membership === membership) continue

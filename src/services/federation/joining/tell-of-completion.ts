@@ -24,17 +24,15 @@ import { devicesForServers } from '../outbound/tell-devices.ts'
 
 type Capabilities = Pick<App, 'config' | 'serverName' | 'logger'>
 type Completion = { partial: PartialRoomRow; restated: RestatedRoom }
-/** Members whose events have been read already, by the nids of these. */
+/** Members whose events have been read already, by event nid. */
 type ReadMembers = ReadonlyMap<number, JoinedRoomMember>
-/**
- * What became known of a room's members: those who are new or other than was thought, and those of whom that was wrong.
- */
+/** The changes of a room's member list: new or changed members, and members who were wrongly assumed. */
 type FoundMembers = { found: JoinedRoomMember[]; lost: string[] }
 
-/** Events that are read at once. */
+/** Number of events read together. */
 const CHUNK = 1000
 
-/** Stores the members of a room that have become known, and tells whom it concerns, when the room is stored. */
+/** Stores the members found by a resync, and notifies clients and servers, in the transaction that stores the room. */
 export async function tellOfCompletion(
   app: Capabilities,
   room: LockedRoom,
@@ -71,8 +69,7 @@ async function findMembers(
 }
 
 /**
- * A row for each member of whom something else was thought; those who are merely new are told of by the room's
- * completion.
+ * Appends a stream row for each member whose membership was wrong. New members are covered by the row of the resync.
  */
 function tellOfMembers(
   { serverName }: Capabilities,
@@ -97,8 +94,8 @@ function tellOfMembers(
 }
 
 /**
- * What changed in device lists while not all servers and members were known: of ours for the servers that were in the
- * room without this one knowing all the time, of theirs for who shares the room with them.
+ * Queues device list changes that were missed while not all servers and members were known: of local users for servers
+ * that were in the room unknown to this one, and of remote users for local users who share the room.
  */
 async function tellOfDevices(app: Capabilities, tx: Tx, { partial, restated }: Completion): Promise<void> {
   const { room_id: roomId, since_position: since } = partial
@@ -112,7 +109,7 @@ async function tellOfDevices(app: Capabilities, tx: Tx, { partial, restated }: C
   await queueWithinLimit(app, tx, await devicesForServers(app, tx, new Map(ours.map((userId) => [userId, missed]))))
 }
 
-/** The servers in a room now, and those that did something there or were made to leave. */
+/** Returns the servers in the room now, and those that sent events there or were removed. */
 async function serversSinceJoin(tx: Tx, roomId: RoomId, { events }: RestatedRoom): Promise<Set<ServerName>> {
   const known = events.flatMap(({ pdu }) => [
     serverNameOf(pdu.sender),

@@ -1,4 +1,4 @@
 import type { App } from '../../../app.ts'
 
-/** What turning rows of the stream into EDUs needs. */
+/** The components that convert stream rows into EDUs. */
 export type FollowingApp = Pick<App, 'config' | 'database' | 'serverName' | 'clock' | 'logger'>

@@ -4,8 +4,8 @@ import type { Db } from '../../../storage/engine/database.ts'
 import { loadKeys, type QueriedKeys } from '../../devices/load-keys.ts'
 
 /**
- * The keys of users of this server as other servers may see them: with the names that the users gave to their devices
- * only where the configuration says so. `wanted`: for each user the devices, none for all of them.
+ * Loads keys of local users for other servers. Device names are included only if configured. `wanted`: the devices of
+ * each user; an empty list means all.
  */
 export async function loadKeysForServers(
   app: Pick<App, 'config'>,

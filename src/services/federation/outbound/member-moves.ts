@@ -5,12 +5,11 @@ import { loadEvents } from '../../../storage/rooms/timeline/events.ts'
 import { readEventsOfStates } from '../../../storage/rooms/timeline/room-state.ts'
 import type { StreamRow } from '../../../storage/schema/stream.ts'
 
-/** Somebody came into a room that other servers are in or were in, or left it. */
+/** A join or leave in a room that other servers are or were in. */
 export type MemberMove = { roomId: RoomId; userId: UserId; server: ServerName; isOurs: boolean; isJoined: boolean }
 
 /**
- * Who joined or left rooms by rows of the stream; changes of names and the like are none. Rooms that only this server
- * knows are left out.
+ * Returns the joins and leaves in stream rows; profile changes are left out, and so are rooms without other servers.
  */
 export async function memberMoves(db: Db, ourName: ServerName, rows: readonly StreamRow[]): Promise<MemberMove[]> {
   const members = rows.flatMap(({ kind, room_id, user_id, ref, detail }) => {
@@ -23,7 +22,7 @@ export async function memberMoves(db: Db, ourName: ServerName, rows: readonly St
   const shared = await loadOtherServers(db, [...new Set(members.map((member) => member.roomId))])
   const concerned = members.filter(({ roomId, isOurs }) => shared.has(roomId) || !isOurs)
   const before = await membershipsBefore(db, concerned)
-  // What the resolution of a fork changed is a change.
+  // Changes by the resolution of a fork always count.
   return concerned.filter(({ kind, isJoined }, place) => kind === 'state' || (before[place] === 'join') !== isJoined)
 }
 

@@ -6,15 +6,14 @@ import { endRest } from '../../../storage/federation/federation-transactions.ts'
 
 type Capabilities = Pick<App, 'database' | 'clock' | 'logger'>
 
-/** A server that reaches us may still not be reached by us: its rest is cut short no more often than this. */
+/** A server that can reach this one may still be unreachable: its back-off is reset at most once per this time. */
 const AGAIN_MS = 60_000
 const REMEMBERED = 10_000
 
 const seen = new WeakMap<App['database'], LRUCache<ServerName, number>>()
 
 /**
- * Another server has just made a request: if sending to it failed before, it is tried again now. Costs nothing when
- * that was noted within the last minute.
+ * Ends the back-off of a server that has just made a request. Costs nothing if that happened within the last minute.
  */
 export function noteServerAlive({ database, clock, logger }: Capabilities, origin: ServerName): void {
   const known = madeOnce(seen, database, () => new LRUCache({ max: REMEMBERED }))

@@ -13,27 +13,31 @@ import {
   takeTransactions,
 } from '../../../storage/federation/federation-transactions.ts'
 
-/** What those who send to single destinations ask of the database. */
+/** The database operations of the senders to single destinations. */
 export type OutboxBatches = {
-  /** Takes a destination; undefined while another has it, it rests, or nothing waits. */
+  /**
+   * Leases a destination, and returns its next transaction; undefined if another process holds the lease, it backs off,
+   * or its outbox is empty.
+   */
   take(destination: ServerName): Promise<OutgoingTransaction | undefined>
-  /** Notes that what was sent has been taken; undefined: nothing more waits, and the destination is free. */
+  /** Deletes a delivered transaction and returns the next; undefined: the outbox is empty and the lease is released. */
   finish(destination: ServerName, sent: OutgoingTransaction): Promise<OutgoingTransaction | undefined>
   fail(destination: ServerName, failure: SendingFailure): Promise<void>
-  /** The destinations that this process has. */
+  /** Lists the destinations that this process has leased. */
   held(): ServerName[]
 }
 
-/** Longer than the time between two extensions: when a process dies, another goes on after this. */
+/** Longer than the renewal interval: when a process dies, another takes over after this time. */
 export const LEASE_MS = 6000
 const MAX_BATCH = 50
-/** What concerns one destination only, and may wait for a room. */
+/** For statements about one destination, which may wait for a room lock. */
 const SINGLE_TURNS = 2
 
 /**
- * Destinations that are ready at the same time, as an event for a room of many servers makes them, share transactions:
- * one at a time takes, and one finishes, so that sending keeps nobody waiting who wants an answer. `holder` is this
- * process; `haveBegun` resolves when no request is about to begin: as long as there are some, more have ended soon.
+ * Creates the batches. Destinations that are ready at the same time, as after an event in a room of many servers, share
+ * transactions: one transaction at a time leases, and one deletes, so that sending does not delay client requests.
+ * `holder` is this process. `haveBegun` resolves when no request is about to begin: until then, more requests end soon
+ * and can join the batch.
  */
 export function createOutboxBatches(
   { database, clock, random }: Pick<App, 'database' | 'clock' | 'random'>,
@@ -46,7 +50,7 @@ export function createOutboxBatches(
   const take = inBatches(MAX_BATCH, async (destinations: readonly ServerName[]) => {
     const wanted = [...new Set(destinations)].map((destination) => named({ destination }))
     const steps = await database.write((tx) => takeTransactions(tx, lease(), wanted))
-    // Who asks for the same one again finds it taken.
+    // A concurrent request for the same destination finds it leased.
     return destinations.map((destination) => {
       const step = steps.get(destination)
       steps.delete(destination)
@@ -63,7 +67,7 @@ export function createOutboxBatches(
   )
   const held = new Set<ServerName>()
 
-  /** What comes next for a destination; as long as there is something, this process has it. */
+  /** Returns the next step of a destination. While there is one, this process holds the lease. */
   async function keep(destination: ServerName, asked: () => Promise<NextStep | undefined>) {
     held.add(destination)
     let step: NextStep | undefined

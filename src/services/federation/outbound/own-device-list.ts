@@ -7,8 +7,8 @@ import { findUser } from '../../../storage/users/users.ts'
 import { loadKeysForServers } from './keys-for-servers.ts'
 
 /**
- * The devices of a user of this server that have keys, and up to which change other servers have been told of them:
- * what the user changes while this looks is told afterwards, as following on from there. Throws M_NOT_FOUND.
+ * Returns a local user's devices with keys, and the stream ID of the last change sent to other servers: changes made
+ * during this read are sent afterwards and follow it. Throws M_NOT_FOUND.
  * https://spec.matrix.org/v1.19/server-server-api/#get_matrixfederationv1userdevicesuserid
  */
 export async function ownDeviceList(

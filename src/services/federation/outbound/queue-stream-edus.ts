@@ -17,8 +17,8 @@ import { tellTyping } from './tell-typing.ts'
 const ROWS_AT_ONCE = 500
 
 /**
- * Turns what the next rows of the stream say of our users into EDUs for other servers, in one transaction with the
- * position. Returns whether there is more to do for this process; false also while another one does it.
+ * Converts the next stream rows about local users into EDUs for other servers, in one transaction with the position.
+ * Returns whether there is more work for this process; false also while another process does it.
  */
 export async function queueStreamEdus(app: FollowingApp): Promise<boolean> {
   return app.database.writeLazily(async (tx) => {
@@ -47,8 +47,8 @@ async function edusOf(app: FollowingApp, tx: Tx, rows: readonly StreamRow[]): Pr
 }
 
 /**
- * Our users who came into rooms. Where the servers of a room are not all known yet they are told of their devices when
- * they are, if the room is encrypted; other servers ask for them in any case when they need them.
+ * Returns the local users who joined rooms. In an encrypted room with partial state, its servers get the device lists
+ * after the resync; other servers query devices when they need them.
  * https://github.com/matrix-org/matrix-spec-proposals/pull/3902
  */
 async function ownArrivals(

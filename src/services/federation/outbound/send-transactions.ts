@@ -13,20 +13,21 @@ export type SendingApp = Pick<
   'database' | 'federation' | 'serverName' | 'clock' | 'random' | 'logger' | 'metrics' | 'stopping'
 >
 
-/** `mayBegin` is waited for before a request. */
+/** `mayBegin` is awaited before each request. */
 type Sending = { outbox: OutboxBatches; mayBegin(): Promise<void>; destination: ServerName }
 
 const REQUEST_TIMEOUT_MS = 60_000
 const MAX_ANSWER_BYTES = 1_000_000
 const BACK_OFF = { first: 1000, longest: 24 * 60 * 60_000 }
 const LAGGING_AFTER_MS = 60 * 60_000
-/** What these statuses say is about the transaction, so that sending it again and again helps nobody. */
+/** These statuses mean that the transaction is at fault, so that retrying is useless. */
 const REFUSALS: readonly (number | undefined)[] = [400, 413, 422]
 const PATIENCE = 3
 
 /**
- * Sends what waits for a destination, in order, one transaction at a time, until nothing does or it fails. Does nothing
- * while another process sends to it, or it rests. https://spec.matrix.org/v1.19/server-server-api/#transactions
+ * Drains the outbox of a destination in order, one transaction at a time, until it is empty or a request fails. Does
+ * nothing while another process holds the lease, or the destination backs off.
+ * https://spec.matrix.org/v1.19/server-server-api/#transactions
  */
 export async function sendTransactions(app: SendingApp, sending: Sending): Promise<void> {
   const { outbox, destination } = sending
@@ -36,7 +37,7 @@ export async function sendTransactions(app: SendingApp, sending: Sending): Promi
     try {
       await sendOne(app, sending, sent)
     } catch (error) {
-      // Whoever goes on sends the same again.
+      // The next process sends the same transaction again.
       if (app.stopping.aborted) return
       return await rest(app, sending, { failures: sent.failures, error })
     }
@@ -73,9 +74,7 @@ async function sendOne(
   reportRefused(app, destination, answer)
 }
 
-/**
- * What the other server says of single events is of interest to administrators; there is nothing to be done about it.
- */
+/** Errors of single events are logged for administrators; nothing can be done about them. */
 function reportRefused(app: SendingApp, destination: ServerName, answer: unknown): void {
   const results = (answer as { pdus?: unknown } | null)?.pdus
   if (typeof results !== 'object' || results === null) return

@@ -11,15 +11,15 @@ import { tellPresenceAgain } from './tell-presence.ts'
 
 type Capabilities = FollowingApp & DeviceListApp & Pick<App, 'stream'>
 
-/** How often to look whether another process has died in the middle of it. */
+/** Poll interval for work left by a process that died. */
 const LOOK_MS = 1000
 const PRESENCE_MS = 60_000
 const FAILURE = 'enqueueing EDUs failed, will retry'
 const CAUSES: readonly string[] = ['typing', 'receipt', 'presence', 'device_list', 'room_complete']
 
 /**
- * Tells other servers what of our users is no event, as the stream says it, and fetches device lists of theirs that are
- * out of date. While no other server is in any room nothing is done. `stop` waits for what is under way.
+ * Sends EDUs about local users to other servers, following the stream, and fetches stale device lists. Does nothing
+ * while no other server is in any room. `stop` waits for work in progress.
  */
 export async function startEdus(app: Capabilities): Promise<{ stop(): Promise<void> }> {
   if (!app.config.federation.enabled) return { stop: async () => {} }

@@ -16,26 +16,26 @@ import {
 import { createOutboxBatches, LEASE_MS } from './outbox-batches.ts'
 import { type SendingApp, sendTransactions } from './send-transactions.ts'
 
-/** Destinations at once; those that failed have places of their own, so that they cannot keep the others waiting. */
+/** Concurrent destinations. Failed ones have places of their own, so that they do not delay the others. */
 const AT_ONCE = 200
 const RETRIES_AT_ONCE = 50
 /**
- * Over how long requests begin that are ready at once: what is sent to a room of many servers keeps nobody waiting who
- * wants an answer.
+ * Spreads the start of requests that are ready at the same time: sending to a room of many servers must not delay
+ * client requests.
  */
 const SPREAD_MS = 100
-/** How often to look whether a destination has rested long enough, or another process has died. */
+/** Poll interval for ended back-offs and leases of dead processes. */
 const LOOK_MS = 1000
 const EXTEND_MS = LEASE_MS / 3
-/** How often to look for what a process queued that died before sending it. */
+/** Poll interval for entries queued by a process that died before sending them. */
 const SWEEP_MS = 5000
 const FULL_SWEEP = 200
 const COUNTED_ROWS = 100_000
 const FAILURE = 'outbox worker failed, will retry'
 
 /**
- * Sends what is queued for other servers: at once what this process queued, and what has been left by others. `stop`
- * ends what is under way; others go on. https://spec.matrix.org/v1.19/server-server-api/#transactions
+ * Drains the outbox: sends the entries of this process at once, and those left by others. `stop` aborts requests in
+ * flight; other processes continue. https://spec.matrix.org/v1.19/server-server-api/#transactions
  */
 export async function startSending(app: SendingApp & Pick<App, 'config'>): Promise<{ stop(): Promise<void> }> {
   if (!app.config.federation.enabled) {
@@ -46,7 +46,7 @@ export async function startSending(app: SendingApp & Pick<App, 'config'>): Promi
   const holder = app.random.token(12)
   const { mayBegin, haveBegun } = createPace(SPREAD_MS)
   const outbox = createOutboxBatches(app, { holder, haveBegun })
-  /** Of what waits for these nobody may know any more. */
+  /** Destinations whose entries may be unknown to all processes after an error. */
   const failed = new Set<ServerName>()
   const send = async (destination: ServerName) => {
     try {
@@ -84,11 +84,14 @@ export async function startSending(app: SendingApp & Pick<App, 'config'>): Promi
   }
 }
 
-/** Looks for what was queued and forgotten: at first and now and then among all, otherwise only in what is new. */
+/**
+ * Looks for queued entries that no process knows: in all of the outbox at start and from time to time, otherwise only
+ * in new entries.
+ */
 function createSweep(app: SendingApp, found: (destinations: readonly ServerName[]) => void): () => Promise<void> {
   let sweeps = 0
-  // Transactions that commit late have lower numbers than others before them: the last two sweeps' news are looked
-  // through again.
+  // Transactions that commit late have lower numbers than earlier commits: the last two sweeps' range is searched
+  // again.
   let marks: OutboxMark[] = []
   return async () => {
     if (sweeps++ % FULL_SWEEP === 0) marks = [OUTBOX_START, OUTBOX_START]
@@ -99,8 +102,8 @@ function createSweep(app: SendingApp, found: (destinations: readonly ServerName[
 }
 
 /**
- * Works on names, each one at a time and a limited number at once; a name that comes again while it is worked on is
- * worked on once more.
+ * Works on names, each one at a time and a limited number concurrently. A name added during its work is processed
+ * again.
  */
 function createQueue(limit: number, work: (name: ServerName) => Promise<void>) {
   const waiting = new Set<ServerName>()

@@ -13,12 +13,12 @@ import { loadKeysForServers } from './keys-for-servers.ts'
 type TellingApp = Pick<FollowingApp, 'config' | 'serverName'>
 type KeysForServers = Awaited<ReturnType<typeof loadKeysForServers>>
 
-/** A device that is not what it was, as of a change in the stream. */
+/** A changed device, with the stream position of the change. */
 type Change = { userId: UserId; deviceId: DeviceId; position: number }
 
 /**
- * Devices and cross-signing keys of our users that changed, for the servers that share a room with them. Each change
- * names the one before it, so that a server that missed one notices.
+ * Returns EDUs for changed devices and cross-signing keys of local users, for the servers that share a room with them.
+ * Each change names its predecessor, so that a server notices a missed one.
  * https://spec.matrix.org/v1.19/server-server-api/#device-management
  */
 export async function tellDevices(app: TellingApp, tx: Tx, rows: readonly StreamRow[]): Promise<NewEdu[]> {
@@ -54,7 +54,8 @@ export async function tellDevices(app: TellingApp, tx: Tx, rows: readonly Stream
 }
 
 /**
- * All devices of our users who come into rooms, for the servers there that did not share one with the user before.
+ * Returns EDUs with all devices of local users who joined rooms, for the servers there that did not share a room with
+ * the user before.
  * https://spec.matrix.org/v1.19/server-server-api/#device-management
  */
 export async function devicesForNewServers(
@@ -65,7 +66,7 @@ export async function devicesForNewServers(
   return devicesForServers(app, tx, await loadNewServersOfUsers(tx, joins))
 }
 
-/** All devices of our users, each for some servers. */
+/** Returns EDUs with all devices of local users, each for some servers. */
 export async function devicesForServers(
   app: TellingApp,
   tx: Tx,
@@ -95,7 +96,7 @@ function changesOf(rows: readonly StreamRow[], ourName: ServerName) {
   return { devices, signing }
 }
 
-/** One for each device, in the order of the stream. */
+/** Returns the last change of each device, in stream order. */
 function lastOfEach(changes: readonly Change[]): Change[] {
   const last = new Map(changes.map((change) => [`${change.userId} ${change.deviceId}`, change]))
   return [...last.values()].sort((a, b) => a.position - b.position)

@@ -17,14 +17,14 @@ import type { MemberMove } from './member-moves.ts'
 
 type Telling = Pick<FollowingApp, 'config' | 'serverName' | 'clock'>
 
-/** Other servers forget who is there when they have not been told for half an hour. */
+/** Other servers expire presence after half an hour without an update. */
 const ROUND_MS = 20 * 60_000
 const USERS_AT_ONCE = 200
-/** Of a room's members who are there, as many are told to a server that comes into it. */
+/** Number of a room's present members sent to a server that joins it. */
 const MAX_MET = 100
 
 /**
- * Whose presence changed of our users, for the servers that share a room with them.
+ * Returns EDUs for changed presence of local users, for the servers that share a room with them.
  * https://spec.matrix.org/v1.19/server-server-api/#presence
  */
 export async function tellPresence(app: Telling, db: Db, rows: readonly StreamRow[]): Promise<NewEdu[]> {
@@ -34,7 +34,7 @@ export async function tellPresence(app: Telling, db: Db, rows: readonly StreamRo
   return presenceEdus(app, db, await loadServersOfUsers(db, own))
 }
 
-/** The presence of our users for servers that had no room in common with them until now. */
+/** Returns the presence of local users for servers that shared no room with them before. */
 export async function presenceForNewServers(app: Telling, db: Db, moves: readonly MemberMove[]): Promise<NewEdu[]> {
   if (!app.config.presence.enabled) return []
   const joins = moves.filter((move) => move.isJoined)
@@ -53,7 +53,7 @@ export async function presenceForNewServers(app: Telling, db: Db, moves: readonl
   return edus.filter(({ content }) => content.push[0]?.presence !== 'offline')
 }
 
-/** Tells other servers again who is there, if nobody did so within the last while. */
+/** Sends presence to other servers again, unless any process did so recently. */
 export async function tellPresenceAgain(app: FollowingApp): Promise<void> {
   if (!app.config.presence.enabled) return
   const now = app.clock.now()

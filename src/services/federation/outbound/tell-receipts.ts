@@ -9,7 +9,7 @@ import type { FollowingApp } from './following-app.ts'
 const NOBODY = '' as UserId
 
 /**
- * How far our users have read, for the other servers in their rooms; never what they read privately.
+ * Returns EDUs for receipts of local users, for the other servers in their rooms; never private receipts.
  * https://spec.matrix.org/v1.19/server-server-api/#receipts
  */
 export async function tellReceipts(

@@ -7,7 +7,7 @@ import type { StreamRow } from '../../../storage/schema/stream.ts'
 import type { FollowingApp } from './following-app.ts'
 
 /**
- * Which of our users type now, or do no more, for the other servers in their rooms.
+ * Returns EDUs for typing changes of local users, for the other servers in their rooms.
  * https://spec.matrix.org/v1.19/server-server-api/#typing-notifications
  */
 export async function tellTyping(

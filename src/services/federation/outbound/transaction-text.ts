@@ -3,7 +3,7 @@ import type { ServerName } from '../../../core/ids.ts'
 import { canonicalJson } from '../../../core/json/canonical-json.ts'
 import type { Pdu } from '../../../core/pdu.ts'
 
-/** A transaction; the content of EDUs is JSON. */
+/** A transaction; the content of EDUs is JSON text. */
 type Transaction = {
   origin: ServerName
   origin_server_ts: number
@@ -11,11 +11,11 @@ type Transaction = {
   edus: readonly { edu_type: string; content: string }[]
 }
 
-/** Memory for the texts of events that have been sent lately, for they go to many servers. */
+/** Memory for the texts of recently sent events, each of which goes to many servers. */
 const REMEMBERED_BYTES = 16_000_000
 /**
- * By the event as it was read: one that is redacted is read anew. An entry also holds its event, which takes about
- * three times as much as its text.
+ * Keyed by the parsed event: a redacted event is parsed again. An entry also holds its event, which takes about three
+ * times the size of its text.
  */
 const texts = new LRUCache<Pdu, string>({
   maxSize: REMEMBERED_BYTES,
@@ -23,7 +23,8 @@ const texts = new LRUCache<Pdu, string>({
 })
 
 /**
- * The canonical JSON of a transaction. https://spec.matrix.org/v1.19/server-server-api/#put_matrixfederationv1sendtxnid
+ * Returns the canonical JSON of a transaction.
+ * https://spec.matrix.org/v1.19/server-server-api/#put_matrixfederationv1sendtxnid
  */
 export function transactionText({ origin, origin_server_ts, pdus, edus }: Transaction): string {
   const eduTexts = edus.map(({ edu_type, content }) => lenient({ content: JSON.parse(content), edu_type }))
@@ -38,13 +39,10 @@ function eventText(pdu: Pdu): string {
   return text
 }
 
-/**
- * Copies a text: V8 keeps one that was put together from parts as a tree of all its parts, which takes many times its
- * length.
- */
+/** Flattens a string: V8 keeps a concatenated one as a tree of its parts, which takes many times its length. */
 function inOnePiece(text: string): string {
   return Buffer.from(text).toString()
 }
 
-/** Old room versions have numbers that the newer ones do not allow. */
+/** Old room versions have numbers that newer ones do not allow. */
 const lenient = (value: Parameters<typeof canonicalJson>[0]) => canonicalJson(value, { strict: false })

@@ -9,15 +9,16 @@ import { askForItems, type EventSource } from './ask-for-items.ts'
 export type { EventSource } from './ask-for-items.ts'
 export type AskingApp = Pick<App, 'federation' | 'keyRing' | 'logger'>
 
-/** Requests for single events that are made side by side. */
+/** Concurrent requests for single events. */
 const AT_ONCE = 8
-/** No answer needs more: state and auth chains come as ids where they are large. */
+/** No response needs more: large states and auth chains come as IDs. */
 export const MAX_EVENTS = 100_000
 const MAX_AUTH_CHAIN = 10_000
 
 /**
- * Events that lead from some to others, oldest first, as far as the server tells; `onInvalid` hears of those that are
- * not valid. https://spec.matrix.org/v1.19/server-server-api/#post_matrixfederationv1get_missing_eventsroomid
+ * Fetches the events between some events and others, oldest first, as far as the server returns them; `onInvalid` is
+ * called for invalid ones.
+ * https://spec.matrix.org/v1.19/server-server-api/#post_matrixfederationv1get_missing_eventsroomid
  */
 export async function askMissingEvents(
   app: AskingApp,
@@ -33,7 +34,7 @@ export async function askMissingEvents(
 }
 
 /**
- * The events that permit an event, with those that permit these.
+ * Fetches the auth chain of an event.
  * https://spec.matrix.org/v1.19/server-server-api/#get_matrixfederationv1event_authroomideventid
  */
 export async function askEventAuth(app: AskingApp, source: EventSource, eventId: EventId): Promise<Event[]> {
@@ -41,11 +42,11 @@ export async function askEventAuth(app: AskingApp, source: EventSource, eventId:
   return askForVerified(app, source, { method: 'GET', path, lists: ['auth_chain'], maxItems: MAX_AUTH_CHAIN })
 }
 
-/** Of the state before an event, or of what permits it. */
+/** An event of the state before an event, or of its auth chain. */
 export type StateId = { id: EventId; isState: boolean }
 
 /**
- * The state before an event and what permits it, as they arrive: who has heard enough may leave.
+ * Yields the IDs of the state before an event and of its auth chain, as they arrive. The consumer may stop early.
  * https://spec.matrix.org/v1.19/server-server-api/#get_matrixfederationv1state_idsroomid
  */
 export async function* askStateIds(app: AskingApp, source: EventSource, eventId: EventId): AsyncGenerator<StateId[]> {
@@ -60,7 +61,7 @@ export async function* askStateIds(app: AskingApp, source: EventSource, eventId:
 }
 
 /**
- * Events that lead to some, newest first.
+ * Fetches the predecessors of some events, newest first.
  * https://spec.matrix.org/v1.19/server-server-api/#get_matrixfederationv1backfillroomid
  */
 export async function askBackfill(
@@ -75,15 +76,13 @@ export async function askBackfill(
 
 const singleEvent = z.looseObject({ pdus: z.array(z.unknown()) })
 
-/**
- * Why an event that a server has told is left out: its keys cannot be had now, or it is not what its servers signed.
- */
+/** The reason why a received event is left out: its keys are unavailable now, or its signatures are wrong. */
 export type LeftOut = 'unverified' | 'invalid'
 type NoteLeftOut = (id: EventId, why: LeftOut) => void
 
 /**
- * Single events by id, from the first of some servers that has each. Those that none tells are left out, as are those
- * that a server tells and that cannot be accepted: `onLeftOut` hears of these.
+ * Fetches single events by ID, each from the first of some servers that has it. Events that no server returns are left
+ * out, and so are unacceptable ones, for which `onLeftOut` is called.
  * https://spec.matrix.org/v1.19/server-server-api/#get_matrixfederationv1eventeventid
  */
 export async function askEvents(
@@ -128,7 +127,7 @@ async function askEvent(
   return undefined
 }
 
-/** Those of the events of an answer that are what their servers signed, and of this room. */
+/** Requests events, and returns the valid ones of this room. */
 async function askForVerified(
   app: AskingApp,
   source: EventSource,
@@ -143,7 +142,7 @@ async function askForVerified(
   return events
 }
 
-/** Those of the events that are what their servers signed, and of this room. */
+/** Returns the valid events of this room. */
 async function verified(
   app: AskingApp,
   { server, roomId, version }: EventSource,

@@ -5,41 +5,40 @@ import type { RoomVersion } from '../../../core/room-versions.ts'
 import type { FederationRequest } from '../../../infra/federation/federation-client.ts'
 import { FederationError } from '../../../infra/federation/federation-error.ts'
 
-/** A room, and a server that is asked about it. */
+/** A room, and a server to ask about it. */
 export type EventSource = {
   server: ServerName
   roomId: RoomId
   version: RoomVersion
-  /** Ends what takes too long. */
+  /** Aborts requests that take too long. */
   signal: AbortSignal
-  /** For each request; default: 30 s. */
+  /** Per request; default: 30 s. */
   timeoutMs?: number
 }
 
-/** Of all items of an answer, in its order. */
+/** An item of a response, in its order. */
 export type Item = { key: string; value: unknown }
 
 type Wanted = {
-  /** Members of the answer that are lists. */
+  /** Keys of the response that are lists. */
   lists: readonly string[]
-  /** Items in all of them: who sends more is not listened to. */
+  /** Maximum number of items in all lists; a longer response is an error. */
   maxItems: number
 }
 
 const TIMEOUT_MS = 30_000
-/** Of a single item: an event has at most 65536 bytes, and something beside it that is no part of it. */
+/** Limit of a single item: an event has at most 65536 bytes, and the item has further keys. */
 const MAX_ITEM_BYTES = 256 * 1024
 const MAX_BYTES = 256 * 1024 * 1024
-/** Names of members, and members that are not wanted. */
+/** Limit for keys and for values that are not wanted. */
 const MAX_OTHER_PARTS = 1000
-/** Items that are handed over at once, unless they are long: few, so that they are forgotten while they are young. */
+/** Items yielded together, unless they are long: few, so that they are garbage-collected early. */
 const BATCH = 100
 const BATCH_BYTES = 1024 * 1024
 
 /**
- * Asks about a room for lists that may be long, and hands over their items batch by batch as they arrive, so that the
- * answer is never in memory as a whole, however much there is of it. Throws FederationError when there is no answer, or
- * none that is worth reading.
+ * Requests lists about a room that may be long, and yields their items in batches as they arrive, so that the whole
+ * response is never in memory. Throws FederationError if there is no response, or a malformed one.
  */
 export async function* askForItems(
   app: Pick<App, 'federation'>,

@@ -5,19 +5,19 @@ import { FederationError } from '../../../infra/federation/federation-error.ts'
 import { MalformedMultipartError, readParts } from '../../../infra/http/multipart.ts'
 import type { MediaName } from '../../../storage/media/media.ts'
 
-/** A file on its way; nothing of it is held in memory. */
+/** The stream of a remote file; nothing of it is held in memory. */
 export type RemoteFile = {
   contentType: string | undefined
   filename: string | undefined
   content: AsyncIterable<Buffer>
 }
 
-/** Beyond what the other server may wait for an upload. */
+/** In addition to the time that the other server may wait for an upload. */
 const TRANSFER_MS = 10 * 60_000
 const BEGIN_MS = 10_000
 
 /**
- * Asks a server for a file of its own. Throws FederationError, also while the content is read.
+ * Requests media from its server. Throws FederationError, also while the content is read.
  * https://spec.matrix.org/v1.19/server-server-api/#get_matrixfederationv1mediadownloadmediaid
  */
 export async function askForMedia(app: App, { serverName, mediaId }: MediaName, waitMs: number): Promise<RemoteFile> {
@@ -32,19 +32,19 @@ export async function askForMedia(app: App, { serverName, mediaId }: MediaName, 
     )
   } catch (error) {
     if (!(error instanceof FederationError) || !error.isUnknownEndpoint()) throw error
-    // Servers of before Matrix 1.11.
+    // Servers before Matrix 1.11.
     const path = `/_matrix/media/v3/download/${serverName}/${mediaId}`
     const query = { timeout_ms: waitMs, allow_remote: false }
     return describe(await app.federation.stream({ ...request, path, query }))
   }
 }
 
-/** With room for what is around a file of the largest size. */
+/** The maximum file size plus the multipart overhead. */
 function maxBytes(app: App): number {
   return app.config.media.max_upload_size + 64 * 1024
 }
 
-/** Two parts: what is known of the file, which is nothing yet, and the file or where it is. */
+/** Reads the two parts of the response: the metadata, which is empty so far, and the file or its location. */
 async function readAnswer(
   app: App,
   serverName: MediaName['serverName'],
@@ -73,7 +73,7 @@ function asFailure(serverName: MediaName['serverName'], error: unknown): unknown
   return new FederationError(message, { retryable: false, cause: error })
 }
 
-/** The content of the last part; however reading it ends, the connection is free again. */
+/** Yields the content of the last part. The connection is released however reading ends. */
 async function* whole(
   serverName: MediaName['serverName'],
   parts: AsyncGenerator,

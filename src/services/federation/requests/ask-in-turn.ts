@@ -2,17 +2,17 @@ import { MatrixError } from '../../../core/errors.ts'
 import type { ServerName } from '../../../core/ids.ts'
 import { FederationError } from '../../../infra/federation/federation-error.ts'
 
-/** Refusals that say no more than that this server cannot help. */
+/** Refusals which only mean that this server cannot help. */
 const SERVERS_OWN = new Set(['M_NOT_FOUND', 'M_UNRECOGNIZED', 'M_UNABLE_TO_AUTHORISE_JOIN', 'M_UNABLE_TO_GRANT_JOIN'])
 /**
- * The request was ours: the user can do nothing about what it lacks.
+ * The request itself was malformed, which the user cannot change.
  * https://spec.matrix.org/v1.19/server-server-api/#get_matrixfederationv1make_joinroomiduserid
  */
 const OUR_FAULT = new Set(['M_MISSING_PARAM', 'M_INVALID_PARAM'])
 
 /**
- * What the first of some servers says that can help. Throws what one of them refused for good, such as M_FORBIDDEN;
- * when none could help, the last refusal, or 502 when none could be reached.
+ * Returns the answer of the first of some servers that can help. Throws a definite refusal, such as M_FORBIDDEN. If
+ * none could help, throws the last refusal, or 502 if none could be reached.
  */
 export async function askInTurn<Result>(
   servers: readonly ServerName[],
@@ -33,7 +33,7 @@ export async function askInTurn<Result>(
   throw refusal ?? failure ?? new MatrixError(404, 'M_NOT_FOUND', 'No server is known that is in the room')
 }
 
-/** Whether the server decided about the user's wish; else it may as well not have answered. */
+/** Returns whether the server decided about the request; any other error counts as no answer. */
 function isRefusal({ status, retryable, errcode }: FederationError): boolean {
   return status !== undefined && status !== 401 && !retryable && !OUR_FAULT.has(errcode)
 }

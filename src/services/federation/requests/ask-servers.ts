@@ -5,24 +5,21 @@ import { FederationError } from '../../../infra/federation/federation-error.ts'
 import { filterRestingDestinations } from '../../../storage/rooms/membership/other-servers.ts'
 
 /**
- * Servers that could not be asked, by name, as requests for keys tell them:
+ * The servers that could not be asked, by name, as in responses to key queries:
  * https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3keysquery
  */
 export type Failures = Record<string, { errcode: string; error: string }>
 
-/**
- * How servers are asked within one request: each in this time (milliseconds), and with answers that have this many
- * bytes together.
- */
+/** Limits of one request: the time for each server in milliseconds, and the bytes of all responses together. */
 export type Asking = { timeoutMs: number; signal: AbortSignal; budget: { bytes: number } }
 
-/** At a time, in one request. */
+/** Concurrent servers per request. */
 const AT_ONCE = 50
 const MAX_BYTES = 32 * 1024 * 1024
 
 /**
- * Asks servers side by side, so that those that are down hold nobody up for long: the ones that did not answer lately
- * come last. Those that cannot be asked in `timeoutMs` milliseconds are among the failures, and so are those beyond
+ * Asks servers concurrently. Servers that failed recently come last, so that they delay the others little. Servers that
+ * do not answer within `timeoutMs` milliseconds are among the failures, and so are those beyond
  * `limits.counts.key_servers`.
  */
 export async function askServers<Answer>(

@@ -4,8 +4,8 @@ import { askForItems, type EventSource } from './ask-for-items.ts'
 import { createEventIntake, emptyReceived, type ReceivedEvents } from './received-events.ts'
 
 /**
- * The state before an event and what permits it, as a server tells them, verified; the texts are in a spool, for there
- * may be many. The caller closes it. https://spec.matrix.org/v1.19/server-server-api/#get_matrixfederationv1stateroomid
+ * Fetches and verifies the state before an event and its auth chain. The texts are in a spool, since there may be many.
+ * The caller closes it. https://spec.matrix.org/v1.19/server-server-api/#get_matrixfederationv1stateroomid
  */
 export async function askState(app: AskingApp, source: EventSource, eventId: EventId): Promise<ReceivedEvents> {
   const path = `state/${encodeURIComponent(source.roomId)}`
@@ -24,7 +24,7 @@ export async function askState(app: AskingApp, source: EventSource, eventId: Eve
     }
     await intake.end()
   } catch (error) {
-    // What is under way may still write to the spool.
+    // Pending work may still write to the spool.
     await intake.end().catch(() => {})
     await told.spool.close()
     throw error

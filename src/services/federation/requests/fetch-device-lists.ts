@@ -23,26 +23,26 @@ import { remoteCrossSigningKeys, remoteDevice } from './remote-keys.ts'
 export type DeviceListApp = Pick<App, 'config' | 'database' | 'federation' | 'clock' | 'random' | 'logger' | 'stopping'>
 
 const REQUEST_TIMEOUT_MS = 20_000
-/** Longer than a request and what follows: when a process dies, another goes on after this. */
+/** Longer than a request and its processing: when a process dies, another takes over after this time. */
 const LEASE_MS = 30_000
 const MAX_ANSWER_BYTES = 20_000_000
 const BACK_OFF = { first: 1000, longest: 60 * 60_000 }
-/** Lists at once, of one server and in all. */
+/** Concurrent fetches, per server and in total. */
 const PER_SERVER = 2
 const AT_ONCE = 20
 const LOOKED_AT = 200
 /**
- * Of how many users of a server the lists are fetched because somebody asks for their keys; others are only asked for.
+ * Number of users per server whose lists are fetched because of a key query; for further users only the query is sent.
  */
 const FETCHED_FOR_QUERY = 10
-/** Lists that are fetched at once because of one request. */
+/** Maximum concurrent fetches for one request. */
 const AT_ONCE_FOR_QUERY = 50
 
 const flights = new WeakMap<App['database'], SingleFlight<void>>()
 
 /**
- * The devices of other servers' users who share a room with somebody here, fetched where need be and then kept up to
- * date. Users of whom that cannot be had at once are absent: their servers may be asked, or cannot be reached.
+ * Returns the devices of remote users who share a room with a local user, fetched if needed and then kept up to date.
+ * Users whose list is not available at once are absent: their servers may be queried, or cannot be reached.
  */
 export async function freshDeviceLists(
   app: DeviceListApp,
@@ -69,10 +69,10 @@ export async function freshDeviceLists(
   return new Map([...known, ...fetched])
 }
 
-/** What a process fetches at the moment, by user. */
+/** The fetches of this process in flight, by user. */
 export type Fetches = Map<UserId, { server: ServerName; ended: Promise<void> }>
 
-/** Begins to fetch lists that are stale, some at a time; `active`: what is under way, to which it adds. */
+/** Starts to fetch stale lists, a limited number concurrently, and adds them to `active`. */
 export async function fetchStaleLists(app: DeviceListApp, active: Fetches): Promise<void> {
   if (active.size >= AT_ONCE) return
   const stale = await findStaleLists(app.database, app.clock.now(), LOOKED_AT)
@@ -85,7 +85,7 @@ export async function fetchStaleLists(app: DeviceListApp, active: Fetches): Prom
   }
 }
 
-/** Fetches a user's list if it is stale and nobody else does; it rests if that fails. Never rejects. */
+/** Fetches a user's list if it is stale and no other process does; it backs off on failure. Never rejects. */
 function fetchDeviceList(app: DeviceListApp, userId: UserId): Promise<void> {
   const flight = madeOnce(flights, app.database, () => createSingleFlight<void>())
   return flight(userId, async () => {
@@ -112,8 +112,8 @@ async function fetchLeased(app: DeviceListApp, list: RemoteDeviceListRow): Promi
 }
 
 /**
- * https://spec.matrix.org/v1.19/server-server-api/#get_matrixfederationv1userdevicesuserid; devices whose keys are not
- * valid are left out, and those beyond what is kept of a user.
+ * https://spec.matrix.org/v1.19/server-server-api/#get_matrixfederationv1userdevicesuserid; devices with invalid keys
+ * and those beyond the limit are left out.
  */
 async function askForList(
   app: DeviceListApp,
@@ -167,7 +167,7 @@ function crossSigningOf({ config }: DeviceListApp, userId: UserId, told: Paramet
   try {
     return remoteCrossSigningKeys(userId, told, config.limits.sizes.device_keys)
   } catch {
-    // Malformed keys are as good as none.
+    // Malformed keys count as absent.
     return []
   }
 }

@@ -4,7 +4,7 @@ import type { StoredEvent } from '../../../storage/schema/stored-event.ts'
 import { readRoomIdentity } from '../../rooms/directory/room-identity.ts'
 
 /**
- * What somebody who knocks gets to know of the room: the events as servers exchange them, `m.room.create` among them.
+ * Returns the room's stripped state for a remote user who knocks, as full events with `m.room.create` among them.
  * https://spec.matrix.org/v1.19/server-server-api/#put_matrixfederationv1send_knockroomideventid
  */
 export async function knockAnswer(app: Pick<App, 'database'>, knock: StoredEvent): Promise<Pdu[]> {

@@ -7,18 +7,18 @@ import type { Event, JsonObject } from '../../../core/pdu.ts'
 import { ROOM_VERSIONS, type RoomVersion } from '../../../core/room-versions.ts'
 import { FederationError } from '../../../infra/federation/federation-error.ts'
 
-/** What one of our users wants to be in a room of other servers. */
+/** A local user's membership change in a remote room. */
 export type MemberWish = {
   roomId: RoomId
   userId: UserId
   membership: 'join' | 'leave' | 'knock'
-  /** Of the member event, with `membership`. */
+  /** Content of the member event, with `membership`. */
   content: JsonObject
-  /** Ends the request early. */
+  /** Aborts the request early. */
   signal?: AbortSignal
 }
 
-/** A member event of our user, ready to be sent, and the version of its room. */
+/** A signed member event of a local user, and the version of its room. */
 export type PreparedMember = { version: RoomVersion; event: Event }
 
 const TIMEOUT_MS = 20_000
@@ -28,7 +28,7 @@ const hashed = z.tuple([eventId, z.object({ sha256: z.string() }).partial()])
 const references = z.union([z.array(eventId), z.array(hashed)])
 
 const answer = z.object({
-  // Servers from before there were room versions do not name it.
+  // Servers that predate room versions omit it.
   room_version: z.string().prefault('1'),
   event: z.object({
     type: z.literal('m.room.member'),
@@ -44,8 +44,8 @@ const answer = z.object({
 type Template = z.output<typeof answer>['event']
 
 /**
- * Asks a resident server for the template of a member event, and completes and signs it. Throws FederationError when
- * the server cannot be reached, refuses, or answers something else, and M_UNSUPPORTED_ROOM_VERSION.
+ * Requests the template of a member event from a resident server, and completes and signs it. Throws FederationError if
+ * the server cannot be reached, refuses, or gives an invalid response, and M_UNSUPPORTED_ROOM_VERSION.
  * https://spec.matrix.org/v1.19/server-server-api/#joining-rooms
  */
 export async function prepareMember(app: App, server: ServerName, wish: MemberWish): Promise<PreparedMember> {
@@ -54,7 +54,7 @@ export async function prepareMember(app: App, server: ServerName, wish: MemberWi
     destination: server,
     method: 'GET',
     path: `/_matrix/federation/v1/make_${membership}/${encodeURIComponent(roomId)}/${encodeURIComponent(userId)}`,
-    // To leave it does not matter which versions we speak.
+    // Leaving does not depend on the supported versions.
     query: membership === 'leave' ? {} : { ver: spokenVersions(membership) },
     timeoutMs: TIMEOUT_MS,
     ...(wish.signal && { signal: wish.signal }),

@@ -13,22 +13,23 @@ import { membershipIn, readMember } from '../../rooms/access/room-member.ts'
 import { draftEvent } from '../../rooms/timeline/draft-event.ts'
 import { isServerAllowedBy, keptOut } from '../trust/check-server-acl.ts'
 
-/** What another server asks for to make a member event of one of its users. */
+/** Another server's request for the template of its user's member event. */
 export type TemplateRequest = {
   origin: ServerName
   roomId: RoomId
   userId: UserId
   membership: 'join' | 'leave' | 'knock'
   /**
-   * The room versions that the other server speaks; undefined: it can only be that of the room, as the user is in touch
-   * with it already.
+   * The room versions that the other server supports. Undefined for requests without them: the user has a membership in
+   * the room already.
    */
   versions?: readonly string[]
 }
 
 /**
- * An event for another server to complete and sign, and the version of its room. Throws M_NOT_FOUND unless this server
- * is in the room, M_FORBIDDEN, M_INCOMPATIBLE_ROOM_VERSION, M_UNABLE_TO_AUTHORISE_JOIN and M_UNABLE_TO_GRANT_JOIN.
+ * Returns an event for another server to complete and sign, and the room's version. Throws M_NOT_FOUND unless this
+ * server is in the room, M_FORBIDDEN, M_INCOMPATIBLE_ROOM_VERSION, M_UNABLE_TO_AUTHORISE_JOIN and
+ * M_UNABLE_TO_GRANT_JOIN.
  * https://spec.matrix.org/v1.19/server-server-api/#joining-rooms
  */
 export async function makeMemberTemplate(
@@ -39,20 +40,19 @@ export async function makeMemberTemplate(
   if (serverNameOf(userId) !== origin) throw new ForbiddenError('A server may only ask on behalf of its own users')
   const head = await requireOpenTo(app, roomId, origin)
   requireSpoken(head.version, request)
-  // Nothing comes of it here, so nobody need wait for it.
+  // Nothing is stored, so the room needs no lock.
   const event = await templateIn(app, roomToRead(app.database, head), request)
   return { room_version: head.version.id, event }
 }
 
-/** Throws M_NOT_FOUND unless a user of this server has joined the room. */
+/** Throws M_NOT_FOUND unless a local user has joined the room. */
 export async function requireResident(app: Pick<App, 'database'>, roomId: RoomId): Promise<void> {
   if (!(await isRoomHere(app.database, roomId))) throw new NotFoundError('This server is not in that room')
 }
 
 /**
- * The room that a server's user wants to be in. Throws M_NOT_FOUND unless a user of this server has joined it, and
- * where this server does not know all of its members, and so cannot let anybody in; M_FORBIDDEN where its ACL keeps the
- * server out.
+ * Returns the head of a room that another server's user wants to enter. Throws M_NOT_FOUND unless a local user has
+ * joined it and its state is full, without which no join can be authorised; M_FORBIDDEN if the ACL denies the server.
  */
 export async function requireOpenTo(app: Pick<App, 'database'>, roomId: RoomId, origin: ServerName): Promise<RoomHead> {
   const [head] = await Promise.all([findRoomHead(app.database, roomId), requireResident(app, roomId)])
@@ -78,8 +78,8 @@ async function templateIn(app: App, room: LockedRoom, { userId, membership }: Te
     sender: userId,
     content: { membership, ...(authoriser !== undefined && { join_authorised_via_users_server: authoriser }) },
   })
-  // Signed only to be an event that the rules can be asked about: what is the user's server's to sign does not leave
-  // here.
+  // Signed only to check it against the rules: the signature of the user's server is not this server's to make, and
+  // never leaves here.
   const event = buildEvent(version, draft, { serverName: app.serverName, ...app.signingKey })
   const verdict = checkEventAuth(version, event, known)
   if (!verdict.allowed) throw new ForbiddenError(verdict.reason)
@@ -87,16 +87,14 @@ async function templateIn(app: App, room: LockedRoom, { userId, membership }: Te
   return { ...template, origin: app.serverName } as JsonObject
 }
 
-/**
- * The user of this server in whose name a user may join, where the join needs one. Throws as `authoriserOfJoin` does.
- */
+/** Returns the local user who authorises the join, if it needs one. Throws as `authoriserOfJoin`. */
 export async function authoriserFor(
   app: Pick<App, 'serverName'>,
   room: LockedRoom,
   userId: UserId,
 ): Promise<UserId | undefined> {
   const before = membershipIn(await readMember(room, userId))
-  // The banned are for the authorisation rules to refuse.
+  // The authorization rules reject banned users.
   if (before === 'join' || before === 'invite' || before === 'ban') return undefined
   return authoriserOfJoin(room, userId, app.serverName)
 }

@@ -3,15 +3,15 @@ import { askIdentityOnBehalf, askOnBehalf } from '../../../infra/federation/aske
 import type { Asker } from '../../../infra/federation/asked-lanes.ts'
 
 /**
- * The app for serving a request: whatever the request leads to at other servers is done in the lane of whoever makes
- * it. What goes on after the request is for `own`.
+ * Returns the components for serving a request: its requests to other servers run in the lane of `asker`. Work that
+ * outlives the request uses `own`.
  */
 export function onBehalfOf(app: App, asker: Asker): App {
   return {
     ...app,
     own: app,
     asker,
-    // Made for those who ask: few do.
+    // Created lazily, since few requests need it.
     get federation() {
       return askOnBehalf(app.federation, app.lanes, asker)
     },

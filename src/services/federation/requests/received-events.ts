@@ -6,48 +6,43 @@ import { createSpool, type Spool, type SpooledText } from '../../../infra/spool.
 import { withoutUnsigned } from '../../../storage/schema/stored-event.ts'
 import { verifyEvents } from '../trust/verify-events.ts'
 
-/** An event of an answer whose signatures are verified. */
+/** A received event with verified signatures. */
 type ReceivedEvent = {
   /**
-   * The events that have to be accepted for it to be; since room version 12 `m.room.create` is among them, without
-   * being cited.
+   * The events that must be accepted first; since room version 12 that includes `m.room.create`, without a reference.
    */
   authIds: EventId[]
   text: SpooledText
 }
 
-/**
- * The state of a room as another server tells it. The events' texts are in the spool, for there may be many more than
- * memory holds.
- */
+/** The state of a room as received from another server. The texts are in the spool, since they may exceed memory. */
 export type ReceivedEvents = {
   /** State and auth chain together. */
   events: Map<EventId, ReceivedEvent>
-  /** Those of them that are the state. */
+  /** The IDs of the state events among them. */
   state: Set<EventId>
   spool: Spool
 }
 
-/** A PDU as it came, and whether it is said to be a piece of the state. */
+/** A received PDU, and whether the server lists it as state. */
 export type ToldEvent = { pdu: unknown; isState: boolean }
 
-/** Takes the events of an answer as they arrive. */
+/** Collects the events of a response as they arrive. */
 export type EventIntake = {
-  /** Verifies some; returns as soon as it may be handed more. */
+  /** Verifies events; resolves as soon as more may be added. */
   add(told: readonly ToldEvent[]): Promise<void>
   /** Waits until all have been verified. */
   end(): Promise<void>
 }
 
-/** Nothing has been received yet. The caller closes the spool. */
+/** Returns an empty collection. The caller closes the spool. */
 export function emptyReceived(): ReceivedEvents {
   return { events: new Map(), state: new Set(), spool: createSpool() }
 }
 
 /**
- * Verifies events of a room in batches and adds them, each once, to those that were received. Those that are not what
- * their servers signed are left out, as are those of other rooms. While the signatures of one batch are checked, and
- * those of a second one wait for their turn, the next one may arrive.
+ * Verifies events of a room in batches, and adds each once. Events with invalid signatures or of other rooms are left
+ * out. While one batch is verified and a second one waits, the next may arrive.
  */
 export function createEventIntake(
   app: Pick<App, 'keyRing' | 'logger'>,
@@ -58,7 +53,7 @@ export function createEventIntake(
   let [last, beforeLast] = [Promise.resolve(), Promise.resolve()]
 
   async function take(told: readonly ToldEvent[], after: Promise<void>): Promise<void> {
-    // The order is kept, and the spool takes one batch at a time.
+    // Keeps the order, since the spool accepts one batch at a time.
     const [events] = await Promise.all([verifiedOf(app, room, told), after])
     for (const { event, isState } of events) {
       if (isState && event.pdu.state_key !== undefined) received.state.add(intern(event.event_id))
@@ -117,7 +112,7 @@ async function addReceived(
   }
 }
 
-/** Keeps one string for each id, however often it is mentioned. */
+/** Keeps one string per ID, however often it occurs. */
 function createInterner(): (id: EventId) => EventId {
   const known = new Map<EventId, EventId>()
   return (id) => {

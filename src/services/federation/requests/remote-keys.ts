@@ -10,7 +10,7 @@ import { eduDeviceId } from '../trust/edu-fields.ts'
 
 const MAX_NAME = 255
 
-/** A device of a user with its keys, as another server tells it: of `most` bytes at most. */
+/** Returns the schema of a remote user's device with its keys, of at most `most` bytes. */
 export function remoteDevice(userId: UserId, most: number) {
   return z
     .looseObject({ device_id: eduDeviceId, device_display_name: z.string().nullish(), keys: z.unknown() })
@@ -37,8 +37,8 @@ function deviceKeysText({ userId, device_id }: { userId: UserId; device_id: stri
 }
 
 /**
- * The cross-signing keys that another server tells of its user, of `most` bytes each. Throws M_BAD_JSON,
- * M_INVALID_PARAM or M_TOO_LARGE for what are none.
+ * Parses a remote user's cross-signing keys, of at most `most` bytes each. Throws M_BAD_JSON, M_INVALID_PARAM or
+ * M_TOO_LARGE for invalid keys.
  */
 export function remoteCrossSigningKeys(
   userId: UserId,

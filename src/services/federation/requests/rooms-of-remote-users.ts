@@ -4,8 +4,8 @@ import { loadPartialRoomsOf } from '../../../storage/rooms/membership/partial-ro
 import { loadJoinedRooms } from '../../../storage/rooms/membership/room-memberships.ts'
 
 /**
- * The rooms that users of another server have joined, and those in which they may be: of which this server does not
- * know all members, while it knows that theirs is there.
+ * Returns the rooms that remote users have joined, and rooms with partial state in which they may be, since their
+ * server is there.
  */
 export async function roomsOfRemoteUsers(
   app: Pick<App, 'database'>,

@@ -15,19 +15,19 @@ import { loadEvents } from '../../../storage/rooms/timeline/events.ts'
 import { storeOutliers } from '../../../storage/rooms/timeline/outliers.ts'
 import { storeOutsideVersion } from '../../../storage/rooms/timeline/room-versions.ts'
 
-/** What there is to know of a room that this server is not in. */
+/** The known data of a room that this server is not in. */
 export type OutsideRoom = {
   version: RoomVersion
-  /** What it told of itself: https://spec.matrix.org/v1.19/client-server-api/#stripped-state */
+  /** Its stripped state: https://spec.matrix.org/v1.19/client-server-api/#stripped-state */
   told?: readonly JsonObject[]
-  /** A server that is in it. */
+  /** A server in the room. */
   contact?: ServerName
 }
 
 /**
- * Stores the member event of one of our users in a room that this server is not in (an invite, a knock, and what ends
- * them): it becomes what the user is to the room, and /sync tells it. The caller has verified that the event may be
- * believed.
+ * Stores an out-of-band membership: the member event of a local user in a room that this server is not in (an invite, a
+ * knock, and what ends them). It becomes the user's membership, and appears in /sync. The caller has verified the
+ * event.
  */
 export async function storeOutsideMember(
   app: Pick<App, 'config' | 'database' | 'logger' | 'takeNids'>,

@@ -6,7 +6,7 @@ const optionalText = z.string().optional().catch(undefined)
 const flag = z.boolean().catch(false)
 
 /**
- * What another server tells of a room that can be found; what is malformed is left out.
+ * A published room in another server's response; malformed fields are dropped.
  * https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3publicrooms
  */
 export const toldRoom = z.looseObject({
@@ -23,7 +23,7 @@ export const toldRoom = z.looseObject({
 })
 
 /**
- * As `toldRoom`, of a room in a space.
+ * As `toldRoom`, for a room in a space.
  * https://spec.matrix.org/v1.19/server-server-api/#get_matrixfederationv1hierarchyroomid
  */
 export const toldSummary = toldRoom.extend({

@@ -12,21 +12,21 @@ import { authoriserFor, requireOpenTo } from '../requests/member-template.ts'
 import { verifySubmitted } from '../trust/verify-submitted.ts'
 import { withPolicySignature } from '../trust/with-policy-signature.ts'
 
-/** A member event that another server made from our template and wants in the room. */
+/** A member event that another server made from this server's template. */
 export type MemberSubmission = {
   origin: ServerName
   roomId: RoomId
-  /** As the path of the request has it; undefined in what has no path. */
+  /** As in the path of the request; undefined without one. */
   eventId: EventId
   membership: 'join' | 'leave' | 'knock'
   pdu: JsonObject
 }
 
 /**
- * Takes a member event of another server's user into a room that this server is in; returns it as it is stored, our
- * signature added where it needs one. The same event again is the same answer. `onVerified` is told of it, and of the
- * room as it was, before it is stored. Throws M_BAD_JSON for forbidden numbers, M_INVALID_PARAM for anything but such
- * an event, M_NOT_FOUND, M_FORBIDDEN, M_UNABLE_TO_AUTHORISE_JOIN and M_UNABLE_TO_GRANT_JOIN.
+ * Appends a remote user's member event to a room that this server is in. Returns it as stored, with this server's
+ * signature if needed. A repeated event gets the same result. `onVerified` is called with it and the room before it is
+ * stored. Throws M_BAD_JSON for forbidden numbers, M_INVALID_PARAM for any other event, M_NOT_FOUND, M_FORBIDDEN,
+ * M_UNABLE_TO_AUTHORISE_JOIN and M_UNABLE_TO_GRANT_JOIN.
  * https://spec.matrix.org/v1.19/server-server-api/#put_matrixfederationv2send_joinroomideventid
  */
 export async function acceptMember(
@@ -48,7 +48,7 @@ export async function acceptMember(
     app.rooms.run(roomId, async (room) => {
       await requireAuthorised(app, room, submission)
       const { outcome, event: stored, reason } = await appendRemoteEvent(app, room, signed, refusal).catch(blameSender)
-      // Those in the room hear of it from here.
+      // This server sends it to the other servers in the room.
       if (outcome === 'accepted') room.outgoing.push(stored.event_nid)
       if (outcome === 'accepted' || (outcome === 'known' && !stored.soft_failed)) return stored
       throw new ForbiddenError(`The room does not allow this: ${reason ?? 'it has refused it before'}`)
@@ -56,7 +56,7 @@ export async function acceptMember(
   )
 }
 
-/** A template names only events that are here. */
+/** A template references only events that are stored here. */
 function blameSender(error: unknown): never {
   if (!(error instanceof MissingEventsError)) throw error
   throw new InvalidParamError('The event refers to events that are not in the room. Ask for a new template.')
@@ -75,8 +75,8 @@ function requireMemberEvent({ origin, membership, pdu }: MemberSubmission): void
 }
 
 /**
- * A restricted join in the name of one of our users needs our signature; whether it deserves it is for
- * `requireAuthorised` to say before it gets anywhere.
+ * A restricted join that names a local authoriser needs this server's signature. `requireAuthorised` checks it before
+ * the event gets anywhere.
  */
 function withOurSignature(app: App, version: RoomVersion, pdu: Pdu): Pdu {
   if (!version.restrictedJoins || authoriserServer(pdu.content) !== app.serverName) return pdu

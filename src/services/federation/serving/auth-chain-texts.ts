@@ -5,20 +5,20 @@ import { type EventText, loadChainTexts, loadEventTexts } from '../../../storage
 
 type Reading = Pick<App, 'database'>
 
-/** Events that are read and written at once. */
+/** Number of events read and written together. */
 const CHUNK = 500
 const FEW = 50
 /** Characters of a chain that are kept until its order is known; the rest is read again. */
 const MOST_KEPT = 4 * 1024 * 1024
 
-/** Events by nid, a chunk of them at a time. */
+/** Yields events by nid, in chunks. */
 export async function* textsOf(app: Reading, nids: readonly number[]): AsyncGenerator<EventText[]> {
   for (let start = 0; start < nids.length; start += CHUNK) {
     yield await loadEventTexts(app.database, nids.slice(start, start + CHUNK))
   }
 }
 
-/** The ids of the events that an event cites. */
+/** Returns the IDs of an event's auth events. */
 export function authIdsOf({ json }: EventText): EventId[] {
   return citedBy(JSON.parse(json))
 }
@@ -27,16 +27,16 @@ function citedBy({ auth_events }: Pdu): EventId[] {
   return auth_events.map((reference) => (typeof reference === 'string' ? reference : reference[0]))
 }
 
-/** Where chains begin, and what is not wanted of them. `most`: as many characters are kept in memory. */
+/** The starting events of chains, and events to leave out. `most`: the maximum number of characters kept in memory. */
 type Chain = { cited: ReadonlySet<EventId>; known?: ReadonlySet<EventId>; most?: number }
 
-/** An event of a chain, by which its place is found. */
+/** An event of a chain, with the data that orders it. */
 type Link = { event_nid: number; depth: number; text?: EventText }
 
 /**
- * The events that permit events of a room: those in `cited`, with all that their `auth_events` lead to, except those in
- * `known`. The create event is among them, also where no event cites it. Oldest first: a server that goes through them
- * in order knows what each one cites.
+ * Yields the auth chain of some events of a room: those in `cited` and everything their `auth_events` lead to, except
+ * those in `known`. Includes the create event, also if no event references it. Oldest first: each event follows its
+ * auth events.
  */
 export async function* chainTexts(
   app: Reading,
@@ -66,7 +66,7 @@ function withCreate(roomId: RoomId, cited: ReadonlySet<EventId>, known: Readonly
   return [...ids].filter((id) => !known.has(id))
 }
 
-/** By depth, and by when they came here: an event is deeper than those that it cites. */
+/** Orders by depth, then by arrival: an event is deeper than its auth events. */
 function byAge(a: { depth: number; event_nid: number }, b: { depth: number; event_nid: number }): number {
   return a.depth - b.depth || a.event_nid - b.event_nid
 }
@@ -81,7 +81,7 @@ async function* walkChain(
   let pending = [...first]
   while (pending.length > 0) {
     const chunk = pending.slice(0, CHUNK)
-    // Where few are left they may cite one another in a long line, of which each link would be a question of its own.
+    // A few remaining events may form a long line of references, each of which would need a query of its own.
     const limit = chunk.length > FEW ? chunk.length : CHUNK
     const texts = (await loadChainTexts(app.database, chunk, limit)).filter(({ event_id }) => !sent.has(event_id))
     for (const { event_id } of texts) {

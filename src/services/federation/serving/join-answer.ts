@@ -11,20 +11,19 @@ import { authIdsOf, chainTexts, textsOf } from './auth-chain-texts.ts'
 
 type Reading = Pick<App, 'database' | 'serverName'>
 
-/** Characters of an answer that is read before it is needed; what is larger is read while it is sent. */
+/** Maximum characters of a response that is read ahead; a larger one is read while it is sent. */
 const MOST_KEPT = 4 * 1024 * 1024
 
-/** What leads to an answer: whose join, after which state, permitted by which events. */
+/** The parameters of a response: the join, the state before it, and its auth events. */
 type AnsweredJoin = { roomId: RoomId; userId: UserId; root: number; authIds: readonly EventId[] }
 
-/** Of an answer all but the event, for a join that follows the state at `root`. */
+/** The response without the event, for a join after the state group `root`. */
 export type RoomPart = { root: number; text: string }
 
 /**
- * The JSON that answers `send_join`, piece by piece, so that a huge room takes no more memory than a small one: the
- * room's state before the join, the events that permit all these, and the joiner's event. `omitMembers`: only the
- * members who name the room, and no event twice. `ready`: what was read beforehand, of use if the join follows that
- * state.
+ * Yields the JSON of a `send_join` response in pieces, so that a huge room takes no more memory than a small one: the
+ * room's state before the join, the auth chain, and the join event. `omitMembers`: only the heroes of the room's name,
+ * and no event twice. `ready`: a part read ahead, used if the join follows that state.
  * https://spec.matrix.org/v1.19/server-server-api/#put_matrixfederationv2send_joinroomideventid
  */
 export async function* joinAnswer(
@@ -39,8 +38,8 @@ export async function* joinAnswer(
 }
 
 /**
- * Reads what will answer a join, while that is still to be stored, without the members; undefined where that is too
- * much to be kept. The room may change before the join gets its place. `most`: in characters.
+ * Reads the response to a join ahead, without the members, while the join is being stored; undefined if it is too
+ * large. The room may change before the join is stored. `most`: in characters.
  */
 export async function readRoomPart(
   app: Reading,
@@ -83,7 +82,7 @@ async function* stateTexts(app: Reading, join: AnsweredJoin, omitMembers: boolea
   yield* textsOf(app, omitMembers ? [...added, ...(await heroNids(app, join))] : added)
 }
 
-/** The members that clients name the room by, where it has no name. */
+/** Returns the heroes, by whom clients name a room without a name. */
 async function heroNids(app: Reading, { roomId, userId, root }: AnsweredJoin): Promise<number[]> {
   const summaries = await loadRoomSummaries(app.database, [roomId], userId)
   const keys = (summaries.get(roomId)?.heroes ?? []).map((user) => ({ type: 'm.room.member', state_key: user }))

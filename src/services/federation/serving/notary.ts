@@ -5,8 +5,8 @@ import type { WantedAnswer } from '../../../infra/federation/key-ring.ts'
 import { ownKeyAnswer } from './own-key-answer.ts'
 
 /**
- * What servers say of their keys, each signed by us too, from memory where that is what is wanted. Servers that are
- * down come with what they said last; unknown ones not at all.
+ * Returns the keys of other servers, each also signed by this one, from the cache if it suffices. For servers that are
+ * down, returns the last known keys; unknown servers are left out.
  * https://spec.matrix.org/v1.19/server-server-api/#querying-keys-through-another-server
  */
 export async function askNotary(

@@ -4,11 +4,11 @@ import type { ServerKeyResponse } from '../../../core/signing/server-key-respons
 import { signJson } from '../../../core/signing/sign-json.ts'
 import { loadOwnKeys } from '../../../storage/federation/own-keys.ts'
 
-/** How long others may go by the answer; a stolen key stays of use so long after it was changed. */
+/** How long other servers may cache the response; a stolen key stays usable for this time after it was rotated. */
 const VALID_MS = 24 * 3_600_000
 
 /**
- * This server's keys, signed: those in use, and those that it signed with earlier.
+ * Returns this server's signed key response: the current keys and the old ones.
  * https://spec.matrix.org/v1.19/server-server-api/#publishing-keys
  */
 export async function ownKeyAnswer(
@@ -19,7 +19,7 @@ export async function ownKeyAnswer(
   const verify_keys: ServerKeyResponse['verify_keys'] = { [signingKey.keyId]: { key: signingKey.publicKey } }
   const old_verify_keys: ServerKeyResponse['old_verify_keys'] = {}
   for (const { key_id, public_key, expired_ts } of await loadOwnKeys(app.database)) {
-    // A key that was changed is in use until the last process has the new one.
+    // A rotated key is in use until the last process has the new one.
     if (expired_ts === null || expired_ts > now) verify_keys[key_id] = { key: public_key }
     else if (!verify_keys[key_id]) old_verify_keys[key_id] = { key: public_key, expired_ts }
   }
@@ -27,7 +27,7 @@ export async function ownKeyAnswer(
   return inCanonicalOrder(signJson(answer, serverName, signingKey))
 }
 
-/** Some verify the text as it came, with only the signatures cut out, rather than order it anew. */
+/** Some servers verify the text as received, with only the signatures cut out, instead of its canonical form. */
 function inCanonicalOrder(answer: ServerKeyResponse): ServerKeyResponse {
   return JSON.parse(canonicalJson(answer)) as ServerKeyResponse
 }

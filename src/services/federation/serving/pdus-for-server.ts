@@ -15,16 +15,16 @@ import { readEventsOfStates } from '../../../storage/rooms/timeline/room-state.t
 import type { StoredEvent } from '../../../storage/schema/stored-event.ts'
 import { erasedFor, mayBeErased } from '../../rooms/reading/erased-events.ts'
 
-/** Who asks for events of which room. */
+/** The requesting server, and the room. */
 export type AskingServer = { origin: ServerName; roomId: RoomId; version: RoomVersion }
 
-/** Whether a server's users could see an event is looked up for this many of them at once, and at most. */
+/** Visibility is checked for this many of a server's users at once, and at most. */
 const USERS_AT_ONCE = 50
 const MAX_USERS = 1000
 
 /**
- * Events of a room as another server that is in it gets them, in the same order: those that none of its users may see
- * as redaction leaves them, for the server needs them all the same.
+ * Returns events of a room for another server that is in it, in the same order. Events that none of its users may see
+ * are redacted, since the server needs them nevertheless.
  * https://spec.matrix.org/v1.19/server-server-api/#backfilling-and-retrieving-missing-events
  */
 export async function pdusForServer(
@@ -33,7 +33,7 @@ export async function pdusForServer(
   events: readonly StoredEvent[],
 ): Promise<Pdu[]> {
   const visibilities = await visibilitiesOf(app, events)
-  // Of what counts for users who joined later, those who are in the room now may see all.
+  // Where later joins suffice, the current members may see everything.
   const joined: UserAtEvent = { membership: undefined, joinedLater: true }
   const isOpen = (place: number) => isEventVisibleToServer(visibilities[place]!, [joined])
   const closed = events.filter((_, place) => !isOpen(place))
@@ -78,7 +78,7 @@ async function visibilitiesOf(
   })
 }
 
-/** Those of the events of rooms with a closed history at which some user of the server was there to see them. */
+/** Returns the events with restricted history that some user of the server was there to see. */
 async function seenByUsers(
   app: Pick<App, 'database'>,
   { origin, roomId }: { origin: ServerName; roomId: RoomId },

@@ -11,20 +11,20 @@ import { storeOutsideMember } from '../requests/store-outside-member.ts'
 import { requireToldState } from '../trust/received-identity.ts'
 import { verifySubmitted } from '../trust/verify-submitted.ts'
 
-/** An invite of one of our users that another server wants signed. */
+/** An invite to a local user that another server wants signed. */
 export type ReceivedInvite = {
   origin: ServerName
   roomId: RoomId
   eventId: EventId
   roomVersion: string
   pdu: JsonObject
-  /** What tells the user which room it is; of any shape. */
+  /** The stripped state; unvalidated. */
   roomState: readonly unknown[]
 }
 
 /**
- * Shows an invite to the user whom it is for; returns it with our signature. Throws M_INCOMPATIBLE_ROOM_VERSION,
- * M_BAD_JSON for forbidden numbers, M_INVALID_PARAM for what is no such invite, M_FORBIDDEN and M_INVITE_BLOCKED.
+ * Stores an invite for its local user, and returns it with this server's signature. Throws M_INCOMPATIBLE_ROOM_VERSION,
+ * M_BAD_JSON for forbidden numbers, M_INVALID_PARAM for an invalid invite, M_FORBIDDEN and M_INVITE_BLOCKED.
  * https://spec.matrix.org/v1.19/server-server-api/#put_matrixfederationv2inviteroomideventid
  */
 export async function receiveInvite(app: App, invite: ReceivedInvite): Promise<Pdu> {
@@ -38,7 +38,7 @@ export async function receiveInvite(app: App, invite: ReceivedInvite): Promise<P
   const roomState = await requireToldState(app, { version, roomId: invite.roomId, events: invite.roomState })
   await requireWelcome(app, target, event.pdu.sender)
   const signed = signEvent(version, event.pdu, { serverName: app.serverName, ...app.signingKey })
-  // To rooms that this server is in, the invite comes as an event of the room.
+  // If this server is in the room, the invite arrives as an event of the room.
   const isHere = await isRoomHere(app.database, invite.roomId)
   if (!isHere) {
     await storeOutsideMember(
@@ -68,7 +68,7 @@ function requireInvite(app: Pick<App, 'serverName'>, { origin, pdu }: ReceivedIn
   return target
 }
 
-/** The sender is not told whether there is such a user, only that nobody is to be invited. */
+/** The error does not reveal whether the user exists. */
 async function requireWelcome(app: App, target: UserId, inviter: UserId): Promise<void> {
   const user = await findUser(app.database, target)
   if (!user || user.deactivated_ts !== null) throw new ForbiddenError(`${target} cannot be invited`)

@@ -16,7 +16,7 @@ const MAX_MISSING = 50
 const MAX_BACKFILL = 100
 
 /**
- * The event with an id, for another server that is in its room. Throws M_NOT_FOUND, and M_FORBIDDEN.
+ * Returns an event by ID to another server in its room. Throws M_NOT_FOUND, and M_FORBIDDEN.
  * https://spec.matrix.org/v1.19/server-server-api/#get_matrixfederationv1eventeventid
  */
 export async function serveEvent(app: Reading, origin: ServerName, eventId: EventId): Promise<Pdu> {
@@ -28,8 +28,7 @@ export async function serveEvent(app: Reading, origin: ServerName, eventId: Even
 }
 
 /**
- * What lies between some events that a server has, and newer ones: from these back, without them, oldest first. Throws
- * M_FORBIDDEN.
+ * Returns the events between some that a server has and newer ones, exclusive, oldest first. Throws M_FORBIDDEN.
  * https://spec.matrix.org/v1.19/server-server-api/#post_matrixfederationv1get_missing_eventsroomid
  */
 export async function serveMissingEvents(
@@ -53,7 +52,7 @@ export async function serveMissingEvents(
 }
 
 /**
- * Some events and those that lead to them, newest first. Throws M_FORBIDDEN.
+ * Returns some events and their predecessors, newest first. Throws M_FORBIDDEN.
  * https://spec.matrix.org/v1.19/server-server-api/#get_matrixfederationv1backfillroomid
  */
 export async function serveBackfill(
@@ -68,7 +67,7 @@ export async function serveBackfill(
   let open = await eventsOf(app, asking.roomId, from)
   while (open.length > 0 && found.length < wanted) {
     open.sort((a, b) => b.pdu.depth - a.pdu.depth)
-    // As many as are as new as the newest, for those behind them may be newer than the others.
+    // Only the deepest ones: predecessors of those may be newer than the others.
     const next = open.filter((event) => event.pdu.depth === open[0]!.pdu.depth)
     found.push(...next)
     const behind = [...new Set(next.flatMap((event) => event.prev_event_ids))].filter((id) => !known.has(id))
@@ -79,7 +78,7 @@ export async function serveBackfill(
 }
 
 /**
- * The event nearest to a time. Throws M_FORBIDDEN, and M_NOT_FOUND where there is none.
+ * Finds the event nearest to a time. Throws M_FORBIDDEN, and M_NOT_FOUND if there is none.
  * https://spec.matrix.org/v1.19/server-server-api/#get_matrixfederationv1timestamp_to_eventroomid
  */
 export async function serveEventAtTime(
@@ -93,7 +92,7 @@ export async function serveEventAtTime(
   return { event_id: event.event_id, origin_server_ts: event.pdu.origin_server_ts }
 }
 
-/** Those of the events that are of the room and in its timeline. */
+/** Loads the events that are in the room's timeline. */
 async function eventsOf(app: Reading, roomId: RoomId, ids: readonly EventId[]): Promise<StoredEvent[]> {
   const events = ids.length > 0 ? await loadEventsById(app.database, ids) : []
   return events.filter((event) => event.room_id === roomId && event.state_before !== null)

@@ -3,8 +3,7 @@ import { acceptMember, type MemberSubmission } from './accept-member.ts'
 import { joinAnswer, type RoomPart, readRoomPart } from './join-answer.ts'
 
 /**
- * Lets a user of another server into a room; returns the pieces of the JSON that hands the room over to that server.
- * Throws as `acceptMember` does.
+ * Adds a remote user to a room, and returns the pieces of the JSON response with the room. Throws as `acceptMember`.
  * https://spec.matrix.org/v1.19/server-server-api/#put_matrixfederationv2send_joinroomideventid
  */
 export async function serveJoin(
@@ -14,7 +13,7 @@ export async function serveJoin(
 ): Promise<AsyncIterable<string>> {
   let reading: Promise<RoomPart | undefined> | undefined
   const join = await acceptMember(app, { ...submission, membership: 'join' }, (event, { state_root }) => {
-    // What fails here is read, and fails, once more where it is needed.
+    // A failed read is repeated, and reported, where the data is needed.
     if (omitMembers) reading = readRoomPart(app, state_root, event).catch(() => undefined)
   })
   return joinAnswer(app, join, { omitMembers, ready: await reading })

@@ -16,8 +16,8 @@ export type ServedSpace = {
 const MAX_CHILDREN = 1000
 
 /**
- * A space and the rooms in it, as far as this server knows them and the users of another could join or read them.
- * Throws M_NOT_FOUND.
+ * Returns a space and its rooms, as far as this server knows them and users of the requesting server could join or read
+ * them. Throws M_NOT_FOUND.
  * https://spec.matrix.org/v1.19/server-server-api/#get_matrixfederationv1hierarchyroomid
  */
 export async function serveSpace(

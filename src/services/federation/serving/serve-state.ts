@@ -10,8 +10,8 @@ import { chainTexts } from './auth-chain-texts.ts'
 export type StateRequest = { origin: ServerName; roomId: RoomId; eventId: EventId }
 
 /**
- * The root of the state before an event, of which another server in the room may know. Throws M_FORBIDDEN,
- * M_UNABLE_DUE_TO_PARTIAL_STATE, and M_NOT_FOUND where the state is not known.
+ * Finds the state group before an event, for another server in the room. Throws M_FORBIDDEN,
+ * M_UNABLE_DUE_TO_PARTIAL_STATE, and M_NOT_FOUND if the state is unknown.
  * https://spec.matrix.org/v1.19/server-server-api/#get_matrixfederationv1stateroomid
  */
 export async function findStateBefore(
@@ -26,7 +26,7 @@ export async function findStateBefore(
 }
 
 /**
- * The JSON of the events that permit an event, oldest first, piece by piece.
+ * Yields the JSON of an event's auth chain, oldest first, in pieces.
  * https://spec.matrix.org/v1.19/server-server-api/#get_matrixfederationv1event_authroomideventid
  */
 export async function serveEventAuth(

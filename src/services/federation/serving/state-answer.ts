@@ -6,8 +6,8 @@ import { readStateNids } from '../../../storage/rooms/timeline/room-state.ts'
 import { authIdsOf, chainTexts, textsOf } from './auth-chain-texts.ts'
 
 /**
- * The JSON that answers a question for the state at a root, piece by piece, so that a huge room takes no more memory
- * than a small one: the events or their ids, and then those of what permits them.
+ * Yields the JSON response with a state, in pieces, so that a huge room takes no more memory than a small one: the
+ * events or their IDs, then those of the auth chain.
  * https://spec.matrix.org/v1.19/server-server-api/#retrieving-the-room-state
  */
 export async function* stateAnswer(

@@ -5,15 +5,15 @@ import { isSignedBy } from '../../../core/signing/ed25519.ts'
 import { parseXMatrix, requestText, type XMatrixCredentials } from '../../../core/signing/x-matrix.ts'
 import { decodeBase64 } from '../../../core/text/base64.ts'
 
-/** The server that makes a request. */
+/** The authenticated server of a request. */
 export type ServerSession = { origin: ServerName }
 
-/** Of one request. */
+/** Maximum number of keys per request. */
 const MAX_KEYS = 8
 
 /**
- * What a request's Authorization headers say of its sender, before anything of it is verified. Throws 401
- * M_UNAUTHORIZED where they say nothing, or the request is for another server.
+ * Parses the Authorization headers of a request, without verifying them. Throws 401 M_UNAUTHORIZED if there are none,
+ * or the request is for another server.
  * https://spec.matrix.org/v1.19/server-server-api/#request-authentication
  */
 export function readCredentials(
@@ -32,13 +32,13 @@ export function readCredentials(
   return [first, ...others]
 }
 
-/** A server that a request claims to be from, and its key. */
+/** A claimed origin server, and its key. */
 export type Claim = XMatrixCredentials & { key: Buffer }
 
 /**
- * What of the credentials could be true, for the keys are known or can be had. To be called before anything of the
- * request's body is read. `network`: where the request comes from, and where that is not known, who it claims to be
- * from. Throws 401 M_UNAUTHORIZED, and M_LIMIT_EXCEEDED while too many requests wait for keys.
+ * Returns the claims whose keys are known or can be fetched. To be called before the request's body is read. `network`:
+ * the rate-limit key of the client, or of the claimed origin if the network is unknown. Throws 401 M_UNAUTHORIZED, and
+ * M_LIMIT_EXCEEDED while too many requests wait for keys.
  */
 export async function findClaims(
   app: Pick<App, 'serverName' | 'keyRing' | 'clock'>,
@@ -58,7 +58,7 @@ export async function findClaims(
 }
 
 /**
- * Whose request it is, once one of the signatures is verified. `content`: canonical JSON of its body. Throws 401
+ * Returns the origin once one of the signatures is verified. `content`: canonical JSON of the body. Throws 401
  * M_UNAUTHORIZED.
  */
 export function authenticateServer(

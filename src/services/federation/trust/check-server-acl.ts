@@ -7,8 +7,7 @@ import { findRoomHead } from '../../../storage/rooms/timeline/room-heads.ts'
 import { readStateEvent } from '../../../storage/rooms/timeline/room-state.ts'
 
 /**
- * Throws M_FORBIDDEN when the current ACL of a room keeps a server out. Rooms that this server does not have keep
- * nobody out.
+ * Throws M_FORBIDDEN if a room's current ACL denies a server. Unknown rooms deny none.
  * https://spec.matrix.org/v1.19/server-server-api/#server-access-control-lists-acls
  */
 export async function requireAllowedByAcl(
@@ -19,12 +18,12 @@ export async function requireAllowedByAcl(
   if (!(await isServerAllowed(app, roomId, origin))) throw keptOut(roomId, origin)
 }
 
-/** The error for a server that the ACL of a room keeps out. */
+/** Returns the error for a server that a room's ACL denies. */
 export function keptOut(roomId: RoomId, origin: ServerName): ForbiddenError {
   return new ForbiddenError(`The room ${roomId} does not let the server ${origin} take part`)
 }
 
-/** Whether the current ACL of a room lets a server take part. */
+/** Returns whether a room's current ACL allows a server. */
 export async function isServerAllowed(
   app: Pick<App, 'database'>,
   roomId: RoomId,
@@ -34,7 +33,7 @@ export async function isServerAllowed(
   return head ? isServerAllowedBy(app, head, origin) : true
 }
 
-/** Whether the ACL in a room's state lets a server take part. */
+/** Returns whether the ACL in a state allows a server. */
 export async function isServerAllowedBy(
   app: Pick<App, 'database'>,
   head: RoomHead,

@@ -10,13 +10,13 @@ import {
   type UserId,
 } from '../../../core/ids.ts'
 
-/** Device ids may have as many. */
+/** The maximum length of device IDs, too. */
 const MAX_NAME_BYTES = 512
 
-/** Schemas of what EDUs consist of. https://spec.matrix.org/v1.19/server-server-api/#edus */
+/** Schemas of EDU fields. https://spec.matrix.org/v1.19/server-server-api/#edus */
 export const eduUserId = z.custom<UserId>((value) => typeof value === 'string' && isUserId(value))
 export const eduRoomId = z.custom<RoomId>((value) => typeof value === 'string' && isRoomId(value))
 export const eduEventId = z.custom<EventId>((value) => typeof value === 'string' && isEventId(value))
-/** Text that the database can hold and find. */
+/** Text that the database can store and index. */
 export const eduText = z.string().refine((value) => isStorableName(value, MAX_NAME_BYTES))
 export const eduDeviceId = eduText.min(1).transform((value) => value as DeviceId)

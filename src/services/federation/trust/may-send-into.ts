@@ -4,7 +4,7 @@ import { findJoinedUser } from '../../../storage/rooms/membership/room-membershi
 import { isServerAllowed } from './check-server-acl.ts'
 
 /**
- * Why a server may send nothing into a room.
+ * Returns the reason why a server may not send into a room; undefined if it may.
  * https://spec.matrix.org/v1.19/server-server-api/#server-access-control-lists-acls
  */
 export async function refusalOfServer(

@@ -10,9 +10,9 @@ type ToldEvents = { version: RoomVersion; roomId: RoomId; events: readonly unkno
 const MAX_EVENTS = 64
 
 /**
- * What a server tells somebody outside of a room about it, in the form for clients. Since room version 12, where the id
- * of a room is that of its
- * `m.room.create`, whole events count only if they are valid. Stripped state counts unverified, as before version 12: some servers send nothing else.
+ * Returns a room's stripped state from another server, in the client format. Since room version 12, where the room ID
+ * is derived from `m.room.create`, full events count only if they are valid. Stripped events count unverified, as
+ * before version 12: some servers send nothing else.
  * https://spec.matrix.org/v1.19/server-server-api/#put_matrixfederationv1send_knockroomideventid (`knock_room_state`)
  */
 export async function toldState(app: Pick<App, 'keyRing'>, told: ToldEvents): Promise<JsonObject[]> {
@@ -22,8 +22,7 @@ export async function toldState(app: Pick<App, 'keyRing'>, told: ToldEvents): Pr
 }
 
 /**
- * As `toldState`, of what comes with an invite: throws M_INVALID_PARAM where, since room version 12, a whole event is
- * not what it should be.
+ * As `toldState`, for an invite: throws M_INVALID_PARAM if, since room version 12, a full event is invalid.
  * https://spec.matrix.org/v1.19/server-server-api/#put_matrixfederationv2inviteroomideventid (`invite_room_state`)
  */
 export async function requireToldState(app: Pick<App, 'keyRing'>, told: ToldEvents): Promise<JsonObject[]> {
@@ -33,7 +32,7 @@ export async function requireToldState(app: Pick<App, 'keyRing'>, told: ToldEven
   })
 }
 
-/** The events, with what is wrong with those that are whole and not valid. */
+/** Returns the events, with the errors of invalid full ones. */
 async function checkEvents(
   app: Pick<App, 'keyRing'>,
   { version, roomId, events }: ToldEvents,
@@ -50,7 +49,10 @@ async function checkEvents(
   return some.map((event) => ({ event, ...(reasons.has(event) && { reason: reasons.get(event)! }) }))
 }
 
-/** Whether an event claims no more than its content: https://spec.matrix.org/v1.19/client-server-api/#stripped-state */
+/**
+ * Returns whether an event is stripped, that is without signatures and hashes:
+ * https://spec.matrix.org/v1.19/client-server-api/#stripped-state
+ */
 function isStripped(event: unknown): boolean {
   return typeof event === 'object' && event !== null && !('signatures' in event) && !('hashes' in event)
 }

@@ -6,8 +6,8 @@ import { isServerInRoom } from '../../../storage/rooms/membership/room-servers.t
 import { requireAllowedByAcl } from './check-server-acl.ts'
 
 /**
- * Throws M_FORBIDDEN unless another server has members in a room of ours, and its ACL does not keep the server out: all
- * that is told of a room to other servers is told to these. Rooms that are not here are the same to strangers.
+ * Throws M_FORBIDDEN unless another server has members in a room of this server and its ACL allows it. Every response
+ * about a room to other servers requires this. Unknown rooms give the same error.
  */
 export async function requireInRoom(app: Pick<App, 'database'>, roomId: RoomId, origin: ServerName): Promise<void> {
   if (!(await isServerInRoom(app.database, roomId, origin))) throw new ForbiddenError('Your server is not in that room')
@@ -15,8 +15,8 @@ export async function requireInRoom(app: Pick<App, 'database'>, roomId: RoomId, 
 }
 
 /**
- * Throws M_UNABLE_DUE_TO_PARTIAL_STATE where this server does not know all members of a room, and so cannot tell its
- * state, nor who may see it.
+ * Throws M_UNABLE_DUE_TO_PARTIAL_STATE if the room has partial state: then neither its state nor who may see it is
+ * certain.
  * https://github.com/matrix-org/matrix-spec-proposals/pull/3895
  */
 export async function requireFullState(app: Pick<App, 'database'>, roomId: RoomId): Promise<void> {

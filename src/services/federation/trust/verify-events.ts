@@ -17,29 +17,28 @@ import type { WantedKey } from '../../../infra/federation/key-fetcher.ts'
 import { verifySignatures } from '../../../infra/federation/signature-thread.ts'
 
 /**
- * An event that is what its servers signed, redacted where its content is not; or why it is to be dropped.
- * `unverified`: what may turn out to be good once keys can be had that cannot be had now.
+ * A verified event, redacted if its content hash is wrong; or the reason to drop it. `unverified`: may turn out valid
+ * once currently unavailable keys can be fetched.
  */
 export type VerifiedPdu =
   | { ok: true; event: Event }
   | { ok: false; eventId?: EventId; reason: string; unverified?: Event }
 
 type Refused = VerifiedPdu & { ok: false }
-/** `data`: what is said to be signed. */
+/** `data`: the signed bytes. */
 type Claim = WantedKey & { signature: Buffer; data: Buffer }
 /**
- * A PDU of the right form, redacted where its content is not what was hashed; `claims`: by server that has to have
- * signed it, the signatures that are said to be its.
+ * A well-formed PDU, redacted if its content hash is wrong; `claims`: the signatures to verify, by server that must
+ * have signed.
  */
 type Candidate = { pdu: Pdu; eventId: EventId; claims: ReadonlyMap<ServerName, readonly Claim[]> }
 
-/** How many events are looked at before other work has its turn. */
+/** Number of events processed before yielding to other work. */
 const AT_A_TIME = 100
 
 /**
- * The first checks of received PDUs, in the given order: format, sizes, signatures of all servers that have to have
- * signed, content hash. Keys that are missing are fetched, with one request for each server; so it is not for use
- * inside transactions.
+ * Runs the first checks of received PDUs, in the given order: format, sizes, signatures of all required servers,
+ * content hash. Fetches missing keys with one request per server, so it must not run inside transactions.
  * https://spec.matrix.org/v1.19/server-server-api/#checks-performed-on-receipt-of-a-pdu (1 to 3)
  */
 export async function verifyEvents(
@@ -61,7 +60,7 @@ async function examineInTurns(version: RoomVersion, pdus: readonly unknown[]): P
   return candidates
 }
 
-/** Whether the signatures are what they are said to be; those are left out whose keys cannot be had. */
+/** Verifies the signatures; those whose keys are unavailable are left out. */
 async function verdictsOf(
   { keyRing }: Pick<App, 'keyRing'>,
   candidates: readonly (Candidate | Refused)[],
@@ -90,13 +89,13 @@ function examine(version: RoomVersion, json: unknown): Candidate | Refused {
   }
 }
 
-/** PostgreSQL has no place for NUL in text. */
+/** PostgreSQL text cannot contain NUL. */
 function requireStorable({ type, state_key: stateKey = '' }: Pdu): void {
   if (type.includes('\0') || stateKey.includes('\0')) throw new BadJsonError('type, state_key: must not contain NUL')
 }
 
 function claimsOf(version: RoomVersion, pdu: Pdu, data: Buffer): Candidate['claims'] {
-  // Before room version 5 keys counted for ever: https://spec.matrix.org/v1.19/rooms/v5/#signing-key-validity-period
+  // Before room version 5 keys never expired: https://spec.matrix.org/v1.19/rooms/v5/#signing-key-validity-period
   const validAt = version.enforceKeyValidity ? pdu.origin_server_ts : 0
   const claimsOfServer = (serverName: ServerName) =>
     Object.entries(pdu.signatures[serverName] ?? {}).flatMap(([keyId, encoded]) => {
@@ -113,7 +112,7 @@ function judge(
 ): VerifiedPdu {
   let unknown: ServerName | undefined
   for (const [server, ofServer] of claims) {
-    // One good signature is enough: a server may have signed with keys that are gone.
+    // One valid signature suffices: a server may also have signed with keys that are gone.
     if (ofServer.some((claim) => verdicts.get(claim))) continue
     if (ofServer.every((claim) => verdicts.has(claim)))
       return { ok: false, eventId, reason: `It has no valid signature of ${server}` }

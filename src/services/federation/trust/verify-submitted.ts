@@ -7,20 +7,18 @@ import type { RoomVersion } from '../../../core/room-versions.ts'
 import { loadRoomVersions } from '../../../storage/rooms/timeline/room-versions.ts'
 import { verifyEvents } from './verify-events.ts'
 
-/**
- * Throws M_BAD_JSON where what is to become part of an event of a room has a number that its version does not allow.
- */
+/** Throws M_BAD_JSON if JSON that becomes part of a room's event has a number which the room version does not allow. */
 export async function requireCanonicalFor(app: Pick<App, 'database'>, roomId: RoomId, json: object): Promise<void> {
   const version = (await loadRoomVersions(app.database, [roomId])).get(roomId)
   assertCanonical(json, { strict: version?.strictCanonicalJson ?? true })
 }
 
-/** An event that another server hands over for an answer, and what the path of the request says that it is. */
+/** An event that another server submits, and the room and event ID in the request's path. */
 type Submitted = { pdu: object; roomId: RoomId; eventId: EventId }
 
 /**
- * The event, once it is known to be what its servers signed, and the one of the path. Throws M_BAD_JSON where a number
- * is none that the room version allows, and M_INVALID_PARAM for all else.
+ * Returns the event once its signatures are verified and it matches the path. Throws M_BAD_JSON for numbers that the
+ * room version does not allow, and M_INVALID_PARAM otherwise.
  * https://spec.matrix.org/v1.19/rooms/v6/#canonical-json
  */
 export async function verifySubmitted(

@@ -4,12 +4,12 @@ import type { Event } from '../../../core/pdu.ts'
 import { askPolicyServer } from '../../rooms/timeline/ask-policy-server.ts'
 import { PolicySignatureNeeded } from '../../rooms/timeline/policy-server.ts'
 
-/** The room may change its policy server while that is asked. */
+/** The room may change its policy server during the request. */
 const MOST_QUESTIONS = 3
 
 /**
- * Does something with an event of another server, and where the room's policy server has to sign it first, again with
- * the signature or with why there is none.
+ * Runs an action on a remote event. If the room's policy server has to sign it first, runs it again with the signature,
+ * or with the reason why there is none.
  * https://spec.matrix.org/v1.19/server-server-api/#validating-policy-server-signatures
  */
 export async function withPolicySignature<Result>(

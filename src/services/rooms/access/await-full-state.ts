@@ -6,19 +6,19 @@ import { accessState, type RoomAccess } from './room-access.ts'
 
 type Waiting = Pick<App, 'database' | 'stream' | 'stopping'>
 
-/** Clients and proxies give up about then, too. */
+/** Clients and proxies time out at about this time, too. */
 const LONGEST_WAIT_MS = 120_000
 
 /**
- * Waits until all members of a room are known here, which takes a while after a user of this server was the first to
- * join it. Throws 503 M_UNABLE_DUE_TO_PARTIAL_STATE when that takes too long.
+ * Waits until all members of a room are known, which takes a while after the first local user has joined it. Throws 503
+ * M_UNABLE_DUE_TO_PARTIAL_STATE on timeout.
  * https://github.com/matrix-org/matrix-spec-proposals/pull/3902
  */
 export async function awaitFullState(app: Waiting, roomId: RoomId): Promise<void> {
   if (!(await findPartialRoom(app.database, roomId))) return
   const completion = awaitCompletion(app, roomId)
   try {
-    // It may have been completed before anybody listened.
+    // The state may have become full before the listener was added.
     await app.stream.refresh()
     if (!(await findPartialRoom(app.database, roomId)) || (await completion.ended)) return
   } finally {
@@ -27,7 +27,7 @@ export async function awaitFullState(app: Waiting, roomId: RoomId): Promise<void
   throw new MatrixError(503, 'M_UNABLE_DUE_TO_PARTIAL_STATE', 'The members of the room are not all known yet')
 }
 
-/** As `accessState`, of a room of which all members are known; who may not read it does not wait for that. */
+/** As `accessState`, but waits until all members of the room are known. Users without access do not wait. */
 export async function accessFullState(app: Waiting, roomId: RoomId, userId: UserId): Promise<RoomAccess> {
   const isPartial = await findPartialRoom(app.database, roomId)
   const access = await accessState(app, roomId, userId)

@@ -21,7 +21,7 @@ export async function requireGuestAccess(room: LockedRoom): Promise<void> {
 
 const ofRoom = z.object({ room_id: z.string().transform((id) => id as RoomId) })
 
-/** Makes the guests of this server leave a room that does not admit guests any more. `job`: its payload. */
+/** Makes local guests leave a room that does not allow guests any more. `job`: its payload. */
 export async function removeGuests(app: App, job: Json): Promise<void> {
   const { room_id: roomId } = ofRoom.parse(job)
   await runInRoom(app, roomId, async (room) => {

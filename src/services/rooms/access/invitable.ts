@@ -5,8 +5,8 @@ import { countPendingInvites } from '../../../storage/rooms/room-lists.ts'
 import { loadInvitePermissions } from '../../../storage/users/invite-permissions.ts'
 
 /**
- * Throws M_INVITE_BLOCKED unless all of some users accept invites by this inviter, and M_FORBIDDEN for those who have
- * too many already; of users of other servers, these decide.
+ * Throws M_INVITE_BLOCKED unless all of some users accept invites by this inviter, and M_FORBIDDEN for users with too
+ * many pending invites. For remote users, their server decides.
  * https://spec.matrix.org/v1.19/client-server-api/#invite-permission
  */
 export async function requireInvitable(
@@ -20,7 +20,7 @@ export async function requireInvitable(
   await requireRoomForOneMore(app, inviter, userIds)
 }
 
-/** No server may use up all that a user may have. */
+/** No single server may use up a user's limit. */
 async function requireRoomForOneMore(
   { config, database, serverName }: Pick<App, 'config' | 'database' | 'serverName'>,
   inviter: UserId,

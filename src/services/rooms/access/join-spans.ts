@@ -6,15 +6,15 @@ import { readStateEvent } from '../../../storage/rooms/timeline/room-state.ts'
 import type { RoomMembershipRow } from '../../../storage/schema/rooms.ts'
 import type { StoredEvent } from '../../../storage/schema/stored-event.ts'
 
-/** The last time that a user was in a room. */
+/** The last period in which a user was joined to a room. */
 export type JoinSpan = {
-  /** event_order of the last `join` event of that time; infinite while the user is joined. */
+  /** event_order of the last `join` event of that period; infinite while the user is joined. */
   lastJoinOrder: number
   /** The event that ended it; undefined while the user is joined. */
   end: StoredEvent | undefined
 }
 
-/** When a user was last in each of these rooms; rooms that the user never joined are absent. */
+/** Loads a user's last joined period in each of these rooms; rooms that the user never joined are absent. */
 export async function loadJoinSpans(
   app: Pick<App, 'database'>,
   userId: UserId,
@@ -30,7 +30,7 @@ export async function loadJoinSpans(
 }
 
 /**
- * The last time in the room of a user with this membership now. A user who has forgotten a room never was there.
+ * Returns the last joined period of a user with this current membership. A user who has forgotten a room has none.
  * https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3roomsroomidforget
  */
 export async function joinSpanOf(
@@ -43,8 +43,8 @@ export async function joinSpanOf(
 }
 
 /**
- * The last time in the room of a user with this `m.room.member` event in some state; undefined if there was none by
- * then.
+ * Returns the last joined period of a user whose `m.room.member` event in some state is this one; undefined if there
+ * was none by then.
  */
 export async function lastJoinBefore(
   app: Pick<App, 'database'>,
@@ -52,7 +52,7 @@ export async function lastJoinBefore(
 ): Promise<JoinSpan | undefined> {
   if (member?.pdu.content.membership === 'join') return { lastJoinOrder: Number.POSITIVE_INFINITY, end: undefined }
   let later = member
-  // Back from leave over ban, invite or knock to the join before them: seldom more than two steps.
+  // From leave back over ban, invite or knock to the join before them: seldom more than two steps.
   while (later?.state_before) {
     const earlier = await readStateEvent(app.database, later.state_before, 'm.room.member', later.pdu.state_key)
     if (earlier?.pdu.content.membership === 'join') return { lastJoinOrder: earlier.event_order ?? 0, end: later }

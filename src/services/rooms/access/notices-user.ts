@@ -5,14 +5,14 @@ import type { LockedRoom } from '../../../storage/rooms/timeline/locked-room.ts'
 import type { StoredEvent } from '../../../storage/schema/stored-event.ts'
 import { findUser } from '../../../storage/users/users.ts'
 
-/** The user who speaks for the server; undefined when none is configured. */
+/** Returns the user that sends server notices; undefined if none is configured. */
 export function noticesUser({ config, serverName }: Pick<App, 'config' | 'serverName'>): UserId | undefined {
   const { localpart } = config.server_notices
   return localpart === undefined ? undefined : (`@${localpart}:${serverName}` as UserId)
 }
 
 /**
- * Throws M_CANNOT_LEAVE_SERVER_NOTICE_ROOM when an invite is to a notices room and its user has not gone for good.
+ * Throws M_CANNOT_LEAVE_SERVER_NOTICE_ROOM if the invite is from the notices user, unless the invited user is deactivated.
  * https://spec.matrix.org/v1.19/client-server-api/#server-notices
  */
 export async function requireRejectable(

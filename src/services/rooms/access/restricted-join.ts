@@ -8,10 +8,10 @@ import { filterRoomsHere } from '../../../storage/rooms/membership/room-servers.
 import { headOf, type LockedRoom, readLockedState } from '../../../storage/rooms/timeline/locked-room.ts'
 
 /**
- * The user of this server in whose name somebody without an invite may join a room with the join rule `restricted` or
- * `knock_restricted`; undefined for rooms with other join rules. Throws M_FORBIDDEN when the user is in none of the
- * rooms that the rule names, M_UNABLE_TO_AUTHORISE_JOIN when this server cannot tell, as it is not in all of these
- * rooms, and M_UNABLE_TO_GRANT_JOIN when nobody here may invite.
+ * Returns the local user who authorises a join without an invite in a room with the join rule `restricted` or
+ * `knock_restricted`; undefined for other join rules. Throws M_FORBIDDEN if the joining user is in none of the allowed
+ * rooms, M_UNABLE_TO_AUTHORISE_JOIN if this server is not in all of these rooms and so cannot tell, and
+ * M_UNABLE_TO_GRANT_JOIN if no local user may invite.
  * https://spec.matrix.org/v1.19/server-server-api/#restricted-rooms
  */
 export async function authoriserOfJoin(
@@ -23,7 +23,7 @@ export async function authoriserOfJoin(
   const content = joinRules?.pdu.content ?? {}
   if (!isRestricted(room, content.join_rule)) return undefined
   const allowed = allowedRooms(content)
-  // Of its own users a server knows in which rooms they are, of others only where it still is itself.
+  // A server knows all rooms of its own users, but rooms of remote users only while it participates in them.
   const isOurs = serverNameOf(userId) === serverName
   const known = isOurs ? allowed : await knownRooms(room, allowed)
   if (!(await isJoinedToAny(room.db, userId, known))) throw refusal(known.length === allowed.length)
@@ -32,7 +32,7 @@ export async function authoriserOfJoin(
   throw new MatrixError(400, 'M_UNABLE_TO_GRANT_JOIN', 'Nobody of this server in the room may let you in')
 }
 
-/** Those of some rooms of which this server knows all members. */
+/** Returns those of some rooms of which this server knows all members. */
 async function knownRooms({ db }: LockedRoom, roomIds: readonly RoomId[]): Promise<RoomId[]> {
   const partial = await filterPartialRooms(db, roomIds)
   return (await filterRoomsHere(db, roomIds)).filter((roomId) => !partial.has(roomId))
@@ -53,8 +53,8 @@ function isRestricted(room: LockedRoom, joinRule: Json | undefined): boolean {
 }
 
 /**
- * The rooms whose members may join, by the content of `m.room.join_rules`: conditions of kinds that are not known, or
- * malformed, are not met.
+ * Returns the rooms whose members may join, from the content of `m.room.join_rules`. Unknown and malformed conditions
+ * never match.
  */
 export function allowedRooms({ allow }: JsonObject): RoomId[] {
   if (!Array.isArray(allow)) return []
@@ -65,7 +65,7 @@ export function allowedRooms({ allow }: JsonObject): RoomId[] {
   return [...new Set(rooms)]
 }
 
-/** Anybody of ours who is joined and has the power to invite. */
+/** Finds a joined local user with the power to invite. */
 async function findAuthoriser(room: LockedRoom, serverName: ServerName): Promise<UserId | undefined> {
   const { version, room_id: roomId } = headOf(room)
   const [create, levelsEvent] = await readLockedState(room, [

@@ -6,26 +6,26 @@ import { findRoomReader } from '../../../storage/rooms/membership/room-readers.t
 import { readStateEvent } from '../../../storage/rooms/timeline/room-state.ts'
 import { joinSpanOf } from './join-spans.ts'
 
-/** As what a user reads a room, and how far. */
+/** The role in which a user reads a room, and the newest readable point. */
 export type RoomAccess = {
   roomId: RoomId
   /**
-   * departed: was joined and is no more; invited: and the history is open to those; peeking: never was in the room,
-   * which the world may read.
+   * departed: was joined before; invited: the history is visible to invited users; peeking: was never in the room,
+   * which is world-readable.
    */
   as: 'joined' | 'departed' | 'invited' | 'peeking'
-  /** Root of the newest state that the user may read: the room's, or that of when they left. */
+  /** State group of the newest state that the user may read: the room's, or the one when they left. */
   stateRoot: number
   /**
-   * event_order of the newest event that the user may read, as far as this is known without asking for each: see
+   * event_order of the newest event that the user may read, unless checking the single event forbids it: see
    * visible-events.ts.
    */
   lastOrder: number
 }
 
 /**
- * Lets a user read a room's history. Which events of it is for `visibleEvents` to say. Throws M_FORBIDDEN for those
- * without any business there, and likewise where the room does not exist, so that nobody learns which do.
+ * Returns a user's access to a room's history; `visibleEvents` filters the single events. Throws M_FORBIDDEN for users
+ * without access, and also for unknown rooms, which hides whether they exist.
  * https://spec.matrix.org/v1.19/client-server-api/#room-history-visibility
  */
 export async function accessRoom(app: Pick<App, 'database'>, roomId: RoomId, userId: UserId): Promise<RoomAccess> {
@@ -40,7 +40,7 @@ export async function accessRoom(app: Pick<App, 'database'>, roomId: RoomId, use
   )
   const span = reader.membership && (await joinSpanOf(app, reader.membership))
   if (span?.end) {
-    // Who has left may read on where everyone may; the state stays what it was.
+    // Former members can read later events only where history is world-readable. State is shown as of their leave.
     const isOpen = visibility === 'world_readable' || (membership === 'invite' && visibility === 'invited')
     return {
       roomId,
@@ -54,7 +54,7 @@ export async function accessRoom(app: Pick<App, 'database'>, roomId: RoomId, use
   throw notInRoom(roomId)
 }
 
-/** As `accessRoom`, for reading state, which invited users may not: they have the stripped state of their invite. */
+/** As `accessRoom`, for reading state. Invited users have no access: they have the stripped state of their invite. */
 export async function accessState(app: Pick<App, 'database'>, roomId: RoomId, userId: UserId): Promise<RoomAccess> {
   const access = await accessRoom(app, roomId, userId)
   if (access.as === 'invited') throw notInRoom(roomId)

@@ -3,7 +3,10 @@ import { powerLevels } from '../../../core/rooms/power-levels.ts'
 import { headOf, type LockedRoom, readLockedState } from '../../../storage/rooms/timeline/locked-room.ts'
 import { membershipIn, readMember } from './room-member.ts'
 
-/** Whether a user may say how the room can be found: is joined and has the power to set its canonical alias. */
+/**
+ * Returns whether a user may manage the room's aliases and directory entry: joined, with the power to set its canonical
+ * alias.
+ */
 export async function mayCurate(room: LockedRoom, userId: UserId): Promise<boolean> {
   if (membershipIn(await readMember(room, userId)) !== 'join') return false
   const [create, levelsEvent] = await readLockedState(room, [

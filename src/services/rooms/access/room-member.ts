@@ -4,13 +4,13 @@ import type { Membership } from '../../../core/rooms/membership.ts'
 import { type LockedRoom, readLockedState } from '../../../storage/rooms/timeline/locked-room.ts'
 import type { StoredEvent } from '../../../storage/schema/stored-event.ts'
 
-/** A user's `m.room.member` in the current state of a locked room. */
+/** Reads a user's `m.room.member` in the current state of a locked room. */
 export async function readMember(room: LockedRoom, userId: UserId): Promise<StoredEvent | undefined> {
   const [member] = await readLockedState(room, [{ type: 'm.room.member', state_key: userId }])
   return member
 }
 
-/** What a member event says its user is; undefined without an event. */
+/** Returns the membership of a member event; undefined without an event. */
 export function membershipIn(member: StoredEvent | undefined): Membership | undefined {
   return member?.pdu.content.membership as Membership | undefined
 }

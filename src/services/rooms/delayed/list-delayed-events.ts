@@ -5,7 +5,7 @@ import { findDelayedEvent, loadDelayedEvents } from '../../../storage/rooms/dela
 import type { DelayedEventRow } from '../../../storage/schema/delayed-events.ts'
 
 /**
- * One delayed event of a user, with `finalised` if it is scheduled no more. Throws M_NOT_FOUND.
+ * Returns one delayed event of a user, with `finalised` if it is no longer scheduled. Throws M_NOT_FOUND.
  * https://github.com/matrix-org/matrix-spec-proposals/pull/4140
  */
 export async function readDelayedEvent(app: Pick<App, 'database'>, userId: UserId, delayId: string): Promise<object> {
@@ -23,8 +23,8 @@ export async function readDelayedEvent(app: Pick<App, 'database'>, userId: UserI
 }
 
 /**
- * The delayed events of a user: `delayed_events`, those scheduled, as Synapse lists them; `scheduled` and `finalised`
- * in the form of earlier drafts, which matrix-js-sdk reads. There are so few that one page has them all.
+ * Lists a user's delayed events: `delayed_events` has the scheduled ones, as in Synapse; `scheduled` and `finalised`
+ * have the form of earlier drafts, which matrix-js-sdk reads. One page has them all, since their number is limited.
  */
 export async function listDelayedEvents(
   app: Pick<App, 'database'>,
@@ -53,7 +53,7 @@ function present(row: DelayedEventRow): object {
   }
 }
 
-/** With the names that earlier drafts had. */
+/** Adds the field names of earlier drafts. */
 function presentBothWays(row: DelayedEventRow): object {
   return { ...present(row), delay: row.delay_ms, running_since: row.since_ts }
 }

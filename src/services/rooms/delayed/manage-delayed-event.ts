@@ -8,9 +8,9 @@ export const DELAYED_EVENT_ACTIONS = ['send', 'cancel', 'restart'] as const
 export type DelayedEventAction = (typeof DELAYED_EVENT_ACTIONS)[number]
 
 /**
- * Sends a scheduled event now, cancels it or starts its delay anew. What has ended already in the way that is asked for
- * is a success. Throws M_NOT_FOUND for an event that is not known (404) or that ended otherwise (409), and for `send`
- * what sending throws: the event then stays scheduled. https://github.com/matrix-org/matrix-spec-proposals/pull/4140
+ * Sends a scheduled event now, cancels it or restarts its delay. Succeeds if it has already ended in the requested way.
+ * Throws M_NOT_FOUND for an unknown event (404) or one that ended in another way (409), and for `send` what sending
+ * throws: the event then stays scheduled. https://github.com/matrix-org/matrix-spec-proposals/pull/4140
  */
 export async function manageDelayedEvent(app: App, delayId: string, action: DelayedEventAction): Promise<void> {
   const event = await findDelayedEvent(app.database, delayId)
@@ -20,7 +20,7 @@ export async function manageDelayedEvent(app: App, delayId: string, action: Dela
   if (action !== outcomeOf(ended)) throw conflict()
 }
 
-/** False when the event has ended meanwhile. */
+/** Returns false if the event has ended in the meantime. */
 async function carryOut(app: App, event: DelayedEventRow, action: DelayedEventAction): Promise<boolean> {
   const { delay_id: delayId } = event
   const now = app.clock.now()
@@ -33,10 +33,7 @@ function outcomeOf({ event_id: eventId }: DelayedEventRow): DelayedEventAction {
   return eventId === null ? 'cancel' : 'send'
 }
 
-/**
- * The proposal has no errcode for it; clients that know nothing of 409 take M_NOT_FOUND as the sign to schedule another
- * event.
- */
+/** The proposal defines no errcode. Clients that do not handle 409 schedule another event on M_NOT_FOUND. */
 function conflict(): MatrixError {
   return new MatrixError(409, 'M_NOT_FOUND', 'The delayed event is no longer scheduled')
 }

@@ -15,7 +15,7 @@ import {
 } from '../../../storage/rooms/delayed-events.ts'
 import { lockUser } from '../../../storage/users/users.ts'
 
-/** An event as a client wants to have it sent later. */
+/** An event to schedule. */
 export type EventToDelay = {
   roomId: RoomId
   sender: UserId
@@ -26,18 +26,18 @@ export type EventToDelay = {
   content: JsonObject
   /** Milliseconds. */
   delay: number
-  /** The client's transaction: the event is scheduled once for it. Absent: each call schedules one. */
+  /** The client's transaction ID, for which the event is scheduled once. Absent: each call schedules an event. */
   txnId?: string
 }
 
-/** 32 letters and digits are not to be guessed: who knows the id may send, restart or cancel the event. */
+/** 32 letters and digits are unguessable: the ID is the permission to send, restart or cancel the event. */
 const DELAY_ID_LENGTH = 32
 const FINALISED_KEPT_MS = 7 * 24 * 60 * 60_000
 const FINALISED_KEPT = 100
 
 /**
- * Schedules an event to be sent after a delay; returns its `delay_id`. Whether the sender may send it is only known
- * then. Throws M_FORBIDDEN where nothing may be delayed, M_UNKNOWN for a delay that is too long, M_LIMIT_EXCEEDED,
+ * Schedules an event to be sent after a delay, and returns its `delay_id`. Permission is checked only when it is sent.
+ * Throws M_FORBIDDEN if delayed events are disabled, M_UNKNOWN for a delay that is too long, M_LIMIT_EXCEEDED,
  * M_BAD_JSON, M_TOO_LARGE.
  * https://github.com/matrix-org/matrix-spec-proposals/pull/4140
  */
@@ -72,7 +72,7 @@ export async function scheduleEvent(
   })
 }
 
-/** The error is the one that matrix-js-sdk understands. */
+/** matrix-js-sdk expects this error. */
 function requireDelay({ config }: Pick<App, 'config'>, delay: number): void {
   const { max_delay: maxDelay } = config.delayed_events
   if (maxDelay === 0) throw new ForbiddenError('Events cannot be delayed on this server')
@@ -88,7 +88,7 @@ type SendableParts = Pick<EventToDelay, 'type' | 'content'> & {
   txnId: string | undefined
 }
 
-/** What could never be sent is refused at once. */
+/** Rejects immediately what could never be sent. */
 function requireSendable(event: SendableParts): void {
   const { type, stateKey, content, txnId } = event
   if ([type, stateKey ?? '', txnId ?? ''].some((text) => text.includes('\0'))) {

@@ -12,9 +12,9 @@ import { sendEvent } from '../sending/send-event.ts'
 import { sendStateLocally } from '../sending/send-state-locally.ts'
 
 /**
- * Sends a delayed event now and notes so in the same transaction, unless somebody else has sent or cancelled it;
- * `dueBy` (milliseconds since 1970): or if it is not due by then. Returns whether it did. Throws what sending an event
- * throws; the event then stays scheduled.
+ * Sends a delayed event and marks it as sent in the same transaction, unless it was sent or cancelled in the meantime,
+ * or is not due by `dueBy` (milliseconds since 1970). Returns whether it was sent. Throws what sending an event throws;
+ * the event then stays scheduled.
  */
 export async function sendDelayedEvent(app: App, event: DelayedEventRow, dueBy: number | null): Promise<boolean> {
   const { user_id: sender, room_id: roomId, type, state_key: stateKey } = event
@@ -32,7 +32,7 @@ export async function sendDelayedEvent(app: App, event: DelayedEventRow, dueBy: 
   }
 }
 
-/** What would not be taken from the user any more is not sent for them either. */
+/** Users who may not send events any more have no delayed events sent either. */
 async function requireActive({ database }: App, { user_id: userId, room_id: roomId }: DelayedEventRow) {
   const user = await findUser(database, userId)
   if (!user || user.deactivated_ts !== null) throw new NotFoundError('The account is gone')
@@ -44,15 +44,15 @@ async function requireActive({ database }: App, { user_id: userId, room_id: room
 class NoLongerScheduled extends Error {}
 
 /**
- * Room transactions whose commands send this event: each first makes sure that it is still to be sent, and ends its
- * schedule when it is. As all who send it lock the same room, it is sent once, whichever processes try.
+ * Returns room transactions whose commands send this event: each first checks that it is still scheduled, and ends its
+ * schedule. The room lock guarantees that only one process sends it.
  */
 function sendingOnce(app: App, { delay_id: delayId }: DelayedEventRow, dueBy: number | null): RoomTransactions {
   return {
     ...app.rooms,
     run: (roomId, command) =>
       app.rooms.run(roomId, async (room) => {
-        // What a command before this one in the same transaction sent is not written yet.
+        // An earlier command in the same transaction may have sent it, which is not written yet.
         const isSent = room.events.some((event) => event.delay_id === delayId)
         if (isSent || !(await claimDelayedEvent(room.db, { delayId, dueBy }))) throw new NoLongerScheduled()
         const result = await command(room)
@@ -62,7 +62,7 @@ function sendingOnce(app: App, { delay_id: delayId }: DelayedEventRow, dueBy: nu
   }
 }
 
-/** The event may be one from before: state that is as it should be is not sent again. */
+/** The event may be an older one: unchanged state is not sent again. */
 function noteSent(app: App, room: LockedRoom, { delayId, eventId }: { delayId: string; eventId: EventId }): void {
   const now = app.clock.now()
   room.events = room.events.map((event) => (event.event_id === eventId ? { ...event, delay_id: delayId } : event))

@@ -6,14 +6,11 @@ import type { DelayedEventRow } from '../../../storage/schema/delayed-events.ts'
 import { sendDelayedEvent } from './send-delayed-event.ts'
 
 const AT_ONCE = 200
-/** While a process sends, others leave the events alone. When it dies, they go on after this. */
+/** The lease of a process that sends. After a crash, other processes continue once it expires. */
 const LEASE_MS = 10_000
 const RETRY_MS = 5000
 
-/**
- * Sends the delayed events that are due and that no other process has taken, in each room in the order in which they
- * are due.
- */
+/** Sends the due delayed events that no other process has leased, in each room by due time. */
 export async function sendDueEvents(app: App): Promise<void> {
   for (;;) {
     if (app.stopping.aborted) return
@@ -34,7 +31,7 @@ async function sendInOrder(app: App, events: readonly DelayedEventRow[]): Promis
   for (const event of events) await sendOrFail(app, event)
 }
 
-/** What the server refuses has failed for good; after trouble of its own it tries again. */
+/** A refused event has failed for good; after internal errors it is retried. */
 async function sendOrFail(app: App, event: DelayedEventRow): Promise<void> {
   const { delay_id: delayId } = event
   try {

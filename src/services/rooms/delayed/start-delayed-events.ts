@@ -3,11 +3,11 @@ import { repeat } from '../../../infra/concurrency/repeat.ts'
 import { firstReady } from '../../../storage/rooms/delayed-events.ts'
 import { sendDueEvents } from './send-due-events.ts'
 
-/** The longest time between two looks, for clocks of processes differ. */
+/** The maximum time between two polls, since the clocks of processes differ. */
 const LOOK_MS = 10_000
 const RETRY_MS = 1000
 
-/** Sends delayed events when they are due, as all processes of the server do. `stop` waits for what is under way. */
+/** Sends delayed events when they are due; every process runs this. `stop` waits for work in progress. */
 export function startDelayedEvents(app: App): { stop(): Promise<void> } {
   const options = {
     every: LOOK_MS,

@@ -24,15 +24,15 @@ import { requireLocalAlias, requireUnreservedAlias } from './new-alias.ts'
 
 export type ResolvingApp = AliasAskingApp & Pick<App, 'database' | 'serverName' | 'reading'>
 
-/** How many servers to name: enough to join through some of them. */
+/** Maximum number of servers in a response: enough to join through some of them. */
 const MAX_SERVERS = 50
 
-/** `appservice`: the application service that asks; it may do what it likes with the aliases in its namespace. */
+/** `appservice`: the application service that makes the request. It may manage all aliases in its namespaces. */
 type Requester = { userId: UserId; isAdmin: boolean; appservice: Appservice | null }
 
 /**
- * What an alias of this server points to, and servers in that room. Throws M_NOT_FOUND, and 408 when an application
- * service that may know it does not answer.
+ * Resolves a local alias to a room and servers in it. Throws M_NOT_FOUND, and 408 if an application service that may
+ * know it does not answer.
  * https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3directoryroomroomalias
  */
 export async function resolveRoomAlias(
@@ -50,8 +50,8 @@ async function askedFor(app: ResolvingApp, alias: RoomAlias) {
 }
 
 /**
- * Makes an alias for a room that the user is in. Throws M_INVALID_PARAM, M_FORBIDDEN, M_EXCLUSIVE, M_NOT_FOUND for an
- * unknown room, M_TOO_LARGE, and 409 M_UNKNOWN for an alias that exists.
+ * Creates an alias for a room that the user is in. Throws M_INVALID_PARAM, M_FORBIDDEN, M_EXCLUSIVE, M_NOT_FOUND for an
+ * unknown room, M_TOO_LARGE, and 409 M_UNKNOWN for an existing alias.
  * https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3directoryroomroomalias
  */
 export async function createRoomAlias(
@@ -75,8 +75,9 @@ export async function createRoomAlias(
 }
 
 /**
- * Removes an alias, from the room's canonical aliases too where the user may change these. For its creator, who may set
- * the room's canonical alias, and administrators. Throws M_INVALID_PARAM, M_NOT_FOUND and M_FORBIDDEN.
+ * Deletes an alias, and removes it from the room's canonical aliases if the user may change these. Allowed for its
+ * creator, users who may set the room's canonical alias, and administrators. Throws M_INVALID_PARAM, M_NOT_FOUND and
+ * M_FORBIDDEN.
  * https://spec.matrix.org/v1.19/client-server-api/#delete_matrixclientv3directoryroomroomalias
  */
 export async function removeRoomAlias(
@@ -97,7 +98,7 @@ export async function removeRoomAlias(
 }
 
 /**
- * This server's aliases of a room. Throws M_FORBIDDEN for those who may not see the room.
+ * Lists the local aliases of a room. Throws M_FORBIDDEN for users without access to the room.
  * https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3roomsroomidaliases
  */
 export async function listRoomAliases(

@@ -8,12 +8,12 @@ import { AppserviceSilence } from '../../../infra/http/appservice-client.ts'
 export type AliasAskingApp = Pick<App, 'config' | 'appservices' | 'logger'>
 
 const TIMEOUT_MS = 20_000
-/** One that is just being started is there in a moment. */
+/** An application service that is just starting is up after these. */
 const RETRY_AFTER_MS = [200, 800]
 
 /**
- * Asks the application services in whose namespace an alias is for the room that belongs to it: who wants to, makes it
- * before it answers. Returns whether one says that it has. Throws 408 when one that should know does not answer.
+ * Asks the application services whose namespace matches an alias for its room: they may create it before they answer.
+ * Returns whether one confirms the alias. Throws 408 if one that should know does not answer.
  * https://spec.matrix.org/v1.19/application-service-api/#get_matrixappv1roomsroomalias
  */
 export async function askForAlias(app: AliasAskingApp, alias: RoomAlias): Promise<boolean> {
@@ -28,7 +28,7 @@ export async function askForAlias(app: AliasAskingApp, alias: RoomAlias): Promis
   return false
 }
 
-/** Undefined: no answer. */
+/** Returns undefined without an answer. */
 async function ask(app: AliasAskingApp, appservice: Appservice, alias: RoomAlias): Promise<boolean | undefined> {
   const path = `/rooms/${encodeURIComponent(alias)}`
   for (let attempt = 0; ; attempt++) {

@@ -11,8 +11,8 @@ import { appendEvent } from '../timeline/append-event.ts'
 const TYPE = 'm.room.canonical_alias'
 
 /**
- * Checks the aliases that a new `m.room.canonical_alias` adds to those of the one that it replaces. Throws
- * M_INVALID_PARAM for what is no alias, and M_BAD_ALIAS for one that does not point to this room.
+ * Checks the aliases that a new `m.room.canonical_alias` adds to its predecessor's. Throws M_INVALID_PARAM for
+ * malformed aliases, and M_BAD_ALIAS for one that does not point to this room.
  * https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3roomsroomidstateeventtypestatekey
  */
 export async function checkCanonicalAlias(
@@ -30,10 +30,7 @@ export async function checkCanonicalAlias(
   if (stray !== undefined) throw new MatrixError(400, 'M_BAD_ALIAS', `The alias ${stray} does not point to this room`)
 }
 
-/**
- * Takes an alias that goes away out of the room's canonical aliases, if the user may; otherwise leaves them as they
- * are.
- */
+/** Removes a deleted alias from the room's canonical aliases if the user may; otherwise leaves them unchanged. */
 export async function withdrawCanonicalAlias(
   app: App,
   room: LockedRoom,
@@ -48,7 +45,7 @@ export async function withdrawCanonicalAlias(
   await appendEvent(app, room, { type: TYPE, state_key: '', sender: userId, content })
 }
 
-/** Everything that stands where aliases belong; null and the empty string mean none. */
+/** Returns all values in the places of aliases; null and the empty string mean none. */
 function aliasesIn({ alias, alt_aliases: alternatives = [] }: JsonObject): Json[] {
   const others = Array.isArray(alternatives) ? alternatives : [alternatives]
   return [...(alias === undefined || alias === null || alias === '' ? [] : [alias]), ...others]

@@ -7,7 +7,7 @@ import { mayCurate } from '../access/room-curators.ts'
 export type DirectoryVisibility = 'public' | 'private'
 
 /**
- * Whether the directory lists a room. Throws M_NOT_FOUND.
+ * Returns whether the directory lists a room. Throws M_NOT_FOUND.
  * https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3directorylistroomroomid
  */
 export async function directoryVisibility(app: Pick<App, 'database'>, roomId: RoomId): Promise<DirectoryVisibility> {
@@ -17,8 +17,8 @@ export async function directoryVisibility(app: Pick<App, 'database'>, roomId: Ro
 }
 
 /**
- * Lists a room in the directory or hides it: for those who may set its canonical alias, and administrators. Throws
- * M_NOT_FOUND and M_FORBIDDEN.
+ * Lists a room in the directory or hides it. Allowed for users who may set its canonical alias, and administrators.
+ * Throws M_NOT_FOUND and M_FORBIDDEN.
  * https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3directorylistroomroomid
  */
 export async function setDirectoryVisibility(

@@ -10,19 +10,19 @@ import {
 import { findRoomHead } from '../../../storage/rooms/timeline/room-heads.ts'
 import type { DirectoryVisibility } from './directory.ts'
 
-/** How clients name a network of an application service, as in `third_party_instance_id`. */
+/** Formats a third-party network of an application service as a `third_party_instance_id`. */
 export function networkInstance({ appserviceId, networkId }: Network): string {
   return `${appserviceId}|${networkId}`
 }
 
-/** The network that a name of that kind stands for; undefined when it cannot be one. */
+/** Parses a `third_party_instance_id`; undefined if it is malformed. */
 export function parseNetworkInstance(instance: string): Network | undefined {
   const bar = instance.lastIndexOf('|')
   return bar < 0 ? undefined : { appserviceId: instance.slice(0, bar), networkId: instance.slice(bar + 1) }
 }
 
 /**
- * Lists a room in the directory of a network, or hides it. Throws M_NOT_FOUND for an unknown room.
+ * Lists a room in the directory of a third-party network, or hides it. Throws M_NOT_FOUND for an unknown room.
  * https://spec.matrix.org/v1.19/application-service-api/#published-room-directories
  */
 export async function setNetworkVisibility(

@@ -4,7 +4,8 @@ import { InvalidParamError, MatrixError } from '../../../core/errors.ts'
 import { isRoomAlias, parseRoomAlias, type RoomAlias, type UserId } from '../../../core/ids.ts'
 
 /**
- * An alias of this server with this local part. Throws M_INVALID_PARAM for one that cannot be typed or linked to.
+ * Returns the local alias with this localpart. Throws M_INVALID_PARAM for a localpart that cannot be typed or linked
+ * to.
  * https://spec.matrix.org/v1.19/appendices/#room-aliases
  */
 export function newAlias(app: Pick<App, 'serverName'>, localpart: string): RoomAlias {
@@ -15,7 +16,7 @@ export function newAlias(app: Pick<App, 'serverName'>, localpart: string): RoomA
   return alias
 }
 
-/** The same for a complete alias. Throws M_INVALID_PARAM also for one of another server. */
+/** Validates a complete alias. Throws M_INVALID_PARAM also for one of another server. */
 export function requireLocalAlias(app: Pick<App, 'serverName'>, alias: RoomAlias): RoomAlias {
   const parts = parseRoomAlias(alias)
   if (parts?.serverName !== app.serverName) throw new InvalidParamError(`${alias} is not an alias of this server`)
@@ -23,8 +24,8 @@ export function requireLocalAlias(app: Pick<App, 'serverName'>, alias: RoomAlias
 }
 
 /**
- * Throws M_EXCLUSIVE for an alias that is for an application service (and its sender) alone, and for one that an
- * application service wants to have outside of its namespace.
+ * Throws M_EXCLUSIVE for an alias in an application service's exclusive namespace, unless that service or its sender
+ * makes the request, and for an alias of an application service outside its namespaces.
  * https://spec.matrix.org/v1.19/application-service-api/#server-admin-style-permissions
  */
 export function requireUnreservedAlias(
@@ -32,7 +33,7 @@ export function requireUnreservedAlias(
   alias: RoomAlias,
   { userId, appservice }: { userId: UserId; appservice: Appservice | null },
 ): void {
-  // Bots that encrypt may have a session of their own, and go on being the application service.
+  // Bots that encrypt may have a session of their own, and still act as the application service.
   const own = appservice ?? config.appservices.find(({ sender }) => sender === userId)
   if (isReserved(config.appservices, 'aliases', alias, own)) {
     throw new MatrixError(400, 'M_EXCLUSIVE', 'This alias is reserved for an application service')

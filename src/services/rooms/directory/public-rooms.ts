@@ -10,13 +10,13 @@ import type { PublishedRoom } from './published-room.ts'
 
 export type PublicRoomsQuery = {
   limit?: number | undefined
-  /** `next_batch` or `prev_batch` of another answer. */
+  /** `next_batch` or `prev_batch` of a previous response. */
   since?: string | undefined
   searchTerm?: string | undefined
   roomTypes?: readonly (string | null)[] | undefined
-  /** A network that an application service leads to: only what is listed there. */
+  /** A third-party network of an application service: lists only its rooms. */
   thirdPartyInstance?: string | undefined
-  /** Also what is listed in the networks of application services. */
+  /** Also lists the rooms of third-party networks. */
   allNetworks?: boolean | undefined
 }
 
@@ -29,7 +29,7 @@ export type PublicRooms = {
 
 const MAX_LIMIT = 500
 
-/** A page of this server's directory, most members first. Throws M_INVALID_PARAM for a token that is not ours. */
+/** Returns a page of this server's directory, largest rooms first. Throws M_INVALID_PARAM for a malformed token. */
 export async function listPublicRooms(app: Pick<App, 'database'>, query: PublicRoomsQuery): Promise<PublicRooms> {
   const network = networkOf(query)
   if (network === 'unknown') return { chunk: [], total_room_count_estimate: 0 }
@@ -37,7 +37,7 @@ export async function listPublicRooms(app: Pick<App, 'database'>, query: PublicR
   const since = query.since === undefined ? undefined : parseToken(query.since)
   const limit = Math.min(query.limit || MAX_LIMIT, MAX_LIMIT)
   const direction = since?.direction ?? 'forwards'
-  // One more than asked for tells whether there is another page.
+  // One more row than requested shows whether there is another page.
   const found = await loadPublicRooms(app.database, {
     ...query,
     network,
@@ -63,7 +63,7 @@ function networkOf({ thirdPartyInstance, allNetworks }: PublicRoomsQuery): Netwo
   return parseNetworkInstance(thirdPartyInstance) ?? 'unknown'
 }
 
-/** What anybody may know of a room that can be found. */
+/** Returns the public information about a published room. */
 export function publishedRoom(room: RoomRow): PublishedRoom {
   return {
     room_id: room.room_id,
@@ -80,7 +80,10 @@ export function publishedRoom(room: RoomRow): PublishedRoom {
   }
 }
 
-/** A token is a direction and the room that it leads away from: `n5_!room:server`, five being its members. */
+/**
+ * Formats a token: a direction and the room from which the page starts: `n5_!room:server`, where 5 is its number of
+ * members.
+ */
 function formatToken(kind: 'n' | 'p', { joined_members, room_id }: RoomRow): string {
   return `${kind}${joined_members}_${room_id}`
 }

@@ -10,12 +10,12 @@ import { visibleEvents } from '../reading/visible-events.ts'
 
 type Reporting = Pick<App, 'database' | 'clock' | 'serverName'>
 
-/** Who reports and why; `score`: from -100, the most offensive, to 0. */
+/** The reporter and the reason; `score`: from -100, the most offensive, to 0. */
 export type Complaint = { reporter: UserId; reason?: string | undefined; score?: number | undefined }
 
 /**
- * Reports an event, ignored senders' included, that the user can see in a room they are in. Throws M_NOT_FOUND for any
- * other.
+ * Reports an event that the user can see in a room they have joined, ignored senders' included. Throws M_NOT_FOUND for
+ * any other.
  * https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3roomsroomidreporteventid
  */
 export async function reportEvent(
@@ -43,7 +43,7 @@ export async function reportRoom(
 }
 
 /**
- * Reports a user of this server or one of the rooms it is in. Throws M_NOT_FOUND.
+ * Reports a local user or a member of a room that this server is in. Throws M_NOT_FOUND.
  * https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3usersuseridreport
  */
 export async function reportUser(

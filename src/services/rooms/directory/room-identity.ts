@@ -3,7 +3,10 @@ import type { Db } from '../../../storage/engine/database.ts'
 import { readStateEvents, type StateOverlay } from '../../../storage/rooms/timeline/room-state.ts'
 import type { StoredEvent } from '../../../storage/schema/stored-event.ts'
 
-/** https://spec.matrix.org/v1.19/client-server-api/#stripped-state */
+/**
+ * Reads the state events that identify a room to non-members: `m.room.create`, name, avatar and so on, and the
+ * inviter's member event.
+ */
 const IDENTIFYING_TYPES = [
   'm.room.create',
   'm.room.name',

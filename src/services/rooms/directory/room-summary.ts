@@ -12,11 +12,12 @@ import { type ResolvingApp, resolveRoomAlias } from './aliases.ts'
 import { publishedRoom } from './public-rooms.ts'
 import type { RoomSummary } from './published-room.ts'
 
-/** A room that somebody may know about. */
+/** A room that the viewer may know about. */
 export type VisibleRoom = { summary: RoomSummary; stateRoot: number; membership: Membership | undefined }
 
 /**
- * The summary of a room for a user, or for anybody when undefined, who may know about it. Throws M_NOT_FOUND.
+ * Returns a room's summary for a user, or for anonymous clients when undefined. Throws M_NOT_FOUND for rooms that the
+ * viewer may not know about.
  * https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv1room_summaryroomidoralias
  */
 export async function readRoomSummary(
@@ -30,11 +31,11 @@ export async function readRoomSummary(
   return { ...found.summary, ...(userId !== undefined && { membership: found.membership ?? 'leave' }) }
 }
 
-/** Who wants to know about rooms: a user, a server for any of its users, or anybody. */
+/** The viewer of room summaries: a user, a server on behalf of any of its users, or an anonymous client. */
 export type SummaryViewer = UserId | { server: ServerName } | undefined
 
 /**
- * Of some rooms those that a viewer may know about; the rules are those of
+ * Filters rooms to those that a viewer may know about, by the rules of
  * https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv1roomsroomidhierarchy
  */
 export async function visibleRooms(
@@ -75,7 +76,7 @@ function summaryOf(room: SummarisedRoom, allowed: RoomId[]): RoomSummary {
   }
 }
 
-/** The rooms whose members may join, of each room with such a rule. */
+/** Loads the rooms whose members may join, for each room with a restricted join rule. */
 async function loadAllowedRooms(
   app: Pick<App, 'database'>,
   rooms: readonly SummarisedRoom[],

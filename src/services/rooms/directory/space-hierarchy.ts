@@ -13,21 +13,21 @@ export type HierarchyCommand = {
   roomId: RoomId
   userId: UserId
   suggestedOnly: boolean
-  /** How many levels below the space itself. */
+  /** Maximum number of levels below the space itself. */
   maxDepth?: number | undefined
   limit?: number | undefined
   from?: string | undefined
 }
 
-/** A room that this server is not in, as others tell of it. */
+/** A room that this server is not in, as described by a remote server. */
 export type ForeignRoom = {
   summary: RoomSummary
   children: ChildEvent[]
-  /** Who told. */
+  /** The server that described it. */
   server: ServerName
-  /** What was told about the children at the same time; null: nobody may know about that room. */
+  /** The descriptions of its children in the same response; null: inaccessible to everyone. */
   told: ReadonlyMap<RoomId, RoomSummary | null>
-  /** What that is in memory, more or less. */
+  /** Approximate size in memory. */
   bytes: number
 }
 
@@ -37,7 +37,7 @@ export type ForeignPlace = {
   roomId: RoomId
   /** Servers that may be in it. */
   via: readonly ServerName[]
-  /** What is known of it already. */
+  /** The summary, if it is known already. */
   summary: RoomSummary | undefined
 }
 
@@ -49,18 +49,18 @@ type FoundRoom = { summary: RoomSummary; children: SpaceChild[]; foreign?: Forei
 const DEFAULT_LIMIT = 50
 const MAX_LIMIT = 100
 const MAX_DEPTH = 50
-/** A walk ends after so many rooms, and does not look into more spaces. */
+/** A walk ends after this many rooms, and expands no more spaces than these. */
 const MAX_ROOMS = 10_000
 const MAX_SPACES = 1000
-/** Told again to get to a page of which the walk was not kept. */
+/** Limit of repeated responses when a walk that was not kept is walked again to reach a page. */
 const MAX_PASSED_BYTES = 64 * 1024 * 1024
-/** Rooms of which one query finds what the user may know. */
+/** Maximum number of rooms per access query. */
 const LOOKED_AT_ONCE = 100
 const MAX_VIA = 3
 
 /**
- * A page of a space's rooms, depth first, each once, as far as the user may know about them. Throws M_FORBIDDEN for a
- * space that they may not, and M_INVALID_PARAM for a token of other parameters.
+ * Returns a page of a space's rooms, depth first and each once, filtered to those that the user may know about. Throws
+ * M_FORBIDDEN for an inaccessible space, and M_INVALID_PARAM for a token of other parameters.
  * https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv1roomsroomidhierarchy
  */
 export async function readSpaceHierarchy(
@@ -97,7 +97,7 @@ export async function readSpaceHierarchy(
   return { rooms }
 }
 
-/** The walk for a page: the one that the page before kept, or a new one from the start. */
+/** Returns the walk for a page: the one kept by the previous page, or a new one from the start. */
 async function beginWalk(
   app: Pick<App, 'config' | 'database' | 'serverName' | 'reading'>,
   { roomId, userId, from }: HierarchyCommand,
@@ -107,11 +107,11 @@ async function beginWalk(
   if (!kept) return { walked: { seen: new Set(), stack: [start], spaces: 0 }, isResumed: false }
   const root = (await placesOf(app, userId, [start])).get(start)
   if (!root) throw new ForbiddenError('You may not see this room')
-  // The same page may be asked for again.
+  // Copied, since the same page may be requested again.
   return { walked: { seen: new Set(kept.seen), stack: [...kept.stack], spaces: kept.spaces }, isResumed: true }
 }
 
-/** Keeps a walk for the page that begins with the room `pending`; returns the token of that page. */
+/** Keeps a walk for the page that begins with the room `pending`, and returns the token of that page. */
 function keepWalk(
   app: Pick<App, 'database' | 'reading'>,
   command: HierarchyCommand,
@@ -128,7 +128,7 @@ function keyOf({ roomId, userId }: Pick<HierarchyCommand, 'roomId' | 'userId'>, 
   return `${userId} ${roomId} ${token}`
 }
 
-/** The children of a space of this server in their order, as many as there is room for; other rooms have none. */
+/** Returns the children of a local space in order, as many as fit into the limit; other rooms have none. */
 export async function childrenOf(
   app: Pick<App, 'database' | 'config'>,
   room: VisibleRoom,
@@ -143,12 +143,12 @@ export async function childrenOf(
   )
 }
 
-/** The event as it is told with a space. */
+/** Returns a child event as shown in the hierarchy. */
 export function strippedChild({ type, state_key, sender, content, origin_server_ts }: ChildEvent): ChildEvent {
   return { type, ...(state_key !== undefined && { state_key }), sender, content, origin_server_ts }
 }
 
-/** A token says after which room to go on, so that it holds for any process and however long. */
+/** A token contains the room after which to continue, so that it is valid at any process and never expires. */
 function tokenPrefix({ maxDepth, suggestedOnly }: Walk): string {
   return `h1_${maxDepth}_${suggestedOnly ? 's' : 'a'}_`
 }
@@ -159,7 +159,7 @@ function roomOfToken(token: string, walk: Walk): string {
   throw new InvalidParamError('from: is no token of a request with this max_depth and suggested_only')
 }
 
-/** Goes on with a walk, and changes it. Loops and rooms in several places are only known from what came before. */
+/** Continues a walk and mutates it. Only its history shows loops and rooms in several places. */
 async function* walkSpace(
   app: Pick<App, 'config' | 'database' | 'serverName'>,
   walk: Walk,
@@ -183,7 +183,7 @@ async function* walkSpace(
   }
 }
 
-/** Puts the children of a room on the stack, the first of them last. */
+/** Pushes the children of a room onto the stack in reverse order. */
 function pushChildren(walked: SpaceWalk, { children, foreign }: FoundRoom, depth: number): void {
   if (children.length === 0 || walked.spaces >= MAX_SPACES) return
   walked.spaces++
@@ -218,7 +218,7 @@ function wantedChildren(events: readonly ChildEvent[], suggestedOnly: boolean): 
   return suggestedOnly ? children.filter(({ suggested }) => suggested) : children
 }
 
-/** Where to look for some rooms; undefined for those that this server is in and that the user may not know about. */
+/** Decides where to look for some rooms; undefined for rooms that this server is in and the user may not know about. */
 async function placesOf(
   app: Pick<App, 'config' | 'database' | 'serverName'>,
   userId: UserId,

@@ -17,15 +17,13 @@ import { appendEvent } from '../timeline/append-event.ts'
 import { type InitialEvent, initialEvents, type RoomPlan } from './initial-events.ts'
 import type { Preset } from './presets.ts'
 
-/**
- * What the creator of a room asks for: https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3createroom
- */
+/** The parameters of https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3createroom */
 export type RoomRequest = {
   /** Whether the directory lists the room; default: private. */
   visibility?: DirectoryVisibility | null | undefined
-  /** Default: follows from the visibility. */
+  /** Default: depends on the visibility. */
   preset?: Preset | null | undefined
-  /** Local part of the canonical alias. */
+  /** Localpart of the canonical alias. */
   aliasName?: string | null | undefined
   name?: string | null | undefined
   topic?: string | null | undefined
@@ -36,22 +34,22 @@ export type RoomRequest = {
   creationContent?: JsonObject | null | undefined
   initialState?: readonly InitialEvent[] | null | undefined
   powerLevelOverride?: JsonObject | null | undefined
-  /** The application service that asks. */
+  /** The application service that makes the request. */
   appservice?: Appservice | null | undefined
-  /** A further write of the same transaction. */
+  /** A further write in the same transaction. */
   alongWith?: (tx: Tx, roomId: RoomId) => Promise<void>
 }
 
 /**
- * How often to try again, a little later by the event's own time, when a room's id is taken: it is the hash of the
- * first event, and that is the same for rooms that one user creates alike in the same millisecond.
+ * How often to retry with a slightly later timestamp when a room ID is taken: it is the hash of the first event, which
+ * is equal for identical rooms that one user creates in the same millisecond.
  */
 const ATTEMPTS = 10
 
 /**
- * Creates a room with all that the request asks for, or nothing at all; users of other servers are not invited yet.
- * Throws M_UNSUPPORTED_ROOM_VERSION, M_INVALID_PARAM, M_BAD_JSON, M_TOO_LARGE, M_INVITE_BLOCKED, M_ROOM_IN_USE for a
- * taken alias, M_EXCLUSIVE for a reserved one, and M_INVALID_ROOM_STATE for events that the authorisation rules refuse.
+ * Creates a room with all requested state in one transaction; remote users are not invited yet. Throws
+ * M_UNSUPPORTED_ROOM_VERSION, M_INVALID_PARAM, M_BAD_JSON, M_TOO_LARGE, M_INVITE_BLOCKED, M_ROOM_IN_USE for a taken
+ * alias, M_EXCLUSIVE for a reserved one, and M_INVALID_ROOM_STATE for events that the authorization rules reject.
  */
 export async function createLocally(app: App, creator: UserId, request: RoomRequest): Promise<RoomId> {
   const plan = await planRoom(app, creator, request)
@@ -102,7 +100,7 @@ function roomVersion(id: string): RoomVersion {
   return version
 }
 
-/** Invites have a parameter of their own, where they are checked; all that is left to set is a ban. */
+/** Invites have a parameter of their own, where they are checked; only bans may be set here. */
 function requireMemberless({ type, content }: InitialEvent): void {
   if (type !== 'm.room.member' || content.membership === 'ban') return
   throw new BadJsonError('initial_state: members are invited by invite; only bans can be set here')

@@ -6,10 +6,10 @@ import { memberContent } from '../access/member-content.ts'
 import { initialPowerLevels } from './initial-power-levels.ts'
 import { PRESETS, type Preset } from './presets.ts'
 
-/** A state event of a new room; its creator sends all of them. */
+/** A state event of a new room, sent by its creator. */
 export type InitialEvent = { type: string; state_key: string; content: JsonObject }
 
-/** All that decides what a new room starts with. */
+/** The input from which a room's initial events follow. */
 export type RoomPlan = {
   creator: UserId
   version: RoomVersion
@@ -18,19 +18,19 @@ export type RoomPlan = {
   name: string | undefined
   topic: string | undefined
   invitees: readonly UserId[]
-  /** Those of them who are users of this server: the others' servers have to be asked first. */
+  /** The local invitees: remote ones are invited later through their servers. */
   ownInvitees: readonly UserId[]
   isDirect: boolean
   creationContent: JsonObject
   initialState: readonly InitialEvent[]
   powerLevelOverride: JsonObject
-  /** Of the creator and the invitees. */
+  /** Profiles of the creator and the invitees. */
   profiles: ReadonlyMap<UserId, Profile>
 }
 
 /**
- * The events of a new room, in the order that
- * https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3createroom asks for.
+ * Returns the initial events of a room, in the order that
+ * https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3createroom defines.
  */
 export function initialEvents(plan: RoomPlan): InitialEvent[] {
   const { alias, name, topic } = plan
@@ -63,7 +63,7 @@ function createContent({ creator, version, preset, invitees, creationContent }: 
   content.room_version = version.id
   if (!version.privilegedCreators || !PRESETS[preset].trustsInvitees || invitees.length === 0) return content
   const { additional_creators: named = [] } = content
-  // What is no list is for the authorisation rules to refuse.
+  // The authorization rules reject a value that is not a list.
   if (Array.isArray(named)) content.additional_creators = [...new Set([...named, ...invitees])]
   return content
 }

@@ -7,12 +7,12 @@ export type RoomFounders = {
   creator: UserId
   preset: Preset
   invitees: readonly UserId[]
-  /** Replaces whole properties of the default content. */
+  /** Replaces top-level keys of the default content. */
   override: JsonObject
 }
 
 /**
- * The content of a new room's `m.room.power_levels`:
+ * Returns the content of a new room's `m.room.power_levels`:
  * https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3createroom
  */
 export function initialPowerLevels(version: RoomVersion, founders: RoomFounders): JsonObject {
@@ -20,7 +20,7 @@ export function initialPowerLevels(version: RoomVersion, founders: RoomFounders)
   return {
     users: usersIn(version, founders),
     users_default: 0,
-    // Creators have more power than anyone: only they, and those whom they put above the rest, may close the room for
+    // Creators have more power than any level: only they, and users they raise above the rest, may close the room for
     // good.
     events: { ...events, 'm.room.tombstone': version.privilegedCreators ? 150 : 100 },
     events_default: 0,
@@ -47,7 +47,7 @@ const EVERYWHERE = {
   },
 }
 
-/** From version 12 on creators are not listed; whom a trusting preset invites is a creator too. */
+/** From version 12 on creators are not listed; with a trusted preset the invitees are creators too. */
 function usersIn(version: RoomVersion, { creator, preset, invitees }: RoomFounders): Record<UserId, number> {
   if (version.privilegedCreators) return {}
   const equals = PRESETS[preset].trustsInvitees ? invitees : []

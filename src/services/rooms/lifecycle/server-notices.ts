@@ -17,27 +17,27 @@ import { sendEvent } from '../sending/send-event.ts'
 import { sendStateLocally } from '../sending/send-state-locally.ts'
 import { createLocally } from './create-locally.ts'
 
-/** What an administrator has to say to a user. */
+/** A notice from an administrator to a user. */
 export type ServerNotice = {
   target: UserId
   type: string
   /** Present: a state event. */
   stateKey?: string | undefined
   content: JsonObject
-  /** With the administrator who sends it, for a request that may come twice. */
+  /** The administrator and the transaction ID of a request that may be retried. */
   txn?: { sender: UserId; id: string }
 }
 
 /**
- * Makes the account that speaks for the server, and gives it its name and avatar as configured. Nothing without
- * configuration.
+ * Creates the account that sends server notices, with the configured name and avatar. Does nothing if notices are not
+ * configured.
  */
 export async function prepareNoticesUser(app: App): Promise<void> {
   const userId = noticesUser(app)
   if (userId === undefined) return
   const { localpart, display_name: displayName, avatar_url: avatar } = app.config.server_notices
   if (!(await findUser(app.database, userId))) {
-    // Another process may be making it at the same time.
+    // Another process may create it concurrently.
     await createUser(app, { localpart: localpart!, displayName }).catch((error) => {
       if (!(error instanceof MatrixError) || error.errcode !== 'M_USER_IN_USE') throw error
     })
@@ -49,9 +49,9 @@ export async function prepareNoticesUser(app: App): Promise<void> {
 }
 
 /**
- * Sends a notice to a user of this server, in the room that this user has for notices: made at the first one, and the
- * user is invited again after leaving. Returns the event's id. Throws M_UNKNOWN when notices are not configured or the
- * user is of another server, M_NOT_FOUND for unknown users, and as sendEvent.
+ * Sends a notice to a local user and returns the event ID. The user's notices room is created with the first notice,
+ * and the user is invited again after leaving. Throws M_UNKNOWN if notices are not configured or the user is remote,
+ * M_NOT_FOUND for unknown users, and as sendEvent.
  * https://spec.matrix.org/v1.19/client-server-api/#server-notices
  */
 export async function sendServerNotice(app: App, { target, txn, ...event }: ServerNotice): Promise<EventId> {
@@ -81,7 +81,7 @@ async function roomFor(app: App, sender: UserId, target: UserId): Promise<RoomId
   return known
 }
 
-/** The user cannot write there, but read and leave. Of two requests at the same time one makes the room. */
+/** The user may read and leave, but not write. Of two concurrent requests, one creates the room. */
 async function newRoom(app: App, sender: UserId, target: UserId): Promise<RoomId> {
   const { room_name: name, room_topic: topic, avatar_url: avatar } = app.config.server_notices
   try {

@@ -31,12 +31,12 @@ export type UpgradeCommand = {
   roomId: RoomId
   userId: UserId
   newVersion: string
-  /** Beside the upgrader, from room version 12 on. */
+  /** Creators beside the upgrader, from room version 12 on. */
   additionalCreators: readonly UserId[]
 }
 
 /**
- * Replaces a room by one of another version, wholly or not at all; returns the new room's id. Throws
+ * Replaces a room by one of another version in one transaction, and returns the new room's ID. Throws
  * M_UNSUPPORTED_ROOM_VERSION and M_FORBIDDEN.
  * https://spec.matrix.org/v1.19/client-server-api/#room-upgrades
  */
@@ -46,7 +46,7 @@ export async function upgradeRoom(app: App, command: UpgradeCommand): Promise<Ro
     throw new MatrixError(400, 'M_UNSUPPORTED_ROOM_VERSION', `The room version ${command.newVersion} is not supported`)
   }
   const newRoomId = `!${app.random.token(18)}:${app.serverName}` as RoomId
-  // The command may run twice, and what it sends to the old room has the id of the new one.
+  // The command may run twice, and its events in the old room contain the new room's ID.
   const createdAt = app.clock.now()
   return runInRoom(app, command.roomId, async (room) => {
     await requireMayUpgrade(room, command.userId)
@@ -59,7 +59,7 @@ export async function upgradeRoom(app: App, command: UpgradeCommand): Promise<Ro
   })
 }
 
-/** Before all the work; that the tombstone is allowed is checked once more when it is sent. */
+/** Checked before all the work; sending the tombstone checks its permission again. */
 async function requireMayUpgrade(room: LockedRoom, userId: UserId): Promise<void> {
   await requireJoined(room, userId)
   const [create, event] = await readLockedState(room, [
@@ -80,10 +80,10 @@ async function planUpgrade(
   const { version, room_id, state_root, forward_extremities } = headOf(room)
   const appended = new Map(room.events.map((event) => [event.event_nid, event]))
   const root = room.events[0]?.state_before ?? state_root
-  // Nothing that the new room takes over is left out: that is what clients need, and small.
+  // All transferred state must fit: clients need it, and it is small.
   const budget = stateBudget(config.limits.answers.room_state)
   const keys = (await readAllState(room.db, root, 'all', budget)).map(({ pdu }) => pdu)
-  // Commands before this one in the same transaction may have changed the state.
+  // Earlier commands in the same transaction may have changed the state.
   const all = [...keys, ...[...appended.values()].map(({ pdu }) => pdu)].flatMap(({ type, state_key }) =>
     state_key === undefined ? [] : [{ type, state_key }],
   )
@@ -115,7 +115,7 @@ async function fillNewRoom(
   await send('m.room.member', memberContent('join', {}, await loadProfile(created.db, sender)), sender)
   await send('m.room.power_levels', raised ?? levels)
   for (const { type, state_key, content } of transferredState(upgrade)) {
-    // A ban of somebody with the highest possible power is beyond anyone.
+    // Nobody can ban a user with the highest possible power level.
     if (type === 'm.room.member') await ifAllowed(() => send(type, content, state_key))
     else await send(type, content, state_key)
   }
@@ -125,7 +125,7 @@ async function fillNewRoom(
   if (raised) await send('m.room.power_levels', levels)
 }
 
-/** Tombstone, aliases and directory, and the bars: the last two as far as the user may. */
+/** Sends the tombstone, moves aliases and the directory entry, and restricts the old room as far as the user may. */
 async function closeOldRoom(
   app: App,
   { room, created, userId: sender }: { room: LockedRoom; created: LockedRoom; userId: UserId },
@@ -159,8 +159,8 @@ async function ifAllowed(send: () => Promise<unknown>): Promise<void> {
 }
 
 /**
- * The content of `m.room.canonical_alias` in two: the aliases of this server, which move, and those of others, which
- * are theirs to move.
+ * Splits the content of `m.room.canonical_alias` into local aliases, which move, and remote ones, which only their
+ * servers can move.
  */
 async function splitAliases(
   app: App,

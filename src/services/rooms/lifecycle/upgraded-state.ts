@@ -7,7 +7,7 @@ import type { StoredEvent } from '../../../storage/schema/stored-event.ts'
 import type { InitialEvent } from './initial-events.ts'
 import { initialPowerLevels } from './initial-power-levels.ts'
 
-/** A room as it is before its upgrade, and what becomes of it. */
+/** The old room, and the parameters of its upgrade. */
 export type Upgrade = {
   upgrader: UserId
   from: RoomVersion
@@ -19,7 +19,8 @@ export type Upgrade = {
 }
 
 /**
- * https://spec.matrix.org/v1.19/client-server-api/#server-behaviour-19, and what else does not depend on its sender.
+ * https://spec.matrix.org/v1.19/client-server-api/#server-behaviour-19, and other state that does not depend on its
+ * sender.
  */
 const TRANSFERRED = [
   'm.room.server_acl',
@@ -34,7 +35,7 @@ const TRANSFERRED = [
 ]
 const MAX_LEVEL = Number.MAX_SAFE_INTEGER
 
-/** The content of the new room's `m.room.create`. */
+/** Returns the content of the new room's `m.room.create`. */
 export function upgradedCreate({ upgrader, to, additionalCreators, state, predecessor }: Upgrade): JsonObject {
   const old = find(state, 'm.room.create')?.pdu.content ?? {}
   return {
@@ -48,8 +49,8 @@ export function upgradedCreate({ upgrader, to, additionalCreators, state, predec
 }
 
 /**
- * The old room's power levels as the new version reads them; creators of old versions with more power than numbers say
- * get the highest number.
+ * Converts the old room's power levels to the new version. Creators that had unlimited power in the old version get the
+ * highest level.
  */
 export function upgradedPowerLevels(upgrade: Upgrade): JsonObject & { users: Record<string, number> } {
   const { upgrader, from, to, additionalCreators, state } = upgrade
@@ -72,7 +73,10 @@ export function upgradedPowerLevels(upgrade: Upgrade): JsonObject & { users: Rec
   }
 }
 
-/** The same with enough power for the upgrader to set everything up; undefined: the upgrader has it already. */
+/**
+ * Returns the power levels with enough power for the upgrader to set up the room; undefined if the upgrader has it
+ * already.
+ */
 export function raisedPowerLevels(
   { upgrader, to }: Upgrade,
   levels: JsonObject & { users: Record<string, number> },
@@ -86,7 +90,7 @@ export function raisedPowerLevels(
   return { ...levels, users: { ...users, [upgrader]: raised } }
 }
 
-/** What is carried over beside the power levels: the recommended state, the children of a space, and the bans. */
+/** Returns the further transferred state: the recommended types, the children of a space, and the bans. */
 export function transferredState(upgrade: Upgrade): InitialEvent[] {
   const { state, to } = upgrade
   const copied = TRANSFERRED.flatMap((type) => {
@@ -110,7 +114,7 @@ function find(state: readonly StoredEvent[], type: string): StoredEvent | undefi
   return state.find(({ pdu }) => pdu.type === type && pdu.state_key === '')
 }
 
-/** A join rule that the version does not know would lock everybody out; nobody gets in uninvited who did not before. */
+/** A join rule that the version does not know would lock everybody out. Never makes a room more open than before. */
 function contentFor(to: RoomVersion, type: string, content: JsonObject): JsonObject {
   if (type !== 'm.room.join_rules') return content
   const rule = content.join_rule

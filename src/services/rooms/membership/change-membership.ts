@@ -16,7 +16,7 @@ import { membershipIn, readMember, requireJoined } from '../access/room-member.t
 import { appendEvent } from '../timeline/append-event.ts'
 import { runInRoom } from '../timeline/run-in-room.ts'
 
-/** A user's wish to change a membership: their own or another's. */
+/** A membership change by a user, of their own membership or another's. */
 export type MembershipChange = {
   sender: UserId
   /** Guests may join only some rooms. */
@@ -27,21 +27,21 @@ export type MembershipChange = {
   content?: JsonObject
   /** As for `NewEvent`. */
   originServerTs?: number | undefined
-  /** Default: any. Throws `otherwise` when the membership is another; undefined: never heard of in the room. */
+  /** Default: any. Throws `otherwise` if the current membership is another; undefined means no membership event. */
   from?: { memberships: readonly (Membership | undefined)[]; otherwise: MatrixError }
-  /** The membership is already what is wanted: nothing happens, whatever `content` says. */
+  /** Does nothing if the membership is already the wanted one, whatever `content` is. */
   idempotent?: boolean
 }
 
 /**
- * Changes a membership of a room that this server has; returns the id of the member event, which is the existing one
- * when nothing would change. Throws M_FORBIDDEN when the authorisation rules refuse it or the room is not known,
- * M_INVITE_BLOCKED, M_GUEST_ACCESS_FORBIDDEN.
+ * Changes a membership in a room of this server, and returns the ID of the member event: the existing one if nothing
+ * would change. Throws M_FORBIDDEN if the authorization rules reject it or the room is unknown, M_INVITE_BLOCKED,
+ * M_GUEST_ACCESS_FORBIDDEN.
  * https://spec.matrix.org/v1.19/client-server-api/#room-membership
  */
 export async function changeMembership(app: App, roomId: RoomId, change: MembershipChange): Promise<EventId> {
   if (change.membership === 'invite') await requireInvitable(app, change.sender, [change.target])
-  // What others are to the room is known only with all its members.
+  // The target's membership is certain only with full state.
   if (change.sender !== change.target) await awaitFullState(app, roomId)
   return runInRoom(app, roomId, (room) => changeMembershipIn(app, room, change))
 }
@@ -72,7 +72,7 @@ async function changeMembershipIn(app: App, room: LockedRoom, change: Membership
   return event.event_id
 }
 
-/** Only this server's users have profiles here; what others send to rooms about themselves is theirs to fill. */
+/** Only local users have profiles here; remote servers fill in those of their users. */
 async function profileFor(app: App, room: LockedRoom, { target, membership }: MembershipChange): Promise<Profile> {
   if (membership === 'leave' || membership === 'ban' || serverNameOf(target) !== app.serverName) return {}
   return loadProfile(room.db, target)

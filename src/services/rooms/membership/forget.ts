@@ -4,7 +4,8 @@ import type { RoomId, UserId } from '../../../core/ids.ts'
 import { findMembership, hideRoom } from '../../../storage/rooms/membership/room-memberships.ts'
 
 /**
- * Hides a room that the user has left, until they are in touch with it again. Throws M_UNKNOWN for who has not left.
+ * Hides a room that the user has left, until their membership changes again. Throws M_UNKNOWN for a user who has not
+ * left.
  * https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3roomsroomidforget
  */
 export async function forgetRoom(app: Pick<App, 'database'>, roomId: RoomId, userId: UserId): Promise<void> {

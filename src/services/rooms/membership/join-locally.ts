@@ -13,7 +13,7 @@ export type LocalJoin = {
 }
 
 /**
- * Joins a room; returns its id. Does nothing for who has joined already. Throws M_NOT_FOUND, M_FORBIDDEN,
+ * Joins a room on this server, and returns its ID. Does nothing for a joined user. Throws M_NOT_FOUND, M_FORBIDDEN,
  * M_GUEST_ACCESS_FORBIDDEN.
  * https://spec.matrix.org/v1.19/client-server-api/#joining-rooms
  */

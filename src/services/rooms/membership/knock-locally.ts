@@ -5,7 +5,7 @@ import { resolveRoom } from '../directory/resolve-room.ts'
 import { changeMembership } from './change-membership.ts'
 
 /**
- * Asks to be let into a room; returns its id. Throws M_NOT_FOUND and M_FORBIDDEN.
+ * Knocks on a room on this server, and returns its ID. Throws M_NOT_FOUND and M_FORBIDDEN.
  * https://spec.matrix.org/v1.19/client-server-api/#knocking-on-rooms
  */
 export async function knockLocally(

@@ -4,7 +4,8 @@ import type { JsonObject } from '../../../core/pdu.ts'
 import { changeMembership } from './change-membership.ts'
 
 /**
- * Leaves a room, rejects an invite, or takes back a knock; does nothing for who has left already. Throws M_FORBIDDEN.
+ * Leaves a room, rejects an invite, or rescinds a knock. Does nothing for a user who has left already. Throws
+ * M_FORBIDDEN.
  * https://spec.matrix.org/v1.19/client-server-api/#leaving-rooms
  */
 export async function leaveLocally(

@@ -4,7 +4,7 @@ import type { RoomId, UserId } from '../../../core/ids.ts'
 import type { JsonObject } from '../../../core/pdu.ts'
 import { changeMembership } from './change-membership.ts'
 
-/** What one user does to another's membership. */
+/** A change of another user's membership. */
 export type Moderation = {
   roomId: RoomId
   sender: UserId
@@ -14,7 +14,7 @@ export type Moderation = {
 }
 
 /**
- * Invites somebody; who is invited already may be told again. Throws M_FORBIDDEN, M_INVITE_BLOCKED.
+ * Invites a user; an invited user may be invited again. Throws M_FORBIDDEN, M_INVITE_BLOCKED.
  * https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3roomsroomidinvite
  */
 export async function invite(app: App, { roomId, ...change }: Moderation): Promise<void> {
@@ -22,7 +22,7 @@ export async function invite(app: App, { roomId, ...change }: Moderation): Promi
 }
 
 /**
- * Removes somebody who is in the room, is invited, or knocks. Throws M_FORBIDDEN.
+ * Removes a user who is joined, is invited, or knocks. Throws M_FORBIDDEN.
  * https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3roomsroomidkick
  */
 export async function kick(app: App, { roomId, ...change }: Moderation): Promise<void> {
@@ -32,7 +32,7 @@ export async function kick(app: App, { roomId, ...change }: Moderation): Promise
 }
 
 /**
- * Bans somebody, in the room or not. Throws M_FORBIDDEN.
+ * Bans a user, whether or not they are in the room. Throws M_FORBIDDEN.
  * https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3roomsroomidban
  */
 export async function ban(app: App, { roomId, ...change }: Moderation): Promise<void> {
@@ -40,7 +40,7 @@ export async function ban(app: App, { roomId, ...change }: Moderation): Promise<
 }
 
 /**
- * Lifts a ban. Throws M_BAD_STATE when there is none, and M_FORBIDDEN.
+ * Unbans a user. Throws M_BAD_STATE if they are not banned, and M_FORBIDDEN.
  * https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3roomsroomidunban
  */
 export async function unban(app: App, { roomId, ...change }: Moderation): Promise<void> {

@@ -6,13 +6,12 @@ import { loadEvents } from '../../../storage/rooms/timeline/events.ts'
 import type { StoredEvent } from '../../../storage/schema/stored-event.ts'
 import { readRoomIdentity } from '../directory/room-identity.ts'
 
-/** Room for what is needed of a room, whatever else an answer has. */
+/** Minimum bytes per room, whatever else a response contains. */
 const LEAST_BYTES = 4096
 
 /**
- * What those who are invited to a room, or knock at it, see of it: by the nid of their member event. Undefined when
- * that event is gone. `rooms`: of how many rooms the answer tells that; the more they are the less it tells of large
- * ones.
+ * Loads the stripped state of invited and knocking users, by the nid of their member event. Returns undefined if that
+ * event is gone. `rooms`: the number of rooms in the response, which divide its byte limit.
  */
 export async function strippedState(
   app: Pick<App, 'config' | 'database'>,
@@ -34,7 +33,7 @@ async function stateAround(app: Pick<App, 'database'>, member: StoredEvent): Pro
   return state.map((event) => stripped(event.pdu))
 }
 
-/** The time of `m.room.create` comes along, as MSC4311 has it. */
+/** The timestamp of `m.room.create` is included, according to MSC4311. */
 function stripped(event: {
   type: string
   state_key?: string

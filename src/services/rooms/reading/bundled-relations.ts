@@ -16,10 +16,10 @@ import { loadJoinSpans } from '../access/join-spans.ts'
 import { countingRelations } from './thread-of.ts'
 import { visibleEvents } from './visible-events.ts'
 
-/** Of each type of relation, in the events that are looked at for an answer; what finds no room is not told of. */
+/** Limit for each relation type, of the events read for a response; relations beyond it are left out. */
 const MOST_BYTES = 8 * 1024 * 1024
 
-/** What relates to an event, as far as a user may see it. */
+/** The bundled relations of an event that a user may see. */
 export type Bundle = {
   /** The latest valid edit. */
   edit?: StoredEvent
@@ -30,8 +30,8 @@ export type Bundle = {
 export type BundleCommand = { events: readonly StoredEvent[]; userId: UserId; relTypes: readonly BundledRelType[] }
 
 /**
- * Sums up the events that relate to these, by event id; events without relations are absent. One query finds which have
- * any, and then there is one for each type found, whatever the number of events. State events get none.
+ * Aggregates the relations of events, by event ID; events without relations are absent. One query finds which events
+ * have relations, then there is one per type found, whatever the number of events. State events have none.
  * https://spec.matrix.org/v1.19/client-server-api/#aggregations-of-child-events
  */
 export async function loadBundles(
@@ -72,18 +72,18 @@ type Reader = {
   userId: UserId
   ignored: ReadonlySet<string>
   candidates: ReadonlyMap<EventId, StoredEvent>
-  /** Those of the parents that are related to other events themselves. */
+  /** The parents that themselves relate to another event. */
   related: ReadonlyMap<StoredEvent, unknown>
   bundles: Map<EventId, Bundle>
 }
 
-/** A redacted event shows no edits, and a thread cannot start at an event that is a child itself. */
+/** A redacted event has no edits, and a related event cannot be the root of a thread. */
 function mayHave(relType: BundledRelType, event: StoredEvent, related: ReadonlyMap<StoredEvent, unknown>): boolean {
   if (relType === 'm.replace') return event.redacted_by === null
   return relType !== 'm.thread' || !related.has(event)
 }
 
-/** Who has left the room does not hear of what came after. */
+/** Former members do not see relations after their leave. */
 function relationParent(event: StoredEvent, leave: StoredEvent | undefined): RelationParent {
   const { event_id, room_id, pdu } = event
   return {
@@ -156,7 +156,7 @@ async function visibleChildren(
   })
 }
 
-/** As `editedEvent`; a relation that does not count is left out. */
+/** As `editedEvent`; an invalid relation is left out. */
 function originalEvent(event: StoredEvent, isRelated: boolean): EditedEvent {
   const { 'm.relates_to': _relation, ...content } = event.pdu.content
   return { ...editedEvent(event), ...(!isRelated && { content }) }

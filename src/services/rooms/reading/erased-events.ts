@@ -6,9 +6,9 @@ import { loadErasures } from '../../../storage/users/erasures.ts'
 import { lastJoinBefore } from '../access/join-spans.ts'
 
 /**
- * Of these events those that somebody gets as redaction leaves them: of a sender who had them erased, unless one of
- * `readers` was in the room to see them before. What describes the room, such as its name or that it is encrypted,
- * stays as it is, for it is the room's. Costs nothing where no sender was erased.
+ * Returns redacted copies of the events whose senders had them erased, unless one of `readers` was in the room to see
+ * them before. State that describes the room, such as its name or encryption, stays unchanged. Costs nothing if no
+ * sender was erased.
  * https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3accountdeactivate
  */
 export async function erasedFor(
@@ -37,7 +37,7 @@ export async function erasedFor(
   return erased
 }
 
-/** Whether `erasedFor` may find some: without a look at the database. */
+/** Returns whether `erasedFor` may change any of the events, without a query. */
 export function mayBeErased(app: Pick<App, 'database'>, events: readonly StoredEvent[]): boolean {
   return events.some((event) => isOfErased(app, event))
 }
@@ -63,8 +63,8 @@ function keyOf({ room_id, pdu }: StoredEvent): string {
 }
 
 /**
- * Whether somebody was in the room at the event, or joined after it and before the erasure; by their membership at both
- * times.
+ * Returns whether one of the readers was joined at the event, or joined after it and before the erasure, by their
+ * membership at both times.
  */
 async function wasThere(
   app: Pick<App, 'database'>,

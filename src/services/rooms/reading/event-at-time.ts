@@ -7,12 +7,12 @@ import { accessRoom } from '../access/room-access.ts'
 import { visibleEvents } from './visible-events.ts'
 
 const BATCH = 20
-/** How many events that the user may not see are passed over at most. */
+/** Maximum number of invisible events that are skipped. */
 const MAX_SKIPPED = 1000
 
 /**
- * The event nearest to a time (milliseconds since 1970) that the user may see. Throws M_FORBIDDEN, and M_NOT_FOUND when
- * there is none.
+ * Finds the event nearest to a time (milliseconds since 1970) that the user may see. Throws M_FORBIDDEN, and
+ * M_NOT_FOUND if there is none.
  * https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv1roomsroomidtimestamp_to_event
  */
 export async function findEventAtTime(
@@ -29,7 +29,7 @@ export async function findEventAtTime(
   throw new NotFoundError(`There is no event ${command.direction} from this time`)
 }
 
-/** The event of a room nearest to a time, whoever may see it. */
+/** Finds the event of a room nearest to a time, regardless of visibility. */
 export async function findEventNear(
   app: Pick<App, 'database'>,
   search: { roomId: RoomId; ts: number; direction: 'forwards' | 'backwards' },

@@ -10,8 +10,8 @@ import { inEveryRoom } from '../timeline/in-every-room.ts'
 import { runInRoom } from '../timeline/run-in-room.ts'
 
 /**
- * Tells all rooms that a user has joined of the user's display name and avatar as they are now, a few rooms at a time.
- * Rejects when that is to be tried again.
+ * Updates a user's member events in all joined rooms to the current display name and avatar, a few rooms at a time.
+ * Rejects if it has to be retried.
  * https://spec.matrix.org/v1.19/client-server-api/#events-on-change-of-profile-information
  */
 export function updateMemberProfiles(app: App, userId: UserId): Promise<void> {
@@ -24,7 +24,7 @@ function updateMemberProfile(app: App, roomId: RoomId, userId: UserId): Promise<
   return runInRoom(app, roomId, async (room: LockedRoom) => {
     const member = await readMember(room, userId)
     if (!member || membershipIn(member) !== 'join') return
-    // Read under the room's lock: of two changes at once, the later one also comes last here.
+    // Read under the room lock, so that the later of two concurrent changes wins.
     const profile = await loadProfile(room.db, userId)
     const { displayname: _name, avatar_url: _avatar, reason: _reason, ...kept } = member.pdu.content
     const content = memberContent('join', kept, profile)

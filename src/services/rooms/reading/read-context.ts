@@ -30,7 +30,7 @@ const DEFAULT_LIMIT = 10
 const MAX_LIMIT = 200
 
 /**
- * What happened around an event; half of the limit before it, the rest after it. Throws M_NOT_FOUND.
+ * Returns the events around an event: half of the limit before it, the rest after it. Throws M_NOT_FOUND.
  * https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3roomsroomidcontexteventid
  */
 export async function readContext(
@@ -59,7 +59,7 @@ export async function readContext(
   }
 }
 
-/** The state at the last event; of the members only the senders if the filter asks for lazy loading. */
+/** Returns the state at the last event; with lazy loading, only the members who sent events. */
 async function stateAround(
   app: Pick<App, 'config' | 'database' | 'clock' | 'reading'>,
   command: ContextCommand,

@@ -12,7 +12,7 @@ import { visibleEvents } from './visible-events.ts'
 export type EventCommand = { roomId: RoomId; eventId: EventId; userId: UserId }
 
 /**
- * One event. Throws M_NOT_FOUND also when the user may not see it.
+ * Returns one event. Throws M_NOT_FOUND also if the user may not see it.
  * https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3roomsroomideventeventid
  */
 export async function readEvent(
@@ -24,7 +24,7 @@ export async function readEvent(
   return served!
 }
 
-/** An event that the user may see, and how the user reads its room. Throws M_NOT_FOUND. */
+/** Finds an event that the user may see, and the user's access to its room. Throws M_NOT_FOUND. */
 export async function findVisibleEvent(
   app: Pick<App, 'database'>,
   command: EventCommand,
@@ -37,7 +37,7 @@ export async function findVisibleEvent(
   return { event, access }
 }
 
-/** Whether the room exists must not show in the answer either. */
+/** The error must not reveal whether the room exists. */
 async function accessOrNothing(
   app: Pick<App, 'database'>,
   { roomId, userId }: EventCommand,

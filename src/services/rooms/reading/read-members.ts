@@ -15,14 +15,14 @@ import { type StateCommand, serveState } from './read-state.ts'
 import { orderOfToken } from './room-points.ts'
 
 export type MembersCommand = StateCommand & {
-  /** A token for the point of time; default: now, or when the user left. */
+  /** A token of a point in time; default: now, or when the user left. */
   at?: string | undefined
   membership?: Membership | undefined
   notMembership?: Membership | undefined
 }
 
 /**
- * The member events of a room, some at a time. Throws M_FORBIDDEN, and M_INVALID_PARAM for an unknown token.
+ * Yields the member events of a room in pages. Throws M_FORBIDDEN, and M_INVALID_PARAM for an unknown token.
  * https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3roomsroomidmembers
  */
 export async function readMembers(
@@ -45,13 +45,13 @@ async function* wantedOf(
   for await (const members of pieces) yield members.filter(({ pdu }) => isWanted(pdu.content.membership))
 }
 
-/** The root of the state at a token, not newer than what the user may read. */
+/** Returns the state group at a token, no newer than the user may read. */
 async function rootAt(app: Pick<App, 'database'>, access: RoomAccess, token: string): Promise<number> {
   const order = await orderOfToken(app, access.roomId, token)
   if (order >= access.lastOrder) return access.stateRoot
   const event = await findEventAtOrder(app.database, access.roomId, order)
   if (event && event.pdu.type !== 'm.room.create') return event.state_after ?? access.stateRoot
-  // A timeline that was given whole begins before the room had anyone in it; who made it is the answer that helps.
+  // A complete timeline begins before the room has any member. There the first member is the useful answer.
   const page = {
     roomId: access.roomId,
     after: event?.event_order ?? -Number.MAX_SAFE_INTEGER,
@@ -63,7 +63,7 @@ async function rootAt(app: Pick<App, 'database'>, access: RoomAccess, token: str
 }
 
 /**
- * The JSON of who is in a room, for users who are, piece by piece. Throws M_FORBIDDEN.
+ * Yields the JSON of a room's joined members, in pieces, to a joined user. Throws M_FORBIDDEN.
  * https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3roomsroomidjoined_members
  */
 export async function readJoinedMembers(
@@ -77,7 +77,7 @@ export async function readJoinedMembers(
   return jsonAround('{"joined":{', jsonItems(loadJoinedMembers(app.database, roomId), memberJson), '}}')
 }
 
-/** What the member has not set is null: clients are used to both names being there. */
+/** Unset values are null: clients expect both keys. */
 function memberJson({ user_id, displayname, avatar_url }: RoomMembershipRow): string {
   return `${JSON.stringify(user_id)}:${JSON.stringify({ display_name: displayname, avatar_url })}`
 }

@@ -15,7 +15,7 @@ export type MessagesCommand = {
   userId: UserId
   deviceId: DeviceId | null
   direction: 'forwards' | 'backwards'
-  /** Tokens; default: from the end or the beginning on, without a stop. */
+  /** Tokens; default: from the end or the beginning of the room, without a limit. */
   from?: string | undefined
   to?: string | undefined
   limit?: number | undefined
@@ -28,7 +28,7 @@ const DEFAULT_LIMIT = 10
 const MAX_LIMIT = 1000
 
 /**
- * One page of a room's history, as far as the user may see it. Throws M_FORBIDDEN, and M_INVALID_PARAM for unknown
+ * Returns one page of a room's history that the user may see. Throws M_FORBIDDEN, and M_INVALID_PARAM for unknown
  * tokens.
  * https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3roomsroomidmessages
  */
@@ -52,9 +52,9 @@ export async function readMessages(
     bytes: app.config.limits.answers.page,
     filter,
   })
-  // Beyond the last event that a filter takes there are others, which are no longer looked for: there the next page
-  // starts, if only to be empty. Forwards there will be others: a reader who has come to the end goes on from there
-  // later, as with Synapse.
+  // Beyond the last event that matches a filter there may be others that were not looked at: the next page, possibly
+  // empty, starts there. Forwards, new events will arrive: a reader at the end continues from there later, as with
+  // Synapse.
   const goesOn = direction === 'forwards' || isSelective(filter)
   const next = page.next ?? (goesOn ? pointBeyond(direction, page.events.at(-1)) : undefined)
   return {
@@ -83,7 +83,7 @@ function startToken(
   return paginationToken(first ? first.event_order! - 1 : 0)
 }
 
-/** The members who sent a page's events, as they were at its first one. */
+/** Returns the member events of a page's senders as of its first event. */
 async function membersFor(
   app: Pick<App, 'database' | 'clock' | 'reading'>,
   command: MessagesCommand,

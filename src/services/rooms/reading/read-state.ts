@@ -14,7 +14,7 @@ type Reading = Pick<App, 'database' | 'clock' | 'stream' | 'stopping' | 'reading
 export type StateCommand = { roomId: RoomId; userId: UserId; deviceId: DeviceId | null }
 
 /**
- * All state of a room, now or as it was when the user left, some of it at a time. Throws M_FORBIDDEN.
+ * Yields all state of a room, now or as of the user's leave, in pages. Throws M_FORBIDDEN.
  * https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3roomsroomidstate
  */
 export async function readState(app: Reading, command: StateCommand): Promise<AsyncGenerator<ClientEvent[]>> {
@@ -31,7 +31,7 @@ export async function* serveState(
 }
 
 /**
- * One piece of a room's state: its content, or the whole event. Throws M_FORBIDDEN and M_NOT_FOUND.
+ * Returns one state event, or only its content. Throws M_FORBIDDEN and M_NOT_FOUND.
  * https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3roomsroomidstateeventtypestatekey
  */
 export async function readStateAt(

@@ -8,7 +8,7 @@ import { createLanes } from '../../../infra/concurrency/lanes.ts'
  */
 export type ReadingTurns = <Result>(userId: UserId, read: () => Promise<Result>) => Promise<Result>
 
-/** Costly reads of one user that a process has the database do at a time: fewer than `database.pool_size`. */
+/** Maximum concurrent expensive reads per user and process: fewer than `database.pool_size`. */
 const OF_USER = 3
 
 export function createReadingTurns(): ReadingTurns {

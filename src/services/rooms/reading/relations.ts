@@ -18,7 +18,7 @@ export type RelationsCommand = EventCommand & {
   from?: string | undefined
   to?: string | undefined
   limit?: number | undefined
-  /** Undefined: the client did not ask either way. */
+  /** Undefined: the client did not set it. */
   recurse?: boolean | undefined
 }
 
@@ -29,7 +29,7 @@ const MAX_LIMIT = 500
 const MAX_DEPTH = 3
 
 /**
- * The events that relate to an event, as far as the user may see them. Throws M_NOT_FOUND when the user may not see the
+ * Returns the events that relate to an event and that the user may see. Throws M_NOT_FOUND if the user may not see the
  * event, and M_INVALID_PARAM for unknown tokens.
  * https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv1roomsroomidrelationseventid
  */

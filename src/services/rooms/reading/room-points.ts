@@ -5,8 +5,8 @@ import { parseRoomPoint } from '../../../core/pagination-token.ts'
 import { findOrderAtPosition } from '../../../storage/rooms/timeline/timeline-pages.ts'
 
 /**
- * The event_order that a token of a client names: the point right after the event with it. Takes the tokens of the room
- * endpoints and of /sync alike. Throws M_INVALID_PARAM.
+ * Resolves a token to an event_order: the point right after the event with it. Accepts tokens of the room endpoints and
+ * of /sync. Throws M_INVALID_PARAM.
  */
 export async function orderOfToken(app: Pick<App, 'database'>, roomId: RoomId, token: string): Promise<number> {
   const point = parseRoomPoint(token)

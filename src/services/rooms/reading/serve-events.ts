@@ -15,7 +15,7 @@ import { erasedFor } from './erased-events.ts'
 
 const REDACTIONS_AT_ONCE = 100
 const LARGE_REDACTION = 2048
-/** Of the content that state events of an answer have replaced; beyond that, the answer leaves it out. */
+/** Limit for the replaced content of state events in a response; `prev_content` is left out beyond it. */
 const MOST_REPLACED_BYTES = 8 * 1024 * 1024
 /** Their events are in memory together. */
 const LOOKUPS_AT_ONCE = MOST_REPLACED_BYTES / MAX_EVENT_BYTES
@@ -25,33 +25,32 @@ type Serving = Pick<App, 'database' | 'clock' | 'reading'>
 export type ServeCommand = {
   events: readonly StoredEvent[]
   /**
-   * Who gets them, and on which device; the device sees its own transaction ids. Null: nobody in particular, such as an
-   * application service.
+   * The user and device that receive the events; the device sees its own transaction IDs. Null: no particular one, such
+   * as an application service.
    */
   userId: UserId | null
   deviceId: DeviceId | null
 }
 
 /**
- * Turns events of a timeline into what clients get, with `unsigned`: age, transaction_id, redacted_because,
- * prev_content and replaces_state, membership, and if `bundle` is set `m.relations`. In the order given; what the user
- * may see is for the caller to decide. Costs one query for each kind of thing that some event asks for and that no
- * cache has; for plain fresh messages there is none.
- * `bundle`: for /sync only where the timeline is limited. https://spec.matrix.org/v1.19/client-server-api/#room-event-format
+ * Converts timeline events into the client format, with `unsigned`: age, transaction_id, redacted_because, prev_content
+ * and replaces_state, membership, and if `bundle` is set `m.relations`. Keeps the order. The caller checks visibility.
+ * Costs one query per kind of data that some event needs and no cache has; for plain fresh messages none.
+ * `bundle`: in /sync only for limited timelines. https://spec.matrix.org/v1.19/client-server-api/#room-event-format
  */
 export async function serveEvents(app: Serving, command: ServeCommand & { bundle?: boolean }): Promise<ClientEvent[]> {
   return serveTimeline(app, command, command.bundle ? ['m.replace', 'm.thread', 'm.reference'] : [])
 }
 
 /**
- * Turns events that make up a state, such as the members of a room, into what clients get: as `serveEvents`, but
- * without what only matters for an event's place in the timeline, so that nothing is read for each of them.
+ * Converts events of a state, such as a room's members, into the client format: as `serveEvents`, but without data that
+ * depends on the place in the timeline, so that it needs no read per event.
  */
 export async function serveStateEvents(app: Serving, command: ServeCommand): Promise<ClientEvent[]> {
   return assemble(app, command, [await redactionsOf(app, command)])
 }
 
-/** What one kind of look-up adds to `unsigned`, by place in the list. */
+/** The additions of one look-up to `unsigned`, by index in the list. */
 type Additions = (event: StoredEvent, place: number) => JsonObject | undefined
 const NOTHING: Additions = () => undefined
 
@@ -92,8 +91,8 @@ function erasedEvent(event: StoredEvent, version: RoomVersion, now: number): Cli
 }
 
 /**
- * Events of rooms that this server has left for good have no version here; it only matters for redactions, which then
- * take the newest form.
+ * Rooms that this server has left for good have no stored version. It only matters for redactions, which then use the
+ * newest form.
  */
 function versionOf(versions: Map<RoomId, RoomVersion>, roomId: RoomId): RoomVersion {
   return versions.get(roomId) ?? ROOM_VERSIONS.get('12')!
@@ -112,12 +111,12 @@ async function redactionsOf(app: Serving, command: ServeCommand): Promise<Additi
   }
   return (event) => {
     const redaction = byId.get(event.redacted_by)
-    // `redacted_by` is how it was before, and what old clients look for.
+    // `redacted_by` is the former key, which old clients read.
     return redaction && { redacted_because: redaction as JsonObject, redacted_by: redaction.event_id }
   }
 }
 
-/** What clients show of a redaction. */
+/** Returns a redaction without keys that clients do not show. */
 function shortened({ content: { reason, redacts }, ...redaction }: ClientEvent): ClientEvent {
   // A slice alone would keep the long text in memory.
   const short = typeof reason === 'string' ? Buffer.from(reason.slice(0, LARGE_REDACTION)).toString() : undefined
@@ -128,7 +127,7 @@ function shortened({ content: { reason, redacts }, ...redaction }: ClientEvent):
   return { ...redaction, content }
 }
 
-/** The user's membership at each event, and what each state event replaced. */
+/** Loads the user's membership at each event, and the events that state events replaced. */
 async function statesOf(app: Serving, command: ServeCommand): Promise<Additions> {
   const { events, userId } = command
   const roots = userId === null ? [] : [...new Set(events.flatMap((event) => event.state_after ?? []))]
@@ -162,7 +161,7 @@ async function statesOf(app: Serving, command: ServeCommand): Promise<Additions>
 function replacedBy(previous: StoredEvent): JsonObject {
   return {
     prev_content: previous.pdu.content,
-    // Not of the specification, but clients and tests go by it since Synapse has it.
+    // Not in the specification, but clients and tests expect it since Synapse sends it.
     prev_sender: previous.pdu.sender,
     replaces_state: previous.event_id,
   }
@@ -179,7 +178,7 @@ async function relationsOf(
   const pick = (choose: (bundle: Bundle) => StoredEvent | undefined) =>
     [...bundles.values()].flatMap((bundle) => choose(bundle) ?? [])
   const edits = await serveTimeline(app, { ...command, events: pick((bundle) => bundle.edit) }, [])
-  // Without threads, for which there is no place inside a thread, this ends here.
+  // Without `m.thread`: threads cannot nest, so the recursion ends here.
   const latest = await serveTimeline(app, { ...command, events: pick((bundle) => bundle.thread?.latest) }, [
     'm.replace',
     'm.reference',

@@ -4,15 +4,15 @@ import type { Db } from '../../../storage/engine/database.ts'
 import { loadEventsById } from '../../../storage/rooms/timeline/events.ts'
 import type { StoredEvent } from '../../../storage/schema/stored-event.ts'
 
-/** How far relations are followed to find the thread that an event belongs to. */
+/** Maximum number of relations followed to find an event's thread. */
 const MAX_HOPS = 3
 
-/** A relation, and the event that it leads to if that is here. */
+/** A relation, and its parent event if this server has it. */
 export type CountingRelation = Relation & { parent: StoredEvent | undefined }
 
 /**
- * The relations of some events that count; events without one are absent. A relation to an event of another room is
- * none; what is not here may be in the room. One query for all.
+ * Returns the valid relations of some events; events without one are absent. A relation to an event of another room is
+ * invalid; a missing parent may be in the room. Uses one query for all.
  * https://spec.matrix.org/v1.19/client-server-api/#forming-relationships-between-events
  */
 export async function countingRelations(
@@ -35,7 +35,7 @@ export async function countingRelations(
 }
 
 /**
- * The root of the thread that each of some events is in, or `main`.
+ * Returns the thread root of each event, or `main`.
  * https://spec.matrix.org/v1.19/client-server-api/#threaded-read-receipts
  */
 export async function threadsOf(db: Db, events: readonly StoredEvent[]): Promise<Map<StoredEvent, string>> {
@@ -43,8 +43,8 @@ export async function threadsOf(db: Db, events: readonly StoredEvent[]): Promise
 }
 
 /**
- * Whether a receipt for a thread may name the event: it is in the thread, or its root, or hangs on the root by another
- * relation; those two are in the main timeline, but clients show them with the thread and mark them read there as well.
+ * Returns whether a receipt for a thread may name the event: it is in the thread, is its root, or relates to the root
+ * otherwise. The latter two are in the main timeline, but clients also show them, and mark them read, in the thread.
  */
 export async function isShownInThread(db: Db, event: StoredEvent, threadId: string): Promise<boolean> {
   const { thread, ancestors } = (await placesOf(db, [event])).get(event)!
@@ -53,7 +53,7 @@ export async function isShownInThread(db: Db, event: StoredEvent, threadId: stri
 
 type Place = { thread: string; ancestors: EventId[] }
 
-/** Follows the relations of all events together, one step after the other. */
+/** Follows the relations of all events together, one query per step. */
 async function placesOf(db: Db, events: readonly StoredEvent[]): Promise<Map<StoredEvent, Place>> {
   const places = new Map<StoredEvent, Place>(
     events.map((event) => [event, { thread: 'main', ancestors: [event.event_id] }]),

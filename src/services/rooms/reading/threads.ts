@@ -28,8 +28,8 @@ const DEFAULT_LIMIT = 20
 const MAX_LIMIT = 100
 
 /**
- * The roots of a room's threads, the one with the newest event first. Throws M_FORBIDDEN, and M_INVALID_PARAM for an
- * unknown token.
+ * Returns the roots of a room's threads, latest activity first. Throws M_FORBIDDEN, and M_INVALID_PARAM for an unknown
+ * token.
  * https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv1roomsroomidthreads
  */
 export async function readThreads(
@@ -64,7 +64,7 @@ export async function readThreads(
   }
 }
 
-/** The root that an ignored user sent is shown redacted, for the sake of its thread. */
+/** A root sent by an ignored user is shown redacted, since its thread needs it. */
 async function withoutIgnored(
   app: Pick<App, 'database'>,
   roots: readonly StoredEvent[],

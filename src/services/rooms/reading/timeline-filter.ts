@@ -5,7 +5,9 @@ import type { RoomId } from '../../../core/ids.ts'
 import type { TimelinePage } from '../../../storage/rooms/timeline/timeline-pages.ts'
 import type { StoredEvent } from '../../../storage/schema/stored-event.ts'
 
-/** The `filter` in a query string. Throws M_BAD_JSON. https://spec.matrix.org/v1.19/client-server-api/#filtering */
+/**
+ * Parses the `filter` of a query string. Throws M_BAD_JSON. https://spec.matrix.org/v1.19/client-server-api/#filtering
+ */
 export function filterFromQuery(filter: string | undefined): RoomEventFilter {
   if (filter === undefined) return {}
   let json: unknown
@@ -17,24 +19,24 @@ export function filterFromQuery(filter: string | undefined): RoomEventFilter {
   return parseRoomEventFilter(json)
 }
 
-/** Whether a filter wants anything of a room. */
+/** Returns whether a filter can match events of a room. */
 export function wantsRoom(filter: RoomEventFilter, roomId: RoomId): boolean {
   return compileRoomFilter(filter)(roomId)
 }
 
-/** The part of a filter that the database applies; what it lets through still has to pass `eventFilter`. */
+/** Returns the part of a filter that the database applies; its results still have to pass `eventFilter`. */
 export function pageConditions(filter: RoomEventFilter): Partial<TimelinePage> {
   return {
     ...eventConditions(filter),
     relatedByRelTypes: stringList(filter.related_by_rel_types),
     relatedBySenders: stringList(filter.related_by_senders),
-    // MSC3874, which clients use to read a room without its threads.
+    // MSC3874, with which clients read a room without its threads.
     relTypes: stringList(filter['org.matrix.msc3874.rel_types']),
     notRelTypes: nonEmpty(filter['org.matrix.msc3874.not_rel_types']),
   }
 }
 
-/** As `pageConditions`, of what the event alone says. */
+/** As `pageConditions`, limited to what depends on the event alone. */
 export function eventConditions(filter: RoomEventFilter): Partial<TimelinePage> {
   return {
     types: stringList(filter.types)?.map(likePattern),
@@ -45,7 +47,7 @@ export function eventConditions(filter: RoomEventFilter): Partial<TimelinePage> 
   }
 }
 
-/** Whether a filter takes an event, as far as the event alone says. */
+/** Returns whether a filter matches an event, as far as it depends on the event alone. */
 export function eventFilter(filter: RoomEventFilter): (event: StoredEvent) => boolean {
   const takes = compileRoomEventFilter(filter)
   return ({ room_id, pdu }) => takes({ type: pdu.type, sender: pdu.sender, room_id, content: pdu.content })
@@ -60,7 +62,7 @@ function nonEmpty(value: unknown): string[] | undefined {
   return list && list.length > 0 ? list : undefined
 }
 
-/** Without what no event can have and the database has no place for. */
+/** Drops values that no event can have and the database cannot store. */
 function stringList(value: unknown): string[] | undefined {
   if (!Array.isArray(value) || !value.every((item) => typeof item === 'string')) return undefined
   return value.filter((item) => !item.includes('\0'))

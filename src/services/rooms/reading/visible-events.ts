@@ -12,9 +12,8 @@ import type { StoredEvent } from '../../../storage/schema/stored-event.ts'
 import { loadJoinSpans } from '../access/join-spans.ts'
 
 /**
- * Of these events, of any rooms, the ones that a user may see, in the same order. Says nothing about whether the user
- * has any business in the room now: see room-access.ts. Reads state once for each distinct state, and the user's
- * memberships only where they matter.
+ * Filters events of any rooms to those that a user may see, in the same order. Does not check access to the room: see
+ * room-access.ts. Reads each distinct state once, and the user's memberships only if needed.
  * https://spec.matrix.org/v1.19/client-server-api/#room-history-visibility
  */
 export async function visibleEvents(
@@ -35,7 +34,7 @@ export async function visibleEvents(
 
 type StateBefore = { visibility: VisibilityAtEvent['visibility']; membership: Membership | undefined }
 
-/** By root. */
+/** Keyed by state group. */
 async function statesBefore(
   app: Pick<App, 'database'>,
   userId: UserId,

@@ -13,30 +13,30 @@ export type PageCommand = {
   access: RoomAccess
   userId: UserId
   direction: 'forwards' | 'backwards'
-  /** Where to start and where to stop: points right after the events with these orders. */
+  /** Start and end: points right after the events with these orders. */
   from: number
   to?: number | undefined
   limit: number
-  /** So many bytes of events are enough, before the limit is reached. */
+  /** Byte budget: the page ends early when its events exceed it. */
   bytes: number
   filter: RoomEventFilter
 }
 
 export type VisiblePage = {
-  /** In the page's direction. */
+  /** In the direction of the page. */
   events: StoredEvent[]
-  /** Where the next page starts; undefined when there is nothing more for the user to see. */
+  /** The start of the next page; undefined if there is nothing more for the user to see. */
   next: number | undefined
 }
 
-/** One request looks through at most this many events that the user may not see; then the client has to ask again. */
+/** Maximum number of invisible events per request; then the client has to continue. */
 const MAX_HIDDEN = 1000
-/** And for those that its filter takes it looks among at most this many, for a filter may take none of millions. */
+/** Maximum number of events per request that are matched against the filter, which may match none of millions. */
 const MAX_PASSED = 20_000
 
 /**
- * The next events of a room that a filter takes and the user may see and has not ignored. Usually one query: it asks
- * for one event more than the limit, to know whether there is one.
+ * Reads the next events of a room that match a filter and that the user may see and has not ignored. Usually one query,
+ * for one event more than the limit, which shows whether there is another page.
  * https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3roomsroomidmessages
  */
 export async function readVisiblePage(
@@ -77,14 +77,12 @@ function pageOf(command: PageCommand, events: StoredEvent[]): VisiblePage {
   return { events: kept, next: last ? beyond(command, last) : command.from }
 }
 
-/** The point on the far side of an event. */
+/** Returns the point on the far side of an event. */
 function beyond({ direction }: PageCommand, event: StoredEvent): number {
   return direction === 'forwards' ? event.event_order! : event.event_order! - 1
 }
 
-/**
- * The point beyond which a request does not look, with `MAX_PASSED` events before it; undefined: the room ends before.
- */
+/** Returns the point where a request stops, `MAX_PASSED` events on; undefined if the room ends before. */
 async function findEdge(app: Pick<App, 'database'>, command: PageCommand): Promise<number | undefined> {
   const { access, direction, from } = command
   const order = await findOrderBeyond(app.database, {
@@ -97,7 +95,7 @@ async function findEdge(app: Pick<App, 'database'>, command: PageCommand): Promi
   return direction === 'forwards' ? order - 1 : order
 }
 
-/** Exclusive bounds of what is left from a point on. */
+/** Returns the exclusive bounds of the remaining events from a point on. */
 function rangeOf(
   { access, direction, to }: PageCommand,
   from: number,
@@ -108,7 +106,7 @@ function rangeOf(
   return { after: edge ?? to ?? -Number.MAX_SAFE_INTEGER, before: Math.min(from + 1, last) }
 }
 
-/** What a filter says is in the page's further fields. */
+/** The filter's conditions are in the page's further fields. */
 function loadNext(
   app: Pick<App, 'database'>,
   command: PageCommand,

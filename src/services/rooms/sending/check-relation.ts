@@ -7,8 +7,8 @@ import type { StoredEvent } from '../../../storage/schema/stored-event.ts'
 import { countingRelations } from '../reading/thread-of.ts'
 
 /**
- * Checks how an event that has just been appended relates to others. Throws M_DUPLICATE_ANNOTATION for a reaction that
- * the sender has given already, and M_UNKNOWN for a thread that starts at an event which is itself related to another.
+ * Checks the relation of an event that was just appended. Throws M_DUPLICATE_ANNOTATION for a repeated reaction of the
+ * sender, and M_UNKNOWN for a thread whose root itself relates to another event.
  * https://spec.matrix.org/v1.19/client-server-api/#avoiding-duplicate-annotations
  * https://spec.matrix.org/v1.19/client-server-api/#validation-of-mthread-relationships
  */

@@ -10,15 +10,15 @@ import type { StoredEvent } from '../../../storage/schema/stored-event.ts'
 import { findAccountData, storeAccountData } from '../../../storage/users/account-data.ts'
 import { isShownInThread } from '../reading/thread-of.ts'
 
-/** How far a user has read: receipts, and the marker that is kept as account data. */
+/** Receipt types, and the fully read marker, which is stored as account data. */
 export type MarkerType = ReceiptType | 'm.fully_read'
 export type Marker = { type: MarkerType; eventId: EventId; threadId?: string | undefined }
 
 /**
- * Moves a user's receipts and fully read marker in a room forward, all or none; those that would go back stay where
- * they are. Those of a user who is no longer in the room are dropped: clients repeat for ever what is refused. Throws
- * M_FORBIDDEN for a user who never had to do with the room, M_NOT_FOUND for events that the room does not have, and
- * M_INVALID_PARAM for a thread that the event is not in. https://spec.matrix.org/v1.19/client-server-api/#receipts
+ * Moves a user's receipts and fully read marker in a room forward, in one transaction; ones that would move back are
+ * ignored. Those of a user who has left the room are dropped, since clients retry refused ones forever. Throws
+ * M_FORBIDDEN for a user who was never in the room, M_NOT_FOUND for unknown events, and M_INVALID_PARAM for a thread
+ * that the event is not in. https://spec.matrix.org/v1.19/client-server-api/#receipts
  */
 export async function setMarkers(
   app: Pick<App, 'database' | 'clock'>,

@@ -12,7 +12,7 @@ import { runInRoom } from '../timeline/run-in-room.ts'
 export type Redaction = {
   roomId: RoomId
   sender: UserId
-  /** The event to empty. */
+  /** The event to redact. */
   redacts: EventId
   /** Further keys of the redaction's content, such as `reason`. */
   content: JsonObject
@@ -20,20 +20,20 @@ export type Redaction = {
   txn?: { deviceId: DeviceId | null; id: string }
   originServerTs?: number | undefined
   isAdmin?: boolean
-  /** Suspended users may redact only what they sent. */
+  /** Suspended users may redact only their own events. */
   isSuspended?: boolean
   /**
-   * Also what relates to the event in one of these ways, `*`: in any;
+   * Also redacts events that relate to the event by these types; `*` means any.
    * https://github.com/matrix-org/matrix-spec-proposals/pull/3912
    */
   withRelTypes?: readonly string[]
 }
 
-/** The job that does so. */
+/** The job that redacts related events. */
 export const REDACT_RELATED = 'redact_related'
 
 /**
- * Empties an event; returns the id of the redaction. Throws M_FORBIDDEN, M_USER_SUSPENDED, M_BAD_JSON, M_TOO_LARGE.
+ * Redacts an event, and returns the ID of the redaction. Throws M_FORBIDDEN, M_USER_SUSPENDED, M_BAD_JSON, M_TOO_LARGE.
  * https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3roomsroomidredacteventidtxnid
  */
 export async function redactEvent(app: App, redaction: Redaction): Promise<EventId> {

@@ -21,8 +21,8 @@ const payload = z.object({
 })
 
 /**
- * The job that a redaction with relations leaves: empties what relates to the redacted event, as far as its sender may,
- * that which is not empty yet. https://github.com/matrix-org/matrix-spec-proposals/pull/3912
+ * Runs the job of a redaction with relations: redacts the related events that its sender may redact and that are not
+ * redacted yet. https://github.com/matrix-org/matrix-spec-proposals/pull/3912
  */
 export async function redactRelated(app: App, job: Json): Promise<void> {
   const { room_id: roomId, sender, redacts, content, ...how } = payload.parse(job)

@@ -8,22 +8,22 @@ import { runInRoom } from '../timeline/run-in-room.ts'
 import { checkRelation } from './check-relation.ts'
 import { redactEvent } from './redact-event.ts'
 
-/** An event that is no state event, as a client wants to send it. */
+/** A message event to send. */
 export type EventToSend = {
   roomId: RoomId
   sender: UserId
   type: string
   content: JsonObject
-  /** The client's transaction: the event is sent once for it. Absent: each call sends an event. */
+  /** The client's transaction, in which the event is sent once. Absent: each call sends an event. */
   txn?: { deviceId: DeviceId | null; id: string }
   /** As for `NewEvent`. */
   originServerTs?: number | undefined
-  /** Whether the sender is a server administrator, who may redact events of others of this server. */
+  /** Whether the sender is a server administrator, who may redact events of other local users. */
   isAdmin?: boolean
 }
 
 /**
- * Sends an event to a room; returns its id. Throws M_FORBIDDEN, M_BAD_JSON, M_TOO_LARGE, M_DUPLICATE_ANNOTATION.
+ * Sends an event to a room, and returns its ID. Throws M_FORBIDDEN, M_BAD_JSON, M_TOO_LARGE, M_DUPLICATE_ANNOTATION.
  * https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3roomsroomidsendeventtypetxnid
  */
 export function sendEvent(app: App, event: EventToSend): Promise<EventId> {
@@ -46,7 +46,7 @@ export function sendEvent(app: App, event: EventToSend): Promise<EventId> {
   return app.timeline.clientTransactions.sendOnce({ sender, deviceId: txn.deviceId, roomId, type, txnId: txn.id }, send)
 }
 
-/** A redaction may be sent like any event: https://spec.matrix.org/v1.19/client-server-api/#redactions */
+/** Redactions may also be sent like any event: https://spec.matrix.org/v1.19/client-server-api/#redactions */
 async function sendRedaction(app: App, { content, type: _, ...event }: EventToSend): Promise<EventId> {
   const { redacts, ...rest } = content
   if (typeof redacts !== 'string') throw new BadJsonError('redacts: must be the id of an event')

@@ -11,7 +11,7 @@ import { changeMembership } from '../membership/change-membership.ts'
 import { appendEvent } from '../timeline/append-event.ts'
 import { runInRoom } from '../timeline/run-in-room.ts'
 
-/** A state event as a client wants to send it. */
+/** A state event to send. */
 export type StateToSend = {
   roomId: RoomId
   sender: UserId
@@ -24,9 +24,9 @@ export type StateToSend = {
 }
 
 /**
- * Sets a piece of room state; returns the event's id: that of the present one when the same sender set the same
- * content. Member events are subject to what the membership endpoints check. Throws M_FORBIDDEN, M_BAD_JSON,
- * M_TOO_LARGE, M_BAD_ALIAS, M_INVALID_PARAM.
+ * Sets room state, and returns the event ID: that of the current event if the sender and the content are the same.
+ * Member events pass the checks of the membership endpoints. Throws M_FORBIDDEN, M_BAD_JSON, M_TOO_LARGE, M_BAD_ALIAS,
+ * M_INVALID_PARAM.
  * https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3roomsroomidstateeventtypestatekey
  */
 export function sendStateLocally(app: App, state: StateToSend): Promise<EventId> {

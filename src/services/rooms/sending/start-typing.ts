@@ -5,9 +5,9 @@ import { expireTyping, nextTypingExpiry } from '../../../storage/rooms/typing.ts
 const RETRY_MS = 1000
 
 /**
- * Ends typing whose time is over, whichever process was told of it: that one may have died, or it was this one before a
- * restart.
- * `stop` waits for what is under way.
+ * Expires typing notifications, whichever process received them: that one may have died, or this one restarted.
+ *
+ * `stop` waits for work in progress.
  */
 export function startTypingExpiry(app: Pick<App, 'database' | 'clock' | 'logger' | 'stream' | 'stopping'>): {
   stop(): Promise<void>

@@ -17,7 +17,7 @@ type Capabilities = Pick<App, 'database' | 'config'>
 export type ThreadCommand = ThreadKey & { userId: UserId }
 
 /**
- * A user's subscription to a thread. Throws M_NOT_FOUND where there is none, and for threads that the user may not see.
+ * Returns a user's subscription to a thread. Throws M_NOT_FOUND if there is none, or the user may not see the thread.
  */
 export async function readThreadSubscription(
   app: Capabilities,
@@ -30,9 +30,9 @@ export async function readThreadSubscription(
 }
 
 /**
- * Subscribes a user to a thread; `cause`: the event in the thread because of which the client does so by itself. What
- * the user has decided stands: such a subscription makes none automatic, and cannot follow an end that came after its
- * cause. Throws M_NOT_FOUND, M_TOO_LARGE, IO.ELEMENT.MSC4306.M_NOT_IN_THREAD and 409
+ * Subscribes a user to a thread; `cause`: the event in the thread that made the client subscribe automatically.
+ * Explicit decisions take precedence: an automatic subscription does not replace a manual one, nor an unsubscription
+ * after its cause. Throws M_NOT_FOUND, M_TOO_LARGE, IO.ELEMENT.MSC4306.M_NOT_IN_THREAD and 409
  * IO.ELEMENT.MSC4306.M_CONFLICTING_UNSUBSCRIPTION.
  * https://github.com/matrix-org/matrix-spec-proposals/pull/4306
  */
@@ -54,7 +54,7 @@ export async function subscribeToThread(
   })
 }
 
-/** Ends a user's subscription, if there is one. Throws M_NOT_FOUND for threads that the user may not see. */
+/** Unsubscribes a user from a thread, if subscribed. Throws M_NOT_FOUND for threads that the user may not see. */
 export async function unsubscribeFromThread(app: Capabilities, command: ThreadCommand): Promise<void> {
   const { userId, threadId } = command
   await findVisibleEvent(app, { ...command, eventId: threadId })

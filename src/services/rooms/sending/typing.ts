@@ -8,7 +8,7 @@ type Typing = Pick<App, 'database' | 'clock'>
 type TypingChange = {
   roomId: RoomId
   userId: UserId
-  /** Absent: not known. */
+  /** Absent: unknown. */
   deviceId?: DeviceId | null
   typing: boolean
   timeout?: number | undefined
@@ -19,8 +19,8 @@ const MIN_TIMEOUT = 1000
 const MAX_TIMEOUT = 120_000
 
 /**
- * Notes that one of our users types in a room for the next `timeout` milliseconds, or has stopped. Throws M_FORBIDDEN
- * for who is not in the room.
+ * Sets that a local user is typing in a room for the next `timeout` milliseconds, or has stopped. Throws M_FORBIDDEN
+ * for a user who is not in the room.
  * https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3roomsroomidtypinguserid
  */
 export async function setTyping(app: Typing, typing: TypingChange): Promise<void> {
@@ -29,7 +29,7 @@ export async function setTyping(app: Typing, typing: TypingChange): Promise<void
   await noteTyping(app, typing)
 }
 
-/** As `setTyping`, of whoever it is. */
+/** As `setTyping`, for any user and without the membership check. */
 export async function noteTyping(
   app: Typing,
   { roomId, userId, deviceId = null, typing, timeout }: TypingChange,

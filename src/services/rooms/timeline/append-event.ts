@@ -19,10 +19,10 @@ import { resolveStates } from './resolve-states.ts'
 type AppendCapabilities = Pick<App, 'clock' | 'signingKey' | 'serverName' | 'takeNids' | 'timeline'>
 
 /**
- * Makes the next event of a room: selects its auth events, checks the authorisation rules, signs it and advances the
- * room's head and state. It is stored when the command that holds `room` ends well. Throws M_FORBIDDEN when the rules
- * refuse it, M_BAD_JSON when they cannot read it, M_TOO_LARGE when it is too big, and PolicySignatureNeeded, with which
- * `runInRoom` deals, in rooms with a policy server.
+ * Appends an event to a room: selects its auth events, checks the authorization rules, signs it and advances the room's
+ * head and state. The command that holds `room` stores it when it succeeds. Throws M_FORBIDDEN if the rules reject it,
+ * M_BAD_JSON if they cannot read it, M_TOO_LARGE, and in rooms with a policy server PolicySignatureNeeded, which
+ * `runInRoom` handles.
  */
 export async function appendEvent(app: AppendCapabilities, room: LockedRoom, event: NewEvent): Promise<StoredEvent> {
   const { version, built, known, stateBefore } =
@@ -67,8 +67,8 @@ async function newEvent(app: AppendCapabilities, room: LockedRoom, event: NewEve
 }
 
 /**
- * The event as the room's policy server has signed it, when it was asked. Meanwhile the room may have gone on: then the
- * event is a fork, and has to be allowed by what the room is now, too.
+ * Returns the event as signed by the room's policy server, if that was asked. The room may have advanced in the
+ * meantime: then the event is a fork, which must also be allowed by the current state.
  */
 async function approvedEvent(
   app: AppendCapabilities,
@@ -79,7 +79,7 @@ async function approvedEvent(
   if (!room.head || !approved) return undefined
   const { version } = room.head
   const roots = (await findLockedEvents(room, approved.prev_event_ids)).flatMap(({ state_after }) => state_after ?? [])
-  // What it follows may never have been stored.
+  // Its prev events may never have been stored.
   if (roots.length < approved.prev_event_ids.length) return undefined
   const { known } = await draftEvent(app, room, event)
   const verdict = checkEventAuth(version, approved, known)
@@ -87,7 +87,7 @@ async function approvedEvent(
   return { version, built: approved, known, stateBefore: await resolveStates(app, room, { version, roots }) }
 }
 
-/** Power levels and owners of state that are malformed are the client's mistake, no matter of permission. */
+/** Malformed power levels and owned state keys are invalid input, not a matter of permission. */
 function refusal(
   version: RoomVersion,
   event: NewEvent,

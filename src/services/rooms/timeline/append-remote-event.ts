@@ -25,31 +25,31 @@ import { placeEvent } from './place-event.ts'
 import { requirePolicySignature } from './policy-server.ts'
 import { resolveStates } from './resolve-states.ts'
 
-/** What a caller knows that the room does not. */
+/** Data that the caller has and the room does not. */
 export type RemoteEventContext = {
-  /** Roots of the states after predecessors that are not in the timeline, as other servers told them. */
+  /** State groups after prev events that are not in the timeline, from other servers. */
   prevStates?: ReadonlyMap<EventId, number>
-  /** Root of the state before the event, whatever its predecessors are: who joins gets it from the resident server. */
+  /** State group before the event, whatever its prev events are: a joining server gets it from the resident server. */
   stateBefore?: number
-  /** Of a room that this server does not have yet; the state before the event has its create event. */
+  /** Set for a room that this server does not have yet; the state before the event has its create event. */
   newRoom?: { version: RoomVersion }
-  /** The event is history: it gets this place, and changes nothing but that it is there. */
+  /** The event is history: it gets this order, and changes nothing in the room. */
   historyOrder?: number
-  /** The room's own end is out of date, for this server has not been in it: the event is the only one now. */
+  /** The room's head is outdated, since this server has not participated: the event becomes the only extremity. */
   replacesHead?: boolean
-  /** Why the room's policy server does not approve of the event, or cannot be asked. */
+  /** The reason why the room's policy server refuses the event, or cannot be asked. */
   refusedByPolicy?: string
 }
 
 export type RemoteOutcome = {
-  /** known: it is here already, and stays as it is. */
+  /** known: the event was stored before, and stays unchanged. */
   outcome: 'accepted' | 'soft-failed' | 'rejected' | 'known'
   event: StoredEvent
-  /** Why it was refused. */
+  /** The reason of a refusal. */
   reason?: string
 }
 
-/** Events that are referred to and not here: to be fetched, and then tried again. */
+/** Thrown for missing referenced events, which have to be fetched before a retry. */
 export class MissingEventsError extends Error {
   readonly prevIds: readonly EventId[]
   readonly authIds: readonly EventId[]
@@ -63,11 +63,10 @@ export class MissingEventsError extends Error {
 type Capabilities = Pick<App, 'takeNids' | 'serverName'>
 
 /**
- * Adds an event of another server, whose signatures and hash are verified, to the end of a room: finds the state before
- * it from its predecessors, checks the authorisation rules, and advances the room's head and current state. It is
- * stored when the command that holds `room` ends well, also if it is rejected. Throws MissingEventsError, having
- * changed nothing, when events that it refers to are not here, and PolicySignatureNeeded when the room's policy server
- * has to be asked about it.
+ * Appends a remote event with verified signatures and hash to a room: finds the state before it from its prev events,
+ * checks the authorization rules, and advances the room's head and current state. The command that holds `room` stores
+ * it when it succeeds, also if it is rejected. Throws MissingEventsError, without changes, if referenced events are
+ * missing, and PolicySignatureNeeded if the room's policy server has to be asked.
  * https://spec.matrix.org/v1.19/server-server-api/#checks-performed-on-receipt-of-a-pdu
  */
 export async function appendRemoteEvent(
@@ -84,7 +83,7 @@ export async function appendRemoteEvent(
   if (context.newRoom || context.replacesHead) await renewHead(room, { version, event, stateBefore })
   const { historyOrder } = context
   const isHistory = historyOrder !== undefined
-  // What is not known yet cannot speak against the event now; it is judged again when it is.
+  // With partial state the check against the current state is skipped, and repeated when the state is full.
   const skipsCurrent = isHistory || headOf(room).is_partial
   const judged = await judgeRemoteEvent(room, { version, event, authEvents, stateBefore, skipsCurrent })
   const verdict = await policyVerdict(room, event, { verdict: judged, context })
@@ -104,8 +103,8 @@ export async function appendRemoteEvent(
 }
 
 /**
- * The last of the checks. Who comes into a room learns of its policy server only then, and history was checked by those
- * who were there.
+ * The last check. A joining server does not know the policy server yet, and history was checked by servers that were in
+ * the room.
  */
 async function policyVerdict(
   room: LockedRoom,
@@ -121,9 +120,9 @@ async function policyVerdict(
 
 type References = {
   authEvents: StoredEvent[]
-  /** Root of the state before the event. */
+  /** State group before the event. */
   stateBefore: number
-  /** Predecessors of which nothing but perhaps the state after them is known. */
+  /** Prev events of which at most the state after them is known. */
   gaps: EventId[]
 }
 
@@ -149,7 +148,7 @@ async function loadReferences(
   return { authEvents, stateBefore, gaps }
 }
 
-/** The head of a room that begins, or goes on after a gap, with this event. */
+/** Returns the head of a room that begins, or continues after a gap, with this event. */
 async function renewHead(
   room: LockedRoom,
   { version, event, stateBefore }: { version: RoomVersion; event: Event; stateBefore: number },
@@ -199,8 +198,8 @@ async function store(app: Capabilities, room: LockedRoom, judged: Judged): Promi
 }
 
 /**
- * A redaction that does not hold, or not yet, is kept from clients like an event that is soft-failed: they would hide
- * the event that it names.
+ * A redaction that is not valid, or not yet, is hidden from clients like a soft-failed event: they would hide the event
+ * that it names.
  */
 async function withheld(room: LockedRoom, event: AppendedEvent, { version, verdict }: Judged): Promise<AppendedEvent> {
   if (event.pdu.type !== 'm.room.redaction' || verdict.outcome !== 'accepted') return event
@@ -217,12 +216,12 @@ async function place(
   if (historyOrder !== undefined) return placeInHistory(room, event)
   if (event.soft_failed) return placeBeside(room, event)
   if (!(await isMissingPrev(room, event))) return placeEvent(app, room, { version, event })
-  // It is late: what follows it has been here before it, and has decided what the room is now.
+  // The event arrived late: its successors were here first, and have determined the current state.
   forgetMissingPrev(room, event)
   return placeBeside(room, event)
 }
 
-/** Adds an event that changes nothing but that it is there. */
+/** Adds an event without changing the room's head or state. */
 function placeBeside(room: LockedRoom, event: AppendedEvent): AppendedEvent {
   const root = room.head!.state_root
   const placed = { ...event, room_before: root, room_after: root, current_changes: [] }
@@ -231,7 +230,7 @@ function placeBeside(room: LockedRoom, event: AppendedEvent): AppendedEvent {
   return placed
 }
 
-/** History makes no news: clients find it when they look. */
+/** Clients get no update of history: they find it when they paginate. */
 function placeInHistory(room: LockedRoom, event: AppendedEvent): AppendedEvent {
   const placed = { ...event, is_history: true, current_changes: [] }
   room.events.push(placed)
@@ -244,7 +243,7 @@ function draftOf(room: LockedRoom, judged: Judged, nid: number): AppendedEvent {
   const isRejected = verdict.outcome === 'rejected'
   const next = room.head!.next_order
   const hasGap = gaps.length > 0 && next > 1
-  // A redaction of what was an outlier holds for it still.
+  // An outlier that was redacted stays redacted.
   const pdu = known?.redacted_by ? known.pdu : withoutUnsigned(event.pdu)
   const json = JSON.stringify(pdu)
   return {

@@ -11,8 +11,8 @@ const early = z.object({
 })
 
 /**
- * The job of an event that became known outside the timeline after redactions of it: applies them to the event, and
- * puts them into the timeline for clients.
+ * Runs the job of an event that became known outside the timeline after its redactions: applies them, and adds them to
+ * the timeline for clients.
  */
 export async function applyEarly(app: Pick<App, 'rooms'>, job: Json): Promise<void> {
   const { room_id: roomId, event_id: eventId } = early.parse(job)

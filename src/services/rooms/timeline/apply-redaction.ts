@@ -20,16 +20,16 @@ import {
 import type { StoredEvent } from '../../../storage/schema/stored-event.ts'
 
 /**
- * Redacted, these would change what the room is or whom it keeps out. Other servers decide for themselves about the
- * second one.
+ * Redacting these would change the room's nature or its bans of servers. Other servers decide for themselves about the
+ * second.
  */
 const CREATE = 'm.room.create'
 const SERVER_ACL = 'm.room.server_acl'
 
 /**
- * Empties the event that a redaction of one of our users names. Throws M_FORBIDDEN unless it is the user's own, or the
- * user has the power to redact, or redacts `asAdmin` what another user of this server sent; M_NOT_FOUND for an event
- * that this server does not have, and M_INVALID_PARAM for one of another room.
+ * Applies a redaction by a local user. Throws M_FORBIDDEN unless the event is the user's own, or the user has the power
+ * to redact, or redacts `asAdmin` an event of another local user; M_NOT_FOUND for an unknown event, and M_INVALID_PARAM
+ * for one of another room.
  * https://spec.matrix.org/v1.19/client-server-api/#redactions
  */
 export async function applyRedaction(
@@ -51,9 +51,9 @@ export async function applyRedaction(
 }
 
 /**
- * Empties the event that an accepted redaction of another server names, if the redaction holds: its sender is of the
- * event's own server or has the power. Returns whether it holds; clients get it only then. If the event is not here
- * yet, that is looked at again when it arrives.
+ * Applies an accepted remote redaction if it is valid: its sender is on the event's server or has the power to redact.
+ * Returns whether it is valid; clients get it only then. If the event is not here yet, the redaction is checked when it
+ * arrives.
  * https://spec.matrix.org/v1.19/rooms/v3/#handling-redactions
  */
 export async function applyRemoteRedaction(
@@ -70,9 +70,8 @@ export async function applyRemoteRedaction(
 }
 
 /**
- * Empties an event that has just become known, if redactions of it were here before. Returns those that hold, which are
- * to be placed after it by
- * `releaseRedactions`.
+ * Redacts an event that was just added, if redactions of it arrived before. Returns the valid ones, which
+ * `releaseRedactions` adds to the timeline after it.
  */
 export async function applyEarlyRedactions(
   room: LockedRoom,
@@ -90,8 +89,8 @@ export async function applyEarlyRedactions(
 }
 
 /**
- * Puts redactions that were withheld from clients into the room's timeline: as its newest events, or where they have
- * been received when they belong to history, of which clients have seen nothing.
+ * Adds redactions that were withheld from clients to the timeline: as its newest events, or at their place of arrival
+ * if they are history, which clients have not seen.
  */
 export function releaseRedactions(room: LockedRoom, redactions: readonly StoredEvent[], isHistory: boolean): void {
   for (const redaction of redactions) {
@@ -109,7 +108,7 @@ export function releaseRedactions(room: LockedRoom, redactions: readonly StoredE
 
 type Redacting = { target: StoredEvent; redaction: StoredEvent }
 
-/** Empties an event if the redaction holds; returns whether it does. */
+/** Redacts an event if the redaction is valid, and returns whether it is. */
 async function settle(room: LockedRoom, version: RoomVersion, { target, redaction }: Redacting): Promise<boolean> {
   if (!(await holds(room, version, { target, redaction }))) return false
   await empty(room, version, { target, redaction })
@@ -118,7 +117,7 @@ async function settle(room: LockedRoom, version: RoomVersion, { target, redactio
 
 async function holds(room: LockedRoom, version: RoomVersion, { target, redaction }: Redacting): Promise<boolean> {
   if (target.room_id !== redaction.room_id || target.pdu.type === CREATE) return false
-  // There the authorisation rules have looked at it.
+  // In these versions the authorization rules have checked it.
   if (version.redactionByEventIdDomain) return true
   if (domainOf(target.pdu.sender) === domainOf(redaction.pdu.sender)) return true
   return hasPower(room, version, { redaction, root: redaction.state_before ?? 0 })

@@ -4,7 +4,7 @@ import type { RoomId } from '../../../core/ids.ts'
 import type { Event, Pdu } from '../../../core/pdu.ts'
 import type { NewEvent } from './new-event.ts'
 
-/** Commands take up what they had approved at once; what they do not take up is forgotten. */
+/** Commands use an approved event immediately; unused ones are evicted. */
 const KEPT = 1000
 const KEPT_MS = 60_000
 
@@ -39,7 +39,7 @@ export function createApprovedEvents(): ApprovedEvents {
 function isSame(made: Pdu, { type, state_key, sender, content, redacts }: NewEvent): boolean {
   if (made.type !== type || made.state_key !== state_key || made.sender !== sender) return false
   if (redacts === undefined) return isDeepStrictEqual(made.content, content)
-  // Where a redaction names its event depends on the room version.
+  // The place of `redacts` depends on the room version.
   const { redacts: within, ...rest } = made.content
   return (made.redacts ?? within) === redacts && isDeepStrictEqual(rest, content)
 }

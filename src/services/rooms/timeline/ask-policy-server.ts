@@ -11,8 +11,8 @@ const DRAFT_PATH = '/_matrix/policy/unstable/org.matrix.msc4284/sign'
 const answer = z.record(z.string(), z.record(z.string(), z.string()))
 
 /**
- * The event with the signature of its room's policy server. Throws what that server answers when it refuses,
- * M_FORBIDDEN when its signature is not by the room's key, and M_UNKNOWN (502) when it does not answer.
+ * Requests the signature of a room's policy server on an event. Throws that server's error if it refuses, M_FORBIDDEN
+ * if the signature is not by the room's key, and M_UNKNOWN (502) if it does not answer.
  * https://spec.matrix.org/v1.19/server-server-api/#post_matrixpolicyv1sign
  */
 export async function askPolicyServer(
@@ -43,14 +43,14 @@ async function ask(
     app.federation.request({ destination, method: 'POST', path, body, timeoutMs: TIMEOUT_MS, lane: 'own' })
   try {
     return await askAt('/_matrix/policy/v1/sign').catch((error: unknown) => {
-      // Policy servers of before the specification had them know its draft only.
+      // Policy servers that predate the specification know only the draft's path.
       if (error instanceof FederationError && error.isUnknownEndpoint()) return askAt(DRAFT_PATH)
       throw error
     })
   } catch (error) {
     if (!(error instanceof FederationError)) throw error
     const { status, errcode, message, extra } = error.toMatrixError()
-    // Who writes is to know why, in the policy server's own words.
+    // Passes on the policy server's own message, so that the sender knows the reason.
     throw new MatrixError(status, errcode, status < 500 ? (error.said ?? message) : message, extra)
   }
 }

@@ -3,7 +3,7 @@ import type { TrieChange } from '../../../core/rooms/state-trie.ts'
 import { type LockedRoom, overlayOf } from '../../../storage/rooms/timeline/locked-room.ts'
 import { changeState } from '../../../storage/rooms/timeline/room-state.ts'
 
-/** The root of a state with changes; what is made for it is stored with the room. */
+/** Returns the state group of a state with changes; new trie nodes are stored with the room. */
 export async function changeLockedState(
   app: Pick<App, 'takeNids'>,
   room: LockedRoom,

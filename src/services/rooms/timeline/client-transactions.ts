@@ -4,7 +4,7 @@ import type { DeviceId, EventId, RoomId, UserId } from '../../../core/ids.ts'
 import { type Db, violatesUnique } from '../../../storage/engine/database.ts'
 import { findTransactionEvent, loadEventsById } from '../../../storage/rooms/timeline/events.ts'
 
-/** A request that its client may repeat: https://spec.matrix.org/v1.19/client-server-api/#transaction-identifiers */
+/** A request that its client may retry: https://spec.matrix.org/v1.19/client-server-api/#transaction-identifiers */
 export type ClientTransaction = {
   sender: UserId
   /** Null: an application service without a device. */
@@ -12,7 +12,7 @@ export type ClientTransaction = {
   roomId: RoomId
   type: string
   txnId: string
-  /** The event that the request's path names, if it does. */
+  /** The event that the request's path names, if any. */
   redacts?: EventId
 }
 
@@ -61,10 +61,7 @@ async function sendOrFind(db: Db, transaction: ClientTransaction, send: Send): P
   }
 }
 
-/**
- * Besides the index, what has changed since may refuse a repetition: the sender has left the room, or has given this
- * very reaction.
- */
+/** Besides the index, later changes may reject a retry: the sender has left the room, or has sent the same reaction. */
 function mayMeanRepetition(error: unknown): boolean {
   if (error instanceof MatrixError) return error.status === 403 || error.errcode === 'M_DUPLICATE_ANNOTATION'
   return violatesUnique(error, 'events_transaction')

@@ -16,20 +16,20 @@ import { resolveStates } from './resolve-states.ts'
 export type DraftedEvent = {
   version: RoomVersion
   draft: EventDraft
-  /** Root of the state before the event. */
+  /** State group before the event. */
   stateBefore: number
-  /** The room's `m.room.create` and the state that permits the event. */
+  /** The room's `m.room.create` and the auth events. */
   known: { get(type: string, stateKey: string): StoredEvent | undefined }
 }
 
 type Capabilities = Pick<App, 'clock' | 'takeNids'>
 
-/** The most events that one event names as its predecessors; the specification's upper bound is 20. */
+/** Maximum number of prev events; the specification's limit is 20. */
 const MAX_PREV_EVENTS = 20
 
 /**
- * Drafts the next event of a room: chooses its predecessors, its auth events and its depth. Throws M_BAD_JSON for what
- * cannot be stored, and M_FORBIDDEN for a first event that is no `m.room.create`.
+ * Drafts the next event of a room: selects its prev events, auth events and depth. Throws M_BAD_JSON for values that
+ * cannot be stored, and M_FORBIDDEN for a first event that is not `m.room.create`.
  */
 export async function draftEvent(app: Capabilities, room: LockedRoom, event: NewEvent): Promise<DraftedEvent> {
   const version = versionFor(room, event)
@@ -44,7 +44,8 @@ export async function draftEvent(app: Capabilities, room: LockedRoom, event: New
 }
 
 /**
- * What the next event follows, and the state before it: the room's current state, but for rooms with very many forks.
+ * Returns the prev events of the next event, and the state before it: the room's current state, except in rooms with
+ * very many forks.
  */
 async function tipsOf(
   app: Capabilities,
@@ -58,7 +59,7 @@ async function tipsOf(
   return { prevEvents, stateBefore: await resolveStates(app, room, { version, roots }) }
 }
 
-/** PostgreSQL has no place for NUL in text. */
+/** PostgreSQL text cannot contain NUL. */
 function requireStorable({ type, state_key: stateKey = '', txn }: NewEvent): void {
   if ([type, stateKey, txn?.id ?? ''].some((text) => text.includes('\0'))) {
     throw new BadJsonError('A type, state key or transaction id must not contain NUL')
@@ -97,7 +98,7 @@ async function draftOf(
   return { ...draft, reference_hashes: await referenceHashes(room, version, { prevEvents, authEvents }) }
 }
 
-/** Room versions 1 and 2 name the hash of each referenced event beside its id. */
+/** Room versions 1 and 2 include the hash of each referenced event. */
 async function referenceHashes(
   room: LockedRoom,
   version: RoomVersion,

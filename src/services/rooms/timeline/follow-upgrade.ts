@@ -12,14 +12,13 @@ import { isReplacedBy, moveAliases } from '../../../storage/rooms/upgraded-rooms
 import { findAccountData, storeAccountData } from '../../../storage/users/account-data.ts'
 import { lockUser } from '../../../storage/users/users.ts'
 
-/** A join that was appended, the same user's member event before it, and the room's `m.room.create`. */
+/** An appended join, the user's previous member event, and the room's `m.room.create`. */
 type AppendedJoin = { event: Event; before: Event | undefined; create: Event | undefined }
 
 /**
- * Takes along what a user of ours set for a room when they join the one that replaces it: tags, push rules and whether
- * it is a direct chat; and
- * `isFirst`, when this server comes into the room by that, this server's aliases and place in the directory. Only where both rooms say that one replaces
- * the other, for anybody can claim that. `event` need not be a join.
+ * Copies a local user's settings of a room when they join its replacement: tags, push rules and the direct-chat flag.
+ * `isFirst` means that this server enters the room by the join: then its aliases and directory entry move too. Only if
+ * both rooms name each other, since anybody can claim a replacement. `event` need not be a join.
  * https://spec.matrix.org/v1.19/client-server-api/#server-behaviour-19
  */
 export function followJoin(
@@ -40,8 +39,8 @@ export function followJoin(
 }
 
 /**
- * As `followJoin`, for all of our users who are in the new room already when the old one gets its tombstone, by
- * whatever server.
+ * As `followJoin`, for all local users who are in the new room already when the old one gets its tombstone from any
+ * server.
  */
 export function followTombstone(app: Pick<App, 'serverName'>, room: LockedRoom, event: AppendedEvent): void {
   const { type, state_key } = event.pdu
@@ -59,7 +58,7 @@ async function takeAllAlong(tx: Tx, app: Pick<App, 'serverName'>, rooms: { from:
   if (predecessorOf(create) !== rooms.from) return
   const members = (await loadRoomMemberships(tx, rooms.to, ['join'])).map(({ user_id }) => user_id)
   const ours = members.filter((userId) => domainOf(userId) === app.serverName)
-  // In one order, so that two transactions never wait for each other.
+  // In a fixed order, which prevents deadlocks.
   for (const userId of ours.sort()) await takeAlong(tx, userId, rooms)
   if (ours.length > 0) await moveAliases(tx, rooms.from, rooms.to)
 }
@@ -83,7 +82,7 @@ async function takeAlong(tx: Tx, userId: UserId, { from, to }: { from: RoomId; t
   if (direct) await storeAccountData(tx, userId, { roomId: '', type: 'm.direct', content: direct })
 }
 
-/** The `m.direct` of a user (JSON text) with the new room where the old one is; undefined when nothing changes. */
+/** Returns a user's `m.direct` (JSON text) with the new room beside the old one; undefined if nothing changes. */
 function withDirectRoom(text: string | undefined, { from, to }: { from: RoomId; to: RoomId }): string | undefined {
   if (text === undefined) return undefined
   let isChanged = false

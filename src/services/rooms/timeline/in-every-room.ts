@@ -6,13 +6,15 @@ import { loadUserMemberships } from '../../../storage/rooms/membership/room-memb
 
 type Capabilities = Pick<App, 'database' | 'logger' | 'stopping'>
 
-/** So many rooms of one user change at once: enough to share transactions, few enough to leave room for others. */
+/**
+ * Number of a user's rooms changed concurrently: enough to share transactions, few enough to leave capacity for others.
+ */
 const BATCH = 16
 
 /**
- * Does something in all rooms to which a user has such a relation, a few at a time. A room that refuses (a MatrixError)
- * is logged and skipped. Rejects when some failed otherwise, after all have been tried, or when the server stops: then
- * it is to be done again.
+ * Runs an action in all rooms in which a user has one of the memberships, a few at a time. A room that refuses (a
+ * MatrixError) is logged and skipped. Rejects after all rooms were tried if some failed otherwise, or if the server
+ * stops: then it has to be retried.
  */
 export async function inEveryRoom(
   app: Capabilities,

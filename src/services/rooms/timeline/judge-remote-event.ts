@@ -12,8 +12,8 @@ import {
 } from '../../../storage/rooms/timeline/locked-room.ts'
 
 /**
- * Rejected: as if it had never been sent. Soft-failed: good for its place in the graph, but against what the room has
- * become.
+ * Rejected: treated as if never sent. Soft-failed: valid at its place in the graph, but not allowed by the current
+ * state.
  */
 export type RemoteVerdict = { outcome: 'accepted' } | { outcome: 'rejected' | 'soft-failed'; reason: string }
 
@@ -22,24 +22,24 @@ type RemoteEvent = {
   event: Event
   authEvents: readonly Event[]
   stateBefore: number
-  /** It is judged by its own place only: it is history, or not all of the room's state is known. */
+  /** Skips the check against the current state: the event is history, or the room has partial state. */
   skipsCurrent: boolean
 }
 
 /**
- * What the authorisation rules say of an event of another server, in the specification's order: by its auth events, by
- * the state before it, by the current state.
+ * Checks the authorization rules for a remote event in the specification's order: against its auth events, the state
+ * before it, and the current state.
  * https://spec.matrix.org/v1.19/server-server-api/#checks-performed-on-receipt-of-a-pdu
  */
 export async function judgeRemoteEvent(room: LockedRoom, remote: RemoteEvent): Promise<RemoteVerdict> {
   const { version, event, stateBefore, skipsCurrent } = remote
-  // 4
+  // Check 4 of the specification.
   const cited = await citedVerdict(room, remote)
   if (!cited.allowed) return rejected(cited, 'by its auth events')
-  // 5
+  // Check 5 of the specification.
   const before = checkEventAuth(version, event, await stateAt(room, version, event, stateBefore))
   if (!before.allowed) return rejected(before, 'by the state before it')
-  // 6
+  // Check 6 of the specification.
   const current = headOf(room).state_root
   if (skipsCurrent || current === stateBefore || current === 0) return { outcome: 'accepted' }
   const now = checkEventAuth(version, event, await stateAt(room, version, event, current))
@@ -53,7 +53,7 @@ async function citedVerdict(room: LockedRoom, { version, event, authEvents }: Re
   return citing.allowed ? checkEventAuth(version, event, await stateOfCited(room, event, authEvents)) : citing
 }
 
-/** The state that some auth events make up; since room version 12 the room id cites the create event. */
+/** Returns the state of some auth events. Since room version 12 the room ID references the create event. */
 async function stateOfCited(room: LockedRoom, event: Event, authEvents: readonly Event[]): Promise<AuthState> {
   const createId = createEventIdOf(event.room_id)
   const create = createId === undefined ? [] : await findLockedEvents(room, [createId])

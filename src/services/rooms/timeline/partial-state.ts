@@ -6,9 +6,9 @@ import { changeLockedState } from './change-locked-state.ts'
 import { resolveStates } from './resolve-states.ts'
 
 /**
- * The root of the state before an event in a room of which not all members are known: that of what is known, with what
- * the event cites. Members of whom nothing is known are believed; where it says something else than what is known, both
- * are resolved, so that who is banned stays so.
+ * Returns the state group before an event in a room with partial state: the known state together with the event's auth
+ * events. Unknown members are believed. Where an auth event contradicts the known state, both are resolved, so that
+ * bans stay in force.
  * https://github.com/matrix-org/matrix-spec-proposals/pull/3902
  */
 export async function stateWithCited(

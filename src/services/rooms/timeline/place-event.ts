@@ -16,8 +16,8 @@ import { resolveStates } from './resolve-states.ts'
 import { stateChanges } from './state-changes.ts'
 
 /**
- * Adds an accepted event to the end of a room, and advances the room's head. Where the room has forks, the current
- * state before and after it is other than the event's own, and what changes in it need not be the event.
+ * Appends an accepted event to the end of a room, and advances the room's head. In rooms with forks, the current state
+ * before and after it differs from the event's own states, and the changes may be other events.
  */
 export async function placeEvent(
   app: Pick<App, 'takeNids' | 'serverName'>,
@@ -39,14 +39,14 @@ export async function placeEvent(
   return placed
 }
 
-/** How many steps back from a new event are looked through for extremities that it makes an end of. */
+/** Maximum number of steps back from a new event to extremities that it replaces. */
 const MAX_PASSED = 100
-/** Forward extremities of a room: many times what rooms have that no hostile server is in. */
+/** Maximum number of forward extremities: far more than rooms without a hostile server have. */
 const MAX_FORKS = 100
 
 /**
- * The head of a room after an event that nothing follows yet. Its current state is what the states after all forward
- * extremities resolve to; in a room without forks that is the state after the event.
+ * Returns the room's head after an event without successors. The current state resolves the states after all forward
+ * extremities; in a room without forks it is the state after the event.
  */
 async function headWith(
   app: Pick<App, 'takeNids'>,
@@ -71,9 +71,7 @@ async function headWith(
   }
 }
 
-/**
- * Without those that the event follows by way of events that count for nothing, as they were soft-failed or rejected.
- */
+/** Drops extremities that the event follows through soft-failed or rejected events. */
 async function withoutPassed(room: LockedRoom, open: EventId[], prevIds: readonly EventId[]): Promise<EventId[]> {
   const passed = new Set<EventId>()
   let wanted = [...prevIds]
@@ -89,8 +87,8 @@ async function withoutPassed(room: LockedRoom, open: EventId[], prevIds: readonl
 }
 
 /**
- * Drops forward extremities beyond `MAX_FORKS`, one for one: the oldest of the server that has most of them. Each of
- * them costs work for every event, and one server can make thousands without any power.
+ * Drops forward extremities beyond `MAX_FORKS`, one by one: the oldest of the server that has most. Each costs work for
+ * every event, and one server can create thousands without any power.
  */
 function fewEnough(extremities: readonly StoredEvent[]): StoredEvent[] {
   const kept = [...extremities]
@@ -102,7 +100,7 @@ function fewEnough(extremities: readonly StoredEvent[]): StoredEvent[] {
   return kept
 }
 
-/** What differs in the current state between two roots. */
+/** Returns the changes of the current state between two state groups. */
 async function changesOfState(room: LockedRoom, from: number, to: number): Promise<StateChange[]> {
   const { added, removed } = await readStateDiff(room.db, from, to, 'all', overlayOf(room))
   return stateChanges(removed, added)

@@ -5,18 +5,18 @@ import type { RoomVersion } from '../../../core/room-versions.ts'
 import { isServerInRoom } from '../../../storage/rooms/membership/room-servers.ts'
 import { headOf, type LockedRoom, readLockedState, roomIdOf } from '../../../storage/rooms/timeline/locked-room.ts'
 
-/** The server that a room has chosen to check its events, and the key by which it approves of them (Base64). */
+/** A room's policy server, and the key with which it approves events (Base64). */
 export type PolicyServer = { via: ServerName; publicKey: string }
 
-/** Where a room says so: today, and in the drafts of MSC4284, whose rooms there still are. */
+/** The specified type, and that of MSC4284's drafts, which existing rooms use. */
 const POLICY_TYPES = ['m.room.policy', 'org.matrix.msc4284.policy']
 
-/** Of every policy server. */
+/** The key ID of every policy server. */
 export const POLICY_KEY_ID = 'ed25519:policy_server'
 
 /**
- * An event that needs the approval of its room's policy server and does not have it. Nothing was changed: who asks that
- * server, outside of the transaction, may try again.
+ * Thrown for an event that needs the signature of its room's policy server. Nothing was changed: the caller may ask
+ * that server outside the transaction, and retry.
  */
 export class PolicySignatureNeeded extends Error {
   readonly policyServer: PolicyServer
@@ -31,15 +31,15 @@ export class PolicySignatureNeeded extends Error {
 }
 
 /**
- * The policy server that has to approve of an event by a room's current state; undefined when none does. Where that is
- * this server's own name, others ask: it does not ask itself.
+ * Returns the policy server that has to approve an event by the room's current state; undefined if none does. A policy
+ * server does not ask itself.
  * https://spec.matrix.org/v1.19/server-server-api/#determining-if-a-policy-server-is-enabled-in-a-room
  */
 async function policyServerFor(
   room: LockedRoom,
   { type, state_key }: Pick<Pdu, 'type'> & { state_key?: string | undefined },
 ): Promise<PolicyServer | undefined> {
-  // The policy server is another one.
+  // The policy server is always another server.
   if (!room.head || !room.hasOtherServers || (POLICY_TYPES.includes(type) && state_key === '')) return undefined
   const keys = POLICY_TYPES.map((policyType) => ({ type: policyType, state_key: '' }))
   const [policy, draft] = await readLockedState(room, keys)
@@ -63,7 +63,7 @@ export async function requirePolicySignature(room: LockedRoom, event: Event): Pr
     throw new PolicySignatureNeeded(policyServer, version, event)
 }
 
-/** Whether a policy server has signed an event. */
+/** Returns whether a policy server has signed an event. */
 export function hasPolicySignature(version: RoomVersion, pdu: Pdu, { via, publicKey }: PolicyServer): boolean {
   return verifyEventSignature(version, pdu, via, POLICY_KEY_ID, publicKey)
 }

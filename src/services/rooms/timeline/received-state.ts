@@ -5,8 +5,8 @@ import { loadStateEntries } from '../../../storage/rooms/timeline/state-entries.
 import { changeLockedState } from './change-locked-state.ts'
 
 /**
- * The root of a state that another server told, as the nids of its events; of two for the same piece the later one
- * counts. It shares with the room's current state what both have in common.
+ * Returns the state group of a state received from another server, given as nids of its events; of two events for one
+ * key the later counts. Shares trie nodes with the room's current state.
  */
 export async function receivedState(
   app: Pick<App, 'takeNids'>,

@@ -14,8 +14,7 @@ import { changeLockedState } from './change-locked-state.ts'
 type Capabilities = Pick<App, 'takeNids'>
 
 /**
- * The root of the state that some states of a room, by their roots, resolve to. What has been resolved before is
- * remembered.
+ * Resolves states of a room, by their state groups, and returns the resulting state group. Results are cached.
  * https://spec.matrix.org/v1.19/server-server-api/#room-state-resolution
  */
 export async function resolveStates(
@@ -50,7 +49,7 @@ async function resolveDistinct(
 
 type States = { sets: StateMap[]; nids: ReadonlyMap<EventId, number> }
 
-/** The states at some roots. What they have in common is read once. */
+/** Loads the states of some state groups; shared parts are read once. */
 async function loadStates(room: LockedRoom, roots: readonly number[]): Promise<States> {
   const overlay = overlayOf(room)
   const [first = 0, ...others] = roots
@@ -76,7 +75,7 @@ function pairOf({ type, state_key, event_id }: StateEntry): [string, EventId] {
   return [stateKeyId(type, state_key), event_id]
 }
 
-/** Resolves states, loading the events that this turns out to need, with their auth chains. */
+/** Resolves states, and loads the events that the resolution needs, with their auth chains. */
 async function resolveLoaded(
   room: LockedRoom,
   version: RoomVersion,
@@ -93,7 +92,7 @@ async function resolveLoaded(
   }
 }
 
-/** Stands for an event that this server never got hold of: it allows nothing, and leads nowhere. */
+/** Returns a placeholder for an event that could never be fetched: it allows nothing, and references nothing. */
 function lostEvent(id: EventId): Event {
   return {
     event_id: id,

@@ -13,29 +13,29 @@ import { stateChanges } from './state-changes.ts'
 
 type Capabilities = Pick<App, 'takeNids'>
 
-/** What became of a room: its events, and the roots of its current state before and after. */
+/** The result: the room's events, and the state groups of its current state before and after. */
 export type RestatedRoom = { events: readonly AppendedEvent[]; before: number; after: number }
 
-/** Where the room stands after the events looked at so far. */
+/** The room after the events processed so far. */
 type Progress = {
   root: number
-  /** The ends of the graph, with the states after them. */
+  /** The forward extremities, with the state groups after them. */
   ends: Map<EventId, number>
-  /** Predecessors that were not in the timeline when something that follows them was added. */
+  /** Prev events that were not in the timeline when a successor was added. */
   passed: Set<EventId>
   done: Map<EventId, AppendedEvent>
-  /** What was withheld from clients and holds now. */
+  /** Redactions that were withheld from clients and are valid now. */
   redactions: StoredEvent[]
-  /** Place of the first event: what has a lower one is history. */
+  /** Order of the first event; events with a lower one are history. */
   firstOrder: number
   nextOrder: number
 }
 
 /**
- * Goes through the events of a room that was partial, in the order in which they were added, now that the states after
- * what they follow are known: finds the states before and after each, judges it again, and advances the room. What was
- * accepted and should not have been is rejected; what was rejected and should not have been comes as news. All but the
- * members is then written as for any command; for members see `storeFoundMembers`.
+ * Un-partial-states a room: replays its events in the order in which they were added, now that the states after their
+ * missing prev events are known. Finds the states before and after each, checks it again, and advances the room. Events
+ * may become rejected, or accepted; the latter reach clients as new. Everything but the members is then written as for
+ * any command; for members see `storeFoundMembers`.
  */
 export async function restateRoom(
   app: Capabilities,
@@ -91,12 +91,12 @@ async function restate(app: Capabilities, room: LockedRoom, { event, partial, pr
   }
   const restated = isRevived ? await withRedactions(room, judged, progress) : judged
   progress.done.set(event.event_id, await place(app, room, { event: restated, partial, progress }))
-  // State resolution, which looks for events in the room, has to see what is rejected now and what is not any more.
+  // State resolution loads events of the room, and has to see which are rejected now.
   if (event.rejected !== isRejected) room.events.push(restated)
   for (const id of Object.keys(partial.told_states)) progress.passed.add(id as EventId)
 }
 
-/** From what the event follows; where nothing is known of that, it keeps what it has. */
+/** Follows from the prev events. If their states are unknown, the state stays unchanged. */
 async function stateBeforeOf(
   app: Capabilities,
   room: LockedRoom,
@@ -139,7 +139,7 @@ async function place(
   if (rejected || isHistory) return event
   const room_before = progress.root
   if (partial.is_entry) progress.ends.clear()
-  // What came late, when what follows it had been here before it, changes nothing but that it is there.
+  // An event that arrived after its successors changes neither head nor state.
   if (!soft_failed && !progress.passed.has(event_id)) {
     for (const id of followedBy(event, progress)) progress.ends.delete(id)
     progress.ends.set(event_id, state_after!)
@@ -149,7 +149,7 @@ async function place(
   return { ...event, room_before, room_after: progress.root }
 }
 
-/** What an event follows, also by way of events that count for nothing. */
+/** Returns the predecessors of an event, also through soft-failed and rejected ones. */
 function followedBy({ prev_event_ids }: StoredEvent, { done }: Progress): Set<EventId> {
   const followed = new Set<EventId>(prev_event_ids)
   for (const id of followed) {
@@ -164,7 +164,7 @@ async function finish(
   { before, progress }: { before: number; progress: Progress },
 ): Promise<RestatedRoom> {
   const head = headOf(room)
-  // Where not even the join was allowed, there is nothing that events could follow but what they followed before.
+  // If not even the join was allowed, the head stays at the join's prev events.
   const after = progress.ends.size > 0 ? progress.root : before
   const ends = progress.ends.size > 0 ? [...progress.ends.keys()] : head.forward_extremities
   room.head = {
@@ -174,7 +174,7 @@ async function finish(
     next_order: progress.nextOrder,
     forward_extremities: ends,
   }
-  // News comes after all that has happened.
+  // Newly accepted events come after all others.
   const events = [...progress.done.values()].map((event) =>
     event.is_restated ? event : { ...event, room_before: after, room_after: after },
   )

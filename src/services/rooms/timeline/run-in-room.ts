@@ -5,13 +5,13 @@ import type { LockedRoom } from '../../../storage/rooms/timeline/locked-room.ts'
 import { askPolicyServer } from './ask-policy-server.ts'
 import { PolicySignatureNeeded } from './policy-server.ts'
 
-/** A command asks for each event that it sends, and again for those before whose approval the room has changed. */
+/** A command asks once for each of its events, and again for earlier ones whose approval the room's changes void. */
 const MOST_QUESTIONS = 30
 
 /**
- * Runs a command in a room that this server has; see `RoomTransactions.run`. Where the room has a policy server, that
- * approves of the command's events in between, outside of the transaction. Throws M_FORBIDDEN for a room that it does
- * not have: strangers learn nothing about which rooms exist.
+ * Runs a command in a room of this server; see `RoomTransactions.run`. In a room with a policy server, requests its
+ * signatures between attempts, outside the transaction. Throws M_FORBIDDEN for an unknown room, which hides which rooms
+ * exist.
  */
 export async function runInRoom<Result>(
   app: Pick<App, 'rooms' | 'federation' | 'signingKey' | 'timeline'>,
