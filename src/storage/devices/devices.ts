@@ -23,10 +23,7 @@ export async function ensureDevice(
 
 /** A user's devices, by id. */
 export async function loadDevices(db: Db, userId: UserId): Promise<DeviceRow[]> {
-  const { rows } = await sql<DeviceRow>`select * from devices where user_id = ${userId} order by device_id`.execute(
-    db.sql,
-  )
-  return rows
+  return db.sql.selectFrom('devices').selectAll().where('user_id', '=', userId).orderBy('device_id').execute()
 }
 
 /** The devices of some users. */

@@ -14,6 +14,6 @@ export async function serverSecret(db: Db, name: string, make: () => string): Pr
 }
 
 async function read(db: Db, name: string): Promise<string | undefined> {
-  const { rows } = await sql<{ value: string }>`select value from server_secrets where name = ${name}`.execute(db.sql)
-  return rows[0]?.value
+  const row = await db.sql.selectFrom('server_secrets').select('value').where('name', '=', name).executeTakeFirst()
+  return row?.value
 }

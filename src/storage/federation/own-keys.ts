@@ -6,7 +6,7 @@ export type OwnKey = { key_id: string; public_key: string; expired_ts: number | 
 
 /** Every key that this server has signed with. */
 export async function loadOwnKeys(db: Db): Promise<OwnKey[]> {
-  return (await sql<OwnKey>`select * from own_keys order by key_id`.execute(db.sql)).rows
+  return db.sql.selectFrom('own_keys').selectAll().orderBy('key_id').execute()
 }
 
 /** Makes one key the one in use; the one before ends at `expiredTs`. */

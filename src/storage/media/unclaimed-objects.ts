@@ -32,5 +32,5 @@ export async function doomUnclaimedObjects(
 
 /** Forgets objects that have been deleted from the store. */
 export async function forgetObjects(tx: Tx, objectKeys: readonly string[]): Promise<void> {
-  await tx.sql.deleteFrom('unclaimed_objects').where('object_key', 'in', objectKeys).execute()
+  await sql`delete from unclaimed_objects where object_key = any(${objectKeys}::text[])`.execute(tx.sql)
 }

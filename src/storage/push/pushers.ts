@@ -12,10 +12,7 @@ export type NewPusher = Omit<
 
 /** A user's pushers, the oldest first. */
 export async function loadPushers(db: Db, userId: UserId): Promise<PusherRow[]> {
-  const { rows } = await sql<PusherRow>`select * from pushers where user_id = ${userId} order by pusher_nid`.execute(
-    db.sql,
-  )
-  return rows
+  return db.sql.selectFrom('pushers').selectAll().where('user_id', '=', userId).orderBy('pusher_nid').execute()
 }
 
 /** Returns how many pushers a user has. */
