@@ -4,7 +4,10 @@ import type { RoomVersion } from '../../core/room-versions.ts'
 import type { TrieNode } from '../../core/rooms/state-trie.ts'
 import type { StoredEvent } from '../schema/stored-event.ts'
 
-/** Things that never change, by id, bounded by memory. One exception: an event's redaction, told to `events` by `forgetEvent`. */
+/**
+ * Immutable data by id, bounded by memory. The exception is the redaction of an event: `forgetEvent` removes it from
+ * `events`.
+ */
 export type Caches = {
   /** By nid. */
   readonly events: LRUCache<number, StoredEvent>
@@ -12,21 +15,21 @@ export type Caches = {
   readonly eventNids: LRUCache<string, number>
   /** State trie nodes by address. */
   readonly stateNodes: LRUCache<number, TrieNode>
-  /** Root of what some states resolve to, by their roots in ascending order. */
+  /** The state group that some states resolve to, by their roots in ascending order. */
   readonly resolutions: LRUCache<string, number>
   readonly roomVersions: LRUCache<RoomId, RoomVersion>
-  /** Users whose content was erased: all of them, kept in step by the stream. */
+  /** All erased users, kept current by the stream. */
   readonly erasedUsers: Set<UserId>
-  /** How often the states of a room's events were found anew, as of what is remembered of them; absent: never. */
+  /** How often the states of a room's events were recomputed; absent: never. Cached values depend on it. */
   readonly restatements: LRUCache<RoomId, number>
-  /** How often an event was forgotten: what began to be read before that may be out of date. */
+  /** How often an event was evicted: a read that began before an eviction may be outdated. */
   readonly forgotten: { times: number }
-  /** Bytes of EDUs that this process has queued for a server since it last measured what waits for that server. */
+  /** Bytes of EDUs that this process has enqueued for a server since it last measured that server's outbox. */
   readonly unmeasuredEdus: LRUCache<ServerName, number>
   readonly counts: Record<'events' | 'state_nodes', { hits: number; misses: number }>
 }
 
-/** `bytes`: roughly how much memory the caches may take together. */
+/** `bytes`: the approximate memory of all caches. */
 export function createCaches(bytes: number): Caches {
   return {
     events: new LRUCache({ maxSize: Math.ceil(bytes * 0.75), sizeCalculation: (event) => 600 + event.size * 3 }),

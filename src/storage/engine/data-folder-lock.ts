@@ -1,7 +1,7 @@
 import { closeSync, openSync, readFileSync, unlinkSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 
-/** Another living process has the embedded data folder. */
+/** Another running process uses the embedded data folder. */
 export class DataFolderLockedError extends Error {
   constructor(folder: string, pid: number) {
     super(
@@ -11,7 +11,10 @@ export class DataFolderLockedError extends Error {
   }
 }
 
-/** Keeps other processes away from an embedded data folder until the returned function is called. A lock that a dead process left is taken over. */
+/**
+ * Locks an embedded data folder for this process; call the returned function to release it. A lock of a dead process is
+ * taken over.
+ */
 export function lockDataFolder(folder: string): () => void {
   const file = join(folder, 'hearth.lock')
   if (!create(file)) {
@@ -46,7 +49,10 @@ function isAlive(pid: number): boolean {
   }
 }
 
-/** The kernel's start time of a process: a pid that was given to another process since does not hold the lock. Empty where there is no /proc. */
+/**
+ * Returns the kernel's start time of a process, so that a reused pid does not hold the lock. Empty where there is no
+ * /proc.
+ */
 function startOf(pid: number): string {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')

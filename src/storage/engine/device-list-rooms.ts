@@ -4,9 +4,9 @@ import type { NewStreamRow } from '../schema/stream.ts'
 import type { Tables } from '../schema/tables.ts'
 
 /**
- * Adds a row for each room of the users whose device lists changed, for that is whom it concerns.
- * Holds the stream lock while it looks, so the memberships are those of all transactions that come before this one in the stream: of a join and
- * a change of devices at the same time, one always sees the other.
+ * Adds a stream row for each room of the users whose device lists changed. Holds the stream lock while it reads
+ * memberships, so it sees those of all earlier transactions in the stream. If a join and a device change happen at the
+ * same time, one of them always sees the other.
  */
 export async function addDeviceListRooms(transaction: Kysely<Tables>, rows: NewStreamRow[]): Promise<void> {
   const users = new Set(rows.filter(concernsRooms).map((row) => row.user_id))
@@ -18,8 +18,8 @@ export async function addDeviceListRooms(transaction: Kysely<Tables>, rows: NewS
 }
 
 /**
- * Whether a row of the stream tells those who share a room with its user that they have to look at the user's keys again: what a user signed of others'
- * keys is only the user's own affair, and clients know no devices without keys.
+ * Whether a stream row notifies users who share a room that the keys have changed. A user's signatures of other users'
+ * keys concern only that user, and clients ignore devices without keys.
  */
 export function concernsRooms({ kind, detail }: { kind: string; detail: string | null }): boolean {
   return kind === 'device_list' && !/^(signatures|keyless) /.test(detail ?? '')

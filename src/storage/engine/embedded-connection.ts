@@ -1,17 +1,18 @@
 import { Duplex } from 'node:stream'
 import type { PGlite } from '@electric-sql/pglite'
 
-/** Ends what an earlier connection left: there is one session, which outlives its connections. */
+/** Resets the session for a new connection: PGlite has one session, which outlives its connections. */
 const CLEAN_UP = 'rollback; deallocate all; reset all'
 
 /**
- * What `pg` takes for a socket to PostgreSQL: messages of its protocol go in, the answers of a PGlite in this process come out. So the embedded database is
- * asked as the other is: by prepared statements, with the same types and errors. Its answers come by the event loop, too: between two statements all else has
- * its turn, however many of them are waiting. Only one such connection may be open at a time.
+ * Returns what `pg` expects as a socket to PostgreSQL: it takes messages of the protocol and returns the responses of
+ * an embedded PGlite. So both databases use the same prepared statements, types and errors. Responses arrive through
+ * the event loop: between two statements other work gets its turn, however many statements wait. Only one such
+ * connection may be open at a time.
  */
 export function connectTo(pglite: PGlite): Duplex {
   function exchange(messages: Buffer, done: (error?: Error | null) => void): void {
-    // Bytes are copied, for the memory that they are in is used again.
+    // Copies the bytes, because PGlite reuses their memory.
     const onRawData = (bytes: Uint8Array) => stream.push(Buffer.from(bytes))
     pglite.execProtocolRawStream(messages, { syncToFs: false, onRawData }).then(() => done(), done)
   }
@@ -28,7 +29,7 @@ export function connectTo(pglite: PGlite): Duplex {
   return Object.assign(stream, socketMethods(stream, pglite))
 }
 
-/** Those methods of a socket that `pg` calls and a stream does not have. */
+/** Methods of a socket that `pg` calls and a stream lacks. */
 function socketMethods(stream: Duplex, pglite: PGlite) {
   return {
     connect: () =>

@@ -14,7 +14,7 @@ test('a table that has changed is planned for as it is now, and its space is use
   const size = async () =>
     (await sql<{ size: number }>`select pg_relation_size('t')::int as size`.execute(kysely)).rows[0]!.size
   const tidied = async () => {
-    // What was counted is otherwise told once a second.
+    // Statistics are otherwise flushed once a second.
     await sql`select pg_stat_force_next_flush()`.execute(kysely)
     return tidyTables(kysely)
   }

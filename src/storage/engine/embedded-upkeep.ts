@@ -2,12 +2,12 @@ import { type Kysely, sql } from 'kysely'
 import type { Tables } from '../schema/tables.ts'
 
 const INTERVAL_MS = 60_000
-/** A quarter of the usual sample, for all else stands still meanwhile: 40 ms for a large table instead of 150. */
+/** A quarter of the default sample, because analyze blocks everything else: 40 ms for a large table instead of 150. */
 const SAMPLE = 25
 
 /**
- * Does for the embedded database what PostgreSQL's autovacuum does, which has no process of its own there: without it plans, which are kept, would for ever
- * be those for the empty tables of the first start, and the space of what was deleted would not be used again. Returns how to stop.
+ * Replaces PostgreSQL's autovacuum, which PGlite lacks. Without it, cached plans would stay those for the empty tables
+ * of the first start, and the space of deleted rows would not be reused. Returns a function that stops it.
  */
 export function startUpkeep(kysely: Kysely<Tables>, reportError: (error: unknown) => void): () => Promise<void> {
   let running: Promise<unknown> = Promise.resolve()
@@ -20,7 +20,10 @@ export function startUpkeep(kysely: Kysely<Tables>, reportError: (error: unknown
   }
 }
 
-/** Vacuums and analyses the tables of which much has changed, by autovacuum's measures, one after the other. Returns their names. */
+/**
+ * Vacuums and analyses the tables with many changes, by autovacuum's thresholds, one after the other. Returns their
+ * names.
+ */
 export async function tidyTables(kysely: Kysely<Tables>): Promise<string[]> {
   const { rows } = await sql<{ name: string; is_loose: boolean }>`
     select * from (

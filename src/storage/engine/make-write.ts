@@ -10,7 +10,7 @@ import type { Statements } from './transactions.ts'
 
 const RETRIES = 8
 
-/** Makes `write` for an open pool. `reportHookError` hears of failed afterCommit hooks. */
+/** Makes `write` for an open pool. `reportHookError` receives errors of afterCommit hooks. */
 export function makeWrite(
   { transact }: Statements,
   caches: Caches,
@@ -70,8 +70,8 @@ export function makeWrite(
 }
 
 /**
- * Serialisation failures, deadlocks, outdated statements, and references to rows that another transaction has just deleted: the same work may well
- * succeed, or find out what is gone, when it is done again.
+ * Serialisation failures, deadlocks, outdated statements, and references to rows that another transaction has just
+ * deleted: a retry may succeed, or find the row deleted.
  */
 function asksForRetry(error: unknown): boolean {
   const code = (error as { code?: unknown } | null)?.code

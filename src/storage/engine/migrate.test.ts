@@ -10,7 +10,7 @@ beforeEach(async () => {
 })
 afterEach(() => database.close())
 
-/** Names and times of the migrations that the database has run. */
+/** Names and times of the applied migrations. */
 async function history(): Promise<unknown[]> {
   return (await sql`select * from kysely_migration order by name`.execute(database.sql)).rows
 }

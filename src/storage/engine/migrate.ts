@@ -7,15 +7,15 @@ import type { Db } from './database.ts'
 /** The folder with the migrations: docs/adding.md says how to add one. */
 export const MIGRATIONS_FOLDER = join(import.meta.dirname, '..', '..', '..', 'migrations')
 
-/** The database's history of migrations is not this Hearth's. The message says what to do. */
+/** The database has an incompatible migration history. The message says what to do. */
 export class IncompatibleDatabaseError extends Error {
   override name = 'IncompatibleDatabaseError'
 }
 
 /**
- * Runs the migrations that the database has not run yet, and returns their names. Of several processes that call it at
- * once, one works and the others wait. Throws when a migration fails, which rolls all of them back, and
- * `IncompatibleDatabaseError` when the database is newer than this Hearth, or older than 0.1.
+ * Applies pending migrations and returns their names. Of several processes that call it at the same time, one works and
+ * the others wait. Throws if a migration fails, which rolls all of them back, and `IncompatibleDatabaseError` if the
+ * database is newer than this Hearth, or older than 0.1.
  */
 export async function migrate(db: Db): Promise<string[]> {
   const { error, results } = await withoutTimeLimits(db, (connection) => migratorOf(connection).migrateToLatest())
@@ -26,7 +26,7 @@ export async function migrate(db: Db): Promise<string[]> {
   return (results ?? []).map((result) => result.migrationName)
 }
 
-/** An index of a large table takes its time, and so does the migration of another process, which this one waits for. */
+/** Creating an index of a large table takes time, and so does waiting for the migration of another process. */
 function withoutTimeLimits<Result>(db: Db, work: (connection: Db['sql']) => Promise<Result>): Promise<Result> {
   return db.sql.connection().execute(async (connection) => {
     const { rows } = await sql<{ name: string; setting: string }>`select name, setting from pg_settings
@@ -41,14 +41,14 @@ function withoutTimeLimits<Result>(db: Db, work: (connection: Db['sql']) => Prom
   })
 }
 
-/** Names of migrations that have not run yet. Throws `IncompatibleDatabaseError` as `migrate` does. */
+/** Returns the names of pending migrations. Throws `IncompatibleDatabaseError` as `migrate` does. */
 export async function pendingMigrations(db: Db): Promise<string[]> {
   await requireKnownHistory(db)
   const all = await migratorOf(db.sql).getMigrations()
   return all.filter((migration) => !migration.executedAt).map((migration) => migration.name)
 }
 
-/** Throws when the database has run migrations that this Hearth does not have. */
+/** Throws if the database has migrations that this Hearth does not know. */
 async function requireKnownHistory(db: Db): Promise<void> {
   const known = migrationFiles().map(nameOf)
   const executed = await loadHistory(db)
@@ -66,7 +66,7 @@ async function requireKnownHistory(db: Db): Promise<void> {
   )
 }
 
-/** Names of the migrations that the database has run, in order. */
+/** Returns the names of applied migrations, in order. */
 async function loadHistory({ sql: kysely }: Db): Promise<string[]> {
   const table = sql.id(DEFAULT_MIGRATION_TABLE)
   const { rows: tables } = await sql<{ table: string | null }>`
@@ -80,7 +80,9 @@ function migratorOf(db: Db['sql']): Migrator {
   return new Migrator({ db, provider: { getMigrations: async () => readMigrations() } })
 }
 
-/** A file's statements are sent as one text without parameters, which PostgreSQL and PGlite run one after the other. */
+/**
+ * Sends the statements of a file as one text without parameters; PostgreSQL and PGlite run them one after the other.
+ */
 function readMigrations() {
   return Object.fromEntries(
     migrationFiles().map((file) => {

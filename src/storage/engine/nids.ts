@@ -3,10 +3,13 @@ import type { Db } from './database.ts'
 
 const BLOCK = 256
 
-/** Gives `count` numeric ids for events or state packs; seldom asks the database. Ids of a transaction that is rolled back are skipped. */
+/**
+ * Returns `count` numeric ids for events or state packs; rarely queries the database. Ids of a transaction that rolls
+ * back are skipped.
+ */
 export type TakeNids = (db: Db, count: number) => Promise<number[]>
 
-/** A source of nids on the database's sequence, which gives each process blocks of its own. */
+/** Creates a source of nids on the database's sequence, which allocates blocks to processes. */
 export function createNidSource(): TakeNids {
   const spare: number[] = []
   return async (db, count) => {

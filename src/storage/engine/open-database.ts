@@ -16,20 +16,23 @@ import { onPool } from './transactions.ts'
 export type DatabaseOptions = {
   /** PostgreSQL's URL; absent: the embedded database in `folder`. */
   url?: string | undefined
-  /** Where the embedded database lives; `memory://` keeps it in memory. */
+  /** The folder of the embedded database; `memory://` keeps it in memory. */
   folder: string
   poolSize: number
   /** Memory for the caches of events and state, in bytes. */
   cacheBytes: number
-  /** Of PostgreSQL; the embedded database has no timers. Absent: none. */
+  /** Only for PostgreSQL; the embedded database has no timers. Absent: none. */
   timeLimits?: TimeLimits
-  /** Hears of each thing that exceeds a time limit. */
+  /** Receives each exceeded time limit. */
   reportTimeout?(what: TimedOut): void
-  /** Hears of idle connections that break and of failing afterCommit hooks. */
+  /** Receives errors of idle connections and of afterCommit hooks. */
   reportError(error: unknown): void
 }
 
-/** One connection, kept for ever; what would be looked up in the environment is said, for it is about another database. */
+/**
+ * One permanent connection. Settings that `pg` would read from the environment are given, because that describes
+ * another database.
+ */
 const EMBEDDED = {
   max: 1,
   idleTimeoutMillis: 0,
@@ -40,10 +43,13 @@ const EMBEDDED = {
   password: '',
 }
 
-/** Of the usual 128 MB nothing is ever given back, and what is not in them comes from the system's cache of files, nearly as fast. */
+/** PGlite never returns any of the default 128 MB. Pages outside come from the system's file cache, nearly as fast. */
 const EMBEDDED_BUFFERS = '32MB'
 
-/** Opens PostgreSQL or the embedded PGlite. Does not migrate. Throws `DataFolderLockedError` when another process has the folder. */
+/**
+ * Opens PostgreSQL or the embedded PGlite, without migrations. Throws `DataFolderLockedError` if another process uses
+ * the folder.
+ */
 export async function openDatabase(options: DatabaseOptions): Promise<Database> {
   return options.url === undefined ? openEmbedded(options) : openPostgres(options, options.url)
 }
@@ -56,7 +62,10 @@ function openPostgres(options: DatabaseOptions, url: string): Database {
   }
 }
 
-/** A connection of its own that listens, and comes back after a break; what is missed meanwhile the stream's poll finds. */
+/**
+ * A separate connection that listens, and reconnects after a failure; the stream's poll finds what it missed in
+ * between.
+ */
 async function listenPostgres(
   url: string,
   channel: string,
@@ -119,7 +128,7 @@ async function openEmbedded(options: DatabaseOptions): Promise<Database> {
   }
 }
 
-/** A database on an open PGlite, which it closes with itself. */
+/** Creates a database on an open PGlite, which it closes with itself. */
 export function onPglite(pglite: PGlite, options: Pick<DatabaseOptions, 'cacheBytes' | 'reportError'>): Database {
   const pool = openPool({ ...EMBEDDED, stream: () => connectTo(pglite) }, { reportError: options.reportError })
   const database = databaseOn(pool, options)

@@ -7,10 +7,13 @@ import pg from 'pg'
  */
 const PLANS = 'set plan_cache_mode = force_generic_plan; set jit = off; set enable_seqscan = off'
 
-/** How long the database lets a statement run, wait for a lock, and leave a transaction idle, in milliseconds. 0: without limit. */
+/**
+ * Limits of the run time of a statement, of a wait for a lock, and of an idle transaction, in milliseconds. 0: no
+ * limit.
+ */
 export type TimeLimits = { statement: number; lock: number; idleTransaction: number }
 
-/** What took too long. */
+/** The exceeded limit. */
 export type TimedOut = keyof TimeLimits
 
 /** https://www.postgresql.org/docs/current/errcodes-appendix.html */
@@ -24,9 +27,8 @@ const INT8 = 20
 const INT8_ARRAY = 1016
 
 /**
- * A pool of connections that are all set up alike, and give bigints as numbers. Statements on one connection are sent without waiting for the answers
- * of those before. `reportError` hears of those that
- * break while they are idle, `reportTimeout` of each thing that exceeds `timeLimits`.
+ * Opens a pool of connections with the same settings, which return bigints as numbers. Statements on a connection are
+ * pipelined. `reportError` receives errors of idle connections, `reportTimeout` each exceeded limit of `timeLimits`.
  */
 export function openPool(
   config: pg.PoolConfig,
@@ -46,7 +48,7 @@ export function openPool(
   const pool = new pg.Pool({ ...config, types, application_name: 'hearth', pipeline: true } as pg.PoolConfig)
   pool.on('error', reportError)
   pool.on('connect', (client) => {
-    // The pool listens to idle clients only. A client in use that breaks fails its next statement.
+    // The pool listens only to idle clients. A client that breaks while in use fails its next statement.
     client.on('error', () => {})
     connectionOf(client).on('errorMessage', ({ code }: { code?: string }) => {
       const what = TIMED_OUT[code ?? '']
@@ -57,7 +59,7 @@ export function openPool(
   return pool
 }
 
-/** Returns the statement that gives a session time limits. */
+/** Returns the statement that sets the time limits of a session. */
 function setTimeLimits({ statement, lock, idleTransaction }: TimeLimits): string {
   return `set statement_timeout = ${statement}; set lock_timeout = ${lock}; set idle_in_transaction_session_timeout = ${idleTransaction}`
 }

@@ -16,7 +16,7 @@ beforeEach(async () => {
 })
 
 const select = async (db: Db) => (await sql`select * from kept where number = ${1}`.execute(db.sql)).rows
-/** What another process does that runs a newer Hearth. */
+/** Changes the schema as another process with a newer Hearth does. */
 const migrate = (column: string) => sql`alter table kept add ${sql.ref(column)} int`.execute(database.sql)
 
 test('a statement goes on when it gives other columns than when it was prepared, as often as that happens', async () => {

@@ -3,16 +3,19 @@ import type { Duplex } from 'node:stream'
 import type { PostgresPool, PostgresPoolClient } from 'kysely'
 import type pg from 'pg'
 
-/** Statements of one process; past this many, further ones run unnamed rather than fill the server's memory. */
+/** The maximum number of named statements of a process; further ones run unnamed, to protect the database's memory. */
 const MAX_NAMED = 2000
 
-/** Whether a prepared statement gives other columns than when it was prepared: another process has migrated the database since. */
+/** Whether a prepared statement returns other columns than before: another process has migrated the database since. */
 export function isOutdated(error: unknown): boolean {
   const { code, routine } = (error ?? {}) as { code?: unknown; routine?: unknown }
   return code === '0A000' && routine === 'RevalidateCachedQuery'
 }
 
-/** Statements that are begun in one turn of the event loop go out in one piece: to write to a connection costs as much as to make what is written. */
+/**
+ * Statements that start in one turn of the event loop are sent in one write: a write to a connection costs as much as
+ * building the messages.
+ */
 function sendTogether(client: pg.PoolClient): void {
   const { stream } = (client as unknown as { connection: { stream: Duplex } }).connection
   if (stream.writableCorked > 0) return
@@ -21,9 +24,9 @@ function sendTogether(client: pg.PoolClient): void {
 }
 
 /**
- * Wraps a pool so that each statement with parameters is prepared once per connection and only bound afterwards.
- * Safe for us because lists travel as arrays (`= any($1)`), so the number of texts is that of the statements in the code.
- * A statement that is outdated is prepared anew, by another name; in a transaction, which has failed by then, the next time that the transaction is tried.
+ * Wraps a pool so that each statement with parameters is prepared once per connection. The number of texts is limited,
+ * because lists are sent as arrays (`= any($1)`). An outdated statement is prepared again under another name; in a
+ * transaction, which has failed by then, at its retry.
  */
 export function nameStatements(pool: pg.Pool): PostgresPool {
   const names = new Map<string, string>()
@@ -41,7 +44,7 @@ export function nameStatements(pool: pg.Pool): PostgresPool {
     return name
   }
 
-  /** Runs a statement by its name, and once more by another if it is outdated. */
+  /** Runs a statement by its name, and again under another name if it is outdated. */
   async function run(client: pg.PoolClient, text: string, values: readonly unknown[]): Promise<pg.QueryResult> {
     const name = nameOf(text)
     const query = { text, values: [...values], ...(name && { name }) }
@@ -49,7 +52,7 @@ export function nameStatements(pool: pg.Pool): PostgresPool {
       return await client.query(query)
     } catch (error) {
       if (name === undefined || !isOutdated(error)) throw error
-      // Another connection may have found it out before.
+      // Another connection may have renamed it already.
       if (names.get(text) === name) rename(text, name)
       return client.query({ ...query, name: nameOf(text)! }).catch(() => Promise.reject(error))
     }

@@ -1,12 +1,15 @@
 import { sql } from 'kysely'
 import type { Tx } from './database.ts'
 
-/** The processes' clocks may differ; this one is the same for all. */
+/** The clocks of the processes may differ; the database's clock is the same for all. */
 const NOW = sql`(extract(epoch from statement_timestamp()) * 1000)::float8`
 
-/** Adds what a process has counted to the common buckets, by key in milliseconds of refilling; how far each is from full then, by key. */
+/**
+ * Adds the counts of a process to the shared buckets, by key in milliseconds of refilling; returns how far each is from
+ * full, by key.
+ */
 export async function addToRateLimits(tx: Tx, costs: ReadonlyMap<string, number>): Promise<Map<string, number>> {
-  // In order, so that two processes do not wait for each other.
+  // Sorted, so that two processes cannot deadlock.
   const keys = [...costs.keys()].sort()
   const { rows } = await sql<{ key: string; missing: number }>`insert into rate_limits (key, full_ts)
     select key, ${NOW} + cost from unnest(${keys}::text[], ${keys.map((key) => costs.get(key)!)}::float8[]) as told (key, cost)
@@ -16,7 +19,9 @@ export async function addToRateLimits(tx: Tx, costs: ReadonlyMap<string, number>
   return new Map(rows.map(({ key, missing }) => [key, missing]))
 }
 
-/** Takes one request from a common bucket if there is one; else how long it takes to refill by one, in milliseconds. */
+/**
+ * Takes one request from a shared bucket; if it is empty, returns how long it takes to refill by one, in milliseconds.
+ */
 export async function takeFromRateLimit(
   tx: Tx,
   { key, cost, depth }: { key: string; cost: number; depth: number },
@@ -31,7 +36,7 @@ export async function takeFromRateLimit(
   return { wait: Math.max(1, (full[0]?.missing ?? depth) + cost - depth) }
 }
 
-/** Forgets the buckets that are full. */
+/** Deletes full buckets. */
 export async function forgetFullRateLimits(tx: Tx): Promise<void> {
   await sql`delete from rate_limits where full_ts < ${NOW}`.execute(tx.sql)
 }

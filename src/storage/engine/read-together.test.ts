@@ -4,7 +4,7 @@ import { readTogether } from './read-together.ts'
 
 const connection = () => ({ sql: {} }) as unknown as Db
 
-/** Reads the double of numbers; a query with 13 in it fails. */
+/** Returns the double of numbers; a query that contains 13 fails. */
 function createReader({ most = 10, of = 'turn' as const }: { most?: number; of?: 'turn' | 'arrivals' } = {}) {
   const queries: number[][] = []
   const read = readTogether<number, number>(

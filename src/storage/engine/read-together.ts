@@ -1,19 +1,19 @@
 import type { Db } from './database.ts'
 
-/** What callers wait for in one query. */
+/** Callers that wait for one query. */
 type Batch<Wanted, Found> = { wanted: Wanted[]; found: Promise<Found[]> }
 
 type Gathering = {
-  /** In one query at most: while the database works on some, the answers of others are put together. */
+  /** The maximum per query: while the database works on one, the results of others are processed. */
   most: number
-  /** Who shares a query: all who ask in the same turn of the event loop, or all whose requests have arrived by the time that it turns. */
+  /** Which callers share a query: all of one turn of the event loop, or all whose requests have arrived by its end. */
   of: 'turn' | 'arrivals'
 }
 
 /**
- * Makes a reader whose callers share queries, as a thousand clients do who wake for one message: what a query costs, beside what it reads, is paid once.
- * `read` answers in the order of what is wanted. What fails together is read again alone, so that nobody fails by what another wants. A
- * transaction shares with nobody, for it may see other things.
+ * Creates a reader whose callers share queries, for instance a thousand clients that one message wakes: the fixed cost
+ * of a query is paid once. `read` returns results in the order of its input. If a shared query fails, each input is
+ * read alone, so that no caller fails because of another. A transaction never shares, because it may see other data.
  */
 export function readTogether<Wanted, Found>(
   read: (db: Db, wanted: readonly Wanted[]) => Promise<Found[]>,
@@ -45,7 +45,7 @@ export function readTogether<Wanted, Found>(
   }
 }
 
-/** When all that can go on without waiting for the outside world has done so. */
+/** Resolves when all work that does not wait for I/O is done. */
 export function afterThisTurn(): Promise<void> {
   return new Promise((resolve) => Promise.resolve().then(() => process.nextTick(resolve)))
 }

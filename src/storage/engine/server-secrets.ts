@@ -2,7 +2,8 @@ import { sql } from 'kysely'
 import type { Db } from './database.ts'
 
 /**
- * A secret that all processes of this server share. `make` gives its value the first time; when several processes start at once, the first one's counts.
+ * Returns a secret that all processes of this server share. `make` creates its value the first time; of several
+ * processes that start together, the first one's value wins.
  */
 export async function serverSecret(db: Db, name: string, make: () => string): Promise<string> {
   const known = await read(db, name)

@@ -4,7 +4,7 @@ import { sharedLoads } from './shared-loads.ts'
 
 const connection = () => ({ sql: {} }) as unknown as Db
 
-/** A loader that answers when the test says so, and knows all keys but 0. */
+/** A loader that answers on demand and knows all keys except 0. */
 function createLoader(sharing: Parameters<typeof sharedLoads>[1] = { whileReading: true }) {
   const queries: { keys: number[]; answer(): void; fail(error: Error): void }[] = []
   const load = sharedLoads<number, string>(

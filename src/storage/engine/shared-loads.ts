@@ -1,27 +1,28 @@
 import type { Db } from './database.ts'
 import { afterThisTurn } from './read-together.ts'
 
-/** Loads things by key; keys of which there is nothing are absent from the answer. */
+/** Loads values by key; missing keys are absent from the result. */
 type Load<Key, Value> = (db: Db, keys: Key[]) => Promise<Map<Key, Value>>
 
 type Batch<Key, Value> = { keys: Key[]; values: Promise<Map<Key, Value>> }
 type UnderWay<Key, Value> = {
   version: number
   byKey: Map<Key, Batch<Key, Value>>
-  /** The batch that has not begun yet. */
+  /** The batch that has not started yet. */
   next: Batch<Key, Value> | undefined
 }
 
 type Sharing = {
-  /** For what never changes: who asks for what is being read already gets that, and need not ask again. */
+  /** For immutable data: a caller that requests a key that is being read shares that read. */
   whileReading: boolean
-  /** When this number changes, what began before is not shared any more with who asks from then on. */
+  /** When this number changes, reads that started before are no longer shared with new callers. */
   versionOf?(db: Db): number
 }
 
 /**
- * Makes a loader whose callers share queries: what is asked for in the same turn of the event loop is one query, which begins after that. So a
- * hundred syncs that wake for one event read it once. A transaction shares with nobody, for it may see other things.
+ * Creates a loader whose callers share queries: requests of one turn of the event loop become one query, which starts
+ * afterwards. So a hundred syncs that wake for one event read it once. A transaction never shares, because it may see
+ * other data.
  */
 export function sharedLoads<Key, Value>(load: Load<Key, Value>, { whileReading, versionOf = () => 0 }: Sharing) {
   const connections = new WeakMap<Db['sql'], UnderWay<Key, Value>>()

@@ -1,24 +1,24 @@
 const MAX_NAME_BYTES = 255
 
-/** As `storableText`, cut to what an index can keep. */
+/** Like `storableText`, truncated to the size limit of an index entry. */
 export function storableName(text: string): string {
   const whole = storableText(text)
   if (Buffer.byteLength(whole) <= MAX_NAME_BYTES) return whole
-  // A character that is cut in two becomes U+FFFD, of three bytes.
+  // A truncated character becomes U+FFFD, which has three bytes.
   return Buffer.from(whole).toString('utf8', 0, MAX_NAME_BYTES - 3)
 }
 
-/** What lists show of a room or a member; the event has the whole text. */
+/** The part of a room's or member's name that lists show; the event has the whole text. */
 const MAX_SHOWN = 4096
 
-/** As `storableText`, as much of it as lists show. */
+/** Like `storableText`, truncated to the part that lists show. */
 export function shownText(text: string): string {
   const whole = storableText(text)
-  // A slice alone would keep the long text in memory.
+  // A plain slice would keep the long text in memory.
   return whole.length <= MAX_SHOWN ? whole : Buffer.from(whole.slice(0, MAX_SHOWN)).toString()
 }
 
-/** Text as PostgreSQL can keep it: it has no NUL, which events may contain. */
+/** Removes NUL, which events may contain and PostgreSQL cannot store. */
 export function storableText(text: string): string {
   return text.includes('\0') ? text.replaceAll('\0', '\uFFFD') : text
 }

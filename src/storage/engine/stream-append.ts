@@ -3,14 +3,15 @@ import type { NewStreamRow, StreamKind } from '../schema/stream.ts'
 import type { Tables } from '../schema/tables.ts'
 import type { Tx } from './database.ts'
 
-/** Notes that something happened; the row gets its position when the transaction commits (storage/engine/make-write.ts). */
+/** Adds a row to the stream; it gets its position when the transaction commits (storage/engine/make-write.ts). */
 export function appendToStream(tx: Tx, row: { kind: StreamKind } & Partial<NewStreamRow>): void {
   tx.streamRows.push({ room_id: null, user_id: null, ref: null, detail: null, ...row })
 }
 
 /**
- * Writes the rows and returns the position of the last one; undefined when there are none. The transaction's last write: from here until the commit the
- * stream lock is held. Invariant of the lock: when position n can be seen, all positions below it that will ever exist can be seen.
+ * Writes the rows and returns the position of the last one; undefined if there are none. This is the transaction's last
+ * write: it holds the stream lock until the commit. Invariant: when position n is visible, all lower positions that
+ * will ever exist are visible.
  */
 export async function appendStreamRows(
   transaction: Kysely<Tables>,

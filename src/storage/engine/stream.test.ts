@@ -30,7 +30,7 @@ const WRITERS = 16
 const WRITES = 60
 const ROLLBACK = new Error('rolled back on purpose')
 
-/** Writers of transactions of different lengths, some of which roll back, and a reader that follows by position. */
+/** Runs transactions of different lengths, some of which roll back, and a reader that follows by position. */
 async function race(writer: Database, reader: Database): Promise<{ seen: string[]; written: string[] }> {
   const written: string[] = []
   let writing = true

@@ -7,7 +7,7 @@ import type { Database } from './database.ts'
 import { migrate } from './migrate.ts'
 import { openDatabase } from './open-database.ts'
 
-/** What Kysely's migrator locks. */
+/** The lock of Kysely's migrator. */
 const MIGRATION_LOCK = '3853314791062309107'
 
 const limits = { statement: 600, lock: 300, idleTransaction: 1500 }
@@ -33,7 +33,7 @@ afterAll(async () => {
   await postgres?.stop()
 })
 
-/** What one connection after the other has set. */
+/** Reads the settings of each connection in turn. */
 const settings = () =>
   Promise.all(
     [1, 2].map(async () => {

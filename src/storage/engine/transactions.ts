@@ -11,13 +11,13 @@ import {
 } from 'kysely'
 import type { Tables } from '../schema/tables.ts'
 
-/** Statements on a pool, each on whichever connection is free, and transactions. */
+/** Statements on a pool, each on any free connection, and transactions. */
 export type Statements = {
   sql: Kysely<Tables>
   /**
-   * Runs `work` in a transaction and commits; `last` begins its last statement, which is sent together with the commit. Within the transaction each
-   * statement is sent when it is begun, in this order, whether those before have been answered or not: see `allOf`. `isLazy`: the commit does not wait
-   * until it is on disk.
+   * Runs `work` in a transaction and commits. `last` starts its last statement, which is sent together with the commit.
+   * Within the transaction statements are pipelined: each is sent when it starts, in this order; see `allOf`. `isLazy`:
+   * the commit does not wait for the disk.
    */
   transact<Result, Last>(transaction: {
     isLazy: boolean
@@ -29,7 +29,7 @@ export type Statements = {
 const BEGIN = CompiledQuery.raw('begin')
 const BEGIN_LAZILY = CompiledQuery.raw('begin; set local synchronous_commit = off')
 
-/** Kysely on a pool of PostgreSQL's driver. */
+/** Creates kysely on a pool of the `pg` driver. */
 export function onPool(pool: PostgresPool): Statements {
   const dialect = new PostgresDialect({ pool })
   const driver = dialect.createDriver()
@@ -53,7 +53,7 @@ export function onPool(pool: PostgresPool): Statements {
     transact: ({ isLazy, work, last }) =>
       sql.getExecutor().provideConnection(async (connection) => {
         const begun = connection.executeQuery(isLazy ? BEGIN_LAZILY : BEGIN)
-        // Handled below, or it is what the first statement fails by too.
+        // Handled below; otherwise the first statement fails with the same error.
         begun.catch(() => {})
         const bound = boundTo(connection)
         const result = await work(bound).catch(async (error: unknown) => {
@@ -66,7 +66,10 @@ export function onPool(pool: PostgresPool): Statements {
   }
 }
 
-/** Hands each statement to the connection in the turn in which it is executed, so that they are sent in the order in which they stand in the code. */
+/**
+ * Passes each statement to the connection in the turn in which it is executed, so that statements are sent in the order
+ * of the code.
+ */
 class PromptExecutor extends DefaultQueryExecutor {
   readonly #connection: DatabaseConnection
 
@@ -81,8 +84,9 @@ class PromptExecutor extends DefaultQueryExecutor {
 }
 
 /**
- * Waits for statements of a transaction that were sent together, none waiting for another's answer; throws what the first that failed did, for those
- * after it failed for that alone. Takes what begins with sending: of an async function only what comes before its first await is sent in order.
+ * Waits for statements of a transaction that were pipelined. Throws the error of the first that failed, because later
+ * ones fail only as a consequence. Each must start by sending: in an async function, only the part before its first
+ * await is sent in order.
  */
 export async function allOf<const Sent extends readonly unknown[]>(
   sent: Sent,

@@ -4,7 +4,8 @@ import type { StoredFile } from './media.ts'
 import { claimObject } from './unclaimed-objects.ts'
 
 /**
- * Whether the content is stored already. Locks its row against `deleteUnusedFiles` until the transaction ends, so that media can refer to it.
+ * Whether the content is stored. Locks its row against `deleteUnusedFiles` until the transaction ends, so that media
+ * can refer to it.
  */
 export async function lockFile(tx: Tx, sha256: string): Promise<boolean> {
   const row = await tx.sql
@@ -17,8 +18,8 @@ export async function lockFile(tx: Tx, sha256: string): Promise<boolean> {
 }
 
 /**
- * Makes an object known as the content with this hash, and locks the row like `lockFile`. False when another object has come first; then the
- * caller's remains unclaimed.
+ * Registers an object as the content with this hash, and locks the row like `lockFile`. False if another object came
+ * first; then the caller's object stays orphaned.
  */
 export async function claimFile(tx: Tx, file: StoredFile & { now: number }): Promise<boolean> {
   const { object_key: kept } = await tx.sql
@@ -30,7 +31,7 @@ export async function claimFile(tx: Tx, file: StoredFile & { now: number }): Pro
       detected_type: file.detectedType,
       created_ts: file.now,
     })
-    // An update that changes nothing, for it locks and returns the row that is there.
+    // An update without change, because it locks and returns the existing row.
     .onConflict((conflict) => conflict.column('sha256').doUpdateSet((row) => ({ sha256: row.ref('excluded.sha256') })))
     .returning('object_key')
     .executeTakeFirstOrThrow()
@@ -39,7 +40,10 @@ export async function claimFile(tx: Tx, file: StoredFile & { now: number }): Pro
   return true
 }
 
-/** Deletes up to `limit` files that no medium has any more, with their thumbnails; their objects become unclaimed at once. */
+/**
+ * Deletes up to `limit` files that no media refers to, with their thumbnails; their objects become orphaned
+ * immediately.
+ */
 export async function deleteUnusedFiles(tx: Tx, limit: number): Promise<number> {
   const candidates = await tx.sql
     .selectFrom('media_files')
@@ -55,7 +59,7 @@ export async function deleteUnusedFiles(tx: Tx, limit: number): Promise<number> 
     .execute()
   const hashes = candidates.map(({ sha256 }) => sha256)
   if (hashes.length === 0) return 0
-  // Asks again with the rows locked: a medium may have come between the look and the lock.
+  // Checks again with the rows locked: media may have been added before the lock.
   const { rows } = await sql<{ object_key: string }>`
     with unused as (
       select sha256, object_key from media_files

@@ -3,10 +3,10 @@ import type { ThumbnailRow } from '../schema/media.ts'
 import { lockFile } from './media-files.ts'
 import { claimObject } from './unclaimed-objects.ts'
 
-/** What tells the thumbnails of one file apart. */
+/** The key of a thumbnail. */
 export type ThumbnailKey = Pick<ThumbnailRow, 'sha256' | 'width' | 'height' | 'method' | 'animated'>
 
-/** The thumbnail that was made of a file before, or undefined. */
+/** Returns a stored thumbnail, or undefined. */
 export function findStoredThumbnail(db: Db, key: ThumbnailKey): Promise<ThumbnailRow | undefined> {
   return db.sql
     .selectFrom('media_thumbnails')
@@ -19,7 +19,10 @@ export function findStoredThumbnail(db: Db, key: ThumbnailKey): Promise<Thumbnai
     .executeTakeFirst()
 }
 
-/** Makes a thumbnail known and claims its object. False when there is one already or its file is gone; then the object remains unclaimed. */
+/**
+ * Registers a thumbnail and claims its object. False if it exists or its file is deleted; then the object stays
+ * orphaned.
+ */
 export async function insertThumbnail(tx: Tx, thumbnail: ThumbnailRow): Promise<boolean> {
   if (!(await lockFile(tx, thumbnail.sha256))) return false
   const { numInsertedOrUpdatedRows } = await tx.sql

@@ -5,12 +5,12 @@ import type { Db, Tx } from '../engine/database.ts'
 /** The two parts of an `mxc://` URI. */
 export type MediaName = { serverName: ServerName; mediaId: string }
 
-/** What is known of the content of a medium. */
+/** The metadata of media content. */
 export type MediaContent = { contentType: string; filename: string | null; sha256: string }
 
-/** A medium and the file behind it; `file` is null while it is reserved only. */
+/** Media and the file behind it; `file` is null while the name is only reserved. */
 export type StoredMedia = {
-  /** When a medium of another server was last asked for; null for our own. */
+  /** When remote media was last requested; null for local media. */
   accessedTs: number | null
   uploader: UserId | null
   contentType: string
@@ -21,7 +21,7 @@ export type StoredMedia = {
 
 export type StoredFile = { sha256: string; size: number; objectKey: string; detectedType: string | null }
 
-/** The medium of an `mxc://` URI, or undefined. */
+/** Returns the media of an `mxc://` URI, or undefined. */
 export async function findStoredMedia(db: Db, { serverName, mediaId }: MediaName): Promise<StoredMedia | undefined> {
   const row = await db.sql
     .selectFrom('media')
@@ -46,7 +46,7 @@ export async function findStoredMedia(db: Db, { serverName, mediaId }: MediaName
   }
 }
 
-/** Makes a file known under a name that is not taken. The file's row must be locked (`claimFile`, `lockFile`). */
+/** Registers a file under a new name. The file's row must be locked (`claimFile`, `lockFile`). */
 export async function insertMedia(
   tx: Tx,
   media: MediaName & MediaContent & { uploader: UserId; createdTs: number },
@@ -68,8 +68,8 @@ export async function insertMedia(
 }
 
 /**
- * Reserves a name for an upload to come. False when the user has `limit` reservations that have not expired: these are counted under a lock
- * of the user's, so that requests at the same time do not exceed it together.
+ * Reserves a name for a later upload. False if the user has `limit` reservations that have not expired: these are
+ * counted under a lock of the user, so that parallel requests do not exceed it together.
  */
 export async function reserveMediaName(
   tx: Tx,
@@ -102,7 +102,7 @@ export async function reserveMediaName(
   return true
 }
 
-/** Gives a reserved name its content. False when the reservation is gone, expired at `now`, or has been filled. */
+/** Sets the content of a reserved name. False if the reservation is missing, expired at `now`, or filled. */
 export async function fillReservedMedia(tx: Tx, media: MediaName & MediaContent & { now: number }): Promise<boolean> {
   const { numUpdatedRows } = await tx.sql
     .updateTable('media')
@@ -115,7 +115,7 @@ export async function fillReservedMedia(tx: Tx, media: MediaName & MediaContent 
   return numUpdatedRows === 1n
 }
 
-/** Forgets reservations that expired before `now`. */
+/** Deletes reservations that expired before `now`. */
 export async function deleteExpiredReservations(tx: Tx, now: number): Promise<void> {
   await tx.sql.deleteFrom('media').where('sha256', 'is', null).where('expires_ts', '<=', now).execute()
 }

@@ -1,12 +1,12 @@
 import { sql } from 'kysely'
 import type { Tx } from '../engine/database.ts'
 
-/** Says that an object is about to be written; without `claimObject` it will be swept. */
+/** Registers an object before it is written; without `claimObject` it will be deleted. */
 export async function announceObject(tx: Tx, objectKey: string, now: number): Promise<void> {
   await tx.sql.insertInto('unclaimed_objects').values({ object_key: objectKey, since_ts: now, doomed: false }).execute()
 }
 
-/** Takes an announced object into use: a row of the same transaction names it. Throws when it was swept meanwhile. */
+/** Claims a registered object: a row of the same transaction refers to it. Throws if it was deleted in the meantime. */
 export async function claimObject(tx: Tx, objectKey: string): Promise<void> {
   const { numDeletedRows } = await tx.sql
     .deleteFrom('unclaimed_objects')
@@ -16,7 +16,10 @@ export async function claimObject(tx: Tx, objectKey: string): Promise<void> {
   if (numDeletedRows !== 1n) throw new Error(`object ${objectKey} was swept before it was claimed`)
 }
 
-/** Up to `limit` objects that have been unclaimed since before `cutoff`; from now on they cannot be claimed. */
+/**
+ * Marks up to `limit` objects for deletion that have been orphaned since before `cutoff`; they can no longer be
+ * claimed.
+ */
 export async function doomUnclaimedObjects(
   tx: Tx,
   { cutoff, limit }: { cutoff: number; limit: number },
@@ -30,7 +33,7 @@ export async function doomUnclaimedObjects(
   return rows.map((row) => row.object_key)
 }
 
-/** Forgets objects that have been deleted from the store. */
+/** Deletes the rows of objects that were deleted from the store. */
 export async function forgetObjects(tx: Tx, objectKeys: readonly string[]): Promise<void> {
   await sql`delete from unclaimed_objects where object_key = any(${objectKeys}::text[])`.execute(tx.sql)
 }

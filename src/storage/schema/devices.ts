@@ -48,7 +48,7 @@ export type ToDeviceMessageRow = {
   sender: UserId
   type: string
   content: string
-  /** What it counts for, and all that came into the inbox up to it. */
+  /** Its counted bytes, and the total bytes of all messages that arrived up to it. */
   bytes: number
   heaped: number
 }
@@ -60,7 +60,7 @@ export type KeyBackupRow = {
   auth_data: string
   etag: number
   deleted: boolean
-  /** How many keys it has, and their bytes. */
+  /** The number of its keys and their bytes. */
   key_count: number
   key_bytes: number
 }

@@ -25,7 +25,7 @@ export type FederationTables = {
   }
 }
 
-/** Roots of states after events, by the events' ids. */
+/** State groups after events, by event id. */
 export type ToldStates = Record<EventId, number>
 
 /** A room joined with partial state: `migrations/0005_rooms.sql`. */

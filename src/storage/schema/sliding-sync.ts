@@ -27,29 +27,29 @@ export type SlidingConnectionRow = {
   used_ts: number
 }
 
-/** What a client knows of a room. */
+/** The state of a room as the client has it. */
 export type KnownRoom = {
-  /** ''; nothing any more. */
+  /** '': the room is no longer shown. */
   membership: Membership | ''
   /** Root of the state. */
   state_root: number
   /** event_order of the last event; in rooms that the user is not in, the nid of the user's member event. */
   event_order: number
-  /** How many events it has at the end of the timeline without a gap. */
+  /** The number of events at the end of the client's timeline without a gap. */
   events: number
-  /** The place of the room's configuration among those of the connection. */
+  /** The index of the room's configuration among those of the connection. */
   config: number
   /** See `KNOWN`. */
   flags: number
-  /** Nids of the member events that it has been told lazily since the timeline last had a gap, the latest last. */
+  /** Nids of lazy-loaded member events that were sent since the last gap in the timeline, the latest last. */
   members: readonly number[]
 }
 
 /** Bits of KnownRoom.flags. */
 export const KNOWN = {
-  /** It was told to be a direct chat. */
+  /** It was sent as a direct chat. */
   dm: 1,
-  /** Account data, receipts and typing are up to date, and their changes are told. */
+  /** Account data, receipts and typing were sent, and changes follow. */
   accountData: 2,
   receipts: 4,
   typing: 8,
@@ -63,5 +63,5 @@ export type SlidingSyncTables = {
   sliding_rooms: { connection_nid: number; room_id: RoomId; answer: number } & KnownRoom & KnownBefore
 }
 
-/** What the client knew by the answer before. */
+/** The state that the client had at the previous answer. */
 type KnownBefore = { [Column in keyof KnownRoom as `old_${Column}`]: KnownRoom[Column] }

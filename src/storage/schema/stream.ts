@@ -12,14 +12,14 @@ export type StreamRow = {
   detail: string | null
 }
 
-/** The kinds of stream rows. Each says something changed; the thing itself is read from its own table. */
+/** The kinds of stream rows. A row says that something changed; the data is in its own table. */
 export type StreamKind =
   | 'event'
-  /** A member's event became current, or ceased to be, other than by just having been sent: forks were resolved. `ref`: the event, if any. */
+  /** A member's event became current, or no longer is, because forks were resolved. `ref`: the event, if any. */
   | 'state'
-  /** What is known of an event beside the PDU is other than it was. */
+  /** The metadata of an event changed. */
   | 'event_changed'
-  /** An event of before was fetched into its place: no news for anybody, but searches may find it. `detail` as of events. */
+  /** A fetched historical event was inserted. Nobody is notified, but searches may find it. `detail` as of events. */
   | 'history'
   | 'receipt'
   | 'typing'
@@ -29,21 +29,27 @@ export type StreamKind =
   | 'one_time_keys'
   | 'device_list'
   | 'profile'
-  /** A room has other aliases than before; `detail` is its id, for it concerns application services only. */
+  /** The aliases of a room changed; `detail` is its id, because only application services need it. */
   | 'alias'
   | 'pusher'
   | 'delayed_event'
   | 'thread_subscription'
-  /** What a user has sent is erased. `detail`: the user. */
+  /** A user's events are erased. `detail`: the user. */
   | 'erasure'
-  /** This server came into a room (again), whose members it was told all at once. `detail`: the room, whose members are not woken by it. */
+  /**
+   * This server joined a room (again) and received all its members in bulk. `detail`: the room, whose members are not
+   * woken by it.
+   */
   | 'room_entered'
-  /** This server came into a room without knowing all its members (storage/rooms/membership/partial-rooms.ts). */
+  /** This server joined a room with partial state (storage/rooms/membership/partial-rooms.ts). */
   | 'room_partial'
-  /** All members of a room are known, and were written in bulk, without a row for each; `detail`: 'encrypted' if they encrypt. */
+  /**
+   * A room is no longer partial: its members were written in bulk, without a row for each; `detail`: 'encrypted' if
+   * they encrypt.
+   */
   | 'room_complete'
 
-/** A row before it has its position. `room_id`: whom it concerns are the room's members; `user_id`: this user beyond that. */
+/** A row before it has its position. `room_id`: it concerns the room's members; `user_id`: also this user. */
 export type NewStreamRow = {
   kind: StreamKind
   room_id: RoomId | null

@@ -18,7 +18,7 @@ import type { SlidingSyncTables } from './sliding-sync.ts'
 import type { StreamTables } from './stream.ts'
 import type { UserTables } from './users.ts'
 
-/** All tables, as `migrations/` documents them. bigint columns arrive as numbers: all stay below 2^53. */
+/** All tables; `migrations/` documents them. bigint columns arrive as numbers: all stay below 2^53. */
 export type Tables = UserTables &
   MediaTables &
   EphemeralTables &

@@ -6,9 +6,9 @@ import { collectStatements, type Statement, type Statements } from './test-sql-s
 import { openSources, type TypedSources } from './test-typescript.ts'
 import { type KindOfOid, kindOfType, loadKindsOfOids } from './test-value-kinds.ts'
 
-/** Statements of which the text is not known before they run. */
+/** Statements whose text is not known before they run. */
 const UNKNOWN = [
-  // The migrations themselves, which make the schema.
+  // The migrations, which create the schema.
   /storage\/.*migrate\.ts:\d+: readFileSync\(.*\) is not known/,
   // `vacuum` and `analyze` of tables that the catalogue names.
   /storage\/.*embedded-upkeep\.ts:\d+: name is not known/,

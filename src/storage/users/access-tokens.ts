@@ -5,7 +5,7 @@ import { readTogether } from '../engine/read-together.ts'
 import type { AccessTokenRow, DeviceKey } from '../schema/users.ts'
 import { deleteLoginTokensOfDevice } from './login-tokens.ts'
 
-/** What a request has to know about its token, its user and its device. */
+/** The token, user and device of a request. */
 export type TokenHolder = {
   user_id: UserId
   device_id: DeviceId | null
@@ -17,14 +17,16 @@ export type TokenHolder = {
   suspended: boolean
   exempt_from_rate_limits: boolean
   last_seen_ts: number | null
-  /** The token's refresh token, as long as that one stands in for an older one. */
+  /** The token's refresh token, until the one that it replaces is retired. */
   refresh_token_to_confirm: string | null
 }
 
-/** The same of a user who acts without a token. */
+/** The same for a user without a token. */
 type TokenlessHolder = Omit<TokenHolder, 'expires_ts' | 'last_seen_ts' | 'refresh_token_to_confirm'>
 
-/** Finds a token by its hash: one query for everything a request needs, and for all requests that arrive together. */
+/**
+ * Finds a token by its hash: one query for all data that a request needs, shared by all requests that arrive together.
+ */
 export const findTokenHolder = readTogether<string, TokenHolder | undefined>(
   async (db, hashes) => {
     const { rows } = await sql<
@@ -42,7 +44,10 @@ export const findTokenHolder = readTogether<string, TokenHolder | undefined>(
   { most: 100, of: 'arrivals' },
 )
 
-/** Who acts without a token of their own, through an application service; `device_id` null: the user has no such device. Undefined: there is no such user. */
+/**
+ * Finds a user for an application service that acts without a token of the user; `device_id` null: the user has no such
+ * device. Undefined: the user does not exist.
+ */
 export async function findTokenlessHolder(
   db: Db,
   { userId, deviceId }: { userId: UserId; deviceId: string | null },
@@ -61,19 +66,19 @@ export async function insertAccessToken(tx: Tx, token: AccessTokenRow): Promise<
   await tx.sql.insertInto('access_tokens').values(token).execute()
 }
 
-/** Ends all tokens of a device, and those that it has asked for to log in another one. */
+/** Revokes all tokens of a device, including the login tokens that it requested. */
 export async function deleteDeviceTokens(tx: Tx, { userId, deviceId }: DeviceKey): Promise<void> {
   await deleteLoginTokensOfDevice(tx, { userId, deviceId })
   await tx.sql.deleteFrom('access_tokens').where('user_id', '=', userId).where('device_id', '=', deviceId).execute()
   await tx.sql.deleteFrom('refresh_tokens').where('user_id', '=', userId).where('device_id', '=', deviceId).execute()
 }
 
-/** Ends all access tokens of a user that belong to no device. */
+/** Revokes all access tokens of a user that belong to no device. */
 export async function deleteDevicelessTokens(tx: Tx, userId: UserId): Promise<void> {
   await tx.sql.deleteFrom('access_tokens').where('user_id', '=', userId).where('device_id', 'is', null).execute()
 }
 
-/** Ends one access token. */
+/** Revokes one access token. */
 export async function deleteAccessToken(tx: Tx, tokenHash: string): Promise<void> {
   await tx.sql.deleteFrom('access_tokens').where('token_hash', '=', tokenHash).execute()
 }

@@ -4,13 +4,13 @@ import type { Db, Tx } from '../engine/database.ts'
 import { appendToStream } from '../engine/stream-append.ts'
 import type { UserTables } from '../schema/users.ts'
 
-/** Names a piece of account data; `roomId` is '' for global ones. */
+/** The key of an account data entry; `roomId` is '' for global ones. */
 export type AccountDataKey = { roomId: RoomId | ''; type: string }
 
-/** A piece of account data; `content` is JSON text, to be served as it is. */
+/** An account data entry; `content` is JSON text, served unchanged. */
 export type AccountDataRow = Omit<UserTables['account_data'], 'user_id'>
 
-/** The content (JSON text) of one piece; undefined when it is not set. */
+/** Returns the content (JSON text) of an entry; undefined if it is not set. */
 export async function findAccountData(
   db: Db,
   userId: UserId,
@@ -21,21 +21,21 @@ export async function findAccountData(
   return rows[0]?.content
 }
 
-/** Everything that a user has stored, global and of all rooms. */
+/** Returns all account data of a user, global and of all rooms. */
 export async function loadAllAccountData(db: Db, userId: UserId): Promise<AccountDataRow[]> {
   const { rows } = await sql<AccountDataRow>`select room_id, type, content from account_data
     where user_id = ${userId} order by room_id, type`.execute(db.sql)
   return rows
 }
 
-/** All pieces of one type, those of rooms as well as the global one. */
+/** Returns all entries of one type, global and of rooms. */
 export async function loadAccountDataOfType(db: Db, userId: UserId, type: string): Promise<AccountDataRow[]> {
   const { rows } = await sql<AccountDataRow>`select room_id, type, content from account_data
     where user_id = ${userId} and type = ${type}`.execute(db.sql)
   return rows
 }
 
-/** Everything that a user has stored for some rooms; '' stands for the global ones. */
+/** Returns a user's account data of some rooms; '' selects the global entries. */
 export async function loadAccountDataOfRooms(
   db: Db,
   userId: UserId,
@@ -47,7 +47,7 @@ export async function loadAccountDataOfRooms(
   return rows
 }
 
-/** Some pieces, such as those that stream rows name; ones that are not (any more) set are absent. */
+/** Returns some entries, such as those of stream rows; entries that are not set are absent. */
 export async function loadAccountData(
   db: Db,
   userId: UserId,
@@ -61,10 +61,10 @@ export async function loadAccountData(
   return rows
 }
 
-/** Bytes that an entry counts for beside its text. */
+/** Bytes that an entry counts in addition to its text. */
 const ENTRY_BYTES = 100
 
-/** Returns the bytes of one piece (0: there is none), and of all others that the user has stored, with their names. */
+/** Returns the bytes of one entry (0: none), and of all other entries of the user, including their names. */
 export async function measureAccountData(
   db: Db,
   userId: UserId,
@@ -79,7 +79,7 @@ export async function measureAccountData(
   return rows[0]!
 }
 
-/** Sets a piece of account data (`content` is JSON text) and tells the user's devices. */
+/** Stores an entry (`content` is JSON text) and notifies the user's devices. */
 export async function storeAccountData(
   tx: Tx,
   userId: UserId,
@@ -90,14 +90,14 @@ export async function storeAccountData(
   noteChange(tx, userId, { roomId, type })
 }
 
-/** Removes a piece of account data and, if it was there, tells the user's devices: to them it is empty from then on. */
+/** Deletes an entry and, if it existed, notifies the user's devices, which see it as empty. */
 export async function deleteAccountData(tx: Tx, userId: UserId, { roomId, type }: AccountDataKey): Promise<void> {
   const result = await sql`delete from account_data
     where user_id = ${userId} and room_id = ${roomId} and type = ${type}`.execute(tx.sql)
   if (result.numAffectedRows === 1n) noteChange(tx, userId, { roomId, type })
 }
 
-/** Removes pieces of global account data that are there, likewise. */
+/** Deletes existing global entries, and notifies the user's devices in the same way. */
 export async function deleteGlobalAccountData(tx: Tx, userId: UserId, types: readonly string[]): Promise<void> {
   if (types.length === 0) return
   const { rows } = await sql<{ type: string }>`delete from account_data
@@ -105,7 +105,7 @@ export async function deleteGlobalAccountData(tx: Tx, userId: UserId, types: rea
   for (const { type } of rows) noteChange(tx, userId, { roomId: '', type })
 }
 
-/** Removes everything that a user has stored; for accounts that end. */
+/** Deletes all account data of a user, when the account is deactivated. */
 export async function deleteAllAccountData(tx: Tx, userId: UserId): Promise<void> {
   await tx.sql.deleteFrom('account_data').where('user_id', '=', userId).execute()
 }

@@ -4,7 +4,7 @@ import type { Db, Tx } from '../engine/database.ts'
 import { appendToStream } from '../engine/stream-append.ts'
 import type { ErasureRow } from '../schema/users.ts'
 
-/** Notes that what a user has sent is erased, with the state of each of their rooms now. */
+/** Records that a user's events are erased, with the current state of each of the user's rooms. */
 export async function noteErasure(tx: Tx, userId: UserId): Promise<void> {
   await sql`insert into erasures (user_id, room_id, state_root)
     select ${userId}, room_id, state_root from room_memberships join room_heads using (room_id) where user_id = ${userId}
@@ -17,7 +17,7 @@ export async function loadErasedUsers(db: Db): Promise<UserId[]> {
   return rows.map((row) => row.user_id)
 }
 
-/** The states of rooms when these users were erased. */
+/** Returns the states of rooms when these users were erased. */
 export async function loadErasures(
   db: Db,
   userIds: readonly UserId[],

@@ -8,10 +8,10 @@ import {
 } from '../../core/rooms/invite-permission.ts'
 import type { Db } from '../engine/database.ts'
 
-/** Where users store whose invites they want, besides which servers look for them. */
+/** Account data types with invite permissions; others than these are not read. */
 export const INVITE_PERMISSION_TYPES = ['m.invite_permission_config', 'org.matrix.msc4155.invite_permission_config']
 
-/** Who may invite some users, where they have said so. */
+/** Returns the invite permissions of users who have set them. */
 export async function loadInvitePermissions(
   db: Db,
   userIds: readonly UserId[],
@@ -28,7 +28,7 @@ export async function loadInvitePermissions(
   return new Map([...configs].map(([userId, config]) => [userId, compileInvitePermission(config)]))
 }
 
-/** Who may invite one user. */
+/** Returns the invite permission of one user. */
 export async function loadInvitePermission(db: Db, userId: UserId): Promise<InvitePermission> {
   return (await loadInvitePermissions(db, [userId])).get(userId) ?? allowAllInvites
 }

@@ -3,7 +3,7 @@ import type { DeviceId, UserId } from '../../core/ids.ts'
 import type { Db, Tx } from '../engine/database.ts'
 import type { DeviceKey } from '../schema/users.ts'
 
-/** Adds a token that logs in its holder once, and removes those that have expired by `now`. It ends with its device. */
+/** Adds a one-time login token, and deletes those that have expired by `now`. It is revoked with its device. */
 export async function insertLoginToken(
   tx: Tx,
   token: { tokenHash: string; userId: UserId; deviceId: DeviceId | null; expiresTs: number; now: number },
@@ -13,26 +13,26 @@ export async function insertLoginToken(
     values (${token.tokenHash}, ${token.userId}, ${token.deviceId}, ${token.expiresTs}::bigint)`.execute(tx.sql)
 }
 
-/** Returns the user of a token; undefined when it is not known, or used already. */
+/** Returns the user of a token; undefined if it is unknown or used. */
 export async function findLoginTokenUser(db: Db, tokenHash: string): Promise<UserId | undefined> {
   const { rows } = await sql<{ user_id: UserId }>`select user_id from login_tokens
     where token_hash = ${tokenHash}`.execute(db.sql)
   return rows[0]?.user_id
 }
 
-/** Uses a token up; false when it is not known, expired, or used already. */
+/** Uses a token; false if it is unknown, expired or used. */
 export async function takeLoginToken(tx: Tx, tokenHash: string, now: number): Promise<boolean> {
   const { rows } = await sql<{ expires_ts: number }>`delete from login_tokens
     where token_hash = ${tokenHash} returning expires_ts`.execute(tx.sql)
   return rows[0] !== undefined && rows[0].expires_ts > now
 }
 
-/** Ends all login tokens of a user. */
+/** Revokes all login tokens of a user. */
 export async function deleteLoginTokens(tx: Tx, userId: UserId): Promise<void> {
   await tx.sql.deleteFrom('login_tokens').where('user_id', '=', userId).execute()
 }
 
-/** Ends the login tokens that a device has asked for. */
+/** Revokes the login tokens that a device requested. */
 export async function deleteLoginTokensOfDevice(tx: Tx, { userId, deviceId }: DeviceKey): Promise<void> {
   await tx.sql.deleteFrom('login_tokens').where('user_id', '=', userId).where('device_id', '=', deviceId).execute()
 }

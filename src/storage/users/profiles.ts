@@ -5,13 +5,13 @@ import type { Db, Tx } from '../engine/database.ts'
 import { appendToStream } from '../engine/stream-append.ts'
 import type { ProfileRow } from '../schema/users.ts'
 
-/** A user's profile: `displayname`, `avatar_url` and any further fields, those that are set. */
+/** A user's profile: `displayname`, `avatar_url` and any further fields that are set. */
 export type Profile = Record<string, Json>
 
 /** The fields that the specification defines, which are always strings. */
 type Names = { displayname: string; avatar_url: string }
 
-/** A local user's profile; empty for users that have set nothing. */
+/** Returns a local user's profile; empty if nothing is set. */
 export async function loadProfile(db: Db, userId: UserId): Promise<Profile> {
   return (await loadProfiles(db, [userId])).get(userId) ?? {}
 }
@@ -22,7 +22,7 @@ export async function loadProfiles(db: Db, userIds: readonly UserId[]): Promise<
   return new Map(rows.map((row) => [row.user_id, profileOf(row)]))
 }
 
-/** Replaces a profile, in which `changedField` is what is new, and tells the stream. */
+/** Replaces a profile, in which `changedField` changed, and appends to the stream. */
 export async function storeProfile(
   tx: Tx,
   { userId, profile, changedField }: { userId: UserId; profile: Profile; changedField: string },
@@ -35,7 +35,7 @@ export async function storeProfile(
   appendToStream(tx, { kind: 'profile', user_id: userId, detail: changedField })
 }
 
-/** Removes a profile altogether. */
+/** Deletes a profile. */
 export async function deleteProfile(tx: Tx, userId: UserId): Promise<void> {
   await tx.sql.deleteFrom('profiles').where('user_id', '=', userId).execute()
   appendToStream(tx, { kind: 'profile', user_id: userId })

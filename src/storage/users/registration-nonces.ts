@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
 import type { Tx } from '../engine/database.ts'
 
-/** Adds a nonce for registration by shared secret; those that have expired by `now` go. */
+/** Adds a nonce for registration by shared secret; deletes those that have expired by `now`. */
 export async function insertRegistrationNonce(
   tx: Tx,
   { nonce, expiresTs, now }: { nonce: string; expiresTs: number; now: number },
@@ -10,7 +10,7 @@ export async function insertRegistrationNonce(
   await tx.sql.insertInto('registration_nonces').values({ nonce, expires_ts: expiresTs }).execute()
 }
 
-/** Uses a nonce up; false when it is not known, expired, or used already. */
+/** Uses a nonce; false if it is unknown, expired or used. */
 export async function takeRegistrationNonce(tx: Tx, nonce: string, now: number): Promise<boolean> {
   const { rows } = await sql<{ expires_ts: number }>`delete from registration_nonces where nonce = ${nonce}
     returning expires_ts`.execute(tx.sql)

@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
 import type { Db, Tx } from '../engine/database.ts'
 
-/** Whether somebody could register with a token now. */
+/** Whether a token is usable now. */
 export async function isRegistrationTokenUsable(db: Db, token: string, now: number): Promise<boolean> {
   const { rows } = await sql`select 1 from registration_tokens where token = ${token}
     and (uses_allowed is null or uses_completed < uses_allowed) and (expires_ts is null or expires_ts > ${now}::bigint)`.execute(
@@ -10,7 +10,7 @@ export async function isRegistrationTokenUsable(db: Db, token: string, now: numb
   return rows.length === 1
 }
 
-/** Counts one use of a token; false when it cannot be used (any more). */
+/** Counts one use of a token; false if it is not usable. */
 export async function takeRegistrationToken(tx: Tx, token: string, now: number): Promise<boolean> {
   const result = await sql`update registration_tokens set uses_completed = uses_completed + 1 where token = ${token}
     and (uses_allowed is null or uses_completed < uses_allowed) and (expires_ts is null or expires_ts > ${now}::bigint)`.execute(

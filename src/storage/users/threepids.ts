@@ -4,31 +4,31 @@ import type { Db, Tx } from '../engine/database.ts'
 import type { ThreepidRow, ThreepidSessionRow } from '../schema/notices-and-mail.ts'
 import type { UserRow } from '../schema/users.ts'
 
-/** An address outside of Matrix; `address` in its canonical form. */
+/** A third-party identifier; `address` in its canonical form. */
 export type Threepid = Pick<ThreepidRow, 'medium' | 'address'>
 
-/** A user's addresses, the oldest first. */
+/** Returns a user's third-party identifiers, the oldest first. */
 export async function loadThreepids(db: Db, userId: UserId): Promise<ThreepidRow[]> {
   const { rows } = await sql<ThreepidRow>`select * from threepids where user_id = ${userId}
     order by added_ts, address`.execute(db.sql)
   return rows
 }
 
-/** Whose an address is; undefined when it is nobody's. */
+/** Returns the owner of an address; undefined if there is none. */
 export async function findThreepidOwner(db: Db, { medium, address }: Threepid): Promise<UserId | undefined> {
   const { rows } = await sql<{ user_id: UserId }>`select user_id from threepids
     where medium = ${medium} and address = ${address}`.execute(db.sql)
   return rows[0]?.user_id
 }
 
-/** The user who has an address; undefined when nobody has it. */
+/** Returns the user with an address; undefined if there is none. */
 export async function findThreepidUser(db: Db, { medium, address }: Threepid): Promise<UserRow | undefined> {
   const { rows } = await sql<UserRow>`select users.* from users join threepids using (user_id)
     where medium = ${medium} and address = ${address}`.execute(db.sql)
   return rows[0]
 }
 
-/** Gives a user an address; false when it is another's. */
+/** Adds an address to a user; false if it belongs to another. */
 export async function insertThreepid(tx: Tx, threepid: ThreepidRow): Promise<boolean> {
   const { medium, address, user_id, validated_ts, added_ts } = threepid
   const { rows } = await sql<{
@@ -39,7 +39,7 @@ export async function insertThreepid(tx: Tx, threepid: ThreepidRow): Promise<boo
   return rows[0]?.user_id === user_id
 }
 
-/** Takes an address from a user, and with it the mails that go there. */
+/** Deletes an address of a user, and the mail notifications to it. */
 export async function deleteThreepid(tx: Tx, userId: UserId, { medium, address }: Threepid): Promise<void> {
   await sql`delete from threepids where user_id = ${userId} and medium = ${medium} and address = ${address}`.execute(
     tx.sql,
@@ -48,12 +48,12 @@ export async function deleteThreepid(tx: Tx, userId: UserId, { medium, address }
   await sql`delete from pushers where user_id = ${userId} and kind = 'email' and pushkey = ${address}`.execute(tx.sql)
 }
 
-/** Takes all addresses from a user. */
+/** Deletes all addresses of a user. */
 export async function deleteAllThreepids(tx: Tx, userId: UserId): Promise<void> {
   await tx.sql.deleteFrom('threepids').where('user_id', '=', userId).execute()
 }
 
-/** The proof of an address under way, by what it is for and who asked. */
+/** Finds a pending validation session of an address, by purpose and requester. */
 export async function findThreepidSession(
   db: Db,
   { purpose, medium, address, client_secret, user_id }: ThreepidSessionKey,
@@ -67,7 +67,10 @@ export async function findThreepidSession(
 
 type ThreepidSessionKey = Pick<ThreepidSessionRow, 'purpose' | 'medium' | 'address' | 'client_secret' | 'user_id'>
 
-/** Stores a proof under way, in place of an older one for the same; those that have expired by `now` go. */
+/**
+ * Stores a pending validation session, which replaces an older one for the same address; deletes those that have
+ * expired by `now`.
+ */
 export async function storeThreepidSession(
   tx: Tx,
   session: Omit<ThreepidSessionRow, 'validated_ts'>,
@@ -82,7 +85,7 @@ export async function storeThreepidSession(
       validated_ts = null, expires_ts = excluded.expires_ts`.execute(tx.sql)
 }
 
-/** The proof that a link is of, if it has not expired. */
+/** Finds the session of a link, if it has not expired. */
 export async function findLinkedSession(
   db: Db,
   { sessionId, tokenHash, now }: { sessionId: string; tokenHash: string; now: number },
@@ -92,7 +95,7 @@ export async function findLinkedSession(
   return rows[0]
 }
 
-/** Notes that the link was followed. */
+/** Marks a session as validated: its link was opened. */
 export async function markThreepidValidated(tx: Tx, sessionId: string, now: number): Promise<void> {
   await sql`update threepid_sessions set validated_ts = coalesce(validated_ts, ${now}::bigint)
     where session_id = ${sessionId}`.execute(tx.sql)
@@ -100,7 +103,10 @@ export async function markThreepidValidated(tx: Tx, sessionId: string, now: numb
 
 type ProvenThreepid = Threepid & { validated_ts: number; user_id: UserId | '' }
 
-/** Uses up a proof: gives the address and whose account it is for ('': any); undefined when its link was not followed, or secret or purpose are others. */
+/**
+ * Uses up a session: returns the address and the account it is for ('': any); undefined if its link was not opened, or
+ * if secret or purpose differ.
+ */
 export async function takeThreepidSession(
   tx: Tx,
   { sessionId, clientSecret, purpose, now }: { sessionId: string; clientSecret: string; purpose: string; now: number },

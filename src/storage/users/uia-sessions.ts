@@ -3,27 +3,29 @@ import type { UserId } from '../../core/ids.ts'
 import type { Db, Tx } from '../engine/database.ts'
 import type { UiaSessionRow } from '../schema/users.ts'
 
-/** User-interactive authentication that is under way or finished. */
+/** A pending or finished session of user-interactive authentication. */
 export type UiaSession = {
   sessionId: string
   operation: string
-  /** Who authenticates; undefined where that is not known yet. */
+  /** The user; undefined until known. */
   userId: UserId | undefined
-  /** The request, without `auth` and without the secret that it may hold. */
+  /** The request, without `auth` and without the secret that it may contain. */
   body: Record<string, unknown>
   /** The hash of that secret. */
   secretHash: string | undefined
-  /** What each completed stage found out, by stage type. */
+  /** The result of each completed stage, by stage type. */
   completed: Record<string, string>
-  /** What came of the request; undefined until it was performed. */
+  /** The result of the request; undefined until it was performed. */
   note: Record<string, unknown> | undefined
   expiresTs: number
 }
 
-/** Sessions of a user; of more, the oldest end. */
+/** The maximum number of sessions of a user; beyond it, the oldest ends. */
 const MAX_OF_USER = 50
 
-/** Stores a session as it is now, with what others have completed of it at the same time; those that have expired by `now` go, and those that a user has too many. */
+/**
+ * Stores a session, merged with stages completed at the same time; deletes expired sessions and those beyond the limit.
+ */
 export async function saveUiaSession(tx: Tx, session: UiaSession, now: number): Promise<void> {
   await tx.sql.deleteFrom('uia_sessions').where('expires_ts', '<=', now).execute()
   await sql`insert into uia_sessions (session_id, operation, user_id, body, secret_hash, completed, expires_ts)
@@ -56,19 +58,19 @@ export async function findUiaSession(db: Db, sessionId: string, now: number): Pr
   )
 }
 
-/** Takes a session to perform the request; false when another request has it, or had it. */
+/** Claims a session to perform the request; false if another request claimed it. */
 export async function claimUiaSession(tx: Tx, sessionId: string): Promise<boolean> {
   const result = await sql`update uia_sessions set claimed = true
     where session_id = ${sessionId} and not claimed`.execute(tx.sql)
   return result.numAffectedRows === 1n
 }
 
-/** Gives a session back whose request failed. */
+/** Releases the session of a failed request. */
 export async function releaseUiaSession(tx: Tx, sessionId: string): Promise<void> {
   await tx.sql.updateTable('uia_sessions').set({ claimed: false }).where('session_id', '=', sessionId).execute()
 }
 
-/** Notes what came of the request, and the request as it was performed. */
+/** Stores the result of the request, and the request as it was performed. */
 export async function finishUiaSession(tx: Tx, session: UiaSession): Promise<void> {
   await sql`update uia_sessions set body = ${JSON.stringify(session.body)}, secret_hash = ${session.secretHash ?? null},
       note = ${JSON.stringify(session.note)}, expires_ts = ${session.expiresTs}::bigint

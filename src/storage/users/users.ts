@@ -5,7 +5,7 @@ import type { UserRow } from '../schema/users.ts'
 
 export type NewUser = Pick<UserRow, 'user_id' | 'password_hash' | 'is_admin' | 'is_guest' | 'created_ts'>
 
-/** Adds a user; false when the name is taken (by a deactivated user too). */
+/** Adds a user; false if the name is taken (even by a deactivated user). */
 export async function insertUser(tx: Tx, user: NewUser): Promise<boolean> {
   const result = await sql`insert into users (user_id, password_hash, is_admin, is_guest, created_ts)
     values (${user.user_id}, ${user.password_hash}, ${user.is_admin}, ${user.is_guest}, ${user.created_ts}::bigint)
@@ -13,19 +13,19 @@ export async function insertUser(tx: Tx, user: NewUser): Promise<boolean> {
   return result.numAffectedRows === 1n
 }
 
-/** Makes a guest a user; false when there is no such guest. */
+/** Makes a guest a user; false if there is no such guest. */
 export async function makeGuestUser(tx: Tx, userId: UserId, passwordHash: string | null): Promise<boolean> {
   const result = await sql`update users set is_guest = false, password_hash = ${passwordHash}
     where user_id = ${userId} and is_guest and deactivated_ts is null`.execute(tx.sql)
   return result.numAffectedRows === 1n
 }
 
-/** A user of this server; undefined when there is none of that id. */
+/** Returns a local user; undefined if there is none with that id. */
 export async function findUser(db: Db, userId: UserId): Promise<UserRow | undefined> {
   return db.sql.selectFrom('users').selectAll().where('user_id', '=', userId).executeTakeFirst()
 }
 
-/** Those of some ids that no user of this server has, or had. */
+/** Returns the ids that no local user has or had. */
 export async function filterUnknownUsers(db: Db, userIds: readonly UserId[]): Promise<UserId[]> {
   if (userIds.length === 0) return []
   const { rows } = await sql<{ user_id: UserId }>`select user_id from unnest(${userIds}::text[]) as asked(user_id)
@@ -38,13 +38,16 @@ export async function updatePasswordHash(tx: Tx, userId: UserId, hash: string | 
   await tx.sql.updateTable('users').set({ password_hash: hash }).where('user_id', '=', userId).execute()
 }
 
-/** Marks a user as gone: no password, no rights; `erased` stays once it is set. */
+/** Deactivates a user: no password, no rights; `erased` is never unset. */
 export async function markDeactivated(tx: Tx, user: { userId: UserId; erase: boolean; now: number }): Promise<void> {
   await sql`update users set password_hash = null, is_admin = false, erased = erased or ${user.erase}::boolean,
     deactivated_ts = coalesce(deactivated_ts, ${user.now}::bigint) where user_id = ${user.userId}`.execute(tx.sql)
 }
 
-/** Keeps others from changing what belongs to a user until the transaction ends. Invariant: who reads and then writes a user's push rules, profile, tags or sessions holds it. */
+/**
+ * Locks a user's row until the transaction ends. Invariant: a transaction that reads and then writes a user's push
+ * rules, profile, tags or sessions holds this lock.
+ */
 export async function lockUser(tx: Tx, userId: UserId): Promise<void> {
   await sql`select 1 from users where user_id = ${userId} for no key update`.execute(tx.sql)
 }
