@@ -4,7 +4,7 @@ import type { Db, Tx } from '../engine/database.ts'
 import type { CrossSigningKeyRow, CrossSigningSignatureRow } from '../schema/devices.ts'
 import { noteDeviceListChange } from './device-lists.ts'
 
-/** Publishes cross-signing keys in the place of those with the same usage; signatures by keys that go, go with them. */
+/** Stores cross-signing keys, which replace those with the same usage; signatures by replaced keys are deleted. */
 export async function storeCrossSigningKeys(
   tx: Tx,
   userId: UserId,
@@ -24,21 +24,21 @@ export async function storeCrossSigningKeys(
   noteDeviceListChange(tx, userId, 'cross_signing')
 }
 
-/** Withdraws a user's cross-signing keys, and all signatures that the user made. */
+/** Deletes a user's cross-signing keys, and all signatures by the user. */
 export async function deleteCrossSigningKeys(tx: Tx, userId: UserId): Promise<void> {
   await tx.sql.deleteFrom('cross_signing_signatures').where('signer', '=', userId).execute()
   const result = await sql`delete from cross_signing_keys where user_id = ${userId}`.execute(tx.sql)
   if (result.numAffectedRows !== 0n) noteDeviceListChange(tx, userId, 'cross_signing')
 }
 
-/** The cross-signing keys of some users. */
+/** Returns the cross-signing keys of some users. */
 export async function loadCrossSigningKeys(db: Db, userIds: readonly UserId[]): Promise<CrossSigningKeyRow[]> {
   const { rows } = await sql<CrossSigningKeyRow>`select * from cross_signing_keys
     where user_id = any(${userIds}::text[])`.execute(db.sql)
   return rows
 }
 
-/** Adds signatures; those that are there already are replaced. `signer`s' own devices, or all who track them, hear of it. */
+/** Stores signatures; existing ones are replaced. Notifies the signer's devices, or all users who track them. */
 export async function storeSignatures(tx: Tx, signatures: readonly CrossSigningSignatureRow[]): Promise<void> {
   if (signatures.length === 0) return
   const column = (pick: (row: CrossSigningSignatureRow) => string): string[] => signatures.map(pick)
@@ -53,7 +53,7 @@ export async function storeSignatures(tx: Tx, signatures: readonly CrossSigningS
   }
 }
 
-/** The signatures on these users' keys that `viewer` may see: the users' own, and the viewer's. */
+/** Returns the signatures of these users' keys that `viewer` may see: the owners' and the viewer's. */
 export async function loadSignatures(
   db: Db,
   userIds: readonly UserId[],

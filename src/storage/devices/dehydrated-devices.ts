@@ -3,7 +3,7 @@ import type { DeviceId, UserId } from '../../core/ids.ts'
 import type { Db, Tx } from '../engine/database.ts'
 import type { DeviceKey } from '../schema/users.ts'
 
-/** Makes a device the user's dehydrated one; `deviceData` is JSON. */
+/** Makes a device the user's dehydrated device; `deviceData` is JSON. */
 export async function storeDehydratedDevice(
   tx: Tx,
   { userId, deviceId }: DeviceKey,
@@ -15,7 +15,7 @@ export async function storeDehydratedDevice(
   )
 }
 
-/** A user's dehydrated device; undefined when there is none. */
+/** Returns a user's dehydrated device; undefined if there is none. */
 export async function findDehydratedDevice(
   db: Db,
   userId: UserId,

@@ -4,10 +4,10 @@ import type { Db, Tx } from '../engine/database.ts'
 import type { DeviceKey } from '../schema/users.ts'
 import { noteDeviceListChange } from './device-lists.ts'
 
-/** Identity keys of a device, with the name that its user gave it. */
+/** Identity keys of a device, with its display name. */
 export type StoredDeviceKeys = { user_id: UserId; device_id: DeviceId; key_json: string; display_name: string | null }
 
-/** Keeps the device from being deleted, and its other uploads waiting, until the transaction ends; false when there is no such device. */
+/** Locks a device against deletion and other uploads until the transaction ends; false if it does not exist. */
 export async function lockDevice(tx: Tx, { userId, deviceId }: DeviceKey): Promise<boolean> {
   const { rows } = await sql`select 1 from devices where user_id = ${userId} and device_id = ${deviceId}
     for no key update`.execute(tx.sql)
@@ -21,7 +21,10 @@ export async function measureDeviceKeys(db: Db, userId: UserId): Promise<number>
   return rows[0]!.bytes
 }
 
-/** Publishes a device's identity keys (canonical JSON). If they differ from the former ones, those who track the user's devices hear of it; false if not. */
+/**
+ * Stores a device's identity keys (canonical JSON). If they changed, notifies users who track the user's devices;
+ * otherwise returns false.
+ */
 export async function storeDeviceKeys(tx: Tx, { userId, deviceId }: DeviceKey, keyJson: string): Promise<boolean> {
   const result =
     await sql`insert into device_keys (user_id, device_id, key_json) values (${userId}, ${deviceId}, ${keyJson})
@@ -36,8 +39,8 @@ export async function storeDeviceKeys(tx: Tx, { userId, deviceId }: DeviceKey, k
 }
 
 /**
- * Identity keys of local users' devices, in one query. `deviceIds` undefined: all devices of the user. Devices without keys are left out, and where all
- * keys are more than `bytes`, the devices of the users who have most.
+ * Returns identity keys of local users' devices, in one query. `deviceIds` undefined: all devices of the user. Omits
+ * devices without keys. If all keys together are over `bytes`, omits devices of the users with the most bytes.
  */
 export async function loadDeviceKeys(
   db: Db,

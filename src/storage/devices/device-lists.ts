@@ -5,12 +5,13 @@ import { appendToStream } from '../engine/stream-append.ts'
 import { loadJoinedRooms } from '../rooms/membership/room-memberships.ts'
 
 /**
- * What changed about a user's keys: those of a device, the cross-signing keys, or the user's signatures on somebody else's keys, which only the user sees;
- * of a device without keys it is its name, or that it is gone, which only other servers hear of.
+ * The kinds of changes of a user's keys: of a device, of cross-signing keys, or of the user's signatures on other
+ * users' keys, which only the user sees. `keyless`: a device without keys was renamed or deleted, which only other
+ * servers see.
  */
 export type DeviceListChange = `device ${string}` | `keyless ${string}` | 'cross_signing' | `signatures ${UserId}`
 
-/** Tells the stream that a user's devices or keys are not what they were; all who share a room with the user hear of it. */
+/** Appends to the stream that a user's devices or keys changed; all users who share a room are notified. */
 export function noteDeviceListChange(tx: Tx, userId: UserId, change: DeviceListChange): void {
   const isNoted = tx.streamRows.some(
     (row) => row.kind === 'device_list' && row.user_id === userId && row.detail === change,
@@ -19,8 +20,9 @@ export function noteDeviceListChange(tx: Tx, userId: UserId, change: DeviceListC
 }
 
 /**
- * Which of `candidates` have joined at least one of these rooms. `throughout`: at least one that the candidate has been in without a break until the stream
- * was at `to`, which is any but `newRooms`, the pairs in `newMembers`, and what the candidate has come into since.
+ * Returns which of `candidates` have joined at least one of these rooms. `throughout`: at least one that the candidate
+ * has been in without interruption until the stream was at `to`; this excludes `newRooms`, the pairs in `newMembers`,
+ * and rooms joined since.
  */
 export async function loadRoomSharers(
   db: Db,
@@ -36,7 +38,7 @@ export async function loadRoomSharers(
   const newRooms = new Set(question.newRooms)
   const joined = await loadJoinedRooms(db, candidates)
   const hasNew = newRooms.size + question.newMembers.length > 0
-  // Looked up after the rooms, so that whoever has come into one of these since then is among them.
+  // Queried after the rooms, so that it includes all users who joined one of them in between.
   const newMembers = [...question.newMembers, ...(hasNew ? await loadMovesAfter(db, candidates, to) : [])]
   return [...joined].flatMap(([userId, rooms]) => {
     const shared = rooms.filter((roomId) => roomIds.has(roomId))
@@ -46,7 +48,7 @@ export async function loadRoomSharers(
   })
 }
 
-/** Who of these users has come into or gone out of which room after the stream was at `position`. */
+/** Returns which of these users joined or left which rooms after the stream was at `position`. */
 async function loadMovesAfter(
   db: Db,
   userIds: readonly UserId[],
@@ -58,7 +60,7 @@ async function loadMovesAfter(
   return rows.map((row) => ({ roomId: row.room_id, userId: row.user_id }))
 }
 
-/** Everybody who has joined one of these rooms. */
+/** Returns all users who have joined one of these rooms. */
 export async function loadMembersOfRooms(db: Db, roomIds: readonly RoomId[]): Promise<UserId[]> {
   if (roomIds.length === 0) return []
   const { rows } = await sql<{ user_id: UserId }>`select distinct user_id from room_memberships

@@ -10,7 +10,9 @@ import { noteDeviceListChange } from './device-lists.ts'
 import { noteKeyCountChange } from './one-time-keys.ts'
 import { forgetDeviceTransactions } from './to-device.ts'
 
-/** Makes a device known, with this name if it is new; false when it is not. Others learn of it when it has keys. */
+/**
+ * Creates a device with this name, if it is new; otherwise returns false. Other users are notified when it has keys.
+ */
 export async function ensureDevice(
   tx: Tx,
   device: DeviceKey & { displayName: string | null; now: number },
@@ -21,33 +23,36 @@ export async function ensureDevice(
   return result.numAffectedRows === 1n
 }
 
-/** A user's devices, by id. */
+/** Returns a user's devices, by id. */
 export async function loadDevices(db: Db, userId: UserId): Promise<DeviceRow[]> {
   return db.sql.selectFrom('devices').selectAll().where('user_id', '=', userId).orderBy('device_id').execute()
 }
 
-/** The devices of some users. */
+/** Returns the devices of some users. */
 export async function loadDevicesOfUsers(db: Db, userIds: readonly UserId[]): Promise<DeviceRow[]> {
   const { rows } = await sql<DeviceRow>`select * from devices where user_id = any(${userIds}::text[])
     order by user_id, device_id`.execute(db.sql)
   return rows
 }
 
-/** Returns how many devices some users have; users without any are absent. */
+/** Returns the number of devices of some users; users without devices are absent. */
 export async function countDevicesOf(db: Db, userIds: readonly UserId[]): Promise<Map<UserId, number>> {
   const { rows } = await sql<{ user_id: UserId; count: number }>`select user_id, count(*)::int as count from devices
     where user_id = any(${userIds}::text[]) group by user_id`.execute(db.sql)
   return new Map(rows.map(({ user_id, count }) => [user_id, count]))
 }
 
-/** One device; undefined when the user has none of that id. */
+/** Returns one device; undefined if it does not exist. */
 export async function findDevice(db: Db, { userId, deviceId }: DeviceKey): Promise<DeviceRow | undefined> {
   const { rows } =
     await sql<DeviceRow>`select * from devices where user_id = ${userId} and device_id = ${deviceId}`.execute(db.sql)
   return rows[0]
 }
 
-/** Returns the devices that a user has beyond `most`, those that were not used for the longest time; never `except` and the dehydrated device. */
+/**
+ * Returns the devices of a user beyond `most`: those unused for the longest time, but never `except` and the dehydrated
+ * device.
+ */
 export async function findIdleDevices(
   db: Db,
   userId: UserId,
@@ -61,7 +66,7 @@ export async function findIdleDevices(
   return rows.map(({ device_id }) => device_id)
 }
 
-/** Names a device; false when there is none of that id. */
+/** Renames a device; false if it does not exist. */
 export async function renameDevice(tx: Tx, device: DeviceKey & { displayName: string | null }): Promise<boolean> {
   const { rows } = await sql<ChangedDevice>`update devices set display_name = ${device.displayName}
     where user_id = ${device.userId} and device_id = ${device.deviceId} returning device_id, ${HAS_KEYS}`.execute(
@@ -71,7 +76,10 @@ export async function renameDevice(tx: Tx, device: DeviceKey & { displayName: st
   return rows.length > 0
 }
 
-/** Removes devices and all that hangs on them, tokens first of all; ids that do not exist are ignored. `which`: a list, or all but some. */
+/**
+ * Deletes devices and everything that belongs to them, tokens first; unknown ids are ignored. `which`: a list, or all
+ * except some.
+ */
 export async function deleteDevices(
   tx: Tx,
   userId: UserId,
@@ -92,7 +100,7 @@ export async function deleteDevices(
   return deviceIds
 }
 
-/** Account data about devices goes with them: https://github.com/matrix-org/matrix-spec-proposals/pull/3890 */
+/** Account data of devices is deleted with them: https://github.com/matrix-org/matrix-spec-proposals/pull/3890 */
 async function deleteDeviceSettings(tx: Tx, userId: UserId, deviceIds: readonly DeviceId[]): Promise<void> {
   const types = deviceIds.flatMap((deviceId) => DEVICE_SETTINGS.map((type) => `${type}.${deviceId}`))
   await deleteGlobalAccountData(tx, userId, types)
@@ -100,7 +108,9 @@ async function deleteDeviceSettings(tx: Tx, userId: UserId, deviceIds: readonly 
 
 const DEVICE_SETTINGS = ['m.local_notification_settings', 'org.matrix.msc3890.local_notification_settings']
 
-/** When and from where a device was last seen; nothing happens if somebody wrote that after `unlessSince`. */
+/**
+ * Updates when and from which address a device was last seen, unless another process has done so after `unlessSince`.
+ */
 export async function updateLastSeen(
   tx: Tx,
   seen: DeviceKey & { ip: string; userAgent: string | undefined; now: number; unlessSince: number },
@@ -113,11 +123,11 @@ export async function updateLastSeen(
 
 type ChangedDevice = { device_id: DeviceId; has_keys: boolean }
 
-/** As of before the statement, so of devices that it deletes too. */
+/** Reads the state before the statement, so that it works for deleted devices. */
 const HAS_KEYS = sql`exists (select 1 from device_keys
   where device_keys.user_id = devices.user_id and device_keys.device_id = devices.device_id) as has_keys`
 
-/** Devices without identity keys are in no client's list, but other servers may keep all of them. */
+/** Devices without identity keys are in no client's list, but other servers may store all devices. */
 function noteChanges(tx: Tx, userId: UserId, devices: readonly ChangedDevice[]): void {
   for (const { device_id, has_keys } of devices) {
     noteDeviceListChange(tx, userId, `${has_keys ? 'device' : 'keyless'} ${device_id}`)

@@ -3,7 +3,7 @@ import type { Db, Tx } from '../engine/database.ts'
 import type { DeviceKey } from '../schema/users.ts'
 import { type ClaimedKey, type KeyClaim, noteKeyCountChange, type UploadedKey } from './one-time-keys.ts'
 
-/** Replaces a device's fallback keys of the algorithms of `keys`. A key that is there already stays as used as it is. */
+/** Replaces a device's fallback keys of the algorithms of `keys`. An unchanged key keeps its used flag. */
 export async function replaceFallbackKeys(
   tx: Tx,
   { userId, deviceId }: DeviceKey,
@@ -19,14 +19,17 @@ export async function replaceFallbackKeys(
   noteKeyCountChange(tx, { userId, deviceId })
 }
 
-/** Returns how many fallback keys a device has. */
+/** Counts a device's fallback keys. */
 export async function countFallbackKeys(db: Db, { userId, deviceId }: DeviceKey): Promise<number> {
   const { rows } = await sql<{ count: number }>`select count(*)::int as count from fallback_keys
     where user_id = ${userId} and device_id = ${deviceId}`.execute(db.sql)
   return rows[0]!.count
 }
 
-/** The fallback keys for claims that found no one-time key; they count as used from now on. Claims without one are left out. */
+/**
+ * Returns fallback keys for claims that found no one-time key, and marks them as used. Claims without a fallback key
+ * are omitted.
+ */
 export async function useFallbackKeys(tx: Tx, claims: readonly KeyClaim[]): Promise<ClaimedKey[]> {
   if (claims.length === 0) return []
   const { rows } = await sql<
@@ -40,14 +43,14 @@ export async function useFallbackKeys(tx: Tx, claims: readonly KeyClaim[]): Prom
   return rows.map(({ used: _used, ...key }) => key)
 }
 
-/** The algorithms of which a device has a fallback key that has not been given out. */
+/** Returns the algorithms for which a device has an unused fallback key. */
 export async function loadUnusedFallbackKeyTypes(db: Db, { userId, deviceId }: DeviceKey): Promise<string[]> {
   const { rows } = await sql<{ algorithm: string }>`select algorithm from fallback_keys
     where user_id = ${userId} and device_id = ${deviceId} and not used order by algorithm`.execute(db.sql)
   return rows.map(({ algorithm }) => algorithm)
 }
 
-/** The same of several devices. */
+/** Returns the same for several devices. */
 export async function loadUnusedFallbackKeyTypesOf(
   db: Db,
   devices: readonly DeviceKey[],

@@ -3,12 +3,12 @@ import type { Tx } from '../engine/database.ts'
 import type { DeviceKey } from '../schema/users.ts'
 import { lockDevice } from './device-keys.ts'
 
-/** The share of its limit that an inbox may keep when it was full. */
+/** The share of its limit to which a full inbox is reduced. */
 const KEPT_SHARE = 0.75
 
 /**
- * Makes room in a full inbox: all messages go of the users who fill most of it, those first whose server fills most of it, so that others' stay.
- * Returns how many went.
+ * Reduces a full inbox: deletes all messages of the users with the most bytes, starting with users of the server with
+ * the most bytes. Returns how many were deleted.
  */
 export async function emptyFullInbox(tx: Tx, device: DeviceKey, limit: number): Promise<number> {
   await lockDevice(tx, device)

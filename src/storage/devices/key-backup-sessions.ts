@@ -7,18 +7,21 @@ import type { BackupKey } from './key-backups.ts'
 /** The key of a session in a backup; `session_data` is JSON. */
 export type BackedUpSession = Omit<KeyBackupSessionRow, 'user_id' | 'version'>
 
-/** Which sessions of a backup: all, those of a room, or one. */
+/** Selects sessions of a backup: all, those of a room, or one. */
 export type SessionRange = { roomId?: RoomId | undefined; sessionId?: string | undefined }
 
-/** What a change did to a backup: whether anything changed, and how many keys and bytes there are more. */
+/** The effect of a change on a backup: whether anything changed, and how many keys and bytes were added. */
 export type BackupChange = { isChanged: boolean; keys: number; bytes: number }
 
 type Difference = { changed: number; keys: number; bytes: number }
 
-/** What a key counts for, its names included. */
+/** The counted bytes of a key, including its names. */
 const BYTES = sql`octet_length(session_data) + octet_length(room_id) + octet_length(session_id)`
 
-/** Stores keys; of two for the same session the better one stays. https://spec.matrix.org/v1.19/client-server-api/#server-side-key-backups */
+/**
+ * Stores keys; of two keys for the same session, the better one is kept.
+ * https://spec.matrix.org/v1.19/client-server-api/#server-side-key-backups
+ */
 export async function storeBackupSessions(
   tx: Tx,
   { userId, version }: BackupKey,
@@ -56,11 +59,11 @@ function changeOf({ changed, keys, bytes }: Difference): BackupChange {
   return { isChanged: changed > 0, keys, bytes }
 }
 
-/** Keys that are read at once, and their bytes. */
+/** Maximum keys per page, and their bytes. */
 const PAGE = 1000
 const PAGE_BYTES = 1024 * 1024
 
-/** The keys in a backup by room and session, in pages, so that a large one is never in memory whole. */
+/** Yields the keys in a backup by room and session, in pages, so that a large backup is never completely in memory. */
 export async function* loadBackupSessions(
   db: Db,
   { userId, version }: BackupKey,
@@ -83,7 +86,7 @@ export async function* loadBackupSessions(
   }
 }
 
-/** Removes keys from a backup. */
+/** Deletes keys from a backup. */
 export async function deleteBackupSessions(
   tx: Tx,
   { userId, version }: BackupKey,

@@ -7,10 +7,12 @@ import { lockUser } from '../users/users.ts'
 /** One version of a user's key backup. */
 export type BackupKey = { userId: UserId; version: number }
 
-/** Deleted versions of which a user's other clients can still learn that they were deleted. */
+/**
+ * The number of deleted versions that are remembered, so that the user's other clients can see that they were deleted.
+ */
 const DELETED_KEPT = 100
 
-/** Begins a new version and returns its number, which no earlier version had, deleted ones included. `authData` is JSON. */
+/** Creates a version and returns its number, which is new even among deleted versions. `authData` is JSON. */
 export async function insertKeyBackup(
   tx: Tx,
   { userId, algorithm, authData }: { userId: UserId; algorithm: string; authData: string },
@@ -24,7 +26,7 @@ export async function insertKeyBackup(
   return rows[0]!.version
 }
 
-/** Returns how many backups of a user are not deleted, and how much is in them. */
+/** Returns the number of a user's backups that are not deleted, and their total size. */
 export async function measureKeyBackups(
   db: Db,
   userId: UserId,
@@ -35,21 +37,21 @@ export async function measureKeyBackups(
   return rows[0]!
 }
 
-/** A version, deleted ones too; undefined when it never was. */
+/** Returns a version, even a deleted one; undefined if it never existed. */
 export async function findKeyBackup(db: Db, { userId, version }: BackupKey): Promise<KeyBackupRow | undefined> {
   const { rows } = await sql<KeyBackupRow>`select * from key_backups
     where user_id = ${userId} and version = ${version}::bigint`.execute(db.sql)
   return rows[0]
 }
 
-/** The newest version that is not deleted. */
+/** Returns the newest version that is not deleted. */
 export async function findCurrentKeyBackup(db: Db, userId: UserId): Promise<KeyBackupRow | undefined> {
   const { rows } = await sql<KeyBackupRow>`select * from key_backups where user_id = ${userId} and not deleted
     order by version desc limit 1`.execute(db.sql)
   return rows[0]
 }
 
-/** Makes other changes of this version wait until the transaction ends; as `findKeyBackup` otherwise. */
+/** Like `findKeyBackup`, but locks the version until the transaction ends. */
 export async function lockKeyBackup(tx: Tx, { userId, version }: BackupKey): Promise<KeyBackupRow | undefined> {
   const { rows } = await sql<KeyBackupRow>`select * from key_backups
     where user_id = ${userId} and version = ${version}::bigint for no key update`.execute(tx.sql)
@@ -62,7 +64,7 @@ export async function updateKeyBackup(tx: Tx, { userId, version }: BackupKey, au
     where user_id = ${userId} and version = ${version}::bigint`.execute(tx.sql)
 }
 
-/** Counts a change of a version's keys: by how many keys and bytes there are more now. */
+/** Counts a change of a version's keys: the number of added keys and bytes. */
 export async function noteBackupChange(
   tx: Tx,
   { userId, version }: BackupKey,
@@ -80,7 +82,7 @@ export async function deleteKeyBackup(tx: Tx, { userId, version }: BackupKey): P
     where user_id = ${userId} and version = ${version}::bigint`.execute(tx.sql)
 }
 
-/** Deletes all versions that a user ever had, with their keys. */
+/** Deletes all versions of a user, with their keys. */
 export async function deleteKeyBackups(tx: Tx, userId: UserId): Promise<void> {
   await tx.sql.deleteFrom('key_backup_sessions').where('user_id', '=', userId).execute()
   await tx.sql.deleteFrom('key_backups').where('user_id', '=', userId).execute()

@@ -7,11 +7,11 @@ import type { DeviceKey } from '../schema/users.ts'
 /** A one-time or fallback key; `key_json` is canonical JSON. */
 export type UploadedKey = { algorithm: string; key_id: string; key_json: string }
 
-/** A key that somebody wants, and one that somebody got. */
+/** A requested key, and a claimed one. */
 export type KeyClaim = { user_id: UserId; device_id: DeviceId; algorithm: string }
 export type ClaimedKey = KeyClaim & { key_id: string; key_json: string }
 
-/** Adds keys to a device's store; those that it has already are left as they are. Returns the ones whose id is taken by another key. */
+/** Adds keys to a device; existing ones are unchanged. Returns those whose id belongs to a different key. */
 export async function addOneTimeKeys(
   tx: Tx,
   { userId, deviceId }: DeviceKey,
@@ -40,8 +40,8 @@ async function differing(
 }
 
 /**
- * Takes one key for each claim out of the stores, the oldest first; claims that find none are left out. Claims that run at the same time,
- * in whatever process, never get the same key: each passes over the keys that another has locked.
+ * Claims one key for each request, the oldest first; requests without a key are omitted. Parallel claims in any process
+ * never get the same key: each skips rows that another has locked.
  */
 export async function takeOneTimeKeys(tx: Tx, claims: readonly KeyClaim[]): Promise<ClaimedKey[]> {
   const { rows } = await sql<ClaimedKey>`with picked as (
@@ -63,14 +63,14 @@ export async function takeOneTimeKeys(tx: Tx, claims: readonly KeyClaim[]): Prom
   return rows
 }
 
-/** How many one-time keys a device has, by algorithm. */
+/** Counts a device's one-time keys, by algorithm. */
 export async function countOneTimeKeys(db: Db, { userId, deviceId }: DeviceKey): Promise<Record<string, number>> {
   const { rows } = await sql<{ algorithm: string; count: number }>`select algorithm, count(*)::int as count
     from one_time_keys where user_id = ${userId} and device_id = ${deviceId} group by algorithm`.execute(db.sql)
   return Object.fromEntries(rows.map(({ algorithm, count }) => [algorithm, count]))
 }
 
-/** The same of several devices. */
+/** Counts them for several devices. */
 export async function countOneTimeKeysOf(
   db: Db,
   devices: readonly DeviceKey[],
@@ -83,7 +83,7 @@ export async function countOneTimeKeysOf(
   return rows
 }
 
-/** Tells the stream that the device has other numbers of keys than before. */
+/** Appends to the stream that the key counts of a device changed. */
 export function noteKeyCountChange(tx: Tx, { userId, deviceId }: DeviceKey): void {
   const isNoted = tx.streamRows.some(
     (row) => row.kind === 'one_time_keys' && row.user_id === userId && row.detail === deviceId,

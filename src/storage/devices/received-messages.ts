@@ -2,7 +2,7 @@ import { sql } from 'kysely'
 import type { ServerName } from '../../core/ids.ts'
 import type { Tx } from '../engine/database.ts'
 
-/** Notes a message of another server; false when it has been received before. */
+/** Records a message of another server; false if it was received before. */
 export async function claimReceivedMessage(
   tx: Tx,
   { origin, messageId, now }: { origin: ServerName; messageId: string; now: number },
@@ -12,7 +12,7 @@ export async function claimReceivedMessage(
   return result.numAffectedRows === 1n
 }
 
-/** Forgets messages from before `before` (milliseconds since 1970). */
+/** Deletes records from before `before` (milliseconds since 1970). */
 export async function deleteReceivedMessages(tx: Tx, before: number): Promise<void> {
   await tx.sql.deleteFrom('received_messages').where('received_ts', '<', before).execute()
 }

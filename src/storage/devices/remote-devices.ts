@@ -6,10 +6,10 @@ import type { RemoteDeviceListRow } from '../schema/federation.ts'
 import { storeCrossSigningKeys } from './cross-signing-keys.ts'
 import { noteDeviceListChange } from './device-lists.ts'
 
-/** A device of another server's user; `key_json`: canonical JSON. */
+/** A device of a remote user; `key_json`: canonical JSON. */
 export type RemoteDevice = { device_id: DeviceId; key_json: string; display_name: string | null }
 
-/** Which of some users share a room with anybody of this server. */
+/** Returns which of some users share a room with a local user. */
 export async function filterUsersInRooms(db: Db, userIds: readonly UserId[]): Promise<Set<UserId>> {
   const { rows } = await sql<{ user_id: UserId }>`select user_id from unnest(${userIds}::text[]) as wanted(user_id)
     where exists (select 1 from room_memberships as theirs where theirs.user_id = wanted.user_id
@@ -19,9 +19,9 @@ export async function filterUsersInRooms(db: Db, userIds: readonly UserId[]): Pr
 }
 
 /**
- * The devices of those of some users whose lists are up to date here; the others have to be asked for (`wantDeviceLists`, or a query of their
- * server). The cross-signing keys of these users are up to date as well. Where all keys are more than `bytes`, devices are left out of the users who have
- * most.
+ * Returns the devices of users whose lists are current here; for the others, the caller must request them
+ * (`wantDeviceLists`, or a query of their server). Their cross-signing keys are current as well. If all keys together
+ * are over `bytes`, omits devices of the users with the most bytes.
  */
 export async function loadRemoteDevices(
   db: Db,
@@ -48,14 +48,16 @@ export async function loadRemoteDevices(
   return devices
 }
 
-/** What is known of a user's device list, kept from changing until the transaction ends; undefined when nobody has asked for it. */
+/**
+ * Locks a user's device list until the transaction ends, and returns its state; undefined if it was never requested.
+ */
 export async function lockDeviceList(tx: Tx, userId: UserId): Promise<RemoteDeviceListRow | undefined> {
   const { rows } = await sql<RemoteDeviceListRow>`select * from remote_device_lists where user_id = ${userId}
     for update`.execute(tx.sql)
   return rows[0]
 }
 
-/** Wants the device lists of some users: those that are not here are fetched, and then kept up to date. */
+/** Requests the device lists of some users: missing ones are fetched and then kept current. */
 export async function wantDeviceLists(tx: Tx, users: readonly { userId: UserId; server: ServerName }[]): Promise<void> {
   await sql`insert into remote_device_lists (user_id, server_name, is_stale)
     select user_id, server_name, true from unnest(${users.map((user) => user.userId)}::text[],
@@ -63,15 +65,15 @@ export async function wantDeviceLists(tx: Tx, users: readonly { userId: UserId; 
     on conflict do nothing`.execute(tx.sql)
 }
 
-/** A change of a list has been missed: it is fetched again. */
+/** Marks a list as stale after a missed change: it will be fetched again. */
 export async function markDeviceListStale(tx: Tx, userId: UserId): Promise<void> {
   await sql`update remote_device_lists set is_stale = true, version = version + 1,
       retry_ts = case when is_stale then retry_ts else 0 end where user_id = ${userId}`.execute(tx.sql)
 }
 
 /**
- * Follows one change of a list that is up to date; those who share a room with the user hear of it. False, and the list is what it was, where the user
- * would have more than `most`.
+ * Applies one change to a current list, and notifies users who share a room with its user. Returns false, without a
+ * change, if the user would have more than `most` devices.
  */
 export async function storeDeviceChange(
   tx: Tx,
@@ -101,7 +103,7 @@ export async function storeDeviceChange(
   return true
 }
 
-/** A device list as its server told it; cross-signing keys that are absent there are no more. */
+/** A device list as its server returned it; absent cross-signing keys do not exist. */
 export type FetchedDeviceList = {
   userId: UserId
   streamId: number
@@ -109,13 +111,16 @@ export type FetchedDeviceList = {
   crossSigning: readonly Omit<CrossSigningKeyRow, 'user_id'>[]
 }
 
-/** Stores a list that was fetched since it had `version`. If it changed meanwhile it stays stale. Those who share a room with the user hear of it if it is news. */
+/**
+ * Stores a list that was fetched at `version`. If it changed in the meantime, it stays stale. Notifies users who share
+ * a room with the user if anything changed.
+ */
 export async function storeDeviceList(tx: Tx, list: FetchedDeviceList, version: number): Promise<void> {
   const { userId, streamId, devices } = list
   const { rows } = await sql<RemoteDeviceListRow>`update remote_device_lists set stream_id = ${streamId}::bigint,
       is_stale = version <> ${version}::bigint, failures = 0, retry_ts = 0, leased_until = 0
     where user_id = ${userId} returning *`.execute(tx.sql)
-  // Nobody shares a room with the user any more.
+  // No local user shares a room with the user any longer.
   if (rows.length === 0) return
   const gone = await sql`delete from remote_device_keys where user_id = ${userId}
     and device_id <> all(${devices.map((device) => device.device_id)}::text[])`.execute(tx.sql)
@@ -131,7 +136,7 @@ export async function storeDeviceList(tx: Tx, list: FetchedDeviceList, version: 
   if (isNews) noteDeviceListChange(tx, userId, 'cross_signing')
 }
 
-/** Whether that changed anything. */
+/** Returns whether anything changed. */
 async function replaceRemoteCrossSigning(
   tx: Tx,
   userId: UserId,
@@ -149,7 +154,7 @@ async function replaceRemoteCrossSigning(
   return true
 }
 
-/** Lists that have to be fetched and that nobody fetches, those that have waited longest first. */
+/** Returns stale lists without a lease, the longest waiting first. */
 export async function findStaleLists(db: Db, now: number, limit: number): Promise<RemoteDeviceListRow[]> {
   const { rows } = await sql<RemoteDeviceListRow>`select * from remote_device_lists where is_stale
     and retry_ts <= ${now}::bigint and leased_until <= ${now}::bigint order by retry_ts limit ${limit}::int`.execute(
@@ -158,7 +163,10 @@ export async function findStaleLists(db: Db, now: number, limit: number): Promis
   return rows
 }
 
-/** Takes a list to be fetched, which is this process's until `until`; undefined when another process has it, or it is up to date or resting. */
+/**
+ * Acquires a lease on a stale list until `until`; undefined if another process holds it, or if the list is current or
+ * in back-off.
+ */
 export async function leaseStaleList(
   tx: Tx,
   userId: UserId,
@@ -170,15 +178,15 @@ export async function leaseStaleList(
   return rows[0]
 }
 
-/** Lets a list rest until `retryAt` that could not be fetched. */
+/** Sets the back-off of a list that could not be fetched. */
 export async function restStaleList(tx: Tx, userId: UserId, retryAt: number): Promise<void> {
   await sql`update remote_device_lists set failures = failures + 1, retry_ts = ${retryAt}::bigint, leased_until = 0
     where user_id = ${userId}`.execute(tx.sql)
 }
 
 /**
- * Forgets the device lists of users who came into a room or left it, or who are in a room of which the same is true of the last user of ours:
- * if they share no other room, their server has not told of changes all the time, or will not.
+ * Deletes the device lists of users who joined or left a room, or who are in a room that the last local user joined or
+ * left. If they share no other room, their server did not send all changes, or will stop sending them.
  */
 export async function forgetUnsharedLists(
   tx: Tx,

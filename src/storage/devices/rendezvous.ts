@@ -2,12 +2,12 @@ import { sql } from 'kysely'
 import type { Db, Tx } from '../engine/database.ts'
 import type { RendezvousRow } from '../schema/rendezvous.ts'
 
-/** How many sessions there are of some kind, and when the first of them expires. */
+/** The number of sessions of some kind, and when the first of them expires. */
 export type RendezvousCount = { count: number; expires: number }
 
 /**
- * Counts the sessions of a creator, of a network, and all: those of users, or those without an account. Removes expired ones first. Nobody else
- * begins a session until the transaction ends, so that the bounds hold.
+ * Counts the sessions of a creator, of a network, and in total: of users, or of clients without an account. Deletes
+ * expired ones first. Locks the creation of sessions until the transaction ends, so that the limits hold.
  */
 export async function countRendezvous(
   tx: Tx,
@@ -35,14 +35,14 @@ export async function insertRendezvous(tx: Tx, session: RendezvousRow): Promise<
   await tx.sql.insertInto('rendezvous_sessions').values(session).execute()
 }
 
-/** A session that has not expired. */
+/** Returns a session that has not expired. */
 export async function findRendezvous(db: Db, sessionId: string, now: number): Promise<RendezvousRow | undefined> {
   const { rows } = await sql<RendezvousRow>`select * from rendezvous_sessions
     where session_id = ${sessionId} and expires_ts > ${now}::bigint`.execute(db.sql)
   return rows[0]
 }
 
-/** The same, which nobody else can change until the transaction ends. */
+/** Returns the same, and locks it until the transaction ends. */
 export async function lockRendezvous(tx: Tx, sessionId: string, now: number): Promise<RendezvousRow | undefined> {
   const { rows } = await sql<RendezvousRow>`select * from rendezvous_sessions
     where session_id = ${sessionId} and expires_ts > ${now}::bigint for update`.execute(tx.sql)
@@ -57,14 +57,16 @@ export async function updateRendezvous(tx: Tx, sessionId: string, changed: Rende
     where session_id = ${sessionId}`.execute(tx.sql)
 }
 
-/** Ends a session; false when there was none. */
+/** Deletes a session; false if there was none. */
 export async function deleteRendezvous(tx: Tx, sessionId: string, now: number): Promise<boolean> {
   const result = await sql`delete from rendezvous_sessions
     where session_id = ${sessionId} and expires_ts > ${now}::bigint`.execute(tx.sql)
   return result.numAffectedRows === 1n
 }
 
-/** How a write ended before: with which token, or null for one that was refused; undefined: it is the first of its id. */
+/**
+ * Returns the result of an earlier write with this id: its token, or null if it was refused; undefined: there was none.
+ */
 export async function findRendezvousWrite(
   db: Db,
   sessionId: string,
@@ -75,7 +77,7 @@ export async function findRendezvousWrite(
   return rows[0]?.sequence_token
 }
 
-/** Remembers how a write ended, and of the session's other writes as many as fit: `kept`. */
+/** Stores the result of a write, and keeps as many earlier results of the session as fit: `kept`. */
 export async function storeRendezvousWrite(
   tx: Tx,
   { sessionId, txnId, token, kept }: { sessionId: string; txnId: string; token: string | null; kept: number },

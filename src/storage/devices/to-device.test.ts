@@ -8,7 +8,7 @@ import { deleteToDeviceMessages, loadToDeviceMessages, storeToDeviceMessages } f
 
 const PHONE = { userId: '@a:x' as UserId, deviceId: 'PHONE' as DeviceId }
 const LAPTOP = { ...PHONE, deviceId: 'LAPTOP' as DeviceId }
-/** What each message counts for: its text, type, sender and a fixed part. */
+/** The counted bytes of each message: its text, type, sender and a constant. */
 const BYTES = 1000
 const TYPE = 'test'
 
@@ -23,7 +23,7 @@ beforeEach(async () => {
   return () => database.close()
 })
 
-/** A message that counts for 1000 bytes. */
+/** A message that counts 1000 bytes. */
 function message(sender: string, name: string, deviceId: string = PHONE.deviceId) {
   const padding = BYTES - 200 - TYPE.length - sender.length - JSON.stringify({ name, padding: '' }).length
   const content = JSON.stringify({ name, padding: 'x'.repeat(padding) })

@@ -5,7 +5,7 @@ import { appendToStream } from '../engine/stream-append.ts'
 import type { DeviceKey } from '../schema/users.ts'
 import { emptyFullInbox } from './full-inboxes.ts'
 
-/** A message for a device; `deviceId` '*': for each device that the user has. `content` is JSON. */
+/** A message for a device; `deviceId` '*': for all devices of the user. `content` is JSON. */
 export type NewToDeviceMessage = {
   userId: UserId
   deviceId: string
@@ -14,13 +14,13 @@ export type NewToDeviceMessage = {
   content: string
 }
 
-/** A message as it waits; `position` is its place in the stream. `content` is JSON. */
+/** A stored message; `position` is its place in the stream. `content` is JSON. */
 export type ToDeviceMessage = { position: number; sender: UserId; type: string; content: string }
 
-/** What a message counts for beside its text. */
+/** The constant that each message counts in addition to its text. */
 const MESSAGE_BYTES = 200
 
-/** A full inbox, and how many messages of it were dropped. */
+/** A full inbox, and how many of its messages were dropped. */
 export type FullInbox = { user_id: UserId; device_id: DeviceId; dropped: number }
 
 type Placed = { user_id: UserId; device_id: DeviceId } & (
@@ -29,8 +29,8 @@ type Placed = { user_id: UserId; device_id: DeviceId } & (
 )
 
 /**
- * Puts messages into their devices' inboxes, in this order; messages for devices that do not exist are dropped. `limit`: bytes of an inbox. Returns
- * those that were full.
+ * Stores messages in their devices' inboxes, in this order; messages for unknown devices are dropped. `limit`: bytes of
+ * an inbox. Returns the inboxes that were full.
  */
 export async function storeToDeviceMessages(
   tx: Tx,
@@ -41,7 +41,7 @@ export async function storeToDeviceMessages(
   if (refused.length === 0) return []
   const byInbox = Map.groupBy(refused, ({ userId, deviceId }) => `${userId} ${deviceId}`)
   const full: FullInbox[] = []
-  // In this order, so that no two transactions wait for each other.
+  // Sorted, so that two transactions cannot deadlock.
   for (const inbox of [...byInbox.keys()].sort()) {
     const waiting = byInbox.get(inbox)!
     const { userId, deviceId } = waiting[0]!
@@ -54,7 +54,7 @@ export async function storeToDeviceMessages(
   return full
 }
 
-/** Stores those messages for which there is room, and returns the others, each with its device. */
+/** Stores the messages that fit, and returns the others, each with its device. */
 async function storeWithin(
   tx: Tx,
   messages: readonly NewToDeviceMessage[],
@@ -97,8 +97,8 @@ async function storeWithin(
 }
 
 /**
- * The messages that wait for a device after position `from` and up to `to`, oldest first: `limit` at most, and no more than there is room for in
- * `bytes`, unless it is a single one. `hasMore`: whether others follow.
+ * Returns a device's messages after position `from` up to `to`, oldest first: at most `limit`, and at most `bytes`, but
+ * at least one. `hasMore`: whether more follow.
  */
 export async function loadToDeviceMessages(
   db: Db,
@@ -118,7 +118,7 @@ export async function loadToDeviceMessages(
   return { messages, hasMore: (rows[0]?.found ?? 0) > messages.length }
 }
 
-/** Returns what messages that still wait count for, by number. */
+/** Returns the counted bytes of stored messages, by number. */
 export async function loadMessageBytes(db: Db, nids: readonly number[]): Promise<Map<number, number>> {
   if (nids.length === 0) return new Map()
   const { rows } = await sql<{ message_nid: number; bytes: number }>`select message_nid, bytes from to_device_messages
@@ -126,7 +126,7 @@ export async function loadMessageBytes(db: Db, nids: readonly number[]): Promise
   return new Map(rows.map(({ message_nid, bytes }) => [message_nid, bytes]))
 }
 
-/** Messages that still wait, by number and in this order, with their devices. */
+/** Returns stored messages by number, in this order, with their devices. */
 export async function loadMessagesByNid(
   db: Db,
   nids: readonly number[],
@@ -139,14 +139,14 @@ export async function loadMessagesByNid(
   return rows
 }
 
-/** Drops the messages up to a position: the device has them. */
+/** Deletes the messages up to a position: the device has received them. */
 export async function deleteToDeviceMessages(tx: Tx, { userId, deviceId }: DeviceKey, upTo: number): Promise<void> {
   await sql`delete from to_device_messages using stream
     where kind = 'to_device' and ref = message_nid and stream_position <= ${upTo}::bigint
       and to_device_messages.user_id = ${userId} and to_device_messages.device_id = ${deviceId}`.execute(tx.sql)
 }
 
-/** Marks a device's transaction as carried out; false when it was already. */
+/** Marks a device's transaction as performed; false if it was already. */
 export async function claimToDeviceTransaction(
   tx: Tx,
   transaction: { userId: UserId; deviceId: DeviceId | null; type: string; txnId: string; now: number },
@@ -157,13 +157,13 @@ export async function claimToDeviceTransaction(
   return result.numAffectedRows === 1n
 }
 
-/** Forgets the transactions of devices that go: another device may get the same id. */
+/** Deletes the transactions of deleted devices: another device may get the same id. */
 export async function forgetDeviceTransactions(tx: Tx, userId: UserId, deviceIds: readonly DeviceId[]): Promise<void> {
   await sql`delete from to_device_transactions
     where user_id = ${userId} and device_id = any(${deviceIds}::text[])`.execute(tx.sql)
 }
 
-/** Forgets transactions from before `before` (milliseconds since 1970), of all devices. */
+/** Deletes transactions of all devices from before `before` (milliseconds since 1970). */
 export async function deleteToDeviceTransactions(tx: Tx, before: number): Promise<void> {
   await sql`delete from to_device_transactions where created_ts < ${before}::bigint`.execute(tx.sql)
 }

@@ -3,8 +3,9 @@ import type { RoomId } from '../../core/ids.ts'
 import type { Tx } from '../engine/database.ts'
 
 /**
- * When more than `most` rooms have events that lists of rooms do not know, writes those to their members' lists in which nothing happened for the longest
- * time, `limit` of them; returns how many. Whoever adds an event holds the row of the room's head, which is locked here too: none gets lost.
+ * If more than `most` rooms have events that their members' room lists do not contain yet, writes `limit` of them, the
+ * least active ones, into the lists; returns their number. Appending an event locks the row of the room's head, as this
+ * does, so no event is lost.
  */
 export async function settleRooms(tx: Tx, { most, limit }: { most: number; limit: number }): Promise<number> {
   const { rows } = await sql<{ room_id: RoomId }>`select room_id from room_heads where room_id in (

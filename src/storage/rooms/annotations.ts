@@ -2,7 +2,7 @@ import { sql } from 'kysely'
 import type { EventId, RoomId, UserId } from '../../core/ids.ts'
 import type { Db } from '../engine/database.ts'
 
-/** The events by which a user annotated another event of a room with events of one type, and that are not redacted. */
+/** Returns a user's unredacted annotations of an event with events of one type. */
 export async function findAnnotations(
   db: Db,
   { roomId, parent, sender, type }: { roomId: RoomId; parent: EventId; sender: UserId; type: string },

@@ -7,7 +7,7 @@ import type { AppendedEvent } from './timeline/locked-room.ts'
 
 export type NewDelayedEvent = Omit<DelayedEventRow, 'ready_ts' | 'finalised_ts' | 'event_id' | 'error'>
 
-/** Adds a delayed event, and tells all processes when it is due. */
+/** Adds a delayed event, and notifies all processes when it is due. */
 export async function insertDelayedEvent(tx: Tx, event: NewDelayedEvent): Promise<void> {
   await sql`insert into delayed_events (delay_id, user_id, device_id, room_id, type, state_key, content,
       delay_ms, since_ts, txn_id, ready_ts)
@@ -17,7 +17,7 @@ export async function insertDelayedEvent(tx: Tx, event: NewDelayedEvent): Promis
   appendToStream(tx, { kind: 'delayed_event' })
 }
 
-/** The delayed event that a client's transaction made before; undefined when it is a new one. */
+/** Finds the delayed event of an earlier request with the same transaction id; undefined if there is none. */
 export async function findDelayedTransaction(
   db: Db,
   { user_id, device_id, room_id, type, txn_id }: NewDelayedEvent,
@@ -28,7 +28,10 @@ export async function findDelayedTransaction(
   return rows[0]?.delay_id
 }
 
-/** How many events of a user are scheduled, the bytes of their contents, and when (milliseconds since 1970) the first of them is due. */
+/**
+ * The number of a user's scheduled events, the bytes of their contents, and when (milliseconds since 1970) the first
+ * one is due.
+ */
 export type Scheduled = { count: number; bytes: number; firstDue: number | null }
 
 export async function countScheduled(db: Db, userId: UserId): Promise<Scheduled> {
@@ -42,14 +45,14 @@ export async function findDelayedEvent(db: Db, delayId: string): Promise<Delayed
   return db.sql.selectFrom('delayed_events').selectAll().where('delay_id', '=', delayId).executeTakeFirst()
 }
 
-/** All delayed events of a user that are remembered: those scheduled in the order in which they are due, then the others, latest first. */
+/** Returns all stored delayed events of a user: scheduled ones by due time, then the others, latest first. */
 export async function loadDelayedEvents(db: Db, userId: UserId): Promise<DelayedEventRow[]> {
   const { rows } = await sql<DelayedEventRow>`select * from delayed_events where user_id = ${userId}
     order by finalised_ts desc nulls first, since_ts + delay_ms, delay_id`.execute(db.sql)
   return rows
 }
 
-/** Starts the delay of a scheduled event anew; false when it is scheduled no more. */
+/** Restarts the delay of a scheduled event; false if it is no longer scheduled. */
 export async function restartDelayedEvent(tx: Tx, delayId: string, now: number): Promise<boolean> {
   const result = await sql`update delayed_events set since_ts = ${now}::bigint, ready_ts = ${now}::bigint + delay_ms
     where delay_id = ${delayId} and finalised_ts is null`.execute(tx.sql)
@@ -57,8 +60,8 @@ export async function restartDelayedEvent(tx: Tx, delayId: string, now: number):
 }
 
 /**
- * Whether a delayed event is still to be sent; `dueBy` (milliseconds since 1970): only if it is due by then. The row stays locked until the
- * transaction ends, so that nobody else sends, restarts or cancels it meanwhile. Lock order: after the room's.
+ * Whether a delayed event is still scheduled; with `dueBy` (milliseconds since 1970): and due by then. Locks the row
+ * until the transaction ends, so that no other process sends, restarts or cancels it. Lock order: after the room's.
  */
 export async function claimDelayedEvent(
   db: Db,
@@ -69,7 +72,10 @@ export async function claimDelayedEvent(
   return rows.length > 0
 }
 
-/** Notes how a scheduled event ended: sent as `eventId`, failed with `error`, or with neither cancelled. False when it had ended before. */
+/**
+ * Stores the outcome of a scheduled event: sent as `eventId`, failed with `error`, or cancelled if neither is given.
+ * False if it was already finished.
+ */
 export async function finaliseDelayedEvent(
   tx: Tx,
   { delayId, now, eventId, error }: { delayId: string; now: number; eventId?: EventId; error?: object },
@@ -80,7 +86,7 @@ export async function finaliseDelayedEvent(
   return result.numAffectedRows === 1n
 }
 
-/** Takes events that are due, which are this process's until `until`, in the order in which they are due. */
+/** Acquires leases on due events until `until`, in the order in which they are due. */
 export async function leaseDueEvents(
   tx: Tx,
   { now, until, limit }: { now: number; until: number; limit: number },
@@ -91,13 +97,13 @@ export async function leaseDueEvents(
   return rows.sort((a, b) => a.since_ts + a.delay_ms - b.since_ts - b.delay_ms)
 }
 
-/** Lets an event that could not be sent now rest until `readyTs`. */
+/** Delays an event that could not be sent until `readyTs`. */
 export async function postponeDelayedEvent(tx: Tx, delayId: string, readyTs: number): Promise<void> {
   await sql`update delayed_events set ready_ts = ${readyTs}::bigint
     where delay_id = ${delayId} and finalised_ts is null`.execute(tx.sql)
 }
 
-/** When (milliseconds since 1970) to look at the first scheduled event; null when there is none. */
+/** Returns when (milliseconds since 1970) the first scheduled event must be processed; null if there is none. */
 export async function firstReady(db: Db): Promise<number | null> {
   const { rows } = await sql<{ first: number | null }>`select min(ready_ts) as first from delayed_events
     where finalised_ts is null`.execute(db.sql)
@@ -105,8 +111,8 @@ export async function firstReady(db: Db): Promise<number | null> {
 }
 
 /**
- * Forgets events of a user that ended before `before` (milliseconds since 1970), and of the others all but the `keep` latest, and of these the
- * ones beyond so many bytes of contents.
+ * Deletes a user's events that were finished before `before` (milliseconds since 1970), and of the others all but the
+ * latest `keep` that fit into the limit of bytes.
  */
 export async function forgetFinalisedEvents(
   tx: Tx,
@@ -120,12 +126,12 @@ export async function forgetFinalisedEvents(
       ) as ended where place > ${keep}::int or bytes > ${bytes}::bigint))`.execute(tx.sql)
 }
 
-/** Forgets all delayed events of a user, scheduled ones too. */
+/** Deletes all delayed events of a user, even scheduled ones. */
 export async function deleteDelayedEvents(tx: Tx, userId: UserId): Promise<void> {
   await tx.sql.deleteFrom('delayed_events').where('user_id', '=', userId).execute()
 }
 
-/** Notes of a stored event which delayed event it was. */
+/** Records with a stored event which delayed event it was. */
 export async function markDelayedEvent(tx: Tx, event: AppendedEvent, delayId: string): Promise<void> {
   await tx.sql.updateTable('events').set({ delay_id: delayId }).where('event_nid', '=', event.event_nid).execute()
 }

@@ -4,7 +4,9 @@ import { createTestDatabase } from '../../testing/test-database.ts'
 import { countPublicRooms, type DirectoryQuery, loadPublicRooms } from './public-rooms.ts'
 
 const ROOMS = 2000
-/** Every hundredth room is published, every 150th in a network of an application service: every 300th in both. */
+/**
+ * Every hundredth room is published, every 150th in an application service's third-party network: every 300th in both.
+ */
 const [PUBLISHED, IN_NETWORK, IN_BOTH] = [20, 13, 6]
 
 test('a directory has what is listed in it, and looks at nothing else', async () => {
@@ -35,14 +37,14 @@ test('a directory has what is listed in it, and looks at nothing else', async ()
       const found = await loadPublicRooms(tx, { ...query, limit: 100, searchTerm: 'OOM 1800' })
       expect(found.map(({ room_id }) => room_id)).toEqual(['!1800'])
       expect(await loadPublicRooms(tx, { ...query, searchTerm: 'something else' })).toEqual([])
-      // Counted once, listed once, searched twice, by way of what is listed in either place.
+      // Counted once, listed once, searched twice, through the listings of either kind.
       expect((await roomsRead(tx)) - before).toBeLessThanOrEqual(4 * (PUBLISHED + IN_NETWORK))
     })
   }
   await database.close()
 })
 
-/** How many rows of the table of rooms have been read until now. */
+/** Returns how many rows of the rooms table have been read so far. */
 async function roomsRead(db: Parameters<typeof countPublicRooms>[0]): Promise<number> {
   const { rows } = await sql<{ read: number }>`select (seq_tup_read + idx_tup_fetch)::int as read
     from pg_stat_xact_user_tables where relname = 'rooms'`.execute(db.sql)

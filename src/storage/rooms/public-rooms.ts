@@ -5,15 +5,15 @@ import type { Db } from '../engine/database.ts'
 import { storableText } from '../engine/storable-text.ts'
 import type { RoomRow } from '../schema/rooms.ts'
 
-/** A place in the directory: between the rooms that sort before and after this one. */
+/** A place in the directory: between the rooms before and after this one. */
 export type DirectoryPlace = { joinedMembers: number; roomId: RoomId }
 
 export type DirectoryQuery = {
-  /** A part of name, topic or canonical alias, in any case. */
+  /** A part of name, topic or canonical alias, case-insensitive. */
   searchTerm?: string | undefined
-  /** Types of rooms; null: rooms without one. Absent: all. */
+  /** Room types; null: rooms without one. Absent: all. */
   roomTypes?: readonly (string | null)[] | undefined
-  /** Listed there instead; `all`: anywhere. Absent: in this server's own directory. */
+  /** The third-party network whose listing to read; `all`: every listing. Absent: this server's own directory. */
   network?: Network | 'all' | undefined
   /** Exclusive. */
   from?: DirectoryPlace | undefined
@@ -21,11 +21,11 @@ export type DirectoryQuery = {
   limit: number
 }
 
-/** What can be found in the directory: rooms with somebody in them who can be joined, or at least read. */
+/** Rooms that the directory shows: with at least one member, and public, knockable or world-readable. */
 const FINDABLE = sql`joined_members > 0
   and (join_rule in ('public', 'knock', 'restricted', 'knock_restricted') or history_visibility = 'world_readable')`
 
-/** A stretch of the directory in its order, most members first; `backwards`: the stretch that ends before `from`. */
+/** Returns a page of the directory, most members first; `backwards`: the page that ends before `from`. */
 export async function loadPublicRooms(db: Db, query: DirectoryQuery): Promise<RoomRow[]> {
   const forwards = query.direction === 'forwards'
   const order = forwards ? sql`joined_members desc, room_id` : sql`joined_members, room_id desc`
@@ -35,7 +35,7 @@ export async function loadPublicRooms(db: Db, query: DirectoryQuery): Promise<Ro
   return forwards ? rows : rows.reverse()
 }
 
-/** How many rooms a directory has in all. */
+/** Counts the rooms in a directory. */
 export async function countPublicRooms(db: Db, network?: Network | 'all'): Promise<number> {
   const { rows } = await sql<{
     count: number
@@ -43,7 +43,7 @@ export async function countPublicRooms(db: Db, network?: Network | 'all'): Promi
   return rows[0]!.count
 }
 
-/** What is listed comes first, and its rooms are looked up: nothing goes through all rooms that the server knows, whatever the planner expects. */
+/** Starts with the listings and looks up their rooms: never scans all known rooms, whatever the planner estimates. */
 function listed(network: Network | 'all' | undefined) {
   if (network === undefined) return sql`(select * from rooms where in_directory) listed`
   if (network === 'all')
@@ -52,7 +52,7 @@ function listed(network: Network | 'all' | undefined) {
   return sql`(${roomsOf(sql`appservice_id = ${storableText(network.appserviceId)} and network_id = ${storableText(network.networkId)}`)}) listed`
 }
 
-/** `offset 0` keeps the rooms from being read first. */
+/** `offset 0` prevents the planner from reading the rooms first. */
 function roomsOf(networks: RawBuilder<unknown>) {
   return sql`select room.* from (select distinct room_id from appservice_directory where ${networks}) named
     cross join lateral (select * from rooms where room_id = named.room_id offset 0) room`
@@ -66,7 +66,7 @@ function beyond({ from, direction }: DirectoryQuery) {
     : sql`(joined_members > ${joinedMembers}::int or (joined_members = ${joinedMembers}::int and room_id < ${roomId}))`
 }
 
-/** What is compared takes time in proportion to the term and the text, multiplied. */
+/** The cost of the comparison is proportional to the product of the lengths of term and text. */
 const MAX_TERM = 255
 const MAX_NAME = 255
 const MAX_TOPIC = 2000

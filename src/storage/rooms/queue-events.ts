@@ -5,16 +5,17 @@ import { announceQueued } from '../federation/federation-outbox.ts'
 import type { ServerChange } from './membership/other-servers.ts'
 import { type AppendedEvent, type LockedRoom, roomIdOf } from './timeline/locked-room.ts'
 
-/** A room whose servers changed in a transaction. */
+/** A room whose set of servers changed in a transaction. */
 export type ServerMoves = {
   changes: readonly ServerChange[]
-  /** Servers that have nobody left in a room. */
+  /** Servers that have no members left in a room. */
   departed: readonly { room_id: RoomId; server_name: ServerName }[]
 }
 
 /**
- * Queues what the rooms' commands have to send (`LockedRoom.outgoing`) for each other server in the room, and for the server of who is made to
- * leave. A destination that was down for long gets a note of the room instead. Rooms of this server alone cost nothing.
+ * Enqueues the events that the rooms' commands have to send (`LockedRoom.outgoing`) for each remote server in the room,
+ * and for the server of a user who is made to leave. A destination that has been down for long gets only a catch-up
+ * mark for the room. Rooms without remote servers cost nothing.
  */
 export async function queueEvents(
   tx: Tx,
@@ -58,7 +59,10 @@ export async function queueEvents(
   )
 }
 
-/** The server that has the event already. Whoever swaps a third-party invite for a real one sends it in the name of who invited, who may be elsewhere. */
+/**
+ * The server that already has the event. A server that exchanges a third-party invite sends it for the inviter, who may
+ * be on another server.
+ */
 function originOf({ pdu }: AppendedEvent, ourName: ServerName): ServerName {
   const isSwapped = pdu.content.third_party_invite !== undefined && pdu.signatures[ourName] !== undefined
   return isSwapped ? ourName : serverNameOf(pdu.sender)
@@ -70,7 +74,10 @@ function outgoingEvents(room: LockedRoom): AppendedEvent[] {
   return room.events.filter((event) => nids.has(event.event_nid) && !event.rejected && !event.soft_failed)
 }
 
-/** Servers without members in the room that get an event all the same: those whose user it makes leave, and of a server's last days all. */
+/**
+ * Servers without members in the room that still get an event: those whose user it makes leave, and all events of the
+ * transaction in which a server's last user leaves.
+ */
 function extraDestinations(
   room: LockedRoom,
   ourName: ServerName,
@@ -79,7 +86,7 @@ function extraDestinations(
   const outgoing = outgoingEvents(room)
   const farewells = outgoing.flatMap((event) => {
     const server = leavingServer(event)
-    // A server that has sent it, as when its user declines an invite, knows it.
+    // The server that sent it, for instance the leave of a user who rejects an invite, has it.
     const isKnown = server === undefined || server === ourName || server === originOf(event, ourName)
     return isKnown ? [] : [{ event, destination: server }]
   })

@@ -5,21 +5,25 @@ import { sharedLoads } from '../engine/shared-loads.ts'
 import { appendToStream } from '../engine/stream-append.ts'
 import type { ReceiptRow } from '../schema/ephemeral.ts'
 
-/** Threads of a room in which a user has receipts of one type; of more, those go that were read furthest back. */
+/**
+ * The maximum threads of a room in which a user has receipts of one type; beyond it, the receipts furthest back are
+ * deleted.
+ */
 const MAX_THREADS = 1000
 
-/** Whether a receipt is of a thread other than the main timeline. */
+/** Whether a receipt is for a thread other than the main timeline. */
 export function isOfThread(threadId: string): boolean {
   return threadId !== '' && threadId !== 'main'
 }
 
-/** The place of events that are not here: anything else is further on. */
+/** The order of unknown events: before all others. */
 export const UNKNOWN_ORDER = -Number.MAX_SAFE_INTEGER
 
 /**
- * Moves receipts forward and puts them on the stream; ones that would go back or stay change nothing. Stream rows of kind 'receipt' say
- * whose receipts changed where: public ones have `room_id` and the user in `detail`, private ones `user_id` and the room in `detail`; `ref` is
- * the event's place in the room. No two receipts may be for the same user, room, type and thread.
+ * Moves receipts forward and appends them to the stream; those that would not advance are ignored. Stream rows of kind
+ * 'receipt' contain whose receipts changed where: public ones have `room_id` and the user in `detail`, private ones
+ * `user_id` and the room in `detail`; `ref` is the event's order. No two receipts may have the same user, room, type
+ * and thread.
  */
 export async function storeReceipts(tx: Tx, receipts: readonly ReceiptRow[]): Promise<void> {
   const { rows } = await sql<MovedReceipt>`insert into receipts
@@ -55,10 +59,10 @@ async function deleteOldThreads(tx: Tx, stored: readonly MovedReceipt[]): Promis
       and receipts.receipt_type = ranked.receipt_type and receipts.thread_id = ranked.thread_id`.execute(tx.sql)
 }
 
-/** Of a room with more receipts, those are told that are furthest on. */
+/** If a room has more receipts, those furthest ahead are sent. */
 const MOST_OF_ROOM = 2000
 
-/** The receipts of some rooms that a user may see: everyone's public ones, and the user's own private ones. */
+/** Returns the receipts of some rooms that a user may see: all public ones, and the user's own private ones. */
 export async function loadRoomReceipts(db: Db, roomIds: readonly RoomId[], userId: UserId): Promise<ReceiptRow[]> {
   if (roomIds.length === 0) return []
   const { rows } = await sql<ReceiptRow>`select found.* from unnest(${roomIds}::text[]) as room(room_id)
@@ -68,10 +72,10 @@ export async function loadRoomReceipts(db: Db, roomIds: readonly RoomId[], userI
   return rows
 }
 
-/** Whose receipts moved in which room, and where to, as stream rows tell it; null: anywhere. */
+/** The receipts that moved, from stream rows: user, room and order; null: any. */
 export type MovedReceipts = { roomId: RoomId; userId: UserId; orders: Iterable<number | null> }
 
-/** The receipts that moved, as far as `readerId` may see them; those that have moved on since are told by a later row. */
+/** Returns the moved receipts that `readerId` may see. Receipts that have moved again are reported by a later row. */
 export async function loadReceiptsOf(db: Db, moved: readonly MovedReceipts[], readerId: UserId): Promise<ReceiptRow[]> {
   const keys = moved.flatMap(({ roomId, userId, orders }) =>
     [...orders].map((at) => `${roomId}\0${userId}\0${at ?? ''}`),
@@ -82,10 +86,13 @@ export async function loadReceiptsOf(db: Db, moved: readonly MovedReceipts[], re
     .filter((row) => row.receipt_type !== 'm.read.private' || row.user_id === readerId)
 }
 
-/** An event is read in its thread, the room and the main timeline: remote users who name more threads for it are not told with all of these. */
+/**
+ * A real client reads an event in its thread, the room and the main timeline. If a remote user has receipts in more
+ * threads for it, not all of them are sent.
+ */
 const MOST_AT_ONCE = 100
 
-/** Shared, for everyone in a room asks when somebody has read something. */
+/** Shared, because all members of a room request it when a user has read something. */
 const loadMoved = sharedLoads<string, ReceiptRow[]>(
   async (db, moved) => {
     const keys = moved.map((key) => key.split('\0'))
@@ -99,7 +106,7 @@ const loadMoved = sharedLoads<string, ReceiptRow[]>(
   { whileReading: false },
 )
 
-/** A user's own receipts in some rooms, private ones included: what notification counts go by. */
+/** Returns a user's own receipts in some rooms, including private ones: the basis of notification counts. */
 export async function loadOwnReceipts(db: Db, userId: UserId, roomIds: readonly RoomId[]): Promise<ReceiptRow[]> {
   if (roomIds.length === 0) return []
   const { rows } =

@@ -4,29 +4,32 @@ import type { Db } from '../engine/database.ts'
 import type { StoredEvent } from '../schema/stored-event.ts'
 import { loadEvents } from './timeline/events.ts'
 
-/** Which events that relate to `eventId` are wanted; bounds on event_order are exclusive. */
+/** Selects events that relate to `eventId`; bounds on event_order are exclusive. */
 export type RelatedPage = {
   roomId: RoomId
   eventId: EventId
   relType?: string | undefined
   eventType?: string | undefined
-  /** How many steps from the event; 1: only what relates to it directly. */
+  /** The maximum depth of relations; 1: only direct ones. */
   depth: number
   after: number
   before: number
   direction: 'forwards' | 'backwards'
   limit: number
-  /** Users whose events are left out. */
+  /** Users whose events are omitted. */
   ignored: ReadonlySet<string>
 }
 
-/** The events of a page, in its direction. Types say what is given of all that was found; what ignored users sent leads to no others either. */
+/**
+ * Returns the events of a page, in its direction. Types filter the result; events of ignored users are not followed
+ * either.
+ */
 export async function loadRelatedEvents(db: Db, page: RelatedPage): Promise<StoredEvent[]> {
   const ofTypes = (
     table: string,
   ) => sql`${page.relType === undefined ? sql`` : sql`and ${sql.ref(table)}.rel_type = ${page.relType}`}
     ${page.eventType === undefined ? sql`` : sql`and ${sql.ref(table)}.type = ${page.eventType}`}`
-  // Without steps in between, the index on relations finds those of a type.
+  // With depth 1, the index on relations finds events by type.
   const wanted = sql`child.room_id = ${page.roomId} and child.event_order is not null and not child.soft_failed
     ${page.depth === 1 ? ofTypes('child') : sql``}
     ${page.ignored.size === 0 ? sql`` : sql`and not child.sender = any(${[...page.ignored]}::text[])`}`
@@ -46,10 +49,13 @@ export async function loadRelatedEvents(db: Db, page: RelatedPage): Promise<Stor
   return inOrder(db, rows)
 }
 
-/** A thread's root, and the place of its newest event. */
+/** A thread's root, and the order of its newest event. */
 export type ThreadPlace = { root: StoredEvent; latestOrder: number }
 
-/** The threads of a room as they were at the event_order `lastOrder`, by their newest event, newest first, from below `before` on. */
+/**
+ * Returns the threads of a room as of event_order `lastOrder`, sorted by their newest event, newest first, starting
+ * below `before`.
+ */
 export async function loadThreads(
   db: Db,
   page: {

@@ -2,29 +2,29 @@ import { sql } from 'kysely'
 import type { EventId, RoomId, UserId } from '../../core/ids.ts'
 import type { Db } from '../engine/database.ts'
 
-/** The relation types that are summed up under `unsigned` of their parents. */
+/** The relation types that are aggregated in `unsigned` of their parents. */
 export type BundledRelType = 'm.replace' | 'm.thread' | 'm.reference'
 
-/** An event that others may relate to. */
+/** An event with its relations. */
 export type RelationParent = {
   event_id: EventId
   room_id: RoomId
   sender: UserId
   type: string
-  /** Children later in the room than this are not counted; undefined: all are. */
+  /** Children later in the room are not counted; undefined: all are. */
   lastOrder: number | undefined
 }
 
 export type ThreadSummary = { parent: EventId; count: number; participated: boolean; latest_nid: number }
 
-/** At most this many of the newest edits are looked at for one that is valid: invalid ones harm only who sent them. */
+/** The number of newest edits that are checked for a valid one: invalid ones harm only their sender. */
 const EDIT_CANDIDATES = 10
-/** References of one event that are told, and of all events of an answer. */
+/** The maximum references returned for one event, and for all events of a response. */
 const MAX_REFERENCES = 100
 const MAX_REFERENCES_IN_ALL = 2000
 const END = Number.MAX_SAFE_INTEGER
 
-/** Which of these events have children of which types. */
+/** Returns which of these events have children of which types. */
 export async function findRelations(
   db: Db,
   eventIds: readonly EventId[],
@@ -39,7 +39,7 @@ export async function findRelations(
   return rows
 }
 
-/** Edits of each parent by its own sender, newest first. */
+/** Returns the edits of each parent by its own sender, newest first. */
 export async function findEdits(
   db: Db,
   parents: readonly RelationParent[],
@@ -54,7 +54,10 @@ export async function findEdits(
   return rows
 }
 
-/** What each thread amounts to for a user, without the events of users in `ignored`; threads of which nothing is left are absent. */
+/**
+ * Returns a summary of each thread for a user, without events of users in `ignored`; threads without remaining events
+ * are absent.
+ */
 export async function summariseThreads(
   db: Db,
   parents: readonly RelationParent[],
@@ -69,7 +72,7 @@ export async function summariseThreads(
   return rows
 }
 
-/** The events that refer to each parent, oldest first. */
+/** Returns the events that reference each parent, oldest first. */
 export async function findReferences(
   db: Db,
   parents: readonly RelationParent[],

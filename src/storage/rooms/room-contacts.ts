@@ -2,14 +2,14 @@ import { sql } from 'kysely'
 import type { RoomId, ServerName, UserId } from '../../core/ids.ts'
 import type { Db, Tx } from '../engine/database.ts'
 
-/** The servers through which a user is in touch with a room that this server is not in. */
+/** Returns the servers through which a user has a membership of a room that this server is not in. */
 export async function loadRoomContacts(db: Db, roomId: RoomId, userId: UserId): Promise<ServerName[]> {
   const { rows } = await sql<{ server_name: ServerName }>`select server_name from room_contacts
     where room_id = ${roomId} and user_id = ${userId} order by server_name`.execute(db.sql)
   return rows.map((row) => row.server_name)
 }
 
-/** Remembers a server through which a user is in touch with a room. */
+/** Records a server through which a user has a membership of a room. */
 export async function addRoomContact(
   tx: Tx,
   contact: { roomId: RoomId; userId: UserId; serverName: ServerName },
@@ -18,7 +18,7 @@ export async function addRoomContact(
     values (${contact.roomId}, ${contact.userId}, ${contact.serverName}) on conflict do nothing`.execute(tx.sql)
 }
 
-/** Forgets the contacts of a user who has nothing to do with the room any more. */
+/** Deletes the contacts of a user without a membership of the room. */
 export async function removeRoomContacts(tx: Tx, roomId: RoomId, userId: UserId): Promise<void> {
   await tx.sql.deleteFrom('room_contacts').where('room_id', '=', roomId).where('user_id', '=', userId).execute()
 }

@@ -3,16 +3,19 @@ import type { RoomId, UserId } from '../../core/ids.ts'
 import type { Db } from '../engine/database.ts'
 import { sharedLoads } from '../engine/shared-loads.ts'
 
-/** What clients name a room by when it has no name, and how many are in it. */
+/** The data from which clients compute the name of an unnamed room, and the member counts. */
 export type SyncSummary = {
   room_id: RoomId
   joined_members: number
   invited_members: number
-  /** Up to five other members; null where the room has a name or alias. */
+  /** Up to five other members; null if the room has a name or alias. */
   heroes: UserId[] | null
 }
 
-/** Summaries of some rooms, as a user sees them. https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3sync (RoomSummary) */
+/**
+ * Returns summaries of some rooms for a user. https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3sync
+ * (RoomSummary)
+ */
 export async function loadRoomSummaries(
   db: Db,
   roomIds: readonly RoomId[],
@@ -24,9 +27,9 @@ export async function loadRoomSummaries(
 
 type RoomCandidates = Omit<SyncSummary, 'heroes'> & {
   is_named: boolean
-  /** The first in the room, one more than the heroes, as the user may be among them. */
+  /** The first members, one more than the heroes, because the user may be among them. */
   present: UserId[] | null
-  /** Likewise those who have left; null where others are there. */
+  /** The same for former members; null if there are others in the room. */
   departed: UserId[] | null
 }
 
@@ -39,10 +42,10 @@ function summaryFor({ is_named, present, departed, ...room }: RoomCandidates, us
   return { ...room, heroes: there.length > 0 ? there : others(departed) }
 }
 
-/** Inside of what looks for members: of rooms that have a name the database would look for them all the same, and then not take them. */
+/** Inside the subquery of members: otherwise PostgreSQL evaluates it for named rooms too and discards the result. */
 const UNNAMED = sql`name is null and canonical_alias is null`
 
-/** Shared, for everyone in a room asks when somebody comes or goes. */
+/** Shared, because all members of a room request it when a user joins or leaves. */
 const loadCandidates = sharedLoads<RoomId, RoomCandidates>(
   async (db, roomIds) => {
     const { rows } = await sql<RoomCandidates>`select rooms.room_id, joined_members, invited_members,

@@ -9,7 +9,7 @@ const USER = '@alice:hearth.test' as UserId
 const ROOMS = 2000
 const ACTIVE = 50
 
-/** How many rows of the tables of rooms have been read until now. */
+/** Returns how many rows of the room tables have been read so far. */
 async function rowsRead(db: Db): Promise<{ heads: number; lists: number }> {
   const { rows } = await sql<{
     relname: string
@@ -26,7 +26,7 @@ test('a window of a long list looks at few rooms, though the database knows noth
     select '!' || number, '12', 0, 0, 0, 1, '{}', number from generate_series(1, ${ROOMS}::int) as number`.execute(
     database.sql,
   )
-  // The active rooms are at the end of the list, but for the last events, of which the list does not know.
+  // The active rooms are at the end of the list, except for the last events, which the list does not contain.
   await sql`insert into room_lists (user_id, room_id, membership, event_nid, forgotten, was_joined, is_listed, activity)
     select ${USER}, room_id, 'join', 0, false, true, true, case when activity > ${ROOMS - ACTIVE}::int then 0 else activity end
     from room_heads`.execute(database.sql)
@@ -41,7 +41,7 @@ test('a window of a long list looks at few rooms, though the database knows noth
     expect(rooms.map(({ roomId }) => roomId)).toEqual(Array.from({ length: 60 }, (_, place) => `!${ROOMS - place}`))
     const after = await rowsRead(tx)
     expect(after.heads - before.heads).toBeLessThanOrEqual(ACTIVE + 60)
-    // All entries of the list are counted, and maybe sorted, which is cheap; nothing looks at all of them again.
+    // All entries of the list are counted, and may be sorted, which is cheap; no query reads all of them again.
     expect(after.lists - before.lists).toBeLessThanOrEqual(2 * ROOMS + 2 * (ACTIVE + 60))
   })
 })

@@ -5,56 +5,59 @@ import type { Db, Tx } from '../engine/database.ts'
 import { readTogether } from '../engine/read-together.ts'
 import type { KnownRoom } from '../schema/sliding-sync.ts'
 
-/** A room in a user's list, and what a connection of sliding sync knows of it. */
+/** A room in a user's list, and the state of it that a sliding sync connection has received. */
 export type ListedRoom = {
   roomId: RoomId
   membership: Membership
-  /** The user's member event; null where the room lost it. */
+  /** The user's member event; null if the room lost it. */
   memberNid: number | null
-  /** When the membership began, on the line of bump stamps. */
+  /** When the membership began, as a bump stamp. */
   since: number
   bump: number
   /** Root of the room's current state, and event_order of its last event. */
   stateRoot: number
   lastOrder: number
   known: KnownRoom | undefined
-  /** Nids of pieces of the state that were emptied by redactions since the connection knew the room. */
+  /** Nids of state events that were redacted since the connection received the room. */
   redacted: readonly number[]
 }
 
-/** Which rooms a list takes; what is undefined takes all. */
+/** Filters rooms; undefined fields match all rooms. */
 export type RoomListFilter = {
   isInvite?: boolean | undefined
   isEncrypted?: boolean | undefined
   /** null: rooms without a type. */
   types?: readonly (string | null)[] | undefined
   notTypes?: readonly (string | null)[] | undefined
-  /** A part of the name, whatever its case. */
+  /** A part of the name, case-insensitive. */
   name?: string | undefined
   only?: readonly RoomId[] | undefined
   except?: readonly RoomId[] | undefined
 }
 
-/** The first and last place of a window, which are both in it. */
+/** The first and last index of a window, inclusive. */
 export type Window = readonly [first: number, last: number]
 
-/** Whose list it is, and which connection's knowledge is of interest. */
+/** The user, and the connection whose received state is joined. */
 export type ListReader = { userId: UserId; connection: number | undefined }
 
-/** What is wanted of a user's list: its rooms in `windows`. */
+/** The rooms of a user's list in `windows`. */
 export type ListWindow = {
   filter: RoomListFilter
   windows: readonly Window[]
-  /** Only those of which the connection does not know all. */
+  /** Only rooms with changes that the connection has not received. */
   newsOnly: boolean
-  /** For `newsOnly`: where alone there can be any, as nothing has happened in others since; then all of these that are in the list are in its windows. */
+  /**
+   * For `newsOnly`: the only rooms that can have changes. Then all of these that are in the list must be in its
+   * windows.
+   */
   touched?: readonly RoomId[] | undefined
 }
 
-/** How many rooms a filtered list has, and which are in its windows, the one with the newest event first. */
+/** The number of rooms of a filtered list, and those in its windows, the room with the newest event first. */
 export type ListedWindow = { count: number; rooms: ListedRoom[] }
 
-/** Returns how many invites of each of some users are not answered, and how many of them came by a server. */
+/** Returns the number of pending invites of some users, and how many of them came from one server. */
 export async function countPendingInvites(
   db: Db,
   userIds: readonly UserId[],
@@ -68,7 +71,7 @@ export async function countPendingInvites(
   return rows
 }
 
-/** Reads a list of rooms; those that want the same of several users' lists at the same time share a query. */
+/** Reads a room list; concurrent readers of equal windows of several users' lists share a query. */
 export function loadListWindow(db: Db, reader: ListReader, wanted: ListWindow): Promise<ListedWindow> {
   return loadTogether(db, { reader, wanted })
 }
@@ -95,8 +98,8 @@ const loadTogether = readTogether<WindowOfReader, ListedWindow>(
 )
 
 /**
- * How the database goes about it must not depend on what it believes to know of the tables, which may be nothing yet: the limit is hidden in a query, which
- * speaks for the index that has the order, and `offset 0` keeps it from anything but looking up one room after the other.
+ * The plan must not depend on table statistics, which may not exist yet: the limit is hidden in a subquery, which
+ * favours the index with the order, and `offset 0` forces one room look-up after the other.
  */
 async function loadWindows(db: Db, readers: readonly ListReader[], wanted: ListWindow): Promise<ListedWindow[]> {
   const { touched, filter } = wanted
@@ -137,7 +140,7 @@ function roomsInWindows({ filter, windows, newsOnly }: ListWindow): RawBuilder<u
     )`
 }
 
-/** Those of some rooms that are in the list and of which the connection does not know all, as `shown`. */
+/** Those of some rooms that are in the list and have changes for the connection, as `shown`. */
 function touchedRooms(filter: RoomListFilter, touched: readonly RoomId[]): RawBuilder<unknown> {
   return sql`shown as (
       select ${COLUMNS}, touched.place from unnest(${touched}::text[]) with ordinality as touched(room_id, place)
@@ -151,10 +154,13 @@ function unnested(readers: readonly ListReader[]): RawBuilder<unknown> {
     with ordinality as reader(user_id, connection_nid, place)`
 }
 
-/** More than anybody is in. */
+/** More rooms than any user has. */
 const MOST_ROOMS = 1_000_000
 
-/** Some rooms of a user, whether or not in lists. A room with which the user has nothing to do, or that is forgotten, is left out; but not if the connection knows it. */
+/**
+ * Returns some rooms of a user, in lists or not. A room without a membership, or a forgotten one, is omitted unless the
+ * connection has received it.
+ */
 export async function loadListedRooms(db: Db, reader: ListReader, roomIds: readonly RoomId[]): Promise<ListedRoom[]> {
   return roomIds.length === 0 ? [] : loadRoomsTogether(db, { reader, roomIds: new Set(roomIds) })
 }
@@ -195,7 +201,7 @@ type Row = {
   redacted: number[] | null
 }
 
-/** The room that a row of `wanted` names, in the list of the user that one of `reader` names; `further`: what has to hold of it. */
+/** The room of a row of `wanted`, in the list of a user of `reader`; `further`: additional conditions. */
 function listedRoomOf(further: RawBuilder<unknown> = sql``): RawBuilder<unknown> {
   return sql`select room_lists.*, heads.state_root, heads.next_order, heads.bump from room_lists left join lateral
       (select state_root, next_order, bump from room_heads where room_heads.room_id = room_lists.room_id offset 0) as heads on true
@@ -211,7 +217,7 @@ const COLUMNS = sql`listed.room_id, listed.membership, event_nid, listed.activit
 const KNOWN_OF_ROOM = sql`left join lateral (select * from sliding_rooms where connection_nid = reader.connection_nid
   and sliding_rooms.room_id = listed.room_id offset 0) as known on true`
 
-/** Of rooms that the user is not in, connections know the member event. */
+/** For rooms that the user is not in, connections store the member event. */
 const IS_NEWS = sql`where (known.membership is distinct from listed.membership
   or listed.membership = 'join' and (known.state_root <> listed.state_root or known.event_order <> next_order - 1)
   or listed.membership <> 'join' and known.event_order <> event_nid)`
@@ -264,7 +270,7 @@ function listedRoom(row: Row): ListedRoom {
   }
 }
 
-/** Notes in a user's list what a room that this server is not in tells of itself, and lists filter by. */
+/** Stores the stripped state of an out-of-band room in a user's list, for filters. */
 export async function noteOutsideRoom(
   tx: Tx,
   { roomId, userId, ...told }: { roomId: RoomId; userId: UserId; type: string | null; isEncrypted: boolean },

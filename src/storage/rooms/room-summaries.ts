@@ -22,7 +22,7 @@ type SummaryField =
 
 type Source = { field: SummaryField; valueIn(content: JsonObject): Json | undefined }
 
-/** Which state event, and what in its content, gives each field. No object, as types may be names such as `constructor`. */
+/** The state event and content key of each field. A Map, because types may be names such as `constructor`. */
 const SOURCES: ReadonlyMap<string, Source> = new Map([
   ['m.room.name', ofKey('name', 'name')],
   ['m.room.topic', { field: 'topic', valueIn: plainTopic }],
@@ -39,7 +39,7 @@ function ofKey(field: SummaryField, key: string): Source {
   return { field, valueIn: (content) => content[key] }
 }
 
-/** Keeps `rooms` in step with new state: rows for new rooms, changed fields, changed counts. */
+/** Updates `rooms` after state changes: rows for new rooms, changed fields and counts. */
 export async function storeRoomSummaries(
   tx: Tx,
   rooms: readonly LockedRoom[],
@@ -64,11 +64,11 @@ async function storeField(tx: Tx, room: LockedRoom, change: StateChange): Promis
     .execute()
 }
 
-/** Follows changes of a room's members. */
+/** Applies changes of the member counts. */
 export async function addMemberCounts(tx: Tx, counts: readonly MemberCountChange[]): Promise<void> {
   const changed = counts.filter(({ joined, invited }) => joined !== 0 || invited !== 0)
   if (changed.length === 0) return
-  // A room may be there twice: of those who are new in it, and of those who are gone.
+  // A room may occur twice: once for new members, and once for departed ones.
   await sql`update rooms set joined_members = joined_members + joined, invited_members = invited_members + invited
     from (select room_id, sum(joined) as joined, sum(invited) as invited from unnest(${changed.map(({ room_id }) => room_id)}::text[],
       ${changed.map(({ joined }) => joined)}::int[], ${changed.map(({ invited }) => invited)}::int[])
@@ -87,18 +87,18 @@ async function insertRoom(tx: Tx, room: LockedRoom): Promise<void> {
     ${typeof roomType === 'string' ? storableName(roomType) : null})`.execute(tx.sql)
 }
 
-/** What lists show of a room; undefined when this server does not have it. */
+/** Returns the summary of a room; undefined if this server does not have it. */
 export async function findRoom(db: Db, roomId: RoomId): Promise<RoomRow | undefined> {
   return (await loadRooms(db, [roomId])).get(roomId)
 }
 
-/** What lists show of some rooms. */
+/** Returns the summaries of some rooms. */
 async function loadRooms(db: Db, roomIds: readonly RoomId[]): Promise<Map<RoomId, RoomRow>> {
   const { rows } = await sql<RoomRow>`select * from rooms where room_id = any(${roomIds}::text[])`.execute(db.sql)
   return new Map(rows.map((row) => [row.room_id, row]))
 }
 
-/** Sets or clears that the directory of public rooms lists a room. */
+/** Adds a room to the directory of public rooms, or removes it. */
 export async function setInDirectory(tx: Tx, roomId: RoomId, listed: boolean): Promise<void> {
   await sql`update rooms set in_directory = ${listed} where room_id = ${roomId}`.execute(tx.sql)
 }

@@ -37,7 +37,7 @@ test('a room with a slow command, and another that waits for it, holds up no oth
   })
   await begun.promise
   const second = rooms.run(slow!, command('after slow'))
-  // By then it is known that the second one has to wait.
+  // By then the second one is known to wait.
   await setImmediate()
   await rooms.run(quick!, command('quick'))
   expect(done).toEqual(['quick'])

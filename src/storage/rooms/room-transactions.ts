@@ -7,14 +7,14 @@ import { cacheStoredEvent, forgetEvent, forgetIfRestated } from './timeline/even
 import { emptyRoom, type LockedRoom, snapshotOf } from './timeline/locked-room.ts'
 import { roomHead } from './timeline/room-heads.ts'
 
-/** Runs commands that change rooms, many to a transaction under load. */
+/** Runs commands that change rooms; under load, many per transaction. */
 export type RoomTransactions = {
   /**
-   * Runs `command` with the room locked; `roomId` null: a room that the command creates. Resolves when its events are committed.
-   * A room that this server does not have reaches the command with an undefined head; whoever begins it there finds by a refused
-   * transaction, and is tried again, when another process has done so meanwhile. Rejects with what the command throws.
-   * The command must do no I/O but reads through the room, for others wait in the same transaction; it may run more than once.
-   * `goesFirst`: it gets the room as it is stored, without what another command of the same transaction has made of it.
+   * Runs `command` with the room locked; `roomId` null: a room that the command creates. Resolves when its events are
+   * committed. For a room that this server does not have, the head is undefined; if another process creates it in the
+   * meantime, the transaction is refused and retried. Rejects with the error of the command. The command must do no I/O
+   * except reads through the room, because others wait in the same transaction; it may run more than once. `goesFirst`:
+   * it sees the room as stored, without changes of other commands of the transaction.
    */
   run<Result>(
     roomId: RoomId | null,
@@ -36,7 +36,7 @@ type Outcome = { value: unknown } | { error: unknown }
 
 const MAX_BATCH = 64
 
-/** `lanes`: how many transactions may run side by side (1 on the embedded database, which has one connection). */
+/** `lanes`: the number of concurrent transactions (1 on the embedded database, which has one connection). */
 export function createRoomTransactions(
   database: Database,
   { lanes, serverName }: { lanes: number; serverName: ServerName },
@@ -54,7 +54,8 @@ export function createRoomTransactions(
   ): Promise<Result> {
     return new Promise<Result>((resolve, reject) => {
       queue.push({ roomId, command, goesFirst, resolve: resolve as (value: unknown) => void, reject })
-      // Commands of the same tick share a transaction. Others in the queue may wait for their rooms, and lanes be free.
+      // Commands of the same tick share a transaction. Others in the queue may wait for their rooms while lanes are
+      // free.
       if (!isStarting) setImmediate(startLanes)
       isStarting = true
     })
@@ -84,12 +85,12 @@ export function createRoomTransactions(
   }
 }
 
-/** Divides the queue into what can run together now, and the rest. */
+/** Divides the queue into jobs that can run together now, and the rest. */
 function takeBatch(queue: readonly Job[], busyRooms: ReadonlySet<RoomId>): { batch: Job[]; rest: Job[] } {
   const batch: Job[] = []
   const rest: Job[] = []
   const taken = new Set<RoomId | null>()
-  /** Rooms of which a command waits to go first: those behind it wait too, so that its turn comes. */
+  /** Rooms for which a `goesFirst` command waits: later commands wait too, so that it gets its turn. */
   const held = new Set<RoomId | null>()
   for (const job of queue) {
     const { roomId, goesFirst } = job
@@ -104,7 +105,10 @@ function takeBatch(queue: readonly Job[], busyRooms: ReadonlySet<RoomId>): { bat
   return { batch, rest }
 }
 
-/** Runs the jobs in one transaction; when the database refuses it, each in its own, so that only the culprit fails. */
+/**
+ * Runs the jobs in one transaction; if the database refuses it, runs each in its own, so that only the failing one
+ * fails.
+ */
 async function runBatch(database: Database, serverName: ServerName, jobs: readonly Job[]): Promise<void> {
   try {
     const outcomes = await database.write((tx) => runInTransaction(tx, serverName, jobs))
@@ -128,7 +132,7 @@ async function runInTransaction(tx: Tx, serverName: ServerName, jobs: readonly J
     const found = job.roomId && known.get(job.roomId)
     const room = found || emptyRoom(tx)
     if (!found) rooms.push(room)
-    // Another command of this transaction may find there what this one makes.
+    // Another command of this transaction may see the room that this one creates.
     if (job.roomId) known.set(job.roomId, room)
     outcomes.push(await runJob(job, room))
   }
@@ -153,7 +157,7 @@ async function runJob(job: Job, room: LockedRoom): Promise<Outcome> {
   }
 }
 
-/** Locks in the order of room ids, as everyone does, so that two processes cannot wait for each other. */
+/** Locks in order of room ids, as all code does, so that two processes cannot deadlock. */
 async function lockRooms(tx: Tx, roomIds: readonly RoomId[]): Promise<Map<RoomId, LockedRoom>> {
   if (roomIds.length === 0) return new Map()
   const { rows } = await sql<RoomHeadRow>`select * from room_heads where room_id = any(${roomIds}::text[])

@@ -2,17 +2,17 @@ import { sql } from 'kysely'
 import type { RoomId, UserId } from '../../core/ids.ts'
 import type { Db, Tx } from '../engine/database.ts'
 
-/** The constraint that gives each user one notices room. */
+/** The constraint that limits each user to one notices room. */
 export const ONE_NOTICES_ROOM = 'server_notice_rooms_pkey'
 
-/** The room in which the server speaks to a user; undefined when there was no occasion yet. */
+/** Returns a user's server notices room; undefined if there is none yet. */
 export async function findNoticesRoom(db: Db, userId: UserId): Promise<RoomId | undefined> {
   const { rows } = await sql<{ room_id: RoomId }>`select room_id from server_notice_rooms
     where user_id = ${userId}`.execute(db.sql)
   return rows[0]?.room_id
 }
 
-/** Makes a room a user's notices room. Refused by `ONE_NOTICES_ROOM` when there is one. */
+/** Makes a room a user's notices room. Violates `ONE_NOTICES_ROOM` if there is one. */
 export async function insertNoticesRoom(tx: Tx, userId: UserId, roomId: RoomId): Promise<void> {
   await tx.sql.insertInto('server_notice_rooms').values({ user_id: userId, room_id: roomId }).execute()
 }

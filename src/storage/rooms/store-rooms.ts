@@ -30,7 +30,10 @@ import { noteRedactedState } from './timeline/redacted-state.ts'
 import { storeStateNodes } from './timeline/room-state.ts'
 import { endTypingOfDeparted } from './typing.ts'
 
-/** Writes what the commands of a transaction appended: one statement for each table, whatever the number of rooms and events. */
+/**
+ * Stores the events that the commands of a transaction appended: one statement per table, for any number of rooms and
+ * events.
+ */
 export async function storeRooms(tx: Tx, ourName: ServerName, rooms: readonly LockedRoom[]): Promise<void> {
   if (rooms.length === 0) return
   const events = rooms.flatMap((room) => room.events)
@@ -38,7 +41,8 @@ export async function storeRooms(tx: Tx, ourName: ServerName, rooms: readonly Lo
   const members = changes
     .filter(({ change }) => isMembership(change))
     .map(({ room, change }) => ({ ...change, room_id: roomIdOf(room) }))
-  // In this order: of a new member the event is looked up, and where members were before has to be read before where they are is stored.
+  // The order matters: the event of a new member is looked up, and the members' servers before the change must be read
+  // before the change is stored.
   const [, serverChanges, counts] = await allOf([
     storeTimelines(tx, rooms, events),
     readServerChanges(tx, ourName, members),
@@ -64,7 +68,7 @@ function isOutside({ event }: { event: StoredEvent | undefined }): boolean {
 
 function storeTimelines(tx: Tx, rooms: readonly LockedRoom[], events: readonly AppendedEvent[]): Promise<unknown> {
   return allOf([
-    // One that was refused and then not may be here twice.
+    // An event that was rejected and then accepted may occur twice.
     storeEvents(tx, [...new Map(events.map((event) => [event.event_nid, event])).values()]),
     storeStateNodes(
       tx,
@@ -76,12 +80,12 @@ function storeTimelines(tx: Tx, rooms: readonly LockedRoom[], events: readonly A
   ])
 }
 
-/** Whether a piece of state says what a user is to the room; other servers may have put anything in place of a user id. */
+/** Whether a state event is a membership; other servers may use any text in place of a user id. */
 function isMembership({ type, state_key }: { type: string; state_key?: string | undefined }): boolean {
   return type === 'm.room.member' && state_key !== undefined && isUserId(state_key)
 }
 
-/** What became of each piece of the current state that changed, also by the redaction of the event that it is. */
+/** Returns the changes of the current state, including redactions of state events. */
 function currentStateChanges(room: LockedRoom): StateChange[] {
   const last = new Map<string, StateChange>()
   for (const event of room.events)
@@ -100,7 +104,7 @@ function keyOf({ type, state_key }: StateKey): string {
   return `${type}\0${state_key}`
 }
 
-/** Where a room has no forks, an accepted state event becomes part of the current state, and nothing else changes. */
+/** Without forks, an accepted state event becomes part of the current state, and nothing else changes. */
 function ownChange(event: AppendedEvent): StateChange[] {
   const { type, state_key } = event.pdu
   if (state_key === undefined || event.rejected || event.soft_failed || event.event_order === null) return []
@@ -111,15 +115,15 @@ function streamRowsOfRoom(room: LockedRoom): NewStreamRow[] {
   const { version } = headOf(room)
   const rows = room.events.flatMap((event) => streamRowsOf(version, event))
   const told = new Set(rows.map(({ detail }) => detail))
-  // Redactions that were stored before what they redact, and those that are redacted themselves, do not say so.
+  // A redaction that arrived before its target, or that is redacted itself, does not contain `redacts`.
   const others = room.redactions.map(({ event }) => redacts(event.event_id)).filter((detail) => !told.has(detail))
   return [...rows, ...others.map((detail) => ({ ...NO_ROW, kind: 'history' as const, detail }))]
 }
 
-/** A row for the event, and one for each member whose current membership is now another by it, without being its own. */
+/** A row for the event, and one for each member whose current membership it changes without being its event. */
 function streamRowsOf(version: RoomVersion, event: AppendedEvent): NewStreamRow[] {
   if (event.is_restated) return []
-  // Other processes may have it in their caches as it was before.
+  // Other processes may have the event in their caches as it was.
   if (!isNews(event)) {
     const changed = { ...NO_ROW, kind: 'event_changed' as const, ref: event.event_nid }
     return [...(event.was_stored ? [changed] : []), ...historyRows(version, event)]
@@ -139,7 +143,7 @@ function streamRowsOf(version: RoomVersion, event: AppendedEvent): NewStreamRow[
   return rows
 }
 
-/** For the index of searches, and for the caches that have what an event of before redacts. */
+/** For the search index, and for caches that contain the target of a historical redaction. */
 function historyRows(version: RoomVersion, event: AppendedEvent): NewStreamRow[] {
   if (!event.is_history || event.soft_failed) return []
   const { detail } = streamRowOf(version, event)
@@ -163,12 +167,12 @@ function streamRowOf(version: RoomVersion, event: AppendedEvent) {
   }
 }
 
-/** What the stream says of an event that is redacted. */
+/** The stream detail of a redacted event. */
 function redacts(eventId: string): string {
   return storableText(`redacts ${eventId}`)
 }
 
-/** One that was an outlier or rejected until now keeps its nid: states name it. */
+/** An event that was an outlier or rejected keeps its nid, which states refer to. */
 async function storeEvents(tx: Tx, events: readonly AppendedEvent[]): Promise<void> {
   const column = <Value>(pick: (event: AppendedEvent) => Value): Value[] => events.map(pick)
   const relations = events.map((event) => relationColumns(event))
@@ -219,7 +223,7 @@ async function storeHeads(tx: Tx, rooms: readonly LockedRoom[]): Promise<void> {
   )
 }
 
-/** Whether the new events move the room up in lists by their last event, and in those by bump events. */
+/** Whether the new events move the room up in lists sorted by last event, and in those sorted by bump stamp. */
 function activityOf({ events }: LockedRoom): { isActive: boolean; isBumped: boolean } {
   const told = events.filter(isNews)
   return { isActive: told.length > 0, isBumped: told.some(({ pdu }) => BUMP_TYPES.has(pdu.type)) }

@@ -3,10 +3,10 @@ import type { RoomId } from '../../core/ids.ts'
 import type { Db } from '../engine/database.ts'
 import type { RoomRow } from '../schema/rooms.ts'
 
-/** What lists show of a room, and the root of its current state. */
+/** The summary of a room, and the root of its current state. */
 export type SummarisedRoom = RoomRow & { state_root: number }
 
-/** Those of some rooms that this server has. */
+/** Returns the summaries of rooms that this server has. */
 export async function loadSummarisedRooms(db: Db, roomIds: readonly RoomId[]): Promise<SummarisedRoom[]> {
   if (roomIds.length === 0) return []
   const { rows } = await sql<SummarisedRoom>`select rooms.*, state_root from rooms join room_heads using (room_id)

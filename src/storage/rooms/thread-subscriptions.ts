@@ -7,7 +7,7 @@ import type { ThreadSubscriptionRow } from '../schema/rooms.ts'
 /** A thread by its room and its root. */
 export type ThreadKey = { roomId: RoomId; threadId: EventId }
 
-/** What a user has said of a thread; undefined: never anything. */
+/** Returns a user's subscription to a thread; undefined if there never was one. */
 export async function findThreadSubscription(
   db: Db,
   userId: UserId,
@@ -18,14 +18,17 @@ export async function findThreadSubscription(
   return rows[0]
 }
 
-/** Returns of how many threads a user has said something. */
+/** Counts a user's thread subscriptions, ended ones included. */
 export async function countThreadSubscriptions(db: Db, userId: UserId): Promise<number> {
   const { rows } = await sql<{ count: number }>`select count(*)::int as count from thread_subscriptions
     where user_id = ${userId}`.execute(db.sql)
   return rows[0]!.count
 }
 
-/** Begins, changes or ends a subscription and tells the user's devices. An end is remembered as of the room's newest event. */
+/**
+ * Creates, changes or ends a subscription and notifies the user's devices. The end is stored with the order of the
+ * room's newest event.
+ */
 export async function storeThreadSubscription(
   tx: Tx,
   userId: UserId,
@@ -41,7 +44,7 @@ export async function storeThreadSubscription(
   appendToStream(tx, { kind: 'thread_subscription', user_id: userId, ref: rows[0]!.change_nid })
 }
 
-/** Who is subscribed to some threads, by the id of the thread's root. */
+/** Returns the subscribers of some threads, by root event id. */
 export async function loadThreadSubscribers(
   db: Db,
   threads: readonly ThreadKey[],
@@ -54,13 +57,15 @@ export async function loadThreadSubscribers(
   return new Map(rows.map(({ thread_id, users }) => [thread_id, new Set(users)]))
 }
 
-/** A change of a subscription as of the last one; `position`: where in the stream. */
+/** The last change of a subscription; `position`: its place in the stream. */
 export type ThreadSubscriptionChange = Pick<
   ThreadSubscriptionRow,
   'room_id' | 'thread_id' | 'subscribed' | 'automatic'
 > & { position: number }
 
-/** What a user's subscriptions have come to that changed last after `from` and up to `to`: the `limit` latest, latest first. */
+/**
+ * Returns a user's subscriptions whose last change is after `from` and up to `to`: the latest `limit`, latest first.
+ */
 export async function loadThreadSubscriptionChanges(
   db: Db,
   userId: UserId,

@@ -4,12 +4,12 @@ import type { Db, Tx } from '../engine/database.ts'
 import { sharedLoads } from '../engine/shared-loads.ts'
 import { appendToStream } from '../engine/stream-append.ts'
 
-/** Other servers take it that a user types no more unless they are told again. */
+/** Other servers end a user's typing unless it is sent again in time. */
 const TELL_AGAIN_MS = 30_000
 
 /**
- * Notes that a user types through a device until `expiresTs`; the room hears of it on the stream (kind 'typing', the user in `detail`, `expiresTs` in
- * `ref`) if that is news, or old news. Times: ms since 1970.
+ * Records that a user types on a device until `expiresTs`. Appends to the stream (kind 'typing', the user in `detail`,
+ * `expiresTs` in `ref`) if this is new, or due to be sent again. Times: ms since 1970.
  */
 export async function startTyping(
   tx: Tx,
@@ -25,7 +25,7 @@ export async function startTyping(
   if (rows[0]?.told_ts === now) appendToStream(tx, { kind: 'typing', room_id: roomId, detail: userId, ref: expiresTs })
 }
 
-/** Notes that a user has stopped typing. */
+/** Records that a user has stopped typing. */
 export function stopTyping(tx: Tx, roomId: RoomId, userId: UserId): Promise<void> {
   return endTyping(tx, sql`room_id = ${roomId} and user_id = ${userId}`)
 }
@@ -35,7 +35,7 @@ export function expireTyping(tx: Tx, now: number): Promise<void> {
   return endTyping(tx, sql`expires_ts <= ${now}::bigint`)
 }
 
-/** Ends typing of users who are in a room no more. */
+/** Ends the typing of users who have left a room. */
 export async function endTypingOfDeparted(
   tx: Tx,
   departed: readonly { roomId: RoomId; userId: string }[],
@@ -46,28 +46,28 @@ export async function endTypingOfDeparted(
   await endTyping(tx, sql`(room_id, user_id) in (${users})`)
 }
 
-/** Ends what is typed through devices that are gone. */
+/** Ends the typing of deleted devices. */
 export async function endTypingOfDevices(tx: Tx, userId: UserId, deviceIds: readonly DeviceId[]): Promise<void> {
   if (deviceIds.length > 0) await endTyping(tx, sql`user_id = ${userId} and device_id = any(${deviceIds}::text[])`)
 }
 
-/** Ends the typing that matches, and tells the rooms. */
+/** Ends matching typing, and notifies the rooms. */
 async function endTyping(tx: Tx, matches: RawBuilder<unknown>): Promise<void> {
   const { rows } = await sql<{ room_id: RoomId; user_id: UserId }>`delete from typing where ${matches}
     returning room_id, user_id`.execute(tx.sql)
   for (const { room_id, user_id } of rows) appendToStream(tx, { kind: 'typing', room_id, detail: user_id })
 }
 
-/** When the next typing expires; undefined while nobody types. */
+/** Returns when the next typing expires; undefined if there is none. */
 export async function nextTypingExpiry(db: Db): Promise<number | undefined> {
   const { rows } = await sql<{ next: number | null }>`select min(expires_ts) as next from typing`.execute(db.sql)
   return rows[0]?.next ?? undefined
 }
 
-/** So many of the users who type in a room are told to clients and application services. */
+/** The maximum typing users of a room in responses to clients and application services. */
 export const MOST_TYPING = 100
 
-/** Who types at `now` in these rooms, members only, as far as these are known; rooms where nobody does are absent. */
+/** Returns the users, members only as far as known, who type at `now` in these rooms; rooms without any are absent. */
 export async function loadTypingUsers(db: Db, roomIds: readonly RoomId[], now: number): Promise<Map<RoomId, UserId[]>> {
   const typing = new Map<RoomId, UserId[]>()
   for (const [roomId, rows] of await loadTyping(db, roomIds)) {
@@ -79,7 +79,7 @@ export async function loadTypingUsers(db: Db, roomIds: readonly RoomId[], now: n
 
 type TypingRow = { room_id: RoomId; user_id: UserId; expires_ts: number }
 
-/** Shared, for everyone in a room asks when somebody begins to type. */
+/** Shared, because all members of a room request it when a user starts to type. */
 const loadTyping = sharedLoads<RoomId, TypingRow[]>(
   async (db, roomIds) => {
     const { rows } = await sql<TypingRow>`select room_id, user_id, expires_ts from typing

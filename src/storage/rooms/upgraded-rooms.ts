@@ -11,7 +11,7 @@ export async function isReplacedBy(db: Db, roomId: RoomId, replacement: RoomId):
   return rows.length > 0
 }
 
-/** Lets this server's aliases of a room, and its place in the directory, be those of another. Where there are none, nothing changes. */
+/** Moves this server's aliases of a room, and its directory entry, to another room. Does nothing if there are none. */
 export async function moveAliases(tx: Tx, from: RoomId, to: RoomId): Promise<void> {
   const moved = await sql`update room_aliases set room_id = ${to} where room_id = ${from}`.execute(tx.sql)
   if ((moved.numAffectedRows ?? 0n) > 0n) for (const detail of [from, to]) appendToStream(tx, { kind: 'alias', detail })

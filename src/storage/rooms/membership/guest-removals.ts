@@ -2,10 +2,13 @@ import { sql } from 'kysely'
 import type { Tx } from '../../engine/database.ts'
 import { type LockedRoom, roomIdOf, type StateChange } from '../timeline/locked-room.ts'
 
-/** The job that makes guests leave a room which does not admit them any more. Its key is the room. */
+/** The job that makes guests leave a room that no longer allows them. Its key is the room. */
 export const REMOVE_GUESTS = 'remove_guests'
 
-/** Asks for the removal of guests from rooms that have just ceased to admit them, whoever changed that, and however. */
+/**
+ * Enqueues the removal of guests from rooms that have just stopped allowing them, for any sender and any kind of
+ * change.
+ */
 export async function noteGuestAccess(
   tx: Tx,
   changes: readonly { room: LockedRoom; change: StateChange }[],
@@ -15,7 +18,7 @@ export async function noteGuestAccess(
     .filter(({ change: { event } }) => event?.pdu.content.guest_access !== 'can_join')
     .map(({ room }) => roomIdOf(room))
   if (roomIds.length === 0) return
-  // Due at once, by whatever clock.
+  // Due immediately, by any clock.
   await sql`insert into jobs (kind, key, payload, created_ts, due_ts)
     select ${REMOVE_GUESTS}, room_id, json_build_object('room_id', room_id)::text,
       (extract(epoch from statement_timestamp()) * 1000)::bigint, 0

@@ -6,7 +6,7 @@ import { shownText, storableText } from '../../engine/storable-text.ts'
 import { allOf } from '../../engine/transactions.ts'
 import { recountRoomServers } from './other-servers.ts'
 
-/** A member as the state of a room has it. */
+/** A member in the state of a room. */
 export type JoinedRoomMember = {
   user_id: string
   event_nid: number
@@ -17,7 +17,7 @@ export type JoinedRoomMember = {
 
 const CHUNK = 5000
 
-/** The member that an event makes; undefined for events of other kinds, and for what is no user. */
+/** Returns the member of an event; undefined for other event types and for invalid user ids. */
 export function joinedRoomMember(pdu: Pdu, event_nid: number): JoinedRoomMember | undefined {
   if (pdu.type !== 'm.room.member' || pdu.state_key === undefined || !isUserId(pdu.state_key)) return undefined
   const { membership, displayname, avatar_url } = pdu.content
@@ -32,8 +32,8 @@ export function joinedRoomMember(pdu: Pdu, event_nid: number): JoinedRoomMember 
 }
 
 /**
- * Makes these the members of a room and counts them: for rooms that another server hands over as a whole, with more members than there could be
- * single changes of. Each user is there once. `keepsOwn`: not all members are known, and what is known of users of this server stays.
+ * Replaces and counts all members of a room: for a room that another server returns completely, which has too many
+ * members for single changes. Each user occurs once. `keepsOwn`: the list is partial, and known local members stay.
  */
 export async function replaceMembers(
   tx: Tx,
@@ -47,7 +47,10 @@ export async function replaceMembers(
   await allOf([left, recount(tx, ourName, roomId)])
 }
 
-/** Adds the members of a room that have become known, or that are not what they were taken for, and takes away those who are not there; counts them. */
+/**
+ * Adds members of a room that became known or differ from what was assumed, and removes those who are not members;
+ * updates the counts.
+ */
 export async function storeFoundMembers(
   tx: Tx,
   ourName: ServerName,
@@ -82,7 +85,7 @@ async function insertChunk(tx: Tx, roomId: RoomId, members: readonly JoinedRoomM
       forgotten = room_memberships.forgotten and excluded.membership in ('leave', 'ban')`.execute(tx.sql)
 }
 
-/** What users of this server are in a room. */
+/** Returns the memberships of local users in a room. */
 export async function loadOwnMembers(
   db: Db,
   ourName: ServerName,
@@ -99,7 +102,7 @@ export async function loadOwnMembers(
   return new Map(rows.map(({ user_id, ...member }) => [user_id, member]))
 }
 
-/** The users of this server who have joined some rooms. */
+/** Returns the local users who have joined some rooms. */
 export async function loadJoinedOfServer(
   db: Db,
   ourName: ServerName,

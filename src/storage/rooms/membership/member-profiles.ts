@@ -2,10 +2,10 @@ import { sql } from 'kysely'
 import type { RoomId, UserId } from '../../../core/ids.ts'
 import type { Db } from '../../engine/database.ts'
 
-/** What a user is called in a room. */
+/** A user's profile in a room. */
 export type MemberProfile = { user_id: UserId; displayname: string | null; avatar_url: string | null }
 
-/** The profiles of some members of some rooms, by room; in the order of asking. */
+/** Returns the profiles of members of some rooms, by room, in the order of the request. */
 export async function loadMemberProfiles(
   db: Db,
   members: readonly { roomId: RoomId; userId: UserId }[],

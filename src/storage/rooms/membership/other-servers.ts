@@ -5,12 +5,12 @@ import { sharedLoads } from '../../engine/shared-loads.ts'
 import { allOf } from '../../engine/transactions.ts'
 import type { MembershipChangeRow } from './room-memberships.ts'
 
-/** How many joined members of another server a room gains (or loses, below 0). */
+/** How many joined members of another server a room gains; negative: loses. */
 export type ServerChange = { room_id: RoomId; server_name: ServerName; by: number }
 
 /**
- * What changes of members mean for the numbers of members by server, to be stored after them by `storeServerChanges`. Costs nothing where all
- * are users of this server. Call it before the changes are stored: it compares with what is.
+ * Computes the changes of the member counts by server, for `storeServerChanges`. Free if all members are local users.
+ * Must be called before the member changes are stored, because it compares with the stored ones.
  */
 export async function readServerChanges(
   tx: Tx,
@@ -39,7 +39,7 @@ export async function readServerChanges(
   return [...changes.values()]
 }
 
-/** Keeps the numbers; returns which servers have nobody left in which rooms. */
+/** Stores the counts; returns which servers have no members left in which rooms. */
 export async function storeServerChanges(
   tx: Tx,
   changes: readonly ServerChange[],
@@ -57,7 +57,7 @@ export async function storeServerChanges(
   return rows
 }
 
-/** Counts the members of rooms anew, by server: after their memberships were written in bulk. */
+/** Recounts the members of rooms by server, after their memberships were written in bulk. */
 export async function recountRoomServers(tx: Tx, ourName: ServerName, roomIds: readonly RoomId[]): Promise<void> {
   const forgotten = sql`delete from room_servers where room_id = any(${roomIds}::text[])`.execute(tx.sql)
   const counted = sql`insert into room_servers (room_id, server_name, joined_members)
@@ -68,7 +68,10 @@ export async function recountRoomServers(tx: Tx, ourName: ServerName, roomIds: r
   await allOf([forgotten, counted, markHeads(tx, roomIds)])
 }
 
-/** Counts one member more for each of these servers: of rooms in which they have members whom this server does not know yet. */
+/**
+ * Adds one to the count of each of these servers, for rooms in which they have members that this server does not know
+ * yet.
+ */
 export async function raiseRoomServers(tx: Tx, roomId: RoomId, servers: readonly ServerName[]): Promise<void> {
   const raised = sql`insert into room_servers (room_id, server_name, joined_members)
     select ${roomId}, server_name, 1 from unnest(${servers}::text[]) as told(server_name)
@@ -86,7 +89,10 @@ async function markHeads(tx: Tx, roomIds: readonly string[]): Promise<void> {
   )
 }
 
-/** The other servers with members in some rooms; rooms without any are absent. Shared, for typing and receipts ask often. */
+/**
+ * Returns the remote servers with members in some rooms; rooms without any are absent. Shared, because typing and
+ * receipts need it often.
+ */
 export const loadOtherServers = sharedLoads<RoomId, ServerName[]>(
   async (db, roomIds) => {
     const { rows } = await sql<{
@@ -99,14 +105,14 @@ export const loadOtherServers = sharedLoads<RoomId, ServerName[]>(
   { whileReading: false },
 )
 
-/** The other servers in a room, as the transaction has it. */
+/** Returns the remote servers in a room, as the transaction sees it. */
 export async function loadOtherServersNow(tx: Tx, roomId: RoomId): Promise<ServerName[]> {
   const { rows } = await sql<{ server_name: ServerName }>`select server_name from room_servers
     where room_id = ${roomId}`.execute(tx.sql)
   return rows.map((row) => row.server_name)
 }
 
-/** The other servers that share a room with some users; users who share none are absent. */
+/** Returns the remote servers that share a room with some users; users without one are absent. */
 export async function loadServersOfUsers(db: Db, userIds: readonly UserId[]): Promise<Map<UserId, ServerName[]>> {
   if (userIds.length === 0) return new Map()
   const { rows } = await sql<UserServers>`select user_id, array_agg(distinct server_name) as servers
@@ -115,7 +121,10 @@ export async function loadServersOfUsers(db: Db, userIds: readonly UserId[]): Pr
   return new Map(rows.map((row) => [row.user_id, row.servers]))
 }
 
-/** The other servers with which users share a room only since they joined these rooms; users of whom there are none are absent. */
+/**
+ * Returns the remote servers that share a room with users only since the users joined these rooms; users without one
+ * are absent.
+ */
 export async function loadNewServersOfUsers(
   db: Db,
   joins: readonly { userId: UserId; roomId: RoomId }[],
@@ -135,13 +144,13 @@ export async function loadNewServersOfUsers(
 
 type UserServers = { user_id: UserId; servers: ServerName[] }
 
-/** Whether any other server is in any room of this one. */
+/** Whether any remote server is in any room of this server. */
 export async function hasOtherServers(db: Db): Promise<boolean> {
   const { rows } = await sql`select 1 from room_servers limit 1`.execute(db.sql)
   return rows.length > 0
 }
 
-/** Of some servers those that did not answer when they were last sent something, and are left alone for a while. */
+/** Returns which of some servers are in back-off after failed requests. */
 export async function filterRestingDestinations(
   db: Db,
   servers: readonly ServerName[],

@@ -2,7 +2,10 @@ import { sql } from 'kysely'
 import type { RoomId, UserId } from '../../../core/ids.ts'
 import type { Db } from '../../engine/database.ts'
 
-/** A room in a user's lists that the user is not in, and by whom. */
+/**
+ * An out-of-band membership: a room in a user's lists that the user has not joined, and the sender of the membership
+ * event.
+ */
 export type OutsideMember = {
   room_id: RoomId
   sender: UserId
@@ -11,7 +14,10 @@ export type OutsideMember = {
   state_before: number | null
 }
 
-/** The rooms of a user's lists to which the user is invited or from which the user was sent away. */
+/**
+ * Returns the rooms to which a user is invited, or that the user left, was kicked or banned from, and that are in the
+ * user's lists.
+ */
 export async function loadOutsideMembers(db: Db, userId: UserId): Promise<OutsideMember[]> {
   const { rows } = await sql<OutsideMember>`select room_lists.room_id, sender, membership, state_before
     from room_lists join events using (event_nid)

@@ -7,18 +7,20 @@ import type { PartialRoomRow, ToldStates } from '../../schema/federation.ts'
 import type { LockedRoom } from '../timeline/locked-room.ts'
 import { raiseRoomServers } from './other-servers.ts'
 
-/** An event of a partial room, whose states are to be found anew. */
+/** An event of a partial room, whose states must be recomputed. */
 export type PartialEvent = {
   event_nid: number
-  /** States after predecessors that are not in the timeline, as other servers told them; 0: still to be fetched. */
+  /**
+   * State groups after prev events that are not in the timeline, as other servers returned them; 0: not fetched yet.
+   */
   told_states: ToldStates
-  /** A join that brought this server into the room: what it follows need not be known. */
+  /** The join with which this server entered the room: its prev events may stay unknown. */
   is_entry: boolean
 }
 
 /**
- * Notes that of a room only its state but for the members is known, from whom, and which servers are in it. One that is partial already stays so, with
- * the servers of both times.
+ * Marks a room as partial: only its state without members is known, from this server, with these servers in it. A room
+ * that is partial already stays so, with the servers of both joins.
  */
 export async function beginPartialRoom(
   tx: Tx,
@@ -35,7 +37,10 @@ export async function beginPartialRoom(
   appendToStream(tx, { kind: 'room_partial', room_id: roomId })
 }
 
-/** Notes that all of a room's state is known; `detail` says whether its members encrypt. What processes remember of its events is worth nothing from now on. */
+/**
+ * Marks a room's state as complete; `detail` says whether its members encrypt. Invalidates the processes' caches of its
+ * events.
+ */
 export async function endPartialRoom(tx: Tx, roomId: RoomId, detail: 'encrypted' | null): Promise<void> {
   await allOf([
     sql`delete from partial_rooms where room_id = ${roomId}`.execute(tx.sql),
@@ -46,7 +51,7 @@ export async function endPartialRoom(tx: Tx, roomId: RoomId, detail: 'encrypted'
   appendToStream(tx, { kind: 'room_complete', room_id: roomId, detail })
 }
 
-/** Remembers which events were added to partial rooms, in their order. */
+/** Records which events were added to partial rooms, in order. */
 export async function storePartialEvents(tx: Tx, rooms: readonly LockedRoom[]): Promise<void> {
   const events = rooms.flatMap((room) => (room.head?.is_partial ? room.events : []))
   if (events.length === 0) return
@@ -59,20 +64,20 @@ export async function storePartialEvents(tx: Tx, rooms: readonly LockedRoom[]): 
     on conflict (event_nid) do nothing`.execute(tx.sql)
 }
 
-/** The events of a partial room in the order in which they were added. */
+/** Returns the events of a partial room in the order in which they were added. */
 export async function loadPartialEvents(db: Db, roomId: RoomId): Promise<PartialEvent[]> {
   const { rows } = await sql<Omit<PartialEvent, 'told_states'> & { told_states: string }>`select event_nid, told_states,
     is_entry from partial_events where room_id = ${roomId} order by place`.execute(db.sql)
   return rows.map((row) => ({ ...row, told_states: JSON.parse(row.told_states) as ToldStates }))
 }
 
-/** What is known of a partial room; undefined for others. */
+/** Returns a partial room; undefined for others. */
 export async function findPartialRoom(db: Db, roomId: RoomId): Promise<PartialRoomRow | undefined> {
   const { rows } = await sql<PartialRoomRow>`select * from partial_rooms where room_id = ${roomId}`.execute(db.sql)
   return rows[0]
 }
 
-/** Those of some rooms that are partial. */
+/** Returns which of some rooms are partial. */
 export async function filterPartialRooms(db: Db, roomIds: readonly RoomId[]): Promise<Set<RoomId>> {
   if (roomIds.length === 0) return new Set()
   const { rows } = await sql<{ room_id: RoomId }>`select room_id from partial_rooms
@@ -80,7 +85,7 @@ export async function filterPartialRooms(db: Db, roomIds: readonly RoomId[]): Pr
   return new Set(rows.map((row) => row.room_id))
 }
 
-/** All partial rooms, and the stream position at which this was so, read in one snapshot. */
+/** Returns all partial rooms, and the stream position of the same snapshot. */
 export async function loadPartialRooms(db: Db): Promise<{ position: number; roomIds: RoomId[] }> {
   const { rows } = await sql<{ position: number; room_id: RoomId | null }>`select position, room_id
     from (select coalesce(max(stream_position), 0) as position from stream) as newest left join partial_rooms on true`.execute(
@@ -89,14 +94,14 @@ export async function loadPartialRooms(db: Db): Promise<{ position: number; room
   return { position: rows[0]?.position ?? 0, roomIds: rows.flatMap((row) => row.room_id ?? []) }
 }
 
-/** The partial rooms in which a server is, as far as this one knows: its users may be members whom it does not know. */
+/** Returns the partial rooms that a server is in, as far as known: its users may be members that are not known yet. */
 export async function loadPartialRoomsOf(db: Db, server: ServerName): Promise<Set<RoomId>> {
   const { rows } = await sql<{ room_id: RoomId }>`select room_id from partial_rooms join room_servers using (room_id)
     where server_name = ${server}`.execute(db.sql)
   return new Set(rows.map((row) => row.room_id))
 }
 
-/** Members of a room, of any server, whose device lists changed since a position of the stream. */
+/** Returns members of a room, on any server, whose device lists changed since a stream position. */
 export async function loadMembersWithNewDevices(db: Db, roomId: RoomId, since: number): Promise<UserId[]> {
   const { rows } = await sql<{ user_id: UserId }>`select distinct user_id from stream
     where kind = 'device_list' and stream.room_id is null and stream_position > ${since}::bigint
@@ -108,7 +113,7 @@ export async function loadMembersWithNewDevices(db: Db, roomId: RoomId, since: n
 
 type Lease = { holder: string; now: number; until: number }
 
-/** Takes partial rooms that nobody works on, those that have waited longest first. */
+/** Acquires leases on partial rooms without a lease, the longest waiting first. */
 export async function leasePartialRooms(
   tx: Tx,
   { holder, now, until, limit, except }: Lease & { limit: number; except: readonly ServerName[] },
@@ -121,12 +126,12 @@ export async function leasePartialRooms(
   return rows
 }
 
-/** Keeps the rooms that are held. */
+/** Renews the leases of a holder. */
 export async function renewPartialLeases(tx: Tx, { holder, until }: Pick<Lease, 'holder' | 'until'>): Promise<void> {
   await sql`update partial_rooms set leased_until = ${until}::bigint where leased_by = ${holder}`.execute(tx.sql)
 }
 
-/** Gives a room back after a failure; it rests until `retryTs` (milliseconds since 1970). */
+/** Releases the lease of a room after a failure, with a back-off until `retryTs` (milliseconds since 1970). */
 export async function restPartialRoom(
   tx: Tx,
   roomId: RoomId,
@@ -136,7 +141,7 @@ export async function restPartialRoom(
     failures = failures + 1 where room_id = ${roomId} and leased_by = ${holder}`.execute(tx.sql)
 }
 
-/** Gives all rooms that are held back: this process stops. */
+/** Releases all leases of this process when it stops. */
 export async function releasePartialRooms(tx: Tx, holder: string): Promise<void> {
   await sql`update partial_rooms set leased_by = null, leased_until = 0 where leased_by = ${holder}`.execute(tx.sql)
 }

@@ -5,7 +5,7 @@ import type { Db, Tx } from '../../engine/database.ts'
 
 type RoomJoin = { roomId: RoomId; joinId: string }
 
-/** Notes that this server is about to be in a room. */
+/** Records that this server is joining a room. */
 export async function beginRoomJoin(
   tx: Tx,
   { roomId, joinId, version, expiresTs }: RoomJoin & { version: RoomVersion; expiresTs: number },
@@ -14,13 +14,13 @@ export async function beginRoomJoin(
     values (${roomId}, ${joinId}, ${version.id}, ${expiresTs}::bigint)`.execute(tx.sql)
 }
 
-/** Notes that a join is over, whether or not it has succeeded, and with it those whose process has died. */
+/** Deletes the record of a finished join, successful or not, and those of dead processes. */
 export async function endRoomJoin(tx: Tx, { roomId, joinId }: RoomJoin, now: number): Promise<void> {
   await sql`delete from room_joins
     where (room_id = ${roomId} and join_id = ${joinId}) or expires_ts <= ${now}::bigint`.execute(tx.sql)
 }
 
-/** Those of some rooms that are being joined, with their versions. */
+/** Returns which of some rooms are being joined, with their versions. */
 export async function loadRoomsBeingJoined(
   db: Db,
   roomIds: readonly RoomId[],

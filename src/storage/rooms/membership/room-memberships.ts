@@ -7,13 +7,13 @@ import { shownText } from '../../engine/storable-text.ts'
 import type { RoomMembershipRow } from '../../schema/rooms.ts'
 import type { StoredEvent } from '../../schema/stored-event.ts'
 
-/** How a room's member counts changed. */
+/** The change of a room's member counts. */
 export type MemberCountChange = { room_id: RoomId; joined: number; invited: number }
 
-/** What became of a user's membership of a room; `event` undefined: there is none any more. */
+/** A change of a user's membership; `event` undefined: it was removed. */
 export type MembershipChangeRow = { room_id: RoomId; state_key: string; event: StoredEvent | undefined }
 
-/** Follows changes of members into the table of current memberships; returns how each room's counts changed. */
+/** Applies member changes to the table of current memberships; returns how each room's counts changed. */
 export async function storeMemberships(tx: Tx, changes: readonly MembershipChangeRow[]): Promise<MemberCountChange[]> {
   const present = changes.filter(
     (change): change is MembershipChangeRow & { event: StoredEvent } => change.event !== undefined,
@@ -75,7 +75,7 @@ async function deleteMemberships(tx: Tx, changes: readonly MembershipChangeRow[]
   return rows
 }
 
-/** A user's membership of a room now; undefined when there never was one. */
+/** Returns a user's current membership of a room; undefined if there never was one. */
 export async function findMembership(db: Db, roomId: RoomId, userId: UserId): Promise<RoomMembershipRow | undefined> {
   const { rows } =
     await sql<RoomMembershipRow>`select * from room_memberships where room_id = ${roomId} and user_id = ${userId}`.execute(
@@ -84,7 +84,7 @@ export async function findMembership(db: Db, roomId: RoomId, userId: UserId): Pr
   return rows[0]
 }
 
-/** A user's memberships of some rooms now; rooms without one are left out. */
+/** Returns a user's current memberships of some rooms; rooms without one are omitted. */
 export async function findMemberships(
   db: Db,
   userId: UserId,
@@ -101,7 +101,7 @@ function membershipKey(roomId: RoomId, userId: UserId): string {
   return `${roomId}\0${userId}`
 }
 
-/** Shared, for whoever reads several rooms at once asks for each. */
+/** Shared, because callers that read several rooms request each of them. */
 const loadMemberships = sharedLoads<string, RoomMembershipRow>(
   async (db, keys) => {
     const pairs = keys.map((key) => key.split('\0'))
@@ -113,7 +113,7 @@ const loadMemberships = sharedLoads<string, RoomMembershipRow>(
   { whileReading: false },
 )
 
-/** All memberships of a user, or those of some kinds; forgotten rooms are left out. */
+/** Returns all memberships of a user, or those of some kinds, without forgotten rooms. */
 export async function loadUserMemberships(
   db: Db,
   userId: UserId,
@@ -124,7 +124,7 @@ export async function loadUserMemberships(
   return rows
 }
 
-/** The members of a room with one of these memberships. */
+/** Returns the members of a room with one of these memberships. */
 export async function loadRoomMemberships(
   db: Db,
   roomId: RoomId,
@@ -137,7 +137,7 @@ export async function loadRoomMemberships(
 
 const PAGE = 1000
 
-/** Who is in a room, a page at a time. */
+/** Yields the joined members of a room in pages. */
 export async function* loadJoinedMembers(db: Db, roomId: RoomId): AsyncGenerator<RoomMembershipRow[]> {
   let after = ''
   for (;;) {
@@ -165,7 +165,7 @@ export async function isJoinedToAny(db: Db, userId: UserId, roomIds: readonly Ro
   return rows.length > 0
 }
 
-/** Those of some rooms that a user has joined. */
+/** Returns which of some rooms a user has joined. */
 export async function loadJoinedAmong(db: Db, userId: UserId, roomIds: readonly RoomId[]): Promise<RoomId[]> {
   if (roomIds.length === 0) return []
   const { rows } = await sql<{ room_id: RoomId }>`select room_id from room_memberships where user_id = ${userId}
@@ -173,7 +173,7 @@ export async function loadJoinedAmong(db: Db, userId: UserId, roomIds: readonly 
   return rows.map((row) => row.room_id)
 }
 
-/** Some joined member of a room: one of those in `among`, or one of a server who is not in `except`. */
+/** Returns any joined member of a room: one of `among`, or one of a server who is not in `except`. */
 export async function findJoinedUser(
   db: Db,
   query: { roomId: RoomId } & ({ among: readonly UserId[] } | { server: ServerName; except: readonly UserId[] }),
@@ -187,20 +187,23 @@ export async function findJoinedUser(
   return rows[0]?.user_id
 }
 
-/** The guests of this server who have joined a room. */
+/** Returns the local guests who have joined a room. */
 export async function loadJoinedGuests(db: Db, roomId: RoomId): Promise<UserId[]> {
   const { rows } = await sql<{ user_id: UserId }>`select user_id from users join room_memberships using (user_id)
     where is_guest and room_id = ${roomId} and membership = 'join'`.execute(db.sql)
   return rows.map((row) => row.user_id)
 }
 
-/** Whether a user is, or ever was, anything to a room that this server has. */
+/** Whether a user has or ever had a membership of a room of this server. */
 export async function isInAnyRoom(db: Db, userId: UserId): Promise<boolean> {
   const { rows } = await sql`select 1 from room_memberships where user_id = ${userId} limit 1`.execute(db.sql)
   return rows.length > 0
 }
 
-/** The rooms that each of some users has joined; shared, for all who are in a room with a user ask when something about the user changes. */
+/**
+ * Returns the rooms that each of some users has joined. Shared, because all members of a room request it when a user
+ * changes.
+ */
 export const loadJoinedRooms = sharedLoads<UserId, RoomId[]>(
   async (db, userIds) => {
     const { rows } = await sql<{ user_id: UserId; rooms: RoomId[] }>`select user_id, array_agg(room_id) as rooms

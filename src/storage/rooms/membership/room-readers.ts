@@ -3,11 +3,11 @@ import type { RoomId, UserId } from '../../../core/ids.ts'
 import type { Db } from '../../engine/database.ts'
 import type { RoomMembershipRow } from '../../schema/rooms.ts'
 
-/** A room's newest state and event, and what a user is to it now. */
+/** A room's newest state and event, and a user's current membership. */
 export type RoomReader = {
   stateRoot: number
   lastOrder: number
-  /** Undefined: the user never had anything to do with the room. */
+  /** Undefined: the user never had a membership. */
   membership: RoomMembershipRow | undefined
 }
 
@@ -16,7 +16,7 @@ type Row = { state_root: number; next_order: number } & (
   | { [Column in keyof RoomMembershipRow]: null }
 )
 
-/** What reading a room starts with, in one query; undefined when this server does not have the room. */
+/** Returns the data that every read of a room needs, in one query; undefined if this server does not have the room. */
 export async function findRoomReader(db: Db, roomId: RoomId, userId: UserId): Promise<RoomReader | undefined> {
   const { rows } = await sql<Row>`select heads.state_root, heads.next_order, members.* from room_heads as heads
     left join room_memberships as members on members.room_id = heads.room_id and members.user_id = ${userId}

@@ -3,9 +3,9 @@ import { type RoomId, type ServerName, serverNameOf, type UserId } from '../../.
 import type { Membership } from '../../../core/rooms/membership.ts'
 import type { Db } from '../../engine/database.ts'
 
-/** The servers that have joined members in a room, those with most of them first. */
+/** Returns the servers with joined members in a room, those with the most members first. */
 export async function loadRoomServers(db: Db, roomId: RoomId, limit: number): Promise<ServerName[]> {
-  // Of a partial room more servers are known than members.
+  // In a partial room more servers are known than members.
   const { rows } = await sql<{ server: ServerName }>`select server from (
       select substr(user_id, strpos(user_id, ':') + 1) as server, count(*) as members
       from room_memberships where room_id = ${roomId} and membership = 'join' group by server
@@ -14,7 +14,7 @@ export async function loadRoomServers(db: Db, roomId: RoomId, limit: number): Pr
   return rows.map((row) => row.server)
 }
 
-/** Whether another server has joined members in a room, as far as this one knows. */
+/** Whether a remote server has joined members in a room, as far as known. */
 export async function isServerInRoom(db: Db, roomId: RoomId, server: ServerName): Promise<boolean> {
   const { rows } = await sql`select 1 from room_servers where room_id = ${roomId} and server_name = ${server}`.execute(
     db.sql,
@@ -22,7 +22,7 @@ export async function isServerInRoom(db: Db, roomId: RoomId, server: ServerName)
   return rows.length > 0
 }
 
-/** Users of a server whom a room knows, those who are in it now first. */
+/** Returns users of a server with a membership of a room, joined ones first. */
 export async function loadUsersOfServer(
   db: Db,
   { roomId, server, limit }: { roomId: RoomId; server: ServerName; limit: number },
@@ -36,15 +36,15 @@ export async function loadUsersOfServer(
   return rows
 }
 
-/** Whether this server is in a room: whether any of its users has joined it. */
+/** Whether this server is in a room: a local user has joined it. */
 export async function isRoomHere(db: Db, roomId: RoomId): Promise<boolean> {
   return (await filterRoomsHere(db, [roomId])).length > 0
 }
 
-/** Those of some rooms that any user of this server has joined. */
+/** Returns which of some rooms a local user has joined. */
 export async function filterRoomsHere(db: Db, roomIds: readonly RoomId[]): Promise<RoomId[]> {
   if (roomIds.length === 0) return []
-  // Of the members of large rooms most are of other servers: here are only those of this one.
+  // Most members of large rooms are remote; this table has only local ones.
   const { rows } = await sql<{
     room_id: RoomId
   }>`select wanted.room_id from unnest(${roomIds}::text[]) as wanted(room_id)
@@ -54,7 +54,7 @@ export async function filterRoomsHere(db: Db, roomIds: readonly RoomId[]): Promi
   return rows.map((row) => row.room_id)
 }
 
-/** The other servers with joined members in a room of which all members are known, as it would be without one of these. */
+/** Returns the remote servers with joined members in a room that is not partial, if one user were not in it. */
 export async function loadOtherServersWithout(db: Db, roomId: RoomId, userId: UserId): Promise<ServerName[]> {
   const { rows } = await sql<{ server: ServerName }>`select server_name as server from room_servers
     where room_id = ${roomId} and (server_name <> ${serverNameOf(userId)} or joined_members > (select count(*)
@@ -62,7 +62,10 @@ export async function loadOtherServersWithout(db: Db, roomId: RoomId, userId: Us
   return rows.map((row) => row.server)
 }
 
-/** What another server's users are at best in some rooms, joined or invited; rooms in which nobody is either are left out. */
+/**
+ * Returns the highest membership (join or invite) of a remote server's users in some rooms; rooms without one are
+ * omitted.
+ */
 export async function loadServerMemberships(
   db: Db,
   server: ServerName,

@@ -2,14 +2,14 @@ import { sql } from 'kysely'
 import type { JsonObject } from '../../../core/pdu.ts'
 import type { Db, Tx } from '../../engine/database.ts'
 
-/** What a room told of itself along with a member event; undefined: the room is, or was then, one of this server's. */
+/** Returns the stripped state that came with a member event; undefined if the room is, or was then, on this server. */
 export async function findToldState(db: Db, memberNid: number): Promise<JsonObject[] | undefined> {
   const { rows } = await sql<{ events: string }>`select events from told_states
     where event_nid = ${memberNid}::bigint`.execute(db.sql)
   return rows[0] && (JSON.parse(rows[0].events) as JsonObject[])
 }
 
-/** Keeps stripped state that came with a member event. */
+/** Stores the stripped state of a member event. */
 export async function storeToldState(tx: Tx, memberNid: number, events: readonly JsonObject[]): Promise<void> {
   await sql`insert into told_states (event_nid, events) values (${memberNid}::bigint, ${JSON.stringify(events)})
     on conflict (event_nid) do update set events = excluded.events`.execute(tx.sql)

@@ -22,7 +22,7 @@ beforeAll(async () => {
     transformResult: async ({ result }: { result: never }) => result,
   }
   database = { ...made, sql: made.sql.withPlugin(counting as never) }
-  // Each cites the one before it and the first; of every third as room versions 1 and 2 do it.
+  // Each event references the previous and the first one; every third in the form of room versions 1 and 2.
   for (let place = 0; place < LENGTH; place++) {
     const cited = place === 0 ? [] : [id(0), id(place - 1)]
     const auth_events = place % 3 === 0 ? cited.map((each) => [each, { sha256: '' }]) : cited

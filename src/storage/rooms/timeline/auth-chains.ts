@@ -5,14 +5,17 @@ import type { EventRow } from '../../schema/rooms.ts'
 import type { StoredEvent } from '../../schema/stored-event.ts'
 import { cachedEvent, cacheEvents } from './events.ts'
 
-/** How many events of chains are read beyond those that are known to be needed: at first few, for most of a chain is often in the cache. */
+/**
+ * The number of chain events to read beyond those known to be needed: few at first, because most of a chain is often
+ * cached.
+ */
 const FIRST_LOOK = 8
 const LOOK_GROWTH = 8
 const LONGEST_LOOK = 5000
 
 /**
- * Adds to `into` the events with these ids and all that their `auth_events` lead to; unknown ones are left out. What is in `into` already is taken
- * from there. A chain that is as long as you like takes few queries.
+ * Adds to `into` the events with these ids and their auth chains, without unknown ones. Events in `into` are not read
+ * again. A chain of any length takes few queries.
  */
 export async function loadWithAuthChains(
   db: Db,
@@ -44,7 +47,7 @@ export async function loadWithAuthChains(
   }
 }
 
-/** The first so many of these events and of what they cite, nearest first. */
+/** Returns the first events of these and their auth chains, nearest first, up to a limit. */
 async function readChains(db: Db, ids: readonly EventId[], limit: number): Promise<StoredEvent[]> {
   const { times } = db.caches.forgotten
   const { rows } = await sql<EventRow>`with recursive ${authChainQuery(ids)}
@@ -54,9 +57,10 @@ async function readChains(db: Db, ids: readonly EventId[], limit: number): Promi
 }
 
 /**
- * For `with recursive`: `chain(event_id)` is these events and all that they cite, nearest first. In room versions 1 and 2 `auth_events` are pairs of id
- * and hash. The offsets, here and where the chain is read, keep the database from joining with the whole table; without an order it reads no further
- * than a limit. The database refuses JSON with the escape of NUL, which events may have anywhere but in these ids.
+ * For `with recursive`: `chain(event_id)` contains these events and their auth chains, nearest first. In room versions
+ * 1 and 2 `auth_events` are pairs of id and hash. The offsets, here and where the chain is read, prevent a join with
+ * the whole table; without an order PostgreSQL stops at the limit. PostgreSQL refuses JSON with an escaped NUL, which
+ * events may have anywhere except in these ids.
  */
 export function authChainQuery(ids: readonly EventId[]): RawBuilder<unknown> {
   return sql`chain(event_id) as (

@@ -2,7 +2,7 @@ import { sql } from 'kysely'
 import type { EventId } from '../../../core/ids.ts'
 import type { Db } from '../../engine/database.ts'
 
-/** What states are made of, without the event itself. */
+/** The data of a state event that state storage needs. */
 export type EventNid = {
   event_id: EventId
   event_nid: number
@@ -12,7 +12,7 @@ export type EventNid = {
   event_order: number | null
 }
 
-/** Which of some events are here, and under which nid; there may be many thousand. */
+/** Returns which of possibly many thousand events are stored, with their nids. */
 export async function findEventNids(db: Db, ids: readonly EventId[]): Promise<Map<EventId, EventNid>> {
   if (ids.length === 0) return new Map()
   const { rows } = await sql<EventNid>`select event_id, event_nid, rejected is not null as rejected,

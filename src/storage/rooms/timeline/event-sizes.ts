@@ -4,10 +4,10 @@ import { sharedLoads } from '../../engine/shared-loads.ts'
 import type { StoredEvent } from '../../schema/stored-event.ts'
 import { loadEvents } from './events.ts'
 
-/** The largest event of a room version that has a limit; no other one comes in. */
+/** The maximum size of events in the room versions with a limit; larger ones are rejected. */
 export const MAX_EVENT_BYTES = 65_536
 
-/** Loads the first of these events, as many as have room together. Where an event has none, later ones are left out too. */
+/** Loads the first of these events that fit together. After one that does not fit, later ones are omitted too. */
 export async function loadEventsWithin(
   db: Db,
   nids: readonly number[],
@@ -23,7 +23,7 @@ export async function loadEventsWithin(
   return loadEvents(db, beyond < 0 ? nids : nids.slice(0, beyond))
 }
 
-/** Returns the bytes of events by nid, without loading those that are in no cache. */
+/** Returns the bytes of events by nid, without loading uncached ones. */
 export async function loadEventSizes(db: Db, nids: readonly number[]): Promise<Map<number, number>> {
   const sizes = new Map<number, number>()
   const absent: number[] = []

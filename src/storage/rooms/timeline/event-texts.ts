@@ -3,10 +3,13 @@ import type { EventId } from '../../../core/ids.ts'
 import type { Db } from '../../engine/database.ts'
 import { authChainQuery } from './auth-chains.ts'
 
-/** An event as other servers get it, unparsed: for answers with many thousand, which would only push others out of the cache. */
+/**
+ * The JSON text of an event for other servers, unparsed: for responses with many thousand events, which would evict
+ * others from the cache.
+ */
 export type EventText = { event_nid: number; event_id: EventId; json: string }
 
-/** The texts of events by nid, in no particular order. */
+/** Returns the texts of events by nid, unordered. */
 export async function loadEventTexts(db: Db, nids: readonly number[]): Promise<EventText[]> {
   const { rows } = await sql<EventText>`select event_nid, event_id, json from events
     where event_nid = any(${nids}::bigint[])`.execute(db.sql)
@@ -14,8 +17,8 @@ export async function loadEventTexts(db: Db, nids: readonly number[]): Promise<E
 }
 
 /**
- * The texts of these events and of the nearest that their `auth_events` lead to, at most `limit` in all, in no particular order; unknown and rejected
- * ones are left out.
+ * Returns the texts of these events and the nearest of their auth chains, at most `limit`, unordered; unknown and
+ * rejected events are omitted.
  */
 export async function loadChainTexts(db: Db, eventIds: readonly EventId[], limit: number): Promise<EventText[]> {
   const { rows } = await sql<EventText>`with recursive ${authChainQuery(eventIds)}

@@ -6,7 +6,7 @@ import { sharedLoads } from '../../engine/shared-loads.ts'
 import type { EventRow } from '../../schema/rooms.ts'
 import type { StoredEvent } from '../../schema/stored-event.ts'
 
-/** Loads events by nid: from the cache what is there, the rest in one query. Unknown nids are absent from the answer. */
+/** Loads events by nid: from the cache, and the rest in one query. Unknown nids are absent from the result. */
 export async function loadEvents(db: Db, nids: readonly number[]): Promise<Map<number, StoredEvent>> {
   const found = new Map<number, StoredEvent>()
   const absent: number[] = []
@@ -31,7 +31,7 @@ const loadByNid = sharedLoads<number, StoredEvent>(
   { whileReading: true, versionOf: (db) => db.caches.forgotten.times },
 )
 
-/** Loads events by id, in the order asked for; unknown ones are left out. */
+/** Loads events by id, in this order; unknown ones are omitted. */
 export async function loadEventsById(db: Db, eventIds: readonly EventId[]): Promise<StoredEvent[]> {
   const found = new Map<string, StoredEvent>()
   for (const eventId of eventIds) {
@@ -49,13 +49,13 @@ export async function loadEventsById(db: Db, eventIds: readonly EventId[]): Prom
   return eventIds.flatMap((eventId) => found.get(eventId) ?? [])
 }
 
-/** One event of a room by id; undefined when it is not known, is of another room, or was rejected. */
+/** Finds an event of a room by id; undefined if it is unknown, in another room, or rejected. */
 export async function findRoomEvent(db: Db, roomId: RoomId, eventId: EventId): Promise<StoredEvent | undefined> {
   const [event] = await loadEventsById(db, [eventId])
   return event?.room_id === roomId && !event.rejected ? event : undefined
 }
 
-/** The event that this client transaction sent before, if it did. */
+/** Finds the event of an earlier request with the same client transaction id. */
 export async function findTransactionEvent(
   db: Db,
   transaction: { sender: string; deviceId: string; roomId: RoomId; type: string; txnId: string },
@@ -66,50 +66,53 @@ export async function findTransactionEvent(
   return rows[0]?.event_id
 }
 
-/** Drops an event from the caches: its content was redacted. */
+/** Evicts an event from the caches after a redaction. */
 export function forgetEvent(db: Db, eventId: string): void {
   db.caches.forgotten.times++
   const nid = db.caches.eventNids.get(eventId)
   if (nid !== undefined) db.caches.events.delete(nid)
 }
 
-/** As `forgetEvent`: something else about it has changed. */
+/** Like `forgetEvent`, after other changes of its metadata. */
 export function forgetNid(db: Db, nid: number): void {
   db.caches.forgotten.times++
   db.caches.events.delete(nid)
 }
 
-/** Drops an event from the caches if they have it as one that clients do not see in the timeline. */
+/** Evicts an event from the caches if it is cached as one outside the visible timeline. */
 export function forgetIfElsewhere(db: Db, nid: number): void {
   const event = db.caches.events.peek(nid)
   if (event && (event.event_order === null || event.soft_failed)) forgetEvent(db, event.event_id)
 }
 
-/** Drops all events of a room from the caches: their states were found anew. */
+/** Evicts all events of a room from the caches, after their states were recomputed. */
 export function forgetRoomEvents(db: Db, roomId: RoomId): void {
   db.caches.forgotten.times++
   for (const [nid, event] of db.caches.events.entries()) if (event.room_id === roomId) db.caches.events.delete(nid)
 }
 
-/** As `forgetRoomEvents`, unless that was done since `restatements`, as the locked head of the room tells them, was as high. */
+/** Like `forgetRoomEvents`, unless that was done for this count of `restatements` in the room's locked head. */
 export function forgetIfRestated(db: Db, roomId: RoomId, restatements: number): void {
   if (restatements === 0 || db.caches.restatements.get(roomId) === restatements) return
   forgetRoomEvents(db, roomId)
   db.caches.restatements.set(roomId, restatements)
 }
 
-/** Puts an event that has been committed into the cache. */
+/** Adds a committed event to the cache. */
 export function cacheStoredEvent(db: Db, event: StoredEvent): void {
   db.caches.events.set(event.event_nid, event)
   db.caches.eventNids.set(event.event_id, event.event_nid)
 }
 
-/** An event from the cache, if it is there. */
+/** Returns an event from the cache, if present. */
 export function cachedEvent(db: Db, eventId: EventId): StoredEvent | undefined {
   return db.caches.events.get(db.caches.eventNids.get(eventId) ?? 0)
 }
 
-/** The events that were read, each as the cache has it from now on. `forgotten`: how often events had been forgotten when the reading began. */
+/**
+ * Returns the events that were read, after adding them to the cache. `forgotten`: the number of evictions when the read
+ * began.
+ */
 export function cacheEvents(db: Db, rows: readonly EventRow[], forgotten: number): StoredEvent[] {
   return rows.map((row) => cachedEvent(db, row.event_id) ?? cacheEvent(db, row, forgotten))
 }

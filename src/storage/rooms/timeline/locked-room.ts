@@ -8,73 +8,85 @@ import type { StoredEvent } from '../../schema/stored-event.ts'
 import { loadEventsById } from './events.ts'
 import { readStateEvents, type StateOverlay } from './room-state.ts'
 
-/** One piece of a room's current state that changed; `event` undefined: it is no more. */
+/** A change of a room's current state; `event` undefined: the key was removed. */
 export type StateChange = StateKey & { event: StoredEvent | undefined }
 
-/** An event that a command adds, with what it changes. */
+/** An event that a command appends, with its effects. */
 export type AppendedEvent = StoredEvent & {
   readonly json: string
   readonly rejected_reason: string | null
-  /** How it changed the room's current state, where that is anything else than being the newest piece of it. */
+  /** Its effect on the current state, if it is not simply the newest event of its key. */
   readonly current_changes?: readonly StateChange[]
-  /** It was here before, as an outlier or rejected. */
+  /** It was stored before, as an outlier or rejected. */
   readonly was_stored?: boolean
-  /** It is older than what is here, and no news. */
+  /** It is older than the stored events, so clients do not get it as new. */
   readonly is_history?: boolean
-  /** It was in the timeline before; only its states were found anew, and perhaps that it is to be rejected. */
+  /** It was in the timeline before; only its states were recomputed, and it may now be rejected. */
   readonly is_restated?: boolean
-  /** Roots of the states after predecessors that are not in the timeline, as other servers told them; 0: they have to be fetched. */
+  /**
+   * State groups after prev events that are not in the timeline, as other servers returned them; 0: not fetched yet.
+   */
   readonly told_states?: ReadonlyMap<EventId, number>
-  /** It brought this server into a room of which not all state is known. */
+  /** The join with which this server entered a partial room. */
   readonly is_entry?: boolean
 }
 
-/** An event that a redaction empties. */
+/** The target of a redaction. */
 export type AppliedRedaction = {
-  /** As the redaction leaves it. */
+  /** Its redacted form. */
   readonly event: StoredEvent
   readonly json: string
-  /** Whether it was part of the room's current state when that happened. */
+  /** Whether it was part of the room's current state at that time. */
   readonly wasCurrent: boolean
 }
 
-/** The head of a room as a command sees and advances it; a new object after each event, so that a failed command leaves no trace. */
+/**
+ * The head of a room as a command sees and advances it; a new object after each event, so that a failed command has no
+ * effect.
+ */
 export type RoomHead = Omit<RoomHeadRow, 'room_version' | 'has_other_servers' | 'restatements'> & {
   version: RoomVersion
 }
 
 /**
- * A room whose row lock this transaction holds, with the events that its commands have appended so far.
- * Nothing is written before all commands of the transaction have run: a command that throws is undone by forgetting its part.
+ * A room whose row lock this transaction holds, with the events that its commands have appended. Nothing is written
+ * before all commands of the transaction have run: the changes of a command that throws are discarded.
  */
 export type LockedRoom = {
   readonly db: Db
   /** Undefined until the create event of a new room is appended. */
   head: RoomHead | undefined
   readonly isNew: boolean
-  /** The id that the creating command chose for a new room; unused in room version 12 and later, where it follows from the create event. */
+  /**
+   * The id that the command chose for a new room; unused in room version 12 and later, where it is the hash of the
+   * create event.
+   */
   newRoomId: RoomId | undefined
   /** In the order of appending. */
   events: AppendedEvent[]
-  /** Whether other servers were in the room before this transaction. */
+  /** Whether remote servers were in the room before this transaction. */
   readonly hasOtherServers: boolean
   /**
-   * The nids of those of `events` that this server has to send to the others in the room: what our users make, and what others make of joins,
-   * leaves and knocks through us. https://spec.matrix.org/v1.19/server-server-api/#joining-rooms
+   * The nids of `events` that this server has to send to the other servers in the room: events of local users, and
+   * joins, leaves and knocks of remote users through this server.
+   * https://spec.matrix.org/v1.19/server-server-api/#joining-rooms
    */
   outgoing: number[]
   nodes: Map<number, TrieNode>
-  /** Roots of what some states resolved to, by their roots in ascending order. */
+  /** Resolved state groups by the roots of the input states, in ascending order. */
   resolutions: Map<string, number>
-  /** Events that redactions empty. */
+  /** Targets of redactions. */
   redactions: AppliedRedaction[]
-  /** Further writes of the commands, made after the events are stored, in the same transaction. They must not fail for reasons of input: check before. */
+  /**
+   * Further writes of the commands, run after the events are stored, in the same transaction. They must not fail
+   * because of input: check before.
+   */
   writes: ((tx: Tx) => Promise<void>)[]
-  /** Rooms that commands in this one have created: all become real together, or nothing does. */
+  /** Rooms that commands in this one have created: all are stored together, or none. */
   newRooms: LockedRoom[]
 }
 
-/** A room that is to be created. */
+/** Returns a room that is to be created. */
 export function emptyRoom(db: Db): LockedRoom {
   return {
     db,
@@ -92,40 +104,40 @@ export function emptyRoom(db: Db): LockedRoom {
   }
 }
 
-/** A room as it is now, for reading alone: its lock is not held, and what is made of it is forgotten. */
+/** Returns the room for reading: its lock is not held, and changes are discarded. */
 export function roomToRead(db: Db, head: RoomHead): LockedRoom {
   return { ...emptyRoom(db), head, isNew: false }
 }
 
-/** A room that a command creates in the same transaction as its changes to `room`; its first event has to follow. */
+/** Creates a room in the same transaction as the changes of `room`; the caller appends its first event. */
 export function createRoomBeside(room: LockedRoom): LockedRoom {
   const created = emptyRoom(room.db)
   room.newRooms.push(created)
   return created
 }
 
-/** A room that a command may change. Throws when the room has no create event yet. */
+/** Returns the head of a room. Throws if the room has no create event yet. */
 export function headOf(room: LockedRoom): RoomHead {
   if (!room.head) throw new Error('the room has no create event yet')
   return room.head
 }
 
-/** Whether clients learn of an event as the newest of its room. */
+/** Whether clients receive an event as the newest of its room. */
 export function isNews(event: AppendedEvent): boolean {
   return event.event_order !== null && !event.soft_failed && !event.is_history && !event.is_restated
 }
 
-/** The id of a locked room. */
+/** Returns the id of a locked room. */
 export function roomIdOf(room: LockedRoom): RoomId {
   return headOf(room).room_id
 }
 
-/** Reads the room's current state, events appended in this transaction included. */
+/** Reads the room's current state, including events appended in this transaction. */
 export function readLockedState(room: LockedRoom, keys: readonly StateKey[]): Promise<(StoredEvent | undefined)[]> {
   return readLockedStateAt(room, room.head?.state_root ?? 0, keys)
 }
 
-/** As `readLockedState`, of the state at a root. */
+/** Like `readLockedState`, for the state at a root. */
 export function readLockedStateAt(
   room: LockedRoom,
   root: number,
@@ -134,14 +146,14 @@ export function readLockedStateAt(
   return readStateEvents(room.db, root, keys, overlayOf(room))
 }
 
-/** What this transaction has made in a room, for reading its states. */
+/** Returns the uncommitted nodes and events of a room, for reading its states. */
 export function overlayOf(room: LockedRoom): StateOverlay {
   const events = new Map<number, StoredEvent>(room.events.map((event) => [event.event_nid, event]))
   for (const { event } of room.redactions) events.set(event.event_nid, event)
   return { nodes: room.nodes, events }
 }
 
-/** Events by id, those appended in this transaction included; unknown ones are left out. */
+/** Returns events by id, including those appended in this transaction; unknown ones are omitted. */
 export async function findLockedEvents(room: LockedRoom, ids: readonly EventId[]): Promise<StoredEvent[]> {
   const own = new Map<EventId, StoredEvent>(appendedEvents(room))
   for (const { event } of room.redactions) own.set(event.event_id, event)
@@ -151,12 +163,15 @@ export async function findLockedEvents(room: LockedRoom, ids: readonly EventId[]
   return ids.flatMap((id) => own.get(id) ?? [])
 }
 
-/** The events of this transaction by id. The last one counts: an event may be appended again when what it was refused for is known to be otherwise. */
+/**
+ * Returns the events of this transaction by id. The last one wins: a rejected event may be appended again and then be
+ * accepted.
+ */
 export function appendedEvents(room: LockedRoom): Map<EventId, AppendedEvent> {
   return new Map(room.events.map((event) => [event.event_id, event]))
 }
 
-/** Remembers the room as it is, to `restore` it when a command fails. */
+/** Returns a function that restores the room to its current state when a command fails. */
 export function snapshotOf(room: LockedRoom): () => void {
   const { head, newRoomId, events, outgoing, nodes, resolutions, redactions, writes, newRooms } = room
   const kept = {

@@ -4,7 +4,7 @@ import type { Db } from '../../engine/database.ts'
 import type { StoredEvent } from '../../schema/stored-event.ts'
 import type { LockedRoom } from './locked-room.ts'
 
-/** Whether accepted events of the room's timeline name this one, which is not in it yet. */
+/** Whether accepted events in the timeline have this event, which is not in it, as a prev event. */
 export async function isMissingPrev(room: LockedRoom, event: StoredEvent): Promise<boolean> {
   if (room.events.some((own) => isInTimeline(own) && own.prev_event_ids.includes(event.event_id))) return true
   const { rows } = await sql`select 1 from missing_prev_events
@@ -12,7 +12,7 @@ export async function isMissingPrev(room: LockedRoom, event: StoredEvent): Promi
   return rows.length > 0
 }
 
-/** Notes, when the room is stored, which predecessors of an accepted event are not known; an event may name one several times. */
+/** Records, when the room is stored, the unknown prev events of an accepted event, which may list one several times. */
 export function noteMissingPrevs(room: LockedRoom, event: StoredEvent, missing: readonly EventId[]): void {
   if (missing.length === 0) return
   room.writes.push(async (tx) => {
@@ -24,7 +24,7 @@ export function noteMissingPrevs(room: LockedRoom, event: StoredEvent, missing: 
   })
 }
 
-/** Notes, when the room is stored, that an event is in the timeline now. */
+/** Records, when the room is stored, that an event is now in the timeline. */
 export function forgetMissingPrev(room: LockedRoom, event: StoredEvent): void {
   room.writes.push(async (tx) => {
     await sql`delete from missing_prev_events where room_id = ${event.room_id} and event_id = ${event.event_id}`.execute(
@@ -37,14 +37,17 @@ function isInTimeline({ event_order, soft_failed }: StoredEvent): boolean {
   return event_order !== null && !soft_failed
 }
 
-/** A predecessor that is not here. */
+/** A missing prev event. */
 export type MissingPrev = {
   event_id: EventId
-  /** event_order of the newest event that names it. */
+  /** event_order of the newest event that references it. */
   referrer_order: number
 }
 
-/** What is missing before events between two places of a room's timeline (the upper one included), the newest first. */
+/**
+ * Returns the missing prev events of events between two orders of a room's timeline (including the upper one), the
+ * newest first.
+ */
 export async function loadMissingPrevs(
   db: Db,
   { roomId, above, upTo, limit }: { roomId: RoomId; above: number; upTo: number; limit: number },
@@ -57,8 +60,8 @@ export async function loadMissingPrevs(
 }
 
 /**
- * Free places of a room's timeline before an event: `top` is the highest, `bottom` the lowest of them. Events that stand right before it count as
- * its own.
+ * Returns the free orders of a room's timeline before an event: `top` is the highest, `bottom` the lowest. Events
+ * directly before it count as its own.
  */
 export async function findPlacesBefore(
   db: Db,

@@ -5,12 +5,15 @@ import { sharedLoads } from '../../engine/shared-loads.ts'
 import type { StoredEvent } from '../../schema/stored-event.ts'
 import { loadEvents } from './events.ts'
 
-/** A stretch of a room's timeline, and how many of its newest events are wanted, or how many bytes of them. `after` is exclusive, `last` inclusive. */
+/**
+ * A range of a room's timeline, and how many of its newest events, or bytes of them, to return. `after` is exclusive,
+ * `last` inclusive.
+ */
 export type NewestSpan = { roomId: RoomId; after: number; last: number; limit: number; bytes: number }
 
 type Key = [roomId: string, after: number, last: number, limit: number, bytes: number]
 
-/** The newest events of stretches of several rooms' timelines, oldest first. */
+/** Returns the newest events of ranges of several rooms, oldest first. */
 export async function loadNewestEvents(db: Db, spans: readonly NewestSpan[]): Promise<Map<RoomId, StoredEvent[]>> {
   if (spans.length === 0) return new Map()
   const keys = spans.map(({ roomId, after, last, limit, bytes }) => JSON.stringify([roomId, after, last, limit, bytes]))
@@ -21,7 +24,7 @@ export async function loadNewestEvents(db: Db, spans: readonly NewestSpan[]): Pr
   )
 }
 
-/** Shared, for everyone in a room asks for the same when it has a new event. */
+/** Shared, because all members of a room request the same when it has a new event. */
 const loadNewestNids = sharedLoads<string, number[]>(
   async (db, keys) => {
     const spans = keys.map((key) => JSON.parse(key) as Key)

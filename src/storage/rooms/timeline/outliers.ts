@@ -9,22 +9,22 @@ import { withoutUnsigned } from '../../schema/stored-event.ts'
 import { APPLY_EARLY_REDACTIONS, filterEarlyRedacted } from './early-redactions.ts'
 import { findEventNids } from './event-nids.ts'
 
-/** An event that is known without its place in the room's timeline. */
+/** An event that is stored without a place in the room's timeline. */
 export type Outlier = Event & {
-  /** Why the authorisation rules refuse it; absent: they do not. */
+  /** The reason of the authorisation rules to reject it; absent: accepted. */
   rejected_reason?: string | undefined
-  /** Its PDU as JSON without `unsigned`, where that is at hand. */
+  /** Its PDU as JSON without `unsigned`, if already computed. */
   json?: string
 }
 
-/** Under which nid an event is here, and whether it is as a rejected one, or emptied by a redaction. */
+/** The nid of a stored event, and whether it is rejected or redacted. */
 export type StoredOutlier = { event_nid: number; rejected: boolean; redacted: boolean }
 
 const CHUNK = 2000
 
 /**
- * Stores events outside of the timeline: state and auth events of other servers, that other events refer to. Those that are here already, as
- * outliers or not, stay as they are. Returns what is stored of all of them. The caller has verified them.
+ * Stores events outside the timeline: state and auth events of other servers that other events reference. Events that
+ * are stored already, as outliers or not, are unchanged. Returns the stored form of all. The caller has verified them.
  */
 export async function storeOutliers(
   tx: Tx,
@@ -52,7 +52,7 @@ export async function storeOutliers(
   return stored
 }
 
-/** Redactions that came before what they redact are applied by a job, for the rooms are not locked here. */
+/** A job applies redactions that arrived before their target, because rooms are not locked here. */
 async function enqueueEarlyRedactions(tx: Tx, events: readonly Outlier[]): Promise<void> {
   const rooms = new Map(events.map(({ event_id, room_id }) => [event_id, room_id]))
   for (const event_id of await filterEarlyRedacted(tx, [...rooms.keys()])) {
@@ -64,7 +64,7 @@ async function enqueueEarlyRedactions(tx: Tx, events: readonly Outlier[]): Promi
 /** Returns whether all of them are new. */
 async function insertOutliers(tx: Tx, nids: readonly number[], events: readonly Outlier[]): Promise<boolean> {
   const column = <Value>(pick: (event: Outlier) => Value): Value[] => events.map(pick)
-  // As one text, whose parts need not be escaped: JSON has no control characters.
+  // Sends one text, whose parts need no escapes: JSON has no control characters.
   const texts = column(({ json, pdu }) => json ?? JSON.stringify(withoutUnsigned(pdu))).join('\u0001')
   const { numAffectedRows } =
     await sql`insert into events (event_nid, event_id, room_id, type, state_key, sender, origin_server_ts, depth, json, rejected)

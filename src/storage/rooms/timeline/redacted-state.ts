@@ -3,11 +3,11 @@ import type { RoomId } from '../../../core/ids.ts'
 import type { Db, Tx } from '../../engine/database.ts'
 import { headOf, isNews, type LockedRoom } from './locked-room.ts'
 
-/** Notes which pieces of rooms' current state redactions empty, for clients that know the rooms as they were. */
+/** Records which events of rooms' current state were redacted, for clients that have received them unredacted. */
 export async function noteRedactedState(tx: Tx, rooms: readonly LockedRoom[]): Promise<void> {
   const noted = rooms.flatMap((room) => {
     const { room_id, next_order } = headOf(room)
-    // Where nothing else is news, clients learn of it with the next event.
+    // Without other new events, clients learn of it with the next event.
     const order = room.events.some(isNews) ? next_order - 1 : next_order
     const emptied = room.redactions.filter(({ wasCurrent }) => wasCurrent)
     return emptied.map(({ event }) => ({ room_id, order, nid: event.event_nid }))
@@ -18,7 +18,7 @@ export async function noteRedactedState(tx: Tx, rooms: readonly LockedRoom[]): P
       ${noted.map(({ nid }) => nid)}::bigint[]) on conflict do nothing`.execute(tx.sql)
 }
 
-/** The nids of the pieces of state that were emptied in some rooms since clients knew them up to an event_order. */
+/** Returns the nids of state events that were redacted in some rooms since an event_order. */
 export async function loadRedactedState(
   db: Db,
   spans: readonly { roomId: RoomId; after: number }[],

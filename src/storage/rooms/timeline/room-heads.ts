@@ -5,13 +5,13 @@ import type { Db } from '../../engine/database.ts'
 import type { RoomHeadRow } from '../../schema/rooms.ts'
 import type { LockedRoom, RoomHead } from './locked-room.ts'
 
-/** Where a room stands now, without locking it; undefined when this server does not have the room. */
+/** Returns the head of a room without locking it; undefined if this server does not have the room. */
 export async function findRoomHead(db: Db, roomId: RoomId): Promise<RoomHead | undefined> {
   const { rows } = await sql<RoomHeadRow>`select * from room_heads where room_id = ${roomId}`.execute(db.sql)
   return rows[0] && roomHead(rows[0])
 }
 
-/** The head that a row is. */
+/** Converts a row to a head. */
 export function roomHead(row: RoomHeadRow): RoomHead {
   const version = ROOM_VERSIONS.get(row.room_version)
   if (!version) throw new Error(`room ${row.room_id} has the unknown version ${row.room_version}`)
@@ -19,14 +19,16 @@ export function roomHead(row: RoomHeadRow): RoomHead {
   return { ...head, version }
 }
 
-/** Notes, when the room is stored, the depth of the event with which this server comes into it: what is older is history. */
+/**
+ * Records, when the room is stored, the depth of the event with which this server entered it: older events are history.
+ */
 export function noteBeginning(room: LockedRoom, roomId: RoomId, depth: number): void {
   room.writes.push(async (tx) => {
     await sql`update room_heads set begin_depth = ${depth}::bigint where room_id = ${roomId}`.execute(tx.sql)
   })
 }
 
-/** The depth of the event with which this server came into a room the last time; 0 for rooms that were made here. */
+/** Returns the depth of the event with which this server last entered a room; 0 for rooms created here. */
 export async function findBeginDepth(db: Db, roomId: RoomId): Promise<number> {
   const { rows } = await sql<{ begin_depth: number }>`select begin_depth from room_heads
     where room_id = ${roomId}`.execute(db.sql)

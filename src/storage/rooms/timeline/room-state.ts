@@ -20,10 +20,10 @@ import type { StoredEvent } from '../../schema/stored-event.ts'
 import { loadEvents } from './events.ts'
 import { loadStateWithin, type StateBudget } from './state-budget.ts'
 
-/** Nodes and events that a transaction has made but not stored yet; they come before the caches and the database. */
+/** Nodes and events of a transaction that are not stored yet; they take precedence over caches and database. */
 export type StateOverlay = { nodes: ReadonlyMap<number, TrieNode>; events: ReadonlyMap<number, StoredEvent> }
 
-/** The events of some keys in the state at `root`; absent keys are undefined. In the order of `keys`. */
+/** Returns the events of some keys in the state at `root`, in the order of `keys`; absent keys are undefined. */
 export async function readStateEvents(
   db: Db,
   root: number,
@@ -35,7 +35,7 @@ export async function readStateEvents(
   return keys.map((_, place) => events.get(found.get(place) ?? 0))
 }
 
-/** One piece of state at `root`. */
+/** Returns one event of the state at `root`. */
 export async function readStateEvent(
   db: Db,
   root: number,
@@ -46,7 +46,10 @@ export async function readStateEvent(
   return event
 }
 
-/** Single pieces of many states at once: for each look-up the event of its key in the state at its root. In the order of `lookups`. */
+/**
+ * Returns single events of many states: for each look-up the event of its key in the state at its root, in the order of
+ * `lookups`.
+ */
 export async function readEventsOfStates(
   db: Db,
   lookups: readonly (StateKey & { root: number })[],
@@ -71,7 +74,7 @@ function lookUpEach(
   return missing.length > 0 ? { missing } : { nids }
 }
 
-/** All state at `root`, or only its members, or all but its members; with a budget, as much as there is room for. */
+/** Returns all state at `root`, or only members, or all except members; with a budget, as many events as fit. */
 export async function readAllState(
   db: Db,
   root: number,
@@ -83,10 +86,10 @@ export async function readAllState(
   return [...events.values()]
 }
 
-/** Events that are read at once. */
+/** The number of events read in one query. */
 const PIECE = 100
 
-/** As `readAllState`, a few events at a time, so that a huge state is never in memory whole. */
+/** Like `readAllState`, in batches, so that a huge state is never completely in memory. */
 export async function* readStateInPieces(db: Db, root: number, part: TriePart = 'all'): AsyncGenerator<StoredEvent[]> {
   const { nids } = await withNodes(db, undefined, (source) => trieEvents(root, part, source))
   for (let start = 0; start < nids.length; start += PIECE) {
@@ -94,7 +97,7 @@ export async function* readStateInPieces(db: Db, root: number, part: TriePart = 
   }
 }
 
-/** The events of a type in the state at `root`, members aside; as many as there is room for. */
+/** Returns the events of a type in the state at `root`, except members; as many as fit. */
 export async function readStateOfType(
   db: Db,
   root: number,
@@ -113,7 +116,7 @@ async function filterByType(db: Db, nids: readonly number[], type: string): Prom
   return rows.map(({ event_nid }) => event_nid)
 }
 
-/** What changed from one state to another: the events that are only in `to`, and those only in `from`. */
+/** Returns the difference of two states: events only in `to`, and those only in `from`. */
 export async function readStateDiff(
   db: Db,
   from: number,
@@ -127,7 +130,7 @@ export async function readStateDiff(
   return { added: pick(added), removed: pick(removed) }
 }
 
-/** As `readStateDiff`, of what changed as much as there is room for. */
+/** Like `readStateDiff`, limited to what fits into a budget. */
 export async function readChangedState(
   db: Db,
   { from, to }: { from: number; to: number },
@@ -138,11 +141,11 @@ export async function readChangedState(
     const events = await loadStateWithin(db, nids, room)
     return nids.flatMap((nid) => events.get(nid) ?? [])
   }
-  // Of what is no more only the names are told.
+  // For removed events only their keys are sent.
   return { added: await within(added, budget), removed: await within(removed, { ...budget }) }
 }
 
-/** As `readStateDiff`, only the nids. */
+/** Like `readStateDiff`, only nids. */
 export async function readNidDiff(
   db: Db,
   { from, to, part }: { from: number; to: number; part: TriePart },
@@ -152,12 +155,12 @@ export async function readNidDiff(
   return withNodes(db, overlay, (source) => trieDiff(from, to, part, source))
 }
 
-/** The nids of all events of the state at `root`. */
+/** Returns the nids of all events of the state at `root`. */
 export async function readStateNids(db: Db, root: number, overlay?: StateOverlay): Promise<number[]> {
   return (await withNodes(db, overlay, (source) => trieEvents(root, 'all', source))).nids
 }
 
-/** Applies changes to a state without storing it: the new root and the nodes that `storeStateNodes` has to write. */
+/** Applies changes to a state without storing it: returns the new root and the nodes for `storeStateNodes`. */
 export async function changeState(command: {
   db: Db
   takeNids: TakeNids
@@ -170,7 +173,7 @@ export async function changeState(command: {
   return withNodes(db, command.overlay, (source) => trieUpdate(root, changes, source, addressesIn(packs)))
 }
 
-/** Writes new nodes, as packs of those whose addresses say so. */
+/** Stores new nodes, grouped into packs by their addresses. */
 export async function storeStateNodes(
   tx: Tx,
   nodes: readonly { roomId: RoomId; nodes: ReadonlyMap<number, TrieNode> }[],
@@ -204,7 +207,7 @@ function addressesIn(packs: readonly number[]): () => number {
   }
 }
 
-/** Repeats a trie operation, each time with the nodes loaded that it lacked. */
+/** Repeats a trie operation, each time with the missing nodes loaded. */
 async function withNodes<Result extends object>(
   db: Db,
   overlay: StateOverlay | undefined,

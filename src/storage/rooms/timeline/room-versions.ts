@@ -4,8 +4,8 @@ import { ROOM_VERSIONS, type RoomVersion } from '../../../core/room-versions.ts'
 import type { Db, Tx } from '../../engine/database.ts'
 
 /**
- * The versions of rooms, which never change: from the cache, the rest in one query. Of rooms that this server is not in it is what other servers
- * say; unknown rooms are absent.
+ * Returns the versions of rooms, which never change: from the cache, and the rest in one query. For rooms that this
+ * server is not in, the version is that reported by other servers; unknown rooms are absent.
  */
 export async function loadRoomVersions(db: Db, roomIds: Iterable<RoomId>): Promise<Map<RoomId, RoomVersion>> {
   const found = new Map<RoomId, RoomVersion>()
@@ -24,14 +24,14 @@ export async function loadRoomVersions(db: Db, roomIds: Iterable<RoomId>): Promi
   for (const { room_id, room_version, is_here } of rows) {
     const version = ROOM_VERSIONS.get(room_version)
     if (!version) throw new Error(`room ${room_id} has the unknown version ${room_version}`)
-    // What others say may turn out to be wrong.
+    // A version that other servers report may be wrong.
     if (is_here) db.caches.roomVersions.set(room_id, version)
     found.set(room_id, version)
   }
   return found
 }
 
-/** Remembers which version a room that this server is not in is said to have. */
+/** Records the reported version of a room that this server is not in. */
 export async function storeOutsideVersion(tx: Tx, roomId: RoomId, version: RoomVersion): Promise<void> {
   await sql`insert into outside_rooms (room_id, room_version) values (${roomId}, ${version.id})
     on conflict (room_id) do update set room_version = excluded.room_version`.execute(tx.sql)

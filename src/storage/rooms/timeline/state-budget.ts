@@ -4,19 +4,19 @@ import type { StoredEvent } from '../../schema/stored-event.ts'
 import { loadEventSizes, MAX_EVENT_BYTES } from './event-sizes.ts'
 import { loadEvents } from './events.ts'
 
-/** How much state an answer still has room for, in bytes of events. */
+/** The remaining bytes of state events in a response. */
 export type StateBudget = {
   left: number
-  /** What is being loaded may be as large as this. */
+  /** The maximum size of events that are being loaded. */
   reserved: number
-  /** How many events found no room. */
+  /** The number of events that did not fit. */
   dropped: number
 }
 
-/** Each room gets so much, even where others have used up the answer. */
+/** Each room gets at least this, even if others have used up the budget. */
 const LEAST_BYTES = 256 * 1024
 
-/** What clients cannot do without. */
+/** State that clients require. */
 const ESSENTIAL = [
   'm.room.create',
   'm.room.power_levels',
@@ -37,7 +37,7 @@ export function stateBudget(bytes: number): StateBudget {
   return { left: bytes, reserved: 0, dropped: 0 }
 }
 
-/** Loads pieces of a room's state, as many as there is room for: what is essential first, and then the smallest. */
+/** Loads events of a room's state that fit: essential ones first, and then the smallest. */
 export async function loadStateWithin(
   db: Db,
   nids: readonly number[],
@@ -45,7 +45,7 @@ export async function loadStateWithin(
 ): Promise<Map<number, StoredEvent>> {
   const largest = nids.length * MAX_EVENT_BYTES
   if (largest > budget.left - budget.reserved) return loadEvents(db, await fittingNids(db, nids, budget))
-  // Few enough that their sizes need no look: rooms are read side by side, so the room for them is taken at once.
+  // Few enough to skip reading their sizes. Rooms are read concurrently, so their bytes are reserved first.
   budget.reserved += largest
   const events = await loadEvents(db, nids)
   budget.reserved -= largest

@@ -3,10 +3,10 @@ import type { EventId } from '../../../core/ids.ts'
 import type { Db } from '../../engine/database.ts'
 import type { StoredEvent } from '../../schema/stored-event.ts'
 
-/** Which piece of state an event is. */
+/** The state key of an event. */
 export type StateEntry = { event_nid: number; event_id: EventId; type: string; state_key: string }
 
-/** What pieces of state events are, by nid, without reading all of each: states may have many thousand. */
+/** Returns the keys of state events by nid, without reading the events: states may have many thousand. */
 export async function loadStateEntries(
   db: Db,
   nids: Iterable<number>,

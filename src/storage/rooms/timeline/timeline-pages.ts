@@ -5,31 +5,33 @@ import type { StoredEvent } from '../../schema/stored-event.ts'
 import { MAX_EVENT_BYTES } from './event-sizes.ts'
 import { loadEvents } from './events.ts'
 
-/** A stretch of a room's timeline and what of it is wanted; bounds on event_order are exclusive, lists that are absent let everything pass. */
+/**
+ * Selects events in a range of a room's timeline; bounds on event_order are exclusive, absent lists match everything.
+ */
 export type TimelinePage = {
   roomId: RoomId
   after: number
   before: number
   direction: 'forwards' | 'backwards'
   limit: number
-  /** So many bytes of events are enough, before the limit is reached; absent: any number. */
+  /** Stops at this number of bytes, before the limit is reached; absent: unlimited. */
   bytes?: number | undefined
   /** Patterns for `like`. */
   types?: readonly string[] | undefined
   notTypes?: readonly string[] | undefined
   senders?: readonly string[] | undefined
   notSenders?: readonly string[] | undefined
-  /** Users of whom only state events are wanted. */
+  /** Users whose message events are omitted. */
   ignored?: readonly string[] | undefined
   relTypes?: readonly string[] | undefined
   notRelTypes?: readonly string[] | undefined
   relatedByRelTypes?: readonly string[] | undefined
   relatedBySenders?: readonly string[] | undefined
-  /** The content has the key `url`; a rough test, for the caller to repeat. */
+  /** The content has the key `url`; a rough test, which the caller repeats. */
   mentionsUrl?: boolean | undefined
 }
 
-/** The events of a page, without soft-failed ones, in the page's direction. */
+/** Returns the events of a page, without soft-failed ones, in the page's direction. */
 export async function loadTimelinePage(db: Db, page: TimelinePage): Promise<StoredEvent[]> {
   const found = sql`from events where room_id = ${page.roomId}
     and event_order > ${page.after}::bigint and event_order < ${page.before}::bigint and not soft_failed
@@ -43,7 +45,7 @@ export async function loadTimelinePage(db: Db, page: TimelinePage): Promise<Stor
   return rows.flatMap((row) => events.get(row.event_nid) ?? [])
 }
 
-/** The nids of a page's events, those that are beyond its bytes left out. A page of few events needs no look at their sizes. */
+/** The nids of a page's events that fit into its bytes. A page of few events skips the check. */
 function withinBytes(found: ReturnType<typeof sql>, { limit, bytes, direction }: TimelinePage) {
   if (bytes === undefined || limit * MAX_EVENT_BYTES <= bytes) return sql`select event_nid ${found}`
   const order = direction === 'forwards' ? sql`event_order` : sql`event_order desc`
@@ -53,7 +55,7 @@ function withinBytes(found: ReturnType<typeof sql>, { limit, bytes, direction }:
     ) as sized where bytes_before < ${bytes}::bigint order by ${order}`
 }
 
-/** Only the conditions that a page has: planners do badly with `$1 is null or …`. */
+/** Only the conditions that a page has: plans with `$1 is null or …` are slow. */
 function ownConditions({ types, notTypes, senders, notSenders, ignored, mentionsUrl }: TimelinePage) {
   return sql`${types ? sql`and type like any(${types}::text[])` : sql``}
     ${notTypes ? sql`and not type like any(${notTypes}::text[])` : sql``}
@@ -63,7 +65,10 @@ function ownConditions({ types, notTypes, senders, notSenders, ignored, mentions
     ${mentionsUrl ? sql`and json like '%"url"%'` : sql``}`
 }
 
-/** Whether an event's relation counts: as `countingRelations` of the services, a relation to an event of another room is none. */
+/**
+ * Whether an event's relation counts: like `countingRelations` of the services, ignores a relation to an event of
+ * another room.
+ */
 const RELATION_COUNTS = sql`not exists (select 1 from events as parent where parent.event_id = events.relates_to
   and (parent.room_id <> events.room_id or parent.rejected is not null))`
 
@@ -81,7 +86,7 @@ function relationConditions({ relTypes, notRelTypes, relatedByRelTypes, relatedB
     }`
 }
 
-/** The order of the event that comes after the first `passed` ones of a stretch of a room; undefined when it has no more. */
+/** Returns the order of the event after the first `passed` ones of a range; undefined if there is none. */
 export async function findOrderBeyond(
   db: Db,
   page: Pick<TimelinePage, 'roomId' | 'after' | 'before' | 'direction'> & { passed: number },
@@ -94,13 +99,13 @@ export async function findOrderBeyond(
   return rows[0]?.event_order
 }
 
-/** The event that is at this order of a room, or the nearest before it. */
+/** Returns the event at this order of a room, or the nearest before it. */
 export async function findEventAtOrder(db: Db, roomId: RoomId, order: number): Promise<StoredEvent | undefined> {
   const page = { roomId, after: -Number.MAX_SAFE_INTEGER, before: order + 1, limit: 1, direction: 'backwards' as const }
   return (await loadTimelinePage(db, page))[0]
 }
 
-/** The newest of some places in a room's timeline that have an event; undefined when none has. */
+/** Returns the newest of some orders in a room's timeline that have an event; undefined if none has. */
 export async function findNewestPlace(db: Db, roomId: RoomId, places: readonly number[]): Promise<number | undefined> {
   if (places.length === 0) return undefined
   const { rows } = await sql<{ newest: number | null }>`select max(event_order) as newest from events
@@ -108,7 +113,7 @@ export async function findNewestPlace(db: Db, roomId: RoomId, places: readonly n
   return rows[0]?.newest ?? undefined
 }
 
-/** The order of a room's newest event when the stream was at `position`; 0 when there was none of which this server knows. */
+/** Returns the order of a room's newest event when the stream was at `position`; 0 if there was none. */
 export async function findOrderAtPosition(db: Db, roomId: RoomId, position: number): Promise<number> {
   const { rows } = await sql<{ event_order: number }>`select event_order from stream join events on event_nid = ref
     where stream.room_id = ${roomId} and kind = 'event' and stream_position <= ${position}::bigint and event_order is not null
@@ -116,7 +121,10 @@ export async function findOrderAtPosition(db: Db, roomId: RoomId, position: numb
   return rows[0]?.event_order ?? 0
 }
 
-/** Events of a room nearest in time to `ts` (milliseconds since 1970), in one direction, `skip` of them left out. */
+/**
+ * Returns the events of a room nearest in time to `ts` (milliseconds since 1970), in one direction, without the first
+ * `skip`.
+ */
 export async function loadEventsNearTime(
   db: Db,
   search: {
