@@ -2,13 +2,13 @@ import type { UserId } from '../../core/ids.ts'
 import { type CompiledRuleset, compiledDefaultRuleset, compileRuleset } from '../../core/push-rules/compile-ruleset.ts'
 import { effectiveRuleset } from '../../core/push-rules/effective-ruleset.ts'
 import type { InvitePermission } from '../../core/rooms/invite-permission.ts'
+import { createStreamCache, type StreamCache } from '../../infra/stream-cache.ts'
 import type { StreamTail } from '../../infra/stream-tail.ts'
 import type { Db } from '../../storage/engine/database.ts'
 import { loadPushRuleOverlays } from '../../storage/push/push-rules.ts'
 import type { StreamRow } from '../../storage/schema/stream.ts'
 import { loadIgnoredUsers } from '../../storage/users/ignored-users.ts'
 import { INVITE_PERMISSION_TYPES, loadInvitePermission } from '../../storage/users/invite-permissions.ts'
-import { createStreamCache, type StreamCache } from './stream-cache.ts'
 
 /** What of a user decides about notifications. */
 export type PushProfile = { rules: CompiledRuleset; ignored: ReadonlySet<string>; permission: InvitePermission }

@@ -1,5 +1,6 @@
 import type { App } from '../../app.ts'
 import type { RoomId, UserId } from '../../core/ids.ts'
+import { createStreamCache, type StreamCache } from '../../infra/stream-cache.ts'
 import type { StreamTail } from '../../infra/stream-tail.ts'
 import { loadLastOrders, storeNotifications } from '../../storage/push/notifications.ts'
 import { loadTimelinePage } from '../../storage/rooms/timeline/timeline-pages.ts'
@@ -8,7 +9,6 @@ import type { StreamRow } from '../../storage/schema/stream.ts'
 import { lockUser } from '../../storage/users/users.ts'
 import { judgeRoomEvents } from './judge-room-events.ts'
 import { loadUnreadRooms, MOST_BYTES, MOST_EVENTS } from './load-unread-rooms.ts'
-import { createStreamCache, type StreamCache } from './stream-cache.ts'
 import { countByThread, NOTHING_UNSTORED, type UnreadCount, type UnreadRoom, withEvents } from './unread-room.ts'
 
 type Capabilities = Pick<App, 'config' | 'database' | 'stream'>

@@ -1,6 +1,6 @@
-import { LRUCache } from 'lru-cache'
 import type { App } from '../../../app.ts'
 import { madeOnce } from '../../../infra/concurrency/made-once.ts'
+import { createStreamCache, type StreamCache } from '../../../infra/stream-cache.ts'
 import type { StreamRow } from '../../../storage/schema/stream.ts'
 
 type Reading = Pick<App, 'database' | 'stream'>
@@ -22,19 +22,11 @@ export function remembered<Key, Value>({
   placeOf(key: Key): string
   changedBy(row: StreamRow): string | undefined
 }): (app: Reading, key: Key) => Promise<Value> {
-  const known = new WeakMap<App['stream'], LRUCache<string, Promise<Value>>>()
+  const options = { max: KEPT, sizeOf: () => 1, changedBy, dependsOn: (place: string) => [place] }
+  const known = new WeakMap<App['stream'], StreamCache<Promise<Value>>>()
 
-  function knownTo(app: Reading): LRUCache<string, Promise<Value>> {
-    return madeOnce(known, app.stream, () => {
-      const made = new LRUCache<string, Promise<Value>>({ max: KEPT })
-      app.stream.subscribe((rows) => {
-        for (const row of rows) {
-          const place = changedBy(row)
-          if (place !== undefined) made.delete(place)
-        }
-      })
-      return made
-    })
+  function knownTo(app: Reading): StreamCache<Promise<Value>> {
+    return madeOnce(known, app.stream, () => createStreamCache<Promise<Value>>(app.stream, options))
   }
 
   return (app, key) => {
@@ -42,12 +34,10 @@ export function remembered<Key, Value>({
     const place = placeOf(key)
     const found = cache.get(place)
     if (found) return found
-    // Remembered before it is read: news that come meanwhile make it forgotten.
+    const readAt = app.stream.position()
     const value = load(app, key)
-    cache.set(place, value)
-    value.catch(() => {
-      if (cache.peek(place) === value) cache.delete(place)
-    })
+    cache.set(place, value, readAt)
+    value.catch(() => cache.drop(place, value))
     return value
   }
 }

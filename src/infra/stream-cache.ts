@@ -1,34 +1,33 @@
 import { LRUCache } from 'lru-cache'
-import type { StreamTail } from '../../infra/stream-tail.ts'
-import type { StreamRow } from '../../storage/schema/stream.ts'
+import type { StreamRow } from '../storage/schema/stream.ts'
+import type { StreamTail } from './stream-tail.ts'
 
-/** What was read from the database, kept until the stream says that it may have changed. */
+/** Values read from the database, each kept until a row of the stream says that it may have changed. */
 export type StreamCache<Value extends object> = {
   /** The value of a key, unless something changed since it was read. */
   get(key: string): Value | undefined
   /** Keeps a value; `readAt`: the stream's position before it was read. */
   set(key: string, value: Value, readAt: number): void
-  /** Puts what follows from a value in its place, if that is still the one kept. */
+  /** Replaces a value by one that follows from it, if it is still the one kept. */
   replace(key: string, old: Value, value: Value): void
+  /** Drops a value, if it is still the one kept. */
+  drop(key: string, old: Value): void
 }
 
-/**
- * Changes that are remembered one by one; when there are more, everything read before the oldest of them counts as
- * changed.
- */
+/** Changes that are noted one by one. Beyond this, every value read before the oldest of them counts as changed. */
 const KEPT_CHANGES = 20_000
 
 type Options<Value> = {
-  /** The size of all values together at most. */
+  /** The cap of the sum of all sizes. */
   max: number
   sizeOf(value: Value): number
-  /** The name of what a row changes. */
+  /** Returns the name of the thing that a row changes. */
   changedBy(row: StreamRow): string | undefined
-  /** By the change of which names the value of a key changes. */
+  /** Returns the names of the things that the value of a key depends on. */
   dependsOn(key: string): readonly string[]
 }
 
-/** Makes a cache that follows the stream. */
+/** Creates a cache that follows the stream. */
 export function createStreamCache<Value extends object>(
   stream: Pick<StreamTail, 'subscribe'>,
   { max, sizeOf, changedBy, dependsOn }: Options<Value>,
@@ -65,6 +64,9 @@ export function createStreamCache<Value extends object>(
     replace(key, old, value) {
       const kept = values.get(key)
       if (kept?.value === old) values.set(key, { value, readAt: kept.readAt })
+    },
+    drop(key, old) {
+      if (values.peek(key)?.value === old) values.delete(key)
     },
   }
 }
