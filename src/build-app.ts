@@ -13,10 +13,10 @@ export function buildApp(capabilities: Capabilities): App {
   }
 }
 
-export function buildTimeline({ database }: Pick<Capabilities, 'database'>): App['timeline'] {
+function buildTimeline({ database }: Pick<Capabilities, 'database'>): App['timeline'] {
   return { clientTransactions: createClientTransactions(database), approvedEvents: createApprovedEvents() }
 }
 
-export function buildReading(): App['reading'] {
+function buildReading(): App['reading'] {
   return { inTurn: createReadingTurns(), spaceWalks: createSpaceWalks() }
 }

@@ -1,32 +1,18 @@
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { pino } from 'pino'
 import { roomEndpoints } from '../api/client/room-routes.ts'
 import { createHttpApp } from '../api/http/http-app.ts'
 import type { AnyEndpoint } from '../api/http/route.ts'
 import type { App } from '../app.ts'
-import { buildApp } from '../build-app.ts'
-import { defaultConfig } from '../config.ts'
-import type { DeviceId, RoomId, ServerName, UserId } from '../core/ids.ts'
-import { signingKeyFromSeed } from '../core/signing/signing-key.ts'
-import { systemClock } from '../infra/clock.ts'
-import { createJobRunner } from '../infra/concurrency/job-runner.ts'
-import { createRateLimiter } from '../infra/concurrency/rate-limiter.ts'
-import { createUnreadAnswers } from '../infra/http/unread-answers.ts'
-import { createMetrics } from '../infra/metrics.ts'
+import type { DeviceId, RoomId, UserId } from '../core/ids.ts'
+import { type Clock, systemClock } from '../infra/clock.ts'
 import { systemRandom } from '../infra/random.ts'
-import { startStreamTail } from '../infra/stream-tail.ts'
-import { createPasswordHasher } from '../infra/users/password-hasher.ts'
 import { jobHandlers } from '../services/admin/job-handlers.ts'
 import { hashToken } from '../services/users/tokens.ts'
-import type { Database } from '../storage/engine/database.ts'
-import { createNidSource } from '../storage/engine/nids.ts'
-import { createRoomTransactions } from '../storage/rooms/room-transactions.ts'
 import { findRoomHead } from '../storage/rooms/timeline/room-heads.ts'
 import { readAllState } from '../storage/rooms/timeline/room-state.ts'
 import { insertUser } from '../storage/users/users.ts'
-import { createTestDatabase } from './test-database.ts'
-import { createNoFederation, createTestLanes } from './test-federation.ts'
+import { createTestApp, type TestOverrides } from './create-test-app.ts'
 
 // biome-ignore lint/suspicious/noExplicitAny: tests look into answers of every shape
 type Answer = { status: number; body: any }
@@ -41,10 +27,11 @@ export type TestClient = {
   createRoom(options?: object): Promise<RoomId>
 }
 
-/** Starts the room endpoints on an in-memory database. `database` shares one with another server, as processes do. */
-export async function startClientApi(options: { database?: Database; endpoints?: readonly AnyEndpoint[] } = {}) {
-  const app = await createApp(options.database ?? (await createTestDatabase()))
-  const endpoints = options.endpoints ?? roomEndpoints
+/** Starts the endpoints of rooms, or those given, on an app of its own; `overrides` as for `createTestApp`. */
+export async function startClientApi(options: TestOverrides<Clock> & { endpoints?: readonly AnyEndpoint[] } = {}) {
+  const { endpoints = roomEndpoints, ...overrides } = options
+  const app = await createTestApp({ clock: systemClock as Clock, ...overrides })
+  app.jobs.start(jobHandlers(app))
   const server = createServer(createHttpApp(app, { endpoints, trustedProxies: 0 }).callback())
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/_matrix/client/v3`
@@ -58,46 +45,12 @@ export async function startClientApi(options: { database?: Database; endpoints?:
     async close() {
       server.closeAllConnections()
       await new Promise((resolve) => server.close(resolve))
-      await app.jobs.stop()
-      await app.rooms.drained()
-      await app.stream.stop()
-      app.metrics.close()
-      app.unreadAnswers.stop()
-      if (!options.database) await app.database.close()
+      await app.close()
     },
   }
 }
 
 type Account = { deviceId?: string; guest?: boolean; admin?: boolean; suspended?: boolean }
-
-async function createApp(database: Database): Promise<App> {
-  const logger = pino({ level: 'error' })
-  const config = defaultConfig({ server_name: 'hearth.test' })
-  const stopping = new AbortController().signal
-  const app = buildApp({
-    config,
-    serverName: 'hearth.test' as ServerName,
-    database,
-    rooms: createRoomTransactions(database, { lanes: 1, serverName: 'hearth.test' as ServerName }),
-    takeNids: createNidSource(),
-    stream: await startStreamTail(database, logger),
-    signingKey: signingKeyFromSeed('a', Buffer.alloc(32, 1)),
-    federation: createNoFederation('hearth.test' as ServerName),
-    lanes: createTestLanes(),
-    transfers: createTestLanes(),
-    passwordHasher: createPasswordHasher(config.passwords),
-    rateLimiter: createRateLimiter({ rates: {}, database, clock: systemClock, logger }),
-    unreadAnswers: createUnreadAnswers({ clock: systemClock, logger }, { ofOwner: 1e9, ofAll: 1e9, timeout: 60_000 }),
-    clock: systemClock,
-    random: systemRandom,
-    logger,
-    metrics: createMetrics(),
-    jobs: createJobRunner({ database, clock: systemClock, random: systemRandom, logger, stopping }),
-    stopping,
-  } as Partial<App> as App)
-  app.jobs.start(jobHandlers(app))
-  return app
-}
 
 async function createClient(app: App, url: string, name: string, account: Account): Promise<TestClient> {
   const userId = `@${name}:hearth.test` as UserId

@@ -1,53 +1,19 @@
-import { vi } from 'vitest'
-import type { App } from '../app.ts'
-import { buildReading, buildTimeline } from '../build-app.ts'
-import { defaultConfig } from '../config.ts'
-import type { DeviceId, EventId, RoomId, ServerName, UserId } from '../core/ids.ts'
+import type { DeviceId, EventId, RoomId, UserId } from '../core/ids.ts'
 import type { JsonObject } from '../core/pdu.ts'
-import { signingKeyFromSeed } from '../core/signing/signing-key.ts'
-import { fixedClock } from '../infra/clock.ts'
 import { appendEvent } from '../services/rooms/timeline/append-event.ts'
 import type { NewEvent } from '../services/rooms/timeline/new-event.ts'
-import { createNidSource } from '../storage/engine/nids.ts'
-import { createRoomTransactions } from '../storage/rooms/room-transactions.ts'
 import type { StoredEvent } from '../storage/schema/stored-event.ts'
-import { createTestDatabase } from './test-database.ts'
+import type { TestApp } from './create-test-app.ts'
 
-export const ALICE = '@alice:x' as UserId
-export const BOB = '@bob:x' as UserId
-export const CAROL = '@carol:x' as UserId
+export const ALICE = '@alice:hearth.test' as UserId
+export const BOB = '@bob:hearth.test' as UserId
+export const CAROL = '@carol:hearth.test' as UserId
 export const DEVICE = 'DEVICE' as DeviceId
-export const START = 1_700_000_000_000
-
-/** What reading services need, on a database of its own, and a clock that the test sets. */
-export async function createReadingApp() {
-  const database = await createTestDatabase()
-  await database.write(async (tx) => {
-    for (const user_id of [ALICE, BOB, CAROL])
-      await tx.sql
-        .insertInto('users')
-        .values({ user_id, created_ts: START } as never)
-        .execute()
-  })
-  return {
-    timeline: buildTimeline({ database }),
-    reading: buildReading(),
-    config: defaultConfig({ server_name: 'x' }),
-    database,
-    clock: fixedClock(START),
-    logger: { warn: vi.fn() } as unknown as App['logger'],
-    stopping: new AbortController().signal,
-    rooms: createRoomTransactions(database, { lanes: 1, serverName: 'x' as ServerName }),
-    takeNids: createNidSource(),
-    serverName: 'x' as ServerName,
-    signingKey: signingKeyFromSeed('a', Buffer.alloc(32, 1)),
-  }
-}
-
-export type ReadingApp = Awaited<ReturnType<typeof createReadingApp>>
+/** Users of tests. */
+export const PEOPLE = [ALICE, BOB, CAROL] as const
 
 /** A room of Alice's with what it needs to be read about; events are a second apart. */
-export async function createReadingRoom(app: ReadingApp, historyVisibility?: string) {
+export async function createReadingRoom(app: TestApp, historyVisibility?: string) {
   let roomId: RoomId | null = null
   const append = (event: NewEvent): Promise<StoredEvent> => {
     app.clock.advance(1000)

@@ -1,4 +1,3 @@
-import type { App } from '../app.ts'
 import { authEventKeys } from '../core/auth-rules/auth-event-keys.ts'
 import { buildEvent } from '../core/events/build-event.ts'
 import { type EventId, type RoomId, type ServerName, serverNameOf, type UserId } from '../core/ids.ts'
@@ -10,7 +9,7 @@ import { receiveEvent } from '../services/federation/inbound/receive-event.ts'
 import { storeJoinedRoom } from '../services/federation/joining/store-joined-room.ts'
 import { storeOutliers } from '../storage/rooms/timeline/outliers.ts'
 import { ALICE } from './reading-room.ts'
-import { BORIS, REMOTE, type ReceivingApp } from './remote-server.ts'
+import { type AppWithRemote, BORIS, REMOTE } from './remote-server.ts'
 
 export type MadeEvent = {
   type?: string
@@ -33,7 +32,7 @@ export const GONE_SIGNER = signingKeyFromSeed('g', Buffer.alloc(32, 8))
 let rooms = 0
 
 /** A room of the remote server, made by Boris and open to everybody, of which our server has nothing yet. */
-export function createRemoteRoom(app: ReceivingApp) {
+export function createRemoteRoom(app: AppWithRemote) {
   const version = ROOM_VERSIONS.get('11')!
   const roomId = `!remote${rooms++}:${REMOTE}` as RoomId
   const events: Event[] = []
@@ -88,7 +87,7 @@ export function createRemoteRoom(app: ReceivingApp) {
     const stored = await app.database.write((tx) => storeOutliers(tx, app.takeNids, [...rest, founder]))
     const pieces = rest.map(({ event_id, pdu }) => receivedStateOf(pdu, stored.get(event_id)!.event_nid))
     const partial = { via: REMOTE, servers: [REMOTE] }
-    await storeJoinedRoom(app as unknown as App, { version, event: join, state: pieces, partial })
+    await storeJoinedRoom(app, { version, event: join, state: pieces, partial })
     states.set(before.event_id, stateThen)
     return join
   }

@@ -6,15 +6,13 @@ import { ROOM_VERSIONS } from '../core/room-versions.ts'
 import { signingKeyFromSeed } from '../core/signing/signing-key.ts'
 import type { FederationClient } from '../infra/federation/federation-client.ts'
 import { FederationError } from '../infra/federation/federation-error.ts'
-import { createKeyRing } from '../infra/federation/key-ring.ts'
-import { systemRandom } from '../infra/random.ts'
 import { receiveEvent } from '../services/federation/inbound/receive-event.ts'
 import { draftEvent } from '../services/rooms/timeline/draft-event.ts'
 import type { NewEvent } from '../services/rooms/timeline/new-event.ts'
 import { storeServerKeys } from '../storage/federation/server-keys.ts'
 import { headOf } from '../storage/rooms/timeline/locked-room.ts'
-import { createReadingApp, createReadingRoom } from './reading-room.ts'
-import { createTestLanes } from './test-federation.ts'
+import { createTestApp, type TestOverrides } from './create-test-app.ts'
+import { createReadingRoom, PEOPLE } from './reading-room.ts'
 
 export const REMOTE = 'remote' as ServerName
 export const BORIS = '@boris:remote' as UserId
@@ -22,9 +20,8 @@ const signer = { ...signingKeyFromSeed('r', Buffer.alloc(32, 7)), serverName: RE
 
 type Request = Parameters<FederationClient['request']>[0]
 
-/** What taking in events needs, and a server `remote` that answers as the test says. */
-export async function createReceivingApp() {
-  const reading = await createReadingApp()
+/** Creates an app, and a server `remote` that answers it as the test says. */
+export async function createAppWithRemote(config: TestOverrides['config'] = {}) {
   const asked: Request[] = []
   let respond = (_request: Request): unknown => undefined
   const federation: FederationClient = {
@@ -40,17 +37,8 @@ export async function createReceivingApp() {
     },
     download: () => Promise.reject(new FederationError('unreachable')),
   }
-  const { database, clock, serverName, signingKey } = reading
-  const keyRing = createKeyRing({
-    database,
-    federation,
-    serverName,
-    signingKey,
-    notaries: [],
-    clock,
-    lanes: createTestLanes(),
-  })
-  await database.write((tx) =>
+  const app = await createTestApp({ users: PEOPLE, federation, config })
+  await app.database.write((tx) =>
     storeServerKeys(tx, [
       {
         server_name: REMOTE,
@@ -63,13 +51,8 @@ export async function createReceivingApp() {
       },
     ]),
   )
-  const logger = { debug() {}, info() {}, warn() {}, error() {} } as never
   return {
-    ...reading,
-    logger,
-    federation,
-    keyRing,
-    random: systemRandom,
+    ...app,
     asked,
     answerWith(answer: typeof respond) {
       respond = answer
@@ -77,10 +60,10 @@ export async function createReceivingApp() {
   }
 }
 
-export type ReceivingApp = Awaited<ReturnType<typeof createReceivingApp>>
+export type AppWithRemote = Awaited<ReturnType<typeof createAppWithRemote>>
 
 /** A room of Alice's that Boris of the remote server has joined. */
-export async function createSharedRoom(app: ReceivingApp) {
+export async function createSharedRoom(app: AppWithRemote) {
   const room = await createReadingRoom(app)
   const { roomId } = room
 

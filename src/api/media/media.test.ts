@@ -6,17 +6,17 @@ import sharp from 'sharp'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { UserId } from '../../core/ids.ts'
 import { uploadMedia } from '../../services/media/upload-media.ts'
-import { createMediaTestApp } from '../../testing/media-app.ts'
+import { createTestApp, type TestApp } from '../../testing/create-test-app.ts'
 import { createHttpApp } from '../http/http-app.ts'
 import { mediaEndpoints } from './media-routes.ts'
 
 /** The unauthenticated downloads behave like the others, and need no account. */
-let world: Awaited<ReturnType<typeof createMediaTestApp>>
+let app: TestApp
 let server: Server
 let url: string
 beforeAll(async () => {
-  world = await createMediaTestApp({ unauthenticated_downloads: true })
-  const http = createHttpApp(world.app, { endpoints: mediaEndpoints, trustedProxies: 0 })
+  app = await createTestApp({ config: { media: { unauthenticated_downloads: true } } })
+  const http = createHttpApp(app, { endpoints: mediaEndpoints, trustedProxies: 0 })
   server = createServer(http.callback()).listen(0, '127.0.0.1')
   await new Promise((resolve) => server.once('listening', resolve))
   url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/_matrix/media/v3`
@@ -24,12 +24,12 @@ beforeAll(async () => {
 afterAll(async () => {
   server.close()
   server.closeAllConnections()
-  await world.close()
+  await app.close()
 })
 
 async function upload(content: Buffer | string, contentType = 'text/plain', filename?: string): Promise<string> {
   const source = Readable.from([Buffer.from(content)])
-  const name = await uploadMedia(world.app, { uploader: '@a:hearth.test' as UserId, contentType, filename, source })
+  const name = await uploadMedia(app, { uploader: '@a:hearth.test' as UserId, contentType, filename, source })
   return `${name.serverName}/${name.mediaId}`
 }
 
@@ -146,8 +146,8 @@ test('a client that leaves early is no fault', async () => {
 
 test('a file that the store has lost is not found', async () => {
   const path = await upload('to be lost')
-  for (const { object_key } of await world.app.database.sql.selectFrom('media_files').select('object_key').execute()) {
-    await world.app.media.objects.delete(object_key)
+  for (const { object_key } of await app.database.sql.selectFrom('media_files').select('object_key').execute()) {
+    await app.media.objects.delete(object_key)
   }
   expect((await get(`download/${path}`)).status).toBe(404)
 })
@@ -179,14 +179,14 @@ test('thumbnails', async () => {
 
 test('what others keep to themselves', async () => {
   const path = await upload('private')
-  world.app.config.media.unauthenticated_downloads = false
+  app.config.media.unauthenticated_downloads = false
   try {
     for (const request of [`download/${path}`, `download/${path}/name`, `thumbnail/${path}?width=32&height=32`]) {
       const response = await get(request)
       expect([response.status, await errcodeOf(response)]).toEqual([404, 'M_NOT_FOUND'])
     }
   } finally {
-    world.app.config.media.unauthenticated_downloads = true
+    app.config.media.unauthenticated_downloads = true
   }
   for (const [method, path] of [
     ['POST', 'upload'],

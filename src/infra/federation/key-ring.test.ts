@@ -1,13 +1,14 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { pollUntil } from '../../../testing/poll-until.ts'
+import { defaultConfig } from '../../config.ts'
 import type { ServerName } from '../../core/ids.ts'
 import { signJson } from '../../core/signing/sign-json.ts'
 import { type SigningKey, signingKeyFromSeed } from '../../core/signing/signing-key.ts'
 import type { Database } from '../../storage/engine/database.ts'
 import { createTestDatabase } from '../../testing/test-database.ts'
-import { createTestLanes } from '../../testing/test-federation.ts'
 import { createPeerNetwork, OUR_KEY, type TestPeer, US } from '../../testing/test-peer.ts'
 import { fixedClock } from '../clock.ts'
+import { createAskedLanes } from './asked-lanes.ts'
 import type { WantedKey } from './key-fetcher.ts'
 import { createKeyRing } from './key-ring.ts'
 
@@ -32,7 +33,8 @@ afterAll(async () => {
 
 function setUp(notaries: ServerName[] = [], kept = database) {
   const clock = fixedClock(NOW)
-  const own = { serverName: US, signingKey: OUR_KEY, lanes: createTestLanes() }
+  const lanes = createAskedLanes(defaultConfig().limits.remote_requests)
+  const own = { serverName: US, signingKey: OUR_KEY, lanes }
   const from = { ...own, database: kept, federation: network.connect(), notaries, clock }
   return { clock, ring: createKeyRing(from), another: () => createKeyRing(from) }
 }

@@ -1,11 +1,12 @@
-import { expect, test } from 'vitest'
+import { expect, onTestFinished, test } from 'vitest'
 import type { RoomId, UserId } from '../../core/ids.ts'
 import type { StreamRow } from '../../storage/schema/stream.ts'
-import { ALICE, CAROL, createReadingApp } from '../../testing/reading-room.ts'
+import { ALICE, CAROL } from '../../testing/reading-room.ts'
+import { createTestDatabase } from '../../testing/test-database.ts'
 import { gatherNews } from './gather-news.ts'
 import type { Interest } from './interest.ts'
 
-const ROOM = '!room:x' as RoomId
+const ROOM = '!room:hearth.test' as RoomId
 /** Carol is the application service's, and the room is of interest. */
 const interest: Interest = {
   hasUser: (userId) => userId === CAROL,
@@ -17,7 +18,8 @@ const interest: Interest = {
 }
 
 async function listsIn(...rows: { user_id: UserId; room_id?: RoomId; detail: string | null }[]) {
-  const { database } = await createReadingApp()
+  const database = await createTestDatabase()
+  onTestFinished(() => database.close())
   const stream = rows.map((row, i): StreamRow => {
     return { stream_position: i + 1, kind: 'device_list', room_id: null, ref: null, ...row } as StreamRow
   })
@@ -33,7 +35,7 @@ test('it is told of changed keys of its users, and of others in its rooms', asyn
   const lists = await listsIn(
     { user_id: CAROL, detail: 'device D' },
     { user_id: ALICE, room_id: ROOM, detail: null },
-    { user_id: ALICE, room_id: '!other:x' as RoomId, detail: null },
+    { user_id: ALICE, room_id: '!other:hearth.test' as RoomId, detail: null },
   )
   expect(lists).toEqual({ own: [CAROL], others: [ALICE] })
 })
@@ -47,11 +49,15 @@ test('devices without keys are not told of, nor what its users sign', async () =
 })
 
 test.each([
-  ['receipts', (place: number) => ({ kind: 'receipt', room_id: ROOM, ref: place, detail: `@user${place}:x` })],
+  [
+    'receipts',
+    (place: number) => ({ kind: 'receipt', room_id: ROOM, ref: place, detail: `@user${place}:hearth.test` }),
+  ],
   ['private receipts of its users', (place: number) => ({ kind: 'receipt', user_id: CAROL, ref: place, detail: ROOM })],
   ['typing', () => ({ kind: 'typing', room_id: ROOM, detail: ALICE })],
 ])('of many %s, the rest is for the next transaction', async (_, row) => {
-  const { database } = await createReadingApp()
+  const database = await createTestDatabase()
+  onTestFinished(() => database.close())
   const rows = Array.from(
     { length: 150 },
     (_, place) =>

@@ -1,12 +1,10 @@
-import { expect, test } from 'vitest'
-import { defaultConfig } from '../../config.ts'
+import { expect, onTestFinished, test } from 'vitest'
 import type { Appservice } from '../../core/appservice.ts'
 import type { RoomId, UserId } from '../../core/ids.ts'
 import { type AppserviceClient, AppserviceSilence } from '../../infra/http/appservice-client.ts'
-import { createMetrics } from '../../infra/metrics.ts'
-import { systemRandom } from '../../infra/random.ts'
 import { beginAppservice } from '../../storage/appservices/appservices.ts'
-import { ALICE, CAROL, createReadingApp, createReadingRoom, type ReadingApp } from '../../testing/reading-room.ts'
+import { createTestApp, type TestApp } from '../../testing/create-test-app.ts'
+import { ALICE, CAROL, createReadingRoom, PEOPLE } from '../../testing/reading-room.ts'
 import { createTeller } from './tell-appservice.ts'
 
 /** Carol is the application service's; Alice is a person. */
@@ -15,7 +13,7 @@ const bridge: Appservice = {
   url: 'http://bridge.test',
   asToken: 'as',
   hsToken: 'hs',
-  sender: '@bridge:x' as UserId,
+  sender: '@bridge:hearth.test' as UserId,
   namespaces: { users: [{ regex: /^(?:@carol)/, exclusive: true }], aliases: [], rooms: [] },
   isRateLimited: true,
   protocols: [],
@@ -30,7 +28,6 @@ const bridge: Appservice = {
  * lost.
  */
 async function setUp() {
-  const app = await createReadingApp()
   const received: { txnId: string; body: string }[] = []
   const remote = { isUp: true }
   const appservices: AppserviceClient = {
@@ -40,12 +37,10 @@ async function setUp() {
       return { status: 200, text: '{}' }
     },
   }
+  const app = await createTestApp({ users: PEOPLE, appservices })
+  onTestFinished(() => app.close())
   await app.database.write((tx) => beginAppservice(tx, { appserviceId: 'bridge', position: 0, users: '' }))
-  const metrics = createMetrics()
-  metrics.close()
-  const config = defaultConfig({ server_name: 'x' })
-  const logger = { warn() {}, info() {} } as unknown as ReadingApp['logger']
-  const process = () => createTeller({ ...app, logger, config, appservices, metrics, random: systemRandom }, bridge)
+  const process = () => createTeller(app, bridge)
   const bodies = (of = received) =>
     of.flatMap(({ body }) =>
       JSON.parse(body).events.map((event: { content: { body?: string } }) => event.content.body ?? '-'),
@@ -53,7 +48,7 @@ async function setUp() {
   return { app, received, remote, process, bodies, room: await createReadingRoom(app) }
 }
 
-async function rowsOfRoom(app: ReadingApp, roomId: RoomId) {
+async function rowsOfRoom(app: TestApp, roomId: RoomId) {
   return app.database.sql
     .selectFrom('stream')
     .selectAll()

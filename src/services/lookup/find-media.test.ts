@@ -2,20 +2,21 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { ServerName, UserId } from '../../core/ids.ts'
 import { FederationError } from '../../infra/federation/federation-error.ts'
 import { insertRemoteMedia } from '../../storage/media/remote-media.ts'
-import { createMediaTestApp } from '../../testing/media-app.ts'
+import { createTestApp, type TestApp } from '../../testing/create-test-app.ts'
+import { storedFiles } from '../../testing/stored-files.ts'
 import { createPeerNetwork } from '../../testing/test-peer.ts'
 import { storeFile } from '../media/store-file.ts'
 import { sweepMedia } from '../media/sweep-media.ts'
 import { uploadMedia } from '../media/upload-media.ts'
 import { findMedia } from './find-media.ts'
 
-let world: Awaited<ReturnType<typeof createMediaTestApp>>
+let app: TestApp
 let network: ReturnType<typeof createPeerNetwork>
 beforeAll(async () => {
-  world = await createMediaTestApp()
+  app = await createTestApp()
   network = createPeerNetwork()
 })
-afterAll(() => Promise.all([network.dispose(), world.close()]))
+afterAll(() => Promise.all([network.dispose(), app.close()]))
 
 async function* once(content: string): AsyncGenerator<Buffer> {
   yield Buffer.from(content)
@@ -24,41 +25,40 @@ async function* once(content: string): AsyncGenerator<Buffer> {
 test('files of other servers go when nobody has asked for them for long', async () => {
   const name = { serverName: 'elsewhere.test' as ServerName, mediaId: 'abc' }
   const store = () =>
-    storeFile(world.app, once('remote'), (tx, sha256) =>
-      insertRemoteMedia(tx, { ...name, contentType: 'text/plain', filename: null, sha256, now: world.clock.now() }),
+    storeFile(app, once('remote'), (tx, sha256) =>
+      insertRemoteMedia(tx, { ...name, contentType: 'text/plain', filename: null, sha256, now: app.clock.now() }),
     )
-  const look = () =>
-    findMedia(world.app, name, { timeoutMs: 0, signal: new AbortController().signal, allowRemote: false })
+  const look = () => findMedia(app, name, { timeoutMs: 0, signal: new AbortController().signal, allowRemote: false })
   await store()
-  await uploadMedia(world.app, {
+  await uploadMedia(app, {
     uploader: '@alice:hearth.test' as UserId,
     contentType: undefined,
     filename: undefined,
     source: once('ours'),
   })
-  const half = world.app.config.media.remote_cache_lifetime / 2
-  world.clock.advance(half)
+  const half = app.config.media.remote_cache_lifetime / 2
+  app.clock.advance(half)
   expect((await look()).file.size).toBe(6)
-  world.clock.advance(half + 1)
-  await sweepMedia(world.app)
+  app.clock.advance(half + 1)
+  await sweepMedia(app)
   expect((await look()).file.size).toBe(6)
-  world.clock.advance(2 * half + 1)
-  await sweepMedia(world.app)
+  app.clock.advance(2 * half + 1)
+  await sweepMedia(app)
   await expect(look()).rejects.toMatchObject({ errcode: 'M_NOT_FOUND' })
-  expect(world.files()).toHaveLength(1)
+  expect(storedFiles(app)).toHaveLength(1)
 })
 
 /** https://spec.matrix.org/v1.19/server-server-api/#get_matrixfederationv1mediadownloadmediaid */
 test('servers that do not know the endpoint with a signature are asked by the old one', async () => {
   const peer = await network.startPeer()
-  const app = { ...world.app, federation: network.connect() }
+  const reaching = { ...app, federation: network.connect() }
   const fetchWhere = (mediaId: string, status: number, body: string) => {
     peer.answerWith((response, { uri }) => {
       if (uri.startsWith('/_matrix/federation/')) response.writeHead(status).end(body)
       else response.writeHead(200, { 'content-type': 'text/plain' }).end('an old file')
     })
     const wait = { timeoutMs: 0, signal: new AbortController().signal }
-    return findMedia(app, { serverName: peer.serverName, mediaId }, wait)
+    return findMedia(reaching, { serverName: peer.serverName, mediaId }, wait)
   }
   for (const [status, body] of [
     [404, '{"errcode":"M_UNRECOGNIZED","error":"?"}'],
@@ -96,12 +96,12 @@ test.each([
 ])('an answer that %s is a failure of the other server, and leaves nothing', async (_, contentType, body) => {
   const peer = await network.startPeer()
   peer.answerWith((response) => response.writeHead(200, { 'content-type': contentType }).end(body))
-  const files = world.files()
+  const files = storedFiles(app)
   // The peer itself is on this machine; where it sends us is looked at as anywhere.
   const federation = { ...network.connect(), download: network.connect({ guarded: true }).download }
   const wait = { timeoutMs: 0, signal: new AbortController().signal }
   await expect(
-    findMedia({ ...world.app, federation }, { serverName: peer.serverName, mediaId: 'bad' }, wait),
+    findMedia({ ...app, federation }, { serverName: peer.serverName, mediaId: 'bad' }, wait),
   ).rejects.toBeInstanceOf(FederationError)
-  expect(world.files()).toEqual(files)
+  expect(storedFiles(app)).toEqual(files)
 })

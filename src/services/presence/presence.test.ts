@@ -1,10 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { defaultConfig } from '../../config.ts'
 import type { DeviceId, UserId } from '../../core/ids.ts'
-import { systemRandom } from '../../infra/random.ts'
-import { startStreamTail } from '../../infra/stream-tail.ts'
 import { findPresence } from '../../storage/presence/presence.ts'
-import { createReadingApp, type ReadingApp } from '../../testing/reading-room.ts'
+import { createTestApp, type TestApp } from '../../testing/create-test-app.ts'
 import { devicePresenceOf } from './device-presence.ts'
 import { noteActivity } from './note-activity.ts'
 import { getPresenceStatus, setPresenceStatus } from './presence-status.ts'
@@ -14,23 +11,12 @@ const MINUTE = 60_000
 const PHONE = 'PHONE' as DeviceId
 const LAPTOP = 'LAPTOP' as DeviceId
 
-type PresenceTestApp = Awaited<ReturnType<typeof createPresenceApp>>
-let app: PresenceTestApp
+let app: TestApp
 beforeAll(async () => {
-  app = await createPresenceApp()
+  app = await createTestApp()
   await sweepPresence(app)
 })
-afterAll(async () => {
-  await app.stream.stop()
-  await app.database.close()
-})
-
-/** A process; `shared`: of the same server as this one. */
-async function createPresenceApp(shared?: ReadingApp) {
-  const base = shared ?? (await createReadingApp())
-  const config = defaultConfig({ server_name: 'hearth.test' })
-  return { ...base, config, random: systemRandom, stream: await startStreamTail(base.database, base.logger) }
-}
+afterAll(() => app.close())
 
 let made = 0
 const newUser = () => `@presence${++made}:hearth.test` as UserId
@@ -118,7 +104,7 @@ test('strangers are told nothing', async () => {
 
 test('what a device says through another process counts at once, and a dead process takes its devices with it', async () => {
   const user = newUser()
-  const other = await createPresenceApp(app)
+  const other = await createTestApp({ database: app.database, clock: app.clock })
   await sweepPresence(other)
   await sync(user, 'online', PHONE, other)
   const here = await sync(user, 'unavailable', PHONE, app)
@@ -140,5 +126,5 @@ test('what a device says through another process counts at once, and a dead proc
   app.clock.advance(MINUTE)
   await sweepPresence(app)
   expect(await stateOf(user)).toBe('offline')
-  await other.stream.stop()
+  await other.close()
 })

@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { ALICE, BOB, createReadingRoom } from '../../testing/reading-room.ts'
-import { createSyncApp, type SyncApp } from '../../testing/sync-app.ts'
+import { createTestApp, type TestApp } from '../../testing/create-test-app.ts'
+import { ALICE, BOB, createReadingRoom, PEOPLE } from '../../testing/reading-room.ts'
 import { loadUnreadRooms, MOST_BYTES } from './load-unread-rooms.ts'
 
-let app: SyncApp
+let app: TestApp
 beforeAll(async () => {
-  app = await createSyncApp()
+  app = await createTestApp({ users: PEOPLE })
 })
 afterAll(() => app.close())
 

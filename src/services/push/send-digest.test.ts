@@ -2,7 +2,6 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { roomReadingEndpoints } from '../../api/client/room-reading-routes.ts'
 import { roomEndpoints } from '../../api/client/room-routes.ts'
 import type { App } from '../../app.ts'
-import { defaultConfig } from '../../config.ts'
 import type { RoomId } from '../../core/ids.ts'
 import { fixedClock } from '../../infra/clock.ts'
 import type { Mail } from '../../infra/mail/mailer.ts'
@@ -24,11 +23,15 @@ let roomId: RoomId
 let pusherNid: number
 
 beforeAll(async () => {
-  api = await startClientApi({ endpoints: [...roomEndpoints, ...roomReadingEndpoints] })
-  const config = defaultConfig({ email: { smtp_url: 'smtp://localhost', from: 'hearth@hearth.test' } })
-  const mailer = { send: async (mail: Mail) => void sent.push(mail), close: () => {} }
-  // What Alice sends is to have the time of this clock.
-  app = Object.assign(api.app, { config, mailer, clock: fixedClock(Date.now()) })
+  const clock = fixedClock(Date.now())
+  api = await startClientApi({
+    endpoints: [...roomEndpoints, ...roomReadingEndpoints],
+    config: { email: { smtp_url: 'smtp://localhost', from: 'hearth@hearth.test' } },
+    mailer: { send: async (mail: Mail) => void sent.push(mail), close: () => {} },
+    // What Alice sends is to have the time of this clock.
+    clock,
+  })
+  app = { ...api.app, clock }
   ;[alice, bob] = await Promise.all([api.client('alice'), api.client('bob')])
   roomId = await alice.createRoom({ preset: 'public_chat', name: 'Tea' })
   await bob.ok('POST', `/rooms/${roomId}/join`)

@@ -1,23 +1,17 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { JsonObject } from '../../core/pdu.ts'
-import { startStreamTail } from '../../infra/stream-tail.ts'
 import { countEvents, loadSearchProgress } from '../../storage/search/search-index.ts'
-import {
-  ALICE,
-  createReadingApp,
-  createReadingRoom,
-  type ReadingApp,
-  type ReadingRoom,
-} from '../../testing/reading-room.ts'
+import { createTestApp, type TestApp } from '../../testing/create-test-app.ts'
+import { ALICE, createReadingRoom, PEOPLE, type ReadingRoom } from '../../testing/reading-room.ts'
 import { catchUpIndex, indexNextRows } from './index-stream.ts'
 
-let app: ReadingApp
+let app: TestApp
 let room: ReadingRoom
 beforeAll(async () => {
-  app = await createReadingApp()
+  app = await createTestApp({ users: PEOPLE })
   room = await createReadingRoom(app)
 })
-afterAll(() => app.database.close())
+afterAll(() => app.close())
 
 const count = (word: string) =>
   countEvents(app.database, { tokens: [word], roomIds: [room.roomId], keys: ['content.body'], order: 'recent' }, 100)
@@ -34,11 +28,9 @@ test('many who index at once put each event in once, and none is left out', asyn
 })
 
 test('catching up brings in all that was committed before', async () => {
-  const stream = await startStreamTail(app.database, app.logger)
   await send('sequoia')
-  await catchUpIndex({ ...app, stream })
+  await catchUpIndex(app)
   expect(await count('sequoia')).toBe(1)
-  await stream.stop()
 })
 
 test('a redacted message goes, whether it was indexed before or not', async () => {

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import type { MatrixError } from '../../core/errors.ts'
 import type { UserId } from '../../core/ids.ts'
 import { insertThreepid } from '../../storage/users/threepids.ts'
-import { createUsersTestApp, type UsersTestApp } from '../../testing/users-app.ts'
+import { createTestApp, type TestApp } from '../../testing/create-test-app.ts'
 import { createUser } from './create-user.ts'
 import { type AccountIdentifier, findAccount } from './find-account.ts'
 import { logInWithPassword } from './log-in.ts'
@@ -10,15 +10,15 @@ import { authenticateAndPerform } from './user-interactive-auth.ts'
 
 const password = 'correct horse'
 const BURST = 3
-let app: UsersTestApp
+let app: TestApp
 let userId: UserId
 let localpart: string
 let made = 0
 
 beforeAll(async () => {
-  app = await createUsersTestApp({ rate_limits: { login: { per_second: 0.001, burst: BURST } } })
+  app = await createTestApp({ config: { rate_limits: { login: { per_second: 0.001, burst: BURST } } } })
 })
-afterAll(() => app.database.close())
+afterAll(() => app.close())
 beforeEach(async () => {
   localpart = `alice${++made}`
   userId = await createUser(app, { localpart, password })

@@ -9,7 +9,7 @@ import { insertKeyBackup } from '../../storage/devices/key-backups.ts'
 import { addOneTimeKeys } from '../../storage/devices/one-time-keys.ts'
 import { claimToDeviceTransaction, storeToDeviceMessages } from '../../storage/devices/to-device.ts'
 import type { Tx } from '../../storage/engine/database.ts'
-import { createUsersTestApp, type UsersTestApp } from '../../testing/users-app.ts'
+import { createTestApp, type TestApp } from '../../testing/create-test-app.ts'
 import { putAccountData } from './account-data.ts'
 import { createUser } from './create-user.ts'
 import { deactivateUser } from './deactivate.ts'
@@ -20,11 +20,11 @@ import { newOpenIdToken } from './openid-tokens.ts'
 import { changePushRules } from './push-rules.ts'
 import { findSession } from './sessions.ts'
 
-let app: UsersTestApp
+let app: TestApp
 beforeAll(async () => {
-  app = await createUsersTestApp()
+  app = await createTestApp()
 })
-afterAll(() => app.database.close())
+afterAll(() => app.close())
 
 /** A user with something in every table. */
 async function settledUser(localpart: string): Promise<{ userId: UserId; accessToken: string }> {

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { UserId } from '../../core/ids.ts'
 import { updateLocked } from '../../storage/users/users.ts'
-import { createUsersTestApp, type UsersTestApp } from '../../testing/users-app.ts'
+import { createTestApp, type TestApp } from '../../testing/create-test-app.ts'
 import { createUser } from './create-user.ts'
 import { deactivateUser } from './deactivate.ts'
 import { logInWithPassword, logInWithToken } from './log-in.ts'
@@ -9,14 +9,14 @@ import { newLoginToken } from './login-tokens.ts'
 
 const password = 'correct horse'
 const device = { wantsRefreshToken: false }
-let app: UsersTestApp
+let app: TestApp
 let userId: UserId
 
 beforeAll(async () => {
-  app = await createUsersTestApp({ sessions: { login_token_lifetime: '2m' } })
+  app = await createTestApp({ config: { sessions: { login_token_lifetime: '2m' } } })
   userId = await createUser(app, { localpart: 'alice', password })
 })
-afterAll(() => app.database.close())
+afterAll(() => app.close())
 
 test('a login token works once, and until it expires', async () => {
   const first = await newLoginToken(app, { userId, deviceId: null })

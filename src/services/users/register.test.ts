@@ -2,14 +2,14 @@ import { sql } from 'kysely'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { loadProfile } from '../../storage/users/profiles.ts'
 import { findUser } from '../../storage/users/users.ts'
-import { createUsersTestApp, type UsersTestApp } from '../../testing/users-app.ts'
+import { createTestApp, type TestApp } from '../../testing/create-test-app.ts'
 import { type RegistrationRequest, registerGuest, registerUser } from './register.ts'
 import { isValidRegistrationToken } from './registration-token-validity.ts'
 import type { AuthData } from './uia-stages.ts'
 
 const password = 'correct horse'
-let app: UsersTestApp
-afterEach(() => app.database.close())
+let app: TestApp
+afterEach(() => app.close())
 
 function register(request: RegistrationRequest, auth?: AuthData) {
   return registerUser(app, { request: { password, ...request }, auth, operation: 'POST /register' })
@@ -22,7 +22,7 @@ async function addToken(token: string, limits: { uses?: number; expiresTs?: numb
 
 describe('where registration needs a token', () => {
   beforeEach(async () => {
-    app = await createUsersTestApp({ registration: { enabled: true, requires_token: true } })
+    app = await createTestApp({ config: { registration: { enabled: true, requires_token: true } } })
   })
 
   const withToken = (token: string) => ({ type: 'm.login.registration_token', token })
@@ -105,7 +105,7 @@ describe('where registration needs a token', () => {
 
 describe('where registration is closed', () => {
   beforeEach(async () => {
-    app = await createUsersTestApp()
+    app = await createTestApp()
   })
 
   test('nobody registers, by whatever way', async () => {
@@ -118,7 +118,7 @@ describe('where registration is closed', () => {
 
 describe('where registration is open', () => {
   beforeEach(async () => {
-    app = await createUsersTestApp({ registration: { enabled: true, guests: true } })
+    app = await createTestApp({ config: { registration: { enabled: true, guests: true } } })
   })
 
   test('a new account is named after its localpart', async () => {

@@ -5,7 +5,7 @@ import type { DeviceId, UserId } from '../../core/ids.ts'
 import { findDevice } from '../../storage/devices/devices.ts'
 import { RETIREMENT_MS } from '../../storage/users/refresh-tokens.ts'
 import { updateLocked, updateSuspended } from '../../storage/users/users.ts'
-import { createUsersTestApp, type UsersTestApp } from '../../testing/users-app.ts'
+import { createTestApp, type TestApp } from '../../testing/create-test-app.ts'
 import { createUser } from './create-user.ts'
 import { logInWithPassword } from './log-in.ts'
 import { refreshTokens } from './refresh.ts'
@@ -13,15 +13,15 @@ import { findSession } from './sessions.ts'
 
 const password = 'correct horse'
 const from = { ip: '192.0.2.1', userAgent: 'test' }
-let app: UsersTestApp
+let app: TestApp
 let userId: UserId
 let made = 0
 
 beforeAll(async () => {
-  app = await createUsersTestApp({ sessions: { access_token_lifetime: '5m' } })
+  app = await createTestApp({ config: { sessions: { access_token_lifetime: '5m' } } })
   userId = await createUser(app, { localpart: 'alice', password })
 })
-afterAll(() => app.database.close())
+afterAll(() => app.close())
 
 function logIn(wantsRefreshToken = false) {
   const device = { deviceId: `D${++made}` as DeviceId, wantsRefreshToken }

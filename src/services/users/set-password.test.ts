@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import type { DeviceId, UserId } from '../../core/ids.ts'
-import { createUsersTestApp, type UsersTestApp } from '../../testing/users-app.ts'
+import { createTestApp, type TestApp } from '../../testing/create-test-app.ts'
 import { createUser } from './create-user.ts'
 import { deactivateUser } from './deactivate.ts'
 import { logInWithPassword, logInWithToken } from './log-in.ts'
@@ -11,15 +11,15 @@ import { setPassword } from './set-password.ts'
 const old = 'correct horse battery'
 const fresh = 'another good password'
 const device = { wantsRefreshToken: false }
-let app: UsersTestApp
+let app: TestApp
 let localpart: string
 let userId: UserId
 let made = 0
 
 beforeAll(async () => {
-  app = await createUsersTestApp()
+  app = await createTestApp()
 })
-afterAll(() => app.database.close())
+afterAll(() => app.close())
 beforeEach(async () => {
   localpart = `alice${++made}`
   userId = await createUser(app, { localpart, password: old })
@@ -34,7 +34,7 @@ const logIn = (password: string, on = app, deviceId?: string) =>
 const sessionOf = (accessToken: string) => findSession(app, { accessToken, ip: '::1', userAgent: undefined })
 
 /** The app, in which something happens between checking a password and what follows. */
-function afterChecking(happens: () => Promise<unknown>): UsersTestApp {
+function afterChecking(happens: () => Promise<unknown>): TestApp {
   const { passwordHasher } = app
   const verify: typeof passwordHasher.verify = async (hash, password) => {
     const matches = await passwordHasher.verify(hash, password)

@@ -1,15 +1,15 @@
 import { createHmac } from 'node:crypto'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { findUser } from '../../storage/users/users.ts'
-import { createUsersTestApp, type UsersTestApp } from '../../testing/users-app.ts'
+import { createTestApp, type TestApp } from '../../testing/create-test-app.ts'
 import { newRegistrationNonce, registerBySharedSecret } from './shared-secret-registration.ts'
 
 const SECRET = 'shared'
-let app: UsersTestApp
+let app: TestApp
 beforeAll(async () => {
-  app = await createUsersTestApp({ registration: { shared_secret: SECRET } })
+  app = await createTestApp({ config: { registration: { shared_secret: SECRET } } })
 })
-afterAll(() => app.database.close())
+afterAll(() => app.close())
 
 const account = { username: 'root', password: 'correct horse', admin: true }
 

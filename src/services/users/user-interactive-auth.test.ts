@@ -2,7 +2,7 @@ import { sql } from 'kysely'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { InvalidParamError, type MatrixError } from '../../core/errors.ts'
 import type { UserId } from '../../core/ids.ts'
-import { createUsersTestApp, type UsersTestApp } from '../../testing/users-app.ts'
+import { createTestApp, type TestApp } from '../../testing/create-test-app.ts'
 import { createUser } from './create-user.ts'
 import type { AuthData } from './uia-stages.ts'
 import {
@@ -12,15 +12,15 @@ import {
   type UiaRequest,
 } from './user-interactive-auth.ts'
 
-let app: UsersTestApp
+let app: TestApp
 let userId: UserId
 const password = 'correct horse'
 
 beforeAll(async () => {
-  app = await createUsersTestApp()
+  app = await createTestApp()
   userId = await createUser(app, { localpart: 'alice', password })
 })
-afterAll(() => app.database.close())
+afterAll(() => app.close())
 
 /** Answers with what was approved. */
 const ECHO: UiaAction<unknown> = {

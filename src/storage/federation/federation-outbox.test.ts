@@ -3,7 +3,8 @@ import { expect, onTestFinished, test, vi } from 'vitest'
 import { startPostgres } from '../../../testing/postgres.ts'
 import type { ServerName, UserId } from '../../core/ids.ts'
 import { appendEvent } from '../../services/rooms/timeline/append-event.ts'
-import { ALICE, createReadingApp, createReadingRoom, START } from '../../testing/reading-room.ts'
+import { createTestApp, START } from '../../testing/create-test-app.ts'
+import { ALICE, createReadingRoom, PEOPLE } from '../../testing/reading-room.ts'
 import type { Database } from '../engine/database.ts'
 import { migrate } from '../engine/migrate.ts'
 import { openDatabase } from '../engine/open-database.ts'
@@ -36,7 +37,8 @@ const ZOE = '@zoe:z' as UserId
 const HOUR = 3_600_000
 
 async function setUp() {
-  const app = await createReadingApp()
+  const app = await createTestApp({ users: PEOPLE })
+  onTestFinished(() => app.close())
   const { database } = app
   const room = await createReadingRoom(app)
   let now = START
@@ -111,7 +113,7 @@ test('members are counted by server, and a count made anew is the same', async (
   await member(ERIC, 'leave')
   await member(ZOE, 'ban', ALICE)
   expect(await serversOf()).toEqual(['y 1'])
-  await database.write((tx) => recountRoomServers(tx, 'x' as ServerName, [roomId]))
+  await database.write((tx) => recountRoomServers(tx, 'hearth.test' as ServerName, [roomId]))
   expect(await serversOf()).toEqual(['y 1'])
 })
 

@@ -3,7 +3,7 @@ import type { RoomId, ServerName } from '../../../core/ids.ts'
 import { ROOM_VERSIONS } from '../../../core/room-versions.ts'
 import { FederationError } from '../../../infra/federation/federation-error.ts'
 import { createRemoteRoom } from '../../../testing/remote-room.ts'
-import { createReceivingApp, REMOTE, type ReceivingApp } from '../../../testing/remote-server.ts'
+import { type AppWithRemote, createAppWithRemote, REMOTE } from '../../../testing/remote-server.ts'
 import { fetchStateAfter, fromAny } from './fetch-references.ts'
 
 const [FIRST, SECOND, THIRD] = ['first', 'second', 'third'] as ServerName[] as [ServerName, ServerName, ServerName]
@@ -15,9 +15,9 @@ const source = {
   signal: new AbortController().signal,
 }
 
-let app: ReceivingApp
+let app: AppWithRemote
 beforeAll(async () => {
-  app = await createReceivingApp()
+  app = await createAppWithRemote()
 })
 afterAll(() => app.database.close())
 

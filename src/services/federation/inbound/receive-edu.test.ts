@@ -1,22 +1,19 @@
 import { expect, onTestFinished, test } from 'vitest'
-import { defaultConfig } from '../../../config.ts'
 import type { DeviceId, ServerName, UserId } from '../../../core/ids.ts'
 import type { JsonObject } from '../../../core/pdu.ts'
-import { startStreamTail } from '../../../infra/stream-tail.ts'
 import { ensureDevice } from '../../../storage/devices/devices.ts'
+import type { TestOverrides } from '../../../testing/create-test-app.ts'
 import { ALICE, BOB, DEVICE } from '../../../testing/reading-room.ts'
-import { BORIS, createReceivingApp, createSharedRoom, REMOTE } from '../../../testing/remote-server.ts'
+import { BORIS, createAppWithRemote, createSharedRoom, REMOTE } from '../../../testing/remote-server.ts'
 import { fetchStaleLists, freshDeviceLists } from '../requests/fetch-device-lists.ts'
 import { receiveEdus } from './receive-edu.ts'
 
 const STRANGER = '@stranger:remote' as UserId
 
-async function setUp(config: Parameters<typeof defaultConfig>[0] = {}) {
-  const receiving = await createReceivingApp()
-  const { database, logger, clock } = receiving
-  const stream = await startStreamTail(database, logger)
-  onTestFinished(() => stream.stop())
-  const app = { ...receiving, config: defaultConfig({ server_name: 'x', ...config }), stream }
+async function setUp(config: TestOverrides['config'] = {}) {
+  const app = await createAppWithRemote(config)
+  const { database, clock } = app
+  onTestFinished(() => app.close())
   const room = await createSharedRoom(app)
   const device = { displayName: null, now: clock.now() }
   await database.write(async (tx) => {

@@ -8,18 +8,18 @@ import { findRoomHead, noteBeginning } from '../../../storage/rooms/timeline/roo
 import { readAllState } from '../../../storage/rooms/timeline/room-state.ts'
 import { ALICE } from '../../../testing/reading-room.ts'
 import {
+  type AppWithRemote,
   BORIS,
-  createReceivingApp,
+  createAppWithRemote,
   createSharedRoom,
   REMOTE,
-  type ReceivingApp,
 } from '../../../testing/remote-server.ts'
 import { requireAllowedByAcl } from '../trust/check-server-acl.ts'
 import { receiveEvent } from './receive-event.ts'
 
-let app: ReceivingApp
+let app: AppWithRemote
 beforeAll(async () => {
-  app = await createReceivingApp()
+  app = await createAppWithRemote()
 })
 afterAll(() => app.database.close())
 

@@ -5,16 +5,16 @@ import type { Event } from '../../../core/pdu.ts'
 import { storeServerKeys } from '../../../storage/federation/server-keys.ts'
 import { loadEventsById } from '../../../storage/rooms/timeline/events.ts'
 import { GONE, GONE_SIGNER } from '../../../testing/remote-room.ts'
-import { createReceivingApp, createSharedRoom, REMOTE, type ReceivingApp } from '../../../testing/remote-server.ts'
+import { type AppWithRemote, createAppWithRemote, createSharedRoom, REMOTE } from '../../../testing/remote-server.ts'
 import { receiveTransaction } from './receive-transaction.ts'
 import { unverifiedEventsOf } from './unverified-events.ts'
 import { inboxOf } from './work-inbox.ts'
 
 const GUS = `@gus:${GONE}` as UserId
 
-let app: ReceivingApp
+let app: AppWithRemote
 beforeAll(async () => {
-  app = await createReceivingApp()
+  app = await createAppWithRemote()
 })
 afterAll(() => app.database.close())
 

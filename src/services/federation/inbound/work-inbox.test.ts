@@ -9,12 +9,12 @@ import { storeInInbox } from '../../../storage/federation/federation-inbox.ts'
 import { beginRoomJoin, endRoomJoin } from '../../../storage/rooms/membership/room-joins.ts'
 import { loadEventsById } from '../../../storage/rooms/timeline/events.ts'
 import { ALICE } from '../../../testing/reading-room.ts'
-import { createReceivingApp, createSharedRoom, REMOTE, type ReceivingApp } from '../../../testing/remote-server.ts'
+import { type AppWithRemote, createAppWithRemote, createSharedRoom, REMOTE } from '../../../testing/remote-server.ts'
 import { inboxOf } from './work-inbox.ts'
 
-let app: ReceivingApp
+let app: AppWithRemote
 beforeAll(async () => {
-  app = await createReceivingApp()
+  app = await createAppWithRemote()
   inboxOf(app, { roomsAtOnce: AT_ONCE })
 })
 afterAll(() => app.database.close())

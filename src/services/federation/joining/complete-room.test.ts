@@ -10,16 +10,16 @@ import { findRoomHead } from '../../../storage/rooms/timeline/room-heads.ts'
 import { readAllState } from '../../../storage/rooms/timeline/room-state.ts'
 import { ALICE } from '../../../testing/reading-room.ts'
 import { createRemoteRoom, GONE } from '../../../testing/remote-room.ts'
-import { BORIS, createReceivingApp, REMOTE, type ReceivingApp } from '../../../testing/remote-server.ts'
+import { type AppWithRemote, BORIS, createAppWithRemote, REMOTE } from '../../../testing/remote-server.ts'
 import { appendEvent } from '../../rooms/timeline/append-event.ts'
 import { completeRoom, giveUpRoom } from './complete-room.ts'
 
 const RITA = '@rita:remote' as UserId
 const DORA = '@dora:remote' as UserId
 
-let app: ReceivingApp
+let app: AppWithRemote
 beforeAll(async () => {
-  app = await createReceivingApp()
+  app = await createAppWithRemote()
 })
 afterAll(() => app.database.close())
 

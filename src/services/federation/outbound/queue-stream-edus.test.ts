@@ -1,5 +1,4 @@
-import { expect, test } from 'vitest'
-import { defaultConfig } from '../../../config.ts'
+import { expect, onTestFinished, test } from 'vitest'
 import type { DeviceId, ServerName, UserId } from '../../../core/ids.ts'
 import type { JsonObject } from '../../../core/pdu.ts'
 import { storeDeviceKeys } from '../../../storage/devices/device-keys.ts'
@@ -7,7 +6,8 @@ import { deleteDevices, ensureDevice } from '../../../storage/devices/devices.ts
 import { loadRemoteDevices, wantDeviceLists } from '../../../storage/devices/remote-devices.ts'
 import { beginFollowing } from '../../../storage/federation/federation-progress.ts'
 import { storePresence } from '../../../storage/presence/presence.ts'
-import { ALICE, BOB, createReadingApp, createReadingRoom } from '../../../testing/reading-room.ts'
+import { createTestApp } from '../../../testing/create-test-app.ts'
+import { ALICE, BOB, createReadingRoom, PEOPLE } from '../../../testing/reading-room.ts'
 import { setMarkers } from '../../rooms/sending/receipts.ts'
 import { setTyping } from '../../rooms/sending/typing.ts'
 import { loadKeysForServers } from './keys-for-servers.ts'
@@ -20,7 +20,8 @@ const ZOE = '@zoe:z' as UserId
 const PHONE = { userId: ALICE, deviceId: 'PHONE' as DeviceId }
 
 async function setUp(federation: { tell_device_names?: boolean } = {}) {
-  const app = { ...(await createReadingApp()), config: defaultConfig({ server_name: 'x', federation }) }
+  const app = await createTestApp({ users: PEOPLE, config: { federation } })
+  onTestFinished(() => app.close())
   const { database } = app
   const room = await createReadingRoom(app)
   await database.write((tx) => beginFollowing(tx, 0))

@@ -2,12 +2,10 @@ import { sql } from 'kysely'
 import { expect, onTestFinished, test, vi } from 'vitest'
 import { pollUntil } from '../../../../testing/poll-until.ts'
 import type { App } from '../../../app.ts'
-import { defaultConfig } from '../../../config.ts'
 import type { ServerName, UserId } from '../../../core/ids.ts'
 import type { FederationRequest } from '../../../infra/federation/federation-client.ts'
-import { createMetrics } from '../../../infra/metrics.ts'
-import { systemRandom } from '../../../infra/random.ts'
-import { ALICE, createReadingApp, createReadingRoom } from '../../../testing/reading-room.ts'
+import { createTestApp } from '../../../testing/create-test-app.ts'
+import { ALICE, createReadingRoom, PEOPLE } from '../../../testing/reading-room.ts'
 import { startSending } from './start-sending.ts'
 
 const DORA = '@dora:s0' as UserId
@@ -20,7 +18,7 @@ const LOOK_MS = 1000
  * often that is to fail.
  */
 async function setUp() {
-  const reading = await createReadingApp()
+  const reading = await createTestApp({ users: PEOPLE })
   const { database } = reading
   const room = await createReadingRoom(reading)
   await room.member(DORA, 'join')
@@ -47,23 +45,17 @@ async function setUp() {
     return Promise.reject(new Error('the database is away'))
   }
   const stopping = new AbortController()
-  const metrics = createMetrics()
   const app = {
     ...reading,
     database: { ...database, write },
-    config: defaultConfig({ server_name: 'x' }),
-    random: systemRandom,
     federation: { request } as unknown as App['federation'],
-    logger: { ...reading.logger, error: vi.fn(), info: vi.fn() } as unknown as App['logger'],
-    metrics,
     stopping: stopping.signal,
   }
   const sending = await startSending(app)
   onTestFinished(async () => {
     stopping.abort()
     await sending.stop()
-    metrics.close()
-    await database.close()
+    await reading.close()
   })
   const isIdle = async () => {
     const { rows } = await sql`select 1 from federation_destinations where wake_ts is not null

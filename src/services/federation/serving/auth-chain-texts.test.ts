@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { EventId } from '../../../core/ids.ts'
-import { createReceivingApp, createSharedRoom, type ReceivingApp } from '../../../testing/remote-server.ts'
+import { type AppWithRemote, createAppWithRemote, createSharedRoom } from '../../../testing/remote-server.ts'
 import { chainTexts } from './auth-chain-texts.ts'
 
-let app: ReceivingApp
+let app: AppWithRemote
 beforeAll(async () => {
-  app = await createReceivingApp()
+  app = await createAppWithRemote()
 })
 afterAll(() => app.database.close())
 

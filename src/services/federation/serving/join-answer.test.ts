@@ -1,12 +1,12 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { loadEventsById } from '../../../storage/rooms/timeline/events.ts'
 import { findRoomHead } from '../../../storage/rooms/timeline/room-heads.ts'
-import { BORIS, createReceivingApp, createSharedRoom, type ReceivingApp } from '../../../testing/remote-server.ts'
+import { type AppWithRemote, BORIS, createAppWithRemote, createSharedRoom } from '../../../testing/remote-server.ts'
 import { joinAnswer, readRoomPart } from './join-answer.ts'
 
-let app: ReceivingApp
+let app: AppWithRemote
 beforeAll(async () => {
-  app = await createReceivingApp()
+  app = await createAppWithRemote()
 })
 afterAll(() => app.database.close())
 

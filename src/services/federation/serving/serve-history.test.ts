@@ -4,14 +4,14 @@ import type { EventId, ServerName } from '../../../core/ids.ts'
 import type { Event, Pdu } from '../../../core/pdu.ts'
 import { noteErasure } from '../../../storage/users/erasures.ts'
 import { ALICE } from '../../../testing/reading-room.ts'
-import { createReceivingApp, createSharedRoom, REMOTE, type ReceivingApp } from '../../../testing/remote-server.ts'
+import { type AppWithRemote, createAppWithRemote, createSharedRoom, REMOTE } from '../../../testing/remote-server.ts'
 import { serveBackfill, serveEvent, serveMissingEvents } from './serve-history.ts'
 import { findStateBefore, serveEventAuth } from './serve-state.ts'
 import { stateAnswer } from './state-answer.ts'
 
-let app: ReceivingApp
+let app: AppWithRemote
 beforeAll(async () => {
-  app = await createReceivingApp()
+  app = await createAppWithRemote()
 })
 afterAll(() => app.database.close())
 

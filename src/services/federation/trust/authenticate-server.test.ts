@@ -1,14 +1,13 @@
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
 import type { ServerName } from '../../../core/ids.ts'
 import { signText } from '../../../core/signing/sign-json.ts'
 import { type SigningKey, signingKeyFromSeed } from '../../../core/signing/signing-key.ts'
 import { formatXMatrix, requestText } from '../../../core/signing/x-matrix.ts'
 import { fixedClock } from '../../../infra/clock.ts'
-import { createKeyRing } from '../../../infra/federation/key-ring.ts'
 import type { Database } from '../../../storage/engine/database.ts'
 import { storeServerKeys } from '../../../storage/federation/server-keys.ts'
+import { createTestApp } from '../../../testing/create-test-app.ts'
 import { createTestDatabase } from '../../../testing/test-database.ts'
-import { createNoFederation, createTestLanes } from '../../../testing/test-federation.ts'
 import { authenticateServer, findClaims, readCredentials } from './authenticate-server.ts'
 
 const NOW = 1_700_000_000_000
@@ -26,24 +25,15 @@ beforeAll(async () => {
 afterAll(() => database.close())
 
 async function setUp() {
-  const clock = fixedClock(NOW)
   const signingKey = signingKeyFromSeed('ours', Buffer.alloc(32, 9))
-  const from = {
-    database,
-    clock,
-    serverName: US,
-    signingKey,
-    federation: createNoFederation(US),
-    notaries: [],
-    lanes: createTestLanes(),
-  }
+  const app = await createTestApp({ config: { server_name: US }, database, clock: fixedClock(NOW), signingKey })
+  onTestFinished(() => app.close())
   const row = ({ keyId, publicKey }: SigningKey, valid_until_ts: number, retired = false) => {
     const keys = { server_name: THEM, key_id: keyId, public_key: publicKey }
     return { ...keys, valid_until_ts, retired, fetched_ts: 0, response: '{}' }
   }
   const rows = [row(current, NOW + 1), row(retired, NOW + 1, true), row(expired, NOW - 1)]
   await database.write((tx) => storeServerKeys(tx, rows))
-  const app = { ...from, keyRing: createKeyRing(from) }
   return {
     signingKey,
     ask: async (headers: string[], asked = request) =>

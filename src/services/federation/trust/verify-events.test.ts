@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { defaultConfig } from '../../../config.ts'
 import { buildEvent, type EventDraft } from '../../../core/events/build-event.ts'
 import { signEvent } from '../../../core/events/sign-event.ts'
 import type { EventId, RoomId, ServerName, UserId } from '../../../core/ids.ts'
@@ -6,13 +7,13 @@ import type { Pdu } from '../../../core/pdu.ts'
 import { ROOM_VERSIONS } from '../../../core/room-versions.ts'
 import { signingKeyFromSeed } from '../../../core/signing/signing-key.ts'
 import { fixedClock } from '../../../infra/clock.ts'
+import { createAskedLanes } from '../../../infra/federation/asked-lanes.ts'
 import type { FederationClient } from '../../../infra/federation/federation-client.ts'
 import { FederationError } from '../../../infra/federation/federation-error.ts'
 import { createKeyRing, type KeyRing } from '../../../infra/federation/key-ring.ts'
 import type { Database } from '../../../storage/engine/database.ts'
 import { storeServerKeys } from '../../../storage/federation/server-keys.ts'
 import { createTestDatabase } from '../../../testing/test-database.ts'
-import { createTestLanes } from '../../../testing/test-federation.ts'
 import { verifyEvents } from './verify-events.ts'
 
 const NOW = 1_700_000_000_000
@@ -41,7 +42,11 @@ const federation: FederationClient = {
 beforeAll(async () => {
   database = await createTestDatabase()
   const from = { database, federation, serverName: 'us' as ServerName, signingKey: signerOf('us', 9), notaries: [] }
-  keyRing = createKeyRing({ ...from, clock: fixedClock(NOW), lanes: createTestLanes() })
+  keyRing = createKeyRing({
+    ...from,
+    clock: fixedClock(NOW),
+    lanes: createAskedLanes(defaultConfig().limits.remote_requests),
+  })
   const rows = [one, other].map(({ serverName, keyId, publicKey }) => ({
     server_name: serverName,
     key_id: keyId,

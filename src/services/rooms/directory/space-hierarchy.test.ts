@@ -1,13 +1,14 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { RoomId, ServerName } from '../../../core/ids.ts'
-import { ALICE, createReadingApp, type ReadingApp } from '../../../testing/reading-room.ts'
+import { createTestApp, type TestApp } from '../../../testing/create-test-app.ts'
+import { ALICE, PEOPLE } from '../../../testing/reading-room.ts'
 import { type FindForeignRoom, readSpaceHierarchy } from './space-hierarchy.ts'
 
-let app: ReadingApp
+let app: TestApp
 beforeAll(async () => {
-  app = await createReadingApp()
+  app = await createTestApp({ users: PEOPLE })
 })
-afterAll(() => app.database.close())
+afterAll(() => app.close())
 
 const idOf = (name: string | number) => `!${name}:y` as RoomId
 

@@ -2,24 +2,17 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { parseRoomEventFilter } from '../../../core/filters/filter-schema.ts'
 import type { EventId, UserId } from '../../../core/ids.ts'
 import type { StoredEvent } from '../../../storage/schema/stored-event.ts'
-import {
-  ALICE,
-  BOB,
-  CAROL,
-  createReadingApp,
-  createReadingRoom,
-  DEVICE,
-  type ReadingApp,
-} from '../../../testing/reading-room.ts'
+import { createTestApp, type TestApp } from '../../../testing/create-test-app.ts'
+import { ALICE, BOB, CAROL, createReadingRoom, DEVICE, PEOPLE } from '../../../testing/reading-room.ts'
 import { type ContextCommand, readContext } from './read-context.ts'
 import { readEvent } from './read-event.ts'
 import { readMessages } from './read-messages.ts'
 
-let app: ReadingApp
+let app: TestApp
 beforeAll(async () => {
-  app = await createReadingApp()
+  app = await createTestApp({ users: PEOPLE })
 })
-afterAll(() => app.database.close())
+afterAll(() => app.close())
 
 const around = (event: StoredEvent, userId: UserId, more: Partial<ContextCommand> = {}) =>
   readContext(app, { roomId: event.room_id, eventId: event.event_id, userId, deviceId: DEVICE, filter: {}, ...more })

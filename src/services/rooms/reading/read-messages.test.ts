@@ -5,23 +5,23 @@ import type { UserId } from '../../../core/ids.ts'
 import { paginationToken } from '../../../core/pagination-token.ts'
 import { hideRoom } from '../../../storage/rooms/membership/room-memberships.ts'
 import { storeAccountData } from '../../../storage/users/account-data.ts'
+import { createTestApp, type TestApp } from '../../../testing/create-test-app.ts'
 import {
   ALICE,
   BOB,
   CAROL,
-  createReadingApp,
   createReadingRoom,
   DEVICE,
-  type ReadingApp,
+  PEOPLE,
   type ReadingRoom,
 } from '../../../testing/reading-room.ts'
 import { type MessagesCommand, readMessages } from './read-messages.ts'
 
-let app: ReadingApp
+let app: TestApp
 beforeAll(async () => {
-  app = await createReadingApp()
+  app = await createTestApp({ users: PEOPLE })
 })
-afterAll(() => app.database.close())
+afterAll(() => app.close())
 
 const read = (room: ReadingRoom, userId: UserId, more: Partial<MessagesCommand> = {}) =>
   readMessages(app, { roomId: room.roomId, userId, deviceId: DEVICE, direction: 'backwards', filter: {}, ...more })
@@ -232,7 +232,7 @@ describe('access', () => {
     await room.member(BOB, 'leave')
     await app.database.write((tx) => hideRoom(tx, room.roomId, BOB))
     await expect(read(room, BOB)).rejects.toMatchObject({ errcode: 'M_FORBIDDEN' })
-    const unknown = { ...room, roomId: '!none:x' as typeof room.roomId }
+    const unknown = { ...room, roomId: '!none:hearth.test' as typeof room.roomId }
     await expect(read(unknown, ALICE)).rejects.toMatchObject({ status: 403, errcode: 'M_FORBIDDEN' })
   })
 })

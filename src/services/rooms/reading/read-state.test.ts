@@ -1,29 +1,24 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { UserId } from '../../../core/ids.ts'
 import { paginationToken } from '../../../core/pagination-token.ts'
-import { type StreamTail, startStreamTail } from '../../../infra/stream-tail.ts'
+import { createTestApp, type TestApp } from '../../../testing/create-test-app.ts'
 import {
   ALICE,
   BOB,
   CAROL,
-  createReadingApp,
   createReadingRoom,
   DEVICE,
-  type ReadingApp,
+  PEOPLE,
   type ReadingRoom,
 } from '../../../testing/reading-room.ts'
 import { type MembersCommand, readJoinedMembers, readMembers } from './read-members.ts'
 import { readState, readStateAt } from './read-state.ts'
 
-let app: ReadingApp & { stream: StreamTail }
+let app: TestApp
 beforeAll(async () => {
-  const base = await createReadingApp()
-  app = { ...base, stream: await startStreamTail(base.database, base.logger) }
+  app = await createTestApp({ users: PEOPLE })
 })
-afterAll(async () => {
-  await app.stream.stop()
-  await app.database.close()
-})
+afterAll(() => app.close())
 
 async function allOf<Item>(pieces: AsyncIterable<Item[]>): Promise<Item[]> {
   const all: Item[] = []

@@ -1,30 +1,23 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { parseRoomEventFilter } from '../../../core/filters/filter-schema.ts'
 import type { EventId, UserId } from '../../../core/ids.ts'
-import {
-  ALICE,
-  BOB,
-  createReadingApp,
-  createReadingRoom,
-  DEVICE,
-  type ReadingApp,
-  type ReadingRoom,
-} from '../../../testing/reading-room.ts'
+import { createTestApp, type TestApp } from '../../../testing/create-test-app.ts'
+import { ALICE, BOB, createReadingRoom, DEVICE, PEOPLE, type ReadingRoom } from '../../../testing/reading-room.ts'
 import { readMessages } from './read-messages.ts'
 import { readRelations } from './relations.ts'
 import { readThreads } from './threads.ts'
 
-let app: ReadingApp
+let app: TestApp
 let room: ReadingRoom
 let root: EventId
 beforeAll(async () => {
-  app = await createReadingApp()
+  app = await createTestApp({ users: PEOPLE })
   room = await createReadingRoom(app)
   await room.member(BOB, 'join')
   root = (await room.message(ALICE, 'root')).event_id
   await room.relate(ALICE, 'm.thread', root)
 })
-afterAll(() => app.database.close())
+afterAll(() => app.close())
 
 const messages = (userId: UserId, filter: object) =>
   readMessages(app, {

@@ -2,25 +2,25 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { UserId } from '../../../core/ids.ts'
 import type { StoredEvent } from '../../../storage/schema/stored-event.ts'
 import { storeAccountData } from '../../../storage/users/account-data.ts'
+import { createTestApp, type TestApp } from '../../../testing/create-test-app.ts'
 import {
   ALICE,
   BOB,
   CAROL,
-  createReadingApp,
   createReadingRoom,
   DEVICE,
-  type ReadingApp,
+  PEOPLE,
   type ReadingRoom,
 } from '../../../testing/reading-room.ts'
 import { findEventAtTime } from './event-at-time.ts'
 import { type RelationsCommand, readRelations } from './relations.ts'
 import { readThreads, type ThreadsCommand } from './threads.ts'
 
-let app: ReadingApp
+let app: TestApp
 beforeAll(async () => {
-  app = await createReadingApp()
+  app = await createTestApp({ users: PEOPLE })
 })
-afterAll(() => app.database.close())
+afterAll(() => app.close())
 
 const read = (parent: StoredEvent, more: Partial<RelationsCommand> = {}) =>
   readRelations(app, {

@@ -2,23 +2,15 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { loadEventsById } from '../../../storage/rooms/timeline/events.ts'
 import type { StoredEvent } from '../../../storage/schema/stored-event.ts'
 import { storeAccountData } from '../../../storage/users/account-data.ts'
-import {
-  ALICE,
-  BOB,
-  CAROL,
-  createReadingApp,
-  createReadingRoom,
-  DEVICE,
-  type ReadingApp,
-  START,
-} from '../../../testing/reading-room.ts'
+import { createTestApp, START, type TestApp } from '../../../testing/create-test-app.ts'
+import { ALICE, BOB, CAROL, createReadingRoom, DEVICE, PEOPLE } from '../../../testing/reading-room.ts'
 import { serveEvents, serveStateEvents } from './serve-events.ts'
 
-let app: ReadingApp
+let app: TestApp
 beforeAll(async () => {
-  app = await createReadingApp()
+  app = await createTestApp({ users: PEOPLE })
 })
-afterAll(() => app.database.close())
+afterAll(() => app.close())
 
 const serve = (events: StoredEvent[], userId = ALICE, bundle = true) =>
   serveEvents(app, { events, userId, deviceId: DEVICE, bundle })

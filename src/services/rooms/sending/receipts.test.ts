@@ -3,23 +3,16 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { EventId, UserId } from '../../../core/ids.ts'
 import { loadOwnReceipts, loadReceiptsOf, loadRoomReceipts } from '../../../storage/rooms/receipts.ts'
 import { findAccountData } from '../../../storage/users/account-data.ts'
-import {
-  ALICE,
-  BOB,
-  CAROL,
-  createReadingApp,
-  createReadingRoom,
-  type ReadingApp,
-  type ReadingRoom,
-} from '../../../testing/reading-room.ts'
+import { createTestApp, type TestApp } from '../../../testing/create-test-app.ts'
+import { ALICE, BOB, CAROL, createReadingRoom, PEOPLE, type ReadingRoom } from '../../../testing/reading-room.ts'
 import { receiptContents } from './receipt-contents.ts'
 import { type Marker, setMarkers } from './receipts.ts'
 
-let app: ReadingApp
+let app: TestApp
 beforeAll(async () => {
-  app = await createReadingApp()
+  app = await createTestApp({ users: PEOPLE })
 })
-afterAll(() => app.database.close())
+afterAll(() => app.close())
 
 const mark = (room: ReadingRoom, userId: UserId, ...markers: Marker[]) =>
   setMarkers(app, { roomId: room.roomId, userId, markers })
@@ -75,12 +68,12 @@ describe('receipts', () => {
     const event = await room.message(ALICE, '1')
     await mark(room, ALICE, { type: 'm.read', eventId: event.event_id })
     await sql`insert into receipts (room_id, user_id, receipt_type, thread_id, event_id, event_order, ts)
-      select ${room.roomId}, '@many' || place || ':x', 'm.read', '', ${event.event_id}, 1000 + place, 1
+      select ${room.roomId}, '@many' || place || ':hearth.test', 'm.read', '', ${event.event_id}, 1000 + place, 1
       from generate_series(1, 2100) as place`.execute(app.database.sql)
     const told = (await receipts(room, ALICE)).map(([userId]) => userId)
     expect(told).toHaveLength(2000)
-    expect(told).toEqual(expect.arrayContaining([ALICE, '@many2100:x']))
-    expect(told).not.toContain('@many1:x')
+    expect(told).toEqual(expect.arrayContaining([ALICE, '@many2100:hearth.test']))
+    expect(told).not.toContain('@many1:hearth.test')
   })
 
   test('that a row tells of are those that moved there', async () => {
@@ -101,9 +94,9 @@ describe('receipts', () => {
     const room = await createReadingRoom(app)
     const { event_id, event_order } = await room.message(ALICE, '1')
     await sql`insert into receipts (room_id, user_id, receipt_type, thread_id, event_id, event_order, ts)
-      select ${room.roomId}, '@many:x', 'm.read', '$thread' || place, ${event_id}, ${event_order}::bigint, place
+      select ${room.roomId}, '@many:hearth.test', 'm.read', '$thread' || place, ${event_id}, ${event_order}::bigint, place
       from generate_series(1, 500) as place`.execute(app.database.sql)
-    const moved = { roomId: room.roomId, userId: '@many:x' as UserId, orders: [event_order] }
+    const moved = { roomId: room.roomId, userId: '@many:hearth.test' as UserId, orders: [event_order] }
     const told = (await loadReceiptsOf(app.database, [moved], BOB)).map(({ thread_id }) => thread_id)
     expect(told).toHaveLength(100)
     expect(told).toContain('$thread500')
@@ -149,7 +142,7 @@ describe('receipts', () => {
 
   test('of a user become m.receipt contents, more than one where one has no place', () => {
     const row = {
-      room_id: '!r:x',
+      room_id: '!r:hearth.test',
       user_id: ALICE,
       receipt_type: 'm.read',
       thread_id: '',

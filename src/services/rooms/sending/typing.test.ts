@@ -1,34 +1,21 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
-import type { App } from '../../../app.ts'
 import type { UserId } from '../../../core/ids.ts'
-import { startStreamTail } from '../../../infra/stream-tail.ts'
 import { loadTypingUsers } from '../../../storage/rooms/typing.ts'
-import {
-  ALICE,
-  BOB,
-  CAROL,
-  createReadingApp,
-  createReadingRoom,
-  type ReadingApp,
-  type ReadingRoom,
-} from '../../../testing/reading-room.ts'
+import { createTestApp, type TestApp } from '../../../testing/create-test-app.ts'
+import { ALICE, BOB, CAROL, createReadingRoom, PEOPLE, type ReadingRoom } from '../../../testing/reading-room.ts'
 import { startTypingExpiry } from './start-typing.ts'
 import { setTyping } from './typing.ts'
 
-let app: ReadingApp & Pick<App, 'stream'>
+let app: TestApp
 let room: ReadingRoom
 beforeAll(async () => {
-  const reading = await createReadingApp()
-  app = { ...reading, stream: await startStreamTail(reading.database, reading.logger) }
+  app = await createTestApp({ users: PEOPLE })
 })
 beforeEach(async () => {
   room = await createReadingRoom(app)
   await room.member(BOB, 'join')
 })
-afterAll(async () => {
-  await app.stream.stop()
-  await app.database.close()
-})
+afterAll(() => app.close())
 
 const type = (userId: UserId, timeout?: number) =>
   setTyping(app, { roomId: room.roomId, userId, typing: true, timeout })

@@ -11,14 +11,15 @@ import { storeOutliers } from '../../../storage/rooms/timeline/outliers.ts'
 import { findRoomHead } from '../../../storage/rooms/timeline/room-heads.ts'
 import { readAllState } from '../../../storage/rooms/timeline/room-state.ts'
 import { testEvent } from '../../../testing/auth-rules/test-event.ts'
-import { createReadingApp } from '../../../testing/reading-room.ts'
+import { createTestApp } from '../../../testing/create-test-app.ts'
+import { PEOPLE } from '../../../testing/reading-room.ts'
 import { oracle } from '../../../testing/state-resolution/test-oracle.ts'
 import { actions, play } from '../../../testing/state-resolution/test-random-room.ts'
 import { appendRemoteEvent, MissingEventsError, type RemoteOutcome } from './append-remote-event.ts'
 import { changeLockedState } from './change-locked-state.ts'
 
-const app = await createReadingApp()
-afterAll(() => app.database.close())
+const app = await createTestApp({ users: PEOPLE })
+afterAll(() => app.close())
 
 /** Of a random room's events, the create event and its creator's member: with these this server gets the room. */
 const FOUNDING = 2

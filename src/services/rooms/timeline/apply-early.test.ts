@@ -7,14 +7,15 @@ import { loadEventsById } from '../../../storage/rooms/timeline/events.ts'
 import { storeOutliers } from '../../../storage/rooms/timeline/outliers.ts'
 import type { StoredEvent } from '../../../storage/schema/stored-event.ts'
 import { testEvent } from '../../../testing/auth-rules/test-event.ts'
-import { ALICE, createReadingApp, createReadingRoom, type ReadingApp } from '../../../testing/reading-room.ts'
+import { createTestApp, type TestApp } from '../../../testing/create-test-app.ts'
+import { ALICE, createReadingRoom, PEOPLE } from '../../../testing/reading-room.ts'
 import { applyEarly } from './apply-early.ts'
 
-let app: ReadingApp
+let app: TestApp
 beforeAll(async () => {
-  app = await createReadingApp()
+  app = await createTestApp({ users: PEOPLE })
 })
-afterAll(() => app.database.close())
+afterAll(() => app.close())
 
 const now = async (event: StoredEvent) => (await loadEventsById(app.database, [event.event_id]))[0]!
 const jobsOf = async (kind: string) =>
@@ -24,7 +25,7 @@ const jobsOf = async (kind: string) =>
 
 test('an event that becomes known outside of the timeline is emptied by what had redacted it before', async () => {
   const room = await createReadingRoom(app)
-  const event_id = '$late:x' as EventId
+  const event_id = '$late:hearth.test' as EventId
   const message = await room.message(ALICE, 'x')
   const redaction = await room.redact(ALICE, message.event_id)
   await sql`update events set soft_failed = true where event_id = ${redaction.event_id}`.execute(app.database.sql)

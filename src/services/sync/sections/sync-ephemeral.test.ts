@@ -1,29 +1,17 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import type { App } from '../../../app.ts'
 import type { UserId } from '../../../core/ids.ts'
-import { startStreamTail } from '../../../infra/stream-tail.ts'
-import {
-  ALICE,
-  BOB,
-  CAROL,
-  createReadingApp,
-  createReadingRoom,
-  type ReadingApp,
-} from '../../../testing/reading-room.ts'
+import { createTestApp, type TestApp } from '../../../testing/create-test-app.ts'
+import { ALICE, BOB, CAROL, createReadingRoom, PEOPLE } from '../../../testing/reading-room.ts'
 import { setTyping } from '../../rooms/sending/typing.ts'
 import { answerBudget } from './answer-budget.ts'
 import { allEphemeral } from './sync-ephemeral.ts'
 import { compileSyncFilter } from './sync-filter.ts'
 
-let app: ReadingApp & Pick<App, 'stream'>
+let app: TestApp
 beforeAll(async () => {
-  const reading = await createReadingApp()
-  app = { ...reading, stream: await startStreamTail(reading.database, reading.logger) }
+  app = await createTestApp({ users: PEOPLE })
 })
-afterAll(async () => {
-  await app.stream.stop()
-  await app.database.close()
-})
+afterAll(() => app.close())
 
 test('a room that is told whole names nobody whose typing the next rows tell', async () => {
   const { roomId, member } = await createReadingRoom(app)

@@ -1,11 +1,12 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { UserId } from '../../../core/ids.ts'
-import { ALICE, BOB, CAROL, createReadingRoom } from '../../../testing/reading-room.ts'
-import { bodies, clientOf, createSyncApp, named, type SyncApp } from '../../../testing/sync-app.ts'
+import { createTestApp, type TestApp } from '../../../testing/create-test-app.ts'
+import { ALICE, BOB, CAROL, createReadingRoom, PEOPLE } from '../../../testing/reading-room.ts'
+import { bodies, clientOf, named } from '../../../testing/sync-client.ts'
 
-let app: SyncApp
+let app: TestApp
 beforeAll(async () => {
-  app = await createSyncApp()
+  app = await createTestApp({ users: PEOPLE })
 })
 afterAll(() => app.close())
 
@@ -149,7 +150,7 @@ describe('the summary', () => {
 
   test('names five others at most, never the user', async () => {
     const room = await createReadingRoom(app)
-    const others = Array.from({ length: 7 }, (_, i) => `@other${i}:x` as UserId)
+    const others = Array.from({ length: 7 }, (_, i) => `@other${i}:hearth.test` as UserId)
     for (const other of others) await room.member(other, 'join')
     const { summary } = (await clientOf(app, ALICE).sync()).rooms.join[room.roomId]
     expect(summary['m.heroes']).toEqual(others.slice(0, 5))

@@ -2,16 +2,17 @@ import { sql } from 'kysely'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { RoomEventFilter } from '../../../core/filters/filter-schema.ts'
 import { orderAfterGap } from '../../../core/rooms/timeline-gaps.ts'
-import { ALICE, createReadingApp, createReadingRoom, type ReadingApp } from '../../../testing/reading-room.ts'
+import { createTestApp, type TestApp } from '../../../testing/create-test-app.ts'
+import { ALICE, createReadingRoom, PEOPLE } from '../../../testing/reading-room.ts'
 import { answerBudget } from './answer-budget.ts'
 import { compileSyncFilter } from './sync-filter.ts'
 import { syncTimeline } from './sync-timeline.ts'
 
-let app: ReadingApp
+let app: TestApp
 beforeAll(async () => {
-  app = await createReadingApp()
+  app = await createTestApp({ users: PEOPLE })
 })
-afterAll(() => app.database.close())
+afterAll(() => app.close())
 
 const BEGINNING = -Number.MAX_SAFE_INTEGER
 

@@ -6,15 +6,16 @@ import { ROOM_VERSIONS } from '../../../core/room-versions.ts'
 import { readStateEvents } from '../../../storage/rooms/timeline/room-state.ts'
 import type { StoredEvent } from '../../../storage/schema/stored-event.ts'
 import { testEvent } from '../../../testing/auth-rules/test-event.ts'
-import { ALICE, BOB, CAROL, createReadingRoom, START } from '../../../testing/reading-room.ts'
-import { clientOf, createSyncApp, named, type SyncApp } from '../../../testing/sync-app.ts'
+import { createTestApp, START, type TestApp } from '../../../testing/create-test-app.ts'
+import { ALICE, BOB, CAROL, createReadingRoom, PEOPLE } from '../../../testing/reading-room.ts'
+import { clientOf, named } from '../../../testing/sync-client.ts'
 import { appendRemoteEvent } from '../../rooms/timeline/append-remote-event.ts'
 
 const BORIS = '@boris:remote' as UserId
 const version = ROOM_VERSIONS.get('12')!
-let app: SyncApp
+let app: TestApp
 beforeAll(async () => {
-  app = await createSyncApp()
+  app = await createTestApp({ users: PEOPLE })
 })
 afterAll(() => app.close())
 

@@ -1,28 +1,21 @@
-import { pino } from 'pino'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { startPostgres, type TestPostgres } from '../../../../testing/postgres.ts'
-import { buildReading, buildTimeline } from '../../../build-app.ts'
-import { defaultConfig } from '../../../config.ts'
 import { parseFilter } from '../../../core/filters/filter-schema.ts'
 import type { RoomId, ServerName, UserId } from '../../../core/ids.ts'
-import { signingKeyFromSeed } from '../../../core/signing/signing-key.ts'
 import { systemClock } from '../../../infra/clock.ts'
-import { createMetrics } from '../../../infra/metrics.ts'
-import { systemRandom } from '../../../infra/random.ts'
-import { startStreamTail } from '../../../infra/stream-tail.ts'
 import { migrate } from '../../../storage/engine/migrate.ts'
-import { createNidSource } from '../../../storage/engine/nids.ts'
 import { openDatabase } from '../../../storage/engine/open-database.ts'
 import { createRoomTransactions } from '../../../storage/rooms/room-transactions.ts'
 import { loadTimelinePage } from '../../../storage/rooms/timeline/timeline-pages.ts'
 import { insertUser } from '../../../storage/users/users.ts'
-import type { SyncBody } from '../../../testing/sync-app.ts'
+import { createTestApp } from '../../../testing/create-test-app.ts'
+import type { SyncBody } from '../../../testing/sync-client.ts'
 import { appendEvent } from '../../rooms/timeline/append-event.ts'
 import type { NewEvent } from '../../rooms/timeline/new-event.ts'
 import { type SyncCommand, sync } from './sync.ts'
 
-const ALICE = '@alice:x' as UserId
-const BOB = '@bob:x' as UserId
+const ALICE = '@alice:hearth.test' as UserId
+const BOB = '@bob:hearth.test' as UserId
 const WRITERS = 12
 const MESSAGES = 25
 const ROOMS = 8
@@ -54,31 +47,15 @@ async function startProcess(url: string) {
   }
   const database = await openDatabase({ url, folder: '', poolSize: 8, cacheBytes: 4_000_000, reportError })
   await migrate(database)
-  const logger = pino({ level: 'error' })
-  const metrics = createMetrics()
-  const app = {
-    config: defaultConfig({ server_name: 'x' }),
-    database,
-    logger,
-    metrics,
-    clock: systemClock,
-    random: systemRandom,
-    stream: await startStreamTail(database, logger),
-    timeline: buildTimeline({ database }),
-    reading: buildReading(),
-    rooms: createRoomTransactions(database, { lanes: 3, serverName: 'x' as ServerName }),
-    takeNids: createNidSource(),
-    serverName: 'x' as ServerName,
-    signingKey: signingKeyFromSeed('a', Buffer.alloc(32, 1)),
-  }
+  const rooms = createRoomTransactions(database, { lanes: 3, serverName: 'hearth.test' as ServerName })
+  const app = await createTestApp({ database, rooms, clock: systemClock })
   return {
     ...app,
     append: (roomId: RoomId | null, event: NewEvent) => app.rooms.run(roomId, (room) => appendEvent(app, room, event)),
     async close() {
       closed = true
-      await app.rooms.drained()
-      await app.stream.stop()
-      metrics.close()
+      await rooms.drained()
+      await app.close()
       await database.close()
     },
   }

@@ -2,14 +2,15 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { pollUntil } from '../../../../testing/poll-until.ts'
 import type { UserId } from '../../../core/ids.ts'
 import { appendToStream } from '../../../storage/engine/stream-append.ts'
-import { ALICE, BOB, CAROL, createReadingRoom } from '../../../testing/reading-room.ts'
-import { bodies, clientOf, createSyncApp, named, type SyncApp, type SyncBody } from '../../../testing/sync-app.ts'
+import { createTestApp, type TestApp } from '../../../testing/create-test-app.ts'
+import { ALICE, BOB, CAROL, createReadingRoom, PEOPLE } from '../../../testing/reading-room.ts'
+import { bodies, clientOf, named, type SyncBody } from '../../../testing/sync-client.ts'
 import { setTyping } from '../../rooms/sending/typing.ts'
 import { putAccountData } from '../../users/account-data.ts'
 
-let app: SyncApp
+let app: TestApp
 beforeAll(async () => {
-  app = await createSyncApp()
+  app = await createTestApp({ users: PEOPLE })
 })
 afterAll(() => app.close())
 

@@ -2,15 +2,16 @@ import { sql } from 'kysely'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { UserId } from '../../../core/ids.ts'
 import { loadTypingUsers } from '../../../storage/rooms/typing.ts'
-import { ALICE, BOB, createReadingRoom, DEVICE } from '../../../testing/reading-room.ts'
-import { bodies, clientOf, createSyncApp, named, type SyncApp } from '../../../testing/sync-app.ts'
+import { createTestApp, type TestApp } from '../../../testing/create-test-app.ts'
+import { ALICE, BOB, createReadingRoom, DEVICE, PEOPLE } from '../../../testing/reading-room.ts'
+import { bodies, clientOf, named } from '../../../testing/sync-client.ts'
 import { setMarkers } from '../../rooms/sending/receipts.ts'
 import { setTyping } from '../../rooms/sending/typing.ts'
 import { putAccountData, removeAccountData } from '../../users/account-data.ts'
 
-let app: SyncApp
+let app: TestApp
 beforeAll(async () => {
-  app = await createSyncApp()
+  app = await createTestApp({ users: PEOPLE })
 })
 afterAll(() => app.close())
 
@@ -58,7 +59,7 @@ describe('an initial sync', () => {
   })
 
   test('of a user who is nowhere has no rooms', async () => {
-    expect(await clientOf(app, '@nobody:x' as UserId).sync()).not.toHaveProperty('rooms')
+    expect(await clientOf(app, '@nobody:hearth.test' as UserId).sync()).not.toHaveProperty('rooms')
   })
 })
 
@@ -199,7 +200,7 @@ test('of many members who type or are online, a part is told', async () => {
   const room = await createReadingRoom(app)
   const { event_nid } = await room.member(BOB, 'join')
   const database = app.database.sql
-  const many = sql`select '@many' || lpad(place::text, 5, '0') || ':x' as user_id from generate_series(1, 6000) as place`
+  const many = sql`select '@many' || lpad(place::text, 5, '0') || ':hearth.test' as user_id from generate_series(1, 6000) as place`
   await sql`insert into room_memberships (room_id, user_id, membership, event_nid)
     select ${room.roomId}, user_id, 'join', ${event_nid}::bigint from (${many}) as many`.execute(database)
   await sql`insert into presence (user_id, presence, last_active_ts)

@@ -1,39 +1,14 @@
-import { defaultConfig } from '../config.ts'
 import { type Filter, parseFilter } from '../core/filters/filter-schema.ts'
 import type { DeviceId, UserId } from '../core/ids.ts'
-import { createMetrics } from '../infra/metrics.ts'
-import { systemRandom } from '../infra/random.ts'
-import { startStreamTail } from '../infra/stream-tail.ts'
 import { type SyncCommand, sync } from '../services/sync/v3/sync.ts'
-import { createReadingApp, DEVICE } from './reading-room.ts'
-
-/** What sync needs, on a database of its own, and a clock that the test sets. */
-export async function createSyncApp() {
-  const app = await createReadingApp()
-  const metrics = createMetrics()
-  const stream = await startStreamTail(app.database, app.logger)
-  return {
-    ...app,
-    config: defaultConfig({ server_name: 'x' }),
-    random: systemRandom,
-    metrics,
-    stream,
-    async close() {
-      await app.rooms.drained()
-      await stream.stop()
-      metrics.close()
-      await app.database.close()
-    },
-  }
-}
-
-export type SyncApp = Awaited<ReturnType<typeof createSyncApp>>
+import type { TestApp } from './create-test-app.ts'
+import { DEVICE } from './reading-room.ts'
 
 // biome-ignore lint/suspicious/noExplicitAny: tests look into answers of every shape
 export type SyncBody = { next_batch: string } & Record<string, any>
 
 /** A client that syncs on and on: each call goes on where the last one ended. */
-export function clientOf(app: SyncApp, userId: UserId, settings: { filter?: Filter; deviceId?: DeviceId } = {}) {
+export function clientOf(app: TestApp, userId: UserId, settings: { filter?: Filter; deviceId?: DeviceId } = {}) {
   let since: string | undefined
   return {
     async sync(options: Partial<SyncCommand> = {}): Promise<SyncBody> {
