@@ -51,7 +51,7 @@ create table filters (
   primary key (user_id, filter_id)
 );
 
--- Tokens that prove to other services who the user is.
+-- OpenID tokens, with which third parties verify a user.
 create table openid_tokens (
   token_hash text primary key,
   user_id text not null references users,
@@ -62,7 +62,7 @@ create index openid_tokens_expiry on openid_tokens (expires_ts);
 -- User-interactive authentication: https://spec.matrix.org/v1.19/client-server-api/#user-interactive-authentication-api
 create table uia_sessions (
   session_id text primary key,
-  -- who authenticates, to cap the sessions of a user; null at registration
+  -- the authenticating user, to cap the sessions of a user; null at registration
   user_id text,
   -- method, path and user: the session is valid for this operation only
   operation text not null,

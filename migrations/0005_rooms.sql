@@ -18,7 +18,8 @@ create table room_heads (
   is_partial boolean not null default false,
   -- counts how often the states of the room's events were computed again; caches of older counts are invalid
   restatements integer not null default 0,
-  -- depth of the event with which this server last joined the room: older events are history, which makes no forks
+  -- depth of the event with which this server last joined the room: older events are history and do not become forward
+  -- extremities
   begin_depth bigint not null default 0,
   -- order of rooms in lists, by the sequence room_activity: at the last event, and at the last bump event
   -- (core/rooms/bump-types.ts)
@@ -210,7 +211,7 @@ create table told_states (
   events text not null
 );
 
--- Versions of rooms that this server is not in, or left, as other servers say.
+-- Versions of rooms that this server is not in, or left, as other servers report them.
 create table outside_rooms (
   room_id text primary key,
   room_version text not null
@@ -231,7 +232,7 @@ create table receipts (
 );
 create index receipts_user on receipts (user_id, room_id);
 
--- Who is typing. Logged: clients that saw it must see its end, also after a crash of the database.
+-- Users who are typing. Logged: clients that saw it must see its end, also after a crash of the database.
 create table typing (
   room_id text not null,
   user_id text not null,
@@ -281,7 +282,8 @@ create table delayed_events (
   since_ts bigint not null,
   -- the client's transaction
   txn_id text,
-  -- when a process looks at it next: when it is due, when the lease of a process that sends it ends, or when to retry
+  -- next time for a process to check it: when it is due, when the lease of a process that sends it ends, or when to
+  -- retry
   ready_ts bigint not null,
   -- when it was sent (event_id is set), cancelled (neither is set) or failed for good (error is set: JSON)
   finalised_ts bigint,

@@ -12,7 +12,7 @@ create table server_keys (
   -- an old verify key: it verifies events from before valid_until_ts, but no requests
   retired boolean not null,
   fetched_ts bigint not null,
-  -- JSON: the server's signed answer that has the key
+  -- JSON: the server's signed response that contains the key
   response text not null,
   primary key (server_name, key_id)
 );
@@ -35,7 +35,7 @@ create table federation_destinations (
   retry_ts bigint not null default 0,
   failures integer not null default 0,
   failing_since bigint,
-  -- when a process has to look at it next: at the end of the lease or of the back-off; null while its queue is empty
+  -- next time for a process to check it: at the end of the lease or of the back-off; null while its queue is empty
   wake_ts bigint,
   -- down for long: events are not queued, only their rooms are noted in federation_room_notes
   is_lagging boolean not null default false,
@@ -73,7 +73,8 @@ create table federation_edus (
   edu_key text,
   -- a destination that is down gets only the newest EDU of a type and subject
   subject text,
-  -- the local user who sent the messages in a send-to-device EDU: a full outbox drops EDUs of those who fill most of it
+  -- the local user who sent the to-device messages in the EDU: a full outbox drops EDUs of the users with the most
+  -- bytes
   sender text,
   -- not queued for a destination that is down
   is_ephemeral boolean not null,

@@ -30,7 +30,7 @@ create table appservice_members (
   primary key (appservice_id, room_id, user_id)
 );
 
--- Rooms that application services publish in the directories of their networks:
+-- Rooms that application services publish in the directories of their third-party networks:
 -- https://spec.matrix.org/v1.19/application-service-api/#published-room-directories
 create table appservice_directory (
   room_id text not null,

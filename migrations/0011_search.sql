@@ -1,5 +1,5 @@
--- Search in messages and users. A follower of the stream fills these tables. They may lag, and can be filled again from
--- position 0. Design: docs/decisions/0019-search-index.md
+-- Search in messages and users. A follower of the stream fills these tables. They may be behind the stream, and can be
+-- filled again from position 0. Design: docs/decisions/0019-search-index.md
 
 -- Events with text to search, none of them encrypted or redacted.
 create table search_events (

@@ -1,4 +1,4 @@
--- Connections of sliding sync: what each client knows, so that any process can continue a connection.
+-- Connections of sliding sync: the state that each client has received, so that any process can continue a connection.
 -- Design: docs/decisions/0014-sliding-sync.md
 
 -- Each answer updates the row of its connection. used_ts is written at most once a minute, so that with the free space
@@ -23,8 +23,8 @@ create table sliding_connections (
 ) with (fillfactor = 70);
 create index sliding_connections_used on sliding_connections (used_ts);
 
--- What a connection knows of a room as of `answer`. The columns that begin with old_ hold the values before it, in case
--- the client did not receive that answer.
+-- The state of a room that a connection has received with `answer`. The columns that begin with old_ hold the values
+-- before it, in case the client did not receive that answer.
 create table sliding_rooms (
   connection_nid bigint not null references sliding_connections on delete cascade,
   room_id text not null,

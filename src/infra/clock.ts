@@ -1,4 +1,4 @@
-/** Where the time comes from, so that tests can set it. */
+/** The source of time, so that tests can set it. */
 export type Clock = {
   /** Milliseconds since 1970. */
   now(): number
@@ -7,7 +7,7 @@ export type Clock = {
 /** The machine's clock. */
 export const systemClock: Clock = { now: () => Date.now() }
 
-/** A clock that stands still at `start` (milliseconds since 1970) until it is put forward. */
+/** A clock that stays at `start` (milliseconds since 1970) until it is advanced. */
 export function fixedClock(start: number): Clock & { advance(milliseconds: number): void } {
   let time = start
   return {

@@ -2,24 +2,33 @@ import { type DestinationStream, type LoggerOptions, pino, stdSerializers } from
 import type { Config } from '../config.ts'
 import { prettyLine } from './pretty-log.ts'
 
-/** pino's: `logger.info({ room_id }, 'message')`, and `logger.child({ request_id })` for a request's own. An error goes under the key `err`, a URL under `url`. */
+/**
+ * pino's logger: `logger.info({ room_id }, 'message')`, and `logger.child({ request_id })` for one request. Errors have
+ * the key `err`, URLs the key `url`.
+ */
 export type Logger = import('pino').Logger
 
-/** Names of fields and headers that hold secrets. Clients without access to headers send tokens as the subprotocol of a WebSocket. */
+/**
+ * Names of fields and headers that contain secrets. Clients without access to headers send tokens as WebSocket
+ * subprotocol.
+ */
 const SECRET_KEY =
   /^(?:(?:access|refresh|login|as|hs)?[_-]?token|(?:new[_-]?)?password|(?:shared|client)[_-]?secret|mac|(?:proxy-)?authorization|(?:set-)?cookie|sec-websocket-protocol)$/i
 const DEPTH = 3
 const HIDDEN = '[hidden]'
-/** Parameters of queries and of forms. */
+/** Secret parameters of queries and forms. */
 const QUERY_SECRET =
   /((?:^|[?&])(?:(?:access|refresh|login|as|hs)?[_-]?token|(?:new[_-]?)?password|(?:shared|client)[_-]?secret|code|mac|session)=)[^&\s]*/gi
 const JSON_SECRET =
   /("(?:(?:access|refresh|login|as|hs)?[_-]?token|(?:new[_-]?)?password|(?:shared|client)[_-]?secret|mac|authorization)" ?: ?")(?:[^"\\]|\\.)*/gi
 const BEARER = /(\bBearer )[^\s,;"']+/gi
-/** Links in mails end with a secret, and those who know the id of a rendezvous or a delayed event may change it. */
+/** Links in mails end with a secret, and the id of a rendezvous session or delayed event allows changing it. */
 const PATH_SECRET = /(\/(?:(?:confirm_email|unsubscribe)\/[^/?#\s]+|rendezvous|delayed_events)\/)[^/?#\s]+/g
 
-/** Writes to standard output, or to `destination`. Hides the values of keys that hold secrets, up to three levels deep, and secrets in texts: URLs, forms, JSON and headers. */
+/**
+ * Writes to standard output, or to `destination`. Hides the values of secret keys, up to three levels deep, and secrets
+ * in texts: URLs, forms, JSON and headers.
+ */
 export function createLogger(log: Config['log'], destination: DestinationStream = process.stdout): Logger {
   const options: LoggerOptions = {
     level: log.level,
@@ -34,12 +43,12 @@ export function createLogger(log: Config['log'], destination: DestinationStream 
   )
 }
 
-/** As configured; otherwise for people in a terminal, and for machines elsewhere. */
+/** Returns the configured format; by default pretty in a terminal, otherwise JSON. */
 export function logFormat(log: Config['log']): 'pretty' | 'json' {
   return log.format ?? (process.stdout.isTTY ? 'pretty' : 'json')
 }
 
-/** pino's own redaction does this at fifteen times the cost of writing the line. */
+/** pino's own redaction costs fifteen times as much as writing the line. */
 function hideSecrets(fields: Record<string, unknown>, depth: number): Record<string, unknown> {
   let shown = fields
   for (const [key, value] of Object.entries(fields)) {
@@ -64,7 +73,7 @@ function isPlainObject(value: unknown): value is Record<string, unknown> {
   return prototype === Object.prototype || prototype === null
 }
 
-/** Returns a URL, a path or other text as it may be logged: without the values of access tokens and the like. */
+/** Returns a URL, path or other text for the log, without access tokens and other secrets. */
 function hideInText(text: string): string {
   return decodeUnreserved(text)
     .replace(QUERY_SECRET, `$1${HIDDEN}`)
@@ -73,7 +82,10 @@ function hideInText(text: string): string {
     .replace(BEARER, `$1${HIDDEN}`)
 }
 
-/** Decodes the characters that need no encoding, so that `access%5Ftoken` has one form: https://www.rfc-editor.org/rfc/rfc3986#section-6.2.2.2 */
+/**
+ * Decodes unreserved characters, so that `access%5Ftoken` has one form:
+ * https://www.rfc-editor.org/rfc/rfc3986#section-6.2.2.2
+ */
 function decodeUnreserved(text: string): string {
   if (!text.includes('%')) return text
   return text.replace(/%[2-7][0-9a-f]/gi, (encoded) => {
@@ -82,7 +94,7 @@ function decodeUnreserved(text: string): string {
   })
 }
 
-/** Messages of failed requests may quote their URL. */
+/** Messages of failed requests may contain their URL. */
 function errorSerializer(error: Error): unknown {
   const serialized = stdSerializers.err(error)
   return { ...hideSecrets({ ...serialized }, DEPTH), type: serialized.type }

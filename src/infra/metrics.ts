@@ -1,30 +1,30 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { Counter, Gauge, Histogram, Registry } from 'prom-client'
 
-/** The figures that one server keeps about itself, for Prometheus. Each server has its own, so that tests can run several. */
+/** The metrics of one server, for Prometheus. Each server has its own registry, so that tests can run several. */
 export type Metrics = ReturnType<typeof createMetrics>
 
-/** Connections open and idle, and callers who wait for one. */
+/** Open and idle connections, and waiting callers. */
 type PoolStatus = { total: number; idle: number; waiting: number }
 
-/** By cache, how often it had what was asked for, and how often not; counted on by the caches. */
+/** Hits and misses by cache, counted by the caches. */
 type CacheCounts = Readonly<Record<string, { hits: number; misses: number }>>
 
-/** What waits for other servers: events, EDUs, servers that do not answer, and those of them that have been down for long. */
+/** The outbox: events, EDUs, servers that do not respond, and those of them that need a catch-up. */
 type OutboxCounts = { events: number; edus: number; failing: number; lagging: number }
 
 const REQUEST_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30]
 const NANOSECONDS = 1e9
 const MICROSECONDS = 1e6
 
-/** Makes the instruments; `close` ends their watching of the event loop. */
+/** Creates the metrics; `close` stops watching the event loop. */
 export function createMetrics() {
   const registry = new Registry()
   const registers = [registry]
   const close = watchProcess(registers)
   return {
     registry,
-    /** How long requests took, by route (its pattern, never the path), method and status. */
+    /** Duration of requests, by route (its pattern, never the path), method and status. */
     requestSeconds: new Histogram({
       name: 'hearth_http_request_duration_seconds',
       help: 'Time to answer requests.',
@@ -32,11 +32,11 @@ export function createMetrics() {
       buckets: REQUEST_SECONDS,
       registers,
     }),
-    /** Bytes of bodies received, by route. */
+    /** Bytes of received bodies, by route. */
     requestBytes: counter(registers, 'hearth_http_request_bytes_total', 'Bytes of bodies received.', ['route']),
-    /** Bytes of bodies sent, by route. */
+    /** Bytes of sent bodies, by route. */
     responseBytes: counter(registers, 'hearth_http_response_bytes_total', 'Bytes of bodies sent.', ['route']),
-    /** Sync requests that wait for something to happen. */
+    /** Waiting sync requests. */
     syncWaiters: new Gauge({ name: 'hearth_sync_waiters', help: 'Sync requests that wait.', registers }),
     ...federationMetrics(registers),
     /** Transactions to application services, by their id; result is sent or failed. */
@@ -46,23 +46,23 @@ export function createMetrics() {
       'Transactions sent to application services.',
       ['appservice', 'result'],
     ),
-    /** What took too long in the database; what is statement, lock or idleTransaction. */
+    /** Exceeded database time limits; what is statement, lock or idleTransaction. */
     databaseTimeouts: counter(
       registers,
       'hearth_database_timeouts_total',
       'Statements, waits for locks and idle transactions that took too long.',
       ['what'],
     ),
-    /** Exceptions that nothing has caught. */
+    /** Uncaught exceptions. */
     unexpectedExceptions: counter(
       registers,
       'hearth_unexpected_exceptions_total',
       'Exceptions that nothing has caught; the process stops after the first.',
       [],
     ),
-    /** Shows how often caches were asked, by cache; result is hit or miss. Read whenever the figures are collected. */
+    /** Hits and misses of caches, by cache; read when the metrics are collected. */
     watchCaches: (counts: CacheCounts) => watchCaches(registers, counts),
-    /** Shows a database pool's status, read whenever the figures are collected. */
+    /** The status of a database pool, read when the metrics are collected. */
     watchPool: (read: () => PoolStatus) => watchPool(registers, read),
     close,
   }
@@ -77,18 +77,18 @@ function federationMetrics(registers: Registry[]) {
       'Transactions sent to other servers.',
       ['result'],
     ),
-    /** What they contained; kind is pdu or edu. */
+    /** Their contents; kind is pdu or edu. */
     federationSent: counter(registers, 'hearth_federation_sent_total', 'Events and EDUs sent to other servers.', [
       'kind',
     ]),
-    /** How long other servers took to answer them. */
+    /** How long other servers took to respond to them. */
     federationSeconds: new Histogram({
       name: 'hearth_federation_transaction_duration_seconds',
       help: 'Time until other servers have taken a transaction.',
       buckets: REQUEST_SECONDS,
       registers,
     }),
-    /** Shows what waits for other servers, read whenever the figures are collected. */
+    /** The outbox, read when the metrics are collected. */
     watchFederation: (read: () => Promise<OutboxCounts>) => watchFederation(registers, read),
   }
 }
@@ -116,7 +116,7 @@ function watchFederation(registers: Registry[], read: () => Promise<OutboxCounts
     labelNames: ['what'],
     registers,
     async collect() {
-      // The other figures are of use just when the database is away.
+      // The other metrics are needed most when the database is down.
       const counts = await read().catch(() => ({}))
       for (const [what, value] of Object.entries(counts)) this.set({ what }, value)
     },

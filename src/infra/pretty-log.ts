@@ -3,7 +3,10 @@ const GREY = 90
 
 type LogLine = { level: string; time: string; msg?: string; err?: { stack?: string } } & Record<string, unknown>
 
-/** One JSON line of the log as a line for people: time of day, level, message, then the other fields; an error's stack goes below. */
+/**
+ * Formats a JSON line of the log for people: time of day, level, message, then the other fields; the stack of an error
+ * follows below.
+ */
 export function prettyLine(line: string): string {
   const { level, time, msg = '', err, ...fields } = JSON.parse(line) as LogLine
   const head = `${paint(GREY, time.slice(11, 23))} ${paint(COLOURS[level] ?? GREY, level.padEnd(5))} ${plain(msg)}`
@@ -21,7 +24,10 @@ function text(value: unknown): string {
   return typeof value === 'string' && !/\s/.test(value) ? value : JSON.stringify(value)
 }
 
-/** What others write must not act on the terminal, nor look like other lines: control characters and marks of direction are shown as escapes. */
+/**
+ * Text from outside must not control the terminal or look like other lines: control characters and direction marks are
+ * escaped.
+ */
 function plain(written: string): string {
   return written.replace(
     /[\p{Cc}\p{Zl}\p{Zp}\u202a-\u202e\u2066-\u2069]/gu,

@@ -1,6 +1,6 @@
 import { randomBytes, randomInt } from 'node:crypto'
 
-/** The only source of chance, so that tests can seed it. */
+/** The only source of randomness, so that tests can seed it. */
 export type Random = {
   /** Cryptographically strong bytes. */
   bytes(count: number): Buffer

@@ -3,23 +3,26 @@ import { type FileHandle, open, unlink } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
-/** Where a text is in a spool. */
+/** The place of a text in a spool. */
 export type SpooledText = { start: number; bytes: number }
 
-/** Texts that have to be read again in another order, and are too many for memory: they pass through a file, which vanishes with the process. Calls must not overlap. */
+/**
+ * Texts that are read again in another order and exceed the memory: a temporary file, which vanishes with the process.
+ * Calls must not overlap.
+ */
 export type Spool = {
-  /** Appends texts; returns where each is. */
+  /** Appends texts; returns their places. */
   add(texts: readonly string[]): Promise<SpooledText[]>
-  /** Texts, in the order of their places; what lies together is read together. */
+  /** Reads texts, in the order of their places; adjacent ones are read together. */
   read(places: readonly SpooledText[]): Promise<string[]>
   close(): Promise<void>
 }
 
-/** Bytes at the end of the spool that stay in memory: what is small never is written. */
+/** The last bytes stay in memory: a small spool is never written. */
 const KEPT_BYTES = 4 * 1024 * 1024
-/** What lies between two texts is read with them if it is less than this. */
+/** A gap between two texts below this size is read with them. */
 const GAP_BYTES = 16 * 1024
-/** Bytes that are read at once, but for texts that are larger. */
+/** The maximum bytes per read, except for larger texts. */
 const READ_BYTES = 1024 * 1024
 
 /** Opens an empty spool. */
@@ -67,12 +70,12 @@ export function createSpool(): Spool {
   }
 }
 
-/** Bytes that grow at their end. */
+/** A growing list of bytes. */
 class ByteList {
   #buffer = Buffer.alloc(0)
   length = 0
 
-  /** Appends a text and returns how many bytes it has. */
+  /** Appends a text and returns its number of bytes. */
   add(text: string): number {
     const bytes = Buffer.byteLength(text)
     if (this.length + bytes > this.#buffer.length) this.#grow(this.length + bytes)
@@ -85,7 +88,7 @@ class ByteList {
     return this.#buffer
   }
 
-  /** The room that there is stays. */
+  /** Keeps the allocated memory. */
   clear(): void {
     this.length = 0
   }
@@ -97,10 +100,10 @@ class ByteList {
   }
 }
 
-/** A part of the spool, and which of the places that are wanted lie in it. */
+/** A range of the spool, and which of the wanted places are in it. */
 type Range = SpooledText & { contents: number[] }
 
-/** None goes over the border of what is written. */
+/** No range crosses the end of the written part. */
 function rangesOf(places: readonly SpooledText[], border: number): Range[] {
   const ranges: Range[] = []
   const order = [...places.keys()].sort((a, b) => places[a]!.start - places[b]!.start)

@@ -7,17 +7,20 @@ import type { StreamRow } from '../storage/schema/stream.ts'
 import { loadErasedUsers } from '../storage/users/erasures.ts'
 import type { Logger } from './logger.ts'
 
-/** The newest part of the stream in memory, kept in step with all processes of the server. */
+/** The newest part of the stream in memory, kept current across all processes of the server. */
 export type StreamTail = {
-  /** The newest position this process has seen; all rows up to it have been told to subscribers. */
+  /** The newest position that this process has seen; subscribers have received all rows up to it. */
   position(): number
-  /** Reads what other processes have committed by now; returns the position after it. Concurrent calls share a query. */
+  /** Reads what other processes have committed; returns the position after it. Concurrent calls share a query. */
   refresh(): Promise<number>
-  /** The rows after `from` up to and including `to`, oldest first: from memory, or from the database when they are too old for that. */
+  /**
+   * Returns the rows after `from` up to and including `to`, oldest first: from memory, or from the database if they are
+   * too old.
+   */
   rowsBetween(range: Range): Promise<StreamRow[]>
-  /** Whose presence changed after `from` up to and including `to`. */
+  /** Returns the users whose presence changed after `from` up to and including `to`. */
   presencesBetween(from: number, to: number): Promise<UserId[]>
-  /** Hears of all rows, in order, once each. Returns how to stop. */
+  /** Registers a subscriber for all rows, in order, once each. Returns a function that removes it. */
   subscribe(listener: (rows: readonly StreamRow[]) => void): () => void
   stop(): Promise<void>
 }
@@ -26,12 +29,12 @@ type Range = { from: number; to: number; roomIds: ReadonlySet<string>; userId: s
 
 const CHANNEL = 'hearth_stream'
 const POLL_MS = 1000
-/** A hint to the other processes is sent at most this often. */
+/** The minimum interval of hints to other processes. */
 const HINT_MS = 10
 const KEPT_ROWS = 20_000
 const READ_ROWS = 5000
 
-/** Starts following the stream from its present end. */
+/** Starts to follow the stream from its current end. */
 export async function startStreamTail(database: Database, logger: Logger): Promise<StreamTail> {
   const kept = createKeptRows(database, await lastPosition(database))
   for (const userId of await loadErasedUsers(database)) database.caches.erasedUsers.add(userId)
@@ -58,7 +61,7 @@ export async function startStreamTail(database: Database, logger: Logger): Promi
     if (last === undefined) return
     const first = last - committed.length + 1
     const position = kept.position()
-    // Positions of one transaction are consecutive; when they follow on from what we have, no query is needed.
+    // Positions of one transaction are consecutive; if they directly follow ours, no query is needed.
     if (first === position + 1) kept.accept(committed.map((row, place) => ({ ...row, stream_position: first + place })))
     else if (last > position) refreshLater()
   })
@@ -82,10 +85,10 @@ export async function startStreamTail(database: Database, logger: Logger): Promi
   }
 }
 
-/** The newest rows in memory, up to a position, and those who hear of them. */
+/** The newest rows in memory, up to a position, and their subscribers. */
 function createKeptRows(database: Database, start: number) {
   let position = start
-  /** Rows above `floor` are all in `rows`. */
+  /** All rows above `floor` are in `rows`. */
   let floor = start
   let rows: StreamRow[] = []
   const listeners = new Set<(rows: readonly StreamRow[]) => void>()
@@ -119,8 +122,8 @@ function createKeptRows(database: Database, start: number) {
 }
 
 /**
- * Reads so that concurrent callers share it: a caller gets what a query found that began after the call. `read` returns whether there is more, and is
- * called again then, and when somebody has asked while it ran.
+ * Lets concurrent callers share reads: a caller gets the result of a query that started after the call. `read` returns
+ * whether there is more, and is called again then, and after a call during its run.
  */
 function shareReading(read: () => Promise<boolean>) {
   let reading: Promise<void> | undefined
@@ -135,14 +138,14 @@ function shareReading(read: () => Promise<boolean>) {
         isMore = await read()
       } while ((isMore || isAskedAgain) && !isStopped)
     } finally {
-      // Here and not later: who asks from now on needs a new query.
+      // Set here and not later: callers from now on need a new query.
       reading = undefined
     }
   }
 
   return {
     again(): Promise<void> {
-      // A query under way may have started before the commit that the caller wants to see.
+      // A query in progress may have started before the commit that the caller needs.
       if (reading) isAskedAgain = true
       else reading = readAll()
       return reading
@@ -155,7 +158,7 @@ function shareReading(read: () => Promise<boolean>) {
   }
 }
 
-/** Hints at the other processes that the stream has grown. */
+/** Sends hints to other processes that the stream has grown. */
 function createHints(database: Database, logger: Logger): { send(): void; stop(): void } {
   let timer: NodeJS.Timeout | undefined
   let stopped = false
@@ -176,7 +179,7 @@ function createHints(database: Database, logger: Logger): { send(): void; stop()
   }
 }
 
-/** What is in the caches never changes but for this. */
+/** Evicts what changed; otherwise cached data is immutable. */
 function forgetWhatChanged(database: Database, { kind, room_id, ref, detail }: StreamRow): void {
   if (kind === 'erasure') database.caches.erasedUsers.add(detail as UserId)
   if (kind === 'room_complete' && room_id !== null) forgetRoomEvents(database, room_id)
@@ -212,7 +215,7 @@ function presencesInMemory(rows: readonly StreamRow[], from: number, to: number)
   return [...users]
 }
 
-/** Index of the first row above a position. */
+/** Returns the index of the first row above a position. */
 function firstAfter(rows: readonly StreamRow[], position: number): number {
   let low = 0
   let high = rows.length

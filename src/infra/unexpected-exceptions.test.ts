@@ -7,7 +7,7 @@ test('each exception is logged and counted, whatever was thrown; the first one i
   const lines: string[] = []
   const logger = createLogger({ level: 'info', format: 'json' }, { write: (line) => void lines.push(line) })
   const metrics = createMetrics()
-  // Not emitted for real: the program that runs the tests listens too.
+  // Not emitted for real, because the test runner listens too.
   const on = vi.spyOn(process, 'on')
   const exceptions = watchExceptions({ logger, metrics })
   const note = on.mock.calls.find(([name]) => (name as string) === 'uncaughtException')![1]

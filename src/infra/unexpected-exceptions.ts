@@ -2,15 +2,16 @@ import type { Logger } from './logger.ts'
 import type { Metrics } from './metrics.ts'
 
 /**
- * Watches for exceptions that nothing has caught and promises that nobody has heard fail: mistakes of ours, after which the state of the process is
- * unknown. Each is logged and counted. `first` resolves with the first one, for the process to stop gracefully; it goes on until then.
+ * Watches for uncaught exceptions and unhandled rejections: bugs after which the state of the process is unknown. Each
+ * is logged and counted. `first` resolves with the first one, for the process to stop gracefully; it continues until
+ * then.
  */
 export function watchExceptions({ logger, metrics }: { logger: Logger; metrics: Metrics }): {
   first: Promise<void>
   stop(): void
 } {
   const { promise: first, resolve } = Promise.withResolvers<void>()
-  // 'uncaughtException' has the failed promises too, which Node makes exceptions of.
+  // 'uncaughtException' includes unhandled rejections, which Node converts.
   const note = (error: unknown, origin: NodeJS.UncaughtExceptionOrigin) => {
     metrics.unexpectedExceptions.inc()
     logger.fatal({ err: asError(error), origin }, 'unexpected exception, the server stops')

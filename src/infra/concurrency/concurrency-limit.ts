@@ -1,4 +1,4 @@
-/** Runs work, but no more than `limit` at a time; the rest waits in order. */
+/** Runs at most `limit` works at a time; the others wait in order. */
 export function createConcurrencyLimit(limit: number): <Result>(work: () => Promise<Result>) => Promise<Result> {
   let running = 0
   const waiting: (() => void)[] = []
@@ -8,7 +8,7 @@ export function createConcurrencyLimit(limit: number): <Result>(work: () => Prom
     try {
       return await work()
     } finally {
-      // A place passes straight to the next in line.
+      // A slot passes directly to the next in line.
       const next = waiting.shift()
       if (next) next()
       else running--

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { inBatches } from './in-batches.ts'
 
-/** Doubles numbers; what it was asked together, and how to let it go on with the next batch. */
+/** Doubles numbers; exposes the batches, and a function that lets the next batch start. */
 function setUp(most: number, gathered?: () => Promise<void>) {
   const batches: (readonly number[])[] = []
   const double = inBatches(

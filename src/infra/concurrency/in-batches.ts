@@ -1,9 +1,9 @@
 type Job<Item, Result> = { item: Item; resolve(result: Result): void; reject(error: unknown): void }
 
 /**
- * Makes a function whose callers share work: all who call in one turn of the event loop, then all who call while that is under way, up to `most` at
- * a time. `work` answers in the order of the items. What fails together is done again one by one, so that nobody fails by another. `gathered` is
- * waited for before each batch.
+ * Creates a function whose callers share work: all calls of one turn of the event loop, then all calls made while a
+ * batch runs, up to `most` at a time. `work` returns results in the order of the items. Items of a failed batch run
+ * again one by one, so that no caller fails because of another. Each batch waits for `gathered` first.
  */
 export function inBatches<Item, Result>(
   most: number,

@@ -35,7 +35,7 @@ function startRunner(handlers: JobHandlers, signal = stopping.signal): JobRunner
 const enqueue = (key: string, payload = 1) =>
   database.write((tx) => enqueueJob(tx, { kind: 'count', key, payload, now: clock.now() }))
 
-/** A promise and what resolves it. */
+/** A promise and its resolver. */
 const gate = () => Promise.withResolvers<void>()
 
 test('a job runs once, in one of several processes, and is gone', async () => {
@@ -91,7 +91,7 @@ test('of a process that died, another one goes on when the lease has ended', asy
   const alive = startRunner({ count: async (payload) => void done.push(payload) })
   await alive.attend(job)
   expect(done).toEqual([])
-  // The dead one asks for no more time.
+  // The dead runner no longer renews its leases.
   runners = runners.filter((runner) => runner !== dead)
   void dead.stop()
   clock.advance(10_000)

@@ -8,21 +8,24 @@ import type { Logger } from '../logger.ts'
 import type { Random } from '../random.ts'
 import { jitteredBackOff } from './back-off.ts'
 
-/** What became of a job: it is done, or there is more to do later (milliseconds since 1970). */
+/** The outcome of a job: done, or to be run again at a time (milliseconds since 1970). */
 export type JobOutcome = { again: number } | undefined
 
-/** What to do for each kind of job. Whatever a handler does may have been done before, by a process that died: it must bear that. */
+/** The handlers by kind of job. A handler must be idempotent: a process may have died after performing it. */
 export type JobHandlers = Readonly<Record<string, (payload: Json) => Promise<JobOutcome> | Promise<void>>>
 
-/** Runs the jobs in the database: each in one process at a time, again when it fails or its process dies. */
+/** Runs the jobs in the database: each in one process at a time, and again if it fails or its process dies. */
 export type JobRunner = {
-  /** Begins to run jobs, own ones and those that others left. */
+  /** Starts to run jobs, including those of dead processes. */
   start(handlers: JobHandlers): void
-  /** Runs a job that has just been committed, if nobody does yet, and waits for its end: for two seconds at most, then it goes on by itself. */
+  /**
+   * Runs a job that has just been committed, unless another process does, and waits at most two seconds for its end;
+   * after that it continues in the background.
+   */
   attend(jobNid: number): Promise<void>
-  /** Begins a job that has just been committed, without waiting for it. */
+  /** Starts a job that has just been committed, without waiting for it. */
   begin(jobNid: number): void
-  /** Waits for what is under way; handlers see by `app.stopping` that they should give up, and another process goes on. */
+  /** Waits for running jobs; `app.stopping` tells handlers to give up, and another process continues. */
   stop(): Promise<void>
 }
 
@@ -35,17 +38,17 @@ type Capabilities = {
 }
 
 const LOOK_MS = 1000
-/** When a process dies, others take its jobs after this time. */
+/** After this time other processes take over the jobs of a dead process. */
 const LEASE_MS = 6000
 const RENEW_MS = LEASE_MS / 3
 const AT_ONCE = 4
 const PATIENCE_MS = 2000
 const ATTENDING_PAUSE_MS = 20
 const BACK_OFF = { first: 2000, longest: 60 * 60_000 }
-/** Some four days with the rests between; then it is of no use. */
+/** About four days with the back-off; after that the job is dropped. */
 const MOST_ATTEMPTS = 100
 
-/** Makes the runner; it does nothing before `start`. */
+/** Creates the runner; it does nothing before `start`. */
 export function createJobRunner(app: Capabilities): JobRunner {
   const holder = app.random.token(12)
   const running = new Map<number, Promise<void>>()
@@ -53,7 +56,7 @@ export function createJobRunner(app: Capabilities): JobRunner {
   const timers: NodeJS.Timeout[] = []
   let handlers: JobHandlers = {}
 
-  /** Remembered, so that `stop` waits for jobs that are just being taken. */
+  /** Tracked, so that `stop` waits for jobs that are being acquired. */
   function take(only?: number): Promise<void> {
     const look = lookForJobs(only).finally(() => looks.delete(look))
     looks.add(look)

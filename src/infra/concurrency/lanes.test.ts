@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { createLanes, type LaneLimits } from './lanes.ts'
 
-/** Lanes whose work ends when the test says so; `begun`: what has begun, by key, in order. */
+/** Lanes whose work ends on demand; `begun`: the started works, by key, in order. */
 function setUp(limits: LaneLimits) {
   const lanes = createLanes<string>(limits)
   const begun: string[] = []

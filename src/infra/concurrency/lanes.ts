@@ -1,7 +1,8 @@
 /**
- * Runs work of many keys side by side. Each key has a lane: so much of its work runs at a time, so much more waits, in order, and what is beyond gets
- * undefined. Where all lanes together are full, the one of which least runs goes on first, so that nobody can keep the others waiting. Rejects with
- * the reason of `signal` when that aborts before the work has begun.
+ * Runs work of many keys concurrently. Each key has a lane with a limited number of running and of waiting works;
+ * beyond these the result is undefined. If all lanes together are full, the lane with the fewest running works
+ * continues first, so that no key can block the others. Rejects with the reason of `signal` if it aborts before the
+ * work has started.
  */
 export type Lanes<Key> = <Result>(
   key: Key,
@@ -10,11 +11,11 @@ export type Lanes<Key> = <Result>(
 ) => Promise<Result> | undefined
 
 export type LaneLimits = {
-  /** Of one key, at a time. */
+  /** Running works of one key. */
   each: number
-  /** Of one key, waiting. */
+  /** Waiting works of one key. */
   waiting: number
-  /** Of all keys, at a time, and waiting; absent: no limit. */
+  /** Running and waiting works of all keys; absent: no limit. */
   total?: number
   waitingInAll?: number
 }
@@ -28,7 +29,7 @@ const UNLIMITED = { total: Number.POSITIVE_INFINITY, waitingInAll: Number.POSITI
 export function createLanes<Key>(limits: LaneLimits): Lanes<Key> {
   const { each, waiting, total, waitingInAll } = { ...UNLIMITED, ...limits }
   const lanes = new Map<Key, Lane>()
-  /** Those in which something waits that could run, were it not for the others; the one that has waited for the longest time is first. */
+  /** Lanes whose next work could run if the total were not reached; the one that has waited longest is first. */
   const ready = new Set<Lane>()
   let [running, waitingNow] = [0, 0]
 
@@ -86,7 +87,7 @@ export function createLanes<Key>(limits: LaneLimits): Lanes<Key> {
   }
 }
 
-/** Waits in a lane until the next in it begins; rejects with the reason of `signal` when that aborts before. */
+/** Waits in a lane for its turn; rejects with the reason of `signal` if it aborts before. */
 async function waitIn(
   lane: Lane,
   { ready, each, signal }: { ready: Set<Lane>; each: number; signal: AbortSignal | undefined },

@@ -1,4 +1,7 @@
-/** What is remembered of a key, made when it is asked for first. So a running server has one of something that is kept by one of its capabilities. */
+/**
+ * Returns a value that belongs to a key and is created on first use. So a running server has one of something that
+ * belongs to one of its capabilities.
+ */
 export function madeOnce<Key extends object, Made extends object>(
   known: WeakMap<Key, Made>,
   key: Key,

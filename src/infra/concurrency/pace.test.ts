@@ -4,7 +4,7 @@ import { createPace } from './pace.ts'
 beforeEach(() => vi.useFakeTimers({ toFake: ['setTimeout', 'setImmediate', 'Date'] }))
 afterEach(() => vi.useRealTimers())
 
-/** Who begins at once, and in each millisecond after that. */
+/** The callers that start immediately, and in each millisecond after that. */
 async function beginnings(count: number, overMs: number): Promise<number[][]> {
   const { mayBegin, haveBegun } = createPace(overMs)
   const begun: { number: number; at: number }[] = []

@@ -1,14 +1,16 @@
-/** Lets others begin, a few at a time with a pause after them, so that all else that this machine does has its turn. */
+/** Lets callers start a few at a time with a pause in between, so that other work on this machine gets its turn. */
 export type Pace = {
-  /** Resolves when it is the caller's turn to begin; in the order of the calls. */
+  /** Resolves when the caller may start; in the order of the calls. */
   mayBegin(): Promise<void>
-  /** Resolves when nobody waits to begin. */
+  /** Resolves when no caller waits. */
   haveBegun(): Promise<void>
 }
 
 const PAUSE_MS = 1
 
-/** One begins in each millisecond, or more where so many wait that it would take more than `overMs` for most of them to begin. */
+/**
+ * One caller starts in each millisecond, or more if otherwise most of the waiting ones would start later than `overMs`.
+ */
 export function createPace(overMs: number): Pace {
   const waiting: (() => void)[] = []
   const observers: (() => void)[] = []
@@ -17,7 +19,7 @@ export function createPace(overMs: number): Pace {
   function turn(): void {
     for (const goOn of waiting.splice(0, Math.max(1, Math.ceil((waiting.length * PAUSE_MS) / overMs)))) goOn()
     isTurning = waiting.length > 0
-    // After a timer others may be due in the same turn of the event loop.
+    // After a timer, other timers may be due in the same turn of the event loop.
     if (isTurning) setTimeout(setImmediate, PAUSE_MS, turn)
     else for (const observe of observers.splice(0)) observe()
   }

@@ -26,7 +26,7 @@ afterAll(async () => {
   await database.close()
 })
 
-/** 'taken', or what the refusal says. */
+/** 'taken', or the message of the refusal. */
 async function take(process: number, category: string, who: string): Promise<unknown> {
   try {
     await limiters[process % 2]!.take(category, who)

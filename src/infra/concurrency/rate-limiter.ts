@@ -10,26 +10,29 @@ import { createGrowingCache } from './growing-cache.ts'
 
 export type RateLimiter = {
   /**
-   * Counts a request of `who` (a user id, an address or a server), or one that counts for `count`. Throws M_LIMIT_EXCEEDED, with `retry_after_ms`
-   * unless it counts for more than there ever is.
+   * Counts a request for a key (a user id, an address or a server), or one with the weight `count`. Throws
+   * M_LIMIT_EXCEEDED, with `retry_after_ms` unless the weight exceeds the burst.
    */
   take(category: string, who: string, count?: number): Promise<void>
   stop(): Promise<void>
 }
 
-/** What stands for a name that the database cannot find by an index, such as one that somebody tries to log in with. */
+/** A hash replaces a key that cannot be stored in an index, such as a malformed user name of a login. */
 function hashOf(who: string): string {
   return createHash('sha256').update(who).digest('base64url')
 }
 
-/** `untold`: how many requests the other processes have not been told of. */
+/** `untold`: requests that are not yet added to the shared bucket. */
 type Bucket = { fullAt: number; untold: number }
 
-/** What is counted in the database at once, as guessing passwords and making accounts is worth the while of those who ask several processes at the same moment. */
+/**
+ * Categories that are counted in the database immediately: attackers could use several processes in parallel to guess
+ * passwords or to create accounts.
+ */
 const STRICT: readonly string[] = ['login', 'registration']
-/** For how long other processes may not know what this one has counted. */
+/** The interval at which counts are added to the shared buckets. */
 const TELL_MS = 200
-/** A process keeps a twentieth of a burst to itself, so that those who ask for little cost no writing. */
+/** A process keeps a twentieth of a burst local, so that light users cost no writes. */
 const KEPT_SHARE = 20
 const KEPT_BUCKETS = 200_000
 const FORGET_MS = 60_000
@@ -42,9 +45,10 @@ type Parts = {
 }
 
 /**
- * Limits by category that hold over all processes. Each counts for itself, and adds what it has counted to common buckets in the database, all at once and
- * after the requests, a few times a second at most; from there it learns what the others have counted. What a burst to several processes gets too
- * much meanwhile it has to wait for afterwards. The embedded database has one process, which knows all.
+ * Rate limits by category that hold over all processes. Each process counts locally, and adds its counts to shared
+ * buckets in the database in batches, a few times a second at most; the result contains the counts of the others. If
+ * several processes together admit more than the limit in between, the user waits for it afterwards. The embedded
+ * database has one process, which knows everything.
  */
 export function createRateLimiter(parts: Parts): RateLimiter {
   const { rates, database, clock, logger } = parts
@@ -59,7 +63,7 @@ export function createRateLimiter(parts: Parts): RateLimiter {
   function takeHere(key: string, rate: Rate, count: number): void {
     const now = clock.now()
     const bucket = buckets.get(key) ?? { fullAt: now, untold: 0 }
-    // As long ago as that, nothing of it is missing anywhere.
+    // Older counts are already part of every process's bucket.
     if (bucket.fullAt + depthOf(rate) < now) bucket.untold = 0
     const taken = takeFrom(rate, bucket.fullAt, { now, count })
     if ('wait' in taken) throw tooMany(taken.wait)
@@ -95,9 +99,9 @@ export function createRateLimiter(parts: Parts): RateLimiter {
   }
 }
 
-/** Counts in the database at once. */
+/** Counts in the database immediately. */
 function createStrictTaking({ database, clock }: Parts) {
-  /** Until when the database has refused more, so that who goes on after a refusal costs it nothing. */
+  /** Until when the database has refused, so that further requests after a refusal need no query. */
   const refused = createGrowingCache<string, number>(KEPT_BUCKETS)
   return async (key: string, rate: Rate, count: number): Promise<void> => {
     const now = clock.now()
@@ -114,7 +118,7 @@ function createStrictTaking({ database, clock }: Parts) {
 
 type Adding = (costs: ReadonlyMap<string, number>) => Promise<Map<string, number>>
 
-/** Adds to the common buckets, and forgets full ones now and then. */
+/** Adds to the shared buckets, and deletes full ones now and then. */
 function createAdding({ database, clock }: Parts): Adding {
   let forgotten = clock.now()
   return (costs) =>
@@ -134,7 +138,7 @@ type Untold = {
   clock: Clock
 }
 
-/** Adds what this process has counted to the common buckets, and learns what the others have counted. */
+/** Adds this process's counts to the shared buckets, and reads the counts of the others. */
 async function tell({ buckets, toTell, addTogether, clock }: Untold): Promise<void> {
   const told = [...toTell].flatMap(([key, rate]) => {
     const bucket = buckets.get(key)

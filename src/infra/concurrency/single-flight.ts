@@ -1,4 +1,4 @@
-/** Runs work by key: who asks for a key that is under way gets the same result. */
+/** Runs work by key: callers with a key that is in progress share its result. */
 export type SingleFlight<Result> = (key: string, work: () => Promise<Result>) => Promise<Result>
 
 export function createSingleFlight<Result>(): SingleFlight<Result> {

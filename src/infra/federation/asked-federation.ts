@@ -4,8 +4,9 @@ import { type FederationClient, type FederationRequest, STREAM_TIMEOUT_MS, TIMEO
 import { FederationError } from './federation-error.ts'
 
 /**
- * Asks other servers on somebody's behalf, in the asker's lane. The time that a request waits is part of the time that it may take; a stream waits
- * until it begins, and takes no place in the lane from then on. Throws as the client, and M_LIMIT_EXCEEDED when too many requests of the asker wait.
+ * Wraps the federation client so that requests run in the asker's lane. The wait counts towards the request's timeout;
+ * a stream waits until it starts, and then leaves the lane. Throws like the client, and M_LIMIT_EXCEEDED if too many
+ * requests of the asker wait.
  */
 export function askOnBehalf(client: FederationClient, lanes: AskedLanes, asker: Asker): FederationClient {
   async function inLane<Result>(
@@ -51,7 +52,10 @@ export function askOnBehalf(client: FederationClient, lanes: AskedLanes, asker: 
   }
 }
 
-/** What is awaited, or the reason of the signal as soon as that aborts. A connection that is being made goes on until then or later, and keeps its place in the lane. */
+/**
+ * Resolves with the awaited value, or rejects as soon as the signal aborts. A connection that is being established
+ * continues in the background, and keeps its place in the lane.
+ */
 function unlessAborted<Result>(awaited: Promise<Result>, signal: AbortSignal): Promise<Result> {
   return new Promise((resolve, reject) => {
     const leave = () => reject(signal.reason)
@@ -62,7 +66,7 @@ function unlessAborted<Result>(awaited: Promise<Result>, signal: AbortSignal): P
 
 const IDENTITY_TIMEOUT_MS = 30_000
 
-/** Asks identity servers on somebody's behalf. */
+/** Wraps the identity client in the same way. */
 export function askIdentityOnBehalf(client: IdentityClient, lanes: AskedLanes, asker: Asker): IdentityClient {
   return {
     request: (request) => lanes(asker, () => client.request(request), AbortSignal.timeout(IDENTITY_TIMEOUT_MS)),

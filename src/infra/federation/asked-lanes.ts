@@ -2,21 +2,21 @@ import type { Config } from '../../config.ts'
 import { MatrixError } from '../../core/errors.ts'
 import { createLanes } from '../concurrency/lanes.ts'
 
-/** On whose behalf others are asked: a user of this server, another server, or a network from which somebody without an account makes requests. */
+/** The cause of outgoing requests: a local user, another server, or the network of clients without an account. */
 export type Asker = { kind: 'user' | 'server' | 'network'; id: string }
 
-/** The kinds of requests that have connections of their own: what this server itself does, and what each kind of asker leads to. */
+/** The kinds of requests with separate connections: those of this server itself, and of each kind of asker. */
 export type Lane = 'own' | Asker['kind']
 
 /**
- * Runs work in the lane of whoever wants it done. Users, other servers, and strangers have limits of their own, so that none of them delays what
- * others want, and nobody what this server has to do itself. Throws M_LIMIT_EXCEEDED when too much of one asker waits, and the reason of `signal` when
- * that aborts before the work has begun.
+ * Runs work in the asker's lane. Users, other servers, and clients without an account have separate limits, so that
+ * none delays the others or this server's own requests. Throws M_LIMIT_EXCEEDED if too much work of one asker waits,
+ * and the reason of `signal` if it aborts before the work has started.
  */
 export type AskedLanes = <Result>(asker: Asker, work: () => Promise<Result>, signal?: AbortSignal) => Promise<Result>
 
 const CROWDED_MS = 5000
-/** So many times what may wait of one asker may wait of all. */
+/** The limit of all waiting work, as a multiple of that of one asker. */
 const CROWD = 20
 
 export function createAskedLanes(limits: Config['limits']['remote_requests']): AskedLanes {

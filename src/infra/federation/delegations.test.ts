@@ -136,7 +136,7 @@ test('only those whose certificate is trusted are heard, and no private addresse
   expect(asked).toBe(0)
 })
 
-/** A byte now and then, for ever. */
+/** Sends a byte now and then, without end. */
 function trickle(response: ServerResponse): void {
   response.writeHead(200)
   const timer = setInterval(() => response.write(' '), 20)

@@ -7,14 +7,20 @@ import { createSingleFlight } from '../concurrency/single-flight.ts'
 import { readBounded } from '../http/read-bounded.ts'
 import { parseDelegation } from './server-discovery.ts'
 
-/** Finds the server that a host delegates to: undefined where there is none. */
+/** Returns the server that a host delegates to; undefined if there is none. */
 export type DelegationLookUp = (hostname: string) => Promise<ServerName | undefined>
 
-/** What a host said: a name that holds until `refreshAt`, and may be used until `usableUntil` when the host cannot be asked any more. */
+/**
+ * The cached response of a host: fresh until `refreshAt`, and usable until `usableUntil` if the host does not respond
+ * any more.
+ */
 type Known = { delegated: ServerName | undefined; refreshAt: number; usableUntil: number; failures: number }
 
 const HOUR_MS = 3_600_000
-/** https://spec.matrix.org/v1.19/server-server-api/#resolving-server-names: a day where the answer says nothing, two at most, an hour for errors. */
+/**
+ * https://spec.matrix.org/v1.19/server-server-api/#resolving-server-names: a day by default, at most two, an hour for
+ * errors.
+ */
 const DEFAULT_CACHE_MS = 24 * HOUR_MS
 const MAX_CACHE_MS = 48 * HOUR_MS
 const ERROR_CACHE_MS = { first: 60_000, longest: HOUR_MS }
@@ -23,8 +29,9 @@ const MAX_REDIRECTS = 5
 const MAX_BYTES = 50 * 1024
 
 /**
- * Asks `https://<hostname>/.well-known/matrix/server` and remembers what it says as long as its cache control allows. What said so once counts
- * on when the host fails later, for at most two days. `dispatcher` connects; `port`, `timeoutMs`: for tests.
+ * Requests `https://<hostname>/.well-known/matrix/server` and caches the response as its cache control allows. If the
+ * host fails later, a valid response stays in use for at most two days. `dispatcher` connects; `port`, `timeoutMs`: for
+ * tests.
  */
 export function createDelegationLookUp(from: {
   dispatcher: Dispatcher
@@ -65,7 +72,7 @@ function after(known: Known | undefined, said: Said, now: number): Known {
   }
 }
 
-/** undefined: no answer, or none that is valid. */
+/** undefined: no response, or an invalid one. */
 async function ask(
   from: { dispatcher: Dispatcher; port?: number; timeoutMs?: number },
   hostname: string,
@@ -87,12 +94,12 @@ async function ask(
       return delegated === undefined ? undefined : { delegated, cacheMs: cacheMs(answer.headers) }
     }
   } catch {
-    // Whatever the reason is, the specification goes on without a delegation.
+    // The specification continues without a delegation after any error.
   }
   return undefined
 }
 
-/** How long an answer may be kept: Cache-Control before Expires (RFC 9111). */
+/** Returns how long to cache a response: Cache-Control before Expires (RFC 9111). */
 function cacheMs(headers: Record<string, string | string[] | undefined>): number {
   const control = [headers['cache-control']].flat().join(',').toLowerCase()
   const maxAge = /(?:^|[\s,])max-age="?(\d+)/.exec(control)?.[1]

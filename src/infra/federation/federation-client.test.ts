@@ -26,7 +26,7 @@ const json = (response: ServerResponse, status: number, body: unknown, headers =
 const get = (more: Partial<Parameters<FederationClient['request']>[0]> = {}, from = client) =>
   from.request({ destination: peer.serverName, method: 'GET', path: '/_matrix/federation/v1/version', ...more })
 
-/** The error of a request that has to fail. */
+/** Returns the error of a request that must fail. */
 const errorOf = (request: Promise<unknown>): Promise<FederationError> =>
   request.then(
     () => expect.unreachable('it is answered'),
@@ -84,7 +84,7 @@ test('a refusal says what the server said, and whether to try again', async () =
   const error = await errorOf(get())
   expect(error).toMatchObject({ retryable: false, extra: { room_version: '12' } })
   expect(error.toMatrixError()).toMatchObject({ status: 400, errcode: 'M_INCOMPATIBLE_ROOM_VERSION' })
-  // That a server does not know who we are is no fault of our client.
+  // If a server does not accept our signature, that is not the client's fault.
   peer.answerWith((response) => json(response, 401, { errcode: 'M_UNAUTHORIZED', error: 'Who?' }))
   expect((await errorOf(get())).toMatrixError()).toMatchObject({ status: 502 })
 })

@@ -17,32 +17,32 @@ import { FederationError } from './federation-error.ts'
 export type FederationRequest = {
   destination: ServerName
   method: 'GET' | 'PUT' | 'POST' | 'DELETE'
-  /** From `/_matrix/…`, its parts percent-encoded. */
+  /** From `/_matrix/…`, with percent-encoded parts. */
   path: string
-  /** Parameters; those that are undefined are left out, lists are repeated. */
+  /** Query parameters; undefined ones are omitted, lists are repeated. */
   query?: Record<string, string | number | boolean | readonly string[] | undefined>
   /** JSON */
   body?: unknown
-  /** The body, if it is not that, as canonical JSON. */
+  /** The body as canonical JSON, instead of `body`. */
   content?: string
-  /** For the whole request with its answer; default 30 s, for streams 10 minutes. */
+  /** For the whole request with its response; default 30 s, for streams 10 minutes. */
   timeoutMs?: number
-  /** Until the answer begins; default: a minute, if the whole request may take so long. */
+  /** Until the response starts; default: a minute, if `timeoutMs` allows. */
   beginsWithinMs?: number
-  /** Of the answer; default 1 MiB, for streams 1 GiB. */
+  /** Of the response; default 1 MiB, for streams 1 GiB. */
   maxBytes?: number
-  /** Ends the request early. */
+  /** Aborts the request. */
   signal?: AbortSignal
   /**
-   * Whose request it is: `own` (the default) is what this server does itself, though something that somebody does may lead to it. Each kind has connections of its own, so
-   * that what users and strangers ask of a server does not delay what we send to it.
+   * The kind of connection: `own` (the default) for requests of this server itself. Each kind has separate connections,
+   * so that requests caused by users and unauthenticated clients do not delay transactions to the server.
    */
   lane?: Lane
-  /** Bytes that the answers of several requests may have together. */
+  /** Bytes shared by the responses of several requests. */
   budget?: { bytes: number }
 }
 
-/** An answer (2xx) whose body is still on its way. Read it to its end or leave the loop: either frees the connection. */
+/** A 2xx response whose body is a stream. Read it to its end or leave the loop: either frees the connection. */
 export type FederationStream = {
   headers: Record<string, string | string[] | undefined>
   body: AsyncIterable<Buffer>
@@ -51,13 +51,13 @@ export type FederationStream = {
 /** Signed requests to other servers. https://spec.matrix.org/v1.19/server-server-api/#request-authentication */
 export type FederationClient = {
   /**
-   * The JSON that a server answers, whatever it is: callers validate it. Throws FederationError when there is no answer, or none that is
-   * JSON within the bounds, or the server refuses.
+   * Returns a server's JSON response unvalidated. Throws FederationError if there is no response, if it is invalid JSON
+   * or over the limits, or if the server refuses.
    */
   request(command: FederationRequest): Promise<unknown>
-  /** An answer that is large or no JSON. Throws FederationError; reading it throws one too. */
+  /** Returns a large or non-JSON response. Throws FederationError, also while it is read. */
   stream(command: FederationRequest): Promise<FederationStream>
-  /** What is at an HTTPS address that `destination` has told, unsigned. Throws as `stream`. */
+  /** Downloads from an HTTPS address that `destination` returned, unsigned. Throws as `stream`. */
   download(
     destination: ServerName,
     url: string,
@@ -106,7 +106,7 @@ export function createFederationClient(from: Sender): FederationClient {
 
 async function openStream(from: Sender, command: FederationRequest): Promise<FederationStream> {
   const { destination } = command
-  // Without federation there is nothing of other servers.
+  // Without federation all remote resources are missing.
   if (!from.enabled) throw new FederationError('This server does not federate', NOTHING_THERE)
   if (destination === from.serverName) throw new Error(`${command.path}: this server does not ask itself`)
   const signal = signalOf(command.signal, command.timeoutMs ?? STREAM_TIMEOUT_MS)
@@ -155,7 +155,7 @@ function signalOf(signal: AbortSignal | undefined, timeoutMs: number): AbortSign
   return signal ? AbortSignal.any([signal, timeout]) : timeout
 }
 
-/** What `work` returns if it does so in time. */
+/** Returns the result of `work` if it is in time. */
 async function begun<Result>(
   { beginsWithinMs }: FederationRequest,
   signal: AbortSignal,
@@ -212,7 +212,7 @@ function queryText(query: FederationRequest['query'] = {}): string {
   for (const [name, value] of Object.entries(query)) {
     for (const each of value === undefined ? [] : [value].flat()) parameters.append(name, String(each))
   }
-  // A blank as %20, which nobody takes for a plus sign.
+  // Encodes a blank as %20, which cannot be confused with a plus sign.
   return parameters.size === 0 ? '' : `?${parameters.toString().replaceAll('+', '%20')}`
 }
 
@@ -229,14 +229,14 @@ function unreachable(destination: ServerName, error: unknown): FederationError {
   if (error instanceof BodyTooLargeError) {
     return new FederationError(`${destination} answers too much`, { cause: error, retryable: false })
   }
-  // One text for all reasons: they would tell apart which names this network knows. The log has them.
+  // The same message for all reasons: they would reveal which names exist in this network. The log has the reason.
   return new FederationError(`${destination} cannot be reached`, { cause: error })
 }
 
-/** The error that an answer other than 2xx is. */
+/** Converts a non-2xx response to an error. */
 async function refusal(destination: ServerName, answer: Dispatcher.ResponseData): Promise<FederationError> {
   const status = answer.statusCode
-  // Who explains at length, or slowly, is not listened to.
+  // Gives up on long or slow error responses.
   const text = await Promise.race([
     readBounded(answer.body, MAX_ERROR_BYTES).catch(() => undefined),
     pause(ERROR_TIMEOUT_MS, undefined, { ref: false }),
@@ -261,7 +261,10 @@ const ERRCODE = /^(M_[A-Z0-9_]{1,100}|[A-Za-z0-9_]{1,100}\.[\w.]{1,100})$/
 const MAX_REASON = 1000
 const MAX_RETRY_AFTER_MS = 24 * 3_600_000
 
-/** What counts of an error: clients may hear it, and are told nothing that they take for ours, or cannot read. */
+/**
+ * The used parts of an error response: clients may see them. Parts that clients would take for this server's, or cannot
+ * parse, are dropped.
+ */
 const refusalBody = z.object({
   errcode: z.string().regex(ERRCODE).optional().catch(undefined),
   error: z.string().optional().catch(undefined),

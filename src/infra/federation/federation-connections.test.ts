@@ -49,7 +49,7 @@ function note({ headers, url, socket }: IncomingMessage): void {
   heard.push({ host: headers.host, sni: (socket as TLSSocket).servername, path: url })
 }
 
-/** Connections, as DNS says where `matrix.example` is. */
+/** Connections for which DNS maps `matrix.example` to these addresses. */
 function connect(addresses: SrvAddress[], allowPrivateAddresses = true): FederationConnections {
   const rules = { trustedCertificates: [authority.certificate], allowPrivateAddresses }
   const made = createFederationConnections(rules, fixedClock(0), {
@@ -72,7 +72,7 @@ function clientOf(connections: FederationConnections) {
 const ask = (connections: FederationConnections, destination = NAME) =>
   clientOf(connections).request({ destination, method: 'GET', path: '/asked' })
 
-/** Whoever asked is told the same whatever the reason is. */
+/** The error is the same for all reasons. */
 const unreachable = (reason: RegExp) => ({
   message: `${NAME} cannot be reached`,
   cause: { message: expect.stringMatching(reason) },
@@ -107,7 +107,7 @@ test.each(['127.0.0.1', 'localhost', '::ffff:127.0.0.1'])('records that point to
   expect(heard).toEqual([])
 })
 
-/** `public.example` is the local server; all else goes where it may. */
+/** `public.example` is the local server; all other names are resolved normally. */
 class OnePublicHost extends Dispatcher {
   readonly #others: Dispatcher
   readonly #local = new Agent({ connect: { ca: readFileSync(authority.certificate), servername: 'public.example' } })
@@ -132,7 +132,7 @@ test.each(['https://localhost', 'https://127.0.0.1', 'http://localhost'])(
     const bounds = { timeoutMs: 10_000, maxBytes: 1000 }
     await expect(client.download(NAME, 'https://public.example/moved', bounds)).rejects.toThrow()
     expect(heard.map(({ path }) => path)).toEqual(['/moved'])
-    // So that the one above is no accident.
+    // Proves that the check above is effective.
     const { body } = await client.download(NAME, 'https://public.example/there', bounds)
     for await (const _ of body);
     expect(heard).toHaveLength(2)
@@ -162,7 +162,7 @@ test('a .well-known that redirects to a private address delegates to nobody', as
   expect(heard.map(({ path }) => path)).toEqual(['/moved'])
 })
 
-/** Asks for a path that is redirected. */
+/** Requests a path that redirects. */
 class Moved extends Dispatcher {
   readonly #to: Dispatcher
   constructor(to: Dispatcher) {

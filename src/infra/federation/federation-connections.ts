@@ -15,39 +15,41 @@ import { createDelegationLookUp } from './delegations.ts'
 import { type DiscoverySources, findServer, type ServerTarget } from './server-discovery.ts'
 import { createSrvLookUp } from './srv-records.ts'
 
-/** Where this server's requests may go. */
+/** The rules for this server's outgoing connections. */
 export type OutgoingRules = {
-  /** Files (PEM) of certificate authorities to trust besides the usual ones. */
+  /** PEM files of certificate authorities to trust in addition to the default ones. */
   trustedCertificates: readonly string[]
-  /** Whether what users and other servers name may be on this machine and its private networks. */
+  /** Whether names from users and other servers may lead to this machine and its private networks. */
   allowPrivateAddresses: boolean
 }
 
 /** Connections to other servers, kept alive between requests. */
 export type FederationConnections = {
-  /** Where a server is, and the connections to it, of which each kind of requests has its own. Throws what stops its discovery. */
+  /**
+   * Returns a server's address, and its connections, separate for each kind of request. Throws if the discovery fails.
+   */
   to(serverName: ServerName, lane?: Lane): Promise<{ target: ServerTarget; dispatcher: Dispatcher }>
-  /** For requests to other hosts that users and other servers name, under the same rules. */
+  /** For requests to other hosts that users and other servers name, with the same rules. */
   anywhere: Agent
-  /** For requests to hosts that the configuration names, such as those of application services: they may be private ones. */
+  /** For requests to hosts in the configuration, such as those of application services: they may be private. */
   configured: Agent
   /** The certificate authorities to trust, for protocols other than HTTP. */
   trust: Trust
-  /** Does what the first connection would have to wait for: reading the certificates that are trusted takes a tenth of a second. */
+  /** Prepares what the first connection would have to wait for: reading the trusted certificates takes 100 ms. */
   prepare(): void
   close(): Promise<void>
 }
 
-/** Connections to one server at a time, of one kind; what does not find one free waits. */
+/** The maximum concurrent connections of one kind to one server; further requests wait. */
 const CONNECTIONS = 8
 const MAX_DESTINATIONS = 5000
 const IDLE_MS = 60_000
-/** Time until an answer begins: large rooms take theirs. */
+/** The timeout until a response starts: large rooms take long. */
 const SILENCE_MS = 60_000
-/** Time without a byte, once it has begun. */
+/** The timeout between bytes, once a response has started. */
 const PAUSE_MS = 30_000
 
-/** `discovery`: where servers are looked for, if not in `.well-known` and DNS. */
+/** `discovery`: overrides `.well-known` and DNS. */
 export function createFederationConnections(
   { trustedCertificates, allowPrivateAddresses }: OutgoingRules,
   clock: Clock,
@@ -63,7 +65,7 @@ export function createFederationConnections(
   }
   const pools = new LRUCache<string, Pool>({
     max: MAX_DESTINATIONS,
-    // Requests under way go on to their end.
+    // Requests in progress are completed.
     dispose: (pool) => void pool.close().catch(() => {}),
   })
   return {
@@ -87,7 +89,7 @@ export function createFederationConnections(
   }
 }
 
-/** What a pool connects to next: records change while connections live on. */
+/** The current address of a pool: records change while connections live on. */
 const current = new WeakMap<Pool, ServerTarget>()
 
 function openPool(target: ServerTarget, connect: Connect): Pool {
@@ -105,7 +107,7 @@ function openPool(target: ServerTarget, connect: Connect): Pool {
   return pool
 }
 
-/** Tries the addresses in order; the last one's error counts. */
+/** Tries the addresses in order; throws the last one's error. */
 function connectToFirst(
   connect: Connect,
   [first, ...others]: readonly Parameters<Connect>[0][],

@@ -1,8 +1,8 @@
 import { MatrixError } from '../../core/errors.ts'
 
 /**
- * By these clients take it that their own session is over, or to be renewed, or that their server does not have what they ask for: that is for this
- * server alone to say.
+ * With these codes clients would end or renew their own session, or conclude that this server lacks an endpoint: only
+ * this server may send them.
  */
 const OF_THIS_SERVER = new Set([
   'M_UNRECOGNIZED',
@@ -15,16 +15,16 @@ const OF_THIS_SERVER = new Set([
   'M_RESOURCE_LIMIT_EXCEEDED',
 ])
 
-/** Another server could not be asked, or refused. */
+/** A request to another server failed, or was refused. */
 export class FederationError extends Error {
-  /** What the server answered; undefined: there was no (usable) answer. */
+  /** The status of the response; undefined: there was no (usable) response. */
   readonly status: number | undefined
   readonly errcode: string
-  /** The server's own words, if it had any. */
+  /** The server's own error message, if any. */
   readonly said: string | undefined
-  /** Whether the same request may succeed at another time: there was no answer, or one that says so. */
+  /** Whether a later retry may succeed: there was no response, or one that says so. */
   readonly retryable: boolean
-  /** How long the server asked to be left alone, in milliseconds. */
+  /** The server's Retry-After, in milliseconds. */
   readonly retryAfterMs: number | undefined
   /** Further keys of the server's error, such as `room_version`. */
   readonly extra: Record<string, unknown>
@@ -40,13 +40,19 @@ export class FederationError extends Error {
     this.extra = answer.extra ?? {}
   }
 
-  /** Whether the server does not have what was asked of it. Who knows an endpoint names its errors; what answers otherwise, such as a proxy, often does not. */
+  /**
+   * Whether the server lacks the endpoint. A server that knows it names its errors; a proxy that answers instead often
+   * does not.
+   */
   isUnknownEndpoint(): boolean {
     const { status = 0, errcode } = this
     return errcode === 'M_UNRECOGNIZED' || (errcode === 'M_UNKNOWN' && [400, 404, 405].includes(status))
   }
 
-  /** What a client whose request needed the other server is told. Refusals of who we are (401) and troubles of the other server are not the client's. */
+  /**
+   * Converts to the error for a client whose request needed the other server. Authentication failures between servers
+   * (401) and errors of the other server are not the client's.
+   */
   toMatrixError(): MatrixError {
     const { status } = this
     if (status === undefined || status === 401 || status < 400 || status >= 500 || OF_THIS_SERVER.has(this.errcode)) {

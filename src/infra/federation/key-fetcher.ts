@@ -15,44 +15,48 @@ import { createSingleFlight } from '../concurrency/single-flight.ts'
 import type { AskedLanes, Asker } from './asked-lanes.ts'
 import type { FederationClient } from './federation-client.ts'
 
-/** A key that something claims to be signed with. */
+/** A key that a signature names. */
 export type WantedKey = {
   serverName: ServerName
   keyId: string
-  /** The key has to be valid at this time, in milliseconds since 1970; 0: at any. */
+  /** The key must be valid at this time, in milliseconds since 1970; 0: at any time. */
   validAt: number
-  /** For requests: the network that they come from. Keys that the server has retired do not count. */
+  /** For requests: the network that they come from. Retired keys do not count. */
   usedFrom?: string
 }
 
-/** Asks servers for their keys, or notaries for those of servers that do not answer. */
+/** Fetches keys from servers, or from notaries for servers that do not respond. */
 export type KeyFetcher = {
   /**
-   * Has all keys kept that the servers of these keys publish. Servers that were asked lately are left alone; for requests they are asked all the same, a
-   * few seconds later. `asker`: who wants the keys, if not this server itself. Throws M_LIMIT_EXCEEDED while too much waits for keys.
+   * Fetches and stores all keys that the servers of these keys publish. Skips servers that were asked recently, unless
+   * the keys are for requests; then a few seconds suffice. `asker`: the cause, if not this server itself. Throws
+   * M_LIMIT_EXCEEDED while too many wait for keys.
    */
   fetch(missing: readonly WantedKey[], asker?: Asker): Promise<void>
 }
 
-/** Of those whose keys this server wants itself. */
+/** The concurrency of this server's own fetches. */
 const AT_A_TIME = 64
-/** Of one fetching. */
+/** The concurrency of one fetch. */
 const AT_ONCE = 32
-/** Of those that make requests, which anybody can do in any name: in all and of one network, and requests that may wait of one network. */
+/**
+ * Limits of fetches for the authentication of requests, which anyone can send in any name: in total and of one network,
+ * and how many may wait.
+ */
 const REQUESTS = { each: 16, total: 64, waiting: 184, waitingInAll: 2000 }
 const CROWDED_MS = 10_000
 const TIMEOUT_MS = 10_000
-/** How long strangers wait until those are asked whose keys they want to know. */
+/** How long unauthenticated requests may wait for a key fetch. */
 const PATIENCE_MS = 10_000
 const MAX_BYTES = 64 * 1024
 const MAX_NOTARY_BYTES = 8 * 1024 * 1024
 /** A server is not asked more often, however many requests bear unknown keys. */
 const BACK_OFF = { first: 5000, longest: 3_600_000 }
 
-/** When a server was last asked, and how often running in vain. */
+/** When a server was last asked, and its consecutive failures. */
 type Trouble = { at: number; failures: number }
 type Troubles = ReturnType<typeof createGrowingCache<ServerName, Trouble>>
-/** How something is asked: in whose turn, and with regard to which failures. */
+/** How to fetch: the lane, and the failures to consider. */
 type Way = { inTurn(work: () => Promise<boolean>): Promise<boolean>; troubles: Troubles; mayWait: boolean }
 
 type Fetching = {
@@ -61,7 +65,9 @@ type Fetching = {
   notaries: readonly ServerName[]
   clock: Clock
   lanes: AskedLanes
-  /** Stores keys. A server counts as asked only after that: until then others would ask nobody, and find nothing. */
+  /**
+   * Stores keys. A server counts as asked only after that: otherwise concurrent callers would find no keys and not ask.
+   */
   keep(rows: readonly ServerKeyRow[]): Promise<void>
 }
 
@@ -69,14 +75,14 @@ export function createKeyFetcher(from: Fetching): KeyFetcher {
   const singleFlight = createSingleFlight<boolean>()
   const wayOf = createWays(from.lanes)
 
-  /** Whether the server told its keys. */
+  /** Whether the server returned its keys. */
   async function askServer(serverName: ServerName, { inTurn, troubles, mayWait }: Way): Promise<boolean> {
     const since = from.clock.now()
     return inTurn(() =>
       singleFlight(`${mayWait} ${serverName}`, async () => {
         const last = troubles.get(serverName)
         if (last && mayWait) await pause(Math.max(0, last.at + BACK_OFF.first - from.clock.now()))
-        // Somebody else asked while this one waited for its turn.
+        // Another caller asked while this one waited for its turn.
         else if (last && last.at >= since) return last.failures === 0
         return askNow(from, serverName, troubles)
       }),
@@ -98,15 +104,15 @@ export function createKeyFetcher(from: Fetching): KeyFetcher {
           }),
         ),
       )
-      // Strangers may ask them themselves.
+      // Unauthenticated requests do not reach notaries: their senders can ask them directly.
       if (asker?.kind !== 'network') await askNotaries(from, missing, silent)
     },
   }
 }
 
-/** Returns how something is asked for a network whose request needs a key, or else for an asker, or for this server itself. */
+/** Returns how to fetch for a network whose request needs a key, for an asker, or for this server itself. */
 function createWays(lanes: AskedLanes): (network: string | undefined, asker: Asker | undefined) => Way {
-  // What strangers ask for must not make us leave a server alone.
+  // Failures of fetches for unauthenticated requests must not put a server into back-off.
   const [troubles, troublesOfStrangers] = [newTroubles(), newTroubles()]
   const ownTurn = createConcurrencyLimit(AT_A_TIME)
   const requests = createLanes<string>(REQUESTS)
@@ -126,7 +132,7 @@ function createWays(lanes: AskedLanes): (network: string | undefined, asker: Ask
   }
 }
 
-/** For old events one must not wait on every dead server each time. */
+/** Dead servers must not delay every check of an old event. */
 function isDue(now: number, last: Trouble | undefined): boolean {
   if (!last) return true
   return now >= last.at + backOff(last.failures, BACK_OFF)
@@ -171,7 +177,10 @@ async function fetchFromServer({ federation, clock }: From, destination: ServerN
 
 const notaryAnswer = z.object({ server_keys: z.array(z.looseObject({ server_name: z.string() })) })
 
-/** Keys of several servers in one request; the notary has to sign each answer, besides the server. https://spec.matrix.org/v1.19/server-server-api/#post_matrixkeyv2query */
+/**
+ * Fetches keys of several servers in one request; the notary has to sign each response in addition to the server.
+ * https://spec.matrix.org/v1.19/server-server-api/#post_matrixkeyv2query
+ */
 async function fetchFromNotary(from: From, notary: ServerName, wanted: readonly WantedKey[]): Promise<ServerKeyRow[]> {
   const criteria: Record<string, Record<string, object>> = {}
   for (const { serverName, keyId, validAt } of wanted) {

@@ -41,7 +41,7 @@ function setUp(notaries: ServerName[] = [], kept = database) {
 
 type Published = { inUse: SigningKey[]; old?: Record<string, { key: string; expired_ts: number }>; until?: number }
 
-/** A server's own answer about its keys, signed with those in use. */
+/** A server's own response about its keys, signed with the current ones. */
 function keyAnswer(server_name: ServerName, { inUse, old = {}, until = NOW + DAY }: Published): object {
   const verify_keys = Object.fromEntries(inUse.map(({ keyId, publicKey }) => [keyId, { key: publicKey }]))
   const answer = { server_name, valid_until_ts: until, verify_keys, old_verify_keys: old }
@@ -119,7 +119,7 @@ test('after a server has changed its key the old one counts for what is older, a
   expect(await ring.find([wanted(peer, first, { validAt: NOW + HOUR + 1 })])).toEqual([undefined])
   clock.advance(HOUR)
   expect(await ring.find([wanted(peer, first, { usedFrom: NETWORK })])).toEqual([undefined])
-  // A server that forgets its old keys does not make its old events unverifiable.
+  // If a server stops publishing its old keys, its old events stay verifiable.
   clock.advance(HOUR)
   published = { inUse: [forger], until: NOW + 3 * DAY }
   expect(await ring.find([wanted(peer, forger), wanted(peer, first)])).not.toContain(undefined)
@@ -161,7 +161,7 @@ test('requests with keys that nobody knows do not pile up, and those of one netw
   await expect(findFrom(NETWORK, silent[0]!)).rejects.toMatchObject(crowded)
   const peer = await peerWith((name) => keyAnswer(name, { inUse: [first] }))
   expect(await findFrom('192.0.2.2', peer)).not.toContain(undefined)
-  // What is known is known to all.
+  // Known keys are available to all askers.
   expect(await findFrom(NETWORK, peer)).not.toContain(undefined)
   expect(isAsked()).toBe(16)
 })

@@ -12,23 +12,24 @@ import type { AskedLanes, Asker } from './asked-lanes.ts'
 import type { FederationClient } from './federation-client.ts'
 import { createKeyFetcher, type WantedKey } from './key-fetcher.ts'
 
-/** What a server's answer about its keys has to be: valid until a time (milliseconds since 1970), and with some keys. */
+/** The requirements for a server's key response: valid until a time (milliseconds since 1970), and with some keys. */
 export type WantedAnswer = { validUntil: number; keyIds: readonly string[] }
 
 /**
- * The verify keys of all servers: from memory, the database, the servers themselves or notaries, in this order. Not inside transactions.
- * Throws M_LIMIT_EXCEEDED while too much waits for keys.
+ * The verify keys of all servers: from memory, the database, the servers themselves or notaries, in this order. Not
+ * inside transactions. Throws M_LIMIT_EXCEEDED while too many wait for keys.
  */
 export type KeyRing = {
   /**
-   * For each wanted key its 32 bytes, in the same order; undefined for those that cannot be had. Asks each server at most once for all of its keys.
+   * Returns the 32 bytes of each wanted key, in the same order; undefined if it is unavailable. Asks each server at
+   * most once for all of its keys.
    */
   find(wanted: readonly WantedKey[]): Promise<(Buffer | undefined)[]>
-  /** Asks those of some servers of which no key is known for all that they have. Does not say whether they answered. */
+  /** Fetches the keys of those of some servers of which no key is known. Does not report whether they responded. */
   learn(servers: readonly ServerName[]): Promise<void>
-  /** The servers' signed answers by which their keys are known, brought up to date where they do not hold long enough, or have not all keys that are wanted. */
+  /** Returns the servers' signed key responses, fetched again if they expire too early or lack wanted keys. */
   answers(wanted: ReadonlyMap<ServerName, WantedAnswer>): Promise<Map<ServerName, string[]>>
-  /** The same ring for what somebody else wants to know: others are asked in the asker's lane. */
+  /** Returns the same ring for an asker: requests run in the asker's lane. */
   onBehalfOf(asker: Asker): KeyRing
 }
 
@@ -42,7 +43,7 @@ type Sources = {
   federation: FederationClient
   serverName: ServerName
   signingKey: SigningKey
-  /** Servers that are asked about the keys of those that cannot be reached. */
+  /** Servers that are asked for the keys of unreachable servers. */
   notaries: readonly ServerName[]
   clock: Clock
   lanes: AskedLanes
@@ -66,7 +67,7 @@ export function createKeyRing(from: Sources): KeyRing {
     return wanted.map((want) => (isOwn(want) ? ownKey : keyFor(known, want)?.key))
   }
 
-  /** Asks the servers of these keys for all that they have, and keeps it. */
+  /** Fetches and stores all keys of the servers of these keys. */
   async function refresh(missing: readonly WantedKey[], asker: Asker | undefined): Promise<Map<ServerName, KnownKeys>> {
     const servers = [...new Set(missing.map(({ serverName }) => serverName))]
     await fetcher.fetch(missing, asker)
@@ -108,7 +109,7 @@ export function createKeyRing(from: Sources): KeyRing {
 function createKnownKeys(from: { database: Database; serverName: ServerName }) {
   const cache = new LRUCache<ServerName, KnownKeys>({ max: MAX_SERVERS })
 
-  /** What is known without asking anybody. */
+  /** Returns known keys, without requests. */
   async function load(servers: readonly ServerName[]): Promise<Map<ServerName, KnownKeys>> {
     const known = new Map(servers.map((server) => [server, cache.get(server)] as const))
     const unknown = servers.filter((server) => !known.get(server) && server !== from.serverName)

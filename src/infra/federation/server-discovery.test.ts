@@ -18,7 +18,7 @@ const find = (serverName: string, { delegation, records = {} }: World = {}) =>
     serverName as ServerName,
   )
 
-/** https://spec.matrix.org/v1.19/server-server-api/#resolving-server-names, by its numbers. */
+/** https://spec.matrix.org/v1.19/server-server-api/#resolving-server-names, by its step numbers. */
 test.each<[string, string, World, [host: string, port: number], string, string]>([
   ['1', '1.2.3.4', { delegation: 'other' }, ['1.2.3.4', 8448], '1.2.3.4', '1.2.3.4'],
   ['1 with port', '1.2.3.4:1', {}, ['1.2.3.4', 1], '1.2.3.4:1', '1.2.3.4'],

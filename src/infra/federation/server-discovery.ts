@@ -3,26 +3,29 @@ import type { ServerName } from '../../core/ids.ts'
 import { isServerName } from '../../core/ids.ts'
 import type { SrvAddress } from './srv-records.ts'
 
-/** How a server is reached. */
+/** How to reach a server. */
 export type ServerTarget = {
   /** For the request's `Host` header. */
   hostHeader: string
-  /** Whom the certificate has to be for: a name, which is sent as SNI too, or an IP address, which is not. */
+  /** The name on the certificate, also sent as SNI, or an IP address, for which no SNI is sent. */
   certificateName: string
-  /** Where to connect to: the first that works. A host is a name or an IP address without brackets. */
+  /** The addresses to try in order. A host is a name or an IP address without brackets. */
   addresses: SrvAddress[]
 }
 
 export type DiscoverySources = {
-  /** The delegated server name; undefined where there is none. Cached by the source. */
+  /** Returns the delegated server name; undefined if there is none. Cached by the source. */
   delegationOf(hostname: string): Promise<ServerName | undefined>
-  /** Where SRV records for a service point, in the order to try; undefined where there are none. Cached by the source. */
+  /** Returns the targets of SRV records, in the order to try; undefined if there are none. Cached by the source. */
   srvAddresses(service: string, hostname: string): Promise<SrvAddress[] | undefined>
 }
 
 const DEFAULT_PORT = 8448
 
-/** Where to connect to for a server name. https://spec.matrix.org/v1.19/server-server-api/#resolving-server-names; the comments have its numbers. */
+/**
+ * Resolves a server name. https://spec.matrix.org/v1.19/server-server-api/#resolving-server-names; comments have its
+ * step numbers.
+ */
 export async function findServer(sources: DiscoverySources, serverName: ServerName): Promise<ServerTarget> {
   const fixed = withoutLookUp(serverName)
   if (fixed) return fixed
@@ -31,13 +34,13 @@ export async function findServer(sources: DiscoverySources, serverName: ServerNa
   return (delegated && withoutLookUp(delegated)) ?? (await byRecords(sources, delegated ?? serverName))
 }
 
-/** A server name's host, without the brackets of IPv6, and port. */
+/** Splits a server name into its host, without the brackets of IPv6, and port. */
 export function splitServerName(serverName: string): { host: string; port: number | undefined } {
   const [, host = '', port] = /^(.*?)(?::(\d{1,5}))?$/.exec(serverName) ?? []
   return { host: host.replace(/^\[|\]$/g, ''), port: port === undefined ? undefined : Number(port) }
 }
 
-/** The server name that a `.well-known` answer delegates to; undefined if it is not valid. */
+/** Parses the server name in a `.well-known` response; undefined if it is invalid. */
 export function parseDelegation(answer: unknown): ServerName | undefined {
   const name =
     typeof answer === 'object' && answer !== null ? (answer as Record<string, unknown>)['m.server'] : undefined
@@ -51,7 +54,7 @@ function withoutLookUp(serverName: ServerName): ServerTarget | undefined {
   return { hostHeader: serverName, certificateName: host, addresses: [{ host, port: port ?? DEFAULT_PORT }] }
 }
 
-/** 3.3 to 3.5, 4 to 6: a name without a port. The certificate is for that name, wherever the records point. */
+/** 3.3 to 3.5, 4 to 6: a name without a port. The certificate is for that name, not for the targets of the records. */
 async function byRecords(sources: DiscoverySources, hostname: ServerName): Promise<ServerTarget> {
   const [current, deprecated] = await Promise.all([
     sources.srvAddresses('_matrix-fed._tcp', hostname),

@@ -1,23 +1,27 @@
 import { Worker } from 'node:worker_threads'
 import { isSignedBy, PUBLIC_KEY_BYTES, SIGNATURE_BYTES } from '../../core/signing/ed25519.ts'
 
-/** Whether `signature` is one of `data` with `publicKey`: 64 bytes, any, and 32. */
+/** A signature to verify: 32 bytes of key, any data, 64 bytes of signature. */
 export type SignatureCheck = { publicKey: Buffer; data: Buffer; signature: Buffer }
 
-/** What goes to the thread: of each check the key, the signature and the data, one after the other. */
+/** The message to the thread: of each check the key, the signature and the data, one after the other. */
 export type PackedChecks = { bytes: Uint8Array<ArrayBuffer>; dataLengths: Uint32Array<ArrayBuffer> }
 
-/** The way to the thread and back costs as much as a few checks, and its start as much as a thousand; so many here take 4 ms. */
+/**
+ * A round trip to the thread costs as much as a few checks, and its start as much as a thousand; this many on the main
+ * thread take 4 ms.
+ */
 const MAX_HERE = { withThread: 4, withoutThread: 50 }
-/** That are on their way to the thread at once, for each who asks. */
+/** The maximum bytes in transit to the thread, for each caller. */
 const MAX_DATA_BYTES = 1024 * 1024
 
 type Waiting = { resolve(verdicts: Uint8Array): void; reject(error: Error): void }
 let thread: { worker: Worker; waiting: Waiting[] } | undefined
 
 /**
- * Checks many signatures without keeping the main thread from its work; the verdicts are in the order of the checks. One thread is enough, for to read
- * and store an event takes the main thread longer than its signature takes that one. It begins with the first that need it.
+ * Verifies signatures without blocking the main thread; results are in the order of the checks. One thread is
+ * sufficient, because parsing and storing an event takes the main thread longer than verifying its signature takes this
+ * one. The thread starts on demand.
  */
 export async function verifySignatures(checks: readonly SignatureCheck[]): Promise<boolean[]> {
   if (checks.length <= (thread ? MAX_HERE.withThread : MAX_HERE.withoutThread)) {
@@ -69,13 +73,15 @@ function verifyThere(checks: PackedChecks): Promise<Uint8Array> {
   const { worker, waiting } = thread
   return new Promise((resolve, reject) => {
     waiting.push({ resolve, reject })
-    // While somebody waits, the process has to stay.
+    // Keeps the process alive while a caller waits.
     worker.ref()
     worker.postMessage(checks, [checks.bytes.buffer, checks.dataLengths.buffer])
   })
 }
 
-/** It answers in the order in which it is asked. Whoever waits when it fails hears of it, and the next one gets a new one. */
+/**
+ * The thread answers in order. If it fails, all waiting callers get the error, and the next call starts a new thread.
+ */
 function startThread(): { worker: Worker; waiting: Waiting[] } {
   const worker = new Worker(new URL('./verify-packed-thread.js', import.meta.url))
   const started = { worker, waiting: [] as Waiting[] }

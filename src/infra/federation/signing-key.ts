@@ -12,18 +12,19 @@ import type { Clock } from '../clock.ts'
 import type { Random } from '../random.ts'
 
 /**
- * This server's signing key: from `file` where there is one (such as Synapse's `signing.key`), otherwise the one in the database, which all
- * processes share; it is made at the first start. Throws a MatrixError when the file is not a key.
+ * Returns this server's signing key: from `file` if it exists (such as Synapse's `signing.key`), otherwise from the
+ * database, which all processes share; it is created at the first start. Throws a MatrixError if the file does not
+ * contain a key.
  */
 export async function loadSigningKey(db: Db, file: string, random: Random): Promise<SigningKey> {
   const text = readIfThere(file) ?? (await serverSecret(db, 'signing_key', () => newKey(random)))
   return parseSigningKey(text)
 }
 
-/** How long other processes may go on signing with the key before. */
+/** How long other processes may still sign with the previous key. */
 const CHANGE_MS = 3_600_000
 
-/** Remembers the key in use, and the end of the one before if this is a new one: events signed with that one stay verifiable. */
+/** Records the current key, and the expiry of the previous one if it changed: events signed with it stay verifiable. */
 export async function recordOwnKey(database: Database, { keyId, publicKey }: SigningKey, clock: Clock): Promise<void> {
   const known = await loadOwnKeys(database)
   const inUse = known.filter((key) => key.expired_ts === null)

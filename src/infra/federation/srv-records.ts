@@ -7,14 +7,14 @@ export type SrvAddress = { host: string; port: number }
 
 export type SrvRecord = { name: string; port: number; priority: number; weight: number }
 
-/** Looks SRV records up: undefined where there are none. */
+/** Looks up SRV records; undefined if there are none. */
 export type SrvLookUp = (service: string, hostname: string) => Promise<SrvAddress[] | undefined>
 
 const CACHE_MS = 5 * 60_000
-/** Resolvers that do not answer must not hold up every request. */
+/** Resolvers that do not respond must not delay every request. */
 const FAILURE_CACHE_MS = 60_000
 
-/** Looks up with the system's resolvers, and remembers for some minutes: Node does not tell the records' own time. */
+/** Uses the system's resolvers, and caches results for some minutes: Node does not return the records' TTL. */
 export function createSrvLookUp(resolve: (name: string) => Promise<SrvRecord[]> = systemResolve()): SrvLookUp {
   const cache = new LRUCache<string, Promise<SrvRecord[]>>({ max: 10_000, ttl: CACHE_MS })
   return async (service, hostname) => {
@@ -40,7 +40,10 @@ function systemResolve(): (name: string) => Promise<SrvRecord[]> {
   return (name) => resolver.resolveSrv(name)
 }
 
-/** By priority, and within one by chance according to weight (RFC 2782). A target of `.` says that there is no such service: none is left. */
+/**
+ * Sorts by priority, and within one by weighted randomness (RFC 2782). A target of `.` means that the service does not
+ * exist: the result is empty.
+ */
 function inOrder(records: readonly SrvRecord[]): SrvAddress[] {
   const left = records.filter(({ name }) => name !== '.' && name !== '')
   const ordered: SrvAddress[] = []
@@ -55,7 +58,7 @@ function inOrder(records: readonly SrvRecord[]): SrvAddress[] {
 }
 
 function pickByWeight(group: readonly SrvRecord[]): SrvRecord {
-  // One more for each, so that those of weight 0 are tried too.
+  // Adds one to each weight, so that records of weight 0 are tried too.
   let rest = randomInt(group.reduce((sum, { weight }) => sum + weight + 1, 0))
   for (const record of group) {
     rest -= record.weight + 1

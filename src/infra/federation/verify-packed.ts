@@ -2,7 +2,7 @@ import { parentPort } from 'node:worker_threads'
 import { isSignedBy, PUBLIC_KEY_BYTES, SIGNATURE_BYTES } from '../../core/signing/ed25519.ts'
 import type { PackedChecks } from './signature-thread.ts'
 
-// What the thread of signature-thread.ts does: for each check that it is sent, 1 where the signature is good, else 0.
+// The worker thread of signature-thread.ts: returns for each check 1 if the signature is valid, otherwise 0.
 parentPort!.on('message', ({ bytes, dataLengths }: PackedChecks) => {
   const verdicts = new Uint8Array(dataLengths.length)
   let at = 0

@@ -6,9 +6,9 @@ import { readBounded } from './read-bounded.ts'
 /** A request to an application service. */
 export type AppserviceRequest = {
   method: 'GET' | 'PUT' | 'POST'
-  /** From behind `/_matrix/app/v1`, encoded. */
+  /** The part after `/_matrix/app/v1`, encoded. */
   path: string
-  /** Where application services have it that know no versions of the API; absent: they have it not. */
+  /** The path in application services that predate API versions; absent: they lack it. */
   legacyPath?: string
   query?: Iterable<[string, string]>
   /** JSON. */
@@ -17,18 +17,21 @@ export type AppserviceRequest = {
   signal?: AbortSignal
 }
 
-/** What it answers, of every status. */
+/** The response, of any status. */
 export type AppserviceAnswer = { status: number; text: string }
 
-/** Asks application services: https://spec.matrix.org/v1.19/application-service-api/#homeserver---application-service-api */
+/**
+ * Sends requests to application services:
+ * https://spec.matrix.org/v1.19/application-service-api/#homeserver---application-service-api
+ */
 export type AppserviceClient = {
-  /** Rejects with AppserviceSilence when there is no answer; an application service without URL never gives one. */
+  /** Rejects with AppserviceSilence if there is no response, as always for an application service without URL. */
   request(appservice: Appservice, request: AppserviceRequest): Promise<AppserviceAnswer>
 }
 
-/** There is no answer. */
+/** The application service did not respond. */
 export class AppserviceSilence extends Error {
-  /** Whether time ran out, rather than that nobody listens. */
+  /** Whether the request timed out; otherwise nothing accepts connections. */
   readonly isTimeout: boolean
   constructor(id: string, cause: unknown) {
     super(`the application service ${id} does not answer`, { cause })
@@ -38,14 +41,14 @@ export class AppserviceSilence extends Error {
 }
 
 const MAX_BYTES = 10_000_000
-/** What an application service answers for a path that it does not know. */
+/** The statuses of application services for an unknown path. */
 const UNKNOWN_PATH: readonly number[] = [404, 405, 501]
-/** Now and then one of the old kind is asked as a new one, for it may have been updated. */
+/** A legacy application service is asked in the new way again after this time: it may have been updated. */
 const OLD_MS = 10 * 60_000
 
-/** `dispatcher`: connections to wherever the configuration says, which may be private addresses. */
+/** `dispatcher`: connections to hosts in the configuration, which may be private addresses. */
 export function createAppserviceClient(clock: Clock, dispatcher: Dispatcher): AppserviceClient {
-  /** Of the old kind, and until when that is believed. */
+  /** Legacy application services, and until when that is assumed. */
   const old = new Map<string, number>()
 
   async function ask(appservice: Appservice, url: string, request: AppserviceRequest): Promise<AppserviceAnswer> {
@@ -78,7 +81,7 @@ export function createAppserviceClient(clock: Clock, dispatcher: Dispatcher): Ap
       const askAsNew = () => ask(appservice, `${url}/_matrix/app/v1${request.path}${queryString(query)}`, request)
       const { legacyPath } = request
       if (legacyPath === undefined) return askAsNew()
-      // Those of the old kind look for the token in the query, where it does not belong.
+      // Legacy application services expect the token in the query.
       const withToken: [string, string][] = [...query, ['access_token', appservice.hsToken]]
       const askAsOld = () => ask(appservice, url + legacyPath + queryString(withToken), request)
       if ((old.get(id) ?? 0) > clock.now()) return askAsOld()

@@ -3,7 +3,7 @@ import { MatrixError } from '../../core/errors.ts'
 import type { Logger } from '../logger.ts'
 import { readBounded } from './read-bounded.ts'
 
-/** A request to an identity server that a client has named, with the token that the client has there. */
+/** A request to an identity server that a client named, with the client's token for it. */
 export type IdentityRequest = {
   /** Host name and optional port. */
   server: string
@@ -14,22 +14,22 @@ export type IdentityRequest = {
   body?: object
 }
 
-/** Asks identity servers: https://spec.matrix.org/v1.19/identity-service-api/ */
+/** Sends requests to identity servers: https://spec.matrix.org/v1.19/identity-service-api/ */
 export type IdentityClient = {
-  /** The JSON that is answered, whatever it is. Throws what the server refuses for, and 502 when there is no answer. */
+  /** Returns the JSON response, unvalidated. Throws the server's refusal, and 502 if there is no response. */
   request(request: IdentityRequest): Promise<unknown>
 }
 
 const TIMEOUT_MS = 20_000
 const MAX_BYTES = 256 * 1024
 
-/** `dispatcher`: connections that lead only where requests of clients may lead. */
+/** `dispatcher`: connections that reach only public addresses, unless the configuration allows others. */
 export function createIdentityClient(dispatcher: Dispatcher, logger: Pick<Logger, 'debug'>): IdentityClient {
   return {
     async request({ server, accessToken, method, path, body }) {
       const { status, json } = await send().catch((error: unknown) => {
         logger.debug({ err: error, server }, 'request to identity server failed')
-        // One text for all reasons, as for servers.
+        // The same message for all reasons, as for servers.
         throw new MatrixError(502, 'M_UNKNOWN', `The identity server ${server} cannot be reached`)
       })
       if (status >= 200 && status < 300) return json

@@ -1,7 +1,7 @@
-/** One part of a multipart body; its content has to be read before the next part can be. */
+/** One part of a multipart body; its content must be read before the next part. */
 export type Part = { headers: ReadonlyMap<string, string>; content: AsyncIterable<Buffer> }
 
-/** Thrown for what is no multipart body. */
+/** The text is not a multipart body. */
 export class MalformedMultipartError extends Error {
   constructor(message: string) {
     super(`The multipart body is malformed: ${message}`)
@@ -14,18 +14,18 @@ const NEWLINE = Buffer.from('\r\n')
 const CLOSE = Buffer.from('--')
 const BLANK_LINE = Buffer.from('\r\n\r\n')
 
-/** The parts of a multipart body (RFC 2046, section 5.1), one after the other; what is before the first and after the last is not looked at. */
+/** Yields the parts of a multipart body (RFC 2046, section 5.1), one after the other; ignores preamble and epilogue. */
 export async function* readParts(contentType: string, body: AsyncIterable<Buffer>): AsyncGenerator<Part> {
   const delimiter = Buffer.from(`\r\n--${boundaryOf(contentType)}`)
   const reader = new Reader(body)
   try {
-    // The first delimiter may be at the very start, where no line ends before it.
+    // The first delimiter may be at the very start, without a line end before it.
     reader.putBack(NEWLINE)
     for await (const _ of reader.until(delimiter));
     while (true) {
       if (await reader.startsWith(CLOSE)) return
       await reader.take(NEWLINE, MAX_HEADER_BYTES)
-      // A part without headers begins with the blank line.
+      // A part without headers starts with the blank line.
       reader.putBack(NEWLINE)
       const headers = parseHeaders(await reader.take(BLANK_LINE, MAX_HEADER_BYTES))
       const content = reader.until(delimiter)
@@ -57,7 +57,7 @@ function parseHeaders(block: Buffer): Map<string, string> {
   return headers
 }
 
-/** Reads a stream up to one text after the other. */
+/** Reads a stream up to one delimiter after the other. */
 class Reader {
   readonly #source: AsyncIterator<Buffer>
   #held: Buffer = Buffer.alloc(0)
@@ -76,7 +76,7 @@ class Reader {
     this.#held = this.#held.length === 0 ? value : Buffer.concat([this.#held, value])
   }
 
-  /** The chunks before `end`, which is taken off too. Once it has come to its end it gives nothing. */
+  /** Yields the chunks before `end`, which is consumed. After the end of the stream it yields nothing. */
   async *until(end: Buffer): AsyncGenerator<Buffer> {
     for (;;) {
       const place = this.#held.indexOf(end)
@@ -86,7 +86,7 @@ class Reader {
         if (last.length > 0) yield last
         return
       }
-      // The last bytes may be the beginning of the end.
+      // The last bytes may be the start of the delimiter.
       const certain = this.#held.length - end.length + 1
       if (certain > 0) {
         const chunk = this.#held.subarray(0, certain)

@@ -6,24 +6,27 @@ import { createConcurrencyLimit } from '../concurrency/concurrency-limit.ts'
 import { createSingleFlight } from '../concurrency/single-flight.ts'
 import { isPrivateAddress } from './private-address.ts'
 
-/** The addresses of a name. Rejects when it has none. */
+/** Returns the addresses of a name. Rejects if it has none. */
 export type NameLookUp = (name: string) => Promise<LookupAddress[]>
 
-/** Where addresses are looked for, in this order; each gives none where it knows none. */
+/** The sources of addresses, in this order; each returns an empty list for an unknown name. */
 export type NameSources = {
-  /** The text of the file of hosts. */
+  /** The text of the hosts file. */
   hosts(): Promise<string>
   dns(name: string): Promise<LookupAddress[]>
-  /** Whatever else the system knows: search domains, mDNS. Rejects when it knows nothing. */
+  /** Other sources of the system: search domains, mDNS. Rejects for an unknown name. */
   system(name: string): Promise<LookupAddress[]>
 }
 
-/** The system's own function takes a thread for each name, for as long as the name servers keep it waiting, and there are few: others' names must not use up all. */
+/**
+ * The system's function blocks one of few threads for each name until the name servers respond: names from outside must
+ * not use up all of them.
+ */
 const SYSTEM_AT_ONCE = 4
 
 /**
- * Looks names up as the system does, but without a thread of it where DNS knows the name: names that lead to name servers which never answer keep
- * nobody else waiting.
+ * Looks up names as the system does, but without a thread for names that DNS knows: name servers that never respond
+ * block no other look-ups.
  */
 export function createNameLookUp(sources: NameSources = systemSources()): NameLookUp {
   const flights = createSingleFlight<LookupAddress[]>()
@@ -37,7 +40,10 @@ export function createNameLookUp(sources: NameSources = systemSources()): NameLo
     })
 }
 
-/** For connections: looks up at the time when one is made, so that nothing can change between a check and the use. `allowPrivateAddresses`: whether those count. */
+/**
+ * For connections: looks up when a connection is made, so that nothing can change between check and use.
+ * `allowPrivateAddresses`: whether private addresses are allowed.
+ */
 export function lookUpFor(lookUp: NameLookUp, allowPrivateAddresses: boolean): LookupFunction {
   return (name, options, callback) => {
     lookUp(name).then(
@@ -54,7 +60,7 @@ export function lookUpFor(lookUp: NameLookUp, allowPrivateAddresses: boolean): L
   }
 }
 
-/** What a file of hosts has for a name: lines of an address and its names, with comments behind `#`. */
+/** Returns the addresses of a name in a hosts file: lines of an address and its names, with comments after `#`. */
 function addressesIn(hosts: string, name: string): LookupAddress[] {
   const wanted = name.toLowerCase()
   if (!hosts.toLowerCase().includes(wanted)) return []

@@ -68,7 +68,7 @@ test('redirects are not followed', async () => {
 test('large answers are refused, and nothing is unpacked', async () => {
   const http = connect(true)
   await expect(http.postJson(`http://localhost:${port}/large`, {}, bounds)).rejects.toThrow(/more than/)
-  // 100 MiB are 100 KiB when they are packed.
+  // 100 MiB are 100 KiB when compressed.
   await expect(http.postJson(`http://localhost:${port}/bomb`, {}, bounds)).rejects.toThrow(/more than/)
 })
 

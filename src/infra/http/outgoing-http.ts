@@ -1,11 +1,11 @@
 import { type Dispatcher, request } from 'undici'
 import { readBounded } from './read-bounded.ts'
 
-/** Requests to addresses that users name, as those of push gateways. */
+/** Requests to addresses that users set, such as push gateways. */
 export type OutgoingHttp = {
   /**
-   * Posts JSON; answers of every status come back, `body` undefined where it is no JSON. Follows no redirects. Rejects when there is no
-   * answer in time, the answer is too large, or the address is one to which no request may go.
+   * Posts JSON; returns responses of every status, with `body` undefined if it is not JSON. Follows no redirects.
+   * Rejects on a timeout, a too large response, or a forbidden address.
    */
   postJson(
     url: string,
@@ -16,7 +16,7 @@ export type OutgoingHttp = {
 
 const MAX_ANSWER_BYTES = 64 * 1024
 
-/** `dispatcher`: connections that lead only where requests of users may lead. */
+/** `dispatcher`: connections that reach only public addresses, unless the configuration allows others. */
 export function createOutgoingHttp(dispatcher: Dispatcher): OutgoingHttp {
   return {
     async postJson(url, body, { timeoutMs, signal }) {

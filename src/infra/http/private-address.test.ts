@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { isPrivateAddress } from './private-address.ts'
 
-/** The first and the last address of each range, and those beside it that are public. */
+/** The first and last address of each range, and the adjacent public ones. */
 const RANGES: [range: string, private_: string[], public_: string[]][] = [
   ['this network', ['0.0.0.0', '0.255.255.255'], ['1.0.0.0']],
   ['private 10', ['10.0.0.0', '10.255.255.255'], ['9.255.255.255', '11.0.0.0']],
@@ -62,7 +62,7 @@ test.each(['1.1.1.1', '8.8.8.8', '2606:4700:4700::1111', '2a00::1', '2620:fe::fe
   expect(isPrivateAddress(address)).toBe(false),
 )
 
-/** They are looked up, and what they lead to is judged then. */
+/** These are names: they are resolved, and the resulting address is checked. */
 test.each(['example.org', 'localhost', '127.1', '2130706433', '0x7f000001', '0177.0.0.1', '1.2.3.4.5', ''])(
   '%j is a name',
   (name) => expect(isPrivateAddress(name)).toBe(false),

@@ -1,8 +1,8 @@
 import { BlockList, isIP } from 'node:net'
 
 /**
- * Whether an address is of no use to the public internet: loopback, private, link-local, multicast, reserved, or one that
- * stands for an IPv4 address and leads to such a one. False for names.
+ * Whether an address is not on the public internet: loopback, private, link-local, multicast, reserved, or an IPv6 form
+ * of such an IPv4 address. False for names.
  */
 export function isPrivateAddress(host: string): boolean {
   const [address = ''] = host.split('%')
@@ -32,8 +32,8 @@ const IPV4 = [
   '240.0.0.0/4',
 ]
 /**
- * https://www.iana.org/assignments/iana-ipv6-special-registry. The forms of IPv4 addresses that nobody uses any more (IPv4-compatible ::/96,
- * IPv4-translated, Teredo in 2001::/23, 6to4), and those of a translator of this network (64:ff9b:1::/48), are refused whatever they stand for.
+ * https://www.iana.org/assignments/iana-ipv6-special-registry. Obsolete forms of IPv4 addresses (IPv4-compatible ::/96,
+ * IPv4-translated, Teredo in 2001::/23, 6to4) and those of a local translator (64:ff9b:1::/48) are always refused.
  */
 const IPV6 = [
   '::/96',
@@ -52,7 +52,7 @@ const IPV6 = [
   'fec0::/10',
   'ff00::/8',
 ]
-/** Before an IPv4 address: where a machine without IPv4 reaches all of them (NAT64). Node knows the other such form, ::ffff:0:0/96, itself. */
+/** The prefix of IPv4 addresses behind NAT64. Node handles the other such form, ::ffff:0:0/96, itself. */
 const NAT64 = '64:ff9b::'
 
 const PRIVATE = new BlockList()

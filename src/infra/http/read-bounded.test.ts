@@ -8,7 +8,7 @@ test('a body is read to its end, or to where it is too large', async () => {
   await expect(readBounded(Readable.from(pieces), 5)).rejects.toThrow(BodyTooLargeError)
 })
 
-/** A body whose pieces come one every `every` milliseconds, on a clock of its own. */
+/** A body whose pieces arrive every `every` milliseconds, on its own clock. */
 function arriving(pieces: number, { bytes, every }: { bytes: number; every: number }) {
   let now = 0
   async function* body() {

@@ -1,4 +1,4 @@
-/** Thrown where a body has more bytes than are wanted. */
+/** A body has more bytes than allowed. */
 export class BodyTooLargeError extends Error {
   constructor(limit: number) {
     super(`The answer has more than ${limit} bytes`)
@@ -6,7 +6,7 @@ export class BodyTooLargeError extends Error {
   }
 }
 
-/** Thrown where a body comes so slowly that it may as well not come. */
+/** A body arrives too slowly. */
 export class BodyTooSlowError extends Error {
   constructor() {
     super('the answer comes too slowly')
@@ -14,18 +14,21 @@ export class BodyTooSlowError extends Error {
   }
 }
 
-/** How slowly a body may come: at `bytesPerSecond` on average, after `patienceMs` during which it may come at any rate. */
+/** The minimum speed of a body: `bytesPerSecond` on average, after a grace period of `patienceMs`. */
 type LeastPace = { patienceMs: number; bytesPerSecond: number }
 const LEAST_PACE: LeastPace = { patienceMs: 20_000, bytesPerSecond: 1024 }
 
-/** Reads a whole body. Throws BodyTooLargeError, and ends the connection, beyond `limit` bytes. */
+/** Reads a whole body. Beyond `limit` bytes, throws BodyTooLargeError and closes the connection. */
 export async function readBounded(body: AsyncIterable<Buffer>, limit: number): Promise<Buffer> {
   const chunks: Buffer[] = []
   for await (const chunk of bounded(body, limit)) chunks.push(chunk)
   return chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)
 }
 
-/** The chunks of a body. Throws BodyTooLargeError, and ends the connection, beyond `limit` bytes, and beyond what is left for several bodies. */
+/**
+ * Yields the chunks of a body. Throws BodyTooLargeError and closes the connection beyond `limit` bytes, and beyond the
+ * shared budget of several bodies.
+ */
 export async function* bounded(
   body: AsyncIterable<Buffer>,
   limit: number,
@@ -42,8 +45,9 @@ export async function* bounded(
 }
 
 /**
- * The chunks of a body that may take long as a whole, as long as it gets on. Throws BodyTooSlowError, and ends the connection, when it only trickles;
- * total silence is for the connection to notice. What the reader does in the meantime does not count. `now`: milliseconds.
+ * Yields the chunks of a body of any total duration. Throws BodyTooSlowError and closes the connection if it is too
+ * slow; the connection's own timeout handles silence. The time that the reader takes does not count. `now`:
+ * milliseconds.
  */
 export async function* paced(
   body: AsyncIterable<Buffer>,

@@ -4,10 +4,10 @@ import { Agent, buildConnector } from 'undici'
 import { lookUpFor, type NameLookUp } from './name-look-up.ts'
 import { isPrivateAddress } from './private-address.ts'
 
-/** The certificate authorities to trust, read when they are needed first: that takes a tenth of a second. */
+/** The trusted certificate authorities, loaded on first use: that takes 100 ms. */
 export type Trust = () => SecureContext
 
-/** Whom connections may reach. */
+/** The rules for outgoing connections. */
 export type ConnectionRules = {
   trust: Trust
   lookUp: NameLookUp
@@ -15,7 +15,7 @@ export type ConnectionRules = {
   allowPrivateAddresses: boolean
 }
 
-/** Opens connections only where requests may go, and with TLS only to whoever has a certificate that we trust. */
+/** Opens connections only to allowed addresses, and TLS only with a trusted certificate. */
 export type Connect = (
   to: { host: string; port: number; certificateName: string; isPlain?: boolean },
   callback: buildConnector.Callback,
@@ -27,7 +27,7 @@ const CONNECT_TIMEOUT_MS = 10_000
 export function createConnect({ trust, lookUp, allowPrivateAddresses }: ConnectionRules): Connect {
   let connector: buildConnector.connector | undefined
   return ({ host, port, certificateName, isPlain = false }, callback) => {
-    // Addresses are not looked up.
+    // IP addresses are not looked up, so they are checked here.
     if (!allowPrivateAddresses && isPrivateAddress(host)) {
       callback(new Error(`${host} is a private address`), null)
       return
@@ -37,14 +37,14 @@ export function createConnect({ trust, lookUp, allowPrivateAddresses }: Connecti
       secureContext: trust(),
       lookup: lookUpFor(lookUp, allowPrivateAddresses),
     } as buildConnector.BuildOptions)
-    // For an IP address no SNI is sent, and the certificate has to be for the address.
+    // For an IP address no SNI is sent, and the certificate must be for the address.
     const servername = isName(certificateName) ? certificateName : undefined
     const protocol = isPlain ? 'http:' : 'https:'
     connector({ protocol, hostname: host, host: certificateName, port: String(port), servername } as never, callback)
   }
 }
 
-/** The usual certificate authorities and those in some files (PEM), read once when they are needed first. */
+/** Returns the default certificate authorities and those in some PEM files, loaded once on first use. */
 export function createTrust(files: readonly string[]): Trust {
   let context: SecureContext | undefined
   return () => {
@@ -53,13 +53,13 @@ export function createTrust(files: readonly string[]): Trust {
   }
 }
 
-/** Node's, the system's and the configured certificate authorities (PEM). */
+/** The certificate authorities of Node, of the system and of the configuration (PEM). */
 function trustedAuthorities(files: readonly string[]): string[] {
   const configured = files.map((file) => readFileSync(file, 'utf8'))
   return [...new Set([...getCACertificates('default'), ...getCACertificates('system'), ...configured])]
 }
 
-/** For requests to any host, as for `.well-known`. */
+/** An agent for requests to any host, such as for `.well-known`. */
 export function createGuardedAgent(rules: ConnectionRules): Agent {
   const connect = createConnect(rules)
   return new Agent({

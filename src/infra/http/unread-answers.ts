@@ -1,19 +1,19 @@
 import type { Clock } from '../clock.ts'
 import type { Logger } from '../logger.ts'
 
-/** A large answer that a client, or another server, has not read yet. */
+/** A large response that a client or another server has not read yet. */
 export type UnreadAnswer = {
-  /** Whose it is: a user, a server or a network. */
+  /** The owner: a user, a server or a network. */
   owner: string
   bytes: number
-  /** A number that grows while the answer is read. */
+  /** A number that grows while the response is read. */
   taken(): number
-  /** Gives it up: the connection closes. */
+  /** Closes the connection. */
   abandon(): void
 }
 
 export type UnreadAnswers = {
-  /** Counts an answer until the returned function is called. */
+  /** Counts a response until the returned function is called. */
   hold(answer: UnreadAnswer): () => void
   stop(): void
 }
@@ -26,14 +26,15 @@ type Held = UnreadAnswer & { lastTaken: number; lastProgress: number }
 const LOOKS_IN_A_TIMEOUT = 10
 
 /**
- * Bounds the memory of answers that wait to be read. Of an owner's answers that are too many bytes, those go that began first; of all answers, those
- * that have not been read for the longest time. One of which nothing is read until the time is over goes as well.
+ * Limits the memory of unread responses. When an owner has too many bytes, closes the owner's oldest responses; when
+ * all together are too many, those that have not been read for the longest time. Also closes a response of which
+ * nothing is read until the timeout.
  */
 export function createUnreadAnswers(
   { clock, logger }: { clock: Clock; logger: Logger },
   limits: UnreadLimits,
 ): UnreadAnswers {
-  /** In the order in which they began. */
+  /** In the order in which they started. */
   const held = new Set<Held>()
   const bytesOf = new Map<string, number>()
   let bytes = 0
@@ -59,7 +60,7 @@ export function createUnreadAnswers(
     for (const answer of held) if (answer.lastProgress <= before) abandon(answer, 'nothing was read for too long')
   }
 
-  /** The newest one stays in any case. */
+  /** Never closes the newest one. */
   function makeRoom(newest: Held): void {
     for (const answer of held) {
       if ((bytesOf.get(newest.owner) ?? 0) <= limits.ofOwner) break

@@ -9,13 +9,13 @@ export const mail = z.object({
   text: z.string(),
   html: z.string(),
   headers: z.record(z.string(), z.string()).default({}),
-  /** The same for a mail that may go out twice, so that recipients can tell. */
+  /** The same for a mail that may be sent twice, so that recipients can detect it. */
   messageId: z.string(),
 })
 export type Mail = z.input<typeof mail>
 
 export type Mailer = {
-  /** Hands a mail to the mail server. Rejects when that does not take it. */
+  /** Sends a mail to the mail server. Rejects if the server refuses it. */
   send(mail: Mail): Promise<void>
   close(): void
 }
@@ -23,7 +23,10 @@ export type Mailer = {
 const CONNECTION_TIMEOUT_MS = 10_000
 const SOCKET_TIMEOUT_MS = 30_000
 
-/** A connection to the configured mail server, by TLS if that has a certificate that `trust` knows; undefined when there is none, and then nothing of what speaks with one is loaded. */
+/**
+ * Creates a connection to the configured mail server, with TLS if its certificate is in `trust`; undefined if none is
+ * configured, and then the mail library is not loaded.
+ */
 export async function createMailer(config: Config['email'], trust: Trust): Promise<Mailer | undefined> {
   const { smtp_url: url, from, require_tls: requireTLS } = config
   if (url === undefined) return undefined
@@ -40,7 +43,7 @@ export async function createMailer(config: Config['email'], trust: Trust): Promi
   })
   return {
     async send({ headers = {}, ...content }) {
-      // Robots that answer mails leave those of robots alone: https://www.rfc-editor.org/rfc/rfc3834
+      // Prevents automatic replies: https://www.rfc-editor.org/rfc/rfc3834
       await transport.sendMail({ ...content, from, headers: { 'Auto-Submitted': 'auto-generated', ...headers } })
     },
     close: () => transport.close(),

@@ -1,12 +1,12 @@
 type Size = { width: number; height: number }
 
 /**
- * The size of an image's thumbnail for a box: `scale` keeps the shape and fits into the box, `crop` has the shape of the box. Never larger than
- * the image: https://spec.matrix.org/v1.19/client-server-api/#thumbnails
+ * Returns the size of an image's thumbnail for a box: `scale` keeps the aspect ratio and fits into the box, `crop` has
+ * the aspect ratio of the box. Never larger than the image: https://spec.matrix.org/v1.19/client-server-api/#thumbnails
  */
 export function thumbnailSize(image: Size, box: Size & { method: 'crop' | 'scale' }): Size {
   if (box.method === 'scale') return shrink(image, Math.min(1, box.width / image.width, box.height / image.height))
-  // A crop of a smaller image would only take parts of it away.
+  // Cropping a smaller image would only remove parts of it.
   if (image.width <= box.width && image.height <= box.height) return { width: image.width, height: image.height }
   return shrink(box, Math.min(1, image.width / box.width, image.height / box.height))
 }

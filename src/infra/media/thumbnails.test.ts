@@ -60,7 +60,7 @@ test('what is small already serves itself, but not with metadata or as a format 
 })
 
 test('photographs are put upright and lose what they tell', async () => {
-  // A camera held sideways: the left half of the stored picture is the top.
+  // A camera held sideways: the left half of the stored image is the top.
   const left = await plain(100, 100).png().toBuffer()
   const sideways = await sharp({ create: { width: 200, height: 100, channels: 3, background: 'white' } })
     .composite([{ input: left, left: 0, top: 0 }])

@@ -5,21 +5,22 @@ import { MatrixError, TooLargeError } from '../../core/errors.ts'
 import { createConcurrencyLimit } from '../concurrency/concurrency-limit.ts'
 import { thumbnailSize } from './thumbnail-size.ts'
 
-/** What a thumbnail should be: a box in pixels, https://spec.matrix.org/v1.19/client-server-api/#thumbnails */
+/** A requested thumbnail: a box in pixels, https://spec.matrix.org/v1.19/client-server-api/#thumbnails */
 export type ThumbnailSpec = { width: number; height: number; method: 'crop' | 'scale'; animated: boolean }
 
-/** `bytes` null: the image itself serves, for a thumbnail would be the same. */
+/** `bytes` null: the thumbnail would equal the image. */
 export type RenderedThumbnail = { bytes: Buffer | null; contentType: string }
 
 export type Thumbnailer = {
   /**
-   * Makes a thumbnail of an image, upright and without the metadata, which may tell where a photograph was taken. Throws M_TOO_LARGE for an
-   * image of more pixels than allowed and M_UNKNOWN for what cannot be read as an image, or for all while the library does not load.
+   * Renders a thumbnail, upright and without metadata, which may contain the place of a photograph. Throws M_TOO_LARGE
+   * for an image with too many pixels, and M_UNKNOWN for an unreadable image, or for all while the library does not
+   * load.
    */
   render(load: () => Promise<Readable>, spec: ThumbnailSpec): Promise<RenderedThumbnail>
 }
 
-/** Types of images that have thumbnails, as their content shows them. */
+/** Image types with thumbnails, as detected from the content. */
 export const IMAGE_TYPES: readonly string[] = [
   'image/jpeg',
   'image/png',
@@ -29,7 +30,7 @@ export const IMAGE_TYPES: readonly string[] = [
   'image/avif',
 ]
 
-/** Formats that may be served as thumbnails as they are. */
+/** Formats that may be served unchanged as thumbnails. */
 const SERVED_FORMATS = new Map([
   ['jpeg', 'image/jpeg'],
   ['png', 'image/png'],
@@ -37,13 +38,14 @@ const SERVED_FORMATS = new Map([
   ['webp', 'image/webp'],
 ])
 const LOADERS = ['JpegBuffer', 'PngBuffer', 'WebpBuffer', 'NsgifBuffer', 'HeifBuffer']
-// Each takes a thread of libuv's four, which file system and DNS need as well.
+// Each uses one of libuv's four threads, which file system and DNS need as well.
 const AT_ONCE = 2
 const TIMEOUT_SECONDS = 20
 
 /**
- * `maxPixels`: images of more are refused; for animated ones all frames count, and beyond it they are shown still. `reportMissing` hears once
- * why the library does not load: it is native code, which may have been installed for another machine.
+ * `maxPixels`: larger images are refused. For animations all frames count; beyond the limit the thumbnail is static.
+ * `reportMissing` receives once the reason why the library does not load: it is native code, which may have been
+ * installed for another machine.
  */
 export function createThumbnailer(
   maxPixels: number,
@@ -68,7 +70,10 @@ export function createThumbnailer(
   }
 }
 
-/** With the first image, for it takes 12 MiB. Only the formats above are decoded at all, and nothing is kept in memory between images. */
+/**
+ * Loaded with the first image, because it takes 12 MiB. Decodes only the formats above, and caches nothing between
+ * images.
+ */
 export async function loadLibrary(): Promise<SharpConstructor> {
   const { default: sharp } = await import('sharp')
   sharp.block({ operation: ['VipsForeignLoad'] })
@@ -109,7 +114,7 @@ function hasPersonalMetadata({ exif, xmp, iptc, comments }: Metadata): boolean {
 
 async function encode(image: Sharp, metadata: Metadata, animated: boolean): Promise<RenderedThumbnail> {
   if (animated) return { bytes: await image.webp().toBuffer(), contentType: 'image/webp' }
-  // Drawings come as PNG and GIF: they stay sharp, as does what is transparent.
+  // Drawings are usually PNG and GIF: they stay sharp, as do transparent images.
   const keepSharp = metadata.hasAlpha || metadata.format === 'png' || metadata.format === 'gif'
   if (keepSharp) return { bytes: await image.png().toBuffer(), contentType: 'image/png' }
   return { bytes: await image.jpeg({ quality: 82 }).toBuffer(), contentType: 'image/jpeg' }

@@ -2,7 +2,10 @@ import { mkdir, open, rename, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { ObjectStore } from './object-store.ts'
 
-/** Keeps objects as files in a folder, which processes on several machines have to share. Keys are letters, digits, `-` and `_`. */
+/**
+ * Stores objects as files in a folder, which processes on several machines must share. Keys are letters, digits, `-`
+ * and `_`.
+ */
 export function createDiskStore(folder: string): ObjectStore {
   const pathOf = (key: string) => {
     if (!/^[\w-]{5,}$/.test(key)) throw new Error(`${JSON.stringify(key)} is not an object key`)
@@ -27,7 +30,7 @@ export function createDiskStore(folder: string): ObjectStore {
   }
 }
 
-/** A new name is durable once its folder is, and so on upwards. */
+/** A new name is durable only when its folder is synced, and so on upwards. */
 async function syncFolder(path: string): Promise<void> {
   const folder = await open(path)
   try {

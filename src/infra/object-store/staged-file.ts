@@ -3,13 +3,13 @@ import { mkdir, open, readdir, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { TooLargeError } from '../../core/errors.ts'
 
-/** A complete file on this machine's disk that waits to be stored. */
+/** A complete file on the local disk that is ready to be stored. */
 export type StagedFile = {
   path: string
   size: number
   /** In base64url. */
   sha256: string
-  /** The first bytes, enough to tell most formats. */
+  /** The first bytes, enough to detect most formats. */
   head: Buffer
 }
 
@@ -17,8 +17,8 @@ const HEAD_BYTES = 4100
 const ABANDONED_MS = 24 * 60 * 60 * 1000
 
 /**
- * Writes what arrives to a new file in `folder`, as fast as the disk takes it, and makes it durable. Nothing is left behind when it throws:
- * TooLargeError beyond `maxBytes`, or what the source throws.
+ * Writes a stream durably to a new file in `folder`, with backpressure. Leaves nothing behind if it throws:
+ * TooLargeError beyond `maxBytes`, or an error of the source.
  */
 export async function stageFile(folder: string, source: AsyncIterable<Buffer>, maxBytes: number): Promise<StagedFile> {
   await mkdir(folder, { recursive: true, mode: 0o700 })
@@ -31,12 +31,12 @@ export async function stageFile(folder: string, source: AsyncIterable<Buffer>, m
   }
 }
 
-/** Removes a staged file that was not stored. */
+/** Deletes a staged file that was not stored. */
 export async function discardStagedFile(file: StagedFile): Promise<void> {
   await rm(file.path, { force: true })
 }
 
-/** Removes what processes that died have left in a staging folder. Files under way are recent and stay. */
+/** Deletes files that dead processes left in a staging folder. Files in progress are recent and stay. */
 export async function removeAbandonedFiles(folder: string, now: number): Promise<void> {
   for (const name of await readdir(folder).catch(() => [])) {
     const path = join(folder, name)

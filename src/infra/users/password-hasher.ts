@@ -3,16 +3,19 @@ import type { Config } from '../../config.ts'
 import { createConcurrencyLimit } from '../concurrency/concurrency-limit.ts'
 
 export type PasswordHasher = {
-  /** Argon2id in PHC format, with the configured costs. */
+  /** Returns an Argon2id hash in PHC format, with the configured costs. */
   hash(password: string): Promise<string>
-  /** Whether it is the password of that hash. Takes as long when there is no hash, so that the time does not tell whether a user exists. */
+  /** Verifies a password. Takes as long without a hash, so that the time does not reveal whether a user exists. */
   verify(hash: string | null | undefined, password: string): Promise<boolean>
 }
 
-/** The longest password, in UTF-16 code units. To normalise and hash megabytes would take seconds of the main thread. */
+/**
+ * The maximum password length, in UTF-16 code units. Normalising and hashing megabytes would block the main thread for
+ * seconds.
+ */
 export const MAX_PASSWORD_LENGTH = 1024
 
-/** How many passwords are hashed at a time, so that logins take neither all the memory nor the whole thread pool; the others queue. */
+/** The number of concurrent hashes, so that logins use neither all memory nor all threads; others queue. */
 const CONCURRENCY = 2
 
 /** Hashes passwords off the main thread. */
@@ -34,7 +37,7 @@ export function createPasswordHasher(costs: Config['passwords']): PasswordHasher
   }
 }
 
-/** Keyboards differ in how they compose letters; the person typed the same. */
+/** Keyboards compose letters differently; normalisation makes the results equal. */
 function normalize(password: string): string {
   return password.normalize('NFKC')
 }

@@ -1,10 +1,10 @@
 import type { EventId, RoomId, UserId } from '../../core/ids.ts'
 import type { Tx } from '../engine/database.ts'
 
-/** What is reported: an event in its room, a room, or a user. */
+/** The target of a report: an event in its room, a room, or a user. */
 export type Reported = { room_id: RoomId; event_id?: EventId } | { reported_user: UserId }
 
-/** A report as it is stored; `received_ts` in milliseconds since 1970. */
+/** A report as stored; `received_ts` in milliseconds since 1970. */
 export type NewReport = Reported & {
   reporter: UserId
   received_ts: number
@@ -12,7 +12,7 @@ export type NewReport = Reported & {
   score: number | null
 }
 
-/** Keeps a report for the administrators. */
+/** Stores a report for the administrators. */
 export async function insertReport(tx: Tx, report: NewReport): Promise<void> {
   await tx.sql.insertInto('reports').values(report).execute()
 }

@@ -4,26 +4,31 @@ import type { Db, Tx } from '../engine/database.ts'
 import type { AppserviceRow } from '../schema/appservices.ts'
 import type { StreamRow } from '../schema/stream.ts'
 
-/** Who tells an application service, and until when nobody else may (milliseconds since 1970). */
+/** The lease of an application service: its holder, and until when it is exclusive (milliseconds since 1970). */
 export type AppserviceLease = { appserviceId: string; holder: string; now: number; until: number }
 
-/** A transaction for an application service: its JSON, up to where it tells of the stream, and the messages to devices that end with it. */
+/**
+ * A transaction for an application service: its JSON, the stream position up to which it covers, and the to-device
+ * messages that end with it.
+ */
 export type AppserviceTransaction = { txnId: string; body: string; position: number; messages: number[] }
 
-/** What a process that has the lease has to know. */
+/** The state that a lease holder needs. */
 export type AppserviceProgress = {
-  /** Everything up to there has been told, or is of no interest. */
+  /** Everything up to this position has been sent, or is irrelevant. */
   position: number
   retryTs: number
   failures: number
-  /** The one under way, which an earlier holder may have begun to send. */
+  /** The pending transaction, which an earlier lease holder may have started to send. */
   transaction: AppserviceTransaction | undefined
 }
 
-/** A user of an application service who has joined a room, or is not in it any more. */
+/** A user of an application service who has joined a room, or is no longer in it. */
 export type AppserviceMemberChange = { roomId: RoomId; userId: UserId; isJoined: boolean }
 
-/** Begins with an application service that nobody has told anything yet: it is told what comes after `position`. False: that was begun before. */
+/**
+ * Registers a new application service, which receives what comes after `position`. False if it is registered already.
+ */
 export async function beginAppservice(
   tx: Tx,
   { appserviceId, position, users }: { appserviceId: string; position: number; users: string },
@@ -33,21 +38,21 @@ export async function beginAppservice(
   return result.numAffectedRows === 1n
 }
 
-/** Notes by which namespace the members of an application service are known; false when that is how they are. */
+/** Stores the namespace by which the members of an application service were computed; false if it is unchanged. */
 export async function changeUsers(tx: Tx, appserviceId: string, users: string): Promise<boolean> {
   const result = await sql`update appservices set users = ${users}
     where appservice_id = ${appserviceId} and users <> ${users}`.execute(tx.sql)
   return result.numAffectedRows === 1n
 }
 
-/** Ids of this server's users, after one in order. */
+/** Returns ids of local users after one, in order. */
 export async function loadUserIds(db: Db, after: string, limit: number): Promise<UserId[]> {
   const { rows } = await sql<{ user_id: UserId }>`select user_id from users where user_id > ${after}
     order by user_id limit ${limit}::int`.execute(db.sql)
   return rows.map((row) => row.user_id)
 }
 
-/** Makes these users, as they have joined rooms now, the members of an application service. */
+/** Stores the current joined rooms of these users as the members of an application service. */
 export async function resetMembers(tx: Tx, appserviceId: string, userIds: readonly UserId[]): Promise<void> {
   await tx.sql.deleteFrom('appservice_members').where('appservice_id', '=', appserviceId).execute()
   await sql`insert into appservice_members (appservice_id, room_id, user_id)
@@ -56,8 +61,9 @@ export async function resetMembers(tx: Tx, appserviceId: string, userIds: readon
 }
 
 /**
- * Takes an application service; undefined while another process has it. `kept`: how far who has it already has come without finding anything to tell;
- * then undefined also when another process had it meanwhile.
+ * Acquires the lease of an application service; undefined while another process holds it. `kept`: the position that the
+ * current holder has reached without finding anything to send; then undefined also if another process held the lease in
+ * between.
  */
 export async function leaseAppservice(
   tx: Tx,
@@ -78,14 +84,14 @@ export async function leaseAppservice(
 
 type Held = Pick<AppserviceLease, 'appserviceId' | 'holder'>
 
-/** Gives an application service back, so that another process goes on at once from `position`. */
+/** Releases the lease of an application service at `position`, so that another process can continue immediately. */
 export async function releaseAppservice(tx: Tx, { appserviceId, holder }: Held, position: number): Promise<void> {
   await sql`update appservices set leased_by = null, leased_until = 0,
       stream_position = greatest(stream_position, ${position}::bigint)
     where appservice_id = ${appserviceId} and leased_by = ${holder}`.execute(tx.sql)
 }
 
-/** Moves on over what there is nothing to tell about; false when another process has the application service. */
+/** Advances the position past irrelevant rows; false if another process holds the lease. */
 export async function advanceAppservice(
   tx: Tx,
   { appserviceId, holder }: Held,
@@ -99,8 +105,8 @@ export async function advanceAppservice(
 }
 
 /**
- * Stores the next transaction with what it changes of the members: from now on whoever sends it sends the same. False when another process has
- * the application service.
+ * Stores the next transaction with its changes of the members: every later attempt sends the same content. False if
+ * another process holds the lease.
  */
 export async function storeNextTransaction(
   tx: Tx,
@@ -116,7 +122,7 @@ export async function storeNextTransaction(
   return true
 }
 
-/** The application service has taken its transaction. False when another process has the application service. */
+/** Marks the transaction as accepted by the application service. False if another process holds the lease. */
 export async function finishTransaction(
   tx: Tx,
   { appserviceId, holder }: Held,
@@ -132,19 +138,21 @@ export async function finishTransaction(
   return true
 }
 
-/** Lets an application service rest after a failure, until `retryTs`. */
+/** Sets the back-off of an application service after a failure, until `retryTs`. */
 export async function restAppservice(tx: Tx, { appserviceId, holder }: Held, retryTs: number): Promise<void> {
   await sql`update appservices set failures = failures + 1, retry_ts = ${retryTs}::bigint
     where appservice_id = ${appserviceId} and leased_by = ${holder}`.execute(tx.sql)
 }
 
-/** Ends the rest of an application service that shows that it is there. */
+/** Ends the back-off of an application service that has sent a request. */
 export async function wakeAppservice(tx: Tx, appserviceId: string, now: number): Promise<void> {
   await sql`update appservices set retry_ts = 0
     where appservice_id = ${appserviceId} and retry_ts > ${now}::bigint`.execute(tx.sql)
 }
 
-/** Rows of the stream of some kinds after a position, oldest first, and the position up to which there are no others. */
+/**
+ * Returns stream rows of some kinds after a position, oldest first, and the position up to which there are no others.
+ */
 export async function loadRowsOfKinds(
   db: Db,
   { after, kinds, limit }: { after: number; kinds: readonly string[]; limit: number },
@@ -157,14 +165,14 @@ export async function loadRowsOfKinds(
   return { rows, to: rows.length === limit ? rows.at(-1)!.stream_position : Math.max(to, after) }
 }
 
-/** How many users of an application service are in each of its rooms. */
+/** Counts the users of an application service in each of its rooms. */
 export async function countMembers(db: Db, appserviceId: string): Promise<Map<RoomId, number>> {
   const { rows } = await sql<{ room_id: RoomId; count: number }>`select room_id, count(*)::int as count
     from appservice_members where appservice_id = ${appserviceId} group by room_id`.execute(db.sql)
   return new Map(rows.map((row) => [row.room_id, row.count]))
 }
 
-/** Those of some pairs that are members now, as `room user`. */
+/** Returns which of some pairs are current members, as `room user`. */
 export async function filterMembers(
   db: Db,
   appserviceId: string,
@@ -178,10 +186,13 @@ export async function filterMembers(
   return new Set(rows.map((row) => row.pair))
 }
 
-/** Rooms that an application service's users have come to since its members were stored, and those that all have left. */
+/**
+ * Rooms that an application service's users have joined since its members were stored, and rooms that they all have
+ * left.
+ */
 export type RoomMoves = { gained: readonly RoomId[]; lost: readonly RoomId[] }
 
-/** Those of some users who are in a room with a user of an application service. */
+/** Returns which of some users share a room with a user of an application service. */
 export async function filterRoommates(
   db: Db,
   appserviceId: string,

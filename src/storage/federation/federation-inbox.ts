@@ -6,10 +6,12 @@ import type { InboxRow } from '../schema/federation-inbox.ts'
 /** A verified event that has just arrived. */
 export type NewInboxRow = Pick<InboxRow, 'room_id' | 'event_id' | 'origin' | 'pdu' | 'is_early'>
 
-/** Of an event in the inbox, beside its text. */
+/** The counted bytes of an event in the inbox in addition to its text. */
 const ROW_BYTES = 200
 
-/** The answer to a transaction, if it has been received before, and the bytes of all that its server has sent before and that is not taken in yet. */
+/**
+ * Returns the response to a transaction, if it was received before, and the bytes of the server's events in the inbox.
+ */
 export async function lookUpTransaction(
   db: Db,
   origin: ServerName,
@@ -23,7 +25,7 @@ export async function lookUpTransaction(
   return { answer: rows[0]?.answer ?? undefined, waitingBytes: Number(rows[0]?.waiting ?? 0) }
 }
 
-/** Notes that a transaction has been received. */
+/** Records a received transaction and its response. */
 export async function storeReceivedTransaction(
   tx: Tx,
   transaction: { origin: ServerName; txnId: string; now: number; answer: string },
@@ -33,12 +35,15 @@ export async function storeReceivedTransaction(
     values (${origin}, ${txnId}, ${now}::bigint, ${answer}) on conflict do nothing`.execute(tx.sql)
 }
 
-/** Forgets transactions of before `before`: nobody repeats them any more. */
+/** Deletes transactions from before `before`: they are not repeated any more. */
 export async function forgetTransactions(tx: Tx, before: number): Promise<void> {
   await sql`delete from federation_transactions where received_ts < ${before}::bigint`.execute(tx.sql)
 }
 
-/** Queues events; one that waits already is tried again at once, and from the server that sent it last. Of those that are the same the first counts. */
+/**
+ * Adds events to the inbox; one that is there already is retried immediately, with the server that sent it last as
+ * origin. Of equal events the first one is used.
+ */
 export async function storeInInbox(tx: Tx, arrived: readonly NewInboxRow[], now: number): Promise<void> {
   const events = [...new Map(arrived.toReversed().map((event) => [event.event_id, event])).values()].reverse()
   if (events.length === 0) return
@@ -59,7 +64,7 @@ export async function storeInInbox(tx: Tx, arrived: readonly NewInboxRow[], now:
 
 type Lease = { holder: string; now: number; until: number }
 
-/** Takes rooms that nobody works on, those that have waited longest first; not those that are still being joined. */
+/** Acquires leases on rooms without a lease, the longest waiting first, except rooms that are being joined. */
 export async function leaseInboxRooms(
   tx: Tx,
   { holder, now, until, limit }: Lease & { limit: number },
@@ -72,14 +77,14 @@ export async function leaseInboxRooms(
   return rows.map((row) => row.room_id)
 }
 
-/** Keeps the rooms that are held. */
+/** Renews the leases of a holder. */
 export async function renewInboxLeases(tx: Tx, { holder, until }: Pick<Lease, 'holder' | 'until'>): Promise<void> {
   await sql`update federation_inbox_rooms set leased_until = ${until}::bigint where leased_by = ${holder}`.execute(
     tx.sql,
   )
 }
 
-/** Gives all rooms that are held back: this process stops. */
+/** Releases all leases of this process when it stops. */
 export async function releaseInboxRooms(tx: Tx, holder: string): Promise<void> {
   await sql`update federation_inbox_rooms set leased_by = null, leased_until = 0 where leased_by = ${holder}`.execute(
     tx.sql,
@@ -89,8 +94,9 @@ export async function releaseInboxRooms(tx: Tx, holder: string): Promise<void> {
 export type InboxPage = { roomId: RoomId; holder: string; now: number; limit: number; except: readonly ServerName[] }
 
 /**
- * The next events of a room that do not rest and are not of certain servers, and how many arrivals there had been before they were looked for.
- * undefined: the room is not held by `holder` any more, as happens to processes that have stood still for longer than a lease.
+ * Returns the next events of a room that are not in back-off and not from certain servers, and the room's arrival count
+ * before the read. undefined: `holder` no longer has the lease, as happens to a process that was suspended for longer
+ * than a lease.
  */
 export async function loadInbox(
   db: Db,
@@ -107,7 +113,10 @@ export async function loadInbox(
   return { arrivals: room.arrivals, events: rows }
 }
 
-/** Ends the work on a room, until the next event has rested. False when something has arrived since `arrivals` was read. */
+/**
+ * Ends the work on a room until the next back-off of an event ends. False if an event has arrived since `arrivals` was
+ * read.
+ */
 export async function finishInboxRoom(
   tx: Tx,
   { roomId, holder, arrivals }: { roomId: RoomId; holder: string; arrivals: number },
@@ -126,7 +135,7 @@ export async function finishInboxRoom(
   return rows.length > 0
 }
 
-/** Takes events out of the inbox; one that has arrived again meanwhile stays. */
+/** Removes events from the inbox; one that has arrived again in the meantime stays. */
 export async function removeFromInbox(
   tx: Tx,
   events: readonly Pick<InboxRow, 'inbox_nid' | 'arrivals'>[],
@@ -136,7 +145,10 @@ export async function removeFromInbox(
     where federation_inbox.inbox_nid = done.inbox_nid and federation_inbox.arrivals = done.arrivals`.execute(tx.sql)
 }
 
-/** Lets what a server has sent into a room rest, after that server could not help with an event; not if that has arrived again meanwhile. */
+/**
+ * Sets the back-off of a server's events in a room after the server could not help with an event, unless that event has
+ * arrived again in the meantime.
+ */
 export async function restInInbox(
   tx: Tx,
   { room_id: roomId, origin, inbox_nid: nid, arrivals }: InboxRow,
@@ -149,7 +161,7 @@ export async function restInInbox(
   )
 }
 
-/** How much has arrived for each of some rooms since their inboxes were last empty. */
+/** Returns the arrival counts of some rooms since their inboxes were last empty. */
 export async function findInboxArrivals(db: Db, rooms: readonly RoomId[]): Promise<Map<RoomId, number>> {
   const { rows } = await sql<{ room_id: RoomId; arrivals: number }>`select room_id, arrivals from federation_inbox_rooms
     where room_id = any(${rooms}::text[])`.execute(db.sql)

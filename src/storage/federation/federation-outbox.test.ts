@@ -128,7 +128,7 @@ test('our events are queued in order for each other server in the room, and once
   expect(destinations.sort()).toEqual(['y', 'z'])
   expect((await forgotten(mark)).destinations).toEqual([])
   const first = (await take(Y))!
-  // The test makes Zoe's join here, as a resident server would send it on; Dora's is not for her own server.
+  // The test creates Zoe's join here, as a resident server would; Dora's join is not sent to her own server.
   expect(await bodies(first)).toEqual(['join', 'one', 'two'])
   await message(ALICE, 'three')
   expect(await take(Y, 'two')).toBeUndefined()
@@ -159,7 +159,7 @@ test('destinations that are taken together each get what waits for them', async 
   expect((await bodies(first.get(Y)))?.slice(0, 3)).toEqual(['one', 'join', '2'])
   expect([first.get(Y)?.events.length, first.get(Y)?.edus.length]).toEqual([50, 100])
   expect([other.events.length, other.edus.length]).toEqual([50, 1])
-  // Who does not have a destination has not finished with it.
+  // A caller that does not hold the lease of a destination cannot finish its transaction.
   const second = (await finishAll(new Map([...first, [Z, other]]))) as Map<ServerName, OutgoingTransaction>
   expect([...second.keys()]).toEqual([Y])
   expect([second.get(Y)?.events.length, second.get(Y)?.edus.length]).toEqual([12, 1])
@@ -386,10 +386,10 @@ test('the process that queued something hears for whom', async () => {
   stop()
 })
 
-/** Far from any end of a lease. */
+/** Longer than any lease. */
 const LONG = { now: START, until: START + HOUR }
 
-/** Takes, finishes and gives back destinations in an order of its own; tells each transaction that it gets. */
+/** Acquires, finishes and releases destinations in random order; notes each transaction. */
 async function sendAll(
   database: Database,
   names: readonly ServerName[],
@@ -432,7 +432,7 @@ test('processes that work on the same destinations never wait for each other in 
   const names = Array.from({ length: 24 }, (_, i) => `s${(7 * i) % 24}` as ServerName)
   const sent = new Map(names.map((name) => [name, new Map<string, number[]>()]))
   const note = (name: ServerName, { txnId, events }: OutgoingTransaction) => {
-    // What comes again under its name is the same.
+    // A transaction that is sent again under its id has the same content.
     expect(sent.get(name)!.get(txnId) ?? events).toEqual(events)
     sent.get(name)!.set(txnId, events)
   }
@@ -450,10 +450,10 @@ test('processes that work on the same destinations never wait for each other in 
     queue(),
     ...databases.map((database, i) => sendAll(database, orders[i]!, { holder: `p${i}`, rounds: 12, note })),
   ])
-  // Two transactions at most are left of each.
+  // At most two transactions of each are left.
   for (let i = 0; i < 2; i++) await sendAll(databases[0]!, names, { holder: 'last', rounds: 2, note })
   for (const name of names) expect([...sent.get(name)!.values()].flat()).toEqual(all)
-  // What a session has counted is told when it ends.
+  // Statistics of a session are flushed when it ends.
   await Promise.all(databases.map((database) => database.close()))
   const after = await open()
   const { rows } = await sql<{ deadlocks: number }>`select deadlocks from pg_stat_database

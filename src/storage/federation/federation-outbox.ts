@@ -5,22 +5,22 @@ import type { Db, Tx } from '../engine/database.ts'
 import { sharedLoads } from '../engine/shared-loads.ts'
 import type { EduRow } from '../schema/federation.ts'
 
-/** Something for another server that is no event. */
+/** An EDU for another server. */
 export type NewEdu = {
   destination: ServerName
   type: string
   content: object
-  /** What still waits with the same key is replaced. */
+  /** Replaces a queued EDU with the same key. */
   key?: string
-  /** Of what a destination that is down for long gets only the newest. */
+  /** For a destination in catch-up, only the newest EDU of each subject is kept. */
   subject?: UserId
-  /** The local user whose messages to devices it carries. */
+  /** The local user whose to-device messages it contains. */
   sender?: UserId
-  /** Whether it is worth nothing to a destination that is down. */
+  /** Whether it is dropped for a destination that is down. */
   isEphemeral?: boolean
 }
 
-/** Queues EDUs; those without a key arrive in their order. https://spec.matrix.org/v1.19/server-server-api/#edus */
+/** Enqueues EDUs; those without a key are delivered in order. https://spec.matrix.org/v1.19/server-server-api/#edus */
 export async function queueEdus(tx: Tx, edus: readonly NewEdu[]): Promise<void> {
   const unique = [
     ...new Map(edus.map((edu, place) => [edu.key ? `${edu.destination} ${edu.key}` : place, edu])).values(),
@@ -51,14 +51,17 @@ type Listener = (destinations: readonly ServerName[]) => void
 
 const listeners = new WeakMap<Caches, Set<Listener>>()
 
-/** Hears to which servers something has been queued, when that is committed, in this process only. Returns how to stop. */
+/**
+ * Registers a listener for the destinations of committed EDUs and events, in this process only. Returns a function that
+ * removes it.
+ */
 export function onQueued(db: Db, listener: Listener): () => void {
   const known = listeners.get(db.caches) ?? new Set()
   listeners.set(db.caches, known.add(listener))
   return () => known.delete(listener)
 }
 
-/** Has the sender look at these destinations when the transaction is committed. */
+/** Makes the sender check these destinations when the transaction is committed. */
 export function announceQueued(tx: Tx, destinations: readonly ServerName[]): void {
   if (destinations.length === 0) return
   tx.afterCommit(() => {
@@ -66,14 +69,17 @@ export function announceQueued(tx: Tx, destinations: readonly ServerName[]): voi
   })
 }
 
-/** EDUs by number, in the order asked for; those that are gone are left out. Who asks in the same turn shares a query. */
+/**
+ * Returns EDUs by number, in the order of the request; missing ones are omitted. Callers in the same turn share a
+ * query.
+ */
 export async function loadEdus(db: Db, nids: readonly number[]): Promise<EduRow[]> {
   if (nids.length === 0) return []
   const found = await loadByNid(db, nids)
   return nids.flatMap((nid) => found.get(nid) ?? [])
 }
 
-/** In one query: they may be long. */
+/** Per query: they may be long. */
 const LOADED_AT_ONCE = 1000
 
 const loadByNid = sharedLoads<number, EduRow>(

@@ -3,14 +3,17 @@ import type { ServerName, UserId } from '../../core/ids.ts'
 import type { Db, Tx } from '../engine/database.ts'
 import type { StreamRow } from '../schema/stream.ts'
 
-/** Begins to follow the stream after a position, unless that was begun before. */
+/** Starts to follow the stream after a position, unless already started. */
 export async function beginFollowing(tx: Tx, position: number): Promise<void> {
   await sql`update federation_progress set stream_position = ${position}::bigint where stream_position is null`.execute(
     tx.sql,
   )
 }
 
-/** Keeps other processes from following the stream until the transaction ends; the position from where to go on, or undefined while another one does, or nobody need. */
+/**
+ * Locks the progress until the transaction ends; returns the position to continue from, or undefined if another process
+ * has the lock or nothing has to be followed.
+ */
 export async function lockProgress(tx: Tx): Promise<number | undefined> {
   const { rows } = await sql<{ stream_position: number }>`select stream_position from federation_progress
     where stream_position is not null for update skip locked`.execute(tx.sql)
@@ -18,8 +21,8 @@ export async function lockProgress(tx: Tx): Promise<number | undefined> {
 }
 
 /**
- * Rows of the stream after a position that may concern other servers, oldest first, and the position up to which there are no others. Rows of the
- * rooms in which a device list changed are left out.
+ * Returns stream rows after a position that may concern other servers, oldest first, and the position up to which there
+ * are no others. Omits rows of the rooms in which a device list changed.
  */
 export async function loadRowsForServers(
   db: Db,
@@ -36,33 +39,35 @@ export async function loadRowsForServers(
   return { rows, to: rows.length === limit ? rows.at(-1)!.stream_position : to }
 }
 
-/** Goes on from there the next time. */
+/** Stores the position to continue from. */
 export async function storeProgress(tx: Tx, position: number): Promise<void> {
   await sql`update federation_progress set stream_position = ${position}::bigint`.execute(tx.sql)
 }
 
-/** Takes it on to tell other servers again who is there; false if that was done after `before` (milliseconds since 1970). */
+/**
+ * Claims the next resend of presence to other servers; false if one was done after `before` (milliseconds since 1970).
+ */
 export async function claimPresenceRound(tx: Tx, { now, before }: { now: number; before: number }): Promise<boolean> {
   const { rows } = await sql`update federation_progress set presence_ts = ${now}::bigint
     where presence_ts <= ${before}::bigint and stream_position is not null returning 1`.execute(tx.sql)
   return rows.length > 0
 }
 
-/** Up to which change other servers have been told of users' device lists; users of whom they have not are absent. */
+/** Returns the last device list change of users that was sent to other servers; users without one are absent. */
 export async function loadDeviceStreams(db: Db, userIds: readonly UserId[]): Promise<Map<UserId, number>> {
   const { rows } = await sql<{ user_id: UserId; stream_id: number }>`select * from device_list_streams
     where user_id = any(${userIds}::text[])`.execute(db.sql)
   return new Map(rows.map((row) => [row.user_id, row.stream_id]))
 }
 
-/** Notes up to which change other servers are told. */
+/** Stores the last device list changes that are being sent. */
 export async function storeDeviceStreams(tx: Tx, streams: ReadonlyMap<UserId, number>): Promise<void> {
   await sql`insert into device_list_streams (user_id, stream_id)
     select * from unnest(${[...streams.keys()]}::text[], ${[...streams.values()]}::bigint[])
     on conflict (user_id) do update set stream_id = excluded.stream_id`.execute(tx.sql)
 }
 
-/** The presence of those of this server's users in a room who are there; at most `limit`. */
+/** Returns the presence of local users in a room who are online; at most `limit`. */
 export async function loadPresentLocals(
   db: Db,
   roomIds: readonly string[],
@@ -76,7 +81,7 @@ export async function loadPresentLocals(
   return rows
 }
 
-/** Which servers have just this one member in a room. */
+/** Returns which servers have only this member in a room. */
 export async function filterNewServers(
   db: Db,
   joins: readonly { roomId: string; server: ServerName }[],

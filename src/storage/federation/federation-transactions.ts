@@ -3,29 +3,32 @@ import type { EventId, RoomId, ServerName } from '../../core/ids.ts'
 import type { Db, Tx } from '../engine/database.ts'
 import { allOf } from '../engine/transactions.ts'
 
-/** Who sends, and until when nobody else may (milliseconds since 1970). */
+/** The holder of a lease, and until when it is exclusive (milliseconds since 1970). */
 export type Lease = { holder: string; now: number; until: number }
 
-/** A transaction to be sent: events and EDUs by number. `failures`: how often in a row the destination has failed by now. */
+/** A transaction to be sent: events and EDUs by number. `failures`: the destination's consecutive failures. */
 export type OutgoingTransaction = { txnId: string; events: number[]; edus: number[]; failures: number }
 
-/** What to do for a destination: to send this, or, where it was down for long, to bring it up to date (`catchUp`). Whoever is told so has it. */
+/**
+ * The next step for a destination, whose lease the caller then holds: send a transaction or, if it was down for long,
+ * start the catch-up (`catchUp`).
+ */
 export type NextStep = OutgoingTransaction | 'catch up'
 
-/** A destination, and what its next transaction is to be called if it is a new one. */
+/** A destination, and the transaction id to use if a new transaction is created. */
 export type Wanted = { destination: ServerName; txnId: string }
 
 /** https://spec.matrix.org/v1.19/server-server-api/#transactions */
 const MAX_EVENTS = 50
 const MAX_EDUS = 100
-/** Characters of EDUs in a transaction, unless a single one is longer. */
+/** The maximum characters of EDUs in a transaction, unless a single one is longer. */
 const MAX_EDU_SIZE = 1_000_000
-/** Rooms that a destination is brought up to date with at once, and how many of the latest events of each. */
+/** The rooms in one step of a catch-up, and the latest events of each. */
 const CATCH_UP_ROOMS = 16
 const CATCH_UP_EVENTS = 3
 
-// Who writes the rows of several destinations locks them in the order of their names, and then the EDUs in the order of destination and key: so no
-// two processes wait for each other.
+// Lock order: the rows of several destinations by name, and then the EDUs by destination and key. So two processes
+// cannot deadlock.
 
 type Taken = {
   destination: ServerName
@@ -36,8 +39,8 @@ type Taken = {
 }
 
 /**
- * Takes destinations, and what is to be sent to each: the transaction that was under way when its last holder failed, or a new one. Absent are those
- * that another process has, that rest after a failure, or for which nothing waits.
+ * Acquires the leases of destinations, and returns what to send to each: the pending transaction of a failed lease
+ * holder, or a new one. Absent: destinations that another process holds, that are in back-off, or with an empty outbox.
  */
 export async function takeTransactions(
   tx: Tx,
@@ -61,13 +64,17 @@ export async function takeTransactions(
   return steps
 }
 
-/** Destinations have taken what was `sent`; returns what comes next for each. Absent: nothing waits, and the destination is free again. */
+/**
+ * Marks the transactions in `sent` as accepted; returns the next step of each destination. Absent: the outbox is empty,
+ * and the lease is released.
+ */
 export async function finishTransactions(
   tx: Tx,
   { holder, until }: Lease,
   finished: readonly (Wanted & { sent: OutgoingTransaction })[],
 ): Promise<Map<ServerName, NextStep>> {
-  // From here until the commit nobody else looks whether something waits: who queues while we do finds the destination free afterwards.
+  // From here until the commit no other transaction checks the outbox: one that enqueues in the meantime finds the
+  // destination without a lease afterwards.
   const { rows } = await sql<{ destination: ServerName }>`with ended as (
       select destination from federation_destinations
         join unnest(${finished.map(({ destination }) => destination)}::text[], ${finished.map(({ sent }) => sent.txnId)}::text[])
@@ -95,7 +102,10 @@ async function forgetSent(tx: Tx, edus: readonly number[]): Promise<void> {
   await sql`delete from federation_edus where edu_nid = any(${edus}::bigint[])`.execute(tx.sql)
 }
 
-/** Chooses the next transaction of a destination that this process has, which brings it up to date with rooms of which it missed something. */
+/**
+ * Chooses the next transaction of a destination in catch-up, from rooms of which it missed events. This process must
+ * hold the lease.
+ */
 export async function catchUp(
   tx: Tx,
   { holder, until }: Lease,
@@ -114,9 +124,9 @@ function transactionOf({ txn_events, txn_edus, failures }: Taken, txnId: string)
 }
 
 /**
- * Chooses for destinations whose rows this transaction has locked; those for which nothing waits are free from then on. `noted`: events for all of them
- * that bring them up to date; without it, nothing is chosen where there is something to be caught up with. Looks by itself whether there is, for what was
- * seen before the lock may be old.
+ * Chooses transactions for destinations whose rows this transaction has locked, and releases those with an empty
+ * outbox. `noted`: catch-up events for all of them; without it, chooses nothing for destinations that need a catch-up.
+ * Checks the outbox again, because a check before the lock may be outdated.
  */
 async function chooseNext(
   tx: Tx,
@@ -124,7 +134,7 @@ async function chooseNext(
   noted?: readonly number[],
 ): Promise<Map<ServerName, NextStep>> {
   if (wanted.length === 0) return new Map()
-  // Events leave the queue for the transaction; EDUs stay, but nothing replaces them any more.
+  // Events are moved from the queue into the transaction; EDUs stay, but can no longer be replaced.
   const { rows } = await sql<Taken & { has_notes: boolean }>`with asked as (
       select destination, new_id, exists (select 1 from federation_room_notes as notes
         where notes.destination = wanted.destination) as has_notes
@@ -176,7 +186,7 @@ async function chooseNext(
   return steps
 }
 
-/** The latest events of some rooms in which a destination missed something; what came before is for the destination to ask for. */
+/** Returns the latest events of some rooms of which a destination missed events; it can request earlier ones itself. */
 async function takeNotes(tx: Tx, destination: ServerName): Promise<number[]> {
   await sql`delete from federation_room_notes as notes where destination = ${destination} and not exists (
     select 1 from room_servers where room_servers.room_id = notes.room_id and server_name = ${destination})`.execute(
@@ -185,7 +195,8 @@ async function takeNotes(tx: Tx, destination: ServerName): Promise<number[]> {
   const { rows: notes } = await sql<{ room_id: RoomId }>`select room_id from federation_room_notes
     where destination = ${destination} order by room_id limit ${CATCH_UP_ROOMS}::int`.execute(tx.sql)
   const rooms = notes.map((note) => note.room_id)
-  // Waits for those who are adding events, as they may have found a note that is taken away here; nobody who has a room waits for a destination.
+  // Waits for transactions that append events, which may rely on a mark that is deleted here. A transaction that holds
+  // a room never waits for a destination.
   const { rows: heads } = await sql<{
     extremities: EventId[]
   }>`select forward_extremities as extremities from room_heads
@@ -198,17 +209,20 @@ async function takeNotes(tx: Tx, destination: ServerName): Promise<number[]> {
   return rows.map((row) => row.event_nid)
 }
 
-/** What a failure means for a destination; times in milliseconds since 1970. */
+/** The consequences of a failure; times in milliseconds since 1970. */
 export type SendingFailure = {
   now: number
   retryAt: number
-  /** Down since before this: from now on rooms are only noted. */
+  /** If down since before this, the destination needs a catch-up: from now on only rooms are marked. */
   lagsIfBefore: number
-  /** The destination does not want the transaction: its EDUs are dropped, its events only noted. */
+  /** The destination refuses the transaction: its EDUs are dropped, and its events become marks. */
   isRefused: boolean
 }
 
-/** Lets a destination rest after a failure. The transaction stays as it is, unless the destination has been down for long. */
+/**
+ * Sets the back-off of a destination after a failure. The transaction is kept, unless the destination has been down for
+ * long.
+ */
 export async function failTransaction(
   tx: Tx,
   { destination, holder }: { destination: ServerName; holder: string },
@@ -234,9 +248,9 @@ async function deleteEdus(tx: Tx, which: RawBuilder<unknown>): Promise<void> {
     select edu_nid from federation_edus where ${which} order by destination, edu_key for update))`.execute(tx.sql)
 }
 
-/** Events for a destination that are kept one by one while it fails. */
+/** The maximum number of queued events for a failing destination. */
 const MAX_QUEUED = 500
-/** Messages to devices, and changes of devices, that are kept for a destination that is down for long. */
+/** The maximum number of EDUs with to-device messages and device changes for a destination that needs a catch-up. */
 const MAX_KEPT_EDUS = 5000
 
 async function hasLongQueue(tx: Tx, destination: ServerName): Promise<boolean> {
@@ -245,7 +259,10 @@ async function hasLongQueue(tx: Tx, destination: ServerName): Promise<boolean> {
   return rows.length > 0
 }
 
-/** Turns what waits into a note for each room, but where the destination is in the room no more: there it is the last thing that it has to know. */
+/**
+ * Replaces queued events by a mark for each room, except in rooms that the destination has left: there they are its
+ * last events.
+ */
 async function startLagging(tx: Tx, destination: ServerName): Promise<void> {
   await sql`with waiting as (
       select queue_nid, room_id, event_nid from federation_queue where destination = ${destination}
@@ -275,14 +292,14 @@ async function startLagging(tx: Tx, destination: ServerName): Promise<void> {
   )
 }
 
-/** Takes all other servers for such as are down for long: while federation is switched off, rooms are only noted. */
+/** Puts all destinations into catch-up: while federation is disabled, only rooms are marked. */
 export async function lagAllDestinations(tx: Tx): Promise<void> {
   await sql`insert into federation_destinations (destination, is_lagging)
     select distinct server_name, true from room_servers order by server_name
     on conflict (destination) do update set is_lagging = true`.execute(tx.sql)
 }
 
-/** Gives destinations back at once, with the transactions under way: this process stops. */
+/** Releases all leases with their pending transactions when this process stops. */
 export async function releaseDestinations(tx: Tx, holder: string): Promise<void> {
   await sql`with held as (
       select destination from federation_destinations where leased_by = ${holder} order by destination for update
@@ -291,7 +308,7 @@ export async function releaseDestinations(tx: Tx, holder: string): Promise<void>
     from held where federation_destinations.destination = held.destination`.execute(tx.sql)
 }
 
-/** Keeps destinations whose requests take long. */
+/** Renews the leases of destinations whose requests take long. */
 export async function extendLeases(
   tx: Tx,
   { holder, destinations, until }: { holder: string; destinations: readonly ServerName[]; until: number },
@@ -304,22 +321,22 @@ export async function extendLeases(
     from held where federation_destinations.destination = held.destination`.execute(tx.sql)
 }
 
-/** Destinations that have rested long enough, or whose holder has died. */
+/** Returns destinations whose back-off or lease has ended. */
 export async function findDueDestinations(db: Db, now: number, limit: number): Promise<ServerName[]> {
   const { rows } = await sql<{ destination: ServerName }>`select destination from federation_destinations
     where wake_ts <= ${now}::bigint order by wake_ts limit ${limit}::int`.execute(db.sql)
   return rows.map((row) => row.destination)
 }
 
-/** The numbers of the last event and EDU that were queued. */
+/** The numbers of the last enqueued event and EDU. */
 export type OutboxMark = { event: number; edu: number }
 
-/** What has been queued from the beginning on. */
+/** The start of the outbox. */
 export const OUTBOX_START: OutboxMark = { event: 0, edu: 0 }
 
 /**
- * Destinations for which something was queued after `since` and still waits, and that nobody looks after: who queued it died before sending.
- * Also how far the outbox goes now.
+ * Returns destinations without a lease for which something was enqueued after `since` and is still queued: the process
+ * that enqueued it died before sending. Also returns the current end of the outbox.
  */
 export async function findForgottenDestinations(
   db: Db,
@@ -341,14 +358,14 @@ export async function findForgottenDestinations(
   }
 }
 
-/** Ends a destination's rest: it is alive. False if it was not resting. */
+/** Ends a destination's back-off: it has sent a request. False if it was not in back-off. */
 export async function endRest(tx: Tx, destination: ServerName): Promise<boolean> {
   const { rows } = await sql`update federation_destinations set retry_ts = 0, wake_ts = 0
     where destination = ${destination} and retry_ts > 0 and leased_by is null returning 1`.execute(tx.sql)
   return rows.length > 0
 }
 
-/** What waits, for the figures that a server keeps of itself; rows are counted up to `limit`. */
+/** Counts the outbox for metrics; rows are counted up to `limit`. */
 export async function countOutbox(
   db: Db,
   limit: number,

@@ -3,18 +3,21 @@ import type { ServerName } from '../../core/ids.ts'
 import type { Tx } from '../engine/database.ts'
 import type { NewEdu } from './federation-outbox.ts'
 
-/** What an EDU takes beside its content. */
+/** The counted bytes of an EDU in addition to its content. */
 const EDU_BYTES = 200
-/** The share of its limit that an outbox may keep when it was full. */
+/** The share of its limit to which a full outbox is reduced. */
 const KEPT_SHARE = 0.75
-/** Measuring an outbox reads all that waits in it: each process does so when it has queued this share of the limit. */
+/** Measuring an outbox reads all its rows, so each process does it when it has enqueued this share of the limit. */
 const MEASURED_SHARE = 1 / 8
 
-/** Counts what is queued; returns the servers whose outboxes are to be measured now. `limit`: bytes of EDUs for one server. */
+/**
+ * Counts enqueued EDUs; returns the servers whose outboxes are due to be measured. `limit`: bytes of EDUs for one
+ * server.
+ */
 export function outboxesToMeasure(tx: Tx, edus: readonly NewEdu[], limit: number): ServerName[] {
   const { unmeasuredEdus } = tx.caches
   const filled = new Set<ServerName>()
-  // Servers share the contents of EDUs that are for all of them.
+  // EDUs for all servers share their content.
   const sizes = new Map<object, number>()
   for (const { destination, content } of edus) {
     const size = sizes.get(content) ?? JSON.stringify(content).length + EDU_BYTES
@@ -27,10 +30,10 @@ export function outboxesToMeasure(tx: Tx, edus: readonly NewEdu[], limit: number
   return [...filled]
 }
 
-/** Makes room in an outbox that is full: all EDUs go of the users who fill most of it. Returns how many went. */
+/** Reduces a full outbox: deletes all EDUs of the users with the most bytes. Returns how many were deleted. */
 export async function emptyFullOutbox(tx: Tx, destination: ServerName, limit: number): Promise<number> {
   const owner = sql`coalesce(sender, subject, '')`
-  // Others may change some of these and want more of them: waiting for them could be in a circle.
+  // Skips locked rows: other transactions may hold some and wait for more, so waiting could deadlock.
   const { rows } = await sql<{ evicted: number }>`with owners as (
       select ${owner} as owner, sum(octet_length(content) + ${EDU_BYTES}::int) as bytes from federation_edus
       where destination = ${destination} group by ${owner}

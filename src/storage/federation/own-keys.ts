@@ -1,15 +1,15 @@
 import { sql } from 'kysely'
 import type { Db, Tx } from '../engine/database.ts'
 
-/** A key of this server; `expired_ts` (milliseconds since 1970) is null while it is in use. */
+/** A key of this server; `expired_ts` (milliseconds since 1970) is null for the current one. */
 export type OwnKey = { key_id: string; public_key: string; expired_ts: number | null }
 
-/** Every key that this server has signed with. */
+/** Returns all keys with which this server has signed. */
 export async function loadOwnKeys(db: Db): Promise<OwnKey[]> {
   return db.sql.selectFrom('own_keys').selectAll().orderBy('key_id').execute()
 }
 
-/** Makes one key the one in use; the one before ends at `expiredTs`. */
+/** Makes a key the current one; the previous one expires at `expiredTs`. */
 export async function useOwnKey(tx: Tx, key: { keyId: string; publicKey: string }, expiredTs: number): Promise<void> {
   await sql`update own_keys set expired_ts = ${expiredTs} where expired_ts is null and key_id <> ${key.keyId}`.execute(
     tx.sql,

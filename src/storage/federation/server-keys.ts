@@ -3,14 +3,14 @@ import type { ServerName } from '../../core/ids.ts'
 import type { Db, Tx } from '../engine/database.ts'
 import type { ServerKeyRow } from '../schema/server-keys.ts'
 
-/** All keys of other servers that are known, in one query. */
+/** Returns all known keys of other servers, in one query. */
 export async function loadServerKeys(db: Db, servers: readonly ServerName[]): Promise<ServerKeyRow[]> {
   const { rows } =
     await sql<ServerKeyRow>`select * from server_keys where server_name = any(${servers}::text[])`.execute(db.sql)
   return rows
 }
 
-/** Keeps keys; of two answers about one key the one with the later end counts. */
+/** Stores keys; of two responses about one key, the one with the later expiry wins. */
 export async function storeServerKeys(tx: Tx, keys: readonly ServerKeyRow[]): Promise<void> {
   if (keys.length === 0) return
   const column = <Name extends keyof ServerKeyRow>(name: Name) => keys.map((key) => key[name])

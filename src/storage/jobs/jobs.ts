@@ -4,8 +4,8 @@ import type { Db, Tx } from '../engine/database.ts'
 import type { JobRow } from '../schema/jobs.ts'
 
 /**
- * Asks for something to be done after this transaction; returns the job. A job of the same kind and key that waits is the same job, with the
- * new payload; one that runs will run once more.
+ * Enqueues a job that runs after this transaction; returns it. A waiting job of the same kind and key gets the new
+ * payload instead; a running one runs again.
  */
 export async function enqueueJob(
   tx: Tx,
@@ -18,10 +18,10 @@ export async function enqueueJob(
   return rows[0]!.job_nid
 }
 
-/** Which jobs to take, and for whom until when. */
+/** Selects jobs to lease, with the holder and end of the lease. */
 export type JobLease = { holder: string; now: number; until: number }
 
-/** Takes jobs that are due and that no living process has, oldest first; `only`: this one or none. */
+/** Acquires leases on due jobs without a lease, oldest first; `only`: this one or none. */
 export async function leaseJobs(
   tx: Tx,
   { holder, now, until, limit, only }: JobLease & { limit: number; only?: number | undefined },
@@ -33,7 +33,7 @@ export async function leaseJobs(
   return rows
 }
 
-/** Keeps the jobs that a process runs until `until`. */
+/** Renews the leases of a process's running jobs to `until`. */
 export async function renewJobLeases(
   tx: Tx,
   { holder, until, jobNids }: { holder: string; until: number; jobNids: readonly number[] },
@@ -42,7 +42,7 @@ export async function renewJobLeases(
     where leased_by = ${holder} and job_nid = any(${jobNids}::bigint[])`.execute(tx.sql)
 }
 
-/** Removes a job that is done. One that was asked for again meanwhile stays, free for anyone. */
+/** Deletes a finished job. One that was enqueued again in the meantime stays, without a lease. */
 export async function finishJob(tx: Tx, { job_nid, version, leased_by }: JobRow): Promise<void> {
   const isOurs = sql`job_nid = ${job_nid}::bigint and leased_by = ${leased_by}`
   const { numAffectedRows } = await sql`delete from jobs where ${isOurs} and version = ${version}::int`.execute(tx.sql)
@@ -50,13 +50,13 @@ export async function finishJob(tx: Tx, { job_nid, version, leased_by }: JobRow)
   await sql`update jobs set leased_by = null, leased_until = 0 where ${isOurs}`.execute(tx.sql)
 }
 
-/** Lets a job rest until `dueTs`, as there is more to do then. */
+/** Postpones a job to `dueTs`, because more work is due then. */
 export async function postponeJob(tx: Tx, { job_nid, leased_by }: JobRow, dueTs: number): Promise<void> {
   await sql`update jobs set leased_by = null, leased_until = 0, attempts = 0, due_ts = ${dueTs}::bigint
     where job_nid = ${job_nid}::bigint and leased_by = ${leased_by}`.execute(tx.sql)
 }
 
-/** Gives back a job that was not finished; `failedUntil`: it failed and rests until then. */
+/** Releases the lease of an unfinished job; `failedUntil`: it failed, and its back-off ends then. */
 export async function releaseJob(tx: Tx, { job_nid, leased_by }: JobRow, failedUntil?: number): Promise<void> {
   const failure = failedUntil === undefined ? sql`` : sql`, attempts = attempts + 1, due_ts = ${failedUntil}::bigint`
   await sql`update jobs set leased_by = null, leased_until = 0 ${failure}

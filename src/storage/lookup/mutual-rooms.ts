@@ -2,7 +2,9 @@ import { sql } from 'kysely'
 import type { RoomId, UserId } from '../../core/ids.ts'
 import type { Db } from '../engine/database.ts'
 
-/** A page of the rooms that two users have both joined, in the order of their ids, after the room `from`; and how many there are in all. */
+/**
+ * Returns a page of the rooms that two users have both joined, by id, after the room `from`; and their total number.
+ */
 export async function loadMutualRooms(
   db: Db,
   { users, from, limit }: { users: readonly [UserId, UserId]; from: RoomId | undefined; limit: number },

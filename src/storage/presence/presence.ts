@@ -6,24 +6,27 @@ import { appendToStream } from '../engine/stream-append.ts'
 import { loadJoinedRooms } from '../rooms/membership/room-memberships.ts'
 import type { PresenceRow, PresenceState } from '../schema/presence.ts'
 
-/** What became known of a user's presence through this process. */
+/** A change of a user's presence that this process has received. */
 export type PresenceChange = {
   userId: UserId
   /**
-   * What a device of the user says now; 'offline': that it is gone, from this process or, if the user said so, from all (`everywhere`). Undefined:
-   * nothing new.
+   * The presence of a device; 'offline': it is disconnected from this process or, if the user set it, from all
+   * (`everywhere`). Undefined: no change.
    */
   device?: { deviceId: DeviceId | null; presence: PresenceState; everywhere?: boolean } | undefined
-  /** A new status message, null for none; undefined: it stays. */
+  /** A new status message, null for none; undefined: no change. */
   statusMsg?: string | null | undefined
-  /** Whether the user did something just now. */
+  /** Whether the user was active just now. */
   isActive: boolean
 }
 
-/** Which process writes, when (milliseconds since 1970), and how long without activity makes a user unavailable. */
+/** The writing process, the time (milliseconds since 1970), and after which idle time a user becomes unavailable. */
 export type PresenceWrite = { processId: string; now: number; idleMs: number }
 
-/** Stores changes, the newest last, and tells the stream (kind 'presence', user_id: whose, detail: the writing process) where others see another presence now. */
+/**
+ * Stores changes, the newest last, and appends to the stream (kind 'presence', user_id: the user, detail: the writing
+ * process) if the visible presence changed.
+ */
 export async function storePresence(tx: Tx, changes: readonly PresenceChange[], write: PresenceWrite): Promise<void> {
   const userIds = [...new Set(changes.map((change) => change.userId))]
   await storeDevices(tx, changes, write)
@@ -33,8 +36,8 @@ export async function storePresence(tx: Tx, changes: readonly PresenceChange[], 
 }
 
 /**
- * Makes those unavailable who have been idle for long, and those offline whose devices are all gone, or of whom their server has told nothing
- * since `heardBefore`.
+ * Makes idle users unavailable, and users offline whose devices are all disconnected, or about whom their server has
+ * sent nothing since `heardBefore`.
  */
 export async function settleAllPresence(tx: Tx, write: PresenceWrite, heardBefore: number): Promise<void> {
   tellStream(tx, await settle(tx, sql`presence <> 'offline' and heard_ts is null`, write), write)
@@ -73,13 +76,13 @@ async function storeDevices(tx: Tx, changes: readonly PresenceChange[], { proces
   await sql`insert into presence_devices (user_id, device_id, process_id, presence)
     select user_id, device_id, ${processId}, presence from ${said}
     on conflict (user_id, device_id, process_id) do update set presence = excluded.presence`.execute(tx.sql)
-  // What the device said through other processes before is outdated.
+  // The presence that the device set through other processes is outdated.
   await sql`update presence_devices set presence = said.presence from ${said}
     where presence_devices.user_id = said.user_id and presence_devices.device_id = said.device_id
       and presence_devices.presence <> said.presence`.execute(tx.sql)
 }
 
-/** Whose status message is another now. */
+/** Returns the users whose status message changed. */
 async function storeStatuses(
   tx: Tx,
   userIds: readonly UserId[],
@@ -113,7 +116,7 @@ function isActive(change: PresenceChange): boolean {
   return change.isActive
 }
 
-/** Derives what others are told from what the devices say. */
+/** Computes the visible presence from the devices. */
 async function settle(tx: Tx, whose: ReturnType<typeof sql>, { now, idleMs }: PresenceWrite): Promise<UserId[]> {
   const { rows } = await sql<{ user_id: UserId }>`update presence set presence = derived.presence from (
       select user_id, case
@@ -129,7 +132,7 @@ async function settle(tx: Tx, whose: ReturnType<typeof sql>, { now, idleMs }: Pr
   return rows.map((row) => row.user_id)
 }
 
-/** Says that a process lives; false: it was taken for dead, and what devices said through it is forgotten. */
+/** Records a heartbeat of a process; false: it was considered dead, and the presence of its devices was deleted. */
 export async function beatPresence(tx: Tx, { processId, now }: PresenceWrite): Promise<boolean> {
   const { rows } = await sql<{ is_new: boolean }>`insert into presence_processes (process_id, seen_ts)
     values (${processId}, ${now}::bigint) on conflict (process_id) do update set seen_ts = excluded.seen_ts
@@ -137,14 +140,14 @@ export async function beatPresence(tx: Tx, { processId, now }: PresenceWrite): P
   return rows[0]?.is_new === false
 }
 
-/** Forgets processes that have not been seen since `before`, and `gone`, with what devices said through them. */
+/** Deletes processes without a heartbeat since `before`, and `gone`, with the presence of their devices. */
 export async function dropDeadPresence(tx: Tx, { before, gone }: { before: number; gone: string }): Promise<void> {
   await sql`delete from presence_processes where seen_ts < ${before}::bigint or process_id = ${gone}`.execute(tx.sql)
   await sql`delete from presence_devices where not exists (
     select 1 from presence_processes where presence_processes.process_id = presence_devices.process_id)`.execute(tx.sql)
 }
 
-/** Forgets devices of a user that are gone, and tells the stream if the user is there no more. */
+/** Deletes the presence of deleted devices, and appends to the stream if the user is now offline. */
 export async function dropDevicePresence(tx: Tx, userId: UserId, deviceIds: readonly DeviceId[]): Promise<void> {
   if (deviceIds.length === 0) return
   const { numAffectedRows } = await sql`delete from presence_devices where user_id = ${userId}
@@ -157,13 +160,13 @@ export async function dropDevicePresence(tx: Tx, userId: UserId, deviceIds: read
   for (const { user_id } of rows) appendToStream(tx, { kind: 'presence', user_id })
 }
 
-/** A user's presence; undefined when nothing was ever known of it. */
+/** Returns a user's presence; undefined if there is none. */
 export async function findPresence(db: Db, userId: UserId): Promise<PresenceRow | undefined> {
   const { rows } = await sql<PresenceRow>`select * from presence where user_id = ${userId}`.execute(db.sql)
   return rows[0]
 }
 
-/** What is known of the presence of some users of any server. */
+/** Returns the presence of some users of any server. */
 export async function loadPresenceOf(db: Db, userIds: readonly UserId[]): Promise<PresenceRow[]> {
   if (userIds.length === 0) return []
   const { rows } = await sql<PresenceRow>`select * from presence where user_id = any(${userIds}::text[])`.execute(
@@ -172,7 +175,7 @@ export async function loadPresenceOf(db: Db, userIds: readonly UserId[]): Promis
   return rows
 }
 
-/** Whether two users are in a room together. */
+/** Whether two users share a room. */
 export async function shareRoom(db: Db, userId: UserId, other: UserId): Promise<boolean> {
   const { rows } = await sql`select 1 from room_memberships as mine join room_memberships as theirs using (room_id)
     where mine.user_id = ${userId} and mine.membership = 'join' and theirs.user_id = ${other} and theirs.membership = 'join'
@@ -180,10 +183,10 @@ export async function shareRoom(db: Db, userId: UserId, other: UserId): Promise<
   return rows.length > 0
 }
 
-/** An answer tells of so many of the users who are there, of so many whose presence changed, and of so many who joined. */
+/** The maximum number in a response of online users, of changed users, and of users who joined. */
 const MOST_PRESENT = 5000
 
-/** The presence of those who are there and share one of these rooms, `userId` included. */
+/** Returns the presence of online users who share one of these rooms, `userId` included. */
 export async function loadPresentUsers(db: Db, userId: UserId, roomIds: readonly RoomId[]): Promise<PresenceRow[]> {
   const { rows } = await sql<PresenceRow>`select * from presence where presence <> 'offline'
     and (user_id = ${userId} or exists (select 1 from room_memberships where room_memberships.user_id = presence.user_id
@@ -192,7 +195,10 @@ export async function loadPresentUsers(db: Db, userId: UserId, roomIds: readonly
   return rows
 }
 
-/** The presence of those of `changed` who share one of `roomIds`; of `met`, who do, and of the members of `newRooms` if they are there. */
+/**
+ * Returns the presence of users of `changed` who share one of `roomIds`; of users of `met`, who share one; and of
+ * online members of `newRooms`.
+ */
 export async function loadPresenceNews(
   db: Db,
   userId: UserId,
@@ -215,7 +221,7 @@ export async function loadPresenceNews(
   return [...new Map([...told, ...others].map((row) => [row.user_id, row])).values()]
 }
 
-/** Shared, for all who share a room with a user ask when the user comes or goes. */
+/** Shared, because all users who share a room with a user request it when the user connects or disconnects. */
 const loadPresences = sharedLoads<UserId, PresenceRow>(
   async (db, userIds) => {
     const { rows } = await sql<PresenceRow>`select * from presence where user_id = any(${userIds}::text[])`.execute(
@@ -235,14 +241,14 @@ async function loadPresentMembers(db: Db, roomIds: readonly RoomId[]): Promise<P
   return rows
 }
 
-/** Whose presence changed after position `from` up to `to`. */
+/** Returns the users whose presence changed after position `from` up to `to`. */
 export async function loadPresenceChanges(db: Db, from: number, to: number): Promise<UserId[]> {
   const { rows } = await sql<{ user_id: UserId }>`select distinct user_id from stream where kind = 'presence'
     and stream_position > ${from}::bigint and stream_position <= ${to}::bigint`.execute(db.sql)
   return rows.map((row) => row.user_id)
 }
 
-/** The rooms that any of these users has joined. */
+/** Returns the rooms that any of these users has joined. */
 export async function loadRoomsOfUsers(db: Db, userIds: readonly UserId[]): Promise<RoomId[]> {
   const { rows } = await sql<{ room_id: RoomId }>`select distinct room_id from room_memberships
     where user_id = any(${userIds}::text[]) and membership = 'join'`.execute(db.sql)

@@ -4,10 +4,13 @@ import type { Db, Tx } from '../engine/database.ts'
 import { appendToStream } from '../engine/stream-append.ts'
 import type { PresenceRow } from '../schema/presence.ts'
 
-/** Activity that is no more than this ahead of what was known is no news by itself, in milliseconds. */
+/** Activity that is at most this much later than the known one is not sent by itself, in milliseconds. */
 const NEWS_MS = 60_000
 
-/** Stores what another server tells of its users, each once; the stream (kind 'presence') hears of those of whom that is news. Who shares no room with anybody here is left out. */
+/**
+ * Stores the presence of remote users, each once, and appends changes to the stream (kind 'presence'). Users who share
+ * no room with a local user are omitted.
+ */
 export async function storeRemotePresence(
   tx: Tx,
   told: readonly Omit<PresenceRow, 'heard_ts'>[],
@@ -34,14 +37,14 @@ export async function storeRemotePresence(
   }
 }
 
-/** The presence of some users of this server. */
+/** Returns the presence of some local users. */
 export async function loadOwnPresence(db: Db, userIds: readonly UserId[]): Promise<PresenceRow[]> {
   const { rows } = await sql<PresenceRow>`select * from presence where user_id = any(${userIds}::text[])
     and heard_ts is null`.execute(db.sql)
   return rows
 }
 
-/** Users of this server who are there, after a user id in order. */
+/** Returns local users who are online, after a user id in order. */
 export async function loadPresentOwnUsers(db: Db, after: string, limit: number): Promise<UserId[]> {
   const { rows } = await sql<{ user_id: UserId }>`select user_id from presence where presence <> 'offline'
     and heard_ts is null and user_id > ${after} order by user_id limit ${limit}::int`.execute(db.sql)

@@ -3,10 +3,10 @@ import type { RoomId, UserId } from '../../core/ids.ts'
 import type { Db, Tx } from '../engine/database.ts'
 import type { PusherRow, PushQueueRow } from '../schema/notifications.ts'
 
-/** The job of telling by mail what a user has not read. */
+/** The job that sends a mail about unread messages. */
 export const EMAIL_DIGEST = 'email_digest'
 
-/** Has a mail considered for those of some pushers that are of kind email, as something new waits for them. */
+/** Enqueues a mail for those of some pushers that are of kind email, because of a new notification. */
 export async function scheduleDigests(
   tx: Tx,
   { pusherNids, now, delay }: { pusherNids: readonly number[]; now: number; delay: number },
@@ -17,10 +17,10 @@ export async function scheduleDigests(
     on conflict (kind, key) do update set version = jobs.version + 1`.execute(tx.sql)
 }
 
-/** A pusher of kind email, how many mails it sent in a row, and before when it may send none. */
+/** A pusher of kind email, the number of its consecutive mails, and the earliest time of the next one. */
 export type EmailPusher = PusherRow & { mails_in_row: number; next_ts: number }
 
-/** Undefined when it is gone. */
+/** Undefined if it was deleted. */
 export async function findEmailPusher(db: Db, pusherNid: number): Promise<EmailPusher | undefined> {
   const { rows } = await sql<EmailPusher>`select pushers.*, coalesce(mails_in_row, 0) as mails_in_row,
       coalesce(next_ts, 0) as next_ts
@@ -29,21 +29,21 @@ export async function findEmailPusher(db: Db, pusherNid: number): Promise<EmailP
   return rows[0]
 }
 
-/** What waits for a pusher, oldest first. */
+/** Returns a pusher's queue, oldest first. */
 export async function loadWaiting(db: Db, pusherNid: number, limit: number): Promise<PushQueueRow[]> {
   const { rows } = await sql<PushQueueRow>`select * from push_queue where pusher_nid = ${pusherNid}::bigint
     order by queue_nid limit ${limit}::int`.execute(db.sql)
   return rows
 }
 
-/** Notes that what waited up to `lastNid` was told, or need not be. */
+/** Records that the queue up to `lastNid` was sent, or need not be. */
 export async function finishDigest(
   tx: Tx,
   digest: { pusherNid: number; lastNid: number; mailsInRow: number; nextTs: number },
 ): Promise<void> {
   await sql`delete from push_queue where pusher_nid = ${digest.pusherNid}::bigint
     and queue_nid <= ${digest.lastNid}::bigint`.execute(tx.sql)
-  // The pusher may be gone by now.
+  // The pusher may have been deleted.
   await sql`insert into email_digests (pusher_nid, mails_in_row, next_ts)
     select pusher_nid, ${digest.mailsInRow}::int, ${digest.nextTs}::bigint from pushers
     where pusher_nid = ${digest.pusherNid}::bigint
@@ -52,19 +52,19 @@ export async function finishDigest(
   )
 }
 
-/** Removes a pusher of kind email, and with it what waits for it. */
+/** Deletes a pusher of kind email with its queue. */
 export async function deleteEmailPusher(tx: Tx, pusherNid: number): Promise<void> {
   await sql`delete from pushers where pusher_nid = ${pusherNid}::bigint and kind = 'email'`.execute(tx.sql)
 }
 
-/** Those of some events that are invites which the user has not answered. */
+/** Returns which of some events are pending invites of the user. */
 export async function loadOpenInvites(db: Db, userId: UserId, eventNids: readonly number[]): Promise<number[]> {
   const { rows } = await sql<{ event_nid: number }>`select event_nid from room_memberships
     where user_id = ${userId} and membership = 'invite' and event_nid = any(${eventNids}::bigint[])`.execute(db.sql)
   return rows.map((row) => row.event_nid)
 }
 
-/** Names of rooms, where they have any. */
+/** Returns the names of rooms that have one. */
 export async function loadRoomNames(db: Db, roomIds: readonly RoomId[]): Promise<Map<RoomId, string>> {
   const { rows } = await sql<{ room_id: RoomId; name: string | null }>`select room_id,
       coalesce(nullif(name, ''), canonical_alias) as name from rooms where room_id = any(${roomIds}::text[])`.execute(
@@ -73,7 +73,7 @@ export async function loadRoomNames(db: Db, roomIds: readonly RoomId[]): Promise
   return new Map(rows.flatMap(({ room_id, name }) => (name === null ? [] : [[room_id, name]])))
 }
 
-/** Display names of users in rooms, by `room\0user`, where they have any. */
+/** Returns the display names of users in rooms, by `room\0user`, if they have one. */
 export async function loadDigestNames(
   db: Db,
   members: readonly { roomId: RoomId; userId: UserId }[],

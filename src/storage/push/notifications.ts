@@ -3,7 +3,7 @@ import type { RoomId, UserId } from '../../core/ids.ts'
 import type { Db, Tx } from '../engine/database.ts'
 import type { NotificationRow } from '../schema/notifications.ts'
 
-/** How far a user's events of some rooms have been put to the push rules; rooms of which none has are absent. */
+/** Returns up to which order a user's events of some rooms were evaluated by push rules; rooms without are absent. */
 export async function loadCountedOrders(
   db: Db,
   userId: UserId,
@@ -17,12 +17,15 @@ export async function loadCountedOrders(
   return new Map(rows.map((row) => [row.room_id, row.counted_order]))
 }
 
-/** Whether the user has not read the event of the row `noted`: by no receipt of the whole room or of the event's thread, and by no own event. */
+/**
+ * Whether the event of the row `noted` is unread: no receipt of the room or of the event's thread, and no own event of
+ * the user, reads it.
+ */
 const IS_UNREAD = sql`(not noted.is_read and not exists (select 1 from receipts where receipts.room_id = noted.room_id
   and receipts.user_id = noted.user_id and receipts.thread_id in ('', noted.thread_id)
   and receipts.event_order >= noted.event_order))`
 
-/** What a user has not read of the notifying events in some rooms, redacted ones left out; oldest first in each room. */
+/** Returns a user's unread notifications in some rooms, without redacted events; oldest first in each room. */
 export async function loadUnreadNotifications(
   db: Db,
   userId: UserId,
@@ -34,14 +37,14 @@ export async function loadUnreadNotifications(
   return rows
 }
 
-/** Those of some events that notify a user and are unread. What was put to the user's rules has to be stored. */
+/** Returns which of some events notify a user and are unread. Their evaluation must have been stored. */
 export async function loadUnreadAmong(db: Db, userId: UserId, eventNids: readonly number[]): Promise<number[]> {
   const { rows } = await sql<{ event_nid: number }>`select noted.event_nid from notifications as noted
     where noted.user_id = ${userId} and noted.event_nid = any(${eventNids}::bigint[]) and ${IS_UNREAD}`.execute(db.sql)
   return rows.map((row) => row.event_nid)
 }
 
-/** Whether anything is unread that was sent to a user before a time (milliseconds since 1970). */
+/** Whether a user has an unread notification from before a time (milliseconds since 1970). */
 export async function hasUnreadBefore(db: Db, userId: UserId, time: number): Promise<boolean> {
   const { rows } = await sql`select 1 from notifications as noted join events using (event_nid)
     where noted.user_id = ${userId} and events.origin_server_ts < ${time}::bigint and events.redacted_by is null
@@ -49,10 +52,13 @@ export async function hasUnreadBefore(db: Db, userId: UserId, time: number): Pro
   return rows.length > 0
 }
 
-/** `size`: in bytes. */
+/** `size` is in bytes. */
 export type EventPlace = { room_id: RoomId; event_nid: number; event_order: number; size: number }
 
-/** The newest events of each room after a place in it, `limit` for each room at most; by nid, oldest first in each room. */
+/**
+ * Returns the newest events of each room after an order, at most `limit` for each room; by nid, oldest first in each
+ * room.
+ */
 export async function loadEventsAfter(
   db: Db,
   places: ReadonlyMap<RoomId, number>,
@@ -66,10 +72,10 @@ export async function loadEventsAfter(
   return rows
 }
 
-/** Up to where an event of the user's own reads a thread (empty: the whole room). */
+/** The order up to which an event of the user reads a thread (empty: the whole room). */
 export type OwnRead = { thread_id: string; event_order: number }
 
-/** What was found in one room: the notifying events, and what the user's own events read. */
+/** The result for one room: the notifying events, and what the user's own events read. */
 export type FoundNotifications = {
   userId: UserId
   roomId: RoomId
@@ -78,10 +84,13 @@ export type FoundNotifications = {
   ownReads: readonly OwnRead[]
 }
 
-/** Events of a room that stay noted for a user; older ones no longer count, so that who never reads does not fill the database. */
+/**
+ * The maximum stored notifications of a user in a room; older ones no longer count, so that a user who never reads does
+ * not fill the database.
+ */
 const KEPT_EVENTS = 20_000
 
-/** Notes what was found, so that it need not be found again; what another process has noted already stays. */
+/** Stores evaluated events, so that they need not be evaluated again; rows of another process are unchanged. */
 export async function storeNotifications(tx: Tx, found: FoundNotifications): Promise<void> {
   const { userId, roomId, countedOrder, notifying, ownReads } = found
   await sql`insert into notifications (user_id, room_id, event_order, event_nid, thread_id, highlight, actions)
@@ -102,10 +111,10 @@ export async function storeNotifications(tx: Tx, found: FoundNotifications): Pro
       set counted_order = greatest(notification_progress.counted_order, excluded.counted_order)`.execute(tx.sql)
 }
 
-/** What a user was notified of, with when that was sent and whether the user has not read it. */
+/** A notification, when its event was sent, and whether it is unread. */
 export type ListedNotification = NotificationRow & { origin_server_ts: number; unread: boolean }
 
-/** A page of the events that a user was notified of, newest first; `before`: the last one of the page before. */
+/** Returns a page of a user's notifications, newest first; `before`: the last one of the previous page. */
 export async function loadNotificationPage(
   db: Db,
   page: {
@@ -124,7 +133,7 @@ export async function loadNotificationPage(
   return rows
 }
 
-/** How many have joined each of these rooms. */
+/** Counts the joined members of each of these rooms. */
 export async function loadJoinedCounts(db: Db, roomIds: readonly RoomId[]): Promise<Map<RoomId, number>> {
   const { rows } = await sql<{
     room_id: RoomId
@@ -133,7 +142,7 @@ export async function loadJoinedCounts(db: Db, roomIds: readonly RoomId[]): Prom
   return new Map(rows.map((row) => [row.room_id, row.joined_members]))
 }
 
-/** The rooms that a user has joined, each with the event_order of its newest event. */
+/** Returns the rooms that a user has joined, each with the event_order of its newest event. */
 export async function loadLastOrders(db: Db, userId: UserId): Promise<{ room_id: RoomId; last_order: number }[]> {
   const { rows } = await sql<{ room_id: RoomId; last_order: number }>`select room_id, next_order - 1 as last_order
     from room_memberships join room_heads using (room_id) where user_id = ${userId} and membership = 'join'`.execute(

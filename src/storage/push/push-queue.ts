@@ -5,8 +5,8 @@ import type { PusherRow, PushQueueRow } from '../schema/notifications.ts'
 import type { StreamRow } from '../schema/stream.ts'
 
 /**
- * Takes or keeps the right to put the stream to the users' rules until `until`; returns the position from where to go on, or undefined
- * while another process has it. What happened before the oldest pusher was set is passed over.
+ * Acquires or renews the lease of push evaluation to `until`; returns the position to continue from, or undefined while
+ * another process holds it. Skips what happened before the oldest pusher was set.
  */
 export async function leasePushProgress(
   tx: Tx,
@@ -20,32 +20,32 @@ export async function leasePushProgress(
   return rows[0]?.stream_position
 }
 
-/** Gives the right back, so that another process goes on at once. */
+/** Releases the lease, so that another process continues immediately. */
 export async function releasePushProgress(tx: Tx, holder: string): Promise<void> {
   await sql`update push_progress set leased_until = 0, leased_by = null where leased_by = ${holder}`.execute(tx.sql)
 }
 
-/** Moves on; false if meanwhile another process did, which then has queued the same. */
+/** Advances the position; false if another process did, which then has enqueued the same pushes. */
 export async function advancePushProgress(tx: Tx, { from, to }: { from: number; to: number }): Promise<boolean> {
   const { rows } = await sql`update push_progress set stream_position = ${to}::bigint
     where stream_position = ${from}::bigint returning 1`.execute(tx.sql)
   return rows.length > 0
 }
 
-/** The stream after a position, oldest first. */
+/** Returns the stream after a position, oldest first. */
 export async function loadStreamAfter(db: Db, position: number, limit: number): Promise<StreamRow[]> {
   const { rows } = await sql<StreamRow>`select * from stream where stream_position > ${position}::bigint
     order by stream_position limit ${limit}::int`.execute(db.sql)
   return rows
 }
 
-/** Something to send; without an event: the unread count. */
+/** A push to send; without an event: the unread count. */
 export type QueuedPush = Omit<PushQueueRow, 'queue_nid' | 'queued_ts'>
 
-/** Of what waits for a pusher the newest are kept. */
+/** Only the newest entries of a pusher's queue are kept. */
 const MOST_WAITING = 1000
 
-/** Queues what is to be sent, in this order; one unread count for each pusher is enough, and pushers that are gone need nothing. */
+/** Enqueues pushes, in this order. Each pusher has at most one queued unread count; deleted pushers are skipped. */
 export async function enqueuePushes(tx: Tx, pushes: readonly QueuedPush[], now: number): Promise<void> {
   if (pushes.length === 0) return
   await sql`insert into push_queue (pusher_nid, event_nid, tweaks, highlight, queued_ts)
@@ -63,7 +63,10 @@ export async function enqueuePushes(tx: Tx, pushes: readonly QueuedPush[], now: 
   )
 }
 
-/** Takes pushers of gateways with something to send, those that wait longest first, which are this process's until `until`; a few of each user, none of some. */
+/**
+ * Acquires leases until `until` on gateway pushers with a non-empty queue, the longest waiting first; at most a few of
+ * each user, and none of the excluded ones.
+ */
 export async function leaseDuePushers(
   tx: Tx,
   {
@@ -86,7 +89,7 @@ export async function leaseDuePushers(
   return rows
 }
 
-/** What waits for a pusher, oldest first, with whether the user has read it meanwhile. */
+/** Returns a pusher's queue, oldest first, and whether the user has read each event in the meantime. */
 export async function loadPushQueue(
   db: Db,
   pusher: PusherRow,
@@ -100,7 +103,9 @@ export async function loadPushQueue(
   return rows
 }
 
-/** Notes that something was sent or need not be, and keeps the pusher for this process until `until`. `unread`: the count that was sent. */
+/**
+ * Records that a push was sent or is not needed, and renews the lease until `until`. `unread`: the count that was sent.
+ */
 export async function finishPush(
   tx: Tx,
   push: PushQueueRow,
@@ -112,10 +117,10 @@ export async function finishPush(
     where pusher_nid = ${push.pusher_nid}`.execute(tx.sql)
 }
 
-/** Until when a pusher rests; after a failure (`dropBefore`), what waits since before then is given up. */
+/** The end of a pusher's back-off; after a failure, entries from before `dropBefore` are dropped. */
 export type PusherRest = { retryAt: number; dropBefore?: number }
 
-/** Gives a pusher back. */
+/** Releases the lease of a pusher. */
 export async function releasePusher(tx: Tx, pusherNid: number, { retryAt, dropBefore }: PusherRest): Promise<void> {
   const hasFailed = dropBefore !== undefined
   await sql`update pushers set leased_until = 0, failures = failures + ${hasFailed ? 1 : 0}::int, retry_ts = ${retryAt}::bigint

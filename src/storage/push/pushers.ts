@@ -10,12 +10,12 @@ export type NewPusher = Omit<
   'pusher_nid' | 'since_position' | 'leased_until' | 'retry_ts' | 'failures' | 'told_unread'
 >
 
-/** A user's pushers, the oldest first. */
+/** Returns a user's pushers, the oldest first. */
 export async function loadPushers(db: Db, userId: UserId): Promise<PusherRow[]> {
   return db.sql.selectFrom('pushers').selectAll().where('user_id', '=', userId).orderBy('pusher_nid').execute()
 }
 
-/** Returns how many pushers a user has. */
+/** Counts a user's pushers. */
 export async function countPushers(db: Db, userId: UserId): Promise<number> {
   const { rows } = await sql<{ count: number }>`select count(*)::int as count from pushers
     where user_id = ${userId}`.execute(db.sql)
@@ -28,7 +28,7 @@ export async function hasPushers(db: Db): Promise<boolean> {
   return rows.length > 0
 }
 
-/** Adds a pusher, or replaces what a known one says. A new one is for what happens from now on; a known one keeps its place among those that wait. */
+/** Adds or updates a pusher. A new one applies to later events; an updated one keeps its place in the queue. */
 export async function storePusher(tx: Tx, pusher: NewPusher): Promise<void> {
   await sql`insert into pushers (user_id, app_id, pushkey, token_hash, device_id, kind, app_display_name, device_display_name,
       profile_tag, lang, data, pushkey_ts, since_position)
@@ -42,7 +42,7 @@ export async function storePusher(tx: Tx, pusher: NewPusher): Promise<void> {
   appendToStream(tx, { kind: 'pusher', user_id: pusher.user_id })
 }
 
-/** Removes the pushers with this key: a user's, everyone's but a user's, or everyone's. */
+/** Deletes the pushers with this key: of a user, of all users except one, or of all. */
 export async function deletePushers(
   tx: Tx,
   { app_id, pushkey }: { app_id: string; pushkey: string },
@@ -62,7 +62,7 @@ export type PusherInRoom = {
   since_position: number
 }
 
-/** The pushers of those who have joined some rooms. */
+/** Returns the pushers of the joined members of some rooms. */
 export async function loadRoomPushers(db: Db, roomIds: readonly RoomId[]): Promise<PusherInRoom[]> {
   const { rows } = await sql<PusherInRoom>`select room_id, user_id, pusher_nid, kind, since_position
     from room_memberships join pushers using (user_id)
@@ -70,7 +70,7 @@ export async function loadRoomPushers(db: Db, roomIds: readonly RoomId[]): Promi
   return rows
 }
 
-/** The pushers of some users. */
+/** Returns the pushers of some users. */
 export async function loadPushersOf(db: Db, userIds: readonly UserId[]): Promise<Omit<PusherInRoom, 'room_id'>[]> {
   const { rows } = await sql<
     Omit<PusherInRoom, 'room_id'>

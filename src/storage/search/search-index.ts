@@ -4,7 +4,7 @@ import type { SearchableKey } from '../../core/text/searchable-text.ts'
 import type { Db, Tx } from '../engine/database.ts'
 import type { StreamRow } from '../schema/stream.ts'
 
-/** An event's part in the index. */
+/** An event in the index. */
 export type SearchEntry = {
   eventNid: number
   roomId: RoomId
@@ -14,32 +14,35 @@ export type SearchEntry = {
   words: readonly string[]
 }
 
-/** Where the index stands, locked until the transaction ends; undefined: another transaction has the lock, and `wait` is not set. */
+/**
+ * Returns the position of the index, locked until the transaction ends; undefined: another transaction has the lock,
+ * and `wait` is not set.
+ */
 export async function lockSearchProgress(tx: Tx, wait: boolean): Promise<number | undefined> {
   const { rows } = await sql<{ stream_position: number }>`select stream_position from search_progress
     for update ${wait ? sql`` : sql`skip locked`}`.execute(tx.sql)
   return rows[0]?.stream_position
 }
 
-/** Where the index stands. */
+/** Returns the position of the index. */
 export async function loadSearchProgress(db: Db): Promise<number> {
   const { rows } = await sql<{ stream_position: number }>`select stream_position from search_progress`.execute(db.sql)
   return rows[0]?.stream_position ?? 0
 }
 
-/** Moves the index forward; the progress has to be locked. */
+/** Advances the position of the index, which must be locked. */
 export async function storeSearchProgress(tx: Tx, position: number): Promise<void> {
   await sql`update search_progress set stream_position = ${position}::bigint`.execute(tx.sql)
 }
 
-/** The next rows of the stream, of all kinds. */
+/** Returns the next rows of the stream, of all kinds. */
 export async function loadRowsAfter(db: Db, position: number, limit: number): Promise<StreamRow[]> {
   const { rows } = await sql<StreamRow>`select * from stream where stream_position > ${position}::bigint
     order by stream_position limit ${limit}::int`.execute(db.sql)
   return rows
 }
 
-/** Adds events to the index; those that are there already stay. */
+/** Adds events to the index; existing ones are unchanged. */
 export async function storeSearchEntries(tx: Tx, entries: readonly SearchEntry[]): Promise<void> {
   if (entries.length === 0) return
   await sql`insert into search_events (event_nid, room_id, sender, origin_server_ts, key, tokens, word_count)
@@ -52,14 +55,14 @@ export async function storeSearchEntries(tx: Tx, entries: readonly SearchEntry[]
     on conflict (event_nid) do nothing`.execute(tx.sql)
 }
 
-/** Takes redacted events out. */
+/** Removes redacted events. */
 export async function deleteSearchEntries(tx: Tx, eventIds: readonly string[]): Promise<void> {
   if (eventIds.length === 0) return
   await sql`delete from search_events using events where events.event_nid = search_events.event_nid
     and event_id = any(${eventIds}::text[])`.execute(tx.sql)
 }
 
-/** What to look for. Lists that are absent let everything pass; order and bound: see SearchPlace. */
+/** A search. Absent lists match everything; order and bound: see SearchPlace. */
 export type EventSearch = {
   tokens: readonly string[]
   roomIds: readonly RoomId[]
@@ -70,12 +73,14 @@ export type EventSearch = {
   after?: SearchPlace | undefined
 }
 
-/** The place of a result: by time or by the number of words, then by nid. */
+/** The place of a result: by time or by number of words, then by nid. */
 export type SearchPlace = { value: number; nid: number }
 
 export type SearchHit = { event_nid: number; value: number; word_count: number }
 
-/** The next events that have all tokens: the newest first, or those of which the tokens make up the most. */
+/**
+ * Returns the next events with all tokens: the newest first, or those with the highest share of matching tokens first.
+ */
 export async function findEvents(db: Db, search: EventSearch, limit: number): Promise<SearchHit[]> {
   const { after } = search
   const value = search.order === 'recent' ? sql`-origin_server_ts` : sql`word_count`
@@ -86,7 +91,7 @@ export async function findEvents(db: Db, search: EventSearch, limit: number): Pr
   return rows
 }
 
-/** How many events match, up to a limit. */
+/** Counts the matching events, up to a limit. */
 export async function countEvents(db: Db, search: EventSearch, limit: number): Promise<number> {
   const { rows } = await sql<{ count: number }>`select count(*)::int as count from
     (select 1 from search_events where ${conditions(search)} limit ${limit}::int) as found`.execute(db.sql)

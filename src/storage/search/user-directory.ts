@@ -12,7 +12,7 @@ export async function storeUserWords(tx: Tx, users: ReadonlyMap<UserId, readonly
     on conflict do nothing`.execute(tx.sql)
 }
 
-/** Who has joined any of some rooms, each once. */
+/** Returns the users who have joined any of some rooms, without duplicates. */
 export async function loadJoinedUsers(db: Db, roomIds: readonly RoomId[]): Promise<UserId[]> {
   if (roomIds.length === 0) return []
   const { rows } = await sql<{ user_id: UserId }>`select distinct user_id from room_memberships
@@ -20,7 +20,7 @@ export async function loadJoinedUsers(db: Db, roomIds: readonly RoomId[]): Promi
   return rows.map(({ user_id }) => user_id)
 }
 
-/** The names that users have in any room, by user. */
+/** Returns the display names of users in all rooms, by user. */
 export async function loadMemberNames(db: Db, userIds: readonly UserId[]): Promise<Map<UserId, string[]>> {
   const { rows } = await sql<{
     user_id: UserId
@@ -31,10 +31,13 @@ export async function loadMemberNames(db: Db, userIds: readonly UserId[]): Promi
   return new Map(rows.map(({ user_id, names }) => [user_id, names]))
 }
 
-/** A user as the searcher may know them: by the profile if they are ours, otherwise as a member of a room that the searcher may see. */
+/**
+ * A user as visible to the searcher: with the profile of a local user, otherwise as a member of a room that the
+ * searcher may see.
+ */
 export type FoundUser = { user_id: UserId; display_name: string | null; avatar_url: string | null }
 
-/** What to look for: beginnings of words, all of which a user has to have. `server`: how the part of the user id after the colon begins. */
+/** A search: prefixes of words, all of which a user must have. `server`: a prefix of the server name. */
 export type UserSearch = { searcher: UserId; prefixes: readonly string[]; server: string | undefined; limit: number }
 
 /**
@@ -44,7 +47,10 @@ export type UserSearch = { searcher: UserId; prefixes: readonly string[]; server
 const IS_ROOM_HERE = sql`exists (select 1 from room_lists
   where room_lists.room_id = theirs.room_id and room_lists.membership = 'join' offset 0)`
 
-/** Users who share a room with the searcher or are in a public one, as the searcher may be too, those with a name first. */
+/**
+ * Returns users who share a room with the searcher or are in a public one, as the searcher may be too; users with a
+ * name first.
+ */
 export async function findUsers(db: Db, { searcher, prefixes, server, limit }: UserSearch): Promise<FoundUser[]> {
   const candidates = sql.join(
     prefixes.map(

@@ -4,19 +4,19 @@ import type { Db, Tx } from '../engine/database.ts'
 import { readTogether } from '../engine/read-together.ts'
 import type { KnownRoom, SlidingConnectionRow } from '../schema/sliding-sync.ts'
 
-/** Names a connection of sliding sync: its client chooses `connId`. */
+/** The key of a sliding sync connection: its client chooses `connId`. */
 export type ConnectionKey = { userId: UserId; deviceId: DeviceId | null; connId: string }
 
-/** What a connection knows beside rooms. */
+/** The state of a connection except rooms. */
 export type ConnectionState = Pick<SlidingConnectionRow, 'connection_nid' | 'answer' | 'configs' | 'shape' | 'used_ts'>
 
-/** Connections of one device; when there are more, the one that was not used for the longest time ends. */
+/** The maximum connections of one device; beyond it, the least recently used one is closed. */
 const MAX_CONNECTIONS = 16
 const EXPIRY_MS = 30 * 24 * 60 * 60 * 1000
-/** When a connection was last used is written this often at most: an index has it, which each answer would have to change. */
+/** The last use is written at most this often: it is in an index, which each response would have to change. */
 const USED_MS = 60_000
 
-/** Begins a connection, which ends an earlier one of that name, and those of any user that have expired, a few at a time. */
+/** Opens a connection, which closes an earlier one of that name, and a few of the expired ones of any user. */
 export async function openConnection(
   tx: Tx,
   { userId, deviceId, connId }: ConnectionKey,
@@ -38,7 +38,7 @@ export async function openConnection(
   return rows[0]!.connection_nid
 }
 
-/** The connection of this name; undefined when there is none. One query for all requests that arrive together. */
+/** Finds a connection by name; undefined if there is none. One query for all requests that arrive together. */
 export const findConnection = readTogether<ConnectionKey, ConnectionState | undefined>(
   async (db, keys) => {
     const { rows } = await sql<
@@ -53,7 +53,7 @@ export const findConnection = readTogether<ConnectionKey, ConnectionState | unde
   { most: 100, of: 'arrivals' },
 )
 
-/** Notes that a connection is in use. */
+/** Records that a connection is in use. */
 export async function touchConnection(tx: Tx, connection: number, now: number): Promise<void> {
   await sql`update sliding_connections set used_ts = ${now}::bigint where connection_nid = ${connection}::bigint`.execute(
     tx.sql,
@@ -61,7 +61,8 @@ export async function touchConnection(tx: Tx, connection: number, now: number): 
 }
 
 /**
- * Goes back to an answer that the client has: it did not get the one after that. False when that is none of the two that can be gone back to.
+ * Returns to an earlier answer, because the client did not receive the next one. False if the answer is neither of the
+ * two that are stored.
  */
 export async function returnToAnswer(tx: Tx, connection: number, answer: number): Promise<boolean> {
   const { rows } = await sql<SlidingConnectionRow>`select * from sliding_connections
@@ -78,7 +79,7 @@ export async function returnToAnswer(tx: Tx, connection: number, answer: number)
   return true
 }
 
-/** What an answer tells a connection that has the answer `base`. */
+/** The changes that an answer sends to a connection with the answer `base`. */
 export type ToldAnswer = {
   connection: number
   base: number
@@ -89,7 +90,8 @@ export type ToldAnswer = {
 }
 
 /**
- * Notes answers, at most one for each connection. Returns their numbers by connection; connections that have gone on or ended meanwhile are left out.
+ * Stores answers, at most one for each connection. Returns their numbers by connection; connections that have advanced
+ * or been closed in the meantime are omitted.
  */
 export async function storeAnswers(tx: Tx, answers: readonly ToldAnswer[]): Promise<Map<number, number>> {
   const told = answers.flatMap(({ connection, rooms }) =>
@@ -124,7 +126,7 @@ export async function storeAnswers(tx: Tx, answers: readonly ToldAnswer[]): Prom
   return new Map(rows.map(({ connection_nid, issued }) => [connection_nid, issued]))
 }
 
-/** What a connection knows of some rooms; those of which it knows nothing are left out. */
+/** Returns the state of some rooms that a connection has received; rooms that it has not are omitted. */
 export async function loadKnownRooms(
   db: Db,
   connection: number,
@@ -138,7 +140,7 @@ export async function loadKnownRooms(
   return new Map(rows.map(({ room_id, ...known }) => [room_id, known]))
 }
 
-/** The rooms of which any of the `flags` is set, all others than those in `except`. */
+/** Returns the rooms with any of the `flags`, except those in `except`. */
 export async function loadFlaggedRooms(
   db: Db,
   connection: number,
@@ -152,7 +154,7 @@ export async function loadFlaggedRooms(
 
 const KNOWN_COLUMNS = sql`membership, state_root, event_order, events, config, flags, members`
 
-/** Ends the connections of devices that go. */
+/** Closes the connections of deleted devices. */
 export async function closeConnections(tx: Tx, userId: UserId, deviceIds: readonly DeviceId[]): Promise<void> {
   await sql`delete from sliding_connections where user_id = ${userId} and device_id = any(${deviceIds}::text[])`.execute(
     tx.sql,

@@ -3,7 +3,7 @@ import type { RoomId, UserId } from '../../core/ids.ts'
 import type { Membership } from '../../core/rooms/membership.ts'
 import type { Db } from '../engine/database.ts'
 
-/** A user's rooms (joined, invited, knocked) and the stream position at which this was so, read in one snapshot. */
+/** Returns a user's rooms (joined, invited, knocked) and the stream position of the same snapshot. */
 export async function loadMembershipsAtPosition(
   db: Db,
   userId: UserId,

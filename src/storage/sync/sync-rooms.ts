@@ -6,7 +6,7 @@ import type { Db } from '../engine/database.ts'
 /** A room with the newest events of its timeline. */
 export type NewestOfRoom = {
   roomId: RoomId
-  /** Rooms are told in the order of these, where they are too much for one answer. */
+  /** The sort key of rooms when they exceed one response. */
   place: string
   membership: Membership
   memberNid: number
@@ -34,7 +34,7 @@ type Row = {
   place: string
 }
 
-/** Which rooms of a user are wanted: those after a place, as many as `most`; and how much of each one's timeline. */
+/** Selects a user's rooms: at most `most` after a place, with the size of each timeline. */
 export type WantedRooms = {
   userId: UserId
   memberships: readonly Membership[]
@@ -44,7 +44,10 @@ export type WantedRooms = {
   most?: number | undefined
 }
 
-/** Rooms of a user with some events of each, in the order of their places, and the stream position at which all this was so: one statement, so one snapshot. */
+/**
+ * Returns rooms of a user with some events of each, in the order of their places, and the stream position: one
+ * statement, so one snapshot.
+ */
 export async function loadNewestOfRooms(
   db: Db,
   { userId, memberships, limit, bytes, after, most }: WantedRooms,
