@@ -4,9 +4,9 @@ import type { StreamTail } from './stream-tail.ts'
 
 /** Values read from the database, each kept until a row of the stream says that it may have changed. */
 export type StreamCache<Value extends object> = {
-  /** The value of a key, unless something changed since it was read. */
+  /** Returns the value of a key, unless it was invalidated since it was read. */
   get(key: string): Value | undefined
-  /** Keeps a value; `readAt`: the stream's position before it was read. */
+  /** Stores a value; `readAt`: the stream's position before it was read. */
   set(key: string, value: Value, readAt: number): void
   /** Replaces a value by one that follows from it, if it is still the one kept. */
   replace(key: string, old: Value, value: Value): void

@@ -20,7 +20,7 @@ import { UPDATE_MEMBER_PROFILES } from '../users/profile.ts'
 const ofPusher = z.object({ pusher_nid: z.int() })
 const ofUser = z.object({ user_id: z.string().transform((id) => id as UserId) })
 
-/** What is done for each kind of job. */
+/** Returns the handler of each kind of job. */
 export function jobHandlers(app: App): JobHandlers {
   return {
     [APPLY_EARLY_REDACTIONS]: (payload) => applyEarly(app, payload),

@@ -11,7 +11,7 @@ import type { News } from './gather-news.ts'
 import type { TellingApp } from './telling-app.ts'
 
 /**
- * Whose devices changed, and what keys are left on the devices that changed or get messages: as in /sync.
+ * Returns changed device lists, and the key counts of devices that changed or get messages, as in /sync.
  * https://github.com/matrix-org/matrix-spec-proposals/pull/3202
  */
 export async function deviceNews(
@@ -54,7 +54,7 @@ async function keysLeft(app: TellingApp, devices: readonly DeviceKey[]): Promise
     unused[userId]![deviceId]!.push(algorithm)
   return {
     'org.matrix.msc3202.device_one_time_keys_count': counts,
-    // As bridges from before it was renamed look for it.
+    // The former names, which old bridges read.
     'org.matrix.msc3202.device_one_time_key_counts': counts,
     'org.matrix.msc3202.device_unused_fallback_key_types': unused,
   }

@@ -14,7 +14,7 @@ import type { TellingApp } from './telling-app.ts'
 const NOBODY = '' as UserId
 
 /**
- * Typing, receipts and presence as they are now.
+ * Returns typing, receipts and presence as of now.
  * https://spec.matrix.org/v1.19/application-service-api/#pushing-ephemeral-data
  */
 export async function ephemeralEvents(app: TellingApp, appservice: Appservice, news: News): Promise<JsonObject[]> {
@@ -49,7 +49,7 @@ async function receiptEvents(app: TellingApp, { receipts }: News): Promise<JsonO
   )
 }
 
-/** Of its own users, and of those who share a room with one. */
+/** Returns presence of the application service's users, and of users who share a room with one. */
 async function presenceEvents(app: TellingApp, appservice: Appservice, news: News): Promise<JsonObject[]> {
   if (news.presence.size === 0 || !app.config.presence.enabled) return []
   const others = [...news.presence].filter((userId) => !hasUser(appservice, userId))

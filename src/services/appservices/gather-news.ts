@@ -9,33 +9,33 @@ import { type Interest, memberOf } from './interest.ts'
 
 type Owner = { roomId: RoomId; userId: UserId }
 
-/** What rows of the stream have for an application service. */
+/** The changes in stream rows that interest an application service. */
 export type News = RoomMoves & {
-  /** Up to where in the stream this goes. */
+  /** The stream position up to which these go. */
   position: number
   events: number[]
-  /** Which of its users have joined rooms or left them. */
+  /** Joins and leaves of its users. */
   members: AppserviceMemberChange[]
   typing: Set<RoomId>
-  /** Whose receipts are new, with the places of the events in their rooms. */
+  /** Owners of new receipts, with the orders of the events in their rooms. */
   receipts: Map<string, Owner & { orders: Set<number | null>; isPrivate: boolean }>
   presence: Set<UserId>
   messages: number[]
-  /** Of which of its devices the numbers of keys changed. */
+  /** Its devices whose key counts changed. */
   keyCounts: Map<string, DeviceKey>
-  /** Of its users, and of others, those whose devices may be others than before. */
+  /** Users with changed device lists: its own, and others. */
   ownLists: Set<UserId>
   changedLists: Set<UserId>
-  /** Others who may be in none of its rooms any more. */
+  /** Other users who may share no room with its users any more. */
   parted: Set<UserId>
 }
 
-/** Events, messages to devices, or changes of typing and receipts, in one transaction at most. */
+/** Maximum number of events, to-device messages, or typing and receipt changes per transaction. */
 const MAX_EVENTS = 100
 
 /**
- * Goes through rows of the stream, in order, and notes in `interest` what they change of it. `to`: up to where there
- * are no others; `bytes`: so much of messages to devices, unless it is a single one.
+ * Processes stream rows in order, and updates `interest` by them. `to`: the end of the range; `bytes`: the limit for
+ * to-device messages, unless there is only one.
  */
 export async function gatherNews(
   db: Db,
@@ -100,7 +100,7 @@ function noteEvent(news: News, interest: Interest, { kind, room_id, user_id, ref
   if (interest.hasRoom(room_id) || (user_id !== null && interest.hasUser(user_id))) news.events.push(ref)
 }
 
-/** `joined`: who of its users is in which room, as `room user`. */
+/** `joined`: the rooms of its users, as `room user`. */
 function noteMember(news: News, interest: Interest, { row, joined }: { row: StreamRow; joined: Set<string> }): void {
   const member = memberOf(row)
   if (!member) return
@@ -119,7 +119,7 @@ function noteMember(news: News, interest: Interest, { row, joined }: { row: Stre
   news.members.push(member)
 }
 
-/** Returns whether the row is of typing or receipts of interest. */
+/** Returns whether the row is typing or a receipt of interest. */
 function noteTypingOrReceipt(news: News, interest: Interest, row: StreamRow): boolean {
   const { kind, room_id: roomId, user_id: userId, ref, detail } = row
   if (kind === 'typing' && roomId !== null && interest.hasRoom(roomId)) {
@@ -139,7 +139,7 @@ function noteTypingOrReceipt(news: News, interest: Interest, row: StreamRow): bo
   return true
 }
 
-/** The message to a device of its users that a row tells of. */
+/** Returns the to-device message for its users in a row. */
 function messageOf(interest: Interest, { kind, user_id: userId, ref }: StreamRow): number | undefined {
   return kind === 'to_device' && ref !== null && userId !== null && interest.hasUser(userId) ? ref : undefined
 }

@@ -6,28 +6,27 @@ import { loadAllAliases, loadRoomAliases } from '../../storage/rooms/room-aliase
 import type { StreamRow } from '../../storage/schema/stream.ts'
 
 /**
- * What an application service is interested in, as of a place in the stream: kept in memory, so that what is of no
- * interest costs nothing.
+ * The rooms and users that interest an application service, as of a stream position. Kept in memory, so that rows
+ * without interest cost nothing.
  * https://spec.matrix.org/v1.19/application-service-api/#registration
  */
 export type Interest = {
   hasUser(userId: string): boolean
   /**
-   * Whether it is told what happens in a room: one of its users is there, or the room or an alias of it is in its
-   * namespace.
+   * Whether it gets a room's events: one of its users is joined, or the room or an alias of it is in its namespaces.
    */
   hasRoom(roomId: RoomId): boolean
-  /** How many of its users are in a room. */
+  /** Returns the number of its users in a room. */
   membersOf(roomId: RoomId): number
-  /** One of its users has joined a room or left it. */
+  /** Records that one of its users joined or left a room. */
   moveMember(roomId: RoomId, isJoined: boolean): void
-  /** Looks again for the aliases of a room. */
+  /** Reads the aliases of a room again. */
   refreshAliases(roomId: RoomId): Promise<void>
-  /** Whether a row may be of interest; false: it is not. */
+  /** Returns false if a row is certainly of no interest. */
   mayConcern(row: StreamRow): boolean
 }
 
-/** The kinds of stream rows that an application service can be interested in. */
+/** Returns the kinds of stream rows that can interest an application service. */
 export function kindsFor({ ephemeralKeys, receivesToDevice, receivesDeviceLists }: Appservice): string[] {
   return [
     'event',
@@ -39,7 +38,7 @@ export function kindsFor({ ephemeralKeys, receivesToDevice, receivesDeviceLists 
   ]
 }
 
-/** Reads what an application service is interested in, as of its position in the stream. */
+/** Loads an application service's interest as of its stream position. */
 export async function loadInterest(db: Db, appservice: Appservice): Promise<Interest> {
   const kinds = new Set(kindsFor(appservice))
   const members = await countMembers(db, appservice.id)
@@ -68,14 +67,14 @@ export async function loadInterest(db: Db, appservice: Appservice): Promise<Inte
     },
     mayConcern({ kind, room_id, user_id }) {
       if (!kinds.has(kind)) return false
-      // Who shares a room with whom is for the database to say.
+      // Only the database knows who shares a room with whom.
       if (kind === 'presence' || kind === 'alias') return true
       return isOwn(user_id) || (room_id !== null && hasRoom(room_id))
     },
   }
 }
 
-/** Whether a row says that somebody has joined a room, or is not in it any more. */
+/** Parses a row about a join, or the end of one. */
 export function memberOf({ kind, room_id, user_id, detail }: StreamRow) {
   if ((kind !== 'event' && kind !== 'state') || room_id === null || user_id === null) return undefined
   return { roomId: room_id, userId: user_id as UserId, isJoined: detail === 'join' }

@@ -8,8 +8,8 @@ const TIMEOUT_MS = 20_000
 type Told = { events: { type: string; state_key?: string }[] }
 
 /**
- * Asks an application service for users in its namespace whom a transaction is about, such as by an invite, and who do
- * not exist: it makes those that it knows. What it answers changes nothing: it is told all the same.
+ * Queries an application service for users in its namespaces whom a transaction concerns, for instance by an invite,
+ * and who do not exist: it may register them. The transaction is sent whatever it answers.
  * https://spec.matrix.org/v1.19/application-service-api/#get_matrixappv1usersuserid
  */
 export async function introduceUsers(

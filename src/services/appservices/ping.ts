@@ -4,12 +4,12 @@ import { MatrixError } from '../../core/errors.ts'
 import { AppserviceSilence } from '../../infra/http/appservice-client.ts'
 
 const TIMEOUT_MS = 20_000
-/** How much of a wrong answer is shown. */
+/** Maximum length of a failed response in the error. */
 const MAX_SHOWN = 2000
 
 /**
- * Asks an application service whether it hears this server and knows its token; returns how many milliseconds it took.
- * Throws M_URL_NOT_SET, M_BAD_STATUS, M_CONNECTION_FAILED, M_CONNECTION_TIMEOUT.
+ * Pings an application service, and returns the duration in milliseconds. Throws M_URL_NOT_SET, M_BAD_STATUS,
+ * M_CONNECTION_FAILED, M_CONNECTION_TIMEOUT.
  * https://spec.matrix.org/v1.19/application-service-api/#pinging
  */
 export async function pingAppservice(

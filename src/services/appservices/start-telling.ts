@@ -7,15 +7,15 @@ import type { Tx } from '../../storage/engine/database.ts'
 import { prepareAppserviceSenders } from '../users/appservice-users.ts'
 import { createTeller, type TransactionSenderApp } from './tell-appservice.ts'
 
-/** How often to look whether an application service has rested long enough, or another process has died. */
+/** Poll interval for ended back-offs and leases of dead processes. */
 const LOOK_MS = 1000
 const KEEP_MS = 2000
 const USERS_AT_ONCE = 10_000
 const FAILURE = 'looking after an application service failed; it is tried again'
 
 /**
- * Tells application services what happens that is of interest to them, in order, each by one process at a time. Without
- * application services nothing is done. `stop` ends what is under way; others go on.
+ * Sends events to application services in order, each by one process at a time. Does nothing without application
+ * services. `stop` aborts requests in flight; other processes continue.
  * https://spec.matrix.org/v1.19/application-service-api/#pushing-events
  */
 export async function startTelling(
@@ -46,8 +46,8 @@ export async function startTelling(
 }
 
 /**
- * One that is new is told what comes from now on. Of one whose namespace is another than before, the members are found
- * anew.
+ * A new application service starts at the current position. If its namespaces have changed, its members are loaded
+ * again.
  */
 async function prepare(app: Pick<App, 'database' | 'stream'>, appservice: Appservice): Promise<void> {
   const appserviceId = appservice.id

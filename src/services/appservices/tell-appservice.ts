@@ -23,28 +23,25 @@ export type TransactionSenderApp = Pick<
   'config' | 'database' | 'appservices' | 'clock' | 'random' | 'logger' | 'metrics' | 'stopping' | 'reading'
 >
 
-/** Tells one application service what happens, while this process has it. */
+/** Sends transactions to one application service while this process holds its lease. */
 export type Teller = {
-  /**
-   * Takes the application service if no other process has it, and tells it all that it has not been told; returns when
-   * there is no more, or it rests.
-   */
+  /** Acquires the lease if no other process holds it, and drains the queue. Resolves when it is empty or backs off. */
   tell(): Promise<void>
-  /** Keeps it while a request takes long. */
+  /** Renews the lease during long requests. */
   keep(): Promise<void>
-  /** Whether there is something to do about these rows of the stream; those of no interest are passed over at once. */
+  /** Returns whether any of these stream rows is of interest; others are skipped immediately. */
   concerns(rows: readonly StreamRow[]): boolean
-  /** Lets another process go on at once. */
+  /** Releases the lease, so that another process can continue. */
   release(): Promise<void>
 }
 
-/** Longer than the time between two calls of `keep`: when a process dies, another goes on after this. */
+/** Longer than the interval of `keep`: when a process dies, another takes over after this time. */
 const LEASE_MS = 6000
 const ROWS_AT_ONCE = 500
 const REQUEST_TIMEOUT_MS = 60_000
 const BACK_OFF = { first: 1000, longest: 5 * 60_000 }
 
-/** What this process knows of an application service that it has. */
+/** The state of a leased application service in this process. */
 type Held = AppserviceProgress & { until: number; interest: Interest; isCurrent: boolean }
 
 export function createTeller(app: TransactionSenderApp, appservice: Appservice): Teller {
@@ -70,7 +67,7 @@ class LeasedTeller implements Teller {
   async tell(): Promise<void> {
     this.#isTelling = true
     try {
-      // One that slept may find that others went on without it.
+      // After a stall, another process may hold the lease.
       if (this.#held && this.#held.until <= this.#app.clock.now()) await this.#take()
       const own = this.#held ?? (await this.#take())
       while (
@@ -80,7 +77,7 @@ class LeasedTeller implements Teller {
         (await this.#tellNext(own))
       );
     } catch (error) {
-      // What was noted in memory may not be what is stored.
+      // The state in memory may differ from the stored one.
       this.#lose()
       throw error
     } finally {
@@ -107,15 +104,15 @@ class LeasedTeller implements Teller {
   }
 
   /**
-   * A number that grows: some application services expect that of ids, as of Synapse's. A database that was restored
-   * from a backup gives none twice.
+   * Returns an increasing number, as some application services expect of transaction IDs, as in Synapse. It also
+   * increases across a restore from a backup.
    */
   #nextTxnId(): string {
     this.#lastTxn = Math.max(this.#app.clock.now(), this.#lastTxn + 1)
     return String(this.#lastTxn)
   }
 
-  /** Takes the application service, or keeps it. */
+  /** Acquires or renews the lease. */
   async #take(): Promise<Held | undefined> {
     const before = this.#held
     const now = this.#app.clock.now()
@@ -142,7 +139,7 @@ class LeasedTeller implements Teller {
     this.#held = undefined
   }
 
-  /** The next transaction, stored; undefined: there is nothing to tell any more. */
+  /** Returns the next transaction, stored; undefined if there is none. */
   async #next(own: Held): Promise<AppserviceTransaction | undefined> {
     while (own.isCurrent && !this.#app.stopping.aborted) {
       const read = await loadRowsOfKinds(this.#app.database, {
@@ -196,7 +193,7 @@ class LeasedTeller implements Teller {
     await this.#app.database.write((tx) => restAppservice(tx, this.#id, own.retryTs))
   }
 
-  /** Sends one transaction; returns whether to go on. */
+  /** Sends one transaction, and returns whether to continue. */
   async #tellNext(own: Held): Promise<boolean> {
     own.transaction ??= await this.#next(own)
     const { transaction } = own
@@ -204,7 +201,7 @@ class LeasedTeller implements Teller {
     try {
       await this.#send(transaction)
     } catch (error) {
-      // Whoever goes on sends the same again.
+      // The next process sends the same transaction again.
       if (!this.#app.stopping.aborted) await this.#rest(own, error)
       return false
     }

@@ -30,19 +30,19 @@ const location = z.looseObject({ alias: text, protocol: text, fields: z.looseObj
 const user = z.looseObject({ userid: text, protocol: text, fields: z.looseObject({}) })
 
 /**
- * What a network is, as clients get it:
+ * A third-party protocol in the client format:
  * https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3thirdpartyprotocolprotocol
  */
 type Protocol = z.output<typeof protocol>
 
-/** All networks that application services lead to; those that none of them describes are left out. */
+/** Lists all third-party protocols of application services; those that none describes are left out. */
 export async function listProtocols(app: AskingApp): Promise<Record<string, Protocol>> {
   const names = [...new Set(app.config.appservices.flatMap(({ protocols }) => protocols))]
   const found = await Promise.all(names.map((name) => describeProtocol(app, name)))
   return Object.fromEntries(names.flatMap((name, place) => (found[place] ? [[name, found[place]]] : [])))
 }
 
-/** One network. Throws M_NOT_FOUND. */
+/** Returns one protocol. Throws M_NOT_FOUND. */
 export async function getProtocol(app: AskingApp, name: string): Promise<Protocol> {
   const found = await describeProtocol(app, name)
   if (!found) throw unknownProtocol()
@@ -50,7 +50,7 @@ export async function getProtocol(app: AskingApp, name: string): Promise<Protoco
 }
 
 /**
- * Places of a network as rooms, by fields that the network knows. Throws M_NOT_FOUND for an unknown network, and when
+ * Finds third-party locations, as rooms, by fields of the protocol. Throws M_NOT_FOUND for an unknown protocol, and if
  * there are none.
  */
 export function findLocations(app: AskingApp, name: string, fields: Query): Promise<JsonObject[]> {
@@ -61,18 +61,18 @@ export function findLocations(app: AskingApp, name: string, fields: Query): Prom
   })
 }
 
-/** Users of a network, likewise. */
+/** Finds third-party users. Throws as `findLocations`. */
 export function findThirdPartyUsers(app: AskingApp, name: string, fields: Query): Promise<JsonObject[]> {
   return findAll(app, leadingTo(app, name), { path: `user/${encodeURIComponent(name)}`, query: fields, of: user })
 }
 
-/** The places of networks that an alias stands for. */
+/** Returns the third-party locations of an alias. */
 export function locationsOfAlias(app: AskingApp, alias: RoomAlias): Promise<JsonObject[]> {
   const asked = app.config.appservices.filter((appservice) => isInNamespace(appservice, 'aliases', alias))
   return findAll(app, asked, { path: 'location', query: [['alias', alias]], of: location })
 }
 
-/** The users of networks whom a user stands for. */
+/** Returns the third-party users of a user ID. */
 export function usersOfId(app: AskingApp, userId: UserId): Promise<JsonObject[]> {
   const asked = app.config.appservices.filter((appservice) => hasUser(appservice, userId))
   return findAll(app, asked, { path: 'user', query: [['userid', userId]], of: user })
@@ -97,7 +97,7 @@ async function describeProtocol(app: AskingApp, name: string): Promise<Protocol 
 
 const descriptions = new WeakMap<AskingApp['appservices'], LRUCache<string, Protocol>>()
 
-/** Every client asks for all of them when it shows the directory, and they hardly ever change. */
+/** Cached: every client requests all of them to show the directory, and they hardly ever change. */
 async function askForProtocol(app: AskingApp, appservice: Appservice, name: string): Promise<Protocol | undefined> {
   const known = descriptions.get(app.appservices) ?? new LRUCache<string, Protocol>({ max: 200, ttl: KEPT_MS })
   descriptions.set(app.appservices, known)
@@ -108,7 +108,7 @@ async function askForProtocol(app: AskingApp, appservice: Appservice, name: stri
     await ask(app, appservice, { path: `protocol/${encodeURIComponent(name)}`, query: [] }),
   )
   if (!answer.success) return undefined
-  // Bridges to a protocol of one network may name none.
+  // Bridges to a protocol with one network may omit its ID.
   const instances = answer.data.instances.map(({ network_id = name, ...instance }) => ({
     ...instance,
     network_id,
@@ -119,7 +119,7 @@ async function askForProtocol(app: AskingApp, appservice: Appservice, name: stri
   return described
 }
 
-/** What does not answer as it should knows nothing. Throws M_NOT_FOUND when nobody knows anything. */
+/** An invalid response counts as empty. Throws M_NOT_FOUND if all are empty. */
 async function findAll(
   app: AskingApp,
   asked: readonly Appservice[],
@@ -132,7 +132,7 @@ async function findAll(
   return valid
 }
 
-/** Undefined: no answer, or none of success. */
+/** Returns undefined without a successful response. */
 async function ask(
   app: AskingApp,
   appservice: Appservice,

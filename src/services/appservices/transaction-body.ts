@@ -10,12 +10,10 @@ import { ephemeralEvents } from './ephemeral-events.ts'
 import type { News } from './gather-news.ts'
 import type { TellingApp } from './telling-app.ts'
 
-/** The body of a transaction, undefined when there is nothing to tell, and the messages to devices that end with it. */
+/** The body of a transaction, undefined if it is empty, and the to-device messages that it delivers for good. */
 export type TransactionBody = { body: string | undefined; messages: number[] }
 
-/**
- * Puts news into a transaction. https://spec.matrix.org/v1.19/application-service-api/#put_matrixappv1transactionstxnid
- */
+/** Assembles a transaction. https://spec.matrix.org/v1.19/application-service-api/#put_matrixappv1transactionstxnid */
 export async function transactionBody(app: TellingApp, appservice: Appservice, news: News): Promise<TransactionBody> {
   const events = await clientEvents(app, appservice, news.events)
   const ephemeral = appservice.ephemeralKeys.length > 0 ? await ephemeralEvents(app, appservice, news) : []
@@ -40,8 +38,8 @@ export async function transactionBody(app: TellingApp, appservice: Appservice, n
 }
 
 /**
- * Whether a device has no other way to get its messages. Those of users whom others may be too, or of application
- * services that say nothing of encryption, may ask for theirs by /sync.
+ * Returns whether a device gets its messages only by transactions. Users in no exclusive namespace, and those of
+ * application services without encryption support, may also use /sync.
  * https://github.com/matrix-org/matrix-spec-proposals/pull/4203
  */
 function endsWith(appservice: Appservice, userId: string): boolean {
@@ -56,7 +54,7 @@ async function clientEvents(app: TellingApp, appservice: Appservice, nids: reado
   for (const [place, { pdu, event_nid }] of events.entries()) {
     const isInvite = pdu.type === 'm.room.member' && pdu.content.membership === 'invite'
     if (!isInvite || pdu.state_key === undefined || !hasUser(appservice, pdu.state_key)) continue
-    // Who is invited cannot look at the room yet.
+    // An invited user cannot read the room yet.
     const state = await strippedState(app, event_nid, { rooms: events.length })
     if (state) served[place]!.unsigned = { ...served[place]!.unsigned, invite_room_state: state } as JsonObject
   }

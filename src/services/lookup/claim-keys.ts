@@ -11,9 +11,9 @@ import { keyTimeout, MAX_KEY_BYTES } from './query-keys.ts'
 type AskingApp = Pick<App, 'database' | 'serverName' | 'federation' | 'clock' | 'config' | 'logger'>
 
 /**
- * A one-time or fallback key for each claim, of users of any server. Claims that cannot be served are left out; servers
- * that do not answer in
- * `timeout` milliseconds are among the failures. Throws M_TOO_LARGE. https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3keysclaim
+ * Claims a one-time or fallback key of a user of any server for each claim. Claims for which there is none are left
+ * out. Servers that do not answer within `timeout` milliseconds are among the failures. Throws M_TOO_LARGE.
+ * https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3keysclaim
  */
 export async function claimKeys(
   app: AskingApp,
@@ -46,8 +46,8 @@ const answer = z.object({
 })
 
 /**
- * https://spec.matrix.org/v1.19/server-server-api/#post_matrixfederationv1userkeysclaim; only what was asked for is
- * passed on.
+ * https://spec.matrix.org/v1.19/server-server-api/#post_matrixfederationv1userkeysclaim; only requested keys are passed
+ * on.
  */
 async function askForKeys(
   app: Pick<App, 'federation'>,

@@ -14,7 +14,7 @@ const answer = z.object({
     .string()
     .refine(isRoomId)
     .transform((id) => id as RoomId),
-  // Some servers answer null, or nothing, where they know of no others.
+  // Some servers send null, or omit it, if they know no others.
   servers: z
     .array(z.unknown())
     .nullish()
@@ -22,7 +22,7 @@ const answer = z.object({
 })
 
 /**
- * What an alias of any server points to, and servers in that room. Throws M_NOT_FOUND and FederationError.
+ * Resolves an alias of any server to a room and servers in it. Throws M_NOT_FOUND and FederationError.
  * https://spec.matrix.org/v1.19/server-server-api/#get_matrixfederationv1querydirectory
  */
 export async function findRoomAlias(

@@ -22,14 +22,14 @@ const SERVERS = 3
 const TIMEOUT_MS = 10_000
 const MAX_GAPS = 100
 const MAX_STATES = 3
-/** How far from its neighbours an event is placed of which nothing around is known. */
+/** Distance in event_order between an isolated fetched event and its neighbours. */
 const DISTANCE = 2 ** 19
 
 const answer = z.looseObject({ event_id: z.string().refine(isEventId), origin_server_ts: z.int() })
 
 /**
- * As `findEventAtTime`; where history is missing that may have a nearer event, other servers in the room are asked, and
- * the event is fetched.
+ * As `findEventAtTime`. If missing history may have a nearer event, asks other servers in the room and fetches the
+ * event.
  * https://spec.matrix.org/v1.19/server-server-api/#get_matrixfederationv1timestamp_to_eventroomid
  */
 export async function findEventAtTimeAnywhere(app: TakingApp & Pick<App, 'database'>, search: Search): Promise<Found> {
@@ -44,7 +44,7 @@ export async function findEventAtTimeAnywhere(app: TakingApp & Pick<App, 'databa
   throw new NotFoundError(`There is no event ${search.direction} from this time`)
 }
 
-/** The place after the gap in which a nearer event may be missing; undefined: there is none. */
+/** Returns the order after the gap in which a nearer event may be missing; undefined if there is none. */
 async function gapBeside(
   app: TakingApp,
   { roomId, direction }: Search,
@@ -99,7 +99,7 @@ function isNearer({ ts, direction }: Search, { origin_server_ts: at }: Found, lo
   return !local || Math.abs(at - ts) < Math.abs(local.origin_server_ts - ts)
 }
 
-/** The event, if the user may see it; it is given a place in the midst of the gap. */
+/** Fetches the event, and places it in the middle of the gap. Returns it if the user may see it. */
 async function fetchIntoGap(
   app: TakingApp,
   server: ServerName,

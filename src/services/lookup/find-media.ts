@@ -16,13 +16,13 @@ type Wait = {
   allowRemote?: boolean
 }
 
-/** Accesses are noted so often: their time decides about weeks. */
+/** Minimum interval between updates of the access time, which the retention in weeks uses. */
 const NOTE_AFTER_MS = 24 * 3_600_000
 const TURN_MS = 20_000
 
 /**
- * Finds a medium of any server; those of others are fetched once and kept. Throws as `findLocalMedia`, M_TOO_LARGE for
- * what is larger than our own may be, and FederationError.
+ * Finds media of any server; remote media are fetched once and cached. Throws as `findLocalMedia`, M_TOO_LARGE above
+ * the local size limit, and FederationError.
  * https://spec.matrix.org/v1.19/server-server-api/#content-repository
  */
 export async function findMedia(app: App, name: MediaName, wait: Wait): Promise<Media> {
@@ -38,7 +38,7 @@ export async function findMedia(app: App, name: MediaName, wait: Wait): Promise<
   return fetched
 }
 
-/** Waits for the turn of whoever wants the file; it lasts until all of the file is here. */
+/** Waits for a place in the requester's lane, and holds it until the file is complete. */
 async function inTurn(app: App, { timeoutMs, signal: gone }: Wait, work: () => Promise<void>): Promise<void> {
   if (!app.asker) return work()
   const signal = AbortSignal.any([gone, AbortSignal.timeout(timeoutMs + TURN_MS)])
@@ -74,7 +74,7 @@ async function fetchMedia(app: App, name: MediaName, timeoutMs: number): Promise
   }
 }
 
-/** What other servers have too much of is no mistake of the client, who is told with 502. */
+/** Limits of remote requests are no mistake of the client, which gets 502. */
 function asMediaError(error: unknown): unknown {
   if (error instanceof MatrixError && error.errcode === 'M_TOO_LARGE') return tooLarge()
   if (!(error instanceof FederationError)) return error

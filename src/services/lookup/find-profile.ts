@@ -14,7 +14,7 @@ const answer = z.record(z.string(), z.json().optional())
 const text = z.string()
 
 /**
- * The profile of any user: from this server, or asked of theirs. Throws M_NOT_FOUND and FederationError.
+ * Returns the profile of a local or remote user. Throws M_NOT_FOUND and FederationError.
  * https://spec.matrix.org/v1.19/server-server-api/#get_matrixfederationv1queryprofile
  */
 export async function findProfile(
@@ -24,7 +24,7 @@ export async function findProfile(
   return isOurs(app, userId) ? getProfile(app, userId) : askForProfile(app, userId)
 }
 
-/** One field of a profile. Throws as `findProfile`, and M_NOT_FOUND where there is no such field. */
+/** Returns one field of a profile. Throws as `findProfile`, and M_NOT_FOUND for a missing field. */
 export async function findProfileField(
   app: Pick<App, 'database' | 'serverName' | 'federation'>,
   userId: UserId,
@@ -39,7 +39,7 @@ export async function findProfileField(
   return profile[field]!
 }
 
-/** Servers without custom fields take one for a bad request. */
+/** Servers without custom fields answer 400 to such a query. */
 function hasNoSuchField({ status }: FederationError, field: string): boolean {
   return (status === 400 || status === 404) && field !== 'displayname' && field !== 'avatar_url'
 }
@@ -66,7 +66,7 @@ async function askForProfile(app: Pick<App, 'federation'>, userId: UserId, field
   return Object.fromEntries(fields)
 }
 
-/** Clients take names and avatars for text; some servers write null where there is none. */
+/** Clients expect strings; some servers send null for missing names and avatars. */
 function isPresentable(name: string, value: Json | undefined): value is Json {
   if (value === undefined) return false
   return (name !== 'displayname' && name !== 'avatar_url') || text.safeParse(value).success

@@ -7,7 +7,7 @@ import { listPublicRooms, type PublicRooms, type PublicRoomsQuery } from '../roo
 
 const TIMEOUT_MS = 20_000
 const MAX_BYTES = 8 * 1024 * 1024
-/** What servers that list many rooms are asked for where the client asks for all. */
+/** The limit sent to other servers if the client sets none. */
 const DEFAULT_LIMIT = 500
 
 const optionalToken = z
@@ -24,7 +24,7 @@ const answer = z.object({
 })
 
 /**
- * A page of this or another server's directory. Throws M_INVALID_PARAM and FederationError.
+ * Returns a page of this or another server's directory. Throws M_INVALID_PARAM and FederationError.
  * https://spec.matrix.org/v1.19/server-server-api/#published-room-directory
  */
 export async function findPublicRooms(
@@ -38,7 +38,7 @@ export async function findPublicRooms(
   return told.data as PublicRooms
 }
 
-/** Old servers know only GET, which cannot search. */
+/** Old servers support only GET, which cannot search. */
 function ask(
   { federation }: Pick<App, 'federation'>,
   destination: ServerName,

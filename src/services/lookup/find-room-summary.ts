@@ -11,8 +11,8 @@ import { findRoomAlias } from './find-alias.ts'
 import { askForSpace, mayKnow } from './find-space.ts'
 
 /**
- * The summary of any room for a user, or for anybody when undefined, who may know about it; rooms that this server is
- * not in are asked for of the servers in `via` and those of the alias. Throws M_NOT_FOUND.
+ * Returns the summary of a room for a user, or for anonymous clients when undefined. Rooms that this server is not in
+ * are requested from the servers in `via` and those of the alias. Throws M_NOT_FOUND.
  * https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv1room_summaryroomidoralias
  */
 export async function findRoomSummary(

@@ -20,20 +20,20 @@ type SpaceApp = Pick<App, 'config' | 'database' | 'serverName' | 'federation' | 
 const TIMEOUT_MS = 10_000
 const MAX_BYTES = 8 * 1024 * 1024
 const MAX_SERVERS = 3
-/** In one request of a client: spaces may name any number of servers that are down. */
+/** Limit per client request: spaces may name any number of servers that are down. */
 const MAX_FAILURES = 8
 const KEPT_MS = 5 * 60_000
 const MAX_KEPT = 500
 const MAX_KEPT_BYTES = 32 * 1024 * 1024
-/** What other servers tell for one request of a client. */
+/** Maximum bytes of other servers' responses per client request. */
 const MAX_TOLD_BYTES = 16 * 1024 * 1024
 
-/** As `readSpaceHierarchy`, with the rooms that only other servers know. */
+/** As `readSpaceHierarchy`, with rooms that only other servers know. */
 export function findSpaceHierarchy(app: SpaceApp, command: HierarchyCommand): ReturnType<typeof readSpaceHierarchy> {
   let failures = 0
   let bytes = 0
   const findForeign: FindForeignRoom = async ({ roomId, via, summary }) => {
-    // Told by the server of the space; only spaces have more to tell.
+    // Summarised by the server of the space; only spaces need a request of their own.
     const told = summary && summary.room_type !== 'm.space' ? alone(summary) : undefined
     if (!told && (failures >= MAX_FAILURES || bytes >= MAX_TOLD_BYTES)) return undefined
     const room = told ?? (await askForSpace(app, roomId, via))
@@ -45,14 +45,17 @@ export function findSpaceHierarchy(app: SpaceApp, command: HierarchyCommand): Re
   return readSpaceHierarchy(app, command, findForeign)
 }
 
-/** What is told of a room without what is in it. */
+/** Returns a room without children. */
 function alone(summary: RoomSummary): ForeignRoom {
   return { summary, children: [], server: '' as ServerName, told: new Map(), bytes: 1 }
 }
 
 const kept = new WeakMap<App['database'], LRUCache<string, ForeignRoom>>()
 
-/** A space, or a room, as one of some servers tells of it; undefined where none does. Kept for some minutes. */
+/**
+ * Requests a space or a room from the first of some servers that knows it; undefined if none does. Cached for some
+ * minutes.
+ */
 export async function askForSpace(
   app: SpaceApp,
   roomId: RoomId,
@@ -134,7 +137,7 @@ async function ask(app: SpaceApp, server: ServerName, roomId: RoomId): Promise<F
   }
 }
 
-/** Whether a user may know about a room that other servers tell us of, who do not know the user. */
+/** Returns whether a user may know about a room summarised by another server, which does not know the user. */
 export async function mayKnow(
   app: Pick<App, 'database'>,
   summary: RoomSummary,

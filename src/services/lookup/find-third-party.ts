@@ -4,16 +4,16 @@ import type { App } from '../../app.ts'
 import { MatrixError } from '../../core/errors.ts'
 import { isUserId, type UserId } from '../../core/ids.ts'
 
-/** An address of somebody, at an identity server where the inviter has a token. */
+/** A third-party address, and the identity server for which the inviter has a token. */
 export type ThirdParty = { idServer: string; idAccessToken: string; medium: string; address: string }
 
 const hashDetails = z.object({ lookup_pepper: z.string(), algorithms: z.array(z.string()) })
-/** Some servers name the addresses that nobody has bound, too, with null. */
+/** Some servers include unbound addresses with null. */
 const mappings = z.object({ mappings: z.record(z.string(), z.string().nullable()).nullable() })
 
 /**
- * The user who has bound an address, if anybody has; the identity server is not told the address for that. Throws what
- * it refuses for, and 502.
+ * Finds the user to whom an address is bound. The identity server sees only a hash of the address. Throws its refusal,
+ * and 502.
  * https://spec.matrix.org/v1.19/identity-service-api/#association-lookup
  */
 export async function findThirdParty(
@@ -35,7 +35,7 @@ export async function findThirdParty(
   return userId && isUserId(userId) ? userId : undefined
 }
 
-/** What is said of an identity server that does not answer as it should. */
+/** Returns the error for an identity server with an invalid response. */
 export function unusable(server: string): MatrixError {
   return new MatrixError(502, 'M_UNKNOWN', `The identity server ${server} does not answer as it should`)
 }

@@ -5,22 +5,22 @@ import { loadRoomContacts } from '../../storage/rooms/room-contacts.ts'
 import { findRoomHead } from '../../storage/rooms/timeline/room-heads.ts'
 import { findRoomAlias } from './find-alias.ts'
 
-/** Where a room is. */
+/** The location of a room. */
 export type RoomLocation = {
   roomId: RoomId
-  /** Whether this server can act in it by itself: a user of it has joined, or nobody at all is there. */
+  /** Whether this server can act in it locally: a local user has joined, or the room is abandoned. */
   isHere: boolean
   /** Other servers that may be in it, the best first. */
   servers: ServerName[]
 }
 
-/** Enough to find one that can help; each may cost the client a time-out. */
+/** Enough to find one that can help; each may cost the client a timeout. */
 const MAX_SERVERS = 12
 
 /**
- * Finds the room that an id or an alias means, and servers that are in it: those of the alias, those that the client
- * names (`via`), those that one of our users had to do with, the one that its id names. Throws M_NOT_FOUND for an alias
- * that does not exist, and 502 when its server is down.
+ * Resolves a room ID or an alias, and finds servers in the room: those of the alias, those in `via`, those of local
+ * users' invites and knocks, and the one in its ID. Throws M_NOT_FOUND for an unknown alias, and 502 if its server is
+ * down.
  */
 export async function locateRoom(
   app: App,
@@ -34,11 +34,11 @@ export async function locateRoom(
   ])
   const domain = domainOf(id)
   const known = [...target.servers, ...via, ...contacts]
-  // Who was in the room when this server was, and where somebody made it long ago, is no more than a guess.
+  // Former servers of the room, and the domain of its ID, are only guesses.
   if (isHere || known.length === 0) known.push(...(await loadRoomServers(app.database, id, MAX_SERVERS)))
   if (known.length === 0 && domain !== undefined) known.push(domain)
   const servers = [...new Set(known)].filter((server) => server !== app.serverName)
-  // Where everybody has left and nobody else can have the room, it is still here.
+  // A room that everybody has left, and no other server has, can be entered again here.
   const isAbandoned = !isHere && servers.length === 0 && (await findRoomHead(app.database, id)) !== undefined
   return { roomId: id, isHere: isHere || isAbandoned, servers: servers.slice(0, MAX_SERVERS) }
 }

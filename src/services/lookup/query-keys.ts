@@ -14,15 +14,16 @@ import { type DeviceListApp, freshDeviceLists } from '../federation/requests/fet
 
 type Wanted = ReadonlyMap<UserId, readonly string[]>
 
-/** How long clients may let us wait for other servers, in milliseconds, and how long where they say nothing. */
+/** Maximum and default time in milliseconds to wait for other servers. */
 const MAX_TIMEOUT_MS = 20_000
 const TIMEOUT_MS = 10_000
-/** Of what one server tells of keys. */
+/** Maximum bytes of one server's keys. */
 export const MAX_KEY_BYTES = 8 * 1024 * 1024
 
 /**
- * The identity and cross-signing keys of users as `viewer` may see them; `wanted`: for each user the devices, none for
- * all of them. Servers that do not answer in `timeout` milliseconds are among the failures. Throws M_TOO_LARGE.
+ * Returns the identity and cross-signing keys of users as `viewer` may see them. `wanted`: the devices of each user; an
+ * empty list means all. Servers that do not answer within `timeout` milliseconds are among the failures. Throws
+ * M_TOO_LARGE.
  * https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3keysquery
  */
 export async function queryKeys(
@@ -32,7 +33,7 @@ export async function queryKeys(
   requireFewQueries(app, wanted)
   const timeoutMs = keyTimeout(timeout)
   const others = [...wanted.keys()].filter((userId) => serverNameOf(userId) !== app.serverName)
-  // Lists that are not here in time are asked for like those that nobody keeps.
+  // Lists that are not available in time are queried like uncached ones.
   const kept = await Promise.race([
     freshDeviceLists(app, others),
     pause(timeoutMs, new Map<UserId, RemoteDevice[]>(), { ref: false }),
@@ -51,13 +52,13 @@ export async function queryKeys(
   return { ...merge([here, told]), user_signing_keys: here.user_signing_keys, failures }
 }
 
-/** Throws TooLargeError for more users and devices than one request may name. */
+/** Throws TooLargeError if a request names too many users and devices. */
 export function requireFewQueries({ config }: Pick<App, 'config'>, wanted: Wanted): void {
   const named = [...wanted.values()].reduce((sum, devices) => sum + 1 + devices.length, 0)
   requireCount(config.limits, 'key_queries', named)
 }
 
-/** Of a list that is kept here the devices that are wanted, which is all where none is named. */
+/** Returns the wanted devices of a cached list; all if none is named. */
 function keptKeys(devices: readonly RemoteDevice[], deviceIds: readonly string[]): Record<string, JsonObject> {
   const named = new Set<string>(deviceIds)
   const wanted = devices.filter(({ device_id }) => named.size === 0 || named.has(device_id))
@@ -70,7 +71,7 @@ function keptKeys(devices: readonly RemoteDevice[], deviceIds: readonly string[]
   )
 }
 
-/** How long to wait for other servers when a client says so long, in milliseconds. */
+/** Clamps the timeout that a client requests, in milliseconds. */
 export function keyTimeout(timeout: number | undefined): number {
   return Math.min(Math.max(timeout ?? TIMEOUT_MS, 1), MAX_TIMEOUT_MS)
 }
@@ -85,8 +86,8 @@ const answer = z.object({
 })
 
 /**
- * https://spec.matrix.org/v1.19/server-server-api/#post_matrixfederationv1userkeysquery; only keys that can be those of
- * the users asked for are passed on.
+ * https://spec.matrix.org/v1.19/server-server-api/#post_matrixfederationv1userkeysquery; only keys that can belong to
+ * the requested users are passed on.
  */
 async function askForKeys(
   app: Pick<App, 'federation'>,
@@ -149,7 +150,7 @@ function passes(check: () => boolean): boolean {
   }
 }
 
-/** Leaves out the devices of the users who have most, where those of all are more than `bytes`. */
+/** Drops the devices of the users with most of them if all exceed `bytes`. */
 function fitKeys(keys: PublicKeys, bytes: number): PublicKeys {
   const sized = Object.entries(keys.device_keys).map(([userId, devices]) => ({
     userId,
@@ -175,7 +176,7 @@ function merge(parts: readonly PublicKeys[]): PublicKeys {
   }
 }
 
-/** The viewer's own signatures on others' keys are known here only. */
+/** The viewer's own signatures on other users' keys are known only here. */
 async function withOwnSignatures(app: Pick<App, 'database'>, viewer: UserId, keys: PublicKeys): Promise<PublicKeys> {
   const users = Object.keys(keys.master_keys) as UserId[]
   if (users.length === 0) return keys

@@ -9,14 +9,14 @@ import { type ContextCommand, type EventContext, readContext } from '../rooms/re
 import { type Messages, type MessagesCommand, readMessages } from '../rooms/reading/read-messages.ts'
 import { orderOfToken } from '../rooms/reading/room-points.ts'
 
-/** How often other servers are asked for one page. */
+/** Maximum rounds of requests to other servers per page. */
 const MAX_ROUNDS = 3
 const MAX_GAPS = 100
 
 type HistoryApp = BackfillingApp & Pick<App, 'config' | 'reading'>
 
 /**
- * As `readMessages`; what is missing of the history here is fetched from other servers in the room.
+ * As `readMessages`; missing history is fetched from other servers in the room.
  * https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3roomsroomidmessages
  */
 export async function readHistory(app: HistoryApp, command: MessagesCommand): Promise<Messages> {
@@ -33,7 +33,7 @@ export async function readHistory(app: HistoryApp, command: MessagesCommand): Pr
 }
 
 /**
- * As `readContext`, with what is missing here between the events around.
+ * As `readContext`; missing events around the event are fetched.
  * https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3roomsroomidcontexteventid
  */
 export async function readHistoryAround(app: HistoryApp, command: ContextCommand): Promise<EventContext> {
@@ -49,7 +49,7 @@ export async function readHistoryAround(app: HistoryApp, command: ContextCommand
   return context
 }
 
-/** The places after the gaps that are nearest to an event, before it and after it, among those in its context. */
+/** Returns the orders after the gaps nearest to an event, before and after it, within its context. */
 async function nearestGaps(
   app: HistoryApp,
   { roomId, eventId }: ContextCommand,
@@ -65,7 +65,7 @@ async function nearestGaps(
   )
 }
 
-/** Forwards, what is missing between two events of a page is fetched once. */
+/** Forwards, gaps within a page are filled once. */
 async function readOn(app: HistoryApp, command: MessagesCommand, messages: Messages): Promise<Messages> {
   const { roomId, from } = command
   if (from === undefined || messages.chunk.length === 0) return messages
@@ -74,10 +74,7 @@ async function readOn(app: HistoryApp, command: MessagesCommand, messages: Messa
   return (await backfillRoom(app, { roomId, above, upTo })) ? readMessages(app, command) : messages
 }
 
-/**
- * Where a gap that nobody could fill by now is before all that was told, the client may ask on. What is missing further
- * up it has passed.
- */
+/** If a gap that no server has filled yet precedes the page, the client may continue. It has passed gaps further up. */
 async function withEnd(app: Pick<App, 'database'>, roomId: RoomId, messages: Messages): Promise<Messages> {
   const oldest = messages.chunk.at(-1)
   if (!oldest) return messages

@@ -5,12 +5,12 @@ import { createLocally, type RoomRequest } from '../rooms/lifecycle/create-local
 import { inviteThirdParty } from './invite-third-party.ts'
 import { inviteForeigner } from './invite-user.ts'
 
-/** Servers that are asked at once: as many invites follow the same event. */
+/** Concurrent invites: they all follow the same event. */
 const AT_ONCE = 10
 
 /**
- * Creates a room and invites whom the request names. The servers of users of others are asked when the room is there:
- * those that refuse, or cannot be reached, are left out. Throws as `createLocally` does.
+ * Creates a room and invites the requested users. Remote users are invited once the room exists; servers that refuse or
+ * cannot be reached are left out. Throws as `createLocally`.
  * https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3createroom
  */
 export async function createRoom(

@@ -21,8 +21,8 @@ const storedInvite = z.object({
 })
 
 /**
- * Invites whom an address belongs to: the user who has bound it, or whoever will, for which the identity server keeps
- * the invite. Throws M_FORBIDDEN, and what the identity server or the user's server refuses for.
+ * Invites the owner of an address: the user to whom it is bound, or else whoever binds it later, for whom the identity
+ * server stores the invite. Throws M_FORBIDDEN, and refusals of the identity server or the user's server.
  * https://spec.matrix.org/v1.19/client-server-api/#third-party-invites
  */
 export async function inviteThirdParty(app: App, invite: ThirdPartyInvite): Promise<void> {
@@ -63,7 +63,7 @@ async function storeAtIdentityServer(
   return parsed.data
 }
 
-/** What the mail may say of the room, and under which name the identity server knows it. */
+/** State that the mail may show, with its names in the identity server's API. */
 const DESCRIBING = [
   ['m.room.canonical_alias', 'alias', 'room_alias'],
   ['m.room.avatar', 'url', 'room_avatar_url'],
@@ -72,7 +72,7 @@ const DESCRIBING = [
   ['m.room.create', 'type', 'room_type'],
 ] as const
 
-/** Throws M_FORBIDDEN unless the sender may invite: nobody is to be written to in vain. */
+/** Throws M_FORBIDDEN unless the sender may invite, before any mail is sent. */
 async function describeRoom(room: LockedRoom, sender: UserId): Promise<JsonObject> {
   await requireJoined(room, sender)
   const types = [...DESCRIBING.map(([type]) => type), 'm.room.power_levels']

@@ -20,9 +20,9 @@ import { draftEvent } from '../rooms/timeline/draft-event.ts'
 import { runInRoom } from '../rooms/timeline/run-in-room.ts'
 
 /**
- * Invites somebody of any server; who is invited already may be told again. The server of another's user has to sign
- * the invite first, and may refuse. Throws M_FORBIDDEN, M_INVITE_BLOCKED, what the other server refuses for, and 502
- * when it cannot be reached.
+ * Invites a user of any server; an invited user may be invited again. A remote user's server has to sign the invite
+ * first, and may refuse. Throws M_FORBIDDEN, M_INVITE_BLOCKED, the other server's refusal, and 502 if it cannot be
+ * reached.
  * https://spec.matrix.org/v1.19/server-server-api/#inviting-to-a-room
  */
 export async function inviteUser(app: App, moderation: Moderation): Promise<void> {
@@ -30,7 +30,7 @@ export async function inviteUser(app: App, moderation: Moderation): Promise<void
   else await inviteForeigner(app, moderation)
 }
 
-/** As `inviteUser`, of a user of another server. `content` has the further keys of the event. */
+/** As `inviteUser`, for a remote user. `content` has further keys of the event. */
 export async function inviteForeigner(app: App, moderation: Moderation): Promise<EventId> {
   const { roomId, sender, content } = moderation
   await runInRoom(app, roomId, (room) => requireJoined(room, sender))
@@ -38,9 +38,7 @@ export async function inviteForeigner(app: App, moderation: Moderation): Promise
   return inviteByDraft(app, { ...moderation, content: { ...content, membership: 'invite' } })
 }
 
-/**
- * Sends an invite with exactly this content, if the rules allow it, once the server of who is invited has signed it.
- */
+/** Sends an invite with exactly this content, if the rules allow it and the invited user's server has signed it. */
 export async function inviteByDraft(app: App, moderation: Moderation): Promise<EventId> {
   const { roomId, target } = moderation
   const draft = await draftInvite(app, moderation)
@@ -49,7 +47,7 @@ export async function inviteByDraft(app: App, moderation: Moderation): Promise<E
   return withPolicySignature(app, event, (signed, refusal) =>
     app.rooms.run(roomId, async (room) => {
       const { outcome, event: stored, reason } = await appendRemoteEvent(app, room, signed, refusal)
-      // The room may have changed while the other server was asked.
+      // The room may have changed during the request.
       if (outcome !== 'accepted') throw new ForbiddenError(reason ?? 'The invite was sent already')
       room.outgoing.push(stored.event_nid)
       return stored.event_id
@@ -89,7 +87,7 @@ const signedInvite = z.looseObject({ signatures: z.record(z.string(), z.record(z
 const answerV2 = z.object({ event: signedInvite })
 const answerV1 = z.tuple([z.literal(200), answerV2])
 
-/** The event with the signature of the server of who is invited. */
+/** Returns the event with the signature of the invited user's server. */
 async function requestSignature(app: App, server: ServerName, invite: DraftedInvite): Promise<Pdu> {
   const { version, event } = invite
   const parsed = z.union([answerV2, answerV1]).safeParse(await sendInvite(app, server, invite))
@@ -103,7 +101,7 @@ async function requestSignature(app: App, server: ServerName, invite: DraftedInv
   return { ...event.pdu, signatures: { ...event.pdu.signatures, [server]: signature } }
 }
 
-/** Servers from before there were room versions only know the first form. */
+/** Servers that predate room versions support only v1. */
 async function sendInvite(
   app: App,
   server: ServerName,

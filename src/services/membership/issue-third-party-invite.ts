@@ -8,10 +8,10 @@ import { appendEvent } from '../rooms/timeline/append-event.ts'
 import { runInRoom } from '../rooms/timeline/run-in-room.ts'
 import { inviteByDraft } from './invite-user.ts'
 
-/** An address that was invited has been bound to a user, as an identity server signed it. */
+/** The binding of an invited address to a user, signed by an identity server. */
 export type BoundInvite = {
   roomId: RoomId
-  /** Who invited the address. */
+  /** The user who invited the address. */
   sender: UserId
   target: UserId
   /** With `mxid`, `token` and `signatures`. */
@@ -19,9 +19,9 @@ export type BoundInvite = {
 }
 
 /**
- * Turns the invite of an address into that of the user who has bound it, in a room that this server is in. Throws
- * M_FORBIDDEN when the room's
- * `m.room.third_party_invite` does not vouch for it, and what the user's server refuses for.
+ * Converts a third-party invite into an invite of the user to whom the address was bound, in a room that this server is
+ * in. Throws M_FORBIDDEN if the room's `m.room.third_party_invite` does not authorise it, and the user's server's
+ * refusal.
  * https://spec.matrix.org/v1.19/server-server-api/#third-party-invites
  */
 export async function issueThirdPartyInvite(app: App, { roomId, sender, target, signed }: BoundInvite): Promise<void> {

@@ -16,15 +16,15 @@ export type JoinRequest = {
   userId: UserId
   isGuest: boolean
   room: RoomId | RoomAlias
-  /** Servers that the client says are in the room. */
+  /** Servers that, according to the client, are in the room. */
   via: readonly ServerName[]
   /** Further keys of the member event, such as `reason`. */
   content: JsonObject
 }
 
 /**
- * Joins a room, wherever it is; returns its id. Does nothing for who has joined already. Throws M_NOT_FOUND,
- * M_FORBIDDEN, M_GUEST_ACCESS_FORBIDDEN, what other servers refuse for, and 502 when none can be reached.
+ * Joins a room, locally or remotely, and returns its ID. Does nothing for a joined user. Throws M_NOT_FOUND,
+ * M_FORBIDDEN, M_GUEST_ACCESS_FORBIDDEN, other servers' refusals, and 502 if none can be reached.
  * https://spec.matrix.org/v1.19/client-server-api/#joining-rooms
  */
 export async function joinRoom(app: App, request: JoinRequest): Promise<RoomId> {
@@ -35,13 +35,13 @@ export async function joinRoom(app: App, request: JoinRequest): Promise<RoomId> 
 
 async function joinHere(app: App, request: JoinRequest, location: RoomLocation): Promise<void> {
   const { userId, isGuest, content } = request
-  // Whether the user was invited or banned while nobody of ours was there is not known here yet.
+  // Invites and bans of the user while no local user was in the room are not known here yet.
   if (await isUnknownIn(app, location.roomId, userId)) return joinByOthers(app, request, location)
   const join = () => joinLocally(app, { userId, isGuest, room: location.roomId, content })
   const refusal = await refusalOfGrant(join)
   if (!refusal) return
   if (location.servers.length === 0) throw new ForbiddenError(refusal.message)
-  // That somebody here may let others in since just now may still be on its way.
+  // The event that gives a local user the power to authorise joins may still be on its way.
   await pause(BEHIND_MS)
   if (!(await refusalOfGrant(join))) return
   await joinByOthers(app, request, location)
@@ -58,10 +58,12 @@ async function joinByOthers(app: App, request: JoinRequest, location: RoomLocati
   await joinThroughOthers(app, { ...location, userId, content: await joinContent(app, userId, content) })
 }
 
-/** How far this server may be behind others of the room, beside which it costs little to wait. */
+/** How far this server may lag behind others in the room; short compared with a join. */
 const BEHIND_MS = 300
 
-/** Why nobody of this server may let a user into a room, if that keeps them out; anything else that does is thrown. */
+/**
+ * Returns the reason why no local user may authorise the join, if that is what prevents it; any other error is thrown.
+ */
 async function refusalOfGrant(join: () => Promise<unknown>): Promise<MatrixError | undefined> {
   try {
     await join()
@@ -72,7 +74,7 @@ async function refusalOfGrant(join: () => Promise<unknown>): Promise<MatrixError
   }
 }
 
-/** Those who join a room at once do so side by side; once it is here, the others join it here. */
+/** Concurrent joins of a room run in parallel; once one has succeeded, the others join locally. */
 async function joinElsewhere(app: App, request: JoinRequest, { roomId, servers }: RoomLocation): Promise<void> {
   const { userId, isGuest, content } = request
   if (isGuest) throw new MatrixError(403, 'M_GUEST_ACCESS_FORBIDDEN', 'Guests may not join rooms of other servers')

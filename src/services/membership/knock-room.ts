@@ -10,14 +10,14 @@ import { knockLocally } from '../rooms/membership/knock-locally.ts'
 export type KnockRequest = {
   userId: UserId
   room: RoomId | RoomAlias
-  /** Servers that the client says are in the room. */
+  /** Servers that, according to the client, are in the room. */
   via: readonly ServerName[]
   content: JsonObject
 }
 
 /**
- * Asks to be let into a room, wherever it is; returns its id. Throws M_NOT_FOUND, M_FORBIDDEN, what other servers
- * refuse for, and 502 when none can be reached. https://spec.matrix.org/v1.19/server-server-api/#knocking-rooms
+ * Knocks on a room, locally or remotely, and returns its ID. Throws M_NOT_FOUND, M_FORBIDDEN, other servers' refusals,
+ * and 502 if none can be reached. https://spec.matrix.org/v1.19/server-server-api/#knocking-rooms
  */
 export async function knockOnRoom(app: App, request: KnockRequest): Promise<RoomId> {
   const { roomId, isHere, servers } = await locateRoom(app, request)

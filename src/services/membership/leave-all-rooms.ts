@@ -4,8 +4,8 @@ import { inEveryRoom } from '../rooms/timeline/in-every-room.ts'
 import { leaveRoom } from './leave-room.ts'
 
 /**
- * Makes a user leave every room, reject every invite and take back every knock, as deactivation does. Rejects when that
- * is to be tried again. https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3accountdeactivate
+ * Makes a user leave every room, reject every invite and rescind every knock, for deactivation. Rejects if it has to be
+ * retried. https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3accountdeactivate
  */
 export function leaveAllRooms(app: App, userId: UserId): Promise<void> {
   return inEveryRoom(

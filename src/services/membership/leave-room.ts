@@ -6,9 +6,8 @@ import { type Leaving, leaveRemotely } from '../federation/joining/leave-remotel
 import { leaveLocally } from '../rooms/membership/leave-locally.ts'
 
 /**
- * Leaves a room, rejects an invite, or takes back a knock, wherever the room is; does nothing for who has left already.
- * What other servers say to that, or that they cannot be reached, keeps nobody: then the room is left as far as this
- * server is concerned. Throws M_FORBIDDEN.
+ * Leaves a room, rejects an invite, or rescinds a knock, locally or remotely. Does nothing for a user who has left
+ * already. If other servers refuse or cannot be reached, the room is left locally only. Throws M_FORBIDDEN.
  * https://spec.matrix.org/v1.19/server-server-api/#leaving-rooms-rejecting-invites
  */
 export async function leaveRoom(app: App, leaving: Leaving): Promise<void> {

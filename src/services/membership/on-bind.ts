@@ -7,15 +7,15 @@ import { isRoomHere } from '../../storage/rooms/membership/room-servers.ts'
 import { findUser } from '../../storage/users/users.ts'
 import { type BoundInvite, issueThirdPartyInvite } from './issue-third-party-invite.ts'
 
-/** For all invites of one request, which anybody can make. */
+/** Time limit for all invites of one request, which anybody can send. */
 const PATIENCE_MS = 60_000
 
-/** An invite that an identity server has kept until somebody bound the address. */
+/** An invite that an identity server stored until the address was bound. */
 export type KeptInvite = { roomId: RoomId; sender: UserId; signed: JsonObject }
 
 /**
- * Invites a user of ours to all rooms to which an address was invited that the user has bound now. What cannot be done
- * is logged: the identity server can do nothing about it. Throws M_NOT_FOUND for an unknown user.
+ * Invites a local user to all rooms to which a newly bound address was invited. Failures are logged, since the identity
+ * server cannot handle them. Throws M_NOT_FOUND for an unknown user.
  * https://spec.matrix.org/v1.19/server-server-api/#put_matrixfederationv13pidonbind
  */
 export async function onThirdPartyBound(app: App, target: UserId, invites: readonly KeptInvite[]): Promise<void> {
@@ -31,7 +31,7 @@ export async function onThirdPartyBound(app: App, target: UserId, invites: reado
   }
 }
 
-/** A server that is not in the room has to ask that of who invited. */
+/** A server that is not in the room has to ask the inviter's server. */
 async function exchange(app: App, invite: BoundInvite, signal: AbortSignal): Promise<void> {
   const { roomId, sender, target, signed } = invite
   const isHere = await isRoomHere(app.database, roomId)

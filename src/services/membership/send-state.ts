@@ -4,9 +4,9 @@ import { type StateToSend, sendStateLocally } from '../rooms/sending/send-state-
 import { inviteForeigner } from './invite-user.ts'
 
 /**
- * Sets a piece of room state; returns the event's id. An invite of a user of another server goes there first. Throws as
- * `sendStateLocally` and
- * `inviteUser` do. https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3roomsroomidstateeventtypestatekey
+ * Sets room state, and returns the event ID. The invite of a remote user is sent to their server first. Throws as
+ * `sendStateLocally` and `inviteUser`.
+ * https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3roomsroomidstateeventtypestatekey
  */
 export async function sendState(app: App, state: StateToSend): Promise<EventId> {
   const { roomId, sender, type, stateKey, content } = state

@@ -5,21 +5,25 @@ import { madeOnce } from '../../infra/concurrency/made-once.ts'
 import type { PresenceState } from '../../storage/schema/presence.ts'
 import { createPresenceWriter, type PresenceApp, type PresenceWriter } from './presence-writer.ts'
 
-/** A device whose presence becomes known. */
+/** A device with its presence. */
 export type PresentDevice = { userId: UserId; deviceId: DeviceId | null; presence: PresenceState }
 
-/** What this process knows of the devices that reach it. */
+/** The presence of the devices that sync with this process. */
 export type DevicePresence = {
   readonly writer: PresenceWriter
-  /** A sync begins; `settled` resolves when others see what it means. `end` has to be called once. */
+  /**
+   * Records that a sync begins; `settled` resolves when other users can see the change. `end` has to be called once.
+   */
   beginSync(device: PresentDevice): { settled: Promise<void>; end(): void }
-  /** What a user says. */
+  /** Sets the presence that a user chooses. */
   set(device: PresentDevice & { statusMsg: string | null | undefined }): Promise<void>
-  /** The user did something. */
+  /** Records that the user is active. */
   noteActivity(userId: UserId): void
-  /** Lets devices go that have not synced for a while. */
+  /** Removes devices that have not synced for a while. */
   sweep(): Promise<void>
-  /** Writes everything anew with the next syncs: others forgot what this process wrote. */
+  /**
+   * Marks everything as unwritten after another process has deleted this process's rows: the next syncs write it again.
+   */
   forget(): void
 }
 
@@ -28,19 +32,19 @@ type Known = {
   syncs: number
   /** When the last sync ended. */
   lastTs: number
-  /** Whether the database has it. */
+  /** Whether it is in the database. */
   isWritten: boolean
 }
 
-/** How long a device counts as there after its last sync. */
+/** How long a device counts as present after its last sync. */
 const GONE_MS = 30_000
-/** Activity is written at most this often. */
+/** Minimum interval between writes of activity. */
 const ACTIVITY_MS = 60_000
 const REMEMBERED_USERS = 20_000
 
 const trackers = new WeakMap<App['stream'], DevicePresence>()
 
-/** The presence of devices in a running server. */
+/** Returns the presence of devices of a running server. */
 export function devicePresenceOf(app: PresenceApp): DevicePresence {
   return madeOnce(trackers, app.stream, () => createDevicePresence(app))
 }
@@ -70,7 +74,7 @@ function createDevicePresence(app: PresenceApp): DevicePresence {
   return {
     writer,
     beginSync(device) {
-      // Such a sync says nothing: the user may have said otherwise, or be there by another sync of the device.
+      // Such a sync says nothing: the user may have set another presence, or another sync of the device may be running.
       if (device.presence === 'offline') return { settled: Promise.resolve(), end() {} }
       let known = devices.find(device)
       const isNews = known?.device.presence !== device.presence
@@ -92,7 +96,7 @@ function createDevicePresence(app: PresenceApp): DevicePresence {
       const known = devices.remember(device)
       if (device.presence !== 'offline') return write(known, { isActive: device.presence === 'online', statusMsg })
       devices.drop(device)
-      // The device may have reached other processes before, where its silence would be noticed later.
+      // Other processes may know the device, and would notice its silence later.
       return write(known, { isActive: false, statusMsg, everywhere: true })
     },
     noteActivity(userId) {
@@ -106,11 +110,11 @@ function createDevicePresence(app: PresenceApp): DevicePresence {
   }
 }
 
-/** The devices that reach this process. */
+/** Creates the table of devices that sync with this process. */
 function createKnownDevices(app: PresenceApp, writer: PresenceWriter) {
   const devices = new Map<UserId, Map<DeviceId | null, Known>>()
 
-  // What another process wrote of a user may go beyond what this one wrote of the same device.
+  // Another process may have written a newer presence of the user.
   app.stream.subscribe((rows) => {
     for (const { kind, user_id, detail } of rows) {
       if (kind !== 'presence' || user_id === null || detail === writer.processId) continue
@@ -134,7 +138,7 @@ function createKnownDevices(app: PresenceApp, writer: PresenceWriter) {
     try {
       await writer.write({ userId, device: { deviceId, presence: 'offline' }, isActive: false })
     } catch (error) {
-      // The next sweep tries again.
+      // The next sweep retries.
       if (!devices.get(userId)?.has(deviceId)) remember(known.device).lastTs = known.lastTs
       throw error
     }

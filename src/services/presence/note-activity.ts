@@ -3,8 +3,8 @@ import { devicePresenceOf } from './device-presence.ts'
 import type { PresenceApp } from './presence-writer.ts'
 
 /**
- * Notes that a user does something, such as sending a message: who was idle is online again. Costs nothing if it was
- * noted within the last minute.
+ * Records activity of a user, such as sending a message, which makes an idle user online. Costs nothing if recorded
+ * within the last minute.
  */
 export function noteActivity(app: PresenceApp, userId: UserId): void {
   if (app.config.presence.enabled) devicePresenceOf(app).noteActivity(userId)

@@ -10,7 +10,7 @@ import { devicePresenceOf } from './device-presence.ts'
 import type { PresenceApp } from './presence-writer.ts'
 
 /**
- * Sets a user's presence through a device. Without effect where the configuration turns presence off.
+ * Sets a user's presence through a device. Does nothing if presence is disabled.
  * https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3presenceuseridstatus
  */
 export async function setPresenceStatus(
@@ -30,7 +30,7 @@ export async function setPresenceStatus(
 }
 
 /**
- * What a user may know of another's presence. Throws M_FORBIDDEN when they share no room.
+ * Returns another user's presence. Throws M_FORBIDDEN if they share no room.
  * https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3presenceuseridstatus
  */
 export async function getPresenceStatus(

@@ -3,21 +3,21 @@ import { type PresenceChange, type PresenceWrite, storePresence } from '../../st
 
 export type PresenceApp = Pick<App, 'config' | 'database' | 'stream' | 'clock' | 'random' | 'logger'>
 
-/** Writes what becomes known of users' presence: one transaction for all that came while the last one was under way. */
+/** Writes presence changes: one transaction for all that arrived during the previous one. */
 export type PresenceWriter = {
   readonly processId: string
-  /** Resolves when it is stored, and others can see it. */
+  /** Resolves when the change is committed and visible to others. */
   write(change: PresenceChange): Promise<void>
-  /** The figures of a write at this moment. */
+  /** Returns the current timestamps for a write. */
   now(): PresenceWrite
-  /** Resolves when nothing is under way. */
+  /** Resolves when no write is in progress. */
   drained(): Promise<void>
 }
 
 /** https://spec.matrix.org/v1.19/client-server-api/#idle-timeout */
 const IDLE_MS = 5 * 60_000
 
-/** Makes the writer of one process. */
+/** Creates the writer of one process. */
 export function createPresenceWriter(app: PresenceApp): PresenceWriter {
   const processId = app.random.token(16)
   let waiting: PresenceChange[] = []

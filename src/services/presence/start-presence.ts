@@ -4,19 +4,16 @@ import { beatPresence, dropDeadPresence, settleAllPresence } from '../../storage
 import { devicePresenceOf } from './device-presence.ts'
 import type { PresenceApp } from './presence-writer.ts'
 
-/** How often to look for devices that are gone, in this process. */
+/** Sweep interval for devices of this process that are gone. */
 const SWEEP_MS = 5000
-/** How often to say that this process lives, and to look for idle users and dead processes. */
+/** Interval of this process's heartbeat, and of the sweep for idle users and dead processes. */
 const BEAT_MS = 30_000
-/** A process that has not been seen for this long is dead. */
+/** A process without a heartbeat for this time is dead. */
 const DEAD_MS = 3 * BEAT_MS
-/** Other servers repeat who is there; those who were not told of for so long are not. */
+/** Other servers repeat presence; remote users without an update for this time are offline. */
 const HEARD_MS = 30 * 60_000
 
-/**
- * Keeps presence true while time passes. `stop` lets the devices go that this process had; others sweep for it if it
- * crashes.
- */
+/** Expires presence over time. `stop` removes this process's devices; after a crash, other processes do so. */
 export async function startPresence(app: PresenceApp & Pick<App, 'stopping'>): Promise<{ stop(): Promise<void> }> {
   if (!app.config.presence.enabled) return { stop: async () => {} }
   const { writer } = devicePresenceOf(app)
@@ -36,8 +33,8 @@ export async function startPresence(app: PresenceApp & Pick<App, 'stopping'>): P
 }
 
 /**
- * Says that this process lives, makes idle users unavailable, and those offline whose devices all went with a process
- * that died.
+ * Records this process's heartbeat, and sets idle users to unavailable, and users whose devices all synced with a dead
+ * process to offline.
  */
 export async function sweepPresence(app: PresenceApp): Promise<void> {
   const presence = devicePresenceOf(app)

@@ -14,7 +14,7 @@ type Section = { name: string; link: string; lines: Line[] }
 const MOST_CHARACTERS = 300
 const MOST_CHARACTERS_OF_A_NAME = 100
 
-/** The mail that tells a user of unread events, by room. */
+/** Composes the mail about a user's unread events, by room. */
 export async function digestMail(
   app: Capabilities,
   pusher: EmailPusher,
@@ -29,7 +29,7 @@ export async function digestMail(
     text: textOf(sections, { leave, userId: pusher.user_id }),
     html: htmlOf(sections, { leave, userId: pusher.user_id, subject }),
     headers: {
-      // One click for those whose mail program has a button: https://www.rfc-editor.org/rfc/rfc8058
+      // For the one-click button of mail programs: https://www.rfc-editor.org/rfc/rfc8058
       'List-Unsubscribe': `<${leave}>`,
       'List-Unsubscribe-Post': 'List-Unsubscribe=One-Click',
     },
@@ -37,7 +37,7 @@ export async function digestMail(
   }
 }
 
-/** Clients say what they are called in `data.brand`. */
+/** Clients set their name in `data.brand`. */
 function brandOf({ data }: EmailPusher): string {
   const { brand } = JSON.parse(data) as { brand?: unknown }
   return typeof brand === 'string' && brand !== '' ? oneLine(brand, MOST_CHARACTERS_OF_A_NAME) : 'Matrix'
@@ -59,7 +59,7 @@ async function sectionsOf(app: Capabilities, events: readonly StoredEvent[]): Pr
       what: oneLine(descriptionOf(pdu), MOST_CHARACTERS),
       at: timeOf(pdu.origin_server_ts),
     }))
-    // A room without a name is named by those who write.
+    // A room without a name is named by the senders.
     const name = roomNames.get(roomId) ?? [...new Set(lines.map(({ who }) => who))].join(', ')
     return { name: oneLine(name, MOST_CHARACTERS_OF_A_NAME), link: linkTo(app, roomId), lines }
   })
@@ -112,7 +112,7 @@ ${rooms}
 `.text
 }
 
-/** Where the reader is, nobody knows. */
+/** The reader's time zone is unknown. */
 function timeOf(timestamp: number): string {
   const date = new Date(timestamp)
   return Number.isNaN(date.getTime()) ? '' : `${date.toISOString().slice(0, 16).replace('T', ' ')} UTC`
@@ -123,7 +123,7 @@ function oneLine(text: string, most: number): string {
   return characters.length > most ? `${characters.slice(0, most).join('')}…` : characters.join('')
 }
 
-/** Message ids have a host without a port. */
+/** Message IDs contain a host without a port. */
 function hostOf(serverName: string): string {
   return serverName.replace(/:\d+$/, '')
 }

@@ -14,17 +14,17 @@ import { pushesFor } from './queue-pushes.ts'
 
 type Capabilities = Pick<App, 'config' | 'database' | 'stream' | 'clock' | 'random' | 'stopping'>
 
-/** Puts the stream to the rules of users with pushers: in one process at a time, whichever holds the lease. */
+/** Evaluates the push rules of users with pushers for stream rows, in one process at a time, which holds the lease. */
 export type Follower = {
-  /** Goes on to the end of the stream, if this process may; returns whether there is something to send now. */
+  /** Processes the stream to its end if this process holds the lease. Returns whether pushes were queued. */
   follow(): Promise<boolean>
-  /** Whether another process did so when this one last tried. */
+  /** Returns whether another process held the lease at the last attempt. */
   isOther(): boolean
-  /** Lets another process go on at once. */
+  /** Releases the lease, so that another process can continue. */
   release(): Promise<void>
 }
 
-/** How long a process has the stream to itself unless it asks again; when it dies, another goes on after this. */
+/** Duration of the lease: when a process dies, another takes over after this time. */
 const LEASE_MS = 5000
 const PAGE = 500
 
@@ -33,7 +33,7 @@ export function createFollower(app: Capabilities): Follower {
   let lease: { position: number; until: number } | undefined
   let isOther = false
 
-  /** From where to go on; undefined: it is another process's. Most of the time no query is needed. */
+  /** Returns the position to continue from; undefined if another process holds the lease. Usually needs no query. */
   async function position(): Promise<number | undefined> {
     const now = app.clock.now()
     if (lease && lease.until - now > LEASE_MS / 2) return lease.position
@@ -44,7 +44,7 @@ export function createFollower(app: Capabilities): Follower {
     return leased
   }
 
-  /** Position and queue move together, so that each notification is queued once whatever fails. */
+  /** Position and queue are written in one transaction, so that each notification is queued exactly once. */
   async function queue(from: number, rows: readonly StreamRow[]): Promise<boolean> {
     const pushes = await pushesFor(app, rows)
     const to = rows.at(-1)!.stream_position
@@ -73,7 +73,7 @@ export function createFollower(app: Capabilities): Follower {
         if (from === undefined) return hasQueued
         const rows = await loadStreamAfter(app.database, from, PAGE)
         if (rows.length === 0) return hasQueued
-        // The rules that they are put to must not be older than they are.
+        // The push rules must be at least as recent as the rows.
         while (app.stream.position() < rows.at(-1)!.stream_position) await app.stream.refresh()
         if (await queue(from, rows)) hasQueued = true
         if (rows.length < PAGE) return hasQueued

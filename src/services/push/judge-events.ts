@@ -11,8 +11,8 @@ import { prepareEvents } from './prepare-events.ts'
 import { type PushProfile, pushProfileOf } from './push-profile.ts'
 
 /**
- * What events mean to a user by the user's push rules, in the same order. Of redacted events of what ignored users send
- * and of unwanted invites nobody is notified.
+ * Evaluates a user's push rules for events, in the same order. Redacted events, ignored senders and unwanted invites
+ * never notify.
  */
 export async function judgeEvents(
   app: Pick<App, 'config' | 'database' | 'stream'>,
@@ -34,10 +34,7 @@ export async function judgeEvents(
   return events.map((event) => verdicts.get(event) ?? SILENT)
 }
 
-/**
- * Of some events those of which a user may be notified by now: of what was queued before, the user may have come to
- * ignore the sender.
- */
+/** Filters queued events to those that may still notify the user, who may ignore the sender by now. */
 export async function filterNotifiable(
   app: Pick<App, 'database' | 'stream'>,
   userId: UserId,
@@ -55,8 +52,8 @@ function mayNotify({ ignored, permission }: PushProfile, userId: UserId, { redac
 }
 
 /**
- * The user's name at each event, where a rule may ask for it: the default one only does for events that do not say whom
- * they mention.
+ * Loads the user's display name at each event whose rules may need it: the default rule does so only for events without
+ * `m.mentions`.
  */
 async function displayNames(
   db: Db,

@@ -7,7 +7,7 @@ import { threadsOf } from '../rooms/reading/thread-of.ts'
 import { judgeEvents } from './judge-events.ts'
 import type { JudgedEvent } from './unread-room.ts'
 
-/** What events mean for a user's unread counts. */
+/** Evaluates events for a user's unread counts. */
 export async function judgeRoomEvents(
   app: Pick<App, 'config' | 'database' | 'stream'>,
   userId: UserId,
@@ -27,7 +27,7 @@ export async function judgeRoomEvents(
   }))
 }
 
-/** The events by which the user comes or goes; by those from join to join only the profile changes. */
+/** Returns the events by which the user joins or leaves; from join to join only the profile changes. */
 async function crossingsAmong(
   db: Db,
   userId: UserId,

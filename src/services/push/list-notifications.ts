@@ -11,14 +11,14 @@ import { storeUnread } from './unread-counts.ts'
 type Page = {
   userId: UserId
   deviceId: DeviceId | null
-  /** The token of the page before; undefined: the newest. */
+  /** The token of the previous page; undefined: from the newest. */
   from: string | undefined
   limit: number
   highlightsOnly: boolean
 }
 
 /**
- * What a user was notified of, the newest first. Throws M_INVALID_PARAM for a token that no page has.
+ * Lists a user's notifications, newest first. Throws M_INVALID_PARAM for an unknown token.
  * https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3notifications
  */
 export async function listNotifications(
@@ -27,7 +27,7 @@ export async function listNotifications(
 ): Promise<object> {
   const { userId, deviceId, from, limit, highlightsOnly } = page
   const before = from === undefined ? undefined : parseToken(from)
-  // What the user has done through another process counts.
+  // Includes the user's actions through other processes.
   await app.stream.refresh()
   await storeUnread(app, userId)
   const rows = await loadNotificationPage(app.database, { userId, before, highlightsOnly, limit: limit + 1 })
@@ -50,7 +50,7 @@ export async function listNotifications(
   return { notifications, ...(rows.length > shown.length && { next_token: tokenOf(shown.at(-1)!) }) }
 }
 
-/** The place of a notification in the list: its time and nid. */
+/** The position of a notification in the list: its timestamp and nid. */
 type Place = { origin_server_ts: number; event_nid: number }
 
 function tokenOf({ origin_server_ts, event_nid }: Place): string {

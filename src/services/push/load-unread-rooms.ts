@@ -18,15 +18,15 @@ import { NOTHING_UNSTORED, type UnreadEvent, type UnreadRoom, withEvents } from 
 
 type Reading = Pick<App, 'config' | 'database' | 'stream'>
 
-/** Events of one room that are put to the rules at once at most: of more, the newest. */
+/** Maximum number of events per room that are evaluated; of more, the newest. */
 export const MOST_EVENTS = 1000
-/** The same in bytes, and for all rooms together. */
+/** Maximum bytes, for all rooms together. */
 export const MOST_BYTES = 16 * 1024 * 1024
 const EVENTS_AT_ONCE = 5000
 
 /**
- * What a user has not read in some rooms that the user has joined, up to their newest events: what the database has
- * noted, and what came since put to the push rules. A few queries for any number of rooms.
+ * Computes a user's unread events in some joined rooms, up to their newest events: stored ones, and newer ones
+ * evaluated by the push rules. Needs a few queries for any number of rooms.
  */
 export async function loadUnreadRooms(
   app: Reading,
@@ -44,7 +44,7 @@ export async function loadUnreadRooms(
       { upTo: starts.get(roomId) ?? 0, unread: notedOf.get(roomId) ?? [], unstored: NOTHING_UNSTORED },
     ]),
   )
-  // The rules that they are put to must not be older than they are.
+  // The push rules must be at least as recent as the events.
   await app.stream.refresh()
   for (const some of chunksOf(places)) {
     const events = await loadEvents(app.database, some)
@@ -61,7 +61,7 @@ export async function loadUnreadRooms(
   return withoutRead(rooms, reads)
 }
 
-/** The nids of events, as many at a time as are put to the rules together. */
+/** Yields the nids of events in chunks that are evaluated together. */
 function* chunksOf(places: readonly EventPlace[]): Generator<number[]> {
   let chunk: number[] = []
   let bytes = 0
@@ -77,7 +77,7 @@ function* chunksOf(places: readonly EventPlace[]): Generator<number[]> {
   if (chunk.length > 0) yield chunk
 }
 
-/** From where events have to be put to the rules: where that ended, or where the user came in. */
+/** Returns the orders from which events have to be evaluated: where the last evaluation ended, or the user joined. */
 async function startingPlaces(db: Db, userId: UserId, roomIds: readonly RoomId[]): Promise<Map<RoomId, number>> {
   const counted = await loadCountedOrders(db, userId, roomIds)
   const uncounted = roomIds.filter((roomId) => !counted.has(roomId))
@@ -97,12 +97,12 @@ async function joinOrders(db: Db, userId: UserId, roomIds: readonly RoomId[]): P
     db,
     members.map((member) => ({ root: member.state_before ?? 0, type: 'm.room.member', state_key: userId })),
   )
-  // A later profile change hides the place of the join; then the join itself is met on the way.
+  // A later profile change hides the order of the join; the join is then found during the evaluation.
   const entered = members.filter((_, place) => before[place]?.pdu.content.membership !== 'join')
   return new Map(entered.map((member: StoredEvent) => [member.room_id, member.event_order ?? 0]))
 }
 
-/** event_order up to which a user has read a thread of a room by receipts; thread '': the whole room. */
+/** Returns the event_order up to which a user has read a thread of a room by receipts; thread '': the whole room. */
 type ReadOrders = (roomId: RoomId, thread: string) => number
 
 function readOrders(receipts: readonly ReceiptRow[]): ReadOrders {
@@ -114,7 +114,7 @@ function readOrders(receipts: readonly ReceiptRow[]): ReadOrders {
   return (roomId, thread) => orders.get(`${roomId}\0${thread}`) ?? 0
 }
 
-/** What was found just now may have been read long ago. */
+/** Drops events that a receipt covers. */
 function withoutRead(rooms: ReadonlyMap<RoomId, UnreadRoom>, reads: ReadOrders): Map<RoomId, UnreadRoom> {
   return new Map(
     [...rooms].map(([roomId, room]) => {

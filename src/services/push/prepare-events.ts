@@ -11,10 +11,10 @@ import { loadRoomVersions } from '../../storage/rooms/timeline/room-versions.ts'
 import type { StoredEvent } from '../../storage/schema/stored-event.ts'
 import { type CountingRelation, countingRelations } from '../rooms/reading/thread-of.ts'
 
-/** By the cached event, so that a message is read once for all who are told of it. */
+/** Keyed by the cached event, so that a message is prepared once for all its recipients. */
 const prepared = new WeakMap<StoredEvent, Promise<PreparedEvent>>()
 
-/** Events as push rules look at them, in the same order; each is prepared once in a process, whoever asks. */
+/** Prepares events for push rules, in the same order; each once per process. */
 export async function prepareEvents(db: Db, events: readonly StoredEvent[]): Promise<PreparedEvent[]> {
   const fresh = events.filter((event) => !prepared.has(event))
   if (fresh.length > 0) {
@@ -66,8 +66,8 @@ async function prepareAll(db: Db, events: readonly StoredEvent[]): Promise<Prepa
 }
 
 /**
- * The relations by which rules decide, those of threads and edits; `void`: the relation does not count. Other events
- * are absent.
+ * Loads the relations that rules depend on, those of threads and edits; `void`: an invalid relation. Other events are
+ * absent.
  */
 async function decisiveRelations(
   db: Db,
@@ -80,16 +80,13 @@ async function decisiveRelations(
 
 const DECISIVE: ReadonlySet<string> = new Set(['m.thread', 'm.replace'])
 
-/** An event's content as if it had no relation; a reply remains one. */
+/** Returns an event's content without its relation; a reply stays one. */
 function withoutRelation(content: JsonObject): JsonObject {
   const { rel_type: _type, event_id: _parent, ...rest } = content['m.relates_to'] as JsonObject
   return { ...content, 'm.relates_to': rest }
 }
 
-/**
- * Who was subscribed, when they were asked about, to the threads that events are in; events in the main timeline are
- * absent.
- */
+/** Loads the subscribers of the events' threads, as of now; events in the main timeline are absent. */
 async function threadSubscribersOf(
   db: Db,
   relations: ReadonlyMap<StoredEvent, CountingRelation | 'void'>,

@@ -6,13 +6,14 @@ import type { StoredEvent } from '../../storage/schema/stored-event.ts'
 
 type Message = { notification: JsonObject }
 
-/** The message that tells a push gateway nothing but how much is unread. */
+/** Returns a push gateway request with only the unread count. */
 export function badgeMessage(pusher: PusherRow, unread: number): Message {
   return { notification: { ...counts(unread), devices: [device(pusher, {})] } }
 }
 
 /**
- * The message of an event for a push gateway: https://spec.matrix.org/v1.19/push-gateway-api/#post_matrixpushv1notify
+ * Returns the push gateway request for an event:
+ * https://spec.matrix.org/v1.19/push-gateway-api/#post_matrixpushv1notify
  */
 export async function eventMessage(
   db: Db,
@@ -28,7 +29,7 @@ export async function eventMessage(
   return {
     notification: {
       ...essentials,
-      // How it was called before; gateways and clients may look for it.
+      // The former name of event_id, which gateways and clients may read.
       id: event_id,
       type: pdu.type,
       sender: pdu.sender,
@@ -40,7 +41,7 @@ export async function eventMessage(
   }
 }
 
-/** Counts that are zero are left out. */
+/** Counts of zero are left out. */
 function counts(unread: number): JsonObject {
   return { counts: unread > 0 ? { unread } : {} }
 }

@@ -10,7 +10,7 @@ import type { StreamRow } from '../../storage/schema/stream.ts'
 import { loadIgnoredUsers } from '../../storage/users/ignored-users.ts'
 import { INVITE_PERMISSION_TYPES, loadInvitePermission } from '../../storage/users/invite-permissions.ts'
 
-/** What of a user decides about notifications. */
+/** The settings of a user that determine notifications. */
 export type PushProfile = { rules: CompiledRuleset; ignored: ReadonlySet<string>; permission: InvitePermission }
 
 type Reading = { database: Db; stream: StreamTail }
@@ -19,10 +19,7 @@ const KEPT_USERS = 20_000
 const PARTS: readonly (string | null)[] = ['m.push_rules', 'm.ignored_user_list', ...INVITE_PERMISSION_TYPES]
 const caches = new WeakMap<StreamTail, StreamCache<PushProfile>>()
 
-/**
- * The push rules of a user, compiled, whom the user ignores and who may invite the user; kept until one of them
- * changes.
- */
+/** Returns a user's compiled push rules, ignored users and invite permission. Cached until one of them changes. */
 export async function pushProfileOf(app: Reading, userId: UserId): Promise<PushProfile> {
   const cache = cacheOf(app)
   const kept = cache.get(userId)

@@ -13,8 +13,8 @@ type Happening = { position: number; event: StoredEvent }
 type Pusher = { pusher_nid: number; since_position: number }
 
 /**
- * What rows of the stream make pushers send: events by their users' rules, and unread counts where a user has read
- * something.
+ * Returns the pushes for stream rows: events according to their recipients' rules, and unread counts after a user has
+ * read something.
  */
 export async function pushesFor(app: Reading, rows: readonly StreamRow[]): Promise<QueuedPush[]> {
   const happenings = await eventsAmong(app.database, rows)
@@ -65,7 +65,7 @@ async function notifications(app: Reading, happenings: readonly Happening[]): Pr
 
 type Concerned = Map<UserId, { pushers: Map<number, Pusher>; concerned: Set<Happening> }>
 
-/** Users with pushers whom events may concern: those in the room, and who is invited. */
+/** Returns the users with pushers whom events may concern: members of the room, and invited users. */
 async function concernedUsers(db: Db, happenings: readonly Happening[]): Promise<Concerned> {
   const byRoom = Map.groupBy(happenings, ({ event }) => event.room_id)
   const invites = happenings.filter(({ event }) => isInvite(event))
@@ -90,7 +90,7 @@ function isInvite({ pdu }: StoredEvent): boolean {
   return pdu.type === 'm.room.member' && pdu.content.membership === 'invite'
 }
 
-/** `readers`: who may have read something, and where in the stream they last did. */
+/** `readers`: users who may have read something, with the last stream position of that. */
 async function badges(db: Db, readers: ReadonlyMap<UserId, number>): Promise<QueuedPush[]> {
   if (readers.size === 0) return []
   const pushers = await loadPushersOf(db, [...readers.keys()])

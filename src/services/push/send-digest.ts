@@ -17,13 +17,13 @@ import { storeUnread } from './unread-counts.ts'
 
 type Capabilities = Pick<App, 'config' | 'database' | 'stream' | 'clock' | 'random' | 'mailer' | 'serverName'>
 
-/** So much is told in one mail at most; more comes in the next. */
+/** Maximum number of events per mail; more are in the next. */
 const MOST_EVENTS = 200
 
 /**
- * Mails a user what has been unread for the configured delay; what the user has read meanwhile, or was redacted, is
- * left out, and without anything there is no mail. Returns when to look again, if there is something to come. Rejects
- * when the mail server does not take it. https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3pushersset
+ * Mails a user the events that have been unread for the configured delay. Read and redacted events are left out;
+ * without events there is no mail. Returns when to check again, if unread events remain. Rejects if the mail server
+ * refuses. https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3pushersset
  */
 export async function sendDigest(app: Capabilities, pusherNid: number): Promise<{ again: number } | undefined> {
   const pusher = await findEmailPusher(app.database, pusherNid)
@@ -50,7 +50,7 @@ function delayOf({ config }: Pick<App, 'config'>, mailsInRow: number): number {
   return backOff(mailsInRow, { first: delay, longest })
 }
 
-/** Whether nothing is unread any more of what there was when the last mail went out. */
+/** Returns whether all events of the last mail have been read. */
 async function hasReadLastMail(app: Capabilities, { user_id, mails_in_row, next_ts }: EmailPusher): Promise<boolean> {
   if (mails_in_row === 0) return true
   return !(await hasUnreadBefore(app.database, user_id, next_ts - delayOf(app, mails_in_row)))

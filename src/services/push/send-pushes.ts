@@ -21,34 +21,31 @@ export type SendCapabilities = Pick<
   'config' | 'database' | 'stream' | 'clock' | 'random' | 'logger' | 'stopping' | 'http' | 'rateLimiter'
 >
 
-/** So many are sent to at a time, and so many of one user: gateways that are slow hold up nobody else. */
+/** Concurrent pushers, in total and per user: slow gateways delay nobody else. */
 const PUSHERS_AT_ONCE = 100
 const PUSHERS_OF_USER = 5
 const PAGE = 50
-/** After that it is another pusher's turn. */
+/** After this time it is another pusher's turn. */
 const TURN_MS = 10_000
 const REQUEST_TIMEOUT_MS = 10_000
-/** Longer than any request: while a process sends, no other one may. When it dies, another goes on after this. */
+/** Longer than any request: the lease of a process that sends. When it dies, another takes over. */
 const LEASE_MS = 30_000
 const BACK_OFF = { first: 1000, longest: 60 * 60_000 }
-/** Who is told more than their share hears the rest a little later. */
+/** Delay for users above their share. */
 const SHARE_REST_MS = 3000
-/** Older news is no news. */
+/** Older notifications are dropped. */
 const GIVE_UP_MS = 24 * 60 * 60_000
 
-/** Sends what waits for pushers that no other process sends to; those that fail rest for a while. */
+/** Drains the queues of pushers that no other process has leased; failed ones back off. */
 export type PushSender = {
-  /**
-   * Begins to send to those that are due, as far as there is room; `onTurnEnd` is called whenever there is room for
-   * another.
-   */
+  /** Starts sending to due pushers, up to the limit; `onTurnEnd` is called whenever a place is free. */
   begin(onTurnEnd: () => void): Promise<void>
-  /** Resolves when no request is under way. */
+  /** Resolves when no request is in flight. */
   ended(): Promise<void>
 }
 
 export function createPushSender(app: SendCapabilities): PushSender {
-  /** Users by what is under way for them. */
+  /** Users by their work in flight. */
   const underWay = new Map<Promise<void>, UserId>()
 
   function usersWithShare(): UserId[] {
@@ -90,7 +87,7 @@ async function sendInTurn(app: SendCapabilities, pusher: PusherRow): Promise<voi
   }
 }
 
-/** Another process sends to a pusher that cannot be given back, once the lease has ended. */
+/** If the lease cannot be released, another process takes over once it expires. */
 async function release(
   { database, logger }: SendCapabilities,
   { pusher_nid }: PusherRow,
@@ -113,8 +110,8 @@ async function sendWaiting(app: SendCapabilities, pusher: PusherRow): Promise<vo
 }
 
 /**
- * Sends one thing; returns the unread count that was told, undefined when there was nothing to tell. Rejects when the
- * gateway does not take it, or the user is sent too much.
+ * Sends one push, and returns the unread count that was sent; undefined if there was nothing to send. Rejects if the
+ * gateway refuses it, or the user exceeds their share.
  */
 async function sendOne(
   app: SendCapabilities,
@@ -144,7 +141,7 @@ async function messageOf(
   return eventMessage(app.database, pusher, { push, event, unread })
 }
 
-/** Gateways answer with the keys that are no longer valid. */
+/** Gateways list rejected pushkeys in the response. */
 function rejects(body: unknown, pushkey: string): boolean {
   const rejected = typeof body === 'object' && body !== null && 'rejected' in body ? body.rejected : []
   return Array.isArray(rejected) && rejected.includes(pushkey)

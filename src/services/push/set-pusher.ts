@@ -9,7 +9,7 @@ import { findThreepidOwner } from '../../storage/users/threepids.ts'
 import { lockUser } from '../../storage/users/users.ts'
 import type { Session } from '../users/session.ts'
 
-/** A pusher as a client sends it. */
+/** A pusher in a client's request. */
 export type PusherToSet = {
   app_id: string
   pushkey: string
@@ -25,9 +25,9 @@ export type PusherToSet = {
 const REQUIRED = ['app_display_name', 'device_display_name', 'lang', 'data'] as const
 
 /**
- * Makes notifications of a user go to a push gateway, or to an e-mail address of the user, until the session ends.
- * Throws M_MISSING_PARAM for what a pusher lacks, and M_INVALID_PARAM for kinds and addresses that there are none of,
- * and M_TOO_LARGE. https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3pushersset
+ * Creates or updates a pusher to a push gateway, or to an e-mail address of the user. It is deleted with the session.
+ * Throws M_MISSING_PARAM, M_INVALID_PARAM for unknown kinds and addresses, and M_TOO_LARGE.
+ * https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3pushersset
  */
 export async function setPusher(
   app: Pick<App, 'database' | 'clock' | 'config'>,
@@ -60,20 +60,20 @@ export async function setPusher(
   })
 }
 
-/** Ends a user's pusher; no matter if there is none. */
+/** Deletes a user's pusher, if present. */
 export async function removePusher(
   app: Pick<App, 'database'>,
   { userId }: Session,
   key: { app_id: string; pushkey: string },
 ): Promise<void> {
-  // The keys of those of kind email are in canonical form.
+  // Pushkeys of kind email are stored in canonical form.
   const pushkeys = new Set([key.pushkey, canonicalAddress({ medium: 'email', address: key.pushkey })])
   await app.database.write(async (tx) => {
     for (const pushkey of pushkeys) await deletePushers(tx, { ...key, pushkey }, { of: userId })
   })
 }
 
-/** A gateway must be one, and an e-mail address the user's own. */
+/** Validates the pushkey: a gateway's URL, or an e-mail address of the user. */
 async function checkedPushkey(
   app: Pick<App, 'database' | 'config'>,
   userId: UserId,
@@ -92,7 +92,7 @@ async function checkedPushkey(
   return address
 }
 
-/** Without encryption only where private addresses are allowed, that is in tests and closed networks. */
+/** HTTP is accepted only if private addresses are allowed, that is in tests and closed networks. */
 function checkUrl({ config }: Pick<App, 'config'>, url: unknown): void {
   if (typeof url !== 'string' || !URL.canParse(url)) throw new InvalidParamError('data.url: must be a URL')
   const { protocol, pathname } = new URL(url)

@@ -3,14 +3,13 @@ import { hasPushers } from '../../storage/push/pushers.ts'
 import { createFollower } from './follow-stream.ts'
 import { createPushSender, type SendCapabilities } from './send-pushes.ts'
 
-/** How often to look whether another process has died, or a pusher has rested long enough. */
+/** Poll interval for leases of dead processes and for ended back-offs. */
 const LOOK_MS = 1000
 const CAUSES: readonly string[] = ['event', 'receipt']
 
 /**
- * Follows the stream and notifies push gateways: one process at a time puts what happens to the rules of users with
- * pushers and queues what is to be sent, any process sends. Where nobody has a pusher nothing is done. `stop` waits for
- * what is under way.
+ * Follows the stream and notifies push gateways: one process at a time evaluates the rules of users with pushers and
+ * queues the pushes; every process sends. Does nothing without pushers. `stop` waits for work in progress.
  */
 export async function startPush(app: SendCapabilities): Promise<{ stop(): Promise<void> }> {
   let isNeeded = await hasPushers(app.database)

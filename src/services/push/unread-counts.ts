@@ -13,22 +13,20 @@ import { countByThread, NOTHING_UNSTORED, type UnreadCount, type UnreadRoom, wit
 
 type Capabilities = Pick<App, 'config' | 'database' | 'stream'>
 
-/** Unread events, and rooms of users, that a process keeps in mind; some 200 bytes each. */
+/** Number of unread events, and of rooms of users, cached per process; some 200 bytes each. */
 const KEPT = 250_000
-/** Events put to the rules again after a restart at most, for each room of a user; so often their outcome is stored. */
+/** Maximum number of events per room and user that are evaluated again after a restart: then the result is stored. */
 const UNSTORED_EVENTS = 50
 const NEWEST = { direction: 'backwards', limit: MOST_EVENTS, bytes: MOST_BYTES } as const
 const caches = new WeakMap<StreamTail, StreamCache<UnreadRoom>>()
 
-/**
- * Up to which event_order a room's events are to count, and those of its newest events that are at hand, oldest first.
- */
+/** The event_order up to which a room's events count, and its newest loaded events, oldest first. */
 export type NewestEvents = { last: number; events: readonly StoredEvent[] }
 
 /**
- * A user's unread notifications in some joined rooms by thread, `main` being the main timeline; threads without any are
- * left out. The user's rules are put to each event once; nothing is done when it is sent, so that its cost does not
- * grow with the room.
+ * Returns a user's unread notifications in some joined rooms by thread, `main` being the main timeline; threads without
+ * any are left out. The user's rules are evaluated once per event, when counts are read: sending costs nothing, so that
+ * its cost does not grow with the room.
  */
 export async function unreadCounts(
   app: Capabilities,
@@ -41,15 +39,14 @@ export async function unreadCounts(
 }
 
 /**
- * Brings a user's counts of all joined rooms up to their newest events, and stores what was found, for who reads the
- * table.
+ * Updates a user's counts of all joined rooms to their newest events, and stores the results for readers of the table.
  */
 export async function storeUnread(app: Capabilities, userId: UserId): Promise<void> {
   const current = await currentRooms(app, userId, await allRooms(app, userId))
   await storeRooms(app, userId, { rooms: current, least: 1 })
 }
 
-/** How many unread notifications a user has in all joined rooms. */
+/** Returns the number of unread notifications in all of a user's joined rooms. */
 export async function unreadTotal(app: Capabilities, userId: UserId): Promise<number> {
   let total = 0
   for (const threads of (await unreadCounts(app, userId, await allRooms(app, userId))).values())
@@ -58,7 +55,7 @@ export async function unreadTotal(app: Capabilities, userId: UserId): Promise<nu
 }
 
 async function allRooms(app: Capabilities, userId: UserId): Promise<Map<RoomId, NewestEvents>> {
-  // What is remembered of unread events is as old as this process's view of the stream.
+  // Cached unread events are as old as this process's view of the stream.
   await app.stream.refresh()
   const rooms = await loadLastOrders(app.database, userId)
   return new Map(rooms.map(({ room_id, last_order }) => [room_id, { last: last_order, events: [] }]))
@@ -96,14 +93,14 @@ async function broughtUpToDate(
   const range = { roomId, after: kept.upTo, before: last + 1 }
   const isKnown = known.length === last - kept.upTo
   const fresh = isKnown ? known : (await loadTimelinePage(app.database, { ...range, ...NEWEST })).reverse()
-  // The rules that they are put to must not be older than they are.
+  // The push rules must be at least as recent as the events.
   if (!isKnown) await app.stream.refresh()
   const room = withEvents(kept, userId, { events: await judgeRoomEvents(app, userId, fresh), last })
   cacheOf(app).replace(keyOf(userId, roomId), kept, room)
   return room
 }
 
-/** Stores what was found in the rooms where at least `least` events were put to the rules since the last time. */
+/** Stores the results of rooms where at least `least` events were evaluated since the last time. */
 async function storeRooms(
   app: Capabilities,
   userId: UserId,
@@ -140,7 +137,7 @@ function keyOf(userId: UserId, roomId: RoomId): string {
   return `${userId}\0${roomId}`
 }
 
-/** A user's receipt changes what that user has not read in the room, a redaction what anyone has not. */
+/** A receipt changes its user's unread events in the room, a redaction everyone's. */
 function changedBy(row: StreamRow): string | undefined {
   if (row.kind === 'receipt')
     return row.room_id === null ? `${row.user_id}\0${row.detail}` : `${row.detail}\0${row.room_id}`

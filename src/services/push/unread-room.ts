@@ -13,12 +13,12 @@ export type UnreadEvent = {
   actions: string
 }
 
-/** What a user has not read in a room. Never changed: a later state is another object. */
+/** A user's unread events in a room. Immutable: a later state is another object. */
 export type UnreadRoom = {
-  /** event_order of the last event that has been put to the push rules. */
+  /** event_order of the last evaluated event. */
   readonly upTo: number
   readonly unread: readonly UnreadEvent[]
-  /** What the database does not know yet. */
+  /** Results that are not stored yet. */
   readonly unstored: {
     readonly judged: number
     readonly notifying: readonly UnreadEvent[]
@@ -28,19 +28,19 @@ export type UnreadRoom = {
 
 export const NOTHING_UNSTORED: UnreadRoom['unstored'] = { judged: 0, notifying: [], ownReads: [] }
 
-/** An event and what it means to the user. */
+/** An event and the push rules' verdict. */
 export type JudgedEvent = {
   event: StoredEvent
-  /** The thread that it is in, where that matters. */
+  /** Its thread, if that matters. */
   thread: string
   verdict: PushVerdict
-  /** Whether the user enters or leaves the room by it. */
+  /** Whether the user joins or leaves the room by it. */
   crossing: boolean
 }
 
 /**
- * Takes further events of the room in, oldest first. An event of the user's own reads its thread up to it; coming and
- * going reads everything. https://spec.matrix.org/v1.19/client-server-api/#receiving-notifications
+ * Adds further events of the room, oldest first. An event of the user reads its thread up to it; joining and leaving
+ * reads everything. https://spec.matrix.org/v1.19/client-server-api/#receiving-notifications
  */
 export function withEvents(
   room: UnreadRoom,
@@ -74,7 +74,7 @@ export function withEvents(
 }
 
 function ownReadOf({ pdu, event_order }: StoredEvent, userId: UserId, thread: string): OwnRead | undefined {
-  // A changed name is no sign of having read.
+  // A changed name does not mean that the user has read the room.
   if (pdu.sender !== userId || pdu.type === 'm.room.member') return undefined
   return { thread_id: thread, event_order: event_order! }
 }
@@ -89,10 +89,10 @@ function unreadEvent(event: StoredEvent, thread: string, { highlight, actions }:
   }
 }
 
-/** Unread notifications, as /sync tells them. */
+/** Unread notifications in the format of /sync. */
 export type UnreadCount = { notification_count: number; highlight_count: number }
 
-/** The counts of each thread that has any, the main timeline as `main`. */
+/** Returns the counts of each thread that has any, the main timeline as `main`. */
 export function countByThread({ unread }: UnreadRoom): Map<string, UnreadCount> {
   const counts = new Map<string, UnreadCount>()
   for (const { thread_id, highlight } of unread) {

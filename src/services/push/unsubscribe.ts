@@ -6,16 +6,16 @@ import { deleteEmailPusher } from '../../storage/push/email-digests.ts'
 
 type Capabilities = Pick<App, 'config' | 'database' | 'random'>
 
-/** Below `/_matrix`, which proxies pass on. */
+/** Under `/_matrix`, which proxies forward. */
 export const UNSUBSCRIBE_PATH = '/_matrix/client/unstable/hearth/unsubscribe'
 
-/** The link by which whoever has it ends the mails of a pusher, without logging in. */
+/** Returns the link that ends a pusher's mails without a login. */
 export async function unsubscribeLink(app: Capabilities, pusherNid: number): Promise<string> {
   const token = (await tokenFor(app, pusherNid)).toString('base64url')
   return `${app.config.public_base_url}${UNSUBSCRIBE_PATH}/${pusherNid}/${token}`
 }
 
-/** Throws M_FORBIDDEN for a link that we have not given out. */
+/** Throws M_FORBIDDEN for an invalid token. */
 export async function requireUnsubscribeToken(app: Capabilities, pusherNid: number, token: string): Promise<void> {
   const given = Buffer.from(token, 'base64url')
   const expected = await tokenFor(app, pusherNid)
@@ -23,7 +23,7 @@ export async function requireUnsubscribeToken(app: Capabilities, pusherNid: numb
     throw new ForbiddenError('This link is not valid')
 }
 
-/** Ends the mails of a pusher; no matter if there are none any more. Throws M_FORBIDDEN. */
+/** Deletes a mail pusher, if present. Throws M_FORBIDDEN. */
 export async function unsubscribe(app: Capabilities, pusherNid: number, token: string): Promise<void> {
   await requireUnsubscribeToken(app, pusherNid, token)
   await app.database.write((tx) => deleteEmailPusher(tx, pusherNid))

@@ -6,9 +6,9 @@ import type { UserId } from '../../core/ids.ts'
 export type TurnCredentials = { username: string; password: string; uris: string[]; ttl: number }
 
 /**
- * What a user needs for the configured TURN servers; with `turn.shared_secret` the user name is the second when it
- * expires and the user, and the password its HMAC, as coturn's use-auth-secret checks it. Empty without TURN servers.
- * `ttl` in seconds. Throws M_GUEST_ACCESS_FORBIDDEN for guests who may not call.
+ * Returns credentials for the configured TURN servers. With `turn.shared_secret`, the user name is the expiry in
+ * seconds and the user, and the password its HMAC, as in coturn's use-auth-secret. Empty without TURN servers. `ttl` in
+ * seconds. Throws M_GUEST_ACCESS_FORBIDDEN for guests who may not call.
  * https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3voipturnserver
  */
 export function turnCredentials(

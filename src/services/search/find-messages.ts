@@ -12,24 +12,24 @@ import { accessRoom, type RoomAccess } from '../rooms/access/room-access.ts'
 import { eventFilter } from '../rooms/reading/timeline-filter.ts'
 import { visibleEvents } from '../rooms/reading/visible-events.ts'
 
-/** A result, before it becomes JSON. */
+/** A result, before formatting. */
 export type FoundMessage = { event: StoredEvent; access: RoomAccess; place: SearchPlace; wordCount: number }
 
 export type FindCommand = {
   userId: UserId
   search: EventSearch
-  /** What the events have to have literally. */
+  /** Strings that the events must contain literally. */
   runs: readonly string[]
   filter: RoomEventFilter
   limit: number
 }
 
-/** So many events that the user may not see are looked through for one answer at most. */
+/** Maximum number of invisible events skipped per response. */
 const MAX_LOOKED_AT = 2000
-/** And so many of their characters, where a term without spaces has to be looked for: some 0.1 s. */
+/** Maximum number of characters compared for a term without spaces: some 0.1 s. */
 const MAX_STEPS = 50_000_000
 
-/** The next events that match, that the filter takes, and that the user may see. */
+/** Finds the next events that match the term and the filter and that the user may see. */
 export async function findMessages(
   app: Pick<App, 'database' | 'reading'>,
   command: FindCommand,
@@ -76,7 +76,7 @@ async function takenOf(
   return found
 }
 
-/** Events that were redacted a moment ago may still be in the index. */
+/** Recently redacted events may still be in the index. */
 function isMatch(event: StoredEvent, runs: readonly string[], work: Work): boolean {
   const text = event.redacted_by === null ? searchableText(event.pdu)?.text : undefined
   return text !== undefined && containsRuns(text, runs, work)

@@ -20,14 +20,14 @@ import { loadProfiles } from '../../storage/users/profiles.ts'
 type Indexing = Pick<App, 'database' | 'stream' | 'clock'>
 
 const ROWS_AT_ONCE = 1000
-/** Rooms of other servers may have any number of members. */
+/** Remote rooms may have any number of members. */
 const USERS_AT_ONCE = 1000
-/** How long a search waits for the index to have what was sent before it. */
+/** How long a search waits until the index has caught up. */
 const PATIENCE_MS = 2000
 
 /**
- * Takes the next rows of the stream into the index, in one transaction whose lock keeps all other processes from doing
- * so; `wait`: for that lock. Returns whether there is more to do for this process.
+ * Indexes the next stream rows in one transaction, whose lock excludes all other processes; `wait`: whether to wait for
+ * that lock. Returns whether there is more work for this process.
  */
 export async function indexNextRows(app: Pick<App, 'database'>, { wait }: { wait: boolean }): Promise<boolean> {
   return app.database.writeLazily(async (tx) => {
@@ -45,8 +45,8 @@ export async function indexNextRows(app: Pick<App, 'database'>, { wait }: { wait
 }
 
 /**
- * Waits until the index has what this process has seen of the stream, and helps; where it lags far behind, only for a
- * moment.
+ * Waits until the index has caught up with this process's stream position, and helps with it; gives up after a moment
+ * if it is far behind.
  */
 export async function catchUpIndex(app: Indexing): Promise<void> {
   const target = await app.stream.refresh()
@@ -56,7 +56,7 @@ export async function catchUpIndex(app: Indexing): Promise<void> {
   }
 }
 
-/** The ids of the events that redactions have emptied. */
+/** Returns the IDs of redacted events. */
 function redactedIn(rows: readonly StreamRow[]): EventId[] {
   const details = rows.filter(isSent).flatMap(({ detail }) => detail ?? [])
   return details.map((detail) => detail.replace(/^redacts /, '')).filter(isEventId)
@@ -82,8 +82,8 @@ async function indexEvents(tx: Tx, rows: readonly StreamRow[], redacted: readonl
 }
 
 /**
- * Users are found from their first room on, those of other servers from the time on when this one is told of it; and
- * not by names that redactions have taken from their member events.
+ * Users are indexed from their first room on, remote users from the first event that this server sees. Names in
+ * redacted member events are not searchable.
  */
 async function indexUsers(tx: Tx, rows: readonly StreamRow[], redacted: readonly EventId[]): Promise<void> {
   const isAbout = ({ kind, detail }: StreamRow) =>

@@ -9,7 +9,7 @@ import { serveEvents } from '../rooms/reading/serve-events.ts'
 import { readVisiblePage } from '../rooms/reading/visible-pages.ts'
 import type { FoundMessage } from './find-messages.ts'
 
-/** What of a result's surroundings is asked for. */
+/** The requested context of a result. */
 export type ContextWanted = { before: number; after: number; withProfiles: boolean }
 
 export type ResultContext = {
@@ -21,8 +21,8 @@ export type ResultContext = {
 }
 
 /**
- * What happened around a result, nearest first, up to so many bytes on either side, and as whom its people showed
- * themselves then.
+ * Returns the events around a result, nearest first, within a byte limit on either side, and the profiles of their
+ * senders at the time.
  */
 export async function resultContext(
   app: Pick<App, 'database' | 'clock' | 'reading'>,

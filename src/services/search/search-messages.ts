@@ -43,13 +43,13 @@ export type SearchAnswer = {
 
 const DEFAULT_LIMIT = 10
 const MAX_LIMIT = 100
-/** Words of a search term beyond these are ignored. */
+/** Further words of a search term are ignored. */
 const MAX_WORDS = 32
 const MAX_COUNT = 10_000
 
 /**
- * Messages, names and topics that have all words of a term, in rooms that the user is or was in, as far as the user may
- * see them. Throws M_INVALID_PARAM for unknown tokens.
+ * Searches messages, names and topics that have all words of a term, in the user's current and former rooms, as far as
+ * the user may see them. Throws M_INVALID_PARAM for unknown tokens.
  * https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3search
  */
 export async function searchMessages(
@@ -101,7 +101,7 @@ async function searchOf(
   }
 }
 
-/** Its rank: which part of an event's words are those of the term. */
+/** The rank is the share of the event's words that are in the term. */
 async function resultsOf(
   app: Pick<App, 'config' | 'database' | 'clock' | 'reading'>,
   { userId, deviceId, context }: SearchCommand,

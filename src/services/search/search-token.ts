@@ -2,10 +2,10 @@ import { z } from 'zod'
 import { InvalidParamError } from '../../core/errors.ts'
 import type { SearchPlace } from '../../storage/search/search-index.ts'
 
-/** By what results can be grouped. */
+/** Keys by which results can be grouped. */
 export type GroupKey = 'room_id' | 'sender'
 
-/** Where the next results start: after a place in the order, perhaps in one group alone. */
+/** The start of the next page: after a position in the order, possibly within one group. */
 export type SearchToken = { place: SearchPlace; group?: { key: GroupKey; value: string } | undefined }
 
 const token = z.tuple([
@@ -16,13 +16,13 @@ const token = z.tuple([
   z.string().regex(/^[^\0]*$/),
 ])
 
-/** A `next_batch` for clients to hand back. */
+/** Formats a `next_batch`. */
 export function searchToken({ place, group }: SearchToken): string {
   const parts: z.infer<typeof token> = ['s1', place.value, place.nid, group?.key ?? null, group?.value ?? '']
   return Buffer.from(JSON.stringify(parts)).toString('base64url')
 }
 
-/** Reads a token. Throws M_INVALID_PARAM for what this server has not given out. */
+/** Parses a token. Throws M_INVALID_PARAM for tokens of other servers. */
 export function parseSearchToken(text: string): SearchToken {
   let json: unknown
   try {

@@ -12,12 +12,12 @@ export type UserDirectoryAnswer = {
 
 const DEFAULT_LIMIT = 10
 const MAX_LIMIT = 100
-/** Words of a search term beyond these are ignored. */
+/** Further words of a search term are ignored. */
 const MAX_WORDS = 8
 
 /**
- * Users whose id or display name has words that begin with those of the term: of those who share a room with the
- * searcher or are in a public room. Names that a user of this server has only in some room are not looked at.
+ * Finds users whose ID or display name has words that begin with those of the term, among users who share a room with
+ * the searcher or are in a public room. Names that a local user has only in some room are not searched.
  * https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3user_directorysearch
  */
 export async function searchUsers(
@@ -29,14 +29,14 @@ export async function searchUsers(
   if (prefixes.length === 0) return { results: [], limited: false }
   await catchUpIndex(app)
   const wanted = Math.min(limit, MAX_LIMIT)
-  // The words in the index include names from rooms that the searcher is not in.
+  // The indexed words include names from rooms that the searcher is not in.
   const search = { searcher: userId, prefixes, server, limit: 2 * wanted + 50 }
   const found = await app.reading.inTurn(userId, () => findUsers(app.database, search))
   const matching = found.filter((user) => hasWords(user, prefixes))
   return { results: matching.slice(0, wanted).map(resultOf), limited: matching.length > wanted }
 }
 
-/** The parts of what may be a user id, or its beginning. */
+/** Splits a user ID, or the beginning of one. */
 function splitUserId(term: string): [string, string | undefined] {
   const colon = term.indexOf(':')
   if (!term.startsWith('@') || colon < 0) return [term, undefined]

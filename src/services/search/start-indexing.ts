@@ -2,14 +2,13 @@ import type { App } from '../../app.ts'
 import { repeat } from '../../infra/concurrency/repeat.ts'
 import { indexNextRows } from './index-stream.ts'
 
-/** What happens within this time is indexed together. */
+/** Events within this time are indexed together. */
 const GATHER_MS = 1000
 const CAUSES: readonly string[] = ['event', 'history', 'profile', 'room_complete']
 
 /**
- * Keeps the index of messages and users up with the stream, apart from the sending of messages: it lags by a second,
- * which searches make up for. Any number of processes may do so; one of them works at a time. `stop` waits for what is
- * under way.
+ * Indexes messages and users from the stream, decoupled from sending: the index lags by a second, which searches
+ * compensate. Every process runs this; one works at a time. `stop` waits for work in progress.
  */
 export function startIndexing(app: Pick<App, 'database' | 'stream' | 'logger' | 'stopping'>): {
   stop(): Promise<void>

@@ -1,18 +1,18 @@
 import type { App } from '../../../app.ts'
 import { type StateBudget, stateBudget } from '../../../storage/rooms/timeline/state-budget.ts'
 
-/** How much there is room for in an answer, in bytes of events. */
+/** Byte limits of a response. */
 export type AnswerBudget = {
-  /** In the timeline of each room. */
+  /** For the timeline of each room. */
   timeline: number
-  /** In the state of all rooms; used up as it is read. */
+  /** For the state of all rooms; used up as it is read. */
   state: StateBudget
 }
 
-/** The newest event of a room has its place in any case. */
+/** The newest event of a room always fits. */
 const LEAST_TIMELINE = 64 * 1024
 
-/** A budget for an answer about so many rooms. */
+/** Creates the budget of a response with this number of rooms. */
 export function answerBudget({ config }: Pick<App, 'config'>, { rooms }: { rooms: number }): AnswerBudget {
   const { answers } = config.limits
   const share = Math.floor(answers.events / Math.max(1, rooms))
@@ -20,7 +20,7 @@ export function answerBudget({ config }: Pick<App, 'config'>, { rooms }: { rooms
   return { timeline, state: stateBudget(answers.room_state) }
 }
 
-/** Says in the log if an answer lacks state for which there was no room. */
+/** Logs if a response omits state for lack of budget. */
 export function reportDropped(
   { logger }: Pick<App, 'logger'>,
   userId: string,

@@ -8,53 +8,53 @@ import { loadIgnoredUsers } from '../../../storage/users/ignored-users.ts'
 import { followPartialRooms } from './partial-rooms.ts'
 import { gatherPresence } from './presence-wakes.ts'
 
-/** What this process remembers of a user who syncs, true at exactly the stream's position in this process. */
+/** The cached state of a syncing user, valid at exactly the stream position of this process. */
 export type ConnectedUser = {
   readonly userId: UserId
   /**
-   * Rooms that the user has joined, is invited to or knocks at. Never changed: another map takes its place, so whoever
-   * has it keeps what was true then.
+   * Rooms that the user has joined, is invited to or knocks on. Immutable: changes create a new map, so that references
+   * keep their state.
    */
   rooms: ReadonlyMap<RoomId, { membership: Membership; event_nid: number }>
-  /** Those of them that the user has joined; as little changed. */
+  /** The joined rooms among them; also immutable. */
   joined: ReadonlySet<RoomId>
   /** Undefined: changed, and not read again yet. */
   ignored: ReadonlySet<string> | undefined
-  /** How often that has changed. */
+  /** Number of changes so far. */
   ignoredVersion: number
   /** Called when a row that concerns the user arrives. */
   readonly wakers: Set<() => void>
 }
 
 /**
- * The users whose clients sync with this process, kept in step with the stream so that a message wakes its room's
- * members and nobody else.
+ * The users whose clients sync with this process, updated by the stream, so that a message wakes only its room's
+ * members.
  */
 export type ConnectedUsers = {
-  /** The user as of the stream's position at the moment it resolves. */
+  /** Returns the user as of the stream position when it resolves. */
   get(userId: UserId): Promise<ConnectedUser>
-  /** Whom the user ignores as of the stream's position at the moment it resolves. */
+  /** Returns the ignored users as of the stream position when it resolves. */
   ignoredBy(user: ConnectedUser): Promise<ReadonlySet<string>>
-  /** The rooms of which not all members are known, as of the stream's position, for users who have been got. */
+  /** Returns the rooms with partial state as of the stream position. Valid once `get` has resolved for a user. */
   partialRooms(): ReadonlySet<RoomId>
 }
 
 type Capabilities = Pick<App, 'database' | 'stream'>
-/** By room, the users who have joined it. */
+/** Joined users by room. */
 type Members = Map<RoomId, Set<ConnectedUser>>
 
-/** Users kept at least; those who wait are never dropped. */
+/** Minimum number of users cached; waiting users are never evicted. */
 const KEPT_USERS = 20_000
-/** In rooms with more users than this a change of presence wakes nobody: it comes with the next answer. */
+/** In rooms with more users than this, presence changes wake nobody: they come with the next response. */
 const MAX_WOKEN_BY_PRESENCE = 500
 const connected = new WeakMap<App['stream'], ConnectedUsers>()
 
-/** The connected users of a running server. */
+/** Returns the connected users of a running server. */
 export function connectedUsersOf(app: Capabilities): ConnectedUsers {
   return madeOnce(connected, app.stream, () => createConnectedUsers(app))
 }
 
-/** As `connectedUsersOf`, apart from all others; `kept`: how many users are remembered. */
+/** As `connectedUsersOf`, but a separate instance; `kept`: the number of users cached. */
 export function createConnectedUsers(app: Capabilities, kept = KEPT_USERS): ConnectedUsers {
   const users = new Map<UserId, ConnectedUser>()
   const members: Members = new Map()
@@ -80,7 +80,7 @@ export function createConnectedUsers(app: Capabilities, kept = KEPT_USERS): Conn
           woken.add(user)
         }
       }
-      // Account data of a room is its owner's alone.
+      // Account data of a room concerns only its owner.
       if (row.room_id === null || row.kind === 'account_data') continue
       for (const user of members.get(row.room_id) ?? []) woken.add(user)
     }
@@ -125,7 +125,7 @@ function connectedUser(
   return { userId, rooms, joined, ignored: undefined, ignoredVersion: 0, wakers: new Set() }
 }
 
-/** A user who is known; it is the last to be dropped from now on. */
+/** Returns a cached user, and marks it as most recently used. */
 function findNow(users: Map<UserId, ConnectedUser>, userId: UserId): ConnectedUser | undefined {
   const known = users.get(userId)
   if (!known) return undefined
@@ -138,9 +138,7 @@ function wakeAll(users: ReadonlySet<ConnectedUser>): void {
   for (const user of users) for (const wake of user.wakers) wake()
 }
 
-/**
- * Returns what drops the users beyond `kept` who have not been asked for for the longest time, those who wait aside.
- */
+/** Returns a function that evicts the least recently used users beyond `kept`, except waiting ones. */
 function dropLater(users: Map<UserId, ConnectedUser>, members: Members, kept: number): () => void {
   let isDropping = false
   function dropOldest(): void {
@@ -154,7 +152,7 @@ function dropLater(users: Map<UserId, ConnectedUser>, members: Members, kept: nu
     }
   }
   return () => {
-    // Later, for whoever has asked for a user begins to wait before anything else happens.
+    // Deferred: a user that was just requested begins to wait first.
     if (users.size > kept && !isDropping) setImmediate(dropOldest)
     isDropping = users.size > kept
   }
@@ -169,7 +167,7 @@ async function ignoredBy(app: Capabilities, user: ConnectedUser): Promise<Readon
   return user.ignored
 }
 
-/** Takes over what a row about the user says. */
+/** Applies a row about the user. */
 function follow(members: Members, user: ConnectedUser, row: StreamRow): void {
   if ((row.kind === 'event' || row.kind === 'state') && row.room_id !== null) {
     const now = { membership: row.detail as Membership, event_nid: row.ref ?? 0 }

@@ -6,17 +6,14 @@ import { readEventsOfStates } from '../../../storage/rooms/timeline/room-state.t
 import type { StreamRow } from '../../../storage/schema/stream.ts'
 
 /**
- * Whose keys a client has to ask for again, and whose it need not follow any more.
+ * Users whose keys a client has to query again, and users it no longer needs to track.
  * https://spec.matrix.org/v1.19/client-server-api/#e2e-extensions-to-sync
  */
 export type DeviceLists = { changed: UserId[]; left: UserId[] }
 
-/** What became of a user in a room within the rows. */
+/** A user's membership change in a room within the rows. */
 type Move = {
-  /**
-   * The nid of the event that brought about the first change: the room's state before it tells the membership at the
-   * beginning.
-   */
+  /** The nid of the event that caused the first change: the room's state before it has the initial membership. */
   firstNid: number
   wasJoined: boolean
   isJoined: boolean
@@ -26,7 +23,7 @@ type Move = {
 
 type Moves = Map<RoomId, Map<UserId, Move>>
 
-/** Users who may have come to share a room with the user, or to share none any more. */
+/** Users who may share a room with the user now and did not before, or the reverse. */
 type Encounters = {
   newRooms: RoomId[]
   newMembers: { roomId: RoomId; userId: UserId }[]
@@ -35,10 +32,10 @@ type Encounters = {
 }
 
 /**
- * What stream rows up to `to` mean for the device lists that `userId` follows. `rows`: all that concern the user, of
- * rooms left meanwhile too; `joined`: the rooms that the user is in at their end. In `changed` are users who share a
- * room with the user now and whose keys changed, or who shared none before (or not all the time, for then a change in
- * between was not told); in `left` those who shared one and now share none.
+ * Computes the device list changes for `userId` from stream rows up to `to`. `rows`: all that concern the user,
+ * including rooms left since; `joined`: the user's rooms at their end. `changed` has users who share a room with the
+ * user now and whose keys changed, or who shared none before (or not continuously, since changes in between were
+ * missed). `left` has users who shared a room and now share none.
  */
 export async function deviceListChanges(
   app: Pick<App, 'database'>,
@@ -61,8 +58,7 @@ export async function deviceListChanges(
     ({ user_id, throughout }) => reported.others.has(user_id) || (encounters.met.has(user_id) && !throughout),
   )
   const sharing = new Set(sharers.map(({ user_id }) => user_id))
-  // Whom the user meets in a new room hears of the user's devices from now on: the user's own devices are to know what
-  // others see.
+  // New room mates get the user's device changes from now on, so the user's own devices must know the published state.
   const isNewToOthers = encounters.newRooms.length > 0 && encounters.met.size > 0
   return {
     changed: [
@@ -72,7 +68,7 @@ export async function deviceListChanges(
   }
 }
 
-/** Users that rows of kind 'device_list' name. `own`: the user, and those whose keys the user has signed. */
+/** Returns the users in rows of kind 'device_list'. `own`: the user, and users whose keys the user has signed. */
 function reportedUsers(rows: readonly StreamRow[], userId: UserId): { own: Set<UserId>; others: Set<UserId> } {
   const own = new Set<UserId>()
   const others = new Set<UserId>()
@@ -84,7 +80,7 @@ function reportedUsers(rows: readonly StreamRow[], userId: UserId): { own: Set<U
   return { own, others }
 }
 
-/** Encrypted rooms whose members have become known. */
+/** Returns encrypted rooms that finished a resync. */
 function completedRooms(rows: readonly StreamRow[], joined: ReadonlySet<RoomId>): RoomId[] {
   return rows.flatMap(({ kind, room_id, detail }) =>
     kind === 'room_complete' && detail === 'encrypted' && room_id !== null && joined.has(room_id) ? room_id : [],
@@ -100,7 +96,7 @@ async function membershipMoves(
   const causes = new Map<RoomId, number>()
   for (const { kind, room_id, user_id, ref, detail } of rows) {
     if (kind === 'event' && room_id !== null && ref !== null) causes.set(room_id, ref)
-    // Where forks were resolved, what changes by that follows the event that did so.
+    // Changes by state resolution follow the event that caused it.
     const cause = kind === 'event' || kind === 'state' ? causes.get(room_id as RoomId) : undefined
     if (cause === undefined || room_id === null || user_id === null) continue
     const ofRoom = moves.get(room_id) ?? new Map<UserId, Move>()

@@ -4,14 +4,14 @@ import type { StreamRow } from '../../../storage/schema/stream.ts'
 import { type DeviceLists, deviceListChanges } from './device-lists.ts'
 import { type SyncingDevice, syncToDevice, type ToDeviceSection } from './to-device.ts'
 
-/** What encryption adds to an answer of /sync; sections without content are left out. */
+/** The encryption sections of a /sync response; empty ones are left out. */
 type EncryptionChanges = {
   sections: { to_device?: { events: ToDeviceSection['events'] }; device_lists?: DeviceLists }
-  /** What the next token acknowledges. */
+  /** The position that the next token acknowledges. */
   toDevice: number | undefined
 }
 
-/** Who syncs, and from where to where; see `syncToDevice` and `deviceListChanges`. */
+/** The syncing device and the range; see `syncToDevice` and `deviceListChanges`. */
 type EncryptionSpan = SyncingDevice & {
   acknowledged: number | undefined
   from: number
@@ -20,7 +20,7 @@ type EncryptionSpan = SyncingDevice & {
   joined: ReadonlySet<RoomId>
 }
 
-/** Messages to the device, and changes of device lists, within the span of an incremental sync. */
+/** Returns to-device messages and device list changes of an incremental sync. */
 export async function encryptionChanges(
   app: Pick<App, 'database' | 'config'>,
   span: EncryptionSpan,
@@ -38,7 +38,7 @@ export async function encryptionChanges(
   }
 }
 
-/** All messages that wait for the device, for its first sync. */
+/** Returns all pending to-device messages, for an initial sync. */
 export async function waitingMessages(
   app: Pick<App, 'database' | 'config'>,
   { to, ...device }: SyncingDevice & { to: number },

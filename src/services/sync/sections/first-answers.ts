@@ -4,7 +4,7 @@ import type { UserId } from '../../../core/ids.ts'
 import { createLanes, type Lanes } from '../../../infra/concurrency/lanes.ts'
 import { madeOnce } from '../../../infra/concurrency/made-once.ts'
 
-/** First answers that are made at a time, of one user and in all, and how many of one user wait. */
+/** Concurrent initial syncs, per user and in total, and how many of one user wait. */
 const OF_USER = 2
 const IN_ALL = 12
 const WAITING = 48
@@ -13,7 +13,7 @@ const RETRY_MS = 5000
 const lanes = new WeakMap<App['stream'], Lanes<UserId>>()
 
 /**
- * Makes the first answer to a client, which is as large as the account. Takes its turn: what is made at a time is in
+ * Computes the response to an initial sync, which is as large as the account, under a concurrency limit that bounds
  * memory. Throws M_LIMIT_EXCEEDED.
  */
 export async function inTurnOfUser<Answer>(

@@ -14,7 +14,7 @@ type Reading = Pick<App, 'database' | 'stream'>
 const DECIDING: readonly (string | null)[] = ['m.ignored_user_list', ...INVITE_PERMISSION_TYPES]
 
 /**
- * Whose invites a user is not told of, those from before included.
+ * Returns which inviters are hidden from a user, including for earlier invites.
  * https://spec.matrix.org/v1.19/client-server-api/#invite-permission
  */
 const unwantedInviters = remembered({
@@ -31,8 +31,8 @@ const unwantedInviters = remembered({
 })
 
 /**
- * The rooms of a user's lists that are there only because of an unwanted invite, or its end. An invite that has come
- * since the stream was read is not among them: see `unwantedAmong`.
+ * Returns the rooms in a user's lists that are there only because of an unwanted invite, or its end. Invites newer than
+ * the stream position are not included: see `unwantedAmong`.
  */
 export const hiddenInvites = remembered({
   load: async (app, userId: UserId): Promise<ReadonlySet<RoomId>> =>
@@ -44,7 +44,7 @@ export const hiddenInvites = remembered({
   },
 })
 
-/** Of a user's own member events those that are unwanted invites, or the end of one. */
+/** Filters a user's own member events to unwanted invites and their ends. */
 export async function unwantedAmong(
   app: Reading,
   userId: UserId,
@@ -70,7 +70,7 @@ export async function unwantedByNid(
   return unwantedAmong(app, userId, [...(await loadEvents(app.database, nids)).values()])
 }
 
-/** A user who was in a room has to know of being sent away, whoever did it. */
+/** A removal from a joined room is always shown, whoever sent it. */
 async function filterHidden(app: Reading, userId: UserId, members: readonly OutsideMember[]): Promise<Set<RoomId>> {
   if (members.length === 0) return new Set()
   const isUnwanted = await unwantedInviters(app, userId)

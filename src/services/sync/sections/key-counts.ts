@@ -6,7 +6,7 @@ import { remembered } from './remembered.ts'
 import type { SyncingDevice } from './to-device.ts'
 
 /**
- * What each answer of /sync says about a device's keys.
+ * The key counts of a device in /sync.
  * https://spec.matrix.org/v1.19/client-server-api/#e2e-extensions-to-sync
  */
 export type KeyCounts = {
@@ -16,7 +16,7 @@ export type KeyCounts = {
 
 const NONE: KeyCounts = { device_one_time_keys_count: {}, device_unused_fallback_key_types: [] }
 
-/** The keys that a device has left, which every answer of every sync tells. */
+/** Returns a device's key counts, which every response of every sync includes. */
 export async function keyCounts(
   app: Pick<App, 'database' | 'stream'>,
   { userId, deviceId }: SyncingDevice,
@@ -35,7 +35,7 @@ async function loadCounts(app: Pick<App, 'database'>, device: DeviceKey): Promis
     countOneTimeKeys(app.database, device),
     loadUnusedFallbackKeyTypes(app.database, device),
   ])
-  // Some clients take an algorithm that is not listed for one whose count is unknown.
+  // Some clients treat an absent algorithm as unknown.
   return {
     device_one_time_keys_count: { signed_curve25519: 0, ...counts },
     device_unused_fallback_key_types: fallbackTypes,

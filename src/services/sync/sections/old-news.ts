@@ -15,14 +15,14 @@ import { presenceChanges } from './sync-presence.ts'
 
 type Reading = Pick<App, 'config' | 'database' | 'clock' | 'stream'>
 
-/** What may be told of a span of the stream: `rows` of these rooms and of the user. */
+/** The data for a range of the stream: `rows` of these rooms and of the user. */
 export type OldSpan = { rows: readonly StreamRow[]; from: number; to: number; rooms: ReadonlySet<RoomId> }
 
 const EVERYTHING = compileSyncFilter({})
 
 /**
- * Returns what is news beside events of rooms, in the form of before /sync: typing, receipts and account data with the
- * `room_id` that they are of, and presence. `rooms`: those that the user has joined.
+ * Returns changes other than room events, in the format that preceded /sync: typing, receipts and room account data
+ * with a `room_id`, and presence. `rooms`: the user's joined rooms.
  */
 export async function oldNews(
   app: Reading,
@@ -47,7 +47,7 @@ export async function oldNews(
   return [...ofRooms, ...accountData.global, ...presences] as JsonObject[]
 }
 
-/** Who is there in some rooms, the user included, as `m.presence` of before /sync. */
+/** Returns presence in some rooms, the user's included, as old-style `m.presence`. */
 export async function oldPresences(app: Reading, userId: UserId, rooms: readonly RoomId[]): Promise<JsonObject[]> {
   if (!app.config.presence.enabled) return []
   const ignored = await loadIgnoredUsers(app.database, userId)
@@ -58,7 +58,7 @@ export async function oldPresences(app: Reading, userId: UserId, rooms: readonly
     .map((row) => oldPresence(row.user_id, presenceContent(row, now)))
 }
 
-/** The receipts in some rooms that a user may see, as `m.receipt` of before /sync. */
+/** Returns the receipts in some rooms that a user may see, as old-style `m.receipt`. */
 export async function oldReceipts(
   app: Pick<App, 'database'>,
   userId: UserId,
@@ -71,7 +71,7 @@ export async function oldReceipts(
   )
 }
 
-/** Old clients look for the user in the content. */
+/** Old clients read the user from the content. */
 function oldPresence(sender: UserId, content: JsonObject): JsonObject {
   return { type: 'm.presence', sender, content: { ...content, user_id: sender } }
 }

@@ -2,17 +2,17 @@ import type { App } from '../../../app.ts'
 import type { RoomId } from '../../../core/ids.ts'
 import { loadPartialRooms } from '../../../storage/rooms/membership/partial-rooms.ts'
 
-/** The rooms of which not all members are known, kept in step with the stream. */
+/** The rooms with partial state, updated by the stream. */
 export type PartialRooms = {
-  /** As of the stream's position, once `ready` has resolved. */
+  /** As of the stream position, once `ready` has resolved. */
   readonly now: ReadonlySet<RoomId>
   ready(): Promise<void>
 }
 
-/** Follows which rooms are partial; what there was before is read when somebody first asks. */
+/** Tracks rooms with partial state; existing ones are loaded on first use. */
 export function followPartialRooms(app: Pick<App, 'database' | 'stream'>): PartialRooms {
   const now = new Set<RoomId>()
-  /** Where the stream told, during the reading, that a room is complete: what is read may be older. */
+  /** Stream positions at which rooms were resynced during the load, whose result may be older. */
   const completed = new Map<RoomId, number>()
   let loading: Promise<void> | undefined
   let isLoading = false

@@ -5,11 +5,7 @@ import { loadRoomsOfUsers } from '../../../storage/presence/presence.ts'
 /** Changes within this time wake together. */
 const GATHER_MS = 100
 
-/**
- * Collects users whose presence changed and then, with one query for all of them, says in which rooms this is to be
- * told.
- * `wake` is called for each room.
- */
+/** Collects users with changed presence, finds their rooms with one query, and calls `wake` for each room. */
 export function gatherPresence(app: Pick<App, 'database'>, wake: (roomId: RoomId) => void): (userId: UserId) => void {
   let changed = new Set<UserId>()
   let timer: NodeJS.Timeout | undefined
@@ -25,7 +21,7 @@ export function gatherPresence(app: Pick<App, 'database'>, wake: (roomId: RoomId
     changed.add(userId)
     if (timer) return
     timer = setTimeout(() => {
-      // Where this fails, it is told with the next answer.
+      // After a failure, the change comes with the next response.
       tell().catch(() => {})
     }, GATHER_MS)
     timer.unref()

@@ -5,13 +5,12 @@ import type { StreamRow } from '../../../storage/schema/stream.ts'
 
 type Reading = Pick<App, 'database' | 'stream'>
 
-/** Things kept of a kind. */
+/** Number of entries cached per kind. */
 const KEPT = 20_000
 
 /**
- * Remembers what is read with nearly every answer and changes seldom. `placeOf` names what is wanted, `changedBy` what
- * a row of the stream changes: that is forgotten, so what comes back is never older than the stream's position in this
- * process.
+ * Caches data that nearly every response reads and that changes seldom. `placeOf` returns the cache key, `changedBy`
+ * the key that a stream row invalidates, so that results are never older than this process's stream position.
  */
 export function remembered<Key, Value>({
   load,

@@ -8,39 +8,39 @@ import type { StoredEvent } from '../../../storage/schema/stored-event.ts'
 import type { StreamRow } from '../../../storage/schema/stream.ts'
 import type { SyncViewer } from './sync-room.ts'
 
-/** A change of the user's own membership: by an event of this span, or as forks were resolved. */
+/** A change of the user's own membership: by an event of this range, or by state resolution. */
 export type OwnChange = {
   membership: string
-  /** The member event that counts since then; undefined where there is none any more. */
+  /** The current member event since then; undefined if there is none any more. */
   event: StoredEvent | undefined
-  /** event_order of the room's newest event then; null when this server is not in the room. */
+  /** event_order of the room's newest event at the time; null if this server is not in the room. */
   order: number | null
-  /** Roots of the room's state, before the change and after. */
+  /** State groups of the room before the change and after. */
   before: number | null
   after: number | null
 }
 
-/** One room's part of the rows of a sync: its events, oldest first, and what became of the user there. */
+/** One room's part of the rows of a sync: its events, oldest first, and the user's membership changes. */
 export type RoomChange = {
   roomId: RoomId
   events: StoredEvent[]
   own: OwnChange[]
-  /** Memberships changed as forks were resolved, without events that say so. */
+  /** Whether memberships changed by state resolution, without events that say so. */
   hasResolvedMembers: boolean
-  /** Whose. */
+  /** The affected users. */
   resolvedMembers: UserId[]
-  /** All members of the room have become known. */
+  /** The room's resync has finished. */
   isCompleted: boolean
-  /** Whether something was redacted, which may be a piece of the state. */
+  /** Whether there were redactions, which may affect the state. */
   hasRedactions: boolean
 }
 
 const KINDS: readonly string[] = ['event', 'state', 'room_complete']
 
-/** So many events are loaded without a look at their sizes. */
+/** This many events are loaded without checking their sizes. */
 const FEW_EVENTS = 500
 
-/** The rows of a sync that say what happened in each room. */
+/** Groups the room rows of a sync by room. */
 export function rowsByRoom(rows: readonly StreamRow[]): Map<RoomId, StreamRow[]> {
   const ofRooms = new Map<RoomId, StreamRow[]>()
   for (const row of rows) {
@@ -52,7 +52,7 @@ export function rowsByRoom(rows: readonly StreamRow[]): Map<RoomId, StreamRow[]>
   return ofRooms
 }
 
-/** What happened in each room, by its rows: those rooms first in which the least happened. */
+/** Returns the changes of each room; rooms with the fewest changes first. */
 export async function roomChanges(
   app: Pick<App, 'database'>,
   viewer: SyncViewer,
@@ -82,7 +82,7 @@ function changeOf(
   let last: StoredEvent | undefined
   for (const row of rows) {
     const event = row.ref === null ? undefined : events.get(row.ref)
-    // An event that was rejected later, when more was known, is none.
+    // An event that was rejected later by a resync is not included.
     const isThere = row.kind === 'event' && event !== undefined && event.event_order !== null
     if (isThere) last = event
     if (isThere) change.events.push(event)
@@ -94,7 +94,7 @@ function changeOf(
   return change
 }
 
-/** The row of an event has the event that was sent; others follow the row of the event that brought them about. */
+/** The row of an event contains that event; rows of state resolution follow the row of the event that caused it. */
 function ownChange(row: StreamRow, event: StoredEvent | undefined, last: StoredEvent | undefined): OwnChange {
   return {
     membership: row.detail ?? 'leave',
@@ -105,7 +105,7 @@ function ownChange(row: StreamRow, event: StoredEvent | undefined, last: StoredE
   }
 }
 
-/** The change that a member event is, where no forks are in play. */
+/** Returns the change of a member event without state resolution. */
 export function changeBy(event: StoredEvent): OwnChange {
   const { event_order: order, room_before: before, room_after: after } = event
   return { membership: String(event.pdu.content.membership), event, order, before, after }
@@ -116,8 +116,8 @@ function isOwn({ kind, user_id }: StreamRow, userId: UserId): boolean {
 }
 
 /**
- * Of a long absence only the ends are loaded: the first event for the state before it, the newest for the timeline, the
- * user's own and what brought them about.
+ * After a long absence only the ends are loaded: the first event for the state before it, the newest for the timeline,
+ * and the user's own member events with their causes.
  */
 function wantedOf(rows: readonly StreamRow[], viewer: SyncViewer): Wanted {
   const nids = rows.flatMap((row) => (row.kind === 'event' ? (row.ref ?? []) : []))
@@ -130,10 +130,10 @@ function wantedOf(rows: readonly StreamRow[], viewer: SyncViewer): Wanted {
   return { ends: [...nids.slice(0, 1), ...own], newest: nids.slice(-newest - 1) }
 }
 
-/** Events of a room by nid: those that are needed in any case, and the newest ones, oldest first. */
+/** Events of a room by nid: those that are always needed, and the newest ones, oldest first. */
 type Wanted = { ends: number[]; newest: number[] }
 
-/** What is loaded: of each room the newest as far as there is room for them. */
+/** Returns the nids to load: of each room the newest that fit the budget. */
 async function fittingNids(
   app: Pick<App, 'database'>,
   { budget }: SyncViewer,
@@ -150,7 +150,7 @@ async function fittingNids(
   return [...ends, ...fitting]
 }
 
-/** Whether a user was joined in the state at a root. */
+/** Returns whether a user was joined in a state group. */
 export async function wasJoinedAt(
   app: Pick<App, 'database'>,
   { userId }: { userId: UserId },

@@ -3,14 +3,14 @@ import { repeat } from '../../../infra/concurrency/repeat.ts'
 import { settleRooms } from '../../../storage/rooms/active-rooms.ts'
 
 const INTERVAL_MS = 5000
-/** So many rooms may have events that lists of rooms do not know; each list that is read looks at these. */
+/** Maximum number of rooms with events that room lists do not include yet; each read of a list checks these. */
 const MOST_ACTIVE = 200
-/** Rooms in one transaction: none of them can have an event meanwhile. */
+/** Rooms per transaction: none of them can get an event during it. */
 const BATCH = 20
 
 /**
- * Keeps the number of rooms small that lists of rooms have to look at one by one, until the server stops. `stop` waits
- * for what is under way.
+ * Bounds the number of rooms that room lists have to check one by one, until the server stops. `stop` waits for work in
+ * progress.
  */
 export function startSettling(app: Pick<App, 'database' | 'logger' | 'stopping'>): { stop(): Promise<void> } {
   const options = {

@@ -12,18 +12,18 @@ import type { SyncViewer } from './sync-room.ts'
 
 type AccountDataEvent = { type: string; content: object }
 
-/** Account data for /sync, that of rooms by room. */
+/** Account data for /sync; that of rooms by room. */
 export type SyncedAccountData = { global: AccountDataEvent[]; rooms: Map<RoomId, AccountDataEvent[]> }
 
 const PUSH_RULES = 'm.push_rules'
 
-/** All that the user has stored, and the push rules. */
+/** Returns all of a user's account data, and the push rules. */
 export async function allAccountData(app: Pick<App, 'database'>, viewer: SyncViewer): Promise<SyncedAccountData> {
   const rows = await loadAllAccountData(app.database, viewer.userId)
   return assemble(viewer, [...rows, await pushRules(app, viewer)])
 }
 
-/** The global account data, the push rules, and what the user has stored for some rooms. */
+/** Returns the global account data, the push rules, and the account data of some rooms. */
 export async function accountDataOfRooms(
   app: Pick<App, 'database'>,
   viewer: SyncViewer,
@@ -33,7 +33,10 @@ export async function accountDataOfRooms(
   return assemble(viewer, [...rows, await pushRules(app, viewer)])
 }
 
-/** What stream rows say has changed; what was removed is empty. And all of rooms that the client does not know yet. */
+/**
+ * Returns the account data that stream rows changed; removed entries are empty. Includes all entries of rooms that are
+ * new to the client.
+ */
 export async function changedAccountData(
   app: Pick<App, 'database'>,
   viewer: SyncViewer,

@@ -9,18 +9,15 @@ import type { SyncViewer } from './sync-room.ts'
 
 type EphemeralEvent = { type: string; content: object }
 /**
- * So many moved receipts are told at once, the newest: a client that was away for long learns the others with later
- * moves.
+ * Maximum number of moved receipts per response, the newest: after a long absence, clients learn others when they move
+ * again.
  */
 const MOST_MOVED = 20_000
 
 /** Typing and receipts, by room. */
 export type Ephemeral = Map<RoomId, EphemeralEvent[]>
 
-/**
- * Who types and all receipts, for rooms that the client does not know yet; `to`: the stream position up to which it is
- * told.
- */
+/** Returns typing and all receipts of rooms that are new to the client; `to`: the response's stream position. */
 export async function allEphemeral(
   app: Pick<App, 'database' | 'clock' | 'stream'>,
   viewer: SyncViewer,
@@ -31,14 +28,14 @@ export async function allEphemeral(
   return assemble(viewer, await withoutLaterTyping(app, typing, to), receipts)
 }
 
-/** Leaves out who the next rows of the stream tell of: the client would be told of them twice. */
+/** Leaves out users whose typing the next stream rows report: the client would get them twice. */
 async function withoutLaterTyping(
   app: Pick<App, 'stream'>,
   typing: ReadonlyMap<RoomId, UserId[]>,
   to: number,
 ): Promise<Map<RoomId, UserId[]>> {
   if (typing.size === 0) return new Map()
-  // What was read may be newer than what this process has seen of the stream.
+  // The data may be newer than this process's stream position.
   const newest = await app.stream.refresh()
   const rows = await app.stream.rowsBetween({ from: to, to: newest, roomIds: new Set(typing.keys()), userId: '' })
   const later = new Set(rows.flatMap(({ kind, room_id, detail }) => (kind === 'typing' ? `${room_id} ${detail}` : [])))
@@ -49,7 +46,7 @@ async function withoutLaterTyping(
   return new Map(before.filter(([, users]) => users.length > 0))
 }
 
-/** How many receipts these events tell. */
+/** Counts the receipts in these events. */
 export function countReceipts(ephemeral: Ephemeral): number {
   let count = 0
   for (const { type, content } of [...ephemeral.values()].flat()) {
@@ -61,8 +58,7 @@ export function countReceipts(ephemeral: Ephemeral): number {
 }
 
 /**
- * What stream rows say about typing and receipts in some joined rooms. When nobody types any more the list is empty,
- * and is told.
+ * Returns typing and receipts that stream rows changed in some joined rooms. When typing ends, the list is sent empty.
  */
 export async function changedEphemeral(
   app: Pick<App, 'database' | 'clock'>,
@@ -82,7 +78,8 @@ export async function changedEphemeral(
 }
 
 /**
- * Whose receipts in which room a row tells of: public receipts name their owner in `detail`, private ones their room.
+ * Returns the owner and room of a row's receipts: public receipts name their owner in `detail`, private ones their
+ * room.
  */
 export function receiptOwner(row: StreamRow): MovedReceipts[] {
   const detail = row.detail ?? ''

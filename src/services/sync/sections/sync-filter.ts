@@ -6,15 +6,15 @@ import { eventConditions } from '../../rooms/reading/timeline-filter.ts'
 
 type TypedEvent = { type: string; sender?: string }
 
-/** A filter of /sync, ready to be asked. https://spec.matrix.org/v1.19/client-server-api/#filtering */
+/** A compiled filter of /sync. https://spec.matrix.org/v1.19/client-server-api/#filtering */
 export type SyncFilter = {
   takesRoom(roomId: string): boolean
   includeLeave: boolean
   timelineLimit: number
-  /** Whether it can take any event at all of a room's timeline. */
+  /** Whether it can match any event of a room's timeline. */
   takesTimelineOf(roomId: string): boolean
   takesTimeline(event: StoredEvent): boolean
-  /** The part of that which the database applies. */
+  /** The part of the timeline filter that the database applies. */
   timelineConditions: Partial<TimelinePage>
   takesState(event: StoredEvent): boolean
   takesEphemeral(event: TypedEvent, roomId: string): boolean
@@ -31,7 +31,7 @@ export type SyncFilter = {
 const DEFAULT_LIMIT = 10
 const MAX_LIMIT = 1000
 
-/** Prepares a filter; `{}` wants everything. */
+/** Compiles a filter; `{}` matches everything. */
 export function compileSyncFilter(filter: Filter): SyncFilter {
   const room = filter.room ?? {}
   const timeline = room.timeline ?? {}

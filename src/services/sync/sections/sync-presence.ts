@@ -7,10 +7,13 @@ import type { PresenceRow } from '../../../storage/schema/presence.ts'
 import type { StreamRow } from '../../../storage/schema/stream.ts'
 import type { SyncViewer } from './sync-room.ts'
 
-/** The section `presence` of an answer; absent when there is nothing to tell. */
+/** The section `presence` of a response; absent if empty. */
 export type PresenceSection = { presence?: { events: JsonObject[] } }
 
-/** Who is there of those who share a room with the user. https://spec.matrix.org/v1.19/client-server-api/#presence */
+/**
+ * Returns presence of the users who share a room with the user.
+ * https://spec.matrix.org/v1.19/client-server-api/#presence
+ */
 export async function allPresence(
   app: Pick<App, 'config' | 'database' | 'clock'>,
   viewer: SyncViewer,
@@ -21,8 +24,7 @@ export async function allPresence(
 }
 
 /**
- * Whose presence changed, of those who share a room with the user, and who is there of those whom the user has met in
- * the rows.
+ * Returns changed presence of users who share a room with the user, and presence of users who do so since these rows.
  */
 export async function presenceChanges(
   app: Pick<App, 'config' | 'database' | 'clock'>,

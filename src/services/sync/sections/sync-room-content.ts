@@ -6,41 +6,38 @@ import type { StoredEvent } from '../../../storage/schema/stored-event.ts'
 import { syncState } from './sync-state.ts'
 import { type SyncTimeline, syncTimeline, type TimelineViewer } from './sync-timeline.ts'
 
-/** What a sync tells of a room that the user is or was in. */
+/** The range of a current or former room that a sync covers. */
 export type RoomSpan = {
   roomId: RoomId
-  /** Root of the state that the client has; undefined: it does not know the room, and gets all state. */
+  /** State group that the client has; undefined: the room is new to it, and it gets all state. */
   since: number | undefined
-  /** Root of the state at the end. */
+  /** State group at the end. */
   end: number
-  /**
-   * event_order of the event with that state after it, where that is not `last`: the user is shown no state of after
-   * it.
-   */
+  /** event_order of the event after which `end` is the state, if that is not `last`: the user sees no later state. */
   endOrder?: number
-  /** The user has no business with the room's state, but for `own`. */
+  /** The user may not see the room's state, except `own`. */
   hidesState?: boolean
-  /** Of a room that the user is outside of: the user's member event. */
+  /** In a room that the user is not in: the user's member event. */
   own?: StoredEvent | undefined
-  /** event_order of the last event that the client has (0: none), and of the last one to tell. */
+  /** event_order of the last event that the client has (0: none), and of the last one in the response. */
   after: number
   last: number
-  /** The newest events up to `last`, oldest first, where they are at hand. */
+  /** The newest events up to `last`, oldest first, as far as loaded. */
   newest: readonly StoredEvent[]
   summary: SyncSummary | undefined
-  /** Pieces of state that were emptied by redactions since the client knew them. */
+  /** State events redacted since the client got them. */
   redacted?: readonly StoredEvent[]
-  /** Members to be told of, whatever the filter says. */
+  /** Members to include whatever the filter says. */
   members?: readonly UserId[]
-  /** The user has just joined: whatever is not in the timeline is a gap, even if a filter left it out. */
+  /** The user has just joined: missing events count as a gap, even if a filter dropped them. */
   isNewlyJoined?: boolean
 }
 
-/** What a sync tells of a room, before it is formatted. */
+/** A room's part of a sync, before formatting. */
 export type RoomContent = {
   span: RoomSpan
   timeline: SyncTimeline
-  /** The point where the history before the timeline ends: the order of the event before it. */
+  /** The point before the timeline: the order of the event before it. */
   previous: number
   state: StoredEvent[]
 }
@@ -48,8 +45,8 @@ export type RoomContent = {
 type SpanViewer = TimelineViewer & { stateAfter: string | undefined }
 
 /**
- * Reads the timeline of a span, and the state that goes with it: at the timeline's start, or at its end if the client
- * wants that.
+ * Reads the timeline of a range, and its state: at the start of the timeline, or at its end if the client requests
+ * that.
  */
 export async function roomContent(
   app: Pick<App, 'database'>,
@@ -62,7 +59,7 @@ export async function roomContent(
   return { ...content, state }
 }
 
-/** However a user came to be outside of a room, the member event that says so is told. */
+/** The member event by which the user is outside the room is always included. */
 function withOwn({ filter, stateAfter }: SpanViewer, { span: { own }, timeline, state }: RoomContent): StoredEvent[] {
   if (!own || !filter.takesState(own)) return state
   if (!stateAfter && timeline.events.some(({ event_nid }) => event_nid === own.event_nid)) return state
@@ -94,7 +91,10 @@ function previousOf(timeline: SyncTimeline, last: number): number {
   return (timeline.events[0]?.event_order ?? last + 1) - 1
 }
 
-/** The state before the timeline, or at its end when that is empty or after what the user may see of the state. */
+/**
+ * Returns the state group before the timeline, or at the end if the timeline is empty or later than the state that the
+ * user may see.
+ */
 function startRoot(span: RoomSpan, { events }: SyncTimeline): number {
   const first = events[0]
   if (!first || first.event_order! > (span.endOrder ?? span.last)) return span.end
@@ -102,9 +102,9 @@ function startRoot(span: RoomSpan, { events }: SyncTimeline): number {
 }
 
 /**
- * What changed in the state during the timeline by events that are not in it, as the filter left them out or the user
- * may not see them there, is told with the state. Since clients apply the timeline after the state, the timeline must
- * then not have an older event for the same piece of state: it is cut after that.
+ * Adds state that changed during the timeline by events outside it, which the filter dropped or the user may not see.
+ * Clients apply the timeline after the state, so the timeline must not have an older event for the same state key: it
+ * is cut after that.
  */
 async function withoutConflicts(
   app: Pick<App, 'database'>,
@@ -128,7 +128,7 @@ async function omittedState(
   { filter, budget }: TimelineViewer,
   { span, timeline }: { span: RoomSpan; timeline: SyncTimeline },
 ): Promise<StoredEvent[]> {
-  // What came after the end of the state that is told, as a ban of who had left, has no part in it.
+  // Events after the end of the visible state, such as a ban of a former member, are excluded.
   const until = timeline.events.filter((event) => event.event_order! <= (span.endOrder ?? span.last))
   const last = new Map(until.filter(isState).map((event) => [keyOf(event), event]))
   const bounds = { from: startRoot(span, timeline), to: span.end }
@@ -139,8 +139,8 @@ async function omittedState(
 }
 
 /**
- * Whether a client that has `told` need not be told of `event` in its place: to show a former name does less harm than
- * a gap in the timeline.
+ * Returns whether a client that has `told` does not need `event` instead: a former name does less harm than a gap in
+ * the timeline.
  */
 function isTold(event: StoredEvent, told: StoredEvent | undefined): boolean {
   if (!told || event.event_nid === told.event_nid) return told !== undefined
@@ -148,7 +148,7 @@ function isTold(event: StoredEvent, told: StoredEvent | undefined): boolean {
 }
 
 /**
- * What is current of the pieces of state that a timeline has events for: with forks it need not be the last of these.
+ * Returns the current events for the state keys in a timeline: with forks these need not be the timeline's last ones.
  */
 async function currentOf(app: Pick<App, 'database'>, end: number, timeline: SyncTimeline): Promise<StoredEvent[]> {
   const keys = timeline.events.filter(isState).map(({ pdu }) => ({ type: pdu.type, state_key: pdu.state_key! }))

@@ -13,7 +13,7 @@ import type { TimelineViewer } from './sync-timeline.ts'
 export type SyncViewer = TimelineViewer & {
   deviceId: DeviceId | null
   /**
-   * Under which name state at the end of the timeline goes, if the client asks for that:
+   * The key of the state at the end of the timeline, if the client requests that:
    * https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3sync
    */
   stateAfter: 'state_after' | 'org.matrix.msc4222.state_after' | undefined
@@ -24,13 +24,10 @@ export type SyncedRoom = {
   summary?: JsonObject
 } & Partial<Record<'state' | 'state_after' | 'org.matrix.msc4222.state_after', { events: object[] }>>
 
-/**
- * Rooms that are read side by side: what they ask the database for in the same turn is one query
- * (storage/engine/shared-loads.ts).
- */
+/** Rooms read concurrently: their loads in the same turn share one query (storage/engine/shared-loads.ts). */
 const ROOMS_AT_ONCE = 100
 
-/** The timeline, state and summary of rooms for /sync. What all of them need from the database is asked for at once. */
+/** Returns the timeline, state and summary of rooms for /sync. Loads shared data at once. */
 export async function syncRooms(
   app: Pick<App, 'database' | 'clock' | 'reading'>,
   viewer: SyncViewer,
@@ -78,8 +75,8 @@ function syncedRoom(
 }
 
 /**
- * https://spec.matrix.org/v1.19/client-server-api/#filtering: `event_format` and `event_fields`. In /sync events do not
- * name their room.
+ * https://spec.matrix.org/v1.19/client-server-api/#filtering: `event_format` and `event_fields`. Events in /sync have
+ * no room_id.
  */
 function format({ filter }: SyncViewer, stored: readonly StoredEvent[], served: Served): object[] {
   const formatted = stored.map(({ pdu, event_id }) => {

@@ -5,8 +5,8 @@ import type { StoredEvent } from '../../../storage/schema/stored-event.ts'
 import type { TimelineViewer } from './sync-timeline.ts'
 
 /**
- * The state that a client needs to go from what it has (the state at `from`; undefined: nothing) to the state at `to`,
- * with members as lazily as the filter wants: the senders of `timeline`, and `heroes`.
+ * Returns the state changes from the client's state (state group `from`; undefined: none) to `to`. With lazy loading,
+ * members are limited to the senders of `timeline` and the `heroes`.
  * https://spec.matrix.org/v1.19/client-server-api/#lazy-loading-room-members
  */
 export async function syncState(
@@ -24,10 +24,10 @@ type StateSpan = {
   from: number | undefined
   to: number
   timeline: readonly StoredEvent[]
-  /** Whether events are missing before the timeline: clients may forget members then. */
+  /** Whether events are missing before the timeline: then clients may forget members. */
   limited: boolean
   heroes: readonly UserId[]
-  /** What was emptied by redactions: it is in the state as before, and other than the client has it. */
+  /** Redacted state events: they are in the same state as before, but differ from the client's copy. */
   redacted: readonly StoredEvent[]
 }
 
@@ -42,7 +42,7 @@ async function neededState(
     const rest = await readAllState(app.database, to, 'rest', budget.state)
     return [...rest, ...(await membersAt(app, to, [...senders, userId, ...heroes]))]
   }
-  // A gap's changes are all told, members included: clients have to know whose devices to track.
+  // Changes in a gap include all members: clients have to know whose devices to track.
   const { added } = await readChangedState(app.database, { from, to }, budget.state)
   if (!filter.lazyLoadMembers) return added
   const changed = new Set(added.flatMap(({ pdu }) => (pdu.type === 'm.room.member' ? pdu.state_key : [])))
@@ -51,7 +51,7 @@ async function neededState(
   return [...added, ...(told && !limited ? told.untold(roomId, members) : members)]
 }
 
-/** Of emptied pieces of state those that are current, and that the client is not told of anyway. */
+/** Returns those redacted state events that are current and not included otherwise. */
 async function stillCurrent(
   app: Pick<App, 'database'>,
   { to, timeline, redacted }: StateSpan,

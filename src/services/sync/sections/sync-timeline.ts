@@ -9,7 +9,7 @@ import type { AnswerBudget } from './answer-budget.ts'
 import type { SyncFilter } from './sync-filter.ts'
 import type { ToldMembers } from './told-members.ts'
 
-/** Whose view of a timeline it is, and how much of it there is room for. */
+/** The viewer of a timeline, and its limits. */
 export type TimelineViewer = {
   userId: UserId
   ignored: ReadonlySet<string>
@@ -20,8 +20,8 @@ export type TimelineViewer = {
 }
 
 /**
- * A stretch of a room's timeline; bounds on event_order are exclusive. `newest`: its newest events, oldest first, where
- * they are at hand.
+ * A range of a room's timeline; bounds on event_order are exclusive. `newest`: its newest events, oldest first, as far
+ * as loaded.
  */
 export type TimelineWindow = {
   roomId: RoomId
@@ -33,22 +33,22 @@ export type TimelineWindow = {
 export type SyncTimeline = {
   /** The newest events of the window that the viewer gets, oldest first. */
   events: StoredEvent[]
-  /** Whether there are more of them, older. */
+  /** Whether there are older ones. */
   limited: boolean
 }
 
 /**
- * Pages read for one room at most: a viewer who may see hardly anything gets a limited timeline rather than a search of
- * all history.
+ * Maximum number of pages read per room: a viewer who may see hardly anything gets a limited timeline, instead of a
+ * search of all history.
  */
 const MAX_PAGES = 8
 
-/** How far back the database looks for events that a filter takes, in places of the timeline. */
+/** How far back the database looks for events that match a filter, in places of the timeline. */
 const MOST_PLACES = 20_000
 
 /**
- * The newest events of a window that pass the filter and that the viewer may see, up to the filter's limit and to the
- * bytes that there is room for.
+ * Reads the newest events of a window that match the filter and that the viewer may see, up to the filter's limit and
+ * the byte budget.
  */
 export async function syncTimeline(
   app: Pick<App, 'database'>,
@@ -71,11 +71,11 @@ async function wholeTimeline(
   const gap = window.newest.findLastIndex((event) => followsGap(event.event_order))
   let taken = await takenOf(app, viewer, gap < 0 ? window.newest : window.newest.slice(gap))
   const isFull = () => taken.length > limit || bytesOf(taken) > viewer.budget.timeline
-  // What came before the gap is not what came before the events after it: the client has to ask for that.
+  // Events before the gap are not adjacent to those after it: the client has to paginate.
   if (gap >= 0 || isFull()) return { events: newest(taken), limited: true }
   const first = window.newest[0]
   let before = first?.event_order ?? window.before
-  // Before the room's creation there is nothing.
+  // Nothing precedes the room's creation.
   if (before <= window.after + 1 || first?.pdu.type === 'm.room.create') return { events: taken, limited: false }
   const gapOrder = await findNewestPlace(app.database, window.roomId, gapPlaces(window.after, before))
   const after = Math.max(gapOrder === undefined ? window.after : gapOrder - 1, before - MOST_PLACES)
@@ -91,7 +91,7 @@ async function wholeTimeline(
   return { events: newest(taken), limited: true }
 }
 
-/** Whether there is anything of a window at a place or before it. */
+/** Returns whether there is any event of a window at or before an order. */
 async function isMoreBetween(
   app: Pick<App, 'database'>,
   { roomId, after }: TimelineWindow,
@@ -102,7 +102,7 @@ async function isMoreBetween(
   return event !== undefined && event.event_order! > after
 }
 
-/** The next events back, without those that the filter leaves out, of which there may be any number. */
+/** Reads the next page back, without the events that the filter drops, of which there may be any number. */
 async function pageBefore(
   app: Pick<App, 'database'>,
   { filter, ignored, budget }: TimelineViewer,
@@ -124,7 +124,7 @@ async function takenOf(
 ): Promise<StoredEvent[]> {
   const wanted = page.filter((event) => viewer.filter.takesTimeline(event) && !isIgnored(event, viewer))
   const visible = new Set(await visibleEvents(app, viewer.userId, wanted))
-  // Who is sent away, or says no to an invite, learns of it whatever the history visibility.
+  // The user's own leave, kick or ban is shown regardless of history visibility.
   return wanted.filter((event) => visible.has(event) || isOwnMembership(event, viewer.userId))
 }
 

@@ -8,15 +8,15 @@ import type { UnreadCount } from '../../push/unread-room.ts'
 import { receiptOwner } from './sync-ephemeral.ts'
 import type { SyncViewer } from './sync-room.ts'
 
-/** A joined room's counts, as /sync has them. */
+/** A joined room's counts in the format of /sync. */
 export type SyncedUnread = {
   unread_notifications: UnreadCount
   unread_thread_notifications?: Record<string, UnreadCount>
 }
 
 /**
- * The unread counts of some joined rooms, with those of their newest events that are at hand: of the main timeline and
- * each thread if the filter asks for threads, otherwise of both together.
+ * Returns the unread counts of some joined rooms, given their newest loaded events: per thread if the filter requests
+ * that, otherwise the sum.
  * https://spec.matrix.org/v1.19/client-server-api/#receiving-notifications
  */
 export async function syncUnread(
@@ -24,7 +24,7 @@ export async function syncUnread(
   { userId, filter }: SyncViewer,
   rooms: ReadonlyMap<RoomId, readonly StoredEvent[]>,
 ): Promise<Map<RoomId, SyncedUnread>> {
-  // What this process remembers may be older than the newest event, which another process has told.
+  // The cache may be older than the newest event, which another process has announced.
   const quiet = [...rooms].flatMap(([roomId, events]) => (events.length === 0 ? roomId : []))
   const lastOrders = await loadLastOrdersOf(app.database, quiet)
   const newest = [...rooms].map(([roomId, events]): [RoomId, NewestEvents] => [
@@ -53,7 +53,7 @@ function threadsApart(counts: ReadonlyMap<string, UnreadCount>): SyncedUnread {
   }
 }
 
-/** The rooms in which the user has read something, from any device. */
+/** Returns the rooms in which the user has read something on any device. */
 export function roomsRead(rows: readonly StreamRow[], userId: UserId): Set<RoomId> {
   const owned = rows.flatMap((row) => (row.kind === 'receipt' ? receiptOwner(row) : []))
   return new Set(owned.filter((owner) => owner.userId === userId).map((owner) => owner.roomId))

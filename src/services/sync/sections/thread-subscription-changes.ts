@@ -11,8 +11,8 @@ type Changes = {
 }
 
 /**
- * How a user's thread subscriptions changed after `from` and up to `to` (stream positions), in the form of MSC4308; of
- * more than `limit` the latest, and then `rest`: the position up to which there are others.
+ * Returns the changes of a user's thread subscriptions after `from` and up to `to` (stream positions), in the format of
+ * MSC4308. Of more than `limit`, returns the latest, and `rest`: the position up to which there are others.
  * https://github.com/matrix-org/matrix-spec-proposals/pull/4308
  */
 export async function threadSubscriptionChanges(

@@ -4,30 +4,28 @@ import type { JsonObject } from '../../../core/pdu.ts'
 import { deleteToDeviceMessages, loadToDeviceMessages } from '../../../storage/devices/to-device.ts'
 import type { StreamRow } from '../../../storage/schema/stream.ts'
 
-/** Messages to a device, in the order of their arrival. */
+/** Messages to a device, in order of arrival. */
 export type ToDeviceSection = {
   events: { sender: string; type: string; content: JsonObject }[]
-  /**
-   * The position up to which they are told: what the client acknowledges with the next token. Undefined: there are
-   * none.
-   */
+  /** The position up to which messages are included, which the next token acknowledges. Undefined: no messages. */
   upTo: number | undefined
 }
 
-/** Who syncs; application services may do so without a device, and then have no messages. */
+/** The syncing user and device; application services may sync without a device, and then have no messages. */
 export type SyncingDevice = { userId: UserId; deviceId: DeviceId | null }
 
 const NOTHING: ToDeviceSection = { events: [], upTo: undefined }
 
 /**
- * As many as the specification recommends. https://spec.matrix.org/v1.19/client-server-api/#send-to-device-messaging
+ * The number that the specification recommends.
+ * https://spec.matrix.org/v1.19/client-server-api/#send-to-device-messaging
  */
 const MESSAGES_AT_ONCE = 100
 
 /**
- * The oldest messages that wait for a device up to position `to`. `acknowledged`: up to where the last answer told
- * messages, undefined if it had none; then, without a row about one since `from`, nothing waits and nothing is read.
- * `from` 0: all that wait. `limit`: tells no more than so many.
+ * Reads the oldest pending messages of a device up to position `to`. `acknowledged`: the position up to which the last
+ * response had messages, undefined if it had none; then, unless a row since `from` announces one, none is pending and
+ * nothing is read. `from` 0: all pending ones. `limit`: the maximum number.
  */
 export async function syncToDevice(
   app: Pick<App, 'database' | 'config'>,
@@ -47,7 +45,7 @@ export async function syncToDevice(
   }
 }
 
-/** Drops the messages that a client has got: it came back with the token of the answer that had them. */
+/** Deletes the messages that a client has received: it has sent the token of the response with them. */
 export async function acknowledgeToDevice(
   app: Pick<App, 'database'>,
   { userId, deviceId }: SyncingDevice,

@@ -5,21 +5,21 @@ import { madeOnce } from '../../../infra/concurrency/made-once.ts'
 import type { StoredEvent } from '../../../storage/schema/stored-event.ts'
 import type { SyncFilter } from './sync-filter.ts'
 
-/** Which member events a client that loads members lazily has been told of, as far as this process knows. */
+/** The member events that a lazy-loading client has received, as far as this process knows. */
 export type ToldMembers = {
-  /** Those of some member events of a room that the client may not have. */
+  /** Filters member events of a room to those that the client may not have. */
   untold(roomId: RoomId, members: readonly StoredEvent[]): StoredEvent[]
-  /** Notes what the answer under way tells. */
+  /** Records the member events of the current response. */
   note(roomId: RoomId, events: readonly StoredEvent[]): void
 }
 
 type Client = { userId: UserId; deviceId: DeviceId | null }
-/** The position that the client has, undefined for none, and that of the answer under way. */
+/** The client's position, undefined for none, and that of the current response. */
 type Span = { from: number | undefined; to: number }
 
 type Laziness = Pick<SyncFilter, 'lazyLoadMembers' | 'includeRedundantMembers'>
 
-/** By the nid of a member event: the position of the first answer that told it. */
+/** By the nid of a member event: the position of the first response with it. */
 type Told = Map<number, number>
 type Memory = { rooms: LRUCache<string, Told>; starts: LRUCache<string, number> }
 
@@ -29,7 +29,7 @@ const MOST_CLIENTS = 50_000
 
 const memories = new WeakMap<App['stream'], Memory>()
 
-/** The viewer of a sync with what its client has been told, if it loads members lazily and wants each once. */
+/** Adds the client's received members to the viewer of a sync, if it loads members lazily without redundant ones. */
 export function withToldMembers<Viewer extends Client & { filter: Laziness }>(
   app: Pick<App, 'stream'>,
   viewer: Viewer,
@@ -40,8 +40,8 @@ export function withToldMembers<Viewer extends Client & { filter: Laziness }>(
 }
 
 /**
- * What a client has been told by the answers that it has got: an answer that was lost, of another process, or from
- * before the client began anew does not count.
+ * Returns the members received with responses that the client has processed: lost responses, and those of other
+ * processes or before an initial sync do not count.
  * https://spec.matrix.org/v1.19/client-server-api/#lazy-loading-room-members
  */
 function toldMembersOf(app: Pick<App, 'stream'>, { userId, deviceId }: Client, { from, to }: Span): ToldMembers {
@@ -65,7 +65,7 @@ function toldMembersOf(app: Pick<App, 'stream'>, { userId, deviceId }: Client, {
         if (told.size <= MOST_MEMBERS_OF_ROOM) break
         told.delete(nid)
       }
-      // Set again, for it has another size.
+      // Set again, since its size has changed.
       rooms.set(key, told)
     },
   }

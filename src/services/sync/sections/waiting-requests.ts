@@ -2,14 +2,14 @@ import type { App } from '../../../app.ts'
 import type { UserId } from '../../../core/ids.ts'
 import { madeOnce } from '../../../infra/concurrency/made-once.ts'
 
-/** Ends of requests that wait, by user, the oldest first. */
+/** Callbacks that end waiting requests, by user, the oldest first. */
 type Waiting = Map<UserId, Set<() => void>>
 
 const waitingNow = new WeakMap<App['stream'], Waiting>()
 
 /**
- * Notes that a request of a user waits for news, until the returned function is called. Each row of the stream wakes
- * all requests of those whom it concerns; of more than `limits.counts.waiting_requests`, `end` of the oldest is called.
+ * Registers a waiting request of a user until the returned function is called. Each stream row wakes all requests of
+ * the users it concerns. Beyond `limits.counts.waiting_requests`, calls `end` of the oldest.
  */
 export function enterWaiting(
   { stream, config }: Pick<App, 'stream' | 'config'>,

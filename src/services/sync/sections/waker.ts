@@ -2,19 +2,19 @@ import type { App } from '../../../app.ts'
 import type { ConnectedUser } from './connected-users.ts'
 import { enterWaiting } from './waiting-requests.ts'
 
-/** Lets a request wait for something that concerns a user. */
+/** Makes a request wait for a row that concerns its user. */
 export type Waker = {
-  /** Forgets what happened until now. */
+  /** Forgets rows up to now. */
   reset(): void
   /**
-   * Resolves when something happened since `reset`, after `ms`, or when the signal is aborted; with true: the user has
-   * newer requests, for which this one has to end.
+   * Resolves when a row has arrived since `reset`, after `ms`, or when the signal is aborted. Resolves to true if the
+   * user has newer requests, for which this one has to end.
    */
   wait(ms: number, signal: AbortSignal): Promise<boolean>
   close(): void
 }
 
-/** Begins to listen for a user; `close` ends it. */
+/** Starts to listen for a user; `close` stops. */
 export function createWaker(app: Pick<App, 'stream' | 'config'>, user: ConnectedUser): Waker {
   let happened = false
   let resume = () => {}

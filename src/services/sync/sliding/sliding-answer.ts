@@ -21,27 +21,27 @@ import { findWindows, type MatchedRoom } from './sliding-windows.ts'
 
 type Reading = Pick<App, 'config' | 'database' | 'clock' | 'stream' | 'logger' | 'reading'>
 
-/** What has happened since a connection's last answer; a new connection has no `from`, and no rows. */
+/** The changes since a connection's last response; a new connection has no `from`, and no rows. */
 export type SlidingNews = {
   from: number | undefined
   to: number
   rows: readonly StreamRow[]
-  /** The rooms that the user is in. */
+  /** The user's joined rooms. */
   joined: ReadonlySet<RoomId>
 }
 
-/** An answer before it has a `pos`. */
+/** A response without its `pos`. */
 export type SlidingAnswer = {
   counts: ReadonlyMap<string, number>
   rooms: ReadonlyMap<RoomId, SlidingRoom & { lists: readonly string[] }>
   extensions: ExtensionResults
-  /** Whether a client that waits should have it at once. */
+  /** Whether to send it to a waiting client now. */
   isNews: boolean
-  /** What is to be noted of the connection with it; undefined: nothing has changed. */
+  /** Changes to store for the connection; undefined: none. */
   changes: { rooms: ReadonlyMap<RoomId, KnownRoom>; configs: string; shape: string } | undefined
 }
 
-/** Works out what to tell a connection. `connection` undefined: a new one. */
+/** Computes the response to a connection. `connection` undefined: a new one. */
 export async function slidingAnswer(
   app: Reading,
   viewer: SyncViewer,
@@ -91,22 +91,24 @@ export async function slidingAnswer(
     changes:
       isAsBefore && known.size === 0
         ? undefined
-        : // What there was no room for comes with the next answer, at once, as if something else were asked for.
+        : // Changes that do not fit come with the next response, immediately, as if the request had changed.
           { rooms: known, configs: storedConfigs(places), shape: told.isComplete ? shape : '' },
   }
 }
 
-/** Where there is no room for all, those first that the client looks at. */
+/** If not all rooms fit, subscribed ones come first. */
 function inTurn(plans: readonly SlidingRoomPlan[]): SlidingRoomPlan[] {
   return [...plans].sort((a, b) => Number(b.isSubscribed) - Number(a.isSubscribed))
 }
 
-/** So often lists are looked through whole whatever happened: a room that could not be read comes once it can. */
+/**
+ * Lists are evaluated completely this often even without changes: a room that could not be read appears once it can be.
+ */
 const WHOLE_EVERY = 16
 
 /**
- * The rooms in which something has happened; undefined: the user has come or gone, or stored something, which may move
- * others into lists.
+ * Returns the rooms with changes; undefined: the user's memberships or account data changed, which may move others into
+ * lists.
  */
 function touchedRooms({ rows }: SlidingNews, { userId }: SyncViewer): RoomId[] | undefined {
   const touched = new Set<RoomId>()
@@ -122,9 +124,7 @@ function storedConfigs({ configs }: ConfigPlaces): string {
   return JSON.stringify(configs)
 }
 
-/**
- * Rooms of which the connection knows and that the user has left since: that is told once, wherever they were in lists.
- */
+/** Adds rooms that the connection knows and the user has left: the leave is sent once, whatever list they were in. */
 async function addDepartures(
   app: Reading,
   viewer: SyncViewer,
@@ -169,7 +169,7 @@ function toldRooms(
   return told
 }
 
-/** Whether nothing is left of what happened, as the user ignores it: that must wake nobody. */
+/** Returns whether only ignored users' events remain: these wake nobody. */
 function isSilent({ timeline, requiredState, deletedState, name, avatar, joinedCount }: SlidingRoom): boolean {
   return (
     (timeline?.events.length ?? 0) === 0 &&
@@ -180,7 +180,7 @@ function isSilent({ timeline, requiredState, deletedState, name, avatar, joinedC
   )
 }
 
-/** Rooms that the user has read on another device, where nothing else is new: their counts. */
+/** Adds the counts of rooms that the user has read on another device and that have no other change. */
 async function addReadRooms(
   app: Reading,
   viewer: SyncViewer,
@@ -216,8 +216,8 @@ async function addReadRooms(
 }
 
 /**
- * For which rooms extensions tell all, and for which only news; and the rooms that they no longer follow. `read`: the
- * rooms of which the answer tells.
+ * Returns for which rooms extensions send everything, for which only changes, and which they no longer follow. `read`:
+ * the rooms in the response.
  */
 async function flagsOf(
   app: Reading,
@@ -262,7 +262,7 @@ async function flagsOf(
 
 const FOLLOWED = KNOWN.accountData | KNOWN.receipts | KNOWN.typing
 
-/** What the client knows once it has the answer, of rooms of which that is something else than before. */
+/** Returns the client's knowledge after the response, for rooms where it changes. */
 function knownAfterwards(
   plans: readonly SlidingRoomPlan[],
   contents: readonly SlidingContent[],
@@ -271,7 +271,7 @@ function knownAfterwards(
   const changed = new Map<RoomId, KnownRoom>()
   for (const { room, known, isNews, configPlace, flags } of plans) {
     const now = read.get(room.roomId)
-    // What could not be read stays unknown.
+    // Rooms that could not be read stay unknown.
     if (isNews && !now) continue
     const next = { ...(now ?? known!), config: configPlace, flags }
     if (!known || JSON.stringify(entries(known)) !== JSON.stringify(entries(next))) changed.set(room.roomId, next)

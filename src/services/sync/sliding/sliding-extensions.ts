@@ -13,25 +13,22 @@ import { type ThreadSubscriptionChanges, threadSubscriptionChanges } from '../se
 import { syncToDevice, type ToDeviceSection } from '../sections/to-device.ts'
 import type { SlidingExtensions } from './sliding-request.ts'
 
-/** What the extensions of an answer tell; those that the client does not want are undefined. */
+/** The extensions' results; disabled ones are undefined. */
 export type ExtensionResults = {
   toDevice?: { next_batch: string; events: ToDeviceSection['events'] }
   e2ee?: KeyCounts & { device_lists?: DeviceLists }
   accountData?: SyncedAccountData
-  /** One event for each room. */
+  /** One event per room. */
   receipts?: Map<RoomId, object>
   typing?: Map<RoomId, object>
-  /** Absent: nothing has changed. */
+  /** Absent: no change. */
   threads?: ThreadSubscriptionChanges
 }
 
-/**
- * What the extensions have to know. `fresh`: rooms of which all is to be told; `live`: rooms of which what the rows say
- * is to be told.
- */
+/** The input of the extensions. `fresh`: rooms to send completely; `live`: rooms to send changes of. */
 export type ExtensionNews = {
   extensions: SlidingExtensions
-  /** undefined: the connection is new. */
+  /** undefined: a new connection. */
   from: number | undefined
   to: number
   rows: readonly StreamRow[]
@@ -39,15 +36,15 @@ export type ExtensionNews = {
   fresh(flag: number): ReadonlySet<RoomId>
   live(flag: number): ReadonlySet<RoomId>
   /**
-   * The rooms that the answer tells for the first time, and the ids of their events: at older ones, only the user's own
-   * receipts are told.
+   * The rooms that are new in the response, with the IDs of their events: at older events, only the user's own receipts
+   * are sent.
    */
   newRooms: ReadonlyMap<RoomId, ReadonlySet<string>>
 }
 
 type Reading = Pick<App, 'config' | 'database' | 'clock' | 'stream'>
 
-/** Reads what the extensions tell. */
+/** Computes the extensions' results. */
 export async function extensionResults(
   app: Reading,
   viewer: SyncViewer,
@@ -69,7 +66,7 @@ export async function extensionResults(
   }
 }
 
-/** Whether there is something in it for which a client that waits should be answered. */
+/** Returns whether a waiting client should get the results now. */
 export function hasExtensionNews({
   toDevice,
   e2ee,
@@ -162,7 +159,7 @@ async function ephemeralResults(
   }
 }
 
-/** The first event of a type of each room. */
+/** Returns the first event of a type of each room. */
 function only(rooms: Ephemeral, type: string): [RoomId, object][] {
   return [...rooms].flatMap(([roomId, events]): [RoomId, object][] => {
     const event = events.find((one) => one.type === type)
@@ -186,7 +183,7 @@ function receiptEvents(
   return events
 }
 
-/** Of the receipts of a room that the client does not know, those at events that it is told, and the user's own. */
+/** Filters the receipts of a new room to those at events in the response, and the user's own. */
 function relevant(content: JsonObject, userId: UserId, toldEvents: ReadonlySet<string>): JsonObject {
   const kept = Object.entries(content as Record<string, Record<string, JsonObject>>).flatMap(([eventId, types]) => {
     if (toldEvents.has(eventId)) return [[eventId, types] as const]
@@ -199,8 +196,8 @@ function relevant(content: JsonObject, userId: UserId, toldEvents: ReadonlySet<s
 }
 
 /**
- * One content of several, as there is room for only one event. Where a user has receipts of several threads at the same
- * event, that of the main timeline or of no thread stays.
+ * Merges several contents, since there is one event per room. If a user has receipts of several threads at one event,
+ * the one of the main timeline or of no thread is kept.
  */
 function merged(contents: readonly JsonObject[]): JsonObject {
   const result: Record<string, Record<string, Record<string, JsonObject>>> = Object.create(null)
@@ -217,7 +214,7 @@ function merged(contents: readonly JsonObject[]): JsonObject {
   return result as JsonObject
 }
 
-/** The rooms of which rows tell typing, receipts or account data. */
+/** Returns the rooms with rows of typing, receipts or account data. */
 export function roomsWithEphemeralNews(rows: readonly StreamRow[]): Set<RoomId> {
   const rooms = new Set<RoomId>()
   for (const row of rows) {

@@ -12,8 +12,8 @@ import type { SlidingFilter } from './sliding-request.ts'
 type Reading = Pick<App, 'config' | 'database'>
 
 /**
- * What a filter means for the table of rooms, of which `hidden` ones are not shown: direct chats, tags and spaces
- * become sets of rooms.
+ * Converts a filter into conditions on the table of rooms, without `hidden` rooms: direct chats, tags and spaces become
+ * sets of rooms.
  */
 export async function listFilter(
   app: Reading,
@@ -37,7 +37,7 @@ export async function listFilter(
   }
 }
 
-/** The rooms that a user's `m.direct` names: https://spec.matrix.org/v1.19/client-server-api/#direct-messaging */
+/** Returns the rooms in a user's `m.direct`: https://spec.matrix.org/v1.19/client-server-api/#direct-messaging */
 export const directRooms = remembered({
   load: async (app, userId: UserId): Promise<ReadonlySet<RoomId>> => {
     const content = await findAccountData(app.database, userId, { roomId: '', type: 'm.direct' })
@@ -62,7 +62,7 @@ async function taggedRooms(app: Reading, userId: UserId, tags: readonly string[]
   return new Set(tagged.map(({ room_id }) => room_id as RoomId))
 }
 
-/** https://spec.matrix.org/v1.19/client-server-api/#mspacechild: one without servers is none. */
+/** https://spec.matrix.org/v1.19/client-server-api/#mspacechild: a child without servers is invalid. */
 async function childRooms(app: Reading, userId: UserId, spaces: readonly string[]): Promise<ReadonlySet<RoomId>> {
   const joined = await loadJoinedAmong(app.database, userId, spaces as readonly RoomId[])
   const heads = await loadSummarisedRooms(app.database, joined)

@@ -7,34 +7,34 @@ import type { ExtensionScope, SlidingExtensions } from './sliding-request.ts'
 import type { PlannedSpan } from './sliding-room-content.ts'
 import type { MatchedRoom } from './sliding-windows.ts'
 
-/** A room that matches, and what is to be done about it. */
+/** A matching room, and the plan for it. */
 export type SlidingRoomPlan = MatchedRoom & {
   known: KnownRoom | undefined
-  /** What the client will know beside the room's content. */
+  /** The client's configuration of the room after the response. */
   config: RoomConfig
   configPlace: number
   flags: number
   isDirect: boolean
-  /** Whether there may be something to tell. */
+  /** Whether there may be changes to send. */
   isNews: boolean
   span: PlannedSpan
 }
 
-/** The room configurations of a connection, each by its place, by which rooms name them. */
+/** The room configurations of a connection by index; rooms refer to the index. */
 export type ConfigPlaces = { readonly configs: RoomConfig[]; placeOf(config: RoomConfig): number }
 
-/** What a connection keeps: a client that changes its configurations so often or so much begins a new one. */
+/** Limits of a connection: a client that exceeds them has to begin a new one. */
 const MAX_CONFIGS = 200
 const MAX_CONFIGS_SIZE = 1024 * 1024
 
 /**
- * Reads the configurations that a connection has stored; undefined: a new connection. `placeOf` throws where there are
- * more than a connection keeps: M_UNKNOWN_POS, so that the client begins a new one, or M_TOO_LARGE for a new one.
+ * Parses a connection's stored configurations; undefined: a new connection. Above the limits, `placeOf` throws
+ * M_UNKNOWN_POS, so that the client begins a new connection, or M_TOO_LARGE for a new one.
  */
 export function configPlaces(stored: string | undefined): ConfigPlaces {
   const configs = JSON.parse(stored ?? '[]') as RoomConfig[]
   const places = new Map(configs.map((config, place) => [JSON.stringify(config), place]))
-  // Most rooms share their configuration: it is made into text once.
+  // Most rooms share their configuration: it is serialised once.
   const found = new Map<RoomConfig, number>()
   let size = stored?.length ?? 0
   const placeOf = (config: RoomConfig) => {
@@ -63,7 +63,7 @@ function tooMany(): TooLargeError {
   )
 }
 
-/** Decides what is to be done about each room that matches. */
+/** Plans the response for each matching room. */
 export function planRooms(
   matched: ReadonlyMap<RoomId, MatchedRoom>,
   { places, direct, extensions }: { places: ConfigPlaces; direct: ReadonlySet<RoomId>; extensions: SlidingExtensions },
@@ -72,7 +72,7 @@ export function planRooms(
     const { room } = match
     const known = room.known
     const configPlace = places.placeOf(match.config)
-    // The same object as `oldConfig` where nothing else is wanted.
+    // The same object as `oldConfig` if nothing else is requested.
     const config = places.configs[configPlace]!
     const oldConfig = known && places.configs[known.config]
     const isDirect = direct.has(room.roomId)
@@ -97,7 +97,7 @@ export function planRooms(
   })
 }
 
-/** Whether a client was told that a room is a direct chat. */
+/** Returns whether the client knows a room as a direct chat. */
 export function wasDirect(known: KnownRoom | undefined): boolean {
   return ((known?.flags ?? 0) & KNOWN.dm) !== 0
 }

@@ -5,10 +5,10 @@ import type { Window } from '../../../storage/rooms/room-lists.ts'
 import type { PresenceState } from '../../../storage/schema/presence.ts'
 import type { ConnectionState } from '../../../storage/sync/sliding-connections.ts'
 
-/** Which rooms a list of sliding sync takes; what is undefined takes all. */
+/** The room filter of a sliding sync list; undefined keys match everything. */
 export type SlidingFilter = {
   isDm?: boolean | undefined
-  /** Rooms that one of these spaces, which the user has joined, names as its child. */
+  /** Children of these spaces, which the user has joined. */
   spaces?: readonly string[] | undefined
   isEncrypted?: boolean | undefined
   isInvite?: boolean | undefined
@@ -21,10 +21,10 @@ export type SlidingFilter = {
 
 export type SlidingList = { windows: readonly Window[]; filter: SlidingFilter; config: RoomConfig }
 
-/** For which rooms an extension is wanted: those of some lists, and some of the subscribed rooms; '*': all of them. */
+/** The rooms of an extension: those of some lists, and some subscribed rooms; '*': all of them. */
 export type ExtensionScope = { lists: readonly string[]; rooms: readonly string[] }
 
-/** Extensions that are not wanted are undefined. */
+/** Disabled extensions are undefined. */
 export type SlidingExtensions = {
   toDevice?: { since: string | undefined; limit: number } | undefined
   e2ee?: boolean | undefined
@@ -34,29 +34,29 @@ export type SlidingExtensions = {
   threadSubscriptions?: { limit: number } | undefined
 }
 
-/** A request of sliding sync, whichever of its two forms the client speaks. */
+/** A request of sliding sync, in either of its two forms. */
 export type SlidingRequest = {
   userId: UserId
   deviceId: DeviceId | null
   connId: string
-  /** The `pos` of the last answer; undefined: a new connection. */
+  /** The `pos` of the last response; undefined: a new connection. */
   pos: string | undefined
-  /** What the caller knows of the connection as of `pos`, from the last reply; it is looked up otherwise. */
+  /** The connection as of `pos`, if the caller has it from the last reply; otherwise it is loaded. */
   connection?: ConnectionState | undefined
-  /** How long to wait for something to tell, in milliseconds. */
+  /** How long to wait for changes, in milliseconds. */
   timeout: number
   lists: ReadonlyMap<string, SlidingList>
   subscriptions: ReadonlyMap<RoomId, RoomConfig>
   extensions: SlidingExtensions
-  /** A hash of all that is asked for, but for from where on: when that changes, it is answered at once. */
+  /** A hash of the request without its position: when it changes, the response is immediate. */
   shape: string
-  /** What the device says of its user meanwhile; undefined: nothing. */
+  /** The user's presence as set by the device; undefined: unchanged. */
   presence?: PresenceState | undefined
-  /** Ends the waiting. */
+  /** Aborts the wait. */
   signal: AbortSignal
 }
 
-/** A request, with its shape. */
+/** Returns a request with its shape. */
 export function slidingRequest(asked: Omit<SlidingRequest, 'shape'>): SlidingRequest {
   return { ...asked, shape: shapeOf(asked) }
 }

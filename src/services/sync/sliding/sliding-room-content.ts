@@ -11,53 +11,50 @@ import { strippedState } from '../../rooms/membership/stripped-state.ts'
 import { type SyncTimeline, syncTimeline, type TimelineViewer } from '../sections/sync-timeline.ts'
 import { type StateNews, stateNews } from './sliding-state.ts'
 
-/** A room of which something is to be told. */
+/** The range of a room in a response. */
 export type SlidingSpan = {
   room: ListedRoom
   config: RoomConfig
-  /** What the client knows; undefined: nothing that counts, it gets everything. */
+  /** The client's knowledge; undefined: none, so it gets everything. */
   known: KnownRoom | undefined
-  /** The configuration that it was told by. */
+  /** The configuration of the last response. */
   oldConfig: RoomConfig | undefined
-  /** Whether it wants more of the history than it has: the timeline is told anew. */
+  /** Whether the client requests a longer timeline than before: the timeline is sent again. */
   isExpanded: boolean
-  /** The newest events after what the client knows (or altogether), oldest first, where they are at hand. */
+  /** The newest events after the client's position (or of all), oldest first, as far as loaded. */
   newest: readonly StoredEvent[]
-  /** Of how many rooms the answer tells something. */
+  /** The number of rooms in the response. */
   rooms: number
 }
 
-/** A span before its newest events are at hand. */
+/** A range before its newest events are loaded. */
 export type PlannedSpan = Omit<SlidingSpan, 'newest' | 'rooms'>
 
-/** What is told of a room, before it is formatted. */
+/** A room's part of a response, before formatting. */
 export type SlidingContent = {
   span: SlidingSpan
   isInitial: boolean
   timeline: SyncTimeline | undefined
-  /** The point where the history before the timeline ends. */
+  /** The point before the timeline. */
   previous: number
   state: StateNews
-  /** The state's name and avatar events, where they may have changed. */
+  /** The name and avatar events of the state, if they may have changed. */
   name: StoredEvent | undefined
   avatar: StoredEvent | undefined
   stripped: JsonObject[] | undefined
-  /** What the client knows when it has got this; the configuration and flags are for the caller to fill in. */
+  /** The client's knowledge after the response; the caller fills in the configuration and flags. */
   nowKnown: Omit<KnownRoom, 'config' | 'flags'>
 }
 
-/** All there is: more events than a timeline can ever be asked for. */
+/** More events than any timeline limit. */
 const WHOLE_TIMELINE = 1_000_000
-/** So many members are remembered as told for each room of a connection; others are told again when they speak. */
+/** Maximum number of members remembered as sent per room and connection; others are sent again when they speak. */
 const MOST_MEMBERS = 100
 export const BEFORE_EVERYTHING = -Number.MAX_SAFE_INTEGER
 
 type Reading = Pick<App, 'config' | 'database'>
 
-/**
- * Reads what is to be told of a room: as its member, as one who is outside with a view on the door, or as one who has
- * gone.
- */
+/** Reads a room's content according to the membership: joined, invited or knocking, or departed. */
 export async function slidingContent(app: Reading, viewer: TimelineViewer, span: SlidingSpan): Promise<SlidingContent> {
   switch (span.room.membership) {
     case 'join':
@@ -80,7 +77,7 @@ async function insideContent(
   const isInitial = known?.membership !== 'join'
   const timeline = await timelineOf(app, viewer, span, last)
   const limited = timeline?.limited ?? false
-  // Clients forget members where the timeline has a gap.
+  // Clients forget members if the timeline has a gap.
   const toldMembers = isInitial || limited ? [] : known.members
   const state = await stateNews(app, {
     from: isInitial ? undefined : known.state_root,
@@ -116,7 +113,7 @@ async function insideContent(
   }
 }
 
-/** Members of whom the client knows once it has been told what is new of the state; of many, the last told. */
+/** Returns the members that the client knows after the response; of many, the last sent. */
 function membersAfter(config: RoomConfig, before: readonly number[], { required }: StateNews): readonly number[] {
   if (!isLazy(config)) return []
   const told = required.flatMap(({ pdu, event_nid }) => (pdu.type === 'm.room.member' ? event_nid : []))
@@ -135,7 +132,7 @@ async function timelineOf(
   return syncTimeline(app, { ...viewer, filter }, { roomId: room.roomId, after, before: last + 1, newest })
 }
 
-/** The name and avatar, where they may have changed. */
+/** Returns the name and avatar, if they may have changed. */
 async function shownState(app: Reading, root: number, { changes }: StateNews) {
   if (!changes.name && !changes.avatar) return [undefined, undefined] as const
   const [name, avatar] = await readStateEvents(app.database, root, [
@@ -151,7 +148,7 @@ async function outsideContent(app: Reading, span: SlidingSpan): Promise<SlidingC
   return { ...nothing(span), stripped: stripped ?? [] }
 }
 
-/** Who is gone is told what happened until then, and of rooms that they never were in only that. */
+/** A former member gets the events up to the leave; in rooms that they never joined, only the leave itself. */
 async function departedContent(app: Reading, viewer: TimelineViewer, span: SlidingSpan): Promise<SlidingContent> {
   const { room } = span
   const own =

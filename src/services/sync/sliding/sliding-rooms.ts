@@ -18,10 +18,7 @@ import { BEFORE_EVERYTHING, type PlannedSpan, type SlidingContent, slidingConten
 
 type Served = Omit<ClientEvent, 'room_id'>
 
-/**
- * What an answer tells of a room; what is undefined has not changed. Which of it goes under which name is for the
- * endpoint to know.
- */
+/** A room in a response; undefined keys are unchanged. The endpoint chooses the names. */
 export type SlidingRoom = {
   membership: Membership
   isInitial: boolean
@@ -43,18 +40,14 @@ export type SlidingRoom = {
 
 type Reading = Pick<App, 'config' | 'database' | 'clock' | 'stream' | 'logger' | 'reading'>
 
-/**
- * Rooms that are read side by side: what they ask the database for in the same turn is one query
- * (storage/engine/shared-loads.ts).
- */
+/** Rooms read concurrently: their loads in the same turn share one query (storage/engine/shared-loads.ts). */
 const ROOMS_AT_ONCE = 100
-/** Events that are read at once at most, however long timelines may be. */
+/** Maximum number of events read together, however long timelines may be. */
 const EVENTS_AT_ONCE = 2000
 
 /**
- * Reads what is to be told of rooms, until the answer is full. `live`: nids of events that have happened since the last
- * answer. A room that cannot be read is logged and left out, so that the client learns of it another time.
- * `isComplete`: whether there was room for all.
+ * Reads rooms until the response is full. `live`: nids of events since the last response. A room that cannot be read is
+ * logged and left out, so that it comes with a later response. `isComplete`: whether all fit.
  */
 export async function slidingRooms(
   app: Reading,
@@ -110,7 +103,7 @@ async function readContents(
       roomId: room.roomId,
       after: known?.membership === 'join' && !isExpanded ? known.event_order : BEFORE_EVERYTHING,
       last: room.lastOrder,
-      // One more tells whether the timeline is limited.
+      // One more shows whether the timeline is limited.
       limit: config.timelineLimit + 1,
       bytes: viewer.budget.timeline,
     })),
@@ -126,7 +119,7 @@ async function readContents(
   return (await Promise.all(contents)).filter((content) => content !== undefined)
 }
 
-/** All events of an answer as clients get them, by nid; their room is where they are. */
+/** Returns all events of a response in the client format, by nid. */
 async function serveAll(app: Reading, { userId, deviceId }: SyncViewer, contents: readonly SlidingContent[]) {
   const reader = { userId, deviceId }
   const timelines = contents.flatMap(({ timeline }) => timeline ?? [])
@@ -148,7 +141,7 @@ async function serveAll(app: Reading, { userId, deviceId }: SyncViewer, contents
   return { timeline: new Map([...bundled, ...plain]), state: new Map(ofState) }
 }
 
-/** How many are in rooms whose members have changed, and by whom rooms without a name are known. */
+/** Loads member counts of rooms whose members changed, and the heroes of unnamed rooms. */
 async function describeMembers(app: Reading, { userId }: SyncViewer, contents: readonly SlidingContent[]) {
   const changed = contents.filter(({ span, state }) => span.room.membership === 'join' && state.changes.members)
   const summaries = await loadRoomSummaries(
@@ -175,7 +168,7 @@ async function unreadOf(
   )
 }
 
-/** What a user has not read in some rooms, all threads together. `events`: their newest, where at hand. */
+/** Returns a user's unread counts in some rooms, all threads together. `events`: the newest ones, as far as loaded. */
 export async function loadUnread(
   app: Reading,
   userId: SyncViewer['userId'],
@@ -233,7 +226,7 @@ function namesOf({
   const names: Pick<SlidingRoom, 'name' | 'avatar'> = {}
   if (changes.name) names.name = text(name?.pdu.content.name)
   if (changes.avatar) names.avatar = text(avatar?.pdu.content.url)
-  // What a new room does not have need not be said.
+  // A new room omits absent values.
   if (isInitial && names.name === null) delete names.name
   if (isInitial && names.avatar === null) delete names.avatar
   return names
@@ -253,9 +246,7 @@ function timelineOf(content: SlidingContent, { served, live }: Found): Pick<Slid
   }
 }
 
-/**
- * Of what a client had before, it knows to where it had come; of other rooms, the stream knows what has just happened.
- */
+/** Events up to the client's known order are old; for other rooms, the stream tells which events are live. */
 function isOld({ span: { known }, isInitial, timeline }: SlidingContent, live: ReadonlySet<number>) {
   if (known && !isInitial) return (event: StoredEvent) => event.event_order! <= known.event_order
   const newest = timeline?.events.findLast((event) => live.has(event.event_nid))

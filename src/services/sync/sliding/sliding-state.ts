@@ -9,43 +9,41 @@ import type { StoredEvent } from '../../../storage/schema/stored-event.ts'
 
 type Reading = Pick<App, 'database'>
 
-/**
- * More change at once only where the members of a room that was joined without them have become known: then lazy
- * clients look for themselves.
- */
+/** More members change at once only after a resync: then lazy-loading clients fetch members themselves. */
 const MOST_LAZY_MEMBERS = 100
 
-/** How the state changed for a client; all of it is new where it knows nothing. */
+/** The state changes for a client; for a new room all state. */
 export type StateNews = {
-  /** What the client's configuration takes. */
+  /** Events that match the client's configuration. */
   required: StoredEvent[]
-  /** What it takes and is no more. */
+  /** Matching state that was removed. */
   deleted: StateKey[]
-  /** Whether the members (or by whom the room is named), the name, or the avatar may have changed. */
+  /** Whether the members (or the heroes), the name, or the avatar may have changed. */
   changes: { members: boolean; name: boolean; avatar: boolean }
 }
 
-/** A stretch of a room's state: `from` undefined for a client that knows nothing. */
+/** A range of a room's state: `from` undefined for a room that is new to the client. */
 export type StateSpan = {
   from: number | undefined
   to: number
   config: RoomConfig
-  /** What the client has been told by; undefined: as `config`. */
+  /** The configuration of the last response; undefined: same as `config`. */
   oldConfig: RoomConfig | undefined
   timeline: readonly StoredEvent[]
-  /** Whether events are missing between what the client has and the timeline. */
+  /** Whether events are missing between the client's position and the timeline. */
   limited: boolean
-  /** Nids of member events that need not be told again because of the timeline. */
+  /** Nids of member events that the client has received and does not need again. */
   toldMembers: readonly number[]
-  /** How much state there is room for. */
+  /** The remaining budget for state. */
   budget: StateBudget
-  /** Nids of what was emptied by redactions: it is in the state as before, and other than the client has it. */
+  /** Nids of redacted state events: they are in the same state as before, but differ from the client's copy. */
   redacted: readonly number[]
 }
 
 /**
- * The state that a room's configuration asks for: all of it or what changed, and what it did not ask for before.
- * Members that are loaded lazily: those who matter for the timeline, and where it has no gap all who changed.
+ * Returns the state that a room's configuration requests: all of it or the changes, and state that the previous
+ * configuration did not request. With lazy loading: the members relevant to the timeline and, if it has no gap, all
+ * changed ones.
  * https://github.com/matrix-org/matrix-spec-proposals/blob/main/proposals/4186-simplified-sliding-sync.md#lazy-loaded-memberships
  */
 export async function stateNews(app: Reading, span: StateSpan): Promise<StateNews> {
@@ -80,7 +78,7 @@ async function changedState(app: Reading, span: StateSpan & { from: number }): P
     required: unique([...wanted, ...members, ...expansion]),
     deleted: removed.map(keyOf).filter((key) => !present.has(JSON.stringify(key)) && takesState(config, key)),
     changes: {
-      // Without a name or alias a room is called by its members.
+      // A room without a name or alias is named by its members.
       members: has('m.room.member') || has('m.room.name') || has('m.room.canonical_alias'),
       name: has('m.room.name'),
       avatar: has('m.room.avatar'),
@@ -95,7 +93,7 @@ async function emptiedState(app: Reading, { to, redacted }: StateSpan): Promise<
   return events.filter((event, place) => current[place]?.event_nid === event.event_nid)
 }
 
-/** What the new configuration takes of a state and the old one did not. */
+/** Returns the state that the new configuration matches and the old one did not. */
 async function expandedState(
   app: Reading,
   root: number,
@@ -121,7 +119,7 @@ async function wantedState(
   return found.filter((event) => takesState(config, keyOf(event)))
 }
 
-/** The senders in a timeline, and those whose membership changes in it, where they have not been told before. */
+/** Returns the senders in a timeline, and users whose membership changes in it, unless sent before. */
 async function lazyMembers(app: Reading, { to, config, timeline, toldMembers }: StateSpan): Promise<StoredEvent[]> {
   if (!isLazy(config)) return []
   const users = timeline.flatMap(({ pdu }) =>

@@ -25,17 +25,17 @@ import type { SlidingRequest } from './sliding-request.ts'
 import { storeAnswer } from './store-answers.ts'
 
 type Capabilities = Pick<App, 'config' | 'database' | 'clock' | 'random' | 'stream' | 'logger' | 'metrics' | 'reading'>
-/** An answer; `isNews` false: there was nothing to tell until the time was over. */
+/** A response; `isNews` false: nothing changed until the timeout. */
 export type SlidingReply = Omit<SlidingAnswer, 'changes'> & { pos: string; connection: ConnectionState }
 
-/** Longer waiting than this gains nothing and ties up proxies. */
+/** Longer waits gain nothing and tie up proxies. */
 const MAX_TIMEOUT_MS = 10 * 60_000
 const TOUCH_MS = 60 * 60 * 1000
 const EVERYTHING = compileSyncFilter({})
 
 /**
- * One round of sliding sync. Throws M_UNKNOWN_POS for a `pos` that is not of this connection's last answer, or of the
- * one before when the client did not get that.
+ * Runs one round of sliding sync. Throws M_UNKNOWN_POS for a `pos` that is neither of this connection's last response
+ * nor, if the client lost that, of the one before.
  * https://github.com/matrix-org/matrix-spec-proposals/blob/main/proposals/4186-simplified-sliding-sync.md
  */
 export async function slidingSync(app: Capabilities, request: SlidingRequest): Promise<SlidingReply> {
@@ -59,13 +59,13 @@ async function answer(app: Capabilities, request: SlidingRequest): Promise<Slidi
   return reply(app, request)
 }
 
-/** The different configurations that a request has for rooms, as text. */
+/** Returns the distinct room configurations of a request, as text. */
 function configsOf({ lists, subscriptions }: SlidingRequest): string {
   const configs = [...[...lists.values()].map(({ config }) => config), ...subscriptions.values()]
   return [...new Set(configs.map((config) => JSON.stringify(config)))].join()
 }
 
-/** The first answer of a connection. */
+/** Returns the first response of a connection. */
 async function begin(app: Capabilities, request: SlidingRequest): Promise<SlidingReply> {
   const to = await app.stream.refresh()
   const viewer = viewerOf(app, request, await loadIgnoredUsers(app.database, request.userId))
@@ -91,8 +91,8 @@ async function goOn(app: Capabilities, request: SlidingRequest): Promise<Sliding
   const waker = createWaker(app, user)
   let hasToEnd = false
   try {
-    // What this user did through another process is told from here on; who has only taken an answer is told as soon as
-    // it is known here.
+    // Includes the user's actions through other processes. After a mere acknowledgement, rows are sent as soon as this
+    // process sees them.
     if (!isStillAt(request.connection, pos)) await app.stream.refresh()
     if (pos.position > app.stream.position()) throw unknownPos()
     for (;;) {
@@ -115,7 +115,7 @@ async function goOn(app: Capabilities, request: SlidingRequest): Promise<Sliding
   }
 }
 
-/** The connection as of the answer that the client has. */
+/** Returns the connection as of the response that the client has. */
 async function connectionAt(
   app: Capabilities,
   request: SlidingRequest,
@@ -134,12 +134,12 @@ async function connectionAt(
     return connection
   }
   if (!(await app.database.write((tx) => returnToAnswer(tx, pos.connection, pos.answer)))) throw unknownPos()
-  // Configurations that only the lost answer used do no harm; what was asked for with it is taken for changed, and
-  // answered at once.
+  // Configurations that only the lost response used are harmless. Its request counts as changed, so that the response
+  // is immediate.
   return { ...connection, answer: pos.answer, shape: '' }
 }
 
-/** Whether the caller's knowledge of the connection is that of this position. */
+/** Returns whether the caller's connection state is of this position. */
 function isStillAt(
   connection: ConnectionState | undefined,
   pos: { connection: number; answer: number },
@@ -151,15 +151,12 @@ async function newsOf(
   app: Capabilities,
   { user, from, to }: { user: ConnectedUser; from: number; to: number },
 ): Promise<SlidingNews> {
-  // The user's rooms as of `to`: taken before anything is awaited, for they move on with the stream.
+  // The user's rooms as of `to`, read before any await, since the stream updates them.
   const { rooms: present, joined } = user
   return { from, to, joined, rows: await rowsOf(app, { user, from, to, joined, present }) }
 }
 
-/**
- * Whether there can only be news to a client if something happens: it asks for what it asked for before, and has got
- * that.
- */
+/** Returns whether only new rows can change the response: the request is the same as before, and was answered. */
 function knowsAll(request: SlidingRequest, connection: ConnectionState, from: number): boolean {
   const { toDevice } = request.extensions
   if (connection.shape !== request.shape) return false
@@ -167,7 +164,7 @@ function knowsAll(request: SlidingRequest, connection: ConnectionState, from: nu
   return toDevice.since !== undefined && (acknowledgedIn(toDevice.since) ?? parseSyncToken(toDevice.since)) >= from
 }
 
-/** Notes what is told, and gives it its `pos`. */
+/** Stores the response, and assigns its `pos`. */
 async function reply(
   app: Capabilities,
   {
@@ -179,7 +176,7 @@ async function reply(
 ): Promise<SlidingReply> {
   const { changes, ...rest } = told
   const { connection_nid: nid } = connection
-  // A client that has gone away asks again, and gets what it would have got.
+  // A client that has disconnected will retry, and get the same changes.
   if (changes && request.signal.aborted) return { ...rest, connection, pos: request.pos! }
   if (!changes) {
     return { ...rest, connection, pos: slidingPos({ connection: nid, answer: connection.answer, position: to }) }

@@ -7,22 +7,22 @@ import { hiddenInvites, unwantedByNid } from '../sections/hidden-invites.ts'
 import { listFilter } from './sliding-filters.ts'
 import type { SlidingList, SlidingRequest } from './sliding-request.ts'
 
-/** A room that some list or subscription of a request matches. */
+/** A room that a list or subscription of a request matches. */
 export type MatchedRoom = {
   room: ListedRoom
-  /** The lists in whose windows it is. */
+  /** The lists whose windows contain it. */
   lists: string[]
   isSubscribed: boolean
   config: RoomConfig
 }
 
-/** How many rooms each list has, and the rooms in windows and subscriptions. */
+/** The number of rooms in each list, and the rooms in windows and subscriptions. */
 export type Windows = { counts: Map<string, number>; matched: Map<RoomId, MatchedRoom> }
 
 /**
- * Looks up what a request asks for. `newsOnly`: leaves rooms out of which the connection knows all, and what it asked
- * for is the same as before.
- * `touched`: for that, where alone something has happened since the connection's last answer; undefined: that may have moved rooms into lists.
+ * Finds the rooms of a request. `newsOnly`: leaves out rooms without changes, for a repeated request. `touched`: for
+ * that, the only rooms with changes since the connection's last response; undefined: changes may have moved rooms into
+ * lists.
  */
 export async function findWindows(
   app: Pick<App, 'config' | 'database' | 'stream'>,
@@ -36,7 +36,7 @@ export async function findWindows(
     const outside = [...windows.matched.values()].flatMap(({ room: { membership, memberNid } }) =>
       membership === 'join' || membership === 'knock' ? [] : (memberNid ?? []),
     )
-    // The database may be ahead of what was known of the user's invites.
+    // The database may have newer invites than the cached ones.
     const late = await unwantedByNid(app, reader.userId, outside)
     if (late.size === 0) return windows
     hidden = new Set([...hidden, ...late])
@@ -92,7 +92,7 @@ async function loadWindows(
   }
 }
 
-/** As `combineConfigs`: rooms that are in the same lists share the object, so that what is made of it is made once. */
+/** As `combineConfigs`: rooms in the same lists share the object, so that derived data is computed once. */
 function createCombiner(): (configs: readonly RoomConfig[]) => RoomConfig {
   const ids = new Map<RoomConfig, number>()
   const combined = new Map<string, RoomConfig>()
@@ -110,8 +110,8 @@ function createCombiner(): (configs: readonly RoomConfig[]) => RoomConfig {
 }
 
 /**
- * Whether the rooms with the newest events, so many, are in a list's window as far as they are in the list, and no
- * other room's place there depends on what they are.
+ * Returns whether the `count` rooms with the newest events, as far as they are in the list, are in its window, and no
+ * other room's position depends on them.
  */
 function beginsWith(count: number, { filter, windows }: Pick<SlidingList, 'filter' | 'windows'>): boolean {
   const [window, ...others] = windows

@@ -5,13 +5,13 @@ import { returnToAnswer, storeAnswers, type ToldAnswer } from '../../../storage/
 type Job = { answer: ToldAnswer; resolve(number: number | undefined): void; reject(error: unknown): void }
 type Capabilities = Pick<App, 'database'>
 
-/** Answers in one transaction. */
+/** Responses per transaction. */
 const MAX_BATCH = 200
 const queues = new WeakMap<App['database'], { waiting: Job[]; isBusy: boolean }>()
 
 /**
- * Stores an answer of sliding sync and returns its number, or undefined when the connection has gone on or ended
- * meanwhile. Answers that are ready at the same time, as a message to many makes them, share a transaction.
+ * Stores a sliding sync response and returns its number; undefined if the connection has advanced or ended in the
+ * meantime. Responses that are ready at the same time, as after a message to many users, share a transaction.
  */
 export function storeAnswer(app: Capabilities, answer: ToldAnswer): Promise<number | undefined> {
   const queue = madeOnce(queues, app.database, () => ({ waiting: [], isBusy: false }))
@@ -33,7 +33,7 @@ async function work(app: Capabilities, queue: { waiting: Job[]; isBusy: boolean 
   queue.isBusy = false
 }
 
-/** One answer of a connection at a time. */
+/** Takes one response per connection. */
 function takeBatch(queue: { waiting: Job[] }): Job[] {
   const batch = new Map<number, Job>()
   const rest: Job[] = []
@@ -60,7 +60,7 @@ async function storeBatch(app: Capabilities, batch: readonly Job[]): Promise<voi
   }
 }
 
-/** Stores an answer in the place of one that the client did not get. */
+/** Stores a response in place of one that the client lost. */
 function storeAfterLost(app: Capabilities, answer: ToldAnswer): Promise<number | undefined> {
   return app.database.write(async (tx) => {
     if (!(await returnToAnswer(tx, answer.connection, answer.base))) return undefined

@@ -6,25 +6,21 @@ import { type SyncViewer, syncRooms } from '../sections/sync-room.ts'
 import type { RoomSpan } from '../sections/sync-room-content.ts'
 import type { SyncedRooms } from './sync-response.ts'
 
-/** How a user came to be outside a room. */
+/** A user's departure from a room. */
 export type Departure = {
   roomId: RoomId
   /** The newest change of the user's membership there, to leave or ban. */
   last: OwnChange
-  /**
-   * The change that ended the user's last time in the room; undefined when there was none that the client has not heard
-   * of.
-   */
+  /** The change that ended the user's last joined period; undefined if the client knows it already. */
   ended: OwnChange | undefined
-  /** What the client has of the room: see RoomSpan. */
+  /** The client's knowledge of the room: see RoomSpan. */
   since: number | undefined
   after: number
 }
 
 /**
- * Rooms that the user is no longer in: what happened until the user went, and what became of the membership after that.
- * Of rooms that the user was only invited to, knocked at, or had left before, there is nothing but the newest member
- * event to tell.
+ * Returns rooms that the user is no longer in: events up to the leave, and later membership changes. If the user was
+ * only invited, knocked, or had left before, only the newest member event.
  */
 export async function departedRooms(
   app: Pick<App, 'database' | 'clock' | 'stream' | 'reading'>,
@@ -34,7 +30,7 @@ export async function departedRooms(
   return syncRooms(app, viewer, (await toldOf(app, viewer, departures)).map(spanOf))
 }
 
-/** An unwanted invite is not told, nor is its end. Who was in the room has to know, whoever ended it. */
+/** Drops unwanted invites and their ends. The end of a joined membership is always sent. */
 async function toldOf(
   app: Pick<App, 'database' | 'stream'>,
   { userId }: SyncViewer,
@@ -50,7 +46,7 @@ function spanOf({ roomId, last, ended, since, after }: Departure): RoomSpan {
   const newest = last.event ? [last.event] : []
   if (!ended) return { ...until, since: undefined, end: 0, after: until.last - 1, newest, hidesState: true }
   const end = { end: ended.after ?? 0, endOrder: ended.order ?? 0 }
-  // Where forks were resolved, the event that counts now may be any.
+  // After state resolution, any event may be the current one.
   const isNewest = ended.event === last.event && last.event?.event_order === last.order
   return { ...until, ...end, since, after, newest: isNewest ? newest : [] }
 }

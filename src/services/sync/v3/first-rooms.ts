@@ -15,28 +15,25 @@ import type { SyncedRooms } from './sync-response.ts'
 
 type Reading = Pick<App, 'config' | 'database' | 'clock' | 'stream' | 'reading'>
 
-/**
- * What is told of rooms that a client does not know. `lastRoom`: the place of the last of them, if not all have room in
- * the answer.
- */
+/** The rooms that are new to a client. `lastRoom`: the place of the last room, if not all fit into the response. */
 export type FirstRooms = Pick<SyncedRooms, 'join' | 'leave' | 'ephemeral' | 'unread'> & { lastRoom: string | undefined }
 
-/** Rooms that are read together: so many, or with so much to tell as far as that is known beforehand. */
+/** Limits of rooms read together: their number, and their estimated size. */
 const MOST_ROOMS = 100
 const MOST_BYTES = 16 * 1024 * 1024
-/** A guess: of the state of a room without its members, of one of these, and of a receipt. */
+/** Estimates: the state of a room without its members, a member, and a receipt. */
 const STATE_BYTES = 20_000
 const MEMBER_BYTES = 900
 const RECEIPT_BYTES = 200
 
-/** Where a room is in the order in which rooms are told; `loadNewestOfRooms` has the same. */
+/** Returns a room's place in the order in which rooms are sent; `loadNewestOfRooms` computes the same. */
 export function placeOfRoom(roomId: RoomId): string {
   return hash('md5', roomId)
 }
 
 /**
- * Tells joined rooms, and those that were left, until the answer is full; the rest is for the next one. `to`: the
- * stream position up to which the client is told.
+ * Returns joined and left rooms until the response is full; the rest comes with the next one. `to`: the response's
+ * stream position.
  */
 export async function firstRooms(
   app: Reading,
@@ -87,7 +84,7 @@ function bytesOf(rooms: readonly NewestOfRoom[]): number {
   return rooms.reduce((sum, { bytes }) => sum + bytes, 0)
 }
 
-/** Returns how many receipts are told. */
+/** Returns the number of receipts added. */
 async function tellGroup(
   app: Reading,
   viewer: SyncViewer,
@@ -130,7 +127,7 @@ async function joinedRooms(
   return syncRooms(app, viewer, spans)
 }
 
-/** Rooms that the user has left at any time. */
+/** Returns rooms that the user has left at any time. */
 async function departuresFrom(app: Reading, viewer: SyncViewer, rooms: readonly NewestOfRoom[]): Promise<Departure[]> {
   const nids = rooms.map(({ memberNid }) => memberNid)
   const [newest, spans] = await Promise.all([

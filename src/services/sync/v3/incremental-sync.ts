@@ -33,17 +33,17 @@ type IncrementalSpan = {
   from: number
   to: number
   fullState: boolean
-  /** The position up to which the client has messages to its device, where that is another than `from`. */
+  /** The position up to which the client has received to-device messages, if it differs from `from`. */
   acknowledged: number | undefined
-  /** Rooms of which not all members are known, as of `to`. */
+  /** Rooms with partial state, as of `to`. */
   partial: ReadonlySet<RoomId>
-  /** The place of the last room that the client was told of, where its first answer had no room for all. */
+  /** The place of the last room that the client has received, if its initial sync could not include all. */
   lastRoom: string | undefined
 }
 
 /**
- * What happened after position `from` up to `to`, for a client that knows all before; `body` undefined: nothing. `to`
- * must be the stream's position at the call.
+ * Returns the changes after position `from` up to `to`; `body` undefined: none. `to` must be the stream position at the
+ * call.
  */
 export async function incrementalSync(
   app: Reading,
@@ -51,9 +51,9 @@ export async function incrementalSync(
   { user, from, to, fullState, acknowledged, partial, lastRoom }: IncrementalSpan,
 ): Promise<Record<string, unknown> | undefined> {
   const viewer = withToldMembers(app, asking, { from, to })
-  // The user's rooms as of `to`: taken before anything is awaited, for they move on with the stream.
+  // The user's rooms as of `to`, read before any await, since the stream updates them.
   const present = user.rooms
-  // Clients that want all members get a room when these are known:
+  // Clients without lazy loading get a room only once its members are known:
   // https://github.com/matrix-org/matrix-spec-proposals/pull/3902
   const hidden = viewer.filter.lazyLoadMembers ? NONE : partial
   const isTold = (roomId: RoomId) => !hidden.has(roomId) && (lastRoom === undefined || placeOfRoom(roomId) <= lastRoom)
@@ -103,7 +103,7 @@ export async function incrementalSync(
 
 const NONE: ReadonlySet<RoomId> = new Set()
 
-/** The rooms in which something changed, by what they are to the user now. */
+/** Returns the changed rooms, by the user's current membership. */
 async function changedRooms(
   app: Reading,
   viewer: SyncViewer,
@@ -156,7 +156,7 @@ async function changedRooms(
   }
 }
 
-/** Rooms that were left since are told as such already. */
+/** Rooms left since then are in the response already. */
 function addFirstRooms(synced: SyncedRooms, { join, leave, ephemeral, unread }: FirstRooms): void {
   for (const [roomId, room] of join) synced.join.set(roomId, room)
   for (const [roomId, room] of leave) if (!synced.leave.has(roomId)) synced.leave.set(roomId, room)
@@ -164,7 +164,7 @@ function addFirstRooms(synced: SyncedRooms, { join, leave, ephemeral, unread }: 
   for (const [roomId, counts] of unread) synced.unread.set(roomId, counts)
 }
 
-/** The rows that concern the user: of joined rooms, of the user, and of rooms that the user has left meanwhile. */
+/** Returns the rows that concern the user: of the user, of joined rooms, and of rooms left since. */
 export async function rowsOf(
   app: Pick<App, 'stream'>,
   {
@@ -196,7 +196,7 @@ function isOfState({ kind }: StreamRow): boolean {
   return kind === 'event' || kind === 'state'
 }
 
-/** Joined rooms that the client does not know as such: the user was not joined before the first of these events. */
+/** Returns joined rooms that are new to the client: the user was not joined before the first of these events. */
 async function newlyJoinedRooms(
   app: Reading,
   viewer: SyncViewer,
@@ -237,7 +237,7 @@ async function joinedRooms(
     const isNew = newlyJoined.has(roomId)
     spans.push({
       roomId,
-      // Of a room that was completed all state is told anew: what the client has was found without knowing the members.
+      // After a resync all state is sent again: the client's copy was computed without the members.
       since: isNew || fullState || isCompleted ? undefined : (first?.room_before ?? undefined),
       end: last.room_after ?? 0,
       after: isNew ? -Number.MAX_SAFE_INTEGER : (first?.event_order ?? last.event_order! + 1) - 1,
@@ -256,7 +256,7 @@ async function joinedRooms(
   return synced
 }
 
-/** The pieces of state that were emptied by redactions, of rooms where there were any. */
+/** Returns the redacted state events of rooms with redactions. */
 async function redactedState(app: Reading, changes: readonly RoomChange[]): Promise<Map<RoomId, StoredEvent[]>> {
   const spans = changes.flatMap(({ roomId, events: [first], hasRedactions }) =>
     hasRedactions && first ? { roomId, after: first.event_order! - 1 } : [],
@@ -266,19 +266,20 @@ async function redactedState(app: Reading, changes: readonly RoomChange[]): Prom
   return new Map([...nids].map(([roomId, ofRoom]) => [roomId, ofRoom.flatMap((nid) => events.get(nid) ?? [])]))
 }
 
-/** A room's newest event when the stream was there. */
+/** Returns a room's newest event at a stream position. */
 async function lastEventAt(app: Reading, roomId: RoomId, position: number): Promise<StoredEvent | undefined> {
   return findEventAtOrder(app.database, roomId, await findOrderAtPosition(app.database, roomId, position))
 }
 
-/** Whether nothing is left of what happened, as the filter or the user ignores it: that must wake nobody. */
+/** Returns whether only filtered or ignored changes remain: these wake nobody. */
 function isSilent({ stateAfter }: SyncViewer, { timeline, summary, ...room }: SyncedRoom): boolean {
   const state = room[stateAfter ?? 'state']?.events ?? []
   return timeline.events.length === 0 && !timeline.limited && !summary && state.length === 0
 }
 
 /**
- * The events at the end without a gap in their order: what was not loaded comes from the database when it is wanted.
+ * Returns the last events without a gap in their order: events that were not loaded are read from the database when
+ * needed.
  */
 function contiguousEnd(events: readonly StoredEvent[]): StoredEvent[] {
   let start = Math.max(events.length - 1, 0)
@@ -286,7 +287,7 @@ function contiguousEnd(events: readonly StoredEvent[]): StoredEvent[] {
   return events.slice(start)
 }
 
-/** Of some rooms' changes those by which the summary becomes another: members who come or go, or the name. */
+/** Returns the rooms whose summary changed: by joins and leaves, or the name. */
 async function changedSummaries(
   app: Reading,
   changes: readonly (RoomChange & { redacted: readonly StoredEvent[] })[],
@@ -302,7 +303,7 @@ async function changedSummaries(
       else changed.add(roomId)
     }
   }
-  // Who was joined before has only another profile.
+  // A join after a join is only a profile change.
   const undecided = joins.filter(({ room_id }) => !changed.has(room_id))
   const before = await readEventsOfStates(
     app.database,
@@ -338,7 +339,7 @@ async function departuresFrom(app: Reading, viewer: SyncViewer, changes: readonl
   return departures
 }
 
-/** Of a room that the user has left and forgotten, another device learns that it was left, and nothing else. */
+/** If the user has left and forgotten a room, another device gets only the leave. */
 async function forgottenRooms(
   app: Reading,
   { userId }: SyncViewer,
@@ -350,7 +351,7 @@ async function forgottenRooms(
   return new Set(memberships.flatMap(({ room_id, forgotten }) => (forgotten ? room_id : [])))
 }
 
-/** Of the changes of a user's membership, oldest first, the one that ended the last time in the room. */
+/** Returns the change that ended the user's last joined period; the changes are oldest first. */
 async function endOf(app: Reading, viewer: SyncViewer, own: readonly OwnChange[]): Promise<OwnChange | undefined> {
   for (const change of own.toReversed()) {
     if (change.membership !== 'join' && (await wasJoinedAt(app, viewer, change.before))) return change
@@ -358,7 +359,7 @@ async function endOf(app: Reading, viewer: SyncViewer, own: readonly OwnChange[]
   return undefined
 }
 
-/** With `full_state`, the state of joined rooms where nothing happened. */
+/** Adds the state of joined rooms without changes, for `full_state`. */
 async function addUnchangedRooms(
   app: Reading,
   viewer: SyncViewer,
@@ -373,7 +374,7 @@ async function addUnchangedRooms(
       return { roomId, ...bounds, newest: [], summary: undefined }
     })
   for (let start = 0; start < spans.length; start += UNCHANGED_AT_ONCE) {
-    // The client has their state already: what it is told anew of them is as much as there is room for.
+    // The client has their state already, so it is sent as far as the budget allows.
     if (viewer.budget.state.left <= 0) return
     const some = spans.slice(start, start + UNCHANGED_AT_ONCE)
     for (const [roomId, room] of await syncRooms(app, viewer, some)) synced.join.set(roomId, room)
@@ -382,7 +383,7 @@ async function addUnchangedRooms(
 
 const UNCHANGED_AT_ONCE = 100
 
-/** Rooms of which there is only typing, a receipt or account data to tell. */
+/** Adds rooms with only typing, receipts or account data. */
 function addQuietRooms(viewer: SyncViewer, synced: SyncedRooms, roomIds: ReadonlySet<RoomId>, to: number): void {
   for (const roomId of roomIds) {
     if (synced.join.has(roomId)) continue

@@ -16,12 +16,12 @@ type Reading = Pick<App, 'config' | 'database' | 'clock' | 'stream' | 'reading'>
 
 const PRESENT: readonly Membership[] = ['join', 'invite', 'knock']
 const ALL: readonly Membership[] = [...PRESENT, 'leave', 'ban']
-/** Rooms that are looked up at once when a client is told those for which its first answer had no room. */
+/** Rooms loaded together when a client gets those that did not fit into its initial sync. */
 const MORE_ROOMS = 500
 
 /**
- * Everything, for a client that knows nothing; `position` is the stream position up to which it is told. `lastRoom`:
- * see `firstRooms`.
+ * Returns everything, for a client without a token; `position`: the response's stream position. `lastRoom`: see
+ * `firstRooms`.
  */
 export async function initialSync(
   app: Reading,
@@ -29,7 +29,7 @@ export async function initialSync(
 ): Promise<{ position: number; body: Record<string, unknown>; lastRoom: string | undefined }> {
   const { position, rooms: all } = await loadNewestOfRooms(app.database, wantedRooms(asking, PRESENT, ALL))
   const viewer = withToldMembers(app, asking, { from: undefined, to: position })
-  // What is remembered of unread events is as old as this process's view of the stream.
+  // Cached unread events are as old as this process's view of the stream.
   while (app.stream.position() < position) await app.stream.refresh()
   const rooms = shownRooms(viewer, all)
   const joined = rooms.flatMap(({ membership, roomId }) => (membership === 'join' ? roomId : []))
@@ -47,8 +47,8 @@ export async function initialSync(
 }
 
 /**
- * The next of the rooms for which the first answer had no room: those after a place. `to`: the stream position up to
- * which the client is told.
+ * Returns the next rooms that did not fit into the initial sync: those after a place. `to`: the response's stream
+ * position.
  */
 export async function moreFirstRooms(
   app: Reading,
@@ -70,14 +70,14 @@ function wantedRooms(
   return {
     userId,
     memberships: filter.includeLeave ? all : present,
-    // One more tells whether the timeline is limited.
+    // One more shows whether the timeline is limited.
     limit: filter.timelineLimit + 1,
     bytes: budget.timeline,
   }
 }
 
 /**
- * Clients that want all members get a room when these are known:
+ * Clients without lazy loading get a room only once its members are known:
  * https://github.com/matrix-org/matrix-spec-proposals/pull/3902
  */
 function shownRooms({ filter }: SyncViewer, rooms: readonly NewestOfRoom[]): NewestOfRoom[] {
@@ -89,7 +89,7 @@ function isToldInTurn({ membership }: NewestOfRoom): boolean {
   return membership !== 'invite' && membership !== 'knock'
 }
 
-/** What those who knock see of the rooms, and those who are invited, if they want that invite. */
+/** Returns the stripped state of rooms that the user knocks on, and of wanted invites. */
 export async function strippedRooms(
   app: Reading,
   viewer: SyncViewer,

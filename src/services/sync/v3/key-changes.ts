@@ -6,8 +6,8 @@ import { type DeviceLists, deviceListChanges } from '../sections/device-lists.ts
 import { rowsOf } from './incremental-sync.ts'
 
 /**
- * Whose keys changed between two sync tokens, as far as that concerns the user now. Throws M_INVALID_PARAM for what is
- * no token.
+ * Returns the users whose keys changed between two sync tokens, as far as the user tracks them. Throws M_INVALID_PARAM
+ * for malformed tokens.
  * https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3keyschanges
  */
 export async function keyChanges(

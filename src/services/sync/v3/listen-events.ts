@@ -18,7 +18,7 @@ import { enterWaiting } from '../sections/waiting-requests.ts'
 export type ListenCommand = {
   userId: UserId
   deviceId: DeviceId | null
-  /** One room, perhaps only peeked at; undefined: all rooms that the user has joined. */
+  /** One room, possibly peeked into; undefined: all joined rooms. */
   roomId?: RoomId | undefined
   from?: string | undefined
   /** How long to wait for an event, in milliseconds. */
@@ -31,9 +31,8 @@ type Listening = Pick<App, 'config' | 'database' | 'clock' | 'stream' | 'reading
 const MAX_TIMEOUT_MS = 10 * 60_000
 
 /**
- * Events as they happen, and typing, receipts, presence and account data, as they were told before /sync; without
- * `from` those from now on. Throws M_FORBIDDEN for a room that the user may not read, and M_INVALID_PARAM for a token
- * that is not ours.
+ * Waits for events, typing, receipts, presence and account data, in the format that preceded /sync; without `from` from
+ * now on. Throws M_FORBIDDEN for a room that the user may not read, and M_INVALID_PARAM for a malformed token.
  * https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3events
  */
 export async function listenEvents(
@@ -79,7 +78,7 @@ async function newsBetween(
   const { roomId, userId } = command
   const rows = await app.stream.rowsBetween({ from, to, roomIds: new Set(rooms), userId })
   const events = await eventsOf(app, command, rows)
-  // Who peeks into a room sees its events only.
+  // Peeking shows only a room's events.
   if (roomId !== undefined) return events
   return [...events, ...(await oldNews(app, command, { rows, from, to, rooms: new Set(rooms) }))]
 }
@@ -107,8 +106,8 @@ async function withoutHiddenInvites(
 }
 
 /**
- * Resolves when something happens in the rooms or to the user, when the time is over, or when the signal is aborted;
- * with true: the user has newer requests.
+ * Resolves when a row concerns the rooms or the user, on timeout, or when the signal is aborted. Resolves to true if
+ * the user has newer requests.
  */
 function nextRow(
   app: Listening,
@@ -131,7 +130,7 @@ function nextRow(
     })
     const leave = enterWaiting(app, wait.userId, () => finish(true))
     wait.signal.addEventListener('abort', done)
-    // What came while the caller looked.
+    // Rows that arrived during the look-up.
     if (app.stream.position() > wait.after || wait.signal.aborted) done()
   })
 }

@@ -21,7 +21,7 @@ type Reading = Pick<App, 'config' | 'database' | 'clock' | 'stream' | 'stopping'
 type Reader = { userId: UserId; deviceId: DeviceId | null; limit: number }
 
 /**
- * A room as it is now, for its members and those who peek; `messages.end` is also a token for /events. Throws
+ * Returns a room's current state to members and peeking users; `messages.end` is also a token for /events. Throws
  * M_FORBIDDEN.
  * https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3roomsroomidinitialsync
  */
@@ -29,12 +29,12 @@ export async function roomInitialSync(
   app: Reading,
   { roomId, ...reader }: Reader & { roomId: RoomId },
 ): Promise<JsonObject> {
-  // First, so that nothing is missed between this answer and what /events tells.
+  // Taken first, so that nothing is lost between this response and /events.
   const end = syncToken(await app.stream.refresh())
   const { userId } = reader
   const accountData = await loadAllAccountData(app.database, userId)
   const room = await roomNow(app, reader, { roomId, end, accountData, budget: answerBudget(app, { rooms: 1 }) })
-  // Those who peek do not see who is there and who has read what.
+  // Peeking users do not see presence and receipts.
   const joined = room.membership === 'join' ? [roomId] : []
   return {
     ...room,
@@ -77,7 +77,7 @@ async function roomNow(
 }
 
 /**
- * All rooms of a user, as clients of before /sync ask for them.
+ * Returns all rooms of a user, in the format that preceded /sync.
  * https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3initialsync
  */
 export async function wholeInitialSync(
@@ -103,7 +103,7 @@ export async function wholeInitialSync(
     if (row.membership === 'invite') rooms.push(...(await invitation(app, reader, row)))
     else if (row.membership === 'join' || (await joinSpanOf(app, row)))
       rooms.push(await roomNow(app, reader, { roomId: row.room_id, end, accountData, budget }))
-    // Of a room that the user was never in, as after an invite that was declined, there is no more to tell.
+    // For a room that the user never joined, as after a rejected invite, there is nothing else.
     else rooms.push({ room_id: row.room_id, membership: row.membership })
   }
   const joined = memberships.flatMap((row) => (row.membership === 'join' ? row.room_id : []))
@@ -117,7 +117,7 @@ export async function wholeInitialSync(
   }
 }
 
-/** A room to which the user is invited. */
+/** Returns a room to which the user is invited. */
 async function invitation(
   app: Reading,
   reader: Reader,

@@ -4,7 +4,7 @@ import type { SyncedAccountData } from '../sections/sync-account-data.ts'
 import type { SyncedRoom } from '../sections/sync-room.ts'
 import type { SyncedUnread } from '../sections/sync-unread.ts'
 
-/** The rooms that one sync tells of, before they become JSON. */
+/** The rooms of one sync, before formatting. */
 export type SyncedRooms = {
   join: Map<RoomId, SyncedRoom>
   leave: Map<RoomId, SyncedRoom>
@@ -16,7 +16,7 @@ export type SyncedRooms = {
   unread: Map<RoomId, SyncedUnread>
 }
 
-/** The answer to /sync, its `next_batch` aside; keys without content are left out, as Synapse does. */
+/** Returns the response of /sync, without `next_batch`; empty keys are left out, as in Synapse. */
 export function syncResponse(rooms: SyncedRooms, nextBatch: string): Record<string, unknown> {
   const join = Object.fromEntries([...rooms.join].map(([roomId, room]) => [roomId, withExtras(rooms, roomId, room)]))
   const sections = {

@@ -21,35 +21,35 @@ import { initialSync } from './initial-sync.ts'
 export type SyncCommand = {
   userId: UserId
   deviceId: DeviceId | null
-  /** The token of the last answer; undefined: an initial sync. */
+  /** The token of the last response; undefined: an initial sync. */
   since: string | undefined
-  /** How long to wait for something to tell, in milliseconds. */
+  /** How long to wait for changes, in milliseconds. */
   timeout: number
   filter: Filter
-  /** Whether to tell all state of all rooms, whatever the client has. */
+  /** Whether to send all state of all rooms. */
   fullState: boolean
   stateAfter: SyncViewer['stateAfter']
-  /** What the device says of its user meanwhile; undefined: nothing. */
+  /** The user's presence as set by the device; undefined: unchanged. */
   presence?: PresenceState | undefined
-  /** Ends the waiting. */
+  /** Aborts the wait. */
   signal: AbortSignal
 }
 
 type Capabilities = Pick<App, 'config' | 'database' | 'clock' | 'random' | 'stream' | 'logger' | 'metrics' | 'reading'>
 
-/** Longer waiting than this gains nothing and ties up proxies. */
+/** Longer waits gain nothing and tie up proxies. */
 const MAX_TIMEOUT_MS = 10 * 60_000
 
 /**
- * One round of /sync: https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3sync Throws M_INVALID_PARAM
- * for a token that this server has not given out.
+ * Runs one /sync request. Throws M_INVALID_PARAM for a token of another server.
+ * https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3sync
  */
 export async function sync(app: Capabilities, command: SyncCommand): Promise<Record<string, unknown>> {
   const { presence } = command
   if (presence === undefined || !app.config.presence.enabled) return answer(app, command)
   const present = devicePresenceOf(app).beginSync({ ...command, presence })
   try {
-    // A first answer has the user's own presence in it, so that it is not news to the next one.
+    // An initial sync includes the user's own presence, so that the next one does not report it as changed.
     if (command.since === undefined) await present.settled
     return await answer(app, command)
   } finally {
@@ -72,7 +72,7 @@ async function answer(app: Capabilities, command: SyncCommand): Promise<Record<s
   return { ...(await keyCounts(app, viewer)), ...body }
 }
 
-/** Whom the user ignores is known when it is asked for: it changes while a sync waits. */
+/** The ignored users are read when needed, since they may change while a sync waits. */
 type NewViewer = Omit<SyncViewer, 'ignored' | 'budget'>
 
 async function everything(app: Capabilities, viewer: NewViewer): Promise<Record<string, unknown>> {
@@ -80,7 +80,7 @@ async function everything(app: Capabilities, viewer: NewViewer): Promise<Record<
   const budget = answerBudget(app, { rooms: 1 })
   const { position, body, lastRoom } = await initialSync(app, { ...viewer, ignored, budget })
   reportDropped(app, viewer.userId, budget)
-  // What is remembered of the device's keys is as old as this process's view of the stream.
+  // Cached key counts are as old as this process's view of the stream.
   while (app.stream.position() < position) await app.stream.refresh()
   const { sections, toDevice } = await waitingMessages(app, { ...viewer, to: position })
   return { ...body, ...sections, next_batch: syncToken(position, { toDevice, lastRoom }) }
@@ -100,7 +100,7 @@ async function changesSince(
   const waker = createWaker(app, user)
   let isOver = false
   try {
-    // What this user did through another process is told from here on.
+    // Includes the user's actions through other processes.
     await app.stream.refresh()
     if (from > app.stream.position()) {
       throw new InvalidParamError('since: is a token from another time or server; sync anew without it')
