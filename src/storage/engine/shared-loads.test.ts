@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import type { Db } from './database.ts'
-import { sharedLoads } from './shared-loads.ts'
+import { sharedLoads, sharedLookUp } from './shared-loads.ts'
 
 const connection = () => ({ sql: {} }) as unknown as Db
 
@@ -101,4 +101,46 @@ test('a failure reaches all who share it, and is not remembered', async () => {
   await turn()
   queries[1]!.answer()
   expect((await again).get(1)).toBe('value 1')
+})
+
+/** Looks up the double of numbers; a query with 13 in it fails. */
+function createDoubler(sharing: Parameters<typeof sharedLookUp>[1]) {
+  const queries: number[][] = []
+  const lookUp = sharedLookUp<number, number>(
+    async (_, keys) => {
+      queries.push([...keys])
+      if (keys.includes(13)) throw new Error('unlucky')
+      return new Map(keys.map((key) => [key, 2 * key]))
+    },
+    { retriesAlone: true, ...sharing },
+  )
+  return { queries, lookUp }
+}
+
+test('a query has at most so many keys; the same key counts once', async () => {
+  const { queries, lookUp } = createDoubler({ most: 2 })
+  const db = connection()
+  const asked = [lookUp(db, 1), lookUp(db, 1), lookUp(db, 2), Promise.resolve().then(() => lookUp(db, 3))]
+  expect(await Promise.all(asked)).toEqual([2, 2, 4, 6])
+  expect(queries).toEqual([[1, 2], [3]])
+  expect(await lookUp(db, 4)).toBe(8)
+  expect(queries).toHaveLength(3)
+})
+
+test('requests that arrive before the event loop turns share a query', async () => {
+  const { queries, lookUp } = createDoubler({ of: 'arrivals' })
+  const db = connection()
+  const later = new Promise((resolve) => process.nextTick(() => process.nextTick(() => resolve(lookUp(db, 2)))))
+  expect(await Promise.all([lookUp(db, 1), later])).toEqual([2, 4])
+  expect(queries).toEqual([[1, 2]])
+})
+
+test('no caller fails because of another, where each reads alone after a failure', async () => {
+  const { queries, lookUp } = createDoubler({})
+  const db = connection()
+  const answers = await Promise.allSettled([lookUp(db, 1), lookUp(db, 13), lookUp(db, 2)])
+  expect(answers.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled'])
+  expect(queries).toEqual([[1, 13, 2], [1], [13], [2]])
+  await expect(lookUp(db, 13)).rejects.toThrow('unlucky')
+  expect(queries).toHaveLength(5)
 })

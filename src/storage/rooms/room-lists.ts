@@ -2,7 +2,7 @@ import { type RawBuilder, sql } from 'kysely'
 import type { RoomId, ServerName, UserId } from '../../core/ids.ts'
 import type { Membership } from '../../core/rooms/membership.ts'
 import type { Db, Tx } from '../engine/database.ts'
-import { readTogether } from '../engine/read-together.ts'
+import { sharedLookUp } from '../engine/shared-loads.ts'
 import type { KnownRoom } from '../schema/sliding-sync.ts'
 
 /** A room in a user's list, and the state of it that a sliding sync connection has received. */
@@ -72,13 +72,13 @@ export async function countPendingInvites(
 }
 
 /** Reads a room list; concurrent readers of equal windows of several users' lists share a query. */
-export function loadListWindow(db: Db, reader: ListReader, wanted: ListWindow): Promise<ListedWindow> {
-  return loadTogether(db, { reader, wanted })
+export async function loadListWindow(db: Db, reader: ListReader, wanted: ListWindow): Promise<ListedWindow> {
+  return (await findWindow(db, { reader, wanted }))!
 }
 
 type WindowOfReader = { reader: ListReader; wanted: ListWindow }
 
-const loadTogether = readTogether<WindowOfReader, ListedWindow>(
+const findWindow = sharedLookUp<WindowOfReader, ListedWindow>(
   async (db, all) => {
     const found = new Map<WindowOfReader, ListedWindow>()
     const alike = Map.groupBy(all, ({ wanted }) => JSON.stringify(wanted))
@@ -92,9 +92,9 @@ const loadTogether = readTogether<WindowOfReader, ListedWindow>(
         for (const [place, list] of lists.entries()) found.set(some[place]!, list)
       }),
     )
-    return all.map((one) => found.get(one)!)
+    return found
   },
-  { most: 50, of: 'turn' },
+  { most: 50, retriesAlone: true },
 )
 
 /**
@@ -162,10 +162,11 @@ const MOST_ROOMS = 1_000_000
  * connection has received it.
  */
 export async function loadListedRooms(db: Db, reader: ListReader, roomIds: readonly RoomId[]): Promise<ListedRoom[]> {
-  return roomIds.length === 0 ? [] : loadRoomsTogether(db, { reader, roomIds: new Set(roomIds) })
+  if (roomIds.length === 0) return []
+  return (await findListedRooms(db, { reader, roomIds: new Set(roomIds) })) ?? []
 }
 
-const loadRoomsTogether = readTogether<{ reader: ListReader; roomIds: ReadonlySet<RoomId> }, ListedRoom[]>(
+const findListedRooms = sharedLookUp<{ reader: ListReader; roomIds: ReadonlySet<RoomId> }, ListedRoom[]>(
   async (db, all) => {
     const pairs = all.flatMap(({ reader, roomIds }, place) =>
       [...roomIds].map((roomId) => ({ ...reader, roomId, place })),
@@ -178,9 +179,9 @@ const loadRoomsTogether = readTogether<{ reader: ListReader; roomIds: ReadonlySe
       cross join lateral (${listedRoomOf()}) as listed ${KNOWN_OF_ROOM}
       where is_listed or was_joined and not forgotten or known.membership <> ''`.execute(db.sql)
     const ofReaders = Map.groupBy(rows, (row) => row.reader_place)
-    return all.map((_, place) => (ofReaders.get(place) ?? []).map(listedRoom))
+    return new Map([...ofReaders].map(([place, listed]) => [all[place]!, listed.map(listedRoom)]))
   },
-  { most: 50, of: 'turn' },
+  { most: 50, retriesAlone: true },
 )
 
 type Row = {

@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
 import type { DeviceId, RoomId, UserId } from '../../core/ids.ts'
 import type { Db, Tx } from '../engine/database.ts'
-import { readTogether } from '../engine/read-together.ts'
+import { sharedLookUp } from '../engine/shared-loads.ts'
 import type { KnownRoom, SlidingConnectionRow } from '../schema/sliding-sync.ts'
 
 /** The key of a sliding sync connection: its client chooses `connId`. */
@@ -39,7 +39,7 @@ export async function openConnection(
 }
 
 /** Finds a connection by name; undefined if there is none. One query for all requests that arrive together. */
-export const findConnection = readTogether<ConnectionKey, ConnectionState | undefined>(
+export const findConnection = sharedLookUp<ConnectionKey, ConnectionState>(
   async (db, keys) => {
     const { rows } = await sql<
       ConnectionState & { place: number }
@@ -47,10 +47,9 @@ export const findConnection = readTogether<ConnectionKey, ConnectionState | unde
       from unnest(${keys.map(({ userId }) => userId)}::text[], ${keys.map(({ deviceId }) => deviceId ?? '')}::text[],
         ${keys.map(({ connId }) => connId)}::text[]) with ordinality as wanted(user_id, device_id, conn_id, place)
       join sliding_connections using (user_id, device_id, conn_id)`.execute(db.sql)
-    const byPlace = new Map(rows.map(({ place, ...connection }) => [place, connection]))
-    return keys.map((_, place) => byPlace.get(place + 1))
+    return new Map(rows.map(({ place, ...connection }) => [keys[place - 1]!, connection]))
   },
-  { most: 100, of: 'arrivals' },
+  { most: 100, of: 'arrivals', retriesAlone: true },
 )
 
 /** Records that a connection is in use. */

@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
 import type { DeviceId, UserId } from '../../core/ids.ts'
 import type { Db, Tx } from '../engine/database.ts'
-import { readTogether } from '../engine/read-together.ts'
+import { sharedLookUp } from '../engine/shared-loads.ts'
 import type { AccessTokenRow, DeviceKey } from '../schema/users.ts'
 import { deleteLoginTokensOfDevice } from './login-tokens.ts'
 
@@ -27,7 +27,7 @@ type TokenlessHolder = Omit<TokenHolder, 'expires_ts' | 'last_seen_ts' | 'refres
 /**
  * Finds a token by its hash: one query for all data that a request needs, shared by all requests that arrive together.
  */
-export const findTokenHolder = readTogether<string, TokenHolder | undefined>(
+export const findTokenHolder = sharedLookUp<string, TokenHolder>(
   async (db, hashes) => {
     const { rows } = await sql<
       TokenHolder & { token_hash: string }
@@ -38,10 +38,9 @@ export const findTokenHolder = readTogether<string, TokenHolder | undefined>(
       left join devices on devices.user_id = token.user_id and devices.device_id = token.device_id
       left join refresh_tokens refresh on refresh.token_hash = token.refresh_token_hash and refresh.replaces is not null
       where token.token_hash = any(${hashes}::text[])`.execute(db.sql)
-    const byHash = new Map(rows.map((row) => [row.token_hash, row]))
-    return hashes.map((hash) => byHash.get(hash))
+    return new Map(rows.map((row) => [row.token_hash, row]))
   },
-  { most: 100, of: 'arrivals' },
+  { most: 100, of: 'arrivals', retriesAlone: true },
 )
 
 /**
