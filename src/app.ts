@@ -18,10 +18,16 @@ import type { Random } from './infra/random.ts'
 import type { StreamTail } from './infra/stream-tail.ts'
 import type { PasswordHasher } from './infra/users/password-hasher.ts'
 import type { MediaStore } from './services/media/media-store.ts'
+import type { DevicePresence } from './services/presence/device-presence.ts'
 import type { SpaceWalks } from './services/rooms/directory/space-walks.ts'
 import type { ReadingTurns } from './services/rooms/reading/reading-turns.ts'
 import type { ApprovedEvents } from './services/rooms/timeline/approved-events.ts'
 import type { ClientTransactions } from './services/rooms/timeline/client-transactions.ts'
+import type { ConnectedUsers } from './services/sync/sections/connected-users.ts'
+import type { FirstAnswers } from './services/sync/sections/first-answers.ts'
+import type { ToldMembersOfClients } from './services/sync/sections/told-members.ts'
+import type { WaitingRequests } from './services/sync/sections/waiting-requests.ts'
+import type { SlidingAnswers } from './services/sync/sliding/store-answers.ts'
 import type { Database } from './storage/engine/database.ts'
 import type { TakeNids } from './storage/engine/nids.ts'
 import type { RoomTransactions } from './storage/rooms/room-transactions.ts'
@@ -80,6 +86,14 @@ export type Components = {
   readonly reading: {
     readonly inTurn: ReadingTurns
     readonly spaceWalks: SpaceWalks
+  }
+  readonly presence: DevicePresence
+  readonly sync: {
+    readonly connectedUsers: ConnectedUsers
+    readonly waitingRequests: WaitingRequests
+    readonly firstAnswers: FirstAnswers
+    readonly toldMembers: ToldMembersOfClients
+    readonly slidingAnswers: SlidingAnswers
   }
 }
 

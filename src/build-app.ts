@@ -1,8 +1,14 @@
 import type { App, Capabilities } from './app.ts'
+import { createDevicePresence } from './services/presence/device-presence.ts'
 import { createSpaceWalks } from './services/rooms/directory/space-walks.ts'
 import { createReadingTurns } from './services/rooms/reading/reading-turns.ts'
 import { createApprovedEvents } from './services/rooms/timeline/approved-events.ts'
 import { createClientTransactions } from './services/rooms/timeline/client-transactions.ts'
+import { createConnectedUsers } from './services/sync/sections/connected-users.ts'
+import { createFirstAnswers } from './services/sync/sections/first-answers.ts'
+import { createToldMembers } from './services/sync/sections/told-members.ts'
+import { createWaitingRequests } from './services/sync/sections/waiting-requests.ts'
+import { createSlidingAnswers } from './services/sync/sliding/store-answers.ts'
 
 /** Makes an app from its capabilities, with all that a process has one of. Nothing of it runs yet. */
 export function buildApp(capabilities: Capabilities): App {
@@ -10,13 +16,25 @@ export function buildApp(capabilities: Capabilities): App {
     ...capabilities,
     timeline: buildTimeline(capabilities),
     reading: buildReading(),
+    presence: createDevicePresence(capabilities),
+    sync: buildSync(capabilities),
   }
 }
 
-function buildTimeline({ database }: Pick<Capabilities, 'database'>): App['timeline'] {
+function buildTimeline({ database }: Capabilities): App['timeline'] {
   return { clientTransactions: createClientTransactions(database), approvedEvents: createApprovedEvents() }
 }
 
 function buildReading(): App['reading'] {
   return { inTurn: createReadingTurns(), spaceWalks: createSpaceWalks() }
+}
+
+function buildSync({ config, database, stream }: Capabilities): App['sync'] {
+  return {
+    connectedUsers: createConnectedUsers({ database, stream }),
+    waitingRequests: createWaitingRequests(config.limits.counts.waiting_requests),
+    firstAnswers: createFirstAnswers(),
+    toldMembers: createToldMembers(),
+    slidingAnswers: createSlidingAnswers(database),
+  }
 }

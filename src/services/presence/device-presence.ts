@@ -1,9 +1,9 @@
 import { LRUCache } from 'lru-cache'
-import type { App } from '../../app.ts'
 import type { DeviceId, UserId } from '../../core/ids.ts'
-import { madeOnce } from '../../infra/concurrency/made-once.ts'
+import type { Logger } from '../../infra/logger.ts'
+import type { StreamTail } from '../../infra/stream-tail.ts'
 import type { PresenceState } from '../../storage/schema/presence.ts'
-import { createPresenceWriter, type PresenceApp, type PresenceWriter } from './presence-writer.ts'
+import { createPresenceWriter, type PresenceWriter, type WriterCapabilities } from './presence-writer.ts'
 
 /** A device with its presence. */
 export type PresentDevice = { userId: UserId; deviceId: DeviceId | null; presence: PresenceState }
@@ -27,6 +27,8 @@ export type DevicePresence = {
   forget(): void
 }
 
+type Capabilities = WriterCapabilities & { stream: StreamTail; logger: Logger }
+
 type Known = {
   device: PresentDevice
   syncs: number
@@ -42,14 +44,8 @@ const GONE_MS = 30_000
 const ACTIVITY_MS = 60_000
 const REMEMBERED_USERS = 20_000
 
-const trackers = new WeakMap<App['stream'], DevicePresence>()
-
-/** Returns the presence of devices of a running server. */
-export function devicePresenceOf(app: PresenceApp): DevicePresence {
-  return madeOnce(trackers, app.stream, () => createDevicePresence(app))
-}
-
-function createDevicePresence(app: PresenceApp): DevicePresence {
+/** Tracks the presence of devices in one process. */
+export function createDevicePresence(app: Capabilities): DevicePresence {
   const writer = createPresenceWriter(app)
   const devices = createKnownDevices(app, writer)
   const activity = new LRUCache<UserId, number>({ max: REMEMBERED_USERS })
@@ -111,7 +107,7 @@ function createDevicePresence(app: PresenceApp): DevicePresence {
 }
 
 /** Creates the table of devices that sync with this process. */
-function createKnownDevices(app: PresenceApp, writer: PresenceWriter) {
+function createKnownDevices(app: Capabilities, writer: PresenceWriter) {
   const devices = new Map<UserId, Map<DeviceId | null, Known>>()
 
   // Another process may have written a newer presence of the user.

@@ -6,15 +6,13 @@ import { presenceContent } from '../../core/presence-content.ts'
 import { storableText } from '../../storage/engine/storable-text.ts'
 import { findPresence, shareRoom } from '../../storage/presence/presence.ts'
 import type { PresenceState } from '../../storage/schema/presence.ts'
-import { devicePresenceOf } from './device-presence.ts'
-import type { PresenceApp } from './presence-writer.ts'
 
 /**
  * Sets a user's presence through a device. Does nothing if presence is disabled.
  * https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3presenceuseridstatus
  */
 export async function setPresenceStatus(
-  app: PresenceApp,
+  app: Pick<App, 'config' | 'presence'>,
   {
     statusMsg,
     ...device
@@ -26,7 +24,7 @@ export async function setPresenceStatus(
   },
 ): Promise<void> {
   if (!app.config.presence.enabled) return
-  await devicePresenceOf(app).set({ ...device, statusMsg: statusMsg ? storableText(statusMsg) : null })
+  await app.presence.set({ ...device, statusMsg: statusMsg ? storableText(statusMsg) : null })
 }
 
 /**

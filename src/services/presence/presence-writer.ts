@@ -1,7 +1,9 @@
-import type { App } from '../../app.ts'
+import type { Clock } from '../../infra/clock.ts'
+import type { Random } from '../../infra/random.ts'
+import type { Database } from '../../storage/engine/database.ts'
 import { type PresenceChange, type PresenceWrite, storePresence } from '../../storage/presence/presence.ts'
 
-export type PresenceApp = Pick<App, 'config' | 'database' | 'stream' | 'clock' | 'random' | 'logger'>
+export type WriterCapabilities = { database: Database; clock: Clock; random: Random }
 
 /** Writes presence changes: one transaction for all that arrived during the previous one. */
 export type PresenceWriter = {
@@ -18,7 +20,7 @@ export type PresenceWriter = {
 const IDLE_MS = 5 * 60_000
 
 /** Creates the writer of one process. */
-export function createPresenceWriter(app: PresenceApp): PresenceWriter {
+export function createPresenceWriter(app: WriterCapabilities): PresenceWriter {
   const processId = app.random.token(16)
   let waiting: PresenceChange[] = []
   let next: Promise<void> | undefined

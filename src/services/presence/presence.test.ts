@@ -2,7 +2,6 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { DeviceId, UserId } from '../../core/ids.ts'
 import { findPresence } from '../../storage/presence/presence.ts'
 import { createTestApp, type TestApp } from '../../testing/create-test-app.ts'
-import { devicePresenceOf } from './device-presence.ts'
 import { noteActivity } from './note-activity.ts'
 import { getPresenceStatus, setPresenceStatus } from './presence-status.ts'
 import { sweepPresence } from './start-presence.ts'
@@ -22,7 +21,7 @@ let made = 0
 const newUser = () => `@presence${++made}:hearth.test` as UserId
 const stateOf = async (userId: UserId) => (await findPresence(app.database, userId))?.presence
 const sync = async (userId: UserId, presence: 'online' | 'unavailable' | 'offline', deviceId = PHONE, on = app) => {
-  const present = devicePresenceOf(on).beginSync({ userId, deviceId, presence })
+  const present = on.presence.beginSync({ userId, deviceId, presence })
   await present.settled
   return present
 }
@@ -34,14 +33,14 @@ test('who syncs is online, and goes half a minute after the last sync', async ()
   const first = await sync(user, 'online')
   expect(await stateOf(user)).toBe('online')
   app.clock.advance(10 * MINUTE)
-  await devicePresenceOf(app).sweep()
+  await app.presence.sweep()
   expect(await stateOf(user)).toBe('online')
   first.end()
   app.clock.advance(29_000)
-  await devicePresenceOf(app).sweep()
+  await app.presence.sweep()
   expect(await stateOf(user)).toBe('online')
   app.clock.advance(2000)
-  await devicePresenceOf(app).sweep()
+  await app.presence.sweep()
   expect(await stateOf(user)).toBe('offline')
 })
 
@@ -72,7 +71,7 @@ test('a sync that is not to mark the user online changes nothing', async () => {
   app.clock.advance(29_000)
   ;(await sync(user, 'offline')).end()
   app.clock.advance(2000)
-  await devicePresenceOf(app).sweep()
+  await app.presence.sweep()
   expect(await stateOf(user)).toBe('offline')
 })
 
@@ -83,7 +82,7 @@ test('who does nothing for five minutes is unavailable, until the next activity'
   await sweepPresence(app)
   expect(await stateOf(user)).toBe('unavailable')
   noteActivity(app, user)
-  await devicePresenceOf(app).writer.drained()
+  await app.presence.writer.drained()
   expect(await stateOf(user)).toBe('online')
 })
 
@@ -114,7 +113,7 @@ test('what a device says through another process counts at once, and a dead proc
   expect(await stateOf(user)).toBe('online')
   here.end()
   app.clock.advance(31_000)
-  await devicePresenceOf(app).sweep()
+  await app.presence.sweep()
   expect(await stateOf(user)).toBe('online')
   await setPresenceStatus(app, { userId: user, deviceId: PHONE, presence: 'offline', statusMsg: null })
   expect(await stateOf(user)).toBe('offline')

@@ -1,8 +1,8 @@
 import type { App } from '../../app.ts'
 import { repeat } from '../../infra/concurrency/repeat.ts'
 import { beatPresence, dropDeadPresence, settleAllPresence } from '../../storage/presence/presence.ts'
-import { devicePresenceOf } from './device-presence.ts'
-import type { PresenceApp } from './presence-writer.ts'
+
+type PresenceApp = Pick<App, 'config' | 'database' | 'clock' | 'random' | 'logger' | 'stopping' | 'presence'>
 
 /** Sweep interval for devices of this process that are gone. */
 const SWEEP_MS = 5000
@@ -14,13 +14,13 @@ const DEAD_MS = 3 * BEAT_MS
 const HEARD_MS = 30 * 60_000
 
 /** Expires presence over time. `stop` removes this process's devices; after a crash, other processes do so. */
-export async function startPresence(app: PresenceApp & Pick<App, 'stopping'>): Promise<{ stop(): Promise<void> }> {
+export async function startPresence(app: PresenceApp): Promise<{ stop(): Promise<void> }> {
   if (!app.config.presence.enabled) return { stop: async () => {} }
-  const { writer } = devicePresenceOf(app)
+  const { writer } = app.presence
   await sweepPresence(app)
   const failure = 'sweeping presence failed; it is tried again'
   const loops = [
-    repeat(app, { every: SWEEP_MS, first: SWEEP_MS, failure }, () => devicePresenceOf(app).sweep()),
+    repeat(app, { every: SWEEP_MS, first: SWEEP_MS, failure }, () => app.presence.sweep()),
     repeat(app, { every: BEAT_MS, first: BEAT_MS, failure }, () => sweepPresence(app)),
   ]
   return {
@@ -37,7 +37,7 @@ export async function startPresence(app: PresenceApp & Pick<App, 'stopping'>): P
  * process to offline.
  */
 export async function sweepPresence(app: PresenceApp): Promise<void> {
-  const presence = devicePresenceOf(app)
+  const presence = app.presence
   const write = presence.writer.now()
   const wasKnown = await app.database.writeLazily(async (tx) => {
     const isKnown = await beatPresence(tx, write)

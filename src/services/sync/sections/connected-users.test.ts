@@ -1,5 +1,4 @@
 import { expect, test } from 'vitest'
-import type { App } from '../../../app.ts'
 import type { RoomId, UserId } from '../../../core/ids.ts'
 import type { StreamRow } from '../../../storage/schema/stream.ts'
 import { createTestDatabase } from '../../../testing/test-database.ts'
@@ -25,7 +24,7 @@ async function start(kept?: number) {
     },
     stop: async () => {},
   }
-  const users = createConnectedUsers({ database, stream } as unknown as App, kept)
+  const users = createConnectedUsers({ database, stream }, kept)
   const row = (kind: StreamRow['kind'], rest: Partial<StreamRow>) =>
     tell([{ kind, stream_position: ++position, room_id: null, user_id: null, ref: null, detail: null, ...rest }])
   return {

@@ -1,7 +1,7 @@
-import type { App } from '../../../app.ts'
 import type { RoomId, UserId } from '../../../core/ids.ts'
 import type { Membership } from '../../../core/rooms/membership.ts'
-import { madeOnce } from '../../../infra/concurrency/made-once.ts'
+import type { StreamTail } from '../../../infra/stream-tail.ts'
+import type { Database } from '../../../storage/engine/database.ts'
 import type { StreamRow } from '../../../storage/schema/stream.ts'
 import { loadMembershipsAtPosition } from '../../../storage/sync/sync-memberships.ts'
 import { loadIgnoredUsers } from '../../../storage/users/ignored-users.ts'
@@ -39,7 +39,7 @@ export type ConnectedUsers = {
   partialRooms(): ReadonlySet<RoomId>
 }
 
-type Capabilities = Pick<App, 'database' | 'stream'>
+type Capabilities = { database: Database; stream: StreamTail }
 /** Joined users by room. */
 type Members = Map<RoomId, Set<ConnectedUser>>
 
@@ -47,14 +47,8 @@ type Members = Map<RoomId, Set<ConnectedUser>>
 const KEPT_USERS = 20_000
 /** In rooms with more users than this, presence changes wake nobody: they come with the next response. */
 const MAX_WOKEN_BY_PRESENCE = 500
-const connected = new WeakMap<App['stream'], ConnectedUsers>()
 
-/** Returns the connected users of a running server. */
-export function connectedUsersOf(app: Capabilities): ConnectedUsers {
-  return madeOnce(connected, app.stream, () => createConnectedUsers(app))
-}
-
-/** As `connectedUsersOf`, but a separate instance; `kept`: the number of users cached. */
+/** Creates the connected users of a process; `kept`: the number of users cached. */
 export function createConnectedUsers(app: Capabilities, kept = KEPT_USERS): ConnectedUsers {
   const users = new Map<UserId, ConnectedUser>()
   const members: Members = new Map()

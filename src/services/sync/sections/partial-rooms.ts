@@ -1,5 +1,6 @@
-import type { App } from '../../../app.ts'
 import type { RoomId } from '../../../core/ids.ts'
+import type { StreamTail } from '../../../infra/stream-tail.ts'
+import type { Db } from '../../../storage/engine/database.ts'
 import { loadPartialRooms } from '../../../storage/rooms/membership/partial-rooms.ts'
 
 /** The rooms with partial state, updated by the stream. */
@@ -10,7 +11,7 @@ export type PartialRooms = {
 }
 
 /** Tracks rooms with partial state; existing ones are loaded on first use. */
-export function followPartialRooms(app: Pick<App, 'database' | 'stream'>): PartialRooms {
+export function followPartialRooms(app: { database: Db; stream: StreamTail }): PartialRooms {
   const now = new Set<RoomId>()
   /** Stream positions at which rooms were resynced during the load, whose result may be older. */
   const completed = new Map<RoomId, number>()

@@ -1,12 +1,12 @@
-import type { App } from '../../../app.ts'
 import type { RoomId, UserId } from '../../../core/ids.ts'
+import type { Db } from '../../../storage/engine/database.ts'
 import { loadRoomsOfUsers } from '../../../storage/presence/presence.ts'
 
 /** Changes within this time wake together. */
 const GATHER_MS = 100
 
 /** Collects users with changed presence, finds their rooms with one query, and calls `wake` for each room. */
-export function gatherPresence(app: Pick<App, 'database'>, wake: (roomId: RoomId) => void): (userId: UserId) => void {
+export function gatherPresence(app: { database: Db }, wake: (roomId: RoomId) => void): (userId: UserId) => void {
   let changed = new Set<UserId>()
   let timer: NodeJS.Timeout | undefined
 

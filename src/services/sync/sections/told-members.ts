@@ -1,9 +1,6 @@
 import { LRUCache } from 'lru-cache'
-import type { App } from '../../../app.ts'
 import type { DeviceId, RoomId, UserId } from '../../../core/ids.ts'
-import { madeOnce } from '../../../infra/concurrency/made-once.ts'
 import type { StoredEvent } from '../../../storage/schema/stored-event.ts'
-import type { SyncFilter } from './sync-filter.ts'
 
 /** The member events that a lazy-loading client has received, as far as this process knows. */
 export type ToldMembers = {
@@ -17,7 +14,7 @@ type Client = { userId: UserId; deviceId: DeviceId | null }
 /** The client's position, undefined for none, and that of the current response. */
 type Span = { from: number | undefined; to: number }
 
-type Laziness = Pick<SyncFilter, 'lazyLoadMembers' | 'includeRedundantMembers'>
+type Laziness = { lazyLoadMembers: boolean; includeRedundantMembers: boolean }
 
 /** By the nid of a member event: the position of the first response with it. */
 type Told = Map<number, number>
@@ -27,16 +24,25 @@ const MOST_MEMBERS_OF_ROOM = 100
 const MOST_MEMBERS = 500_000
 const MOST_CLIENTS = 50_000
 
-const memories = new WeakMap<App['stream'], Memory>()
+/** The members received by all clients of a process. */
+export type ToldMembersOfClients = {
+  /** Adds the client's received members to the viewer of a sync, if it loads members lazily without redundant ones. */
+  addTo<Viewer extends Client & { filter: Laziness }>(viewer: Viewer, span: Span): Viewer & { told?: ToldMembers }
+}
 
-/** Adds the client's received members to the viewer of a sync, if it loads members lazily without redundant ones. */
-export function withToldMembers<Viewer extends Client & { filter: Laziness }>(
-  app: Pick<App, 'stream'>,
-  viewer: Viewer,
-  span: Span,
-): Viewer & { told?: ToldMembers } {
-  const { lazyLoadMembers, includeRedundantMembers } = viewer.filter
-  return lazyLoadMembers && !includeRedundantMembers ? { ...viewer, told: toldMembersOf(app, viewer, span) } : viewer
+export function createToldMembers(): ToldMembersOfClients {
+  const memory: Memory = {
+    rooms: new LRUCache({ maxSize: MOST_MEMBERS, sizeCalculation: ({ size }) => size + 1 }),
+    starts: new LRUCache({ max: MOST_CLIENTS }),
+  }
+  return {
+    addTo(viewer, span) {
+      const { lazyLoadMembers, includeRedundantMembers } = viewer.filter
+      return lazyLoadMembers && !includeRedundantMembers
+        ? { ...viewer, told: toldMembersOf(memory, viewer, span) }
+        : viewer
+    },
+  }
 }
 
 /**
@@ -44,8 +50,7 @@ export function withToldMembers<Viewer extends Client & { filter: Laziness }>(
  * processes or before an initial sync do not count.
  * https://spec.matrix.org/v1.19/client-server-api/#lazy-loading-room-members
  */
-function toldMembersOf(app: Pick<App, 'stream'>, { userId, deviceId }: Client, { from, to }: Span): ToldMembers {
-  const { rooms, starts } = madeOnce(memories, app.stream, createMemory)
+function toldMembersOf({ rooms, starts }: Memory, { userId, deviceId }: Client, { from, to }: Span): ToldMembers {
   const client = `${userId}\0${deviceId ?? ''}`
   if (from === undefined) starts.set(client, to)
   const start = starts.get(client) ?? 0
@@ -73,11 +78,4 @@ function toldMembersOf(app: Pick<App, 'stream'>, { userId, deviceId }: Client, {
 
 function isBetween(position: number | undefined, from: number, to: number): boolean {
   return position !== undefined && position >= from && position <= to
-}
-
-function createMemory(): Memory {
-  return {
-    rooms: new LRUCache({ maxSize: MOST_MEMBERS, sizeCalculation: ({ size }) => size + 1 }),
-    starts: new LRUCache({ max: MOST_CLIENTS }),
-  }
 }

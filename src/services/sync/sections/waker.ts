@@ -1,6 +1,5 @@
 import type { App } from '../../../app.ts'
 import type { ConnectedUser } from './connected-users.ts'
-import { enterWaiting } from './waiting-requests.ts'
 
 /** Makes a request wait for a row that concerns its user. */
 export type Waker = {
@@ -15,7 +14,7 @@ export type Waker = {
 }
 
 /** Starts to listen for a user; `close` stops. */
-export function createWaker(app: Pick<App, 'stream' | 'config'>, user: ConnectedUser): Waker {
+export function createWaker(app: Pick<App, 'sync'>, user: ConnectedUser): Waker {
   let happened = false
   let resume = () => {}
   const wake = () => {
@@ -38,7 +37,7 @@ export function createWaker(app: Pick<App, 'stream' | 'config'>, user: Connected
           resolve(isOver)
         }
         const done = () => finish(false)
-        const leave = enterWaiting(app, user.userId, () => finish(true))
+        const leave = app.sync.waitingRequests.enter(user.userId, () => finish(true))
         const timer = setTimeout(done, ms)
         signal.addEventListener('abort', done)
         resume = done

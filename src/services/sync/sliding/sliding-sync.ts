@@ -11,10 +11,8 @@ import {
   touchConnection,
 } from '../../../storage/sync/sliding-connections.ts'
 import { loadIgnoredUsers } from '../../../storage/users/ignored-users.ts'
-import { devicePresenceOf } from '../../presence/device-presence.ts'
 import { answerBudget, reportDropped } from '../sections/answer-budget.ts'
-import { type ConnectedUser, connectedUsersOf } from '../sections/connected-users.ts'
-import { inTurnOfUser } from '../sections/first-answers.ts'
+import type { ConnectedUser } from '../sections/connected-users.ts'
 import { compileSyncFilter } from '../sections/sync-filter.ts'
 import type { SyncViewer } from '../sections/sync-room.ts'
 import { acknowledgeToDevice } from '../sections/to-device.ts'
@@ -22,9 +20,11 @@ import { createWaker } from '../sections/waker.ts'
 import { rowsOf } from '../v3/incremental-sync.ts'
 import { type SlidingAnswer, type SlidingNews, slidingAnswer } from './sliding-answer.ts'
 import type { SlidingRequest } from './sliding-request.ts'
-import { storeAnswer } from './store-answers.ts'
 
-type Capabilities = Pick<App, 'config' | 'database' | 'clock' | 'random' | 'stream' | 'logger' | 'metrics' | 'reading'>
+type Capabilities = Pick<
+  App,
+  'config' | 'database' | 'clock' | 'random' | 'stream' | 'logger' | 'metrics' | 'reading' | 'sync' | 'presence'
+>
 /** A response; `isNews` false: nothing changed until the timeout. */
 export type SlidingReply = Omit<SlidingAnswer, 'changes'> & { pos: string; connection: ConnectionState }
 
@@ -41,7 +41,7 @@ const EVERYTHING = compileSyncFilter({})
 export async function slidingSync(app: Capabilities, request: SlidingRequest): Promise<SlidingReply> {
   const { presence } = request
   if (presence === undefined || !app.config.presence.enabled) return answer(app, request)
-  const present = devicePresenceOf(app).beginSync({ ...request, presence })
+  const present = app.presence.beginSync({ ...request, presence })
   try {
     return await answer(app, request)
   } finally {
@@ -70,7 +70,7 @@ async function begin(app: Capabilities, request: SlidingRequest): Promise<Slidin
   const to = await app.stream.refresh()
   const viewer = viewerOf(app, request, await loadIgnoredUsers(app.database, request.userId))
   const news = { from: undefined, to, rows: [], joined: new Set<never>() }
-  const { changes, ...told } = await inTurnOfUser(app, request.userId, () =>
+  const { changes, ...told } = await app.sync.firstAnswers.inTurn(request.userId, () =>
     slidingAnswer(app, viewer, { request, connection: undefined, news }),
   )
   reportDropped(app, request.userId, viewer.budget)
@@ -87,7 +87,7 @@ async function goOn(app: Capabilities, request: SlidingRequest): Promise<Sliding
   const pos = parseSlidingPos(request.pos!)
   const connection = await connectionAt(app, request, pos)
   const deadline = app.clock.now() + Math.min(request.timeout, MAX_TIMEOUT_MS)
-  const user = await connectedUsersOf(app).get(request.userId)
+  const user = await app.sync.connectedUsers.get(request.userId)
   const waker = createWaker(app, user)
   let hasToEnd = false
   try {
@@ -102,7 +102,7 @@ async function goOn(app: Capabilities, request: SlidingRequest): Promise<Sliding
       const left = deadline - app.clock.now()
       const isOver = hasToEnd || left <= 0 || request.signal.aborted
       if (isOver || news.rows.length > 0 || !knowsAll(request, connection, pos.position)) {
-        const viewer = viewerOf(app, request, await connectedUsersOf(app).ignoredBy(user))
+        const viewer = viewerOf(app, request, await app.sync.connectedUsers.ignoredBy(user))
         const told = await slidingAnswer(app, viewer, { request, connection, news })
         reportDropped(app, request.userId, viewer.budget)
         if (told.isNews || isOver) return await reply(app, { request, connection, told, to })
@@ -182,7 +182,7 @@ async function reply(
     return { ...rest, connection, pos: slidingPos({ connection: nid, answer: connection.answer, position: to }) }
   }
   const now = app.clock.now()
-  const number = await storeAnswer(app, { connection: nid, base: connection.answer, ...changes, now })
+  const number = await app.sync.slidingAnswers.store({ connection: nid, base: connection.answer, ...changes, now })
   if (number === undefined) throw unknownPos()
   const { configs, shape } = changes
   return {

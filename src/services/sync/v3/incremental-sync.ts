@@ -20,13 +20,12 @@ import { presenceChanges } from '../sections/sync-presence.ts'
 import { type SyncedRoom, type SyncViewer, syncRooms } from '../sections/sync-room.ts'
 import type { RoomSpan } from '../sections/sync-room-content.ts'
 import { roomsRead, syncUnread } from '../sections/sync-unread.ts'
-import { withToldMembers } from '../sections/told-members.ts'
 import { type Departure, departedRooms } from './departed-rooms.ts'
 import { type FirstRooms, placeOfRoom } from './first-rooms.ts'
 import { moreFirstRooms, strippedRooms } from './initial-sync.ts'
 import { type SyncedRooms, syncResponse } from './sync-response.ts'
 
-type Reading = Pick<App, 'config' | 'database' | 'clock' | 'stream' | 'reading'>
+type Reading = Pick<App, 'config' | 'database' | 'clock' | 'stream' | 'reading' | 'sync'>
 
 type IncrementalSpan = {
   user: ConnectedUser
@@ -50,7 +49,7 @@ export async function incrementalSync(
   asking: SyncViewer,
   { user, from, to, fullState, acknowledged, partial, lastRoom }: IncrementalSpan,
 ): Promise<Record<string, unknown> | undefined> {
-  const viewer = withToldMembers(app, asking, { from, to })
+  const viewer = app.sync.toldMembers.addTo(asking, { from, to })
   // The user's rooms as of `to`, read before any await, since the stream updates them.
   const present = user.rooms
   // Clients without lazy loading get a room only once its members are known:

@@ -8,11 +8,10 @@ import { unwantedByNid } from '../sections/hidden-invites.ts'
 import { allAccountData } from '../sections/sync-account-data.ts'
 import { allPresence } from '../sections/sync-presence.ts'
 import type { SyncViewer } from '../sections/sync-room.ts'
-import { withToldMembers } from '../sections/told-members.ts'
 import { type FirstRooms, firstRooms } from './first-rooms.ts'
 import { type SyncedRooms, syncResponse } from './sync-response.ts'
 
-type Reading = Pick<App, 'config' | 'database' | 'clock' | 'stream' | 'reading'>
+type Reading = Pick<App, 'config' | 'database' | 'clock' | 'stream' | 'reading' | 'sync'>
 
 const PRESENT: readonly Membership[] = ['join', 'invite', 'knock']
 const ALL: readonly Membership[] = [...PRESENT, 'leave', 'ban']
@@ -28,7 +27,7 @@ export async function initialSync(
   asking: SyncViewer,
 ): Promise<{ position: number; body: Record<string, unknown>; lastRoom: string | undefined }> {
   const { position, rooms: all } = await loadNewestOfRooms(app.database, wantedRooms(asking, PRESENT, ALL))
-  const viewer = withToldMembers(app, asking, { from: undefined, to: position })
+  const viewer = app.sync.toldMembers.addTo(asking, { from: undefined, to: position })
   // Cached unread events are as old as this process's view of the stream.
   while (app.stream.position() < position) await app.stream.refresh()
   const rooms = shownRooms(viewer, all)

@@ -1,7 +1,6 @@
 import type { App } from '../../../app.ts'
 import type { UserId } from '../../../core/ids.ts'
 import { parseSyncToken } from '../../../core/sync-token.ts'
-import { connectedUsersOf } from '../sections/connected-users.ts'
 import { type DeviceLists, deviceListChanges } from '../sections/device-lists.ts'
 import { rowsOf } from './incremental-sync.ts'
 
@@ -11,11 +10,11 @@ import { rowsOf } from './incremental-sync.ts'
  * https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3keyschanges
  */
 export async function keyChanges(
-  app: Pick<App, 'database' | 'stream' | 'logger'>,
+  app: Pick<App, 'database' | 'stream' | 'logger' | 'sync'>,
   { userId, from, to }: { userId: UserId; from: string; to: string },
 ): Promise<DeviceLists> {
   const span = { from: parseSyncToken(from), to: parseSyncToken(to) }
-  const user = await connectedUsersOf(app).get(userId)
+  const user = await app.sync.connectedUsers.get(userId)
   await app.stream.refresh()
   const { rooms: present, joined } = user
   const rows = await rowsOf(app, { user, ...span, joined, present })

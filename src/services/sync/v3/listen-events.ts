@@ -13,7 +13,6 @@ import { serveEvents } from '../../rooms/reading/serve-events.ts'
 import { visibleEvents } from '../../rooms/reading/visible-events.ts'
 import { unwantedAmong } from '../sections/hidden-invites.ts'
 import { oldNews } from '../sections/old-news.ts'
-import { enterWaiting } from '../sections/waiting-requests.ts'
 
 export type ListenCommand = {
   userId: UserId
@@ -26,7 +25,7 @@ export type ListenCommand = {
   signal: AbortSignal
 }
 
-type Listening = Pick<App, 'config' | 'database' | 'clock' | 'stream' | 'reading'>
+type Listening = Pick<App, 'config' | 'database' | 'clock' | 'stream' | 'reading' | 'sync'>
 
 const MAX_TIMEOUT_MS = 10 * 60_000
 
@@ -128,7 +127,7 @@ function nextRow(
         row.kind === 'presence' || row.user_id === wait.userId || wait.rooms.has(row.room_id as RoomId)
       if (rows.some(concerns)) done()
     })
-    const leave = enterWaiting(app, wait.userId, () => finish(true))
+    const leave = app.sync.waitingRequests.enter(wait.userId, () => finish(true))
     wait.signal.addEventListener('abort', done)
     // Rows that arrived during the look-up.
     if (app.stream.position() > wait.after || wait.signal.aborted) done()

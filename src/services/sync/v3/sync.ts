@@ -5,11 +5,8 @@ import type { DeviceId, UserId } from '../../../core/ids.ts'
 import { acknowledgedIn, lastRoomIn, parseSyncToken, syncToken } from '../../../core/sync-token.ts'
 import type { PresenceState } from '../../../storage/schema/presence.ts'
 import { loadIgnoredUsers } from '../../../storage/users/ignored-users.ts'
-import { devicePresenceOf } from '../../presence/device-presence.ts'
 import { answerBudget, reportDropped } from '../sections/answer-budget.ts'
-import { connectedUsersOf } from '../sections/connected-users.ts'
 import { waitingMessages } from '../sections/encryption-changes.ts'
-import { inTurnOfUser } from '../sections/first-answers.ts'
 import { keyCounts } from '../sections/key-counts.ts'
 import { compileSyncFilter } from '../sections/sync-filter.ts'
 import type { SyncViewer } from '../sections/sync-room.ts'
@@ -35,7 +32,10 @@ export type SyncCommand = {
   signal: AbortSignal
 }
 
-type Capabilities = Pick<App, 'config' | 'database' | 'clock' | 'random' | 'stream' | 'logger' | 'metrics' | 'reading'>
+type Capabilities = Pick<
+  App,
+  'config' | 'database' | 'clock' | 'random' | 'stream' | 'logger' | 'metrics' | 'reading' | 'sync' | 'presence'
+>
 
 /** Longer waits gain nothing and tie up proxies. */
 const MAX_TIMEOUT_MS = 10 * 60_000
@@ -47,7 +47,7 @@ const MAX_TIMEOUT_MS = 10 * 60_000
 export async function sync(app: Capabilities, command: SyncCommand): Promise<Record<string, unknown>> {
   const { presence } = command
   if (presence === undefined || !app.config.presence.enabled) return answer(app, command)
-  const present = devicePresenceOf(app).beginSync({ ...command, presence })
+  const present = app.presence.beginSync({ ...command, presence })
   try {
     // An initial sync includes the user's own presence, so that the next one does not report it as changed.
     if (command.since === undefined) await present.settled
@@ -67,7 +67,7 @@ async function answer(app: Capabilities, command: SyncCommand): Promise<Record<s
   const { since } = command
   const body =
     since === undefined
-      ? await inTurnOfUser(app, viewer.userId, () => everything(app, viewer))
+      ? await app.sync.firstAnswers.inTurn(viewer.userId, () => everything(app, viewer))
       : await changesSince(app, viewer, { ...command, since })
   return { ...(await keyCounts(app, viewer)), ...body }
 }
@@ -95,7 +95,7 @@ async function changesSince(
   const acknowledged = acknowledgedIn(since)
   const lastRoom = lastRoomIn(since)
   const deadline = app.clock.now() + Math.min(timeout, MAX_TIMEOUT_MS)
-  const connected = connectedUsersOf(app)
+  const connected = app.sync.connectedUsers
   const user = await connected.get(viewer.userId)
   const waker = createWaker(app, user)
   let isOver = false
