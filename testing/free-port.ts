@@ -2,15 +2,11 @@ import { randomInt } from 'node:crypto'
 import { createServer } from 'node:net'
 
 /**
- * Below the ports that systems give to connections that go out: one of these could be taken by such a connection before
- * somebody listens on it.
+ * Below the ephemeral ports of outgoing connections, one of which could take the port before a server listens on it.
  */
 const [FIRST, LAST] = [10_240, 32_767] as const
 
-/**
- * A TCP port of 127.0.0.1 that nobody listens on at the moment. By chance, so that others who look at the same time
- * find another one.
- */
+/** Returns a TCP port of 127.0.0.1 that is free now. Random, so that concurrent callers get different ones. */
 export async function freePort(): Promise<number> {
   for (;;) {
     const port = randomInt(FIRST, LAST + 1)

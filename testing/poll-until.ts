@@ -2,8 +2,8 @@ const DEADLINE_MS = 30_000
 const PAUSE_MS = 20
 
 /**
- * Asks again and again until the answer is neither false nor undefined nor an error; returns it. Throws with the last
- * error after 30 seconds (or `deadline` ms). `pause`: between what is asked, for what is dear.
+ * Polls until the result is neither false nor undefined nor an error, and returns it. Throws with the last error after
+ * 30 seconds (or `deadline` ms). `pause`: the interval, for expensive checks.
  */
 export async function pollUntil<Result>(
   what: string,

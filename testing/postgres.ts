@@ -6,11 +6,11 @@ import pg from 'pg'
 import { freePort } from './free-port.ts'
 import { pollUntil } from './poll-until.ts'
 
-/** A PostgreSQL of our own, which lives as long as the tests. */
+/** A PostgreSQL for the tests, which lives as long as they do. */
 export type TestPostgres = {
-  /** Makes an empty database and returns its URL. */
+  /** Creates an empty database and returns its URL. */
   createDatabase(): Promise<string>
-  /** The process of the server, for CPU accounting. */
+  /** The server's process, for CPU accounting. */
   pid: number
   stop(): Promise<void>
 }
@@ -18,9 +18,8 @@ export type TestPostgres = {
 const DEBIAN = '/usr/lib/postgresql'
 
 /**
- * Starts a PostgreSQL from Debian's package on a free port, with durable commits like a real one. Throws when it is not
- * installed.
- * `settings`: more of them, such as `work_mem=1MB`.
+ * Starts a PostgreSQL from Debian's package on a free port, with durable commits as in production. Throws if it is not
+ * installed. `settings`: further ones, such as `work_mem=1MB`.
  */
 export async function startPostgres(settings: readonly string[] = []): Promise<TestPostgres> {
   const binaries = findBinaries()
@@ -87,7 +86,7 @@ function dropRoot(folder: string): { uid?: number; gid?: number } {
   return ids
 }
 
-/** Runs a statement in a database, by its URL; returns the rows. */
+/** Runs a statement in a database, by its URL, and returns the rows. */
 // biome-ignore lint/suspicious/noExplicitAny: rows have every shape
 export async function query(url: string, text: string): Promise<any[]> {
   const client = new pg.Client({ connectionString: url })

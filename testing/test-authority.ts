@@ -4,7 +4,7 @@ import { isIP } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
-/** A certificate authority that only tests trust; made by openssl, files in a temporary folder. */
+/** A certificate authority that only tests trust; created by openssl, with files in a temporary folder. */
 export type TestAuthority = {
   /** PEM file of its certificate. */
   certificate: string

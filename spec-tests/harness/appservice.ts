@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { freePort } from '../../testing/free-port.ts'
 import { type Answer, ask } from './client.ts'
 
-/** A request that a homeserver makes of an application service. */
+/** A request of a homeserver to an application service. */
 // biome-ignore lint/suspicious/noExplicitAny: tests look into bodies of every shape
 export type AppserviceCall = { method: string; path: string; query: URLSearchParams; token: string; body: any }
 
@@ -16,24 +16,24 @@ export type TestAppservice = {
   registrationFile: string
   asToken: string
   hsToken: string
-  /** All that it was asked, refused or not. */
+  /** All requests, also refused ones. */
   calls: AppserviceCall[]
-  /** What it has taken, each transaction once, by id. */
+  /** Accepted transactions, each once, by ID. */
   // biome-ignore lint/suspicious/noExplicitAny: see AppserviceCall
   transactions: Map<string, any>
-  /** All events that it has taken, in order. */
+  /** All accepted events, in order. */
   // biome-ignore lint/suspicious/noExplicitAny: see AppserviceCall
   events(): any[]
-  /** All that is under a key of its transactions, such as `ephemeral`. */
+  /** Returns the values of a key of its transactions, such as `ephemeral`. */
   // biome-ignore lint/suspicious/noExplicitAny: see AppserviceCall
   under(key: string): any[]
-  /** How it answers what is no transaction; default: 404. Throwing leaves the homeserver without an answer. */
+  /** Answers requests other than transactions; default: 404. Throwing leaves the homeserver without a response. */
   respond: (call: AppserviceCall) => Promise<{ status: number; body?: unknown }>
-  /** How it answers transactions; those of other statuses than 200 it has not taken. */
+  /** The status with which it answers transactions; it accepts them only with 200. */
   answerTransactions: number
   start(): Promise<void>
   stop(): Promise<void>
-  /** Asks a homeserver in the name of one of its users, or in its own. */
+  /** Sends a request to a homeserver as one of its users, or as its sender. */
   ask(
     homeserver: string,
     request: { method: string; path: string; body?: unknown; as?: string; device?: string },
@@ -43,10 +43,7 @@ export type TestAppservice = {
 
 const TRANSACTION = /^\/_matrix\/app\/v1\/transactions\/([^/]+)$/
 
-/**
- * Makes an application service for users `@_ID_…` and aliases `#_ID_…`, which listens; `more`: further keys of its
- * registration.
- */
+/** Starts an application service for users `@_ID_…` and aliases `#_ID_…`; `more`: further keys of its registration. */
 export async function startAppservice(id: string, more: Record<string, unknown> = {}): Promise<TestAppservice> {
   const port = await freePort()
   const folder = mkdtempSync(join(tmpdir(), 'hearth-appservice-'))

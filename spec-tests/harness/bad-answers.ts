@@ -4,19 +4,19 @@ const PIECE = 64 * 1024
 const TRICKLE_MS = 200
 const HUGE_BYTES = 64 * 1024 * 1024
 
-/** How a server may answer a request so that nothing can be done with it. */
+/** Unusable responses of a server. */
 export const BAD_ANSWERS = {
-  /** It never begins. */
+  /** Never begins. */
   silent: () => {},
-  /** It begins, and nothing more comes. */
+  /** Begins and then stalls. */
   stalled: (response) => void response.writeHead(200).write('{'),
-  /** A byte now and then, for ever. */
+  /** Sends a byte now and then, forever. */
   trickling(response) {
     response.writeHead(200).write('{"pdus":[')
     const timer = setInterval(() => response.write(' '), TRICKLE_MS)
     response.once('close', () => clearInterval(timer))
   },
-  /** The connection ends in the middle. */
+  /** Closes the connection in the middle. */
   cut: (response) =>
     void response.writeHead(200, { 'content-length': 1000 }).write('{"pdus":[', () => response.destroy()),
   'nothing at all': (response) => void response.writeHead(200).end(),
@@ -42,7 +42,7 @@ export const BAD_ANSWERS = {
       bytes: HUGE_BYTES,
     }),
   endless: (response) => send(response, { first: '{"pdus":[', piece: ' '.repeat(PIECE), last: '', bytes: Infinity }),
-  /** An error whose explanation does not end. */
+  /** An error with an endless message. */
   'an endless error': (response) => {
     response.statusCode = 404
     send(response, { first: '{"errcode":"', piece: 'M'.repeat(PIECE), last: '', bytes: Infinity })
@@ -61,7 +61,7 @@ export const BAD_ANSWERS = {
     void response
       .writeHead(403)
       .end(`{"errcode":"M_FORBIDDEN","error":"no","more":${'['.repeat(9000)}${']'.repeat(9000)}}`),
-  /** Clients that hear this forget who they are. */
+  /** Clients that get this log out. */
   'a refusal of the session': (response) =>
     void response.writeHead(403).end('{"errcode":"M_UNKNOWN_TOKEN","error":"go","soft_logout":false}'),
   'an errcode that is none': (response) =>
@@ -106,7 +106,7 @@ const KEYS = [
   'knock_room_state',
   'inaccessible_children',
 ]
-/** Each member is of a type that it is not; which one depends on `shift`. */
+/** Every field has a wrong type, which depends on `shift`. */
 function wrongTypes(shift: number): string {
   const values = [5, null, [1, {}], { a: 1 }, 'x']
   return JSON.stringify(Object.fromEntries(KEYS.map((key, i) => [key, values[(i + shift) % values.length]])))
@@ -116,7 +116,7 @@ const HUGE_LIST_START = '{"pdus":['
 
 type Body = { first: string; piece: string; last: string; bytes: number }
 
-/** Writes as fast as the other side reads. */
+/** Writes with back-pressure. */
 function send(response: ServerResponse, { first, piece, last, bytes }: Body): void {
   let sent = first.length
   response.write(first)

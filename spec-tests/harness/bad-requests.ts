@@ -1,13 +1,13 @@
 import type { Operation } from '../../testing/openapi/operations.ts'
 import { HOSTILE_JSON, HOSTILE_TEXT, UNREADABLE_BODIES, valuesOfOtherTypes } from './bad-values.ts'
 
-/** A request with something wrong; `what` says what. */
+/** An invalid request; `what` describes the error. */
 export type BadRequest = { what: string; method: string; path: string; body?: string | Buffer }
 
 /** Values for the parameters of a path, by name, not encoded. */
 export type PathValues = Record<string, string>
 
-/** Requests that have to be refused, whoever sends them. */
+/** Returns requests that must be refused, whoever sends them. */
 export function requestsToRefuse(operation: Operation, values: PathValues): BadRequest[] {
   const { method, body = {} } = operation
   const path = fillPath(operation, values)
@@ -29,7 +29,7 @@ export function requestsToRefuse(operation: Operation, values: PathValues): BadR
   return [...unreadable, ...wrongTypes, ...missing]
 }
 
-/** Requests that may be refused or understood, but must not do harm to the server or to others. */
+/** Returns requests that may be refused or accepted, but must not harm the server or others. */
 export function requestsToSurvive(operation: Operation, values: PathValues): BadRequest[] {
   return [...oddBodies(operation, values), ...oddPaths(operation, values), ...oddQueries(operation, values)]
 }
@@ -76,7 +76,7 @@ function oddQueries(operation: Operation, values: PathValues): BadRequest[] {
   ])
 }
 
-/** The path of an operation with these values; `encoded` ones are put in as they are. */
+/** Returns the path of an operation with these values; `encoded` ones are inserted as they are. */
 export function fillPath(operation: Operation, values: PathValues, encoded: PathValues = {}): string {
   return operation.path.replace(
     /\{(\w+)\}/g,
@@ -84,26 +84,26 @@ export function fillPath(operation: Operation, values: PathValues, encoded: Path
   )
 }
 
-/** A body with which an operation does something. */
+/** Returns a body with which an operation has an effect. */
 export function properBody(operation: Operation): Record<string, unknown> {
   const sample = sampleBody(operation)
-  // It takes one of two bodies, so that nothing is required of both.
+  // It accepts one of two bodies, so the schema requires no key of both.
   return operation.path.endsWith('/invite') ? { ...sample, user_id: '@nobody:hearth.test' } : sample
 }
 
-/** The parameters of the query that an operation may need, as they are sent. */
+/** Returns the required query parameters of an operation, encoded. */
 export function properQuery(operation: Operation): string {
   const needed: Record<string, string> = { version: '1', ts: '0', dir: 'f' }
   const given = operation.query.filter((name) => needed[name]).map((name) => `${name}=${needed[name]}`)
   return given.length > 0 ? `?${given.join('&')}` : ''
 }
 
-/** The names of the parameters of its path. */
+/** Returns the names of the path's parameters. */
 export function parametersOf(operation: Operation): string[] {
   return [...operation.path.matchAll(/\{(\w+)\}/g)].map(([, name]) => name!)
 }
 
-/** A body with everything that the operation requires, of the right types. */
+/** Returns a body with all required keys, of the right types. */
 export function sampleBody(operation: Operation): Record<string, unknown> {
   const required = Object.entries(operation.body ?? {}).filter(([, property]) => property.required)
   return Object.fromEntries(required.map(([name, { types }]) => [name, sampleValue(name, types[0])]))

@@ -1,4 +1,4 @@
-/** JSON texts that no property can mean, or that servers have choked on; each is well-formed. */
+/** Well-formed JSON texts that no property accepts, or that have crashed servers. */
 export const HOSTILE_JSON: Record<string, string> = {
   null: 'null',
   'a nest of lists': '['.repeat(10_000) + ']'.repeat(10_000),
@@ -14,10 +14,10 @@ export const HOSTILE_JSON: Record<string, string> = {
   'a list of everything': '[null,1e400,"\\u0000","\\udc00",{"type":"\\u0000","content":[]},[[]],{"type":5}]',
 }
 
-/** It is refused as too deep, before it is known whether it ever becomes JSON. */
+/** Refused as too deep, before it is known to be JSON. */
 export const ENDLESS_NEST = 'an endless nest'
 
-/** Bodies that are not the JSON object which every operation takes. */
+/** Bodies that are not a JSON object, which every operation requires. */
 export const UNREADABLE_BODIES: Record<string, string | Buffer> = {
   'half an object': '{"a":',
   'no JSON': 'hello',
@@ -30,7 +30,7 @@ export const UNREADABLE_BODIES: Record<string, string | Buffer> = {
   [ENDLESS_NEST]: '['.repeat(10_000),
 }
 
-/** Texts for a path or a query, percent-encoded as they are sent. */
+/** Texts for a path or a query, percent-encoded as sent. */
 export const HOSTILE_TEXT: Record<string, string> = {
   'invalid UTF-8': '%ff',
   NUL: '%00',
@@ -50,7 +50,7 @@ export const HOSTILE_TEXT: Record<string, string> = {
   dots: '..%2f..%2f',
 }
 
-/** Values of JSON types other than those given, such as `string`. */
+/** Returns values of JSON types other than those given, such as `string`. */
 export function valuesOfOtherTypes(types: readonly string[]): unknown[] {
   const accepted = types.includes('number') ? [...types, 'integer'] : types
   const all: [string, unknown][] = [

@@ -7,18 +7,18 @@ import { rolldown } from 'rolldown'
 import type { TestUser } from './client.ts'
 import { serveFiles, type WebSite } from './web-site.ts'
 
-/** A page in Chromium that holds calls by matrix-js-sdk; see `spec-tests/clients/call-page.js`. */
+/** A page in Chromium that makes calls with matrix-js-sdk; see `spec-tests/clients/call-page.js`. */
 export type CallPage = {
-  /** Calls what the page offers; returns its answer. */
+  /** Calls a function of the page, and returns its result. */
   // biome-ignore lint/suspicious/noExplicitAny: answers of every shape
   run(action: string, ...values: unknown[]): Promise<any>
-  /** What has happened there, in order. */
+  /** Returns the page's events, in order. */
   seen(): Promise<{ state?: string; error?: string; at: number }[]>
 }
 
-/** A browser with cameras and microphones that are not real. */
+/** A browser with fake cameras and microphones. */
 export type CallBrowser = {
-  /** A new page, signed in as a user and in sync; media goes by the TURN servers only. */
+  /** Opens a page that is logged in as a user and synced; media use only the TURN servers. */
   open(user: TestUser): Promise<CallPage>
   close(): Promise<void>
 }
@@ -26,7 +26,7 @@ export type CallBrowser = {
 const CHROMIUM = '/usr/bin/chromium'
 const CLIENT = join(import.meta.dirname, '..', 'clients', 'call-page.js')
 
-/** Starts Debian's Chromium without a window. Throws when it is not installed. */
+/** Starts Debian's Chromium headless. Throws if it is not installed. */
 export async function startCallBrowser(): Promise<CallBrowser> {
   if (!existsSync(CHROMIUM))
     throw new Error('The tests need Debian’s package chromium: bash spec-tests/setup/install.sh')
@@ -65,7 +65,7 @@ async function openPage(browser: Browser, url: string, user: TestUser): Promise<
   return page
 }
 
-/** The page and its scripts, bundled for the browser, on a port of this machine. */
+/** Serves the page and its scripts, bundled for the browser, on a local port. */
 async function serveClient(): Promise<WebSite> {
   const folder = await mkdtemp(join(tmpdir(), 'hearth-call-page-'))
   const bundle = await rolldown({ input: CLIENT, platform: 'browser', logLevel: 'silent' })

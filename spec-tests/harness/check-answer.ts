@@ -12,7 +12,7 @@ const ERROR = {
   required: ['errcode', 'error'],
 }
 
-/** Answers whose schema asks for what Hearth does not do on purpose, each with the reason. */
+/** Responses whose schema requires what Hearth deliberately does not do, each with the reason. */
 const UNLIKE_SCHEMA: Record<string, string> = {
   'GET /_matrix/client/v3/events 200':
     'old clients look there for typing, receipts, presence and account data, too, which have less than events of rooms',
@@ -23,7 +23,7 @@ const UNLIKE_SCHEMA: Record<string, string> = {
     'the event is the one of the inviting server, and that of Synapse has no origin',
 }
 
-/** Parameters of proposals that make another operation of one: a delayed event has no event id yet. */
+/** Parameters of proposals that change an operation's response: a delayed event has no event ID yet. */
 const OTHER_OPERATIONS = /[?&]org\.matrix\.msc4140\.delay=/
 
 const SPECIFIED = /^\/_matrix\/(client|media|federation|key)\//
@@ -32,8 +32,8 @@ type Schemas = { check: CheckSchema; operations: ReturnType<typeof loadResponses
 let schemas: Schemas | undefined
 
 /**
- * Throws when an answer is not what the specification's schema for the operation and status says, or an error has not
- * the standard shape.
+ * Throws if a response does not match the specification's schema for the operation and status, or an error does not
+ * have the standard shape.
  */
 export function checkAnswer(
   request: { method: string; path: string },

@@ -3,25 +3,25 @@ import { findOperation } from '../../testing/openapi/find-operation.ts'
 import { loadServerRequests } from '../../testing/openapi/operations.ts'
 import { checkAnswer } from './check-answer.ts'
 
-/** What Hearth sends to another server, or answers to it. */
+/** A request of Hearth to another server, or the reverse. */
 export type FederationRequest = { method: string; path: string; body?: unknown }
 
-/** Holds what Hearth sends to one server against the specification. */
+/** Checks Hearth's traffic with one server against the specification. */
 export type FederationChecks = {
-  /** Notes what is wrong with a request of Hearth. */
+  /** Records the faults of a request of Hearth. */
   noteRequest(request: FederationRequest): void
-  /** Throws when Hearth's answer to a request is not what its schema says. */
+  /** Throws if Hearth's response to a request does not match its schema. */
   checkAnswer(request: FederationRequest, answer: { status: number; body: unknown }): void
-  /** Notes what is wrong with Hearth's answer to a request. */
+  /** Records the faults of Hearth's response to a request. */
   noteAnswer(request: FederationRequest, answer: { status: number; body: unknown }): void
-  /** Throws when anything was noted. */
+  /** Throws if any fault was recorded. */
   end(): void
 }
 
 type Schemas = ReturnType<typeof loadServerRequests> & { check: CheckSchema }
 let schemas: Schemas | undefined
 
-/** `versionOf`: the version of a room that the server has. Of other rooms it is learnt from what is said about them. */
+/** `versionOf`: returns the version of the server's own rooms. Versions of other rooms are learnt from the traffic. */
 export function createFederationChecks(
   versionOf: (roomId: string) => string | undefined = () => undefined,
 ): FederationChecks {
@@ -32,7 +32,7 @@ export function createFederationChecks(
     for (const pdu of pdusIn(value)) {
       const roomId = typeof pdu.room_id === 'string' ? pdu.room_id : undefined
       const version = roomId === undefined ? NEWEST : (versionOf(roomId) ?? learnt.get(roomId))
-      // The create event of newer rooms names none, which the schema does not know.
+      // The create event of newer rooms has no room_id, which the schema requires.
       const named = pdu.type === 'm.room.create' && roomId === undefined ? { ...pdu, room_id: '!hash' } : pdu
       if (version !== undefined) schemas!.check(`PDU ${formatOf(version)}`, schemas!.pdus[formatOf(version)], named)
     }
@@ -64,7 +64,7 @@ export function createFederationChecks(
     checkAnswer(request, answer)
     if (answer.status !== 200) return
     const { room_version: version, event } = (answer.body ?? {}) as Record<string, unknown>
-    // A template is no event yet.
+    // A template is not an event yet.
     if (typeof version === 'string') learn((event as { room_id?: unknown }).room_id, version)
     else checkPdus(answer.body)
   }
@@ -93,7 +93,7 @@ export function createFederationChecks(
   }
 }
 
-/** For servers with which Hearth cannot but repeat what is wrong. */
+/** For servers whose faults Hearth has to repeat. */
 export const NO_CHECKS: FederationChecks = { noteRequest() {}, checkAnswer() {}, noteAnswer() {}, end() {} }
 
 const NEWEST = '12'
@@ -106,7 +106,7 @@ function checkEdu(edu: { edu_type: string }): void {
 
 type AnyPdu = { room_id?: unknown; type?: unknown }
 
-/** Where bodies and answers have events. */
+/** The places of events in bodies and responses. */
 function pdusIn(value: unknown): AnyPdu[] {
   const { event, pdus, events, state, auth_chain } = (Array.isArray(value) ? value[1] : (value ?? {})) as Record<
     string,
@@ -117,7 +117,7 @@ function pdusIn(value: unknown): AnyPdu[] {
     .filter((each): each is AnyPdu => typeof each === 'object' && each !== null && 'signatures' in each)
 }
 
-/** The newest format that is not newer than a room version. */
+/** Returns the newest event format up to a room version. */
 function formatOf(version: string): string {
   const formats = Object.keys(schemas!.pdus).map(Number)
   return `${Math.max(...formats.filter((format) => format <= Number(version)))}`

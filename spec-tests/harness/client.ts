@@ -4,7 +4,7 @@ import { SHARED_SECRET } from './hearth.ts'
 
 type JsonBody = Record<string, unknown>
 
-/** An answer of the homeserver. */
+/** A response of the homeserver. */
 // biome-ignore lint/suspicious/noExplicitAny: tests look into answers of every shape
 export type Answer = { status: number; body: any; headers: Headers }
 
@@ -14,9 +14,9 @@ export type TestUser = {
   userId: string
   deviceId: string
   accessToken: string
-  /** A request as this user; answers of every status come back. */
+  /** Sends a request as this user; returns responses of every status. */
   ask(method: string, path: string, body?: unknown): Promise<Answer>
-  /** A request that must succeed; its body. */
+  /** Sends a request that must succeed, and returns its body. */
   // biome-ignore lint/suspicious/noExplicitAny: see Answer
   get(path: string): Promise<any>
   // biome-ignore lint/suspicious/noExplicitAny: see Answer
@@ -26,14 +26,14 @@ export type TestUser = {
 }
 
 let made = 0
-/** A localpart that no other test uses. */
+/** Returns a localpart that no other test uses. */
 export function uniqueName(prefix = 'user'): string {
   return `${prefix}-${process.pid}-${Date.now().toString(36)}-${++made}`
 }
 
 /**
- * A request to a homeserver; answers of every status come back, and each must be what the specification's schema says.
- * `from`: the address that a proxy names as the client's.
+ * Sends a request to a homeserver. Returns responses of every status, and checks each against the specification's
+ * schema. `from`: the client address that a proxy reports.
  */
 export async function ask(
   url: string,
@@ -62,7 +62,7 @@ function parse(text: string): unknown {
   }
 }
 
-/** Registers a user with a name of its own, as a client does where registration is open. */
+/** Registers a user with a unique name, by open registration. */
 export async function registerUser(url: string, name = uniqueName(), more: JsonBody = {}): Promise<TestUser> {
   const body = { username: name, password: 'correct horse battery', ...more }
   const first = await ask(url, { method: 'POST', path: '/_matrix/client/v3/register', body })
@@ -78,7 +78,7 @@ export async function registerUser(url: string, name = uniqueName(), more: JsonB
   return asUser(url, answer.body)
 }
 
-/** Logs a user of `registerUser` in on one more device. */
+/** Logs in a user of `registerUser` on a further device. */
 export async function logIn(url: string, name: string, initial_device_display_name: string): Promise<TestUser> {
   const identifier = { type: 'm.id.user', user: name }
   const body = { type: 'm.login.password', identifier, password: 'correct horse battery', initial_device_display_name }
@@ -100,7 +100,7 @@ export async function registerAdmin(
   return asUser(url, answer.body)
 }
 
-/** A user from what `/register` or `/login` answered. */
+/** Returns the user of a `/register` or `/login` response. */
 export function asUser(url: string, login: { user_id: string; device_id: string; access_token: string }): TestUser {
   const asking = (method: string, path: string, body?: unknown) =>
     ask(url, { method, path, body, token: login.access_token })
@@ -123,7 +123,7 @@ export function asUser(url: string, login: { user_id: string; device_id: string;
 
 let transactions = 0
 
-/** Sends a text message; returns its event id. */
+/** Sends a text message, and returns its event ID. */
 export async function sendText(
   user: TestUser,
   roomId: string,
@@ -134,7 +134,7 @@ export async function sendText(
   return (await user.put(path, { msgtype: 'm.text', body })).event_id
 }
 
-/** Device keys that look right; nobody here checks the signature. */
+/** Returns plausible device keys; their signature is not checked here. */
 export function deviceKeysOf({ userId, deviceId }: TestUser): object {
   const key = (bytes: number) => randomBytes(bytes).toString('base64').replace(/=+$/, '')
   return {

@@ -17,7 +17,7 @@ export type Coturn = {
 const COTURN = '/usr/bin/turnserver'
 
 /**
- * Starts coturn from Debian's package on 127.0.0.1, with credentials from a shared secret. Throws when it is not
+ * Starts coturn from Debian's package on 127.0.0.1, with credentials from a shared secret. Throws if it is not
  * installed.
  */
 export async function startCoturn(sharedSecret: string): Promise<Coturn> {
@@ -56,7 +56,7 @@ export async function startCoturn(sharedSecret: string): Promise<Coturn> {
 
 const BINDING_REQUEST = Buffer.from('000100002112a442', 'hex')
 
-/** Whether a STUN server answers on a UDP port of this machine within a moment. */
+/** Returns whether a STUN server answers on a local UDP port within a moment. */
 async function answersBinding(port: number): Promise<boolean> {
   const socket = createSocket('udp4')
   try {

@@ -3,10 +3,10 @@ import { pollUntil } from '../../testing/poll-until.ts'
 import type { TestUser } from './client.ts'
 import { type ClientEvent, roomPath, sendState, v3 } from './rooms.ts'
 
-/** Alice, in a room of hers, and Bob, perhaps of another server. */
+/** Alice in a room of hers, and Bob, possibly on another server. */
 export type Cast = { alice: TestUser; bob: TestUser; roomId: string; via: string }
 
-/** How Bob comes to a room, and how he comes to be outside of it. */
+/** How Bob enters a room, and how he leaves it. */
 export type Departure = {
   enter: readonly ((cast: Cast) => Promise<unknown>)[]
   leave(cast: Cast): Promise<unknown>
@@ -45,7 +45,7 @@ export const DEPARTURES: Record<string, Departure> = {
   },
 }
 
-/** Filters of /sync that leave the user's own member event out of the timeline, or nearly. */
+/** Filters of /sync that drop the user's own member event from the timeline, or nearly. */
 export const DEPARTURE_FILTERS: Record<string, object> = {
   'no filter': {},
   'a timeline limit of 0': { timeline: { limit: 0 } },
@@ -54,7 +54,7 @@ export const DEPARTURE_FILTERS: Record<string, object> = {
   'lazy members and a limit of 1': { state: { lazy_load_members: true }, timeline: { limit: 1 } },
 }
 
-/** Asserts that both forms of /sync tell Bob, since a token or anew, that he is outside of the room. */
+/** Asserts that both forms of /sync, incremental and initial, show Bob that he is not in the room. */
 export async function expectDepartureTold(
   { bob, roomId }: Cast,
   { membership, enter }: Departure,
@@ -75,7 +75,7 @@ export async function expectDepartureTold(
   expect(before.state_after).toBeUndefined()
   expect([...before.timeline.events, ...before.state.events].some(isTold)).toBe(true)
   if (enter.includes(join)) return
-  // A user who never was in the room is told nothing else.
+  // A user who never joined the room gets nothing else.
   for (const { state, state_after, timeline } of [before, after])
     expect([...(state ?? state_after).events, ...timeline.events].every(isTold)).toBe(true)
 }

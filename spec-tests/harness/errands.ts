@@ -8,44 +8,44 @@ import type { LyingServer } from './lying-server.ts'
 import type { PeerRoom } from './peer-room.ts'
 import { createRoom, eventPath, roomPath, sendState, v1, v3 } from './rooms.ts'
 
-/** A user of Hearth, and a server with rooms for every errand. */
+/** A user of Hearth, and a peer with a room for every errand. */
 export type Scene = {
   hearth: TestHearth
   peer: LyingServer
   user: TestUser
   /** A room of the peer that the user is in. */
   shared: PeerRoom
-  /** The latest message before the user came. */
+  /** The latest message before the user joined. */
   past: Event
   /**
-   * Rooms of the peer that the user is not in: one to join; one of which only `send_join` is answered badly; the same
+   * Rooms of the peer that the user is not in: one to join; one where only `send_join` gets a bad response; the same
    * for knocking.
    */
   toJoin: PeerRoom
   toSendJoin: PeerRoom
   toKnock: PeerRoom
   toSendKnock: PeerRoom
-  /** Rooms to which the peer invites the user, who does not want to come. */
+  /** Rooms to which the peer invites the user, who rejects the invites. */
   toRefuse: PeerRoom
   toSendRefusal: PeerRoom
-  /** A room of the peer that has it for a policy server. */
+  /** A room of the peer with the peer as its policy server. */
   policed: PeerRoom
-  /** Rooms of the user: one to invite to, and a space in which a room of the peer is. */
+  /** Rooms of the user: one to invite to, and a space with a room of the peer. */
   own: string
   space: string
 }
 
-/** What a client asks of its server, that it has to ask another server for. */
+/** A client request for which Hearth has to ask another server. */
 export type Errand = {
-  /** What is answered badly. */
+  /** The kinds of requests that get a bad response. */
   kinds: readonly RequestKind[]
   ask(scene: Scene): Promise<Answer>
   /**
-   * What the client is told when the other server does not answer as it should. `direct`: as the other refuses, else
-   * 502. `in turn`: the same, but too many requests are no refusal.
+   * The client's response after a bad response of the other server. `direct`: the other server's refusal, else 502. `in
+   * turn`: the same, but too many requests are no refusal.
    */
   failure: 'direct' | 'in turn' | 'not found' | 'none'
-  /** Whether an answer to what went well is right. */
+  /** Whether the response to a successful request is correct. */
   isDone(body: Answer['body'], scene: Scene): unknown
 }
 
@@ -203,7 +203,7 @@ export const ERRANDS = {
 
 export type ErrandName = keyof typeof ERRANDS
 
-/** The invite is answered rightly; leaving is what asks the peer. */
+/** The peer answers the invite correctly; the leave is the request under test. */
 async function refuseInvite({ hearth, peer, user }: Scene, room: PeerRoom): Promise<Answer> {
   const { status, errcode } = await inviteFromPeer(peer, hearth, { room, userId: user.userId })
   if (status !== 200) throw new Error(`invite: ${status} ${errcode}`)
@@ -216,7 +216,7 @@ function hasLeft({ user }: Scene, room: PeerRoom): boolean {
 
 const PAST = 5
 
-/** Makes all that the errands are about, with a server that answers rightly yet. */
+/** Creates everything that the errands need, with a server that still answers correctly. */
 export async function setScene(hearth: TestHearth, peer: LyingServer, user: TestUser): Promise<Scene> {
   const [shared, policed] = [peer.room(), peer.room()]
   const past = shared.say(PAST, 'past').at(-2)!

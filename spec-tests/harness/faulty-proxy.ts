@@ -7,35 +7,33 @@ import { createFederationChecks } from './check-federation.ts'
 import type { TestFederation } from './federation.ts'
 
 /**
- * `down`: connections end at once. `error`: 500. `garbage`: an answer that is no JSON. `slow`: nothing is answered until the fault ends. `deaf`: the
- * server behind gets the request, and the connection ends before its answer. `lost`: transactions are answered as if
- * they had been taken.
+ * `down`: closes connections immediately. `error`: 500. `garbage`: a response that is not JSON. `slow`: no response until the fault ends. `deaf`: the server behind gets the request, and the connection closes before its response. `lost`: transactions are dropped with a success response.
  */
 export type Fault = 'none' | 'down' | 'error' | 'garbage' | 'slow' | 'deaf' | 'lost'
 
-/** An EDU as it goes over the wire. */
+/** An EDU as transmitted. */
 export type Edu = { edu_type: string; content: Record<string, unknown> }
 
-/** Where other servers think that a homeserver is. */
+/** The address at which other servers reach a homeserver. */
 export type FaultyProxy = {
   port: number
-  /** Where to pass requests on to: a port of localhost. */
+  /** Sets the local port to which requests are forwarded. */
   passTo(port: number): void
-  /** What happens to requests from now on, or to those whose path matches; those that wait go on. */
+  /** Sets the fault of further requests, or of those whose path matches; pending ones continue. */
   setFault(fault: Fault, path?: RegExp): void
-  /** How many requests wait. */
+  /** Returns the number of pending requests. */
   waiting(): number
-  /** From now on connections of these servers end at once, as far as they sign their requests. */
+  /** Closes connections of these servers from now on, as far as they sign their requests. */
   cutOff(servers: ReadonlySet<string>): void
-  /** Transactions that came, by id, as often as they came. */
+  /** Returns the transaction IDs that arrived, with repetitions. */
   transactions(): string[]
-  /** EDUs that were lost. */
+  /** Returns the lost EDUs. */
   lostEdus(): readonly Edu[]
 }
 
 /**
- * Stands before a homeserver of a test federation and lets requests of other servers fail. What Hearth sends and,
- * unless Synapse is behind, what it answers is held against the specification.
+ * Starts a proxy in front of a homeserver of a test federation that makes requests of other servers fail. Checks
+ * Hearth's requests and, unless Synapse is behind, its responses against the specification.
  */
 export async function startFaultyProxy(
   federation: Pick<TestFederation, 'authority' | 'onDispose'>,
@@ -116,17 +114,17 @@ export async function startFaultyProxy(
   }
 }
 
-/** Hands over what comes, if it is all there and no file. */
+/** Passes on a body, if it is complete and not a file. */
 function check(message: IncomingMessage, note: (body: unknown) => void): void {
   if (/^multipart|^image/.test(message.headers['content-type'] ?? '')) return
   text(message).then(
     (content) => note(content === '' ? undefined : JSON.parse(content)),
-    // The connection has ended early.
+    // The connection closed early.
     () => {},
   )
 }
 
-/** The server that says that it has signed a request. */
+/** Returns the server that claims to have signed a request. */
 function originOf({ headers: { authorization = '' } }: IncomingMessage): string {
   return /\borigin="?([^",]+)/.exec(authorization)?.[1] ?? ''
 }

@@ -7,21 +7,18 @@ import { type HearthOptions, startHearth, type TestHearth } from './hearth.ts'
 export type TestFederation = {
   authority: TestAuthority
   /**
-   * Starts one more Hearth; its `serverName` is `localhost:PORT` (or another host of this machine's), its `url` for
-   * clients is another port. Unless a name or a host is given, a proxy behind that name holds what passes against the
+   * Starts a further Hearth. Its `serverName` is `localhost:PORT` (or another local host), its `url` for clients is
+   * another port. Unless a name or a host is given, a proxy behind that name checks the traffic against the
    * specification.
    */
   hearth(options?: HearthOptions & { host?: string }): Promise<TestHearth>
-  /** Calls this when all ends; what was added last goes first. */
+  /** Registers a callback of `dispose`; callbacks run in reverse order. */
   onDispose(end: () => Promise<void> | void): void
-  /**
-   * Ends all servers and removes their data. Throws when any of what was to be called throws, after all has been
-   * called.
-   */
+  /** Stops all servers and removes their data. Throws if any callback throws, after all have run. */
   dispose(): Promise<void>
 }
 
-/** Starts as many Hearths as wanted, which federate with one another. */
+/** Starts a number of federating Hearths. */
 export async function startFederation(
   count = 0,
   options: HearthOptions = {},

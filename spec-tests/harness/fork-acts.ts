@@ -4,12 +4,12 @@ import type { ForkServer } from './fork-network.ts'
 import { type ClientEvent, hasEvent, roomPath, v3 } from './rooms.ts'
 import type { Chance } from './seeded.ts'
 
-/** A room that users of all servers are in. */
+/** A room with users of all servers. */
 export type ForkRoom = {
   roomId: string
   version: string
   creator: ForkServer
-  /** The power levels that it begins with. */
+  /** Its initial power levels. */
   levels: object
 }
 
@@ -18,8 +18,8 @@ const ANCHOR = 90
 const MODERATOR = 50
 
 /**
- * A room with everybody in it. Its anchors have more power than anybody gets, so that the room can always be talked in
- * on each server; one other user of each server is a moderator.
+ * Creates a room with all users. Its anchors have more power than anybody can get, so that each server can always send;
+ * one other user of each server is a moderator.
  */
 export async function createForkRoom(
   servers: readonly ForkServer[],
@@ -32,7 +32,7 @@ export async function createForkRoom(
   const { room_id: roomId } = await creator.anchor.post(`${v3}/createRoom`, {
     preset: 'public_chat',
     room_version,
-    // Moderators may change all state, power levels too.
+    // Moderators may change all state, also power levels.
     power_level_content_override: { events: {}, users: Object.fromEntries([...own, ...rivals, ...moderators]) },
   })
   const via = `?server_name=${creator.name}&via=${creator.name}`
@@ -46,8 +46,8 @@ export async function createForkRoom(
 }
 
 /**
- * Lets everybody into a room again, with the power levels that it began with: else in a long run hardly anybody would
- * be left who may do anything. The network has to be whole. `deadline`: in ms, for each server and for each user.
+ * Re-admits all users to a room, with the initial power levels: otherwise hardly anybody would have permissions in a
+ * long run. The network must be connected. `deadline`: in ms, for each server and for each user.
  */
 export async function reopenRoom(servers: readonly ForkServer[], room: ForkRoom, deadline: number): Promise<void> {
   const { anchor } = room.creator
@@ -60,8 +60,8 @@ export async function reopenRoom(servers: readonly ForkServer[], room: ForkRoom,
   )
   for (const [user_id, { membership }] of members)
     if (membership === 'ban') await anchor.post(path('unban'), { user_id })
-  // Whoever was invited, and joined where this is not known yet, would bring back the old join rules: of two in doubt,
-  // those of who has less power come last.
+  // An unseen invite and join would restore the old join rules: of conflicting events, those of senders with less power
+  // are applied last.
   const last = await talk(anchor, room, 'Come in')
   await Promise.all(servers.map((server) => untilHere(server, room, last.body.event_id, deadline)))
   await Promise.all(
@@ -76,7 +76,7 @@ export async function reopenRoom(servers: readonly ForkServer[], room: ForkRoom,
   )
 }
 
-/** Waits until a server has an event, and with it what came before. */
+/** Waits until a server has an event and its predecessors. */
 export async function untilHere(
   { anchor, kind, name }: ForkServer,
   { roomId }: ForkRoom,
@@ -87,9 +87,9 @@ export async function untilHere(
   await pollUntil(`${kind} ${name} has ${eventId}`, isHere, deadline)
 }
 
-/** What somebody does in a room by chance. */
+/** Random actions of users in a room. */
 export type Acts = {
-  /** Lets a user of a server do something; what the server answered. */
+  /** Makes a user of a server do something, and returns the server's response. */
   act(server: ForkServer, room: ForkRoom): Promise<{ name: string; answer: Answer }>
 }
 
@@ -107,14 +107,14 @@ const WEIGHTS = {
 }
 type Act = keyof typeof WEIGHTS
 
-/** Acts among the users of some servers. */
+/** Creates actions among the users of some servers. */
 export function createActs(chance: Chance, servers: readonly ForkServer[]): Acts {
   const targets = servers.flatMap(({ others }) => others)
   let count = 0
 
   /**
-   * Each act draws all that it needs from chance before it asks anything, so that chance does not depend on who answers
-   * first.
+   * Each action draws all its random values before its first request, so that they do not depend on the order of
+   * responses.
    */
   function draw(name: Act, user: TestUser, room: ForkRoom): () => Promise<Answer> {
     const target = chance.pick(targets).userId
@@ -146,7 +146,7 @@ export function createActs(chance: Chance, servers: readonly ForkServer[]): Acts
     }
   }
 
-  /** Mostly somebody who may. */
+  /** Returns mostly a user with permission. */
   function anyUser({ anchor, others }: ForkServer, name: Act): TestUser {
     if (name === 'leave' || name === 'join') return chance.pick(others)
     if (name === 'talk') return chance.pick([anchor, ...others])

@@ -2,13 +2,13 @@ import type { ForkRoom } from './fork-acts.ts'
 import type { ForkServer } from './fork-network.ts'
 import { type ClientEvent, historyOf, roomPath, v3 } from './rooms.ts'
 
-/** By type and state key the event id of each piece of a room's current state. */
+/** Returns the event IDs of a room's current state, by type and state key. */
 export async function stateOf({ anchor }: ForkServer, { roomId }: ForkRoom): Promise<Record<string, string>> {
   const events: ClientEvent[] = await anchor.get(roomPath(roomId, 'state'))
   return Object.fromEntries(events.map((event) => [`${event.type} ${event.state_key}`, event.event_id]).sort())
 }
 
-/** The messages of a room, by id, that a server's user gets by paging through its whole history. */
+/** Returns the messages of a room, by ID, that a server's user gets by paginating its whole history. */
 export async function messagesOf({ anchor }: ForkServer, { roomId }: ForkRoom): Promise<Map<string, ClientEvent>> {
   const messages = (await historyOf(anchor, roomId)).filter(({ type }) => type === 'm.room.message')
   const byId = new Map(messages.map((event) => [event.event_id as string, event]))
@@ -16,16 +16,16 @@ export async function messagesOf({ anchor }: ForkServer, { roomId }: ForkRoom): 
   return byId
 }
 
-/** All events of the rooms that the servers told their users, as servers see them, by id. */
+/** All events of the rooms that the servers send their users, in the federation format, by ID. */
 export type Graph = {
-  /** Reads what has come since the last time. */
+  /** Reads new events. */
   follow(): Promise<void>
   events: ReadonlyMap<string, ClientEvent>
-  /** Whether an event is among those that lead to another. */
+  /** Returns whether one event is a predecessor of another. */
   isBefore(ancestor: string, event: string): boolean
 }
 
-/** Follows the rooms as an anchor of each server gets them. */
+/** Follows the rooms as an anchor of each server. */
 export function followGraph(servers: readonly ForkServer[]): Graph {
   const events = new Map<string, ClientEvent>()
   const since = new Map<ForkServer, string>()
@@ -71,8 +71,8 @@ export function followGraph(servers: readonly ForkServer[]): Graph {
 }
 
 /**
- * Whether a server may keep a message from its users: it was soft-failed, for it had something in its room that the
- * message does not follow and that can forbid it. https://spec.matrix.org/v1.19/server-server-api/#soft-failure
+ * Returns whether a server may hide a message from its users because it was soft-failed: the server had an event that
+ * the message does not follow and that can forbid it. https://spec.matrix.org/v1.19/server-server-api/#soft-failure
  */
 export function mayBeSoftFailed(
   graph: Graph,
@@ -96,7 +96,7 @@ function forbids({ type, state_key, content }: ClientEvent, sender: string): boo
   return (content.users?.[sender] ?? content.users_default ?? 0) < (content.events_default ?? 0)
 }
 
-/** Whether the resolution of forks can take away by this event what let somebody talk. */
+/** Returns whether state resolution can revoke the sender's permission because of this event. */
 function mayUndo({ type, sender: actor, state_key, content }: ClientEvent, sender: string): boolean {
   if (type === 'm.room.power_levels' || type === 'm.room.join_rules') return true
   return type === 'm.room.member' && (state_key === sender || (actor !== state_key && content.membership !== 'invite'))

@@ -1,20 +1,20 @@
 import { DatabaseSync } from 'node:sqlite'
 import { query } from '../../testing/postgres.ts'
 
-/** What the database of a server holds of a room: all that it takes to find out by hand why servers disagree. */
+/** A room in the database of a server: the data needed to find out why servers disagree. */
 export type ForkEvidence = {
   forwardExtremities: string[]
   events: {
     eventId: string
     pdu: object
-    /** Why it was refused. */
+    /** The reason of its rejection. */
     rejected: string | null
     isSoftFailed: boolean
     isOutlier: boolean
   }[]
 }
 
-/** What a Hearth holds. */
+/** Reads the evidence from a Hearth. */
 export async function hearthEvidence(databaseUrl: string, roomId: string): Promise<ForkEvidence> {
   const room = `room_id = '${roomId}'`
   const [head] = await query(databaseUrl, `select forward_extremities from room_heads where ${room}`)
@@ -37,7 +37,7 @@ export async function hearthEvidence(databaseUrl: string, roomId: string): Promi
 const SYNAPSE_EVENTS = `select event_id, json, internal_metadata, reason, outlier from event_json join events using (event_id)
   left join rejections using (event_id) where events.room_id = ? order by stream_ordering`
 
-/** What a Synapse holds. */
+/** Reads the evidence from a Synapse. */
 export function synapseEvidence(databaseFile: string, roomId: string): ForkEvidence {
   const database = new DatabaseSync(databaseFile, { readOnly: true })
   try {

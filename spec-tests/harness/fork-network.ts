@@ -6,22 +6,22 @@ import { type ForkEvidence, hearthEvidence, synapseEvidence } from './fork-evide
 import type { Chance } from './seeded.ts'
 import { startSynapse } from './synapse.ts'
 
-/** A homeserver that the others reach through a proxy of its own. */
+/** A homeserver that the others reach through its own proxy. */
 export type ForkServer = {
   name: string
   kind: 'hearth' | 'synapse'
   proxy: FaultyProxy
-  /** Its user that nobody moderates. */
+  /** Its user whom nobody moderates. */
   anchor: TestUser
-  /** Users that are. */
+  /** Its moderated users. */
   others: TestUser[]
-  /** Whether it answers its users now. */
+  /** Whether it responds to its users now. */
   isUp: boolean
-  /** Ends it at once, as a crash would. */
+  /** Kills it, as a crash would. */
   kill(): Promise<void>
   restart(): Promise<void>
   output(): string
-  /** All that it holds of a room, also what it tells nobody. */
+  /** Returns all data about a room, also events hidden from clients. */
   evidence(roomId: string): Promise<ForkEvidence>
 }
 
@@ -29,7 +29,7 @@ export type ForkNetwork = { servers: ForkServer[]; dispose(): Promise<void> }
 
 const USERS = 3
 
-/** Synapse as it is, but that it tries servers again as soon as Hearth does, and lets clients see all that is new. */
+/** Default Synapse, but it retries servers as soon as Hearth does, and has no sync cache. */
 const SYNAPSE = {
   filter_timeline_limit: -1,
   federation: {
@@ -43,7 +43,7 @@ const SYNAPSE = {
   },
 }
 
-/** Three Hearths and a Synapse with a few users each. */
+/** Starts three Hearths and a Synapse with a few users each. */
 export async function startForkNetwork(): Promise<ForkNetwork> {
   const federation = await startFederation()
   try {
@@ -119,10 +119,10 @@ async function startTheirs(federation: TestFederation, server_name: string) {
   }
 }
 
-/** Which servers do not hear of which others, for a while. */
+/** A temporary partition of the network. */
 export type Cut = { kind: string; isCut(from: ForkServer, to: ForkServer): boolean }
 
-/** A cut, by chance: in halves, one from all others, with some directions only, or one server's death. */
+/** Returns a random partition: halves, one isolated server, some directions only, or one server's crash. */
 export function anyCut(chance: Chance, servers: readonly ForkServer[]): Cut & { dies?: ForkServer } {
   const order = chance.shuffled(servers)
   const [first, second] = order as [ForkServer, ForkServer]
@@ -140,7 +140,7 @@ export function anyCut(chance: Chance, servers: readonly ForkServer[]): Cut & { 
   return { kind, isCut: (from, to) => directions.has(`${from.name} ${to.name}`) }
 }
 
-/** Cuts the network; `undefined`: joins it again. */
+/** Partitions the network; `undefined`: reconnects it. */
 export function applyCut(servers: readonly ForkServer[], cut: Cut | undefined): void {
   for (const to of servers) {
     const from = servers.filter((server) => server !== to && cut?.isCut(server, to))

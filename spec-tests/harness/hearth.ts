@@ -13,18 +13,18 @@ const PROGRAM = join(ROOT, 'bin', 'hearth')
 export type TestHearth = {
   url: string
   serverName: string
-  /** Where it listens for other servers, if it does. */
+  /** Its port for other servers, if any. */
   federationPort: number | undefined
   /** Its configuration file, for commands. */
   configFile: string
   pid: number
-  /** What it has printed. */
+  /** Returns its output. */
   output(): string
-  /** Ends it with a signal and waits for its end. SIGTERM: gracefully. */
+  /** Sends a signal and waits for the exit. SIGTERM: gracefully. */
   kill(signal: NodeJS.Signals): Promise<void>
-  /** Starts it again on the same data and port, after `kill`. */
+  /** Starts it again with the same data and port, after `kill`. */
   restart(): Promise<void>
-  /** Ends it and removes its data. */
+  /** Stops it and removes its data. */
   dispose(): Promise<void>
 }
 
@@ -36,17 +36,17 @@ export type HearthOptions = {
   /** Arguments for node itself, such as `--cpu-prof`. */
   nodeArguments?: string[]
   serverName?: string
-  /** Where other servers reach it: a port of localhost (or of what `bind` says), with TLS. */
+  /** Its port for other servers on localhost (or the address of `bind`), with TLS. */
   federation?: { bind?: string; port: number; tls: { certificate: string; key: string } }
 }
 
-/** How long a start may take on a machine that others load. */
+/** How long a start may take on a busy machine. */
 export const START_MS = 240_000
 
 /** Registration shared secret of test servers. */
 export const SHARED_SECRET = 'a secret that only tests know'
 
-/** Starts `hearth start` with open registration, cheap passwords and no rate limits; returns once it answers. */
+/** Runs `hearth start` with open registration, cheap passwords and no rate limits; resolves once it responds. */
 export async function startHearth(options: HearthOptions = {}): Promise<TestHearth> {
   const serverName = options.serverName ?? 'hearth.test'
   const folder = mkdtempSync(join(tmpdir(), 'hearth-test-'))
@@ -68,7 +68,7 @@ export async function startHearth(options: HearthOptions = {}): Promise<TestHear
     await pollUntil(
       'Hearth answers',
       async () => {
-        // Who has ended need not be waited for.
+        // No need to wait for an exited process.
         if (child.exitCode !== null) return 'ended'
         return (await fetch(`${url}/_matrix/client/versions`)).ok
       },
@@ -103,10 +103,7 @@ export async function startHearth(options: HearthOptions = {}): Promise<TestHear
   }
 }
 
-/**
- * Puts a migrated database without anything in it into a data folder: to make one takes many times as long as to start
- * a server on it.
- */
+/** Copies an empty migrated database into a data folder: creating one takes many times as long as starting a server. */
 export async function placeDatabase(dataFolder: string): Promise<void> {
   const folder = join(dataFolder, 'database')
   const file = await templateFile()
@@ -127,7 +124,7 @@ function configuration(options: HearthOptions, at: { folder: string; port: numbe
     passwords: { memory_kib: 64, iterations: 1 },
     rate_limits: { enabled: false },
     server_notices: { localpart: 'notices' },
-    // The servers that tests start for Hearth to talk to are on this machine.
+    // The servers in tests with which Hearth federates are on this machine.
     federation: { allow_private_addresses: true },
     log: { level: 'warn' },
     ...options.config,

@@ -14,15 +14,15 @@ export type Place = 'pglite' | 'postgresql' | 'three-processes'
 
 export type Homeserver = {
   processes: TestHearth[]
-  /** Where clients reach the homeserver: of three processes, each request reaches the next one. */
+  /** The URL for clients; with three processes, requests rotate among them. */
   url: string
-  /** Where other servers reach the homeserver. */
+  /** The address for other servers. */
   home: Asked & { serverName: string; federationPort: number }
 }
 
 /**
- * Starts one of a federation's servers on a kind of database; it ends with the federation. `options`: `config` is
- * merged with what federation needs.
+ * Starts a server of a federation on a kind of database; it stops with the federation. `options`: `config` is merged
+ * with the keys that federation needs.
  */
 export async function startHomeserver(
   federation: TestFederation,
@@ -63,9 +63,7 @@ async function newDatabase(federation: TestFederation): Promise<string> {
   return postgres.createDatabase()
 }
 
-/**
- * Listens on a port of localhost and passes each connection to the next of the backends' ports. Returns how to end it.
- */
+/** Listens on a local port and forwards each connection to the next backend port. Returns a function that stops it. */
 async function startTcpProxy(port: number, backends: readonly number[]): Promise<() => Promise<void>> {
   let next = 0
   const sockets = new Set<Socket>()

@@ -7,7 +7,7 @@ import { signableJson, signJson, signText } from '../../src/core/signing/sign-js
 import type { SigningKey } from '../../src/core/signing/signing-key.ts'
 import type { PeerRoom } from './peer-room.ts'
 
-/** What Hearth asks a server for. */
+/** The kinds of requests of Hearth to another server. */
 export const REQUEST_KINDS = {
   keys: /^\/_matrix\/key\/v2\/server/,
   event: /\/v1\/event\//,
@@ -45,7 +45,7 @@ export type Asked = {
   body: unknown
 }
 
-/** A server that has some rooms, and whose users all have one device. */
+/** A server with some rooms, whose users all have one device. */
 export type Peer = {
   rooms: ReadonlyMap<string, PeerRoom>
   serverName: ServerName
@@ -53,20 +53,20 @@ export type Peer = {
   keys: readonly [SigningKey, ...SigningKey[]]
 }
 
-/** An answer that is not JSON. */
+/** A response that is not JSON. */
 export type RawAnswer = { contentType: string; content: Buffer }
 
 const HOUR_MS = 3_600_000
-/** The device that every user of a peer has. */
+/** The device of every user of a peer. */
 export const DEVICE_ID = 'DEVICE'
 const ONE_TIME_KEY = 'signed_curve25519:AAAA'
-/** A picture of one pixel. */
+/** An image of one pixel. */
 const PICTURE = Buffer.from(
   'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg==',
   'base64',
 )
 
-/** What a server answers that means well; undefined: 404. */
+/** Returns the response of an honest server; undefined: 404. */
 export function honestAnswer(peer: Peer, asked: Asked): unknown {
   const { rooms, serverName } = peer
   const [key] = peer.keys
@@ -122,7 +122,7 @@ function signedInvite({ serverName, keys: [key] }: Peer, { room_version, event }
 
 const POLICY_KEY_ID = 'ed25519:policy_server'
 
-/** Of all versions that the rooms of tests with a policy server have, redaction is the same. */
+/** Redaction is the same in all room versions of tests with a policy server. */
 function policyText(pdu: Pdu): string {
   return signableJson(redact(ROOM_VERSIONS.get('12')!, pdu))
 }

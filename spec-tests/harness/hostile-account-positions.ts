@@ -90,7 +90,7 @@ export const KEY_POSITIONS: ClientPosition[] = [
   }),
 ]
 
-/** In accounts, and in what needs none. */
+/** In accounts, and in requests without one. */
 export const ACCOUNT_POSITIONS: ClientPosition[] = [
   position('new accounts', (text) => {
     const post = (body: object): HostileRequest => ({ method: 'POST', path: `${v3}/register`, body })

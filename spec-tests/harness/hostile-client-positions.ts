@@ -17,7 +17,7 @@ import type { HostileWorld } from './hostile-world.ts'
 import { roomPath, v1, v3 } from './rooms.ts'
 import { UNSTABLE_SLIDING_SYNC } from './sliding-client.ts'
 
-/** Where a text goes. */
+/** The target of a hostile text. */
 export type Place = HostileRoom & { world: HostileWorld }
 
 /** Requests of a client with a text in one kind of position. */
@@ -35,7 +35,7 @@ const asRequest = ({ roomId }: Place, { type, state_key, content }: State): Host
 
 const position = (name: string, requests: ClientPosition['requests']): ClientPosition => ({ name, requests })
 
-/** Whoever has all power in the hostile room. */
+/** Returns the users with all power in the hostile room. */
 export const owners = ({ world, mallory }: Place) => [world.alice.userId, mallory.userId, world.peer.userId]
 
 /** In rooms. */
@@ -128,7 +128,7 @@ export const ROOM_POSITIONS: ClientPosition[] = [
   ),
 ]
 
-/** In what belongs to a user. */
+/** In data of a user. */
 export const USER_POSITIONS: ClientPosition[] = [
   position('ignored users', (text, place) => [
     {

@@ -1,6 +1,6 @@
 const REL_TYPES = ['m.thread', 'm.annotation', 'm.reference', 'm.replace', 'org.example.unknown']
 
-/** Relations with a text in each place. */
+/** Relations with a text in each position. */
 export const relations = (text: string, eventId: string): object[] => [
   ...REL_TYPES.flatMap((rel_type) => [
     { rel_type, event_id: `$${text}`, key: 'x' },
@@ -13,7 +13,7 @@ export const relations = (text: string, eventId: string): object[] => [
   { rel_type: 'm.thread', event_id: eventId, is_falling_back: true, 'm.in_reply_to': { event_id: `$${text}` } },
 ]
 
-/** Contents of messages with a text where this server, or a client that it serves, may look. */
+/** Contents of messages with a text in keys that this server, or its clients, may read. */
 export const messages = (text: string, eventId: string): object[] => [
   { body: text, msgtype: text, formatted_body: text, format: text, url: text, [text]: text },
   { 'm.mentions': { user_ids: [text, `@${text}:x`], room: text } },
@@ -23,7 +23,7 @@ export const messages = (text: string, eventId: string): object[] => [
 export type State = { type: string; state_key: string; content: object }
 export const stateEvent = (type: string, content: object, state_key = ''): State => ({ type, state_key, content })
 
-/** State with a text where this server reads it. */
+/** State with a text in keys that this server reads. */
 export const roomState = (text: string): State[] => [
   stateEvent('m.room.name', { name: text }),
   stateEvent('m.room.topic', {
@@ -39,7 +39,7 @@ export const roomState = (text: string): State[] => [
   stateEvent(text, { [text]: text }),
 ]
 
-/** State whose key is a text, or holds one. */
+/** State whose key is or contains a text. */
 export const keyedState = (text: string): State[] => [
   stateEvent('m.room.third_party_invite', { display_name: text, key_validity_url: text, public_key: text }, text),
   stateEvent('m.space.child', { via: [text], order: text }, text),
@@ -59,18 +59,18 @@ export const memberships = (text: string, self: string): State[] => [
   stateEvent('m.room.member', { membership: 'join', displayname: text, avatar_url: text, [text]: text }, self),
 ]
 
-/** A server would have to sign what it is said to authorise. */
+/** The named server would have to sign the join that it authorises. */
 export const authorisedJoin = (text: string, self: string): State =>
   stateEvent('m.room.member', { membership: 'join', join_authorised_via_users_server: text }, self)
 
-/** Power levels of a room in which the attackers keep their power, with a text as the key of each map. */
+/** Power levels that leave the attackers their power, with a text as the key of each map. */
 export const powerLevels = (owners: readonly string[], name: string) => ({
   users: { ...Object.fromEntries(owners.map((userId) => [userId, 100])), [name]: 1 },
   events: { [name]: 50 },
   notifications: { [name]: 50 },
 })
 
-/** A filter of /sync with a text in each place. */
+/** A filter of /sync with a text in each position. */
 export const filterOf = (text: string) => {
   const events = {
     types: [text, `${text}*`],

@@ -13,10 +13,10 @@ import { type PushGateway, startPushGateway } from './push-gateway.ts'
 import { type ClientEvent, createRoom, eventPath, joinRoom, roomPath, syncedRoom, v1, v3 } from './rooms.ts'
 import { slidingClient } from './sliding-client.ts'
 
-/** A request of an attacker; texts in `path` are encoded already. */
+/** An attacker's request; texts in `path` are encoded. */
 export type HostileRequest = { method?: 'GET' | 'PUT' | 'POST' | 'DELETE'; path: string; body?: unknown }
 
-/** A room of a hostile world in which an attacker and the user of the peer may do everything. */
+/** A room of a hostile world in which an attacker and the peer's user may do everything. */
 export type HostileRoom = {
   roomId: string
   /** A local attacker. */
@@ -24,34 +24,34 @@ export type HostileRoom = {
   /** A message of Alice in the room, and one in another room. */
   eventId: string
   elsewhere: string
-  /** Sends a request as Mallory; the status. */
+  /** Sends a request as Mallory, and returns the status. */
   attack(request: HostileRequest): Promise<number>
-  /** Sends a request as the peer; the status. */
+  /** Sends a request as the peer, and returns the status. */
   ask(request: HostileRequest): Promise<number>
   /**
-   * Sends events of the peer's user, each of which follows the one before it; the ids of those that servers have to
-   * take.
+   * Sends events of the peer's user, each following the previous one. Returns the IDs of those that servers must
+   * accept.
    */
   sendEvents(...events: PeerEvent[]): Promise<string[]>
   /** Sends EDUs of the peer. */
   sendEdus(...edus: { edu_type: string; content: unknown }[]): Promise<void>
 }
 
-/** What a test says of an event of the peer; the rest is as in its other events. */
+/** The fields of a peer's event that a test sets; the rest has defaults. */
 export type PeerEvent = Partial<Pick<Pdu, 'type' | 'state_key' | 'content' | 'redacts' | 'sender' | 'unsigned'>>
 
 const VERSION = '11'
 /** https://spec.matrix.org/v1.19/server-server-api/#transactions */
 const MAX_PDUS = 50
 
-/** What the log says when the database refuses a value. */
+/** The log message when the database rejects a value. */
 const REFUSED_VALUE =
   /22021|22P0\d|21000|54000|invalid byte sequence|unsupported Unicode|index row|invalid input syntax|out of range|a second time/i
 
 type Watched = HostileRoom & { gateway: PushGateway }
 const rooms = new WeakMap<HostileWorld, Promise<Watched>>()
 
-/** The room of a world, made when it is first asked for. */
+/** Returns the room of a world, which is created on first use. */
 export function hostileRoom(world: HostileWorld): Promise<Watched> {
   const known = rooms.get(world) ?? makeRoom(world)
   rooms.set(world, known)
@@ -70,7 +70,7 @@ async function makeRoom(world: HostileWorld): Promise<Watched> {
   await setPusher(bob, gateway)
   let last: { id: EventId; depth: number } | undefined
 
-  /** The newest event of others that the peer was sent: what follows it is no fork. */
+  /** The newest event that the peer received: an event that follows it is not a fork. */
   function newest(): EventId[] {
     const pdu = peer.received.flatMap(({ pdus }) => pdus).findLast(({ room_id }) => room_id === roomId)
     return pdu ? [idOf(pdu)] : []
@@ -79,7 +79,7 @@ async function makeRoom(world: HostileWorld): Promise<Watched> {
   function next(event: PeerEvent): Pdu {
     const place = last && { prev_events: [last.id, ...newest()], depth: last.depth + 1 }
     const pdu = peer.sign({ ...proper, ...place, ...event, origin_server_ts: Date.now() }, VERSION) as Pdu
-    // Nothing can follow what no server takes.
+    // No event can follow one that servers reject.
     if (isEvent(pdu)) last = { id: idOf(pdu), depth: pdu.depth }
     return pdu
   }
@@ -118,7 +118,7 @@ async function makeRoom(world: HostileWorld): Promise<Watched> {
     },
     async sendEvents(...events) {
       const pdus = events.map(next)
-      // One that is no event may have its whole transaction refused.
+      // A malformed event may cause its whole transaction to be refused.
       const alone = pdus.filter((pdu) => !isEvent(pdu)).map((pdu) => [pdu])
       const proper = pdus.filter(isEvent)
       const pages = proper.flatMap((_, place) =>
@@ -135,7 +135,7 @@ function idOf(pdu: Pdu): EventId {
   return toEvent(ROOM_VERSIONS.get(VERSION)!, pdu).event_id
 }
 
-/** Whether a PDU is one that servers have to take. */
+/** Returns whether servers must accept a PDU. */
 function isEvent(pdu: Pdu): boolean {
   const version = ROOM_VERSIONS.get(VERSION)!
   try {
@@ -146,7 +146,7 @@ function isEvent(pdu: Pdu): boolean {
   }
 }
 
-/** A server that a text names may not be there, which is no fault of this one. */
+/** A server named by a text may not exist, which is not a fault of this one. */
 function expectSurvived(status: number, text: string): void {
   if (status !== 502) expect(status, text).toBeLessThan(500)
 }
@@ -156,14 +156,14 @@ async function setPusher(user: TestUser, { url }: PushGateway): Promise<void> {
   await user.post(`${v3}/pushers/set`, { app_id: 'app', pushkey: 'key', kind: 'http', ...names, data: { url } })
 }
 
-/** A path below the hostile room with texts of which each is encoded. */
+/** Returns a path below the hostile room with encoded texts. */
 export function hostilePath(roomId: string, verb: string, ...texts: string[]): string {
   return roomPath(roomId, [verb, ...texts.map(encodeHostile)].join('/'))
 }
 
 /**
- * Asserts that all works for bystanders in the room that was attacked, and for the attacker: reading by every endpoint,
- * both syncs from the beginning, searching, push, and sending to and from another server, which can read the room too.
+ * Asserts that everything works in the attacked room, for bystanders and the attacker: all read endpoints, both initial
+ * syncs, search, push, and sending to and from another server, which can read the room too.
  */
 export async function expectAllWorks(world: HostileWorld): Promise<void> {
   const { alice, bob, processes } = world
@@ -188,7 +188,7 @@ export async function expectAllWorks(world: HostileWorld): Promise<void> {
       pollUntil('both messages are found', () => finds(room, reader, { word, count: 2 })),
     ),
   ])
-  // After the push, for what is read is not pushed.
+  // After the push, since read events are not pushed.
   await receiptArrives(alice, bob, { roomId: room.roomId, eventId })
   for (const { output } of processes) expect(output()).not.toMatch(REFUSED_VALUE)
 }
@@ -213,7 +213,7 @@ async function readsEverything({ roomId, eventId }: HostileRoom, reader: TestUse
   await Promise.all(paths.map((path) => reader.get(path)))
 }
 
-/** What other servers ask for when they join, or have missed something. */
+/** Sends the requests of servers that join or have missed events. */
 async function readsByFederation({ peer, home }: HostileWorld, roomId: string, eventId: string): Promise<void> {
   const [room, event] = [encodeURIComponent(roomId), encodeURIComponent(eventId)]
   const paths = [
@@ -244,7 +244,7 @@ async function sliding({ roomId }: HostileRoom, reader: TestUser): Promise<void>
   expect(Object.keys(rooms)).toContain(roomId)
 }
 
-/** How far one user has read is told to another. */
+/** Asserts that one user's receipt reaches another. */
 async function receiptArrives(
   alice: TestUser,
   bob: TestUser,

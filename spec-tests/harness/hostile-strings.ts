@@ -1,4 +1,4 @@
-/** Characters without a pattern: a database that compresses what it indexes cannot make them short. */
+/** Random characters: a database cannot compress them to fit an index. */
 function random(length: number, alphabet: string): string {
   const letters = [...alphabet]
   let seed = 1
@@ -14,7 +14,7 @@ const LETTERS = 'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-
 /** Each takes four bytes in UTF-8 and two code units in UTF-16. */
 const RARE = Array.from({ length: 64 }, (_, place) => String.fromCodePoint(0x20000 + 37 * place)).join('')
 
-/** Strings that a database, a pattern, a URL or an object of JavaScript may choke on. */
+/** Strings that may break a database, a pattern, a URL or a JavaScript object. */
 export const HOSTILE_STRINGS: readonly string[] = [
   'a\0b',
   '\0',
@@ -39,10 +39,7 @@ export const HOSTILE_STRINGS: readonly string[] = [
   '\n\r\nX-Header: 1\r\n\r\n',
 ]
 
-/**
- * As `encodeURIComponent`, of any string: half a surrogate pair becomes the bytes that UTF-8 would have for it if it
- * had any.
- */
+/** As `encodeURIComponent`, for any string: a lone surrogate is encoded to the bytes that UTF-8 would have for it. */
 export function encodeHostile(text: string): string {
   return [...text]
     .map((character) => {

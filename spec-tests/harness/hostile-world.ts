@@ -7,7 +7,7 @@ import { createRoom, joinRoom, syncUntil, v3 } from './rooms.ts'
 import { type SigningPeer, startSigningPeer } from './signing-peer.ts'
 import { slidingClient } from './sliding-client.ts'
 
-/** A homeserver under attack: what an attacker can reach, and bystanders who must not be harmed. */
+/** A homeserver under attack: an attacker's targets, and bystanders who must not be harmed. */
 export type HostileWorld = Homeserver & {
   federation: TestFederation
   mails: MailServer
@@ -17,26 +17,23 @@ export type HostileWorld = Homeserver & {
   roomId: string
   /** A message of Alice in that room. */
   eventId: string
-  /** A remote server without software: it sends whatever a test tells it to send. Its user has joined the room. */
+  /** A remote server without software: it sends what a test defines. Its user has joined the room. */
   peer: SigningPeer
 }
 
-/** One row of a table of attacks: `attempt` makes the attack and asserts how the homeserver answers. */
+/** One row of a table of attacks: `attempt` makes the attack and asserts the homeserver's response. */
 export type Attack = { name: string; attempt(world: HostileWorld): Promise<void> }
 
 const PLACES: readonly Place[] = ['pglite', 'three-processes']
 
-/**
- * What a server logs when it fails to handle a request, when it meets an unexpected exception, and when it forgets to
- * close a file.
- */
+/** The log messages of a failed request, an unexpected exception, and an unclosed file. */
 const FAULT = /a request failed|unexpected exception|unhandled|on garbage collection/i
 
 /**
  * Tests a table of attacks against one process on PGlite and against three processes on PostgreSQL. After each attack
- * every process still runs and has logged no fault, and messages of bystanders still arrive by both syncs.
+ * every process must run and have logged no fault, and messages of bystanders must arrive by both syncs.
  *
- * @param area What is attacked.
+ * @param area The target of the attacks.
  * @param attacks The rows.
  * @param config Further keys of the configuration file.
  */
@@ -72,7 +69,7 @@ async function expectUnharmed({ processes, alice, bob, roomId }: HostileWorld): 
   await sliding.until((body) => isIn(body.rooms?.[roomId]?.timeline))
 }
 
-/** Starts a homeserver to attack. `world.federation.dispose()` ends it. */
+/** Starts a homeserver to attack. `world.federation.dispose()` stops it. */
 async function startHostileWorld(place: Place, config: Record<string, unknown> = {}): Promise<HostileWorld> {
   const federation = await startFederation()
   try {

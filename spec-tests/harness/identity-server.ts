@@ -4,21 +4,18 @@ import { createServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import type { TestFederation } from './federation.ts'
 
-/** What the identity server was asked. */
+/** A request to the identity server. */
 export type IdentityCall = { method: string; path: string; token: string | undefined; body: Record<string, unknown> }
 
-/** An identity server that knows whom the test says. */
+/** An identity server with the bindings that a test sets. */
 export type TestIdentityServer = {
   /** `localhost:PORT` */
   name: string
   calls: IdentityCall[]
-  /**
-   * Users by the SHA-256 in unpadded URL-safe Base64 that they are looked up by; null: the server says that nobody has
-   * bound it.
-   */
+  /** Users by the SHA-256 hash in unpadded URL-safe Base64 of the look-up; null: the server reports no binding. */
   bound: Map<string, string | null>
   /**
-   * What it signs when the address of an invite is bound:
+   * Signs the binding of an invited address:
    * https://spec.matrix.org/v1.19/identity-service-api/#invitation-storage
    */
   sign(mxid: string, token: string): object
@@ -27,7 +24,7 @@ export type TestIdentityServer = {
 export const PEPPER = 'pepper'
 
 /**
- * Starts an identity server that the servers of a federation trust; it ends with them. Every invite gets the token
+ * Starts an identity server that the servers of a federation trust; it stops with them. Every invite gets the token
  * `token-N`.
  */
 export async function startIdentityServer(federation: TestFederation): Promise<TestIdentityServer> {
@@ -76,7 +73,7 @@ export async function startIdentityServer(federation: TestFederation): Promise<T
 }
 
 function signed(key: KeyObject, name: string, { mxid, token }: { mxid: string; token: string }): object {
-  // Canonical JSON, as the keys are in order.
+  // Canonical JSON, since the keys are in order.
   const signature = sign(null, Buffer.from(JSON.stringify({ mxid, token })), key)
   return { mxid, token, signatures: { [name]: { 'ed25519:0': signature.toString('base64').replaceAll('=', '') } } }
 }

@@ -2,13 +2,13 @@ import { WebSocket } from 'ws'
 import { pollUntil } from '../../testing/poll-until.ts'
 import type { TestHearth } from './hearth.ts'
 
-/** For `nodeArguments` of a process whose memory is looked into. */
+/** For `nodeArguments` of a process whose memory is measured. */
 export const INSPECTED = '--inspect=127.0.0.1:0'
 
 /** `process.memoryUsage()`, in bytes. */
 export type MemoryUsage = { rss: number; heapUsed: number; external: number; arrayBuffers: number }
 
-/** Collects all garbage of a process that was started with `INSPECTED`, and returns what it needs then. */
+/** Runs the garbage collector of a process that was started with `INSPECTED`, and returns its memory usage. */
 export async function memoryWithoutGarbage(hearth: TestHearth): Promise<MemoryUsage> {
   const url = await pollUntil(
     'the inspector listens',

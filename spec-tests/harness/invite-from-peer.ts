@@ -3,12 +3,12 @@ import type { LyingServer } from './lying-server.ts'
 import type { PeerRoom } from './peer-room.ts'
 import type { Asked as Home } from './signed-request.ts'
 
-/** An invite by a scripted server. `roomState`: what tells of the room, by default all of its state. */
+/** An invite by a scripted server. `roomState`: the stripped state, by default the room's whole state. */
 export type InviteFromPeer = { room: PeerRoom; userId: string; roomState?: readonly unknown[] }
 
 /**
- * Invites a user of Hearth to a room of a scripted server, which takes the invite as Hearth has signed it; returns what
- * Hearth answers.
+ * Invites a user of Hearth to a room of a scripted server, which accepts the invite as signed by Hearth. Returns
+ * Hearth's response.
  */
 export async function inviteFromPeer(
   peer: LyingServer,

@@ -16,40 +16,43 @@ import { type Asked, honestAnswer, type RawAnswer, REQUEST_KINDS, type RequestKi
 import { PeerRoom, type PeerSigner, type RoomOptions } from './peer-room.ts'
 import { type Asked as Home, sendSigned } from './signed-request.ts'
 
-/** Answers in place of the server: with JSON, or however it likes, which is ANSWERED. undefined: as always. */
+/**
+ * Answers in place of the server: returns JSON, or ANSWERED after it has responded itself. undefined: the honest
+ * response.
+ */
 type Answering = (asked: Asked, response: ServerResponse) => unknown
 
-/** A homeserver that tests speak for: it has rooms, signs what it is told to sign, and lies when it is told to lie. */
+/** A homeserver scripted by tests: it has rooms, signs what it is told to sign, and can lie. */
 export type LyingServer = {
   serverName: ServerName
   port: number
   signer: PeerSigner
   rooms: Map<string, PeerRoom>
-  /** Makes a public room of a user of its own. */
+  /** Creates a public room of a user of its own. */
   room(options?: RoomOptions): PeerRoom
-  /** All that it was asked, in order. */
+  /** All requests to it, in order. */
   asked: Asked[]
   count(kind: RequestKind): number
-  /** Answers a kind of request badly, or by a function, from now on; undefined: rightly. */
+  /** Answers a kind of request badly, or by a function, from now on; undefined: honestly. */
   lie(kind: RequestKind, answer: BadAnswer | Answering | undefined): void
-  /** What it answers when it does not lie. */
+  /** Returns the honest response. */
   honestly(asked: Asked): unknown
-  /** Signs its requests with another key from now on, beside which the one before is still published. */
+  /** Signs further requests with another key; the previous one stays published. */
   changeKey(): void
-  /** A signed request to a process of a homeserver. */
+  /** Sends a signed request to a process of a homeserver. */
   ask(home: Home, method: string, path: string, body?: object): ReturnType<typeof askSigned>
-  /** Sends a transaction, of events or whatever else; the answer by event id. */
+  /** Sends a transaction of events or arbitrary values, and returns the results by event ID. */
   send(home: Home, pdus: readonly unknown[], txnId?: string): Promise<Record<string, { error?: string }>>
-  /** Sends a transaction of EDUs, or whatever else. */
+  /** Sends a transaction of EDUs or arbitrary values. */
   sendEdus(home: Home, ...edus: unknown[]): Promise<void>
 }
 
-/** On a machine that others load. */
+/** On a busy machine. */
 const PATIENCE_MS = 60_000
 
 /**
- * Starts one as `localhost:PORT`. `isChecked`: whether what Hearth sends must be as the specification has it; not where
- * it repeats what the server made up.
+ * Starts one as `localhost:PORT`. `isChecked`: whether Hearth's requests are checked against the specification; not if
+ * it repeats the server's inventions.
  */
 export async function startLyingServer(federation: TestFederation, { isChecked = true } = {}): Promise<LyingServer> {
   const tls = federation.authority.issue('localhost')
@@ -66,7 +69,7 @@ export async function startLyingServer(federation: TestFederation, { isChecked =
   const server = createServer(
     { cert: readFileSync(tls.certificate), key: readFileSync(tls.key) },
     (incoming, response) => {
-      // Hearth ends what takes too long.
+      // Hearth aborts requests that take too long.
       response.on('error', () => {})
       handle(incoming, response).catch(() => response.destroy())
     },
@@ -158,7 +161,7 @@ async function askSigned(
   return result
 }
 
-/** A request that is signed with some key as that of `origin`, which need not be there. */
+/** Sends a request signed with some key as that of `origin`, which need not exist. */
 export async function signedRequest(
   federation: TestFederation,
   hearth: Home,
@@ -177,16 +180,16 @@ function isRaw(answer: unknown): answer is RawAnswer {
   return typeof answer === 'object' && answer !== null && 'contentType' in answer
 }
 
-/** Returned by a lie that has answered by itself. */
+/** Returned by a lie that has responded itself. */
 const ANSWERED = Symbol('answered')
 
-/** For lies that are no 200. */
+/** For lies with a status other than 200. */
 export function answerWith(response: ServerResponse, status: number, body: object): typeof ANSWERED {
   response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body))
   return ANSWERED
 }
 
-/** For lies that lie only now and then. */
+/** For lies that lie only sometimes. */
 export function answerBadly(response: ServerResponse, answer: BadAnswer): typeof ANSWERED {
   BAD_ANSWERS[answer](response)
   return ANSWERED

@@ -3,17 +3,17 @@ import PostalMime, { type Email } from 'postal-mime'
 import { SMTPServer } from 'smtp-server'
 import { freePort } from '../../testing/free-port.ts'
 
-/** An SMTP server that keeps what it gets. */
+/** An SMTP server that records mails. */
 export type MailServer = {
   /** For `email.smtp_url`. */
   url: string
-  /** Every mail that it took, in order. */
+  /** Every accepted mail, in order. */
   received: Email[]
-  /** The mails to an address. */
+  /** Returns the mails to an address. */
   to(address: string): Email[]
-  /** Ends it, with all connections; what it has received stays. */
+  /** Stops it and closes all connections; recorded mails are kept. */
   stop(): Promise<void>
-  /** Starts it again, on the same port. */
+  /** Starts it again on the same port. */
   start(): Promise<void>
 }
 

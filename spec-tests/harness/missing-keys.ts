@@ -2,7 +2,7 @@ import { type IEvent, type MatrixClient, Method } from 'matrix-js-sdk'
 
 type Sessions = Record<string, { first_message_index: number }>
 
-/** Returns from which message on a device can read each session: the number after the version in an exported key. */
+/** Returns the first known index of each session on a device: the number after the version in an exported key. */
 export async function firstIndexes(device: MatrixClient): Promise<Map<string, number>> {
   const keys = await device.getCrypto()!.exportRoomKeys()
   return new Map(
@@ -10,7 +10,7 @@ export async function firstIndexes(device: MatrixClient): Promise<Map<string, nu
   )
 }
 
-/** Returns from which message on the backup of a device's user has each session of a room. */
+/** Returns the first known index of each session of a room in the backup of a device's user. */
 export async function backedUpIndexes(device: MatrixClient, roomId: string): Promise<Map<string, number>> {
   const version = (await device.getCrypto()!.getKeyBackupInfo())!.version!
   const path = `/room_keys/keys/${encodeURIComponent(roomId)}`
@@ -19,9 +19,9 @@ export async function backedUpIndexes(device: MatrixClient, roomId: string): Pro
 }
 
 /**
- * Says of each session with messages that a device cannot read who sent it, which messages these are, and from which on
- * this device, the backup and other devices have it. `sent`: all events, in their order; `reasons`: why some of them
- * cannot be decrypted, by event id.
+ * Describes each session with messages that a device cannot decrypt: its sender, these messages, and the first index
+ * that the device, the backup and other devices have. `sent`: all events, in order; `reasons`: why some cannot be
+ * decrypted, by event ID.
  */
 export async function describeMissingKeys(
   device: MatrixClient,

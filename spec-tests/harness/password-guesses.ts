@@ -5,9 +5,9 @@ import type { HostileWorld } from './hostile-world.ts'
 import { v3 } from './rooms.ts'
 
 export const PASSWORD = 'correct horse battery'
-/** How often a password may be tried at once, in the configuration of these tests. */
+/** The burst of password attempts in the configuration of these tests. */
 export const GUESSES = 5
-/** Attempts are counted by account and, apart from that, by address. Nothing else is limited. */
+/** Attempts count by account and also by address. Nothing else is limited. */
 export const GUESSING_LIMITS = {
   ...Object.fromEntries(
     ['default', 'message', 'registration', 'join', 'media'].map((each) => [each, { per_second: 1e6, burst: 1e6 }]),
@@ -15,17 +15,17 @@ export const GUESSING_LIMITS = {
   login: { per_second: 0.0001, burst: GUESSES },
 }
 
-/** A user who may own an e-mail address, and who is attacked. */
+/** An attacked user, who may have an e-mail address. */
 export type Victim = TestUser & { name: string; address: string }
 
 let addresses = 0
-/** An address of the internet that nobody has used yet: attackers have many. */
+/** Returns an unused public address: attackers have many. */
 export function freshAddress(): string {
   addresses++
   return `198.${18 + ((addresses >> 16) & 1)}.${(addresses >> 8) & 255}.${addresses & 255}`
 }
 
-/** A request from an address of its own. */
+/** Sends a request from an address of its own. */
 export function askFromAnywhere(
   { url }: Pick<HostileWorld, 'url'>,
   path: string,
@@ -35,13 +35,13 @@ export function askFromAnywhere(
   return ask(url, { method: 'POST', path, body, from: freshAddress(), ...more })
 }
 
-/** A user to attack, without an e-mail address. */
+/** Registers a user to attack, without an e-mail address. */
 export async function newVictim({ url }: Pick<HostileWorld, 'url'>): Promise<Victim> {
   const name = uniqueName('victim')
   return { ...(await registerUser(url, name)), name, address: `${name}@example.org` }
 }
 
-/** A user to attack who has proven an address. */
+/** Registers a user to attack with a verified address. */
 export async function newVictimWithAddress(world: HostileWorld): Promise<Victim> {
   const victim = await newVictim(world)
   const { address, accessToken: token, userId: user } = victim
@@ -55,7 +55,7 @@ export async function newVictimWithAddress(world: HostileWorld): Promise<Victim>
   return victim
 }
 
-/** The link in the newest mail to an address, once there are more than `after`. */
+/** Returns the link in the newest mail to an address, once there are more than `after`. */
 export async function linkTo({ mails }: HostileWorld, address: string, after = 0): Promise<string> {
   const mail = await pollUntil(
     `a mail to ${address}`,
@@ -64,7 +64,7 @@ export async function linkTo({ mails }: HostileWorld, address: string, after = 0
   return /http:\/\/\S+/.exec(mail.text ?? '')![0]
 }
 
-/** Logs in from an address that nobody has used. */
+/** Logs in from an unused address. */
 export function logInFromAnywhere(
   world: Pick<HostileWorld, 'url'>,
   identifier: Record<string, unknown>,
@@ -74,7 +74,7 @@ export function logInFromAnywhere(
 }
 
 /**
- * Guesses until it is refused, and asserts that only so many guesses count, and that then the password itself is
+ * Guesses until the limit, and asserts that only this many guesses are checked, and that then the password itself is
  * refused, too.
  */
 export async function expectFewGuesses(

@@ -24,29 +24,26 @@ export type PeerEvent = {
   sender?: string
   /** Default: the room's latest event. */
   prev_events?: EventId[]
-  /** Default: what the rules want of the state after the first predecessor. */
+  /** Default: the auth events that the rules select from the state after the first prev event. */
   auth_events?: EventId[]
-  /** Default: the server whose room it is. */
+  /** Default: the room's own server. */
   signer?: PeerSigner
 }
 
-/**
- * A room of another server, as that hands it over: its state, and the event that follows it, by which a user of the
- * scripted server has come in.
- */
+/** A room of another server as received in a join: its state, and the join event of the scripted server's user. */
 export type VisitedRoom = { version: string; state: readonly Pdu[]; join: Pdu }
 
 /** `creation`: further content of `m.room.create`. */
 export type RoomOptions = { version?: string; creation?: object; visited?: VisitedRoom }
 
 /**
- * A room as a scripted server has it. Nothing is checked and nothing resolved: the state after an event is that of its
- * first predecessor with its own.
+ * A room on a scripted server. Nothing is checked or resolved: the state after an event is that of its first prev event
+ * with the event itself.
  */
 export class PeerRoom {
   readonly roomId: RoomId
   readonly version: RoomVersion
-  /** Who sends where nobody else is named: the creator, or the user who has come in. */
+  /** The default sender: the creator, or the user who has joined. */
   readonly creator: UserId
   readonly #signer: PeerSigner
   readonly #placed = new Map<EventId, Placed>()
@@ -71,7 +68,7 @@ export class PeerRoom {
   }
 
   #begin({ version, creation }: Required<Omit<RoomOptions, 'visited'>>, { serverName }: PeerSigner): RoomId {
-    // Of two rooms that are made in the same millisecond, the ids are not the same.
+    // Makes the IDs of two rooms created in the same millisecond differ.
     const name = randomUUID()
     const content = {
       ...creation,
@@ -90,14 +87,14 @@ export class PeerRoom {
     return create.room_id
   }
 
-  /** Makes an event, which becomes the latest. */
+  /** Creates an event, which becomes the latest. */
   add(fields: PeerEvent): Event {
     const event = this.make(fields)
     this.#head = event.event_id
     return event
   }
 
-  /** Makes an event beside what is the latest. */
+  /** Creates an event without making it the latest. */
   make(fields: PeerEvent): Event {
     const event = this.#build(fields, this.latest.room_id)
     this.#place(event)
@@ -109,19 +106,19 @@ export class PeerRoom {
     this.#head = id
   }
 
-  /** The ids of the events that it has learnt last. */
+  /** Returns the IDs of the newest events. */
   recent(count: number): EventId[] {
     return [...this.#placed.keys()].slice(-count)
   }
 
-  /** As many messages, each after the one before it. */
+  /** Creates a chain of messages. */
   say(count: number, prefix = 'message', more: object = {}): Event[] {
     return Array.from({ length: count }, (_, i) =>
       this.add({ content: { msgtype: 'm.text', body: `${prefix} ${i}`, ...more } }),
     )
   }
 
-  /** Takes in an event of another server, which becomes the latest. */
+  /** Ingests an event of another server, which becomes the latest. */
   take(pdu: Pdu): Event {
     const event = toEvent(this.version, pdu)
     if (this.#placed.has(event.event_id)) return event
@@ -138,19 +135,19 @@ export class PeerRoom {
     return this.#placed.get(id)?.event
   }
 
-  /** The event that is nearest to a time. */
+  /** Returns the event nearest to a time. */
   near(ts: number): Event {
     const distance = ({ pdu }: Event) => Math.abs(pdu.origin_server_ts - ts)
     const events = [...this.#placed.values()].map(({ event }) => event)
     return events.reduce((best, each) => (distance(each) < distance(best) ? each : best))
   }
 
-  /** Makes what it has told of an event unknown to itself. */
+  /** Removes an event that it has sent, so that it no longer knows it. */
   forget(id: EventId): void {
     this.#placed.delete(id)
   }
 
-  /** Forgets the oldest events but for the state, until no more are left than `kept`. */
+  /** Removes the oldest events except the state, until `kept` are left. */
   trim(kept: number): void {
     const state = new Set(this.#stateAfter(this.#head).values())
     for (const id of this.#placed.keys()) {
@@ -167,7 +164,7 @@ export class PeerRoom {
     return [...this.#stateAfter(this.#head).values()].map((each) => this.find(each)!)
   }
 
-  /** The events that these cite, with all that those cite. */
+  /** Returns the auth chain of some events. */
   authChain(events: readonly Event[]): Event[] {
     const chain = new Map<EventId, Event>()
     const pending = events.flatMap((event) => event.auth_event_ids)
@@ -180,7 +177,7 @@ export class PeerRoom {
     return [...chain.values()]
   }
 
-  /** Events before some, nearest first. */
+  /** Returns the predecessors of some events, nearest first. */
   before(ids: readonly EventId[], { limit, until = [] }: { limit: number; until?: readonly EventId[] }): Event[] {
     const seen = new Set<EventId>(until)
     const found: Event[] = []
@@ -196,7 +193,7 @@ export class PeerRoom {
     return found
   }
 
-  /** What a member of another server has to fill in to come, go or knock. */
+  /** Returns the template for a remote member's join, leave or knock. */
   template(userId: string, membership: string): object {
     const member = { type: 'm.room.member', state_key: userId, sender: userId as UserId, content: { membership } }
     const auth_events = this.#authIds(member, this.#stateAfter(this.#head))

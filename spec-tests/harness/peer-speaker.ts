@@ -4,10 +4,10 @@ import { ROOM_VERSIONS } from '../../src/core/room-versions.ts'
 import { uniqueName } from './client.ts'
 import type { HostileWorld } from './hostile-world.ts'
 
-/** What a test says of an event; the rest is as in the peer's other events. */
+/** The fields of an event that a test sets; the rest has defaults. */
 type SaidEvent = Partial<Pick<Pdu, 'type' | 'state_key' | 'content' | 'redacts' | 'unsigned'>>
 
-/** Sends an event of the peer's user, which follows the one before it; its id. */
+/** Sends an event of the peer's user that follows the previous one, and returns its ID. */
 export type PeerSpeaker = (event: SaidEvent) => Promise<string>
 
 /** Joins a room of this version as the user of a hostile world's peer, who has no power there. */

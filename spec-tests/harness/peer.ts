@@ -5,8 +5,8 @@ import type { Answer } from './client.ts'
 import type { TestFederation } from './federation.ts'
 
 /**
- * A request to a server of a test federation, as from another server; unsigned, so only for what needs no signature. A
- * body makes it a POST, where no method is given.
+ * Sends a request to a server of a test federation as from another server; unsigned, so only for endpoints without a
+ * signature. With a body, the default method is POST.
  */
 export async function askServer(
   federation: TestFederation,

@@ -4,9 +4,9 @@ import type { HostileWorld } from './hostile-world.ts'
 import { linkTo, PASSWORD } from './password-guesses.ts'
 import { v3 } from './rooms.ts'
 
-/** Where the pages for people begin that the specification does not have. */
+/** The path prefix of web pages that the specification does not have. */
 export const HEARTH = '/_matrix/client/unstable/hearth'
-/** The stages of authentication that have a page. */
+/** The authentication stages with a page. */
 export const STAGES = [
   'm.login.password',
   'm.login.dummy',
@@ -14,14 +14,17 @@ export const STAGES = [
   'm.login.registration_token',
   'm.login.email.identity',
 ]
-/** The page of a stage. */
+/** Returns the URL of a stage's page. */
 export const stagePage = ({ url }: HostileWorld, stage: string, session: string) =>
   `${url}${v3}/auth/${encodeURIComponent(stage)}/fallback/web?session=${encodeURIComponent(session)}`
-/** What a form of a page sends. */
+/** Submits the form of a page. */
 export const postForm = (page: string, fields: Record<string, string> = {}) =>
   fetch(page, { method: 'POST', body: new URLSearchParams(fields), redirect: 'manual' })
 
-/** Asserts that a page holds nothing that was not ours, cannot be framed, is not kept and goes nowhere; its text. */
+/**
+ * Asserts that a page contains no injected text, cannot be framed, is not cached and sends no Referer. Returns its
+ * text.
+ */
 export async function expectPage(answer: Response, ...foreign: string[]): Promise<string> {
   const { headers } = answer
   expect(headers.get('content-type')).toBe('text/html; charset=utf-8')
@@ -40,7 +43,7 @@ export async function expectPage(answer: Response, ...foreign: string[]): Promis
   return text
 }
 
-/** An authentication session of a request of a user; without one, of a registration. */
+/** Starts an authentication session for a request of a user, or without one for a registration. */
 export async function sessionOf(world: HostileWorld, user?: TestUser): Promise<string> {
   const answer = user
     ? await user.ask('POST', `${v3}/delete_devices`, { devices: [user.deviceId] })
@@ -49,7 +52,7 @@ export async function sessionOf(world: HostileWorld, user?: TestUser): Promise<s
   return answer.body.session
 }
 
-/** Asks for the proof of an address; its link, and what shows it. */
+/** Requests the verification of an address, and returns its link and credentials. */
 export async function confirmLink(world: HostileWorld, more: object = {}, address = `${uniqueName()}@example.org`) {
   const creds = { client_secret: uniqueName('secret') }
   const body = { email: address, send_attempt: 1, ...creds, ...more }

@@ -11,7 +11,7 @@ import { createFederationChecks } from './check-federation.ts'
 import type { TestFederation } from './federation.ts'
 
 /**
- * `away`: connections end at once. `forging`: signs with another key than it says. `of before`: knows the draft's path only.
+ * `away`: closes connections immediately. `forging`: signs with a key other than the published one. `of before`: supports only the draft's path.
  */
 type Mode = 'checking' | 'away' | 'forging' | 'of before'
 
@@ -19,21 +19,21 @@ const PATH = '/_matrix/policy/v1/sign'
 const DRAFT_PATH = '/_matrix/policy/unstable/org.matrix.msc4284/sign'
 
 /**
- * A policy server: it signs all events but those with the word spam in them. All else goes to a homeserver behind it.
+ * A policy server: it signs all events except those with the word spam. Other requests go to a homeserver behind it.
  */
 export type TestPolicyServer = {
   port: number
   /** For `m.room.policy`. */
   publicKey: string
-  /** What it was asked to sign, in order. */
+  /** The events that it was asked to sign, in order. */
   // biome-ignore lint/suspicious/noExplicitAny: events of every shape
   asked: any[]
   setMode(mode: Mode): void
-  /** Where to pass other requests on to: a port of localhost. */
+  /** Sets the local port to which other requests are forwarded. */
   passTo(port: number): void
 }
 
-/** Starts it as `localhost:PORT`. It takes the rooms to be of one version. */
+/** Starts it as `localhost:PORT`. It assumes one version for all rooms. */
 export async function startPolicyServer(federation: TestFederation, roomVersion: string): Promise<TestPolicyServer> {
   const tls = federation.authority.issue('localhost')
   const ca = readFileSync(federation.authority.certificate)

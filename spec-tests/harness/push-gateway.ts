@@ -2,17 +2,17 @@ import { createServer, type IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { TestUser } from './client.ts'
 
-/** What a homeserver sends to a push gateway. */
+/** A request of a homeserver to a push gateway. */
 // biome-ignore lint/suspicious/noExplicitAny: tests look into messages of every shape
 export type Notification = Record<string, any>
 
-/** A push gateway that keeps what it gets. */
+/** A push gateway that records requests. */
 export type PushGateway = {
   /** For `data.url` of a pusher. */
   url: string
-  /** Every notification that came, refused ones too. */
+  /** All notifications, also refused ones. */
   received: Notification[]
-  /** How it answers the next ones: with a status, and with the keys that it rejects; with the status 0 not at all. */
+  /** The next responses: the status, and rejected pushkeys; status 0: no response. */
   answer: { status: number; rejected: string[] }
   close(): Promise<void>
 }

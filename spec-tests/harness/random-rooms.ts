@@ -6,13 +6,13 @@ import type { RoomVersion } from '../../src/core/room-versions.ts'
 import type { StateMap } from '../../src/core/state-resolution/state-map.ts'
 import { actions, play } from '../../src/testing/state-resolution/test-random-room.ts'
 
-/** A room with many forks: its events, and states that servers might have to resolve. */
+/** A room with many forks: its events, and states that servers may have to resolve. */
 export type ForkedRoom = { roomId: RoomId; events: Map<EventId, Event>; states: StateMap[] }
 
-/** Rooms by chance, as they go over the wire. */
+/** Generates random rooms, in the federation format. */
 export function randomRooms(version: RoomVersion, { count, seed }: { count: number; seed: number }): ForkedRoom[] {
   return fc.sample(actions, { numRuns: count, seed }).map((history) => {
-    // What is rejected is in no state.
+    // Rejected events are in no state.
     const { events, states } = play(
       version,
       history.map((action) => ({ ...action, isRejected: false })),
@@ -21,7 +21,7 @@ export function randomRooms(version: RoomVersion, { count, seed }: { count: numb
   })
 }
 
-/** Event ids that are hashes, in the versions that have such. */
+/** Replaces event IDs by hashes, in the versions that have these. */
 function withRealIds(version: RoomVersion, events: ReadonlyMap<EventId, Event>, states: StateMap[]): ForkedRoom {
   const ids = new Map<EventId, EventId>()
   const made = new Map<EventId, Event>()

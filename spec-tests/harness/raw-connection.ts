@@ -2,21 +2,21 @@ import { readFileSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
 import { connect as secure } from 'node:tls'
 
-/** A TCP connection to a server, for clients that do not keep to HTTP. */
+/** A TCP connection to a server, for clients that violate HTTP. */
 export type RawConnection = {
-  /** Sends bytes as they are; what can no longer be sent is dropped. */
+  /** Sends raw bytes, or drops them if the connection is closed. */
   send(text: string | Buffer): void
-  /** All that has come so far. */
+  /** Returns all received data. */
   received(): string
-  /** Becomes true once the server has closed the connection. */
+  /** Returns whether the server has closed the connection. */
   isClosed(): boolean
-  /** Stops reading, as a client does that has no time. */
+  /** Stops reading, like a stalled client. */
   pause(): void
-  /** Resets it at once, as a client does that goes away. */
+  /** Resets the connection, like a client that crashes. */
   cut(): void
 }
 
-/** Connects to the server of a URL; for `https:`, `authority` is the PEM file of the certificate authority to trust. */
+/** Connects to the server of a URL; for `https:`, `authority` is the PEM file of the trusted certificate authority. */
 export function openConnection(url: string, authority?: string): Promise<RawConnection> {
   const { protocol, hostname, port } = new URL(url)
   return new Promise((resolve, reject) => {
@@ -37,7 +37,7 @@ export function openConnection(url: string, authority?: string): Promise<RawConn
     socket.on('data', (chunk) => {
       received += chunk.toString('latin1')
     })
-    // Writing to a connection that the server has ended is what some of these clients are about.
+    // Some of these clients write to a connection that the server has closed.
     socket.on('error', reject)
     socket.on('close', () => {
       closed = true

@@ -5,7 +5,7 @@ import { openSlidingSocket } from './sliding-socket.ts'
 type Event = { event_id: string; type: string; state_key?: string; sender: string; content: Record<string, unknown> }
 type Receipts = Record<string, Record<string, Record<string, unknown>>>
 
-/** What a client knows of a room from what it was told. */
+/** A client's view of a room, from the responses that it has received. */
 export type RoomPicture = {
   membership: string
   /** type and state key → event id */
@@ -18,11 +18,11 @@ export type RoomPicture = {
   receipts: Map<string, string>
 }
 
-/** A client that syncs in one way or another and draws its picture of all rooms. */
+/** A client that syncs in one way or another and maintains its view of all rooms. */
 export type Painter = {
   name: string
   rooms: Map<string, RoomPicture>
-  /** Asks what is new, until nothing is. */
+  /** Syncs until there are no changes. */
   update(): Promise<void>
   close?(): void
 }
@@ -51,7 +51,7 @@ function applyReceipts(picture: RoomPicture, content: Receipts): void {
     for (const user of Object.keys(types['m.read'] ?? {})) picture.receipts.set(user, eventId)
 }
 
-/** By sync v3, with timelines so short that there are gaps. */
+/** Uses sync v3, with timelines so short that there are gaps. */
 export function classicPainter(user: TestUser): Painter {
   const rooms = new Map<string, RoomPicture>()
   const filter = encodeURIComponent(JSON.stringify({ room: { timeline: { limit: 3 } } }))
@@ -103,7 +103,9 @@ type SlidingRoom = {
   notification_count?: number
 }
 
-/** Where a painter's attention is: how many rooms it watches, and how many events of each it wants. */
+/**
+ * The number of rooms that a client displays, the number of events requested of each, and whether it loses responses.
+ */
 export type Attention = { window: number; limit: number; loses: boolean }
 
 function asking(form: 'stable' | 'unstable', { window, limit }: Attention): object {
@@ -113,9 +115,7 @@ function asking(form: 'stable' | 'unstable', { window, limit }: Attention): obje
   return { lists: { all: { ...range, timeline_limit: limit, required_state: state } }, extensions }
 }
 
-/**
- * By sliding sync. `look`: what its user looks at meanwhile, which may be less than everything; an answer may get lost.
- */
+/** Uses sliding sync. `look`: the rooms that its user displays, possibly fewer than all; responses may get lost. */
 export function slidingPainter(
   user: TestUser,
   form: 'stable' | 'unstable',
@@ -141,8 +141,8 @@ export function slidingPainter(
 }
 
 /**
- * By sliding sync over a WebSocket. What has come by itself is forgotten when it asks, as if it had been on its way,
- * and has to come again.
+ * Uses sliding sync over a WebSocket. Responses that arrived before a request are dropped, as if they were still on
+ * their way, and have to arrive again.
  */
 export function socketPainter(user: TestUser): Painter {
   const rooms = new Map<string, RoomPicture>()
@@ -154,7 +154,7 @@ export function socketPainter(user: TestUser): Painter {
     async update() {
       let isNews = true
       while (isNews) {
-        // Whoever asks for something else is answered at once, though nothing be new.
+        // A changed request gets an immediate response, even without changes.
         socket.request({ ...asking('stable', { window: 98 + (++round % 2), limit: 3, loses: false }) })
         const body = await socket.next()
         applySliding(rooms, user, body)

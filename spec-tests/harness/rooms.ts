@@ -4,17 +4,17 @@ import { registerUser, sendText, type TestUser } from './client.ts'
 export const v1 = '/_matrix/client/v1'
 export const v3 = '/_matrix/client/v3'
 
-/** A path below a room of the client API. */
+/** Returns a path below a room of the client API. */
 export function roomPath(roomId: string, rest: string, base = v3): string {
   return `${base}/rooms/${encodeURIComponent(roomId)}/${rest}`
 }
 
-/** Below an event of a room. */
+/** Returns a path below an event of a room. */
 export function eventPath(verb: string, eventId: string): string {
   return `${verb}/${encodeURIComponent(eventId)}`
 }
 
-/** Whether a user gets an event of a room. */
+/** Returns whether a user gets an event of a room. */
 export async function hasEvent(
   user: TestUser,
   { room_id, event_id }: { room_id: string; event_id: string },
@@ -22,17 +22,17 @@ export async function hasEvent(
   return (await user.ask('GET', roomPath(room_id, eventPath('event', event_id)))).status === 200
 }
 
-/** A new room, public unless `options` say otherwise; returns its id. */
+/** Creates a room, public unless `options` differ, and returns its ID. */
 export async function createRoom(user: TestUser, options: object = {}): Promise<string> {
   return (await user.post(`${v3}/createRoom`, { preset: 'public_chat', ...options })).room_id
 }
 
-/** Others join a room, one after the other. */
+/** Joins users to a room, one after the other. */
 export async function joinRoom(roomId: string, ...users: TestUser[]): Promise<void> {
   for (const user of users) await user.post(roomPath(roomId, 'join'))
 }
 
-/** Two new users in a new room of the first. */
+/** Creates two users in a new room of the first. */
 export async function roomOfTwo(
   url: string,
   options: object = {},
@@ -43,7 +43,7 @@ export async function roomOfTwo(
   return { alice, bob, roomId }
 }
 
-/** Sends a state event; returns its id. */
+/** Sends a state event, and returns its ID. */
 export async function sendState(
   user: TestUser,
   roomId: string,
@@ -55,29 +55,29 @@ export async function sendState(
 
 let transactions = 0
 
-/** Sends an event; returns its id. */
+/** Sends an event, and returns its ID. */
 export async function sendEvent(user: TestUser, roomId: string, content: object, type = 'm.room.message') {
   const txnId = `r${process.pid}.${++transactions}`
   return (await user.put(roomPath(roomId, `send/${type}/${txnId}`), content)).event_id as string
 }
 
-/** The content of a message that relates to another event. */
+/** Returns the content of a message that relates to another event. */
 export function relating(rel_type: string, event_id: string, more: object = {}): object {
   return { msgtype: 'm.text', body: 'related', 'm.relates_to': { rel_type, event_id, ...more } }
 }
 
-/** Sends messages with these bodies; returns their ids. */
+/** Sends messages with these bodies, and returns their IDs. */
 export async function sendTexts(user: TestUser, roomId: string, bodies: readonly string[]): Promise<string[]> {
   const ids: string[] = []
   for (const body of bodies) ids.push(await sendText(user, roomId, body))
   return ids
 }
 
-/** An event as a client gets it. */
+/** An event in the client format. */
 // biome-ignore lint/suspicious/noExplicitAny: tests look into events of every shape
 export type ClientEvent = Record<string, any>
 
-/** The whole history that somebody gets of a room, oldest first, page after page. */
+/** Returns the whole history of a room that a user gets by paginating, oldest first. */
 export async function historyOf(user: TestUser, roomId: string, query = ''): Promise<ClientEvent[]> {
   const events: ClientEvent[] = []
   let from = ''
@@ -89,18 +89,18 @@ export async function historyOf(user: TestUser, roomId: string, query = ''): Pro
   return events.reverse()
 }
 
-/** The texts of messages among events. */
+/** Returns the bodies of messages among events. */
 export function bodiesOf(events: readonly ClientEvent[]): string[] {
   return events.flatMap(({ content }) => content.body ?? [])
 }
 
-/** What an initial sync tells of a room that the user has joined. */
+/** Returns a joined room from an initial sync. */
 // biome-ignore lint/suspicious/noExplicitAny: see ClientEvent
 export async function syncedRoom(user: TestUser, roomId: string, query = ''): Promise<any> {
   return (await user.get(`${v3}/sync?${query}`)).rooms.join[roomId]
 }
 
-/** Syncs on from a token until what is asked for is found; returns it. */
+/** Continues to sync from a token until a result is found, and returns it. */
 export async function syncUntil<Result>(
   user: TestUser,
   since: string,
@@ -115,14 +115,14 @@ export async function syncUntil<Result>(
   })
 }
 
-/** Sets whom a user ignores. */
+/** Sets a user's ignored users. */
 export async function ignore(user: TestUser, ...others: TestUser[]): Promise<void> {
   await user.put(`${v3}/user/${encodeURIComponent(user.userId)}/account_data/m.ignored_user_list`, {
     ignored_users: Object.fromEntries(others.map(({ userId }) => [userId, {}])),
   })
 }
 
-/** The status and errcode of a request that is refused. */
+/** Returns the status and errcode of a refused request. */
 export async function refusal(
   user: TestUser,
   method: string,

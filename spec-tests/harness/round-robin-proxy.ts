@@ -3,7 +3,7 @@ import { type AddressInfo, connect, type Socket } from 'node:net'
 import { pipeline } from 'node:stream'
 
 /**
- * A plain HTTP proxy that sends each request, and each connection that is upgraded (WebSockets), to the next backend in
+ * Starts a plain HTTP proxy that sends each request, and each upgraded connection (WebSockets), to the next backend in
  * turn, with further headers.
  */
 export async function startRoundRobinProxy(
@@ -23,14 +23,14 @@ export async function startRoundRobinProxy(
       },
       (answer) => {
         outgoing.writeHead(answer.statusCode!, answer.headers)
-        // A backend that breaks off ends the client's connection, too.
+        // A backend that closes early also closes the client's connection.
         pipeline(answer, outgoing, () => {})
       },
     )
     forward.on('error', () => (outgoing.headersSent ? outgoing.destroy() : outgoing.writeHead(502).end()))
     outgoing.on('close', () => forward.destroy())
     incoming.pipe(forward)
-    // What a backend has not read of a body would stand before the next request on the connection.
+    // Otherwise an unread rest of the body would precede the next request on the connection.
     forward.on('close', () => incoming.unpipe(forward).resume())
   })
   const upgraded = new Set<Socket>()
@@ -56,7 +56,7 @@ export async function startRoundRobinProxy(
       })
     }
   })
-  // Longer than any pause of a busy test: a client must not send on a connection that is just being closed.
+  // Longer than any pause of a busy test: a client must not send on a connection that is being closed.
   server.keepAliveTimeout = 120_000
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   return {

@@ -3,30 +3,27 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
-/** A name server whose answers change: an address of the internet first, and this machine afterwards. */
+/** A name server whose answers change: first a public address, then this machine. */
 export type ScriptedResolver = {
-  /** Arguments for node by which a Hearth asks this resolver alone. */
+  /** Arguments for node that make a Hearth use only this resolver. */
   nodeArguments: string[]
-  /** Returns how often a name was answered with the addresses of this machine. */
+  /** Returns how often a name was resolved to this machine. */
   rebound(name: string): number
   stop(): Promise<void>
 }
 
-/** Nobody has it: the registries have not given out its network. */
+/** Unassigned: the registries have not allocated its network. */
 const ELSEWHERE = '2d000000000000000000000000000001'
 const HERE = { 1: '7f000001', 28: '00000000000000000000000000000001' } as const
 const HEADER_BYTES = 12
 
-/**
- * Starts a name server on a free port of this machine. It knows the names that end with `.rebinding.test`, and tells
- * each for `seconds` = 0.
- */
+/** Starts a name server on a free local port. It resolves names that end with `.rebinding.test`, each with TTL 0. */
 export async function startScriptedResolver(): Promise<ScriptedResolver> {
   const asked = new Map<string, number>()
   const rebound = new Map<string, number>()
   const socket = createSocket('udp4')
 
-  /** The address to answer with, as hexadecimal digits; undefined: none of that type. */
+  /** Returns the address for a query, as hexadecimal digits; undefined: none of that type. */
   function addressFor(name: string, type: number): string | undefined {
     if (!name.endsWith('.rebinding.test') || (type !== 1 && type !== 28)) return undefined
     const key = `${name} ${type}`
@@ -64,7 +61,7 @@ export async function startScriptedResolver(): Promise<ScriptedResolver> {
   }
 }
 
-/** Writes a module that has node's resolvers ask another port than that of the system's name servers. */
+/** Writes a module that makes node's resolvers use another port than that of the system's name servers. */
 function preload(folder: string, port: number): string {
   const file = join(folder, 'resolver.mjs')
   writeFileSync(
@@ -94,7 +91,7 @@ function questionOf(query: Buffer): { name: string; type: number; end: number } 
   return { name: labels.join('.').toLowerCase(), type: query.readUInt16BE(at + 1), end: at + 5 }
 }
 
-/** A record for the name of the question, which nobody may keep. */
+/** Returns a record for the queried name that must not be cached. */
 function record(type: number, data: string): Buffer {
   const head = Buffer.from(`c00c${type.toString(16).padStart(4, '0')}000100000000`, 'hex')
   const length = Buffer.alloc(2)

@@ -13,12 +13,12 @@ const silent: Logger = {
   getChild: () => silent,
 }
 
-// Parts of the SDK do not ask for the logger that they are given, and make their own from its methods.
+// Parts of the SDK ignore the given logger, and use their own.
 for (const method of ['trace', 'debug', 'info', 'warn', 'error', 'log'])
   Object.assign(sdkLogger, { [method]: silence, getChild: () => silent })
 
 /**
- * matrix-js-sdk signed in as a user and in sync, as Element Web runs it; `crypto`: with encryption. Stop it with
+ * Starts matrix-js-sdk logged in as a user and synced, as Element Web runs it; `crypto`: with encryption. Stop it with
  * `stopClient()`.
  */
 export async function startSdk(user: TestUser, crypto?: CryptoCallbacks): Promise<MatrixClient> {
@@ -34,8 +34,8 @@ export async function startSdk(user: TestUser, crypto?: CryptoCallbacks): Promis
   })
   if (crypto) {
     await client.initRustCrypto({ useIndexedDB: false })
-    // As Element does with what it shows: by itself the SDK decrypts nothing but the last event that a sync brings, and
-    // misses steps of verifications.
+    // As Element does with displayed events: by itself the SDK decrypts only the last event of a sync, and misses steps
+    // of verifications.
     client.on(ClientEvent.Event, (event) => void client.decryptEventIfNeeded(event))
   }
   const synced = new Promise<void>((resolve, reject) => {

@@ -1,15 +1,15 @@
-/** Chance that a seed decides. */
+/** Seeded randomness. */
 export type Chance = {
-  /** A whole number from 0 on, less than the limit. */
+  /** Returns an integer from 0 up to, but excluding, the limit. */
   below(limit: number): number
   happens(probability: number): boolean
   pick<Item>(items: readonly Item[]): Item
   shuffled<Item>(items: readonly Item[]): Item[]
-  /** One of the names, as often as its weight says. */
+  /** Returns one of the names, weighted. */
   weighted<Name extends string>(weights: Record<Name, number>): Name
 }
 
-/** Chance by a seed (mulberry32). */
+/** Creates randomness from a seed (mulberry32). */
 export function seeded(seed: number): Chance {
   let state = seed >>> 0
   const next = () => {

@@ -5,10 +5,7 @@ import type { Pdu } from '../../src/core/pdu.ts'
 import { ROOM_VERSIONS } from '../../src/core/room-versions.ts'
 import { signableJson, signText } from '../../src/core/signing/sign-json.ts'
 
-/**
- * Hashes and signs an event, as far as that can be done with what is in it; what has no canonical JSON comes back as it
- * is.
- */
+/** Hashes and signs an event as far as possible; an object without canonical JSON is returned unchanged. */
 export function signAnything(pdu: object, roomVersion: string, { serverName, keyId, privateKey }: Signer): object {
   try {
     const hashed = { ...pdu, hashes: { sha256: contentHash(pdu as Pdu) } } as Pdu

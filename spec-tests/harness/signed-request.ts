@@ -5,19 +5,19 @@ import { canonicalJson } from '../../src/core/json/canonical-json.ts'
 import { signText } from '../../src/core/signing/sign-json.ts'
 import { formatXMatrix, requestText } from '../../src/core/signing/x-matrix.ts'
 
-/** A request as it goes over the wire; `body` need not be JSON. */
+/** A request as transmitted; `body` need not be JSON. */
 export type PeerRequest = { method: string; path: string; body?: string | Buffer | undefined }
 
-/** How a request is signed other than rightly. */
+/** A wrong way to sign a request. */
 export type Forgery = 'unsigned' | 'with another key' | 'for another server'
 
-/** The server that a peer asks. */
+/** The server to which a peer sends requests. */
 export type Asked = { serverName: string; federationPort: number | undefined }
 
-/** The server that asks, and its connections. */
+/** The requesting server, and its connections. */
 type Asker = { dispatcher: Dispatcher; signer: Signer }
 
-/** The header by which a server signs a request. */
+/** Returns the header that signs a server's request. */
 export function signedHeader(
   { serverName: origin, keyId, privateKey }: Signer,
   destination: string,
@@ -28,7 +28,7 @@ export function signedHeader(
   return formatXMatrix({ ...to, keyId, signature: signText(text, privateKey) })
 }
 
-/** Sends a request signed by a server; answers of every status come back. */
+/** Sends a signed request; returns responses of every status. */
 export async function sendSigned(
   { dispatcher, signer }: Asker,
   asked: Asked,
@@ -46,7 +46,7 @@ export async function sendSigned(
   return { status: answer.statusCode, text: await answer.body.text(), headers: answer.headers }
 }
 
-/** The part of a request that its signature covers; undefined where a body is nothing that could be signed. */
+/** Returns the signed part of a request; undefined for a body that cannot be signed. */
 function canonicalOf(body: string | Buffer | undefined): string | undefined {
   try {
     return body === undefined ? undefined : canonicalJson(JSON.parse(body.toString()), { strict: false })

@@ -18,28 +18,25 @@ import type { TestFederation } from './federation.ts'
 import { signAnything } from './sign-anything.ts'
 import { type Asked, type Forgery, type PeerRequest, sendSigned } from './signed-request.ts'
 
-/** What a homeserver sends in a transaction. */
+/** A transaction of a homeserver. */
 export type SentTransaction = { pdus: Pdu[]; edus: { edu_type: string; content: Record<string, unknown> }[] }
 
-/**
- * A server that has a key and nothing else: it sends what tests tell it to send, and accepts every transaction unless
- * it is down.
- */
+/** A server that has only a key: it sends what tests define, and accepts every transaction unless it is down. */
 export type SigningPeer = {
   serverName: ServerName
-  /** The transactions that it was sent, in order. */
+  /** The received transactions, in order. */
   received: SentTransaction[]
   /** A user of it. */
   userId: UserId
   /** While set, it refuses transactions with 503. */
   isDown: boolean
   send(server: Asked, request: PeerRequest, forgery?: Forgery): Promise<{ status: number; text: string }>
-  /** Asks something for JSON; throws for any other answer than 200. */
+  /** Sends a request and returns the JSON; throws for any status other than 200. */
   // biome-ignore lint/suspicious/noExplicitAny: tests look into answers of every shape
   ask(server: Asked, method: string, path: string, body?: object): Promise<any>
-  /** Joins a room with its user; returns an event of that user that follows. */
+  /** Joins a room with its user, and returns a later event of that user. */
   join(server: Asked, roomId: string): Promise<Pdu>
-  /** Hashes and signs an event, as far as that can be done with what is in it. */
+  /** Hashes and signs an event as far as possible. */
   sign(pdu: object, roomVersion: string): object
 }
 
@@ -47,8 +44,8 @@ const HOUR_MS = 3_600_000
 const SEND = '/_matrix/federation/v1/send/'
 
 /**
- * Starts it as `localhost:PORT`. `isUnchecked`: what is sent to it and answered is not held against the specification:
- * Synapse differs from it.
+ * Starts it as `localhost:PORT`. `isUnchecked`: does not check the traffic against the specification, from which
+ * Synapse deviates.
  */
 export async function startSigningPeer(federation: TestFederation, { isUnchecked = false } = {}): Promise<SigningPeer> {
   const tls = federation.authority.issue('localhost')
@@ -58,7 +55,7 @@ export async function startSigningPeer(federation: TestFederation, { isUnchecked
   const checks = createFederationChecks()
   const received: SentTransaction[] = []
   const server = createServer({ cert: readFileSync(tls.certificate), key: readFileSync(tls.key) }, (asked, answer) => {
-    // Its errors are those of a connection that ends early.
+    // Its errors are those of a connection that closes early.
     handle(asked, answer).catch(() => answer.destroy())
   })
   await new Promise<void>((resolve) => server.listen(0, 'localhost', resolve))

@@ -8,17 +8,17 @@ export type SlidingBody = { pos: string; lists: any; rooms: any; extensions: any
 /** `pos` null: a new connection. */
 type Options = { pos?: string | null; timeout?: number }
 
-/** A connection of sliding sync: `sync` goes on where the last one ended. */
+/** A connection of sliding sync: `sync` continues where the last one ended. */
 export type SlidingClient = {
-  /** Asks with `body`, or with what was asked last time; must succeed. */
+  /** Sends `body`, or the last request; must succeed. */
   sync(body?: object, options?: Options): Promise<SlidingBody>
-  /** Asks without going on; answers of every status come back. */
+  /** Sends a request without advancing; returns responses of every status. */
   ask(body: object, options?: Options): Promise<Answer>
-  /** Syncs until something holds of an answer. */
+  /** Syncs until a condition holds for a response. */
   until(what: (body: SlidingBody) => boolean): Promise<SlidingBody>
 }
 
-/** Speaks one of the two forms of sliding sync as `user`. */
+/** Uses one of the two forms of sliding sync as `user`. */
 export function slidingClient(
   user: TestUser,
   { form = 'unstable', connId = 'main' }: { form?: 'stable' | 'unstable'; connId?: string } = {},

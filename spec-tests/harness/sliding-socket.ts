@@ -3,21 +3,20 @@ import type { TestUser } from './client.ts'
 import type { SlidingBody } from './sliding-client.ts'
 
 type Asked = { conn_id?: string; pos?: string; [key: string]: unknown }
-/** How to say who one is: in a header, or as browsers have to, in the first message. */
+/** How to authenticate: by a header, or like browsers in the first message. */
 type Options = { authenticate?: 'header' | 'message' | 'not' }
 
 /**
- * A reference client of sliding sync over a WebSocket, see docs/websocket.md. It goes on by itself when the connection
- * breaks.
+ * A reference client of sliding sync over a WebSocket, see docs/websocket.md. It reconnects when the connection breaks.
  */
 export type SlidingSocket = {
-  /** Asks for something, from where the last response ended. */
+  /** Sends a request that continues after the last response. */
   request(asked: Asked): void
-  /** The next response; it is acknowledged, so that the one after it can come. */
+  /** Returns the next response and acknowledges it, so that the following one can come. */
   next(): Promise<SlidingBody>
-  /** Whether a response is there that `next` would give at once. */
+  /** Returns whether `next` would resolve immediately. */
   hasNext(): boolean
-  /** Breaks the connection, as a bad network does. */
+  /** Breaks the connection, like a bad network. */
   drop(): void
   close(): void
 }
@@ -31,7 +30,7 @@ export function openSlidingSocket(user: Pick<TestUser, 'url' | 'accessToken'>, o
   let pos: string | undefined
   let toDevice: string | undefined
   let socket: WebSocket
-  /** How many times it has asked on this socket. */
+  /** The number of requests on this socket. */
   let requests = 0
   let isClosed = false
   const responses: (SlidingBody | Error)[] = []

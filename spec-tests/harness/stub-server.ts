@@ -4,22 +4,22 @@ import { createServer as createHttpsServer } from 'node:https'
 import { type AddressInfo, createServer, type Socket } from 'node:net'
 import type { TestFederation } from './federation.ts'
 
-/** A server that a homeserver may be led to. */
+/** A server that a homeserver may be lured to. */
 export type StubServer = {
   port: number
   /** `localhost:PORT` */
   name: string
-  /** So many names that all lead to it. */
+  /** Returns this number of names that all resolve to it. */
   names(count: number): string[]
-  /** Paths that it was asked for. */
+  /** Requested paths. */
   asked: string[]
-  /** Connections at the moment, and at most at a time so far. */
+  /** Current number of connections, and its maximum so far. */
   open(): number
   most(): number
   close(): void
 }
 
-/** Listens on this machine and accepts connections, and never says anything. */
+/** Listens on this machine, accepts connections, and never responds. */
 export function startTarpit(): Promise<StubServer> {
   return started(
     createServer((socket) => void socket.on('error', () => {})),
@@ -28,7 +28,7 @@ export function startTarpit(): Promise<StubServer> {
 }
 
 /**
- * Answers by HTTPS as a test says, with a certificate that the servers of a federation trust, or one that nobody does.
+ * Responds by HTTPS as a test defines, with a certificate that the servers of a federation trust, or an untrusted one.
  */
 export function startStub(
   federation: TestFederation,

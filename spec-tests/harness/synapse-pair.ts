@@ -9,7 +9,7 @@ import { startSynapse, type TestSynapse } from './synapse.ts'
 
 export type SideName = 'Hearth' | 'Synapse'
 
-/** From whom to whom. */
+/** Sender and receiver. */
 export const WAYS: readonly (readonly [SideName, SideName])[] = [
   ['Hearth', 'Synapse'],
   ['Synapse', 'Hearth'],
@@ -24,7 +24,7 @@ export type SynapsePair = {
 }
 
 /**
- * Starts both; `hearthHost`: how Hearth's name begins, in place of localhost; `synapse`: further keys of its
+ * Starts both; `hearthHost`: the host of Hearth's name, instead of localhost; `synapse`: further keys of its
  * configuration.
  */
 export async function startPair(
@@ -43,24 +43,24 @@ export async function startPair(
   }
 }
 
-/** The server of a user or an alias. */
+/** Returns the server of a user or an alias. */
 export function serverOf({ userId }: { userId: string }): string {
   return userId.slice(userId.indexOf(':') + 1)
 }
 
-/** Joins by way of the server of somebody who is in the room; the room's id. */
+/** Joins through the servers of the room's members, and returns the room ID. */
 export async function joinVia(user: TestUser, roomId: string, ...members: TestUser[]): Promise<string> {
   return (await user.post(moveVia('join', roomId, ...members))).room_id
 }
 
-/** The path by which to join or knock by way of others' servers. */
+/** Returns the path for joining or knocking through members' servers. */
 export function moveVia(verb: 'join' | 'knock', roomId: string, ...members: TestUser[]): string {
   const servers = new Set(members.map(serverOf))
   const query = [...servers].map((server) => `via=${encodeURIComponent(server)}`).join('&')
   return `${v3}/${verb}/${encodeURIComponent(roomId)}?${query}`
 }
 
-/** Waits until a user sees somebody's membership; returns the event's content. */
+/** Waits until a user sees another user's membership, and returns the event's content. */
 export async function seesMember(
   user: TestUser,
   roomId: string,
@@ -72,7 +72,7 @@ export async function seesMember(
   })
 }
 
-/** Waits until a user has an event (that is as it is to be). */
+/** Waits until a user has an event that fulfils a condition. */
 export async function seesEvent(
   user: TestUser,
   roomId: string,
@@ -85,14 +85,14 @@ export async function seesEvent(
   })
 }
 
-/** Waits until a sync tells somebody of an invite; returns what it tells of the room. */
+/** Waits until a user's sync has an invite, and returns its stripped state. */
 export function seesInvite(user: TestUser, roomId: string): Promise<ClientEvent[]> {
   return syncsUntil(user, `${user.userId} is invited to ${roomId}`, (body) => {
     return body.rooms?.invite?.[roomId]?.invite_state.events
   })
 }
 
-/** Waits until, by what syncs tell, somebody is neither invited to a room, nor knocks, nor has joined. */
+/** Waits until a user's syncs show no invite to, knock on or membership in a room. */
 export async function isOut(user: TestUser, roomId: string): Promise<void> {
   let isIn = false
   await syncsUntil(user, `${user.userId} has nothing of ${roomId}`, ({ rooms = {} }) => {
@@ -102,7 +102,9 @@ export async function isOut(user: TestUser, roomId: string): Promise<void> {
   })
 }
 
-/** Syncs from the beginning and then on, for Synapse answers the same initial sync for two minutes. */
+/**
+ * Starts with an initial sync and continues from there, since Synapse repeats the same initial sync for two minutes.
+ */
 function syncsUntil<Result>(
   user: TestUser,
   what: string,
@@ -121,7 +123,7 @@ const lasting = ({ type, state_key, event_id, sender, content, origin_server_ts 
 }
 const byId = (a: { event_id: string }, b: { event_id: string }) => (a.event_id < b.event_id ? -1 : 1)
 
-/** Members on both sides come to have the very same events as the state of a room. */
+/** Waits until members on both sides have the same events as the state of a room. */
 export function agreeOnState(roomId: string, one: TestUser, other: TestUser): Promise<ClientEvent[]> {
   return agree('the state is the same', [one, other], async (user) => {
     const state: ClientEvent[] = await user.get(roomPath(roomId, 'state'))
@@ -129,7 +131,7 @@ export function agreeOnState(roomId: string, one: TestUser, other: TestUser): Pr
   })
 }
 
-/** Members on both sides get the same events, in the same order, when they page back. */
+/** Waits until members on both sides get the same events in the same order by paginating back. */
 export function agreeOnHistory(roomId: string, one: TestUser, other: TestUser): Promise<ClientEvent[]> {
   return agree('the history is the same', [one, other], async (user) => {
     return (await historyOf(user, roomId)).map(lasting)

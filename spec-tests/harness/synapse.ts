@@ -17,24 +17,24 @@ const PYTHON = process.env.SYNAPSE_PYTHON ?? join(homedir(), '.cache', 'hearth',
 export type TestSynapse = {
   /** For clients; registration is open. */
   url: string
-  /** `localhost:PORT`, where other servers reach it. */
+  /** `localhost:PORT`, its address for other servers. */
   serverName: string
-  /** Where it listens for other servers: a port of localhost. */
+  /** Its local port for other servers. */
   federationPort: number
   /** Its homeserver.yaml, which is JSON. */
   configFile: string
   /** Its SQLite. */
   databaseFile: string
   pid: number
-  /** What it has logged. */
+  /** Returns its log. */
   output(): string
-  /** Ends it at once, as a crash would; `restart` starts it again on the same data. */
+  /** Kills it, as a crash would; `restart` starts it again with the same data. */
   kill(): Promise<void>
   restart(): Promise<void>
 }
 
 /**
- * Starts a Synapse that federates with the others of a test federation; it ends with them. `config`: further keys of
+ * Starts a Synapse that federates with the others of a test federation; it stops with them. `config`: further keys of
  * homeserver.yaml.
  */
 export async function startSynapse(
@@ -63,7 +63,7 @@ export async function startSynapse(
     await pollUntil(
       'Synapse answers',
       async () => {
-        // Who has ended need not be waited for.
+        // No need to wait for an exited process.
         if (child.exitCode !== null) return 'ended'
         return (await fetch(`${url}/_matrix/client/versions`)).ok
       },
@@ -104,7 +104,7 @@ function requirePython(): void {
   throw new Error(`There is no Synapse ${VERSION}: ${PYTHON} is missing. spec-tests/setup/install.sh installs it.`)
 }
 
-/** Runs a script of this folder with the Python that has Synapse; returns what it writes. */
+/** Runs a script of this folder with Synapse's Python, and returns its output. */
 export function runWithSynapse(script: string, input: string): string {
   requirePython()
   const file = fileURLToPath(new URL(script, import.meta.url))

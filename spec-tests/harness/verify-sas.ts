@@ -10,8 +10,8 @@ import {
 import { pollUntil } from '../../testing/poll-until.ts'
 
 /**
- * Two people compare numbers: `request` asks for it, `other` is the client that takes it up. Rejects when the numbers
- * differ or either side gives up.
+ * Verifies two devices by comparing numbers: `request` starts the verification, `other` is the client that accepts it.
+ * Rejects if the numbers differ or either side cancels.
  */
 export async function verifyBySas(request: () => Promise<VerificationRequest>, other: MatrixClient): Promise<void> {
   let received: VerificationRequest | undefined
@@ -31,7 +31,7 @@ export async function verifyBySas(request: () => Promise<VerificationRequest>, o
   await within('both sides are done', Promise.all([first.done, second.done]))
 }
 
-/** What comes in time, or an error that says what does not. */
+/** Returns the result in time, or throws an error that names what is missing. */
 async function within<Result>(what: string, promised: Promise<Result>): Promise<Result> {
   let result: { value: Result } | undefined
   let failure: { error: unknown } | undefined
@@ -50,7 +50,7 @@ function begin(verifier: Verifier): { shown: Promise<ShowSasCallbacks>; done: Pr
     verifier.once(VerifierEvent.ShowSas, resolve)
     done.catch(reject)
   })
-  // Whoever waits for the other side first learns of it there.
+  // The side that waits for the other learns of the failure there.
   shown.catch(() => {})
   return { shown, done }
 }

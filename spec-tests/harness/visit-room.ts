@@ -7,14 +7,14 @@ import type { LyingServer } from './lying-server.ts'
 import { PeerRoom } from './peer-room.ts'
 import type { Asked as Home } from './signed-request.ts'
 
-/** What `send_join` answers. */
+/** The response of `send_join`. */
 export type JoinAnswer = { state: Pdu[]; auth_chain: Pdu[]; event?: Pdu; members_omitted?: boolean }
 
 type Visit = { roomId: string; userId?: UserId; query?: string }
 
 /**
- * Lets a user of a scripted server (by default `@visitor`) join a room of Hearth. Returns the answer, and the room as
- * the server has it from then on.
+ * Makes a user of a scripted server (by default `@visitor`) join a room of Hearth. Returns the response, and the room
+ * as the server has it from then on.
  */
 export async function visitRoom(
   peer: LyingServer,
@@ -32,7 +32,7 @@ export async function visitRoom(
   return { room, answer, join }
 }
 
-/** A member event by the template of `make_join` and its like, hashed and signed; `change` is made to it before. */
+/** Returns a signed member event from the template of `make_join` and its siblings; `change` modifies it first. */
 export async function prepareMember(
   peer: LyingServer,
   home: Home,
@@ -46,10 +46,10 @@ export async function prepareMember(
   return { version: made.body.room_version, event: completeTemplate(peer, made.body, change) }
 }
 
-/** What `make_join` and its like answer. */
+/** The response of `make_join` and its siblings. */
 export type Template = { room_version: string; event: Pdu }
 
-/** The event of a template, hashed and signed; `change` is made to it before. */
+/** Returns the signed event of a template; `change` modifies it first. */
 export function completeTemplate(
   peer: LyingServer,
   { room_version: id, event: template }: Template,

@@ -3,7 +3,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { extname, join } from 'node:path'
 
-/** Files for a browser on a port of this machine. */
+/** Files for a browser on a local port. */
 export type WebSite = { url: string; close(): Promise<void> }
 
 const TYPES: Record<string, string> = {
@@ -15,7 +15,7 @@ const TYPES: Record<string, string> = {
   '.wasm': 'application/wasm',
 }
 
-/** Serves texts by path, and folders by the beginning of a path. `/` is `/index.html`. */
+/** Serves texts by path, and folders by path prefix. `/` is `/index.html`. */
 export async function serveFiles({
   texts,
   folders,

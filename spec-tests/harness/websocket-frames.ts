@@ -5,7 +5,7 @@ export const OPCODE = { continuation: 0, text: 1, binary: 2, reserved: 3, close:
 
 type FrameOptions = { isFinal?: boolean; isMasked?: boolean; reservedBits?: number; length?: number }
 
-/** One frame, well formed or not. `length`: the length that it claims to have. */
+/** Returns one frame, well formed or not. `length`: the length in its header. */
 export function frame(opcode: number, payload: string | Buffer = '', options: FrameOptions = {}): Buffer {
   const { isFinal = true, isMasked = true, reservedBits = 0 } = options
   const bytes = Buffer.from(payload)
@@ -14,7 +14,7 @@ export function frame(opcode: number, payload: string | Buffer = '', options: Fr
   const mark = isMasked ? 0x80 : 0
   const head =
     length < 126 ? Buffer.from([first, mark | length]) : Buffer.concat([Buffer.from([first, mark | 127]), wide(length)])
-  // A key of zeros leaves the payload as it is.
+  // A mask of zeros leaves the payload unchanged.
   return Buffer.concat([head, Buffer.alloc(isMasked ? 4 : 0), bytes])
 }
 
@@ -24,14 +24,14 @@ function wide(length: number): Buffer {
   return bytes
 }
 
-/** A frame with the JSON of a message. */
+/** Returns a frame with a JSON message. */
 export function message(json: unknown): Buffer {
   return frame(OPCODE.text, JSON.stringify(json))
 }
 
 const PATH = '/_matrix/client/unstable/hearth.sliding_sync_websocket'
 
-/** Opens a WebSocket whose frames are made by hand. The frames may follow the upgrade at once. */
+/** Opens a WebSocket for handmade frames, which may follow the upgrade request immediately. */
 export async function openByHand(url: string, token?: string, fields: string[] = []): Promise<RawConnection> {
   const connection = await openConnection(url)
   const lines = [
@@ -48,7 +48,7 @@ export async function openByHand(url: string, token?: string, fields: string[] =
   return connection
 }
 
-/** What the server has sent in text frames, and the code with which it has closed. */
+/** Returns the text frames of the server, and its close code. */
 export function framesIn(received: string): { texts: string[]; closeCode: number | undefined } {
   const bytes = Buffer.from(received.slice(received.indexOf('\r\n\r\n') + 4), 'latin1')
   const texts: string[] = []

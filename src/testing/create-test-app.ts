@@ -32,7 +32,7 @@ import { insertUser } from '../storage/users/users.ts'
 import { createTestDatabase } from './test-database.ts'
 
 export type TestClock = Clock & { advance(milliseconds: number): void }
-/** An `App`. `close` ends what runs in it, and the database unless the test has opened that. */
+/** An `App`. `close` stops its work, and closes the database unless the test has opened that. */
 export type TestApp<AClock extends Clock = TestClock> = Omit<App, 'clock'> & {
   readonly clock: AClock
   close(): Promise<void>
@@ -47,7 +47,7 @@ export type TestOverrides<AClock extends Clock = TestClock> = Partial<
   users?: readonly UserId[]
 }
 
-/** Milliseconds since 1970 that the clock of a test stands at. */
+/** The fixed clock of tests, in milliseconds since 1970. */
 export const START = 1_700_000_000_000
 const CONFIG = {
   server_name: 'hearth.test',
@@ -58,8 +58,8 @@ const CONFIG = {
 const UNREAD_LIMITS = { ofOwner: 1e9, ofAll: 1e9, timeout: 60_000 }
 
 /**
- * Creates an `App` as `openApp` does. Its database is a PGlite in memory, its clock stands still, its key is fixed, and
- * it reaches no other server. `overrides` replace capabilities, also for the capabilities that are made of them.
+ * Creates an `App` as `openApp` does, with an in-memory PGlite, a stopped clock, a fixed key, and no access to other
+ * servers. `overrides` replace components, also for components built from them.
  */
 export async function createTestApp<AClock extends Clock = TestClock>(
   overrides: TestOverrides<AClock> = {},

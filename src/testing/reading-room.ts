@@ -12,7 +12,7 @@ export const DEVICE = 'DEVICE' as DeviceId
 /** Users of tests. */
 export const PEOPLE = [ALICE, BOB, CAROL] as const
 
-/** A room of Alice's with what it needs to be read about; events are a second apart. */
+/** Creates a room of Alice with content to read; events are a second apart. */
 export async function createReadingRoom(app: TestApp, historyVisibility?: string) {
   let roomId: RoomId | null = null
   const append = (event: NewEvent): Promise<StoredEvent> => {

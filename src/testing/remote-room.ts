@@ -18,20 +18,20 @@ export type MadeEvent = {
   content?: JsonObject
   /** Default: the room's newest event. */
   prev?: readonly Event[]
-  /** Default: what the state is now. */
+  /** Default: from the current state. */
   auth?: readonly Event[]
-  /** Whether it is what the room has as its state, and newest event, from then on. */
+  /** Whether it becomes part of the room's state, and its newest event. */
   counts?: boolean
 }
 
-/** A server that cannot be reached any more, and whose keys nobody knows. */
+/** A server that is unreachable and whose keys are unknown. */
 export const GONE = 'gone' as ServerName
-/** Its keys, for who has them at last. */
+/** Its keys, for tests that make them available. */
 export const GONE_SIGNER = signingKeyFromSeed('g', Buffer.alloc(32, 8))
 
 let rooms = 0
 
-/** A room of the remote server, made by Boris and open to everybody, of which our server has nothing yet. */
+/** Creates a room of the remote server, by Boris and public, which this server does not have yet. */
 export function createRemoteRoom(app: AppWithRemote) {
   const version = ROOM_VERSIONS.get('11')!
   const roomId = `!remote${rooms++}:${REMOTE}` as RoomId
@@ -75,9 +75,7 @@ export function createRemoteRoom(app: AppWithRemote) {
   make({ type: 'm.room.power_levels', state_key: '', content: { users: { [BORIS]: 100 }, state_default: 50 } })
   make({ type: 'm.room.join_rules', state_key: '', content: { join_rule: 'public' } })
 
-  /**
-   * Alice joins, and our server gets the state without members. What the state was then is what `answerState` tells.
-   */
+  /** Alice joins, and this server gets the state without members. `answerState` serves the state at that time. */
   async function joinPartially(): Promise<Event> {
     const before = events.at(-1)!
     const stateThen = [...state.values()]
@@ -92,10 +90,12 @@ export function createRemoteRoom(app: AppWithRemote) {
     return join
   }
 
-  /** The states after events, that the server tells as those before them: the event itself is part of it either way. */
+  /**
+   * The states after events, which the server returns as those before them: they include the event itself either way.
+   */
   const states = new Map<EventId, readonly Event[]>()
 
-  /** Answers what is asked about the room's events. */
+  /** Answers requests about the room's events. */
   function answer({ path, query }: { path: string; query?: Record<string, unknown> }): unknown {
     if (path.includes('/get_missing_events/')) return { events: [] }
     const [, what, id] =

@@ -20,7 +20,7 @@ const signer = { ...signingKeyFromSeed('r', Buffer.alloc(32, 7)), serverName: RE
 
 type Request = Parameters<FederationClient['request']>[0]
 
-/** Creates an app, and a server `remote` that answers it as the test says. */
+/** Creates an app, and a server `remote` that answers as the test defines. */
 export async function createAppWithRemote(config: TestOverrides['config'] = {}) {
   const asked: Request[] = []
   let respond = (_request: Request): unknown => undefined
@@ -62,12 +62,12 @@ export async function createAppWithRemote(config: TestOverrides['config'] = {}) 
 
 export type AppWithRemote = Awaited<ReturnType<typeof createAppWithRemote>>
 
-/** A room of Alice's that Boris of the remote server has joined. */
+/** Creates a room of Alice that Boris of the remote server has joined. */
 export async function createSharedRoom(app: AppWithRemote) {
   const room = await createReadingRoom(app)
   const { roomId } = room
 
-  /** An event that the remote server makes, following the room's present end unless the test says otherwise. */
+  /** Creates an event of the remote server, by default after the room's newest event. */
   const make = (
     fields: Partial<NewEvent> & { prev_events?: EventId[]; auth_events?: EventId[] } = {},
   ): Promise<Event> =>

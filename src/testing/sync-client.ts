@@ -7,7 +7,7 @@ import { DEVICE } from './reading-room.ts'
 // biome-ignore lint/suspicious/noExplicitAny: tests look into answers of every shape
 export type SyncBody = { next_batch: string } & Record<string, any>
 
-/** A client that syncs on and on: each call goes on where the last one ended. */
+/** Returns a client that syncs repeatedly: each call continues where the last one ended. */
 export function clientOf(app: TestApp, userId: UserId, settings: { filter?: Filter; deviceId?: DeviceId } = {}) {
   let since: string | undefined
   return {
@@ -30,12 +30,12 @@ export function clientOf(app: TestApp, userId: UserId, settings: { filter?: Filt
   }
 }
 
-/** Types of events, state keys after a slash, for short expectations. */
+/** Returns the types of events, with state keys after a slash, for short expectations. */
 export function named(events: { type: string; state_key?: string }[]): string[] {
   return events.map(({ type, state_key }) => (state_key ? `${type}/${state_key}` : type))
 }
 
-/** What the messages of a timeline say. */
+/** Returns the bodies of a timeline's messages. */
 export function bodies(events: { content: { body?: string } }[]): string[] {
   return events.flatMap(({ content }) => content.body ?? [])
 }

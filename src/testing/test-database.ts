@@ -7,9 +7,9 @@ import { loadPglite } from '../storage/engine/load-pglite.ts'
 import { MIGRATIONS_FOLDER, migrate } from '../storage/engine/migrate.ts'
 import { onPglite } from '../storage/engine/open-database.ts'
 
-/** To clear the usual 128 MB takes as long as the rest of a start. */
+/** Zeroing the default 128 MB takes as long as the rest of a start. */
 const SMALL = ['shared_buffers = 4MB']
-/** PostgreSQL's own templates: they are two thirds of the files, and every file of the copy takes its time. */
+/** PostgreSQL's own templates: they are two thirds of the files, and copying takes time per file. */
 const DROP_TEMPLATES = `
   update pg_database set datistemplate = false, datallowconn = true;
   drop database template0;
@@ -19,14 +19,14 @@ const CACHE = join(import.meta.dirname, '..', '..', 'node_modules', '.cache', 'h
 let template: Promise<Blob> | undefined
 
 /**
- * A fresh migrated database in memory, for unit tests: a copy of a template that is made once for each state of the
+ * Creates a migrated database in memory, for unit tests: a copy of a template that is built once per state of the
  * migrations.
  */
 export async function createTestDatabase(): Promise<Database> {
   return wrap(await createTestPglite())
 }
 
-/** As `createTestDatabase`, for tests that speak to PGlite itself. */
+/** As `createTestDatabase`, for tests that use PGlite directly. */
 export async function createTestPglite(): Promise<PGlite> {
   template ??= loadTemplate()
   const PGlite = await loadPglite()
@@ -37,7 +37,7 @@ async function loadTemplate(): Promise<Blob> {
   return new Blob([readFileSync(await templateFile())])
 }
 
-/** A tar file of a migrated database's folder, for those who start servers too. */
+/** Returns a tar file of a migrated database's folder, for tests that start servers. */
 export async function templateFile(): Promise<string> {
   const file = join(CACHE, `template-${templateHash()}.tar`)
   if (existsSync(file)) return file

@@ -13,10 +13,10 @@ import { createFederationConnections } from '../infra/federation/federation-conn
 type Asked = { method: string; uri: string; authorization: string; body: string }
 type Respond = (response: ServerResponse, asked: Asked) => unknown
 
-/** Another server on this machine, with TLS, which answers as a test says. */
+/** Another server on this machine, with TLS, whose responses a test defines. */
 export type TestPeer = {
   serverName: ServerName
-  /** What it was asked. */
+  /** The received requests. */
   asked: Asked[]
   answerWith(respond: Respond): void
 }
@@ -24,7 +24,7 @@ export type TestPeer = {
 export const US = 'us.example' as ServerName
 export const OUR_KEY = signingKeyFromSeed('ours', Buffer.alloc(32, 4))
 
-/** Other servers, and how this one reaches them: over the network, as in earnest. `dispose` ends all. */
+/** Creates other servers, reached over the real network. `dispose` stops all. */
 export function createPeerNetwork() {
   const authority = createTestAuthority()
   const tls = authority.issue('localhost')

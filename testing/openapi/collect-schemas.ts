@@ -1,18 +1,18 @@
 import type { Documents, Node, Place } from './resolve-references.ts'
 
-/** What says nothing about which JSON is valid. */
+/** Keywords without effect on validity. */
 const DROPPED = ['description', 'title', 'format', 'default', 'deprecated', 'externalDocs']
 const EXAMPLES = ['example', 'examples']
-/** Keywords whose values are maps of schemas, so that the keys in them are names. */
+/** Keywords whose values are maps of schemas, so that their keys are names. */
 const MAPS = ['properties', 'patternProperties', 'definitions', '$defs', 'dependentSchemas']
 
 export type SchemaCollection = {
-  /** A schema without texts; what it refers to is put among the definitions. */
+  /** Returns a schema without texts; its references are added to the definitions. */
   take(place: Place): object
   definitions: Record<string, object>
 }
 
-/** Gathers schemas and all that they refer to. `keepExamples`: with their examples. */
+/** Collects schemas and all that they refer to. `keepExamples`: with their examples. */
 export function collectSchemas(documents: Documents, { keepExamples = false } = {}): SchemaCollection {
   const dropped = keepExamples ? DROPPED : [...DROPPED, ...EXAMPLES]
   const definitions: Record<string, object> = {}

@@ -1,14 +1,13 @@
 import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js'
 
 /**
- * Throws when a value is not what the schema with this key says; `schema` is compiled once, undefined allows
- * everything.
+ * Throws if a value does not match the schema with this key; `schema` is compiled once, undefined allows everything.
  */
 export type CheckSchema = (key: string, schema: object | undefined, value: unknown) => void
 
 const DEFINITIONS = 'definitions.json'
 
-/** Checks values by schemas that refer to these definitions as `#/$defs/…`. */
+/** Returns a check by schemas that refer to these definitions as `#/$defs/…`. */
 export function openSchemas($defs: Record<string, object>): CheckSchema {
   const ajv = new Ajv2020({ strict: false, validateFormats: false, allErrors: true })
   ajv.addSchema({ $id: DEFINITIONS, $defs })

@@ -6,7 +6,7 @@ import type { Documents, Node, Place } from './resolve-references.ts'
 
 const DEFINITIONS = 'api/server-server/definitions'
 
-/** The schema of an operation's JSON body; undefined: it has none. */
+/** Returns the schema of an operation's JSON body; undefined if it has none. */
 export function describeBody(documents: Documents, schemas: SchemaCollection, at: Place): object | undefined {
   if (!at.node.requestBody) return undefined
   const { file, node } = documents.follow({ file: at.file, node: at.node.requestBody })
@@ -14,7 +14,7 @@ export function describeBody(documents: Documents, schemas: SchemaCollection, at
   return schema && schemas.take({ file, node: schema })
 }
 
-/** The schemas of what transactions between servers carry, whose own schema says no more than that they are objects. */
+/** Returns the schemas of PDUs and EDUs in transactions, whose own schema only requires objects. */
 export function describeCargo(
   root: string,
   documents: Documents,

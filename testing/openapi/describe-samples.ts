@@ -4,7 +4,7 @@ import type { SchemaCollection } from './collect-schemas.ts'
 import type { EventSample, Samples } from './operations.ts'
 import { type Documents, type Node, openDocuments, type Place } from './resolve-references.ts'
 
-/** What an operation takes. `schemas`: a collection that keeps examples. */
+/** Returns the samples of an operation's input. `schemas`: a collection that keeps examples. */
 export function describeSample(documents: Documents, schemas: SchemaCollection, at: Place): Samples[string] {
   const parameters = (at.node.parameters ?? []).map((each: Node) => documents.follow({ file: at.file, node: each }))
   const queried = parameters.filter(({ node }: Place) => node.in === 'query')
@@ -23,7 +23,7 @@ export function describeSample(documents: Documents, schemas: SchemaCollection, 
   }
 }
 
-/** The examples of events, by type; state events with their state keys. */
+/** Returns the examples of events, by type; state events with their state keys. */
 export function describeEventSamples(root: string): Record<string, EventSample[]> {
   const documents = openDocuments(root)
   const folder = 'event-schemas/examples'

@@ -5,13 +5,13 @@ type Pattern = { operation: Operation; pattern: RegExp; fixed: number }
 let byMethod: Map<string, Pattern[]> | undefined
 
 /**
- * The operation that a request is of: the one with the most fixed segments, where several templates fit. `path` may
- * have a query.
+ * Finds the operation of a request: the one with the most fixed segments if several templates match. `path` may have a
+ * query.
  */
 export function findOperation(method: string, path: string): Operation | undefined {
   byMethod ??= groupPatterns()
   const [plain = ''] = path.split('?')
-  // r0 is what v3 was called before the specification had versions.
+  // r0 is the former name of v3.
   const current = plain.replace(/^(\/_matrix\/(?:client|media))\/r0\//, '$1/v3/')
   return byMethod.get(method)?.find(({ pattern }) => pattern.test(current))?.operation
 }

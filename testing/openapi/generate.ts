@@ -16,9 +16,9 @@ import { type Documents, type Node, openDocuments, type Place } from './resolve-
 
 /**
  * Writes for each API, such as the client-server one, client-server.json (the operations), client-server-responses.json
- * (their answers' schemas) and client-server-samples.json (schemas and examples of what they take), and
- * server-server-requests.json (the schemas of what servers send one another) from the OpenAPI files of the
- * specification, and event-samples.json (examples of all types of events) from its event schemas:
+ * (the schemas of responses) and client-server-samples.json (schemas and examples of input), and
+ * server-server-requests.json (the schemas of requests between servers) from the OpenAPI files of the specification,
+ * and event-samples.json (examples of all types of events) from its event schemas:
  * `node testing/openapi/generate.ts ../shared/matrix-spec`
  */
 const METHODS = ['get', 'put', 'post', 'delete', 'patch', 'head'] as const
@@ -44,7 +44,7 @@ function generate(root: string, api: Api): void {
     for (const [path, item] of Object.entries<Node>(document.paths)) {
       for (const method of METHODS.filter((name) => item[name])) {
         const at: Place = { file, node: item[method] }
-        // A space at the end keeps apart the descriptions of one operation's two uses.
+        // A trailing space distinguishes the descriptions of one operation's two uses.
         const operation = describeOperation(documents, at, {
           api,
           method: method.toUpperCase(),
@@ -107,7 +107,7 @@ function describeOperation(
 function authOf(api: Api, security: Node[]): Operation['auth'] {
   if (security.length === 0) return 'none'
   if (security.some((way) => Object.keys(way).length === 0)) return 'optional'
-  // The client-server API says so of one operation too, but means users.
+  // The client-server API uses it for one operation too, but means users.
   return api === 'server-server' && security.every((way) => way.signedRequest) ? 'server' : 'user'
 }
 
@@ -125,7 +125,7 @@ function bodyOf(documents: Documents, at: Place): Operation['body'] {
   return schema && mergedProperties(documents, { file: request.file, node: schema })
 }
 
-/** The properties of an object, with those of all that it is composed of. */
+/** Returns the properties of an object, including those of its composition. */
 function mergedProperties(documents: Documents, place: Place): Record<string, BodyProperty> {
   const { file, node } = documents.follow(place)
   const found: Record<string, BodyProperty> = {}

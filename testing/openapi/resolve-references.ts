@@ -5,18 +5,18 @@ import { parse } from 'yaml'
 /** A node of a YAML document. */
 // biome-ignore lint/suspicious/noExplicitAny: documents of every shape
 export type Node = any
-/** A node and the file, relative to the root, that its references are relative to. */
+/** A node, and the file relative to the root to which its references are relative. */
 export type Place = { file: string; node: Node }
 
 export type Documents = {
   read(file: string): Node
-  /** The place that a reference names. */
+  /** Returns the place that a reference names. */
   resolve(file: string, reference: string): Place & { name: string }
-  /** The node itself, or what it refers to, to the end. */
+  /** Returns the node itself, or the end of its references. */
   follow(place: Place): Place
 }
 
-/** The YAML documents below a folder; each is read once. */
+/** Opens the YAML documents below a folder; each is read once. */
 export function openDocuments(root: string): Documents {
   const known = new Map<string, Node>()
   function read(file: string): Node {

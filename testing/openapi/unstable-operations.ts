@@ -16,7 +16,7 @@ const BOUND_ADDRESS: Operation['body'] = {
   invites: required('array'),
 }
 
-/** Operations for servers in their first versions, and in forms that are not specified, which others still use. */
+/** Operations of servers in their first versions, and in unspecified forms that are still in use. */
 export const OLD_SERVER_OPERATIONS: readonly Operation[] = [
   ...['send_join', 'send_leave'].map((name) => ({
     ...of('PUT', '', { auth: 'server', body: MEMBER_EVENT }),
@@ -26,8 +26,8 @@ export const OLD_SERVER_OPERATIONS: readonly Operation[] = [
 ]
 
 /**
- * Operations of proposals, and of Hearth's own, that the OpenAPI files do not have: for tests that try all there is.
- * Pages for people and bodies that are no JSON are not among them.
+ * Operations of proposals and of Hearth itself that the OpenAPI files lack, for tests that try all operations. Web
+ * pages and non-JSON bodies are not included.
  */
 export const UNSTABLE_OPERATIONS: readonly Operation[] = [
   of('DELETE', 'org.matrix.msc3391/user/{userId}/account_data/{type}'),

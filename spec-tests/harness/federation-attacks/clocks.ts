@@ -8,11 +8,13 @@ import { visitRoom } from '../visit-room.ts'
 import { altered, name, newMallory, type Stage } from './mallory.ts'
 import { publishKeys } from './requests.ts'
 
-/** Servers whose clocks are wrong. */
+/** Servers with wrong clocks. */
 const HOUR_MS = 3_600_000
 const DAY_MS = 24 * HOUR_MS
 
-/** A room that a new server has joined, whose keys are valid for an hour by a clock that is wrong by `skewMs`. */
+/**
+ * Creates a room that a new server has joined, whose keys are valid for an hour by a clock that is wrong by `skewMs`.
+ */
 async function stageWithClock(world: HostileWorld, skewMs: number): Promise<Stage> {
   const mallory = await newMallory(world)
   publishKeys(mallory.peer, (keys) => ({ ...keys, valid_until_ts: Date.now() + HOUR_MS + skewMs }))
@@ -22,7 +24,7 @@ async function stageWithClock(world: HostileWorld, skewMs: number): Promise<Stag
   return { ...mallory, roomId, room }
 }
 
-/** A message of that server from a time that is `skewMs` from now. */
+/** Creates a message of that server with a timestamp `skewMs` from now. */
 function messageAt(stage: Stage, skewMs: number): Event {
   const made = stage.room.make({ content: { msgtype: 'm.text', body: 'from another time' } })
   return altered(stage, made, { origin_server_ts: Date.now() + skewMs })
@@ -33,7 +35,7 @@ async function newestOf({ world, roomId }: Stage, count: number): Promise<string
   return chunk.map(({ event_id }: { event_id: string }) => event_id)
 }
 
-/** A row about an event that counts, and stands where it arrived. */
+/** Returns a row about an event that is accepted, at its place of arrival. */
 function counts(what: string, { clock, event: skewMs }: { clock: number; event: number }): Attack {
   return {
     name: `clocks: ${what}`,
@@ -48,7 +50,7 @@ function counts(what: string, { clock, event: skewMs }: { clock: number; event: 
   }
 }
 
-/** A row about an event that no key of its time verifies. */
+/** Returns a row about an event that no key of its time verifies. */
 function countsNot(what: string, { clock, event: skewMs }: { clock: number; event: number }): Attack {
   return {
     name: `clocks: ${what}`,

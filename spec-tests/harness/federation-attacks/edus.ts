@@ -5,7 +5,7 @@ import type { Attack } from '../hostile-world.ts'
 import { createRoom, hasEvent, joinRoom, sendState, syncedRoom, v3 } from '../rooms.ts'
 import { type Mallory, malloryIn, name, newMallory, type Stage, stageIn } from './mallory.ts'
 
-/** What servers tell of users who are not theirs, and of rooms where they are not. */
+/** EDUs about other servers' users, and about rooms that the sender is not in. */
 type Edu = { edu_type: string; content: object }
 
 const typing = (room_id: string, user_id: string): Edu => ({
@@ -40,17 +40,17 @@ function deviceKeys(user_id: string, device_id = 'FORGED'): object {
   return { user_id, device_id, algorithms: ['m.megolm.v1.aes-sha2'], keys, signatures: {} }
 }
 
-/** Sends EDUs; when this returns, they have been followed, or not. */
+/** Sends EDUs; resolves once they have been processed. */
 async function sendEdus({ peer, world }: Mallory, ...edus: Edu[]): Promise<void> {
   await peer.sendEdus(world.home, ...edus)
 }
 
-/** What Bob hears of a room beside its events. */
+/** Returns the ephemeral data of a room that Bob gets. */
 async function ephemeralOf({ world, roomId }: Stage): Promise<string> {
   return JSON.stringify((await syncedRoom(world.bob, roomId)).ephemeral ?? {})
 }
 
-/** A row about EDUs of which nothing may be seen in a room. */
+/** Returns a row about EDUs that must have no effect in a room. */
 function unheard(what: string, edusOf: (stage: Stage) => Edu[] | Promise<Edu[]>): Attack {
   return {
     name: `EDUs: ${what}`,
@@ -64,7 +64,7 @@ function unheard(what: string, edusOf: (stage: Stage) => Edu[] | Promise<Edu[]>)
   }
 }
 
-/** A user of the homeserver with devices of whom nobody else knows. */
+/** Creates a user with devices that share no room with anyone. */
 async function victimIn({ world }: Mallory): Promise<TestUser> {
   return registerUser(world.url)
 }

@@ -14,7 +14,7 @@ const text = (body: string) => ({ content: { msgtype: 'm.text', body } })
 const FAR = Date.UTC(3000, 0)
 const DEEPEST = Number.MAX_SAFE_INTEGER
 
-/** A row about events that a server sends and nobody may get. `make`: in a room of its own. */
+/** Returns a row about events that must reach nobody. `make`: in a room of its own. */
 function dropped(what: string, make: (stage: Stage) => Event[] | Promise<Event[]>, options: object = {}): Attack {
   return {
     name: `events: ${what}`,
@@ -37,7 +37,7 @@ async function heard({ world }: Stage, event: Event): Promise<void> {
   await pollUntil('the event is there', () => hasEvent(world.alice, event))
 }
 
-/** A room of version 1, where ids are chosen, that two events of a circle are to be added to. */
+/** Creates a room of version 1, in which IDs are chosen, with events that reference each other in a circle. */
 async function circle(stage: Stage, length: number, field: 'prev_events' | 'auth_events'): Promise<Event[]> {
   const ids = Array.from({ length }, (_, i) => `$circle${i}-${Math.random()}:${stage.peer.serverName}`)
   const model = stage.room.make(text('circular'))
@@ -49,7 +49,7 @@ async function circle(stage: Stage, length: number, field: 'prev_events' | 'auth
 }
 
 export const EVENT_ATTACKS: Attack[] = [
-  // Since version 5 a key has to be valid when an event is made.
+  // Since version 5 a key has to be valid at the event's timestamp.
   dropped('from the year 3000', (stage) => [
     altered(stage, stage.room.make(text('from the future')), { origin_server_ts: FAR }),
   ]),
@@ -81,7 +81,7 @@ export const EVENT_ATTACKS: Attack[] = [
         const deep = altered(stage, stage.room.make(text('deep')), { depth })
         await stage.peer.send(world.home, [deep])
         await heard(stage, deep)
-        // Each is one deeper than the one before it, as far as that goes.
+        // Each is one deeper than the one before it, up to the maximum.
         const ids = [await sendText(world.alice, stage.roomId, 'one'), await sendText(world.bob, stage.roomId, 'two')]
         const last = await pollUntil('the server hears them', () => stage.room.find(ids[1] as EventId))
         expect(last.pdu.depth).toBe(DEEPEST)
@@ -368,7 +368,7 @@ export const EVENT_ATTACKS: Attack[] = [
       for (let start = 0; start < forks.length; start += 50)
         await stage.peer.send(world.home, forks.slice(start, start + 50))
       await heard(stage, forks.at(-1)!)
-      // What follows names no more of them than an event may.
+      // The next event has no more prev events than allowed.
       const id = (await sendText(world.alice, stage.roomId, 'after')) as EventId
       const after = await pollUntil('the server hears it', () => stage.room.find(id))
       expect(after.prev_event_ids.length).toBeLessThanOrEqual(20)

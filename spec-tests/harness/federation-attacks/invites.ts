@@ -6,7 +6,7 @@ import type { PeerRoom } from '../peer-room.ts'
 import { createRoom, roomPath, sendState, v3 } from '../rooms.ts'
 import { altered, expectRefused, inventedId, type Mallory, malloryIn, name, stageIn, stateSeen } from './mallory.ts'
 
-/** Invites that are not what they seem. */
+/** Manipulated invites. */
 type Body = { room_version: string; event: object; invite_room_state: unknown[] }
 type Invite = { path: string; body: Body }
 
@@ -30,7 +30,7 @@ async function invitesOf(user: TestUser): Promise<string[]> {
 
 type Change = (made: Invite & { event: Event; room: PeerRoom }, mallory: Mallory, victim: TestUser) => Partial<Invite>
 
-/** A row about an invite of a user of the homeserver, changed; the user must see nothing of it. */
+/** Returns a row about a manipulated invite of a local user, who must not see it. */
 function changedInvite(what: string, [status, errcode]: [number, string], change: Change): Attack {
   return {
     name: `invite: ${what}`,
@@ -47,7 +47,7 @@ function changedInvite(what: string, [status, errcode]: [number, string], change
   }
 }
 
-/** Changes the event, and what names it. */
+/** Changes the event, and the fields that name it. */
 const eventChange =
   (fields: (made: { event: Event; room: PeerRoom }, mallory: Mallory, victim: TestUser) => object): Change =>
   ({ event, room }, mallory, victim) =>
@@ -59,7 +59,7 @@ const bodyChange =
 
 const INVALID: [number, string] = [400, 'M_INVALID_PARAM']
 
-/** Invites the address of somebody to a room of Alice; returns the token. The keys are nobody's. */
+/** Invites a third-party address to a room of Alice, and returns the token. Nobody has the keys. */
 async function inviteAddress({ alice }: HostileWorld, roomId: string): Promise<string> {
   const token = `token${Math.random()}`
   const key = { public_key: 'A'.repeat(43), key_validity_url: 'https://id.test/valid' }
@@ -68,7 +68,7 @@ async function inviteAddress({ alice }: HostileWorld, roomId: string): Promise<s
   return token
 }
 
-/** A row about the exchange of the invite of an address. */
+/** Returns a row about the exchange of a third-party invite. */
 function exchanged(
   what: string,
   status: number,

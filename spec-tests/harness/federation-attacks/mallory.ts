@@ -12,26 +12,26 @@ import { createRoom, eventPath, hasEvent, joinRoom, roomPath } from '../rooms.ts
 import { signAnything } from '../sign-anything.ts'
 import { visitRoom } from '../visit-room.ts'
 
-/** A hostile server, and what it does to a homeserver. */
+/** A hostile server, and its attacks on a homeserver. */
 export type Mallory = {
   peer: LyingServer
-  /** A user of it, who visits rooms. */
+  /** A user of it, who joins rooms. */
   userId: UserId
   world: HostileWorld
-  /** A signed request; the path is below `/_matrix/federation/`. */
+  /** Sends a signed request; the path is below `/_matrix/federation/`. */
   ask(method: string, path: string, body?: object): Promise<Answer>
 }
 
 const known = new WeakMap<HostileWorld, Promise<Mallory>>()
 
-/** The hostile server of a world. */
+/** Returns the hostile server of a world. */
 export function malloryIn(world: HostileWorld): Promise<Mallory> {
   const mallory = known.get(world) ?? newMallory(world)
   known.set(world, mallory)
   return mallory
 }
 
-/** One more hostile server, of which the homeserver has not heard yet. */
+/** Starts a further hostile server, unknown to the homeserver. */
 export async function newMallory(world: HostileWorld): Promise<Mallory> {
   const peer = await startLyingServer(world.federation)
   const ask = (method: string, path: string, body?: object) =>
@@ -42,7 +42,7 @@ export async function newMallory(world: HostileWorld): Promise<Mallory> {
 /** A room of Alice and Bob that the hostile server has joined. */
 export type Stage = Mallory & { roomId: string; room: PeerRoom }
 
-/** Makes one; `options` as for `createRoom`, `levels`: further content of its power levels. */
+/** Creates a stage; `options` as for `createRoom`, `levels`: further content of its power levels. */
 export async function stageIn(world: HostileWorld, options: object = {}): Promise<Stage> {
   const mallory = await malloryIn(world)
   const roomId = await createRoom(world.alice, options)
@@ -51,7 +51,7 @@ export async function stageIn(world: HostileWorld, options: object = {}): Promis
   return { ...mallory, roomId, room }
 }
 
-/** An event with other fields than it was made with, hashed and signed again. */
+/** Changes fields of an event, and hashes and signs it again. */
 export function altered({ peer }: Mallory, event: Event | Pdu, change: object, version = '12'): Event {
   const { unsigned: _, ...pdu } = 'pdu' in event ? event.pdu : event
   const signed = signAnything({ ...pdu, ...change }, version, peer.signer) as Pdu
@@ -59,8 +59,8 @@ export function altered({ peer }: Mallory, event: Event | Pdu, change: object, v
 }
 
 /**
- * Sends events, and a proper message after them. Asserts that the message arrives and Alice gets none of the events;
- * returns what was answered. Events of one server are taken in their order.
+ * Sends events, and a valid message after them. Asserts that the message arrives and Alice gets none of the events.
+ * Returns the response. Events of one server are processed in order.
  */
 export async function expectDropped(
   { peer, room, roomId, world }: Stage,
@@ -76,7 +76,7 @@ export async function expectDropped(
   return answer
 }
 
-/** The content of a piece of a room's state, as Alice gets it; undefined: there is none. */
+/** Returns the content of a state event that Alice gets; undefined: there is none. */
 export async function stateSeen(
   { roomId, world }: Pick<Stage, 'roomId' | 'world'>,
   type: string,
@@ -95,7 +95,7 @@ export function expectRefused(answer: Pick<Answer, 'status' | 'body'>, status: n
 /** Part of a path. */
 export const name = encodeURIComponent
 
-/** An id that nobody has given to an event. */
+/** Returns an ID that no event has. */
 export function inventedId(what: string): EventId {
   return `$${Buffer.from(what.padEnd(32, '.').slice(0, 32)).toString('base64url')}` as EventId
 }

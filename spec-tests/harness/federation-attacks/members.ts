@@ -8,10 +8,10 @@ import { createRoom, joinRoom, roomPath, sendState, v3 } from '../rooms.ts'
 import { prepareMember } from '../visit-room.ts'
 import { altered, expectRefused, inventedId, type Mallory, malloryIn, name, stateSeen } from './mallory.ts'
 
-/** Servers that come into rooms, or go, otherwise than they may. */
+/** Forbidden joins, leaves and knocks of servers. */
 type Submission = { roomId: string; event: Event; path?: string; membership?: string }
 
-/** Hands in a member event; returns the answer. */
+/** Submits a member event, and returns the response. */
 function submit(mallory: Mallory, verb: string, { roomId, event, path }: Submission): Promise<Answer> {
   const parts = path ?? `${name(roomId)}/${name(event.event_id)}`
   return mallory.ask('PUT', `${verb}/${parts}`, event.pdu)
@@ -22,7 +22,7 @@ async function prepared(mallory: Mallory, roomId: string, membership: 'join' | '
   return (await prepareMember(mallory.peer, mallory.world.home, wish)).event
 }
 
-/** A user of the hostile server who is in no room yet. */
+/** Counts the users of the hostile server, each of whom is in no room yet. */
 let users = 0
 const newUser = ({ peer }: Mallory) => `@new${++users}:${peer.serverName}` as UserId
 
@@ -31,7 +31,7 @@ async function expectOutside(world: HostileWorld, roomId: string, userId: string
   expect(member?.membership ?? 'leave').not.toBe('join')
 }
 
-/** A row about a join that is changed after the homeserver has given the template for it. */
+/** Returns a row about a join that is changed after the homeserver has returned its template. */
 function changedJoin(
   what: string,
   [status, errcode]: [number, string],
@@ -52,7 +52,7 @@ function changedJoin(
   }
 }
 
-/** A room of Alice and Bob into which members of another one may come, by who may invite, which Bob may not. */
+/** Creates a restricted room of Alice and Bob, where only Alice may invite. */
 async function restrictedRoom({ alice, bob }: HostileWorld, allowed: string): Promise<string> {
   const allow = [{ type: 'm.room_membership', room_id: allowed }]
   const rules = { type: 'm.room.join_rules', content: { join_rule: 'restricted', allow } }
@@ -63,7 +63,7 @@ async function restrictedRoom({ alice, bob }: HostileWorld, allowed: string): Pr
   return roomId
 }
 
-/** A row about a join into a restricted room; `isMember`: of the room from which users may come. */
+/** Returns a row about a join of a restricted room; `isMember`: whether the user is in the allowed room. */
 function restrictedJoin(
   what: string,
   { isMember }: { isMember: boolean },
@@ -335,7 +335,7 @@ export const MEMBER_ATTACKS: Attack[] = [
         peer.lie('send_join', undefined)
         const { rooms } = await world.alice.get(`${v3}/sync?timeout=0`)
         expect(rooms?.join ?? {}).not.toHaveProperty([room.roomId])
-        // The next attempt is not spoilt by it.
+        // It does not affect the next attempt.
         expect((await world.alice.ask('POST', path, {})).status).toBe(200)
       },
     }),

@@ -10,7 +10,9 @@ import { startStub } from '../stub-server.ts'
 import { visitRoom } from '../visit-room.ts'
 import { name, newMallory } from './mallory.ts'
 
-/** A destination that answers transactions otherwise than it should; what is sent to others is not held up. */
+/**
+ * Returns a row about a destination with invalid responses to transactions, which must not delay other destinations.
+ */
 function poisoned(what: string, respond: (response: ServerResponse) => unknown): Attack {
   return {
     name: `a destination that ${what}: others hear meanwhile, and it does once it answers`,
@@ -43,7 +45,10 @@ export const OUTBOX_ATTACKS: Attack[] = [
   ),
 ]
 
-/** A server whose answers are odd as HTTP; who asks gets an answer of ours, soon, and the server is asked again. */
+/**
+ * Returns a row about a server with invalid HTTP responses. The client gets a prompt error response, and the server is
+ * asked again.
+ */
 function oddHttp(what: string, statuses: readonly number[], respond: (response: ServerResponse) => void): Attack {
   return {
     name: `an answer ${what}`,

@@ -10,7 +10,7 @@ import { answerWith, type LyingServer, signedRequest } from '../lying-server.ts'
 import { signedHeader } from '../signed-request.ts'
 import { expectRefused, malloryIn, name, newMallory } from './mallory.ts'
 
-/** Requests that are not what they seem, and servers that lie about their keys. */
+/** Manipulated requests, and servers that lie about their keys. */
 const PROFILE = (world: HostileWorld) => `v1/query/profile?user_id=${name(world.alice.userId)}`
 const HOUR_MS = 3_600_000
 
@@ -21,7 +21,7 @@ type Keys = {
   old_verify_keys: object
 }
 
-/** What a server says of its keys, as `change` makes it, signed by its key. */
+/** Publishes the server's keys as `change` alters them, signed by its key. */
 export function publishKeys(peer: LyingServer, change: (keys: Keys) => object): void {
   peer.lie('keys', () => {
     const { keyId, publicKey } = peer.signer
@@ -37,7 +37,7 @@ export function publishKeys(peer: LyingServer, change: (keys: Keys) => object): 
 
 type Unsigned = { method: string; path: string; body?: object }
 
-/** A request with these headers, and no other signature; the path is below `/_matrix/federation/`. */
+/** Sends a request with these headers and no other signature; the path is below `/_matrix/federation/`. */
 async function withHeaders(
   world: HostileWorld,
   { method, path, body }: Unsigned,
@@ -62,7 +62,7 @@ function headerFor(world: HostileWorld, peer: LyingServer, { method, path, body 
   return signedHeader(peer.signer, world.home.serverName, signed)
 }
 
-/** A row about a server that publishes its keys so, and makes a request. */
+/** Returns a row about a server that publishes such keys, and makes a request. */
 function keyLie(what: string, expected: 'refused' | 'taken', change: (keys: Keys) => object): Attack {
   return {
     name: `keys: ${what}`,
@@ -76,7 +76,7 @@ function keyLie(what: string, expected: 'refused' | 'taken', change: (keys: Keys
   }
 }
 
-/** A row about a server whose answer to who asks for its keys is no list of keys. */
+/** Returns a row about a server whose key response is not a list of keys. */
 function keyAnswer(what: string, answer: Parameters<LyingServer['lie']>[1]): Attack {
   return {
     name: `keys: ${what}`,
@@ -152,7 +152,7 @@ export const REQUEST_ATTACKS: Attack[] = [
     name: 'a key of order one, with a signature that fits everything',
     async attempt(world) {
       const mallory = await newMallory(world)
-      // The neutral element: with it, every message has the signature of zeros after it.
+      // The neutral element: with it, a signature of zeros is valid for every message.
       const neutral = Buffer.concat([Buffer.from([1]), Buffer.alloc(31)])
       publishKeys(mallory.peer, (keys) => ({
         ...keys,

@@ -11,7 +11,7 @@ const DELAY = 'org.matrix.msc4140.delay=3600000'
 const delayMessage = (user: TestUser, roomId: string, place: number) =>
   user.ask('PUT', roomPath(roomId, `send/m.room.message/d${place}?${DELAY}`), LARGE)
 
-/** Events that are to be sent later, which the server keeps until then and for a while after. */
+/** Delayed events, which the server stores until they are sent and for a while after. */
 export const delayedEvents: Attack[] = [
   refused('large delayed messages', async (user) => {
     const roomId = await createRoom(user)

@@ -9,7 +9,7 @@ import { KIB, MIB, text } from './sizes.ts'
 const sendToDevice = (user: TestUser, to: string, place: number, content: object) =>
   user.put(`${v3}/sendToDevice/m.custom/${place}`, { messages: { [to]: { DEVICE: content } } })
 
-/** What waits for servers that are down. */
+/** Outboxes of servers that are down. */
 export const fullOutboxes: Attack[] = [
   {
     name: 'large messages to devices of a server that is down',

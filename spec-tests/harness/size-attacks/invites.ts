@@ -8,14 +8,14 @@ import { createRoom, roomPath, sendState, v3 } from '../rooms.ts'
 import { slidingClient } from '../sliding-client.ts'
 import { KIB, MIB, text } from './sizes.ts'
 
-/** What an invite, and all invites together, may add to a sync in these tests. */
+/** The byte limits in these tests for one invite, and for all invites together, in a sync. */
 const ONE_INVITE = 70 * KIB
 const ALL_INVITES = 400 * KIB
 
 const VERSION = '10'
 let made = 0
 
-/** A signed invite of a user to a room that is on the peer alone. */
+/** Returns a signed invite of a user to a room that is only on the peer. */
 function invitePdu({ peer }: HostileWorld, victim: TestUser): { path: string; event: object } {
   const id = `$${text(43)}`
   const pdu = {
@@ -68,7 +68,7 @@ function namesIn(invites: any[]): string[] {
   return events.flatMap(({ type, content }) => (type === 'm.room.name' ? content.name : []))
 }
 
-/** An invite by the peer: what it tells of the room, and what of that must reach the user. */
+/** Returns a row about an invite by the peer: its stripped state, and the part of it that must reach the user. */
 function byPeer(name: string, state: (world: HostileWorld) => object[], names: string[]): Attack {
   return {
     name,
@@ -85,7 +85,7 @@ function byPeer(name: string, state: (world: HostileWorld) => object[], names: s
 const invite = (sender: TestUser, roomId: string, { userId }: TestUser): Promise<Answer> =>
   sender.ask('POST', roomPath(roomId, 'invite'), { user_id: userId })
 
-/** A room whose state that invites tell of is as large as it can be. */
+/** Creates a room whose stripped state is as large as possible. */
 async function largeRoom(user: TestUser): Promise<string> {
   const roomId = await createRoom(user, { name: 'Large' })
   await sendState(user, roomId, { type: 'm.room.topic', content: { topic: text(60 * KIB) } })
@@ -93,7 +93,7 @@ async function largeRoom(user: TestUser): Promise<string> {
   return roomId
 }
 
-/** Invites, and what rooms tell of themselves along with them. */
+/** Invites, and their stripped state. */
 export const largeInvites: Attack[] = [
   byPeer(
     'an invite with 9.4 MB of state',
@@ -140,7 +140,7 @@ export const largeInvites: Attack[] = [
         path: `/_matrix/federation/v1/invite/${path}`,
         body,
       })
-      // The old form is for the oldest rooms only, whose events have other ids.
+      // The old endpoint is only for the oldest rooms, whose events have other IDs.
       expect(answer.status).toBe(400)
       expect(await invitesOf(victim, KIB)).toEqual([])
     },

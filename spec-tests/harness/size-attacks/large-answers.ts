@@ -16,7 +16,7 @@ import {
 import { slidingClient } from '../sliding-client.ts'
 import { KIB, text } from './sizes.ts'
 
-/** What the limits of these tests let an answer have: a page, a timeline, and a sync with what else belongs to it. */
+/** The byte limits in these tests of a page, a timeline, and a sync with its other sections. */
 const PAGE = 200 * KIB
 const TIMELINE = 200 * KIB
 const SYNC = 900 * KIB
@@ -29,7 +29,7 @@ async function sendLarge(user: TestUser, roomId: string, count: number): Promise
   return names
 }
 
-/** State of 1.4 MB, more than a sync tells of a room. */
+/** Sends state of 1.4 MB, more than a sync includes per room. */
 async function growState(user: TestUser, roomId: string): Promise<void> {
   const content = { padding: text(20 * KIB) }
   await Promise.all(
@@ -42,7 +42,7 @@ async function growState(user: TestUser, roomId: string): Promise<void> {
 // biome-ignore lint/suspicious/noExplicitAny: answers have every shape
 type Body = any
 
-/** Syncs until there is nothing more to tell; each answer must be small. */
+/** Syncs until there are no changes; each response must be small. */
 async function syncAll(
   user: TestUser,
   { since, filter = {} }: { since?: string; filter?: object } = {},
@@ -69,7 +69,7 @@ async function twoUsers(url: string): Promise<{ attacker: TestUser; victim: Test
   return { attacker: attacker!, victim: victim! }
 }
 
-/** Rooms of an attacker, with some large state each, which the victim has joined. */
+/** Creates rooms of an attacker, with some large state each, which the victim has joined. */
 async function manyRooms(attacker: TestUser, victim: TestUser, count: number): Promise<string[]> {
   return Promise.all(
     Array.from({ length: count }, async () => {
@@ -83,7 +83,7 @@ async function manyRooms(attacker: TestUser, victim: TestUser, count: number): P
 const MANY: object = { room: { timeline: { limit: 100 }, state: { lazy_load_members: true } } }
 const EVERYTHING = { lists: { all: { ranges: [[0, 99]], required_state: [['*', '*']], timeline_limit: 50 } } }
 
-/** Rooms in which there is more than an answer holds. */
+/** Rooms with more content than a response holds. */
 export const largeAnswers: Attack[] = [
   {
     name: 'a timeline of large events is cut, and can be read on from where it begins',

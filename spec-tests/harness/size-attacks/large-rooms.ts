@@ -6,9 +6,9 @@ import { joinAsPeer } from '../peer-speaker.ts'
 import { createRoom, joinRoom, roomPath, sendState, v3 } from '../rooms.ts'
 import { KIB, text } from './sizes.ts'
 
-/** What a page of a space may have with the limits of these tests; a single room has more than a page if need be. */
+/** The limit in these tests of a page of a space; a single room may exceed it. */
 const PAGE = 400 * KIB
-/** What lists show of a text that somebody has made very long. */
+/** The limit of very long texts in lists. */
 const SHOWN = 5 * KIB
 
 const VERSION = '12'
@@ -18,7 +18,7 @@ type Body = any
 
 const aSpace = (user: TestUser) => createRoom(user, { preset: 'public_chat', creation_content: { type: 'm.space' } })
 
-/** Of this server, so that no other one is asked. */
+/** A local server, so that no other one is asked. */
 const serverOf = ({ userId }: TestUser) => userId.slice(userId.indexOf(':') + 1)
 const noRoom = (user: TestUser, place: number) => `!none${place}:${serverOf(user)}`
 
@@ -40,7 +40,7 @@ async function hierarchyOf(user: TestUser, space: string): Promise<{ ids: string
   return { ids, pages }
 }
 
-/** A public room of an attacker whose member, name and topic are as long as an event can be. */
+/** Creates a public room of an attacker whose member, name and topic are as long as an event allows. */
 async function showyRoom(url: string): Promise<{ attacker: TestUser; roomId: string; long: string }> {
   const attacker = await registerUser(url)
   const roomId = await createRoom(attacker, { preset: 'public_chat', visibility: 'public' })
@@ -52,7 +52,7 @@ async function showyRoom(url: string): Promise<{ attacker: TestUser; roomId: str
   return { attacker, roomId, long }
 }
 
-/** Rooms that are large in what others are told of them. */
+/** Rooms with large descriptions. */
 export const largeRooms: Attack[] = [
   {
     name: 'a space with many large children',

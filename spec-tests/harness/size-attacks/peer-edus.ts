@@ -7,7 +7,7 @@ import { entries, KIB, loggedInAgain, MIB, text } from './sizes.ts'
 
 let transactions = 0
 
-/** Sends EDUs of the peer, and after them one that can be seen to have been followed. */
+/** Sends EDUs of the peer, then one with a visible effect, and waits for that. */
 async function sendEdus(world: HostileWorld, edus: object[]): Promise<void> {
   const { peer, home, alice } = world
   const body = { origin: peer.serverName, origin_server_ts: Date.now(), pdus: [], edus: [...edus, typing(world, true)] }
@@ -32,7 +32,7 @@ function receipts({ peer, roomId }: HostileWorld, eventId: string, threads: read
   })
 }
 
-/** The receipts of the peer that Alice's first sync tells. */
+/** Returns the peer's receipts in Alice's initial sync. */
 async function receiptsOfPeer({ alice, peer, roomId }: HostileWorld): Promise<{ thread_id?: string }[]> {
   const { events } = (await syncedRoom(alice, roomId)).ephemeral
   // biome-ignore lint/suspicious/noExplicitAny: answers have every shape
@@ -45,20 +45,20 @@ function deviceKeys({ peer }: HostileWorld, device_id: string, more: object = {}
   return { user_id: peer.userId, device_id, algorithms: [], keys: {}, signatures: {}, ...more }
 }
 
-/** The peer's devices as a local user gets them. */
+/** Returns the peer's devices as a local user gets them. */
 async function devicesOfPeer({ alice, peer }: HostileWorld): Promise<string[]> {
   const { device_keys } = await alice.post(`${v3}/keys/query`, { device_keys: { [peer.userId]: [] }, timeout: 500 })
   return Object.keys(device_keys[peer.userId] ?? {})
 }
 
-/** Two users in a room of their own. */
+/** Creates two users in a room of their own. */
 async function acquaintances({ url, alice }: HostileWorld): Promise<TestUser> {
   const user = await registerUser(url)
   await joinRoom(await createRoom(alice), user)
   return user
 }
 
-/** What other servers send that is no event. */
+/** EDUs of other servers. */
 export const edusOfPeers: Attack[] = [
   {
     name: 'receipts of a remote user with arbitrary threads',

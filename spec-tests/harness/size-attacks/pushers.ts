@@ -6,10 +6,10 @@ import { setPusher, startPushGateway } from '../push-gateway.ts'
 import { joinRoom } from '../rooms.ts'
 
 const ATTACKERS = 7
-/** As many as the limits of these tests let a user have. */
+/** The maximum per user in these tests. */
 const PUSHERS = 3
 
-/** Push gateways of users who want to harm others. */
+/** Push gateways of hostile users. */
 export const hostilePushers: Attack[] = [
   {
     name: 'gateways that do not answer hold up no other one',

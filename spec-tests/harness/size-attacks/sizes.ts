@@ -3,30 +3,30 @@ import { type Answer, logIn, registerUser, type TestUser } from '../client.ts'
 import type { Attack } from '../hostile-world.ts'
 import { v3 } from '../rooms.ts'
 
-/** So many characters of one byte. */
+/** Returns this number of one-byte characters. */
 export const text = (bytes: number) => 'x'.repeat(bytes)
 export const KIB = 1024
 export const MIB = 1024 * KIB
 export const unstable = '/_matrix/client/unstable'
 
-/** A path below a user of the client API. */
+/** Returns a path below a user of the client API. */
 export function ofUser({ userId }: TestUser, rest: string): string {
   return `${v3}/user/${encodeURIComponent(userId)}/${rest}`
 }
 
-/** An object with so many keys. */
+/** Returns an object with this number of keys. */
 export function entries(count: number, key: (place: number) => string, value: unknown): Record<string, unknown> {
   return Object.fromEntries(Array.from({ length: count }, (_, place) => [key(place), value]))
 }
 
-/** Another device of a user. */
+/** Logs in another device of a user. */
 export function loggedInAgain({ url, userId }: TestUser): Promise<TestUser> {
   return logIn(url, userId, 'another device')
 }
 
 /**
- * A request of a new user that goes over a limit, and is refused with the error for that; `later`: the user's sync
- * works, and is small.
+ * Returns a row about a request of a new user that exceeds a limit and is refused with its error. Then the user's sync
+ * must work and be small.
  */
 export function refused(name: string, request: (user: TestUser, world: { roomId: string }) => Promise<Answer>): Attack {
   return {
@@ -41,7 +41,7 @@ export function refused(name: string, request: (user: TestUser, world: { roomId:
   }
 }
 
-/** Repeats a request until it is refused, which must be within `most` times; returns that answer. */
+/** Repeats a request until it is refused, within `most` attempts, and returns that response. */
 export async function untilRefused(most: number, request: (place: number) => Promise<Answer>): Promise<Answer> {
   for (let place = 0; place < most; place++) {
     const answer = await request(place)

@@ -8,7 +8,7 @@ const pairs = (count: number, of: string) =>
   Array.from({ length: count }, (_, place) => [`${of}${place}`, text(200)] as const)
 const LARGE = { required_state: pairs(400, 'm.'), timeline_limit: 1 }
 
-/** Configurations and connections of sliding sync, which the server keeps. */
+/** Configurations and connections of sliding sync, which the server stores. */
 export const slidingConfigs: Attack[] = [
   refused('a list of sliding sync that wants 80,000 characters of state', (user) =>
     user.ask('POST', UNSTABLE_SLIDING_SYNC, { lists: { all: { ...LARGE, ranges: [[0, 9]] } } }),

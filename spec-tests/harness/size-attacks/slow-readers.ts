@@ -8,16 +8,13 @@ import { openConnection, type RawConnection } from '../raw-connection.ts'
 import { v3 } from '../rooms.ts'
 import { KIB, MIB, ofUser, text } from './sizes.ts'
 
-/**
- * Without limits, the answers that so many readers leave unread take 150 MiB, and what they are made of a multiple of
- * that.
- */
+/** Without limits, the unread responses of this many readers take 150 MiB, and their sources a multiple of that. */
 const READERS = 10
 const MOST_MEMORY_MIB = 250
 
 const users = new Map<string, Promise<TestUser>>()
 
-/** A user whose account data make every first sync as large as it may be; of each number one. */
+/** Returns one user per number, whose account data make every initial sync as large as possible. */
 function userWithMuch(url: string, number = 0): Promise<TestUser> {
   const key = `${url} ${number}`
   const user = users.get(key) ?? makeUser(url)
@@ -32,7 +29,7 @@ async function makeUser(url: string): Promise<TestUser> {
   return user
 }
 
-/** 35 MiB of keys, of which a small part is in memory at a time. */
+/** 35 MiB of keys, of which only a small part is in memory at a time. */
 const BACKUP_ROOMS = 4
 const KEYS_OF_ROOM = 150
 const MOST_OF_STREAM_MIB = 50
@@ -53,7 +50,7 @@ function requestOf({ accessToken }: TestUser, path: string): string {
   return `GET ${path} HTTP/1.1\r\nHost: hearth.test\r\nAuthorization: Bearer ${accessToken}\r\n\r\n`
 }
 
-/** A connection that asks for something and reads nothing of the answer. */
+/** Opens a connection that sends a request and never reads the response. */
 async function askAndWait(url: string, request: string): Promise<RawConnection> {
   const connection = await openConnection(url)
   connection.pause()
@@ -61,10 +58,7 @@ async function askAndWait(url: string, request: string): Promise<RawConnection> 
   return connection
 }
 
-/**
- * Does something to the first process, until that closes connections for a reason; asserts that it stays small
- * meanwhile.
- */
+/** Attacks the first process until it closes connections for a reason, and asserts that its memory stays small. */
 async function expectBounded(
   { processes: [process] }: HostileWorld,
   reason: string,
@@ -84,7 +78,7 @@ async function expectBounded(
   }
 }
 
-/** Clients that ask for large answers and do not read them. */
+/** Clients that request large responses and do not read them. */
 export const slowReaders: Attack[] = [
   {
     name: 'many connections of one user that do not read their first sync',

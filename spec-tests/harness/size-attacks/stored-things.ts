@@ -27,7 +27,7 @@ function pusher(pushkey: string, more: object = {}): object {
   return { kind: 'http', app_id: 'app', pushkey, data, append: true, ...names, ...more }
 }
 
-/** Things that users store, and more of them than are kept. */
+/** Data that users store, beyond the limits. */
 export const storedThings: Attack[] = [
   refused('account data of 9.5 MB', (user) =>
     user.ask('PUT', ofUser(user, 'account_data/org.example'), { a: text(9.5 * MIB) }),

@@ -15,7 +15,7 @@ async function send(sender: TestUser, messages: object): Promise<void> {
   await sender.put(`${v3}/sendToDevice/org.example/s${++transactions}`, { messages })
 }
 
-/** Sends large messages to a device, a few in each request. */
+/** Sends large messages to a device, a few per request. */
 async function flood(sender: TestUser, { userId, deviceId }: TestUser, count: number): Promise<void> {
   for (let place = 0; place < count; place++) {
     await send(sender, { [userId]: { [deviceId]: { place, padding: text(200 * KIB) } } })
@@ -34,7 +34,7 @@ async function sendEdus({ peer, home }: HostileWorld, edus: object[]): Promise<v
 
 type Message = { content: { place?: number; name?: string } }
 
-/** All messages that a device gets, sync after sync, each of which must be small. */
+/** Returns all messages of a device, over several syncs, each of which must be small. */
 async function messagesOf(user: TestUser): Promise<Message[]> {
   const all: Message[] = []
   let since = ''
@@ -56,7 +56,7 @@ async function fewUsers(url: string): Promise<{ victim: TestUser; friend: TestUs
 const places = (messages: readonly Message[]) => messages.map(({ content }) => content.place)
 const names = (messages: readonly Message[]) => messages.flatMap(({ content }) => content.name ?? [])
 
-/** Messages to devices, from users and from other servers. */
+/** To-device messages, from users and from other servers. */
 export const messagesToDevices: Attack[] = [
   {
     name: 'many large messages come in several syncs, in their order',

@@ -1,10 +1,10 @@
 import type { EventId, RoomId, UserId } from '../../core/ids.ts'
 import type { Event, JsonObject, Pdu } from '../../core/pdu.ts'
 
-/** What a test says about an event; the rest is filled in. */
+/** The fields of an event that a test sets; the rest is filled in. */
 export type TestEvent = {
   event_id?: string
-  /** `null` for an event without one on the wire, as the create event of version 12. */
+  /** `null` for an event without one, like the create event of version 12. */
   room_id?: string | null
   type: string
   state_key?: string
@@ -19,7 +19,7 @@ export type TestEvent = {
   rejected?: boolean
 }
 
-/** An event as the algorithms see it, by @alice:a in !room:a unless the test says otherwise. */
+/** Returns a parsed event, by default by @alice:a in !room:a. */
 export function testEvent(fields: TestEvent): Event {
   const eventId = (fields.event_id ?? `$${fields.type}:a`) as EventId
   const authEvents = (fields.auth_events ?? []) as EventId[]

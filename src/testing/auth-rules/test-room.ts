@@ -4,32 +4,32 @@ import type { Event, JsonObject } from '../../core/pdu.ts'
 import { ROOM_VERSIONS, type RoomVersion } from '../../core/room-versions.ts'
 import { type TestEvent, testEvent } from './test-event.ts'
 
-/** A room that @alice:a created, as a test wants it. */
+/** A room created by @alice:a. */
 export type TestRoom = {
   create?: JsonObject
   join_rule?: string
   power_levels?: JsonObject
-  /** Memberships by user id; @alice:a has joined unless it says otherwise. */
+  /** Memberships by user ID; @alice:a has joined by default. */
   members?: Record<string, string>
   others?: TestEvent[]
 }
 
-/** The room version with an id, which has to exist. */
+/** Returns the room version with an ID, which must exist. */
 export function versionOf(id: string): RoomVersion {
   return ROOM_VERSIONS.get(id)!
 }
 
-/** The id of the test room in a version. */
+/** Returns the ID of the test room in a version. */
 export function roomIdOf(version: RoomVersion): string {
   return version.roomIdIsCreateHash ? '!create:a' : '!room:a'
 }
 
-/** The state of the room in a version. */
+/** Returns the state of the room in a version. */
 export function roomState(version: RoomVersion, room: TestRoom): AuthState {
   return stateOf(roomEvents(version, room))
 }
 
-/** The events that make up the state of the room. */
+/** Returns the state events of the room. */
 export function roomEvents(version: RoomVersion, room: TestRoom): Event[] {
   const creator: JsonObject = version.implicitCreator ? {} : { creator: '@alice:a' }
   const events: TestEvent[] = [
@@ -50,19 +50,19 @@ export function roomEvents(version: RoomVersion, room: TestRoom): Event[] {
   return [...events, ...(room.others ?? [])].map((event) => testEvent({ room_id: roomIdOf(version), ...event }))
 }
 
-/** `ok`, or the number of the rule that refuses an event in the room. */
+/** Returns `ok`, or the number of the rule that rejects an event in the room. */
 export function verdictOf(versionId: string, room: TestRoom, event: TestEvent): string {
   const version = versionOf(versionId)
   const verdict = checkEventAuth(version, testEvent({ room_id: roomIdOf(version), ...event }), roomState(version, room))
   return verdict.allowed ? 'ok' : verdict.rule
 }
 
-/** A membership event: of its sender unless `of` names another. */
+/** Returns a member event: of its sender unless `of` names another. */
 export function member(sender: string, membership: string, of = sender, content: JsonObject = {}): TestEvent {
   return { type: 'm.room.member', sender, state_key: of, content: { membership, ...content } }
 }
 
-/** A state event. */
+/** Returns a state event. */
 export function state(type: string, stateKey: string, content: JsonObject, sender = '@alice:a'): TestEvent {
   return { type, state_key: stateKey, content, sender }
 }

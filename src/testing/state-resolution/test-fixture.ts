@@ -6,9 +6,9 @@ import { type StateMap, stateKeyId } from '../../core/state-resolution/state-map
 import { type TestEvent, testEvent } from '../auth-rules/test-event.ts'
 
 /**
- * A recorded graph: events beside those of `room.json`, some states of that room and, by room version, what they
- * resolve to. A state is given by the events that it has in place of those of the room or beside them, and by `-` and
- * an id for one that it lacks.
+ * A recorded graph: events beside those of `room.json`, some states of that room and, by room version, their
+ * resolution. A state lists the events that replace or supplement those of the room, and `-` with an ID for one that it
+ * lacks.
  */
 export type Fixture = {
   title: string
@@ -25,7 +25,7 @@ export function fixtures(): Fixture[] {
   return files.map((file) => readJson(file) as Fixture)
 }
 
-/** The events of a recorded graph as a room of some version has them, by id. */
+/** Returns the events of a recorded graph in a room version, by ID. */
 export function fixtureEvents(version: RoomVersion, fixture: Fixture): Map<EventId, Event> {
   const events = [...roomEvents(), ...fixture.events].map((fields) => {
     const isCreate = fields.type === 'm.room.create'
@@ -36,7 +36,7 @@ export function fixtureEvents(version: RoomVersion, fixture: Fixture): Map<Event
   return new Map(events.map((event) => [event.event_id, event]))
 }
 
-/** A state of a recorded graph. */
+/** Returns a state of a recorded graph. */
 export function fixtureState(events: ReadonlyMap<EventId, Event>, changes: readonly string[]): StateMap {
   const state = new Map<string, EventId>()
   const present = [...roomEvents().map(({ event_id: id }) => id!), ...changes.filter((id) => !id.startsWith('-'))]

@@ -4,10 +4,10 @@ import type { RoomVersion } from '../../core/room-versions.ts'
 import { stateKeyId } from '../../core/state-resolution/state-map.ts'
 import { type TestEvent, testEvent } from '../auth-rules/test-event.ts'
 
-/** A room with many members whose power levels were changed often, each change citing the one before. */
+/** A room with many members and many changes of the power levels, each referencing the one before. */
 export type LargeRoom = { events: Map<EventId, Event>; state: Map<string, EventId> }
 
-/** Makes the room; @alice:a made it and may do everything. */
+/** Creates the room; @alice:a is its creator and may do everything. */
 export function largeRoom(version: RoomVersion, size: { members: number; levelChanges: number }): LargeRoom {
   const room: LargeRoom = { events: new Map(), state: new Map() }
   const alice = { membership: 'join' }
@@ -34,7 +34,7 @@ export function largeRoom(version: RoomVersion, size: { members: number; levelCh
   return room
 }
 
-/** Adds a state event that cites the create event, as far as the version wants it, and others. */
+/** Adds a state event that references the create event, if the version requires it, and others. */
 export function addTo(version: RoomVersion, room: LargeRoom, fields: TestEvent, cited: string[] = []): void {
   const isCreate = fields.type === 'm.room.create'
   const event = testEvent({

@@ -6,12 +6,12 @@ import type { RoomVersion } from '../../core/room-versions.ts'
 import { powerLevels } from '../../core/rooms/power-levels.ts'
 import { parseStateKeyId, type StateMap } from '../../core/state-resolution/state-map.ts'
 
-/** A room whose every event is at hand. */
+/** A room with all its events loaded. */
 type Room = { version: RoomVersion; events: ReadonlyMap<EventId, Event> }
 
 /**
- * State resolution as the specification words it, definition by definition and at any cost: what `resolveState` must
- * agree with.
+ * State resolution by the wording of the specification, definition by definition and at any cost. `resolveState` must
+ * agree with it.
  * https://spec.matrix.org/v1.19/rooms/v12/#state-resolution and
  * https://spec.matrix.org/v1.19/rooms/v1/#state-resolution
  */
@@ -51,20 +51,20 @@ function authChain(room: Room, id: EventId): Set<EventId> {
   return new Set(direct.flatMap((authId) => [authId, ...authChain(room, authId)]))
 }
 
-/** Not by the letter: as far as the auth chain does not leave the events, as Synapse and others have it. */
+/** Deviates from the text: only as far as the auth chain stays within the events, as in Synapse and others. */
 function chainWithin(room: Room, id: EventId, events: ReadonlySet<EventId>): EventId[] {
   const cited = eventOf(room, id).auth_event_ids.filter((authId) => events.has(authId))
   return cited.flatMap((authId) => [authId, ...chainWithin(room, authId, events)])
 }
 
-/** Not by the letter: with the state itself in its full auth chain, as Synapse has it. */
+/** Deviates from the text: the full auth chain includes the state itself, as in Synapse. */
 function authDifference(room: Room, sets: readonly StateMap[]): EventId[] {
   const chains = sets.map((set) => new Set([...set.values()].flatMap((id) => [id, ...authChain(room, id)])))
   const union = new Set(chains.flatMap((chain) => [...chain]))
   return [...union].filter((id) => !chains.every((chain) => chain.has(id)))
 }
 
-/** Every event on a path from one conflicted event to another. */
+/** Returns every event on a path from one conflicted event to another. */
 function subgraph(room: Room, conflicted: ReadonlySet<EventId>): EventId[] {
   const onPath = (id: EventId, from: EventId, to: EventId) =>
     (id === from || authChain(room, from).has(id)) && (id === to || authChain(room, id).has(to))
@@ -78,7 +78,7 @@ function isPowerEvent({ pdu }: Event): boolean {
   return ['leave', 'ban'].includes(String(pdu.content.membership))
 }
 
-/** Kahn's algorithm, looking at every vertex at each step. */
+/** Kahn's algorithm, checking every vertex at each step. */
 function powerOrdering(room: Room, ids: ReadonlySet<EventId>): EventId[] {
   const ordering: EventId[] = []
   const left = new Set(ids)

@@ -8,7 +8,7 @@ import { type StateMap, stateKeyId } from '../../core/state-resolution/state-map
 import { type TestEvent, testEvent } from '../auth-rules/test-event.ts'
 import { oracle } from './test-oracle.ts'
 
-/** One thing that somebody does, as numbers that `play` makes sense of. */
+/** An action of a user, as numbers that `play` interprets. */
 type Action = {
   parents: number[]
   sender: number
@@ -19,15 +19,13 @@ type Action = {
   isRejected: boolean
 }
 
-/** A room as its history made it: all events, and the states of its last events that a server might have to resolve. */
+/** A room after a history: all events, and the states of its last events that a server may have to resolve. */
 export type RandomRoom = { events: Map<EventId, Event>; states: StateMap[] }
 
 const USERS = ['@alice:a', '@bob:b', '@carol:c', '@dave:d', '@eve:e']
 const LEVELS = [0, 25, 50, 75, 100]
 
-/**
- * Histories with many forks, in which people promote, ban, kick and join against each other on clocks that are wrong.
- */
+/** Histories with many forks, in which users promote, ban, kick and join against each other with wrong clocks. */
 export const actions: fc.Arbitrary<Action[]> = fc.array(
   fc.record({
     parents: fc.array(fc.nat(5), { minLength: 1, maxLength: 2 }),
@@ -41,7 +39,7 @@ export const actions: fc.Arbitrary<Action[]> = fc.array(
   { minLength: 10, maxLength: 32, size: 'max' },
 )
 
-/** Plays a history in a room of a version; what would not be allowed where it is said does not happen. */
+/** Plays a history in a room of a version; actions that are not allowed at their place are skipped. */
 export function play(version: RoomVersion, history: readonly Action[]): RandomRoom {
   const events = new Map<EventId, Event>()
   const after: { id: EventId; state: StateMap }[] = []
@@ -73,7 +71,7 @@ export function play(version: RoomVersion, history: readonly Action[]): RandomRo
   return { events, states: after.slice(-4).map(({ state }) => state) }
 }
 
-/** The room as @alice:a sets it up, and two who join. */
+/** Returns the room as @alice:a creates it, with two members. */
 function beginning(version: RoomVersion): TestEvent[] {
   const users = version.privilegedCreators ? { '@bob:b': 100 } : { '@alice:a': 100, '@bob:b': 100 }
   const create = version.implicitCreator ? {} : { creator: '@alice:a' }
@@ -107,13 +105,13 @@ function deed({ sender, target, kind, level, time }: Action, levels: JsonObject)
   return { ...by, type: kind === 9 ? 'm.room.name' : 'm.room.topic', state_key: '', content: { text: `${level}` } }
 }
 
-/** The event with its ids, and with the auth events that it needs. */
+/** Returns the event with its IDs and auth events. */
 function citing(
   version: RoomVersion,
   fields: TestEvent,
   { events, state, count }: { events: ReadonlyMap<EventId, Event>; state: StateMap; count: number },
 ): Event {
-  // Ids in another order than time.
+  // IDs in another order than time.
   const eventId = `$${String((count * 619) % 1009).padStart(4, '0')}`
   const isCreate = fields.type === 'm.room.create'
   const roomId = version.roomIdIsCreateHash ? '!0000' : '!room:a'
