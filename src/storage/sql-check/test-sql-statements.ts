@@ -1,6 +1,7 @@
 import type { Expression, Node } from 'typescript/unstable/ast'
 import * as is from 'typescript/unstable/ast/is'
 import type { Type } from 'typescript/unstable/sync'
+import { isBuiltQuery, textOfQuery } from './test-built-queries.ts'
 import {
   isFragment,
   isSqlTemplate,
@@ -19,7 +20,7 @@ export type Statement = {
   place: string
   /** `$1` and so on stand for values. */
   text: string
-  /** The types of the values. */
+  /** The types of the values. Unknown for queries of kysely's builder, which the types of the tables check. */
   values: Type[]
   /** The type that the code gives to each row of the result. */
   row: Type | undefined
@@ -37,8 +38,8 @@ export type Statements = {
 type Choices = { of: ReadonlyMap<string, number>; others: 'first' | 'last' }
 
 /**
- * Builds each statement that the code executes out of its `sql` template and the fragments in it. Where the code decides between fragments, each
- * alternative gives a statement, but not each combination of alternatives: only all the first ones, all the last ones, and each one among first ones.
+ * Builds each statement that the code executes out of its `sql` template and the fragments in it, or with kysely's builder. Where the code decides
+ * between fragments, each alternative gives a statement, but not each combination of alternatives: only all the first ones, all the last ones, and each one among first ones.
  */
 export function collectStatements(sources: TypedSources): Statements {
   const read = new Set<string>()
@@ -68,22 +69,23 @@ function placeOf({ files }: TypedSources, node: Node): string {
   return `${[...files].find(([, known]) => known === file)?.[0]}:${line}`
 }
 
-/** The fragments on which `.execute(…)` is called. Queries of kysely's builder are left to the types of the tables. */
+/** The fragments and built queries on which `.execute(…)`, or a method like it, is called. */
 function executedIn(file: Node, { checker }: TypedSources): Expression[] {
   const objects = nodesIn(file)
     .filter(is.isCallExpression)
     .map(({ expression }) => expression)
     .filter(is.isPropertyAccessExpression)
-    .filter(({ name }) => name.getText() === 'execute')
+    .filter(({ name }) => /^execute(TakeFirst(OrThrow)?)?$/.test(name.getText()))
     .map(({ expression }) => expression)
   const types = checker.getTypeAtLocation(objects)
-  return objects.filter((_, place) => isFragment(types[place]))
+  return objects.filter((_, place) => isFragment(types[place]) || isBuiltQuery(types[place]))
 }
 
 function statementsOf(sources: TypedSources, fragment: Expression, read: Set<string>): Statement[] {
   const type = sources.checker.getTypeAtLocation(fragment)
   const row = type?.isTypeReference() ? sources.checker.getTypeArguments(type)[0] : undefined
   const place = placeOf(sources, fragment)
+  if (isBuiltQuery(type)) return [{ place, text: textOfQuery(sources, fragment), values: [], row: undefined }]
   const found = new Map<string, Statement>()
   const seen = new Set<string>()
   const waiting: Choices[] = [

@@ -43,5 +43,8 @@ export function openSources(planted?: Readonly<Record<string, string>>): TypedSo
 }
 
 function isServer(file: string): boolean {
-  return file.startsWith(join(ROOT, 'src/')) && !/\.test\.ts$|\/test-[^/]*\.ts$/.test(file)
+  return (
+    file.startsWith(join(ROOT, 'src/')) &&
+    !/\.test\.ts$|\/test-[^/]*\.ts$|^src\/testing\//.test(file.slice(ROOT.length + 1))
+  )
 }
