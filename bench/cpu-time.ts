@@ -2,7 +2,9 @@ import { readdirSync, readFileSync } from 'node:fs'
 
 const TICKS_PER_SECOND = 100
 
-/** CPU time of some processes and all their descendants so far, in milliseconds, dead children included. */
+/**
+ * Returns the CPU time of some processes and all their descendants so far, in milliseconds, including dead children.
+ */
 export function cpuMilliseconds(pids: readonly number[]): number {
   const parents = new Map<number, number[]>()
   const own = new Map<number, number>()
@@ -21,12 +23,12 @@ export function cpuMilliseconds(pids: readonly number[]): number {
   return (ticks * 1000) / TICKS_PER_SECOND
 }
 
-/** Resident memory of a process in MiB. */
+/** Returns the resident memory of a process in MiB. */
 export function residentMiB(pid: number): number {
   return statusMiB(pid, 'VmRSS')
 }
 
-/** The most memory that a process ever had resident, in MiB. */
+/** Returns the peak resident memory of a process in MiB. */
 export function peakMiB(pid: number): number {
   return statusMiB(pid, 'VmHWM')
 }
@@ -39,7 +41,7 @@ function statusMiB(pid: number, field: string): number {
 function readStat(pid: string): { parent: number; ticks: number } | undefined {
   try {
     const text = readFileSync(`/proc/${pid}/stat`, 'utf8')
-    // After the name, which may hold spaces: state, ppid, …; utime, stime, cutime, cstime are fields 14 to 17.
+    // After the name, which may contain spaces: state, ppid, …; utime, stime, cutime, cstime are fields 14 to 17.
     const fields = text.slice(text.lastIndexOf(')') + 2).split(' ')
     const ticks = fields.slice(11, 15).reduce((sum, field) => sum + Number(field), 0)
     return { parent: Number(fields[1]), ticks }

@@ -9,13 +9,13 @@ import { type LargeRoom, makeLargeRoom } from './large-room.ts'
 import { type RoomServers, startRoomServers } from './room-servers.ts'
 
 /**
- * Joining a large room of another server: how long until the user can send, until all its members are known, and the
- * peak of memory, for Hearth on both databases and for Synapse, each from a resident Hearth of its own, for whoever has
- * joined earlier has something to do at each further join:
+ * Measures a join of a large remote room: the time until the user can send, until all members are known, and the peak
+ * of memory, for Hearth on both databases and for Synapse, each from a resident Hearth of its own, since earlier
+ * joiners have work at each further join:
  * `npm run bench:large-join -- [hearth-postgresql] [hearth-pglite] [synapse]`.
- * MEMBERS, EVENTS and SERVERS change the size, by default 10000 members and 30000 state and auth events of 100 servers;
- * EARLIER, how many small rooms the joining server has joined before (50): 0 is a server that has only just been
- * started for the first time. RUNS: how many runs of each, in turn, have their medians printed (1).
+ * MEMBERS, EVENTS and SERVERS set the size, by default 10000 members and 30000 state and auth events of 100 servers;
+ * EARLIER: how many small rooms the joining server has joined before (50): 0 is a server at its first start. RUNS: the
+ * number of alternating runs whose medians are printed (1).
  */
 const { MEMBERS = 10_000, EVENTS = 30_000, SERVERS = 100, EARLIER = 50, RUNS = 1 } = process.env
 const size = { members: Number(MEMBERS), events: Number(EVENTS) }
@@ -51,14 +51,14 @@ const joiners: Record<string, (federation: TestFederation) => Promise<Joiner>> =
     return { url: hearth.url, pids: [hearth.pid], end: () => hearth.dispose() }
   },
   async synapse(federation) {
-    // On a busy machine a minute may be too short for so large an answer; then it never completes.
+    // On a busy machine a minute may be too short for such a large response; then it never completes.
     const synapse = await startSynapse(federation, { federation: { client_timeout: '60m' } })
     return { url: synapse.url, pids: [synapse.pid], end: () => synapse.kill() }
   },
 }
 
 async function joinedMembers(user: TestUser, roomId: string): Promise<number> {
-  // Checking the answers against their schemas would cost more than the answers.
+  // Without checks against schemas, which would cost more than the responses.
   const answer = await fetch(`${user.url}/_matrix/client/v3/rooms/${encodeURIComponent(roomId)}/joined_members`, {
     headers: { Authorization: `Bearer ${user.accessToken}` },
   })
@@ -66,9 +66,9 @@ async function joinedMembers(user: TestUser, roomId: string): Promise<number> {
   return Object.keys(joined ?? {}).length
 }
 
-/** Until nothing has been done for a while: a server may have more to do after its start or after a join. */
+/** Waits until the processes are idle for a while: a server may have more work after its start or after a join. */
 async function rest(pids: readonly number[]): Promise<void> {
-  // On a busy machine even to look around once a second takes longer.
+  // On a busy machine even a poll per second takes longer.
   for (let before = cpuMilliseconds(pids), times = 0; times < 30; times++) {
     await pause(1000)
     const now = cpuMilliseconds(pids)
@@ -78,8 +78,7 @@ async function rest(pids: readonly number[]): Promise<void> {
 }
 
 /**
- * What a server that has run for a while has long done: its code is compiled, it knows the resident server and its
- * keys.
+ * Warms up a server as if it had run for a while: its code is compiled, and it knows the resident server and its keys.
  */
 async function joinSmallRooms(user: TestUser, resident: Resident): Promise<void> {
   const host = await registerUser(resident.url)
@@ -150,7 +149,7 @@ function median(values: readonly number[]): number {
   return (sorted[Math.floor((sorted.length - 1) / 2)]! + sorted[Math.ceil((sorted.length - 1) / 2)]!) / 2
 }
 
-// Joining may take as long as it likes.
+// Joining may take any time.
 setGlobalDispatcher(new Agent({ headersTimeout: 0, bodyTimeout: 0 }))
 const asked = process.argv.slice(2)
 const federation = await startFederation()

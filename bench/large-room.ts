@@ -8,21 +8,21 @@ import { type SigningKey, signingKeyFromSeed } from '../src/core/signing/signing
 /** A server that exists only as a name and a key. */
 export type RoomServer = { serverName: ServerName; key: SigningKey }
 
-/** A room as a resident server knows it. */
+/** A room on a resident server. */
 export type LargeRoom = {
   roomId: RoomId
   version: string
   state: Event[]
-  /** What led to the state and is no longer part of it. */
+  /** Former state events. */
   replaced: Event[]
-  /** The only event that nothing follows. */
+  /** The only forward extremity. */
   last: Event
-  /** What the join of somebody has to cite. */
+  /** The auth events of a join. */
   joinAuth: EventId[]
 }
 
 const VERSION = '11'
-/** How often the power levels change while the members come, so that these cite different ones. */
+/** The number of power level changes while members join, so that members reference different ones. */
 const POWER_LEVELS = 20
 const A_MINUTE = 60_000
 
@@ -31,8 +31,8 @@ export function makeServer(serverName: string): RoomServer {
 }
 
 /**
- * A public room whose members, spread over the servers, came one after the other and then changed their names and
- * pictures until state and auth chain have `events` events. Each event is signed by its sender's server.
+ * Creates a public room whose members, on all servers, joined one after the other and then changed their names and
+ * avatars until state and auth chain have `events` events. Each event is signed by its sender's server.
  */
 export function makeLargeRoom(servers: readonly RoomServer[], size: { members: number; events: number }): LargeRoom {
   const room = createDag(servers)
@@ -81,8 +81,8 @@ function powerLevels(creator: UserId, change: number): JsonObject {
 }
 
 /**
- * What an event cites: the creation, the power levels and join rules of its time, and the sender's membership before
- * it.
+ * The auth events of an event: the creation, the power levels and join rules at the time, and the sender's previous
+ * membership.
  */
 type Cited = '' | 'levels' | 'rules' | 'self'
 

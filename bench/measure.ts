@@ -1,9 +1,9 @@
 import { cpuMilliseconds } from './cpu-time.ts'
 
-/** What is measured: a homeserver and the processes that make it up. */
+/** The measured homeserver and its processes. */
 export type Target = { url: string; pids: readonly number[] }
 
-/** Runs `work` once and tells how long it took and what CPU time the server's processes used, in milliseconds. */
+/** Runs `work` once, and returns its duration and the CPU time of the server's processes, in milliseconds. */
 export async function measure(target: Target, work: () => Promise<void>): Promise<{ wall: number; cpu: number }> {
   const cpu = cpuMilliseconds(target.pids)
   const started = performance.now()
@@ -12,7 +12,7 @@ export async function measure(target: Target, work: () => Promise<void>): Promis
   return { wall, cpu: cpuMilliseconds(target.pids) - cpu }
 }
 
-/** Runs `count` tasks, `parallel` of them at a time. */
+/** Runs `count` tasks, `parallel` of them concurrently. */
 export async function inParallel(
   count: number,
   parallel: number,
@@ -26,7 +26,7 @@ export async function inParallel(
   )
 }
 
-/** The value that the share `p` of the values is below. */
+/** Returns the value below which the share `p` of the values is. */
 export function percentile(values: readonly number[], p: number): number {
   const sorted = [...values].sort((a, b) => a - b)
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * p))] ?? Number.NaN

@@ -9,18 +9,18 @@ import { measure, percentile, type Target } from './measure.ts'
 import { type RoomServers, startRoomServers } from './room-servers.ts'
 
 /**
- * What it costs to send a message to a room of many servers, on both databases: CPU time of Hearth and its database
- * until all have it, statements, and how long somebody else waits meanwhile whose message stays on this server: `npm
- * run bench:outbox -- [postgresql] [pglite]`. SERVERS and MESSAGES change the size, by default 100 and 40;
- * NODE_ARGUMENTS are for Hearth's node.
+ * Measures the cost of sending a message to a room of many servers, on both databases: CPU time of Hearth and its
+ * database until all have it, statements, and the latency of another user's local message in the meantime: `npm run
+ * bench:outbox -- [postgresql] [pglite]`. SERVERS and MESSAGES set the size, by default 100 and 40; NODE_ARGUMENTS are
+ * for Hearth's node.
  */
 const { SERVERS = 100, MESSAGES = 40, NODE_ARGUMENTS } = process.env
 const nodeArguments = NODE_ARGUMENTS?.split(' ') ?? []
 const PATIENCE_MS = 60_000
 const LOOK_MS = 2
-/** For what is done after the last server has a message. */
+/** For work after the last server has received a message. */
 const REST_MS = 1000
-/** Messages of somebody else while one goes to all servers. */
+/** Messages of another user while one goes to all servers. */
 const TALKS = 5
 
 type Sender = Target & { statements(): Promise<number>; end(): Promise<void> }
@@ -80,7 +80,7 @@ async function measureSending(sender: Sender, peers: RoomServers, roomId: string
   }
 }
 
-/** Sends one message after the other, each when all servers have the one before it. */
+/** Sends messages one after the other, each when all servers have the previous one. */
 async function sendToAll(user: TestUser, peers: RoomServers, roomId: string, count: number): Promise<void> {
   for (let i = 0; i < count; i++) {
     const before = peers.received()
@@ -93,7 +93,9 @@ async function arrive(peers: RoomServers, total: number): Promise<void> {
   await pollUntil('all servers have it', async () => peers.received() >= total, PATIENCE_MS, LOOK_MS)
 }
 
-/** Messages to a room of nobody else, one after the other; returns how long each took, in milliseconds. */
+/**
+ * Sends messages to a room without other users, one after the other, and returns the duration of each in milliseconds.
+ */
 async function talk(user: TestUser, roomId: string, count: number): Promise<number[]> {
   const times: number[] = []
   for (let i = 0; i < count; i++) {

@@ -4,8 +4,8 @@ import { inParallel, measure, percentile, type Target } from './measure.ts'
 import { onPglite, onPostgresql } from './on-databases.ts'
 
 /**
- * The first window of 20 rooms for an account in many rooms and for one in few, by sliding sync as Element X asks for
- * it:
+ * Measures the first window of 20 rooms for an account in many rooms and for one in few, by sliding sync as Element X
+ * requests it:
  * `node bench/room-list.ts [many] [few]`, by default 5000 and 50. The aim is a factor of at most 1.5.
  */
 const [many = 5000, few = 50] = process.argv.slice(2).map(Number)
@@ -50,7 +50,7 @@ async function firstWindow(user: TestUser): Promise<void> {
 
 type Times = { wall: number; cpu: number }
 
-/** By turns, so that what else the machine does hits both alike. */
+/** Alternates, so that other load on the machine affects both equally. */
 async function measureOn(target: Target): Promise<{ many: Times; few: Times }> {
   const accounts = { many: await createAccount(target.url, many), few: await createAccount(target.url, few) }
   // The server settles its lists every five seconds.

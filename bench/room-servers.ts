@@ -7,22 +7,22 @@ import type { Event } from '../src/core/pdu.ts'
 import { signJson } from '../src/core/signing/sign-json.ts'
 import { type LargeRoom, makeServer, type RoomServer } from './large-room.ts'
 
-/** Servers that tell their keys, hand over one room, and take without a word what they are sent. */
+/** Servers that publish their keys, serve one room, and accept every transaction. */
 export type RoomServers = {
   servers: RoomServer[]
   serve(room: LargeRoom): void
-  /** How many events all of them together have been sent so far. */
+  /** Returns the number of events sent to all of them so far. */
   received(): number
 }
 
-/** Also how long connections may rest: Synapse asks nobody for keys twice whose connection ends while it asks. */
+/** Also the keep-alive time: Synapse never asks a server for keys again whose connection closed during the request. */
 const A_DAY = 24 * 3_600_000
 const SEND = '/_matrix/federation/v1/send/'
 
 type Said = { status: number; body: unknown }
 const ok = (body: unknown): Said => ({ status: 200, body })
 
-/** Starts `count` servers, all in this process, each on a port of its own; they end with the federation. */
+/** Starts `count` servers, all in this process, each on a port of its own; they stop with the federation. */
 export async function startRoomServers(federation: TestFederation, count: number): Promise<RoomServers> {
   const { certificate, key } = federation.authority.issue('localhost')
   const tls = { cert: readFileSync(certificate), key: readFileSync(key) }
@@ -95,7 +95,7 @@ function joinAnswer({ serverName }: RoomServer, room: LargeRoom, event: object):
     members_omitted: false,
     event,
     state: pdus(room.state),
-    // The state's events permit one another, too.
+    // The state events are each other's auth events, too.
     auth_chain: pdus([...room.replaced, ...room.state.filter(({ pdu }) => pdu.type !== 'm.room.member')]),
   }
 }

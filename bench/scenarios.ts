@@ -5,7 +5,7 @@ import { inParallel, measure, percentile, type Target } from './measure.ts'
 /** One line of the table. */
 export type Figure = { name: string; value: number; unit: string }
 
-/** Parts in which messages are sent where things are compared. */
+/** Number of alternating parts in comparisons. */
 const ROUNDS = 10
 
 const roomPath = (roomId: string) => `/_matrix/client/v3/rooms/${encodeURIComponent(roomId)}`
@@ -14,7 +14,7 @@ async function createRoom(user: TestUser): Promise<string> {
   return (await user.post('/_matrix/client/v3/createRoom', { preset: 'public_chat' })).room_id
 }
 
-/** Events sent by 32 clients at once into some rooms. */
+/** Sends events from 32 concurrent clients into some rooms. */
 export async function sends(target: Target, rooms: number, events: number): Promise<Figure[]> {
   const users = await Promise.all(Array.from({ length: rooms }, () => registerUser(target.url)))
   const roomIds = await Promise.all(users.map(createRoom))
@@ -28,7 +28,7 @@ export async function sends(target: Target, rooms: number, events: number): Prom
   ]
 }
 
-/** From the sender's request until the answer of a sync that waited. */
+/** Measures from the sender's request to the response of a waiting sync. */
 export async function delivery(target: Target, messages: number): Promise<Figure[]> {
   const user = await registerUser(target.url)
   const roomId = await createRoom(user)
@@ -51,7 +51,7 @@ export async function delivery(target: Target, messages: number): Promise<Figure
   ]
 }
 
-/** Joins of many users, then messages to all of them while they wait in sync. */
+/** Joins many users, then sends messages to all of them while they wait in sync. */
 export async function fanOut(target: Target, members: number, messages: number): Promise<Figure[]> {
   const owner = await registerUser(target.url)
   const roomId = await createRoom(owner)
@@ -85,8 +85,7 @@ export async function fanOut(target: Target, members: number, messages: number):
 }
 
 /**
- * Messages into a room with many members and into one with few, in turns, so that the state of the machine is the same
- * for both.
+ * Sends messages to a room with many members and to one with few, alternating, so that other load affects both equally.
  */
 export async function roomSizes(
   target: Target,
@@ -115,7 +114,7 @@ export async function roomSizes(
   ]
 }
 
-/** Initial and incremental sync of an account in many rooms, and a page of history. */
+/** Measures initial and incremental sync of an account in many rooms, and a page of history. */
 export async function reading(target: Target, rooms: number, repeats: number): Promise<Figure[]> {
   const user = await registerUser(target.url)
   const roomIds: string[] = []
@@ -148,7 +147,7 @@ export async function reading(target: Target, rooms: number, repeats: number): P
   ]
 }
 
-/** Upload and download of a file, and the first thumbnail of a photograph. */
+/** Measures upload and download of a file, and the first thumbnail of a photograph. */
 export async function media(target: Target): Promise<Figure[]> {
   const user = await registerUser(target.url)
   const headers = { Authorization: `Bearer ${user.accessToken}` }

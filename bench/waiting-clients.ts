@@ -2,21 +2,22 @@ import { Agent, request } from 'node:http'
 import { json } from 'node:stream/consumers'
 import { WebSocket } from 'ws'
 
-// Clients that do nothing but wait for messages, in a process of their own: it is sent which, tells by its channel when
-// each of them waits, and when each of them has a message.
+// Clients that only wait for messages, in a process of their own. It receives the clients over its channel, and reports
+// when all wait, and when each has received a message.
 
-/** How the clients wait, and who they are. */
+/** How the clients wait, and their access tokens. */
 export type Crowd = { way: 'long polling' | 'WebSocket'; url: string; roomId: string; tokens: readonly string[] }
-/** What the process tells: that all wait, or when (in milliseconds since 1970) each got the message with this text. */
+/**
+ * Reports of the process: all clients wait, or when (in milliseconds since 1970) each received the message with this
+ * text.
+ */
 export type CrowdNews = { kind: 'ready' } | { kind: 'received'; text: string; times: number[] }
 
 type Body = { pos: string; rooms: Record<string, { timeline?: { content: { body?: string } }[] }>; extensions: Told }
 type Told = { to_device?: { next_batch: string } }
 type Hear = (body: Body) => void
 
-/**
- * What a client shows: a list of rooms with the last message of each; it also follows everything that encryption needs.
- */
+/** The request of a client that shows a list of rooms with the last message of each, with the encryption extensions. */
 const LISTS = {
   rooms: {
     range: [0, 19],

@@ -8,10 +8,10 @@ import { onPglite, onPostgresql } from './on-databases.ts'
 import type { Crowd, CrowdNews } from './waiting-clients.ts'
 
 /**
- * A message to a room whose members all wait, by long polling and by WebSocket in turns: when half of them have it,
- * when all, and what CPU time each costs the server until all wait again. `node bench/websocket.ts [clients] [messages]
- * [pglite|postgresql]`, by default 1000 and 12. HOMESERVER_URL and HOMESERVER_PIDS (comma-separated, its database's
- * included) measure a Hearth that runs already.
+ * Measures a message to a room whose members all wait, alternating between long polling and WebSocket: when half of
+ * them have it, when all have it, and the server's CPU time until all wait again. `node bench/websocket.ts [clients]
+ * [messages] [pglite|postgresql]`, by default 1000 and 12. HOMESERVER_URL and HOMESERVER_PIDS (comma-separated,
+ * including its database's) measure a running Hearth.
  */
 const [clients = 1000, messages = 12] = process.argv.slice(2, 4).map(Number)
 const WAYS = ['long polling', 'WebSocket'] as const
@@ -37,7 +37,7 @@ async function gather(target: Target, way: Way): Promise<Waiting> {
   return { process, sender, roomId }
 }
 
-/** Sends a message to those who wait; over when all wait again. */
+/** Sends a message to the waiting clients; resolves when all wait again. */
 async function sendTo({ process, sender, roomId }: Waiting, target: Target, text: string): Promise<Figures> {
   const cpu = cpuMilliseconds(target.pids)
   const received = new Promise<Extract<CrowdNews, { kind: 'received' }>>((resolve, reject) => {

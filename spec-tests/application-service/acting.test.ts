@@ -4,7 +4,7 @@ import { ask, registerUser, type TestUser, uniqueName } from '../harness/client.
 import { startHearth, type TestHearth } from '../harness/hearth.ts'
 
 /**
- * What application services may do by the client-server API.
+ * Actions of application services by the client-server API.
  * https://spec.matrix.org/v1.19/application-service-api/#client-server-api-extensions
  */
 const v3 = '/_matrix/client/v3'

@@ -26,10 +26,10 @@ afterAll(async () => {
 
 const inRoom = (roomId: string, rest: string) => `${v3}/rooms/${encodeURIComponent(roomId)}/${rest}`
 const MESSAGES = 40
-/** Two starts, on a machine that others load. */
+/** Two starts, on a busy machine. */
 const LONGEST_MS = 300_000
 
-/** Sends messages through a process, one after the other, as long as it lives; those that were acknowledged. */
+/** Sends messages through a process, one after the other, until it dies, and returns the acknowledged ones. */
 async function talk(user: TestUser, roomId: string, prefix: string): Promise<string[]> {
   const sent: string[] = []
   for (let i = 0; i < MESSAGES; i++) {
@@ -40,7 +40,7 @@ async function talk(user: TestUser, roomId: string, prefix: string): Promise<str
   return sent
 }
 
-/** The events that came, each as often as it came in different transactions. */
+/** Returns the received events, repeated if they came in different transactions. */
 function received(roomId: string): string[] {
   return irc
     .events()
@@ -73,7 +73,7 @@ test(
     const messages = history.chunk.filter(({ type }: { type: string }) => type === 'm.room.message')
     const order = messages.map(({ event_id }: { event_id: string }) => event_id)
     expect(order).toEqual(expect.arrayContaining(all))
-    // The harness refuses a transaction that comes again with other content.
+    // The harness refuses a repeated transaction with other content.
     expect(received(roomId)).toEqual(order)
   },
   LONGEST_MS,

@@ -4,7 +4,7 @@ import { startAppservice, type TestAppservice } from '../harness/appservice.ts'
 import { registerUser, sendText, type TestUser } from '../harness/client.ts'
 import { startHearth, type TestHearth } from '../harness/hearth.ts'
 
-/** What application services are told. https://spec.matrix.org/v1.19/application-service-api/#pushing-events */
+/** Transactions to application services. https://spec.matrix.org/v1.19/application-service-api/#pushing-events */
 const v3 = '/_matrix/client/v3'
 const BOT = '@_irc_bot:hearth.test'
 
@@ -41,7 +41,7 @@ async function newGhost(): Promise<string> {
   return `@${username}:hearth.test`
 }
 
-/** A room of Alice's, with others in it. */
+/** Creates a room of Alice with other users. */
 async function newRoom(options: object = {}, ...ghosts: string[]): Promise<string> {
   const { room_id: roomId } = await alice.post(`${v3}/createRoom`, { preset: 'public_chat', ...options })
   for (const ghost of ghosts) expect((await as(ghost, 'POST', inRoom(roomId, 'join'))).status).toBe(200)
@@ -53,7 +53,7 @@ const told = (appservice: TestAppservice, eventId: string) =>
     appservice.events().find(({ event_id }) => event_id === eventId),
   )
 
-/** Some application services take them for numbers, as Synapse's are. */
+/** Some application services parse them as numbers, which Synapse's are. */
 test('the ids of transactions are numbers that grow', async () => {
   const roomId = await newRoom({}, await newGhost())
   for (const body of ['one', 'two', 'three']) await told(irc, await sendText(alice, roomId, body))
@@ -136,7 +136,7 @@ describe('events', () => {
     for (let i = 2; i < 130; i++) sent.push(await sendText(alice, roomId, String(i)))
     irc.answerTransactions = 200
     await irc.start()
-    // Who asks for something is there again.
+    // A request of an application service ends its back-off.
     await irc.ask(hearth.url, { method: 'GET', path: `${v3}/account/whoami` })
     await told(irc, sent.at(-1)!)
     const received = irc.events().filter(({ event_id }) => sent.includes(event_id))

@@ -117,7 +117,7 @@ test('what an erased account has sent is seen by those who could see it before, 
 
   const texts = async (reader: TestUser) => bodiesOf(await historyOf(reader, roomId))
   expect(await texts(witness)).toEqual(['mine', 'mine, later', 'not theirs'])
-  // Each sees what they could have seen while they were in the room.
+  // Each user sees the events that they could see while they were in the room.
   expect(await texts(returning)).toEqual(['mine', 'not theirs'])
   expect(await texts(formerly)).toEqual(['mine', 'not theirs'])
   expect(await texts(newcomer)).toEqual(['not theirs'])

@@ -16,9 +16,9 @@ import { ENDLESS_NEST, UNREADABLE_BODIES } from '../harness/bad-values.ts'
 import { checkAnswer } from '../harness/check-answer.ts'
 import { registerUser, sendText, type TestUser, uniqueName } from '../harness/client.ts'
 
-/** What every operation of the API answers to nonsense: errors of the client, at once, and nothing has changed. */
+/** Every operation of the API must refuse malformed requests promptly with client errors, without any change. */
 const { url } = inject('homeserver')
-/** What takes longer hangs; a machine that is busy with other things is slow too. */
+/** Anything slower hangs; a busy machine is slow too. */
 const LONGEST_MS = 50_000
 const v3 = '/_matrix/client/v3'
 
@@ -32,9 +32,9 @@ const UNREAD: Record<string, string> = {
 const TOKEN_OPTIONAL: Record<string, string> = {
   'GET /_matrix/client/v1/room_summary/{roomIdOrAlias}': 'servers may let anybody ask about public rooms',
 }
-/** Names of servers, which may be those of no server: that it cannot be reached is then no fault. */
+/** Names of servers that may not exist: a failure to reach them is no fault. */
 const NAMES_SERVER = /^\??(serverName|server)\b/
-/** What others may do with an id, with the reason. */
+/** Operations that others may perform on a named object, with the reason. */
 const OPEN_TO_OTHERS: Record<string, string> = {
   'GET /_matrix/client/v3/directory/list/room/{roomId}': 'whether a room is published is public',
   'GET /_matrix/client/v3/profile/{userId}': 'profiles are public',
@@ -63,7 +63,7 @@ function isJson(body: string | Buffer): boolean {
 }
 
 /**
- * The errcodes of which one is right for a request with this wrong.
+ * Returns the errcodes of which one is correct for a request with this error.
  * https://spec.matrix.org/v1.19/client-server-api/#common-error-codes
  */
 function errorsFor(what: string): readonly string[] | undefined {
@@ -101,7 +101,7 @@ function outcomeOf(request: BadRequest, status: number, text: string): Outcome {
   }
 }
 
-/** Sends all, a few at a time; a line for each that was not answered as `expected` says. */
+/** Sends all requests, a few concurrently, and returns a line for each response that differs from `expected`. */
 async function faultsOf(
   requests: readonly BadRequest[],
   token: string | undefined,
@@ -123,7 +123,7 @@ async function faultsOf(
   return faults
 }
 
-/** A user with a room, an event and all else that a path can name. */
+/** Creates a user with a room, an event and everything else that a path can name. */
 async function createOwner(user: TestUser): Promise<PathValues> {
   const { room_id: roomId } = await user.post(`${v3}/createRoom`, { name: 'Tea' })
   const eventId = await sendText(user, roomId, 'hello')
@@ -151,7 +151,7 @@ async function createOwner(user: TestUser): Promise<PathValues> {
   }
 }
 
-/** All that the API shows of a user, without what changes by itself. */
+/** Returns everything that the API shows of a user, without values that change by themselves. */
 async function snapshot(user: TestUser): Promise<unknown> {
   const { next_batch: _, presence: __, ...sync } = await user.get(`${v3}/sync?timeout=0`)
   const { devices } = await user.get(`${v3}/devices`)
@@ -220,7 +220,7 @@ describe.concurrent.each(operations)('$name', ({ name, operation }) => {
   test('with a body that it cannot mean', async () => {
     const requests = requestsToRefuse(operation, values).filter(({ what }) => !UNREAD[`${name} ${what.split(':')[0]}`])
     for (const [expected, some] of Map.groupBy(requests, ({ what }) => errorsFor(what))) {
-      // Who may not do it at all need not be told what is wrong with how it was asked for.
+      // A user without permission may get 403 instead of the error of the malformed request.
       const refused = ({ status, errcode }: Outcome) =>
         status === 403 || (status >= 400 && (!expected || expected.includes(errcode!)))
       expect(await faultsOf(some, alice.accessToken, refused)).toEqual([])
@@ -228,7 +228,7 @@ describe.concurrent.each(operations)('$name', ({ name, operation }) => {
   })
 
   test('with odd values, from somebody else', async () => {
-    // Not Mallory where a session would end, nor where all of the many rooms would be told again and again.
+    // Not Mallory if a session would end, or if every request would return all of the many rooms.
     const actor = /logout|initialSync|sync$/.test(operation.path) ? await registerUser(url) : mallory
     const own = await createOwner(actor)
     expect(await faultsOf(requestsToSurvive(operation, own), actor.accessToken, () => true)).toEqual([])

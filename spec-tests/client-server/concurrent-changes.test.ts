@@ -1,7 +1,7 @@
 import { expect, inject, test } from 'vitest'
 import { type Answer, ask, deviceKeysOf, registerUser, type TestUser, uniqueName } from '../harness/client.ts'
 
-/** What must hold when a client, or several, do the same at the same time, at whatever process. */
+/** Concurrent identical requests of one or several clients, at any process. */
 const { url } = inject('homeserver')
 const password = 'correct horse battery'
 const v3 = '/_matrix/client/v3'

@@ -5,7 +5,7 @@ import { pollUntil } from '../../testing/poll-until.ts'
 import { registerUser } from '../harness/client.ts'
 import { startSdk } from '../harness/sdk.ts'
 
-/** The main job, as matrix-js-sdk does it: two people find each other, talk, and see what the other does. */
+/** The main job, as matrix-js-sdk does it: two users find each other and talk. */
 const { url } = inject('homeserver')
 let alice: MatrixClient
 let bob: MatrixClient

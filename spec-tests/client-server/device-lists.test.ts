@@ -8,7 +8,7 @@ const { url } = inject('homeserver')
 const v3 = '/_matrix/client/v3'
 const OTHERS = 3
 const ROOMS = 3
-/** `DEVICE_LIST_STEPS=300` for the long run; DEVICE_LIST_SEED repeats what a run says. */
+/** `DEVICE_LIST_STEPS=300` for the long run; DEVICE_LIST_SEED repeats a run. */
 const STEPS = Number(process.env.DEVICE_LIST_STEPS ?? 30)
 const SEED = Number(process.env.DEVICE_LIST_SEED ?? Math.floor(Math.random() * 1e9))
 
@@ -44,10 +44,7 @@ test('who is met in one room is told of, though they have come into another one 
   expect((await changes(between, after)).changed).not.toContain(bob.userId)
 })
 
-/**
- * What a client knows of the keys of others: asked for whenever it is told that they changed, forgotten when it need
- * not follow them any more.
- */
+/** A client's view of other users' keys: queried when they changed, and dropped when the user is no longer tracked. */
 type Follower = { known: Map<string, string>; update(): Promise<void> }
 
 function follower(user: TestUser, others: readonly TestUser[], next: () => Promise<Lists>): Follower {
@@ -94,7 +91,7 @@ test(
       else await user.ask('POST', `${v3}/rooms/${pick(rooms)}/${what}`, {})
     }
     for (let step = 0; step < STEPS; step++) {
-      // Everybody acts, two things at a time, while the clients look: whatever process answers whom.
+      // All users act, two actions concurrently, while the clients sync, at any process.
       const acts = others.flatMap((user) => [act(user), act(user)])
       await Promise.all([...acts, ...following.map(({ update }) => update())])
       if (step % 5 < 4) continue
@@ -105,7 +102,7 @@ test(
   120_000 + 1000 * STEPS,
 )
 
-/** When nothing happens any more, clients have the newest keys of everybody with whom they share a room. */
+/** Asserts that idle clients have the newest keys of all users with whom they share a room. */
 async function compare(
   alice: TestUser,
   {

@@ -7,20 +7,20 @@ import { backedUpIndexes, describeMissingKeys, firstIndexes } from '../harness/m
 import { startSdk } from '../harness/sdk.ts'
 
 /**
- * An encrypted conversation while devices come and go: whoever is there in the end reads everything, live or by the key
- * backup.
+ * An encrypted conversation while devices are added and removed: the remaining devices can read everything, live or by
+ * the key backup.
  */
 const { url } = inject('homeserver')
 const PASSWORD = 'correct horse battery'
 const MESSAGES = 500
-/** A device comes or goes after so many messages. */
+/** A device is added or removed after this number of messages. */
 const MESSAGES_PER_CHANGE = 50
 const SENDING_AT_ONCE = 4
 
 type Person = { user: TestUser; recoveryKey: Uint8Array<ArrayBuffer> | undefined; devices: MatrixClient[] }
 let people: Person[]
 let roomId: string
-/** What devices are about to send. */
+/** Pending sends of devices. */
 const sending = new Map<MatrixClient, Promise<unknown>[]>()
 beforeAll(async () => {
   people = await Promise.all([newPerson(), newPerson()])
@@ -51,7 +51,7 @@ async function newPerson(): Promise<Person> {
   return person
 }
 
-/** Signs in on another device, which gets its person's keys from secret storage. */
+/** Logs in on another device, which gets its user's keys from secret storage. */
 async function addDevice(person: Person): Promise<void> {
   const identifier = { type: 'm.id.user', user: person.user.userId }
   const body = { type: 'm.login.password', identifier, password: PASSWORD }
@@ -66,8 +66,8 @@ async function addDevice(person: Person): Promise<void> {
 }
 
 /**
- * The oldest device goes, when it has sent all and put all its keys into the backup, as clients see to. A younger
- * device may have put the same session there before it, but only from a later message on.
+ * Removes the oldest device once it has sent everything and backed up all its keys, as clients ensure. A newer device
+ * may have backed up the same session before, but only from a later index on.
  */
 async function removeDevice(person: Person): Promise<void> {
   const device = person.devices.shift()!
@@ -105,7 +105,7 @@ async function createRoom(): Promise<string> {
     initial_state: [
       {
         type: EventType.RoomEncryption,
-        // Keys are handed out anew so often that every change of devices meets some.
+        // Keys are rotated so often that every device change coincides with a rotation.
         content: { algorithm: 'm.megolm.v1.aes-sha2', rotation_period_msgs: 20 },
       },
     ],
@@ -116,7 +116,7 @@ async function createRoom(): Promise<string> {
   return created.room_id
 }
 
-/** Sends messages from whatever devices there are, some at the same time. */
+/** Sends messages from all devices, some concurrently. */
 async function write(sent: string[], count: number): Promise<void> {
   for (let done = 0; done < count; done += SENDING_AT_ONCE) {
     const some = Math.min(SENDING_AT_ONCE, count - done)
@@ -133,10 +133,7 @@ function send(device: MatrixClient, text: string): Promise<{ event_id: string }>
   return message
 }
 
-/**
- * What was sent before a device was known to the sender it reads by the backup, which it asks again until all keys are
- * there.
- */
+/** A device reads messages from before senders knew it by the backup, which it polls until all keys are there. */
 async function readsAll(device: MatrixClient, sent: readonly string[]): Promise<void> {
   const raw = new Map((await history(device)).map((event) => [event.event_id, event]))
   const unread = new Map(sent.map((eventId) => [eventId, '']))
@@ -161,7 +158,7 @@ async function readsAll(device: MatrixClient, sent: readonly string[]): Promise<
   })
 }
 
-/** All events of the room, as the server has them. */
+/** Returns all events of the room on the server. */
 async function history(device: MatrixClient): Promise<IEvent[]> {
   const events: IEvent[] = []
   let from: string | undefined

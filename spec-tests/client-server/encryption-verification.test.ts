@@ -7,7 +7,7 @@ import { startSdk } from '../harness/sdk.ts'
 import { verifyBySas } from '../harness/verify-sas.ts'
 
 /**
- * Two people with two devices each come to trust each other, lose that trust, and win it back: by matrix-js-sdk, with
+ * Two users with two devices each verify each other, lose that verification, and repeat it: by matrix-js-sdk, with
  * Element's cryptography.
  */
 const { url } = inject('homeserver')
@@ -17,7 +17,7 @@ let alice: Person
 let bob: Person
 let roomId: string
 
-/** Somebody with two devices and a recovery key. */
+/** A user with two devices and a recovery key. */
 type Person = {
   userId: string
   phone: MatrixClient
@@ -55,12 +55,12 @@ async function start(user: TestUser, callbacks: CryptoCallbacks): Promise<Matrix
 
 const devices = () => [alice.phone, alice.laptop, bob.phone, bob.laptop]
 
-/** Whether a device takes a user for whom it has been told by a verified signature. */
+/** Returns whether a device has verified a user. */
 async function trusts(device: MatrixClient, userId: string): Promise<boolean> {
   return (await device.getCrypto()!.getUserVerificationStatus(userId)).isCrossSigningVerified()
 }
 
-/** Whether a device's owner vouches for it, as another device sees it. */
+/** Returns whether a device is cross-signed by its owner, from the viewpoint of another device. */
 async function isVouchedFor(viewer: MatrixClient, device: MatrixClient): Promise<boolean> {
   const status = await viewer.getCrypto()!.getDeviceVerificationStatus(device.getUserId()!, device.getDeviceId()!)
   return status?.signedByOwner ?? false
@@ -176,8 +176,8 @@ test('who has lost the keys makes new ones, which the password allows; others se
   })
   await verifyBySas(() => alice.laptop.getCrypto()!.requestOwnUserVerification(), alice.phone)
   await pollUntil('the laptop is vouched for', () => isVouchedFor(bob.phone, alice.laptop))
-  // Not in the room: there the laptops, which only watched the first time, would take it for a second one at the same
-  // time, and give both up.
+  // Not in the room: there the laptops, which only observed the first verification, would see a second concurrent one,
+  // and cancel both.
   const bobsPhone = bob.phone.getDeviceId()!
   await verifyBySas(() => alice.phone.getCrypto()!.requestDeviceVerification(bob.userId, bobsPhone), bob.phone)
   await pollUntil('Alice is trusted', () => trusts(bob.phone, alice.userId))

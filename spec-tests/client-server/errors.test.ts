@@ -3,7 +3,7 @@ import { type Answer, ask, registerUser, sendText, type TestUser, uniqueName } f
 import { createRoom, eventPath, joinRoom, relating, roomPath, sendEvent, sendState, v1, v3 } from '../harness/rooms.ts'
 
 /**
- * Each error code that a client can bring about, with its status.
+ * Each error code that a client can cause, with its status.
  * https://spec.matrix.org/v1.19/client-server-api/#standard-error-response
  */
 const { url } = inject('homeserver')
@@ -107,7 +107,7 @@ const CAUSES: [string, number, () => Promise<Answer>][] = [
   [
     'M_FORBIDDEN',
     403,
-    // Like a wrong password: the answer must not reveal that there was an account.
+    // Same as for a wrong password: the response must not reveal that there was an account.
     async () => {
       const carol = await registerUser(url)
       const password = 'correct horse battery'

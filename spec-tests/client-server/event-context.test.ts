@@ -115,7 +115,7 @@ test('a reader who has come to the live end of a room goes on from there later',
   const first = await read('')
   expect(bodiesOf(first.chunk)).toEqual(['one'])
   expect(first.end).toBeDefined()
-  // A reader who pages until there is no token ends, too.
+  // A reader who paginates until there is no token ends, too.
   expect(await read(first.end)).toEqual({ start: first.end, chunk: [] })
   for (const said of ['two', 'three']) {
     await sendText(alice, roomId, said)

@@ -4,7 +4,7 @@ import { registerUser, type TestUser, uniqueName } from '../harness/client.ts'
 import { createRoom, ignore, roomPath, v3 } from '../harness/rooms.ts'
 import { slidingClient } from '../harness/sliding-client.ts'
 
-/** Invites that a user does not want reach no client, in whichever way it learns of invites. */
+/** Invites that a user does not want reach no client, by any endpoint. */
 const { url } = inject('homeserver')
 let alice: TestUser
 let bob: TestUser
@@ -26,7 +26,7 @@ const invitation = (by: TestUser) =>
     initial_state: [{ type: 'm.room.history_visibility', state_key: '', content: { history_visibility: 'invited' } }],
   })
 
-/** How Alice says that she does not want Bob's invites. */
+/** How Alice blocks Bob's invites. */
 const HIDING: Record<string, () => Promise<unknown>> = {
   'ignores the inviter': () => ignore(alice, bob),
   'ignores the inviter’s invites': () =>
@@ -42,7 +42,7 @@ const BLOCKING: Record<string, () => Promise<unknown>> = {
 const LIST = { ranges: [[0, 9]], timeline_limit: 5, required_state: [] }
 const slide = (body: object) => slidingClient(alice, { connId: uniqueName() }).sync(body)
 
-/** The rooms of which Alice is told, in each way. */
+/** The rooms that Alice gets, by each endpoint. */
 const WAYS: Record<string, (rooms: readonly string[]) => Promise<string[]>> = {
   'an initial sync': async () => roomsOf((await alice.get(`${v3}/sync`)).rooms),
   'an incremental sync': async () => roomsOf((await alice.get(`${v3}/sync?since=${before.since}`)).rooms),
@@ -96,7 +96,7 @@ describe.each(Object.keys(WAYS))('%s', (way) => {
   })
 })
 
-/** Waits until the wanted invite is told, and asserts that the other is not. */
+/** Waits until the wanted invite arrives, and asserts that the other does not. */
 async function settled(way: string, hidden: string, wanted: string): Promise<void> {
   const first = Object.keys(WAYS)[0]!
   await pollUntil('the wanted invite arrives', async () => (await WAYS[first]!([])).includes(wanted))

@@ -29,8 +29,8 @@ const setVisibility = (user: TestUser, roomId: string, history_visibility: Visib
 type Past = { alice: TestUser; bob: TestUser; stranger: TestUser; roomId: string; ids: Record<Stage, string> }
 
 /**
- * A room in which something was said before Bob was invited, while he was, while he was in it, when he had left, and so
- * on up to `stage`.
+ * Creates a room with messages from before Bob's invite, while he was invited, while he was joined, after he left, and
+ * so on up to `stage`.
  */
 async function roomWithPast(visibility: Visibility, stage: Stage): Promise<Past> {
   const [alice, bob, stranger] = (await Promise.all([1, 2, 3].map(() => registerUser(url)))) as [
@@ -55,7 +55,7 @@ async function roomWithPast(visibility: Visibility, stage: Stage): Promise<Past>
   return { alice, bob, stranger, roomId, ids: ids as Record<Stage, string> }
 }
 
-/** What Bob may read at each stage. */
+/** The messages that Bob may read at each stage. */
 const READABLE: [Visibility, Stage, Stage[]][] = [
   ['shared', 'joined', ['before', 'invited', 'joined']],
   ['shared', 'left', ['before', 'invited', 'joined']],
@@ -155,7 +155,7 @@ test('an event’s visibility is what held when it was sent', async () => {
   await joinRoom(roomId, bob)
   const history = await historyOf(bob, roomId)
   expect(bodiesOf(history)).toEqual(['shared', 'shared again'])
-  // A change of the visibility is seen by who may see what came before or what comes after.
+  // A change of the visibility is visible to users who may see the events before or after it.
   const ids = history.map(({ event_id }) => event_id)
   expect([ids.includes(closing), ids.includes(opening)]).toEqual([true, true])
 })

@@ -40,7 +40,7 @@ test('nothing that they say is served any more, and everything again later', asy
   expect(bodiesOf((await syncedRoom(alice, roomId)).timeline.events)).toEqual(['heard'])
   expect(bodiesOf(await historyOf(alice, roomId))).toEqual(['heard'])
   expect((await alice.ask('GET', roomPath(roomId, eventPath('event', ignored)))).status).toBeGreaterThanOrEqual(200)
-  // Others hear them.
+  // Other users get them.
   expect(bodiesOf(await historyOf(carol, roomId))).toEqual(['before', 'ignored', 'heard'])
   await ignore(alice)
   expect(bodiesOf(await historyOf(alice, roomId))).toEqual(['before', 'ignored', 'heard'])

@@ -19,7 +19,7 @@ beforeAll(async () => {
 })
 const localpart = () => alice.userId.slice(1, alice.userId.indexOf(':'))
 
-/** A request that a password protects, with the password. */
+/** Sends a request that needs a password, with the password. */
 async function withPassword(
   user: TestUser,
   path: string,

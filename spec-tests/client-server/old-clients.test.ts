@@ -12,7 +12,7 @@ import {
   v3,
 } from '../harness/rooms.ts'
 
-/** What deployed bots and old clients ask for, and the specification has no more, or never had. */
+/** Requests of deployed bots and old clients that are no longer, or never were, in the specification. */
 const { url } = inject('homeserver')
 let alice: TestUser
 let bob: TestUser
@@ -76,6 +76,6 @@ test('a room cannot be replaced by itself', async () => {
   expect([own.status, own.body.errcode]).toEqual([400, 'M_INVALID_PARAM'])
   expect((await alice.ask('GET', roomPath(roomId, 'state/m.room.tombstone/'))).status).toBe(404)
   expect((await send(await createRoom(alice))).status).toBe(200)
-  // Elsewhere it means nothing.
+  // Elsewhere it has no meaning.
   await sendState(bob, await createRoom(bob), { type: 'm.room.tombstone', content: { replacement_room: roomId } })
 })

@@ -14,7 +14,7 @@ import {
   v3,
 } from '../harness/rooms.ts'
 
-/** The ways to read rooms from before /sync, which are deprecated and still specified. */
+/** The endpoints that preceded /sync, deprecated and still specified. */
 const { url } = inject('homeserver')
 let alice: TestUser
 let bob: TestUser
@@ -123,7 +123,7 @@ test('/events with an empty token tells what comes from now on', async () => {
   expect((await waiting).chunk.length).toBeGreaterThan(0)
 })
 
-/** Deployed bots know no /sync. */
+/** Deployed bots do not support /sync. */
 describe('/events tells', () => {
   const ofAlice = () => `${v3}/user/${encodeURIComponent(alice.userId)}`
   test.each<[string, () => Promise<unknown>, () => object]>([

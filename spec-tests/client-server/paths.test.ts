@@ -2,7 +2,7 @@ import { beforeAll, describe, expect, inject, test } from 'vitest'
 import { ask, registerUser, type TestUser } from '../harness/client.ts'
 import { createRoom } from '../harness/rooms.ts'
 
-/** Names that clients still use beside those of the newest specification: each must lead to the same endpoint. */
+/** Paths that clients still use beside those of the newest specification: each must lead to the same endpoint. */
 const { url } = inject('homeserver')
 let user: TestUser
 let roomId: string
@@ -20,7 +20,7 @@ const filled = (path: string) =>
 const isServed = ({ status, body }: { status: number; body: { errcode?: string } }) =>
   !([404, 405].includes(status) && body?.errcode === 'M_UNRECOGNIZED')
 
-/** What clients of before v1.1 called r0. */
+/** The r0 paths of clients before v1.1. */
 const SINCE_R0: [string, string][] = [
   ['GET', '/login'],
   ['GET', '/sync'],
@@ -71,7 +71,7 @@ describe.each(['r0', 'v3'])('%s', (version) => {
   })
 })
 
-/** Names from before a feature was specified. */
+/** Paths from before a feature was specified. */
 const UNSTABLE: [string, string][] = [
   ['GET', '/_matrix/client/unstable/org.matrix.msc2946/rooms/{room}/hierarchy'],
   ['GET', '/_matrix/client/unstable/org.matrix.msc3030/rooms/{room}/timestamp_to_event?ts=0&dir=f'],

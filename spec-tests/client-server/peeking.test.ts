@@ -16,7 +16,7 @@ import {
 } from '../harness/rooms.ts'
 
 /**
- * What those see of a world-readable room who are not in it.
+ * World-readable rooms for users who are not in them.
  * https://spec.matrix.org/v1.19/client-server-api/#room-previews
  */
 const { url } = inject('homeserver')

@@ -13,8 +13,8 @@ import {
 } from '../harness/rooms.ts'
 
 /**
- * https://spec.matrix.org/v1.19/client-server-api/#moderation-policy-lists: what is recommended is for clients and bots
- * to act on; the server keeps it like all state.
+ * https://spec.matrix.org/v1.19/client-server-api/#moderation-policy-lists: clients and bots act on recommendations;
+ * the server stores them like all state.
  */
 const { url } = inject('homeserver')
 let moderator: TestUser
@@ -28,7 +28,7 @@ const RULES = [
   ['m.policy.rule.user', ban('@spam*:example.org')],
   ['m.policy.rule.room', ban('!bad:example.org')],
   ['m.policy.rule.server', ban('*.example.org')],
-  // Names of before the specification, which Mjolnir's and Draupnir's lists still have.
+  // Types from before the specification, which Mjolnir's and Draupnir's lists still use.
   ['m.room.rule.user', ban('@old:example.org')],
   ['org.matrix.mjolnir.rule.server', ban('old.example.org')],
 ] as const
@@ -67,7 +67,7 @@ test('subscribers get all rules with their first sync, and with the next what wa
     ['m.policy.rule.user', key, ban('@spam*:example.org', 'more spam')],
     ['m.policy.rule.room', 'rule:!bad:example.org', {}],
   ])
-  // A rule that is taken back is state without content, not no state.
+  // A revoked rule is state with empty content, not missing state.
   expect(await subscriber.get(roomPath(roomId, 'state/m.policy.rule.room/rule%3A!bad%3Aexample.org'))).toEqual({})
 })
 

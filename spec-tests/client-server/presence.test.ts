@@ -23,7 +23,7 @@ const statusPath = (user: TestUser) => `/_matrix/client/v3/presence/${encodeURIC
 const setStatus = (user: TestUser, body: object) => user.put(statusPath(user), body)
 
 type PresenceEvent = { sender: string; content: Record<string, unknown> }
-/** What the next syncs of a user tell of another's presence, until it is this. */
+/** Waits until a user's syncs show another user's presence with this value, and returns it. */
 async function told(user: TestUser, since: string, of: TestUser, presence: string): Promise<PresenceEvent> {
   let token = since
   return pollUntil(`${presence} is told`, async () => {
@@ -110,6 +110,6 @@ test('a user who logs out is gone at once, unless another device is there', asyn
   const start = Date.now()
   await carol.post('/_matrix/client/v3/logout')
   await told(bob, next_batch, carol, 'offline')
-  // Devices that only fall silent count for half a minute.
+  // Devices that just stop syncing count for half a minute.
   expect(Date.now() - start).toBeLessThan(20_000)
 })

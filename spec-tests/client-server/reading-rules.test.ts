@@ -5,12 +5,12 @@ import { createRoom, eventPath, joinRoom, relating, roomPath, sendEvent, sendSta
 import { slidingClient } from '../harness/sliding-client.ts'
 
 /**
- * Which part of a room somebody may read does not depend on the endpoint.
+ * The readable part of a room does not depend on the endpoint.
  * https://spec.matrix.org/v1.19/client-server-api/#room-history-visibility
  */
 const { url } = inject('homeserver')
 
-/** What Alice says and sets while the reader is in the room has `early` in it, what comes after has `late`. */
+/** Alice's messages and state from while the reader is in the room contain `early`, later ones `late`. */
 type Room = { roomId: string; early: string; late: string; since: string; events: string; start: string }
 type Reader = TestUser
 
@@ -20,7 +20,7 @@ const STATE = [
   ['m.room.topic', ''],
   ['m.room.member', '*'],
 ]
-/** Without the words that were searched for. */
+/** Without the searched words. */
 async function search(user: Reader, search_term: string): Promise<unknown> {
   const room_events = { search_term, order_by: 'recent', event_context: { before_limit: 9, after_limit: 9 } }
   const { search_categories } = await user.post(`${v3}/search`, { search_categories: { room_events } })
@@ -28,8 +28,8 @@ async function search(user: Reader, search_term: string): Promise<unknown> {
 }
 
 /**
- * Each gives what the reader gets of the room; an error gives nothing. `shows`: whether members get what was said, or
- * what was set.
+ * Each returns the reader's view of the room; an error is an empty view. `shows`: whether members get messages, or
+ * state.
  */
 const ENDPOINTS: Record<
   string,
@@ -134,7 +134,7 @@ const ENDPOINTS: Record<
 }
 
 type Part = 'early' | 'late'
-/** Who reads, how they came to be what they are, and what they may read. */
+/** The reader's role, how they acquired it, and what they may read. */
 const READERS: Record<
   string,
   { visibility: string; inside: boolean; become(room: string, by: Cast): Promise<unknown>; reads: Part[] }
@@ -249,7 +249,7 @@ describe.each(Object.keys(READERS))('a user who %s', (who) => {
     for (const part of ['early', 'late'] as const) {
       const mayRead = reads.includes(part)
       if (!mayRead) expect(got).not.toMatch(new RegExp(`${part}word|${part} member`))
-      // What invites and summaries say of a room is not its history.
+      // Stripped state and summaries of a room are not its history.
       if (!mayRead && !who.includes('invited')) expect(got).not.toContain(`${part} topic`)
       if (mayRead && shows.includes('said')) expect(got).toContain(`${part}word`)
       if (part === reads.at(-1) && shows.includes('set')) expect(got).toContain(`${part} topic`)

@@ -29,7 +29,7 @@ beforeEach(async () => {
 const receiptPath = (type = 'm.read', id = eventId) => roomPath(roomId, eventPath(`receipt/${type}`, id))
 const read = (body: object = {}, type = 'm.read', id = eventId) => bob.post(receiptPath(type, id), body)
 
-/** The receipts for events that somebody is told of. */
+/** Returns the receipts for events that a user gets. */
 async function receiptsFor(user: TestUser): Promise<Record<string, ClientEvent>> {
   const { ephemeral } = await syncedRoom(user, roomId)
   return ephemeral.events.find(({ type }: ClientEvent) => type === 'm.receipt')?.content ?? {}
@@ -52,7 +52,7 @@ test('each comes once, and only the newest stays', async () => {
   const later = await sendText(alice, roomId, 'later')
   await read({}, 'm.read', later)
   expect(Object.keys(await receiptsFor(alice))).toEqual([later])
-  // Reading something older changes nothing.
+  // An older receipt changes nothing.
   await read()
   expect(Object.keys(await receiptsFor(alice))).toEqual([later])
 })
@@ -111,7 +111,7 @@ test.each([
   expect(await receiptsFor(bob)).toEqual({})
 })
 
-/** Element repeats for ever what is refused. */
+/** Element retries refused requests forever. */
 test.each<[string, (user: TestUser) => Promise<unknown>]>([
   ['left', (user) => user.post(roomPath(roomId, 'leave'))],
   ['was kicked from', (user) => alice.post(roomPath(roomId, 'kick'), { user_id: user.userId })],

@@ -19,7 +19,7 @@ const redact = (user: TestUser, roomId: string, eventId: string) =>
 const until = (check: () => Promise<void>): Promise<unknown> =>
   pollUntil('the redaction has its effect', () => check().then(() => true))
 
-/** What a room shows of itself to somebody outside of it. */
+/** The public description of a room for non-members. */
 const OUTSIDE: Record<string, (roomId: string) => Promise<object>> = {
   'the directory': async (roomId) => {
     const { chunk } = await bob.post(`${v3}/publicRooms`, { limit: 500 })

@@ -36,7 +36,7 @@ const redact = async (user: TestUser, roomId: string, eventId: string, body: obj
   (await user.put(redactPath(roomId, eventId), body)).event_id
 const read = (roomId: string, eventId: string): Promise<ClientEvent> =>
   alice.get(roomPath(roomId, eventPath('event', eventId)))
-/** Waits for what follows from a redaction: other processes may have the event in mind for a moment as it was. */
+/** Waits for the effects of a redaction: other processes may have the original event cached for a moment. */
 const soon = (check: () => Promise<void>): Promise<unknown> =>
   pollUntil('the redaction shows', () => check().then(() => true))
 
@@ -77,7 +77,7 @@ test('members keep their membership, power levels their levels', async () => {
   await redact(alice, roomId, nameId)
   await soon(async () => {
     expect((await read(roomId, memberId)).content).toEqual({ membership: 'join' })
-    // The state stays the redacted event's.
+    // The state event stays the redacted one.
     expect(await alice.get(roomPath(roomId, 'state/m.room.name/'))).toEqual({})
     expect(await alice.get(roomPath(roomId, `state/m.room.member/${encodeURIComponent(bob.userId)}`))).toEqual({
       membership: 'join',
@@ -159,7 +159,7 @@ test('what a room is made of cannot be redacted', async () => {
   expect(await refusal(alice, 'PUT', redactPath(roomId, create!.event_id))).toEqual([403, 'M_FORBIDDEN'])
 })
 
-/** https://spec.matrix.org/v1.19/rooms/v11/: a redaction can be sent as any event. */
+/** https://spec.matrix.org/v1.19/rooms/v11/: a redaction can be sent like any event. */
 test('sent as an event', async () => {
   const roomId = await sharedRoom({ room_version: '11' })
   const eventId = await sendText(bob, roomId, 'x')

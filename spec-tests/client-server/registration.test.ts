@@ -9,7 +9,7 @@ const password = 'correct horse battery'
 
 const post = (body: unknown, at = path): Promise<Answer> => ask(url, { method: 'POST', path: at, body })
 
-/** Registers through all of user-interactive authentication; the last answer. */
+/** Registers through all of user-interactive authentication, and returns the last response. */
 async function register(body: Record<string, unknown>): Promise<Answer> {
   const { session } = (await post(body)).body
   return post({ ...body, auth: { type: 'm.login.dummy', session } })
@@ -168,11 +168,11 @@ describe('a registration whose answer was lost', () => {
     const second = await send(request)
     expect([first.status, second.status]).toEqual([200, 200])
     expect(second.body).toMatchObject({ user_id: first.body.user_id, device_id: first.body.device_id })
-    // The device has one session: that of the answer that arrived.
+    // The device has one session: that of the response that arrived.
     const user = asUser(url, second.body)
     expect((await user.get('/_matrix/client/v3/devices')).devices).toHaveLength(1)
     expect((await asUser(url, first.body).ask('GET', '/_matrix/client/v3/devices')).status).toBe(401)
-    // The session alone gives nobody a token.
+    // The session ID alone yields no token.
     expect((await send({})).body.errcode).toBe('M_MISSING_PARAM')
     for (const other of [
       { ...request, password: 'another horse' },

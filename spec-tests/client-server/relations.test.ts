@@ -142,7 +142,7 @@ describe('reactions', () => {
 
 const SHORT = encodeURIComponent('{"room":{"timeline":{"limit":4}}}')
 
-/** An event as each endpoint that bundles serves it. */
+/** Returns an event as served by each endpoint with bundling. */
 async function asServed(user: TestUser): Promise<Record<string, ClientEvent>> {
   const { chunk } = await user.get(roomPath(roomId, 'messages?dir=b&limit=50'))
   const context = await user.get(roomPath(roomId, eventPath('context', target)))
@@ -205,7 +205,7 @@ describe('bundled wherever events are served', () => {
   test('nothing for a redacted event', async () => {
     await edit(alice, 'x')
     await redact(alice, target)
-    // Another process may know the event as it was, for the moment until it hears of the redaction.
+    // Another process may have the original event cached until it sees the redaction.
     const event = await pollUntil('the redaction shows', async () => {
       const now = await alice.get(roomPath(roomId, eventPath('event', target)))
       return now.unsigned.redacted_because ? now : undefined

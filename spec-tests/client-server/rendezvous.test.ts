@@ -19,7 +19,7 @@ const text = (method: string, path: string, body?: string, headers: Record<strin
     headers: { ...(body !== undefined && { 'Content-Type': 'text/plain' }), ...headers },
     ...(body !== undefined && { body }),
   })
-/** The URL names the server by its public name; where a proxy stands before it, that is another one. */
+/** The URL has the server's public name, which differs behind a proxy. */
 const pathOf = (sessionUrl: string) => new URL(sessionUrl).pathname
 
 test('JSON: two devices write in turn, and none overwrites what it has not seen', async () => {
@@ -113,7 +113,7 @@ test('text: two devices talk by matrix-js-sdk', async () => {
   const client = await startSdk(alice)
   const failures: string[] = []
   const onFailure = (reason: string) => failures.push(reason)
-  // Sessions are at the server's public name; the tests reach it by another.
+  // Sessions have the server's public name; the tests reach it by another.
   const fetchFn: typeof fetch = (input, init) => fetch(url + new URL(`${input}`).pathname, init)
   try {
     const shown = new MSC4108RendezvousSession({ onFailure, client, fetchFn })

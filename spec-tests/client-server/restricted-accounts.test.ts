@@ -5,12 +5,12 @@ import { fillPath, type PathValues, properBody, properQuery } from '../harness/b
 import { registerAdmin, registerUser, sendText, type TestUser, uniqueName } from '../harness/client.ts'
 import { createRoom, joinRoom, roomPath, v3 } from '../harness/rooms.ts'
 
-/** What accounts that administrators suspended or locked may do: at every endpoint that there is. */
+/** Suspended and locked accounts, at every endpoint. */
 const { url, sharedSecret } = inject('homeserver')
 
 /**
- * What suspended users may change: https://spec.matrix.org/v1.19/client-server-api/#account-suspension. All else that
- * changes something is refused.
+ * The writes of suspended users: https://spec.matrix.org/v1.19/client-server-api/#account-suspension. All others are
+ * refused.
  */
 const ALLOWED: Record<string, readonly string[]> = {
   'their sessions and devices': [
@@ -87,7 +87,7 @@ const ALLOWED: Record<string, readonly string[]> = {
   ],
 }
 const MAY_LOG_OUT = ['POST v3/logout', 'POST v3/logout/all']
-/** Hearth has no previews of links. */
+/** Hearth has no URL previews. */
 const NOT_SERVED = /preview_url$/
 
 const nameOf = ({ method, path }: Operation) => `${method} ${path.replace('/_matrix/client/', '')}`
@@ -105,7 +105,7 @@ beforeAll(async () => {
   roomId = await createRoom(friend)
 })
 
-/** A user in the room, on whom an administrator acts then. */
+/** Creates a user in the room who is then restricted by an administrator. */
 async function restricted(how: 'suspended' | 'locked'): Promise<{ user: TestUser; values: PathValues }> {
   const user = await registerUser(url)
   await joinRoom(roomId, user)

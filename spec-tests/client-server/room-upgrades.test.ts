@@ -26,7 +26,7 @@ const upgrade = async (roomId: string, new_version: string, more: object = {}, u
   (await user.post(roomPath(roomId, 'upgrade'), { new_version, ...more })).replacement_room
 const stateOf = async (roomId: string, type: string, user = alice) => user.get(roomPath(roomId, `state/${type}/`))
 
-/** State that has to be carried over, by type. */
+/** State that has to be transferred, by type. */
 const CARRIED: Record<string, object> = {
   'm.room.server_acl': { allow: ['*'], deny: ['evil.example'], allow_ip_literals: false },
   'm.room.encryption': { algorithm: 'm.megolm.v1.aes-sha2' },
@@ -101,8 +101,8 @@ test('the tombstone says something to old clients, and the predecessor names an 
 })
 
 /**
- * https://spec.matrix.org/v1.19/rooms/v12/: the new room's id is known only when its create event is made, so nothing
- * can name an event after it.
+ * https://spec.matrix.org/v1.19/rooms/v12/: the new room's ID is known only with its create event, so the predecessor
+ * cannot name an event after it.
  */
 test('into version 12 other creators can be named, and only there', async () => {
   const roomId = await createRoom(alice, { room_version: '11' })

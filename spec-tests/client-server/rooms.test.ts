@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, inject, test } from 'vitest'
 import { registerUser, type TestUser, uniqueName } from '../harness/client.ts'
 
-/** What must hold however many processes a homeserver is: requests at once come to different ones. */
+/** Rooms with any number of homeserver processes: concurrent requests go to different ones. */
 const { url } = inject('homeserver')
 let alice: TestUser
 let bob: TestUser

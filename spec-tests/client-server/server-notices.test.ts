@@ -3,10 +3,7 @@ import { pollUntil } from '../../testing/poll-until.ts'
 import { registerAdmin, registerUser, type TestUser, uniqueName } from '../harness/client.ts'
 import { bodiesOf } from '../harness/rooms.ts'
 
-/**
- * https://spec.matrix.org/v1.19/client-server-api/#server-notices, sent by the endpoint that administrators know from
- * Synapse.
- */
+/** https://spec.matrix.org/v1.19/client-server-api/#server-notices, sent by the endpoint of Synapse's admin API. */
 const { url, sharedSecret } = inject('homeserver')
 const v3 = '/_matrix/client/v3'
 const SEND = '/_synapse/admin/v1/send_server_notice'

@@ -4,7 +4,7 @@ import { type SlidingBody, slidingClient } from '../harness/sliding-client.ts'
 
 /**
  * https://github.com/matrix-org/matrix-spec-proposals/blob/main/proposals/4186-simplified-sliding-sync.md#api, in the
- * form that is deployed and in the merged one.
+ * deployed and the merged form.
  */
 const { url } = inject('homeserver')
 const v3 = '/_matrix/client/v3'
@@ -18,7 +18,7 @@ const CONFIG = {
   stable: { range: [0, 19], timeline_limit: 1, required_state: {} },
 }
 
-/** Asks for one list with these filters. */
+/** Returns a request for one list with these filters. */
 function asking(form: Form, { is_invite, ...filters }: Record<string, unknown>): object {
   const ofInvites = { [form === 'stable' ? 'is_invited' : 'is_invite']: is_invite }
   return { lists: { some: { ...CONFIG[form], filters: { ...filters, ...(is_invite !== undefined && ofInvites) } } } }

@@ -3,7 +3,7 @@ import { registerUser, sendText, type TestUser } from '../harness/client.ts'
 import { type SlidingBody, slidingClient } from '../harness/sliding-client.ts'
 
 /**
- * What clients may ask for, in both forms of
+ * Requests in both forms of
  * https://github.com/matrix-org/matrix-spec-proposals/blob/main/proposals/4186-simplified-sliding-sync.md
  */
 const { url } = inject('homeserver')
@@ -124,7 +124,7 @@ test.each(FORMS)('a timeline that grows, and grows again, in the %s form', async
   const news = await client.until((body) => roomId in body.rooms)
   expect(textsIn(news)).toEqual(['8'])
   expect(news.rooms[roomId]).not.toHaveProperty(expanded)
-  // A smaller limit takes nothing away, and the old one brings nothing that the client has.
+  // A smaller limit removes nothing, and the old one returns nothing that the client has.
   await client.sync(asking(2), { timeout: 0 })
   expect((await client.sync(asking(5), { timeout: 0 })).rooms).toEqual({})
 })
@@ -210,13 +210,13 @@ test.each(FORMS)('windows follow what happens to the list, in the %s form', asyn
   const top = slidingClient(alice, { form, connId: 'the first room' })
   expect(Object.keys((await second.sync({ lists: { all: window(1, 1) } })).rooms)).toEqual([middle])
   expect(Object.keys((await top.sync({ lists: { all: window(0, 0) } })).rooms)).toEqual([first])
-  // The last room rises to the top, and the one that was there takes the second place.
+  // The last room moves to the top, and the former first becomes second.
   await sendText(alice, last, 'up')
   const risen = await second.until((body) => first in body.rooms)
   expect(Object.keys(risen.rooms)).toEqual([first])
   expect(risen.rooms[first].initial).toBe(true)
   expect(Object.keys((await top.until((body) => last in body.rooms)).rooms)).toEqual([last])
-  // More rooms rise than have a place.
+  // More rooms move up than fit into the window.
   for (const roomId of [first, middle]) await sendText(alice, roomId, 'up, too')
   const highest = await top.until((body) => middle in body.rooms)
   expect(Object.keys(highest.rooms)).toEqual([middle])

@@ -130,7 +130,7 @@ test('a client that does not acknowledge gets nothing more', async () => {
   expect(bodies(heard[2]!.response, roomId)).toEqual(['three'])
 })
 
-/** A socket without the reference client's manners. */
+/** A socket that need not follow the protocol. */
 function rawSocket(user?: TestUser) {
   const headers = user ? { Authorization: `Bearer ${user.accessToken}` } : {}
   const raw = new WebSocket(url.replace(/^http/, 'ws') + PATH, { headers })

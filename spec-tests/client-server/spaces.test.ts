@@ -66,7 +66,7 @@ describe('the hierarchy', () => {
     const rooms = [await createRoom(alice), await createRoom(alice), await createRoom(alice), await createRoom(alice)]
     const orders = [{ order: 'ä' }, { order: 'b' }, { order: 'a' }, {}]
     for (const [place, room] of rooms.entries()) await addChild(space, room, orders[place])
-    // Letters beyond ASCII are no order.
+    // Orders with non-ASCII characters are invalid.
     expect(idsOf(await hierarchy(space))).toEqual([space, rooms[2], rooms[1], rooms[0], rooms[3]])
   })
 

@@ -9,17 +9,14 @@ import {
   socketPainter,
 } from '../harness/room-pictures.ts'
 
-/**
- * Whatever happens, clients that sync in any of the ways have the same picture of their rooms, and it is what /state
- * and /messages say.
- */
+/** Clients with any sync endpoint always have the same view of their rooms, which agrees with /state and /messages. */
 const { url } = inject('homeserver')
 const v3 = '/_matrix/client/v3'
 const USERS = 3
 const ROOMS = 3
-/** As many events of each room are compared. */
+/** Number of compared events per room. */
 const HISTORY = 100
-/** `AGREEMENT_RUNS=200` for the long run; a run that fails names its seed, which AGREEMENT_SEED repeats. */
+/** `AGREEMENT_RUNS=200` for the long run; a failed run prints its seed, which AGREEMENT_SEED repeats. */
 const RUNS = Number(process.env.AGREEMENT_RUNS ?? 3)
 
 const kinds = [
@@ -98,7 +95,7 @@ async function createWorld(): Promise<World> {
   return { users, rooms, painters }
 }
 
-/** What users do happens at the same time; but one client does not ask twice at once. */
+/** Actions of users run concurrently, but each client sends one sync at a time. */
 async function performAtOnce(world: World, actions: readonly Action[]): Promise<void> {
   const looks = async () => {
     for (const one of actions) if (one.kind === 'look') await perform(world, one)
@@ -106,7 +103,7 @@ async function performAtOnce(world: World, actions: readonly Action[]): Promise<
   await Promise.all([looks(), ...actions.filter(({ kind }) => kind !== 'look').map((one) => perform(world, one))])
 }
 
-/** What is refused, as the user is not in the room, changes nothing. */
+/** Refused actions, because the user is not in the room, change nothing. */
 async function perform({ users, rooms, painters }: World, { kind, number, loses, ...who }: Action): Promise<void> {
   const [user, other, roomId] = [users[who.user]!, users[who.other]!, rooms[who.room]!]
   const at = `${v3}/rooms/${roomId}`
@@ -147,7 +144,7 @@ async function compare({ rooms, users }: World, user: TestUser, painters: readon
   for (const [place, roomId] of rooms.entries()) {
     const pictures = painters.map(({ name, rooms: known }) => ({ name, picture: known.get(roomId) }))
     const here = (name: string) => `room ${place} as user ${users.indexOf(user)} knows it by ${name}`
-    // Sync v3 does not tell those who were banned from those who left.
+    // Sync v3 does not distinguish banned users from those who left.
     const memberships = pictures.map(({ picture }) => picture?.membership ?? 'leave').map(orLeave)
     expect(new Set(memberships), here('all')).toEqual(new Set([memberships[0]]))
     expect(memberships[0] === 'join', here('/joined_rooms')).toBe(joined.includes(roomId))
@@ -181,7 +178,7 @@ async function compareJoined(
   }
   const [classic, ...others] = pictures as [Named, ...Named[]]
   for (const { name, picture } of others) {
-    // Only the form that is deployed tells counts.
+    // Only the deployed form has counts.
     if (picture.unread !== undefined) expect(picture.unread, here(name)).toBe(classic.picture.unread)
   }
   expect(others.some(({ picture }) => picture.unread !== undefined)).toBe(true)

@@ -4,7 +4,7 @@ import { DEPARTURE_FILTERS, DEPARTURES, expectDepartureTold } from '../harness/d
 import { createRoom, v3 } from '../harness/rooms.ts'
 
 /**
- * However a user leaves a room, both forms of /sync tell the user's own member event.
+ * However a user leaves a room, both forms of /sync include the user's own member event.
  * https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3sync
  */
 const { url } = inject('homeserver')

@@ -160,7 +160,7 @@ describe('of the rest', () => {
     const filter = encodeURIComponent(
       JSON.stringify({ event_fields, room: { timeline: { types: ['m.room.message'] } } }),
     )
-    // Without the check against the schema, which wants what this filter leaves out.
+    // Without the schema check, which requires fields that this filter drops.
     const headers = { Authorization: `Bearer ${alice.accessToken}` }
     // biome-ignore lint/suspicious/noExplicitAny: as in harness/client.ts
     const body = (await (await fetch(`${url}${v3}/sync?filter=${filter}`, { headers })).json()) as any

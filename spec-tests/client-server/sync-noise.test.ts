@@ -13,7 +13,7 @@ import {
   v3,
 } from '../harness/rooms.ts'
 
-/** A sync tells nothing that its client has, and nothing that its filter leaves out. */
+/** A sync contains nothing that its client has, and nothing that its filter drops. */
 const { url } = inject('homeserver')
 let alice: TestUser
 let bob: TestUser
@@ -28,7 +28,7 @@ beforeEach(async () => {
 const sync = (user: TestUser, since: string, filter: object, more = '') =>
   user.get(`${v3}/sync?filter=${encodeURIComponent(JSON.stringify(filter))}${since && `&since=${since}`}${more}`)
 
-/** What happens, and a filter that wants nothing of it. */
+/** Changes, and a filter that drops them. */
 const FILTERED: Record<string, { happen(): Promise<unknown>; room: object }> = {
   'a message': { happen: () => sendText(bob, roomId, 'x'), room: { timeline: { not_types: ['m.room.message'] } } },
   'a message, of a sender': {
@@ -100,7 +100,7 @@ describe.each(Object.keys(FILTERED))('%s that a filter leaves out', (name) => {
     const waiting = sync(alice, next_batch, filter, '&timeout=1500')
     const start = Date.now()
     await happen()
-    // Of a long time the client has missed all.
+    // After a long gap the client gets the latest changes.
     const body = await waiting
     expect(body.rooms).toBeUndefined()
     expect(Date.now() - start).toBeGreaterThan(1000)
@@ -126,8 +126,7 @@ describe('lazy loading', () => {
     (room?.state.events ?? []).flatMap(({ type, state_key }) => (type === 'm.room.member' ? state_key : []))
 
   /**
-   * How often a client that syncs on from a token is told of the sender of messages. Each process knows of its own
-   * answers.
+   * Counts how often an incremental sync includes the sender's member event. Each process knows only its own responses.
    */
   async function timesTold(sender: TestUser, since: string): Promise<number> {
     let token = since
@@ -152,7 +151,7 @@ describe('lazy loading', () => {
     await sendText(carol, roomId, 'one')
     const first = await sync(alice, since, LAZY)
     expect(membersIn(first.rooms.join[roomId])).toEqual([carol.userId])
-    // An answer that was lost is given again.
+    // A lost response is repeated.
     expect(membersIn((await sync(alice, since, LAZY)).rooms.join[roomId])).toEqual([carol.userId])
     expect(await timesTold(carol, first.next_batch)).toBeLessThan(MOST_PROCESSES)
   })
@@ -175,7 +174,7 @@ describe('lazy loading', () => {
     expect(membersIn((await sync(alice, '', limit)).rooms.join[roomId])).toContain(carol.userId)
   })
 
-  /** A member who joined long before, of whom Alice’s client has not heard. */
+  /** Creates a member who joined long before and is unknown to Alice's client. */
   async function quietCarol(): Promise<{ carol: TestUser; since: string }> {
     const carol = await registerUser(url)
     await joinRoom(roomId, carol)

@@ -1,7 +1,7 @@
 import { expect, inject, test } from 'vitest'
 import { registerUser, sendText, type TestUser } from '../harness/client.ts'
 
-/** What must hold for a client that long-polls while others write, at whatever process. */
+/** A client that long-polls while others write, at any process. */
 const { url } = inject('homeserver')
 const v3 = '/_matrix/client/v3'
 const WRITERS = 4
@@ -40,7 +40,7 @@ test('a reader that long-polls gets every event once and in order, gaps filled b
   expect(ids).toEqual(history.map((event) => event.event_id))
 }, 60_000)
 
-/** Messages, state, receipts, leaving and coming back; returns the ids of the messages. */
+/** Sends messages, state and receipts, leaves and rejoins, and returns the IDs of the messages. */
 async function write(writer: TestUser, roomId: string, index: number): Promise<string[]> {
   const ids: string[] = []
   for (let round = 0; round < ROUNDS; round++) {
@@ -56,7 +56,7 @@ async function write(writer: TestUser, roomId: string, index: number): Promise<s
   return ids
 }
 
-/** The events between two tokens, oldest first. */
+/** Returns the events between two tokens, oldest first. */
 async function gap(reader: TestUser, roomId: string, { from, to }: { from: string; to: string }): Promise<Event[]> {
   const events: Event[] = []
   let next: string | undefined = from

@@ -104,8 +104,8 @@ describe('the list of threads', () => {
 })
 
 /**
- * https://spec.matrix.org/v1.19/client-server-api/#server-behaviour-25: a thread cannot start at an event that relates
- * to another.
+ * https://spec.matrix.org/v1.19/client-server-api/#server-behaviour-25: an event that relates to another cannot be a
+ * thread root.
  */
 test.each(['m.thread', 'm.replace', 'm.reference', 'm.annotation'])(
   'no thread starts at an event with a relation of type %s',

@@ -14,7 +14,7 @@ beforeEach(async () => {
 
 const path = (user: TestUser) => roomPath(roomId, `typing/${encodeURIComponent(user.userId)}`)
 
-/** Who is told to be typing, once that is `expected`; returns the token after it. */
+/** Waits until the typing users are `expected`, and returns the token after that. */
 async function hears(user: TestUser, since: string, expected: string[]): Promise<string> {
   return syncUntil(user, since, ({ rooms, next_batch }) => {
     const events: ClientEvent[] = rooms?.join?.[roomId]?.ephemeral?.events ?? []
@@ -41,7 +41,7 @@ test('ends by itself', async () => {
   await hears(alice, await hears(alice, next_batch, [bob.userId]), [])
 })
 
-/** Each ends Bob's typing long before its time. */
+/** Each ends Bob's typing long before its timeout. */
 const CAUSES: Record<string, () => Promise<unknown>> = {
   leaves: () => bob.post(roomPath(roomId, 'leave')),
   'is kicked': () => alice.post(roomPath(roomId, 'kick'), { user_id: bob.userId }),

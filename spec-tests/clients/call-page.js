@@ -1,4 +1,4 @@
-// A web page that holds a call by matrix-js-sdk; the test that drives it speaks to `globalThis.page`.
+// A web page that makes calls with matrix-js-sdk; its test uses `globalThis.page`.
 import { createClient } from 'matrix-js-sdk'
 import { CallEventHandlerEvent } from 'matrix-js-sdk/lib/webrtc/callEventHandler.js'
 
@@ -12,7 +12,7 @@ function follow(followed) {
   call.on('error', (error) => seen.push({ error: String(error), at: Date.now() }))
 }
 
-/** What a connection's statistics say of its path and of the media that came. */
+/** Returns the path and the received media in a connection's statistics. */
 async function statistics() {
   const reports = [...(await call.peerConn.getStats()).values()]
   const byId = new Map(reports.map((report) => [report.id, report]))
@@ -33,7 +33,7 @@ globalThis.page = {
   seen,
   state: () => call?.state,
   statistics,
-  /** Signs in, syncs, and learns which TURN servers there are. */
+  /** Logs in, syncs, and requests the TURN servers. */
   async start(options) {
     client = createClient({ ...options, forceTURN: true })
     client.on(CallEventHandlerEvent.Incoming, (incoming) => {

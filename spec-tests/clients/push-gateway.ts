@@ -3,9 +3,8 @@ import { createServer } from 'node:http'
 import { json } from 'node:stream/consumers'
 import { z } from 'zod'
 
-// A push gateway in a process of its own: `node push-gateway.ts PORT FILE`. It writes each notification to the file as
-// a line, after it has checked it, and one with `fault` for what is not as
-// https://spec.matrix.org/v1.19/push-gateway-api/ says.
+// A push gateway in a process of its own: `node push-gateway.ts PORT FILE`. It checks each notification and writes it
+// to the file as a line, with `fault` if it violates https://spec.matrix.org/v1.19/push-gateway-api/
 
 const device = z.looseObject({
   app_id: z.string().max(64),

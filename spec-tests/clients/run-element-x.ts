@@ -5,8 +5,7 @@ import { startHearth } from '../harness/hearth.ts'
 import { ELEMENT_X, ELEMENT_X_TARGET } from './element-x-build.ts'
 
 /**
- * `npm run test:element-x`: builds the program in rust/ with cargo and lets it talk to a Hearth, or to the homeserver at HOMESERVER_URL. The build takes
- * minutes the first time and some 2 GB; it lies in CARGO_TARGET_DIR, by default in ~/.cache/hearth-element-x.
+ * `npm run test:element-x`: builds the program in rust/ with cargo and runs it against a Hearth, or against the homeserver at HOMESERVER_URL. The first build takes minutes and some 2 GB in CARGO_TARGET_DIR, by default ~/.cache/hearth-element-x.
  */
 const folder = join(import.meta.dirname, 'rust')
 const build = spawnSync('cargo', ['build', '--locked'], {
@@ -28,7 +27,7 @@ try {
     timeout: 5 * 60_000,
   })
   process.exitCode = run.status ?? 1
-  // What the SDK logs is of interest only then: it warns of much that is as it should be.
+  // The SDK's log matters only then: it also warns of normal conditions.
   if (process.exitCode !== 0) console.error(run.stderr, run.error ?? '')
 } finally {
   await hearth?.dispose()

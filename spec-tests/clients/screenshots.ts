@@ -9,8 +9,7 @@ import { createRoom, joinRoom, relating, sendEvent, sendState } from '../harness
 import { serveFiles, type WebSite } from '../harness/web-site.ts'
 
 /**
- * `npm run screenshots`: two users of a fresh Hearth sign in with Hydrogen, a web client, in Debian's Chromium, and talk; the pictures go to
- * docs/screenshots. Fails when a message does not appear.
+ * `npm run screenshots`: two users of a fresh Hearth log in with Hydrogen, a web client, in Debian's Chromium, and send messages; the screenshots go to docs/screenshots. Fails if a message does not appear.
  */
 const ROOT = join(import.meta.dirname, '..', '..')
 const PICTURES = join(ROOT, 'docs', 'screenshots')
@@ -65,7 +64,7 @@ async function makeUser(name: string, displayname: string): Promise<TestUser> {
   return user
 }
 
-/** Fills a room with what a client shows in its own way. */
+/** Fills a room with events that a client shows in different ways. */
 async function talk(anna: TestUser, ben: TestUser): Promise<void> {
   for (const name of ['Reading group', 'Garden']) await joinRoom(await createRoom(anna, { name }), ben)
   const room = await createRoom(anna, { name: 'Allotment committee', topic: 'Plots, water and the summer party' })
@@ -100,7 +99,7 @@ async function takeConversation(page: Page): Promise<void> {
   await page.screenshot({ path: join(PICTURES, 'conversation.png') })
 }
 
-/** Each writes in their own browser; what one sees, the other has encrypted. */
+/** Each user writes in their own browser; both see messages that the other has encrypted. */
 async function takeEncrypted(people: { annas: Page; bens: Page; anna: TestUser; ben: TestUser }): Promise<void> {
   const { annas, bens, anna, ben } = people
   const room = await createRoom(anna, {

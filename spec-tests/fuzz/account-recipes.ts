@@ -8,7 +8,7 @@ import type { Making, Recipe } from './request-draft.ts'
 
 const key = (bytes: number) => randomBytes(bytes).toString('base64').replace(/=+$/, '')
 
-/** How the password is told where it is asked for again. */
+/** Returns the auth data with the password. */
 function passwordAuth({ actor, draw }: Making): object {
   const identifier = { type: 'm.id.user', user: actor.userId }
   const session = draw.happens(0.15) ? { session: referTo('session') } : {}
@@ -64,7 +64,7 @@ function condition({ draw }: Making): unknown {
 const OWN_RULES = ['override', 'underride', 'content'].flatMap((kind) =>
   ['one', 'two', 'three'].map((ruleId) => ({ kind, ruleId })),
 )
-/** With some that everybody has. */
+/** Includes some default rules. */
 const RULES = [
   ...OWN_RULES.slice(0, 4),
   { kind: 'override', ruleId: '.m.rule.master' },
@@ -103,7 +103,7 @@ export const ACCOUNT_RECIPES: Record<string, Recipe> = {
   'POST /_matrix/client/v1/login/get_token': withPassword(),
   [`POST ${v3}/account/password`]: withPassword({ new_password: PASSWORD, logout_devices: false }),
   [`POST ${v3}/account/deactivate`]: ({ draw, ...making }) =>
-    // An account is needed for further requests: mostly the password is wrong.
+    // Mostly with a wrong password, since further requests need the account.
     draw.happens(0.1) ? withPassword({ erase: draw.happens(0.5) })({ draw, ...making }) : {},
   [`POST ${v3}/delete_devices`]: withPassword({ devices: ['FUZZ1', 'FUZZ2'] }),
   [`DELETE ${v3}/devices/{deviceId}`]: (making) => ({ params: { deviceId: 'FUZZ' }, ...withPassword()(making) }),
@@ -232,7 +232,7 @@ function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
-/** As Synapse's tools make it. */
+/** As in Synapse's tools. */
 function macOf({ nonce, username, password, admin }: Record<string, unknown>): string {
   const parts = [nonce, username, password, admin ? 'admin' : 'notadmin']
   const text = parts.map((part) => (typeof part === 'string' ? part : JSON.stringify(part))).join('\0')

@@ -5,11 +5,11 @@ import type { Findings } from './findings.ts'
 import { type Expect, followBySlidingSync, followBySync } from './followers.ts'
 import type { FuzzWorld } from './fuzz-world.ts'
 
-/** Users who do what clients do all the time, and must always succeed. */
+/** Users with typical requests of clients, which must always succeed. */
 export type Bystanders = {
-  /** Names a room of the fuzzer for Carol to visit. */
+  /** Suggests a room of the fuzzer for Carol to join. */
   suggest(roomId: string): void
-  /** What has succeeded. */
+  /** Returns the numbers of successes. */
   counts(): Counts
   stop(): Promise<void>
 }
@@ -18,7 +18,7 @@ type Counts = { syncs: number; messages: number; reads: number }
 
 const PAUSE_MS = 500
 const SYNC_PAUSE_MS = 50
-/** Carol's rooms at a time. */
+/** Carol's maximum number of rooms. */
 const VISITED = 6
 
 export function startBystanders(world: FuzzWorld, findings: Findings, deliveries: Deliveries): Bystanders {
@@ -48,10 +48,7 @@ export function startBystanders(world: FuzzWorld, findings: Findings, deliveries
     await expect(user, method, path, body)
   }
 
-  /**
-   * Enters a room of the fuzzer, and leaves the one that she has been in the longest; whether she may is the fuzzer's
-   * to decide.
-   */
+  /** Joins a room of the fuzzer, and leaves the oldest one; the fuzzer decides whether she may. */
   const visited: string[] = []
   async function visit(): Promise<void> {
     const roomId = suggested.splice(0).at(-1)
@@ -86,7 +83,7 @@ export function startBystanders(world: FuzzWorld, findings: Findings, deliveries
     async stop() {
       isSpeaking = false
       await Promise.all(speaking)
-      // What was said last has to arrive, too.
+      // The last messages have to arrive, too.
       for (deliveries.check(); deliveries.pending() > 0; deliveries.check()) {
         await new Promise((resolve) => setTimeout(resolve, PAUSE_MS))
       }
@@ -116,7 +113,7 @@ function expectOf(findings: Findings): Expect {
 
 type Reading = [user: TestUser, method: string, path: string, body?: object]
 
-/** What clients read beside syncs, in the shared room and in those that Carol visits. */
+/** Returns client reads other than syncs, in the shared room and in Carol's rooms. */
 function readingsOf({ alice, bob, carol, shared }: FuzzWorld): Reading[] {
   const { roomId } = shared
   const search = (search_term: string) => ({ search_categories: { room_events: { search_term, order_by: 'recent' } } })

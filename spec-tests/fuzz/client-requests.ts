@@ -13,7 +13,7 @@ const RECIPES: Record<string, Recipe> = { ...ACCOUNT_RECIPES, ...ROOM_RECIPES, .
 const FOLLOWS_RECIPE = 0.85
 const LONG_POLLS = /\/(sync|events)$|\/events\?/
 
-/** What becomes of a draft. `as it is`: about half of all requests, so that what follows finds something. */
+/** The changes to a draft. `as it is`: about half of all requests, so that later requests have valid objects. */
 const CHANGES = {
   'as it is': 55,
   body: 22,
@@ -31,14 +31,14 @@ export type Asker = {
   recall(kind: Kind): string
 }
 
-/** Makes a request of an operation, valid or with something wrong. */
+/** Returns a request of an operation, valid or with an error. */
 export function makeRequest(operation: FuzzedOperation, making: Asker): FuzzRequest {
   const { draw, recall } = making
   const draft = draftOf(operation, making)
   const change = draw.weighted(CHANGES)
   if (change === 'query' || change === 'query and body') changeQuery(draw, draft)
   if (change === 'path') changePath(draw, draft)
-  // A body where none belongs is now and then worth a try.
+  // Sometimes sends a body where none belongs.
   const isForBody = draft.body !== undefined || draw.happens(0.1)
   if (isForBody && (change === 'body' || change === 'query and body')) draft.body = mutateTimes(draw, draft.body)
   const body = bodyOf(draft, recall)
@@ -74,7 +74,7 @@ function draftOf(operation: FuzzedOperation, making: Asker): RequestDraft {
   return { ...draft, ...followed, params: { ...draft.params, ...followed.params } }
 }
 
-/** Values of path parameters that are no ids. */
+/** Values of path parameters that are not IDs. */
 const FIXED: Record<string, readonly string[]> = {
   appserviceId: ['fuzz'],
   authType: ['m.login.dummy', 'm.login.password', 'm.login.email.identity', 'm.login.terms'],
@@ -135,7 +135,7 @@ function changePath(draw: Draw, draft: RequestDraft): void {
   draft.params[draw.pick(names)] = value
 }
 
-/** Parameters of paths that there is something of once a request was accepted. */
+/** Path parameters whose objects exist once a request was accepted. */
 const TOLD: Record<string, Kind> = {
   deviceId: 'device',
   roomAlias: 'alias',
@@ -159,7 +159,7 @@ function textOf(value: unknown): string {
   return typeof value === 'string' ? value : (JSON.stringify(value) ?? '')
 }
 
-/** As `encodeURIComponent`, which throws for half a surrogate pair; that is sent as the bytes it would have. */
+/** As `encodeURIComponent`, which throws for a lone surrogate; that is sent as the bytes it would have. */
 function encode(text: string): string {
   return text
     .split(/([\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff])/)
@@ -187,7 +187,7 @@ function headersOf({ making: { draw, actor, recall }, operation, draft, isChange
   return { ...headers, ...draw.pick(ODD_HEADERS) }
 }
 
-/** Without the characters that no client can send in a header. */
+/** Drops characters that no client can send in a header. */
 function headerValues(headers: Record<string, string>): Record<string, string> {
   const cleaned = Object.entries(headers).map(([name, value]) => [name, value.replace(/[^\t\x20-\x7e\x80-\xff]/g, '')])
   return Object.fromEntries(cleaned)

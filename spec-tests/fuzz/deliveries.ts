@@ -1,21 +1,21 @@
 import type { Findings } from './findings.ts'
 
-/** Messages that must arrive, and the ways by which each has. */
+/** Messages that must arrive, and the ways by which each has arrived. */
 export type Deliveries = {
-  /** `ways`: all by which it must arrive. */
+  /** `ways`: all ways by which it must arrive. */
   expect(eventId: string, what: string, ways: readonly string[]): void
   see(way: string, eventId: string): void
-  /** Notes that a way has told all that it had to tell: a sync is over, a transaction has arrived. */
+  /** Records that a way has delivered something completely: a sync has ended, a transaction has arrived. */
   complete(way: string): void
-  /** Reports those that are late; call it now and then. */
+  /** Reports late messages; to be called regularly. */
   check(): void
   arrived(): number
   pending(): number
 }
 
 /**
- * A message is late after this time, if a way that lacks it has told news so often in the meantime: on a machine that
- * others load, everything is slow.
+ * A message is late after this time if a way that lacks it has delivered something this often since: on a busy machine,
+ * everything is slow.
  */
 const DELIVERY_MS = 60_000
 const ROUNDS = 5
@@ -23,12 +23,12 @@ const ROUNDS = 5
 const LONGEST_MS = 2 * 60_000
 const REMEMBERED = 5_000
 
-/** `missing`: the ways by which it has not arrived, and how often each has told news since. */
+/** `missing`: the ways by which it has not arrived, and how often each has delivered something since. */
 type Message = { what: string; ts: number; missing: Map<string, number> }
 
 export function createDeliveries(findings: Findings): Deliveries {
   const sent = new Map<string, Message>()
-  /** Ways by which events came that nobody waits for; the sender of some hears of the id later than others do. */
+  /** Arrivals of events that are not expected yet: the sender may learn the ID after others got the event. */
   const seen = new Map<string, Set<string>>()
   let arrived = 0
 

@@ -9,7 +9,7 @@ export type EventValue = { type: string; state_key?: string; content: unknown }
 
 const NOT_OF_ROOMS = /^m\.(direct|push_rules|ignored_user_list|identity_server|tag|fully_read|receipt|typing|presence)$/
 
-/** Content by type, with references in place of ids; the specification's examples, and what it describes elsewhere. */
+/** Content by type, with references in place of IDs: the specification's examples, and some from its text. */
 const EXAMPLES: Record<string, EventSample[]> = {
   ...(generaliseAll(loadEventSamples()) as Record<string, EventSample[]>),
   'org.example.any': [{ content: { any: 1 } }],
@@ -23,7 +23,7 @@ const EXAMPLES: Record<string, EventSample[]> = {
 }
 const STATE = Object.keys(EXAMPLES).filter((type) => EXAMPLES[type]![0]!.state_key !== undefined)
 const MESSAGES = Object.keys(EXAMPLES).filter((type) => !STATE.includes(type) && !NOT_OF_ROOMS.test(type))
-/** What a room does not get over again and again: it closes the room for all who come after. */
+/** Types that a room rarely gets, since they close it for all later requests. */
 const CLOSING = ['m.room.server_acl', 'm.room.tombstone', 'm.room.power_levels', 'm.room.join_rules', 'm.room.member']
 const ACCOUNT_DATA = ['m.direct', 'm.ignored_user_list', 'm.push_rules', 'm.identity_server', 'm.accepted_terms']
 
@@ -38,14 +38,14 @@ function generaliseAll(examples: Record<string, EventSample[]>): unknown {
   return Object.fromEntries(all)
 }
 
-/** A message of any type; every third relates to another event. */
+/** Draws a message of any type; every third relates to another event. */
 export function drawMessage(draw: Draw): EventValue {
   const type = draw.happens(0.5) ? 'm.room.message' : draw.pick(MESSAGES)
   const { content } = draw.pick(EXAMPLES[type]!)
   return { type, content: draw.happens(0.35) ? { ...content, 'm.relates_to': drawRelation(draw) } : content }
 }
 
-/** A piece of state of any type; those that close a room are seldom. */
+/** Draws a state event of any type; those that close a room are rare. */
 export function drawState(draw: Draw): EventValue {
   const types = draw.happens(0.15) ? CLOSING : STATE.filter((type) => !CLOSING.includes(type))
   const type = draw.pick(types)
@@ -53,7 +53,7 @@ export function drawState(draw: Draw): EventValue {
   return { type, state_key: example.state_key ?? '', content: openContent(draw, type) ?? example.content }
 }
 
-/** Of types that close a room, content that mostly leaves it open. */
+/** Returns content that mostly leaves the room open, for types that can close it. */
 function openContent(draw: Draw, type: string): unknown {
   if (type === 'm.room.server_acl') return { allow: ['*'], deny: [draw.value(hostileText)] }
   if (type === 'm.room.join_rules' && draw.happens(0.7)) return { join_rule: draw.pick(['public', 'public', 'knock']) }
@@ -67,7 +67,7 @@ export function drawAccountData(draw: Draw): { type: string; content: unknown } 
   return { type, content: EXAMPLES[type]?.[0]?.content ?? { any: draw.value(hostileJson) } }
 }
 
-/** A to-device message. */
+/** Draws a to-device message. */
 export function drawToDevice(draw: Draw): { type: string; content: unknown } {
   const types = Object.keys(EXAMPLES).filter((type) => /^m\.(room_key|key\.|secret|dummy|forwarded)/.test(type))
   const type = draw.pick(types)

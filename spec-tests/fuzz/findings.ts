@@ -1,8 +1,8 @@
 import type { FuzzRequest } from './request-draft.ts'
 
-/** Something that must not be: what, where, and the request that did it, if one did. */
+/** A fault: what, where, and the request that caused it, if any. */
 export type Finding = {
-  /** Findings of one kind are counted, and told once. */
+  /** Findings of one kind are counted, and reported once. */
   kind: string
   detail: string
   request?: FuzzRequest
@@ -13,16 +13,16 @@ export type Finding = {
 export type Findings = {
   /** Whether it is the first of its kind. */
   add(finding: Finding): boolean
-  /** Adds to what is known about a kind. */
+  /** Adds details to a kind. */
   explain(kind: string, text: string): void
-  /** How many kinds there are. */
+  /** Returns the number of kinds. */
   count(): number
   report(): string
 }
 
 const SHOWN = 2_500
 
-/** `log`: told of the first finding of each kind at once. */
+/** `log` receives the first finding of each kind immediately. */
 export function createFindings(log: (line: string) => void): Findings {
   const found = new Map<string, { text: string; count: number }>()
   return {
@@ -51,7 +51,7 @@ function describe({ kind, detail, request, at }: Finding): string {
     .join('\n')
 }
 
-/** A request as text; a body that is no text in base64. */
+/** Formats a request as text; a binary body in Base64. */
 function describeRequest({ method, path, headers, body, by }: FuzzRequest): string {
   const text = body === undefined ? '' : typeof body === 'string' ? body : `base64 ${body.toString('base64')}`
   const { authorization: _, ...shown } = headers

@@ -2,29 +2,29 @@ import type { TestUser } from '../harness/client.ts'
 import { roomPath, v3 } from '../harness/rooms.ts'
 import { UNSTABLE_SLIDING_SYNC } from '../harness/sliding-client.ts'
 
-/** Asks as a bystander: what is not answered as it must be is noted, and undefined comes back. */
+/** Sends a request as a bystander; a wrong response is recorded as a finding, and undefined is returned. */
 // biome-ignore lint/suspicious/noExplicitAny: answers have every shape
 export type Expect = (user: TestUser, method: string, path: string, body?: object) => Promise<any>
 
 export type Following = {
   user: TestUser
   expect: Expect
-  /** The room whose messages are told of. */
+  /** The room whose messages are reported. */
   roomId: string
-  /** Told of each event of that room. */
+  /** Called for each event of that room. */
   see(eventId: string): void
 }
 
 const TIMEOUT_MS = 1_000
-/** Longer than what happens between two syncs. */
+/** More than the events between two syncs. */
 const TIMELINE = 200
 const FILTER = encodeURIComponent(JSON.stringify({ room: { timeline: { limit: TIMELINE } } }))
-/** After as many rounds one begins from nothing. */
+/** After this number of rounds, starts with an initial sync. */
 const ROUNDS = 40
-/** More invites are refused: they would be in each first sync. */
+/** Further invites are rejected: they would be in each initial sync. */
 const INVITES = 10
 
-/** One round of sync v3 after the other; each tells whether it was answered. */
+/** Runs rounds of sync v3; each returns whether there was a response. */
 export function followBySync({ user, expect, roomId, see }: Following): () => Promise<boolean> {
   let since: string | undefined
   let rounds = 0
@@ -39,23 +39,20 @@ export function followBySync({ user, expect, roomId, see }: Following): () => Pr
     for (const { event_id } of events) see(event_id)
     if (limited) await lookBack({ user, expect, roomId, see }, prev_batch)
     invited.push(...Object.keys(body.rooms?.invite ?? {}))
-    // The server that invited answers as it likes, and when.
+    // The inviting server may respond in any way and at any time.
     if (invited.length > INVITES) user.ask('POST', roomPath(invited.shift()!, 'leave'), {}).catch(() => {})
     return true
   }
 }
 
-/**
- * Reads what is before a timeline that is not whole, as clients do: it ends where an event follows some that are not
- * here.
- */
+/** Reads the events before a limited timeline, as clients do: it ends where an event's predecessors are missing. */
 async function lookBack({ user, expect, roomId, see }: Following, from: string): Promise<void> {
   const query = `dir=b&limit=${TIMELINE}&from=${encodeURIComponent(from)}`
   const page = await expect(user, 'GET', roomPath(roomId, `messages?${query}`))
   for (const { event_id } of page?.chunk ?? []) see(event_id)
 }
 
-/** One round of sliding sync after the other, asking for what Element X does; each tells whether it was answered. */
+/** Runs rounds of sliding sync with Element X's request; each returns whether there was a response. */
 export function followBySlidingSync({ user, expect, roomId, see }: Following): () => Promise<boolean> {
   let pos: string | undefined
   let rounds = 0

@@ -4,14 +4,14 @@ import { visitRoom } from '../harness/visit-room.ts'
 import type { Findings } from './findings.ts'
 import type { FuzzWorld } from './fuzz-world.ts'
 
-/** A server that means well: what it says in the shared room must arrive, and what is said there must arrive at it. */
+/** A well-behaved server: its messages in the shared room must arrive, and messages there must reach it. */
 export type Friend = { stop(): Promise<void>; count(): number }
 
 const PAUSE_MS = 1_000
 const KEPT_EVENTS = 600
 
 /**
- * `said`: told of each message that the friend sends; `heard`: of each event that it is sent; `received`: of each transaction, when its events were heard.
+ * `said` is called for each message that the friend sends, `heard` for each event that it receives, `received` for each transaction, after its events.
  */
 export async function startFriend(
   { world, friend, findings }: { world: FuzzWorld; friend: LyingServer; findings: Findings },

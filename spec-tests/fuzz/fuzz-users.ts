@@ -1,7 +1,7 @@
 import { ask, asUser, registerAdmin, registerUser, type TestUser, uniqueName } from '../harness/client.ts'
 import type { Actor } from './known-values.ts'
 
-/** Of every user that the harness registers. */
+/** The password of every user that the harness registers. */
 export const PASSWORD = 'correct horse battery'
 
 function actorOf(role: Actor['role'], { userId, deviceId, accessToken }: TestUser): Actor {

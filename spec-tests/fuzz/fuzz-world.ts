@@ -8,23 +8,23 @@ import { createRoom, joinRoom } from '../harness/rooms.ts'
 import { newAdmin } from './fuzz-users.ts'
 import type { Actor, KnownRoom } from './known-values.ts'
 
-/** A homeserver for the fuzzer, and bystanders who must not notice. */
+/** A homeserver for the fuzzer, and bystanders who must not be affected. */
 export type FuzzWorld = Homeserver & {
   federation: TestFederation
-  /** Members of the one room that all share; nobody else has power there. */
+  /** Members of the shared room; nobody else has power there. */
   alice: TestUser
   bob: TestUser
   shared: KnownRoom
-  /** Joins rooms that the fuzzer has power in. */
+  /** Joins rooms in which the fuzzer has power. */
   carol: TestUser
   admin: Actor
   /** A user of an application service. */
   bot: Actor
   appservice: TestAppservice
   gateway: PushGateway
-  /** Of the last mail that proves an address. */
+  /** Of the last verification mail. */
   link: { sid: string; token: string }
-  /** Drops what the harness has kept of what it was sent. */
+  /** Drops the requests that the harness has recorded. */
   forget(): void
 }
 
@@ -39,7 +39,7 @@ export async function startFuzzWorld(place: Place, nodeArguments: string[]): Pro
     federation.onDispose(() => appservice.dispose())
     appservice.respond = async ({ path }) => ({ status: 200, body: answerOf(path) })
     const config = {
-      // So small that the caches are full after the warm-up: what the memory grows by then is something else.
+      // So small that the caches are full after the warm-up: any growth after that has another cause.
       database: { cache_size: '8M' },
       email: { smtp_url: mails.url, from: 'hearth@hearth.test', require_tls: false },
       registration: { enabled: true, guests: true, shared_secret: 'a secret that only tests know' },
@@ -83,7 +83,7 @@ function linkIn(text = ''): FuzzWorld['link'] | undefined {
   return sid && token ? { sid, token } : undefined
 }
 
-/** What the application service answers beside transactions. */
+/** Returns the application service's responses to requests other than transactions. */
 function answerOf(path: string): unknown {
   if (!path.includes('/thirdparty/')) return {}
   const fields = { network: 'fuzz' }

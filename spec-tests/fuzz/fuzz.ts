@@ -20,35 +20,32 @@ import { watchLogs } from './watch-logs.ts'
 
 export type FuzzOptions = {
   place: Place
-  /** How many requests to send. */
+  /** The number of requests. */
   requests: number
   seed: number
-  /**
-   * Whether the memory must return to what it was after the warm-up: only after many requests are all caches full by
-   * then.
-   */
+  /** Whether memory must return to its size after the warm-up: all caches are full by then only after many requests. */
   checksMemory: boolean
   log(line: string): void
 }
 
 export type FuzzResult = {
-  /** How many kinds of findings there are. */
+  /** The number of kinds of findings. */
   findings: number
   report: string
-  /** The share of the requests that was accepted. */
+  /** The share of accepted requests. */
   accepted: number
 }
 
-/** Sequences of requests at the same time: of users, of another server, and over WebSockets. */
+/** Concurrent sequences of requests: of users, of another server, and over WebSockets. */
 const LANES = 10
 const PEER_LANES = 4
 const SOCKET_LANES = 1
-/** The share of the requests after which the caches are full. */
+/** The share of requests after which the caches are full. */
 const WARM_UP = 0.2
 const PROGRESS_EVERY = 5_000
 const PATIENCE_MS = 120_000
 
-/** What takes part in a run. */
+/** The parts of a run. */
 type Run = {
   world: FuzzWorld
   findings: Findings
@@ -58,11 +55,11 @@ type Run = {
   bystanders: Bystanders
   friend: Friend
   lanes: { step(): Promise<void> }[]
-  /** What is looked at and tidied now and then. */
+  /** Runs regular checks and clean-up. */
   tend(): void
 }
 
-/** Sends requests and events to a homeserver, valid ones and such with something wrong, while bystanders use it. */
+/** Sends valid and invalid requests and events to a homeserver, while bystanders use it. */
 export async function fuzz(options: FuzzOptions): Promise<FuzzResult> {
   const world = await startFuzzWorld(options.place, [INSPECTED])
   try {
@@ -154,7 +151,7 @@ function openAgent({ federation }: FuzzWorld, connections: number): Agent {
   return agent
 }
 
-/** What users can name of the peer. */
+/** Returns the objects of the peer that users can name. */
 function elsewhereFor(peer: LyingServer) {
   return {
     get rooms() {
@@ -165,7 +162,7 @@ function elsewhereFor(peer: LyingServer) {
   }
 }
 
-/** Lets all lanes go on until so many requests were sent, and waits for what is under way. */
+/** Runs all lanes until a number of requests were sent, and waits for requests in flight. */
 async function advance({ lanes, tally, bystanders, tend }: Run, { log }: FuzzOptions, total: number): Promise<void> {
   const [started, first] = [performance.now(), tally.total()]
   let told = first

@@ -3,8 +3,7 @@ import { HOSTILE_JSON } from '../harness/bad-values.ts'
 import type { Draw } from './draw.ts'
 
 /**
- * JSON that `JSON.stringify` cannot write, such as 1e400 and deep nests, by a text that stands for it until
- * `writeJson`.
+ * JSON that `JSON.stringify` cannot write, such as 1e400 and deep nests, by the placeholder that `writeJson` replaces.
  */
 const RAW: Record<string, string> = {
   ...HOSTILE_JSON,
@@ -18,10 +17,10 @@ const RAW: Record<string, string> = {
   'many keys': `{${Array.from({ length: 2000 }, (_, i) => `"k${i}":${i}`).join()}}`,
   'a megabyte': JSON.stringify('x'.repeat(1_000_000)),
 }
-/** Those that make a request slow to handle by their size; seldom, so that the others have their turn. */
+/** Values whose size makes a request slow; rare, so that others are tested too. */
 const LARGE = ['a megabyte', 'a nest of lists', 'a nest of objects', '70 KB', 'many keys', 'many lists']
 
-/** Begins a text that stands for JSON of `RAW`; private use. */
+/** Begins the placeholder of a `RAW` JSON; private use. */
 const MARK = '\u{e001}'
 
 const raw = (names: string[]) => fc.constantFrom(...names).map((name) => MARK + name)
@@ -76,17 +75,17 @@ const ODD_TEXTS = [
   '\u{10ffff}',
 ]
 
-/** Texts that servers have choked on. */
+/** Texts that have crashed servers. */
 export const hostileText: fc.Arbitrary<string> = fc.oneof(
   { weight: 6, arbitrary: fc.constantFrom(...ODD_TEXTS) },
   { weight: 1, arbitrary: fc.string({ unit: 'binary', maxLength: 30 }) },
   { weight: 1, arbitrary: fc.string({ unit: 'grapheme', maxLength: 300 }) },
 )
 
-/** What is put into a text that is right otherwise. */
+/** Insertions into an otherwise valid text. */
 const SPOILERS = ['\0', '\0', '\0', '\ud800', 'x'.repeat(300), '\n', ' ', '*', '/', '%00', '\u{10ffff}', '"', ':']
 
-/** A text with something in it that does not belong there, so that its beginning is still right. */
+/** Inserts something invalid into a text, so that its beginning stays valid. */
 export function spoil(draw: Draw, text: string): string {
   const at = text.length < 2 || draw.happens(0.6) ? text.length : 1 + draw.below(text.length)
   return text.slice(0, at) + draw.pick(SPOILERS) + text.slice(at)
@@ -94,7 +93,7 @@ export function spoil(draw: Draw, text: string): string {
 
 const ODD_NUMBERS = [-1, 0, 1.5, -1e-9, 2 ** 31, 2 ** 32, 2 ** 53 - 1, 2 ** 53, 2 ** 63, -(2 ** 63), 1e308, 65_536]
 
-/** JSON values that no member expects; write them with `writeJson`. */
+/** JSON values that no key accepts; write them with `writeJson`. */
 export const hostileJson: fc.Arbitrary<unknown> = fc.oneof(
   { weight: 8, arbitrary: hostileText },
   { weight: 4, arbitrary: fc.constantFrom<unknown>(...ODD_NUMBERS) },
@@ -106,10 +105,10 @@ export const hostileJson: fc.Arbitrary<unknown> = fc.oneof(
 
 const MARKED = new RegExp(`"${MARK}([^"]*)"`, 'g')
 
-/** More than this is not put in: bodies shall be large now and then, and not larger than the limit every time. */
+/** Maximum size of insertions: bodies should be large sometimes, but not always above the limit. */
 const MAX_PUT_IN = 4_000_000
 
-/** The JSON text of a value, with what only stands for JSON put in. */
+/** Returns the JSON text of a value, with placeholders replaced. */
 export function writeJson(value: unknown): string {
   let size = 0
   return (JSON.stringify(value) ?? 'null').replace(MARKED, (marked, name: string) => {

@@ -5,22 +5,16 @@ import type { FuzzRequest } from './request-draft.ts'
 import type { FuzzAnswer } from './send-request.ts'
 import { shrinkBody } from './shrink.ts'
 
-/**
- * Statuses above 499 that are no fault of the homeserver: another server, which the request needs, failed or was too
- * slow.
- */
+/** Statuses from 500 on that are no fault of the homeserver: a required other server failed or was too slow. */
 const OTHERS_FAULT = [502, 504]
-/**
- * Without a body: 431, by Node's parser, for headers above its limit; 416, by HTTP alone, for a part of a file that
- * there is not.
- */
+/** Without a body: 431, by Node's parser, for large headers; 416 for a range outside a file. */
 const WITHOUT_BODY = [416, 431]
-/** Pages for people answer errors as pages. */
+/** Web pages show errors as pages. */
 const PAGES = /fallback\/web|static\/client|hearth\/(confirm_email|unsubscribe)/
 
 type Fault = { kind: string; detail: string }
 
-/** What is wrong with an answer, whatever was asked; undefined: nothing. */
+/** Returns the fault of a response to any request; undefined: none. */
 function faultOf({ operation }: FuzzRequest, answer: FuzzAnswer): Fault | undefined {
   if (answer.kind === 'left') return undefined
   if (answer.kind === 'none') return { kind: `${operation} is not answered`, detail: answer.reason }
@@ -63,10 +57,7 @@ export type Judged = {
   resend(body: string): Promise<FuzzAnswer>
 }
 
-/**
- * Notes what is wrong with an answer; of the first fault of a kind also what the homeserver has logged, and a smaller
- * request for it.
- */
+/** Records the fault of a response. For the first fault of a kind, adds the homeserver's log and a smaller request. */
 export async function judge({ world, findings, request, answer, at, resend }: Judged): Promise<void> {
   const fault = faultOf(request, answer)
   if (!fault) return

@@ -1,7 +1,7 @@
 import type { Draw } from './draw.ts'
 import type { Kind } from './references.ts'
 
-/** A user whom the fuzzer speaks for: of the homeserver, or of another one (`peer`). */
+/** A user controlled by the fuzzer: of the homeserver, or of another one (`peer`). */
 export type Actor = {
   role: 'user' | 'guest' | 'admin' | 'appservice' | 'peer'
   userId: string
@@ -12,7 +12,7 @@ export type Actor = {
 /** A room of the homeserver that the fuzzer can name. */
 export type KnownRoom = { roomId: string; version: string; events: string[]; members: Set<string> }
 
-/** Kinds that mean something only together with the user who got them. */
+/** Kinds that have a meaning only for the user who got them. */
 export const PERSONAL: readonly Kind[] = [
   'backup version',
   'delay',
@@ -25,13 +25,15 @@ export const PERSONAL: readonly Kind[] = [
   'to-device token',
 ]
 
-/** What a lane has learnt from answers; the latest of each kind, so that it neither grows nor goes stale. */
+/**
+ * The values that a lane has learnt from responses; only the latest of each kind, to bound its size and keep it fresh.
+ */
 export type KnownValues = {
   learn(kind: Kind, value: string): void
-  /** One of what is known; the latest is the likeliest. */
+  /** Returns one known value; the latest is the likeliest. */
   recall(kind: Kind, draw: Draw): string | undefined
   rooms: KnownRoom[]
-  /** Notes an event of a room that is known. */
+  /** Records an event of a known room. */
   learnEvent(roomId: string, eventId: string): void
 }
 

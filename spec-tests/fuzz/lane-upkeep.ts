@@ -4,20 +4,17 @@ import { PASSWORD } from './fuzz-users.ts'
 import type { FuzzWorld } from './fuzz-world.ts'
 import type { Actor } from './known-values.ts'
 
-/**
- * Requests beside those of the fuzzer, which keep its users in rooms and their number bounded. What is refused is let
- * be.
- */
+/** Requests beside the fuzzer's, which keep its users in rooms and bound their number. Refusals are ignored. */
 async function tryTo({ url }: FuzzWorld, { token }: Actor, path: string, body: object = {}): Promise<number> {
   try {
     return (await ask(url, { method: 'POST', path: v3 + path, body, token })).status
   } catch {
-    // An answer against the schema: it is for the requests of the fuzzer to find.
+    // A response against the schema is for the fuzzer's own requests to find.
     return 0
   }
 }
 
-/** Joins a room, by another server if need be; whether that was allowed. */
+/** Joins a room, through another server if needed, and returns whether that was allowed. */
 export async function enterRoom(world: FuzzWorld, actor: Actor, roomId: string, via?: string): Promise<boolean> {
   const query = via ? `?via=${encodeURIComponent(via)}` : ''
   return (await tryTo(world, actor, `/join/${encodeURIComponent(roomId)}${query}`)) === 200
@@ -28,7 +25,7 @@ export async function leaveRoom(world: FuzzWorld, actor: Actor, roomId: string):
   await tryTo(world, actor, `/rooms/${encodeURIComponent(roomId)}/forget`)
 }
 
-/** Ends an account, with all that it has gathered. */
+/** Deactivates an account with all its data. */
 export async function retireUser(world: FuzzWorld, actor: Actor): Promise<void> {
   const identifier = { type: 'm.id.user', user: actor.userId }
   await tryTo(world, actor, '/account/deactivate', {

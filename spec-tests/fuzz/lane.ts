@@ -24,11 +24,11 @@ export type LaneOptions = {
   tally: Tally
   findings: Findings
   elsewhere: Recalling['elsewhere']
-  /** Told of each new room. */
+  /** Called for each new room. */
   suggest(roomId: string): void
 }
 
-/** Users, and a sequence of their requests, each of which can name what the answers before it told. */
+/** A sequence of users' requests, each of which can name values of earlier responses. */
 export type Lane = {
   step(): Promise<void>
   known: KnownValues
@@ -37,9 +37,9 @@ export type Lane = {
 
 type State = LaneOptions & { known: KnownValues; personal: Map<string, KnownValues>; actors: Actor[] }
 
-/** More rooms make syncs slow for no gain. */
+/** More rooms slow down syncs without benefit. */
 const ROOMS_KEPT = 5
-/** After as many steps a user has gathered enough rules, tags, devices and the like. */
+/** Number of steps after which a user has enough rules, tags, devices and so on. */
 const STEPS_OF_USER = 700
 
 export async function createLane(options: LaneOptions): Promise<Lane> {
@@ -107,7 +107,7 @@ function pickRoom({ world, known }: State, draw: Draw, { actor, operation }: Cho
   return draw.happens(0.9) ? draw.pick(joined) : draw.pick(known.rooms)
 }
 
-/** Puts another user, who joins the same rooms, in the place of one whose account is ended. */
+/** Replaces a user, whose account is deactivated, by another one who joins the same rooms. */
 async function replace({ world, known, personal, actors }: State, actor: Actor): Promise<void> {
   const place = actors.indexOf(actor)
   if (place < 0) return
@@ -124,7 +124,7 @@ async function replace({ world, known, personal, actors }: State, actor: Actor):
 
 type Step = { request: FuzzRequest; answer: FuzzAnswer; actor: Actor }
 
-/** What an answer means for what the lane knows. */
+/** Updates the lane's knowledge from a response. */
 async function follow(lane: State, { request, answer, actor }: Step): Promise<void> {
   const body = answer.kind === 'answer' ? parse(answer.text) : undefined
   if (answer.kind !== 'answer' || !body) return
@@ -147,7 +147,7 @@ async function follow(lane: State, { request, answer, actor }: Step): Promise<vo
   }
 }
 
-/** Somebody has left a room, or was removed: they come back where that is allowed. */
+/** Re-joins users who left or were removed, if allowed. */
 async function comeBack({ world, known }: State, { path }: FuzzRequest, actor: Actor): Promise<void> {
   const room = known.rooms.find(({ roomId }) => path.includes(encodeURIComponent(roomId)))
   if (!room?.members.delete(actor.userId)) return

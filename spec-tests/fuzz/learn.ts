@@ -2,13 +2,12 @@ import type { KnownValues } from './known-values.ts'
 import type { Kind } from './references.ts'
 import type { FuzzRequest } from './request-draft.ts'
 
-/** More of one answer is not looked at. */
+/** Maximum number of values read per response. */
 const MAX_VALUES = 600
 const MAX_LENGTH = 300
 
 /**
- * Members of answers, by name, that later requests can name. Those that mean different things in different answers are
- * in `BY_OPERATION`.
+ * Keys of responses that later requests can name. Keys whose meaning depends on the operation are in `BY_OPERATION`.
  */
 const MEMBERS: Record<string, Kind> = {
   access_token: 'openid token',
@@ -42,7 +41,7 @@ const BY_OPERATION: [RegExp, Record<string, Kind>][] = [
   [/\/(relations|threads|hierarchy|notifications|publicRooms)/, { next_batch: 'page', next_token: 'page' }],
 ]
 
-/** Takes from an answer, and from a request that was accepted, what later requests can name. */
+/** Collects values for later requests from a response, and from an accepted request. */
 export function learnFrom(known: Learner, request: FuzzRequest, answer: unknown): void {
   const special = BY_OPERATION.filter(([operations]) => operations.test(request.operation)).map(([, each]) => each)
   const members: Record<string, Kind> = Object.assign({}, MEMBERS, ...special)
@@ -58,7 +57,7 @@ export function learnFrom(known: Learner, request: FuzzRequest, answer: unknown)
   }
 }
 
-/** Where what is learnt goes. */
+/** The destination of learnt values. */
 export type Learner = Pick<KnownValues, 'learn' | 'learnEvent'>
 
 type Meaning = { members: Record<string, Kind>; roomId: string | undefined }
@@ -67,7 +66,7 @@ function learnMembers(known: Learner, object: Record<string, unknown>, { members
   for (const [key, value] of Object.entries(object)) {
     if (typeof value !== 'string' || value.length > MAX_LENGTH || !Object.hasOwn(members, key)) continue
     const kind = members[key]!
-    // Content of events holds anything under any name.
+    // Event content has arbitrary values under any key.
     if (!hasForm(kind, value)) continue
     if (kind === 'event') known.learnEvent((object.room_id as string | undefined) ?? roomId ?? '', value)
     else known.learn(kind, value)

@@ -1,15 +1,12 @@
 import type { TestHearth } from '../harness/hearth.ts'
 import { type MemoryUsage, memoryWithoutGarbage } from '../harness/inspector.ts'
 
-/**
- * The memory that the processes need at rest, after the garbage is collected: without that, a heap keeps whatever size
- * it once had.
- */
+/** The memory of the idle processes after garbage collection: without that, a heap keeps its former size. */
 export type Memory = { byProcess: MemoryUsage[]; rss: number }
 
-/** How much more a process may need than after the warm-up. */
+/** The allowed growth since the warm-up. */
 const TOLERANCE = 0.2
-/** What was under way when the last answer came may take as long. */
+/** Work in progress at the last response may take this long. */
 const SETTLING_MS = 90_000
 const PAUSE_MS = 3_000
 const MIB = 1024 * 1024
@@ -19,7 +16,7 @@ export async function measureMemory(processes: readonly TestHearth[]): Promise<M
   return { byProcess, rss: byProcess.reduce((sum, { rss }) => sum + rss, 0) }
 }
 
-/** Measures until no more is needed than allowed, or no less for a while. */
+/** Measures until the memory is within the tolerance, or has stopped shrinking for a while. */
 export async function measureSettled(processes: readonly TestHearth[], before: Memory): Promise<Memory> {
   const end = Date.now() + SETTLING_MS
   for (;;) {

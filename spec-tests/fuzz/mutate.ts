@@ -6,12 +6,12 @@ type Parent = Record<string, unknown> | unknown[]
 /** A value within another. */
 type Spot = { parent: Parent; key: string }
 
-/** More are not looked at. */
+/** Maximum number of spots. */
 const MAX_SPOTS = 400
 const LONG_LIST = 1200
 const LONG_TEXT = 100_000
 
-/** How a value can be made another one. */
+/** The ways to change a value. */
 const WAYS: Record<string, { weight: number; change(draw: Draw, spot: Spot, spots: readonly Spot[]): void }> = {
   'a hostile value': { weight: 10, change: (draw, spot) => put(spot, draw.value(hostileJson)) },
   'a value of another type': { weight: 6, change: (draw, spot) => put(spot, ofAnotherType(draw, get(spot))) },
@@ -58,17 +58,17 @@ const WAYS: Record<string, { weight: number; change(draw: Draw, spot: Spot, spot
 }
 const WEIGHTS = Object.fromEntries(Object.entries(WAYS).map(([way, { weight }]) => [way, weight]))
 
-/** A copy of a JSON value with one thing changed somewhere in it. */
+/** Returns a copy of a JSON value with one change. */
 export function mutate(draw: Draw, value: unknown): unknown {
   const root = { value: structuredClone(value) }
   const spots = spotsIn(root)
-  // Spots deep inside are many; those near the surface decide more.
+  // Most spots are deep inside; those near the surface have more effect.
   const spot = draw.pick(draw.happens(0.5) ? spots : spots.slice(0, 8))
   WAYS[draw.weighted(WEIGHTS)]!.change(draw, spot, spots)
   return root.value
 }
 
-/** At the end of references, so that they stay such. */
+/** Appended to references, so that they stay references. */
 function spoilAt(draw: Draw, value: unknown): unknown {
   if (typeof value !== 'string') return draw.value(hostileText)
   return isReference(value) ? value + spoil(draw, '') : spoil(draw, value)
@@ -79,7 +79,7 @@ function ofAnotherType(draw: Draw, current: unknown): unknown {
   return draw.pick(values.filter((value) => typeof value !== typeof current || value === null))
 }
 
-/** `String` fails for what has a `toString` of its own. */
+/** `String` fails for objects with their own `toString`. */
 function textOf(value: unknown): string {
   return typeof value === 'string' ? value : (JSON.stringify(value) ?? '')
 }
@@ -107,7 +107,7 @@ function get({ parent, key }: Spot): unknown {
   return (parent as Record<string, unknown>)[key]
 }
 
-/** Also where the key is `__proto__`. */
+/** Also if the key is `__proto__`. */
 function put({ parent, key }: Spot, value: unknown): void {
   if (Array.isArray(parent) && !/^\d{1,4}$/.test(key)) return void parent.push(value)
   Object.defineProperty(parent, key, { value, enumerable: true, writable: true, configurable: true })

@@ -11,17 +11,17 @@ import { OLD_SERVER_OPERATIONS, UNSTABLE_OPERATIONS } from '../../testing/openap
 import type { Draw } from './draw.ts'
 import { type Definitions, generalise, valuesOf } from './schema-values.ts'
 
-/** An operation with arbitraries for all that it takes. */
+/** An operation with arbitraries for its input. */
 export type FuzzedOperation = Operation & {
   name: string
-  /** How often it is tried, relative to others. */
+  /** How often it is tested, relative to others. */
   weight: number
   queryValues: Record<string, fc.Arbitrary<unknown>>
   requiredQuery: readonly string[]
   bodyValues: fc.Arbitrary<unknown>[]
 }
 
-/** What Hearth serves and no document describes, as it is not JSON. */
+/** Endpoints of Hearth that no document describes, since they are not JSON. */
 const OTHERS: Operation[] = [
   other('GET', '/_matrix/client/v3/auth/{authType}/fallback/web', ['session']),
   other('POST', '/_matrix/client/v3/auth/{authType}/fallback/web', ['session']),
@@ -41,8 +41,8 @@ function other(method: string, path: string, query: string[]): Operation {
 }
 
 /**
- * Operations that make the rest go deeper, or are what a server does most, and those that end what others need; all
- * else counts 10.
+ * Operations that let others go deeper, or are most frequent, and those that remove objects which others need; all
+ * others weigh 10.
  */
 const WEIGHTS: Record<string, number> = {
   'GET /_matrix/client/v3/sync': 60,
@@ -75,7 +75,7 @@ const WEIGHTS: Record<string, number> = {
   'GET /_matrix/client/v3/initialSync': 3,
 }
 
-/** All operations of an API that the fuzzer tries. */
+/** Returns all operations of an API that the fuzzer tests. */
 export function fuzzedOperations(api: Api): FuzzedOperation[] {
   const more = api === 'client-server' ? [...UNSTABLE_OPERATIONS, ...OTHERS] : OLD_SERVER_OPERATIONS
   const requests: Samples = Object.assign({}, ...APIS.map((each) => loadSamples(each).operations))
@@ -100,14 +100,14 @@ export function fuzzedOperations(api: Api): FuzzedOperation[] {
   })
 }
 
-/** Picks operations as often as their weights say. */
+/** Picks operations by their weights. */
 export function pickOperation(operations: readonly FuzzedOperation[]): (draw: Draw) => FuzzedOperation {
   const weights = Object.fromEntries(operations.map(({ name, weight }) => [name, weight]))
   const byName = new Map(operations.map((operation) => [operation.name, operation]))
   return (draw) => byName.get(draw.weighted(weights))!
 }
 
-/** What is known of the bodies of operations outside the documents: names and types of their members. */
+/** Returns a schema for operations outside the documents: names and types of their keys. */
 function schemaOf(body: NonNullable<Operation['body']>): object {
   const members = Object.entries(body)
   return {

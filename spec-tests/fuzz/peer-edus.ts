@@ -64,7 +64,7 @@ const EDUS: Record<string, (drawing: PeerDrawing) => unknown> = {
   'org.example.unknown': () => ({ any: 1 }),
 }
 
-/** Draws an EDU, valid or with something wrong. */
+/** Draws an EDU, valid or with an error. */
 export function drawEdu(drawing: PeerDrawing): { edu_type: unknown; content: unknown } {
   const { draw } = drawing
   const edu_type = draw.pick(Object.keys(EDUS))

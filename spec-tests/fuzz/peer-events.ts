@@ -9,14 +9,14 @@ import { hostileJson, hostileText, writeJson } from './hostile-json.ts'
 import { mutate } from './mutate.ts'
 import { fillIn, type Kind } from './references.ts'
 
-/** A PDU to send, and the event that it is when nothing is wrong with it. */
+/** A PDU to send, and its event if it is valid. */
 export type DrawnPdu = { pdu: unknown; valid?: Event }
 
 export type PeerDrawing = {
   draw: Draw
   room: PeerRoom
   signer: PeerSigner
-  /** Members of the room that the server speaks for. */
+  /** Members of the room on the sending server. */
   members: readonly string[]
   /** Whether these may send state. */
   hasPower: boolean
@@ -34,11 +34,11 @@ const VARIANTS = {
 }
 const NUMBERS = [0, 1, -1, 2 ** 31, 2 ** 53 - 1, 2 ** 53, 1e300, 1.5]
 
-/** Draws an event of a room, valid or with something wrong. */
+/** Draws an event of a room, valid or with an error. */
 export function drawPdu(drawing: PeerDrawing): DrawnPdu {
   const { draw, room } = drawing
   const made = makeEvent(drawing, drawFields(drawing))
-  // What has no canonical JSON is sent as it is, signed as far as that can be done.
+  // A PDU without canonical JSON is sent unchanged, signed as far as possible.
   if (!made.event) return { pdu: signed(drawing, { ...room.latest.pdu, ...made.fields }) }
   const { pdu } = made.event
   switch (draw.weighted(VARIANTS)) {
@@ -63,9 +63,7 @@ export function drawPdu(drawing: PeerDrawing): DrawnPdu {
   }
 }
 
-/**
- * Type, state key, content and sender of an event that the sender may send, or now and then of one that they may not.
- */
+/** Draws type, state key, content and sender of an event that the sender may send, or sometimes may not. */
 function drawFields(drawing: PeerDrawing): PeerEvent {
   const { draw, members, hasPower, recall } = drawing
   const sender = draw.pick(members)
@@ -126,14 +124,14 @@ function otherReferences({ draw, room, recall }: PeerDrawing, pdu: Pdu): Partial
   }
 }
 
-/** With ids and what only stands for JSON put in, so that a signature covers it. */
+/** Replaces references and JSON placeholders, so that a signature covers the result. */
 export function filled({ recall }: Pick<PeerDrawing, 'recall'>, value: unknown): unknown {
   const ids = fillIn(value, recall)
   const json = JSON.parse(writeJson(ids))
   return isWritable(json) ? json : ids
 }
 
-/** What nests too deeply can be read and not be written. */
+/** Values that nest too deeply can be parsed but not serialised. */
 function isWritable(json: unknown): boolean {
   try {
     return JSON.stringify(json) !== undefined

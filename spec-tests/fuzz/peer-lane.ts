@@ -39,7 +39,7 @@ export type PeerLaneOptions = {
   findings: Findings
   /** The lanes of users, whose rooms it joins and whom it invites. */
   lanes: readonly Lane[]
-  /** Counts what it sends in transactions. */
+  /** Counts its transactions' contents. */
   counts: PeerCounts
 }
 
@@ -57,10 +57,7 @@ const ACTS: Record<string, { weight: number; act(lane: State, draw: Draw): Promi
 }
 const WEIGHTS = Object.fromEntries(Object.entries(ACTS).map(([name, { weight }]) => [name, weight]))
 
-/**
- * A sequence of requests of another server: transactions with events and EDUs, membership, and all that servers can
- * ask.
- */
+/** Sends requests of another server: transactions with events and EDUs, membership, and all federation requests. */
 export function createPeerLane(options: PeerLaneOptions): { step(): Promise<void> } {
   const { peer, index, seed } = options
   const users = Array.from({ length: 4 }, (_, i) => `@peer${index}x${i}:${peer.serverName}`)
@@ -75,7 +72,7 @@ export function createPeerLane(options: PeerLaneOptions): { step(): Promise<void
   }
 }
 
-/** Lets a user of the homeserver join a room of the peer, which at times does not let them; whether one has. */
+/** Makes a local user join a room of the peer, which sometimes refuses, and returns whether one has joined. */
 async function bringUser({ world, peer, lanes }: State, draw: Draw, { room }: PeerPlace): Promise<boolean> {
   for (let tries = 0; tries < 3; tries++) {
     if (await enterRoom(world, draw.pick(draw.pick(lanes).actors), room.roomId, peer.serverName)) return true
@@ -83,7 +80,7 @@ async function bringUser({ world, peer, lanes }: State, draw: Draw, { room }: Pe
   return false
 }
 
-/** Joins the shared room or one of a lane of users, as a server does that means well. */
+/** Joins the shared room or one of a user lane, like a well-behaved server. */
 async function visit({ world, peer, lanes, users, places, findings, tally }: State, draw: Draw): Promise<void> {
   const rooms = lanes.flatMap((lane) => lane.known.rooms.map(({ roomId }) => roomId))
   const roomId = rooms.length === 0 || draw.happens(0.3) ? world.shared.roomId : draw.pick(rooms)
@@ -133,7 +130,7 @@ async function operate(lane: State, draw: Draw): Promise<void> {
   await ask(lane, draw, makeRequest(operation, { draw, actor: at.actor, room: at.room, recall: recaller(at) }))
 }
 
-/** Comes into a room, leaves it or knocks, with an event that is right or not. */
+/** Joins, leaves or knocks with a valid or invalid event. */
 async function changeMembership(lane: State, draw: Draw): Promise<void> {
   const way = draw.pick(['join', 'join', 'leave', 'knock'])
   const rooms = draw.pick(lane.lanes).known.rooms.map(({ roomId }) => roomId)
@@ -161,7 +158,7 @@ async function changeMembership(lane: State, draw: Draw): Promise<void> {
   })
 }
 
-/** The event with something changed, signed as far as that can be done. */
+/** Returns a changed event, signed as far as possible. */
 function changed(lane: State, draw: Draw, { template, event }: { template: Template; event: Event }): unknown {
   const recall = recaller(recallingOf(lane, draw, lane.places.pick(draw)))
   const pdu = filled({ recall }, mutate(draw, event.pdu))
@@ -191,8 +188,8 @@ async function invite(lane: State, draw: Draw): Promise<void> {
 }
 
 /**
- * Whether a transaction with it can be read: with half a surrogate pair or a deep nest in it nothing else in the
- * transaction counts.
+ * Returns whether a transaction with it can be parsed: with a lone surrogate or a deep nest in it, the whole
+ * transaction is refused.
  */
 function isReadable(value: unknown): boolean {
   return !/\\ud[89a-f]|\[{200}|(\{"a":){200}/.test(writeJson(value))

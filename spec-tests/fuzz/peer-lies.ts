@@ -5,7 +5,7 @@ import type { Draw } from './draw.ts'
 import { writeJson } from './hostile-json.ts'
 import { mutate } from './mutate.ts'
 
-/** Those that take long, or are large: server-server/bad-answers.test.ts tries each. */
+/** Slow or large responses: server-server/bad-answers.test.ts tests each. */
 const SLOW: readonly BadAnswer[] = [
   'silent',
   'stalled',
@@ -17,10 +17,10 @@ const SLOW: readonly BadAnswer[] = [
 ]
 const QUICK = (Object.keys(BAD_ANSWERS) as BadAnswer[]).filter((answer) => !SLOW.includes(answer))
 
-/** What a server answers less often than others, as nothing else of it is believed then, or asked. */
+/** Responses that are bad less often than others, since a bad one prevents further requests. */
 const HONEST: Partial<Record<RequestKind, number>> = { keys: 0.97, send: 0.95, make_join: 0.85, send_join: 0.85 }
 
-/** Makes a server answer as `draw` decides: rightly, with something changed, or badly. */
+/** Makes a server respond as `draw` decides: correctly, changed, or badly. */
 export function lieAtTimes(peer: LyingServer, draw: Draw): void {
   for (const kind of Object.keys(REQUEST_KINDS) as RequestKind[]) {
     peer.lie(kind, (asked, response) => {

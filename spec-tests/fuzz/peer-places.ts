@@ -3,32 +3,32 @@ import type { LyingServer } from '../harness/lying-server.ts'
 import type { PeerRoom } from '../harness/peer-room.ts'
 import type { Draw } from './draw.ts'
 
-/** A room that the peer is in. */
+/** A room that the peer has joined. */
 export type PeerPlace = {
   room: PeerRoom
   /** Its users there. */
   members: string[]
   /** Whether these may send state. */
   hasPower: boolean
-  /** Whether a user of the homeserver is there; undefined: that was not tried yet. */
+  /** Whether a local user has joined; undefined: not tried yet. */
   isShared?: boolean
-  /** How many events it has sent there. */
+  /** The number of events it has sent there. */
   sent: number
 }
 
-/** Rooms of the peer's own, of all versions, and rooms of the homeserver that it has joined; the latest few of each. */
+/** Rooms of the peer, of all versions, and rooms of the homeserver that it has joined; the latest few of each. */
 export type PeerPlaces = {
   pick(draw: Draw): PeerPlace
   pickOwn(draw: Draw): PeerPlace
   enter(room: PeerRoom, member: string): void
-  /** Own rooms that nobody was asked to join yet. */
+  /** Returns own rooms that no user was asked to join yet. */
   unshared(): PeerPlace[]
-  /** Whether it is in no room of the homeserver. */
+  /** Returns whether it is in no room of the homeserver. */
   isStranger(): boolean
 }
 
 const KEPT = 3
-/** A room that has grown so long is left for a new one. */
+/** A room with more events is replaced by a new one. */
 const MOST_EVENTS = 250
 
 export function peerPlaces(peer: LyingServer, users: readonly string[]): PeerPlaces {

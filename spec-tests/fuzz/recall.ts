@@ -10,7 +10,7 @@ export type Recalling = {
   draw: Draw
   world: FuzzWorld
   known: KnownValues
-  /** What the actor has learnt of the personal kinds. */
+  /** The actor's values of the personal kinds. */
   personal: KnownValues
   actor: Actor
   /** The users of the lane. */
@@ -22,7 +22,7 @@ export type Recalling = {
 
 const TYPES = ['m.room.message', 'm.room.name', 'm.room.member', 'm.reaction', 'org.example.any', 'm.room.topic']
 
-/** Something that a reference of a kind can stand for, mostly something that there is. */
+/** Returns a value for a reference of a kind, mostly an existing one. */
 function recall(kind: Kind, at: Recalling): string {
   const { draw } = at
   const known = PERSONAL.includes(kind) && draw.happens(0.9) ? at.personal : at.known
@@ -32,11 +32,11 @@ function recall(kind: Kind, at: Recalling): string {
   return known.recall(kind, draw) ?? own ?? 'unknown'
 }
 
-/** How many requests name something that is not quite right, and how much of what they name. */
+/** The share of requests with invalid names, and the share of invalid names in these. */
 const SPOILT_REQUESTS = 0.12
 const SPOILT_REFERENCES = 0.4
 
-/** Recalls for one request, of which now and then something is spoilt. */
+/** Returns a recall for one request, of which some values are sometimes spoilt. */
 export function recaller(at: Recalling): (kind: Kind) => string {
   const isSpoilt = at.draw.happens(SPOILT_REQUESTS)
   return (kind) => {
@@ -45,12 +45,12 @@ export function recaller(at: Recalling): (kind: Kind) => string {
   }
 }
 
-/** Administrators may lock anybody out, and are no attackers of those who must not notice: they name none of them. */
+/** Administrators may lock out anybody, also bystanders, so they never name these. */
 function isAdmin({ actor }: Recalling, kind: Kind): boolean {
   return actor.role === 'admin' && kind === 'user'
 }
 
-/** Kinds of which answers tell more, and how often they are not asked. */
+/** Kinds with many values in responses, and the share of requests that use default values. */
 const MIXED: Partial<Record<Kind, number>> = { 'account data type': 0.5, user: 0.85, device: 0.7, alias: 0.5 }
 
 const OWN: Partial<Record<Kind, (at: Recalling) => string>> = {

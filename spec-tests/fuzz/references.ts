@@ -1,4 +1,4 @@
-/** What a generated value can refer to; the homeserver's answers say which there are. */
+/** The kinds of references in generated values; the homeserver's responses provide the values. */
 export const KINDS = [
   'account data type',
   'alias',
@@ -46,12 +46,12 @@ export const KINDS = [
 ] as const
 export type Kind = (typeof KINDS)[number]
 
-/** Begins a text that stands for something known; private use, so that no specification has it. */
+/** Begins the placeholder of a reference; private use, so that no specification has it. */
 const MARK = '\u{e000}'
 
 const REFERENCE = new RegExp(`^${MARK}(${KINDS.join('|')})(.*)$`, 's')
 
-/** A text that stands for something of a kind, until `fillIn` puts it in. */
+/** Returns a placeholder for a value of a kind, which `fillIn` replaces. */
 export function referTo(kind: Kind): string {
   return MARK + kind
 }
@@ -60,10 +60,7 @@ export function isReference(text: string): boolean {
   return text.startsWith(MARK)
 }
 
-/**
- * Puts in what is known: `recall` is asked for each reference, in values and in keys. What was added to a reference
- * stays behind it.
- */
+/** Replaces references in values and keys by `recall`. Text appended to a reference stays behind it. */
 export function fillIn(value: unknown, recall: (kind: Kind) => string): unknown {
   if (typeof value === 'string') {
     const [, kind, more = ''] = REFERENCE.exec(value) ?? []
@@ -75,7 +72,7 @@ export function fillIn(value: unknown, recall: (kind: Kind) => string): unknown 
   return Object.fromEntries(filled)
 }
 
-/** Names of members, query and path parameters, and the kind that they refer to. */
+/** Names of keys, query and path parameters, and the kinds that they refer to. */
 const BY_NAME: Record<string, Kind> = {
   address: 'email',
   email: 'email',
@@ -145,12 +142,12 @@ const BY_NAME: Record<string, Kind> = {
   via: 'server',
 }
 
-/** What a member or parameter of this name refers to, if to anything. */
+/** Returns the kind to which a key or parameter of this name refers, if any. */
 export function kindOfName(name: string): Kind | undefined {
   return Object.hasOwn(BY_NAME, name) ? BY_NAME[name] : undefined
 }
 
-/** What an example in the specification stands for, by its form. */
+/** Returns the kind of an example in the specification, by its form. */
 export function kindOfExample(text: string): Kind | undefined {
   if (/^@[^:]+:./.test(text)) return 'user'
   if (/^![^:]+/.test(text)) return 'room'

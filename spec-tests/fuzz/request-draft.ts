@@ -3,27 +3,27 @@ import type { Draw } from './draw.ts'
 import type { Actor, KnownRoom } from './known-values.ts'
 import type { Kind } from './references.ts'
 
-/** A request before its references are filled in. */
+/** A request before its references are replaced. */
 export type RequestDraft = {
-  /** Of the path, not encoded. */
+  /** Path parameters, not encoded. */
   params: Record<string, unknown>
   query: Record<string, unknown>
   /** A JSON body. */
   body?: unknown
-  /** A body that is not JSON; it wins. */
+  /** A body that is not JSON; takes precedence. */
   bytes?: string | Buffer
   headers: Record<string, string>
-  /** Adds to the body what depends on ids that are filled in, such as a signature. */
+  /** Adds fields to the body that depend on replaced IDs, such as a signature. */
   finish?: (body: unknown) => unknown
 }
 
-/** What a request is made from. */
+/** The input for making a request. */
 export type Making = { draw: Draw; actor: Actor; room: KnownRoom; operation: Operation }
 
-/** Parts of a draft with which an operation does something; they take the place of what the schema alone gives. */
+/** Parts of a draft with which an operation has an effect; they replace what the schema alone generates. */
 export type Recipe = (making: Making) => Partial<RequestDraft>
 
-/** A request as it is sent. */
+/** A request as sent. */
 export type FuzzRequest = {
   /** `METHOD /path` with `{parameters}`. */
   operation: string
@@ -31,12 +31,12 @@ export type FuzzRequest = {
   path: string
   headers: Record<string, string>
   body?: string | Buffer
-  /** Who sends it, for messages. */
+  /** The sender, for messages. */
   by: string
-  /** What its path names, by kind. */
+  /** The values in its path, by kind. */
   named: readonly [Kind, string][]
-  /** Whether something in it was made wrong. */
+  /** Whether it was made invalid. */
   isChanged: boolean
-  /** Whether it may wait for something new: nobody waits for its answer for long. */
+  /** Whether it may long-poll: its response is not awaited for long. */
   isLongPoll: boolean
 }

@@ -4,7 +4,7 @@ import { referTo } from './references.ts'
 import type { Making, Recipe } from './request-draft.ts'
 import { drawSlidingBody } from './sliding-values.ts'
 
-/** A picture of one pixel, and other beginnings of files. */
+/** An image of one pixel, and other beginnings of files. */
 const FILES: readonly (string | Buffer)[] = [
   Buffer.from(
     'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg==',
@@ -83,7 +83,7 @@ const thumbnail: Recipe = ({ draw }) => ({
 })
 
 const restored: Recipe = ({ draw }) => ({
-  // What is in a room counts, and membership of it is what the fuzzer needs: most ask for nothing that ends it.
+  // Mostly without effect on the room, since the fuzzer needs its memberships.
   body: draw.happens(0.5) ? {} : { reason: 'because' },
 })
 

@@ -2,8 +2,7 @@ import { randomInt } from 'node:crypto'
 import { fuzz } from './fuzz.ts'
 
 /**
- * `npm run fuzz`: FUZZ_REQUESTS (default 200000), FUZZ_SEED (default: another one each time) and FUZZ_DATABASE (pglite, postgresql or three-processes).
- * Exit status 1 when something was found.
+ * `npm run fuzz`: FUZZ_REQUESTS (default 200000), FUZZ_SEED (default: random) and FUZZ_DATABASE (pglite, postgresql or three-processes). Exit status 1 if there are findings.
  */
 const PLACES = ['pglite', 'postgresql', 'three-processes'] as const
 /** With fewer requests caches still fill up after the warm-up. */

@@ -29,18 +29,18 @@ const WORD = fc.oneof(
 )
 const NUMBER = fc.oneof({ weight: 4, arbitrary: fc.nat(20) }, { weight: 1, arbitrary: fc.nat() })
 const MAX_ITEMS = 4
-/** Schemas below this are as short as they may be. */
+/** Below this depth values are as short as possible. */
 const MAX_DEPTH = 8
 
 /**
- * Values that a schema allows, or its examples, with references in place of ids. `name`: of the member or parameter,
- * which says what it refers to.
+ * Generates values that a schema allows, or its examples, with references in place of IDs. `name`: the key or
+ * parameter, which determines the references.
  */
 export function valuesOf(schema: object, definitions: Definitions, name = ''): fc.Arbitrary<unknown> {
   return arbitraryOf(schema, { definitions, depth: 0 }, name)
 }
 
-/** An example with references in place of its ids. */
+/** Returns an example with references in place of its IDs. */
 export function generalise(example: unknown, name = ''): unknown {
   if (Array.isArray(example)) return example.map((each) => generalise(each, name))
   if (typeof example === 'object' && example !== null) {
@@ -48,7 +48,7 @@ export function generalise(example: unknown, name = ''): unknown {
     return Object.fromEntries(members)
   }
   if (typeof example !== 'string') return example
-  // A type in an example is one that fits the rest of it.
+  // A type in an example fits the rest of it.
   const kind = kindOfExample(example) ?? (name === 'type' || name === 'version' ? undefined : kindOfName(name))
   return kind ? referTo(kind) : example
 }
@@ -128,7 +128,7 @@ function mapOf(pattern: string, inner: Schema, context: Context): fc.Arbitrary<o
   return fc.dictionary(key, arbitraryOf(inner, context, ''), { maxKeys: 3 })
 }
 
-/** A schema with what it refers to and is composed of put into one. */
+/** Merges a schema with its references and compositions. */
 function merged(given: Schema, definitions: Definitions): Schema {
   const schema: Schema = given.$ref
     ? { ...merged((definitions[given.$ref.replace('#/$defs/', '')] ?? {}) as Schema, definitions), ...given }

@@ -2,19 +2,19 @@ import type { Dispatcher } from 'undici'
 import type { FuzzRequest } from './request-draft.ts'
 
 /**
- * The answer to a request; `left`: the client went away before there was one, as clients do that have waited long
- * enough.
+ * The response to a request; `left`: the client closed the connection before there was one, like a client after its
+ * timeout.
  */
 export type FuzzAnswer =
   | { kind: 'answer'; status: number; text: string; headers: Record<string, string | string[] | undefined> }
   | { kind: 'left' }
   | { kind: 'none'; reason: string }
 
-/** Longer than this nothing may take, even on a machine that others load. */
+/** Nothing may take longer, even on a busy machine. */
 const PATIENCE_MS = 60_000
-/** For a long poll that a changed timeout makes longer than asked for. */
+/** For a long poll whose changed timeout is longer than intended. */
 const LONG_POLL_MS = 1_500
-/** More of an answer is not kept. */
+/** Maximum bytes of a response that are kept. */
 const MAX_ANSWER = 16 * 1024 * 1024
 
 export async function sendRequest(dispatcher: Dispatcher, url: string, request: FuzzRequest): Promise<FuzzAnswer> {

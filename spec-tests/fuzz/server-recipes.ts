@@ -12,7 +12,7 @@ const profile: Recipe = ({ draw }) => ({
 })
 const media: Recipe = () => ({ query: { timeout_ms: '0', width: '32', height: '32', method: 'crop' } })
 
-/** Recipes for what servers ask. */
+/** Recipes for federation requests. */
 export const SERVER_RECIPES: Record<string, Recipe> = {
   [`GET ${v1}/query/directory`]: () => ({ query: { room_alias: referTo('alias') } }),
   [`GET ${v1}/query/profile`]: profile,

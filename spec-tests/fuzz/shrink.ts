@@ -1,11 +1,11 @@
 import type { FuzzRequest } from './request-draft.ts'
 
-/** More is not tried for one finding. */
+/** Maximum attempts per finding. */
 const MAX_TRIES = 80
 
 /**
- * The smallest body found by leaving out members and items for which `stillFails` holds; undefined where that is not
- * the whole body's doing.
+ * Returns the smallest body found by removing keys and items while `stillFails` holds; undefined if the whole body does
+ * not reproduce the failure.
  */
 export async function shrinkBody(
   request: FuzzRequest,
@@ -33,7 +33,7 @@ export async function shrinkBody(
   return JSON.stringify(current)
 }
 
-/** All values that lack one member or item of this one, those that lack the most first. */
+/** Yields all values that lack one key or item of this one, largest removals first. */
 function* withoutOnePart(value: unknown): Generator<unknown> {
   if (typeof value === 'string' && value.length > 100) yield value.slice(0, value.length / 2)
   if (typeof value !== 'object' || value === null) return

@@ -10,7 +10,7 @@ const PAIRS = [
   ['m.space.child', '*'],
 ]
 
-/** The body of a request of sliding sync in one of its two forms, with references. */
+/** Draws the body of a sliding sync request in one of its two forms, with references. */
 export function drawSlidingBody(draw: Draw, form: 'stable' | 'unstable'): Record<string, unknown> {
   const listed = Array.from({ length: draw.below(3) }, (_, i) => [`list${i}`, list(draw, form)])
   const subscribed = Array.from({ length: draw.below(3) }, () => [referTo('room'), config(draw, form)])

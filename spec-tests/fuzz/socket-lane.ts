@@ -17,23 +17,23 @@ export type SocketLaneOptions = {
   index: number
   tally: Tally
   findings: Findings
-  /** The lanes of users, in whose name it connects. */
+  /** The lanes of users, whose tokens it uses. */
   lanes: readonly Lane[]
   counts: { socketMessages: number }
 }
 
-/** A connection, and what the server has said on it. */
+/** A connection, and the server's messages on it. */
 type Conversation = { socket: WebSocket; sent: string[]; pos?: string }
 
 const PATH = '/_matrix/client/unstable/hearth.sliding_sync_websocket'
 export const SOCKET_OPERATION = `GET ${PATH}`
 const OPENING_MS = 60_000
-/** A request is answered at once, where it is valid; a message that is none ends the connection. */
+/** A valid request is answered immediately; an invalid message closes the connection. */
 const PAUSE_MS = 400
 
 /**
- * Connections of sliding sync by WebSocket, one after the other: messages in and out of order, valid and not, and
- * connections that break.
+ * Opens sliding sync WebSockets, one after the other: messages in and out of order, valid and invalid, and connections
+ * that break.
  */
 export function createSocketLane(options: SocketLaneOptions): { step(): Promise<void> } {
   let steps = 0
@@ -94,7 +94,7 @@ function drawMessage(draw: Draw, { pos }: Conversation): unknown {
   return draw.happens(0.1) ? draw.value(hostileJson) : mutate(draw, message)
 }
 
-/** Keeps the last position, and notes what only a fault of the server makes it say. */
+/** Keeps the last position, and records messages that only a fault of the server can cause. */
 function listen(talk: Conversation, findings: Findings, at: string): void {
   talk.socket.on('error', () => {})
   talk.socket.on('message', (data) => {
@@ -105,7 +105,7 @@ function listen(talk: Conversation, findings: Findings, at: string): void {
   })
 }
 
-/** Waits until it is open or refused: the status of the refusal, or 200. */
+/** Waits until it is open or refused, and returns the status of the refusal, or 200. */
 function opened(socket: WebSocket): Promise<number> {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => reject(new Error('a WebSocket is not opened')), OPENING_MS)

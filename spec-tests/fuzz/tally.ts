@@ -1,19 +1,16 @@
-/**
- * What became of a request: its status, or `left` when the client went away from a long poll, or `none` without an
- * answer.
- */
+/** The outcome of a request: its status, `left` if the client left a long poll, or `none` without a response. */
 export type Outcome = number | 'left' | 'none'
 
-/** Counts of answers by operation. */
+/** Counts of responses by operation. */
 export type Tally = {
-  /** `isChanged`: whether something in the request was made wrong. */
+  /** `isChanged`: whether the request was made invalid. */
   count(operation: string, outcome: Outcome, isChanged: boolean): void
   total(): number
-  /** The share of requests with a status of 200 to 399: of all, and of those in which nothing was made wrong. */
+  /** Returns the share of requests with a status of 200 to 399: of all, and of unchanged ones. */
   accepted(): { all: number; unchanged: number }
-  /** Operations of which nothing was accepted. */
+  /** Returns operations of which no request was accepted. */
   neverAccepted(): string[]
-  /** A line for each operation. */
+  /** Returns a line for each operation. */
   table(): string
 }
 

@@ -3,8 +3,8 @@ import type { Findings } from './findings.ts'
 import { parse } from './judge.ts'
 
 /**
- * Notes each error that the processes log from now on, once for each place in the source, and each process that has
- * ended.
+ * Records each error that the processes log from now on, once per place in the source, and each process that has
+ * exited.
  */
 export function watchLogs(processes: readonly TestHearth[], findings: Findings): { look(): void } {
   const read = new Map(processes.map((hearth) => [hearth, hearth.output().length]))

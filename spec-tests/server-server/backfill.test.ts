@@ -24,7 +24,7 @@ const join = (user: TestUser, roomId: string) =>
 
 type Event = { type: string; event_id: string; content: { body?: string; membership?: string } }
 
-/** All that a user gets by paging back from the end, newest first. */
+/** Returns everything that a user gets by paginating back from the end, newest first. */
 async function history(user: TestUser, roomId: string): Promise<Event[]> {
   const events: Event[] = []
   let from = ''
@@ -88,7 +88,7 @@ test('what a server missed while nobody of it was there lies in its place', asyn
   })
   const missed = await say(roomId, 0, 40)
   await join(bob, roomId)
-  // Until they are known, clients that want all members do not have the room.
+  // Until the members are known, clients without lazy loading do not get the room.
   await bob.get(room(roomId, 'joined_members'))
   const { timeline } = (await bob.get(`${CLIENT}/sync?since=${next_batch}`)).rooms.join[roomId]
   expect(timeline.limited).toBe(true)

@@ -11,25 +11,24 @@ import { forgetPeak, peakMemory } from '../harness/process-memory.ts'
 import { hasEvent, roomPath } from '../harness/rooms.ts'
 
 /**
- * Servers that answer badly, each in its own way, to whatever Hearth asks of them, all at the same time;
- * docs/federation-faults.md.
+ * Servers with all kinds of bad responses to all kinds of requests of Hearth, concurrently; docs/federation-faults.md.
  */
 
-/** These keep Hearth waiting for as long as it is willing to wait. */
+/** These keep Hearth waiting until its timeout. */
 const SLOW: readonly BadAnswer[] = ['silent', 'stalled', 'trickling']
 /** Waits of a minute are for the long run: `BAD_ANSWERS=all`. */
 const LONGEST: readonly ErrandName[] = ['invite', 'the second half of a join', 'the second half of a knock']
 const isLongRun = process.env.BAD_ANSWERS === 'all'
-/** How long a client may wait, with what a machine that others load takes by itself. */
+/** How long a client may wait, with the delay of a busy machine. */
 const BOUND_MS = 200_000
 const PATIENCE_MS = 240_000
-/** What a server may need for all of that beyond what it needs anyway, in MiB. */
+/** Memory that a server may need in addition, in MiB. */
 const MEMORY_MIB = 400
-/** Scenes that are set at once. */
+/** Scenes that are set up concurrently. */
 const AT_ONCE = 6
 
 type Refusal = { status: number; errcode: string }
-/** What a client hears of refusals; anything else is a failure of the other server: 502. */
+/** The client's error for refusals; anything else is a failure of the other server: 502. */
 const REFUSALS: { [way in BadAnswer]?: Refusal } = {
   'a refusal': { status: 403, errcode: 'M_FORBIDDEN' },
   'a refusal that nests deeply': { status: 403, errcode: 'M_FORBIDDEN' },
@@ -57,34 +56,31 @@ function expectedOf(errand: ErrandName, way: BadAnswer): Refusal | undefined {
   return refusal ?? BAD_GATEWAY
 }
 
-/**
- * Among values of all types some are of the right type: a profile may have a name, and a knock is answered by almost
- * anything.
- */
+/** Among values of all types some are valid: a profile may have a name, and a knock accepts almost any response. */
 function mayBeRight(way: BadAnswer): boolean {
   return /^of .*wrong types/.test(way)
 }
 
 let federation: Awaited<ReturnType<typeof startFederation>>
 let hearth: TestHearth
-/** A server that answers, and a user in its room. */
+/** A server that responds, and a user in its room. */
 let healthy: LyingServer
 let memoryBefore: number
 
 type Outcome = { status: number; errcode?: string; tookMs: number; body: unknown }
-/** A scene under a bad answer, and what became of each errand. */
+/** A scene under a bad response, and the result of each errand. */
 type Trial = {
   scene: Scene
   outcomes: Map<ErrandName, Outcome | Error>
   missed: Awaited<ReturnType<typeof sendWithGap>>
-  /** What the server is answered whose new key cannot be had. */
+  /** The responses to the server while its new key is unavailable. */
   asUnknown: unknown[]
 }
-/** What happens under a bad answer, one step after the other; all ways are under way at the same time. */
+/** The steps under a bad response; all kinds run concurrently. */
 type Steps = { tried: Promise<Trial>; nothingThere: Promise<void>; recovered: Promise<void> }
 const trials = new Map<BadAnswer, Steps>()
 
-/** Ways that are much like others are for the long run. */
+/** Kinds that resemble others are for the long run. */
 const ALIKE: readonly BadAnswer[] = [
   'stalled',
   'nothing at all',
@@ -127,7 +123,7 @@ beforeAll(async () => {
     const tried = tryAll(way, scene)
     const nothingThere = tried.then((trial) => findNothing(way, trial))
     const recovered = nothingThere.then(async () => recover(await tried))
-    // They are waited for one way after the other.
+    // They are awaited one after the other.
     recovered.catch(() => {})
     trials.set(way, { tried, nothingThere, recovered })
   }
@@ -148,7 +144,7 @@ const KINDS = [...new Set(Object.values(ERRANDS).flatMap((errand): readonly Requ
 const OF_EVENTS = ['missing_events', 'send', 'keys'] as const
 const ALL_KINDS: readonly RequestKind[] = [...KINDS, ...OF_EVENTS]
 
-/** Both halves of a handshake are never reached if the first is bad: in these rooms that is good. */
+/** Both halves of a handshake are never reached if the first is bad: in these rooms the first is good. */
 function isSpared({ toSendJoin, toSendKnock, toSendRefusal }: Scene, { kind, path }: Asked): boolean {
   const spared = { make_join: toSendJoin, make_knock: toSendKnock, make_leave: toSendRefusal }[kind as 'make_join']
   return spared !== undefined && decodeURIComponent(path).includes(spared.roomId)
@@ -180,10 +176,10 @@ async function findNothing(way: BadAnswer, { scene, missed }: Trial): Promise<vo
   expect(chunk.map(({ state_key }: { state_key: string }) => state_key)).toEqual([user.userId])
 }
 
-/** The server answers rightly from now on. */
+/** Lets the server respond correctly from now on. */
 async function recover({ scene, missed }: Trial): Promise<void> {
   for (const kind of ALL_KINDS) scene.peer.lie(kind, undefined)
-  // What was refused for good, and dropped, comes again; now the server's new key can be had, too.
+  // A permanently refused, dropped event is sent again; now the server's new key is available, too.
   await pollUntil('its key is had', async () => scene.peer.send(hearth, [missed]), PATIENCE_MS, 1000)
   await Promise.all([
     pollUntil('the event is there', () => hasEvent(scene.user, missed), PATIENCE_MS),
@@ -214,7 +210,7 @@ async function outcomeOf(errand: Errand, scene: Scene): Promise<Outcome | Error>
   }
 }
 
-/** Sends an event of which the predecessors are missing. */
+/** Sends an event with missing predecessors. */
 async function sendWithGap({ hearth: to, peer, shared }: Scene) {
   const events = shared.say(3, 'gap')
   const last = events.at(-1)!
@@ -246,7 +242,7 @@ describe.each(ways)('%s', { timeout: PATIENCE_MS + BOUND_MS }, (way) => {
     }
     for (const name of ['keys of users', 'one-time keys'] as const) {
       const { failures } = (trial.outcomes.get(name) as Outcome).body as { failures: object }
-      // What is only odd within is left out.
+      // Odd values inside a valid response are skipped.
       if (!mayBeRight(way)) expect(Object.keys(failures)).toEqual([trial.scene.peer.serverName])
     }
     expect(trial.asUnknown).toEqual([401, 'M_UNAUTHORIZED'])

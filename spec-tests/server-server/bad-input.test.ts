@@ -23,8 +23,8 @@ import type { Forgery } from '../harness/signed-request.ts'
 import { type SigningPeer, startSigningPeer } from '../harness/signing-peer.ts'
 
 /**
- * What every operation for servers answers to nonsense, signed and unsigned: errors of the sender, and nothing has
- * changed.
+ * Every federation endpoint must refuse malformed requests, signed and unsigned, with client errors, without any
+ * change.
  */
 const VERSION = '11'
 
@@ -61,7 +61,7 @@ afterAll(() => federation.dispose())
 
 type Snapshot = { history: ClientEvent[]; [what: string]: unknown }
 
-/** All that can be seen of the room, and of Alice. */
+/** Returns everything visible of the room, and of Alice. */
 async function snapshot(): Promise<Snapshot> {
   const { next_batch: _, presence: __, rooms, ...sync } = await alice.get(`${v3}/sync?timeout=0`)
   const { ephemeral, account_data, summary } = rooms.join[roomId]
@@ -77,7 +77,7 @@ async function snapshot(): Promise<Snapshot> {
   return JSON.parse(JSON.stringify(everything, (key, inner) => (key === 'age' ? undefined : inner)))
 }
 
-/** What is wrong with the answer; undefined: nothing. */
+/** Returns the fault of a response; undefined: none. */
 async function faultOf(
   request: BadRequest,
   isRight: (status: number, errcode: string | undefined) => boolean,
@@ -119,7 +119,7 @@ const NOT_JSON = Object.keys(UNREADABLE_BODIES).filter((what) => {
 })
 
 const operations = [...loadOperations('server-server'), ...OLD_SERVER_OPERATIONS]
-  // Policy servers are what Hearth asks, and is none; the well-known file is not for this port.
+  // Hearth uses policy servers but is none; the well-known file is not served on this port.
   .filter(({ path }) => path !== '/_matrix/policy/v1/sign' && !path.startsWith('/.well-known/'))
   .map((operation) => ({ name: `${operation.method} ${operation.path}`, operation }))
 
@@ -149,7 +149,7 @@ describe.each(operations)('$name', ({ operation }) => {
   test('with a body that it cannot mean', async () => {
     const requests = requestsToRefuse(operation, values)
     const unreadable = requests.filter(({ what }) => NOT_JSON.includes(what))
-    // What is no JSON cannot be signed either.
+    // A body that is not JSON cannot be signed either.
     const refusedAs = (expected: string) => (status: number, errcode?: string) =>
       (status === 400 && errcode === expected) || (status === 401 && operation.auth === 'server')
     const isNest = ({ what }: { what: string }) => what === ENDLESS_NEST
@@ -165,7 +165,7 @@ describe.each(operations)('$name', ({ operation }) => {
   })
 })
 
-/** Who sends a transaction is said by its signature; one without events has none. */
+/** A transaction's sender follows from its signature; one without events has none. */
 function isUnread({ path }: Operation, what: string): boolean {
   return path.includes('/send/') && /^((no )?(origin|origin_server_ts)\b|no pdus$)/.test(what)
 }
@@ -180,7 +180,7 @@ function transact(body: object | string): Promise<{ status: number; text: string
 const WRONG_TYPES: unknown[] = [null, 5, 1.5, -1, 2 ** 53 + 2, true, '', 'text', [], [5], [[[]]], {}, { a: [] }]
 const deep = (depth: number): unknown => JSON.parse('['.repeat(depth) + ']'.repeat(depth))
 
-/** Events that no server may take, by what is wrong; each is signed as well as it can be. */
+/** Returns invalid events by error; each is signed as well as possible. */
 function badEvents(): [string, unknown][] {
   const fields = Object.keys(proper) as (keyof Pdu)[]
   const without = fields
@@ -231,12 +231,12 @@ function badEvents(): [string, unknown][] {
   return [...signed.map(([what, event]): [string, unknown] => [what, peer.sign(event as object, VERSION)]), ...unsigned]
 }
 
-/** Values that are of the right type, and so not wrong by themselves. */
+/** Returns whether a value has the right type, and so is not wrong by itself. */
 function isOfType(field: string, value: unknown): boolean {
   if (field === 'depth') return Number.isSafeInteger(value) && (value as number) >= 0
   if (field === 'origin_server_ts') return Number.isSafeInteger(value)
   if (field === 'type') return typeof value === 'string'
-  // Content of any shape is content, and an event without a predecessor that is known waits for it.
+  // Any object is valid content, and an event without known predecessors waits for them.
   if (field === 'content') return typeof value === 'object' && value !== null && !Array.isArray(value)
   return field === 'prev_events' && Array.isArray(value) && value.length === 0
 }
@@ -284,7 +284,7 @@ describe('EDUs with contents that they cannot mean', () => {
   test.each(Object.entries(EDUS))('%s', async (edu_type, content) => {
     for (const name of Object.keys(content)) {
       for (const value of WRONG_TYPES) {
-        // Of the wrong user, so that nothing of it counts where the value happens to be one that could be meant.
+        // Of the wrong user, so that a value which happens to be valid has no effect.
         const text = JSON.stringify({ ...content, [name]: value })
           .replaceAll('PEER', '@x:elsewhere.test')
           .replaceAll('ROOM', roomId)
@@ -323,7 +323,7 @@ test('after all that a proper event is taken, with all that is odd in it, and no
   const event = peer.sign({ ...proper, content, origin_server_ts: Date.now() }, VERSION)
   const { text } = await transact({ origin: peer.serverName, origin_server_ts: 1, pdus: [event], edus: [] })
   expect(Object.values(JSON.parse(text).pdus)).toEqual([{}])
-  // Events of a room are taken in one after the other, so what came before it has been dealt with.
+  // Events of a room are ingested in order, so the previous ones have been processed.
   await pollUntil('the event is here', async () => bodiesOf(await historyOf(alice, roomId)).includes('from the peer'))
   const after = await snapshot()
   expect(after).toEqual({ ...before, history: [...before.history, expect.objectContaining({ content })] })

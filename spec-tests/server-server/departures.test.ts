@@ -6,7 +6,7 @@ import { startFederation } from '../harness/federation.ts'
 import type { TestHearth } from '../harness/hearth.ts'
 import { createRoom, roomPath, syncUntil, v3 } from '../harness/rooms.ts'
 
-/** As client-server/sync-departures.test.ts, of a room of another server. */
+/** As client-server/sync-departures.test.ts, for a remote room. */
 let federation: Awaited<ReturnType<typeof startFederation>>
 let home: TestHearth
 let away: TestHearth
@@ -17,7 +17,7 @@ beforeAll(async () => {
 })
 afterAll(() => federation.dispose())
 
-/** Waits until Bob's server knows what he is to the room. */
+/** Waits until Bob's server knows his membership. */
 function arrival({ bob, roomId }: Cast, section: string): Promise<unknown> {
   const filter = encodeURIComponent(JSON.stringify({ room: { include_leave: true } }))
   return pollUntil(`the room is in ${section}`, async () => {
@@ -25,7 +25,7 @@ function arrival({ bob, roomId }: Cast, section: string): Promise<unknown> {
   })
 }
 
-/** What Bob is to the room before he departs. Who is outside of a room is told nothing of what others do there. */
+/** Bob's membership before he departs. Non-members get no events of others. */
 const REMOTE: Record<string, string> = {
   leaves: 'join',
   'leaves by a state event': 'join',

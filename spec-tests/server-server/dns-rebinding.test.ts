@@ -6,13 +6,13 @@ import { startFederation } from '../harness/federation.ts'
 import { createRoom, joinRoom, roomPath, v1, v3 } from '../harness/rooms.ts'
 import { type ScriptedResolver, startScriptedResolver } from '../harness/scripted-resolver.ts'
 
-/** Names that lead to the internet when they are looked up first, and to this machine afterwards (DNS rebinding). */
+/** Names that resolve to a public address first, and to this machine afterwards (DNS rebinding). */
 let federation: Awaited<ReturnType<typeof startFederation>>
 let resolver: ScriptedResolver
 let alice: TestUser
 let bob: TestUser
 let port: number
-/** Connections to a service of this machine, which is what an attacker is after. */
+/** Connections to a local service, the target of the attack. */
 let connections = 0
 
 beforeAll(async () => {
@@ -38,7 +38,7 @@ afterAll(() => federation.dispose())
 const name = encodeURIComponent
 const invited = { id_access_token: 'x', medium: 'email', address: 'x@example.org' }
 
-/** Who makes Hearth look up the name of `server`: each call once more. */
+/** Requests that make Hearth resolve the name of `server`: each call resolves it again. */
 const WAYS: [string, (server: string) => Promise<unknown>][] = [
   ['a profile of another server', (server) => alice.ask('GET', `${v3}/profile/${name(`@x:${server}`)}`)],
   ['an alias of another server', (server) => alice.ask('GET', `${v3}/directory/room/${name(`#x:${server}`)}`)],

@@ -23,7 +23,7 @@ afterAll(() => federation.dispose())
 const room = (roomId: string, rest: string) => `${CLIENT}/rooms/${encodeURIComponent(roomId)}/${rest}`
 const server = (user: TestUser) => user.userId.slice(user.userId.indexOf(':') + 1)
 
-/** Syncs from now on until something is there. */
+/** Syncs from now on until a result is found. */
 async function watch(user: TestUser) {
   // biome-ignore lint/suspicious/noExplicitAny: tests look into answers of every shape
   type Sync = any

@@ -7,7 +7,7 @@ import { startFederation, type TestFederation } from '../harness/federation.ts'
 import { START_MS, type TestHearth } from '../harness/hearth.ts'
 
 const CLIENT = '/_matrix/client/v3'
-/** What a server that has joined asks for to know the members. */
+/** The requests of a joined server for the members. */
 const STATE = /^\/_matrix\/federation\/v1\/state/
 const filter = (state: object) => encodeURIComponent(JSON.stringify({ room: { state, timeline: { limit: 1 } } }))
 const LAZY = filter({ lazy_load_members: true })
@@ -17,7 +17,7 @@ let federation: TestFederation
 let proxy: FaultyProxy
 let home: TestHearth
 let away: TestHearth
-/** Alice and Anna are at home, Bob is away, on PostgreSQL. */
+/** Alice and Anna are on the resident server, Bob on the joining one, on PostgreSQL. */
 let alice: TestUser
 let anna: TestUser
 let bob: TestUser
@@ -41,7 +41,7 @@ const room = (roomId: string, rest: string) => `${CLIENT}/rooms/${encodeURICompo
 const join = (user: TestUser, roomId: string, server: TestHearth) =>
   user.post(`${CLIENT}/join/${encodeURIComponent(roomId)}?via=${encodeURIComponent(server.serverName)}`, {})
 
-/** A room of Alice's that Anna has joined, and Bob just now, without his server being told who is there. */
+/** Creates a room of Alice that Anna has joined, and Bob just now, whose server has not received the members. */
 async function partialRoom(): Promise<string> {
   const { room_id: roomId } = await alice.post(`${CLIENT}/createRoom`, { preset: 'public_chat', name: 'Square' })
   await anna.post(`${CLIENT}/join/${encodeURIComponent(roomId)}`, {})
@@ -89,7 +89,7 @@ test('a room is used as soon as it is joined, and its members are there when the
   await sendText(anna, roomId, 'hello from home')
   await pollUntil('bob hears anna', async () => (await bodies(bob, roomId)).includes('hello from home'))
 
-  // Who loads members lazily has the room, with whoever spoke there; who wants all of them does not have it yet.
+  // Lazy-loading clients get the room, with the members who sent events; others do not get it yet.
   const { state } = await synced(bob, roomId, LAZY)
   expect(state.events).toContainEqual(expect.objectContaining({ type: 'm.room.member', state_key: anna.userId }))
   expect(state.events).toContainEqual(expect.objectContaining({ type: 'm.room.name', content: { name: 'Square' } }))
@@ -127,7 +127,7 @@ test('when the server that answered the join goes away, others tell the members'
   proxy.setFault('slow', STATE)
   await join(bob, roomId, home)
   await pollUntil('the members are asked for', () => proxy.waiting() > 0)
-  // The other server has to know of the join to tell what it knows.
+  // The other server has to know of the join before it answers.
   await pollUntil('olga sees bob', async () => (await membersOf(olga, roomId)).includes(bob.userId))
   proxy.setFault('down')
   expect(await membersOf(bob, roomId)).toEqual([alice.userId, bob.userId, olga.userId].sort())

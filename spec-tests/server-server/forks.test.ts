@@ -7,13 +7,13 @@ import { anyCut, applyCut, type ForkNetwork, type ForkServer, startForkNetwork }
 import { START_MS } from '../harness/hearth.ts'
 import { seeded } from '../harness/seeded.ts'
 
-/** How often the network is cut, which room versions there are, and by which seed; the defaults are for CI. */
+/** The number of partitions, the room versions, and the seed; the defaults are for CI. */
 const CUTS = Number(process.env.FORK_CUTS ?? 3)
 const SEED = Number(process.env.FORK_SEED ?? 1)
 const VERSIONS = (process.env.FORK_VERSIONS ?? '10 12').split(' ')
-/** After so many cuts all is joined, and compared. */
+/** After this number of partitions the network is connected, and compared. */
 const CUTS_AT_ONCE = CUTS > 20 ? 8 : 3
-/** During a cut, in each room, users of each server do something so many times, or nothing. */
+/** During a partition, users of each server act this often in each room, or not at all. */
 const ACTS = 2
 const EAGERNESS = 0.7
 /**

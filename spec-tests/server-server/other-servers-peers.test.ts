@@ -8,7 +8,7 @@ import { answerWith, type LyingServer, startLyingServer } from '../harness/lying
 import type { PeerRoom } from '../harness/peer-room.ts'
 import { createRoom, roomPath, sendState, v1, v3 } from '../harness/rooms.ts'
 
-/** What servers other than Synapse answer and send, and what they do not have. docs/federation.md lists it. */
+/** Responses and requests of servers other than Synapse, and what they do not support. docs/federation.md lists it. */
 let federation: Awaited<ReturnType<typeof startFederation>>
 beforeAll(async () => {
   federation = await startFederation()
@@ -106,7 +106,7 @@ describe.each(['pglite', 'postgresql'] as const)('on %s', (place) => {
     ['no prev_id', {}],
   ])('a change of devices with %s and a stream_id that is known', (_, more) => {
     test('has the list fetched again', async () => {
-      // Of a server whose lists nobody has yet.
+      // A server whose device lists are not cached yet.
       const peer = await startLyingServer(federation)
       const room = peer.room()
       await alice.post(`${v3}/join/${name(room.roomId)}?via=${name(peer.serverName)}`, {})

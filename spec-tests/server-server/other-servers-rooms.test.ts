@@ -9,10 +9,7 @@ import { answerWith, type LyingServer, startLyingServer } from '../harness/lying
 import type { PeerRoom } from '../harness/peer-room.ts'
 import { bodiesOf, hasEvent, historyOf, roomPath, v3 } from '../harness/rooms.ts'
 
-/**
- * What servers other than Synapse tell of the history of their rooms, and what they do not tell. docs/federation.md
- * lists it.
- */
+/** The room history that servers other than Synapse return or withhold. docs/federation.md lists it. */
 let federation: Awaited<ReturnType<typeof startFederation>>
 beforeAll(async () => {
   federation = await startFederation()
@@ -35,7 +32,7 @@ describe.each(['pglite', 'postgresql'] as const)('on %s', (place) => {
   const join = () =>
     alice.post(`${v3}/join/${encodeURIComponent(room.roomId)}?via=${encodeURIComponent(peer.serverName)}`)
 
-  /** Answers requests that are about some events with an error. */
+  /** Responds with an error to requests about some events. */
   function refuse(
     kind: RequestKind,
     events: readonly Event[],
@@ -103,7 +100,7 @@ describe.each(['pglite', 'postgresql'] as const)('on %s', (place) => {
         const topic = room.add({ type: 'm.room.topic', state_key: '', content: { topic: 'unheard of' } })
         const rest = room.say(1, 'missing')
         const [late] = room.say(1, 'late') as [Event]
-        // Of its state it tells, but not one by one.
+        // It returns its state, but not singly.
         refuse('event', [...missing, topic, ...rest])
         refuse('state_ids', rest)
         refuse('state', rest)

@@ -9,9 +9,7 @@ import { type LyingServer, startLyingServer } from '../harness/lying-server.ts'
 import { createRoom, joinRoom, sendState } from '../harness/rooms.ts'
 import { visitRoom } from '../harness/visit-room.ts'
 
-/**
- * What servers other than Synapse need of Hearth, and what they do that Synapse does not. docs/federation.md lists it.
- */
+/** Requirements and behaviour of servers other than Synapse. docs/federation.md lists it. */
 let federation: Awaited<ReturnType<typeof startFederation>>
 let home: TestHearth
 let peer: LyingServer
@@ -34,7 +32,7 @@ describe.each(['1', '5', '10', '11', '12'])('what permits the events of a room o
     const bob = await registerUser(home.url)
     roomId = await createRoom(alice, { room_version: version, name: 'Square' })
     await joinRoom(roomId, bob)
-    // It has a longer chain than the others, of events that are no more the state.
+    // It has a longer chain than the others, of former state events.
     for (const topic of [0, 1, 2])
       await sendState(alice, roomId, { type: 'm.room.power_levels', content: levels(topic) })
     const visit = await visitRoom(peer, home, { roomId })
@@ -49,7 +47,10 @@ describe.each(['1', '5', '10', '11', '12'])('what permits the events of a room o
     expect(status).toBe(200)
     return body
   }
-  /** A server that goes through the events in order, and knows the create event, has all that each of them cites. */
+  /**
+   * Asserts that each event follows its auth events, for a server that processes them in order and knows the create
+   * event.
+   */
   function expectOldestFirst(chain: readonly Pdu[]): void {
     const events = chain.map((pdu) => toEvent(ROOM_VERSIONS.get(version)!, pdu))
     expect(events[0]?.pdu.type).toBe('m.room.create')

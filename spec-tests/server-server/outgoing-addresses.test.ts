@@ -9,13 +9,14 @@ import { signedRequest } from '../harness/lying-server.ts'
 import { createRoom, roomPath, v1, v3 } from '../harness/rooms.ts'
 
 /**
- * Where nobody from outside may send Hearth: https://spec.matrix.org/v1.19/server-server-api/#security-considerations
+ * Addresses to which no remote server or user may send Hearth:
+ * https://spec.matrix.org/v1.19/server-server-api/#security-considerations
  */
 let federation: Awaited<ReturnType<typeof startFederation>>
 let hearth: TestHearth
 let alice: TestUser
 let port: number
-/** Connections to a service of this machine. */
+/** Connections to a local service. */
 let connections = 0
 
 beforeAll(async () => {
@@ -33,7 +34,7 @@ beforeAll(async () => {
 }, 300_000)
 afterAll(() => federation.dispose())
 
-/** Addresses of this machine, and names for them that DNS or the resolver know. */
+/** Addresses of this machine, and names that DNS or the resolver map to them. */
 const HOSTS = [
   '127.0.0.1',
   '127.1',

@@ -27,7 +27,7 @@ afterAll(() => federation.dispose())
 
 const setPolicy = (roomId: string, content: object) => alice.put(inRoom(roomId, 'state/m.room.policy/'), content)
 
-/** A room of Alice's whose events the policy server checks. */
+/** Creates a room of Alice whose events the policy server checks. */
 async function protectedRoom(): Promise<string> {
   const { room_id: roomId } = await alice.post(`${CLIENT}/createRoom`, { preset: 'public_chat', room_version: '12' })
   await guardian.post(`${CLIENT}/join/${encodeURIComponent(roomId)}?via=${home.serverName}`)
@@ -67,7 +67,7 @@ describe('in a room with a policy server', () => {
     expect(await heardBy(alice, roomId)).toEqual([])
     expect((await say(alice, roomId, 'no offence', '1')).status).toBe(200)
 
-    // The homeserver of that name does not ask itself; others ask when they hear of its events.
+    // The homeserver of that name does not ask itself; others ask when they get its events.
     expect((await say(guardian, roomId, 'own spam', '2')).status).toBe(200)
     expect((await say(guardian, roomId, 'own words', '3')).status).toBe(200)
     await pollUntil('what is no spam arrives', async () => (await heardBy(alice, roomId)).includes('own words'))
@@ -101,7 +101,7 @@ describe('in a room with a policy server', () => {
     policy.setMode('of before')
     const draft = { via: `localhost:${policy.port}`, public_key: policy.publicKey }
     await alice.put(inRoom(roomId, 'state/org.matrix.msc4284.policy/'), draft)
-    // An event of today's name counts before it, whatever it says.
+    // An event with the current type takes precedence, whatever its content.
     expect((await say(alice, roomId, 'spam for a moment', '1')).status).toBe(200)
     const other = await alice.post(`${CLIENT}/createRoom`, { preset: 'public_chat', room_version: '12' })
     await guardian.post(`${CLIENT}/join/${encodeURIComponent(other.room_id)}?via=${home.serverName}`)

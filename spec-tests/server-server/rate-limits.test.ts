@@ -29,7 +29,7 @@ test('a server that asks too much is told when to try again; others, and those w
   expect(refused.body.errcode).toBe('M_LIMIT_EXCEEDED')
   expect(refused.body.retry_after_ms).toBeGreaterThan(0)
   expect(Number(refused.headers['retry-after'])).toBe(Math.ceil(refused.body.retry_after_ms / 1000))
-  // At once, for its keys are asked for again only after some seconds.
+  // In quick succession: keys are requested again only after some seconds.
   const forged = Array.from({ length: 2 * BURST }, () =>
     signedRequest(federation, hearth, { origin: calm.serverName, path }),
   )

@@ -10,20 +10,20 @@ import type { PeerRoom } from '../harness/peer-room.ts'
 import { forgetPeak, peakMemory } from '../harness/process-memory.ts'
 import { hasEvent, historyOf, roomPath, syncedRoom, v3 } from '../harness/rooms.ts'
 
-/** How many events are missing, and how many come at once; `FAULT_EVENTS=50000` for the long run. */
+/** The number of missing events, and of concurrent ones; `FAULT_EVENTS=50000` for the long run. */
 const MANY = Number(process.env.FAULT_EVENTS ?? 10_000)
 const FLOOD = Math.max(1000, MANY / 10)
 const PDUS = 50
-/** On a machine that others load. */
+/** On a busy machine. */
 const PATIENCE_MS = 120_000
-/** What a server may need beyond what it needs anyway, in MiB. */
+/** Memory that a server may need in addition, in MiB. */
 const MEMORY_MIB = 300
 
 let federation: Awaited<ReturnType<typeof startFederation>>
 const started = new Map<string, Promise<TestHearth[]>>()
 beforeAll(async () => {
   federation = await startFederation()
-  // The second kind starts while the first is tried.
+  // The second kind starts while the first is tested.
   for (const [where, start] of Object.entries(SERVERS)) {
     const starting = start()
     starting.catch(() => {})
@@ -47,7 +47,7 @@ const SERVERS: Record<string, () => Promise<TestHearth[]>> = {
   'one process on PGlite': async () => [await federation.hearth()],
 }
 
-/** A server with a room that a user of Hearth is in. */
+/** Creates a server with a room that a user of Hearth has joined. */
 async function shared(hearth: TestHearth): Promise<{ peer: LyingServer; room: PeerRoom; alice: TestUser }> {
   const [peer, alice] = await Promise.all([startLyingServer(federation), registerUser(hearth.url)])
   const room = peer.room()
@@ -71,7 +71,7 @@ const forged = (event: Event, change: Partial<Pdu>): Pdu => ({ ...event.pdu, ...
 
 describe.each(Object.keys(SERVERS))('%s', { timeout: 3 * PATIENCE_MS }, (where) => {
   let hearth: TestHearth
-  /** Another process of the same server, where it has one. */
+  /** Another process of the same server, if there is one. */
   let second: TestHearth
   beforeAll(async () => {
     const [first, other] = await started.get(where)!
@@ -132,7 +132,7 @@ describe.each(Object.keys(SERVERS))('%s', { timeout: 3 * PATIENCE_MS }, (where) 
     }
     const said = room.say(3, 'before')
     const [bob, unsigned] = [member('bob', peer.serverName), member('unsigned', peer.serverName)]
-    // Its own server has not signed it.
+    // Not signed by its own server.
     member('impostor', stranger.serverName)
     const topic = room.add({ type: 'm.room.topic', state_key: '', content: { topic: 'as it was signed' } })
     const badly = new Map<unknown, Partial<Pdu>>([
@@ -208,7 +208,7 @@ describe.each(Object.keys(SERVERS))('%s', { timeout: 3 * PATIENCE_MS }, (where) 
     const [message] = elsewhere.say(1) as [Event]
     await another.send(hearth, [message])
     await expectHeard(bob, message)
-    // Requests to other servers end after thirty seconds: it is not that which has let them through.
+    // Requests to other servers time out after thirty seconds: no timeout has let them through.
     if (Date.now() - start < 25_000) expect(peer.count('state_ids')).toBe(0)
     expect(await hasEvent(alice, late)).toBe(false)
   })
@@ -228,7 +228,7 @@ describe.each(Object.keys(SERVERS))('%s', { timeout: 3 * PATIENCE_MS }, (where) 
     await expectHeard(alice, last)
     const { topic } = await alice.get(roomPath(room.roomId, 'state/m.room.topic'))
     expect(topic).toBe('after all that')
-    // More of it is there when somebody pages back.
+    // Pagination fetches more of it.
     const page = await alice.get(roomPath(room.roomId, 'messages?dir=b&limit=400'))
     expect(page.chunk.length).toBeGreaterThan(200)
     expect(peakMemory(hearth.pid) - before).toBeLessThan(MEMORY_MIB)
@@ -263,7 +263,7 @@ describe.each(Object.keys(SERVERS))('%s', { timeout: 3 * PATIENCE_MS }, (where) 
     }
     const { timeline } = await syncedRoom(alice, room.roomId)
     expect(timeline.events.at(-1).event_id).toBe(events.at(-1)!.event_id)
-    // Each once: the room's order is that in which they follow one another.
+    // Each once: the order of the room is the topological one.
     const told: string[] = (await alice.get(roomPath(room.roomId, 'messages?dir=b&limit=1000'))).chunk.map(
       ({ event_id }: { event_id: string }) => event_id,
     )
@@ -275,7 +275,7 @@ describe.each(Object.keys(SERVERS))('%s', { timeout: 3 * PATIENCE_MS }, (where) 
     )
   })
 
-  // The last one, for the killed process of two does not come back.
+  // The last test, since the killed process is not restarted.
   test('kill -9 while events come: what has been acknowledged is there, once and in order', async () => {
     const [victim, survivor] = [hearth, second]
     const { peer, room, alice } = await shared(victim)
@@ -300,7 +300,7 @@ describe.each(Object.keys(SERVERS))('%s', { timeout: 3 * PATIENCE_MS }, (where) 
     })
     const acked = transactions.slice(0, acknowledged).flat()
     await expectHeard(user, acked.at(-1)!)
-    // As a server does that has got no answer: the same again.
+    // Like a server without a response: repeats the transaction.
     for (let number = acknowledged; number < transactions.length; number++)
       await peer.send(survivor, transactions[number]!, `kill.${number}`)
     await expectHeard(user, events.at(-1)!)
@@ -308,7 +308,7 @@ describe.each(Object.keys(SERVERS))('%s', { timeout: 3 * PATIENCE_MS }, (where) 
   })
 })
 
-/** To several processes in turn, in order. */
+/** Sends to several processes in turn, in order. */
 async function sendAll(peer: LyingServer, transactions: Event[][], to: readonly TestHearth[]): Promise<void> {
   for (const [number, pdus] of transactions.entries()) await peer.send(to[number % to.length]!, pdus)
 }

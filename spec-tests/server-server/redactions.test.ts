@@ -33,7 +33,7 @@ const redaction = (redacts: string, fields: object = {}): Event => {
   const names = room.version.redactsInContent ? { content: { redacts, reason: 'why' } } : { redacts, content: {} }
   return room.add({ type: 'm.room.redaction', ...names, ...fields })
 }
-/** Sends events, and one more: when that has arrived, the others have been taken in. */
+/** Sends events, and a further one: when that has arrived, the others have been processed. */
 async function deliver(...events: Event[]): Promise<void> {
   const [last] = room.say(1, 'after')
   await peer.send(hearth, [...events, last!])
@@ -41,7 +41,7 @@ async function deliver(...events: Event[]): Promise<void> {
 }
 const idsOf = (events: readonly ClientEvent[]) => events.map(({ event_id }) => event_id)
 
-/** Everywhere a client could get an event, by its id. */
+/** Returns the event as a client gets it by every endpoint, by its ID. */
 async function placesOf(event: Event): Promise<string[]> {
   const { roomId } = room
   const sync = await alice.get(`${v3}/sync`)
@@ -72,7 +72,7 @@ describe.each(['10', '12'])('in a room of version %s, a redaction', (version) =>
 
   test('that came before what it redacts is withheld, then applied and delivered', async () => {
     await begin(version)
-    // Beside the redaction, which does not lead to it.
+    // Concurrent with the redaction, which does not follow it.
     const message = room.make({ content: { msgtype: 'm.text', body: 'secret' } })
     const redacted = redaction(message.event_id)
     const { next_batch } = await alice.get(`${v3}/sync`)

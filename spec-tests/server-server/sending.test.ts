@@ -7,16 +7,16 @@ import { startFederation } from '../harness/federation.ts'
 import { START_MS, type TestHearth } from '../harness/hearth.ts'
 
 const CLIENT = '/_matrix/client/v3'
-/** On a machine that others load. */
+/** On a busy machine. */
 const PATIENCE_MS = 90_000
 vi.setConfig({ testTimeout: 3 * PATIENCE_MS })
-/** All of a room is asked for: who looks too often keeps the servers from their work. */
+/** Each poll reads a whole room: frequent polls would slow the servers down. */
 const PAUSE_MS = 100
 
 let federation: Awaited<ReturnType<typeof startFederation>>
 let postgres: TestPostgres
 let proxy: FaultyProxy
-/** Two processes of one server, which reach the other through the proxy. */
+/** Two processes of one server, which reach the other server through the proxy. */
 let senders: TestHearth[]
 /** A server of one process. */
 let alone: TestHearth
@@ -48,14 +48,14 @@ afterAll(() => federation.dispose())
 
 const room = (roomId: string, rest: string) => `${CLIENT}/rooms/${encodeURIComponent(roomId)}/${rest}`
 
-/** A room of Alice's that Bob is in. */
+/** Creates a room of Alice that Bob has joined. */
 async function sharedRoom(): Promise<string> {
   const { room_id: roomId } = await alice.post(`${CLIENT}/createRoom`, { preset: 'public_chat' })
   await bob.post(`${CLIENT}/join/${encodeURIComponent(roomId)}?via=${senders[0]!.serverName}`, {})
   return roomId
 }
 
-/** Messages as Bob's server has them, oldest first. */
+/** Returns the messages on Bob's server, oldest first. */
 async function heard(roomId: string): Promise<string[]> {
   const { chunk } = await bob.get(room(roomId, 'messages?dir=b&limit=1000'))
   return chunk.flatMap((event: { content: { body?: string } }) => event.content.body ?? []).reverse()
@@ -73,7 +73,7 @@ async function say(roomId: string, count: number, prefix = 'message'): Promise<s
   return bodies
 }
 
-/** Messages to Bob's devices that his next sync has, from a token on. */
+/** Returns the to-device messages in Bob's next sync, from a token on. */
 async function toDevice(since: string): Promise<unknown[]> {
   const answer = await bob.get(`${CLIENT}/sync?timeout=0&since=${encodeURIComponent(since)}`)
   return (answer.to_device?.events ?? []).map((event: { content: unknown }) => event.content)
@@ -124,7 +124,7 @@ test('a server that was down for a while gets what it has missed', async () => {
   await expectHeard(roomId, bodies)
 })
 
-/** Sends to a process until it is gone; returns what was acknowledged. */
+/** Sends through a process until it dies, and returns the acknowledged messages. */
 async function sayUntilKilled(user: TestUser, roomId: string, prefix: string): Promise<string[]> {
   const sent: string[] = []
   for (let i = 0; ; i++) {
@@ -148,7 +148,7 @@ test('what a killed process has acknowledged arrives, in order, by the other pro
   const hasLast = async () => (await heard(roomId)).includes('after')
   await pollUntil('the last has arrived', hasLast, PATIENCE_MS, PAUSE_MS)
   const arrived = await heard(roomId)
-  // One that was under way when the process died may have been stored without an answer.
+  // A request in flight when the process died may have been stored without a response.
   expect(arrived.filter((body) => sent.includes(body) || body === 'after')).toEqual([...sent, 'after'])
   expect(new Set(arrived).size).toBe(arrived.length)
   await first.restart()

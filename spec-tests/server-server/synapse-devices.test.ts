@@ -7,7 +7,7 @@ import { createRoom, v3 } from '../harness/rooms.ts'
 import { startSynapse } from '../harness/synapse.ts'
 import { joinVia, type SideName, seesMember, WAYS } from '../harness/synapse-pair.ts'
 
-/** Each server is reached through a proxy, which can lose what it is sent. */
+/** Each server is reached through a proxy, which can drop requests. */
 const PATIENCE_MS = 120_000
 let federation: TestFederation
 const proxies = new Map<SideName, FaultyProxy>()
@@ -46,7 +46,7 @@ test.each(WAYS)(
     proxy.setFault('lost')
     const lost = await logIn(owner.url, name, 'Unheard of')
     await uploadKeys(lost)
-    // Changes are told in order, and a new device with keys may be several.
+    // Changes are sent in order, and a new device with keys may be several.
     await rename(owner, 'Lost, too')
     await pollUntil('the changes are lost', () =>
       proxy.lostEdus().some(({ content }) => content.device_display_name === 'Lost, too'),
@@ -54,7 +54,7 @@ test.each(WAYS)(
     proxy.setFault('none')
     expect(await devicesOf(owner, viewer)).toEqual([owner.deviceId])
 
-    // A change that could be followed, were it not for those before it.
+    // A change that could be applied, but for the missed ones before it.
     await rename(owner, 'Heard of')
     const all = [owner, lost].map(({ deviceId }) => deviceId).sort()
     await pollUntil('all devices are known', async () => `${await devicesOf(owner, viewer)}` === `${all}`)
@@ -70,7 +70,7 @@ async function rename(device: TestUser, display_name: string): Promise<void> {
   await device.put(`${v3}/devices/${device.deviceId}`, { display_name })
 }
 
-/** A user's devices with keys, as somebody gets them from the own server. */
+/** Returns a user's devices with keys, as the viewer's server serves them. */
 async function devicesOf({ userId }: TestUser, viewer: TestUser): Promise<string[]> {
   const { device_keys } = await viewer.post(`${v3}/keys/query`, { device_keys: { [userId]: [] } })
   return Object.keys(device_keys[userId] ?? {}).sort()

@@ -11,7 +11,7 @@ beforeAll(async () => {
 afterAll(() => pair?.dispose())
 
 const idsOf = (rooms: ClientEvent[]) => rooms.map(({ room_id }) => room_id)
-/** A word that no other test uses. */
+/** Returns a word that no other test uses. */
 const word = () => uniqueName('w').replaceAll('-', '')
 
 describe.each(WAYS)('what is of %s, as users of %s find it', (here, there) => {
@@ -29,7 +29,7 @@ describe.each(WAYS)('what is of %s, as users of %s find it', (here, there) => {
       (await user.post(`${v3}/user_directory/search`, { search_term })).results
     await owner.put(profile('displayname'), { displayname: `Änne ${name}` })
     await owner.put(profile('avatar_url'), { avatar_url: `mxc://${serverOf(owner)}/face` })
-    // Whom it knows from private rooms alone Synapse looks up a minute later.
+    // Synapse looks up users of private rooms only a minute later.
     const preset = there === 'Synapse' ? 'public_chat' : 'private_chat'
     const roomId = await createRoom(owner, { preset, invite: [seeker.userId] })
     expect(await find(seeker, name)).toEqual([])

@@ -8,8 +8,8 @@ import { type SideName, type SynapsePair, seesMember, startPair, WAYS } from '..
 import { verifyBySas } from '../harness/verify-sas.ts'
 
 /**
- * A conversation that neither server can read: matrix-js-sdk with the cryptography of Element, signed in at Hearth and
- * at Synapse.
+ * A conversation that neither server can read: matrix-js-sdk with Element's cryptography, logged in at Hearth and at
+ * Synapse.
  */
 const PASSWORD = 'correct horse battery'
 const PATIENCE_MS = 120_000
@@ -51,7 +51,7 @@ async function logIn(side: SideName, name: string): Promise<TestUser> {
   return asUser(pair[side].url, (await ask(pair[side].url, { method: 'POST', path: `${v3}/login`, body })).body)
 }
 
-/** The text of an event once the client has decrypted it. */
+/** Returns the text of an event once the client has decrypted it. */
 async function decrypted(client: MatrixClient, roomId: string, eventId: string): Promise<string> {
   const event = await pollUntil(`${client.getDeviceId()} decrypts ${eventId}`, () => {
     const found = client.getRoom(roomId)?.findEventById(eventId) as MatrixEvent | undefined
@@ -60,7 +60,7 @@ async function decrypted(client: MatrixClient, roomId: string, eventId: string):
   return event.getContent().body
 }
 
-/** Says something, which all others read. */
+/** Sends a message, and waits until all others have read it. */
 async function says(from: MatrixClient, roomId: string, text: string, ...readers: MatrixClient[]): Promise<void> {
   const { event_id: eventId } = await from.sendTextMessage(roomId, text)
   for (const reader of readers) expect(await decrypted(reader, roomId, eventId)).toBe(text)
@@ -175,7 +175,7 @@ test.each(WAYS)(
     const devices = [await logIn(here, owner.name), await logIn(here, owner.name)]
     for (const device of devices) await start(device)
     await pair[there].restart()
-    // A server that is heard of is sent to again at once.
+    // A request of a server ends its back-off.
     await viewer.user.put(roomPath(roomId, `typing/${encodeURIComponent(viewer.user.userId)}`), {
       typing: true,
       timeout: 30_000,

@@ -13,7 +13,7 @@ import {
   WAYS,
 } from '../harness/synapse-pair.ts'
 
-/** What a third server that is in a room hears about it from Hearth and from Synapse, event by event. */
+/** The responses of Hearth and of Synapse to a third server in a room, event by event. */
 const VERSIONS = ['1', '10', '12']
 const FEDERATION = '/_matrix/federation/v1'
 
@@ -74,7 +74,7 @@ describe.each(WAYS)('a room of %s that %s is in', (here, there) => {
   })
 })
 
-/** Both say things at the same time, so that the room has forks, which some of it has to be resolved for. */
+/** Both send concurrently, so that the room has forks, some of which need state resolution. */
 async function fork(roomId: string, owner: TestUser, guest: TestUser): Promise<void> {
   const levels = await owner.get(roomPath(roomId, 'state/m.room.power_levels'))
   const content = { ...levels, users: { ...levels.users, [guest.userId]: 50 } }
@@ -103,7 +103,7 @@ async function bothTell(path: string, read: (answer: any) => unknown, body?: obj
 
 type Told = { type: string; unsigned?: object; hashes: { sha256: string } }
 
-/** Events without what each server adds, in an order that does not depend on it. */
+/** Returns events without fields that each server adds, in a canonical order. */
 function lasting(pdus: Told[]): object[] {
   const kept = pdus.map(({ unsigned: _, ...pdu }) => pdu)
   return kept.sort((a, b) => (a.hashes.sha256 < b.hashes.sha256 ? -1 : 1))

@@ -17,13 +17,13 @@ import {
 } from '../harness/synapse-pair.ts'
 
 const VERSIONS = ['1', '6', '10', '11', '12']
-/** Those that know knocks, and joins by way of other rooms. */
+/** Versions with knocks and restricted joins. */
 const NEWER = ['10', '11', '12']
 const PATIENCE_MS = 120_000
 
 let pair: SynapsePair
 beforeAll(async () => {
-  // A name that is an address tells the two apart where servers are named by patterns.
+  // An IP address as name distinguishes the two where patterns match server names.
   pair = await startPair({ hearthHost: '127.0.0.1' })
 })
 afterAll(() => pair?.dispose())
@@ -76,7 +76,7 @@ describe.each(WAYS)('into rooms of %s from %s', (here, there) => {
       await invite(roomId, owner, guest)
       await joinVia(guest, roomId)
       await seesMember(owner, roomId, { of: guest, membership: 'join' })
-      // Now the other server is in the room too, and asks nobody.
+      // Now the other server is in the room too, and asks no other.
       expect(await refusal(other, 'POST', moveVia('join', roomId, owner))).toEqual([403, 'M_FORBIDDEN'])
       await invite(roomId, owner, other)
       await joinVia(other, roomId, owner)
@@ -86,7 +86,7 @@ describe.each(WAYS)('into rooms of %s from %s', (here, there) => {
     PATIENCE_MS,
   )
 
-  /** A rule without a meaning yet: https://spec.matrix.org/v1.19/client-server-api/#mroomjoin_rules */
+  /** A join rule without meaning yet: https://spec.matrix.org/v1.19/client-server-api/#mroomjoin_rules */
   test.each(VERSIONS)(
     'version %s, join rule private: nobody joins, invited or not',
     async (version) => {
@@ -116,8 +116,7 @@ describe.each(WAYS)('into rooms of %s from %s', (here, there) => {
         if (end === 'taken back') await guest.post(roomPath(roomId, 'leave'))
         else if (end === 'turned away') await owner.post(roomPath(roomId, 'kick'), { user_id: guest.userId })
         else break
-        // Synapse tells other servers neither of its users' knocks that are taken back, nor of those that it turns
-        // away.
+        // Synapse does not send rescinded or rejected knocks of its users to other servers.
         const sees = {
           guest: end === 'taken back' || here !== 'Synapse',
           owner: end !== 'taken back' || there !== 'Synapse',
@@ -144,7 +143,7 @@ describe.each(WAYS)('into rooms of %s from %s', (here, there) => {
       const space = await createRoom(owner, { creation_content: { type: 'm.space' } })
       const roomId = await createRoom(owner, { room_version: version, preset: 'private_chat' })
       await setJoinRule(roomId, owner, rule, [{ type: 'm.room_membership', room_id: space }])
-      // None but the owner may invite, so that it is the owner who vouches, whoever is there.
+      // Only the owner may invite, so that the owner authorises the join, whoever else is there.
       const levels = await owner.get(roomPath(roomId, 'state/m.room.power_levels'))
       await sendState(owner, roomId, { type: 'm.room.power_levels', content: { ...levels, invite: 50 } })
       for (const user of [guest, other]) {
@@ -201,7 +200,7 @@ describe.each(WAYS)('into rooms of %s from %s', (here, there) => {
     await seesEvent(guest, roomId, await setAcl(roomId, [pattern]))
     expect(await refusal(guest, 'POST', moveVia('join', unjoined, owner))).toEqual([403, 'M_FORBIDDEN'])
     const unheard = await sendText(guest, roomId, 'does anybody hear me?')
-    // What is sent later, elsewhere, has arrived: so the other has been refused.
+    // A later event elsewhere has arrived: so this one has been rejected.
     await seesEvent(owner, elsewhere, await sendText(guest, elsewhere, 'I am shut out'))
     expect((await owner.ask('GET', roomPath(roomId, eventPath('event', unheard)))).status).toBe(404)
     await setAcl(unjoined, [])

@@ -35,7 +35,7 @@ type Keys = {
 const keysOf = async (side: SideName): Promise<Keys> =>
   (await askServer(pair.federation, pair[side].serverName, '/_matrix/key/v2/server')).body
 
-/** Starts a server again with a new signing key, as its administrator would; the identifier of the new one. */
+/** Restarts a server with a new signing key, as its administrator would, and returns the new key ID. */
 async function changeKey(side: SideName): Promise<string> {
   const server = pair[side]
   const { verify_keys } = await keysOf(side)

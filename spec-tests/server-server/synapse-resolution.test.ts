@@ -5,7 +5,7 @@ import { parseStateKeyId, type StateMap } from '../../src/core/state-resolution/
 import { type ForkedRoom, randomRooms } from '../harness/random-rooms.ts'
 import { runWithSynapse } from '../harness/synapse.ts'
 
-/** How many rooms there are of each version, and by which seed. */
+/** The number of rooms of each version, and the seed. */
 const ROOMS = Number(process.env.RESOLUTION_ROOMS ?? 60)
 const SEED = Number(process.env.RESOLUTION_SEED ?? 1)
 
@@ -22,8 +22,8 @@ beforeAll(() => {
 }, PATIENCE_MS)
 
 /**
- * What a room is has to be the same on all its servers. So states resolve to what Synapse's own code makes of them, in
- * rooms in which people promote, ban, kick and join against each other on clocks that are wrong.
+ * All servers must agree on a room's state. So states must resolve as in Synapse's own code, in rooms in which users
+ * promote, ban, kick and join against each other with wrong clocks.
  */
 test.each(VERSIONS)('forks of random rooms of version %s resolve to what Synapse says', (id) => {
   const version = ROOM_VERSIONS.get(id)!
@@ -38,7 +38,7 @@ test.each(VERSIONS)('forks of random rooms of version %s resolve to what Synapse
   }
 })
 
-/** Two states or more at a time, that differ. */
+/** Returns groups of two or more differing states. */
 function casesOf({ states }: ForkedRoom): StateMap[][] {
   return [2, 3, 4].filter((count) => count <= states.length).map((count) => states.slice(-count))
 }

@@ -26,7 +26,7 @@ import {
   WAYS,
 } from '../harness/synapse-pair.ts'
 
-/** Versions, and those that their rooms are upgraded to. */
+/** Versions, and those to which their rooms are upgraded. */
 const VERSIONS = [
   ['1', '6'],
   ['6', '10'],
@@ -159,7 +159,7 @@ async function govern({ roomId, owner, guest }: Shared, other: TestUser): Promis
   const raised = await sendState(owner, roomId, { type: 'm.room.power_levels', content: { ...levels, users } })
   await seesEvent(guest, roomId, raised)
   await seesEvent(owner, roomId, await sendState(guest, roomId, topic))
-  // The guest's power ends below that of the owner.
+  // The guest's power is below the owner's.
   const tooMuch = { ...levels, users: { ...users, [guest.userId]: 100 } }
   expect(await refusal(guest, 'PUT', roomPath(roomId, 'state/m.room.power_levels'), tooMuch)).toEqual([
     403,

@@ -37,7 +37,7 @@ async function invitedRoom(name: string): Promise<{ roomId: string; token: strin
   return { roomId, token: invite.state_key }
 }
 
-/** As the identity server does when somebody has bound an address. */
+/** Sends the request of an identity server after a user has bound an address. */
 async function bind(
   server: number,
   user: TestUser,
@@ -93,7 +93,7 @@ test('who an OpenID token is of is told with the token only', async () => {
     expect(await ask(`?access_token=${token}`)).toMatchObject({ status: 401, body: { errcode: 'M_UNKNOWN_TOKEN' } })
 })
 
-/** As Sydent does, though the specification says PUT. */
+/** As Sydent does, although the specification says PUT. */
 test('an identity server may tell by POST', async () => {
   const invited = await invitedRoom('p@example.org')
   expect((await bind(1, bob, { ...invited, method: 'POST' })).status).toBe(200)

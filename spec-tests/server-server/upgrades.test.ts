@@ -7,7 +7,7 @@ import { type LyingServer, startLyingServer } from '../harness/lying-server.ts'
 import type { PeerRoom } from '../harness/peer-room.ts'
 import { hasEvent, v3 } from '../harness/rooms.ts'
 
-/** Rooms that are upgraded on another server: https://spec.matrix.org/v1.19/client-server-api/#server-behaviour-19 */
+/** Upgrades of rooms on a remote server: https://spec.matrix.org/v1.19/client-server-api/#server-behaviour-19 */
 let federation: Awaited<ReturnType<typeof startFederation>>
 beforeAll(async () => {
   federation = await startFederation()
@@ -31,7 +31,7 @@ describe.each(['pglite', 'postgresql'] as const)('on %s', (place) => {
   const replacementOf = (room: PeerRoom, predecessor = room.roomId) =>
     peer.room({ creation: { predecessor: { room_id: predecessor } } })
 
-  /** A room of the peer that Alice has tagged and listed, and to which an alias of her server leads. */
+  /** Creates a room of the peer that Alice has tagged and published, with an alias of her server. */
   async function listedRoom(): Promise<void> {
     from = peer.room({ version: '11' })
     const power = { users: { [from.creator]: 100, [alice.userId]: 100 } }

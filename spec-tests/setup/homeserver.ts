@@ -3,14 +3,14 @@ import { SHARED_SECRET } from '../harness/hearth.ts'
 
 declare module 'vitest' {
   interface ProvidedContext {
-    /** Where the homeserver under test answers, and its registration shared secret. */
+    /** The URL of the homeserver under test, and its registration shared secret. */
     homeserver: { url: string; sharedSecret: string }
   }
 }
 
 /**
- * Tells the tests of a project where their homeserver is: `HOMESERVER_URL` if it is set, or the one that `start`
- * starts. Returns how to end it.
+ * Provides the homeserver to the tests of a project: `HOMESERVER_URL` if set, or the one that `start` starts. Returns a
+ * function that stops it.
  */
 export async function provideHomeserver(
   project: TestProject,

@@ -4,10 +4,10 @@ import { SHARED_SECRET } from '../harness/hearth.ts'
 import { startSynapse } from '../harness/synapse.ts'
 import { provideHomeserver } from './homeserver.ts'
 
-/** Limits that Synapse has and the tests would reach. */
+/** Synapse's rate limits, which the tests would reach. */
 const UNLIMITED = { per_second: 9999, burst_count: 9999 }
 
-/** What Hearth has switched on, and Synapse has not unless it is told to. */
+/** Features that are on by default in Hearth, but not in Synapse. */
 const CONFIG = {
   registration_shared_secret: SHARED_SECRET,
   login_via_existing_session: { enabled: true },

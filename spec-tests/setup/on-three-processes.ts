@@ -8,7 +8,7 @@ import { startRoundRobinProxy } from '../harness/round-robin-proxy.ts'
 import { provideHomeserver } from './homeserver.ts'
 
 /**
- * Three Hearths on one PostgreSQL behind a proxy that takes them in turn, started at once so that they migrate at once.
+ * Three Hearths on one PostgreSQL behind a round-robin proxy, started concurrently so that they migrate concurrently.
  */
 export default function setup(project: TestProject): Promise<() => Promise<void>> {
   return provideHomeserver(project, async () => {

@@ -5,18 +5,18 @@ import { join, relative } from 'node:path'
 import { ELEMENT_X } from '../clients/element-x-build.ts'
 
 /**
- * Runs every check and every test, and closes with what failed and `N passed, N failed`. Exit status 1 when anything
+ * Runs every check and every test, and ends with the failures and `N passed, N failed`. Exit status 1 if anything
  * failed.
  */
 const folder = mkdtempSync(join(tmpdir(), 'hearth-results-'))
 const failures: string[] = []
-/** What failed, and passed when it was tried again: a bug of the test or of Hearth all the same, named at the end. */
+/** Tests that failed, and passed on a retry: each is a bug of the test or of Hearth, listed at the end. */
 const flaky: string[] = []
 let passed = 0
 
 type Command = [program: string, ...options: string[]]
 
-/** What of vitest's report (its JSON reporter) is read. */
+/** The used part of vitest's JSON report. */
 type Report = {
   numPassedTests: number
   testResults: {
@@ -28,12 +28,11 @@ type Report = {
 }
 
 /**
- * Whether what a program prints is seen at once, or when it ends: of several that run at the same time only one may
- * talk.
+ * Whether a program's output is shown immediately, or at its end: only one of several concurrent programs may print.
  */
 type Seen = 'at once' | 'at the end'
 
-/** Runs a program. Whether it succeeded. */
+/** Runs a program, and returns whether it succeeded. */
 async function run(name: string, [program, ...options]: Command, seen: Seen): Promise<boolean> {
   const file = join(folder, `${name}.log`)
   const output = seen === 'at once' ? 'inherit' : openSync(file, 'w')
@@ -52,8 +51,8 @@ async function step(name: string, command: Command, seen: Seen = 'at the end'): 
 }
 
 /**
- * Vitest's own counts; a run that ends without a report, or for another reason than a test badly, is one failure. Files
- * in which tests fail are tried once more: what passes then counts as passed, and is named at the end.
+ * Runs vitest. A run without a report, or that fails for a reason other than a test, is one failure. Files with failed
+ * tests are retried: tests that then pass count as passed, and are listed at the end.
  */
 async function tests(name: string, project: string, workers: number, seen: Seen = 'at once'): Promise<void> {
   const options = ['--project', project, `--maxWorkers=${workers}`, '--reporter=default', '--reporter=json']
@@ -77,8 +76,8 @@ async function tests(name: string, project: string, workers: number, seen: Seen 
 }
 
 /**
- * Tests by file, name and which of that name it is; files as a whole by their names: one that could not be run is one
- * that failed.
+ * Tests by file, name and index of that name; files as a whole by their names: one that could not be run is one
+ * failure.
  */
 type Results = { count: number; passed: Set<string>; failed: Map<string, { file: string; message: string }> }
 
@@ -110,9 +109,8 @@ await Promise.all([
   step('dead code', ['knip']),
 ])
 await tests('unit', 'unit', cores)
-// Each has one server, which the files share: they run one after the other. Three processes share a PostgreSQL: what
-// one does alone there (project
-// `postgresql`) they do too.
+// Each has one server, which the files share: they run one after the other. The three processes share a PostgreSQL, and
+// also cover what the project `postgresql` tests on one process.
 await Promise.all([tests('on-pglite', 'pglite', 1), tests('on-three-processes', 'three-processes', 1, 'at the end')])
 await tests('whole', 'whole', cores)
 if (existsSync(ELEMENT_X)) await step("Element X's SDK", ['npm', 'run', '--silent', 'test:element-x'], 'at once')

@@ -15,7 +15,7 @@ import {
 } from '../harness/password-guesses.ts'
 import { v3 } from '../harness/rooms.ts'
 
-/** Asks for the proof of an address; gives what shows it. */
+/** Requests the verification of an address, and returns its credentials. */
 async function askForProof(world: HostileWorld, place: string, address: string, token?: string) {
   const client_secret = uniqueName('secret')
   const body = { email: address, client_secret, send_attempt: 1 }
@@ -26,7 +26,7 @@ async function askForProof(world: HostileWorld, place: string, address: string, 
 
 const follow = (link: string) => fetch(link, { method: 'POST', headers: { 'X-Forwarded-For': freshAddress() } })
 
-/** A proof whose link was followed by the owner of the mailbox. */
+/** Returns a verification whose link the owner of the mailbox has opened. */
 async function provenFor(world: HostileWorld, place: string, address: string, token?: string) {
   const before = world.mails.to(address).length
   const { answer, creds } = await askForProof(world, place, address, token)
@@ -61,7 +61,7 @@ const PROOFS: Attack[] = [
       const creds = await provenFor(world, 'account/3pid', victim.address)
       expect((await addTo(world, victim, creds)).status).toBe(200)
       const attacker = await newVictim(world)
-      // The owner follows a link that an attacker had sent "to add the address".
+      // The owner opens a link that an attacker had sent "to add the address".
       await addTo(world, attacker, creds)
       const asked = await askForProof(world, 'account/3pid', victim.address)
       expect((await resetWith(world, asked.creds)).body.errcode).toBe('M_UNAUTHORIZED')
@@ -201,7 +201,7 @@ const PROOFS: Attack[] = [
         expect(answers[0]).toEqual([200, ['sid'], expect.any(Number)])
         expect(answers[1]).toEqual(answers[0])
       }
-      // The owners learn it instead, and nothing in these mails can be followed.
+      // The owners are informed instead, and these mails have no link.
       const told = await pollUntil('the owners are told', () => {
         const texts = [...world.mails.to(victim.address), ...world.mails.to(free)].map(({ text }) => text ?? '')
         return texts.length === 7 && texts
@@ -263,5 +263,5 @@ const MAILS: Attack[] = [
   ),
 ]
 
-/** Misuse of proofs of e-mail addresses, and of the mails that ask for them. */
+/** Misuse of verifications of e-mail addresses, and of their mails. */
 export const ATTACKS_ON_ADDRESSES: readonly Attack[] = [...PROOFS, ...MAILS]

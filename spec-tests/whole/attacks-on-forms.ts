@@ -7,7 +7,7 @@ import { confirmLink, expectPage, HEARTH, postForm, STAGES, sessionOf, stagePage
 import { openConnection } from '../harness/raw-connection.ts'
 import { v3 } from '../harness/rooms.ts'
 
-/** Misuse of the forms of pages: what they send, and how. */
+/** Misuse of the web forms. */
 export const ATTACKS_ON_FORMS: readonly Attack[] = [
   ...(
     [
@@ -44,7 +44,7 @@ export const ATTACKS_ON_FORMS: readonly Attack[] = [
             headers: { 'Content-Type': type, ...(name === 'that is packed' && { 'Content-Encoding': 'gzip' }) },
             body: typeof body === 'string' ? body : new Uint8Array(body),
           }).catch(() => undefined)
-          // The connection may end before all of what is too large was sent.
+          // The connection may close before all of a large body was sent.
           if (answer === undefined) expect(body.length).toBeGreaterThan(65_536)
           else expect([answer.status >= 400, answer.status < 500]).toEqual([true, true])
         }

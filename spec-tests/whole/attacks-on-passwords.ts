@@ -22,7 +22,7 @@ const atLogin =
     logInFromAnywhere(world, identifierOf(victim), password)
 const email = (address: string) => ({ type: 'm.id.thirdparty', medium: 'email', address })
 
-/** Guesses by somebody who has an access token of the victim, at a request that a password protects. */
+/** Guesses with an access token of the victim, at a request that needs a password. */
 const atProof =
   (method: string, path: string | ((victim: Victim) => string), body: Record<string, unknown> = {}): Guess =>
   (world, victim, password) => {
@@ -151,5 +151,5 @@ const MORE: Attack[] = [
   },
 ]
 
-/** Guesses of passwords, by all ways there are, and what the answers reveal of accounts. */
+/** Password guesses by all endpoints, and information that responses reveal about accounts. */
 export const ATTACKS_ON_PASSWORDS: readonly Attack[] = [...SINGLE, ...MORE]

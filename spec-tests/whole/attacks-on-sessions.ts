@@ -29,7 +29,7 @@ const succeeded = (answers: readonly Answer[]) => answers.filter(({ status }) =>
 
 type Login = { access_token: string; refresh_token: string; device_id: string; user_id: string }
 
-/** A session of a new user whose tokens are refreshed. */
+/** Creates a session of a new user with refresh tokens. */
 async function refreshing(world: HostileWorld): Promise<{ victim: Victim; first: Login }> {
   const victim = await newVictim(world)
   const body = { ...passwordOf(victim), refresh_token: true }
@@ -60,7 +60,7 @@ async function loginTokenOf(world: HostileWorld, victim: Victim): Promise<string
 const redeem = (world: HostileWorld, token: string) =>
   askFromAnywhere(world, `${v3}/login`, { type: 'm.login.token', token })
 
-/** An authentication session of the victim: to delete a device. */
+/** Starts an authentication session of the victim: to delete a device. */
 async function uiaSession(world: HostileWorld, { accessToken: token, deviceId }: Victim): Promise<string> {
   return (await askFromAnywhere(world, `${v3}/devices/${deviceId}`, {}, { method: 'DELETE', token })).body.session
 }
@@ -83,7 +83,7 @@ const TOKENS: Attack[] = [
         soft_logout: true,
       })
       expect((await refresh(world, third.refresh_token)).status).toBe(401)
-      // Other devices go on, and the owner comes back to this one.
+      // Other devices continue, and the owner logs in to this one again.
       await stillThere(world, victim)
       const again = await askFromAnywhere(world, `${v3}/login`, { ...passwordOf(victim), device_id: first.device_id })
       expect([again.status, again.body.device_id]).toEqual([200, first.device_id])
@@ -130,7 +130,7 @@ const TOKENS: Attack[] = [
       ]
       for (const form of forms.slice(4)) expect((await refresh(world, form)).status).toBeGreaterThanOrEqual(400)
       expect((await whoami(world, first.access_token)).status).toBe(200)
-      // To know the family of a token is to have had it.
+      // Knowing a token's family means having had the token.
       for (const form of forms.slice(0, 4)) expect((await refresh(world, form)).status).toBe(401)
     },
   },

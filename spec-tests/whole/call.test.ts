@@ -7,7 +7,7 @@ import { startHearth, type TestHearth } from '../harness/hearth.ts'
 
 const v3 = '/_matrix/client/v3'
 const SECRET = 'what Hearth and coturn share'
-/** A call that rings later than this was not told promptly; far more than it takes, for busy machines. */
+/** A call that rings later was not delivered promptly; far more than needed, for busy machines. */
 const PROMPT_MS = 15_000
 
 let coturn: Coturn

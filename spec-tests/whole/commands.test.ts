@@ -10,7 +10,7 @@ import { placeDatabase, START_MS } from '../harness/hearth.ts'
 import { startRoundRobinProxy } from '../harness/round-robin-proxy.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'hearth-commands-'))
-/** On a machine that others load. */
+/** On a busy machine. */
 vi.setConfig({ testTimeout: 240_000 })
 const PASSWORD = 'correct horse'
 const CHEAP = 'passwords: {memory_kib: 8, iterations: 1}'

@@ -15,7 +15,7 @@ afterAll(() => postgres.stop())
 
 type Sent = { txnId: string; eventId: string | undefined }
 
-/** Sends until the server is gone; the last entry may lack its answer. */
+/** Sends until the server is dead; the last entry may lack its response. */
 async function sendUntilKilled(user: TestUser, roomId: string, round: string): Promise<Sent[]> {
   const sent: Sent[] = []
   for (let i = 0; ; i++) {
@@ -30,7 +30,8 @@ async function sendUntilKilled(user: TestUser, roomId: string, round: string): P
 }
 
 /**
- * Follows sync from a token until nothing new comes; returns the ids of the room's events, gaps filled by /messages.
+ * Syncs from a token until there are no changes, and returns the IDs of the room's events, with gaps filled by
+ * /messages.
  */
 async function syncAll(user: TestUser, roomId: string, since: string): Promise<{ ids: string[]; token: string }> {
   const ids: string[] = []
@@ -90,7 +91,7 @@ describe.each(['pglite', 'postgresql'])('on %s', (database) => {
             device_id: senders[number]!.deviceId,
             access_token: senders[number]!.accessToken,
           })
-          // A client that got no answer sends again; so does one that got one, here: the event must be the same.
+          // A client without a response retries; so does one with a response here: the event must be the same.
           for (const entry of [...entries.slice(-3), entries[0]!]) {
             const again = await sendText(sender, roomId, entry.txnId, entry.txnId)
             if (entry.eventId !== undefined) expect(again).toBe(entry.eventId)

@@ -6,7 +6,7 @@ import { registerUser, sendText, type TestUser, uniqueName } from '../harness/cl
 import { startHearth, type TestHearth } from '../harness/hearth.ts'
 import { type MailServer, startMailServer } from '../harness/mail-server.ts'
 
-/** Mail of two processes on one database, taken by a real SMTP server. */
+/** Mails of two processes on one database, accepted by a real SMTP server. */
 const v3 = '/_matrix/client/v3'
 const inRoom = (roomId: string, rest: string) => `${v3}/rooms/${encodeURIComponent(roomId)}/${rest}`
 const DELAY_MS = 400
@@ -55,7 +55,7 @@ async function newUser(): Promise<{ user: TestUser; address: string }> {
   return { user: await registerUser(url), address: `${uniqueName()}@example.org` }
 }
 
-/** A user with a proven address. */
+/** Creates a user with a verified address. */
 async function withAddress(): Promise<{ user: TestUser; address: string }> {
   const { user, address } = await newUser()
   const { sid } = (await requestToken(user, address)).body
@@ -66,7 +66,7 @@ async function withAddress(): Promise<{ user: TestUser; address: string }> {
   return { user, address }
 }
 
-/** Bob, who gets mail, in a room with Alice. */
+/** Creates Bob, who gets mail, in a room with Alice. */
 async function withPusher() {
   const { user: bob, address } = await withAddress()
   const alice = await registerUser(url)
@@ -108,7 +108,7 @@ describe('addresses', () => {
 
     const other = await registerUser(url)
     expect((await requestToken(user, address)).body.errcode).toBe('M_THREEPID_IN_USE')
-    // Others are not told that it has an owner; the owner is.
+    // Only the owner learns that the address has one.
     expect((await requestToken(other, address)).status).toBe(200)
     const [, refusal] = await mailsTo(address, 2)
     expect(refusal!.text).toContain(`It belongs to an account already: ${user.userId}`)
@@ -204,7 +204,7 @@ describe('pushers of kind email', () => {
     for (const part of [mail!.text, mail!.html]) expect(part).not.toMatch(/You have read this|forget it/)
     expect(mail!.from?.address).toBe('hearth@hearth.test')
 
-    // The next one tells nothing of the first.
+    // The next mail does not repeat the first.
     await bob.post(inRoom(roomId, `receipt/m.read/${encodeURIComponent(redacted)}`))
     await sendText(alice, roomId, 'Some is left')
     const [, second] = await mailsTo(address, 2)

@@ -2,9 +2,9 @@ import { randomInt } from 'node:crypto'
 import { expect, test } from 'vitest'
 import { fuzz } from '../fuzz/fuzz.ts'
 
-/** As many take some ten seconds for each seed; `npm run fuzz` sends 200,000. */
+/** These take some ten seconds for each seed; `npm run fuzz` sends 200,000. */
 const REQUESTS = 1_500
-/** One that is the same each time, and another each time, which is printed so that the run can be repeated. */
+/** A fixed one, and a random one, which is printed so that the run can be repeated. */
 const SEEDS = [13, randomInt(2 ** 31)]
 
 test.each(SEEDS)('requests and events by the seed %i harm nobody', async (seed) => {
@@ -13,6 +13,6 @@ test.each(SEEDS)('requests and events by the seed %i harm nobody', async (seed) 
   const log = (line: string) => void lines.push(line)
   const result = await fuzz({ place: 'pglite', requests: REQUESTS, seed, checksMemory: false, log })
   expect(result.report, lines.join('\n')).toBe('')
-  // Were everything refused, nothing would be tried.
+  // If everything were refused, nothing would be tested.
   expect(result.accepted).toBeGreaterThan(0.35)
 })

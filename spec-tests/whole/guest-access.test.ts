@@ -5,7 +5,7 @@ import { startFederation, type TestFederation } from '../harness/federation.ts'
 import { startHearth, type TestHearth } from '../harness/hearth.ts'
 import { createRoom, eventPath, joinRoom, refusal, roomPath, sendState, v3 } from '../harness/rooms.ts'
 
-/** What guests may do where a server lets them in. https://spec.matrix.org/v1.19/client-server-api/#guest-access */
+/** Guests on a server that allows them. https://spec.matrix.org/v1.19/client-server-api/#guest-access */
 let hearth: TestHearth
 let alice: TestUser
 let guest: TestUser

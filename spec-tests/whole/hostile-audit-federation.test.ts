@@ -23,8 +23,8 @@ import { startStub, startTarpit } from '../harness/stub-server.ts'
 import { prepareMember, visitRoom } from '../harness/visit-room.ts'
 
 /**
- * A second audit: what the tables of single subjects do not try. docs/security-tests.md lists the attacks and what came
- * of them.
+ * A second audit: attacks that the tables of single subjects lack. docs/security-tests.md lists the attacks and their
+ * results.
  */
 const text = (body: string) => ({ content: { msgtype: 'm.text', body } })
 const profileOf = (userId: string, displayname: string) => ({
@@ -34,7 +34,7 @@ const profileOf = (userId: string, displayname: string) => ({
   content: { membership: 'join', displayname },
 })
 
-/** A room of Alice in which another new server is, besides. */
+/** Adds a further new server to a room of Alice. */
 async function secondGuest(world: HostileWorld, roomId: string): Promise<Mallory & { room: PeerRoom }> {
   const other = await newMallory(world)
   const { room } = await visitRoom(other.peer, world.home, { roomId })
@@ -66,7 +66,7 @@ const FLOODS: Attack[] = [
       await expectHeard(stage, honest)
       const followed = new Set<EventId>()
       let last: readonly EventId[] = []
-      // Each event follows twenty at most.
+      // Each event has at most twenty prev events.
       for (let i = 0; i < 8; i++) {
         const id = (await sendText(world.alice, stage.roomId, `${i}`)) as EventId
         const { prev_event_ids } = await pollUntil('the server hears it', () => stage.room.find(id))
@@ -93,7 +93,7 @@ const FLOODS: Attack[] = [
       const head = stage.room.make({ ...text('head'), prev_events: [gap.event_id] })
       await stage.peer.send(world.home, [head])
       await pollUntil('keys are asked for', () => tarpit.open() >= 32)
-      // A gap of another server, in which a third one comes in, is filled meanwhile.
+      // In the meantime, a gap of another server is filled, in which a third one joins.
       const roomId = await createRoom(world.alice)
       const other = await secondGuest(world, roomId)
       const third = await newMallory(world)
@@ -113,7 +113,7 @@ const FLOODS: Attack[] = [
       const roomId = await createRoom(world.alice)
       const { room } = await visitRoom(mallory.peer, world.home, { roomId })
       for (const kind of HELP) mallory.peer.lie(kind, (_, response) => answerBadly(response, 'silent'))
-      // What does not compress.
+      // Incompressible.
       const filling = () => Buffer.from(crypto.getRandomValues(new Uint8Array(24_000))).toString('base64')
       const flood = () => room.make({ ...text(filling()), prev_events: [inventedId(`${Math.random()}`)] })
       const sendOne = async () =>
@@ -133,7 +133,7 @@ const FLOODS: Attack[] = [
       const honest = other.room.make(text('honest'))
       await other.peer.send(world.home, [honest])
       await expectHeard(mallory, honest)
-      // EDUs of the server still count.
+      // EDUs of the server still have an effect.
       await mallory.peer.sendEdus(world.home)
     },
   },
@@ -164,7 +164,7 @@ const FLOODS: Attack[] = [
   },
 ]
 
-/** Begins to answer, and goes on as fast as it has to. */
+/** Begins a response that never ends, with back-pressure. */
 function endlessly(response: ServerResponse): unknown {
   response.writeHead(200).write('{"pdu_ids":[')
   const timer = setInterval(() => response.write(' '.repeat(2048)), 500)
@@ -176,7 +176,7 @@ function endlessly(response: ServerResponse): unknown {
   })
 }
 
-/** A join by way of a server that hands over another room than there is: `change` is made to what it answers. */
+/** Returns a row about a join through a server that sends a false room: `change` alters its response. */
 function lyingJoin(
   what: string,
   expected: number,
@@ -204,7 +204,7 @@ function lyingJoin(
   }
 }
 
-/** An event of the room, signed by the hostile server for whoever it is of. */
+/** Returns an event of the room for any user, signed by the hostile server. */
 const forgedMember = (room: PeerRoom, peer: LyingServer, [userId, server]: [string, string]) =>
   room.make({ ...profileOf(userId, 'x'), signer: { ...peer.signer, serverName: server as ServerName } }).pdu
 
@@ -324,7 +324,7 @@ const JOINS: Attack[] = [
   },
 ]
 
-/** Paths by which a server reads a room. */
+/** Requests with which a server reads a room. */
 const reading = (roomId: string, eventId: string): [string, string, object?][] => [
   ['GET', `v1/event/${name(eventId)}`],
   ['GET', `v1/state/${name(roomId)}?event_id=${name(eventId)}`],

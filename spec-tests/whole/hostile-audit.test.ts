@@ -7,7 +7,7 @@ import { createRoom, joinRoom, roomPath, v1, v3 } from '../harness/rooms.ts'
 
 const SLIDING = '/_matrix/client/unstable/org.matrix.simplified_msc3575/sync'
 
-/** An object with many names. */
+/** Returns an object with many keys. */
 function many<Held>(count: number, nameOf: (place: number) => string, value: Held): Record<string, Held> {
   return Object.fromEntries(Array.from({ length: count }, (_, place) => [nameOf(place), value]))
 }
@@ -15,7 +15,7 @@ function many<Held>(count: number, nameOf: (place: number) => string, value: Hel
 const device = (place: number) => `DEVICE${place}`
 const remoteUser = (place: number) => `@user${place}:nowhere.invalid`
 
-/** Processor time that the processes have taken, in milliseconds. */
+/** Returns the CPU time of the processes, in milliseconds. */
 function processorTime({ processes }: HostileWorld): number {
   const ticks = processes.map(({ pid }) => {
     const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]!.split(' ')
@@ -128,7 +128,7 @@ const STORED: Attack[] = [
   },
 ]
 
-/** Rendezvous sessions that strangers begin and leave open. */
+/** Rendezvous sessions that anonymous clients create and leave open. */
 const RENDEZVOUS: Attack[] = [
   ['org.matrix.msc4108', 'text/plain'],
   ['io.element.msc4388', 'application/json'],
@@ -156,7 +156,7 @@ const RENDEZVOUS: Attack[] = [
   },
 }))
 
-/** Ways to wait for news. */
+/** Long polls. */
 const WAITING: Attack[] = ['sync', 'events'].map((kind) => ({
   name: `more requests of a user that wait at a process than may, by ${kind}`,
   async attempt({ processes, url, alice, roomId }) {
@@ -200,7 +200,7 @@ const TOKENS = [
   'a'.repeat(3000),
 ]
 
-/** Every place that takes a token. */
+/** Returns every request with a token. */
 function tokenPlaces(roomId: string, token: string): [method: string, path: string, body?: object][] {
   const [room, at] = [encodeURIComponent(roomId), encodeURIComponent(token)]
   return [
@@ -232,7 +232,7 @@ const FORGED: Attack[] = ['sync', 'pagination'].map((kind, place) => ({
   },
 }))
 
-/** What several processes must do once, asked of all of them at the same moment. */
+/** Actions that several processes must do once, requested of all of them concurrently. */
 const RACES: Attack[] = [
   {
     name: 'one transaction id of an event, used by many at the same moment',

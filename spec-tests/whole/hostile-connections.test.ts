@@ -13,7 +13,7 @@ const UPGRADE = ['Connection: Upgrade', 'Upgrade: websocket', 'Sec-WebSocket-Ver
 const KEY = 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=='
 const CHUNKED = 'Transfer-Encoding: chunked'
 
-/** The first message of a TLS handshake. */
+/** Returns the first message of a TLS handshake. */
 function clientHello(): Promise<Buffer> {
   return new Promise((resolve) => {
     const write = (chunk: Buffer, _: unknown, written: () => void) => {
@@ -24,7 +24,7 @@ function clientHello(): Promise<Buffer> {
   })
 }
 
-/** The head of a request. `fields`: further header lines. */
+/** Returns the head of a request. `fields`: further header lines. */
 function head(start: string, fields: string[] = []): string {
   return [`${start} HTTP/1.1`, 'Host: hearth.test', ...fields, '', ''].join('\r\n')
 }
@@ -38,13 +38,13 @@ type Reset = {
   name: string
   /** Default: the listener for clients. handshake: the one for other servers, before TLS. */
   listener?: 'client' | 'federation' | 'handshake'
-  /** What is sent before the reset. */
+  /** Data sent before the reset. */
   sent(world: HostileWorld): string | Promise<string | Buffer>
-  /** What the homeserver answers before one of the two resets comes; absent: nothing has to have come. */
+  /** The expected response before one of the two resets; absent: none. */
   answer?: string
 }
 
-/** Resets connections to each process: at once, and when what was sent has arrived. */
+/** Resets connections to each process: immediately, and when the data has arrived. */
 function reset({ name, listener = 'client', sent, answer }: Reset): Attack {
   return {
     name: `reset ${name}`,
@@ -235,7 +235,7 @@ const PROXY = '127.0.0.1'
 const CLIENT = '198.51.100.7'
 const CLAIMED = '192.0.2.1'
 
-/** X-Forwarded-For as it arrives: by its lines, and whom the homeserver must take for the client. */
+/** X-Forwarded-For by its lines, and the address that the homeserver must derive from them. */
 const FORGERIES: Attack[] = [
   { name: 'one address', lines: [`${CLAIMED}, ${CLIENT}`], address: CLIENT },
   { name: 'in a line of its own', lines: [CLAIMED, CLIENT], address: CLIENT },
@@ -261,12 +261,10 @@ const FORGERIES: Attack[] = [
 const VERSIONS = '/_matrix/client/versions'
 const POST = `POST ${v3}/login HTTP/1.1\r\nHost: x\r\n`
 const GET = `GET ${VERSIONS} HTTP/1.1\r\nHost: x\r\n`
-/** A request that must never be taken for one of its own. */
+/** A request that must never be treated as a separate one. */
 const HIDDEN = `GET ${ARRIVAL} HTTP/1.1\r\nHost: x\r\n\r\n`
 
-/**
- * Requests that are none, or that a proxy may understand in another way, with the status of their one answer; 0: none.
- */
+/** Malformed requests, or ones that a proxy may parse differently, with the status of their one response; 0: none. */
 const MALFORMED: [name: string, text: string, status: number][] = [
   ['a length and chunks', `${POST}Content-Length: ${HIDDEN.length}\r\n${CHUNKED}\r\n\r\n0\r\n\r\n${HIDDEN}`, 400],
   ['chunks and a length', `${POST}${CHUNKED}\r\nContent-Length: 3\r\n\r\n0\r\n\r\n${HIDDEN}`, 400],
@@ -397,7 +395,7 @@ const CROWDS: Attack[] = [
   },
 ]
 
-/** How many uploads of one user `describeAttacks` lets run at the same time, of each process. */
+/** Concurrent uploads of one user that `describeAttacks` allows per process. */
 const MOST_UPLOADS = 5
 const UPLOAD = 'POST /_matrix/media/v3/upload'
 
@@ -448,7 +446,7 @@ const UPLOADS: Attack[] = [
   },
 ]
 
-/** Uploads more than fits into the buffers between two programs; returns its server and media id. */
+/** Uploads more than fits into the socket buffers, and returns its server and media ID. */
 async function largeFile({ url, alice }: HostileWorld): Promise<string> {
   const uploaded = await fetch(`${url}/_matrix/media/v3/upload`, {
     method: 'POST',

@@ -13,7 +13,7 @@ type File = { body: Buffer | string; type?: string; query?: string }
 
 const asAlice = ({ alice }: HostileWorld) => ({ Authorization: `Bearer ${alice.accessToken}` })
 
-/** Uploads a file as Alice; gives `server/mediaId`. */
+/** Uploads a file as Alice, and returns `server/mediaId`. */
 async function upload(world: HostileWorld, { body, type, query = '' }: File): Promise<string> {
   const response = await fetch(`${world.url}/_matrix/media/v3/upload${query}`, {
     method: 'POST',
@@ -28,7 +28,7 @@ function get(world: HostileWorld, path: string, headers: Record<string, string> 
   return fetch(world.url + path, { headers: { ...asAlice(world), ...headers } })
 }
 
-/** Nothing of an answer may act in the name of the server, whatever it says. */
+/** Asserts that a response cannot run scripts in the server's origin. */
 function expectHarmless({ headers }: Response): void {
   expect(headers.get('content-security-policy')).toMatch(/^sandbox;.*script-src 'none'/)
   expect(headers.get('x-content-type-options')).toBe('nosniff')
@@ -36,7 +36,7 @@ function expectHarmless({ headers }: Response): void {
   expect(headers.get('set-cookie')).toBeNull()
 }
 
-/** A file that is said to be something: how it comes back. */
+/** Returns a row about a file with a claimed type, and how it is served. */
 function typed(name: string, file: File & { body: string | Buffer }, served: { type: string; shown: boolean }): Attack {
   return {
     name: `a type: ${name}`,
@@ -50,7 +50,7 @@ function typed(name: string, file: File & { body: string | Buffer }, served: { t
   }
 }
 
-/** A picture that is none, or too much: its thumbnail is refused, and the file itself is there. */
+/** Returns a row about an invalid or excessive image: its thumbnail is refused, and the file itself is served. */
 function picture(name: string, make: () => Promise<Buffer> | Buffer, statuses: readonly number[] = [400, 413]): Attack {
   return {
     name: `a picture: ${name}`,
@@ -75,7 +75,7 @@ const image = (format: 'png' | 'gif' | 'jpeg' | 'webp' | 'avif' | 'tiff') =>
   sharp({ create: { width: 200, height: 200, channels: 3, background: 'red' } })
     .toFormat(format)
     .toBuffer()
-/** The beginning of an image, from which its size is known and not all of its pixels. */
+/** The beginning of an image, which has its size but not all of its pixels. */
 const cut = (format: Parameters<typeof image>[0], share: number) => async () => {
   const whole = await image(format)
   return whole.subarray(0, Math.floor(whole.length * share))
@@ -136,7 +136,7 @@ const PICTURES: Attack[] = [
   }, [200, 400]),
 ]
 
-/** A picture of one bit for each pixel. */
+/** Returns an image of one bit per pixel. */
 function png(width: number, height: number, data: Buffer): Buffer {
   const header = Buffer.alloc(13)
   header.writeUInt32BE(width, 0)
@@ -260,7 +260,7 @@ const NAMED: Attack[] = [
 
 const liars = new WeakMap<HostileWorld, Promise<LyingServer>>()
 
-/** A file of another server that answers as it likes: what Alice gets of it. */
+/** Requests a file of a hostile server as Alice. */
 async function remote(world: HostileWorld, id: string, content: string, contentType: string): Promise<Response> {
   const liar = liars.get(world) ?? startLyingServer(world.federation)
   liars.set(world, liar)

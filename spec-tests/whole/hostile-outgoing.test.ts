@@ -16,7 +16,7 @@ const LIMITS = { user: 4, users: 20, server: 4, servers: 8, network: 3, networks
 const name = encodeURIComponent
 
 let networks = 0
-/** Makes requests as somebody from a network where nobody else is. */
+/** Sends requests from a network of its own. */
 function stranger(): (url: string, path: string, body?: object, method?: string) => Promise<Response> {
   const address = `203.0.113.${++networks}`
   return (url, path, body, method = body ? 'POST' : 'GET') =>
@@ -33,8 +33,8 @@ type Flood = (
 ) => Promise<readonly Promise<unknown>[]> | readonly Promise<unknown>[]
 
 /**
- * Requests that lead to servers which never answer: no more than `each` are made at a time, and others are served in
- * the meantime; strangers are not where strangers have taken all their places.
+ * Returns a row about requests that lead to servers which never respond: only `each` run concurrently, and others are
+ * served in the meantime, except anonymous clients if these have taken all their places.
  */
 function flood(what: string, each: number, requests: Flood): Attack {
   return {
@@ -56,7 +56,10 @@ function flood(what: string, each: number, requests: Flood): Attack {
   }
 }
 
-/** A new server with keys that nobody knows is heard, and a user and a stranger get what another server has. */
+/**
+ * Asserts that a new server with unknown keys is served, and that a user and an anonymous client get data of another
+ * server.
+ */
 async function expectServed(
   { federation, home, roomId, url, alice }: HostileWorld,
   { servesStrangers = true } = {},
@@ -72,7 +75,7 @@ async function expectServed(
   expect({ status: asStranger.status, errcode: ((await asStranger.json()) as Answer['body']).errcode }).toEqual(refused)
 }
 
-/** 40 requests of one stranger. */
+/** 40 requests of one anonymous client. */
 const strangers =
   (path: (server: string) => string): Flood =>
   ({ url }, tarpit) => {
@@ -91,7 +94,7 @@ const ofUser =
 const keysOf = (servers: readonly string[]) => ({ server_keys: Object.fromEntries(servers.map((each) => [each, {}])) })
 const usersOn = (servers: readonly string[]) => Object.fromEntries(servers.map((server) => [`@x:${server}`, []]))
 
-/** Asks where servers are served, as somebody. */
+/** Sends a federation request as another server. */
 async function askHome(
   { federation, home }: HostileWorld,
   path: string,
@@ -280,7 +283,7 @@ const REFUSALS: Attack[] = [
   },
 ]
 
-/** What cannot be reached, for different reasons. */
+/** Unreachable servers, for different reasons. */
 const UNREACHABLE: Record<string, (world: HostileWorld) => Promise<{ server: string; end(): void }>> = {
   'a name that does not exist': async () => ({ server: 'nothing.invalid:8448', end() {} }),
   'a port on which nobody listens': async () => ({ server: '127.1.2.3:1', end() {} }),
@@ -329,9 +332,7 @@ const TEXTS: Attack[] = Object.entries(UNREACHABLE).map(([what, start]) => ({
 
 type Responder = (request: IncomingMessage, response: ServerResponse) => void
 
-/**
- * A server that answers otherwise than it should; whoever asks is told that it does, soon, and nothing else happens.
- */
+/** Returns a row about a server with invalid responses: the client gets a prompt error, and nothing else happens. */
 function answered(what: string, respond: Responder, paths = 1): Attack {
   return {
     name: what,
@@ -396,7 +397,7 @@ const NAMES: Attack[] = [
   },
 ]
 
-/** Sets a pusher of a new user in the room, has a message sent, and waits until the gateway is asked. */
+/** Sets a pusher of a new user in the room, sends a message, and waits until the gateway gets a request. */
 async function notified({ url, roomId, alice }: HostileWorld, gateway: string): Promise<void> {
   const mallory = await registerUser(url)
   await mallory.post(roomPath(roomId, 'join'))

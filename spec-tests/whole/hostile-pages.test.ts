@@ -7,7 +7,7 @@ import { confirmLink, expectPage, HEARTH, postForm, STAGES, sessionOf, stagePage
 import { createRoom, joinRoom, v3 } from '../harness/rooms.ts'
 import { ATTACKS_ON_FORMS } from './attacks-on-forms.ts'
 
-/** The pages for people: they authenticate, confirm addresses, end mails and sign in. */
+/** The web pages: they authenticate, verify addresses, unsubscribe and log in. */
 const SCRIPT = '"><script>alert(1)</script>'
 const MARKUP = [
   SCRIPT,
@@ -17,14 +17,14 @@ const MARKUP = [
   '</form><form action="https://evil.example">',
 ]
 
-/** Whether the link of a proof was followed: only then it completes the stage. */
+/** Returns whether the link of a verification was opened: only then it completes the stage. */
 async function isConfirmed(world: HostileWorld, threepid_creds: object): Promise<boolean> {
   const auth = { type: 'm.login.email.identity', threepid_creds }
   const { body } = await ask(world.url, { method: 'POST', path: `${v3}/register`, body: { password: PASSWORD, auth } })
   return body.errcode !== 'M_UNAUTHORIZED'
 }
 
-/** A user who gets mail of what they have not read, and the link in it that ends that. */
+/** Creates a user with digest mails, and returns the unsubscribe link in one. */
 async function withMails(world: HostileWorld): Promise<{ victim: Victim; link: string }> {
   const victim = await newVictimWithAddress(world)
   const before = world.mails.to(victim.address).length
@@ -272,7 +272,7 @@ const LINKS: Attack[] = [
     name: 'forms of other sites that send to the link of a mail',
     async attempt(world) {
       const { link, creds } = await confirmLink(world)
-      // Whoever has not the mail cannot name the link; there is no cookie that would do it for them.
+      // Without the mail the link cannot be guessed; no cookie replaces it.
       const guess = link.replace(/[^/]+$/, 'x'.repeat(32))
       const headers = {
         Origin: 'https://evil.example',

@@ -7,7 +7,7 @@ import { ask, registerUser, type TestUser, uniqueName } from '../harness/client.
 import { type Attack, describeAttacks, type HostileWorld } from '../harness/hostile-world.ts'
 import { createRoom, joinRoom, roomPath, sendEvent, sendState, syncUntil, v3 } from '../harness/rooms.ts'
 
-/** As long as an event may be. */
+/** The maximum length in an event. */
 const LONG = 'a'.repeat(63_000)
 const HEADER = 15_000
 const highlight = ['notify', { set_tweak: 'highlight' }]
@@ -18,7 +18,8 @@ const rule = (...conditions: object[]): Rule => ({ kind: 'override', body: { act
 const match = (key: string, pattern: string) => rule({ kind: 'event_match', key, pattern })
 
 /**
- * Messages for somebody whose own rules must not match them: each is one notification by the rules that everybody has.
+ * Returns a row about messages that the victim's own rules must not match: each is one notification by the default
+ * rules.
  */
 function pushRules(
   name: string,
@@ -104,7 +105,7 @@ const PUSH_RULES: Attack[] = [
   pushRules('the display name, 30 times', [many(30, () => ({ kind: 'contains_display_name' }))]),
 ]
 
-/** A filter that takes nothing, and the answer that is as small as it should be. */
+/** Returns a row about a filter that matches nothing: the response must be small. */
 function filter(
   name: string,
   types: readonly string[],
@@ -153,7 +154,10 @@ const FILTERS: Attack[] = [
   },
 ]
 
-/** An ACL of a room of Mallory's that the peer has joined; the peer stays allowed, and its events arrive. */
+/**
+ * Returns a row about an ACL of a room of Mallory that the peer has joined; the peer stays allowed, and its events
+ * arrive.
+ */
 function acl(name: string, lists: { allow: string[]; deny?: string[] }, isAllowed = true): Attack {
   return {
     name,
@@ -285,7 +289,7 @@ const SEARCHES: Attack[] = [
   },
 ]
 
-/** A request with a hostile header or path, to where clients or where servers are served. */
+/** Returns a row about a request with a hostile header or path, to the client or the federation port. */
 function request(
   name: string,
   to: 'clients' | 'servers',

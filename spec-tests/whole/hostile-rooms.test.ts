@@ -22,14 +22,11 @@ import {
 } from '../harness/rooms.ts'
 import { slidingClient } from '../harness/sliding-client.ts'
 
-/**
- * Attacks on rooms by those without power or without any business there: they redact nothing, hide nothing, and read
- * nothing.
- */
+/** Attacks on rooms by users without power or access: they can redact, hide and read nothing. */
 
 type Scene = { world: HostileWorld; roomId: string; messageId: string; word: string; say: PeerSpeaker; since: string }
 
-/** A listed room of Alice's with Bob, a message, and the peer's user, who has no power. */
+/** Creates a published room of Alice with Bob, a message, and the peer's user, who has no power. */
 async function scene(world: HostileWorld, room_version: string): Promise<Scene> {
   const { alice, bob } = world
   const word = `word${uniqueName().replaceAll('-', '')}`
@@ -41,7 +38,7 @@ async function scene(world: HostileWorld, room_version: string): Promise<Scene> 
   return { world, roomId, messageId, word, say, since }
 }
 
-/** Asserts that neither sync tells Bob of an event that the peer has sent, and that its room goes on. */
+/** Asserts that neither sync shows Bob an event that the peer has sent, and that its room still works. */
 async function expectWithheld({ world: { bob }, roomId, say, since }: Scene, eventId: string): Promise<void> {
   const last = await say({ content: { msgtype: 'm.text', body: 'afterwards' } })
   const told: string[] = []
@@ -57,7 +54,7 @@ async function expectWithheld({ world: { bob }, roomId, say, since }: Scene, eve
   expect(await hasEvent(bob, { room_id: roomId, event_id: eventId })).toBe(false)
 }
 
-/** Asserts that Alice's message is there for everybody, also in searches. */
+/** Asserts that everybody can read Alice's message, also by search. */
 async function expectIntact({ world: { bob }, roomId, messageId, word }: Scene): Promise<void> {
   const { content } = await bob.get(roomPath(roomId, eventPath('event', messageId)))
   expect(content.body).toContain(word)
@@ -67,7 +64,7 @@ async function expectIntact({ world: { bob }, roomId, messageId, word }: Scene):
 }
 
 type Redacting = Parameters<PeerSpeaker>[0]
-/** A redaction by the peer's user that must not hold. */
+/** Returns a row about an invalid redaction by the peer's user. */
 function badRedaction(
   name: string,
   version: string,
@@ -158,7 +155,7 @@ const REDACTIONS_BY_PEERS: Attack[] = [
   },
 ]
 
-/** Mallory, who is in the bystanders' room without power, asks for a redaction; it is refused and changes nothing. */
+/** Returns a row about a redaction by Mallory, a member without power: it is refused and changes nothing. */
 function badRequest(
   name: string,
   expected: [number, string],
@@ -225,7 +222,7 @@ const REDACTIONS_BY_CLIENTS: Attack[] = [
 ]
 
 type Secret = { roomId: string; eventId: string; token: string }
-/** A private room of Alice's, of which an outsider knows all ids. */
+/** Creates a private room of Alice, whose IDs an outsider knows. */
 async function secretRoom({ alice, bob }: HostileWorld): Promise<Secret> {
   const roomId = await createRoom(alice, { preset: 'private_chat', name: 'the secret name', invite: [bob.userId] })
   await joinRoom(roomId, bob)
@@ -283,7 +280,7 @@ const READINGS: Record<string, Reading> = {
   },
 }
 
-/** Each way of reading, by a stranger, and by a user who has left and forgotten the room before. */
+/** Each read, by a stranger, and by a user who has left and forgotten the room. */
 const READING: Attack[] = Object.keys(READINGS).map((name) => ({
   name: `an outsider asks for ${name} of a private room`,
   async attempt(world) {

@@ -25,7 +25,7 @@ async function placeOf(world: HostileWorld): Promise<Place> {
   return { ...(await hostileRoom(world)), world }
 }
 
-/** An attack that puts every hostile string into one position of a local user's requests. */
+/** Returns an attack that puts every hostile string into one position of a local user's requests. */
 function byClient({ name, requests }: ClientPosition): Attack {
   return {
     name: `a client: ${name}`,
@@ -37,7 +37,7 @@ function byClient({ name, requests }: ClientPosition): Attack {
   }
 }
 
-/** The same in events that another server sends. */
+/** The same in events of another server. */
 function byPeerEvent(name: string, events: (text: string, place: Place) => PeerEvent[]): Attack {
   return {
     name: `an event of a peer: ${name}`,
@@ -79,7 +79,7 @@ const message = (content: object): PeerEvent => ({ content: { msgtype: 'm.text',
 
 const CLIENT_POSITIONS = [...ROOM_POSITIONS, ...USER_POSITIONS, ...KEY_POSITIONS, ...ACCOUNT_POSITIONS]
 
-/** Strings of characters that have broken something, between any others. */
+/** Strings of troublesome characters between any others. */
 const oddString = fc.string({
   unit: fc.oneof(
     fc.constantFrom('\0', '\ud800', '\udfff', '\ufeff', '\u202e', '\\', '"', '%', '$', '!', '@', ':', '/', '.', '*'),

@@ -11,15 +11,15 @@ const MIB = 1024 * 1024
 const LIST = { range: [0, 9], timeline_limit: 5, required_state: { include: [] } }
 const REQUEST = { type: 'request', request: { conn_id: 'attack', lists: { all: LIST } } }
 
-/** What is sent after the upgrade, and how the homeserver must answer. */
+/** Data sent after the upgrade, and the expected response. */
 type Talk = {
   name: string
   /** Default: Alice's. 'none': the upgrade has no token. */
   token?: string | ((world: HostileWorld) => Promise<string>)
   sent(world: HostileWorld): Buffer[]
-  /** With what it closes; absent: it closes without a code. */
+  /** The expected close code; absent: it closes without a code. */
   code: number | undefined
-  /** What its last message says; absent: nothing in particular. */
+  /** The errcode of its last message; absent: any. */
   errcode?: string
 }
 
@@ -168,7 +168,7 @@ const FRAMES: Talk[] = [
   { name: 'HTTP where frames are spoken', sent: () => [Buffer.from(`GET / HTTP/1.1\r\n\r\n`)], code: 1002 },
 ]
 
-/** Resets sockets of each process after what was sent. */
+/** Resets sockets of each process after sending data. */
 const RESETS: Attack[] = [
   { name: 'within the head of a frame', frames: [Buffer.from([0x81])] },
   { name: 'within a frame', frames: [frame(OPCODE.text, '{"type":', { length: 100 })] },
@@ -191,11 +191,11 @@ const RESETS: Attack[] = [
   },
 }))
 
-/** How many requests a user may make at once, and WebSockets have, in these tests. */
+/** The burst of requests and of WebSocket messages per user in these tests. */
 const MOST_REQUESTS = 100
 const MOST_SOCKETS = 10
 
-/** Sends much at once on a socket that reads nothing; the process has to stay small. Returns the connection. */
+/** Sends much data on a socket that reads nothing; the process must stay small. Returns the connection. */
 async function flood({ processes: [first], alice }: HostileWorld, bytes: Buffer): Promise<RawConnection> {
   const { pid, url } = first!
   forgetPeak(pid)

@@ -4,14 +4,14 @@ import { startPostgres, type TestPostgres } from '../../testing/postgres.ts'
 import { ask, registerUser, type TestUser } from '../harness/client.ts'
 import { startHearth, type TestHearth } from '../harness/hearth.ts'
 
-/** What was acknowledged, or could be seen, is done in every room, though the process dies in the middle of it. */
+/** Acknowledged or visible changes are completed in every room, even if the process dies in the middle. */
 const v3 = '/_matrix/client/v3'
 const ROOMS = 120
 
-/** On a machine that others load. */
+/** On a busy machine. */
 vi.setConfig({ testTimeout: 300_000 })
 const PATIENCE_MS = 120_000
-/** Who looks too often keeps the server from its work. */
+/** Frequent polls would slow the server down. */
 const PAUSE_MS = 200
 
 let postgres: TestPostgres
@@ -32,7 +32,7 @@ async function start(databaseUrl?: string): Promise<TestHearth> {
   return hearth
 }
 
-/** Alice in many rooms of Bob's. */
+/** Creates Alice in many rooms of Bob. */
 async function inManyRooms(url: string): Promise<{ alice: TestUser; bob: TestUser }> {
   const [alice, bob] = await Promise.all([registerUser(url), registerUser(url)])
   await Promise.all(
@@ -44,7 +44,7 @@ async function inManyRooms(url: string): Promise<{ alice: TestUser; bob: TestUse
   return { alice, bob }
 }
 
-/** In how many rooms a user's latest member event has this value, as somebody else sees it who is in all of them. */
+/** Counts the rooms in which a user's latest member event has this value, as another member of all of them sees it. */
 async function countRooms(
   at: { url: string; reader: TestUser; userId: string },
   [key, value]: [string, string],
@@ -59,7 +59,7 @@ async function countRooms(
   return rooms.filter(({ timeline }) => timeline.events.at(-1)?.content[key] === value).length
 }
 
-/** Deactivation logs out at once, and then leaves rooms. */
+/** Deactivation logs out immediately, and then leaves rooms. */
 async function untilLoggedOut(url: string, { accessToken }: TestUser): Promise<void> {
   const request = { method: 'GET', path: `${v3}/account/whoami`, token: accessToken }
   await pollUntil('the account is gone', async () => (await ask(url, request)).status === 401)

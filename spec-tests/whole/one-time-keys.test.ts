@@ -26,12 +26,12 @@ afterAll(async () => {
   await postgres.stop()
 })
 
-/** A user by way of a process. */
+/** Returns a user who sends requests to a given process. */
 function through(hearth: TestHearth, { userId, deviceId, accessToken }: TestUser): TestUser {
   return asUser(hearth.url, { user_id: userId, device_id: deviceId, access_token: accessToken })
 }
 
-/** The name of the key that a claim gets. */
+/** Returns the ID of the key that a claim gets. */
 async function claim(user: TestUser): Promise<string> {
   const wanted = { one_time_keys: { [alice.userId]: { [alice.deviceId]: ALGORITHM } } }
   const { one_time_keys } = await user.post(`${KEYS}/claim`, wanted)
@@ -58,7 +58,7 @@ test('64 claims while a process is killed: no key twice, no fallback key before 
   const oneTime = given.filter((name) => name !== fallback)
   expect(new Set(oneTime).size, 'no key is given twice').toBe(oneTime.length)
 
-  // Keys may be gone with answers that nobody got, but what is left comes before the fallback key.
+  // Keys may be lost with lost responses, but the remaining ones come before the fallback key.
   const { device_one_time_keys_count: left } = await through(second, alice).get('/_matrix/client/v3/sync?timeout=0')
   const rest: string[] = []
   for (let i = 0; i < (left[ALGORITHM] ?? 0); i++) rest.push(await claim(through(hearths[i % 2]!, bob)))

@@ -11,7 +11,7 @@ import { startHearth, type TestHearth } from '../harness/hearth.ts'
 import { createRoom, historyOf, roomPath, v3 } from '../harness/rooms.ts'
 
 /**
- * Outages of the machine: clients get a 503 that says what is wrong, nothing is half-done, and all goes on afterwards.
+ * Outages of the machine: clients get a 503 with the reason, nothing is half-written, and everything works afterwards.
  */
 
 async function upload(user: TestUser, bytes: number): Promise<{ status: number; error: string | undefined }> {

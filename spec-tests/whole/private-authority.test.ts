@@ -21,13 +21,13 @@ const tls = authority.issue('localhost')
 const certificate = { cert: readFileSync(tls.certificate), key: readFileSync(tls.key) }
 const folder = mkdtempSync(join(tmpdir(), 'hearth-authority-'))
 
-/** Paths that were asked, with what was sent. */
+/** Requested paths, with the bodies. */
 const asked: string[] = []
 const server = createServer(certificate, async (request, response) => {
   asked.push(`${request.url} ${await text(request)}`)
   response.writeHead(200, { 'content-type': 'application/json' }).end('{"rejected":[]}')
 })
-/** Addresses to which mails came. */
+/** Recipients of mails. */
 const mailed: string[] = []
 const mails = new SMTPServer({
   ...certificate,
@@ -73,7 +73,7 @@ function start(name: string, trusted_certificates: string[]): Promise<TestHearth
   })
 }
 
-/** Does with a Hearth what makes it connect to all of these programs. */
+/** Makes a Hearth connect to all of these programs. */
 async function beConnected(hearth: TestHearth, name: string): Promise<TestUser> {
   const [alice, bob] = await Promise.all([registerUser(hearth.url), registerUser(hearth.url)])
   const url = `${base()}/_matrix/push/v1/notify`
@@ -126,7 +126,7 @@ describe('programs with a certificate of a private authority', () => {
   })
 })
 
-/** Counts handshakes that the client breaks off. */
+/** Counts handshakes that the client aborts. */
 function countHandshakes(): { refused(): number } {
   let refused = 0
   server.on('tlsClientError', () => refused++)

@@ -46,7 +46,7 @@ afterAll(async () => {
   rmSync(folder, { recursive: true })
 })
 
-/** What the gateway was sent, apart from this test's own question whether it listens. */
+/** Returns the requests to the gateway, except this test's own probe. */
 // biome-ignore lint/suspicious/noExplicitAny: notifications of every shape
 function received(): any[] {
   const lines = existsSync(file) ? readFileSync(file, 'utf8').split('\n').filter(Boolean) : []
@@ -88,6 +88,6 @@ test('a mention arrives once, and what was sent while the gateway was dead after
   await bob.post(inRoom(roomId, `receipt/m.read/${encodeURIComponent(missed[1]!)}`))
   await pollUntil('it hears that all is read', () => received().at(-1).event_id === undefined)
   expect(received().at(-1).counts).toEqual({})
-  // Each once, in order, and nothing but what the API knows.
+  // Each once, in order, and only with specified keys.
   expect(received().map(({ event_id, fault }) => fault ?? event_id)).toEqual([mentioned, ...missed, undefined])
 })

@@ -10,7 +10,7 @@ import { createRoom, joinRoom, roomPath, v3 } from '../harness/rooms.ts'
 let hearth: TestHearth
 let alice: TestUser
 
-/** Once, and again only after two seconds; users are registered, and rooms made, before it matters. */
+/** A burst for setting up users and rooms, then once per two seconds. */
 const SLOW = { per_second: 0.5, burst: 3 }
 /** Only once in the time of a test. */
 const INVITES = { per_second: 0.001, burst: 3 }
@@ -32,7 +32,7 @@ beforeAll(async () => {
 })
 afterAll(() => hearth.dispose())
 
-/** Asks the same until it is refused for being too often; the refusal. */
+/** Repeats a request until it is rate-limited, and returns that response. */
 async function refusedAfter(times: number, send: (time: number) => Promise<Answer>): Promise<Answer> {
   for (let time = 0; time < times; time++) expect((await send(time)).status).not.toBe(429)
   return pollUntil('it is too often', async () => {
@@ -61,7 +61,7 @@ test.each<[string, (user: TestUser, time: number) => Promise<Answer>]>([
   expect((await send(other, 0)).status).not.toBe(429)
 })
 
-/** Each of these counts for more than half of a burst of all requests. */
+/** Each of these counts for more than half of the burst. */
 test.each<[string, (user: TestUser) => Promise<Answer>]>([
   ['of many bytes', (user) => user.ask('POST', `${v3}/createRoom`, { name: 'x'.repeat(9 * 1024 * 1024) })],
   [
@@ -114,7 +114,7 @@ describe('invites count one by one', () => {
     const user = await registerUser(hearth.url)
     const roomId = await createRoom(user, { invite: guests.slice(1) })
     expectRetry(await invite(user, roomId))
-    // What was refused is the invite.
+    // Only the invite is rate-limited.
     expect((await user.ask('POST', `${v3}/createRoom`, {})).status).toBe(200)
   })
 })
@@ -179,7 +179,7 @@ describe('on two processes', () => {
     await postgres.stop()
   })
 
-  /** Asks the two in turn, until both refuse; how many were let in. */
+  /** Alternates requests to both processes until both refuse, and returns the number of accepted ones. */
   async function countAdmitted(send: (url: string, time: number) => Promise<Answer>): Promise<number> {
     let [admitted, refusals] = [0, 0]
     for (let time = 0; refusals < 10; time++) {
@@ -209,7 +209,7 @@ describe('on two processes', () => {
     }
     while (!(await isRefused(0)));
     expect(admitted[0]).toBe(MESSAGES)
-    // Alone it would admit as many; each request leaves it time to learn of the others.
+    // On its own it would accept as many; each request gives it time to learn of the others.
     await pollUntil('the other process refuses, too', () => isRefused(1), undefined, 50)
     expect(admitted[1]).toBeLessThan(MESSAGES)
   })
@@ -217,7 +217,7 @@ describe('on two processes', () => {
   test('attempts to log in and registrations are counted together at once', async () => {
     const login = { type: 'm.login.password', user: 'nobody', password: 'wrong' }
     const guess = (url: string) => ask(url, { method: 'POST', path: `${v3}/login`, body: login })
-    // Each attempt is one from the address and one at the account.
+    // Each attempt counts for the address and for the account.
     expect(await countAdmitted(guess)).toBe(6)
 
     // Two were taken above: one for the flows, one for the account.

@@ -11,7 +11,7 @@ beforeAll(async () => {
 })
 afterAll(() => postgres.stop())
 
-/** Syncs until these users are told to be typing; returns the token after it. */
+/** Syncs until these users are typing, and returns the token after that. */
 function hearsTyping(
   user: TestUser,
   since: string,
@@ -97,7 +97,7 @@ describe.each(['pglite', 'postgresql'])('on %s', (database) => {
     const { next_batch } = await bob.get(`${v3}/sync`)
     await alice.put(roomPath(roomId, `typing/${encodeURIComponent(alice.userId)}`), { typing: true, timeout: 3000 })
     const since = await hearsTyping(bob, next_batch, { roomId, users: [alice.userId] })
-    // What is promised is on disk, and what came before it.
+    // A durable commit also flushes the commits before it.
     await sendText(alice, roomId, 'about to end')
     await hearth.kill(signal)
     await hearth.restart()

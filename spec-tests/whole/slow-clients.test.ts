@@ -5,8 +5,8 @@ import { startHearth, type TestHearth } from '../harness/hearth.ts'
 import { openConnection, type RawConnection } from '../harness/raw-connection.ts'
 
 /**
- * Clients that are slow, stop half-way or send too much are answered where that can be, lose their connection, and hold
- * up nobody else.
+ * Clients that are slow, stop half-way or send too much get a response if possible, lose their connection, and delay
+ * nobody else.
  */
 const LIMIT = 100_000
 const PATIENCE_MS = 60_000
@@ -102,7 +102,7 @@ function uploadHead(bytes: number): string {
   return head([`Content-Length: ${bytes}`, 'Content-Type: text/plain'], '/_matrix/media/v3/upload')
 }
 
-/** Sends pieces of a file, the next one after `pauseMs`, until the server answers. */
+/** Sends pieces of a file at intervals of `pauseMs`, until the server responds. */
 async function uploadSlowly(pieces: string[], pauseMs: number): Promise<RawConnection> {
   const connection = await openConnection(hearth.url)
   connection.send(uploadHead(pieces.join('').length))
@@ -118,7 +118,7 @@ async function uploadSlowly(pieces: string[], pauseMs: number): Promise<RawConne
 describe('an upload that', () => {
   test('is slow but steady succeeds, long after the time for other bodies', async () => {
     const started = performance.now()
-    // Twice the least rate.
+    // Twice the minimum rate.
     const connection = await uploadSlowly(Array(25).fill('x'.repeat(512)), 250)
     expect(performance.now() - started).toBeGreaterThan(6000)
     expect(connection.received()).toMatch(/^HTTP\/1\.1 200 /)

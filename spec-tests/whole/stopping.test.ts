@@ -10,7 +10,7 @@ import { registerUser } from '../harness/client.ts'
 import { placeDatabase, START_MS } from '../harness/hearth.ts'
 import { v3 } from '../harness/rooms.ts'
 
-/** However Hearth is started, a signal to what was started stops it gracefully, and nothing of it stays. */
+/** However Hearth is started, a signal to the started process stops it gracefully, and leaves no process behind. */
 const ROOT = join(import.meta.dirname, '../..')
 const folder = mkdtempSync(join(tmpdir(), 'hearth-stopping-'))
 const link = join(folder, 'hearth')
@@ -18,11 +18,11 @@ const config = join(folder, 'hearth.yaml')
 let url: string
 vi.setConfig({ testTimeout: START_MS })
 
-/** What Kubernetes sets in the containers of a service called hearth. */
+/** The environment of containers in a Kubernetes service called hearth. */
 const KUBERNETES = { HEARTH_PORT: 'tcp://10.0.0.1:8008', HEARTH_SERVICE_HOST: '10.0.0.1', HEARTH_SERVICE_PORT: '8008' }
 
 /**
- * Fails on demand: SIGUSR2 throws, SIGWINCH lets a promise fail, SIGPROF has a socket break to which nobody listens.
+ * Fails on demand: SIGUSR2 throws, SIGWINCH rejects a promise, SIGPROF makes a socket without an error listener fail.
  */
 const FAULTS = `data:text/javascript,${encodeURIComponent(`
   import { Socket } from 'node:net'
@@ -41,7 +41,7 @@ beforeAll(async () => {
 })
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
-/** Starts it as the leader of a group of processes; returns once it answers. */
+/** Starts it as the leader of a process group; resolves once it responds. */
 async function launch(command: string, env: Record<string, string> = {}) {
   const [program, ...words] = command.split(' ')
   const child = spawn(program!, words, { cwd: ROOT, detached: true, env: { ...process.env, ...KUBERNETES, ...env } })

@@ -5,7 +5,7 @@ import { ask, asUser, type TestUser, uniqueName } from '../harness/client.ts'
 import { startHearth, type TestHearth } from '../harness/hearth.ts'
 import { type MailServer, startMailServer } from '../harness/mail-server.ts'
 
-/** The pages by which people authenticate whose clients cannot, in a real browser. */
+/** The authentication pages for clients without these stages, in a real browser. */
 const v3 = '/_matrix/client/v3'
 const password = 'correct horse battery'
 const TERMS = { version: '1.2', en: { name: 'Terms of service', url: 'https://example.org/terms-1.2-en.html' } }
@@ -43,7 +43,7 @@ async function register(more: object = {}): Promise<TestUser> {
   return asUser(hearth.url, (await post('/register', { ...body, auth: { type: 'm.login.terms', session } })).body)
 }
 
-/** The page of a stage, as an app opens it in an embedded browser. */
+/** Opens the page of a stage, like an app in an embedded browser. */
 async function openStage(type: string, session: string): Promise<Page> {
   const page = await browser.newPage()
   await page.addInitScript('globalThis.onAuthDone = () => { globalThis.isDone = true }')
@@ -51,7 +51,7 @@ async function openStage(type: string, session: string): Promise<Page> {
   return page
 }
 
-// By the browser's own protocol: the pages let nothing be evaluated in them.
+// By the browser's own protocol: the pages forbid evaluation.
 const untilDone = (page: Page) => pollUntil('the page is done', () => page.evaluate('globalThis.isDone === true'))
 
 async function linkMailedTo(address: string): Promise<string> {
