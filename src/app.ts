@@ -17,6 +17,10 @@ import type { Metrics } from './infra/metrics.ts'
 import type { Random } from './infra/random.ts'
 import type { StreamTail } from './infra/stream-tail.ts'
 import type { PasswordHasher } from './infra/users/password-hasher.ts'
+import type { Backfills } from './services/federation/inbound/backfills.ts'
+import type { EarlyReceipts } from './services/federation/inbound/early-receipts.ts'
+import type { Inbox } from './services/federation/inbound/inbox.ts'
+import type { UnverifiedEvents } from './services/federation/inbound/unverified.ts'
 import type { MediaStore } from './services/media/media-store.ts'
 import type { DevicePresence } from './services/presence/device-presence.ts'
 import type { SpaceWalks } from './services/rooms/directory/space-walks.ts'
@@ -86,6 +90,13 @@ export type Components = {
   readonly reading: {
     readonly inTurn: ReadingTurns
     readonly spaceWalks: SpaceWalks
+  }
+  /** The work on what other servers send. */
+  readonly inbound: {
+    readonly inbox: Inbox
+    readonly unverifiedEvents: UnverifiedEvents
+    readonly earlyReceipts: EarlyReceipts
+    readonly backfills: Backfills
   }
   readonly presence: DevicePresence
   readonly sync: {

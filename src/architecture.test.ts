@@ -9,11 +9,6 @@ import { violations } from './test-architecture.ts'
  */
 const EXCEPTIONS: readonly string[] = [
   'src/services/appservices/third-party-networks.ts: descriptions is state of a module; make it a member of App',
-  'src/services/federation/inbound/backfill-room.ts: resting is state of a module; make it a member of App',
-  'src/services/federation/inbound/backfill-room.ts: underWay is state of a module; make it a member of App',
-  'src/services/federation/inbound/early-receipts.ts: waiting is state of a module; make it a member of App',
-  'src/services/federation/inbound/unverified-events.ts: kept is state of a module; make it a member of App',
-  'src/services/federation/inbound/work-inbox.ts: inboxes is state of a module; make it a member of App',
   'src/services/federation/joining/join-race.ts: racesOfServers is state of a module; make it a member of App',
   'src/services/federation/outbound/note-server-alive.ts: seen is state of a module; make it a member of App',
   'src/services/federation/outbound/transaction-text.ts: texts is state of a module; make it a member of App',

@@ -1,4 +1,8 @@
 import type { App, Capabilities } from './app.ts'
+import { createBackfills } from './services/federation/inbound/backfills.ts'
+import { createEarlyReceipts } from './services/federation/inbound/early-receipts.ts'
+import { createUnverifiedEvents } from './services/federation/inbound/unverified-events.ts'
+import { createInbox } from './services/federation/inbound/work-inbox.ts'
 import { createDevicePresence } from './services/presence/device-presence.ts'
 import { createSpaceWalks } from './services/rooms/directory/space-walks.ts'
 import { createReadingTurns } from './services/rooms/reading/reading-turns.ts'
@@ -16,6 +20,7 @@ export function buildApp(capabilities: Capabilities): App {
     ...capabilities,
     timeline: buildTimeline(capabilities),
     reading: buildReading(),
+    inbound: buildInbound(capabilities),
     presence: createDevicePresence(capabilities),
     sync: buildSync(capabilities),
   }
@@ -36,5 +41,15 @@ function buildSync({ config, database, stream }: Capabilities): App['sync'] {
     firstAnswers: createFirstAnswers(),
     toldMembers: createToldMembers(),
     slidingAnswers: createSlidingAnswers(database),
+  }
+}
+
+function buildInbound(capabilities: Capabilities): App['inbound'] {
+  const inbox = createInbox(capabilities)
+  return {
+    inbox,
+    unverifiedEvents: createUnverifiedEvents({ ...capabilities, inbox }),
+    earlyReceipts: createEarlyReceipts(capabilities),
+    backfills: createBackfills(capabilities.clock),
   }
 }

@@ -1,9 +1,8 @@
 import type { App } from '../../../app.ts'
-import type { EventId, RoomId, ServerName } from '../../../core/ids.ts'
+import type { RoomId, ServerName } from '../../../core/ids.ts'
 import type { Event } from '../../../core/pdu.ts'
 import type { RoomVersion } from '../../../core/room-versions.ts'
 import { topologicalOrder } from '../../../core/rooms/topological-order.ts'
-import { madeOnce } from '../../../infra/concurrency/made-once.ts'
 import { FederationError } from '../../../infra/federation/federation-error.ts'
 import { loadRoomServers } from '../../../storage/rooms/membership/room-servers.ts'
 import { findEventNids } from '../../../storage/rooms/timeline/event-nids.ts'
@@ -17,7 +16,7 @@ import { askBackfill } from '../requests/ask-for-events.ts'
 import { appendAll, type TakingApp } from './append-with-help.ts'
 import { sourcesOf } from './sources-of.ts'
 
-export type BackfillingApp = TakingApp & Pick<App, 'clock'>
+export type BackfillingApp = TakingApp & Pick<App, 'clock' | 'inbound'>
 
 const PAGE = 100
 const SERVERS = 4
@@ -30,10 +29,6 @@ const MAX_STATES = 4
  */
 const REST_MS = 60_000
 const SHORTEST_REST_MS = 500
-const MAX_RESTING = 10_000
-
-const underWay = new WeakMap<App['database'], Map<RoomId, Promise<boolean>>>()
-const resting = new WeakMap<App['database'], Map<EventId, number>>()
 
 /**
  * Backfills history missing before events between two orders of a room's timeline (the upper one included). Returns
@@ -44,17 +39,12 @@ export function backfillRoom(
   app: BackfillingApp,
   range: { roomId: RoomId; above: number; upTo: number },
 ): Promise<boolean> {
-  const ofApp = madeOnce(underWay, app.database, () => new Map<RoomId, Promise<boolean>>())
-  const known = ofApp.get(range.roomId)
-  if (known) return known
-  const work = backfill(app, range).finally(() => ofApp.delete(range.roomId))
-  ofApp.set(range.roomId, work)
-  return work
+  return app.inbound.backfills.once(range.roomId, () => backfill(app, range))
 }
 
 async function backfill(app: BackfillingApp, range: { roomId: RoomId; above: number; upTo: number }): Promise<boolean> {
   const missing = await loadMissingPrevs(app.database, { ...range, limit: MAX_GAPS })
-  const gaps = missing.filter(({ event_id }) => !isResting(app, event_id))
+  const gaps = missing.filter(({ event_id }) => !app.inbound.backfills.isResting(event_id))
   const version = (await loadRoomVersions(app.database, [range.roomId])).get(range.roomId)
   if (gaps.length === 0 || !version) return false
   const servers = await loadRoomServers(app.database, range.roomId, SERVERS + 1)
@@ -70,7 +60,7 @@ async function backfill(app: BackfillingApp, range: { roomId: RoomId; above: num
     }
   }
   const tookMs = Math.max(app.clock.now() - start, SHORTEST_REST_MS)
-  for (const { event_id } of gaps) rest(app, event_id, hasFailed ? Math.min(tookMs, REST_MS) : REST_MS)
+  for (const { event_id } of gaps) app.inbound.backfills.rest(event_id, hasFailed ? Math.min(tookMs, REST_MS) : REST_MS)
   return false
 }
 
@@ -104,14 +94,4 @@ async function inOrder(app: BackfillingApp, events: readonly Event[]): Promise<E
   const sorted = topologicalOrder(new Map([...byId].reverse()), (event) => event.prev_event_ids)
   const newest = sorted.slice(sorted.findLastIndex(isHere) + 1)
   return newest.length > 0 ? newest : sorted.filter((event) => !isHere(event))
-}
-
-function isResting(app: BackfillingApp, eventId: EventId): boolean {
-  return (resting.get(app.database)?.get(eventId) ?? 0) > app.clock.now()
-}
-
-function rest(app: BackfillingApp, eventId: EventId, ms: number): void {
-  const ofApp = madeOnce(resting, app.database, () => new Map<EventId, number>())
-  if (ofApp.size > MAX_RESTING) ofApp.clear()
-  ofApp.set(eventId, app.clock.now() + ms)
 }

@@ -1,7 +1,8 @@
 import { LRUCache } from 'lru-cache'
-import type { App } from '../../../app.ts'
 import type { EventId, RoomId, UserId } from '../../../core/ids.ts'
-import { madeOnce } from '../../../infra/concurrency/made-once.ts'
+import type { Logger } from '../../../infra/logger.ts'
+import type { StreamTail } from '../../../infra/stream-tail.ts'
+import type { Database } from '../../../storage/engine/database.ts'
 import { isOfThread, storeReceipts, UNKNOWN_ORDER } from '../../../storage/rooms/receipts.ts'
 import { loadEvents } from '../../../storage/rooms/timeline/events.ts'
 import type { ReceiptRow } from '../../../storage/schema/ephemeral.ts'
@@ -11,23 +12,20 @@ import { isShownInThread } from '../../rooms/reading/thread-of.ts'
 /** A receipt from another server; empty `threadId`: unthreaded. */
 export type ToldReceipt = { roomId: RoomId; userId: UserId; eventId: EventId; threadId: string; ts: number }
 
-type Capabilities = Pick<App, 'database' | 'stream' | 'logger'>
-type EarlyReceipts = { add(receipts: readonly ToldReceipt[]): void }
+type Capabilities = { database: Database; stream: StreamTail; logger: Logger }
 
 /** Maximum number of receipts kept, in total and per event. */
 const MAX_RECEIPTS = 20_000
 const MAX_OF_EVENT = 1000
-const waiting = new WeakMap<App['stream'], EarlyReceipts>()
 
 /**
- * Returns the receipts for events that have not arrived yet, such as those in the same transaction. Kept in memory
- * only, since losing them does little harm.
+ * Receipts for events that have not arrived yet, such as those in the same transaction. Kept in memory only, since
+ * losing them does little harm.
  */
-export function earlyReceiptsOf(app: Capabilities): EarlyReceipts {
-  return madeOnce(waiting, app.stream, () => createEarlyReceipts(app))
-}
+export type EarlyReceipts = { add(receipts: readonly ToldReceipt[]): void }
 
-function createEarlyReceipts(app: Capabilities): EarlyReceipts {
+/** Creates the early receipts of a process; they are stored when their events arrive. */
+export function createEarlyReceipts(app: Capabilities): EarlyReceipts {
   const early = new LRUCache<EventId, ToldReceipt[]>({
     maxSize: MAX_RECEIPTS,
     sizeCalculation: (receipts) => receipts.length,
@@ -58,7 +56,7 @@ function createEarlyReceipts(app: Capabilities): EarlyReceipts {
  * another room or thread.
  */
 export async function storeTold(
-  app: Pick<App, 'database'>,
+  app: { database: Database },
   receipts: readonly ToldReceipt[],
   events: ReadonlyMap<EventId, StoredEvent>,
 ): Promise<void> {

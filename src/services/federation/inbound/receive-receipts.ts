@@ -5,7 +5,7 @@ import { loadEventsById } from '../../../storage/rooms/timeline/events.ts'
 import { roomsOfRemoteUsers } from '../requests/rooms-of-remote-users.ts'
 import { isServerAllowed } from '../trust/check-server-acl.ts'
 import { eduEventId, eduRoomId, eduUserId } from '../trust/edu-fields.ts'
-import { earlyReceiptsOf, storeTold, type ToldReceipt } from './early-receipts.ts'
+import { storeTold, type ToldReceipt } from './early-receipts.ts'
 import type { ReceiveEdu } from './edu-app.ts'
 
 const receipt = z.looseObject({
@@ -39,7 +39,7 @@ export const receiveReceipts: ReceiveEdu = async (app, origin, received) => {
   const valid = present.filter((each) => allowed.get(each.roomId))
   await storeTold(app, valid, events)
   const early = valid.filter(({ eventId }) => events.get(eventId)?.event_order == null)
-  if (early.length > 0) earlyReceiptsOf(app).add(early)
+  if (early.length > 0) app.inbound.earlyReceipts.add(early)
 }
 
 /** Returns the last receipt of each user, room and thread. */

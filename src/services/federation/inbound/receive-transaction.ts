@@ -14,8 +14,9 @@ import { verifyEvents } from '../trust/verify-events.ts'
 import type { EduApp } from './edu-app.ts'
 import { receiveEdus } from './receive-edu.ts'
 import { receiveFarewell } from './receive-farewell.ts'
-import { unverifiedEventsOf } from './unverified-events.ts'
-import { type InboxApp, inboxOf } from './work-inbox.ts'
+import type { InboxApp } from './work-inbox-room.ts'
+
+type ReceivingApp = InboxApp & EduApp
 
 /** A transaction of another server. */
 export type ReceivedTransaction = {
@@ -36,7 +37,7 @@ type Results = Record<string, { error?: string }>
  * will retry.
  * https://spec.matrix.org/v1.19/server-server-api/#put_matrixfederationv1sendtxnid
  */
-export async function receiveTransaction(app: InboxApp & EduApp, transaction: ReceivedTransaction): Promise<string> {
+export async function receiveTransaction(app: ReceivingApp, transaction: ReceivedTransaction): Promise<string> {
   const { origin, txnId, pdus, edus } = transaction
   const { answer: known, waitingBytes } = await lookUpTransaction(app.database, origin, txnId)
   if (known !== undefined) return known
@@ -54,7 +55,7 @@ export async function receiveTransaction(app: InboxApp & EduApp, transaction: Re
     await storeInInbox(tx, rows, now)
   })
   if (rows.length > 0)
-    inboxOf(app)
+    app.inbound.inbox
       .look()
       .catch((error) => app.logger.warn({ err: error }, 'taking in events failed; it is tried again'))
   return answer
@@ -69,7 +70,7 @@ function tooMuchWaits(): MatrixError {
 type Sorted = { accepted: { event: Event; isEarly: boolean }[]; results: Results }
 
 /** Runs the checks that do not need the room's history. */
-async function sort(app: InboxApp & EduApp, origin: ServerName, pdus: readonly unknown[]): Promise<Sorted> {
+async function sort(app: ReceivingApp, origin: ServerName, pdus: readonly unknown[]): Promise<Sorted> {
   const ofRooms = new Map<RoomId, unknown[]>()
   for (const pdu of pdus) {
     const roomId = roomIdOf(pdu)
@@ -100,7 +101,7 @@ type SortedRoom = {
   isEarly: boolean
 }
 
-async function sortRoom(app: InboxApp & EduApp, room: SortedRoom, { accepted, results }: Sorted): Promise<void> {
+async function sortRoom(app: ReceivingApp, room: SortedRoom, { accepted, results }: Sorted): Promise<void> {
   // Without the room version, event IDs are unknown, except for events that contain them.
   if (!room.version) {
     for (const pdu of room.pdus) {
@@ -116,13 +117,13 @@ async function sortRoom(app: InboxApp & EduApp, room: SortedRoom, { accepted, re
     const isTaken = verified.ok && room.refusal === undefined && verified.event.room_id === room.roomId
     if (isTaken) accepted.push({ event: verified.event, isEarly: room.isEarly })
     if (!verified.ok && verified.unverified?.room_id === room.roomId && room.refusal === undefined)
-      unverifiedEventsOf(app).keep({ origin: room.origin, version: room.version, event: verified.unverified })
+      app.inbound.unverifiedEvents.keep({ origin: room.origin, version: room.version, event: verified.unverified })
   }
 }
 
 /** Invites in rooms that this server is not in may be rescinded. */
 async function refusalOfEvent(
-  app: InboxApp & EduApp,
+  app: ReceivingApp,
   event: Event,
   { version, roomId, refusal }: { version: RoomVersion | undefined; roomId: RoomId; refusal: string | undefined },
 ): Promise<string | undefined> {

@@ -1,8 +1,6 @@
 import type { App } from '../../../app.ts'
 import { repeat } from '../../../infra/concurrency/repeat.ts'
 import { forgetTransactions } from '../../../storage/federation/federation-inbox.ts'
-import { unverifiedEventsOf } from './unverified-events.ts'
-import { type InboxApp, inboxOf } from './work-inbox.ts'
 
 /** How often to look whether another process has died, or an event has rested long enough. */
 const LOOK_MS = 1000
@@ -13,13 +11,15 @@ const KEPT_MS = 24 * 60 * 60_000
 const FAILURE = 'taking in events failed; it is tried again'
 
 /** Drains the inbox, also that of processes that died. `stop` waits for work in progress. */
-export function startReceiving(app: InboxApp & Pick<App, 'database'>): { stop(): Promise<void> } {
-  const inbox = inboxOf(app)
+export function startReceiving(app: Pick<App, 'database' | 'clock' | 'logger' | 'stopping' | 'inbound'>): {
+  stop(): Promise<void>
+} {
+  const inbox = app.inbound.inbox
   const regularly = (work: () => Promise<unknown>, every: number) => repeat(app, { every, failure: FAILURE }, work)
   const loops = [
     regularly(() => inbox.look(), LOOK_MS),
     regularly(() => inbox.renew(), RENEW_MS),
-    regularly(() => unverifiedEventsOf(app).retry(), LOOK_MS),
+    regularly(() => app.inbound.unverifiedEvents.retry(), LOOK_MS),
     regularly(() => app.database.write((tx) => forgetTransactions(tx, app.clock.now() - KEPT_MS)), FORGET_MS),
   ]
   return {

@@ -7,8 +7,6 @@ import { loadEventsById } from '../../../storage/rooms/timeline/events.ts'
 import { GONE, GONE_SIGNER } from '../../../testing/remote-room.ts'
 import { type AppWithRemote, createAppWithRemote, createSharedRoom, REMOTE } from '../../../testing/remote-server.ts'
 import { receiveTransaction } from './receive-transaction.ts'
-import { unverifiedEventsOf } from './unverified-events.ts'
-import { inboxOf } from './work-inbox.ts'
 
 const GUS = `@gus:${GONE}` as UserId
 
@@ -36,15 +34,15 @@ async function joinOfGus(room: Room, signer = GONE_SIGNER, content = {}): Promis
 async function pass(events: readonly Event[], origin = REMOTE): Promise<Record<string, { error?: string }>> {
   const transaction = { origin, txnId: app.random.token(8), pdus: events.map(({ pdu }) => pdu), edus: [] }
   const answer = await receiveTransaction(app as never, transaction)
-  await inboxOf(app).look()
-  await inboxOf(app).idle()
+  await app.inbound.inbox.look()
+  await app.inbound.inbox.idle()
   return JSON.parse(answer).pdus
 }
 
 async function retryAfter(ms: number): Promise<void> {
   app.clock.advance(ms)
-  await unverifiedEventsOf(app).retry()
-  await inboxOf(app).idle()
+  await app.inbound.unverifiedEvents.retry()
+  await app.inbound.inbox.idle()
 }
 
 const isThere = async ({ event_id: id }: Event) => (await loadEventsById(app.database, [id])).length > 0
@@ -65,7 +63,7 @@ test('an event whose server cannot be asked for its keys is taken in once it can
   expect(await isThere(join)).toBe(false)
   await retryAfter(10_000)
   expect(await isThere(join)).toBe(true)
-  expect(unverifiedEventsOf(app).count()).toBe(0)
+  expect(app.inbound.unverifiedEvents.count()).toBe(0)
 })
 
 test('no more than 200 of one server are kept, and none for more than an hour', async () => {
@@ -73,13 +71,13 @@ test('no more than 200 of one server are kept, and none for more than an hour', 
   const unknown = { ...GONE_SIGNER, keyId: 'ed25519:unknown' as const }
   const joins = await Promise.all(Array.from({ length: 250 }, (_, number) => joinOfGus(room, unknown, { number })))
   await pass(joins.slice(0, 3), 'elsewhere' as ServerName)
-  const before = unverifiedEventsOf(app).count()
+  const before = app.inbound.unverifiedEvents.count()
   await pass(joins)
-  expect([before, unverifiedEventsOf(app).count()]).toEqual([3, 203])
+  expect([before, app.inbound.unverifiedEvents.count()]).toEqual([3, 203])
   await retryAfter(1_800_000)
-  expect(unverifiedEventsOf(app).count()).toBe(203)
+  expect(app.inbound.unverifiedEvents.count()).toBe(203)
   await retryAfter(1_900_000)
-  expect(unverifiedEventsOf(app).count()).toBe(0)
+  expect(app.inbound.unverifiedEvents.count()).toBe(0)
 })
 
 test('what has turned out to be forged is forgotten', async () => {
@@ -87,10 +85,10 @@ test('what has turned out to be forged is forgotten', async () => {
   const unknown = { ...GONE_SIGNER, keyId: 'ed25519:other' as const }
   const forged = await joinOfGus(room, unknown)
   await pass([forged])
-  expect(unverifiedEventsOf(app).count()).toBe(1)
+  expect(app.inbound.unverifiedEvents.count()).toBe(1)
   const key = { server_name: GONE, key_id: unknown.keyId, public_key: app.signingKey.publicKey }
   const validity = { valid_until_ts: 9_000_000_000_000, retired: false, fetched_ts: 0, response: '{}' }
   await app.database.write((tx) => storeServerKeys(tx, [{ ...key, ...validity }]))
   await retryAfter(5000)
-  expect([unverifiedEventsOf(app).count(), await isThere(forged)]).toEqual([0, false])
+  expect([app.inbound.unverifiedEvents.count(), await isThere(forged)]).toEqual([0, false])
 })

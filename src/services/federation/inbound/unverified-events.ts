@@ -2,25 +2,12 @@ import type { App } from '../../../app.ts'
 import type { EventId, ServerName } from '../../../core/ids.ts'
 import type { Event } from '../../../core/pdu.ts'
 import type { RoomVersion } from '../../../core/room-versions.ts'
-import { madeOnce } from '../../../infra/concurrency/made-once.ts'
 import { type NewInboxRow, storeInInbox } from '../../../storage/federation/federation-inbox.ts'
 import { refusalOfServer } from '../trust/may-send-into.ts'
 import { verifyEvents } from '../trust/verify-events.ts'
-import { type InboxApp, inboxOf } from './work-inbox.ts'
-
-/** An event that one server passed on while the keys of its origin server are unavailable. */
-type Unverified = { origin: ServerName; version: RoomVersion; event: Event }
-
-/**
- * Events refused only because keys were unavailable. They are retried outside the rooms' queues, so that nothing waits
- * for them. Kept in memory only: the sender was told that they were not accepted.
- */
-export type UnverifiedEvents = {
-  keep(unverified: Unverified): void
-  /** Ingests events whose keys are available now. To be called often. */
-  retry(): Promise<void>
-  count(): number
-}
+import type { Inbox } from './inbox.ts'
+import type { Unverified, UnverifiedEvents } from './unverified.ts'
+import type { InboxApp } from './work-inbox-room.ts'
 
 const MOST = 1000
 const MOST_OF_SERVER = 200
@@ -28,20 +15,14 @@ const FIRST_REST_MS = 5000
 const LONGEST_REST_MS = 120_000
 const KEPT_MS = 3_600_000
 
-const kept = new WeakMap<App['database'], UnverifiedEvents>()
-
-/** Returns the unverified events of a running server. */
-export function unverifiedEventsOf(app: InboxApp): UnverifiedEvents {
-  return madeOnce(kept, app.database, () => createUnverifiedEvents(app.own ?? app))
-}
-
 function rowOf(origin: ServerName, { event_id, room_id, pdu }: Event): NewInboxRow {
   return { event_id, room_id, origin, pdu: JSON.stringify(pdu), is_early: false }
 }
 
 type Resting = Unverified & { until: number; restMs: number; retryTs: number }
 
-function createUnverifiedEvents(app: InboxApp): UnverifiedEvents {
+/** Creates the unverified events of a process. */
+export function createUnverifiedEvents(app: InboxApp & { inbox: Inbox }): UnverifiedEvents {
   const resting = new Map<EventId, Resting>()
   let isTrying = false
 
@@ -93,7 +74,7 @@ function createUnverifiedEvents(app: InboxApp): UnverifiedEvents {
   /** Puts them into the inbox like new arrivals. */
   async function take(rows: readonly NewInboxRow[]): Promise<void> {
     await app.database.write((tx) => storeInInbox(tx, rows, app.clock.now()))
-    await inboxOf(app).look()
+    await app.inbox.look()
   }
 
   return { keep, retry, count: () => resting.size }

@@ -21,7 +21,7 @@ import type { TakingApp } from './append-with-help.ts'
 import { CrowdedOutError, createServerTurns } from './server-turns.ts'
 import { takeEvent } from './take-event.ts'
 
-export type InboxApp = TakingApp & Pick<App, 'database' | 'clock' | 'random' | 'own'>
+export type InboxApp = TakingApp & Pick<App, 'database' | 'clock' | 'random'>
 
 /** Drains the inboxes of single rooms. */
 export type RoomWorker = {

@@ -10,12 +10,14 @@ import { beginRoomJoin, endRoomJoin } from '../../../storage/rooms/membership/ro
 import { loadEventsById } from '../../../storage/rooms/timeline/events.ts'
 import { ALICE } from '../../../testing/reading-room.ts'
 import { type AppWithRemote, createAppWithRemote, createSharedRoom, REMOTE } from '../../../testing/remote-server.ts'
-import { inboxOf } from './work-inbox.ts'
+import type { Inbox } from './inbox.ts'
+import { createInbox } from './work-inbox.ts'
 
 let app: AppWithRemote
+let inbox: Inbox
 beforeAll(async () => {
   app = await createAppWithRemote()
-  inboxOf(app, { roomsAtOnce: AT_ONCE })
+  inbox = createInbox(app, AT_ONCE)
 })
 afterAll(() => app.database.close())
 
@@ -33,7 +35,7 @@ async function arrive(event: Event, origin: ServerName, { isEarly = false } = {}
   const { event_id, room_id } = event
   const row = { event_id, room_id, origin, pdu: JSON.stringify(event.pdu), is_early: isEarly }
   await app.database.write((tx) => storeInInbox(tx, [row], app.clock.now()))
-  await inboxOf(app).look()
+  await inbox.look()
 }
 
 /** Two events of which the first does not come; what answers for it. */
@@ -51,7 +53,7 @@ async function waitingFor(event: Event): Promise<{ attempts: number; retry_ts: n
 /** As the server does each second. */
 function pollLooking(what: string, holds: () => Promise<boolean>): Promise<boolean> {
   return pollUntil(what, async () => {
-    await inboxOf(app).look()
+    await inbox.look()
     return holds()
   })
 }
@@ -78,7 +80,7 @@ test('a server that does not answer holds up neither other rooms, however many i
   for (const { late, missing } of gaps) {
     await pollLooking('what was missing is here', async () => (await isStored(late)) && isStored(missing))
   }
-  await inboxOf(app).idle()
+  await inbox.idle()
 })
 
 test('what cannot be had now is tried again, ever more seldom, with all that the server has sent, and given up after an hour', async () => {
@@ -89,16 +91,16 @@ test('what cannot be had now is tried again, ever more seldom, with all that the
     throw new FederationError('it is down')
   })
   await arrive(late, REMOTE)
-  await inboxOf(app).idle()
+  await inbox.idle()
   await arrive(next, REMOTE)
-  await inboxOf(app).idle()
+  await inbox.idle()
   expect(await waitingFor(late)).toMatchObject({ attempts: 2 })
   const began = app.clock.now()
   while (await waitingFor(late)) {
     const { retry_ts } = (await waitingFor(late))!
     app.clock.advance(Math.max(0, retry_ts - app.clock.now()))
-    await inboxOf(app).look()
-    await inboxOf(app).idle()
+    await inbox.look()
+    await inbox.idle()
   }
   const minutes = (app.clock.now() - began) / 60_000
   expect(minutes).toBeGreaterThan(45)
@@ -117,7 +119,7 @@ test('what comes again while it is tried in vain is tried again at once', async 
     throw new FederationError('it is down')
   })
   await arrive(late, REMOTE)
-  await inboxOf(app).idle()
+  await inbox.idle()
   await pollLooking('it is here, though the clock stands still', () => isStored(late))
 })
 
@@ -129,7 +131,7 @@ test('others in the room are asked for what a server does not tell', async () =>
     return path.includes('/get_missing_events/') ? { events: [missing.pdu] } : undefined
   })
   await arrive(late, ELSE)
-  await inboxOf(app).idle()
+  await inbox.idle()
   expect(await isStored(missing)).toBe(true)
   expect(await isStored(late)).toBe(true)
 })
@@ -146,7 +148,7 @@ test('a room that another process has taken, for this one stood still, is let go
   const takeOver = sql`update federation_inbox_rooms set leased_by = 'another' where room_id = ${room.roomId}`
   await app.database.write((tx) => takeOver.execute(tx.sql))
   release()
-  await inboxOf(app).idle()
+  await inbox.idle()
   const { rows } = await sql`select leased_by from federation_inbox_rooms where room_id = ${room.roomId}`.execute(
     app.database.sql,
   )
@@ -169,12 +171,12 @@ test('what comes while the room is being joined waits for that, and is dropped i
   await arrive(early, REMOTE, { isEarly: true })
   await arrive(forbidden, ELSE, { isEarly: true })
   await app.database.write((tx) => endRoomJoin(tx, join, app.clock.now()))
-  await inboxOf(app).look()
-  await inboxOf(app).idle()
+  await inbox.look()
+  await inbox.idle()
   expect(await isStored(early)).toBe(false)
   await app.database.write((tx) => endRoomJoin(tx, other, app.clock.now()))
-  await inboxOf(app).look()
-  await inboxOf(app).idle()
+  await inbox.look()
+  await inbox.idle()
   expect([await isStored(early), await isStored(forbidden)]).toEqual([true, false])
   expect(await waitingFor(forbidden)).toBeUndefined()
 })

@@ -1,27 +1,12 @@
-import type { App } from '../../../app.ts'
 import type { RoomId } from '../../../core/ids.ts'
-import { madeOnce } from '../../../infra/concurrency/made-once.ts'
 import {
   findInboxArrivals,
   leaseInboxRooms,
   releaseInboxRooms,
   renewInboxLeases,
 } from '../../../storage/federation/federation-inbox.ts'
+import type { Inbox } from './inbox.ts'
 import { createRoomWorker, type InboxApp } from './work-inbox-room.ts'
-
-export type { InboxApp } from './work-inbox-room.ts'
-
-/** Drains the inbox. Each room is processed by one process at a time; rooms do not wait for one another. */
-export type Inbox = {
-  /** Looks for rooms with queued events now. */
-  look(): Promise<void>
-  /** Renews the leases of this process. */
-  renew(): Promise<void>
-  /** Waits until this process has no work in progress. */
-  idle(): Promise<void>
-  /** Waits for work in progress, then releases the leases of this process. */
-  stop(): Promise<void>
-}
 
 const ROOMS_AT_ONCE = 64
 /** Including waiting ones. */
@@ -29,17 +14,11 @@ const ROOMS_HELD = 2000
 /** When a process dies, others take over its rooms after this time. */
 const LEASE_MS = 15_000
 
-const inboxes = new WeakMap<App['database'], Inbox>()
-
 /**
- * Returns the inbox of a running server. `roomsAtOnce`: the number of rooms processed concurrently, not counting those
- * that wait for other servers.
+ * Creates the inbox of a process. `roomsAtOnce`: the number of rooms processed concurrently, not counting those that
+ * wait for other servers.
  */
-export function inboxOf(app: InboxApp, { roomsAtOnce = ROOMS_AT_ONCE } = {}): Inbox {
-  return madeOnce(inboxes, app.database, () => createInbox(app.own ?? app, roomsAtOnce))
-}
-
-function createInbox(app: InboxApp, roomsAtOnce: number): Inbox {
+export function createInbox(app: InboxApp, roomsAtOnce = ROOMS_AT_ONCE): Inbox {
   const holder = app.random.token(12)
   const working = new Map<RoomId, Promise<void>>()
   const worker = createRoomWorker(app, holder)

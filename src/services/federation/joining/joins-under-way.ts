@@ -2,7 +2,6 @@ import type { App } from '../../../app.ts'
 import type { RoomId } from '../../../core/ids.ts'
 import type { RoomVersion } from '../../../core/room-versions.ts'
 import { beginRoomJoin, endRoomJoin } from '../../../storage/rooms/membership/room-joins.ts'
-import { type InboxApp, inboxOf } from '../inbound/work-inbox.ts'
 
 /** Longer than other servers take to send even the largest rooms. */
 const LONGEST_JOIN_MS = 900_000
@@ -12,7 +11,7 @@ const LONGEST_JOIN_MS = 900_000
  * wait in the inbox.
  */
 export async function whileJoining<Result>(
-  app: InboxApp & Pick<App, 'database'>,
+  app: Pick<App, 'database' | 'clock' | 'random' | 'logger' | 'inbound'>,
   { roomId, version }: { roomId: RoomId; version: RoomVersion },
   join: () => Promise<Result>,
 ): Promise<Result> {
@@ -28,9 +27,9 @@ export async function whileJoining<Result>(
 }
 
 async function endJoining(
-  app: InboxApp & Pick<App, 'database'>,
+  app: Pick<App, 'database' | 'clock' | 'random' | 'logger' | 'inbound'>,
   one: { roomId: RoomId; joinId: string },
 ): Promise<void> {
   await app.database.writeLazily((tx) => endRoomJoin(tx, one, app.clock.now()))
-  await inboxOf(app).look()
+  await app.inbound.inbox.look()
 }

@@ -1,0 +1,11 @@
+/** Drains the inbox. Each room is processed by one process at a time; rooms do not wait for one another. */
+export type Inbox = {
+  /** Looks for rooms with queued events now. */
+  look(): Promise<void>
+  /** Renews the leases of this process. */
+  renew(): Promise<void>
+  /** Waits until this process has no work in progress. */
+  idle(): Promise<void>
+  /** Waits for work in progress, then releases the leases of this process. */
+  stop(): Promise<void>
+}
