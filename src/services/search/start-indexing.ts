@@ -1,5 +1,5 @@
 import type { App } from '../../app.ts'
-import { repeat } from '../../infra/concurrency/repeat.ts'
+import { startLeasedWorker } from '../../infra/concurrency/leased-worker.ts'
 import { indexNextRows } from './index-stream.ts'
 
 /** Events within this time are indexed together. */
@@ -13,16 +13,16 @@ const CAUSES: readonly string[] = ['event', 'history', 'profile', 'room_complete
 export function startIndexing(app: Pick<App, 'database' | 'stream' | 'logger' | 'stopping'>): {
   stop(): Promise<void>
 } {
-  const indexing = repeat(app, { first: GATHER_MS, failure: 'indexing for search failed' }, async () => {
-    while (!app.stopping.aborted && (await indexNextRows(app, { wait: false })));
-  })
-  const unsubscribe = app.stream.subscribe((rows) => {
-    if (rows.some(({ kind }) => CAUSES.includes(kind))) indexing.within(GATHER_MS)
-  })
-  return {
-    stop() {
-      unsubscribe()
-      return indexing.stop()
+  return startLeasedWorker(app, {
+    failure: 'indexing for search failed',
+    firstLook: GATHER_MS,
+    subscribe: ({ within }) =>
+      app.stream.subscribe((rows) => {
+        if (rows.some(({ kind }) => CAUSES.includes(kind))) within(GATHER_MS)
+      }),
+    // The lease is a row lock in the transaction that stores the position.
+    async look() {
+      while (!app.stopping.aborted && (await indexNextRows(app, { wait: false })));
     },
-  }
+  })
 }

@@ -1,6 +1,7 @@
 import { sql } from 'kysely'
 import type { RoomId, ServerName } from '../../core/ids.ts'
 import type { Db, Tx } from '../engine/database.ts'
+import type { Lease } from '../engine/lease.ts'
 import type { InboxRow } from '../schema/federation-inbox.ts'
 
 /** A verified event that has just arrived. */
@@ -61,8 +62,6 @@ export async function storeInInbox(tx: Tx, arrived: readonly NewInboxRow[], now:
     tx.sql,
   )
 }
-
-type Lease = { holder: string; now: number; until: number }
 
 /** Acquires leases on rooms without a lease, the longest waiting first, except rooms that are being joined. */
 export async function leaseInboxRooms(

@@ -1,10 +1,8 @@
 import { type RawBuilder, sql } from 'kysely'
 import type { EventId, RoomId, ServerName } from '../../core/ids.ts'
 import type { Db, Tx } from '../engine/database.ts'
+import type { Lease } from '../engine/lease.ts'
 import { allOf } from '../engine/transactions.ts'
-
-/** The holder of a lease, and until when it is exclusive (milliseconds since 1970). */
-export type Lease = { holder: string; now: number; until: number }
 
 /** A transaction to be sent: events and EDUs by number. `failures`: the destination's consecutive failures. */
 export type OutgoingTransaction = { txnId: string; events: number[]; edus: number[]; failures: number }

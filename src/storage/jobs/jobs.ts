@@ -1,6 +1,7 @@
 import { sql } from 'kysely'
 import type { Json } from '../../core/pdu.ts'
 import type { Db, Tx } from '../engine/database.ts'
+import type { Lease } from '../engine/lease.ts'
 import type { JobRow } from '../schema/jobs.ts'
 
 /**
@@ -18,13 +19,10 @@ export async function enqueueJob(
   return rows[0]!.job_nid
 }
 
-/** Selects jobs to lease, with the holder and end of the lease. */
-export type JobLease = { holder: string; now: number; until: number }
-
 /** Acquires leases on due jobs without a lease, oldest first; `only`: this one or none. */
 export async function leaseJobs(
   tx: Tx,
-  { holder, now, until, limit, only }: JobLease & { limit: number; only?: number | undefined },
+  { holder, now, until, limit, only }: Lease & { limit: number; only?: number | undefined },
 ): Promise<JobRow[]> {
   const { rows } = await sql<JobRow>`update jobs set leased_by = ${holder}, leased_until = ${until}::bigint
     where job_nid in (select job_nid from jobs where due_ts <= ${now}::bigint and leased_until <= ${now}::bigint

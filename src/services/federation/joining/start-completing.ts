@@ -1,8 +1,10 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import type { App } from '../../../app.ts'
 import type { RoomId, ServerName } from '../../../core/ids.ts'
+import { type ActiveWork, createActiveWork } from '../../../infra/concurrency/active-work.ts'
 import { jitteredBackOff } from '../../../infra/concurrency/back-off.ts'
-import { repeat } from '../../../infra/concurrency/repeat.ts'
+import { startLeasedWorker } from '../../../infra/concurrency/leased-worker.ts'
+import { createLeases, type Leases } from '../../../infra/concurrency/leases.ts'
 import {
   leasePartialRooms,
   releasePartialRooms,
@@ -14,12 +16,13 @@ import type { PartialRoomRow } from '../../../storage/schema/federation.ts'
 import { type CompletingApp, completeRoom, giveUpRoom } from './complete-room.ts'
 
 type Capabilities = CompletingApp & Pick<App, 'config' | 'random' | 'stream'>
+/** Rooms that are being resynced, and the servers through which they were joined. */
+type ActiveRooms = ActiveWork<RoomId, ServerName>
 
 /** Poll interval for leases of dead processes and for ended back-offs. */
 const LOOK_MS = 1000
 /** When a process dies, others take over its rooms after this time. */
 const LEASE_MS = 15_000
-const RENEW_MS = LEASE_MS / 3
 const AT_ONCE = 8
 /**
  * Rooms joined through one server that are resynced concurrently: a server that streams members forever delays no
@@ -33,7 +36,6 @@ const AT_ONCE_OF_SERVER = 4
 const HEAD_START_MS = 150
 const MANY_SERVERS = 20
 const BACK_OFF = { first: 1000, longest: 10 * 60_000 }
-const FAILURE = 'resync of partial rooms failed, will retry'
 /** Number of attempts for a room without local users. */
 const MOST_FAILURES_OUTSIDE = 8
 
@@ -43,45 +45,39 @@ const MOST_FAILURES_OUTSIDE = 8
  */
 export function startCompleting(app: Capabilities): { stop(): Promise<void> } {
   if (!app.config.federation.enabled) return { stop: async () => {} }
-  const holder = app.random.token(12)
-  const working = new Map<RoomId, { via: ServerName; work: Promise<void> }>()
-
-  /** Lists the servers through which the maximum number of concurrently resynced rooms were joined. */
-  function busy(): ServerName[] {
-    const byServer = Map.groupBy(working.values(), ({ via }) => via)
-    return [...byServer].flatMap(([via, rooms]) => (rooms.length >= AT_ONCE_OF_SERVER ? [via] : []))
-  }
-
-  /** Begins with one room; returns false if there is none. */
-  async function begin(): Promise<boolean> {
-    const now = app.clock.now()
-    const lease = { holder, now, until: now + LEASE_MS, limit: 1, except: busy() }
-    const [room] = await app.database.writeLazily((tx) => leasePartialRooms(tx, lease))
-    if (!room) return false
-    const work = attempt(app, room, holder).finally(() => working.delete(room.room_id))
-    working.set(room.room_id, { via: room.via, work })
-    return true
-  }
-
-  const look = repeat(app, { every: LOOK_MS, failure: FAILURE }, async () => {
-    while (working.size < AT_ONCE && !app.stopping.aborted && (await begin()));
-  })
-  const renew = repeat(app, { every: RENEW_MS, failure: FAILURE }, async () => {
-    const until = app.clock.now() + LEASE_MS
-    if (working.size > 0) await app.database.writeLazily((tx) => renewPartialLeases(tx, { holder, until }))
-  })
-  const stopListening = app.stream.subscribe((rows) => {
-    if (rows.some(({ kind }) => kind === 'room_partial')) look.now()
-  })
-
-  return {
-    async stop() {
-      stopListening()
-      await Promise.all([look.stop(), renew.stop()])
-      await Promise.all([...working.values()].map(({ work }) => work))
-      await app.database.writeLazily((tx) => releasePartialRooms(tx, holder))
+  const leases = createLeases(app, LEASE_MS)
+  const active: ActiveRooms = createActiveWork()
+  return startLeasedWorker(app, {
+    failure: 'resync of partial rooms failed, will retry',
+    lookEvery: LOOK_MS,
+    subscribe: ({ now }) =>
+      app.stream.subscribe((rows) => {
+        if (rows.some(({ kind }) => kind === 'room_partial')) now()
+      }),
+    async look() {
+      while (active.size < AT_ONCE && !app.stopping.aborted && (await begin(app, leases, active)));
     },
-  }
+    active,
+    renew: {
+      leaseMs: leases.ms,
+      run: () => app.database.writeLazily((tx) => renewPartialLeases(tx, leases.next())),
+    },
+    release: () => app.database.writeLazily((tx) => releasePartialRooms(tx, leases.holder)),
+  })
+}
+
+/** Acquires one room and begins with it; returns false if there is none. */
+async function begin(app: Capabilities, leases: Leases, active: ActiveRooms): Promise<boolean> {
+  const lease = { ...leases.next(), limit: 1, except: busyServers(active) }
+  const [room] = await app.database.writeLazily((tx) => leasePartialRooms(tx, lease))
+  if (room) active.begin(room.room_id, room.via, () => attempt(app, room, leases.holder))
+  return room !== undefined
+}
+
+/** Lists the servers through which the maximum number of concurrently resynced rooms were joined. */
+function busyServers(active: ActiveRooms): ServerName[] {
+  const byServer = Map.groupBy(active.abouts(), (via) => via)
+  return [...byServer].flatMap(([via, rooms]) => (rooms.length >= AT_ONCE_OF_SERVER ? [via] : []))
 }
 
 /** Never rejects: after a failure the room backs off. */

@@ -2,11 +2,11 @@ import type { App } from '../../../app.ts'
 import type { ServerName } from '../../../core/ids.ts'
 import { createConcurrencyLimit } from '../../../infra/concurrency/concurrency-limit.ts'
 import { inBatches } from '../../../infra/concurrency/in-batches.ts'
+import type { Lease } from '../../../storage/engine/lease.ts'
 import {
   catchUp,
   failTransaction,
   finishTransactions,
-  type Lease,
   type NextStep,
   type OutgoingTransaction,
   type SendingFailure,

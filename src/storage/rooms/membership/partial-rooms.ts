@@ -1,6 +1,7 @@
 import { sql } from 'kysely'
 import type { RoomId, ServerName, UserId } from '../../../core/ids.ts'
 import type { Db, Tx } from '../../engine/database.ts'
+import type { Lease } from '../../engine/lease.ts'
 import { appendToStream } from '../../engine/stream-append.ts'
 import { allOf } from '../../engine/transactions.ts'
 import type { PartialRoomRow, ToldStates } from '../../schema/federation.ts'
@@ -110,8 +111,6 @@ export async function loadMembersWithNewDevices(db: Db, roomId: RoomId, since: n
         and member.user_id = stream.user_id and membership = 'join')`.execute(db.sql)
   return rows.map((row) => row.user_id)
 }
-
-type Lease = { holder: string; now: number; until: number }
 
 /** Acquires leases on partial rooms without a lease, the longest waiting first. */
 export async function leasePartialRooms(
