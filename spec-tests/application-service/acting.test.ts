@@ -259,7 +259,7 @@ test('it leads to its network, and lists rooms there', async () => {
     location_fields: ['channel'],
     icon: '',
     field_types: { nick: { regexp: '.*', placeholder: 'nick' }, channel: { regexp: '#.*', placeholder: '#tea' } },
-    // A bridge to a single network may name none.
+    // A bridge to a single network may omit its ID.
     instances: [
       { network_id: 'libera', desc: 'Libera', fields: {} },
       { desc: 'All', fields: {} },

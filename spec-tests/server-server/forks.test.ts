@@ -17,8 +17,8 @@ const CUTS_AT_ONCE = CUTS > 20 ? 8 : 3
 const ACTS = 2
 const EAGERNESS = 0.7
 /**
- * A folder for what the servers have logged, and, when the test fails, for all that they hold of the rooms;
- * FORK_LOG_LEVEL says how much Hearth does.
+ * A folder for the servers' logs and, if the test fails, for all their data of the rooms; FORK_LOG_LEVEL is Hearth's
+ * log level.
  */
 const LOGS = process.env.FORK_LOGS
 if (LOGS) mkdirSync(LOGS, { recursive: true })
@@ -36,9 +36,9 @@ afterAll(async () => {
 })
 
 /**
- * What is compared once all servers are joined again: the whole state of every room, by event ids; and the messages
- * that a user gets who has been in the room from the beginning, by paging through the whole history. A message may be
- * missing on a server only if that could have soft-failed it.
+ * Compared once all servers are connected again: the whole state of every room, by event IDs, and the messages that a
+ * user who was always in the room gets by paginating the whole history. A message may be missing on a server only if
+ * that may have soft-failed it.
  * https://spec.matrix.org/v1.19/server-server-api/#room-state-resolution
  */
 test('servers that were cut off from one another agree on state and messages when they are joined again', {
@@ -92,7 +92,7 @@ test('servers that were cut off from one another agree on state and messages whe
 })
 
 /**
- * All servers get what the others have. When each has had its word after the others, the last word follows all forks.
+ * Waits until all servers have all events. The last message, sent after each server has sent one, follows all forks.
  */
 async function settle(servers: readonly ForkServer[], rooms: readonly ForkRoom[]): Promise<void> {
   for (const room of rooms) await Promise.all(servers.map(({ anchor }) => talk(anchor, room, 'Is anybody there?')))
@@ -115,7 +115,7 @@ async function expectSameState(servers: readonly ForkServer[], room: ForkRoom): 
   }
 }
 
-/** All that it takes to find out by hand who is right. */
+/** Stores all data needed to find out which server is right. */
 async function keepEvidence(folder: string, servers: readonly ForkServer[], room: ForkRoom): Promise<void> {
   const { roomId, version } = room
   const held = await Promise.all(

@@ -53,7 +53,7 @@ describe.each(['1', '2', '3', '5', '6', '9', '10', '11', '12'])('rooms of versio
     expect(await stateOf(bob, roomId)).toEqual(await stateOf(alice, roomId))
     const { summary, state, timeline } = (await bob.get(`${CLIENT}/sync`)).rooms.join[roomId]
     expect(summary['m.joined_member_count']).toBe(2)
-    // Paging back has fetched the whole short history, so that the timeline may begin with it.
+    // Pagination has fetched the whole short history, so that the timeline may begin with it.
     const told: { type: string }[] = [...state.events, ...timeline.events]
     expect(told.map((event) => event.type)).toContain('m.room.create')
   })

@@ -8,17 +8,15 @@ import { type LyingServer, startLyingServer } from '../harness/lying-server.ts'
 import type { PeerRoom } from '../harness/peer-room.ts'
 import { hasEvent, roomPath, v3 } from '../harness/rooms.ts'
 
-/**
- * Two processes of one server, users of which join the same rooms by way of servers that answer and others that do not.
- */
+/** Two processes of one server, whose users join the same rooms through servers that respond and others that do not. */
 
-/** On a machine that others load; servers that do not answer a join are given up only after a minute. */
+/** On a busy machine; a join times out only after a minute. */
 const PATIENCE_MS = 50_000
 
 let federation: Awaited<ReturnType<typeof startFederation>>
 let first: TestHearth
 let second: TestHearth
-/** Both are in the rooms; `hanging` takes joins and does not answer. */
+/** Both are in the rooms; `hanging` accepts joins and does not respond. */
 let hanging: LyingServer
 let healthy: LyingServer
 beforeAll(async () => {
@@ -32,7 +30,7 @@ beforeAll(async () => {
 }, 300_000)
 afterAll(() => federation.dispose())
 
-/** A room of the hanging server, in which a user of the healthy one is. */
+/** Creates a room of the hanging server that a user of the healthy one has joined. */
 function sharedRoom(): { room: PeerRoom; friend: string } {
   const room = hanging.room()
   healthy.rooms.set(room.roomId, room)
@@ -47,7 +45,7 @@ function join(user: TestUser, room: PeerRoom, ...via: LyingServer[]) {
   return user.ask('POST', `${v3}/join/${encodeURIComponent(room.roomId)}?${query}`, {})
 }
 
-/** Has the hanging server hang from now on; returns what ends that. */
+/** Makes the hanging server hang from now on, and returns a function that ends it. */
 function hang(kind: 'make_join' | 'send_join'): () => void {
   const { promise: released, resolve: release } = Promise.withResolvers<void>()
   const before = hanging.count(kind)

@@ -8,7 +8,7 @@ beforeAll(async () => {
 })
 afterAll(() => federation.dispose())
 
-/** A copy with the keys of all objects in order. */
+/** Returns a copy with sorted keys. */
 function ordered(value: unknown): unknown {
   if (typeof value !== 'object' || value === null) return value
   return Object.fromEntries(
@@ -24,7 +24,7 @@ test('a server publishes its keys, and as a notary those of others', async () =>
   const own = await askServer(federation, one, '/_matrix/key/v2/server')
   expect(own).toMatchObject({ status: 200, body: { server_name: one } })
   const { signatures: _, ...signed } = own.body
-  // Some verify the text as it came, without ordering it anew.
+  // Some servers verify the text as received, without sorting it.
   expect(JSON.stringify(signed)).toBe(JSON.stringify(ordered(signed)))
   const [keyId] = Object.keys(own.body.verify_keys)
   expect(Object.keys(own.body.signatures[one])).toEqual([keyId])

@@ -12,7 +12,7 @@ import { createRoom, roomPath } from '../harness/rooms.ts'
 import { prepareMember, visitRoom } from '../harness/visit-room.ts'
 
 /**
- * How users of other servers come into rooms of Hearth and go.
+ * Joins and leaves of remote users in rooms of Hearth.
  * https://spec.matrix.org/v1.19/server-server-api/#joining-rooms
  */
 let federation: Awaited<ReturnType<typeof startFederation>>
@@ -43,7 +43,7 @@ describe.each(['pglite', 'postgresql'] as const)('on %s', (place) => {
     expect(answer.status).toBe(200)
     const member = roomPath(roomId, `state/m.room.member/${encodeURIComponent(userId)}`)
     expect((await alice.get(member)).membership).toBe('leave')
-    // What comes after it has been queued after it: when that is there, it would be too.
+    // Later events are queued after it: when these have arrived, it would have, too.
     const other = await createRoom(alice)
     await visitRoom(peer, hearth.home, { roomId: other })
     const body = 'afterwards'

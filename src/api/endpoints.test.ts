@@ -3,7 +3,7 @@ import { APIS, loadOperations } from '../../testing/openapi/operations.ts'
 import { OLD_SERVER_OPERATIONS, UNSTABLE_OPERATIONS } from '../../testing/openapi/unstable-operations.ts'
 import { ENDPOINTS } from './endpoints.ts'
 
-/** Operations that Hearth does not serve, each with the reason. Who mounts one takes its line away. */
+/** Operations that Hearth does not serve, each with the reason. A change that mounts one removes its line. */
 const NOT_SERVED: Record<string, string> = {
   'POST /_matrix/policy/v1/sign': 'for policy servers, which Hearth is not',
   'GET /_matrix/federation/v1/query/{}': 'each kind of query is an endpoint of its own',
@@ -36,7 +36,7 @@ test('what is said not to be served is an operation, and not mounted', () => {
   expect(Object.keys(NOT_SERVED).filter((name) => mounted.has(name) || !operations.includes(name))).toEqual([])
 })
 
-/** What `spec-tests/client-server/bad-input.test.ts` cannot try, each with the reason. */
+/** Operations that `spec-tests/client-server/bad-input.test.ts` cannot test, each with the reason. */
 const NOT_JSON: Record<string, string> = {
   'GET /_matrix/client/v3/auth/{}/fallback/web': 'a page',
   'POST /_matrix/client/v3/auth/{}/fallback/web': 'a form of a page',

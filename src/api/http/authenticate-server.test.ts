@@ -4,7 +4,7 @@ import type { App } from '../../app.ts'
 import type { WantedKey } from '../../infra/federation/key-fetcher.ts'
 import { receiveSigned } from './authenticate-server.ts'
 
-/** For whom the key of a request's server is asked for. */
+/** Returns the asker for whom the key of a request's server is fetched. */
 async function askedFor(ip: string, origin: string): Promise<string | undefined> {
   const asked: WantedKey[] = []
   const find = async (wanted: readonly WantedKey[]) => {

@@ -7,7 +7,7 @@ import { gatherNews } from './gather-news.ts'
 import type { Interest } from './interest.ts'
 
 const ROOM = '!room:hearth.test' as RoomId
-/** Carol is the application service's, and the room is of interest. */
+/** Carol belongs to the application service, and the room is of interest. */
 const interest: Interest = {
   hasUser: (userId) => userId === CAROL,
   hasRoom: (roomId) => roomId === ROOM,

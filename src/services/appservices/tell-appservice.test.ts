@@ -7,7 +7,7 @@ import { createTestApp, type TestApp } from '../../testing/create-test-app.ts'
 import { ALICE, CAROL, createReadingRoom, PEOPLE } from '../../testing/reading-room.ts'
 import { createTeller } from './tell-appservice.ts'
 
-/** Carol is the application service's; Alice is a person. */
+/** Carol belongs to the application service; Alice is an ordinary user. */
 const bridge: Appservice = {
   id: 'bridge',
   url: 'http://bridge.test',
@@ -24,8 +24,8 @@ const bridge: Appservice = {
 }
 
 /**
- * A bridge as the tellers of several processes see it; while `isUp` is false it gets what it is sent, and its answer is
- * lost.
+ * Creates a bridge with the transaction senders of several processes; while `isUp` is false it gets requests, and its
+ * responses are lost.
  */
 async function setUp() {
   const received: { txnId: string; body: string }[] = []
@@ -80,7 +80,7 @@ test('a transaction stays the same until it is answered, whoever sends it', asyn
   remote.isUp = false
   await first.tell()
   await room.message(ALICE, '2')
-  // The first one rests, and has it still.
+  // The first one backs off, and still holds the lease.
   await second.tell()
   expect(received).toHaveLength(1)
   app.clock.advance(10_000)

@@ -97,7 +97,7 @@ test.each([
   const peer = await network.startPeer()
   peer.answerWith((response) => response.writeHead(200, { 'content-type': contentType }).end(body))
   const files = storedFiles(app)
-  // The peer itself is on this machine; where it sends us is looked at as anywhere.
+  // The peer itself is on this machine; its redirects are checked like any other.
   const federation = { ...network.connect(), download: network.connect({ guarded: true }).download }
   const wait = { timeoutMs: 0, signal: new AbortController().signal }
   await expect(

@@ -8,7 +8,7 @@ import { openFile } from './open-file.ts'
 import { reserveMedia } from './reserve-media.ts'
 import { uploadMedia, uploadReservedMedia } from './upload-media.ts'
 
-/** Each test has its own two, for reservations are counted. */
+/** Each test has its own two users, since reservations are counted. */
 let alice: UserId
 let bob: UserId
 let tests = 0

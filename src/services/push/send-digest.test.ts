@@ -28,7 +28,7 @@ beforeAll(async () => {
     endpoints: [...roomEndpoints, ...roomReadingEndpoints],
     config: { email: { smtp_url: 'smtp://localhost', from: 'hearth@hearth.test' } },
     mailer: { send: async (mail: Mail) => void sent.push(mail), close: () => {} },
-    // What Alice sends is to have the time of this clock.
+    // Alice's events get the time of this clock.
     clock,
   })
   app = { ...api.app, clock }
@@ -42,7 +42,7 @@ beforeAll(async () => {
 })
 afterAll(() => api.close())
 
-/** A message of Alice's, which waits for Bob's pusher. */
+/** Sends a message of Alice, which is queued for Bob's pusher. */
 async function say(body: string): Promise<string> {
   const { event_id: eventId } = await alice.ok('PUT', `/rooms/${roomId}/send/m.room.message/${body}`, {
     msgtype: 'm.text',
@@ -54,7 +54,7 @@ async function say(body: string): Promise<string> {
   return eventId
 }
 
-/** Looks after each rest that it asks for; gives how many minutes went by until a mail was sent. */
+/** Checks again after each requested delay, and returns the minutes until a mail was sent. */
 async function minutesUntilMail(): Promise<number> {
   const start = app.clock.now()
   sent = []

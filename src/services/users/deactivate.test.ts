@@ -26,7 +26,7 @@ beforeAll(async () => {
 })
 afterAll(() => app.close())
 
-/** A user with something in every table. */
+/** Creates a user with rows in every table. */
 async function settledUser(localpart: string): Promise<{ userId: UserId; accessToken: string }> {
   const password = 'correct horse'
   const userId = await createUser(app, { localpart, password, admin: true })

@@ -52,7 +52,7 @@ describe('where registration needs a token', () => {
     expect(rows).toHaveLength(1)
   })
 
-  /** A session in which nothing is left to be done but to register. */
+  /** Starts a session with all stages complete. */
   async function sessionWith(username: string): Promise<string> {
     const error = await register({ username }).catch((thrown: { extra: { session: string } }) => thrown)
     return (error as { extra: { session: string } }).extra.session
@@ -67,7 +67,7 @@ describe('where registration needs a token', () => {
     )
     const results = await Promise.allSettled(attempts)
     expect(results.filter(({ status }) => status === 'fulfilled')).toHaveLength(1)
-    // The others can go on with their sessions, but not with this token.
+    // The others can continue with their sessions, but not with this token.
     for (const [place, { status }] of results.entries()) {
       if (status === 'fulfilled') continue
       const again = register({ username: names[place]! }, { session: sessions[place] })

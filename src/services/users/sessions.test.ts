@@ -102,7 +102,7 @@ describe('a refresh token that comes again', () => {
       (error: MatrixError) => (error.extra.soft_logout ? 'soft logout' : 'unknown'),
     )
 
-  /** A session whose first token pair was replaced; its newest pair is in use. */
+  /** Creates a session whose first token pair was replaced; its newest pair is in use. */
   async function rotated() {
     const first = await logIn(true)
     const second = await refreshTokens(app, first.refresh_token!)
@@ -130,7 +130,7 @@ describe('a refresh token that comes again', () => {
   test('at once, after another rotation: ends the session', async () => {
     const { first, second } = await rotated()
     const third = await refreshTokens(app, second.refresh_token!)
-    // The third pair is not in use yet, so the second may still come again, and the first be late.
+    // The third pair is not in use yet, so the second may still be repeated, and the first be late.
     expect(await refusal(first.refresh_token)).toBe('soft logout')
     expect(await statusOf(third.access_token)).toBe('works')
     expect(await refusal(first.refresh_token)).toBe('soft logout')
@@ -151,7 +151,7 @@ describe('a refresh token that comes again', () => {
       app.clock.advance(wait)
       expect(await refusal(newest.refresh_token)).toBe('soft logout')
     }
-    // The owner logs in to the same device again, and the old tokens harm nobody any more.
+    // The owner logs in to the same device again: the old tokens no longer revoke anything.
     const device = { deviceId: first.device_id, wantsRefreshToken: true }
     const again = await logInWithPassword(app, { identifier: { user: 'alice' }, password, device })
     expect(await refusal(first.refresh_token)).toBe('unknown')

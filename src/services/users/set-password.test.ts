@@ -33,7 +33,7 @@ const logIn = (password: string, on = app, deviceId?: string) =>
   })
 const sessionOf = (accessToken: string) => findSession(app, { accessToken, ip: '::1', userAgent: undefined })
 
-/** The app, in which something happens between checking a password and what follows. */
+/** Returns an app that runs an action after a password check. */
 function afterChecking(happens: () => Promise<unknown>): TestApp {
   const { passwordHasher } = app
   const verify: typeof passwordHasher.verify = async (hash, password) => {

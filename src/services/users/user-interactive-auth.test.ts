@@ -22,7 +22,7 @@ beforeAll(async () => {
 })
 afterAll(() => app.close())
 
-/** Answers with what was approved. */
+/** Returns the approved request. */
 const ECHO: UiaAction<unknown> = {
   perform: async ({ secretHash: _, ...approved }: ApprovedRequest) => ({ answer: approved }),
   repeat: () => 'again',
@@ -42,7 +42,7 @@ const attempt = (auth: AuthData | undefined, more: Partial<UiaRequest> = {}, act
     { ...ECHO, ...action },
   )
 
-/** The 401 of an attempt that does not pass. */
+/** Returns the 401 of a failed attempt. */
 async function refusal(passing: Promise<unknown>): Promise<Record<string, unknown> & { session: string }> {
   const error = await passing.then(
     () => undefined,
@@ -104,7 +104,7 @@ test('no auth at all never passes', async () => {
   await refusal(attempt({}, { flows: [['m.login.dummy']] }))
 })
 
-/** A session in which both stages are complete but for the request itself. */
+/** Starts a session with both stages complete. */
 async function readySession(more: Partial<UiaRequest> = {}): Promise<string> {
   const { session } = await refusal(attempt(undefined, more))
   await refusal(attempt({ type: 'm.login.password', password, session }, more))

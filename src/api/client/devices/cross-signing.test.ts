@@ -35,7 +35,7 @@ function signed<T extends Signable>(object: T, { userId, keyId, privateKey }: Si
 }
 
 let made = 0
-/** A user with a device whose keys are uploaded, and with cross-signing keys that are not. */
+/** Creates a user with a device whose keys are uploaded, and with cross-signing keys that are not. */
 async function createPerson() {
   const client = await api.client(`person${++made}`, { deviceId: 'PHONE' })
   const { userId } = client

@@ -49,12 +49,12 @@ const join = (client: TestClient, roomId: RoomId) => client.ok('POST', `/rooms/$
 const leave = (client: TestClient, roomId: RoomId) =>
   client.ok('POST', `/rooms/${encodeURIComponent(roomId)}/leave`, {})
 
-/** Alice's place in the stream now. */
+/** Returns Alice's current stream position. */
 async function now(): Promise<string> {
   return (await alice.ok('GET', '/sync')).next_batch
 }
 
-/** What Alice's sync since then says about device lists; /keys/changes has to say the same. */
+/** Returns the device lists of Alice's sync; /keys/changes must agree. */
 async function listsSince(since: string) {
   const { device_lists, next_batch } = await alice.ok('GET', `/sync?since=${since}`)
   const lists = { changed: [], left: [], ...device_lists }

@@ -12,7 +12,7 @@ beforeAll(async () => {
 afterAll(() => api.close())
 
 let made = 0
-/** A user whose device is called PHONE. */
+/** Creates a user whose device is called PHONE. */
 async function newUser(): Promise<TestClient> {
   return api.client(`user${++made}`, { deviceId: 'PHONE' })
 }

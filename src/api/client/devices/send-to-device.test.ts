@@ -27,7 +27,7 @@ function sendTo(client: TestClient, ...numbers: number[]) {
   return Promise.all(numbers.map((number) => send({ [client.userId]: { PHONE: { number } } })))
 }
 
-/** Puts messages from Alice into the inbox of Bob's phone, in one transaction. */
+/** Delivers messages from Alice to Bob's phone, in one transaction. */
 async function deliver(numbers: readonly number[]) {
   const message = { userId: bob.userId, deviceId: 'PHONE', sender: alice.userId, type: 'my.type' }
   const messages = numbers.map((number) => ({ ...message, content: JSON.stringify({ number }) }))
@@ -88,7 +88,7 @@ test.each(['in the first sync', 'in a later one'])(
     for (let from = 0; from < 250; from += 50) await deliver(numbers.slice(from, from + 50))
     const first = await sync(bob, start)
     const second = await sync(bob, first.next)
-    // The answer was lost: the same again.
+    // A retry after a lost response gets the same messages.
     expect((await sync(bob, first.next)).numbers).toEqual(second.numbers)
     const third = await sync(bob, second.next)
     expect([first, second, third].map((answer) => answer.numbers.length)).toEqual([100, 100, 50])

@@ -176,7 +176,7 @@ describe.each([
     })
     await act(bob, roomId, 'join')
     await act(alice, roomId, 'leave')
-    // Everybody may invite, and Bob is still there.
+    // Every member may invite, and Bob is still joined.
     expect((await act(carol, roomId, 'join')).status).toBe(200)
     expect(await membership(roomId, carol)).toMatchObject({ join_authorised_via_users_server: bob.userId })
     await act(carol, roomId, 'leave')

@@ -219,7 +219,7 @@ describe.each(['1', '6', '10', '11', '12'])('redactions in version %s', (room_ve
     const inContent = Number(room_version) >= 11
     expect(redaction.pdu.redacts).toBe(inContent ? undefined : own)
     expect(redaction.pdu.content).toEqual({ reason: 'oops', ...(inContent && { redacts: own }) })
-    // Once more, and another event under the same transaction id: its path is another.
+    // A retry, and another redaction under the same transaction ID, whose path differs.
     expect((await redact(bob, own, '1')).body).toEqual(body)
     const content = { redacts: viaSend, reason: 'too' }
     const sent = await bob.ok('PUT', path('m.room.redaction', 's', room), content)

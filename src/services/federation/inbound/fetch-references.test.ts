@@ -21,7 +21,7 @@ beforeAll(async () => {
 })
 afterAll(() => app.database.close())
 
-/** Asks, where each server answers as `answers` says. */
+/** Asks servers that answer as `answers` defines. */
 async function ask(answers: Record<string, Error | string>) {
   const asked: string[] = []
   const answer = await fromAny(source, async ({ server }) => {

@@ -89,7 +89,7 @@ test('receipts are stored with their threads, those of events that are not here 
   await receive(late)
   const order = expect.toSatisfy((value: number) => value > 0)
   await expect.poll(rows).toMatchObject([{ thread_id: '', event_id: late.event_id, event_order: order }, main])
-  // What is not here cannot be said to come after what is.
+  // Unknown events have no order relative to known ones.
   await edu('m.receipt', { [roomId]: { 'm.read': { [BORIS]: receipt('$elsewhere') } } })
   expect(await rows()).toMatchObject([{ event_id: late.event_id }, main])
 })

@@ -23,7 +23,7 @@ beforeAll(async () => {
 })
 afterAll(() => app.database.close())
 
-/** Messages of Boris's, each of which follows the one before it. */
+/** Creates a chain of messages by Boris. */
 async function chain(room: Awaited<ReturnType<typeof createSharedRoom>>, length: number): Promise<Event[]> {
   const events: Event[] = []
   for (let count = 0; count < length; count++) {
@@ -69,7 +69,7 @@ test('a gap is filled from the server that sent what comes after it', async () =
 test('what follows events that nobody tells of, not even the state, is not taken in', async () => {
   const room = await createSharedRoom(app)
   const [first, second] = (await chain(room, 2)) as [Event, Event]
-  // By its depth the one before it is not from before this server's time.
+  // By its depth, its prev event is not from before this server joined.
   await app.rooms.run(room.roomId, async (locked) => noteBeginning(locked, room.roomId, second.pdu.depth - 1))
   app.asked.length = 0
   app.answerWith(({ path }) => (path.includes('/get_missing_events/') ? { events: [] } : undefined))
@@ -82,7 +82,7 @@ test('what follows events that nobody tells of, not even the state, is not taken
   ])
 })
 
-/** get_missing_events is answered uselessly: with nothing, always the same, events of elsewhere, or a refusal. */
+/** get_missing_events gives useless responses: nothing, always the same, events of another room, or a refusal. */
 test.each(['nothing', 'the event itself', 'what is here already', 'a refusal'])(
   'a gap about which a server answers %s is filled event by event',
   async (what) => {
@@ -115,7 +115,7 @@ test('what follows an event that is not valid is not taken in, and nothing more 
   app.answerWith(({ path }) => (path.includes('/get_missing_events/') ? { events: [invalid] } : undefined))
   await expect(room.receive(second)).rejects.toThrow('not valid')
   expect(app.asked).toHaveLength(1)
-  // The server is not given up for that.
+  // That does not exclude the server.
   app.answerWith(({ path, query }) => {
     if (path.includes('/get_missing_events/')) return { events: [invalid, second.pdu] }
     const isTold = path.includes('/state_ids/') && query?.event_id === second.event_id
@@ -135,7 +135,7 @@ test('a server that answers nothing about a gap, and has none of its events, is 
     return isTold ? { pdu_ids: stateIds, auth_chain_ids: [] } : undefined
   })
   expect((await room.receive(third)).outcome).toBe('accepted')
-  // What follows it is heard as ever.
+  // Its successors are received as usual.
   app.answerWith(() => undefined)
   expect((await room.receive(fourth)).outcome).toBe('accepted')
   const now = await findRoomHead(app.database, room.roomId)
@@ -178,7 +178,7 @@ test('before what a server does not tell of a gap, the state is taken from it', 
   const now = await findRoomHead(app.database, room.roomId)
   expect(now?.forward_extremities).toContain(last.event_id)
   expect(now?.state_root).toBe(head?.state_root)
-  // What was lost and comes after all is told, but changes nothing.
+  // A late event is shown, but changes nothing.
   app.answerWith(() => undefined)
   await room.receive(name)
   expect((await room.receive(lost)).outcome).toBe('accepted')
@@ -195,7 +195,7 @@ test('history of before this server came into the room is not taken for a fork',
   const stateIds = await stateIdsOf(room.roomId)
   app.asked.length = 0
   app.answerWith(({ path }) => {
-    // It does not heed min_depth.
+    // It ignores min_depth.
     if (path.includes('/get_missing_events/')) return { events: [old.pdu] }
     if (path.includes('/state_ids/')) return { pdu_ids: stateIds, auth_chain_ids: [] }
     return path.includes(`/event/${encodeURIComponent(old.event_id)}`) ? { pdus: [old.pdu] } : undefined

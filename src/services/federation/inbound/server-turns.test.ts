@@ -5,7 +5,7 @@ import { CrowdedOutError, createServerTurns } from './server-turns.ts'
 const server = (name: string) => name as ServerName
 const never = () => new Promise<never>(() => {})
 
-/** Fills the places of some servers and returns how often each has been crowded out. */
+/** Fills the places of some servers, and returns how often each has been crowded out. */
 function fill(turns: ReturnType<typeof createServerTurns>, count: number, each: number): Map<string, number> {
   const crowdedOut = new Map<string, number>()
   for (let nth = 0; nth < each; nth++) {

@@ -18,7 +18,7 @@ afterAll(() => app.database.close())
 
 type Room = Awaited<ReturnType<typeof createSharedRoom>>
 
-/** The join of a user of the server that is gone, whoever signs it. */
+/** Creates the join of a user of the unreachable server, with any signer. */
 async function joinOfGus(room: Room, signer = GONE_SIGNER, content = {}): Promise<Event> {
   const { pdu } = await room.make({
     type: 'm.room.member',
@@ -30,7 +30,7 @@ async function joinOfGus(room: Room, signer = GONE_SIGNER, content = {}): Promis
   return buildEvent(room.version, draft as never, { ...signer, serverName: GONE })
 }
 
-/** The remote server passes events on. */
+/** Passes events on as the remote server. */
 async function pass(events: readonly Event[], origin = REMOTE): Promise<Record<string, { error?: string }>> {
   const transaction = { origin, txnId: app.random.token(8), pdus: events.map(({ pdu }) => pdu), edus: [] }
   const answer = await receiveTransaction(app as never, transaction)
@@ -58,7 +58,7 @@ test('an event whose server cannot be asked for its keys is taken in once it can
   const { keyId, publicKey } = GONE_SIGNER
   const key = { server_name: GONE, key_id: keyId, public_key: publicKey, valid_until_ts: 9_000_000_000_000 }
   await app.database.write((tx) => storeServerKeys(tx, [{ ...key, retired: false, fetched_ts: 0, response: '{}' }]))
-  // It was tried just now.
+  // It was retried just now.
   await retryAfter(1000)
   expect(await isThere(join)).toBe(false)
   await retryAfter(10_000)

@@ -30,7 +30,7 @@ async function isStored(event: Event): Promise<boolean> {
   return stored !== undefined && stored.event_order !== null
 }
 
-/** An event comes by way of a server. */
+/** Receives an event through a server. */
 async function arrive(event: Event, origin: ServerName, { isEarly = false } = {}): Promise<void> {
   const { event_id, room_id } = event
   const row = { event_id, room_id, origin, pdu: JSON.stringify(event.pdu), is_early: isEarly }
@@ -38,7 +38,7 @@ async function arrive(event: Event, origin: ServerName, { isEarly = false } = {}
   await inbox.look()
 }
 
-/** Two events of which the first does not come; what answers for it. */
+/** Creates two events of which the first does not arrive, and answers requests for it. */
 async function gapIn(room: Room): Promise<{ missing: Event; late: Event }> {
   const missing = await room.make({ content: { body: 'missing' } })
   return { missing, late: await room.make({ content: { body: 'late' }, prev_events: [missing.event_id] }) }
@@ -50,7 +50,7 @@ async function waitingFor(event: Event): Promise<{ attempts: number; retry_ts: n
   return rows[0]
 }
 
-/** As the server does each second. */
+/** Polls like the server, once per second. */
 function pollLooking(what: string, holds: () => Promise<boolean>): Promise<boolean> {
   return pollUntil(what, async () => {
     await inbox.look()

@@ -32,7 +32,7 @@ async function members(roomId: RoomId): Promise<Record<string, string>> {
   return Object.fromEntries(rows.map(({ user_id, membership }) => [user_id, membership]))
 }
 
-/** The ids of the room's current state, or of that before an event. */
+/** Returns the event IDs of the room's current state, or of that before an event. */
 async function stateIds(roomId: RoomId, before?: Event): Promise<string[]> {
   const root = before ? (await stored(before)).state_before : (await findRoomHead(app.database, roomId))?.state_root
   return (await readAllState(app.database, root ?? 0)).map(({ event_id }) => event_id).sort()
@@ -68,7 +68,7 @@ test('a room is used with what is known of it, and knows everybody when it is co
     (select array_agg(kind order by stream_position) from stream where stream.room_id = rooms.room_id) as kinds
     from rooms where room_id = ${room.roomId}`.execute(app.database.sql)
   expect(rows).toEqual([{ joined_members: 4, kinds: expect.arrayContaining(['room_partial', 'room_complete']) }])
-  // Nothing is left to do, also for a process that thinks so.
+  // Nothing is left to do, also for a process with an outdated view.
   await completeRoom(app, { room_id: room.roomId } as never)
 })
 
@@ -106,7 +106,7 @@ test('what was accepted or refused for want of knowing better is put right', asy
   const doraJoin = room.member(DORA, 'join')
   await room.joinPartially()
   app.answerWith(room.answer)
-  // Rita has left, and bans Dora as if she had not.
+  // Rita has left, and bans Dora nevertheless.
   const [create, power] = [room.events[0]!, room.state.get('m.room.power_levels\0')!]
   const ban = room.member(DORA, 'ban', { sender: RITA, auth: [create, power, ritaJoin, doraJoin], counts: false })
   expect((await room.receive(ban)).outcome).toBe('accepted')
@@ -188,7 +188,7 @@ test('events that follow what is not here keep the states that were told of that
   let isStateTold = false
   app.answerWith((request) => {
     if (request.path.includes('/get_missing_events/')) return { events: [between.pdu] }
-    // By itself it is told only with the state, so that it is not fetched for the gap.
+    // Served only with the state, so that it is not fetched for the gap.
     if (request.path.includes(`/event/${encodeURIComponent(missed.event_id)}`) && !isStateTold) return undefined
     if (request.path.includes('/state_ids/') && request.query?.event_id === missed.event_id) {
       isStateTold = true
@@ -197,7 +197,7 @@ test('events that follow what is not here keep the states that were told of that
     return room.answer(request)
   })
   expect((await room.receive(next)).outcome).toBe('accepted')
-  // It comes late, when what follows it is here.
+  // It arrives late, after its successors.
   expect((await room.receive(missed)).outcome).toBe('accepted')
   await complete(room.roomId)
   expect(await stateIds(room.roomId)).toEqual(idsOf(room.state.values()))
@@ -215,7 +215,7 @@ test('servers that this one did not know to be in the room get the devices that 
     await sql`insert into devices (user_id, device_id, created_ts, last_seen_ts) values (${ALICE}, 'PHONE', 0, 0)
       on conflict do nothing`.execute(tx.sql)
     tx.streamRows.push({ kind: 'device_list', room_id: null, user_id: ALICE, ref: null, detail: 'device PHONE' })
-    // Somebody of another server was there and has left, without this server knowing of either.
+    // A user of another server joined and left, both unknown to this server.
     await sql`update partial_rooms set servers = '{}' where room_id = ${room.roomId}`.execute(tx.sql)
   })
   await complete(room.roomId)

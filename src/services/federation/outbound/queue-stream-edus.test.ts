@@ -26,7 +26,7 @@ async function setUp(federation: { tell_device_names?: boolean } = {}) {
   const room = await createReadingRoom(app)
   await database.write((tx) => beginFollowing(tx, 0))
   await database.write((tx) => ensureDevice(tx, { ...PHONE, displayName: 'Phone', now: 0 }))
-  /** What has been queued since the last time, as `destination type` → contents. */
+  /** Returns the EDUs queued since the last call, as `destination type` → contents. */
   const told = async () => {
     while (await queueStreamEdus(app));
     const rows = await database.sql.selectFrom('federation_edus').selectAll().orderBy('edu_nid').execute()

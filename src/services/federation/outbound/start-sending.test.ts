@@ -14,8 +14,7 @@ const LEASE_MS = 6000
 const LOOK_MS = 1000
 
 /**
- * A server with a room that many others are in, which sends to them what is said there; how often it writes, and how
- * often that is to fail.
+ * Creates a server with a room that many other servers are in; counts its writes, some of which can be made to fail.
  */
 async function setUp() {
   const reading = await createTestApp({ users: PEOPLE })
@@ -62,7 +61,7 @@ async function setUp() {
       union all select 1 from federation_queue`.execute(database.sql)
     return rows.length === 0
   }
-  // Until it has looked around for the first time: the database answers in the order of asking.
+  // Until its first poll has ended: the database answers in order.
   for (let i = 0; i < 3; i++) await isIdle()
   const whenAsked = (act: typeof onRequest) => (onRequest = act)
   return { ...room, app, asked, whenAsked, writes, isIdle, idle: () => pollUntil('nothing waits', isIdle) }
@@ -76,7 +75,7 @@ test('a message goes to many servers by few transactions of the database, one re
   expect(asked.every(({ pdus }) => pdus.join() === 'hello')).toBe(true)
   const turns = Map.groupBy(asked, ({ turn }) => turn)
   expect(Math.max(...[...turns.values()].map((some) => some.length))).toBe(1)
-  // Taking and finishing each of them alone would be 120.
+  // Acquiring and finishing each of them singly would need 120.
   expect(writes.count).toBeLessThan(30)
 })
 
@@ -84,11 +83,11 @@ test('while the database takes nothing from us, no server is forgotten, and each
   vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] })
   onTestFinished(() => void vi.useRealTimers())
   const { app, message, asked, whenAsked, writes, isIdle, idle } = await setUp()
-  // Those that are taken together, and some of them alone.
+  // Joint acquisitions, and some single ones.
   writes.toFail = 20
   await message(ALICE, 'one')
   await pollUntil('taking some has failed', () => writes.failed === 20)
-  // They are looked after before what other processes have forgotten.
+  // They come before entries that other processes left.
   vi.advanceTimersByTime(LOOK_MS)
   await pollUntil('all have it', () => asked.length >= SERVERS.length)
   await idle()

@@ -16,7 +16,7 @@ test('a transaction is the canonical JSON of all that is in it', () => {
   const whole = { ...from, pdus, edus: [edu] }
   const stored = { ...from, pdus, edus: [{ edu_type: edu.edu_type, content: JSON.stringify(edu.content) }] }
   expect(transactionText(stored)).toBe(canonicalJson(whole, { strict: false }))
-  // The second time events are remembered.
+  // The second time events come from the cache.
   expect(transactionText(stored)).toBe(canonicalJson(whole, { strict: false }))
   expect(transactionText({ ...from, pdus: [], edus: [] })).toBe(canonicalJson({ ...from, pdus: [], edus: [] }))
 })

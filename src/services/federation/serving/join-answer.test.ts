@@ -16,7 +16,7 @@ async function answerOf(pieces: AsyncIterable<string>): Promise<{ state: { conte
   return JSON.parse(text)
 }
 
-/** What is read before a join, and the join once it is stored, `between` having happened. */
+/** Reads the response ahead, runs `between`, and stores the join. Returns both. */
 async function joinAfter(between: (room: Awaited<ReturnType<typeof createSharedRoom>>) => Promise<unknown>) {
   const room = await createSharedRoom(app)
   const event = await room.make({ type: 'm.room.member', state_key: BORIS, content: { membership: 'join' } })

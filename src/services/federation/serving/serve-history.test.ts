@@ -59,7 +59,7 @@ test('what no user of the server could see comes redacted', async () => {
   expect(message).toMatchObject({ type: 'm.room.message', content: {} })
 })
 
-/** Where Boris joined after something was said that only those who were there may read. */
+/** Creates a room that Boris joined after a message that only earlier members may read. */
 async function createClosedRoom(): Promise<{ roomId: Parameters<typeof serveBackfill>[1]['roomId']; hidden: EventId }> {
   const room = await createSharedRoom(app)
   await room.state('m.room.history_visibility', { history_visibility: 'joined' })
@@ -89,7 +89,7 @@ test('state and auth chain are those before the event; strangers get nothing', a
   expect(pdus).toContainEqual(create.pdu)
   expect(ids.pdu_ids).toContain(create.event_id)
   expect(ids.pdu_ids).toHaveLength(pdus.length)
-  // All that permits the state, each event once, with what permits that.
+  // The auth chain of the state, each event once.
   const cited = new Set(ids.auth_chain_ids)
   expect(cited.size).toBe(auth_chain.length)
   expect([...pdus, ...auth_chain].flatMap((pdu) => pdu.auth_events).filter((id) => !cited.has(id))).toEqual([])
@@ -108,7 +108,7 @@ test('what an erased user has sent comes redacted to servers that came after tha
   await member('leave')
   const missed = await room.message(ALICE, 'missed')
   await app.database.write((tx) => noteErasure(tx, ALICE))
-  // As the stream tells every process.
+  // As the stream does in every process.
   app.database.caches.erasedUsers.add(ALICE)
   await member('join')
   const bodyOf = async ({ event_id }: Event) => (await serveEvent(app, REMOTE, event_id)).content.body

@@ -64,7 +64,7 @@ test('requests that were changed, or signed with another key than they name, are
   const noKey = { ...refused, message: expect.stringMatching(/No key/) }
   const keys = [unknown, retired, expired]
   await Promise.all(keys.map((key) => expect(ask([header(key)])).rejects.toMatchObject(noKey)))
-  // Nobody speaks as ourselves to us, though the key is right.
+  // This server accepts no request in its own name, even with the right key.
   await expect(ask([header(signingKey, { origin: US })])).rejects.toMatchObject(refused)
 })
 

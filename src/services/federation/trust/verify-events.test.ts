@@ -29,7 +29,7 @@ let database: Database
 let keyRing: KeyRing
 const asked: string[] = []
 
-/** Servers that nobody can reach. */
+/** All servers are unreachable. */
 const federation: FederationClient = {
   request: async ({ destination }) => {
     asked.push(destination)

@@ -12,7 +12,7 @@ afterAll(() => app.close())
 
 const idOf = (name: string | number) => `!${name}:y` as RoomId
 
-/** Rooms that another server tells of: the children of each by name. Counts how often it is asked. */
+/** Returns rooms that another server describes, with children by name; counts the requests. */
 function foreignRooms(children: (roomId: RoomId) => RoomId[]) {
   const asked: RoomId[] = []
   const findForeign: FindForeignRoom = async ({ roomId }) => {
@@ -45,7 +45,7 @@ async function allPages(findForeign: FindForeignRoom, limit: number, beforePage 
 
 const wide = (count: number) => (roomId: RoomId) =>
   roomId === idOf('root') ? Array.from({ length: count }, (_, place) => idOf(place)) : []
-/** Each room leads to the next ones, and back. */
+/** Each room has the next ones, and the previous, as children. */
 const tangled = (roomId: RoomId) => {
   const place = Number(/\d+/.exec(roomId)?.[0] ?? 0)
   return place < 300 ? [place + 1, place + 2, 3 * place + 1].map(idOf).concat(idOf('root')) : [idOf(1)]

@@ -39,7 +39,7 @@ describe('pages', () => {
   test('of a filter that takes little of a long room come in several requests, in both directions', async () => {
     const room = await createReadingRoom(app)
     const [early] = await send(room, 'early')
-    // Sending so many would take too long.
+    // Sending this number would take too long.
     await sql`insert into events (event_nid, event_id, room_id, event_order, type, sender, origin_server_ts, depth, json, state_before, state_after)
       select 1000000 + n, '$copy' || n, room_id, event_order + n, 'test.filler', sender, origin_server_ts, depth, json, state_before, state_after
       from events, generate_series(1, 45000) as n where event_id = ${early!.event_id}`.execute(app.database.sql)
@@ -160,7 +160,7 @@ describe('history visibility', () => {
     await send(room, ...Array.from({ length: 30 }, (_, i) => `m${i}`))
     await room.member(BOB, 'join')
     const page = await read(room, BOB, { limit: 6 })
-    // What came before the visibility was set is shared.
+    // Events before the visibility was set are shared.
     const types = ['member', 'history_visibility', 'join_rules', 'power_levels', 'member', 'create']
     expect(page.chunk.map((event) => event.type)).toEqual(types.map((type) => `m.room.${type}`))
     expect(page.end).toBeUndefined()

@@ -20,7 +20,7 @@ const receipts = async (room: ReadingRoom, readerId: UserId) =>
   (await loadRoomReceipts(app.database, [room.roomId], readerId)).map(
     ({ user_id, receipt_type, thread_id, event_id }) => [user_id, receipt_type, thread_id, event_id],
   )
-/** What happened on the stream while something was done. */
+/** Returns the stream rows of an action. */
 const streamed = async (work: () => Promise<unknown>) => {
   const last = (await app.database.sql
     .selectFrom('stream')

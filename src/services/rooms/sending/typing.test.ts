@@ -21,7 +21,7 @@ const type = (userId: UserId, timeout?: number) =>
   setTyping(app, { roomId: room.roomId, userId, typing: true, timeout })
 const stop = (userId: UserId) => setTyping(app, { roomId: room.roomId, userId, typing: false })
 const typing = async () => (await loadTypingUsers(app.database, [room.roomId], app.clock.now())).get(room.roomId)
-/** How often the room was told. */
+/** Returns the number of typing updates of the room. */
 const told = async () => {
   const rows = app.database.sql
     .selectFrom('stream')
@@ -31,7 +31,7 @@ const told = async () => {
   return (await rows.execute()).length
 }
 
-/** As a process does when it starts. */
+/** As a process does at its start. */
 const endExpired = () => startTypingExpiry(app).stop()
 
 test('a timer ends it without anyone asking, also what another process was told', async () => {

@@ -21,11 +21,13 @@ import { changeLockedState } from './change-locked-state.ts'
 const app = await createTestApp({ users: PEOPLE })
 afterAll(() => app.close())
 
-/** Of a random room's events, the create event and its creator's member: with these this server gets the room. */
+/**
+ * The first events of a random room, the create event and its creator's member: with these this server gets the room.
+ */
 const FOUNDING = 2
 let rooms = 0
 
-/** The events under ids of their own, since many rooms share the database. */
+/** Gives the events unique IDs, since many rooms share the database. */
 function renamed(events: Iterable<Event>): Event[] {
   const suffix = `x${rooms++}`
   const text = JSON.stringify([...events])
@@ -56,7 +58,7 @@ function deliver(roomId: RoomId, event: Event): Promise<RemoteOutcome> {
   return app.rooms.run(roomId, (room) => appendRemoteEvent(app, room, event))
 }
 
-/** Some order in which each event comes after those that it names. */
+/** Returns a random order in which each event comes after those that it references. */
 function shuffled(events: readonly Event[], known: ReadonlySet<EventId>, draws: readonly number[]): Event[] {
   const order: Event[] = []
   const here = new Set(known)
@@ -73,7 +75,7 @@ function shuffled(events: readonly Event[], known: ReadonlySet<EventId>, draws: 
   return order
 }
 
-/** A message of Alice's that follows all that nothing follows yet. */
+/** Creates a message of Alice whose prev events are all forward extremities. */
 function mergeOf(
   version: RoomVersion,
   events: ReadonlyMap<EventId, Event>,
@@ -185,7 +187,7 @@ test.each(['1', '6', '12'])(
 
 const V6 = ROOM_VERSIONS.get('6')!
 
-/** A room of version 6 with Alice and Bob, and what its next events cite. */
+/** Creates a room of version 6 with Alice and Bob, and the auth events of its next events. */
 async function smallRoom() {
   const history = play(V6, [])
   const events = renamed(history.events.values())
@@ -258,7 +260,7 @@ test('an event that only the current state forbids is kept out of sight and out 
   expect((await deliver(roomId, evasion)).outcome).toBe('soft-failed')
   expect((await deliver(roomId, say('after', { ...byCarol, prev_events: [ban.event_id] }))).outcome).toBe('rejected')
   expect((await findRoomHead(app.database, roomId))!.forward_extremities).toEqual([ban.event_id])
-  // An event that follows it counts all the same, and makes an end of what the soft-failed one followed.
+  // Its successor counts nevertheless, and replaces the extremities before the soft-failed event.
   const merge = say('merge', { prev_events: [evasion.event_id, ban.event_id] })
   expect((await deliver(roomId, merge)).outcome).toBe('accepted')
   expect((await findRoomHead(app.database, roomId))!.forward_extremities).toEqual([merge.event_id])

@@ -8,7 +8,7 @@ const ALICE = '@alice:x' as UserId
 const BOB = '@bob:x' as UserId
 const ROOM = '!room:x' as RoomId
 
-/** Connected users on a stream that the test writes. */
+/** Creates connected users on a stream that the test writes. */
 async function start(kept?: number) {
   const database = await createTestDatabase()
   let position = 0

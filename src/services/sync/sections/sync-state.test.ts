@@ -14,7 +14,7 @@ const LAZY = { room: { state: { lazy_load_members: true }, timeline: { limit: 2 
 const members = (events: { type: string; state_key?: string }[]) =>
   events.flatMap((event) => (event.type === 'm.room.member' ? event.state_key : [])).sort()
 
-/** A room of three, where Carol said nothing. */
+/** Creates a room of three, in which Carol sent no message. */
 async function createBusyRoom() {
   const room = await createReadingRoom(app)
   await room.state('m.room.name', { name: 'a name, so that nobody is a hero' })

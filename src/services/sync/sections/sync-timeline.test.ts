@@ -17,8 +17,8 @@ afterAll(() => app.close())
 const BEGINNING = -Number.MAX_SAFE_INTEGER
 
 /**
- * Messages of which only the first, the one after the gap, and the last are notes; `isCut`: the second part follows a
- * gap.
+ * Creates messages of which only the first, the one after the gap, and the last are notes; `isCut`: the second part
+ * follows a gap.
  */
 async function roomWithMany(count: number, isCut: boolean) {
   const room = await createReadingRoom(app)

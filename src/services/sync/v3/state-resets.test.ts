@@ -21,13 +21,15 @@ afterAll(() => app.close())
 
 let count = 0
 
-/** A room in which Boris of another server has power, and the point at which it is to fork. */
+/** Creates a room in which Boris of another server has power, and the point at which it forks. */
 async function createForkedRoom() {
   const room = await createReadingRoom(app)
   const add = (event: ReturnType<typeof testEvent>) =>
     app.rooms.run(room.roomId, (locked) => appendRemoteEvent(app, locked, event))
 
-  /** An event that Boris's server sends, following some events and judged by the state after the first of them. */
+  /**
+   * Sends an event of Boris's server that follows some events and is authorized by the state after the first of them.
+   */
   const send = async (
     after: readonly StoredEvent[],
     fields: { type: string; state_key?: string; content: JsonObject; origin_server_ts?: number },
@@ -67,7 +69,7 @@ test('who is out as forks are resolved is told so, and the others are told as we
   expect((await room.send([fork], { type: 'm.room.join_rules', state_key: '', content })).outcome).toBe('accepted')
   const ofBob = (await bob.sync()).rooms
   expect(ofBob.join).toBeUndefined()
-  // Where it was sent they were not in the room, so it is no part of their timeline.
+  // At its place in the graph they were not in the room, so it is not part of their timeline.
   const { state, timeline } = ofBob.leave[room.roomId]
   expect(named(state.events)).toEqual(['m.room.join_rules', `m.room.member/${BOB}`])
   expect(state.events[1].event_id).toBe(left.event_id)
@@ -80,7 +82,7 @@ test('who is out as forks are resolved is told so, and the others are told as we
   expect(named(seen.timeline.events)).toEqual(['m.room.join_rules'])
   expect(named(seen.state.events)).toEqual([`m.room.member/${BOB}`])
   expect(seen.summary['m.joined_member_count']).toBe(2)
-  // Nothing of the room reaches them any more, with what there is to say of others too.
+  // They get nothing of the room any more.
   await room.message(ALICE, 'among ourselves')
   for (const client of [bob, carol]) expect((await client.sync()).rooms?.join).toBeUndefined()
   expect((await clientOf(app, CAROL).sync()).rooms?.join ?? {}).not.toHaveProperty([room.roomId])
@@ -95,7 +97,7 @@ test('a state event that loses against another branch does not leave clients wit
   const winner = await room.send([room.fork], late)
   await classic.sync()
   await modern.sync({ stateAfter: 'state_after' })
-  // Older by its clock, so the later one stands.
+  // Older by its clock, so the later one wins.
   const loser = { ...late, content: { topic: 'early' }, origin_server_ts: START + 1 }
   expect((await room.send([room.fork], loser)).outcome).toBe('accepted')
   await room.message(ALICE, 'after')

@@ -38,11 +38,11 @@ afterAll(async () => {
   await postgres.stop()
 })
 
-/** One of several processes that share a database. */
+/** Starts one of several processes that share a database. */
 async function startProcess(url: string) {
   let closed = false
   const reportError = (error: unknown) => {
-    // PostgreSQL may end before the last connections are gone.
+    // PostgreSQL may stop before the last connections are closed.
     if (!closed) throw error
   }
   const database = await openDatabase({ url, folder: '', poolSize: 8, cacheBytes: 4_000_000, reportError })
@@ -79,7 +79,7 @@ async function createRoom(): Promise<RoomId> {
   return room_id
 }
 
-/** Writers on both processes, in all rooms at once; every fifth event changes the state. */
+/** Writes through both processes, in all rooms concurrently; every fifth event changes the state. */
 async function write(roomIds: readonly RoomId[]): Promise<void> {
   const writer = async (number: number) => {
     for (let i = 0; i < MESSAGES; i++) {
@@ -99,7 +99,7 @@ async function write(roomIds: readonly RoomId[]): Promise<void> {
 type Reader = { userId: UserId; processes: readonly Process[]; limit: number }
 type Told = { order: string[]; gaps: { after: string | undefined; before: number }[]; state: Map<string, string> }
 
-/** Syncs until told to end and nothing more comes; each request goes to the next of the processes. */
+/** Syncs until the writers have stopped and there are no changes; requests alternate between processes. */
 async function read({ userId, processes, limit }: Reader, isWriting: () => boolean): Promise<Map<RoomId, Told>> {
   const told = new Map<RoomId, Told>()
   let since: string | undefined
@@ -132,7 +132,7 @@ function take(told: Map<RoomId, Told>, roomId: RoomId, { timeline, state }: Sync
   room.order.push(...timeline.events.map(({ event_id }: { event_id: string }) => event_id))
 }
 
-/** One sync that does not wait. */
+/** Syncs without waiting. */
 async function ask(process: Process, since: string | undefined): Promise<SyncBody> {
   const command: SyncCommand = {
     userId: ALICE,
@@ -182,7 +182,7 @@ test('readers of any process miss nothing, see nothing twice and all in order, w
   }
 })
 
-/** The events of a reader with those that its gaps name. */
+/** Returns the events of a reader, with its gaps filled. */
 function withGapsFilled({ order, gaps }: Told, all: readonly string[]): string[] {
   const filled: string[] = []
   const starts = new Map(gaps.map((gap) => [all[gap.before], gap]))
@@ -215,7 +215,7 @@ test('what follows an initial sync goes on where that ended, while others write'
     const idsIn = (body: SyncBody) =>
       (body.rooms?.join?.[roomId]?.timeline.events ?? []).map(({ event_id }: { event_id: string }) => event_id)
     for (const [initial, next] of starts) {
-      // On a busy machine more may be written between the two than a timeline holds: the client is told of that gap.
+      // On a busy machine more may be written in between than a timeline holds: the client gets a limited timeline.
       const isCut = next.rooms?.join?.[roomId]?.timeline.limited ?? false
       const told = isCut ? idsIn(next) : [...idsIn(initial), ...idsIn(next)]
       expect(told).toEqual(all.slice(all.indexOf(told[0]), all.indexOf(told.at(-1)) + 1))

@@ -14,11 +14,11 @@ beforeAll(async () => {
 })
 afterAll(() => app.close())
 
-/** Longer than all that the clock is put forward in a test. */
+/** Longer than any test advances the clock. */
 const LONG = 600_000
 const waiters = async () => (await app.metrics.syncWaiters.get()).values[0]?.value ?? 0
 
-/** Starts a sync that has nothing to tell, and goes on when it waits. */
+/** Starts a sync without changes, and resolves when it waits. */
 async function wait(client: ReturnType<typeof clientOf>, options: { timeout?: number; signal?: AbortSignal } = {}) {
   const before = await waiters()
   let ended = false
@@ -35,7 +35,7 @@ async function caughtUp(userId: UserId, filter?: Parameters<typeof clientOf>[2])
   return client
 }
 
-/** Resolves when everything that was told so far has been dealt with. */
+/** Resolves when all rows so far have been processed. */
 async function settle(): Promise<void> {
   await app.database.write(async (tx) => appendToStream(tx, { kind: 'profile' }))
   await app.stream.refresh()
