@@ -112,7 +112,7 @@ async function openStorage(
     cacheBytes: config.database.cache_size,
     timeLimits: timeLimits(config),
     reportTimeout: (what) => metrics.databaseTimeouts.inc({ what }),
-    reportError: (error) => logger.error({ err: error }, 'database trouble'),
+    reportError: (error) => logger.error({ err: error }, 'database error'),
   })
   opened.defer(() => database.close())
   await migrate(database)

@@ -388,7 +388,7 @@ const CROWDS: Attack[] = [
       const connection = await openConnection(first!.url)
       connection.pause()
       connection.send(head(`GET ${path}`, [bearer(world)]))
-      const reason = 'as its answer is not read: nothing was read for too long'
+      const reason = 'response not read: read timeout'
       await pollUntil('it is closed', () => first!.output().includes(reason))
       connection.cut()
     },

@@ -77,7 +77,7 @@ test('a mention arrives once, and what was sent while the gateway was dead after
   await killGateway()
   const missed = [await sendText(alice, roomId, 'Are you there?')]
   await pollUntil('the gateway is missed', () =>
-    hearths.some((hearth) => hearth.output().includes('notifying a push gateway failed')),
+    hearths.some((hearth) => hearth.output().includes('push gateway request failed')),
   )
   missed.push(await sendText(alice, roomId, 'Hello?'))
   await startGateway()

@@ -21,7 +21,7 @@ afterAll(() => hearth.dispose())
 
 afterEach(async () => {
   expect((await user.ask('GET', '/_matrix/client/v3/account/whoami')).status).toBe(200)
-  expect(hearth.output()).not.toContain('a request failed')
+  expect(hearth.output()).not.toContain('request failed')
 })
 
 function head(more: string[], path = '/_matrix/client/v3/createRoom'): string {

@@ -37,7 +37,7 @@ export function createMetrics() {
     /** Bytes of sent bodies, by route. */
     responseBytes: counter(registers, 'hearth_http_response_bytes_total', 'Bytes of bodies sent.', ['route']),
     /** Waiting sync requests. */
-    syncWaiters: new Gauge({ name: 'hearth_sync_waiters', help: 'Sync requests that wait.', registers }),
+    syncWaiters: new Gauge({ name: 'hearth_sync_waiters', help: 'Waiting sync requests.', registers }),
     ...federationMetrics(registers),
     /** Transactions to application services, by their id; result is sent or failed. */
     appserviceTransactions: counter(
@@ -50,14 +50,14 @@ export function createMetrics() {
     databaseTimeouts: counter(
       registers,
       'hearth_database_timeouts_total',
-      'Statements, waits for locks and idle transactions that took too long.',
+      'Statements, waits for locks and idle transactions beyond their time limits.',
       ['what'],
     ),
     /** Uncaught exceptions. */
     unexpectedExceptions: counter(
       registers,
       'hearth_unexpected_exceptions_total',
-      'Exceptions that nothing has caught; the process stops after the first.',
+      'Uncaught exceptions; the process stops after the first.',
       [],
     ),
     /** Hits and misses of caches, by cache; read when the metrics are collected. */
@@ -84,7 +84,7 @@ function federationMetrics(registers: Registry[]) {
     /** How long other servers took to respond to them. */
     federationSeconds: new Histogram({
       name: 'hearth_federation_transaction_duration_seconds',
-      help: 'Time until other servers have taken a transaction.',
+      help: 'Time until other servers have accepted a transaction.',
       buckets: REQUEST_SECONDS,
       registers,
     }),
@@ -112,7 +112,7 @@ function watchPool(registers: Registry[], read: () => PoolStatus): void {
 function watchFederation(registers: Registry[], read: () => Promise<OutboxCounts>): void {
   new Gauge({
     name: 'hearth_federation_waiting',
-    help: 'What waits for other servers (events, edus), and servers that do not answer (failing; lagging: for long).',
+    help: 'Outbox of remote servers (events, edus), and servers that do not respond (failing; lagging: in need of a catch-up).',
     labelNames: ['what'],
     registers,
     async collect() {
@@ -144,7 +144,7 @@ function watchProcess(registers: Registry[]): () => void {
   loop.enable()
   new Gauge({
     name: 'hearth_event_loop_delay_seconds',
-    help: 'Delay of the event loop since the figures were last collected.',
+    help: 'Event loop delay since the metrics were last collected.',
     labelNames: ['quantile'],
     registers,
     collect() {

@@ -53,7 +53,7 @@ export async function startStreamTail(database: Database, logger: Logger): Promi
 
   function refreshLater(): void {
     if (!reading.isStopped())
-      refresh().catch((error) => logger.warn({ err: error }, 'reading the stream failed; it is tried again'))
+      refresh().catch((error) => logger.warn({ err: error }, 'reading of stream failed, will retry'))
   }
 
   database.onCommit(({ lastPosition: last, rows: committed }) => {
@@ -169,7 +169,7 @@ function createHints(database: Database, logger: Logger): { send(): void; stop()
         timer = undefined
         sql`select pg_notify(${CHANNEL}, '')`
           .execute(database.sql)
-          .catch((error) => logger.warn({ err: error }, 'notifying other processes failed'))
+          .catch((error) => logger.warn({ err: error }, 'notification of other processes failed'))
       }, HINT_MS)
     },
     stop() {

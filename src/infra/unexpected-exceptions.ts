@@ -14,7 +14,7 @@ export function watchExceptions({ logger, metrics }: { logger: Logger; metrics: 
   // 'uncaughtException' includes unhandled rejections, which Node converts.
   const note = (error: unknown, origin: NodeJS.UncaughtExceptionOrigin) => {
     metrics.unexpectedExceptions.inc()
-    logger.fatal({ err: asError(error), origin }, 'unexpected exception, the server stops')
+    logger.fatal({ err: asError(error), origin }, 'uncaught exception, server is stopping')
     resolve()
   }
   process.on('uncaughtException', note)

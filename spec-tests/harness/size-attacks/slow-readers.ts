@@ -105,7 +105,7 @@ export const slowReaders: Attack[] = [
     name: 'connections of many users that do not read',
     async attempt(world) {
       const some = await Promise.all([0, 1, 2].map((number) => userWithMuch(world.processes[0]!.url, number)))
-      await expectBounded(world, 'there are too many', (url) =>
+      await expectBounded(world, 'limit exceeded', (url) =>
         Promise.all(some.flatMap((user) => [1, 2].map(() => askAndWait(url, requestOf(user, `${v3}/sync?timeout=0`))))),
       )
     },
@@ -114,7 +114,7 @@ export const slowReaders: Attack[] = [
     name: 'one connection that reads nothing',
     async attempt(world) {
       const user = await userWithMuch(world.processes[0]!.url)
-      await expectBounded(world, 'nothing was read for too long', async (url) => [
+      await expectBounded(world, 'read timeout', async (url) => [
         await askAndWait(url, requestOf(user, `${v3}/sync?timeout=0`)),
       ])
     },
@@ -127,7 +127,7 @@ export const slowReaders: Attack[] = [
       const path = `${v3}/room_keys/keys?version=${version}`
       await expectBounded(
         world,
-        'nothing was read for too long',
+        'read timeout',
         async (url) => [await askAndWait(url, requestOf(user, path))],
         MOST_OF_STREAM_MIB,
       )

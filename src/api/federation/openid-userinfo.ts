@@ -13,7 +13,7 @@ export const getOpenIdUserinfo = route({
   auth: 'none',
   query: z.object({ access_token: z.string().optional() }),
   async handle({ query: { access_token: token } }, app) {
-    if (token === undefined) throw new MatrixError(401, 'M_MISSING_TOKEN', 'access_token: it is needed')
+    if (token === undefined) throw new MatrixError(401, 'M_MISSING_TOKEN', 'access_token: is missing')
     return { sub: await findOpenIdUser(app, token) }
   },
 })

@@ -27,8 +27,8 @@ export const putExchangeThirdPartyInvite = route({
   }),
   async handle({ params, body, session: { origin } }, app) {
     const { sender, state_key: target, content } = body
-    if (body.room_id !== params.roomId) throw new InvalidParamError('The event is of another room than the path says')
-    if (serverNameOf(target) !== origin) throw new ForbiddenError('A server may only ask on behalf of its own users')
+    if (body.room_id !== params.roomId) throw new InvalidParamError('The event belongs to another room than the path')
+    if (serverNameOf(target) !== origin) throw new ForbiddenError('A server may only send requests for its own users')
     await requireResident(app, params.roomId)
     await requireAllowedByAcl(app, params.roomId, origin)
     await requireCanonicalFor(app, params.roomId, body)

@@ -44,7 +44,7 @@ export async function readJson(
  * is too deep or too large.
  */
 export function parseJson(bytes: Buffer, what: string): unknown {
-  if (hasLoneSurrogates(bytes)) throw new BadJsonError(`The ${what} holds half of a surrogate pair`)
+  if (hasLoneSurrogates(bytes)) throw new BadJsonError(`The ${what} contains a lone surrogate`)
   try {
     requireModestJson(bytes)
     return JSON.parse(utf8.decode(bytes))
@@ -105,5 +105,5 @@ async function readBody(request: IncomingMessage, limit: number): Promise<Buffer
 
 function tooMany(): MatrixError {
   const retry = { retry_after_ms: RETRY_MS }
-  return new MatrixError(503, 'M_UNKNOWN', 'There are too many large requests at this time', retry)
+  return new MatrixError(503, 'M_UNKNOWN', 'Too many large requests. Try again later.', retry)
 }

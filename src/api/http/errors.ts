@@ -25,9 +25,8 @@ export function blameRequest(error: unknown, { url, body }: { url: string; body:
 }
 
 function deletedMeanwhile(foreignKey: string): MatrixError {
-  if (!/device_id|token_hash/.test(foreignKey))
-    return new NotFoundError('This refers to something that was just deleted')
-  return new MatrixError(401, 'M_UNKNOWN_TOKEN', 'The device has been logged out', { soft_logout: false })
+  if (!/device_id|token_hash/.test(foreignKey)) return new NotFoundError('The referenced object was just deleted')
+  return new MatrixError(401, 'M_UNKNOWN_TOKEN', 'The device was logged out', { soft_logout: false })
 }
 
 /**

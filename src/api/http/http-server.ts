@@ -39,7 +39,7 @@ export async function listen(
     })
   })
   // Accepting a connection can fail, for instance when too many files are open. Existing connections continue.
-  server.on('error', (error) => logger.error({ err: error, port: listener.port }, 'accepting a connection failed'))
+  server.on('error', (error) => logger.error({ err: error, port: listener.port }, 'listener error'))
   return server
 }
 

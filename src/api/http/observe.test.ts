@@ -30,7 +30,7 @@ function endpoint(path: string, handle: () => unknown): AnyEndpoint {
 const endpoints = [
   endpoint('/fine', () => ({})),
   endpoint('/forbidden', () => {
-    throw new ForbiddenError(`You may not say ${SECRET}`)
+    throw new ForbiddenError(`You may not send ${SECRET}`)
   }),
   endpoint('/login', () => new Reply(401, { errcode: 'M_FORBIDDEN', flows: [] })),
   endpoint('/interactive', () => new Reply(401, { flows: [] })),

@@ -31,10 +31,7 @@ type Context = Parameters<Middleware>[0]
 
 function answerError(app: App, context: Context, error: unknown, requestId: string): void {
   if (!(error instanceof MatrixError) && !(error instanceof ClientLeftError)) {
-    app.logger.error(
-      { err: error, request_id: requestId, method: context.method, url: context.url },
-      'a request failed',
-    )
+    app.logger.error({ err: error, request_id: requestId, method: context.method, url: context.url }, 'request failed')
   }
   // Closes the connection of a client that was too slow.
   if (isTimeout(error)) context.set('Connection', 'close')

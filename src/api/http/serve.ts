@@ -176,6 +176,6 @@ function writeAnswer(app: App, context: Context, { result, owner }: Answer): voi
  */
 export function unrecognized(allowed: readonly string[]): MatrixError {
   return allowed.length > 0
-    ? new MatrixError(405, 'M_UNRECOGNIZED', `This path takes ${allowed.join(', ')} only`)
+    ? new MatrixError(405, 'M_UNRECOGNIZED', `This path supports only ${allowed.join(', ')}`)
     : new MatrixError(404, 'M_UNRECOGNIZED', 'Unrecognized request')
 }

@@ -22,5 +22,5 @@ export async function* readUpload(request: IncomingMessage, { limits, media }: C
 }
 
 function tooSlow(): MatrixError {
-  return new MatrixError(408, 'M_UNKNOWN', 'The file comes too slowly')
+  return new MatrixError(408, 'M_UNKNOWN', 'The upload is too slow')
 }

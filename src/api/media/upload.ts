@@ -72,7 +72,12 @@ async function receive<Result>(
   const stored = app.media.uploads(session.userId, work)
   if (stored) return stored
   const retry = { retry_after_ms: RETRY_MS }
-  throw new MatrixError(429, 'M_LIMIT_EXCEEDED', `You are uploading ${most} files already`, retry)
+  throw new MatrixError(
+    429,
+    'M_LIMIT_EXCEEDED',
+    `You are already uploading ${most} files. Wait until one is finished.`,
+    retry,
+  )
 }
 
 function describe(request: IncomingMessage, filename: string | undefined, uploader: UserId): Omit<Upload, 'source'> {

@@ -8,7 +8,7 @@ export const getWellKnownPolicyServer = route({
   auth: 'none',
   handle(_call, app) {
     const { public_key: key } = app.config.policy_server
-    if (key === undefined) throw new NotFoundError('There is no policy server here')
+    if (key === undefined) throw new NotFoundError('This server has no policy server')
     return { public_keys: { ed25519: key } }
   },
 })

@@ -8,7 +8,7 @@ export const getWellKnownSupport = route({
   auth: 'none',
   handle(_call, app) {
     const { contacts, page } = app.config.support
-    if (contacts.length === 0 && page === undefined) throw new NotFoundError('Nobody is named for support here')
+    if (contacts.length === 0 && page === undefined) throw new NotFoundError('This server has no support contacts')
     return { ...(contacts.length > 0 && { contacts }), ...(page !== undefined && { support_page: page }) }
   },
 })

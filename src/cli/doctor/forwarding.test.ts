@@ -5,7 +5,7 @@ import { judgeForwarding } from './forwarding.ts'
 const PUBLIC = 'https://matrix.example.org'
 const CLIENT = '198.51.100.7'
 const CLAIMED = '192.0.2.1'
-const GOOD = "Limits count by the clients' addresses"
+const GOOD = "Rate limits use the clients' addresses"
 const AS_ONE = /count all clients as one/
 
 type Seen = { forwarded: number; address: string }

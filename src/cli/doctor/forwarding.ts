@@ -64,7 +64,7 @@ export function judgeForwarding(
       ),
     ]
   }
-  return [good("Limits count by the clients' addresses")]
+  return [good("Rate limits use the clients' addresses")]
 }
 
 function setTrusted(count: number, at: string): string {

@@ -13,17 +13,17 @@ export function checkCreate(version: RoomVersion, event: Event): AuthVerdict {
   if (version.roomIdIsCreateHash) {
     if (pdu.room_id !== undefined) return refuse('1.2', 'm.room.create has a room_id')
   } else if (domainOf(roomId) === undefined || domainOf(roomId) !== domainOf(sender)) {
-    return refuse('1.2', 'The room id has another domain than the sender')
+    return refuse('1.2', 'The domain of the room id differs from that of the sender')
   }
   // 1.3
   if (content.room_version !== undefined && !isRoomVersion(content.room_version)) {
     return refuse('1.3', 'room_version is not recognised')
   }
   // v1–v10: 1.4
-  if (!version.implicitCreator && content.creator === undefined) return refuse('1.4', 'There is no creator')
+  if (!version.implicitCreator && content.creator === undefined) return refuse('1.4', 'The creator is missing')
   // v12: 1.4
   if (version.privilegedCreators && !areUserIds(content.additional_creators)) {
-    return refuse('1.4', 'additional_creators is no array of user ids')
+    return refuse('1.4', 'additional_creators is not an array of user ids')
   }
   return ALLOWED
 }

@@ -28,7 +28,7 @@ export function checkEventAuth(version: RoomVersion, event: Event, state: AuthSt
   if (create === undefined) return refuse(rule.noCreate, 'The room has no m.room.create')
   // v12: 2
   if (version.roomIdIsCreateHash && !isRoomOf(event, create)) {
-    return refuse(rule.noCreate, 'The room id is not that of an accepted m.room.create')
+    return refuse(rule.noCreate, 'The room id does not belong to an accepted m.room.create')
   }
   // 3
   if (create.pdu.content['m.federate'] === false && domainOf(sender) !== domainOf(create.pdu.sender)) {
@@ -59,15 +59,15 @@ function checkPower(
   }
   // 7
   if (levels.required(type, stateKey !== undefined) > power) {
-    return refuse(rule.requiredPower, `The sender has not the power to send ${type}`)
+    return refuse(rule.requiredPower, `The sender does not have the power to send ${type}`)
   }
   // 8
   if (stateKey?.startsWith('@') && stateKey !== sender) {
     if (!version.ownedState) return refuse(rule.foreignStateKey, 'The state_key is the id of another user')
     const owner = ownerOf(stateKey)
-    if (owner === undefined) return refuse(rule.malformedStateKey, 'The state_key does not begin with a user id')
+    if (owner === undefined) return refuse(rule.malformedStateKey, 'The state_key does not start with a user id')
     if (owner !== sender && levels.of(owner) >= power) {
-      return refuse(rule.foreignStateKey, 'The state_key belongs to another user, who has as much power')
+      return refuse(rule.foreignStateKey, 'The state_key belongs to another user with the same or more power')
     }
   }
   // 9

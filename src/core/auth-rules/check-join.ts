@@ -13,7 +13,7 @@ export function checkJoin(change: MemberChange): AuthVerdict {
   // 4.3.1
   if (isFirstJoin(change)) return ALLOWED
   // 4.3.2
-  if (sender !== target) return refuse(`${rule.join}.2`, 'Nobody may join for another user')
+  if (sender !== target) return refuse(`${rule.join}.2`, 'A user cannot join for another user')
   const current = membershipOf(state, sender)
   // 4.3.3
   if (current === 'ban') return refuse(`${rule.join}.3`, 'The sender is banned')
@@ -26,7 +26,7 @@ export function checkJoin(change: MemberChange): AuthVerdict {
     // 4.3.5.1, 4.3.5.3
     if (wasAskedIn || isAuthorised(change)) return ALLOWED
     // 4.3.5.2
-    return refuse(`${rule.join}.5.2`, 'join_authorised_via_users_server names nobody in the room who may invite')
+    return refuse(`${rule.join}.5.2`, 'join_authorised_via_users_server names no member with the power to invite')
   }
   // 4.3.6
   if (joinRule === 'public') return ALLOWED

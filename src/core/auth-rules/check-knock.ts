@@ -14,7 +14,7 @@ export function checkKnock({ version, state, sender, target, rule }: MemberChang
     return refuse(`${rule.knock}.1`, `The join rule is ${joinRule}`)
   }
   // 4.7.2
-  if (sender !== target) return refuse(`${rule.knock}.2`, 'Nobody may knock for another user')
+  if (sender !== target) return refuse(`${rule.knock}.2`, 'A user cannot knock for another user')
   const current = membershipOf(state, sender)
   // 4.7.3
   if (current !== 'ban' && current !== 'invite' && current !== 'join') return ALLOWED

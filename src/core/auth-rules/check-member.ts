@@ -17,13 +17,16 @@ export function checkMember({ version, event, state, create }: Proposal): AuthVe
   const { sender, state_key: target, content } = event.pdu
   // 4.1
   if (target === undefined || typeof content.membership !== 'string') {
-    return refuse(`${rule.member}.1`, 'There is no state_key or no membership')
+    return refuse(`${rule.member}.1`, 'state_key or membership is missing')
   }
   const levels = powerLevels(version, create, state.get('m.room.power_levels', ''))
   const change: MemberChange = { version, event, state, create, rule, sender, target, content, levels }
   // 4.2.1
   if (version.restrictedJoins && !isSignedForAuthoriser(change)) {
-    return refuse(`${rule.authorisedVia}.1`, 'The server of join_authorised_via_users_server has not signed')
+    return refuse(
+      `${rule.authorisedVia}.1`,
+      'The signature of the server of join_authorised_via_users_server is missing',
+    )
   }
   return checkMembership(change, content.membership)
 }

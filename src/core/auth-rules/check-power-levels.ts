@@ -89,11 +89,11 @@ function checkEntries(version: RoomVersion, { power, current, next, rule }: Chan
   // 9.6.1
   const held = changes.find(({ before }) => before !== undefined && before > power)
   if (held !== undefined)
-    return refuse(`${rule.entriesCurrent}.1`, `The level of ${held.key} is above the sender's power`)
+    return refuse(`${rule.entriesCurrent}.1`, `The level of ${held.key} is above the sender's power level`)
   // 9.7.1
   const raised = changes.find(({ after }) => after !== undefined && after > power)
   if (raised === undefined) return undefined
-  return refuse(`${rule.entriesNew}.1`, `The level of ${raised.key} would be above the sender's power`)
+  return refuse(`${rule.entriesNew}.1`, `The level of ${raised.key} would be above the sender's power level`)
 }
 
 /** 9.8 and 9.9 */

@@ -20,10 +20,9 @@ export function checkThirdPartyInvite({ state, sender, target, content, rule }: 
   if (signed === undefined) return refuse(`${number}.2`, 'third_party_invite is not signed')
   const { mxid, token } = signed
   // 4.4.1.3
-  if (typeof mxid !== 'string' || typeof token !== 'string')
-    return refuse(`${number}.3`, 'There is no mxid or no token')
+  if (typeof mxid !== 'string' || typeof token !== 'string') return refuse(`${number}.3`, 'mxid or token is missing')
   // 4.4.1.4
-  if (mxid !== target) return refuse(`${number}.4`, 'The mxid is not the user who is invited')
+  if (mxid !== target) return refuse(`${number}.4`, 'The mxid is not the invited user')
   const invite = state.get('m.room.third_party_invite', token)
   // 4.4.1.5
   if (invite === undefined) return refuse(`${number}.5`, 'The room has no m.room.third_party_invite with that token')
@@ -32,7 +31,7 @@ export function checkThirdPartyInvite({ state, sender, target, content, rule }: 
   // 4.4.1.7
   if (isSignedByKeyOf(invite, signed)) return ALLOWED
   // 4.4.1.8
-  return refuse(`${number}.8`, 'No signature is by a key of the m.room.third_party_invite')
+  return refuse(`${number}.8`, 'No signature matches a key of the m.room.third_party_invite')
 }
 
 function isSignedByKeyOf(invite: Event, signed: JsonObject): boolean {

@@ -66,7 +66,7 @@ export class JsonCutter {
 
   /** Throws MalformedJsonError unless the object has ended. */
   end(): void {
-    if (!this.#isDone) throw new MalformedJsonError('the object does not end')
+    if (!this.#isDone) throw new MalformedJsonError('the object is not closed')
   }
 
   #passInString(byte: number): void {
@@ -76,7 +76,7 @@ export class JsonCutter {
   }
 
   #passBlank(): void {
-    if (++this.#blanks > MAX_BLANKS) throw new MalformedJsonError('there is nothing in it')
+    if (++this.#blanks > MAX_BLANKS) throw new MalformedJsonError('it is empty')
   }
 
   #isBetweenParts(): boolean {
@@ -84,7 +84,7 @@ export class JsonCutter {
   }
 
   #pass(byte: number, at: number): void {
-    if (this.#isDone) throw new MalformedJsonError('there is more after the object')
+    if (this.#isDone) throw new MalformedJsonError('there is text after the object')
     if (this.#depth === 0 && byte !== OPEN_BRACE) throw new MalformedJsonError('it is no object')
     this.#blanks = 0
     const isList = byte === OPEN_BRACKET && this.#depth === 1 && this.#start < 0 && this.#lists.has(this.#key ?? '')
@@ -105,9 +105,9 @@ export class JsonCutter {
   }
 
   #endMember(byte: number, text: string | undefined, parts: JsonPart[]): void {
-    if (byte === CLOSE_BRACKET) throw new MalformedJsonError('the object does not end')
+    if (byte === CLOSE_BRACKET) throw new MalformedJsonError('the object is not closed')
     const isWhole = this.#isInList ? text === undefined : (this.#key === undefined) === (text === undefined)
-    if (!isWhole) throw new MalformedJsonError('a member has no name or no value')
+    if (!isWhole) throw new MalformedJsonError('a member lacks a name or value')
     if (text !== undefined) parts.push({ key: this.#key!, text })
     this.#key = undefined
     this.#isInList = false
@@ -120,7 +120,7 @@ export class JsonCutter {
   #endItem(byte: number, text: string | undefined, parts: JsonPart[]): void {
     if (text !== undefined) parts.push({ key: this.#key!, text })
     if (byte === CLOSE_BRACKET) this.#depth = 1
-    else if (byte !== COMMA) throw new MalformedJsonError('a list does not end')
+    else if (byte !== COMMA) throw new MalformedJsonError('a list is not closed')
   }
 
   #take(last: Buffer): string {
@@ -134,7 +134,7 @@ export class JsonCutter {
 
   #keep(bytes: Buffer): void {
     this.#keptBytes += bytes.length
-    if (this.#keptBytes > this.#maxPartBytes) throw new MalformedJsonError('a part of it is too large')
+    if (this.#keptBytes > this.#maxPartBytes) throw new MalformedJsonError('a part is too large')
     this.#kept.push(bytes)
   }
 }
@@ -144,10 +144,10 @@ function isSeparator(byte: number): boolean {
 }
 
 function nameOf(text: string | undefined): string {
-  if (text === undefined || !/^\s*"/.test(text)) throw new MalformedJsonError('a member has no name')
+  if (text === undefined || !/^\s*"/.test(text)) throw new MalformedJsonError('a member lacks a name')
   try {
     return String(JSON.parse(text))
   } catch {
-    throw new MalformedJsonError('a member has no name')
+    throw new MalformedJsonError('a member lacks a name')
   }
 }

@@ -40,7 +40,7 @@ export function putPushRule(
   { kind: sentKind, ruleId, body, before, after }: PutPushRule,
 ): PushRuleOverlay {
   const kind = asKind(sentKind)
-  if (kind === 'postcontent') throw new InvalidParamError(`Rules of kind ${kind} are the server's own`)
+  if (kind === 'postcontent') throw new InvalidParamError(`Rules of kind ${kind} are reserved for the server`)
   checkRuleId(ruleId)
   const rules = overlay.custom[kind]
   const existing = rules.find((rule) => rule.rule_id === ruleId)
@@ -126,13 +126,13 @@ function place(
 
 function asKind(kind: string): PushRuleKind {
   const known = PUSH_RULE_KINDS.find((candidate) => candidate === kind)
-  if (!known) throw new InvalidParamError(`There is no kind of push rule named ${kind}`)
+  if (!known) throw new InvalidParamError(`Unknown kind of push rule: ${kind}`)
   return known
 }
 
 function checkRuleId(ruleId: string): void {
   if (ruleId === '') throw new InvalidParamError('A push rule needs a rule id')
-  if (ruleId.startsWith('.')) throw new InvalidParamError("Rule ids that start with '.' are the server's own")
+  if (ruleId.startsWith('.')) throw new InvalidParamError("Rule ids that start with '.' are reserved for the server")
   if (/[/\\]/.test(ruleId)) throw new InvalidParamError('Rule ids cannot contain slashes or backslashes')
 }
 

@@ -10,7 +10,7 @@ export const pushAction: z.ZodType<PushAction> = z.union(
     z.enum(['notify', 'dont_notify', 'coalesce']),
     z.looseObject({ set_tweak: z.string(), value: z.json().exactOptional() }),
   ],
-  { error: 'an action is "notify" or an object with set_tweak' },
+  { error: 'an action must be "notify" or an object with set_tweak' },
 )
 
 const scalar = z.union([z.string(), z.int(), z.boolean(), z.null()], {

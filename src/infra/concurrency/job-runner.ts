@@ -74,7 +74,7 @@ export function createJobRunner(app: Capabilities): JobRunner {
     }
   }
 
-  const report = (error: unknown) => app.logger.warn({ err: error }, 'looking for jobs failed; it is tried again')
+  const report = (error: unknown) => app.logger.warn({ err: error }, 'acquiring of jobs failed, will retry')
   function regularly(work: () => Promise<void>, every: number): void {
     timers.push(setInterval(() => work().catch(report), every))
   }
@@ -121,7 +121,7 @@ async function runJob(app: Capabilities, handlers: JobHandlers, job: JobRow): Pr
     await app.database.write((tx) => (outcome ? postponeJob(tx, job, outcome.again) : finishJob(tx, job)))
   } catch (error) {
     await giveBack(app, job, error).catch((fault) =>
-      app.logger.error({ err: fault }, 'giving a job back failed; its lease ends by itself'),
+      app.logger.error({ err: fault }, 'release of job lease failed, lease will expire'),
     )
   }
 }
@@ -129,10 +129,10 @@ async function runJob(app: Capabilities, handlers: JobHandlers, job: JobRow): Pr
 async function giveBack(app: Capabilities, job: JobRow, error: unknown): Promise<void> {
   if (app.stopping.aborted) return app.database.write((tx) => releaseJob(tx, job))
   if (job.attempts >= MOST_ATTEMPTS) {
-    app.logger.error({ err: error, job: job.kind, key: job.key }, 'a job failed too often; it is given up')
+    app.logger.error({ err: error, job: job.kind, key: job.key }, 'job failed too often, dropped')
     return app.database.write((tx) => finishJob(tx, job))
   }
-  app.logger.warn({ err: error, job: job.kind, key: job.key }, 'a job failed; it is tried again')
+  app.logger.warn({ err: error, job: job.kind, key: job.key }, 'job failed, will retry')
   const until = app.clock.now() + jitteredBackOff(job.attempts, BACK_OFF, app.random)
   await app.database.write((tx) => releaseJob(tx, job, until))
 }

@@ -79,7 +79,7 @@ export function createRateLimiter(parts: Parts): RateLimiter {
       timer = undefined
       telling = telling
         .then(() => tell({ buckets, toTell, addTogether, clock }))
-        .catch((error) => logger.warn({ err: error }, 'sharing rate limits failed; it is tried again'))
+        .catch((error) => logger.warn({ err: error }, 'sharing of rate limits failed, will retry'))
     }, TELL_MS).unref()
   }
 

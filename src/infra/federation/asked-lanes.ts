@@ -31,6 +31,11 @@ export function createAskedLanes(limits: Config['limits']['remote_requests']): A
     const result = lanes[kind](id, work, signal)
     if (result) return result
     const retry = { retry_after_ms: CROWDED_MS }
-    throw new MatrixError(429, 'M_LIMIT_EXCEEDED', 'Too many of your requests wait for other servers already', retry)
+    throw new MatrixError(
+      429,
+      'M_LIMIT_EXCEEDED',
+      'Too many of your requests wait for other servers. Try again later.',
+      retry,
+    )
   }
 }

@@ -163,7 +163,7 @@ async function begun<Result>(
 ): Promise<Result> {
   if (beginsWithinMs === undefined) return work(signal)
   const late = new AbortController()
-  const error = new DOMException('The answer does not begin', 'TimeoutError')
+  const error = new DOMException('The response does not start', 'TimeoutError')
   const timer = setTimeout(() => late.abort(error), beginsWithinMs)
   try {
     return await work(AbortSignal.any([signal, late.signal]))

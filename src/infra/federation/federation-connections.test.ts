@@ -97,7 +97,7 @@ test('an IP address is its own certificate name, and no SNI is sent for it', asy
 })
 
 test('records that say that there is no service are taken at their word', async () => {
-  await expect(ask(connect([]))).rejects.toMatchObject(unreachable(/offers no federation/))
+  await expect(ask(connect([]))).rejects.toMatchObject(unreachable(/does not federate/))
 })
 
 test.each(['127.0.0.1', 'localhost', '::ffff:127.0.0.1'])('records that point to %s lead nowhere', async (host) => {

@@ -114,7 +114,7 @@ function connectToFirst(
   callback: buildConnector.Callback,
 ): void {
   if (!first) {
-    callback(new Error('The server says that it offers no federation'), null)
+    callback(new Error('The server reports that it does not federate'), null)
     return
   }
   connect(first, (error, socket) => {

@@ -161,7 +161,7 @@ function newTroubles(): Troubles {
 }
 
 function crowded(): MatrixError {
-  const message = 'Too many requests are signed with keys that are not known here'
+  const message = 'Too many requests need unknown signing keys. Try again later.'
   return new MatrixError(429, 'M_LIMIT_EXCEEDED', message, { retry_after_ms: CROWDED_MS })
 }
 

@@ -35,7 +35,7 @@ export function createIdentityClient(dispatcher: Dispatcher, logger: Pick<Logger
       if (status >= 200 && status < 300) return json
       const { errcode, error } = (json ?? {}) as { errcode?: unknown; error?: unknown }
       const known = status >= 400 && status < 500 && typeof errcode === 'string' && /^[A-Z0-9_.]{1,255}$/.test(errcode)
-      const message = `The identity server ${server} answers ${status}: ${String(error ?? 'no reason')}`
+      const message = `The identity server ${server} responded with ${status}: ${String(error ?? 'no reason')}`
       throw known ? new MatrixError(403, errcode, message) : new MatrixError(502, 'M_UNKNOWN', message)
 
       async function send(): Promise<{ status: number; json: unknown }> {

@@ -9,7 +9,7 @@ export class BodyTooLargeError extends Error {
 /** A body arrives too slowly. */
 export class BodyTooSlowError extends Error {
   constructor() {
-    super('the answer comes too slowly')
+    super('the response is too slow')
     this.name = new.target.name
   }
 }

@@ -50,14 +50,14 @@ export function createUnreadAnswers(
 
   function abandon(answer: Held, reason: string): void {
     release(answer)
-    logger.warn({ owner: answer.owner, bytes: answer.bytes }, `connection closed, as its answer is not read: ${reason}`)
+    logger.warn({ owner: answer.owner, bytes: answer.bytes }, `connection closed, response not read: ${reason}`)
     answer.abandon()
   }
 
   function lookAtAll(): void {
     noteProgress(held, clock.now())
     const before = clock.now() - limits.timeout
-    for (const answer of held) if (answer.lastProgress <= before) abandon(answer, 'nothing was read for too long')
+    for (const answer of held) if (answer.lastProgress <= before) abandon(answer, 'read timeout')
   }
 
   /** Never closes the newest one. */
@@ -70,7 +70,7 @@ export function createUnreadAnswers(
     noteProgress(held, clock.now())
     for (const answer of [...held].sort((a, b) => a.lastProgress - b.lastProgress)) {
       if (bytes <= limits.ofAll) break
-      if (answer !== newest) abandon(answer, 'there are too many')
+      if (answer !== newest) abandon(answer, 'limit exceeded')
     }
   }
 

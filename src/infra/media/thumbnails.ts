@@ -124,5 +124,5 @@ function asMatrixError(error: unknown): MatrixError {
   if (error instanceof MatrixError) return error
   const message = error instanceof Error ? error.message : ''
   if (/pixel limit|timeout/.test(message)) return new TooLargeError('The image is too large for a thumbnail')
-  return new MatrixError(400, 'M_UNKNOWN', 'Thumbnails of this content cannot be made')
+  return new MatrixError(400, 'M_UNKNOWN', 'Thumbnails of this content are not supported')
 }

@@ -24,7 +24,7 @@ export async function introduceUsers(
     const path = `/users/${encodeURIComponent(userId)}`
     const request = { method: 'GET', path, legacyPath: path, timeoutMs: TIMEOUT_MS, signal: app.stopping } as const
     await app.appservices.request(appservice, request).catch((error: unknown) => {
-      app.logger.info({ err: error, appservice: appservice.id }, 'asking an application service for a user failed')
+      app.logger.info({ err: error, appservice: appservice.id }, 'appservice request for user failed')
     })
   }
 }

@@ -25,7 +25,7 @@ export async function pingAppservice(
     const { status, text } = await app.appservices.request(appservice, request)
     if (status >= 200 && status < 300) return Math.round(app.clock.now() - started)
     const shown = { status, body: text.slice(0, MAX_SHOWN) }
-    throw new MatrixError(502, 'M_BAD_STATUS', `The application service answers ${status}`, shown)
+    throw new MatrixError(502, 'M_BAD_STATUS', `The application service responded with ${status}`, shown)
   } catch (error) {
     if (!(error instanceof AppserviceSilence)) throw error
     if (error.isTimeout) throw new MatrixError(504, 'M_CONNECTION_TIMEOUT', 'The application service took too long')

@@ -11,7 +11,7 @@ import { createTeller, type TransactionSenderApp } from './tell-appservice.ts'
 const LOOK_MS = 1000
 const KEEP_MS = 2000
 const USERS_AT_ONCE = 10_000
-const FAILURE = 'looking after an application service failed; it is tried again'
+const FAILURE = 'appservice transaction sender failed, will retry'
 
 /**
  * Sends events to application services in order, each by one process at a time. Does nothing without application

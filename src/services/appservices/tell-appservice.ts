@@ -186,7 +186,7 @@ class LeasedTeller implements Teller {
     this.#app.metrics.appserviceTransactions.inc({ appservice: this.#appservice.id, result: 'failed' })
     this.#app.logger[level](
       { err: error, appservice: this.#appservice.id, failures: failures + 1 },
-      'sending to an application service failed; it is tried again',
+      'appservice transaction delivery failed, will retry',
     )
     own.failures++
     own.retryTs = this.#app.clock.now() + jitteredBackOff(failures, BACK_OFF, this.#app.random)

@@ -85,7 +85,7 @@ function leadingTo({ config }: AskingApp, name: string): Appservice[] {
 }
 
 function unknownProtocol(): NotFoundError {
-  return new NotFoundError('No bridge for this protocol is known here')
+  return new NotFoundError('No application service bridges this protocol')
 }
 
 async function describeProtocol(app: AskingApp, name: string): Promise<Protocol | undefined> {
@@ -128,7 +128,7 @@ async function findAll(
   const answers = await Promise.all(asked.map((appservice) => ask(app, appservice, { path, query })))
   const found = answers.flatMap((answer) => (Array.isArray(answer) ? answer : []))
   const valid = found.filter((one) => of.safeParse(one).success)
-  if (valid.length === 0) throw new NotFoundError('No bridge knows it')
+  if (valid.length === 0) throw new NotFoundError('No application service knows it')
   return valid
 }
 
@@ -149,7 +149,7 @@ async function ask(
     })
     return status >= 200 && status < 300 ? JSON.parse(text) : undefined
   } catch (error) {
-    app.logger.info({ err: error, appservice: appservice.id }, 'asking an application service for its network failed')
+    app.logger.info({ err: error, appservice: appservice.id }, 'appservice request for third-party protocol failed')
     return undefined
   }
 }

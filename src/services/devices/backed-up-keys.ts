@@ -132,7 +132,7 @@ export async function readBackedUpKey(
     const { room_id: _room, session_id: _session, session_data, ...facts } = found!
     return { ...facts, session_data: JSON.parse(session_data) }
   }
-  throw new NotFoundError('There is no such key in the backup')
+  throw new NotFoundError('The backup does not contain this key')
 }
 
 /** Runs a change under the backup's lock, and returns the new count and ETag. */

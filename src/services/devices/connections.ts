@@ -14,7 +14,7 @@ export async function describeConnections(
   app: Pick<App, 'database'>,
   userId: UserId,
 ): Promise<{ user_id: UserId; devices: Record<string, { sessions: { connections: Connection[] }[] }> }> {
-  if (!(await findUser(app.database, userId))) throw new NotFoundError('There is no such user')
+  if (!(await findUser(app.database, userId))) throw new NotFoundError('Unknown user')
   const devices = await loadDevices(app.database, userId)
   const entries = devices.map((device) => {
     const { last_seen_ip: ip, last_seen_ts: lastSeen, last_seen_user_agent: agent } = device

@@ -18,7 +18,7 @@ export async function deliverToDevice(
   await requireModestCopies(app, tx, messages)
   const { to_device_inbox: limit } = app.config.limits.totals
   const full = await storeToDeviceMessages(tx, messages, limit)
-  for (const inbox of full) app.logger.warn(inbox, 'messages to a device dropped, as its inbox is full')
+  for (const inbox of full) app.logger.warn(inbox, 'inbox of device full, to-device messages dropped')
 }
 
 /** A message to all devices of a user is stored once per device. */

@@ -63,7 +63,7 @@ export async function removeDevices(
 }
 
 function noSuchDevice(): NotFoundError {
-  return new NotFoundError('There is no such device')
+  return new NotFoundError('Unknown device')
 }
 
 function clientDevice({ device_id, display_name, last_seen_ts, last_seen_ip }: DeviceRow): ClientDevice {

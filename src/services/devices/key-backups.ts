@@ -71,7 +71,7 @@ export async function changeKeyBackup(
   await app.database.write(async (tx) => {
     const backup = await lockKeyBackup(tx, key)
     if (!backup || backup.deleted) throw unknownBackup()
-    if (backup.algorithm !== algorithm) throw new InvalidParamError('algorithm: is not that of the backup')
+    if (backup.algorithm !== algorithm) throw new InvalidParamError('algorithm: differs from that of the backup')
     await updateKeyBackup(tx, key, authJson)
   })
 }
@@ -89,5 +89,5 @@ export async function removeKeyBackup(app: Pick<App, 'database'>, key: BackupKey
 
 /** Returns the 404 for an unknown version. */
 export function unknownBackup(): NotFoundError {
-  return new NotFoundError('There is no such backup version')
+  return new NotFoundError('Unknown backup version')
 }

@@ -13,6 +13,6 @@ export async function queueWithinLimit(
   const { server_outbox: limit } = app.config.limits.totals
   for (const destination of outboxesToMeasure(tx, edus, limit)) {
     const dropped = await emptyFullOutbox(tx, destination, limit)
-    if (dropped > 0) app.logger.warn({ destination, dropped }, 'outbox of a server was full, EDUs dropped')
+    if (dropped > 0) app.logger.warn({ destination, dropped }, 'outbox of destination full, EDUs dropped')
   }
 }

@@ -120,7 +120,7 @@ function requireFitting(content: string): void {
 }
 
 function notFound(): NotFoundError {
-  return new NotFoundError('There is no such rendezvous session, or it has expired')
+  return new NotFoundError('Unknown or expired rendezvous session')
 }
 
 function requirePlace({ count, expires }: RendezvousCount, most: number, now: number): void {

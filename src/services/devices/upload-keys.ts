@@ -59,7 +59,7 @@ export async function storeKeys(
   tx: Tx,
   { device, keys: upload }: { device: DeviceKey; keys: ParsedUpload },
 ): Promise<Record<string, number>> {
-  if (!(await lockDevice(tx, device))) throw new MatrixError(401, 'M_UNKNOWN_TOKEN', 'The device has been logged out')
+  if (!(await lockDevice(tx, device))) throw new MatrixError(401, 'M_UNKNOWN_TOKEN', 'The device was logged out')
   if (upload.deviceKeys !== undefined && (await storeDeviceKeys(tx, device, upload.deviceKeys)))
     requireTotal(limits, 'device_keys', await measureDeviceKeys(tx, device.userId))
   const [taken] = await addOneTimeKeys(tx, device, upload.oneTimeKeys)

@@ -73,7 +73,7 @@ function targetOf(
   const device = userId === signer ? known.devices.get(keyId) : undefined
   if (device) return { ...target, stored: device, signingKeys: ownKey(known, signer, 'self_signing') }
   const master = findKey(known, userId, 'master')
-  if (!master || master.public_key !== keyId) throw new NotFoundError('There is no such key')
+  if (!master || master.public_key !== keyId) throw new NotFoundError('Unknown key')
   const signingKeys = userId === signer ? deviceSigningKeys(known) : ownKey(known, signer, 'user_signing')
   return { ...target, stored: JSON.parse(master.key_json), signingKeys }
 }
@@ -84,7 +84,7 @@ function findKey(known: KnownKeys, userId: UserId, usage: CrossSigningUsage): Cr
 
 function ownKey(known: KnownKeys, signer: UserId, usage: CrossSigningUsage): Map<string, string> {
   const key = findKey(known, signer, usage)
-  if (!key) throw new NotFoundError(`There is no ${usage} key to have signed with`)
+  if (!key) throw new NotFoundError(`There is no ${usage} key for the signature`)
   return new Map([[`ed25519:${key.public_key}`, key.public_key]])
 }
 

@@ -41,7 +41,7 @@ export async function findEventAtTimeAnywhere(app: TakingApp & Pick<App, 'databa
   const remote = gap === undefined ? undefined : await askOthers(app, search, { gap, local })
   const found = remote ?? local
   if (found) return found
-  throw new NotFoundError(`There is no event ${search.direction} from this time`)
+  throw new NotFoundError(`There is no event in direction ${search.direction} from this time`)
 }
 
 /** Returns the order after the gap in which a nearer event may be missing; undefined if there is none. */
@@ -74,7 +74,7 @@ async function askOthers(
       if (event) return { event_id: event.event_id, origin_server_ts: event.pdu.origin_server_ts }
     } catch (error) {
       if (!(error instanceof FederationError)) throw error
-      app.logger.info({ err: error, server, room_id: roomId }, 'a server does not tell which event is near a time')
+      app.logger.info({ err: error, server, room_id: roomId }, 'remote timestamp_to_event request failed')
     }
   }
   return undefined

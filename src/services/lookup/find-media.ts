@@ -29,12 +29,12 @@ export async function findMedia(app: App, name: MediaName, wait: Wait): Promise<
   if (name.serverName === app.serverName) return findLocalMedia(app, name, wait)
   const known = await findRemote(app, name)
   if (known) return known
-  if (wait.allowRemote === false) throw new NotFoundError('This server does not have that file of another server')
+  if (wait.allowRemote === false) throw new NotFoundError('The remote file is not cached on this server')
   await inTurn(app, wait, () =>
     app.media.fetches(`${name.serverName}/${name.mediaId}`, () => fetchMedia(app, name, wait.timeoutMs)),
   )
   const fetched = await findRemote(app, name)
-  if (!fetched) throw new NotFoundError('There is no such media')
+  if (!fetched) throw new NotFoundError('Unknown media')
   return fetched
 }
 
@@ -46,7 +46,10 @@ async function inTurn(app: App, { timeoutMs, signal: gone }: Wait, work: () => P
     await app.transfers(app.asker, work, signal)
   } catch (error) {
     if (!signal.aborted || error !== signal.reason) throw error
-    throw new FederationError('The file was not fetched in time, as too many others are wanted', { cause: error })
+    throw new FederationError(
+      'The file was not fetched in time, because too many files are requested. Try again later.',
+      { cause: error },
+    )
   }
 }
 
@@ -80,10 +83,10 @@ function asMediaError(error: unknown): unknown {
   if (!(error instanceof FederationError)) return error
   if (error.errcode === 'M_TOO_LARGE') return tooLarge()
   if (error.errcode === 'M_NOT_YET_UPLOADED') return new MatrixError(504, error.errcode, error.message)
-  if (error.status === 404) return new NotFoundError('There is no such media')
+  if (error.status === 404) return new NotFoundError('Unknown media')
   return error
 }
 
 function tooLarge(): MatrixError {
-  return new MatrixError(502, 'M_TOO_LARGE', 'The file is larger than this server takes')
+  return new MatrixError(502, 'M_TOO_LARGE', 'The file is larger than the limit of this server')
 }

@@ -26,7 +26,7 @@ export async function findRoomSummary(
   }
   const found = await askForSpace(app, roomId, [...via, ...target.servers])
   if (!found || !(await mayKnow(app, found.summary, userId))) {
-    throw new NotFoundError('There is no such room, or you may not know about it')
+    throw new NotFoundError('The room does not exist, or you are not allowed to see it')
   }
   if (userId === undefined) return found.summary
   const membership = await findMembership(app.database, roomId, userId)

@@ -132,7 +132,7 @@ async function ask(app: SpaceApp, server: ServerName, roomId: RoomId): Promise<F
     }
   } catch (error) {
     if (!(error instanceof FederationError || error instanceof z.ZodError)) throw error
-    app.logger.debug({ err: error, server, room_id: roomId }, 'a server does not tell of a space')
+    app.logger.debug({ err: error, server, room_id: roomId }, 'remote space hierarchy request failed')
     return undefined
   }
 }

@@ -37,5 +37,5 @@ export async function findThirdParty(
 
 /** Returns the error for an identity server with an invalid response. */
 export function unusable(server: string): MatrixError {
-  return new MatrixError(502, 'M_UNKNOWN', `The identity server ${server} does not answer as it should`)
+  return new MatrixError(502, 'M_UNKNOWN', `The identity server ${server} sent a malformed response`)
 }

@@ -22,7 +22,7 @@ export async function checkMediaStore(app: App): Promise<boolean> {
     return true
   }
   app.logger.error(
-    "media.storage_dir is not the folder that this server's files are in: is it mounted, and shared by all processes?",
+    'media.storage_dir does not contain the files of this server. Mount the folder, and share it between all processes.',
   )
   return false
 }

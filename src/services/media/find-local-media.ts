@@ -22,7 +22,7 @@ export async function findLocalMedia(
   for (let waited = 0, looks = 0; ; looks++) {
     const media = await findStoredMedia(app.database, name)
     if (media?.file) return describe(media, media.file)
-    if (!media || (media.expiresTs ?? 0) <= app.clock.now()) throw new NotFoundError('There is no such media')
+    if (!media || (media.expiresTs ?? 0) <= app.clock.now()) throw new NotFoundError('Unknown media')
     const left = Math.min(backOff(looks, PAUSES), wait.timeoutMs - waited)
     if (left <= 0 || wait.signal.aborted)
       throw new MatrixError(504, 'M_NOT_YET_UPLOADED', 'The file has not been uploaded yet')

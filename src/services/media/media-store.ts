@@ -21,7 +21,7 @@ export type MediaStore = {
 }
 
 const NO_THUMBNAILS =
-  'Thumbnails cannot be made, for the library sharp does not load: run npm install --include=optional on this machine, and restart'
+  'thumbnails disabled, the library sharp does not load. Run npm install --include=optional on this machine, and restart.'
 
 /** Creates the store as configured, without I/O. */
 export function createMediaStore(config: Config['media'], logger: Logger): MediaStore {

@@ -7,6 +7,6 @@ import type { ByteRange } from '../../infra/object-store/object-store.ts'
 export async function openFile(app: App, objectKey: string, range?: ByteRange): Promise<Readable> {
   const stream = await app.media.objects.get(objectKey, range)
   if (stream) return stream
-  app.logger.error({ object_key: objectKey }, 'a file is missing in the media store')
-  throw new NotFoundError('The server has lost this file')
+  app.logger.error({ object_key: objectKey }, 'file missing in media store')
+  throw new NotFoundError('The file is missing on the server. Ask its uploader to send it again.')
 }

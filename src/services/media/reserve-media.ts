@@ -18,6 +18,10 @@ export async function reserveMedia(app: App, uploader: UserId): Promise<{ name: 
     reserveMediaName(tx, { ...name, uploader, createdTs, expiresTs, limit }),
   )
   if (!reserved)
-    throw new MatrixError(429, 'M_LIMIT_EXCEEDED', `You have ${limit} uploads to finish before the next one`)
+    throw new MatrixError(
+      429,
+      'M_LIMIT_EXCEEDED',
+      `Finish your ${limit} pending uploads before you reserve another one`,
+    )
   return { name, expiresTs }
 }

@@ -19,7 +19,7 @@ const UNCLAIMED_MS = 60 * 60 * 1000
  * `stop` waits for a sweep in progress.
  */
 export function startMediaSweeps(app: App): { stop(): Promise<void> } {
-  const options = { every: INTERVAL_MS, failure: 'sweeping the media failed', level: 'error' } as const
+  const options = { every: INTERVAL_MS, failure: 'media sweep failed', level: 'error' } as const
   return repeat(app, options, async () => {
     if (await checkMediaStore(app)) await sweepMedia(app)
   })

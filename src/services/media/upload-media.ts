@@ -58,13 +58,13 @@ export async function uploadReservedMedia(app: App, name: MediaName, upload: Upl
 
 function checkMayFill(app: App, media: StoredMedia | undefined, user: UserId): void {
   if (!media) throw noReservation()
-  if (media.uploader !== user) throw new ForbiddenError('Somebody else reserved this media id')
-  if (media.file) throw new MatrixError(409, 'M_CANNOT_OVERWRITE_MEDIA', 'This media id has a file already')
+  if (media.uploader !== user) throw new ForbiddenError('Another user reserved this media id')
+  if (media.file) throw new MatrixError(409, 'M_CANNOT_OVERWRITE_MEDIA', 'A file was already uploaded to this media id')
   if ((media.expiresTs ?? 0) <= app.clock.now()) throw noReservation()
 }
 
 function noReservation(): NotFoundError {
-  return new NotFoundError('This media id is not reserved, or no longer')
+  return new NotFoundError('This media id is not reserved, or the reservation has expired')
 }
 
 function describe({ contentType, filename }: Upload): { contentType: string; filename: string | null } {

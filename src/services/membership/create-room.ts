@@ -31,6 +31,6 @@ export async function createRoom(
   return roomId
 
   function note(error: unknown): void {
-    app.logger.warn({ err: error, room_id: roomId }, 'inviting somebody to a new room failed')
+    app.logger.warn({ err: error, room_id: roomId }, 'invite to new room failed')
   }
 }

@@ -82,7 +82,7 @@ async function describeRoom(room: LockedRoom, sender: UserId): Promise<JsonObjec
   )
   const state = new Map(types.map((type, place) => [type as string, events[place]]))
   const levels = powerLevels(headOf(room).version, state.get('m.room.create')!, state.get('m.room.power_levels'))
-  if (levels.of(sender) < levels.invite) throw new ForbiddenError('You have not the power to invite')
+  if (levels.of(sender) < levels.invite) throw new ForbiddenError('You do not have the power to invite')
   return Object.fromEntries(
     DESCRIBING.flatMap(([type, key, name]) => {
       const value = state.get(type)?.pdu.content[key]

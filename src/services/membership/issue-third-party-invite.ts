@@ -25,7 +25,7 @@ export type BoundInvite = {
  * https://spec.matrix.org/v1.19/server-server-api/#third-party-invites
  */
 export async function issueThirdPartyInvite(app: App, { roomId, sender, target, signed }: BoundInvite): Promise<void> {
-  if (signed.mxid !== target) throw new InvalidParamError('The signed user is another one than who is invited')
+  if (signed.mxid !== target) throw new InvalidParamError('The signed user is not the invited user')
   const displayName = await nameOfAddress(app, roomId, signed)
   const content: JsonObject = { membership: 'invite', third_party_invite: { display_name: displayName, signed } }
   if (serverNameOf(target) !== app.serverName) {
@@ -42,7 +42,7 @@ function nameOfAddress(app: App, roomId: RoomId, { token }: JsonObject): Promise
   if (typeof token !== 'string') throw new InvalidParamError('signed: has no token')
   return runInRoom(app, roomId, async (room) => {
     const [invite] = await readLockedState(room, [{ type: 'm.room.third_party_invite', state_key: token }])
-    if (!invite) throw new ForbiddenError('The room knows of no such invite')
+    if (!invite) throw new ForbiddenError('The room does not have this invite')
     const name = invite.pdu.content.display_name
     return typeof name === 'string' ? name : ''
   })

@@ -26,7 +26,10 @@ export async function onThirdPartyBound(app: App, target: UserId, invites: reado
       signal.throwIfAborted()
       await exchange(app, { ...invite, target }, signal)
     } catch (error) {
-      app.logger.warn({ err: error, room_id: invite.roomId, user_id: target }, 'an invite of an address led nowhere')
+      app.logger.warn(
+        { err: error, room_id: invite.roomId, user_id: target },
+        'invite of third-party identifier failed',
+      )
     }
   }
 }
@@ -37,7 +40,7 @@ async function exchange(app: App, invite: BoundInvite, signal: AbortSignal): Pro
   const isHere = await isRoomHere(app.database, roomId)
   if (isHere) return issueThirdPartyInvite(app, invite)
   const destination = serverNameOf(sender)
-  if (destination === app.serverName) throw new FederationError('Nobody of this server is in the room any more')
+  if (destination === app.serverName) throw new FederationError('No local user is in the room any longer')
   await app.federation.request({
     destination,
     signal,

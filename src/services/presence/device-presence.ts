@@ -65,7 +65,7 @@ export function createDevicePresence(app: Capabilities): DevicePresence {
     }
   }
 
-  const warn = (error: unknown) => app.logger.warn({ err: error }, 'writing presence failed')
+  const warn = (error: unknown) => app.logger.warn({ err: error }, 'presence update failed')
 
   return {
     writer,

@@ -37,7 +37,7 @@ export async function getPresenceStatus(
   other: UserId,
 ): Promise<JsonObject> {
   if (userId !== other && !(await shareRoom(app.database, userId, other))) {
-    throw new ForbiddenError('You share no room with this user')
+    throw new ForbiddenError('You do not share a room with this user')
   }
   const known = app.config.presence.enabled ? await findPresence(app.database, other) : undefined
   return known ? presenceContent(known, app.clock.now()) : { presence: 'offline' }

@@ -98,7 +98,7 @@ test('the status message stays while the presence follows the syncs, and only it
 })
 
 test('strangers are told nothing', async () => {
-  await expect(getPresenceStatus(app, newUser(), newUser())).rejects.toThrow('You share no room')
+  await expect(getPresenceStatus(app, newUser(), newUser())).rejects.toThrow('You do not share a room')
 })
 
 test('what a device says through another process counts at once, and a dead process takes its devices with it', async () => {

@@ -18,7 +18,7 @@ export async function startPresence(app: PresenceApp): Promise<{ stop(): Promise
   if (!app.config.presence.enabled) return { stop: async () => {} }
   const { writer } = app.presence
   await sweepPresence(app)
-  const failure = 'sweeping presence failed; it is tried again'
+  const failure = 'presence sweep failed, will retry'
   const loops = [
     repeat(app, { every: SWEEP_MS, first: SWEEP_MS, failure }, () => app.presence.sweep()),
     repeat(app, { every: BEAT_MS, first: BEAT_MS, failure }, () => sweepPresence(app)),

@@ -80,7 +80,7 @@ async function sendInTurn(app: SendCapabilities, pusher: PusherRow): Promise<voi
   } catch (error) {
     if (error instanceof MatrixError && error.errcode === 'M_LIMIT_EXCEEDED')
       return release(app, pusher, { retryAt: app.clock.now() + SHARE_REST_MS })
-    app.logger.info({ err: error, app_id: pusher.app_id }, 'notifying a push gateway failed; it is tried again')
+    app.logger.info({ err: error, app_id: pusher.app_id }, 'push gateway request failed, will retry')
     const now = app.clock.now()
     const retryAt = now + jitteredBackOff(pusher.failures, BACK_OFF, app.random)
     await release(app, pusher, { retryAt, dropBefore: now - GIVE_UP_MS })
@@ -95,7 +95,7 @@ async function release(
 ): Promise<void> {
   await database
     .write((tx) => releasePusher(tx, pusher_nid, rest))
-    .catch((error) => logger.warn({ err: error }, 'a pusher could not be given back'))
+    .catch((error) => logger.warn({ err: error }, 'release of pusher lease failed, lease will expire'))
 }
 
 async function sendWaiting(app: SendCapabilities, pusher: PusherRow): Promise<void> {

@@ -84,7 +84,7 @@ async function checkedPushkey(
     return pushkey
   }
   if (kind !== 'email' || app.config.email.smtp_url === undefined)
-    throw new InvalidParamError(`There are no pushers of kind ${kind} here`)
+    throw new InvalidParamError(`Pushers of kind ${kind} are not supported`)
   const address = parseEmailAddress(pushkey)
   const owner = address && (await findThreepidOwner(app.database, { medium: 'email', address }))
   if (!address || owner !== userId)

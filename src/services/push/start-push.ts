@@ -14,7 +14,7 @@ const CAUSES: readonly string[] = ['event', 'receipt']
 export async function startPush(app: SendCapabilities): Promise<{ stop(): Promise<void> }> {
   let isNeeded = await hasPushers(app.database)
 
-  const options = { every: LOOK_MS, first: LOOK_MS, failure: 'notifying push gateways failed', level: 'error' } as const
+  const options = { every: LOOK_MS, first: LOOK_MS, failure: 'push delivery failed', level: 'error' } as const
   const follower = createFollower(app)
   const sender = createPushSender(app)
   const send = repeat(app, options, async () => {

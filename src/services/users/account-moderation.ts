@@ -14,7 +14,7 @@ type Capabilities = Pick<App, 'database' | 'serverName'>
 export async function findModerated(app: Capabilities, userId: UserId): Promise<UserRow> {
   if (serverNameOf(userId) !== app.serverName) throw new InvalidParamError('This user is not on this server')
   const user = await findUser(app.database, userId)
-  if (!user || user.deactivated_ts !== null) throw new NotFoundError('There is no such user')
+  if (!user || user.deactivated_ts !== null) throw new NotFoundError('Unknown user')
   if (user.is_admin) throw new ForbiddenError('This user is an administrator')
   return user
 }

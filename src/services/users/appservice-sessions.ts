@@ -72,5 +72,5 @@ function noteAlive(
   noted.set(appservice, now)
   database
     .write((tx) => wakeAppservice(tx, appservice.id, now))
-    .catch((error) => logger.warn({ err: error }, 'noting that an application service is alive failed'))
+    .catch((error) => logger.warn({ err: error }, 'resetting the back-off of an appservice failed'))
 }

@@ -19,7 +19,7 @@ export function proofMailTexts(
   if (purpose === 'register') {
     return {
       subject: `Confirm your address for a new account at ${serverName}`,
-      why: `Somebody, most likely you, is registering an account at ${serverName} with this address. If it was you, follow the link within an hour.`,
+      why: `Someone, most likely you, is registering an account at ${serverName} with this address. If it was you, open the link within an hour.`,
       link: 'Use this address for my new account',
       otherwise: DO_NOTHING,
     }
@@ -27,14 +27,14 @@ export function proofMailTexts(
   if (purpose === 'add') {
     return {
       subject: `Add your address to ${account}`,
-      why: `Somebody, most likely you, wants to add this address to ${account}. If it was you, follow the link within an hour.`,
+      why: `Someone, most likely you, wants to add this address to ${account}. If it was you, open the link within an hour.`,
       link: `Add this address to ${account}`,
       otherwise: `${DO_NOTHING} With this address, the password of that account can be set anew.`,
     }
   }
   return {
     subject: `Set a new password for ${account}`,
-    why: `Somebody, most likely you, has forgotten the password of ${account}. If it was you, follow the link within an hour.`,
+    why: `Someone, most likely you, has forgotten the password of ${account}. If it was you, open the link within an hour.`,
     link: `Let me set a new password for ${account}`,
     otherwise: 'If it was not you, do nothing: the password stays as it is.',
   }

@@ -115,7 +115,7 @@ export async function findEmailProof(
 ): Promise<EmailProof> {
   const now = app.clock.now()
   const session = await findLinkedSession(app.database, { sessionId, tokenHash: hashToken(token), now })
-  if (!session) throw new NotFoundError('This link is not valid, or not any more')
+  if (!session) throw new NotFoundError('This link is invalid or has expired')
   return proofOf(session)
 }
 

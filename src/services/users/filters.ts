@@ -39,6 +39,6 @@ export async function addFilter(
 /** Returns a stored filter, as JSON text. Throws M_NOT_FOUND. */
 export async function getFilter(app: Pick<App, 'database'>, userId: UserId, filterId: string): Promise<string> {
   const filter = await findFilter(app.database, { userId, filterId })
-  if (filter === undefined) throw new NotFoundError('There is no such filter')
+  if (filter === undefined) throw new NotFoundError('Unknown filter')
   return filter
 }

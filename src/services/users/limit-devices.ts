@@ -15,5 +15,5 @@ export async function limitDevices(
   const idle = await findIdleDevices(tx, userId, { except: deviceId, most: config.limits.counts.devices })
   if (idle.length === 0) return
   await deleteDevices(tx, userId, { only: idle })
-  logger.info({ user_id: userId, device_ids: idle }, 'devices of a user removed, as there are too many')
+  logger.info({ user_id: userId, device_ids: idle }, 'devices of user removed, limit exceeded')
 }

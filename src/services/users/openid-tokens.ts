@@ -32,6 +32,6 @@ export async function newOpenIdToken(
  */
 export async function findOpenIdUser(app: Pick<App, 'database' | 'clock'>, token: string): Promise<UserId> {
   const userId = await findOpenIdTokenUser(app.database, hashToken(token), app.clock.now())
-  if (userId === undefined) throw new MatrixError(401, 'M_UNKNOWN_TOKEN', 'The token is not known, or has expired')
+  if (userId === undefined) throw new MatrixError(401, 'M_UNKNOWN_TOKEN', 'The token is unknown or has expired')
   return userId
 }

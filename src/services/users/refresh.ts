@@ -29,8 +29,7 @@ export async function refreshTokens(app: Capabilities, refreshToken: string): Pr
   const outcome = await app.database.write((tx) => attempt(app, tx, refreshToken))
   if ('issued' in outcome) return outcome.issued
   // Logged after the commit that ended the session.
-  if (outcome.revoked)
-    app.logger.warn({ ...outcome.revoked }, 'a refresh token was used again; all tokens of its device are revoked')
+  if (outcome.revoked) app.logger.warn({ ...outcome.revoked }, 'refresh token reused, all tokens of device revoked')
   throw outcome.refused
 }
 
@@ -78,8 +77,6 @@ async function revoke(tx: Tx, device: DeviceKey, now: number): Promise<Outcome> 
 
 /** `softLogout`: the device exists, and the client can log in to it again without losing its keys. */
 function unknownToken(softLogout: boolean): MatrixError {
-  const message = softLogout
-    ? 'The refresh token has been used before. Log in again.'
-    : 'The refresh token is not known'
+  const message = softLogout ? 'The refresh token has been used before. Log in again.' : 'Unknown refresh token'
   return new MatrixError(401, 'M_UNKNOWN_TOKEN', message, { soft_logout: softLogout })
 }

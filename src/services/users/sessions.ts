@@ -53,7 +53,7 @@ export async function findSession(
 
 /** https://spec.matrix.org/v1.19/client-server-api/#soft-logout */
 function unknownToken(softLogout: boolean): MatrixError {
-  const message = softLogout ? 'The access token has expired' : 'The access token is not known'
+  const message = softLogout ? 'The access token has expired' : 'Unknown access token'
   return new MatrixError(401, 'M_UNKNOWN_TOKEN', message, { soft_logout: softLogout })
 }
 
@@ -71,5 +71,5 @@ function noteLastSeen(
   const seen = { userId: user_id, deviceId: device_id, ip, userAgent, now, unlessSince }
   app.database
     .write((tx) => updateLastSeen(tx, seen))
-    .catch((error) => app.logger.warn({ err: error }, 'noting when a device was seen failed'))
+    .catch((error) => app.logger.warn({ err: error }, 'update of last_seen of a device failed'))
 }

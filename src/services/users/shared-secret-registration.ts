@@ -45,7 +45,7 @@ export async function registerBySharedSecret(
   const secret = sharedSecret(app)
   requireUnambiguous(request)
   const isKnown = await app.database.write((tx) => takeRegistrationNonce(tx, request.nonce, app.clock.now()))
-  if (!isKnown) throw new InvalidParamError('The nonce is not known, or has been used or expired')
+  if (!isKnown) throw new InvalidParamError('The nonce is unknown, used or expired. Request a new one.')
   if (!isMac(request.mac, macOf(secret, request))) throw new ForbiddenError('The mac is wrong')
   const { username: localpart, password, displayname: displayName, admin } = request
   let tokens: Awaited<ReturnType<typeof logInDevice>> | undefined

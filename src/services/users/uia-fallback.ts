@@ -38,7 +38,7 @@ export async function completeStage(
 async function requireSession(app: Capabilities, sessionId: string): Promise<UiaSession> {
   const session = await findUiaSession(app.database, sessionId, app.clock.now())
   if (session) return session
-  throw new InvalidParamError('There is no such authentication session, or it has expired')
+  throw new InvalidParamError('Unknown or expired authentication session')
 }
 
 /** A session's `operation` is method, path and user ID: see user-interactive-auth.ts. */

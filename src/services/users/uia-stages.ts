@@ -36,14 +36,14 @@ export type UiaStageType = keyof typeof UIA_STAGES
 /** Thrown when the client authenticates as a user other than that of the operation: retrying is useless. */
 export class WrongUserError extends ForbiddenError {
   constructor() {
-    super('The authentication is of another user')
+    super('The authentication session belongs to another user')
   }
 }
 
 /** https://spec.matrix.org/v1.19/client-server-api/#password-based */
 async function provePassword(app: StageCapabilities, { auth, userId }: StageAttempt): Promise<string> {
-  if (typeof auth.password !== 'string') throw new MissingParamError('auth.password: a password is needed')
-  if (userId === undefined) throw new ForbiddenError('Nobody has to prove a password here')
+  if (typeof auth.password !== 'string') throw new MissingParamError('auth.password: is missing')
+  if (userId === undefined) throw new ForbiddenError('This request needs no password')
   const named = identifierOf(auth)
   const account = await findAccount(app, named ?? { user: userId })
   if (account.user?.user_id !== userId) throw new WrongUserError()
@@ -62,7 +62,7 @@ function identifierOf({ identifier, user }: AuthData): AccountIdentifier | undef
 /** https://spec.matrix.org/v1.19/client-server-api/#token-authenticated-registration */
 async function proveRegistrationToken(app: StageCapabilities, { auth }: { auth: AuthData }): Promise<string> {
   const { token } = auth
-  if (typeof token !== 'string') throw new MissingParamError('auth.token: a registration token is needed')
+  if (typeof token !== 'string') throw new MissingParamError('auth.token: a registration token is missing')
   if (await isRegistrationTokenUsable(app.database, token, app.clock.now())) return token
   throw new MatrixError(401, 'M_UNAUTHORIZED', 'The registration token is not valid')
 }
@@ -80,7 +80,7 @@ const EMAIL_PURPOSES: Record<string, ProofPurpose> = {
 export function emailPurposeOf(operation: string): ProofPurpose {
   const purpose = EMAIL_PURPOSES[operation]
   if (purpose) return purpose
-  throw new InvalidParamError('An e-mail address proves nothing here')
+  throw new InvalidParamError('This request needs no e-mail address')
 }
 
 /**
@@ -92,7 +92,7 @@ async function proveEmailAddress(app: StageCapabilities, { auth, operation }: St
   // Old clients send `threepidCreds`.
   const { sid, client_secret } = (auth.threepid_creds ?? auth.threepidCreds ?? {}) as Record<string, unknown>
   if (typeof sid !== 'string' || typeof client_secret !== 'string')
-    throw new MissingParamError('auth.threepid_creds: sid and client_secret are needed')
+    throw new MissingParamError('auth.threepid_creds: sid or client_secret is missing')
   const proof = { credentials: { sid, client_secret }, purpose, now: app.clock.now() }
   const proven = await app.database.write((tx) => takeEmailProof(tx, proof))
   if (proven && purpose === 'register') return proven.threepid.address

@@ -137,7 +137,7 @@ async function openSession(app: Capabilities, { operation, userId, auth, body }:
   }
   const session = await findUiaSession(app.database, auth.session, app.clock.now())
   if (!session) throw unknownSession()
-  if (session.operation !== boundTo) throw new ForbiddenError('This authentication session is for another operation')
+  if (session.operation !== boundTo) throw new ForbiddenError('The authentication session belongs to another operation')
   return session
 }
 
@@ -149,7 +149,7 @@ async function attemptStage(
 ): Promise<MatrixError | undefined> {
   const type = flows.flat().find((stage) => stage === auth?.type)
   if (!auth || auth.type === undefined || Object.hasOwn(session.completed, auth.type)) return undefined
-  if (!type) return new MatrixError(401, 'M_UNRECOGNIZED', `There is no stage ${auth.type} here`)
+  if (!type) return new MatrixError(401, 'M_UNRECOGNIZED', `The authentication stage ${auth.type} is not supported`)
   try {
     session.completed[type] = await UIA_STAGES[type](app, { auth, operation, userId })
     return undefined
@@ -201,7 +201,7 @@ async function performOnce<Answer>(
 ): Promise<Answer> {
   const { sessionId } = session
   const isFirst = await app.database.write((tx) => claimUiaSession(tx, sessionId))
-  if (!isFirst) throw new InvalidParamError('This authentication session is in use for another request')
+  if (!isFirst) throw new InvalidParamError('Another request uses the authentication session')
   const { answer, note = {} } = await action.perform(approved).catch(async (error) => {
     // Saves completed stages for the retry: a verified address can be used only once.
     await app.database.write(async (tx) => {
@@ -246,5 +246,5 @@ function textOf(body: Record<string, unknown>): string {
 }
 
 function unknownSession(): MatrixError {
-  return new InvalidParamError('There is no such authentication session, or it has expired')
+  return new InvalidParamError('Unknown or expired authentication session')
 }

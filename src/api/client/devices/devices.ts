@@ -86,7 +86,7 @@ export const postDeleteDevices = route({
       auth,
       body: { devices },
       check(wanted) {
-        if (!wanted.devices) throw new MissingParamError('devices: it is needed')
+        if (!wanted.devices) throw new MissingParamError('devices: is missing')
       },
       async perform(wanted) {
         await removeDevices(app, session.userId, wanted.devices!)

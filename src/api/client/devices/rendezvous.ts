@@ -104,7 +104,7 @@ function requireNotShown(headers: Call<undefined, undefined, undefined, undefine
   const { 'sec-fetch-dest': destination = 'empty', 'sec-fetch-mode': mode, 'sec-fetch-user': user } = headers
   const isShown =
     destination !== 'empty' || mode === 'navigate' || user === '?1' || headers['sec-fetch-site'] === 'none'
-  if (isShown) throw new ForbiddenError('A rendezvous session is not for browsers to show')
+  if (isShown) throw new ForbiddenError('A browser cannot show a rendezvous session')
 }
 
 /** Returns the key by which the sessions of one creator are counted. */

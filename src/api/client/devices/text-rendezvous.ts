@@ -66,7 +66,7 @@ const putTextRendezvous = route({
     const content = await readText(app, request.raw)
     const written = await writeRendezvous(app, { sessionId, replaces, content, contentType: TYPE })
     if (written) return new Reply(202, '', headersOf(written))
-    throw new MatrixError(412, 'M_UNKNOWN', 'If-Match: is not the tag of the last payload', {
+    throw new MatrixError(412, 'M_UNKNOWN', 'If-Match: is not the ETag of the last payload', {
       'org.matrix.msc4108.errcode': 'M_CONCURRENT_WRITE',
     })
   },

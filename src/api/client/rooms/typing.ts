@@ -15,7 +15,7 @@ export const putTyping = route({
   params: z.object({ roomId, userId }),
   body: z.object({ typing: z.boolean(), timeout: z.int().optional() }),
   async handle({ params, body, session }, app) {
-    if (params.userId !== session.userId) throw new ForbiddenError('You can only say of yourself that you are typing')
+    if (params.userId !== session.userId) throw new ForbiddenError('You can only set your own typing state')
     await setTyping(app, { ...params, ...body, deviceId: session.deviceId })
     noteActivity(app, session.userId)
     return {}

@@ -57,7 +57,7 @@ const getEventById = route({
   params: z.object({ eventId }),
   async handle({ params, session: { userId, deviceId } }, app) {
     const [event] = await loadEventsById(app.database, [params.eventId])
-    if (!event) throw new NotFoundError('There is no such event, or you may not see it')
+    if (!event) throw new NotFoundError('The event does not exist, or you are not allowed to see it')
     return readEvent(app, { ...params, roomId: event.room_id, userId, deviceId })
   },
 })

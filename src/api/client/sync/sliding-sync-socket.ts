@@ -109,7 +109,7 @@ function createSender(app: App, socket: WebSocket, owner: () => string): Sender 
   }
   function tell(error: unknown): void {
     const known = error instanceof MatrixError
-    if (!known) app.logger.error({ err: error }, 'a conversation by WebSocket failed')
+    if (!known) app.logger.error({ err: error }, 'WebSocket connection failed')
     send({ type: 'error', ...(known ? error.toJSON() : { errcode: 'M_UNKNOWN', error: 'Internal server error' }) })
   }
   function refuse(error: unknown): void {
@@ -183,7 +183,7 @@ function closeCodeOf(error: unknown): number {
 }
 
 function tooManySockets(): MatrixError {
-  return new MatrixError(429, 'M_LIMIT_EXCEEDED', 'You have as many WebSockets as there may be', {
+  return new MatrixError(429, 'M_LIMIT_EXCEEDED', 'You have too many WebSockets. Close one first.', {
     retry_after_ms: RETRY_MS,
   })
 }

@@ -33,7 +33,7 @@ export function serveUpgrades(app: App, { server, trustedProxies }: { server: Se
 
 /** Sends an error response and closes: otherwise the connection would stay half open until the client closes it. */
 function reject(app: App, connection: Duplex, error: unknown): void {
-  if (!(error instanceof MatrixError)) app.logger.error({ err: error }, 'an upgrade to a WebSocket failed')
+  if (!(error instanceof MatrixError)) app.logger.error({ err: error }, 'WebSocket upgrade failed')
   const known = error instanceof MatrixError ? error : new MatrixError(500, 'M_UNKNOWN', 'Internal server error')
   const body = JSON.stringify(known.toJSON())
   connection.end(

@@ -72,11 +72,11 @@ async function attempt(
 function stageOf(authType: string): UiaStageType {
   if (Object.hasOwn(FALLBACK_FORMS, authType)) return authType as UiaStageType
   // The name of the stage is left out: pages never repeat text from a link.
-  throw new NotFoundError('There is no such authentication stage here')
+  throw new NotFoundError('This authentication stage is not supported')
 }
 
 function formPage(fields: Html): Page {
-  return { title: 'Prove that it is you', body: html`<form method="post">${fields}</form>` }
+  return { title: 'Confirm your identity', body: html`<form method="post">${fields}</form>` }
 }
 
 const DONE: Page = {

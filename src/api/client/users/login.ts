@@ -62,7 +62,7 @@ export const postLogin = route({
       const user = required('identifier.user', body.identifier?.user ?? body.user)
       return logInAppserviceUser(app, appservice, { user, device })
     }
-    throw new MatrixError(400, 'M_UNKNOWN', 'There is no login of this type here')
+    throw new MatrixError(400, 'M_UNKNOWN', 'This login type is not supported')
   },
 })
 

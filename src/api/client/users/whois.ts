@@ -13,7 +13,7 @@ export const getWhois = route({
   params: z.object({ userId }),
   handle({ params, session }, app) {
     if (session.userId !== params.userId && !session.isAdmin) {
-      throw new ForbiddenError('Only server administrators may ask this about others')
+      throw new ForbiddenError('Only server administrators may do this for other users')
     }
     return describeConnections(app, params.userId)
   },

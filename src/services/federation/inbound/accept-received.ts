@@ -55,7 +55,7 @@ export async function acceptReceived(
     await storing
   }
   const left = answer.events.size - count
-  if (left > 0) app.logger.warn({ room_id: room.roomId, left }, 'events of a room to join cite unknown ones')
+  if (left > 0) app.logger.warn({ room_id: room.roomId, left }, 'events of joined room reference unknown events')
 }
 
 /** Returns an event as an entry of the state. */

@@ -41,12 +41,14 @@ export async function appendWithHelp(
       if (!(error instanceof MissingEventsError)) throw error
       // First the states, whose responses include the auth events.
       if (error.prevIds.length === 0) {
-        if (hasAskedForAuth) throw new FederationError(`${eventId} cites what nobody has`, { retryable: false })
+        if (hasAskedForAuth)
+          throw new FederationError(`auth events of ${eventId} are unavailable`, { retryable: false })
         hasAskedForAuth = true
         await fetchAuthEvents(app, source, { eventId, missing: error.authIds })
         continue
       }
-      if (statesLeft.count <= 0) throw new FederationError(`${eventId} follows what nobody has`, { retryable: false })
+      if (statesLeft.count <= 0)
+        throw new FederationError(`prev events of ${eventId} are unavailable`, { retryable: false })
       for (const [id, nids] of await statesAfter(app, source, { eventId, prevIds: error.prevIds, statesLeft }))
         told.set(id, nids)
     }
@@ -110,7 +112,7 @@ export async function appendAll(
       await appendWithHelp(app, source, { ...next, statesLeft })
     } catch (error) {
       if (!(error instanceof FederationError || error instanceof MatrixError)) throw error
-      app.logger.info({ err: error, room_id: source.roomId, event_id: next.event.event_id }, 'an event is left out')
+      app.logger.info({ err: error, room_id: source.roomId, event_id: next.event.event_id }, 'invalid event omitted')
     }
     rest = rest.slice(done + 1)
   }

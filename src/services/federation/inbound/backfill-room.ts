@@ -55,7 +55,7 @@ async function backfill(app: BackfillingApp, range: { roomId: RoomId; above: num
       if (await backfillFrom(app, server, { roomId: range.roomId, version, gaps })) return true
     } catch (error) {
       if (!(error instanceof FederationError)) throw error
-      app.logger.info({ err: error, server, room_id: range.roomId }, 'a server does not tell of earlier events')
+      app.logger.info({ err: error, server, room_id: range.roomId }, 'remote backfill request failed')
       hasFailed ||= error.retryable
     }
   }

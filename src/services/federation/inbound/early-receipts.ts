@@ -40,7 +40,7 @@ export function createEarlyReceipts(app: Capabilities): EarlyReceipts {
   app.stream.subscribe((rows) => {
     if (early.size === 0) return
     const nids = rows.flatMap(({ kind, ref }) => (kind === 'event' && ref !== null ? ref : []))
-    if (nids.length > 0) look(nids).catch((error) => app.logger.warn({ err: error }, 'storing receipts failed'))
+    if (nids.length > 0) look(nids).catch((error) => app.logger.warn({ err: error }, 'storing of receipts failed'))
   })
 
   return {

@@ -89,7 +89,7 @@ export async function fetchStateAfter(
     if (follower === undefined || !(isRefused || !error.retryable)) throw error
     app.logger.debug(
       { err: error, event_id: eventId, follower },
-      'no server tells of an event, but perhaps what follows',
+      'missing event not found on any server, fetching the state before its successor',
     )
     return await fetchStateBefore(app, source, follower).catch((failure: unknown) => {
       throw failure instanceof FederationError && !failure.retryable ? error : failure
@@ -182,7 +182,7 @@ async function wholeStateAt(app: FetchingApp, source: Sources, { eventId, isAfte
 }
 
 function nobodyHas(eventId: EventId): FederationError {
-  return new FederationError(`Nobody has the event ${eventId}`, { retryable: false })
+  return new FederationError(`No server has the event ${eventId}`, { retryable: false })
 }
 
 /** Stores the state before an event and, for the state after it, the event, unless that cannot be verified now. */

@@ -77,7 +77,7 @@ async function followChange(
 ): Promise<void> {
   const most = { bytes: limits.totals.device_keys, devices: limits.counts.devices }
   if (await storeDeviceChange(tx, change, most)) return
-  logger.warn({ user_id: change.userId }, 'a device of another server dropped, as its user has too many')
+  logger.warn({ user_id: change.userId }, 'device of remote user dropped, limit exceeded')
 }
 
 /** Returns undefined if the update is incomplete. */

@@ -36,6 +36,6 @@ async function receiveEdu(app: EduApp, origin: ServerName, received: unknown): P
     await receive(app, origin, parsed.data.content)
   } catch (error) {
     if (!(error instanceof z.ZodError || error instanceof MatrixError)) throw error
-    app.logger.debug({ err: error, origin, edu_type: parsed.data.edu_type }, 'an EDU is passed over')
+    app.logger.debug({ err: error, origin, edu_type: parsed.data.edu_type }, 'invalid EDU ignored')
   }
 }

@@ -19,6 +19,6 @@ export async function receiveEvent(
   if (!version) throw new NotFoundError('This server is not in that room')
   const [verified] = await verifyEvents(app, version, [pdu])
   if (!verified?.ok) throw new InvalidParamError(`The event is not valid: ${verified?.reason}`)
-  if (verified.event.room_id !== roomId) throw new InvalidParamError('The event is of another room')
+  if (verified.event.room_id !== roomId) throw new InvalidParamError('The event belongs to another room')
   return takeEvent(app, { origin, roomId, version, event: verified.event })
 }

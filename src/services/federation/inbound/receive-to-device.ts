@@ -48,8 +48,7 @@ export const receiveToDevice: ReceiveEdu = async (app, origin, received) => {
     .slice(0, MAX_MESSAGES)
     .filter((message) => fits(message.content, app.config.limits.sizes.to_device_message))
   const dropped = all.length - messages.length
-  if (dropped > 0)
-    app.logger.warn({ origin, sender, dropped }, 'messages to devices dropped, as they are too large or too many')
+  if (dropped > 0) app.logger.warn({ origin, sender, dropped }, 'to-device messages dropped, too large or too many')
   if (messages.length === 0) return
   const now = app.clock.now()
   const clears = app.random.bytes(1)[0]! % CLEARING_INTERVAL === 0

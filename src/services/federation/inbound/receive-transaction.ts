@@ -57,12 +57,12 @@ export async function receiveTransaction(app: ReceivingApp, transaction: Receive
   if (rows.length > 0)
     app.inbound.inbox
       .look()
-      .catch((error) => app.logger.warn({ err: error }, 'taking in events failed; it is tried again'))
+      .catch((error) => app.logger.warn({ err: error }, 'processing of inbox failed, will retry'))
   return answer
 }
 
 function tooMuchWaits(): MatrixError {
-  const message = 'Too many events that your server has sent wait for others that they refer to'
+  const message = 'The inbox for events of your server is full. Send them again later.'
   return new MatrixError(429, 'M_LIMIT_EXCEEDED', message, { retry_after_ms: FULL_REST_MS })
 }
 

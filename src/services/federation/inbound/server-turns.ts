@@ -34,7 +34,7 @@ export function createServerTurns(places: { each: number; waiting: number; total
     const own = longest.size
     for (const queue of queues.values()) if (queue.size > longest.size) longest = queue
     if (longest.size <= own) return false
-    ;[...longest].at(-1)!.abort(new CrowdedOutError('Other servers need the place'))
+    ;[...longest].at(-1)!.abort(new CrowdedOutError('Other servers need the capacity'))
     return true
   }
 

@@ -8,7 +8,7 @@ const RENEW_MS = 5000
 const FORGET_MS = 10 * 60_000
 /** No server retries a transaction for longer. */
 const KEPT_MS = 24 * 60 * 60_000
-const FAILURE = 'taking in events failed; it is tried again'
+const FAILURE = 'processing of inbox failed, will retry'
 
 /** Drains the inbox, also that of processes that died. `stop` waits for work in progress. */
 export function startReceiving(app: Pick<App, 'database' | 'clock' | 'logger' | 'stopping' | 'inbound'>): {

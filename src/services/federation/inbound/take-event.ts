@@ -109,13 +109,13 @@ async function askPage(
       const events = await askMissingEvents(app, one, wanted, onInvalid)
       // Another server may lack the event, which says nothing about its prev events.
       const isAtLoss = events.length === 0 && one.server !== source.server
-      if (isAtLoss) throw new FederationError(`${one.server} tells of nothing`, { retryable: false })
+      if (isAtLoss) throw new FederationError(`${one.server} returned no missing events`, { retryable: false })
       return events
     })
     return { page, hasInvalid }
   } catch (error) {
     if (!(error instanceof FederationError) || error.retryable) throw error
-    app.logger.info({ err: error, room_id: source.roomId }, 'a gap is asked for event by event')
+    app.logger.info({ err: error, room_id: source.roomId }, 'get_missing_events failed, requesting events one by one')
     return { page: [], hasInvalid }
   }
 }

@@ -51,7 +51,10 @@ test('an event whose server cannot be asked for its keys is taken in once it can
   const room = await createSharedRoom(app)
   const [join, message] = [await joinOfGus(room), await room.make()]
   const results = await pass([join, message])
-  expect(results).toEqual({ [join.event_id]: { error: 'The keys of gone cannot be had' }, [message.event_id]: {} })
+  expect(results).toEqual({
+    [join.event_id]: { error: 'The signing keys of gone are unavailable' },
+    [message.event_id]: {},
+  })
   expect([await isThere(join), await isThere(message)]).toEqual([false, true])
   await retryAfter(5000)
   expect(await isThere(join)).toBe(false)

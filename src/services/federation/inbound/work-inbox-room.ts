@@ -82,7 +82,7 @@ export function createRoomWorker(app: InboxApp, holder: string): RoomWorker {
     const help = turns(row.origin, () => takeOne(app, version, row)) ?? later()
     const settled = help
       .catch((error) => (error instanceof CrowdedOutError ? later() : Promise.reject(error)))
-      .catch((error) => app.logger.warn({ err: error, room_id: row.room_id }, 'an event could not be taken in'))
+      .catch((error) => app.logger.warn({ err: error, room_id: row.room_id }, 'processing of event failed'))
       .finally(() => asked.delete(row.origin))
     asked.set(row.origin, settled)
   }
@@ -152,10 +152,7 @@ async function takeMany(
       return [...stuck.values()]
     })
   } catch (error) {
-    app.logger.warn(
-      { err: error, room_id: roomId },
-      'events could not be taken in together; one by one they are tried again',
-    )
+    app.logger.warn({ err: error, room_id: roomId }, 'batch of events failed, retrying one by one')
     return events.slice(0, 1)
   }
 }
@@ -172,13 +169,10 @@ async function takeOne(app: InboxApp, version: RoomVersion, row: InboxRow): Prom
     if (app.stopping.aborted) return
     const mayHelp = !(error instanceof FederationError) || error.retryable
     if (mayHelp && row.attempts < MOST_ATTEMPTS) {
-      app.logger.info(
-        { err: error, room_id: roomId, event_id, origin },
-        'an event cannot be taken in now; it is tried again',
-      )
+      app.logger.info({ err: error, room_id: roomId, event_id, origin }, 'processing of event failed, will retry')
       return rest(app, row, app.clock.now() + jitteredBackOff(row.attempts, BACK_OFF, app.random))
     }
-    app.logger.warn({ err: error, room_id: roomId, event_id, origin }, 'an event cannot be taken in and is dropped')
+    app.logger.warn({ err: error, room_id: roomId, event_id, origin }, 'processing of event failed, event dropped')
   }
   await app.database.write((tx) => removeFromInbox(tx, [row]))
 }
@@ -196,5 +190,5 @@ function noteOutcome(
   { room_id, event_id, origin }: InboxRow,
   { outcome, reason }: { outcome: string; reason?: string | undefined },
 ): void {
-  if (reason !== undefined) app.logger.info({ room_id, event_id, origin, reason }, `an event is ${outcome}`)
+  if (reason !== undefined) app.logger.info({ room_id, event_id, origin, reason }, `event ${outcome}`)
 }

@@ -44,7 +44,7 @@ export function createInbox(app: InboxApp, roomsAtOnce = ROOMS_AT_ONCE): Inbox {
     try {
       await worker.workOff(roomId)
     } catch (error) {
-      app.logger.error({ err: error, room_id: roomId }, 'taking in events failed; it is tried again')
+      app.logger.error({ err: error, room_id: roomId }, 'processing of inbox failed, will retry')
     }
   }
 

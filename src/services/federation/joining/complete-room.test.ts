@@ -174,7 +174,7 @@ test('what nobody has is not taken for what cannot be verified', async () => {
   app.answerWith((request) =>
     request.path.endsWith(`/event/${encodeURIComponent(lost.event_id)}`) ? undefined : room.answer(request),
   )
-  await expect(complete(room.roomId)).rejects.toThrow('Nobody has the event')
+  await expect(complete(room.roomId)).rejects.toThrow('No server has the event')
 })
 
 test('events that follow what is not here keep the states that were told of that', async () => {

@@ -56,7 +56,7 @@ export async function joinRemotely(app: App, join: RemoteJoin, race: JoinRace): 
  */
 function learnKeys(app: App, roomId: RoomId, server: ServerName): Promise<void> {
   return app.keyRing.learn([...new Set([server, domainOf(roomId) ?? server])]).catch((error: unknown) => {
-    app.logger.warn({ err: error, server }, 'asking for keys failed')
+    app.logger.warn({ err: error, server }, 'request for signing keys failed')
   })
 }
 

@@ -22,7 +22,7 @@ export async function whileJoining<Result>(
     return await join()
   } finally {
     // The join does not wait for it.
-    endJoining(app, one).catch((error) => app.logger.warn({ err: error }, 'taking in events failed; it is tried again'))
+    endJoining(app, one).catch((error) => app.logger.warn({ err: error }, 'processing of inbox failed, will retry'))
   }
 }
 

@@ -32,7 +32,7 @@ export async function leaveRemotely(app: App, leaving: Leaving, last: StoredEven
     await storeOutsideMember(app, event, { version })
   } catch (error) {
     const { roomId, userId } = leaving
-    app.logger.warn({ err: error, room_id: roomId, user_id: userId }, 'no other server takes that a user leaves a room')
+    app.logger.warn({ err: error, room_id: roomId, user_id: userId }, 'remote leave failed on all servers')
     const version = (await loadRoomVersions(app.database, [roomId])).get(roomId)
     if (!version) throw error
     await storeOutsideMember(app, ownLeave(app, version, { last, content }), { version })

@@ -88,12 +88,9 @@ async function attempt(app: Capabilities, room: PartialRoomRow, holder: string):
     await completeRoom(app, room)
   } catch (error) {
     if (app.stopping.aborted) return
-    app.logger.warn({ err: error, room_id: roomId }, 'the members of a room cannot be had now; it is tried again')
+    app.logger.warn({ err: error, room_id: roomId }, 'fetching members of a partial room failed, will retry')
     await rest(app, room, holder).catch((fault) =>
-      app.logger.error(
-        { err: fault, room_id: roomId, failures },
-        'giving a room back failed; its lease ends by itself',
-      ),
+      app.logger.error({ err: fault, room_id: roomId, failures }, 'release of room lease failed, lease will expire'),
     )
   }
 }

@@ -122,7 +122,7 @@ async function requireAllowed(
   const found = await readLockedStateAt(room, stateBefore, keys)
   const create = found[0]
   if (!create || (create.pdu.content.room_version ?? '1') !== version.id) {
-    throw new ForbiddenError('The other server tells of no such room')
+    throw new ForbiddenError('The other server does not know the room')
   }
   const byKey = new Map(keys.map((key, place) => [`${key.type}\0${key.state_key}`, found[place]]))
   const verdict = checkEventAuth(version, event, { get: (type, stateKey) => byKey.get(`${type}\0${stateKey}`) })

@@ -22,5 +22,5 @@ export function noteServerAlive({ database, clock, logger }: Capabilities, origi
   known.set(origin, now)
   database
     .write((tx) => endRest(tx, origin))
-    .catch((error) => logger.warn({ err: error, origin }, 'trying another server again failed'))
+    .catch((error) => logger.warn({ err: error, origin }, 'resetting the back-off of a destination failed'))
 }

@@ -16,7 +16,7 @@ export async function ownDeviceList(
   userId: UserId,
 ): Promise<JsonObject> {
   const user = serverNameOf(userId) === app.serverName ? await findUser(app.database, userId) : undefined
-  if (!user) throw new NotFoundError('This server has no such user')
+  if (!user) throw new NotFoundError('Unknown user')
   const streams = await loadDeviceStreams(app.database, [userId])
   const keys = await loadKeysForServers(app, app.database, new Map([[userId, []]]))
   const { [userId]: master } = keys.master_keys

@@ -80,7 +80,7 @@ function reportRefused(app: SendingApp, destination: ServerName, answer: unknown
   if (typeof results !== 'object' || results === null) return
   for (const [event_id, result] of Object.entries(results)) {
     const error = (result as { error?: unknown } | null)?.error
-    if (error !== undefined) app.logger.info({ destination, event_id, error }, 'another server refuses an event')
+    if (error !== undefined) app.logger.info({ destination, event_id, error }, 'event rejected by remote server')
   }
 }
 
@@ -91,10 +91,7 @@ async function rest(
 ): Promise<void> {
   const refusal = error instanceof FederationError ? error : undefined
   app.metrics.federationTransactions.inc({ result: 'failed' })
-  app.logger.info(
-    { err: error, destination, failures: failures + 1 },
-    'sending to another server failed; it is tried again',
-  )
+  app.logger.info({ err: error, destination, failures: failures + 1 }, 'transaction delivery failed, will retry')
   const now = app.clock.now()
   const pause = Math.max(
     jitteredBackOff(failures, BACK_OFF, app.random),

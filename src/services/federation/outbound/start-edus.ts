@@ -46,7 +46,7 @@ export async function startEdus(app: Capabilities): Promise<{ stop(): Promise<vo
           isNeeded = true
           follow.now()
         })
-        .catch((error) => app.logger.warn({ err: error }, 'looking for other servers failed'))
+        .catch((error) => app.logger.warn({ err: error }, 'look-up of remote servers failed'))
     }
   })
 

@@ -53,7 +53,7 @@ export async function startSending(app: SendingApp & Pick<App, 'config'>): Promi
       await sendTransactions(app, { outbox, mayBegin, destination })
     } catch (error) {
       failed.add(destination)
-      app.logger.error({ err: error, destination }, 'sending to another server failed')
+      app.logger.error({ err: error, destination }, 'transaction delivery failed')
     }
   }
   const first = createQueue(AT_ONCE, send)

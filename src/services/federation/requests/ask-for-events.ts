@@ -154,7 +154,7 @@ async function verified(
     if (result.ok && result.event.room_id === roomId) events.push(result.event)
     else if (!result.ok && result.unverified?.room_id === roomId) onUnverified?.(result.unverified)
     else onInvalid?.()
-    if (!result.ok) app.logger.debug({ server, room_id: roomId, reason: result.reason }, 'an event is dropped')
+    if (!result.ok) app.logger.debug({ server, room_id: roomId, reason: result.reason }, 'invalid event dropped')
   }
   return events
 }

@@ -30,7 +30,7 @@ export async function askInTurn<Result>(
       else throw error.toMatrixError()
     }
   }
-  throw refusal ?? failure ?? new MatrixError(404, 'M_NOT_FOUND', 'No server is known that is in the room')
+  throw refusal ?? failure ?? new MatrixError(404, 'M_NOT_FOUND', 'No server in the room is known')
 }
 
 /** Returns whether the server decided about the request; any other error counts as no answer. */

@@ -94,7 +94,7 @@ function fetchDeviceList(app: DeviceListApp, userId: UserId): Promise<void> {
       const list = await app.database.write((tx) => leaseStaleList(tx, userId, { now, until: now + LEASE_MS }))
       if (list) await fetchLeased(app, list)
     } catch (error) {
-      app.logger.warn({ err: error, user_id: userId }, 'fetching a device list failed; it is tried again')
+      app.logger.warn({ err: error, user_id: userId }, 'device list request failed, will retry')
     }
   })
 }
@@ -105,7 +105,7 @@ async function fetchLeased(app: DeviceListApp, list: RemoteDeviceListRow): Promi
     await app.database.write((tx) => storeDeviceList(tx, fetched, list.version))
   } catch (error) {
     if (!(error instanceof FederationError || error instanceof z.ZodError)) throw error
-    app.logger.info({ err: error, user_id: list.user_id }, 'fetching a device list failed; it is tried again')
+    app.logger.info({ err: error, user_id: list.user_id }, 'device list request failed, will retry')
     const retryAt = app.clock.now() + jitteredBackOff(list.failures, BACK_OFF, app.random)
     await app.database.write((tx) => restStaleList(tx, list.user_id, retryAt))
   }
@@ -155,11 +155,7 @@ function devicesIn(
     devices.set(data.device_id, data)
   }
   const dropped = told.length - devices.size
-  if (dropped > 0)
-    logger.info(
-      { user_id: userId, dropped },
-      'devices of another server dropped, as their keys are not valid or too many',
-    )
+  if (dropped > 0) logger.info({ user_id: userId, dropped }, 'devices of remote user dropped, keys invalid or too many')
   return [...devices.values()]
 }
 

@@ -64,11 +64,7 @@ export async function prepareMember(app: App, server: ServerName, wish: MemberWi
   const { room_version, event: template } = parsed.data
   const version = ROOM_VERSIONS.get(room_version)
   if (!version) {
-    throw new MatrixError(
-      400,
-      'M_UNSUPPORTED_ROOM_VERSION',
-      `The room has version ${room_version}, unknown to this server`,
-    )
+    throw new MatrixError(400, 'M_UNSUPPORTED_ROOM_VERSION', `The room has the unsupported version ${room_version}`)
   }
   if (!isFor(template, wish)) throw malformed(server, membership)
   return { version, event: completed(app, version, { template, wish }) }

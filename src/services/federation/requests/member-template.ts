@@ -37,7 +37,7 @@ export async function makeMemberTemplate(
   request: TemplateRequest,
 ): Promise<{ room_version: string; event: JsonObject }> {
   const { origin, roomId, userId } = request
-  if (serverNameOf(userId) !== origin) throw new ForbiddenError('A server may only ask on behalf of its own users')
+  if (serverNameOf(userId) !== origin) throw new ForbiddenError('A server may only send requests for its own users')
   const head = await requireOpenTo(app, roomId, origin)
   requireSpoken(head.version, request)
   // Nothing is stored, so the room needs no lock.
@@ -56,7 +56,8 @@ export async function requireResident(app: Pick<App, 'database'>, roomId: RoomId
  */
 export async function requireOpenTo(app: Pick<App, 'database'>, roomId: RoomId, origin: ServerName): Promise<RoomHead> {
   const [head] = await Promise.all([findRoomHead(app.database, roomId), requireResident(app, roomId)])
-  if (!head || head.is_partial) throw new NotFoundError('This server does not know all of that room yet')
+  if (!head || head.is_partial)
+    throw new NotFoundError('The state of the room is not completely known yet. Try again later.')
   if (!(await isServerAllowedBy(app, head, origin))) throw keptOut(roomId, origin)
   return head
 }
@@ -67,7 +68,8 @@ function requireSpoken(version: RoomVersion, { versions, membership }: TemplateR
       room_version: version.id,
     })
   }
-  if (membership === 'knock' && !version.knock) throw new ForbiddenError('Rooms of this version have no knocks')
+  if (membership === 'knock' && !version.knock)
+    throw new ForbiddenError('Rooms of this version do not support knocking')
 }
 
 async function templateIn(app: App, room: LockedRoom, { userId, membership }: TemplateRequest): Promise<JsonObject> {

@@ -86,12 +86,12 @@ async function verifiedOf(
   const reasons: string[] = []
   const events = verified.flatMap((result, place) => {
     if (result.ok && result.event.room_id === roomId) return { event: result.event, isState: told[place]!.isState }
-    reasons.push(result.ok ? 'It is of another room' : result.reason)
+    reasons.push(result.ok ? 'It is in another room' : result.reason)
     return []
   })
   if (reasons.length > 0) {
     const found = { server, room_id: roomId, events: reasons.length, reason: reasons[0] }
-    app.logger.warn(found, 'events of the state of a room are left out')
+    app.logger.warn(found, 'invalid events omitted from room state')
   }
   return events
 }

@@ -32,7 +32,7 @@ export function remoteDevice(userId: UserId, most: number) {
 function deviceKeysText({ userId, device_id }: { userId: UserId; device_id: string }, object: unknown): string {
   const keys = parseDeviceKeys(object)
   if (keys.user_id !== userId || keys.device_id !== device_id)
-    throw new InvalidParamError('keys: are of another device')
+    throw new InvalidParamError('keys: belong to another device')
   return keyText(keys)
 }
 

@@ -39,7 +39,7 @@ export async function storeOutsideMember(
   if (dropped > 0)
     app.logger.warn(
       { room_id: event.room_id, server: room.contact, dropped },
-      'stripped state dropped, as it is too large',
+      'stripped state too large, events dropped',
     )
   await app.database.write(async (tx) => {
     const stored = await storeOutliers(tx, app.takeNids, [event])

@@ -38,7 +38,8 @@ export async function acceptMember(
   const head = await requireOpenTo(app, roomId, origin)
   const { version } = head
   requireMemberEvent(submission)
-  if (membership === 'knock' && !version.knock) throw new ForbiddenError('Rooms of this version have no knocks')
+  if (membership === 'knock' && !version.knock)
+    throw new ForbiddenError('Rooms of this version do not support knocking')
   const pdu = withOurSignature(app, version, submission.pdu as unknown as Pdu)
   const event = await verifySubmitted(app, version, { pdu, roomId, eventId })
   const [known] = await loadEventsById(app.database, [eventId])
@@ -51,7 +52,7 @@ export async function acceptMember(
       // This server sends it to the other servers in the room.
       if (outcome === 'accepted') room.outgoing.push(stored.event_nid)
       if (outcome === 'accepted' || (outcome === 'known' && !stored.soft_failed)) return stored
-      throw new ForbiddenError(`The room does not allow this: ${reason ?? 'it has refused it before'}`)
+      throw new ForbiddenError(`The room does not allow this: ${reason ?? 'it was rejected before'}`)
     }),
   )
 }
@@ -59,12 +60,12 @@ export async function acceptMember(
 /** A template references only events that are stored here. */
 function blameSender(error: unknown): never {
   if (!(error instanceof MissingEventsError)) throw error
-  throw new InvalidParamError('The event refers to events that are not in the room. Ask for a new template.')
+  throw new InvalidParamError('The event references events that are not in the room. Request a new template.')
 }
 
 function requireMemberEvent({ origin, membership, pdu }: MemberSubmission): void {
   const { type, sender, state_key: stateKey, content } = pdu
-  if (type !== 'm.room.member') throw new InvalidParamError('The event is no m.room.member')
+  if (type !== 'm.room.member') throw new InvalidParamError('The event is not an m.room.member')
   if ((content as JsonObject | undefined)?.membership !== membership) {
     throw new InvalidParamError(`The membership of the event is not ${membership}`)
   }
@@ -88,7 +89,11 @@ async function requireAuthorised(app: App, room: LockedRoom, { membership, pdu }
   if (membership !== 'join') return
   const authoriser = await authoriserFor(app, room, pdu.sender as StoredEvent['pdu']['sender'])
   if (authoriser === undefined || authoriserServer(pdu.content as JsonObject) !== undefined) return
-  throw new MatrixError(400, 'M_UNABLE_TO_GRANT_JOIN', 'The join names nobody who lets the user in')
+  throw new MatrixError(
+    400,
+    'M_UNABLE_TO_GRANT_JOIN',
+    'join_authorised_via_users_server names no local user with the power to invite',
+  )
 }
 
 function authoriserServer({ join_authorised_via_users_server: authoriser }: JsonObject): ServerName | undefined {

@@ -30,7 +30,7 @@ export type ReceivedInvite = {
 export async function receiveInvite(app: App, invite: ReceivedInvite): Promise<Pdu> {
   const version = ROOM_VERSIONS.get(invite.roomVersion)
   if (!version) {
-    const message = `This server does not know the room version ${invite.roomVersion}`
+    const message = `This server does not support the room version ${invite.roomVersion}`
     throw new MatrixError(400, 'M_INCOMPATIBLE_ROOM_VERSION', message, { room_version: invite.roomVersion })
   }
   const target = requireInvite(app, invite)
@@ -57,7 +57,7 @@ export async function receiveInvite(app: App, invite: ReceivedInvite): Promise<P
 function requireInvite(app: Pick<App, 'serverName'>, { origin, pdu }: ReceivedInvite): UserId {
   const { type, sender, state_key: target, content } = pdu
   if (type !== 'm.room.member' || (content as JsonObject | undefined)?.membership !== 'invite') {
-    throw new InvalidParamError('The event is no invite')
+    throw new InvalidParamError('The event is not an invite')
   }
   if (typeof sender !== 'string' || domainOf(sender) !== origin) {
     throw new InvalidParamError('The sender is not a user of the server that sends the invite')

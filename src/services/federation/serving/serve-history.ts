@@ -88,7 +88,7 @@ export async function serveEventAtTime(
 ): Promise<{ event_id: EventId; origin_server_ts: number }> {
   await requireInRoom(app, roomId, origin)
   const event = await findEventNear(app, { roomId, ...search })
-  if (!event) throw new NotFoundError(`There is no event ${search.direction} from this time`)
+  if (!event) throw new NotFoundError(`There is no event in direction ${search.direction} from this time`)
   return { event_id: event.event_id, origin_server_ts: event.pdu.origin_server_ts }
 }
 

@@ -27,7 +27,7 @@ export async function serveSpace(
   const viewer = { server: origin }
   const isHere = await isRoomHere(app.database, roomId)
   const room = isHere ? (await visibleRooms(app, [roomId], viewer)).get(roomId) : undefined
-  if (!room) throw new NotFoundError('There is no such room, or your server may not know about it')
+  if (!room) throw new NotFoundError('The room does not exist, or your server is not allowed to see it')
   const children = (await childrenOf(app, room, suggestedOnly)).slice(0, MAX_CHILDREN)
   const here = await filterRoomsHere(
     app.database,

@@ -21,7 +21,7 @@ export async function findStateBefore(
   await requireInRoom(app, roomId, origin)
   await requireFullState(app, roomId)
   const event = await requireEvent(app, roomId, eventId)
-  if (event.state_before === null) throw new NotFoundError(`The state at ${eventId} is not known`)
+  if (event.state_before === null) throw new NotFoundError(`The state at ${eventId} is unknown`)
   return event.state_before
 }
 

@@ -23,7 +23,8 @@ export function readCredentials(
   const [first, ...more] = headers.flatMap((header) => parseXMatrix(header) ?? [])
   if (!first) throw unauthorized('The request is not signed by a server')
   const others = more.slice(0, MAX_KEYS - 1)
-  if (others.some(({ origin }) => origin !== first.origin)) throw unauthorized('The request is of several servers')
+  if (others.some(({ origin }) => origin !== first.origin))
+    throw unauthorized('The request has signatures of several servers')
   for (const { destination } of [first, ...others]) {
     if (destination !== undefined && destination !== app.serverName) {
       throw unauthorized(`The request is for ${destination}, this is ${app.serverName}`)
@@ -53,7 +54,7 @@ export async function findClaims(
     return key && each.origin !== app.serverName ? [{ ...each, key }] : []
   })
   const [{ origin, keyId }] = credentials
-  if (claims.length === 0) throw unauthorized(`No key ${keyId} of ${origin} is known`)
+  if (claims.length === 0) throw unauthorized(`Unknown key ${keyId} of ${origin}`)
   return claims
 }
 

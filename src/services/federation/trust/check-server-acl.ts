@@ -20,7 +20,7 @@ export async function requireAllowedByAcl(
 
 /** Returns the error for a server that a room's ACL denies. */
 export function keptOut(roomId: RoomId, origin: ServerName): ForbiddenError {
-  return new ForbiddenError(`The room ${roomId} does not let the server ${origin} take part`)
+  return new ForbiddenError(`The server ACL of ${roomId} denies ${origin}`)
 }
 
 /** Returns whether a room's current ACL allows a server. */

@@ -12,7 +12,7 @@ export async function refusalOfServer(
   roomId: RoomId,
   origin: ServerName,
 ): Promise<string | undefined> {
-  if (!(await isServerAllowed(app, roomId, origin))) return 'The room does not let your server take part'
+  if (!(await isServerAllowed(app, roomId, origin))) return 'The server ACL of the room denies your server'
   const user = await findJoinedUser(app.database, { roomId, server: app.serverName, except: [] })
   return user === undefined ? 'This server is not in that room' : undefined
 }

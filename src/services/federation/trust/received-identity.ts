@@ -27,7 +27,7 @@ export async function toldState(app: Pick<App, 'keyRing'>, told: ToldEvents): Pr
  */
 export async function requireToldState(app: Pick<App, 'keyRing'>, told: ToldEvents): Promise<JsonObject[]> {
   return (await checkEvents(app, told)).flatMap(({ event, reason }) => {
-    if (reason !== undefined) throw new InvalidParamError(`An event of invite_room_state is not valid: ${reason}`)
+    if (reason !== undefined) throw new InvalidParamError(`invite_room_state contains an invalid event: ${reason}`)
     return strippedEvent(event)
   })
 }
@@ -43,7 +43,7 @@ async function checkEvents(
   const reasons = new Map(
     verified.flatMap((result, place) => {
       if (!result.ok) return [[whole[place], result.reason]]
-      return result.event.room_id === roomId ? [] : [[whole[place], 'It is of another room']]
+      return result.event.room_id === roomId ? [] : [[whole[place], 'It is in another room']]
     }),
   )
   return some.map((event) => ({ event, ...(reasons.has(event) && { reason: reasons.get(event)! }) }))

@@ -21,5 +21,9 @@ export async function requireInRoom(app: Pick<App, 'database'>, roomId: RoomId, 
  */
 export async function requireFullState(app: Pick<App, 'database'>, roomId: RoomId): Promise<void> {
   if (!(await findPartialRoom(app.database, roomId))) return
-  throw new MatrixError(403, 'M_UNABLE_DUE_TO_PARTIAL_STATE', 'This server does not know all of the room yet')
+  throw new MatrixError(
+    403,
+    'M_UNABLE_DUE_TO_PARTIAL_STATE',
+    'The state of the room is not completely known yet. Try again later.',
+  )
 }

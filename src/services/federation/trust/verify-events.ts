@@ -115,13 +115,13 @@ function judge(
     // One valid signature suffices: a server may also have signed with keys that are gone.
     if (ofServer.some((claim) => verdicts.get(claim))) continue
     if (ofServer.every((claim) => verdicts.has(claim)))
-      return { ok: false, eventId, reason: `It has no valid signature of ${server}` }
+      return { ok: false, eventId, reason: `The signature of ${server} is missing or invalid` }
     unknown = server
   }
   try {
     const event = toEvent(version, pdu, { event_id: eventId })
     if (unknown === undefined) return { ok: true, event }
-    return { ok: false, eventId, reason: `The keys of ${unknown} cannot be had`, unverified: event }
+    return { ok: false, eventId, reason: `The signing keys of ${unknown} are unavailable`, unverified: event }
   } catch (error) {
     if (!(error instanceof MatrixError)) throw error
     return { ok: false, eventId, reason: error.message }

@@ -30,7 +30,7 @@ export async function verifySubmitted(
   const [verified] = await verifyEvents(app, version, [pdu])
   if (!verified?.ok) throw new InvalidParamError(`The event is not valid: ${verified?.reason}`)
   if (verified.event.event_id !== eventId || verified.event.room_id !== roomId) {
-    throw new InvalidParamError('The event is another one, or of another room, than the path says')
+    throw new InvalidParamError('The event does not match the event id or room id of the path')
   }
   return verified.event
 }

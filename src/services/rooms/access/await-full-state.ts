@@ -24,7 +24,11 @@ export async function awaitFullState(app: Waiting, roomId: RoomId): Promise<void
   } finally {
     completion.cancel()
   }
-  throw new MatrixError(503, 'M_UNABLE_DUE_TO_PARTIAL_STATE', 'The members of the room are not all known yet')
+  throw new MatrixError(
+    503,
+    'M_UNABLE_DUE_TO_PARTIAL_STATE',
+    'The members of the room are not completely known yet. Try again later.',
+  )
 }
 
 /** As `accessState`, but waits until all members of the room are known. Users without access do not wait. */

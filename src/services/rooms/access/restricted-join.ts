@@ -29,7 +29,7 @@ export async function authoriserOfJoin(
   if (!(await isJoinedToAny(room.db, userId, known))) throw refusal(known.length === allowed.length)
   const authoriser = await findAuthoriser(room, serverName)
   if (authoriser !== undefined) return authoriser
-  throw new MatrixError(400, 'M_UNABLE_TO_GRANT_JOIN', 'Nobody of this server in the room may let you in')
+  throw new MatrixError(400, 'M_UNABLE_TO_GRANT_JOIN', 'No local user in the room has the power to invite you')
 }
 
 /** Returns those of some rooms of which this server knows all members. */
@@ -39,7 +39,7 @@ async function knownRooms({ db }: LockedRoom, roomIds: readonly RoomId[]): Promi
 }
 
 function refusal(knowsAll: boolean): MatrixError {
-  if (knowsAll) return new ForbiddenError('You are in none of the rooms whose members may join this room')
+  if (knowsAll) return new ForbiddenError('You are not in a room whose members may join this room')
   const message = 'This server is not in all of the rooms whose members may join this room'
   return new MatrixError(400, 'M_UNABLE_TO_AUTHORISE_JOIN', message)
 }

@@ -62,5 +62,5 @@ export async function accessState(app: Pick<App, 'database'>, roomId: RoomId, us
 }
 
 function notInRoom(roomId: RoomId): ForbiddenError {
-  return new ForbiddenError(`You are not in the room ${roomId}, and it is not open to others`)
+  return new ForbiddenError(`You are not in the room ${roomId}, and its content is not public`)
 }

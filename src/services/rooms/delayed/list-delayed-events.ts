@@ -10,7 +10,7 @@ import type { DelayedEventRow } from '../../../storage/schema/delayed-events.ts'
  */
 export async function readDelayedEvent(app: Pick<App, 'database'>, userId: UserId, delayId: string): Promise<object> {
   const row = await findDelayedEvent(app.database, delayId)
-  if (row?.user_id !== userId) throw new NotFoundError('You have no such delayed event')
+  if (row?.user_id !== userId) throw new NotFoundError('Unknown delayed event')
   const { finalised_ts, event_id, error } = row
   const finalised = finalised_ts !== null && {
     finalised: {

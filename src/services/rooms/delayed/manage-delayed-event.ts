@@ -14,7 +14,7 @@ export type DelayedEventAction = (typeof DELAYED_EVENT_ACTIONS)[number]
  */
 export async function manageDelayedEvent(app: App, delayId: string, action: DelayedEventAction): Promise<void> {
   const event = await findDelayedEvent(app.database, delayId)
-  if (!event) throw new NotFoundError('There is no such delayed event')
+  if (!event) throw new NotFoundError('Unknown delayed event')
   if (event.finalised_ts === null && (await carryOut(app, event, action))) return
   const ended = (await findDelayedEvent(app.database, delayId)) ?? event
   if (action !== outcomeOf(ended)) throw conflict()

@@ -35,7 +35,7 @@ export async function sendDelayedEvent(app: App, event: DelayedEventRow, dueBy: 
 /** Users who may not send events any more have no delayed events sent either. */
 async function requireActive({ database }: App, { user_id: userId, room_id: roomId }: DelayedEventRow) {
   const user = await findUser(database, userId)
-  if (!user || user.deactivated_ts !== null) throw new NotFoundError('The account is gone')
+  if (!user || user.deactivated_ts !== null) throw new NotFoundError('The account does not exist any longer')
   if (user.locked) throw new MatrixError(401, 'M_USER_LOCKED', 'This account has been locked')
   if (user.suspended && (await findNoticesRoom(database, userId)) !== roomId) throw new SuspendedError()
   return user

@@ -39,7 +39,7 @@ async function sendOrFail(app: App, event: DelayedEventRow): Promise<void> {
   } catch (error) {
     const now = app.clock.now()
     const isFinal = error instanceof MatrixError && error.status < 500
-    if (!isFinal) app.logger.warn({ err: error }, 'sending a delayed event failed; it is tried again')
+    if (!isFinal) app.logger.warn({ err: error }, 'sending of delayed event failed, will retry')
     await app.database.write(async (tx) => {
       if (isFinal) await finaliseDelayedEvent(tx, { delayId, now, error: error.toJSON() })
       else await postponeDelayedEvent(tx, delayId, now + RETRY_MS)

@@ -12,7 +12,7 @@ export function startDelayedEvents(app: App): { stop(): Promise<void> } {
   const options = {
     every: LOOK_MS,
     retry: RETRY_MS,
-    failure: 'looking for delayed events failed',
+    failure: 'acquiring of delayed events failed',
     level: 'error',
   } as const
   const sending = repeat(app, options, async () => {

@@ -62,7 +62,7 @@ export async function createRoomAlias(
   requireUnreservedAlias(app, alias, { userId, appservice })
   const membership = await findMembership(app.database, roomId, userId)
   if (membership?.membership !== 'join' && !isAdmin && !appservice) throw new ForbiddenError('You are not in this room')
-  if (!(await findRoomHead(app.database, roomId))) throw new NotFoundError('This room is not known')
+  if (!(await findRoomHead(app.database, roomId))) throw new NotFoundError('Unknown room')
   try {
     await app.database.write(async (tx) => {
       if (!appservice) requireCount(app.config.limits, 'room_aliases', 1 + (await countRoomAliases(tx, roomId)))

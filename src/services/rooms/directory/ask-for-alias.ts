@@ -24,7 +24,7 @@ export async function askForAlias(app: AliasAskingApp, alias: RoomAlias): Promis
     if (exists) return true
     if (exists === undefined) isSilent = true
   }
-  if (isSilent) throw new MatrixError(408, 'M_UNKNOWN', 'The application service that knows this alias does not answer')
+  if (isSilent) throw new MatrixError(408, 'M_UNKNOWN', 'The application service for this alias does not respond')
   return false
 }
 
@@ -40,7 +40,7 @@ async function ask(app: AliasAskingApp, appservice: Appservice, alias: RoomAlias
       if (!(error instanceof AppserviceSilence)) throw error
       const wait = error.isTimeout ? undefined : RETRY_AFTER_MS[attempt]
       if (wait === undefined) {
-        app.logger.info({ err: error, appservice: appservice.id }, 'asking an application service for an alias failed')
+        app.logger.info({ err: error, appservice: appservice.id }, 'appservice request for alias failed')
         return undefined
       }
       await pause(wait)

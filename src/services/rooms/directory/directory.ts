@@ -12,7 +12,7 @@ export type DirectoryVisibility = 'public' | 'private'
  */
 export async function directoryVisibility(app: Pick<App, 'database'>, roomId: RoomId): Promise<DirectoryVisibility> {
   const room = await findRoom(app.database, roomId)
-  if (!room) throw new NotFoundError('This room is not known')
+  if (!room) throw new NotFoundError('Unknown room')
   return room.in_directory ? 'public' : 'private'
 }
 
@@ -30,7 +30,7 @@ export async function setDirectoryVisibility(
   }: { roomId: RoomId; visibility: DirectoryVisibility; userId: UserId; isAdmin: boolean },
 ): Promise<void> {
   await app.rooms.run(roomId, async (room) => {
-    if (!room.head) throw new NotFoundError('This room is not known')
+    if (!room.head) throw new NotFoundError('Unknown room')
     if (!user.isAdmin && !(await mayCurate(room, user.userId))) {
       throw new ForbiddenError('Only moderators of the room and administrators may do this')
     }

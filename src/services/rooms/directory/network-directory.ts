@@ -30,7 +30,7 @@ export async function setNetworkVisibility(
   appservice: Appservice,
   { networkId, roomId, visibility }: { networkId: string; roomId: RoomId; visibility: DirectoryVisibility },
 ): Promise<void> {
-  if (!(await findRoomHead(app.database, roomId))) throw new NotFoundError('This room is not known')
+  if (!(await findRoomHead(app.database, roomId))) throw new NotFoundError('Unknown room')
   const listing = { roomId, appserviceId: appservice.id, networkId }
   await app.database.write((tx) =>
     visibility === 'public' ? insertNetworkRoom(tx, listing) : deleteNetworkRoom(tx, listing),

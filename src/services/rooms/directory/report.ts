@@ -25,7 +25,7 @@ export async function reportEvent(
   const membership = await findMembership(app.database, roomId, complaint.reporter)
   const event = membership?.membership === 'join' && (await findRoomEvent(app.database, roomId, eventId))
   if (!event || event.soft_failed || (await visibleEvents(app, complaint.reporter, [event])).length === 0) {
-    throw new NotFoundError('There is no such event, or you are not in its room')
+    throw new NotFoundError('The event does not exist, or you are not in its room')
   }
   await keep(app, complaint, { room_id: roomId, event_id: eventId })
 }
@@ -38,7 +38,7 @@ export async function reportRoom(
   app: Reporting,
   { roomId, ...complaint }: Complaint & { roomId: RoomId },
 ): Promise<void> {
-  if (!(await findRoomHead(app.database, roomId))) throw new NotFoundError('This room is not known')
+  if (!(await findRoomHead(app.database, roomId))) throw new NotFoundError('Unknown room')
   await keep(app, complaint, { room_id: roomId })
 }
 
@@ -52,7 +52,7 @@ export async function reportUser(
 ): Promise<void> {
   const isLocal = domainOf(userId) === app.serverName
   const isKnown = isLocal ? await findUser(app.database, userId) : await isInAnyRoom(app.database, userId)
-  if (!isKnown) throw new NotFoundError('This user is not known')
+  if (!isKnown) throw new NotFoundError('Unknown user')
   await keep(app, complaint, { reported_user: userId })
 }
 

@@ -27,7 +27,7 @@ export async function readRoomSummary(
 ): Promise<RoomSummary & { membership?: Membership }> {
   const roomId = isRoomAlias(room) ? (await resolveRoomAlias(app, room)).room_id : room
   const found = (await visibleRooms(app, [roomId], userId)).get(roomId)
-  if (!found) throw new NotFoundError('There is no such room, or you may not know about it')
+  if (!found) throw new NotFoundError('The room does not exist, or you are not allowed to see it')
   return { ...found.summary, ...(userId !== undefined && { membership: found.membership ?? 'leave' }) }
 }
 

@@ -148,5 +148,5 @@ async function addAlias(
 }
 
 function aliasInUse(): MatrixError {
-  return new MatrixError(400, 'M_ROOM_IN_USE', 'The alias is taken')
+  return new MatrixError(400, 'M_ROOM_IN_USE', 'The alias exists already')
 }

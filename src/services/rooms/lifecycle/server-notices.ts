@@ -69,7 +69,7 @@ async function requireOwnUser(app: App, target: UserId): Promise<void> {
   if (serverNameOf(target) !== app.serverName)
     throw new MatrixError(400, 'M_UNKNOWN', 'Server notices can only be sent to users of this server')
   const user = await findUser(app.database, target)
-  if (!user || user.deactivated_ts !== null) throw new NotFoundError('There is no such user')
+  if (!user || user.deactivated_ts !== null) throw new NotFoundError('Unknown user')
 }
 
 async function roomFor(app: App, sender: UserId, target: UserId): Promise<RoomId> {

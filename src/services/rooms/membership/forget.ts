@@ -11,7 +11,7 @@ import { findMembership, hideRoom } from '../../../storage/rooms/membership/room
 export async function forgetRoom(app: Pick<App, 'database'>, roomId: RoomId, userId: UserId): Promise<void> {
   const membership = (await findMembership(app.database, roomId, userId))?.membership ?? 'leave'
   if (membership !== 'leave' && membership !== 'ban') {
-    throw new MatrixError(400, 'M_UNKNOWN', 'Only rooms that you have left can be forgotten')
+    throw new MatrixError(400, 'M_UNKNOWN', 'Leave the room before you forget it')
   }
   await app.database.write((tx) => hideRoom(tx, roomId, userId))
 }

@@ -26,7 +26,7 @@ export async function invite(app: App, { roomId, ...change }: Moderation): Promi
  * https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3roomsroomidkick
  */
 export async function kick(app: App, { roomId, ...change }: Moderation): Promise<void> {
-  const otherwise = new ForbiddenError('That user is not in the room')
+  const otherwise = new ForbiddenError('The user is not in the room')
   const from = { memberships: ['join', 'invite', 'knock'] as const, otherwise }
   await changeMembership(app, roomId, { ...change, membership: 'leave', from })
 }

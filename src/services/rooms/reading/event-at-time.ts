@@ -26,7 +26,7 @@ export async function findEventAtTime(
     if (nearest) return { event_id: nearest.event_id, origin_server_ts: nearest.pdu.origin_server_ts }
     if (events.length < BATCH) break
   }
-  throw new NotFoundError(`There is no event ${command.direction} from this time`)
+  throw new NotFoundError(`There is no event in direction ${command.direction} from this time`)
 }
 
 /** Finds the event of a room nearest to a time, regardless of visibility. */

@@ -33,7 +33,7 @@ export async function findVisibleEvent(
   const event = access && (await findRoomEvent(app.database, command.roomId, command.eventId))
   const isVisible = event && !event.soft_failed && (await visibleEvents(app, command.userId, [event])).length > 0
   if (!isVisible || (await isIgnored(app, event, command.userId)))
-    throw new NotFoundError('There is no such event, or you may not see it')
+    throw new NotFoundError('The event does not exist, or you are not allowed to see it')
   return { event, access }
 }
 

@@ -32,7 +32,7 @@ async function checkAnnotation(room: LockedRoom, event: StoredEvent, relation: R
     const isSame = rel_type === 'm.annotation' && event_id === relation.event_id && key === relation.key
     return isSame && other.pdu.type === type && !redacted.has(other.event_id)
   })
-  if (duplicate) throw new MatrixError(400, 'M_DUPLICATE_ANNOTATION', 'You have given this reaction already')
+  if (duplicate) throw new MatrixError(400, 'M_DUPLICATE_ANNOTATION', 'You have already sent this reaction')
 }
 
 async function checkThread(room: LockedRoom, relation: Relation): Promise<void> {

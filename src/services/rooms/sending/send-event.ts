@@ -50,6 +50,6 @@ export function sendEvent(app: App, event: EventToSend): Promise<EventId> {
 async function sendRedaction(app: App, { content, type: _, ...event }: EventToSend): Promise<EventId> {
   const { redacts, ...rest } = content
   if (typeof redacts !== 'string') throw new BadJsonError('redacts: must be the id of an event')
-  if (!isEventId(redacts)) throw new NotFoundError('There is no event with the id that is to be redacted')
+  if (!isEventId(redacts)) throw new NotFoundError('There is no event with the id to redact')
   return redactEvent(app, { ...event, redacts, content: rest })
 }

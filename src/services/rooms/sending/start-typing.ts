@@ -12,7 +12,7 @@ const RETRY_MS = 1000
 export function startTypingExpiry(app: Pick<App, 'database' | 'clock' | 'logger' | 'stream' | 'stopping'>): {
   stop(): Promise<void>
 } {
-  const expiry = repeat(app, { retry: RETRY_MS, failure: 'ending expired typing failed, will retry' }, async () => {
+  const expiry = repeat(app, { retry: RETRY_MS, failure: 'expiry of typing failed, will retry' }, async () => {
     await app.database.writeLazily((tx) => expireTyping(tx, app.clock.now()))
     // A user who continues to type has a later end than the stream says.
     const next = await nextTypingExpiry(app.database)

@@ -81,6 +81,6 @@ async function orderOfCause(app: Capabilities, command: ThreadCommand & { cause:
 }
 
 function conflict(): MatrixError {
-  const message = 'The subscription was ended after the event because of which it should begin'
+  const message = 'The user unsubscribed from the thread after this event'
   return new MatrixError(409, 'IO.ELEMENT.MSC4306.M_CONFLICTING_UNSUBSCRIPTION', message)
 }

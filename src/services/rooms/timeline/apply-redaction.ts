@@ -40,13 +40,13 @@ export async function applyRedaction(
   const targetId = redactedEventId(version, redaction.pdu)
   if (targetId === undefined || !room.head) return
   const [target] = await findLockedEvents(room, [targetId])
-  if (!target || target.rejected) throw new NotFoundError('There is no event with the id that is to be redacted')
-  if (target.room_id !== roomIdOf(room)) throw new InvalidParamError('The event to redact is of another room')
+  if (!target || target.rejected) throw new NotFoundError('There is no event with the id to redact')
+  if (target.room_id !== roomIdOf(room)) throw new InvalidParamError('The event to redact belongs to another room')
   const { sender, type } = target.pdu
   if (type === CREATE || type === SERVER_ACL) throw new ForbiddenError(`${type} cannot be redacted`)
   const isOurs = sender === redaction.pdu.sender || (asAdmin && domainOf(sender) === domainOf(redaction.pdu.sender))
   if (!isOurs && !(await hasPower(room, version, { redaction, root: room.head.state_root })))
-    throw new ForbiddenError("You have not the power to redact others' events")
+    throw new ForbiddenError('You do not have the power to redact events of other users')
   await empty(room, version, { target, redaction })
 }
 

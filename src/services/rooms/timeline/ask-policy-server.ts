@@ -22,15 +22,14 @@ export async function askPolicyServer(
   const { via } = policyServer
   const { unsigned: _, ...body } = event.pdu
   const signatures = answer.safeParse(await ask(app, via, body))
-  if (!signatures.success) throw new MatrixError(502, 'M_UNKNOWN', 'The policy server of the room makes no sense')
+  if (!signatures.success)
+    throw new MatrixError(502, 'M_UNKNOWN', 'The policy server of the room sent a malformed response')
   const signature = signatures.data[via]?.[POLICY_KEY_ID]
-  if (signature === undefined) throw new ForbiddenError('The policy server of the room has not signed the event')
+  if (signature === undefined) throw new ForbiddenError('The policy server of the room refused to sign the event')
   const ofServer = { ...event.pdu.signatures[via], [POLICY_KEY_ID]: signature }
   const pdu = { ...event.pdu, signatures: { ...event.pdu.signatures, [via]: ofServer } }
   if (!hasPolicySignature(version, pdu, policyServer))
-    throw new ForbiddenError(
-      'The policy server of the room has not signed the event with the key that the room has of it',
-    )
+    throw new ForbiddenError('The signature of the policy server does not match its key in the room')
   return { ...event, pdu }
 }
 

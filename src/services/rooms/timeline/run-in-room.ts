@@ -29,5 +29,5 @@ export async function runInRoom<Result>(
       app.timeline.approvedEvents.note(await askPolicyServer(app, error))
     }
   }
-  throw new MatrixError(502, 'M_UNKNOWN', 'The room changes faster than its policy server answers')
+  throw new MatrixError(502, 'M_UNKNOWN', 'The room changes faster than its policy server responds. Try again later.')
 }

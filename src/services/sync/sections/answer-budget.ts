@@ -26,6 +26,5 @@ export function reportDropped(
   userId: string,
   { state: { dropped } }: AnswerBudget,
 ): void {
-  if (dropped > 0)
-    logger.warn({ user_id: userId, dropped }, 'pieces of state left out of an answer, as they are too large')
+  if (dropped > 0) logger.warn({ user_id: userId, dropped }, 'state too large, events omitted from response')
 }

@@ -16,7 +16,7 @@ export function startSettling(app: Pick<App, 'database' | 'logger' | 'stopping'>
   const options = {
     every: INTERVAL_MS,
     first: INTERVAL_MS,
-    failure: 'settling the lists of rooms failed',
+    failure: 'update of room lists failed',
     level: 'error',
   } as const
   return repeat(app, options, async () => {

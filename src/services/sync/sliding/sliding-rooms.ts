@@ -111,7 +111,7 @@ async function readContents(
   const contents = spans.map((span) =>
     slidingContent(app, viewer, { ...span, rooms, newest: newest.get(span.room.roomId) ?? [] }).catch(
       (error: unknown) => {
-        app.logger.warn({ err: error, room_id: span.room.roomId }, 'reading a room for sliding sync failed')
+        app.logger.warn({ err: error, room_id: span.room.roomId }, 'sliding sync of a room failed')
         return undefined
       },
     ),
