@@ -48,7 +48,7 @@ export async function inviteByDraft(app: App, moderation: Moderation): Promise<E
     app.rooms.run(roomId, async (room) => {
       const { outcome, event: stored, reason } = await appendRemoteEvent(app, room, signed, refusal)
       // The room may have changed during the request.
-      if (outcome !== 'accepted') throw new ForbiddenError(reason ?? 'The invite was sent already')
+      if (outcome !== 'accepted') throw new ForbiddenError(reason ?? 'The invite exists already')
       room.outgoing.push(stored.event_nid)
       return stored.event_id
     }),
@@ -66,7 +66,7 @@ function draftInvite(app: App, { roomId, sender, target, content }: Moderation):
       content,
     })
     if (known.get('m.room.create', '')?.pdu.content['m.federate'] === false) {
-      throw new ForbiddenError('The room is for users of this server only')
+      throw new ForbiddenError('The room is only for users of this server')
     }
     const event = buildEvent(
       version,

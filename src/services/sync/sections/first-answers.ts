@@ -21,7 +21,7 @@ export function createFirstAnswers(): FirstAnswers {
       const made = lanes(userId, make)
       if (made) return made
       const retry = { retry_after_ms: RETRY_MS }
-      throw new MatrixError(429, 'M_LIMIT_EXCEEDED', 'Too many first syncs of this user wait already', retry)
+      throw new MatrixError(429, 'M_LIMIT_EXCEEDED', 'Too many initial syncs of this user. Try again later.', retry)
     },
   }
 }
