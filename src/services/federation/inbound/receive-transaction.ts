@@ -55,9 +55,7 @@ export async function receiveTransaction(app: ReceivingApp, transaction: Receive
     await storeInInbox(tx, rows, now)
   })
   if (rows.length > 0)
-    app.inbound.inbox
-      .look()
-      .catch((error) => app.logger.warn({ err: error }, 'processing of inbox failed, will retry'))
+    app.inbound.inbox.look().catch((error) => app.logger.warn({ err: error }, 'processing of inbox failed, will retry'))
   return answer
 }
 
