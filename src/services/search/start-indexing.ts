@@ -14,7 +14,7 @@ export function startIndexing(app: Pick<App, 'database' | 'stream' | 'logger' | 
   stop(): Promise<void>
 } {
   return startLeasedWorker(app, {
-    failure: 'indexing for search failed',
+    failure: 'search indexing failed',
     firstLook: GATHER_MS,
     subscribe: ({ within }) =>
       app.stream.subscribe((rows) => {
