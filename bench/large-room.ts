@@ -1,9 +1,8 @@
 import { randomBytes } from 'node:crypto'
-import { buildEvent } from '../src/core/events/build-event.ts'
-import type { EventId, RoomId, ServerName, UserId } from '../src/core/ids.ts'
-import type { Event, JsonObject } from '../src/core/pdu.ts'
-import { ROOM_VERSIONS } from '../src/core/room-versions.ts'
-import { type SigningKey, signingKeyFromSeed } from '../src/core/signing/signing-key.ts'
+import { buildEvent } from '../testing/matrix/events.ts'
+import type { Event, EventId, JsonObject, RoomId, ServerName, UserId } from '../testing/matrix/pdu.ts'
+import { ROOM_VERSIONS } from '../testing/matrix/room-versions.ts'
+import { type SigningKey, signingKeyFromSeed } from '../testing/matrix/signing.ts'
 
 /** A server that exists only as a name and a key. */
 export type RoomServer = { serverName: ServerName; key: SigningKey }

@@ -3,8 +3,8 @@ import { createServer, type Server } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { text } from 'node:stream/consumers'
 import type { TestFederation } from '../spec-tests/harness/federation.ts'
-import type { Event } from '../src/core/pdu.ts'
-import { signJson } from '../src/core/signing/sign-json.ts'
+import type { Event } from '../testing/matrix/pdu.ts'
+import { signJson } from '../testing/matrix/signing.ts'
 import { type LargeRoom, makeServer, type RoomServer } from './large-room.ts'
 
 /** Servers that publish their keys, serve one room, and accept every transaction. */

@@ -139,12 +139,17 @@ function mayImport(file: string, target: string, typeOnly: boolean): boolean {
 }
 
 /**
- * `testing/` imports none of our code, so that both kinds of tests can use it; unit tests and black-box tests do not import each other.
+ * `testing/` imports none of our code, so that both kinds of tests can use it. Unit tests and black-box tests do not
+ * import each other, and black-box tests nothing of the program.
  */
 function mayTestImport(file: string, target: string): boolean {
-  const folder = file.split('/')[0]
-  if (folder === 'testing') return !/^(src|spec-tests|bench)\//.test(target)
-  return folder !== 'src' || !/^(spec-tests|bench)\//.test(target)
+  const folder = file.split('/')[0]!
+  const forbidden: Record<string, RegExp> = {
+    testing: /^(src|spec-tests|bench)\//,
+    'spec-tests': /^(src|bench)\//,
+    src: /^(spec-tests|bench)\//,
+  }
+  return !forbidden[folder]?.test(target)
 }
 
 /** Whether the order of the deepest folder that holds both files allows the import. */

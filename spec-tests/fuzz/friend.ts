@@ -1,4 +1,4 @@
-import type { Pdu } from '../../src/core/pdu.ts'
+import type { Pdu } from '../../testing/matrix/pdu.ts'
 import type { LyingServer } from '../harness/lying-server.ts'
 import { visitRoom } from '../harness/visit-room.ts'
 import type { Findings } from './findings.ts'

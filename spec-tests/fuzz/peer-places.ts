@@ -1,4 +1,4 @@
-import { ROOM_VERSIONS } from '../../src/core/room-versions.ts'
+import { ROOM_VERSIONS } from '../../testing/matrix/room-versions.ts'
 import type { LyingServer } from '../harness/lying-server.ts'
 import type { PeerRoom } from '../harness/peer-room.ts'
 import type { Draw } from './draw.ts'

@@ -1,4 +1,4 @@
-import { ROOM_VERSIONS } from '../../src/core/room-versions.ts'
+import { ROOM_VERSIONS } from '../../testing/matrix/room-versions.ts'
 import type { Draw } from './draw.ts'
 import { PASSWORD } from './fuzz-users.ts'
 import type { FuzzWorld } from './fuzz-world.ts'

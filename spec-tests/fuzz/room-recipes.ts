@@ -1,4 +1,4 @@
-import { ROOM_VERSIONS } from '../../src/core/room-versions.ts'
+import { ROOM_VERSIONS } from '../../testing/matrix/room-versions.ts'
 import { drawMessage, drawState } from './event-values.ts'
 import { referTo } from './references.ts'
 import type { Making, Recipe } from './request-draft.ts'

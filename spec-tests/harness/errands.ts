@@ -1,4 +1,4 @@
-import type { Event } from '../../src/core/pdu.ts'
+import type { Event } from '../../testing/matrix/pdu.ts'
 import { pollUntil } from '../../testing/poll-until.ts'
 import type { Answer, TestUser } from './client.ts'
 import type { TestHearth } from './hearth.ts'

@@ -2,12 +2,13 @@ import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { templateFile } from '../../src/testing/test-database.ts'
+import { hasTemplate, templatePath } from '../../testing/database-template.ts'
 import { freePort } from '../../testing/free-port.ts'
 import { pollUntil } from '../../testing/poll-until.ts'
 
 const ROOT = join(import.meta.dirname, '..', '..')
 const PROGRAM = join(ROOT, 'bin', 'hearth')
+const MAKE_TEMPLATE = join(ROOT, 'src', 'testing', 'make-template.ts')
 
 /** A Hearth in a process of its own. */
 export type TestHearth = {
@@ -106,9 +107,9 @@ export async function startHearth(options: HearthOptions = {}): Promise<TestHear
 /** Copies an empty migrated database into a data folder: creating one takes many times as long as starting a server. */
 export async function placeDatabase(dataFolder: string): Promise<void> {
   const folder = join(dataFolder, 'database')
-  const file = await templateFile()
+  if (!hasTemplate()) execFileSync(process.execPath, [MAKE_TEMPLATE], { stdio: 'pipe' })
   mkdirSync(folder, { recursive: true, mode: 0o700 })
-  execFileSync('tar', ['-xf', file, '-C', folder], { stdio: 'pipe' })
+  execFileSync('tar', ['-xf', templatePath(), '-C', folder], { stdio: 'pipe' })
 }
 
 function configuration(options: HearthOptions, at: { folder: string; port: number; url: string }): object {

@@ -1,10 +1,8 @@
-import { redact } from '../../src/core/events/redaction.ts'
-import { signEvent } from '../../src/core/events/sign-event.ts'
-import type { EventId, ServerName } from '../../src/core/ids.ts'
-import type { Event, Pdu } from '../../src/core/pdu.ts'
-import { ROOM_VERSIONS } from '../../src/core/room-versions.ts'
-import { signableJson, signJson, signText } from '../../src/core/signing/sign-json.ts'
-import type { SigningKey } from '../../src/core/signing/signing-key.ts'
+import { signEvent } from '../../testing/matrix/events.ts'
+import type { Event, EventId, Pdu, ServerName } from '../../testing/matrix/pdu.ts'
+import { redact } from '../../testing/matrix/redact.ts'
+import { ROOM_VERSIONS } from '../../testing/matrix/room-versions.ts'
+import { type SigningKey, signableJson, signJson, signText } from '../../testing/matrix/signing.ts'
 import type { PeerRoom } from './peer-room.ts'
 
 /** The kinds of requests of Hearth to another server. */

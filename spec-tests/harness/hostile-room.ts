@@ -1,10 +1,8 @@
 import { expect } from 'vitest'
-import { parsePdu } from '../../src/core/events/parse-pdu.ts'
-import { checkEventSize } from '../../src/core/events/size-limits.ts'
-import { toEvent } from '../../src/core/events/to-event.ts'
-import type { EventId } from '../../src/core/ids.ts'
-import type { Pdu } from '../../src/core/pdu.ts'
-import { ROOM_VERSIONS } from '../../src/core/room-versions.ts'
+import { toEvent } from '../../testing/matrix/events.ts'
+import { isAcceptableEvent } from '../../testing/matrix/is-acceptable.ts'
+import type { EventId, Pdu } from '../../testing/matrix/pdu.ts'
+import { ROOM_VERSIONS } from '../../testing/matrix/room-versions.ts'
 import { pollUntil } from '../../testing/poll-until.ts'
 import { registerUser, sendText, type TestUser, uniqueName } from './client.ts'
 import { encodeHostile } from './hostile-strings.ts'
@@ -80,7 +78,7 @@ async function makeRoom(world: HostileWorld): Promise<Watched> {
     const place = last && { prev_events: [last.id, ...newest()], depth: last.depth + 1 }
     const pdu = peer.sign({ ...proper, ...place, ...event, origin_server_ts: Date.now() }, VERSION) as Pdu
     // No event can follow one that servers reject.
-    if (isEvent(pdu)) last = { id: idOf(pdu), depth: pdu.depth }
+    if (isAcceptableEvent(pdu)) last = { id: idOf(pdu), depth: pdu.depth }
     return pdu
   }
 
@@ -119,8 +117,8 @@ async function makeRoom(world: HostileWorld): Promise<Watched> {
     async sendEvents(...events) {
       const pdus = events.map(next)
       // A malformed event may cause its whole transaction to be refused.
-      const alone = pdus.filter((pdu) => !isEvent(pdu)).map((pdu) => [pdu])
-      const proper = pdus.filter(isEvent)
+      const alone = pdus.filter((pdu) => !isAcceptableEvent(pdu)).map((pdu) => [pdu])
+      const proper = pdus.filter(isAcceptableEvent)
       const pages = proper.flatMap((_, place) =>
         place % MAX_PDUS === 0 ? [proper.slice(place, place + MAX_PDUS)] : [],
       )
@@ -133,17 +131,6 @@ async function makeRoom(world: HostileWorld): Promise<Watched> {
 
 function idOf(pdu: Pdu): EventId {
   return toEvent(ROOM_VERSIONS.get(VERSION)!, pdu).event_id
-}
-
-/** Returns whether servers must accept a PDU. */
-function isEvent(pdu: Pdu): boolean {
-  const version = ROOM_VERSIONS.get(VERSION)!
-  try {
-    checkEventSize(version, parsePdu(version, pdu))
-    return !`${pdu.type}${pdu.state_key}`.includes('\0')
-  } catch {
-    return false
-  }
 }
 
 /** A server named by a text may not exist, which is not a fault of this one. */

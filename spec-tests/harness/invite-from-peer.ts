@@ -1,4 +1,4 @@
-import type { Event, Pdu } from '../../src/core/pdu.ts'
+import type { Event, Pdu } from '../../testing/matrix/pdu.ts'
 import type { LyingServer } from './lying-server.ts'
 import type { PeerRoom } from './peer-room.ts'
 import type { Asked as Home } from './signed-request.ts'

@@ -5,10 +5,9 @@ import { createServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { json } from 'node:stream/consumers'
 import { Agent } from 'undici'
-import type { ServerName } from '../../src/core/ids.ts'
-import { canonicalJson } from '../../src/core/json/canonical-json.ts'
-import type { Event } from '../../src/core/pdu.ts'
-import { signingKeyFromSeed } from '../../src/core/signing/signing-key.ts'
+import { canonicalJson } from '../../testing/matrix/canonical-json.ts'
+import type { Event, ServerName } from '../../testing/matrix/pdu.ts'
+import { signingKeyFromSeed } from '../../testing/matrix/signing.ts'
 import { BAD_ANSWERS, type BadAnswer } from './bad-answers.ts'
 import { createFederationChecks, type FederationChecks, NO_CHECKS } from './check-federation.ts'
 import type { TestFederation } from './federation.ts'
@@ -153,7 +152,7 @@ async function askSigned(
   hearth: Home,
   { method = 'GET', path, body }: SignedRequest,
 ) {
-  const content = body && canonicalJson(body, { strict: false })
+  const content = body && canonicalJson(body)
   const { status, text, headers } = await sendSigned(asker, hearth, { method, path, body: content })
   // biome-ignore lint/suspicious/noExplicitAny: tests look into answers of every shape
   const result = { status, body: JSON.parse(text) as any, headers }

@@ -1,11 +1,9 @@
 import { randomUUID } from 'node:crypto'
-import { authEventKeys } from '../../src/core/auth-rules/auth-event-keys.ts'
-import { buildEvent, type EventDraft } from '../../src/core/events/build-event.ts'
-import { toEvent } from '../../src/core/events/to-event.ts'
-import type { EventId, RoomId, ServerName, UserId } from '../../src/core/ids.ts'
-import type { Event, Pdu } from '../../src/core/pdu.ts'
-import { ROOM_VERSIONS, type RoomVersion } from '../../src/core/room-versions.ts'
-import type { SigningKey } from '../../src/core/signing/signing-key.ts'
+import { authEventKeys } from '../../testing/matrix/auth-event-keys.ts'
+import { buildEvent, type EventDraft, toEvent } from '../../testing/matrix/events.ts'
+import type { Event, EventId, Pdu, RoomId, ServerName, UserId } from '../../testing/matrix/pdu.ts'
+import { ROOM_VERSIONS, type RoomVersion } from '../../testing/matrix/room-versions.ts'
+import type { SigningKey } from '../../testing/matrix/signing.ts'
 
 /** A server and its key. */
 export type PeerSigner = SigningKey & { serverName: ServerName }

@@ -1,6 +1,6 @@
-import { toEvent } from '../../src/core/events/to-event.ts'
-import type { Pdu } from '../../src/core/pdu.ts'
-import { ROOM_VERSIONS } from '../../src/core/room-versions.ts'
+import { toEvent } from '../../testing/matrix/events.ts'
+import type { Pdu } from '../../testing/matrix/pdu.ts'
+import { ROOM_VERSIONS } from '../../testing/matrix/room-versions.ts'
 import { uniqueName } from './client.ts'
 import type { HostileWorld } from './hostile-world.ts'
 

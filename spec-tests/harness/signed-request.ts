@@ -1,9 +1,5 @@
 import { type Dispatcher, request } from 'undici'
-import type { Signer } from '../../src/core/events/build-event.ts'
-import type { ServerName } from '../../src/core/ids.ts'
-import { canonicalJson } from '../../src/core/json/canonical-json.ts'
-import { signText } from '../../src/core/signing/sign-json.ts'
-import { formatXMatrix, requestText } from '../../src/core/signing/x-matrix.ts'
+import { type Signer, signedHeader } from '../../testing/matrix/signing.ts'
 
 /** A request as transmitted; `body` need not be JSON. */
 export type PeerRequest = { method: string; path: string; body?: string | Buffer | undefined }
@@ -16,17 +12,6 @@ export type Asked = { serverName: string; federationPort: number | undefined }
 
 /** The requesting server, and its connections. */
 type Asker = { dispatcher: Dispatcher; signer: Signer }
-
-/** Returns the header that signs a server's request. */
-export function signedHeader(
-  { serverName: origin, keyId, privateKey }: Signer,
-  destination: string,
-  { method, path, body }: PeerRequest,
-): string {
-  const to = { origin, destination: destination as ServerName }
-  const text = requestText({ ...to, method, uri: path, content: canonicalOf(body) })
-  return formatXMatrix({ ...to, keyId, signature: signText(text, privateKey) })
-}
 
 /** Sends a signed request; returns responses of every status. */
 export async function sendSigned(
@@ -44,13 +29,4 @@ export async function sendSigned(
     ...(body !== undefined && { body }),
   })
   return { status: answer.statusCode, text: await answer.body.text(), headers: answer.headers }
-}
-
-/** Returns the signed part of a request; undefined for a body that cannot be signed. */
-function canonicalOf(body: string | Buffer | undefined): string | undefined {
-  try {
-    return body === undefined ? undefined : canonicalJson(JSON.parse(body.toString()), { strict: false })
-  } catch {
-    return undefined
-  }
 }

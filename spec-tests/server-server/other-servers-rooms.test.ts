@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import type { Event, Pdu } from '../../src/core/pdu.ts'
+import type { Event, Pdu } from '../../testing/matrix/pdu.ts'
 import { pollUntil } from '../../testing/poll-until.ts'
 import { registerUser, sendText, type TestUser } from '../harness/client.ts'
 import { startFederation } from '../harness/federation.ts'

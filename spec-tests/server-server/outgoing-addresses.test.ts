@@ -1,7 +1,7 @@
 import type { AddressInfo } from 'node:net'
 import { createServer } from 'node:net'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import type { ServerName } from '../../src/core/ids.ts'
+import type { ServerName } from '../../testing/matrix/pdu.ts'
 import { registerUser, type TestUser } from '../harness/client.ts'
 import { startFederation } from '../harness/federation.ts'
 import type { TestHearth } from '../harness/hearth.ts'

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import type { Event, Pdu } from '../../src/core/pdu.ts'
+import type { Event, Pdu } from '../../testing/matrix/pdu.ts'
 import { pollUntil } from '../../testing/poll-until.ts'
 import { startPostgres } from '../../testing/postgres.ts'
 import { asUser, registerUser, type TestUser } from '../harness/client.ts'

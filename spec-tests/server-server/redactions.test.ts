@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import type { Event } from '../../src/core/pdu.ts'
+import type { Event } from '../../testing/matrix/pdu.ts'
 import { pollUntil } from '../../testing/poll-until.ts'
 import { registerUser, type TestUser } from '../harness/client.ts'
 import { startFederation } from '../harness/federation.ts'

@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http'
 import { expect } from 'vitest'
-import type { EventId, ServerName } from '../../src/core/ids.ts'
+import type { EventId, ServerName } from '../../testing/matrix/pdu.ts'
 import { pollUntil } from '../../testing/poll-until.ts'
 import { registerUser, sendText } from '../harness/client.ts'
 import { CLOCK_ATTACKS } from '../harness/federation-attacks/clocks.ts'

@@ -1,21 +1,13 @@
-import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { readFileSync } from 'node:fs'
 import type { PGlite } from '@electric-sql/pglite'
+import { hasTemplate, SHRINKING_STATEMENTS, storeTemplate, templatePath } from '../../testing/database-template.ts'
 import type { Database } from '../storage/engine/database.ts'
 import { loadPglite } from '../storage/engine/load-pglite.ts'
-import { MIGRATIONS_FOLDER, migrate } from '../storage/engine/migrate.ts'
+import { migrate } from '../storage/engine/migrate.ts'
 import { onPglite } from '../storage/engine/open-database.ts'
 
 /** Zeroing the default 128 MB takes as long as the rest of a start. */
 const SMALL = ['shared_buffers = 4MB']
-/** PostgreSQL's own templates: they are two thirds of the files, and copying takes time per file. */
-const DROP_TEMPLATES = `
-  update pg_database set datistemplate = false, datallowconn = true;
-  drop database template0;
-  drop database template1;
-  checkpoint`
-const CACHE = join(import.meta.dirname, '..', '..', 'node_modules', '.cache', 'hearth')
 let template: Promise<Blob> | undefined
 
 /**
@@ -37,35 +29,19 @@ async function loadTemplate(): Promise<Blob> {
   return new Blob([readFileSync(await templateFile())])
 }
 
-/** Returns a tar file of a migrated database's folder, for tests that start servers. */
+/** Returns the path of the template of the present migrations, which it makes if there is none. */
 export async function templateFile(): Promise<string> {
-  const file = join(CACHE, `template-${templateHash()}.tar`)
-  if (existsSync(file)) return file
-  const dump = await makeTemplate()
-  mkdirSync(CACHE, { recursive: true })
-  const part = `${file}.${process.pid}`
-  writeFileSync(part, Buffer.from(await dump.arrayBuffer()))
-  renameSync(part, file)
-  for (const old of readdirSync(CACHE)) {
-    if (old.endsWith('.tar') && join(CACHE, old) !== file) rmSync(join(CACHE, old), { force: true })
-  }
-  return file
+  if (!hasTemplate()) await makeTemplate()
+  return templatePath()
 }
 
-function templateHash(): string {
-  const hash = createHash('sha256').update(DROP_TEMPLATES)
-  for (const file of readdirSync(MIGRATIONS_FOLDER).sort())
-    hash.update(file).update(readFileSync(join(MIGRATIONS_FOLDER, file)))
-  return hash.digest('hex').slice(0, 16)
-}
-
-async function makeTemplate(): Promise<Blob> {
+async function makeTemplate(): Promise<void> {
   const pglite = await (await loadPglite()).create()
   await migrate(wrap(pglite))
-  for (const statement of DROP_TEMPLATES.split(';')) await pglite.exec(statement)
+  for (const statement of SHRINKING_STATEMENTS) await pglite.exec(statement)
   const dump = await pglite.dumpDataDir('none')
   await pglite.close()
-  return dump
+  storeTemplate(Buffer.from(await dump.arrayBuffer()))
 }
 
 function wrap(pglite: PGlite): Database {

@@ -1,5 +1,5 @@
 import { expect } from 'vitest'
-import type { Event } from '../../../src/core/pdu.ts'
+import type { Event } from '../../../testing/matrix/pdu.ts'
 import { pollUntil } from '../../../testing/poll-until.ts'
 import { sendText } from '../client.ts'
 import type { Attack, HostileWorld } from '../hostile-world.ts'

@@ -1,5 +1,5 @@
 import { expect } from 'vitest'
-import type { Event } from '../../../src/core/pdu.ts'
+import type { Event } from '../../../testing/matrix/pdu.ts'
 import { type Answer, registerUser, type TestUser } from '../client.ts'
 import type { Attack, HostileWorld } from '../hostile-world.ts'
 import type { PeerRoom } from '../peer-room.ts'

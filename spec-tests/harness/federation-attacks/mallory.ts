@@ -1,15 +1,13 @@
 import { expect } from 'vitest'
-import { toEvent } from '../../../src/core/events/to-event.ts'
-import type { EventId, UserId } from '../../../src/core/ids.ts'
-import type { Event, JsonObject, Pdu } from '../../../src/core/pdu.ts'
-import { ROOM_VERSIONS } from '../../../src/core/room-versions.ts'
+import { signAnything, toEvent } from '../../../testing/matrix/events.ts'
+import type { Event, EventId, JsonObject, Pdu, UserId } from '../../../testing/matrix/pdu.ts'
+import { ROOM_VERSIONS } from '../../../testing/matrix/room-versions.ts'
 import { pollUntil } from '../../../testing/poll-until.ts'
 import type { Answer } from '../client.ts'
 import type { HostileWorld } from '../hostile-world.ts'
 import { type LyingServer, startLyingServer } from '../lying-server.ts'
 import type { PeerRoom } from '../peer-room.ts'
 import { createRoom, eventPath, hasEvent, joinRoom, roomPath } from '../rooms.ts'
-import { signAnything } from '../sign-anything.ts'
 import { visitRoom } from '../visit-room.ts'
 
 /** A hostile server, and its attacks on a homeserver. */

@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http'
 import { expect } from 'vitest'
-import type { UserId } from '../../../src/core/ids.ts'
+import type { UserId } from '../../../testing/matrix/pdu.ts'
 import { pollUntil } from '../../../testing/poll-until.ts'
 import { sendText } from '../client.ts'
 import type { Attack } from '../hostile-world.ts'

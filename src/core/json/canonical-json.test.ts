@@ -1,6 +1,6 @@
-import stringify from 'canonical-json'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { canonicalJson as referenceJson } from '../../../testing/matrix/canonical-json.ts'
 import { BadJsonError, MatrixError } from '../errors.ts'
 import { assertCanonical, canonicalJson } from './canonical-json.ts'
 
@@ -20,19 +20,6 @@ const SPECIFICATION_EXAMPLES: [string, string][] = [
   ['{"a": null}', '{"a":null}'],
   ['{"a": -0, "b": 1e10}', '{"a":0,"b":10000000000}'],
 ]
-
-/**
- * The output of the library. UTF-8 byte order is code point order, and the replacer prevents copies into objects whose
- * keys it sorts.
- */
-function libraryCanonicalJson(value: unknown): string | undefined {
-  return stringify(
-    value,
-    (_key: string, item: unknown) => item,
-    undefined,
-    (a: string, b: string) => Buffer.compare(Buffer.from(a), Buffer.from(b)),
-  )
-}
 
 function nested(depth: number): unknown {
   return JSON.parse('['.repeat(depth) + ']'.repeat(depth))
@@ -107,7 +94,7 @@ describe('canonicalJson', () => {
     fc.assert(
       fc.property(value, (json) => {
         const canonical = canonicalJson(json as object)
-        expect(canonical).toBe(libraryCanonicalJson(json))
+        expect(canonical).toBe(referenceJson(json))
         expect(canonicalJson(JSON.parse(canonical))).toBe(canonical)
         assertCanonical(json)
       }),

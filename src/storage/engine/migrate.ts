@@ -5,7 +5,7 @@ import { DEFAULT_MIGRATION_TABLE, Migrator } from 'kysely/migration'
 import type { Db } from './database.ts'
 
 /** The folder with the migrations: docs/adding.md says how to add one. */
-export const MIGRATIONS_FOLDER = join(import.meta.dirname, '..', '..', '..', 'migrations')
+const MIGRATIONS_FOLDER = join(import.meta.dirname, '..', '..', '..', 'migrations')
 
 /** The database has an incompatible migration history. The message says what to do. */
 export class IncompatibleDatabaseError extends Error {
