@@ -36,7 +36,7 @@ import type { Database } from './storage/engine/database.ts'
 import type { TakeNids } from './storage/engine/nids.ts'
 import type { RoomTransactions } from './storage/rooms/room-transactions.ts'
 
-/** What a process opens before it serves: its configuration, the database, and its ways to the outside world. */
+/** The resources that a process opens before it serves: configuration, database, and outgoing connections. */
 export type Capabilities = {
   readonly config: Config
   readonly serverName: ServerName
@@ -81,7 +81,7 @@ export type Capabilities = {
   readonly stopping: AbortSignal
 }
 
-/** What a process has one of in its memory, by subject. It may forget all of it: the database is what counts. */
+/** The process-wide components by subject. They hold only state that can be lost; the database has everything else. */
 export type Components = {
   readonly timeline: {
     readonly clientTransactions: ClientTransactions
@@ -91,7 +91,7 @@ export type Components = {
     readonly inTurn: ReadingTurns
     readonly spaceWalks: SpaceWalks
   }
-  /** The work on what other servers send. */
+  /** Processing of events and EDUs from other servers. */
   readonly inbound: {
     readonly inbox: Inbox
     readonly unverifiedEvents: UnverifiedEvents
@@ -108,5 +108,5 @@ export type Components = {
   }
 }
 
-/** What services receive. `openApp` opens the capabilities of a process, `buildApp` adds its components. */
+/** The context of services. `openApp` opens the capabilities of a process, `buildApp` adds its components. */
 export type App = Capabilities & Components

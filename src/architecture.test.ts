@@ -17,8 +17,7 @@ const COMPARED_WITH_SYNAPSE = [
 ]
 
 /**
- * What breaks the rules still. The list may only become shorter: a line that is not true any more fails the test as a
- * new breach does.
+ * Known breaches. The list may only become shorter: a line that is no longer true fails the test as a new breach does.
  */
 const EXCEPTIONS: readonly string[] = [
   'src/services/appservices/third-party-networks.ts: descriptions is state of a module; make it a member of App',

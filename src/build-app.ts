@@ -14,7 +14,7 @@ import { createToldMembers } from './services/sync/sections/told-members.ts'
 import { createWaitingRequests } from './services/sync/sections/waiting-requests.ts'
 import { createSlidingAnswers } from './services/sync/sliding/store-answers.ts'
 
-/** Makes an app from its capabilities, with all that a process has one of. Nothing of it runs yet. */
+/** Creates an app from its capabilities, with all process-wide components. Does not start any of them. */
 export function buildApp(capabilities: Capabilities): App {
   return {
     ...capabilities,

@@ -11,9 +11,8 @@ export type { Config, ListenerConfig } from './config/complete.ts'
 export { ConfigError } from './config/problems.ts'
 
 /**
- * Reads the configuration: the file, if one is named here or in HEARTH_CONFIG, and over it the HEARTH_ variables.
- * Throws ConfigError when either is wrong or a file named in it is unreadable. `warn` is told, in one line, of
- * variables that name no key.
+ * Reads the configuration: the file named here or in HEARTH_CONFIG, if any, overridden by the HEARTH_ variables. Throws
+ * ConfigError if either is invalid or a file that it names is unreadable. `warn` gets one line about unknown variables.
  */
 export function loadConfig(
   from: { configFile?: string | undefined; env?: Environment; warn?: (line: string) => void } = {},
@@ -41,7 +40,10 @@ export function loadConfig(
   return config
 }
 
-/** The configuration with these keys, written as in the file, and defaults for all others; for tests and benchmarks. */
+/**
+ * Returns the configuration with these keys, written as in the file, and defaults for all others; for tests and
+ * benchmarks.
+ */
 export function defaultConfig(overrides: z.input<typeof configSchema> = {}): Config {
   return completeConfig(configSchema.parse(overrides), nothing().locate)
 }
@@ -58,7 +60,7 @@ function variableFor(path: readonly PropertyKey[], setBy: ReadonlyMap<string, st
   return undefined
 }
 
-/** The signing key counts only where it is named: there may be none at its usual place. */
+/** Checks the signing key only if the configuration names it: the default file may not exist. */
 function unreadableFiles(config: Config, tree: ConfigTree, locate: Locate): string[] {
   const key = tree.signing_key === undefined ? [] : [{ path: ['signing_key'], file: config.signing_key }]
   const certificates = config.listeners.flatMap(({ tls }, index) =>

@@ -28,15 +28,12 @@ import { createRoomTransactions } from './storage/rooms/room-transactions.ts'
 
 const PREPARE_AFTER_MS = 1000
 
-/**
- * What services need, open. Disposing of it lets writes finish, then closes the database; `stop` tells those who wait
- * that the end is near.
- */
+/** An app with open resources. Disposing waits for writes, then closes the database; `stop` aborts waiting requests. */
 export type OpenApp = AsyncDisposable & { app: App; stop(): void }
 
 /**
- * Opens and migrates the database and makes what services need, without listening. Throws when the data folder is in
- * use, or the database cannot be reached.
+ * Opens and migrates the database and creates the app, without listening. Throws if the data folder is in use or the
+ * database is unreachable.
  */
 export async function openApp(config: Config): Promise<OpenApp> {
   await using opened = new AsyncDisposableStack()
@@ -99,7 +96,7 @@ export async function openApp(config: Config): Promise<OpenApp> {
   return { app, stop, [Symbol.asyncDispose]: () => kept.disposeAsync() }
 }
 
-/** Opens and migrates the database, and follows its stream. What is opened is closed with `opened`. */
+/** Opens and migrates the database, and follows its stream. `opened` closes both. */
 async function openStorage(
   config: Config,
   opened: AsyncDisposableStack,
@@ -144,7 +141,7 @@ function openConnections({ federation }: Config, opened: AsyncDisposableStack): 
   const { trusted_certificates: trustedCertificates, allow_private_addresses: allowPrivateAddresses } = federation
   const connections = createFederationConnections({ trustedCertificates, allowPrivateAddresses }, systemClock)
   opened.defer(() => connections.close())
-  // Neither the start nor the first request of another server has to wait for it.
+  // Runs later, so that neither the start nor the first request of another server waits for it.
   const preparing = federation.enabled ? setTimeout(connections.prepare, PREPARE_AFTER_MS).unref() : undefined
   opened.defer(() => clearTimeout(preparing))
   return connections

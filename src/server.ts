@@ -24,7 +24,7 @@ import { startTypingExpiry } from './services/rooms/sending/start-typing.ts'
 import { startIndexing } from './services/search/start-indexing.ts'
 import { startSettling } from './services/sync/sections/settle-room-lists.ts'
 
-/** A server that runs. */
+/** A running server. */
 export type RunningServer = {
   addresses: { bind: string; port: number; tls: boolean }[]
   logger: Logger
@@ -34,17 +34,17 @@ export type RunningServer = {
 }
 
 /**
- * Starts a server as configured. Throws when a port is taken, the data folder is in use, or the database cannot be
- * reached; then nothing of it goes on.
+ * Starts a server as configured. Throws if a port is taken, the data folder is in use, or the database is unreachable;
+ * then everything is closed again.
  */
 export async function startServer(config: Config): Promise<RunningServer> {
   await using running = new AsyncDisposableStack()
   const { app, stop } = running.use(await openApp(config))
-  // Listeners begin before the workers, for other servers ask back when they are sent something. They end before them
-  // too.
+  // Listeners start before the workers, because other servers send requests back when they receive something. They also
+  // stop before them.
   const workers = running.use(new AsyncDisposableStack())
   const listeners = running.use(new AsyncDisposableStack())
-  // What waits is told first.
+  // Waiting requests are aborted first.
   running.defer(stop)
   await prepareNoticesUser(app)
   const addresses: RunningServer['addresses'] = []
@@ -70,7 +70,7 @@ async function openListener(app: App, listener: ListenerConfig): Promise<Server>
   return server
 }
 
-/** `started` is told of each worker as soon as it runs, so that it is stopped even if a later one does not start. */
+/** Calls `started` as soon as each worker runs, so that it is stopped even if a later one fails to start. */
 async function startWorkers(app: App, started: (worker: { stop(): Promise<void> }) => void): Promise<void> {
   started(startMediaSweeps(app))
   started(await startPresence(app))

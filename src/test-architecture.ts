@@ -9,8 +9,8 @@ type Program = Parsed['program']
 type Span = { start: number; end: number }
 
 /**
- * Each subfolder imports only from those before it; '' stands for the files directly in the folder. A subfolder that is
- * not listed is a fault.
+ * Each subfolder imports only from those before it; '' means files directly in the folder. A subfolder that is not
+ * listed is a breach.
  */
 const ORDER: Readonly<Record<string, readonly string[]>> = {
   src: ['core', 'storage', 'infra', 'services', 'api', 'server'],
@@ -197,7 +197,7 @@ function longFunctions(file: string, text: string, program: Program): string[] {
   return found
 }
 
-/** What modules of services remember by themselves: variables, and collections that begin empty. */
+/** Returns the module-level state of services: variables, and collections that start empty. */
 function state(file: string, program: Program): string[] {
   return program.body.flatMap((statement) => {
     const node = statement.type === 'ExportNamedDeclaration' ? statement.declaration : statement
@@ -228,7 +228,7 @@ function fullFolders(files: readonly string[]): string[] {
   )
 }
 
-/** Names that two files export; a name that is passed on from another file is the same thing. */
+/** Returns names that two files export. A re-export does not count. */
 function namesakes(parsed: ReadonlyMap<string, Parsed>): string[] {
   const exported = [...parsed].flatMap(([file, { module }]) =>
     module.staticExports.flatMap(({ entries }) =>
@@ -243,7 +243,10 @@ function namesakes(parsed: ReadonlyMap<string, Parsed>): string[] {
   })
 }
 
-/** What a file imports, exports from or loads on demand; relative paths become paths in the repository. */
+/**
+ * Returns the files that a file imports, re-exports or loads dynamically; relative paths become paths in the
+ * repository.
+ */
 function importsOf(file: string, text: string, { module, program }: Parsed): Import[] {
   const found: Import[] = []
   const add = (path: string, typeOnly: boolean) =>
@@ -261,7 +264,7 @@ function importsOf(file: string, text: string, { module, program }: Parsed): Imp
   return found
 }
 
-/** Files that import one another, types included: they cannot be understood one after the other. */
+/** Returns cycles of imports, type imports included. */
 function circles(imports: ReadonlyMap<string, readonly Import[]>): string[] {
   const found: string[] = []
   const done = new Set<string>()

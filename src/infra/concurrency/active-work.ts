@@ -1,13 +1,13 @@
-/** The work that this process does side by side, by key. */
+/** The concurrent work of this process, by key. */
 export type ActiveWork<Key, About> = {
   readonly size: number
   has(key: Key): boolean
   keys(): Key[]
-  /** What was noted about each. */
+  /** Returns the notes about all active work. */
   abouts(): About[]
-  /** Begins work that never rejects; not of a key whose work has not ended. */
+  /** Starts work that never rejects. The key must not have active work. */
   begin(key: Key, about: About, work: () => Promise<void>): void
-  /** The end of the work of a key; undefined when it is not active. */
+  /** Returns a promise for the end of a key's work; undefined if it is not active. */
   ended(key: Key): Promise<void> | undefined
   /** Resolves when nothing is active. */
   idle(): Promise<void>

@@ -6,7 +6,7 @@ import { type ActiveWork, createActiveWork } from './active-work.ts'
 import { type LeasedWork, startLeasedWorker } from './leased-worker.ts'
 import { createLeases } from './leases.ts'
 
-/** The rows that processes share: who has each, until when, and who has worked on it. */
+/** The rows that processes share, each with its holder, the end of its lease and its runs. */
 type Row = { holder: string; until: number; runs: string[] }
 
 const clock = fixedClock(1_700_000_000_000)
@@ -30,7 +30,7 @@ const queue = (...names: string[]) => {
   for (const name of names) rows.set(name, { holder: '', until: 0, runs: [] })
 }
 
-/** A process that works on rows; `work` is what it does with each. */
+/** A process that performs `work` on rows. */
 function startProcess(name: string, work: () => Promise<void>, options: Partial<LeasedWork> = {}) {
   const leases = createLeases({ clock, random: { ...systemRandom, token: () => name } }, 6000)
   const active: ActiveWork<string, undefined> = createActiveWork()
@@ -68,7 +68,7 @@ function startProcess(name: string, work: () => Promise<void>, options: Partial<
   return worker
 }
 
-/** Lets time pass for timers and for leases. */
+/** Advances timers and leases. */
 async function pass(ms: number) {
   for (let left = ms; left > 0; left -= 100) {
     clock.advance(100)

@@ -2,36 +2,39 @@ import type { Logger } from '../logger.ts'
 import type { ActiveWork } from './active-work.ts'
 import { repeat } from './repeat.ts'
 
-/** Work that the processes of a server share: each part is done by one at a time. docs/decisions/0003-leases.md */
+/** Work that the processes of a server share: each part is performed by one at a time. docs/decisions/0003-leases.md */
 export type LeasedWork = {
-  /** The log line for a look or a renewal that fails; both are repeated. */
+  /** The log line for a failed look or renewal; both are retried. */
   failure: string
   level?: 'warn' | 'error'
-  /** Acquires what no process holds, and does it or begins it. Runs when the worker starts, then when it is called for. */
+  /** Acquires leases of free work, and performs or starts it. Runs when the worker starts, and then on demand. */
   look(): Promise<unknown>
-  /** Milliseconds between two looks: another process may have died, a back-off ended. Absent: looks only when called for. */
+  /**
+   * Milliseconds between two looks: another process may have died, or a back-off may have ended. Absent: looks only on
+   * demand.
+   */
   lookEvery?: number | undefined
   /** Milliseconds until the first look; 0 by default. */
   firstLook?: number | undefined
-  /** Subscribes to what brings work. Returns how to unsubscribe. */
+  /** Subscribes to the sources of new work. Returns a function that unsubscribes. */
   subscribe?(worker: Wake): () => void
   /** Extends the leases of this process, three times per lease, while something is active. */
   renew?: { leaseMs: number; run(): Promise<unknown> }
-  /** The work that this process does outside of `look`; absent: none. Stopping waits for it. */
+  /** The work of this process that outlives `look`; absent: none. Stopping waits for it. */
   active?: Pick<ActiveWork<never, never>, 'size' | 'idle'>
-  /** Ends the leases of this process, so that another one continues at once. */
+  /** Releases the leases of this process, so that another one continues immediately. */
   release?(): Promise<unknown>
 }
 
-/** Makes the worker look, at once or within some milliseconds. */
+/** Makes the worker look, immediately or within some milliseconds. */
 export type Wake = { now(): void; within(ms: number): void }
 
 export type LeasedWorker = Wake & {
-  /** Looks no more, waits for what is active, then releases the leases. */
+  /** Stops looking, waits for active work, then releases the leases. */
   stop(): Promise<void>
 }
 
-/** Starts a worker. Work that is active sees by `app.stopping` that it should end. */
+/** Starts a worker. `app.stopping` tells active work to end. */
 export function startLeasedWorker(app: { logger: Logger; stopping: AbortSignal }, work: LeasedWork): LeasedWorker {
   const { failure, level, lookEvery, firstLook, renew } = work
   const looks = repeat(app, { failure, level, every: lookEvery, first: firstLook }, () => work.look())

@@ -6,7 +6,7 @@ import type { Random } from '../random.ts'
 export type Leases = {
   readonly holder: string
   readonly ms: number
-  /** The lease to acquire or to renew rows with at this moment. */
+  /** Returns the lease with which to acquire or renew rows now. */
   next(): Lease
 }
 

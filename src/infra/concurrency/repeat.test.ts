@@ -23,7 +23,7 @@ function start(work: () => Promise<unknown>, options: Partial<LoopOptions> = {})
   return loop
 }
 
-/** Work that ends when the test says so. */
+/** Work that ends on demand. */
 function createGatedWork() {
   const runs: (() => void)[] = []
   const work = () => new Promise<void>((resolve) => void runs.push(resolve))

@@ -1,8 +1,8 @@
 import type { Logger } from '../logger.ts'
 
-/** Work that runs again and again, never twice at a time. */
+/** A loop that runs work repeatedly, never concurrently. */
 export type Loop = {
-  /** Runs the work at once; once more if it is running. */
+  /** Runs the work immediately, or again after the current run. */
   now(): void
   /** Runs the work within `ms` milliseconds, unless it runs earlier. */
   within(ms: number): void
@@ -11,18 +11,18 @@ export type Loop = {
 }
 
 export type LoopOptions = {
-  /** Milliseconds from the end of a run to the next one. Absent: the work runs only when it is called for. */
+  /** Milliseconds from the end of a run to the next one. Absent: the work runs only on demand. */
   every?: number | undefined
   /** Milliseconds until the first run; 0 by default. */
   first?: number | undefined
   /** Milliseconds from a failure to the next run; `every` by default. */
   retry?: number | undefined
-  /** The log line for what the work throws. The loop goes on. */
+  /** The log line for an error of the work. The loop continues. */
   failure: string
   level?: 'warn' | 'error' | undefined
 }
 
-/** Runs `work` as `options` say, and whenever it is called for, until the server stops. */
+/** Runs `work` as `options` say, and on demand, until the server stops. */
 export function repeat(
   { logger, stopping }: { logger: Logger; stopping: AbortSignal },
   { every, first = 0, retry = every, failure, level = 'warn' }: LoopOptions,
@@ -77,7 +77,7 @@ export function repeat(
   }
 }
 
-/** A timer that only moves forward: of several times that are set, the earliest counts. */
+/** A timer that only moves forward: the earliest of several set times wins. */
 function createAlarm(ring: () => void): { set(ms: number): void; clear(): void } {
   let timer: NodeJS.Timeout | undefined
   let ringsAt = Number.POSITIVE_INFINITY

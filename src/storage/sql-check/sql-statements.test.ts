@@ -12,23 +12,23 @@ const UNKNOWN = [
   /storage\/.*migrate\.ts:\d+: readFileSync\(.*\) is not known/,
   // `vacuum` and `analyze` of tables that the catalogue names.
   /storage\/.*embedded-upkeep\.ts:\d+: name is not known/,
-  // The column of a room's summary that an event's type names.
+  // The column of a room's summary for an event type.
   /storage\/.*room-summaries\.ts:\d+: \[source\.field\]: .* is not known/,
 ]
 
-/** Tables that statements may read whole, for they have few rows. */
+/** Small tables, on which sequential scans are allowed. */
 const SMALL_TABLES = [
   // one row
   ...['federation_progress', 'push_progress', 'search_progress'],
   // the keys and the processes of this server
   ...['own_keys', 'presence_processes'],
-  // rooms that are being joined, or that have received events to process
+  // rooms that are being joined, or have events in the inbox
   ...['federation_inbox_rooms', 'partial_rooms', 'room_joins'],
   // rows that expire soon
   ...['openid_tokens', 'rate_limits', 'registration_nonces', 'rendezvous_sessions'],
 ]
 
-/** Statements that read large tables whole, but rarely. */
+/** Statements with sequential scans of large tables, which run rarely. */
 const WITHOUT_INDEX = [
   // Run when a process starts.
   /users\/erasures\.ts:\d+: users$/,
@@ -69,7 +69,7 @@ test('each statement finds rows of large tables by an index', async () => {
   expect(SMALL_TABLES.filter((table) => !reads.some((read) => read.endsWith(`: ${table}`)))).toEqual([])
 })
 
-/** Expects lines that each match one of the patterns, all of which match some line. */
+/** Expects that each line matches one of the patterns, and that each pattern matches a line. */
 function expectOnly(lines: readonly string[], patterns: readonly RegExp[]): void {
   expect(lines.filter((line) => !patterns.some((pattern) => pattern.test(line)))).toEqual([])
   expect(patterns.filter((pattern) => !lines.some((line) => pattern.test(line)))).toEqual([])
@@ -77,7 +77,7 @@ function expectOnly(lines: readonly string[], patterns: readonly RegExp[]): void
 
 type Plan = { 'Node Type': string; 'Relation Name'?: string; Plans?: Plan[] }
 
-/** Returns the tables of which a statement reads all rows, whatever its values are. */
+/** Returns the tables that a statement scans sequentially, for any values. */
 async function readWhole({ place, text }: Pick<Statement, 'place' | 'text'>): Promise<string[]> {
   if (!/^\s*(select|with|insert|update|delete)\b/.test(text)) return []
   await pglite.exec(`prepare planned as ${text}`)
@@ -94,7 +94,7 @@ function scannedIn(plan: Plan): string[] {
   return [...own, ...(plan.Plans ?? []).flatMap(scannedIn)]
 }
 
-/** Checks the statements of the server, or those of files that exist only in memory. */
+/** Checks the statements of the server, or of files that exist only in memory. */
 async function check(planted?: Record<string, string>): Promise<Statements & { faults: string[] }> {
   const sources = openSources(planted)
   try {
@@ -107,7 +107,7 @@ async function check(planted?: Record<string, string>): Promise<Statements & { f
   }
 }
 
-/** Prepares a statement; compares the values that it is given, and what it returns, with the types in the code. */
+/** Prepares a statement; compares its parameters and its result with the types in the code. */
 async function faultsOf({ checker }: TypedSources, statement: Statement): Promise<string[]> {
   const { place, text, values, row } = statement
   try {

@@ -9,7 +9,7 @@ import type { TypedSources } from './test-typescript.ts'
 type Compilable = { compile(): { sql: string } }
 
 const BUILDERS = /^(Select|Insert|Update|Delete)QueryBuilder$/
-/** Stands for a value that the code passes. */
+/** A placeholder for a value that the code passes. */
 const VALUE = 'a value'
 
 const kysely = new Kysely<unknown>({
@@ -26,7 +26,7 @@ export function isBuiltQuery(type: Type | undefined): boolean {
   return BUILDERS.test(type?.getSymbol()?.name ?? '')
 }
 
-/** Returns the text of a query of kysely's builder, by doing the calls that it is written as. Throws `UnknownText`. */
+/** Returns the text of a query of kysely's builder, by evaluating its calls. Throws `UnknownText`. */
 export function textOfQuery(sources: TypedSources, query: Expression): string {
   try {
     return (replay(sources, query) as Compilable).compile().sql
@@ -57,7 +57,7 @@ function valueOfArgument(sources: TypedSources, node: Expression): unknown {
   return valueOfType(sources.checker, sources.checker.getTypeAtLocation(node))
 }
 
-/** A row has its columns; of several kinds of rows, the first is taken. */
+/** A row with its columns; of several kinds of rows, the first one. */
 function valueOfType(checker: Checker, type: Type | undefined): unknown {
   if (!type || isPrimitive(checker, type) || checker.isArrayLikeType(type)) return VALUE
   if (type.isUnionType()) return valueOfType(checker, type.getTypes()[0])
@@ -78,7 +78,7 @@ function isPrimitive(checker: Checker, type: Type): boolean {
   return primitives.some((primitive) => checker.isTypeAssignableTo(some, primitive))
 }
 
-/** A function that uses nothing but its arguments. */
+/** A function that uses only its arguments. */
 function functionOf(node: Node): unknown {
   const text = stripTypeScriptTypes(`(${node.getText()})`)
   return new Function(`return ${text}`)()

@@ -13,25 +13,25 @@ import * as is from 'typescript/unstable/ast/is'
 import type { Type } from 'typescript/unstable/sync'
 import type { TypedSources } from './test-typescript.ts'
 
-/** A piece of a statement: text, or the type of a value that is sent as a parameter. */
+/** A piece of a statement: text, or the type of a parameter. */
 export type Piece = string | Type
 
 /** Reads fragments of SQL out of the source. */
 export type Reading = {
   sources: TypedSources
-  /** Chooses one of `count` alternatives that the code decides between when it runs. */
+  /** Chooses one of `count` alternatives that the code selects at run time. */
   choose(key: string, count: number): number
   /** Keys of the templates that were read. */
   read: Set<string>
 }
 
-/** The arguments that parameters of functions stand for while their bodies are read. */
+/** The arguments of functions while their bodies are read. */
 type Arguments = ReadonlyMap<string, Meaning>
 type Meaning = readonly [written: Expression, args: Arguments]
 
 export const NO_ARGUMENTS: Arguments = new Map()
 
-/** The text is not known before the code runs. */
+/** The text is unknown before the code runs. */
 export class UnknownText extends Error {
   readonly node: Node
 
@@ -66,7 +66,7 @@ export function isFragment(type: Type | undefined): boolean {
   return type?.getSymbol()?.name === 'RawBuilder'
 }
 
-/** Returns the pieces of a fragment: of a template, or whatever yields one. Throws `UnknownText`. */
+/** Returns the pieces of a fragment: of a template, or of an expression that returns one. Throws `UnknownText`. */
 export function readFragment(reading: Reading, node: Expression, args: Arguments): Piece[] {
   if (isSqlTemplate(node)) return readTemplate(reading, node, args)
   if (is.isParenthesizedExpression(node)) return readFragment(reading, node.expression, args)
@@ -107,7 +107,7 @@ function readCallOfSql(
   return [path.map((name) => `"${name}"`).join('.')]
 }
 
-/** A list of fragments. What is made of each element of another list is taken to have two. */
+/** A list of fragments. A list mapped from another list is assumed to have two elements. */
 function readList(reading: Reading, node: Expression, args: Arguments): Piece[][] {
   if (is.isParenthesizedExpression(node)) return readList(reading, node.expression, args)
   if (is.isConditionalExpression(node)) return readList(reading, alternative(reading, node), args)
@@ -127,7 +127,7 @@ function readList(reading: Reading, node: Expression, args: Arguments): Piece[][
   return [item, item]
 }
 
-/** Text that the code puts into a statement itself. */
+/** Text that the code inserts into a statement itself. */
 function readText(reading: Reading, node: Expression, args: Arguments): string {
   if (is.isStringLiteral(node) || is.isNoSubstitutionTemplateLiteral(node) || is.isNumericLiteral(node))
     return node.text
@@ -142,7 +142,7 @@ function alternative(reading: Reading, { condition, whenTrue, whenFalse }: Condi
   return reading.choose(conditionKey(condition), 2) === 0 ? whenTrue : whenFalse
 }
 
-/** A condition means the same wherever it is in a function. */
+/** A condition has the same value everywhere in a function. */
 function conditionKey(condition: Node): string {
   return `${keyOf(functionAround(condition))} ${condition.getText()}`
 }
@@ -191,7 +191,7 @@ function oneOf(reading: Reading, node: Node, values: readonly (Expression | unde
   return known[reading.choose(keyOf(node), known.length)]!
 }
 
-/** The calls of a function in its own file: those that get fragments are not exported. */
+/** The calls of a function in its own file: functions that take fragments are not exported. */
 function callsOf(reading: Reading, callee: FunctionDeclaration): CallExpression[] {
   const name = callee.name?.getText()
   return nodesIn(callee.getSourceFile())

@@ -18,7 +18,7 @@ import type { TypedSources } from './test-typescript.ts'
 export type Statement = {
   /** File and line. */
   place: string
-  /** `$1` and so on stand for values. */
+  /** `$1` and so on are parameters. */
   text: string
   /** The types of the values. Unknown for queries of kysely's builder, which the types of the tables check. */
   values: Type[]
@@ -28,13 +28,13 @@ export type Statement = {
 
 export type Statements = {
   statements: Statement[]
-  /** Statements of which the text is not known before the code runs. */
+  /** Statements whose text is unknown before the code runs. */
   unknown: string[]
   /** Templates that are part of no statement. */
   unused: string[]
 }
 
-/** Which alternative is chosen of each kind; `others`: where it is not said. */
+/** The chosen alternative of each kind; `others`: the default. */
 type Choices = { of: ReadonlyMap<string, number>; others: 'first' | 'last' }
 
 /**
