@@ -1,9 +1,10 @@
--- What every subject builds on: numbers, the stream, secrets and counters of the server.
+-- The basis of all subjects: numbers, the stream, secrets and rate limits of the server.
 --
 -- In all migrations, columns that end in _ts are milliseconds since 1970. Columns that end in _nid ("numeric id") refer
 -- to rows by the number that this database gave them.
 
--- nids of events and of state packs. A process reserves 256 at once, so that an id is known before its row is written.
+-- nids of events and of state packs. A process reserves blocks of 256, so that an id is known before its row is
+-- written.
 create sequence nids increment by 256;
 
 -- The log of changes in commit order. Sync, push, federation, search and application services follow it.

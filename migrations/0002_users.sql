@@ -10,7 +10,7 @@ create table users (
   suspended boolean not null default false,
   exempt_from_rate_limits boolean not null default false,
   created_ts bigint not null,
-  -- the row of a deactivated user stays, so that nobody else can register the name
+  -- the row of a deactivated user stays, so that the name cannot be registered again
   deactivated_ts bigint,
   erased boolean not null default false
 );

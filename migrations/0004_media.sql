@@ -24,7 +24,7 @@ create table media (
   filename text,
   created_ts bigint not null,
   expires_ts bigint,
-  -- last request for remote media, which expire when nobody asks for them; null for media of this server
+  -- last request for remote media, which expire without requests; null for media of this server
   accessed_ts bigint,
   primary key (server_name, media_id)
 );

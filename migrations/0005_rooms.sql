@@ -27,7 +27,7 @@ create table room_heads (
   bump bigint not null default 0
 ) with (fillfactor = 50);
 
--- What directories and summaries show. Updated in the transaction that changes the current state.
+-- The data of rooms in directories and summaries. Updated in the transaction that changes the current state.
 create table rooms (
   room_id text primary key,
   room_version text not null,

@@ -21,7 +21,7 @@ create table room_lists (
   is_encrypted boolean not null default false,
   primary key (user_id, room_id)
 );
--- With the user, so that either index finds a user's entry in a room at once, whichever one the planner takes.
+-- Includes the user, so that either index finds a user's entry in a room directly, whichever one the planner chooses.
 create index room_lists_room on room_lists (room_id, user_id);
 create index room_lists_order on room_lists (user_id, activity desc, room_id)
   include (membership, room_type, is_encrypted) where is_listed;

@@ -13,7 +13,7 @@ create table presence (
 create index presence_present on presence (last_active_ts) where presence <> 'offline';
 create index presence_heard on presence (heard_ts) where heard_ts is not null and presence <> 'offline';
 
--- What each device says through each process, while it is connected. Unlogged: worthless after a crash.
+-- The presence of each connected device, by process. Unlogged: worthless after a crash.
 create unlogged table presence_devices (
   user_id text not null,
   -- empty for application services that act without a device

@@ -20,8 +20,8 @@ export type DeviceId = Branded<'DeviceId'>
 export type IdParts = { localpart: string; serverName: ServerName }
 
 /**
- * The parts of a user id, or `undefined` if it is none. Lenient about the localpart (any code points but `:` and NUL, even none), as
- * receivers have to be: https://spec.matrix.org/v1.19/appendices/#historical-user-ids
+ * The parts of a user id, or `undefined` if it is none. Lenient about the localpart (any code points but `:` and NUL,
+ * even none), as receivers have to be: https://spec.matrix.org/v1.19/appendices/#historical-user-ids
  */
 export function parseUserId(id: string): IdParts | undefined {
   return parseId('@', id)
@@ -79,7 +79,10 @@ export function localpartOf(userId: UserId): string {
   return userId.slice(1, colonOf(userId))
 }
 
-/** The server in any kind of id, or `undefined` if it has none (room ids since version 12, event ids since version 3) or no valid one. */
+/**
+ * The server in any kind of id, or `undefined` if it has none (room ids since version 12, event ids since version 3) or
+ * no valid one.
+ */
 export function domainOf(id: string): ServerName | undefined {
   const colon = id.indexOf(':')
   if (colon < 0) return undefined

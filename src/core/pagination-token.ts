@@ -1,7 +1,10 @@
 /** A point in a room's timeline, or the server's stream position of a sync token. */
 export type RoomPoint = { kind: 'order'; order: number } | { kind: 'position'; position: number }
 
-/** The token for the point between the events at `order` and `order + 1` of a room; for `from`, `to`, `prev_batch`, `start` and `end`. */
+/**
+ * The token for the point between the events at `order` and `order + 1` of a room; for `from`, `to`, `prev_batch`,
+ * `start` and `end`.
+ */
 export function paginationToken(order: number): string {
   return `t1_${order}`
 }

@@ -4,7 +4,10 @@
  */
 export type RoomVersion = {
   readonly id: RoomVersionId
-  /** `event_id` is a field of the PDU (v1, v2) or derived from the reference hash in standard base64 (v3) or URL-safe base64 (v4 on). */
+  /**
+   * `event_id` is a field of the PDU (v1, v2) or derived from the reference hash in standard base64 (v3) or URL-safe
+   * base64 (v4 on).
+   */
   readonly eventIdFormat: 'server-chosen' | 'hash-base64' | 'hash-url-safe'
   readonly stateResolution: 'v1' | 'v2' | 'v2.1'
   /** v6: canonical JSON is enforced (integers within ±(2^53−1), no floats). */
@@ -29,7 +32,10 @@ export type RoomVersion = {
   readonly redactionKeepsAllow: boolean
   /** v9: redaction keeps `join_authorised_via_users_server` of members. */
   readonly redactionKeepsJoinAuthorised: boolean
-  /** v11: `redacts` is in content, `creator` is implied by the sender, and the redaction algorithm changed (MSC2174, 2175, 2176, 3989, 3821). */
+  /**
+   * v11: `redacts` is in content, `creator` is implied by the sender, and the redaction algorithm changed (MSC2174,
+   * 2175, 2176, 3989, 3821).
+   */
   readonly redactsInContent: boolean
   /** v11: `m.room.create` has no `creator`; the sender is the creator. */
   readonly implicitCreator: boolean

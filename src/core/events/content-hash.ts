@@ -4,8 +4,8 @@ import type { Pdu } from '../pdu.ts'
 import { decodeBase64, encodeBase64 } from '../text/base64.ts'
 
 /**
- * The SHA-256, in unpadded Base64, of the whole event before redaction, `hashes`, `signatures` and `unsigned` excepted. Throws BadJsonError.
- * https://spec.matrix.org/v1.19/server-server-api/#calculating-the-content-hash-for-an-event
+ * The SHA-256, in unpadded Base64, of the whole event before redaction, `hashes`, `signatures` and `unsigned` excepted.
+ * Throws BadJsonError. https://spec.matrix.org/v1.19/server-server-api/#calculating-the-content-hash-for-an-event
  */
 export function contentHash(pdu: Pdu): string {
   return encodeBase64(digest(hashedJson(pdu)))

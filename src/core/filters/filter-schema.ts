@@ -57,7 +57,7 @@ const filter = z.looseObject({
     .exactOptional(),
 })
 
-/** For events outside rooms: presence and account data. */
+/** Filters events that are not in rooms: presence and account data. */
 export type EventFilter = z.infer<typeof eventFilter>
 /** For events in rooms; also the `filter` of `/messages`, `/context` and `/search`. */
 export type RoomEventFilter = z.infer<typeof roomEventFilter>

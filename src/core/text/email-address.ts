@@ -9,8 +9,8 @@ export type EmailAddress = string & { readonly [brand]: 'EmailAddress' }
 const address = z.email().max(254)
 
 /**
- * Returns the canonical form of an e-mail address: without blanks around it and case-folded. Undefined for a text that is no address.
- * https://spec.matrix.org/v1.19/appendices/#3pid-types
+ * Returns the canonical form of an e-mail address: without blanks around it and case-folded. Undefined for a text that
+ * is no address. https://spec.matrix.org/v1.19/appendices/#3pid-types
  */
 export function parseEmailAddress(text: string): EmailAddress | undefined {
   const folded = foldCase(text.trim())

@@ -22,7 +22,7 @@ export class FederationError extends Error {
   readonly errcode: string
   /** The server's own error message, if any. */
   readonly said: string | undefined
-  /** Whether a later retry may succeed: there was no response, or one that says so. */
+  /** Whether a later retry may succeed: there was no response, or its status allows it. */
   readonly retryable: boolean
   /** The server's Retry-After, in milliseconds. */
   readonly retryAfterMs: number | undefined

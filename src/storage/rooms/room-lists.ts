@@ -140,7 +140,7 @@ function roomsInWindows({ filter, windows, newsOnly }: ListWindow): RawBuilder<u
     )`
 }
 
-/** Those of some rooms that are in the list and have changes for the connection, as `shown`. */
+/** The given rooms that are in the list and have changes for the connection, as `shown`. */
 function touchedRooms(filter: RoomListFilter, touched: readonly RoomId[]): RawBuilder<unknown> {
   return sql`shown as (
       select ${COLUMNS}, touched.place from unnest(${touched}::text[]) with ordinality as touched(room_id, place)

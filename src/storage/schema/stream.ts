@@ -19,7 +19,7 @@ export type StreamKind =
   | 'state'
   /** The metadata of an event changed. */
   | 'event_changed'
-  /** A fetched historical event was inserted. Nobody is notified, but searches may find it. `detail` as of events. */
+  /** A fetched historical event was inserted. It notifies no users, but searches may find it. `detail` as of events. */
   | 'history'
   | 'receipt'
   | 'typing'

@@ -41,8 +41,8 @@ export type FoundUser = { user_id: UserId; display_name: string | null; avatar_u
 export type UserSearch = { searcher: UserId; prefixes: readonly string[]; server: string | undefined; limit: number }
 
 /**
- * Of rooms that this server has left, it does not know the members any more. `offset 0` keeps PostgreSQL from reading all
- * of room_lists into a hash.
+ * Of rooms that this server has left, it does not know the members any more. `offset 0` keeps PostgreSQL from reading
+ * all of room_lists into a hash.
  */
 const IS_ROOM_HERE = sql`exists (select 1 from room_lists
   where room_lists.room_id = theirs.room_id and room_lists.membership = 'join' offset 0)`

@@ -38,8 +38,9 @@ export type Statements = {
 type Choices = { of: ReadonlyMap<string, number>; others: 'first' | 'last' }
 
 /**
- * Builds each statement that the code executes out of its `sql` template and the fragments in it, or with kysely's builder. Where the code decides
- * between fragments, each alternative gives a statement, but not each combination of alternatives: only all the first ones, all the last ones, and each one among first ones.
+ * Builds each statement that the code executes out of its `sql` template and the fragments in it, or with kysely's
+ * builder. Where the code decides between fragments, each alternative gives a statement, but not each combination of
+ * alternatives: only all the first ones, all the last ones, and each one among first ones.
  */
 export function collectStatements(sources: TypedSources): Statements {
   const read = new Set<string>()

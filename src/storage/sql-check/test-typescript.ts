@@ -18,7 +18,10 @@ export type TypedSources = {
   close(): void
 }
 
-/** Opens `src` with the TypeScript compiler. `planted`: files that exist only in memory, by path; the answer has these alone. */
+/**
+ * Opens `src` with the TypeScript compiler. `planted`: files that exist only in memory, by path; the answer has these
+ * alone.
+ */
 export function openSources(planted?: Readonly<Record<string, string>>): TypedSources {
   const inMemory = new Map(Object.entries(planted ?? {}).map(([path, text]) => [join(ROOT, path), text]))
   const wanted = planted ? { files: [...inMemory.keys()], include: [] } : { include: ['src'] }

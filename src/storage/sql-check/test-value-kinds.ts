@@ -1,7 +1,7 @@
 import type { PGlite } from '@electric-sql/pglite'
 import type { Checker, Type } from 'typescript/unstable/sync'
 
-/** What a value is in JavaScript: `string`, `number`, `boolean`, `bytes`, or an array of these, as in `number[]`. */
+/** The JavaScript kind of a value: `string`, `number`, `boolean`, `bytes`, or an array of these, as in `number[]`. */
 type Kind = string
 
 /** Says what the driver makes of a PostgreSQL type, by its OID. */
@@ -27,7 +27,10 @@ export async function loadKindsOfOids(pglite: PGlite): Promise<KindOfOid> {
 
 const TS_PRIMITIVES = /^(string|number|boolean)$/
 
-/** Returns the kind of a TypeScript type, without regard to null and undefined. Branded strings are strings; a union of kinds is in no kind. */
+/**
+ * Returns the kind of a TypeScript type, without regard to null and undefined. Branded strings are strings; a union of
+ * kinds is in no kind.
+ */
 export function kindOfType(checker: Checker, type: Type): Kind {
   const some = checker.getNonNullableType(type) ?? type
   const [generated] = some.getAliasSymbol()?.name === 'Generated' ? some.getAliasTypeArguments() : []
