@@ -48,10 +48,10 @@ create table media_thumbnails (
 
 -- Objects that no row above names. A row is written just before its object, so that a crash leaves no unknown object,
 -- and deleted in the transaction that stores the media. Rows that stay are orphaned objects, which a sweep deletes.
-create table unclaimed_objects (
+create table pending_objects (
   object_key text primary key,
   since_ts bigint not null,
   -- the sweep is deleting it: it cannot be claimed any more
-  doomed boolean not null default false
+  is_deleting boolean not null default false
 );
-create index unclaimed_objects_since on unclaimed_objects (since_ts);
+create index pending_objects_since on pending_objects (since_ts);

@@ -240,7 +240,7 @@ create table typing (
   device_id text not null default '',
   expires_ts bigint not null,
   -- when the room's servers were last sent it: without a repeat, they end it by a timeout
-  told_ts bigint not null default 0,
+  sent_ts bigint not null default 0,
   primary key (room_id, user_id)
 );
 create index typing_expiry on typing (expires_ts);

@@ -38,7 +38,7 @@ create table federation_destinations (
   -- next time for a process to check it: at the end of the lease or of the back-off; null while its queue is empty
   wake_ts bigint,
   -- down for long: events are not queued, only their rooms are noted in federation_room_notes
-  is_lagging boolean not null default false,
+  needs_catch_up boolean not null default false,
   -- the transaction that is being sent; retries repeat it unchanged
   txn_id text,
   txn_events bigint[],
@@ -55,7 +55,7 @@ create table federation_queue (
 );
 create index federation_queue_destination on federation_queue (destination, queue_nid);
 
--- Rooms in which a lagging destination missed events.
+-- Rooms of which a destination in catch-up missed events.
 create table federation_room_notes (
   destination text not null,
   room_id text not null,

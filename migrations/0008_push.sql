@@ -59,7 +59,7 @@ create table pushers (
   retry_ts bigint not null default 0,
   failures integer not null default 0,
   -- the unread count that was last sent
-  told_unread integer,
+  sent_unread integer,
   unique (user_id, app_id, pushkey),
   foreign key (user_id, device_id) references devices on delete cascade
 );

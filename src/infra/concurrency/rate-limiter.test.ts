@@ -27,9 +27,9 @@ afterAll(async () => {
 })
 
 /** 'taken', or the message of the refusal. */
-async function take(process: number, category: string, who: string): Promise<unknown> {
+async function take(process: number, category: string, subject: string): Promise<unknown> {
   try {
-    await limiters[process % 2]!.take(category, who)
+    await limiters[process % 2]!.take(category, subject)
     return 'taken'
   } catch (error) {
     return (error as MatrixError).toJSON()

@@ -10,20 +10,20 @@ import { createGrowingCache } from './growing-cache.ts'
 
 export type RateLimiter = {
   /**
-   * Counts a request for a key (a user id, an address or a server), or one with the weight `count`. Throws
+   * Counts a request of a subject (a user id, an address or a server), or one with the weight `count`. Throws
    * M_LIMIT_EXCEEDED, with `retry_after_ms` unless the weight exceeds the burst.
    */
-  take(category: string, who: string, count?: number): Promise<void>
+  take(category: string, subject: string, count?: number): Promise<void>
   stop(): Promise<void>
 }
 
 /** A hash replaces a key that cannot be stored in an index, such as a malformed user name of a login. */
-function hashOf(who: string): string {
-  return createHash('sha256').update(who).digest('base64url')
+function hashOf(key: string): string {
+  return createHash('sha256').update(key).digest('base64url')
 }
 
-/** `untold`: requests that are not yet added to the shared bucket. */
-type Bucket = { fullAt: number; untold: number }
+/** `unshared`: requests that are not yet added to the shared bucket. */
+type Bucket = { fullAt: number; unshared: number }
 
 /**
  * Categories that are counted in the database immediately: attackers could use several processes in parallel to guess
@@ -31,7 +31,7 @@ type Bucket = { fullAt: number; untold: number }
  */
 const STRICT: readonly string[] = ['login', 'registration']
 /** The interval at which counts are added to the shared buckets. */
-const TELL_MS = 200
+const SHARE_MS = 200
 /** A process keeps a twentieth of a burst local, so that light users cost no writes. */
 const KEPT_SHARE = 20
 const KEPT_BUCKETS = 200_000
@@ -56,45 +56,45 @@ export function createRateLimiter(parts: Parts): RateLimiter {
   const buckets = createGrowingCache<string, Bucket>(KEPT_BUCKETS)
   const takeFromAll = createStrictTaking(parts)
   const addTogether = createAdding(parts)
-  const toTell = new Map<string, Rate>()
+  const toShare = new Map<string, Rate>()
   let timer: NodeJS.Timeout | undefined
-  let telling = Promise.resolve()
+  let sharing = Promise.resolve()
 
   function takeHere(key: string, rate: Rate, count: number): void {
     const now = clock.now()
-    const bucket = buckets.get(key) ?? { fullAt: now, untold: 0 }
+    const bucket = buckets.get(key) ?? { fullAt: now, unshared: 0 }
     // Older counts are already part of every process's bucket.
-    if (bucket.fullAt + depthOf(rate) < now) bucket.untold = 0
+    if (bucket.fullAt + depthOf(rate) < now) bucket.unshared = 0
     const taken = takeFrom(rate, bucket.fullAt, { now, count })
     if ('wait' in taken) throw tooMany(taken.wait)
     bucket.fullAt = taken.fullAt
-    bucket.untold += count
+    bucket.unshared += count
     buckets.set(key, bucket)
-    if (isShared && bucket.untold >= rate.burst / KEPT_SHARE) tellSoon(key, rate)
+    if (isShared && bucket.unshared >= rate.burst / KEPT_SHARE) shareSoon(key, rate)
   }
 
-  function tellSoon(key: string, rate: Rate): void {
-    toTell.set(key, rate)
+  function shareSoon(key: string, rate: Rate): void {
+    toShare.set(key, rate)
     timer ??= setTimeout(() => {
       timer = undefined
-      telling = telling
-        .then(() => tell({ buckets, toTell, addTogether, clock }))
+      sharing = sharing
+        .then(() => share({ buckets, toShare, addTogether, clock }))
         .catch((error) => logger.warn({ err: error }, 'sharing of rate limits failed, will retry'))
-    }, TELL_MS).unref()
+    }, SHARE_MS).unref()
   }
 
   return {
-    async take(category, who, count = 1) {
+    async take(category, subject, count = 1) {
       const rate = rates[category]
       if (!rate || count === 0) return
       if (count > rate.burst) throw neverEnough(category, rate)
-      const key = `${category} ${isStorableName(who) ? who : hashOf(who)}`
+      const key = `${category} ${isStorableName(subject) ? subject : hashOf(subject)}`
       if (isShared && STRICT.includes(category)) await takeFromAll(key, rate, count)
       else takeHere(key, rate, count)
     },
     async stop() {
       clearTimeout(timer)
-      await telling
+      await sharing
     },
   }
 }
@@ -131,29 +131,29 @@ function createAdding({ database, clock }: Parts): Adding {
     })
 }
 
-type Untold = {
+type Unshared = {
   buckets: { get(key: string): Bucket | undefined }
-  toTell: Map<string, Rate>
+  toShare: Map<string, Rate>
   addTogether: Adding
   clock: Clock
 }
 
 /** Adds this process's counts to the shared buckets, and reads the counts of the others. */
-async function tell({ buckets, toTell, addTogether, clock }: Untold): Promise<void> {
-  const told = [...toTell].flatMap(([key, rate]) => {
+async function share({ buckets, toShare, addTogether, clock }: Unshared): Promise<void> {
+  const shared = [...toShare].flatMap(([key, rate]) => {
     const bucket = buckets.get(key)
-    return bucket ? [{ key, rate, bucket, count: bucket.untold }] : []
+    return bucket ? [{ key, rate, bucket, count: bucket.unshared }] : []
   })
-  toTell.clear()
-  for (const { bucket } of told) bucket.untold = 0
+  toShare.clear()
+  for (const { bucket } of shared) bucket.unshared = 0
   try {
-    const missing = await addTogether(new Map(told.map(({ key, rate, count }) => [key, count * costOf(rate)])))
+    const missing = await addTogether(new Map(shared.map(({ key, rate, count }) => [key, count * costOf(rate)])))
     const now = clock.now()
-    for (const { key, rate, bucket } of told) {
-      bucket.fullAt = Math.max(bucket.fullAt, now + missing.get(key)! + bucket.untold * costOf(rate))
+    for (const { key, rate, bucket } of shared) {
+      bucket.fullAt = Math.max(bucket.fullAt, now + missing.get(key)! + bucket.unshared * costOf(rate))
     }
   } catch (error) {
-    for (const { bucket, count } of told) bucket.untold += count
+    for (const { bucket, count } of shared) bucket.unshared += count
     throw error
   }
 }

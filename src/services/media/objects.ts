@@ -1,6 +1,6 @@
 import type { App } from '../../app.ts'
 import type { StagedFile } from '../../infra/object-store/staged-file.ts'
-import { announceObject, doomUnclaimedObjects, forgetObjects } from '../../storage/media/unclaimed-objects.ts'
+import { announceObject, forgetObjects, markOrphanedObjects } from '../../storage/media/pending-objects.ts'
 
 /**
  * Puts a staged file into the store, and returns its key. The object counts as orphaned until a transaction refers to
@@ -20,8 +20,8 @@ export async function dropObject(app: App, objectKey: string): Promise<void> {
 }
 
 /** Deletes up to `limit` objects that have been orphaned since before `cutoff`, and returns how many there were. */
-export async function dropUnclaimedObjects(app: App, command: { cutoff: number; limit: number }): Promise<number> {
-  const keys = await app.database.write((tx) => doomUnclaimedObjects(tx, command))
+export async function deleteOrphanedObjects(app: App, command: { cutoff: number; limit: number }): Promise<number> {
+  const keys = await app.database.write((tx) => markOrphanedObjects(tx, command))
   for (const key of keys) await app.media.objects.delete(key)
   if (keys.length > 0) await app.database.write((tx) => forgetObjects(tx, keys))
   return keys.length

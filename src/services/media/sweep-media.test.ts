@@ -38,7 +38,7 @@ test('what a crash left between store and database goes after an hour', async ()
   app.clock.advance(HOUR_MS + 1)
   await sweepMedia(app)
   expect(storedFiles(app)).toHaveLength(1)
-  expect(await app.database.sql.selectFrom('unclaimed_objects').selectAll().execute()).toEqual([])
+  expect(await app.database.sql.selectFrom('pending_objects').selectAll().execute()).toEqual([])
 })
 
 test('an upload whose record fails is undone', async () => {

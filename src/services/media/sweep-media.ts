@@ -5,12 +5,12 @@ import { deleteExpiredReservations } from '../../storage/media/media.ts'
 import { deleteUnusedFiles } from '../../storage/media/media-files.ts'
 import { deleteUnusedRemoteMedia } from '../../storage/media/remote-media.ts'
 import { checkMediaStore } from './check-media-store.ts'
-import { dropUnclaimedObjects } from './objects.ts'
+import { deleteOrphanedObjects } from './objects.ts'
 
 const INTERVAL_MS = 60 * 60 * 1000
 const BATCH = 100
 /** Longer than any upload takes between writing its object and its row. */
-const UNCLAIMED_MS = 60 * 60 * 1000
+const ORPHANED_MS = 60 * 60 * 1000
 
 /**
  * Sweeps now and every hour until the server stops. Skipped if this process uses another store, where the objects could
@@ -41,6 +41,6 @@ export async function sweepMedia(app: App): Promise<void> {
   while (!app.stopping.aborted && (await app.database.write((tx) => deleteUnusedFiles(tx, BATCH))) === BATCH);
   while (
     !app.stopping.aborted &&
-    (await dropUnclaimedObjects(app, { cutoff: now - UNCLAIMED_MS, limit: BATCH })) === BATCH
+    (await deleteOrphanedObjects(app, { cutoff: now - ORPHANED_MS, limit: BATCH })) === BATCH
   );
 }

@@ -39,8 +39,8 @@ async function contentOf(name: Parameters<typeof findLocalMedia>[1]): Promise<st
   return text(await openFile(app, file.objectKey))
 }
 
-async function unclaimed(): Promise<number> {
-  return (await app.database.sql.selectFrom('unclaimed_objects').selectAll().execute()).length
+async function countPendingObjects(): Promise<number> {
+  return (await app.database.sql.selectFrom('pending_objects').selectAll().execute()).length
 }
 
 test('a file comes back with its type and name', async () => {
@@ -52,7 +52,7 @@ test('a file comes back with its type and name', async () => {
     file: { size: 5 },
   })
   expect(await contentOf(name)).toBe('hello')
-  expect(await unclaimed()).toBe(0)
+  expect(await countPendingObjects()).toBe(0)
 })
 
 test('the same content is stored once, even at the same time, and each name keeps its own type', async () => {
@@ -66,7 +66,7 @@ test('the same content is stored once, even at the same time, and each name keep
   expect(found.map(({ contentType }) => contentType)).toEqual(['text/plain', 'text/csv', 'text/css'])
   expect(new Set(found.map(({ file }) => file.objectKey)).size).toBe(1)
   expect(storedFiles(app)).toHaveLength(before + 1)
-  expect(await unclaimed()).toBe(0)
+  expect(await countPendingObjects()).toBe(0)
 })
 
 test('a file over the limit leaves nothing behind', async () => {

@@ -100,7 +100,7 @@ async function release(
 
 async function sendWaiting(app: SendCapabilities, pusher: PusherRow): Promise<void> {
   const end = app.clock.now() + TURN_MS
-  let told = pusher.told_unread
+  let told = pusher.sent_unread
   for (const push of await loadPushQueue(app.database, pusher, PAGE)) {
     if (app.stopping.aborted || app.clock.now() > end) return
     const unread = push.is_read ? undefined : await sendOne(app, pusher, { push, told })

@@ -19,12 +19,12 @@ import {
   findDueDestinations,
   findForgottenDestinations,
   finishTransactions,
-  lagAllDestinations,
   type NextStep,
   OUTBOX_START,
   type OutboxMark,
   type OutgoingTransaction,
   releaseDestinations,
+  startCatchUpOfAllDestinations,
   takeTransactions,
 } from './federation-transactions.ts'
 import { emptyFullOutbox, outboxesToMeasure } from './full-outboxes.ts'
@@ -77,7 +77,7 @@ async function setUp() {
           {
             now,
             retryAt: now + rest,
-            lagsIfBefore: now - HOUR,
+            catchUpIfBefore: now - HOUR,
             isRefused: more.isRefused ?? false,
           },
         ),
@@ -332,7 +332,7 @@ test('who was made to leave while the server was down learns of that, and of not
 test('while federation is switched off rooms are only noted', async () => {
   const { database, member, message, take, bodies } = await setUp()
   await member(DORA, 'join')
-  await database.write(lagAllDestinations)
+  await database.write(startCatchUpOfAllDestinations)
   await message(ALICE, 'one')
   await message(ALICE, 'two')
   expect(await database.sql.selectFrom('federation_queue').selectAll().execute()).toEqual([])

@@ -173,7 +173,7 @@ async function chooseNext(
       txn_events = case when is_some then events end, txn_edus = case when is_some then edus end,
       leased_by = case when is_some or has_notes then leased_by end,
       leased_until = case when is_some or has_notes then leased_until else 0 end,
-      wake_ts = case when is_some or has_notes then wake_ts end, is_lagging = is_lagging and (is_some or has_notes)
+      wake_ts = case when is_some or has_notes then wake_ts end, needs_catch_up = needs_catch_up and (is_some or has_notes)
     from chosen where it.destination = chosen.destination
     returning it.destination, txn_id, txn_events, txn_edus, failures, has_notes`.execute(tx.sql)
   const steps = new Map<ServerName, NextStep>()
@@ -212,7 +212,7 @@ export type SendingFailure = {
   now: number
   retryAt: number
   /** If down since before this, the destination needs a catch-up: from now on only rooms are marked. */
-  lagsIfBefore: number
+  catchUpIfBefore: number
   /** The destination refuses the transaction: its EDUs are dropped, and its events become marks. */
   isRefused: boolean
 }
@@ -236,8 +236,8 @@ export async function failTransaction(
   if (failure.isRefused) {
     await sql`delete from federation_edus where edu_nid = any(${state.txn_edus ?? []}::bigint[])`.execute(tx.sql)
   }
-  if (failure.isRefused || state.failing_since <= failure.lagsIfBefore || (await hasLongQueue(tx, destination))) {
-    await startLagging(tx, destination)
+  if (failure.isRefused || state.failing_since <= failure.catchUpIfBefore || (await hasLongQueue(tx, destination))) {
+    await startCatchUp(tx, destination)
   }
 }
 
@@ -261,7 +261,7 @@ async function hasLongQueue(tx: Tx, destination: ServerName): Promise<boolean> {
  * Replaces queued events by a mark for each room, except in rooms that the destination has left: there they are its
  * last events.
  */
-async function startLagging(tx: Tx, destination: ServerName): Promise<void> {
+async function startCatchUp(tx: Tx, destination: ServerName): Promise<void> {
   await sql`with waiting as (
       select queue_nid, room_id, event_nid from federation_queue where destination = ${destination}
       union all
@@ -277,7 +277,7 @@ async function startLagging(tx: Tx, destination: ServerName): Promise<void> {
       where queue_nid is null and not exists (select 1 from present where present.event_nid = waiting.event_nid)
     )
     delete from federation_queue where queue_nid in (select queue_nid from present)`.execute(tx.sql)
-  await sql`update federation_destinations set is_lagging = true, txn_id = null, txn_events = null, txn_edus = null
+  await sql`update federation_destinations set needs_catch_up = true, txn_id = null, txn_events = null, txn_edus = null
     where destination = ${destination}`.execute(tx.sql)
   await deleteEdus(
     tx,
@@ -291,10 +291,10 @@ async function startLagging(tx: Tx, destination: ServerName): Promise<void> {
 }
 
 /** Puts all destinations into catch-up: while federation is disabled, only rooms are marked. */
-export async function lagAllDestinations(tx: Tx): Promise<void> {
-  await sql`insert into federation_destinations (destination, is_lagging)
+export async function startCatchUpOfAllDestinations(tx: Tx): Promise<void> {
+  await sql`insert into federation_destinations (destination, needs_catch_up)
     select distinct server_name, true from room_servers order by server_name
-    on conflict (destination) do update set is_lagging = true`.execute(tx.sql)
+    on conflict (destination) do update set needs_catch_up = true`.execute(tx.sql)
 }
 
 /** Releases all leases with their pending transactions when this process stops. */
@@ -372,7 +372,7 @@ export async function countOutbox(
     (select count(*)::int from (select 1 from federation_queue limit ${limit}::int) as queued) as events,
     (select count(*)::int from (select 1 from federation_edus limit ${limit}::int) as queued) as edus,
     (select count(*)::int from federation_destinations where wake_ts is not null and failures > 0) as failing,
-    (select count(*)::int from federation_destinations where wake_ts is not null and is_lagging) as lagging`.execute(
+    (select count(*)::int from federation_destinations where wake_ts is not null and needs_catch_up) as lagging`.execute(
     db.sql,
   )
   return rows[0]!

@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
 import type { Tx } from '../engine/database.ts'
 import type { StoredFile } from './media.ts'
-import { claimObject } from './unclaimed-objects.ts'
+import { claimObject } from './pending-objects.ts'
 
 /**
  * Whether the content is stored. Locks its row against `deleteUnusedFiles` until the transaction ends, so that media
@@ -67,7 +67,7 @@ export async function deleteUnusedFiles(tx: Tx, limit: number): Promise<number> 
     ), thumbnails as (
       select t.object_key from media_thumbnails t join unused using (sha256) where t.object_key is not null
     ), objects as (
-      insert into unclaimed_objects (object_key, since_ts) select object_key, 0 from unused union all select object_key, 0 from thumbnails
+      insert into pending_objects (object_key, since_ts) select object_key, 0 from unused union all select object_key, 0 from thumbnails
     )
     delete from media_files where sha256 in (select sha256 from unused) returning object_key`.execute(tx.sql)
   return rows.length

@@ -1,7 +1,7 @@
 import type { Db, Tx } from '../engine/database.ts'
 import type { ThumbnailRow } from '../schema/media.ts'
 import { lockFile } from './media-files.ts'
-import { claimObject } from './unclaimed-objects.ts'
+import { claimObject } from './pending-objects.ts'
 
 /** The key of a thumbnail. */
 export type ThumbnailKey = Pick<ThumbnailRow, 'sha256' | 'width' | 'height' | 'method' | 'animated'>

@@ -113,7 +113,7 @@ export async function finishPush(
 ): Promise<void> {
   await sql`delete from push_queue where queue_nid = ${push.queue_nid}`.execute(tx.sql)
   await sql`update pushers set leased_until = ${until}::bigint, failures = 0,
-      told_unread = coalesce(${unread ?? null}::int, told_unread)
+      sent_unread = coalesce(${unread ?? null}::int, sent_unread)
     where pusher_nid = ${push.pusher_nid}`.execute(tx.sql)
 }
 

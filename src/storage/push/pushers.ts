@@ -7,7 +7,7 @@ import type { PusherRow } from '../schema/notifications.ts'
 /** A pusher as its user sets it. */
 export type NewPusher = Omit<
   PusherRow,
-  'pusher_nid' | 'since_position' | 'leased_until' | 'retry_ts' | 'failures' | 'told_unread'
+  'pusher_nid' | 'since_position' | 'leased_until' | 'retry_ts' | 'failures' | 'sent_unread'
 >
 
 /** Returns a user's pushers, the oldest first. */

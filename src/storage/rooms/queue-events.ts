@@ -43,7 +43,7 @@ export async function queueEvents(
         ${extra.map(({ destination }) => destination)}::text[]) as extra(event_nid, destination) using (event_nid)
       where not exists (select 1 from room_servers where room_servers.room_id = sent.room_id and server_name = destination)
     ), known as (
-      select targets.*, coalesce(is_lagging, false) and is_there as is_noted, coalesce(failures, 0) = 0 as is_up
+      select targets.*, coalesce(needs_catch_up, false) and is_there as is_noted, coalesce(failures, 0) = 0 as is_up
       from targets left join federation_destinations using (destination)
     ), noted as (
       insert into federation_room_notes (destination, room_id) select destination, room_id from known where is_noted

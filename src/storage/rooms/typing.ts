@@ -5,7 +5,7 @@ import { sharedLoads } from '../engine/shared-loads.ts'
 import { appendToStream } from '../engine/stream-append.ts'
 
 /** Other servers end a user's typing unless it is sent again in time. */
-const TELL_AGAIN_MS = 30_000
+const RESEND_MS = 30_000
 
 /**
  * Records that a user types on a device until `expiresTs`. Appends to the stream (kind 'typing', the user in `detail`,
@@ -16,13 +16,13 @@ export async function startTyping(
   typing: { roomId: RoomId; userId: UserId; deviceId: DeviceId | null; now: number; expiresTs: number },
 ): Promise<void> {
   const { roomId, userId, deviceId, now, expiresTs } = typing
-  const { rows } = await sql<{ told_ts: number }>`insert into typing (room_id, user_id, device_id, expires_ts, told_ts)
+  const { rows } = await sql<{ sent_ts: number }>`insert into typing (room_id, user_id, device_id, expires_ts, sent_ts)
     values (${roomId}, ${userId}, ${deviceId ?? ''}, ${expiresTs}::bigint, ${now}::bigint)
     on conflict (room_id, user_id) do update set expires_ts = excluded.expires_ts, device_id = excluded.device_id,
-      told_ts = case when typing.expires_ts <= ${now}::bigint or typing.told_ts <= ${now - TELL_AGAIN_MS}::bigint
-        then excluded.told_ts else typing.told_ts end
-    returning told_ts`.execute(tx.sql)
-  if (rows[0]?.told_ts === now) appendToStream(tx, { kind: 'typing', room_id: roomId, detail: userId, ref: expiresTs })
+      sent_ts = case when typing.expires_ts <= ${now}::bigint or typing.sent_ts <= ${now - RESEND_MS}::bigint
+        then excluded.sent_ts else typing.sent_ts end
+    returning sent_ts`.execute(tx.sql)
+  if (rows[0]?.sent_ts === now) appendToStream(tx, { kind: 'typing', room_id: roomId, detail: userId, ref: expiresTs })
 }
 
 /** Records that a user has stopped typing. */

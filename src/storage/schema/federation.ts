@@ -59,7 +59,7 @@ export type DestinationRow = {
   failures: number
   failing_since: number | null
   wake_ts: number | null
-  is_lagging: boolean
+  needs_catch_up: boolean
   txn_id: string | null
   txn_events: number[] | null
   txn_edus: number[] | null

@@ -11,7 +11,7 @@ export type MediaTables = {
   }
   media: MediaRow
   media_thumbnails: ThumbnailRow
-  unclaimed_objects: { object_key: string; since_ts: number; doomed: boolean }
+  pending_objects: { object_key: string; since_ts: number; is_deleting: boolean }
 }
 
 export type MediaRow = {

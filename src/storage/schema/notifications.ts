@@ -38,7 +38,7 @@ export type PusherRow = {
   leased_until: number
   retry_ts: number
   failures: number
-  told_unread: number | null
+  sent_unread: number | null
 }
 
 export type PushQueueRow = {

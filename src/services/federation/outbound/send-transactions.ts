@@ -19,7 +19,7 @@ type Sending = { outbox: OutboxBatches; mayBegin(): Promise<void>; destination: 
 const REQUEST_TIMEOUT_MS = 60_000
 const MAX_ANSWER_BYTES = 1_000_000
 const BACK_OFF = { first: 1000, longest: 24 * 60 * 60_000 }
-const LAGGING_AFTER_MS = 60 * 60_000
+const CATCH_UP_AFTER_MS = 60 * 60_000
 /** These statuses mean that the transaction is at fault, so that retrying is useless. */
 const REFUSALS: readonly (number | undefined)[] = [400, 413, 422]
 const PATIENCE = 3
@@ -100,7 +100,7 @@ async function rest(
   await outbox.fail(destination, {
     now,
     retryAt: now + pause,
-    lagsIfBefore: now - LAGGING_AFTER_MS,
+    catchUpIfBefore: now - CATCH_UP_AFTER_MS,
     isRefused: REFUSALS.includes(refusal?.status) && failures >= PATIENCE,
   })
 }

@@ -8,10 +8,10 @@ import {
   extendLeases,
   findDueDestinations,
   findForgottenDestinations,
-  lagAllDestinations,
   OUTBOX_START,
   type OutboxMark,
   releaseDestinations,
+  startCatchUpOfAllDestinations,
 } from '../../../storage/federation/federation-transactions.ts'
 import { createOutboxBatches, LEASE_MS } from './outbox-batches.ts'
 import { type SendingApp, sendTransactions } from './send-transactions.ts'
@@ -39,7 +39,7 @@ const FAILURE = 'outbox worker failed, will retry'
  */
 export async function startSending(app: SendingApp & Pick<App, 'config'>): Promise<{ stop(): Promise<void> }> {
   if (!app.config.federation.enabled) {
-    await app.database.write(lagAllDestinations)
+    await app.database.write(startCatchUpOfAllDestinations)
     return { stop: async () => {} }
   }
   app.metrics.watchFederation(() => countOutbox(app.database, COUNTED_ROWS))

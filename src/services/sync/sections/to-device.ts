@@ -34,8 +34,8 @@ export async function syncToDevice(
 ): Promise<ToDeviceSection> {
   if (deviceId === null) return NOTHING
   const start = span.acknowledged ?? span.from
-  const isLagging = start === 0 || start < span.from
-  if (!isLagging && !span.rows.some((row) => row.kind === 'to_device' && row.detail === deviceId)) return NOTHING
+  const isBehind = start === 0 || start < span.from
+  if (!isBehind && !span.rows.some((row) => row.kind === 'to_device' && row.detail === deviceId)) return NOTHING
   const limit = Math.min(span.limit ?? MESSAGES_AT_ONCE, MESSAGES_AT_ONCE)
   const range = { from: start, to: span.to, limit, bytes: app.config.limits.answers.to_device }
   const { messages, hasMore } = await loadToDeviceMessages(app.database, { userId, deviceId }, range)

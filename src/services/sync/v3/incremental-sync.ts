@@ -58,10 +58,10 @@ export async function incrementalSync(
   const isTold = (roomId: RoomId) => !hidden.has(roomId) && (lastRoom === undefined || placeOfRoom(roomId) <= lastRoom)
   const joined = hidden.size === 0 && lastRoom === undefined ? user.joined : new Set([...user.joined].filter(isTold))
   const rows = await rowsOf(app, { user, from, to, joined, present })
-  const isLagging = acknowledged !== undefined && acknowledged < from
+  const isBehind = acknowledged !== undefined && acknowledged < from
   const presences = await app.stream.presencesBetween(from, to)
   const isQuiet = rows.length === 0 && presences.length === 0
-  if (isQuiet && !fullState && !isLagging && lastRoom === undefined) return undefined
+  if (isQuiet && !fullState && !isBehind && lastRoom === undefined) return undefined
 
   const ofRooms = rowsByRoom(rows)
   viewer.budget.timeline = answerBudget(app, { rooms: ofRooms.size }).timeline
