@@ -29,7 +29,7 @@ import type { ApprovedEvents } from './services/rooms/timeline/approved-events.t
 import type { ClientTransactions } from './services/rooms/timeline/client-transactions.ts'
 import type { ConnectedUsers } from './services/sync/sections/connected-users.ts'
 import type { FirstAnswers } from './services/sync/sections/first-answers.ts'
-import type { ToldMembersOfClients } from './services/sync/sections/told-members.ts'
+import type { SentMembersOfClients } from './services/sync/sections/sent-members.ts'
 import type { WaitingRequests } from './services/sync/sections/waiting-requests.ts'
 import type { SlidingAnswers } from './services/sync/sliding/store-answers.ts'
 import type { Database } from './storage/engine/database.ts'
@@ -103,7 +103,7 @@ export type Components = {
     readonly connectedUsers: ConnectedUsers
     readonly waitingRequests: WaitingRequests
     readonly firstAnswers: FirstAnswers
-    readonly toldMembers: ToldMembersOfClients
+    readonly sentMembers: SentMembersOfClients
     readonly slidingAnswers: SlidingAnswers
   }
 }

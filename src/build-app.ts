@@ -10,7 +10,7 @@ import { createApprovedEvents } from './services/rooms/timeline/approved-events.
 import { createClientTransactions } from './services/rooms/timeline/client-transactions.ts'
 import { createConnectedUsers } from './services/sync/sections/connected-users.ts'
 import { createFirstAnswers } from './services/sync/sections/first-answers.ts'
-import { createToldMembers } from './services/sync/sections/told-members.ts'
+import { createSentMembers } from './services/sync/sections/sent-members.ts'
 import { createWaitingRequests } from './services/sync/sections/waiting-requests.ts'
 import { createSlidingAnswers } from './services/sync/sliding/store-answers.ts'
 
@@ -39,7 +39,7 @@ function buildSync({ config, database, stream }: Capabilities): App['sync'] {
     connectedUsers: createConnectedUsers({ database, stream }),
     waitingRequests: createWaitingRequests(config.limits.counts.waiting_requests),
     firstAnswers: createFirstAnswers(),
-    toldMembers: createToldMembers(),
+    sentMembers: createSentMembers(),
     slidingAnswers: createSlidingAnswers(database),
   }
 }

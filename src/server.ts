@@ -12,7 +12,7 @@ import { openApp } from './open-app.ts'
 import { jobHandlers } from './services/admin/job-handlers.ts'
 import { startTelling } from './services/appservices/start-telling.ts'
 import { startReceiving } from './services/federation/inbound/start-receiving.ts'
-import { startCompleting } from './services/federation/joining/start-completing.ts'
+import { startResync } from './services/federation/joining/start-resync.ts'
 import { startEdus } from './services/federation/outbound/start-edus.ts'
 import { startSending } from './services/federation/outbound/start-sending.ts'
 import { startMediaSweeps } from './services/media/sweep-media.ts'
@@ -82,7 +82,7 @@ async function startWorkers(app: App, started: (worker: { stop(): Promise<void> 
   app.jobs.start(jobHandlers(app))
   started(app.jobs)
   started(startReceiving(app))
-  started(startCompleting(app))
+  started(startResync(app))
   started(startDelayedEvents(app))
   started(startTypingExpiry(app))
   started(startSettling(app))

@@ -9,7 +9,7 @@ import { loadEventsById } from '../../storage/rooms/timeline/events.ts'
 import { findPlacesBefore, loadMissingPrevs } from '../../storage/rooms/timeline/missing-prev-events.ts'
 import { loadRoomVersions } from '../../storage/rooms/timeline/room-versions.ts'
 import type { StoredEvent } from '../../storage/schema/stored-event.ts'
-import { appendWithHelp, type TakingApp } from '../federation/inbound/append-with-help.ts'
+import { appendWithHelp, type IngestApp } from '../federation/inbound/append-with-help.ts'
 import { sourcesOf } from '../federation/inbound/sources-of.ts'
 import { askEvents } from '../federation/requests/ask-for-events.ts'
 import { findEventAtTime } from '../rooms/reading/event-at-time.ts'
@@ -32,7 +32,7 @@ const answer = z.looseObject({ event_id: z.string().refine(isEventId), origin_se
  * event.
  * https://spec.matrix.org/v1.19/server-server-api/#get_matrixfederationv1timestamp_to_eventroomid
  */
-export async function findEventAtTimeAnywhere(app: TakingApp & Pick<App, 'database'>, search: Search): Promise<Found> {
+export async function findEventAtTimeAnywhere(app: IngestApp & Pick<App, 'database'>, search: Search): Promise<Found> {
   const local = await findEventAtTime(app, search).catch((error) => {
     if (error instanceof NotFoundError) return undefined
     throw error
@@ -46,7 +46,7 @@ export async function findEventAtTimeAnywhere(app: TakingApp & Pick<App, 'databa
 
 /** Returns the order after the gap in which a nearer event may be missing; undefined if there is none. */
 async function gapBeside(
-  app: TakingApp,
+  app: IngestApp,
   { roomId, direction }: Search,
   local: Found | undefined,
 ): Promise<number | undefined> {
@@ -58,7 +58,7 @@ async function gapBeside(
 }
 
 async function askOthers(
-  app: TakingApp,
+  app: IngestApp,
   search: Search,
   { gap, local }: { gap: number; local: Found | undefined },
 ): Promise<Found | undefined> {
@@ -80,7 +80,7 @@ async function askOthers(
   return undefined
 }
 
-async function ask(app: TakingApp, server: ServerName, { roomId, ts, direction }: Search): Promise<Found> {
+async function ask(app: IngestApp, server: ServerName, { roomId, ts, direction }: Search): Promise<Found> {
   const told = answer.safeParse(
     await app.federation.request({
       destination: server,
@@ -101,7 +101,7 @@ function isNearer({ ts, direction }: Search, { origin_server_ts: at }: Found, lo
 
 /** Fetches the event, and places it in the middle of the gap. Returns it if the user may see it. */
 async function fetchIntoGap(
-  app: TakingApp,
+  app: IngestApp,
   server: ServerName,
   { version, search, gap, eventId }: { version: RoomVersion; search: Search; gap: number; eventId: EventId },
 ): Promise<StoredEvent | undefined> {

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import type { App } from '../../app.ts'
 import type { ServerName } from '../../core/ids.ts'
 import { FederationError } from '../../infra/federation/federation-error.ts'
-import { toldRoom } from '../federation/requests/told-room.ts'
+import { remotePublishedRoom } from '../federation/requests/remote-room-fields.ts'
 import { listPublicRooms, type PublicRooms, type PublicRoomsQuery } from '../rooms/directory/public-rooms.ts'
 
 const TIMEOUT_MS = 20_000
@@ -17,7 +17,9 @@ const optionalToken = z
   .catch(undefined)
 
 const answer = z.object({
-  chunk: z.array(z.unknown()).transform((rooms) => rooms.flatMap((each) => toldRoom.safeParse(each).data ?? [])),
+  chunk: z
+    .array(z.unknown())
+    .transform((rooms) => rooms.flatMap((each) => remotePublishedRoom.safeParse(each).data ?? [])),
   next_batch: optionalToken,
   prev_batch: optionalToken,
   total_room_count_estimate: z.int().min(0).catch(0),

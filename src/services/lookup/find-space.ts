@@ -6,7 +6,7 @@ import type { ChildEvent } from '../../core/rooms/space-children.ts'
 import { madeOnce } from '../../infra/concurrency/made-once.ts'
 import { FederationError } from '../../infra/federation/federation-error.ts'
 import { findMembership, isJoinedToAny } from '../../storage/rooms/membership/room-memberships.ts'
-import { toldSummary } from '../federation/requests/told-room.ts'
+import { remoteRoomSummary } from '../federation/requests/remote-room-fields.ts'
 import type { RoomSummary } from '../rooms/directory/published-room.ts'
 import {
   type FindForeignRoom,
@@ -98,8 +98,8 @@ const listOf = <Schema extends z.ZodType>(schema: Schema) =>
     .transform((all) => all.flatMap((each) => schema.safeParse(each).data ?? []))
     .catch([])
 const answer = z.object({
-  room: toldSummary.extend({ children_state: listOf(childEvent) }),
-  children: listOf(toldSummary),
+  room: remoteRoomSummary.extend({ children_state: listOf(childEvent) }),
+  children: listOf(remoteRoomSummary),
   inaccessible_children: z.array(z.string()).catch([]),
 })
 

@@ -3,7 +3,7 @@ import { type RoomId, serverNameOf, type UserId } from '../../core/ids.ts'
 import type { ThirdParty } from '../lookup/find-third-party.ts'
 import { createLocally, type RoomRequest } from '../rooms/lifecycle/create-locally.ts'
 import { inviteThirdParty } from './invite-third-party.ts'
-import { inviteForeigner } from './invite-user.ts'
+import { inviteRemoteUser } from './invite-user.ts'
 
 /** Concurrent invites: they all follow the same event. */
 const AT_ONCE = 10
@@ -22,7 +22,7 @@ export async function createRoom(
   const invite = { roomId, sender: creator, content: request.isDirect ? { is_direct: true } : {} }
   const foreigners = [...new Set(request.invite)].filter((userId) => serverNameOf(userId) !== app.serverName)
   const invites = [
-    ...foreigners.map((target) => () => inviteForeigner(app, { ...invite, target })),
+    ...foreigners.map((target) => () => inviteRemoteUser(app, { ...invite, target })),
     ...(inviteThirdParties ?? []).map((address) => () => inviteThirdParty(app, { ...invite, ...address })),
   ]
   for (let start = 0; start < invites.length; start += AT_ONCE) {

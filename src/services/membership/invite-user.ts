@@ -27,11 +27,11 @@ import { runInRoom } from '../rooms/timeline/run-in-room.ts'
  */
 export async function inviteUser(app: App, moderation: Moderation): Promise<void> {
   if (serverNameOf(moderation.target) === app.serverName) await inviteOwnUser(app, moderation)
-  else await inviteForeigner(app, moderation)
+  else await inviteRemoteUser(app, moderation)
 }
 
 /** As `inviteUser`, for a remote user. `content` has further keys of the event. */
-export async function inviteForeigner(app: App, moderation: Moderation): Promise<EventId> {
+export async function inviteRemoteUser(app: App, moderation: Moderation): Promise<EventId> {
   const { roomId, sender, content } = moderation
   await runInRoom(app, roomId, (room) => requireJoined(room, sender))
   await awaitFullState(app, roomId)

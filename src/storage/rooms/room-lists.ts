@@ -272,7 +272,7 @@ function listedRoom(row: Row): ListedRoom {
 }
 
 /** Stores the stripped state of an out-of-band room in a user's list, for filters. */
-export async function noteOutsideRoom(
+export async function storeOutOfBandRoom(
   tx: Tx,
   { roomId, userId, ...told }: { roomId: RoomId; userId: UserId; type: string | null; isEncrypted: boolean },
 ): Promise<void> {

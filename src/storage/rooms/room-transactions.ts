@@ -3,7 +3,7 @@ import type { RoomId, ServerName } from '../../core/ids.ts'
 import type { Database, Tx } from '../engine/database.ts'
 import type { RoomHeadRow } from '../schema/rooms.ts'
 import { storeRooms } from './store-rooms.ts'
-import { cacheStoredEvent, forgetEvent, forgetIfRestated } from './timeline/events.ts'
+import { cacheStoredEvent, forgetEvent, forgetIfRecomputed } from './timeline/events.ts'
 import { emptyRoom, type LockedRoom, snapshotOf } from './timeline/locked-room.ts'
 import { roomHead } from './timeline/room-heads.ts'
 
@@ -165,7 +165,7 @@ async function lockRooms(tx: Tx, roomIds: readonly RoomId[]): Promise<Map<RoomId
   return new Map(
     rows.map((row) => {
       const { room_id, has_other_servers: hasOtherServers, restatements } = row
-      forgetIfRestated(tx, room_id, restatements)
+      forgetIfRecomputed(tx, room_id, restatements)
       return [room_id, { ...emptyRoom(tx), isNew: false, hasOtherServers, head: roomHead(row) }]
     }),
   )

@@ -26,7 +26,7 @@ export type FederationTables = {
 }
 
 /** State groups after events, by event id. */
-export type ToldStates = Record<EventId, number>
+export type ReceivedStates = Record<EventId, number>
 
 /** A room joined with partial state: `migrations/0005_rooms.sql`. */
 export type PartialRoomRow = {

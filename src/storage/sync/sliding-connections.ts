@@ -79,7 +79,7 @@ export async function returnToAnswer(tx: Tx, connection: number, answer: number)
 }
 
 /** The changes that an answer sends to a connection with the answer `base`. */
-export type ToldAnswer = {
+export type SentAnswer = {
   connection: number
   base: number
   rooms: ReadonlyMap<RoomId, KnownRoom>
@@ -92,7 +92,7 @@ export type ToldAnswer = {
  * Stores answers, at most one for each connection. Returns their numbers by connection; connections that have advanced
  * or been closed in the meantime are omitted.
  */
-export async function storeAnswers(tx: Tx, answers: readonly ToldAnswer[]): Promise<Map<number, number>> {
+export async function storeAnswers(tx: Tx, answers: readonly SentAnswer[]): Promise<Map<number, number>> {
   const told = answers.flatMap(({ connection, rooms }) =>
     [...rooms].map(([roomId, known]) => ({ connection, roomId, known })),
   )

@@ -15,7 +15,7 @@ import {
   type Sources,
 } from './fetch-references.ts'
 
-export type TakingApp = FetchingApp & Pick<App, 'rooms' | 'serverName' | 'stopping'>
+export type IngestApp = FetchingApp & Pick<App, 'rooms' | 'serverName' | 'stopping'>
 
 /** An event to append; `historyOrder`: its order, if it is history. */
 export type AppendedItem = { event: Event; historyOrder?: number }
@@ -27,7 +27,7 @@ export type StatesLeft = { count: number }
  * be fetched. Throws FederationError if they are unavailable.
  */
 export async function appendWithHelp(
-  app: TakingApp,
+  app: IngestApp,
   source: Sources,
   { statesLeft, ...item }: AppendedItem & { statesLeft: StatesLeft },
 ): Promise<RemoteOutcome> {
@@ -60,7 +60,7 @@ export async function appendWithHelp(
  * stands for all of them.
  */
 async function statesAfter(
-  app: TakingApp,
+  app: IngestApp,
   source: Sources,
   { eventId, prevIds, statesLeft }: { eventId: EventId; prevIds: readonly EventId[]; statesLeft: StatesLeft },
 ): Promise<Map<EventId, number[]>> {
@@ -78,7 +78,7 @@ async function statesAfter(
 }
 
 function appendTold(
-  app: TakingApp,
+  app: IngestApp,
   roomId: RoomId,
   { event, historyOrder }: AppendedItem,
   told: ReadonlyMap<EventId, number[]>,
@@ -99,7 +99,7 @@ function appendTold(
  * by themselves if they do.
  */
 export async function appendAll(
-  app: TakingApp,
+  app: IngestApp,
   source: Sources,
   { items, statesLeft }: { items: readonly AppendedItem[]; statesLeft: StatesLeft },
 ): Promise<void> {
@@ -119,7 +119,7 @@ export async function appendAll(
 }
 
 /** Appends the leading events whose references are all here, and returns their number. */
-function appendReady(app: TakingApp, roomId: RoomId, items: readonly AppendedItem[]): Promise<number> {
+function appendReady(app: IngestApp, roomId: RoomId, items: readonly AppendedItem[]): Promise<number> {
   return app.rooms.run(roomId, async (room) => {
     let done = 0
     for (const { event, historyOrder } of items) {

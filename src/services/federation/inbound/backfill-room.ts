@@ -13,10 +13,10 @@ import {
 } from '../../../storage/rooms/timeline/missing-prev-events.ts'
 import { loadRoomVersions } from '../../../storage/rooms/timeline/room-versions.ts'
 import { askBackfill } from '../requests/ask-for-events.ts'
-import { appendAll, type TakingApp } from './append-with-help.ts'
+import { appendAll, type IngestApp } from './append-with-help.ts'
 import { sourcesOf } from './sources-of.ts'
 
-export type BackfillingApp = TakingApp & Pick<App, 'clock' | 'inbound'>
+export type BackfillingApp = IngestApp & Pick<App, 'clock' | 'inbound'>
 
 const PAGE = 100
 const SERVERS = 4

@@ -10,7 +10,7 @@ import type { StoredEvent } from '../../../storage/schema/stored-event.ts'
 import { isShownInThread } from '../../rooms/reading/thread-of.ts'
 
 /** A receipt from another server; empty `threadId`: unthreaded. */
-export type ToldReceipt = { roomId: RoomId; userId: UserId; eventId: EventId; threadId: string; ts: number }
+export type ReceivedReceipt = { roomId: RoomId; userId: UserId; eventId: EventId; threadId: string; ts: number }
 
 type Capabilities = { database: Database; stream: StreamTail; logger: Logger }
 
@@ -22,11 +22,11 @@ const MAX_OF_EVENT = 1000
  * Receipts for events that have not arrived yet, such as those in the same transaction. Kept in memory only, since
  * losing them does little harm.
  */
-export type EarlyReceipts = { add(receipts: readonly ToldReceipt[]): void }
+export type EarlyReceipts = { add(receipts: readonly ReceivedReceipt[]): void }
 
 /** Creates the early receipts of a process; they are stored when their events arrive. */
 export function createEarlyReceipts(app: Capabilities): EarlyReceipts {
-  const early = new LRUCache<EventId, ToldReceipt[]>({
+  const early = new LRUCache<EventId, ReceivedReceipt[]>({
     maxSize: MAX_RECEIPTS,
     sizeCalculation: (receipts) => receipts.length,
   })
@@ -35,7 +35,7 @@ export function createEarlyReceipts(app: Capabilities): EarlyReceipts {
     const events = [...(await loadEvents(app.database, nids)).values()]
     const arrived = events.flatMap((event) => early.get(event.event_id) ?? [])
     for (const event of events) early.delete(event.event_id)
-    await storeTold(app, arrived, new Map(events.map((event) => [event.event_id, event])))
+    await storeReceivedReceipts(app, arrived, new Map(events.map((event) => [event.event_id, event])))
   }
   app.stream.subscribe((rows) => {
     if (early.size === 0) return
@@ -55,9 +55,9 @@ export function createEarlyReceipts(app: Capabilities): EarlyReceipts {
  * Stores receipts, also for unknown events, which were sent before this server joined. Skips receipts for events of
  * another room or thread.
  */
-export async function storeTold(
+export async function storeReceivedReceipts(
   app: { database: Database },
-  receipts: readonly ToldReceipt[],
+  receipts: readonly ReceivedReceipt[],
   events: ReadonlyMap<EventId, StoredEvent>,
 ): Promise<void> {
   const rows: ReceiptRow[] = []

@@ -6,7 +6,7 @@ import { loadEventsById } from '../../../storage/rooms/timeline/events.ts'
 import { askEventAuth, askEvents, askStateIds, type EventSource, type LeftOut } from '../requests/ask-for-events.ts'
 import { askState } from '../requests/ask-state.ts'
 import { acceptReceived, type ReceivedState, receivedStateOf } from './accept-received.ts'
-import { storeCitedEvents } from './store-cited-events.ts'
+import { storeReferencedEvents } from './store-referenced-events.ts'
 
 export type FetchingApp = Pick<App, 'federation' | 'keyRing' | 'logger' | 'database' | 'takeNids'>
 export type Sources = EventSource & { others: readonly ServerName[] }
@@ -43,7 +43,7 @@ export async function fetchAuthEvents(
   { eventId, missing }: { eventId: EventId; missing: readonly EventId[] },
 ): Promise<void> {
   try {
-    await storeCitedEvents(app, source.version, await askEventAuth(app, source, eventId))
+    await storeReferencedEvents(app, source.version, await askEventAuth(app, source, eventId))
   } catch (error) {
     if (!(error instanceof FederationError)) throw error
   }
@@ -54,7 +54,7 @@ export async function fetchAuthEvents(
   const cited = await findEventNids(app.database, [...new Set(events.flatMap((event) => event.auth_event_ids))])
   const unknown = [...new Set(events.flatMap((event) => event.auth_event_ids))].filter((id) => !cited.has(id))
   const deeper = await askEvents(app, source, unknown.slice(0, MAX_SINGLE))
-  await storeCitedEvents(app, source.version, [...events, ...deeper])
+  await storeReferencedEvents(app, source.version, [...events, ...deeper])
 }
 
 /**
@@ -115,7 +115,7 @@ async function fetchStateAt(
   const leftOut = new Map<EventId, LeftOut>()
   if (missing.length > 0) {
     const events = await askEvents(app, source, missing, (id, why) => leftOut.set(id, why))
-    await storeCitedEvents(app, source.version, events)
+    await storeReferencedEvents(app, source.version, events)
     for (const [id, event] of await findEventNids(app.database, missing)) found.set(id, event)
   }
   if (state.some((id) => !found.has(id) && !leftOut.has(id))) {
@@ -204,6 +204,6 @@ async function takeState(
   } finally {
     await told.spool.close()
   }
-  await storeCitedEvents(app, source.version, own)
+  await storeReferencedEvents(app, source.version, own)
   return { isUnverified }
 }

@@ -4,15 +4,15 @@ import type { RoomId, ServerName } from '../../../core/ids.ts'
 import { loadRoomVersions } from '../../../storage/rooms/timeline/room-versions.ts'
 import type { RemoteOutcome } from '../../rooms/timeline/append-remote-event.ts'
 import { verifyEvents } from '../trust/verify-events.ts'
-import type { TakingApp } from './append-with-help.ts'
-import { takeEvent } from './take-event.ts'
+import type { IngestApp } from './append-with-help.ts'
+import { ingestEvent } from './ingest-event.ts'
 
 /**
  * Verifies and appends an event of another server, with the events that it references. Throws M_NOT_FOUND for an
  * unknown room, M_INVALID_PARAM for an invalid event, and FederationError if references are unavailable.
  */
 export async function receiveEvent(
-  app: TakingApp & Pick<App, 'database'>,
+  app: IngestApp & Pick<App, 'database'>,
   { origin, roomId, pdu }: { origin: ServerName; roomId: RoomId; pdu: unknown },
 ): Promise<RemoteOutcome> {
   const version = (await loadRoomVersions(app.database, [roomId])).get(roomId)

@@ -5,7 +5,7 @@ import { loadEventsById } from '../../../storage/rooms/timeline/events.ts'
 import { roomsOfRemoteUsers } from '../requests/rooms-of-remote-users.ts'
 import { isServerAllowed } from '../trust/check-server-acl.ts'
 import { eduEventId, eduRoomId, eduUserId } from '../trust/edu-fields.ts'
-import { storeTold, type ToldReceipt } from './early-receipts.ts'
+import { type ReceivedReceipt, storeReceivedReceipts } from './early-receipts.ts'
 import type { ReceiveEdu } from './edu-app.ts'
 
 const receipt = z.looseObject({
@@ -37,14 +37,14 @@ export const receiveReceipts: ReceiveEdu = async (app, origin, received) => {
     ).map((event) => [event.event_id, event]),
   )
   const valid = present.filter((each) => allowed.get(each.roomId))
-  await storeTold(app, valid, events)
+  await storeReceivedReceipts(app, valid, events)
   const early = valid.filter(({ eventId }) => events.get(eventId)?.event_order == null)
   if (early.length > 0) app.inbound.earlyReceipts.add(early)
 }
 
 /** Returns the last receipt of each user, room and thread. */
-function receiptsOf(received: unknown, now: number): ToldReceipt[] {
-  const told = new Map<string, ToldReceipt>()
+function receiptsOf(received: unknown, now: number): ReceivedReceipt[] {
+  const told = new Map<string, ReceivedReceipt>()
   for (const [id, types] of Object.entries(content.parse(received))) {
     for (const [user, each] of Object.entries(types['m.read'] ?? {})) {
       const { data } = receipt.safeParse(each)

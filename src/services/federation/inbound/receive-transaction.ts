@@ -13,7 +13,7 @@ import { refusalOfServer } from '../trust/may-send-into.ts'
 import { verifyEvents } from '../trust/verify-events.ts'
 import type { EduApp } from './edu-app.ts'
 import { receiveEdus } from './receive-edu.ts'
-import { receiveFarewell } from './receive-farewell.ts'
+import { receiveRescindedInvite } from './receive-rescinded-invite.ts'
 import type { InboxApp } from './work-inbox-room.ts'
 
 type ReceivingApp = InboxApp & EduApp
@@ -126,7 +126,7 @@ async function refusalOfEvent(
   { version, roomId, refusal }: { version: RoomVersion | undefined; roomId: RoomId; refusal: string | undefined },
 ): Promise<string | undefined> {
   if (refusal === undefined || !version || event.room_id !== roomId) return refusal
-  return (await receiveFarewell(app, version, event)) ? undefined : refusal
+  return (await receiveRescindedInvite(app, version, event)) ? undefined : refusal
 }
 
 function roomIdOf(pdu: unknown): RoomId | undefined {

@@ -17,11 +17,11 @@ import type { InboxRow } from '../../../storage/schema/federation-inbox.ts'
 import { appendRemoteEvent, MissingEventsError } from '../../rooms/timeline/append-remote-event.ts'
 import { PolicySignatureNeeded } from '../../rooms/timeline/policy-server.ts'
 import { refusalOfServer } from '../trust/may-send-into.ts'
-import type { TakingApp } from './append-with-help.ts'
+import type { IngestApp } from './append-with-help.ts'
+import { ingestEvent } from './ingest-event.ts'
 import { CrowdedOutError, createServerTurns } from './server-turns.ts'
-import { takeEvent } from './take-event.ts'
 
-export type InboxApp = TakingApp & Pick<App, 'database' | 'clock' | 'random'>
+export type InboxApp = IngestApp & Pick<App, 'database' | 'clock' | 'random'>
 
 /** Drains the inboxes of single rooms. */
 export type RoomWorker = {
@@ -70,7 +70,7 @@ export function createRoomWorker(app: InboxApp, holder: string): RoomWorker {
         else if (events.length === 0) {
           if (await app.database.write((tx) => finishInboxRoom(tx, { roomId, holder, arrivals }))) return
         } else if (!version) await app.database.write((tx) => removeFromInbox(tx, events))
-        else for (const row of await takeMany(app, roomId, { version, events })) ask(version, row, asked)
+        else for (const row of await ingestMany(app, roomId, { version, events })) ask(version, row, asked)
       }
     } finally {
       await Promise.all(asked.values())
@@ -79,7 +79,7 @@ export function createRoomWorker(app: InboxApp, holder: string): RoomWorker {
 
   function ask(version: RoomVersion, row: InboxRow, asked: Map<ServerName, Promise<void>>): void {
     const later = () => rest(app, row, app.clock.now() + CROWDED_REST_MS)
-    const help = turns(row.origin, () => takeOne(app, version, row)) ?? later()
+    const help = turns(row.origin, () => ingestOne(app, version, row)) ?? later()
     const settled = help
       .catch((error) => (error instanceof CrowdedOutError ? later() : Promise.reject(error)))
       .catch((error) => app.logger.warn({ err: error, room_id: row.room_id }, 'processing of event failed'))
@@ -128,7 +128,7 @@ async function checkEarly(app: InboxApp, roomId: RoomId, events: readonly InboxR
  * Ingests in one transaction the events whose references are all here. Returns the first event of each server with
  * missing references; the server's later events stay in the inbox.
  */
-async function takeMany(
+async function ingestMany(
   app: InboxApp,
   roomId: RoomId,
   { version, events }: { version: RoomVersion; events: readonly InboxRow[] },
@@ -158,12 +158,12 @@ async function takeMany(
 }
 
 /** Ingests one event with its references. A permanent failure drops the event, so that it delays no other. */
-async function takeOne(app: InboxApp, version: RoomVersion, row: InboxRow): Promise<void> {
+async function ingestOne(app: InboxApp, version: RoomVersion, row: InboxRow): Promise<void> {
   const { origin, room_id: roomId, event_id } = row
   try {
     // The origin server determines which keys are needed, so they are fetched in its lane.
     const keyRing = app.keyRing.onBehalfOf({ kind: 'server', id: origin })
-    const outcome = await takeEvent({ ...app, keyRing }, { origin, roomId, version, event: eventOf(version, row) })
+    const outcome = await ingestEvent({ ...app, keyRing }, { origin, roomId, version, event: eventOf(version, row) })
     noteOutcome(app, row, outcome)
   } catch (error) {
     if (app.stopping.aborted) return

@@ -5,8 +5,8 @@ import type { JsonObject } from '../../../core/pdu.ts'
 import { FederationError } from '../../../infra/federation/federation-error.ts'
 import { askInTurn } from '../requests/ask-in-turn.ts'
 import { prepareMember } from '../requests/member-handshake.ts'
-import { storeOutsideMember } from '../requests/store-outside-member.ts'
-import { toldState } from '../trust/received-identity.ts'
+import { storeOutOfBandMember } from '../requests/store-out-of-band-member.ts'
+import { receivedStrippedState } from '../trust/received-identity.ts'
 
 type RemoteKnock = { roomId: RoomId; userId: UserId; content: JsonObject }
 
@@ -34,6 +34,6 @@ async function sendKnock(app: App, server: ServerName, knock: RemoteKnock): Prom
   })
   const parsed = answer.safeParse(said)
   if (!parsed.success) throw new FederationError(`${server} does not answer the knock as it should`)
-  const told = await toldState(app, { version, roomId, events: parsed.data.knock_room_state })
-  await storeOutsideMember(app, event, { version, told, contact: server })
+  const told = await receivedStrippedState(app, { version, roomId, events: parsed.data.knock_room_state })
+  await storeOutOfBandMember(app, event, { version, told, contact: server })
 }

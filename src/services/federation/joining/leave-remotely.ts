@@ -11,7 +11,7 @@ import { loadRoomVersions } from '../../../storage/rooms/timeline/room-versions.
 import type { StoredEvent } from '../../../storage/schema/stored-event.ts'
 import { askInTurn } from '../requests/ask-in-turn.ts'
 import { prepareMember } from '../requests/member-handshake.ts'
-import { storeOutsideMember } from '../requests/store-outside-member.ts'
+import { storeOutOfBandMember } from '../requests/store-out-of-band-member.ts'
 
 export type Leaving = { userId: UserId; roomId: RoomId; content: JsonObject }
 
@@ -29,13 +29,13 @@ export async function leaveRemotely(app: App, leaving: Leaving, last: StoredEven
   try {
     const servers = await serversOf(app, leaving, last)
     const { version, event } = await askInTurn(servers, (server) => sendLeave(app, server, { ...leaving, content }))
-    await storeOutsideMember(app, event, { version })
+    await storeOutOfBandMember(app, event, { version })
   } catch (error) {
     const { roomId, userId } = leaving
     app.logger.warn({ err: error, room_id: roomId, user_id: userId }, 'remote leave failed on all servers')
     const version = (await loadRoomVersions(app.database, [roomId])).get(roomId)
     if (!version) throw error
-    await storeOutsideMember(app, ownLeave(app, version, { last, content }), { version })
+    await storeOutOfBandMember(app, ownLeave(app, version, { last, content }), { version })
   }
 }
 

@@ -5,7 +5,12 @@ import { JsonCutter, type JsonPart, MalformedJsonError } from '../../../core/jso
 import type { JsonObject } from '../../../core/pdu.ts'
 import type { RoomVersion } from '../../../core/room-versions.ts'
 import { FederationError } from '../../../infra/federation/federation-error.ts'
-import { createEventIntake, emptyReceived, type ReceivedEvents, type ToldEvent } from '../requests/received-events.ts'
+import {
+  createEventCollector,
+  emptyReceived,
+  type ListedPdu,
+  type ReceivedEvents,
+} from '../requests/received-events.ts'
 
 /** The response of a resident server to `send_join`. */
 export type JoinAnswer = ReceivedEvents & {
@@ -52,12 +57,12 @@ async function readParts(
 ): Promise<void> {
   const lists = new Set(['state', 'auth_chain', 'servers_in_room'])
   const cutter = new JsonCutter({ lists, maxPartBytes: MAX_EVENT_BYTES, maxParts: MAX_PARTS })
-  const intake = createEventIntake(app, room, answer)
-  let batch: ToldEvent[] = []
+  const collector = createEventCollector(app, room, answer)
+  let batch: ListedPdu[] = []
   const verifyBatch = async () => {
     const told = batch
     batch = []
-    if (told.length > 0) await intake.add(told)
+    if (told.length > 0) await collector.add(told)
   }
   try {
     for await (const chunk of body) {
@@ -72,7 +77,7 @@ async function readParts(
     cutter.end()
     await verifyBatch()
   } finally {
-    await intake.end()
+    await collector.end()
   }
 }
 

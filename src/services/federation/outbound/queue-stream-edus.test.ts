@@ -12,8 +12,8 @@ import { setMarkers } from '../../rooms/sending/receipts.ts'
 import { setTyping } from '../../rooms/sending/typing.ts'
 import { loadKeysForServers } from './keys-for-servers.ts'
 import { ownDeviceList } from './own-device-list.ts'
+import { resendPresence } from './presence-edus.ts'
 import { queueStreamEdus } from './queue-stream-edus.ts'
-import { tellPresenceAgain } from './tell-presence.ts'
 
 const DORA = '@dora:y' as UserId
 const ZOE = '@zoe:z' as UserId
@@ -77,8 +77,8 @@ test('presence goes to servers that share a room, to new ones when they come, an
   await presence(BOB, 'online')
   expect(await told()).toEqual([['y m.presence', online('unavailable')]])
   app.clock.advance(30 * 60_000)
-  await tellPresenceAgain(app)
-  await tellPresenceAgain(app)
+  await resendPresence(app)
+  await resendPresence(app)
   expect(await told()).toEqual([['y m.presence', online('unavailable')]])
 })
 

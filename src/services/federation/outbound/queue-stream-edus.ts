@@ -7,12 +7,12 @@ import { loadJoinedOfServer } from '../../../storage/rooms/membership/joined-roo
 import { filterPartialRooms } from '../../../storage/rooms/membership/partial-rooms.ts'
 import type { StreamRow } from '../../../storage/schema/stream.ts'
 import { queueWithinLimit } from '../../devices/queue-edus.ts'
+import { changedDeviceEdus, devicesForNewServers } from './device-list-edus.ts'
 import type { FollowingApp } from './following-app.ts'
 import { type MemberMove, memberMoves } from './member-moves.ts'
-import { devicesForNewServers, tellDevices } from './tell-devices.ts'
-import { presenceForNewServers, tellPresence } from './tell-presence.ts'
-import { tellReceipts } from './tell-receipts.ts'
-import { tellTyping } from './tell-typing.ts'
+import { changedPresenceEdus, presenceForNewServers } from './presence-edus.ts'
+import { receiptEdus } from './receipt-edus.ts'
+import { typingEdus } from './typing-edus.ts'
 
 const ROWS_AT_ONCE = 500
 
@@ -37,11 +37,11 @@ async function edusOf(app: FollowingApp, tx: Tx, rows: readonly StreamRow[]): Pr
   const moves = await memberMoves(tx, app.serverName, rows)
   if (moves.length > 0) await forgetUnsharedLists(tx, moves)
   return [
-    ...(await tellTyping(app, tx, rows)),
-    ...(await tellReceipts(app, tx, rows)),
-    ...(await tellPresence(app, tx, rows)),
+    ...(await typingEdus(app, tx, rows)),
+    ...(await receiptEdus(app, tx, rows)),
+    ...(await changedPresenceEdus(app, tx, rows)),
     ...(await presenceForNewServers(app, tx, moves)),
-    ...(await tellDevices(app, tx, rows)),
+    ...(await changedDeviceEdus(app, tx, rows)),
     ...(await devicesForNewServers(app, tx, await ownArrivals(app, tx, { rows, moves }))),
   ]
 }

@@ -6,8 +6,8 @@ import { hasOtherServers } from '../../../storage/rooms/membership/other-servers
 import type { StreamRow } from '../../../storage/schema/stream.ts'
 import { type DeviceListApp, type Fetches, fetchStaleLists } from '../requests/fetch-device-lists.ts'
 import type { FollowingApp } from './following-app.ts'
+import { resendPresence } from './presence-edus.ts'
 import { queueStreamEdus } from './queue-stream-edus.ts'
-import { tellPresenceAgain } from './tell-presence.ts'
 
 type Capabilities = FollowingApp & DeviceListApp & Pick<App, 'stream'>
 
@@ -32,7 +32,7 @@ export async function startEdus(app: Capabilities): Promise<{ stop(): Promise<vo
     if (isNeeded) await fetchStaleLists(app, fetches)
   })
   const presence = repeat(app, { every: PRESENCE_MS, failure: FAILURE }, async () => {
-    if (isNeeded) await tellPresenceAgain(app)
+    if (isNeeded) await resendPresence(app)
   })
   const stopListening = app.stream.subscribe((rows) => {
     if (isNeeded) {

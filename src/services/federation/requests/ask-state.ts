@@ -1,7 +1,7 @@
 import type { EventId } from '../../../core/ids.ts'
 import { type AskingApp, MAX_EVENTS } from './ask-for-events.ts'
 import { askForItems, type EventSource } from './ask-for-items.ts'
-import { createEventIntake, emptyReceived, type ReceivedEvents } from './received-events.ts'
+import { createEventCollector, emptyReceived, type ReceivedEvents } from './received-events.ts'
 
 /**
  * Fetches and verifies the state before an event and its auth chain. The texts are in a spool, since there may be many.
@@ -17,15 +17,15 @@ export async function askState(app: AskingApp, source: EventSource, eventId: Eve
     maxItems: 2 * MAX_EVENTS,
   } as const
   const told = emptyReceived()
-  const intake = createEventIntake(app, source, told)
+  const collector = createEventCollector(app, source, told)
   try {
     for await (const items of askForItems(app, source, request)) {
-      await intake.add(items.map(({ key, value }) => ({ pdu: value, isState: key === 'pdus' })))
+      await collector.add(items.map(({ key, value }) => ({ pdu: value, isState: key === 'pdus' })))
     }
-    await intake.end()
+    await collector.end()
   } catch (error) {
     // Pending work may still write to the spool.
-    await intake.end().catch(() => {})
+    await collector.end().catch(() => {})
     await told.spool.close()
     throw error
   }

@@ -25,12 +25,12 @@ export type ReceivedEvents = {
 }
 
 /** A received PDU, and whether the server lists it as state. */
-export type ToldEvent = { pdu: unknown; isState: boolean }
+export type ListedPdu = { pdu: unknown; isState: boolean }
 
 /** Collects the events of a response as they arrive. */
-export type EventIntake = {
+export type EventCollector = {
   /** Verifies events; resolves as soon as more may be added. */
-  add(told: readonly ToldEvent[]): Promise<void>
+  add(told: readonly ListedPdu[]): Promise<void>
   /** Waits until all have been verified. */
   end(): Promise<void>
 }
@@ -44,15 +44,15 @@ export function emptyReceived(): ReceivedEvents {
  * Verifies events of a room in batches, and adds each once. Events with invalid signatures or of other rooms are left
  * out. While one batch is verified and a second one waits, the next may arrive.
  */
-export function createEventIntake(
+export function createEventCollector(
   app: Pick<App, 'keyRing' | 'logger'>,
   room: { version: RoomVersion; roomId: RoomId; server: ServerName },
   received: ReceivedEvents,
-): EventIntake {
+): EventCollector {
   const intern = createInterner()
   let [last, beforeLast] = [Promise.resolve(), Promise.resolve()]
 
-  async function take(told: readonly ToldEvent[], after: Promise<void>): Promise<void> {
+  async function take(told: readonly ListedPdu[], after: Promise<void>): Promise<void> {
     // Keeps the order, since the spool accepts one batch at a time.
     const [events] = await Promise.all([verifiedOf(app, room, told), after])
     for (const { event, isState } of events) {
@@ -76,7 +76,7 @@ export function createEventIntake(
 async function verifiedOf(
   app: Pick<App, 'keyRing' | 'logger'>,
   { version, roomId, server }: { version: RoomVersion; roomId: RoomId; server: ServerName },
-  told: readonly ToldEvent[],
+  told: readonly ListedPdu[],
 ): Promise<{ event: Event; isState: boolean }[]> {
   const verified = await verifyEvents(
     app,

@@ -7,8 +7,8 @@ import { ROOM_VERSIONS } from '../../../core/room-versions.ts'
 import { isRoomHere } from '../../../storage/rooms/membership/room-servers.ts'
 import { findUser } from '../../../storage/users/users.ts'
 import { requireInvitable } from '../../rooms/access/invitable.ts'
-import { storeOutsideMember } from '../requests/store-outside-member.ts'
-import { requireToldState } from '../trust/received-identity.ts'
+import { storeOutOfBandMember } from '../requests/store-out-of-band-member.ts'
+import { requireStrippedState } from '../trust/received-identity.ts'
 import { verifySubmitted } from '../trust/verify-submitted.ts'
 
 /** An invite to a local user that another server wants signed. */
@@ -35,13 +35,13 @@ export async function receiveInvite(app: App, invite: ReceivedInvite): Promise<P
   }
   const target = requireInvite(app, invite)
   const event = await verifySubmitted(app, version, invite)
-  const roomState = await requireToldState(app, { version, roomId: invite.roomId, events: invite.roomState })
+  const roomState = await requireStrippedState(app, { version, roomId: invite.roomId, events: invite.roomState })
   await requireWelcome(app, target, event.pdu.sender)
   const signed = signEvent(version, event.pdu, { serverName: app.serverName, ...app.signingKey })
   // If this server is in the room, the invite arrives as an event of the room.
   const isHere = await isRoomHere(app.database, invite.roomId)
   if (!isHere) {
-    await storeOutsideMember(
+    await storeOutOfBandMember(
       app,
       { ...event, pdu: signed },
       {

@@ -15,17 +15,17 @@ const MAX_EVENTS = 64
  * before version 12: some servers send nothing else.
  * https://spec.matrix.org/v1.19/server-server-api/#put_matrixfederationv1send_knockroomideventid (`knock_room_state`)
  */
-export async function toldState(app: Pick<App, 'keyRing'>, told: ToldEvents): Promise<JsonObject[]> {
+export async function receivedStrippedState(app: Pick<App, 'keyRing'>, told: ToldEvents): Promise<JsonObject[]> {
   return (await checkEvents(app, told)).flatMap(({ event, reason }) =>
     reason === undefined ? strippedEvent(event) : [],
   )
 }
 
 /**
- * As `toldState`, for an invite: throws M_INVALID_PARAM if, since room version 12, a full event is invalid.
+ * As `receivedStrippedState`, for an invite: throws M_INVALID_PARAM if, since room version 12, a full event is invalid.
  * https://spec.matrix.org/v1.19/server-server-api/#put_matrixfederationv2inviteroomideventid (`invite_room_state`)
  */
-export async function requireToldState(app: Pick<App, 'keyRing'>, told: ToldEvents): Promise<JsonObject[]> {
+export async function requireStrippedState(app: Pick<App, 'keyRing'>, told: ToldEvents): Promise<JsonObject[]> {
   return (await checkEvents(app, told)).flatMap(({ event, reason }) => {
     if (reason !== undefined) throw new InvalidParamError(`invite_room_state contains an invalid event: ${reason}`)
     return strippedEvent(event)

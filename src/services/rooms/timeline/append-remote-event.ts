@@ -20,7 +20,7 @@ import { type StoredEvent, withoutUnsigned } from '../../../storage/schema/store
 import { applyEarlyRedactions, applyRemoteRedaction, releaseRedactions } from './apply-redaction.ts'
 import { changeLockedState } from './change-locked-state.ts'
 import { judgeRemoteEvent, type RemoteVerdict } from './judge-remote-event.ts'
-import { stateWithCited } from './partial-state.ts'
+import { stateWithAuthEvents } from './partial-state.ts'
 import { placeEvent } from './place-event.ts'
 import { requirePolicySignature } from './policy-server.ts'
 import { resolveStates } from './resolve-states.ts'
@@ -144,7 +144,7 @@ async function loadReferences(
   if (missingPrev.length + missingAuth.length > 0) throw new MissingEventsError(missingPrev, missingAuth)
   if (context.stateBefore !== undefined) return { authEvents, stateBefore: context.stateBefore, gaps }
   const root = await resolveStates(app, room, { version, roots: event.prev_event_ids.map((id) => roots.get(id)!) })
-  const stateBefore = room.head?.is_partial ? await stateWithCited(app, room, { version, authEvents, root }) : root
+  const stateBefore = room.head?.is_partial ? await stateWithAuthEvents(app, room, { version, authEvents, root }) : root
   return { authEvents, stateBefore, gaps }
 }
 

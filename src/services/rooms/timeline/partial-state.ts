@@ -11,7 +11,7 @@ import { resolveStates } from './resolve-states.ts'
  * bans stay in force.
  * https://github.com/matrix-org/matrix-spec-proposals/pull/3902
  */
-export async function stateWithCited(
+export async function stateWithAuthEvents(
   app: Pick<App, 'takeNids'>,
   room: LockedRoom,
   { version, authEvents, root }: { version: RoomVersion; authEvents: readonly StoredEvent[]; root: number },

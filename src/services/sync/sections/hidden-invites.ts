@@ -1,7 +1,7 @@
 import type { App } from '../../../app.ts'
 import type { RoomId, UserId } from '../../../core/ids.ts'
 import { isUnwantedInviter } from '../../../core/rooms/invite-permission.ts'
-import { loadOutsideMembers, type OutsideMember } from '../../../storage/rooms/membership/outside-members.ts'
+import { loadOutOfBandMembers, type OutOfBandMember } from '../../../storage/rooms/membership/outside-members.ts'
 import { loadEvents } from '../../../storage/rooms/timeline/events.ts'
 import { readEventsOfStates } from '../../../storage/rooms/timeline/room-state.ts'
 import type { StoredEvent } from '../../../storage/schema/stored-event.ts'
@@ -36,7 +36,7 @@ const unwantedInviters = remembered({
  */
 export const hiddenInvites = remembered({
   load: async (app, userId: UserId): Promise<ReadonlySet<RoomId>> =>
-    filterHidden(app, userId, await loadOutsideMembers(app.database, userId)),
+    filterHidden(app, userId, await loadOutOfBandMembers(app.database, userId)),
   placeOf: (userId) => userId,
   changedBy: ({ kind, user_id, room_id, detail }) => {
     const decides = kind === 'account_data' && room_id === null && DECIDING.includes(detail)
@@ -71,7 +71,7 @@ export async function unwantedByNid(
 }
 
 /** A removal from a joined room is always shown, whoever sent it. */
-async function filterHidden(app: Reading, userId: UserId, members: readonly OutsideMember[]): Promise<Set<RoomId>> {
+async function filterHidden(app: Reading, userId: UserId, members: readonly OutOfBandMember[]): Promise<Set<RoomId>> {
   if (members.length === 0) return new Set()
   const isUnwanted = await unwantedInviters(app, userId)
   const unwanted = members.filter(({ sender }) => isUnwanted(sender))

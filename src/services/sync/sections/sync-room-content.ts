@@ -55,7 +55,7 @@ export async function roomContent(
 ): Promise<RoomContent> {
   const content = await contentOf(app, viewer, span)
   const state = withOwn(viewer, content)
-  viewer.told?.note(span.roomId, [...state, ...content.timeline.events])
+  viewer.sentMembers?.note(span.roomId, [...state, ...content.timeline.events])
   return { ...content, state }
 }
 

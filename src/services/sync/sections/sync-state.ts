@@ -33,7 +33,7 @@ type StateSpan = {
 
 async function neededState(
   app: Pick<App, 'database'>,
-  { userId, filter, told, budget }: TimelineViewer,
+  { userId, filter, sentMembers, budget }: TimelineViewer,
   { roomId, from, to, timeline, limited, heroes }: StateSpan,
 ): Promise<StoredEvent[]> {
   const senders = timeline.map((event) => event.pdu.sender)
@@ -48,7 +48,7 @@ async function neededState(
   const changed = new Set(added.flatMap(({ pdu }) => (pdu.type === 'm.room.member' ? pdu.state_key : [])))
   const wanted = [...senders, ...heroes].filter((sender) => !changed.has(sender))
   const members = await membersAt(app, to, wanted)
-  return [...added, ...(told && !limited ? told.untold(roomId, members) : members)]
+  return [...added, ...(sentMembers && !limited ? sentMembers.unsent(roomId, members) : members)]
 }
 
 /** Returns those redacted state events that are current and not included otherwise. */

@@ -6,8 +6,8 @@ import { findEventAtOrder, findNewestPlace, loadTimelinePage } from '../../../st
 import type { StoredEvent } from '../../../storage/schema/stored-event.ts'
 import { visibleEvents } from '../../rooms/reading/visible-events.ts'
 import type { AnswerBudget } from './answer-budget.ts'
+import type { SentMembers } from './sent-members.ts'
 import type { SyncFilter } from './sync-filter.ts'
-import type { ToldMembers } from './told-members.ts'
 
 /** The viewer of a timeline, and its limits. */
 export type TimelineViewer = {
@@ -16,7 +16,7 @@ export type TimelineViewer = {
   filter: SyncFilter
   budget: AnswerBudget
   /** For clients that load members lazily. */
-  told?: ToldMembers | undefined
+  sentMembers?: SentMembers | undefined
 }
 
 /**

@@ -78,7 +78,7 @@ async function insideContent(
   const timeline = await timelineOf(app, viewer, span, last)
   const limited = timeline?.limited ?? false
   // Clients forget members if the timeline has a gap.
-  const toldMembers = isInitial || limited ? [] : known.members
+  const sentMembers = isInitial || limited ? [] : known.members
   const state = await stateNews(app, {
     from: isInitial ? undefined : known.state_root,
     to: end,
@@ -86,7 +86,7 @@ async function insideContent(
     oldConfig: span.oldConfig,
     timeline: timeline?.events ?? [],
     limited: limited && (isInitial || (timeline?.events[0]?.event_order ?? last + 1) > known.event_order + 1),
-    toldMembers,
+    sentMembers,
     budget: viewer.budget.state,
     redacted: isInitial ? [] : room.redacted,
   })
@@ -108,7 +108,7 @@ async function insideContent(
       event_order: room.membership === 'join' ? last : (room.memberNid ?? 0),
       events:
         (isInitial || isExpanded) && !limited && timeline ? WHOLE_TIMELINE : Math.min(before + told, WHOLE_TIMELINE),
-      members: membersAfter(config, toldMembers, state),
+      members: membersAfter(config, sentMembers, state),
     },
   }
 }

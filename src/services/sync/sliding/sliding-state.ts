@@ -33,7 +33,7 @@ export type StateSpan = {
   /** Whether events are missing between the client's position and the timeline. */
   limited: boolean
   /** Nids of member events that the client has received and does not need again. */
-  toldMembers: readonly number[]
+  sentMembers: readonly number[]
   /** The remaining budget for state. */
   budget: StateBudget
   /** Nids of redacted state events: they are in the same state as before, but differ from the client's copy. */
@@ -120,14 +120,14 @@ async function wantedState(
 }
 
 /** Returns the senders in a timeline, and users whose membership changes in it, unless sent before. */
-async function lazyMembers(app: Reading, { to, config, timeline, toldMembers }: StateSpan): Promise<StoredEvent[]> {
+async function lazyMembers(app: Reading, { to, config, timeline, sentMembers }: StateSpan): Promise<StoredEvent[]> {
   if (!isLazy(config)) return []
   const users = timeline.flatMap(({ pdu }) =>
     pdu.type === 'm.room.member' && pdu.state_key !== undefined ? [pdu.sender, pdu.state_key as UserId] : pdu.sender,
   )
   const keys = [...new Set(users)].map((state_key) => ({ type: 'm.room.member', state_key }))
   const members = await readStateEvents(app.database, to, keys)
-  return members.flatMap((member) => (member && !toldMembers.includes(member.event_nid) ? member : []))
+  return members.flatMap((member) => (member && !sentMembers.includes(member.event_nid) ? member : []))
 }
 
 function unique(events: readonly StoredEvent[]): StoredEvent[] {

@@ -1,7 +1,7 @@
 import type { Database } from '../../../storage/engine/database.ts'
-import { returnToAnswer, storeAnswers, type ToldAnswer } from '../../../storage/sync/sliding-connections.ts'
+import { returnToAnswer, type SentAnswer, storeAnswers } from '../../../storage/sync/sliding-connections.ts'
 
-type Job = { answer: ToldAnswer; resolve(number: number | undefined): void; reject(error: unknown): void }
+type Job = { answer: SentAnswer; resolve(number: number | undefined): void; reject(error: unknown): void }
 
 /** Responses per transaction. */
 const MAX_BATCH = 200
@@ -12,7 +12,7 @@ export type SlidingAnswers = {
    * Stores a response and returns its number; undefined if the connection has advanced or ended in the meantime.
    * Responses that are ready at the same time, as after a message to many users, share a transaction.
    */
-  store(answer: ToldAnswer): Promise<number | undefined>
+  store(answer: SentAnswer): Promise<number | undefined>
 }
 
 type Queue = { waiting: Job[]; isBusy: boolean }
@@ -69,7 +69,7 @@ async function storeBatch(database: Database, batch: readonly Job[]): Promise<vo
 }
 
 /** Stores a response in place of one that the client lost. */
-function storeAfterLost(database: Database, answer: ToldAnswer): Promise<number | undefined> {
+function storeAfterLost(database: Database, answer: SentAnswer): Promise<number | undefined> {
   return database.write(async (tx) => {
     if (!(await returnToAnswer(tx, answer.connection, answer.base))) return undefined
     return (await storeAnswers(tx, [answer])).get(answer.connection)

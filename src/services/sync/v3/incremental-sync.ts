@@ -49,7 +49,7 @@ export async function incrementalSync(
   asking: SyncViewer,
   { user, from, to, fullState, acknowledged, partial, lastRoom }: IncrementalSpan,
 ): Promise<Record<string, unknown> | undefined> {
-  const viewer = app.sync.toldMembers.addTo(asking, { from, to })
+  const viewer = app.sync.sentMembers.addTo(asking, { from, to })
   // The user's rooms as of `to`, read before any await, since the stream updates them.
   const present = user.rooms
   // Clients without lazy loading get a room only once its members are known:

@@ -27,7 +27,7 @@ export async function initialSync(
   asking: SyncViewer,
 ): Promise<{ position: number; body: Record<string, unknown>; lastRoom: string | undefined }> {
   const { position, rooms: all } = await loadNewestOfRooms(app.database, wantedRooms(asking, PRESENT, ALL))
-  const viewer = app.sync.toldMembers.addTo(asking, { from: undefined, to: position })
+  const viewer = app.sync.sentMembers.addTo(asking, { from: undefined, to: position })
   // Cached unread events are as old as this process's view of the stream.
   while (app.stream.position() < position) await app.stream.refresh()
   const rooms = shownRooms(viewer, all)

@@ -4,7 +4,7 @@ import type { Db, Tx } from '../../engine/database.ts'
 import type { Lease } from '../../engine/lease.ts'
 import { appendToStream } from '../../engine/stream-append.ts'
 import { allOf } from '../../engine/transactions.ts'
-import type { PartialRoomRow, ToldStates } from '../../schema/federation.ts'
+import type { PartialRoomRow, ReceivedStates } from '../../schema/federation.ts'
 import type { LockedRoom } from '../timeline/locked-room.ts'
 import { raiseRoomServers } from './other-servers.ts'
 
@@ -14,7 +14,7 @@ export type PartialEvent = {
   /**
    * State groups after prev events that are not in the timeline, as other servers returned them; 0: not fetched yet.
    */
-  told_states: ToldStates
+  told_states: ReceivedStates
   /** The join with which this server entered the room: its prev events may stay unknown. */
   is_entry: boolean
 }
@@ -69,7 +69,7 @@ export async function storePartialEvents(tx: Tx, rooms: readonly LockedRoom[]): 
 export async function loadPartialEvents(db: Db, roomId: RoomId): Promise<PartialEvent[]> {
   const { rows } = await sql<Omit<PartialEvent, 'told_states'> & { told_states: string }>`select event_nid, told_states,
     is_entry from partial_events where room_id = ${roomId} order by place`.execute(db.sql)
-  return rows.map((row) => ({ ...row, told_states: JSON.parse(row.told_states) as ToldStates }))
+  return rows.map((row) => ({ ...row, told_states: JSON.parse(row.told_states) as ReceivedStates }))
 }
 
 /** Returns a partial room; undefined for others. */

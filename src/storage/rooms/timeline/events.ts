@@ -92,7 +92,7 @@ export function forgetRoomEvents(db: Db, roomId: RoomId): void {
 }
 
 /** Like `forgetRoomEvents`, unless that was done for this count of `restatements` in the room's locked head. */
-export function forgetIfRestated(db: Db, roomId: RoomId, restatements: number): void {
+export function forgetIfRecomputed(db: Db, roomId: RoomId, restatements: number): void {
   if (restatements === 0 || db.caches.restatements.get(roomId) === restatements) return
   forgetRoomEvents(db, roomId)
   db.caches.restatements.set(roomId, restatements)

@@ -32,7 +32,7 @@ export async function loadRoomVersions(db: Db, roomIds: Iterable<RoomId>): Promi
 }
 
 /** Records the reported version of a room that this server is not in. */
-export async function storeOutsideVersion(tx: Tx, roomId: RoomId, version: RoomVersion): Promise<void> {
+export async function storeOutOfBandVersion(tx: Tx, roomId: RoomId, version: RoomVersion): Promise<void> {
   await sql`insert into outside_rooms (room_id, room_version) values (${roomId}, ${version.id})
     on conflict (room_id) do update set room_version = excluded.room_version`.execute(tx.sql)
 }

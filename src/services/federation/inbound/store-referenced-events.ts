@@ -13,7 +13,7 @@ import { type Outlier, storeOutliers } from '../../../storage/rooms/timeline/out
  * too. Events with unavailable auth events are left out.
  * https://spec.matrix.org/v1.19/server-server-api/#checks-performed-on-receipt-of-a-pdu (4)
  */
-export async function storeCitedEvents(
+export async function storeReferencedEvents(
   app: Pick<App, 'database' | 'takeNids'>,
   version: RoomVersion,
   events: readonly Event[],

@@ -7,16 +7,16 @@ import type { Tx } from '../../../storage/engine/database.ts'
 import { storableName } from '../../../storage/engine/storable-text.ts'
 import { appendToStream } from '../../../storage/engine/stream-append.ts'
 import { storeMemberships } from '../../../storage/rooms/membership/room-memberships.ts'
-import { storeToldState } from '../../../storage/rooms/membership/told-states.ts'
+import { storeReceivedState } from '../../../storage/rooms/membership/told-states.ts'
 import { addRoomContact, removeRoomContacts } from '../../../storage/rooms/room-contacts.ts'
-import { noteOutsideRoom } from '../../../storage/rooms/room-lists.ts'
+import { storeOutOfBandRoom } from '../../../storage/rooms/room-lists.ts'
 import { addMemberCounts } from '../../../storage/rooms/room-summaries.ts'
 import { loadEvents } from '../../../storage/rooms/timeline/events.ts'
 import { storeOutliers } from '../../../storage/rooms/timeline/outliers.ts'
-import { storeOutsideVersion } from '../../../storage/rooms/timeline/room-versions.ts'
+import { storeOutOfBandVersion } from '../../../storage/rooms/timeline/room-versions.ts'
 
 /** The known data of a room that this server is not in. */
-export type OutsideRoom = {
+export type OutOfBandRoom = {
   version: RoomVersion
   /** Its stripped state: https://spec.matrix.org/v1.19/client-server-api/#stripped-state */
   told?: readonly JsonObject[]
@@ -29,10 +29,10 @@ export type OutsideRoom = {
  * knock, and what ends them). It becomes the user's membership, and appears in /sync. The caller has verified the
  * event.
  */
-export async function storeOutsideMember(
+export async function storeOutOfBandMember(
   app: Pick<App, 'config' | 'database' | 'logger' | 'takeNids'>,
   event: Event,
-  room: OutsideRoom,
+  room: OutOfBandRoom,
 ): Promise<void> {
   const told = room.told && fitStrippedState(room.told, app.config.limits.sizes.stripped_state)
   const dropped = (room.told?.length ?? 0) - (told?.length ?? 0)
@@ -44,21 +44,21 @@ export async function storeOutsideMember(
   await app.database.write(async (tx) => {
     const stored = await storeOutliers(tx, app.takeNids, [event])
     const { event_nid: nid } = stored.get(event.event_id)!
-    await storeOutsideVersion(tx, event.room_id, room.version)
+    await storeOutOfBandVersion(tx, event.room_id, room.version)
     await becomeCurrent(tx, nid, room.contact)
-    if (told) await storeTold(tx, nid, { event, told })
+    if (told) await storeReceivedReceipts(tx, nid, { event, told })
   })
 }
 
-async function storeTold(
+async function storeReceivedReceipts(
   tx: Tx,
   nid: number,
   { event, told }: { event: Event; told: readonly JsonObject[] },
 ): Promise<void> {
-  await storeToldState(tx, nid, told)
+  await storeReceivedState(tx, nid, told)
   const contentOf = (type: string) => told.find((one) => one.type === type && one.state_key === '')?.content
   const type = (contentOf('m.room.create') as JsonObject | undefined)?.type
-  await noteOutsideRoom(tx, {
+  await storeOutOfBandRoom(tx, {
     roomId: event.room_id,
     userId: event.pdu.state_key as UserId,
     type: typeof type === 'string' ? storableName(type) : null,

@@ -4,7 +4,7 @@ import type { Event } from '../../../core/pdu.ts'
 import type { RoomVersion } from '../../../core/room-versions.ts'
 import { findMembership } from '../../../storage/rooms/membership/room-memberships.ts'
 import { loadEvents } from '../../../storage/rooms/timeline/events.ts'
-import { storeOutsideMember } from '../requests/store-outside-member.ts'
+import { storeOutOfBandMember } from '../requests/store-out-of-band-member.ts'
 
 /**
  * Handles the event that rescinds an invite of a local user, or rejects a knock, in a room that this server is not in.
@@ -12,7 +12,7 @@ import { storeOutsideMember } from '../requests/store-outside-member.ts'
  * rejected by an event that references it.
  * https://spec.matrix.org/v1.19/server-server-api/#inviting-to-a-room
  */
-export async function receiveFarewell(
+export async function receiveRescindedInvite(
   app: Pick<App, 'config' | 'database' | 'logger' | 'takeNids' | 'serverName'>,
   version: RoomVersion,
   event: Event,
@@ -26,6 +26,6 @@ export async function receiveFarewell(
   const member = (await loadEvents(app.database, [current.event_nid])).get(current.event_nid)
   if (!member || !event.auth_event_ids.includes(member.event_id)) return false
   if (current.membership === 'invite' && member.pdu.sender !== sender) return false
-  await storeOutsideMember(app, event, { version })
+  await storeOutOfBandMember(app, event, { version })
   return true
 }

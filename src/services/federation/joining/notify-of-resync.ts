@@ -19,11 +19,11 @@ import { readNidDiff } from '../../../storage/rooms/timeline/room-state.ts'
 import { loadStateEntries } from '../../../storage/rooms/timeline/state-entries.ts'
 import type { PartialRoomRow } from '../../../storage/schema/federation.ts'
 import { queueWithinLimit } from '../../devices/queue-edus.ts'
-import type { RestatedRoom } from '../../rooms/timeline/restate-room.ts'
-import { devicesForServers } from '../outbound/tell-devices.ts'
+import type { RecomputedRoom } from '../../rooms/timeline/recompute-states.ts'
+import { devicesForServers } from '../outbound/device-list-edus.ts'
 
 type Capabilities = Pick<App, 'config' | 'serverName' | 'logger'>
-type Completion = { partial: PartialRoomRow; restated: RestatedRoom }
+type Completion = { partial: PartialRoomRow; restated: RecomputedRoom }
 /** Members whose events have been read already, by event nid. */
 type ReadMembers = ReadonlyMap<number, JoinedRoomMember>
 /** The changes of a room's member list: new or changed members, and members who were wrongly assumed. */
@@ -33,7 +33,7 @@ type FoundMembers = { found: JoinedRoomMember[]; lost: string[] }
 const CHUNK = 1000
 
 /** Stores the members found by a resync, and notifies clients and servers, in the transaction that stores the room. */
-export async function tellOfCompletion(
+export async function notifyOfResync(
   app: Capabilities,
   room: LockedRoom,
   { partial, restated, members: read }: Completion & { members: ReadMembers },
@@ -52,7 +52,7 @@ export async function tellOfCompletion(
 
 async function findMembers(
   room: LockedRoom,
-  { before, after }: RestatedRoom,
+  { before, after }: RecomputedRoom,
   read: ReadMembers,
 ): Promise<FoundMembers> {
   const { added, removed } = await readNidDiff(room.db, { from: before, to: after, part: 'members' }, overlayOf(room))
@@ -110,7 +110,7 @@ async function tellOfDevices(app: Capabilities, tx: Tx, { partial, restated }: C
 }
 
 /** Returns the servers in the room now, and those that sent events there or were removed. */
-async function serversSinceJoin(tx: Tx, roomId: RoomId, { events }: RestatedRoom): Promise<Set<ServerName>> {
+async function serversSinceJoin(tx: Tx, roomId: RoomId, { events }: RecomputedRoom): Promise<Set<ServerName>> {
   const known = events.flatMap(({ pdu }) => [
     serverNameOf(pdu.sender),
     (pdu.type === 'm.room.member' && domainOf(pdu.state_key ?? '')) || [],

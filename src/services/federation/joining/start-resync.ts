@@ -13,9 +13,9 @@ import {
 } from '../../../storage/rooms/membership/partial-rooms.ts'
 import { isRoomHere } from '../../../storage/rooms/membership/room-servers.ts'
 import type { PartialRoomRow } from '../../../storage/schema/federation.ts'
-import { type CompletingApp, completeRoom, giveUpRoom } from './complete-room.ts'
+import { giveUpRoom, type ResyncApp, resyncRoom } from './resync-room.ts'
 
-type Capabilities = CompletingApp & Pick<App, 'config' | 'random' | 'stream'>
+type Capabilities = ResyncApp & Pick<App, 'config' | 'random' | 'stream'>
 /** Rooms that are being resynced, and the servers through which they were joined. */
 type ActiveRooms = ActiveWork<RoomId, ServerName>
 
@@ -43,7 +43,7 @@ const MOST_FAILURES_OUTSIDE = 8
  * Resyncs rooms with partial state, each in one process at a time, also those of processes that died. `stop` waits for
  * work in progress.
  */
-export function startCompleting(app: Capabilities): { stop(): Promise<void> } {
+export function startResync(app: Capabilities): { stop(): Promise<void> } {
   if (!app.config.federation.enabled) return { stop: async () => {} }
   const leases = createLeases(app, LEASE_MS)
   const active: ActiveRooms = createActiveWork()
@@ -85,7 +85,7 @@ async function attempt(app: Capabilities, room: PartialRoomRow, holder: string):
   const { room_id: roomId, failures } = room
   try {
     if (room.servers.length >= MANY_SERVERS) await pause(HEAD_START_MS, undefined, { signal: app.stopping })
-    await completeRoom(app, room)
+    await resyncRoom(app, room)
   } catch (error) {
     if (app.stopping.aborted) return
     app.logger.warn({ err: error, room_id: roomId }, 'fetching members of a partial room failed, will retry')

@@ -12,7 +12,7 @@ const NOBODY = '' as UserId
  * Returns EDUs for receipts of local users, for the other servers in their rooms; never private receipts.
  * https://spec.matrix.org/v1.19/server-server-api/#receipts
  */
-export async function tellReceipts(
+export async function receiptEdus(
   app: Pick<FollowingApp, 'serverName'>,
   db: Db,
   rows: readonly StreamRow[],

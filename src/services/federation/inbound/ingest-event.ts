@@ -9,7 +9,7 @@ import { findBeginDepth, findRoomHead } from '../../../storage/rooms/timeline/ro
 import { appendRemoteEvent, MissingEventsError, type RemoteOutcome } from '../../rooms/timeline/append-remote-event.ts'
 import { askEvents, askMissingEvents } from '../requests/ask-for-events.ts'
 import { withPolicySignature } from '../trust/with-policy-signature.ts'
-import { appendAll, appendWithHelp, type TakingApp } from './append-with-help.ts'
+import { appendAll, appendWithHelp, type IngestApp } from './append-with-help.ts'
 import { fromAny, type Sources } from './fetch-references.ts'
 import { sourcesOf } from './sources-of.ts'
 
@@ -29,7 +29,10 @@ const MAX_STATES = 10
  * `retryable` says whether to retry later.
  * https://spec.matrix.org/v1.19/server-server-api/#checks-performed-on-receipt-of-a-pdu
  */
-export async function takeEvent(app: TakingApp & Pick<App, 'stopping'>, arrived: ArrivedEvent): Promise<RemoteOutcome> {
+export async function ingestEvent(
+  app: IngestApp & Pick<App, 'stopping'>,
+  arrived: ArrivedEvent,
+): Promise<RemoteOutcome> {
   const { origin, event } = arrived
   const append = () =>
     withPolicySignature(app, event, (signed, refusal) =>
@@ -50,7 +53,7 @@ export async function takeEvent(app: TakingApp & Pick<App, 'stopping'>, arrived:
 type Gap = { event: Event; minDepth: number }
 
 /** Ingests the events between the room's forward extremities and an event. */
-async function fillGap(app: TakingApp, source: Sources, gap: Gap): Promise<void> {
+async function fillGap(app: IngestApp, source: Sources, gap: Gap): Promise<void> {
   const missed = await fetchGap(app, source, gap)
   await appendAll(app, source, { items: missed.map((each) => ({ event: each })), statesLeft: { count: MAX_STATES } })
 }
@@ -59,7 +62,7 @@ async function fillGap(app: TakingApp, source: Sources, gap: Gap): Promise<void>
  * Fetches the events of a gap in topological order. History from before this server joined is not part of it: the
  * current state already includes it, and treating it as a fork would revert state.
  */
-async function fetchGap(app: TakingApp, source: Sources, { event, minDepth }: Gap): Promise<Event[]> {
+async function fetchGap(app: IngestApp, source: Sources, { event, minDepth }: Gap): Promise<Event[]> {
   const gap: GapEvents = new Map()
   const add = (events: readonly Event[]) => {
     const fresh = events.filter(
@@ -80,7 +83,7 @@ type GapEvents = Map<EventId, Event>
 /** `add` returns the new events. */
 type FillingGap = Gap & { gap: GapEvents; add(events: readonly Event[]): Event[] }
 
-async function fetchPages(app: TakingApp, source: Sources, { event, minDepth, gap, add }: FillingGap): Promise<void> {
+async function fetchPages(app: IngestApp, source: Sources, { event, minDepth, gap, add }: FillingGap): Promise<void> {
   const earliest = (await findRoomHead(app.database, source.roomId))?.forward_extremities ?? []
   let latest = [event.event_id]
   while (latest.length > 0 && gap.size < MAX_GAP) {
@@ -96,7 +99,7 @@ async function fetchPages(app: TakingApp, source: Sources, { event, minDepth, ga
 
 /** Returns no events if servers answer without any; `hasInvalid`: some were invalid. */
 async function askPage(
-  app: TakingApp,
+  app: IngestApp,
   source: Sources,
   wanted: Parameters<typeof askMissingEvents>[2],
 ): Promise<{ page: Event[]; hasInvalid: boolean }> {
@@ -122,7 +125,7 @@ async function askPage(
 
 /** Some servers answer nothing about a gap, or always the same, but return its events singly. */
 async function fetchOneByOne(
-  app: TakingApp,
+  app: IngestApp,
   source: Sources,
   { event, minDepth, gap, add }: FillingGap,
 ): Promise<void> {
@@ -137,13 +140,13 @@ async function fetchOneByOne(
 }
 
 /** Returns those of the new events that have missing prev events. */
-async function openEnds(app: TakingApp, gap: GapEvents, fresh: readonly Event[]): Promise<EventId[]> {
+async function openEnds(app: IngestApp, gap: GapEvents, fresh: readonly Event[]): Promise<EventId[]> {
   const unknown = new Set(await missingBefore(app, gap, fresh))
   return fresh.filter((event) => event.prev_event_ids.some((id) => unknown.has(id))).map(({ event_id }) => event_id)
 }
 
 /** Returns the prev events of some events that are neither stored nor in the gap. */
-async function missingBefore(app: TakingApp, gap: GapEvents, events: readonly Event[]): Promise<EventId[]> {
+async function missingBefore(app: IngestApp, gap: GapEvents, events: readonly Event[]): Promise<EventId[]> {
   const unknown = new Set(events.flatMap((event) => event.prev_event_ids).filter((id) => !gap.has(id)))
   for (const [id, { event_order }] of await findEventNids(app.database, [...unknown])) {
     if (event_order !== null) unknown.delete(id)

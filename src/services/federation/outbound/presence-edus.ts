@@ -15,7 +15,7 @@ import { queueWithinLimit } from '../../devices/queue-edus.ts'
 import type { FollowingApp } from './following-app.ts'
 import type { MemberMove } from './member-moves.ts'
 
-type Telling = Pick<FollowingApp, 'config' | 'serverName' | 'clock'>
+type PresenceEduApp = Pick<FollowingApp, 'config' | 'serverName' | 'clock'>
 
 /** Other servers expire presence after half an hour without an update. */
 const ROUND_MS = 20 * 60_000
@@ -27,7 +27,7 @@ const MAX_MET = 100
  * Returns EDUs for changed presence of local users, for the servers that share a room with them.
  * https://spec.matrix.org/v1.19/server-server-api/#presence
  */
-export async function tellPresence(app: Telling, db: Db, rows: readonly StreamRow[]): Promise<NewEdu[]> {
+export async function changedPresenceEdus(app: PresenceEduApp, db: Db, rows: readonly StreamRow[]): Promise<NewEdu[]> {
   if (!app.config.presence.enabled) return []
   const changed = rows.flatMap(({ kind, user_id }) => (kind === 'presence' && user_id !== null ? user_id : []))
   const own = [...new Set(changed)].filter((userId) => serverNameOf(userId) === app.serverName)
@@ -35,7 +35,11 @@ export async function tellPresence(app: Telling, db: Db, rows: readonly StreamRo
 }
 
 /** Returns the presence of local users for servers that shared no room with them before. */
-export async function presenceForNewServers(app: Telling, db: Db, moves: readonly MemberMove[]): Promise<NewEdu[]> {
+export async function presenceForNewServers(
+  app: PresenceEduApp,
+  db: Db,
+  moves: readonly MemberMove[],
+): Promise<NewEdu[]> {
   if (!app.config.presence.enabled) return []
   const joins = moves.filter((move) => move.isJoined)
   const ours = joins.filter((join) => join.isOurs)
@@ -54,7 +58,7 @@ export async function presenceForNewServers(app: Telling, db: Db, moves: readonl
 }
 
 /** Sends presence to other servers again, unless any process did so recently. */
-export async function tellPresenceAgain(app: FollowingApp): Promise<void> {
+export async function resendPresence(app: FollowingApp): Promise<void> {
   if (!app.config.presence.enabled) return
   const now = app.clock.now()
   if (!(await app.database.writeLazily((tx) => claimPresenceRound(tx, { now, before: now - ROUND_MS })))) return
@@ -67,7 +71,7 @@ export async function tellPresenceAgain(app: FollowingApp): Promise<void> {
   }
 }
 
-async function presenceEdus(app: Telling, db: Db, servers: ReadonlyMap<UserId, readonly ServerName[]>) {
+async function presenceEdus(app: PresenceEduApp, db: Db, servers: ReadonlyMap<UserId, readonly ServerName[]>) {
   if (servers.size === 0) return []
   const now = app.clock.now()
   return (await loadOwnPresence(db, [...servers.keys()])).flatMap((row) => {

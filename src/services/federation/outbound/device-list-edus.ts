@@ -10,7 +10,7 @@ import type { DeviceRow } from '../../../storage/schema/users.ts'
 import type { FollowingApp } from './following-app.ts'
 import { loadKeysForServers } from './keys-for-servers.ts'
 
-type TellingApp = Pick<FollowingApp, 'config' | 'serverName'>
+type DeviceEduApp = Pick<FollowingApp, 'config' | 'serverName'>
 type KeysForServers = Awaited<ReturnType<typeof loadKeysForServers>>
 
 /** A changed device, with the stream position of the change. */
@@ -21,7 +21,7 @@ type Change = { userId: UserId; deviceId: DeviceId; position: number }
  * Each change names its predecessor, so that a server notices a missed one.
  * https://spec.matrix.org/v1.19/server-server-api/#device-management
  */
-export async function tellDevices(app: TellingApp, tx: Tx, rows: readonly StreamRow[]): Promise<NewEdu[]> {
+export async function changedDeviceEdus(app: DeviceEduApp, tx: Tx, rows: readonly StreamRow[]): Promise<NewEdu[]> {
   const { devices, signing } = changesOf(rows, app.serverName)
   const users = [...new Set([...devices.map(({ userId }) => userId), ...signing.keys()])]
   const servers = await loadServersOfUsers(tx, users)
@@ -59,7 +59,7 @@ export async function tellDevices(app: TellingApp, tx: Tx, rows: readonly Stream
  * https://spec.matrix.org/v1.19/server-server-api/#device-management
  */
 export async function devicesForNewServers(
-  app: TellingApp,
+  app: DeviceEduApp,
   tx: Tx,
   joins: readonly { userId: UserId; roomId: RoomId }[],
 ): Promise<NewEdu[]> {
@@ -68,7 +68,7 @@ export async function devicesForNewServers(
 
 /** Returns EDUs with all devices of local users, each for some servers. */
 export async function devicesForServers(
-  app: TellingApp,
+  app: DeviceEduApp,
   tx: Tx,
   servers: ReadonlyMap<UserId, readonly ServerName[]>,
 ): Promise<NewEdu[]> {
@@ -103,7 +103,7 @@ function lastOfEach(changes: readonly Change[]): Change[] {
 }
 
 function deviceContent(
-  { config }: TellingApp,
+  { config }: DeviceEduApp,
   { userId, deviceId }: { userId: UserId; deviceId: DeviceId },
   { known, keys: all }: { known: readonly DeviceRow[]; keys: KeysForServers },
 ): JsonObject {

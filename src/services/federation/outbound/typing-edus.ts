@@ -10,7 +10,7 @@ import type { FollowingApp } from './following-app.ts'
  * Returns EDUs for typing changes of local users, for the other servers in their rooms.
  * https://spec.matrix.org/v1.19/server-server-api/#typing-notifications
  */
-export async function tellTyping(
+export async function typingEdus(
   app: Pick<FollowingApp, 'serverName' | 'clock'>,
   db: Db,
   rows: readonly StreamRow[],

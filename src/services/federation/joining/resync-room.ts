@@ -16,11 +16,11 @@ import { findRoomHead } from '../../../storage/rooms/timeline/room-heads.ts'
 import { changeState, storeStateNodes } from '../../../storage/rooms/timeline/room-state.ts'
 import { loadStateEntries } from '../../../storage/rooms/timeline/state-entries.ts'
 import type { PartialRoomRow } from '../../../storage/schema/federation.ts'
-import { restateRoom } from '../../rooms/timeline/restate-room.ts'
+import { recomputeStates } from '../../rooms/timeline/recompute-states.ts'
 import { type FetchingApp, fetchStateAfter, type Sources } from '../inbound/fetch-references.ts'
-import { tellOfCompletion } from './tell-of-completion.ts'
+import { notifyOfResync } from './notify-of-resync.ts'
 
-export type CompletingApp = FetchingApp & Pick<App, 'config' | 'rooms' | 'serverName' | 'stopping' | 'clock'>
+export type ResyncApp = FetchingApp & Pick<App, 'config' | 'rooms' | 'serverName' | 'stopping' | 'clock'>
 
 /** Number of servers asked for the state, one after the other. */
 const MAX_SERVERS = 10
@@ -36,7 +36,7 @@ type FetchedStates = { roots: Map<EventId, number>; members: Map<number, JoinedR
  * another process.
  * https://github.com/matrix-org/matrix-spec-proposals/pull/3902
  */
-export async function completeRoom(app: CompletingApp, partial: PartialRoomRow): Promise<void> {
+export async function resyncRoom(app: ResyncApp, partial: PartialRoomRow): Promise<void> {
   const { room_id: roomId } = partial
   const fetched: FetchedStates = { roots: new Map(), members: new Map() }
   for (;;) {
@@ -62,7 +62,7 @@ function unfetched(events: readonly PartialEvent[], fetched: FetchedStates): Map
 }
 
 async function sourceOf(
-  app: CompletingApp,
+  app: ResyncApp,
   { room_id: roomId, via }: PartialRoomRow,
   version: RoomVersion,
 ): Promise<Sources> {
@@ -76,7 +76,7 @@ async function sourceOf(
 type StateToFetch = { source: Sources; id: EventId; follower: EventId | undefined; fetched: FetchedStates }
 
 /** Fetches the state after an event from the first server that answers, and stores it; nothing refers to it yet. */
-async function fetchState(app: CompletingApp, { source, id, follower, fetched }: StateToFetch): Promise<void> {
+async function fetchState(app: ResyncApp, { source, id, follower, fetched }: StateToFetch): Promise<void> {
   // The other server determines which keys are needed, so they are fetched in its lane.
   const keyRing = app.keyRing.onBehalfOf({ kind: 'server', id: source.server })
   const { nids, pieces } = await fetchStateAfter({ ...app, keyRing }, source, id, follower)
@@ -87,7 +87,7 @@ async function fetchState(app: CompletingApp, { source, id, follower, fetched }:
   fetched.roots.set(id, root)
 }
 
-async function piecesOf(app: CompletingApp, nids: readonly number[]): Promise<TrieChange[]> {
+async function piecesOf(app: ResyncApp, nids: readonly number[]): Promise<TrieChange[]> {
   const entries = await loadStateEntries(app.database, nids, new Map())
   // Of two events for one state key the later counts.
   const pieces = nids.flatMap((nid) => entries.get(nid) ?? [])
@@ -96,19 +96,19 @@ async function piecesOf(app: CompletingApp, nids: readonly number[]): Promise<Tr
 
 /** Returns false, without changes, if more states have to be fetched. */
 async function complete(
-  app: CompletingApp,
+  app: ResyncApp,
   room: LockedRoom,
   { partial, fetched }: { partial: PartialRoomRow; fetched: FetchedStates },
 ): Promise<boolean> {
   if (!room.head?.is_partial) return true
   const events = await loadPartialEvents(room.db, partial.room_id)
   if (unfetched(events, fetched).size > 0) return false
-  const restated = await restateRoom(
+  const restated = await recomputeStates(
     app,
     room,
     events.map((event) => withFetched(event, fetched)),
   )
-  await tellOfCompletion(app, room, { partial, restated, members: fetched.members })
+  await notifyOfResync(app, room, { partial, restated, members: fetched.members })
   const [encryption] = await readLockedState(room, [{ type: 'm.room.encryption', state_key: '' }])
   room.writes.push((tx) => endPartialRoom(tx, partial.room_id, encryption ? 'encrypted' : null))
   return true

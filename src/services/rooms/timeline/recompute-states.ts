@@ -14,7 +14,7 @@ import { stateChanges } from './state-changes.ts'
 type Capabilities = Pick<App, 'takeNids'>
 
 /** The result: the room's events, and the state groups of its current state before and after. */
-export type RestatedRoom = { events: readonly AppendedEvent[]; before: number; after: number }
+export type RecomputedRoom = { events: readonly AppendedEvent[]; before: number; after: number }
 
 /** The room after the events processed so far. */
 type Progress = {
@@ -37,11 +37,11 @@ type Progress = {
  * may become rejected, or accepted; the latter reach clients as new. Everything but the members is then written as for
  * any command; for members see `storeFoundMembers`.
  */
-export async function restateRoom(
+export async function recomputeStates(
   app: Capabilities,
   room: LockedRoom,
   partial: readonly PartialEvent[],
-): Promise<RestatedRoom> {
+): Promise<RecomputedRoom> {
   const head = headOf(room)
   const events = await loadEvents(
     room.db,
@@ -162,7 +162,7 @@ function followedBy({ prev_event_ids }: StoredEvent, { done }: Progress): Set<Ev
 async function finish(
   room: LockedRoom,
   { before, progress }: { before: number; progress: Progress },
-): Promise<RestatedRoom> {
+): Promise<RecomputedRoom> {
   const head = headOf(room)
   // If not even the join was allowed, the head stays at the join's prev events.
   const after = progress.ends.size > 0 ? progress.root : before

@@ -12,7 +12,7 @@ import { ALICE } from '../../../testing/reading-room.ts'
 import { createRemoteRoom, GONE } from '../../../testing/remote-room.ts'
 import { type AppWithRemote, BORIS, createAppWithRemote, REMOTE } from '../../../testing/remote-server.ts'
 import { appendEvent } from '../../rooms/timeline/append-event.ts'
-import { completeRoom, giveUpRoom } from './complete-room.ts'
+import { giveUpRoom, resyncRoom } from './resync-room.ts'
 
 const RITA = '@rita:remote' as UserId
 const DORA = '@dora:remote' as UserId
@@ -24,7 +24,7 @@ beforeAll(async () => {
 afterAll(() => app.database.close())
 
 const stored = async (event: Event) => (await loadEventsById(app.database, [event.event_id]))[0]!
-const complete = async (roomId: RoomId) => completeRoom(app, (await findPartialRoom(app.database, roomId))!)
+const complete = async (roomId: RoomId) => resyncRoom(app, (await findPartialRoom(app.database, roomId))!)
 
 async function members(roomId: RoomId): Promise<Record<string, string>> {
   const { rows } = await sql<{ user_id: string; membership: string }>`select user_id, membership from room_memberships
@@ -69,7 +69,7 @@ test('a room is used with what is known of it, and knows everybody when it is co
     from rooms where room_id = ${room.roomId}`.execute(app.database.sql)
   expect(rows).toEqual([{ joined_members: 4, kinds: expect.arrayContaining(['room_partial', 'room_complete']) }])
   // Nothing is left to do, also for a process with an outdated view.
-  await completeRoom(app, { room_id: room.roomId } as never)
+  await resyncRoom(app, { room_id: room.roomId } as never)
 })
 
 test('what is sent in the same moment is kept', async () => {
@@ -89,7 +89,7 @@ test('what is sent in the same moment is kept', async () => {
       return app.rooms.run(...command)
     },
   }
-  await completeRoom({ ...app, rooms }, (await findPartialRoom(app.database, room.roomId))!)
+  await resyncRoom({ ...app, rooms }, (await findPartialRoom(app.database, room.roomId))!)
   const message = await sent!
   expect(await stored(message)).toMatchObject({ event_id: message.event_id, rejected: false })
   expect(await findPartialRoom(app.database, room.roomId)).toBeUndefined()

@@ -9,7 +9,7 @@ const flag = z.boolean().catch(false)
  * A published room in another server's response; malformed fields are dropped.
  * https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3publicrooms
  */
-export const toldRoom = z.looseObject({
+export const remotePublishedRoom = z.looseObject({
   room_id: z.string().refine(isRoomId),
   num_joined_members: z.int().catch(0),
   world_readable: flag,
@@ -23,10 +23,10 @@ export const toldRoom = z.looseObject({
 })
 
 /**
- * As `toldRoom`, for a room in a space.
+ * As `remotePublishedRoom`, for a room in a space.
  * https://spec.matrix.org/v1.19/server-server-api/#get_matrixfederationv1hierarchyroomid
  */
-export const toldSummary = toldRoom.extend({
+export const remoteRoomSummary = remotePublishedRoom.extend({
   room_version: optionalText,
   encryption: optionalText,
   allowed_room_ids: z
