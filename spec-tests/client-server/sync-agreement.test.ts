@@ -1,13 +1,7 @@
 import fc from 'fast-check'
 import { expect, inject, test } from 'vitest'
 import { registerUser, sendText, type TestUser } from '../harness/client.ts'
-import {
-  classicPainter,
-  type Painter,
-  type RoomPicture,
-  slidingPainter,
-  socketPainter,
-} from '../harness/room-pictures.ts'
+import { classicViewer, type RoomView, slidingViewer, socketViewer, type Viewer } from '../harness/room-views.ts'
 
 /** Clients with any sync endpoint always have the same view of their rooms, which agrees with /state and /messages. */
 const { url } = inject('homeserver')
@@ -57,7 +51,7 @@ const action: fc.Arbitrary<Action> = fc.record({
 type World = {
   users: TestUser[]
   rooms: string[]
-  painters: { user: TestUser; all: Painter[]; sliding: ReturnType<typeof slidingPainter>[] }[]
+  viewers: { user: TestUser; all: Viewer[]; sliding: ReturnType<typeof slidingViewer>[] }[]
 }
 
 test(
@@ -69,10 +63,10 @@ test(
       try {
         for (const actions of steps) {
           await performAtOnce(world, actions)
-          for (const { user, all } of world.painters) await compare(world, user, all)
+          for (const { user, all } of world.viewers) await compare(world, user, all)
         }
       } finally {
-        for (const { all } of world.painters) for (const painter of all) painter.close?.()
+        for (const { all } of world.viewers) for (const viewer of all) viewer.close?.()
       }
     })
     const seed = process.env.AGREEMENT_SEED
@@ -88,11 +82,11 @@ async function createWorld(): Promise<World> {
     const options = { preset: 'public_chat', power_level_content_override: { state_default: 0, kick: 0, ban: 0 } }
     rooms.push((await users[i % USERS]!.post(`${v3}/createRoom`, options)).room_id)
   }
-  const painters = users.map((user) => {
-    const sliding = [slidingPainter(user, 'stable'), slidingPainter(user, 'unstable')]
-    return { user, sliding, all: [classicPainter(user), ...sliding, socketPainter(user)] }
+  const viewers = users.map((user) => {
+    const sliding = [slidingViewer(user, 'stable'), slidingViewer(user, 'unstable')]
+    return { user, sliding, all: [classicViewer(user), ...sliding, socketViewer(user)] }
   })
-  return { users, rooms, painters }
+  return { users, rooms, viewers }
 }
 
 /** Actions of users run concurrently, but each client sends one sync at a time. */
@@ -104,7 +98,7 @@ async function performAtOnce(world: World, actions: readonly Action[]): Promise<
 }
 
 /** Refused actions, because the user is not in the room, change nothing. */
-async function perform({ users, rooms, painters }: World, { kind, number, loses, ...who }: Action): Promise<void> {
+async function perform({ users, rooms, viewers }: World, { kind, number, loses, ...who }: Action): Promise<void> {
   const [user, other, roomId] = [users[who.user]!, users[who.other]!, rooms[who.room]!]
   const at = `${v3}/rooms/${roomId}`
   switch (kind) {
@@ -134,34 +128,29 @@ async function perform({ users, rooms, painters }: World, { kind, number, loses,
       return
     }
     case 'look':
-      await painters[who.user]!.sliding[number % 2]!.look({ window: number % 3, limit: 1 + number, loses })
+      await viewers[who.user]!.sliding[number % 2]!.look({ window: number % 3, limit: 1 + number, loses })
   }
 }
 
-async function compare({ rooms, users }: World, user: TestUser, painters: readonly Painter[]): Promise<void> {
-  for (const painter of painters) await painter.update()
+async function compare({ rooms, users }: World, user: TestUser, viewers: readonly Viewer[]): Promise<void> {
+  for (const viewer of viewers) await viewer.update()
   const { joined_rooms: joined } = await user.get(`${v3}/joined_rooms`)
   for (const [place, roomId] of rooms.entries()) {
-    const pictures = painters.map(({ name, rooms: known }) => ({ name, picture: known.get(roomId) }))
+    const views = viewers.map(({ name, rooms: known }) => ({ name, view: known.get(roomId) }))
     const here = (name: string) => `room ${place} as user ${users.indexOf(user)} knows it by ${name}`
     // Sync v3 does not distinguish banned users from those who left.
-    const memberships = pictures.map(({ picture }) => picture?.membership ?? 'leave').map(orLeave)
+    const memberships = views.map(({ view }) => view?.membership ?? 'leave').map(orLeave)
     expect(new Set(memberships), here('all')).toEqual(new Set([memberships[0]]))
     expect(memberships[0] === 'join', here('/joined_rooms')).toBe(joined.includes(roomId))
-    if (memberships[0] === 'join') await compareJoined(user, roomId, pictures as Named[], here)
+    if (memberships[0] === 'join') await compareJoined(user, roomId, views as Named[], here)
   }
 }
 
 const orLeave = (membership: string) => (membership === 'ban' ? 'leave' : membership)
 
-type Named = { name: string; picture: RoomPicture }
+type Named = { name: string; view: RoomView }
 
-async function compareJoined(
-  user: TestUser,
-  roomId: string,
-  pictures: readonly Named[],
-  here: (name: string) => string,
-) {
+async function compareJoined(user: TestUser, roomId: string, views: readonly Named[], here: (name: string) => string) {
   const [state, { chunk }] = await Promise.all([
     user.get(`${v3}/rooms/${roomId}/state`),
     user.get(`${v3}/rooms/${roomId}/messages?dir=b&limit=${HISTORY}`),
@@ -170,19 +159,19 @@ async function compareJoined(
   const truth = new Map((state as Event[]).map((event) => [`${event.type}|${event.state_key}`, event.event_id]))
   const history = (chunk as Event[]).map(({ event_id }) => event_id).reverse()
   const members = (state as Event[]).filter(({ content }) => content.membership === 'join').length
-  for (const { name, picture } of pictures) {
-    expect(new Map([...picture.state].sort()), here(name)).toEqual(new Map([...truth].sort()))
-    const known = picture.tail.slice(-HISTORY)
+  for (const { name, view } of views) {
+    expect(new Map([...view.state].sort()), here(name)).toEqual(new Map([...truth].sort()))
+    const known = view.tail.slice(-HISTORY)
     expect(known, here(name)).toEqual(history.slice(-known.length))
-    expect(picture.joined, here(name)).toBe(members)
+    expect(view.joined, here(name)).toBe(members)
   }
-  const [classic, ...others] = pictures as [Named, ...Named[]]
-  for (const { name, picture } of others) {
+  const [classic, ...others] = views as [Named, ...Named[]]
+  for (const { name, view } of others) {
     // Only the deployed form has counts.
-    if (picture.unread !== undefined) expect(picture.unread, here(name)).toBe(classic.picture.unread)
+    if (view.unread !== undefined) expect(view.unread, here(name)).toBe(classic.view.unread)
   }
-  expect(others.some(({ picture }) => picture.unread !== undefined)).toBe(true)
-  for (const { name, picture } of others)
-    for (const [reader, eventId] of picture.receipts)
-      expect(eventId, `receipt of ${reader} in ${here(name)}`).toBe(classic.picture.receipts.get(reader))
+  expect(others.some(({ view }) => view.unread !== undefined)).toBe(true)
+  for (const { name, view } of others)
+    for (const [reader, eventId] of view.receipts)
+      expect(eventId, `receipt of ${reader} in ${here(name)}`).toBe(classic.view.receipts.get(reader))
 }

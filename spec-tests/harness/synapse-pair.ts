@@ -138,15 +138,15 @@ export function agreeOnHistory(roomId: string, one: TestUser, other: TestUser): 
   })
 }
 
-async function agree<Picture>(
+async function agree<Snapshot>(
   what: string,
   [one, other]: readonly [TestUser, TestUser],
-  draw: (user: TestUser) => Promise<Picture>,
-): Promise<Picture> {
-  let pictures = await Promise.all([draw(one), draw(other)])
+  draw: (user: TestUser) => Promise<Snapshot>,
+): Promise<Snapshot> {
+  let snapshots = await Promise.all([draw(one), draw(other)])
   await pollUntil(what, async () => {
-    pictures = await Promise.all([draw(one), draw(other)])
-    return isDeepStrictEqual(...pictures)
-  }).catch(() => expect(pictures[1]).toEqual(pictures[0]))
-  return pictures[0]
+    snapshots = await Promise.all([draw(one), draw(other)])
+    return isDeepStrictEqual(...snapshots)
+  }).catch(() => expect(snapshots[1]).toEqual(snapshots[0]))
+  return snapshots[0]
 }

@@ -14,7 +14,7 @@ import { networkOf } from './network-of.ts'
 import { type AnyEndpoint, RawJson, RESPONDED, Reply, type Session } from './route.ts'
 import { sendText } from './send-text.ts'
 
-/** Parsing and validating takes time in proportion to the size: a request counts once more per this many bytes. */
+/** Parsing and validating takes time in proportion to the size: a request counts one more per this many bytes. */
 const COUNTED_BYTES = 64 * 1024
 
 /** Returns the middleware of one endpoint: authenticate, rate-limit, validate, handle, respond. */

@@ -54,9 +54,9 @@ async function presenceEvents(app: TellingApp, appservice: Appservice, news: New
   if (news.presence.size === 0 || !app.config.presence.enabled) return []
   const others = [...news.presence].filter((userId) => !hasUser(appservice, userId))
   const roommates = await filterRoommates(app.database, appservice.id, { ...news, userIds: others })
-  const told = [...news.presence].filter((userId) => roommates.has(userId) || hasUser(appservice, userId))
+  const relevant = [...news.presence].filter((userId) => roommates.has(userId) || hasUser(appservice, userId))
   const now = app.clock.now()
-  return (await loadPresenceOf(app.database, told)).map((row) => ({
+  return (await loadPresenceOf(app.database, relevant)).map((row) => ({
     type: 'm.presence',
     sender: row.user_id,
     content: presenceContent(row, now),

@@ -61,9 +61,9 @@ async function askForKeys(
     await app.federation.request({ destination, method: 'POST', path, body, maxBytes: MAX_KEY_BYTES, ...asking }),
   )
   if (!success) throw new FederationError(`${destination} answers no keys`, { retryable: false })
-  const { one_time_keys: told } = data
+  const { one_time_keys: received } = data
   const found = claims.flatMap(({ user_id, device_id, algorithm }) => {
-    const keys = Object.entries(told[user_id]?.[device_id] ?? {}).filter(
+    const keys = Object.entries(received[user_id]?.[device_id] ?? {}).filter(
       ([name, key]) => name.startsWith(`${algorithm}:`) && oneTimeKey.safeParse(key).success,
     )
     return keys.length > 0 ? [{ user_id, device_id, keys: Object.fromEntries<Json>(keys) }] : []

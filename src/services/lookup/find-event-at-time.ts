@@ -81,7 +81,7 @@ async function askOthers(
 }
 
 async function ask(app: IngestApp, server: ServerName, { roomId, ts, direction }: Search): Promise<Found> {
-  const told = answer.safeParse(
+  const response = answer.safeParse(
     await app.federation.request({
       destination: server,
       method: 'GET',
@@ -90,8 +90,8 @@ async function ask(app: IngestApp, server: ServerName, { roomId, ts, direction }
       timeoutMs: TIMEOUT_MS,
     }),
   )
-  if (!told.success) throw new FederationError('The answer is malformed', { retryable: false })
-  return told.data as Found
+  if (!response.success) throw new FederationError('The answer is malformed', { retryable: false })
+  return response.data as Found
 }
 
 function isNearer({ ts, direction }: Search, { origin_server_ts: at }: Found, local: Found | undefined): boolean {

@@ -50,7 +50,7 @@ function isOurs(app: Pick<App, 'serverName'>, userId: UserId): boolean {
 
 async function askForProfile(app: Pick<App, 'federation'>, userId: UserId, field?: string): Promise<Profile> {
   const destination = serverNameOf(userId)
-  const told = await app.federation.request({
+  const response = await app.federation.request({
     destination,
     method: 'GET',
     path: '/_matrix/federation/v1/query/profile',
@@ -58,7 +58,7 @@ async function askForProfile(app: Pick<App, 'federation'>, userId: UserId, field
     timeoutMs: TIMEOUT_MS,
     maxBytes: MAX_BYTES,
   })
-  const { success, data } = answer.safeParse(told)
+  const { success, data } = answer.safeParse(response)
   if (!success) throw new FederationError(`${destination} answers no profile`, { retryable: false })
   const fields = Object.entries(data).flatMap(([name, value]) =>
     isPresentable(name, value) ? [[name, value] as const] : [],

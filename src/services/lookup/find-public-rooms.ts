@@ -35,9 +35,9 @@ export async function findPublicRooms(
   query: PublicRoomsQuery,
 ): Promise<PublicRooms> {
   if (server === undefined || server === app.serverName) return listPublicRooms(app, query)
-  const told = answer.safeParse(await ask(app, server, query))
-  if (!told.success) throw new FederationError(`${server} does not list rooms as it should`, { retryable: false })
-  return told.data as PublicRooms
+  const response = answer.safeParse(await ask(app, server, query))
+  if (!response.success) throw new FederationError(`${server} does not list rooms as it should`, { retryable: false })
+  return response.data as PublicRooms
 }
 
 /** Old servers support only GET, which cannot search. */

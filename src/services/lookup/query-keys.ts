@@ -48,8 +48,8 @@ export async function queryKeys(
     ),
   ])
   for (const [userId, devices] of kept) here.device_keys[userId] = keptKeys(devices, wanted.get(userId) ?? [])
-  const told = await withOwnSignatures(app, viewer, fitKeys(merge(answers), app.config.limits.answers.keys))
-  return { ...merge([here, told]), user_signing_keys: here.user_signing_keys, failures }
+  const received = await withOwnSignatures(app, viewer, fitKeys(merge(answers), app.config.limits.answers.keys))
+  return { ...merge([here, received]), user_signing_keys: here.user_signing_keys, failures }
 }
 
 /** Throws TooLargeError if a request names too many users and devices. */
@@ -96,7 +96,7 @@ async function askForKeys(
 ): Promise<PublicKeys> {
   const path = '/_matrix/federation/v1/user/keys/query'
   const body = { device_keys: Object.fromEntries(wanted) }
-  const { success, data: told } = answer.safeParse(
+  const { success, data: received } = answer.safeParse(
     await app.federation.request({ destination, method: 'POST', path, body, maxBytes: MAX_KEY_BYTES, ...asking }),
   )
   if (!success) throw new FederationError(`${destination} answers no keys`, { retryable: false })
@@ -104,16 +104,16 @@ async function askForKeys(
     Object.entries(of).filter(([userId]) => wanted.has(userId as UserId))
   return {
     device_keys: Object.fromEntries(
-      asked(told.device_keys).map(([userId, devices]) => [
+      asked(received.device_keys).map(([userId, devices]) => [
         userId,
         ownEntries(devices, (id, keys) => isDeviceOf(keys, userId, id)),
       ]),
     ),
     master_keys: Object.fromEntries(
-      asked(told.master_keys).filter(([userId, key]) => isKeyOf(key, userId, 'master')),
+      asked(received.master_keys).filter(([userId, key]) => isKeyOf(key, userId, 'master')),
     ) as Record<string, JsonObject>,
     self_signing_keys: Object.fromEntries(
-      asked(told.self_signing_keys).filter(([userId, key]) => isKeyOf(key, userId, 'self_signing')),
+      asked(received.self_signing_keys).filter(([userId, key]) => isKeyOf(key, userId, 'self_signing')),
     ) as Record<string, JsonObject>,
   }
 }

@@ -14,7 +14,7 @@ export function byUser<Schema extends z.ZodType>(schema: Schema) {
   return z.record(userId, schema).transform((object) => new Map(Object.entries(object) as [UserId, z.output<Schema>][]))
 }
 
-/** A request counts once more per this many users and devices whose keys it names: each needs a database look-up. */
+/** A request counts one more per this many users and devices whose keys it names: each needs a database look-up. */
 const KEYS_OF_REQUEST = 250
 
 /** Returns the number of users and devices that a request names. `of` counts the devices named for one user. */

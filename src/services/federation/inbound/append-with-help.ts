@@ -32,11 +32,11 @@ export async function appendWithHelp(
   { statesLeft, ...item }: AppendedItem & { statesLeft: StatesLeft },
 ): Promise<RemoteOutcome> {
   const { event_id: eventId } = item.event
-  const told = new Map<EventId, number[]>()
+  const states = new Map<EventId, number[]>()
   let hasAskedForAuth = false
   for (;;) {
     try {
-      return await appendTold(app, source.roomId, item, told)
+      return await appendWithStates(app, source.roomId, item, states)
     } catch (error) {
       if (!(error instanceof MissingEventsError)) throw error
       // First the states, whose responses include the auth events.
@@ -50,14 +50,14 @@ export async function appendWithHelp(
       if (statesLeft.count <= 0)
         throw new FederationError(`prev events of ${eventId} are unavailable`, { retryable: false })
       for (const [id, nids] of await statesAfter(app, source, { eventId, prevIds: error.prevIds, statesLeft }))
-        told.set(id, nids)
+        states.set(id, nids)
     }
   }
 }
 
 /**
- * Returns the states after an event's prev events. If these are more than may be fetched, the state before the event
- * stands for all of them.
+ * Returns the states after an event's prev events. If these are more than may be fetched, uses the state before the
+ * event for all of them.
  */
 async function statesAfter(
   app: IngestApp,
@@ -77,18 +77,18 @@ async function statesAfter(
   return states
 }
 
-function appendTold(
+function appendWithStates(
   app: IngestApp,
   roomId: RoomId,
   { event, historyOrder }: AppendedItem,
-  told: ReadonlyMap<EventId, number[]>,
+  states: ReadonlyMap<EventId, number[]>,
 ): Promise<RemoteOutcome> {
   const place = historyOrder === undefined ? {} : { historyOrder }
   return withPolicySignature(app, event, (signed, refusal) =>
     app.rooms.run(roomId, async (room) => {
       if (!room.head) throw new NotFoundError('This server is not in that room')
       const prevStates = new Map<EventId, number>()
-      for (const [id, nids] of told) prevStates.set(id, await receivedState(app, room, nids))
+      for (const [id, nids] of states) prevStates.set(id, await receivedState(app, room, nids))
       return appendRemoteEvent(app, room, signed, { prevStates, ...place, ...refusal })
     }),
   )

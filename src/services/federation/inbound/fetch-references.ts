@@ -109,9 +109,9 @@ async function fetchStateAt(
   onRefusal?: () => void,
 ): Promise<FetchedState> {
   const { eventId, isAfter } = moment
-  const told = await fromAny(source, (one) => askForState(app, one, moment), onRefusal)
-  if (told === undefined) return wholeStateAt(app, source, moment)
-  const { state, found, missing } = told
+  const listed = await fromAny(source, (one) => askForState(app, one, moment), onRefusal)
+  if (listed === undefined) return wholeStateAt(app, source, moment)
+  const { state, found, missing } = listed
   const leftOut = new Map<EventId, LeftOut>()
   if (missing.length > 0) {
     const events = await askEvents(app, source, missing, (id, why) => leftOut.set(id, why))
@@ -134,7 +134,7 @@ function ignoreRefusal(error: unknown): undefined {
   if (!(error instanceof FederationError)) throw error
 }
 
-type ToldState = { state: EventId[]; found: Map<EventId, EventNid>; missing: EventId[] }
+type ListedState = { state: EventId[]; found: Map<EventId, EventNid>; missing: EventId[] }
 
 /**
  * Requests the IDs of the state before an event, and determines which events of it and of its auth chain are missing;
@@ -144,24 +144,24 @@ async function askForState(
   app: FetchingApp,
   source: EventSource,
   { eventId, isAfter }: Moment,
-): Promise<ToldState | undefined> {
-  const told: ToldState = { state: [], found: await findEventNids(app.database, [eventId]), missing: [] }
+): Promise<ListedState | undefined> {
+  const listed: ListedState = { state: [], found: await findEventNids(app.database, [eventId]), missing: [] }
   const seen = new Set<EventId>([eventId])
-  if (isAfter && !told.found.has(eventId)) told.missing.push(eventId)
+  if (isAfter && !listed.found.has(eventId)) listed.missing.push(eventId)
   for await (const ids of askStateIds(app, source, eventId)) {
-    for (const { id, isState } of ids) if (isState) told.state.push(id)
+    for (const { id, isState } of ids) if (isState) listed.state.push(id)
     const fresh = [...new Set(ids.map(({ id }) => id))].filter((id) => !seen.has(id))
     const found = await findEventNids(app.database, fresh)
     for (const id of fresh) {
       seen.add(id)
-      if (!found.has(id)) told.missing.push(id)
+      if (!found.has(id)) listed.missing.push(id)
     }
-    for (const [id, event] of found) told.found.set(id, event)
-    if (told.missing.length > MAX_SINGLE) return undefined
+    for (const [id, event] of found) listed.found.set(id, event)
+    if (listed.missing.length > MAX_SINGLE) return undefined
   }
-  if (told.state.length === 0 && !(await isCreate(app, eventId)))
+  if (listed.state.length === 0 && !(await isCreate(app, eventId)))
     throw new FederationError(`${source.server} tells no state before ${eventId}`)
-  return told
+  return listed
 }
 
 /** Every event but the first has a state before it: an empty response counts as none. */
@@ -195,14 +195,14 @@ async function takeState(
   const note = (_: EventId, why: LeftOut) => {
     isUnverified = why === 'unverified'
   }
-  const [own, told] = await Promise.all([
+  const [own, listed] = await Promise.all([
     isAfter ? askEvents(app, source, [eventId], note) : [],
     fromAny(source, (one) => askState(app, one, eventId)),
   ])
   try {
-    await acceptReceived(app, source, told, onState)
+    await acceptReceived(app, source, listed, onState)
   } finally {
-    await told.spool.close()
+    await listed.spool.close()
   }
   await storeReferencedEvents(app, source.version, own)
   return { isUnverified }

@@ -20,5 +20,5 @@ export async function receiveEvent(
   const [verified] = await verifyEvents(app, version, [pdu])
   if (!verified?.ok) throw new InvalidParamError(`The event is not valid: ${verified?.reason}`)
   if (verified.event.room_id !== roomId) throw new InvalidParamError('The event belongs to another room')
-  return takeEvent(app, { origin, roomId, version, event: verified.event })
+  return ingestEvent(app, { origin, roomId, version, event: verified.event })
 }

@@ -23,7 +23,7 @@ const content = z.looseObject({ push: z.array(z.unknown()).max(MAX_USERS) })
 export const receivePresence: ReceiveEdu = async (app, origin, received) => {
   if (!app.config.presence.enabled) return
   const now = app.clock.now()
-  const told = new Map(
+  const updates = new Map(
     content.parse(received).push.flatMap((each) => {
       const { data } = presence.safeParse(each)
       if (!data || serverNameOf(data.user_id) !== origin) return []
@@ -36,6 +36,6 @@ export const receivePresence: ReceiveEdu = async (app, origin, received) => {
       return [[data.user_id, row] as const]
     }),
   )
-  if (told.size > 0)
-    await app.database.writeLazily((tx) => storeRemotePresence(tx, [...told.values()], { origin, now }))
+  if (updates.size > 0)
+    await app.database.writeLazily((tx) => storeRemotePresence(tx, [...updates.values()], { origin, now }))
 }

@@ -21,9 +21,9 @@ const MAX_RECEIPTS = 1000
 /** Handles read receipts of remote users. https://spec.matrix.org/v1.19/server-server-api/#receipts */
 export const receiveReceipts: ReceiveEdu = async (app, origin, received) => {
   const now = app.clock.now()
-  const told = receiptsOf(received, now).filter((each) => serverNameOf(each.userId) === origin)
-  const joined = await roomsOfRemoteUsers(app, origin, [...new Set(told.map((each) => each.userId))])
-  const present = told.filter((each) => joined.of(each.userId).has(each.roomId))
+  const receipts = receiptsOf(received, now).filter((each) => serverNameOf(each.userId) === origin)
+  const joined = await roomsOfRemoteUsers(app, origin, [...new Set(receipts.map((each) => each.userId))])
+  const present = receipts.filter((each) => joined.of(each.userId).has(each.roomId))
   const rooms = [...new Set(present.map((each) => each.roomId))]
   const allowed = new Map(
     await Promise.all(rooms.map(async (id) => [id, await isServerAllowed(app, id, origin)] as const)),
@@ -44,14 +44,14 @@ export const receiveReceipts: ReceiveEdu = async (app, origin, received) => {
 
 /** Returns the last receipt of each user, room and thread. */
 function receiptsOf(received: unknown, now: number): ReceivedReceipt[] {
-  const told = new Map<string, ReceivedReceipt>()
+  const receipts = new Map<string, ReceivedReceipt>()
   for (const [id, types] of Object.entries(content.parse(received))) {
     for (const [user, each] of Object.entries(types['m.read'] ?? {})) {
       const { data } = receipt.safeParse(each)
       if (!data || !eduRoomId.safeParse(id).success || !eduUserId.safeParse(user).success) continue
-      if (told.size >= MAX_RECEIPTS) return [...told.values()]
+      if (receipts.size >= MAX_RECEIPTS) return [...receipts.values()]
       const threadId = data.data?.thread_id ?? ''
-      told.set(`${id} ${user} ${threadId}`, {
+      receipts.set(`${id} ${user} ${threadId}`, {
         roomId: id as RoomId,
         userId: user as UserId,
         eventId: data.event_ids.at(-1)!,
@@ -60,7 +60,7 @@ function receiptsOf(received: unknown, now: number): ReceivedReceipt[] {
       })
     }
   }
-  return [...told.values()]
+  return [...receipts.values()]
 }
 
 /** Returns an integer timestamp that is not in the future. */

@@ -7,7 +7,7 @@ export type Unverified = { origin: ServerName; version: RoomVersion; event: Even
 
 /**
  * Events refused only because keys were unavailable. They are retried outside the rooms' queues, so that nothing waits
- * for them. Kept in memory only: the sender was told that they were not accepted.
+ * for them. Kept in memory only: the response has already reported them as not accepted.
  */
 export type UnverifiedEvents = {
   keep(unverified: Unverified): void

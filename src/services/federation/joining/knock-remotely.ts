@@ -34,6 +34,6 @@ async function sendKnock(app: App, server: ServerName, knock: RemoteKnock): Prom
   })
   const parsed = answer.safeParse(said)
   if (!parsed.success) throw new FederationError(`${server} does not answer the knock as it should`)
-  const told = await receivedStrippedState(app, { version, roomId, events: parsed.data.knock_room_state })
-  await storeOutOfBandMember(app, event, { version, told, contact: server })
+  const strippedState = await receivedStrippedState(app, { version, roomId, events: parsed.data.knock_room_state })
+  await storeOutOfBandMember(app, event, { version, strippedState, contact: server })
 }

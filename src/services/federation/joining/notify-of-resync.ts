@@ -23,7 +23,7 @@ import type { RecomputedRoom } from '../../rooms/timeline/recompute-states.ts'
 import { devicesForServers } from '../outbound/device-list-edus.ts'
 
 type Capabilities = Pick<App, 'config' | 'serverName' | 'logger'>
-type Completion = { partial: PartialRoomRow; restated: RecomputedRoom }
+type Completion = { partial: PartialRoomRow; recomputed: RecomputedRoom }
 /** Members whose events have been read already, by event nid. */
 type ReadMembers = ReadonlyMap<number, JoinedRoomMember>
 /** The changes of a room's member list: new or changed members, and members who were wrongly assumed. */
@@ -36,9 +36,9 @@ const CHUNK = 1000
 export async function notifyOfResync(
   app: Capabilities,
   room: LockedRoom,
-  { partial, restated, members: read }: Completion & { members: ReadMembers },
+  { partial, recomputed, members: read }: Completion & { members: ReadMembers },
 ): Promise<void> {
-  const members = await findMembers(room, restated, read)
+  const members = await findMembers(room, recomputed, read)
   const { room_id: roomId } = partial
   room.writes.push(async (tx) => {
     const own = await loadOwnMembers(tx, app.serverName, roomId)
@@ -46,7 +46,7 @@ export async function notifyOfResync(
     const lost = members.lost.filter((userId) => !found.includes(userId))
     await storeFoundMembers(tx, app.serverName, { roomId, found: members.found, lost })
     tellOfMembers(app, tx, roomId, { ...members, own })
-    await tellOfDevices(app, tx, { partial, restated })
+    await tellOfDevices(app, tx, { partial, recomputed })
   })
 }
 
@@ -97,15 +97,15 @@ function tellOfMembers(
  * Queues device list changes that were missed while not all servers and members were known: of local users for servers
  * that were in the room unknown to this one, and of remote users for local users who share the room.
  */
-async function tellOfDevices(app: Capabilities, tx: Tx, { partial, restated }: Completion): Promise<void> {
+async function tellOfDevices(app: Capabilities, tx: Tx, { partial, recomputed }: Completion): Promise<void> {
   const { room_id: roomId, since_position: since } = partial
   const changed = await loadMembersWithNewDevices(tx, roomId, since)
   const isOurs = (userId: UserId) => serverNameOf(userId) === app.serverName
   for (const userId of changed) if (!isOurs(userId)) noteDeviceListChange(tx, userId, 'cross_signing')
   const ours = changed.filter(isOurs)
   if (ours.length === 0) return
-  const told = new Set([app.serverName, ...partial.servers])
-  const missed = [...(await serversSinceJoin(tx, roomId, restated))].filter((server) => !told.has(server))
+  const knownServers = new Set([app.serverName, ...partial.servers])
+  const missed = [...(await serversSinceJoin(tx, roomId, recomputed))].filter((server) => !knownServers.has(server))
   await queueWithinLimit(app, tx, await devicesForServers(app, tx, new Map(ours.map((userId) => [userId, missed]))))
 }
 

@@ -60,9 +60,9 @@ async function readParts(
   const collector = createEventCollector(app, room, answer)
   let batch: ListedPdu[] = []
   const verifyBatch = async () => {
-    const told = batch
+    const listed = batch
     batch = []
-    if (told.length > 0) await collector.add(told)
+    if (listed.length > 0) await collector.add(listed)
   }
   try {
     for await (const chunk of body) {

@@ -103,12 +103,12 @@ async function complete(
   if (!room.head?.is_partial) return true
   const events = await loadPartialEvents(room.db, partial.room_id)
   if (unfetched(events, fetched).size > 0) return false
-  const restated = await recomputeStates(
+  const recomputed = await recomputeStates(
     app,
     room,
     events.map((event) => withFetched(event, fetched)),
   )
-  await notifyOfResync(app, room, { partial, restated, members: fetched.members })
+  await notifyOfResync(app, room, { partial, recomputed, members: fetched.members })
   const [encryption] = await readLockedState(room, [{ type: 'm.room.encryption', state_key: '' }])
   room.writes.push((tx) => endPartialRoom(tx, partial.room_id, encryption ? 'encrypted' : null))
   return true

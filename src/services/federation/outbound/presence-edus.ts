@@ -75,7 +75,7 @@ async function presenceEdus(app: PresenceEduApp, db: Db, servers: ReadonlyMap<Us
   if (servers.size === 0) return []
   const now = app.clock.now()
   return (await loadOwnPresence(db, [...servers.keys()])).flatMap((row) => {
-    const content = { push: [{ user_id: row.user_id, ...toldPresence(row, now) }] }
+    const content = { push: [{ user_id: row.user_id, ...sentPresence(row, now) }] }
     return (servers.get(row.user_id) ?? []).map((destination) => ({
       destination,
       type: 'm.presence',
@@ -87,7 +87,7 @@ async function presenceEdus(app: PresenceEduApp, db: Db, servers: ReadonlyMap<Us
 }
 
 /** Other servers require `last_active_ago`. */
-function toldPresence(row: PresenceRow, now: number) {
+function sentPresence(row: PresenceRow, now: number) {
   return {
     ...presenceContent(row, now),
     presence: row.presence,

@@ -20,7 +20,7 @@ import { type SendingApp, sendTransactions } from './send-transactions.ts'
 const AT_ONCE = 200
 const RETRIES_AT_ONCE = 50
 /**
- * Spreads the start of requests that are ready at the same time: sending to a room of many servers must not delay
+ * Staggers the start of requests that are ready at the same time: sending to a room of many servers must not delay
  * client requests.
  */
 const SPREAD_MS = 100

@@ -16,8 +16,8 @@ export async function askState(app: AskingApp, source: EventSource, eventId: Eve
     lists: ['pdus', 'auth_chain'],
     maxItems: 2 * MAX_EVENTS,
   } as const
-  const told = emptyReceived()
-  const collector = createEventCollector(app, source, told)
+  const received = emptyReceived()
+  const collector = createEventCollector(app, source, received)
   try {
     for await (const items of askForItems(app, source, request)) {
       await collector.add(items.map(({ key, value }) => ({ pdu: value, isState: key === 'pdus' })))
@@ -26,8 +26,8 @@ export async function askState(app: AskingApp, source: EventSource, eventId: Eve
   } catch (error) {
     // Pending work may still write to the spool.
     await collector.end().catch(() => {})
-    await told.spool.close()
+    await received.spool.close()
     throw error
   }
-  return told
+  return received
 }

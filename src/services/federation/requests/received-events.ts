@@ -30,7 +30,7 @@ export type ListedPdu = { pdu: unknown; isState: boolean }
 /** Collects the events of a response as they arrive. */
 export type EventCollector = {
   /** Verifies events; resolves as soon as more may be added. */
-  add(told: readonly ListedPdu[]): Promise<void>
+  add(listed: readonly ListedPdu[]): Promise<void>
   /** Waits until all have been verified. */
   end(): Promise<void>
 }
@@ -52,9 +52,9 @@ export function createEventCollector(
   const intern = createInterner()
   let [last, beforeLast] = [Promise.resolve(), Promise.resolve()]
 
-  async function take(told: readonly ListedPdu[], after: Promise<void>): Promise<void> {
+  async function take(listed: readonly ListedPdu[], after: Promise<void>): Promise<void> {
     // Keeps the order, since the spool accepts one batch at a time.
-    const [events] = await Promise.all([verifiedOf(app, room, told), after])
+    const [events] = await Promise.all([verifiedOf(app, room, listed), after])
     for (const { event, isState } of events) {
       if (isState && event.pdu.state_key !== undefined) received.state.add(intern(event.event_id))
     }
@@ -62,10 +62,10 @@ export function createEventCollector(
   }
 
   return {
-    async add(told) {
+    async add(listed) {
       await beforeLast
       beforeLast = last
-      last = take(told, beforeLast)
+      last = take(listed, beforeLast)
       // Handled where it is awaited.
       last.catch(() => {})
     },
@@ -76,16 +76,16 @@ export function createEventCollector(
 async function verifiedOf(
   app: Pick<App, 'keyRing' | 'logger'>,
   { version, roomId, server }: { version: RoomVersion; roomId: RoomId; server: ServerName },
-  told: readonly ListedPdu[],
+  listed: readonly ListedPdu[],
 ): Promise<{ event: Event; isState: boolean }[]> {
   const verified = await verifyEvents(
     app,
     version,
-    told.map(({ pdu }) => pdu),
+    listed.map(({ pdu }) => pdu),
   )
   const reasons: string[] = []
   const events = verified.flatMap((result, place) => {
-    if (result.ok && result.event.room_id === roomId) return { event: result.event, isState: told[place]!.isState }
+    if (result.ok && result.event.room_id === roomId) return { event: result.event, isState: listed[place]!.isState }
     reasons.push(result.ok ? 'It is in another room' : result.reason)
     return []
   })

@@ -14,8 +14,8 @@ const MAX_NAME = 255
 export function remoteDevice(userId: UserId, most: number) {
   return z
     .looseObject({ device_id: eduDeviceId, device_display_name: z.string().nullish(), keys: z.unknown() })
-    .transform((told, context): RemoteDevice => {
-      const { device_id, device_display_name: name, keys } = told
+    .transform((given, context): RemoteDevice => {
+      const { device_id, device_display_name: name, keys } = given
       try {
         const display_name = name ? storableText(name).slice(0, MAX_NAME) : null
         const key_json = deviceKeysText({ userId, device_id }, keys)
@@ -42,11 +42,11 @@ function deviceKeysText({ userId, device_id }: { userId: UserId; device_id: stri
  */
 export function remoteCrossSigningKeys(
   userId: UserId,
-  told: { master_key?: unknown; self_signing_key?: unknown },
+  given: { master_key?: unknown; self_signing_key?: unknown },
   most: number,
 ): Omit<CrossSigningKeyRow, 'user_id'>[] {
   return (['master', 'self_signing'] as const).flatMap((usage) => {
-    const object = told[`${usage}_key`]
+    const object = given[`${usage}_key`]
     if (object === undefined || object === null) return []
     const { key, publicKey } = parseCrossSigningKey(object)
     if (key.user_id !== userId || !key.usage.includes(usage)) {

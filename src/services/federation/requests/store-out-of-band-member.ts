@@ -7,7 +7,7 @@ import type { Tx } from '../../../storage/engine/database.ts'
 import { storableName } from '../../../storage/engine/storable-text.ts'
 import { appendToStream } from '../../../storage/engine/stream-append.ts'
 import { storeMemberships } from '../../../storage/rooms/membership/room-memberships.ts'
-import { storeReceivedState } from '../../../storage/rooms/membership/told-states.ts'
+import { storeStrippedState } from '../../../storage/rooms/membership/stripped-states.ts'
 import { addRoomContact, removeRoomContacts } from '../../../storage/rooms/room-contacts.ts'
 import { storeOutOfBandRoom } from '../../../storage/rooms/room-lists.ts'
 import { addMemberCounts } from '../../../storage/rooms/room-summaries.ts'
@@ -19,7 +19,7 @@ import { storeOutOfBandVersion } from '../../../storage/rooms/timeline/room-vers
 export type OutOfBandRoom = {
   version: RoomVersion
   /** Its stripped state: https://spec.matrix.org/v1.19/client-server-api/#stripped-state */
-  told?: readonly JsonObject[]
+  strippedState?: readonly JsonObject[]
   /** A server in the room. */
   contact?: ServerName
 }
@@ -34,8 +34,9 @@ export async function storeOutOfBandMember(
   event: Event,
   room: OutOfBandRoom,
 ): Promise<void> {
-  const told = room.told && fitStrippedState(room.told, app.config.limits.sizes.stripped_state)
-  const dropped = (room.told?.length ?? 0) - (told?.length ?? 0)
+  const strippedState =
+    room.strippedState && fitStrippedState(room.strippedState, app.config.limits.sizes.stripped_state)
+  const dropped = (room.strippedState?.length ?? 0) - (strippedState?.length ?? 0)
   if (dropped > 0)
     app.logger.warn(
       { room_id: event.room_id, server: room.contact, dropped },
@@ -46,17 +47,17 @@ export async function storeOutOfBandMember(
     const { event_nid: nid } = stored.get(event.event_id)!
     await storeOutOfBandVersion(tx, event.room_id, room.version)
     await becomeCurrent(tx, nid, room.contact)
-    if (told) await storeReceivedReceipts(tx, nid, { event, told })
+    if (strippedState) await storeRoomState(tx, nid, { event, strippedState })
   })
 }
 
-async function storeReceivedReceipts(
+async function storeRoomState(
   tx: Tx,
   nid: number,
-  { event, told }: { event: Event; told: readonly JsonObject[] },
+  { event, strippedState }: { event: Event; strippedState: readonly JsonObject[] },
 ): Promise<void> {
-  await storeReceivedState(tx, nid, told)
-  const contentOf = (type: string) => told.find((one) => one.type === type && one.state_key === '')?.content
+  await storeStrippedState(tx, nid, strippedState)
+  const contentOf = (type: string) => strippedState.find((one) => one.type === type && one.state_key === '')?.content
   const type = (contentOf('m.room.create') as JsonObject | undefined)?.type
   await storeOutOfBandRoom(tx, {
     roomId: event.room_id,

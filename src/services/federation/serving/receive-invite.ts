@@ -46,7 +46,7 @@ export async function receiveInvite(app: App, invite: ReceivedInvite): Promise<P
       { ...event, pdu: signed },
       {
         version,
-        told: roomState,
+        strippedState: roomState,
         contact: invite.origin,
       },
     )

@@ -23,7 +23,7 @@ export async function serveEvent(app: Reading, origin: ServerName, eventId: Even
   const [event] = await loadEventsById(app.database, [eventId])
   if (!event) throw new NotFoundError(`There is no event ${eventId} here`)
   await requireInRoom(app, event.room_id, origin)
-  const [pdu] = await told(app, { origin, roomId: event.room_id }, [event])
+  const [pdu] = await servedEvents(app, { origin, roomId: event.room_id }, [event])
   return pdu!
 }
 
@@ -48,7 +48,7 @@ export async function serveMissingEvents(
     last = events.filter((event) => !event.rejected && event.pdu.depth >= gap.minDepth).slice(0, limit - found.length)
     found.push(...last)
   }
-  return told(app, asking, found.reverse())
+  return servedEvents(app, asking, found.reverse())
 }
 
 /**
@@ -74,7 +74,7 @@ export async function serveBackfill(
     for (const id of behind) known.add(id)
     open = [...open.filter((event) => !next.includes(event)), ...(await eventsOf(app, asking.roomId, behind))]
   }
-  return told(app, asking, found.slice(0, wanted))
+  return servedEvents(app, asking, found.slice(0, wanted))
 }
 
 /**
@@ -98,7 +98,7 @@ async function eventsOf(app: Reading, roomId: RoomId, ids: readonly EventId[]): 
   return events.filter((event) => event.room_id === roomId && event.state_before !== null)
 }
 
-async function told(app: Reading, { origin, roomId }: Asking, events: readonly StoredEvent[]): Promise<Pdu[]> {
+async function servedEvents(app: Reading, { origin, roomId }: Asking, events: readonly StoredEvent[]): Promise<Pdu[]> {
   const version = (await loadRoomVersions(app.database, [roomId])).get(roomId)
   if (!version) throw new NotFoundError('This server is not in that room')
   return pdusForServer(app, { origin, roomId, version }, events)

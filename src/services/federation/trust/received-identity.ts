@@ -5,7 +5,7 @@ import type { JsonObject, Pdu } from '../../../core/pdu.ts'
 import type { RoomVersion } from '../../../core/room-versions.ts'
 import { verifyEvents } from './verify-events.ts'
 
-type ToldEvents = { version: RoomVersion; roomId: RoomId; events: readonly unknown[] }
+type ReceivedIdentity = { version: RoomVersion; roomId: RoomId; events: readonly unknown[] }
 
 const MAX_EVENTS = 64
 
@@ -15,8 +15,11 @@ const MAX_EVENTS = 64
  * before version 12: some servers send nothing else.
  * https://spec.matrix.org/v1.19/server-server-api/#put_matrixfederationv1send_knockroomideventid (`knock_room_state`)
  */
-export async function receivedStrippedState(app: Pick<App, 'keyRing'>, told: ToldEvents): Promise<JsonObject[]> {
-  return (await checkEvents(app, told)).flatMap(({ event, reason }) =>
+export async function receivedStrippedState(
+  app: Pick<App, 'keyRing'>,
+  received: ReceivedIdentity,
+): Promise<JsonObject[]> {
+  return (await checkEvents(app, received)).flatMap(({ event, reason }) =>
     reason === undefined ? strippedEvent(event) : [],
   )
 }
@@ -25,8 +28,11 @@ export async function receivedStrippedState(app: Pick<App, 'keyRing'>, told: Tol
  * As `receivedStrippedState`, for an invite: throws M_INVALID_PARAM if, since room version 12, a full event is invalid.
  * https://spec.matrix.org/v1.19/server-server-api/#put_matrixfederationv2inviteroomideventid (`invite_room_state`)
  */
-export async function requireStrippedState(app: Pick<App, 'keyRing'>, told: ToldEvents): Promise<JsonObject[]> {
-  return (await checkEvents(app, told)).flatMap(({ event, reason }) => {
+export async function requireStrippedState(
+  app: Pick<App, 'keyRing'>,
+  received: ReceivedIdentity,
+): Promise<JsonObject[]> {
+  return (await checkEvents(app, received)).flatMap(({ event, reason }) => {
     if (reason !== undefined) throw new InvalidParamError(`invite_room_state contains an invalid event: ${reason}`)
     return strippedEvent(event)
   })
@@ -35,7 +41,7 @@ export async function requireStrippedState(app: Pick<App, 'keyRing'>, told: Told
 /** Returns the events, with the errors of invalid full ones. */
 async function checkEvents(
   app: Pick<App, 'keyRing'>,
-  { version, roomId, events }: ToldEvents,
+  { version, roomId, events }: ReceivedIdentity,
 ): Promise<{ event: unknown; reason?: string }[]> {
   const some = events.slice(0, MAX_EVENTS)
   const whole = version.roomIdIsCreateHash ? some.filter((event) => !isStripped(event)) : []

@@ -1,6 +1,6 @@
 import type { RoomAlias, RoomId } from '../../../core/ids.ts'
 
-/** What the directory shows of a room: https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3publicrooms */
+/** A room in the directory: https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3publicrooms */
 export type PublishedRoom = {
   room_id: RoomId
   num_joined_members: number

@@ -18,8 +18,8 @@ const IDENTIFYING_TYPES = [
 ]
 
 /**
- * The events of a state that tell somebody outside what room it is: `m.room.create`, name, avatar and the like, and the
- * member event of who invites.
+ * Reads the state events that identify a room to non-members: `m.room.create`, name, avatar and so on, and the inviter's
+ * member event.
  */
 export async function readRoomIdentity(
   db: Db,

@@ -1,7 +1,7 @@
 import type { App } from '../../../app.ts'
 import type { Json, JsonObject } from '../../../core/pdu.ts'
 import { fitMember, fitStrippedState } from '../../../core/rooms/stripped-state.ts'
-import { findReceivedState } from '../../../storage/rooms/membership/told-states.ts'
+import { findStrippedState } from '../../../storage/rooms/membership/stripped-states.ts'
 import { loadEvents } from '../../../storage/rooms/timeline/events.ts'
 import type { StoredEvent } from '../../../storage/schema/stored-event.ts'
 import { readRoomIdentity } from '../directory/room-identity.ts'
@@ -26,7 +26,7 @@ export async function strippedState(
 }
 
 async function stateAround(app: Pick<App, 'database'>, member: StoredEvent): Promise<JsonObject[]> {
-  if (member.state_before === null) return (await findReceivedState(app.database, member.event_nid)) ?? []
+  if (member.state_before === null) return (await findStrippedState(app.database, member.event_nid)) ?? []
   const { sender, state_key: target } = member.pdu
   const inviter = sender === target ? undefined : sender
   const state = await readRoomIdentity(app.database, { root: member.state_before, inviter })

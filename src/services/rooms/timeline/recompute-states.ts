@@ -89,10 +89,10 @@ async function restate(app: Capabilities, room: LockedRoom, { event, partial, pr
     was_stored: true,
     is_restated: !isRevived,
   }
-  const restated = isRevived ? await withRedactions(room, judged, progress) : judged
-  progress.done.set(event.event_id, await place(app, room, { event: restated, partial, progress }))
+  const recomputed = isRevived ? await withRedactions(room, judged, progress) : judged
+  progress.done.set(event.event_id, await place(app, room, { event: recomputed, partial, progress }))
   // State resolution loads events of the room, and has to see which are rejected now.
-  if (event.rejected !== isRejected) room.events.push(restated)
+  if (event.rejected !== isRejected) room.events.push(recomputed)
   for (const id of Object.keys(partial.told_states)) progress.passed.add(id as EventId)
 }
 
@@ -102,13 +102,13 @@ async function stateBeforeOf(
   room: LockedRoom,
   { event, partial, progress }: Restating,
 ): Promise<number> {
-  const told = partial.told_states
+  const received = partial.told_states
   const others = await find(
     room,
     progress,
-    event.prev_event_ids.filter((id) => told[id] === undefined),
+    event.prev_event_ids.filter((id) => received[id] === undefined),
   )
-  const roots = [...Object.values(told), ...others.flatMap((prev) => prev.state_after ?? [])]
+  const roots = [...Object.values(received), ...others.flatMap((prev) => prev.state_after ?? [])]
   return roots.length > 0 ? resolveStates(app, room, { version: headOf(room).version, roots }) : event.state_before!
 }
 

@@ -135,16 +135,16 @@ async function omittedState(
   const { added } = await readChangedState(app.database, bounds, budget.state)
   const current = timeline.events.some(isForked) ? await currentOf(app, span.end, timeline) : []
   const omitted = new Set([...added, ...current])
-  return [...omitted].filter((event) => !isTold(event, last.get(keyOf(event))) && filter.takesState(event))
+  return [...omitted].filter((event) => !isSent(event, last.get(keyOf(event))) && filter.takesState(event))
 }
 
 /**
- * Returns whether a client that has `told` does not need `event` instead: a former name does less harm than a gap in
+ * Returns whether a client that has `sent` does not need `event` instead: a former name does less harm than a gap in
  * the timeline.
  */
-function isTold(event: StoredEvent, told: StoredEvent | undefined): boolean {
-  if (!told || event.event_nid === told.event_nid) return told !== undefined
-  return event.pdu.type === 'm.room.member' && event.pdu.content.membership === told.pdu.content.membership
+function isSent(event: StoredEvent, sent: StoredEvent | undefined): boolean {
+  if (!sent || event.event_nid === sent.event_nid) return sent !== undefined
+  return event.pdu.type === 'm.room.member' && event.pdu.content.membership === sent.pdu.content.membership
 }
 
 /**

@@ -60,9 +60,9 @@ async function stillCurrent(
   if (redacted.length === 0) return []
   const keys = redacted.map(({ pdu }) => ({ type: pdu.type, state_key: pdu.state_key! }))
   const current = await readStateEvents(app.database, to, keys)
-  const told = new Set([...timeline, ...state].map(({ event_nid }) => event_nid))
+  const sent = new Set([...timeline, ...state].map(({ event_nid }) => event_nid))
   return redacted.filter((event, place) => {
-    return current[place]?.event_nid === event.event_nid && !told.has(event.event_nid)
+    return current[place]?.event_nid === event.event_nid && !sent.has(event.event_nid)
   })
 }
 

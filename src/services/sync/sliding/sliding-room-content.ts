@@ -91,7 +91,7 @@ async function insideContent(
     redacted: isInitial ? [] : room.redacted,
   })
   const [name, avatar] = await shownState(app, end, state)
-  const told = timeline?.events.length ?? 0
+  const sent = timeline?.events.length ?? 0
   const before = isInitial || isExpanded || limited ? 0 : known.events
   return {
     span,
@@ -107,7 +107,7 @@ async function insideContent(
       state_root: end,
       event_order: room.membership === 'join' ? last : (room.memberNid ?? 0),
       events:
-        (isInitial || isExpanded) && !limited && timeline ? WHOLE_TIMELINE : Math.min(before + told, WHOLE_TIMELINE),
+        (isInitial || isExpanded) && !limited && timeline ? WHOLE_TIMELINE : Math.min(before + sent, WHOLE_TIMELINE),
       members: membersAfter(config, sentMembers, state),
     },
   }
@@ -116,8 +116,8 @@ async function insideContent(
 /** Returns the members that the client knows after the response; of many, the last sent. */
 function membersAfter(config: RoomConfig, before: readonly number[], { required }: StateNews): readonly number[] {
   if (!isLazy(config)) return []
-  const told = required.flatMap(({ pdu, event_nid }) => (pdu.type === 'm.room.member' ? event_nid : []))
-  return told.length === 0 ? before : [...new Set([...before, ...told])].slice(-MOST_MEMBERS)
+  const sent = required.flatMap(({ pdu, event_nid }) => (pdu.type === 'm.room.member' ? event_nid : []))
+  return sent.length === 0 ? before : [...new Set([...before, ...sent])].slice(-MOST_MEMBERS)
 }
 
 async function timelineOf(

@@ -25,11 +25,11 @@ export function syncResponse(rooms: SyncedRooms, nextBatch: string): Record<stri
     invite: Object.fromEntries([...rooms.invite].map(([roomId, events]) => [roomId, { invite_state: { events } }])),
     knock: Object.fromEntries([...rooms.knock].map(([roomId, events]) => [roomId, { knock_state: { events } }])),
   }
-  const told = Object.fromEntries(Object.entries(sections).filter(([, section]) => Object.keys(section).length > 0))
+  const nonEmpty = Object.fromEntries(Object.entries(sections).filter(([, section]) => Object.keys(section).length > 0))
   return {
     next_batch: nextBatch,
     ...(rooms.accountData.global.length > 0 && { account_data: { events: rooms.accountData.global } }),
-    ...(Object.keys(told).length > 0 && { rooms: told }),
+    ...(Object.keys(nonEmpty).length > 0 && { rooms: nonEmpty }),
   }
 }
 

@@ -6,7 +6,7 @@ type Event = { event_id: string; type: string; state_key?: string; sender: strin
 type Receipts = Record<string, Record<string, Record<string, unknown>>>
 
 /** A client's view of a room, from the responses that it has received. */
-export type RoomPicture = {
+export type RoomView = {
   membership: string
   /** type and state key → event id */
   state: Map<string, string>
@@ -19,9 +19,9 @@ export type RoomPicture = {
 }
 
 /** A client that syncs in one way or another and maintains its view of all rooms. */
-export type Painter = {
+export type Viewer = {
   name: string
-  rooms: Map<string, RoomPicture>
+  rooms: Map<string, RoomView>
   /** Syncs until there are no changes. */
   update(): Promise<void>
   close?(): void
@@ -29,31 +29,31 @@ export type Painter = {
 
 const keyOf = ({ type, state_key }: Event) => `${type}|${state_key}`
 
-function pictureIn(rooms: Map<string, RoomPicture>, roomId: string): RoomPicture {
+function viewIn(rooms: Map<string, RoomView>, roomId: string): RoomView {
   const known = rooms.get(roomId)
   if (known) return known
   const blank = { state: new Map(), tail: [], joined: undefined, unread: undefined, receipts: new Map() }
-  const picture: RoomPicture = { membership: 'leave', ...blank }
-  rooms.set(roomId, picture)
-  return picture
+  const view: RoomView = { membership: 'leave', ...blank }
+  rooms.set(roomId, view)
+  return view
 }
 
-function applyState(picture: RoomPicture, events: readonly Event[] = []): void {
-  for (const event of events) if (event.state_key !== undefined) picture.state.set(keyOf(event), event.event_id)
+function applyState(view: RoomView, events: readonly Event[] = []): void {
+  for (const event of events) if (event.state_key !== undefined) view.state.set(keyOf(event), event.event_id)
 }
 
-function applyTimeline(picture: RoomPicture, events: readonly Event[], isContinued: boolean): void {
-  picture.tail = [...(isContinued ? picture.tail : []), ...events.map(({ event_id }) => event_id)]
+function applyTimeline(view: RoomView, events: readonly Event[], isContinued: boolean): void {
+  view.tail = [...(isContinued ? view.tail : []), ...events.map(({ event_id }) => event_id)]
 }
 
-function applyReceipts(picture: RoomPicture, content: Receipts): void {
+function applyReceipts(view: RoomView, content: Receipts): void {
   for (const [eventId, types] of Object.entries(content))
-    for (const user of Object.keys(types['m.read'] ?? {})) picture.receipts.set(user, eventId)
+    for (const user of Object.keys(types['m.read'] ?? {})) view.receipts.set(user, eventId)
 }
 
 /** Uses sync v3, with timelines so short that there are gaps. */
-export function classicPainter(user: TestUser): Painter {
-  const rooms = new Map<string, RoomPicture>()
+export function classicViewer(user: TestUser): Viewer {
+  const rooms = new Map<string, RoomView>()
   const filter = encodeURIComponent(JSON.stringify({ room: { timeline: { limit: 3 } } }))
   let since = ''
   return {
@@ -64,7 +64,7 @@ export function classicPainter(user: TestUser): Painter {
       since = body.next_batch
       for (const membership of ['join', 'leave', 'invite'])
         for (const [roomId, room] of Object.entries<never>(body.rooms?.[membership] ?? {}))
-          applyClassic(pictureIn(rooms, roomId), membership, room)
+          applyClassic(viewIn(rooms, roomId), membership, room)
     },
   }
 }
@@ -77,16 +77,15 @@ type ClassicRoom = {
   ephemeral?: { events: { type: string; content: Receipts }[] }
 }
 
-function applyClassic(picture: RoomPicture, membership: string, room: ClassicRoom): void {
-  picture.membership = membership
+function applyClassic(view: RoomView, membership: string, room: ClassicRoom): void {
+  view.membership = membership
   if (membership === 'invite') return
-  applyState(picture, room.state?.events)
-  applyState(picture, room.timeline?.events)
-  if (room.timeline) applyTimeline(picture, room.timeline.events, !room.timeline.limited)
-  picture.joined = room.summary?.['m.joined_member_count'] ?? picture.joined
-  picture.unread = room.unread_notifications?.notification_count ?? picture.unread
-  for (const { type, content } of room.ephemeral?.events ?? [])
-    if (type === 'm.receipt') applyReceipts(picture, content)
+  applyState(view, room.state?.events)
+  applyState(view, room.timeline?.events)
+  if (room.timeline) applyTimeline(view, room.timeline.events, !room.timeline.limited)
+  view.joined = room.summary?.['m.joined_member_count'] ?? view.joined
+  view.unread = room.unread_notifications?.notification_count ?? view.unread
+  for (const { type, content } of room.ephemeral?.events ?? []) if (type === 'm.receipt') applyReceipts(view, content)
 }
 
 type SlidingRoom = {
@@ -116,11 +115,11 @@ function asking(form: 'stable' | 'unstable', { window, limit }: Attention): obje
 }
 
 /** Uses sliding sync. `look`: the rooms that its user displays, possibly fewer than all; responses may get lost. */
-export function slidingPainter(
+export function slidingViewer(
   user: TestUser,
   form: 'stable' | 'unstable',
-): Painter & { look(at: Attention): Promise<void> } {
-  const rooms = new Map<string, RoomPicture>()
+): Viewer & { look(at: Attention): Promise<void> } {
+  const rooms = new Map<string, RoomView>()
   const client = slidingClient(user, { form, connId: form })
   let pos: string | null = null
   const take = async (at: Attention) => {
@@ -144,8 +143,8 @@ export function slidingPainter(
  * Uses sliding sync over a WebSocket. Responses that arrived before a request are dropped, as if they were still on
  * their way, and have to arrive again.
  */
-export function socketPainter(user: TestUser): Painter {
-  const rooms = new Map<string, RoomPicture>()
+export function socketViewer(user: TestUser): Viewer {
+  const rooms = new Map<string, RoomView>()
   const socket = openSlidingSocket(user)
   let round = 0
   return {
@@ -166,31 +165,31 @@ export function socketPainter(user: TestUser): Painter {
 }
 
 function applySliding(
-  rooms: Map<string, RoomPicture>,
+  rooms: Map<string, RoomView>,
   user: TestUser,
   body: Awaited<ReturnType<SlidingClient['sync']>>,
 ): void {
   for (const [roomId, room] of Object.entries<SlidingRoom>(body.rooms)) {
-    const picture = pictureIn(rooms, roomId)
-    if (room.initial) Object.assign(picture, { state: new Map(), receipts: new Map() })
-    picture.membership = membershipOf(picture, room, user)
-    if (picture.membership === 'invite') continue
-    applyState(picture, room.required_state)
+    const view = viewIn(rooms, roomId)
+    if (room.initial) Object.assign(view, { state: new Map(), receipts: new Map() })
+    view.membership = membershipOf(view, room, user)
+    if (view.membership === 'invite') continue
+    applyState(view, room.required_state)
     const isAnew = room.initial || room.limited || room.expanded_timeline || room.unstable_expanded_timeline
-    if (room.timeline) applyTimeline(picture, room.timeline, !isAnew)
-    picture.joined = room.joined_count ?? picture.joined
-    picture.unread = room.notification_count ?? picture.unread
+    if (room.timeline) applyTimeline(view, room.timeline, !isAnew)
+    view.joined = room.joined_count ?? view.joined
+    view.unread = room.notification_count ?? view.unread
   }
   const receipts = (body as SlidingBody).extensions.receipts?.rooms ?? {}
   for (const [roomId, { content }] of Object.entries<{ content: Receipts }>(receipts))
-    applyReceipts(pictureIn(rooms, roomId), content)
+    applyReceipts(viewIn(rooms, roomId), content)
 }
 
-function membershipOf(picture: RoomPicture, room: SlidingRoom, { userId }: TestUser): string {
+function membershipOf(view: RoomView, room: SlidingRoom, { userId }: TestUser): string {
   if (room.membership !== undefined) return room.membership
   if (room.invite_state) return 'invite'
   const own = [...(room.timeline ?? []), ...(room.required_state ?? [])].findLast(
     ({ type, state_key }) => type === 'm.room.member' && state_key === userId,
   )
-  return own ? String(own.content.membership) : picture.membership
+  return own ? String(own.content.membership) : view.membership
 }
