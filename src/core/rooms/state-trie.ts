@@ -10,7 +10,7 @@ export type TrieNode =
   | { readonly kind: 'inner'; readonly children: readonly number[] }
   | { readonly kind: 'leaf'; readonly entries: ReadonlyMap<string, number> }
 
-/** 0 stands for "no node": event and pack nids start above it. */
+/** 0 means "no node": event and pack nids start above it. */
 export const EMPTY = 0
 const FAN_OUT = 16
 const LEAF_MAX = 24

@@ -55,7 +55,9 @@ function knownConflictedSet(version: RoomVersion, { conflicts }: Partition, look
   return version.stateResolution === 'v2.1' ? conflictedSubgraph(conflicted, lookup) : conflicted
 }
 
-/** Requests the part of the base that the auth checks need, so that it is loaded at once and not event by event. */
+/**
+ * Requests the part of the base that the auth checks need, so that it is loaded in one query and not event by event.
+ */
 function requestBase(version: RoomVersion, base: StateMap, events: readonly Event[], lookup: EventLookup): void {
   const keys = new Set([POWER_LEVELS])
   for (const { pdu } of events) {

@@ -48,7 +48,7 @@ export async function replaceMembers(
 }
 
 /**
- * Adds members of a room that became known or differ from what was assumed, and removes those who are not members;
+ * Adds members of a room that became known or differ from what was assumed, and removes users who are not members;
  * updates the counts.
  */
 export async function storeFoundMembers(
