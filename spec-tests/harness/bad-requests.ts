@@ -7,7 +7,7 @@ export type BadRequest = { what: string; method: string; path: string; body?: st
 /** Values for the parameters of a path, by name, not encoded. */
 export type PathValues = Record<string, string>
 
-/** Returns requests that must be refused, whoever sends them. */
+/** Returns requests that must be refused, regardless of the sender. */
 export function requestsToRefuse(operation: Operation, values: PathValues): BadRequest[] {
   const { method, body = {} } = operation
   const path = fillPath(operation, values)

@@ -21,7 +21,7 @@ import { type Asked as Home, sendSigned } from './signed-request.ts'
  */
 type Answering = (asked: Asked, response: ServerResponse) => unknown
 
-/** A homeserver scripted by tests: it has rooms, signs what it is told to sign, and can lie. */
+/** A homeserver scripted by tests: it has rooms, signs arbitrary events, and can lie. */
 export type LyingServer = {
   serverName: ServerName
   port: number

@@ -143,7 +143,7 @@ describe.each(WAYS)('into rooms of %s from %s', (here, there) => {
       const space = await createRoom(owner, { creation_content: { type: 'm.space' } })
       const roomId = await createRoom(owner, { room_version: version, preset: 'private_chat' })
       await setJoinRule(roomId, owner, rule, [{ type: 'm.room_membership', room_id: space }])
-      // Only the owner may invite, so that the owner authorises the join, whoever else is there.
+      // Only the owner may invite, so that the owner authorises the join, regardless of other members.
       const levels = await owner.get(roomPath(roomId, 'state/m.room.power_levels'))
       await sendState(owner, roomId, { type: 'm.room.power_levels', content: { ...levels, invite: 50 } })
       for (const user of [guest, other]) {

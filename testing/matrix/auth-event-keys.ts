@@ -4,7 +4,10 @@ import type { RoomVersion } from './room-versions.ts'
 type Drafted = Pick<Pdu, 'type' | 'sender' | 'content'> & { state_key?: string }
 type StateKey = { type: string; state_key: string }
 
-/** Returns the keys of the state that an event has to name. https://spec.matrix.org/v1.19/server-server-api/#auth-events-selection */
+/**
+ * Returns the keys of the state that an event has to name.
+ * https://spec.matrix.org/v1.19/server-server-api/#auth-events-selection
+ */
 export function authEventKeys(version: RoomVersion, event: Drafted): StateKey[] {
   if (event.type === 'm.room.create') return []
   const keys = [

@@ -5,7 +5,8 @@ const MAX_DEPTH = 512
 
 /**
  * Returns the canonical JSON of a value as the library `canonical-json` writes it. `isStrict` also refuses numbers that
- * are no integers within ±(2^53−1), as room versions 6 and later do. Throws TypeError for a value without canonical JSON.
+ * are no integers within ±(2^53−1), as room versions 6 and later do. Throws TypeError for a value without canonical
+ * JSON.
  * https://spec.matrix.org/v1.19/appendices/#canonical-json
  */
 export function canonicalJson(value: unknown, { isStrict = false } = {}): string {

@@ -25,7 +25,10 @@ export type EventDraft = {
   reference_hashes?: Readonly<Record<EventId, { sha256: string }>>
 }
 
-/** Returns the hashed and signed event that a draft describes. https://spec.matrix.org/v1.19/server-server-api/#adding-hashes-and-signatures-to-outgoing-events */
+/**
+ * Returns the hashed and signed event that a draft describes.
+ * https://spec.matrix.org/v1.19/server-server-api/#adding-hashes-and-signatures-to-outgoing-events
+ */
 export function buildEvent(version: RoomVersion, draft: EventDraft, signer: Signer): Event {
   const { auth_events, prev_events, redacts, reference_hashes: hashes = {}, content } = draft
   const isChosen = version.eventIds === 'chosen'
@@ -50,7 +53,10 @@ export function buildEvent(version: RoomVersion, draft: EventDraft, signer: Sign
   return toEvent(version, hashAndSign(version, unsigned, signer))
 }
 
-/** Returns an event with its content hash and a signature of its own in place of all others. Throws TypeError for an event without canonical JSON. */
+/**
+ * Returns an event with its content hash and a signature of its own in place of all others. Throws TypeError for an
+ * event without canonical JSON.
+ */
 function hashAndSign(version: RoomVersion, pdu: Pdu, { serverName, keyId, privateKey }: Signer): Pdu {
   const hashed = { ...pdu, hashes: { sha256: contentHash(pdu) } }
   const signature = signText(signableJson(redact(version, hashed)), privateKey)

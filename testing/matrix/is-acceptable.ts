@@ -7,7 +7,10 @@ const SERVER = String.raw`[0-9A-Za-z.-]+|\[[0-9A-Fa-f:.]+\]`
 const USER_ID = new RegExp(String.raw`^@[^:\0]*:(${SERVER})(:\d{1,5})?$`)
 const ROOM_ID = new RegExp(String.raw`^![^:\0]*:(${SERVER})(:\d{1,5})?$`)
 
-/** Returns whether servers have to accept the form and the size of an event of room version 11: https://spec.matrix.org/v1.19/rooms/v11/#event-format */
+/**
+ * Returns whether servers have to accept the form and the size of an event of room version 11:
+ * https://spec.matrix.org/v1.19/rooms/v11/#event-format
+ */
 export function isAcceptableEvent(pdu: Pdu): boolean {
   const { type, state_key: key, room_id, sender, content, depth, origin_server_ts: ts, hashes, unsigned } = pdu
   const isList = (list: unknown, most: number) => Array.isArray(list) && list.length <= most && list.every(isEventId)

@@ -1,4 +1,4 @@
-/** What the form of an event depends on. https://spec.matrix.org/v1.19/rooms/ */
+/** The properties of a room version that determine an event's format. https://spec.matrix.org/v1.19/rooms/ */
 export type RoomVersion = {
   readonly id: string
   /** The version of the specification that it is, or is based on. */

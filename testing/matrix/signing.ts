@@ -6,10 +6,12 @@ import type { ServerName } from './pdu.ts'
 export type SigningKey = { keyId: `ed25519:${string}`; privateKey: KeyObject; publicKey: string }
 export type Signer = { serverName: ServerName; keyId: string; privateKey: KeyObject }
 
-/** What precedes the 32 bytes of a private key in PKCS#8 (RFC 8410). */
+/** The PKCS#8 prefix of a 32-byte private key (RFC 8410). */
 const PKCS8_PREFIX = Buffer.from('302e020100300506032b657004220420', 'hex')
 
-/** Returns the key that 32 bytes give, as `ed25519:<version>`. https://spec.matrix.org/v1.19/appendices/#signing-details */
+/**
+ * Returns the key that 32 bytes give, as `ed25519:<version>`. https://spec.matrix.org/v1.19/appendices/#signing-details
+ */
 export function signingKeyFromSeed(version: string, seed: Uint8Array): SigningKey {
   const privateKey = createPrivateKey({ key: Buffer.concat([PKCS8_PREFIX, seed]), format: 'der', type: 'pkcs8' })
   const { x } = createPublicKey(privateKey).export({ format: 'jwk' })
@@ -29,7 +31,10 @@ export function signableJson(object: object): string {
   return canonicalJson(signed)
 }
 
-/** Returns the signature of a text in unpadded Base64. Node's Ed25519, because `tweetnacl` takes a hundred times as long. */
+/**
+ * Returns the signature of a text in unpadded Base64. Node's Ed25519, because `tweetnacl` takes a hundred times as
+ * long.
+ */
 export function signText(text: string, privateKey: KeyObject): string {
   return unpadded(sign(null, Buffer.from(text), privateKey))
 }

@@ -21,8 +21,8 @@ const storedInvite = z.object({
 })
 
 /**
- * Invites the owner of an address: the user to whom it is bound, or else whoever binds it later, for whom the identity
- * server stores the invite. Throws M_FORBIDDEN, and refusals of the identity server or the user's server.
+ * Invites the owner of an address: the user to whom it is bound, or else the user who binds it later, for whom the
+ * identity server stores the invite. Throws M_FORBIDDEN, and refusals of the identity server or the user's server.
  * https://spec.matrix.org/v1.19/client-server-api/#third-party-invites
  */
 export async function inviteThirdParty(app: App, invite: ThirdPartyInvite): Promise<void> {

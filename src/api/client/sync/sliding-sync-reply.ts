@@ -6,7 +6,7 @@ import { THREAD_SUBSCRIPTIONS } from './sliding-sync-fields.ts'
 
 type Room = SlidingRoom & { lists: readonly string[] }
 
-/** An answer in the form that is deployed (`org.matrix.simplified_msc3575`). */
+/** Returns a response in the deployed form (`org.matrix.simplified_msc3575`). */
 export function unstableReply(reply: SlidingReply): object {
   return replyOf(reply, (room) => ({
     ...commonFields(room),
@@ -17,7 +17,7 @@ export function unstableReply(reply: SlidingReply): object {
 }
 
 /**
- * An answer in the form of the merged proposal:
+ * Returns a response in the form of the merged proposal:
  * https://github.com/matrix-org/matrix-spec-proposals/blob/main/proposals/4186-simplified-sliding-sync.md
  */
 export function stableReply(reply: SlidingReply): object {

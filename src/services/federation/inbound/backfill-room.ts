@@ -20,7 +20,7 @@ export type BackfillingApp = IngestApp & Pick<App, 'clock' | 'inbound'>
 
 const PAGE = 100
 const SERVERS = 4
-/** Number of events whose prev events are requested at once. */
+/** Number of events whose prev events are requested together. */
 const MAX_GAPS = 5
 const MAX_STATES = 4
 /**

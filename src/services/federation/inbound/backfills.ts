@@ -6,7 +6,7 @@ import { createSingleFlight, type SingleFlight } from '../../../infra/concurrenc
 export type Backfills = {
   /** Backfills a room, by its id; concurrent callers share the result. */
   once: SingleFlight<boolean>
-  /** Whether the gap before an event is not asked for now. */
+  /** Returns whether the gap before an event is in its back-off. */
   isResting(eventId: EventId): boolean
   /** Backs off from the gap before an event. */
   rest(eventId: EventId, ms: number): void

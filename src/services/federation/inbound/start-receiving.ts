@@ -2,7 +2,7 @@ import type { App } from '../../../app.ts'
 import { repeat } from '../../../infra/concurrency/repeat.ts'
 import { forgetTransactions } from '../../../storage/federation/federation-inbox.ts'
 
-/** How often to look whether another process has died, or an event has rested long enough. */
+/** Poll interval for leases of dead processes and for ended back-offs. */
 const LOOK_MS = 1000
 const RENEW_MS = 5000
 const FORGET_MS = 10 * 60_000

@@ -31,9 +31,9 @@ const SEND_TIMEOUT_MS = 600_000
 
 /**
  * Joins a room through the first server that can help, and stores the room as received. If the response omits members,
- * the room is usable at once and resync-room.ts fetches them. Throws RoomArrived if another join of `race` succeeded
- * first, the servers' refusal, 404 M_NOT_FOUND without any server, and 502 if none can be reached or gives a valid
- * response.
+ * the room is usable immediately and resync-room.ts fetches them. Throws RoomArrived if another join of `race`
+ * succeeded first, the servers' refusal, 404 M_NOT_FOUND without any server, and 502 if none can be reached or gives a
+ * valid response.
  * https://spec.matrix.org/v1.19/server-server-api/#joining-rooms
  */
 export async function joinRemotely(app: App, join: RemoteJoin, race: JoinRace): Promise<void> {

@@ -34,7 +34,7 @@ const COUNTED_ROWS = 100_000
 const FAILURE = 'outbox worker failed, will retry'
 
 /**
- * Drains the outbox: sends the entries of this process at once, and those left by others. `stop` aborts requests in
+ * Drains the outbox: sends the entries of this process immediately, and those left by others. `stop` aborts requests in
  * flight; other processes continue. https://spec.matrix.org/v1.19/server-server-api/#transactions
  */
 export async function startSending(app: SendingApp & Pick<App, 'config'>): Promise<{ stop(): Promise<void> }> {

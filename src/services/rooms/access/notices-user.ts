@@ -12,7 +12,8 @@ export function noticesUser({ config, serverName }: Pick<App, 'config' | 'server
 }
 
 /**
- * Throws M_CANNOT_LEAVE_SERVER_NOTICE_ROOM if the invite is from the notices user, unless the invited user is deactivated.
+ * Throws M_CANNOT_LEAVE_SERVER_NOTICE_ROOM if the invite is from the notices user, unless the invited user is
+ * deactivated.
  * https://spec.matrix.org/v1.19/client-server-api/#server-notices
  */
 export async function requireRejectable(

@@ -18,8 +18,8 @@ const IDENTIFYING_TYPES = [
 ]
 
 /**
- * Reads the state events that identify a room to non-members: `m.room.create`, name, avatar and so on, and the inviter's
- * member event.
+ * Reads the state events that identify a room to non-members: `m.room.create`, name, avatar and so on, and the
+ * inviter's member event.
  */
 export async function readRoomIdentity(
   db: Db,

@@ -2,9 +2,9 @@ import type { UserId } from '../../../core/ids.ts'
 import { createLanes } from '../../../infra/concurrency/lanes.ts'
 
 /**
- * Runs a read whose cost grows with a room or with the index, so that the reads of one user do not take all
- * connections. Further reads of that user wait: the limits of requests bound how many. `read` makes no such read in
- * turn, and waits for no server.
+ * Runs a read whose cost grows with a room or an index, so that the reads of one user do not take all connections.
+ * Further reads of that user wait; the requests behind them are limited elsewhere. `read` must not nest another such
+ * read, nor wait for another server.
  */
 export type ReadingTurns = <Result>(userId: UserId, read: () => Promise<Result>) => Promise<Result>
 

@@ -58,7 +58,7 @@ export async function readVisiblePage(
     const bytes = command.bytes - bytesOf(events)
     const wantedNext = { from, edge, limit, bytes, ...conditions }
     const load = () => loadNext(app, command, wantedNext)
-    // Without conditions the index has what is wanted.
+    // Without conditions the index suffices.
     const loaded = await (isFiltered ? app.reading.inTurn(command.userId, load) : load())
     looked += loaded.length
     const visible = await visibleEvents(app, command.userId, loaded.filter(takes))

@@ -14,7 +14,7 @@ export function startTypingExpiry(app: Pick<App, 'database' | 'clock' | 'logger'
 } {
   const expiry = repeat(app, { retry: RETRY_MS, failure: 'expiry of typing failed, will retry' }, async () => {
     await app.database.writeLazily((tx) => expireTyping(tx, app.clock.now()))
-    // A user who continues to type has a later end than the stream says.
+    // A user who continues typing has a later expiry than the stream shows.
     const next = await nextTypingExpiry(app.database)
     if (next !== undefined) wakeAt(next)
   })

@@ -10,9 +10,9 @@ const KEPT_MS = 60_000
 
 /** Signed events that are not stored yet. */
 export type ApprovedEvents = {
-  /** Keeps an event that the policy server of its room has signed, for the command that wants to send it. */
+  /** Keeps an event that its room's policy server has signed, for the command that sends it. */
   note(event: Event): void
-  /** Returns an approved event that equals what a command wants to send; it is returned only once. */
+  /** Takes an approved event that matches the one a command sends; it is returned only once. */
   take(roomId: RoomId, wanted: NewEvent): Event | undefined
 }
 

@@ -21,16 +21,18 @@ type Send = (txn: StoredTransaction | undefined) => Promise<EventId>
 
 export type ClientTransactions = {
   /**
-   * Sends the event of a client's transaction once, however often and to however many processes the request comes;
-   * returns its id each time.
+   * Sends the event of a client's transaction once, even if the request is retried at several processes, and returns
+   * its ID each time.
    */
   sendOnce(transaction: ClientTransaction, send: Send): Promise<EventId>
 }
 
-/** The newest transactions that a process remembers; the database finds older ones, and those of other processes. */
+/**
+ * The number of recent transactions that a process caches; the database has older ones, and those of other processes.
+ */
 const REMEMBERED = 20_000
 
-/** The index events_transaction refuses a repetition that this process does not remember. */
+/** Needs no look-up beforehand: the index events_transaction rejects a retry that is not in the cache. */
 export function createClientTransactions(database: Db): ClientTransactions {
   const recent = new LRUCache<string, Promise<EventId>>({ max: REMEMBERED })
   return {
@@ -56,12 +58,15 @@ async function sendOrFind(db: Db, transaction: ClientTransaction, send: Send): P
     if (!mayMeanRepetition(error)) throw error
     const eventId = await findTransactionEvent(db, { ...scope, deviceId, txnId })
     if (eventId === undefined) throw error
-    // The id of another redaction's transaction, under another path.
+    // The ID of another redaction's transaction, under another path.
     return (await isOfTransaction(db, eventId, transaction)) ? eventId : send(undefined)
   }
 }
 
-/** Besides the index, later changes may reject a retry: the sender has left the room, or has sent the same reaction. */
+/**
+ * In addition to the index, later changes may reject a retry: the sender has left the room, or has sent the same
+ * reaction.
+ */
 function mayMeanRepetition(error: unknown): boolean {
   if (error instanceof MatrixError) return error.status === 403 || error.errcode === 'M_DUPLICATE_ANNOTATION'
   return violatesUnique(error, 'events_transaction')

@@ -12,7 +12,7 @@ import type { StoredEvent } from '../../../storage/schema/stored-event.ts'
 import type { NewEvent } from './new-event.ts'
 import { resolveStates } from './resolve-states.ts'
 
-/** An event that is to follow the newest ones of a room, and what decides whether it may. */
+/** A draft of a room's next event, and the state that authorizes it. */
 export type DraftedEvent = {
   version: RoomVersion
   draft: EventDraft

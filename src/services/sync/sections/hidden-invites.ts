@@ -70,7 +70,7 @@ export async function unwantedByNid(
   return unwantedAmong(app, userId, [...(await loadEvents(app.database, nids)).values()])
 }
 
-/** A removal from a joined room is always shown, whoever sent it. */
+/** A removal from a joined room is always shown, regardless of the sender. */
 async function filterHidden(app: Reading, userId: UserId, members: readonly OutOfBandMember[]): Promise<Set<RoomId>> {
   if (members.length === 0) return new Set()
   const isUnwanted = await unwantedInviters(app, userId)

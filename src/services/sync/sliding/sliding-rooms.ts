@@ -246,7 +246,7 @@ function timelineOf(content: SlidingContent, { served, live }: Found): Pick<Slid
   }
 }
 
-/** Events up to the client's known order are old; for other rooms, the stream tells which events are live. */
+/** Events up to the client's known order are old; for other rooms, the stream shows which events are live. */
 function isOld({ span: { known }, isInitial, timeline }: SlidingContent, live: ReadonlySet<number>) {
   if (known && !isInitial) return (event: StoredEvent) => event.event_order! <= known.event_order
   const newest = timeline?.events.findLast((event) => live.has(event.event_nid))
