@@ -8,6 +8,7 @@ import { pollUntil } from '../../testing/poll-until.ts'
 
 const ROOT = join(import.meta.dirname, '..', '..')
 const PROGRAM = join(ROOT, 'bin', 'hearth')
+const NODE = join(ROOT, 'node_modules', '.bin', 'node')
 const MAKE_TEMPLATE = join(ROOT, 'src', 'testing', 'make-template.ts')
 
 /** A Hearth in a process of its own. */
@@ -107,7 +108,7 @@ export async function startHearth(options: HearthOptions = {}): Promise<TestHear
 /** Copies an empty migrated database into a data folder: creating one takes many times as long as starting a server. */
 export async function placeDatabase(dataFolder: string): Promise<void> {
   const folder = join(dataFolder, 'database')
-  if (!hasTemplate()) execFileSync(process.execPath, [MAKE_TEMPLATE], { stdio: 'pipe' })
+  if (!hasTemplate()) execFileSync(NODE, [MAKE_TEMPLATE], { stdio: 'pipe' })
   mkdirSync(folder, { recursive: true, mode: 0o700 })
   execFileSync('tar', ['-xf', templatePath(), '-C', folder], { stdio: 'pipe' })
 }

@@ -2,26 +2,16 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { z } from 'zod'
-import type { App } from '../../app.ts'
-import { defaultConfig } from '../../config.ts'
 import { ForbiddenError } from '../../core/errors.ts'
 import { createLogger } from '../../infra/logger.ts'
-import { createMetrics } from '../../infra/metrics.ts'
-import { systemRandom } from '../../infra/random.ts'
+import { createTestApp } from '../../testing/create-test-app.ts'
 import { createHttpApp } from './http-app.ts'
 import { type AnyEndpoint, Reply, route } from './route.ts'
 
 const SECRET = 'what a user wrote'
 const lines: Record<string, unknown>[] = []
 const write = (line: string) => void lines.push(JSON.parse(line))
-const metrics = createMetrics()
-const app = {
-  config: defaultConfig(),
-  logger: createLogger({ level: 'debug', format: 'json' }, { write }),
-  metrics,
-  random: systemRandom,
-  rateLimiter: { take: async () => {}, stop: async () => {} },
-} as Pick<App, 'config' | 'logger' | 'metrics' | 'random' | 'rateLimiter'> as App
+const app = await createTestApp({ logger: createLogger({ level: 'debug', format: 'json' }, { write }) })
 
 function endpoint(path: string, handle: () => unknown): AnyEndpoint {
   return route({ method: 'POST', path, auth: 'none', body: z.object({ number: z.number().optional() }), handle })
@@ -46,7 +36,7 @@ beforeAll(async () => {
 afterAll(() => {
   server.close()
   server.closeAllConnections()
-  metrics.close()
+  return app.close()
 })
 
 test.each([
