@@ -125,7 +125,7 @@ test.each([
     {},
     '! Limits count all clients as one, because the reverse proxy does not set X-Forwarded-For.\n    → Have the proxy',
   ],
-  ['sets', { 'x-forwarded-for': '203.0.113.5' }, "✓ Limits count by the clients' addresses\n"],
+  ['sets', { 'x-forwarded-for': '203.0.113.5' }, "✓ Rate limits use the clients' addresses\n"],
 ])('doctor finds a reverse proxy that %s the addresses of clients', async (_, headers, found) => {
   const proxy = await startRoundRobinProxy([`http://127.0.0.1:${port}`], headers)
   const file = join(folder, 'proxied.yaml')

@@ -97,7 +97,7 @@ test.each(['SIGUSR2', 'SIGWINCH', 'SIGPROF'] as const)(
     child.kill(signal)
     expect((await waiting).status).toBe(200)
     expect(await ended, output()).toEqual({ code: 1, signal: null })
-    expect(output()).toMatch(/"level":"fatal".*a test has thrown.*unexpected exception/)
+    expect(output()).toMatch(/"level":"fatal".*a test has thrown.*uncaught exception/)
   },
 )
 
