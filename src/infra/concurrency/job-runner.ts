@@ -6,7 +6,10 @@ import type { JobRow } from '../../storage/schema/jobs.ts'
 import type { Clock } from '../clock.ts'
 import type { Logger } from '../logger.ts'
 import type { Random } from '../random.ts'
+import { type ActiveWork, createActiveWork } from './active-work.ts'
 import { jitteredBackOff } from './back-off.ts'
+import { type LeasedWorker, startLeasedWorker } from './leased-worker.ts'
+import { createLeases, type Leases } from './leases.ts'
 
 /** The outcome of a job: done, or to be run again at a time (milliseconds since 1970). */
 export type JobOutcome = { again: number } | undefined
@@ -40,8 +43,8 @@ type Capabilities = {
 const LOOK_MS = 1000
 /** After this time other processes take over the jobs of a dead process. */
 const LEASE_MS = 6000
-const RENEW_MS = LEASE_MS / 3
 const AT_ONCE = 4
+const FAILURE = 'acquiring of jobs failed, will retry'
 const PATIENCE_MS = 2000
 const ATTENDING_PAUSE_MS = 20
 const BACK_OFF = { first: 2000, longest: 60 * 60_000 }
@@ -50,11 +53,11 @@ const MOST_ATTEMPTS = 100
 
 /** Creates the runner; it does nothing before `start`. */
 export function createJobRunner(app: Capabilities): JobRunner {
-  const holder = app.random.token(12)
-  const running = new Map<number, Promise<void>>()
+  const leases = createLeases(app, LEASE_MS)
+  const active: ActiveWork<number, undefined> = createActiveWork()
   const looks = new Set<Promise<void>>()
-  const timers: NodeJS.Timeout[] = []
   let handlers: JobHandlers = {}
+  let worker: LeasedWorker | undefined
 
   /** Tracked, so that `stop` waits for jobs that are being acquired. */
   function take(only?: number): Promise<void> {
@@ -64,35 +67,33 @@ export function createJobRunner(app: Capabilities): JobRunner {
   }
 
   async function lookForJobs(only: number | undefined): Promise<void> {
-    const free = AT_ONCE - running.size
-    if (app.stopping.aborted || timers.length === 0 || (free <= 0 && only === undefined)) return
-    const now = app.clock.now()
-    const lease = { holder, now, until: now + LEASE_MS, limit: Math.max(1, free), only }
-    for (const job of await app.database.write((tx) => leaseJobs(tx, lease))) {
-      const run = runJob(app, handlers, job).finally(() => running.delete(job.job_nid))
-      running.set(job.job_nid, run)
-    }
-  }
-
-  const report = (error: unknown) => app.logger.warn({ err: error }, 'acquiring of jobs failed, will retry')
-  function regularly(work: () => Promise<void>, every: number): void {
-    timers.push(setInterval(() => work().catch(report), every))
+    const free = AT_ONCE - active.size
+    if (app.stopping.aborted || !worker || (free <= 0 && only === undefined)) return
+    const lease = { ...leases.next(), limit: Math.max(1, free), only }
+    for (const job of await app.database.write((tx) => leaseJobs(tx, lease)))
+      active.begin(job.job_nid, undefined, () => runJob(app, handlers, job))
   }
 
   return {
     start(given) {
       handlers = given
-      regularly(() => take(), LOOK_MS)
-      regularly(() => renew(app, holder, [...running.keys()]), RENEW_MS)
+      worker = startLeasedWorker(app, {
+        failure: FAILURE,
+        lookEvery: LOOK_MS,
+        firstLook: LOOK_MS,
+        look: () => take(),
+        renew: { leaseMs: leases.ms, run: () => renew(app, leases, active.keys()) },
+        active,
+      })
     },
     begin(jobNid) {
-      take(jobNid).catch(report)
+      take(jobNid).catch((error) => app.logger.warn({ err: error }, FAILURE))
     },
     async attend(jobNid) {
       await take(jobNid)
       const patience = AbortSignal.any([AbortSignal.timeout(PATIENCE_MS), app.stopping])
-      while (timers.length > 0 && !patience.aborted) {
-        const own = running.get(jobNid)
+      while (worker && !patience.aborted) {
+        const own = active.ended(jobNid)
         if (own) await Promise.race([own, pause(PATIENCE_MS, undefined, { signal: patience }).catch(() => {})])
         if (!(await isJobPending(app.database, jobNid))) return
         await pause(ATTENDING_PAUSE_MS)
@@ -100,17 +101,16 @@ export function createJobRunner(app: Capabilities): JobRunner {
       }
     },
     async stop() {
-      for (const timer of timers.splice(0)) clearInterval(timer)
+      const stopped = worker
+      worker = undefined
       await Promise.allSettled(looks)
-      await Promise.allSettled(running.values())
+      await stopped?.stop()
     },
   }
 }
 
-async function renew(app: Capabilities, holder: string, jobNids: readonly number[]): Promise<void> {
-  if (jobNids.length === 0) return
-  const until = app.clock.now() + LEASE_MS
-  await app.database.write((tx) => renewJobLeases(tx, { holder, until, jobNids }))
+async function renew(app: Capabilities, leases: Leases, jobNids: readonly number[]): Promise<void> {
+  await app.database.write((tx) => renewJobLeases(tx, { ...leases.next(), jobNids }))
 }
 
 async function runJob(app: Capabilities, handlers: JobHandlers, job: JobRow): Promise<void> {

@@ -1,17 +1,15 @@
 import type { App } from '../../app.ts'
 import { type Appservice, hasUser } from '../../core/appservice.ts'
 import type { UserId } from '../../core/ids.ts'
-import { repeat } from '../../infra/concurrency/repeat.ts'
+import { startLeasedWorker } from '../../infra/concurrency/leased-worker.ts'
 import { beginAppservice, changeUsers, loadUserIds, resetMembers } from '../../storage/appservices/appservices.ts'
 import type { Tx } from '../../storage/engine/database.ts'
 import { prepareAppserviceSenders } from '../users/appservice-users.ts'
-import { createTeller, type TransactionSenderApp } from './tell-appservice.ts'
+import { createTeller, LEASE_MS, type TransactionSenderApp } from './tell-appservice.ts'
 
 /** Poll interval for ended back-offs and leases of dead processes. */
 const LOOK_MS = 1000
-const KEEP_MS = 2000
 const USERS_AT_ONCE = 10_000
-const FAILURE = 'appservice transaction sender failed, will retry'
 
 /**
  * Sends events to application services in order, each by one process at a time. Does nothing without application
@@ -24,23 +22,23 @@ export async function startTelling(
   await prepareAppserviceSenders(app)
   const told = app.config.appservices.filter(({ url }) => url !== null)
   for (const appservice of told) await prepare(app, appservice)
-  const tellers = told.map((appservice) => {
+  const workers = told.map((appservice) => {
     const teller = createTeller(app, appservice)
-    const telling = repeat(app, { every: LOOK_MS, failure: FAILURE }, () => teller.tell())
-    const keeping = repeat(app, { every: KEEP_MS, failure: FAILURE }, () => teller.keep())
-    return { teller, telling, keeping }
+    return startLeasedWorker(app, {
+      failure: 'appservice transaction sender failed, will retry',
+      lookEvery: LOOK_MS,
+      subscribe: ({ now }) =>
+        app.stream.subscribe((rows) => {
+          if (teller.concerns(rows)) now()
+        }),
+      look: () => teller.tell(),
+      renew: { leaseMs: LEASE_MS, run: () => teller.keep() },
+      release: () => teller.release(),
+    })
   })
-  const stopListening =
-    tellers.length === 0
-      ? () => {}
-      : app.stream.subscribe((rows) => {
-          for (const { teller, telling } of tellers) if (teller.concerns(rows)) telling.now()
-        })
   return {
     async stop() {
-      stopListening()
-      await Promise.all(tellers.flatMap(({ telling, keeping }) => [telling.stop(), keeping.stop()]))
-      await Promise.all(tellers.map(({ teller }) => teller.release()))
+      await Promise.all(workers.map((worker) => worker.stop()))
     },
   }
 }

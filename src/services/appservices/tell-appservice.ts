@@ -36,7 +36,7 @@ export type Teller = {
 }
 
 /** Longer than the interval of `keep`: when a process dies, another takes over after this time. */
-const LEASE_MS = 6000
+export const LEASE_MS = 6000
 const ROWS_AT_ONCE = 500
 const REQUEST_TIMEOUT_MS = 60_000
 const BACK_OFF = { first: 1000, longest: 5 * 60_000 }

@@ -1,4 +1,5 @@
 import type { App } from '../../app.ts'
+import { createLeases } from '../../infra/concurrency/leases.ts'
 import type { Tx } from '../../storage/engine/database.ts'
 import { scheduleDigests } from '../../storage/push/email-digests.ts'
 import {
@@ -29,17 +30,16 @@ const LEASE_MS = 5000
 const PAGE = 500
 
 export function createFollower(app: Capabilities): Follower {
-  const holder = app.random.token(12)
+  const leases = createLeases(app, LEASE_MS)
   let lease: { position: number; until: number } | undefined
   let isOther = false
 
   /** Returns the position to continue from; undefined if another process holds the lease. Usually needs no query. */
   async function position(): Promise<number | undefined> {
-    const now = app.clock.now()
-    if (lease && lease.until - now > LEASE_MS / 2) return lease.position
-    const until = now + LEASE_MS
-    const leased = await app.database.write((tx) => leasePushProgress(tx, { holder, now, until }))
-    lease = leased === undefined ? undefined : { position: leased, until }
+    const next = leases.next()
+    if (lease && lease.until - next.now > leases.ms / 2) return lease.position
+    const leased = await app.database.write((tx) => leasePushProgress(tx, next))
+    lease = leased === undefined ? undefined : { position: leased, until: next.until }
     isOther = leased === undefined
     return leased
   }
@@ -80,6 +80,6 @@ export function createFollower(app: Capabilities): Follower {
       }
     },
     isOther: () => isOther,
-    release: () => app.database.write((tx) => releasePushProgress(tx, holder)),
+    release: () => app.database.write((tx) => releasePushProgress(tx, leases.holder)),
   }
 }

@@ -1,6 +1,7 @@
 import type { App } from '../../app.ts'
 import { MatrixError } from '../../core/errors.ts'
 import type { UserId } from '../../core/ids.ts'
+import { type ActiveWork, createActiveWork } from '../../infra/concurrency/active-work.ts'
 import { jitteredBackOff } from '../../infra/concurrency/back-off.ts'
 import {
   finishPush,
@@ -40,35 +41,29 @@ const GIVE_UP_MS = 24 * 60 * 60_000
 export type PushSender = {
   /** Starts sending to due pushers, up to the limit; `onTurnEnd` is called whenever a place is free. */
   begin(onTurnEnd: () => void): Promise<void>
-  /** Resolves when no request is in flight. */
-  ended(): Promise<void>
+  /** The turns of pushers, and their users. */
+  readonly active: ActiveWork<PusherRow, UserId>
 }
 
 export function createPushSender(app: SendCapabilities): PushSender {
-  /** Users by their work in flight. */
-  const underWay = new Map<Promise<void>, UserId>()
+  const active: ActiveWork<PusherRow, UserId> = createActiveWork()
 
   function usersWithShare(): UserId[] {
-    const byUser = Map.groupBy(underWay.values(), (userId) => userId)
+    const byUser = Map.groupBy(active.abouts(), (userId) => userId)
     return [...byUser].flatMap(([userId, turns]) => (turns.length >= PUSHERS_OF_USER ? userId : []))
   }
 
   return {
+    active,
     async begin(onTurnEnd) {
-      const limit = PUSHERS_AT_ONCE - underWay.size
+      const limit = PUSHERS_AT_ONCE - active.size
       if (limit <= 0 || app.stopping.aborted) return
       const now = app.clock.now()
       const due = { now, until: now + LEASE_MS, limit, ofUser: PUSHERS_OF_USER, except: usersWithShare() }
       for (const pusher of await app.database.write((tx) => leaseDuePushers(tx, due))) {
-        const turn = sendInTurn(app, pusher).finally(() => {
-          underWay.delete(turn)
-          onTurnEnd()
-        })
-        underWay.set(turn, pusher.user_id)
+        active.begin(pusher, pusher.user_id, () => sendInTurn(app, pusher))
+        active.ended(pusher)?.then(onTurnEnd)
       }
-    },
-    async ended() {
-      await Promise.all(underWay.keys())
     },
   }
 }

@@ -1,4 +1,4 @@
-import { repeat } from '../../infra/concurrency/repeat.ts'
+import { startLeasedWorker } from '../../infra/concurrency/leased-worker.ts'
 import { hasPushers } from '../../storage/push/pushers.ts'
 import { createFollower } from './follow-stream.ts'
 import { createPushSender, type SendCapabilities } from './send-pushes.ts'
@@ -14,26 +14,37 @@ const CAUSES: readonly string[] = ['event', 'receipt']
 export async function startPush(app: SendCapabilities): Promise<{ stop(): Promise<void> }> {
   let isNeeded = await hasPushers(app.database)
 
-  const options = { every: LOOK_MS, first: LOOK_MS, failure: 'push delivery failed', level: 'error' } as const
   const follower = createFollower(app)
   const sender = createPushSender(app)
-  const send = repeat(app, options, async () => {
-    if (isNeeded) await sender.begin(send.now)
+  const common = {
+    failure: 'push delivery failed',
+    level: 'error',
+    lookEvery: LOOK_MS,
+    firstLook: LOOK_MS,
+  } as const
+  const sending = startLeasedWorker(app, {
+    ...common,
+    async look() {
+      if (isNeeded) await sender.begin(sending.now)
+    },
+    active: sender.active,
   })
-  const follow = repeat(app, options, async () => {
-    if (isNeeded && (await follower.follow())) send.now()
-  })
-  const stopListening = app.stream.subscribe((rows) => {
-    if (rows.some((row) => row.kind === 'pusher')) isNeeded = true
-    if (isNeeded && !follower.isOther() && rows.some((row) => CAUSES.includes(row.kind))) follow.now()
+  const following = startLeasedWorker(app, {
+    ...common,
+    subscribe: ({ now }) =>
+      app.stream.subscribe((rows) => {
+        if (rows.some((row) => row.kind === 'pusher')) isNeeded = true
+        if (isNeeded && !follower.isOther() && rows.some((row) => CAUSES.includes(row.kind))) now()
+      }),
+    async look() {
+      if (isNeeded && (await follower.follow())) sending.now()
+    },
+    release: follower.release,
   })
   return {
     async stop() {
-      stopListening()
-      await follow.stop()
-      await send.stop()
-      await sender.ended()
-      await follower.release()
+      await following.stop()
+      await sending.stop()
     },
   }
 }
