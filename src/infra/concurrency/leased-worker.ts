@@ -16,6 +16,8 @@ export type LeasedWork = {
   lookEvery?: number | undefined
   /** Milliseconds until the first look; 0 by default. */
   firstLook?: number | undefined
+  /** Milliseconds from a failed look to the next one; `lookEvery` by default. */
+  retry?: number | undefined
   /** Subscribes to the sources of new work. Returns a function that unsubscribes. */
   subscribe?(worker: Wake): () => void
   /** Extends the leases of this process, three times per lease, while something is active. */
@@ -36,8 +38,8 @@ export type LeasedWorker = Wake & {
 
 /** Starts a worker. `app.stopping` tells active work to end. */
 export function startLeasedWorker(app: { logger: Logger; stopping: AbortSignal }, work: LeasedWork): LeasedWorker {
-  const { failure, level, lookEvery, firstLook, renew } = work
-  const looks = repeat(app, { failure, level, every: lookEvery, first: firstLook }, () => work.look())
+  const { failure, level, lookEvery, firstLook, retry, renew } = work
+  const looks = repeat(app, { failure, level, every: lookEvery, first: firstLook, retry }, () => work.look())
   const pause = renew && renew.leaseMs / 3
   const renewals =
     renew &&

@@ -1,15 +1,13 @@
 import type { App } from '../../app.ts'
-import { repeat } from '../../infra/concurrency/repeat.ts'
+import { startLeasedWorker } from '../../infra/concurrency/leased-worker.ts'
 import { beatPresence, dropDeadPresence, settleAllPresence } from '../../storage/presence/presence.ts'
 
 type PresenceApp = Pick<App, 'config' | 'database' | 'clock' | 'random' | 'logger' | 'stopping' | 'presence'>
 
 /** Sweep interval for devices of this process that are gone. */
 const SWEEP_MS = 5000
-/** Interval of this process's heartbeat, and of the sweep for idle users and dead processes. */
-const BEAT_MS = 30_000
-/** A process without a heartbeat for this time is dead. */
-const DEAD_MS = 3 * BEAT_MS
+/** A process without a heartbeat for this time is dead; each sends three, and sweeps for idle users and dead processes. */
+const DEAD_MS = 90_000
 /** Other servers repeat presence; remote users without an update for this time are offline. */
 const HEARD_MS = 30 * 60_000
 
@@ -18,18 +16,18 @@ export async function startPresence(app: PresenceApp): Promise<{ stop(): Promise
   if (!app.config.presence.enabled) return { stop: async () => {} }
   const { writer } = app.presence
   await sweepPresence(app)
-  const failure = 'presence sweep failed, will retry'
-  const loops = [
-    repeat(app, { every: SWEEP_MS, first: SWEEP_MS, failure }, () => app.presence.sweep()),
-    repeat(app, { every: BEAT_MS, first: BEAT_MS, failure }, () => sweepPresence(app)),
-  ]
-  return {
-    async stop() {
-      await Promise.all(loops.map((loop) => loop.stop()))
+  return startLeasedWorker(app, {
+    failure: 'presence sweep failed, will retry',
+    lookEvery: SWEEP_MS,
+    firstLook: SWEEP_MS,
+    look: () => app.presence.sweep(),
+    // The heartbeat is the lease of all devices of this process.
+    renew: { leaseMs: DEAD_MS, run: () => sweepPresence(app) },
+    async release() {
       await writer.drained()
       await app.database.writeLazily((tx) => dropDeadPresence(tx, { before: 0, gone: writer.processId }))
     },
-  }
+  })
 }
 
 /**

@@ -2,10 +2,11 @@
 export type Inbox = {
   /** Looks for rooms with queued events now. */
   look(): Promise<void>
-  /** Renews the leases of this process. */
-  renew(): Promise<void>
   /** Waits until this process has no work in progress. */
   idle(): Promise<void>
-  /** Waits for work in progress, then releases the leases of this process. */
-  stop(): Promise<void>
+  /**
+   * Starts to look at intervals and to renew leases. `stop` waits for work in progress, then releases the leases of
+   * this process.
+   */
+  start(): { stop(): Promise<void> }
 }

@@ -1,11 +1,12 @@
 import { expect, onTestFinished, test } from 'vitest'
 import type { DeviceId, ServerName, UserId } from '../../../core/ids.ts'
 import type { JsonObject } from '../../../core/pdu.ts'
+import { createActiveWork } from '../../../infra/concurrency/active-work.ts'
 import { ensureDevice } from '../../../storage/devices/devices.ts'
 import type { TestOverrides } from '../../../testing/create-test-app.ts'
 import { ALICE, BOB, DEVICE } from '../../../testing/reading-room.ts'
 import { BORIS, createAppWithRemote, createSharedRoom, REMOTE } from '../../../testing/remote-server.ts'
-import { fetchStaleLists, freshDeviceLists } from '../requests/fetch-device-lists.ts'
+import { type Fetches, fetchStaleLists, freshDeviceLists } from '../requests/fetch-device-lists.ts'
 import { receiveEdus } from './receive-edu.ts'
 
 const STRANGER = '@stranger:remote' as UserId
@@ -152,9 +153,9 @@ test('a device list is fetched when somebody asks, follows changes, and is fetch
   await update('D', 9, [8], { keys: deviceKeys('D') })
   expect((await told('device_list')).length).toBeGreaterThan(seen)
   list = { ...list, stream_id: 9, devices: devices(['C', 'D']) }
-  const fetches = new Map()
+  const fetches: Fetches = createActiveWork()
   await fetchStaleLists(app, fetches)
-  await Promise.all([...fetches.values()].map((each) => each.ended))
+  await fetches.idle()
   expect(await ids()).toEqual(['C', 'D'])
   expect(app.asked).toHaveLength(2)
   const before = (await told('device_list')).length

@@ -2,9 +2,8 @@ import type { App } from '../../../app.ts'
 import { repeat } from '../../../infra/concurrency/repeat.ts'
 import { forgetTransactions } from '../../../storage/federation/federation-inbox.ts'
 
-/** Poll interval for leases of dead processes and for ended back-offs. */
-const LOOK_MS = 1000
-const RENEW_MS = 5000
+/** Interval of retries for events whose signatures could not be verified. */
+const RETRY_MS = 1000
 const FORGET_MS = 10 * 60_000
 /** No server retries a transaction for longer. */
 const KEPT_MS = 24 * 60 * 60_000
@@ -14,18 +13,15 @@ const FAILURE = 'processing of inbox failed, will retry'
 export function startReceiving(app: Pick<App, 'database' | 'clock' | 'logger' | 'stopping' | 'inbound'>): {
   stop(): Promise<void>
 } {
-  const inbox = app.inbound.inbox
-  const regularly = (work: () => Promise<unknown>, every: number) => repeat(app, { every, failure: FAILURE }, work)
+  const inbox = app.inbound.inbox.start()
+  const regularly = (every: number, work: () => Promise<unknown>) => repeat(app, { every, failure: FAILURE }, work)
   const loops = [
-    regularly(() => inbox.look(), LOOK_MS),
-    regularly(() => inbox.renew(), RENEW_MS),
-    regularly(() => app.inbound.unverifiedEvents.retry(), LOOK_MS),
-    regularly(() => app.database.write((tx) => forgetTransactions(tx, app.clock.now() - KEPT_MS)), FORGET_MS),
+    regularly(RETRY_MS, () => app.inbound.unverifiedEvents.retry()),
+    regularly(FORGET_MS, () => app.database.write((tx) => forgetTransactions(tx, app.clock.now() - KEPT_MS))),
   ]
   return {
     async stop() {
-      await Promise.all(loops.map((loop) => loop.stop()))
-      await inbox.stop()
+      await Promise.all([inbox, ...loops].map((each) => each.stop()))
     },
   }
 }

@@ -1,4 +1,7 @@
 import type { RoomId } from '../../../core/ids.ts'
+import { type ActiveWork, createActiveWork } from '../../../infra/concurrency/active-work.ts'
+import { startLeasedWorker } from '../../../infra/concurrency/leased-worker.ts'
+import { createLeases } from '../../../infra/concurrency/leases.ts'
 import {
   findInboxArrivals,
   leaseInboxRooms,
@@ -11,6 +14,8 @@ import { createRoomWorker, type InboxApp } from './work-inbox-room.ts'
 const ROOMS_AT_ONCE = 64
 /** Including waiting ones. */
 const ROOMS_HELD = 2000
+/** Poll interval for leases of dead processes and for ended back-offs. */
+const LOOK_MS = 1000
 /** When a process dies, others take over its rooms after this time. */
 const LEASE_MS = 15_000
 
@@ -19,25 +24,20 @@ const LEASE_MS = 15_000
  * wait for other servers.
  */
 export function createInbox(app: InboxApp, roomsAtOnce = ROOMS_AT_ONCE): Inbox {
-  const holder = app.random.token(12)
-  const working = new Map<RoomId, Promise<void>>()
-  const worker = createRoomWorker(app, holder)
+  const leases = createLeases(app, LEASE_MS)
+  const active: ActiveWork<RoomId, undefined> = createActiveWork()
+  const worker = createRoomWorker(app, leases.holder)
 
   async function look(): Promise<void> {
     if (app.stopping.aborted) return
     await worker.tellArrivals((rooms) => findInboxArrivals(app.database, rooms))
     const waiting = worker.waitingRooms()
-    const limit = Math.min(roomsAtOnce - (working.size - waiting), ROOMS_HELD - working.size)
+    const limit = Math.min(roomsAtOnce - (active.size - waiting), ROOMS_HELD - active.size)
     if (limit <= 0) return
-    const now = app.clock.now()
-    for (const roomId of await app.database.writeLazily((tx) =>
-      leaseInboxRooms(tx, { holder, now, until: now + LEASE_MS, limit }),
-    )) {
-      // The lease may have expired while this process was stalled.
-      if (working.has(roomId)) continue
-      const work = workOn(roomId).finally(() => working.delete(roomId))
-      working.set(roomId, work)
-    }
+    const lease = { ...leases.next(), limit }
+    // A room may be active already: its lease may have expired while this process was stalled.
+    for (const roomId of await app.database.writeLazily((tx) => leaseInboxRooms(tx, lease)))
+      active.begin(roomId, undefined, () => workOn(roomId))
   }
 
   async function workOn(roomId: RoomId): Promise<void> {
@@ -50,16 +50,18 @@ export function createInbox(app: InboxApp, roomsAtOnce = ROOMS_AT_ONCE): Inbox {
 
   return {
     look,
-    async renew() {
-      if (working.size === 0) return
-      await app.database.writeLazily((tx) => renewInboxLeases(tx, { holder, until: app.clock.now() + LEASE_MS }))
-    },
-    async idle() {
-      while (working.size > 0) await Promise.all(working.values())
-    },
-    async stop() {
-      await Promise.all(working.values())
-      await app.database.writeLazily((tx) => releaseInboxRooms(tx, holder))
-    },
+    idle: active.idle,
+    start: () =>
+      startLeasedWorker(app, {
+        failure: 'processing of inbox failed, will retry',
+        lookEvery: LOOK_MS,
+        look,
+        active,
+        renew: {
+          leaseMs: leases.ms,
+          run: () => app.database.writeLazily((tx) => renewInboxLeases(tx, leases.next())),
+        },
+        release: () => app.database.writeLazily((tx) => releaseInboxRooms(tx, leases.holder)),
+      }),
   }
 }

@@ -2,7 +2,7 @@ import type { App } from '../../../app.ts'
 import type { ServerName } from '../../../core/ids.ts'
 import { createConcurrencyLimit } from '../../../infra/concurrency/concurrency-limit.ts'
 import { inBatches } from '../../../infra/concurrency/in-batches.ts'
-import type { Lease } from '../../../storage/engine/lease.ts'
+import type { Leases } from '../../../infra/concurrency/leases.ts'
 import {
   catchUp,
   failTransaction,
@@ -27,8 +27,6 @@ export type OutboxBatches = {
   held(): ServerName[]
 }
 
-/** Longer than the renewal interval: when a process dies, another takes over after this time. */
-export const LEASE_MS = 6000
 const MAX_BATCH = 50
 /** For statements about one destination, which may wait for a room lock. */
 const SINGLE_TURNS = 2
@@ -36,20 +34,19 @@ const SINGLE_TURNS = 2
 /**
  * Creates the batches. Destinations that are ready at the same time, as after an event in a room of many servers, share
  * transactions: one transaction at a time leases, and one deletes, so that sending does not delay client requests.
- * `holder` is this process. `haveBegun` resolves when no request is about to begin: until then, more requests end soon
+ * `leases` are those of this process. `haveBegun` resolves when no request is about to begin: until then, more requests end soon
  * and can join the batch.
  */
 export function createOutboxBatches(
-  { database, clock, random }: Pick<App, 'database' | 'clock' | 'random'>,
-  { holder, haveBegun }: { holder: string; haveBegun(): Promise<void> },
+  { database, random }: Pick<App, 'database' | 'random'>,
+  { leases, haveBegun }: { leases: Leases; haveBegun(): Promise<void> },
 ): OutboxBatches {
   const inTurn = createConcurrencyLimit(SINGLE_TURNS)
-  const lease = (): Lease => ({ holder, now: clock.now(), until: clock.now() + LEASE_MS })
   const named = <Item extends object>(item: Item) => ({ ...item, txnId: random.token(16) })
 
   const take = inBatches(MAX_BATCH, async (destinations: readonly ServerName[]) => {
     const wanted = [...new Set(destinations)].map((destination) => named({ destination }))
-    const steps = await database.write((tx) => takeTransactions(tx, lease(), wanted))
+    const steps = await database.write((tx) => takeTransactions(tx, leases.next(), wanted))
     // A concurrent request for the same destination finds it leased.
     return destinations.map((destination) => {
       const step = steps.get(destination)
@@ -60,7 +57,7 @@ export function createOutboxBatches(
   const finish = inBatches(
     MAX_BATCH,
     async (finished: readonly { destination: ServerName; sent: OutgoingTransaction }[]) => {
-      const steps = await database.write((tx) => finishTransactions(tx, lease(), finished.map(named)))
+      const steps = await database.write((tx) => finishTransactions(tx, leases.next(), finished.map(named)))
       return finished.map(({ destination }) => steps.get(destination))
     },
     haveBegun,
@@ -74,7 +71,7 @@ export function createOutboxBatches(
     try {
       step = await asked()
       while (step === 'catch up') {
-        step = await inTurn(() => database.write((tx) => catchUp(tx, lease(), named({ destination }))))
+        step = await inTurn(() => database.write((tx) => catchUp(tx, leases.next(), named({ destination }))))
       }
     } finally {
       if (step === undefined || step === 'catch up') held.delete(destination)
@@ -88,9 +85,9 @@ export function createOutboxBatches(
     },
     finish: (destination, sent) => keep(destination, () => finish({ destination, sent })),
     fail: (destination, failure) =>
-      inTurn(() => database.write((tx) => failTransaction(tx, { destination, holder }, failure))).finally(() =>
-        held.delete(destination),
-      ),
+      inTurn(() =>
+        database.write((tx) => failTransaction(tx, { destination, holder: leases.holder }, failure)),
+      ).finally(() => held.delete(destination)),
     held: () => [...held],
   }
 }

@@ -1,5 +1,7 @@
 import type { App } from '../../../app.ts'
 import { serverNameOf } from '../../../core/ids.ts'
+import { createActiveWork } from '../../../infra/concurrency/active-work.ts'
+import { startLeasedWorker } from '../../../infra/concurrency/leased-worker.ts'
 import { repeat } from '../../../infra/concurrency/repeat.ts'
 import { beginFollowing } from '../../../storage/federation/federation-progress.ts'
 import { hasOtherServers } from '../../../storage/rooms/membership/other-servers.ts'
@@ -25,37 +27,43 @@ export async function startEdus(app: Capabilities): Promise<{ stop(): Promise<vo
   if (!app.config.federation.enabled) return { stop: async () => {} }
   let isNeeded = await hasOtherServers(app.database)
   if (isNeeded) await app.database.write((tx) => beginFollowing(tx, app.stream.position()))
-  const fetches: Fetches = new Map()
+  const fetches: Fetches = createActiveWork()
 
-  const follow = repeat(app, { every: LOOK_MS, failure: FAILURE }, async () => {
-    while (isNeeded && !app.stopping.aborted && (await queueStreamEdus(app)));
-    if (isNeeded) await fetchStaleLists(app, fetches)
+  const follower = startLeasedWorker(app, {
+    failure: FAILURE,
+    lookEvery: LOOK_MS,
+    subscribe: ({ now }) =>
+      app.stream.subscribe((rows) => {
+        if (isNeeded) {
+          if (rows.some(isCause)) now()
+        } else if (rows.some(isJoin)) {
+          beginAfter(rows[0]!.stream_position - 1).catch((error) =>
+            app.logger.warn({ err: error }, 'looking for other servers failed'),
+          )
+        }
+      }),
+    // The lease is a row lock in the transaction that stores the position.
+    async look() {
+      while (isNeeded && !app.stopping.aborted && (await queueStreamEdus(app)));
+      if (isNeeded) await fetchStaleLists(app, fetches)
+    },
+    active: fetches,
   })
   const presence = repeat(app, { every: PRESENCE_MS, failure: FAILURE }, async () => {
     if (isNeeded) await resendPresence(app)
   })
-  const stopListening = app.stream.subscribe((rows) => {
-    if (isNeeded) {
-      if (rows.some(isCause)) follow.now()
-    } else if (rows.some(isJoin)) {
-      const before = rows[0]!.stream_position - 1
-      hasOtherServers(app.database)
-        .then(async (has) => {
-          if (!has || isNeeded) return
-          await app.database.write((tx) => beginFollowing(tx, before))
-          isNeeded = true
-          follow.now()
-        })
-        .catch((error) => app.logger.warn({ err: error }, 'look-up of remote servers failed'))
-    }
-  })
 
   return {
     async stop() {
-      stopListening()
-      await Promise.all([follow.stop(), presence.stop()])
-      await Promise.all([...fetches.values()].map(({ ended }) => ended))
+      await Promise.all([follower.stop(), presence.stop()])
     },
+  }
+
+  async function beginAfter(position: number): Promise<void> {
+    if (!(await hasOtherServers(app.database)) || isNeeded) return
+    await app.database.write((tx) => beginFollowing(tx, position))
+    isNeeded = true
+    follower.now()
   }
 
   function isJoin({ kind, detail }: StreamRow): boolean {

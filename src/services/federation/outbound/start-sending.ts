@@ -1,5 +1,8 @@
 import type { App } from '../../../app.ts'
 import type { ServerName } from '../../../core/ids.ts'
+import { type ActiveWork, createActiveWork } from '../../../infra/concurrency/active-work.ts'
+import { startLeasedWorker } from '../../../infra/concurrency/leased-worker.ts'
+import { createLeases } from '../../../infra/concurrency/leases.ts'
 import { createPace } from '../../../infra/concurrency/pace.ts'
 import { repeat } from '../../../infra/concurrency/repeat.ts'
 import { onQueued } from '../../../storage/federation/federation-outbox.ts'
@@ -13,7 +16,7 @@ import {
   releaseDestinations,
   startCatchUpOfAllDestinations,
 } from '../../../storage/federation/federation-transactions.ts'
-import { createOutboxBatches, LEASE_MS } from './outbox-batches.ts'
+import { createOutboxBatches } from './outbox-batches.ts'
 import { type SendingApp, sendTransactions } from './send-transactions.ts'
 
 /** Concurrent destinations. Failed ones have places of their own, so that they do not delay the others. */
@@ -24,9 +27,10 @@ const RETRIES_AT_ONCE = 50
  * client requests.
  */
 const SPREAD_MS = 100
+/** When a process dies, others take over its destinations after this time. */
+const LEASE_MS = 6000
 /** Poll interval for ended back-offs and leases of dead processes. */
 const LOOK_MS = 1000
-const EXTEND_MS = LEASE_MS / 3
 /** Poll interval for entries queued by a process that died before sending them. */
 const SWEEP_MS = 5000
 const FULL_SWEEP = 200
@@ -43,9 +47,9 @@ export async function startSending(app: SendingApp & Pick<App, 'config'>): Promi
     return { stop: async () => {} }
   }
   app.metrics.watchFederation(() => countOutbox(app.database, COUNTED_ROWS))
-  const holder = app.random.token(12)
+  const leases = createLeases(app, LEASE_MS)
   const { mayBegin, haveBegun } = createPace(SPREAD_MS)
-  const outbox = createOutboxBatches(app, { holder, haveBegun })
+  const outbox = createOutboxBatches(app, { leases, haveBegun })
   /** Destinations whose entries may be unknown to all processes after an error. */
   const failed = new Set<ServerName>()
   const send = async (destination: ServerName) => {
@@ -58,28 +62,33 @@ export async function startSending(app: SendingApp & Pick<App, 'config'>): Promi
   }
   const first = createQueue(AT_ONCE, send)
   const retries = createQueue(RETRIES_AT_ONCE, send)
-  const stopListening = onQueued(app.database, first.add)
-  const looks = [
-    repeat(app, { every: LOOK_MS, failure: FAILURE }, async () => {
+  const sweeps = repeat(app, { every: SWEEP_MS, failure: FAILURE }, createSweep(app, first.add))
+  const worker = startLeasedWorker(app, {
+    failure: FAILURE,
+    lookEvery: LOOK_MS,
+    subscribe: () => onQueued(app.database, first.add),
+    async look() {
       first.add([...failed])
       failed.clear()
-      const free = RETRIES_AT_ONCE - retries.active()
+      const free = RETRIES_AT_ONCE - retries.active.size
       if (free > 0) retries.add(await findDueDestinations(app.database, app.clock.now(), free))
-    }),
-    repeat(app, { every: SWEEP_MS, failure: FAILURE }, createSweep(app, first.add)),
-    repeat(app, { every: EXTEND_MS, failure: FAILURE }, async () => {
-      const destinations = outbox.held()
-      const until = app.clock.now() + LEASE_MS
-      if (destinations.length > 0)
-        await app.database.writeLazily((tx) => extendLeases(tx, { holder, destinations, until }))
-    }),
-  ]
+    },
+    active: {
+      get size() {
+        return outbox.held().length
+      },
+      idle: async () => void (await Promise.all([first.drained(), retries.drained()])),
+    },
+    renew: {
+      leaseMs: leases.ms,
+      run: () => app.database.writeLazily((tx) => extendLeases(tx, { ...leases.next(), destinations: outbox.held() })),
+    },
+    release: () => app.database.writeLazily((tx) => releaseDestinations(tx, leases.holder)),
+  })
   return {
     async stop() {
-      stopListening()
-      await Promise.all(looks.map((look) => look.stop()))
-      await Promise.all([first.drained(), retries.drained()])
-      await app.database.writeLazily((tx) => releaseDestinations(tx, holder))
+      await sweeps.stop()
+      await worker.stop()
     },
   }
 }
@@ -107,7 +116,7 @@ function createSweep(app: SendingApp, found: (destinations: readonly ServerName[
  */
 function createQueue(limit: number, work: (name: ServerName) => Promise<void>) {
   const waiting = new Set<ServerName>()
-  const active = new Map<ServerName, Promise<void>>()
+  const active: ActiveWork<ServerName, undefined> = createActiveWork()
   let isStopped = false
 
   function pump(): void {
@@ -115,13 +124,8 @@ function createQueue(limit: number, work: (name: ServerName) => Promise<void>) {
       if (isStopped || active.size >= limit) return
       if (active.has(name)) continue
       waiting.delete(name)
-      active.set(
-        name,
-        work(name).finally(() => {
-          active.delete(name)
-          pump()
-        }),
-      )
+      active.begin(name, undefined, () => work(name))
+      active.ended(name)?.then(pump)
     }
   }
 
@@ -130,10 +134,10 @@ function createQueue(limit: number, work: (name: ServerName) => Promise<void>) {
       for (const name of names) waiting.add(name)
       pump()
     },
-    active: () => active.size,
-    async drained() {
+    active,
+    drained() {
       isStopped = true
-      await Promise.all(active.values())
+      return active.idle()
     },
   }
 }

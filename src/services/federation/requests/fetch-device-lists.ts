@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import type { App } from '../../../app.ts'
 import { type ServerName, serverNameOf, type UserId } from '../../../core/ids.ts'
+import type { ActiveWork } from '../../../infra/concurrency/active-work.ts'
 import { jitteredBackOff } from '../../../infra/concurrency/back-off.ts'
 import { createConcurrencyLimit } from '../../../infra/concurrency/concurrency-limit.ts'
 import { madeOnce } from '../../../infra/concurrency/made-once.ts'
@@ -70,18 +71,17 @@ export async function freshDeviceLists(
 }
 
 /** The fetches of this process in flight, by user. */
-export type Fetches = Map<UserId, { server: ServerName; ended: Promise<void> }>
+export type Fetches = ActiveWork<UserId, ServerName>
 
 /** Starts to fetch stale lists, a limited number concurrently, and adds them to `active`. */
 export async function fetchStaleLists(app: DeviceListApp, active: Fetches): Promise<void> {
   if (active.size >= AT_ONCE) return
   const stale = await findStaleLists(app.database, app.clock.now(), LOOKED_AT)
   for (const { user_id, server_name } of stale) {
-    const ofServer = [...active.values()].filter(({ server }) => server === server_name).length
+    const ofServer = active.abouts().filter((server) => server === server_name).length
     if (active.size >= AT_ONCE) return
     if (active.has(user_id) || ofServer >= PER_SERVER) continue
-    const ended = fetchDeviceList(app, user_id).finally(() => active.delete(user_id))
-    active.set(user_id, { server: server_name, ended })
+    active.begin(user_id, server_name, () => fetchDeviceList(app, user_id))
   }
 }
 
