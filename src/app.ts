@@ -4,6 +4,7 @@ import type { SigningKey } from './core/signing/signing-key.ts'
 import type { Clock } from './infra/clock.ts'
 import type { JobRunner } from './infra/concurrency/job-runner.ts'
 import type { RateLimiter } from './infra/concurrency/rate-limiter.ts'
+import type { SingleFlight } from './infra/concurrency/single-flight.ts'
 import type { AskedLanes, Asker } from './infra/federation/asked-lanes.ts'
 import type { FederationClient } from './infra/federation/federation-client.ts'
 import type { KeyRing } from './infra/federation/key-ring.ts'
@@ -17,12 +18,20 @@ import type { Metrics } from './infra/metrics.ts'
 import type { Random } from './infra/random.ts'
 import type { StreamTail } from './infra/stream-tail.ts'
 import type { PasswordHasher } from './infra/users/password-hasher.ts'
+import type { ThirdPartyProtocols } from './services/appservices/third-party-protocols.ts'
 import type { Backfills } from './services/federation/inbound/backfills.ts'
 import type { EarlyReceipts } from './services/federation/inbound/early-receipts.ts'
 import type { Inbox } from './services/federation/inbound/inbox.ts'
 import type { UnverifiedEvents } from './services/federation/inbound/unverified.ts'
+import type { JoinRaces } from './services/federation/joining/join-race.ts'
+import type { ServersAlive } from './services/federation/outbound/servers-alive.ts'
+import type { TransactionTexts } from './services/federation/outbound/transaction-text.ts'
+import type { RemoteSpaces } from './services/lookup/remote-spaces.ts'
 import type { MediaStore } from './services/media/media-store.ts'
 import type { DevicePresence } from './services/presence/device-presence.ts'
+import type { PrepareEvents } from './services/push/prepare-events.ts'
+import type { PushProfiles } from './services/push/push-profile.ts'
+import type { UnreadRooms } from './services/push/unread-rooms.ts'
 import type { SpaceWalks } from './services/rooms/directory/space-walks.ts'
 import type { ReadingTurns } from './services/rooms/reading/reading-turns.ts'
 import type { ApprovedEvents } from './services/rooms/timeline/approved-events.ts'
@@ -30,8 +39,12 @@ import type { ClientTransactions } from './services/rooms/timeline/client-transa
 import type { ConnectedUsers } from './services/sync/sections/connected-users.ts'
 import type { FirstAnswers } from './services/sync/sections/first-answers.ts'
 import type { SentMembersOfClients } from './services/sync/sections/sent-members.ts'
+import type { InviteFilter } from './services/sync/sections/hidden-invites.ts'
+import type { KeyCountsOf } from './services/sync/sections/key-counts.ts'
 import type { WaitingRequests } from './services/sync/sections/waiting-requests.ts'
+import type { DirectRooms } from './services/sync/sliding/direct-rooms.ts'
 import type { SlidingAnswers } from './services/sync/sliding/store-answers.ts'
+import type { KnownAppservices } from './services/users/known-appservices.ts'
 import type { Database } from './storage/engine/database.ts'
 import type { TakeNids } from './storage/engine/nids.ts'
 import type { RoomTransactions } from './storage/rooms/room-transactions.ts'
@@ -98,6 +111,23 @@ export type Components = {
     readonly earlyReceipts: EarlyReceipts
     readonly backfills: Backfills
   }
+  readonly outbound: {
+    readonly serversAlive: ServersAlive
+    readonly transactionTexts: TransactionTexts
+  }
+  /** Requests to other servers that several callers share. */
+  readonly remote: {
+    readonly joinRaces: JoinRaces
+    readonly deviceListFetches: SingleFlight<void>
+    readonly spaces: RemoteSpaces
+  }
+  readonly push: {
+    readonly profileOf: PushProfiles
+    readonly prepareEvents: PrepareEvents
+    readonly unreadRooms: UnreadRooms
+  }
+  readonly knownAppservices: KnownAppservices
+  readonly thirdPartyProtocols: ThirdPartyProtocols
   readonly presence: DevicePresence
   readonly sync: {
     readonly connectedUsers: ConnectedUsers
@@ -105,6 +135,9 @@ export type Components = {
     readonly firstAnswers: FirstAnswers
     readonly sentMembers: SentMembersOfClients
     readonly slidingAnswers: SlidingAnswers
+    readonly keyCounts: KeyCountsOf
+    readonly invites: InviteFilter
+    readonly directRooms: DirectRooms
   }
 }
 

@@ -1,9 +1,18 @@
 import type { App, Capabilities } from './app.ts'
+import { createSingleFlight } from './infra/concurrency/single-flight.ts'
+import { createThirdPartyProtocols } from './services/appservices/third-party-protocols.ts'
 import { createBackfills } from './services/federation/inbound/backfills.ts'
 import { createEarlyReceipts } from './services/federation/inbound/early-receipts.ts'
 import { createUnverifiedEvents } from './services/federation/inbound/unverified-events.ts'
 import { createInbox } from './services/federation/inbound/work-inbox.ts'
+import { createJoinRaces } from './services/federation/joining/join-race.ts'
+import { createServersAlive } from './services/federation/outbound/servers-alive.ts'
+import { createTransactionTexts } from './services/federation/outbound/transaction-text.ts'
+import { createRemoteSpaces } from './services/lookup/remote-spaces.ts'
 import { createDevicePresence } from './services/presence/device-presence.ts'
+import { createPreparedEvents } from './services/push/prepare-events.ts'
+import { createPushProfiles } from './services/push/push-profile.ts'
+import { createUnreadRooms } from './services/push/unread-rooms.ts'
 import { createSpaceWalks } from './services/rooms/directory/space-walks.ts'
 import { createReadingTurns } from './services/rooms/reading/reading-turns.ts'
 import { createApprovedEvents } from './services/rooms/timeline/approved-events.ts'
@@ -11,8 +20,12 @@ import { createClientTransactions } from './services/rooms/timeline/client-trans
 import { createConnectedUsers } from './services/sync/sections/connected-users.ts'
 import { createFirstAnswers } from './services/sync/sections/first-answers.ts'
 import { createSentMembers } from './services/sync/sections/sent-members.ts'
+import { createInviteFilter } from './services/sync/sections/hidden-invites.ts'
+import { createKeyCounts } from './services/sync/sections/key-counts.ts'
 import { createWaitingRequests } from './services/sync/sections/waiting-requests.ts'
+import { createDirectRooms } from './services/sync/sliding/direct-rooms.ts'
 import { createSlidingAnswers } from './services/sync/sliding/store-answers.ts'
+import { createKnownAppservices } from './services/users/known-appservices.ts'
 
 /** Creates an app from its capabilities, with all process-wide components. Does not start any of them. */
 export function buildApp(capabilities: Capabilities): App {
@@ -21,6 +34,11 @@ export function buildApp(capabilities: Capabilities): App {
     timeline: buildTimeline(capabilities),
     reading: buildReading(),
     inbound: buildInbound(capabilities),
+    outbound: { serversAlive: createServersAlive(capabilities), transactionTexts: createTransactionTexts() },
+    remote: buildRemote(capabilities),
+    push: buildPush(capabilities),
+    knownAppservices: createKnownAppservices(capabilities),
+    thirdPartyProtocols: createThirdPartyProtocols(),
     presence: createDevicePresence(capabilities),
     sync: buildSync(capabilities),
   }
@@ -41,6 +59,9 @@ function buildSync({ config, database, stream }: Capabilities): App['sync'] {
     firstAnswers: createFirstAnswers(),
     sentMembers: createSentMembers(),
     slidingAnswers: createSlidingAnswers(database),
+    keyCounts: createKeyCounts({ database, stream }),
+    invites: createInviteFilter({ database, stream }),
+    directRooms: createDirectRooms({ database, stream }),
   }
 }
 
@@ -51,5 +72,21 @@ function buildInbound(capabilities: Capabilities): App['inbound'] {
     unverifiedEvents: createUnverifiedEvents({ ...capabilities, inbox }),
     earlyReceipts: createEarlyReceipts(capabilities),
     backfills: createBackfills(capabilities.clock),
+  }
+}
+
+function buildRemote({ stream }: Capabilities): App['remote'] {
+  return {
+    joinRaces: createJoinRaces(stream),
+    deviceListFetches: createSingleFlight(),
+    spaces: createRemoteSpaces(),
+  }
+}
+
+function buildPush({ database, stream }: Capabilities): App['push'] {
+  return {
+    profileOf: createPushProfiles({ database, stream }),
+    prepareEvents: createPreparedEvents(database),
+    unreadRooms: createUnreadRooms(stream),
   }
 }

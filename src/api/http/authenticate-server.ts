@@ -2,7 +2,6 @@ import type { IncomingMessage } from 'node:http'
 import type { App } from '../../app.ts'
 import { canonicalJson } from '../../core/json/canonical-json.ts'
 import { isPrivateAddress } from '../../infra/http/private-address.ts'
-import { noteServerAlive } from '../../services/federation/outbound/note-server-alive.ts'
 import {
   authenticateServer,
   findClaims,
@@ -32,6 +31,6 @@ export async function receiveSigned(
     request.method === 'GET' || request.method === 'HEAD' ? undefined : await readJson(request, app.config.limits)
   const content = body === undefined ? undefined : canonicalJson(body as object, { strict: false })
   const session = authenticateServer(app, claims, { method: request.method!, uri: request.url!, content })
-  noteServerAlive(app, session.origin)
+  app.outbound.serversAlive.note(session.origin)
   return { session, body: body === undefined ? {} : body }
 }

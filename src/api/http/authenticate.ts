@@ -3,7 +3,6 @@ import type { App } from '../../app.ts'
 import type { Appservice } from '../../core/appservice.ts'
 import { ForbiddenError, MatrixError, SuspendedError } from '../../core/errors.ts'
 import type { UserId } from '../../core/ids.ts'
-import { findAppservice } from '../../services/users/appservice-sessions.ts'
 import { findSession } from '../../services/users/sessions.ts'
 import { findNoticesRoom } from '../../storage/rooms/server-notices.ts'
 import type { AnyEndpoint, Session } from './route.ts'
@@ -83,7 +82,7 @@ export function authenticateAppservice(
   request: { raw: IncomingMessage; query: URLSearchParams },
 ): Appservice | 'unknown' | undefined {
   const token = endpoint.appservices ? accessTokenOf(request) : undefined
-  return token === undefined ? undefined : (findAppservice(app, token) ?? 'unknown')
+  return token === undefined ? undefined : (app.knownAppservices.findByToken(token) ?? 'unknown')
 }
 
 /**

@@ -1,4 +1,3 @@
-import { LRUCache } from 'lru-cache'
 import { z } from 'zod'
 import type { App } from '../../app.ts'
 import { type Appservice, hasUser, isInNamespace } from '../../core/appservice.ts'
@@ -6,34 +5,16 @@ import { NotFoundError } from '../../core/errors.ts'
 import type { RoomAlias, UserId } from '../../core/ids.ts'
 import type { JsonObject } from '../../core/pdu.ts'
 import { networkInstance } from '../rooms/directory/network-directory.ts'
+import { type Protocol, protocolSchema } from './third-party-protocols.ts'
 
-type AskingApp = Pick<App, 'config' | 'appservices' | 'logger'>
+type AskingApp = Pick<App, 'config' | 'appservices' | 'logger' | 'thirdPartyProtocols'>
 type Query = Iterable<[string, string]>
 
 const TIMEOUT_MS = 10_000
-const KEPT_MS = 5 * 60_000
 
 const text = z.string()
-const fieldType = z.looseObject({ regexp: text, placeholder: text })
-const protocol = z.looseObject({
-  user_fields: z.array(text).default([]),
-  location_fields: z.array(text).default([]),
-  icon: text.default(''),
-  field_types: z.record(text, fieldType).default({}),
-  instances: z
-    .array(
-      z.looseObject({ network_id: text.optional(), desc: text.default(''), fields: z.looseObject({}).default({}) }),
-    )
-    .default([]),
-})
 const location = z.looseObject({ alias: text, protocol: text, fields: z.looseObject({}) })
 const user = z.looseObject({ userid: text, protocol: text, fields: z.looseObject({}) })
-
-/**
- * A third-party protocol in the client format:
- * https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3thirdpartyprotocolprotocol
- */
-type Protocol = z.output<typeof protocol>
 
 /** Lists all third-party protocols of application services; those that none describes are left out. */
 export async function listProtocols(app: AskingApp): Promise<Record<string, Protocol>> {
@@ -95,16 +76,13 @@ async function describeProtocol(app: AskingApp, name: string): Promise<Protocol 
   return first && { ...first, instances: described.flatMap((one) => one?.instances ?? []) }
 }
 
-const descriptions = new WeakMap<AskingApp['appservices'], LRUCache<string, Protocol>>()
-
 /** Cached: every client requests all of them to show the directory, and they hardly ever change. */
 async function askForProtocol(app: AskingApp, appservice: Appservice, name: string): Promise<Protocol | undefined> {
-  const known = descriptions.get(app.appservices) ?? new LRUCache<string, Protocol>({ max: 200, ttl: KEPT_MS })
-  descriptions.set(app.appservices, known)
+  const known = app.thirdPartyProtocols
   const key = `${appservice.id} ${name}`
   const kept = known.get(key)
   if (kept) return kept
-  const answer = protocol.safeParse(
+  const answer = protocolSchema.safeParse(
     await ask(app, appservice, { path: `protocol/${encodeURIComponent(name)}`, query: [] }),
   )
   if (!answer.success) return undefined

@@ -1,30 +1,21 @@
-import { LRUCache } from 'lru-cache'
 import { z } from 'zod'
 import type { App } from '../../app.ts'
 import { domainOf, isUserId, type RoomId, type ServerName, type UserId } from '../../core/ids.ts'
 import type { ChildEvent } from '../../core/rooms/space-children.ts'
-import { madeOnce } from '../../infra/concurrency/made-once.ts'
 import { FederationError } from '../../infra/federation/federation-error.ts'
 import { findMembership, isJoinedToAny } from '../../storage/rooms/membership/room-memberships.ts'
 import { remoteRoomSummary } from '../federation/requests/remote-room-fields.ts'
+import type { ForeignRoom } from '../rooms/directory/foreign-room.ts'
 import type { RoomSummary } from '../rooms/directory/published-room.ts'
-import {
-  type FindForeignRoom,
-  type ForeignRoom,
-  type HierarchyCommand,
-  readSpaceHierarchy,
-} from '../rooms/directory/space-hierarchy.ts'
+import { type FindForeignRoom, type HierarchyCommand, readSpaceHierarchy } from '../rooms/directory/space-hierarchy.ts'
 
-type SpaceApp = Pick<App, 'config' | 'database' | 'serverName' | 'federation' | 'logger' | 'reading'>
+type SpaceApp = Pick<App, 'config' | 'database' | 'serverName' | 'federation' | 'logger' | 'reading' | 'remote'>
 
 const TIMEOUT_MS = 10_000
 const MAX_BYTES = 8 * 1024 * 1024
 const MAX_SERVERS = 3
 /** Limit per client request: spaces may name any number of servers that are down. */
 const MAX_FAILURES = 8
-const KEPT_MS = 5 * 60_000
-const MAX_KEPT = 500
-const MAX_KEPT_BYTES = 32 * 1024 * 1024
 /** Maximum bytes of other servers' responses per client request. */
 const MAX_TOLD_BYTES = 16 * 1024 * 1024
 
@@ -50,8 +41,6 @@ function alone(summary: RoomSummary): ForeignRoom {
   return { summary, children: [], server: '' as ServerName, told: new Map(), bytes: 1 }
 }
 
-const kept = new WeakMap<App['database'], LRUCache<string, ForeignRoom>>()
-
 /**
  * Requests a space or a room from the first of some servers that knows it; undefined if none does. Cached for some
  * minutes.
@@ -61,17 +50,7 @@ export async function askForSpace(
   roomId: RoomId,
   via: readonly ServerName[],
 ): Promise<ForeignRoom | undefined> {
-  const cache = madeOnce(
-    kept,
-    app.database,
-    () =>
-      new LRUCache({
-        max: MAX_KEPT,
-        ttl: KEPT_MS,
-        maxSize: MAX_KEPT_BYTES,
-        sizeCalculation: ({ bytes }) => bytes,
-      }),
-  )
+  const cache = app.remote.spaces
   const known = cache.get(roomId)
   if (known) return known
   const domain = domainOf(roomId)

@@ -6,7 +6,7 @@ import type { JsonObject } from '../../core/pdu.ts'
 import { findPartialRoom } from '../../storage/rooms/membership/partial-rooms.ts'
 import { findMembership } from '../../storage/rooms/membership/room-memberships.ts'
 import { loadProfile } from '../../storage/users/profiles.ts'
-import { RoomArrived, raceToJoin } from '../federation/joining/join-race.ts'
+import { RoomArrived } from '../federation/joining/join-race.ts'
 import { joinRemotely, joinThroughOthers } from '../federation/joining/join-remotely.ts'
 import { locateRoom, type RoomLocation } from '../lookup/locate-room.ts'
 import { memberContent } from '../rooms/access/member-content.ts'
@@ -80,7 +80,9 @@ async function joinElsewhere(app: App, request: JoinRequest, { roomId, servers }
   if (isGuest) throw new MatrixError(403, 'M_GUEST_ACCESS_FORBIDDEN', 'Guests may not join rooms of other servers')
   const whole = await joinContent(app, userId, content)
   try {
-    await raceToJoin(app, roomId, (race) => joinRemotely(app, { roomId, userId, servers, content: whole }, race))
+    await app.remote.joinRaces.enter(roomId, (race) =>
+      joinRemotely(app, { roomId, userId, servers, content: whole }, race),
+    )
   } catch (error) {
     if (!(error instanceof RoomArrived)) throw error
     await joinRoom(app, { ...request, room: roomId, via: servers })

@@ -13,7 +13,7 @@ import {
 import type { StreamRow } from '../../storage/schema/stream.ts'
 import { pushesFor } from './queue-pushes.ts'
 
-type Capabilities = Pick<App, 'config' | 'database' | 'stream' | 'clock' | 'random' | 'stopping'>
+type Capabilities = Pick<App, 'config' | 'database' | 'stream' | 'clock' | 'random' | 'stopping' | 'push'>
 
 /** Evaluates the push rules of users with pushers for stream rows, in one process at a time, which holds the lease. */
 export type Follower = {

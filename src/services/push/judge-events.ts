@@ -7,22 +7,21 @@ import { isUnwantedInviter } from '../../core/rooms/invite-permission.ts'
 import type { Db } from '../../storage/engine/database.ts'
 import { readEventsOfStates } from '../../storage/rooms/timeline/room-state.ts'
 import type { StoredEvent } from '../../storage/schema/stored-event.ts'
-import { prepareEvents } from './prepare-events.ts'
-import { type PushProfile, pushProfileOf } from './push-profile.ts'
+import type { PushProfile } from './push-profile.ts'
 
 /**
  * Evaluates a user's push rules for events, in the same order. Redacted events, ignored senders and unwanted invites
  * never notify.
  */
 export async function judgeEvents(
-  app: Pick<App, 'config' | 'database' | 'stream'>,
+  app: Pick<App, 'config' | 'database' | 'push'>,
   userId: UserId,
   events: readonly StoredEvent[],
 ): Promise<PushVerdict[]> {
   if (events.length === 0) return []
-  const profile = await pushProfileOf(app, userId)
+  const profile = await app.push.profileOf(userId)
   const candidates = events.filter((event) => mayNotify(profile, userId, event))
-  const prepared = await prepareEvents(app.database, candidates)
+  const prepared = await app.push.prepareEvents(candidates)
   const names = await displayNames(app.database, { userId, profile, candidates })
   const user = { rules: profile.rules, userId, steps: app.config.limits.counts.push_rule_steps }
   const verdicts = new Map(
@@ -36,12 +35,12 @@ export async function judgeEvents(
 
 /** Filters queued events to those that may still notify the user, who may ignore the sender by now. */
 export async function filterNotifiable(
-  app: Pick<App, 'database' | 'stream'>,
+  app: Pick<App, 'push'>,
   userId: UserId,
   events: readonly StoredEvent[],
 ): Promise<StoredEvent[]> {
   if (events.length === 0) return []
-  const profile = await pushProfileOf(app, userId)
+  const profile = await app.push.profileOf(userId)
   return events.filter((event) => mayNotify(profile, userId, event))
 }
 

@@ -9,7 +9,7 @@ import type { JudgedEvent } from './unread-room.ts'
 
 /** Evaluates events for a user's unread counts. */
 export async function judgeRoomEvents(
-  app: Pick<App, 'config' | 'database' | 'stream'>,
+  app: Pick<App, 'config' | 'database' | 'push'>,
   userId: UserId,
   events: readonly StoredEvent[],
 ): Promise<JudgedEvent[]> {

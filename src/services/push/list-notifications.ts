@@ -22,7 +22,7 @@ type Page = {
  * https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3notifications
  */
 export async function listNotifications(
-  app: Pick<App, 'config' | 'database' | 'stream' | 'clock' | 'reading'>,
+  app: Pick<App, 'config' | 'database' | 'stream' | 'clock' | 'reading' | 'push'>,
   page: Page,
 ): Promise<object> {
   const { userId, deviceId, from, limit, highlightsOnly } = page

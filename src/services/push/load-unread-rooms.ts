@@ -16,7 +16,7 @@ import type { StoredEvent } from '../../storage/schema/stored-event.ts'
 import { judgeRoomEvents } from './judge-room-events.ts'
 import { NOTHING_UNSTORED, type UnreadEvent, type UnreadRoom, withEvents } from './unread-room.ts'
 
-type Reading = Pick<App, 'config' | 'database' | 'stream'>
+type Reading = Pick<App, 'config' | 'database' | 'stream' | 'push'>
 
 /** Maximum number of events per room that are evaluated; of more, the newest. */
 export const MOST_EVENTS = 1000

@@ -11,21 +11,24 @@ import { loadRoomVersions } from '../../storage/rooms/timeline/room-versions.ts'
 import type { StoredEvent } from '../../storage/schema/stored-event.ts'
 import { type CountingRelation, countingRelations } from '../rooms/reading/thread-of.ts'
 
-/** Keyed by the cached event, so that a message is prepared once for all its recipients. */
-const prepared = new WeakMap<StoredEvent, Promise<PreparedEvent>>()
-
 /** Prepares events for push rules, in the same order; each once per process. */
-export async function prepareEvents(db: Db, events: readonly StoredEvent[]): Promise<PreparedEvent[]> {
-  const fresh = events.filter((event) => !prepared.has(event))
-  if (fresh.length > 0) {
-    const made = prepareAll(db, fresh)
-    for (const [place, event] of fresh.entries()) {
-      const one = made.then((all) => all[place]!)
-      prepared.set(event, one)
-      one.catch(() => prepared.delete(event))
+export type PrepareEvents = (events: readonly StoredEvent[]) => Promise<PreparedEvent[]>
+
+export function createPreparedEvents(db: Db): PrepareEvents {
+  /** Keyed by the cached event, so that a message is prepared once for all its recipients. */
+  const prepared = new WeakMap<StoredEvent, Promise<PreparedEvent>>()
+  return async (events) => {
+    const fresh = events.filter((event) => !prepared.has(event))
+    if (fresh.length > 0) {
+      const made = prepareAll(db, fresh)
+      for (const [place, event] of fresh.entries()) {
+        const one = made.then((all) => all[place]!)
+        prepared.set(event, one)
+        one.catch(() => prepared.delete(event))
+      }
     }
+    return Promise.all(events.map((event) => prepared.get(event)!))
   }
-  return Promise.all(events.map((event) => prepared.get(event)!))
 }
 
 async function prepareAll(db: Db, events: readonly StoredEvent[]): Promise<PreparedEvent[]> {

@@ -2,7 +2,7 @@ import type { UserId } from '../../core/ids.ts'
 import { type CompiledRuleset, compiledDefaultRuleset, compileRuleset } from '../../core/push-rules/compile-ruleset.ts'
 import { effectiveRuleset } from '../../core/push-rules/effective-ruleset.ts'
 import type { InvitePermission } from '../../core/rooms/invite-permission.ts'
-import { createStreamCache, type StreamCache } from '../../infra/stream-cache.ts'
+import { createStreamCache } from '../../infra/stream-cache.ts'
 import type { StreamTail } from '../../infra/stream-tail.ts'
 import type { Db } from '../../storage/engine/database.ts'
 import { loadPushRuleOverlays } from '../../storage/push/push-rules.ts'
@@ -17,30 +17,12 @@ type Reading = { database: Db; stream: StreamTail }
 
 const KEPT_USERS = 20_000
 const PARTS: readonly (string | null)[] = ['m.push_rules', 'm.ignored_user_list', ...INVITE_PERMISSION_TYPES]
-const caches = new WeakMap<StreamTail, StreamCache<PushProfile>>()
 
 /** Returns a user's compiled push rules, ignored users and invite permission. Cached until one of them changes. */
-export async function pushProfileOf(app: Reading, userId: UserId): Promise<PushProfile> {
-  const cache = cacheOf(app)
-  const kept = cache.get(userId)
-  if (kept) return kept
-  const readAt = app.stream.position()
-  const [overlays, ignored, permission] = await Promise.all([
-    loadPushRuleOverlays(app.database, [userId]),
-    loadIgnoredUsers(app.database, userId),
-    loadInvitePermission(app.database, userId),
-  ])
-  const overlay = overlays.get(userId)
-  const rules = overlay ? compileRuleset(effectiveRuleset(userId, overlay), userId) : compiledDefaultRuleset
-  const profile = { rules, ignored, permission }
-  cache.set(userId, profile, readAt)
-  return profile
-}
+export type PushProfiles = (userId: UserId) => Promise<PushProfile>
 
-function cacheOf({ stream }: Reading): StreamCache<PushProfile> {
-  const known = caches.get(stream)
-  if (known) return known
-  const made = createStreamCache<PushProfile>(stream, {
+export function createPushProfiles({ database, stream }: Reading): PushProfiles {
+  const cache = createStreamCache<PushProfile>(stream, {
     max: KEPT_USERS,
     sizeOf: () => 1,
     changedBy: (row: StreamRow) =>
@@ -49,6 +31,23 @@ function cacheOf({ stream }: Reading): StreamCache<PushProfile> {
         : undefined,
     dependsOn: (userId) => [userId],
   })
-  caches.set(stream, made)
-  return made
+  return async (userId) => {
+    const kept = cache.get(userId)
+    if (kept) return kept
+    const readAt = stream.position()
+    const profile = await loadProfile(database, userId)
+    cache.set(userId, profile, readAt)
+    return profile
+  }
+}
+
+async function loadProfile(db: Db, userId: UserId): Promise<PushProfile> {
+  const [overlays, ignored, permission] = await Promise.all([
+    loadPushRuleOverlays(db, [userId]),
+    loadIgnoredUsers(db, userId),
+    loadInvitePermission(db, userId),
+  ])
+  const overlay = overlays.get(userId)
+  const rules = overlay ? compileRuleset(effectiveRuleset(userId, overlay), userId) : compiledDefaultRuleset
+  return { rules, ignored, permission }
 }

@@ -8,7 +8,7 @@ import type { StoredEvent } from '../../storage/schema/stored-event.ts'
 import type { StreamRow } from '../../storage/schema/stream.ts'
 import { judgeEvents } from './judge-events.ts'
 
-type Reading = Pick<App, 'config' | 'database' | 'stream'>
+type Reading = Pick<App, 'config' | 'database' | 'stream' | 'push'>
 type Happening = { position: number; event: StoredEvent }
 type Pusher = { pusher_nid: number; since_position: number }
 

@@ -15,7 +15,7 @@ import { digestMail } from './digest-mail.ts'
 import { filterNotifiable } from './judge-events.ts'
 import { storeUnread } from './unread-counts.ts'
 
-type Capabilities = Pick<App, 'config' | 'database' | 'stream' | 'clock' | 'random' | 'mailer' | 'serverName'>
+type Capabilities = Pick<App, 'config' | 'database' | 'stream' | 'clock' | 'random' | 'mailer' | 'serverName' | 'push'>
 
 /** Maximum number of events per mail; more are in the next. */
 const MOST_EVENTS = 200
@@ -57,7 +57,7 @@ async function hasReadLastMail(app: Capabilities, { user_id, mails_in_row, next_
 }
 
 async function unreadAmong(
-  app: Pick<App, 'database' | 'stream'>,
+  app: Pick<App, 'database' | 'stream' | 'push'>,
   { user_id }: EmailPusher,
   waiting: readonly PushQueueRow[],
 ): Promise<StoredEvent[]> {

@@ -19,7 +19,7 @@ import { unreadTotal } from './unread-counts.ts'
 
 export type SendCapabilities = Pick<
   App,
-  'config' | 'database' | 'stream' | 'clock' | 'random' | 'logger' | 'stopping' | 'http' | 'rateLimiter'
+  'config' | 'database' | 'stream' | 'clock' | 'random' | 'logger' | 'stopping' | 'http' | 'rateLimiter' | 'push'
 >
 
 /** Concurrent pushers, in total and per user: slow gateways delay nobody else. */

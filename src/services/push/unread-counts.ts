@@ -1,24 +1,19 @@
 import type { App } from '../../app.ts'
 import type { RoomId, UserId } from '../../core/ids.ts'
-import { createStreamCache, type StreamCache } from '../../infra/stream-cache.ts'
-import type { StreamTail } from '../../infra/stream-tail.ts'
 import { loadLastOrders, storeNotifications } from '../../storage/push/notifications.ts'
 import { loadTimelinePage } from '../../storage/rooms/timeline/timeline-pages.ts'
 import type { StoredEvent } from '../../storage/schema/stored-event.ts'
-import type { StreamRow } from '../../storage/schema/stream.ts'
 import { lockUser } from '../../storage/users/users.ts'
 import { judgeRoomEvents } from './judge-room-events.ts'
 import { loadUnreadRooms, MOST_BYTES, MOST_EVENTS } from './load-unread-rooms.ts'
 import { countByThread, NOTHING_UNSTORED, type UnreadCount, type UnreadRoom, withEvents } from './unread-room.ts'
+import { unreadKey } from './unread-rooms.ts'
 
-type Capabilities = Pick<App, 'config' | 'database' | 'stream'>
+type Capabilities = Pick<App, 'config' | 'database' | 'stream' | 'push'>
 
-/** Number of unread events, and of rooms of users, cached per process; some 200 bytes each. */
-const KEPT = 250_000
 /** Maximum number of events per room and user that are evaluated again after a restart: then the result is stored. */
 const UNSTORED_EVENTS = 50
 const NEWEST = { direction: 'backwards', limit: MOST_EVENTS, bytes: MOST_BYTES } as const
-const caches = new WeakMap<StreamTail, StreamCache<UnreadRoom>>()
 
 /** The event_order up to which a room's events count, and its newest loaded events, oldest first. */
 export type NewestEvents = { last: number; events: readonly StoredEvent[] }
@@ -66,17 +61,17 @@ async function currentRooms(
   userId: UserId,
   rooms: ReadonlyMap<RoomId, NewestEvents>,
 ): Promise<Map<RoomId, UnreadRoom>> {
-  const cache = cacheOf(app)
+  const cache = app.push.unreadRooms
   const readAt = app.stream.position()
   const current = new Map<RoomId, UnreadRoom>()
   for (const [roomId, newest] of rooms) {
-    const kept = cache.get(keyOf(userId, roomId))
+    const kept = cache.get(unreadKey(userId, roomId))
     if (kept) current.set(roomId, await broughtUpToDate(app, userId, { roomId, kept, newest }))
   }
   const absent = [...rooms.keys()].filter((roomId) => !current.has(roomId))
   if (absent.length === 0) return current
   for (const [roomId, room] of await loadUnreadRooms(app, userId, absent)) {
-    cache.set(keyOf(userId, roomId), room, readAt)
+    cache.set(unreadKey(userId, roomId), room, readAt)
     current.set(roomId, room)
   }
   return current
@@ -96,7 +91,7 @@ async function broughtUpToDate(
   // The push rules must be at least as recent as the events.
   if (!isKnown) await app.stream.refresh()
   const room = withEvents(kept, userId, { events: await judgeRoomEvents(app, userId, fresh), last })
-  cacheOf(app).replace(keyOf(userId, roomId), kept, room)
+  app.push.unreadRooms.replace(unreadKey(userId, roomId), kept, room)
   return room
 }
 
@@ -117,29 +112,5 @@ async function storeRooms(
     }
   })
   for (const [roomId, room] of due)
-    cacheOf(app).replace(keyOf(userId, roomId), room, { ...room, unstored: NOTHING_UNSTORED })
-}
-
-function cacheOf({ stream }: Capabilities): StreamCache<UnreadRoom> {
-  const known = caches.get(stream)
-  if (known) return known
-  const made = createStreamCache<UnreadRoom>(stream, {
-    max: KEPT,
-    sizeOf: ({ unread, unstored }) => 1 + unread.length + unstored.notifying.length,
-    changedBy,
-    dependsOn: (key) => [key, key.slice(key.indexOf('\0'))],
-  })
-  caches.set(stream, made)
-  return made
-}
-
-function keyOf(userId: UserId, roomId: RoomId): string {
-  return `${userId}\0${roomId}`
-}
-
-/** A receipt changes its user's unread events in the room, a redaction everyone's. */
-function changedBy(row: StreamRow): string | undefined {
-  if (row.kind === 'receipt')
-    return row.room_id === null ? `${row.user_id}\0${row.detail}` : `${row.detail}\0${row.room_id}`
-  return row.kind === 'event' && row.detail?.startsWith('redacts ') ? `\0${row.room_id}` : undefined
+    app.push.unreadRooms.replace(unreadKey(userId, roomId), room, { ...room, unstored: NOTHING_UNSTORED })
 }

@@ -3,7 +3,7 @@ import { MatrixError } from '../../core/errors.ts'
 import { updateLastSeen } from '../../storage/devices/devices.ts'
 import { findTokenHolder, type TokenHolder } from '../../storage/users/access-tokens.ts'
 import { confirmRefreshToken } from '../../storage/users/refresh-tokens.ts'
-import { appserviceSession, findByHash } from './appservice-sessions.ts'
+import { appserviceSession } from './appservice-sessions.ts'
 import type { Session } from './session.ts'
 import { hashToken } from './tokens.ts'
 
@@ -26,11 +26,11 @@ type Request = {
  * https://spec.matrix.org/v1.19/client-server-api/#using-access-tokens
  */
 export async function findSession(
-  app: Pick<App, 'config' | 'database' | 'clock' | 'logger'>,
+  app: Pick<App, 'database' | 'clock' | 'logger' | 'knownAppservices'>,
   request: Request,
 ): Promise<Session> {
   const tokenHash = hashToken(request.accessToken)
-  const appservice = findByHash(app.config.appservices, tokenHash)
+  const appservice = app.knownAppservices.findByHash(tokenHash)
   if (appservice) return appserviceSession(app, appservice, request)
   const holder = await findTokenHolder(app.database, tokenHash)
   const now = app.clock.now()

@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto'
-import type { App } from '../../app.ts'
+import type { Random } from '../../infra/random.ts'
 
 /** 40 letters and digits: 238 bits. */
 const TOKEN_LENGTH = 40
@@ -7,12 +7,12 @@ const TOKEN_LENGTH = 40
 const FAMILY_LENGTH = 24
 
 /** Generates a secret for a client. The prefix shows the kind of secret in logs and leaks. */
-export function newToken(app: Pick<App, 'random'>, kind: 'access' | 'login' | 'openid'): string {
+export function newToken(app: { random: Random }, kind: 'access' | 'login' | 'openid'): string {
   return `hearth_${kind}_${app.random.token(TOKEN_LENGTH)}`
 }
 
 /** Generates a refresh token. `family`: that of the login which it continues. */
-export function newRefreshToken(app: Pick<App, 'random'>, family: string | undefined): string {
+export function newRefreshToken(app: { random: Random }, family: string | undefined): string {
   return `hearth_refresh_${family ?? app.random.token(FAMILY_LENGTH)}_${app.random.token(TOKEN_LENGTH)}`
 }
 

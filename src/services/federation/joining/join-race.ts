@@ -1,8 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises'
-import type { App } from '../../../app.ts'
 import type { RoomId, ServerName } from '../../../core/ids.ts'
-import { madeOnce } from '../../../infra/concurrency/made-once.ts'
 import { FederationError } from '../../../infra/federation/federation-error.ts'
+import type { StreamTail } from '../../../infra/stream-tail.ts'
 
 /** Local users who join one room concurrently, each through the servers that they know: the first join serves all. */
 export type JoinRace = {
@@ -25,28 +24,31 @@ type Race = { runners: number; attempts: Map<ServerName, Promise<unknown>>; arri
 /** Delays a second join while the first is being answered: a large room should not be fetched twice. */
 const HEAD_START_MS = 3000
 
-const racesOfServers = new WeakMap<App['rooms'], Map<RoomId, Race>>()
+/** The rooms that local users are joining. */
+export type JoinRaces = {
+  /**
+   * Joins a room concurrently with others. Throws RoomArrived if another join succeeded first, in any process of this
+   * server.
+   */
+  enter(roomId: RoomId, join: (race: JoinRace) => Promise<void>): Promise<void>
+}
 
-/**
- * Joins a room concurrently with others. Throws RoomArrived if another join succeeded first, in any process of this
- * server.
- */
-export async function raceToJoin(
-  app: Pick<App, 'rooms' | 'stream'>,
-  roomId: RoomId,
-  join: (race: JoinRace) => Promise<void>,
-): Promise<void> {
-  const races = madeOnce(racesOfServers, app.rooms, () => new Map<RoomId, Race>())
-  const race = races.get(roomId) ?? beginRace(races, roomId)
-  race.runners++
-  const stopListening = app.stream.subscribe((rows) => {
-    if (rows.some(({ kind, detail }) => kind === 'room_entered' && detail === roomId)) race.arrived.abort()
-  })
-  try {
-    await join(runnerIn(race))
-  } finally {
-    stopListening()
-    if (--race.runners === 0) end(races, roomId, race)
+export function createJoinRaces(stream: StreamTail): JoinRaces {
+  const races = new Map<RoomId, Race>()
+  return {
+    async enter(roomId, join) {
+      const race = races.get(roomId) ?? beginRace(races, roomId)
+      race.runners++
+      const stopListening = stream.subscribe((rows) => {
+        if (rows.some(({ kind, detail }) => kind === 'room_entered' && detail === roomId)) race.arrived.abort()
+      })
+      try {
+        await join(runnerIn(race))
+      } finally {
+        stopListening()
+        if (--race.runners === 0) end(races, roomId, race)
+      }
+    },
   }
 }
 

@@ -6,11 +6,10 @@ import { loadEdus } from '../../../storage/federation/federation-outbox.ts'
 import type { OutgoingTransaction } from '../../../storage/federation/federation-transactions.ts'
 import { loadEvents } from '../../../storage/rooms/timeline/events.ts'
 import type { OutboxBatches } from './outbox-batches.ts'
-import { transactionText } from './transaction-text.ts'
 
 export type SendingApp = Pick<
   App,
-  'database' | 'federation' | 'serverName' | 'clock' | 'random' | 'logger' | 'metrics' | 'stopping'
+  'database' | 'federation' | 'serverName' | 'clock' | 'random' | 'logger' | 'metrics' | 'stopping' | 'outbound'
 >
 
 /** `mayBegin` is awaited before each request. */
@@ -62,7 +61,12 @@ async function sendOne(
     destination,
     method: 'PUT',
     path: `/_matrix/federation/v1/send/${transaction.txnId}`,
-    content: transactionText({ origin: app.serverName, origin_server_ts: app.clock.now(), pdus, edus }),
+    content: app.outbound.transactionTexts.textOf({
+      origin: app.serverName,
+      origin_server_ts: app.clock.now(),
+      pdus,
+      edus,
+    }),
     timeoutMs: REQUEST_TIMEOUT_MS,
     maxBytes: MAX_ANSWER_BYTES,
     signal: app.stopping,

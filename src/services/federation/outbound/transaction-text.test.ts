@@ -4,7 +4,9 @@ import { expect, test } from 'vitest'
 import type { ServerName } from '../../../core/ids.ts'
 import { canonicalJson } from '../../../core/json/canonical-json.ts'
 import type { Pdu } from '../../../core/pdu.ts'
-import { transactionText } from './transaction-text.ts'
+import { createTransactionTexts } from './transaction-text.ts'
+
+const { textOf } = createTransactionTexts()
 
 const pdu = (body: string) =>
   ({ type: 'm.room.message', room_id: '!r:x', content: { body, b: 1.5, a: null }, depth: 3 }) as unknown as Pdu
@@ -15,10 +17,10 @@ test('a transaction is the canonical JSON of all that is in it', () => {
   const edu = { edu_type: 'm.test', content: { z: [1, { y: 2, x: 3 }], a: '"' } }
   const whole = { ...from, pdus, edus: [edu] }
   const stored = { ...from, pdus, edus: [{ edu_type: edu.edu_type, content: JSON.stringify(edu.content) }] }
-  expect(transactionText(stored)).toBe(canonicalJson(whole, { strict: false }))
+  expect(textOf(stored)).toBe(canonicalJson(whole, { strict: false }))
   // The second time events come from the cache.
-  expect(transactionText(stored)).toBe(canonicalJson(whole, { strict: false }))
-  expect(transactionText({ ...from, pdus: [], edus: [] })).toBe(canonicalJson({ ...from, pdus: [], edus: [] }))
+  expect(textOf(stored)).toBe(canonicalJson(whole, { strict: false }))
+  expect(textOf({ ...from, pdus: [], edus: [] })).toBe(canonicalJson({ ...from, pdus: [], edus: [] }))
 })
 
 test('remembered events take the memory that is meant for them', () => {
@@ -26,7 +28,7 @@ test('remembered events take the memory that is meant for them', () => {
   const collectGarbage = runInNewContext('gc') as () => void
   const from = { origin: 'x' as ServerName, origin_server_ts: 1, edus: [] }
   const send = (count: number) => {
-    for (let i = 0; i < count; i++) transactionText({ ...from, pdus: [wholePdu(i)] })
+    for (let i = 0; i < count; i++) textOf({ ...from, pdus: [wholePdu(i)] })
   }
   send(10)
   collectGarbage()

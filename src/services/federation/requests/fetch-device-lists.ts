@@ -4,8 +4,6 @@ import { type ServerName, serverNameOf, type UserId } from '../../../core/ids.ts
 import type { ActiveWork } from '../../../infra/concurrency/active-work.ts'
 import { jitteredBackOff } from '../../../infra/concurrency/back-off.ts'
 import { createConcurrencyLimit } from '../../../infra/concurrency/concurrency-limit.ts'
-import { madeOnce } from '../../../infra/concurrency/made-once.ts'
-import { createSingleFlight, type SingleFlight } from '../../../infra/concurrency/single-flight.ts'
 import { FederationError } from '../../../infra/federation/federation-error.ts'
 import {
   type FetchedDeviceList,
@@ -21,7 +19,10 @@ import {
 import type { RemoteDeviceListRow } from '../../../storage/schema/federation.ts'
 import { remoteCrossSigningKeys, remoteDevice } from './remote-keys.ts'
 
-export type DeviceListApp = Pick<App, 'config' | 'database' | 'federation' | 'clock' | 'random' | 'logger' | 'stopping'>
+export type DeviceListApp = Pick<
+  App,
+  'config' | 'database' | 'federation' | 'clock' | 'random' | 'logger' | 'stopping' | 'remote'
+>
 
 const REQUEST_TIMEOUT_MS = 20_000
 /** Longer than a request and its processing: when a process dies, another takes over after this time. */
@@ -38,8 +39,6 @@ const LOOKED_AT = 200
 const FETCHED_FOR_QUERY = 10
 /** Maximum concurrent fetches for one request. */
 const AT_ONCE_FOR_QUERY = 50
-
-const flights = new WeakMap<App['database'], SingleFlight<void>>()
 
 /**
  * Returns the devices of remote users who share a room with a local user, fetched if needed and then kept up to date.
@@ -87,8 +86,7 @@ export async function fetchStaleLists(app: DeviceListApp, active: Fetches): Prom
 
 /** Fetches a user's list if it is stale and no other process does; it backs off on failure. Never rejects. */
 function fetchDeviceList(app: DeviceListApp, userId: UserId): Promise<void> {
-  const flight = madeOnce(flights, app.database, () => createSingleFlight<void>())
-  return flight(userId, async () => {
+  return app.remote.deviceListFetches(userId, async () => {
     try {
       const now = app.clock.now()
       const list = await app.database.write((tx) => leaseStaleList(tx, userId, { now, until: now + LEASE_MS }))

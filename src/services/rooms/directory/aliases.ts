@@ -22,7 +22,7 @@ import { type AliasAskingApp, askForAlias } from './ask-for-alias.ts'
 import { withdrawCanonicalAlias } from './canonical-alias.ts'
 import { requireLocalAlias, requireUnreservedAlias } from './new-alias.ts'
 
-export type ResolvingApp = AliasAskingApp & Pick<App, 'database' | 'serverName' | 'reading'>
+export type ResolvingApp = AliasAskingApp & Pick<App, 'database' | 'serverName' | 'reading' | 'remote'>
 
 /** Maximum number of servers in a response: enough to join through some of them. */
 const MAX_SERVERS = 50

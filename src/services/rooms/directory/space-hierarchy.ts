@@ -5,6 +5,7 @@ import { type ChildEvent, type SpaceChild, spaceChildren } from '../../../core/r
 import { filterRoomsHere } from '../../../storage/rooms/membership/room-servers.ts'
 import { readStateOfType } from '../../../storage/rooms/timeline/room-state.ts'
 import { stateBudget } from '../../../storage/rooms/timeline/state-budget.ts'
+import type { ForeignRoom } from './foreign-room.ts'
 import type { RoomSummary } from './published-room.ts'
 import { type VisibleRoom, visibleRooms } from './room-summary.ts'
 import type { PendingRoom, SpaceWalk } from './space-walks.ts'
@@ -17,18 +18,6 @@ export type HierarchyCommand = {
   maxDepth?: number | undefined
   limit?: number | undefined
   from?: string | undefined
-}
-
-/** A room that this server is not in, as described by a remote server. */
-export type ForeignRoom = {
-  summary: RoomSummary
-  children: ChildEvent[]
-  /** The server that described it. */
-  server: ServerName
-  /** The descriptions of its children in the same response; null: inaccessible to everyone. */
-  told: ReadonlyMap<RoomId, RoomSummary | null>
-  /** Approximate size in memory. */
-  bytes: number
 }
 
 /** Finds rooms that this server is not in, as far as a user may know about them. */

@@ -1,9 +1,9 @@
-import type { App } from '../../../app.ts'
+import type { DeviceId, UserId } from '../../../core/ids.ts'
 import { loadUnusedFallbackKeyTypes } from '../../../storage/devices/fallback-keys.ts'
 import { countOneTimeKeys } from '../../../storage/devices/one-time-keys.ts'
+import type { Db } from '../../../storage/engine/database.ts'
 import type { DeviceKey } from '../../../storage/schema/users.ts'
-import { remembered } from './remembered.ts'
-import type { SyncingDevice } from './to-device.ts'
+import { type CacheSources, remembered } from './remembered.ts'
 
 /**
  * The key counts of a device in /sync.
@@ -16,24 +16,22 @@ export type KeyCounts = {
 
 const NONE: KeyCounts = { device_one_time_keys_count: {}, device_unused_fallback_key_types: [] }
 
-/** Returns a device's key counts, which every response of every sync includes. */
-export async function keyCounts(
-  app: Pick<App, 'database' | 'stream'>,
-  { userId, deviceId }: SyncingDevice,
-): Promise<KeyCounts> {
-  return deviceId === null ? NONE : countsOf(app, { userId, deviceId })
+/** Returns the remaining keys of a device. */
+export type KeyCountsOf = (device: { userId: UserId; deviceId: DeviceId | null }) => Promise<KeyCounts>
+
+export function createKeyCounts(sources: CacheSources): KeyCountsOf {
+  const countsOf = remembered(sources, {
+    load: loadCounts,
+    placeOf: ({ userId, deviceId }: DeviceKey) => `${userId} ${deviceId}`,
+    changedBy: ({ kind, user_id, detail }) => (kind === 'one_time_keys' ? `${user_id} ${detail}` : undefined),
+  })
+  return async ({ userId, deviceId }) => (deviceId === null ? NONE : countsOf({ userId, deviceId }))
 }
 
-const countsOf = remembered({
-  load: loadCounts,
-  placeOf: ({ userId, deviceId }: DeviceKey) => `${userId} ${deviceId}`,
-  changedBy: ({ kind, user_id, detail }) => (kind === 'one_time_keys' ? `${user_id} ${detail}` : undefined),
-})
-
-async function loadCounts(app: Pick<App, 'database'>, device: DeviceKey): Promise<KeyCounts> {
+async function loadCounts(db: Db, device: DeviceKey): Promise<KeyCounts> {
   const [counts, fallbackTypes] = await Promise.all([
-    countOneTimeKeys(app.database, device),
-    loadUnusedFallbackKeyTypes(app.database, device),
+    countOneTimeKeys(db, device),
+    loadUnusedFallbackKeyTypes(db, device),
   ])
   // Some clients treat an absent algorithm as unknown.
   return {

@@ -20,7 +20,7 @@ export type SyncedUnread = {
  * https://spec.matrix.org/v1.19/client-server-api/#receiving-notifications
  */
 export async function syncUnread(
-  app: Pick<App, 'config' | 'database' | 'stream'>,
+  app: Pick<App, 'config' | 'database' | 'stream' | 'push'>,
   { userId, filter }: SyncViewer,
   rooms: ReadonlyMap<RoomId, readonly StoredEvent[]>,
 ): Promise<Map<RoomId, SyncedUnread>> {

@@ -12,14 +12,13 @@ import {
   hasExtensionNews,
   roomsWithEphemeralNews,
 } from './sliding-extensions.ts'
-import { directRooms } from './sliding-filters.ts'
 import { type ConfigPlaces, configPlaces, planRooms, type SlidingRoomPlan, wasDirect } from './sliding-plan.ts'
 import type { SlidingRequest } from './sliding-request.ts'
 import type { SlidingContent } from './sliding-room-content.ts'
 import { loadUnread, type SlidingRoom, slidingRooms } from './sliding-rooms.ts'
 import { findWindows, type MatchedRoom } from './sliding-windows.ts'
 
-type Reading = Pick<App, 'config' | 'database' | 'clock' | 'stream' | 'logger' | 'reading'>
+type Reading = Pick<App, 'config' | 'database' | 'clock' | 'stream' | 'logger' | 'reading' | 'sync' | 'push'>
 
 /** The changes since a connection's last response; a new connection has no `from`, and no rows. */
 export type SlidingNews = {
@@ -54,7 +53,7 @@ export async function slidingAnswer(
   const { shape } = request
   const places = configPlaces(connection?.configs)
   const reader = { userId: viewer.userId, connection: connection?.connection_nid }
-  const direct = await directRooms(app, viewer.userId)
+  const direct = await app.sync.directRooms(viewer.userId)
   const isAsBefore = connection?.shape === shape
   const newsOnly = isAsBefore && !news.rows.some(({ kind, detail }) => kind === 'account_data' && detail === 'm.direct')
   const isWhole = !connection || connection.answer % WHOLE_EVERY === 0

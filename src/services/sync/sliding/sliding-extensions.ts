@@ -5,7 +5,7 @@ import { acknowledgedIn, parseSyncToken, syncToken } from '../../../core/sync-to
 import { KNOWN } from '../../../storage/schema/sliding-sync.ts'
 import type { StreamRow } from '../../../storage/schema/stream.ts'
 import { type DeviceLists, deviceListChanges } from '../sections/device-lists.ts'
-import { type KeyCounts, keyCounts } from '../sections/key-counts.ts'
+import type { KeyCounts } from '../sections/key-counts.ts'
 import { accountDataOfRooms, changedAccountData, type SyncedAccountData } from '../sections/sync-account-data.ts'
 import { allEphemeral, changedEphemeral, type Ephemeral, receiptOwner } from '../sections/sync-ephemeral.ts'
 import type { SyncViewer } from '../sections/sync-room.ts'
@@ -42,7 +42,7 @@ export type ExtensionNews = {
   newRooms: ReadonlyMap<RoomId, ReadonlySet<string>>
 }
 
-type Reading = Pick<App, 'config' | 'database' | 'clock' | 'stream'>
+type Reading = Pick<App, 'config' | 'database' | 'clock' | 'stream' | 'sync'>
 
 /** Computes the extensions' results. */
 export async function extensionResults(
@@ -99,7 +99,7 @@ async function toDeviceResult(app: Reading, viewer: SyncViewer, { extensions, fr
 /** https://github.com/matrix-org/matrix-spec-proposals/pull/3884 */
 async function e2eeResult(app: Reading, viewer: SyncViewer, { extensions, from, to, rows, joined }: ExtensionNews) {
   if (!extensions.e2ee) return undefined
-  const counts = await keyCounts(app, viewer)
+  const counts = await app.sync.keyCounts(viewer)
   if (from === undefined) return counts
   return { ...counts, device_lists: await deviceListChanges(app, viewer.userId, { rows, joined, to }) }
 }

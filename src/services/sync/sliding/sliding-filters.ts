@@ -5,8 +5,7 @@ import type { RoomListFilter } from '../../../storage/rooms/room-lists.ts'
 import { loadSummarisedRooms } from '../../../storage/rooms/summarised-rooms.ts'
 import { readStateOfType } from '../../../storage/rooms/timeline/room-state.ts'
 import { stateBudget } from '../../../storage/rooms/timeline/state-budget.ts'
-import { findAccountData, loadAccountDataOfType } from '../../../storage/users/account-data.ts'
-import { remembered } from '../sections/remembered.ts'
+import { loadAccountDataOfType } from '../../../storage/users/account-data.ts'
 import type { SlidingFilter } from './sliding-request.ts'
 
 type Reading = Pick<App, 'config' | 'database'>
@@ -37,22 +36,6 @@ export async function listFilter(
   }
 }
 
-/** Returns the rooms in a user's `m.direct`: https://spec.matrix.org/v1.19/client-server-api/#direct-messaging */
-export const directRooms = remembered({
-  load: async (app, userId: UserId): Promise<ReadonlySet<RoomId>> => {
-    const content = await findAccountData(app.database, userId, { roomId: '', type: 'm.direct' })
-    const byUser: unknown[] = content === undefined ? [] : Object.values(JSON.parse(content))
-    return new Set(byUser.flatMap((rooms) => (Array.isArray(rooms) ? rooms.filter(isId) : [])))
-  },
-  placeOf: (userId) => userId,
-  changedBy: ({ kind, user_id, room_id, detail }) =>
-    kind === 'account_data' && room_id === null && detail === 'm.direct' ? (user_id ?? undefined) : undefined,
-})
-
-function isId(room: unknown): room is RoomId {
-  return typeof room === 'string' && isRoomId(room)
-}
-
 async function taggedRooms(app: Reading, userId: UserId, tags: readonly string[]): Promise<ReadonlySet<RoomId>> {
   const rows = await loadAccountDataOfType(app.database, userId, 'm.tag')
   const tagged = rows.filter(({ content }) => {
@@ -69,5 +52,5 @@ async function childRooms(app: Reading, userId: UserId, spaces: readonly string[
   const wanted = { type: 'm.space.child', budget: stateBudget(app.config.limits.answers.room_state) }
   const states = await Promise.all(heads.map(({ state_root }) => readStateOfType(app.database, state_root, wanted)))
   const children = states.flat().filter(({ pdu }) => Array.isArray(pdu.content.via))
-  return new Set(children.map(({ pdu }) => pdu.state_key).filter(isId))
+  return new Set(children.map(({ pdu }) => pdu.state_key!).filter(isRoomId))
 }

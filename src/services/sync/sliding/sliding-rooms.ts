@@ -38,7 +38,7 @@ export type SlidingRoom = {
   unread?: UnreadCount
 }
 
-type Reading = Pick<App, 'config' | 'database' | 'clock' | 'stream' | 'logger' | 'reading'>
+type Reading = Pick<App, 'config' | 'database' | 'clock' | 'stream' | 'logger' | 'reading' | 'push'>
 
 /** Rooms read concurrently: their loads in the same turn share one query (storage/engine/shared-loads.ts). */
 const ROOMS_AT_ONCE = 100

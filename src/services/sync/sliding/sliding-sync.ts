@@ -23,7 +23,17 @@ import type { SlidingRequest } from './sliding-request.ts'
 
 type Capabilities = Pick<
   App,
-  'config' | 'database' | 'clock' | 'random' | 'stream' | 'logger' | 'metrics' | 'reading' | 'sync' | 'presence'
+  | 'config'
+  | 'database'
+  | 'clock'
+  | 'random'
+  | 'stream'
+  | 'logger'
+  | 'metrics'
+  | 'reading'
+  | 'sync'
+  | 'presence'
+  | 'push'
 >
 /** A response; `isNews` false: nothing changed until the timeout. */
 export type SlidingReply = Omit<SlidingAnswer, 'changes'> & { pos: string; connection: ConnectionState }

@@ -3,7 +3,6 @@ import type { RoomId } from '../../../core/ids.ts'
 import type { RoomConfig } from '../../../core/rooms/room-config.ts'
 import { combineConfigs } from '../../../core/rooms/room-config.ts'
 import { type ListedRoom, type ListReader, loadListedRooms, loadListWindow } from '../../../storage/rooms/room-lists.ts'
-import { hiddenInvites, unwantedByNid } from '../sections/hidden-invites.ts'
 import { listFilter } from './sliding-filters.ts'
 import type { SlidingList, SlidingRequest } from './sliding-request.ts'
 
@@ -25,19 +24,19 @@ export type Windows = { counts: Map<string, number>; matched: Map<RoomId, Matche
  * lists.
  */
 export async function findWindows(
-  app: Pick<App, 'config' | 'database' | 'stream'>,
+  app: Pick<App, 'config' | 'database' | 'stream' | 'sync'>,
   reader: ListReader,
   request: Wanted,
   looking: Looking,
 ): Promise<Windows> {
-  let hidden = await hiddenInvites(app, reader.userId)
+  let hidden = await app.sync.invites.hiddenRooms(reader.userId)
   for (;;) {
     const windows = await loadWindows(app, reader, request, { ...looking, hidden })
     const outside = [...windows.matched.values()].flatMap(({ room: { membership, memberNid } }) =>
       membership === 'join' || membership === 'knock' ? [] : (memberNid ?? []),
     )
     // The database may have newer invites than the cached ones.
-    const late = await unwantedByNid(app, reader.userId, outside)
+    const late = await app.sync.invites.unwantedByNid(reader.userId, outside)
     if (late.size === 0) return windows
     hidden = new Set([...hidden, ...late])
   }

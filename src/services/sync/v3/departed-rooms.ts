@@ -1,6 +1,5 @@
 import type { App } from '../../../app.ts'
 import type { RoomId } from '../../../core/ids.ts'
-import { unwantedAmong } from '../sections/hidden-invites.ts'
 import type { OwnChange } from '../sections/room-changes.ts'
 import { type SyncViewer, syncRooms } from '../sections/sync-room.ts'
 import type { RoomSpan } from '../sections/sync-room-content.ts'
@@ -23,7 +22,7 @@ export type Departure = {
  * only invited, knocked, or had left before, only the newest member event.
  */
 export async function departedRooms(
-  app: Pick<App, 'database' | 'clock' | 'stream' | 'reading'>,
+  app: Pick<App, 'database' | 'clock' | 'stream' | 'reading' | 'sync'>,
   viewer: SyncViewer,
   departures: readonly Departure[],
 ): Promise<SyncedRooms['leave']> {
@@ -32,12 +31,12 @@ export async function departedRooms(
 
 /** Drops unwanted invites and their ends. The end of a joined membership is always sent. */
 async function toldOf(
-  app: Pick<App, 'database' | 'stream'>,
+  app: Pick<App, 'database' | 'stream' | 'sync'>,
   { userId }: SyncViewer,
   departures: readonly Departure[],
 ): Promise<readonly Departure[]> {
   const outside = departures.flatMap(({ ended, last }) => (ended ? [] : (last.event ?? [])))
-  const hidden = await unwantedAmong(app, userId, outside)
+  const hidden = await app.sync.invites.unwantedAmong(userId, outside)
   return departures.filter(({ roomId, ended }) => ended !== undefined || !hidden.has(roomId))
 }
 

@@ -13,7 +13,7 @@ import { syncUnread } from '../sections/sync-unread.ts'
 import { type Departure, departedRooms } from './departed-rooms.ts'
 import type { SyncedRooms } from './sync-response.ts'
 
-type Reading = Pick<App, 'config' | 'database' | 'clock' | 'stream' | 'reading'>
+type Reading = Pick<App, 'config' | 'database' | 'clock' | 'stream' | 'reading' | 'push' | 'sync'>
 
 /** The rooms that are new to a client. `lastRoom`: the place of the last room, if not all fit into the response. */
 export type FirstRooms = Pick<SyncedRooms, 'join' | 'leave' | 'ephemeral' | 'unread'> & { lastRoom: string | undefined }

@@ -25,7 +25,7 @@ import { type FirstRooms, placeOfRoom } from './first-rooms.ts'
 import { moreFirstRooms, strippedRooms } from './initial-sync.ts'
 import { type SyncedRooms, syncResponse } from './sync-response.ts'
 
-type Reading = Pick<App, 'config' | 'database' | 'clock' | 'stream' | 'reading' | 'sync'>
+type Reading = Pick<App, 'config' | 'database' | 'clock' | 'stream' | 'reading' | 'sync' | 'push'>
 
 type IncrementalSpan = {
   user: ConnectedUser

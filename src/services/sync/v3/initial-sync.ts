@@ -4,14 +4,13 @@ import type { Membership } from '../../../core/rooms/membership.ts'
 import { syncToken } from '../../../core/sync-token.ts'
 import { loadNewestOfRooms, type NewestOfRoom } from '../../../storage/sync/sync-rooms.ts'
 import { strippedState } from '../../rooms/membership/stripped-state.ts'
-import { unwantedByNid } from '../sections/hidden-invites.ts'
 import { allAccountData } from '../sections/sync-account-data.ts'
 import { allPresence } from '../sections/sync-presence.ts'
 import type { SyncViewer } from '../sections/sync-room.ts'
 import { type FirstRooms, firstRooms } from './first-rooms.ts'
 import { type SyncedRooms, syncResponse } from './sync-response.ts'
 
-type Reading = Pick<App, 'config' | 'database' | 'clock' | 'stream' | 'reading' | 'sync'>
+type Reading = Pick<App, 'config' | 'database' | 'clock' | 'stream' | 'reading' | 'sync' | 'push'>
 
 const PRESENT: readonly Membership[] = ['join', 'invite', 'knock']
 const ALL: readonly Membership[] = [...PRESENT, 'leave', 'ban']
@@ -96,8 +95,7 @@ export async function strippedRooms(
 ): Promise<SyncedRooms['invite']> {
   const synced: SyncedRooms['invite'] = new Map()
   if (rooms.length === 0) return synced
-  const hidden = await unwantedByNid(
-    app,
+  const hidden = await app.sync.invites.unwantedByNid(
     viewer.userId,
     rooms.map(({ memberNid }) => memberNid),
   )

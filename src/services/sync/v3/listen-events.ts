@@ -11,7 +11,6 @@ import type { StreamRow } from '../../../storage/schema/stream.ts'
 import { accessRoom } from '../../rooms/access/room-access.ts'
 import { serveEvents } from '../../rooms/reading/serve-events.ts'
 import { visibleEvents } from '../../rooms/reading/visible-events.ts'
-import { unwantedAmong } from '../sections/hidden-invites.ts'
 import { oldNews } from '../sections/old-news.ts'
 
 export type ListenCommand = {
@@ -100,7 +99,7 @@ async function withoutHiddenInvites(
   const isOwn = ({ pdu }: StoredEvent) => pdu.type === 'm.room.member' && pdu.state_key === userId
   const shown: StoredEvent[] = []
   for (const event of events)
-    if (!isOwn(event) || (await unwantedAmong(app, userId, [event])).size === 0) shown.push(event)
+    if (!isOwn(event) || (await app.sync.invites.unwantedAmong(userId, [event])).size === 0) shown.push(event)
   return shown
 }
 

@@ -14,10 +14,9 @@ import { directoryVisibility } from '../../rooms/directory/directory.ts'
 import { serveEvents, serveStateEvents } from '../../rooms/reading/serve-events.ts'
 import { readVisiblePage } from '../../rooms/reading/visible-pages.ts'
 import { type AnswerBudget, answerBudget } from '../sections/answer-budget.ts'
-import { unwantedByNid } from '../sections/hidden-invites.ts'
 import { oldPresences, oldReceipts } from '../sections/old-news.ts'
 
-type Reading = Pick<App, 'config' | 'database' | 'clock' | 'stream' | 'stopping' | 'reading'>
+type Reading = Pick<App, 'config' | 'database' | 'clock' | 'stream' | 'stopping' | 'reading' | 'sync'>
 type Reader = { userId: UserId; deviceId: DeviceId | null; limit: number }
 
 /**
@@ -93,8 +92,7 @@ export async function wholeInitialSync(
   const accountData = await loadAllAccountData(app.database, reader.userId)
   const rooms: JsonObject[] = []
   const budget = answerBudget(app, { rooms: memberships.length })
-  const hidden = await unwantedByNid(
-    app,
+  const hidden = await app.sync.invites.unwantedByNid(
     reader.userId,
     memberships.flatMap(({ membership, event_nid }) => (membership === 'join' ? [] : event_nid)),
   )

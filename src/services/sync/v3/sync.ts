@@ -7,7 +7,6 @@ import type { PresenceState } from '../../../storage/schema/presence.ts'
 import { loadIgnoredUsers } from '../../../storage/users/ignored-users.ts'
 import { answerBudget, reportDropped } from '../sections/answer-budget.ts'
 import { waitingMessages } from '../sections/encryption-changes.ts'
-import { keyCounts } from '../sections/key-counts.ts'
 import { compileSyncFilter } from '../sections/sync-filter.ts'
 import type { SyncViewer } from '../sections/sync-room.ts'
 import { acknowledgeToDevice } from '../sections/to-device.ts'
@@ -34,7 +33,17 @@ export type SyncCommand = {
 
 type Capabilities = Pick<
   App,
-  'config' | 'database' | 'clock' | 'random' | 'stream' | 'logger' | 'metrics' | 'reading' | 'sync' | 'presence'
+  | 'config'
+  | 'database'
+  | 'clock'
+  | 'random'
+  | 'stream'
+  | 'logger'
+  | 'metrics'
+  | 'reading'
+  | 'sync'
+  | 'presence'
+  | 'push'
 >
 
 /** Longer waits gain nothing and tie up proxies. */
@@ -69,7 +78,7 @@ async function answer(app: Capabilities, command: SyncCommand): Promise<Record<s
     since === undefined
       ? await app.sync.firstAnswers.inTurn(viewer.userId, () => everything(app, viewer))
       : await changesSince(app, viewer, { ...command, since })
-  return { ...(await keyCounts(app, viewer)), ...body }
+  return { ...(await app.sync.keyCounts(viewer)), ...body }
 }
 
 /** The ignored users are read when needed, since they may change while a sync waits. */
