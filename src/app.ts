@@ -38,9 +38,9 @@ import type { ApprovedEvents } from './services/rooms/timeline/approved-events.t
 import type { ClientTransactions } from './services/rooms/timeline/client-transactions.ts'
 import type { ConnectedUsers } from './services/sync/sections/connected-users.ts'
 import type { FirstAnswers } from './services/sync/sections/first-answers.ts'
-import type { SentMembersOfClients } from './services/sync/sections/sent-members.ts'
 import type { InviteFilter } from './services/sync/sections/hidden-invites.ts'
 import type { KeyCountsOf } from './services/sync/sections/key-counts.ts'
+import type { SentMembersOfClients } from './services/sync/sections/sent-members.ts'
 import type { WaitingRequests } from './services/sync/sections/waiting-requests.ts'
 import type { DirectRooms } from './services/sync/sliding/direct-rooms.ts'
 import type { SlidingAnswers } from './services/sync/sliding/store-answers.ts'
@@ -64,9 +64,8 @@ export type Capabilities = {
   /** Lanes that limit concurrent requests to other servers, one for each user, server or network that causes them. */
   readonly lanes: AskedLanes
   readonly transfers: AskedLanes
-  /** Causes the requests of this app; absent: this server itself. `own` is then the app of the server itself. */
+  /** Causes the requests of this app; absent: this server itself. */
   readonly asker?: Asker
-  readonly own?: App
   /** Requests to application services. */
   readonly appservices: AppserviceClient
   /** Requests to identity servers that clients name. */
@@ -111,6 +110,7 @@ export type Components = {
     readonly earlyReceipts: EarlyReceipts
     readonly backfills: Backfills
   }
+  /** Sending of events and EDUs to other servers. */
   readonly outbound: {
     readonly serversAlive: ServersAlive
     readonly transactionTexts: TransactionTexts

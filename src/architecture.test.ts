@@ -114,6 +114,7 @@ describe('the rules find', () => {
     ['src/core/a.ts', `list.map(function () {\n${lines(59)}})`, 'a function has more than 60 lines'],
     ['src/core/a.ts', `class A {\n  long() {\n${lines(59)}}\n}`, 'a function has more than 60 lines'],
     ['src/services/users/a.ts', 'let count = 0', 'count is state of a module; make it a member of App'],
+    ['src/storage/users/a.ts', 'let count = 0', 'count is state of a module; make it a member of App'],
     ['src/services/users/a.ts', 'export let count = 0', 'count is state of a module; make it a member of App'],
     [
       'src/services/users/a.ts',

@@ -58,6 +58,7 @@ const MAX_FUNCTION_LINES = 60
 const MAX_FILES = 40
 const BANNED_NAMES = /(^|[/.-])(utils?|helpers?|common|misc)([/.-]|$)/i
 const TIMELESS = ['core', 'storage', 'services']
+const STATELESS = ['storage', 'services']
 const UNTIMELY = /\bDate\.now\b|\bnew Date\(\s*\)|\bMath\.random\b|\bperformance\.now\b/
 const RANDOM = /\b(randomBytes|randomUUID|randomInt|randomFill|randomFillSync|getRandomValues)\b/
 
@@ -74,7 +75,9 @@ export function violations(files: Sources): string[] {
     ...tests.flatMap(([file, text]) => forbiddenImports(file, importsOf(file, text, parse(file, text)))),
     ...[...parsed].flatMap(([file, each]) => forbiddenCalls(file, program.get(file)!, each)),
     ...[...parsed].flatMap(([file, { program: code }]) => longFunctions(file, program.get(file)!, code)),
-    ...[...parsed].flatMap(([file, { program: code }]) => (layerOf(file) === 'services' ? state(file, code) : [])),
+    ...[...parsed].flatMap(([file, { program: code }]) =>
+      STATELESS.includes(layerOf(file) ?? '') ? state(file, code) : [],
+    ),
     ...fullFolders([...program.keys()]),
     ...namesakes(parsed),
     ...circles(imports),
@@ -197,7 +200,7 @@ function longFunctions(file: string, text: string, program: Program): string[] {
   return found
 }
 
-/** Returns the module-level state of services: variables, and collections that start empty. */
+/** Returns the module-level state of a file: variables, and collections that start empty. */
 function state(file: string, program: Program): string[] {
   return program.body.flatMap((statement) => {
     const node = statement.type === 'ExportNamedDeclaration' ? statement.declaration : statement

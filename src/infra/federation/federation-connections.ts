@@ -63,19 +63,19 @@ export function createFederationConnections(
     delegationOf: createDelegationLookUp({ dispatcher: anywhere, clock }),
     srvAddresses: createSrvLookUp(),
   }
-  const pools = new LRUCache<string, Pool>({
+  const pools = new LRUCache<string, OpenPool>({
     max: MAX_DESTINATIONS,
     // Requests in progress are completed.
-    dispose: (pool) => void pool.close().catch(() => {}),
+    dispose: ({ pool }) => void pool.close().catch(() => {}),
   })
   return {
     async to(serverName, lane = 'own') {
       const target = await findServer(sources, serverName)
       const key = [lane, target.hostHeader, target.certificateName].join(' ')
-      const pool = pools.get(key) ?? openPool(target, createConnect(rules))
-      pools.set(key, pool)
-      current.set(pool, target)
-      return { target, dispatcher: pool }
+      const open = pools.get(key) ?? openPool(target, createConnect(rules))
+      pools.set(key, open)
+      open.target = target
+      return { target, dispatcher: open.pool }
     },
     anywhere,
     configured,
@@ -84,27 +84,28 @@ export function createFederationConnections(
     async close() {
       const open = [...pools.values()]
       pools.clear()
-      await Promise.all([anywhere.destroy(), configured.destroy(), ...open.map((pool) => pool.destroy())])
+      await Promise.all([anywhere.destroy(), configured.destroy(), ...open.map(({ pool }) => pool.destroy())])
     },
   }
 }
 
-/** The current address of a pool: records change while connections live on. */
-const current = new WeakMap<Pool, ServerTarget>()
+/** `target` is the current address: records change while connections live on. */
+type OpenPool = { readonly pool: Pool; target: ServerTarget }
 
-function openPool(target: ServerTarget, connect: Connect): Pool {
+function openPool(target: ServerTarget, connect: Connect): OpenPool {
   const pool = new Pool(`https://${target.hostHeader}`, {
     connections: CONNECTIONS,
     keepAliveTimeout: IDLE_MS,
     headersTimeout: SILENCE_MS,
     bodyTimeout: PAUSE_MS,
     connect: (_to, callback) => {
-      const { addresses, certificateName } = current.get(pool) ?? target
+      const { addresses, certificateName } = open.target
       const hosts = addresses.map((address) => ({ ...address, certificateName }))
       connectToFirst(connect, hosts, callback)
     },
   })
-  return pool
+  const open: OpenPool = { pool, target }
+  return open
 }
 
 /** Tries the addresses in order; throws the last one's error. */

@@ -1,4 +1,5 @@
 import { type Kysely, sql } from 'kysely'
+import type { ServerName } from '../../core/ids.ts'
 import type { NewStreamRow } from '../schema/stream.ts'
 import type { Tables } from '../schema/tables.ts'
 import type { Caches } from './caches.ts'
@@ -7,6 +8,8 @@ import type { Caches } from './caches.ts'
 export type Db = {
   readonly sql: Kysely<Tables>
   readonly caches: Caches
+  /** See `onQueued`. */
+  readonly outboxListeners: Set<(destinations: readonly ServerName[]) => void>
 }
 
 /** The argument of writing functions. Only `write` creates one, so a write outside a transaction does not compile. */

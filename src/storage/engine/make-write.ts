@@ -1,8 +1,7 @@
 import type { Kysely } from 'kysely'
 import type { NewStreamRow } from '../schema/stream.ts'
 import type { Tables } from '../schema/tables.ts'
-import type { Caches } from './caches.ts'
-import { brokenReference, type Committed, type Database, type Tx } from './database.ts'
+import { brokenReference, type Committed, type Database, type Db, type Tx } from './database.ts'
 import { addDeviceListRooms } from './device-list-rooms.ts'
 import { isOutdated } from './prepared-statements.ts'
 import { appendStreamRows } from './stream-append.ts'
@@ -13,7 +12,7 @@ const RETRIES = 8
 /** Makes `write` for an open pool. `reportHookError` receives errors of afterCommit hooks. */
 export function makeWrite(
   { transact }: Statements,
-  caches: Caches,
+  memory: Pick<Db, 'caches' | 'outboxListeners'>,
   reportHookError: (error: unknown) => void,
 ): Pick<Database, 'write' | 'writeLazily' | 'onCommit'> {
   const listeners: Parameters<Database['onCommit']>[0][] = []
@@ -34,7 +33,7 @@ export function makeWrite(
     const begin = async (transaction: Kysely<Tables>) => {
       const tx = {
         sql: transaction,
-        caches,
+        ...memory,
         streamRows,
         afterCommit: (hook: (typeof hooks)[number]) => hooks.push(hook),
       } as unknown as Tx

@@ -4,7 +4,7 @@ import type { PGlite } from '@electric-sql/pglite'
 import pg from 'pg'
 import { createCaches } from './caches.ts'
 import { lockDataFolder } from './data-folder-lock.ts'
-import type { Database } from './database.ts'
+import type { Database, Db } from './database.ts'
 import { connectTo } from './embedded-connection.ts'
 import { startUpkeep } from './embedded-upkeep.ts'
 import { loadPglite } from './load-pglite.ts'
@@ -145,11 +145,14 @@ export function onPglite(pglite: PGlite, options: Pick<DatabaseOptions, 'cacheBy
 
 function databaseOn(pool: pg.Pool, { cacheBytes, reportError }: Pick<DatabaseOptions, 'cacheBytes' | 'reportError'>) {
   const statements = onPool(nameStatements(pool))
-  const caches = createCaches(cacheBytes)
+  const memory: Pick<Db, 'caches' | 'outboxListeners'> = {
+    caches: createCaches(cacheBytes),
+    outboxListeners: new Set(),
+  }
   return {
     sql: statements.sql,
-    caches,
-    ...makeWrite(statements, caches, reportError),
+    ...memory,
+    ...makeWrite(statements, memory, reportError),
     poolStatus: () => ({ total: pool.totalCount, idle: pool.idleCount, waiting: pool.waitingCount }),
     close: () => statements.sql.destroy(),
   }

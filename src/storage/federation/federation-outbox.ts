@@ -1,6 +1,5 @@
 import { sql } from 'kysely'
 import type { ServerName, UserId } from '../../core/ids.ts'
-import type { Caches } from '../engine/caches.ts'
 import type { Db, Tx } from '../engine/database.ts'
 import { sharedLoads } from '../engine/shared-loads.ts'
 import type { EduRow } from '../schema/federation.ts'
@@ -47,25 +46,20 @@ export async function queueEdus(tx: Tx, edus: readonly NewEdu[]): Promise<void> 
   )
 }
 
-type Listener = (destinations: readonly ServerName[]) => void
-
-const listeners = new WeakMap<Caches, Set<Listener>>()
-
 /**
  * Registers a listener for the destinations of committed EDUs and events, in this process only. Returns a function that
  * removes it.
  */
-export function onQueued(db: Db, listener: Listener): () => void {
-  const known = listeners.get(db.caches) ?? new Set()
-  listeners.set(db.caches, known.add(listener))
-  return () => known.delete(listener)
+export function onQueued({ outboxListeners }: Db, listener: (destinations: readonly ServerName[]) => void): () => void {
+  outboxListeners.add(listener)
+  return () => outboxListeners.delete(listener)
 }
 
 /** Makes the sender check these destinations when the transaction is committed. */
 export function announceQueued(tx: Tx, destinations: readonly ServerName[]): void {
   if (destinations.length === 0) return
   tx.afterCommit(() => {
-    for (const listener of listeners.get(tx.caches) ?? []) listener(destinations)
+    for (const listener of tx.outboxListeners) listener(destinations)
   })
 }
 

@@ -3,13 +3,12 @@ import { askIdentityOnBehalf, askOnBehalf } from '../../../infra/federation/aske
 import type { Asker } from '../../../infra/federation/asked-lanes.ts'
 
 /**
- * Returns the components for serving a request: its requests to other servers run in the lane of `asker`. Work that
- * outlives the request uses `own`.
+ * Returns the app for serving a request: its requests to other servers run in the lane of `asker`. The components of
+ * the process, such as the inbox, do not: they were built with the app of the process.
  */
 export function onBehalfOf(app: App, asker: Asker): App {
   return {
     ...app,
-    own: app,
     asker,
     // Created lazily, since few requests need it.
     get federation() {
