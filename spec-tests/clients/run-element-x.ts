@@ -5,7 +5,9 @@ import { startHearth } from '../harness/hearth.ts'
 import { ELEMENT_X, ELEMENT_X_TARGET } from './element-x-build.ts'
 
 /**
- * `npm run test:element-x`: builds the program in rust/ with cargo and runs it against a Hearth, or against the homeserver at HOMESERVER_URL. The first build takes minutes and some 2 GB in CARGO_TARGET_DIR, by default ~/.cache/hearth-element-x.
+ * `npm run test:element-x`: builds the program in rust/ with cargo and runs it against a Hearth, or against the
+ * homeserver at HOMESERVER_URL. The first build takes minutes and some 2 GB in CARGO_TARGET_DIR, by default
+ * ~/.cache/hearth-element-x.
  */
 const folder = join(import.meta.dirname, 'rust')
 const build = spawnSync('cargo', ['build', '--locked'], {

@@ -9,7 +9,8 @@ import { createRoom, joinRoom, relating, sendEvent, sendState } from '../harness
 import { serveFiles, type WebSite } from '../harness/web-site.ts'
 
 /**
- * `npm run screenshots`: two users of a fresh Hearth log in with Hydrogen, a web client, in Debian's Chromium, and send messages; the screenshots go to docs/screenshots. Fails if a message does not appear.
+ * `npm run screenshots`: two users of a fresh Hearth log in with Hydrogen, a web client, in Debian's Chromium, and send
+ * messages; the screenshots go to docs/screenshots. Fails if a message does not appear.
  */
 const ROOT = join(import.meta.dirname, '..', '..')
 const PICTURES = join(ROOT, 'docs', 'screenshots')

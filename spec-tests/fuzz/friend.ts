@@ -11,7 +11,8 @@ const PAUSE_MS = 1_000
 const KEPT_EVENTS = 600
 
 /**
- * `said` is called for each message that the friend sends, `heard` for each event that it receives, `received` for each transaction, after its events.
+ * `said` is called for each message that the friend sends, `heard` for each event that it receives, `received` for each
+ * transaction, after its events.
  */
 export async function startFriend(
   { world, friend, findings }: { world: FuzzWorld; friend: LyingServer; findings: Findings },

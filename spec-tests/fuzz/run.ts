@@ -2,7 +2,8 @@ import { randomInt } from 'node:crypto'
 import { fuzz } from './fuzz.ts'
 
 /**
- * `npm run fuzz`: FUZZ_REQUESTS (default 200000), FUZZ_SEED (default: random) and FUZZ_DATABASE (pglite, postgresql or three-processes). Exit status 1 if there are findings.
+ * `npm run fuzz`: FUZZ_REQUESTS (default 200000), FUZZ_SEED (default: random) and FUZZ_DATABASE (pglite, postgresql or
+ * three-processes). Exit status 1 if there are findings.
  */
 const PLACES = ['pglite', 'postgresql', 'three-processes'] as const
 /** With fewer requests caches still fill up after the warm-up. */

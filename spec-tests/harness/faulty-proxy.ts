@@ -7,7 +7,9 @@ import { createFederationChecks } from './check-federation.ts'
 import type { TestFederation } from './federation.ts'
 
 /**
- * `down`: closes connections immediately. `error`: 500. `garbage`: a response that is not JSON. `slow`: no response until the fault ends. `deaf`: the server behind gets the request, and the connection closes before its response. `lost`: transactions are dropped with a success response.
+ * `down`: closes connections immediately. `error`: 500. `garbage`: a response that is not JSON. `slow`: no response
+ * until the fault ends. `deaf`: the server behind gets the request, and the connection closes before its response.
+ * `lost`: transactions are dropped with a success response.
  */
 export type Fault = 'none' | 'down' | 'error' | 'garbage' | 'slow' | 'deaf' | 'lost'
 

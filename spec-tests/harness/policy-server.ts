@@ -11,7 +11,8 @@ import { createFederationChecks } from './check-federation.ts'
 import type { TestFederation } from './federation.ts'
 
 /**
- * `away`: closes connections immediately. `forging`: signs with a key other than the published one. `of before`: supports only the draft's path.
+ * `away`: closes connections immediately. `forging`: signs with a key other than the published one. `of before`:
+ * supports only the draft's path.
  */
 type Mode = 'checking' | 'away' | 'forging' | 'of before'
 

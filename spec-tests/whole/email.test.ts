@@ -260,7 +260,7 @@ describe('pushers of kind email', () => {
     try {
       const page = await browser.newPage()
       await page.goto(link)
-      await page.getByText('You get no more mails').waitFor()
+      await page.getByText('You are unsubscribed').waitFor()
     } finally {
       await browser.close()
     }

@@ -192,7 +192,7 @@ const LINKS: Attack[] = [
       const next_link = `https://hearth.test:pw@evil.example/"onmouseover=alert(1)//<script>?q="><script>`
       const { link } = await confirmLink(world, { next_link })
       const text = await expectPage(await postForm(link), '"onmouseover', '<script>')
-      expect(text).toContain('Go on at evil.example')
+      expect(text).toContain('Continue to evil.example')
     },
   },
   {

@@ -125,7 +125,7 @@ describe('fallback pages', () => {
     const page = await openStage('m.login.email.identity', reset)
     await page.getByLabel('Your e-mail address').fill(address.toUpperCase())
     await page.getByRole('button', { name: 'Send me a link' }).click()
-    const followed = page.getByRole('button', { name: 'I have followed the link' })
+    const followed = page.getByRole('button', { name: 'I have opened the link' })
     await followed.click()
     await page.getByRole('alert').getByText('has not been confirmed').waitFor()
     await fetch(await linkMailedTo(address), { method: 'POST' })

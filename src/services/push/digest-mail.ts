@@ -92,7 +92,7 @@ function textOf(sections: readonly Section[], { leave, userId }: { leave: string
   const rooms = sections.map(({ name, link, lines }) =>
     [name, link, ...lines.map(({ who, what, at }) => `  ${at}  ${who}: ${what}`)].join('\n'),
   )
-  return `${rooms.join('\n\n')}\n\n--\nThis went to the address of ${userId}. To get no more of these mails:\n${leave}\n`
+  return `${rooms.join('\n\n')}\n\n--\nThis went to the address of ${userId}. To unsubscribe:\n${leave}\n`
 }
 
 function htmlOf(
@@ -107,7 +107,7 @@ function htmlOf(
   return html`<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>${subject}</title></head><body>
 ${rooms}
-<p><small>This went to the address of ${userId}. <a href="${leave}">Get no more of these mails</a>.</small></p>
+<p><small>This went to the address of ${userId}. <a href="${leave}">Unsubscribe</a>.</small></p>
 </body></html>
 `.text
 }

@@ -29,7 +29,7 @@ export function proofMailTexts(
       subject: `Add your address to ${account}`,
       why: `Someone, most likely you, wants to add this address to ${account}. If it was you, open the link within an hour.`,
       link: `Add this address to ${account}`,
-      otherwise: `${DO_NOTHING} With this address, the password of that account can be set anew.`,
+      otherwise: `${DO_NOTHING} With this address, the password of that account can be reset.`,
     }
   }
   return {
@@ -52,14 +52,14 @@ export function refusalMailTexts(
   if (purpose === 'password') {
     return {
       subject: `No account at ${serverName} has this address`,
-      why: `Somebody, most likely you, wants to set a new password at ${serverName} for the account with this address. No account has it. If it was you: your account has another address, or none. Try another address, or ask the administrators of ${serverName}.`,
+      why: `Someone, most likely you, wants to set a new password at ${serverName} for the account with this address. No account has it. If it was you: your account has another address, or none. Try another address, or ask the administrators of ${serverName}.`,
       otherwise: DO_NOTHING,
     }
   }
   const wish = purpose === 'register' ? 'register an account with this address' : 'add this address to an account'
   return {
     subject: `Your address at ${serverName}`,
-    why: `Somebody, most likely you, wants to ${wish} at ${serverName}. It belongs to an account already: ${owner}. If it was you, log in to that account. If you have forgotten its password, let your client send you a link to set a new one.`,
+    why: `Someone, most likely you, wants to ${wish} at ${serverName}. It belongs to an account already: ${owner}. If it was you, log in to that account. If you have forgotten its password, let your client send you a link to set a new one.`,
     otherwise: DO_NOTHING,
   }
 }
@@ -74,7 +74,7 @@ export function proofPageTexts(
   if (purpose === 'register') {
     return {
       title: 'Confirm your address',
-      effect: `is the address of a new account that somebody is registering at ${serverName}.`,
+      effect: `is the address of a new account that someone is registering at ${serverName}.`,
       button: 'Yes, it is for my new account',
       done: 'Your address is confirmed. Go back to your client to finish your registration.',
     }
@@ -82,14 +82,14 @@ export function proofPageTexts(
   if (purpose === 'add') {
     return {
       title: 'Add your address',
-      effect: `is the address that somebody wants to add to ${account}.`,
+      effect: `is the address that someone wants to add to ${account}.`,
       button: `Yes, add it to ${account}`,
       done: 'Your address is confirmed. Go back to your client to add it.',
     }
   }
   return {
     title: 'Set a new password',
-    effect: `is the address of ${account}, for which somebody wants to set a new password.`,
+    effect: `is the address of ${account}, for which someone wants to set a new password.`,
     button: 'Yes, let me set a new password',
     done: 'Go back to your client to set the new password.',
   }

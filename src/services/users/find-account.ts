@@ -9,7 +9,8 @@ import { localUserId } from './user-names.ts'
 export type AccountIdentifier = { user: string } | { medium: string; address: string }
 
 /**
- * `user` undefined: there is no such account. `countedAs`: the rate-limit key of attempts at it, of the same form whether or not there is one.
+ * `user` undefined: there is no such account. `countedAs`: the rate-limit key of attempts at it, of the same form
+ * whether or not there is one.
  */
 export type NamedAccount = { user: UserRow | undefined; countedAs: string | undefined }
 

@@ -19,7 +19,7 @@ const SECRET_LENGTH = 32
 
 /** The form of each stage: https://spec.matrix.org/v1.19/client-server-api/#fallback */
 export const FALLBACK_FORMS: Record<UiaStageType, FallbackForm> = {
-  'm.login.dummy': { fields: () => html`<button>Go on</button>`, read: () => ({}) },
+  'm.login.dummy': { fields: () => html`<button>Continue</button>`, read: () => ({}) },
   'm.login.password': {
     fields: () => html`<p><label>Your password
 <input type="password" name="password" autocomplete="current-password" required autofocus></label></p>
@@ -27,9 +27,9 @@ export const FALLBACK_FORMS: Record<UiaStageType, FallbackForm> = {
     read: (_app, filled) => ({ password: field(filled, 'password') }),
   },
   'm.login.registration_token': {
-    fields: () => html`<p><label>The registration token that you were given
+    fields: () => html`<p><label>Your registration token
 <input type="text" name="token" autocomplete="off" required autofocus></label></p>
-<button>Go on</button>`,
+<button>Continue</button>`,
     read: (_app, filled) => ({ token: field(filled, 'token') }),
   },
   'm.login.terms': {
@@ -68,9 +68,9 @@ async function readEmail(app: App, filled: URLSearchParams, purpose: SessionPurp
 }
 
 function afterMail(sid: string, clientSecret: string): Html {
-  return html`<p>A mail is on its way to you. Follow the link in it, then come back here.</p>
+  return html`<p>A mail was sent to you. Open the link in it, then return to this page.</p>
 <input type="hidden" name="sid" value="${sid}"><input type="hidden" name="client_secret" value="${clientSecret}">
-<button>I have followed the link</button>`
+<button>I have opened the link</button>`
 }
 
 function field(filled: URLSearchParams, name: string): string {

@@ -64,7 +64,7 @@ async function attempt(
       const value = filled.get(name)
       return value === null ? [] : [html`<input type="hidden" name="${name}" value="${value}">`]
     })
-    const fields = kept.length > 0 ? html`${kept}<button>I have followed the link</button>` : form.fields(app)
+    const fields = kept.length > 0 ? html`${kept}<button>I have opened the link</button>` : form.fields(app)
     return { ...formPage(html`<p role="alert">${error.message}.</p>${fields}`), status: error.status }
   }
 }

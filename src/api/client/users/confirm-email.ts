@@ -40,7 +40,7 @@ export const postConfirmEmail = route({
     asPage(async () => {
       const { next_link: next, purpose, userId } = await confirmEmail(app, call.params)
       // No redirect: the requester of the mail chose the target, and a redirect would seem to come from this server.
-      const on = next === null ? '' : html`<p><a href="${next}">Go on at ${new URL(next).host}</a></p>`
+      const on = next === null ? '' : html`<p><a href="${next}">Continue to ${new URL(next).host}</a></p>`
       return {
         title: 'Your address is confirmed',
         body: html`<p>${proofPageTexts(app, purpose, userId).done}</p>${on}`,

@@ -19,9 +19,9 @@ export const getUnsubscribe = route({
   handle: ({ params: { pusherId, token } }, app) =>
     asPage(async () => {
       await requireUnsubscribeToken(app, pusherId, token)
-      const body = html`<p>You will get no more mails about unread messages at this address.</p>
-<form method="post"><button>Get no more mails</button></form>`
-      return { title: 'No more mails', body, script: 'document.forms[0].submit()' }
+      const body = html`<p>This stops mails about unread messages to this address.</p>
+<form method="post"><button>Unsubscribe</button></form>`
+      return { title: 'Unsubscribe', body, script: 'document.forms[0].submit()' }
     }),
 })
 
@@ -34,6 +34,9 @@ export const postUnsubscribe = route({
   handle: ({ params: { pusherId, token } }, app) =>
     asPage(async () => {
       await unsubscribe(app, pusherId, token)
-      return { title: 'No more mails', body: html`<p>You get no more mails. Your client can turn them on again.</p>` }
+      return {
+        title: 'Unsubscribed',
+        body: html`<p>You are unsubscribed. Your client can turn these mails on again.</p>`,
+      }
     }),
 })
