@@ -17,7 +17,7 @@ create table room_heads (
   -- whether partial_rooms has the room
   is_partial boolean not null default false,
   -- counts how often the states of the room's events were computed again; caches of older counts are invalid
-  restatements integer not null default 0,
+  recomputations integer not null default 0,
   -- depth of the event with which this server last joined the room: older events are history and do not become forward
   -- extremities
   begin_depth bigint not null default 0,
@@ -189,7 +189,7 @@ create table partial_events (
   room_id text not null,
   event_nid bigint not null unique,
   -- JSON, {event id: root in state_packs}: states after prev events, as other servers returned them
-  told_states text not null,
+  received_states text not null,
   -- the event joined this server to the room: the states after its unknown prev events have to be fetched
   is_entry boolean not null
 );
@@ -204,7 +204,7 @@ create table room_contacts (
 );
 
 -- Stripped state of such rooms, as it came with an invite or the answer to a knock.
-create table told_states (
+create table stripped_states (
   -- of the user's member event
   event_nid bigint primary key,
   -- JSON array
@@ -212,7 +212,7 @@ create table told_states (
 );
 
 -- Versions of rooms that this server is not in, or left, as other servers report them.
-create table outside_rooms (
+create table out_of_band_rooms (
   room_id text primary key,
   room_version text not null
 );

@@ -20,7 +20,7 @@ export const rateLimits = z
     default: category(
       50,
       200,
-      'Requests of one user that no other category counts. A large request counts once more for each 64 KiB, and for each 250 users and devices whose keys it queries.',
+      'Requests of one user that no other category counts. A large request counts as one more for each 64 KiB, and for each 250 users and devices whose keys it queries.',
     ),
     message: category(5, 60, 'Events and reports that one user sends.'),
     login: category(

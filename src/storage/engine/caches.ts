@@ -21,7 +21,7 @@ export type Caches = {
   /** All erased users, kept current by the stream. */
   readonly erasedUsers: Set<UserId>
   /** How often the states of a room's events were recomputed; absent: never. Cached values depend on it. */
-  readonly restatements: LRUCache<RoomId, number>
+  readonly recomputations: LRUCache<RoomId, number>
   /** How often an event was evicted: a read that began before an eviction may be outdated. */
   readonly forgotten: { times: number }
   /** Bytes of EDUs that this process has enqueued for a server since it last measured that server's outbox. */
@@ -41,7 +41,7 @@ export function createCaches(bytes: number): Caches {
     resolutions: new LRUCache({ max: 10_000 }),
     roomVersions: new LRUCache({ max: 10_000 }),
     erasedUsers: new Set(),
-    restatements: new LRUCache({ max: 10_000 }),
+    recomputations: new LRUCache({ max: 10_000 }),
     forgotten: { times: 0 },
     unmeasuredEdus: new LRUCache({ max: 10_000 }),
     counts: { events: { hits: 0, misses: 0 }, state_nodes: { hits: 0, misses: 0 } },

@@ -164,8 +164,8 @@ async function lockRooms(tx: Tx, roomIds: readonly RoomId[]): Promise<Map<RoomId
     order by room_id for update`.execute(tx.sql)
   return new Map(
     rows.map((row) => {
-      const { room_id, has_other_servers: hasOtherServers, restatements } = row
-      forgetIfRecomputed(tx, room_id, restatements)
+      const { room_id, has_other_servers: hasOtherServers, recomputations } = row
+      forgetIfRecomputed(tx, room_id, recomputations)
       return [room_id, { ...emptyRoom(tx), isNew: false, hasOtherServers, head: roomHead(row) }]
     }),
   )

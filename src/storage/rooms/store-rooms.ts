@@ -122,7 +122,7 @@ function streamRowsOfRoom(room: LockedRoom): NewStreamRow[] {
 
 /** A row for the event, and one for each member whose current membership it changes without being its event. */
 function streamRowsOf(version: RoomVersion, event: AppendedEvent): NewStreamRow[] {
-  if (event.is_restated) return []
+  if (event.is_recomputed) return []
   // Other processes may have the event in their caches as it was.
   if (!isNews(event)) {
     const changed = { ...NO_ROW, kind: 'event_changed' as const, ref: event.event_nid }

@@ -6,7 +6,7 @@ export type FederationTables = {
   room_servers: { room_id: RoomId; server_name: ServerName; joined_members: number }
   federation_destinations: DestinationRow
   partial_rooms: PartialRoomRow
-  partial_events: { place: number; room_id: RoomId; event_nid: number; told_states: string; is_entry: boolean }
+  partial_events: { place: number; room_id: RoomId; event_nid: number; received_states: string; is_entry: boolean }
   federation_queue: { queue_nid: number; destination: ServerName; room_id: RoomId; event_nid: number }
   federation_room_notes: { destination: ServerName; room_id: RoomId }
   federation_edus: EduRow

@@ -15,8 +15,8 @@ export type RoomTables = {
   thread_subscriptions: ThreadSubscriptionRow
   room_joins: { room_id: RoomId; join_id: string; room_version: string; expires_ts: number }
   room_contacts: { room_id: RoomId; user_id: UserId; server_name: ServerName }
-  told_states: { event_nid: number; events: string }
-  outside_rooms: { room_id: RoomId; room_version: string }
+  stripped_states: { event_nid: number; events: string }
+  out_of_band_rooms: { room_id: RoomId; room_version: string }
 }
 
 export type RoomHeadRow = {
@@ -29,7 +29,7 @@ export type RoomHeadRow = {
   forward_extremities: EventId[]
   has_other_servers: boolean
   is_partial: boolean
-  restatements: number
+  recomputations: number
 }
 
 export type RoomRow = {

@@ -55,8 +55,8 @@ export async function resyncRoom(app: ResyncApp, partial: PartialRoomRow): Promi
 
 /** Returns the events after which the state is still missing, each with the nid of an event that follows it. */
 function unfetched(events: readonly PartialEvent[], fetched: FetchedStates): Map<EventId, number> {
-  const wanted = events.flatMap(({ event_nid, told_states }) =>
-    Object.entries(told_states).flatMap(([id, root]) => (root ? [] : [[id as EventId, event_nid] as const])),
+  const wanted = events.flatMap(({ event_nid, received_states }) =>
+    Object.entries(received_states).flatMap(([id, root]) => (root ? [] : [[id as EventId, event_nid] as const])),
   )
   return new Map(wanted.filter(([id]) => !fetched.roots.has(id)))
 }
@@ -115,8 +115,11 @@ async function complete(
 }
 
 function withFetched(event: PartialEvent, fetched: FetchedStates): PartialEvent {
-  const states = Object.entries(event.told_states).map(([id, root]) => [id, root || fetched.roots.get(id as EventId)!])
-  return { ...event, told_states: Object.fromEntries(states) }
+  const states = Object.entries(event.received_states).map(([id, root]) => [
+    id,
+    root || fetched.roots.get(id as EventId)!,
+  ])
+  return { ...event, received_states: Object.fromEntries(states) }
 }
 
 /**

@@ -65,7 +65,7 @@ async function goesOn(room: LockedRoom, { prev_event_ids }: Event): Promise<bool
 async function entryOf(room: LockedRoom, { prev_event_ids }: Event): Promise<Partial<AppendedEvent>> {
   const known = await findLockedEvents(room, prev_event_ids)
   const absent = prev_event_ids.filter((id) => !known.some((prev) => prev.event_id === id && prev.state_after !== null))
-  return { is_entry: true, told_states: new Map(absent.map((id) => [id, 0])) }
+  return { is_entry: true, received_states: new Map(absent.map((id) => [id, 0])) }
 }
 
 async function begin(app: App, room: LockedRoom, { version, event, state, partial }: JoinedRoom): Promise<void> {

@@ -87,7 +87,7 @@ export async function appendRemoteEvent(
   const skipsCurrent = isHistory || headOf(room).is_partial
   const judged = await judgeRemoteEvent(room, { version, event, authEvents, stateBefore, skipsCurrent })
   const verdict = await policyVerdict(room, event, { verdict: judged, context })
-  const told_states = context.prevStates
+  const received_states = context.prevStates
   const appended = await store(app, room, {
     version,
     event,
@@ -96,7 +96,7 @@ export async function appendRemoteEvent(
     gaps,
     verdict,
     historyOrder,
-    told_states,
+    received_states,
   })
   const reason = verdict.outcome === 'accepted' ? {} : { reason: verdict.reason }
   return { outcome: verdict.outcome, event: appended, ...reason }
@@ -176,7 +176,7 @@ type Judged = {
   gaps: readonly EventId[]
   verdict: RemoteVerdict
   historyOrder: number | undefined
-  told_states: ReadonlyMap<EventId, number> | undefined
+  received_states: ReadonlyMap<EventId, number> | undefined
 }
 
 async function store(app: Capabilities, room: LockedRoom, judged: Judged): Promise<AppendedEvent> {
@@ -239,7 +239,7 @@ function placeInHistory(room: LockedRoom, event: AppendedEvent): AppendedEvent {
 }
 
 function draftOf(room: LockedRoom, judged: Judged, nid: number): AppendedEvent {
-  const { event, known, stateBefore, verdict, gaps, historyOrder, told_states } = judged
+  const { event, known, stateBefore, verdict, gaps, historyOrder, received_states } = judged
   const isRejected = verdict.outcome === 'rejected'
   const next = room.head!.next_order
   const hasGap = gaps.length > 0 && next > 1
@@ -262,7 +262,7 @@ function draftOf(room: LockedRoom, judged: Judged, nid: number): AppendedEvent {
     txn_device_id: null,
     txn_id: null,
     was_stored: known !== undefined,
-    ...(told_states && { told_states }),
+    ...(received_states && { received_states }),
     json,
     size: json.length,
   }

@@ -100,7 +100,7 @@ export function releaseRedactions(room: LockedRoom, redactions: readonly StoredE
       ? { is_history: true }
       : { event_order: order, room_before: root, room_after: root, current_changes: [] }
     const json = JSON.stringify(redaction.pdu)
-    const stored = { json, rejected_reason: null, was_stored: true, is_restated: false }
+    const stored = { json, rejected_reason: null, was_stored: true, is_recomputed: false }
     room.events.push({ ...redaction, soft_failed: false, ...stored, ...place })
     if (!isHistory) room.head = { ...room.head, next_order: order + 1 }
   }

@@ -58,14 +58,18 @@ export async function recomputeStates(
   }
   for (const each of partial) {
     const event = events.get(each.event_nid)
-    if (event) await restate(app, room, { event, partial: each, progress })
+    if (event) await recompute(app, room, { event, partial: each, progress })
   }
   return finish(room, { before: head.state_root, progress })
 }
 
-type Restating = { event: StoredEvent; partial: PartialEvent; progress: Progress }
+type Recomputing = { event: StoredEvent; partial: PartialEvent; progress: Progress }
 
-async function restate(app: Capabilities, room: LockedRoom, { event, partial, progress }: Restating): Promise<void> {
+async function recompute(
+  app: Capabilities,
+  room: LockedRoom,
+  { event, partial, progress }: Recomputing,
+): Promise<void> {
   const { version } = headOf(room)
   const stateBefore = await stateBeforeOf(app, room, { event, partial, progress })
   const authEvents = await find(room, progress, event.auth_event_ids)
@@ -87,22 +91,22 @@ async function restate(app: Capabilities, room: LockedRoom, { event, partial, pr
     rejected_reason: isRejected ? verdict.reason : null,
     current_changes: [],
     was_stored: true,
-    is_restated: !isRevived,
+    is_recomputed: !isRevived,
   }
   const recomputed = isRevived ? await withRedactions(room, judged, progress) : judged
   progress.done.set(event.event_id, await place(app, room, { event: recomputed, partial, progress }))
   // State resolution loads events of the room, and has to see which are rejected now.
   if (event.rejected !== isRejected) room.events.push(recomputed)
-  for (const id of Object.keys(partial.told_states)) progress.passed.add(id as EventId)
+  for (const id of Object.keys(partial.received_states)) progress.passed.add(id as EventId)
 }
 
 /** Follows from the prev events. If their states are unknown, the state stays unchanged. */
 async function stateBeforeOf(
   app: Capabilities,
   room: LockedRoom,
-  { event, partial, progress }: Restating,
+  { event, partial, progress }: Recomputing,
 ): Promise<number> {
-  const received = partial.told_states
+  const received = partial.received_states
   const others = await find(
     room,
     progress,
@@ -132,7 +136,7 @@ async function withRedactions(room: LockedRoom, event: AppendedEvent, progress: 
 async function place(
   app: Capabilities,
   room: LockedRoom,
-  { event, partial, progress }: Restating & { event: AppendedEvent },
+  { event, partial, progress }: Recomputing & { event: AppendedEvent },
 ): Promise<AppendedEvent> {
   const { rejected, soft_failed, event_order, event_id, state_after } = event
   const isHistory = event_order !== null && event_order < progress.firstOrder
@@ -176,7 +180,7 @@ async function finish(
   }
   // Newly accepted events come after all others.
   const events = [...progress.done.values()].map((event) =>
-    event.is_restated ? event : { ...event, room_before: after, room_after: after },
+    event.is_recomputed ? event : { ...event, room_before: after, room_after: after },
   )
   const { added, removed } = await readStateDiff(room.db, before, after, 'rest', overlayOf(room))
   const last = events.at(-1)

@@ -1,7 +1,7 @@
 import type { RoomId, UserId } from '../../../core/ids.ts'
 import { isUnwantedInviter } from '../../../core/rooms/invite-permission.ts'
 import type { Db } from '../../../storage/engine/database.ts'
-import { loadOutOfBandMembers, type OutOfBandMember } from '../../../storage/rooms/membership/outside-members.ts'
+import { loadOutOfBandMembers, type OutOfBandMember } from '../../../storage/rooms/membership/out-of-band-members.ts'
 import { loadEvents } from '../../../storage/rooms/timeline/events.ts'
 import { readEventsOfStates } from '../../../storage/rooms/timeline/room-state.ts'
 import type { StoredEvent } from '../../../storage/schema/stored-event.ts'

@@ -14,7 +14,7 @@ export type PartialEvent = {
   /**
    * State groups after prev events that are not in the timeline, as other servers returned them; 0: not fetched yet.
    */
-  told_states: ReceivedStates
+  received_states: ReceivedStates
   /** The join with which this server entered the room: its prev events may stay unknown. */
   is_entry: boolean
 }
@@ -46,7 +46,7 @@ export async function endPartialRoom(tx: Tx, roomId: RoomId, detail: 'encrypted'
   await allOf([
     sql`delete from partial_rooms where room_id = ${roomId}`.execute(tx.sql),
     sql`delete from partial_events where room_id = ${roomId}`.execute(tx.sql),
-    sql`update room_heads set is_partial = false, restatements = restatements + 1
+    sql`update room_heads set is_partial = false, recomputations = recomputations + 1
       where room_id = ${roomId} and is_partial`.execute(tx.sql),
   ])
   appendToStream(tx, { kind: 'room_complete', room_id: roomId, detail })
@@ -56,20 +56,22 @@ export async function endPartialRoom(tx: Tx, roomId: RoomId, detail: 'encrypted'
 export async function storePartialEvents(tx: Tx, rooms: readonly LockedRoom[]): Promise<void> {
   const events = rooms.flatMap((room) => (room.head?.is_partial ? room.events : []))
   if (events.length === 0) return
-  const told = events.map(({ told_states }) => JSON.stringify(Object.fromEntries(told_states ?? [])))
-  await sql`insert into partial_events (room_id, event_nid, told_states, is_entry)
-    select room_id, event_nid, told_states, is_entry from unnest(${events.map((event) => event.room_id)}::text[],
+  const told = events.map(({ received_states }) => JSON.stringify(Object.fromEntries(received_states ?? [])))
+  await sql`insert into partial_events (room_id, event_nid, received_states, is_entry)
+    select room_id, event_nid, received_states, is_entry from unnest(${events.map((event) => event.room_id)}::text[],
       ${events.map((event) => event.event_nid)}::bigint[], ${told}::text[],
       ${events.map((event) => event.is_entry ?? false)}::boolean[]) with ordinality
-      as added(room_id, event_nid, told_states, is_entry, place) order by place
+      as added(room_id, event_nid, received_states, is_entry, place) order by place
     on conflict (event_nid) do nothing`.execute(tx.sql)
 }
 
 /** Returns the events of a partial room in the order in which they were added. */
 export async function loadPartialEvents(db: Db, roomId: RoomId): Promise<PartialEvent[]> {
-  const { rows } = await sql<Omit<PartialEvent, 'told_states'> & { told_states: string }>`select event_nid, told_states,
+  const { rows } = await sql<
+    Omit<PartialEvent, 'received_states'> & { received_states: string }
+  >`select event_nid, received_states,
     is_entry from partial_events where room_id = ${roomId} order by place`.execute(db.sql)
-  return rows.map((row) => ({ ...row, told_states: JSON.parse(row.told_states) as ReceivedStates }))
+  return rows.map((row) => ({ ...row, received_states: JSON.parse(row.received_states) as ReceivedStates }))
 }
 
 /** Returns a partial room; undefined for others. */

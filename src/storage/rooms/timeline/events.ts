@@ -91,11 +91,11 @@ export function forgetRoomEvents(db: Db, roomId: RoomId): void {
   for (const [nid, event] of db.caches.events.entries()) if (event.room_id === roomId) db.caches.events.delete(nid)
 }
 
-/** Like `forgetRoomEvents`, unless that was done for this count of `restatements` in the room's locked head. */
-export function forgetIfRecomputed(db: Db, roomId: RoomId, restatements: number): void {
-  if (restatements === 0 || db.caches.restatements.get(roomId) === restatements) return
+/** Like `forgetRoomEvents`, unless that was done for this count of `recomputations` in the room's locked head. */
+export function forgetIfRecomputed(db: Db, roomId: RoomId, recomputations: number): void {
+  if (recomputations === 0 || db.caches.recomputations.get(roomId) === recomputations) return
   forgetRoomEvents(db, roomId)
-  db.caches.restatements.set(roomId, restatements)
+  db.caches.recomputations.set(roomId, recomputations)
 }
 
 /** Adds a committed event to the cache. */

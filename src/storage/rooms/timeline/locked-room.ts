@@ -22,11 +22,11 @@ export type AppendedEvent = StoredEvent & {
   /** It is older than the stored events, so clients do not get it as new. */
   readonly is_history?: boolean
   /** It was in the timeline before; only its states were recomputed, and it may now be rejected. */
-  readonly is_restated?: boolean
+  readonly is_recomputed?: boolean
   /**
    * State groups after prev events that are not in the timeline, as other servers returned them; 0: not fetched yet.
    */
-  readonly told_states?: ReadonlyMap<EventId, number>
+  readonly received_states?: ReadonlyMap<EventId, number>
   /** The join with which this server entered a partial room. */
   readonly is_entry?: boolean
 }
@@ -44,7 +44,7 @@ export type AppliedRedaction = {
  * The head of a room as a command sees and advances it; a new object after each event, so that a failed command has no
  * effect.
  */
-export type RoomHead = Omit<RoomHeadRow, 'room_version' | 'has_other_servers' | 'restatements'> & {
+export type RoomHead = Omit<RoomHeadRow, 'room_version' | 'has_other_servers' | 'recomputations'> & {
   version: RoomVersion
 }
 
@@ -124,7 +124,7 @@ export function headOf(room: LockedRoom): RoomHead {
 
 /** Whether clients receive an event as the newest of its room. */
 export function isNews(event: AppendedEvent): boolean {
-  return event.event_order !== null && !event.soft_failed && !event.is_history && !event.is_restated
+  return event.event_order !== null && !event.soft_failed && !event.is_history && !event.is_recomputed
 }
 
 /** Returns the id of a locked room. */

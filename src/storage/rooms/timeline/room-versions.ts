@@ -19,8 +19,8 @@ export async function loadRoomVersions(db: Db, roomIds: Iterable<RoomId>): Promi
   const { rows } = await sql<{ room_id: RoomId; room_version: string; is_here: boolean }>`
     select room_id, room_version, true as is_here from room_heads where room_id = any(${absent}::text[])
     union all
-    select room_id, room_version, false from outside_rooms where room_id = any(${absent}::text[])
-      and not exists (select 1 from room_heads where room_heads.room_id = outside_rooms.room_id)`.execute(db.sql)
+    select room_id, room_version, false from out_of_band_rooms where room_id = any(${absent}::text[])
+      and not exists (select 1 from room_heads where room_heads.room_id = out_of_band_rooms.room_id)`.execute(db.sql)
   for (const { room_id, room_version, is_here } of rows) {
     const version = ROOM_VERSIONS.get(room_version)
     if (!version) throw new Error(`room ${room_id} has the unknown version ${room_version}`)
@@ -33,6 +33,6 @@ export async function loadRoomVersions(db: Db, roomIds: Iterable<RoomId>): Promi
 
 /** Records the reported version of a room that this server is not in. */
 export async function storeOutOfBandVersion(tx: Tx, roomId: RoomId, version: RoomVersion): Promise<void> {
-  await sql`insert into outside_rooms (room_id, room_version) values (${roomId}, ${version.id})
+  await sql`insert into out_of_band_rooms (room_id, room_version) values (${roomId}, ${version.id})
     on conflict (room_id) do update set room_version = excluded.room_version`.execute(tx.sql)
 }
