@@ -10,7 +10,7 @@ import type { Logger } from './infra/logger.ts'
 import type { Metrics } from './infra/metrics.ts'
 import { openApp } from './open-app.ts'
 import { jobHandlers } from './services/admin/job-handlers.ts'
-import { startTelling } from './services/appservices/start-telling.ts'
+import { startTransactionSenders } from './services/appservices/start-transaction-senders.ts'
 import { startReceiving } from './services/federation/inbound/start-receiving.ts'
 import { startResync } from './services/federation/joining/start-resync.ts'
 import { startEdus } from './services/federation/outbound/start-edus.ts'
@@ -78,7 +78,7 @@ async function startWorkers(app: App, started: (worker: { stop(): Promise<void> 
   started(await startPush(app))
   started(await startSending(app))
   started(await startEdus(app))
-  started(await startTelling(app))
+  started(await startTransactionSenders(app))
   app.jobs.start(jobHandlers(app))
   started(app.jobs)
   started(startReceiving(app))

@@ -8,14 +8,14 @@ import { countOneTimeKeysOf } from '../../storage/devices/one-time-keys.ts'
 import type { NewToDeviceMessage } from '../../storage/devices/to-device.ts'
 import type { DeviceKey } from '../../storage/schema/users.ts'
 import type { News } from './gather-news.ts'
-import type { TellingApp } from './telling-app.ts'
+import type { TransactionApp } from './transaction-app.ts'
 
 /**
  * Returns changed device lists, and the key counts of devices that changed or get messages, as in /sync.
  * https://github.com/matrix-org/matrix-spec-proposals/pull/3202
  */
 export async function deviceNews(
-  app: TellingApp,
+  app: TransactionApp,
   appservice: Appservice,
   news: News,
   messages: readonly NewToDeviceMessage[],
@@ -27,7 +27,7 @@ export async function deviceNews(
   return { ...(await deviceLists(app, appservice, news)), ...(await keysLeft(app, [...devices.values()])) }
 }
 
-async function deviceLists(app: TellingApp, appservice: Appservice, news: News): Promise<JsonObject> {
+async function deviceLists(app: TransactionApp, appservice: Appservice, news: News): Promise<JsonObject> {
   const isOther = (userId: UserId) => !hasUser(appservice, userId)
   const met = (await loadMembersOfRooms(app.database, news.gained)).filter(isOther)
   const parted = (await loadMembersOfRooms(app.database, news.lost)).filter(isOther)
@@ -40,7 +40,7 @@ async function deviceLists(app: TellingApp, appservice: Appservice, news: News):
   return changed.length > 0 || left.length > 0 ? { 'org.matrix.msc3202.device_lists': { changed, left } } : {}
 }
 
-async function keysLeft(app: TellingApp, devices: readonly DeviceKey[]): Promise<JsonObject> {
+async function keysLeft(app: TransactionApp, devices: readonly DeviceKey[]): Promise<JsonObject> {
   if (devices.length === 0) return {}
   const counts: Record<UserId, Record<DeviceId, Record<string, number>>> = {}
   const unused: Record<UserId, Record<DeviceId, string[]>> = {}

@@ -9,7 +9,7 @@ import { loadReceiptsOf } from '../../storage/rooms/receipts.ts'
 import { loadTypingUsers, MOST_TYPING } from '../../storage/rooms/typing.ts'
 import { receiptContents } from '../rooms/sending/receipt-contents.ts'
 import type { News } from './gather-news.ts'
-import type { TellingApp } from './telling-app.ts'
+import type { TransactionApp } from './transaction-app.ts'
 
 const NOBODY = '' as UserId
 
@@ -17,7 +17,7 @@ const NOBODY = '' as UserId
  * Returns typing, receipts and presence as of now.
  * https://spec.matrix.org/v1.19/application-service-api/#pushing-ephemeral-data
  */
-export async function ephemeralEvents(app: TellingApp, appservice: Appservice, news: News): Promise<JsonObject[]> {
+export async function ephemeralEvents(app: TransactionApp, appservice: Appservice, news: News): Promise<JsonObject[]> {
   return [
     ...(await typingEvents(app, news)),
     ...(await receiptEvents(app, news)),
@@ -25,7 +25,7 @@ export async function ephemeralEvents(app: TellingApp, appservice: Appservice, n
   ]
 }
 
-async function typingEvents(app: TellingApp, { typing }: News): Promise<JsonObject[]> {
+async function typingEvents(app: TransactionApp, { typing }: News): Promise<JsonObject[]> {
   if (typing.size === 0) return []
   const users = await loadTypingUsers(app.database, [...typing], app.clock.now())
   return [...typing].map((room_id) => ({
@@ -35,7 +35,7 @@ async function typingEvents(app: TellingApp, { typing }: News): Promise<JsonObje
   }))
 }
 
-async function receiptEvents(app: TellingApp, { receipts }: News): Promise<JsonObject[]> {
+async function receiptEvents(app: TransactionApp, { receipts }: News): Promise<JsonObject[]> {
   const ofPublic = [...receipts.values()].filter(({ isPrivate }) => !isPrivate)
   const found = ofPublic.length > 0 ? await loadReceiptsOf(app.database, ofPublic, NOBODY) : []
   for (const owner of receipts.values()) {
@@ -50,7 +50,7 @@ async function receiptEvents(app: TellingApp, { receipts }: News): Promise<JsonO
 }
 
 /** Returns presence of the application service's users, and of users who share a room with one. */
-async function presenceEvents(app: TellingApp, appservice: Appservice, news: News): Promise<JsonObject[]> {
+async function presenceEvents(app: TransactionApp, appservice: Appservice, news: News): Promise<JsonObject[]> {
   if (news.presence.size === 0 || !app.config.presence.enabled) return []
   const others = [...news.presence].filter((userId) => !hasUser(appservice, userId))
   const roommates = await filterRoommates(app.database, appservice.id, { ...news, userIds: others })

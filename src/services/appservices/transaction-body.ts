@@ -8,13 +8,17 @@ import { serveEvents } from '../rooms/reading/serve-events.ts'
 import { deviceNews } from './device-news.ts'
 import { ephemeralEvents } from './ephemeral-events.ts'
 import type { News } from './gather-news.ts'
-import type { TellingApp } from './telling-app.ts'
+import type { TransactionApp } from './transaction-app.ts'
 
 /** The body of a transaction, undefined if it is empty, and the to-device messages that it delivers for good. */
 export type TransactionBody = { body: string | undefined; messages: number[] }
 
 /** Assembles a transaction. https://spec.matrix.org/v1.19/application-service-api/#put_matrixappv1transactionstxnid */
-export async function transactionBody(app: TellingApp, appservice: Appservice, news: News): Promise<TransactionBody> {
+export async function transactionBody(
+  app: TransactionApp,
+  appservice: Appservice,
+  news: News,
+): Promise<TransactionBody> {
   const events = await clientEvents(app, appservice, news.events)
   const ephemeral = appservice.ephemeralKeys.length > 0 ? await ephemeralEvents(app, appservice, news) : []
   const messages = await loadMessagesByNid(app.database, news.messages)
@@ -46,7 +50,11 @@ function endsWith(appservice: Appservice, userId: string): boolean {
   return appservice.acknowledgesToDevice && hasExclusively(appservice, 'users', userId)
 }
 
-async function clientEvents(app: TellingApp, appservice: Appservice, nids: readonly number[]): Promise<ClientEvent[]> {
+async function clientEvents(
+  app: TransactionApp,
+  appservice: Appservice,
+  nids: readonly number[],
+): Promise<ClientEvent[]> {
   if (nids.length === 0) return []
   const stored = await loadEvents(app.database, nids)
   const events = nids.flatMap((nid) => stored.get(nid) ?? [])

@@ -5,7 +5,7 @@ import { type AppserviceClient, AppserviceSilence } from '../../infra/http/appse
 import { beginAppservice } from '../../storage/appservices/appservices.ts'
 import { createTestApp, type TestApp } from '../../testing/create-test-app.ts'
 import { ALICE, CAROL, createReadingRoom, PEOPLE } from '../../testing/reading-room.ts'
-import { createTeller } from './tell-appservice.ts'
+import { createTransactionSender } from './transaction-sender.ts'
 
 /** Carol belongs to the application service; Alice is an ordinary user. */
 const bridge: Appservice = {
@@ -40,7 +40,7 @@ async function setUp() {
   const app = await createTestApp({ users: PEOPLE, appservices })
   onTestFinished(() => app.close())
   await app.database.write((tx) => beginAppservice(tx, { appserviceId: 'bridge', position: 0, users: '' }))
-  const process = () => createTeller(app, bridge)
+  const process = () => createTransactionSender(app, bridge)
   const bodies = (of = received) =>
     of.flatMap(({ body }) =>
       JSON.parse(body).events.map((event: { content: { body?: string } }) => event.content.body ?? '-'),
@@ -64,11 +64,11 @@ test('what its users were there for is told, even when they have left since', as
   await room.message(ALICE, 'within')
   await room.member(CAROL, 'leave')
   await room.message(ALICE, 'after')
-  const teller = process()
-  await teller.tell()
+  const sender = process()
+  await sender.drain()
   expect(bodies()).toEqual(['-', 'within', '-'])
   await room.message(ALICE, 'later')
-  await teller.tell()
+  await sender.drain()
   expect(bodies()).toHaveLength(3)
 })
 
@@ -78,48 +78,48 @@ test('a transaction stays the same until it is answered, whoever sends it', asyn
   await room.member(CAROL, 'join')
   await room.message(ALICE, '1')
   remote.isUp = false
-  await first.tell()
+  await first.drain()
   await room.message(ALICE, '2')
   // The first one backs off, and still holds the lease.
-  await second.tell()
+  await second.drain()
   expect(received).toHaveLength(1)
   app.clock.advance(10_000)
   remote.isUp = true
-  await second.tell()
+  await second.drain()
   expect(received[1]).toEqual(received[0])
   expect(bodies(received.slice(1))).toEqual(['-', '1', '2'])
-  await first.tell()
+  await first.drain()
   expect(received).toHaveLength(3)
 })
 
 test('the back-off grows while nothing is answered', async () => {
   const { app, room, process, received, remote } = await setUp()
-  const teller = process()
+  const sender = process()
   await room.member(CAROL, 'join')
   remote.isUp = false
-  await teller.tell()
+  await sender.drain()
   for (const [tries, longest] of [1000, 2000, 4000].entries()) {
     app.clock.advance(longest / 2 - 1)
-    await teller.tell()
+    await sender.drain()
     expect(received).toHaveLength(tries + 1)
     app.clock.advance(longest / 2 + 1)
-    await teller.tell()
+    await sender.drain()
     expect(received).toHaveLength(tries + 2)
   }
 })
 
 test('rows that are of no interest are passed over without a look at the database', async () => {
   const { app, room, process } = await setUp()
-  const teller = process()
-  await teller.tell()
+  const sender = process()
+  await sender.drain()
   const read = (await rowsOfRoom(app, room.roomId)).length
   await room.message(ALICE, 'dull')
   const fresh = async () => (await rowsOfRoom(app, room.roomId)).slice(read)
-  expect(teller.concerns(await fresh())).toBe(false)
+  expect(sender.concerns(await fresh())).toBe(false)
   await room.member(CAROL, 'join')
   const [, join] = await fresh()
-  expect(teller.concerns([join!])).toBe(true)
-  await teller.tell()
+  expect(sender.concerns([join!])).toBe(true)
+  await sender.drain()
   await room.message(ALICE, 'of interest')
-  expect(teller.concerns((await fresh()).slice(2))).toBe(true)
+  expect(sender.concerns((await fresh()).slice(2))).toBe(true)
 })

@@ -5,7 +5,7 @@ import { startLeasedWorker } from '../../infra/concurrency/leased-worker.ts'
 import { beginAppservice, changeUsers, loadUserIds, resetMembers } from '../../storage/appservices/appservices.ts'
 import type { Tx } from '../../storage/engine/database.ts'
 import { prepareAppserviceSenders } from '../users/appservice-users.ts'
-import { createTeller, LEASE_MS, type TransactionSenderApp } from './tell-appservice.ts'
+import { createTransactionSender, LEASE_MS, type TransactionSenderApp } from './transaction-sender.ts'
 
 /** Poll interval for ended back-offs and leases of dead processes. */
 const LOOK_MS = 1000
@@ -16,24 +16,24 @@ const USERS_AT_ONCE = 10_000
  * services. `stop` aborts requests in flight; other processes continue.
  * https://spec.matrix.org/v1.19/application-service-api/#pushing-events
  */
-export async function startTelling(
+export async function startTransactionSenders(
   app: TransactionSenderApp & Pick<App, 'stream'>,
 ): Promise<{ stop(): Promise<void> }> {
   await prepareAppserviceSenders(app)
   const told = app.config.appservices.filter(({ url }) => url !== null)
   for (const appservice of told) await prepare(app, appservice)
   const workers = told.map((appservice) => {
-    const teller = createTeller(app, appservice)
+    const sender = createTransactionSender(app, appservice)
     return startLeasedWorker(app, {
       failure: 'appservice transaction sender failed, will retry',
       lookEvery: LOOK_MS,
       subscribe: ({ now }) =>
         app.stream.subscribe((rows) => {
-          if (teller.concerns(rows)) now()
+          if (sender.concerns(rows)) now()
         }),
-      look: () => teller.tell(),
-      renew: { leaseMs: LEASE_MS, run: () => teller.keep() },
-      release: () => teller.release(),
+      look: () => sender.drain(),
+      renew: { leaseMs: LEASE_MS, run: () => sender.renew() },
+      release: () => sender.release(),
     })
   })
   return {

@@ -24,18 +24,18 @@ export type TransactionSenderApp = Pick<
 >
 
 /** Sends transactions to one application service while this process holds its lease. */
-export type Teller = {
+export type TransactionSender = {
   /** Acquires the lease if no other process holds it, and drains the queue. Resolves when it is empty or backs off. */
-  tell(): Promise<void>
+  drain(): Promise<void>
   /** Renews the lease during long requests. */
-  keep(): Promise<void>
+  renew(): Promise<void>
   /** Returns whether any of these stream rows is of interest; others are skipped immediately. */
   concerns(rows: readonly StreamRow[]): boolean
   /** Releases the lease, so that another process can continue. */
   release(): Promise<void>
 }
 
-/** Longer than the interval of `keep`: when a process dies, another takes over after this time. */
+/** Longer than the interval of `renew`: when a process dies, another takes over after this time. */
 export const LEASE_MS = 6000
 const ROWS_AT_ONCE = 500
 const REQUEST_TIMEOUT_MS = 60_000
@@ -44,17 +44,17 @@ const BACK_OFF = { first: 1000, longest: 5 * 60_000 }
 /** The state of a leased application service in this process. */
 type Held = AppserviceProgress & { until: number; interest: Interest; isCurrent: boolean }
 
-export function createTeller(app: TransactionSenderApp, appservice: Appservice): Teller {
-  return new LeasedTeller(app, appservice)
+export function createTransactionSender(app: TransactionSenderApp, appservice: Appservice): TransactionSender {
+  return new LeasedSender(app, appservice)
 }
 
-class LeasedTeller implements Teller {
+class LeasedSender implements TransactionSender {
   readonly #app: TransactionSenderApp
   readonly #appservice: Appservice
   readonly #id: { appserviceId: string; holder: string }
   readonly #kinds: ReturnType<typeof kindsFor>
   #held: Held | undefined
-  #isTelling = false
+  #isSending = false
   #lastTxn = 0
 
   constructor(app: TransactionSenderApp, appservice: Appservice) {
@@ -64,8 +64,8 @@ class LeasedTeller implements Teller {
     this.#kinds = kindsFor(appservice)
   }
 
-  async tell(): Promise<void> {
-    this.#isTelling = true
+  async drain(): Promise<void> {
+    this.#isSending = true
     try {
       // After a stall, another process may hold the lease.
       if (this.#held && this.#held.until <= this.#app.clock.now()) await this.#take()
@@ -74,24 +74,24 @@ class LeasedTeller implements Teller {
         own?.isCurrent &&
         own.retryTs <= this.#app.clock.now() &&
         !this.#app.stopping.aborted &&
-        (await this.#tellNext(own))
+        (await this.#sendNext(own))
       );
     } catch (error) {
       // The state in memory may differ from the stored one.
       this.#lose()
       throw error
     } finally {
-      this.#isTelling = false
+      this.#isSending = false
     }
   }
 
-  async keep(): Promise<void> {
+  async renew(): Promise<void> {
     if (this.#held) await this.#take()
   }
 
   concerns(rows: readonly StreamRow[]): boolean {
     if (!this.#held || this.#held.transaction) return false
-    const isNext = !this.#isTelling && rows[0]!.stream_position === this.#held.position + 1
+    const isNext = !this.#isSending && rows[0]!.stream_position === this.#held.position + 1
     if (!isNext || rows.some(this.#held.interest.mayConcern)) return true
     this.#held.position = rows.at(-1)!.stream_position
     return false
@@ -194,7 +194,7 @@ class LeasedTeller implements Teller {
   }
 
   /** Sends one transaction, and returns whether to continue. */
-  async #tellNext(own: Held): Promise<boolean> {
+  async #sendNext(own: Held): Promise<boolean> {
     own.transaction ??= await this.#next(own)
     const { transaction } = own
     if (!transaction || !own.isCurrent) return false

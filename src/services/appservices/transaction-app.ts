@@ -1,4 +1,4 @@
 import type { App } from '../../app.ts'
 
 /** The components that assemble a transaction to an application service. */
-export type TellingApp = Pick<App, 'config' | 'database' | 'clock' | 'reading'>
+export type TransactionApp = Pick<App, 'config' | 'database' | 'clock' | 'reading'>
