@@ -105,7 +105,11 @@ const TYPES: Attack[] = [
   typed('PDF', { body: '%PDF-1.7 /JavaScript', type: 'application/pdf' }, { type: 'application/pdf', shown: false }),
   typed('no type', { body: HTML }, { type: OCTETS, shown: false }),
   typed('two types', { body: HTML, type: 'image/png, text/html' }, { type: OCTETS, shown: false }),
-  typed('a type with another behind it', { body: HTML, type: 'text/html;text/plain' }, { type: OCTETS, shown: false }),
+  typed(
+    'a type with another behind it',
+    { body: HTML, type: 'text/html;text/plain' },
+    { type: 'text/html', shown: false },
+  ),
 ]
 
 const PICTURES: Attack[] = [
