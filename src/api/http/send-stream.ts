@@ -31,12 +31,7 @@ export async function sendStream(
     // When the client disconnects, the stream ends with an error too.
     if (!response.destroyed) fault = error
   })
-  const release = app.unreadAnswers.hold({
-    owner,
-    bytes,
-    taken: () => (response.socket ? response.socket.bytesWritten - response.socket.writableLength : 0),
-    abandon: () => response.destroy(),
-  })
+  const release = holdUnread(app, { response, owner }, bytes)
   try {
     await pipeline(before || after ? body : stream, response).catch(() => {})
   } finally {
@@ -46,4 +41,14 @@ export async function sendStream(
   }
   if (fault !== undefined) throw fault
   return RESPONDED
+}
+
+/** Counts the bytes of a response as unread until the returned function is called. */
+export function holdUnread(app: Pick<App, 'unreadAnswers'>, { response, owner }: Recipient, bytes: number): () => void {
+  return app.unreadAnswers.hold({
+    owner,
+    bytes,
+    taken: () => (response.socket ? response.socket.bytesWritten - response.socket.writableLength : 0),
+    abandon: () => response.destroy(),
+  })
 }
