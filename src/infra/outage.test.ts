@@ -8,9 +8,12 @@ test.each(['ENOSPC', 'EDQUOT', '53100'])('%s is a full disk', (code) => {
   expect(outageError(failing(code))).toMatchObject({ status: 503, message: expect.stringContaining('disk') })
 })
 
-test.each(['08000', '08006', '57P01', '57P03', '53300', 'ECONNREFUSED', 'ECONNRESET'])('%s: no database', (code) => {
-  expect(outageError(failing(code))).toMatchObject({ status: 503, message: expect.stringContaining('database') })
-})
+test.each(['08000', '08006', '57P01', '57P03', '53300', 'ECONNREFUSED', 'ECONNRESET', 'EHOSTUNREACH', 'ENETUNREACH'])(
+  '%s: no database',
+  (code) => {
+    expect(outageError(failing(code))).toMatchObject({ status: 503, message: expect.stringContaining('database') })
+  },
+)
 
 test.each(['57014', '55P03', '25P03'])('%s: it took too long', (code) => {
   expect(outageError(failing(code))).toMatchObject({ status: 503, message: expect.stringContaining('too long') })

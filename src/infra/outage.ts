@@ -6,7 +6,8 @@ const DISK_FULL = new Set(['ENOSPC', 'EDQUOT', '53100'])
 /**
  * Connection errors (class 08), a server that stops or starts (57P…) or has too many connections, and network errors.
  */
-const DATABASE_AWAY = /^(08\w{3}|57P0[123]|53300|ECONNREFUSED|ECONNRESET|EPIPE|ENOTFOUND|EAI_AGAIN|ETIMEDOUT)$/
+const DATABASE_AWAY =
+  /^(08\w{3}|57P0[123]|53300|ECONNREFUSED|ECONNRESET|EPIPE|ENOTFOUND|EAI_AGAIN|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH)$/
 /** The configured time limits: of a statement, of a wait for a lock, and of an idle transaction. */
 const TIMED_OUT = new Set(['57014', '55P03', '25P03'])
 /** The driver gives these errors no code. */
