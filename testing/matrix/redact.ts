@@ -17,7 +17,9 @@ export function redact({ number }: RoomVersion, pdu: Pdu): Pdu {
 
 function redactContent(version: number, { type, content }: Pdu): JsonObject {
   if (type === 'm.room.create' && version >= 11) return content
-  const kept = pick(content, contentKeys(version)[type] ?? [])
+  const keys = contentKeys(version)
+  // A type can be named like a method that every object has.
+  const kept = pick(content, Object.hasOwn(keys, type) ? keys[type]! : [])
   const invite = type === 'm.room.member' && version >= 11 ? content.third_party_invite : undefined
   const isObject = typeof invite === 'object' && invite !== null && !Array.isArray(invite)
   return isObject ? { ...kept, third_party_invite: pick(invite, ['signed']) } : kept
