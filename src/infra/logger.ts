@@ -8,19 +8,18 @@ import { prettyLine } from './pretty-log.ts'
  */
 export type Logger = import('pino').Logger
 
+/** Names of secrets in fields, queries, forms and JSON. */
+const SECRET = '(?:access|refresh|login|as|hs)?[_-]?token|(?:new[_-]?)?password|(?:shared|client)[_-]?secret|mac'
 /**
  * Names of fields and headers that contain secrets. Clients without access to headers send tokens as WebSocket
  * subprotocol.
  */
-const SECRET_KEY =
-  /^(?:(?:access|refresh|login|as|hs)?[_-]?token|(?:new[_-]?)?password|(?:shared|client)[_-]?secret|mac|(?:proxy-)?authorization|(?:set-)?cookie|sec-websocket-protocol)$/i
+const SECRET_KEY = new RegExp(`^(?:${SECRET}|(?:proxy-)?authorization|(?:set-)?cookie|sec-websocket-protocol)$`, 'i')
 const DEPTH = 3
 const HIDDEN = '[hidden]'
 /** Secret parameters of queries and forms. */
-const QUERY_SECRET =
-  /((?:^|[?&])(?:(?:access|refresh|login|as|hs)?[_-]?token|(?:new[_-]?)?password|(?:shared|client)[_-]?secret|code|mac|session)=)[^&\s]*/gi
-const JSON_SECRET =
-  /("(?:(?:access|refresh|login|as|hs)?[_-]?token|(?:new[_-]?)?password|(?:shared|client)[_-]?secret|mac|authorization)" ?: ?")(?:[^"\\]|\\.)*/gi
+const QUERY_SECRET = new RegExp(`((?:^|[?&])(?:${SECRET}|code|session)=)[^&\\s]*`, 'gi')
+const JSON_SECRET = new RegExp(`("(?:${SECRET}|authorization)" ?: ?")(?:[^"\\\\]|\\\\.)*`, 'gi')
 const BEARER = /(\bBearer )[^\s,;"']+/gi
 /** Links in mails end with a secret, and the id of a rendezvous session or delayed event allows changing it. */
 const PATH_SECRET = /(\/(?:(?:confirm_email|unsubscribe)\/[^/?#\s]+|rendezvous|delayed_events)\/)[^/?#\s]+/g
