@@ -1,4 +1,5 @@
 import { MatrixError } from '../core/errors.ts'
+import { timedOut } from '../storage/engine/pool.ts'
 
 /** System errors, and SQLSTATEs of the database: https://www.postgresql.org/docs/current/errcodes-appendix.html */
 const DISK_FULL = new Set(['ENOSPC', 'EDQUOT', '53100'])
@@ -8,8 +9,6 @@ const DISK_FULL = new Set(['ENOSPC', 'EDQUOT', '53100'])
  */
 const DATABASE_AWAY =
   /^(08\w{3}|57P0[123]|53300|ECONNREFUSED|ECONNRESET|EPIPE|ENOTFOUND|EAI_AGAIN|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH)$/
-/** The configured time limits: of a statement, of a wait for a lock, and of an idle transaction. */
-const TIMED_OUT = new Set(['57014', '55P03', '25P03'])
 /** The driver gives these errors no code. */
 const CONNECTION_ENDED = /^(Connection terminated|Client has encountered a connection error)/
 
@@ -22,7 +21,7 @@ export function outageError(error: unknown): MatrixError | undefined {
   if (!(error instanceof Error) || error instanceof MatrixError) return undefined
   const code = String((error as { code?: unknown }).code ?? '')
   if (DISK_FULL.has(code)) return unavailable('The server has no space left on its disk. Try again later.')
-  if (TIMED_OUT.has(code)) return unavailable('The database took too long for this request. Try again later.')
+  if (timedOut(code)) return unavailable('The database took too long for this request. Try again later.')
   const isAway = DATABASE_AWAY.test(code) || CONNECTION_ENDED.test(error.message)
   return isAway ? unavailable('The server cannot reach its database. Try again later.') : undefined
 }

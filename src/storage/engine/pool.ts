@@ -23,6 +23,11 @@ const TIMED_OUT: Readonly<Record<string, TimedOut>> = {
   '25P03': 'idleTransaction',
 }
 
+/** Returns the time limit that a statement exceeded, by the SQLSTATE of its error; undefined for other errors. */
+export function timedOut(sqlState: string): TimedOut | undefined {
+  return TIMED_OUT[sqlState]
+}
+
 const INT8 = 20
 const INT8_ARRAY = 1016
 
@@ -51,7 +56,7 @@ export function openPool(
     // The pool listens only to idle clients. A client that breaks while in use fails its next statement.
     client.on('error', () => {})
     connectionOf(client).on('errorMessage', ({ code }: { code?: string }) => {
-      const what = TIMED_OUT[code ?? '']
+      const what = timedOut(code ?? '')
       if (what) reportTimeout?.(what)
     })
     client.query(timeLimits ? `${PLANS}; ${setTimeLimits(timeLimits)}` : PLANS).catch(reportError)
