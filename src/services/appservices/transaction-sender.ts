@@ -1,6 +1,7 @@
 import type { App } from '../../app.ts'
 import type { Appservice } from '../../core/appservice.ts'
 import { jitteredBackOff } from '../../infra/concurrency/back-off.ts'
+import { createLeases, type Leases } from '../../infra/concurrency/leases.ts'
 import {
   type AppserviceProgress,
   type AppserviceTransaction,
@@ -51,6 +52,7 @@ export function createTransactionSender(app: TransactionSenderApp, appservice: A
 class LeasedSender implements TransactionSender {
   readonly #app: TransactionSenderApp
   readonly #appservice: Appservice
+  readonly #leases: Leases
   readonly #id: { appserviceId: string; holder: string }
   readonly #kinds: ReturnType<typeof kindsFor>
   #held: Held | undefined
@@ -60,7 +62,8 @@ class LeasedSender implements TransactionSender {
   constructor(app: TransactionSenderApp, appservice: Appservice) {
     this.#app = app
     this.#appservice = appservice
-    this.#id = { appserviceId: appservice.id, holder: app.random.token(12) }
+    this.#leases = createLeases(app, LEASE_MS)
+    this.#id = { appserviceId: appservice.id, holder: this.#leases.holder }
     this.#kinds = kindsFor(appservice)
   }
 
@@ -115,9 +118,8 @@ class LeasedSender implements TransactionSender {
   /** Acquires or renews the lease. */
   async #take(): Promise<Held | undefined> {
     const before = this.#held
-    const now = this.#app.clock.now()
-    const until = now + LEASE_MS
-    const lease = { ...this.#id, now, until, kept: before?.position }
+    const { until, ...next } = this.#leases.next()
+    const lease = { ...this.#id, ...next, until, kept: before?.position }
     const progress = await this.#app.database.write((tx) => leaseAppservice(tx, lease))
     if (!progress) {
       this.#lose()

@@ -1,11 +1,12 @@
 import { sql } from 'kysely'
 import type { RoomId, UserId } from '../../core/ids.ts'
 import type { Db, Tx } from '../engine/database.ts'
+import type { Lease } from '../engine/lease.ts'
 import type { AppserviceRow } from '../schema/appservices.ts'
 import type { StreamRow } from '../schema/stream.ts'
 
-/** The lease of an application service: its holder, and until when it is exclusive (milliseconds since 1970). */
-export type AppserviceLease = { appserviceId: string; holder: string; now: number; until: number }
+/** The lease of an application service. */
+export type AppserviceLease = Lease & { appserviceId: string }
 
 /**
  * A transaction for an application service: its JSON, the stream position up to which it covers, and the to-device

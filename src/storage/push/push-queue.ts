@@ -1,6 +1,7 @@
 import { sql } from 'kysely'
 import type { UserId } from '../../core/ids.ts'
 import type { Db, Tx } from '../engine/database.ts'
+import type { Lease } from '../engine/lease.ts'
 import type { PusherRow, PushQueueRow } from '../schema/notifications.ts'
 import type { StreamRow } from '../schema/stream.ts'
 
@@ -8,10 +9,7 @@ import type { StreamRow } from '../schema/stream.ts'
  * Acquires or renews the lease of push evaluation to `until`; returns the position to continue from, or undefined while
  * another process holds it. Skips what happened before the oldest pusher was set.
  */
-export async function leasePushProgress(
-  tx: Tx,
-  { holder, now, until }: { holder: string; now: number; until: number },
-): Promise<number | undefined> {
+export async function leasePushProgress(tx: Tx, { holder, now, until }: Lease): Promise<number | undefined> {
   const { rows } = await sql<{
     stream_position: number
   }>`update push_progress set leased_by = ${holder}, leased_until = ${until}::bigint,
