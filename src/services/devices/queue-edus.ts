@@ -9,9 +9,9 @@ export async function queueWithinLimit(
   tx: Tx,
   edus: readonly NewEdu[],
 ): Promise<void> {
-  await queueEdus(tx, edus)
+  const queued = await queueEdus(tx, edus)
   const { server_outbox: limit } = app.config.limits.totals
-  for (const destination of outboxesToMeasure(tx, edus, limit)) {
+  for (const destination of outboxesToMeasure(tx, queued, limit)) {
     const dropped = await emptyFullOutbox(tx, destination, limit)
     if (dropped > 0) app.logger.warn({ destination, dropped }, 'outbox of destination full, EDUs dropped')
   }

@@ -207,8 +207,7 @@ test('from a full outbox the EDUs go of the users who fill most of it, and of no
   const fill = (sender: UserId, count: number) =>
     database.write(async (tx) => {
       const edus = Array.from({ length: count }, (_, place) => [edu(Y, sender, place), edu(Z, ALICE, place)]).flat()
-      await queueEdus(tx, edus)
-      const full = outboxesToMeasure(tx, edus, limit)
+      const full = outboxesToMeasure(tx, await queueEdus(tx, edus), limit)
       for (const destination of full) if (destination === Y) await emptyFullOutbox(tx, destination, limit)
       return full
     })

@@ -19,15 +19,25 @@ export type NewEdu = {
   isEphemeral?: boolean
 }
 
-/** Enqueues EDUs; those without a key are delivered in order. https://spec.matrix.org/v1.19/server-server-api/#edus */
-export async function queueEdus(tx: Tx, edus: readonly NewEdu[]): Promise<void> {
+/** The counted bytes of an EDU in addition to its content. */
+export const EDU_BYTES = 200
+
+/**
+ * Enqueues EDUs; those without a key are delivered in order. Returns the counted bytes by destination.
+ * https://spec.matrix.org/v1.19/server-server-api/#edus
+ */
+export async function queueEdus(tx: Tx, edus: readonly NewEdu[]): Promise<Map<ServerName, number>> {
+  const queued = new Map<ServerName, number>()
   const unique = [
     ...new Map(edus.map((edu, place) => [edu.key ? `${edu.destination} ${edu.key}` : place, edu])).values(),
   ]
-  if (unique.length === 0) return
+  if (unique.length === 0) return queued
+  const texts = textsOf(unique)
+  for (const [place, { destination }] of unique.entries())
+    queued.set(destination, (queued.get(destination) ?? 0) + texts[place]!.length + EDU_BYTES)
   const { rows } = await sql<{ destination: ServerName }>`with new as (
       select * from unnest(${unique.map((edu) => edu.destination)}::text[], ${unique.map((edu) => edu.type)}::text[],
-        ${unique.map((edu) => JSON.stringify(edu.content))}::text[], ${unique.map((edu) => edu.key ?? null)}::text[],
+        ${texts}::text[], ${unique.map((edu) => edu.key ?? null)}::text[],
         ${unique.map((edu) => edu.subject ?? null)}::text[], ${unique.map((edu) => edu.sender ?? null)}::text[],
         ${unique.map((edu) => edu.isEphemeral === true)}::boolean[])
         with ordinality as new(destination, edu_type, content, edu_key, subject, sender, is_ephemeral, place)
@@ -44,6 +54,17 @@ export async function queueEdus(tx: Tx, edus: readonly NewEdu[]): Promise<void> 
     tx,
     rows.map((row) => row.destination),
   )
+  return queued
+}
+
+/** Returns the contents as text; EDUs for several destinations may share theirs. */
+function textsOf(edus: readonly NewEdu[]): string[] {
+  const texts = new Map<object, string>()
+  return edus.map(({ content }) => {
+    const text = texts.get(content) ?? JSON.stringify(content)
+    texts.set(content, text)
+    return text
+  })
 }
 
 /**

@@ -1,33 +1,26 @@
 import { sql } from 'kysely'
 import type { ServerName } from '../../core/ids.ts'
 import type { Tx } from '../engine/database.ts'
-import type { NewEdu } from './federation-outbox.ts'
+import { EDU_BYTES } from './federation-outbox.ts'
 
-/** The counted bytes of an EDU in addition to its content. */
-const EDU_BYTES = 200
 /** The share of its limit to which a full outbox is reduced. */
 const KEPT_SHARE = 0.75
 /** Measuring an outbox reads all its rows, so each process does it when it has enqueued this share of the limit. */
 const MEASURED_SHARE = 1 / 8
 
 /**
- * Counts enqueued EDUs; returns the servers whose outboxes are due to be measured. `limit`: bytes of EDUs for one
- * server.
+ * Counts enqueued EDUs (`queued`: their bytes by destination); returns the servers whose outboxes are due to be
+ * measured. `limit`: bytes of EDUs for one server.
  */
-export function outboxesToMeasure(tx: Tx, edus: readonly NewEdu[], limit: number): ServerName[] {
+export function outboxesToMeasure(tx: Tx, queued: ReadonlyMap<ServerName, number>, limit: number): ServerName[] {
   const { unmeasuredEdus } = tx.caches
-  const filled = new Set<ServerName>()
-  // EDUs for all servers share their content.
-  const sizes = new Map<object, number>()
-  for (const { destination, content } of edus) {
-    const size = sizes.get(content) ?? JSON.stringify(content).length + EDU_BYTES
-    sizes.set(content, size)
+  return [...queued].flatMap(([destination, size]) => {
     const bytes = (unmeasuredEdus.get(destination) ?? 0) + size
-    unmeasuredEdus.set(destination, bytes)
-    if (bytes >= limit * MEASURED_SHARE) filled.add(destination)
-  }
-  for (const destination of filled) unmeasuredEdus.delete(destination)
-  return [...filled]
+    const isFilled = bytes >= limit * MEASURED_SHARE
+    if (isFilled) unmeasuredEdus.delete(destination)
+    else unmeasuredEdus.set(destination, bytes)
+    return isFilled ? [destination] : []
+  })
 }
 
 /** Reduces a full outbox: deletes all EDUs of the users with the most bytes. Returns how many were deleted. */
