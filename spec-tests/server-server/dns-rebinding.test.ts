@@ -1,8 +1,8 @@
-import { type AddressInfo, createServer } from 'node:net'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { pollUntil } from '../../testing/poll-until.ts'
 import { registerUser, type TestUser } from '../harness/client.ts'
 import { startFederation } from '../harness/federation.ts'
+import { type LocalService, startLocalService } from '../harness/local-service.ts'
 import { createRoom, joinRoom, roomPath, v1, v3 } from '../harness/rooms.ts'
 import { type ScriptedResolver, startScriptedResolver } from '../harness/scripted-resolver.ts'
 
@@ -11,19 +11,13 @@ let federation: Awaited<ReturnType<typeof startFederation>>
 let resolver: ScriptedResolver
 let alice: TestUser
 let bob: TestUser
-let port: number
-/** Connections to a local service, the target of the attack. */
-let connections = 0
+/** The target of the attack. */
+let service: LocalService
 
 beforeAll(async () => {
   federation = await startFederation(0)
-  const service = createServer((socket) => {
-    connections++
-    socket.destroy()
-  })
-  await new Promise<void>((resolve) => service.listen(0, '::', resolve))
-  port = (service.address() as AddressInfo).port
-  federation.onDispose(() => void service.close())
+  service = await startLocalService()
+  federation.onDispose(() => service.stop())
   resolver = await startScriptedResolver()
   federation.onDispose(() => resolver.stop())
   const trusted_certificates = [federation.authority.certificate]
@@ -73,9 +67,9 @@ async function notifyThrough(gateway: string): Promise<void> {
 test.each(WAYS.map(([what, ask], place) => [what, ask, place] as const))('%s', async (_, ask, place) => {
   const host = `way${place}.rebinding.test`
   await pollUntil('the name leads to this machine', async () => {
-    await ask(`${host}:${port}`)
+    await ask(`${host}:${service.port}`)
     return resolver.rebound(host) > 0
   })
-  await ask(`${host}:${port}`)
-  expect(connections).toBe(0)
+  await ask(`${host}:${service.port}`)
+  expect(service.connections()).toBe(0)
 })

@@ -1,10 +1,9 @@
-import type { AddressInfo } from 'node:net'
-import { createServer } from 'node:net'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { ServerName } from '../../testing/matrix/pdu.ts'
 import { registerUser, type TestUser } from '../harness/client.ts'
 import { startFederation } from '../harness/federation.ts'
 import type { TestHearth } from '../harness/hearth.ts'
+import { type LocalService, startLocalService } from '../harness/local-service.ts'
 import { signedRequest } from '../harness/lying-server.ts'
 import { createRoom, roomPath, v1, v3 } from '../harness/rooms.ts'
 
@@ -15,19 +14,12 @@ import { createRoom, roomPath, v1, v3 } from '../harness/rooms.ts'
 let federation: Awaited<ReturnType<typeof startFederation>>
 let hearth: TestHearth
 let alice: TestUser
-let port: number
-/** Connections to a local service. */
-let connections = 0
+let service: LocalService
 
 beforeAll(async () => {
   federation = await startFederation(0)
-  const service = createServer((socket) => {
-    connections++
-    socket.destroy()
-  })
-  await new Promise<void>((resolve) => service.listen(0, '::', resolve))
-  port = (service.address() as AddressInfo).port
-  federation.onDispose(() => void service.close())
+  service = await startLocalService()
+  federation.onDispose(() => service.stop())
   const trusted_certificates = [federation.authority.certificate]
   hearth = await federation.hearth({ config: { federation: { trusted_certificates, allow_private_addresses: false } } })
   alice = await registerUser(hearth.url)
@@ -56,7 +48,7 @@ const HOSTS = [
 ]
 
 test.each(HOSTS)('%s is not connected to, whoever names it', async (host) => {
-  const server = `${host}:${port}`
+  const server = `${host}:${service.port}`
   const name = encodeURIComponent
   const own = await createRoom(alice)
   const answers = await Promise.all([
@@ -77,5 +69,5 @@ test.each(HOSTS)('%s is not connected to, whoever names it', async (host) => {
     path: '/_matrix/federation/v1/query/profile?user_id=x',
   })
   expect(signed.status).toBe(401)
-  expect(connections).toBe(0)
+  expect(service.connections()).toBe(0)
 })
