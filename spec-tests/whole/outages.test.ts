@@ -117,7 +117,7 @@ describe.each([
     await postgres?.stop()
   })
 
-  test('is told to clients, is counted, and holds nothing up for ever', async () => {
+  test('answers clients with 503, is counted, and blocks nothing for ever', async () => {
     const alice = await registerUser(hearth.url)
     const roomId = await createRoom(alice)
     await other.query('begin; lock table events')

@@ -24,7 +24,7 @@ export const protocolSchema = z.looseObject({
  */
 export type Protocol = z.output<typeof protocolSchema>
 
-/** What application services answered about their protocols, by application service and protocol. */
+/** Responses of application services about their protocols, by application service and protocol. */
 export type ThirdPartyProtocols = LRUCache<string, Protocol>
 
 export function createThirdPartyProtocols(): ThirdPartyProtocols {

@@ -61,7 +61,7 @@ test('a state event shows what it replaced', async () => {
   })
 })
 
-test('of much that state events have replaced only a part is told; the membership is right for all of them', async () => {
+test('replaced content is limited in bytes; the membership is right for every event', async () => {
   const room = await createReadingRoom(app)
   await room.member(BOB, 'join', BOB, { reason: 'x'.repeat(60_000) })
   const topics: StoredEvent[] = []

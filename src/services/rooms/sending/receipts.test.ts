@@ -63,7 +63,7 @@ describe('receipts', () => {
     ])
   })
 
-  test('of many, those are told that are furthest on, and one’s own', async () => {
+  test('a response has the furthest of many, and the user’s own', async () => {
     const room = await createReadingRoom(app)
     const event = await room.message(ALICE, '1')
     await mark(room, ALICE, { type: 'm.read', eventId: event.event_id })
@@ -90,7 +90,7 @@ describe('receipts', () => {
     expect((await found([null])).sort()).toEqual([other.event_id, reply.event_id].sort())
   })
 
-  test('of one event in any number of threads are told in part', async () => {
+  test('a response has a limited number for one event in many threads', async () => {
     const room = await createReadingRoom(app)
     const { event_id, event_order } = await room.message(ALICE, '1')
     await sql`insert into receipts (room_id, user_id, receipt_type, thread_id, event_id, event_order, ts)

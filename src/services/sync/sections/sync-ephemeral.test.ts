@@ -13,7 +13,7 @@ beforeAll(async () => {
 })
 afterAll(() => app.close())
 
-test('a room that is told whole names nobody whose typing the next rows tell', async () => {
+test('a room that is sent whole omits users whose typing the next rows report', async () => {
   const { roomId, member } = await createReadingRoom(app)
   await member(BOB, 'join')
   const viewer = {

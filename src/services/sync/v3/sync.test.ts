@@ -196,7 +196,7 @@ describe('an incremental sync', () => {
   })
 })
 
-test('of many members who type or are online, a part is told', async () => {
+test('a response lists a limited number of members who type or are online', async () => {
   const room = await createReadingRoom(app)
   const { event_nid } = await room.member(BOB, 'join')
   const database = app.database.sql
