@@ -20,13 +20,13 @@ const ORDER: Readonly<Record<string, readonly string[]>> = {
   ],
   'src/storage': [
     ...['schema', 'engine', 'jobs', 'users', 'appservices', 'federation', 'rooms', 'media', 'presence', 'sync'],
-    ...['devices', 'lookup', 'push', 'search', 'admin'],
+    ...['devices', 'lookup', 'push', 'search', 'sign-in', 'oauth', 'admin'],
   ],
   'src/storage/rooms': ['timeline', 'membership', ''],
-  'src/infra': ['', 'concurrency', 'http', 'mail', 'users', 'object-store', 'media', 'federation'],
+  'src/infra': ['', 'concurrency', 'http', 'mail', 'users', 'sign-in', 'object-store', 'media', 'federation'],
   'src/services': [
     ...['users', 'devices', 'media', 'rooms', 'federation', 'lookup', 'membership', 'push', 'appservices'],
-    ...['presence', 'search', 'oauth', 'sync', 'rtc', 'admin'],
+    ...['presence', 'search', 'sign-in', 'oauth', 'sync', 'rtc', 'admin'],
   ],
   'src/services/rooms': [
     ...['timeline', 'access', 'reading', 'directory', 'membership', 'sending', 'lifecycle', 'delayed'],
