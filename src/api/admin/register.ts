@@ -1,5 +1,8 @@
 import { z } from 'zod'
-import { newRegistrationNonce, registerBySharedSecret } from '../../services/users/shared-secret-registration.ts'
+import {
+  newRegistrationNonce,
+  registerBySharedSecret,
+} from '../../services/users/registration/shared-secret-registration.ts'
 import { route } from '../http/route.ts'
 
 const path = '/_synapse/admin/v1/register'

@@ -4,7 +4,7 @@ import type { UserId } from '../../core/ids.ts'
 import { startLeasedWorker } from '../../infra/concurrency/leased-worker.ts'
 import { beginAppservice, changeUsers, loadUserIds, resetMembers } from '../../storage/appservices/appservices.ts'
 import type { Tx } from '../../storage/engine/database.ts'
-import { prepareAppserviceSenders } from '../users/appservice-users.ts'
+import { prepareAppserviceSenders } from '../users/registration/appservice-users.ts'
 import { createTransactionSender, LEASE_MS, type TransactionSenderApp } from './transaction-sender.ts'
 
 /** Poll interval for ended back-offs and leases of dead processes. */

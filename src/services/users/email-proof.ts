@@ -16,7 +16,7 @@ import {
   type Threepid,
   takeThreepidSession,
 } from '../../storage/users/threepids.ts'
-import { type MailTexts, type ProofPurpose, proofMailTexts, refusalMailTexts } from './email-proof-texts.ts'
+import { type MailTexts, type ProofPurpose, proofMailTexts, refusalMailTexts } from './mail/email-proof-texts.ts'
 import { hashToken } from './tokens.ts'
 
 export type ProofRequest = {

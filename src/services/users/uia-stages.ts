@@ -5,8 +5,8 @@ import { isRegistrationTokenUsable } from '../../storage/users/registration-toke
 import { findThreepidOwner } from '../../storage/users/threepids.ts'
 import { checkPassword } from './check-password.ts'
 import { takeEmailProof } from './email-proof.ts'
-import type { ProofPurpose } from './email-proof-texts.ts'
 import { type AccountIdentifier, findAccount } from './find-account.ts'
+import type { ProofPurpose } from './mail/email-proof-texts.ts'
 
 /** The client's `auth`. */
 export type AuthData = { [key: string]: unknown; type?: string | undefined; session?: string | undefined }

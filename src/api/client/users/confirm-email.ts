@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { html } from '../../../core/text/html.ts'
 import { CONFIRM_PATH, confirmEmail, findEmailProof } from '../../../services/users/email-proof.ts'
-import { proofPageTexts } from '../../../services/users/email-proof-texts.ts'
+import { proofPageTexts } from '../../../services/users/mail/email-proof-texts.ts'
 import { asPage } from '../../http/html-page.ts'
 import { route } from '../../http/route.ts'
 

@@ -1,6 +1,6 @@
 import { z } from 'zod'
-import { APPSERVICE_LOGIN, registerAppserviceUser } from '../../../services/users/appservice-users.ts'
-import { registerGuest, registerUser, requestedDevice } from '../../../services/users/register.ts'
+import { APPSERVICE_LOGIN, registerAppserviceUser } from '../../../services/users/registration/appservice-users.ts'
+import { registerGuest, registerUser, requestedDevice } from '../../../services/users/registration/register.ts'
 import { requireUnreserved } from '../../../services/users/reserved-names.ts'
 import { requireAvailable, userIdForNewName } from '../../../services/users/user-names.ts'
 import { v3 } from '../../http/client-paths.ts'

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { isValidRegistrationToken } from '../../../services/users/registration-token-validity.ts'
+import { isValidRegistrationToken } from '../../../services/users/registration/registration-token-validity.ts'
 import { route } from '../../http/route.ts'
 
 /** https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv1registermloginregistration_tokenvalidity */

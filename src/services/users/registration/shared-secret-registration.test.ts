@@ -1,7 +1,7 @@
 import { createHmac } from 'node:crypto'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { findUser } from '../../storage/users/users.ts'
-import { createTestApp, type TestApp } from '../../testing/create-test-app.ts'
+import { findUser } from '../../../storage/users/users.ts'
+import { createTestApp, type TestApp } from '../../../testing/create-test-app.ts'
 import { newRegistrationNonce, registerBySharedSecret } from './shared-secret-registration.ts'
 
 const SECRET = 'shared'

@@ -1,10 +1,10 @@
-import type { App } from '../../app.ts'
-import type { UserId } from '../../core/ids.ts'
-import { canonicalJson } from '../../core/json/canonical-json.ts'
-import type { Tx } from '../../storage/engine/database.ts'
-import { storeAccountData } from '../../storage/users/account-data.ts'
-import type { UiaStageType } from './uia-stages.ts'
-import type { UiaFlow, UiaRequest } from './user-interactive-auth.ts'
+import type { App } from '../../../app.ts'
+import type { UserId } from '../../../core/ids.ts'
+import { canonicalJson } from '../../../core/json/canonical-json.ts'
+import type { Tx } from '../../../storage/engine/database.ts'
+import { storeAccountData } from '../../../storage/users/account-data.ts'
+import type { UiaStageType } from '../uia-stages.ts'
+import type { UiaFlow, UiaRequest } from '../user-interactive-auth.ts'
 
 /** The results of completed stages. */
 export type CompletedStages = Partial<Record<UiaStageType, string>>

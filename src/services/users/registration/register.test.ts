@@ -1,11 +1,11 @@
 import { sql } from 'kysely'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { loadProfile } from '../../storage/users/profiles.ts'
-import { findUser } from '../../storage/users/users.ts'
-import { createTestApp, type TestApp } from '../../testing/create-test-app.ts'
+import { loadProfile } from '../../../storage/users/profiles.ts'
+import { findUser } from '../../../storage/users/users.ts'
+import { createTestApp, type TestApp } from '../../../testing/create-test-app.ts'
+import type { AuthData } from '../uia-stages.ts'
 import { type RegistrationRequest, registerGuest, registerUser } from './register.ts'
 import { isValidRegistrationToken } from './registration-token-validity.ts'
-import type { AuthData } from './uia-stages.ts'
 
 const password = 'correct horse'
 let app: TestApp

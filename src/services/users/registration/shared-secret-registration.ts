@@ -1,10 +1,10 @@
 import { createHmac, timingSafeEqual } from 'node:crypto'
-import type { App } from '../../app.ts'
-import { ForbiddenError, InvalidParamError } from '../../core/errors.ts'
-import { insertRegistrationNonce, takeRegistrationNonce } from '../../storage/users/registration-nonces.ts'
-import { createUser } from './create-user.ts'
-import { logInDevice } from './device-login.ts'
-import type { LoginResult } from './log-in.ts'
+import type { App } from '../../../app.ts'
+import { ForbiddenError, InvalidParamError } from '../../../core/errors.ts'
+import { insertRegistrationNonce, takeRegistrationNonce } from '../../../storage/users/registration-nonces.ts'
+import { createUser } from '../create-user.ts'
+import { logInDevice } from '../device-login.ts'
+import type { LoginResult } from '../log-in.ts'
 
 export type SharedSecretRegistration = {
   nonce: string

@@ -1,6 +1,6 @@
-import type { App } from '../../app.ts'
-import { ForbiddenError } from '../../core/errors.ts'
-import { isRegistrationTokenUsable } from '../../storage/users/registration-tokens.ts'
+import type { App } from '../../../app.ts'
+import { ForbiddenError } from '../../../core/errors.ts'
+import { isRegistrationTokenUsable } from '../../../storage/users/registration-tokens.ts'
 
 /** Returns whether a registration token is valid now. Throws M_FORBIDDEN if registration is closed. */
 export async function isValidRegistrationToken(

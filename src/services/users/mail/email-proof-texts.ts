@@ -1,5 +1,5 @@
-import type { App } from '../../app.ts'
-import type { UserId } from '../../core/ids.ts'
+import type { App } from '../../../app.ts'
+import type { UserId } from '../../../core/ids.ts'
 
 /** The purpose of verifying an address: add it to an account, register, or reset a password. */
 export type ProofPurpose = 'add' | 'register' | 'password'
