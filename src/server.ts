@@ -9,12 +9,12 @@ import type { Config, ListenerConfig } from './config.ts'
 import type { Logger } from './infra/logger.ts'
 import type { Metrics } from './infra/metrics.ts'
 import { openApp } from './open-app.ts'
-import { jobHandlers } from './services/admin/job-handlers.ts'
 import { startTransactionSenders } from './services/appservices/start-transaction-senders.ts'
 import { startReceiving } from './services/federation/inbound/start-receiving.ts'
 import { startResync } from './services/federation/joining/start-resync.ts'
 import { startEdus } from './services/federation/outbound/start-edus.ts'
 import { startSending } from './services/federation/outbound/start-sending.ts'
+import { jobHandlers } from './services/jobs/job-handlers.ts'
 import { startMediaSweeps } from './services/media/sweep-media.ts'
 import { startPresence } from './services/presence/start-presence.ts'
 import { startPush } from './services/push/start-push.ts'
@@ -22,7 +22,7 @@ import { startDelayedEvents } from './services/rooms/delayed/start-delayed-event
 import { prepareNoticesUser } from './services/rooms/lifecycle/server-notices.ts'
 import { startTypingExpiry } from './services/rooms/sending/start-typing.ts'
 import { startIndexing } from './services/search/start-indexing.ts'
-import { startSettling } from './services/sync/sections/settle-room-lists.ts'
+import { startSettling } from './services/sync/sliding/settle-room-lists.ts'
 
 /** A running server. */
 export type RunningServer = {

@@ -1,16 +1,4 @@
 import type { AnyEndpoint } from '../http/route.ts'
-import { postDeviceSigningUpload } from './devices/cross-signing.ts'
-import {
-  deleteOwnDehydratedDevice,
-  getDehydratedDeviceEvents,
-  getOwnDehydratedDevice,
-  postDehydratedDeviceEvents,
-  putDehydratedDevice,
-} from './devices/dehydrated-device.ts'
-import { getKeysChanges } from './devices/keys-changes.ts'
-import { postKeysClaim } from './devices/keys-claim.ts'
-import { postKeysQuery } from './devices/keys-query.ts'
-import { postKeysUpload } from './devices/keys-upload.ts'
 import {
   deleteRoomKey,
   deleteRoomKeys,
@@ -21,16 +9,28 @@ import {
   putRoomKey,
   putRoomKeys,
   putRoomKeysOfRoom,
-} from './devices/room-keys.ts'
+} from './devices/backed-up-keys.ts'
+import { postKeysClaim } from './devices/claim-keys.ts'
+import {
+  deleteOwnDehydratedDevice,
+  getDehydratedDeviceEvents,
+  getOwnDehydratedDevice,
+  postDehydratedDeviceEvents,
+  putDehydratedDevice,
+} from './devices/dehydrated-device.ts'
 import {
   deleteRoomKeysVersion,
   getCurrentRoomKeysVersion,
   getRoomKeysVersion,
   postRoomKeysVersion,
   putRoomKeysVersion,
-} from './devices/room-keys-version.ts'
+} from './devices/key-backups.ts'
+import { getKeysChanges } from './devices/key-changes.ts'
+import { postKeysQuery } from './devices/query-keys.ts'
 import { putSendToDevice } from './devices/send-to-device.ts'
-import { postSignaturesUpload } from './devices/signatures-upload.ts'
+import { postDeviceSigningUpload } from './devices/upload-cross-signing-keys.ts'
+import { postKeysUpload } from './devices/upload-keys.ts'
+import { postSignaturesUpload } from './devices/upload-signatures.ts'
 
 /** End-to-end encryption: keys, cross-signing, to-device messages, key backup. */
 export const encryptionEndpoints: AnyEndpoint[] = [

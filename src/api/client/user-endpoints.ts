@@ -26,7 +26,7 @@ import {
   putPushRuleActions,
   putPushRuleEnabled,
 } from './push/push-rules.ts'
-import { getTurnServer } from './rtc/turn-server.ts'
+import { getTurnServer } from './rtc/turn-credentials.ts'
 import { deleteOneAccountData, getOneAccountData, putOneAccountData } from './users/account-data.ts'
 import { getLock, getSuspend, putLock, putSuspend } from './users/account-moderation.ts'
 import { getArrival } from './users/arrival.ts'

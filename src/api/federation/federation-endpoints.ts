@@ -1,7 +1,6 @@
 import type { AnyEndpoint } from '../http/route.ts'
-import { getFederationHierarchy } from './hierarchy.ts'
 import { getFederationDownload, getFederationThumbnail } from './media.ts'
-import { membershipEndpoints } from './membership-routes.ts'
+import { membershipEndpoints } from './membership-endpoints.ts'
 import { getFederationPublicRooms, postFederationPublicRooms } from './public-rooms.ts'
 import { getDirectoryQuery, getProfileQuery } from './query.ts'
 import {
@@ -13,8 +12,9 @@ import {
   getFederationTimestampToEvent,
   postGetMissingEvents,
 } from './read-room.ts'
-import { putSend } from './send-transaction.ts'
+import { putSend } from './receive-transaction.ts'
 import { getKeyQuery, getServerKeys, postKeyQuery } from './server-keys.ts'
+import { getFederationHierarchy } from './space-hierarchy.ts'
 import { getUserDevices } from './user-devices.ts'
 import { postUserKeysClaim, postUserKeysQuery } from './user-keys.ts'
 import { getFederationVersion } from './version.ts'

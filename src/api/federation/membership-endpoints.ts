@@ -1,7 +1,7 @@
 import type { AnyEndpoint } from '../http/route.ts'
-import { putInvite, putInviteV1 } from './invites.ts'
 import { putSendJoin, putSendJoinV1, putSendKnock, putSendLeave, putSendLeaveV1 } from './member-submissions.ts'
 import { getMakeJoin, getMakeKnock, getMakeLeave } from './member-templates.ts'
+import { putInvite, putInviteV1 } from './receive-invite.ts'
 import { postThirdPartyOnBind, putExchangeThirdPartyInvite, putThirdPartyOnBind } from './third-party-invites.ts'
 
 /** Joins, leaves and knocks of remote users in local rooms, and invites to local users. */

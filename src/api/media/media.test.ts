@@ -8,7 +8,7 @@ import type { UserId } from '../../core/ids.ts'
 import { uploadMedia } from '../../services/media/upload-media.ts'
 import { createTestApp, type TestApp } from '../../testing/create-test-app.ts'
 import { createHttpApp } from '../http/http-app.ts'
-import { mediaEndpoints } from './media-routes.ts'
+import { mediaEndpoints } from './media-endpoints.ts'
 
 /** The unauthenticated downloads behave like the others, and need no account. */
 let app: TestApp

@@ -11,7 +11,7 @@ import {
   loadBackupSessions,
   type SessionRange,
   storeBackupSessions,
-} from '../../storage/devices/key-backup-sessions.ts'
+} from '../../storage/devices/backed-up-keys.ts'
 import {
   type BackupKey,
   findCurrentKeyBackup,

@@ -3,7 +3,7 @@ import type { RoomId } from '../../core/ids.ts'
 import { type Html, html } from '../../core/text/html.ts'
 import type { Mail } from '../../infra/mail/mailer.ts'
 import { type EmailPusher, loadDigestNames, loadRoomNames } from '../../storage/push/email-digests.ts'
-import type { PushQueueRow } from '../../storage/schema/notifications.ts'
+import type { PushQueueRow } from '../../storage/schema/push.ts'
 import type { StoredEvent } from '../../storage/schema/stored-event.ts'
 import { unsubscribeLink } from './unsubscribe.ts'
 

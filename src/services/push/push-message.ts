@@ -1,7 +1,7 @@
 import type { JsonObject } from '../../core/pdu.ts'
 import type { Db } from '../../storage/engine/database.ts'
 import { readStateEvent } from '../../storage/rooms/timeline/room-state.ts'
-import type { PusherRow, PushQueueRow } from '../../storage/schema/notifications.ts'
+import type { PusherRow, PushQueueRow } from '../../storage/schema/push.ts'
 import type { StoredEvent } from '../../storage/schema/stored-event.ts'
 
 type Message = { notification: JsonObject }

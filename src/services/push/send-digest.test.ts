@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { roomReadingEndpoints } from '../../api/client/room-reading-routes.ts'
-import { roomEndpoints } from '../../api/client/room-routes.ts'
+import { roomEndpoints } from '../../api/client/room-endpoints.ts'
+import { roomReadingEndpoints } from '../../api/client/room-reading-endpoints.ts'
 import type { App } from '../../app.ts'
 import type { RoomId } from '../../core/ids.ts'
 import { fixedClock } from '../../infra/clock.ts'

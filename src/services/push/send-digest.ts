@@ -9,7 +9,7 @@ import {
 } from '../../storage/push/email-digests.ts'
 import { hasUnreadBefore, loadUnreadAmong } from '../../storage/push/notifications.ts'
 import { loadEvents } from '../../storage/rooms/timeline/events.ts'
-import type { PushQueueRow } from '../../storage/schema/notifications.ts'
+import type { PushQueueRow } from '../../storage/schema/push.ts'
 import type { StoredEvent } from '../../storage/schema/stored-event.ts'
 import { digestMail } from './digest-mail.ts'
 import { filterNotifiable } from './judge-events.ts'

@@ -12,7 +12,7 @@ import {
 } from '../../storage/push/push-queue.ts'
 import { deletePushers } from '../../storage/push/pushers.ts'
 import { loadEvents } from '../../storage/rooms/timeline/events.ts'
-import type { PusherRow, PushQueueRow } from '../../storage/schema/notifications.ts'
+import type { PusherRow, PushQueueRow } from '../../storage/schema/push.ts'
 import { filterNotifiable } from './judge-events.ts'
 import { badgeMessage, eventMessage } from './push-message.ts'
 import { unreadTotal } from './unread-counts.ts'

@@ -7,7 +7,7 @@ import { lockUser } from '../../storage/users/users.ts'
 import { judgeRoomEvents } from './judge-room-events.ts'
 import { loadUnreadRooms, MOST_BYTES, MOST_EVENTS } from './load-unread-rooms.ts'
 import { countByThread, NOTHING_UNSTORED, type UnreadCount, type UnreadRoom, withEvents } from './unread-room.ts'
-import { unreadKey } from './unread-rooms.ts'
+import { unreadKey } from './unread-rooms-cache.ts'
 
 type Capabilities = Pick<App, 'config' | 'database' | 'stream' | 'push'>
 

@@ -1,7 +1,7 @@
 import type { App } from '../../app.ts'
 import { InvalidParamError } from '../../core/errors.ts'
 import type { DeviceId, UserId } from '../../core/ids.ts'
-import { findDehydratedDevice } from '../../storage/devices/dehydrated-devices.ts'
+import { findDehydratedDevice } from '../../storage/devices/dehydrated-device.ts'
 import { ensureDevice } from '../../storage/devices/devices.ts'
 import type { Tx } from '../../storage/engine/database.ts'
 import { deleteDeviceTokens, insertAccessToken } from '../../storage/users/access-tokens.ts'

@@ -11,6 +11,7 @@ import { openDatabase } from '../engine/open-database.ts'
 import { recountRoomServers } from '../rooms/membership/other-servers.ts'
 import { loadEvents } from '../rooms/timeline/events.ts'
 import { onQueued, queueEdus } from './federation-outbox.ts'
+import { emptyFullOutbox, outboxesToMeasure } from './full-outboxes.ts'
 import {
   catchUp,
   endRest,
@@ -26,8 +27,7 @@ import {
   releaseDestinations,
   startCatchUpOfAllDestinations,
   takeTransactions,
-} from './federation-transactions.ts'
-import { emptyFullOutbox, outboxesToMeasure } from './full-outboxes.ts'
+} from './outgoing-transactions.ts'
 
 const Y = 'y' as ServerName
 const Z = 'z' as ServerName

@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
 import type { RoomId, UserId } from '../../core/ids.ts'
 import type { Db, Tx } from '../engine/database.ts'
-import type { PusherRow, PushQueueRow } from '../schema/notifications.ts'
+import type { PusherRow, PushQueueRow } from '../schema/push.ts'
 
 /** The job that sends a mail about unread messages. */
 export const EMAIL_DIGEST = 'email_digest'

@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
 import type { RoomId, UserId } from '../../core/ids.ts'
 import type { Db, Tx } from '../engine/database.ts'
-import type { NotificationRow } from '../schema/notifications.ts'
+import type { NotificationRow } from '../schema/push.ts'
 
 /** Returns up to which order a user's events of some rooms were evaluated by push rules; rooms without are absent. */
 export async function loadCountedOrders(

@@ -2,7 +2,7 @@ import { sql } from 'kysely'
 import type { UserId } from '../../core/ids.ts'
 import type { Db, Tx } from '../engine/database.ts'
 import type { Lease } from '../engine/lease.ts'
-import type { PusherRow, PushQueueRow } from '../schema/notifications.ts'
+import type { PusherRow, PushQueueRow } from '../schema/push.ts'
 import type { StreamRow } from '../schema/stream.ts'
 
 /**

@@ -2,7 +2,7 @@ import { sql } from 'kysely'
 import type { RoomId, UserId } from '../../core/ids.ts'
 import type { Db, Tx } from '../engine/database.ts'
 import { appendToStream } from '../engine/stream-append.ts'
-import type { PusherRow } from '../schema/notifications.ts'
+import type { PusherRow } from '../schema/push.ts'
 
 /** A pusher as its user sets it. */
 export type NewPusher = Omit<

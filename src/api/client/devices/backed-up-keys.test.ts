@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { startClientApi, type TestClient } from '../../../testing/client-api.ts'
-import { encryptionEndpoints } from '../encryption-routes.ts'
+import { encryptionEndpoints } from '../encryption-endpoints.ts'
 
 let api: Awaited<ReturnType<typeof startClientApi>>
 let alice: TestClient

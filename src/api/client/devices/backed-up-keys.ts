@@ -11,7 +11,7 @@ import { v3 } from '../../http/client-paths.ts'
 import { opaqueName, roomId } from '../../http/fields.ts'
 import { route } from '../../http/route.ts'
 import { sendPieces } from '../../http/send-pieces.ts'
-import { backupVersion, sessionKey } from './room-keys-fields.ts'
+import { backupVersion, sessionKey } from './key-backup-fields.ts'
 
 const query = z.object({ version: backupVersion })
 const sessions = z.record(opaqueName, sessionKey)

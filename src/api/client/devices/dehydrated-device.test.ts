@@ -3,8 +3,8 @@ import type { DeviceId } from '../../../core/ids.ts'
 import { logInDevice } from '../../../services/users/device-login.ts'
 import { findTokenlessHolder } from '../../../storage/users/access-tokens.ts'
 import { startClientApi, type TestClient } from '../../../testing/client-api.ts'
-import { encryptionEndpoints } from '../encryption-routes.ts'
-import { userEndpoints } from '../users-routes.ts'
+import { encryptionEndpoints } from '../encryption-endpoints.ts'
+import { userEndpoints } from '../user-endpoints.ts'
 
 let api: Awaited<ReturnType<typeof startClientApi>>
 let alice: TestClient

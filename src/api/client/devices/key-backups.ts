@@ -10,7 +10,7 @@ import { v3 } from '../../http/client-paths.ts'
 import { opaqueName } from '../../http/fields.ts'
 import { route } from '../../http/route.ts'
 import { storableObject } from './encryption-fields.ts'
-import { backupVersion } from './room-keys-fields.ts'
+import { backupVersion } from './key-backup-fields.ts'
 
 const params = z.object({ version: backupVersion })
 const backup = z.object({ algorithm: opaqueName, auth_data: storableObject })

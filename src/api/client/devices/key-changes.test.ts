@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import type { RoomId } from '../../../core/ids.ts'
 import { startClientApi, type TestClient } from '../../../testing/client-api.ts'
-import { encryptionEndpoints } from '../encryption-routes.ts'
-import { roomEndpoints } from '../room-routes.ts'
+import { encryptionEndpoints } from '../encryption-endpoints.ts'
+import { roomEndpoints } from '../room-endpoints.ts'
 import { getSync } from '../sync/sync.ts'
-import { userEndpoints } from '../users-routes.ts'
+import { userEndpoints } from '../user-endpoints.ts'
 
 let api: Awaited<ReturnType<typeof startClientApi>>
 let alice: TestClient

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { startClientApi, type TestClient } from '../../../testing/client-api.ts'
-import { encryptionEndpoints } from '../encryption-routes.ts'
-import { userEndpoints } from '../users-routes.ts'
+import { encryptionEndpoints } from '../encryption-endpoints.ts'
+import { userEndpoints } from '../user-endpoints.ts'
 
 let api: Awaited<ReturnType<typeof startClientApi>>
 let bob: TestClient

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import { storeToDeviceMessages } from '../../../storage/devices/to-device.ts'
 import { startClientApi, type TestClient } from '../../../testing/client-api.ts'
-import { encryptionEndpoints } from '../encryption-routes.ts'
+import { encryptionEndpoints } from '../encryption-endpoints.ts'
 import { getSync } from '../sync/sync.ts'
-import { userEndpoints } from '../users-routes.ts'
+import { userEndpoints } from '../user-endpoints.ts'
 
 let api: Awaited<ReturnType<typeof startClientApi>>
 let alice: TestClient

@@ -3,8 +3,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { signableJson } from '../../../core/signing/sign-json.ts'
 import { updatePasswordHash } from '../../../storage/users/users.ts'
 import { startClientApi, type TestClient } from '../../../testing/client-api.ts'
-import { encryptionEndpoints } from '../encryption-routes.ts'
-import { userEndpoints } from '../users-routes.ts'
+import { encryptionEndpoints } from '../encryption-endpoints.ts'
+import { userEndpoints } from '../user-endpoints.ts'
 
 type Signable = { signatures?: Record<string, Record<string, string>> }
 type Signer = { userId: string; keyId: string; publicKey: string; privateKey: KeyObject }

@@ -3,7 +3,7 @@ import { createRoom } from '../../../services/membership/create-room.ts'
 import { v3 } from '../../http/client-paths.ts'
 import { jsonObject, userId } from '../../http/fields.ts'
 import { route } from '../../http/route.ts'
-import { thirdParty } from './invite.ts'
+import { thirdParty } from './invite-user.ts'
 
 /** https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3createroom */
 export const postCreateRoom = route({

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { reportEvent, reportRoom, reportUser } from '../../../services/rooms/directory/report.ts'
+import { reportEvent, reportRoom, reportUser } from '../../../services/rooms/directory/reports.ts'
 import { v3 } from '../../http/client-paths.ts'
 import { eventId, roomId, userId } from '../../http/fields.ts'
 import { route } from '../../http/route.ts'

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { startClientApi, type TestClient } from '../../../testing/client-api.ts'
-import { roomReadingEndpoints } from '../room-reading-routes.ts'
-import { roomEndpoints } from '../room-routes.ts'
+import { roomEndpoints } from '../room-endpoints.ts'
+import { roomReadingEndpoints } from '../room-reading-endpoints.ts'
 
 let api: Awaited<ReturnType<typeof startClientApi>>
 let alice: TestClient

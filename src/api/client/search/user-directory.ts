@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { searchUsers } from '../../../services/search/search-users.ts'
+import { searchUsers } from '../../../services/search/user-directory.ts'
 import { v3 } from '../../http/client-paths.ts'
 import { route } from '../../http/route.ts'
 

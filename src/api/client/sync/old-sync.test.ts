@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { startClientApi } from '../../../testing/client-api.ts'
-import { roomEndpoints } from '../room-routes.ts'
+import { roomEndpoints } from '../room-endpoints.ts'
 import { oldSyncEndpoints } from './old-sync.ts'
 
 test('peeking: a room that the world may read, and what happens in it', async () => {

@@ -11,7 +11,7 @@ import {
   type OutgoingTransaction,
   type SendingFailure,
   takeTransactions,
-} from '../../../storage/federation/federation-transactions.ts'
+} from '../../../storage/federation/outgoing-transactions.ts'
 
 /** The database operations of the senders to single destinations. */
 export type OutboxBatches = {

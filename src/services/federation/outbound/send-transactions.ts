@@ -3,7 +3,7 @@ import type { ServerName } from '../../../core/ids.ts'
 import { jitteredBackOff } from '../../../infra/concurrency/back-off.ts'
 import { FederationError } from '../../../infra/federation/federation-error.ts'
 import { loadEdus } from '../../../storage/federation/federation-outbox.ts'
-import type { OutgoingTransaction } from '../../../storage/federation/federation-transactions.ts'
+import type { OutgoingTransaction } from '../../../storage/federation/outgoing-transactions.ts'
 import { loadEvents } from '../../../storage/rooms/timeline/events.ts'
 import type { OutboxBatches } from './outbox-batches.ts'
 

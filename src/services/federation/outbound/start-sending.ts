@@ -15,7 +15,7 @@ import {
   type OutboxMark,
   releaseDestinations,
   startCatchUpOfAllDestinations,
-} from '../../../storage/federation/federation-transactions.ts'
+} from '../../../storage/federation/outgoing-transactions.ts'
 import { createOutboxBatches } from './outbox-batches.ts'
 import { type SendingApp, sendTransactions } from './send-transactions.ts'
 

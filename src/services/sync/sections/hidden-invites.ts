@@ -7,7 +7,7 @@ import { readEventsOfStates } from '../../../storage/rooms/timeline/room-state.t
 import type { StoredEvent } from '../../../storage/schema/stored-event.ts'
 import { loadIgnoredUsers } from '../../../storage/users/ignored-users.ts'
 import { INVITE_PERMISSION_TYPES, loadInvitePermission } from '../../../storage/users/invite-permissions.ts'
-import { type CacheSources, remembered } from './remembered.ts'
+import { type CacheSources, remembered } from '../answers/cache-loads.ts'
 
 const DECIDING: readonly (string | null)[] = ['m.ignored_user_list', ...INVITE_PERMISSION_TYPES]
 

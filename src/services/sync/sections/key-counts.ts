@@ -3,7 +3,7 @@ import { loadUnusedFallbackKeyTypes } from '../../../storage/devices/fallback-ke
 import { countOneTimeKeys } from '../../../storage/devices/one-time-keys.ts'
 import type { Db } from '../../../storage/engine/database.ts'
 import type { DeviceKey } from '../../../storage/schema/users.ts'
-import { type CacheSources, remembered } from './remembered.ts'
+import { type CacheSources, remembered } from '../answers/cache-loads.ts'
 
 /**
  * The key counts of a device in /sync.

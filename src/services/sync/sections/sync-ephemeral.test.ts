@@ -3,9 +3,9 @@ import type { UserId } from '../../../core/ids.ts'
 import { createTestApp, type TestApp } from '../../../testing/create-test-app.ts'
 import { ALICE, BOB, CAROL, createReadingRoom, PEOPLE } from '../../../testing/reading-room.ts'
 import { setTyping } from '../../rooms/sending/typing.ts'
-import { answerBudget } from './answer-budget.ts'
+import { answerBudget } from '../answers/answer-budget.ts'
+import { compileSyncFilter } from '../answers/sync-filter.ts'
 import { allEphemeral } from './sync-ephemeral.ts'
-import { compileSyncFilter } from './sync-filter.ts'
 
 let app: TestApp
 beforeAll(async () => {

@@ -4,8 +4,8 @@ import type { RoomEventFilter } from '../../../core/filters/filter-schema.ts'
 import { orderAfterGap } from '../../../core/rooms/timeline-gaps.ts'
 import { createTestApp, type TestApp } from '../../../testing/create-test-app.ts'
 import { ALICE, createReadingRoom, PEOPLE } from '../../../testing/reading-room.ts'
-import { answerBudget } from './answer-budget.ts'
-import { compileSyncFilter } from './sync-filter.ts'
+import { answerBudget } from '../answers/answer-budget.ts'
+import { compileSyncFilter } from '../answers/sync-filter.ts'
 import { syncTimeline } from './sync-timeline.ts'
 
 let app: TestApp

@@ -5,9 +5,9 @@ import { followsGap, gapPlaces } from '../../../core/rooms/timeline-gaps.ts'
 import { findEventAtOrder, findNewestPlace, loadTimelinePage } from '../../../storage/rooms/timeline/timeline-pages.ts'
 import type { StoredEvent } from '../../../storage/schema/stored-event.ts'
 import { visibleEvents } from '../../rooms/reading/visible-events.ts'
-import type { AnswerBudget } from './answer-budget.ts'
-import type { SentMembers } from './sent-members.ts'
-import type { SyncFilter } from './sync-filter.ts'
+import type { AnswerBudget } from '../answers/answer-budget.ts'
+import type { SentMembers } from '../answers/sent-members.ts'
+import type { SyncFilter } from '../answers/sync-filter.ts'
 
 /** The viewer of a timeline, and its limits. */
 export type TimelineViewer = {

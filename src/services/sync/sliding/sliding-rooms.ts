@@ -12,7 +12,7 @@ import type { StoredEvent } from '../../../storage/schema/stored-event.ts'
 import { unreadCounts } from '../../push/unread-counts.ts'
 import type { UnreadCount } from '../../push/unread-room.ts'
 import { serveEvents, serveStateEvents } from '../../rooms/reading/serve-events.ts'
-import { answerBudget } from '../sections/answer-budget.ts'
+import { answerBudget } from '../answers/answer-budget.ts'
 import type { SyncViewer } from '../sections/sync-room.ts'
 import { BEFORE_EVERYTHING, type PlannedSpan, type SlidingContent, slidingContent } from './sliding-room-content.ts'
 

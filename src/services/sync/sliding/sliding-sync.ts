@@ -11,13 +11,13 @@ import {
   touchConnection,
 } from '../../../storage/sync/sliding-connections.ts'
 import { loadIgnoredUsers } from '../../../storage/users/ignored-users.ts'
-import { answerBudget, reportDropped } from '../sections/answer-budget.ts'
-import type { ConnectedUser } from '../sections/connected-users.ts'
-import { compileSyncFilter } from '../sections/sync-filter.ts'
+import { answerBudget, reportDropped } from '../answers/answer-budget.ts'
+import { compileSyncFilter } from '../answers/sync-filter.ts'
 import type { SyncViewer } from '../sections/sync-room.ts'
 import { acknowledgeToDevice } from '../sections/to-device.ts'
-import { createWaker } from '../sections/waker.ts'
 import { rowsOf } from '../v3/incremental-sync.ts'
+import type { ConnectedUser } from '../waiting/connected-users.ts'
+import { createWaker } from '../waiting/waker.ts'
 import { type SlidingAnswer, type SlidingNews, slidingAnswer } from './sliding-answer.ts'
 import type { SlidingRequest } from './sliding-request.ts'
 

@@ -1,8 +1,8 @@
 import type { App } from '../../../app.ts'
 import type { RoomId } from '../../../core/ids.ts'
-import type { OwnChange } from '../sections/room-changes.ts'
 import { type SyncViewer, syncRooms } from '../sections/sync-room.ts'
 import type { RoomSpan } from '../sections/sync-room-content.ts'
+import type { OwnChange } from './room-changes.ts'
 import type { SyncedRooms } from './sync-response.ts'
 
 /** A user's departure from a room. */

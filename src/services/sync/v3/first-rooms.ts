@@ -6,11 +6,11 @@ import { loadEvents } from '../../../storage/rooms/timeline/events.ts'
 import type { StoredEvent } from '../../../storage/schema/stored-event.ts'
 import type { NewestOfRoom } from '../../../storage/sync/sync-rooms.ts'
 import { loadJoinSpans } from '../../rooms/access/join-spans.ts'
-import { changeBy } from '../sections/room-changes.ts'
 import { allEphemeral, countReceipts } from '../sections/sync-ephemeral.ts'
 import { type SyncViewer, syncRooms } from '../sections/sync-room.ts'
 import { syncUnread } from '../sections/sync-unread.ts'
 import { type Departure, departedRooms } from './departed-rooms.ts'
+import { changeBy } from './room-changes.ts'
 import type { SyncedRooms } from './sync-response.ts'
 
 type Reading = Pick<App, 'config' | 'database' | 'clock' | 'stream' | 'reading' | 'push' | 'sync'>

@@ -11,7 +11,7 @@ import type { StreamRow } from '../../../storage/schema/stream.ts'
 import { accessRoom } from '../../rooms/access/room-access.ts'
 import { serveEvents } from '../../rooms/reading/serve-events.ts'
 import { visibleEvents } from '../../rooms/reading/visible-events.ts'
-import { oldNews } from '../sections/old-news.ts'
+import { oldNews } from './old-news.ts'
 
 export type ListenCommand = {
   userId: UserId

@@ -7,11 +7,11 @@ import { loadRoomReceipts } from '../../../storage/rooms/receipts.ts'
 import type { StreamRow } from '../../../storage/schema/stream.ts'
 import { loadIgnoredUsers } from '../../../storage/users/ignored-users.ts'
 import { receiptContents } from '../../rooms/sending/receipt-contents.ts'
-import { answerBudget } from './answer-budget.ts'
-import { changedAccountData } from './sync-account-data.ts'
-import { changedEphemeral } from './sync-ephemeral.ts'
-import { compileSyncFilter } from './sync-filter.ts'
-import { presenceChanges } from './sync-presence.ts'
+import { answerBudget } from '../answers/answer-budget.ts'
+import { compileSyncFilter } from '../answers/sync-filter.ts'
+import { changedAccountData } from '../sections/sync-account-data.ts'
+import { changedEphemeral } from '../sections/sync-ephemeral.ts'
+import { presenceChanges } from '../sections/sync-presence.ts'
 
 type Reading = Pick<App, 'config' | 'database' | 'clock' | 'stream'>
 

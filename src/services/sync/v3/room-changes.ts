@@ -6,7 +6,7 @@ import { loadEvents } from '../../../storage/rooms/timeline/events.ts'
 import { readStateEvent } from '../../../storage/rooms/timeline/room-state.ts'
 import type { StoredEvent } from '../../../storage/schema/stored-event.ts'
 import type { StreamRow } from '../../../storage/schema/stream.ts'
-import type { SyncViewer } from './sync-room.ts'
+import type { SyncViewer } from '../sections/sync-room.ts'
 
 /** A change of the user's own membership: by an event of this range, or by state resolution. */
 export type OwnChange = {

@@ -13,8 +13,8 @@ import { joinSpanOf } from '../../rooms/access/join-spans.ts'
 import { directoryVisibility } from '../../rooms/directory/directory.ts'
 import { serveEvents, serveStateEvents } from '../../rooms/reading/serve-events.ts'
 import { readVisiblePage } from '../../rooms/reading/visible-pages.ts'
-import { type AnswerBudget, answerBudget } from '../sections/answer-budget.ts'
-import { oldPresences, oldReceipts } from '../sections/old-news.ts'
+import { type AnswerBudget, answerBudget } from '../answers/answer-budget.ts'
+import { oldPresences, oldReceipts } from './old-news.ts'
 
 type Reading = Pick<App, 'config' | 'database' | 'clock' | 'stream' | 'stopping' | 'reading' | 'sync'>
 type Reader = { userId: UserId; deviceId: DeviceId | null; limit: number }
