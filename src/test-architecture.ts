@@ -20,20 +20,20 @@ const ORDER: Readonly<Record<string, readonly string[]>> = {
   ],
   'src/storage': [
     ...['schema', 'engine', 'jobs', 'users', 'appservices', 'federation', 'rooms', 'media', 'presence', 'sync'],
-    ...['devices', 'lookup', 'push', 'search', 'sign-in', 'oauth', 'admin'],
+    ...['devices', 'lookup', 'push', 'search', 'sign-in', 'oauth'],
   ],
   'src/storage/rooms': ['timeline', 'membership', ''],
   'src/infra': ['', 'concurrency', 'http', 'mail', 'users', 'sign-in', 'object-store', 'media', 'federation'],
   'src/services': [
     ...['users', 'devices', 'media', 'rooms', 'federation', 'lookup', 'membership', 'push', 'appservices'],
-    ...['presence', 'search', 'sign-in', 'oauth', 'sync', 'rtc', 'admin'],
+    ...['presence', 'search', 'sign-in', 'oauth', 'sync', 'rtc', 'jobs'],
   ],
   'src/services/users': ['mail', '', 'registration'],
   'src/services/rooms': [
     ...['timeline', 'access', 'reading', 'directory', 'membership', 'sending', 'lifecycle', 'delayed'],
   ],
   'src/services/federation': ['trust', 'requests', 'outbound', 'serving', 'inbound', 'joining'],
-  'src/services/sync': ['sections', 'v3', 'sliding'],
+  'src/services/sync': ['waiting', 'answers', 'sections', 'v3', 'sliding'],
   'src/api': ['http', 'well-known', 'media', 'client', 'federation', 'oauth', 'pages', 'admin', ''],
   'src/api/client': ['users', 'devices', 'push', 'presence', 'search', 'appservices', 'rtc', 'rooms', 'sync', ''],
   'src/cli': ['', 'doctor'],

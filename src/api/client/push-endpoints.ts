@@ -3,7 +3,7 @@ import { getNotifications } from './push/notifications.ts'
 import { getPushers, postPushersSet } from './push/pushers.ts'
 import { getUnsubscribe, postUnsubscribe } from './users/unsubscribe.ts'
 
-/** Notifications and pushers. Push rules are in users-routes.ts. */
+/** Notifications and pushers. Push rules are in user-endpoints.ts. */
 export const pushEndpoints: AnyEndpoint[] = [
   getNotifications,
   getPushers,

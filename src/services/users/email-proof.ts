@@ -6,7 +6,7 @@ import { html } from '../../core/text/html.ts'
 import type { Mail } from '../../infra/mail/mailer.ts'
 import type { Tx } from '../../storage/engine/database.ts'
 import { enqueueJob } from '../../storage/jobs/jobs.ts'
-import type { ThreepidSessionRow } from '../../storage/schema/notices-and-mail.ts'
+import type { ThreepidSessionRow } from '../../storage/schema/third-party-ids.ts'
 import {
   findLinkedSession,
   findThreepidOwner,

@@ -14,7 +14,7 @@ import { onQueued, queueEdus } from './federation-outbox.ts'
 import { emptyFullOutbox, outboxesToMeasure } from './full-outboxes.ts'
 import {
   catchUp,
-  endRest,
+  endBackOff,
   extendLeases,
   failTransaction,
   findDueDestinations,
@@ -278,10 +278,10 @@ test('a destination that shows that it is alive rests no longer', async () => {
   await member(DORA, 'join')
   await message(ALICE, 'one')
   await take(Y)
-  expect(await database.write((tx) => endRest(tx, Y))).toBe(false)
+  expect(await database.write((tx) => endBackOff(tx, Y))).toBe(false)
   await fail(Y, HOUR)
   expect(await due()).toEqual([])
-  expect(await database.write((tx) => endRest(tx, Y))).toBe(true)
+  expect(await database.write((tx) => endBackOff(tx, Y))).toBe(true)
   expect(await due()).toEqual(['y'])
   expect((await take(Y))?.failures).toBe(1)
 })

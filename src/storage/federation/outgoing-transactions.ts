@@ -357,7 +357,7 @@ export async function findForgottenDestinations(
 }
 
 /** Ends a destination's back-off: it has sent a request. False if it was not in back-off. */
-export async function endRest(tx: Tx, destination: ServerName): Promise<boolean> {
+export async function endBackOff(tx: Tx, destination: ServerName): Promise<boolean> {
   const { rows } = await sql`update federation_destinations set retry_ts = 0, wake_ts = 0
     where destination = ${destination} and retry_ts > 0 and leased_by is null returning 1`.execute(tx.sql)
   return rows.length > 0

@@ -2,7 +2,7 @@ import { sql } from 'kysely'
 import type { RoomId, ServerName } from '../../core/ids.ts'
 import type { Database, Tx } from '../engine/database.ts'
 import type { RoomHeadRow } from '../schema/rooms.ts'
-import { storeRooms } from './store-appended-events.ts'
+import { storeAppendedEvents } from './store-appended-events.ts'
 import { cacheStoredEvent, forgetEvent, forgetIfRecomputed } from './timeline/events.ts'
 import { emptyRoom, type LockedRoom, snapshotOf } from './timeline/locked-room.ts'
 import { roomHead } from './timeline/room-heads.ts'
@@ -137,7 +137,7 @@ async function runInTransaction(tx: Tx, serverName: ServerName, jobs: readonly J
     outcomes.push(await runJob(job, room))
   }
   const all = rooms.flatMap((room) => [room, ...room.newRooms])
-  await storeRooms(
+  await storeAppendedEvents(
     tx,
     serverName,
     all.filter((room) => room.events.length + room.redactions.length > 0),

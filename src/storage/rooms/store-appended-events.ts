@@ -34,7 +34,7 @@ import { endTypingOfDeparted } from './typing.ts'
  * Stores the events that the commands of a transaction appended: one statement per table, for any number of rooms and
  * events.
  */
-export async function storeRooms(tx: Tx, ourName: ServerName, rooms: readonly LockedRoom[]): Promise<void> {
+export async function storeAppendedEvents(tx: Tx, ourName: ServerName, rooms: readonly LockedRoom[]): Promise<void> {
   if (rooms.length === 0) return
   const events = rooms.flatMap((room) => room.events)
   const changes = rooms.flatMap((room) => currentStateChanges(room).map((change) => ({ room, change })))

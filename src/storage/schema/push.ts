@@ -1,11 +1,12 @@
 import type { DeviceId, RoomId, UserId } from '../../core/ids.ts'
 
-/** Tables of notifications and pushers: `migrations/0008_push.sql`. */
-export type NotificationTables = {
+/** Tables of notifications, pushers and digests by e-mail: `migrations/0008_push.sql`. */
+export type PushTables = {
   notifications: NotificationRow
   notification_progress: { user_id: UserId; room_id: RoomId; counted_order: number }
   pushers: PusherRow & { enabled: boolean }
   push_queue: PushQueueRow
+  email_digests: { pusher_nid: number; mails_in_row: number; next_ts: number }
   push_progress: { only_row: boolean; stream_position: number; leased_by: string | null; leased_until: number }
 }
 

@@ -1,7 +1,7 @@
 import type { Generated } from 'kysely'
 import type { EventId, RoomId, UserId } from '../../core/ids.ts'
 
-/** The table of reports: `migrations/0014_admin.sql`. */
+/** The table of reports: `migrations/0014_reports.sql`. */
 export type ReportTables = { reports: ReportTable }
 
 type ReportTable = {

@@ -17,6 +17,7 @@ export type RoomTables = {
   room_contacts: { room_id: RoomId; user_id: UserId; server_name: ServerName }
   stripped_states: { event_nid: number; events: string }
   out_of_band_rooms: { room_id: RoomId; room_version: string }
+  server_notice_rooms: { user_id: UserId; room_id: RoomId }
 }
 
 export type RoomHeadRow = {

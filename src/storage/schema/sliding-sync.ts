@@ -1,19 +1,6 @@
 import type { RoomId, UserId } from '../../core/ids.ts'
 import type { Membership } from '../../core/rooms/membership.ts'
 
-export type RoomListRow = {
-  user_id: UserId
-  room_id: RoomId
-  membership: Membership
-  event_nid: number
-  forgotten: boolean
-  was_joined: boolean
-  is_listed: boolean
-  activity: number
-  room_type: string | null
-  is_encrypted: boolean
-}
-
 export type SlidingConnectionRow = {
   connection_nid: number
   user_id: UserId
@@ -55,10 +42,8 @@ export const KNOWN = {
   typing: 8,
 } as const
 
-/** Tables of room lists (`migrations/0006_room_lists.sql`) and of sliding sync (`migrations/0012_sync.sql`). */
+/** Tables of sliding sync: `migrations/0012_sliding_sync.sql`. */
 export type SlidingSyncTables = {
-  room_lists: RoomListRow
-  active_rooms: { room_id: RoomId }
   sliding_connections: SlidingConnectionRow
   sliding_rooms: { connection_nid: number; room_id: RoomId; answer: number } & KnownRoom & KnownBefore
 }

@@ -5,17 +5,18 @@ import type { EphemeralTables } from './ephemeral.ts'
 import type { FederationTables } from './federation.ts'
 import type { JobTables } from './jobs.ts'
 import type { MediaTables } from './media.ts'
-import type { NoticesAndMailTables } from './notices-and-mail.ts'
 import type { PresenceTables } from './presence.ts'
-import type { NotificationTables } from './push.ts'
+import type { PushTables } from './push.ts'
 import type { RateLimitTables } from './rate-limits.ts'
 import type { RendezvousTables } from './rendezvous.ts'
 import type { ReportTables } from './reports.ts'
+import type { RoomListTables } from './room-lists.ts'
 import type { RoomTables } from './rooms.ts'
 import type { SearchTables } from './search.ts'
 import type { ServerKeyTables } from './server-keys.ts'
 import type { SlidingSyncTables } from './sliding-sync.ts'
 import type { StreamTables } from './stream.ts'
+import type { ThreepidTables } from './third-party-ids.ts'
 import type { UserTables } from './users.ts'
 
 /** All tables; `migrations/` documents them. bigint columns arrive as numbers: all stay below 2^53. */
@@ -23,8 +24,8 @@ export type Tables = UserTables &
   MediaTables &
   EphemeralTables &
   EncryptionTables &
-  NotificationTables &
-  NoticesAndMailTables &
+  PushTables &
+  ThreepidTables &
   PresenceTables &
   SearchTables &
   JobTables &
@@ -37,6 +38,7 @@ export type Tables = UserTables &
   RoomTables &
   StreamTables &
   DelayedEventTables &
+  RoomListTables &
   SlidingSyncTables & {
     server_secrets: { name: string; value: string }
   }

@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
 import type { UserId } from '../../core/ids.ts'
 import type { Db, Tx } from '../engine/database.ts'
-import type { ThreepidRow, ThreepidSessionRow } from '../schema/notices-and-mail.ts'
+import type { ThreepidRow, ThreepidSessionRow } from '../schema/third-party-ids.ts'
 import type { UserRow } from '../schema/users.ts'
 
 /** A third-party identifier; `address` in its canonical form. */

@@ -3,7 +3,7 @@ import type { ServerName } from '../../../core/ids.ts'
 import type { Clock } from '../../../infra/clock.ts'
 import type { Logger } from '../../../infra/logger.ts'
 import type { Database } from '../../../storage/engine/database.ts'
-import { endRest } from '../../../storage/federation/outgoing-transactions.ts'
+import { endBackOff } from '../../../storage/federation/outgoing-transactions.ts'
 
 /** The servers that made a request lately. */
 export type ServersAlive = {
@@ -26,7 +26,7 @@ export function createServersAlive(app: { database: Database; clock: Clock; logg
       if (now - (known.get(origin) ?? 0) < AGAIN_MS) return
       known.set(origin, now)
       app.database
-        .write((tx) => endRest(tx, origin))
+        .write((tx) => endBackOff(tx, origin))
         .catch((error) => app.logger.warn({ err: error, origin }, 'resetting the back-off of a destination failed'))
     },
   }

@@ -13,7 +13,7 @@ const KEPT = 20_000
  * Caches data that nearly every response reads and that changes seldom. `placeOf` returns the cache key, `changedBy`
  * the key that a stream row invalidates, so that results are never older than this process's stream position.
  */
-export function remembered<Key, Value>(
+export function cacheLoads<Key, Value>(
   { database, stream }: CacheSources,
   {
     load,

@@ -7,7 +7,7 @@ import { readEventsOfStates } from '../../../storage/rooms/timeline/room-state.t
 import type { StoredEvent } from '../../../storage/schema/stored-event.ts'
 import { loadIgnoredUsers } from '../../../storage/users/ignored-users.ts'
 import { INVITE_PERMISSION_TYPES, loadInvitePermission } from '../../../storage/users/invite-permissions.ts'
-import { type CacheSources, remembered } from '../answers/cache-loads.ts'
+import { type CacheSources, cacheLoads } from '../answers/cache-loads.ts'
 
 const DECIDING: readonly (string | null)[] = ['m.ignored_user_list', ...INVITE_PERMISSION_TYPES]
 
@@ -44,7 +44,7 @@ export function createInviteFilter(sources: CacheSources): InviteFilter {
   }
 
   return {
-    hiddenRooms: remembered(sources, {
+    hiddenRooms: cacheLoads(sources, {
       load: async (db, userId: UserId): Promise<ReadonlySet<RoomId>> =>
         filterUnwanted(userId, await loadOutOfBandMembers(db, userId)),
       placeOf: (userId) => userId,
@@ -66,7 +66,7 @@ export function createInviteFilter(sources: CacheSources): InviteFilter {
  * https://spec.matrix.org/v1.19/client-server-api/#invite-permission
  */
 function unwantedInviters(sources: CacheSources): (userId: UserId) => Promise<(sender: UserId) => boolean> {
-  return remembered(sources, {
+  return cacheLoads(sources, {
     load: async (db, userId: UserId): Promise<(sender: UserId) => boolean> => {
       const [ignored, permission] = await Promise.all([loadIgnoredUsers(db, userId), loadInvitePermission(db, userId)])
       return (sender) => isUnwantedInviter({ userId, ignored, permission }, sender)

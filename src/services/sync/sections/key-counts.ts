@@ -3,7 +3,7 @@ import { loadUnusedFallbackKeyTypes } from '../../../storage/devices/fallback-ke
 import { countOneTimeKeys } from '../../../storage/devices/one-time-keys.ts'
 import type { Db } from '../../../storage/engine/database.ts'
 import type { DeviceKey } from '../../../storage/schema/users.ts'
-import { type CacheSources, remembered } from '../answers/cache-loads.ts'
+import { type CacheSources, cacheLoads } from '../answers/cache-loads.ts'
 
 /**
  * The key counts of a device in /sync.
@@ -20,7 +20,7 @@ const NONE: KeyCounts = { device_one_time_keys_count: {}, device_unused_fallback
 export type KeyCountsOf = (device: { userId: UserId; deviceId: DeviceId | null }) => Promise<KeyCounts>
 
 export function createKeyCounts(sources: CacheSources): KeyCountsOf {
-  const countsOf = remembered(sources, {
+  const countsOf = cacheLoads(sources, {
     load: loadCounts,
     placeOf: ({ userId, deviceId }: DeviceKey) => `${userId} ${deviceId}`,
     changedBy: ({ kind, user_id, detail }) => (kind === 'one_time_keys' ? `${user_id} ${detail}` : undefined),

@@ -1,13 +1,13 @@
 import { isRoomId, type RoomId, type UserId } from '../../../core/ids.ts'
 import type { Db } from '../../../storage/engine/database.ts'
 import { findAccountData } from '../../../storage/users/account-data.ts'
-import { type CacheSources, remembered } from '../answers/cache-loads.ts'
+import { type CacheSources, cacheLoads } from '../answers/cache-loads.ts'
 
 /** Returns the rooms in a user's `m.direct`: https://spec.matrix.org/v1.19/client-server-api/#direct-messaging */
 export type DirectRooms = (userId: UserId) => Promise<ReadonlySet<RoomId>>
 
 export function createDirectRooms(sources: CacheSources): DirectRooms {
-  return remembered(sources, {
+  return cacheLoads(sources, {
     load: loadDirectRooms,
     placeOf: (userId) => userId,
     changedBy: ({ kind, user_id, room_id, detail }) =>

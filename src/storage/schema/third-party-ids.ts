@@ -1,11 +1,9 @@
-import type { RoomId, UserId } from '../../core/ids.ts'
+import type { UserId } from '../../core/ids.ts'
 
-/** Tables of server notices and e-mail: `migrations/0005_rooms.sql`, `0002_users.sql` and `0008_push.sql`. */
-export type NoticesAndMailTables = {
-  server_notice_rooms: { user_id: UserId; room_id: RoomId }
+/** Tables of third-party ids and of the proofs of e-mail addresses: `migrations/0002_users.sql`. */
+export type ThreepidTables = {
   threepids: ThreepidRow
   threepid_sessions: ThreepidSessionRow
-  email_digests: { pusher_nid: number; mails_in_row: number; next_ts: number }
 }
 
 export type ThreepidRow = {
