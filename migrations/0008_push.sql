@@ -42,8 +42,6 @@ create table pushers (
   device_id text,
   token_hash text references access_tokens on delete cascade,
   kind text not null,
-  -- false: the user switched it off (MSC3881)
-  enabled boolean not null default true,
   app_display_name text not null,
   device_display_name text not null,
   profile_tag text,

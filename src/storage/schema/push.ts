@@ -4,7 +4,7 @@ import type { DeviceId, RoomId, UserId } from '../../core/ids.ts'
 export type PushTables = {
   notifications: NotificationRow
   notification_progress: { user_id: UserId; room_id: RoomId; counted_order: number }
-  pushers: PusherRow & { enabled: boolean }
+  pushers: PusherRow
   push_queue: PushQueueRow
   email_digests: { pusher_nid: number; mails_in_row: number; next_ts: number }
   push_progress: { only_row: boolean; stream_position: number; leased_by: string | null; leased_until: number }
