@@ -115,6 +115,12 @@ create table cross_signing_signatures (
 );
 create index cross_signing_signatures_signer on cross_signing_signatures (signer, signing_key_id);
 
+-- Users who have permitted, on the account page, that their cross-signing keys are replaced without the password.
+create table cross_signing_resets (
+  user_id text primary key references users,
+  allowed_until bigint not null
+);
+
 -- A dehydrated device collects messages while its user has no other device; at most one per user.
 create table dehydrated_devices (
   user_id text primary key,

@@ -5,6 +5,7 @@ import type { UserId } from '../../core/ids.ts'
 import { requireSize } from '../../core/limits.ts'
 import { verifyJson } from '../../core/signing/verify-json.ts'
 import { loadCrossSigningKeys, storeCrossSigningKeys } from '../../storage/devices/cross-signing-keys.ts'
+import { deleteCrossSigningReset, isCrossSigningResetAllowed } from '../../storage/devices/cross-signing-resets.ts'
 import { loadDevices } from '../../storage/devices/devices.ts'
 import type { CrossSigningKeyRow, CrossSigningUsage } from '../../storage/schema/devices.ts'
 import { lockUser } from '../../storage/users/users.ts'
@@ -18,15 +19,15 @@ const USAGES: readonly CrossSigningUsage[] = ['master', 'self_signing', 'user_si
 
 /**
  * Publishes cross-signing keys in one transaction. Returns false, and stores nothing, when the upload changes existing
- * keys and the user is not `authenticated` for that: the caller then has to authenticate the user. Uploading existing
- * keys changes nothing.
+ * keys and the user is neither `authenticated` for that nor has permitted it on the account page: the caller then has
+ * to authenticate the user. A new master key ends the permission. Uploading existing keys changes nothing.
  *
  * Throws M_BAD_JSON, M_TOO_LARGE, M_INVALID_PARAM, M_INVALID_SIGNATURE, M_MISSING_PARAM (no master key) and M_FORBIDDEN
  * (a key has the ID of a device).
  * https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3keysdevice_signingupload
  */
 export async function uploadCrossSigningKeys(
-  app: Pick<App, 'database' | 'config'>,
+  app: Pick<App, 'database' | 'config' | 'clock'>,
   { userId, upload, authenticated }: { userId: UserId; upload: CrossSigningUpload; authenticated: boolean },
 ): Promise<boolean> {
   const keys = parseUpload(userId, upload)
@@ -38,11 +39,13 @@ export async function uploadCrossSigningKeys(
     if (master === undefined) throw new MissingParamError('master_key: there is no master key yet')
     const changed = keys.filter((key) => !stored.some((old) => isSame(old, key)))
     if (changed.length === 0) return true
-    if (stored.some(isMaster) && !authenticated) return false
+    if (stored.some(isMaster) && !authenticated && !(await isCrossSigningResetAllowed(tx, userId, app.clock.now())))
+      return false
     for (const key of changed) if (key.usage !== 'master') checkSignature(userId, key, master)
     const deviceIds = new Set<string>((await loadDevices(tx, userId)).map((device) => device.device_id))
     if (changed.some((key) => deviceIds.has(key.publicKey))) throw new ForbiddenError('A key is named like a device')
     await storeCrossSigningKeys(tx, userId, changed.map(rowOf))
+    if (changed.some(isMaster)) await deleteCrossSigningReset(tx, userId)
     return true
   })
 }

@@ -1,6 +1,7 @@
 import type { App } from '../../app.ts'
 import type { UserId } from '../../core/ids.ts'
 import { deleteCrossSigningKeys } from '../../storage/devices/cross-signing-keys.ts'
+import { deleteCrossSigningReset } from '../../storage/devices/cross-signing-resets.ts'
 import { deleteDevices } from '../../storage/devices/devices.ts'
 import { deleteKeyBackups } from '../../storage/devices/key-backups.ts'
 import type { Tx } from '../../storage/engine/database.ts'
@@ -38,6 +39,7 @@ export async function deactivateUser(
     await deleteLoginTokens(tx, userId)
     await deleteOpenIdTokens(tx, userId)
     await deleteAllThreepids(tx, userId)
+    await deleteCrossSigningReset(tx, userId)
     await deleteDelayedEvents(tx, userId)
     if (erase) {
       await eraseBelongings(tx, userId)

@@ -1,6 +1,7 @@
 import type { App } from '../../app.ts'
 import { ForbiddenError, InvalidParamError, MatrixError, MissingParamError } from '../../core/errors.ts'
 import type { UserId } from '../../core/ids.ts'
+import { isCrossSigningResetAllowed } from '../../storage/devices/cross-signing-resets.ts'
 import { isRegistrationTokenUsable } from '../../storage/users/registration-tokens.ts'
 import { findThreepidOwner } from '../../storage/users/threepids.ts'
 import { checkPassword } from './check-password.ts'
@@ -29,9 +30,18 @@ export const UIA_STAGES = {
   'm.login.registration_token': proveRegistrationToken,
   'm.login.terms': async () => 'true',
   'm.login.email.identity': proveEmailAddress,
+  'm.oauth': proveOnAccountPage,
+  // The name of `m.oauth` in MSC4312, which clients still use.
+  'org.matrix.cross_signing_reset': proveOnAccountPage,
 } satisfies Record<string, Stage>
 
 export type UiaStageType = keyof typeof UIA_STAGES
+
+/**
+ * Stages that the user completes on the account page: every request of the session attempts them, without `auth.type`
+ * too.
+ */
+export const ACCOUNT_PAGE_STAGES: readonly UiaStageType[] = ['m.oauth', 'org.matrix.cross_signing_reset']
 
 /** Thrown when the client authenticates as a user other than that of the operation: retrying is useless. */
 export class WrongUserError extends ForbiddenError {
@@ -100,4 +110,14 @@ async function proveEmailAddress(app: StageCapabilities, { auth, operation }: St
   const owner = proven && (await findThreepidOwner(app.database, proven.threepid))
   if (owner !== undefined && owner === proven?.userId) return owner
   throw new MatrixError(401, 'M_UNAUTHORIZED', 'The address has not been confirmed')
+}
+
+/**
+ * The account page permits a reset of cross-signing keys, the only operation with this stage.
+ * https://spec.matrix.org/v1.19/client-server-api/#oauth-authentication
+ */
+async function proveOnAccountPage(app: StageCapabilities, { userId }: StageAttempt): Promise<string> {
+  const isAllowed = userId !== undefined && (await isCrossSigningResetAllowed(app.database, userId, app.clock.now()))
+  if (isAllowed) return userId
+  throw new MatrixError(401, 'M_UNAUTHORIZED', 'You have not permitted this on your account page')
 }

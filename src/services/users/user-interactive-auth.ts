@@ -12,7 +12,7 @@ import {
   saveUiaSession,
   type UiaSession,
 } from '../../storage/users/uia-sessions.ts'
-import { type AuthData, UIA_STAGES, type UiaStageType, WrongUserError } from './uia-stages.ts'
+import { ACCOUNT_PAGE_STAGES, type AuthData, UIA_STAGES, type UiaStageType, WrongUserError } from './uia-stages.ts'
 
 /** The stages of a flow, in any order. */
 export type UiaFlow = readonly UiaStageType[]
@@ -144,12 +144,14 @@ async function openSession(app: Capabilities, { operation, userId, auth, body }:
 /** Attempts the stage of `auth`, and returns the error if it fails. Completed stages are skipped. */
 async function attemptStage(
   app: Capabilities,
-  { flows, auth, operation, userId }: UiaRequest,
+  request: UiaRequest,
   session: UiaSession,
 ): Promise<MatrixError | undefined> {
-  const type = flows.flat().find((stage) => stage === auth?.type)
-  if (!auth || auth.type === undefined || Object.hasOwn(session.completed, auth.type)) return undefined
-  if (!type) return new MatrixError(401, 'M_UNRECOGNIZED', `The authentication stage ${auth.type} is not supported`)
+  const { auth, operation, userId } = request
+  const type = stageToAttempt(request)
+  if (!auth || type === undefined || Object.hasOwn(session.completed, type)) return undefined
+  if (!isStage(request, type))
+    return new MatrixError(401, 'M_UNRECOGNIZED', `The authentication stage ${type} is not supported`)
   try {
     session.completed[type] = await UIA_STAGES[type](app, { auth, operation, userId })
     return undefined
@@ -157,8 +159,19 @@ async function attemptStage(
     if (!(error instanceof MatrixError) || error instanceof WrongUserError) throw error
     // Rate-limited before the attempt: the client has to wait.
     if (error.status === 429) throw error
+    // The user has not been to the account page yet, and the client waits for it.
+    if (ACCOUNT_PAGE_STAGES.includes(type)) return undefined
     return error
   }
+}
+
+/** Returns the stage that the client names, or the one that the user completes on the account page. */
+function stageToAttempt({ flows, auth }: UiaRequest): string | undefined {
+  return auth?.type ?? flows.flat().find((stage) => ACCOUNT_PAGE_STAGES.includes(stage))
+}
+
+function isStage({ flows }: UiaRequest, type: string): type is UiaStageType {
+  return flows.flat().some((stage) => stage === type)
 }
 
 function isComplete({ flows, auth }: UiaRequest, { completed }: UiaSession): boolean {

@@ -7,6 +7,7 @@ export type EncryptionTables = {
   fallback_keys: Omit<OneTimeKeyRow, 'upload_order'> & { used: boolean }
   cross_signing_keys: CrossSigningKeyRow
   cross_signing_signatures: CrossSigningSignatureRow
+  cross_signing_resets: { user_id: UserId; allowed_until: number }
   to_device_messages: ToDeviceMessageRow
   to_device_transactions: {
     user_id: UserId

@@ -1,6 +1,8 @@
 import { generateKeyPairSync, type KeyObject, sign } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { signableJson } from '../../../core/signing/sign-json.ts'
+import { fixedClock } from '../../../infra/clock.ts'
+import { allowCrossSigningReset } from '../../../services/devices/cross-signing-reset.ts'
 import { updatePasswordHash } from '../../../storage/users/users.ts'
 import { startClientApi, type TestClient } from '../../../testing/client-api.ts'
 import { encryptionEndpoints } from '../encryption-endpoints.ts'
@@ -12,8 +14,9 @@ type Signer = { userId: string; keyId: string; publicKey: string; privateKey: Ke
 const PASSWORD = 'correct horse'
 let api: Awaited<ReturnType<typeof startClientApi>>
 let passwordHash: string
+const clock = fixedClock(1_600_000_000_000)
 beforeAll(async () => {
-  api = await startClientApi({ endpoints: [...userEndpoints, ...encryptionEndpoints] })
+  api = await startClientApi({ clock, endpoints: [...userEndpoints, ...encryptionEndpoints] })
   passwordHash = await api.app.passwordHasher.hash(PASSWORD)
 })
 afterAll(() => api.close())
@@ -142,6 +145,80 @@ describe('cross-signing keys', () => {
     const master_key = { user_id: alice.userId, usage: ['master'], keys: { 'ed25519:PHONE': 'PHONE' } }
     expect(await fault({ master_key })).toEqual([403, 'M_FORBIDDEN'])
     expect(await fault({ master_key: { ...master_key, keys: { 'ed25519:a': 'b' } } })).toEqual([400, 'M_BAD_JSON'])
+  })
+})
+
+/** https://spec.matrix.org/v1.19/client-server-api/#oauth-authentication */
+describe('a user without a password', () => {
+  async function createPasswordless() {
+    const alice = await createPerson()
+    await api.app.database.write((tx) => updatePasswordHash(tx, alice.userId, null))
+    await upload(alice, alice.identity)
+    return alice
+  }
+
+  const masterOf = async (person: Person) => (await seen(person, person)).master_keys[person.userId]
+
+  test('permits a reset on the account page, once', async () => {
+    const alice = await createPasswordless()
+    const { identity } = createIdentity(alice.userId)
+    const { status, body } = await upload(alice, identity)
+    const url = `${api.app.config.public_base_url}/account?action=org.matrix.cross_signing_reset`
+    expect([status, body]).toEqual([
+      401,
+      {
+        flows: [{ stages: ['m.oauth'] }, { stages: ['org.matrix.cross_signing_reset'] }],
+        params: { 'm.oauth': { url }, 'org.matrix.cross_signing_reset': { url } },
+        session: expect.any(String),
+        completed: [],
+      },
+    ])
+    const { session } = body
+    for (const auth of [{ session }, { session, type: 'm.oauth' }]) {
+      const early = await upload(alice, { ...identity, auth })
+      expect([early.status, early.body.errcode, early.body.session]).toEqual([401, undefined, session])
+      expect((await upload(alice, { auth })).status).toBe(401)
+    }
+    await allowCrossSigningReset(api.app, alice.userId)
+    expect(await upload(alice, { ...identity, auth: { session } })).toEqual({ status: 200, body: {} })
+    expect(await masterOf(alice)).toEqual(identity.master_key)
+    expect((await upload(alice, { ...identity, auth: { session } })).status).toBe(200)
+    expect((await upload(alice, createIdentity(alice.userId).identity)).status).toBe(401)
+  })
+
+  test.each(['m.oauth', 'org.matrix.cross_signing_reset', undefined])(
+    'gets the first request done by nothing but the session, with the stage %s',
+    async (type) => {
+      const alice = await createPasswordless()
+      const { identity } = createIdentity(alice.userId)
+      const { session } = (await upload(alice, identity)).body
+      await allowCrossSigningReset(api.app, alice.userId)
+      expect((await upload(alice, { auth: { session, type } })).status).toBe(200)
+      expect(await masterOf(alice)).toEqual(identity.master_key)
+    },
+  )
+
+  test('has ten minutes; a stage that was completed before is not enough', async () => {
+    const alice = await createPasswordless()
+    const { identity } = createIdentity(alice.userId)
+    const unsigned = { ...identity, self_signing_key: createIdentity(alice.userId).identity.self_signing_key }
+    const { session } = (await upload(alice, unsigned)).body
+    await allowCrossSigningReset(api.app, alice.userId)
+    expect((await upload(alice, { auth: { session } })).body.errcode).toBe('M_INVALID_SIGNATURE')
+    clock.advance(10 * 60_000)
+    expect((await upload(alice, { ...identity, auth: { session } })).status).toBe(403)
+    expect((await upload(alice, identity)).status).toBe(401)
+    expect(await masterOf(alice)).toEqual(alice.identity.master_key)
+    await allowCrossSigningReset(api.app, alice.userId)
+    clock.advance(10 * 60_000 - 1)
+    expect((await upload(alice, identity)).status).toBe(200)
+  })
+
+  test('permits it for the own keys only', async () => {
+    const [alice, bob] = [await createPasswordless(), await createPasswordless()]
+    const { session } = (await upload(alice, createIdentity(alice.userId).identity)).body
+    await allowCrossSigningReset(api.app, bob.userId)
+    expect((await upload(alice, { auth: { session } })).status).toBe(401)
   })
 })
 

@@ -1,8 +1,14 @@
 import { z } from 'zod'
+import type { App } from '../../../app.ts'
+import { ForbiddenError } from '../../../core/errors.ts'
 import { uploadCrossSigningKeys } from '../../../services/devices/upload-cross-signing-keys.ts'
+import { accountUrl } from '../../../services/users/account-management.ts'
+import { ACCOUNT_PAGE_STAGES } from '../../../services/users/uia-stages.ts'
+import type { UiaRequest } from '../../../services/users/user-interactive-auth.ts'
+import { findUser } from '../../../storage/users/users.ts'
 import { v3 } from '../../http/client-paths.ts'
 import { jsonObject } from '../../http/fields.ts'
-import { route } from '../../http/route.ts'
+import { route, type Session } from '../../http/route.ts'
 import { authData } from '../users/auth-data.ts'
 import { withPasswordOfPeople } from '../users/password-proof.ts'
 
@@ -28,10 +34,25 @@ export const postDeviceSigningUpload = route({
       operation: 'POST /keys/device_signing/upload',
       auth,
       body: keys,
-      async perform(upload) {
-        await uploadCrossSigningKeys(app, { userId, upload, authenticated: true })
-        return {}
+      proof: await proofOfReset(app, session),
+      async perform(upload, completed) {
+        const authenticated = session.appservice !== null || completed?.['m.login.password'] !== undefined
+        if (await uploadCrossSigningKeys(app, { userId, upload, authenticated })) return {}
+        throw new ForbiddenError('Your permission to replace the keys has ended. Permit it again on your account page.')
       },
     })
   },
 })
+
+/**
+ * Returns the authentication for the replacement of keys: the account page for users without a password.
+ * https://spec.matrix.org/v1.19/client-server-api/#oauth-authentication
+ */
+async function proofOfReset(app: App, { userId }: Session): Promise<Pick<UiaRequest, 'flows' | 'params'>> {
+  if ((await findUser(app.database, userId))?.password_hash) return { flows: [['m.login.password']] }
+  const url = accountUrl(app, 'org.matrix.cross_signing_reset')
+  return {
+    flows: ACCOUNT_PAGE_STAGES.map((stage) => [stage]),
+    params: Object.fromEntries(ACCOUNT_PAGE_STAGES.map((stage) => [stage, { url }])),
+  }
+}

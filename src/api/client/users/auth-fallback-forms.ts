@@ -2,6 +2,7 @@ import type { App } from '../../../app.ts'
 import { InvalidParamError } from '../../../core/errors.ts'
 import { parseEmailAddress } from '../../../core/text/email-address.ts'
 import { type Html, html } from '../../../core/text/html.ts'
+import { accountUrl } from '../../../services/users/account-management.ts'
 import { requestEmailProof } from '../../../services/users/email-proof.ts'
 import type { SessionPurpose } from '../../../services/users/uia-fallback.ts'
 import { type AuthData, emailPurposeOf, type UiaStageType } from '../../../services/users/uia-stages.ts'
@@ -48,6 +49,14 @@ export const FALLBACK_FORMS: Record<UiaStageType, FallbackForm> = {
 <button>Send me a link</button>`,
     read: readEmail,
   },
+  'm.oauth': { fields: accountPageFields, read: () => ({}) },
+  'org.matrix.cross_signing_reset': { fields: accountPageFields, read: () => ({}) },
+}
+
+function accountPageFields(app: App): Html {
+  const url = accountUrl(app, 'org.matrix.cross_signing_reset')
+  return html`<p>Permit this on <a href="${url}" target="_blank" rel="noopener">your account page</a>, then return here.</p>
+<button>I have permitted it</button>`
 }
 
 /** Reads the address, to which a link is mailed; then the confirmation that the link was opened. */

@@ -1,9 +1,13 @@
 import type { App } from '../../../app.ts'
 import type { AuthData } from '../../../services/users/uia-stages.ts'
-import { authenticateAndPerform } from '../../../services/users/user-interactive-auth.ts'
+import {
+  type ApprovedRequest,
+  authenticateAndPerform,
+  type UiaRequest,
+} from '../../../services/users/user-interactive-auth.ts'
 import type { Session } from '../../http/route.ts'
 
-/** A request that needs the account's password. */
+/** A request that needs the account's password, or another proof. */
 type ProtectedRequest<Body, Answer> = {
   /** HTTP method and path. */
   operation: string
@@ -14,10 +18,14 @@ type ProtectedRequest<Body, Answer> = {
   body?: Body
   /** Throws for an incomplete request. */
   check?(body: Body): void
-  perform(body: Body): Promise<Answer>
+  perform(body: Body, completed?: ApprovedRequest['completed']): Promise<Answer>
   /** Returns the response when a completed request is repeated. Default: an empty object. */
   repeat?(): Promise<Answer>
+  /** Default: the password. */
+  proof?: Pick<UiaRequest, 'flows' | 'params'>
 }
+
+const PASSWORD: Pick<UiaRequest, 'flows'> = { flows: [['m.login.password']] }
 
 /**
  * As `withPassword`, but application services are exempt.
@@ -34,16 +42,16 @@ export async function withPasswordOfPeople<Body extends Record<string, unknown>,
   return request.perform(body)
 }
 
-/** Performs a request once the session's user has authenticated with the account's password. */
+/** Performs a request once the session's user has authenticated with the account's password, or another proof. */
 export function withPassword<Body extends Record<string, unknown>, Answer extends object>(
   app: App,
   session: Session,
-  { operation, auth, body, check, perform, repeat }: ProtectedRequest<Body, Answer>,
+  { operation, auth, body, check, perform, repeat, proof = PASSWORD }: ProtectedRequest<Body, Answer>,
 ): Promise<Answer | object> {
-  const request = { operation, userId: session.userId, flows: [['m.login.password']] as const, auth, body: body ?? {} }
+  const request = { operation, userId: session.userId, ...proof, auth, body: body ?? {} }
   return authenticateAndPerform<Answer | object>(app, request, {
     check: (wanted) => check?.(wanted.body as Body),
-    perform: async (approved) => ({ answer: await perform(approved.body as Body) }),
+    perform: async (approved) => ({ answer: await perform(approved.body as Body, approved.completed) }),
     repeat: repeat ?? (() => ({})),
   })
 }
