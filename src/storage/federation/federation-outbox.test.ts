@@ -10,22 +10,24 @@ import { migrate } from '../engine/migrate.ts'
 import { openDatabase } from '../engine/open-database.ts'
 import { recountRoomServers } from '../rooms/membership/other-servers.ts'
 import { loadEvents } from '../rooms/timeline/events.ts'
+import {
+  endBackOff,
+  extendLeases,
+  findDueDestinations,
+  findForgottenDestinations,
+  OUTBOX_START,
+  type OutboxMark,
+  releaseDestinations,
+  startCatchUpOfAllDestinations,
+} from './destinations.ts'
 import { onQueued, queueEdus } from './federation-outbox.ts'
 import { emptyFullOutbox, outboxesToMeasure } from './full-outboxes.ts'
 import {
   catchUp,
-  endBackOff,
-  extendLeases,
   failTransaction,
-  findDueDestinations,
-  findForgottenDestinations,
   finishTransactions,
   type NextStep,
-  OUTBOX_START,
-  type OutboxMark,
   type OutgoingTransaction,
-  releaseDestinations,
-  startCatchUpOfAllDestinations,
   takeTransactions,
 } from './outgoing-transactions.ts'
 

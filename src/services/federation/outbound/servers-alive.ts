@@ -3,7 +3,7 @@ import type { ServerName } from '../../../core/ids.ts'
 import type { Clock } from '../../../infra/clock.ts'
 import type { Logger } from '../../../infra/logger.ts'
 import type { Database } from '../../../storage/engine/database.ts'
-import { endBackOff } from '../../../storage/federation/outgoing-transactions.ts'
+import { endBackOff } from '../../../storage/federation/destinations.ts'
 
 /** The servers that made a request lately. */
 export type ServersAlive = {

@@ -5,7 +5,6 @@ import { startLeasedWorker } from '../../../infra/concurrency/leased-worker.ts'
 import { createLeases } from '../../../infra/concurrency/leases.ts'
 import { createPace } from '../../../infra/concurrency/pace.ts'
 import { repeat } from '../../../infra/concurrency/repeat.ts'
-import { onQueued } from '../../../storage/federation/federation-outbox.ts'
 import {
   countOutbox,
   extendLeases,
@@ -15,7 +14,8 @@ import {
   type OutboxMark,
   releaseDestinations,
   startCatchUpOfAllDestinations,
-} from '../../../storage/federation/outgoing-transactions.ts'
+} from '../../../storage/federation/destinations.ts'
+import { onQueued } from '../../../storage/federation/federation-outbox.ts'
 import { createOutboxBatches } from './outbox-batches.ts'
 import { type SendingApp, sendTransactions } from './send-transactions.ts'
 
