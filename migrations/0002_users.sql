@@ -12,7 +12,9 @@ create table users (
   created_ts bigint not null,
   -- the row of a deactivated user stays, so that the name cannot be registered again
   deactivated_ts bigint,
-  erased boolean not null default false
+  erased boolean not null default false,
+  -- of mails to the user: that of the pages which the user saw last; null: unknown
+  language text
 );
 
 -- Erased users, with each room that they had been in. Members who had joined by then still see the user's events.

@@ -267,3 +267,60 @@ describe('pushers of kind email', () => {
     expect(await pushersOf(bob)).toEqual([])
   })
 })
+
+describe('notices', () => {
+  const logIn = (user: TestUser, more: object) =>
+    user.ask('POST', `${v3}/login`, {
+      type: 'm.login.password',
+      identifier: { type: 'm.id.user', user: user.userId },
+      ...more,
+    })
+
+  test('tell of a sign-in, but not of the first one of a new account', async () => {
+    const { user, address } = await withAddress()
+    const wrong = await logIn(user, { password: 'wrong', initial_device_display_name: 'Thief' })
+    expect(wrong.status).toBe(403)
+    const name = 'New\nphone <b>'
+    expect((await logIn(user, { password: 'correct horse battery', initial_device_display_name: name })).status).toBe(
+      200,
+    )
+    const [mail] = await mailsTo(address, 1)
+    expect(mail!.subject).toBe(`New sign-in to ${user.userId}`)
+    expect(mail!.text).toMatch(/^Device: New phone <b>$/m)
+    expect(mail!.text).toMatch(/^Network address: (::ffff:)?127\.0\.0\.1$/m)
+    expect(mail!.text).toMatch(/^Time: 20\d\d-\d\d-\d\d \d\d:\d\d UTC$/m)
+    expect(mail!.text).toContain(`${url}/account`)
+    expect(mail!.html).toContain('Device: New phone &#60;b&#62;')
+    expect(mails.to(address)).toHaveLength(1)
+  })
+
+  test('tell the old address of a new one, and both of a removed one', async () => {
+    const { user, address } = await withAddress()
+    const other = `${uniqueName()}@example.org`
+    const { sid } = (await requestToken(user, other)).body
+    const [link] = await mailsTo(other, 1)
+    await fetch(linkIn(link!.text), { method: 'POST' })
+    expect((await addAddress(user, sid)).status).toBe(200)
+    const [added] = await mailsTo(address, 1)
+    expect(added!.subject).toBe(`New address of ${user.userId}`)
+    expect(added!.text).toContain(other)
+    // Removing an address that the user does not have tells nobody.
+    await user.post(`${v3}/account/3pid/delete`, { medium: 'email', address: `x${other}` })
+    await user.post(`${v3}/account/3pid/delete`, { medium: 'email', address: address.toUpperCase() })
+    const [, removed] = await mailsTo(address, 2)
+    expect(removed!.subject).toBe(`Removed address of ${user.userId}`)
+    const [, alsoRemoved] = await mailsTo(other, 2)
+    expect(alsoRemoved!.subject).toBe(`Removed address of ${user.userId}`)
+    expect([mails.to(address), mails.to(other)].map(({ length }) => length)).toEqual([2, 2])
+  })
+
+  test('tell of a new password', async () => {
+    const { user, address } = await withAddress()
+    const auth = { type: 'm.login.password', user: user.userId, password: 'correct horse battery' }
+    const changed = await user.ask('POST', `${v3}/account/password`, { auth, new_password: 'another horse battery' })
+    expect(changed.status).toBe(200)
+    const [mail] = await mailsTo(address, 1)
+    expect(mail!.subject).toBe(`New password of ${user.userId}`)
+    expect(mail!.text).not.toContain('horse')
+  })
+})

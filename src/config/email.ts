@@ -36,10 +36,23 @@ export const email = z
     digest_longest_delay: duration
       .prefault('24h')
       .describe('The longest interval between such mails. The interval doubles until the user has read the messages.'),
+    notices: z
+      .strictObject({
+        sign_in: z
+          .boolean()
+          .prefault(true)
+          .describe('Whether to tell of each new sign-in to the account, with its device and network address.'),
+        account_changes: z
+          .boolean()
+          .prefault(true)
+          .describe('Whether to tell of a new password, of new and removed e-mail addresses and second factors.'),
+      })
+      .prefault({})
+      .describe('Notices to the addresses of an account, by which users learn that somebody else uses it.'),
   })
   .refine(({ smtp_url, from }) => smtp_url === undefined || from !== undefined, {
     message: 'smtp_url needs a sender',
     path: ['from'],
   })
   .prefault({})
-  .describe('Mail that Hearth sends: missed messages, and links that confirm addresses.')
+  .describe('Mail that Hearth sends: missed messages, links that confirm addresses, and notices about the account.')

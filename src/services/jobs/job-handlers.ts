@@ -14,7 +14,7 @@ import { REDACT_RELATED } from '../rooms/sending/redact-event.ts'
 import { redactRelated } from '../rooms/sending/redact-related.ts'
 import { applyEarly } from '../rooms/timeline/apply-early.ts'
 import { LEAVE_ALL_ROOMS } from '../users/deactivate.ts'
-import { SEND_MAIL } from '../users/email-proof.ts'
+import { SEND_MAIL } from '../users/mail/compose-mail.ts'
 import { UPDATE_MEMBER_PROFILES } from '../users/profile.ts'
 
 const ofPusher = z.object({ pusher_nid: z.int() })

@@ -7,6 +7,8 @@ import type { Tx } from '../../storage/engine/database.ts'
 import { deleteDeviceTokens, insertAccessToken } from '../../storage/users/access-tokens.ts'
 import { insertRefreshToken } from '../../storage/users/refresh-tokens.ts'
 import { limitDevices } from './limit-devices.ts'
+import { enqueueNotice, type NoticeCapabilities } from './mail/account-notices.ts'
+import type { AccountNotice } from './mail/notice-texts.ts'
 import { familyOf, hashToken, newRefreshToken, newToken } from './tokens.ts'
 
 /** The client's device parameters of a login. */
@@ -17,7 +19,12 @@ export type LoginDevice = {
   displayName?: string | undefined
   /** Whether the client supports refresh tokens; if so, its access tokens expire. */
   wantsRefreshToken: boolean
+  /** The network address and the client of a sign-in, of which the user is told; absent: a new account. */
+  from?: SignInOrigin | undefined
 }
+
+/** Where a sign-in comes from. */
+export type SignInOrigin = { ip: string; userAgent: string | undefined }
 
 /** The tokens in responses of `/login`, `/register` and `/refresh`. */
 export type TokenPair = { access_token: string; refresh_token?: string; expires_in_ms?: number }
@@ -33,7 +40,7 @@ const DEVICE_ID_LENGTH = 10
  * https://spec.matrix.org/v1.19/client-server-api/#relationship-between-access-tokens-and-devices
  */
 export async function logInDevice(
-  app: Pick<App, 'random' | 'clock' | 'config' | 'logger'>,
+  app: Pick<App, 'logger'> & NoticeCapabilities,
   tx: Tx,
   { userId, device }: { userId: UserId; device: LoginDevice },
 ): Promise<TokenPair & { device_id: DeviceId }> {
@@ -44,7 +51,14 @@ export async function logInDevice(
   const isNew = await ensureDevice(tx, { ...key, displayName: device.displayName ?? null, now: app.clock.now() })
   if (isNew) await limitDevices(app, tx, key)
   await deleteDeviceTokens(tx, key)
+  if (device.from)
+    await enqueueNotice(app, tx, { userId, notice: signInNotice(device.from, device.displayName ?? deviceId) })
   return { ...(await issueTokens(app, tx, { ...key, refreshable: device.wantsRefreshToken })), device_id: deviceId }
+}
+
+/** Returns the notice of a sign-in. `device`: its name, or its ID. */
+function signInNotice({ ip, userAgent }: SignInOrigin, device: string | undefined): AccountNotice {
+  return { kind: 'sign_in', device, client: userAgent, address: ip }
 }
 
 /** Issues tokens to a device. `replaces`: the refresh token that becomes invalid once the new ones are used. */

@@ -2,8 +2,6 @@ import type { App } from '../../app.ts'
 import { MatrixError, NotFoundError } from '../../core/errors.ts'
 import type { UserId } from '../../core/ids.ts'
 import type { EmailAddress } from '../../core/text/email-address.ts'
-import { html } from '../../core/text/html.ts'
-import type { Mail } from '../../infra/mail/mailer.ts'
 import type { Tx } from '../../storage/engine/database.ts'
 import { enqueueJob } from '../../storage/jobs/jobs.ts'
 import type { ThreepidSessionRow } from '../../storage/schema/third-party-ids.ts'
@@ -16,7 +14,8 @@ import {
   type Threepid,
   takeThreepidSession,
 } from '../../storage/users/threepids.ts'
-import { type MailTexts, type ProofPurpose, proofMailTexts, refusalMailTexts } from './mail/email-proof-texts.ts'
+import { composeMail, type MailLanguage, SEND_MAIL } from './mail/compose-mail.ts'
+import { type ProofPurpose, proofLetter, refusalLetter } from './mail/email-proof-texts.ts'
 import { hashToken } from './tokens.ts'
 
 export type ProofRequest = {
@@ -27,6 +26,8 @@ export type ProofRequest = {
   clientSecret: string
   sendAttempt: number
   nextLink: string | undefined
+  /** The language of the mail; default: English. */
+  language?: MailLanguage | undefined
 }
 
 /** The credentials with which a client refers to a verified address. */
@@ -43,8 +44,6 @@ type Capabilities = Pick<
   'config' | 'database' | 'clock' | 'random' | 'mailer' | 'serverName' | 'rateLimiter' | 'jobs'
 >
 
-/** The job that sends a mail. */
-export const SEND_MAIL = 'send_mail'
 /** Under `/_matrix`, which proxies forward. */
 export const CONFIRM_PATH = '/_matrix/client/unstable/hearth/confirm_email'
 const LIFETIME_MS = 60 * 60_000
@@ -75,37 +74,20 @@ export async function requestEmailProof(app: Capabilities, request: ProofRequest
   const token = app.random.token(TOKEN_LENGTH)
   const more = { token_hash: hashToken(token), next_link: request.nextLink ?? null, expires_ts: now + LIFETIME_MS }
   const isUsable = (owner !== undefined) === (purpose === 'password')
-  const texts = isUsable ? proofMailTexts(app, purpose, userId) : refusalMailTexts(app, purpose, owner)
-  const mail = composeMail(app, { address, sessionId: session_id, token, texts })
+  const language = request.language ?? 'en'
+  const { serverName } = app
+  const link = `${app.config.public_base_url}${CONFIRM_PATH}/${session_id}/${token}`
+  const letter = isUsable
+    ? proofLetter(language, purpose, { serverName, userId, link })
+    : refusalLetter(language, purpose, { serverName, userId: owner })
+  const id = `confirm.${session_id}.${app.random.token(8)}`
+  const mail = composeMail(app, { to: address, language, letter, id })
   const job = await app.database.write(async (tx) => {
     await storeThreepidSession(tx, { ...key, ...more, session_id, send_attempt }, now)
     return enqueueJob(tx, { kind: SEND_MAIL, key: session_id, payload: mail, now })
   })
   app.jobs.begin(job)
   return session_id
-}
-
-/** Composes the mail; it has a link only if the texts have a label for it. */
-function composeMail(
-  { config, serverName, random }: Capabilities,
-  { address, sessionId, token, texts }: { address: string; sessionId: string; token: string; texts: MailTexts },
-): Mail & { headers: Record<string, string> } {
-  const { subject, why, link: label, otherwise } = texts
-  const link = `${config.public_base_url}${CONFIRM_PATH}/${sessionId}/${token}`
-  return {
-    to: address,
-    subject,
-    text: [why, ...(label === undefined ? [] : [link]), otherwise].join('\n\n').concat('\n'),
-    html: html`<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>${subject}</title></head><body>
-<p>${why}</p>
-${label === undefined ? '' : html`<p><a href="${link}">${label}</a></p>`}
-<p>${otherwise}</p>
-</body></html>
-`.text,
-    headers: {},
-    messageId: `<confirm.${sessionId}.${random.token(8)}@${serverName.replace(/:\d+$/, '')}>`,
-  }
 }
 
 /** Finds the session of a verification link. Throws M_NOT_FOUND for an unknown or expired link. */

@@ -8,6 +8,7 @@ import { findUser, lockUser } from '../../storage/users/users.ts'
 import { checkPassword } from './check-password.ts'
 import { type LoginDevice, logInDevice } from './device-login.ts'
 import { type AccountIdentifier, findAccount } from './find-account.ts'
+import type { NoticeCapabilities } from './mail/account-notices.ts'
 import { hashToken } from './tokens.ts'
 
 /** The response of `/login` and `/register`. */
@@ -17,7 +18,7 @@ export type LoginResult = Awaited<ReturnType<typeof logInDevice>> & {
   home_server: ServerName
 }
 
-type Capabilities = Pick<App, 'database' | 'clock' | 'random' | 'config' | 'serverName' | 'passwordHasher' | 'logger'>
+type Capabilities = Pick<App, 'database' | 'passwordHasher' | 'logger'> & NoticeCapabilities
 
 /**
  * Logs in with a password. Throws M_LIMIT_EXCEEDED, M_USER_LOCKED, and M_FORBIDDEN, also for unknown and deactivated

@@ -3,6 +3,7 @@ import { NotFoundError } from '../../core/errors.ts'
 import type { UserId } from '../../core/ids.ts'
 import { findUser, lockUser, updatePasswordHash } from '../../storage/users/users.ts'
 import { endSessions } from './log-out.ts'
+import { enqueueNotice, type NoticeCapabilities } from './mail/account-notices.ts'
 import { checkNewPassword } from './new-password.ts'
 import type { Session } from './session.ts'
 
@@ -15,7 +16,7 @@ type NewPassword = {
 
 /** Sets a user's password. Throws M_WEAK_PASSWORD, and M_NOT_FOUND for unknown and deactivated users. */
 export async function setPassword(
-  app: Pick<App, 'config' | 'database' | 'passwordHasher'>,
+  app: Pick<App, 'database' | 'passwordHasher'> & NoticeCapabilities,
   { password, ...user }: NewPassword & { password: string },
 ): Promise<void> {
   checkNewPassword(app, password)
@@ -24,7 +25,7 @@ export async function setPassword(
 
 /** Sets a user's password by the hash of an already validated one. Throws M_NOT_FOUND. */
 export async function setPasswordHash(
-  app: Pick<App, 'database'>,
+  app: Pick<App, 'database'> & NoticeCapabilities,
   { userId, hash, logOutDevices, keep }: NewPassword & { hash: string },
 ): Promise<void> {
   await app.database.write(async (tx) => {
@@ -33,6 +34,7 @@ export async function setPasswordHash(
     if (!user || user.deactivated_ts !== null) throw new NotFoundError(`There is no account ${userId}`)
     await updatePasswordHash(tx, userId, hash)
     // In one transaction: after a crash, nobody who knew the old password may keep a session.
+    await enqueueNotice(app, tx, { userId, notice: { kind: 'password_changed' } })
     if (logOutDevices) await endSessions(tx, { userId, keep })
   })
 }

@@ -29,6 +29,7 @@ export type UserRow = {
   locked: boolean
   suspended: boolean
   exempt_from_rate_limits: boolean
+  language: string | null
 }
 
 /** A device of a user. */

@@ -28,6 +28,18 @@ export async function findThreepidUser(db: Db, { medium, address }: Threepid): P
   return rows[0]
 }
 
+/** Returns the e-mail addresses and the language of a user; undefined without an address. */
+export async function loadMailRecipient(
+  db: Db,
+  userId: UserId,
+): Promise<{ language: string | null; addresses: string[] } | undefined> {
+  const { rows } = await sql<{ language: string | null; addresses: string[] }>`select language,
+      array_agg(address order by added_ts, address) as addresses
+    from users join threepids using (user_id) where users.user_id = ${userId} and medium = 'email'
+    group by users.user_id`.execute(db.sql)
+  return rows[0]
+}
+
 /** Adds an address to a user; false if it belongs to another. */
 export async function insertThreepid(tx: Tx, threepid: ThreepidRow): Promise<boolean> {
   const { medium, address, user_id, validated_ts, added_ts } = threepid
@@ -39,13 +51,14 @@ export async function insertThreepid(tx: Tx, threepid: ThreepidRow): Promise<boo
   return rows[0]?.user_id === user_id
 }
 
-/** Deletes an address of a user, and the mail notifications to it. */
-export async function deleteThreepid(tx: Tx, userId: UserId, { medium, address }: Threepid): Promise<void> {
-  await sql`delete from threepids where user_id = ${userId} and medium = ${medium} and address = ${address}`.execute(
-    tx.sql,
-  )
-  if (medium !== 'email') return
+/** Deletes an address of a user, and the mail notifications to it; false if the user does not have the address. */
+export async function deleteThreepid(tx: Tx, userId: UserId, { medium, address }: Threepid): Promise<boolean> {
+  const { numAffectedRows } = await sql`delete from threepids
+    where user_id = ${userId} and medium = ${medium} and address = ${address}`.execute(tx.sql)
+  const isDeleted = numAffectedRows === 1n
+  if (medium !== 'email') return isDeleted
   await sql`delete from pushers where user_id = ${userId} and kind = 'email' and pushkey = ${address}`.execute(tx.sql)
+  return isDeleted
 }
 
 /** Deletes all addresses of a user. */

@@ -21,7 +21,7 @@ export const getConfirmEmail = route({
   handle: (call, app) =>
     asPage(async () => {
       const { address, purpose, userId } = await findEmailProof(app, call.params)
-      const { title, effect, button } = proofPageTexts(app, purpose, userId)
+      const { title, effect, button } = proofPageTexts(purpose, { serverName: app.serverName, userId })
       const body = html`<p><b>${address}</b> ${effect} Was that you?</p>
 <form method="post"><button>${button}</button></form>
 <p>If not, close this page.</p>`
@@ -43,7 +43,7 @@ export const postConfirmEmail = route({
       const on = next === null ? '' : html`<p><a href="${next}">Continue to ${new URL(next).host}</a></p>`
       return {
         title: 'Your address is confirmed',
-        body: html`<p>${proofPageTexts(app, purpose, userId).done}</p>${on}`,
+        body: html`<p>${proofPageTexts(purpose, { serverName: app.serverName, userId }).done}</p>${on}`,
       }
     }),
 })

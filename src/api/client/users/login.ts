@@ -47,17 +47,19 @@ export const postLogin = route({
   appservices: true,
   rateLimit: 'login',
   body: loginBody,
-  async handle({ body, appservice }, app) {
+  async handle({ body, appservice, request: { ip, userAgent } }, app) {
     const device = {
       deviceId: body.device_id,
       displayName: body.initial_device_display_name,
       wantsRefreshToken: body.refresh_token ?? false,
     }
+    const from = { ip, userAgent }
     if (body.type === 'm.login.password') {
       const password = required('password', body.password)
-      return logInWithPassword(app, { identifier: identifierOf(body), password, device })
+      return logInWithPassword(app, { identifier: identifierOf(body), password, device: { ...device, from } })
     }
-    if (body.type === 'm.login.token') return logInWithToken(app, { token: required('token', body.token), device })
+    if (body.type === 'm.login.token')
+      return logInWithToken(app, { token: required('token', body.token), device: { ...device, from } })
     if (body.type === APPSERVICE_LOGIN) {
       const user = required('identifier.user', body.identifier?.user ?? body.user)
       return logInAppserviceUser(app, appservice, { user, device })

@@ -6,6 +6,7 @@ import { findUser, insertUser, lockUser } from '../../../storage/users/users.ts'
 import { createUser } from '../create-user.ts'
 import { type LoginDevice, logInDevice } from '../device-login.ts'
 import type { LoginResult } from '../log-in.ts'
+import type { NoticeCapabilities } from '../mail/account-notices.ts'
 import { requireOwnUser } from '../reserved-names.ts'
 import { localUserId, userIdForNewName } from '../user-names.ts'
 import type { RegistrationResult } from './register.ts'
@@ -13,7 +14,7 @@ import type { RegistrationResult } from './register.ts'
 /** The login and registration type of application services. */
 export const APPSERVICE_LOGIN = 'm.login.application_service'
 
-type Capabilities = Pick<App, 'database' | 'clock' | 'random' | 'config' | 'serverName' | 'passwordHasher' | 'logger'>
+type Capabilities = Pick<App, 'database' | 'passwordHasher' | 'logger'> & NoticeCapabilities
 
 /** Creates the sender users of application services that do not exist yet. They have no profile until they set one. */
 export async function prepareAppserviceSenders(app: Pick<App, 'database' | 'clock' | 'config'>): Promise<void> {

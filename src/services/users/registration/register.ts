@@ -7,6 +7,7 @@ import { findUser, lockUser } from '../../../storage/users/users.ts'
 import { createUser } from '../create-user.ts'
 import { type LoginDevice, logInDevice } from '../device-login.ts'
 import type { LoginResult } from '../log-in.ts'
+import type { NoticeCapabilities } from '../mail/account-notices.ts'
 import { checkNewPassword } from '../new-password.ts'
 import { requireUnreserved } from '../reserved-names.ts'
 import { hashToken } from '../tokens.ts'
@@ -30,10 +31,7 @@ export type RegistrationRequest = {
   guest_access_token?: string | undefined
 }
 
-type Capabilities = Pick<
-  App,
-  'database' | 'clock' | 'random' | 'config' | 'serverName' | 'passwordHasher' | 'logger' | 'rateLimiter'
->
+type Capabilities = Pick<App, 'database' | 'passwordHasher' | 'logger' | 'rateLimiter'> & NoticeCapabilities
 
 /** The response of `/register`: with tokens unless the client inhibits the login. */
 export type RegistrationResult = LoginResult | Pick<LoginResult, 'user_id' | 'home_server'>

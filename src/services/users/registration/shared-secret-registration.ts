@@ -5,6 +5,7 @@ import { insertRegistrationNonce, takeRegistrationNonce } from '../../../storage
 import { createUser } from '../create-user.ts'
 import { logInDevice } from '../device-login.ts'
 import type { LoginResult } from '../log-in.ts'
+import type { NoticeCapabilities } from '../mail/account-notices.ts'
 
 export type SharedSecretRegistration = {
   nonce: string
@@ -17,7 +18,7 @@ export type SharedSecretRegistration = {
   mac: string
 }
 
-type Capabilities = Pick<App, 'database' | 'clock' | 'random' | 'config' | 'serverName' | 'passwordHasher' | 'logger'>
+type Capabilities = Pick<App, 'database' | 'passwordHasher' | 'logger'> & NoticeCapabilities
 
 const NONCE_LIFETIME_MS = 60_000
 const NONCE_LENGTH = 64
